@@ -1,0 +1,60 @@
+#include "base/buf.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+
+enum { BUF_FIRST_SIZE = 64 };
+
+void buf_init(struct buf *b, size_t max)
+{
+    *b = (struct buf){.max = max};
+}
+
+void buf_fini(struct buf *b)
+{
+    mem_free(b->ptr);
+    *b = (struct buf){.max = b->max};
+}
+
+db_err buf_reserve_slow(struct buf *b, size_t extra)
+{
+    ASSERT(b->len <= b->cap);
+    if (extra > b->max || b->len > b->max - extra) {
+        return ERR_LIMIT;
+    }
+    size_t need = b->len + extra;
+    size_t cap = b->cap < BUF_FIRST_SIZE ? BUF_FIRST_SIZE : b->cap;
+    while (cap < need) {
+        cap *= 2;
+    }
+    if (cap > b->max) {
+        cap = b->max;
+    }
+    uint8_t *ptr = mem_realloc(b->ptr, cap);
+    if (ptr == NULL) {
+        return ERR_NOMEM;
+    }
+    b->ptr = ptr;
+    b->cap = cap;
+    return ERR_OK;
+}
+
+db_err buf_printf(struct buf *b, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    int n = vsnprintf(NULL, 0, fmt, args);
+    va_end(args);
+    if (n < 0) {
+        return ERR_INVALID;
+    }
+    TRY(buf_reserve(b, (size_t)n + 1));
+    va_start(args, fmt);
+    vsnprintf((char *)b->ptr + b->len, (size_t)n + 1, fmt, args);
+    va_end(args);
+    b->len += (size_t)n;
+    return ERR_OK;
+}
