@@ -1,0 +1,326 @@
+/* The KV service: what the client side of the cluster (cluster/) asks of the member that holds a
+ * range (node/).
+ *
+ * A local call passes these structs as they are; rpc/ carries them between nodes (control fields in
+ * protobuf-c, keys and values as raw payload). Both sides include this header and nothing of each
+ * other.
+ *
+ * The transaction protocol (Percolator's shape with locks kept in memory at the leaseholder):
+ *  - A transaction is named by start_ts, unique, from the timestamp oracle. Its writes stay at the
+ * coordinator.
+ *  - `lock` takes row locks in the range's in-memory lock table and returns the newest committed
+ * versions with their commit_ts; plain reads take no lock.
+ *  - `prewrite` checks each mutation and either commits at once (try_1pc: all mutations of the
+ * transaction are in this request) or writes intents into the lock column family through Raft.
+ *  - With intents in all ranges the coordinator gets commit_ts and calls `commit` on the primary's
+ * range (the point of no return), then on the others. Async commit: the transaction is committed
+ * once all prewrites have returned.
+ *  - Whoever meets an intent whose owner seems dead asks the primary's range with `check_txn` and
+ * then `resolve`s.
+ *
+ * A reader at read_ts must not miss a commit at or below read_ts that is still on its way through
+ * Raft. So a writer first enters its keys in the lock table as *pending*, only then takes commit_ts
+ * from the oracle, proposes, and leaves the table after apply. A reader looks into the table after
+ * it has its read_ts: a pending key with commit_ts unknown or <= read_ts makes it wait (the service
+ * parks; nothing is returned to the client). A read of the newest version of one key (read_ts =
+ * TS_MAX) need not wait: the write is not acknowledged yet.
+ *
+ * Fencing: locks live in memory and go with the lease. Each mutation of a locked key carries the
+ * commit_ts of the version that was seen under the lock (version_ts), and the request the term
+ * under which locks were given (lock_term). If the term is still the same the locks held all the
+ * time; otherwise every mutation is validated against version_ts: ERR_LOCK_LOST when something
+ * newer has been committed.
+ *
+ * All calls may park. Returned slices are in the request's arena. Errors of all calls:
+ * ERR_NOT_LEADER, ERR_STALE_EPOCH, ERR_RANGE_NOT_FOUND (route again; resp->header tells what is
+ * known), ERR_TIMEOUT, ERR_CANCELED, ERR_UNAVAILABLE, ERR_NOMEM, ERR_LIMIT, ERR_DISK_FULL,
+ * ERR_COMMIT_UNKNOWN (writes only). */
+#ifndef SKEIN_PROTO_KV_API_H
+#define SKEIN_PROTO_KV_API_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+typedef uint64_t range_id_t;
+typedef uint64_t node_id_t;
+typedef uint64_t ts_t; /* physical ms << TS_LOGICAL_BITS | counter */
+
+#define TS_LOGICAL_BITS 18
+#define TS_MAX          UINT64_MAX
+
+/* Key space: first byte. Meta's own keys come first, then the catalog and other system tables, then
+ * tables' rows. */
+#define KEYSPACE_META   0x00
+#define KEYSPACE_SYSTEM 0x01
+#define KEYSPACE_TABLE  0x02
+
+enum { RANGE_REPLICAS_MAX = 9 };
+
+enum replica_kind { REPLICA_VOTER, REPLICA_LEARNER, REPLICA_INCOMING, REPLICA_OUTGOING };
+
+struct replica_desc {
+    node_id_t node;
+    uint64_t replica_id;
+    enum replica_kind kind;
+};
+
+struct range_epoch {
+    uint64_t version; /* counts splits and merges */
+    uint64_t conf;    /* counts membership changes */
+};
+
+struct range_desc {
+    range_id_t id;
+    struct slice start; /* inclusive */
+    struct slice end;   /* exclusive; empty = the end of the key space */
+    struct range_epoch epoch;
+    unsigned replica_count;
+    struct replica_desc replicas[RANGE_REPLICAS_MAX];
+};
+
+struct kv_request {
+    range_id_t range;
+    struct range_epoch epoch;
+    uint64_t deadline_ns; /* clock_mono_ns at the caller; DEADLINE_NONE */
+    struct arena *arena;  /* results go here; lives longer than the call */
+};
+
+/* An intent in the way. */
+struct kv_lock_info {
+    struct slice key;
+    struct slice primary;
+    ts_t start_ts;
+    ts_t min_commit_ts; /* async commit, else 0 */
+    uint32_t ttl_ms;
+    bool async_commit;
+};
+
+/* Filled on routing errors and ERR_KEY_LOCKED. */
+struct kv_reply {
+    node_id_t leader;    /* ERR_NOT_LEADER: 0 = unknown */
+    unsigned desc_count; /* ERR_STALE_EPOCH: the ranges that now cover the old one */
+    const struct range_desc *descs;
+    struct kv_lock_info lock;  /* ERR_KEY_LOCKED: an intent of another transaction */
+    struct slice conflict_key; /* ERR_KEY_EXISTS, ERR_WRITE_CONFLICT, ERR_LOCK_LOST */
+};
+
+struct kv_pair {
+    struct slice key;
+    struct slice value;
+};
+
+enum kv_lock_mode { KV_LOCK_NONE, KV_LOCK_SHARED, KV_LOCK_EXCLUSIVE };
+enum kv_wait { KV_WAIT, KV_NOWAIT, KV_SKIP_LOCKED };
+
+struct kv_value {
+    bool found;
+    bool skipped;    /* KV_SKIP_LOCKED left it out */
+    ts_t version_ts; /* commit_ts of the newest version, also of a deletion; 0 = none kept */
+    struct slice value;
+};
+
+struct kv_get_req {
+    struct kv_request r;
+    struct slice key;
+    ts_t read_ts; /* TS_MAX: newest */
+    ts_t own_ts;  /* start_ts of the reader's transaction or 0; own intents are no obstacle */
+};
+
+struct kv_multi_get_req {
+    struct kv_request r;
+    const struct slice *keys; /* ascending */
+    size_t count;
+    ts_t read_ts;
+    ts_t own_ts;
+};
+
+struct kv_scan_req {
+    struct kv_request r;
+    struct slice start;
+    struct slice end; /* both inside the range */
+    bool reverse;
+    bool keys_only;
+    uint32_t rows_max; /* > 0 */
+    size_t bytes_max;  /* ends after the row that reaches it */
+    ts_t read_ts;      /* ignored with a lock mode: newest */
+    ts_t own_ts;
+    enum kv_lock_mode lock; /* locks each row returned */
+    enum kv_wait wait;
+    uint32_t lock_wait_ms;
+};
+
+struct kv_scan_resp {
+    struct kv_pair *pairs;
+    ts_t *versions; /* with a lock mode: version_ts by row, else NULL */
+    size_t count;
+    bool more;           /* go on at resume */
+    struct slice resume; /* forward: the next start; reverse: the next end */
+    uint64_t lock_term;  /* with a lock mode */
+};
+
+struct kv_lock_req {
+    struct kv_request r;
+    const struct slice *keys; /* ascending */
+    size_t count;
+    ts_t own_ts;
+    enum kv_lock_mode mode;
+    enum kv_wait wait;
+    uint32_t lock_wait_ms; /* ERR_LOCK_WAIT_TIMEOUT after that */
+    bool want_values;
+};
+
+struct kv_lock_resp {
+    struct kv_value *values; /* count of the request */
+    uint64_t lock_term;
+};
+
+enum kv_op { KV_PUT, KV_DELETE, KV_LOCK_ONLY };
+enum kv_check {
+    KV_CHECK_NONE,
+    KV_CHECK_NOT_EXISTS, /* ERR_KEY_EXISTS */
+    KV_CHECK_VERSION,    /* nothing newer than version_ts: ERR_WRITE_CONFLICT */
+    KV_CHECK_LOCKED,     /* the row lock is held since version_ts was seen: ERR_LOCK_LOST */
+};
+
+struct kv_mutation {
+    enum kv_op op;
+    enum kv_check check;
+    struct slice key;
+    struct slice value;
+    ts_t version_ts;
+};
+
+struct kv_prewrite_req {
+    struct kv_request r;
+    const struct kv_mutation *mutations; /* ascending by key, each key once */
+    size_t count;
+    struct slice primary;
+    ts_t start_ts;
+    uint64_t lock_term; /* 0: no locks were taken in this range */
+    uint32_t ttl_ms;
+    bool try_1pc; /* these are all mutations of the transaction */
+    bool async_commit;
+    const struct slice *secondaries; /* async commit, in the primary's request */
+    size_t secondary_count;
+};
+
+struct kv_prewrite_resp {
+    ts_t commit_ts;     /* 1PC: committed at; else 0 */
+    ts_t min_commit_ts; /* async commit */
+};
+
+struct kv_txn_keys_req { /* commit, rollback */
+    struct kv_request r;
+    const struct slice *keys;
+    size_t count;
+    ts_t start_ts;
+    ts_t commit_ts; /* commit only */
+};
+
+struct kv_release_req { /* forget the row locks of a transaction in this range */
+    struct kv_request r;
+    ts_t start_ts;
+};
+
+enum kv_txn_state { KV_TXN_RUNNING, KV_TXN_COMMITTED, KV_TXN_ROLLED_BACK };
+
+struct kv_check_txn_req {
+    struct kv_request r;
+    struct slice primary;
+    ts_t start_ts;
+    ts_t caller_ts;        /* now, from the oracle: against the intent's ttl */
+    bool rollback_missing; /* no trace of the transaction: record that it may never commit */
+};
+
+struct kv_check_txn_resp {
+    enum kv_txn_state state;
+    ts_t commit_ts;    /* COMMITTED */
+    uint32_t ttl_ms;   /* RUNNING: what is left */
+    bool async_commit; /* RUNNING, expired and async: ask the secondaries */
+    const struct slice *secondaries;
+    size_t secondary_count;
+    ts_t min_commit_ts;
+};
+
+struct kv_resolve_req { /* all intents of a transaction in [start, end) of this range, or the named
+                           keys */
+    struct kv_request r;
+    ts_t start_ts;
+    ts_t commit_ts; /* 0: roll back */
+    const struct slice *keys;
+    size_t count; /* 0: the whole range */
+};
+
+struct kv_heartbeat_req {
+    struct kv_request r;
+    struct slice primary;
+    ts_t start_ts;
+    uint32_t ttl_ms;
+};
+
+struct kv_delete_range_req {
+    struct kv_request r;
+    struct slice start;
+    struct slice end;
+};
+
+struct kv_service {
+    const struct kv_service_ops *ops;
+};
+
+struct kv_service_ops {
+    const char *name;
+    db_err (*get)(struct kv_service *s, const struct kv_get_req *req, struct diag *diag,
+                  struct kv_reply *reply, struct kv_value *ret_value);
+    db_err (*multi_get)(struct kv_service *s, const struct kv_multi_get_req *req, struct diag *diag,
+                        struct kv_reply *reply, struct kv_value *ret_values);
+    db_err (*scan)(struct kv_service *s, const struct kv_scan_req *req, struct diag *diag,
+                   struct kv_reply *reply, struct kv_scan_resp *ret_resp);
+    /* Keys locked before an error stay locked (the transaction releases them at its end). */
+    db_err (*lock)(struct kv_service *s, const struct kv_lock_req *req, struct diag *diag,
+                   struct kv_reply *reply, struct kv_lock_resp *ret_resp);
+    db_err (*prewrite)(struct kv_service *s, const struct kv_prewrite_req *req, struct diag *diag,
+                       struct kv_reply *reply, struct kv_prewrite_resp *ret_resp);
+    db_err (*commit)(struct kv_service *s, const struct kv_txn_keys_req *req, struct diag *diag,
+                     struct kv_reply *reply);
+    db_err (*rollback)(struct kv_service *s, const struct kv_txn_keys_req *req, struct diag *diag,
+                       struct kv_reply *reply);
+    db_err (*release)(struct kv_service *s, const struct kv_release_req *req, struct diag *diag,
+                      struct kv_reply *reply);
+    db_err (*check_txn)(struct kv_service *s, const struct kv_check_txn_req *req, struct diag *diag,
+                        struct kv_reply *reply, struct kv_check_txn_resp *ret_resp);
+    db_err (*resolve)(struct kv_service *s, const struct kv_resolve_req *req, struct diag *diag,
+                      struct kv_reply *reply);
+    db_err (*heartbeat)(struct kv_service *s, const struct kv_heartbeat_req *req, struct diag *diag,
+                        struct kv_reply *reply);
+    db_err (*delete_range)(struct kv_service *s, const struct kv_delete_range_req *req,
+                           struct diag *diag, struct kv_reply *reply);
+};
+
+/* Meta service: what the client side asks of the meta range. */
+struct meta_service {
+    const struct meta_service_ops *ops;
+};
+
+struct meta_service_ops {
+    const char *name;
+    /* Reserves `count` timestamps; the first is returned, they are consecutive. Strictly greater
+     * than every timestamp that any call returned before this one began. */
+    db_err (*timestamps)(struct meta_service *s, uint32_t count, struct diag *diag,
+                         ts_t *ret_first);
+    /* Ranges that cover [start, end), at most max, in key order; in the arena. */
+    db_err (*lookup)(struct meta_service *s, struct slice start, struct slice end, unsigned max,
+                     struct arena *arena, struct diag *diag, struct range_desc **ret_descs,
+                     unsigned *ret_count);
+    /* Numbers of a named counter, as storage_sequence_next (sql/storage/storage.h). */
+    db_err (*sequence_next)(struct meta_service *s, struct slice name, uint64_t floor,
+                            uint64_t count, uint64_t step, uint64_t offset, struct diag *diag,
+                            uint64_t *ret_first);
+    /* Lowest read timestamp still in use by this node's transactions; the safe point stays below.
+     */
+    db_err (*report_min_ts)(struct meta_service *s, node_id_t node, ts_t min_ts, struct diag *diag);
+};
+
+#endif

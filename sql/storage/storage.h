@@ -1,0 +1,222 @@
+/* The seam between SQL and whatever keeps the data: transactions over ordered keys.
+ *
+ * sql/ reads and writes only through this vtable. Implementations: in-memory (sql/storage/mem),
+ * cluster (cluster/kv), one range's snapshot (for pushed-down fragments). One conformance suite
+ * (sql/storage/conformance.h) runs on all of them. An integrator can bring one more.
+ *
+ * Keys are byte strings in unsigned byte order. **No key may be a proper prefix of another key.**
+ * Keys and values are copied by the implementation unless a member says otherwise. KEY_SIZE_MAX and
+ * VALUE_SIZE_MAX bound them (ERR_LIMIT).
+ *
+ * Isolation. A transaction has one snapshot for its plain reads (REPEATABLE READ; READ COMMITTED
+ * takes a new one at each storage_txn_stmt_begin) and sees its own buffered writes. *Current* reads
+ * see the newest committed version and lock what they return. Locks are held to the end of the
+ * transaction (or until a rollback to the savepoint taken before them, which may, but need not,
+ * release them).
+ *
+ * Every call may park the fiber. A transaction is used by one fiber at a time. Errors any call may
+ * give: ERR_NOMEM, ERR_LIMIT, ERR_TIMEOUT, ERR_CANCELED, ERR_UNAVAILABLE, ERR_TXN_ABORTED (only
+ * rollback is left). */
+#ifndef SKEIN_SQL_STORAGE_STORAGE_H
+#define SKEIN_SQL_STORAGE_STORAGE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/diag.h"
+#include "base/err.h"
+#include "base/slice.h"
+
+enum { STORAGE_KEY_SIZE_MAX = 16 * 1024 };
+#define STORAGE_VALUE_SIZE_MAX ((size_t)1 << 30)
+
+struct storage;
+struct storage_txn;
+struct storage_scan;
+
+enum storage_isolation {
+    STORAGE_READ_UNCOMMITTED, /* served as READ COMMITTED */
+    STORAGE_READ_COMMITTED,
+    STORAGE_REPEATABLE_READ,
+    STORAGE_SNAPSHOT, /* a write to a key changed since the snapshot gives ERR_WRITE_CONFLICT */
+    STORAGE_SERIALIZABLE,
+};
+
+enum storage_read_mode {
+    STORAGE_READ_PLAIN,     /* the snapshot */
+    STORAGE_READ_SHARED,    /* newest, S lock */
+    STORAGE_READ_EXCLUSIVE, /* newest, X lock */
+};
+
+enum storage_wait {
+    STORAGE_WAIT,        /* up to lock_wait_timeout_ms: ERR_LOCK_WAIT_TIMEOUT; ERR_DEADLOCK */
+    STORAGE_NOWAIT,      /* ERR_LOCK_NOWAIT */
+    STORAGE_SKIP_LOCKED, /* locked rows are left out */
+};
+
+struct storage_caps {
+    bool persistent;  /* data survives a restart */
+    bool distributed; /* other processes write too */
+    bool pushdown;    /* fragments can be sent to the data */
+};
+
+struct storage_txn_opts {
+    enum storage_isolation isolation;
+    bool read_only;
+    bool autocommit; /* one statement: a point read needs no timestamp, writes may use the short
+                        paths */
+    uint32_t lock_wait_timeout_ms; /* 0: the default of 50,000 */
+    uint64_t as_of;                /* 0, or a timestamp to read at (read_only) */
+    struct mem_tracker *mem;       /* charged for buffered writes; may be NULL */
+};
+
+struct storage_kv {
+    struct slice key;
+    struct slice value;
+};
+
+struct storage_scan_opts {
+    struct slice start; /* inclusive; copied */
+    struct slice end;   /* exclusive; empty = no bound; copied */
+    bool reverse;       /* from end down to start */
+    bool keys_only;     /* values come empty */
+    enum storage_read_mode mode;
+    enum storage_wait wait;
+    uint64_t limit; /* rows wanted in all; 0 = unknown. A hint for the batch size and read-ahead */
+    uint32_t batch_rows; /* at most that many a batch; 0: implementation's choice (1,024 at most) */
+};
+
+/* Writes. INSERT demands that the key does not exist (neither committed, newest, nor in this
+ * transaction's buffer): ERR_KEY_EXISTS. Without DEFER the check is done now, under an X lock; with
+ * DEFER it may be left to commit, which then returns ERR_KEY_EXISTS and puts the key into the
+ * transaction's `conflict` buffer. LOCKED says that this transaction already holds the X lock (it
+ * read the key with STORAGE_READ_EXCLUSIVE), so that no second lock request is made. Without
+ * LOCKED, INSERT|DEFER or BLIND a put or delete takes the X lock itself. BLIND: neither lock nor
+ * check (keys that are guarded by another key's lock, such as the entries of non-unique indexes).
+ */
+enum storage_write_flags {
+    STORAGE_W_INSERT = 1,
+    STORAGE_W_DEFER = 2,
+    STORAGE_W_LOCKED = 4,
+    STORAGE_W_BLIND = 8,
+};
+
+struct storage_ops {
+    const char *name;
+    struct storage_caps (*caps)(struct storage *s);
+    void (*close)(struct storage *s);
+
+    db_err (*txn_begin)(struct storage *s, const struct storage_txn_opts *opts, struct diag *diag,
+                        struct storage_txn **ret_txn);
+    /* Called before each statement: a new snapshot for READ COMMITTED, a chance to resume. */
+    db_err (*txn_stmt_begin)(struct storage_txn *t, struct diag *diag);
+    /* Takes the snapshot now (START TRANSACTION WITH CONSISTENT SNAPSHOT); idempotent. */
+    db_err (*txn_take_snapshot)(struct storage_txn *t, struct diag *diag);
+    /* Frees the transaction whatever it returns. ERR_KEY_EXISTS, ERR_WRITE_CONFLICT, ERR_LOCK_LOST,
+     * ERR_COMMIT_UNKNOWN (it may or may not have committed; never retry). ret_ts may be NULL. */
+    db_err (*txn_commit)(struct storage_txn *t, struct diag *diag, uint64_t *ret_ts);
+    void (*txn_rollback)(struct storage_txn *t); /* frees it */
+    /* Savepoints nest; a number names the state of the write buffer. */
+    db_err (*txn_savepoint)(struct storage_txn *t, uint64_t *ret_savepoint);
+    db_err (*txn_rollback_to)(struct storage_txn *t, uint64_t savepoint);
+    bool (*txn_has_writes)(const struct storage_txn *t);
+
+    /* ret_found false: ret_value untouched. The value is in `arena`, or borrowed from the
+     * transaction's own memory until its next write; never from a cache that may go away earlier.
+     */
+    db_err (*get)(struct storage_txn *t, struct slice key, enum storage_read_mode mode,
+                  enum storage_wait wait, struct arena *arena, struct diag *diag, bool *ret_found,
+                  struct slice *ret_value);
+    /* Keys in any order; ret_values[i].ptr NULL and ret_found[i] false when absent. */
+    db_err (*multi_get)(struct storage_txn *t, const struct slice *keys, size_t count,
+                        enum storage_read_mode mode, enum storage_wait wait, struct arena *arena,
+                        struct diag *diag, bool *ret_found, struct slice *ret_values);
+
+    db_err (*scan_open)(struct storage_txn *t, const struct storage_scan_opts *opts,
+                        struct diag *diag, struct storage_scan **ret_scan);
+    /* A batch in key order (reverse order if asked), 0 rows = end. Borrowed until the next call on
+     * the scan. Own writes made after scan_open may or may not be seen. */
+    db_err (*scan_next)(struct storage_scan *scan, struct diag *diag,
+                        const struct storage_kv **ret_rows, size_t *ret_count);
+    void (*scan_close)(struct storage_scan *scan); /* NULL is fine; before the transaction ends */
+
+    db_err (*put)(struct storage_txn *t, struct slice key, struct slice value, unsigned flags,
+                  struct diag *diag);
+    db_err (*del)(struct storage_txn *t, struct slice key, unsigned flags, struct diag *diag);
+    /* Locks keys whether or not they exist. */
+    db_err (*lock)(struct storage_txn *t, const struct slice *keys, size_t count,
+                   enum storage_read_mode mode, enum storage_wait wait, struct diag *diag);
+
+    /* Outside any transaction: reserves `count` numbers of a sequence named by a key, each strictly
+     * greater than all given before and than `floor`; never given twice, even over crashes.
+     * step/offset: every step-th number that is offset modulo step
+     * (auto_increment_increment/offset). */
+    db_err (*sequence_next)(struct storage *s, struct slice key, uint64_t floor, uint64_t count,
+                            uint64_t step, uint64_t offset, struct diag *diag, uint64_t *ret_first);
+    /* Makes sure later numbers are greater than `value`. May be lazy while no number of it can be
+     * given again. */
+    db_err (*sequence_raise)(struct storage *s, struct slice key, uint64_t value,
+                             struct diag *diag);
+    /* Deletes all keys of [start, end) outside transactions, for dropped tables and indexes: no
+     * reader may need them any more. Not atomic for concurrent readers. */
+    db_err (*delete_range)(struct storage *s, struct slice start, struct slice end,
+                           struct diag *diag);
+    /* Rows and bytes of [start, end), roughly. */
+    db_err (*estimate)(struct storage *s, struct slice start, struct slice end, uint64_t *ret_rows,
+                       uint64_t *ret_bytes);
+};
+
+/* Implementations embed these first. */
+struct storage {
+    const struct storage_ops *ops;
+};
+struct storage_txn {
+    const struct storage_ops *ops;
+    /* The caller's, or NULL: after ERR_KEY_EXISTS of put or commit it holds the key in the way. */
+    struct buf *conflict;
+};
+struct storage_scan {
+    const struct storage_ops *ops;
+};
+
+/* Checked wrappers: callers never call members directly (storage.c). Names: storage_<member>. */
+struct storage_caps storage_caps(struct storage *s);
+void storage_close(struct storage *s);
+MUST_USE db_err storage_txn_begin(struct storage *s, const struct storage_txn_opts *opts,
+                                  struct diag *diag, struct storage_txn **ret_txn);
+MUST_USE db_err storage_txn_stmt_begin(struct storage_txn *t, struct diag *diag);
+MUST_USE db_err storage_txn_take_snapshot(struct storage_txn *t, struct diag *diag);
+MUST_USE db_err storage_txn_commit(struct storage_txn *t, struct diag *diag, uint64_t *ret_ts);
+void storage_txn_rollback(struct storage_txn *t);
+MUST_USE db_err storage_txn_savepoint(struct storage_txn *t, uint64_t *ret_savepoint);
+MUST_USE db_err storage_txn_rollback_to(struct storage_txn *t, uint64_t savepoint);
+bool storage_txn_has_writes(const struct storage_txn *t);
+MUST_USE db_err storage_get(struct storage_txn *t, struct slice key, enum storage_read_mode mode,
+                            enum storage_wait wait, struct arena *arena, struct diag *diag,
+                            bool *ret_found, struct slice *ret_value);
+MUST_USE db_err storage_multi_get(struct storage_txn *t, const struct slice *keys, size_t count,
+                                  enum storage_read_mode mode, enum storage_wait wait,
+                                  struct arena *arena, struct diag *diag, bool *ret_found,
+                                  struct slice *ret_values);
+MUST_USE db_err storage_scan_open(struct storage_txn *t, const struct storage_scan_opts *opts,
+                                  struct diag *diag, struct storage_scan **ret_scan);
+MUST_USE db_err storage_scan_next(struct storage_scan *scan, struct diag *diag,
+                                  const struct storage_kv **ret_rows, size_t *ret_count);
+void storage_scan_close(struct storage_scan *scan);
+MUST_USE db_err storage_put(struct storage_txn *t, struct slice key, struct slice value,
+                            unsigned flags, struct diag *diag);
+MUST_USE db_err storage_del(struct storage_txn *t, struct slice key, unsigned flags,
+                            struct diag *diag);
+MUST_USE db_err storage_lock(struct storage_txn *t, const struct slice *keys, size_t count,
+                             enum storage_read_mode mode, enum storage_wait wait,
+                             struct diag *diag);
+MUST_USE db_err storage_sequence_next(struct storage *s, struct slice key, uint64_t floor,
+                                      uint64_t count, uint64_t step, uint64_t offset,
+                                      struct diag *diag, uint64_t *ret_first);
+MUST_USE db_err storage_sequence_raise(struct storage *s, struct slice key, uint64_t value,
+                                       struct diag *diag);
+MUST_USE db_err storage_delete_range(struct storage *s, struct slice start, struct slice end,
+                                     struct diag *diag);
+MUST_USE db_err storage_estimate(struct storage *s, struct slice start, struct slice end,
+                                 uint64_t *ret_rows, uint64_t *ret_bytes);
+
+#endif
