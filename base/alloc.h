@@ -1,7 +1,7 @@
 /* The one door to the heap. Tests replace the allocator to make the n-th allocation fail.
  *
- * mem_alloc/mem_calloc/mem_realloc return NULL when memory is out; mem_free(NULL) is fine. Per-statement memory
- * comes from an arena (base/arena.h), not from here. Thread-safe. */
+ * mem_alloc/mem_calloc/mem_realloc return NULL when memory is out; mem_free(NULL) is fine.
+ * Per-statement memory comes from an arena (base/arena.h), not from here. Thread-safe. */
 #ifndef SKEIN_BASE_ALLOC_H
 #define SKEIN_BASE_ALLOC_H
 

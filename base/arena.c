@@ -1,5 +1,6 @@
-/* Blocks are chained; each is twice the last up to ARENA_BLOCK_MAX, larger requests get a block of their own size.
- * arena_reset keeps the first (oldest) block, which is the one every short statement fits in. */
+/* Blocks are chained; each is twice the last up to ARENA_BLOCK_MAX, larger requests get a block of
+ * their own size. arena_reset keeps the first (oldest) block, which is the one every short
+ * statement fits in. */
 #include "base/arena.h"
 
 #include <stdarg.h>

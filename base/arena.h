@@ -1,16 +1,17 @@
 /* Region memory: allocate freely, release all at once.
  *
- * An arena has a byte limit, may charge what it takes to a struct mem_tracker (shared by the arenas and operators of
- * one statement), and runs reset callbacks (newest first) when it is reset or freed, for what is not memory:
- * iterators, spill files, handles. A child arena is freed with its parent. Not thread-safe: one owner. */
+ * An arena has a byte limit, may charge what it takes to a struct mem_tracker (shared by the arenas
+ * and operators of one statement), and runs reset callbacks (newest first) when it is reset or
+ * freed, for what is not memory: iterators, spill files, handles. A child arena is freed with its
+ * parent. Not thread-safe: one owner. */
 #ifndef SKEIN_BASE_ARENA_H
 #define SKEIN_BASE_ARENA_H
 
 #include "base/err.h"
 #include "base/slice.h"
 
-/* Counts bytes of one statement (parent: of a session, then of the node). `used` is changed with relaxed atomics so
- * that a tracker may be shared between loops. limit 0 = none of its own. */
+/* Counts bytes of one statement (parent: of a session, then of the node). `used` is changed with
+ * relaxed atomics so that a tracker may be shared between loops. limit 0 = none of its own. */
 struct mem_tracker {
     struct mem_tracker *parent; /* or NULL; outlives this one */
     size_t limit;
@@ -45,7 +46,8 @@ struct arena {
 
 /* The arena lives in the caller's memory; parent and tracker may be NULL. */
 void arena_init(struct arena *a, struct arena *parent, struct mem_tracker *tracker, size_t limit);
-/* Runs callbacks, resets children, frees the blocks but one (so that a hot loop allocates nothing). */
+/* Runs callbacks, resets children, frees the blocks but one (so that a hot loop allocates nothing).
+ */
 void arena_reset(struct arena *a);
 /* As reset, and gives everything back. The arena may be used again after arena_init. */
 void arena_fini(struct arena *a);
@@ -63,16 +65,18 @@ static inline void *arena_alloc(struct arena *a, size_t size)
     }
     return arena_alloc_slow(a, size, 8);
 }
-void *arena_alloc_aligned(struct arena *a, size_t size, size_t align); /* align: a power of two <= 64 */
+void *arena_alloc_aligned(struct arena *a, size_t size,
+                          size_t align); /* align: a power of two <= 64 */
 void *arena_calloc(struct arena *a, size_t count, size_t size);
 /* A copy owned by the arena; ret has ptr NULL and len 0 only for failure of a non-empty slice. */
 MUST_USE db_err arena_copy(struct arena *a, struct slice s, struct slice *ret_copy);
-char *arena_strdup(struct arena *a, struct slice s);                  /* NUL-terminated; NULL on failure */
+char *arena_strdup(struct arena *a, struct slice s); /* NUL-terminated; NULL on failure */
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3); /* NULL on failure */
-/* Calls fn(arg) at the next reset or fini. ERR_NOMEM/ERR_LIMIT: fn was not registered and not called. */
+/* Calls fn(arg) at the next reset or fini. ERR_NOMEM/ERR_LIMIT: fn was not registered and not
+ * called. */
 MUST_USE db_err arena_on_reset(struct arena *a, void (*fn)(void *arg), void *arg);
 
-#define ARENA_NEW(a, type) ((type *)arena_calloc((a), 1, sizeof(type)))
+#define ARENA_NEW(a, type)          ((type *)arena_calloc((a), 1, sizeof(type)))
 #define ARENA_ARRAY(a, type, count) ((type *)arena_calloc((a), (count), sizeof(type)))
 
 #endif

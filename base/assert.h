@@ -1,5 +1,6 @@
-/* ASSERT stays on in release builds: cheap checks of internal invariants only, never of user or network input.
- * ASSERT_SLOW is for debug and sanitizer builds. A failed assertion prints where it stands and aborts. */
+/* ASSERT stays on in release builds: cheap checks of internal invariants only, never of user or
+ * network input. ASSERT_SLOW is for debug and sanitizer builds. A failed assertion prints where it
+ * stands and aborts. */
 #ifndef SKEIN_BASE_ASSERT_H
 #define SKEIN_BASE_ASSERT_H
 

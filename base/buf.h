@@ -1,7 +1,7 @@
 /* An owned, growable byte buffer with a mandatory maximum.
  *
- * Appends return ERR_LIMIT past the maximum and ERR_NOMEM when memory is out; the content is then as before.
- * Not thread-safe. */
+ * Appends return ERR_LIMIT past the maximum and ERR_NOMEM when memory is out; the content is then
+ * as before. Not thread-safe. */
 #ifndef SKEIN_BASE_BUF_H
 #define SKEIN_BASE_BUF_H
 

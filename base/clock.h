@@ -18,7 +18,7 @@ void clock_set(const struct clock_ops *ops);
 
 #define NS_PER_US 1000ull
 #define NS_PER_MS 1000000ull
-#define NS_PER_S 1000000000ull
+#define NS_PER_S  1000000000ull
 /* A deadline that never comes. */
 #define DEADLINE_NONE UINT64_MAX
 

@@ -1,7 +1,8 @@
 /* What went wrong, for a person: owned by the caller of the function that fills it.
  *
- * db_err tells programs how to react; a diag tells people what happened and what to do next. For ERR_SQL the diag
- * carries MySQL's error number and SQLSTATE. Functions take `struct diag *` last but for outputs; it may be NULL. */
+ * db_err tells programs how to react; a diag tells people what happened and what to do next. For
+ * ERR_SQL the diag carries MySQL's error number and SQLSTATE. Functions take `struct diag *` last
+ * but for outputs; it may be NULL. */
 #ifndef SKEIN_BASE_DIAG_H
 #define SKEIN_BASE_DIAG_H
 
@@ -22,7 +23,8 @@ struct diag {
 };
 
 void diag_reset(struct diag *d);
-/* Fills the diag (if not NULL) and returns err, so that `return diag_set(d, ERR_X, "...")` works. */
+/* Fills the diag (if not NULL) and returns err, so that `return diag_set(d, ERR_X, "...")` works.
+ */
 db_err diag_set(struct diag *d, db_err err, const char *fmt, ...) PRINTF_LIKE(3, 4);
 db_err diag_vset(struct diag *d, db_err err, const char *fmt, va_list args);
 /* As diag_set for a SQL error with number and SQLSTATE; returns ERR_SQL. */

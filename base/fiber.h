@@ -1,8 +1,8 @@
 /* Fibers: straight-line code that parks instead of blocking a loop.
  *
- * A fiber runs on one loop for its whole life. Whatever waits (reply, commit, lock, timer, blocking job) parks the
- * fiber and the loop runs others. Stacks are pooled, mmap'd, with a guard page. ASan and TSan are told of every
- * switch. Built on Boost.Context's C ABI (make_fcontext, jump_fcontext).
+ * A fiber runs on one loop for its whole life. Whatever waits (reply, commit, lock, timer, blocking
+ * job) parks the fiber and the loop runs others. Stacks are pooled, mmap'd, with a guard page. ASan
+ * and TSan are told of every switch. Built on Boost.Context's C ABI (make_fcontext, jump_fcontext).
  *
  * "May park" in a header means: only call it from a fiber, and hold no pthread mutex across it. */
 #ifndef SKEIN_BASE_FIBER_H
@@ -20,35 +20,38 @@
 struct fiber;
 typedef void (*fiber_fn)(void *arg);
 
-/* Starts fn(arg) in a new fiber on the loop, from any thread. The fiber frees itself when fn returns.
- * ERR_BUSY when the loop has its maximum of fibers, ERR_NOMEM. */
+/* Starts fn(arg) in a new fiber on the loop, from any thread. The fiber frees itself when fn
+ * returns. ERR_BUSY when the loop has its maximum of fibers, ERR_NOMEM. */
 MUST_USE db_err fiber_spawn(struct loop *loop, fiber_fn fn, void *arg);
-/* As fiber_spawn on the current loop, but begins to run fn at once, before returning to the caller (which must not be
- * a fiber: an event callback), until it parks. The cheap way to start a command. */
+/* As fiber_spawn on the current loop, but begins to run fn at once, before returning to the caller
+ * (which must not be a fiber: an event callback), until it parks. The cheap way to start a command.
+ */
 MUST_USE db_err fiber_spawn_now(fiber_fn fn, void *arg);
 
-struct fiber *fiber_self(void);   /* NULL outside fibers */
+struct fiber *fiber_self(void); /* NULL outside fibers */
 struct loop *fiber_loop(const struct fiber *f);
 
-/* Deadline and cancellation of the running fiber: waits end with ERR_TIMEOUT or ERR_CANCELED. Cancel is for any
- * thread while the fiber lives (the holder of the handle makes sure of that). */
+/* Deadline and cancellation of the running fiber: waits end with ERR_TIMEOUT or ERR_CANCELED.
+ * Cancel is for any thread while the fiber lives (the holder of the handle makes sure of that). */
 void fiber_set_deadline(uint64_t deadline_ns); /* DEADLINE_NONE to clear */
 uint64_t fiber_deadline(void);
 void fiber_cancel(struct fiber *f);
 void fiber_clear_cancel(void);
 bool fiber_canceled(void);
 
-/* One-shot wait: the waiter owns the memory; exactly one signal is expected. The signal may come before, during or
- * after wait_block is entered, from any thread. When wait_block returns ERR_TIMEOUT or ERR_CANCELED no signal has
- * been consumed: the owner must make sure under the signaller's lock that no signal can still come (or call
- * wait_block_uncancelable) before the memory goes. */
+/* One-shot wait: the waiter owns the memory; exactly one signal is expected. The signal may come
+ * before, during or after wait_block is entered, from any thread. When wait_block returns
+ * ERR_TIMEOUT or ERR_CANCELED no signal has been consumed: the owner must make sure under the
+ * signaller's lock that no signal can still come (or call wait_block_uncancelable) before the
+ * memory goes. */
 struct waiter {
     struct fiber *fiber;
     _Atomic int state;
     int result;
 };
 void wait_init(struct waiter *w); /* from the fiber that will wait */
-/* Parks until signalled, the deadline (min of this and the fiber's), or cancellation. ret: the signal's result. */
+/* Parks until signalled, the deadline (min of this and the fiber's), or cancellation. ret: the
+ * signal's result. */
 MUST_USE db_err wait_block(struct waiter *w, uint64_t deadline_ns);
 void wait_block_uncancelable(struct waiter *w);
 void wait_signal(struct waiter *w, int result); /* any thread; w may be gone when this returns */
@@ -57,8 +60,8 @@ bool wait_signaled(const struct waiter *w);
 MUST_USE db_err fiber_sleep(uint64_t ns);
 /* Lets others run; then goes on. */
 void fiber_yield(void);
-/* Yields if the fiber has run longer than its time slice (1 ms). Cheap: call it at every chunk or batch. Returns
- * ERR_CANCELED or ERR_TIMEOUT when the fiber should stop. */
+/* Yields if the fiber has run longer than its time slice (1 ms). Cheap: call it at every chunk or
+ * batch. Returns ERR_CANCELED or ERR_TIMEOUT when the fiber should stop. */
 MUST_USE db_err fiber_checkpoint(void);
 /* Bytes of stack left, for depth checks of recursive code. A large number outside fibers. */
 size_t fiber_stack_left(void);
@@ -76,8 +79,8 @@ void fiber_mutex_init(struct fiber_mutex *m);
 void fiber_mutex_lock(struct fiber_mutex *m);
 void fiber_mutex_unlock(struct fiber_mutex *m);
 
-/* Condition: fibers wait in FIFO order; signal wakes one, broadcast all. The caller guards its predicate with a
- * fiber_mutex that wait releases and takes again. ERR_TIMEOUT, ERR_CANCELED. */
+/* Condition: fibers wait in FIFO order; signal wakes one, broadcast all. The caller guards its
+ * predicate with a fiber_mutex that wait releases and takes again. ERR_TIMEOUT, ERR_CANCELED. */
 struct fiber_cond {
     _Atomic int lock;
     struct list waiters;
@@ -87,8 +90,8 @@ MUST_USE db_err fiber_cond_wait(struct fiber_cond *c, struct fiber_mutex *m, uin
 void fiber_cond_signal(struct fiber_cond *c);
 void fiber_cond_broadcast(struct fiber_cond *c);
 
-/* Runs fn(arg) on the blocking pool (a few threads) and parks until it is done. Never cancelled half-way. Outside a
- * fiber it runs inline. */
+/* Runs fn(arg) on the blocking pool (a few threads) and parks until it is done. Never cancelled
+ * half-way. Outside a fiber it runs inline. */
 void blocking_run(void (*fn)(void *arg), void *arg);
 
 #endif

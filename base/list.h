@@ -1,4 +1,5 @@
-/* Intrusive doubly linked list with a head node. The element owns the node; a node is in at most one list. */
+/* Intrusive doubly linked list with a head node. The element owns the node; a node is in at most
+ * one list. */
 #ifndef SKEIN_BASE_LIST_H
 #define SKEIN_BASE_LIST_H
 

@@ -1,4 +1,5 @@
-/* Pseudo-random numbers from an explicit state, so that a seed reproduces a run; and the system's entropy. */
+/* Pseudo-random numbers from an explicit state, so that a seed reproduces a run; and the system's
+ * entropy. */
 #ifndef SKEIN_BASE_RAND_H
 #define SKEIN_BASE_RAND_H
 

@@ -12,7 +12,7 @@ struct slice {
     size_t len;
 };
 
-#define SLICE_EMPTY ((struct slice){NULL, 0})
+#define SLICE_EMPTY  ((struct slice){NULL, 0})
 #define SLICE_LIT(s) ((struct slice){(const uint8_t *)("" s), sizeof(s) - 1})
 /* For printf("%.*s", SLICE_FMT(s)). */
 #define SLICE_FMT(s) (int)(s).len, (const char *)(s).ptr
