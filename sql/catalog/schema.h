@@ -1,0 +1,147 @@
+/* Descriptors of databases, tables, columns and indexes, and the versioned snapshot that statements read.
+ *
+ * Descriptors are immutable once they are in a snapshot. A statement (or transaction) holds a reference to one
+ * snapshot and never sees a schema change under its feet. A DDL statement writes new descriptors through a storage
+ * transaction and then publishes a new snapshot (catalog.h). Names compare as MySQL does with
+ * lower_case_table_names=0: databases and tables by bytes, columns and indexes without case. */
+#ifndef SKEIN_SQL_CATALOG_SCHEMA_H
+#define SKEIN_SQL_CATALOG_SCHEMA_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/slice.h"
+#include "sql/types/type.h"
+#include "sql/types/value.h"
+
+typedef uint64_t table_id_t;
+typedef uint64_t schema_id_t;
+typedef uint32_t column_id_t; /* never used again within a table */
+typedef uint32_t index_id_t;  /* never used again within a table; 1 = the clustered index */
+
+enum { CATALOG_COLUMNS_MAX = 4096, CATALOG_INDEXES_MAX = 65, CATALOG_INDEX_PARTS_MAX = 16 };
+#define INDEX_ID_CLUSTERED 1u
+
+enum column_default_kind {
+    DEFAULT_NONE,       /* no default: strict mode refuses a missing value (1364) */
+    DEFAULT_NULL,       /* explicit or implied DEFAULT NULL */
+    DEFAULT_CONST,      /* value, already of the column's type */
+    DEFAULT_NOW,        /* CURRENT_TIMESTAMP(decimals of the type) */
+    DEFAULT_EXPR,       /* DEFAULT (expr): text, bound when used */
+};
+
+enum column_generated { GENERATED_NO, GENERATED_VIRTUAL, GENERATED_STORED };
+
+struct column_def {
+    column_id_t id;
+    uint32_t ordinal; /* 0-based position in table_def.columns */
+    struct slice name;
+    struct sql_type type; /* nullability included */
+    enum column_default_kind default_kind;
+    struct value default_value; /* DEFAULT_CONST */
+    struct slice default_expr;  /* DEFAULT_EXPR: SQL text */
+    bool on_update_now;
+    bool auto_increment;
+    bool invisible;
+    bool hidden; /* the row id of a table without primary key: no SQL can name it */
+    enum column_generated generated;
+    struct slice generated_expr; /* SQL text */
+    struct slice comment;
+};
+
+enum index_kind { INDEX_PRIMARY, INDEX_UNIQUE, INDEX_PLAIN, INDEX_FULLTEXT, INDEX_SPATIAL };
+
+struct index_part {
+    uint32_t column;     /* ordinal */
+    uint32_t prefix_len; /* characters (bytes for binary types); 0 = whole column */
+    bool descending;
+};
+
+struct index_def {
+    index_id_t id;
+    struct slice name; /* "PRIMARY" for the primary key */
+    enum index_kind kind;
+    bool invisible;
+    uint32_t part_count;
+    struct index_part *parts;
+    struct slice comment;
+};
+
+struct check_def {
+    struct slice name;
+    struct slice expr; /* SQL text */
+    bool enforced;
+};
+
+struct foreign_key_def {
+    struct slice name;
+    struct slice ref_schema, ref_table;
+    uint32_t column_count;
+    struct slice *columns;
+    struct slice *ref_columns;
+    uint8_t on_delete, on_update; /* enum ast_fk_action */
+};
+
+enum table_kind {
+    TABLE_BASE,
+    TABLE_VIEW,
+    TABLE_VIRTUAL, /* INFORMATION_SCHEMA and the like: rows come from a provider (vtable_provider.h) */
+};
+
+struct vtable_provider;
+
+struct table_def {
+    table_id_t id;
+    schema_id_t schema_id;
+    struct slice schema_name;
+    struct slice name;
+    uint64_t version; /* grows with every change of this table */
+    enum table_kind kind;
+    uint32_t column_count;
+    struct column_def *columns;
+    uint32_t index_count;
+    struct index_def *indexes; /* indexes[0] is the clustered one: the primary key, or a hidden row id */
+    bool has_primary;          /* false: the clustered index is on the hidden column */
+    int32_t auto_increment;    /* ordinal or -1 */
+    uint64_t auto_increment_start; /* AUTO_INCREMENT=n of CREATE TABLE, 0 = none */
+    uint16_t collation;
+    uint32_t check_count;
+    struct check_def *checks;
+    uint32_t foreign_key_count;
+    struct foreign_key_def *foreign_keys;
+    struct slice comment;
+    struct slice engine;      /* as the client named it; shown again */
+    struct slice create_options; /* shown again: "ROW_FORMAT=DYNAMIC ..." */
+    struct slice view_text;   /* TABLE_VIEW: the SELECT */
+    uint64_t create_time_us;
+    const struct vtable_provider *provider; /* TABLE_VIRTUAL */
+};
+
+struct schema_def {
+    schema_id_t id;
+    struct slice name;
+    uint16_t collation;
+    bool read_only;
+    bool virtual; /* information_schema */
+};
+
+struct catalog_snapshot; /* reference-counted; see catalog.h */
+
+uint64_t snapshot_version(const struct catalog_snapshot *snap);
+/* NULL when absent. Owned by the snapshot. */
+const struct schema_def *snapshot_schema(const struct catalog_snapshot *snap, struct slice name);
+const struct table_def *snapshot_table(const struct catalog_snapshot *snap, struct slice schema,
+                                       struct slice name);
+const struct table_def *snapshot_table_by_id(const struct catalog_snapshot *snap, table_id_t id);
+/* In name order. */
+uint32_t snapshot_schema_count(const struct catalog_snapshot *snap);
+const struct schema_def *snapshot_schema_at(const struct catalog_snapshot *snap, uint32_t i);
+uint32_t snapshot_table_count(const struct catalog_snapshot *snap, const struct schema_def *schema);
+const struct table_def *snapshot_table_at(const struct catalog_snapshot *snap,
+                                          const struct schema_def *schema, uint32_t i);
+
+/* NULL when absent; names compare without case. */
+const struct column_def *table_column(const struct table_def *t, struct slice name);
+const struct index_def *table_index(const struct table_def *t, struct slice name);
+
+#endif
