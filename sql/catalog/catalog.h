@@ -1,9 +1,10 @@
 /* The catalog: the snapshot in force, and the only way to change it.
  *
- * Storage is the truth: descriptors are rows under KEYSPACE_SYSTEM ('system' keys of sql/codec/table_keys.h), written
- * in the same storage transaction that a DDL statement commits. The node keeps a decoded snapshot; publishing a new
- * one is a pointer swap. Statements that began on an older snapshot go on with it; metadata locks (mdl.h) keep a
- * table's change from overtaking transactions that use it. */
+ * Storage is the truth: descriptors are rows under KEYSPACE_SYSTEM ('system' keys of
+ * sql/codec/table_keys.h), written in the same storage transaction that a DDL statement commits.
+ * The node keeps a decoded snapshot; publishing a new one is a pointer swap. Statements that began
+ * on an older snapshot go on with it; metadata locks (mdl.h) keep a table's change from overtaking
+ * transactions that use it. */
 #ifndef SKEIN_SQL_CATALOG_CATALOG_H
 #define SKEIN_SQL_CATALOG_CATALOG_H
 
@@ -14,9 +15,10 @@ struct catalog;
 struct storage;
 struct storage_txn;
 
-/* Reads all descriptors; creates the system schemas (mysql, sys, information_schema, performance_schema) when the
- * storage is empty. May park. */
-MUST_USE db_err catalog_open(struct storage *storage, struct diag *diag, struct catalog **ret_catalog);
+/* Reads all descriptors; creates the system schemas (mysql, sys, information_schema,
+ * performance_schema) when the storage is empty. May park. */
+MUST_USE db_err catalog_open(struct storage *storage, struct diag *diag,
+                             struct catalog **ret_catalog);
 void catalog_close(struct catalog *catalog);
 
 /* The newest snapshot, with a reference for the caller. Cheap; any thread. */
@@ -25,23 +27,25 @@ void catalog_release(const struct catalog_snapshot *snap);
 /* The version in force, to see whether a cached plan is current. One atomic load. */
 uint64_t catalog_version(const struct catalog *catalog);
 
-/* Registers INFORMATION_SCHEMA-like tables before catalog_open's caller goes on. The definition must live as long as
- * the catalog. */
+/* Registers INFORMATION_SCHEMA-like tables before catalog_open's caller goes on. The definition
+ * must live as long as the catalog. */
 MUST_USE db_err catalog_add_virtual_table(struct catalog *catalog, const struct table_def *table);
 
-/* A schema change: begin, any of the edits, commit (storage first, then publish). One at a time in the cluster; begin
- * waits. Edits copy what they are given. Errors are MySQL's: 1007, 1008, 1049, 1050, 1051, 1146 ... */
+/* A schema change: begin, any of the edits, commit (storage first, then publish). One at a time in
+ * the cluster; begin waits. Edits copy what they are given. Errors are MySQL's: 1007, 1008, 1049,
+ * 1050, 1051, 1146 ... */
 struct catalog_change;
 MUST_USE db_err catalog_change_begin(struct catalog *catalog, struct diag *diag,
                                      struct catalog_change **ret_change);
-MUST_USE db_err catalog_change_commit(struct catalog_change *change, struct diag *diag); /* frees it */
-void catalog_change_abort(struct catalog_change *change);                              /* frees it */
+MUST_USE db_err catalog_change_commit(struct catalog_change *change,
+                                      struct diag *diag); /* frees it */
+void catalog_change_abort(struct catalog_change *change); /* frees it */
 /* The state with the edits made so far. */
 const struct catalog_snapshot *catalog_change_view(const struct catalog_change *change);
-MUST_USE db_err catalog_create_schema(struct catalog_change *c, struct slice name, uint16_t collation,
-                                      struct diag *diag);
-MUST_USE db_err catalog_alter_schema(struct catalog_change *c, struct slice name, uint16_t collation,
-                                     bool read_only, struct diag *diag);
+MUST_USE db_err catalog_create_schema(struct catalog_change *c, struct slice name,
+                                      uint16_t collation, struct diag *diag);
+MUST_USE db_err catalog_alter_schema(struct catalog_change *c, struct slice name,
+                                     uint16_t collation, bool read_only, struct diag *diag);
 MUST_USE db_err catalog_drop_schema(struct catalog_change *c, struct slice name, struct diag *diag);
 /* Gives id and version; ret_id may be NULL. */
 MUST_USE db_err catalog_create_table(struct catalog_change *c, const struct table_def *def,

@@ -1,9 +1,11 @@
-/* Descriptors of databases, tables, columns and indexes, and the versioned snapshot that statements read.
+/* Descriptors of databases, tables, columns and indexes, and the versioned snapshot that statements
+ * read.
  *
- * Descriptors are immutable once they are in a snapshot. A statement (or transaction) holds a reference to one
- * snapshot and never sees a schema change under its feet. A DDL statement writes new descriptors through a storage
- * transaction and then publishes a new snapshot (catalog.h). Names compare as MySQL does with
- * lower_case_table_names=0: databases and tables by bytes, columns and indexes without case. */
+ * Descriptors are immutable once they are in a snapshot. A statement (or transaction) holds a
+ * reference to one snapshot and never sees a schema change under its feet. A DDL statement writes
+ * new descriptors through a storage transaction and then publishes a new snapshot (catalog.h).
+ * Names compare as MySQL does with lower_case_table_names=0: databases and tables by bytes, columns
+ * and indexes without case. */
 #ifndef SKEIN_SQL_CATALOG_SCHEMA_H
 #define SKEIN_SQL_CATALOG_SCHEMA_H
 
@@ -23,11 +25,11 @@ enum { CATALOG_COLUMNS_MAX = 4096, CATALOG_INDEXES_MAX = 65, CATALOG_INDEX_PARTS
 #define INDEX_ID_CLUSTERED 1u
 
 enum column_default_kind {
-    DEFAULT_NONE,       /* no default: strict mode refuses a missing value (1364) */
-    DEFAULT_NULL,       /* explicit or implied DEFAULT NULL */
-    DEFAULT_CONST,      /* value, already of the column's type */
-    DEFAULT_NOW,        /* CURRENT_TIMESTAMP(decimals of the type) */
-    DEFAULT_EXPR,       /* DEFAULT (expr): text, bound when used */
+    DEFAULT_NONE,  /* no default: strict mode refuses a missing value (1364) */
+    DEFAULT_NULL,  /* explicit or implied DEFAULT NULL */
+    DEFAULT_CONST, /* value, already of the column's type */
+    DEFAULT_NOW,   /* CURRENT_TIMESTAMP(decimals of the type) */
+    DEFAULT_EXPR,  /* DEFAULT (expr): text, bound when used */
 };
 
 enum column_generated { GENERATED_NO, GENERATED_VIRTUAL, GENERATED_STORED };
@@ -85,7 +87,8 @@ struct foreign_key_def {
 enum table_kind {
     TABLE_BASE,
     TABLE_VIEW,
-    TABLE_VIRTUAL, /* INFORMATION_SCHEMA and the like: rows come from a provider (vtable_provider.h) */
+    TABLE_VIRTUAL, /* INFORMATION_SCHEMA and the like: rows come from a provider (vtable_provider.h)
+                    */
 };
 
 struct vtable_provider;
@@ -100,9 +103,10 @@ struct table_def {
     uint32_t column_count;
     struct column_def *columns;
     uint32_t index_count;
-    struct index_def *indexes; /* indexes[0] is the clustered one: the primary key, or a hidden row id */
-    bool has_primary;          /* false: the clustered index is on the hidden column */
-    int32_t auto_increment;    /* ordinal or -1 */
+    struct index_def
+        *indexes;     /* indexes[0] is the clustered one: the primary key, or a hidden row id */
+    bool has_primary; /* false: the clustered index is on the hidden column */
+    int32_t auto_increment;        /* ordinal or -1 */
     uint64_t auto_increment_start; /* AUTO_INCREMENT=n of CREATE TABLE, 0 = none */
     uint16_t collation;
     uint32_t check_count;
@@ -110,9 +114,9 @@ struct table_def {
     uint32_t foreign_key_count;
     struct foreign_key_def *foreign_keys;
     struct slice comment;
-    struct slice engine;      /* as the client named it; shown again */
+    struct slice engine;         /* as the client named it; shown again */
     struct slice create_options; /* shown again: "ROW_FORMAT=DYNAMIC ..." */
-    struct slice view_text;   /* TABLE_VIEW: the SELECT */
+    struct slice view_text;      /* TABLE_VIEW: the SELECT */
     uint64_t create_time_us;
     const struct vtable_provider *provider; /* TABLE_VIRTUAL */
 };

@@ -1,0 +1,107 @@
+/* Bound expressions: names resolved, types, collations and casts settled.
+ *
+ * They are immutable once bound and live in the plan's arena; evaluation state is elsewhere
+ * (sql/exec/eval.h). Columns are named by col_id, unique within a statement, until the physical
+ * planner has given each a slot of the operator's input (`slot`). */
+#ifndef SKEIN_SQL_BIND_BEXPR_H
+#define SKEIN_SQL_BIND_BEXPR_H
+
+#include "sql/func/func.h"
+
+typedef uint32_t col_id_t; /* 0 = none */
+struct lnode;
+struct plan;
+
+enum bexpr_kind {
+    BEXPR_CONST,
+    BEXPR_PARAM,  /* `?` or a lifted literal: value comes with the execution, type is fixed at bind
+                   */
+    BEXPR_COLUMN, /* of the input rows */
+    BEXPR_OUTER,  /* a column of an enclosing query (correlated) */
+    BEXPR_FUNC,
+    BEXPR_CAST, /* explicit or inserted; try_null: failure gives NULL and a warning */
+    BEXPR_AND,  /* n-ary, three-valued, left to right */
+    BEXPR_OR,
+    BEXPR_CASE,     /* args: when1, then1, ..., [else]; also IF */
+    BEXPR_COALESCE, /* also IFNULL */
+    BEXPR_IN_LIST,  /* args[0] IN (args[1..]); all of one comparison type; constants are hashed at
+                       first use */
+    BEXPR_SUBQUERY_SCALAR,
+    BEXPR_SUBQUERY_EXISTS,
+    BEXPR_SUBQUERY_IN,         /* args: the left side's columns */
+    BEXPR_SUBQUERY_QUANTIFIED, /* op ANY/ALL */
+    BEXPR_ROW,                 /* only below comparisons and IN; never evaluated itself */
+    BEXPR_USER_VAR,
+    BEXPR_USER_VAR_SET, /* args[0] := */
+    BEXPR_SYSTEM_VAR,   /* read at execution */
+    BEXPR_AGG,          /* only between bind and the aggregate's split-off; carries agg_call */
+    BEXPR_WINDOW,       /* likewise for window functions */
+    BEXPR_INSERT_VALUE, /* VALUES(col) or the row alias in ON DUPLICATE KEY UPDATE: becomes a column
+                         */
+    BEXPR_DEFAULT,      /* DEFAULT in INSERT/UPDATE: resolved by the DML planner */
+};
+
+enum cmp_op { CMP_EQ, CMP_NULL_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE };
+
+struct bsubquery {
+    struct lnode *root;      /* logical plan */
+    const struct plan *plan; /* physical, once planned */
+    bool correlated;         /* uses BEXPR_OUTER columns of ours or of those around us */
+    uint32_t id;             /* per statement: index of the run state that caches its result */
+    col_id_t *outer_columns; /* columns of the enclosing query that it reads */
+    uint32_t outer_count;
+};
+
+struct bexpr {
+    enum bexpr_kind kind;
+    uint8_t coercibility; /* 0 explicit .. 6 ignorable, MySQL's */
+    bool is_const;        /* no columns, no parameters, pure: may be folded */
+    bool has_param, has_subquery, has_agg, has_window, is_volatile;
+    uint32_t position; /* byte offset in the statement + 1; 0 = none */
+    struct sql_type type;
+    uint32_t arg_count;
+    struct bexpr **args;
+    union {
+        struct value constant; /* CONST */
+        uint32_t param;        /* PARAM: 0-based */
+        struct {
+            col_id_t id;
+            uint32_t slot;      /* set by the physical planner */
+            uint32_t depth;     /* OUTER: 1 = directly enclosing query */
+        } column;               /* COLUMN, OUTER, INSERT_VALUE */
+        struct func_call *func; /* FUNC */
+        struct {
+            bool explicit_cast;
+            bool try_null;
+        } cast; /* CAST: from args[0] to type */
+        struct {
+            struct bsubquery *sub;
+            bool negated;   /* NOT EXISTS, NOT IN */
+            bool all;       /* QUANTIFIED: ALL, else ANY */
+            enum cmp_op op; /* QUANTIFIED */
+        } subquery;
+        bool negated; /* IN_LIST */
+        struct {
+            struct slice name;
+            int scope; /* SYSTEM_VAR: enum ast_var_scope */
+            const void *sysvar;
+        } var;
+        struct {
+            struct agg_call *call;
+            struct bexpr **order_by;
+            bool *order_desc;
+            uint32_t order_count;
+            uint32_t window; /* WINDOW: index of the query block's window */
+            const struct func_def *window_func;
+        } agg;
+    } u;
+};
+
+/* Calls fn on every node, parents first, not into subqueries; stops at the first false and returns
+ * it. */
+bool bexpr_walk(const struct bexpr *e, bool (*fn)(const struct bexpr *e, void *ctx), void *ctx);
+/* Same meaning: kinds, types, constants, columns equal. Volatile expressions are never equal. */
+bool bexpr_equal(const struct bexpr *a, const struct bexpr *b);
+struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e); /* NULL: out of memory */
+
+#endif

@@ -1,0 +1,175 @@
+/* Logical plans: relational trees that the binder makes and the optimiser's rules rewrite.
+ *
+ * Each node gives an ordered list of output columns (col_ids). A bound statement (struct
+ * bound_stmt) is a tree plus what the statement does with it. */
+#ifndef SKEIN_SQL_BIND_LOGICAL_H
+#define SKEIN_SQL_BIND_LOGICAL_H
+
+#include "sql/bind/bexpr.h"
+#include "sql/catalog/schema.h"
+
+enum lnode_kind {
+    LNODE_DUAL,   /* one row, no columns */
+    LNODE_TABLE,  /* base or virtual table */
+    LNODE_VALUES, /* rows of expressions */
+    LNODE_FILTER,
+    LNODE_PROJECT,
+    LNODE_JOIN,
+    LNODE_AGGREGATE,
+    LNODE_WINDOW,
+    LNODE_DISTINCT,
+    LNODE_SORT,
+    LNODE_LIMIT,
+    LNODE_SETOP,
+    LNODE_CTE_REF,
+    LNODE_RECURSIVE,
+    LNODE_TABLE_FUNC, /* JSON_TABLE */
+};
+
+struct lcolumn {
+    col_id_t id;
+    struct sql_type type;
+    uint8_t coercibility;
+    /* for result metadata and name resolution; empty for expressions */
+    struct slice name, org_name, table, org_table, schema;
+    const struct column_def *def; /* base column or NULL */
+    bool hidden;                  /* not in SELECT *: USING duplicates, row ids */
+};
+
+enum join_kind { JOIN_INNER, JOIN_CROSS, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI };
+
+enum row_lock { ROW_LOCK_NONE, ROW_LOCK_SHARED, ROW_LOCK_EXCLUSIVE };
+enum row_lock_wait { ROW_LOCK_WAIT, ROW_LOCK_NOWAIT, ROW_LOCK_SKIP };
+
+struct lsort_key {
+    struct bexpr *expr;
+    bool descending;
+};
+
+struct lagg {
+    struct agg_call *call;
+    struct bexpr **args;
+    struct lsort_key *order;
+    uint32_t order_count;
+    col_id_t out;
+};
+
+struct lproj {
+    struct bexpr *expr;
+    col_id_t out;
+};
+
+struct index_hint {
+    int kind; /* enum ast_index_hint_kind */
+    uint32_t count;
+    const struct index_def **indexes;
+};
+
+struct lnode {
+    enum lnode_kind kind;
+    uint32_t column_count;
+    struct lcolumn *columns; /* output */
+    uint32_t child_count;
+    struct lnode *children[2];
+    double rows; /* estimate, < 0 = not made yet */
+    union {
+        struct {
+            const struct table_def *def;
+            struct slice alias;
+            bool *used; /* by ordinal: columns that anything above needs (set by a rule) */
+            enum row_lock lock;
+            enum row_lock_wait wait;
+            uint32_t hint_count;
+            struct index_hint *hints;
+            struct bexpr **filters; /* pushed down by a rule: conjunction */
+            uint32_t filter_count;
+        } table;
+        struct {
+            uint32_t row_count;
+            struct bexpr ***rows;
+        } values;
+        struct {
+            struct bexpr **conjuncts;
+            uint32_t count;
+        } filter;
+        struct {
+            struct lproj *exprs;
+            uint32_t count;
+        } project;
+        struct {
+            enum join_kind kind;
+            struct bexpr **on; /* conjunction */
+            uint32_t on_count;
+            bool straight;   /* STRAIGHT_JOIN: keep the order */
+            bool lateral;    /* the right side reads columns of the left */
+            bool null_aware; /* ANTI made of NOT IN */
+        } join;
+        struct {
+            struct lproj *groups;
+            uint32_t group_count;
+            struct lagg *aggs;
+            uint32_t agg_count;
+            bool rollup;
+        } aggregate;
+        struct {
+            struct lsort_key *keys;
+            uint32_t count;
+        } sort;
+        struct {
+            struct bexpr *limit;  /* NULL = none; constant or parameter */
+            struct bexpr *offset; /* NULL = 0 */
+            bool calc_found_rows;
+        } limit;
+        struct {
+            int op; /* enum ast_setop */
+            bool distinct;
+        } setop;
+        struct {
+            uint32_t cte;
+        } cte_ref;
+    } u;
+};
+
+enum bound_kind { BOUND_SELECT, BOUND_INSERT, BOUND_UPDATE, BOUND_DELETE, BOUND_OTHER };
+
+struct bound_assign {
+    uint32_t table;  /* UPDATE: which of the targets */
+    uint32_t column; /* ordinal */
+    struct bexpr *expr;
+};
+
+struct bound_target { /* a table that DML changes */
+    const struct table_def *def;
+    struct lnode *table_node;
+    col_id_t *columns; /* by ordinal: where its columns are in the source */
+};
+
+struct bound_stmt {
+    enum bound_kind kind;
+    struct lnode *root;     /* the rows: SELECT's result; the source of INSERT; rows to change for
+                               UPDATE/DELETE */
+    struct lcolumn *result; /* SELECT: visible columns, root's first result_count */
+    uint32_t result_count;
+    uint32_t param_count;
+    struct sql_type *param_types;
+    uint32_t subquery_count;
+    uint32_t cte_count;
+    struct lnode **ctes;
+    bool read_only; /* takes no locks */
+    bool uses_tables;
+    /* DML */
+    struct bound_target *targets;
+    uint32_t target_count;
+    uint32_t *insert_columns; /* ordinals in the order of root's columns */
+    uint32_t insert_column_count;
+    struct bound_assign *assigns; /* UPDATE SET, or ON DUPLICATE KEY UPDATE */
+    uint32_t assign_count;
+    col_id_t *odku_old; /* by ordinal: the existing row's columns in assigns' expressions */
+    col_id_t *odku_new; /* by ordinal: the row that was to be inserted (VALUES(col)) */
+    bool ignore, replace, low_priority;
+    /* SELECT ... INTO */
+    struct slice *into_vars;
+    uint32_t into_var_count;
+};
+
+#endif

@@ -1,0 +1,187 @@
+/* Built-in functions: the registry's rows, and what their implementations see.
+ *
+ * A function works on vectors (sql/types/vector.h): for each selected row it reads its arguments
+ * and writes the result vector. It sees the session only through struct eval_ctx. Operators (+, =,
+ * LIKE ...) are functions too, under names that no SQL text can spell ("op_add"). What must not
+ * evaluate all arguments (AND, OR, CASE, IF, COALESCE, IFNULL, subqueries, variables) is not a
+ * function but a node kind of sql/bind/bexpr.h.
+ *
+ * Binding: the binder looks a call up by name, checks the arity (1582), types the arguments and
+ * calls `bind`, which sets the result's type and says what each argument must be cast to; the
+ * binder inserts those casts, so that the implementation finds exactly the physical kinds it asked
+ * for. */
+#ifndef SKEIN_SQL_FUNC_FUNC_H
+#define SKEIN_SQL_FUNC_FUNC_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/rand.h"
+#include "sql/types/type.h"
+#include "sql/types/value.h"
+#include "sql/types/vector.h"
+
+struct diag_area;
+struct cast_ctx;
+struct eval_env;
+
+/* ---- evaluation ---- */
+
+struct eval_ctx {
+    struct arena *arena;     /* results of this chunk: reset by the executor between chunks */
+    struct arena *statement; /* lives as long as the statement */
+    struct cast_ctx *cast;   /* sql_mode, warnings, time zone (sql/types) */
+    struct diag *diag;
+    struct eval_env *env; /* the session's facts; NULL in tests of pure functions */
+};
+
+/* The session as functions see it (implemented by sql/session). */
+struct eval_env {
+    const struct eval_env_ops *ops;
+    uint64_t
+        now_us; /* statement start, microseconds since 1970 UTC: NOW() is constant in a statement */
+    uint64_t sql_mode;      /* SQL_MODE_* bits of sql/types */
+    int64_t last_insert_id; /* LAST_INSERT_ID() */
+    int64_t row_count;      /* ROW_COUNT() */
+    int64_t found_rows;     /* FOUND_ROWS() */
+    uint64_t connection_id;
+    uint32_t div_precision_increment;
+    uint32_t default_week_format;
+    uint64_t group_concat_max_len;
+    uint64_t max_allowed_packet;
+    uint16_t connection_collation;
+    struct slice current_schema; /* ptr NULL: none */
+    struct slice user;           /* "root@localhost" as the client gave it */
+    struct slice current_user;   /* the account that matched */
+    struct slice current_role;
+    struct slice version;
+    struct rand *rand;
+};
+struct eval_env_ops {
+    const char *name;
+    void (*set_last_insert_id)(struct eval_env *env, uint64_t id);
+    /* Parks. Ends early with ERR_CANCELED. */
+    db_err (*sleep)(struct eval_env *env, uint64_t us);
+    /* GET_LOCK and relatives: ret -1 = NULL. May park. */
+    db_err (*get_lock)(struct eval_env *env, struct slice name, double timeout_s, struct diag *diag,
+                       int *ret);
+    db_err (*release_lock)(struct eval_env *env, struct slice name, struct diag *diag, int *ret);
+    db_err (*lock_holder)(struct eval_env *env, struct slice name,
+                          int64_t *ret_connection); /* -1 free */
+    db_err (*release_all_locks)(struct eval_env *env, int64_t *ret_count);
+};
+
+/* ---- scalar functions ---- */
+
+enum func_flags {
+    FUNC_PURE = 1,        /* same arguments, same result: may be folded */
+    FUNC_STATEMENT = 2,   /* constant during a statement: NOW(), USER() */
+    FUNC_VOLATILE = 4,    /* each row anew: RAND(), UUID(), SLEEP() */
+    FUNC_NULL_IF_ANY = 8, /* a NULL argument gives NULL: the implementation never sees NULL rows */
+    FUNC_NO_PUSHDOWN = 16,
+    FUNC_COMPARISON = 32, /* usable by the range analyser */
+    FUNC_HIDDEN = 64,     /* an operator; no SQL text names it */
+};
+
+enum { FUNC_ARGS_MAX = 255 };
+#define FUNC_VARARGS UINT8_MAX
+
+struct func_def;
+
+/* One call, bound. Immutable after bind; shared by concurrent executions. */
+struct func_call {
+    const struct func_def *def;
+    struct sql_type type; /* result */
+    uint8_t coercibility; /* of the result, 0..6 */
+    uint16_t collation;   /* for comparisons: the collation agreed on */
+    uint32_t arg_count;
+    struct sql_type *arg_types;            /* after the casts asked for */
+    const struct value *const *arg_consts; /* value when the argument is a constant, else NULL */
+    const void *data; /* of bind: compiled regex, parsed format, ...; in the plan's arena */
+    int variant;      /* of bind: lets one implementation serve several rows */
+};
+
+struct func_bind_ctx {
+    struct arena *arena; /* the plan's */
+    struct diag *diag;
+    uint64_t sql_mode;
+    uint16_t connection_collation;
+    uint32_t div_precision_increment;
+    uint64_t max_allowed_packet;
+};
+
+/* What an argument is to be cast to. want_cast false: as it is. */
+struct func_arg {
+    struct sql_type type; /* as found */
+    uint8_t coercibility;
+    const struct value *constant; /* or NULL */
+    bool want_cast;
+    struct sql_type want;
+};
+
+typedef db_err (*func_bind_fn)(struct func_bind_ctx *ctx, struct func_call *call,
+                               struct func_arg *args);
+/* Rows: sel[0..n) if sel != NULL, else 0..n). args[i] and out have CHUNK_ROWS capacity; out is
+ * writable, its nulls are clear on entry. A constant argument is a const vector (vector_is_const).
+ */
+typedef db_err (*func_vec_fn)(struct eval_ctx *ctx, const struct func_call *call,
+                              struct vector *const *args, const uint16_t *sel, uint32_t n,
+                              struct vector *out);
+
+struct func_def {
+    const char *name; /* lower case */
+    uint8_t args_min, args_max;
+    uint16_t flags;
+    func_bind_fn bind;
+    func_vec_fn eval;
+    int variant; /* copied to func_call.variant before bind */
+};
+
+/* Case-insensitive. NULL: unknown (1305). */
+const struct func_def *func_find(struct slice name);
+/* The operators' rows, for the binder. */
+const struct func_def *func_find_op(const char *name);
+size_t func_count(void);
+const struct func_def *func_at(size_t i);
+
+/* ---- aggregate functions ---- */
+
+struct agg_def;
+struct agg_call {
+    const struct agg_def *def;
+    struct sql_type type;
+    uint8_t coercibility;
+    uint16_t collation;
+    uint32_t arg_count;
+    struct sql_type *arg_types;
+    bool distinct;    /* the operator removes duplicates before `update` */
+    const void *data; /* GROUP_CONCAT: separator, ... */
+    int variant;
+};
+
+/* States are fixed-size, zeroed, owned by the operator's arena; what a state needs more it takes
+ * from `arena` (which the operator resets as a whole). Rows with NULL arguments are given too: each
+ * function knows its rule. */
+struct agg_def {
+    const char *name;
+    uint8_t args_min, args_max;
+    uint16_t flags; /* AGG_* */
+    size_t state_size;
+    db_err (*bind_agg)(struct func_bind_ctx *ctx, struct agg_call *call, struct func_arg *args);
+    /* states[i] belongs to row sel[i] (or i). */
+    db_err (*update)(struct eval_ctx *ctx, const struct agg_call *call, struct arena *arena,
+                     struct vector *const *args, const uint16_t *sel, uint32_t n,
+                     void *const *states);
+    db_err (*merge)(struct eval_ctx *ctx, const struct agg_call *call, struct arena *arena,
+                    void *into, const void *from);
+    /* Writes row `row` of out. */
+    db_err (*result)(struct eval_ctx *ctx, const struct agg_call *call, const void *state,
+                     struct vector *out, uint32_t row);
+    int variant;
+};
+enum { AGG_ORDERED = 1 /* takes ORDER BY */, AGG_NO_DISTINCT_EFFECT = 2 /* MIN, MAX */ };
+
+const struct agg_def *agg_find(struct slice name);
+size_t agg_count(void);
+const struct agg_def *agg_at(size_t i);
+
+#endif
