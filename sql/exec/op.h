@@ -1,0 +1,96 @@
+/* Vectorised operators: the run state beside an immutable plan.
+ *
+ * open → next until *ret_chunk is NULL → close. A chunk is valid until the next call on the
+ * operator. All may park. close accepts a half-open operator and is the only call after an error.
+ */
+#ifndef SKEIN_SQL_EXEC_OP_H
+#define SKEIN_SQL_EXEC_OP_H
+
+#include "sql/func/func.h"
+#include "sql/opt/plan.h"
+#include "sql/storage/storage.h"
+
+struct exec_ctx;
+struct op;
+
+struct op_ops {
+    const char *name;
+    db_err (*open)(struct op *op, struct exec_ctx *ctx);
+    db_err (*next)(struct op *op, struct exec_ctx *ctx, struct chunk **ret_chunk);
+    db_err (*rescan)(struct op *op,
+                     struct exec_ctx *ctx); /* from the start, with new outer values */
+    void (*close)(struct op *op, struct exec_ctx *ctx);
+};
+
+struct op {
+    const struct op_ops *ops;
+    const struct plan_node *node;
+    struct op *children[2];
+    uint64_t rows_out, next_calls, ns; /* EXPLAIN ANALYZE */
+};
+
+/* One execution of a plan. Filled by the session (sql/session/statement.c). */
+struct exec_ctx {
+    const struct plan *plan;
+    struct storage *storage;
+    struct storage_txn *txn;
+    struct arena *arena;     /* the statement's */
+    struct mem_tracker *mem; /* the statement's: operators that pass it spill or fail */
+    struct diag *diag;
+    struct eval_ctx eval; /* arena: the current chunk's, reset by the driver between root chunks */
+    const struct value *params; /* plan->param_count, cast to param_types */
+    const char *temp_dir;
+    bool analyze; /* keep counters */
+    bool ignore;  /* INSERT/UPDATE/DELETE IGNORE */
+    uint64_t sql_mode;
+    uint32_t auto_inc_step, auto_inc_offset;
+    bool foreign_key_checks, unique_checks;
+    /* results of DML */
+    uint64_t affected_rows, found_rows, changed_rows, matched_rows, records, duplicates,
+        deleted_rows;
+    uint64_t first_insert_id; /* LAST_INSERT_ID() of this statement, 0 = none generated */
+    uint64_t last_insert_id;  /* what the OK packet says */
+    bool found_rows_flag;     /* CLIENT_FOUND_ROWS: affected = matched */
+    /* run state of subqueries and CTEs, by id */
+    struct subquery_state **subqueries;
+    struct cte_state **ctes;
+    /* values of outer columns while a correlated part runs; by depth then slot */
+    struct outer_frame *outer;
+    /* user and system variables (sql/session) */
+    const struct exec_var_ops *vars;
+    void *session;
+};
+
+struct exec_var_ops {
+    db_err (*user_get)(struct exec_ctx *ctx, struct slice name, struct value *ret);
+    db_err (*user_set)(struct exec_ctx *ctx, struct slice name, const struct value *v);
+    db_err (*system_get)(struct exec_ctx *ctx, const struct bexpr *e, struct value *ret);
+};
+
+/* Builds the operator tree (in ctx->arena). */
+MUST_USE db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op **ret_op);
+MUST_USE db_err op_open(struct op *op, struct exec_ctx *ctx);
+MUST_USE db_err op_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret_chunk);
+MUST_USE db_err op_rescan(struct op *op, struct exec_ctx *ctx);
+void op_close(struct op *op, struct exec_ctx *ctx); /* NULL is fine */
+
+/* Runs a plan. SELECT: rows go to `rows` chunk by chunk (the columns are plan->result). DML:
+ * counters in ctx. The short paths are taken by plan->shape. May park. */
+typedef db_err (*exec_rows_fn)(void *arg, const struct chunk *chunk);
+MUST_USE db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg);
+
+/* Evaluates one expression on the logical rows of a chunk; *ret is valid until the evaluation arena
+ * is reset. in == NULL: an expression without columns, one row. */
+struct expr_state;
+MUST_USE db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e,
+                             struct expr_state **ret_state);
+MUST_USE db_err expr_eval(struct exec_ctx *ctx, struct expr_state *state, const struct chunk *in,
+                          struct vector **ret);
+/* A scalar without columns. */
+MUST_USE db_err expr_eval_scalar(struct exec_ctx *ctx, const struct bexpr *e, struct value *ret);
+/* Keeps the rows for which all conjuncts are true: writes a selection (physical rows) of
+ * *ret_count. */
+MUST_USE db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint32_t count,
+                            const struct chunk *in, uint16_t *sel_out, uint32_t *ret_count);
+
+#endif

@@ -1,0 +1,217 @@
+/* Physical plans: immutable, shared by concurrent executions, kept in the plan cache.
+ *
+ * A plan node gives rows of `column_count` columns; expressions name columns by slot: the position
+ * in the row that the node evaluates them on (its child's output; for joins the left columns
+ * followed by the right ones). Run state is in the operators (sql/exec/op.h). Statements with point
+ * access take the short path (PLAN_POINT_*), which builds no operator tree. */
+#ifndef SKEIN_SQL_OPT_PLAN_H
+#define SKEIN_SQL_OPT_PLAN_H
+
+#include "base/arena.h"
+#include "sql/bind/logical.h"
+
+enum plan_kind {
+    PLAN_DUAL,
+    PLAN_VALUES,
+    PLAN_TABLE_SCAN,   /* clustered index, whole or ranges */
+    PLAN_INDEX_SCAN,   /* secondary index; covering, or looks rows up by primary key in batches */
+    PLAN_POINT_GET,    /* full unique keys only */
+    PLAN_INDEX_MERGE,  /* union of index scans by primary key */
+    PLAN_VIRTUAL_SCAN, /* rows from a provider */
+    PLAN_FILTER,
+    PLAN_PROJECT,
+    PLAN_SORT,
+    PLAN_TOPN,
+    PLAN_LIMIT,
+    PLAN_HASH_AGG,
+    PLAN_STREAM_AGG, /* input sorted by the groups, or no groups */
+    PLAN_DISTINCT,
+    PLAN_HASH_JOIN,   /* builds on the right side */
+    PLAN_NL_JOIN,     /* right side kept in memory (or rescanned when correlated: APPLY) */
+    PLAN_LOOKUP_JOIN, /* for a batch of left rows looks the right table up by an index */
+    PLAN_MERGE_JOIN,
+    PLAN_SETOP,
+    PLAN_WINDOW,
+    PLAN_CTE_REF,
+    PLAN_RECURSIVE,
+    PLAN_INSERT, /* child gives the rows */
+    PLAN_UPDATE,
+    PLAN_DELETE,
+};
+
+/* One range of an index: equal on the first eq_count parts, then an interval on the next part.
+ * Bounds are expressions without columns (constants, parameters, outer columns), evaluated when the
+ * scan opens and converted to the part's type there: a bound that no value of the type can meet
+ * makes the range empty or open, never wrong. The conjuncts a range came from are kept as filters
+ * unless the planner proved them exact. */
+struct scan_range {
+    uint32_t eq_count;
+    struct bexpr **eq;
+    bool *eq_null_safe; /* per eq: <=> or IS NULL (NULL matches); else a NULL value makes the range
+                           empty */
+    struct bexpr *low;  /* NULL = open */
+    struct bexpr *high;
+    bool low_inclusive, high_inclusive;
+    bool not_null; /* IS NOT NULL on the next part, also implied by low/high */
+};
+
+struct scan_spec {
+    const struct table_def *table;
+    const struct index_def *index;
+    uint32_t range_count; /* 0: the whole index */
+    struct scan_range *ranges;
+    bool ranges_sorted; /* disjoint and ascending for all parameters: order is that of the index */
+    bool reverse;
+    bool covering; /* the index has every column wanted */
+    uint32_t column_count;
+    uint32_t *columns;      /* ordinals to give, in output order */
+    struct bexpr **filters; /* on the output columns; conjunction */
+    uint32_t filter_count;
+    enum row_lock lock;
+    enum row_lock_wait wait;
+    double rows; /* estimate */
+};
+
+struct plan_sort_key {
+    struct bexpr *expr;
+    bool descending;
+};
+
+struct plan_agg {
+    struct agg_call *call;
+    struct bexpr **args;
+    struct plan_sort_key *order;
+    uint32_t order_count;
+};
+
+struct plan_assign {
+    uint32_t column; /* ordinal in the target */
+    struct bexpr *expr;
+};
+
+/* A DML target and where its columns stand in the child's rows. */
+struct plan_target {
+    const struct table_def *table;
+    uint32_t *slots; /* by ordinal; UINT32_MAX: not read (then not needed) */
+    struct plan_assign *assigns;
+    uint32_t assign_count;
+    bool outer_joined;   /* a NULL-complemented row must be skipped */
+    bool *index_touched; /* by index: an assigned column is part of it */
+};
+
+struct plan_node {
+    enum plan_kind kind;
+    uint32_t id; /* within the plan: index of run state and of EXPLAIN ANALYZE's counters */
+    uint32_t column_count;
+    const struct sql_type **types; /* of the output columns */
+    uint32_t child_count;
+    struct plan_node *children[2];
+    double rows, cost; /* estimates */
+    union {
+        struct {
+            uint32_t row_count;
+            struct bexpr ***rows;
+        } values;
+        struct scan_spec
+            scan; /* TABLE_SCAN, INDEX_SCAN, POINT_GET, VIRTUAL_SCAN, LOOKUP_JOIN's right side */
+        struct {
+            struct bexpr **conjuncts;
+            uint32_t count;
+        } filter;
+        struct {
+            struct bexpr **exprs;
+        } project;
+        struct {
+            struct plan_sort_key *keys;
+            uint32_t count;
+            struct bexpr *limit, *offset; /* TOPN */
+        } sort;
+        struct {
+            struct bexpr *limit, *offset;
+            bool calc_found_rows;
+        } limit;
+        struct {
+            struct bexpr **groups; /* output: groups, then aggregates */
+            uint32_t group_count;
+            struct plan_agg *aggs;
+            uint32_t agg_count;
+            bool rollup;
+        } agg;
+        struct {
+            enum join_kind kind;
+            uint32_t key_count;
+            struct bexpr **left_keys, **right_keys; /* of one type per pair; hash, merge, lookup */
+            bool *null_safe;
+            struct bexpr **filters; /* rest of ON, on left ++ right */
+            uint32_t filter_count;
+            bool null_aware;
+            bool apply;              /* NL: right side depends on the left row */
+            struct scan_spec lookup; /* LOOKUP_JOIN: eq expressions are on the left row's columns */
+            uint32_t *outer_slots;   /* APPLY: left slots passed as outer columns */
+            uint32_t outer_count;
+        } join;
+        struct {
+            int op;
+            bool distinct;
+        } setop;
+        struct {
+            uint32_t cte;
+        } cte_ref;
+        struct {
+            struct plan_target *target;
+            uint32_t *columns; /* ordinals, in the order of the child's columns */
+            uint32_t column_count;
+            bool replace, ignore;
+            /* ON DUPLICATE KEY UPDATE: expressions on old row ++ new row, both by ordinal */
+            struct plan_assign *updates;
+            uint32_t update_count;
+            struct bexpr *
+                *defaults; /* by ordinal: what a missing column gets; NULL = none (1364) */
+        } insert;
+        struct {
+            struct plan_target *targets;
+            uint32_t target_count;
+            bool ignore;
+            struct bexpr *limit; /* single table; NULL = none */
+        } dml;                   /* UPDATE, DELETE */
+    } u;
+};
+
+enum plan_shape {
+    PLAN_SHAPE_TREE,
+    PLAN_SHAPE_POINT_SELECT, /* root is [PROJECT] POINT_GET of one key */
+    PLAN_SHAPE_POINT_UPDATE, /* UPDATE of POINT_GET of one key */
+    PLAN_SHAPE_POINT_DELETE,
+    PLAN_SHAPE_INSERT_VALUES, /* INSERT of VALUES rows of parameters and constants */
+};
+
+struct plan {
+    enum plan_shape shape;
+    enum bound_kind kind;
+    struct plan_node *root;
+    uint32_t node_count;
+    struct lcolumn *result; /* SELECT */
+    uint32_t result_count;
+    uint32_t param_count;
+    struct sql_type *param_types;
+    uint32_t subquery_count;
+    struct bsubquery **subqueries; /* by id; each has its plan */
+    uint32_t cte_count;
+    struct plan_node **ctes;
+    bool read_only; /* takes no locks, changes nothing */
+    bool uses_tables;
+    bool cacheable;
+    struct slice *into_vars;
+    uint32_t into_var_count;
+    uint32_t table_count; /* all base tables, for metadata locks and privileges */
+    const struct table_def **tables;
+    uint64_t catalog_version;
+    const struct catalog_snapshot *snapshot; /* reference held by the plan */
+    struct arena arena;
+    _Atomic uint32_t refs;
+};
+
+void plan_ref(struct plan *plan);
+void plan_unref(struct plan *plan); /* frees with the last */
+
+#endif
