@@ -1,0 +1,120 @@
+/* Conversions between types, and storing into columns.
+ *
+ * Two rules of MySQL live side by side:
+ *   cast     what an expression does (CAST, implicit conversion): a bad part gives a warning and a
+ * best effort value, or NULL; store    what INSERT and UPDATE do with a column: range and length
+ * checks whose outcome is an error when the statement is strict and a warning with a clipped value
+ * when it is not.
+ *
+ * Results borrow from the source where they can, else their bytes are in ctx->arena. Nothing parks
+ * the fiber. A cast_ctx belongs to one fiber. Errors: ERR_SQL with ctx->diag filled, ERR_NOMEM,
+ * ERR_LIMIT. */
+#ifndef SKEIN_SQL_TYPES_CAST_H
+#define SKEIN_SQL_TYPES_CAST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/err.h"
+#include "sql/charset/charset.h"
+#include "sql/types/sql_mode.h"
+#include "sql/types/temporal.h"
+#include "sql/types/timezone.h"
+#include "sql/types/type.h"
+#include "sql/types/value.h"
+#include "sql/types/vector.h"
+
+enum cast_level { CAST_NOTE, CAST_WARNING, CAST_ERROR };
+
+struct cast_ctx {
+    uint64_t sql_mode; /* SQL_MODE_* */
+    bool strict; /* conditions of type_store are errors: a data change under strict mode without
+                    IGNORE */
+    uint8_t div_precision_increment; /* 4 by default */
+    uint16_t collation;              /* of text made from numbers and times: collation_connection */
+    const struct timezone *tz;       /* @@time_zone */
+    int64_t
+        now_local; /* packed DATETIME of the statement's start: TIME -> DATETIME takes its date */
+    struct arena *arena; /* bytes of results */
+    struct diag *diag;   /* for ERR_SQL; may be NULL */
+    /* Gets each condition that is not an error; may be NULL. `text` is borrowed for the call. */
+    void (*warn)(void *arg, enum cast_level level, uint16_t number, const char *text);
+    void *warn_arg;
+};
+void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag);
+
+/* Number with printf arguments to ctx->warn; the text is the message of that number
+ * (sql/types/cast_messages.def). */
+void cast_warn(struct cast_ctx *ctx, enum cast_level level, uint16_t number, ...);
+/* Fills ctx->diag; returns ERR_SQL. */
+db_err cast_error(struct cast_ctx *ctx, uint16_t number, ...);
+
+/* ---- scalars ---- */
+
+/* Converts as CAST and implicit conversion do. `from` describes *v (it is needed for ENUM and SET).
+ * A NULL stays NULL. May set *ret NULL. ret may alias v. */
+MUST_USE db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                           const struct sql_type *to, struct value *ret);
+/* Single families, for code that knows what it wants; same warnings. ret is untouched when
+ * *ret_null is set. */
+MUST_USE db_err value_to_int(struct cast_ctx *ctx, const struct sql_type *from,
+                             const struct value *v, int64_t *ret, bool *ret_unsigned);
+MUST_USE db_err value_to_double(struct cast_ctx *ctx, const struct sql_type *from,
+                                const struct value *v, double *ret);
+MUST_USE db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from,
+                                 const struct value *v, struct decimal *ret);
+/* Text of any value, in the charset of ret's collation for text and in ASCII for the rest. */
+MUST_USE db_err value_to_text(struct cast_ctx *ctx, const struct sql_type *from,
+                              const struct value *v, struct slice *ret);
+/* DATE/DATETIME (packed local) and TIME. *ret_null: no such value (a warning was given). */
+MUST_USE db_err value_to_datetime(struct cast_ctx *ctx, const struct sql_type *from,
+                                  const struct value *v, unsigned decimals, int64_t *ret,
+                                  bool *ret_null);
+MUST_USE db_err value_to_time(struct cast_ctx *ctx, const struct sql_type *from,
+                              const struct value *v, unsigned decimals, int64_t *ret,
+                              bool *ret_null);
+/* WHERE's truth: not 0. NULL is false. */
+MUST_USE db_err value_is_true(struct cast_ctx *ctx, const struct sql_type *from,
+                              const struct value *v, bool *ret);
+
+/* ---- vectors ---- */
+
+/* Converts the rows (sel, count) of src to dst (dst->type is the target; rows keep their physical
+ * number). Fast loops for the plain numeric pairs, value_cast for the rest. */
+MUST_USE db_err vector_cast(struct cast_ctx *ctx, const struct vector *src, const uint16_t *sel,
+                            uint32_t count, struct vector *dst);
+
+/* ---- columns ---- */
+
+/* Who is assigned, for messages. */
+struct store_target {
+    const char *column;
+    uint64_t row; /* 1-based number of the row in the statement */
+};
+/* Assigns v to a column of type `to` as INSERT does: 1264 out of range, 1265 data truncated, 1366
+ * incorrect value, 1292 incorrect temporal value, 1406 data too long, 3140 invalid JSON ... NULL
+ * into NOT NULL is the caller's business (1048, 1364): a NULL stays NULL. TIMESTAMP results are in
+ * UTC. CHAR loses trailing spaces, BINARY(n) is padded with zero bytes. */
+MUST_USE db_err type_store(struct cast_ctx *ctx, const struct sql_type *to,
+                           const struct store_target *target, const struct sql_type *from,
+                           const struct value *v, struct value *ret);
+
+/* ---- text of numbers ---- */
+
+enum { NUMBER_TEXT_MAX = 400 };
+/* Decimal digits, no NUL; returns the length. */
+unsigned int64_to_text(int64_t v, char out[24]);
+unsigned uint64_to_text(uint64_t v, char out[24]);
+/* DOUBLE as MySQL prints it: shortest text that reads back equal, or `decimals` fixed digits when
+ * it is not DECIMALS_NOT_FIXED. FLOAT likewise with float's precision. */
+unsigned double_to_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX]);
+unsigned float_to_text(float v, unsigned decimals, char out[NUMBER_TEXT_MAX]);
+/* The longest prefix that is a number; *ret_used its bytes (leading spaces counted), 0 when there
+ * is none. *ret_overflow: the value was clipped to +-DBL_MAX. */
+double text_to_double(struct slice s, size_t *ret_used, bool *ret_overflow);
+/* Integer prefix with sign; clipped to int64/uint64 with *ret_overflow. */
+int64_t text_to_int(struct slice s, bool *ret_unsigned, size_t *ret_used, bool *ret_overflow);
+
+#endif
