@@ -1,0 +1,108 @@
+/* Evaluation of KV commands at the leaseholder of a range.
+ *
+ * One function per call of struct kv_service_ops (proto/kv_api.h). Reads look into the lock table
+ * and the engine where the fiber runs; writes take latches, check, and hand the *result* as a
+ * store_batch to the range, which replicates and applies it. Evaluation knows nothing of Raft: what
+ * it needs of the range comes through struct eval_range_ops.
+ *
+ * All functions run in a fiber and may park; any loop may call them. */
+#ifndef SKEIN_NODE_EVAL_EVAL_H
+#define SKEIN_NODE_EVAL_EVAL_H
+
+#include <stdatomic.h>
+
+#include "node/lock/lock_table.h"
+#include "node/store/engine.h"
+#include "node/store/store_batch.h"
+#include "proto/kv_api.h"
+
+struct eval_range;
+
+struct eval_range_ops {
+    const char *name;
+
+    /* Is this replica the leaseholder now, is req->epoch the range's and [start, end) inside it?
+     * (end empty with a non-empty start: the single key start. Both empty: no key is concerned.)
+     * Called when a command starts and again after it has read, with the same meaning: if the
+     * second call says yes, the lease was held in between without a gap. Must be cheap (a few
+     * loads) and may not park. ret_term: the lease's term, which also numbers the lifetime of the
+     * lock table; 0 is no term. Errors: ERR_NOT_LEADER, ERR_STALE_EPOCH, ERR_RANGE_NOT_FOUND,
+     * ERR_UNAVAILABLE, with *reply filled; ERR_INVALID for keys outside the range although the
+     * epoch matches. */
+    db_err (*check)(struct eval_range *r, const struct kv_request *req, struct slice start,
+                    struct slice end, struct diag *diag, struct kv_reply *reply,
+                    uint64_t *ret_term);
+
+    /* Replicates and applies the batch; parks until it is applied here. The encoding is read before
+     * the first park only if the callee copies it; the caller keeps the batch until the return.
+     * Ignores the fiber's deadline and cancellation: it returns when the fate is known or this
+     * replica's lease of `term` has ended.
+     *   ERR_OK: applied on this replica, visible to reads of the engine.
+     *   ERR_NOT_LEADER, ERR_STALE_EPOCH, ERR_LIMIT, ERR_BUSY, ERR_DISK_FULL, ERR_NOMEM,
+     *   ERR_UNAVAILABLE: certainly not applied and never will be.
+     *   ERR_COMMIT_UNKNOWN: may be applied later, by another leaseholder. From before this return
+     *   on `check` fails, or gives another term once everything in the log has been applied. */
+    db_err (*propose)(struct eval_range *r, const struct kv_request *req, uint64_t term,
+                      const struct store_batch *batch, struct diag *diag, struct kv_reply *reply);
+
+    /* A timestamp from the oracle, strictly greater than all that were returned before the call
+     * began. May park. */
+    db_err (*now_ts)(struct eval_range *r, struct diag *diag, ts_t *ret_ts);
+
+    /* Optional (NULL): a read or write of this key with so many bytes was done (load for splits).
+     */
+    void (*note_load)(struct eval_range *r, struct slice key, size_t bytes, bool write);
+};
+
+/* Embedded in node/range's replica object. */
+struct eval_range {
+    const struct eval_range_ops *ops;
+    struct engine *engine;
+    struct lock_table *locks;
+    /* An upper bound of the number of intents in the range: 0 means that no reader needs to look.
+     * INTENTS_UNKNOWN until eval_range_lease_begin has counted. */
+    _Atomic int64_t intents;
+};
+
+#define INTENTS_UNKNOWN (INT64_MAX / 2)
+
+void eval_range_init(struct eval_range *r, const struct eval_range_ops *ops, struct engine *engine,
+                     struct lock_table *locks);
+/* Called by the range when a lease of a new term begins, after everything in the log before it has
+ * been applied and before `check` says yes: forgets row locks of the old term (unless `keep_locks`:
+ * they were handed over with the lease) and counts the intents in [start, end) up to a maximum. May
+ * park. */
+MUST_USE db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct slice end,
+                                       bool keep_locks, struct diag *diag);
+/* The lease has ended (or the range is going away): every waiter in the lock table ends with
+ * ERR_NOT_LEADER and row locks are forgotten. Does not park. */
+void eval_range_lease_end(struct eval_range *r);
+/* Called on the apply path of a split, while eval_range_freeze is in force: row locks and their
+ * waiters at or above `at` move to `right`, which gets the same upper bound of intents. */
+MUST_USE db_err eval_range_split(struct eval_range *r, struct slice at, struct eval_range *right);
+/* The reverse: all row locks of `right` join `r` (both frozen). */
+MUST_USE db_err eval_range_merge(struct eval_range *r, struct eval_range *right);
+
+/* Keeps evaluation of writes out: returns when none is in flight (parks; FIFO), and later ones wait
+ * until thaw. For split, merge, lease transfer, delete_range. ERR_TIMEOUT, ERR_CANCELED. */
+MUST_USE db_err eval_range_freeze(struct eval_range *r, uint64_t deadline_ns);
+void eval_range_thaw(struct eval_range *r);
+
+/* The commands; contracts in proto/kv_api.h. */
+#define EVAL_CMD(name, flags, req_type, resp_decl)                                                 \
+    MUST_USE db_err eval_##name(struct eval_range *r, const struct req_type *req,                  \
+                                struct diag *diag, struct kv_reply *reply resp_decl);
+#define RESP(type, name) , type *name
+#define NO_RESP
+#include "node/eval/commands.def"
+#undef EVAL_CMD
+#undef RESP
+#undef NO_RESP
+
+/* Drops transaction records of the range with start_ts < before. The caller knows that no intent of
+ * such a transaction is left anywhere in the cluster. At most `max` per call. */
+MUST_USE db_err eval_gc(struct eval_range *r, const struct kv_request *req, struct slice start,
+                        struct slice end, ts_t before, size_t max, struct diag *diag,
+                        struct kv_reply *reply, size_t *ret_dropped);
+
+#endif

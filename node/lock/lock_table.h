@@ -1,0 +1,126 @@
+/* The lock table of one range at its leaseholder: latches, row locks and pending writes.
+ *
+ * One entry per key in use holds all three, so that what one of them decides the others see under
+ * the same shard lock. The essay in lock_table.c gives the rules and the memory-ordering argument.
+ *
+ *  - A *latch* keeps two evaluations off the same key at the same time; held for one command.
+ *  - A *row lock* (shared or exclusive, by start_ts) belongs to a transaction until released.
+ *  - A *pending* mark says that a latched key is being committed: readers wait for it.
+ *
+ * Usable from all loops. What parks is said at each function; the rest takes a mutex for a few
+ * instructions. Keys are copied. */
+#ifndef SKEIN_NODE_LOCK_LOCK_TABLE_H
+#define SKEIN_NODE_LOCK_LOCK_TABLE_H
+
+#include <stdatomic.h>
+
+#include "base/diag.h"
+#include "base/err.h"
+#include "base/list.h"
+#include "base/slice.h"
+#include "proto/kv_api.h"
+
+struct lock_table;
+struct lock_entry;
+struct lock_graph;
+
+/* The node-wide wait-for graph: one per node, shared by all lock tables, outlives them. */
+MUST_USE db_err lock_graph_new(struct lock_graph **ret_graph);
+void lock_graph_free(struct lock_graph *g);
+
+struct lock_table_opts {
+    size_t memory_max; /* of entries and locks; ERR_LIMIT past it; 0 = 32 MiB */
+};
+MUST_USE db_err lock_table_new(struct lock_graph *graph, const struct lock_table_opts *opts,
+                               struct lock_table **ret_table);
+/* Nobody may wait in it or hold a latch. */
+void lock_table_free(struct lock_table *t);
+
+/* ---- latches ----------------------------------------------------------------------------- */
+
+enum { LATCH_INLINE = 4 };
+
+/* In the memory of the fiber that holds it. */
+struct latch_guard {
+    struct lock_table *table;
+    size_t count;
+    struct lock_entry **entries;
+    struct lock_entry *inline_entries[LATCH_INLINE];
+    bool all;
+    bool pending;
+    /* While pending: */
+    const struct slice *keys; /* the caller's, ascending; live until latch_release */
+    _Atomic uint64_t commit_ts;
+    struct list link;
+};
+
+/* Latches the keys (ascending, each once), waiting in FIFO order. Parks. ERR_TIMEOUT, ERR_CANCELED,
+ * ERR_LIMIT, ERR_NOMEM, ERR_NOT_LEADER (table closed): nothing is held. Keys live as long as the
+ * guard. */
+MUST_USE db_err latch_acquire(struct lock_table *t, const struct slice *keys, size_t count,
+                              uint64_t deadline_ns, struct latch_guard *ret_guard);
+/* Keeps all latches out, waiting for those that are held; later ones wait. Parks. */
+MUST_USE db_err latch_acquire_all(struct lock_table *t, uint64_t deadline_ns,
+                                  struct latch_guard *ret_guard);
+/* Ends pending too, and wakes readers. */
+void latch_release(struct latch_guard *g);
+
+/* From now on readers of the keys wait (commit_ts unknown). Call it before the commit timestamp is
+ * asked for; tell the timestamp when it is known so that older readers pass. For a guard from
+ * latch_acquire_all: all keys. */
+void latch_begin_pending(struct latch_guard *g);
+void latch_set_commit_ts(struct latch_guard *g, ts_t commit_ts);
+
+/* Waits until no write that may commit at or below read_ts is pending on the key, or on any key of
+ * [start, end) (end empty: to the end). One atomic load when nothing is pending. Parks else.
+ * ERR_TIMEOUT, ERR_CANCELED. */
+MUST_USE db_err pending_wait_key(struct lock_table *t, struct slice key, ts_t read_ts,
+                                 uint64_t deadline_ns);
+MUST_USE db_err pending_wait_range(struct lock_table *t, struct slice start, struct slice end,
+                                   ts_t read_ts, uint64_t deadline_ns);
+
+/* ---- row locks --------------------------------------------------------------------------- */
+
+/* Locks the key for the transaction; reentrant; S then X upgrades. Waits in FIFO order behind
+ * conflicting locks and waiters, then for a latch of another command on the key, so that on return
+ * the newest version of the key stays the newest. Parks.
+ *   wait KV_WAIT: ERR_LOCK_WAIT_TIMEOUT after wait_ms; ERR_DEADLOCK when the wait would close a
+ *   cycle on this node (the requester is the victim).
+ *   KV_NOWAIT, KV_SKIP_LOCKED: ERR_LOCK_NOWAIT at once.
+ * Also ERR_LIMIT, ERR_NOMEM, ERR_CANCELED, ERR_TIMEOUT (deadline_ns), ERR_NOT_LEADER (closed). */
+MUST_USE db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts,
+                         enum kv_lock_mode mode, enum kv_wait wait, uint32_t wait_ms,
+                         uint64_t deadline_ns);
+/* The mode in which the transaction holds the key. */
+enum kv_lock_mode row_lock_held(struct lock_table *t, struct slice key, ts_t start_ts);
+/* Under the guard's latches: the index of the first key on which another transaction than start_ts
+ * holds a row lock, or count. Near-zero cost when there are no row locks. */
+size_t row_lock_conflict(struct latch_guard *g, ts_t start_ts);
+/* Gives back one lock, or all of a transaction (O(its locks)); waiters get them. Not held: fine. */
+void row_unlock(struct lock_table *t, struct slice key, ts_t start_ts);
+void row_unlock_all(struct lock_table *t, ts_t start_ts);
+size_t row_lock_count(const struct lock_table *t);
+
+/* ---- leases, splits ---------------------------------------------------------------------- */
+
+/* Forgets all row locks; every waiter ends with ERR_NOT_LEADER. Latches stay with their holders.
+ * While closed, locking and latching fail with ERR_NOT_LEADER; open again with lock_table_open. */
+void lock_table_close(struct lock_table *t);
+void lock_table_open(struct lock_table *t, bool keep_locks);
+
+struct lock_export {
+    struct slice key;
+    ts_t start_ts;
+    enum kv_lock_mode mode;
+};
+/* Calls fn for each row lock held (not the waiters), in no order. Stops at its first error. The
+ * caller has latch_acquire_all. */
+MUST_USE db_err lock_table_export(struct lock_table *t,
+                                  db_err (*fn)(void *arg, const struct lock_export *l), void *arg);
+MUST_USE db_err lock_table_import(struct lock_table *t, const struct lock_export *l);
+/* Moves row locks and waiters at or above `at` to the new, empty `right`; merge moves all of
+ * `right` to t. The caller has latch_acquire_all on both. ERR_NOMEM: nothing has moved. */
+MUST_USE db_err lock_table_split(struct lock_table *t, struct slice at, struct lock_table *right);
+MUST_USE db_err lock_table_merge(struct lock_table *t, struct lock_table *right);
+
+#endif

@@ -1,0 +1,264 @@
+/* The storage engine of one node: ordered bytes in three column families.
+ *
+ * All ranges of the node share one engine. Writes are made durable by the Raft log, not here: an
+ * applied batch lives in memory until a flush, and a flush is atomic over the column families, so
+ * that after a crash the engine holds exactly what was applied up to some point in time. Each
+ * range's applied index travels in the same batch and tells where the log has to be replayed from.
+ *
+ * Reads have two tiers. ENGINE_CACHED never touches a file: where it would, it returns
+ * ERR_WOULD_BLOCK and may be used on a loop. ENGINE_ANY may block the thread: use it on the
+ * blocking pool (blocking_run) or off the loops. engine_get and engine_multi_get do both: cached
+ * first, then on the blocking pool (they may park).
+ *
+ * Errors of all calls: ERR_IO, ERR_CORRUPT, ERR_NOMEM. Of writes also ERR_DISK_FULL: the engine is
+ * read-only until space returns, which it notices by itself.
+ *
+ * Thread-safe, but an iterator, a batch and an SST writer belong to one user at a time. */
+#ifndef SKEIN_NODE_STORE_ENGINE_H
+#define SKEIN_NODE_STORE_ENGINE_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "base/err.h"
+#include "base/slice.h"
+#include "node/store/store_batch.h"
+
+enum engine_tier { ENGINE_CACHED, ENGINE_ANY };
+
+struct engine_ops;
+struct engine_snapshot;
+struct engine_wbatch;
+struct engine_sst;
+
+struct engine {
+    const struct engine_ops *ops;
+};
+
+struct engine_opts {
+    const char *path;
+    size_t memory_size; /* for block cache and memtables together; 0 = 256 MiB */
+    unsigned jobs_max;  /* background flushes and compactions; 0 = by the number of cores */
+    bool read_only;
+};
+
+/* Opens or creates. ERR_BUSY: another process has it open. */
+MUST_USE db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
+                                  struct engine **ret_engine);
+/* The same in memory, for tests and the simulator: nothing survives the close. */
+MUST_USE db_err engine_open_mem(struct engine **ret_engine);
+/* Flushes first unless `crash` (what was not flushed is then lost, as by a kill). Every iterator,
+ * snapshot, batch and flush request must be gone. NULL is fine. */
+void engine_close(struct engine *e, bool crash);
+
+/* ---- reads ------------------------------------------------------------------------------- */
+
+/* The position of an iterator: key and value are borrowed until the next move or close. */
+struct engine_iter {
+    const struct engine_iter_ops *ops;
+    bool valid;
+    struct slice key;
+    struct slice value;
+};
+
+struct engine_iter_opts {
+    enum engine_tier tier;
+    /* Every seek looks for versions of one user key (ENGINE_DATA): a filter may answer. Then only
+     * entries of that user key are defined; moves past them may skip others. */
+    bool one_key;
+    bool bulk;                              /* a long pass that should not fill the cache */
+    const struct engine_snapshot *snapshot; /* NULL: the state at open */
+};
+
+/* Cheap: iterators are pooled. Sees the state at open (or the snapshot's). */
+MUST_USE db_err engine_iter_open(struct engine *e, enum engine_cf cf,
+                                 const struct engine_iter_opts *opts,
+                                 struct engine_iter **ret_iter);
+void engine_iter_close(struct engine_iter *it); /* NULL is fine */
+
+struct engine_iter_ops {
+    db_err (*seek)(struct engine_iter *it, struct slice key);
+    db_err (*seek_for_prev)(struct engine_iter *it, struct slice key);
+    db_err (*next)(struct engine_iter *it);
+    db_err (*prev)(struct engine_iter *it);
+    void (*close)(struct engine_iter *it);
+};
+
+/* First entry >= key; last entry <= key; an empty key: the first, the last entry. it->valid is
+ * false at the end. ERR_WOULD_BLOCK (cached tier): the position is lost; go on with a new iterator
+ * of the other tier. */
+MUST_USE static inline db_err engine_iter_seek(struct engine_iter *it, struct slice key)
+{
+    return it->ops->seek(it, key);
+}
+MUST_USE static inline db_err engine_iter_seek_for_prev(struct engine_iter *it, struct slice key)
+{
+    return it->ops->seek_for_prev(it, key);
+}
+/* Only when valid. */
+MUST_USE static inline db_err engine_iter_next(struct engine_iter *it)
+{
+    return it->ops->next(it);
+}
+MUST_USE static inline db_err engine_iter_prev(struct engine_iter *it)
+{
+    return it->ops->prev(it);
+}
+
+/* Appends the value to the arena. May park. Cached tier only: use engine_get_tier. */
+MUST_USE db_err engine_get(struct engine *e, enum engine_cf cf, struct slice key,
+                           struct arena *arena, bool *ret_found, struct slice *ret_value);
+/* Never parks. ERR_WOULD_BLOCK for ENGINE_CACHED. */
+MUST_USE db_err engine_get_tier(struct engine *e, enum engine_cf cf, struct slice key,
+                                enum engine_tier tier, struct arena *arena, bool *ret_found,
+                                struct slice *ret_value);
+/* As engine_get for ascending keys; found and values have `count` elements. May park. */
+MUST_USE db_err engine_multi_get(struct engine *e, enum engine_cf cf, const struct slice *keys,
+                                 size_t count, struct arena *arena, bool *ret_found,
+                                 struct slice *ret_values);
+
+/* A view that later writes do not change. Holds back RocksDB's clean-up, not the GC of versions:
+ * close it soon. */
+MUST_USE db_err engine_snapshot_open(struct engine *e, struct engine_snapshot **ret_snapshot);
+void engine_snapshot_close(struct engine *e, struct engine_snapshot *snapshot);
+
+/* Bytes on disk and in memtables of [start, end) (end empty: to the end), an estimate. */
+MUST_USE db_err engine_approximate_size(struct engine *e, enum engine_cf cf, struct slice start,
+                                        struct slice end, uint64_t *ret_size);
+
+/* ---- writes ------------------------------------------------------------------------------ */
+
+/* Gathers what one loop turn applies. Reusable after engine_apply or engine_wbatch_reset. */
+MUST_USE db_err engine_wbatch_new(struct engine *e, struct engine_wbatch **ret_batch);
+void engine_wbatch_free(struct engine_wbatch *b);
+void engine_wbatch_reset(struct engine_wbatch *b);
+/* Adds all operations of an encoded store_batch (node/store/store_batch.h). ERR_CORRUPT: the bytes
+ * are no store_batch; the engine batch is as before. */
+MUST_USE db_err engine_wbatch_add(struct engine_wbatch *b, struct slice encoded);
+MUST_USE db_err engine_wbatch_put(struct engine_wbatch *b, enum engine_cf cf, struct slice key,
+                                  struct slice value);
+MUST_USE db_err engine_wbatch_delete(struct engine_wbatch *b, enum engine_cf cf, struct slice key);
+/* Deletes [start, end); end empty: to the end. In ENGINE_DATA give data keys (see
+ * node/store/keyspace.h). */
+MUST_USE db_err engine_wbatch_delete_range(struct engine_wbatch *b, enum engine_cf cf,
+                                           struct slice start, struct slice end);
+/* Puts the applied position of a range (its key is made by node/store/keyspace.h). */
+MUST_USE db_err engine_wbatch_applied(struct engine_wbatch *b, uint64_t range_id, uint64_t index,
+                                      uint64_t term);
+size_t engine_wbatch_size(const struct engine_wbatch *b);
+
+/* Writes the batch atomically and resets it (kept on failure). In a fiber a stalled write parks,
+ * else it blocks; outside a fiber it blocks. ERR_DISK_FULL. */
+MUST_USE db_err engine_apply(struct engine *e, struct engine_wbatch *b, struct diag *diag);
+
+/* Starts a flush of all column families; fn is called on another thread when everything applied
+ * before this call is durable (or with the error). The memory is the caller's until fn begins. */
+struct engine_flush {
+    struct engine_flush *next; /* internal */
+    void (*fn)(struct engine_flush *f, db_err err);
+};
+void engine_flush_async(struct engine *e, struct engine_flush *f);
+/* The same, waiting: parks in a fiber, else blocks. */
+MUST_USE db_err engine_flush_wait(struct engine *e);
+
+/* The applied position of a range: as applied, and as it would be found after a crash now. 0 and 0
+ * when there is none. engine_applied_durable may block the thread. */
+MUST_USE db_err engine_applied(struct engine *e, uint64_t range_id, uint64_t *ret_index,
+                               uint64_t *ret_term);
+MUST_USE db_err engine_applied_durable(struct engine *e, uint64_t range_id, uint64_t *ret_index,
+                                       uint64_t *ret_term);
+
+/* Writes a sorted file that can be ingested; keys must ascend in the order of the family. All may
+ * block. */
+MUST_USE db_err engine_sst_open(struct engine *e, enum engine_cf cf, const char *path,
+                                struct engine_sst **ret_sst);
+MUST_USE db_err engine_sst_put(struct engine_sst *s, struct slice key, struct slice value);
+/* Makes the file complete and durable. ERR_INVALID when nothing was put. */
+MUST_USE db_err engine_sst_finish(struct engine_sst *s, uint64_t *ret_size);
+void engine_sst_close(struct engine_sst *s); /* NULL is fine; an unfinished file stays: remove it */
+/* Moves the files in, atomically per family; they cover what was there before. Durable on return.
+ * Blocks. */
+MUST_USE db_err engine_ingest(struct engine *e, enum engine_cf cf, const char *const *paths,
+                              size_t count, struct diag *diag);
+
+/* ---- upkeep ------------------------------------------------------------------------------ */
+
+/* Versions that no reader at or above ts can see may be dropped from now on. Never goes back. */
+void engine_set_safe_point(struct engine *e, uint64_t ts);
+uint64_t engine_safe_point(const struct engine *e);
+/* Compacts [start, end) of a family now. Blocks. */
+MUST_USE db_err engine_compact(struct engine *e, enum engine_cf cf, struct slice start,
+                               struct slice end);
+/* A consistent copy (hard links) of the durable state after a flush. Blocks. */
+MUST_USE db_err engine_checkpoint(struct engine *e, const char *dir, struct diag *diag);
+
+struct engine_stats {
+    uint64_t memtable_size;
+    uint64_t block_cache_size;
+    uint64_t table_readers_size; /* index and filter blocks */
+    uint64_t sst_size;
+    uint64_t sst_count;
+    uint64_t pending_compaction_size;
+    uint64_t running_jobs;
+    uint64_t reads_cached;  /* reads that were done without blocking */
+    uint64_t reads_blocked; /* ERR_WOULD_BLOCK */
+    uint64_t gc_versions;   /* versions dropped */
+    uint64_t gc_tombstones; /* deletions dropped */
+    bool write_stopped;     /* stalled or read-only */
+    db_err background_err;  /* ERR_OK; ERR_DISK_FULL: waits for space; else needs a restart */
+};
+void engine_get_stats(struct engine *e, struct engine_stats *ret_stats);
+
+/* For implementations; callers use the functions above. */
+struct engine_ops {
+    const char *name;
+    void (*close)(struct engine *e, bool crash);
+    db_err (*iter_open)(struct engine *e, enum engine_cf cf, const struct engine_iter_opts *opts,
+                        struct engine_iter **ret_iter);
+    db_err (*get)(struct engine *e, enum engine_cf cf, struct slice key, enum engine_tier tier,
+                  struct arena *arena, bool *ret_found, struct slice *ret_value);
+    db_err (*multi_get)(struct engine *e, enum engine_cf cf, const struct slice *keys, size_t count,
+                        enum engine_tier tier, struct arena *arena, bool *ret_found,
+                        struct slice *ret_values);
+    db_err (*get_durable)(struct engine *e, struct slice key, struct arena *arena, bool *ret_found,
+                          struct slice *ret_value); /* ENGINE_LOCAL */
+    db_err (*snapshot_open)(struct engine *e, struct engine_snapshot **ret_snapshot);
+    void (*snapshot_close)(struct engine *e, struct engine_snapshot *snapshot);
+    db_err (*approximate_size)(struct engine *e, enum engine_cf cf, struct slice start,
+                               struct slice end, uint64_t *ret_size);
+    db_err (*wbatch_new)(struct engine *e, struct engine_wbatch **ret_batch);
+    db_err (*apply)(struct engine *e, struct engine_wbatch *b, bool may_block, struct diag *diag);
+    void (*flush_async)(struct engine *e, struct engine_flush *f);
+    db_err (*sst_open)(struct engine *e, enum engine_cf cf, const char *path,
+                       struct engine_sst **ret_sst);
+    db_err (*ingest)(struct engine *e, enum engine_cf cf, const char *const *paths, size_t count,
+                     struct diag *diag);
+    void (*set_safe_point)(struct engine *e, uint64_t ts);
+    uint64_t (*safe_point)(const struct engine *e);
+    db_err (*compact)(struct engine *e, enum engine_cf cf, struct slice start, struct slice end);
+    db_err (*checkpoint)(struct engine *e, const char *dir, struct diag *diag);
+    void (*stats)(struct engine *e, struct engine_stats *ret_stats);
+};
+
+/* Base parts of an implementation's batch and SST writer. */
+struct engine_wbatch_ops {
+    void (*put)(struct engine_wbatch *b, enum engine_cf cf, struct slice key, struct slice value);
+    void (*del)(struct engine_wbatch *b, enum engine_cf cf, struct slice key, bool single);
+    db_err (*delete_range)(struct engine_wbatch *b, enum engine_cf cf, struct slice start,
+                           struct slice end);
+    size_t (*size)(const struct engine_wbatch *b);
+    void (*reset)(struct engine_wbatch *b);
+    void (*free)(struct engine_wbatch *b);
+};
+struct engine_wbatch {
+    const struct engine_wbatch_ops *ops;
+};
+struct engine_sst_ops {
+    db_err (*put)(struct engine_sst *s, struct slice key, struct slice value);
+    db_err (*finish)(struct engine_sst *s, uint64_t *ret_size);
+    void (*close)(struct engine_sst *s);
+};
+struct engine_sst {
+    const struct engine_sst_ops *ops;
+};
+
+#endif
