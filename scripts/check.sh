@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# The gate before a change goes in: formatting, lints, gcc and clang builds with warnings as errors, ASan+UBSan on all unit
+# tests, TSan on the concurrent ones.
+#   scripts/check.sh [--fast] [--fix]     --fast: only lints of the tree; --fix: format in place first
+set -uo pipefail
+cd "$(dirname "$0")/.."
+fast=0
+for a in "$@"; do
+    case $a in
+    --fast) fast=1 ;;
+    --fix) git ls-files -z -- '*.c' '*.h' | xargs -0 clang-format-14 -i ;;
+    *) sed -n '2,4p' "$0"; exit 2 ;;
+    esac
+done
+failed=0
+run() { echo "== $1"; shift; "$@" || { echo "FAILED: $*"; failed=$((failed + 1)); }; }
+run lints scripts/lint/all.sh
+if [ $fast = 0 ]; then
+    run "gcc, release" scripts/build.sh release
+    run "clang" scripts/build.sh clang
+    run "unit tests" ctest --test-dir build/release -j "$(nproc)" --output-on-failure
+    run "asan-ubsan" scripts/build.sh asan-ubsan
+    run "unit tests, asan-ubsan" ctest --test-dir build/asan-ubsan -j "$(nproc)" --output-on-failure -LE slow
+    run "tsan" scripts/build.sh tsan
+    run "concurrent unit tests, tsan" ctest --test-dir build/tsan -j "$(nproc)" --output-on-failure -L concurrent
+fi
+[ $failed = 0 ] && echo "all checks passed" || echo "$failed checks failed"
+[ $failed = 0 ]

@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs all tests. Ends with a line "N passed, N failed".
+#   scripts/test.sh [--no-install] [--only unit|lint|sanitize|sql|protocol|crash]
+# Every stage is a script that prints "N passed, N failed" as its last line (or is ctest).
+set -uo pipefail
+cd "$(dirname "$0")/.."
+install=1 only=
+while [ $# -gt 0 ]; do
+    case $1 in
+    --no-install) install=0 ;;
+    --only) only=$2; shift ;;
+    *) sed -n '2,4p' "$0"; exit 2 ;;
+    esac
+    shift
+done
+[ $install = 0 ] || scripts/install_deps.sh || { echo "0 passed, 1 failed"; exit 1; }
+
+passed=0 failed=0
+jobs=$(nproc)
+want() { [ -z "$only" ] || [ "$only" = "$1" ]; }
+one() { # one NAME COMMAND...: a stage that counts as one test
+    local name=$1 start=$SECONDS; shift
+    if "$@"; then passed=$((passed + 1)); echo "ok: $name ($((SECONDS - start)) s)"
+    else failed=$((failed + 1)); echo "FAILED: $name"; fi
+}
+counted() { # counted NAME COMMAND...: a stage whose last line says "N passed, N failed"
+    local name=$1 start=$SECONDS out line; shift
+    out=$(mktemp)
+    "$@" 2>&1 | tee "$out"
+    local rc=${PIPESTATUS[0]}
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out" | tail -n 1)
+    rm -f "$out"
+    if [ -z "$line" ]; then failed=$((failed + 1)); echo "FAILED: $name (no count; exit $rc)"; return; fi
+    local p=${line%% passed*} f=${line#*, }; f=${f%% failed*}
+    [ "$rc" -ne 0 ] && [ "$f" -eq 0 ] && f=1
+    passed=$((passed + p)) failed=$((failed + f))
+    echo "stage $name: $p passed, $f failed ($((SECONDS - start)) s)"
+}
+unit() { # unit PRESET [ctest options...]
+    local preset=$1; shift
+    local out; out=$(mktemp)
+    ctest --test-dir "build/$preset" -j "$jobs" --output-on-failure "$@" >"$out" 2>&1
+    local total bad
+    read -r bad total < <(sed -nE 's/.* ([0-9]+) tests failed out of ([0-9]+)/\1 \2/p' "$out" | tail -n 1)
+    [ "${bad:-1}" = 0 ] || grep -vE '^ *[0-9]+/[0-9]+ .*Passed' "$out" | tail -n 120
+    rm -f "$out"
+    echo "$((${total:-0} - ${bad:-1})) passed, ${bad:-1} failed"
+    [ "${bad:-1}" = 0 ]
+}
+
+if want lint; then counted lint scripts/lint/all.sh; fi
+if want unit || want sql || want protocol || want crash; then one "build release" scripts/build.sh release; fi
+if want unit; then counted "unit tests" unit release; fi
+for stage in sql protocol crash; do
+    if want $stage && [ -x tests/$stage/run.sh ]; then counted $stage tests/$stage/run.sh --binary build/release/bin/skeindb; fi
+done
+if want sanitize; then
+    one "build asan-ubsan" scripts/build.sh asan-ubsan
+    counted "unit tests under ASan and UBSan" unit asan-ubsan -LE slow
+fi
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ]
