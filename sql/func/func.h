@@ -114,6 +114,7 @@ struct func_arg {
     struct sql_type type; /* as found */
     uint8_t coercibility;
     const struct value *constant; /* or NULL */
+    bool is_const; /* no columns: a constant, or a parameter whose value comes later */
     bool want_cast;
     struct sql_type want;
 };
@@ -142,6 +143,22 @@ const struct func_def *func_find(struct slice name);
 const struct func_def *func_find_op(const char *name);
 size_t func_count(void);
 const struct func_def *func_at(size_t i);
+
+/* ---- how operands meet (coerce.c) ---- */
+
+/* One collation for the text among the arguments, by coercibility (MYSQL: collation coercibility in
+ * expressions). An argument in another charset gets want_cast to the agreed collation. No text:
+ * COLL_BINARY, coercibility 5. ERR_SQL 1267, 1270, 1271 (illegal mix); `operation` is the name
+ * shown in it. */
+MUST_USE db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation,
+                                     struct func_arg *args, uint32_t count, uint16_t *ret_collation,
+                                     uint8_t *ret_coercibility);
+/* The type that CASE, COALESCE, IF, UNION, GREATEST give for values of these types, and casts to it
+ * where an argument differs in physical kind, charset or scale. ret_type's TYPE_F_NOT_NULL is set
+ * only when all arguments have it. */
+MUST_USE db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation,
+                                struct func_arg *args, uint32_t count, struct sql_type *ret_type,
+                                uint8_t *ret_coercibility);
 
 /* ---- aggregate functions ---- */
 

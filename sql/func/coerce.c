@@ -1,0 +1,321 @@
+/* How operands meet: one collation for text, one type for values that stand in for each other.
+ *
+ * Collations (MYSQL: "Collation Coercibility in Expressions"): the lowest coercibility wins. On a
+ * tie: the same collation is no conflict; a Unicode charset takes a non-Unicode one in; a _bin
+ * collation beats another of the same charset; otherwise it is an illegal mix, unless both are
+ * literals of which one is pure ASCII. A side that loses is converted when its charset differs,
+ * which is allowed when it is a constant or the winner is Unicode. */
+#include "sql/func/func.h"
+
+#include <stdio.h>
+
+#include "sql/charset/charset.h"
+
+static bool is_text(const struct sql_type *t)
+{
+    return type_is_string(t) || t->id == TYPE_ENUM || t->id == TYPE_SET;
+}
+
+static bool is_unicode(const struct collation *c)
+{
+    return memcmp(c->cs->name, "utf", 3) == 0 || memcmp(c->cs->name, "ucs", 3) == 0;
+}
+
+static bool ends_bin(const struct collation *c)
+{
+    size_t n = strlen(c->name);
+    return n > 4 && memcmp(c->name + n - 4, "_bin", 4) == 0;
+}
+
+static const char *coercibility_name(uint8_t c)
+{
+    static const char *const names[] = {"EXPLICIT",  "NONE",    "IMPLICIT", "SYSCONST",
+                                        "COERCIBLE", "NUMERIC", "IGNORABLE"};
+    return names[c < 7 ? c : 6];
+}
+
+static db_err illegal_mix(struct func_bind_ctx *ctx, const char *operation,
+                          const struct func_arg *a, const struct func_arg *b)
+{
+    const struct collation *ca = collation_by_id(a->type.collation);
+    const struct collation *cb = collation_by_id(b->type.collation);
+    return diag_set_sql(ctx->diag, 1267, "HY000",
+                        "Illegal mix of collations (%s,%s) and (%s,%s) for operation '%s'",
+                        ca->name, coercibility_name(a->coercibility), cb->name,
+                        coercibility_name(b->coercibility), operation);
+}
+
+/* Which of two wins: < 0 the first, > 0 the second, 0 neither. */
+static int winner(const struct func_arg *a, const struct func_arg *b)
+{
+    const struct collation *ca = collation_by_id(a->type.collation);
+    const struct collation *cb = collation_by_id(b->type.collation);
+    if (ca == cb) {
+        return a->coercibility <= b->coercibility ? -1 : 1;
+    }
+    if (a->coercibility != b->coercibility) {
+        return a->coercibility < b->coercibility ? -1 : 1;
+    }
+    if (ca->id == COLL_BINARY || cb->id == COLL_BINARY) {
+        return ca->id == COLL_BINARY ? -1 : 1;
+    }
+    if (is_unicode(ca) != is_unicode(cb)) {
+        return is_unicode(ca) ? -1 : 1;
+    }
+    if (ca->cs == cb->cs) {
+        if (ends_bin(ca) != ends_bin(cb)) {
+            return ends_bin(ca) ? -1 : 1;
+        }
+        return 0;
+    }
+    if (is_unicode(ca) && ca->cs->maxlen != cb->cs->maxlen) {
+        return ca->cs->maxlen > cb->cs->maxlen ? -1 : 1; /* utf8mb4 takes utf8mb3 in */
+    }
+    return 0;
+}
+
+db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
+                            uint32_t count, uint16_t *ret_collation, uint8_t *ret_coercibility)
+{
+    struct func_arg *best = NULL;
+    struct func_arg *rival = NULL;
+    for (uint32_t i = 0; i < count; i++) {
+        struct func_arg *a = &args[i];
+        if (!is_text(&a->type)) {
+            continue;
+        }
+        if (best == NULL) {
+            best = a;
+            continue;
+        }
+        int w = winner(best, a);
+        if (w > 0) {
+            best = a;
+            rival = NULL;
+        } else if (w == 0) {
+            rival = a;
+        }
+    }
+    if (best == NULL) {
+        *ret_collation = ctx->connection_collation != 0 ? ctx->connection_collation : COLL_BINARY;
+        *ret_coercibility = 4;
+        return ERR_OK;
+    }
+    if (rival != NULL) {
+        return illegal_mix(ctx, operation, best, rival);
+    }
+    const struct collation *win = collation_by_id(best->type.collation);
+    for (uint32_t i = 0; i < count; i++) {
+        struct func_arg *a = &args[i];
+        if (!is_text(&a->type) || win->id == COLL_BINARY) {
+            continue;
+        }
+        const struct collation *c = collation_by_id(a->type.collation);
+        if (c->cs == win->cs || c->id == COLL_BINARY || a->want_cast) {
+            continue;
+        }
+        a->want_cast = true;
+        a->want = a->type;
+        a->want.collation = win->id;
+    }
+    *ret_collation = win->id;
+    *ret_coercibility = best->coercibility;
+    return ERR_OK;
+}
+
+/* ---- types ---- */
+
+enum family {
+    FAM_NULL,
+    FAM_INT,
+    FAM_DECIMAL,
+    FAM_DOUBLE,
+    FAM_TEMPORAL,
+    FAM_STRING,
+    FAM_JSON,
+    FAM_OTHER
+};
+
+static enum family family_of(const struct sql_type *t)
+{
+    switch ((int)t->id) {
+    case TYPE_NULL: return FAM_NULL;
+    case TYPE_DECIMAL: return FAM_DECIMAL;
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE: return FAM_DOUBLE;
+    case TYPE_BIT:
+    case TYPE_YEAR: return FAM_INT;
+    case TYPE_DATE:
+    case TYPE_TIME:
+    case TYPE_DATETIME:
+    case TYPE_TIMESTAMP: return FAM_TEMPORAL;
+    case TYPE_JSON: return FAM_JSON;
+    case TYPE_GEOMETRY:
+    case TYPE_VECTOR: return FAM_OTHER;
+    default: return type_is_integer(t) ? FAM_INT : FAM_STRING;
+    }
+}
+
+static uint32_t text_length(const struct sql_type *t)
+{
+    switch (family_of(t)) {
+    case FAM_NULL: return 0;
+    case FAM_INT: return t->id == TYPE_BIT ? (t->length + 7) / 8 : t->length;
+    case FAM_DECIMAL: return t->length + (t->decimals != 0) + !type_is_unsigned(t);
+    case FAM_DOUBLE: return t->id == TYPE_FLOAT ? 12 : 22;
+    case FAM_TEMPORAL:
+    case FAM_STRING:
+    case FAM_JSON:
+    case FAM_OTHER: break;
+    }
+    if (t->id >= TYPE_TINYTEXT && t->id <= TYPE_LONGTEXT) {
+        const struct collation *c = collation_by_id(t->collation);
+        return t->length / (c != NULL ? c->cs->maxlen : 1);
+    }
+    return t->length;
+}
+
+static struct sql_type text_type(uint32_t chars, unsigned collation, bool any_blob)
+{
+    const struct collation *c = collation_by_id(collation);
+    uint64_t bytes = (uint64_t)chars * c->cs->maxlen;
+    bool binary = collation == COLL_BINARY;
+    if (!any_blob && bytes <= VARCHAR_BYTES_MAX) {
+        return type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR, chars, collation);
+    }
+    enum type_id text = bytes <= 0xff       ? TYPE_TINYTEXT
+                        : bytes <= 0xffff   ? TYPE_TEXT
+                        : bytes <= 0xffffff ? TYPE_MEDIUMTEXT
+                                            : TYPE_LONGTEXT;
+    return type_blob(binary ? (enum type_id)(text + (TYPE_TINYBLOB - TYPE_TINYTEXT)) : text,
+                     collation);
+}
+
+static struct sql_type wider_int(const struct sql_type *a, const struct sql_type *b)
+{
+    struct sql_type t = a->id >= b->id ? *a : *b;
+    bool ua = type_is_unsigned(a) || a->id == TYPE_YEAR || a->id == TYPE_BIT;
+    bool ub = type_is_unsigned(b) || b->id == TYPE_YEAR || b->id == TYPE_BIT;
+    if (a->id == b->id && ua == ub) {
+        t.length = a->length > b->length ? a->length : b->length;
+        return t;
+    }
+    enum type_id ia = type_is_integer(a)  ? (enum type_id)a->id
+                      : a->id == TYPE_BIT ? TYPE_BIGINT
+                                          : TYPE_INT;
+    enum type_id ib = type_is_integer(b)  ? (enum type_id)b->id
+                      : b->id == TYPE_BIT ? TYPE_BIGINT
+                                          : TYPE_INT;
+    enum type_id id = ia > ib ? ia : ib;
+    if (ua == ub) {
+        return type_int(id, ua);
+    }
+    enum type_id unsigned_id = ua ? ia : ib;
+    if (unsigned_id < id) {
+        return type_int(id, false);
+    }
+    if (unsigned_id < TYPE_BIGINT) {
+        return type_int((enum type_id)(unsigned_id + 1), false);
+    }
+    return type_decimal(20, 0, false);
+}
+
+static struct sql_type wider_decimal(const struct sql_type *a, const struct sql_type *b)
+{
+    unsigned ia = type_int_digits(a);
+    unsigned ib = type_int_digits(b);
+    unsigned sa = family_of(a) == FAM_DECIMAL ? a->decimals : 0;
+    unsigned sb = family_of(b) == FAM_DECIMAL ? b->decimals : 0;
+    unsigned scale = sa > sb ? sa : sb;
+    unsigned precision = (ia > ib ? ia : ib) + scale;
+    if (precision > DECIMAL_PRECISION_MAX) {
+        precision = DECIMAL_PRECISION_MAX;
+    }
+    return type_decimal(precision == 0 ? 1 : precision, scale,
+                        type_is_unsigned(a) && type_is_unsigned(b));
+}
+
+static struct sql_type wider_temporal(const struct sql_type *a, const struct sql_type *b)
+{
+    unsigned decimals = a->decimals > b->decimals ? a->decimals : b->decimals;
+    if (a->id == b->id) {
+        return type_temporal((enum type_id)a->id, decimals);
+    }
+    return type_temporal(TYPE_DATETIME, decimals);
+}
+
+static struct sql_type merge(const struct sql_type *a, const struct sql_type *b, unsigned collation)
+{
+    enum family fa = family_of(a);
+    enum family fb = family_of(b);
+    if (fa == FAM_NULL || fb == FAM_NULL) {
+        return fa == FAM_NULL ? *b : *a;
+    }
+    if (fa == fb) {
+        switch (fa) {
+        case FAM_INT:
+            if (type_equal(a, b)) {
+                return *a;
+            }
+            return wider_int(a, b);
+        case FAM_DECIMAL: return wider_decimal(a, b);
+        case FAM_DOUBLE: return a->id == TYPE_FLOAT && b->id == TYPE_FLOAT ? *a : type_double();
+        case FAM_TEMPORAL: return wider_temporal(a, b);
+        case FAM_JSON:
+        case FAM_OTHER: return *a;
+        case FAM_NULL:
+        case FAM_STRING: break;
+        }
+    } else if (fa <= FAM_DOUBLE && fb <= FAM_DOUBLE) {
+        return fa == FAM_DOUBLE || fb == FAM_DOUBLE ? type_double() : wider_decimal(a, b);
+    } else if (fa == FAM_JSON && fb == FAM_JSON) {
+        return *a;
+    }
+    uint32_t la = text_length(a);
+    uint32_t lb = text_length(b);
+    return text_type(la > lb ? la : lb, collation, type_is_blob(a) || type_is_blob(b));
+}
+
+db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
+                       uint32_t count, struct sql_type *ret_type, uint8_t *ret_coercibility)
+{
+    uint16_t collation = COLL_BINARY;
+    uint8_t coercibility = 5;
+    TRY(func_agree_collation(ctx, operation, args, count, &collation, &coercibility));
+    struct sql_type t = type_null();
+    bool not_null = count > 0;
+    bool same = true;
+    for (uint32_t i = 0; i < count; i++) {
+        not_null = not_null && (args[i].type.flags & TYPE_F_NOT_NULL) != 0;
+        same = same && type_equal(&args[0].type, &args[i].type);
+        t = i == 0 ? args[i].type : merge(&t, &args[i].type, collation);
+    }
+    if (same && count > 0) {
+        t = args[0].type;
+    }
+    if (t.id == TYPE_ENUM || t.id == TYPE_SET) {
+        t = type_char(TYPE_VARCHAR, t.length, t.collation);
+    }
+    if (type_is_string(&t)) {
+        t.collation = collation;
+    }
+    t.flags = (uint8_t)(t.flags & ~(TYPE_F_NOT_NULL | TYPE_F_ZEROFILL | TYPE_F_BOOL));
+    t.flags |= (uint8_t)((not_null ? TYPE_F_NOT_NULL : 0) | TYPE_F_EXPR);
+    for (uint32_t i = 0; i < count; i++) {
+        struct func_arg *a = &args[i];
+        bool differs =
+            type_phys(&a->type) != type_phys(&t) || a->type.id == TYPE_ENUM ||
+            a->type.id == TYPE_SET || (a->type.id == TYPE_NULL && t.id != TYPE_NULL) ||
+            (t.id == TYPE_DECIMAL && a->type.decimals != t.decimals) ||
+            (type_phys(&t) == PHYS_TIME && a->type.id != t.id) ||
+            (type_phys(&t) == PHYS_INT && type_is_unsigned(&a->type) != type_is_unsigned(&t)) ||
+            (t.id == TYPE_JSON) != (a->type.id == TYPE_JSON);
+        if (differs) {
+            a->want_cast = true;
+            a->want = t;
+        }
+    }
+    *ret_type = t;
+    *ret_coercibility = type_is_string(&t) ? coercibility : 5;
+    return ERR_OK;
+}
