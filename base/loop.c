@@ -1,0 +1,276 @@
+/* What every loop does, whoever drives it.
+ *
+ * A turn has a fixed order: tasks posted before it began, timers that are due, ready fibers,
+ * turn-end tasks (until none is left), wake-ups for other loops. Then the backend waits for events,
+ * or only looks for them when something is still to be run.
+ *
+ * The inbox is a stack that any thread pushes to with one compare-and-swap and that the owner
+ * empties with one exchange and turns round: per poster the order is kept, there is no ABA problem
+ * because nobody pops single elements, and the poster that finds it empty knows that it is the one
+ * who has to wake the loop.
+ *
+ * Sleeping: the owner sets `asleep`, then looks at the inbox once more; a poster pushes, then looks
+ * at `asleep`. Both are sequentially consistent, so at least one of the two sees the other. Whoever
+ * turns `asleep` off makes the one system call. A loop that is running is never woken. */
+#include "base/loop.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/loop_int.h"
+
+static _Thread_local struct loop *t_loop;
+
+struct loop *loop_current(void)
+{
+    return t_loop;
+}
+
+void loop__set_current(struct loop *loop)
+{
+    t_loop = loop;
+}
+
+unsigned loop_index(const struct loop *loop)
+{
+    return loop->index;
+}
+
+unsigned loop_group_count(const struct loop_group *group)
+{
+    return group->count;
+}
+
+struct loop *loop_group_get(const struct loop_group *group, unsigned index)
+{
+    ASSERT(index < group->count);
+    return group->loops[index];
+}
+
+uv_loop_t *loop_uv(struct loop *loop)
+{
+    return loop->backend->simulated ? NULL : &loop->uv;
+}
+
+uint64_t loop_now_ns(const struct loop *loop)
+{
+    if (loop->now_ns == 0) {
+        /* The cache is not part of the loop's state as the caller sees it. */
+        ((struct loop *)loop)->now_ns = clock_mono_ns();
+    }
+    return loop->now_ns;
+}
+
+void loop__wake(struct loop *loop)
+{
+    if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false)) {
+        loop->backend->wake(loop);
+    }
+}
+
+void loop_post(struct loop *loop, struct loop_task *task)
+{
+    struct loop_task *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
+    do {
+        atomic_store_explicit(&task->next, head, memory_order_relaxed);
+    } while (!atomic_compare_exchange_weak(&loop->inbox, &head, task));
+    if (head == NULL) {
+        loop__wake(loop);
+    }
+}
+
+void loop_at_turn_end(struct loop *loop, struct loop_task *task)
+{
+    ASSERT_SLOW(loop_current() == loop);
+    atomic_store_explicit(&task->next, NULL, memory_order_relaxed);
+    if (loop->turn_end_last == NULL) {
+        loop->turn_end_first = task;
+    } else {
+        atomic_store_explicit(&loop->turn_end_last->next, task, memory_order_relaxed);
+    }
+    loop->turn_end_last = task;
+}
+
+static bool run_inbox(struct loop *loop)
+{
+    if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) == NULL) {
+        return false;
+    }
+    struct loop_task *newest = atomic_exchange(&loop->inbox, NULL);
+    struct loop_task *oldest = NULL;
+    while (newest != NULL) {
+        struct loop_task *next = atomic_load_explicit(&newest->next, memory_order_relaxed);
+        atomic_store_explicit(&newest->next, oldest, memory_order_relaxed);
+        oldest = newest;
+        newest = next;
+    }
+    while (oldest != NULL) {
+        struct loop_task *task = oldest;
+        oldest = atomic_load_explicit(&task->next, memory_order_relaxed);
+        task->fn(task);
+    }
+    return true;
+}
+
+static void run_turn_end(struct loop *loop)
+{
+    struct loop_task *task;
+    while ((task = loop->turn_end_first) != NULL) {
+        loop->turn_end_first = atomic_load_explicit(&task->next, memory_order_relaxed);
+        if (loop->turn_end_first == NULL) {
+            loop->turn_end_last = NULL;
+        }
+        task->fn(task);
+    }
+}
+
+void loop__turn(struct loop *loop)
+{
+    run_inbox(loop);
+    loop__timers_run(loop);
+    fiber__run_ready(loop);
+    run_turn_end(loop);
+    fiber__flush_wakes(loop);
+}
+
+bool loop__has_work(const struct loop *loop)
+{
+    return !list_empty(&loop->sched.ready) || !list_empty(&loop->sched.yielded) ||
+           loop->turn_end_first != NULL ||
+           atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL;
+}
+
+/* A fiber that spawns one on another loop and then ends could hide from somebody who counts the
+ * second loop before and the first loop after that. Such spawns are counted, and the sum is taken
+ * again when there was one meanwhile. */
+bool loop__group_idle(struct loop_group *group)
+{
+    for (;;) {
+        unsigned before = atomic_load(&group->remote_spawns);
+        bool idle = true;
+        for (unsigned i = 0; i < group->count; i++) {
+            idle = idle && atomic_load(&group->loops[i]->fibers_live) == 0;
+        }
+        if (!idle || atomic_load(&group->remote_spawns) == before) {
+            return idle;
+        }
+    }
+}
+
+static void on_nudge(struct loop_task *task)
+{
+    struct loop *loop = CONTAINER_OF(task, struct loop, nudge_task);
+    atomic_store(&loop->nudge_queued, false);
+}
+
+void loop__nudge_all(struct loop_group *group)
+{
+    for (unsigned i = 0; i < group->count; i++) {
+        struct loop *loop = group->loops[i];
+        if (!atomic_exchange(&loop->nudge_queued, true)) {
+            loop_post(loop, &loop->nudge_task);
+        }
+    }
+}
+
+void loop__group_drain(struct loop_group *group)
+{
+    bool again;
+    do {
+        again = false;
+        for (unsigned i = 0; i < group->count; i++) {
+            struct loop *loop = group->loops[i];
+            loop__set_current(loop);
+            again = run_inbox(loop) || again;
+            again = loop->turn_end_first != NULL || again;
+            run_turn_end(loop);
+        }
+    } while (again);
+    loop__set_current(NULL);
+}
+
+static db_err loop_new(struct loop_group *group, unsigned index, struct loop **ret_loop)
+{
+    /* aligned_alloc is not behind base/alloc.h: over-allocation by a line would do, but a loop is
+     * large and rare. */
+    size_t size = (sizeof(struct loop) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    struct loop *loop = aligned_alloc(CACHE_LINE, size);
+    if (loop == NULL) {
+        return ERR_NOMEM;
+    }
+    memset(loop, 0, size);
+    loop->backend = group->backend;
+    loop->group = group;
+    loop->index = index;
+    heap_init(&loop->timers);
+    atomic_init(&loop->inbox, NULL);
+    loop->nudge_task.fn = on_nudge;
+    loop->uv_timer_deadline_ns = DEADLINE_NONE;
+    db_err err = fiber__sched_init(loop);
+    if (err != ERR_OK) {
+        free(loop);
+        return err;
+    }
+    *ret_loop = loop;
+    return ERR_OK;
+}
+
+db_err loop__group_new(const struct loop_backend *backend, unsigned count, size_t stack_size,
+                       unsigned fibers_max, struct loop_group **ret_group)
+{
+    struct loop_group *group = mem_calloc(1, sizeof(*group));
+    if (group == NULL) {
+        return ERR_NOMEM;
+    }
+    group->backend = backend;
+    group->stack_size = stack_size != 0 ? stack_size : FIBER_STACK_DEFAULT;
+    group->fibers_max = fibers_max != 0 ? fibers_max : FIBERS_MAX_DEFAULT;
+    pthread_mutex_init(&group->depot_lock, NULL);
+    list_init(&group->depot);
+    group->loops = mem_calloc(count, sizeof(struct loop *));
+    if (group->loops == NULL) {
+        loop__group_free(group);
+        return ERR_NOMEM;
+    }
+    /* The schedulers size their tables by it. */
+    group->count = count;
+    for (unsigned i = 0; i < count; i++) {
+        db_err err = loop_new(group, i, &group->loops[i]);
+        if (err != ERR_OK) {
+            loop__group_free(group);
+            return err;
+        }
+    }
+    *ret_group = group;
+    return ERR_OK;
+}
+
+void loop__group_free(struct loop_group *group)
+{
+    for (unsigned i = 0; group->loops != NULL && i < group->count; i++) {
+        if (group->loops[i] != NULL) {
+            fiber__sched_fini(group->loops[i]);
+            free(group->loops[i]);
+        }
+    }
+    fiber__depot_fini(group);
+    pthread_mutex_destroy(&group->depot_lock);
+    mem_free(group->loops);
+    mem_free(group);
+}
+
+void loop_group_stop(struct loop_group *group)
+{
+    if (group == NULL) {
+        return;
+    }
+    ASSERT(loop_current() == NULL || loop_current()->group != group);
+    if (group->backend->simulated) {
+        loop__sim_stop(group);
+    } else {
+        loop__uv_stop(group);
+    }
+}

@@ -1,0 +1,222 @@
+#include "base/loop.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fiber.h"
+#include "base/test_main.h"
+
+static struct loop_group *start(unsigned count)
+{
+    struct loop_group *group = NULL;
+    const struct loop_group_opts opts = {.count = count};
+    assert_int_equal(loop_group_start(&opts, &group), ERR_OK);
+    return group;
+}
+
+static void test_start_stop(void **state UNUSED)
+{
+    for (unsigned i = 0; i < 20; i++) {
+        struct loop_group *group = start(1 + i % 4);
+        assert_int_equal(loop_group_count(group), 1 + i % 4);
+        assert_int_equal(loop_index(loop_group_get(group, 0)), 0);
+        assert_null(loop_current());
+        loop_group_stop(group);
+    }
+    loop_group_stop(NULL);
+}
+
+enum { POSTERS = 4, POSTS = 20000 };
+
+struct post {
+    struct loop_task task;
+    unsigned poster;
+    unsigned sequence;
+};
+
+static struct {
+    unsigned next[POSTERS]; /* only on the loop */
+    _Atomic unsigned done;
+    struct loop *loop;
+} g_mpsc;
+
+static void on_post(struct loop_task *task)
+{
+    struct post *p = CONTAINER_OF(task, struct post, task);
+    CHECK(loop_current() == g_mpsc.loop);
+    CHECK(g_mpsc.next[p->poster] == p->sequence);
+    g_mpsc.next[p->poster]++;
+    atomic_fetch_add(&g_mpsc.done, 1);
+    mem_free(p);
+}
+
+static void *poster_main(void *arg)
+{
+    unsigned poster = (unsigned)(uintptr_t)arg;
+    for (unsigned i = 0; i < POSTS; i++) {
+        struct post *p = mem_calloc(1, sizeof(*p));
+        CHECK(p != NULL);
+        p->task.fn = on_post;
+        p->poster = poster;
+        p->sequence = i;
+        loop_post(g_mpsc.loop, &p->task);
+        if (i % 1024 == 0) {
+            usleep(100); /* so that the loop falls asleep now and then */
+        }
+    }
+    return NULL;
+}
+
+/* Many threads post: nothing is lost, each thread's order is kept. */
+static void test_mpsc(void **state UNUSED)
+{
+    struct loop_group *group = start(1);
+    g_mpsc.loop = loop_group_get(group, 0);
+    pthread_t threads[POSTERS];
+    for (unsigned i = 0; i < POSTERS; i++) {
+        pthread_create(&threads[i], NULL, poster_main, (void *)(uintptr_t)i);
+    }
+    for (unsigned i = 0; i < POSTERS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    loop_group_stop(group); /* runs what is queued */
+    assert_int_equal(atomic_load(&g_mpsc.done), POSTERS * POSTS);
+}
+
+/* --- order within a turn --- */
+
+static struct {
+    char order[16];
+    unsigned count;
+    struct loop_task end, end_again, post;
+} g_turn;
+
+static void note(char c)
+{
+    g_turn.order[g_turn.count++] = c;
+}
+
+static void on_end_again(struct loop_task *task UNUSED)
+{
+    note('e');
+}
+
+static void on_end(struct loop_task *task UNUSED)
+{
+    note('E');
+    g_turn.end_again.fn = on_end_again;
+    loop_at_turn_end(loop_current(), &g_turn.end_again);
+}
+
+static void on_late_post(struct loop_task *task UNUSED)
+{
+    note('P');
+}
+
+static void turn_main(void *arg UNUSED)
+{
+    g_turn.end.fn = on_end;
+    g_turn.post.fn = on_late_post;
+    loop_post(loop_current(), &g_turn.post);
+    loop_at_turn_end(loop_current(), &g_turn.end);
+    note('F');
+    fiber_yield();
+    note('G');
+}
+
+static void test_turn_order(void **state UNUSED)
+{
+    assert_int_equal(loop_run_main(turn_main, NULL), ERR_OK);
+    assert_string_equal(g_turn.order, "FEePG");
+}
+
+/* --- timers --- */
+
+enum { TIMERS = 200 };
+struct test_timer {
+    struct loop_timer timer;
+    unsigned fired;
+    bool stopped;
+};
+static struct test_timer g_timers[TIMERS];
+static uint64_t g_last_deadline;
+static unsigned g_fired;
+
+static void on_test_timer(struct loop_timer *timer)
+{
+    struct test_timer *t = CONTAINER_OF(timer, struct test_timer, timer);
+    CHECK(!t->stopped);
+    CHECK(timer->deadline_ns <= clock_mono_ns());
+    CHECK(timer->deadline_ns >= g_last_deadline);
+    g_last_deadline = timer->deadline_ns;
+    t->fired++;
+    g_fired++;
+}
+
+static void timers_main(void *arg UNUSED)
+{
+    struct loop *loop = loop_current();
+    uint64_t now = loop_now_ns(loop);
+    for (unsigned i = 0; i < TIMERS; i++) {
+        loop_timer_init(&g_timers[i].timer, on_test_timer);
+        CHECK_OK(loop_timer_start(loop, &g_timers[i].timer, now + NS_PER_S));
+        CHECK_OK(loop_timer_start(loop, &g_timers[i].timer, now + (i * 7919 % 50) * NS_PER_MS));
+    }
+    for (unsigned i = 0; i < TIMERS; i += 3) {
+        loop_timer_stop(loop, &g_timers[i].timer);
+        loop_timer_stop(loop, &g_timers[i].timer);
+        g_timers[i].stopped = true;
+    }
+    CHECK_OK(fiber_sleep(80 * NS_PER_MS));
+    for (unsigned i = 0; i < TIMERS; i++) {
+        CHECK(g_timers[i].fired == (g_timers[i].stopped ? 0 : 1));
+    }
+}
+
+static void test_timers(void **state UNUSED)
+{
+    assert_int_equal(loop_run_main(timers_main, NULL), ERR_OK);
+    assert_int_equal(g_fired, TIMERS - (TIMERS + 2) / 3);
+}
+
+/* --- libuv handles beside ours --- */
+
+static uv_timer_t g_user_timer;
+static bool g_user_timer_fired;
+
+static void on_user_timer(uv_timer_t *t)
+{
+    g_user_timer_fired = true;
+    uv_close((uv_handle_t *)t, NULL);
+}
+
+static void uv_main(void *arg UNUSED)
+{
+    CHECK(loop_uv(loop_current()) != NULL);
+    CHECK(uv_timer_init(loop_uv(loop_current()), &g_user_timer) == 0);
+    CHECK(uv_timer_start(&g_user_timer, on_user_timer, 5, 0) == 0);
+    while (!g_user_timer_fired) {
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+    }
+}
+
+static void test_uv(void **state UNUSED)
+{
+    assert_int_equal(loop_run_main(uv_main, NULL), ERR_OK);
+    assert_true(g_user_timer_fired);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_start_stop), cmocka_unit_test(test_mpsc),
+        cmocka_unit_test(test_turn_order), cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_uv),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
