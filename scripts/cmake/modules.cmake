@@ -12,6 +12,12 @@ function(db_module name)
   set(benches ${all})
   list(FILTER benches INCLUDE REGEX "_bench\\.c$")
 
+  if(NOT sources AND NOT M_GENERATED)
+    # A module of headers alone.
+    add_library(${name} INTERFACE)
+    target_link_libraries(${name} INTERFACE ${M_DEPS})
+    return()
+  endif()
   add_library(${name} STATIC ${sources} ${M_GENERATED})
   if(sources)
     set_property(SOURCE ${sources} APPEND PROPERTY COMPILE_OPTIONS ${SKEIN_WARNINGS})
