@@ -42,21 +42,23 @@ enum {
 struct charset;
 struct collation;
 
-/* How a charset lays characters out. `end` is exclusive. */
+/* How a charset lays characters out. `end` is exclusive. Call through the charset_* functions
+ * below. */
 struct charset_ops {
     const char *name;
     /* Bytes of the character at p, or 0 when the bytes at p are no valid character (or p == end).
      * *ret_cp gets the Unicode code point (for the binary charset: the byte). */
-    unsigned (*decode)(const uint8_t *p, const uint8_t *end, uint32_t *ret_cp);
+    unsigned (*decode)(const struct charset *cs, const uint8_t *p, const uint8_t *end,
+                       uint32_t *ret_cp);
     /* Writes the character (room for maxlen bytes) and returns its bytes, 0 when the charset does
      * not have it. */
-    unsigned (*encode)(uint32_t cp, uint8_t *out);
+    unsigned (*encode)(const struct charset *cs, uint32_t cp, uint8_t *out);
     /* Bytes of the longest valid prefix. */
-    size_t (*valid_prefix)(struct slice s);
+    size_t (*valid_prefix)(const struct charset *cs, struct slice s);
     /* Characters in s; a byte that belongs to no valid character counts as one. */
-    size_t (*char_count)(struct slice s);
+    size_t (*char_count)(const struct charset *cs, struct slice s);
     /* Byte offset of character `index` (0-based), or s.len when there are fewer. */
-    size_t (*char_offset)(struct slice s, size_t index);
+    size_t (*char_offset)(const struct charset *cs, struct slice s, size_t index);
 };
 
 struct charset {
@@ -64,10 +66,12 @@ struct charset {
     const char *description;
     uint16_t default_collation; /* id */
     uint8_t minlen;
-    uint8_t maxlen; /* bytes per character at most */
+    uint8_t maxlen;      /* bytes per character at most */
+    bool ascii_superset; /* bytes below 0x80 are ASCII */
     const struct charset_ops
         *ops; /* NULL: known to MySQL, not usable for columns here (see charset_convert) */
-    const char *icu_name; /* ICU's converter, NULL when there is none */
+    const char *icu_name; /* ICU's converter, NULL when there is none or it is not needed */
+    const void *data;     /* the implementation's */
 };
 
 enum collation_pad { COLLATION_PAD_SPACE, COLLATION_NO_PAD };
@@ -164,18 +168,27 @@ static inline bool collation_is_binary(const struct collation *c)
 
 static inline bool charset_valid(const struct charset *cs, struct slice s)
 {
-    return cs->ops->valid_prefix(s) == s.len;
+    return cs->ops->valid_prefix(cs, s) == s.len;
+}
+static inline unsigned charset_decode(const struct charset *cs, const uint8_t *p,
+                                      const uint8_t *end, uint32_t *ret_cp)
+{
+    return cs->ops->decode(cs, p, end, ret_cp);
+}
+static inline unsigned charset_encode(const struct charset *cs, uint32_t cp, uint8_t *out)
+{
+    return cs->ops->encode(cs, cp, out);
 }
 static inline size_t charset_char_count(const struct charset *cs, struct slice s)
 {
-    return cs->ops->char_count(s);
+    return cs->ops->char_count(cs, s);
 }
 /* `count` characters from character `start` (0-based); shorter at the end. Borrows from s. */
 static inline struct slice charset_substring(const struct charset *cs, struct slice s, size_t start,
                                              size_t count)
 {
-    struct slice rest = slice_from(s, cs->ops->char_offset(s, start));
-    rest.len = count >= rest.len ? rest.len : cs->ops->char_offset(rest, count);
+    struct slice rest = slice_from(s, cs->ops->char_offset(cs, s, start));
+    rest.len = count >= rest.len ? rest.len : cs->ops->char_offset(cs, rest, count);
     return rest;
 }
 /* The string without trailing spaces (0x20). */

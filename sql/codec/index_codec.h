@@ -1,12 +1,12 @@
 /* Keys and values of rows and of secondary indexes. docs/formats/key.md.
  *
- *     row:                     prefix(table, 0) | primary key columns               → row
+ *     row:                     prefix(table, 1) | primary key columns               → row
  * (row_codec.h) unique, no NULL in it:   prefix(table, index) | columns                       → pk
  * length | pk bytes | stored columns unique with a NULL:      prefix(table, index) | columns |
  * primary key columns → the same not unique:              prefix(table, index) | columns | primary
  * key columns → stored columns
  *
- * "pk bytes" are the encoded primary key columns, ready to be put behind prefix(table, 0). Stored
+ * "pk bytes" are the encoded primary key columns, ready to be put behind prefix(table, 1). Stored
  * columns are a row of their own (those columns that a covering read needs and the key cannot give
  * back), empty when there are none. */
 #ifndef SKEIN_SQL_CODEC_INDEX_CODEC_H
@@ -59,7 +59,7 @@ struct index_entry {
 /* Splits an entry; everything borrows key and value. ERR_CORRUPT. */
 MUST_USE db_err index_entry_parse(const struct index_format *def, struct slice key,
                                   struct slice value, struct index_entry *ret);
-/* Appends prefix(table, 0) and the pk bytes: the row's key. */
+/* Appends prefix(table, 1) and the pk bytes: the row's key. */
 MUST_USE db_err row_key_from_pk(const struct index_format *def, struct slice pk_bytes,
                                 struct buf *out_key);
 

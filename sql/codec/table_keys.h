@@ -17,7 +17,7 @@ enum {
     KEYSPACE_SYSTEM_MAX = 0x01, /* tags up to this belong to the system */
     KEYSPACE_TABLE = 0x02,
 };
-enum { INDEX_ID_ROWS = 0 };
+enum { INDEX_ID_ROWS = 1 };
 
 /* Appends an ordered, prefix-free varint: 1 to 9 bytes. */
 MUST_USE db_err key_append_varint(struct buf *out, uint64_t v);

@@ -1,0 +1,263 @@
+/* The utf8mb4_0900 family: the Unicode Collation Algorithm 9.0.0 with MySQL's choices.
+ *
+ * Each character has a list of weights on each level (1: letters, 2: accents, 3: case); a string's
+ * weights on a level are its characters' lists one after the other without the zeros. ai_ci has
+ * level 1, as_ci 1 and 2, as_cs all three. No contractions, no normalisation, no variable
+ * weighting, NO PAD: as MySQL's root collations. Han characters and unassigned ones have computed
+ * weights. A character keeps at most 8 elements.
+ *
+ * Because every character stands for itself, a common prefix of bytes can be skipped before any
+ * weight is looked at, and the comparison of what follows is exact. ASCII letters take a table of
+ * 128 primary weights. */
+#include "sql/charset/charset_int.h"
+#include "sql/charset/hash.h"
+
+struct uca_iter {
+    const uint8_t *p;
+    const uint8_t *end;
+    const struct uca_table *table;
+    const struct uca_level *lv;
+    const uint16_t *list; /* weights still to give */
+    unsigned list_left;
+    unsigned level;
+    uint16_t pending[2];
+};
+
+/* A byte that belongs to no character sorts after everything else. */
+enum { INVALID_WEIGHT = 0xffff };
+
+static bool is_core_han(uint32_t cp)
+{
+    if (cp >= 0x4e00 && cp <= 0x9fd5) {
+        return true;
+    }
+    return cp == 0xfa0e || cp == 0xfa0f || cp == 0xfa11 || cp == 0xfa13 || cp == 0xfa14 ||
+           cp == 0xfa1f || cp == 0xfa21 || cp == 0xfa23 || cp == 0xfa24 ||
+           (cp >= 0xfa27 && cp <= 0xfa29);
+}
+
+static bool is_other_han(uint32_t cp)
+{
+    return (cp >= 0x3400 && cp <= 0x4db5) || (cp >= 0x20000 && cp <= 0x2a6d6) ||
+           (cp >= 0x2a700 && cp <= 0x2b734) || (cp >= 0x2b740 && cp <= 0x2b81d) ||
+           (cp >= 0x2b820 && cp <= 0x2cea1);
+}
+
+/* Writes the weights of a character without table entry; returns their number. */
+static unsigned implicit_weights(uint32_t cp, unsigned level, uint16_t out[2])
+{
+    if (level != 0) {
+        out[0] = level == 1 ? 0x20 : 2;
+        return 1;
+    }
+    if (cp >= 0x17000 && cp <= 0x18aff) { /* Tangut */
+        out[0] = 0xfb00;
+        out[1] = (uint16_t)((cp - 0x17000) | 0x8000);
+        return 2;
+    }
+    unsigned base = is_core_han(cp) ? 0xfb40 : is_other_han(cp) ? 0xfb80 : 0xfbc0;
+    out[0] = (uint16_t)(base + (cp >> 15));
+    out[1] = (uint16_t)((cp & 0x7fff) | 0x8000);
+    return 2;
+}
+
+static inline uint32_t uca_entry(const struct uca_level *lv, uint32_t cp)
+{
+    return lv->pages[lv->index[cp >> 8]][cp & 0xff];
+}
+
+static inline void uca_start(struct uca_iter *it, const struct uca_table *t, unsigned level,
+                             const uint8_t *p, const uint8_t *end)
+{
+    it->p = p;
+    it->end = end;
+    it->table = t;
+    it->level = level;
+    it->lv = &t->level[level];
+    it->list_left = 0;
+}
+
+/* The next weight, 0 at the end. */
+static inline uint16_t uca_next(struct uca_iter *it)
+{
+    for (;;) {
+        if (it->list_left != 0) {
+            it->list_left--;
+            return *it->list++;
+        }
+        uint32_t cp = 0;
+        unsigned n = utf8mb4_decode(it->p, it->end, &cp);
+        if (UNLIKELY(n == 0)) {
+            if (it->p >= it->end) {
+                return 0;
+            }
+            it->p++;
+            return INVALID_WEIGHT;
+        }
+        it->p += n;
+        uint32_t e = uca_entry(it->lv, cp);
+        if (LIKELY(e < UCA_IMPLICIT)) {
+            if (e != 0) {
+                return (uint16_t)e;
+            }
+            continue;
+        }
+        if ((e & UCA_LIST) != 0) {
+            it->list = it->table->lists + (e & 0xfffff);
+            it->list_left = e >> 20 & 0x7ff;
+        } else {
+            it->list_left = implicit_weights(cp, it->level, it->pending);
+            it->list = it->pending;
+        }
+    }
+}
+
+static int uca_compare_level(const struct uca_table *t, unsigned level, struct slice a,
+                             struct slice b)
+{
+    struct uca_iter ia;
+    struct uca_iter ib;
+    uca_start(&ia, t, level, a.ptr, a.ptr + a.len);
+    uca_start(&ib, t, level, b.ptr, b.ptr + b.len);
+    for (;;) {
+        uint16_t wa = uca_next(&ia);
+        uint16_t wb = uca_next(&ib);
+        if (wa != wb) {
+            return wa < wb ? -1 : 1;
+        }
+        if (wa == 0) {
+            return 0;
+        }
+    }
+}
+
+static int uca_compare(const struct collation *c, struct slice a, struct slice b)
+{
+    const struct uca_table *t = c->data;
+    size_t skip = utf8_common_prefix(a, b);
+    a = slice_from(a, skip);
+    b = slice_from(b, skip);
+    if (a.len == 0 && b.len == 0) {
+        return 0;
+    }
+    /* Plain ASCII, until something needs the slow way: an ignorable (weight 0) or a longer
+     * character. */
+    size_t max = a.len < b.len ? a.len : b.len;
+    size_t i = 0;
+    for (; i < max && a.ptr[i] < 0x80 && b.ptr[i] < 0x80; i++) {
+        uint16_t wa = t->ascii[a.ptr[i]];
+        uint16_t wb = t->ascii[b.ptr[i]];
+        if (UNLIKELY(wa == 0 || wb == 0)) {
+            break;
+        }
+        if (wa != wb) {
+            return wa < wb ? -1 : 1;
+        }
+    }
+    int cmp = uca_compare_level(t, 0, slice_from(a, i), slice_from(b, i));
+    for (unsigned level = 1; cmp == 0 && level < t->levels; level++) {
+        cmp = uca_compare_level(t, level, a, b);
+    }
+    return cmp;
+}
+
+static uint64_t uca_hash(const struct collation *c, struct slice s, uint64_t seed)
+{
+    const struct uca_table *t = c->data;
+    uint64_t h = seed;
+    for (unsigned level = 0; level < t->levels; level++) {
+        uint64_t block = 0;
+        unsigned n = 0;
+        const uint8_t *p = s.ptr;
+        const uint8_t *end = s.ptr + s.len;
+        struct uca_iter it;
+        for (;;) {
+            uint16_t w;
+            if (level == 0 && p != NULL && p < end && *p < 0x80) {
+                w = t->ascii[*p++];
+                if (w == 0) {
+                    continue;
+                }
+            } else {
+                if (p != NULL) {
+                    uca_start(&it, t, level, p, end);
+                    p = NULL;
+                }
+                w = uca_next(&it);
+                if (w == 0) {
+                    break;
+                }
+                if (level == 0 && it.list_left == 0) {
+                    p = it.p; /* back to the fast way */
+                }
+            }
+            block = block << 16 | w;
+            if (++n == 4) {
+                h = hash_mix(h, block);
+                block = 0;
+                n = 0;
+            }
+        }
+        h = hash_mix(h, block << 3 | n);
+    }
+    return h;
+}
+
+static db_err uca_sort_key(const struct collation *c, struct slice s, struct buf *out)
+{
+    const struct uca_table *t = c->data;
+    for (unsigned level = 0; level < t->levels; level++) {
+        if (level != 0) {
+            TRY(buf_append(out, "\0\0", 2));
+        }
+        struct uca_iter it;
+        uca_start(&it, t, level, s.ptr, s.ptr + s.len);
+        if (level == 0) {
+            TRY(buf_reserve(out, s.len * 2));
+            uint8_t *o = out->ptr + out->len;
+            for (; it.p < it.end && *it.p < 0x80; it.p++) {
+                uint16_t w = t->ascii[*it.p];
+                if (w != 0) {
+                    *o++ = (uint8_t)(w >> 8);
+                    *o++ = (uint8_t)w;
+                }
+            }
+            out->len = (size_t)(o - out->ptr);
+        }
+        for (uint16_t w = uca_next(&it); w != 0; w = uca_next(&it)) {
+            TRY(buf_reserve(out, 2));
+            out->ptr[out->len++] = (uint8_t)(w >> 8);
+            out->ptr[out->len++] = (uint8_t)w;
+        }
+    }
+    return ERR_OK;
+}
+
+static int uca_compare_char(const struct collation *c, uint32_t a, uint32_t b)
+{
+    if (a == b) {
+        return 0;
+    }
+    uint8_t ua[4];
+    uint8_t ub[4];
+    struct slice sa = {ua, utf8mb4_encode(a, ua)};
+    struct slice sb = {ub, utf8mb4_encode(b, ub)};
+    const struct uca_table *t = c->data;
+    for (unsigned level = 0; level < t->levels; level++) {
+        int cmp = uca_compare_level(t, level, sa, sb);
+        if (cmp != 0) {
+            return cmp;
+        }
+    }
+    return 0;
+}
+
+static bool uca_like(const struct collation *c, struct slice s, struct slice pattern,
+                     uint32_t escape)
+{
+    return collation__like_chars(c, s, pattern, escape);
+}
+
+const struct collation_ops collation_uca_ops = {
+    "uca900", uca_compare, uca_hash, uca_sort_key, uca_like, uca_compare_char,
+};

@@ -1,0 +1,113 @@
+/* LIKE and LOCATE: character by character under a collation.
+ *
+ * LIKE needs no recursion: only the last '%' met can need to take more, so one saved position is
+ * enough, and the worst case is the product of the lengths. */
+#include "sql/charset/charset_int.h"
+
+/* One character at *p (a stray byte is a character of its own); *p < end. */
+static inline uint32_t take_char(const struct collation *c, const uint8_t **p, const uint8_t *end)
+{
+    if (c->cs->maxlen == 1) {
+        return *(*p)++;
+    }
+    uint32_t cp;
+    unsigned n = charset_decode(c->cs, *p, end, &cp);
+    if (n == 0) {
+        cp = 0x110000u + *(*p)++; /* equal to nothing but itself */
+        return cp;
+    }
+    *p += n;
+    return cp;
+}
+
+static inline bool same_char(const struct collation *c, uint32_t a, uint32_t b)
+{
+    if (a == b) {
+        return true;
+    }
+    if (a > 0x10ffff || b > 0x10ffff) {
+        return false;
+    }
+    return c->ops->compare_char(c, a, b) == 0;
+}
+
+bool collation__like_chars(const struct collation *c, struct slice s, struct slice pattern,
+                           uint32_t escape)
+{
+    const uint8_t *sp = s.ptr;
+    const uint8_t *se = s.ptr + s.len;
+    const uint8_t *pp = pattern.ptr;
+    const uint8_t *pe = pattern.ptr + pattern.len;
+    const uint8_t *retry_s =
+        NULL; /* where the last '%' began to match, and the pattern behind it */
+    const uint8_t *retry_p = NULL;
+    for (;;) {
+        bool matched = false;
+        if (pp < pe) {
+            const uint8_t *next = pp;
+            uint32_t pc = take_char(c, &next, pe);
+            bool literal = false;
+            if (escape != 0 && pc == escape && next < pe) {
+                pc = take_char(c, &next, pe);
+                literal = true;
+            }
+            if (!literal && pc == '%') {
+                if (next == pe) {
+                    return true;
+                }
+                pp = next;
+                retry_p = pp;
+                retry_s = sp;
+                continue;
+            }
+            if (sp < se) {
+                const uint8_t *snext = sp;
+                uint32_t sc = take_char(c, &snext, se);
+                if ((!literal && pc == '_') || same_char(c, sc, pc)) {
+                    sp = snext;
+                    pp = next;
+                    matched = true;
+                }
+            }
+        } else if (sp == se) {
+            return true;
+        }
+        if (matched) {
+            continue;
+        }
+        if (retry_p == NULL || retry_s >= se) {
+            return false;
+        }
+        (void)take_char(c, &retry_s, se);
+        sp = retry_s;
+        pp = retry_p;
+    }
+}
+
+size_t collation_locate(const struct collation *c, struct slice s, struct slice needle, size_t from,
+                        size_t *ret_len)
+{
+    if (from > s.len || needle.len > s.len - from) {
+        return SIZE_MAX;
+    }
+    if (ret_len != NULL) {
+        *ret_len = needle.len;
+    }
+    if (needle.len == 0) {
+        return from;
+    }
+    if (c->ops == &collation_bytes_ops && c->cs->maxlen == 1) {
+        const uint8_t *at = memmem(s.ptr + from, s.len - from, needle.ptr, needle.len);
+        return at == NULL ? SIZE_MAX : (size_t)(at - s.ptr);
+    }
+    /* As MySQL: a stretch of as many bytes as the needle has, beginning at a character. */
+    const uint8_t *p = s.ptr + from;
+    const uint8_t *end = s.ptr + s.len;
+    while ((size_t)(end - p) >= needle.len) {
+        if (c->ops->compare(c, slice_of(p, needle.len), needle) == 0) {
+            return (size_t)(p - s.ptr);
+        }
+        (void)take_char(c, &p, end);
+    }
+    return SIZE_MAX;
+}
