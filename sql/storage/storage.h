@@ -64,6 +64,8 @@ struct storage_txn_opts {
     bool read_only;
     bool autocommit; /* one statement: a point read needs no timestamp, writes may use the short
                         paths */
+    bool single_get; /* with autocommit: nothing but one plain get will be read (a point select):
+                        no snapshot is taken for it */
     uint32_t lock_wait_timeout_ms; /* 0: the default of 50,000 */
     uint64_t as_of;                /* 0, or a timestamp to read at (read_only) */
     struct mem_tracker *mem;       /* charged for buffered writes; may be NULL */
@@ -218,5 +220,10 @@ MUST_USE db_err storage_delete_range(struct storage *s, struct slice start, stru
                                      struct diag *diag);
 MUST_USE db_err storage_estimate(struct storage *s, struct slice start, struct slice end,
                                  uint64_t *ret_rows, uint64_t *ret_bytes);
+
+/* For implementations: takes `count` numbers as sequence_next describes from a counter whose
+ * highest number given is *last, and moves *last. ERR_LIMIT: none are left. */
+MUST_USE db_err storage_sequence_take(uint64_t *last, uint64_t floor, uint64_t count, uint64_t step,
+                                      uint64_t offset, uint64_t *ret_first);
 
 #endif

@@ -1,0 +1,243 @@
+#include "sql/storage/storage.h"
+
+#include "base/assert.h"
+
+/* Thin wrappers: they check what every caller and every implementation must keep, so that a broken
+ * contract shows at the seam and not three layers below. Sizes are the user's doing and give
+ * ERR_LIMIT; everything else is a bug and asserts. */
+
+static db_err check_key(struct slice key, struct diag *diag)
+{
+    if (UNLIKELY(key.len == 0)) {
+        return diag_set(diag, ERR_INVALID, "an empty key");
+    }
+    if (UNLIKELY(key.len > STORAGE_KEY_SIZE_MAX)) {
+        return diag_set(diag, ERR_LIMIT, "a key of %zu bytes; at most %d are allowed", key.len,
+                        STORAGE_KEY_SIZE_MAX);
+    }
+    return ERR_OK;
+}
+
+static db_err check_keys(const struct slice *keys, size_t count, struct diag *diag)
+{
+    for (size_t i = 0; i < count; i++) {
+        TRY(check_key(keys[i], diag));
+    }
+    return ERR_OK;
+}
+
+static bool mode_valid(enum storage_read_mode mode)
+{
+    return mode == STORAGE_READ_PLAIN || mode == STORAGE_READ_SHARED ||
+           mode == STORAGE_READ_EXCLUSIVE;
+}
+
+struct storage_caps storage_caps(struct storage *s)
+{
+    return s->ops->caps(s);
+}
+
+void storage_close(struct storage *s)
+{
+    if (s != NULL) {
+        s->ops->close(s);
+    }
+}
+
+db_err storage_txn_begin(struct storage *s, const struct storage_txn_opts *opts, struct diag *diag,
+                         struct storage_txn **ret_txn)
+{
+    ASSERT(opts->as_of == 0 || opts->read_only);
+    struct storage_txn *t = NULL;
+    TRY(s->ops->txn_begin(s, opts, diag, &t));
+    ASSERT(t != NULL && t->ops == s->ops);
+    t->conflict = NULL;
+    *ret_txn = t;
+    return ERR_OK;
+}
+
+db_err storage_txn_stmt_begin(struct storage_txn *t, struct diag *diag)
+{
+    return t->ops->txn_stmt_begin(t, diag);
+}
+
+db_err storage_txn_take_snapshot(struct storage_txn *t, struct diag *diag)
+{
+    return t->ops->txn_take_snapshot(t, diag);
+}
+
+db_err storage_txn_commit(struct storage_txn *t, struct diag *diag, uint64_t *ret_ts)
+{
+    uint64_t ts = 0;
+    TRY(t->ops->txn_commit(t, diag, &ts));
+    if (ret_ts != NULL) {
+        *ret_ts = ts;
+    }
+    return ERR_OK;
+}
+
+void storage_txn_rollback(struct storage_txn *t)
+{
+    if (t != NULL) {
+        t->ops->txn_rollback(t);
+    }
+}
+
+db_err storage_txn_savepoint(struct storage_txn *t, uint64_t *ret_savepoint)
+{
+    return t->ops->txn_savepoint(t, ret_savepoint);
+}
+
+db_err storage_txn_rollback_to(struct storage_txn *t, uint64_t savepoint)
+{
+    return t->ops->txn_rollback_to(t, savepoint);
+}
+
+bool storage_txn_has_writes(const struct storage_txn *t)
+{
+    return t->ops->txn_has_writes(t);
+}
+
+db_err storage_get(struct storage_txn *t, struct slice key, enum storage_read_mode mode,
+                   enum storage_wait wait, struct arena *arena, struct diag *diag, bool *ret_found,
+                   struct slice *ret_value)
+{
+    ASSERT_SLOW(mode_valid(mode));
+    TRY(check_key(key, diag));
+    return t->ops->get(t, key, mode, wait, arena, diag, ret_found, ret_value);
+}
+
+db_err storage_multi_get(struct storage_txn *t, const struct slice *keys, size_t count,
+                         enum storage_read_mode mode, enum storage_wait wait, struct arena *arena,
+                         struct diag *diag, bool *ret_found, struct slice *ret_values)
+{
+    ASSERT_SLOW(mode_valid(mode));
+    if (count == 0) {
+        return ERR_OK;
+    }
+    TRY(check_keys(keys, count, diag));
+    return t->ops->multi_get(t, keys, count, mode, wait, arena, diag, ret_found, ret_values);
+}
+
+db_err storage_scan_open(struct storage_txn *t, const struct storage_scan_opts *opts,
+                         struct diag *diag, struct storage_scan **ret_scan)
+{
+    ASSERT(mode_valid(opts->mode));
+    struct storage_scan *scan = NULL;
+    TRY(t->ops->scan_open(t, opts, diag, &scan));
+    ASSERT(scan != NULL && scan->ops == t->ops);
+    *ret_scan = scan;
+    return ERR_OK;
+}
+
+db_err storage_scan_next(struct storage_scan *scan, struct diag *diag,
+                         const struct storage_kv **ret_rows, size_t *ret_count)
+{
+    return scan->ops->scan_next(scan, diag, ret_rows, ret_count);
+}
+
+void storage_scan_close(struct storage_scan *scan)
+{
+    if (scan != NULL) {
+        scan->ops->scan_close(scan);
+    }
+}
+
+static void assert_flags(unsigned flags)
+{
+    const unsigned known = STORAGE_W_INSERT | STORAGE_W_DEFER | STORAGE_W_LOCKED | STORAGE_W_BLIND;
+    ASSERT((flags & ~known) == 0);
+    ASSERT((flags & STORAGE_W_DEFER) == 0 || (flags & STORAGE_W_INSERT) != 0);
+    ASSERT((flags & STORAGE_W_BLIND) == 0 || (flags & STORAGE_W_INSERT) == 0);
+}
+
+db_err storage_put(struct storage_txn *t, struct slice key, struct slice value, unsigned flags,
+                   struct diag *diag)
+{
+    assert_flags(flags);
+    TRY(check_key(key, diag));
+    if (UNLIKELY(value.len > STORAGE_VALUE_SIZE_MAX)) {
+        return diag_set(diag, ERR_LIMIT, "a value of %zu bytes; at most %zu are allowed", value.len,
+                        STORAGE_VALUE_SIZE_MAX);
+    }
+    return t->ops->put(t, key, value, flags, diag);
+}
+
+db_err storage_del(struct storage_txn *t, struct slice key, unsigned flags, struct diag *diag)
+{
+    assert_flags(flags);
+    ASSERT((flags & STORAGE_W_INSERT) == 0);
+    TRY(check_key(key, diag));
+    return t->ops->del(t, key, flags, diag);
+}
+
+db_err storage_lock(struct storage_txn *t, const struct slice *keys, size_t count,
+                    enum storage_read_mode mode, enum storage_wait wait, struct diag *diag)
+{
+    ASSERT(mode == STORAGE_READ_SHARED || mode == STORAGE_READ_EXCLUSIVE);
+    if (count == 0) {
+        return ERR_OK;
+    }
+    TRY(check_keys(keys, count, diag));
+    return t->ops->lock(t, keys, count, mode, wait, diag);
+}
+
+db_err storage_sequence_next(struct storage *s, struct slice key, uint64_t floor, uint64_t count,
+                             uint64_t step, uint64_t offset, struct diag *diag, uint64_t *ret_first)
+{
+    ASSERT(count > 0 && step > 0);
+    TRY(check_key(key, diag));
+    uint64_t first = 0;
+    TRY(s->ops->sequence_next(s, key, floor, count, step, offset, diag, &first));
+    ASSERT(first > floor && first % step == offset % step);
+    *ret_first = first;
+    return ERR_OK;
+}
+
+db_err storage_sequence_raise(struct storage *s, struct slice key, uint64_t value,
+                              struct diag *diag)
+{
+    TRY(check_key(key, diag));
+    return s->ops->sequence_raise(s, key, value, diag);
+}
+
+db_err storage_delete_range(struct storage *s, struct slice start, struct slice end,
+                            struct diag *diag)
+{
+    if (end.len != 0 && slice_cmp(start, end) >= 0) {
+        return ERR_OK;
+    }
+    return s->ops->delete_range(s, start, end, diag);
+}
+
+db_err storage_estimate(struct storage *s, struct slice start, struct slice end, uint64_t *ret_rows,
+                        uint64_t *ret_bytes)
+{
+    if (end.len != 0 && slice_cmp(start, end) >= 0) {
+        *ret_rows = 0;
+        *ret_bytes = 0;
+        return ERR_OK;
+    }
+    return s->ops->estimate(s, start, end, ret_rows, ret_bytes);
+}
+
+db_err storage_sequence_take(uint64_t *last, uint64_t floor, uint64_t count, uint64_t step,
+                             uint64_t offset, uint64_t *ret_first)
+{
+    uint64_t base = *last > floor ? *last : floor;
+    if (base == UINT64_MAX) {
+        return ERR_LIMIT;
+    }
+    uint64_t first = base + 1;
+    uint64_t up = (offset % step + step - first % step) % step;
+    if (up > UINT64_MAX - first) {
+        return ERR_LIMIT;
+    }
+    first += up;
+    if (count - 1 > (UINT64_MAX - first) / step) {
+        return ERR_LIMIT;
+    }
+    *last = first + (count - 1) * step;
+    *ret_first = first;
+    return ERR_OK;
+}
