@@ -14,7 +14,7 @@ enum lnode_kind {
     LNODE_VALUES, /* rows of expressions */
     LNODE_FILTER,
     LNODE_PROJECT,
-    LNODE_JOIN,
+    LNODE_JOIN, /* columns: those of both children, in any order (USING): go by id */
     LNODE_AGGREGATE,
     LNODE_WINDOW,
     LNODE_DISTINCT,
@@ -153,6 +153,7 @@ struct bound_stmt {
     uint32_t param_count;
     struct sql_type *param_types;
     uint32_t subquery_count;
+    struct bsubquery **subqueries; /* by id */
     uint32_t cte_count;
     struct lnode **ctes;
     bool read_only; /* takes no locks */
@@ -167,6 +168,8 @@ struct bound_stmt {
     col_id_t *odku_old; /* by ordinal: the existing row's columns in assigns' expressions */
     col_id_t *odku_new; /* by ordinal: the row that was to be inserted (VALUES(col)) */
     bool ignore, replace, low_priority;
+    struct bexpr
+        *dml_limit; /* UPDATE, DELETE ... LIMIT: counts changed rows; also a limit node in root */
     /* SELECT ... INTO */
     struct slice *into_vars;
     uint32_t into_var_count;

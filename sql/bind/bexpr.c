@@ -1,0 +1,122 @@
+#include "sql/bind/bexpr.h"
+
+#include "sql/types/compare.h"
+
+bool bexpr_walk(const struct bexpr *e, bool (*fn)(const struct bexpr *e, void *ctx), void *ctx)
+{
+    if (!fn(e, ctx)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        if (!bexpr_walk(e->args[i], fn, ctx)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool const_equal(const struct value *a, const struct value *b)
+{
+    if (a->is_null || b->is_null) {
+        return a->is_null && b->is_null;
+    }
+    if (a->phys != b->phys || a->type != b->type || a->is_unsigned != b->is_unsigned ||
+        a->decimals != b->decimals) {
+        return false;
+    }
+    if (a->phys == PHYS_STR) {
+        return a->collation == b->collation && slice_eq(a->str, b->str);
+    }
+    return value_compare_same(a, b, NULL) == 0;
+}
+
+static bool agg_equal(const struct bexpr *a, const struct bexpr *b)
+{
+    const struct agg_call *x = a->u.agg.call;
+    const struct agg_call *y = b->u.agg.call;
+    if (x == NULL || y == NULL || x->def != y->def || x->distinct != y->distinct ||
+        x->data != y->data || a->u.agg.order_count != b->u.agg.order_count) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->u.agg.order_count; i++) {
+        if (a->u.agg.order_desc[i] != b->u.agg.order_desc[i] ||
+            !bexpr_equal(a->u.agg.order_by[i], b->u.agg.order_by[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool node_equal(const struct bexpr *a, const struct bexpr *b)
+{
+    switch (a->kind) {
+    case BEXPR_CONST: return const_equal(&a->u.constant, &b->u.constant);
+    case BEXPR_PARAM: return a->u.param == b->u.param;
+    case BEXPR_COLUMN:
+    case BEXPR_INSERT_VALUE: return a->u.column.id == b->u.column.id;
+    case BEXPR_OUTER:
+        return a->u.column.id == b->u.column.id && a->u.column.depth == b->u.column.depth;
+    case BEXPR_FUNC:
+        return a->u.func->def == b->u.func->def && a->u.func->variant == b->u.func->variant &&
+               a->u.func->collation == b->u.func->collation;
+    case BEXPR_AGG: return agg_equal(a, b);
+    case BEXPR_IN_LIST: return a->u.negated == b->u.negated;
+    case BEXPR_USER_VAR:
+    case BEXPR_SYSTEM_VAR:
+        return slice_eq(a->u.var.name, b->u.var.name) && a->u.var.scope == b->u.var.scope;
+    case BEXPR_CAST:
+    case BEXPR_AND:
+    case BEXPR_OR:
+    case BEXPR_CASE:
+    case BEXPR_COALESCE:
+    case BEXPR_ROW: return true;
+    case BEXPR_SUBQUERY_SCALAR:
+    case BEXPR_SUBQUERY_EXISTS:
+    case BEXPR_SUBQUERY_IN:
+    case BEXPR_SUBQUERY_QUANTIFIED: return a->u.subquery.sub == b->u.subquery.sub;
+    case BEXPR_USER_VAR_SET:
+    case BEXPR_WINDOW:
+    case BEXPR_DEFAULT: return false;
+    }
+    return false;
+}
+
+bool bexpr_equal(const struct bexpr *a, const struct bexpr *b)
+{
+    if (a == b) {
+        return !a->is_volatile;
+    }
+    if (a->kind != b->kind || a->arg_count != b->arg_count || a->is_volatile || b->is_volatile ||
+        !type_equal(&a->type, &b->type) || !node_equal(a, b)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < a->arg_count; i++) {
+        if (!bexpr_equal(a->args[i], b->args[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e)
+{
+    struct bexpr *c = ARENA_NEW(arena, struct bexpr);
+    if (c == NULL) {
+        return NULL;
+    }
+    *c = *e;
+    if (e->arg_count == 0) {
+        return c;
+    }
+    c->args = ARENA_ARRAY(arena, struct bexpr *, e->arg_count);
+    if (c->args == NULL) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        c->args[i] = bexpr_clone(arena, e->args[i]);
+        if (c->args[i] == NULL) {
+            return NULL;
+        }
+    }
+    return c;
+}

@@ -1,0 +1,119 @@
+#include "sql/bind/bind.h"
+
+#include "sql/bind/bind_int.h"
+#include "sql/diag/my_error.h"
+
+static db_err binder_init(struct binder *b, struct arena *arena, const struct bind_opts *opts,
+                          struct diag *diag)
+{
+    *b = (struct binder){.arena = arena, .opts = opts, .diag = diag};
+    b->func = (struct func_bind_ctx){.arena = arena,
+                                     .diag = diag,
+                                     .sql_mode = opts->sql_mode,
+                                     .connection_collation = opts->connection_collation,
+                                     .div_precision_increment = opts->div_precision_increment,
+                                     .max_allowed_packet = opts->max_allowed_packet};
+    b->stmt = ARENA_NEW(arena, struct bound_stmt);
+    return b->stmt == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+static db_err into_vars(struct binder *b, const struct ast_into *into, uint32_t visible)
+{
+    if (into->kind != AST_INTO_VARS) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
+                        into->kind == AST_INTO_OUTFILE ? "SELECT ... INTO OUTFILE"
+                                                       : "SELECT ... INTO DUMPFILE");
+    }
+    if (into->targets.count != visible) {
+        return my_error(b->diag, ER_WRONG_NUMBER_OF_COLUMNS_IN_SELECT);
+    }
+    b->stmt->into_vars = BIND_ARRAY(b, struct slice, visible + 1);
+    if (b->stmt->into_vars == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < visible; i++) {
+        const struct ast_expr *e = into->targets.items[i];
+        if (e->kind != AST_EXPR_USER_VAR) {
+            return my_error(b->diag, ER_SP_UNDECLARED_VAR,
+                            arena_strdup(b->arena, ((const struct ast_column *)e)->name));
+        }
+        TRY(arena_copy(b->arena, ((const struct ast_user_var *)e)->name, &b->stmt->into_vars[i]));
+    }
+    b->stmt->into_var_count = visible;
+    return ERR_OK;
+}
+
+static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s)
+{
+    struct bound_stmt *st = b->stmt;
+    uint32_t visible;
+    st->kind = BOUND_SELECT;
+    st->read_only = true;
+    TRY(bind__query(b, NULL, NULL, s->query, &st->root, &visible));
+    st->result = st->root->columns;
+    st->result_count = visible;
+    const struct ast_into *into = s->query->into;
+    if (into == NULL && s->query->body->kind == AST_BODY_SELECT) {
+        into = ((const struct ast_select *)s->query->body)->into;
+    }
+    return into == NULL ? ERR_OK : into_vars(b, into, visible);
+}
+
+db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
+                      const struct ast_stmt *stmt, struct diag *diag, struct bound_stmt **ret_bound)
+{
+    struct binder b;
+    TRY(binder_init(&b, arena, opts, diag));
+    switch ((int)stmt->kind) {
+    case AST_STMT_SELECT: TRY(bind_select_stmt(&b, (const struct ast_select_stmt *)stmt)); break;
+    case AST_STMT_INSERT: TRY(bind__insert(&b, (const struct ast_insert *)stmt)); break;
+    case AST_STMT_UPDATE: TRY(bind__update(&b, (const struct ast_update *)stmt)); break;
+    case AST_STMT_DELETE: TRY(bind__delete(&b, (const struct ast_delete *)stmt)); break;
+    default: return ERR_INVALID;
+    }
+    b.stmt->subqueries = b.subqueries;
+    *ret_bound = b.stmt;
+    return ERR_OK;
+}
+
+static db_err table_scope(struct binder *b, const struct table_def *table, struct scope *scope)
+{
+    struct lcolumn *cols = BIND_ARRAY(b, struct lcolumn, table->column_count + 1);
+    if (cols == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct column_def *c = &table->columns[i];
+        cols[i] = (struct lcolumn){.id = i + 1,
+                                   .type = c->type,
+                                   .coercibility = 2,
+                                   .name = c->name,
+                                   .org_name = c->name,
+                                   .table = table->name,
+                                   .schema = table->schema_name,
+                                   .def = c};
+    }
+    scope->columns = cols;
+    scope->count = table->column_count;
+    scope->by_ordinal = true;
+    b->next_col = table->column_count;
+    return ERR_OK;
+}
+
+db_err bind_scalar(struct arena *arena, const struct bind_opts *opts, const struct ast_expr *expr,
+                   const struct table_def *table, struct diag *diag, struct bexpr **ret_expr)
+{
+    struct binder b;
+    struct scope scope = {.place = PLACE_FIELDS};
+    TRY(binder_init(&b, arena, opts, diag));
+    if (table != NULL) {
+        TRY(table_scope(&b, table, &scope));
+    }
+    struct bexpr *e;
+    TRY(bind__expr(&b, &scope, expr, &e));
+    if (e->kind == BEXPR_ROW) {
+        return my_error(diag, ER_OPERAND_COLUMNS, 1);
+    }
+    *ret_expr = e;
+    return ERR_OK;
+}

@@ -1,0 +1,56 @@
+/* The binder: resolves names, types and collations of a statement and makes a logical plan.
+ *
+ * In: the parser's tree and the catalog's snapshot. Out: struct bound_stmt in the plan's arena,
+ * which needs neither the tree nor the statement's text afterwards (what it keeps is copied).
+ * Nothing parks. Errors are MySQL's, in the diag. */
+#ifndef SKEIN_SQL_BIND_BIND_H
+#define SKEIN_SQL_BIND_BIND_H
+
+#include "sql/bind/logical.h"
+#include "sql/parser/ast_dml.h"
+#include "sql/parser/ast_query.h"
+
+struct bind_opts {
+    const struct catalog_snapshot *snapshot;
+    struct slice current_schema; /* ptr NULL: none (1046) */
+    uint64_t sql_mode;
+    uint16_t connection_collation;
+    uint16_t charset_client; /* default collation of character_set_client: literals' charset */
+    uint32_t div_precision_increment;
+    uint64_t max_allowed_packet;
+    const struct timezone *tz; /* constants are folded in it */
+    /* Types of `?` and lifted literals, by index; TYPE_NULL: not known yet (at PREPARE: taken as
+     * text). Lifted literals that are not in the list take their type from the literal itself. */
+    const struct sql_type *param_types;
+    uint32_t param_count;
+    bool prepare; /* parameters have no values yet */
+    /* Type of @name and of @@name as they are now. NULL members: user variables are text, system
+     * variables unknown. */
+    void *env;
+    bool (*user_var_type)(void *env, struct slice name, struct sql_type *ret_type);
+    /* ERR_SQL 1193 unknown, 1238 wrong scope. */
+    db_err (*system_var)(void *env, int scope, struct slice name, struct diag *diag,
+                         struct sql_type *ret_type, const void **ret_sysvar);
+    /* Warnings made while binding (1052-like notes, folded constants); may be NULL. */
+    void (*warn)(void *env, int level, uint16_t number, const char *text);
+};
+
+/* SELECT, INSERT, REPLACE, UPDATE, DELETE. Others: ERR_INVALID (the session handles them). */
+MUST_USE db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
+                               const struct ast_stmt *stmt, struct diag *diag,
+                               struct bound_stmt **ret_bound);
+
+/* One expression without columns (SET, DO, LIMIT, defaults), or on the columns of `table` when it
+ * is not NULL: column ordinals become BEXPR_COLUMN with id = ordinal + 1 and slot = ordinal. For
+ * DEFAULT (expr), CHECK and generated columns. */
+MUST_USE db_err bind_scalar(struct arena *arena, const struct bind_opts *opts,
+                            const struct ast_expr *expr, const struct table_def *table,
+                            struct diag *diag, struct bexpr **ret_expr);
+
+/* A column or cast type of the grammar as a sql_type. default_collation is the table's (or
+ * connection's). Errors: 1074, 1426, 1425, 1427, 1439, 3505 ..., as MySQL checks lengths. */
+MUST_USE db_err bind_type(struct arena *arena, const struct ast_type *type,
+                          uint16_t default_collation, uint64_t sql_mode, struct slice column_name,
+                          struct diag *diag, struct sql_type *ret_type);
+
+#endif

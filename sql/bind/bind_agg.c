@@ -1,0 +1,325 @@
+/* Splits a block with GROUP BY or aggregate functions into an aggregate node and expressions on its
+ * output.
+ *
+ * The node gives the grouping expressions and one column per distinct aggregate call. In the
+ * expressions above, each part that equals a grouping expression, and each call, becomes a column
+ * of the node. A column that is left must depend on the groups (ONLY_FULL_GROUP_BY, 1055 and 1140):
+ * it does when the groups hold a whole unique key of its table that has no NULLs, or when WHERE
+ * fixes it to a constant. Such a column (and any, without the mode) takes the value of one row of
+ * the group: the hidden aggregate "any_value". */
+#include "sql/bind/bind_int.h"
+
+#include "sql/diag/my_error.h"
+#include "sql/types/sql_mode.h"
+
+struct split {
+    struct binder *b;
+    struct bind_agg_input *in;
+    struct lnode *node;
+    struct lnode *input;
+    uint32_t agg_cap;
+    struct bexpr **agg_exprs; /* the BEXPR_AGG of each of node's aggregates */
+    uint32_t at;              /* number of the expression being rewritten, for messages */
+    bool implicit;            /* no GROUP BY */
+};
+
+static db_err bind_groups(struct split *s)
+{
+    struct binder *b = s->b;
+    const struct ast_expr_list *list = &s->in->ast->group_by;
+    struct scope *scope = s->in->scope;
+    s->node->u.aggregate.groups = BIND_ARRAY(b, struct lproj, list->count + 1);
+    if (s->node->u.aggregate.groups == NULL) {
+        return ERR_NOMEM;
+    }
+    scope->place = PLACE_GROUP;
+    scope->aggs_allowed = false;
+    for (uint32_t i = 0; i < list->count; i++) {
+        const struct ast_expr *a = list->items[i];
+        struct bexpr *e = NULL;
+        if (a->kind == AST_EXPR_LITERAL && ((const struct ast_literal *)a)->kind == AST_LIT_INT) {
+            uint64_t n = ((const struct ast_literal *)a)->u64;
+            if (n == 0 || n > s->in->item_count) {
+                return my_error(b->diag, ER_BAD_FIELD_ERROR,
+                                arena_printf(b->arena, "%llu", (unsigned long long)n),
+                                "group statement");
+            }
+            e = bexpr_clone(b->arena, s->in->items[n - 1].expr);
+            if (e == NULL) {
+                return ERR_NOMEM;
+            }
+            if (e->has_agg) {
+                return my_error(b->diag, ER_WRONG_GROUP_FIELD,
+                                arena_strdup(b->arena, s->in->items[n - 1].name));
+            }
+        } else {
+            TRY(bind__expr(b, scope, a, &e));
+        }
+        if (e->kind == BEXPR_ROW) {
+            return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+        }
+        struct lproj *groups = s->node->u.aggregate.groups;
+        bool twice = false;
+        for (uint32_t k = 0; k < s->node->u.aggregate.group_count; k++) {
+            twice = twice || bexpr_equal(groups[k].expr, e);
+        }
+        if (!twice) {
+            groups[s->node->u.aggregate.group_count++] = (struct lproj){e, bind__new_col(b)};
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err agg_column(struct split *s, struct bexpr *e, struct bexpr **ret)
+{
+    struct binder *b = s->b;
+    uint32_t i = 0;
+    while (i < s->node->u.aggregate.agg_count && !bexpr_equal(s->agg_exprs[i], e)) {
+        i++;
+    }
+    if (i == s->agg_cap) {
+        uint32_t cap = s->agg_cap == 0 ? 8 : s->agg_cap * 2;
+        struct lagg *aggs = BIND_ARRAY(b, struct lagg, cap);
+        struct bexpr **exprs = BIND_ARRAY(b, struct bexpr *, cap);
+        if (aggs == NULL || exprs == NULL) {
+            return ERR_NOMEM;
+        }
+        if (i != 0) {
+            memcpy(aggs, s->node->u.aggregate.aggs, i * sizeof(*aggs));
+            memcpy(exprs, s->agg_exprs, i * sizeof(struct bexpr *));
+        }
+        s->node->u.aggregate.aggs = aggs;
+        s->agg_exprs = exprs;
+        s->agg_cap = cap;
+    }
+    struct lagg *agg = &s->node->u.aggregate.aggs[i];
+    if (i == s->node->u.aggregate.agg_count) {
+        s->agg_exprs[i] = e;
+        *agg = (struct lagg){.call = e->u.agg.call, .args = e->args, .out = bind__new_col(b)};
+        agg->order_count = e->u.agg.order_count;
+        agg->order = BIND_ARRAY(b, struct lsort_key, agg->order_count + 1);
+        if (agg->order == NULL) {
+            return ERR_NOMEM;
+        }
+        for (uint32_t k = 0; k < agg->order_count; k++) {
+            agg->order[k] = (struct lsort_key){e->u.agg.order_by[k], e->u.agg.order_desc[k]};
+        }
+        s->node->u.aggregate.agg_count++;
+    }
+    struct lcolumn c = {.id = agg->out, .type = e->type, .coercibility = e->coercibility};
+    *ret = bind__column_expr(b, &c);
+    return *ret == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+/* Is this column one of the grouping expressions? */
+static bool grouped(const struct split *s, col_id_t id)
+{
+    for (uint32_t i = 0; i < s->node->u.aggregate.group_count; i++) {
+        const struct bexpr *g = s->node->u.aggregate.groups[i].expr;
+        if (g->kind == BEXPR_COLUMN && g->u.column.id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* column = constant in WHERE. */
+static bool fixed_by_where(const struct lnode *n, col_id_t id)
+{
+    if (n->kind != LNODE_FILTER) {
+        return false;
+    }
+    for (uint32_t i = 0; i < n->u.filter.count; i++) {
+        const struct bexpr *c = n->u.filter.conjuncts[i];
+        if (c->kind != BEXPR_FUNC || c->arg_count != 2 ||
+            strcmp(c->u.func->def->name, "op_eq") != 0) {
+            continue;
+        }
+        for (int k = 0; k < 2; k++) {
+            const struct bexpr *x = c->args[k];
+            const struct bexpr *y = c->args[1 - k];
+            if (x->kind == BEXPR_COLUMN && x->u.column.id == id &&
+                (y->is_const || y->kind == BEXPR_PARAM)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static const struct lnode *table_of(const struct lnode *n, col_id_t id)
+{
+    if (n->kind == LNODE_TABLE) {
+        for (uint32_t i = 0; i < n->column_count; i++) {
+            if (n->columns[i].id == id) {
+                return n;
+            }
+        }
+        return NULL;
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        const struct lnode *t = table_of(n->children[i], id);
+        if (t != NULL) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static bool depends_on_groups(const struct split *s, col_id_t id)
+{
+    if (grouped(s, id) || fixed_by_where(s->input, id)) {
+        return true;
+    }
+    const struct lnode *t = table_of(s->input, id);
+    if (t == NULL) {
+        return false;
+    }
+    const struct table_def *def = t->u.table.def;
+    for (uint32_t i = 0; i < def->index_count; i++) {
+        const struct index_def *ix = &def->indexes[i];
+        if ((ix->kind != INDEX_PRIMARY && ix->kind != INDEX_UNIQUE) ||
+            (i == 0 && !def->has_primary)) {
+            continue;
+        }
+        bool all = true;
+        for (uint32_t p = 0; p < ix->part_count && all; p++) {
+            const struct column_def *c = &def->columns[ix->parts[p].column];
+            col_id_t cid = t->columns[ix->parts[p].column].id;
+            all = (c->type.flags & TYPE_F_NOT_NULL) != 0 && ix->parts[p].prefix_len == 0 &&
+                  (grouped(s, cid) || fixed_by_where(s->input, cid));
+        }
+        if (all) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err not_grouped(const struct split *s, const struct bexpr *e)
+{
+    struct binder *b = s->b;
+    const struct lnode *t = table_of(s->input, e->u.column.id);
+    const char *name = "?";
+    for (uint32_t i = 0; t != NULL && i < t->column_count; i++) {
+        if (t->columns[i].id == e->u.column.id) {
+            const struct lcolumn *c = &t->columns[i];
+            name = arena_printf(b->arena, "%.*s.%.*s.%.*s", SLICE_FMT(c->schema),
+                                SLICE_FMT(c->table), SLICE_FMT(c->name));
+        }
+    }
+    uint32_t items = s->in->item_count;
+    bool having = s->at >= items && s->at < items + s->in->having_count;
+    bool order = s->at >= items + s->in->having_count;
+    const char *clause = having ? "HAVING clause" : order ? "ORDER BY clause" : "SELECT list";
+    uint32_t number = order ? s->at - items - s->in->having_count : having ? s->at - items : s->at;
+    if (s->implicit) {
+        return my_error(b->diag, ER_MIX_OF_GROUP_FUNC_AND_FIELDS_V2, number + 1, clause, name);
+    }
+    return my_error(b->diag, ER_WRONG_FIELD_WITH_GROUP_V2, number + 1, clause, name);
+}
+
+static db_err any_value(struct split *s, struct bexpr *column, struct bexpr **ret)
+{
+    struct binder *b = s->b;
+    const struct agg_def *def = agg_find(SLICE_LIT("any_value"));
+    if (def == NULL) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "ANY_VALUE");
+    }
+    struct bexpr *e = bind__new(b, BEXPR_AGG, &column->type, 1);
+    struct agg_call *call = BIND_NEW(b, struct agg_call);
+    if (e == NULL || call == NULL) {
+        return ERR_NOMEM;
+    }
+    struct func_arg fa = bind__arg(column);
+    e->args[0] = column;
+    call->def = def;
+    call->variant = def->variant;
+    call->arg_count = 1;
+    call->arg_types = BIND_ARRAY(b, struct sql_type, 1);
+    if (call->arg_types == NULL) {
+        return ERR_NOMEM;
+    }
+    call->arg_types[0] = column->type;
+    TRY(def->bind_agg(&b->func, call, &fa));
+    e->u.agg.call = call;
+    e->coercibility = column->coercibility;
+    return agg_column(s, e, ret);
+}
+
+static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
+{
+    struct binder *b = s->b;
+    if (e->kind == BEXPR_AGG) {
+        return agg_column(s, e, ret);
+    }
+    for (uint32_t i = 0; i < s->node->u.aggregate.group_count; i++) {
+        const struct lproj *g = &s->node->u.aggregate.groups[i];
+        if (bexpr_equal(g->expr, e)) {
+            struct lcolumn c = {
+                .id = g->out, .type = g->expr->type, .coercibility = g->expr->coercibility};
+            *ret = bind__column_expr(b, &c);
+            return *ret == NULL ? ERR_NOMEM : ERR_OK;
+        }
+    }
+    if (e->kind == BEXPR_FUNC && strcmp(e->u.func->def->name, "any_value") == 0 &&
+        e->arg_count == 1) {
+        return any_value(s, e->args[0], ret);
+    }
+    if (e->kind == BEXPR_COLUMN) {
+        bool strict = (b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) != 0;
+        if (strict && !depends_on_groups(s, e->u.column.id)) {
+            return not_grouped(s, e);
+        }
+        return any_value(s, e, ret);
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(rewrite(s, e->args[i], &e->args[i]));
+    }
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err output_columns(struct split *s)
+{
+    struct lnode *n = s->node;
+    uint32_t g = n->u.aggregate.group_count;
+    uint32_t a = n->u.aggregate.agg_count;
+    n->columns = BIND_ARRAY(s->b, struct lcolumn, g + a + 1);
+    if (n->columns == NULL) {
+        return ERR_NOMEM;
+    }
+    n->column_count = g + a;
+    for (uint32_t i = 0; i < g; i++) {
+        const struct lproj *p = &n->u.aggregate.groups[i];
+        n->columns[i] = (struct lcolumn){
+            .id = p->out, .type = p->expr->type, .coercibility = p->expr->coercibility};
+    }
+    for (uint32_t i = 0; i < a; i++) {
+        const struct lagg *x = &n->u.aggregate.aggs[i];
+        n->columns[g + i] = (struct lcolumn){
+            .id = x->out, .type = x->call->type, .coercibility = x->call->coercibility};
+    }
+    return ERR_OK;
+}
+
+db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lnode **io_root)
+{
+    struct split s = {
+        .b = b, .in = in, .input = *io_root, .implicit = in->ast->group_by.count == 0};
+    s.node = bind__node(b, LNODE_AGGREGATE, *io_root);
+    if (s.node == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind_groups(&s));
+    for (s.at = 0; s.at < in->count; s.at++) {
+        struct bexpr *copy = bexpr_clone(b->arena, in->exprs[s.at]);
+        if (copy == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(rewrite(&s, copy, &in->exprs[s.at]));
+    }
+    TRY(output_columns(&s));
+    *io_root = s.node;
+    return ERR_OK;
+}

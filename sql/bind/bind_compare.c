@@ -1,0 +1,214 @@
+/* Comparisons, IN and BETWEEN, of scalars and of rows. Row comparisons are spelled out over their
+ * columns, as MySQL documents them; IN becomes one node that can hash its constants. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/diag/my_error.h"
+
+static const char *op_name(enum ast_op op)
+{
+    switch ((int)op) {
+    case AST_OP_EQ: return "op_eq";
+    case AST_OP_NULL_SAFE_EQ: return "op_nulleq";
+    case AST_OP_NE: return "op_ne";
+    case AST_OP_LT: return "op_lt";
+    case AST_OP_LE: return "op_le";
+    case AST_OP_GT: return "op_gt";
+    default: return "op_ge";
+    }
+}
+
+static uint32_t row_width(const struct bexpr *e)
+{
+    return e->kind == BEXPR_ROW ? e->arg_count : 1;
+}
+
+static db_err row_equal(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
+                        struct bexpr **ret)
+{
+    uint32_t n = x->arg_count;
+    struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, n);
+    if (parts == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(bind__comparison(b, op, x->args[i], y->args[i], &parts[i]));
+    }
+    return bind__logic(b, op == AST_OP_NE ? BEXPR_OR : BEXPR_AND, parts, n, ret);
+}
+
+/* (a, b) < (x, y)  is  a < x OR (a = x AND b < y). */
+static db_err row_order(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
+                        uint32_t from, struct bexpr **ret)
+{
+    if (from + 1 == x->arg_count) {
+        return bind__comparison(b, op, x->args[from], y->args[from], ret);
+    }
+    enum ast_op strict = op == AST_OP_LE ? AST_OP_LT : op == AST_OP_GE ? AST_OP_GT : op;
+    struct bexpr **either = BIND_ARRAY(b, struct bexpr *, 2);
+    struct bexpr **both = BIND_ARRAY(b, struct bexpr *, 2);
+    if (either == NULL || both == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind__comparison(b, strict, x->args[from], y->args[from], &either[0]));
+    TRY(bind__comparison(b, AST_OP_EQ, x->args[from], y->args[from], &both[0]));
+    TRY(row_order(b, op, x, y, from + 1, &both[1]));
+    TRY(bind__logic(b, BEXPR_AND, both, 2, &either[1]));
+    return bind__logic(b, BEXPR_OR, either, 2, ret);
+}
+
+db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
+                        struct bexpr **ret)
+{
+    if (row_width(x) != row_width(y)) {
+        return my_error(b->diag, ER_OPERAND_COLUMNS, (int)row_width(x));
+    }
+    if (x->kind != BEXPR_ROW) {
+        return bind__op2(b, op_name(op), x, y, ret);
+    }
+    if (op == AST_OP_EQ || op == AST_OP_NE || op == AST_OP_NULL_SAFE_EQ) {
+        return row_equal(b, op, x, y, ret);
+    }
+    return row_order(b, op, x, y, 0, ret);
+}
+
+static db_err negate(struct binder *b, bool negated, struct bexpr *e, struct bexpr **ret)
+{
+    if (!negated) {
+        *ret = e;
+        return ERR_OK;
+    }
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 1);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    args[0] = e;
+    return bind__op(b, "op_not", args, 1, ret);
+}
+
+db_err bind__between(struct binder *b, struct scope *scope, const struct ast_between *e,
+                     struct bexpr **ret)
+{
+    struct bexpr *x;
+    struct bexpr *low;
+    struct bexpr *high;
+    TRY(bind__expr(b, scope, e->arg, &x));
+    TRY(bind__expr(b, scope, e->low, &low));
+    TRY(bind__expr(b, scope, e->high, &high));
+    struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, 2);
+    struct bexpr *again = bexpr_clone(b->arena, x);
+    if (parts == NULL || again == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind__comparison(b, AST_OP_GE, x, low, &parts[0]));
+    TRY(bind__comparison(b, AST_OP_LE, again, high, &parts[1]));
+    struct bexpr *both;
+    TRY(bind__logic(b, BEXPR_AND, parts, 2, &both));
+    return negate(b, e->negated, both, ret);
+}
+
+/* Can x IN (list) be one node: all compare with x in one and the same way. */
+static bool uniform(struct bexpr *const *args, uint32_t count)
+{
+    for (uint32_t i = 1; i < count; i++) {
+        if (args[i]->kind == BEXPR_ROW) {
+            return false;
+        }
+        const struct sql_type *a = &args[0]->type;
+        const struct sql_type *t = &args[i]->type;
+        bool null = t->id == TYPE_NULL;
+        if (!null &&
+            (type_phys(a) != type_phys(t) ||
+             (type_is_string(a) && a->collation != t->collation && args[i]->coercibility < 4) ||
+             (type_phys(a) == PHYS_TIME && a->id != t->id) || a->id == TYPE_JSON ||
+             t->id == TYPE_JSON || (a->id >= TYPE_ENUM) || (t->id >= TYPE_ENUM) ||
+             (type_phys(a) == PHYS_INT && type_is_unsigned(a) != type_is_unsigned(t)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A constant or parameter that can be taken as a value of x's type without changing the outcome of
+ * =. */
+static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
+{
+    const struct bexpr *x = args[0];
+    for (uint32_t i = 1; i < count; i++) {
+        struct bexpr *e = args[i];
+        bool is_const = e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM;
+        bool to_time = type_is_temporal(&x->type) && type_is_string(&e->type) && is_const;
+        bool to_unsigned = e->kind == BEXPR_CONST && type_is_integer(&x->type) &&
+                           type_is_unsigned(&x->type) && type_is_integer(&e->type) &&
+                           !e->u.constant.is_null && e->u.constant.i >= 0;
+        if (to_time || to_unsigned) {
+            struct sql_type t = x->type;
+            if (to_unsigned) {
+                t = type_int(TYPE_BIGINT, true);
+            }
+            TRY(bind__cast(b, e, &t, false, &args[i]));
+        }
+    }
+    return ERR_OK;
+}
+
+db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, struct bexpr **ret)
+{
+    struct bexpr *x;
+    TRY(bind__expr(b, scope, in->arg, &x));
+    if (in->query != NULL) {
+        return bind__in_subquery(b, scope, x, in->query, in->negated, ret);
+    }
+    uint32_t n = in->list.count;
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, n + 1);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    args[0] = x;
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(bind__expr(b, scope, in->list.items[i], &args[i + 1]));
+        if (row_width(args[i + 1]) != row_width(x)) {
+            return my_error(b->diag, ER_OPERAND_COLUMNS, (int)row_width(x));
+        }
+    }
+    TRY(fit_list(b, args, n + 1));
+    if (x->kind == BEXPR_ROW || n == 1 || !uniform(args, n + 1)) {
+        struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, n);
+        if (parts == NULL) {
+            return ERR_NOMEM;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            struct bexpr *left = i == 0 ? x : bexpr_clone(b->arena, x);
+            if (left == NULL) {
+                return ERR_NOMEM;
+            }
+            TRY(bind__comparison(b, AST_OP_EQ, left, args[i + 1], &parts[i]));
+        }
+        struct bexpr *any;
+        TRY(bind__logic(b, BEXPR_OR, parts, n, &any));
+        return negate(b, in->negated, any, ret);
+    }
+    struct func_arg *fa = BIND_ARRAY(b, struct func_arg, n + 1);
+    if (fa == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i <= n; i++) {
+        fa[i] = bind__arg(args[i]);
+    }
+    uint16_t collation;
+    uint8_t coercibility;
+    TRY(func_agree_collation(&b->func, " IN ", fa, n + 1, &collation, &coercibility));
+    struct sql_type t = type_int(TYPE_BIGINT, false);
+    t.length = 1;
+    t.flags |= TYPE_F_BOOL | TYPE_F_EXPR;
+    struct bexpr *e = bind__new(b, BEXPR_IN_LIST, &t, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args = args;
+    e->arg_count = n + 1;
+    e->type.collation = collation; /* for the comparison */
+    e->u.negated = in->negated;
+    bind__inherit(e);
+    *ret = e;
+    return ERR_OK;
+}

@@ -1,0 +1,427 @@
+/* INSERT, REPLACE, UPDATE, DELETE.
+ *
+ * The root gives the rows to write (INSERT) or the whole old rows of the targets (UPDATE, DELETE).
+ * Assignments are bound on the old row's columns; the executor applies them left to right, so that
+ * a later one sees what an earlier one has set (MYSQL: UPDATE t SET a = a + 1, b = a uses the new
+ * a). ON DUPLICATE KEY UPDATE sees the old row under the table's name and the row that was to be
+ * inserted as VALUES(c) or under the row alias. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/diag/my_error.h"
+
+static db_err new_target(struct binder *b, struct lnode *table, struct bound_target *t)
+{
+    const struct table_def *def = table->u.table.def;
+    if (def->kind != TABLE_BASE) {
+        return my_error(b->diag, ER_NON_UPDATABLE_TABLE, arena_strdup(b->arena, def->name),
+                        "change");
+    }
+    t->def = def;
+    t->table_node = table;
+    t->columns = BIND_ARRAY(b, col_id_t, def->column_count + 1);
+    if (t->columns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < def->column_count; i++) {
+        t->columns[i] = table->columns[i].id;
+    }
+    return ERR_OK;
+}
+
+/* ---- INSERT ---- */
+
+static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
+                                 const struct table_def *def)
+{
+    uint32_t given = s->source == AST_INSERT_SET ? s->set.count : s->columns.count;
+    bool listed = s->source == AST_INSERT_SET || s->has_columns;
+    struct bound_stmt *st = b->stmt;
+    st->insert_columns = BIND_ARRAY(b, uint32_t, (listed ? given : def->column_count) + 1);
+    bool *seen = BIND_ARRAY(b, bool, def->column_count + 1);
+    if (st->insert_columns == NULL || seen == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; listed && i < given; i++) {
+        const struct ast_column *c = s->source == AST_INSERT_SET
+                                         ? s->set.items[i]->column
+                                         : (const struct ast_column *)s->columns.items[i];
+        const struct column_def *col = table_column(def, c->name);
+        if (col == NULL || col->hidden ||
+            (c->table.ptr != NULL && !slice_eq(c->table, def->name))) {
+            return my_error(b->diag, ER_BAD_FIELD_ERROR, arena_strdup(b->arena, c->name),
+                            "field list");
+        }
+        if (seen[col->ordinal]) {
+            return my_error(b->diag, ER_FIELD_SPECIFIED_TWICE, arena_strdup(b->arena, col->name));
+        }
+        seen[col->ordinal] = true;
+        st->insert_columns[st->insert_column_count++] = col->ordinal;
+    }
+    for (uint32_t i = 0; !listed && i < def->column_count; i++) {
+        if (!def->columns[i].hidden && !def->columns[i].invisible) {
+            st->insert_columns[st->insert_column_count++] = i;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err check_generated(struct binder *b, const struct table_def *def, uint32_t ordinal,
+                              const struct bexpr *e)
+{
+    const struct column_def *c = &def->columns[ordinal];
+    if (c->generated != GENERATED_NO && e->kind != BEXPR_DEFAULT) {
+        return my_error(b->diag, ER_NON_DEFAULT_VALUE_FOR_GENERATED_COLUMN,
+                        arena_strdup(b->arena, c->name), arena_strdup(b->arena, def->name));
+    }
+    return ERR_OK;
+}
+
+static db_err insert_row(struct binder *b, struct scope *scope, struct ast_expr *const *items,
+                         uint32_t n, const struct table_def *def, struct bexpr ***ret)
+{
+    uint32_t width = b->stmt->insert_column_count;
+    struct bexpr **row = BIND_ARRAY(b, struct bexpr *, width + 1);
+    if (row == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < width; i++) {
+        if (n == 0) { /* VALUES (): all defaults */
+            struct sql_type t = type_null();
+            row[i] = bind__new(b, BEXPR_DEFAULT, &t, 0);
+            if (row[i] == NULL) {
+                return ERR_NOMEM;
+            }
+            continue;
+        }
+        TRY(bind__expr(b, scope, items[i], &row[i]));
+        if (row[i]->kind == BEXPR_ROW) {
+            return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+        }
+        TRY(check_generated(b, def, b->stmt->insert_columns[i], row[i]));
+    }
+    *ret = row;
+    return ERR_OK;
+}
+
+static db_err insert_values(struct binder *b, const struct ast_insert *s,
+                            const struct table_def *def)
+{
+    struct bound_stmt *st = b->stmt;
+    struct lnode *n = bind__node(b, LNODE_VALUES, NULL);
+    uint32_t rows = s->source == AST_INSERT_SET ? 1 : s->rows.count;
+    uint32_t width = st->insert_column_count;
+    struct scope scope = {.place = PLACE_FIELDS};
+    if (n == NULL) {
+        return ERR_NOMEM;
+    }
+    n->u.values.rows = BIND_ARRAY(b, struct bexpr **, rows + 1);
+    n->columns = BIND_ARRAY(b, struct lcolumn, width + 1);
+    if (n->u.values.rows == NULL || n->columns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < rows; i++) {
+        if (s->source == AST_INSERT_SET) {
+            struct ast_expr **items = BIND_ARRAY(b, struct ast_expr *, width + 1);
+            if (items == NULL) {
+                return ERR_NOMEM;
+            }
+            for (uint32_t c = 0; c < width; c++) {
+                items[c] = s->set.items[c]->value;
+            }
+            TRY(insert_row(b, &scope, items, width, def, &n->u.values.rows[i]));
+            continue;
+        }
+        const struct ast_expr_list *items = &s->rows.items[i]->items;
+        /* MYSQL: an empty row means all defaults only without a column list, or with an empty one.
+         */
+        if (items->count != width && !(items->count == 0 && !s->has_columns)) {
+            return my_error(b->diag, ER_WRONG_VALUE_COUNT_ON_ROW, i + 1ul);
+        }
+        TRY(insert_row(b, &scope, items->items, items->count, def, &n->u.values.rows[i]));
+    }
+    n->u.values.row_count = rows;
+    n->column_count = width;
+    for (uint32_t c = 0; c < width; c++) {
+        n->columns[c] = (struct lcolumn){.id = bind__new_col(b),
+                                         .type = def->columns[st->insert_columns[c]].type};
+    }
+    st->root = n;
+    return ERR_OK;
+}
+
+static db_err insert_query(struct binder *b, const struct ast_insert *s)
+{
+    uint32_t visible;
+    TRY(bind__query(b, NULL, NULL, s->query, &b->stmt->root, &visible));
+    if (visible != b->stmt->insert_column_count) {
+        return my_error(b->diag, ER_WRONG_VALUE_COUNT_ON_ROW, 1ul);
+    }
+    return ERR_OK;
+}
+
+static struct lcolumn *duplicate_scope(struct binder *b, const struct ast_insert *s,
+                                       const struct lnode *table)
+{
+    const struct table_def *def = table->u.table.def;
+    uint32_t n = def->column_count;
+    bool alias = s->row_alias.ptr != NULL;
+    struct lcolumn *cols = bind__add_columns(b, table->columns, n, table->columns, alias ? n : 0);
+    for (uint32_t i = 0; cols != NULL && alias && i < n; i++) {
+        struct lcolumn *c = &cols[n + i];
+        c->id = b->stmt->odku_new[i];
+        c->table = s->row_alias;
+        c->schema = SLICE_EMPTY;
+        c->hidden = true; /* only by its qualified name, unless the alias names columns */
+        for (uint32_t k = 0; k < b->stmt->insert_column_count && k < s->row_alias_columns.count;
+             k++) {
+            if (b->stmt->insert_columns[k] == i) {
+                c->name = s->row_alias_columns.items[k]->name;
+                c->hidden = false;
+            }
+        }
+    }
+    return cols;
+}
+
+static db_err on_duplicate(struct binder *b, const struct ast_insert *s, struct lnode *table)
+{
+    struct bound_stmt *st = b->stmt;
+    const struct table_def *def = table->u.table.def;
+    uint32_t n = def->column_count;
+    if (s->on_duplicate.count == 0) {
+        return ERR_OK;
+    }
+    st->odku_old = st->targets[0].columns;
+    st->odku_new = BIND_ARRAY(b, col_id_t, n + 1);
+    st->assigns = BIND_ARRAY(b, struct bound_assign, s->on_duplicate.count);
+    if (st->odku_new == NULL || st->assigns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        st->odku_new[i] = bind__new_col(b);
+    }
+    struct scope scope = {
+        .place = PLACE_FIELDS, .insert_target = &st->targets[0], .insert_new = st->odku_new};
+    scope.columns = duplicate_scope(b, s, table);
+    scope.count = s->row_alias.ptr != NULL ? 2 * n : n;
+    if (scope.columns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < s->on_duplicate.count; i++) {
+        const struct ast_assignment *a = s->on_duplicate.items[i];
+        const struct column_def *col = table_column(def, a->column->name);
+        if (col == NULL || col->hidden) {
+            return my_error(b->diag, ER_BAD_FIELD_ERROR, arena_strdup(b->arena, a->column->name),
+                            "field list");
+        }
+        struct bound_assign *out = &st->assigns[st->assign_count++];
+        out->column = col->ordinal;
+        TRY(bind__expr(b, &scope, a->value, &out->expr));
+        TRY(check_generated(b, def, col->ordinal, out->expr));
+    }
+    return ERR_OK;
+}
+
+db_err bind__insert(struct binder *b, const struct ast_insert *s)
+{
+    struct bound_stmt *st = b->stmt;
+    struct lnode *table;
+    if (s->partitions.count != 0) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "partition selection");
+    }
+    TRY(bind__base_table(b, &s->table, SLICE_EMPTY, &table));
+    st->kind = BOUND_INSERT;
+    st->replace = s->replace;
+    st->ignore = (s->flags & AST_DML_IGNORE) != 0;
+    st->targets = BIND_ARRAY(b, struct bound_target, 1);
+    if (st->targets == NULL) {
+        return ERR_NOMEM;
+    }
+    st->target_count = 1;
+    TRY(new_target(b, table, &st->targets[0]));
+    TRY(insert_column_list(b, s, table->u.table.def));
+    if (s->source == AST_INSERT_QUERY) {
+        TRY(insert_query(b, s));
+    } else {
+        TRY(insert_values(b, s, table->u.table.def));
+    }
+    return on_duplicate(b, s, table);
+}
+
+/* ---- UPDATE and DELETE ---- */
+
+static void lock_exclusive(struct lnode *n, const struct bound_stmt *st)
+{
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        lock_exclusive(n->children[i], st);
+    }
+    if (n->kind == LNODE_TABLE && n->u.table.def->kind == TABLE_BASE) {
+        n->u.table.lock =
+            ROW_LOCK_SHARED; /* MYSQL: tables only read by a DML join are read with S locks */
+        for (uint32_t i = 0; i < st->target_count; i++) {
+            if (st->targets[i].table_node == n) {
+                n->u.table.lock = ROW_LOCK_EXCLUSIVE;
+            }
+        }
+    }
+}
+
+static struct lnode *find_table(struct lnode *n, struct slice schema, struct slice alias)
+{
+    if (n->kind == LNODE_TABLE) {
+        bool fits = slice_eq(n->u.table.alias, alias) &&
+                    (schema.ptr == NULL || slice_eq(n->u.table.def->schema_name, schema));
+        return fits ? n : NULL;
+    }
+    for (uint32_t i = 0; i < n->child_count && n->kind == LNODE_JOIN; i++) {
+        struct lnode *t = find_table(n->children[i], schema, alias);
+        if (t != NULL) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static struct lnode *table_of_column(struct lnode *n, col_id_t id)
+{
+    if (n->kind == LNODE_TABLE) {
+        bool mine = n->column_count != 0 && id >= n->columns[0].id &&
+                    id < n->columns[0].id + n->column_count;
+        return mine ? n : NULL;
+    }
+    for (uint32_t i = 0; i < n->child_count && n->kind == LNODE_JOIN; i++) {
+        struct lnode *t = table_of_column(n->children[i], id);
+        if (t != NULL) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
+static db_err target_index(struct binder *b, struct lnode *table, uint32_t *ret)
+{
+    struct bound_stmt *st = b->stmt;
+    for (uint32_t i = 0; i < st->target_count; i++) {
+        if (st->targets[i].table_node == table) {
+            *ret = i;
+            return ERR_OK;
+        }
+    }
+    struct bound_target *grown = BIND_ARRAY(b, struct bound_target, st->target_count + 1);
+    if (grown == NULL) {
+        return ERR_NOMEM;
+    }
+    if (st->target_count != 0) {
+        memcpy(grown, st->targets, st->target_count * sizeof(*grown));
+    }
+    st->targets = grown;
+    TRY(new_target(b, table, &grown[st->target_count]));
+    *ret = st->target_count++;
+    return ERR_OK;
+}
+
+/* WHERE, ORDER BY and LIMIT of a single-table change. */
+static db_err dml_rows(struct binder *b, struct scope *scope, const struct ast_expr *where,
+                       const struct ast_order_list *order, const struct ast_limit *limit,
+                       struct lnode **io)
+{
+    TRY(bind__filter(b, scope, where, io));
+    if (order->count != 0) {
+        struct lnode *s = bind__node(b, LNODE_SORT, *io);
+        if (s == NULL) {
+            return ERR_NOMEM;
+        }
+        s->u.sort.keys = BIND_ARRAY(b, struct lsort_key, order->count);
+        if (s->u.sort.keys == NULL) {
+            return ERR_NOMEM;
+        }
+        scope->place = PLACE_ORDER;
+        for (uint32_t i = 0; i < order->count; i++) {
+            struct lsort_key *k = &s->u.sort.keys[s->u.sort.count++];
+            TRY(bind__expr(b, scope, order->items[i]->expr, &k->expr));
+            k->descending = order->items[i]->desc;
+        }
+        *io = s;
+    }
+    return bind__limit(b, limit, false, io);
+}
+
+db_err bind__update(struct binder *b, const struct ast_update *s)
+{
+    struct bound_stmt *st = b->stmt;
+    struct scope scope = {.place = PLACE_FIELDS};
+    struct lnode *from;
+    if (s->with != NULL) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "WITH in UPDATE");
+    }
+    TRY(bind__from(b, &scope, s->table, &from));
+    scope.columns = from->columns;
+    scope.count = from->column_count;
+    st->kind = BOUND_UPDATE;
+    st->ignore = (s->flags & AST_DML_IGNORE) != 0;
+    bool multi = from->kind != LNODE_TABLE;
+    if (multi && (s->order_by.count != 0 || s->limit != NULL)) {
+        return my_error(b->diag, ER_WRONG_USAGE, "UPDATE",
+                        s->order_by.count != 0 ? "ORDER BY" : "LIMIT");
+    }
+    st->assigns = BIND_ARRAY(b, struct bound_assign, s->set.count + 1);
+    if (st->assigns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < s->set.count; i++) {
+        struct bexpr *column;
+        struct bound_assign *a = &st->assigns[st->assign_count++];
+        TRY(bind__column(b, &scope, s->set.items[i]->column, &column));
+        struct lnode *table =
+            column->kind == BEXPR_COLUMN ? table_of_column(from, column->u.column.id) : NULL;
+        if (table == NULL) {
+            return my_error(b->diag, ER_NON_UPDATABLE_TABLE,
+                            arena_strdup(b->arena, s->set.items[i]->column->table.ptr != NULL
+                                                       ? s->set.items[i]->column->table
+                                                       : s->set.items[i]->column->name),
+                            "UPDATE");
+        }
+        TRY(target_index(b, table, &a->table));
+        a->column = column->u.column.id - table->columns[0].id;
+        TRY(bind__expr(b, &scope, s->set.items[i]->value, &a->expr));
+        TRY(check_generated(b, table->u.table.def, a->column, a->expr));
+    }
+    struct lnode *root = from;
+    TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));
+    lock_exclusive(root, st);
+    st->root = root;
+    return ERR_OK;
+}
+
+db_err bind__delete(struct binder *b, const struct ast_delete *s)
+{
+    struct bound_stmt *st = b->stmt;
+    struct scope scope = {.place = PLACE_FIELDS};
+    struct lnode *from;
+    uint32_t index;
+    if (s->with != NULL) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "WITH in DELETE");
+    }
+    TRY(bind__from(b, &scope, s->table, &from));
+    scope.columns = from->columns;
+    scope.count = from->column_count;
+    st->kind = BOUND_DELETE;
+    st->ignore = (s->flags & AST_DML_IGNORE) != 0;
+    for (uint32_t i = 0; s->multi && i < s->targets.count; i++) {
+        const struct ast_name *n = s->targets.items[i];
+        struct lnode *t = find_table(from, n->schema, n->name);
+        if (t == NULL) {
+            return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, n->name),
+                            "MULTI DELETE");
+        }
+        TRY(target_index(b, t, &index));
+    }
+    if (!s->multi) {
+        TRY(target_index(b, from, &index));
+    }
+    struct lnode *root = from;
+    TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));
+    lock_exclusive(root, st);
+    st->root = root;
+    return ERR_OK;
+}

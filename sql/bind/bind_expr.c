@@ -1,0 +1,413 @@
+/* One expression of the grammar becomes one bound expression. */
+#include "sql/bind/bind_int.h"
+
+#include "base/fiber.h"
+#include "sql/diag/my_error.h"
+
+static db_err bind_list(struct binder *b, struct scope *scope, const struct ast_expr_list *list,
+                        struct bexpr ***ret)
+{
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, list->count + 1);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < list->count; i++) {
+        TRY(bind__expr(b, scope, list->items[i], &args[i]));
+    }
+    *ret = args;
+    return ERR_OK;
+}
+
+static db_err not_a_row(struct binder *b, const struct bexpr *e)
+{
+    return e->kind == BEXPR_ROW ? my_error(b->diag, ER_OPERAND_COLUMNS, 1) : ERR_OK;
+}
+
+static db_err bind_unary(struct binder *b, struct scope *scope, const struct ast_unary *u,
+                         struct bexpr **ret)
+{
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 1);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind__expr(b, scope, u->arg, &args[0]));
+    TRY(not_a_row(b, args[0]));
+    switch ((int)u->op) {
+    case AST_OP_PLUS: *ret = args[0]; return ERR_OK;
+    case AST_OP_NEG: return bind__op(b, "op_neg", args, 1, ret);
+    case AST_OP_BIT_NOT: return bind__op(b, "op_bitnot", args, 1, ret);
+    case AST_OP_NOT: return bind__op(b, "op_not", args, 1, ret);
+    default: break;
+    }
+    struct sql_type t = type_char(TYPE_VARBINARY, args[0]->type.length, 63);
+    return bind__cast(b, args[0], &t, true, ret);
+}
+
+static const char *binary_name(enum ast_op op)
+{
+    switch ((int)op) {
+    case AST_OP_XOR: return "op_xor";
+    case AST_OP_ADD: return "op_add";
+    case AST_OP_SUB: return "op_sub";
+    case AST_OP_MUL: return "op_mul";
+    case AST_OP_DIV: return "op_div";
+    case AST_OP_INT_DIV: return "op_intdiv";
+    case AST_OP_MOD: return "op_mod";
+    case AST_OP_BIT_AND: return "op_bitand";
+    case AST_OP_BIT_OR: return "op_bitor";
+    case AST_OP_BIT_XOR: return "op_bitxor";
+    case AST_OP_SHIFT_LEFT: return "op_shl";
+    case AST_OP_SHIFT_RIGHT: return "op_shr";
+    case AST_OP_CONCAT: return "op_concat";
+    case AST_OP_JSON_EXTRACT: return "op_json_extract";
+    case AST_OP_JSON_UNQUOTE: return "op_json_unquote";
+    case AST_OP_MEMBER_OF: return "op_member_of";
+    default: return "op_sounds_like";
+    }
+}
+
+/* a AND b AND c is a left-leaning tree: collected into one node without deep recursion. */
+static db_err bind_logic(struct binder *b, struct scope *scope, const struct ast_binary *e,
+                         struct bexpr **ret)
+{
+    uint32_t n = 1;
+    const struct ast_expr *left = &e->expr;
+    while (left->kind == AST_EXPR_BINARY && ((const struct ast_binary *)left)->op == e->op) {
+        left = ((const struct ast_binary *)left)->left;
+        n++;
+    }
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, n);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    const struct ast_expr *at = &e->expr;
+    const struct ast_expr **order = BIND_ARRAY(b, const struct ast_expr *, n);
+    if (order == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = n; i-- > 1;) {
+        order[i] = ((const struct ast_binary *)at)->right;
+        at = ((const struct ast_binary *)at)->left;
+    }
+    order[0] = at;
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(bind__expr(b, scope, order[i], &args[i]));
+        TRY(not_a_row(b, args[i]));
+    }
+    return bind__logic(b, e->op == AST_OP_AND ? BEXPR_AND : BEXPR_OR, args, n, ret);
+}
+
+static db_err bind_binary(struct binder *b, struct scope *scope, const struct ast_binary *e,
+                          struct bexpr **ret)
+{
+    if (e->op == AST_OP_AND || e->op == AST_OP_OR) {
+        return bind_logic(b, scope, e, ret);
+    }
+    bool arithmetic = e->op == AST_OP_ADD || e->op == AST_OP_SUB;
+    if (arithmetic && e->right->kind == AST_EXPR_INTERVAL) {
+        return bind__interval(b, scope, e->left, (const struct ast_interval *)e->right,
+                              e->op == AST_OP_SUB, ret);
+    }
+    if (arithmetic && e->left->kind == AST_EXPR_INTERVAL) {
+        return bind__interval(b, scope, e->right, (const struct ast_interval *)e->left, false, ret);
+    }
+    struct bexpr *x;
+    struct bexpr *y;
+    TRY(bind__expr(b, scope, e->left, &x));
+    TRY(bind__expr(b, scope, e->right, &y));
+    if (e->op >= AST_OP_EQ && e->op <= AST_OP_GE) {
+        return bind__comparison(b, e->op, x, y, ret);
+    }
+    TRY(not_a_row(b, x));
+    TRY(not_a_row(b, y));
+    return bind__op2(b, binary_name(e->op), x, y, ret);
+}
+
+static db_err bind_is(struct binder *b, struct scope *scope, const struct ast_is *e,
+                      struct bexpr **ret)
+{
+    static const char *const names[][2] = {{"op_is_null", "op_is_not_null"},
+                                           {"op_is_true", "op_is_not_true"},
+                                           {"op_is_false", "op_is_not_false"},
+                                           {"op_is_null", "op_is_not_null"}};
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 1);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind__expr(b, scope, e->arg, &args[0]));
+    TRY(not_a_row(b, args[0]));
+    return bind__op(b, names[e->test][e->negated], args, 1, ret);
+}
+
+static db_err bind_like(struct binder *b, struct scope *scope, const struct ast_like *e,
+                        struct bexpr **ret)
+{
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 3);
+    struct bexpr **one = BIND_ARRAY(b, struct bexpr *, 1);
+    if (args == NULL || one == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind__expr(b, scope, e->arg, &args[0]));
+    TRY(bind__expr(b, scope, e->pattern, &args[1]));
+    TRY(not_a_row(b, args[0]));
+    TRY(not_a_row(b, args[1]));
+    uint32_t n = 2;
+    if (e->escape != NULL) {
+        TRY(bind__expr(b, scope, e->escape, &args[2]));
+        n = 3;
+    }
+    TRY(bind__op(b, e->regexp ? "op_regexp" : "op_like", args, n, &one[0]));
+    if (!e->negated) {
+        *ret = one[0];
+        return ERR_OK;
+    }
+    return bind__op(b, "op_not", one, 1, ret);
+}
+
+static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_case *c,
+                        struct bexpr **ret)
+{
+    uint32_t n = c->whens.count;
+    uint32_t total = 2 * n + 1; /* a missing ELSE is NULL */
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, total);
+    struct bexpr **results = BIND_ARRAY(b, struct bexpr *, n + 1);
+    if (args == NULL || results == NULL) {
+        return ERR_NOMEM;
+    }
+    struct bexpr *value = NULL;
+    if (c->value != NULL) {
+        TRY(bind__expr(b, scope, c->value, &value));
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(bind__expr(b, scope, c->whens.items[i]->when, &args[2 * i]));
+        if (value != NULL) {
+            struct bexpr *v = i == 0 ? value : bexpr_clone(b->arena, value);
+            if (v == NULL) {
+                return ERR_NOMEM;
+            }
+            TRY(bind__comparison(b, AST_OP_EQ, v, args[2 * i], &args[2 * i]));
+        }
+        TRY(bind__expr(b, scope, c->whens.items[i]->then, &results[i]));
+    }
+    if (c->otherwise != NULL) {
+        TRY(bind__expr(b, scope, c->otherwise, &results[n]));
+    } else {
+        struct value null = value_null();
+        struct sql_type t = type_null();
+        TRY(bind__const(b, &null, &t, 6, &results[n]));
+    }
+    struct sql_type type;
+    uint8_t coercibility;
+    TRY(bind__agree(b, "case", results, 0, 1, n + 1, &type, &coercibility));
+    for (uint32_t i = 0; i < n; i++) {
+        args[2 * i + 1] = results[i];
+    }
+    args[2 * n] = results[n];
+    struct bexpr *e = bind__new(b, BEXPR_CASE, &type, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args = args;
+    e->arg_count = total;
+    e->coercibility = coercibility;
+    bind__inherit(e);
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err bind_row(struct binder *b, struct scope *scope, const struct ast_row *r,
+                       struct bexpr **ret)
+{
+    struct sql_type t = type_null();
+    struct bexpr *e = bind__new(b, BEXPR_ROW, &t, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind_list(b, scope, &r->items, &e->args));
+    e->arg_count = r->items.count;
+    bind__inherit(e);
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err bind_user_var(struct binder *b, struct scope *scope, const struct ast_user_var *v,
+                            struct bexpr **ret)
+{
+    struct sql_type t =
+        type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, b->opts->connection_collation);
+    bool set = v->expr.kind == AST_EXPR_USER_ASSIGN;
+    struct bexpr *value = NULL;
+    if (set) {
+        TRY(bind__expr(b, scope, v->value, &value));
+        TRY(not_a_row(b, value));
+        t = value->type;
+    } else if (b->opts->user_var_type != NULL &&
+               !b->opts->user_var_type(b->opts->env, v->name, &t)) {
+        t = type_null();
+    }
+    struct bexpr *e = bind__new(b, set ? BEXPR_USER_VAR_SET : BEXPR_USER_VAR, &t, set ? 1 : 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    if (set) {
+        e->args[0] = value;
+        bind__inherit(e);
+    }
+    TRY(arena_copy(b->arena, v->name, &e->u.var.name));
+    e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_NOT_NULL);
+    e->coercibility = 2;
+    e->is_volatile = true;
+    e->is_const = false;
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err bind_sys_var(struct binder *b, const struct ast_sys_var *v, struct bexpr **ret)
+{
+    if (b->opts->system_var == NULL) {
+        return my_error(b->diag, ER_UNKNOWN_SYSTEM_VARIABLE, arena_strdup(b->arena, v->name));
+    }
+    struct sql_type t;
+    const void *sysvar = NULL;
+    TRY(b->opts->system_var(b->opts->env, v->scope, v->name, b->diag, &t, &sysvar));
+    struct bexpr *e = bind__new(b, BEXPR_SYSTEM_VAR, &t, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(arena_copy(b->arena, v->name, &e->u.var.name));
+    e->u.var.scope = v->scope;
+    e->u.var.sysvar = sysvar;
+    e->coercibility = 3;
+    e->is_volatile = true;
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err bind_default(struct binder *b, struct scope *scope, const struct ast_column *c,
+                           struct bexpr **ret)
+{
+    struct sql_type t = type_null();
+    struct bexpr *column = NULL;
+    if (c->name.ptr != NULL) {
+        TRY(bind__column(b, scope, c, &column));
+        t = column->type;
+    }
+    struct bexpr *e = bind__new(b, BEXPR_DEFAULT, &t, column != NULL ? 1 : 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    if (column != NULL) {
+        e->args[0] = column;
+    }
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err bind_values_ref(struct binder *b, struct scope *scope, const struct ast_column *c,
+                              struct bexpr **ret)
+{
+    if (scope == NULL || scope->insert_target == NULL) {
+        struct value null = value_null(); /* MYSQL: VALUES() elsewhere is NULL */
+        struct sql_type t = type_null();
+        return bind__const(b, &null, &t, 6, ret);
+    }
+    const struct table_def *def = scope->insert_target->def;
+    const struct column_def *col = table_column(def, c->name);
+    if (col == NULL) {
+        return my_error(b->diag, ER_BAD_FIELD_ERROR, arena_strdup(b->arena, c->name), "field list");
+    }
+    struct bexpr *e = bind__new(b, BEXPR_COLUMN, &col->type, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->u.column.id = scope->insert_new[col->ordinal];
+    e->coercibility = 2;
+    e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_NOT_NULL);
+    *ret = e;
+    return ERR_OK;
+}
+
+static const char *later_feature(enum ast_expr_kind kind)
+{
+    switch ((int)kind) {
+    case AST_EXPR_WINDOW: return "window functions";
+    case AST_EXPR_MATCH: return "MATCH ... AGAINST";
+    case AST_EXPR_JSON_VALUE: return "JSON_VALUE";
+    default: return "this expression";
+    }
+}
+
+static db_err dispatch(struct binder *b, struct scope *scope, const struct ast_expr *e,
+                       struct bexpr **ret)
+{
+    switch ((int)e->kind) {
+    case AST_EXPR_LITERAL: return bind__literal(b, (const struct ast_literal *)e, ret);
+    case AST_EXPR_PARAM: return bind__param(b, (const struct ast_param *)e, ret);
+    case AST_EXPR_COLUMN: {
+        struct scope none = {.place = PLACE_FIELDS};
+        return bind__column(b, scope != NULL ? scope : &none, (const struct ast_column *)e, ret);
+    }
+    case AST_EXPR_USER_VAR:
+    case AST_EXPR_USER_ASSIGN: return bind_user_var(b, scope, (const struct ast_user_var *)e, ret);
+    case AST_EXPR_SYS_VAR: return bind_sys_var(b, (const struct ast_sys_var *)e, ret);
+    case AST_EXPR_UNARY: return bind_unary(b, scope, (const struct ast_unary *)e, ret);
+    case AST_EXPR_BINARY: return bind_binary(b, scope, (const struct ast_binary *)e, ret);
+    case AST_EXPR_IS: return bind_is(b, scope, (const struct ast_is *)e, ret);
+    case AST_EXPR_BETWEEN: return bind__between(b, scope, (const struct ast_between *)e, ret);
+    case AST_EXPR_IN: return bind__in(b, scope, (const struct ast_in *)e, ret);
+    case AST_EXPR_LIKE: return bind_like(b, scope, (const struct ast_like *)e, ret);
+    case AST_EXPR_QUANTIFIED:
+        return bind__quantified(b, scope, (const struct ast_quantified *)e, ret);
+    case AST_EXPR_EXISTS: return bind__exists(b, scope, (const struct ast_subquery *)e, ret);
+    case AST_EXPR_SUBQUERY:
+        return bind__scalar_subquery(b, scope, (const struct ast_subquery *)e, ret);
+    case AST_EXPR_ROW: return bind_row(b, scope, (const struct ast_row *)e, ret);
+    case AST_EXPR_CASE: return bind_case(b, scope, (const struct ast_case *)e, ret);
+    case AST_EXPR_CAST: return bind__cast_expr(b, scope, (const struct ast_cast *)e, ret);
+    case AST_EXPR_CONVERT_USING:
+    case AST_EXPR_COLLATE: return bind__collate(b, scope, (const struct ast_collate *)e, ret);
+    case AST_EXPR_FUNC: return bind__func(b, scope, (const struct ast_func *)e, ret);
+    case AST_EXPR_AGGREGATE: return bind__aggregate(b, scope, (const struct ast_aggregate *)e, ret);
+    case AST_EXPR_DEFAULT: return bind_default(b, scope, (const struct ast_column *)e, ret);
+    case AST_EXPR_VALUES: return bind_values_ref(b, scope, (const struct ast_column *)e, ret);
+    case AST_EXPR_INTERVAL:
+    case AST_EXPR_STAR: return my_error(b->diag, ER_PARSE_ERROR, "syntax error", "", 1);
+    default: return my_error(b->diag, ER_NOT_SUPPORTED_YET, later_feature(e->kind));
+    }
+}
+
+db_err bind__expr(struct binder *b, struct scope *scope, const struct ast_expr *e,
+                  struct bexpr **ret)
+{
+    enum { STACK_RESERVE = 48 * 1024 };
+    if (++b->depth > BIND_DEPTH_MAX * 10 || fiber_stack_left() < STACK_RESERVE) {
+        b->depth--;
+        return bind__too_deep(b);
+    }
+    db_err err = dispatch(b, scope, e, ret);
+    b->depth--;
+    if (err == ERR_OK && (*ret)->position == 0) {
+        (*ret)->position = e->pos.offset + 1;
+    }
+    return err;
+}
+
+db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_expr *e,
+                       struct bexpr ***io_list, uint32_t *io_count)
+{
+    struct bexpr *bound;
+    TRY(bind__expr(b, scope, e, &bound));
+    TRY(not_a_row(b, bound));
+    uint32_t n = bound->kind == BEXPR_AND ? bound->arg_count : 1;
+    struct bexpr **list = BIND_ARRAY(b, struct bexpr *, *io_count + n);
+    if (list == NULL) {
+        return ERR_NOMEM;
+    }
+    if (*io_count != 0) {
+        memcpy(list, *io_list, *io_count * sizeof(*list));
+    }
+    memcpy(list + *io_count, bound->kind == BEXPR_AND ? bound->args : &bound, n * sizeof(*list));
+    *io_list = list;
+    *io_count += n;
+    return ERR_OK;
+}

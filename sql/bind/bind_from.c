@@ -1,0 +1,434 @@
+/* FROM: tables, derived tables, common table expressions and joins become relational nodes; their
+ * columns the scope of the block. USING and NATURAL merge columns: one of each pair stays visible
+ * to unqualified names. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/diag/my_error.h"
+
+struct lnode *bind__node(struct binder *b, enum lnode_kind kind, struct lnode *child)
+{
+    struct lnode *n = BIND_NEW(b, struct lnode);
+    if (n == NULL) {
+        return NULL;
+    }
+    n->kind = kind;
+    n->rows = -1;
+    if (child != NULL) {
+        n->children[0] = child;
+        n->child_count = 1;
+        n->columns = child->columns;
+        n->column_count = child->column_count;
+    }
+    return n;
+}
+
+static db_err table_columns(struct binder *b, const struct table_def *def, struct slice alias,
+                            struct lnode *n)
+{
+    struct lcolumn *cols = BIND_ARRAY(b, struct lcolumn, def->column_count + 1);
+    if (cols == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < def->column_count; i++) {
+        const struct column_def *c = &def->columns[i];
+        cols[i] = (struct lcolumn){.id = bind__new_col(b),
+                                   .type = c->type,
+                                   .coercibility = 2,
+                                   .name = c->name,
+                                   .org_name = c->name,
+                                   .table = alias,
+                                   .org_table = def->name,
+                                   .schema = def->schema_name,
+                                   .def = c};
+    }
+    n->columns = cols;
+    n->column_count = def->column_count;
+    return ERR_OK;
+}
+
+db_err bind__base_table(struct binder *b, const struct ast_name *name, struct slice alias,
+                        struct lnode **ret)
+{
+    struct slice schema = name->schema.ptr != NULL ? name->schema : b->opts->current_schema;
+    if (schema.ptr == NULL) {
+        return my_error(b->diag, ER_NO_DB_ERROR);
+    }
+    const struct schema_def *sd = snapshot_schema(b->opts->snapshot, schema);
+    if (sd == NULL) {
+        return my_error(b->diag, ER_BAD_DB_ERROR, arena_strdup(b->arena, schema));
+    }
+    const struct table_def *def = snapshot_table(b->opts->snapshot, schema, name->name);
+    if (def == NULL) {
+        if (sd->virtual) {
+            return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, name->name),
+                            arena_strdup(b->arena, schema));
+        }
+        return my_error(b->diag, ER_NO_SUCH_TABLE, arena_strdup(b->arena, schema),
+                        arena_strdup(b->arena, name->name));
+    }
+    if (def->kind == TABLE_VIEW) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "views");
+    }
+    struct lnode *n = bind__node(b, LNODE_TABLE, NULL);
+    if (n == NULL) {
+        return ERR_NOMEM;
+    }
+    struct slice shown;
+    TRY(arena_copy(b->arena, alias.ptr != NULL ? alias : def->name, &shown));
+    n->u.table.def = def;
+    n->u.table.alias = shown;
+    b->stmt->uses_tables = true;
+    TRY(table_columns(b, def, shown, n));
+    *ret = n;
+    return ERR_OK;
+}
+
+static db_err bind_hints(struct binder *b, const struct ast_table_base *t, struct lnode *n)
+{
+    if (t->hints.count == 0) {
+        return ERR_OK;
+    }
+    n->u.table.hints = BIND_ARRAY(b, struct index_hint, t->hints.count);
+    if (n->u.table.hints == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < t->hints.count; i++) {
+        const struct ast_index_hint *h = t->hints.items[i];
+        struct index_hint *out = &n->u.table.hints[n->u.table.hint_count++];
+        out->kind = h->kind;
+        out->indexes = BIND_ARRAY(b, const struct index_def *, h->indexes.count + 1);
+        if (out->indexes == NULL) {
+            return ERR_NOMEM;
+        }
+        for (uint32_t k = 0; k < h->indexes.count; k++) {
+            struct slice name = h->indexes.items[k]->name;
+            const struct index_def *ix = table_index(n->u.table.def, name);
+            if (ix == NULL) {
+                return my_error(b->diag, ER_KEY_DOES_NOT_EXITS, arena_strdup(b->arena, name),
+                                arena_strdup(b->arena, n->u.table.alias));
+            }
+            out->indexes[out->count++] = ix;
+        }
+    }
+    return ERR_OK;
+}
+
+/* Gives a bound query's visible columns a table name (and names) of their own. */
+static db_err derived_columns(struct binder *b, struct slice alias,
+                              const struct ast_ident_list *names, struct lnode *root,
+                              uint32_t visible)
+{
+    if (names->count != 0 && names->count != visible) {
+        return my_error(b->diag, ER_VIEW_WRONG_LIST);
+    }
+    struct lcolumn *cols = bind__add_columns(b, root->columns, root->column_count, NULL, 0);
+    struct slice table;
+    if (cols == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(arena_copy(b->arena, alias, &table));
+    for (uint32_t i = 0; i < root->column_count; i++) {
+        cols[i].table = table;
+        cols[i].schema = SLICE_EMPTY;
+        cols[i].hidden = i >= visible;
+        if (i < visible && names->count != 0) {
+            TRY(arena_copy(b->arena, names->items[i]->name, &cols[i].name));
+        }
+        for (uint32_t k = 0; k < i && i < visible; k++) {
+            if (slice_eq_nocase(cols[k].name, cols[i].name)) {
+                return my_error(b->diag, ER_DUP_FIELDNAME, arena_strdup(b->arena, cols[i].name));
+            }
+        }
+        cols[i].org_table = table;
+        cols[i].coercibility =
+            cols[i].coercibility > 2 && type_is_string(&cols[i].type) ? 2 : cols[i].coercibility;
+    }
+    root->columns = cols;
+    return ERR_OK;
+}
+
+/* A node of its own on top, so that renaming touches no shared column list. */
+static db_err wrap(struct binder *b, struct lnode *root, uint32_t visible, struct lnode **ret)
+{
+    struct lnode *p = bind__node(b, LNODE_PROJECT, root);
+    struct lproj *exprs = BIND_ARRAY(b, struct lproj, visible + 1);
+    struct lcolumn *cols = BIND_ARRAY(b, struct lcolumn, visible + 1);
+    if (p == NULL || exprs == NULL || cols == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < visible; i++) {
+        exprs[i].expr = bind__column_expr(b, &root->columns[i]);
+        if (exprs[i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+        exprs[i].out = bind__new_col(b);
+        cols[i] = root->columns[i];
+        cols[i].id = exprs[i].out;
+        cols[i].def = NULL;
+    }
+    p->u.project.exprs = exprs;
+    p->u.project.count = visible;
+    p->columns = cols;
+    p->column_count = visible;
+    *ret = p;
+    return ERR_OK;
+}
+
+static db_err bind_derived(struct binder *b, struct scope *scope, const struct ast_table_derived *d,
+                           struct lnode **ret)
+{
+    if (d->lateral) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "LATERAL");
+    }
+    if (d->alias.ptr == NULL) {
+        return my_error(b->diag, ER_DERIVED_MUST_HAVE_ALIAS);
+    }
+    struct lnode *root;
+    uint32_t visible;
+    TRY(bind__query(b, scope->parent, scope->sub, d->query, &root, &visible));
+    TRY(wrap(b, root, visible, ret));
+    return derived_columns(b, d->alias, &d->columns, *ret, visible);
+}
+
+static db_err bind_cte(struct binder *b, struct cte_def *cte, struct slice alias,
+                       struct lnode **ret)
+{
+    if (cte->in_progress) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "recursive common table expressions");
+    }
+    struct cte_def *saved = b->ctes;
+    struct lnode *root;
+    uint32_t visible;
+    b->ctes = cte->recursive ? cte : cte->outer;
+    cte->in_progress = cte->recursive;
+    db_err err = bind__query(b, cte->scope, NULL, cte->ast->query, &root, &visible);
+    cte->in_progress = false;
+    b->ctes = saved;
+    TRY(err);
+    TRY(wrap(b, root, visible, ret));
+    return derived_columns(b, alias.ptr != NULL ? alias : cte->ast->name, &cte->ast->columns, *ret,
+                           visible);
+}
+
+static db_err bind_base(struct binder *b, const struct ast_table_base *t, struct lnode **ret)
+{
+    for (struct cte_def *c = b->ctes; c != NULL && t->name.schema.ptr == NULL; c = c->outer) {
+        if (slice_eq_nocase(c->ast->name, t->name.name)) {
+            return bind_cte(b, c, t->alias, ret);
+        }
+    }
+    if (t->partitions.count != 0 || t->sample != AST_SAMPLE_NONE) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
+                        t->partitions.count != 0 ? "partition selection" : "TABLESAMPLE");
+    }
+    TRY(bind__base_table(b, &t->name, t->alias, ret));
+    return bind_hints(b, t, *ret);
+}
+
+/* ---- joins ---- */
+
+static struct lcolumn *visible_named(struct lcolumn *cols, uint32_t n, struct slice name,
+                                     uint32_t *ret_found)
+{
+    struct lcolumn *found = NULL;
+    *ret_found = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (!cols[i].hidden && (cols[i].def == NULL || !cols[i].def->hidden) &&
+            slice_eq_nocase(cols[i].name, name)) {
+            found = &cols[i];
+            (*ret_found)++;
+        }
+    }
+    return found;
+}
+
+static db_err merge_column(struct binder *b, struct lnode *join, uint32_t left_count,
+                           struct slice name)
+{
+    uint32_t found_left;
+    uint32_t found_right;
+    struct lcolumn *l = visible_named(join->columns, left_count, name, &found_left);
+    struct lcolumn *r = visible_named(join->columns + left_count, join->column_count - left_count,
+                                      name, &found_right);
+    if (found_left > 1 || found_right > 1) {
+        return my_error(b->diag, ER_NON_UNIQ_ERROR, arena_strdup(b->arena, name), "from clause");
+    }
+    if (l == NULL || r == NULL) {
+        return my_error(b->diag, ER_BAD_FIELD_ERROR, arena_strdup(b->arena, name), "from clause");
+    }
+    struct bexpr *x = bind__column_expr(b, l);
+    struct bexpr *y = bind__column_expr(b, r);
+    struct bexpr **on = BIND_ARRAY(b, struct bexpr *, join->u.join.on_count + 1);
+    if (x == NULL || y == NULL || on == NULL) {
+        return ERR_NOMEM;
+    }
+    if (join->u.join.on_count != 0) {
+        memcpy(on, join->u.join.on, join->u.join.on_count * sizeof(*on));
+    }
+    TRY(bind__comparison(b, AST_OP_EQ, x, y, &on[join->u.join.on_count]));
+    join->u.join.on = on;
+    join->u.join.on_count++;
+    (join->u.join.kind == JOIN_RIGHT ? l : r)->hidden = true;
+    return ERR_OK;
+}
+
+/* MYSQL: SELECT * of USING and NATURAL shows the merged columns first. */
+static void merged_first(struct lnode *join, uint32_t left_count, struct slice const *names,
+                         uint32_t n, struct lcolumn *scratch)
+{
+    (void)left_count;
+    uint32_t k = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        for (uint32_t c = 0; c < join->column_count; c++) {
+            if (!join->columns[c].hidden && slice_eq_nocase(join->columns[c].name, names[i])) {
+                scratch[k++] = join->columns[c];
+            }
+        }
+    }
+    for (uint32_t c = 0; c < join->column_count; c++) {
+        bool merged = false;
+        for (uint32_t i = 0; i < k; i++) {
+            merged = merged || scratch[i].id == join->columns[c].id;
+        }
+        if (!merged) {
+            scratch[k++] = join->columns[c];
+        }
+    }
+    memcpy(join->columns, scratch, k * sizeof(*scratch));
+}
+
+static db_err merge_columns(struct binder *b, const struct ast_table_join *j, struct lnode *join,
+                            uint32_t left_count)
+{
+    if (join->u.join.kind == JOIN_FULL) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "FULL JOIN with USING or NATURAL");
+    }
+    uint32_t n = 0;
+    struct slice *names = BIND_ARRAY(b, struct slice, join->column_count + j->using_.count + 1);
+    struct lcolumn *scratch = BIND_ARRAY(b, struct lcolumn, join->column_count + 1);
+    if (names == NULL || scratch == NULL) {
+        return ERR_NOMEM;
+    }
+    if (j->natural) {
+        for (uint32_t i = 0; i < left_count; i++) {
+            uint32_t found;
+            struct lcolumn *c = &join->columns[i];
+            if (!c->hidden && (c->def == NULL || !c->def->hidden) &&
+                visible_named(join->columns + left_count, join->column_count - left_count, c->name,
+                              &found) != NULL) {
+                names[n++] = c->name;
+            }
+        }
+    } else {
+        for (uint32_t i = 0; i < j->using_.count; i++) {
+            names[n++] = j->using_.items[i]->name;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(merge_column(b, join, left_count, names[i]));
+    }
+    merged_first(join, left_count, names, n, scratch);
+    return ERR_OK;
+}
+
+static enum join_kind join_kind_of(const struct ast_table_join *j)
+{
+    switch (j->kind) {
+    case AST_JOIN_LEFT: return JOIN_LEFT;
+    case AST_JOIN_RIGHT: return JOIN_RIGHT;
+    case AST_JOIN_FULL: return JOIN_FULL;
+    case AST_JOIN_INNER:
+    case AST_JOIN_STRAIGHT: break;
+    }
+    return JOIN_INNER;
+}
+
+static db_err check_alias_twice(struct binder *b, const struct lnode *l, const struct lnode *r)
+{
+    for (uint32_t i = 0; i < l->column_count; i++) {
+        bool first = i == 0 || !slice_eq(l->columns[i].table, l->columns[i - 1].table) ||
+                     !slice_eq(l->columns[i].schema, l->columns[i - 1].schema);
+        for (uint32_t k = 0; first && k < r->column_count; k++) {
+            const struct lcolumn *a = &l->columns[i];
+            const struct lcolumn *c = &r->columns[k];
+            if (slice_eq(a->table, c->table) && a->table.len != 0 &&
+                slice_eq(a->schema, c->schema)) {
+                return my_error(b->diag, ER_NONUNIQ_TABLE, arena_strdup(b->arena, c->table));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_table_join *j,
+                        struct lnode **ret)
+{
+    struct lnode *join = bind__node(b, LNODE_JOIN, NULL);
+    if (join == NULL) {
+        return ERR_NOMEM;
+    }
+    struct lnode *l;
+    struct lnode *r;
+    TRY(bind__from(b, scope, j->left, &l));
+    TRY(bind__from(b, scope, j->right, &r));
+    TRY(check_alias_twice(b, l, r));
+    join->children[0] = l;
+    join->children[1] = r;
+    join->child_count = 2;
+    join->column_count = l->column_count + r->column_count;
+    join->columns = bind__add_columns(b, l->columns, l->column_count, r->columns, r->column_count);
+    if (join->columns == NULL) {
+        return ERR_NOMEM;
+    }
+    join->u.join.kind = join_kind_of(j);
+    join->u.join.straight = j->kind == AST_JOIN_STRAIGHT;
+    for (uint32_t i = 0; i < join->column_count; i++) {
+        bool right = i >= l->column_count;
+        bool outer = join->u.join.kind == JOIN_FULL || (right && join->u.join.kind == JOIN_LEFT) ||
+                     (!right && join->u.join.kind == JOIN_RIGHT);
+        if (outer) {
+            join->columns[i].type.flags = (uint8_t)(join->columns[i].type.flags & ~TYPE_F_NOT_NULL);
+        }
+    }
+    if (j->natural || j->using_.count != 0) {
+        TRY(merge_columns(b, j, join, l->column_count));
+    }
+    if (j->on != NULL) {
+        struct scope on = *scope;
+        on.columns = join->columns;
+        on.count = join->column_count;
+        on.place = PLACE_ON;
+        on.aggs_allowed = false;
+        TRY(bind__conjuncts(b, &on, j->on, &join->u.join.on, &join->u.join.on_count));
+    }
+    *ret = join;
+    return ERR_OK;
+}
+
+db_err bind__from(struct binder *b, struct scope *scope, const struct ast_table *t,
+                  struct lnode **ret)
+{
+    switch (t->kind) {
+    case AST_TABLE_BASE: return bind_base(b, (const struct ast_table_base *)t, ret);
+    case AST_TABLE_DERIVED: return bind_derived(b, scope, (const struct ast_table_derived *)t, ret);
+    case AST_TABLE_JOIN: return bind_join(b, scope, (const struct ast_table_join *)t, ret);
+    case AST_TABLE_JSON: break;
+    }
+    return my_error(b->diag, ER_NOT_SUPPORTED_YET, "JSON_TABLE");
+}
+
+db_err bind__filter(struct binder *b, struct scope *scope, const struct ast_expr *where,
+                    struct lnode **io_root)
+{
+    if (where == NULL) {
+        return ERR_OK;
+    }
+    struct lnode *f = bind__node(b, LNODE_FILTER, *io_root);
+    if (f == NULL) {
+        return ERR_NOMEM;
+    }
+    scope->place = PLACE_WHERE;
+    TRY(bind__conjuncts(b, scope, where, &f->u.filter.conjuncts, &f->u.filter.count));
+    *io_root = f;
+    return ERR_OK;
+}

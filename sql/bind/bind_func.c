@@ -1,0 +1,416 @@
+/* Calls: functions, the forms with words instead of commas, aggregates, CAST and COLLATE. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/charset/charset.h"
+#include "sql/diag/my_error.h"
+#include "sql/types/temporal.h"
+
+static db_err int_const(struct binder *b, int64_t n, struct bexpr **ret)
+{
+    struct value v = value_int(n);
+    struct sql_type t = type_int(TYPE_BIGINT, false);
+    t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return bind__const(b, &v, &t, 5, ret);
+}
+
+/* date +/- INTERVAL amount unit: a function of three arguments, the last the unit's number. */
+db_err bind__interval(struct binder *b, struct scope *scope, const struct ast_expr *date,
+                      const struct ast_interval *iv, bool subtract, struct bexpr **ret)
+{
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 3);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind__expr(b, scope, date, &args[0]));
+    TRY(bind__expr(b, scope, iv->amount, &args[1]));
+    TRY(int_const(b, iv->unit, &args[2]));
+    return bind__op(b, subtract ? "op_date_sub" : "op_date_add", args, 3, ret);
+}
+
+/* IF(a, b, c) and IFNULL/COALESCE do not evaluate all their arguments: node kinds, not functions.
+ */
+static db_err bind_if(struct binder *b, struct bexpr **args, struct bexpr **ret)
+{
+    struct sql_type t;
+    uint8_t coercibility;
+    TRY(bind__agree(b, "if", args, 1, 1, 2, &t, &coercibility));
+    struct bexpr *e = bind__new(b, BEXPR_CASE, &t, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args = args;
+    e->arg_count = 3;
+    e->coercibility = coercibility;
+    bind__inherit(e);
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err bind_coalesce(struct binder *b, const char *name, struct bexpr **args, uint32_t n,
+                            struct bexpr **ret)
+{
+    struct sql_type t;
+    uint8_t coercibility;
+    bool not_null = false;
+    for (uint32_t i = 0; i < n; i++) {
+        not_null = not_null || (args[i]->type.flags & TYPE_F_NOT_NULL) != 0;
+    }
+    TRY(bind__agree(b, name, args, 0, 1, n, &t, &coercibility));
+    t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | (not_null ? TYPE_F_NOT_NULL : 0));
+    struct bexpr *e = bind__new(b, BEXPR_COALESCE, &t, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args = args;
+    e->arg_count = n;
+    e->coercibility = coercibility;
+    bind__inherit(e);
+    *ret = e;
+    return ERR_OK;
+}
+
+/* NULLIF(a, b) is CASE WHEN a = b THEN NULL ELSE a END, with a's type. */
+static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **ret)
+{
+    struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, 3);
+    struct bexpr *again = bexpr_clone(b->arena, args[0]);
+    if (parts == NULL || again == NULL) {
+        return ERR_NOMEM;
+    }
+    struct sql_type t = args[0]->type;
+    t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
+    struct value null;
+    value_set_null(&null, &t);
+    TRY(bind__comparison(b, AST_OP_EQ, args[0], args[1], &parts[0]));
+    TRY(bind__const(b, &null, &t, 6, &parts[1]));
+    parts[2] = again;
+    struct bexpr *e = bind__new(b, BEXPR_CASE, &t, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args = parts;
+    e->arg_count = 3;
+    e->coercibility = again->coercibility;
+    bind__inherit(e);
+    *ret = e;
+    return ERR_OK;
+}
+
+struct lazy_form {
+    const char *name;
+    uint32_t min, max;
+    enum { LAZY_IF, LAZY_COALESCE, LAZY_NULLIF } form;
+};
+static const struct lazy_form g_lazy[] = {
+    {"if", 3, 3, LAZY_IF},
+    {"ifnull", 2, 2, LAZY_COALESCE},
+    {"coalesce", 1, FUNC_ARGS_MAX, LAZY_COALESCE},
+    {"nullif", 2, 2, LAZY_NULLIF},
+};
+
+static const struct lazy_form *find_lazy(struct slice name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(g_lazy); i++) {
+        if (slice_eq_nocase(name, slice_str(g_lazy[i].name))) {
+            return &g_lazy[i];
+        }
+    }
+    return NULL;
+}
+
+static db_err call_lazy(struct binder *b, const struct lazy_form *form, struct bexpr **args,
+                        uint32_t n, struct bexpr **ret)
+{
+    switch (form->form) {
+    case LAZY_IF: return bind_if(b, args, ret);
+    case LAZY_NULLIF: return bind_nullif(b, args, ret);
+    case LAZY_COALESCE: break;
+    }
+    return bind_coalesce(b, form->name, args, n, ret);
+}
+
+static int trim_mode(enum ast_func_mode mode)
+{
+    return mode == AST_FUNC_TRIM_LEADING ? 1 : mode == AST_FUNC_TRIM_TRAILING ? 2 : 0;
+}
+
+/* Forms with words: what was a word becomes a leading or trailing constant argument. */
+static db_err word_argument(struct binder *b, const struct ast_func *f, struct bexpr **args,
+                            uint32_t *io_count)
+{
+    struct slice n = f->name;
+    int64_t leading = -1;
+    if (f->unit != AST_UNIT_NONE) {
+        leading = f->unit; /* EXTRACT, TIMESTAMPADD, TIMESTAMPDIFF */
+    } else if (slice_eq_nocase(n, SLICE_LIT("trim"))) {
+        leading = trim_mode(f->mode);
+    } else if (slice_eq_nocase(n, SLICE_LIT("get_format"))) {
+        leading = f->mode - AST_FUNC_FORMAT_DATE;
+    }
+    if (leading >= 0) {
+        memmove(args + 1, args, *io_count * sizeof(*args));
+        TRY(int_const(b, leading, &args[0]));
+        (*io_count)++;
+    }
+    if (f->mode == AST_FUNC_WEIGHT_CHAR || f->mode == AST_FUNC_WEIGHT_BINARY) {
+        TRY(int_const(b, f->mode == AST_FUNC_WEIGHT_BINARY, &args[*io_count]));
+        TRY(int_const(b, (int64_t)f->length, &args[*io_count + 1]));
+        *io_count += 2;
+    }
+    return ERR_OK;
+}
+
+/* DATE_ADD and relatives have an INTERVAL as second argument. */
+static bool is_date_arith(const struct ast_func *f, bool *ret_subtract)
+{
+    if (f->args.count != 2 || f->args.items[1]->kind != AST_EXPR_INTERVAL) {
+        return false;
+    }
+    *ret_subtract = slice_eq_nocase(f->name, SLICE_LIT("date_sub")) ||
+                    slice_eq_nocase(f->name, SLICE_LIT("subdate"));
+    return true;
+}
+
+static db_err using_charset(struct binder *b, const struct ast_func *f, struct bexpr **io)
+{
+    if (f->charset.ptr == NULL) {
+        return ERR_OK;
+    }
+    const struct charset *cs;
+    TRY(charset_require(f->charset, b->diag, &cs));
+    struct sql_type t = (*io)->type;
+    t = type_char(TYPE_VARCHAR, t.length, cs->default_collation);
+    return bind__cast(b, *io, &t, true, io);
+}
+
+db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *f,
+                  struct bexpr **ret)
+{
+    const char *name = arena_strdup(b->arena, f->name);
+    bool subtract = false;
+    if (name == NULL) {
+        return ERR_NOMEM;
+    }
+    if (f->schema.ptr != NULL) {
+        return my_error(b->diag, ER_SP_DOES_NOT_EXIST, "FUNCTION",
+                        arena_printf(b->arena, "%.*s.%s", SLICE_FMT(f->schema), name));
+    }
+    if (is_date_arith(f, &subtract)) {
+        return bind__interval(b, scope, f->args.items[0],
+                              (const struct ast_interval *)f->args.items[1], subtract, ret);
+    }
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, f->args.count + 4);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    uint32_t n = f->args.count;
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(bind__expr(b, scope, f->args.items[i], &args[i]));
+        if (args[i]->kind == BEXPR_ROW) {
+            return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+        }
+    }
+    const struct lazy_form *lazy = find_lazy(f->name);
+    const struct func_def *def = lazy != NULL ? NULL : func_find(f->name);
+    if (lazy == NULL && def == NULL) {
+        struct slice db = b->opts->current_schema;
+        if (db.ptr == NULL) {
+            return my_error(b->diag, ER_NO_DB_ERROR);
+        }
+        return my_error(b->diag, ER_SP_DOES_NOT_EXIST, "FUNCTION",
+                        arena_printf(b->arena, "%.*s.%s", SLICE_FMT(db), name));
+    }
+    TRY(word_argument(b, f, args, &n));
+    uint32_t min = lazy != NULL ? lazy->min : def->args_min;
+    uint32_t max = lazy != NULL ? lazy->max : def->args_max;
+    if (n < min || n > max) {
+        return my_error(b->diag, ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT, name);
+    }
+    TRY(lazy != NULL ? call_lazy(b, lazy, args, n, ret) : bind__call(b, def, args, n, ret));
+    return using_charset(b, f, ret);
+}
+
+static const char *agg_name(enum ast_agg_func f)
+{
+    static const char *const names[] = {
+        "count",     "sum",      "avg",          "min",           "max",
+        "bit_and",   "bit_or",   "bit_xor",      "stddev_pop",    "stddev_samp",
+        "var_pop",   "var_samp", "group_concat", "json_arrayagg", "json_objectagg",
+        "st_collect"};
+    return f <= AST_AGG_ST_COLLECT ? names[f] : "window function";
+}
+
+static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
+                        struct bexpr *e)
+{
+    uint32_t n = a->order_by.count;
+    if (n == 0) {
+        return ERR_OK;
+    }
+    e->u.agg.order_by = BIND_ARRAY(b, struct bexpr *, n);
+    e->u.agg.order_desc = BIND_ARRAY(b, bool, n);
+    if (e->u.agg.order_by == NULL || e->u.agg.order_desc == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(bind__expr(b, scope, a->order_by.items[i]->expr, &e->u.agg.order_by[i]));
+        e->u.agg.order_desc[i] = a->order_by.items[i]->desc;
+    }
+    e->u.agg.order_count = n;
+    return ERR_OK;
+}
+
+static db_err agg_call(struct binder *b, const struct ast_aggregate *a, const struct agg_def *def,
+                       struct bexpr *e)
+{
+    struct agg_call *call = BIND_NEW(b, struct agg_call);
+    struct func_arg *fa = BIND_ARRAY(b, struct func_arg, e->arg_count + 1);
+    if (call == NULL || fa == NULL) {
+        return ERR_NOMEM;
+    }
+    call->def = def;
+    call->variant = def->variant;
+    call->distinct = a->distinct;
+    call->arg_count = e->arg_count;
+    call->arg_types = BIND_ARRAY(b, struct sql_type, e->arg_count + 1);
+    if (call->arg_types == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        fa[i] = bind__arg(e->args[i]);
+        call->arg_types[i] = fa[i].type;
+    }
+    if (a->func == AST_AGG_GROUP_CONCAT) {
+        struct slice *separator = BIND_NEW(b, struct slice);
+        if (separator == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(arena_copy(b->arena, a->separator.ptr != NULL ? a->separator : SLICE_LIT(","),
+                       separator));
+        call->data = separator;
+    }
+    TRY(def->bind_agg(&b->func, call, fa));
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        if (fa[i].want_cast) {
+            TRY(bind__cast(b, e->args[i], &fa[i].want, false, &e->args[i]));
+        }
+        call->arg_types[i] = e->args[i]->type;
+    }
+    e->u.agg.call = call;
+    e->type = call->type;
+    e->type.flags |= TYPE_F_EXPR;
+    e->coercibility = call->coercibility;
+    return ERR_OK;
+}
+
+db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
+                       struct bexpr **ret)
+{
+    if (a->over != NULL) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "window functions");
+    }
+    if (scope == NULL || !scope->aggs_allowed || scope->in_agg > 0) {
+        return my_error(b->diag, ER_INVALID_GROUP_FUNC_USE);
+    }
+    const struct agg_def *def = agg_find(slice_str(agg_name(a->func)));
+    if (def == NULL) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, agg_name(a->func));
+    }
+    struct sql_type t = type_null();
+    struct bexpr *e = bind__new(b, BEXPR_AGG, &t, a->star ? 0 : a->args.count);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    scope->in_agg++;
+    db_err err = ERR_OK;
+    for (uint32_t i = 0; i < e->arg_count && err == ERR_OK; i++) {
+        err = bind__expr(b, scope, a->args.items[i], &e->args[i]);
+        if (err == ERR_OK && e->args[i]->kind == BEXPR_ROW) {
+            err = my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+        }
+    }
+    if (err == ERR_OK) {
+        err = agg_order(b, scope, a, e);
+    }
+    scope->in_agg--;
+    TRY(err);
+    TRY(agg_call(b, a, def, e));
+    bind__inherit(e);
+    e->has_agg = true;
+    e->is_const = false;
+    scope->has_agg = true;
+    *ret = e;
+    return ERR_OK;
+}
+
+db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
+                       struct bexpr **ret)
+{
+    if (c->time_zone != NULL || (c->type->flags & AST_TYPE_F_ARRAY) != 0) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
+                        c->time_zone != NULL ? "AT TIME ZONE" : "CAST to an array");
+    }
+    struct bexpr *e;
+    TRY(bind__expr(b, scope, c->arg, &e));
+    if (e->kind == BEXPR_ROW) {
+        return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+    }
+    struct sql_type t;
+    if (c->type->kind == AST_TYPE_SIGNED || c->type->kind == AST_TYPE_UNSIGNED) {
+        t = type_int(TYPE_BIGINT, c->type->kind == AST_TYPE_UNSIGNED);
+    } else {
+        TRY(bind_type(b->arena, c->type, b->opts->connection_collation, b->opts->sql_mode,
+                      SLICE_LIT("cast"), b->diag, &t));
+        /* MYSQL: CAST(x AS CHAR(n)) cuts to n characters; without a length it is as long as it is.
+         */
+        bool text = c->type->kind == AST_TYPE_CHAR || c->type->kind == AST_TYPE_BINARY;
+        if (text) {
+            bool given = (c->type->flags & AST_TYPE_F_LENGTH) != 0;
+            bool binary = c->type->kind == AST_TYPE_BINARY || t.collation == COLL_BINARY;
+            if (given && c->type->kind == AST_TYPE_BINARY) {
+                t = type_char(TYPE_BINARY, (uint32_t)c->type->length, COLL_BINARY);
+            } else {
+                t = type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR,
+                              given ? (uint32_t)c->type->length : UINT32_MAX, t.collation);
+            }
+        }
+    }
+    t.flags |= TYPE_F_EXPR;
+    return bind__cast(b, e, &t, true, ret);
+}
+
+db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_collate *c,
+                     struct bexpr **ret)
+{
+    struct bexpr *e;
+    TRY(bind__expr(b, scope, c->arg, &e));
+    if (e->kind == BEXPR_ROW) {
+        return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+    }
+    bool is_using = c->expr.kind == AST_EXPR_CONVERT_USING;
+    const struct collation *coll;
+    if (is_using) {
+        const struct charset *cs;
+        TRY(charset_require(c->name, b->diag, &cs));
+        coll = charset_default_collation(cs);
+    } else {
+        TRY(collation_require(c->name, b->diag, &coll));
+    }
+    bool text = type_is_string(&e->type) || e->type.id == TYPE_ENUM || e->type.id == TYPE_SET;
+    if (!is_using && text && e->type.collation != COLL_BINARY) {
+        const struct collation *from = collation_by_id(e->type.collation);
+        if (from->cs != coll->cs && e->kind != BEXPR_CONST) {
+            return my_error(b->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, from->cs->name);
+        }
+    }
+    struct sql_type t = e->type;
+    bool binary = coll->id == COLL_BINARY;
+    if (!type_is_string(&t) || (t.collation == COLL_BINARY) != binary) {
+        t = type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR, t.length, coll->id);
+    }
+    t.collation = coll->id;
+    t.flags |= TYPE_F_EXPR;
+    TRY(bind__cast(b, e, &t, true, ret));
+    (*ret)->coercibility = is_using ? 2 : 0;
+    return ERR_OK;
+}

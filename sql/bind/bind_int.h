@@ -1,0 +1,183 @@
+/* Private to sql/bind. */
+#ifndef SKEIN_SQL_BIND_BIND_INT_H
+#define SKEIN_SQL_BIND_BIND_INT_H
+
+#include "sql/bind/bind.h"
+
+enum {
+    BIND_DEPTH_MAX = 200
+}; /* nested subqueries and expressions: fits a 256 KiB stack many times over */
+
+/* Where an expression stands, for messages and for what is allowed there. */
+enum bind_place {
+    PLACE_FIELDS,
+    PLACE_WHERE,
+    PLACE_ON,
+    PLACE_GROUP,
+    PLACE_HAVING,
+    PLACE_ORDER,
+    PLACE_LIMIT,
+    PLACE_VALUES,
+};
+
+struct select_item {
+    struct slice name; /* alias or text */
+    bool has_alias;
+    const struct ast_expr *ast;
+    struct bexpr *expr;
+    struct lcolumn column; /* metadata of the result column; id given when projected */
+};
+
+/* One query block's names. */
+struct scope {
+    struct scope *parent;
+    struct lcolumn *columns;
+    uint32_t count;
+    struct select_item *items; /* for GROUP BY, HAVING, ORDER BY */
+    uint32_t item_count;
+    enum bind_place place;
+    bool aggs_allowed;
+    bool has_agg;
+    uint32_t in_agg;       /* nesting of aggregate calls being bound */
+    struct bsubquery *sub; /* the subquery this block belongs to, NULL at the top */
+    /* ON DUPLICATE KEY UPDATE: VALUES(col) */
+    const struct bound_target *insert_target;
+    col_id_t *insert_new;
+    /* UPDATE/INSERT: columns resolve by ordinal of this table (bind_scalar) */
+    bool by_ordinal;
+};
+
+struct cte_def {
+    struct cte_def *outer;
+    const struct ast_cte *ast;
+    struct scope *scope; /* names its query may see */
+    bool in_progress;
+    bool recursive;
+};
+
+struct binder {
+    struct arena *arena;
+    const struct bind_opts *opts;
+    struct diag *diag;
+    struct func_bind_ctx func;
+    struct bound_stmt *stmt;
+    struct cte_def *ctes;
+    struct bsubquery **subqueries;
+    uint32_t subquery_filled;
+    col_id_t next_col;
+    uint32_t depth;
+};
+
+/* scope.c */
+struct lcolumn *bind__add_columns(struct binder *b, const struct lcolumn *left, uint32_t left_count,
+                                  const struct lcolumn *right, uint32_t right_count);
+db_err bind__column(struct binder *b, struct scope *scope, const struct ast_column *c,
+                    struct bexpr **ret);
+const char *bind__place_name(enum bind_place place);
+col_id_t bind__new_col(struct binder *b);
+struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c);
+
+/* bind_expr.c */
+db_err bind__expr(struct binder *b, struct scope *scope, const struct ast_expr *e,
+                  struct bexpr **ret);
+db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_expr *e,
+                       struct bexpr ***io_list, uint32_t *io_count);
+/* make.c: nodes */
+struct bexpr *bind__new(struct binder *b, enum bexpr_kind kind, const struct sql_type *type,
+                        uint32_t arg_count);
+db_err bind__const(struct binder *b, const struct value *v, const struct sql_type *type,
+                   uint8_t coercibility, struct bexpr **ret);
+db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
+                  struct bexpr **ret);
+/* Calls a function row: arity, argument casts, folding. args is kept. */
+db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **args, uint32_t count,
+                  struct bexpr **ret);
+db_err bind__op(struct binder *b, const char *op, struct bexpr **args, uint32_t count,
+                struct bexpr **ret);
+db_err bind__op2(struct binder *b, const char *op, struct bexpr *x, struct bexpr *y,
+                 struct bexpr **ret);
+/* AND/OR of a list; flattens; an empty list is TRUE/FALSE. */
+db_err bind__logic(struct binder *b, enum bexpr_kind kind, struct bexpr **args, uint32_t count,
+                   struct bexpr **ret);
+/* One type for args[first], args[first + step] ..., casts inserted. */
+db_err bind__agree(struct binder *b, const char *operation, struct bexpr **args, uint32_t first,
+                   uint32_t step, uint32_t count, struct sql_type *ret_type,
+                   uint8_t *ret_coercibility);
+struct func_arg bind__arg(const struct bexpr *e);
+db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret);
+void bind__inherit(struct bexpr *e);
+db_err bind__too_deep(struct binder *b);
+
+/* bind_literal.c */
+db_err bind__literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret);
+db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **ret);
+
+/* bind_compare.c */
+db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
+                        struct bexpr **ret);
+db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, struct bexpr **ret);
+db_err bind__between(struct binder *b, struct scope *scope, const struct ast_between *e,
+                     struct bexpr **ret);
+
+/* bind_func.c */
+db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *f,
+                  struct bexpr **ret);
+db_err bind__interval(struct binder *b, struct scope *scope, const struct ast_expr *date,
+                      const struct ast_interval *iv, bool subtract, struct bexpr **ret);
+db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
+                       struct bexpr **ret);
+db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
+                       struct bexpr **ret);
+db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_collate *c,
+                     struct bexpr **ret);
+
+/* bind_subquery.c */
+db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct ast_subquery *s,
+                             struct bexpr **ret);
+db_err bind__exists(struct binder *b, struct scope *scope, const struct ast_subquery *s,
+                    struct bexpr **ret);
+db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *left,
+                         const struct ast_query *q, bool negated, struct bexpr **ret);
+db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_quantified *q,
+                        struct bexpr **ret);
+
+/* bind_from.c */
+db_err bind__from(struct binder *b, struct scope *scope, const struct ast_table *t,
+                  struct lnode **ret);
+db_err bind__base_table(struct binder *b, const struct ast_name *name, struct slice alias,
+                        struct lnode **ret);
+struct lnode *bind__node(struct binder *b, enum lnode_kind kind, struct lnode *child);
+db_err bind__filter(struct binder *b, struct scope *scope, const struct ast_expr *where,
+                    struct lnode **io_root);
+
+/* bind_select.c, bind_agg.c, bind_query.c */
+db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                   const struct ast_query *q, struct lnode **ret_root, uint32_t *ret_visible);
+db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                    const struct ast_select *s, const struct ast_query *outer,
+                    struct lnode **ret_root, uint32_t *ret_visible);
+/* Everything a block computes above its input; the expressions are rewritten in place. */
+struct bind_agg_input {
+    struct scope *scope;
+    const struct ast_select *ast;
+    struct bexpr **exprs; /* select list, HAVING, ORDER BY */
+    uint32_t item_count;  /* the first of exprs */
+    uint32_t having_count;
+    uint32_t count;
+    const struct select_item *items;
+};
+db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lnode **io_root);
+db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_found_rows,
+                   struct lnode **io_root);
+db_err bind__project(struct binder *b, struct select_item *items, uint32_t count,
+                     struct lnode **io_root);
+
+/* bind_dml.c */
+db_err bind__insert(struct binder *b, const struct ast_insert *s);
+db_err bind__update(struct binder *b, const struct ast_update *s);
+db_err bind__delete(struct binder *b, const struct ast_delete *s);
+
+#define BIND_NEW(b, type)      ARENA_NEW((b)->arena, type)
+#define BIND_ARRAY(b, type, n) ARENA_ARRAY((b)->arena, type, (n))
+
+#endif

@@ -1,0 +1,209 @@
+/* Literals and parameters. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/charset/charset.h"
+#include "sql/diag/my_error.h"
+#include "sql/types/cast.h"
+#include "sql/types/temporal.h"
+
+static db_err text_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
+{
+    uint16_t collation = b->opts->connection_collation;
+    struct slice text = l->text;
+    if (l->charset.ptr != NULL) {
+        const struct charset *cs;
+        TRY(charset_require(l->charset, b->diag, &cs));
+        collation = cs->default_collation;
+    } else if (b->opts->charset_client != 0) {
+        const struct collation *from = collation_by_id(b->opts->charset_client);
+        const struct collation *to = collation_by_id(collation);
+        if (from->cs != to->cs && !utf8_is_ascii(text)) {
+            TRY(charset_convert_arena(from->cs, text, to->cs, b->arena, &text, NULL));
+        }
+    }
+    const struct collation *c;
+    TRY(collation_require_id(collation, b->diag, &c));
+    if (l->charset.ptr != NULL && collation != COLL_BINARY && !charset_valid(c->cs, text)) {
+        return my_error(b->diag, ER_INVALID_CHARACTER_STRING, c->cs->name, "");
+    }
+    struct value v = value_str(text, collation);
+    size_t chars = charset_char_count(c->cs, text);
+    struct sql_type t = type_char(TYPE_VARCHAR, (uint32_t)chars, collation);
+    t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return bind__const(b, &v, &t, 4, ret);
+}
+
+static db_err int_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
+{
+    bool big = l->u64 > INT64_MAX;
+    struct value v = big ? value_uint(l->u64) : value_int((int64_t)l->u64);
+    struct sql_type t = type_int(TYPE_BIGINT, big);
+    t.length = l->text.len != 0 ? (uint32_t)l->text.len : 20;
+    t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return bind__const(b, &v, &t, 5, ret);
+}
+
+static db_err decimal_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
+{
+    struct decimal d;
+    unsigned cond = decimal_from_text(l->text, &d);
+    unsigned digits = decimal_int_digits(&d) + d.scale;
+    if ((cond & DECIMAL_OVERFLOW) != 0 || digits > DECIMAL_PRECISION_MAX ||
+        d.scale > DECIMAL_SCALE_MAX) {
+        decimal_fit(&d, DECIMAL_PRECISION_MAX,
+                    d.scale > DECIMAL_SCALE_MAX ? DECIMAL_SCALE_MAX : d.scale, &d);
+        digits = DECIMAL_PRECISION_MAX;
+    }
+    struct value v = value_decimal(&d);
+    struct sql_type t = type_decimal(digits == 0 ? 1 : digits, d.scale, false);
+    t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return bind__const(b, &v, &t, 5, ret);
+}
+
+static db_err double_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
+{
+    size_t used;
+    bool overflow;
+    double d = text_to_double(l->text, &used, &overflow);
+    if (overflow) {
+        return my_error(b->diag, ER_ILLEGAL_VALUE_FOR_TYPE, "double",
+                        arena_printf(b->arena, "%.*s", SLICE_FMT(l->text)));
+    }
+    struct value v = value_double(d);
+    struct sql_type t = type_double();
+    t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return bind__const(b, &v, &t, 5, ret);
+}
+
+static db_err bytes_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
+{
+    uint16_t collation = COLL_BINARY;
+    if (l->charset.ptr != NULL) {
+        const struct charset *cs;
+        TRY(charset_require(l->charset, b->diag, &cs));
+        collation = cs->default_collation;
+    }
+    struct value v = value_str(l->text, collation);
+    struct sql_type t = type_char(collation == COLL_BINARY ? TYPE_VARBINARY : TYPE_VARCHAR,
+                                  (uint32_t)l->text.len, collation);
+    v.type = t.id;
+    t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return bind__const(b, &v, &t, 4, ret);
+}
+
+static db_err temporal_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
+{
+    enum type_id id = l->kind == AST_LIT_DATE   ? TYPE_DATE
+                      : l->kind == AST_LIT_TIME ? TYPE_TIME
+                                                : TYPE_DATETIME;
+    unsigned decimals = 0;
+    if (id != TYPE_DATE) {
+        for (size_t i = 0; i < l->text.len; i++) {
+            if (l->text.ptr[i] == '.') {
+                size_t n = l->text.len - i - 1;
+                decimals = n > 6 ? 6 : (unsigned)n;
+            }
+        }
+    }
+    struct sql_type t = type_temporal(id, decimals);
+    t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    struct value text = value_str(l->text, COLL_UTF8MB4_0900_AI_CI);
+    struct sql_type from = type_char(TYPE_VARCHAR, (uint32_t)l->text.len, COLL_UTF8MB4_0900_AI_CI);
+    struct cast_ctx cast;
+    cast_ctx_init(&cast, b->arena, b->diag);
+    cast.sql_mode = b->opts->sql_mode;
+    struct value v;
+    TRY(value_cast(&cast, &from, &text, &t, &v));
+    if (v.is_null) {
+        static const char *const names[] = {"DATE", "TIME", "DATETIME"};
+        return my_error(b->diag, ER_WRONG_VALUE,
+                        names[id == TYPE_DATE   ? 0
+                              : id == TYPE_TIME ? 1
+                                                : 2],
+                        arena_printf(b->arena, "%.*s", SLICE_FMT(l->text)));
+    }
+    return bind__const(b, &v, &t, 5, ret);
+}
+
+db_err bind__literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
+{
+    struct sql_type t;
+    struct value v;
+    switch (l->kind) {
+    case AST_LIT_NULL:
+        t = type_null();
+        v = value_null();
+        return bind__const(b, &v, &t, 6, ret);
+    case AST_LIT_TRUE:
+    case AST_LIT_FALSE:
+        t = type_int(TYPE_BIGINT, false);
+        t.length = 1;
+        t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR | TYPE_F_BOOL;
+        v = value_int(l->kind == AST_LIT_TRUE);
+        return bind__const(b, &v, &t, 5, ret);
+    case AST_LIT_INT: return int_literal(b, l, ret);
+    case AST_LIT_DECIMAL: return decimal_literal(b, l, ret);
+    case AST_LIT_FLOAT: return double_literal(b, l, ret);
+    case AST_LIT_STRING: return text_literal(b, l, ret);
+    case AST_LIT_HEX:
+    case AST_LIT_BIT: return bytes_literal(b, l, ret);
+    case AST_LIT_DATE:
+    case AST_LIT_TIME:
+    case AST_LIT_TIMESTAMP: return temporal_literal(b, l, ret);
+    }
+    return my_error(b->diag, ER_NOT_SUPPORTED_YET, "this literal");
+}
+
+/* A lifted literal's plan serves all literals of its kind: the type must hold any of them. */
+static db_err lifted_type(struct binder *b, const struct ast_literal *l, struct sql_type *ret)
+{
+    struct bexpr *e = NULL;
+    TRY(bind__literal(b, l, &e));
+    *ret = e->type;
+    switch ((int)ret->id) {
+    case TYPE_DECIMAL: *ret = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false); break;
+    case TYPE_BIGINT: *ret = type_int(TYPE_BIGINT, type_is_unsigned(&e->type)); break;
+    case TYPE_VARCHAR:
+    case TYPE_VARBINARY: ret->length = VARCHAR_BYTES_MAX / 4; break;
+    default: break;
+    }
+    if (l->kind != AST_LIT_NULL) {
+        ret->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    }
+    return ERR_OK;
+}
+
+db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **ret)
+{
+    struct sql_type t = type_null();
+    if (p->index < b->opts->param_count) {
+        t = b->opts->param_types[p->index];
+    } else if (p->literal != NULL) {
+        TRY(lifted_type(b, p->literal, &t));
+    }
+    if (t.id == TYPE_NULL && b->opts->prepare) {
+        t = type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, b->opts->connection_collation);
+    }
+    struct bound_stmt *s = b->stmt;
+    if (p->index >= s->param_count) {
+        struct sql_type *grown = BIND_ARRAY(b, struct sql_type, p->index + 1);
+        if (grown == NULL) {
+            return ERR_NOMEM;
+        }
+        if (s->param_count != 0) {
+            memcpy(grown, s->param_types, s->param_count * sizeof(*grown));
+        }
+        s->param_types = grown;
+        s->param_count = p->index + 1;
+    }
+    s->param_types[p->index] = t;
+    struct bexpr *e = bind__new(b, BEXPR_PARAM, &t, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->u.param = p->index;
+    e->has_param = true;
+    e->position = p->expr.pos.offset + 1;
+    *ret = e;
+    return ERR_OK;
+}

@@ -1,0 +1,297 @@
+/* Query expressions: WITH, set operations, VALUES, TABLE, and ORDER BY and LIMIT around them. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/diag/my_error.h"
+
+static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                        const struct ast_body *body, const struct ast_query *outer,
+                        struct lnode **ret, uint32_t *ret_visible);
+
+/* Drops hidden columns. */
+static db_err trim(struct binder *b, struct lnode **io, uint32_t visible)
+{
+    if ((*io)->column_count == visible) {
+        return ERR_OK;
+    }
+    struct select_item *items = BIND_ARRAY(b, struct select_item, visible + 1);
+    if (items == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < visible; i++) {
+        items[i].column = (*io)->columns[i];
+        items[i].expr = bind__column_expr(b, &(*io)->columns[i]);
+        if (items[i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    return bind__project(b, items, visible, io);
+}
+
+/* One side's columns, cast to the common types. */
+static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolumn *common,
+                        uint32_t n)
+{
+    struct select_item *items = BIND_ARRAY(b, struct select_item, n + 1);
+    bool any = false;
+    if (items == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const struct lcolumn *c = &(*io)->columns[i];
+        items[i].column = *c;
+        items[i].column.def = NULL;
+        items[i].expr = bind__column_expr(b, c);
+        if (items[i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+        const struct sql_type *t = &common[i].type;
+        bool differs = type_phys(&c->type) != type_phys(t) || c->type.id != t->id ||
+                       c->type.decimals != t->decimals || c->type.collation != t->collation ||
+                       type_is_unsigned(&c->type) != type_is_unsigned(t);
+        if (differs) {
+            TRY(bind__cast(b, items[i].expr, t, false, &items[i].expr));
+            any = true;
+        }
+    }
+    return any ? bind__project(b, items, n, io) : ERR_OK;
+}
+
+static db_err common_columns(struct binder *b, const struct lnode *l, const struct lnode *r,
+                             struct lnode *n)
+{
+    n->columns = BIND_ARRAY(b, struct lcolumn, l->column_count + 1);
+    n->column_count = l->column_count;
+    if (n->columns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        struct func_arg fa[2] = {
+            {.type = l->columns[i].type, .coercibility = l->columns[i].coercibility},
+            {.type = r->columns[i].type, .coercibility = r->columns[i].coercibility}};
+        struct lcolumn *c = &n->columns[i];
+        *c = l->columns[i];
+        TRY(func_agree_type(&b->func, "UNION", fa, 2, &c->type, &c->coercibility));
+        c->id = bind__new_col(b);
+        c->table = c->org_table = c->schema = c->org_name = SLICE_EMPTY;
+        c->def = NULL;
+        c->hidden = false;
+    }
+    return ERR_OK;
+}
+
+static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                         const struct ast_setop *s, struct lnode **ret, uint32_t *ret_visible)
+{
+    uint32_t vl;
+    uint32_t vr;
+    struct lnode *l;
+    struct lnode *r;
+    TRY(bind_body(b, parent, sub, s->left, NULL, &l, &vl));
+    TRY(bind_body(b, parent, sub, s->right, NULL, &r, &vr));
+    if (vl != vr) {
+        return my_error(b->diag, ER_WRONG_NUMBER_OF_COLUMNS_IN_SELECT);
+    }
+    TRY(trim(b, &l, vl));
+    TRY(trim(b, &r, vr));
+    struct lnode *n = bind__node(b, LNODE_SETOP, NULL);
+    if (n == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(common_columns(b, l, r, n));
+    TRY(cast_side(b, &l, n->columns, vl));
+    TRY(cast_side(b, &r, n->columns, vr));
+    n->children[0] = l;
+    n->children[1] = r;
+    n->child_count = 2;
+    n->u.setop.op = s->op;
+    n->u.setop.distinct = !s->all;
+    *ret = n;
+    *ret_visible = vl;
+    return ERR_OK;
+}
+
+static db_err bind_values(struct binder *b, struct scope *parent, const struct ast_values *v,
+                          struct lnode **ret, uint32_t *ret_visible)
+{
+    struct lnode *n = bind__node(b, LNODE_VALUES, NULL);
+    uint32_t rows = v->rows.count;
+    uint32_t width = v->rows.items[0]->items.count;
+    struct scope scope = {.parent = parent, .place = PLACE_VALUES};
+    if (n == NULL) {
+        return ERR_NOMEM;
+    }
+    n->u.values.rows = BIND_ARRAY(b, struct bexpr **, rows);
+    n->columns = BIND_ARRAY(b, struct lcolumn, width + 1);
+    struct bexpr **column = BIND_ARRAY(b, struct bexpr *, rows);
+    if (n->u.values.rows == NULL || n->columns == NULL || column == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < rows; i++) {
+        if (v->rows.items[i]->items.count != width) {
+            return my_error(b->diag, ER_WRONG_VALUE_COUNT_ON_ROW, i + 1ul);
+        }
+        n->u.values.rows[i] = BIND_ARRAY(b, struct bexpr *, width + 1);
+        if (n->u.values.rows[i] == NULL) {
+            return ERR_NOMEM;
+        }
+        for (uint32_t c = 0; c < width; c++) {
+            TRY(bind__expr(b, &scope, v->rows.items[i]->items.items[c], &n->u.values.rows[i][c]));
+        }
+    }
+    for (uint32_t c = 0; c < width; c++) {
+        struct lcolumn *lc = &n->columns[c];
+        for (uint32_t i = 0; i < rows; i++) {
+            column[i] = n->u.values.rows[i][c];
+        }
+        TRY(bind__agree(b, "VALUES", column, 0, 1, rows, &lc->type, &lc->coercibility));
+        for (uint32_t i = 0; i < rows; i++) {
+            n->u.values.rows[i][c] = column[i];
+        }
+        lc->id = bind__new_col(b);
+        const char *name = arena_printf(b->arena, "column_%u", (unsigned)c);
+        if (name == NULL) {
+            return ERR_NOMEM;
+        }
+        lc->name = slice_str(name);
+    }
+    n->u.values.row_count = rows;
+    n->column_count = width;
+    *ret = n;
+    *ret_visible = width;
+    return ERR_OK;
+}
+
+static db_err bind_table(struct binder *b, const struct ast_body_table *t, struct lnode **ret,
+                         uint32_t *ret_visible)
+{
+    struct lnode *n;
+    TRY(bind__base_table(b, &t->name, SLICE_EMPTY, &n));
+    struct select_item *items = BIND_ARRAY(b, struct select_item, n->column_count + 1);
+    uint32_t count = 0;
+    if (items == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        const struct lcolumn *c = &n->columns[i];
+        if (c->def->hidden || c->def->invisible) {
+            continue;
+        }
+        items[count].column = *c;
+        items[count].expr = bind__column_expr(b, c);
+        if (items[count].expr == NULL) {
+            return ERR_NOMEM;
+        }
+        count++;
+    }
+    TRY(bind__project(b, items, count, &n));
+    *ret = n;
+    *ret_visible = count;
+    return ERR_OK;
+}
+
+static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                        const struct ast_body *body, const struct ast_query *outer,
+                        struct lnode **ret, uint32_t *ret_visible)
+{
+    switch (body->kind) {
+    case AST_BODY_SELECT:
+        return bind__select(b, parent, sub, (const struct ast_select *)body, outer, ret,
+                            ret_visible);
+    case AST_BODY_SETOP:
+        return bind_setop(b, parent, sub, (const struct ast_setop *)body, ret, ret_visible);
+    case AST_BODY_VALUES:
+        return bind_values(b, parent, (const struct ast_values *)body, ret, ret_visible);
+    case AST_BODY_TABLE:
+        return bind_table(b, (const struct ast_body_table *)body, ret, ret_visible);
+    case AST_BODY_QUERY:
+        return bind__query(b, parent, sub, ((const struct ast_body_query *)body)->query, ret,
+                           ret_visible);
+    }
+    return ERR_INVALID;
+}
+
+/* ORDER BY after a set operation (or VALUES, TABLE): positions and output names only. */
+static db_err order_output(struct binder *b, struct scope *parent,
+                           const struct ast_order_list *order, struct lnode **io, uint32_t visible)
+{
+    if (order->count == 0) {
+        return ERR_OK;
+    }
+    struct lnode *s = bind__node(b, LNODE_SORT, *io);
+    if (s == NULL) {
+        return ERR_NOMEM;
+    }
+    struct scope scope = {
+        .parent = parent, .columns = (*io)->columns, .count = visible, .place = PLACE_ORDER};
+    s->u.sort.keys = BIND_ARRAY(b, struct lsort_key, order->count);
+    if (s->u.sort.keys == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < order->count; i++) {
+        const struct ast_expr *e = order->items[i]->expr;
+        struct bexpr *key = NULL;
+        if (e->kind == AST_EXPR_LITERAL && ((const struct ast_literal *)e)->kind == AST_LIT_INT) {
+            uint64_t n = ((const struct ast_literal *)e)->u64;
+            if (n == 0 || n > visible) {
+                return my_error(b->diag, ER_BAD_FIELD_ERROR,
+                                arena_printf(b->arena, "%llu", (unsigned long long)n),
+                                "order clause");
+            }
+            key = bind__column_expr(b, &(*io)->columns[n - 1]);
+            if (key == NULL) {
+                return ERR_NOMEM;
+            }
+        } else {
+            TRY(bind__expr(b, &scope, e, &key));
+        }
+        s->u.sort.keys[s->u.sort.count++] = (struct lsort_key){key, order->items[i]->desc};
+    }
+    *io = s;
+    return ERR_OK;
+}
+
+static db_err push_ctes(struct binder *b, struct scope *parent, const struct ast_with *with)
+{
+    for (uint32_t i = 0; with != NULL && i < with->ctes.count; i++) {
+        struct cte_def *c = BIND_NEW(b, struct cte_def);
+        if (c == NULL) {
+            return ERR_NOMEM;
+        }
+        for (uint32_t k = 0; k < i; k++) {
+            if (slice_eq_nocase(with->ctes.items[k]->name, with->ctes.items[i]->name)) {
+                return my_error(b->diag, ER_NONUNIQ_TABLE,
+                                arena_strdup(b->arena, with->ctes.items[i]->name));
+            }
+        }
+        *c = (struct cte_def){.outer = b->ctes,
+                              .ast = with->ctes.items[i],
+                              .scope = parent,
+                              .recursive = with->recursive};
+        b->ctes = c;
+    }
+    return ERR_OK;
+}
+
+db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                   const struct ast_query *q, struct lnode **ret_root, uint32_t *ret_visible)
+{
+    if (++b->depth > BIND_DEPTH_MAX) {
+        return bind__too_deep(b);
+    }
+    struct cte_def *saved = b->ctes;
+    TRY(push_ctes(b, parent, q->with));
+    struct lnode *root;
+    uint32_t visible;
+    if (q->body->kind == AST_BODY_SELECT) {
+        TRY(bind_body(b, parent, sub, q->body, q, &root, &visible));
+    } else {
+        TRY(bind_body(b, parent, sub, q->body, NULL, &root, &visible));
+        TRY(order_output(b, parent, &q->order_by, &root, visible));
+        TRY(bind__limit(b, q->limit, false, &root));
+    }
+    b->ctes = saved;
+    b->depth--;
+    *ret_root = root;
+    *ret_visible = visible;
+    return ERR_OK;
+}

@@ -1,0 +1,441 @@
+/* One SELECT block: FROM, WHERE, select list, GROUP BY, HAVING, DISTINCT, ORDER BY, LIMIT.
+ *
+ * The tree, from the bottom: FROM → filter (WHERE) → aggregate → filter (HAVING) → project (select
+ * list, then hidden ORDER BY expressions) → distinct → sort → limit. The first `visible` columns of
+ * the result are the client's. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/charset/charset.h"
+#include "sql/diag/my_error.h"
+
+struct block {
+    struct scope scope;
+    const struct ast_select *ast;
+    struct lnode *root;
+    struct select_item *items;
+    uint32_t count;
+    struct bexpr **having;
+    uint32_t having_count;
+    struct lsort_key *order;
+    uint32_t order_count;
+};
+
+static db_err add_item(struct binder *b, struct block *k, const struct select_item *item)
+{
+    if (k->count >= CATALOG_COLUMNS_MAX) {
+        return my_error(b->diag, ER_TOO_MANY_FIELDS);
+    }
+    if ((k->count & (k->count + 1)) == 0) { /* grow at 0, 1, 3, 7, ... */
+        struct select_item *grown = BIND_ARRAY(b, struct select_item, (k->count + 1) * 2);
+        if (grown == NULL) {
+            return ERR_NOMEM;
+        }
+        if (k->count != 0) {
+            memcpy(grown, k->items, k->count * sizeof(*grown));
+        }
+        k->items = grown;
+    }
+    k->items[k->count++] = *item;
+    return ERR_OK;
+}
+
+static db_err expand_star(struct binder *b, struct block *k, const struct ast_column *star)
+{
+    bool any = false;
+    bool known_table = false;
+    for (uint32_t i = 0; i < k->scope.count; i++) {
+        const struct lcolumn *c = &k->scope.columns[i];
+        if (star->table.ptr != NULL) {
+            if (!slice_eq(c->table, star->table) ||
+                (star->schema.ptr != NULL && !slice_eq(c->schema, star->schema))) {
+                continue;
+            }
+            known_table = true;
+        } else if (c->hidden) {
+            continue;
+        }
+        if (c->def != NULL && (c->def->hidden || c->def->invisible)) {
+            continue;
+        }
+        struct select_item item = {.name = c->name, .column = *c};
+        item.expr = bind__column_expr(b, c);
+        if (item.expr == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(add_item(b, k, &item));
+        any = true;
+    }
+    if (star->table.ptr != NULL && !known_table) {
+        return my_error(b->diag, ER_BAD_TABLE_ERROR, arena_strdup(b->arena, star->table));
+    }
+    if (!any && star->table.ptr == NULL) {
+        return my_error(b->diag, ER_NO_TABLES_USED);
+    }
+    return ERR_OK;
+}
+
+static const struct lcolumn *column_by_id(const struct scope *s, col_id_t id)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (s->columns[i].id == id) {
+            return &s->columns[i];
+        }
+    }
+    return NULL;
+}
+
+/* MYSQL: a column is named after its alias, its column, the first part of a text literal, or its
+ * source text. */
+static db_err name_item(struct binder *b, struct block *k, const struct ast_select_item *a,
+                        struct select_item *it)
+{
+    struct slice name = a->text;
+    it->column = (struct lcolumn){.type = it->expr->type, .coercibility = it->expr->coercibility};
+    if (it->expr->kind == BEXPR_COLUMN) {
+        const struct lcolumn *c = column_by_id(&k->scope, it->expr->u.column.id);
+        if (c != NULL) {
+            it->column = *c;
+            it->column.hidden = false;
+        }
+        if (a->expr->kind == AST_EXPR_COLUMN) {
+            name = ((const struct ast_column *)a->expr)->name;
+        }
+    } else if (a->expr->kind == AST_EXPR_COLUMN) {
+        name = ((const struct ast_column *)a->expr)->name;
+    } else if (a->expr->kind == AST_EXPR_LITERAL) {
+        const struct ast_literal *l = (const struct ast_literal *)a->expr;
+        if (l->kind == AST_LIT_STRING) {
+            name = slice_of(l->text.ptr, l->first_part_len);
+            while (name.len != 0 && name.ptr[0] <= ' ') {
+                name = slice_from(name, 1);
+            }
+        } else if (l->kind == AST_LIT_NULL) {
+            name = SLICE_LIT("NULL");
+        }
+    }
+    it->has_alias = a->alias.ptr != NULL;
+    if (it->has_alias) {
+        name = a->alias;
+    }
+    TRY(arena_copy(b->arena, name, &it->name));
+    it->column.name = it->name;
+    return ERR_OK;
+}
+
+static db_err bind_items(struct binder *b, struct block *k)
+{
+    k->scope.place = PLACE_FIELDS;
+    k->scope.aggs_allowed = true;
+    for (uint32_t i = 0; i < k->ast->items.count; i++) {
+        const struct ast_select_item *a = k->ast->items.items[i];
+        if (a->expr->kind == AST_EXPR_STAR) {
+            TRY(expand_star(b, k, (const struct ast_column *)a->expr));
+            continue;
+        }
+        struct select_item it = {.ast = a->expr};
+        TRY(bind__expr(b, &k->scope, a->expr, &it.expr));
+        if (it.expr->kind == BEXPR_ROW) {
+            return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+        }
+        TRY(name_item(b, k, a, &it));
+        TRY(add_item(b, k, &it));
+    }
+    return ERR_OK;
+}
+
+/* ORDER BY 2: a bare integer names a select item. */
+static db_err by_position(struct binder *b, const struct select_item *items, uint32_t count,
+                          const struct ast_expr *e, enum bind_place place, struct bexpr **ret)
+{
+    *ret = NULL;
+    if (e->kind != AST_EXPR_LITERAL || ((const struct ast_literal *)e)->kind != AST_LIT_INT) {
+        return ERR_OK;
+    }
+    uint64_t n = ((const struct ast_literal *)e)->u64;
+    if (n == 0 || n > count) {
+        return my_error(b->diag, ER_BAD_FIELD_ERROR,
+                        arena_printf(b->arena, "%llu", (unsigned long long)n),
+                        bind__place_name(place));
+    }
+    *ret = bexpr_clone(b->arena, items[n - 1].expr);
+    return *ret == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+static db_err bind_order(struct binder *b, struct block *k, const struct ast_order_list *order)
+{
+    k->scope.place = PLACE_ORDER;
+    k->scope.aggs_allowed = true;
+    if (order->count == 0) {
+        return ERR_OK;
+    }
+    k->order = BIND_ARRAY(b, struct lsort_key, order->count);
+    if (k->order == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < order->count; i++) {
+        struct bexpr *e;
+        TRY(by_position(b, k->items, k->count, order->items[i]->expr, PLACE_ORDER, &e));
+        if (e == NULL) {
+            TRY(bind__expr(b, &k->scope, order->items[i]->expr, &e));
+        }
+        if (e->is_const || e->kind == BEXPR_CONST) {
+            continue; /* a constant orders nothing */
+        }
+        k->order[k->order_count++] = (struct lsort_key){e, order->items[i]->desc};
+    }
+    return ERR_OK;
+}
+
+static db_err bind_having(struct binder *b, struct block *k)
+{
+    if (k->ast->having == NULL) {
+        return ERR_OK;
+    }
+    k->scope.place = PLACE_HAVING;
+    k->scope.aggs_allowed = true;
+    return bind__conjuncts(b, &k->scope, k->ast->having, &k->having, &k->having_count);
+}
+
+db_err bind__project(struct binder *b, struct select_item *items, uint32_t count,
+                     struct lnode **io_root)
+{
+    struct lnode *p = bind__node(b, LNODE_PROJECT, *io_root);
+    struct lproj *exprs = BIND_ARRAY(b, struct lproj, count + 1);
+    struct lcolumn *cols = BIND_ARRAY(b, struct lcolumn, count + 1);
+    if (p == NULL || exprs == NULL || cols == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        exprs[i].expr = items[i].expr;
+        exprs[i].out = bind__new_col(b);
+        cols[i] = items[i].column;
+        cols[i].id = exprs[i].out;
+        cols[i].type = items[i].expr->type;
+        cols[i].coercibility = items[i].expr->coercibility;
+        if (items[i].column.def != NULL) {
+            cols[i].type.flags = items[i].column.type.flags;
+        }
+        items[i].column.id = exprs[i].out;
+    }
+    p->u.project.exprs = exprs;
+    p->u.project.count = count;
+    p->columns = cols;
+    p->column_count = count;
+    *io_root = p;
+    return ERR_OK;
+}
+
+/* Which projected column an ORDER BY expression is; added as a hidden one when it is none. */
+static db_err order_columns(struct binder *b, struct block *k, bool distinct)
+{
+    for (uint32_t i = 0; i < k->order_count; i++) {
+        uint32_t at = 0;
+        while (at < k->count && !bexpr_equal(k->items[at].expr, k->order[i].expr)) {
+            at++;
+        }
+        if (at == k->count) {
+            if (distinct) {
+                return my_error(b->diag, ER_FIELD_IN_ORDER_NOT_SELECT, (unsigned)(i + 1),
+                                arena_printf(b->arena, "#%u", (unsigned)(i + 1)), "DISTINCT");
+            }
+            struct select_item extra = {.expr = k->order[i].expr};
+            extra.column.type = extra.expr->type;
+            extra.column.hidden = true;
+            TRY(add_item(b, k, &extra));
+        }
+        k->order[i].expr =
+            (struct bexpr *)(uintptr_t)(at + 1); /* item number, resolved after projection */
+    }
+    return ERR_OK;
+}
+
+static db_err sort_node(struct binder *b, struct block *k)
+{
+    if (k->order_count == 0) {
+        return ERR_OK;
+    }
+    struct lnode *s = bind__node(b, LNODE_SORT, k->root);
+    if (s == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < k->order_count; i++) {
+        uint32_t at = (uint32_t)((uintptr_t)k->order[i].expr - 1);
+        struct lcolumn c = k->items[at].column;
+        c.type = k->items[at].expr->type;
+        k->order[i].expr = bind__column_expr(b, &c);
+        if (k->order[i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    s->u.sort.keys = k->order;
+    s->u.sort.count = k->order_count;
+    k->root = s;
+    return ERR_OK;
+}
+
+static db_err lock_tables(struct binder *b, const struct ast_locking_list *locking, struct lnode *n,
+                          uint32_t *io_found)
+{
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        TRY(lock_tables(b, locking, n->children[i], io_found));
+    }
+    if (n->kind != LNODE_TABLE || n->u.table.def->kind != TABLE_BASE) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < locking->count; i++) {
+        const struct ast_locking *l = locking->items[i];
+        bool named = l->tables.count == 0;
+        for (uint32_t k = 0; k < l->tables.count; k++) {
+            named = named || slice_eq(l->tables.items[k]->name, n->u.table.alias);
+        }
+        if (named) {
+            n->u.table.lock = l->strength == AST_LOCK_UPDATE ? ROW_LOCK_EXCLUSIVE : ROW_LOCK_SHARED;
+            n->u.table.wait = (enum row_lock_wait)l->wait;
+            b->stmt->read_only = false;
+            (*io_found)++;
+        }
+    }
+    return ERR_OK;
+}
+
+db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_found_rows,
+                   struct lnode **io_root)
+{
+    if (limit == NULL && !calc_found_rows) {
+        return ERR_OK;
+    }
+    struct lnode *n = bind__node(b, LNODE_LIMIT, *io_root);
+    if (n == NULL) {
+        return ERR_NOMEM;
+    }
+    struct scope none = {.place = PLACE_LIMIT};
+    if (limit != NULL) {
+        TRY(bind__expr(b, &none, limit->count, &n->u.limit.limit));
+        if (limit->offset != NULL) {
+            TRY(bind__expr(b, &none, limit->offset, &n->u.limit.offset));
+        }
+    }
+    n->u.limit.calc_found_rows = calc_found_rows;
+    *io_root = n;
+    return ERR_OK;
+}
+
+static db_err having_filter(struct binder *b, struct block *k)
+{
+    if (k->having_count == 0) {
+        return ERR_OK;
+    }
+    struct lnode *f = bind__node(b, LNODE_FILTER, k->root);
+    if (f == NULL) {
+        return ERR_NOMEM;
+    }
+    f->u.filter.conjuncts = k->having;
+    f->u.filter.count = k->having_count;
+    k->root = f;
+    return ERR_OK;
+}
+
+/* All expressions of the block above its input, in one list for the aggregation to rewrite in
+ * place. */
+static db_err aggregate_block(struct binder *b, struct block *k)
+{
+    uint32_t total = k->count + k->having_count + k->order_count;
+    struct bexpr **all = BIND_ARRAY(b, struct bexpr *, total + 1);
+    if (all == NULL) {
+        return ERR_NOMEM;
+    }
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < k->count; i++) {
+        all[n++] = k->items[i].expr;
+    }
+    for (uint32_t i = 0; i < k->having_count; i++) {
+        all[n++] = k->having[i];
+    }
+    for (uint32_t i = 0; i < k->order_count; i++) {
+        all[n++] = k->order[i].expr;
+    }
+    struct bind_agg_input in = {&k->scope, k->ast, all, k->count, k->having_count, total, k->items};
+    TRY(bind__aggregation(b, &in, &k->root));
+    n = 0;
+    for (uint32_t i = 0; i < k->count; i++) {
+        k->items[i].expr = all[n++];
+    }
+    for (uint32_t i = 0; i < k->having_count; i++) {
+        k->having[i] = all[n++];
+    }
+    for (uint32_t i = 0; i < k->order_count; i++) {
+        k->order[i].expr = all[n++];
+    }
+    return ERR_OK;
+}
+
+static db_err bind_input(struct binder *b, struct block *k)
+{
+    if (k->ast->from == NULL) {
+        k->root = bind__node(b, LNODE_DUAL, NULL);
+        if (k->root == NULL) {
+            return ERR_NOMEM;
+        }
+    } else {
+        k->scope.place = PLACE_FIELDS;
+        TRY(bind__from(b, &k->scope, k->ast->from, &k->root));
+    }
+    k->scope.columns = k->root->columns;
+    k->scope.count = k->root->column_count;
+    return bind__filter(b, &k->scope, k->ast->where, &k->root);
+}
+
+static db_err refuse_later(struct binder *b, const struct ast_select *s)
+{
+    if (s->windows.count != 0 || s->qualify != NULL) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "window functions");
+    }
+    if (s->group_mode != AST_GROUP_PLAIN) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "WITH ROLLUP");
+    }
+    return ERR_OK;
+}
+
+db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                    const struct ast_select *s, const struct ast_query *outer,
+                    struct lnode **ret_root, uint32_t *ret_visible)
+{
+    struct block k = {.scope = {.parent = parent, .sub = sub}, .ast = s};
+    TRY(refuse_later(b, s));
+    TRY(bind_input(b, &k));
+    if (outer != NULL && outer->locking.count != 0) {
+        uint32_t found = 0;
+        TRY(lock_tables(b, &outer->locking, k.root, &found));
+        if (found == 0 && outer->locking.items[0]->tables.count != 0) {
+            return my_error(b->diag, ER_UNRESOLVED_TABLE_LOCK,
+                            arena_strdup(b->arena, outer->locking.items[0]->tables.items[0]->name));
+        }
+    }
+    TRY(bind_items(b, &k));
+    k.scope.items = k.items;
+    k.scope.item_count = k.count;
+    uint32_t visible = k.count;
+    TRY(bind_having(b, &k));
+    if (outer != NULL) {
+        TRY(bind_order(b, &k, &outer->order_by));
+    }
+    bool distinct = (s->options & AST_SELECT_DISTINCT) != 0;
+    if (s->group_by.count != 0 || k.scope.has_agg) {
+        TRY(aggregate_block(b, &k));
+    }
+    TRY(order_columns(b, &k, distinct));
+    TRY(having_filter(b, &k));
+    TRY(bind__project(b, k.items, k.count, &k.root));
+    if (distinct) {
+        k.root = bind__node(b, LNODE_DISTINCT, k.root);
+        if (k.root == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    TRY(sort_node(b, &k));
+    bool calc = (s->options & AST_SELECT_SQL_CALC_FOUND_ROWS) != 0;
+    TRY(bind__limit(b, outer != NULL ? outer->limit : NULL, calc, &k.root));
+    *ret_root = k.root;
+    *ret_visible = visible;
+    return ERR_OK;
+}

@@ -1,0 +1,190 @@
+/* Subqueries in expressions. Each gets an id; the executor keeps the result of an uncorrelated one
+ * for the statement. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/diag/my_error.h"
+
+static db_err new_subquery(struct binder *b, struct scope *scope, const struct ast_query *q,
+                           struct bsubquery **ret, uint32_t *ret_visible)
+{
+    struct bsubquery *sub = BIND_NEW(b, struct bsubquery);
+    if (sub == NULL) {
+        return ERR_NOMEM;
+    }
+    if (q->into != NULL) {
+        return my_error(b->diag, ER_MISPLACED_INTO);
+    }
+    sub->id = b->stmt->subquery_count++;
+    TRY(bind__query(b, scope, sub, q, &sub->root, ret_visible));
+    struct bsubquery **grown = BIND_ARRAY(b, struct bsubquery *, b->stmt->subquery_count);
+    if (grown == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < b->stmt->subquery_count - 1 && b->subqueries != NULL; i++) {
+        grown[i] = i < b->subquery_filled ? b->subqueries[i] : NULL;
+    }
+    grown[sub->id] = sub;
+    b->subqueries = grown;
+    b->subquery_filled = b->stmt->subquery_count;
+    *ret = sub;
+    return ERR_OK;
+}
+
+static struct bexpr *subquery_node(struct binder *b, enum bexpr_kind kind, const struct sql_type *t,
+                                   struct bsubquery *sub, uint32_t args)
+{
+    struct bexpr *e = bind__new(b, kind, t, args);
+    if (e != NULL) {
+        e->u.subquery.sub = sub;
+        e->has_subquery = true;
+    }
+    return e;
+}
+
+static struct sql_type truth(bool not_null)
+{
+    struct sql_type t = type_int(TYPE_BIGINT, false);
+    t.length = 1;
+    t.flags |= (uint8_t)(TYPE_F_BOOL | TYPE_F_EXPR | (not_null ? TYPE_F_NOT_NULL : 0));
+    return t;
+}
+
+db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct ast_subquery *s,
+                             struct bexpr **ret)
+{
+    struct bsubquery *sub;
+    uint32_t visible;
+    TRY(new_subquery(b, scope, s->query, &sub, &visible));
+    if (visible != 1) {
+        return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+    }
+    struct sql_type t = sub->root->columns[0].type;
+    t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
+    struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_SCALAR, &t, sub, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->coercibility = sub->root->columns[0].coercibility;
+    *ret = e;
+    return ERR_OK;
+}
+
+db_err bind__exists(struct binder *b, struct scope *scope, const struct ast_subquery *s,
+                    struct bexpr **ret)
+{
+    struct bsubquery *sub;
+    uint32_t visible;
+    TRY(new_subquery(b, scope, s->query, &sub, &visible));
+    struct sql_type t = truth(true);
+    *ret = subquery_node(b, BEXPR_SUBQUERY_EXISTS, &t, sub, 0);
+    return *ret == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+/* Casts the left side and the subquery's columns to types in which they compare as MySQL compares
+ * them. */
+static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexpr **left,
+                            uint32_t n)
+{
+    struct select_item *items = BIND_ARRAY(b, struct select_item, sub->root->column_count + 1);
+    bool any = false;
+    if (items == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < sub->root->column_count; i++) {
+        items[i].column = sub->root->columns[i];
+        items[i].expr = bind__column_expr(b, &sub->root->columns[i]);
+        if (items[i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        struct bexpr *eq;
+        struct bexpr *column = items[i].expr;
+        TRY(bind__comparison(b, AST_OP_EQ, left[i], column, &eq));
+        if (eq->kind != BEXPR_FUNC || eq->arg_count != 2) {
+            continue; /* folded: nothing to cast */
+        }
+        left[i] = eq->args[0];
+        any = any || eq->args[1] != column;
+        items[i].expr = eq->args[1];
+    }
+    return any ? bind__project(b, items, sub->root->column_count, &sub->root) : ERR_OK;
+}
+
+static db_err left_side(struct binder *b, struct bexpr *left, uint32_t visible, struct bexpr ***ret,
+                        uint32_t *ret_count)
+{
+    uint32_t n = left->kind == BEXPR_ROW ? left->arg_count : 1;
+    if (n != visible) {
+        return my_error(b->diag, ER_OPERAND_COLUMNS, (int)n);
+    }
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, n);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(args, left->kind == BEXPR_ROW ? left->args : &left, n * sizeof(*args));
+    *ret = args;
+    *ret_count = n;
+    return ERR_OK;
+}
+
+db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *left,
+                         const struct ast_query *q, bool negated, struct bexpr **ret)
+{
+    struct bsubquery *sub;
+    uint32_t visible;
+    struct bexpr **args;
+    uint32_t n;
+    TRY(new_subquery(b, scope, q, &sub, &visible));
+    TRY(left_side(b, left, visible, &args, &n));
+    TRY(match_columns(b, sub, args, n));
+    struct sql_type t = truth(false);
+    struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_IN, &t, sub, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args = args;
+    e->arg_count = n;
+    bind__inherit(e);
+    e->is_const = false;
+    e->u.subquery.negated = negated;
+    *ret = e;
+    return ERR_OK;
+}
+
+db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_quantified *q,
+                        struct bexpr **ret)
+{
+    struct bexpr *left;
+    TRY(bind__expr(b, scope, q->arg, &left));
+    if (!q->all && q->op == AST_OP_EQ) {
+        return bind__in_subquery(b, scope, left, q->query, false, ret);
+    }
+    if (q->all && q->op == AST_OP_NE) {
+        return bind__in_subquery(b, scope, left, q->query, true, ret);
+    }
+    struct bsubquery *sub;
+    uint32_t visible;
+    struct bexpr **args;
+    uint32_t n;
+    TRY(new_subquery(b, scope, q->query, &sub, &visible));
+    TRY(left_side(b, left, visible, &args, &n));
+    if (n != 1) {
+        return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+    }
+    TRY(match_columns(b, sub, args, n));
+    static const uint8_t ops[] = {CMP_EQ, CMP_NULL_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE};
+    struct sql_type t = truth(false);
+    struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_QUANTIFIED, &t, sub, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args = args;
+    e->arg_count = 1;
+    bind__inherit(e);
+    e->is_const = false;
+    e->u.subquery.op = (enum cmp_op)ops[q->op - AST_OP_EQ];
+    e->u.subquery.all = q->all;
+    *ret = e;
+    return ERR_OK;
+}

@@ -1,0 +1,315 @@
+/* Building bound nodes: flags are inherited from the arguments, casts are put in where a function
+ * asks for them, and what is constant is folded at once, so that later steps (and bind hooks) see
+ * values. Folding runs the function itself on one row; a fold that fails or warns is not done: the
+ * condition then comes up when, and if, the row is evaluated. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/diag/my_error.h"
+#include "sql/types/cast.h"
+
+db_err bind__too_deep(struct binder *b)
+{
+    return my_error(b->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
+}
+
+void bind__inherit(struct bexpr *e)
+{
+    bool all_const = true;
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        const struct bexpr *a = e->args[i];
+        all_const = all_const && a->is_const;
+        e->has_param = e->has_param || a->has_param;
+        e->has_subquery = e->has_subquery || a->has_subquery;
+        e->has_agg = e->has_agg || a->has_agg;
+        e->has_window = e->has_window || a->has_window;
+        e->is_volatile = e->is_volatile || a->is_volatile;
+    }
+    e->is_const = all_const && !e->is_volatile;
+}
+
+struct bexpr *bind__new(struct binder *b, enum bexpr_kind kind, const struct sql_type *type,
+                        uint32_t arg_count)
+{
+    struct bexpr *e = BIND_NEW(b, struct bexpr);
+    if (e == NULL) {
+        return NULL;
+    }
+    e->kind = kind;
+    e->type = *type;
+    e->coercibility = type_is_string(type) ? 4 : 5;
+    e->arg_count = arg_count;
+    if (arg_count != 0) {
+        e->args = BIND_ARRAY(b, struct bexpr *, arg_count);
+        if (e->args == NULL) {
+            return NULL;
+        }
+    }
+    return e;
+}
+
+db_err bind__const(struct binder *b, const struct value *v, const struct sql_type *type,
+                   uint8_t coercibility, struct bexpr **ret)
+{
+    struct bexpr *e = bind__new(b, BEXPR_CONST, type, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(value_copy(v, b->arena, &e->u.constant));
+    e->coercibility = coercibility;
+    e->is_const = true;
+    *ret = e;
+    return ERR_OK;
+}
+
+struct func_arg bind__arg(const struct bexpr *e)
+{
+    struct func_arg a = {.type = e->type, .coercibility = e->coercibility};
+    a.constant = e->kind == BEXPR_CONST ? &e->u.constant : NULL;
+    a.is_const = e->is_const || e->kind == BEXPR_PARAM;
+    return a;
+}
+
+struct fold_watch {
+    bool warned;
+};
+
+static void fold_warn(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    (void)level;
+    (void)number;
+    (void)text;
+    ((struct fold_watch *)arg)->warned = true;
+}
+
+static void fold_context(struct binder *b, struct fold_watch *watch, struct diag *diag,
+                         struct cast_ctx *cast)
+{
+    cast_ctx_init(cast, b->arena, diag);
+    cast->sql_mode = b->opts->sql_mode;
+    cast->collation = b->opts->connection_collation;
+    cast->div_precision_increment = (uint8_t)b->opts->div_precision_increment;
+    if (b->opts->tz != NULL) {
+        cast->tz = b->opts->tz;
+    }
+    cast->warn = fold_warn;
+    cast->warn_arg = watch;
+}
+
+static db_err fold_func(struct binder *b, const struct bexpr *e, struct eval_ctx *ctx,
+                        struct value *ret)
+{
+    struct vector **args = BIND_ARRAY(b, struct vector *, e->arg_count);
+    struct vector *store = BIND_ARRAY(b, struct vector, e->arg_count + 1);
+    if (args == NULL || store == NULL) {
+        return ERR_NOMEM;
+    }
+    struct vector *out = &store[e->arg_count];
+    TRY(vector_init(out, &e->type, b->arena));
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        const struct bexpr *a = e->args[i];
+        if (a->u.constant.is_null && (e->u.func->def->flags & FUNC_NULL_IF_ANY) != 0) {
+            value_set_null(ret, &e->type);
+            return ERR_OK;
+        }
+        args[i] = &store[i];
+        TRY(vector_init_const(args[i], &a->type, &a->u.constant, b->arena));
+    }
+    TRY(e->u.func->def->eval(ctx, e->u.func, args, NULL, 1, out));
+    vector_get(out, 0, ret);
+    return value_copy(ret, b->arena, ret);
+}
+
+/* Replaces a call or cast of constants by its value. *ret = e when it cannot be folded. */
+db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
+{
+    *ret = e;
+    bool call = e->kind == BEXPR_FUNC && (e->u.func->def->flags & FUNC_PURE) != 0;
+    if (!e->is_const || e->has_param || e->has_subquery || (!call && e->kind != BEXPR_CAST)) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        if (e->args[i]->kind != BEXPR_CONST) {
+            return ERR_OK;
+        }
+    }
+    struct fold_watch watch = {false};
+    struct diag diag;
+    struct cast_ctx cast;
+    diag_reset(&diag);
+    fold_context(b, &watch, &diag, &cast);
+    struct value v;
+    db_err err;
+    if (call) {
+        struct eval_ctx ctx = {
+            .arena = b->arena, .statement = b->arena, .cast = &cast, .diag = &diag};
+        err = fold_func(b, e, &ctx, &v);
+    } else {
+        err = value_cast(&cast, &e->args[0]->type, &e->args[0]->u.constant, &e->type, &v);
+    }
+    if (err != ERR_OK || watch.warned) {
+        return err == ERR_NOMEM || err == ERR_LIMIT ? err : ERR_OK;
+    }
+    struct bexpr *c = NULL;
+    TRY(bind__const(b, &v, &e->type, e->coercibility, &c));
+    c->position = e->position;
+    *ret = c;
+    return ERR_OK;
+}
+
+db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
+                  struct bexpr **ret)
+{
+    struct bexpr *c = bind__new(b, BEXPR_CAST, to, 1);
+    if (c == NULL) {
+        return ERR_NOMEM;
+    }
+    c->args[0] = e;
+    c->position = e->position;
+    c->u.cast.explicit_cast = is_explicit;
+    c->coercibility = is_explicit ? 2 : e->coercibility;
+    if (type_is_string(to) && !is_explicit && !type_is_string(&e->type)) {
+        c->coercibility = 4;
+    }
+    c->type.flags =
+        (uint8_t)((c->type.flags & ~TYPE_F_NOT_NULL) | (e->type.flags & TYPE_F_NOT_NULL));
+    bind__inherit(c);
+    return bind__fold(b, c, ret);
+}
+
+static db_err call_arguments(struct binder *b, struct func_call *call, struct func_arg *fa,
+                             struct bexpr *e)
+{
+    const struct value **consts = BIND_ARRAY(b, const struct value *, call->arg_count);
+    call->arg_types = BIND_ARRAY(b, struct sql_type, call->arg_count);
+    if (call->arg_types == NULL || consts == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        fa[i] = bind__arg(e->args[i]);
+        call->arg_types[i] = fa[i].type;
+        consts[i] = fa[i].constant;
+    }
+    call->arg_consts = consts;
+    return ERR_OK;
+}
+
+db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **args, uint32_t count,
+                  struct bexpr **ret)
+{
+    struct sql_type unknown = type_null();
+    struct bexpr *e = bind__new(b, BEXPR_FUNC, &unknown, 0);
+    struct func_call *call = BIND_NEW(b, struct func_call);
+    struct func_arg *fa = BIND_ARRAY(b, struct func_arg, count + 1);
+    if (e == NULL || call == NULL || fa == NULL) {
+        return ERR_NOMEM;
+    }
+    e->arg_count = count;
+    e->args = args;
+    e->u.func = call;
+    call->def = def;
+    call->arg_count = count;
+    call->variant = def->variant;
+    call->coercibility = 5;
+    TRY(call_arguments(b, call, fa, e));
+    TRY(def->bind(&b->func, call, fa));
+    const struct value **consts = (const struct value **)(uintptr_t)call->arg_consts;
+    for (uint32_t i = 0; i < count; i++) {
+        if (fa[i].want_cast) {
+            TRY(bind__cast(b, args[i], &fa[i].want, false, &args[i]));
+        }
+        call->arg_types[i] = args[i]->type;
+        consts[i] = args[i]->kind == BEXPR_CONST ? &args[i]->u.constant : NULL;
+    }
+    e->type = call->type;
+    e->type.flags |= TYPE_F_EXPR;
+    call->type = e->type;
+    e->coercibility = call->coercibility;
+    bind__inherit(e);
+    if ((def->flags & FUNC_VOLATILE) != 0) {
+        e->is_volatile = true;
+        e->is_const = false;
+    }
+    return bind__fold(b, e, ret);
+}
+
+db_err bind__op(struct binder *b, const char *op, struct bexpr **args, uint32_t count,
+                struct bexpr **ret)
+{
+    const struct func_def *def = func_find_op(op);
+    if (def == NULL) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, op);
+    }
+    return bind__call(b, def, args, count, ret);
+}
+
+db_err bind__op2(struct binder *b, const char *op, struct bexpr *x, struct bexpr *y,
+                 struct bexpr **ret)
+{
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 2);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    args[0] = x;
+    args[1] = y;
+    return bind__op(b, op, args, 2, ret);
+}
+
+db_err bind__logic(struct binder *b, enum bexpr_kind kind, struct bexpr **args, uint32_t count,
+                   struct bexpr **ret)
+{
+    struct sql_type t = type_int(TYPE_BIGINT, false);
+    t.flags |= TYPE_F_BOOL | TYPE_F_EXPR;
+    t.length = 1;
+    if (count == 0) {
+        struct value v = value_int(kind == BEXPR_AND);
+        return bind__const(b, &v, &t, 5, ret);
+    }
+    if (count == 1) {
+        *ret = args[0];
+        return ERR_OK;
+    }
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        total += args[i]->kind == kind ? args[i]->arg_count : 1;
+    }
+    struct bexpr *e = bind__new(b, kind, &t, total);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    bool not_null = true;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        not_null = not_null && (args[i]->type.flags & TYPE_F_NOT_NULL) != 0;
+        if (args[i]->kind == kind) {
+            memcpy(e->args + n, args[i]->args, args[i]->arg_count * sizeof(*args));
+            n += args[i]->arg_count;
+        } else {
+            e->args[n++] = args[i];
+        }
+    }
+    e->type.flags |= not_null ? TYPE_F_NOT_NULL : 0;
+    bind__inherit(e);
+    *ret = e;
+    return ERR_OK;
+}
+
+db_err bind__agree(struct binder *b, const char *operation, struct bexpr **args, uint32_t first,
+                   uint32_t step, uint32_t count, struct sql_type *ret_type,
+                   uint8_t *ret_coercibility)
+{
+    struct func_arg *fa = BIND_ARRAY(b, struct func_arg, count);
+    if (fa == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        fa[i] = bind__arg(args[first + i * step]);
+    }
+    TRY(func_agree_type(&b->func, operation, fa, count, ret_type, ret_coercibility));
+    for (uint32_t i = 0; i < count; i++) {
+        if (fa[i].want_cast) {
+            struct bexpr **slot = &args[first + i * step];
+            TRY(bind__cast(b, *slot, &fa[i].want, false, slot));
+        }
+    }
+    return ERR_OK;
+}

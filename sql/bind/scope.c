@@ -1,0 +1,198 @@
+/* Name resolution. Inner blocks hide outer ones; within a block a name that fits two columns is
+ * ambiguous, unless both are one column merged by USING or NATURAL (the hidden twin answers only to
+ * a qualified name). */
+#include "sql/bind/bind_int.h"
+
+#include <stdio.h>
+
+#include "sql/diag/my_error.h"
+
+const char *bind__place_name(enum bind_place place)
+{
+    switch (place) {
+    case PLACE_FIELDS:
+    case PLACE_VALUES: return "field list";
+    case PLACE_WHERE: return "where clause";
+    case PLACE_ON: return "on clause";
+    case PLACE_GROUP: return "group statement";
+    case PLACE_HAVING: return "having clause";
+    case PLACE_ORDER: return "order clause";
+    case PLACE_LIMIT: return "limit clause";
+    }
+    return "field list";
+}
+
+col_id_t bind__new_col(struct binder *b)
+{
+    return ++b->next_col;
+}
+
+struct lcolumn *bind__add_columns(struct binder *b, const struct lcolumn *left, uint32_t left_count,
+                                  const struct lcolumn *right, uint32_t right_count)
+{
+    struct lcolumn *all = BIND_ARRAY(b, struct lcolumn, left_count + right_count + 1);
+    if (all == NULL) {
+        return NULL;
+    }
+    if (left_count != 0) {
+        memcpy(all, left, left_count * sizeof(*all));
+    }
+    if (right_count != 0) {
+        memcpy(all + left_count, right, right_count * sizeof(*all));
+    }
+    return all;
+}
+
+struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c)
+{
+    struct bexpr *e = bind__new(b, BEXPR_COLUMN, &c->type, 0);
+    if (e != NULL) {
+        e->u.column.id = c->id;
+        e->coercibility = c->coercibility;
+    }
+    return e;
+}
+
+static bool fits(const struct lcolumn *c, const struct ast_column *n)
+{
+    if (n->table.ptr != NULL && !slice_eq(c->table, n->table)) {
+        return false;
+    }
+    if (n->schema.ptr != NULL && !slice_eq(c->schema, n->schema)) {
+        return false;
+    }
+    if (n->table.ptr == NULL && c->hidden) {
+        return false;
+    }
+    return (c->def == NULL || !c->def->hidden) && slice_eq_nocase(c->name, n->name);
+}
+
+static const char *full_name(struct binder *b, const struct ast_column *c)
+{
+    const char *s;
+    if (c->schema.ptr != NULL) {
+        s = arena_printf(b->arena, "%.*s.%.*s.%.*s", SLICE_FMT(c->schema), SLICE_FMT(c->table),
+                         SLICE_FMT(c->name));
+    } else if (c->table.ptr != NULL) {
+        s = arena_printf(b->arena, "%.*s.%.*s", SLICE_FMT(c->table), SLICE_FMT(c->name));
+    } else {
+        s = arena_printf(b->arena, "%.*s", SLICE_FMT(c->name));
+    }
+    return s == NULL ? "?" : s;
+}
+
+static db_err find_here(struct binder *b, const struct scope *scope, const struct ast_column *c,
+                        const struct lcolumn **ret)
+{
+    const struct lcolumn *found = NULL;
+    for (uint32_t i = 0; i < scope->count; i++) {
+        if (!fits(&scope->columns[i], c)) {
+            continue;
+        }
+        if (found != NULL && found->id != scope->columns[i].id) {
+            return my_error(b->diag, ER_NON_UNIQ_ERROR, full_name(b, c),
+                            bind__place_name(scope->place));
+        }
+        found = &scope->columns[i];
+    }
+    *ret = found;
+    return ERR_OK;
+}
+
+static const struct select_item *find_alias(const struct scope *scope, const struct ast_column *c,
+                                            bool any_item)
+{
+    if (c->table.ptr != NULL) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < scope->item_count; i++) {
+        const struct select_item *it = &scope->items[i];
+        if ((it->has_alias || any_item) && it->expr != NULL && slice_eq_nocase(it->name, c->name)) {
+            return it;
+        }
+    }
+    return NULL;
+}
+
+/* Notes that every block between the column's and ours reads an outer column. */
+static db_err note_outer(struct binder *b, struct scope *from, const struct scope *owner,
+                         col_id_t id)
+{
+    for (struct scope *s = from; s != owner; s = s->parent) {
+        struct bsubquery *sub = s->sub;
+        if (sub == NULL) {
+            continue;
+        }
+        sub->correlated = true;
+        bool known = false;
+        for (uint32_t i = 0; i < sub->outer_count; i++) {
+            known = known || sub->outer_columns[i] == id;
+        }
+        if (!known) {
+            col_id_t *grown = BIND_ARRAY(b, col_id_t, sub->outer_count + 1);
+            if (grown == NULL) {
+                return ERR_NOMEM;
+            }
+            if (sub->outer_count != 0) {
+                memcpy(grown, sub->outer_columns, sub->outer_count * sizeof(*grown));
+            }
+            grown[sub->outer_count++] = id;
+            sub->outer_columns = grown;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err column_node(struct binder *b, struct scope *scope, struct scope *owner,
+                          uint32_t depth, const struct lcolumn *c, struct bexpr **ret)
+{
+    struct bexpr *e = bind__column_expr(b, c);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    if (owner->by_ordinal) {
+        e->u.column.slot = c->id - 1;
+    }
+    if (depth > 0) {
+        e->kind = BEXPR_OUTER;
+        e->u.column.depth = depth;
+        TRY(note_outer(b, scope, owner, c->id));
+    }
+    *ret = e;
+    return ERR_OK;
+}
+
+db_err bind__column(struct binder *b, struct scope *scope, const struct ast_column *c,
+                    struct bexpr **ret)
+{
+    uint32_t depth = 0;
+    for (struct scope *s = scope; s != NULL; s = s->parent, depth++) {
+        /* MYSQL: HAVING and ORDER BY know the select list's names; in GROUP BY a column comes
+         * before an alias. */
+        bool alias_first = s->in_agg == 0 && (s->place == PLACE_HAVING || s->place == PLACE_ORDER);
+        const struct select_item *item =
+            alias_first ? find_alias(s, c, s->place == PLACE_HAVING) : NULL;
+        const struct lcolumn *found = NULL;
+        if (item == NULL) {
+            TRY(find_here(b, s, c, &found));
+        }
+        if (item == NULL && found == NULL && s->place >= PLACE_GROUP && s->place <= PLACE_ORDER) {
+            item = find_alias(s, c, true);
+        }
+        if (item != NULL) {
+            if (depth > 0) {
+                return my_error(b->diag, ER_NOT_SUPPORTED_YET,
+                                "a reference to an outer query's select list");
+            }
+            if (s->place == PLACE_GROUP && item->expr->has_agg) {
+                return my_error(b->diag, ER_WRONG_GROUP_FIELD, full_name(b, c));
+            }
+            *ret = bexpr_clone(b->arena, item->expr);
+            return *ret == NULL ? ERR_NOMEM : ERR_OK;
+        }
+        if (found != NULL) {
+            return column_node(b, scope, s, depth, found, ret);
+        }
+    }
+    return my_error(b->diag, ER_BAD_FIELD_ERROR, full_name(b, c), bind__place_name(scope->place));
+}
