@@ -38,14 +38,11 @@ struct engine_opts {
     const char *path;
     size_t memory_size; /* for block cache and memtables together; 0 = 256 MiB */
     unsigned jobs_max;  /* background flushes and compactions; 0 = by the number of cores */
-    bool read_only;
 };
 
 /* Opens or creates. ERR_BUSY: another process has it open. */
 MUST_USE db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
                                   struct engine **ret_engine);
-/* The same in memory, for tests and the simulator: nothing survives the close. */
-MUST_USE db_err engine_open_mem(struct engine **ret_engine);
 /* Flushes first unless `crash` (what was not flushed is then lost, as by a kill). Every iterator,
  * snapshot, batch and flush request must be gone. NULL is fine. */
 void engine_close(struct engine *e, bool crash);
@@ -62,9 +59,11 @@ struct engine_iter {
 
 struct engine_iter_opts {
     enum engine_tier tier;
-    /* Every seek looks for versions of one user key (ENGINE_DATA): a filter may answer. Then only
-     * entries of that user key are defined; moves past them may skip others. */
-    bool one_key;
+    /* Not NULL (ENGINE_DATA, no snapshot): only versions of these user keys are looked for. Filters
+     * may answer, an idle iterator may be taken again, and a seek (not seek_for_prev) becomes
+     * invalid where the versions of its user key end. Borrowed during the open. */
+    const struct slice *keys;
+    size_t key_count;
     bool bulk;                              /* a long pass that should not fill the cache */
     const struct engine_snapshot *snapshot; /* NULL: the state at open */
 };
@@ -104,7 +103,7 @@ MUST_USE static inline db_err engine_iter_prev(struct engine_iter *it)
     return it->ops->prev(it);
 }
 
-/* Appends the value to the arena. May park. Cached tier only: use engine_get_tier. */
+/* The value goes to the arena. Parks only for what is not cached. */
 MUST_USE db_err engine_get(struct engine *e, enum engine_cf cf, struct slice key,
                            struct arena *arena, bool *ret_found, struct slice *ret_value);
 /* Never parks. ERR_WOULD_BLOCK for ENGINE_CACHED. */
@@ -199,7 +198,6 @@ struct engine_stats {
     uint64_t sst_count;
     uint64_t pending_compaction_size;
     uint64_t running_jobs;
-    uint64_t reads_cached;  /* reads that were done without blocking */
     uint64_t reads_blocked; /* ERR_WOULD_BLOCK */
     uint64_t gc_versions;   /* versions dropped */
     uint64_t gc_tombstones; /* deletions dropped */

@@ -69,6 +69,28 @@ MUST_USE db_err data_key_set(struct buf *b, struct slice user_key, uint64_t ts);
 /* The order of ENGINE_DATA. Keys shorter than DATA_TS_SIZE compare as bytes. */
 int data_key_cmp(struct slice a, struct slice b);
 
+/* A hash of a key for tables in memory; not stable between versions, never stored. */
+static inline uint64_t key_hash(struct slice key)
+{
+    uint64_t h = 0x9e3779b97f4a7c15ull ^ key.len;
+    const uint8_t *p = key.ptr;
+    size_t n = key.len;
+    for (; n >= 8; n -= 8, p += 8) {
+        uint64_t w;
+        memcpy(&w, p, 8);
+        h = (h ^ w) * 0xff51afd7ed558ccdull;
+        h ^= h >> 32;
+    }
+    if (n != 0) {
+        uint64_t w = 0;
+        memcpy(&w, p, n);
+        h = (h ^ w) * 0xc4ceb9fe1a85ec53ull;
+    }
+    h ^= h >> 29;
+    h *= 0x94d049bb133111ebull;
+    return h ^ h >> 32;
+}
+
 /* Writes LOCAL_RANGE_KEY_SIZE bytes. */
 void local_range_key(uint8_t out[LOCAL_RANGE_KEY_SIZE], uint64_t range_id, uint8_t what);
 MUST_USE db_err local_txn_key(struct arena *a, struct slice user_key, uint64_t start_ts,

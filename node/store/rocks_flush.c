@@ -1,0 +1,154 @@
+/* Flushes and the upkeep thread.
+ *
+ * A flush has to take all families at once, or the applied index of a range could become durable
+ * without the rows it speaks of. RocksDB does that by itself when a memtable is full
+ * (atomic_flush), but its C API flushes one family only. A manual compaction whose keys are in a
+ * memtable does flush all of them first, atomically: so a flush here writes a mark into the default
+ * family, which holds nothing else, and compacts that one key.
+ *
+ * One thread does the flushes, several requests by one flush, and drops idle iterators. It sleeps
+ * without a time-out when there is nothing to do. */
+#include "node/store/rocks_int.h"
+
+#include <time.h>
+
+#include "base/clock.h"
+
+/* One attempt. *ret_durable tells whether the mark has reached the disk: the compaction itself
+ * reports nothing. */
+static db_err try_flush(struct rocks_engine *r, bool *ret_durable)
+{
+    static const char mark[] = "flush";
+    uint8_t value[8];
+    char *text = NULL;
+    size_t len = 0;
+    put_be64(value, ++r->flush_count);
+    rocksdb_put_cf(r->db, r->write[1], r->meta, mark, sizeof(mark), (const char *)value,
+                   sizeof(value), &text);
+    if (text != NULL) {
+        return rocks__err(text, NULL); /* a background error shows here */
+    }
+    rocksdb_compact_range_cf_opt(r->db, r->meta, r->compact_options, mark, sizeof(mark), mark,
+                                 sizeof(mark));
+    char *found =
+        rocksdb_get_cf(r->db, r->read.persisted, r->meta, mark, sizeof(mark), &len, &text);
+    if (text != NULL) {
+        return rocks__err(text, NULL);
+    }
+    *ret_durable = found != NULL && len == sizeof(value) && memcmp(found, value, len) == 0;
+    rocksdb_free(found);
+    return ERR_OK;
+}
+
+/* A flush that meets the end of a recovery from a full disk does nothing and says nothing. */
+enum { FLUSH_TRIES = 20, FLUSH_RETRY_MS = 100 };
+
+db_err rocks__flush(struct rocks_engine *r)
+{
+    for (int i = 0; i < FLUSH_TRIES; i++) {
+        bool durable = false;
+        TRY(try_flush(r, &durable));
+        if (durable) {
+            return ERR_OK;
+        }
+        struct timespec pause = {.tv_nsec = FLUSH_RETRY_MS * (long)NS_PER_MS};
+        (void)nanosleep(&pause, NULL);
+    }
+    return ERR_IO;
+}
+
+static void serve(struct rocks_engine *r, struct engine_flush *list)
+{
+    db_err err = rocks__flush(r);
+    if (err != ERR_OK) {
+        atomic_store_explicit(&r->background_err, err, memory_order_relaxed);
+    }
+    while (list != NULL) {
+        struct engine_flush *next = list->next;
+        list->fn(list, err);
+        list = next;
+    }
+}
+
+static void wait_for_work(struct rocks_engine *r)
+{
+    if (!atomic_load_explicit(&r->pool_used, memory_order_relaxed)) {
+        pthread_cond_wait(&r->cond, &r->mutex);
+        return;
+    }
+    struct timespec at;
+    clock_gettime(CLOCK_MONOTONIC, &at);
+    at.tv_sec += 1;
+    (void)pthread_cond_timedwait(&r->cond, &r->mutex, &at);
+}
+
+static void *upkeep_main(void *arg)
+{
+    struct rocks_engine *r = arg;
+    uint64_t trimmed_ns = clock_mono_ns();
+    pthread_mutex_lock(&r->mutex);
+    while (!r->stop || r->flushes != NULL) {
+        if (r->flushes == NULL) {
+            wait_for_work(r);
+        }
+        struct engine_flush *list = r->flushes;
+        r->flushes = NULL;
+        pthread_mutex_unlock(&r->mutex);
+        if (list != NULL) {
+            serve(r, list);
+        }
+        uint64_t now = clock_mono_ns();
+        if (now - trimmed_ns >= ITER_IDLE_NS_MAX) {
+            trimmed_ns = now;
+            atomic_store_explicit(&r->pool_used, false, memory_order_relaxed);
+            rocks__iter_trim(r, now - ITER_IDLE_NS_MAX);
+        }
+        pthread_mutex_lock(&r->mutex);
+    }
+    pthread_mutex_unlock(&r->mutex);
+    return NULL;
+}
+
+void rocks__pool_touched(struct rocks_engine *r)
+{
+    if (LIKELY(atomic_load_explicit(&r->pool_used, memory_order_relaxed))) {
+        return;
+    }
+    if (!atomic_exchange_explicit(&r->pool_used, true, memory_order_relaxed)) {
+        pthread_mutex_lock(&r->mutex);
+        pthread_cond_signal(&r->cond);
+        pthread_mutex_unlock(&r->mutex);
+    }
+}
+
+void rocks__flush_async(struct engine *e, struct engine_flush *f)
+{
+    struct rocks_engine *r = rocks_of(e);
+    pthread_mutex_lock(&r->mutex);
+    f->next = r->flushes;
+    r->flushes = f;
+    pthread_cond_signal(&r->cond);
+    pthread_mutex_unlock(&r->mutex);
+}
+
+db_err rocks__upkeep_start(struct rocks_engine *r)
+{
+    if (pthread_create(&r->upkeep, NULL, upkeep_main, r) != 0) {
+        return ERR_NOMEM;
+    }
+    r->upkeep_started = true;
+    return ERR_OK;
+}
+
+void rocks__upkeep_stop(struct rocks_engine *r)
+{
+    if (!r->upkeep_started) {
+        return;
+    }
+    pthread_mutex_lock(&r->mutex);
+    r->stop = true;
+    pthread_cond_signal(&r->cond);
+    pthread_mutex_unlock(&r->mutex);
+    pthread_join(r->upkeep, NULL);
+    r->upkeep_started = false;
+}

@@ -1,0 +1,122 @@
+/* Private to node/store: the RocksDB engine. */
+#ifndef SKEIN_NODE_STORE_ROCKS_INT_H
+#define SKEIN_NODE_STORE_ROCKS_INT_H
+
+#include <pthread.h>
+#include <rocksdb/c.h>
+#include <stdatomic.h>
+
+#include "node/store/engine.h"
+#include "node/store/keyspace.h"
+
+enum {
+    ITER_SLOTS = 16,          /* idle iterators of one sort */
+    CHANGE_BUCKETS = 1 << 14, /* 128 KiB: see rocks_iter.c */
+    ITER_IDLE_NS_MAX = 1000000000,
+};
+
+/* The ways an iterator reads; each has one immutable set of read options. */
+struct rocks_read_options {
+    rocksdb_readoptions_t *get[2];        /* by tier */
+    rocksdb_readoptions_t *persisted;     /* skips memtables */
+    rocksdb_readoptions_t *iter[2][2][2]; /* tier, one key, bulk */
+};
+
+struct rocks_iter {
+    struct engine_iter base;
+    rocksdb_iterator_t *it;
+    struct rocks_engine *engine;
+    enum engine_cf cf;
+    uint64_t version; /* everything applied up to this number is seen */
+    uint64_t opened_ns;
+    bool poolable;
+    bool one_key;
+    rocksdb_readoptions_t *own_options; /* with a snapshot; else NULL */
+};
+
+struct rocks_engine {
+    struct engine base;
+    char *path;
+    rocksdb_t *db;
+    rocksdb_column_family_handle_t *meta; /* the default family: flush marks */
+    rocksdb_column_family_handle_t *cf[ENGINE_CF_COUNT];
+    rocksdb_cache_t *cache;
+    rocksdb_options_t *options[ENGINE_CF_COUNT + 1]; /* [0]: the database and default family */
+    rocksdb_comparator_t *comparator;
+    struct rocks_read_options read;
+    rocksdb_writeoptions_t *write[2]; /* [1]: may stall */
+    rocksdb_compactoptions_t *compact_options;
+
+    /* Applied batches are numbered; see rocks_iter.c. */
+    _Atomic uint64_t version;
+    _Atomic uint64_t range_version; /* the last range deletion or ingest */
+    _Atomic uint64_t *changed;      /* by key hash: the last batch that wrote such a key */
+    struct rocks_iter *_Atomic one_key_slots[ITER_SLOTS];
+    struct rocks_iter *_Atomic scan_slots[ITER_SLOTS];
+    _Atomic bool pool_used;
+
+    /* GC (rocks_gc.c). */
+    _Atomic uint64_t safe_point;
+    _Atomic bool gc_ready; /* db may be read from a compaction */
+    _Atomic uint64_t gc_versions;
+    _Atomic uint64_t gc_tombstones;
+
+    _Atomic uint64_t reads_cached;
+    _Atomic uint64_t reads_blocked;
+    _Atomic int background_err;
+
+    /* The upkeep thread (rocks_flush.c). */
+    pthread_t upkeep;
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    struct engine_flush *flushes; /* guarded by mutex; newest first */
+    bool stop;                    /* guarded by mutex */
+    bool upkeep_started;
+    uint64_t flush_count; /* upkeep thread only */
+};
+
+static inline struct rocks_engine *rocks_of(const struct engine *e)
+{
+    return (struct rocks_engine *)(void *)(uintptr_t)e;
+}
+
+/* RocksDB's C API reports errors as texts only; their first words are the status code. Frees the
+ * text. diag may be NULL. */
+db_err rocks__err(char *text, struct diag *diag);
+
+/* rocks_options.c */
+MUST_USE db_err rocks__options_make(struct rocks_engine *r, const struct engine_opts *opts);
+void rocks__options_free(struct rocks_engine *r);
+
+/* rocks_iter.c */
+MUST_USE db_err rocks__iter_open(struct engine *e, enum engine_cf cf,
+                                 const struct engine_iter_opts *opts,
+                                 struct engine_iter **ret_iter);
+void rocks__iter_trim(struct rocks_engine *r, uint64_t older_than_ns);
+
+/* rocks_batch.c */
+MUST_USE db_err rocks__wbatch_new(struct engine *e, struct engine_wbatch **ret_batch);
+MUST_USE db_err rocks__apply(struct engine *e, struct engine_wbatch *b, bool may_block,
+                             struct diag *diag);
+/* Everything may have changed (ingest). */
+void rocks__changed_all(struct rocks_engine *r);
+
+/* rocks_gc.c */
+rocksdb_compactionfilterfactory_t *rocks__gc_factory(struct rocks_engine *r);
+
+/* rocks_flush.c */
+MUST_USE db_err rocks__upkeep_start(struct rocks_engine *r);
+void rocks__upkeep_stop(struct rocks_engine *r);
+void rocks__flush_async(struct engine *e, struct engine_flush *f);
+/* Flushes all families atomically; blocks. */
+MUST_USE db_err rocks__flush(struct rocks_engine *r);
+void rocks__pool_touched(struct rocks_engine *r);
+
+/* rocks_sst.c */
+MUST_USE db_err rocks__sst_open(struct engine *e, enum engine_cf cf, const char *path,
+                                struct engine_sst **ret_sst);
+MUST_USE db_err rocks__ingest(struct engine *e, enum engine_cf cf, const char *const *paths,
+                              size_t count, struct diag *diag);
+MUST_USE db_err rocks__checkpoint(struct engine *e, const char *dir, struct diag *diag);
+
+#endif
