@@ -188,8 +188,8 @@ void raft_link_init(struct raft_link *link, uint64_t own_incarnation);
  * whose leader is on the peer. */
 bool raft_link_heard(struct raft_link *link, uint64_t peer_incarnation, uint64_t now_ns,
                      uint64_t election_timeout_ns);
-/* The peer's answer has come in. Returns true if the epoch has changed: wake the groups that lead
- * over the peer. */
+/* The peer's answer has come in (to a heartbeat of this incarnation of ours; others are dropped).
+ * Returns true if the epoch has changed: wake the groups that lead over the peer. */
 bool raft_link_acked(struct raft_link *link, uint64_t epoch, uint64_t sent_ns);
 
 /* ---- messages ---- */
@@ -409,9 +409,9 @@ uint64_t raft_deadline(const struct raft *raft);
 bool raft_heartbeat_due(const struct raft *raft);
 bool raft_is_quiescent(const struct raft *raft);
 /* The lease as it stands at now_ns, including what quiescence and the links give. The owner may
- * publish it; rd.lease takes it back when needed. Not const: what was told is remembered, and kept.
- */
-struct raft_lease raft_lease(struct raft *raft, uint64_t now_ns);
+ * publish it for readers on other threads; it is taken back only by rd.lease, before any message
+ * that could end it is sent. A sole voter's has no end (until_ns UINT64_MAX). */
+struct raft_lease raft_lease(const struct raft *raft, uint64_t now_ns);
 
 enum raft_progress_state { RAFT_PROBE, RAFT_REPLICATE, RAFT_SNAPSHOT };
 
