@@ -148,8 +148,15 @@ struct sql_session_opts {
     bool ignore_space; /* CLIENT_IGNORE_SPACE */
     bool interactive;  /* wait_timeout from interactive_timeout */
     bool multi_statements;
-    uint8_t charset;          /* collation id of the handshake */
-    const char *program_name; /* connect attribute or NULL */
+    uint16_t charset;          /* collation id of the handshake */
+    const char *program_name;  /* connect attribute or NULL */
+    struct slice account_host; /* sql_account.host_pattern that was authenticated; copied */
+    /* How sql_session_kill reaches the connection; NULL: nothing to wake. Called from any thread,
+     * under whatever makes sure that the session is not closed meanwhile; does not block. Cancels
+     * the fiber of the command that runs now (its waits end with ERR_CANCELED), or with
+     * `connection` ends the connection, also an idle one. */
+    void (*wake)(void *wake_ctx, bool connection);
+    void *wake_ctx;
 };
 
 MUST_USE db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts *opts,
@@ -170,6 +177,9 @@ MUST_USE db_err sql_session_use(struct sql_session *session, struct slice schema
  * failed. An error return means that the connection must close. */
 MUST_USE db_err sql_session_query(struct sql_session *session, struct slice sql,
                                   struct sql_sink *sink);
+
+/* COM_SET_OPTION: multi_statements on or off. */
+void sql_session_set_multi_statements(struct sql_session *session, bool on);
 
 /* For any thread: makes the session's running statement end with 1317 (or the whole session with
  * connection=true). */
