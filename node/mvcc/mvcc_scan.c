@@ -1,0 +1,355 @@
+/* Scans: forward and backward over the versions of a range.
+ *
+ * Forward, the versions of a row come newest first: the first one at or below read_ts is the row.
+ * Backward they come oldest first: the last one at or below read_ts before the key changes is. Rows
+ * with many versions are left by a seek after a few steps, so that a hot row costs no more than a
+ * seek. A scan that meets a block that is not cached starts over on the blocking pool, where
+ * read-ahead helps. */
+#include "node/mvcc/mvcc.h"
+
+#include "base/fiber.h"
+
+enum { STEPS_MAX = 8, KEY_MAX = 1 << 20 };
+
+struct scan_run {
+    struct engine *e;
+    const struct mvcc_scan *s;
+    struct arena *arena;
+    struct mvcc_rows rows;
+    enum engine_tier tier;
+    db_err err;
+
+    struct engine_iter *it;
+    struct buf seek;  /* a data key */
+    struct buf value; /* backward: the candidate */
+    size_t cap;
+    size_t bytes;
+};
+
+static db_err grow(struct scan_run *r)
+{
+    size_t cap = r->cap == 0 ? (r->s->rows_max < 128 ? r->s->rows_max : 128) : r->cap * 2;
+    struct kv_pair *pairs = arena_alloc(r->arena, cap * sizeof(*pairs));
+    ts_t *versions = r->s->want_versions ? arena_alloc(r->arena, cap * sizeof(*versions)) : NULL;
+    if (pairs == NULL || (r->s->want_versions && versions == NULL)) {
+        return ERR_NOMEM;
+    }
+    if (r->rows.count != 0) {
+        memcpy(pairs, r->rows.pairs, r->rows.count * sizeof(*pairs));
+        if (versions != NULL) {
+            memcpy(versions, r->rows.versions, r->rows.count * sizeof(*versions));
+        }
+    }
+    r->rows.pairs = pairs;
+    r->rows.versions = versions;
+    r->cap = cap;
+    return ERR_OK;
+}
+
+/* key and value are copied together: one allocation a row. */
+static db_err emit(struct scan_run *r, struct slice key, struct slice value, ts_t ts,
+                   struct slice *ret_key)
+{
+    if (r->rows.count == r->cap) {
+        TRY(grow(r));
+    }
+    size_t value_len = r->s->keys_only ? 0 : value.len;
+    uint8_t *p = arena_alloc(r->arena, key.len + value_len);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    if (key.len != 0) {
+        memcpy(p, key.ptr, key.len);
+    }
+    if (value_len != 0) {
+        memcpy(p + key.len, value.ptr, value_len);
+    }
+    struct kv_pair *pair = &r->rows.pairs[r->rows.count];
+    pair->key = slice_of(p, key.len);
+    pair->value = slice_of(p + key.len, value_len);
+    if (r->rows.versions != NULL) {
+        r->rows.versions[r->rows.count] = ts;
+    }
+    r->rows.count++;
+    r->bytes += key.len + value.len;
+    *ret_key = pair->key;
+    return ERR_OK;
+}
+
+static bool full(const struct scan_run *r)
+{
+    return r->rows.count >= r->s->rows_max || (r->s->bytes_max != 0 && r->bytes >= r->s->bytes_max);
+}
+
+static db_err seek_to(struct scan_run *r, struct slice key, ts_t ts)
+{
+    TRY(data_key_set(&r->seek, key, ts));
+    return engine_iter_seek(r->it, buf_slice(&r->seek));
+}
+
+static inline bool at_key(const struct engine_iter *it, struct slice key)
+{
+    return it->valid && slice_eq(data_key_user(it->key), key);
+}
+
+/* Leaves the versions of the key, which must not be the iterator's own memory. */
+static db_err skip_forward(struct scan_run *r, struct slice key)
+{
+    for (int i = 0; i < STEPS_MAX; i++) {
+        TRY(engine_iter_next(r->it));
+        if (!at_key(r->it, key)) {
+            return ERR_OK;
+        }
+    }
+    TRY(seek_to(r, key, 0));
+    return at_key(r->it, key) ? engine_iter_next(r->it) : ERR_OK;
+}
+
+/* From a version that is too new to one that is not, or off the key. */
+static db_err to_visible(struct scan_run *r, struct slice key)
+{
+    for (int i = 0; i < STEPS_MAX; i++) {
+        TRY(engine_iter_next(r->it));
+        if (!at_key(r->it, key) || data_key_ts(r->it->key) <= r->s->read_ts) {
+            return ERR_OK;
+        }
+    }
+    return seek_to(r, key, r->s->read_ts);
+}
+
+static db_err after_key(struct scan_run *r, struct slice key, struct slice *ret_next)
+{
+    uint8_t *p = arena_alloc(r->arena, key.len + 1);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(p, key.ptr, key.len);
+    p[key.len] = 0;
+    *ret_next = slice_of(p, key.len + 1);
+    return ERR_OK;
+}
+
+static db_err scan_forward(struct scan_run *r)
+{
+    struct buf current; /* the key when no row was emitted for it */
+    db_err err;
+    buf_init(&current, KEY_MAX);
+    TRY_GOTO(seek_to(r, r->s->start, TS_MAX), out);
+    while (r->it->valid) {
+        struct slice key = data_key_user(r->it->key);
+        if (r->s->end.len != 0 && slice_cmp(key, r->s->end) >= 0) {
+            break;
+        }
+        if (data_key_ts(r->it->key) > r->s->read_ts) {
+            buf_reset(&current);
+            TRY_GOTO(buf_append_slice(&current, key), out);
+            key = buf_slice(&current);
+            TRY_GOTO(to_visible(r, key), out);
+            if (!at_key(r->it, key)) {
+                continue;
+            }
+        }
+        struct slice value = r->it->value;
+        if (value.len == 0) {
+            err = ERR_CORRUPT;
+            goto out;
+        }
+        if (value.ptr[0] == DATA_PUT) {
+            TRY_GOTO(emit(r, key, slice_from(value, 1), data_key_ts(r->it->key), &key), out);
+            if (full(r)) {
+                r->rows.more = true;
+                err = after_key(r, key, &r->rows.resume);
+                goto out;
+            }
+        } else if (key.ptr != current.ptr) {
+            buf_reset(&current);
+            TRY_GOTO(buf_append_slice(&current, key), out);
+            key = buf_slice(&current);
+        }
+        TRY_GOTO(skip_forward(r, key), out);
+    }
+    err = ERR_OK;
+out:
+    buf_fini(&current);
+    return err;
+}
+
+/* Walks the versions of the key backwards, oldest first; the last visible one is in r->value.
+ * Leaves the key. */
+static db_err collect_backward(struct scan_run *r, struct slice key, ts_t *ret_ts)
+{
+    ts_t ts = 0;
+    int steps = 0;
+    while (at_key(r->it, key) && data_key_ts(r->it->key) <= r->s->read_ts) {
+        ts = data_key_ts(r->it->key);
+        buf_reset(&r->value);
+        TRY(buf_append_slice(&r->value, r->it->value));
+        if (++steps > STEPS_MAX) { /* many versions: go straight to the visible one */
+            TRY(seek_to(r, key, r->s->read_ts));
+            ts = data_key_ts(r->it->key);
+            buf_reset(&r->value);
+            TRY(buf_append_slice(&r->value, r->it->value));
+            break;
+        }
+        TRY(engine_iter_prev(r->it));
+    }
+    for (steps = 0; at_key(r->it, key); steps++) {
+        if (steps == STEPS_MAX) {
+            TRY(data_key_set(&r->seek, key, TS_MAX));
+            TRY(engine_iter_seek_for_prev(r->it, buf_slice(&r->seek)));
+            break;
+        }
+        TRY(engine_iter_prev(r->it));
+    }
+    *ret_ts = ts;
+    return ERR_OK;
+}
+
+static db_err scan_backward(struct scan_run *r)
+{
+    struct buf current;
+    db_err err;
+    buf_init(&current, KEY_MAX);
+    if (r->s->end.len == 0) {
+        TRY_GOTO(engine_iter_seek_for_prev(r->it, SLICE_EMPTY), out);
+    } else {
+        TRY_GOTO(data_key_set(&r->seek, r->s->end, TS_MAX), out);
+        TRY_GOTO(engine_iter_seek_for_prev(r->it, buf_slice(&r->seek)), out);
+        if (at_key(r->it, r->s->end)) {
+            TRY_GOTO(engine_iter_prev(r->it), out);
+        }
+    }
+    while (r->it->valid) {
+        ts_t ts;
+        struct slice key = data_key_user(r->it->key);
+        if (slice_cmp(key, r->s->start) < 0) {
+            break;
+        }
+        buf_reset(&current);
+        TRY_GOTO(buf_append_slice(&current, key), out);
+        key = buf_slice(&current);
+        TRY_GOTO(collect_backward(r, key, &ts), out);
+        if (ts == 0) {
+            continue;
+        }
+        struct slice value = buf_slice(&r->value);
+        if (value.len == 0) {
+            err = ERR_CORRUPT;
+            goto out;
+        }
+        if (value.ptr[0] == DATA_PUT) {
+            TRY_GOTO(emit(r, key, slice_from(value, 1), ts, &key), out);
+            if (full(r)) {
+                r->rows.more = true;
+                r->rows.resume = key;
+                break;
+            }
+        }
+    }
+    err = ERR_OK;
+out:
+    buf_fini(&current);
+    return err;
+}
+
+static void run(void *arg)
+{
+    struct scan_run *r = arg;
+    struct engine_iter_opts opts = {.tier = r->tier};
+    r->rows = (struct mvcc_rows){0};
+    r->cap = 0;
+    r->bytes = 0;
+    r->err = engine_iter_open(r->e, ENGINE_DATA, &opts, &r->it);
+    if (r->err != ERR_OK) {
+        return;
+    }
+    buf_init(&r->seek, KEY_MAX);
+    buf_init(&r->value, STORE_BATCH_SIZE_MAX);
+    r->err = r->s->reverse ? scan_backward(r) : scan_forward(r);
+    buf_fini(&r->value);
+    buf_fini(&r->seek);
+    engine_iter_close(r->it);
+}
+
+db_err mvcc_scan(struct engine *e, const struct mvcc_scan *scan, struct arena *arena,
+                 struct mvcc_rows *ret_rows)
+{
+    struct scan_run r = {.e = e, .s = scan, .arena = arena, .tier = ENGINE_CACHED};
+    run(&r);
+    if (UNLIKELY(r.err == ERR_WOULD_BLOCK)) {
+        r.tier = ENGINE_ANY;
+        blocking_run(run, &r);
+    }
+    if (r.err == ERR_OK) {
+        *ret_rows = r.rows;
+    }
+    return r.err;
+}
+
+/* ---- split key ---- */
+
+struct split_run {
+    struct engine *e;
+    struct slice start, end;
+    size_t size_min;
+    struct arena *arena;
+    bool found;
+    struct slice key;
+    db_err err;
+};
+
+/* First pass: bytes in all. Second pass: the first key beyond half of them that is not the first
+ * key of the range. */
+static db_err split_pass(struct split_run *s, size_t half, size_t *ret_bytes)
+{
+    struct engine_iter_opts opts = {.tier = ENGINE_ANY, .bulk = true};
+    struct engine_iter *it;
+    struct buf first;
+    size_t bytes = 0;
+    db_err err;
+    TRY(engine_iter_open(s->e, ENGINE_DATA, &opts, &it));
+    buf_init(&first, KEY_MAX);
+    TRY_GOTO(data_key_set(&first, s->start, TS_MAX), out);
+    TRY_GOTO(engine_iter_seek(it, buf_slice(&first)), out);
+    buf_reset(&first);
+    while (it->valid && (s->end.len == 0 || slice_cmp(data_key_user(it->key), s->end) < 0)) {
+        if (bytes == 0) {
+            TRY_GOTO(buf_append_slice(&first, data_key_user(it->key)), out);
+        }
+        bytes += it->key.len + it->value.len;
+        if (bytes > half && !slice_eq(buf_slice(&first), data_key_user(it->key)) &&
+            slice_cmp(data_key_user(it->key), s->start) > 0) {
+            s->found = true;
+            err = arena_copy(s->arena, data_key_user(it->key), &s->key);
+            goto out;
+        }
+        TRY_GOTO(engine_iter_next(it), out);
+    }
+    *ret_bytes = bytes;
+    err = ERR_OK;
+out:
+    buf_fini(&first);
+    engine_iter_close(it);
+    return err;
+}
+
+static void split_run(void *arg)
+{
+    struct split_run *s = arg;
+    size_t bytes = 0;
+    s->err = split_pass(s, SIZE_MAX, &bytes);
+    if (s->err == ERR_OK && bytes >= s->size_min) {
+        s->err = split_pass(s, bytes / 2, &bytes);
+    }
+}
+
+db_err mvcc_split_key(struct engine *e, struct slice start, struct slice end, size_t size_min,
+                      struct arena *arena, bool *ret_found, struct slice *ret_key)
+{
+    struct split_run s = {.e = e, .start = start, .end = end, .size_min = size_min, .arena = arena};
+    blocking_run(split_run, &s);
+    TRY(s.err);
+    *ret_found = s.found;
+    *ret_key = s.key;
+    return ERR_OK;
+}
