@@ -27,11 +27,11 @@ struct wire_server_opts {
     bool tls;                  /* offer TLS */
     const char *tls_cert;      /* PEM files; NULL: made in data_dir on the first start */
     const char *tls_key;
-    const char *tls_ca;           /* NULL: none, or the one made in data_dir */
-    const char *data_dir;         /* for the made certificate and RSA key; NULL: memory only */
-    uint32_t preauth_max;         /* connections that have not logged in; 0 = 4096, and never more than
-                                     a quarter of the process's file descriptors. When it is passed
-                                     the one that has waited longest goes. */
+    const char *tls_ca;   /* NULL: none, or the one made in data_dir */
+    const char *data_dir; /* for the made certificate and RSA key; NULL: memory only */
+    uint32_t preauth_max; /* connections that have not logged in; 0 = 4096, and never more than
+                             a quarter of the process's file descriptors. When it is passed
+                             the one that has waited longest goes. */
     uint32_t connection_id_first; /* 0 = 8 */
 };
 

@@ -32,11 +32,11 @@
 #include "wire/net/net.h"
 #include "wire/net/tls.h"
 
-#define LINGER_NS     (2 * NS_PER_S)
-#define RETRY_END_NS  (10 * NS_PER_MS)
-#define KILL_WHOLE    UINT32_MAX
+#define LINGER_NS       (2 * NS_PER_S)
+#define RETRY_END_NS    (10 * NS_PER_MS)
+#define KILL_WHOLE      UINT32_MAX
 #define COMMAND_SEQ_MAX 0x7fffffffu
-#define PREAUTH_BYTES (1u << 20) /* the largest packet before login */
+#define PREAUTH_BYTES   (1u << 20) /* the largest packet before login */
 
 static void conn_fiber(void *arg);
 static void conn_end_fiber(struct conn *c);
@@ -126,8 +126,8 @@ static void put_timeout_error(struct conn *c)
     } else {
         uint32_t caps = c->caps;
         c->caps |= CAP_PROTOCOL_41;
-        err =
-            conn_put_error(c, 1159, "08S01", SLICE_LIT("Got timeout reading communication packets"));
+        err = conn_put_error(c, 1159, "08S01",
+                             SLICE_LIT("Got timeout reading communication packets"));
         c->caps = caps;
     }
     if (err != ERR_OK) {
@@ -307,9 +307,8 @@ static db_err run_packet(struct conn *c)
         atomic_store_explicit(&c->command_seq, seq % COMMAND_SEQ_MAX + 1, memory_order_relaxed);
         counter_add(&c->loop->counters.commands, 1);
         unsigned code = c->packet.len == 0 ? COMMAND_COUNTERS : c->packet.ptr[0];
-        counter_add(&c->loop->counters
-                         .command[code < COMMAND_COUNTERS ? code : COMMAND_COUNTERS - 1],
-                    1);
+        counter_add(
+            &c->loop->counters.command[code < COMMAND_COUNTERS ? code : COMMAND_COUNTERS - 1], 1);
         err = c->ops->command(c, c->packet);
     }
     packet_in_consume(&c->in);

@@ -252,6 +252,7 @@ db_err conn_flush(struct conn *c)
 
 void conn__send_now(struct conn *c)
 {
+    packet_out_abandon(&c->out);
     struct slice data = {c->out.ptr, c->out.len};
     if (data.len == 0 || c->eof) {
         return;
@@ -308,6 +309,7 @@ db_err conn_start_compression(struct conn *c, bool zstd, int level)
 
 db_err conn_put_error(struct conn *c, uint16_t number, const char *sqlstate, struct slice text)
 {
+    packet_out_abandon(&c->out);
     TRY(conn_begin(c));
     TRY(put_u8(&c->out, 0xff));
     TRY(put_uint(&c->out, number, 2));

@@ -9,8 +9,7 @@
 static void end_loop_conns(struct wire_loop *l, bool cancel)
 {
     l->draining = true;
-    LIST_FOREACH_SAFE(it, &l->conns)
-    {
+    LIST_FOREACH_SAFE (it, &l->conns) {
         struct conn *c = CONTAINER_OF(it, struct conn, link);
         if (cancel || c->state == CONN_GREETED || c->state == CONN_IDLE ||
             c->state == CONN_LINGER || c->state == CONN_LOGIN) {

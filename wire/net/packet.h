@@ -91,7 +91,7 @@ static inline uint8_t *packet_out_room(struct packet_out *o, size_t extra)
 MUST_USE db_err packet_out_begin(struct packet_out *o);
 /* Ends it: writes the header(s), counts seq. ERR_NOMEM. */
 MUST_USE db_err packet_out_finish(struct packet_out *o);
-/* Forgets the packet being built. */
+/* Forgets the packet being built, if one is. */
 static inline void packet_out_abandon(struct packet_out *o)
 {
     o->len = o->packet;

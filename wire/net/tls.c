@@ -106,8 +106,9 @@ static db_err load(SSL_CTX *ctx, const struct tls_opts *opts, struct diag *diag)
 static BIO_METHOD *make_method(void)
 {
     BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "connection");
-    if (m != NULL && (BIO_meth_set_read(m, bio_read) != 1 || BIO_meth_set_write(m, bio_write) != 1 ||
-                      BIO_meth_set_ctrl(m, bio_ctrl) != 1)) {
+    if (m != NULL &&
+        (BIO_meth_set_read(m, bio_read) != 1 || BIO_meth_set_write(m, bio_write) != 1 ||
+         BIO_meth_set_ctrl(m, bio_ctrl) != 1)) {
         BIO_meth_free(m);
         return NULL;
     }

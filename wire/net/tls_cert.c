@@ -60,17 +60,16 @@ static db_err make_identity(const char *name, const struct identity *issuer, str
     serial[0] &= 0x7f;
     number = BN_bin2bn(serial, sizeof(serial), NULL);
     X509_NAME *subject = X509_get_subject_name(id.cert);
-    bool ok =
-        number != NULL && X509_set_version(id.cert, 2) == 1 &&
-        BN_to_ASN1_INTEGER(number, X509_get_serialNumber(id.cert)) != NULL &&
-        X509_gmtime_adj(X509_getm_notBefore(id.cert), -3600) != NULL &&
-        X509_time_adj_ex(X509_getm_notAfter(id.cert), LIFETIME_DAYS, 0, NULL) != NULL &&
-        X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name, -1, -1,
-                                   0) == 1 &&
-        X509_set_issuer_name(id.cert, X509_get_subject_name(signer->cert)) == 1 &&
-        X509_set_pubkey(id.cert, id.key) == 1 &&
-        add_extension(id.cert, signer->cert, NID_basic_constraints,
-                      issuer == NULL ? "critical,CA:TRUE" : "critical,CA:FALSE");
+    bool ok = number != NULL && X509_set_version(id.cert, 2) == 1 &&
+              BN_to_ASN1_INTEGER(number, X509_get_serialNumber(id.cert)) != NULL &&
+              X509_gmtime_adj(X509_getm_notBefore(id.cert), -3600) != NULL &&
+              X509_time_adj_ex(X509_getm_notAfter(id.cert), LIFETIME_DAYS, 0, NULL) != NULL &&
+              X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, (const unsigned char *)name,
+                                         -1, -1, 0) == 1 &&
+              X509_set_issuer_name(id.cert, X509_get_subject_name(signer->cert)) == 1 &&
+              X509_set_pubkey(id.cert, id.key) == 1 &&
+              add_extension(id.cert, signer->cert, NID_basic_constraints,
+                            issuer == NULL ? "critical,CA:TRUE" : "critical,CA:FALSE");
     if (ok && issuer != NULL) {
         ok = add_extension(id.cert, signer->cert, NID_subject_alt_name,
                            "DNS:localhost,IP:127.0.0.1,IP:::1");
@@ -158,8 +157,7 @@ db_err tls_cert_provide(SSL_CTX *ctx, const char *data_dir, struct diag *diag)
     char key_path[PATH_SIZE];
     snprintf(cert_path, sizeof(cert_path), "%s/server-cert.pem", data_dir == NULL ? "" : data_dir);
     snprintf(key_path, sizeof(key_path), "%s/server-key.pem", data_dir == NULL ? "" : data_dir);
-    bool there =
-        data_dir != NULL && access(cert_path, F_OK) == 0 && access(key_path, F_OK) == 0;
+    bool there = data_dir != NULL && access(cert_path, F_OK) == 0 && access(key_path, F_OK) == 0;
     if (there) {
         if (SSL_CTX_use_certificate_chain_file(ctx, cert_path) != 1 ||
             SSL_CTX_use_PrivateKey_file(ctx, key_path, SSL_FILETYPE_PEM) != 1 ||

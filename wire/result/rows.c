@@ -187,8 +187,7 @@ static bool fits(uint8_t type, const struct sql_cell *cell)
     case TYPE_DATE:
     case TYPE_NEWDATE:
     case TYPE_DATETIME:
-    case TYPE_TIMESTAMP:
-        return cell->kind == SQL_CELL_DATE || cell->kind == SQL_CELL_DATETIME;
+    case TYPE_TIMESTAMP: return cell->kind == SQL_CELL_DATE || cell->kind == SQL_CELL_DATETIME;
     case TYPE_TIME: return cell->kind == SQL_CELL_TIME;
     case TYPE_NULL: return false;
     default: return true;

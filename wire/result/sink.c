@@ -65,9 +65,8 @@ static db_err on_rows(struct sql_sink *sink, const struct sql_rows *rows)
     struct result_sink *r = (struct result_sink *)sink;
     r->answered = true;
     TRY(put_due_eof(r));
-    return r->kind == RESULT_TEXT
-               ? result_text_rows(r->conn, r->formats, r->column_count, rows)
-               : result_binary_rows(r->conn, r->formats, r->column_count, rows);
+    return r->kind == RESULT_TEXT ? result_text_rows(r->conn, r->formats, r->column_count, rows)
+                                  : result_binary_rows(r->conn, r->formats, r->column_count, rows);
 }
 
 static db_err on_end(struct sql_sink *sink, const struct sql_status *status, bool more)

@@ -1,0 +1,275 @@
+/* Login, dispatch and the end of a client.
+ *
+ * Everything that the first packet holds is copied before the plugin asks for more, as reading a
+ * packet gives the one at hand back. A connection counts against max_connections only when its
+ * password was right. */
+#include "wire/command/command.h"
+
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "wire/command/command_int.h"
+#include "wire/net/reader.h"
+
+struct login_copy {
+    char user[USER_NAME_MAX + 1];
+    char schema[SCHEMA_NAME_MAX + 1];
+    char plugin[64];
+    char program[128];
+    size_t user_len;
+};
+
+static void copy_text(char *to, size_t size, struct slice from)
+{
+    size_t n = from.len < size - 1 ? from.len : size - 1;
+    if (n > 0) {
+        memcpy(to, from.ptr, n);
+    }
+    to[n] = '\0';
+}
+
+static struct command_server *server_of(const struct conn *c)
+{
+    return c->loop->net->ctx;
+}
+
+static db_err greet(struct conn *c)
+{
+    return handshake_put_greeting(c, server_of(c)->version);
+}
+
+static db_err bad_handshake(struct conn *c)
+{
+    c->caps |= CAP_PROTOCOL_41;
+    TRY(conn_put_error(c, 1043, "08S01", SLICE_LIT("Bad handshake")));
+    return ERR_INVALID;
+}
+
+/* The login packet itself, behind the wish for TLS if there was one. */
+static db_err read_login(struct conn *c, struct slice packet, struct login_packet *ret_login)
+{
+    uint32_t server_caps = handshake_server_caps(c->loop->net->tls != NULL && c->tls == NULL);
+    enum login_kind kind = handshake_parse(packet, server_caps, ret_login);
+    if (kind == LOGIN_TLS) {
+        TRY(conn_start_tls(c));
+        TRY(conn_read_packet(c, &packet));
+        server_caps &= ~CAP_SSL;
+        kind = handshake_parse(packet, server_caps, ret_login);
+    }
+    if (kind == LOGIN_OLD) {
+        TRY(conn_put_error(c, 1251, "08004",
+                           SLICE_LIT("Client does not support authentication protocol requested by "
+                                     "server; consider upgrading MySQL client")));
+        return ERR_INVALID;
+    }
+    if (kind != LOGIN_OK) {
+        return bad_handshake(c);
+    }
+    c->caps = ret_login->caps & server_caps;
+    return ERR_OK;
+}
+
+static db_err deny(struct conn *c, const struct auth_request *request,
+                   const struct auth_outcome *outcome)
+{
+    const char *host = auth_client_host(c);
+    if (outcome->accepted && outcome->account.locked) {
+        return result_error_text(c, 3118, "HY000",
+                                 "Access denied for user '%.*s'@'%s'. Account is locked.",
+                                 SLICE_FMT(request->user), host);
+    }
+    if (outcome->accepted) {
+        return result_error_text(c, 1862, "HY000",
+                                 "Your password has expired. To log in you must change it using a "
+                                 "client that supports expired passwords.");
+    }
+    if (outcome->plugin_missing) {
+        return result_error_text(c, 1524, "HY000", "Plugin '%s' is not loaded",
+                                 outcome->account.plugin);
+    }
+    return result_error_text(c, 1045, "28000",
+                             "Access denied for user '%.*s'@'%s' (using password: %s)",
+                             SLICE_FMT(request->user), host, outcome->used_password ? "YES" : "NO");
+}
+
+db_err command__authenticate(struct conn *c, struct command_server *server,
+                             const struct auth_request *request, struct auth_outcome *ret_outcome,
+                             bool *ret_accepted)
+{
+    struct diag diag = {0};
+    db_err err = auth_run(server->auth, c, request, &diag, ret_outcome);
+    if (err != ERR_OK) {
+        if (diag.err != ERR_OK) { /* the look-up failed, not the client */
+            TRY(result_error(c, &diag));
+        }
+        return err;
+    }
+    const struct sql_account *a = &ret_outcome->account;
+    *ret_accepted = ret_outcome->accepted && !a->locked &&
+                    (!a->password_expired || (c->caps & CAP_EXPIRED_PASSWORDS) != 0);
+    return *ret_accepted ? ERR_OK : deny(c, request, ret_outcome);
+}
+
+static void wake(void *ctx, bool connection)
+{
+    conn_kill(ctx, connection);
+}
+
+void command__session_opts(struct conn *c, struct slice user, uint16_t charset,
+                           const struct auth_outcome *outcome, struct sql_session_opts *ret_opts)
+{
+    *ret_opts = (struct sql_session_opts){
+        .connection_id = c->id,
+        .user = user,
+        .host = slice_str(auth_client_host(c)),
+        .has_tls = c->tls != NULL,
+        .found_rows = (c->caps & CAP_FOUND_ROWS) != 0,
+        .ignore_space = (c->caps & CAP_IGNORE_SPACE) != 0,
+        .interactive = (c->caps & CAP_INTERACTIVE) != 0,
+        .multi_statements = (c->caps & CAP_MULTI_STATEMENTS) != 0,
+        .charset = charset,
+        .account_host = slice_str(outcome->account.host_pattern),
+        .wake = wake,
+        .wake_ctx = c,
+    };
+}
+
+void command__refresh(struct client *cl)
+{
+    struct conn *c = cl->conn;
+    c->max_packet = sql_session_max_allowed_packet(cl->session);
+    c->idle_timeout_s = sql_session_wait_timeout_s(cl->session);
+    c->read_timeout_s = sql_session_net_read_timeout_s(cl->session);
+    c->write_timeout_s = sql_session_net_write_timeout_s(cl->session);
+}
+
+db_err command__ok_schema(struct client *cl, struct slice schema)
+{
+    struct sql_state_change change = {.kind = SQL_TRACK_SCHEMA, .value = schema};
+    struct sql_status status = {
+        .server_status = sql_session_status(cl->session),
+        .state_changes = schema.len == 0 ? NULL : &change,
+    };
+    return result_ok(cl->conn, &status, false);
+}
+
+static db_err open_session(struct conn *c, const struct login_copy *copy, uint16_t charset,
+                           const struct auth_outcome *outcome)
+{
+    struct command_server *server = server_of(c);
+    struct sql_session_opts opts;
+    struct diag diag = {0};
+    struct client *cl = mem_calloc(1, sizeof(*cl));
+    if (cl == NULL) {
+        return ERR_NOMEM;
+    }
+    cl->conn = c;
+    cl->server = server;
+    cl->next_stmt_id = 1;
+    c->user = cl;
+    command__session_opts(c, slice_of(copy->user, copy->user_len), charset, outcome, &opts);
+    opts.program_name = copy->program[0] == '\0' ? NULL : copy->program;
+    db_err err = sql_session_open(server->engine, &opts, &diag, &cl->session);
+    if (err == ERR_OK && copy->schema[0] != '\0') {
+        err = sql_session_use(cl->session, slice_str(copy->schema), &diag);
+    }
+    if (err != ERR_OK) {
+        diag.err = err;
+        TRY(result_error(c, &diag));
+        return err;
+    }
+    command__refresh(cl);
+    return command__ok_schema(cl, slice_str(copy->schema));
+}
+
+static db_err login(struct conn *c, struct slice packet)
+{
+    struct login_packet l;
+    struct login_copy copy;
+    struct auth_outcome outcome;
+    bool accepted;
+    TRY(read_login(c, packet, &l));
+    copy_text(copy.user, sizeof(copy.user), l.user);
+    copy_text(copy.schema, sizeof(copy.schema), l.schema);
+    copy_text(copy.plugin, sizeof(copy.plugin), l.plugin);
+    copy_text(copy.program, sizeof(copy.program), l.program_name);
+    copy.user_len = strlen(copy.user);
+    struct auth_request request = {
+        .user = slice_of(copy.user, copy.user_len),
+        .response = l.response,
+        .plugin = slice_str(copy.plugin),
+    };
+    TRY(command__authenticate(c, server_of(c), &request, &outcome, &accepted));
+    if (!accepted) {
+        return ERR_SQL;
+    }
+    if (conn_admit(c) != ERR_OK) {
+        TRY(conn_put_error(c, 1040, "08004", SLICE_LIT("Too many connections")));
+        return ERR_BUSY;
+    }
+    TRY(open_session(c, &copy, l.charset, &outcome));
+    if ((c->caps & CAP_COMPRESS) != 0) {
+        return conn_start_compression(c, false, 0);
+    }
+    if ((c->caps & CAP_ZSTD_COMPRESSION) != 0) {
+        return conn_start_compression(c, true, l.zstd_level > 22 ? 22 : l.zstd_level);
+    }
+    return ERR_OK;
+}
+
+/* --- dispatch --- */
+
+static db_err unknown(struct client *cl)
+{
+    return conn_put_error(cl->conn, 1047, "08S01", SLICE_LIT("Unknown command"));
+}
+
+db_err command__malformed(struct client *cl)
+{
+    return conn_put_error(cl->conn, 1835, "HY000", SLICE_LIT("Malformed communication packet."));
+}
+
+static db_err dispatch(struct client *cl, uint8_t code, struct slice body)
+{
+    switch (code) {
+#define COMMAND(value, name, handler)                                                              \
+    case value:                                                                                    \
+        return command__##handler(cl, body);
+#include "wire/command/commands.def"
+#undef COMMAND
+    default: return unknown(cl);
+    }
+}
+
+static db_err command(struct conn *c, struct slice packet)
+{
+    struct client *cl = c->user;
+    if (packet.len == 0) {
+        return unknown(cl);
+    }
+    TRY(dispatch(cl, packet.ptr[0], slice_from(packet, 1)));
+    if (UNLIKELY(sql_session_killed(cl->session))) {
+        c->doom = DOOM_KILLED;
+        return ERR_CLOSED;
+    }
+    return ERR_OK;
+}
+
+static void end(struct conn *c)
+{
+    struct client *cl = c->user;
+    if (cl != NULL) {
+        command__free_stmts(cl);
+        sql_session_close(cl->session);
+        mem_free(cl);
+        c->user = NULL;
+    }
+}
+
+const struct conn_ops command_conn_ops = {
+    .name = "mysql",
+    .greet = greet,
+    .login = login,
+    .command = command,
+    .end = end,
+};
