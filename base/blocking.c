@@ -20,6 +20,7 @@
 #include "base/fiber.h"
 #include "base/list.h"
 #include "base/loop_int.h"
+#include "base/metrics.h"
 
 enum {
     THREADS_DEFAULT = 4,
@@ -33,6 +34,7 @@ struct job {
     void (*fn)(void *arg);
     void *arg;
     struct waiter waiter;
+    uint64_t queued_ns;
 };
 
 static struct {
@@ -98,6 +100,8 @@ static void *worker_main(void *arg UNUSED)
     struct job *job;
     while ((job = next_job()) != NULL) {
         pthread_mutex_unlock(&g_pool.lock);
+        metrics_observe(METRIC_blocking_wait, clock_mono_ns() - job->queued_ns);
+        metrics_add(METRIC_blocking_jobs, 1);
         job->fn(job->arg);
         wait_signal(&job->waiter, 0); /* the job is gone now */
         pthread_mutex_lock(&g_pool.lock);
@@ -191,7 +195,7 @@ void blocking_run(void (*fn)(void *arg), void *arg)
         fiber_yield(); /* others run meanwhile, as they would */
         return;
     }
-    struct job job = {.fn = fn, .arg = arg};
+    struct job job = {.fn = fn, .arg = arg, .queued_ns = clock_mono_ns()};
     wait_init(&job.waiter);
     struct fiber_sched *s = &loop->sched;
     list_push_back(&s->blocking_jobs, &job.link);

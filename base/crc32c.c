@@ -3,8 +3,8 @@
 #include <pthread.h>
 #include <string.h>
 
-/* Slicing by eight: table[k][b] is the effect of byte b that stands k bytes before the end of an 8-byte step. The
- * tables are made on first use; the polynomial is reflected. */
+/* Slicing by eight: table[k][b] is the effect of byte b that stands k bytes before the end of an
+ * 8-byte step. The tables are made on first use; the polynomial is reflected. */
 #define CRC32C_POLY 0x82f63b78u
 
 static uint32_t table[8][256];

@@ -1,17 +1,19 @@
 /* Files, as the store's log and the simulator's disk see them.
  *
- * A struct disk is one file system: the real one (disk_real) or one in memory that loses, tears and spoils what was not
- * synced (base/disk_sim.h). Code that must survive crashes takes a struct disk and never calls open(2) itself.
+ * A struct disk is one file system: the real one (disk_real) or one in memory that loses, tears and
+ * spoils what was not synced (base/disk_sim.h). Code that must survive crashes takes a struct disk
+ * and never calls open(2) itself.
  *
- * Durability, as POSIX has it: content is safe after disk_sync of the file; that a file exists, or has this name, is
- * safe after disk_sync_dir of its directory. After a failed disk_sync nothing written since the last good one may be
- * relied on: do not sync again and hope.
+ * Durability, as POSIX has it: content is safe after disk_sync of the file; that a file exists, or
+ * has this name, is safe after disk_sync_dir of its directory. After a failed disk_sync nothing
+ * written since the last good one may be relied on: do not sync again and hope.
  *
- * All calls block (the simulated disk's do not): on a loop use blocking_run or a thread of your own. Thread-safe; one
- * file may be read and written by several threads at different offsets.
+ * All calls block (the simulated disk's do not): on a loop use blocking_run or a thread of your
+ * own. Thread-safe; one file may be read and written by several threads at different offsets.
  *
- * Errors everywhere: ERR_DISK_FULL (no space, quota), ERR_NOT_FOUND, ERR_EXISTS, ERR_NOMEM, ERR_INVALID (not possible
- * on this kind of file), ERR_IO for the rest. EINTR and short transfers are dealt with inside. */
+ * Errors everywhere: ERR_DISK_FULL (no space, quota), ERR_NOT_FOUND, ERR_EXISTS, ERR_NOMEM,
+ * ERR_INVALID (not possible on this kind of file), ERR_IO for the rest. EINTR and short transfers
+ * are dealt with inside. */
 #ifndef SKEIN_BASE_DISK_H
 #define SKEIN_BASE_DISK_H
 
@@ -31,16 +33,16 @@ struct disk_file {
 
 enum disk_open_flags {
     DISK_READ = 1,
-    DISK_WRITE = 2,      /* implies DISK_READ */
-    DISK_CREATE = 4,     /* make it if it is not there */
-    DISK_EXCLUSIVE = 8,  /* with DISK_CREATE: ERR_EXISTS if it is there */
-    DISK_TRUNCATE = 16,  /* cut to 0 bytes */
+    DISK_WRITE = 2,     /* implies DISK_READ */
+    DISK_CREATE = 4,    /* make it if it is not there */
+    DISK_EXCLUSIVE = 8, /* with DISK_CREATE: ERR_EXISTS if it is there */
+    DISK_TRUNCATE = 16, /* cut to 0 bytes */
 };
 
 enum { DISK_IOV_MAX = 64, DISK_PATH_MAX = 1024 };
 
-/* Called for each name in a directory ("." and ".." left out), in no order. A result other than ERR_OK ends the
- * listing and is returned. */
+/* Called for each name in a directory ("." and ".." left out), in no order. A result other than
+ * ERR_OK ends the listing and is returned. */
 typedef db_err (*disk_list_fn)(void *ctx, const char *name);
 
 /* Contracts: see the wrappers below, which are what callers use. */
@@ -90,8 +92,8 @@ MUST_USE db_err disk_pwritev(struct disk_file *file, const struct slice *parts, 
                              uint64_t offset);
 /* Content and size are durable (fdatasync). */
 MUST_USE db_err disk_sync(struct disk_file *file);
-/* Takes space for [offset, offset + len) and makes the file that long at least; new bytes read as 0. A later write there
- * cannot meet ERR_DISK_FULL and a sync after it need not write the size. */
+/* Takes space for [offset, offset + len) and makes the file that long at least; new bytes read as
+ * 0. A later write there cannot meet ERR_DISK_FULL and a sync after it need not write the size. */
 MUST_USE db_err disk_allocate(struct disk_file *file, uint64_t offset, uint64_t len);
 MUST_USE db_err disk_truncate(struct disk_file *file, uint64_t size);
 MUST_USE db_err disk_size(struct disk_file *file, uint64_t *ret_size);

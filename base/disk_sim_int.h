@@ -45,8 +45,8 @@ MUST_USE db_err sim_content_write(struct sim_content *c, const uint8_t *data, si
                                   uint64_t offset);
 MUST_USE db_err sim_content_resize(struct sim_content *c, uint64_t size);
 MUST_USE db_err sim_content_sync(struct sim_content *c);
-/* Pending changes are kept or dropped by the dice and are pending no more. reset: the process, too, now sees what is
- * durable. Out of memory aborts: this is a test's tool. */
+/* Pending changes are kept or dropped by the dice and are pending no more. reset: the process, too,
+ * now sees what is durable. Out of memory aborts: this is a test's tool. */
 void sim_content_crash(struct sim_content *c, struct rand *r, bool reset);
 void sim_content_flip(struct sim_content *c, uint64_t offset, unsigned bit);
 

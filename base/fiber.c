@@ -29,6 +29,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/fiber_int.h"
+#include "base/metrics.h"
 
 #define TIME_SLICE_NS (1 * NS_PER_MS)
 
@@ -123,6 +124,8 @@ static db_err fiber_new(struct loop *loop, fiber_fn fn, void *arg, struct fiber 
     if (loop->backend->simulated) {
         list_push_back(&loop->sched.all, &f->all);
     }
+    metrics_add(METRIC_fibers_started, 1);
+    metrics_add(METRIC_fibers_live, 1);
     *ret_fiber = f;
     return ERR_OK;
 }
@@ -130,6 +133,7 @@ static db_err fiber_new(struct loop *loop, fiber_fn fn, void *arg, struct fiber 
 void fiber__release(struct fiber *f)
 {
     struct loop *loop = f->loop;
+    metrics_sub(METRIC_fibers_live, 1);
     list_remove(&f->all);
     fiber__stack_put(f);
     unsigned before = atomic_fetch_sub(&loop->fibers_live, 1);

@@ -76,22 +76,23 @@ static void test_limit(void **state UNUSED)
 /* --- spawn_now --- */
 
 static char g_now_order[8];
+static unsigned g_now_count;
 static struct loop_task g_now_task;
 static bool g_now_done;
 
 static void now_fiber(void *arg UNUSED)
 {
-    strncat(g_now_order, "b", 2);
+    g_now_order[g_now_count++] = 'b';
     fiber_yield();
-    strncat(g_now_order, "d", 2);
+    g_now_order[g_now_count++] = 'd';
     g_now_done = true;
 }
 
 static void on_now(struct loop_task *task UNUSED)
 {
-    strncat(g_now_order, "a", 2);
+    g_now_order[g_now_count++] = 'a';
     CHECK_OK(fiber_spawn_now(now_fiber, NULL));
-    strncat(g_now_order, "c", 2);
+    g_now_order[g_now_count++] = 'c';
 }
 
 static void now_main(void *arg UNUSED)

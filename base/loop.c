@@ -14,13 +14,11 @@
  * turns `asleep` off makes the one system call. A loop that is running is never woken. */
 #include "base/loop.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/loop_int.h"
+#include "base/metrics.h"
 
 static _Thread_local struct loop *t_loop;
 
@@ -67,6 +65,7 @@ uint64_t loop_now_ns(const struct loop *loop)
 void loop__wake(struct loop *loop)
 {
     if (atomic_load(&loop->asleep) && atomic_exchange(&loop->asleep, false)) {
+        metrics_add(METRIC_loop_wakeups, 1);
         loop->backend->wake(loop);
     }
 }
@@ -129,6 +128,7 @@ static void run_turn_end(struct loop *loop)
 
 void loop__turn(struct loop *loop)
 {
+    metrics_add(METRIC_loop_turns, 1);
     run_inbox(loop);
     loop__timers_run(loop);
     fiber__run_ready(loop);
@@ -194,14 +194,14 @@ void loop__group_drain(struct loop_group *group)
 
 static db_err loop_new(struct loop_group *group, unsigned index, struct loop **ret_loop)
 {
-    /* aligned_alloc is not behind base/alloc.h: over-allocation by a line would do, but a loop is
-     * large and rare. */
-    size_t size = (sizeof(struct loop) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
-    struct loop *loop = aligned_alloc(CACHE_LINE, size);
-    if (loop == NULL) {
+    /* The allocator aligns to 16 bytes only. */
+    char *memory = mem_calloc(1, sizeof(struct loop) + CACHE_LINE);
+    if (memory == NULL) {
         return ERR_NOMEM;
     }
-    memset(loop, 0, size);
+    uintptr_t aligned = ((uintptr_t)memory + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
+    struct loop *loop = (struct loop *)aligned;
+    loop->memory = memory;
     loop->backend = group->backend;
     loop->group = group;
     loop->index = index;
@@ -211,7 +211,7 @@ static db_err loop_new(struct loop_group *group, unsigned index, struct loop **r
     loop->uv_timer_deadline_ns = DEADLINE_NONE;
     db_err err = fiber__sched_init(loop);
     if (err != ERR_OK) {
-        free(loop);
+        mem_free(memory);
         return err;
     }
     *ret_loop = loop;
@@ -253,7 +253,7 @@ void loop__group_free(struct loop_group *group)
     for (unsigned i = 0; group->loops != NULL && i < group->count; i++) {
         if (group->loops[i] != NULL) {
             fiber__sched_fini(group->loops[i]);
-            free(group->loops[i]);
+            mem_free(group->loops[i]->memory);
         }
     }
     fiber__depot_fini(group);

@@ -71,13 +71,14 @@ void loop_timer_stop(struct loop *loop, struct loop_timer *timer);
  * spawned have ended. For tests, tools and main(). */
 MUST_USE db_err loop_run_main(void (*fn)(void *arg), void *arg);
 
-/* Simulated groups: the same loops, fibers and timers, but all loops are run by one thread, in an order drawn from a
- * seed, on a virtual clock that stands still while code runs and jumps to the next timer when every loop is idle.
- * While the group exists clock_mono_ns and clock_wall_us are the virtual ones (of the loop that runs, with its
- * drift), blocking_run runs inline, fiber_checkpoint yields at random. The same seed gives the same run. One simulated
- * group at a time in a process; only one thread may touch it. */
+/* Simulated groups: the same loops, fibers and timers, but all loops are run by one thread, in an
+ * order drawn from a seed, on a virtual clock that stands still while code runs and jumps to the
+ * next timer when every loop is idle. While the group exists clock_mono_ns and clock_wall_us are
+ * the virtual ones (of the loop that runs, with its drift), blocking_run runs inline,
+ * fiber_checkpoint yields at random. The same seed gives the same run. One simulated group at a
+ * time in a process; only one thread may touch it. */
 struct loop_sim_opts {
-    unsigned count;          /* > 0 */
+    unsigned count; /* > 0 */
     uint64_t seed;
     uint64_t start_ns;       /* virtual monotonic time at the start; 0: 1 s */
     uint64_t wall_us;        /* calendar time at the start; 0: 2030-01-01 */
@@ -85,24 +86,26 @@ struct loop_sim_opts {
     unsigned fibers_max;     /* per loop; 0: 100,000 */
 };
 
-/* ERR_NOMEM; ERR_BUSY when another simulated group exists. Ended by loop_group_stop, which goes on running the group
- * until all fibers have ended; fibers that nothing can wake any more are dropped as by loop_sim_kill. */
+/* ERR_NOMEM; ERR_BUSY when another simulated group exists. Ended by loop_group_stop, which goes on
+ * running the group until all fibers have ended; fibers that nothing can wake any more are dropped
+ * as by loop_sim_kill. */
 MUST_USE db_err loop_group_start_sim(const struct loop_sim_opts *opts,
                                      struct loop_group **ret_group);
-/* Runs the group until the virtual time is until_ns, or sooner when loop_group_sim_break is called. Not from a loop
- * of the group. */
+/* Runs the group until the virtual time is until_ns, or sooner when loop_group_sim_break is called.
+ * Not from a loop of the group. */
 void loop_group_sim_run(struct loop_group *group, uint64_t until_ns);
-/* Runs until nothing is ready at the present virtual time and no timer is armed, at most up to until_ns. True when
- * it came to rest. */
+/* Runs until nothing is ready at the present virtual time and no timer is armed, at most up to
+ * until_ns. True when it came to rest. */
 bool loop_group_sim_settle(struct loop_group *group, uint64_t until_ns);
 /* From code that runs in the group: loop_group_sim_run returns after this turn. */
 void loop_group_sim_break(struct loop_group *group);
 uint64_t loop_group_sim_now_ns(const struct loop_group *group);
-/* From now on the loop's clock runs faster (ppm > 0) or slower than the group's. |ppm| < 500,000. */
+/* From now on the loop's clock runs faster (ppm > 0) or slower than the group's. |ppm| < 500,000.
+ */
 void loop_sim_set_drift(struct loop *loop, int64_t ppm);
-/* The crash of a process: drops the loop's fibers, tasks and timers as they stand; nothing of theirs runs again, what
- * they own on the heap is lost to the caller's bookkeeping. No other loop may hold a waiter of theirs. The loop can be
- * used again. Not from the loop itself. */
+/* The crash of a process: drops the loop's fibers, tasks and timers as they stand; nothing of
+ * theirs runs again, what they own on the heap is lost to the caller's bookkeeping. No other loop
+ * may hold a waiter of theirs. The loop can be used again. Not from the loop itself. */
 void loop_sim_kill(struct loop *loop);
 
 #endif

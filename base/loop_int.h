@@ -62,6 +62,7 @@ struct loop {
     const struct loop_backend *backend;
     struct loop_group *group;
     unsigned index;
+    void *memory;    /* what was allocated */
     uint64_t now_ns; /* 0: not asked yet in this turn */
     struct heap timers;
     struct loop_task *turn_end_first;
