@@ -86,6 +86,8 @@ struct plan_agg {
 
 struct plan_assign {
     uint32_t column; /* ordinal in the target */
+    bool implicit;   /* ON UPDATE CURRENT_TIMESTAMP: done only if another column of the row has
+                        changed */
     struct bexpr *expr;
 };
 

@@ -1,0 +1,158 @@
+/* Which columns expressions read. */
+#include "sql/opt/opt_int.h"
+
+db_err opt__add_conjunct(struct optimizer *o, struct conjuncts *c, struct bexpr *e)
+{
+    if (c->count == c->cap) {
+        uint32_t cap = c->cap == 0 ? 8 : c->cap * 2;
+        struct bexpr **list = OPT_ARRAY(o, struct bexpr *, cap);
+        if (list == NULL) {
+            return ERR_NOMEM;
+        }
+        if (c->count != 0) {
+            memcpy(list, c->list, c->count * sizeof(*list));
+        }
+        c->list = list;
+        c->cap = cap;
+    }
+    c->list[c->count++] = e;
+    return ERR_OK;
+}
+
+db_err opt__set_init(struct optimizer *o, struct col_set *s)
+{
+    s->word_count = 4;
+    s->words = OPT_ARRAY(o, uint64_t, s->word_count);
+    return s->words == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+db_err opt__set_add(struct optimizer *o, struct col_set *s, col_id_t id)
+{
+    uint32_t word = id / 64;
+    if (word >= s->word_count) {
+        uint64_t *words = OPT_ARRAY(o, uint64_t, word * 2);
+        if (words == NULL) {
+            return ERR_NOMEM;
+        }
+        memcpy(words, s->words, s->word_count * sizeof(*words));
+        s->words = words;
+        s->word_count = word * 2;
+    }
+    s->words[word] |= 1ull << (id % 64);
+    return ERR_OK;
+}
+
+bool opt__set_has(const struct col_set *s, col_id_t id)
+{
+    return id / 64 < s->word_count && (s->words[id / 64] >> (id % 64) & 1) != 0;
+}
+
+db_err opt__set_add_expr(struct optimizer *o, struct col_set *s, const struct bexpr *e)
+{
+    if (e->kind == BEXPR_COLUMN) {
+        TRY(opt__set_add(o, s, e->u.column.id));
+    }
+    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
+        const struct bsubquery *sub = e->u.subquery.sub;
+        for (uint32_t i = 0; i < sub->outer_count; i++) {
+            TRY(opt__set_add(o, s, sub->outer_columns[i]));
+        }
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(opt__set_add_expr(o, s, e->args[i]));
+    }
+    return ERR_OK;
+}
+
+bool opt__has_column(const struct lnode *n, col_id_t id)
+{
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        if (n->columns[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct reads {
+    const struct lnode *node;
+    bool inside, outside;
+};
+
+static void note_read(struct reads *r, col_id_t id)
+{
+    if (opt__has_column(r->node, id)) {
+        r->inside = true;
+    } else {
+        r->outside = true;
+    }
+}
+
+static bool visit(const struct bexpr *e, void *ctx)
+{
+    struct reads *r = ctx;
+    if (e->kind == BEXPR_COLUMN) {
+        note_read(r, e->u.column.id);
+    }
+    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
+        for (uint32_t i = 0; i < e->u.subquery.sub->outer_count; i++) {
+            note_read(r, e->u.subquery.sub->outer_columns[i]);
+        }
+    }
+    return true;
+}
+
+bool opt__reads_only(const struct bexpr *e, const struct lnode *n)
+{
+    struct reads r = {.node = n};
+    bexpr_walk(e, visit, &r);
+    return !r.outside;
+}
+
+bool opt__reads_any(const struct bexpr *e, const struct lnode *n)
+{
+    struct reads r = {.node = n};
+    bexpr_walk(e, visit, &r);
+    return r.inside;
+}
+
+static bool visit_free(const struct bexpr *e, void *ctx)
+{
+    (void)ctx;
+    return e->kind != BEXPR_COLUMN;
+}
+
+bool opt__is_free(const struct bexpr *e)
+{
+    return !e->has_subquery && !e->is_volatile && bexpr_walk(e, visit_free, NULL);
+}
+
+struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,
+                              uint32_t count)
+{
+    if (e->kind == BEXPR_COLUMN) {
+        for (uint32_t i = 0; i < count; i++) {
+            if (by[i].out == e->u.column.id) {
+                return bexpr_clone(o->arena, by[i].expr);
+            }
+        }
+    }
+    struct bexpr *c = OPT_NEW(o, struct bexpr);
+    if (c == NULL) {
+        return NULL;
+    }
+    *c = *e;
+    if (e->arg_count != 0) {
+        c->args = OPT_ARRAY(o, struct bexpr *, e->arg_count);
+        if (c->args == NULL) {
+            return NULL;
+        }
+        for (uint32_t i = 0; i < e->arg_count; i++) {
+            c->args[i] = opt__substitute(o, e->args[i], by, count);
+            if (c->args[i] == NULL) {
+                return NULL;
+            }
+        }
+    }
+    return c;
+}

@@ -1,0 +1,302 @@
+/* Plans of INSERT, UPDATE and DELETE, and the defaults of columns. */
+#include "sql/diag/my_error.h"
+#include "sql/opt/opt_int.h"
+#include "sql/parser/parser.h"
+
+static db_err const_expr(struct optimizer *o, const struct value *v, const struct sql_type *t,
+                         struct bexpr **ret)
+{
+    struct bexpr *e = OPT_NEW(o, struct bexpr);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->kind = BEXPR_CONST;
+    e->type = *t;
+    e->is_const = true;
+    e->coercibility = 2;
+    TRY(value_copy(v, o->arena, &e->u.constant));
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err text_expr(struct optimizer *o, struct slice text, const struct table_def *t,
+                        struct bexpr **ret)
+{
+    struct parse_options po = {0};
+    struct ast_expr *ast;
+    TRY(parser_parse_expr(o->arena, text, &po, o->diag, &ast));
+    return bind_scalar(o->arena, o->opts->bind, ast, t, o->diag, ret);
+}
+
+db_err opt__column_default(struct optimizer *o, const struct table_def *t,
+                           const struct column_def *c, struct bexpr **ret)
+{
+    struct value null;
+    value_set_null(&null, &c->type);
+    *ret = NULL;
+    if (c->auto_increment) {
+        return const_expr(o, &null, &c->type, ret);
+    }
+    switch (c->default_kind) {
+    case DEFAULT_NONE: return ERR_OK;
+    case DEFAULT_NULL: return const_expr(o, &null, &c->type, ret);
+    case DEFAULT_CONST: return const_expr(o, &c->default_value, &c->type, ret);
+    case DEFAULT_NOW: {
+        const char *text =
+            arena_printf(o->arena, "CURRENT_TIMESTAMP(%u)", (unsigned)c->type.decimals);
+        return text == NULL ? ERR_NOMEM : text_expr(o, slice_str(text), NULL, ret);
+    }
+    case DEFAULT_EXPR: return text_expr(o, c->default_expr, t, ret);
+    }
+    return ERR_INVALID;
+}
+
+/* DEFAULT in a value list or assignment becomes the column's default. */
+static db_err replace_default(struct optimizer *o, const struct table_def *t,
+                              const struct column_def *c, struct bexpr **io)
+{
+    struct bexpr *e = *io;
+    if (e->kind == BEXPR_DEFAULT) {
+        const struct column_def *of = c;
+        if (e->arg_count == 1) {
+            of = NULL;
+            for (uint32_t i = 0; i < o->stmt->target_count && of == NULL; i++) {
+                const struct bound_target *bt = &o->stmt->targets[i];
+                for (uint32_t k = 0; k < bt->def->column_count; k++) {
+                    if (bt->columns[k] == e->args[0]->u.column.id) {
+                        of = &bt->def->columns[k];
+                        t = bt->def;
+                    }
+                }
+            }
+            if (of == NULL) {
+                return my_error(o->diag, ER_NOT_SUPPORTED_YET, "DEFAULT() here");
+            }
+        }
+        TRY(opt__column_default(o, t, of, io));
+        if (*io == NULL) {
+            return my_error(o->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(o->arena, of->name));
+        }
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(replace_default(o, t, c, &e->args[i]));
+    }
+    return ERR_OK;
+}
+
+static db_err make_target(struct optimizer *o, const struct bound_target *bt,
+                          const struct phys *rows, struct plan_target *ret)
+{
+    const struct table_def *t = bt->def;
+    ret->table = t;
+    ret->slots = OPT_ARRAY(o, uint32_t, t->column_count);
+    ret->index_touched = OPT_ARRAY(o, bool, t->index_count);
+    if (ret->slots == NULL || ret->index_touched == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; rows != NULL && i < t->column_count; i++) {
+        ret->slots[i] = opt__slot(rows->cols, rows->node->column_count, bt->columns[i]);
+    }
+    return ERR_OK;
+}
+
+static void touch_indexes(struct plan_target *t)
+{
+    for (uint32_t i = 0; i < t->table->index_count; i++) {
+        for (uint32_t p = 0; p < t->table->indexes[i].part_count; p++) {
+            for (uint32_t a = 0; a < t->assign_count; a++) {
+                t->index_touched[i] = t->index_touched[i] ||
+                                      t->assigns[a].column == t->table->indexes[i].parts[p].column;
+            }
+        }
+    }
+}
+
+/* Columns with ON UPDATE CURRENT_TIMESTAMP that are not assigned: an assignment after all others.
+ */
+static db_err on_update_now(struct optimizer *o, const struct table_def *t,
+                            struct plan_assign *assigns, uint32_t *io_count)
+{
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        const struct column_def *c = &t->columns[i];
+        bool assigned = false;
+        for (uint32_t k = 0; k < *io_count; k++) {
+            assigned = assigned || assigns[k].column == i;
+        }
+        if (!c->on_update_now || assigned) {
+            continue;
+        }
+        const char *text =
+            arena_printf(o->arena, "CURRENT_TIMESTAMP(%u)", (unsigned)c->type.decimals);
+        if (text == NULL) {
+            return ERR_NOMEM;
+        }
+        assigns[*io_count].column = i;
+        assigns[*io_count].implicit = true;
+        TRY(text_expr(o, slice_str(text), NULL, &assigns[*io_count].expr));
+        (*io_count)++;
+    }
+    return ERR_OK;
+}
+
+/* ---- INSERT ---- */
+
+static db_err insert_updates(struct optimizer *o, struct plan_node *p, const struct table_def *t)
+{
+    struct bound_stmt *s = o->stmt;
+    uint32_t n = t->column_count;
+    if (s->assign_count == 0) {
+        return ERR_OK;
+    }
+    col_id_t *cols = OPT_ARRAY(o, col_id_t, 2 * n);
+    p->u.insert.updates = OPT_ARRAY(o, struct plan_assign, s->assign_count + n);
+    if (cols == NULL || p->u.insert.updates == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(cols, s->odku_old, n * sizeof(*cols));
+    memcpy(cols + n, s->odku_new, n * sizeof(*cols));
+    for (uint32_t i = 0; i < s->assign_count; i++) {
+        struct bound_assign *a = &s->assigns[i];
+        TRY(replace_default(o, t, &t->columns[a->column], &a->expr));
+        p->u.insert.updates[i].column = a->column;
+        TRY(opt__resolve(o, a->expr, cols, 2 * n, &p->u.insert.updates[i].expr));
+    }
+    p->u.insert.update_count = s->assign_count;
+    return on_update_now(o, t, p->u.insert.updates, &p->u.insert.update_count);
+}
+
+static db_err plan_insert(struct optimizer *o)
+{
+    struct bound_stmt *s = o->stmt;
+    const struct table_def *t = s->targets[0].def;
+    struct want nothing = {.limit = -1};
+    struct phys rows;
+    if (s->root->kind == LNODE_VALUES) {
+        for (uint32_t r = 0; r < s->root->u.values.row_count; r++) {
+            for (uint32_t c = 0; c < s->insert_column_count; c++) {
+                TRY(replace_default(o, t, &t->columns[s->insert_columns[c]],
+                                    &s->root->u.values.rows[r][c]));
+            }
+        }
+    } else {
+        TRY(opt__rewrite(o, &s->root));
+    }
+    TRY(opt__physical(o, s->root, &nothing, &rows));
+    struct plan_node *p = opt__node(o, PLAN_INSERT, 0);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    p->children[0] = rows.node;
+    p->child_count = 1;
+    p->u.insert.target = OPT_NEW(o, struct plan_target);
+    p->u.insert.defaults = OPT_ARRAY(o, struct bexpr *, t->column_count);
+    if (p->u.insert.target == NULL || p->u.insert.defaults == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(make_target(o, &s->targets[0], NULL, p->u.insert.target));
+    p->u.insert.columns = s->insert_columns;
+    p->u.insert.column_count = s->insert_column_count;
+    p->u.insert.replace = s->replace;
+    p->u.insert.ignore = s->ignore;
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        bool given = false;
+        for (uint32_t k = 0; k < s->insert_column_count; k++) {
+            given = given || s->insert_columns[k] == i;
+        }
+        if (!given) {
+            TRY(opt__column_default(o, t, &t->columns[i], &p->u.insert.defaults[i]));
+        }
+    }
+    TRY(insert_updates(o, p, t));
+    o->plan->root = p;
+    if (rows.node->kind == PLAN_VALUES && s->assign_count == 0 && !s->replace && !s->ignore) {
+        o->plan->shape = PLAN_SHAPE_INSERT_VALUES;
+    }
+    return ERR_OK;
+}
+
+/* ---- UPDATE and DELETE ---- */
+
+static bool below_outer_join(const struct lnode *n, const struct lnode *table, bool below)
+{
+    if (n == table) {
+        return below;
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        bool null_side = n->kind == LNODE_JOIN &&
+                         ((n->u.join.kind == JOIN_LEFT && i == 1) || n->u.join.kind == JOIN_FULL);
+        if (below_outer_join(n->children[i], table, below || null_side)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err plan_assigns(struct optimizer *o, uint32_t target, const struct phys *rows,
+                           struct plan_target *t)
+{
+    struct bound_stmt *s = o->stmt;
+    t->assigns = OPT_ARRAY(o, struct plan_assign, s->assign_count + t->table->column_count);
+    if (t->assigns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < s->assign_count; i++) {
+        struct bound_assign *a = &s->assigns[i];
+        if (a->table != target) {
+            continue;
+        }
+        TRY(replace_default(o, t->table, &t->table->columns[a->column], &a->expr));
+        struct plan_assign *out = &t->assigns[t->assign_count++];
+        out->column = a->column;
+        TRY(opt__resolve(o, a->expr, rows->cols, rows->node->column_count, &out->expr));
+    }
+    TRY(on_update_now(o, t->table, t->assigns, &t->assign_count));
+    touch_indexes(t);
+    return ERR_OK;
+}
+
+/* The limit node on top limits the rows read; nothing else is to be done for DML's LIMIT. */
+static db_err plan_change(struct optimizer *o, enum plan_kind kind)
+{
+    struct bound_stmt *s = o->stmt;
+    struct want nothing = {.limit = -1};
+    struct phys rows;
+    TRY(opt__rewrite(o, &s->root));
+    TRY(opt__physical(o, s->root, &nothing, &rows));
+    struct plan_node *p = opt__node(o, kind, 0);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    p->children[0] = rows.node;
+    p->child_count = 1;
+    p->rows = rows.node->rows;
+    p->u.dml.targets = OPT_ARRAY(o, struct plan_target, s->target_count);
+    if (p->u.dml.targets == NULL) {
+        return ERR_NOMEM;
+    }
+    p->u.dml.target_count = s->target_count;
+    p->u.dml.ignore = s->ignore;
+    for (uint32_t i = 0; i < s->target_count; i++) {
+        struct plan_target *t = &p->u.dml.targets[i];
+        TRY(make_target(o, &s->targets[i], &rows, t));
+        t->outer_joined = below_outer_join(s->root, s->targets[i].table_node, false);
+        if (kind == PLAN_UPDATE) {
+            TRY(plan_assigns(o, i, &rows, t));
+        }
+    }
+    o->plan->root = p;
+    if (rows.one_row && rows.node->kind == PLAN_POINT_GET && s->target_count == 1) {
+        o->plan->shape = kind == PLAN_UPDATE ? PLAN_SHAPE_POINT_UPDATE : PLAN_SHAPE_POINT_DELETE;
+    }
+    return ERR_OK;
+}
+
+db_err opt__dml(struct optimizer *o)
+{
+    switch ((int)o->stmt->kind) {
+    case BOUND_INSERT: return plan_insert(o);
+    case BOUND_UPDATE: return plan_change(o, PLAN_UPDATE);
+    default: return plan_change(o, PLAN_DELETE);
+    }
+}

@@ -1,0 +1,116 @@
+/* Private to sql/opt. */
+#ifndef SKEIN_SQL_OPT_OPT_INT_H
+#define SKEIN_SQL_OPT_OPT_INT_H
+
+#include "sql/opt/optimize.h"
+
+struct optimizer {
+    struct arena *arena;
+    struct plan *plan;
+    struct bound_stmt *stmt;
+    const struct opt_opts *opts;
+    struct diag *diag;
+    uint32_t node_count;
+};
+
+#define OPT_NEW(o, type)      ARENA_NEW((o)->arena, type)
+#define OPT_ARRAY(o, type, n) ARENA_ARRAY((o)->arena, type, (n) + 1)
+
+/* A conjunction that grows. */
+struct conjuncts {
+    struct bexpr **list;
+    uint32_t count, cap;
+};
+db_err opt__add_conjunct(struct optimizer *o, struct conjuncts *c, struct bexpr *e);
+
+/* ---- what expressions read (columns.c) ---- */
+
+/* A set of columns, one bit per col_id. */
+struct col_set {
+    uint64_t *words;
+    uint32_t word_count;
+};
+db_err opt__set_init(struct optimizer *o, struct col_set *s);
+db_err opt__set_add(struct optimizer *o, struct col_set *s, col_id_t id);
+bool opt__set_has(const struct col_set *s, col_id_t id);
+/* Adds the columns that e reads (also what its subqueries read of the enclosing query). */
+db_err opt__set_add_expr(struct optimizer *o, struct col_set *s, const struct bexpr *e);
+/* All columns e reads are among the node's. */
+bool opt__reads_only(const struct bexpr *e, const struct lnode *n);
+bool opt__reads_any(const struct bexpr *e, const struct lnode *n);
+bool opt__has_column(const struct lnode *n, col_id_t id);
+/* No column of this query block, no subquery: constants, parameters, outer columns. */
+bool opt__is_free(const struct bexpr *e);
+/* e with columns replaced: by[i] for column ids[i]; the rest as it is. NULL: out of memory. */
+struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,
+                              uint32_t count);
+
+/* ---- rules on logical trees ---- */
+
+db_err opt__rewrite(struct optimizer *o, struct lnode **io_root);
+db_err rule_simplify_outer_joins(struct optimizer *o, struct lnode **io_root);
+db_err rule_push_filters(struct optimizer *o, struct lnode **io_root);
+db_err rule_prune_columns(struct optimizer *o, struct lnode **io_root);
+db_err rule_order_joins(struct optimizer *o, struct lnode **io_root);
+/* True when a conjunct cannot hold for a row whose columns of n are all NULL. */
+bool opt__rejects_nulls(const struct bexpr *e, const struct lnode *n);
+
+/* ---- estimates (cost.c) ---- */
+
+double opt__table_rows(const struct optimizer *o, const struct table_def *t);
+double opt__selectivity(const struct bexpr *conjunct);
+double opt__estimate(struct optimizer *o, struct lnode *n);
+
+/* ---- physical ---- */
+
+struct order_key {
+    col_id_t id;
+    bool descending;
+};
+/* A physical subtree with the col_id of each output slot and the order of its rows. */
+struct phys {
+    struct plan_node *node;
+    col_id_t *cols;
+    struct order_key *order;
+    uint32_t order_count;
+    bool one_row; /* at most one row */
+};
+/* What the parent would like. */
+struct want {
+    const struct lsort_key *order;
+    uint32_t order_count;
+    double limit; /* rows that will be read; < 0 = all */
+};
+
+struct plan_node *opt__node(struct optimizer *o, enum plan_kind kind, uint32_t columns);
+db_err opt__physical(struct optimizer *o, struct lnode *n, const struct want *want,
+                     struct phys *ret);
+/* Copies e with slots for the layout. */
+db_err opt__resolve(struct optimizer *o, const struct bexpr *e, const col_id_t *cols,
+                    uint32_t count, struct bexpr **ret);
+db_err opt__resolve_list(struct optimizer *o, struct bexpr *const *list, uint32_t n,
+                         const col_id_t *cols, uint32_t count, struct bexpr ***ret);
+uint32_t opt__slot(const col_id_t *cols, uint32_t count, col_id_t id); /* UINT32_MAX: none */
+
+/* access_path.c */
+db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
+/* The best index of table n for equality on the given columns (join keys): NULL when none fits.
+ * *ret_keys: for each matched part the number of the key. */
+const struct index_def *opt__lookup_index(const struct lnode *n, const col_id_t *keys,
+                                          uint32_t key_count, uint32_t *ret_parts,
+                                          uint32_t *ret_keys);
+db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, struct plan_node *p,
+                         struct phys *ret);
+/* Key parts that a secondary index's entries carry suffice for the columns wanted. */
+bool opt__covers(const struct table_def *t, const struct index_def *ix, const bool *used);
+
+/* join.c */
+db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
+
+/* dml.c */
+db_err opt__dml(struct optimizer *o);
+/* The default of a column as an expression; *ret NULL: it has none (1364). */
+db_err opt__column_default(struct optimizer *o, const struct table_def *t,
+                           const struct column_def *c, struct bexpr **ret);
+
+#endif

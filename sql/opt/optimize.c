@@ -1,0 +1,155 @@
+#include "sql/opt/optimize.h"
+
+#include <stdatomic.h>
+
+#include "base/alloc.h"
+#include "sql/catalog/catalog.h"
+#include "sql/opt/opt_int.h"
+
+struct plan *plan_new(struct mem_tracker *mem)
+{
+    struct plan *p = mem_calloc(1, sizeof(*p));
+    if (p != NULL) {
+        arena_init(&p->arena, NULL, mem, 0);
+        atomic_init(&p->refs, 1);
+    }
+    return p;
+}
+
+void plan_ref(struct plan *plan)
+{
+    atomic_fetch_add_explicit(&plan->refs, 1, memory_order_relaxed);
+}
+
+void plan_unref(struct plan *plan)
+{
+    if (plan == NULL || atomic_fetch_sub_explicit(&plan->refs, 1, memory_order_acq_rel) != 1) {
+        return;
+    }
+    if (plan->snapshot != NULL) {
+        catalog_release(plan->snapshot);
+    }
+    arena_fini(&plan->arena);
+    mem_free(plan);
+}
+
+db_err opt__rewrite(struct optimizer *o, struct lnode **io_root)
+{
+#define RULE(name, function, text) TRY(function(o, io_root));
+#include "sql/opt/rules.def"
+#undef RULE
+    return ERR_OK;
+}
+
+static uint32_t count_tables(const struct lnode *n)
+{
+    uint32_t count = n->kind == LNODE_TABLE;
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        count += count_tables(n->children[i]);
+    }
+    return count;
+}
+
+static void add_table(struct plan *p, const struct table_def *t)
+{
+    for (uint32_t i = 0; i < p->table_count; i++) {
+        if (p->tables[i] == t) {
+            return;
+        }
+    }
+    p->tables[p->table_count++] = t;
+}
+
+static void list_tables(struct plan *p, const struct lnode *n)
+{
+    if (n->kind == LNODE_TABLE) {
+        add_table(p, n->u.table.def);
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        list_tables(p, n->children[i]);
+    }
+}
+
+static db_err collect_tables(struct optimizer *o)
+{
+    struct bound_stmt *s = o->stmt;
+    uint32_t total = s->target_count + count_tables(s->root);
+    for (uint32_t i = 0; i < s->subquery_count; i++) {
+        total += count_tables(s->subqueries[i]->root);
+    }
+    o->plan->tables = OPT_ARRAY(o, const struct table_def *, total);
+    if (o->plan->tables == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < s->target_count; i++) {
+        add_table(o->plan, s->targets[i].def);
+    }
+    list_tables(o->plan, s->root);
+    for (uint32_t i = 0; i < s->subquery_count; i++) {
+        list_tables(o->plan, s->subqueries[i]->root);
+    }
+    return ERR_OK;
+}
+
+static db_err plan_subqueries(struct optimizer *o)
+{
+    struct bound_stmt *s = o->stmt;
+    struct want nothing = {.limit = -1};
+    o->plan->subquery_count = s->subquery_count;
+    o->plan->subqueries = s->subqueries;
+    for (uint32_t i = 0; i < s->subquery_count; i++) {
+        struct bsubquery *sub = s->subqueries[i];
+        struct plan *p = OPT_NEW(o, struct plan);
+        struct phys root;
+        if (p == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(opt__rewrite(o, &sub->root));
+        TRY(opt__physical(o, sub->root, &nothing, &root));
+        p->kind = BOUND_SELECT;
+        p->root = root.node;
+        p->result = sub->root->columns;
+        p->result_count = sub->root->column_count;
+        sub->plan = p;
+    }
+    return ERR_OK;
+}
+
+static db_err plan_select(struct optimizer *o)
+{
+    struct bound_stmt *s = o->stmt;
+    struct want nothing = {.limit = -1};
+    struct phys root;
+    TRY(opt__rewrite(o, &s->root));
+    TRY(opt__physical(o, s->root, &nothing, &root));
+    o->plan->root = root.node;
+    o->plan->result = s->result;
+    o->plan->result_count = s->result_count;
+    const struct plan_node *n = root.node;
+    if (n->kind == PLAN_PROJECT && n->children[0]->kind == PLAN_POINT_GET && root.one_row &&
+        s->subquery_count == 0) {
+        o->plan->shape = PLAN_SHAPE_POINT_SELECT;
+    }
+    return ERR_OK;
+}
+
+db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opts *opts,
+                struct diag *diag)
+{
+    struct optimizer o = {
+        .arena = &plan->arena, .plan = plan, .stmt = stmt, .opts = opts, .diag = diag};
+    plan->kind = stmt->kind;
+    plan->shape = PLAN_SHAPE_TREE;
+    plan->read_only = stmt->read_only;
+    plan->uses_tables = stmt->uses_tables;
+    plan->param_count = stmt->param_count;
+    plan->param_types = stmt->param_types;
+    plan->into_vars = stmt->into_vars;
+    plan->into_var_count = stmt->into_var_count;
+    plan->cacheable = true;
+    TRY(collect_tables(&o));
+    TRY(plan_subqueries(&o));
+    TRY(stmt->kind == BOUND_SELECT ? plan_select(&o) : opt__dml(&o));
+    plan->node_count = o.node_count;
+    return ERR_OK;
+}

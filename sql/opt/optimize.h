@@ -1,0 +1,22 @@
+/* From a bound statement to a physical plan. Nothing parks. */
+#ifndef SKEIN_SQL_OPT_OPTIMIZE_H
+#define SKEIN_SQL_OPT_OPTIMIZE_H
+
+#include "sql/bind/bind.h"
+#include "sql/opt/plan.h"
+
+struct opt_opts {
+    const struct bind_opts *bind; /* for column defaults that are expressions */
+    void *env;
+    /* Rows of a base table, roughly; NULL: 1,000 each. */
+    double (*table_rows)(void *env, const struct table_def *table);
+};
+
+/* An empty plan whose arena the caller binds into; one reference. NULL: out of memory. */
+struct plan *plan_new(struct mem_tracker *mem);
+/* Fills the plan from the statement that was bound in its arena. Errors: ERR_SQL, ERR_NOMEM,
+ * ERR_LIMIT. */
+MUST_USE db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opts *opts,
+                         struct diag *diag);
+
+#endif

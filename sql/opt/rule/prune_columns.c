@@ -1,0 +1,146 @@
+/* Marks the columns of each base table that anything reads, and drops projected columns that
+ * nothing above wants. */
+#include "sql/opt/opt_int.h"
+
+static db_err prune(struct optimizer *o, struct lnode *n, struct col_set *wanted);
+
+static db_err want_list(struct optimizer *o, struct bexpr *const *list, uint32_t n,
+                        struct col_set *s)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(opt__set_add_expr(o, s, list[i]));
+    }
+    return ERR_OK;
+}
+
+static db_err prune_table(struct optimizer *o, struct lnode *n, struct col_set *wanted)
+{
+    n->u.table.used = OPT_ARRAY(o, bool, n->u.table.def->column_count);
+    if (n->u.table.used == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(want_list(o, n->u.table.filters, n->u.table.filter_count, wanted));
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        n->u.table.used[i] = opt__set_has(wanted, n->columns[i].id);
+    }
+    return ERR_OK;
+}
+
+static db_err prune_project(struct optimizer *o, struct lnode *n, struct col_set *wanted)
+{
+    struct lproj *exprs = OPT_ARRAY(o, struct lproj, n->u.project.count);
+    struct lcolumn *cols = OPT_ARRAY(o, struct lcolumn, n->u.project.count);
+    uint32_t k = 0;
+    if (exprs == NULL || cols == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->u.project.count; i++) {
+        const struct lproj *p = &n->u.project.exprs[i];
+        if (!opt__set_has(wanted, p->out) && !p->expr->is_volatile) {
+            continue;
+        }
+        TRY(opt__set_add_expr(o, wanted, p->expr));
+        exprs[k] = *p;
+        cols[k++] = n->columns[i];
+    }
+    n->u.project.exprs = exprs;
+    n->u.project.count = k;
+    n->columns = cols;
+    n->column_count = k;
+    return prune(o, n->children[0], wanted);
+}
+
+static db_err prune_aggregate(struct optimizer *o, struct lnode *n, struct col_set *wanted)
+{
+    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+        TRY(opt__set_add_expr(o, wanted, n->u.aggregate.groups[i].expr));
+    }
+    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+        const struct lagg *a = &n->u.aggregate.aggs[i];
+        TRY(want_list(o, a->args, a->call->arg_count, wanted));
+        for (uint32_t k = 0; k < a->order_count; k++) {
+            TRY(opt__set_add_expr(o, wanted, a->order[k].expr));
+        }
+    }
+    return prune(o, n->children[0], wanted);
+}
+
+static db_err want_all(struct optimizer *o, const struct lnode *n, struct col_set *wanted)
+{
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        TRY(opt__set_add(o, wanted, n->columns[i].id));
+    }
+    return ERR_OK;
+}
+
+/* Filters and limits show what their child shows; a join both children's columns. */
+static db_err refresh_columns(struct optimizer *o, struct lnode *n)
+{
+    if (n->child_count == 1) {
+        n->columns = n->children[0]->columns;
+        n->column_count = n->children[0]->column_count;
+        return ERR_OK;
+    }
+    uint32_t count = n->children[0]->column_count;
+    bool left_only = n->u.join.kind == JOIN_SEMI || n->u.join.kind == JOIN_ANTI;
+    uint32_t total = count + (left_only ? 0 : n->children[1]->column_count);
+    struct lcolumn *cols = OPT_ARRAY(o, struct lcolumn, total);
+    if (cols == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < total; i++) {
+        cols[i] = i < count ? n->children[0]->columns[i] : n->children[1]->columns[i - count];
+    }
+    n->columns = cols;
+    n->column_count = total;
+    return ERR_OK;
+}
+
+static db_err prune_values(struct optimizer *o, struct lnode *n, struct col_set *wanted)
+{
+    for (uint32_t r = 0; r < n->u.values.row_count; r++) {
+        TRY(want_list(o, n->u.values.rows[r], n->column_count, wanted));
+    }
+    return ERR_OK;
+}
+
+static db_err prune(struct optimizer *o, struct lnode *n, struct col_set *wanted)
+{
+    switch ((int)n->kind) {
+    case LNODE_TABLE: return prune_table(o, n, wanted);
+    case LNODE_PROJECT: return prune_project(o, n, wanted);
+    case LNODE_AGGREGATE: return prune_aggregate(o, n, wanted);
+    case LNODE_VALUES: return prune_values(o, n, wanted);
+    case LNODE_FILTER: TRY(want_list(o, n->u.filter.conjuncts, n->u.filter.count, wanted)); break;
+    case LNODE_SORT:
+        for (uint32_t i = 0; i < n->u.sort.count; i++) {
+            TRY(opt__set_add_expr(o, wanted, n->u.sort.keys[i].expr));
+        }
+        break;
+    case LNODE_DISTINCT: TRY(want_all(o, n, wanted)); break;
+    case LNODE_SETOP:
+        for (uint32_t s = 0; s < 2; s++) {
+            TRY(want_all(o, n->children[s], wanted));
+            TRY(prune(o, n->children[s], wanted));
+        }
+        return ERR_OK;
+    case LNODE_JOIN:
+        TRY(want_list(o, n->u.join.on, n->u.join.on_count, wanted));
+        TRY(prune(o, n->children[0], wanted));
+        TRY(prune(o, n->children[1], wanted));
+        return refresh_columns(o, n);
+    default: break;
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        TRY(prune(o, n->children[i], wanted));
+    }
+    return n->child_count == 1 ? refresh_columns(o, n) : ERR_OK;
+}
+
+db_err rule_prune_columns(struct optimizer *o, struct lnode **io_root)
+{
+    struct col_set wanted;
+    TRY(opt__set_init(o, &wanted));
+    TRY(want_all(o, *io_root, &wanted));
+    return prune(o, *io_root, &wanted);
+}

@@ -1,0 +1,218 @@
+/* Moves conjuncts as far down as they stay true: through projections (by substitution), sorts, set
+ * operations and aggregates (on grouping columns), to the side of a join that they read, into the
+ * table's own filter list.
+ *
+ * A conjunct with a volatile function, and one with a subquery that could fail on rows that another
+ * conjunct takes away, stays where it stood. LIMIT stops everything. */
+#include "sql/opt/opt_int.h"
+
+static db_err push(struct optimizer *o, struct lnode **io, struct conjuncts *c);
+
+static db_err keep_here(struct optimizer *o, struct lnode **io, const struct conjuncts *stay)
+{
+    if (stay->count == 0) {
+        return ERR_OK;
+    }
+    struct lnode *f = OPT_NEW(o, struct lnode);
+    if (f == NULL) {
+        return ERR_NOMEM;
+    }
+    f->kind = LNODE_FILTER;
+    f->rows = -1;
+    f->children[0] = *io;
+    f->child_count = 1;
+    f->columns = (*io)->columns;
+    f->column_count = (*io)->column_count;
+    f->u.filter.conjuncts = stay->list;
+    f->u.filter.count = stay->count;
+    *io = f;
+    return ERR_OK;
+}
+
+static db_err into_table(struct optimizer *o, struct lnode **io, struct conjuncts *c)
+{
+    struct lnode *n = *io;
+    struct conjuncts all = {0};
+    for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
+        TRY(opt__add_conjunct(o, &all, n->u.table.filters[i]));
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
+        TRY(opt__add_conjunct(o, &all, c->list[i]));
+    }
+    n->u.table.filters = all.list;
+    n->u.table.filter_count = all.count;
+    return ERR_OK;
+}
+
+static db_err through_project(struct optimizer *o, struct lnode **io, struct conjuncts *c)
+{
+    struct lnode *n = *io;
+    struct conjuncts down = {0};
+    struct conjuncts stay = {0};
+    bool blocked = false;
+    for (uint32_t i = 0; i < n->u.project.count; i++) {
+        blocked = blocked || n->u.project.exprs[i].expr->is_volatile;
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (blocked || c->list[i]->is_volatile || c->list[i]->has_subquery) {
+            TRY(opt__add_conjunct(o, &stay, c->list[i]));
+            continue;
+        }
+        struct bexpr *e = opt__substitute(o, c->list[i], n->u.project.exprs, n->u.project.count);
+        if (e == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(opt__add_conjunct(o, &down, e));
+    }
+    TRY(push(o, &n->children[0], &down));
+    return keep_here(o, io, &stay);
+}
+
+static db_err through_aggregate(struct optimizer *o, struct lnode **io, struct conjuncts *c)
+{
+    struct lnode *n = *io;
+    struct conjuncts down = {0};
+    struct conjuncts stay = {0};
+    struct lnode groups = {.column_count = n->u.aggregate.group_count, .columns = n->columns};
+    for (uint32_t i = 0; i < c->count; i++) {
+        bool movable = n->u.aggregate.group_count != 0 && !n->u.aggregate.rollup &&
+                       !c->list[i]->is_volatile && !c->list[i]->has_subquery &&
+                       opt__reads_only(c->list[i], &groups);
+        if (!movable) {
+            TRY(opt__add_conjunct(o, &stay, c->list[i]));
+            continue;
+        }
+        struct bexpr *e =
+            opt__substitute(o, c->list[i], n->u.aggregate.groups, n->u.aggregate.group_count);
+        if (e == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(opt__add_conjunct(o, &down, e));
+    }
+    TRY(push(o, &n->children[0], &down));
+    return keep_here(o, io, &stay);
+}
+
+static db_err through_setop(struct optimizer *o, struct lnode **io, struct conjuncts *c)
+{
+    struct lnode *n = *io;
+    struct conjuncts stay = {0};
+    struct conjuncts side[2] = {{0}, {0}};
+    for (uint32_t s = 0; s < 2; s++) {
+        struct lproj *by = OPT_ARRAY(o, struct lproj, n->column_count);
+        if (by == NULL) {
+            return ERR_NOMEM;
+        }
+        for (uint32_t i = 0; i < n->column_count; i++) {
+            struct bexpr *col = OPT_NEW(o, struct bexpr);
+            if (col == NULL) {
+                return ERR_NOMEM;
+            }
+            col->kind = BEXPR_COLUMN;
+            col->type = n->children[s]->columns[i].type;
+            col->coercibility = n->children[s]->columns[i].coercibility;
+            col->u.column.id = n->children[s]->columns[i].id;
+            by[i] = (struct lproj){col, n->columns[i].id};
+        }
+        for (uint32_t i = 0; i < c->count; i++) {
+            if (c->list[i]->is_volatile || c->list[i]->has_subquery) {
+                continue;
+            }
+            struct bexpr *e = opt__substitute(o, c->list[i], by, n->column_count);
+            if (e == NULL) {
+                return ERR_NOMEM;
+            }
+            TRY(opt__add_conjunct(o, &side[s], e));
+        }
+        TRY(push(o, &n->children[s], &side[s]));
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
+        if (c->list[i]->is_volatile || c->list[i]->has_subquery) {
+            TRY(opt__add_conjunct(o, &stay, c->list[i]));
+        }
+    }
+    return keep_here(o, io, &stay);
+}
+
+/* Where a conjunct of WHERE (or of ON, for_on) may go at a join. */
+enum side { SIDE_LEFT, SIDE_RIGHT, SIDE_ON, SIDE_ABOVE };
+
+static enum side side_of(const struct lnode *n, const struct bexpr *e, bool for_on)
+{
+    enum join_kind k = n->u.join.kind;
+    if (e->is_volatile) {
+        return for_on ? SIDE_ON : SIDE_ABOVE;
+    }
+    bool left = opt__reads_any(e, n->children[0]);
+    bool right = opt__reads_any(e, n->children[1]);
+    bool inner = k == JOIN_INNER || k == JOIN_CROSS;
+    bool left_ok = inner || (k == JOIN_LEFT && !for_on) ||
+                   ((k == JOIN_SEMI || k == JOIN_ANTI) && !for_on) || (k == JOIN_SEMI && for_on);
+    bool right_ok =
+        inner ||
+        (for_on && (k == JOIN_LEFT || k == JOIN_SEMI || (k == JOIN_ANTI && !n->u.join.null_aware)));
+    if (!right && left_ok && (left || inner)) {
+        return SIDE_LEFT;
+    }
+    if (right && !left && right_ok) {
+        return SIDE_RIGHT;
+    }
+    return inner || for_on ? SIDE_ON : SIDE_ABOVE;
+}
+
+static db_err through_join(struct optimizer *o, struct lnode **io, struct conjuncts *c)
+{
+    struct lnode *n = *io;
+    struct conjuncts to[4] = {{0}, {0}, {0}, {0}};
+    for (uint32_t i = 0; i < n->u.join.on_count; i++) {
+        TRY(opt__add_conjunct(o, &to[side_of(n, n->u.join.on[i], true)], n->u.join.on[i]));
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
+        TRY(opt__add_conjunct(o, &to[side_of(n, c->list[i], false)], c->list[i]));
+    }
+    n->u.join.on = to[SIDE_ON].list;
+    n->u.join.on_count = to[SIDE_ON].count;
+    if (n->u.join.kind == JOIN_CROSS && n->u.join.on_count != 0) {
+        n->u.join.kind = JOIN_INNER;
+    }
+    TRY(push(o, &n->children[0], &to[SIDE_LEFT]));
+    TRY(push(o, &n->children[1], &to[SIDE_RIGHT]));
+    return keep_here(o, io, &to[SIDE_ABOVE]);
+}
+
+static db_err push(struct optimizer *o, struct lnode **io, struct conjuncts *c)
+{
+    struct lnode *n = *io;
+    struct conjuncts none = {0};
+    switch ((int)n->kind) {
+    case LNODE_FILTER: {
+        struct conjuncts all = {0};
+        for (uint32_t i = 0; i < n->u.filter.count; i++) {
+            TRY(opt__add_conjunct(o, &all, n->u.filter.conjuncts[i]));
+        }
+        for (uint32_t i = 0; i < c->count; i++) {
+            TRY(opt__add_conjunct(o, &all, c->list[i]));
+        }
+        *io = n->children[0];
+        return push(o, io, &all);
+    }
+    case LNODE_TABLE: return into_table(o, io, c);
+    case LNODE_PROJECT: return through_project(o, io, c);
+    case LNODE_AGGREGATE: return through_aggregate(o, io, c);
+    case LNODE_SETOP: return through_setop(o, io, c);
+    case LNODE_JOIN: return through_join(o, io, c);
+    case LNODE_SORT:
+    case LNODE_DISTINCT: return push(o, &n->children[0], c);
+    default: break;
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        TRY(push(o, &n->children[i], &none));
+    }
+    return keep_here(o, io, c);
+}
+
+db_err rule_push_filters(struct optimizer *o, struct lnode **io_root)
+{
+    struct conjuncts none = {0};
+    return push(o, io_root, &none);
+}
