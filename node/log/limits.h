@@ -1,0 +1,27 @@
+/* The log's fixed limits, each with its reason. */
+#ifndef SKEIN_NODE_LOG_LIMITS_H
+#define SKEIN_NODE_LOG_LIMITS_H
+
+enum {
+    LOG_SEGMENT_SIZE_DEFAULT = 64 << 20, /* rolls about twice a second at 128 MB/s */
+    LOG_SEGMENT_SIZE_MIN = 64 << 10,     /* for tests */
+    LOG_SEGMENT_SIZE_MAX = 1 << 30,      /* offsets fit 32 bits with room to spare */
+    LOG_CACHE_SIZE_DEFAULT = 32 << 20,
+    LOG_SPARES_DEFAULT = 2,
+    LOG_ROUND_MAX = 8 << 20, /* bounds the latency one round adds to those behind it */
+    LOG_STAGE_BELOW =
+        32 << 10, /* chunks smaller than this are copied together rather than listed */
+    LOG_RECORD_TARGET =
+        1 << 20, /* an append is cut into records of about this size: reads verify whole records */
+    LOG_RECORD_ENTRIES_MAX = 65535, /* 16 bits in the header */
+    LOG_REF_SPAN = 16 << 10,        /* one index reference per group and this many bytes of log */
+    LOG_PAGE_REFS_MAX = 64,         /* references that one disk page follows */
+    LOG_STRIPES = 64,               /* locks over the groups */
+    LOG_SPIN_US_DEFAULT = 20,       /* see writer.c for the measurement */
+    LOG_IDLE_MARK_MS = 200,         /* an idle log proves its last round durable after this time */
+    LOG_FULL_RETRY_MS = 200,        /* a full disk is asked again */
+    LOG_ZERO_CHUNK = 1 << 20,       /* preallocation writes zeros in steps of this size */
+    LOG_READ_CHUNK = 1 << 20,       /* recovery reads in steps of this size */
+};
+
+#endif
