@@ -105,8 +105,8 @@ MUST_USE db_err type_store(struct cast_ctx *ctx, const struct sql_type *to,
 
 enum { NUMBER_TEXT_MAX = 400 };
 /* Decimal digits, no NUL; returns the length. */
-unsigned int64_to_text(int64_t v, char out[24]);
-unsigned uint64_to_text(uint64_t v, char out[24]);
+unsigned int64_to_text(int64_t v, char *out); /* room for 24 */
+unsigned uint64_to_text(uint64_t v, char *out);
 /* DOUBLE as MySQL prints it: shortest text that reads back equal, or `decimals` fixed digits when
  * it is not DECIMALS_NOT_FIXED. FLOAT likewise with float's precision. */
 unsigned double_to_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX]);

@@ -94,9 +94,17 @@ enum temporal_cond {
     TEMPORAL_ZERO_DATE = 8,     /* '0000-00-00' under NO_ZERO_DATE: INVALID is set too */
     TEMPORAL_ZERO_IN_DATE = 16, /* a month or day of 0 under NO_ZERO_IN_DATE: INVALID is set too */
     TEMPORAL_HAS_OFFSET = 32, /* text ended with an offset such as +02:00, given in ret_offset_s */
-    TEMPORAL_DEPRECATED = 64, /* delimiters other than the standard ones (warning 4095) */
-    TEMPORAL_WAS_TIME =
-        128, /* the text had the form of a TIME / of a DATETIME: see each function */
+    TEMPORAL_DEPRECATED =
+        64, /* a delimiter other than the standard one (warning 4095), see the note */
+    TEMPORAL_SUPERFLUOUS = 128, /* a superfluous delimiter (warning 4096), see the note */
+    TEMPORAL_NO_TIME = 256,     /* the text was a date only */
+    TEMPORAL_IS_DATETIME = 512, /* time_parse: the text was a DATETIME */
+};
+/* Where a delimiter is deprecated. */
+struct temporal_note {
+    uint32_t position;
+    char delimiter;
+    char preferred; /* 0 for a superfluous one */
 };
 /* What is acceptable; derived from sql_mode with temporal_flags(). */
 enum temporal_flag {
@@ -109,12 +117,15 @@ enum temporal_flag {
 unsigned temporal_flags(uint64_t sql_mode);
 
 /* DATE/DATETIME text of all forms (delimited, compact, two-digit years, 'T', fractions, offsets).
- * Fractions are rounded to `decimals`. Returns conditions. */
+ * Fractions are rounded to `decimals`. With TEMPORAL_HAS_OFFSET *ret is the time at that offset:
+ * shift it by the caller's time zone. ret_note may be NULL. Returns conditions. */
 unsigned datetime_parse(struct slice text, unsigned decimals, unsigned flags, int64_t *ret,
-                        int32_t *ret_offset_s);
-/* TIME text ('-12:34:56.7', '1 10:00', '123456'); DATETIME text gives its time of day
- * (TEMPORAL_WAS_TIME unset). */
-unsigned time_parse(struct slice text, unsigned decimals, unsigned flags, int64_t *ret);
+                        int32_t *ret_offset_s, struct temporal_note *ret_note);
+/* TIME text ('-12:34:56.7', '1 10:00', '123456'). DATETIME text gives its time of day and
+ * TEMPORAL_IS_DATETIME, with the whole in *ret_datetime (may be NULL), where TEMPORAL_HAS_OFFSET
+ * matters as above. */
+unsigned time_parse(struct slice text, unsigned decimals, unsigned flags, int64_t *ret,
+                    int64_t *ret_datetime, int32_t *ret_offset_s, struct temporal_note *ret_note);
 /* Numbers such as 20240131 or 240131123456, with nanoseconds of the fraction. */
 unsigned datetime_from_number(int64_t number, uint32_t nanos, unsigned decimals, unsigned flags,
                               int64_t *ret);

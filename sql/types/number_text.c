@@ -1,0 +1,285 @@
+/* Numbers from and to text.
+ *
+ * A DOUBLE prints as the fewest digits that read back as the same number: plain while the point
+ * lies within 15 digits to the left and 14 zeros to the right, with an exponent else ("1e15",
+ * "1.5e-16"; no plus, no leading zeros). FLOAT prints six digits. strtod and snprintf are correct
+ * to the last digit with glibc; the C locale is assumed (the process never sets another one). */
+#include "sql/types/cast.h"
+
+#include <errno.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/alloc.h"
+
+static const char pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+    "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+    "8081828384858687888990919293949596979899";
+
+unsigned uint64_to_text(uint64_t v, char *out)
+{
+    char digits[20];
+    unsigned at = sizeof(digits);
+    while (v >= 100) {
+        unsigned two = (unsigned)(v % 100) * 2;
+        v /= 100;
+        digits[--at] = pairs[two + 1];
+        digits[--at] = pairs[two];
+    }
+    if (v >= 10) {
+        digits[--at] = pairs[v * 2 + 1];
+        digits[--at] = pairs[v * 2];
+    } else {
+        digits[--at] = (char)('0' + v);
+    }
+    unsigned len = (unsigned)sizeof(digits) - at;
+    memcpy(out, digits + at, len);
+    return len;
+}
+
+unsigned int64_to_text(int64_t v, char *out)
+{
+    if (v >= 0) {
+        return uint64_to_text((uint64_t)v, out);
+    }
+    out[0] = '-';
+    return 1 + uint64_to_text(-(uint64_t)v, out + 1);
+}
+
+/* Splits "d.ddde[+-]x" into digits without trailing zeros and the place of the point. */
+static unsigned split_digits(const char *sci, char *digits, int *ret_point)
+{
+    unsigned n = 0;
+    const char *p = sci;
+    for (; *p != 'e'; p++) {
+        if (*p != '.') {
+            digits[n++] = *p;
+        }
+    }
+    *ret_point = (int)strtol(p + 1, NULL, 10) + 1;
+    while (n > 1 && digits[n - 1] == '0') {
+        n--;
+    }
+    return n;
+}
+
+static unsigned layout(bool neg, const char *digits, unsigned n, int point, char *out)
+{
+    char *o = out;
+    if (neg) {
+        *o++ = '-';
+    }
+    if (point > 15 || point < -14) {
+        *o++ = digits[0];
+        if (n > 1) {
+            *o++ = '.';
+            memcpy(o, digits + 1, n - 1);
+            o += n - 1;
+        }
+        *o++ = 'e';
+        o += int64_to_text(point - 1, o);
+    } else if (point <= 0) {
+        *o++ = '0';
+        *o++ = '.';
+        memset(o, '0', (size_t)-point);
+        o -= point;
+        memcpy(o, digits, n);
+        o += n;
+    } else if ((unsigned)point >= n) {
+        memcpy(o, digits, n);
+        memset(o + n, '0', (unsigned)point - n);
+        o += point;
+    } else {
+        memcpy(o, digits, (size_t)point);
+        o += point;
+        *o++ = '.';
+        memcpy(o, digits + point, n - (unsigned)point);
+        o += n - (unsigned)point;
+    }
+    return (unsigned)(o - out);
+}
+
+static unsigned fixed_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX])
+{
+    int n = snprintf(out, NUMBER_TEXT_MAX, "%.*f", (int)decimals, v);
+    return n < 0 ? 0 : n >= NUMBER_TEXT_MAX ? NUMBER_TEXT_MAX - 1 : (unsigned)n;
+}
+
+static unsigned special_text(double v, char *out)
+{
+    const char *text = isnan(v) ? "nan" : v < 0 ? "-inf" : "inf";
+    size_t len = strlen(text);
+    memcpy(out, text, len);
+    return (unsigned)len;
+}
+
+/* Whole numbers of up to 15 digits, the most common doubles in practice. */
+static bool small_integer(double v, char *out, unsigned *ret_len)
+{
+    if (!(v > -1e15 && v < 1e15) || v != (double)(int64_t)v || (v == 0 && signbit(v))) {
+        return false;
+    }
+    *ret_len = int64_to_text((int64_t)v, out);
+    return true;
+}
+
+unsigned double_to_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX])
+{
+    if (!isfinite(v)) {
+        return special_text(v, out);
+    }
+    if (decimals < DECIMALS_NOT_FIXED) {
+        return fixed_text(v, decimals, out);
+    }
+    unsigned len;
+    if (small_integer(v, out, &len)) {
+        return len;
+    }
+    if (v == 0) {
+        memcpy(out, "-0", 2);
+        return 2;
+    }
+    double magnitude = fabs(v);
+    char sci[40];
+    for (int precision = magnitude < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
+        snprintf(sci, sizeof(sci), "%.*e", precision, magnitude);
+        if (strtod(sci, NULL) == magnitude) {
+            break;
+        }
+    }
+    char digits[24];
+    int point;
+    unsigned n = split_digits(sci, digits, &point);
+    return layout(v < 0, digits, n, point, out);
+}
+
+unsigned float_to_text(float v, unsigned decimals, char out[NUMBER_TEXT_MAX])
+{
+    if (!isfinite(v)) {
+        return special_text((double)v, out);
+    }
+    if (decimals < DECIMALS_NOT_FIXED) {
+        return fixed_text((double)v, decimals, out);
+    }
+    if (v == 0) {
+        memcpy(out, "-0", 2);
+        return signbit(v) ? 2 : (out[0] = '0', 1);
+    }
+    char sci[40];
+    snprintf(sci, sizeof(sci), "%.5e", fabs((double)v));
+    char digits[24];
+    int point;
+    unsigned n = split_digits(sci, digits, &point);
+    return layout(v < 0, digits, n, point, out);
+}
+
+static bool is_space(uint8_t c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool is_digit(uint8_t c)
+{
+    return (uint8_t)(c - '0') < 10;
+}
+
+/* The end of the number that begins at s.ptr[from], or from when there is none. */
+static size_t scan_number(struct slice s, size_t from)
+{
+    size_t i = from;
+    if (i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-')) {
+        i++;
+    }
+    size_t digits = 0;
+    for (; i < s.len && is_digit(s.ptr[i]); i++) {
+        digits++;
+    }
+    if (i < s.len && s.ptr[i] == '.') {
+        i++;
+        for (; i < s.len && is_digit(s.ptr[i]); i++) {
+            digits++;
+        }
+    }
+    if (digits == 0) {
+        return from;
+    }
+    size_t e = i;
+    if (e < s.len && (s.ptr[e] == 'e' || s.ptr[e] == 'E')) {
+        e++;
+        if (e < s.len && (s.ptr[e] == '+' || s.ptr[e] == '-')) {
+            e++;
+        }
+        if (e < s.len && is_digit(s.ptr[e])) {
+            while (e < s.len && is_digit(s.ptr[e])) {
+                e++;
+            }
+            i = e;
+        }
+    }
+    return i;
+}
+
+double text_to_double(struct slice s, size_t *ret_used, bool *ret_overflow)
+{
+    size_t from = 0;
+    while (from < s.len && is_space(s.ptr[from])) {
+        from++;
+    }
+    size_t end = scan_number(s, from);
+    *ret_overflow = false;
+    *ret_used = end == from ? 0 : end;
+    if (end == from) {
+        return 0;
+    }
+    char small[512];
+    size_t len = end - from;
+    char *text = len < sizeof(small) ? small : mem_alloc(len + 1);
+    if (text == NULL) { /* out of memory: the head has the precision, if not the magnitude */
+        text = small;
+        len = sizeof(small) - 1;
+    }
+    memcpy(text, s.ptr + from, len);
+    text[len] = '\0';
+    double v = strtod(text, NULL);
+    if (text != small) {
+        mem_free(text);
+    }
+    if (isinf(v)) {
+        *ret_overflow = true;
+        v = v < 0 ? -DBL_MAX : DBL_MAX;
+    }
+    return v;
+}
+
+int64_t text_to_int(struct slice s, bool *ret_unsigned, size_t *ret_used, bool *ret_overflow)
+{
+    size_t i = 0;
+    while (i < s.len && is_space(s.ptr[i])) {
+        i++;
+    }
+    bool neg = false;
+    if (i < s.len && (s.ptr[i] == '+' || s.ptr[i] == '-')) {
+        neg = s.ptr[i++] == '-';
+    }
+    size_t first = i;
+    uint64_t v = 0;
+    bool overflow = false;
+    for (; i < s.len && is_digit(s.ptr[i]); i++) {
+        uint64_t digit = (uint64_t)(s.ptr[i] - '0');
+        overflow |= __builtin_mul_overflow(v, 10u, &v) || __builtin_add_overflow(v, digit, &v);
+    }
+    *ret_used = i == first ? 0 : i;
+    *ret_unsigned = false;
+    if (neg) {
+        overflow |= v > (uint64_t)INT64_MAX + 1;
+        *ret_overflow = overflow;
+        return overflow ? INT64_MIN : (int64_t)-v;
+    }
+    *ret_overflow = overflow;
+    *ret_unsigned = overflow || v > (uint64_t)INT64_MAX;
+    return overflow ? -1 : (int64_t)v;
+}
