@@ -41,6 +41,31 @@
 static void conn_fiber(void *arg);
 static void conn_end_fiber(struct conn *c);
 
+static const struct sm_state g_states[] = {
+    [CONN_GREETED] = {"greeted", SM_TO(CONN_LOGIN) | SM_TO(CONN_LINGER) | SM_TO(CONN_CLOSED),
+                      SM_INITIAL},
+    /* Back to greeted when no fiber is to be had. */
+    [CONN_LOGIN] = {"login", SM_TO(CONN_GREETED) | SM_TO(CONN_BUSY) | SM_TO(CONN_ENDING), 0},
+    [CONN_IDLE] = {"idle", SM_TO(CONN_BUSY) | SM_TO(CONN_ENDING), 0},
+    [CONN_BUSY] = {"busy", SM_TO(CONN_IDLE) | SM_TO(CONN_ENDING), 0},
+    [CONN_ENDING] = {"ending", SM_TO(CONN_LINGER) | SM_TO(CONN_CLOSED), 0},
+    [CONN_LINGER] = {"linger", SM_TO(CONN_CLOSED), 0},
+    [CONN_CLOSED] = {"closed", 0, SM_FINAL},
+};
+
+/* A fiber holds the connection in the states that have one, and only then. */
+static bool check_conn(const struct sm *sm, void *ctx, unsigned previous UNUSED)
+{
+    const struct conn *c = ctx;
+    switch ((int)sm_state(sm)) {
+    case CONN_GREETED:
+    case CONN_IDLE:
+    case CONN_LINGER: return c->waiter == NULL && c->fiber == NULL;
+    case CONN_CLOSED: return c->waiter == NULL;
+    default: return true;
+    }
+}
+
 /* --- memory --- */
 
 static void conn_free(struct conn *c)
@@ -74,8 +99,8 @@ static void leave_preauth(struct conn *c)
 
 static void conn_close(struct conn *c)
 {
-    ASSERT(c->state != CONN_CLOSED && c->waiter == NULL);
-    c->state = CONN_CLOSED;
+    ASSERT(conn_state(c) != CONN_CLOSED && c->waiter == NULL);
+    sm_move(&c->sm, CONN_CLOSED);
     leave_preauth(c);
     list_remove(&c->link);
     loop_timer_stop(c->loop->loop, &c->timer);
@@ -118,7 +143,7 @@ static uint64_t login_deadline(const struct conn *c)
 static void put_timeout_error(struct conn *c)
 {
     db_err err;
-    if (c->state == CONN_IDLE && packet_in_left(&c->in) == 0) {
+    if (conn_state(c) == CONN_IDLE && packet_in_left(&c->in) == 0) {
         err = conn_put_error(c, 4031, "HY000",
                              SLICE_LIT("The client was disconnected by the server because of "
                                        "inactivity. See wait_timeout and interactive_timeout for "
@@ -141,7 +166,7 @@ static void on_timer(struct loop_timer *timer)
     c->timer_at = DEADLINE_NONE;
     uint64_t now = loop_now_ns(c->loop->loop);
     uint64_t due;
-    switch ((int)c->state) {
+    switch ((int)conn_state(c)) {
     case CONN_GREETED:
     case CONN_LOGIN: due = login_deadline(c); break;
     case CONN_IDLE: due = idle_deadline(c); break;
@@ -180,7 +205,7 @@ static void conn_last_words(struct conn *c)
     count_end(c);
     conn__send_now(c);
     if (c->lingers && !c->eof && shutdown(c->fd, SHUT_WR) == 0) {
-        c->state = CONN_LINGER;
+        sm_move(&c->sm, CONN_LINGER);
         leave_preauth(c);
         packet_in_release(&c->in, &c->loop->pool);
         packet_out_release(&c->out);
@@ -196,7 +221,9 @@ static void conn_last_words(struct conn *c)
 
 static void run_end(struct conn *c)
 {
-    c->state = CONN_ENDING;
+    if (conn_state(c) != CONN_ENDING) {
+        sm_move(&c->sm, CONN_ENDING);
+    }
     fiber_clear_cancel();
     fiber_set_deadline(DEADLINE_NONE);
     c->ops->end(c);
@@ -214,7 +241,9 @@ static void end_in_fiber(void *arg)
 /* Ends a connection that has a session but no fiber. */
 static void conn_end_fiber(struct conn *c)
 {
-    c->state = CONN_ENDING;
+    if (conn_state(c) != CONN_ENDING) { /* another try */
+        sm_move(&c->sm, CONN_ENDING);
+    }
     conn__poll(c, 0);
     if (fiber_spawn_now(end_in_fiber, c) != ERR_OK) {
         arm(c, loop_now_ns(c->loop->loop) + RETRY_END_NS);
@@ -227,7 +256,7 @@ void conn__doom(struct conn *c, enum conn_doom doom)
         return;
     }
     c->doom = doom;
-    switch (c->state) {
+    switch (conn_state(c)) {
     case CONN_GREETED:
         if (doom == DOOM_TIMEOUT) {
             put_timeout_error(c);
@@ -257,8 +286,8 @@ void conn__doom(struct conn *c, enum conn_doom doom)
 /* The fiber is about to end and the connection waits for its client. */
 static void go_idle(struct conn *c)
 {
-    c->state = CONN_IDLE;
     c->fiber = NULL;
+    sm_move(&c->sm, CONN_IDLE);
     c->active_ns = loop_now_ns(c->loop->loop);
     if (packet_in_left(&c->in) == 0) {
         packet_in_release(&c->in, &c->loop->pool);
@@ -296,11 +325,11 @@ static db_err next_buffered(struct conn *c, bool *ret_ready)
 static db_err run_packet(struct conn *c)
 {
     db_err err;
-    if (UNLIKELY(c->state == CONN_LOGIN)) {
+    if (UNLIKELY(conn_state(c) == CONN_LOGIN)) {
         err = c->ops->login(c, c->packet);
         if (err == ERR_OK) {
             leave_preauth(c);
-            c->state = CONN_BUSY;
+            sm_move(&c->sm, CONN_BUSY);
         }
     } else {
         uint32_t seq = atomic_load_explicit(&c->command_seq, memory_order_relaxed);
@@ -382,16 +411,16 @@ static void on_readable(struct conn *c)
         c->active_ns = loop_now_ns(c->loop->loop);
         if (packet_in_left(&c->in) == 0) {
             packet_in_release(&c->in, &c->loop->pool);
-        } else if (c->state == CONN_IDLE) {
+        } else if (conn_state(c) == CONN_IDLE) {
             arm(c, idle_deadline(c));
         }
         return;
     }
-    enum conn_state before = c->state;
-    c->state = before == CONN_GREETED ? CONN_LOGIN : CONN_BUSY;
+    enum conn_state before = conn_state(c);
+    sm_move(&c->sm, before == CONN_GREETED ? CONN_LOGIN : CONN_BUSY);
     err = fiber_spawn_now(conn_fiber, c);
     if (UNLIKELY(err != ERR_OK)) { /* too many fibers or no memory: refuse this client */
-        c->state = before;
+        sm_move(&c->sm, before);
         packet_in_consume(&c->in);
         err = conn_put_error(c, 1041, "HY000",
                              SLICE_LIT("Out of memory; the server runs too many statements"));
@@ -429,7 +458,7 @@ void conn__on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0) { /* libuv stops a handle that failed */
         c->poll_events = 0;
     }
-    switch (c->state) {
+    switch (conn_state(c)) {
     case CONN_GREETED:
     case CONN_IDLE: on_readable(c); break;
     case CONN_LOGIN:
@@ -452,7 +481,7 @@ static void on_kill(struct loop_task *task)
     }
     if (request == KILL_WHOLE) {
         conn__doom(c, DOOM_KILLED);
-    } else if (c->state == CONN_BUSY && c->fiber != NULL &&
+    } else if (conn_state(c) == CONN_BUSY && c->fiber != NULL &&
                request == atomic_load_explicit(&c->command_seq, memory_order_relaxed)) {
         fiber_cancel(c->fiber);
     }
@@ -547,7 +576,7 @@ void conn_start(struct wire_loop *loop, int fd, enum conn_transport transport, c
     c->opened_ns = loop_now_ns(loop->loop);
     c->active_ns = c->opened_ns;
     c->timer_at = DEADLINE_NONE;
-    c->state = CONN_GREETED;
+    sm_init(&c->sm, "conn", g_states, ARRAY_COUNT(g_states), CONN_GREETED, check_conn, c);
     c->kill_task.fn = on_kill;
     atomic_init(&c->command_seq, 1);
     snprintf(c->peer, sizeof(c->peer), "%s", peer);

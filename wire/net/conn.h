@@ -19,6 +19,7 @@
 #include "base/list.h"
 #include "base/loop.h"
 #include "base/slice.h"
+#include "base/sm.h"
 #include "wire/net/packet.h"
 #include "wire/net/protocol.h"
 
@@ -69,7 +70,6 @@ struct conn {
     struct packet_in in;   /* bytes of the client, framing state */
     struct packet_out out; /* bytes for the client, `seq` of the next packet either way */
     uint32_t caps;         /* CAP_* both sides have, set by login */
-    enum conn_state state;
     enum conn_doom doom;
     bool eof;    /* the client will send no more */
     bool secure; /* TLS, or a unix socket: passwords may be sent in clear */
@@ -92,6 +92,7 @@ struct conn {
     /* cold */
     int fd;
     uint32_t id;
+    struct sm sm; /* enum conn_state */
     struct loop_timer timer;
     uint64_t opened_ns;
     struct list link;         /* of all connections of the loop */
@@ -136,6 +137,11 @@ MUST_USE db_err conn_put_error(struct conn *c, uint16_t number, const char *sqls
 /* Any thread, while the owner of `c` makes sure that it lives (until ops->end returns): cancels the
  * command that runs now (no other), or with `whole` ends the connection. */
 void conn_kill(struct conn *c, bool whole);
+
+static inline enum conn_state conn_state(const struct conn *c)
+{
+    return (enum conn_state)sm_state(&c->sm);
+}
 
 MUST_USE static inline db_err conn_begin(struct conn *c)
 {

@@ -153,7 +153,7 @@ db_err conn__wait(struct conn *c, int events, uint64_t deadline_ns)
 
 static uint64_t read_deadline(const struct conn *c)
 {
-    if (c->state == CONN_LOGIN) {
+    if (conn_state(c) == CONN_LOGIN) {
         struct wire_net *net = c->loop->net;
         return c->opened_ns + net->limits.connect_timeout_s(net->limits.ctx) * NS_PER_S;
     }

@@ -11,8 +11,8 @@ static void end_loop_conns(struct wire_loop *l, bool cancel)
     l->draining = true;
     LIST_FOREACH_SAFE (it, &l->conns) {
         struct conn *c = CONTAINER_OF(it, struct conn, link);
-        if (cancel || c->state == CONN_GREETED || c->state == CONN_IDLE ||
-            c->state == CONN_LINGER || c->state == CONN_LOGIN) {
+        if (cancel || conn_state(c) == CONN_GREETED || conn_state(c) == CONN_IDLE ||
+            conn_state(c) == CONN_LINGER || conn_state(c) == CONN_LOGIN) {
             conn__doom(c, DOOM_SHUTDOWN);
         } else if (c->doom == DOOM_NONE) {
             c->doom = DOOM_SHUTDOWN;
