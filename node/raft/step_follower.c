@@ -117,8 +117,11 @@ static db_err follower_append(struct raft *r, const struct raft_msg *m)
     ASSERT(known <= r->last);
     r->verified = r->verified > known ? r->verified : known;
     raft__commit_to(r, m->commit < r->verified ? m->commit : r->verified);
-    r->ack_due = r->ack_due || end <= r->persisted;
-    raft__follower_ack(r);
+    if (end <= r->persisted) {
+        r->ack_due = true;
+        raft__follower_ack(r);
+    } /* else when it is durable: an answer now would only say what the leader has known or will
+         hear again */
     return ERR_OK;
 }
 
