@@ -92,6 +92,7 @@ enum table_kind {
 };
 
 struct vtable_provider;
+struct table_format;
 
 struct table_def {
     table_id_t id;
@@ -119,6 +120,7 @@ struct table_def {
     struct slice view_text;      /* TABLE_VIEW: the SELECT */
     uint64_t create_time_us;
     const struct vtable_provider *provider; /* TABLE_VIRTUAL */
+    const struct table_format *format; /* TABLE_BASE: made when the descriptor enters a snapshot */
 };
 
 struct schema_def {

@@ -1,0 +1,21 @@
+/* Tables whose rows are made when they are read: INFORMATION_SCHEMA and the like. */
+#ifndef SKEIN_SQL_CATALOG_VTABLE_PROVIDER_H
+#define SKEIN_SQL_CATALOG_VTABLE_PROVIDER_H
+
+#include "base/arena.h"
+#include "base/diag.h"
+#include "sql/catalog/schema.h"
+
+/* Takes one row: a value per column of the table, NULL allowed; copied before it returns. */
+struct vtable_rows {
+    db_err (*add)(struct vtable_rows *rows, const struct value *values);
+};
+
+struct vtable_provider {
+    /* Makes all rows. `session` is the exec_ctx's session (sql/session). May park. arena: scratch
+     * for this call. */
+    db_err (*fill)(const struct table_def *table, void *session, struct arena *arena,
+                   struct vtable_rows *rows, struct diag *diag);
+};
+
+#endif
