@@ -47,9 +47,9 @@ struct latch_guard {
     struct lock_entry **entries;
     struct lock_entry *inline_entries[LATCH_INLINE];
     bool all;
-    bool pending;
-    /* While pending: */
+    _Atomic bool pending;
     const struct slice *keys; /* the caller's, ascending; live until latch_release */
+    size_t key_count;
     _Atomic uint64_t commit_ts;
     struct list link;
 };

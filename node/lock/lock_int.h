@@ -1,0 +1,156 @@
+/* Private to node/lock. */
+#ifndef SKEIN_NODE_LOCK_LOCK_INT_H
+#define SKEIN_NODE_LOCK_LOCK_INT_H
+
+#include <pthread.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/fiber.h"
+#include "node/lock/lock_table.h"
+
+enum {
+    LOCK_SHARDS = 16,
+    LOCK_BUCKETS = 64, /* per shard at first; doubles */
+    TXN_SHARDS = 8,
+    TXN_BUCKETS = 64,
+    PENDING_SHARDS = 4,
+    GRAPH_SHARDS = 32,
+    GRAPH_NODES_MAX = 1024, /* a search gives up beyond: the wait then ends by its time-out */
+    LOCK_MEMORY_DEFAULT = 32 << 20,
+};
+
+/* A reader, or a locker, that waits for the end of a latch. Guarded by the mutex of the shard (a
+ * key) or of the pending list (a range). */
+struct pending_wait {
+    struct list link;
+    struct waiter w;
+    bool woken;
+};
+
+/* A writer that waits for a latch. Guarded by the shard's mutex. */
+struct latch_wait {
+    struct list link;
+    struct waiter w;
+    struct latch_guard *guard;
+    bool granted;
+};
+
+struct lock_entry {
+    struct lock_entry *next;
+    struct lock_shard *_Atomic shard; /* changes in a split only */
+    uint64_t hash;
+    struct latch_guard *latch;
+    struct list latch_waiters; /* struct latch_wait */
+    struct list readers;       /* struct pending_wait */
+    struct list holders;       /* struct row_rec in state HELD */
+    struct list row_waiters;   /* struct row_rec in state WAITING, first come first */
+    size_t key_len;
+    uint8_t key[];
+};
+
+struct lock_shard {
+    pthread_mutex_t mutex;
+    struct lock_table *table;
+    struct lock_entry **buckets;
+    size_t bucket_count;
+    size_t count;
+};
+
+/* NEW: in no entry yet. FAILED: the locking fiber has given up. CANCELED: a release has let go of
+ * the record, the locking fiber frees it. DEAD: the reverse. */
+enum row_state { ROW_NEW, ROW_WAITING, ROW_HELD, ROW_FAILED, ROW_CANCELED, ROW_DEAD };
+
+/* A row lock, held or waited for. state, entry, link: guarded by the mutex of `shard`; txn_link and
+ * detached: by the mutex of the transaction shard. */
+struct row_rec {
+    struct list link;     /* entry's holders or row_waiters */
+    struct list txn_link; /* lock_txn's */
+    struct list graph_link;
+    ts_t start_ts;
+    enum kv_lock_mode mode;
+    enum row_state state;
+    bool busy;     /* held, but the locking fiber still uses the record */
+    bool detached; /* taken out of the transaction's list by a release of all */
+    struct lock_shard *_Atomic shard;
+    struct lock_entry *entry;
+    struct row_rec *upgrade_of; /* S held by the same transaction that this X will replace */
+    struct waiter *w;           /* while waiting */
+};
+
+struct lock_txn {
+    struct lock_txn *next;
+    ts_t start_ts;
+    struct list recs;
+};
+
+struct txn_shard {
+    pthread_mutex_t mutex;
+    struct lock_txn *buckets[TXN_BUCKETS];
+};
+
+struct pending_shard {
+    pthread_mutex_t mutex;
+    struct list guards;
+    struct list waiters; /* struct pending_wait; woken at each end of a pending write here */
+};
+
+struct lock_table {
+    struct lock_graph *graph;
+    size_t memory_max;
+    _Atomic size_t memory;
+    _Atomic size_t rows;    /* records, held or waiting */
+    _Atomic size_t pending; /* guards */
+    _Atomic size_t pending_all;
+    _Atomic bool closed;
+    struct lock_shard shards[LOCK_SHARDS];
+    struct txn_shard txns[TXN_SHARDS];
+    struct pending_shard pend[PENDING_SHARDS];
+    uint8_t
+        *end; /* keys at or above belong to another table since a split; guarded by all shards */
+    size_t end_len;
+
+    /* The gate: latches count in, an exclusive holder keeps them out. */
+    _Atomic int64_t gate;
+    pthread_mutex_t gate_mutex;
+    struct list gate_waiters;      /* struct latch_wait; guarded by gate_mutex */
+    struct list exclusive_waiters; /* struct latch_wait */
+    struct latch_wait *exclusive;  /* waits for the gate to become empty */
+    bool exclusive_held;
+};
+
+#define GATE_CLOSED ((int64_t)1 << 62)
+
+static inline struct slice entry_key(const struct lock_entry *e)
+{
+    return slice_of(e->key, e->key_len);
+}
+
+/* lock_table.c */
+struct lock_shard *lock__shard(struct lock_table *t, uint64_t hash);
+struct lock_entry *lock__find(struct lock_shard *s, struct slice key, uint64_t hash);
+/* Under the shard's mutex. ERR_LIMIT, ERR_NOMEM. */
+MUST_USE db_err lock__find_or_add(struct lock_shard *s, struct slice key, uint64_t hash,
+                                  struct lock_entry **ret_entry);
+/* Frees the entry if nothing uses it. Under the shard's mutex. */
+void lock__drop_if_idle(struct lock_shard *s, struct lock_entry *e);
+MUST_USE db_err lock__charge(struct lock_table *t, size_t size);
+void lock__release_memory(struct lock_table *t, size_t size);
+/* Locks the mutex of the shard that *where names, which may change until then. */
+struct lock_shard *lock__shard_of(struct lock_shard *_Atomic *where);
+/* Waits for the end of the latch that is on the entry now. Called with the shard's mutex, which it
+ * gives back. */
+MUST_USE db_err lock__wait_latch(struct lock_shard *s, struct lock_entry *e, uint64_t deadline_ns);
+
+/* row_lock.c */
+void lock__cancel_all_rows(struct lock_table *t);
+bool lock__modes_conflict(enum kv_lock_mode a, enum kv_lock_mode b);
+struct txn_shard *lock__txn_shard(struct lock_table *t, ts_t start_ts);
+struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add);
+
+/* deadlock.c */
+void lock__graph_add(struct lock_graph *g, struct row_rec *rec);
+void lock__graph_remove(struct lock_graph *g, struct row_rec *rec);
+bool lock__graph_cycle(struct lock_graph *g, ts_t start_ts);
+
+#endif

@@ -1,0 +1,213 @@
+/* Row locks that move: export and import for a lease transfer, split and merge of ranges. The
+ * callers have closed the gate of the tables, so that there are no latches; row locks may be taken
+ * and released all the time, which is why split and merge hold every mutex of both tables,
+ * transaction shards before key shards, the left table before the right. */
+#include "node/lock/lock_table.h"
+
+#include "node/lock/lock_int.h"
+#include "node/store/keyspace.h"
+
+static void lock_all(struct lock_table *t, struct lock_table *u)
+{
+    struct lock_table *both[2] = {t, u};
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < TXN_SHARDS; i++) {
+            pthread_mutex_lock(&both[k]->txns[i].mutex);
+        }
+    }
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < LOCK_SHARDS; i++) {
+            pthread_mutex_lock(&both[k]->shards[i].mutex);
+        }
+    }
+}
+
+static void unlock_all(struct lock_table *t, struct lock_table *u)
+{
+    struct lock_table *both[2] = {t, u};
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < LOCK_SHARDS; i++) {
+            pthread_mutex_unlock(&both[k]->shards[i].mutex);
+        }
+        for (size_t i = 0; i < TXN_SHARDS; i++) {
+            pthread_mutex_unlock(&both[k]->txns[i].mutex);
+        }
+    }
+}
+
+/* ---- export, import ---- */
+
+db_err lock_table_export(struct lock_table *t, db_err (*fn)(void *arg, const struct lock_export *l),
+                         void *arg)
+{
+    for (size_t i = 0; i < LOCK_SHARDS; i++) {
+        struct lock_shard *s = &t->shards[i];
+        db_err err = ERR_OK;
+        pthread_mutex_lock(&s->mutex);
+        for (size_t b = 0; b < s->bucket_count && err == ERR_OK; b++) {
+            for (struct lock_entry *e = s->buckets[b]; e != NULL && err == ERR_OK; e = e->next) {
+                LIST_FOREACH (it, &e->holders) {
+                    struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
+                    struct lock_export l = {entry_key(e), h->start_ts, h->mode};
+                    err = err_first(err, fn(arg, &l));
+                }
+            }
+        }
+        pthread_mutex_unlock(&s->mutex);
+        TRY(err);
+    }
+    return ERR_OK;
+}
+
+db_err lock_table_import(struct lock_table *t, const struct lock_export *l)
+{
+    return row_lock(t, l->key, l->start_ts, l->mode, KV_NOWAIT, 0, DEADLINE_NONE);
+}
+
+/* ---- split, merge ---- */
+
+static db_err prepare_txns(struct lock_table *to, const struct lock_entry *e)
+{
+    const struct list *lists[2] = {&e->holders, &e->row_waiters};
+    for (int k = 0; k < 2; k++) {
+        LIST_FOREACH (it, lists[k]) {
+            const struct row_rec *rec = CONTAINER_OF(it, struct row_rec, link);
+            if (lock__txn_find(lock__txn_shard(to, rec->start_ts), rec->start_ts, true) == NULL) {
+                return ERR_NOMEM;
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static void move_recs(struct lock_table *from, struct lock_table *to, struct lock_shard *shard,
+                      struct list *list)
+{
+    size_t cost = sizeof(struct row_rec) + sizeof(struct lock_txn) / 4;
+    LIST_FOREACH (it, list) {
+        struct row_rec *rec = CONTAINER_OF(it, struct row_rec, link);
+        atomic_store_explicit(&rec->shard, shard, memory_order_release);
+        atomic_fetch_sub_explicit(&from->rows, 1, memory_order_relaxed);
+        atomic_fetch_add_explicit(&to->rows, 1, memory_order_seq_cst);
+        lock__release_memory(from, cost);
+        atomic_fetch_add_explicit(&to->memory, cost, memory_order_relaxed);
+        if (!rec->detached) {
+            struct lock_txn *x =
+                lock__txn_find(lock__txn_shard(to, rec->start_ts), rec->start_ts, false);
+            list_remove(&rec->txn_link);
+            list_push_back(&x->recs, &rec->txn_link);
+        }
+    }
+}
+
+/* Entries of one key are never in both tables: the caller splits into an empty table, or merges
+ * neighbours. */
+static void move_entry(struct lock_table *from, struct lock_table *to, struct lock_entry *e)
+{
+    struct lock_shard *shard = lock__shard(to, e->hash);
+    size_t size = sizeof(*e) + e->key_len;
+    ASSERT(e->latch == NULL && list_empty(&e->latch_waiters));
+    atomic_store_explicit(&e->shard, shard, memory_order_release);
+    move_recs(from, to, shard, &e->holders);
+    move_recs(from, to, shard, &e->row_waiters);
+    e->next = shard->buckets[e->hash & (shard->bucket_count - 1)];
+    shard->buckets[e->hash & (shard->bucket_count - 1)] = e;
+    shard->count++;
+    lock__release_memory(from, size);
+    atomic_fetch_add_explicit(&to->memory, size, memory_order_relaxed);
+}
+
+/* Transactions without a record left in the table. */
+static void drop_empty_txns(struct lock_table *t)
+{
+    for (size_t i = 0; i < TXN_SHARDS; i++) {
+        for (size_t b = 0; b < TXN_BUCKETS; b++) {
+            struct lock_txn **p = &t->txns[i].buckets[b];
+            while (*p != NULL) {
+                struct lock_txn *x = *p;
+                if (list_empty(&x->recs)) {
+                    *p = x->next;
+                    mem_free(x);
+                } else {
+                    p = &x->next;
+                }
+            }
+        }
+    }
+}
+
+/* All mutexes held. at empty: everything. */
+static db_err move_from(struct lock_table *from, struct lock_table *to, struct slice at)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < LOCK_SHARDS; i++) {
+            struct lock_shard *s = &from->shards[i];
+            for (size_t b = 0; b < s->bucket_count; b++) {
+                struct lock_entry **p = &s->buckets[b];
+                while (*p != NULL) {
+                    struct lock_entry *e = *p;
+                    if (slice_cmp(entry_key(e), at) < 0) {
+                        p = &e->next;
+                    } else if (pass == 0) {
+                        TRY(prepare_txns(to, e));
+                        p = &e->next;
+                    } else {
+                        *p = e->next;
+                        s->count--;
+                        move_entry(from, to, e);
+                    }
+                }
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+db_err lock_table_split(struct lock_table *t, struct slice at, struct lock_table *right)
+{
+    uint8_t *end = mem_alloc(at.len);
+    uint8_t *right_end = t->end == NULL ? NULL : mem_alloc(t->end_len);
+    if (end == NULL || (t->end != NULL && right_end == NULL)) {
+        mem_free(end);
+        mem_free(right_end);
+        return ERR_NOMEM;
+    }
+    memcpy(end, at.ptr, at.len);
+    lock_all(t, right);
+    db_err err = move_from(t, right, at);
+    if (err == ERR_OK) {
+        if (right_end != NULL) {
+            memcpy(right_end, t->end, t->end_len);
+        }
+        mem_free(right->end);
+        right->end = right_end;
+        right->end_len = t->end_len;
+        right_end = t->end;
+        t->end = end;
+        t->end_len = at.len;
+        end = NULL;
+    }
+    drop_empty_txns(t);
+    drop_empty_txns(right);
+    unlock_all(t, right);
+    mem_free(end);
+    mem_free(right_end);
+    return err;
+}
+
+db_err lock_table_merge(struct lock_table *t, struct lock_table *right)
+{
+    lock_all(t, right);
+    db_err err = move_from(right, t, SLICE_EMPTY);
+    if (err == ERR_OK) {
+        uint8_t *old = t->end;
+        t->end = right->end;
+        t->end_len = right->end_len;
+        right->end = NULL;
+        mem_free(old);
+    }
+    drop_empty_txns(t);
+    drop_empty_txns(right);
+    unlock_all(t, right);
+    return err;
+}

@@ -1,0 +1,556 @@
+/* Row locks: shared and exclusive, by transaction, with FIFO queues.
+ *
+ * A record (struct row_rec) is one transaction's lock or wait on one key. It is first entered in
+ * the transaction's list, so that a release of everything finds it whatever its state, then queued
+ * at the key's entry; granting it changes its state and list only. Who frees it: the waiter when
+ * the wait failed or was cancelled, a release when it was held. When a release of everything has
+ * taken the list away (detached) while a waiter fails, the release frees.
+ *
+ * Order of mutexes: transaction shard before key shard, graph shard before key shard; otherwise one
+ * at a time.
+ *
+ * Fairness: a request waits behind every conflicting lock of others and behind every waiter before
+ * it, except that an upgrade from S to X goes in front, and a transaction that already holds enough
+ * never waits. On a grant the newest version of the key must stay the newest while the lock is
+ * held: the locker therefore waits for the end of a latch that another command has on the key just
+ * then; commands that come later see the row lock (row_lock_conflict) and stay off. */
+#include "node/lock/lock_table.h"
+
+#include "node/lock/lock_int.h"
+#include "node/store/keyspace.h"
+
+enum { REC_COST = sizeof(struct row_rec) + sizeof(struct lock_txn) / 4 };
+
+bool lock__modes_conflict(enum kv_lock_mode a, enum kv_lock_mode b)
+{
+    return a == KV_LOCK_EXCLUSIVE || b == KV_LOCK_EXCLUSIVE;
+}
+
+/* ---- transactions ---- */
+
+struct txn_shard *lock__txn_shard(struct lock_table *t, ts_t start_ts)
+{
+    return &t->txns[(start_ts * 0x9e3779b97f4a7c15ull >> 32) % TXN_SHARDS];
+}
+
+static struct lock_txn **txn_bucket(struct txn_shard *s, ts_t start_ts)
+{
+    return &s->buckets[(start_ts * 0x9e3779b97f4a7c15ull >> 40) % TXN_BUCKETS];
+}
+
+/* Under the mutex. NULL: not there, or out of memory. */
+struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add)
+{
+    struct lock_txn **bucket = txn_bucket(s, start_ts);
+    struct lock_txn *x = *bucket;
+    while (x != NULL && x->start_ts != start_ts) {
+        x = x->next;
+    }
+    if (x == NULL && add) {
+        x = mem_alloc(sizeof(*x));
+        if (x != NULL) {
+            x->start_ts = start_ts;
+            list_init(&x->recs);
+            x->next = *bucket;
+            *bucket = x;
+        }
+    }
+    return x;
+}
+
+static void txn_drop_if_empty(struct txn_shard *s, ts_t start_ts)
+{
+    struct lock_txn **p = txn_bucket(s, start_ts);
+    while (*p != NULL && (*p)->start_ts != start_ts) {
+        p = &(*p)->next;
+    }
+    if (*p != NULL && list_empty(&(*p)->recs)) {
+        struct lock_txn *x = *p;
+        *p = x->next;
+        mem_free(x);
+    }
+}
+
+static void rec_free(struct lock_table *t, struct row_rec *rec)
+{
+    atomic_fetch_sub_explicit(&t->rows, 1, memory_order_release);
+    lock__release_memory(t, REC_COST);
+    mem_free(rec);
+}
+
+static db_err rec_new(struct lock_table *t, struct lock_shard *shard, ts_t start_ts,
+                      enum kv_lock_mode mode, struct row_rec **ret_rec)
+{
+    TRY(lock__charge(t, REC_COST));
+    struct row_rec *rec = mem_calloc(1, sizeof(*rec));
+    struct txn_shard *ts = lock__txn_shard(t, start_ts);
+    if (rec == NULL) {
+        lock__release_memory(t, REC_COST);
+        return ERR_NOMEM;
+    }
+    rec->start_ts = start_ts;
+    rec->mode = mode;
+    atomic_init(&rec->shard, shard);
+    list_init(&rec->link);
+    list_init(&rec->graph_link);
+    atomic_fetch_add_explicit(&t->rows, 1, memory_order_seq_cst);
+    pthread_mutex_lock(&ts->mutex);
+    struct lock_txn *x = lock__txn_find(ts, start_ts, true);
+    if (x != NULL) {
+        list_push_back(&x->recs, &rec->txn_link);
+    }
+    pthread_mutex_unlock(&ts->mutex);
+    if (x == NULL) {
+        rec_free(t, rec);
+        return ERR_NOMEM;
+    }
+    *ret_rec = rec;
+    return ERR_OK;
+}
+
+/* The locking fiber is done with a record that is in no entry (FAILED or CANCELED). */
+static void rec_abandon(struct row_rec *rec)
+{
+    struct lock_table *t = atomic_load_explicit(&rec->shard, memory_order_acquire)->table;
+    struct txn_shard *ts = lock__txn_shard(t, rec->start_ts);
+    bool detached;
+    pthread_mutex_lock(&ts->mutex);
+    detached = rec->detached;
+    if (!detached) {
+        list_remove(&rec->txn_link);
+        txn_drop_if_empty(ts, rec->start_ts);
+    }
+    pthread_mutex_unlock(&ts->mutex);
+    if (detached) {
+        struct lock_shard *s = lock__shard_of(&rec->shard);
+        bool last = rec->state == ROW_CANCELED;
+        if (!last) {
+            rec->state = ROW_DEAD;
+        }
+        pthread_mutex_unlock(&s->mutex);
+        if (!last) {
+            return;
+        }
+    }
+    rec_free(t, rec);
+}
+
+/* ---- the queue of a key; all under the shard's mutex ---- */
+
+static bool holders_conflict(const struct lock_entry *e, const struct row_rec *rec)
+{
+    LIST_FOREACH (it, &e->holders) {
+        const struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
+        if (h->start_ts != rec->start_ts && lock__modes_conflict(h->mode, rec->mode)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool waiters_conflict(const struct lock_entry *e, const struct row_rec *rec)
+{
+    LIST_FOREACH (it, &e->row_waiters) {
+        const struct row_rec *w = CONTAINER_OF(it, struct row_rec, link);
+        if (w->start_ts != rec->start_ts && lock__modes_conflict(w->mode, rec->mode)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct row_rec *find_held(const struct lock_entry *e, ts_t start_ts)
+{
+    LIST_FOREACH (it, &e->holders) {
+        struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
+        if (h->start_ts == start_ts) {
+            return h;
+        }
+    }
+    return NULL;
+}
+
+static void grant_waiters(struct lock_entry *e)
+{
+    while (!list_empty(&e->row_waiters)) {
+        struct row_rec *rec = CONTAINER_OF(e->row_waiters.next, struct row_rec, link);
+        if (holders_conflict(e, rec)) {
+            return;
+        }
+        list_remove(&rec->link);
+        rec->state = ROW_HELD;
+        list_push_back(&e->holders, &rec->link);
+        wait_signal(rec->w, ERR_OK);
+    }
+}
+
+/* A held lock goes; waiters get their turn. */
+static void remove_held(struct lock_shard *s, struct row_rec *rec)
+{
+    struct lock_entry *e = rec->entry;
+    list_remove(&rec->link);
+    rec->state = ROW_FAILED;
+    LIST_FOREACH (it, &e->row_waiters) {
+        struct row_rec *w = CONTAINER_OF(it, struct row_rec, link);
+        if (w->upgrade_of == rec) {
+            w->upgrade_of = NULL;
+        }
+    }
+    LIST_FOREACH (it, &e->holders) {
+        struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
+        if (h->upgrade_of == rec) {
+            h->upgrade_of = NULL;
+        }
+    }
+    grant_waiters(e);
+    lock__drop_if_idle(s, e);
+}
+
+/* ---- locking ---- */
+
+struct row_request {
+    struct lock_table *t;
+    struct slice key;
+    struct row_rec *rec;
+    enum kv_wait wait;
+    uint64_t deadline_ns;      /* the request's */
+    uint64_t wait_deadline_ns; /* of the lock wait */
+    bool have;                 /* was held already */
+};
+
+static bool beyond_end(const struct lock_table *t, struct slice key)
+{
+    return t->end != NULL && slice_cmp(key, slice_of(t->end, t->end_len)) >= 0;
+}
+
+/* Tries to take the lock, else queues (state WAITING) if the request may wait. The shard's mutex is
+ * held; *ret_entry is the key's entry if the lock is held on return. */
+static db_err try_lock(struct row_request *q, struct lock_shard *s, uint64_t hash, struct waiter *w,
+                       struct lock_entry **ret_entry)
+{
+    struct row_rec *rec = q->rec;
+    struct lock_entry *e;
+    if (rec->state == ROW_CANCELED) {
+        return ERR_CANCELED;
+    }
+    if (beyond_end(q->t, q->key)) {
+        return ERR_STALE_EPOCH;
+    }
+    TRY(lock__find_or_add(s, q->key, hash, &e));
+    struct row_rec *held = find_held(e, rec->start_ts);
+    if (held != NULL && held->mode >= rec->mode) {
+        q->have = true;
+        *ret_entry = e;
+        return ERR_OK;
+    }
+    rec->entry = e;
+    rec->upgrade_of = held;
+    bool waits = holders_conflict(e, rec) || (held == NULL && waiters_conflict(e, rec));
+    if (!waits) {
+        rec->state = ROW_HELD;
+        list_push_back(&e->holders, &rec->link);
+        *ret_entry = e;
+        return ERR_OK;
+    }
+    if (q->wait != KV_WAIT) {
+        lock__drop_if_idle(s, e);
+        return ERR_LOCK_NOWAIT;
+    }
+    rec->state = ROW_WAITING;
+    rec->w = w;
+    if (held != NULL) {
+        list_push_front(&e->row_waiters, &rec->link);
+    } else {
+        list_push_back(&e->row_waiters, &rec->link);
+    }
+    return ERR_WOULD_BLOCK;
+}
+
+/* Gives up a wait unless it has been granted or cancelled meanwhile. ret: the state it ended in. */
+static enum row_state give_up(struct row_rec *rec, struct waiter *w)
+{
+    struct lock_shard *s = lock__shard_of(&rec->shard);
+    enum row_state state = rec->state;
+    if (state == ROW_WAITING) {
+        struct lock_entry *e = rec->entry;
+        list_remove(&rec->link);
+        rec->state = ROW_FAILED;
+        grant_waiters(e); /* those behind may have waited for this one only */
+        lock__drop_if_idle(s, e);
+        state = ROW_FAILED;
+        pthread_mutex_unlock(&s->mutex);
+        return state;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    wait_block_uncancelable(w);
+    return state;
+}
+
+/* Waits in the queue. On ERR_OK the lock is held; else the record is out of the entry. */
+static db_err wait_in_queue(struct row_request *q, struct waiter *w)
+{
+    struct row_rec *rec = q->rec;
+    lock__graph_add(q->t->graph, rec);
+    if (lock__graph_cycle(q->t->graph, rec->start_ts) && !wait_signaled(w)) {
+        lock__graph_remove(q->t->graph, rec);
+        return give_up(rec, w) == ROW_HELD ? ERR_OK : ERR_DEADLOCK;
+    }
+    uint64_t until = q->wait_deadline_ns < q->deadline_ns ? q->wait_deadline_ns : q->deadline_ns;
+    db_err err = wait_block(w, until);
+    lock__graph_remove(q->t->graph, rec);
+    if (err == ERR_OK) {
+        return (db_err)w->result;
+    }
+    enum row_state state = give_up(rec, w);
+    if (state == ROW_HELD) {
+        return ERR_OK;
+    }
+    if (state == ROW_CANCELED) {
+        return (db_err)w->result;
+    }
+    return err == ERR_TIMEOUT && q->wait_deadline_ns <= q->deadline_ns ? ERR_LOCK_WAIT_TIMEOUT
+                                                                       : err;
+}
+
+/* After a grant that took more than a moment (the record is busy): an upgraded S goes; a latch of
+ * another command on the key is waited for; and the transaction may have been released meanwhile.
+ */
+static db_err settle(struct row_request *q)
+{
+    struct row_rec *rec = q->rec;
+    struct row_rec *old = NULL;
+    db_err err = ERR_OK;
+    struct lock_shard *s = lock__shard_of(&rec->shard);
+    if (rec->state == ROW_HELD && rec->upgrade_of != NULL) {
+        old = rec->upgrade_of;
+        rec->upgrade_of = NULL;
+        list_remove(&old->link);
+        old->state = ROW_FAILED;
+    }
+    if (rec->state == ROW_HELD && rec->entry->latch != NULL) {
+        err = lock__wait_latch(s, rec->entry, q->deadline_ns);
+    } else {
+        pthread_mutex_unlock(&s->mutex);
+    }
+    if (old != NULL) {
+        rec_abandon(old);
+    }
+    s = lock__shard_of(&rec->shard);
+    bool canceled = rec->state != ROW_HELD;
+    rec->busy = false;
+    pthread_mutex_unlock(&s->mutex);
+    if (canceled) {
+        rec_free(s->table, rec);
+        return ERR_CANCELED;
+    }
+    return err;
+}
+
+static db_err lock_with(struct row_request *q)
+{
+    uint64_t hash = key_hash(q->key);
+    struct lock_shard *s = lock__shard(q->t, hash);
+    struct lock_entry *e = NULL;
+    struct waiter w;
+    wait_init(&w);
+    pthread_mutex_lock(&s->mutex);
+    db_err err = try_lock(q, s, hash, &w, &e);
+    bool slow = err == ERR_WOULD_BLOCK ||
+                (err == ERR_OK && !q->have && (e->latch != NULL || q->rec->upgrade_of != NULL));
+    q->rec->busy = slow;
+    if (q->rec->state == ROW_NEW) {
+        q->rec->state = ROW_FAILED;
+    }
+    pthread_mutex_unlock(&s->mutex);
+    if (err == ERR_WOULD_BLOCK) {
+        err = wait_in_queue(q, &w);
+    }
+    if (err == ERR_OK && !q->have) {
+        return slow ? settle(q) : ERR_OK;
+    }
+    rec_abandon(q->rec);
+    return err;
+}
+
+db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts, enum kv_lock_mode mode,
+                enum kv_wait wait, uint32_t wait_ms, uint64_t deadline_ns)
+{
+    uint64_t now = clock_mono_ns();
+    struct row_request q = {.t = t,
+                            .key = key,
+                            .wait = wait,
+                            .deadline_ns = deadline_ns,
+                            .wait_deadline_ns = now + wait_ms * NS_PER_MS};
+    ASSERT(mode != KV_LOCK_NONE);
+    if (atomic_load_explicit(&t->closed, memory_order_acquire)) {
+        return ERR_NOT_LEADER;
+    }
+    TRY(rec_new(t, lock__shard(t, key_hash(key)), start_ts, mode, &q.rec));
+    return lock_with(&q);
+}
+
+enum kv_lock_mode row_lock_held(struct lock_table *t, struct slice key, ts_t start_ts)
+{
+    if (atomic_load_explicit(&t->rows, memory_order_acquire) == 0) {
+        return KV_LOCK_NONE;
+    }
+    uint64_t hash = key_hash(key);
+    struct lock_shard *s = lock__shard(t, hash);
+    enum kv_lock_mode mode = KV_LOCK_NONE;
+    pthread_mutex_lock(&s->mutex);
+    struct lock_entry *e = lock__find(s, key, hash);
+    if (e != NULL) {
+        LIST_FOREACH (it, &e->holders) {
+            struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
+            if (h->start_ts == start_ts && h->mode > mode) {
+                mode = h->mode;
+            }
+        }
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return mode;
+}
+
+size_t row_lock_conflict(struct latch_guard *g, ts_t start_ts)
+{
+    struct lock_table *t = g->table;
+    ASSERT(!g->all);
+    if (atomic_load_explicit(&t->rows, memory_order_seq_cst) == 0) {
+        return g->count;
+    }
+    for (size_t i = 0; i < g->count; i++) {
+        struct lock_entry *e = g->entries[i];
+        struct lock_shard *s = lock__shard_of(&e->shard);
+        bool conflict = false;
+        LIST_FOREACH (it, &e->holders) {
+            conflict = conflict || CONTAINER_OF(it, struct row_rec, link)->start_ts != start_ts;
+        }
+        pthread_mutex_unlock(&s->mutex);
+        if (conflict) {
+            return i;
+        }
+    }
+    return g->count;
+}
+
+size_t row_lock_count(const struct lock_table *t)
+{
+    return atomic_load_explicit(&t->rows, memory_order_relaxed);
+}
+
+/* ---- releasing ---- */
+
+/* The record has been detached from its transaction by the caller. */
+static void release_detached(struct row_rec *rec, db_err reason)
+{
+    struct lock_shard *s = lock__shard_of(&rec->shard);
+    struct lock_table *t = s->table;
+    struct lock_entry *e = rec->entry;
+    bool mine = false;
+    switch (rec->state) {
+    case ROW_HELD:
+        mine = !rec->busy;
+        remove_held(s, rec);
+        break;
+    case ROW_WAITING:
+        list_remove(&rec->link);
+        wait_signal(rec->w, (int)reason);
+        grant_waiters(e);
+        lock__drop_if_idle(s, e);
+        break;
+    case ROW_DEAD: mine = true; break;
+    case ROW_NEW:
+    case ROW_FAILED:
+    case ROW_CANCELED: break;
+    }
+    rec->state = ROW_CANCELED;
+    pthread_mutex_unlock(&s->mutex);
+    if (mine) {
+        rec_free(t, rec);
+    }
+}
+
+static void detach(struct lock_txn *x, struct list *out)
+{
+    struct list *l;
+    while ((l = list_pop_front(&x->recs)) != NULL) {
+        CONTAINER_OF(l, struct row_rec, txn_link)->detached = true;
+        list_push_back(out, l);
+    }
+}
+
+static void release_list(struct list *recs, db_err reason)
+{
+    struct list *l;
+    while ((l = list_pop_front(recs)) != NULL) {
+        release_detached(CONTAINER_OF(l, struct row_rec, txn_link), reason);
+    }
+}
+
+void row_unlock_all(struct lock_table *t, ts_t start_ts)
+{
+    struct list recs;
+    if (atomic_load_explicit(&t->rows, memory_order_acquire) == 0) {
+        return;
+    }
+    struct txn_shard *ts = lock__txn_shard(t, start_ts);
+    list_init(&recs);
+    pthread_mutex_lock(&ts->mutex);
+    struct lock_txn *x = lock__txn_find(ts, start_ts, false);
+    if (x != NULL) {
+        detach(x, &recs);
+        txn_drop_if_empty(ts, start_ts);
+    }
+    pthread_mutex_unlock(&ts->mutex);
+    release_list(&recs, ERR_CANCELED);
+}
+
+void lock__cancel_all_rows(struct lock_table *t)
+{
+    for (size_t i = 0; i < TXN_SHARDS; i++) {
+        struct txn_shard *ts = &t->txns[i];
+        struct list recs;
+        list_init(&recs);
+        pthread_mutex_lock(&ts->mutex);
+        for (size_t b = 0; b < TXN_BUCKETS; b++) {
+            while (ts->buckets[b] != NULL) {
+                struct lock_txn *x = ts->buckets[b];
+                detach(x, &recs);
+                ts->buckets[b] = x->next;
+                mem_free(x);
+            }
+        }
+        pthread_mutex_unlock(&ts->mutex);
+        release_list(&recs, ERR_NOT_LEADER);
+    }
+}
+
+void row_unlock(struct lock_table *t, struct slice key, ts_t start_ts)
+{
+    uint64_t hash = key_hash(key);
+    struct txn_shard *ts = lock__txn_shard(t, start_ts);
+    struct lock_shard *s = lock__shard(t, hash);
+    struct row_rec *rec = NULL;
+    bool busy = false;
+    pthread_mutex_lock(&ts->mutex);
+    pthread_mutex_lock(&s->mutex);
+    struct lock_entry *e = lock__find(s, key, hash);
+    if (e != NULL) {
+        rec = find_held(e, start_ts);
+        if (rec != NULL && rec->detached) {
+            rec = NULL;
+        }
+    }
+    if (rec != NULL) {
+        busy = rec->busy;
+        remove_held(s, rec);
+        rec->state = ROW_CANCELED;
+        list_remove(&rec->txn_link);
+        txn_drop_if_empty(ts, start_ts);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    pthread_mutex_unlock(&ts->mutex);
+    if (rec != NULL && !busy) {
+        rec_free(t, rec);
+    }
+}
