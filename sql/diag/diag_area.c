@@ -1,74 +1,110 @@
 #include "sql/diag/diag_area.h"
 
-#include <stdio.h>
+#include <string.h>
 
-#include "sql/diag/my_error.h"
+enum { ARENA_LIMIT = 64 << 20 }; /* 65,535 texts of 512 bytes and their entries */
 
-enum { DIAG_MAX_DEFAULT = 1024 };
-
-void diag_area_init(struct diag_area *a, struct mem_tracker *mem)
+void diag_area_init(struct diag_area *area)
 {
-    *a = (struct diag_area){.max = DIAG_MAX_DEFAULT, .notes = true};
-    arena_init(&a->arena, NULL, mem, 0);
+    *area = (struct diag_area){.max = DIAG_AREA_MAX_DEFAULT, .row = 1};
+    arena_init(&area->arena, NULL, NULL, ARENA_LIMIT);
 }
 
-void diag_area_fini(struct diag_area *a)
+void diag_area_fini(struct diag_area *area)
 {
-    arena_fini(&a->arena);
+    arena_fini(&area->arena);
 }
 
-void diag_area_clear(struct diag_area *a)
+void diag_area_reset(struct diag_area *area)
 {
-    if (a->cap != 0) {
-        arena_reset(&a->arena);
+    if (area->total != 0) {
+        arena_reset(&area->arena);
+        area->conditions = NULL;
+        area->count = 0;
+        area->cap = 0;
+        area->total = 0;
+        area->errors = 0;
     }
-    a->conditions = NULL;
-    a->count = a->cap = 0;
-    a->warning_count = a->error_count = 0;
-}
-
-static bool grow(struct diag_area *a)
-{
-    uint32_t cap = a->cap == 0 ? 8 : a->cap * 2;
-    struct diag_condition *list = ARENA_ARRAY(&a->arena, struct diag_condition, cap);
-    if (list == NULL) {
-        return false;
-    }
-    if (a->count != 0) {
-        memcpy(list, a->conditions, a->count * sizeof(*list));
-    }
-    a->conditions = list;
-    a->cap = cap;
-    return true;
-}
-
-void diag_area_add(struct diag_area *a, enum diag_level level, uint16_t number, struct slice text)
-{
-    if (level == DIAG_NOTE && !a->notes) {
-        return;
-    }
-    a->warning_count++;
-    a->error_count += level == DIAG_ERROR;
-    if (a->count >= a->max || (a->count == a->cap && !grow(a))) {
-        return;
-    }
-    struct diag_condition *c = &a->conditions[a->count];
-    c->level = level;
-    c->number = number;
-    snprintf(c->sqlstate, sizeof(c->sqlstate), "%s", my_sqlstate(number));
-    c->text = SLICE_EMPTY;
-    if (arena_copy(&a->arena, text, &c->text) == ERR_OK) {
-        a->count++;
-    }
-}
-
-void diag_area_add_diag(struct diag_area *a, const struct diag *diag)
-{
-    diag_area_add(a, DIAG_ERROR, diag->number, slice_str(diag->text));
+    area->row = 1;
 }
 
 const char *diag_level_name(enum diag_level level)
 {
-    static const char *const names[] = {"Note", "Warning", "Error"};
-    return names[level];
+    switch (level) {
+    case DIAG_NOTE: return "Note";
+    case DIAG_WARNING: return "Warning";
+    case DIAG_ERROR: return "Error";
+    }
+    return "Error";
+}
+
+static bool grow(struct diag_area *area)
+{
+    uint32_t cap = area->cap == 0 ? 8 : area->cap * 2;
+    struct diag_condition *more = ARENA_ARRAY(&area->arena, struct diag_condition, cap);
+    if (more == NULL) {
+        return false;
+    }
+    if (area->count > 0) {
+        memcpy(more, area->conditions, area->count * sizeof(*more));
+    }
+    area->conditions = more;
+    area->cap = cap;
+    return true;
+}
+
+void diag_area_add(struct diag_area *area, enum diag_level level, const struct diag *diag)
+{
+    if (area == NULL || (level == DIAG_NOTE && area->notes_off)) {
+        return;
+    }
+    area->total++;
+    area->errors += level == DIAG_ERROR;
+    if (area->count >= area->max || (area->count == area->cap && !grow(area))) {
+        return;
+    }
+    struct diag_condition *c = &area->conditions[area->count];
+    if (arena_copy(&area->arena, slice_str(diag->text), &c->text) != ERR_OK) {
+        return;
+    }
+    c->level = level;
+    c->number = diag->number != 0 ? diag->number : ER_UNKNOWN_ERROR;
+    memcpy(c->sqlstate, diag->number != 0 ? diag->sqlstate : my_error_sqlstate(ER_UNKNOWN_ERROR),
+           sizeof(c->sqlstate));
+    area->count++;
+}
+
+static void add_formatted(struct diag_area *area, enum diag_level level, enum my_errno number,
+                          va_list args)
+{
+    /* Past the maximum only the count matters: a statement may warn for each of a million rows. */
+    if (area->count >= area->max) {
+        area->total += !(level == DIAG_NOTE && area->notes_off);
+        return;
+    }
+    struct diag d;
+    my_verror(&d, number, args);
+    diag_area_add(area, level, &d);
+}
+
+void diag_area_note(struct diag_area *area, enum my_errno number, ...)
+{
+    if (area == NULL) {
+        return;
+    }
+    va_list args;
+    va_start(args, number);
+    add_formatted(area, DIAG_NOTE, number, args);
+    va_end(args);
+}
+
+void diag_area_warn(struct diag_area *area, enum my_errno number, ...)
+{
+    if (area == NULL) {
+        return;
+    }
+    va_list args;
+    va_start(args, number);
+    add_formatted(area, DIAG_WARNING, number, args);
+    va_end(args);
 }

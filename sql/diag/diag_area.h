@@ -1,12 +1,22 @@
-/* A statement's conditions: what SHOW WARNINGS shows. One area per session, cleared by each
- * statement that is not a diagnostic one. Not thread-safe. */
+/* The conditions (notes, warnings, errors) of a session's last statement: what SHOW WARNINGS
+ * prints.
+ *
+ * One owner (the session's fiber). Texts are kept in the area's own arena until the next reset. At
+ * most `max` conditions (max_error_count) are kept; those beyond it are only counted, as MySQL
+ * does. */
 #ifndef SKEIN_SQL_DIAG_DIAG_AREA_H
 #define SKEIN_SQL_DIAG_DIAG_AREA_H
 
 #include "base/arena.h"
-#include "base/diag.h"
+#include "sql/diag/my_error.h"
 
-enum diag_level { DIAG_NOTE, DIAG_WARNING, DIAG_ERROR };
+enum { DIAG_AREA_MAX_DEFAULT = 1024, DIAG_AREA_MAX_LIMIT = 65535 };
+
+enum diag_level {
+    DIAG_NOTE,
+    DIAG_WARNING,
+    DIAG_ERROR,
+};
 
 struct diag_condition {
     enum diag_level level;
@@ -18,22 +28,28 @@ struct diag_condition {
 struct diag_area {
     struct arena arena;
     struct diag_condition *conditions;
-    uint32_t count; /* kept: at most `max` */
+    uint32_t count; /* kept */
     uint32_t cap;
-    uint32_t max;           /* max_error_count */
-    uint64_t warning_count; /* all, kept or not: @@warning_count */
-    uint64_t error_count;   /* errors among them: @@error_count */
-    bool notes;             /* sql_notes */
+    uint32_t max;    /* max_error_count */
+    bool notes_off;  /* sql_notes = 0: notes are neither kept nor counted */
+    uint64_t total;  /* @@warning_count: all of them, kept or not */
+    uint64_t errors; /* @@error_count */
+    uint64_t row;    /* the row that "at row %ld" speaks of; 1 for the first */
 };
 
-void diag_area_init(struct diag_area *a, struct mem_tracker *mem);
-void diag_area_fini(struct diag_area *a);
-/* For the next statement. max and notes are kept. */
-void diag_area_clear(struct diag_area *a);
-/* Counts always; keeps the condition while there is room (memory running out only loses the text).
- */
-void diag_area_add(struct diag_area *a, enum diag_level level, uint16_t number, struct slice text);
-void diag_area_add_diag(struct diag_area *a, const struct diag *diag); /* as an error */
-const char *diag_level_name(enum diag_level level); /* "Note", "Warning", "Error" */
+void diag_area_init(struct diag_area *area);
+void diag_area_fini(struct diag_area *area);
+/* A new statement begins: forgets conditions and counts, row becomes 1; max and notes_off stay. */
+void diag_area_reset(struct diag_area *area);
+
+/* "Note", "Warning", "Error". */
+const char *diag_level_name(enum diag_level level);
+
+/* Adds a condition with the format of `number`. area may be NULL. Memory that is out only loses the
+ * text's entry: the condition is still counted. */
+void diag_area_note(struct diag_area *area, enum my_errno number, ...);
+void diag_area_warn(struct diag_area *area, enum my_errno number, ...);
+/* Adds what a diag says (its number 0 counts as ER_UNKNOWN_ERROR). */
+void diag_area_add(struct diag_area *area, enum diag_level level, const struct diag *diag);
 
 #endif

@@ -1,86 +1,119 @@
 #include "sql/diag/my_error.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-struct my_row {
+#include "base/assert.h"
+
+struct error_row {
     uint16_t number;
     char sqlstate[6];
     const char *symbol;
-    const char *text;
+    const char *format;
 };
 
-/* Sorted by number, as the registry is. */
-static const struct my_row g_rows[] = {
-#define MYERR(symbol, number, sqlstate, text) {number, sqlstate, #symbol, text},
+static const struct error_row rows[] = {
+#define MYERR(symbol, number, sqlstate, format) {number, sqlstate, #symbol, format},
+#define MYERR_NO_TEXT(symbol, number, sqlstate) {number, sqlstate, #symbol, #symbol},
 #include "sql/diag/mysql_errors.def"
 #undef MYERR
+#undef MYERR_NO_TEXT
 };
 
-static int by_number(const void *key, const void *row)
+static const struct error_row *find(enum my_errno number)
 {
-    uint16_t k = *(const uint16_t *)key;
-    uint16_t n = ((const struct my_row *)row)->number;
-    return (k > n) - (k < n);
+    size_t low = 0;
+    size_t high = ARRAY_COUNT(rows);
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (rows[mid].number < (unsigned)number) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    if (low < ARRAY_COUNT(rows) && rows[low].number == (unsigned)number) {
+        return &rows[low];
+    }
+    ASSERT(number != ER_UNKNOWN_ERROR);
+    return find(ER_UNKNOWN_ERROR);
 }
 
-static const struct my_row *find(uint16_t number)
+const char *my_error_format(enum my_errno number)
 {
-    return bsearch(&number, g_rows, ARRAY_COUNT(g_rows), sizeof(g_rows[0]), by_number);
+    return find(number)->format;
 }
 
-size_t my_error_vtext(char *out, size_t size, enum my_errno number, va_list args)
+const char *my_error_sqlstate(enum my_errno number)
 {
-    const struct my_row *row = find((uint16_t)number);
-    int n;
-    if (row != NULL && row->text[0] != '\0') {
+    return find(number)->sqlstate;
+}
+
+const char *my_error_symbol(enum my_errno number)
+{
+    return find(number)->symbol;
+}
+
+/* A precision in a format may have cut a character in two; so may the end of the buffer. Drops the
+ * pieces. */
+static void drop_broken_utf8(char *text)
+{
+    unsigned char *in = (unsigned char *)text;
+    unsigned char *out = in;
+    while (*in != '\0') {
+        size_t len = *in < 0x80             ? 1
+                     : (*in & 0xE0) == 0xC0 ? 2
+                     : (*in & 0xF0) == 0xE0 ? 3
+                     : (*in & 0xF8) == 0xF0 ? 4
+                                            : 0;
+        size_t have = len > 0 ? 1 : 0;
+        while (have > 0 && have < len && (in[have] & 0xC0) == 0x80) {
+            have++;
+        }
+        if (have == len && len > 0) {
+            for (size_t i = 0; i < len; i++) {
+                *out++ = *in++;
+            }
+        } else {
+            in += have > 0 ? have : 1;
+        }
+    }
+    *out = '\0';
+}
+
+/* The formats are the registry's own; my_error_test reads each of them. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-        n = vsnprintf(out, size, row->text, args);
-#pragma GCC diagnostic pop
-    } else {
-        n = snprintf(out, size, "%s", row != NULL ? row->symbol : "Unknown error");
-    }
-    return n < 0 ? 0 : (size_t)n >= size ? size - 1 : (size_t)n;
-}
-
-size_t my_error_text(char *out, size_t size, enum my_errno number, ...)
-{
-    va_list args;
-    va_start(args, number);
-    size_t n = my_error_vtext(out, size, number, args);
-    va_end(args);
-    return n;
-}
-
 db_err my_verror(struct diag *diag, enum my_errno number, va_list args)
 {
     if (diag == NULL) {
         return ERR_SQL;
     }
-    char text[DIAG_TEXT_SIZE];
-    my_error_vtext(text, sizeof(text), number, args);
-    return diag_set_sql(diag, (uint16_t)number, my_sqlstate((uint16_t)number), "%s", text);
+    const struct error_row *row = find(number);
+    diag_vset(diag, ERR_SQL, row->format, args);
+    drop_broken_utf8(diag->text);
+    diag->number = row->number;
+    memcpy(diag->sqlstate, row->sqlstate, sizeof(diag->sqlstate));
+    return ERR_SQL;
 }
+#pragma GCC diagnostic pop
 
 db_err my_error(struct diag *diag, enum my_errno number, ...)
 {
     va_list args;
     va_start(args, number);
-    db_err err = my_verror(diag, number, args);
+    my_verror(diag, number, args);
     va_end(args);
-    return err;
+    return ERR_SQL;
 }
 
-const char *my_sqlstate(uint16_t number)
+db_err my_error_at(struct diag *diag, uint32_t position, enum my_errno number, ...)
 {
-    const struct my_row *row = find(number);
-    return row == NULL ? "HY000" : row->sqlstate;
-}
-
-const char *my_error_symbol(uint16_t number)
-{
-    const struct my_row *row = find(number);
-    return row == NULL ? NULL : row->symbol;
+    va_list args;
+    va_start(args, number);
+    my_verror(diag, number, args);
+    va_end(args);
+    if (diag != NULL) {
+        diag->position = position + 1;
+    }
+    return ERR_SQL;
 }

@@ -1,32 +1,30 @@
-/* Raising MySQL's errors by symbol. */
+/* MySQL's errors: numbers, SQLSTATEs and texts (mysql_errors.def). */
 #ifndef SKEIN_SQL_DIAG_MY_ERROR_H
 #define SKEIN_SQL_DIAG_MY_ERROR_H
 
 #include <stdarg.h>
-#include <stdint.h>
 
 #include "base/diag.h"
-#include "base/err.h"
-#include "base/slice.h"
 
-/* The symbols; values are MySQL's numbers. */
 enum my_errno {
-#define MYERR(symbol, number, sqlstate, text) symbol = number,
+#define MYERR(symbol, number, sqlstate, format) symbol = number,
+#define MYERR_NO_TEXT(symbol, number, sqlstate) symbol = number,
 #include "sql/diag/mysql_errors.def"
 #undef MYERR
+#undef MYERR_NO_TEXT
 };
 
-/* Fills the diag (may be NULL) with number, SQLSTATE and the formatted message; returns ERR_SQL.
- * The arguments are those of the row's format; a NULL string is shown as "(null)". */
+/* Fills diag (may be NULL) and returns ERR_SQL. The arguments are those of the error's format in
+ * mysql_errors.def. Texts end at 511 bytes, never within a UTF-8 character. */
 db_err my_error(struct diag *diag, enum my_errno number, ...);
 db_err my_verror(struct diag *diag, enum my_errno number, va_list args);
-/* The message alone, for warnings; returns its length (without the NUL, cut to size - 1). */
-size_t my_error_text(char *out, size_t size, enum my_errno number, ...);
-size_t my_error_vtext(char *out, size_t size, enum my_errno number, va_list args);
 
-/* SQLSTATE of a number; "HY000" for one that is not known. Static. */
-const char *my_sqlstate(uint16_t number);
-/* "ER_DUP_ENTRY"; NULL for a number that is not known. Static. */
-const char *my_error_symbol(uint16_t number);
+/* As my_error; `position` is the byte offset of the cause in the statement. */
+db_err my_error_at(struct diag *diag, uint32_t position, enum my_errno number, ...);
+
+/* Static strings. An unknown number gives ER_UNKNOWN_ERROR's. */
+const char *my_error_format(enum my_errno number);
+const char *my_error_sqlstate(enum my_errno number);
+const char *my_error_symbol(enum my_errno number);
 
 #endif
