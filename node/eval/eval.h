@@ -49,6 +49,10 @@ struct eval_range_ops {
      * began. May park. */
     db_err (*now_ts)(struct eval_range *r, struct diag *diag, ts_t *ret_ts);
 
+    /* The range's key bounds now, copied to the arena (end empty: the end of the key space). */
+    db_err (*bounds)(struct eval_range *r, struct arena *arena, struct slice *ret_start,
+                     struct slice *ret_end);
+
     /* Optional (NULL): a read or write of this key with so many bytes was done (load for splits).
      */
     void (*note_load)(struct eval_range *r, struct slice key, size_t bytes, bool write);
@@ -62,6 +66,7 @@ struct eval_range {
     /* An upper bound of the number of intents in the range: 0 means that no reader needs to look.
      * INTENTS_UNKNOWN until eval_range_lease_begin has counted. */
     _Atomic int64_t intents;
+    struct latch_guard *_Atomic frozen; /* internal */
 };
 
 #define INTENTS_UNKNOWN (INT64_MAX / 2)

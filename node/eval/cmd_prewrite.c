@@ -1,0 +1,249 @@
+/* prewrite: checks each mutation and commits at once (1PC) or leaves intents.
+ *
+ * 1PC: latches, checks, pending, a fresh commit_ts, propose, release of the transaction's row locks
+ * in this range, latches off. The order "pending before timestamp" is what readers rely on.
+ *
+ * A key on which another transaction has a row lock may not be written: the latches are given back,
+ * the row lock is taken (waiting, with deadlock detection) and everything begins again. So a write
+ * without locks of its own, such as an autocommit INSERT, respects those of others. The locks taken
+ * here belong to the transaction and go with it.
+ *
+ * Intents of a transaction that is already known at the key (a retry) are left as they are. A
+ * rollback record at the key means that somebody has decided that the transaction never commits. */
+#include "node/eval/eval.h"
+
+#include "node/eval/eval_int.h"
+
+struct prewrite {
+    struct eval_range *r;
+    const struct kv_prewrite_req *req;
+    struct slice *keys;
+    struct kv_value *newest; /* of the keys that have to be read */
+    bool *have_intent;       /* own, from an earlier try */
+    bool any_intent;         /* then 1PC is out: the transaction goes on with intents */
+    ts_t min_commit_ts;      /* async: the largest of them */
+    struct eval_write w;
+};
+
+static db_err conflict(struct slice key, db_err err, struct diag *diag, struct kv_reply *reply)
+{
+    reply->conflict_key = key;
+    return diag_set(diag, err, "%s", err_text(err));
+}
+
+/* Latches all keys while no other transaction has a row lock on any. */
+static db_err begin(struct prewrite *p, struct diag *diag, struct kv_reply *reply)
+{
+    const struct kv_prewrite_req *req = p->req;
+    for (;;) {
+        TRY(eval__write_begin(&p->w, p->r, &req->r, p->keys, req->count, diag, reply));
+        size_t at = row_lock_conflict(&p->w.guard, req->start_ts);
+        if (LIKELY(at == req->count)) {
+            return ERR_OK;
+        }
+        eval__write_end(&p->w);
+        db_err err = row_lock(p->r->locks, p->keys[at], req->start_ts, KV_LOCK_EXCLUSIVE, KV_WAIT,
+                              EVAL_LOCK_WAIT_MS_MAX, req->r.deadline_ns);
+        if (err != ERR_OK) {
+            return conflict(p->keys[at], err, diag, reply);
+        }
+    }
+}
+
+static db_err check_intents(struct prewrite *p, struct diag *diag, struct kv_reply *reply)
+{
+    const struct kv_prewrite_req *req = p->req;
+    if (LIKELY(!eval__may_have_intents(p->r))) {
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < req->count; i++) {
+        bool found;
+        struct mvcc_intent in;
+        TRY(mvcc_intent_get(p->r->engine, p->keys[i], req->r.arena, &found, &in));
+        if (found && in.start_ts != req->start_ts) {
+            return eval__key_locked(&in, p->keys[i], diag, reply);
+        }
+        p->have_intent[i] = found;
+        p->any_intent = p->any_intent || found;
+        if (found && in.min_commit_ts > p->min_commit_ts) {
+            p->min_commit_ts = in.min_commit_ts;
+        }
+    }
+    return ERR_OK;
+}
+
+/* Somebody may have decided about the transaction at one of the keys. 1PC leaves no intents that
+ * anybody could ask about. */
+static db_err check_records(struct prewrite *p, struct diag *diag)
+{
+    for (size_t i = 0; i < p->req->count; i++) {
+        enum mvcc_txn_record rec;
+        ts_t commit_ts;
+        TRY(mvcc_txn_get(p->r->engine, p->keys[i], p->req->start_ts, p->req->r.arena, &rec,
+                         &commit_ts));
+        if (rec != MVCC_TXN_NONE) {
+            db_err err = rec == MVCC_TXN_COMMITTED ? ERR_TXN_COMMITTED : ERR_TXN_ABORTED;
+            return diag_set(diag, err, "%s", err_text(err));
+        }
+    }
+    return ERR_OK;
+}
+
+/* Was the row lock held since the version was seen? Then nothing can be newer. */
+static bool lock_still_held(struct prewrite *p, const struct kv_mutation *m)
+{
+    return p->req->lock_term != 0 && p->req->lock_term == p->w.term &&
+           row_lock_held(p->r->locks, m->key, p->req->start_ts) == KV_LOCK_EXCLUSIVE;
+}
+
+static bool must_read(struct prewrite *p, const struct kv_mutation *m)
+{
+    switch (m->check) {
+    case KV_CHECK_NONE: return false;
+    case KV_CHECK_NOT_EXISTS:
+    case KV_CHECK_VERSION: return true;
+    case KV_CHECK_LOCKED: return !lock_still_held(p, m);
+    }
+    return true;
+}
+
+static db_err check_one(const struct kv_mutation *m, const struct kv_value *newest,
+                        struct diag *diag, struct kv_reply *reply)
+{
+    switch ((int)m->check) {
+    case KV_CHECK_NOT_EXISTS:
+        return newest->found ? conflict(m->key, ERR_KEY_EXISTS, diag, reply) : ERR_OK;
+    case KV_CHECK_VERSION:
+        return newest->version_ts > m->version_ts
+                   ? conflict(m->key, ERR_WRITE_CONFLICT, diag, reply)
+                   : ERR_OK;
+    case KV_CHECK_LOCKED:
+        return newest->version_ts > m->version_ts ? conflict(m->key, ERR_LOCK_LOST, diag, reply)
+                                                  : ERR_OK;
+    default: return ERR_OK;
+    }
+}
+
+static db_err check_versions(struct prewrite *p, struct diag *diag, struct kv_reply *reply)
+{
+    const struct kv_prewrite_req *req = p->req;
+    struct slice *keys = ARENA_ARRAY(req->r.arena, struct slice, req->count);
+    const struct kv_mutation **which =
+        ARENA_ARRAY(req->r.arena, const struct kv_mutation *, req->count);
+    size_t n = 0;
+    if (keys == NULL || which == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < req->count; i++) {
+        if (!p->have_intent[i] && must_read(p, &req->mutations[i])) {
+            which[n] = &req->mutations[i];
+            keys[n++] = p->keys[i];
+        }
+    }
+    if (n == 0) {
+        return ERR_OK;
+    }
+    TRY(mvcc_multi_get(p->r->engine, keys, n, TS_MAX, req->r.arena, p->newest));
+    for (size_t i = 0; i < n; i++) {
+        TRY(check_one(which[i], &p->newest[i], diag, reply));
+    }
+    return ERR_OK;
+}
+
+static db_err commit_1pc(struct prewrite *p, struct diag *diag, struct kv_reply *reply,
+                         struct kv_prewrite_resp *resp)
+{
+    const struct kv_prewrite_req *req = p->req;
+    ts_t commit_ts;
+    latch_begin_pending(&p->w.guard);
+    TRY(p->r->ops->now_ts(p->r, diag, &commit_ts));
+    ASSERT(commit_ts > req->start_ts);
+    latch_set_commit_ts(&p->w.guard, commit_ts);
+    for (size_t i = 0; i < req->count; i++) {
+        const struct kv_mutation *m = &req->mutations[i];
+        TRY(mvcc_write_version(&p->w.batch, m->key, commit_ts, m->op, m->value));
+    }
+    TRY(eval__write_propose(&p->w, diag, reply));
+    row_unlock_all(p->r->locks, req->start_ts);
+    resp->commit_ts = commit_ts;
+    return ERR_OK;
+}
+
+static db_err write_intents(struct prewrite *p, struct diag *diag, struct kv_reply *reply,
+                            struct kv_prewrite_resp *resp)
+{
+    const struct kv_prewrite_req *req = p->req;
+    if (req->async_commit) {
+        ts_t ts;
+        latch_begin_pending(&p->w.guard);
+        TRY(p->r->ops->now_ts(p->r, diag, &ts));
+        p->min_commit_ts = ts > p->min_commit_ts ? ts : p->min_commit_ts;
+        latch_set_commit_ts(&p->w.guard, p->min_commit_ts);
+    }
+    for (size_t i = 0; i < req->count; i++) {
+        const struct kv_mutation *m = &req->mutations[i];
+        if (p->have_intent[i]) {
+            continue;
+        }
+        bool primary = slice_eq(m->key, req->primary);
+        struct mvcc_intent in = {.op = m->op,
+                                 .async_commit = req->async_commit,
+                                 .start_ts = req->start_ts,
+                                 .min_commit_ts = req->async_commit ? p->min_commit_ts : 0,
+                                 .ttl_ms = req->ttl_ms,
+                                 .primary = req->primary,
+                                 .value = m->op == KV_PUT ? m->value : SLICE_EMPTY};
+        if (primary && req->async_commit) {
+            in.secondaries = (struct slice *)(uintptr_t)req->secondaries;
+            in.secondary_count = req->secondary_count;
+        }
+        TRY(mvcc_write_intent(&p->w.batch, m->key, &in));
+        p->w.intents_added++;
+    }
+    TRY(eval__write_propose(&p->w, diag, reply));
+    resp->min_commit_ts = req->async_commit ? p->min_commit_ts : 0;
+    return ERR_OK;
+}
+
+static db_err run(struct prewrite *p, struct diag *diag, struct kv_reply *reply,
+                  struct kv_prewrite_resp *resp)
+{
+    TRY(check_intents(p, diag, reply));
+    if (!p->req->try_1pc) {
+        TRY(check_records(p, diag));
+    }
+    TRY(check_versions(p, diag, reply));
+    return p->req->try_1pc ? commit_1pc(p, diag, reply, resp) : write_intents(p, diag, reply, resp);
+}
+
+db_err eval_prewrite(struct eval_range *r, const struct kv_prewrite_req *req, struct diag *diag,
+                     struct kv_reply *reply, struct kv_prewrite_resp *ret_resp)
+{
+    struct prewrite p = {.r = r, .req = req};
+    struct kv_prewrite_resp resp = {0};
+    p.keys = ARENA_ARRAY(req->r.arena, struct slice, req->count);
+    p.newest = ARENA_ARRAY(req->r.arena, struct kv_value, req->count);
+    p.have_intent = ARENA_ARRAY(req->r.arena, bool, req->count);
+    if (p.keys == NULL || p.newest == NULL || p.have_intent == NULL) {
+        return ERR_NOMEM;
+    }
+    if (req->count == 0) {
+        return diag_set(diag, ERR_INVALID, "prewrite: no mutations");
+    }
+    for (size_t i = 0; i < req->count; i++) {
+        p.keys[i] = req->mutations[i].key;
+        if (i != 0 && slice_cmp(p.keys[i - 1], p.keys[i]) >= 0) {
+            return diag_set(diag, ERR_INVALID, "prewrite: keys do not ascend");
+        }
+    }
+    TRY(begin(&p, diag, reply));
+    db_err err = run(&p, diag, reply, &resp);
+    eval__write_end(&p.w);
+    if (err == ERR_OK) {
+        if (r->ops->note_load != NULL) {
+            r->ops->note_load(r, p.keys[0], req->count, true);
+        }
+        *ret_resp = resp;
+    }
+    return err;
+}

@@ -1,0 +1,43 @@
+/* rollback: intents go. A key without one gets a record, so that a prewrite that is still under way
+ * finds it and fails. Refused for what has been committed. */
+#include "node/eval/eval.h"
+
+#include "node/eval/eval_int.h"
+
+static db_err run(struct eval_write *w, const struct kv_txn_keys_req *req, const struct slice *keys,
+                  size_t count, struct diag *diag, struct kv_reply *reply)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool found;
+        struct mvcc_intent in;
+        enum mvcc_txn_record rec;
+        ts_t ts;
+        TRY(mvcc_intent_get(w->r->engine, keys[i], req->r.arena, &found, &in));
+        if (found && in.start_ts == req->start_ts) {
+            TRY(mvcc_write_rollback(&w->batch, keys[i], &in));
+            w->intents_removed++;
+            continue;
+        }
+        TRY(mvcc_txn_get(w->r->engine, keys[i], req->start_ts, req->r.arena, &rec, &ts));
+        if (rec == MVCC_TXN_COMMITTED) {
+            return diag_set(diag, ERR_TXN_COMMITTED, "%s", err_text(ERR_TXN_COMMITTED));
+        }
+        if (rec == MVCC_TXN_NONE) {
+            TRY(mvcc_write_txn_record(&w->batch, keys[i], req->start_ts, MVCC_TXN_ROLLED_BACK, 0));
+        }
+    }
+    return eval__write_propose(w, diag, reply);
+}
+
+db_err eval_rollback(struct eval_range *r, const struct kv_txn_keys_req *req, struct diag *diag,
+                     struct kv_reply *reply)
+{
+    struct eval_write w;
+    struct slice *keys;
+    size_t count;
+    TRY(eval__sorted_keys(&req->r, req->keys, req->count, &keys, &count));
+    TRY(eval__write_begin(&w, r, &req->r, keys, count, diag, reply));
+    db_err err = run(&w, req, keys, count, diag, reply);
+    eval__write_end(&w);
+    return err;
+}

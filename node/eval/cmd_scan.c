@@ -1,0 +1,146 @@
+/* scan: plain at read_ts, or with row locks on the newest versions.
+ *
+ * An intent in the way does not spoil what lies before it: the scan ends in front of it, and only
+ * when nothing does lie before it is ERR_KEY_LOCKED returned. With locks, rows are found first,
+ * then locked, then read again: a row may have changed or gone while the lock was waited for. */
+#include "node/eval/eval.h"
+
+#include "node/eval/eval_int.h"
+
+static db_err next_key(struct arena *arena, struct slice key, struct slice *ret)
+{
+    uint8_t *p = arena_alloc(arena, key.len + 1);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(p, key.ptr, key.len);
+    p[key.len] = 0;
+    *ret = slice_of(p, key.len + 1);
+    return ERR_OK;
+}
+
+/* Cuts the scan at the first intent in the way. */
+static db_err cut_at_intent(struct eval_range *r, const struct kv_scan_req *req,
+                            struct mvcc_scan *scan, bool *ret_cut, struct mvcc_intent_at *ret_at)
+{
+    *ret_cut = false;
+    if (LIKELY(!eval__may_have_intents(r))) {
+        return ERR_OK;
+    }
+    TRY(mvcc_intent_first_blocking(r->engine, scan->start, scan->end, scan->reverse, scan->read_ts,
+                                   req->own_ts, req->r.arena, ret_cut, ret_at));
+    if (!*ret_cut) {
+        return ERR_OK;
+    }
+    if (!scan->reverse) {
+        scan->end = ret_at->key;
+        return ERR_OK;
+    }
+    return next_key(req->r.arena, ret_at->key, &scan->start);
+}
+
+static db_err scan_rows(struct eval_range *r, const struct kv_scan_req *req, struct mvcc_scan *scan,
+                        struct diag *diag, struct kv_reply *reply, struct mvcc_rows *ret_rows)
+{
+    struct mvcc_intent_at at;
+    bool cut;
+    TRY(cut_at_intent(r, req, scan, &cut, &at));
+    if (cut && slice_cmp(scan->start, scan->end) >= 0 && scan->end.len != 0) {
+        return eval__key_locked(&at.intent, at.key, diag, reply);
+    }
+    TRY(mvcc_scan(r->engine, scan, req->r.arena, ret_rows));
+    if (cut && !ret_rows->more) {
+        if (ret_rows->count == 0) {
+            return eval__key_locked(&at.intent, at.key, diag, reply);
+        }
+        ret_rows->more = true;
+        ret_rows->resume = scan->reverse ? scan->start : scan->end;
+    }
+    return ERR_OK;
+}
+
+/* Locks the rows, reads them again, and leaves out those that are gone or were skipped. */
+static db_err lock_rows(struct eval_range *r, const struct kv_scan_req *req, struct mvcc_rows *rows,
+                        struct diag *diag, struct kv_reply *reply)
+{
+    struct slice *keys = ARENA_ARRAY(req->r.arena, struct slice, rows->count);
+    struct kv_value *values = ARENA_ARRAY(req->r.arena, struct kv_value, rows->count);
+    ts_t *versions = ARENA_ARRAY(req->r.arena, ts_t, rows->count);
+    size_t n = 0;
+    if (keys == NULL || values == NULL || versions == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < rows->count; i++) {
+        db_err err = row_lock(r->locks, rows->pairs[i].key, req->own_ts, req->lock, req->wait,
+                              req->lock_wait_ms, req->r.deadline_ns);
+        if (err == ERR_LOCK_NOWAIT && req->wait == KV_SKIP_LOCKED) {
+            continue;
+        }
+        if (err != ERR_OK) {
+            reply->conflict_key = rows->pairs[i].key;
+            return diag_set(diag, err, "%s", err_text(err));
+        }
+        keys[n++] = rows->pairs[i].key;
+    }
+    rows->versions = versions;
+    rows->count = 0;
+    if (n == 0) {
+        return ERR_OK;
+    }
+    if (req->reverse) { /* the reads below want ascending keys */
+        for (size_t i = 0; i < n / 2; i++) {
+            struct slice k = keys[i];
+            keys[i] = keys[n - 1 - i];
+            keys[n - 1 - i] = k;
+        }
+    }
+    TRY(eval__intents_of_keys(r, keys, n, TS_MAX, req->own_ts, req->r.arena, diag, reply));
+    TRY(mvcc_multi_get(r->engine, keys, n, TS_MAX, req->r.arena, values));
+    for (size_t k = 0; k < n; k++) {
+        size_t i = req->reverse ? n - 1 - k : k;
+        if (values[i].found) {
+            rows->pairs[rows->count].key = keys[i];
+            rows->pairs[rows->count].value = req->keys_only ? SLICE_EMPTY : values[i].value;
+            versions[rows->count++] = values[i].version_ts;
+        }
+    }
+    return ERR_OK;
+}
+
+db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct diag *diag,
+                 struct kv_reply *reply, struct kv_scan_resp *ret_resp)
+{
+    bool locks = req->lock != KV_LOCK_NONE;
+    struct mvcc_scan scan = {.start = req->start,
+                             .end = req->end,
+                             .read_ts = locks ? TS_MAX : req->read_ts,
+                             .rows_max = req->rows_max,
+                             .bytes_max = req->bytes_max,
+                             .reverse = req->reverse,
+                             .keys_only = req->keys_only || locks};
+    struct mvcc_rows rows = {0};
+    uint64_t term;
+    if (req->rows_max == 0) {
+        return diag_set(diag, ERR_INVALID, "scan: rows_max is 0");
+    }
+    TRY(eval__check(r, &req->r, req->start, req->end, diag, reply, &term));
+    /* Locks come first where they are asked for; a locker waits for the latch of each row. */
+    if (!locks) {
+        TRY(pending_wait_range(r->locks, scan.start, scan.end, scan.read_ts, req->r.deadline_ns));
+    }
+    TRY(scan_rows(r, req, &scan, diag, reply, &rows));
+    if (locks && rows.count != 0) {
+        TRY(lock_rows(r, req, &rows, diag, reply));
+    }
+    TRY(eval__check_again(r, &req->r, req->start, req->end, term, diag, reply));
+    if (r->ops->note_load != NULL) {
+        r->ops->note_load(r, req->start, rows.count, false);
+    }
+    *ret_resp = (struct kv_scan_resp){.pairs = rows.pairs,
+                                      .versions = locks ? rows.versions : NULL,
+                                      .count = rows.count,
+                                      .more = rows.more,
+                                      .resume = rows.resume,
+                                      .lock_term = locks ? term : 0};
+    return ERR_OK;
+}

@@ -1,0 +1,234 @@
+/* What the commands share: checks, intents on the way of readers, and the frame of a write.
+ *
+ * The number of intents. r->intents is an upper bound, so that readers and writers of a range
+ * without intents skip the lock family: a write adds what it may create before it proposes, takes
+ * it back when it certainly was not applied, and takes off what it removed after apply. Why a
+ * reader may trust a zero: an intent that matters to read_ts belongs to a commit <= read_ts, whose
+ * timestamp was asked for after the intent was counted (and for async commit, after the key was
+ * pending); the argument is that of node/lock/lock_table.c with the counter in the place of the
+ * table. */
+#include "node/eval/eval.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "node/eval/eval_int.h"
+
+void eval_range_init(struct eval_range *r, const struct eval_range_ops *ops, struct engine *engine,
+                     struct lock_table *locks)
+{
+    r->ops = ops;
+    r->engine = engine;
+    r->locks = locks;
+    atomic_init(&r->intents, INTENTS_UNKNOWN);
+    atomic_init(&r->frozen, NULL);
+}
+
+db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct slice end,
+                              bool keep_locks, struct diag *diag UNUSED)
+{
+    enum { COUNT_MAX = 10000 };
+    struct arena arena;
+    struct mvcc_intent_at *intents;
+    size_t count = 0;
+    arena_init(&arena, NULL, NULL, 0);
+    db_err err =
+        mvcc_intent_scan(r->engine, start, end, 0, false, COUNT_MAX, &arena, &intents, &count);
+    arena_fini(&arena);
+    TRY(err);
+    atomic_store_explicit(&r->intents, count < COUNT_MAX ? (int64_t)count : INTENTS_UNKNOWN,
+                          memory_order_seq_cst);
+    lock_table_open(r->locks, keep_locks);
+    return ERR_OK;
+}
+
+void eval_range_lease_end(struct eval_range *r)
+{
+    lock_table_close(r->locks);
+    atomic_store_explicit(&r->intents, INTENTS_UNKNOWN, memory_order_seq_cst);
+}
+
+db_err eval_range_split(struct eval_range *r, struct slice at, struct eval_range *right)
+{
+    TRY(lock_table_split(r->locks, at, right->locks));
+    atomic_store_explicit(&right->intents, atomic_load_explicit(&r->intents, memory_order_acquire),
+                          memory_order_seq_cst);
+    return ERR_OK;
+}
+
+db_err eval_range_merge(struct eval_range *r, struct eval_range *right)
+{
+    TRY(lock_table_merge(r->locks, right->locks));
+    atomic_fetch_add_explicit(&r->intents,
+                              atomic_load_explicit(&right->intents, memory_order_acquire),
+                              memory_order_seq_cst);
+    return ERR_OK;
+}
+
+db_err eval_range_freeze(struct eval_range *r, uint64_t deadline_ns)
+{
+    struct latch_guard *g = mem_alloc(sizeof(*g));
+    if (g == NULL) {
+        return ERR_NOMEM;
+    }
+    db_err err = latch_acquire_all(r->locks, deadline_ns, g);
+    if (err != ERR_OK) {
+        mem_free(g);
+        return err;
+    }
+    atomic_store_explicit(&r->frozen, g, memory_order_release);
+    return ERR_OK;
+}
+
+void eval_range_thaw(struct eval_range *r)
+{
+    struct latch_guard *g = atomic_exchange_explicit(&r->frozen, NULL, memory_order_acq_rel);
+    ASSERT(g != NULL);
+    latch_release(g);
+    mem_free(g);
+}
+
+/* ---- checks ---- */
+
+db_err eval__check(struct eval_range *r, const struct kv_request *req, struct slice start,
+                   struct slice end, struct diag *diag, struct kv_reply *reply, uint64_t *ret_term)
+{
+    return r->ops->check(r, req, start, end, diag, reply, ret_term);
+}
+
+db_err eval__check_again(struct eval_range *r, const struct kv_request *req, struct slice start,
+                         struct slice end, uint64_t term, struct diag *diag, struct kv_reply *reply)
+{
+    uint64_t now;
+    TRY(r->ops->check(r, req, start, end, diag, reply, &now));
+    return LIKELY(now == term)
+               ? ERR_OK
+               : diag_set(diag, ERR_NOT_LEADER, "the lease changed hands meanwhile");
+}
+
+db_err eval__check_keys(struct eval_range *r, const struct kv_request *req,
+                        const struct slice *keys, size_t count, struct diag *diag,
+                        struct kv_reply *reply, uint64_t *ret_term)
+{
+    struct slice none = SLICE_EMPTY;
+    if (count == 0) {
+        return eval__check(r, req, none, none, diag, reply, ret_term);
+    }
+    TRY(eval__check(r, req, keys[0], none, diag, reply, ret_term));
+    if (count > 1) {
+        TRY(eval__check(r, req, keys[count - 1], none, diag, reply, ret_term));
+    }
+    return ERR_OK;
+}
+
+/* ---- intents ---- */
+
+db_err eval__key_locked(const struct mvcc_intent *intent, struct slice key, struct diag *diag,
+                        struct kv_reply *reply)
+{
+    reply->lock = (struct kv_lock_info){.key = key,
+                                        .primary = intent->primary,
+                                        .start_ts = intent->start_ts,
+                                        .min_commit_ts = intent->min_commit_ts,
+                                        .ttl_ms = intent->ttl_ms,
+                                        .async_commit = intent->async_commit};
+    db_err err = diag_set(diag, ERR_KEY_LOCKED, "a key is locked by transaction %llu",
+                          (unsigned long long)intent->start_ts);
+    if (diag != NULL) {
+        diag->data = intent->start_ts;
+    }
+    return err;
+}
+
+db_err eval__intents_of_keys(struct eval_range *r, const struct slice *keys, size_t count,
+                             ts_t read_ts, ts_t own_ts, struct arena *arena, struct diag *diag,
+                             struct kv_reply *reply)
+{
+    if (LIKELY(!eval__may_have_intents(r))) {
+        return ERR_OK;
+    }
+    struct slice key;
+    for (size_t i = 0; i < count;) {
+        size_t at;
+        struct mvcc_intent in;
+        TRY(mvcc_intent_find(r->engine, keys + i, count - i, own_ts, arena, &at, &in));
+        if (at == count - i) {
+            return ERR_OK;
+        }
+        i += at;
+        if (mvcc_intent_blocks(&in, read_ts, own_ts)) {
+            TRY(arena_copy(arena, keys[i], &key));
+            return eval__key_locked(&in, key, diag, reply);
+        }
+        i++;
+    }
+    return ERR_OK;
+}
+
+/* ---- writes ---- */
+
+db_err eval__write_begin(struct eval_write *w, struct eval_range *r, const struct kv_request *req,
+                         const struct slice *keys, size_t count, struct diag *diag,
+                         struct kv_reply *reply)
+{
+    w->r = r;
+    w->req = req;
+    w->intents_added = 0;
+    w->intents_removed = 0;
+    TRY(latch_acquire(r->locks, keys, count, req->deadline_ns, &w->guard));
+    db_err err = eval__check_keys(r, req, keys, count, diag, reply, &w->term);
+    if (err != ERR_OK) {
+        latch_release(&w->guard);
+        return err;
+    }
+    store_batch_init(&w->batch);
+    return ERR_OK;
+}
+
+db_err eval__write_propose(struct eval_write *w, struct diag *diag, struct kv_reply *reply)
+{
+    if (w->batch.count == 0) {
+        return ERR_OK;
+    }
+    atomic_fetch_add_explicit(&w->r->intents, w->intents_added, memory_order_seq_cst);
+    db_err err = w->r->ops->propose(w->r, w->req, w->term, &w->batch, diag, reply);
+    if (err == ERR_OK) {
+        atomic_fetch_sub_explicit(&w->r->intents, w->intents_removed, memory_order_release);
+    } else if (err != ERR_COMMIT_UNKNOWN) {
+        atomic_fetch_sub_explicit(&w->r->intents, w->intents_added, memory_order_release);
+    }
+    return err;
+}
+
+void eval__write_end(struct eval_write *w)
+{
+    latch_release(&w->guard);
+    store_batch_fini(&w->batch);
+}
+
+static int cmp_keys(const void *a, const void *b)
+{
+    return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+db_err eval__sorted_keys(const struct kv_request *req, const struct slice *keys, size_t count,
+                         struct slice **ret_keys, size_t *ret_count)
+{
+    struct slice *copy = ARENA_ARRAY(req->arena, struct slice, count);
+    size_t n = 0;
+    if (copy == NULL) {
+        return ERR_NOMEM;
+    }
+    if (count != 0) {
+        memcpy(copy, keys, count * sizeof(*copy));
+        qsort(copy, count, sizeof(*copy), cmp_keys);
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (n == 0 || !slice_eq(copy[n - 1], copy[i])) {
+            copy[n++] = copy[i];
+        }
+    }
+    *ret_keys = copy;
+    *ret_count = n;
+    return ERR_OK;
+}

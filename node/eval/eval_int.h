@@ -1,0 +1,65 @@
+/* Private to node/eval. */
+#ifndef SKEIN_NODE_EVAL_EVAL_INT_H
+#define SKEIN_NODE_EVAL_EVAL_INT_H
+
+#include "base/assert.h"
+#include "node/eval/eval.h"
+#include "node/mvcc/mvcc.h"
+
+enum {
+    EVAL_LOCK_WAIT_MS_MAX = 50 * 1000, /* a write that meets a row lock of another transaction */
+    EVAL_RESOLVE_PAGE = 256,
+};
+
+/* The check at the start, for keys [start, end) (end empty: the key start). */
+MUST_USE db_err eval__check(struct eval_range *r, const struct kv_request *req, struct slice start,
+                            struct slice end, struct diag *diag, struct kv_reply *reply,
+                            uint64_t *ret_term);
+/* The check after reading: the same term as before. */
+MUST_USE db_err eval__check_again(struct eval_range *r, const struct kv_request *req,
+                                  struct slice start, struct slice end, uint64_t term,
+                                  struct diag *diag, struct kv_reply *reply);
+/* ascending keys: check with the first and the last. */
+MUST_USE db_err eval__check_keys(struct eval_range *r, const struct kv_request *req,
+                                 const struct slice *keys, size_t count, struct diag *diag,
+                                 struct kv_reply *reply, uint64_t *ret_term);
+
+static inline bool eval__may_have_intents(struct eval_range *r)
+{
+    return atomic_load_explicit(&r->intents, memory_order_acquire) != 0;
+}
+
+/* Fills reply->lock and returns ERR_KEY_LOCKED. */
+db_err eval__key_locked(const struct mvcc_intent *intent, struct slice key, struct diag *diag,
+                        struct kv_reply *reply);
+/* ERR_KEY_LOCKED when one of the ascending keys has an intent that stops the reader. */
+MUST_USE db_err eval__intents_of_keys(struct eval_range *r, const struct slice *keys, size_t count,
+                                      ts_t read_ts, ts_t own_ts, struct arena *arena,
+                                      struct diag *diag, struct kv_reply *reply);
+
+/* A write in progress: latches, a batch, and what it will do to the number of intents. */
+struct eval_write {
+    struct eval_range *r;
+    const struct kv_request *req;
+    uint64_t term;
+    struct latch_guard guard;
+    struct store_batch batch;
+    int64_t intents_added;
+    int64_t intents_removed;
+};
+
+/* Latches the keys (ascending, each once) after the check. On success eval__write_end must follow.
+ */
+MUST_USE db_err eval__write_begin(struct eval_write *w, struct eval_range *r,
+                                  const struct kv_request *req, const struct slice *keys,
+                                  size_t count, struct diag *diag, struct kv_reply *reply);
+/* Proposes the batch unless it is empty, and keeps r->intents an upper bound. */
+MUST_USE db_err eval__write_propose(struct eval_write *w, struct diag *diag,
+                                    struct kv_reply *reply);
+void eval__write_end(struct eval_write *w);
+
+/* A sorted copy of the keys without duplicates, in the request's arena. */
+MUST_USE db_err eval__sorted_keys(const struct kv_request *req, const struct slice *keys,
+                                  size_t count, struct slice **ret_keys, size_t *ret_count);
+
+#endif
