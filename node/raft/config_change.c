@@ -113,6 +113,17 @@ bool raft__is_voter(const struct raft *r)
     return (raft_conf_roles(&r->conf, r->id) & (RAFT_ROLE_VOTER | RAFT_ROLE_OUTGOING)) != 0;
 }
 
+/* Whoever is a voter; and whoever has been removed by an entry that is not known to be committed:
+ * its log may be the only one that reaches so far, and the others cannot elect anybody else then.
+ */
+bool raft__may_campaign(const struct raft *r)
+{
+    uint8_t before = raft_conf_roles(&r->prev_conf, r->id);
+    ASSERT(r->prev_conf_index <= r->conf_index);
+    return raft__is_voter(r) ||
+           (r->conf_index > r->commit && (before & (RAFT_ROLE_VOTER | RAFT_ROLE_OUTGOING)) != 0);
+}
+
 bool raft__is_sole_voter(const struct raft *r)
 {
     uint32_t voters = 0;

@@ -84,7 +84,8 @@ bool raft__promise_holds(const struct raft *r, uint64_t candidate)
         contact = contact > r->leader_since ? contact : r->leader_since;
         return r->now < contact || r->now - contact < r->cfg.election_timeout_ns;
     }
-    return r->promised_to != candidate && r->now < raft__promise_until(r);
+    return r->now < r->silent_until ||
+           (r->promised_to != candidate && r->now < raft__promise_until(r));
 }
 
 /* Before a vote is given, or asked for. A promise to a link that has run out is withdrawn by

@@ -17,6 +17,11 @@
  * out and it breaks it, it raises the link's epoch first, and no answer of its node counts for a
  * group of the old epoch any more.
  *
+ * A leader may lose office while its followers sleep (its call to wake may be lost, and it may step
+ * down or be removed before the next); its node lives, so the link goes on. A follower that refuses
+ * a vote, or does not stand itself, only because of its link, therefore asks the leader (POKE): if
+ * it still leads it wakes up, else it releases the follower (RELEASE).
+ *
  * Why an answer of the old epoch, given before, is harmless: it vouches for the time at which it
  * was given, and the promise ran from there. Why a follower that was drawn into a later term by its
  * new leader need not raise the epoch: a quorum of others must have broken theirs to elect that
@@ -92,6 +97,40 @@ void raft__quiesce_response(struct raft *r, struct raft__progress *p, const stru
         }
     }
     r->quiescent = true;
+}
+
+/* Follower: nothing but the link keeps our promise alive. Is there still a leader behind it? */
+void raft__poke(struct raft *r)
+{
+    if (r->role == RAFT_LEADER || r->now < r->promise_until || r->promised_link == NULL) {
+        return;
+    }
+    ASSERT(r->promised_to != 0 && r->promised_term > 0);
+    struct raft_msg *m = raft__out(r, RAFT_MSG_POKE, r->promised_to);
+    m->context = r->promised_term;
+}
+
+/* Both sides of it. Terms play no part: what is released is a promise to a leader of the term in
+ * `context`. */
+void raft__poke_message(struct raft *r, const struct raft_msg *m)
+{
+    if (m->type == RAFT_MSG_POKE) {
+        if (r->role == RAFT_LEADER && r->term == m->context) {
+            raft__wake(r);
+            return;
+        }
+        struct raft_msg *resp = raft__out(r, RAFT_MSG_RELEASE, m->from);
+        resp->term = m->term; /* ours may be 0 */
+        resp->context = m->context;
+        return;
+    }
+    ASSERT(m->type == RAFT_MSG_RELEASE);
+    if (r->promised_to == m->from && r->promised_term <= m->context) {
+        r->promised_to = 0;
+        r->promised_link = NULL;
+        r->promise_until = r->silent_until;
+        raft__wake(r);
+    }
 }
 
 /* Follower: may we sleep? */

@@ -74,7 +74,7 @@ static db_err begin(struct raft *r)
         TRY(raft__prepare_to_lead(r, r->conf.count));
         raft__campaign(r, false);
     } else if (!fresh && !RAFT_BROKEN(RAFT_BREAK_RESTART_FORGETS)) {
-        r->promise_until = r->now + r->cfg.election_timeout_ns;
+        r->promise_until = r->silent_until = r->now + r->cfg.election_timeout_ns;
     }
     ASSERT(r->role != RAFT_LEADER);
     return ERR_OK;
@@ -276,6 +276,10 @@ static db_err step_message(struct raft *r, const struct raft_msg *m)
         raft__vote_request(r, m);
         return ERR_OK;
     }
+    if (m->type == RAFT_MSG_POKE || m->type == RAFT_MSG_RELEASE) {
+        raft__poke_message(r, m);
+        return ERR_OK;
+    }
     if (m->term != r->term && !message_term(r, m)) {
         return ERR_OK;
     }
@@ -344,7 +348,7 @@ static db_err step_tick(struct raft *r)
 
 static db_err step_campaign(struct raft *r)
 {
-    if (!raft__is_voter(r) || r->snapshot_pending) {
+    if (!raft__may_campaign(r) || r->snapshot_pending) {
         return ERR_INVALID;
     }
     if (r->role == RAFT_LEADER || r->role == RAFT_CANDIDATE) {

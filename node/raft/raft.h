@@ -207,6 +207,9 @@ enum raft_msg_type {
     RAFT_MSG_TIMEOUT_NOW,
     RAFT_MSG_READ, /* a follower asks its leader for a read index */
     RAFT_MSG_READ_RESP,
+    RAFT_MSG_POKE,    /* a sleeping follower asks its leader: are you still? */
+    RAFT_MSG_RELEASE, /* no; also to be sent by an owner that gets a POKE for a replica it no longer
+                         holds */
     RAFT_MSG__END
 };
 

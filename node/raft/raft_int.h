@@ -117,7 +117,9 @@ struct raft {
     uint64_t election_deadline;
     uint64_t election_wait; /* randomised */
     uint64_t promise_until;
-    uint64_t promised_to;
+    uint64_t
+        silent_until; /* after a start: nothing releases what may have been promised before it */
+    uint64_t promised_to, promised_term;
     struct raft_link *promised_link; /* or NULL */
     uint64_t promised_epoch;
     bool snapshot_pending, snapshot_handed;
@@ -206,6 +208,7 @@ enum raft__vote_result raft__quorum_votes(const struct raft_conf *conf, uint32_t
 /* config_change.c */
 int raft__conf_find(const struct raft_conf *conf, uint64_t id);
 bool raft__is_voter(const struct raft *r);
+bool raft__may_campaign(const struct raft *r);
 bool raft__is_sole_voter(const struct raft *r);
 MUST_USE db_err raft__conf_change(struct raft *r, const struct raft_change *changes, size_t count);
 void raft__conf_append(struct raft *r, const struct raft_conf *conf, uint64_t index);
@@ -270,6 +273,8 @@ MUST_USE db_err raft__read_reserve(struct raft *r);
 void raft__wake(struct raft *r);
 bool raft__can_quiesce(const struct raft *r);
 void raft__quiesce_response(struct raft *r, struct raft__progress *p, const struct raft_msg *m);
+void raft__poke(struct raft *r);
+void raft__poke_message(struct raft *r, const struct raft_msg *m);
 bool raft__quiesce_request(struct raft *r, const struct raft_msg *m, uint64_t *ret_epoch);
 
 #endif

@@ -23,6 +23,14 @@ static bool hard_state_due(const struct raft *r)
     return r->hs_handed.term != r->term || r->hs_handed.vote != r->vote;
 }
 
+/* Entries that a snapshot is about to replace are not written any more: the write could come after
+ * the install. */
+static bool entries_due(const struct raft *r)
+{
+    ASSERT(r->handed <= r->last);
+    return r->handed < r->last && !r->snapshot_pending;
+}
+
 static bool soft_changed(const struct raft *r)
 {
     ASSERT(r->role <= RAFT_LEADER);
@@ -55,7 +63,7 @@ bool raft_has_ready(const struct raft *raft)
     if (r->out_count > 0 || r->send_due || r->reads_done_count > 0 || soft_changed(r)) {
         return true;
     }
-    if ((hard_state_due(r) || r->handed < r->last) && r->write_count < RAFT_WRITES_MAX) {
+    if ((hard_state_due(r) || entries_due(r)) && r->write_count < RAFT_WRITES_MAX) {
         return true;
     }
     if (appliable(r) > r->applying && !r->apply_blocked) {
@@ -108,26 +116,26 @@ static db_err collect_committed(struct raft *r, struct raft_ready *rd)
 static void collect_writes(struct raft *r, struct raft_ready *rd)
 {
     bool hard = hard_state_due(r);
-    if ((!hard && r->handed == r->last) || r->write_count == RAFT_WRITES_MAX) {
+    if ((!hard && !entries_due(r)) || r->write_count == RAFT_WRITES_MAX) {
         return;
     }
-    if (r->handed < r->last) {
+    if (entries_due(r)) {
         uint64_t first = raft__memory_first(r);
         ASSERT(r->handed + 1 >= first);
         rd->entries = r->base + r->head + (r->handed + 1 - first);
         rd->entry_count = (size_t)(r->last - r->handed);
         hard = hard || r->hs_handed.commit != r->commit;
+        r->handed = r->last;
     }
     rd->has_hard_state = hard;
     if (hard) {
         r->hs_handed = (struct raft_hard_state){r->term, r->vote, r->commit};
         rd->hard_state = r->hs_handed;
     }
-    r->handed = r->last;
     rd->persist_seq = ++r->write_seq;
     uint32_t at = (r->write_head + r->write_count) % RAFT_WRITES_MAX;
     r->writes[at] =
-        (struct raft__write){rd->persist_seq, r->last, r->hs_handed.term, r->hs_handed.vote};
+        (struct raft__write){rd->persist_seq, r->handed, r->hs_handed.term, r->hs_handed.vote};
     r->write_count++;
 }
 
@@ -222,7 +230,7 @@ uint64_t raft_deadline(const struct raft *raft)
     if (r->role == RAFT_LEADER) {
         return leader_deadline(r);
     }
-    uint64_t at = raft__is_voter(r) ? r->election_deadline : DEADLINE_NONE;
+    uint64_t at = raft__may_campaign(r) ? r->election_deadline : DEADLINE_NONE;
     if (r->read_count > 0 && r->reads[0].since_ns + r->cfg.election_timeout_ns < at) {
         at = r->reads[0].since_ns + r->cfg.election_timeout_ns;
     }

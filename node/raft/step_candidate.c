@@ -51,6 +51,7 @@ void raft__vote_request(struct raft *r, const struct raft_msg *m)
     bool again = !pre && m->term == r->term && r->vote == m->from;
     if (!transfer && !again && raft__promise_holds(r, m->from) &&
         !RAFT_BROKEN(RAFT_BREAK_VOTE_IGNORES_LEASE)) {
+        raft__poke(r);
         return;
     }
     if (pre) {
@@ -105,6 +106,14 @@ static void ask_for_votes(struct raft *r, uint8_t type)
     }
 }
 
+/* Our own vote, as a bit; none when the last configuration is without us. */
+static uint32_t own_vote(const struct raft *r)
+{
+    int at = raft__conf_find(&r->conf, r->id);
+    ASSERT(at < (int)RAFT_MEMBERS_MAX);
+    return at < 0 ? 0 : 1u << at;
+}
+
 static void become_candidate(struct raft *r)
 {
     ASSERT(r->peers_cap >= r->conf.count);
@@ -135,7 +144,7 @@ static void count_votes(struct raft *r)
 
 void raft__campaign(struct raft *r, bool transfer)
 {
-    ASSERT(raft__is_voter(r));
+    ASSERT(raft__may_campaign(r));
     if (r->leader != 0) {
         raft__read_fail(r, UINT64_MAX);
     }
@@ -152,7 +161,7 @@ void raft__campaign(struct raft *r, bool transfer)
         return;
     }
     r->role = RAFT_PRECANDIDATE;
-    r->votes_granted = 1u << raft__conf_find(&r->conf, r->id);
+    r->votes_granted = own_vote(r);
     r->votes_refused = 0;
     ask_for_votes(r, RAFT_MSG_PREVOTE);
     count_votes(r);
@@ -166,7 +175,7 @@ void raft__candidate_persisted(struct raft *r)
         return;
     }
     r->votes_requested = true;
-    r->votes_granted |= 1u << raft__conf_find(&r->conf, r->id);
+    r->votes_granted |= own_vote(r);
     ask_for_votes(r, RAFT_MSG_VOTE);
     count_votes(r);
 }

@@ -11,6 +11,7 @@ void raft__follower_touch(struct raft *r, uint64_t from)
     uint64_t until = r->now + r->cfg.election_timeout_ns;
     r->leader = from;
     r->promised_to = from;
+    r->promised_term = r->term;
     r->promise_until = r->promise_until > until ? r->promise_until : until;
     r->quiescent = false;
     r->election_deadline = r->now + r->election_wait;
@@ -99,9 +100,20 @@ static db_err append_meets(const struct raft *r, const struct raft_msg *m, bool 
     return ERR_OK;
 }
 
+/* Entries wait for our disk, and more than a leader should have on its way have piled up. Only what
+ * the disk can drain counts: refusing because of what is not committed could keep it from ever
+ * being committed. */
+static bool disk_behind(const struct raft *r)
+{
+    size_t limit = r->cfg.max_memory_bytes +
+                   r->cfg.max_uncommitted_bytes * (size_t)RAFT_FOLLOWER_MEMORY_FACTOR;
+    ASSERT(r->persisted <= r->last);
+    return r->memory_bytes > limit && r->persisted < r->last;
+}
+
 static db_err follower_append(struct raft *r, const struct raft_msg *m)
 {
-    if (r->uncommitted_bytes > r->cfg.max_uncommitted_bytes * (size_t)RAFT_FOLLOWER_MEMORY_FACTOR) {
+    if (disk_behind(r)) {
         return ERR_OK; /* as if lost: the leader comes again */
     }
     bool meets = false;
@@ -206,7 +218,7 @@ db_err raft__follower_message(struct raft *r, const struct raft_msg *m)
         return follower_snapshot(r, m);
     }
     ASSERT(m->type == RAFT_MSG_TIMEOUT_NOW);
-    if (raft__is_voter(r)) {
+    if (raft__may_campaign(r)) {
         TRY(raft__prepare_to_lead(r, r->conf.count));
         raft__campaign(r, true);
     }
@@ -229,13 +241,14 @@ db_err raft__follower_tick(struct raft *r)
     if (r->now < r->election_deadline) {
         return ERR_OK;
     }
-    if (!raft__is_voter(r) || r->snapshot_pending) {
+    if (!raft__may_campaign(r) || r->snapshot_pending) {
         raft__reset_election(r);
         return ERR_OK;
     }
     uint64_t promise = raft__promise_until(r);
     if (r->now < promise) {
         r->election_deadline = promise;
+        raft__poke(r);
         return ERR_OK;
     }
     TRY(raft__prepare_to_lead(r, r->conf.count));

@@ -36,7 +36,10 @@ db_err raft__propose(struct raft *r, const struct raft_event *ev)
     if (r->role != RAFT_LEADER) {
         return ERR_NOT_LEADER;
     }
-    if (r->transfer_to != 0 || r->uncommitted_bytes > r->cfg.max_uncommitted_bytes) {
+    /* The second limit is for a leader whose own disk is the slow one: others commit, it cannot let
+     * go. */
+    if (r->transfer_to != 0 || r->uncommitted_bytes > r->cfg.max_uncommitted_bytes ||
+        r->memory_bytes > r->cfg.max_memory_bytes + r->cfg.max_uncommitted_bytes) {
         return ERR_BUSY;
     }
     if (count == 0) {

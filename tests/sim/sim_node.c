@@ -286,7 +286,18 @@ static void deliver(struct sim_replica *rep, struct sim_event *ev)
     struct sim_packet *p = ev->packet;
     struct sim *s = rep->sim;
     /* Nothing comes through a partition, also not what was on its way. */
-    if (p->msg.to != rep->id || s->blocked[ev->from][rep->node->slot]) {
+    if (s->blocked[ev->from][rep->node->slot]) {
+        s->drops++;
+        return;
+    }
+    if (p->msg.to != rep->id) {
+        if (p->msg.type == RAFT_MSG_POKE && p->msg.to < rep->id) {
+            /* For a replica that is gone: its owner answers in its place. */
+            struct raft_msg m = {.type = RAFT_MSG_RELEASE, .from = p->msg.to, .to = p->msg.from};
+            m.term = p->msg.term;
+            m.context = p->msg.context;
+            sim_send(rep, &m);
+        }
         s->drops++;
         return;
     }
