@@ -304,14 +304,19 @@ static void apply_reset(struct log_group *g, uint64_t index, uint64_t term)
     g->compacted_index = index;
     g->compacted_term = term;
     g->last_index = index;
-    g->gap_until = 0;
+    g->gap_until = g->gap_known_index = g->gap_known_term = 0;
     g->exists = true;
 }
 
 static void apply_compact(struct log_group *g, uint64_t index, uint64_t term,
                           struct log_segment *seg)
 {
-    if (index < g->compacted_index || (index == 0 && g->compacted_index == 0)) {
+    if (index < g->compacted_index || index == 0) {
+        if (g->gap_until != 0 && index > g->gap_known_index) {
+            g->gap_known_index = index;
+            g->gap_known_term = term;
+            g->compact_seg = seg;
+        }
         return;
     }
     if (index >= g->last_index) {
@@ -319,7 +324,7 @@ static void apply_compact(struct log_group *g, uint64_t index, uint64_t term,
     } else {
         g->compacted_index = index;
         g->compacted_term = term;
-        g->gap_until = 0;
+        g->gap_until = g->gap_known_index = g->gap_known_term = 0;
         VEC_POP_FRONT_BEFORE(g->runs, index + 1);
         VEC_POP_FRONT_BEFORE(g->refs, index + 1);
         VEC_POP_FRONT_BEFORE(g->cached, index + 1);

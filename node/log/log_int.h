@@ -100,7 +100,12 @@ struct log_group {
     struct log_segment *hard_seg;
     struct log_segment *compact_seg;
     uint64_t lost_failure; /* newest failure that hit a batch of this group; 0: none */
-    uint64_t gap_until;    /* recovery: a compaction up to here must still come */
+    /* recovery: the group's beginning was in a segment that is gone; a compaction up to gap_until
+     * must still come. Compactions seen since that fall short of it are remembered: an overwrite
+     * may move the gap down to them. */
+    uint64_t gap_until;
+    uint64_t gap_known_index;
+    uint64_t gap_known_term;
     /* what the group will be when the batches gathered in this round are durable */
     struct log_group *touch_next;
     bool touched;
@@ -215,6 +220,8 @@ void log__segment_path(const struct raft_log *log, uint64_t no, char *path);
 MUST_USE db_err log__segment_new(uint64_t no, struct disk_file *file, uint64_t size,
                                  struct log_segment **ret_seg);
 void log__segment_unref(struct log_segment *seg);
+/* Writes and syncs the header. */
+MUST_USE db_err log__segment_header(struct raft_log *log, struct log_segment *seg);
 /* One step of the preparer's work: recycles or removes one dropped segment, or makes a new one.
  * seg_lock is held at entry and exit and released while the disk works. False when there was
  * nothing to do, or no space to do it. */

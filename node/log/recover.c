@@ -57,7 +57,9 @@ struct recovery {
     uint64_t expect; /* next sequence number; 0: not known yet */
     uint64_t first_seq;
     struct log_trim_body trim;
-    bool clean; /* the last record is a clean mark */
+    bool clean;        /* the last record is a clean mark */
+    uint64_t tail_off; /* in the segment that is replayed: everything before was durable, as a
+                          record here says */
 };
 
 static db_err refuse(const struct recovery *rc, const struct found_seg *f, uint64_t off,
@@ -214,33 +216,44 @@ static db_err find_used(struct recovery *rc)
 
 /* ---- replay */
 
+/* The group's entries begin at base + 1; what was before them went with a dropped segment. */
+static void replay_gap(struct recovery *rc, struct log_group *g, uint64_t base)
+{
+    struct {
+        struct log_rec_header h;
+        struct log_compact_body body;
+    } rec = {.h = {.size = sizeof(rec), .group = g->id, .type = LOG_REC_RESET}};
+    uint64_t known_index = g->gap_until != 0 ? g->gap_known_index : g->compacted_index;
+    uint64_t known_term = g->gap_until != 0 ? g->gap_known_term : g->compacted_term;
+    bool covered = base == known_index;
+    struct log_segment *compact_seg = g->compact_seg;
+    rec.body = (struct log_compact_body){base, covered ? known_term : 0};
+    log__apply(rc->log, g, &rec.h, NULL, 0, NULL, 0);
+    g->compact_seg = compact_seg;
+    log__state_move(g);
+    if (!covered) {
+        g->gap_until = base;
+        g->gap_known_index = known_index;
+        g->gap_known_term = known_term;
+    }
+}
+
 static db_err replay_append(struct recovery *rc, const struct found_seg *f, uint64_t off,
                             struct log_group *g, const struct log_rec_header *h)
 {
     struct log_append_body body;
     memcpy(&body, log_rec_body(h), sizeof(body));
-    bool joins = body.first_index <= g->last_index + 1 && body.first_index > g->compacted_index;
-    if (!joins) {
-        if (body.first_index <= g->compacted_index && g->gap_until == 0) {
-            return refuse(rc, f, off,
-                          "entries from %" PRIu64 " of group %" PRIu64
-                          ", which was compacted to %" PRIu64,
-                          body.first_index, g->id, g->compacted_index);
-        }
-        /* The beginning was in a segment that is gone; a compaction must still account for it. */
-        const struct log_compact_body reset = {body.first_index - 1, 0};
-        struct {
-            struct log_rec_header h;
-            struct log_compact_body body;
-        } rec = {.h = {.size = sizeof(rec), .group = g->id, .type = LOG_REC_RESET}, .body = reset};
-        struct log_segment *compact_seg = g->compact_seg;
-        log__apply(rc->log, g, &rec.h, NULL, off, NULL, 0);
-        g->compact_seg = compact_seg;
-        log__state_move(g);
-        g->gap_until = body.first_index - 1;
+    uint64_t compacted = g->gap_until != 0 ? g->gap_known_index : g->compacted_index;
+    if (body.first_index <= compacted) {
+        return refuse(rc, f, off,
+                      "entries from %" PRIu64 " of group %" PRIu64
+                      ", which was compacted to %" PRIu64,
+                      body.first_index, g->id, compacted);
     }
-    TRY(log__group_reserve(rc->log, g, 1));
-    return ERR_OK;
+    if (body.first_index > g->last_index + 1 || body.first_index <= g->compacted_index) {
+        replay_gap(rc, g, body.first_index - 1);
+    }
+    return log__group_reserve(rc->log, g, 1);
 }
 
 static db_err replay_record(struct recovery *rc, struct found_seg *f, uint64_t off,
@@ -312,6 +325,9 @@ static db_err replay_records(struct recovery *rc, struct found_seg *f, struct se
         }
         if (f->seg->first_seq == 0) {
             f->seg->first_seq = h->seq;
+        }
+        if (h->unsynced == 0 || off == LOG_DATA_START) {
+            rc->tail_off = off;
         }
         uint64_t next = off + h->size;
         TRY(replay_record(rc, f, off, h));
@@ -416,11 +432,35 @@ static db_err adopt_unused(struct recovery *rc)
         if (ready) {
             list_push_back(&log->ready, &f->seg->node);
             log->ready_count++;
+            /* As with the tail: what a process before saw of it may never have reached the disk. */
+            TRY(log__segment_header(log, f->seg));
         } else {
             list_push_back(&log->garbage, &f->seg->node);
         }
     }
     return ERR_OK;
+}
+
+/* Writes what replay has read past tail_off again. It may be in the kernel's memory only: when a
+ * sync fails the kernel can forget that pages were to be written and still show them to the next
+ * process. */
+static db_err rewrite_tail(const struct recovery *rc, const struct log_segment *seg, uint64_t used)
+{
+    uint8_t *bytes = mem_alloc(LOG_READ_CHUNK);
+    if (bytes == NULL) {
+        return ERR_NOMEM;
+    }
+    db_err err = ERR_OK;
+    for (uint64_t off = rc->tail_off; off < used && err == ERR_OK; off += LOG_READ_CHUNK) {
+        size_t len = used - off < LOG_READ_CHUNK ? (size_t)(used - off) : LOG_READ_CHUNK;
+        err = disk_pread_full(seg->file, bytes, len, off);
+        if (err == ERR_OK) {
+            err = disk_pwrite(seg->file, bytes, len, off);
+        }
+    }
+    mem_free(bytes);
+    TRY(err);
+    return disk_sync(seg->file);
 }
 
 static db_err continue_or_cut(struct recovery *rc)
@@ -430,18 +470,15 @@ static db_err continue_or_cut(struct recovery *rc)
         return ERR_OK;
     }
     struct log_segment *seg = rc->found[rc->newest].seg;
-    if (rc->clean) {
-        log->active = seg;
-        return ERR_OK;
-    }
     uint64_t used = atomic_load_explicit(&seg->used, memory_order_relaxed);
-    if (used < seg->size) {
+    if (rc->clean || seg->size==log->opts.segment_size) {
+        log->active = seg;
+    } else if (used < seg->size) {
         TRY(disk_truncate(seg->file, used));
         seg->size = used;
     }
-    /* Also what replay has read from the kernel's memory must be on the disk before anyone relies
-     * on it. */
-    return disk_sync(seg->file);
+    TRY(rewrite_tail(rc, seg, used));
+    return disk_sync_dir(log->opts.disk, log->dir);
 }
 
 static db_err run(struct recovery *rc)

@@ -70,6 +70,11 @@ static db_err write_header(const struct raft_log *log, struct disk_file *file, u
     return disk_sync(file);
 }
 
+db_err log__segment_header(struct raft_log *log, struct log_segment *seg)
+{
+    return write_header(log, seg->file, seg->no, seg->size);
+}
+
 static db_err write_zeros(struct disk_file *file, uint64_t size)
 {
     uint8_t *zeros = mem_calloc(1, LOG_ZERO_CHUNK);
