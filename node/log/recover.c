@@ -471,7 +471,7 @@ static db_err continue_or_cut(struct recovery *rc)
     }
     struct log_segment *seg = rc->found[rc->newest].seg;
     uint64_t used = atomic_load_explicit(&seg->used, memory_order_relaxed);
-    if (rc->clean || seg->size==log->opts.segment_size) {
+    if (rc->clean) {
         log->active = seg;
     } else if (used < seg->size) {
         TRY(disk_truncate(seg->file, used));
