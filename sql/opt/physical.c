@@ -39,6 +39,16 @@ static db_err resolve(struct optimizer *o, struct bexpr *e, const col_id_t *cols
         }
         e->u.column.slot = slot;
     }
+    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
+        const struct bsubquery *sub = e->u.subquery.sub;
+        e->u.subquery.outer_slots = OPT_ARRAY(o, uint32_t, sub->outer_count);
+        if (e->u.subquery.outer_slots == NULL) {
+            return ERR_NOMEM;
+        }
+        for (uint32_t i = 0; i < sub->outer_count; i++) {
+            e->u.subquery.outer_slots[i] = opt__slot(cols, count, sub->outer_columns[i]);
+        }
+    }
     for (uint32_t i = 0; i < e->arg_count; i++) {
         TRY(resolve(o, e->args[i], cols, count));
     }

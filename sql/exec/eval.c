@@ -1,0 +1,390 @@
+/* Evaluation of bound expressions over chunks.
+ *
+ * Each node has a state with a result vector that is used again for every chunk. Columns,
+ * parameters and constants cost nothing: they are vectors already. A function whose arguments are
+ * all constant for the chunk is run for one row and its result is a constant vector. Functions that
+ * are NULL when an argument is NULL never see such rows: the evaluator takes them out of the
+ * selection. Node kinds that must not evaluate everything (AND, OR, CASE, COALESCE) narrow the
+ * selection themselves (eval_logic.c). */
+#include "sql/exec/exec_int.h"
+
+#include "base/fiber.h"
+#include "sql/diag/my_error.h"
+
+enum { SMALL_ROWS = 8, STACK_RESERVE = 32 * 1024 };
+
+db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e, struct expr_state **ret_state)
+{
+    if (fiber_stack_left() < STACK_RESERVE) {
+        return my_error(ctx->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
+    }
+    struct expr_state *s = ARENA_NEW(ctx->arena, struct expr_state);
+    if (s == NULL) {
+        return ERR_LIMIT;
+    }
+    s->e = e;
+    s->arg_count = e->arg_count;
+    if (e->arg_count != 0) {
+        s->args = ARENA_ARRAY(ctx->arena, struct expr_state *, e->arg_count);
+        s->many = e->arg_count > ARRAY_COUNT(s->arg_vectors)
+                      ? ARENA_ARRAY(ctx->arena, struct vector *, e->arg_count)
+                      : s->arg_vectors;
+        if (s->args == NULL || s->many == NULL) {
+            return ERR_LIMIT;
+        }
+        for (uint32_t i = 0; i < e->arg_count; i++) {
+            TRY(expr_prepare(ctx, e->args[i], &s->args[i]));
+        }
+    }
+    *ret_state = s;
+    return ERR_OK;
+}
+
+db_err exec__prepare_list(struct exec_ctx *ctx, struct bexpr *const *list, uint32_t count,
+                          struct expr_state ***ret)
+{
+    struct expr_state **states = ARENA_ARRAY(ctx->arena, struct expr_state *, count + 1);
+    if (states == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(expr_prepare(ctx, list[i], &states[i]));
+    }
+    *ret = states;
+    return ERR_OK;
+}
+
+static db_err make_room(struct exec_ctx *ctx, struct expr_state *s, uint32_t rows)
+{
+    uint32_t cap = rows <= 1 ? 1 : rows <= SMALL_ROWS ? SMALL_ROWS : CHUNK_ROWS;
+    if (s->cap < cap) {
+        enum phys_kind phys = type_phys(&s->e->type);
+        s->out.data = arena_alloc_aligned(ctx->arena, (size_t)phys_size_table[phys] * cap, 16);
+        if (s->out.data == NULL) {
+            return ERR_LIMIT;
+        }
+        s->out.type = &s->e->type;
+        s->out.phys = (uint8_t)phys;
+        s->out.capacity = (uint16_t)cap;
+        s->cap = cap;
+    }
+    s->out.arena = ctx->eval.arena;
+    vector_reset(&s->out);
+    return ERR_OK;
+}
+
+db_err exec__result(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                    struct vector **ret)
+{
+    TRY(make_room(ctx, s, eval_extent(rows)));
+    *ret = &s->out;
+    return ERR_OK;
+}
+
+db_err exec__const_result(struct exec_ctx *ctx, struct expr_state *s, const struct value *v,
+                          struct vector **ret)
+{
+    TRY(make_room(ctx, s, 1));
+    TRY(vector_set(&s->out, 0, v));
+    s->out.index_mask = 0;
+    *ret = &s->out;
+    return ERR_OK;
+}
+
+uint16_t *exec__scratch(struct exec_ctx *ctx, struct expr_state *s)
+{
+    if (s->sel == NULL) {
+        s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(uint16_t));
+    }
+    return s->sel;
+}
+
+void exec__copy_rows(struct vector *dst, const struct vector *src, const uint16_t *sel, uint32_t n)
+{
+    size_t size = phys_size_table[dst->phys];
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t row = sel == NULL ? i : sel[i];
+        if (vec_is_null(src, row)) {
+            vec_set_null(dst, row);
+        } else {
+            memcpy((uint8_t *)dst->data + row * size,
+                   (const uint8_t *)src->data + (row & src->index_mask) * size, size);
+        }
+    }
+}
+
+static db_err eval_args(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                        bool *ret_all_const, bool *ret_any_nulls)
+{
+    bool all_const = true;
+    bool nulls = false;
+    for (uint32_t i = 0; i < s->arg_count; i++) {
+        TRY(exec__eval(ctx, s->args[i], rows, &s->many[i]));
+        all_const = all_const && vec_is_const(s->many[i]);
+        nulls = nulls || s->many[i]->has_nulls;
+    }
+    *ret_all_const = all_const;
+    *ret_any_nulls = nulls;
+    return ERR_OK;
+}
+
+/* The rows where no argument is NULL; the others become NULL in out. */
+static uint32_t without_nulls(struct expr_state *s, const struct eval_rows *rows,
+                              struct vector *out, uint16_t *sel)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < rows->n; i++) {
+        uint32_t row = eval_row(rows, i);
+        bool null = false;
+        for (uint32_t k = 0; k < s->arg_count && !null; k++) {
+            null = vec_is_null(s->many[k], row);
+        }
+        if (null) {
+            vec_set_null(out, row);
+        } else {
+            sel[n++] = (uint16_t)row;
+        }
+    }
+    return n;
+}
+
+static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *all,
+                        struct vector **ret)
+{
+    const struct func_call *call = s->e->u.func;
+    struct eval_rows rows = *all;
+    bool all_const;
+    bool any_nulls;
+    TRY(eval_args(ctx, s, all, &all_const, &any_nulls));
+    bool once = all_const && (call->def->flags & FUNC_VOLATILE) == 0;
+    if (once) {
+        rows = (struct eval_rows){.in = all->in, .n = 1};
+    }
+    struct vector *out;
+    TRY(exec__result(ctx, s, &rows, &out));
+    const uint16_t *sel = rows.sel;
+    uint32_t n = rows.n;
+    if (any_nulls && (call->def->flags & FUNC_NULL_IF_ANY) != 0) {
+        uint16_t *scratch = exec__scratch(ctx, s);
+        if (scratch == NULL) {
+            return ERR_LIMIT;
+        }
+        n = without_nulls(s, &rows, out, scratch);
+        sel = scratch;
+    }
+    if (n != 0) {
+        TRY(call->def->eval(&ctx->eval, call, s->many, sel, n, out));
+    }
+    if (once) {
+        out->index_mask = 0;
+    }
+    *ret = out;
+    return ERR_OK;
+}
+
+static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *all,
+                        struct vector **ret)
+{
+    struct eval_rows rows = *all;
+    struct vector *from;
+    struct vector *out;
+    TRY(exec__eval(ctx, s->args[0], all, &from));
+    bool once = vec_is_const(from);
+    if (once) {
+        rows = (struct eval_rows){.in = all->in, .n = 1};
+    }
+    TRY(exec__result(ctx, s, &rows, &out));
+    TRY(vector_cast(ctx->eval.cast, from, rows.sel, rows.n, out));
+    if (once) {
+        out->index_mask = 0;
+    }
+    *ret = out;
+    return ERR_OK;
+}
+
+static db_err eval_const(struct exec_ctx *ctx, struct expr_state *s, const struct value *v,
+                         struct vector **ret)
+{
+    if (s->cap !=
+        0) { /* made by an earlier chunk: constants never change, their bytes are the plan's */
+        *ret = &s->out;
+        return ERR_OK;
+    }
+    TRY(make_room(ctx, s, 1));
+    if (v->is_null) {
+        vec_set_null(&s->out, 0);
+    } else if (s->out.phys == PHYS_STR) {
+        vec_set_str_ref(&s->out, 0, v->str);
+    } else {
+        TRY(vector_set(&s->out, 0, v));
+    }
+    s->out.index_mask = 0;
+    *ret = &s->out;
+    return ERR_OK;
+}
+
+static db_err eval_outer(struct exec_ctx *ctx, struct expr_state *s, struct vector **ret)
+{
+    for (const struct outer_frame *f = ctx->outer; f != NULL; f = f->up) {
+        for (uint32_t i = 0; i < f->count; i++) {
+            if (f->ids[i] == s->e->u.column.id) {
+                return exec__const_result(ctx, s, &f->values[i], ret);
+            }
+        }
+    }
+    return diag_set(ctx->diag, ERR_INVALID, "internal: outer column %u has no value",
+                    (unsigned)s->e->u.column.id);
+}
+
+static db_err eval_var(struct exec_ctx *ctx, struct expr_state *s, struct vector **ret)
+{
+    struct value v;
+    const struct bexpr *e = s->e;
+    TRY(e->kind == BEXPR_USER_VAR ? ctx->vars->user_get(ctx, e->u.var.name, &v)
+                                  : ctx->vars->system_get(ctx, e, &v));
+    if (!v.is_null && v.phys != (uint8_t)type_phys(&e->type)) {
+        struct sql_type from = value_type(&v);
+        TRY(value_cast(ctx->eval.cast, &from, &v, &e->type, &v));
+    }
+    return exec__const_result(ctx, s, &v, ret);
+}
+
+static db_err eval_var_set(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                           struct vector **ret)
+{
+    struct vector *v;
+    TRY(exec__eval(ctx, s->args[0], rows, &v));
+    for (uint32_t i = 0; i < rows->n; i++) {
+        struct value x;
+        vector_get(v, eval_row(rows, i), &x);
+        TRY(ctx->vars->user_set(ctx, s->e->u.var.name, &x));
+    }
+    *ret = v;
+    return ERR_OK;
+}
+
+db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                  struct vector **ret)
+{
+    const struct bexpr *e = s->e;
+    switch (e->kind) {
+    case BEXPR_COLUMN:
+        ASSERT_SLOW(rows->in != NULL && e->u.column.slot < rows->in->column_count);
+        *ret = &rows->in->columns[e->u.column.slot];
+        return ERR_OK;
+    case BEXPR_CONST: return eval_const(ctx, s, &e->u.constant, ret);
+    case BEXPR_PARAM: return eval_const(ctx, s, &ctx->params[e->u.param], ret);
+    case BEXPR_FUNC: return eval_func(ctx, s, rows, ret);
+    case BEXPR_CAST: return eval_cast(ctx, s, rows, ret);
+    case BEXPR_AND:
+    case BEXPR_OR: return exec__eval_and_or(ctx, s, rows, ret);
+    case BEXPR_CASE: return exec__eval_case(ctx, s, rows, ret);
+    case BEXPR_COALESCE: return exec__eval_coalesce(ctx, s, rows, ret);
+    case BEXPR_IN_LIST: return exec__eval_in_list(ctx, s, rows, ret);
+    case BEXPR_OUTER: return eval_outer(ctx, s, ret);
+    case BEXPR_SUBQUERY_SCALAR:
+    case BEXPR_SUBQUERY_EXISTS:
+    case BEXPR_SUBQUERY_IN:
+    case BEXPR_SUBQUERY_QUANTIFIED: return exec__eval_subquery(ctx, s, rows, ret);
+    case BEXPR_USER_VAR:
+    case BEXPR_SYSTEM_VAR: return eval_var(ctx, s, ret);
+    case BEXPR_USER_VAR_SET: return eval_var_set(ctx, s, rows, ret);
+    case BEXPR_ROW:
+    case BEXPR_AGG:
+    case BEXPR_WINDOW:
+    case BEXPR_INSERT_VALUE:
+    case BEXPR_DEFAULT: break;
+    }
+    return diag_set(ctx->diag, ERR_INVALID, "internal: expression kind %d cannot be evaluated",
+                    (int)e->kind);
+}
+
+db_err expr_eval(struct exec_ctx *ctx, struct expr_state *state, const struct chunk *in,
+                 struct vector **ret)
+{
+    struct eval_rows rows = {
+        .in = in, .sel = in == NULL ? NULL : in->sel, .n = in == NULL ? 1 : in->count};
+    return exec__eval(ctx, state, &rows, ret);
+}
+
+db_err expr_eval_scalar(struct exec_ctx *ctx, const struct bexpr *e, struct value *ret)
+{
+    struct expr_state *s;
+    struct vector *v;
+    if (e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM) {
+        *ret = e->kind == BEXPR_CONST ? e->u.constant : ctx->params[e->u.param];
+        return ERR_OK;
+    }
+    TRY(expr_prepare(ctx, e, &s));
+    TRY(expr_eval(ctx, s, NULL, &v));
+    vector_get(v, 0, ret);
+    return ERR_OK;
+}
+
+db_err exec__truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row, bool *ret)
+{
+    switch (v->phys) {
+    case PHYS_INT: *ret = vec_i64(v, row) != 0; return ERR_OK;
+    case PHYS_DOUBLE: *ret = vec_double(v, row) != 0; return ERR_OK;
+    case PHYS_DECIMAL: *ret = !decimal_is_zero(vec_decimal(v, row)); return ERR_OK;
+    default: break;
+    }
+    struct value x;
+    vector_get(v, row, &x);
+    return value_is_true(ctx->eval.cast, v->type, &x, ret);
+}
+
+db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint32_t count,
+                   const struct chunk *in, uint16_t *sel_out, uint32_t *ret_count)
+{
+    struct eval_rows rows = {.in = in, .sel = in->sel, .n = in->count};
+    for (uint32_t c = 0; c < count && rows.n != 0; c++) {
+        struct vector *v;
+        uint32_t n = 0;
+        TRY(exec__eval(ctx, states[c], &rows, &v));
+        for (uint32_t i = 0; i < rows.n; i++) {
+            uint32_t row = eval_row(&rows, i);
+            bool keep = false;
+            if (!vec_is_null(v, row)) {
+                TRY(exec__truth(ctx, v, row, &keep));
+            }
+            sel_out[n] = (uint16_t)row;
+            n += keep;
+        }
+        rows.sel = sel_out;
+        rows.n = n;
+    }
+    if (rows.sel != sel_out) {
+        for (uint32_t i = 0; i < rows.n; i++) {
+            sel_out[i] = (uint16_t)eval_row(&rows, i);
+        }
+    }
+    *ret_count = rows.n;
+    return ERR_OK;
+}
+
+db_err exec__limit_value(struct exec_ctx *ctx, const struct bexpr *e, uint64_t none, uint64_t *ret)
+{
+    struct value v;
+    if (e == NULL) {
+        *ret = none;
+        return ERR_OK;
+    }
+    TRY(expr_eval_scalar(ctx, e, &v));
+    if (v.is_null) {
+        *ret = 0;
+        return ERR_OK;
+    }
+    if (v.phys != PHYS_INT) {
+        struct sql_type from = value_type(&v);
+        int64_t n;
+        bool is_unsigned;
+        TRY(value_to_int(ctx->eval.cast, &from, &v, &n, &is_unsigned));
+        v = is_unsigned ? value_uint((uint64_t)n) : value_int(n);
+    }
+    if (!v.is_unsigned && v.i < 0) {
+        return my_error(ctx->diag, ER_WRONG_ARGUMENTS, "LIMIT");
+    }
+    *ret = v.u;
+    return ERR_OK;
+}

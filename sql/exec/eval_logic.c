@@ -1,0 +1,144 @@
+/* AND, OR, CASE, COALESCE: nodes that look at an argument only for the rows that need it. */
+#include "sql/exec/exec_int.h"
+
+/* AND: false decides; OR: true decides. Rows that are decided leave the selection; NULL is
+ * remembered. */
+db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                         struct vector **ret)
+{
+    bool is_and = s->e->kind == BEXPR_AND;
+    struct vector *out;
+    uint16_t *left = exec__scratch(ctx, s);
+    if (left == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(exec__result(ctx, s, rows, &out));
+    struct eval_rows open = {.in = rows->in, .sel = left, .n = rows->n};
+    for (uint32_t i = 0; i < rows->n; i++) {
+        left[i] = (uint16_t)eval_row(rows, i);
+        vec_set_i64(out, left[i], is_and);
+    }
+    for (uint32_t a = 0; a < s->arg_count && open.n != 0; a++) {
+        struct vector *v;
+        uint32_t n = 0;
+        TRY(exec__eval(ctx, s->args[a], &open, &v));
+        for (uint32_t i = 0; i < open.n; i++) {
+            uint32_t row = left[i];
+            if (vec_is_null(v, row)) {
+                vec_set_null(out, row);
+                left[n++] = (uint16_t)row;
+                continue;
+            }
+            bool truth;
+            TRY(exec__truth(ctx, v, row, &truth));
+            if (truth == is_and) {
+                left[n++] = (uint16_t)row;
+                continue;
+            }
+            out->nulls[row >> 6] &= ~(1ull << (row & 63));
+            vec_set_i64(out, row, !is_and);
+        }
+        open.n = n;
+    }
+    *ret = out;
+    return ERR_OK;
+}
+
+/* Splits `open` by a condition: rows where it is true go to `hit`, the others stay. Returns the
+ * number of hits. */
+static db_err split(struct exec_ctx *ctx, const struct vector *cond, uint16_t *open,
+                    uint32_t *io_open, uint16_t *hit, uint32_t *ret_hits)
+{
+    uint32_t stay = 0;
+    uint32_t hits = 0;
+    for (uint32_t i = 0; i < *io_open; i++) {
+        uint32_t row = open[i];
+        bool truth = false;
+        if (!vec_is_null(cond, row)) {
+            TRY(exec__truth(ctx, cond, row, &truth));
+        }
+        if (truth) {
+            hit[hits++] = (uint16_t)row;
+        } else {
+            open[stay++] = (uint16_t)row;
+        }
+    }
+    *io_open = stay;
+    *ret_hits = hits;
+    return ERR_OK;
+}
+
+db_err exec__eval_case(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                       struct vector **ret)
+{
+    struct vector *out;
+    uint16_t *open = exec__scratch(ctx, s);
+    uint16_t *hit = arena_alloc(ctx->eval.arena, CHUNK_ROWS * sizeof(uint16_t));
+    if (open == NULL || hit == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(exec__result(ctx, s, rows, &out));
+    uint32_t n = rows->n;
+    for (uint32_t i = 0; i < n; i++) {
+        open[i] = (uint16_t)eval_row(rows, i);
+    }
+    uint32_t a = 0;
+    for (; a + 1 < s->arg_count && n != 0; a += 2) {
+        struct eval_rows some = {.in = rows->in, .sel = open, .n = n};
+        struct vector *v;
+        uint32_t hits;
+        TRY(exec__eval(ctx, s->args[a], &some, &v));
+        TRY(split(ctx, v, open, &n, hit, &hits));
+        if (hits != 0) {
+            some.sel = hit;
+            some.n = hits;
+            TRY(exec__eval(ctx, s->args[a + 1], &some, &v));
+            exec__copy_rows(out, v, hit, hits);
+        }
+    }
+    if (n != 0) {
+        struct eval_rows rest = {.in = rows->in, .sel = open, .n = n};
+        struct vector *v;
+        TRY(exec__eval(ctx, s->args[s->arg_count - 1], &rest, &v));
+        exec__copy_rows(out, v, open, n);
+    }
+    *ret = out;
+    return ERR_OK;
+}
+
+db_err exec__eval_coalesce(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                           struct vector **ret)
+{
+    struct vector *out;
+    uint16_t *open = exec__scratch(ctx, s);
+    if (open == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(exec__result(ctx, s, rows, &out));
+    uint32_t n = rows->n;
+    for (uint32_t i = 0; i < n; i++) {
+        open[i] = (uint16_t)eval_row(rows, i);
+    }
+    size_t size = phys_size_table[out->phys];
+    for (uint32_t a = 0; a < s->arg_count && n != 0; a++) {
+        struct eval_rows some = {.in = rows->in, .sel = open, .n = n};
+        struct vector *v;
+        uint32_t stay = 0;
+        TRY(exec__eval(ctx, s->args[a], &some, &v));
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t row = open[i];
+            if (vec_is_null(v, row)) {
+                open[stay++] = (uint16_t)row;
+                continue;
+            }
+            memcpy((uint8_t *)out->data + row * size,
+                   (const uint8_t *)v->data + (row & v->index_mask) * size, size);
+        }
+        n = stay;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        vec_set_null(out, open[i]);
+    }
+    *ret = out;
+    return ERR_OK;
+}

@@ -1,0 +1,100 @@
+/* Private to sql/exec. */
+#ifndef SKEIN_SQL_EXEC_EXEC_INT_H
+#define SKEIN_SQL_EXEC_EXEC_INT_H
+
+#include "sql/charset/charset.h"
+#include "sql/exec/op.h"
+#include "sql/types/cast.h"
+#include "sql/types/compare.h"
+
+/* Values of enclosing queries' columns while a correlated subquery runs. */
+struct outer_frame {
+    struct outer_frame *up;
+    uint32_t count;
+    const col_id_t *ids;
+    struct value *values;
+};
+
+/* One node of an expression, ready to run. The vectors are made when first needed, small for few
+ * rows. */
+struct expr_state {
+    const struct bexpr *e;
+    uint32_t arg_count;
+    struct expr_state **args;
+    struct vector *arg_vectors[4]; /* the first ones; more: `many` */
+    struct vector **many;
+    struct vector out;
+    uint32_t cap;  /* rows that out.data has room for; 0 = not made yet */
+    uint16_t *sel; /* scratch selection of CHUNK_ROWS, made when needed */
+    struct in_list *in_list;
+    void *subquery;
+};
+
+/* Rows a batch of evaluation works on: sel[0..n) or 0..n). */
+struct eval_rows {
+    const struct chunk *in; /* NULL: no columns */
+    const uint16_t *sel;
+    uint32_t n;
+};
+static inline uint32_t eval_row(const struct eval_rows *r, uint32_t i)
+{
+    return r->sel == NULL ? i : r->sel[i];
+}
+/* One more than the highest row: what a result vector must hold. */
+static inline uint32_t eval_extent(const struct eval_rows *r)
+{
+    return r->n == 0 ? 0 : r->sel == NULL ? r->n : (uint32_t)r->sel[r->n - 1] + 1;
+}
+
+db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                  struct vector **ret);
+/* The node's own result vector, emptied, with room for the rows. */
+db_err exec__result(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                    struct vector **ret);
+/* As exec__result for a constant of one value. */
+db_err exec__const_result(struct exec_ctx *ctx, struct expr_state *s, const struct value *v,
+                          struct vector **ret);
+uint16_t *exec__scratch(struct exec_ctx *ctx, struct expr_state *s); /* NULL: out of memory */
+/* dst[row] = src[row] for the rows; same physical kind. */
+void exec__copy_rows(struct vector *dst, const struct vector *src, const uint16_t *sel, uint32_t n);
+/* A number's or text's truth as WHERE sees it: PHYS_INT and PHYS_DOUBLE at once, others through a
+ * cast. */
+db_err exec__truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row, bool *ret);
+
+db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                         struct vector **ret);
+db_err exec__eval_case(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                       struct vector **ret);
+db_err exec__eval_coalesce(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                           struct vector **ret);
+db_err exec__eval_in_list(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                          struct vector **ret);
+db_err exec__eval_subquery(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                           struct vector **ret);
+void exec__subqueries_close(struct exec_ctx *ctx);
+
+/* ---- operators ---- */
+
+/* op_<name>.c: each gives the size of its state and its members. */
+struct op_kind {
+    size_t size; /* of the struct that begins with struct op */
+    const struct op_ops *ops;
+};
+extern const struct op_kind op_dual_kind, op_values_kind, op_scan_kind, op_point_get_kind,
+    op_virtual_scan_kind, op_filter_kind, op_project_kind, op_sort_kind, op_topn_kind,
+    op_limit_kind, op_hash_agg_kind, op_stream_agg_kind, op_distinct_kind, op_hash_join_kind,
+    op_nl_join_kind, op_lookup_join_kind, op_setop_kind, op_insert_kind, op_update_kind,
+    op_delete_kind;
+
+/* Opens the n-th child and gives its chunk. */
+static inline db_err op_child_next(struct op *op, struct exec_ctx *ctx, uint32_t child,
+                                   struct chunk **ret)
+{
+    return op_next(op->children[child], ctx, ret);
+}
+db_err exec__prepare_list(struct exec_ctx *ctx, struct bexpr *const *list, uint32_t count,
+                          struct expr_state ***ret);
+/* LIMIT and OFFSET values. MYSQL: they are non-negative integers; a NULL parameter is 0. */
+db_err exec__limit_value(struct exec_ctx *ctx, const struct bexpr *e, uint64_t none, uint64_t *ret);
+
+#endif
