@@ -211,6 +211,11 @@ db_err engine_apply(struct engine *e, struct engine_wbatch *b, struct diag *diag
     return j.err;
 }
 
+db_err engine_try_apply(struct engine *e, struct engine_wbatch *b, struct diag *diag)
+{
+    return e->ops->apply(e, b, false, diag);
+}
+
 void engine_flush_async(struct engine *e, struct engine_flush *f)
 {
     e->ops->flush_async(e, f);

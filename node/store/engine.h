@@ -149,6 +149,10 @@ size_t engine_wbatch_size(const struct engine_wbatch *b);
  * else it blocks; outside a fiber it blocks. ERR_DISK_FULL. */
 MUST_USE db_err engine_apply(struct engine *e, struct engine_wbatch *b, struct diag *diag);
 
+/* As engine_apply where nothing may wait: ERR_WOULD_BLOCK when the write would stall (the batch is
+ * kept). */
+MUST_USE db_err engine_try_apply(struct engine *e, struct engine_wbatch *b, struct diag *diag);
+
 /* Starts a flush of all column families; fn is called on another thread when everything applied
  * before this call is durable (or with the error). The memory is the caller's until fn begins. */
 struct engine_flush {

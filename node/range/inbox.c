@@ -1,0 +1,129 @@
+#include "node/range/range_int.h"
+
+#include "base/assert.h"
+
+/* Who drives a range.
+ *
+ * A replica's Raft side belongs to one loop at a time, its owner. Everybody else leaves messages in
+ * its inbox (a lock-free stack) and tells the owner. A replica with nothing under way is at rest:
+ * it has no owner, costs nothing, and the loop that next leaves a message in the inbox takes it. So
+ * a single writer drives the range on its own loop (the commit's only hand-offs are to the log's
+ * writer thread and back), while many writers on many loops meet at one of them and are batched
+ * there. A replica that needs ticks (a group of several members that is awake) keeps its owner.
+ *
+ * The hand-over. Leaving a message: push, then look at the owner. Going to rest: store "no owner",
+ * then look at the inbox. Both are sequentially consistent, so at least one of the two sees the
+ * other. What the owner wrote before it let go is seen by who takes over (release and acquire on
+ * `owner`).
+ *
+ * Telling another loop: the replica is pushed on that loop's list and a task is posted for the
+ * first. A replica may be found there by a loop that is no longer its owner: it passes the news on.
+ */
+
+struct range_loop *range_loop_self(struct range_store *rs)
+{
+    struct loop *loop = loop_current();
+    if (loop == NULL) {
+        return NULL;
+    }
+    unsigned i = loop_index(loop);
+    return i < rs->loop_count && rs->loops[i].loop == loop ? &rs->loops[i] : NULL;
+}
+
+static void notify(struct range_loop *to, struct replica *r)
+{
+    if (atomic_exchange(&r->notified, true)) {
+        return; /* on some loop's list: that loop will see to it */
+    }
+    struct replica *head = atomic_load(&to->notify_head);
+    do {
+        r->notify_next = head;
+    } while (!atomic_compare_exchange_weak(&to->notify_head, &head, r));
+    if (head == NULL) {
+        loop_post(to->loop, &to->notify_task);
+    }
+}
+
+void replica_mark_dirty(struct range_loop *l, struct replica *r)
+{
+    ASSERT_SLOW(atomic_load(&r->owner) == l->index + 1);
+    if (!r->dirty) {
+        r->dirty = true;
+        list_push_back(&l->dirty, &r->dirty_link);
+    }
+    if (!l->turn_queued) {
+        l->turn_queued = true;
+        loop_at_turn_end(l->loop, &l->turn_task);
+    }
+}
+
+/* Sees to it that some loop looks into the inbox. */
+static void rouse(struct range_store *rs, struct range_loop *self, struct replica *r)
+{
+    unsigned owner = atomic_load(&r->owner);
+    if (owner == OWNER_NONE && self != NULL &&
+        atomic_compare_exchange_strong(&r->owner, &owner, self->index + 1)) {
+        atomic_fetch_add_explicit(&rs->stat_moves, 1, memory_order_relaxed);
+        replica_mark_dirty(self, r);
+        return;
+    }
+    if (owner == OWNER_NONE) { /* asked from outside of the loops */
+        notify(&rs->loops[r->id % rs->loop_count], r);
+    } else if (self != NULL && owner == self->index + 1) {
+        replica_mark_dirty(self, r);
+    } else {
+        notify(&rs->loops[owner - 1], r);
+    }
+}
+
+void inbox_push(struct replica *r, struct inbox_msg *msg)
+{
+    struct inbox_msg *head = atomic_load_explicit(&r->inbox, memory_order_relaxed);
+    do {
+        msg->next = head;
+    } while (!atomic_compare_exchange_weak(&r->inbox, &head, msg));
+    rouse(r->rs, range_loop_self(r->rs), r);
+}
+
+struct inbox_msg *inbox_take(struct replica *r)
+{
+    struct inbox_msg *newest = atomic_exchange(&r->inbox, NULL);
+    struct inbox_msg *oldest = NULL;
+    while (newest != NULL) {
+        struct inbox_msg *next = newest->next;
+        newest->next = oldest;
+        oldest = newest;
+        newest = next;
+    }
+    return oldest;
+}
+
+void range_loop_notified(struct loop_task *task)
+{
+    struct range_loop *l = CONTAINER_OF(task, struct range_loop, notify_task);
+    struct replica *r = atomic_exchange(&l->notify_head, NULL);
+    while (r != NULL) {
+        struct replica *next = r->notify_next;
+        atomic_store(&r->notified, false);
+        if (atomic_load(&r->inbox) != NULL) {
+            rouse(l->rs, l, r);
+        }
+        r = next;
+    }
+}
+
+void replica_rest(struct range_loop *l, struct replica *r)
+{
+    ASSERT_SLOW(atomic_load(&r->owner) == l->index + 1);
+    if (r->dirty || r->awake || r->submits != 0 || r->slot[0].linked || r->slot[1].linked ||
+        r->inflight_count != 0 || !list_empty(&r->pending)) {
+        return;
+    }
+    atomic_store(&r->owner, OWNER_NONE);
+    if (atomic_load(&r->inbox) != NULL) {
+        unsigned owner = OWNER_NONE;
+        if (atomic_compare_exchange_strong(&r->owner, &owner, l->index + 1)) {
+            replica_mark_dirty(l, r);
+        }
+    }
+}

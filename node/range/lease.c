@@ -1,0 +1,118 @@
+#include "node/range/range_int.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+
+/* The right to serve.
+ *
+ * A new leader may serve only after everything in the log before its term has been applied (its
+ * first own entry marks the place) and the lock table was made ready for the term; both done, the
+ * term is published in `lease_term`, which every read and write checks. Losing leadership takes the
+ * term back first and only then tells those who wait that their writes' fate is unknown. */
+
+static void lease_fiber(void *arg)
+{
+    struct replica *r = arg;
+    struct range_store *rs = r->rs;
+    struct diag diag;
+    struct arena a;
+    struct range_desc desc;
+    diag_reset(&diag);
+    arena_init(&a, NULL, NULL, 0);
+    unsigned slot = ebr_enter(&rs->ebr);
+    db_err err = range_desc_copy(&a, replica_desc(r), &desc);
+    ebr_leave(&rs->ebr, slot);
+    if (err == ERR_OK) {
+        err = eval_range_lease_begin(&r->eval, desc.start, desc.end, r->keep_locks, &diag);
+    }
+    arena_fini(&a);
+    if (err != ERR_OK) {
+        LOG_WARN("range.lease.failed", F_U64("range", r->id), F_ERR(err),
+                 F_STR("reason", diag.text));
+    }
+    r->lease_msg.err = err;
+    r->lease_msg.msg.kind = INBOX_LEASE_READY;
+    inbox_push(r, &r->lease_msg.msg);
+    atomic_fetch_sub(&rs->fibers, 1);
+}
+
+void replica_lease_end(struct range_loop *l, struct replica *r)
+{
+    atomic_store(&r->lease_term, 0);
+    r->lease_wait_index = 0;
+    if (r->leading) {
+        r->leading = false;
+        eval_range_lease_end(&r->eval);
+    }
+    struct list *node;
+    while ((node = list_pop_front(&r->inflight)) != NULL) {
+        proposal_done(CONTAINER_OF(node, struct proposal, link), ERR_COMMIT_UNKNOWN);
+    }
+    r->inflight_count = 0;
+    r->inflight_bytes = 0;
+    (void)l;
+}
+
+static node_id_t node_of(const struct replica *r, uint64_t replica_id)
+{
+    const struct range_desc *d = replica_desc(r);
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        if (d->replicas[i].replica_id == replica_id) {
+            return d->replicas[i].node;
+        }
+    }
+    return 0;
+}
+
+void replica_soft_change(struct range_loop *l, struct replica *r, const struct raft_ready *rd)
+{
+    uint64_t served = atomic_load_explicit(&r->lease_term, memory_order_relaxed);
+    bool leads = rd->role == RAFT_LEADER && rd->lease.valid;
+    if (served != 0 && (!leads || rd->term != served)) {
+        replica_lease_end(l, r);
+    }
+    if (!leads && r->leading) {
+        replica_lease_end(l, r);
+    }
+    atomic_store(&r->lease_until_ns, rd->lease.valid ? rd->lease.until_ns : 0);
+    atomic_store(&r->leader_node, rd->leader == 0 ? 0 : node_of(r, rd->leader));
+    if (leads && !r->leading) {
+        r->leading = true;
+        /* the term's own first entry is in the log already, or comes with this very ready */
+        r->lease_wait_index = raft_last_index(r->raft);
+    }
+}
+
+void replica_lease_check(struct range_loop *l, struct replica *r)
+{
+    if (r->lease_wait_index == 0 || r->lease_starting || r->broken != ERR_OK ||
+        atomic_load_explicit(&r->applied_index, memory_order_relaxed) < r->lease_wait_index) {
+        return;
+    }
+    r->lease_wait_index = 0;
+    r->lease_starting = true;
+    r->lease_msg.term = raft_term(r->raft);
+    atomic_fetch_add(&l->rs->fibers, 1);
+    if (fiber_spawn(l->loop, lease_fiber, r) != ERR_OK) {
+        atomic_fetch_sub(&l->rs->fibers, 1);
+        replica_break(l, r, ERR_NOMEM);
+    }
+}
+
+void replica_lease_ready(struct range_loop *l, struct replica *r, const struct lease_msg *m)
+{
+    r->lease_starting = false;
+    r->keep_locks = false;
+    if (!r->leading || r->broken != ERR_OK) {
+        eval_range_lease_end(&r->eval);
+        return;
+    }
+    if (m->err != ERR_OK || m->term != raft_term(r->raft)) {
+        r->lease_wait_index = raft_last_index(r->raft); /* once more */
+        return;
+    }
+    atomic_store(&r->lease_term, m->term);
+    if (l->rs->opts.hooks != NULL) {
+        l->rs->opts.hooks->changed(l->rs->opts.hooks->ctx, replica_desc(r));
+    }
+}

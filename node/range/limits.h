@@ -1,0 +1,31 @@
+/* Bounds of node/range, each with its reason. */
+#ifndef SKEIN_NODE_RANGE_LIMITS_H
+#define SKEIN_NODE_RANGE_LIMITS_H
+
+#include "base/clock.h"
+
+enum {
+    /* Proposals of one range with the core and not yet applied. More only wait: the fibers are
+     * parked anyway and their batches are theirs until then. */
+    RANGE_INFLIGHT_MAX = 4096,
+    /* ... and their bytes: below the core's own limit of uncommitted bytes. */
+    RANGE_INFLIGHT_BYTES_MAX = 8 << 20,
+    /* Bytes of one log batch before it is submitted and another begun: below the log's limit. */
+    RANGE_SUBMIT_BYTES_MAX = 8 << 20,
+    /* Longest entry: a piece below what the log takes. */
+    RANGE_ENTRY_MAX = 23 << 20,
+    /* First index and term of a new group: a member that comes later has an empty log at 0 and is
+     * so known to need the state, not the log. */
+    RANGE_INIT_INDEX = 10,
+    RANGE_INIT_TERM = 5,
+    /* Engine batches above this are applied before more entries are added. */
+    RANGE_APPLY_BYTES_MAX = 16 << 20,
+};
+
+#define RANGE_SIZE_MAX_DEFAULT (256ull << 20)
+#define LOG_SIZE_MAX_DEFAULT   (256ull << 20)
+#define RANGE_TICK_NS          (50 * NS_PER_MS)
+#define RANGE_RETRY_NS         (200 * NS_PER_MS) /* a full disk is asked again */
+#define RANGE_UPKEEP_NS        (1 * NS_PER_S)
+
+#endif

@@ -1,0 +1,356 @@
+/* Private to node/range. */
+#ifndef SKEIN_NODE_RANGE_RANGE_INT_H
+#define SKEIN_NODE_RANGE_RANGE_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/ebr.h"
+#include "base/fiber.h"
+#include "base/list.h"
+#include "node/range/limits.h"
+#include "node/range/range.h"
+
+struct replica;
+struct range_loop;
+
+/* ---- what a replica is told (inbox.c) ---- */
+
+enum inbox_kind {
+    INBOX_PROPOSE,     /* struct proposal */
+    INBOX_OPENED,      /* the Raft core is there */
+    INBOX_LEASE_READY, /* the lock table is ready for the lease */
+    INBOX_COMPACT,
+    INBOX_FETCHED,
+};
+
+struct inbox_msg {
+    struct inbox_msg *next;
+    enum inbox_kind kind;
+};
+
+enum entry_kind { ENTRY_BATCH = 1, ENTRY_SPLIT = 2 };
+
+struct split_ctx {
+    struct replica *right; /* made in advance, not registered; taken by apply */
+};
+
+/* Lives on the stack of the fiber that waits for it. */
+struct proposal {
+    struct inbox_msg msg;
+    struct list link; /* waiting, in flight, or being applied */
+    enum entry_kind kind;
+    uint64_t epoch_version; /* the entry is void under another */
+    uint64_t lease_term;    /* 0: any */
+    struct slice payload;
+    struct split_ctx *split;
+    uint64_t index;
+    uint64_t term;
+    db_err result;
+    struct waiter waiter;
+};
+
+struct compact_msg {
+    struct inbox_msg msg;
+    uint64_t index; /* durably applied */
+    struct waiter waiter;
+};
+
+struct lease_msg {
+    struct inbox_msg msg;
+    uint64_t term;
+    db_err err;
+};
+
+/* Log entries brought from the disk; owned by the replica once it has arrived. */
+struct log_fetch {
+    struct inbox_msg msg;
+    struct replica *replica;
+    uint64_t lo;
+    uint64_t hi;
+    struct arena arena;
+    struct raft_log_page page;
+    db_err err;
+};
+
+/* ---- a replica ---- */
+
+struct range_view {
+    struct ebr_node ebr;
+    struct range_desc desc; /* its keys follow in memory */
+};
+
+struct apply_slot {
+    struct list link; /* in the loop's apply batch */
+    bool linked;
+    uint64_t index;
+    uint64_t term;
+};
+
+enum { OWNER_NONE = 0 }; /* else: index of the loop + 1 */
+
+struct replica {
+    struct eval_range eval;
+    struct range_store *rs;
+    range_id_t id;
+    uint64_t replica_id;
+    struct replica *map_next; /* set before it is published */
+
+    /* Read by all loops. */
+    struct range_view *_Atomic view;
+    _Atomic uint64_t lease_term; /* 0: does not serve */
+    _Atomic uint64_t lease_until_ns;
+    _Atomic node_id_t leader_node;
+    _Atomic uint64_t applied_index;
+    _Atomic uint64_t compacted_index;
+    _Atomic uint64_t written_bytes; /* since the size was last looked at */
+    _Atomic uint64_t size;
+    _Atomic uint64_t proposal_count;
+    _Atomic bool splitting;
+
+    /* Ownership; see inbox.c. */
+    struct inbox_msg *_Atomic inbox; /* newest first */
+    _Atomic unsigned owner;
+    struct replica *notify_next;
+    _Atomic bool notified;
+
+    /* The owner's. */
+    struct list dirty_link;
+    bool dirty;
+    struct list rest_link;
+    bool resting;
+    struct list awake_link; /* wants ticks */
+    bool awake;
+    struct raft *raft; /* NULL until opened */
+    uint64_t log_first;
+    uint64_t log_last;    /* durable, as the core may read it */
+    struct list pending;  /* proposals not yet given to the core */
+    struct list inflight; /* given, in order of index */
+    size_t inflight_count;
+    size_t inflight_bytes;
+    unsigned submits;              /* log submissions not yet completed */
+    struct apply_slot slot[2];     /* by apply batch */
+    struct range_view *apply_view; /* as of the last entry put into an apply batch */
+    uint64_t apply_version;        /* epoch.version as of the last entry put into an apply batch */
+    bool leading;
+    uint64_t lease_wait_index; /* the lease begins when this is applied; 0: nothing awaited */
+    bool lease_starting;
+    bool keep_locks; /* the locks came with a split: the first lease keeps them */
+    struct lease_msg lease_msg;
+    struct inbox_msg opened_msg;
+    uint64_t want_lo; /* the core asked for entries that are not in memory; 0: it did not */
+    uint64_t want_hi;
+    bool fetching;
+    struct log_fetch *fetched;
+    db_err broken; /* the core failed: the replica is stopped */
+};
+
+static inline struct replica *replica_of(struct eval_range *r)
+{
+    return CONTAINER_OF(r, struct replica, eval);
+}
+
+/* ---- a loop's part (turn.c, ready.c, apply.c) ---- */
+
+struct submit_item {
+    struct replica *replica;
+    uint64_t persist_seq; /* 0: a part of a larger write */
+    bool has_hard_state;
+    struct raft_hard_state hard_state;
+    size_t first; /* of the submission's entries */
+    size_t count;
+    uint64_t compact_index; /* != 0: a compaction instead */
+    uint64_t compact_term;
+};
+
+/* One batch given to the log, with what is needed to give it once more. */
+struct submission {
+    struct list link;
+    struct range_loop *loop;
+    struct raft_log_batch *batch; /* while being filled */
+    struct submit_item *items;
+    size_t item_count;
+    size_t item_cap;
+    struct raft_entry *entries; /* with references on their blobs */
+    size_t entry_count;
+    size_t entry_cap;
+    bool full; /* takes no more */
+};
+
+/* A side effect of an applied entry, once the engine has it. */
+struct applied_split {
+    struct list link;
+    struct replica *left;
+    struct replica *right;
+    struct range_view *left_view;
+    bool moved_locks;
+};
+
+struct apply_batch {
+    struct engine_wbatch *wb;
+    struct list slots;     /* struct apply_slot */
+    struct list proposals; /* to be woken */
+    struct list splits;
+    uint64_t entries;
+};
+
+struct range_loop {
+    struct range_store *rs;
+    struct loop *loop;
+    unsigned index;
+    struct list dirty;
+    struct list resting; /* worked on in this round: may go to rest */
+    struct list awake;
+    struct loop_timer tick_timer;
+    bool ticking;
+    struct loop_task turn_task;
+    bool turn_queued;
+    struct loop_task notify_task;
+    struct replica *_Atomic notify_head;
+
+    struct submission *filling;
+    struct list free_submissions;
+    struct list failed; /* submissions to be repeated, in order */
+    struct list held;   /* to be submitted after those */
+    struct loop_timer retry_timer;
+    unsigned submits;
+
+    struct apply_batch apply[2];
+    unsigned apply_cur; /* is being filled */
+    bool applying;      /* the other one is with a fiber, because the engine stalled */
+    struct raft_log_entry *scratch;
+    size_t scratch_cap;
+};
+
+enum { REPLICA_BUCKETS = 4096 };
+
+struct range_store {
+    struct range_store_opts opts;
+    struct store_ident ident;
+    struct lock_graph *graph;
+    struct range_loop *loops;
+    unsigned loop_count;
+    struct ebr ebr; /* of views */
+
+    pthread_mutex_t map_lock; /* guards insertion */
+    struct replica *_Atomic buckets[REPLICA_BUCKETS];
+    _Atomic uint64_t replica_count;
+
+    _Atomic bool stopping;
+    _Atomic bool failed;
+    _Atomic bool disk_full;
+    _Atomic unsigned proposers; /* inside propose */
+    struct fiber *_Atomic upkeep_fiber;
+    _Atomic int upkeep_state; /* 0: none, 1: runs, 2: has ended */
+    struct fiber_mutex upkeep_lock;
+    _Atomic unsigned fibers; /* the store's own short ones */
+
+    _Atomic uint64_t stat_proposals, stat_submits, stat_applies, stat_entries, stat_moves,
+        stat_splits, stat_flushes;
+};
+
+/* ---- desc.c ---- */
+struct range_view *range_view_new(const struct range_desc *desc); /* NULL: no memory */
+void range_view_publish(struct replica *r, struct range_view *v);
+/* For the owner, and for others inside a guard. */
+static inline const struct range_desc *replica_desc(const struct replica *r)
+{
+    return &atomic_load(&r->view)->desc;
+}
+MUST_USE db_err store_put_desc(struct engine_wbatch *wb, const struct range_desc *desc);
+MUST_USE db_err store_put_conf(struct engine_wbatch *wb, range_id_t id,
+                               const struct raft_conf *conf, uint64_t conf_index);
+MUST_USE db_err store_put_ident(struct engine_wbatch *wb, const struct store_ident *ident);
+MUST_USE db_err store_get_ident(struct engine *e, struct diag *diag, bool *ret_found,
+                                struct store_ident *ret_ident);
+MUST_USE db_err store_get_conf(struct engine *e, range_id_t id, struct raft_conf *ret_conf,
+                               uint64_t *ret_index);
+/* Calls fn for each descriptor in the engine. Blocks. */
+MUST_USE db_err store_each_desc(struct engine *e, struct diag *diag,
+                                db_err (*fn)(void *arg, const struct range_desc *desc), void *arg);
+
+/* ---- bootstrap.c ---- */
+MUST_USE db_err store_bootstrap(struct range_store *rs, struct diag *diag);
+
+/* ---- replica.c ---- */
+/* Not yet in the map, no core. */
+MUST_USE db_err replica_new(struct range_store *rs, const struct range_desc *desc,
+                            struct replica **ret_replica);
+void replica_free(struct replica *r);
+void replica_register(struct range_store *rs, struct replica *r);
+struct replica *replica_find(struct range_store *rs, range_id_t id);
+/* Opens the core in a fiber of its own and lets the replica run. */
+MUST_USE db_err replica_start(struct replica *r);
+extern const struct eval_range_ops replica_eval_ops;
+
+/* ---- inbox.c ---- */
+/* The part of the loop that runs here; NULL on other threads. */
+struct range_loop *range_loop_self(struct range_store *rs);
+void inbox_push(struct replica *r, struct inbox_msg *msg);
+struct inbox_msg *inbox_take(struct replica *r); /* oldest first; the owner's */
+void replica_mark_dirty(struct range_loop *l, struct replica *r);
+void range_loop_notified(struct loop_task *task);
+/* Gives the ownership up if nothing is left to do. */
+void replica_rest(struct range_loop *l, struct replica *r);
+
+/* ---- turn.c ---- */
+MUST_USE db_err range_loop_init(struct range_store *rs, unsigned index);
+void range_loop_fini(struct range_loop *l);
+void range_loop_turn(struct loop_task *task);
+void replica_work(struct range_loop *l, struct replica *r);
+/* Steps an event now; false when the replica broke. */
+bool replica_step(struct range_loop *l, struct replica *r, struct raft_event *ev, db_err *ret_err);
+void replica_break(struct range_loop *l, struct replica *r, db_err err);
+/* Ticks as long as the core has a deadline. */
+void replica_keep_awake(struct range_loop *l, struct replica *r);
+void range_store_fatal(struct range_store *rs, db_err err, const char *text);
+
+/* ---- ready.c ---- */
+/* Steps what waits and does all that the core asks for. */
+void replica_drive(struct range_loop *l, struct replica *r);
+void range_loop_submit(struct range_loop *l);
+void range_loop_retry(struct loop_timer *timer);
+void replica_fetched(struct range_loop *l, struct replica *r, struct log_fetch *f);
+void log_fetch_free(struct log_fetch *f);
+void replica_compact(struct range_loop *l, struct replica *r, uint64_t index);
+extern const struct raft_log_ops replica_log_ops;
+extern _Thread_local bool replica_log_may_block;
+
+/* ---- lease.c ---- */
+void replica_soft_change(struct range_loop *l, struct replica *r, const struct raft_ready *rd);
+void replica_lease_check(struct range_loop *l, struct replica *r);
+void replica_lease_ready(struct range_loop *l, struct replica *r, const struct lease_msg *m);
+void replica_lease_end(struct range_loop *l, struct replica *r);
+
+/* ---- apply.c ---- */
+void replica_apply_entries(struct range_loop *l, struct replica *r,
+                           const struct raft_entry *entries, size_t count);
+void range_loop_apply(struct range_loop *l);
+void proposal_done(struct proposal *p, db_err result);
+
+/* ---- propose.c ---- */
+MUST_USE db_err replica_propose(struct replica *r, struct proposal *p, struct diag *diag);
+void replica_step_proposals(struct range_loop *l, struct replica *r);
+void replica_fail_pending(struct replica *r, db_err err);
+/* Entry bytes of a proposal: kind, epoch version, payload. */
+size_t entry_header_put(uint8_t *out, enum entry_kind kind, uint64_t epoch_version);
+MUST_USE db_err entry_header_get(struct slice entry, enum entry_kind *ret_kind,
+                                 uint64_t *ret_version, struct slice *ret_payload);
+
+/* ---- split.c ---- */
+/* Puts the split into the apply batch; later in the same batch the new epoch counts. */
+MUST_USE db_err split_apply(struct range_loop *l, struct replica *r, struct slice payload,
+                            struct split_ctx *ctx);
+void split_finish(struct range_loop *l, struct applied_split *s);
+MUST_USE db_err split_find_middle(struct range_store *rs, const struct range_desc *desc,
+                                  struct arena *arena, bool *ret_found, struct slice *ret_key);
+
+/* Bytes of the range's versions, roughly. Blocks. */
+MUST_USE db_err range_data_size(struct range_store *rs, const struct range_desc *desc,
+                                uint64_t *ret_size);
+
+/* ---- truncate.c ---- */
+MUST_USE db_err upkeep_start(struct range_store *rs);
+void upkeep_stop(struct range_store *rs);
+
+#endif

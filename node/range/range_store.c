@@ -1,0 +1,286 @@
+#include "node/range/range.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "node/range/range_int.h"
+#include "node/store/keyspace.h"
+
+/* All replicas of the node: opening, stopping, finding. */
+
+struct open_all {
+    struct range_store *rs;
+    struct diag *diag;
+    bool found;
+    db_err err;
+};
+
+static db_err open_one(void *arg, const struct range_desc *desc)
+{
+    struct open_all *o = arg;
+    struct replica *r;
+    TRY(replica_new(o->rs, desc, &r));
+    replica_register(o->rs, r);
+    return ERR_OK;
+}
+
+static void open_all_job(void *arg)
+{
+    struct open_all *o = arg;
+    struct range_store *rs = o->rs;
+    o->err = store_get_ident(rs->opts.engine, o->diag, &o->found, &rs->ident);
+    if (o->err == ERR_OK && o->found) {
+        o->err = store_each_desc(rs->opts.engine, o->diag, open_one, o);
+    }
+}
+
+static db_err open_all(struct range_store *rs, struct diag *diag)
+{
+    struct open_all o = {.rs = rs, .diag = diag};
+    blocking_run(open_all_job, &o);
+    TRY(o.err);
+    if (!o.found) {
+        TRY(store_bootstrap(rs, diag));
+        blocking_run(open_all_job, &o);
+        TRY(o.err);
+        ASSERT(o.found);
+    }
+    for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
+        struct replica *r = atomic_load(&rs->buckets[i]);
+        for (; r != NULL; r = r->map_next) {
+            TRY(replica_start(r));
+        }
+    }
+    return upkeep_start(rs);
+}
+
+static db_err check_opts(const struct range_store_opts *opts, struct diag *diag)
+{
+    if (opts->loops == NULL || opts->engine == NULL || opts->log == NULL) {
+        return diag_set(diag, ERR_INVALID, "a range store needs loops, an engine and a log");
+    }
+    return ERR_OK;
+}
+
+db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
+                        struct range_store **ret_store)
+{
+    TRY(check_opts(opts, diag));
+    struct range_store *rs = mem_calloc(1, sizeof(*rs));
+    if (rs == NULL) {
+        return ERR_NOMEM;
+    }
+    rs->opts = *opts;
+    if (rs->opts.range_size_max == 0) {
+        rs->opts.range_size_max = RANGE_SIZE_MAX_DEFAULT;
+    }
+    if (rs->opts.log_size_max == 0) {
+        rs->opts.log_size_max = LOG_SIZE_MAX_DEFAULT;
+    }
+    pthread_mutex_init(&rs->map_lock, NULL);
+    ebr_init(&rs->ebr);
+    fiber_mutex_init(&rs->upkeep_lock);
+    rs->loop_count = loop_group_count(opts->loops);
+    rs->loops = mem_calloc(rs->loop_count, sizeof(*rs->loops));
+    db_err err = rs->loops == NULL ? ERR_NOMEM : lock_graph_new(&rs->graph);
+    for (unsigned i = 0; i < rs->loop_count && err == ERR_OK; i++) {
+        err = range_loop_init(rs, i);
+    }
+    if (err == ERR_OK) {
+        err = open_all(rs, diag);
+    }
+    if (err != ERR_OK) {
+        range_store_stop(rs);
+        range_store_free(rs);
+        return err;
+    }
+    *ret_store = rs;
+    return ERR_OK;
+}
+
+static bool all_ready(struct range_store *rs)
+{
+    for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
+        struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
+        for (; r != NULL; r = r->map_next) {
+            if (atomic_load(&r->lease_term) == 0) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+db_err range_store_wait_ready(struct range_store *rs, uint64_t deadline_ns)
+{
+    while (!all_ready(rs)) {
+        if (atomic_load(&rs->failed)) {
+            return ERR_IO;
+        }
+        if (clock_mono_ns() >= deadline_ns) {
+            return ERR_TIMEOUT;
+        }
+        TRY(fiber_sleep(NS_PER_MS));
+    }
+    return ERR_OK;
+}
+
+static bool at_rest(struct range_store *rs)
+{
+    if (atomic_load(&rs->proposers) != 0 || atomic_load(&rs->fibers) != 0) {
+        return false;
+    }
+    for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
+        struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
+        for (; r != NULL; r = r->map_next) {
+            if (atomic_load(&r->owner) != OWNER_NONE || atomic_load(&r->inbox) != NULL) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+void range_store_stop(struct range_store *rs)
+{
+    atomic_store(&rs->stopping, true);
+    upkeep_stop(rs);
+    /* After a failure some may never come to rest: what they wait for will not happen. */
+    uint64_t give_up = clock_mono_ns() + (atomic_load(&rs->failed) ? 1 : 60) * NS_PER_S;
+    while (!at_rest(rs) && clock_mono_ns() < give_up) {
+        db_err err = fiber_sleep(NS_PER_MS);
+        (void)err;
+    }
+}
+
+static void end_replica(struct replica *r)
+{
+    struct list *node;
+    while ((node = list_pop_front(&r->inflight)) != NULL) {
+        proposal_done(CONTAINER_OF(node, struct proposal, link), ERR_COMMIT_UNKNOWN);
+    }
+    replica_fail_pending(r, ERR_UNAVAILABLE);
+    replica_free(r);
+}
+
+void range_store_free(struct range_store *rs)
+{
+    if (rs == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
+        struct replica *r = atomic_load(&rs->buckets[i]);
+        while (r != NULL) {
+            struct replica *next = r->map_next;
+            end_replica(r);
+            r = next;
+        }
+    }
+    for (unsigned i = 0; rs->loops != NULL && i < rs->loop_count; i++) {
+        range_loop_fini(&rs->loops[i]);
+    }
+    mem_free(rs->loops);
+    lock_graph_free(rs->graph);
+    ebr_fini(&rs->ebr);
+    pthread_mutex_destroy(&rs->map_lock);
+    mem_free(rs);
+}
+
+struct store_ident range_store_ident(const struct range_store *rs)
+{
+    return rs->ident;
+}
+
+struct engine *range_store_engine(const struct range_store *rs)
+{
+    return rs->opts.engine;
+}
+
+db_err range_store_find(struct range_store *rs, range_id_t id, struct eval_range **ret_range)
+{
+    struct replica *r = replica_find(rs, id);
+    if (UNLIKELY(r == NULL)) {
+        return ERR_RANGE_NOT_FOUND;
+    }
+    *ret_range = &r->eval;
+    return ERR_OK;
+}
+
+db_err range_store_each(struct range_store *rs,
+                        db_err (*fn)(void *arg, const struct range_desc *desc, bool serving),
+                        void *arg)
+{
+    for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
+        struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
+        for (; r != NULL; r = r->map_next) {
+            unsigned slot = ebr_enter(&rs->ebr);
+            db_err err = fn(arg, replica_desc(r), atomic_load(&r->lease_term) != 0);
+            ebr_leave(&rs->ebr, slot);
+            TRY(err);
+        }
+    }
+    return ERR_OK;
+}
+
+db_err range_store_write(struct range_store *rs, range_id_t id, const struct store_batch *batch,
+                         struct diag *diag)
+{
+    struct replica *r = replica_find(rs, id);
+    if (r == NULL) {
+        return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
+                        (unsigned long long)id);
+    }
+    struct proposal p = {.kind = ENTRY_BATCH, .payload = store_batch_encoded(batch)};
+    return replica_propose(r, &p, diag);
+}
+
+db_err range_data_size(struct range_store *rs, const struct range_desc *desc, uint64_t *ret_size)
+{
+    struct arena a;
+    struct slice lo;
+    struct slice hi = SLICE_EMPTY;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = data_key_make(&a, desc->start, UINT64_MAX, &lo);
+    if (err == ERR_OK && desc->end.len != 0) {
+        err = data_key_make(&a, desc->end, UINT64_MAX, &hi);
+    }
+    if (err == ERR_OK) {
+        err = engine_approximate_size(rs->opts.engine, ENGINE_DATA, lo, hi, ret_size);
+    }
+    arena_fini(&a);
+    return err;
+}
+
+db_err range_store_status(struct range_store *rs, range_id_t id, struct range_status *ret_status)
+{
+    struct replica *r = replica_find(rs, id);
+    if (r == NULL) {
+        return ERR_RANGE_NOT_FOUND;
+    }
+    uint64_t term = atomic_load(&r->lease_term);
+    *ret_status = (struct range_status){
+        .id = id,
+        .serving = term != 0,
+        .term = term,
+        .applied = atomic_load(&r->applied_index),
+        .compacted = atomic_load(&r->compacted_index),
+        .size = atomic_load(&r->size),
+        .owner_loop = atomic_load(&r->owner) - 1,
+        .proposals = atomic_load(&r->proposal_count),
+    };
+    return ERR_OK;
+}
+
+void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret_stats)
+{
+    *ret_stats = (struct range_store_stats){
+        .ranges = atomic_load(&rs->replica_count),
+        .proposals = atomic_load(&rs->stat_proposals),
+        .log_submits = atomic_load(&rs->stat_submits),
+        .applies = atomic_load(&rs->stat_applies),
+        .applied_entries = atomic_load(&rs->stat_entries),
+        .owner_moves = atomic_load(&rs->stat_moves),
+        .splits = atomic_load(&rs->stat_splits),
+        .forced_flushes = atomic_load(&rs->stat_flushes),
+        .disk_full = atomic_load(&rs->disk_full),
+    };
+}

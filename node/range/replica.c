@@ -1,0 +1,311 @@
+#include "node/range/range_int.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/hash.h"
+#include "base/log.h"
+
+/* A replica: made from its descriptor, opened (its group in the log, its core), found by id; and
+ * what evaluation asks of it. */
+
+/* ---- what evaluation asks ---- */
+
+static db_err fill_stale(const struct range_desc *d, const struct kv_request *req,
+                         struct kv_reply *reply)
+{
+    struct range_desc *copy = ARENA_NEW(req->arena, struct range_desc);
+    if (copy == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(range_desc_copy(req->arena, d, copy));
+    reply->descs = copy;
+    reply->desc_count = 1;
+    return ERR_STALE_EPOCH;
+}
+
+static db_err check_view(const struct range_desc *d, const struct kv_request *req,
+                         struct slice start, struct slice end, struct diag *diag,
+                         struct kv_reply *reply)
+{
+    if (req->epoch.version != d->epoch.version || req->epoch.conf != d->epoch.conf) {
+        return fill_stale(d, req, reply);
+    }
+    if (start.len == 0 && end.len == 0) {
+        return ERR_OK;
+    }
+    bool inside = slice_cmp(start, d->start) >= 0;
+    if (end.len == 0) {
+        inside = inside && (d->end.len == 0 || slice_cmp(start, d->end) < 0);
+    } else {
+        inside = inside && slice_cmp(start, end) <= 0 &&
+                 (d->end.len == 0 || slice_cmp(end, d->end) <= 0);
+    }
+    return inside ? ERR_OK
+                  : diag_set(diag, ERR_INVALID, "a key outside of range %llu",
+                             (unsigned long long)d->id);
+}
+
+static db_err eval_check(struct eval_range *er, const struct kv_request *req, struct slice start,
+                         struct slice end, struct diag *diag, struct kv_reply *reply,
+                         uint64_t *ret_term)
+{
+    struct replica *r = replica_of(er);
+    uint64_t term = atomic_load_explicit(&r->lease_term, memory_order_acquire);
+    uint64_t until = atomic_load_explicit(&r->lease_until_ns, memory_order_relaxed);
+    if (UNLIKELY(term == 0 || (until != UINT64_MAX && clock_mono_ns() >= until))) {
+        node_id_t leader = atomic_load(&r->leader_node);
+        reply->leader = leader;
+        return diag_set(diag, ERR_NOT_LEADER, "range %llu: this replica does not serve now",
+                        (unsigned long long)r->id);
+    }
+    unsigned slot = ebr_enter(&r->rs->ebr);
+    db_err err = check_view(replica_desc(r), req, start, end, diag, reply);
+    ebr_leave(&r->rs->ebr, slot);
+    TRY(err);
+    *ret_term = term;
+    return ERR_OK;
+}
+
+static db_err eval_propose(struct eval_range *er, const struct kv_request *req, uint64_t term,
+                           const struct store_batch *batch, struct diag *diag,
+                           struct kv_reply *reply)
+{
+    struct replica *r = replica_of(er);
+    struct proposal p = {.kind = ENTRY_BATCH,
+                         .epoch_version = req->epoch.version,
+                         .lease_term = term,
+                         .payload = store_batch_encoded(batch)};
+    db_err err = replica_propose(r, &p, diag);
+    if (err == ERR_NOT_LEADER) {
+        reply->leader = atomic_load(&r->leader_node);
+    } else if (err == ERR_STALE_EPOCH) {
+        unsigned slot = ebr_enter(&r->rs->ebr);
+        err = fill_stale(replica_desc(r), req, reply);
+        ebr_leave(&r->rs->ebr, slot);
+    }
+    return err;
+}
+
+static db_err eval_now_ts(struct eval_range *er, struct diag *diag, ts_t *ret_ts)
+{
+    const struct range_hooks *h = replica_of(er)->rs->opts.hooks;
+    if (h == NULL) {
+        return diag_set(diag, ERR_UNAVAILABLE, "no timestamp oracle");
+    }
+    return h->now_ts(h->ctx, diag, ret_ts);
+}
+
+const struct eval_range_ops replica_eval_ops = {
+    .name = "range",
+    .check = eval_check,
+    .propose = eval_propose,
+    .now_ts = eval_now_ts,
+    .note_load = NULL,
+};
+
+/* ---- making one ---- */
+
+db_err replica_new(struct range_store *rs, const struct range_desc *desc,
+                   struct replica **ret_replica)
+{
+    struct replica *r = mem_calloc(1, sizeof(*r));
+    if (r == NULL) {
+        return ERR_NOMEM;
+    }
+    r->rs = rs;
+    r->id = desc->id;
+    list_init(&r->dirty_link);
+    list_init(&r->rest_link);
+    list_init(&r->awake_link);
+    list_init(&r->pending);
+    list_init(&r->inflight);
+    list_init(&r->slot[0].link);
+    list_init(&r->slot[1].link);
+    r->apply_version = desc->epoch.version;
+    for (unsigned i = 0; i < desc->replica_count; i++) {
+        if (desc->replicas[i].node == rs->ident.node_id) {
+            r->replica_id = desc->replicas[i].replica_id;
+        }
+    }
+    struct lock_table *locks = NULL;
+    struct lock_table_opts lock_opts = {.memory_max = rs->opts.lock_memory_max};
+    struct range_view *v = range_view_new(desc);
+    db_err err = v == NULL ? ERR_NOMEM : lock_table_new(rs->graph, &lock_opts, &locks);
+    if (err == ERR_OK && r->replica_id == 0) {
+        err = ERR_CORRUPT;
+    }
+    if (err != ERR_OK) {
+        if (locks != NULL) {
+            lock_table_free(locks);
+        }
+        mem_free(v);
+        mem_free(r);
+        return err;
+    }
+    atomic_store(&r->view, v);
+    r->apply_view = v;
+    eval_range_init(&r->eval, &replica_eval_ops, rs->opts.engine, locks);
+    *ret_replica = r;
+    return ERR_OK;
+}
+
+void replica_free(struct replica *r)
+{
+    if (r == NULL) {
+        return;
+    }
+    ASSERT(list_empty(&r->pending) && list_empty(&r->inflight));
+    raft_free(r->raft);
+    log_fetch_free(r->fetched);
+    lock_table_free(r->eval.locks);
+    mem_free(atomic_load(&r->view));
+    mem_free(r);
+}
+
+static struct replica *_Atomic *bucket_of(struct range_store *rs, range_id_t id)
+{
+    return &rs->buckets[hash_u64(id) % REPLICA_BUCKETS];
+}
+
+void replica_register(struct range_store *rs, struct replica *r)
+{
+    pthread_mutex_lock(&rs->map_lock);
+    struct replica *_Atomic *bucket = bucket_of(rs, r->id);
+    r->map_next = atomic_load(bucket);
+    atomic_store_explicit(bucket, r, memory_order_release);
+    pthread_mutex_unlock(&rs->map_lock);
+    atomic_fetch_add(&rs->replica_count, 1);
+}
+
+struct replica *replica_find(struct range_store *rs, range_id_t id)
+{
+    struct replica *r = atomic_load_explicit(bucket_of(rs, id), memory_order_acquire);
+    while (r != NULL && r->id != id) {
+        r = r->map_next;
+    }
+    return r;
+}
+
+/* ---- opening ---- */
+
+struct log_reset {
+    struct waiter waiter;
+};
+
+static void reset_done(void *arg, db_err err)
+{
+    wait_signal(&((struct log_reset *)arg)->waiter, (int)err);
+}
+
+/* The group of a new range: an empty log that begins after the initial index. */
+static db_err make_group(struct replica *r)
+{
+    struct raft_log_batch *b;
+    struct log_reset w;
+    TRY(raft_log_batch_new(r->rs->opts.log, 0, &b));
+    db_err err = raft_log_batch_reset(b, r->id, RANGE_INIT_INDEX, RANGE_INIT_TERM);
+    if (err == ERR_OK) {
+        err = raft_log_batch_hard_state(
+            b, r->id,
+            (struct raft_log_hard_state){.term = RANGE_INIT_TERM, .commit = RANGE_INIT_INDEX});
+    }
+    if (err != ERR_OK) {
+        raft_log_batch_free(b);
+        return err;
+    }
+    wait_init(&w.waiter);
+    raft_log_submit(r->rs->opts.log, b, reset_done, &w);
+    wait_block_uncancelable(&w.waiter);
+    return (db_err)w.waiter.result;
+}
+
+struct open_job {
+    struct replica *r;
+    struct raft_config config;
+    struct raft *raft;
+    db_err err;
+};
+
+static void open_core(void *arg)
+{
+    struct open_job *j = arg;
+    replica_log_may_block = true;
+    j->err = raft_new(&j->config, &j->raft);
+    replica_log_may_block = false;
+}
+
+/* Reading the engine may block. */
+static void read_state(void *arg)
+{
+    struct open_job *j = arg;
+    struct replica *r = j->r;
+    uint64_t term;
+    j->err = engine_applied(r->rs->opts.engine, r->id, &j->config.applied, &term);
+    if (j->err == ERR_OK) {
+        j->err = store_get_conf(r->rs->opts.engine, r->id, &j->config.conf, &j->config.conf_index);
+    }
+}
+
+static db_err open_replica(struct replica *r)
+{
+    struct range_store *rs = r->rs;
+    struct raft_log_group group;
+    struct open_job j = {.r = r};
+    blocking_run(read_state, &j);
+    TRY(j.err);
+    db_err err = raft_log_group_get(rs->opts.log, r->id, &group);
+    if (err == ERR_NOT_FOUND) {
+        if (j.config.applied != RANGE_INIT_INDEX) {
+            return ERR_CORRUPT; /* it had a log once */
+        }
+        while ((err = make_group(r)) == ERR_DISK_FULL) {
+            TRY(fiber_sleep(RANGE_RETRY_NS));
+        }
+        TRY(err);
+        err = raft_log_group_get(rs->opts.log, r->id, &group);
+    }
+    TRY(err);
+    r->log_first = group.first_index;
+    r->log_last = group.last_index;
+    atomic_store(&r->applied_index, j.config.applied);
+    atomic_store(&r->compacted_index, group.compacted_index);
+    j.config.id = r->replica_id;
+    j.config.hard_state = (struct raft_hard_state){group.hard_state.term, group.hard_state.vote,
+                                                   group.hard_state.commit};
+    j.config.log = &replica_log_ops;
+    j.config.log_ctx = r;
+    j.config.now_ns = clock_mono_ns();
+    j.config.seed = hash_combine(r->id, r->replica_id ^ rs->ident.node_id);
+    j.config.quiesce_after_ns = UINT64_MAX; /* no links between nodes yet */
+    blocking_run(open_core, &j);
+    TRY(j.err);
+    r->raft = j.raft;
+    return ERR_OK;
+}
+
+static void open_fiber(void *arg)
+{
+    struct replica *r = arg;
+    struct range_store *rs = r->rs;
+    db_err err = open_replica(r);
+    if (err != ERR_OK) {
+        LOG_ERROR("range.open.failed", F_U64("range", r->id), F_ERR(err));
+        r->broken = err;
+        range_store_fatal(rs, err, "a range cannot be opened");
+    }
+    r->opened_msg.kind = INBOX_OPENED;
+    inbox_push(r, &r->opened_msg);
+    atomic_fetch_sub(&rs->fibers, 1);
+}
+
+db_err replica_start(struct replica *r)
+{
+    struct range_store *rs = r->rs;
+    struct loop *loop = rs->loops[r->id % rs->loop_count].loop;
+    atomic_fetch_add(&rs->fibers, 1);
+    db_err err = fiber_spawn(loop, open_fiber, r);
+    if (err != ERR_OK) {
+        atomic_fetch_sub(&rs->fibers, 1);
+    }
+    return err;
+}

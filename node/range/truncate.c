@@ -1,0 +1,174 @@
+#include "node/range/range_int.h"
+
+#include "base/assert.h"
+#include "base/log.h"
+
+/* Upkeep of all ranges, in one fiber: once a second it lets the log forget what the engine holds
+ * durably, flushes the engine when the log has grown too large for that, and splits ranges that
+ * have grown. It looks only at ranges that have changed, so idle ones cost nothing. */
+
+struct durable_job {
+    struct replica *r;
+    uint64_t index;
+    db_err err;
+};
+
+static void read_durable(void *arg)
+{
+    struct durable_job *j = arg;
+    uint64_t term;
+    j->err = engine_applied_durable(j->r->rs->opts.engine, j->r->id, &j->index, &term);
+}
+
+static void compact_replica(struct replica *r)
+{
+    if (atomic_load(&r->applied_index) <= atomic_load(&r->compacted_index) ||
+        atomic_load(&r->lease_term) == 0) {
+        return;
+    }
+    struct durable_job j = {.r = r};
+    blocking_run(read_durable, &j);
+    if (j.err != ERR_OK || j.index <= atomic_load(&r->compacted_index)) {
+        return;
+    }
+    struct compact_msg m = {.msg.kind = INBOX_COMPACT, .index = j.index};
+    wait_init(&m.waiter);
+    inbox_push(r, &m.msg);
+    wait_block_uncancelable(&m.waiter);
+}
+
+static bool log_too_large(struct range_store *rs)
+{
+    struct raft_log_stats st;
+    struct raft_log_holder holder;
+    size_t count;
+    raft_log_stats(rs->opts.log, &st);
+    raft_log_oldest(rs->opts.log, &holder, 1, &count);
+    uint64_t max = rs->opts.log_size_max;
+    return count != 0 && holder.behind_bytes > max;
+}
+
+struct size_job {
+    struct replica *r;
+    struct range_desc desc;
+    struct arena arena;
+    uint64_t size;
+    bool found;
+    struct slice key;
+    db_err err;
+};
+
+static void measure(void *arg)
+{
+    struct size_job *j = arg;
+    struct range_store *rs = j->r->rs;
+    struct slice key;
+    /* the whole range, then its middle if it is too large */
+    j->err = split_find_middle(rs, &j->desc, &j->arena, &j->found, &key);
+    if (j->err == ERR_OK && j->found) {
+        j->key = key;
+    }
+}
+
+static void measure_size(void *arg)
+{
+    struct size_job *j = arg;
+    j->err = range_data_size(j->r->rs, &j->desc, &j->size);
+}
+
+static void split_if_large(struct replica *r)
+{
+    struct range_store *rs = r->rs;
+    if (r->id == RANGE_ID_META || atomic_load(&r->lease_term) == 0 ||
+        atomic_load(&r->written_bytes) < rs->opts.range_size_max / 16) {
+        return;
+    }
+    atomic_store(&r->written_bytes, 0);
+    struct size_job j = {.r = r};
+    arena_init(&j.arena, NULL, NULL, 0);
+    unsigned slot = ebr_enter(&rs->ebr);
+    j.err = range_desc_copy(&j.arena, replica_desc(r), &j.desc);
+    ebr_leave(&rs->ebr, slot);
+    if (j.err == ERR_OK) {
+        blocking_run(measure_size, &j);
+        atomic_store(&r->size, j.size);
+    }
+    if (j.err == ERR_OK && j.size > rs->opts.range_size_max) {
+        blocking_run(measure, &j);
+        if (j.err == ERR_OK && j.found) {
+            struct diag diag;
+            range_id_t id = 0;
+            diag_reset(&diag);
+            j.err = range_store_split(rs, r->id, j.key, &diag, &id);
+            if (j.err == ERR_OK) {
+                LOG_INFO("range.split", F_U64("range", r->id), F_U64("new_range", id),
+                         F_U64("size", j.size));
+            } else {
+                LOG_WARN("range.split.failed", F_U64("range", r->id), F_ERR(j.err),
+                         F_STR("reason", diag.text));
+            }
+        }
+    }
+    arena_fini(&j.arena);
+}
+
+void range_store_upkeep(struct range_store *rs, bool force_flush)
+{
+    fiber_mutex_lock(&rs->upkeep_lock);
+    if (force_flush || log_too_large(rs)) {
+        atomic_fetch_add(&rs->stat_flushes, 1);
+        db_err err = engine_flush_wait(rs->opts.engine);
+        if (err != ERR_OK && err != ERR_DISK_FULL) {
+            LOG_WARN("range.flush.failed", F_ERR(err));
+        }
+    }
+    for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
+        struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
+        for (; r != NULL && !atomic_load(&rs->stopping); r = r->map_next) {
+            compact_replica(r);
+            split_if_large(r);
+        }
+    }
+    fiber_mutex_unlock(&rs->upkeep_lock);
+}
+
+static void upkeep_main(void *arg)
+{
+    struct range_store *rs = arg;
+    while (!atomic_load(&rs->stopping)) {
+        db_err err = fiber_sleep(RANGE_UPKEEP_NS);
+        if (err != ERR_OK || atomic_load(&rs->stopping)) {
+            break;
+        }
+        if (!atomic_load(&rs->failed)) {
+            range_store_upkeep(rs, false);
+        }
+    }
+    atomic_store(&rs->upkeep_state, 2);
+}
+
+static void upkeep_fiber(void *arg)
+{
+    struct range_store *rs = arg;
+    atomic_store(&rs->upkeep_fiber, fiber_self());
+    upkeep_main(rs);
+}
+
+db_err upkeep_start(struct range_store *rs)
+{
+    atomic_store(&rs->upkeep_state, 1);
+    db_err err = fiber_spawn(rs->loops[0].loop, upkeep_fiber, rs);
+    if (err != ERR_OK) {
+        atomic_store(&rs->upkeep_state, 0);
+    }
+    return err;
+}
+
+void upkeep_stop(struct range_store *rs)
+{
+    ASSERT(atomic_load(&rs->stopping));
+    while (atomic_load(&rs->upkeep_state) == 1) {
+        db_err err = fiber_sleep(5 * NS_PER_MS);
+        (void)err;
+    }
+}

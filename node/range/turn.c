@@ -1,0 +1,203 @@
+#include "node/range/range_int.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+
+/* One loop's share of the work, at the end of each of its turns: every replica that has news is
+ * driven once (what arrived in the turn is one step of its core), all their writes become one log
+ * submission, all that was committed becomes one engine batch. Applying may give the cores more to
+ * do, so it goes round until nothing is left. */
+
+void range_store_fatal(struct range_store *rs, db_err err, const char *text)
+{
+    if (!atomic_exchange(&rs->failed, true)) {
+        LOG_ERROR("range.store.failed", F_ERR(err), F_STR("reason", text));
+        if (rs->opts.on_fatal != NULL) {
+            rs->opts.on_fatal(rs->opts.on_fatal_arg, err, text);
+        }
+    }
+}
+
+bool replica_step(struct range_loop *l, struct replica *r, struct raft_event *ev, db_err *ret_err)
+{
+    ASSERT(r->raft != NULL);
+    ev->now_ns = clock_mono_ns();
+    db_err err = raft_step(r->raft, ev);
+    if (UNLIKELY(err == ERR_CORRUPT || err == ERR_IO)) {
+        replica_break(l, r, err);
+        return false;
+    }
+    *ret_err = err;
+    return true;
+}
+
+/* The core cannot go on: what is on its way is of unknown fate. */
+void replica_break(struct range_loop *l, struct replica *r, db_err err)
+{
+    if (r->broken != ERR_OK) {
+        return;
+    }
+    LOG_ERROR("range.replica.broken", F_U64("range", r->id), F_ERR(err));
+    r->broken = err;
+    replica_lease_end(l, r);
+    replica_fail_pending(r, ERR_UNAVAILABLE);
+    range_store_fatal(l->rs, err, "the Raft core of a range has failed");
+}
+
+static void take_inbox(struct range_loop *l, struct replica *r)
+{
+    for (struct inbox_msg *m = inbox_take(r), *next; m != NULL; m = next) {
+        next = m->next;
+        switch (m->kind) {
+        case INBOX_PROPOSE:
+            list_push_back(&r->pending, &CONTAINER_OF(m, struct proposal, msg)->link);
+            break;
+        case INBOX_OPENED: break; /* r->raft is set: drive it */
+        case INBOX_LEASE_READY:
+            replica_lease_ready(l, r, CONTAINER_OF(m, struct lease_msg, msg));
+            break;
+        case INBOX_FETCHED: replica_fetched(l, r, CONTAINER_OF(m, struct log_fetch, msg)); break;
+        case INBOX_COMPACT: {
+            struct compact_msg *c = CONTAINER_OF(m, struct compact_msg, msg);
+            replica_compact(l, r, c->index);
+            wait_signal(&c->waiter, 0);
+            break;
+        }
+        }
+    }
+}
+
+void replica_work(struct range_loop *l, struct replica *r)
+{
+    take_inbox(l, r);
+    if (r->raft == NULL || r->broken != ERR_OK) {
+        replica_fail_pending(r, r->broken != ERR_OK ? ERR_UNAVAILABLE : ERR_NOT_LEADER);
+        return;
+    }
+    replica_step_proposals(l, r);
+    replica_drive(l, r);
+    replica_lease_check(l, r);
+}
+
+void range_loop_turn(struct loop_task *task)
+{
+    struct range_loop *l = CONTAINER_OF(task, struct range_loop, turn_task);
+    struct list *node;
+    /* turn_queued stays set: what is marked on the way is seen by this very loop */
+    while (!list_empty(&l->dirty)) {
+        while ((node = list_pop_front(&l->dirty)) != NULL) {
+            struct replica *r = CONTAINER_OF(node, struct replica, dirty_link);
+            r->dirty = false;
+            replica_work(l, r);
+            if (!r->resting) {
+                r->resting = true;
+                list_push_back(&l->resting, &r->rest_link);
+            }
+        }
+        range_loop_submit(l);
+        range_loop_apply(l);
+    }
+    l->turn_queued = false;
+    while ((node = list_pop_front(&l->resting)) != NULL) {
+        struct replica *r = CONTAINER_OF(node, struct replica, rest_link);
+        r->resting = false;
+        replica_rest(l, r);
+    }
+}
+
+static void on_tick(struct loop_timer *timer)
+{
+    struct range_loop *l = CONTAINER_OF(timer, struct range_loop, tick_timer);
+    l->ticking = false;
+    LIST_FOREACH_SAFE (it, &l->awake) {
+        struct replica *r = CONTAINER_OF(it, struct replica, awake_link);
+        uint64_t due =
+            r->raft == NULL || r->broken != ERR_OK ? DEADLINE_NONE : raft_deadline(r->raft);
+        if (due == DEADLINE_NONE) {
+            list_remove(&r->awake_link);
+            r->awake = false;
+            replica_mark_dirty(l, r);
+        } else if (due <= clock_mono_ns()) {
+            struct raft_event ev = {.type = RAFT_EV_TICK};
+            db_err err;
+            if (replica_step(l, r, &ev, &err)) {
+                replica_mark_dirty(l, r);
+            }
+        }
+    }
+    if (!list_empty(&l->awake)) {
+        l->ticking = true;
+        db_err err = loop_timer_start(l->loop, timer, clock_mono_ns() + RANGE_TICK_NS);
+        ASSERT(err == ERR_OK);
+    }
+}
+
+void replica_keep_awake(struct range_loop *l, struct replica *r)
+{
+    if (r->awake || raft_deadline(r->raft) == DEADLINE_NONE) {
+        return;
+    }
+    r->awake = true;
+    list_push_back(&l->awake, &r->awake_link);
+    if (!l->ticking) {
+        l->ticking = true;
+        db_err err = loop_timer_start(l->loop, &l->tick_timer, clock_mono_ns() + RANGE_TICK_NS);
+        ASSERT(err == ERR_OK);
+    }
+}
+
+db_err range_loop_init(struct range_store *rs, unsigned index)
+{
+    struct range_loop *l = &rs->loops[index];
+    l->rs = rs;
+    l->index = index;
+    l->loop = loop_group_get(rs->opts.loops, index);
+    list_init(&l->dirty);
+    list_init(&l->resting);
+    list_init(&l->awake);
+    list_init(&l->free_submissions);
+    list_init(&l->failed);
+    list_init(&l->held);
+    l->turn_task.fn = range_loop_turn;
+    l->notify_task.fn = range_loop_notified;
+    loop_timer_init(&l->tick_timer, on_tick);
+    loop_timer_init(&l->retry_timer, range_loop_retry);
+    for (int i = 0; i < 2; i++) {
+        list_init(&l->apply[i].slots);
+        list_init(&l->apply[i].proposals);
+        list_init(&l->apply[i].splits);
+        TRY(engine_wbatch_new(rs->opts.engine, &l->apply[i].wb));
+    }
+    return ERR_OK;
+}
+
+static void free_submissions(struct list *head)
+{
+    struct list *node;
+    while ((node = list_pop_front(head)) != NULL) {
+        struct submission *s = CONTAINER_OF(node, struct submission, link);
+        for (size_t i = 0; i < s->entry_count; i++) {
+            raft_blob_unref(s->entries[i].blob);
+        }
+        mem_free(s->items);
+        mem_free(s->entries);
+        mem_free(s);
+    }
+}
+
+void range_loop_fini(struct range_loop *l)
+{
+    if (l->rs == NULL) {
+        return;
+    }
+    free_submissions(&l->free_submissions);
+    free_submissions(&l->failed);
+    free_submissions(&l->held);
+    for (int i = 0; i < 2; i++) {
+        if (l->apply[i].wb != NULL) {
+            engine_wbatch_free(l->apply[i].wb);
+        }
+    }
+    mem_free(l->scratch);
+}
