@@ -255,7 +255,10 @@ void log__trim_apply(struct raft_log *log, uint64_t no);
 void *log__writer_main(void *arg);
 /* One round. True when it left batches waiting. */
 bool log__writer_round(struct raft_log *log);
-/* Writes a mark; clean: syncs it too, nothing may be written afterwards. */
+/* Writes a mark, without a sync; the active segment has room. */
+MUST_USE db_err log__mark_write(struct raft_log *log, bool clean);
+/* The same where there is room, with all that can go wrong dealt with; clean: syncs it too, nothing
+ * may be written afterwards. */
 void log__writer_mark(struct raft_log *log, bool clean);
 void log__writer_wake(struct raft_log *log);
 /* The log cannot go on: tells the owner, once. */

@@ -160,8 +160,8 @@ static void life(struct run *run, bool last)
     }
     compare(run, log);
     run->dead = false;
-    maybe_break_disk(run, 200);
-    uint64_t turns = rand_below(&run->rand, 60);
+    maybe_break_disk(run, run->uniform ? 12 : 200);
+    uint64_t turns = rand_below(&run->rand, run->uniform ? 4 : 60);
     for (uint64_t turn = 0; turn < turns && !run->dead; turn++) {
         uint64_t batches = 1 + rand_below(&run->rand, 4);
         for (uint64_t b = 0; b < batches; b++) {
@@ -199,8 +199,9 @@ static void run_seed(uint64_t seed)
     assert_int_equal(disk_sim_new(0, &run.disk), ERR_OK);
     assert_int_equal(disk_mkdir(run.disk, "/log"), ERR_OK);
     assert_int_equal(disk_sync_dir(run.disk, "/"), ERR_OK);
-    for (int i = 0; i < LIVES; i++) {
-        life(&run, i == LIVES - 1);
+    int lives = run.uniform ? LIVES * 4 : LIVES;
+    for (int i = 0; i < lives; i++) {
+        life(&run, i == lives - 1);
     }
     disk_sim_free(run.disk);
 }

@@ -463,27 +463,44 @@ static db_err rewrite_tail(const struct recovery *rc, const struct log_segment *
     return disk_sync(seg->file);
 }
 
+/* After a clean end: writing goes on behind the clean mark. A mark of the other kind comes first,
+ * durably, so that a torn write behind it is not taken for the clean end of the life before. */
+static db_err continue_clean(struct recovery *rc, struct log_segment *seg)
+{
+    struct raft_log *log = rc->log;
+    log->active = seg;
+    TRY(log__mark_write(log, false));
+    TRY(disk_sync(seg->file));
+    log->active_dirty = false;
+    log->durable_seq = log->next_seq;
+    return ERR_OK;
+}
+
 static db_err continue_or_cut(struct recovery *rc)
 {
     struct raft_log *log = rc->log;
+    log->next_seq = log->durable_seq = rc->expect != 0 ? rc->expect : 1;
     if (rc->newest == rc->count) {
         return ERR_OK;
     }
     struct log_segment *seg = rc->found[rc->newest].seg;
     uint64_t used = atomic_load_explicit(&seg->used, memory_order_relaxed);
-    if (rc->clean) {
-        log->active = seg;
-    } else if (used < seg->size) {
+    TRY(rewrite_tail(rc, seg, used));
+    TRY(disk_sync_dir(log->opts.disk, log->dir));
+    if (rc->clean && seg->size - used >= sizeof(struct log_rec_header)) {
+        return continue_clean(rc, seg);
+    }
+    rc->clean = false; /* a full segment: begin a new one, as after a crash */
+    if (used < seg->size) {
         TRY(disk_truncate(seg->file, used));
+        TRY(disk_sync(seg->file));
         seg->size = used;
     }
-    TRY(rewrite_tail(rc, seg, used));
-    return disk_sync_dir(log->opts.disk, log->dir);
+    return ERR_OK;
 }
 
 static db_err run(struct recovery *rc)
 {
-    struct raft_log *log = rc->log;
     TRY(open_all(rc));
     TRY(find_used(rc));
     for (size_t i = 0; i < rc->count; i++) {
@@ -496,9 +513,7 @@ static db_err run(struct recovery *rc)
         TRY(check_complete(rc));
     }
     TRY(continue_or_cut(rc));
-    TRY(adopt_unused(rc));
-    log->next_seq = log->durable_seq = rc->expect != 0 ? rc->expect : 1;
-    return ERR_OK;
+    return adopt_unused(rc);
 }
 
 db_err log__recover(struct raft_log *log, struct diag *diag)

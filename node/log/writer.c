@@ -651,38 +651,40 @@ bool log__writer_round(struct raft_log *log)
     return log->pending != NULL;
 }
 
-void log__writer_mark(struct raft_log *log, bool clean)
+db_err log__mark_write(struct raft_log *log, bool clean)
 {
-    uint8_t rec[sizeof(struct log_rec_header)];
-    log->marked = true;
-    if (log->active == NULL || segment_room(log->active) < sizeof(rec) ||
-        atomic_load_explicit(&log->failed, memory_order_relaxed)) {
-        return;
-    }
-    uint64_t used = atomic_load_explicit(&log->active->used, memory_order_relaxed);
+    struct log_segment *seg = log->active;
+    uint64_t used = atomic_load_explicit(&seg->used, memory_order_relaxed);
     struct log_rec_header h = {.size = sizeof(h),
                                .seq = log->next_seq,
                                .unsynced = (uint32_t)(log->next_seq - log->durable_seq),
                                .count = clean ? 1 : 0,
                                .type = LOG_REC_MARK};
-    h.crc = log_rec_crc(0, log_salt(log->log_id, log->active->no), &h);
-    memcpy(rec, &h, sizeof(h));
-    db_err err = disk_pwrite(log->active->file, rec, sizeof(rec), used);
-    if (err == ERR_DISK_FULL) {
-        abandon_active(log);
-        return;
+    ASSERT(segment_room(seg) >= sizeof(h));
+    h.crc = log_rec_crc(0, log_salt(log->log_id, seg->no), &h);
+    TRY(disk_pwrite(seg->file, &h, sizeof(h), used));
+    if (seg->first_seq == 0) {
+        seg->first_seq = log->next_seq;
     }
-    if (err != ERR_OK) {
-        log__fail(log, err, "write", log->active->no);
-        return;
-    }
-    if (log->active->first_seq == 0) {
-        log->active->first_seq = log->next_seq;
-    }
-    atomic_store_explicit(&log->active->used, used + sizeof(rec), memory_order_relaxed);
+    atomic_store_explicit(&seg->used, used + sizeof(h), memory_order_relaxed);
     log->next_seq++;
     log->active_dirty = true;
-    if (clean) {
+    return ERR_OK;
+}
+
+void log__writer_mark(struct raft_log *log, bool clean)
+{
+    log->marked = true;
+    if (log->active == NULL || segment_room(log->active) < sizeof(struct log_rec_header) ||
+        atomic_load_explicit(&log->failed, memory_order_relaxed)) {
+        return;
+    }
+    db_err err = log__mark_write(log, clean);
+    if (err == ERR_DISK_FULL) {
+        abandon_active(log);
+    } else if (err != ERR_OK) {
+        log__fail(log, err, "write", log->active->no);
+    } else if (clean) {
         err = sync_active(log);
         (void)err; /* already reported; the next open then sees an unclean end */
     }
