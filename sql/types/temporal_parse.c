@@ -220,8 +220,10 @@ static bool scan_datetime(struct scan *s, struct datetime_fields *f)
     }
     size_t run = (size_t)(q - s->p);
     bool compact = q == s->end || *q == '.';
+    bool short_year = false;
     if (compact && run < 5 && q < s->end) {
-        compact = false; /* 2024.01.31 */
+        compact = false; /* 2024.01.31, and 1.5.5 with a year of two digits */
+        short_year = run != 4;
     }
     unsigned width = !compact ? 0 : run == 4 || run == 8 || run >= 14 ? 4 : 2;
     unsigned year_digits = 0;
@@ -252,6 +254,10 @@ static bool scan_datetime(struct scan *s, struct datetime_fields *f)
         take_fraction(s, &micro, &nanos);
     }
     f->is_time_found |= compact && f->count > 3;
+    if (short_year) {
+        year_digits = 2;
+        s->cond &= ~(unsigned)(TEMPORAL_DEPRECATED | TEMPORAL_SUPERFLUOUS);
+    }
     if (year_digits == 2 && (field[0] | field[1] | field[2]) != 0) {
         field[0] += field[0] < 70 ? 2000 : 1900;
     }
@@ -302,8 +308,11 @@ unsigned datetime_parse(struct slice text, unsigned decimals, unsigned flags, in
         *ret = v;
         return s.cond | check;
     }
-    if (!add_nanos(v, f.nanos, flags, &v) ||
-        !datetime_round(v, decimals, (flags & TEMPORAL_F_TRUNCATE) != 0, &v)) {
+    if (!add_nanos(v, f.nanos, flags, &v)) {
+        *ret = 0;
+        return s.cond | TEMPORAL_INVALID | TEMPORAL_OUT_OF_RANGE | TEMPORAL_TRUNCATED;
+    }
+    if (!datetime_round(v, decimals, (flags & TEMPORAL_F_TRUNCATE) != 0, &v)) {
         *ret = 0;
         return s.cond | TEMPORAL_INVALID | TEMPORAL_OUT_OF_RANGE;
     }
@@ -398,13 +407,14 @@ static void take_minutes(struct scan *s, struct time_fields *f)
 static bool scan_time(struct scan *s, struct time_fields *f)
 {
     memset(f, 0, sizeof(*f));
-    if (s->p >= s->end || !is_digit(*s->p)) {
+    bool point_first = s->end - s->p > 1 && *s->p == '.' && is_digit(s->p[1]);
+    if (s->p >= s->end || (!is_digit(*s->p) && !point_first)) {
         return false;
     }
     uint64_t first = take_number(s);
     const uint8_t *behind = s->p;
     skip_spaces(s);
-    if (s->p > behind && s->p < s->end && is_digit(*s->p)) {
+    if (s->p > behind && s->end - s->p > 1 && is_digit(*s->p)) {
         f->days = first;
         f->hours = take_number(s);
         take_minutes(s, f);
@@ -439,6 +449,12 @@ unsigned time_parse(struct slice text, unsigned decimals, unsigned flags, int64_
     *ret_offset_s = 0;
     *ret = 0;
     skip_spaces(&s);
+    if (s.p > s.begin) {
+        note(&s, TEMPORAL_SUPERFLUOUS, s.begin, 0);
+    }
+    if (ret_note != NULL) {
+        *ret_note = s.note;
+    }
     bool neg = s.p < s.end && *s.p == '-';
     s.p += neg;
     if (s.end - s.p >= 12 && !neg) {
@@ -450,16 +466,18 @@ unsigned time_parse(struct slice text, unsigned decimals, unsigned flags, int64_
     }
     struct time_fields f;
     if (!scan_time(&s, &f)) {
-        return TEMPORAL_INVALID;
+        return s.cond | TEMPORAL_INVALID;
     }
+    unsigned before = s.cond;
     check_rest(&s);
-    if (ret_note != NULL) {
+    if ((s.cond & TEMPORAL_TRUNCATED) != 0) {
+        s.cond = before | TEMPORAL_TRUNCATED; /* no word about spaces before what is cut */
+    } else if (ret_note != NULL) {
         *ret_note = s.note;
     }
     uint64_t hours = f.days > 1000 ? 100000 : f.days * 24 + (f.hours > 100000 ? 100000 : f.hours);
     int64_t us = (int64_t)((hours * 60 + f.minutes) * 60 + f.seconds) * US_PER_SECOND + f.micro;
-    return finish_time(s.cond & ~(unsigned)(TEMPORAL_DEPRECATED | TEMPORAL_SUPERFLUOUS),
-                       neg ? -us : us, f.nanos, decimals, flags, ret);
+    return finish_time(s.cond, neg ? -us : us, f.nanos, decimals, flags, ret);
 }
 
 /* A number of the form YYMMDD, YYYYMMDD, YYMMDDhhmmss or YYYYMMDDhhmmss as YYYYMMDDhhmmss; < 0:
@@ -507,6 +525,9 @@ unsigned datetime_from_number(int64_t number, uint32_t nanos, unsigned decimals,
     }
     int64_t date = n / 1000000;
     int64_t time = n % 1000000;
+    if (date_only) {
+        nanos = 0;
+    }
     struct time_parts p = {
         .year = (uint32_t)(date / 10000),
         .month = (uint32_t)(date / 100 % 100),

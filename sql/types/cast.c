@@ -1,0 +1,429 @@
+/* CAST and implicit conversion: the target's side.
+ *
+ * The source's side (what a value is as a number, text, time) is in cast_number.c, cast_text.c and
+ * cast_temporal.c. Here the result is fitted to the target: range, length, digits. value_cast is
+ * total over pairs of types; vector_cast has loops of its own for the pairs that queries are full
+ * of and calls value_cast for the rest. */
+#include "sql/types/cast_int.h"
+
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+static const char *expr_text(const struct cast_ctx *ctx)
+{
+    return ctx->expr == NULL ? "?" : ctx->expr;
+}
+
+static db_err to_integer(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                         const struct sql_type *to, struct value *ret)
+{
+    bool want_unsigned = type_is_unsigned(to);
+    int64_t i;
+    bool is_unsigned = want_unsigned;
+    if (v->phys == PHYS_DECIMAL && want_unsigned && !v->dec.neg) {
+        uint64_t u;
+        if (decimal_to_uint(&v->dec, &u) != DECIMAL_OK) {
+            char text[DECIMAL_TEXT_MAX];
+            cast__warn_truncated(ctx, "DECIMAL", COLL_BINARY,
+                                 slice_of(text, decimal_to_text(&v->dec, text)));
+        }
+        i = (int64_t)u;
+    } else if (v->phys == PHYS_STR) {
+        struct slice s;
+        size_t used;
+        bool overflow;
+        TRY(value_to_int(ctx, from, v, &i, &is_unsigned));
+        TRY(cast__ascii(ctx, v, &s));
+        (void)text_to_int(s, &is_unsigned, &used, &overflow);
+        if (!overflow && want_unsigned && !is_unsigned && i < 0) {
+            cast_warn(ctx, CAST_WARNING, 1105,
+                      "Cast to unsigned converted negative integer to its positive complement");
+        } else if (!overflow && !want_unsigned && is_unsigned) {
+            cast_warn(ctx, CAST_WARNING, 1105,
+                      "Cast to signed converted positive out-of-range integer to its negative "
+                      "complement");
+        }
+    } else {
+        TRY(value_to_int(ctx, from, v, &i, &is_unsigned));
+    }
+    value_tag(ret, to);
+    ret->i = i;
+    return ERR_OK;
+}
+
+static db_err to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                         const struct sql_type *to, struct value *ret)
+{
+    struct decimal d;
+    TRY(value_to_decimal(ctx, from, v, &d));
+    if (type_is_unsigned(to) && d.neg) {
+        decimal_zero(&d);
+        d.scale = to->decimals;
+        cast_warn(ctx, CAST_WARNING, 1264, expr_text(ctx), (unsigned long long)ctx->row);
+    } else if ((decimal_fit(&d, to->length, to->decimals, &d) & DECIMAL_OVERFLOW) != 0) {
+        cast_warn(ctx, CAST_WARNING, 1264, expr_text(ctx), (unsigned long long)ctx->row);
+    }
+    value_tag(ret, to);
+    ret->dec = d;
+    return ERR_OK;
+}
+
+static db_err to_double(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                        const struct sql_type *to, struct value *ret)
+{
+    double d;
+    if (to->id == TYPE_FLOAT && v->phys == PHYS_STR) {
+        struct slice s;
+        size_t used;
+        bool overflow;
+        TRY(cast__ascii(ctx, v, &s));
+        (void)text_to_double(s, &used, &overflow);
+        if (overflow) {
+            return cast_error(ctx, 1690, "DOUBLE", expr_text(ctx));
+        }
+    }
+    TRY(value_to_double(ctx, from, v, &d));
+    if (to->id == TYPE_FLOAT) {
+        if (fabs(d) > (double)FLT_MAX) {
+            return cast_error(ctx, 1690, "DOUBLE", expr_text(ctx));
+        }
+        d = (double)(float)d;
+    }
+    value_tag(ret, to);
+    ret->d = d;
+    return ERR_OK;
+}
+
+static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                          const struct sql_type *to, struct value *ret)
+{
+    bool is_null;
+    int64_t t = 0;
+    if (to->id == TYPE_TIME) {
+        TRY(value_to_time(ctx, from, v, to->decimals, &t, &is_null));
+    } else {
+        /* A fraction does not round a DATE up, but for what lies below the microsecond. */
+        TRY(cast__datetime(ctx, from, v, to->id == TYPE_DATE ? 6 : to->decimals,
+                           to->id == TYPE_DATE, &t, &is_null));
+    }
+    if (!is_null && to->id == TYPE_DATE) {
+        t = datetime_date(t);
+    }
+    if (!is_null && to->id == TYPE_TIMESTAMP) {
+        bool gap;
+        int64_t utc;
+        is_null = !timestamp_from_local(ctx->tz, t, &utc, &gap);
+        t = is_null ? 0 : utc;
+    }
+    if (is_null) {
+        value_set_null(ret, to);
+        return ERR_OK;
+    }
+    value_tag(ret, to);
+    ret->t = t;
+    return ERR_OK;
+}
+
+/* CHAR(n) and BINARY(n) cut what is too long and say so; BINARY(n) fills up with zero bytes. */
+static db_err fit_text(struct cast_ctx *ctx, const struct sql_type *to, struct slice s,
+                       struct slice *ret)
+{
+    const struct collation *c = collation_by_id(to->collation);
+    bool limited = to->id == TYPE_CHAR || to->id == TYPE_VARCHAR || to->id == TYPE_BINARY ||
+                   to->id == TYPE_VARBINARY;
+    struct slice fit = s;
+    if (limited && s.len > to->length) {
+        fit = charset_substring(c->cs, s, 0, to->length);
+    }
+    if (fit.len < s.len && ctx->warn != NULL) {
+        char what[32];
+        snprintf(what, sizeof(what), "%s(%u)", c->id == COLL_BINARY ? "BINARY" : "CHAR",
+                 (unsigned)fit.len);
+        cast__warn_truncated(ctx, what, to->collation, s);
+    }
+    if (to->id == TYPE_BINARY && fit.len < to->length) {
+        uint8_t *padded = arena_alloc(ctx->arena, to->length);
+        if (padded == NULL) {
+            return ERR_NOMEM;
+        }
+        memset(padded, 0, to->length);
+        if (fit.len != 0) {
+            memcpy(padded, fit.ptr, fit.len);
+        }
+        fit = slice_of(padded, to->length);
+    }
+    *ret = fit;
+    return ERR_OK;
+}
+
+static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                      const struct sql_type *to, struct value *ret)
+{
+    const struct collation *target;
+    TRY(collation_require_id(to->collation, ctx->diag, &target));
+    struct slice s;
+    TRY(value_to_text(ctx, from, v, &s));
+    unsigned source_id = v->phys == PHYS_STR                             ? v->collation
+                         : from->id == TYPE_ENUM || from->id == TYPE_SET ? from->collation
+                         : from->id == TYPE_BIT                          ? COLL_BINARY
+                                                                         : COLL_ASCII_GENERAL_CI;
+    const struct collation *source = collation_by_id(source_id);
+    if (source != NULL && source->cs != target->cs) {
+        TRY(charset_convert_arena(source->cs, s, target->cs, ctx->arena, &s, NULL));
+        /* Bytes are taken for text as they are: they must be text of that charset. */
+        if (source->id == COLL_BINARY && !charset_valid(target->cs, s)) {
+            char shown[MESSAGE_VALUE_MAX];
+            cast__printable(COLL_BINARY, s, shown);
+            cast_warn(ctx, CAST_WARNING, 1292, "Invalid", target->cs->name, shown,
+                      " as character string");
+            value_set_null(ret, to);
+            return ERR_OK;
+        }
+    }
+    TRY(fit_text(ctx, to, s, &s));
+    value_tag(ret, to);
+    ret->str = s;
+    return ERR_OK;
+}
+
+/* Two digits are of 1970..2069; 0 stays 0 for numbers. False: no year. */
+static bool widen_year(int64_t n, bool from_text, uint64_t *ret)
+{
+    if (n == 0 && !from_text) {
+        *ret = 0;
+        return true;
+    }
+    if (n >= 0 && n < 100) {
+        n += n < 70 ? 2000 : 1900;
+    }
+    *ret = (uint64_t)n;
+    return n >= 1901 && n <= 2155;
+}
+
+static db_err text_to_year(struct cast_ctx *ctx, const struct value *v, int64_t *ret,
+                           bool *ret_known)
+{
+    struct slice s;
+    TRY(cast__ascii(ctx, v, &s));
+    bool is_unsigned;
+    bool overflow;
+    size_t used;
+    int64_t n = text_to_int(s, &is_unsigned, &used, &overflow);
+    if (used == 0 || overflow || (n < 0 && !is_unsigned)) {
+        char shown[MESSAGE_VALUE_MAX];
+        cast__printable(v->collation, v->str, shown);
+        cast_warn(ctx, CAST_WARNING, 1525, "YEAR", shown);
+        *ret_known = false;
+        return ERR_OK;
+    }
+    if (used < s.len) {
+        cast__warn_truncated(ctx, "YEAR", v->collation, v->str);
+    }
+    *ret_known = true;
+    *ret = n;
+    return ERR_OK;
+}
+
+static db_err to_year(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                      const struct sql_type *to, struct value *ret)
+{
+    int64_t n = 0;
+    bool known = true;
+    bool from_text = v->phys == PHYS_STR;
+    if (from_text) {
+        TRY(text_to_year(ctx, v, &n, &known));
+    } else if (v->phys == PHYS_TIME) {
+        struct temporal_result r = {0};
+        TRY(cast__to_datetime(ctx, from, v, 6, 0, &r));
+        n = r.v >> 46;
+    } else {
+        bool is_unsigned;
+        TRY(value_to_int(ctx, from, v, &n, &is_unsigned));
+    }
+    uint64_t year = 0;
+    bool temporal_year = v->phys == PHYS_TIME; /* not to be widened */
+    if (known && (temporal_year ? n < 1901 || n > 2155 : !widen_year(n, from_text, &year))) {
+        char text[24];
+        cast__warn_truncated(ctx, "YEAR", COLL_BINARY, slice_of(text, int64_to_text(n, text)));
+        known = false;
+    }
+    if (!known) {
+        value_set_null(ret, to);
+        return ERR_OK;
+    }
+    value_tag(ret, to);
+    ret->u = temporal_year ? (uint64_t)n : year;
+    return ERR_OK;
+}
+
+static db_err unsupported(struct cast_ctx *ctx, const struct sql_type *from,
+                          const struct sql_type *to)
+{
+    char text[80];
+    snprintf(text, sizeof(text), "conversion of %s to %s", type_data_type(from),
+             type_data_type(to));
+    return cast_error(ctx, 1235, text);
+}
+
+db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                  const struct sql_type *to, struct value *ret)
+{
+    if (v->is_null) {
+        value_set_null(ret, to);
+        return ERR_OK;
+    }
+    struct value r;
+    switch ((enum type_id)to->id) {
+    case TYPE_TINYINT:
+    case TYPE_SMALLINT:
+    case TYPE_MEDIUMINT:
+    case TYPE_INT:
+    case TYPE_BIGINT:
+    case TYPE_BIT: TRY(to_integer(ctx, from, v, to, &r)); break;
+    case TYPE_DECIMAL: TRY(to_decimal(ctx, from, v, to, &r)); break;
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE: TRY(to_double(ctx, from, v, to, &r)); break;
+    case TYPE_DATE:
+    case TYPE_TIME:
+    case TYPE_DATETIME:
+    case TYPE_TIMESTAMP: TRY(to_temporal(ctx, from, v, to, &r)); break;
+    case TYPE_YEAR: TRY(to_year(ctx, from, v, to, &r)); break;
+    case TYPE_CHAR:
+    case TYPE_VARCHAR:
+    case TYPE_BINARY:
+    case TYPE_VARBINARY:
+    case TYPE_TINYTEXT:
+    case TYPE_TEXT:
+    case TYPE_MEDIUMTEXT:
+    case TYPE_LONGTEXT:
+    case TYPE_TINYBLOB:
+    case TYPE_BLOB:
+    case TYPE_MEDIUMBLOB:
+    case TYPE_LONGBLOB: TRY(to_text(ctx, from, v, to, &r)); break;
+    case TYPE_NULL:
+    case TYPE_ENUM:
+    case TYPE_SET:
+    case TYPE_JSON:
+    case TYPE_GEOMETRY:
+    case TYPE_VECTOR:
+    case TYPE__COUNT:
+    default:
+        if (from->id == to->id) {
+            r = *v;
+            break;
+        }
+        return unsupported(ctx, from, to);
+    }
+    *ret = r;
+    return ERR_OK;
+}
+
+/* ---- vectors ---- */
+
+#define FOR_ROWS(row)                                                                              \
+    for (uint32_t k_ = 0, row; k_ < count && ((row = sel == NULL ? k_ : sel[k_]), true); k_++)
+
+static void copy_nulls(const struct vector *src, const uint16_t *sel, uint32_t count,
+                       struct vector *dst)
+{
+    if (src->has_nulls) {
+        FOR_ROWS(row)
+        {
+            if (vec_is_null(src, row)) {
+                vec_set_null(dst, row);
+            }
+        }
+    }
+}
+
+/* True when the pair has a loop here and it was run. */
+static bool cast_fast(const struct vector *src, const uint16_t *sel, uint32_t count,
+                      struct vector *dst)
+{
+    const struct sql_type *from = src->type;
+    const struct sql_type *to = dst->type;
+    bool plain_int = type_is_integer(from) || from->id == TYPE_YEAR;
+    if (plain_int && to->id == TYPE_BIGINT) {
+        FOR_ROWS(row)
+        {
+            vec_set_i64(dst, row, vec_i64(src, row));
+        }
+    } else if (plain_int && to->id == TYPE_DOUBLE) {
+        bool is_unsigned = type_is_unsigned(from);
+        FOR_ROWS(row)
+        {
+            int64_t i = vec_i64(src, row);
+            vec_set_double(dst, row, is_unsigned ? (double)(uint64_t)i : (double)i);
+        }
+    } else if ((from->id == TYPE_FLOAT || from->id == TYPE_DOUBLE) && to->id == TYPE_DOUBLE) {
+        FOR_ROWS(row)
+        {
+            vec_set_double(dst, row, vec_double(src, row));
+        }
+    } else if (from->id == TYPE_DECIMAL && to->id == TYPE_DOUBLE) {
+        FOR_ROWS(row)
+        {
+            vec_set_double(dst, row,
+                           vec_is_null(src, row) ? 0 : decimal_to_double(vec_decimal(src, row)));
+        }
+    } else if (from->id == TYPE_DATE && to->id == TYPE_DATETIME) {
+        FOR_ROWS(row)
+        {
+            vec_set_i64(dst, row, vec_i64(src, row));
+        }
+    } else if (plain_int && to->id == TYPE_DECIMAL && to->decimals == 0 &&
+               to->length >= type_int_digits(from) &&
+               (!type_is_unsigned(to) || type_is_unsigned(from))) {
+        bool is_unsigned = type_is_unsigned(from);
+        FOR_ROWS(row)
+        {
+            struct decimal *d = &vec_decimals(dst)[row];
+            if (is_unsigned) {
+                decimal_from_uint(vec_u64(src, row), d);
+            } else {
+                decimal_from_int(vec_i64(src, row), d);
+            }
+        }
+    } else {
+        return false;
+    }
+    copy_nulls(src, sel, count, dst);
+    return true;
+}
+
+db_err vector_cast(struct cast_ctx *ctx, const struct vector *src, const uint16_t *sel,
+                   uint32_t count, struct vector *dst)
+{
+    if (vec_is_const(src) && count != 0) {
+        struct value v;
+        vector_get(src, 0, &v);
+        TRY(value_cast(ctx, src->type, &v, dst->type, &v));
+        TRY(vector_set(dst, 0, &v));
+        dst->index_mask = 0;
+        return ERR_OK;
+    }
+    if (cast_fast(src, sel, count, dst)) {
+        return ERR_OK;
+    }
+    uint64_t first_row = ctx->row;
+    db_err err = ERR_OK;
+    FOR_ROWS(row)
+    {
+        struct value v;
+        vector_get(src, row, &v);
+        err = value_cast(ctx, src->type, &v, dst->type, &v);
+        if (err == ERR_OK) {
+            err = vector_set(dst, row, &v);
+        }
+        if (err != ERR_OK) {
+            break;
+        }
+        ctx->row++;
+    }
+    ctx->row = first_row;
+    return err;
+}
