@@ -9,6 +9,7 @@
  * digit, or the first digit more than 14 zeros behind the point; no '+', no leading zero. */
 #include "wire/result/format.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -150,7 +151,8 @@ static size_t format_shortest(char *out, double v)
         }
     }
     char text[40];
-    for (int precision = 14; precision <= 16; precision++) {
+    /* Subnormal numbers have fewer digits to tell. */
+    for (int precision = a < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
         snprintf(text, sizeof(text), "%.*e", precision, v);
         if (precision == 16 || strtod(text, NULL) == v) {
             break;

@@ -1,6 +1,7 @@
 #include "wire/testing/client.h"
 
 #include <arpa/inet.h>
+#include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
@@ -136,6 +137,8 @@ bool client_connect(struct client_conn *c, uint16_t port, const char *path)
         in4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         rc = connect(c->fd, (struct sockaddr *)&in4, sizeof(in4));
     }
+    int on = 1;
+    (void)setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(c->fd, SOL_SOCKET, SO_RCVTIMEO, &t, sizeof(t));
     setsockopt(c->fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof(t));
     return rc == 0 && client_read(c) && parse_greeting(c);

@@ -1,0 +1,404 @@
+/* Limits, time-outs, KILL, back-pressure, the end, and bytes that no client would send. */
+#include "wire/wire.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+
+#include "base/alloc.h"
+#include "base/rand.h"
+#include "wire/net/protocol.h"
+#include "wire/testing/harness.h"
+
+static uint64_t now_ms(void)
+{
+    return clock_mono_ns() / NS_PER_MS;
+}
+
+static struct wire_counters counters(const struct harness *h)
+{
+    struct wire_counters n;
+    wire_server_counters(h->server, &n);
+    return n;
+}
+
+static bool is_text(const struct client_conn *c, const char *text)
+{
+    return c->packet.len == strlen(text) && memcmp(c->packet.ptr, text, c->packet.len) == 0;
+}
+
+static void test_max_connections(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct fake_limits limits = harness_limits();
+    struct client_conn c[3];
+    struct client_login root = {.user = "root", .password = ""};
+    limits.max_connections = 2;
+    harness_start(&h, limits, 2, 0);
+    struct client_conn early;
+    assert_true(client_connect(&early, h.port, NULL)); /* greeted before the places are taken */
+    harness_login(&h, &c[0]);
+    harness_login(&h, &c[1]);
+    assert_false(client_connect(&c[2], h.port, NULL));
+    assert_true(is_text(&c[2], "\xff\x10\x04Too many connections"));
+    assert_true(client_at_end(&c[2]));
+    client_close(&c[2]);
+    assert_false(client_login(&early, &root));
+    assert_true(is_text(&early, "\xff\x10\x04#08004Too many connections"));
+    client_close(&early);
+    client_close(&c[0]);
+    for (int i = 0; counters(&h).connections_now > 1 && i < 1000; i++) {
+        usleep(1000);
+    }
+    harness_login(&h, &c[0]);
+    assert_int_equal(counters(&h).connections_refused, 2);
+    client_close(&c[0]);
+    client_close(&c[1]);
+    harness_stop(&h);
+}
+
+static void test_connect_timeout(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct fake_limits limits = harness_limits();
+    struct client_conn c[2];
+    limits.connect_timeout_s = 1;
+    harness_start(&h, limits, 1, 0);
+    uint64_t start = now_ms();
+    assert_true(client_connect(&c[0], h.port, NULL));
+    assert_true(client_connect(&c[1], h.port, NULL)); /* stops in the middle of its login */
+    assert_true(client_write_raw(&c[1], "\x50\x00\x00\x01xyz", 7));
+    c[1].seq = 2; /* the header was seen */
+    for (int i = 0; i < 2; i++) {
+        assert_true(client_read(&c[i]));
+        assert_true(is_text(&c[i], "\xff\x87\x04#08S01Got timeout reading communication packets"));
+        assert_true(client_at_end(&c[i]));
+        client_close(&c[i]);
+    }
+    assert_in_range(now_ms() - start, 900, 3000);
+    harness_stop(&h);
+}
+
+/* 2,000 clients that say nothing: little memory each, and others still get in. */
+static void test_idle_preauth(void **state)
+{
+    (void)state;
+    enum { IDLE = 2000 };
+    struct rlimit files;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &files), 0);
+    files.rlim_cur = files.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &files);
+    unsigned count = files.rlim_cur > 6 * IDLE ? IDLE : (unsigned)(files.rlim_cur / 6);
+    struct harness h;
+    struct client_conn *idle = mem_calloc(count, sizeof(*idle));
+    assert_non_null(idle);
+    harness_start(&h, harness_limits(), 2, count / 2);
+    for (unsigned i = 0; i < count; i++) {
+        assert_true(client_connect(&idle[i], h.port, NULL));
+    }
+    struct client_conn c;
+    harness_login(&h, &c);
+    assert_true(client_query(&c, "one"));
+    harness_drain_result(&c);
+    struct wire_counters n = counters(&h);
+    assert_in_range(n.preauth_now, count / 2 - 2, count / 2);
+    assert_in_range(n.preauth_evicted, count / 2 - 2, count / 2 + 3);
+    assert_true(n.buffer_bytes < 2 << 20);
+    assert_true(client_at_end(&idle[0])); /* the oldest went */
+    client_close(&c);
+    for (unsigned i = 0; i < count; i++) {
+        client_close(&idle[i]);
+    }
+    mem_free(idle);
+    harness_stop(&h);
+}
+
+static void test_wait_timeout(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct client_conn c;
+    harness_start(&h, harness_limits(), 1, 0);
+    harness_login(&h, &c);
+    assert_true(client_query(&c, "timeout 1"));
+    uint64_t start = now_ms();
+    c.seq = 0;
+    assert_true(client_read(&c));
+    assert_int_equal(client_error(&c), 4031);
+    assert_true(client_at_end(&c));
+    assert_in_range(now_ms() - start, 900, 3000);
+    client_close(&c);
+    harness_stop(&h);
+}
+
+struct killer {
+    struct sql_engine *engine;
+    uint64_t id;
+    bool connection;
+};
+
+static void *kill_later(void *arg)
+{
+    struct killer *k = arg;
+    usleep(100000);
+    fake_engine_kill(k->engine, k->id, k->connection);
+    return NULL;
+}
+
+static void test_kill(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct client_conn c;
+    pthread_t thread;
+    harness_start(&h, harness_limits(), 2, 0);
+    harness_login(&h, &c);
+    struct killer k = {h.engine, c.id, false};
+    uint64_t start = now_ms();
+    assert_int_equal(pthread_create(&thread, NULL, kill_later, &k), 0);
+    assert_true(client_query(&c, "sleep 9000"));
+    pthread_join(thread, NULL);
+    assert_int_equal(client_error(&c), 1317);
+    assert_true(now_ms() - start < 3000);
+    fake_engine_kill(h.engine, c.id, false); /* nothing runs: no effect */
+    assert_true(client_query(&c, "one"));
+    harness_drain_result(&c);
+    assert_true(client_query(&c, "sleep 100"));
+    assert_int_equal(client_error(&c), 0);
+    k.connection = true; /* busy */
+    assert_int_equal(pthread_create(&thread, NULL, kill_later, &k), 0);
+    assert_true(client_query(&c, "sleep 9000"));
+    pthread_join(thread, NULL);
+    assert_int_equal(client_error(&c), 1317);
+    assert_true(client_at_end(&c));
+    client_close(&c);
+    harness_login(&h, &c); /* idle */
+    assert_true(fake_engine_kill(h.engine, c.id, true));
+    assert_true(client_at_end(&c));
+    client_close(&c);
+    harness_stop(&h);
+}
+
+/* A client that does not read stalls itself alone, and is dropped in the end. */
+static void test_slow_reader(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct fake_limits limits = harness_limits();
+    struct client_conn slow;
+    struct client_conn other;
+    limits.net_write_timeout_s = 1;
+    harness_start(&h, limits, 1, 0);
+    harness_login(&h, &slow);
+    harness_login(&h, &other);
+    assert_true(client_query(&slow, "rows 3000000"));
+    usleep(200000);
+    uint64_t start = now_ms();
+    for (int i = 0; i < 200; i++) {
+        assert_true(client_query(&other, "one"));
+        harness_drain_result(&other);
+    }
+    assert_true(now_ms() - start < 2000);
+    assert_true(counters(&h).buffer_bytes < 1 << 20);
+    for (int i = 0; fake_engine_sessions(h.engine) > 1 && i < 5000; i++) {
+        usleep(1000);
+    }
+    assert_int_equal(fake_engine_sessions(h.engine), 1);
+    client_close(&slow);
+    /* one that reads after a while gets everything */
+    harness_login(&h, &slow);
+    assert_true(client_query(&slow, "rows 500000"));
+    usleep(300000);
+    assert_int_equal(harness_drain_result(&slow), 1 + 3 + 500000 + 1);
+    client_close(&slow);
+    client_close(&other);
+    harness_stop(&h);
+}
+
+static void *sleep_query(void *arg)
+{
+    struct client_conn *c = arg;
+    return (void *)(uintptr_t)(client_query(c, "sleep 300") && client_error(c) == 0);
+}
+
+static void test_drain(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct client_conn busy;
+    struct client_conn idle;
+    struct client_conn fresh;
+    pthread_t thread;
+    void *result;
+    harness_start(&h, harness_limits(), 2, 0);
+    harness_login(&h, &busy);
+    harness_login(&h, &idle);
+    assert_true(client_connect(&fresh, h.port, NULL));
+    assert_int_equal(pthread_create(&thread, NULL, sleep_query, &busy), 0);
+    usleep(100000);
+    wire_server_drain(h.server, clock_mono_ns() + 5 * NS_PER_S);
+    assert_int_equal(pthread_join(thread, &result), 0);
+    assert_non_null(result); /* it was let end */
+    assert_true(client_at_end(&busy) && client_at_end(&idle) && client_at_end(&fresh));
+    client_close(&busy);
+    client_close(&idle);
+    client_close(&fresh);
+    harness_stop(&h);
+}
+
+/* --- what a command costs --- */
+
+static atomic_ullong g_allocations;
+
+static void *counting_alloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    atomic_fetch_add(&g_allocations, 1);
+    return (malloc)(size);
+}
+
+static void *counting_realloc(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    atomic_fetch_add(&g_allocations, 1);
+    return (realloc)(ptr, size);
+}
+
+static void counting_free(void *ctx, void *ptr)
+{
+    (void)ctx;
+    (free)(ptr);
+}
+
+static void test_no_allocation_per_command(void **state)
+{
+    (void)state;
+    static const struct mem_allocator counting = {"counting", counting_alloc, counting_realloc,
+                                                  counting_free, NULL};
+    struct harness h;
+    struct client_conn c;
+    harness_start(&h, harness_limits(), 1, 0);
+    harness_login(&h, &c);
+    mem_set_allocator(&counting);
+    buf_fini(&c.packet);
+    for (int i = 0; i < 10; i++) {
+        assert_true(client_query(&c, "one"));
+        harness_drain_result(&c);
+    }
+    unsigned long long before = atomic_load(&g_allocations);
+    enum { COMMANDS = 500 };
+    for (int i = 0; i < COMMANDS; i++) {
+        assert_true(client_query(&c, "one"));
+        harness_drain_result(&c);
+    }
+    /* the client's own: one buffer for each command that it sends */
+    assert_int_equal(atomic_load(&g_allocations) - before, COMMANDS);
+    client_close(&c);
+    harness_stop(&h);
+    mem_set_allocator(NULL);
+}
+
+/* --- bad bytes --- */
+
+static void drain_socket(const struct client_conn *c)
+{
+    uint8_t junk[65536];
+    while (recv(c->fd, junk, sizeof(junk), MSG_DONTWAIT) > 0) {
+    }
+}
+
+static size_t random_packet(struct rand *r, uint8_t *out, size_t max, uint8_t seq)
+{
+    size_t size = rand_below(r, max - 4);
+    size_t told = rand_below(r, 10) == 0 ? rand_below(r, 1 << 24) : size;
+    out[0] = (uint8_t)told;
+    out[1] = (uint8_t)(told >> 8);
+    out[2] = (uint8_t)(told >> 16);
+    out[3] = rand_below(r, 20) == 0 ? (uint8_t)rand_u64(r) : seq;
+    for (size_t i = 0; i < size; i++) {
+        out[4 + i] = rand_below(r, 3) == 0 ? 0 : (uint8_t)rand_u64(r);
+    }
+    return 4 + size;
+}
+
+static void test_random_login(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct rand r;
+    uint8_t data[600];
+    harness_start(&h, harness_limits(), 2, 0);
+    rand_seed(&r, 20260);
+    for (int i = 0; i < 600; i++) {
+        struct client_conn c;
+        assert_true(client_connect(&c, h.port, NULL));
+        size_t n = random_packet(&r, data, rand_below(&r, 4) == 0 ? sizeof(data) : 120, 1);
+        uint32_t caps = (uint32_t)rand_u64(&r) | CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION;
+        if (n > 40 && rand_below(&r, 4) != 0) { /* one that gets further */
+            memcpy(data + 4, &caps, 4);
+            memcpy(data + 36, rand_below(&r, 2) == 0 ? "sha\0\x01\x01" : "root\0", 6);
+        }
+        (void)client_write_raw(&c, data, n);
+        drain_socket(&c);
+        client_close(&c);
+    }
+    struct client_conn c;
+    harness_login(&h, &c);
+    client_close(&c);
+    harness_stop(&h);
+}
+
+static void test_random_commands(void **state)
+{
+    (void)state;
+    static const uint8_t codes[] = {2,    3,    4,    0x11, 0x16, 0x17, 0x17, 0x17,
+                                    0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1f, 9,    14};
+    struct harness h;
+    struct rand r;
+    uint8_t data[200];
+    harness_start(&h, harness_limits(), 2, 0);
+    rand_seed(&r, 4711);
+    for (int i = 0; i < 100; i++) {
+        struct client_conn c;
+        struct client_login l = {.user = "root", .password = ""};
+        l.caps = CAP_PROTOCOL_41 | CAP_SECURE_CONNECTION | CAP_PLUGIN_AUTH | CAP_QUERY_ATTRIBUTES;
+        assert_true(client_connect(&c, h.port, NULL) && client_login(&c, &l));
+        assert_true(client_command(&c, 0x16, SLICE_LIT("? ? ? ? ?")));
+        for (int k = 0; k < 60; k++) {
+            size_t n = random_packet(&r, data, 16 + rand_below(&r, 180), 0);
+            data[4] = codes[rand_below(&r, sizeof(codes))];
+            if (n > 15 && data[4] >= 0x16) {
+                memcpy(data + 5, "\1\0\0\0", 4);
+            }
+            if (!client_write_raw(&c, data, n)) {
+                break;
+            }
+            drain_socket(&c);
+        }
+        client_close(&c);
+    }
+    struct client_conn c;
+    harness_login(&h, &c);
+    client_close(&c);
+    harness_stop(&h);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_max_connections),
+        cmocka_unit_test(test_connect_timeout),
+        cmocka_unit_test(test_idle_preauth),
+        cmocka_unit_test(test_wait_timeout),
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_no_allocation_per_command),
+        cmocka_unit_test(test_random_login),
+        cmocka_unit_test(test_random_commands),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
