@@ -90,7 +90,7 @@ static void test_avalanche(void **state UNUSED)
                 key[bit / 8] ^= (uint8_t)(1u << (bit % 8));
                 uint64_t diff = before ^ hash_bytes(slice_of(key, len), i);
                 for (unsigned b = 0; b < 64; b++) {
-                    flips[b] += (diff >> b) & 1;
+                    flips[b] += (unsigned)((diff >> b) & 1);
                 }
             }
             for (unsigned b = 0; b < 64; b++) {

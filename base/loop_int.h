@@ -72,6 +72,7 @@ struct loop {
     /* uv backend */
     uv_loop_t uv;
     uv_async_t async;
+    uv_prepare_t prepare; /* right before the wait: see loop_uv.c */
     uv_timer_t uv_timer;
     uint64_t uv_timer_deadline_ns; /* what uv_timer is armed for; DEADLINE_NONE: it is not */
     pthread_t thread;

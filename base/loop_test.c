@@ -189,10 +189,16 @@ static void test_timers(void **state UNUSED)
 static uv_timer_t g_user_timer;
 static bool g_user_timer_fired;
 
+static struct waiter *g_user_waiter;
+
 static void on_user_timer(uv_timer_t *t)
 {
     g_user_timer_fired = true;
-    uv_close((uv_handle_t *)t, NULL);
+    if (g_user_waiter != NULL) {
+        wait_signal(g_user_waiter, 0); /* closing here would keep libuv from waiting anyway */
+    } else {
+        uv_close((uv_handle_t *)t, NULL);
+    }
 }
 
 static void uv_main(void *arg UNUSED)
@@ -205,6 +211,44 @@ static void uv_main(void *arg UNUSED)
     }
 }
 
+/* A callback that libuv runs before it waits, because its timer is due already, wakes a fiber: no
+ * wait then. */
+static void uv_wake_main(void *arg UNUSED)
+{
+    struct waiter w;
+    wait_init(&w);
+    g_user_waiter = &w;
+    g_user_timer_fired = false;
+    CHECK(uv_timer_init(loop_uv(loop_current()), &g_user_timer) == 0);
+    CHECK(uv_timer_start(&g_user_timer, on_user_timer, 0, 0) == 0);
+    CHECK_OK(wait_block(&w, DEADLINE_NONE));
+    CHECK(g_user_timer_fired);
+    g_user_waiter = NULL;
+    uv_close((uv_handle_t *)&g_user_timer, NULL);
+    fiber_yield(); /* the handle is free again after this turn */
+}
+
+/* Deadlines that pass between the turn and the wait: none is slept over. */
+static void busy_timer_main(void *arg UNUSED)
+{
+    for (unsigned i = 0; i < 200; i++) {
+        uint64_t until = clock_mono_ns() + 2 * NS_PER_MS;
+        struct waiter w;
+        wait_init(&w);
+        CHECK(fiber_sleep(i * 10 * NS_PER_US) == ERR_OK);
+        CHECK(wait_block(&w, until) == ERR_TIMEOUT);
+        CHECK(clock_mono_ns() >= until);
+    }
+}
+
+static void test_no_lost_wakeups(void **state UNUSED)
+{
+    for (int i = 0; i < 20; i++) {
+        assert_int_equal(loop_run_main(uv_wake_main, NULL), ERR_OK);
+    }
+    assert_int_equal(loop_run_main(busy_timer_main, NULL), ERR_OK);
+}
+
 static void test_uv(void **state UNUSED)
 {
     assert_int_equal(loop_run_main(uv_main, NULL), ERR_OK);
@@ -214,9 +258,9 @@ static void test_uv(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_start_stop), cmocka_unit_test(test_mpsc),
-        cmocka_unit_test(test_turn_order), cmocka_unit_test(test_timers),
-        cmocka_unit_test(test_uv),
+        cmocka_unit_test(test_start_stop),      cmocka_unit_test(test_mpsc),
+        cmocka_unit_test(test_turn_order),      cmocka_unit_test(test_timers),
+        cmocka_unit_test(test_no_lost_wakeups), cmocka_unit_test(test_uv),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,9 +1,11 @@
 /* The libuv backend: each loop on a thread of its own.
  *
- * We drive libuv turn by turn (UV_RUN_ONCE, or UV_RUN_NOWAIT when work is left) instead of hanging
- * prepare and check handles into uv_run: the order of a turn is then ours, and libuv is asked for
- * nothing but events. All timers of the loop share one uv_timer, armed anew only when the earliest
- * deadline has changed.
+ * We drive libuv turn by turn (UV_RUN_ONCE): the order of a turn is ours, and libuv is asked for
+ * nothing but events. Whether it may wait for them is decided at the last moment, in a prepare
+ * handle: uv_run calls back for timers and other things of its users before it waits, and such a
+ * callback may have woken a fiber or armed a timer. uv_stop there makes the poll look without
+ * waiting. All timers of the loop share one uv_timer, armed anew only when the earliest deadline
+ * has changed.
  *
  * The end: a group ends when it was asked to and no fiber lives on any of its loops. Whoever ends
  * the last fiber nudges all loops, each of which then sees that and leaves. What was posted too
@@ -39,6 +41,8 @@ static void on_uv_timer(uv_timer_t *timer)
     loop->uv_timer_deadline_ns = DEADLINE_NONE;
 }
 
+static void on_prepare(uv_prepare_t *prepare);
+
 static db_err uv_init_loop(struct loop *loop)
 {
     if (uv_loop_init(&loop->uv) != 0) {
@@ -53,6 +57,11 @@ static db_err uv_init_loop(struct loop *loop)
     int rc = uv_timer_init(&loop->uv, &loop->uv_timer);
     ASSERT(rc == 0);
     loop->uv_timer.data = loop;
+    rc = uv_prepare_init(&loop->uv, &loop->prepare);
+    ASSERT(rc == 0);
+    rc = uv_prepare_start(&loop->prepare, on_prepare);
+    ASSERT(rc == 0);
+    loop->prepare.data = loop;
     return ERR_OK;
 }
 
@@ -103,15 +112,24 @@ static bool arm_uv_timer(struct loop *loop)
     return false;
 }
 
-static void poll_events(struct loop *loop)
+static void on_prepare(uv_prepare_t *prepare)
 {
+    struct loop *loop = prepare->data;
     bool work = loop__has_work(loop) || arm_uv_timer(loop);
     if (!work) {
         atomic_store(&loop->asleep, true);
         work = atomic_load(&loop->inbox) != NULL;
     }
+    if (work) {
+        uv_stop(&loop->uv);
+    }
     loop->now_ns = 0;
-    uv_run(&loop->uv, work ? UV_RUN_NOWAIT : UV_RUN_ONCE);
+}
+
+static void poll_events(struct loop *loop)
+{
+    loop->now_ns = 0;
+    uv_run(&loop->uv, UV_RUN_ONCE);
     loop->now_ns = 0;
     atomic_store_explicit(&loop->asleep, false, memory_order_release);
 }
