@@ -57,6 +57,8 @@ struct recovery {
     uint64_t expect; /* next sequence number; 0: not known yet */
     uint64_t first_seq;
     struct log_trim_body trim;
+    const struct found_seg *prev; /* the segment before the one that is replayed */
+    uint64_t prev_end;
     bool clean;        /* the last record is a clean mark */
     uint64_t tail_off; /* in the segment that is replayed: everything before was durable, as a
                           record here says */
@@ -140,6 +142,22 @@ static db_err read_header(struct recovery *rc, struct found_seg *f)
     return ERR_OK;
 }
 
+/* No file has a readable header: the very first open was cut short, or all of them are damaged. */
+static db_err check_never_used(const struct recovery *rc)
+{
+    for (size_t i = 0; i < rc->count; i++) {
+        const struct found_seg *f = &rc->found[i];
+        static const struct log_rec_header zero;
+        struct log_rec_header h;
+        size_t got = 0;
+        TRY(disk_pread(f->file, &h, sizeof(h), LOG_DATA_START, &got));
+        if (got == sizeof(h) && memcmp(&h, &zero, sizeof(h)) != 0) {
+            return refuse(rc, f, 0, "no segment has a readable header, but this one holds records");
+        }
+    }
+    return ERR_OK;
+}
+
 static db_err open_all(struct recovery *rc)
 {
     struct raft_log *log = rc->log;
@@ -157,6 +175,7 @@ static db_err open_all(struct recovery *rc)
         TRY(read_header(rc, f));
     }
     if (log->log_id == 0) {
+        TRY(check_never_used(rc));
         log->log_id = log->opts.log_id;
         if (log->log_id == 0) {
             TRY(rand_secure(&log->log_id, sizeof(log->log_id)));
@@ -317,6 +336,13 @@ static db_err replay_records(struct recovery *rc, struct found_seg *f, struct se
         if (rc->expect == 0) {
             rc->expect = rc->first_seq = h->seq;
         }
+        if (h->seq != rc->expect && off == LOG_DATA_START && rc->prev != NULL) {
+            return refuse(rc, rc->prev, rc->prev_end,
+                          "expected record %" PRIu64 " here, but the next segment, %016" PRIx64
+                          ", begins with record %" PRIu64
+                          ": what lies between is missing or damaged",
+                          rc->expect, f->no, h->seq);
+        }
         if (h->seq != rc->expect) {
             return refuse(rc, f, off,
                           "record %" PRIu64 " expected, %" PRIu64
@@ -355,12 +381,18 @@ static db_err replay_segment(struct recovery *rc, size_t i)
     db_err err = replay_records(rc, f, &r, &off);
     if (err == ERR_OK && off == LOG_DATA_START && i != rc->newest) {
         err = refuse(rc, f, off, "the first record is damaged, later ones are there");
-    } else if (err == ERR_OK && i == rc->newest && !rc->clean) {
+    }
+    /* A clean end without room for the mark that would follow it is treated as any other: a new
+     * segment begins. */
+    rc->clean = rc->clean && f->size - off >= sizeof(struct log_rec_header);
+    if (err == ERR_OK && i == rc->newest && !rc->clean) {
         err = judge_end(rc, f, &r, off, "a damaged record");
     }
     seg_reader_fini(&r);
     TRY(err);
     atomic_store_explicit(&f->seg->used, off, memory_order_relaxed);
+    rc->prev = f;
+    rc->prev_end = off;
     return ERR_OK;
 }
 
@@ -487,10 +519,9 @@ static db_err continue_or_cut(struct recovery *rc)
     uint64_t used = atomic_load_explicit(&seg->used, memory_order_relaxed);
     TRY(rewrite_tail(rc, seg, used));
     TRY(disk_sync_dir(log->opts.disk, log->dir));
-    if (rc->clean && seg->size - used >= sizeof(struct log_rec_header)) {
+    if (rc->clean) {
         return continue_clean(rc, seg);
     }
-    rc->clean = false; /* a full segment: begin a new one, as after a crash */
     if (used < seg->size) {
         TRY(disk_truncate(seg->file, used));
         TRY(disk_sync(seg->file));
