@@ -3,7 +3,7 @@
  * a call does not compile.
  *
  * Instead: strings by struct buf, arena_printf, snprintf; numbers by strtoull with its checks; heap
- * by base/alloc.h (which alone is exempt); time by the _r forms. */
+ * by base/alloc.h (which alone is exempt, with tests and benches); time by the _r forms. */
 #ifndef SKEIN_BASE_BANNED_H
 #define SKEIN_BASE_BANNED_H
 

@@ -9,7 +9,7 @@ import sys
 TOPS = ("base", "proto", "rpc", "wire", "sql", "cluster", "node", "tests")
 BANNED = re.compile(r"(?<![\w.>])(strcpy|strcat|sprintf|vsprintf|strtok|atoi|atol|gmtime|localtime|alloca|gets)\s*\(")
 RAW_HEAP = re.compile(r"(?<![\w.>])(malloc|calloc|realloc|free|strdup)\s*\(")
-HEAP_OK = {"base/alloc.c"}
+HEAP_OK = {"base/alloc.c", "base/banned.h"}
 
 
 def strip_comments(text):
@@ -38,7 +38,7 @@ def main():
                 r'#include\s+["<]([^">]+)[">]', raw)
             if m and m.group(1) != path[:-2] + ".h":
                 errors.append(f"{path}: first include must be {path[:-2]}.h")
-        for m in BANNED.finditer(text):
+        for m in BANNED.finditer("" if path == "base/banned.h" else text):
             errors.append(f"{path}:{text.count(chr(10), 0, m.start()) + 1}: {m.group(1)} is banned (style rule 16)")
         if path not in HEAP_OK and not re.search(r"_(test|bench|fuzz)\.c$", path):
             for m in RAW_HEAP.finditer(text):
