@@ -241,7 +241,13 @@ static void model_txn(struct fake_range *f, struct model *m, struct rand *rnd,
                                  .async_commit = rand_below(rnd, 2) == 0};
     pw.async_commit = pw.async_commit && !pw.try_1pc;
     struct kv_prewrite_resp resp;
-    CHECK_OK(eval_prewrite(&f->r, &pw, NULL, &reply, &resp));
+    struct diag d;
+    diag_reset(&d);
+    db_err err = eval_prewrite(&f->r, &pw, &d, &reply, &resp);
+    if (err != ERR_OK) {
+        (void)fprintf(stderr, "prewrite: %s: %s\n", err_name(err), d.text);
+    }
+    CHECK_OK(err);
     ts_t commit_ts = resp.commit_ts;
     if (!pw.try_1pc) {
         struct kv_get_req get = {.r = request(a), .key = keys[0], .read_ts = now_ts(f)};
@@ -586,6 +592,9 @@ static void worker_fiber(void *arg)
     for (int i = 0; i < TRANSFERS; i++) {
         ts_t start_ts = now_ts(&b->f);
         db_err err = transfer(b, &rnd, &a, start_ts);
+        if (err != ERR_OK && err != ERR_DEADLOCK && err != ERR_KEY_LOCKED) {
+            (void)fprintf(stderr, "transfer: %s\n", err_name(err));
+        }
         CHECK(err == ERR_OK || err == ERR_DEADLOCK || err == ERR_KEY_LOCKED);
         row_unlock_all(b->f.r.locks, start_ts);
         atomic_fetch_add(err == ERR_OK ? &b->done : &b->aborted, 1);

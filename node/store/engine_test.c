@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/fiber.h"
 #include "base/rand.h"
 #include "base/test_main.h"
@@ -87,13 +88,14 @@ static void test_batch_encoding(void **state UNUSED)
     assert_false(more);
     /* Every truncation and every flipped bit is refused or reads within bounds. */
     for (size_t cut = 0; cut < enc.len; cut++) {
-        uint8_t *copy = malloc(cut + 1);
+        uint8_t *copy = mem_alloc(cut + 1);
+        CHECK(copy != NULL);
         memcpy(copy, enc.ptr, cut);
         if (store_batch_reader_init(&r, slice_of(copy, cut)) == ERR_OK) {
             while (store_batch_reader_next(&r, &more, &op) == ERR_OK && more) {
             }
         }
-        free(copy);
+        mem_free(copy);
     }
     store_batch_fini(&b);
 }

@@ -52,8 +52,11 @@ db_err rocks__err(char *text, struct diag *diag)
     return err;
 }
 
-static db_err copy_pinned(rocksdb_pinnableslice_t *p, struct arena *arena, bool *ret_found,
-                          struct slice *ret_value)
+/* Takes over p. Where a file is not open yet, RocksDB answers a cached read with "found" and an
+ * empty value (it means: may exist). So an empty value does not count in that tier; a value that
+ * really is empty costs a second read. */
+static db_err copy_pinned(struct rocks_engine *r, rocksdb_pinnableslice_t *p, enum engine_tier tier,
+                          struct arena *arena, bool *ret_found, struct slice *ret_value)
 {
     db_err err = ERR_OK;
     if (p == NULL) {
@@ -62,7 +65,12 @@ static db_err copy_pinned(rocksdb_pinnableslice_t *p, struct arena *arena, bool 
     }
     size_t len;
     const char *value = rocksdb_pinnableslice_value(p, &len);
-    err = arena_copy(arena, slice_of(value, len), ret_value);
+    if (UNLIKELY(len == 0 && tier == ENGINE_CACHED)) {
+        atomic_fetch_add_explicit(&r->reads_blocked, 1, memory_order_relaxed);
+        err = ERR_WOULD_BLOCK;
+    } else {
+        err = arena_copy(arena, slice_of(value, len), ret_value);
+    }
     rocksdb_pinnableslice_destroy(p);
     if (err == ERR_OK) {
         *ret_found = true;
@@ -71,8 +79,8 @@ static db_err copy_pinned(rocksdb_pinnableslice_t *p, struct arena *arena, bool 
 }
 
 static db_err get_with(struct rocks_engine *r, rocksdb_column_family_handle_t *cf,
-                       const rocksdb_readoptions_t *ro, struct slice key, struct arena *arena,
-                       bool *ret_found, struct slice *ret_value)
+                       const rocksdb_readoptions_t *ro, enum engine_tier tier, struct slice key,
+                       struct arena *arena, bool *ret_found, struct slice *ret_value)
 {
     char *text = NULL;
     rocksdb_pinnableslice_t *p =
@@ -84,7 +92,7 @@ static db_err get_with(struct rocks_engine *r, rocksdb_column_family_handle_t *c
         }
         return err;
     }
-    return copy_pinned(p, arena, ret_found, ret_value);
+    return copy_pinned(r, p, tier, arena, ret_found, ret_value);
 }
 
 static db_err rocks_get(struct engine *e, enum engine_cf cf, struct slice key,
@@ -92,14 +100,15 @@ static db_err rocks_get(struct engine *e, enum engine_cf cf, struct slice key,
                         struct slice *ret_value)
 {
     struct rocks_engine *r = rocks_of(e);
-    return get_with(r, r->cf[cf], r->read.get[tier], key, arena, ret_found, ret_value);
+    return get_with(r, r->cf[cf], r->read.get[tier], tier, key, arena, ret_found, ret_value);
 }
 
 static db_err rocks_get_durable(struct engine *e, struct slice key, struct arena *arena,
                                 bool *ret_found, struct slice *ret_value)
 {
     struct rocks_engine *r = rocks_of(e);
-    return get_with(r, r->cf[ENGINE_LOCAL], r->read.persisted, key, arena, ret_found, ret_value);
+    return get_with(r, r->cf[ENGINE_LOCAL], r->read.persisted, ENGINE_ANY, key, arena, ret_found,
+                    ret_value);
 }
 
 enum { MULTI_GET_BATCH = 64 };
@@ -126,7 +135,8 @@ static db_err multi_get_batch(struct rocks_engine *r, enum engine_cf cf, const s
         if (texts[i] != NULL) {
             err = err_first(err, rocks__err(texts[i], NULL));
         } else {
-            err = err_first(err, copy_pinned(values[i], arena, &ret_found[i], &ret_values[i]));
+            err = err_first(err,
+                            copy_pinned(r, values[i], tier, arena, &ret_found[i], &ret_values[i]));
         }
     }
     return err;
