@@ -1,0 +1,98 @@
+/* Operator trees from plans, and the wrappers that every call to an operator goes through. */
+#include "base/clock.h"
+#include "base/fiber.h"
+#include "sql/diag/my_error.h"
+#include "sql/exec/exec_int.h"
+
+static const struct op_kind *kind_of(enum plan_kind kind)
+{
+    switch (kind) {
+    case PLAN_DUAL: return &op_dual_kind;
+    case PLAN_VALUES: return &op_values_kind;
+    case PLAN_TABLE_SCAN:
+    case PLAN_INDEX_SCAN: return &op_scan_kind;
+    case PLAN_POINT_GET: return &op_point_get_kind;
+    case PLAN_VIRTUAL_SCAN: return &op_virtual_scan_kind;
+    case PLAN_FILTER: return &op_filter_kind;
+    case PLAN_PROJECT: return &op_project_kind;
+    case PLAN_SORT: return &op_sort_kind;
+    case PLAN_TOPN: return &op_topn_kind;
+    case PLAN_LIMIT: return &op_limit_kind;
+    case PLAN_HASH_AGG: return &op_hash_agg_kind;
+    case PLAN_STREAM_AGG: return &op_stream_agg_kind;
+    case PLAN_DISTINCT: return &op_distinct_kind;
+    case PLAN_HASH_JOIN: return &op_hash_join_kind;
+    case PLAN_NL_JOIN: return &op_nl_join_kind;
+    case PLAN_LOOKUP_JOIN: return &op_lookup_join_kind;
+    case PLAN_SETOP: return &op_setop_kind;
+    case PLAN_INSERT: return &op_insert_kind;
+    case PLAN_UPDATE: return &op_update_kind;
+    case PLAN_DELETE: return &op_delete_kind;
+    case PLAN_INDEX_MERGE:
+    case PLAN_MERGE_JOIN:
+    case PLAN_WINDOW:
+    case PLAN_CTE_REF:
+    case PLAN_RECURSIVE: break;
+    }
+    return NULL;
+}
+
+db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op **ret_op)
+{
+    enum { STACK_RESERVE = 32 * 1024 };
+    const struct op_kind *kind = kind_of(node->kind);
+    if (kind == NULL) {
+        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "this plan");
+    }
+    if (fiber_stack_left() < STACK_RESERVE) {
+        return my_error(ctx->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
+    }
+    struct op *op = arena_calloc(ctx->arena, 1, kind->size);
+    if (op == NULL) {
+        return ERR_LIMIT;
+    }
+    op->ops = kind->ops;
+    op->node = node;
+    for (uint32_t i = 0; i < node->child_count; i++) {
+        TRY(exec_build(ctx, node->children[i], &op->children[i]));
+    }
+    *ret_op = op;
+    return ERR_OK;
+}
+
+db_err op_open(struct op *op, struct exec_ctx *ctx)
+{
+    return op->ops->open(op, ctx);
+}
+
+db_err op_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret_chunk)
+{
+    TRY(fiber_checkpoint());
+    if (LIKELY(!ctx->analyze)) {
+        return op->ops->next(op, ctx, ret_chunk);
+    }
+    uint64_t start = clock_mono_ns();
+    db_err err = op->ops->next(op, ctx, ret_chunk);
+    op->ns += clock_mono_ns() - start;
+    op->next_calls++;
+    if (err == ERR_OK && *ret_chunk != NULL) {
+        op->rows_out += (*ret_chunk)->count;
+    }
+    return err;
+}
+
+db_err op_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    return op->ops->rescan(op, ctx);
+}
+
+void op_close(struct op *op, struct exec_ctx *ctx)
+{
+    if (op == NULL) {
+        return;
+    }
+    op->ops->close(op, ctx);
+    for (uint32_t i = 0; i < 2; i++) {
+        op_close(op->children[i], ctx);
+    }
+}

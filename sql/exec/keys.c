@@ -1,0 +1,321 @@
+/* Bounds of ranges as keys.
+ *
+ * A bound is a value of any type; the column's type may not have it. It is stored as the column
+ * would (clipped, rounded) and compared with the original: if they differ, an equality has no row,
+ * and an interval's end moves to the side that keeps the condition true for exactly the same column
+ * values: c > 5.5 on INT:    6 is stored, 6 > 5.5, so c >= 6 c > 3000000000:    2147483647 is
+ * stored, smaller than the bound, so c > 2147483647: nothing A descending part has its order of
+ * keys reversed, NULLs included. */
+#include "sql/exec/keys.h"
+
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "sql/codec/table_keys.h"
+
+enum { KEY_BUF_MAX = 64 * 1024 };
+
+struct bound {
+    struct value v;
+    bool given;
+    bool inclusive;
+};
+
+static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
+                          const struct sql_type *type, const struct value *v, struct value *ret,
+                          int *ret_order)
+{
+    *ret_order = 0;
+    bool same_text =
+        column->id <= TYPE_LONGBLOB && type_phys(column) == PHYS_STR && v->phys == PHYS_STR;
+    if (same_text) {
+        *ret = *v;
+        return ERR_OK;
+    }
+    if (type_is_integer(column) && v->phys == PHYS_INT) {
+        int64_t min;
+        uint64_t max;
+        type_int_range(column, &min, &max);
+        bool negative = !v->is_unsigned && v->i < 0;
+        *ret = *v;
+        ret->is_unsigned = type_is_unsigned(column);
+        ret->type = column->id;
+        if (negative && v->i < min) {
+            ret->i = min;
+            *ret_order = 1; /* what is stored is greater than the bound */
+        } else if (!negative && v->u > max) {
+            ret->u = max;
+            *ret_order = -1;
+        }
+        return ERR_OK;
+    }
+    struct cast_ctx quiet = *ctx->eval.cast;
+    struct diag scratch;
+    quiet.strict = false;
+    quiet.warn = NULL;
+    quiet.diag = &scratch;
+    quiet.arena = ctx->arena;
+    struct store_target target = {.column = "", .row = 1};
+    TRY(type_store(&quiet, column, &target, type, v, ret));
+    if (ret->is_null) {
+        *ret_order = 1;
+        return ERR_OK;
+    }
+    enum compare_kind kind = compare_kind(column, false, type, true);
+    return value_compare(&quiet, kind, collation_by_id(column->collation), column, ret, type, v,
+                         ret_order);
+}
+
+static db_err eval_bound(struct exec_ctx *ctx, const struct bexpr *e, const struct sql_type *column,
+                         struct value *ret, int *ret_order)
+{
+    struct value v;
+    TRY(expr_eval_scalar(ctx, e, &v));
+    *ret_order = 0;
+    if (v.is_null) {
+        *ret = v;
+        return ERR_OK;
+    }
+    struct sql_type own = value_type(&v);
+    const struct sql_type *type =
+        e->type.id == TYPE_NULL || type_phys(&e->type) != (enum phys_kind)v.phys ? &own : &e->type;
+    return stored_form(ctx, column, type, &v, ret, ret_order);
+}
+
+static db_err eval_interval_end(struct exec_ctx *ctx, const struct bexpr *e, bool inclusive,
+                                bool is_low, const struct sql_type *column, struct bound *ret,
+                                bool *ret_empty)
+{
+    int order;
+    *ret = (struct bound){.inclusive = inclusive};
+    if (e == NULL) {
+        return ERR_OK;
+    }
+    TRY(eval_bound(ctx, e, column, &ret->v, &order));
+    if (ret->v.is_null) {
+        *ret_empty = true;
+        return ERR_OK;
+    }
+    ret->given = true;
+    if (order != 0) {
+        ret->inclusive = is_low ? order > 0 : order < 0;
+    }
+    return ERR_OK;
+}
+
+static db_err copy_key(struct exec_ctx *ctx, const struct buf *b, struct slice *ret)
+{
+    return arena_copy(ctx->arena, buf_slice(b), ret);
+}
+
+/* start/end of the interval behind the equalities in `base` (whose length stays). */
+static db_err interval_start(struct exec_ctx *ctx, const struct key_column *kc,
+                             const struct scan_range *r, const struct bound *low,
+                             const struct bound *high, struct buf *base, struct key_range *ret)
+{
+    size_t len = base->len;
+    const struct bound *first = kc->desc ? high : low;
+    bool skip_null = kc->nullable && r->not_null;
+    if (first->given) {
+        TRY(key_encode(kc, &first->v, base));
+        if (!first->inclusive) {
+            key_prefix_end(base);
+        }
+    } else if (skip_null && !kc->desc) {
+        TRY(key_encode_null(kc, base));
+        key_prefix_end(base);
+    }
+    TRY(copy_key(ctx, base, &ret->start));
+    base->len = len;
+    return ERR_OK;
+}
+
+static db_err interval_end(struct exec_ctx *ctx, const struct key_column *kc,
+                           const struct scan_range *r, const struct bound *low,
+                           const struct bound *high, struct buf *base, struct key_range *ret)
+{
+    const struct bound *last = kc->desc ? low : high;
+    bool skip_null = kc->nullable && r->not_null;
+    if (last->given) {
+        TRY(key_encode(kc, &last->v, base));
+        if (last->inclusive) {
+            key_prefix_end(base);
+        }
+    } else if (skip_null && kc->desc) {
+        TRY(key_encode_null(kc, base));
+    } else {
+        key_prefix_end(base);
+    }
+    return copy_key(ctx, base, &ret->end);
+}
+
+static uint32_t index_ordinal(const struct scan_spec *s)
+{
+    return (uint32_t)(s->index - s->table->indexes);
+}
+
+static const struct sql_type *part_type(const struct scan_spec *s, uint32_t part)
+{
+    return &s->table->columns[s->index->parts[part].column].type;
+}
+
+static db_err append_equalities(struct exec_ctx *ctx, const struct scan_spec *s,
+                                const struct scan_range *r, struct buf *key, bool *ret_empty)
+{
+    const struct index_format *f = &s->table->format->indexes[index_ordinal(s)];
+    TRY(buf_append_slice(key, s->table->format->index_prefixes[index_ordinal(s)]));
+    for (uint32_t i = 0; i < r->eq_count; i++) {
+        const struct key_column *kc = &f->columns[i];
+        struct value v;
+        int order = 0;
+        bool null = r->eq[i] == NULL;
+        if (!null) {
+            TRY(eval_bound(ctx, r->eq[i], part_type(s, i), &v, &order));
+            null = v.is_null;
+        }
+        if (order != 0 || (null && (!r->eq_null_safe[i] || !kc->nullable))) {
+            *ret_empty = true;
+            return ERR_OK;
+        }
+        TRY(null ? key_encode_null(kc, key) : key_encode(kc, &v, key));
+    }
+    return ERR_OK;
+}
+
+static db_err range_into(struct exec_ctx *ctx, const struct scan_spec *s,
+                         const struct scan_range *r, struct buf *key, struct key_range *ret,
+                         bool *ret_empty)
+{
+    const struct index_format *f = &s->table->format->indexes[index_ordinal(s)];
+    TRY(append_equalities(ctx, s, r, key, ret_empty));
+    if (*ret_empty) {
+        return ERR_OK;
+    }
+    if (r->eq_count < s->index->part_count && (r->low != NULL || r->high != NULL || r->not_null)) {
+        struct bound low;
+        struct bound high;
+        const struct sql_type *t = part_type(s, r->eq_count);
+        const struct key_column *kc = &f->columns[r->eq_count];
+        TRY(eval_interval_end(ctx, r->low, r->low_inclusive, true, t, &low, ret_empty));
+        TRY(eval_interval_end(ctx, r->high, r->high_inclusive, false, t, &high, ret_empty));
+        if (*ret_empty) {
+            return ERR_OK;
+        }
+        TRY(interval_start(ctx, kc, r, &low, &high, key, ret));
+        TRY(interval_end(ctx, kc, r, &low, &high, key, ret));
+    } else {
+        TRY(copy_key(ctx, key, &ret->start));
+        key_prefix_end(key);
+        TRY(copy_key(ctx, key, &ret->end));
+    }
+    *ret_empty = ret->end.len != 0 && slice_cmp(ret->start, ret->end) >= 0;
+    return ERR_OK;
+}
+
+db_err exec__range_keys(struct exec_ctx *ctx, const struct scan_spec *s, uint32_t r,
+                        struct key_range *ret, bool *ret_empty)
+{
+    struct buf key;
+    buf_init(&key, KEY_BUF_MAX);
+    *ret_empty = false;
+    db_err err = range_into(ctx, s, &s->ranges[r], &key, ret, ret_empty);
+    buf_fini(&key);
+    return err;
+}
+
+static int by_start(const void *a, const void *b)
+{
+    return slice_cmp(((const struct key_range *)a)->start, ((const struct key_range *)b)->start);
+}
+
+static void merge_ranges(struct key_range *ranges, uint32_t *io_count)
+{
+    uint32_t kept = 0;
+    qsort(ranges, *io_count, sizeof(*ranges), by_start);
+    for (uint32_t i = 0; i < *io_count; i++) {
+        struct key_range *last = kept == 0 ? NULL : &ranges[kept - 1];
+        if (last != NULL && (last->end.len == 0 || slice_cmp(ranges[i].start, last->end) <= 0)) {
+            if (last->end.len != 0 &&
+                (ranges[i].end.len == 0 || slice_cmp(ranges[i].end, last->end) > 0)) {
+                last->end = ranges[i].end;
+            }
+            continue;
+        }
+        ranges[kept++] = ranges[i];
+    }
+    *io_count = kept;
+}
+
+db_err exec__scan_ranges(struct exec_ctx *ctx, const struct scan_spec *s,
+                         struct key_range **ret_ranges, uint32_t *ret_count)
+{
+    static const struct scan_range whole = {.eq_count = 0};
+    uint32_t n = s->range_count == 0 ? 1 : s->range_count;
+    struct key_range *ranges = ARENA_ARRAY(ctx->arena, struct key_range, n);
+    uint32_t count = 0;
+    struct buf key;
+    db_err err = ERR_OK;
+    if (ranges == NULL) {
+        return ERR_LIMIT;
+    }
+    buf_init(&key, KEY_BUF_MAX);
+    for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
+        bool empty = false;
+        buf_reset(&key);
+        err = range_into(ctx, s, s->range_count == 0 ? &whole : &s->ranges[i], &key, &ranges[count],
+                         &empty);
+        count += !empty;
+    }
+    buf_fini(&key);
+    TRY(err);
+    if (count > 1) {
+        merge_ranges(ranges, &count);
+    }
+    *ret_ranges = ranges;
+    *ret_count = count;
+    return ERR_OK;
+}
+
+db_err exec__point_key(struct exec_ctx *ctx, const struct scan_spec *s, uint32_t r,
+                       struct slice *ret_key, bool *ret_empty)
+{
+    struct buf key;
+    buf_init(&key, KEY_BUF_MAX);
+    *ret_empty = false;
+    db_err err = append_equalities(ctx, s, &s->ranges[r], &key, ret_empty);
+    if (err == ERR_OK && !*ret_empty) {
+        err = copy_key(ctx, &key, ret_key);
+    }
+    buf_fini(&key);
+    return err;
+}
+
+db_err exec__key_of_values(struct exec_ctx *ctx, const struct scan_spec *s,
+                           const struct sql_type *const *types, const struct value *values,
+                           uint32_t count, struct arena *arena, struct slice *ret_key,
+                           bool *ret_empty)
+{
+    const struct index_format *f = &s->table->format->indexes[index_ordinal(s)];
+    struct buf key;
+    buf_init(&key, KEY_BUF_MAX);
+    *ret_empty = false;
+    db_err err = buf_append_slice(&key, s->table->format->index_prefixes[index_ordinal(s)]);
+    for (uint32_t i = 0; i < count && err == ERR_OK && !*ret_empty; i++) {
+        struct value v;
+        int order = 0;
+        if (values[i].is_null) {
+            *ret_empty = true;
+            break;
+        }
+        err = stored_form(ctx, part_type(s, i), types[i], &values[i], &v, &order);
+        *ret_empty = order != 0;
+        if (err == ERR_OK && order == 0) {
+            err = key_encode(&f->columns[i], &v, &key);
+        }
+    }
+    if (err == ERR_OK && !*ret_empty) {
+        err = arena_copy(arena, buf_slice(&key), ret_key);
+    }
+    buf_fini(&key);
+    return err;
+}

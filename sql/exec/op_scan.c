@@ -1,0 +1,315 @@
+/* Table and index scans: the ranges in order, a storage batch at a time. A non-covering scan of a
+ * secondary index fetches the rows of a batch with one multi-get. Conditions of the scan are
+ * applied before the chunk goes up, so that whole batches may vanish here. */
+#include <stdlib.h>
+
+#include "base/fiber.h"
+#include "sql/diag/my_error.h"
+#include "sql/exec/keys.h"
+
+struct op_scan {
+    struct op op;
+    struct chunk chunk;
+    struct row_source source;
+    struct expr_state **filters;
+    struct key_range *ranges;
+    uint32_t range_count, at;
+    struct storage_scan *scan;
+    struct arena batch; /* row keys and rows of an index scan's batch */
+    uint16_t *sel;
+    bool opened;
+};
+
+static const struct scan_spec *spec_of(const struct op_scan *s)
+{
+    return &s->op.node->u.scan;
+}
+
+static void close_current(struct op_scan *s)
+{
+    storage_scan_close(s->scan);
+    s->scan = NULL;
+}
+
+static db_err scan_open(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_scan *s = (struct op_scan *)op;
+    const struct scan_spec *spec = &op->node->u.scan;
+    arena_init(&s->batch, NULL, ctx->mem, 0);
+    s->opened = true;
+    TRY(chunk_init(&s->chunk, op->node->types, op->node->column_count, ctx->arena));
+    TRY(exec__source_init(ctx, spec, &s->chunk, &s->source));
+    TRY(exec__prepare_list(ctx, spec->filters, spec->filter_count, &s->filters));
+    s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(uint16_t));
+    if (s->sel == NULL) {
+        return ERR_LIMIT;
+    }
+    return exec__scan_ranges(ctx, spec, &s->ranges, &s->range_count);
+}
+
+static db_err next_range(struct op_scan *s, struct exec_ctx *ctx)
+{
+    const struct scan_spec *spec = spec_of(s);
+    uint32_t i = spec->reverse ? s->range_count - 1 - s->at : s->at;
+    struct storage_scan_opts opts = {.start = s->ranges[i].start,
+                                     .end = s->ranges[i].end,
+                                     .reverse = spec->reverse,
+                                     .mode = exec__read_mode(spec),
+                                     .wait = exec__wait_mode(spec)};
+    s->at++;
+    return storage_scan_open(ctx->txn, &opts, ctx->diag, &s->scan);
+}
+
+static db_err fetch_rows(struct op_scan *s, struct exec_ctx *ctx, const struct storage_kv *kv,
+                         size_t n)
+{
+    arena_reset(&s->batch);
+    struct slice *keys = ARENA_ARRAY(&s->batch, struct slice, n);
+    struct slice *values = ARENA_ARRAY(&s->batch, struct slice, n);
+    bool *found = ARENA_ARRAY(&s->batch, bool, n);
+    if (keys == NULL || values == NULL || found == NULL) {
+        return ERR_LIMIT;
+    }
+    for (size_t i = 0; i < n; i++) {
+        TRY(exec__entry_row_key(&s->source, kv[i].key, kv[i].value, &s->batch, &keys[i]));
+    }
+    TRY(storage_multi_get(ctx->txn, keys, n, exec__read_mode(spec_of(s)),
+                          exec__wait_mode(spec_of(s)), &s->batch, ctx->diag, found, values));
+    for (size_t i = 0; i < n; i++) {
+        if (found[i]) { /* an entry without a row: the row went after the entry was read (current
+                           reads) or is locked */
+            TRY(exec__source_row(&s->source, values[i], s->chunk.count));
+            s->chunk.count++;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err fill(struct op_scan *s, struct exec_ctx *ctx, const struct storage_kv *kv, size_t n)
+{
+    chunk_reset(&s->chunk);
+    if (s->source.index_ordinal == 0) {
+        for (size_t i = 0; i < n; i++) {
+            TRY(exec__source_row(&s->source, kv[i].value, (uint32_t)i));
+        }
+    } else if (spec_of(s)->covering) {
+        for (size_t i = 0; i < n; i++) {
+            TRY(exec__source_entry(ctx, &s->source, kv[i].key, kv[i].value, (uint32_t)i));
+        }
+    } else {
+        return fetch_rows(s, ctx, kv, n);
+    }
+    s->chunk.count = (uint32_t)n;
+    return ERR_OK;
+}
+
+static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_scan *s = (struct op_scan *)op;
+    const struct storage_kv *kv;
+    size_t n;
+    for (;;) {
+        if (s->scan == NULL) {
+            if (s->at == s->range_count) {
+                *ret = NULL;
+                return ERR_OK;
+            }
+            TRY(next_range(s, ctx));
+        }
+        TRY(storage_scan_next(s->scan, ctx->diag, &kv, &n));
+        if (n == 0) {
+            close_current(s);
+            continue;
+        }
+        ASSERT(n <= CHUNK_ROWS);
+        TRY(fill(s, ctx, kv, n));
+        if (spec_of(s)->filter_count != 0 && s->chunk.count != 0) {
+            TRY(expr_filter(ctx, s->filters, spec_of(s)->filter_count, &s->chunk, s->sel,
+                            &s->chunk.count));
+            s->chunk.sel = s->sel;
+        }
+        if (s->chunk.count != 0) {
+            *ret = &s->chunk;
+            return ERR_OK;
+        }
+        TRY(fiber_checkpoint());
+    }
+}
+
+static db_err scan_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_scan *s = (struct op_scan *)op;
+    close_current(s);
+    s->at = 0;
+    return exec__scan_ranges(ctx, spec_of(s), &s->ranges,
+                             &s->range_count); /* bounds may be outer columns */
+}
+
+static void scan_close(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    struct op_scan *s = (struct op_scan *)op;
+    close_current(s);
+    if (s->opened) {
+        arena_fini(&s->batch);
+        s->opened = false;
+    }
+}
+
+static const struct op_ops g_scan = {"scan", scan_open, scan_next, scan_rescan, scan_close};
+const struct op_kind op_scan_kind = {sizeof(struct op_scan), &g_scan};
+
+/* ---- point gets ---- */
+
+struct op_point {
+    struct op op;
+    struct chunk chunk;
+    struct row_source source;
+    struct expr_state **filters;
+    struct arena batch;
+    uint32_t at;
+    uint16_t sel[CHUNK_ROWS];
+    bool opened;
+};
+
+static db_err point_open(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_point *p = (struct op_point *)op;
+    const struct scan_spec *spec = &op->node->u.scan;
+    arena_init(&p->batch, NULL, ctx->mem, 0);
+    p->opened = true;
+    p->at = 0;
+    TRY(chunk_init(&p->chunk, op->node->types, op->node->column_count, ctx->arena));
+    struct scan_spec *rows = ARENA_NEW(ctx->arena, struct scan_spec);
+    if (rows == NULL) {
+        return ERR_LIMIT;
+    }
+    *rows = *spec;
+    rows->covering = false; /* the row itself is read in any case */
+    TRY(exec__source_init(ctx, rows, &p->chunk, &p->source));
+    return exec__prepare_list(ctx, spec->filters, spec->filter_count, &p->filters);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+/* The keys of the next ranges, sorted and each once; for a secondary index what its entries point
+ * to. */
+static db_err point_keys(struct op_point *p, struct exec_ctx *ctx, struct slice *keys,
+                         uint32_t *ret_count)
+{
+    const struct scan_spec *spec = &p->op.node->u.scan;
+    uint32_t n = 0;
+    for (; p->at < spec->range_count && n < CHUNK_ROWS; p->at++) {
+        bool empty;
+        TRY(exec__point_key(ctx, spec, p->at, &keys[n], &empty));
+        n += !empty;
+    }
+    if (n > 1) {
+        qsort(keys, n, sizeof(*keys), by_key);
+    }
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (kept == 0 || !slice_eq(keys[kept - 1], keys[i])) {
+            keys[kept++] = keys[i];
+        }
+    }
+    *ret_count = kept;
+    return ERR_OK;
+}
+
+static db_err read_keys(struct op_point *p, struct exec_ctx *ctx, const struct slice *keys,
+                        uint32_t n, bool *found, struct slice *values)
+{
+    const struct scan_spec *spec = &p->op.node->u.scan;
+    if (n == 1) {
+        found[0] = false;
+        return storage_get(ctx->txn, keys[0], exec__read_mode(spec), exec__wait_mode(spec),
+                           &p->batch, ctx->diag, &found[0], &values[0]);
+    }
+    return storage_multi_get(ctx->txn, keys, n, exec__read_mode(spec), exec__wait_mode(spec),
+                             &p->batch, ctx->diag, found, values);
+}
+
+static db_err point_fill(struct op_point *p, struct exec_ctx *ctx)
+{
+    uint32_t room = p->op.node->u.scan.range_count;
+    uint32_t n;
+    arena_reset(&p->batch);
+    struct slice *keys = ARENA_ARRAY(&p->batch, struct slice, room);
+    struct slice *values = ARENA_ARRAY(&p->batch, struct slice, room);
+    bool *found = ARENA_ARRAY(&p->batch, bool, room);
+    if (keys == NULL || values == NULL || found == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(point_keys(p, ctx, keys, &n));
+    if (n == 0) {
+        return ERR_OK;
+    }
+    TRY(read_keys(p, ctx, keys, n, found, values));
+    if (p->source.index_ordinal != 0) {
+        uint32_t rows = 0;
+        for (uint32_t i = 0; i < n; i++) {
+            if (found[i]) {
+                TRY(exec__entry_row_key(&p->source, keys[i], values[i], &p->batch, &keys[rows]));
+                rows++;
+            }
+        }
+        n = rows;
+        if (n == 0) {
+            return ERR_OK;
+        }
+        TRY(read_keys(p, ctx, keys, n, found, values));
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        if (found[i]) {
+            TRY(exec__source_row(&p->source, values[i], p->chunk.count));
+            p->chunk.count++;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err point_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_point *p = (struct op_point *)op;
+    const struct scan_spec *spec = &op->node->u.scan;
+    while (p->at < spec->range_count) {
+        chunk_reset(&p->chunk);
+        TRY(point_fill(p, ctx));
+        if (spec->filter_count != 0 && p->chunk.count != 0) {
+            TRY(expr_filter(ctx, p->filters, spec->filter_count, &p->chunk, p->sel,
+                            &p->chunk.count));
+            p->chunk.sel = p->sel;
+        }
+        if (p->chunk.count != 0) {
+            *ret = &p->chunk;
+            return ERR_OK;
+        }
+    }
+    *ret = NULL;
+    return ERR_OK;
+}
+
+static db_err point_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    ((struct op_point *)op)->at = 0;
+    return ERR_OK;
+}
+
+static void point_close(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    struct op_point *p = (struct op_point *)op;
+    if (p->opened) {
+        arena_fini(&p->batch);
+        p->opened = false;
+    }
+}
+
+static const struct op_ops g_point = {"point get", point_open, point_next, point_rescan,
+                                      point_close};
+const struct op_kind op_point_get_kind = {sizeof(struct op_point), &g_point};

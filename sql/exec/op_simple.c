@@ -1,0 +1,256 @@
+/* The operators that are a few lines each: DUAL, VALUES, filter, project, limit. */
+#include "sql/exec/exec_int.h"
+
+static void close_nothing(struct op *op, struct exec_ctx *ctx)
+{
+    (void)op;
+    (void)ctx;
+}
+
+static db_err open_child(struct op *op, struct exec_ctx *ctx)
+{
+    return op_open(op->children[0], ctx);
+}
+
+/* ---- DUAL ---- */
+
+struct op_dual {
+    struct op op;
+    struct chunk chunk;
+    bool done;
+};
+
+static db_err dual_open(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    struct op_dual *d = (struct op_dual *)op;
+    d->done = false;
+    d->chunk = (struct chunk){.count = 1};
+    return ERR_OK;
+}
+
+static db_err dual_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    (void)ctx;
+    struct op_dual *d = (struct op_dual *)op;
+    *ret = d->done ? NULL : &d->chunk;
+    d->done = true;
+    return ERR_OK;
+}
+
+static const struct op_ops g_dual = {"dual", dual_open, dual_next, dual_open, close_nothing};
+const struct op_kind op_dual_kind = {sizeof(struct op_dual), &g_dual};
+
+/* ---- VALUES ---- */
+
+struct op_values {
+    struct op op;
+    struct chunk chunk;
+    uint32_t at;
+};
+
+static db_err values_open(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_values *v = (struct op_values *)op;
+    TRY(chunk_init(&v->chunk, op->node->types, op->node->column_count, ctx->arena));
+    v->at = 0;
+    return ERR_OK;
+}
+
+static db_err values_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_values *v = (struct op_values *)op;
+    const struct plan_node *n = op->node;
+    if (v->at == n->u.values.row_count) {
+        *ret = NULL;
+        return ERR_OK;
+    }
+    chunk_reset(&v->chunk);
+    for (; v->at < n->u.values.row_count && v->chunk.count < CHUNK_ROWS; v->at++) {
+        for (uint32_t c = 0; c < n->column_count; c++) {
+            struct value x;
+            const struct bexpr *e = n->u.values.rows[v->at][c];
+            TRY(expr_eval_scalar(ctx, e, &x));
+            if (!x.is_null && x.phys != v->chunk.columns[c].phys) {
+                TRY(value_cast(ctx->eval.cast, &e->type, &x, n->types[c], &x));
+            }
+            v->chunk.columns[c].arena = ctx->eval.arena;
+            TRY(vector_set(&v->chunk.columns[c], v->chunk.count, &x));
+        }
+        v->chunk.count++;
+    }
+    *ret = &v->chunk;
+    return ERR_OK;
+}
+
+static db_err values_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    ((struct op_values *)op)->at = 0;
+    return ERR_OK;
+}
+
+static const struct op_ops g_values = {"values", values_open, values_next, values_rescan,
+                                       close_nothing};
+const struct op_kind op_values_kind = {sizeof(struct op_values), &g_values};
+
+/* ---- filter ---- */
+
+struct op_filter {
+    struct op op;
+    struct expr_state **conds;
+    struct chunk chunk;
+    uint16_t sel[CHUNK_ROWS];
+};
+
+static db_err filter_open(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_filter *f = (struct op_filter *)op;
+    TRY(exec__prepare_list(ctx, op->node->u.filter.conjuncts, op->node->u.filter.count, &f->conds));
+    return open_child(op, ctx);
+}
+
+static db_err filter_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_filter *f = (struct op_filter *)op;
+    struct chunk *in;
+    for (;;) {
+        TRY(op_child_next(op, ctx, 0, &in));
+        if (in == NULL) {
+            *ret = NULL;
+            return ERR_OK;
+        }
+        f->chunk = *in;
+        TRY(expr_filter(ctx, f->conds, op->node->u.filter.count, in, f->sel, &f->chunk.count));
+        f->chunk.sel = f->sel;
+        if (f->chunk.count != 0) {
+            *ret = &f->chunk;
+            return ERR_OK;
+        }
+    }
+}
+
+static db_err rescan_child(struct op *op, struct exec_ctx *ctx)
+{
+    return op_rescan(op->children[0], ctx);
+}
+
+static const struct op_ops g_filter = {"filter", filter_open, filter_next, rescan_child,
+                                       close_nothing};
+const struct op_kind op_filter_kind = {sizeof(struct op_filter), &g_filter};
+
+/* ---- project ---- */
+
+struct op_project {
+    struct op op;
+    struct expr_state **exprs;
+    struct chunk chunk;
+};
+
+static db_err project_open(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_project *p = (struct op_project *)op;
+    TRY(exec__prepare_list(ctx, op->node->u.project.exprs, op->node->column_count, &p->exprs));
+    p->chunk.columns = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);
+    p->chunk.column_count = op->node->column_count;
+    return p->chunk.columns == NULL ? ERR_LIMIT : open_child(op, ctx);
+}
+
+static db_err project_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_project *p = (struct op_project *)op;
+    struct chunk *in;
+    TRY(op_child_next(op, ctx, 0, &in));
+    if (in == NULL) {
+        *ret = NULL;
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < p->chunk.column_count; i++) {
+        struct vector *v;
+        TRY(expr_eval(ctx, p->exprs[i], in, &v));
+        vector_ref(&p->chunk.columns[i], v);
+        p->chunk.columns[i].type = op->node->types[i];
+    }
+    p->chunk.count = in->count;
+    p->chunk.sel = in->sel;
+    *ret = &p->chunk;
+    return ERR_OK;
+}
+
+static const struct op_ops g_project = {"project", project_open, project_next, rescan_child,
+                                        close_nothing};
+const struct op_kind op_project_kind = {sizeof(struct op_project), &g_project};
+
+/* ---- limit ---- */
+
+struct op_limit {
+    struct op op;
+    struct chunk chunk;
+    uint64_t skip, left;
+    uint64_t limit, offset;
+    uint16_t sel[CHUNK_ROWS];
+};
+
+static db_err limit_start(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_limit *l = (struct op_limit *)op;
+    TRY(exec__limit_value(ctx, op->node->u.limit.limit, UINT64_MAX, &l->left));
+    TRY(exec__limit_value(ctx, op->node->u.limit.offset, 0, &l->skip));
+    return ERR_OK;
+}
+
+static db_err limit_open(struct op *op, struct exec_ctx *ctx)
+{
+    TRY(limit_start(op, ctx));
+    return open_child(op, ctx);
+}
+
+/* Drops rows of the chunk before the offset and behind the limit. */
+static bool cut(struct op_limit *l, const struct chunk *in)
+{
+    uint32_t from = l->skip < in->count ? (uint32_t)l->skip : in->count;
+    l->skip -= from;
+    uint32_t n = in->count - from;
+    if (n > l->left) {
+        n = (uint32_t)l->left;
+    }
+    l->left -= n;
+    for (uint32_t i = 0; i < n; i++) {
+        l->sel[i] = (uint16_t)chunk_row(in, from + i);
+    }
+    l->chunk = *in;
+    l->chunk.sel = l->sel;
+    l->chunk.count = n;
+    return n != 0;
+}
+
+static db_err limit_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_limit *l = (struct op_limit *)op;
+    bool count_all = op->node->u.limit.calc_found_rows;
+    struct chunk *in;
+    *ret = NULL;
+    while (l->left != 0 || count_all) {
+        TRY(op_child_next(op, ctx, 0, &in));
+        if (in == NULL) {
+            return ERR_OK;
+        }
+        if (count_all) {
+            ctx->found_rows += in->count;
+        }
+        if (cut(l, in)) {
+            *ret = &l->chunk;
+            return ERR_OK;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err limit_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    TRY(limit_start(op, ctx));
+    return rescan_child(op, ctx);
+}
+
+static const struct op_ops g_limit = {"limit", limit_open, limit_next, limit_rescan, close_nothing};
+const struct op_kind op_limit_kind = {sizeof(struct op_limit), &g_limit};
