@@ -97,4 +97,10 @@ db_err exec__prepare_list(struct exec_ctx *ctx, struct bexpr *const *list, uint3
 /* LIMIT and OFFSET values. MYSQL: they are non-negative integers; a NULL parameter is 0. */
 db_err exec__limit_value(struct exec_ctx *ctx, const struct bexpr *e, uint64_t none, uint64_t *ret);
 
+/* What a NOT NULL column without a default gets when the mode lets it: 0, '', the zero date, the
+ * first member. */
+db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, struct value *ret);
+void exec__warn_text(struct exec_ctx *ctx, enum cast_level level, uint16_t number,
+                     const char *text);
+
 #endif

@@ -1,0 +1,63 @@
+/* Running a plan: the tree is built, opened, drained and closed; the chunk arena is reset between
+ * root chunks. */
+#include <stdio.h>
+
+#include "base/fiber.h"
+#include "sql/diag/my_error.h"
+#include "sql/exec/exec_int.h"
+
+void exec__warn_text(struct exec_ctx *ctx, enum cast_level level, uint16_t number, const char *text)
+{
+    struct cast_ctx *c = ctx->eval.cast;
+    if (c->warn != NULL) {
+        c->warn(c->warn_arg, level, number, text);
+    }
+}
+
+db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, struct value *ret)
+{
+    (void)ctx;
+    value_tag(ret, &c->type);
+    switch (type_phys(&c->type)) {
+    case PHYS_INT: ret->i = c->type.id == TYPE_ENUM ? 1 : 0; break;
+    case PHYS_DOUBLE: ret->d = 0; break;
+    case PHYS_DECIMAL:
+        decimal_zero(&ret->dec);
+        ret->dec.scale = c->type.decimals;
+        break;
+    case PHYS_TIME: ret->t = 0; break;
+    case PHYS_STR: ret->str = SLICE_LIT(""); break;
+    case PHYS__COUNT: break;
+    }
+    return ERR_OK;
+}
+
+static db_err drain(struct exec_ctx *ctx, struct op *root, exec_rows_fn rows, void *arg)
+{
+    struct chunk *chunk;
+    for (;;) {
+        arena_reset(ctx->eval.arena);
+        TRY(op_next(root, ctx, &chunk));
+        if (chunk == NULL) {
+            return ERR_OK;
+        }
+        if (rows != NULL && chunk->count != 0) {
+            TRY(rows(arg, chunk));
+        }
+    }
+}
+
+db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
+{
+    struct op *root = NULL;
+    db_err err = exec_build(ctx, ctx->plan->root, &root);
+    if (err == ERR_OK) {
+        err = op_open(root, ctx);
+    }
+    if (err == ERR_OK) {
+        err = drain(ctx, root, rows, arg);
+    }
+    op_close(root, ctx);
+    exec__subqueries_close(ctx);
+    return err;
+}

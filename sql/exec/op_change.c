@@ -1,0 +1,275 @@
+/* UPDATE and DELETE.
+ *
+ * All rows are read (and locked) before the first is changed: a scan must not meet rows that its
+ * own statement has moved. Assignments run left to right on one row, each seeing what those before
+ * it have set. */
+#include "base/fiber.h"
+#include "sql/diag/my_error.h"
+#include "sql/exec/row_writer.h"
+
+struct changed_rows {
+    struct value *rows;   /* row-major, the target's columns by ordinal */
+    struct value *source; /* UPDATE: row-major, the child's columns */
+    uint32_t count, cap;
+};
+
+struct op_change {
+    struct op op;
+    struct row_writer *writers;   /* by target */
+    struct changed_rows *targets; /* by target */
+    struct expr_state ***assigns; /* by target, then assignment */
+    struct chunk scratch;         /* one row of the child's columns */
+    uint32_t opened;
+    bool done;
+};
+
+static db_err scratch_row(struct exec_ctx *ctx, const struct plan_node *child, struct chunk *c)
+{
+    c->columns = ARENA_ARRAY(ctx->arena, struct vector, child->column_count + 1);
+    if (c->columns == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < child->column_count; i++) {
+        struct vector *v = &c->columns[i];
+        v->type = child->types[i];
+        v->phys = (uint8_t)type_phys(v->type);
+        v->capacity = 1;
+        v->index_mask = UINT32_MAX;
+        v->arena = ctx->arena;
+        v->data = arena_alloc(ctx->arena, phys_size_table[v->phys]);
+        if (v->data == NULL) {
+            return ERR_LIMIT;
+        }
+    }
+    c->column_count = child->column_count;
+    c->count = 1;
+    return ERR_OK;
+}
+
+static db_err change_open(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_change *s = (struct op_change *)op;
+    const struct plan_node *n = op->node;
+    uint32_t count = n->u.dml.target_count;
+    s->writers = ARENA_ARRAY(ctx->arena, struct row_writer, count);
+    s->targets = ARENA_ARRAY(ctx->arena, struct changed_rows, count);
+    s->assigns = ARENA_ARRAY(ctx->arena, struct expr_state **, count);
+    if (s->writers == NULL || s->targets == NULL || s->assigns == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct plan_target *t = &n->u.dml.targets[i];
+        row_writer_init(&s->writers[i], ctx, t->table);
+        s->opened++;
+        s->assigns[i] = ARENA_ARRAY(ctx->arena, struct expr_state *, t->assign_count + 1);
+        if (s->assigns[i] == NULL) {
+            return ERR_LIMIT;
+        }
+        for (uint32_t k = 0; k < t->assign_count; k++) {
+            TRY(expr_prepare(ctx, t->assigns[k].expr, &s->assigns[i][k]));
+        }
+    }
+    TRY(scratch_row(ctx, n->children[0], &s->scratch));
+    return op_open(op->children[0], ctx);
+}
+
+static db_err grow(struct exec_ctx *ctx, struct value **io, uint32_t count, uint32_t cap,
+                   size_t width)
+{
+    struct value *grown = ARENA_ARRAY(ctx->arena, struct value, cap * width + 1);
+    if (grown == NULL) {
+        return ERR_LIMIT;
+    }
+    if (count != 0) {
+        memcpy(grown, *io, count * width * sizeof(*grown));
+    }
+    *io = grown;
+    return ERR_OK;
+}
+
+/* MYSQL: a row that a join meets more than once is changed once. */
+static bool seen_before(const struct plan_target *t, const struct changed_rows *c,
+                        const struct value *row)
+{
+    const struct index_def *pk = &t->table->indexes[0];
+    for (uint32_t i = c->count; i-- > 0;) {
+        const struct value *other = &c->rows[(size_t)i * t->table->column_count];
+        bool same = true;
+        for (uint32_t p = 0; p < pk->part_count && same; p++) {
+            uint32_t col = pk->parts[p].column;
+            same = value_compare_same(&row[col], &other[col], NULL) == 0;
+        }
+        if (same) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err collect_row(struct op_change *s, struct exec_ctx *ctx, uint32_t target,
+                          const struct chunk *in, uint32_t at)
+{
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    struct changed_rows *c = &s->targets[target];
+    size_t width = t->table->column_count;
+    bool update = s->op.node->kind == PLAN_UPDATE;
+    if (c->count == c->cap) {
+        uint32_t cap = c->cap == 0 ? 1 : c->cap * 4;
+        TRY(grow(ctx, &c->rows, c->count, cap, width));
+        if (update) {
+            TRY(grow(ctx, &c->source, c->count, cap, in->column_count));
+        }
+        c->cap = cap;
+    }
+    struct value *row = &c->rows[c->count * width];
+    uint32_t pk = t->table->indexes[0].parts[0].column;
+    for (size_t i = 0; i < width; i++) {
+        vector_get(&in->columns[t->slots[i]], at, &row[i]);
+    }
+    if (t->outer_joined && row[pk].is_null) {
+        return ERR_OK;
+    }
+    if (s->op.node->children[0]->kind != PLAN_POINT_GET &&
+        s->op.node->children[0]->child_count != 0 && seen_before(t, c, row)) {
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < width; i++) {
+        TRY(value_copy(&row[i], ctx->arena, &row[i]));
+    }
+    for (uint32_t i = 0; update && i < in->column_count; i++) {
+        struct value *v = &c->source[(size_t)c->count * in->column_count + i];
+        vector_get(&in->columns[i], at, v);
+        TRY(value_copy(v, ctx->arena, v));
+    }
+    c->count++;
+    return ERR_OK;
+}
+
+static db_err collect(struct op_change *s, struct exec_ctx *ctx)
+{
+    struct chunk *in;
+    for (;;) {
+        TRY(op_child_next(&s->op, ctx, 0, &in));
+        if (in == NULL) {
+            return ERR_OK;
+        }
+        for (uint32_t i = 0; i < in->count; i++) {
+            for (uint32_t t = 0; t < s->op.node->u.dml.target_count; t++) {
+                TRY(collect_row(s, ctx, t, in, chunk_row(in, i)));
+            }
+        }
+    }
+}
+
+static db_err assign(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t k,
+                     const struct value *old, struct value *row, uint64_t number)
+{
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    const struct plan_assign *a = &t->assigns[k];
+    const struct column_def *c = &t->table->columns[a->column];
+    struct vector *v;
+    struct value x;
+    if (a->implicit && row_equal(t->table, old, row)) {
+        return ERR_OK;
+    }
+    TRY(expr_eval(ctx, s->assigns[target][k], &s->scratch, &v));
+    vector_get(v, 0, &x);
+    TRY(row_assign(ctx, t->table, a->column, &a->expr->type, &x, number, row));
+    if (row[a->column].is_null && (c->type.flags & TYPE_F_NOT_NULL) != 0) {
+        char *name = arena_strdup(ctx->arena, c->name);
+        if (ctx->eval.cast->strict && !ctx->ignore) {
+            return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
+        }
+        cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
+        TRY(exec__implicit_default(ctx, c, &row[a->column]));
+    }
+    struct vector *slot = &s->scratch.columns[t->slots[a->column]];
+    vector_reset(slot);
+    return vector_set(slot, 0, &row[a->column]);
+}
+
+static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i)
+{
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    struct changed_rows *c = &s->targets[target];
+    size_t width = t->table->column_count;
+    const struct value *old = &c->rows[i * width];
+    const struct value *source = &c->source[(size_t)i * s->scratch.column_count];
+    struct value *row = ARENA_ARRAY(ctx->arena, struct value, width);
+    if (row == NULL) {
+        return ERR_LIMIT;
+    }
+    memcpy(row, old, width * sizeof(*row));
+    for (uint32_t k = 0; k < s->scratch.column_count; k++) {
+        vector_reset(&s->scratch.columns[k]);
+        TRY(vector_set(&s->scratch.columns[k], 0, &source[k]));
+    }
+    for (uint32_t k = 0; k < t->assign_count; k++) {
+        TRY(assign(s, ctx, target, k, old, row, i + 1ull));
+    }
+    ctx->matched_rows++;
+    if (row_equal(t->table, old, row)) {
+        return ERR_OK;
+    }
+    db_err err = row_update(&s->writers[target], old, row, t->index_touched);
+    if (err == ERR_SQL && s->op.node->u.dml.ignore && ctx->diag->number == ER_DUP_ENTRY) {
+        exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);
+        diag_reset(ctx->diag);
+        return ERR_OK;
+    }
+    TRY(err);
+    ctx->changed_rows++;
+    return ERR_OK;
+}
+
+static db_err change_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_change *s = (struct op_change *)op;
+    *ret = NULL;
+    if (s->done) {
+        return ERR_OK;
+    }
+    s->done = true;
+    TRY(collect(s, ctx));
+    for (uint32_t t = 0; t < op->node->u.dml.target_count; t++) {
+        size_t width = op->node->u.dml.targets[t].table->column_count;
+        for (uint32_t i = 0; i < s->targets[t].count; i++) {
+            if (op->node->kind == PLAN_UPDATE) {
+                TRY(update_one(s, ctx, t, i));
+            } else {
+                TRY(row_delete(&s->writers[t], &s->targets[t].rows[i * width]));
+                ctx->deleted_rows++;
+            }
+            TRY(fiber_checkpoint());
+        }
+    }
+    if (op->node->kind == PLAN_UPDATE) {
+        ctx->affected_rows = ctx->found_rows_flag ? ctx->matched_rows : ctx->changed_rows;
+    } else {
+        ctx->affected_rows = ctx->deleted_rows;
+    }
+    return ERR_OK;
+}
+
+static db_err change_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    (void)op;
+    (void)ctx;
+    return ERR_INVALID;
+}
+
+static void change_close(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    struct op_change *s = (struct op_change *)op;
+    while (s->opened > 0) {
+        row_writer_fini(&s->writers[--s->opened]);
+    }
+}
+
+static const struct op_ops g_update = {"update", change_open, change_next, change_rescan,
+                                       change_close};
+static const struct op_ops g_delete = {"delete", change_open, change_next, change_rescan,
+                                       change_close};
+const struct op_kind op_update_kind = {sizeof(struct op_change), &g_update};
+const struct op_kind op_delete_kind = {sizeof(struct op_change), &g_delete};

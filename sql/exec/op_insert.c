@@ -1,0 +1,441 @@
+/* INSERT, REPLACE and ON DUPLICATE KEY UPDATE.
+ *
+ * Rows of a chunk are completed first (stored forms, defaults), then the AUTO_INCREMENT numbers
+ * they need are taken in one go, so that one statement's numbers are consecutive, then they are
+ * written. When the statement has to look for conflicts (IGNORE, REPLACE, ON DUPLICATE KEY UPDATE)
+ * each row's unique keys are read for update before it is written. */
+#include "base/fiber.h"
+#include "sql/diag/my_error.h"
+#include "sql/exec/row_writer.h"
+
+struct op_insert {
+    struct op op;
+    struct row_writer writer;
+    const struct table_def *table;
+    const bool *given;  /* by ordinal: in the column list */
+    struct value *rows; /* of a chunk, row-major */
+    uint64_t number;    /* rows so far */
+    struct expr_state **updates;
+    struct chunk scratch; /* one row: old ++ new */
+    bool opened;
+    bool done;
+};
+
+static db_err one_row_vectors(struct exec_ctx *ctx, const struct table_def *t, struct chunk *c)
+{
+    uint32_t n = t->column_count;
+    c->columns = ARENA_ARRAY(ctx->arena, struct vector, 2 * n);
+    if (c->columns == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < 2 * n; i++) {
+        struct vector *v = &c->columns[i];
+        v->type = &t->columns[i % n].type;
+        v->phys = (uint8_t)type_phys(v->type);
+        v->capacity = 1;
+        v->index_mask = UINT32_MAX;
+        v->arena = ctx->arena;
+        v->data = arena_alloc(ctx->arena, phys_size_table[v->phys]);
+        if (v->data == NULL) {
+            return ERR_LIMIT;
+        }
+    }
+    c->column_count = 2 * n;
+    c->count = 1;
+    return ERR_OK;
+}
+
+static db_err insert_open(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_insert *s = (struct op_insert *)op;
+    const struct plan_node *n = op->node;
+    s->table = n->u.insert.target->table;
+    row_writer_init(&s->writer, ctx, s->table);
+    s->opened = true;
+    bool *given = ARENA_ARRAY(ctx->arena, bool, s->table->column_count);
+    if (given == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < n->u.insert.column_count; i++) {
+        given[n->u.insert.columns[i]] = true;
+    }
+    s->given = given;
+    if (n->u.insert.update_count != 0) {
+        s->updates = ARENA_ARRAY(ctx->arena, struct expr_state *, n->u.insert.update_count);
+        if (s->updates == NULL) {
+            return ERR_LIMIT;
+        }
+        for (uint32_t i = 0; i < n->u.insert.update_count; i++) {
+            TRY(expr_prepare(ctx, n->u.insert.updates[i].expr, &s->updates[i]));
+        }
+        TRY(one_row_vectors(ctx, s->table, &s->scratch));
+    }
+    return op_open(op->children[0], ctx);
+}
+
+static struct slice column_name(const struct op_insert *s, uint32_t i)
+{
+    return s->table->columns[i].name;
+}
+
+static db_err default_value(struct op_insert *s, struct exec_ctx *ctx, uint32_t ordinal,
+                            struct value *row)
+{
+    const struct column_def *c = &s->table->columns[ordinal];
+    const struct bexpr *e = s->op.node->u.insert.defaults[ordinal];
+    struct value v;
+    if (e == NULL) {
+        /* MYSQL: strict: 1364; otherwise the type's implicit default and a warning. */
+        if (ctx->eval.cast->strict && !ctx->ignore) {
+            return my_error(ctx->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(ctx->arena, c->name));
+        }
+        cast_warn(ctx->eval.cast, CAST_WARNING, ER_NO_DEFAULT_FOR_FIELD,
+                  arena_strdup(ctx->arena, c->name));
+        return exec__implicit_default(ctx, c, &row[ordinal]);
+    }
+    TRY(expr_eval_scalar(ctx, e, &v));
+    return row_assign(ctx, s->table, ordinal, &e->type, &v, s->number, row);
+}
+
+/* NULL in a NOT NULL column: an error, or under IGNORE and in loose mode for many rows the implicit
+ * default. */
+static db_err check_null(struct op_insert *s, struct exec_ctx *ctx, uint32_t i, struct value *row,
+                         bool many)
+{
+    const struct column_def *c = &s->table->columns[i];
+    if (!row[i].is_null || (c->type.flags & TYPE_F_NOT_NULL) == 0 || c->auto_increment ||
+        c->hidden) {
+        return ERR_OK;
+    }
+    char *name = arena_strdup(ctx->arena, column_name(s, i));
+    if (!ctx->ignore && (ctx->eval.cast->strict || !many)) {
+        return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
+    }
+    cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
+    return exec__implicit_default(ctx, c, &row[i]);
+}
+
+static db_err complete_row(struct op_insert *s, struct exec_ctx *ctx, const struct chunk *in,
+                           uint32_t at, struct value *row, bool many)
+{
+    const struct plan_node *n = s->op.node;
+    s->number++;
+    for (uint32_t i = 0; i < n->u.insert.column_count; i++) {
+        struct value v;
+        const struct vector *vec = &in->columns[i];
+        vector_get(vec, at, &v);
+        TRY(row_assign(ctx, s->table, n->u.insert.columns[i], vec->type, &v, s->number, row));
+    }
+    for (uint32_t i = 0; i < s->table->column_count; i++) {
+        if (s->table->columns[i].hidden) {
+            value_set_null(&row[i], &s->table->columns[i].type);
+        } else if (!s->given[i]) {
+            TRY(default_value(s, ctx, i, row));
+        }
+        TRY(check_null(s, ctx, i, row, many));
+    }
+    return ERR_OK;
+}
+
+/* VALUES rows keep their own types: assigned from the expressions, not through a column of one
+ * type. */
+static db_err complete_literal_row(struct op_insert *s, struct exec_ctx *ctx,
+                                   struct bexpr *const *exprs, struct value *row, bool many)
+{
+    const struct plan_node *n = s->op.node;
+    s->number++;
+    for (uint32_t i = 0; i < n->u.insert.column_count; i++) {
+        struct value v;
+        TRY(expr_eval_scalar(ctx, exprs[i], &v));
+        TRY(row_assign(ctx, s->table, n->u.insert.columns[i], &exprs[i]->type, &v, s->number, row));
+    }
+    for (uint32_t i = 0; i < s->table->column_count; i++) {
+        if (s->table->columns[i].hidden) {
+            value_set_null(&row[i], &s->table->columns[i].type);
+        } else if (!s->given[i]) {
+            TRY(default_value(s, ctx, i, row));
+        }
+        TRY(check_null(s, ctx, i, row, many));
+    }
+    return ERR_OK;
+}
+
+/* ---- numbers ---- */
+
+static bool wants_number(const struct exec_ctx *ctx, const struct value *v)
+{
+    bool zero =
+        !v->is_null && (v->phys == PHYS_INT ? v->i == 0 : v->phys == PHYS_DOUBLE && v->d == 0);
+    return v->is_null || (zero && (ctx->sql_mode & SQL_MODE_NO_AUTO_VALUE_ON_ZERO) == 0);
+}
+
+static db_err set_number(struct op_insert *s, struct exec_ctx *ctx, uint32_t column,
+                         uint64_t number, struct value *row)
+{
+    struct value v = value_uint(number);
+    struct sql_type t = type_int(TYPE_BIGINT, true);
+    const struct sql_type *ct = &s->table->columns[column].type;
+    if (type_is_integer(ct)) {
+        int64_t min;
+        uint64_t max;
+        type_int_range(ct, &min, &max);
+        if (number > max) {
+            return my_error(ctx->diag, ER_AUTOINC_READ_FAILED);
+        }
+    }
+    return row_assign(ctx, s->table, column, &t, &v, s->number, row);
+}
+
+static db_err auto_increment(struct op_insert *s, struct exec_ctx *ctx, struct value *rows,
+                             uint32_t n)
+{
+    uint32_t width = s->table->column_count;
+    uint32_t col = (uint32_t)s->table->auto_increment;
+    uint32_t need = 0;
+    uint64_t highest = 0;
+    uint8_t key[16];
+    struct slice name = sequence_key(s->table, false, key);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct value *v = &rows[i * width + col];
+        if (wants_number(ctx, v)) {
+            need++;
+        } else if (v->phys == PHYS_INT && (v->is_unsigned || v->i > 0) && v->u > highest) {
+            highest = v->u;
+        }
+    }
+    if (need != 0) {
+        uint64_t step = ctx->auto_inc_step == 0 ? 1 : ctx->auto_inc_step;
+        uint64_t offset = ctx->auto_inc_offset == 0 ? 1 : ctx->auto_inc_offset;
+        uint64_t start = s->table->auto_increment_start;
+        uint64_t next;
+        TRY(storage_sequence_next(ctx->storage, name, start == 0 ? 0 : start - 1, need, step,
+                                  offset, ctx->diag, &next));
+        for (uint32_t i = 0; i < n; i++) {
+            if (wants_number(ctx, &rows[i * width + col])) {
+                TRY(set_number(s, ctx, col, next, &rows[i * width]));
+                ctx->first_insert_id = ctx->first_insert_id == 0 ? next : ctx->first_insert_id;
+                next += step;
+            }
+        }
+    }
+    if (highest != 0) {
+        ctx->last_insert_id = highest;
+        TRY(storage_sequence_raise(ctx->storage, name, highest, ctx->diag));
+    }
+    return ERR_OK;
+}
+
+static db_err row_ids(struct op_insert *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)
+{
+    uint32_t width = s->table->column_count;
+    uint32_t col = s->table->indexes[0].parts[0].column;
+    uint8_t key[16];
+    uint64_t next;
+    TRY(storage_sequence_next(ctx->storage, sequence_key(s->table, true, key), 0, n, 1, 1,
+                              ctx->diag, &next));
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(set_number(s, ctx, col, next++, &rows[i * width]));
+    }
+    return ERR_OK;
+}
+
+/* ---- conflicts ---- */
+
+static db_err load_scratch(struct op_insert *s, const struct value *old,
+                           const struct value *new_row)
+{
+    uint32_t n = s->table->column_count;
+    for (uint32_t i = 0; i < 2 * n; i++) {
+        struct vector *v = &s->scratch.columns[i];
+        vector_reset(v);
+        TRY(vector_set(v, 0, i < n ? &old[i] : &new_row[i - n]));
+    }
+    return ERR_OK;
+}
+
+static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const struct value *old,
+                              const struct value *row)
+{
+    const struct plan_node *n = s->op.node;
+    uint32_t width = s->table->column_count;
+    struct value *changed = ARENA_ARRAY(ctx->arena, struct value, width);
+    bool differs = false;
+    if (changed == NULL) {
+        return ERR_LIMIT;
+    }
+    memcpy(changed, old, width * sizeof(*changed));
+    TRY(load_scratch(s, old, row));
+    for (uint32_t i = 0; i < n->u.insert.update_count; i++) {
+        const struct plan_assign *a = &n->u.insert.updates[i];
+        struct vector *v;
+        struct value x;
+        if (a->implicit) {
+            differs = !row_equal(s->table, old, changed);
+            if (!differs) {
+                continue;
+            }
+        }
+        TRY(expr_eval(ctx, s->updates[i], &s->scratch, &v));
+        vector_get(v, 0, &x);
+        TRY(row_assign(ctx, s->table, a->column, &a->expr->type, &x, s->number, changed));
+        if (changed[a->column].is_null &&
+            (s->table->columns[a->column].type.flags & TYPE_F_NOT_NULL) != 0) {
+            return my_error(ctx->diag, ER_BAD_NULL_ERROR,
+                            arena_strdup(ctx->arena, column_name(s, a->column)));
+        }
+        vector_reset(&s->scratch.columns[a->column]);
+        TRY(vector_set(&s->scratch.columns[a->column], 0, &changed[a->column]));
+    }
+    ctx->matched_rows++;
+    if (s->table->auto_increment >= 0) {
+        ctx->last_insert_id = changed[s->table->auto_increment].u;
+    }
+    if (row_equal(s->table, old, changed)) {
+        ctx->affected_rows += ctx->found_rows_flag ? 1 : 0;
+        return ERR_OK;
+    }
+    ctx->affected_rows += 2;
+    ctx->duplicates++;
+    return row_update(&s->writer, old, changed, NULL);
+}
+
+static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value *row)
+{
+    const struct plan_node *n = s->op.node;
+    bool look = n->u.insert.replace || n->u.insert.ignore || n->u.insert.update_count != 0;
+    ctx->records++;
+    while (look) {
+        int index;
+        struct value *old = ARENA_ARRAY(ctx->arena, struct value, s->table->column_count);
+        if (old == NULL) {
+            return ERR_LIMIT;
+        }
+        TRY(row_find_conflict(&s->writer, row, ctx->arena, old, &index));
+        if (index < 0) {
+            break;
+        }
+        if (n->u.insert.update_count != 0) {
+            return update_existing(s, ctx, old, row);
+        }
+        if (!n->u.insert.replace) {
+            struct diag d = {0};
+            struct diag *saved = ctx->diag;
+            ctx->diag = &d;
+            db_err err = row_duplicate_error(&s->writer, (uint32_t)index, row);
+            ctx->diag = saved;
+            if (err == ERR_SQL) {
+                exec__warn_text(ctx, CAST_WARNING, d.number, d.text);
+            }
+            ctx->duplicates++;
+            return err == ERR_SQL ? ERR_OK : err;
+        }
+        TRY(row_delete(&s->writer, old));
+        ctx->affected_rows++;
+        ctx->duplicates++;
+    }
+    TRY(row_insert(&s->writer, row));
+    ctx->affected_rows++;
+    return ERR_OK;
+}
+
+static db_err write_rows(struct op_insert *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)
+{
+    if (s->table->auto_increment >= 0) {
+        TRY(auto_increment(s, ctx, rows, n));
+    }
+    if (!s->table->has_primary) {
+        TRY(row_ids(s, ctx, rows, n));
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(write_row(s, ctx, &rows[(size_t)i * s->table->column_count]));
+        TRY(fiber_checkpoint());
+    }
+    return ERR_OK;
+}
+
+static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
+{
+    const struct plan_node *values = s->op.node->children[0];
+    uint32_t n = values->u.values.row_count;
+    struct value *rows = ARENA_ARRAY(ctx->arena, struct value, (size_t)n * s->table->column_count);
+    if (rows == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(complete_literal_row(s, ctx, values->u.values.rows[i],
+                                 &rows[(size_t)i * s->table->column_count], n > 1));
+    }
+    return write_rows(s, ctx, rows, n);
+}
+
+/* All rows of the source are read before the first is written: it may read the table that is
+ * written. */
+static db_err insert_source(struct op_insert *s, struct exec_ctx *ctx)
+{
+    uint32_t cap = 0;
+    uint32_t n = 0;
+    size_t width = s->table->column_count;
+    struct value *rows = NULL;
+    struct chunk *in;
+    for (;;) {
+        TRY(op_child_next(&s->op, ctx, 0, &in));
+        if (in == NULL) {
+            break;
+        }
+        if (n + in->count > cap) {
+            cap = (n + in->count) * 2;
+            struct value *grown = ARENA_ARRAY(ctx->arena, struct value, cap * width);
+            if (grown == NULL) {
+                return ERR_LIMIT;
+            }
+            if (n != 0) {
+                memcpy(grown, rows, n * width * sizeof(*grown));
+            }
+            rows = grown;
+        }
+        for (uint32_t i = 0; i < in->count; i++) {
+            struct value *row = &rows[(n + i) * width];
+            TRY(complete_row(s, ctx, in, chunk_row(in, i), row, true));
+            for (size_t c = 0; c < width; c++) {
+                TRY(value_copy(&row[c], ctx->arena, &row[c]));
+            }
+        }
+        n += in->count;
+    }
+    return n == 0 ? ERR_OK : write_rows(s, ctx, rows, n);
+}
+
+static db_err insert_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_insert *s = (struct op_insert *)op;
+    *ret = NULL;
+    if (s->done) {
+        return ERR_OK;
+    }
+    s->done = true;
+    if (op->node->children[0]->kind == PLAN_VALUES) {
+        return insert_literals(s, ctx);
+    }
+    return insert_source(s, ctx);
+}
+
+static db_err insert_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    (void)op;
+    (void)ctx;
+    return ERR_INVALID;
+}
+
+static void insert_close(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    struct op_insert *s = (struct op_insert *)op;
+    if (s->opened) {
+        row_writer_fini(&s->writer);
+        s->opened = false;
+    }
+}
+
+static const struct op_ops g_insert = {"insert", insert_open, insert_next, insert_rescan,
+                                       insert_close};
+const struct op_kind op_insert_kind = {sizeof(struct op_insert), &g_insert};

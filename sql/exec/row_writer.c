@@ -1,0 +1,280 @@
+/* One row is one entry under the primary key and one per secondary index. The row's key carries the
+ * lock: entries of indexes that are not unique are written blindly under it; entries of unique ones
+ * are inserts of their own, which is what makes them unique. */
+#include "sql/exec/row_writer.h"
+
+#include <stdio.h>
+
+#include "base/buf.h"
+#include "sql/diag/my_error.h"
+
+enum { KEY_BUF_MAX = 64 * 1024 };
+
+void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct table_def *table)
+{
+    *w = (struct row_writer){.ctx = ctx, .table = table, .format = table->format};
+    buf_init(&w->key, KEY_BUF_MAX);
+    buf_init(&w->old_key, KEY_BUF_MAX);
+    buf_init(&w->value, STORAGE_VALUE_SIZE_MAX);
+    buf_init(&w->old_value, STORAGE_VALUE_SIZE_MAX);
+}
+
+void row_writer_fini(struct row_writer *w)
+{
+    buf_fini(&w->key);
+    buf_fini(&w->old_key);
+    buf_fini(&w->value);
+    buf_fini(&w->old_value);
+}
+
+struct slice sequence_key(const struct table_def *t, bool row_id, uint8_t out[16])
+{
+    out[0] = 's';
+    out[1] = row_id ? 'r' : 'a';
+    for (int i = 0; i < 8; i++) {
+        out[2 + i] = (uint8_t)(t->id >> (56 - 8 * i));
+    }
+    return slice_of(out, 10);
+}
+
+static db_err print_part(struct exec_ctx *ctx, const struct sql_type *t, const struct value *v,
+                         struct buf *out)
+{
+    if (v->is_null) {
+        return buf_append(out, "NULL", 4);
+    }
+    struct slice text;
+    struct cast_ctx quiet = *ctx->eval.cast;
+    quiet.warn = NULL;
+    quiet.arena = ctx->eval.arena;
+    TRY(value_to_text(&quiet, t, v, &text));
+    return buf_append_slice(out, text);
+}
+
+db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct value *row)
+{
+    enum { SHOWN_MAX = 192 };
+    const struct index_def *ix = &w->table->indexes[index];
+    struct buf text;
+    buf_init(&text, 64 * 1024);
+    db_err err = ERR_OK;
+    for (uint32_t i = 0; i < ix->part_count && err == ERR_OK; i++) {
+        const struct column_def *c = &w->table->columns[ix->parts[i].column];
+        err = i == 0 ? ERR_OK : buf_append_u8(&text, '-');
+        if (err == ERR_OK) {
+            err = print_part(w->ctx, &c->type, &row[c->ordinal], &text);
+        }
+    }
+    int len = text.len > SHOWN_MAX ? SHOWN_MAX : (int)text.len;
+    char value[SHOWN_MAX + 1];
+    char key[160];
+    snprintf(value, sizeof(value), "%.*s", len, len == 0 ? "" : (const char *)text.ptr);
+    snprintf(key, sizeof(key), "%.*s.%.*s", SLICE_FMT(w->table->name), SLICE_FMT(ix->name));
+    buf_fini(&text);
+    TRY(err);
+    return my_error(w->ctx->diag, ER_DUP_ENTRY, value, key);
+}
+
+static db_err encode_row_key(struct row_writer *w, const struct value *row, struct buf *out)
+{
+    buf_reset(out);
+    return row_key_encode(&w->format->indexes[0], row, out);
+}
+
+static db_err encode_entry(struct row_writer *w, uint32_t i, const struct value *row,
+                           struct buf *key, struct buf *value, bool *ret_null)
+{
+    buf_reset(key);
+    buf_reset(value);
+    return index_entry_encode(&w->format->indexes[i], row, key, value, ret_null);
+}
+
+static db_err put_row(struct row_writer *w, const struct value *row, unsigned flags)
+{
+    TRY(encode_row_key(w, row, &w->key));
+    buf_reset(&w->value);
+    TRY(row_encode(w->format->layout, row, &w->value));
+    db_err err =
+        storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
+    return err == ERR_KEY_EXISTS ? row_duplicate_error(w, 0, row) : err;
+}
+
+static db_err put_entry(struct row_writer *w, uint32_t i, const struct value *row)
+{
+    bool null;
+    TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
+    unsigned flags = w->format->indexes[i].unique && !null ? STORAGE_W_INSERT : STORAGE_W_BLIND;
+    db_err err =
+        storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
+    return err == ERR_KEY_EXISTS ? row_duplicate_error(w, i, row) : err;
+}
+
+static db_err del_entry(struct row_writer *w, uint32_t i, const struct value *row)
+{
+    bool null;
+    TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
+    unsigned flags = w->format->indexes[i].unique && !null ? 0 : STORAGE_W_BLIND;
+    return storage_del(w->ctx->txn, buf_slice(&w->key), flags, w->ctx->diag);
+}
+
+db_err row_insert(struct row_writer *w, const struct value *row)
+{
+    /* MYSQL: the hidden row id is never a duplicate; the primary key is checked first. */
+    TRY(put_row(w, row, w->table->has_primary ? STORAGE_W_INSERT : STORAGE_W_BLIND));
+    for (uint32_t i = 1; i < w->table->index_count; i++) {
+        TRY(put_entry(w, i, row));
+    }
+    return ERR_OK;
+}
+
+db_err row_delete(struct row_writer *w, const struct value *row)
+{
+    TRY(encode_row_key(w, row, &w->key));
+    TRY(storage_del(w->ctx->txn, buf_slice(&w->key), STORAGE_W_LOCKED, w->ctx->diag));
+    for (uint32_t i = 1; i < w->table->index_count; i++) {
+        TRY(del_entry(w, i, row));
+    }
+    return ERR_OK;
+}
+
+static db_err update_entry(struct row_writer *w, uint32_t i, const struct value *old,
+                           const struct value *new_row)
+{
+    bool old_null;
+    bool new_null;
+    TRY(encode_entry(w, i, old, &w->old_key, &w->old_value, &old_null));
+    TRY(encode_entry(w, i, new_row, &w->key, &w->value, &new_null));
+    if (slice_eq(buf_slice(&w->old_key), buf_slice(&w->key))) {
+        if (slice_eq(buf_slice(&w->old_value), buf_slice(&w->value))) {
+            return ERR_OK;
+        }
+        return storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), STORAGE_W_BLIND,
+                           w->ctx->diag);
+    }
+    bool unique = w->format->indexes[i].unique;
+    TRY(storage_del(w->ctx->txn, buf_slice(&w->old_key), unique && !old_null ? 0 : STORAGE_W_BLIND,
+                    w->ctx->diag));
+    unsigned flags = unique && !new_null ? STORAGE_W_INSERT : STORAGE_W_BLIND;
+    db_err err =
+        storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
+    return err == ERR_KEY_EXISTS ? row_duplicate_error(w, i, new_row) : err;
+}
+
+db_err row_update(struct row_writer *w, const struct value *old, const struct value *new_row,
+                  const bool *touched)
+{
+    bool moved = false;
+    if (touched == NULL || touched[0]) {
+        TRY(encode_row_key(w, old, &w->old_key));
+        TRY(encode_row_key(w, new_row, &w->key));
+        moved = !slice_eq(buf_slice(&w->old_key), buf_slice(&w->key));
+    }
+    if (moved) {
+        TRY(row_delete(w, old));
+        return row_insert(w, new_row);
+    }
+    TRY(put_row(w, new_row, STORAGE_W_LOCKED));
+    for (uint32_t i = 1; i < w->table->index_count; i++) {
+        bool may_differ = touched == NULL || touched[i] || touched[0];
+        if (may_differ) {
+            TRY(update_entry(w, i, old, new_row));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err read_row(struct row_writer *w, struct slice key, struct arena *arena,
+                       struct value *ret_old, bool *ret_found)
+{
+    struct slice stored;
+    TRY(storage_get(w->ctx->txn, key, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, arena, w->ctx->diag,
+                    ret_found, &stored));
+    if (!*ret_found) {
+        return ERR_OK;
+    }
+    uint32_t n = w->table->column_count;
+    uint32_t *all = ARENA_ARRAY(arena, uint32_t, n);
+    struct row_reader *reader;
+    struct slice copy;
+    if (all == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        all[i] = i;
+    }
+    TRY(arena_copy(arena, stored, &copy));
+    TRY(row_reader_new(arena, w->format->layout, all, n, &reader));
+    return row_read_values(reader, copy, ret_old);
+}
+
+db_err row_find_conflict(struct row_writer *w, const struct value *row, struct arena *arena,
+                         struct value *ret_old, int *ret_index)
+{
+    *ret_index = -1;
+    for (uint32_t i = 0; i < w->table->index_count; i++) {
+        const struct index_format *f = &w->format->indexes[i];
+        bool null = false;
+        bool found = false;
+        if (!f->unique || (i == 0 && !w->table->has_primary)) {
+            continue;
+        }
+        if (i == 0) {
+            TRY(encode_row_key(w, row, &w->key));
+        } else {
+            TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
+            if (null) {
+                continue;
+            }
+            struct slice value;
+            struct index_entry entry;
+            TRY(storage_get(w->ctx->txn, buf_slice(&w->key), STORAGE_READ_EXCLUSIVE, STORAGE_WAIT,
+                            arena, w->ctx->diag, &found, &value));
+            if (!found) {
+                continue;
+            }
+            TRY(index_entry_parse(f, buf_slice(&w->key), value, &entry));
+            buf_reset(&w->old_key);
+            TRY(row_key_from_pk(f, entry.pk_bytes, &w->old_key));
+            buf_reset(&w->key);
+            TRY(buf_append_slice(&w->key, buf_slice(&w->old_key)));
+        }
+        TRY(read_row(w, buf_slice(&w->key), arena, ret_old, &found));
+        if (found) {
+            *ret_index = (int)i;
+            return ERR_OK;
+        }
+    }
+    return ERR_OK;
+}
+
+db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                  const struct sql_type *type, const struct value *v, uint64_t number,
+                  struct value *row)
+{
+    const struct column_def *c = &t->columns[ordinal];
+    if (v->is_null) {
+        value_set_null(&row[ordinal], &c->type);
+        return ERR_OK; /* NOT NULL is checked on the whole row: AUTO_INCREMENT and TIMESTAMP may
+                          replace it */
+    }
+    char name[200];
+    snprintf(name, sizeof(name), "%.*s", SLICE_FMT(c->name));
+    struct store_target target = {.column = name, .row = number};
+    struct cast_ctx cast = *ctx->eval.cast;
+    cast.arena = ctx->arena;
+    cast.strict = cast.strict && !ctx->ignore;
+    return type_store(&cast, &c->type, &target, type, v, &row[ordinal]);
+}
+
+bool row_equal(const struct table_def *t, const struct value *a, const struct value *b)
+{
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        if (a[i].is_null != b[i].is_null) {
+            return false;
+        }
+        if (!a[i].is_null && value_compare_same(&a[i], &b[i], NULL) != 0) {
+            return false;
+        }
+    }
+    return true;
+}

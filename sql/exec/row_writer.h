@@ -1,0 +1,44 @@
+/* Writing rows with their index entries: shared by INSERT, REPLACE, UPDATE and DELETE. */
+#ifndef SKEIN_SQL_EXEC_ROW_WRITER_H
+#define SKEIN_SQL_EXEC_ROW_WRITER_H
+
+#include "sql/catalog/table_format.h"
+#include "sql/exec/exec_int.h"
+
+struct row_writer {
+    struct exec_ctx *ctx;
+    const struct table_def *table;
+    const struct table_format *format;
+    struct buf key, value, old_key, old_value;
+};
+
+void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct table_def *table);
+void row_writer_fini(struct row_writer *w);
+
+/* Inserts a whole row (values by ordinal, already stored forms). ERR_SQL 1062 when a unique key has
+ * it. */
+MUST_USE db_err row_insert(struct row_writer *w, const struct value *row);
+/* Deletes a row that this transaction has read for update. */
+MUST_USE db_err row_delete(struct row_writer *w, const struct value *row);
+/* Replaces `old` (read for update) by `new`; touched[i]: index i may have changed, NULL: any. */
+MUST_USE db_err row_update(struct row_writer *w, const struct value *old,
+                           const struct value *new_row, const bool *touched);
+/* The first unique key of `row` that another row has: reads that row for update into ret_old
+ * (strings in `arena`). *ret_index: index ordinal, -1 when there is no conflict. */
+MUST_USE db_err row_find_conflict(struct row_writer *w, const struct value *row,
+                                  struct arena *arena, struct value *ret_old, int *ret_index);
+/* 1062 for index number `index` with the row's values. */
+db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct value *row);
+
+/* Assigns v to column `ordinal` of row, as MySQL stores into columns (strictness, NULLs: 1048).
+ * `number`: 1-based row. */
+MUST_USE db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                           const struct sql_type *type, const struct value *v, uint64_t number,
+                           struct value *row);
+bool row_equal(const struct table_def *t, const struct value *a, const struct value *b);
+
+/* A name for a table's sequence: AUTO_INCREMENT or hidden row ids. Key in out (room for 16 bytes).
+ */
+struct slice sequence_key(const struct table_def *t, bool row_id, uint8_t out[16]);
+
+#endif
