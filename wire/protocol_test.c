@@ -113,7 +113,7 @@ static void test_login_errors(void **state)
                       "Bad handshake");
     client_close(&c);
     assert_true(client_connect(&c, g_h.port, NULL));
-    assert_true(client_write(&c, SLICE_LIT("\x05\x20 and so on")) && client_read(&c));
+    assert_true(client_write(&c, SLICE_LIT("\x05\x20\0\0\0root\0\0")) && client_read(&c));
     assert_int_equal(client_error(&c), 1251);
     client_close(&c);
     assert_true(client_connect(&c, g_h.port, NULL));

@@ -76,7 +76,11 @@ enum login_kind handshake_parse(struct slice packet, uint32_t server_caps,
         return LOGIN_BAD;
     }
     if (((packet.ptr[0] | (uint32_t)packet.ptr[1] << 8) & CAP_PROTOCOL_41) == 0) {
-        return LOGIN_OLD;
+        enum { OLD_HEAD = 5 };
+        (void)read_bytes(&r, OLD_HEAD);
+        (void)read_cstr(&r);
+        (void)read_cstr(&r);
+        return r.bad ? LOGIN_BAD_OLD : LOGIN_OLD;
     }
     l.caps = read_u32(&r);
     l.max_packet = read_u32(&r);

@@ -34,9 +34,10 @@ struct login_packet {
 
 enum login_kind {
     LOGIN_OK,
-    LOGIN_TLS, /* the short packet that asks for TLS; caps, max_packet, charset are set */
-    LOGIN_BAD, /* 1043 */
-    LOGIN_OLD, /* a protocol before 4.1: 1251 */
+    LOGIN_TLS,     /* the short packet that asks for TLS; caps, max_packet, charset are set */
+    LOGIN_BAD,     /* 1043 */
+    LOGIN_OLD,     /* a protocol before 4.1: 1251 */
+    LOGIN_BAD_OLD, /* not even that: 1043 without SQLSTATE */
 };
 enum login_kind handshake_parse(struct slice packet, uint32_t server_caps,
                                 struct login_packet *ret_login);

@@ -38,9 +38,9 @@ static db_err greet(struct conn *c)
     return handshake_put_greeting(c, server_of(c)->version);
 }
 
-static db_err bad_handshake(struct conn *c)
+static db_err bad_handshake(struct conn *c, bool with_state)
 {
-    c->caps |= CAP_PROTOCOL_41;
+    c->caps |= with_state ? CAP_PROTOCOL_41 : 0;
     TRY(conn_put_error(c, 1043, "08S01", SLICE_LIT("Bad handshake")));
     return ERR_INVALID;
 }
@@ -63,7 +63,7 @@ static db_err read_login(struct conn *c, struct slice packet, struct login_packe
         return ERR_INVALID;
     }
     if (kind != LOGIN_OK) {
-        return bad_handshake(c);
+        return bad_handshake(c, kind != LOGIN_BAD_OLD);
     }
     c->caps = ret_login->caps & server_caps;
     return ERR_OK;

@@ -165,9 +165,6 @@ bool query_attributes_skip(struct reader *r)
         struct sql_param ignored;
         uint16_t type = read_u16(&types);
         (void)read_lenenc_bytes(&types);
-        if (!param_type_ok(type)) {
-            return false;
-        }
         if ((nulls.ptr[i / 8] >> (i % 8) & 1) == 0) {
             param_read(r, type, &ignored);
         }

@@ -13,7 +13,8 @@ MUST_USE bool param_type_ok(uint16_t type);
 /* One value of the type; text borrows from the packet. A short packet sets r->bad; an impossible
  * length of a time, too. */
 void param_read(struct reader *r, uint16_t type, struct sql_param *ret_param);
-/* Skips the query attributes before the text of COM_QUERY. false: malformed. */
+/* Skips the query attributes before the text of COM_QUERY; an unknown type is taken as text. false:
+ * malformed. */
 MUST_USE bool query_attributes_skip(struct reader *r);
 
 #endif

@@ -13,7 +13,7 @@ db_err command__quit(struct client *cl, struct slice body UNUSED)
 
 db_err command__ping(struct client *cl, struct slice body UNUSED)
 {
-    return result_plain_ok(cl->conn, sql_session_status(cl->session));
+    return result_plain_ok(cl->conn, cl->session);
 }
 
 db_err command__init_db(struct client *cl, struct slice body)
@@ -47,7 +47,10 @@ out:
 
 static db_err put_end(struct client *cl)
 {
-    struct sql_status status = {.server_status = sql_session_status(cl->session)};
+    struct sql_status status = {
+        .server_status = sql_session_status(cl->session),
+        .warnings = sql_session_warning_count(cl->session),
+    };
     return result_end(cl->conn, &status, false);
 }
 
@@ -87,7 +90,7 @@ db_err command__reset_connection(struct client *cl, struct slice body UNUSED)
         return result_error(cl->conn, &diag);
     }
     command__refresh(cl);
-    return result_plain_ok(cl->conn, sql_session_status(cl->session));
+    return result_plain_ok(cl->conn, cl->session);
 }
 
 static void copy_text(char *to, size_t size, struct slice from)

@@ -304,7 +304,7 @@ db_err command__stmt_reset(struct client *cl, struct slice body)
     }
     forget_long_data(s);
     sql_stmt_reset(s->sql);
-    return result_plain_ok(cl->conn, sql_session_status(cl->session));
+    return result_plain_ok(cl->conn, cl->session);
 }
 
 static db_err first_piece(struct client *cl, struct stmt *s)

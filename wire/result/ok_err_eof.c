@@ -58,9 +58,12 @@ db_err result_ok(struct conn *c, const struct sql_status *status, bool more)
     return put_ok(c, 0x00, status, more);
 }
 
-db_err result_plain_ok(struct conn *c, uint16_t server_status)
+db_err result_plain_ok(struct conn *c, const struct sql_session *session)
 {
-    struct sql_status status = {.server_status = server_status};
+    struct sql_status status = {
+        .server_status = sql_session_status(session),
+        .warnings = sql_session_warning_count(session),
+    };
     return put_ok(c, 0x00, &status, false);
 }
 

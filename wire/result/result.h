@@ -17,7 +17,7 @@
 /* more: SERVER_MORE_RESULTS_EXISTS. */
 MUST_USE db_err result_ok(struct conn *c, const struct sql_status *status, bool more);
 /* An OK packet that only tells the session's state. */
-MUST_USE db_err result_plain_ok(struct conn *c, uint16_t server_status);
+MUST_USE db_err result_plain_ok(struct conn *c, const struct sql_session *session);
 /* The end of a result set: an EOF packet, or OK with the EOF header under CLIENT_DEPRECATE_EOF. */
 MUST_USE db_err result_end(struct conn *c, const struct sql_status *status, bool more);
 /* The EOF packet between column definitions and rows; nothing under CLIENT_DEPRECATE_EOF. */

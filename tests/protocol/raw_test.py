@@ -1,0 +1,245 @@
+#!/usr/bin/env python3
+"""Raw packet scripts: what drivers do not show. usage: raw_test.py HOST PORT USER PASSWORD"""
+import struct
+import sys
+
+from raw import Closed, Raw, USUAL, error, lenenc, put_lenenc
+
+HOST, PORT, USER, PASSWORD = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
+TESTS = []
+
+
+def test(f):
+    TESTS.append(f)
+    return f
+
+
+def connect(caps=USUAL, schema=None, tls=None):
+    c = Raw(HOST, PORT)
+    last = c.login(USER, PASSWORD, schema, caps=caps, tls=bool(PASSWORD) if tls is None else tls)
+    assert last[0] == 0, last
+    return c
+
+
+@test
+def greeting():
+    c = Raw(HOST, PORT)
+    assert c.greeting[0] == 10 and c.version.startswith("9.7"), c.version
+    assert c.greeting.endswith(b"caching_sha2_password\0")
+    c.close()
+
+
+@test
+def tls_login():
+    c = connect(tls=True)
+    assert c.ask(0x0E)[0] == 0
+    c.close()
+
+
+@test
+def bad_handshakes():
+    for payload, number in ((b"", 1043), (b"\x05\xa2", 1043), (b"\x05\x20 old", 1043), (b"\x05\x20\0\0\0root\0\0", 1251)):
+        c = Raw(HOST, PORT)
+        c.write(payload)
+        assert error(c.read()) == number
+        assert c.at_end()
+    c = Raw(HOST, PORT)
+    c.seq = 3
+    c.write(b"\x05\xa2")
+    c.seq = 1
+    assert error(c.read()) == 1156
+    c = Raw(HOST, PORT)
+    last = c.login("no such user", "x", tls=True)
+    assert error(last) == 1045 and b"(using password: YES)" in last, last
+    c = Raw(HOST, PORT)
+    last = c.login(USER, PASSWORD, "no_such_schema_anywhere", tls=bool(PASSWORD))
+    assert last == b"\xff\x19\x04#42000Unknown database 'no_such_schema_anywhere'", last
+
+
+@test
+def unknown_commands():
+    c = connect()
+    for code in (0x00, 0x05, 0x06, 0x07, 0x08, 0x0A, 0x0C, 0x0F, 0x22, 0xFF):
+        assert c.ask(code, b"x") == b"\xff\x17\x04#08S01Unknown command", code
+    assert c.ask(0x1B, b"\0") == b"\xff\x2b\x07#HY000Malformed communication packet."
+    assert c.ask(0x1B, b"\0\0")[:5] == b"\xfe\0\0\x02\0"  # then warnings of the session
+    assert error(c.ask(0x02)) == 1046
+    assert b"Uptime: " in c.ask(0x09)
+    assert c.ask(0x0E)[:5] == b"\0\0\0\x02\0"
+    assert error(c.ask(3)) == 1065
+    c.close()
+
+
+@test
+def out_of_order():
+    c = connect()
+    c.seq = 5
+    c.write(b"\x0e")
+    c.seq = 0
+    assert c.read() == b"\xff\x84\x04#08S01Got packets out of order"
+    assert c.at_end()
+
+
+@test
+def text_result():
+    c = connect()
+    packets = c.result("SELECT 1 AS a, NULL AS b, 'x' AS c")
+    assert packets[0] == b"\x03" and packets[4] == b"\x011\xfb\x01x", packets
+    assert packets[1] == b"\x03def\0\0\0\x01a\0\x0c\x3f\0\x02\0\0\0\x08\x81\0\0\0\0", packets[1]
+    assert packets[-1] == b"\xfe\0\0\x02\0\0\0", packets[-1]
+    c.close()
+    c = connect(tuple(n for n in USUAL if n != "DEPRECATE_EOF"))
+    packets = c.result("SELECT 1")
+    assert packets[2] == b"\xfe\0\0\x02\0" == packets[4], packets
+    c.close()
+    c = connect(USUAL + ("OPTIONAL_METADATA",))
+    assert c.result("SELECT 1")[0] == b"\x01\x01"
+    c.close()
+
+
+@test
+def multi_statements():
+    c = connect(USUAL + ("MULTI_STATEMENTS",))
+    first = c.result("SELECT 1; DO 1; SELEC")
+    assert first[-1] == b"\xfe\0\0\x0a\0\0\0", first
+    assert c.rest() == [b"\0\0\0\x0a\0\0\0"]
+    assert error(c.rest()[0]) == 1064
+    c.close()
+
+
+@test
+def prepared():
+    c = connect()
+    ok = c.ask(0x16, b"SELECT ?, ?")
+    assert ok == b"\0\x01\0\0\0\x02\0\x02\0\0\0\0", ok
+    for _ in range(4):
+        c.read()
+    run = struct.pack("<IBI", 1, 0, 1)
+    assert error(c.ask(0x17, run + b"\0\0")) == 1835
+    assert error(c.ask(0x17, struct.pack("<IBI", 99, 0, 1))) == 1243
+
+    def rows(body):
+        c.command(0x17, body)
+        return [p for p in c.rest()[3:-1]]
+    assert rows(run + b"\0\x01\x08\0\xfd\0" + struct.pack("<q", 5) + b"\3abc") == \
+        [b"\0\0" + struct.pack("<q", 5) + b"\3abc"]
+    assert rows(run + b"\2\0" + struct.pack("<q", -6)) == [b"\0\x08" + struct.pack("<q", -6)]
+    c.command(0x18, struct.pack("<IH", 1, 1) + b"long ")
+    c.command(0x18, struct.pack("<IH", 1, 1) + b"data")
+    assert rows(run + b"\0\x01\x08\0\xfd\0" + struct.pack("<q", 1)) == \
+        [b"\0\0" + struct.pack("<q", 1) + b"\x09long data"]
+    c.command(0x18, struct.pack("<IH", 1, 9) + b"x")
+    assert error(c.ask(0x17, run + b"\3\x01\x08\0\xfd\0")) == 1210
+    assert c.ask(0x1A, struct.pack("<I", 1))[0] == 0
+    c.command(0x19, struct.pack("<I", 1))
+    assert error(c.ask(0x17, run + b"\3\0")) == 1243
+    c.close()
+
+
+@test
+def cursor():
+    c = connect()
+    assert c.ask(0x16, b"SELECT 1 AS a UNION ALL SELECT 2 UNION ALL SELECT 3")[0] == 0
+    c.read()
+    c.command(0x17, struct.pack("<IBI", 1, 1, 1))
+    assert c.read() == b"\x01"
+    c.read()
+    assert c.read() == b"\xfe\0\0\x42\0\0\0"
+    seen = []
+    for _ in range(5):
+        c.command(0x1C, struct.pack("<II", 1, 2))
+        while True:
+            p = c.read()
+            if p[0] != 0:
+                break
+            seen.append(p[2])
+        if p[3] & 0x80 or p[0] == 0xFF:
+            break
+    assert seen == [1, 2, 3] and p[3] & 0x80, (seen, p)
+    assert error(c.ask(0x1C, struct.pack("<II", 1, 2))) == 1421
+    c.close()
+
+
+@test
+def large_packets():
+    c = connect()
+    for size in (0xFFFFFE - 1, 0xFFFFFF - 1, 0xFFFFFF, 20 << 20):
+        text = b"x" * (size - len(b"SELECT LENGTH('')"))
+        assert c.result(b"SELECT LENGTH('" + text + b"')")[2] == b"\x08%d" % len(text), size
+    packet = c.result("SELECT REPEAT('a', 17000000)")[2]
+    size, pos = lenenc(packet, 0)
+    assert size == 17000000 and packet[pos:] == b"a" * size
+    c.close()
+
+
+@test
+def too_large_packet():
+    c = connect()
+    size = int(c.result("SELECT @@max_allowed_packet")[2][1:])
+    rounds, sent = size // 0xFFFFFF + 1, 0
+    try:
+        for i in range(rounds):
+            c.socket.sendall(b"\xff\xff\xff" + bytes([i]) + b" " * 0xFFFFFF)
+            sent += 1
+        c.seq = sent
+        number = error(c.read())
+        assert number == 1153, number
+    except (Closed, ConnectionError, AssertionError) as e:
+        assert not isinstance(e, AssertionError) or "sequence" in str(e), e
+    c.close()
+    assert connect().ask(0x0E)[0] == 0
+
+
+@test
+def change_user_and_reset():
+    c = connect()
+    c.result("SET @a = 1")
+    assert c.ask(0x1F)[0] == 0
+    assert c.result("SELECT @a")[2] == b"\xfb"
+    c.result("SET @a = 1")
+    c.command(0x11, USER.encode() + b"\0\0\0\xff\0caching_sha2_password\0")
+    assert c.finish_login(PASSWORD)[0] == 0
+    assert c.result("SELECT @a")[2] == b"\xfb"
+    c.command(0x11, b"no such user\0\0\0\xff\0caching_sha2_password\0")
+    c.read()
+    c.write(b"\0")
+    assert error(c.read()) == 1045
+    assert c.at_end()
+
+
+@test
+def query_attributes():
+    c = connect(USUAL + ("QUERY_ATTRIBUTES",))
+    assert c.ask(3, b"\0\x01SELECT 7") == b"\x01"
+    for _ in range(3):
+        c.read()
+    assert c.ask(3, b"\x01\x01\0\x01\xfd\0\x01n\x03abcSELECT 7") == b"\x01"
+    for _ in range(3):
+        c.read()
+    for bad in (b"", b"\0", b"\0\x02SELECT 7", b"\x01\x01\0\0SELECT 7", b"\xfd\x01"):
+        assert error(c.ask(3, bad)) == 1835, bad
+    c.close()
+
+
+@test
+def session_tracking():
+    c = connect(schema="information_schema")
+    assert c.ask(0x02, b"information_schema") == \
+        b"\0\0\0\x02\x40\0\0\0\x15\x01\x13" + put_lenenc(18) + b"information_schema"
+    c.close()
+
+
+def main():
+    failed = 0
+    for f in TESTS:
+        try:
+            f()
+            print("PASS raw", f.__name__)
+        except Exception as e:
+            failed += 1
+            line = e.__traceback__.tb_next.tb_lineno
+            print("FAIL raw %s, line %d: %s %s" % (f.__name__, line, type(e).__name__, str(e)[:300]))
+    return 1 if failed else 0
+
+
+sys.exit(main())
