@@ -60,11 +60,11 @@ static void set_table(struct rocks_engine *r, rocksdb_options_t *o, bool data)
 {
     rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
     rocksdb_block_based_options_set_block_size(t, 4096);
+    rocksdb_block_based_options_set_block_restart_interval(t, 4); /* shorter walks in a block */
     rocksdb_block_based_options_set_block_cache(t, r->cache);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 0);
     rocksdb_block_based_options_set_format_version(t, 5);
-    rocksdb_block_based_options_set_filter_policy(
-        t, rocksdb_filterpolicy_create_ribbon_hybrid(10.0, 1)); /* bloom in L0, ribbon below */
+    rocksdb_block_based_options_set_filter_policy(t, rocksdb_filterpolicy_create_bloom_full(10.0));
     rocksdb_block_based_options_set_whole_key_filtering(t, !data);
     if (!data) {
         /* The hash index serves exact gets only, and needs the built-in order. */

@@ -1,0 +1,254 @@
+/* Row locks, latches, pending writes, deadlocks, splits: step by step, in fibers of one loop. */
+#include "node/lock/lock_table.h"
+
+#include <stdio.h>
+
+#include "base/fiber.h"
+#include "base/test_main.h"
+
+struct fixture {
+    struct lock_graph *g;
+    struct lock_table *t;
+};
+
+static void open_fixture(struct fixture *f)
+{
+    CHECK_OK(lock_graph_new(&f->g));
+    CHECK_OK(lock_table_new(f->g, NULL, &f->t));
+}
+
+static void close_fixture(struct fixture *f)
+{
+    CHECK(row_lock_count(f->t) == 0);
+    lock_table_free(f->t);
+    lock_graph_free(f->g);
+}
+
+struct attempt {
+    struct lock_table *t;
+    const char *key;
+    ts_t ts;
+    enum kv_lock_mode mode;
+    bool done;
+    db_err err;
+};
+
+static void attempt_fiber(void *arg)
+{
+    struct attempt *a = arg;
+    a->err = row_lock(a->t, slice_str(a->key), a->ts, a->mode, KV_WAIT, 5000, DEADLINE_NONE);
+    a->done = true;
+}
+
+static void start(struct attempt *a)
+{
+    CHECK_OK(fiber_spawn(loop_current(), attempt_fiber, a));
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+}
+
+static db_err now(struct fixture *f, const char *key, ts_t ts, enum kv_lock_mode mode)
+{
+    return row_lock(f->t, slice_str(key), ts, mode, KV_NOWAIT, 0, DEADLINE_NONE);
+}
+
+static void modes_fiber(void *arg UNUSED)
+{
+    struct fixture f;
+    open_fixture(&f);
+    CHECK_OK(now(&f, "k", 1, KV_LOCK_SHARED));
+    CHECK_OK(now(&f, "k", 2, KV_LOCK_SHARED));
+    CHECK(now(&f, "k", 3, KV_LOCK_EXCLUSIVE) == ERR_LOCK_NOWAIT);
+    CHECK(now(&f, "k", 1, KV_LOCK_EXCLUSIVE) == ERR_LOCK_NOWAIT);
+    /* First come first served: a shared request waits behind an exclusive one, an upgrade goes in
+     * front of both. */
+    struct attempt x = {f.t, "k", 3, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    struct attempt s = {f.t, "k", 4, KV_LOCK_SHARED, false, ERR_OK};
+    struct attempt up = {f.t, "k", 1, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    start(&x);
+    start(&s);
+    start(&up);
+    CHECK(!x.done && !s.done && !up.done);
+    row_unlock_all(f.t, 2);
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(up.done && up.err == ERR_OK && !x.done && !s.done);
+    CHECK(row_lock_held(f.t, SLICE_LIT("k"), 1) == KV_LOCK_EXCLUSIVE);
+    CHECK_OK(now(&f, "k", 1, KV_LOCK_SHARED)); /* reentrant */
+    row_unlock_all(f.t, 1);
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(x.done && !s.done);
+    row_unlock(f.t, SLICE_LIT("k"), 3);
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(s.done && s.err == ERR_OK);
+    /* Time-out; a release of all ends a wait of the same transaction. */
+    CHECK(row_lock(f.t, SLICE_LIT("k"), 5, KV_LOCK_EXCLUSIVE, KV_WAIT, 5, DEADLINE_NONE) ==
+          ERR_LOCK_WAIT_TIMEOUT);
+    struct attempt gone = {f.t, "k", 6, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    start(&gone);
+    row_unlock_all(f.t, 6);
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(gone.done && gone.err == ERR_CANCELED);
+    struct attempt closed = {f.t, "k", 7, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    start(&closed);
+    lock_table_close(f.t);
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(closed.done && closed.err == ERR_NOT_LEADER);
+    CHECK(now(&f, "k", 8, KV_LOCK_SHARED) == ERR_NOT_LEADER);
+    close_fixture(&f);
+}
+
+static void deadlock_fiber(void *arg UNUSED)
+{
+    struct fixture f;
+    static char keys[50][8];
+    static struct attempt a[50];
+    open_fixture(&f);
+    for (int i = 0; i < 50; i++) {
+        (void)snprintf(keys[i], sizeof(keys[i]), "k%d", i);
+        CHECK_OK(now(&f, keys[i], (ts_t)(i + 1), KV_LOCK_EXCLUSIVE));
+    }
+    for (int i = 0; i < 49; i++) {
+        a[i] = (struct attempt){f.t, keys[i + 1], (ts_t)(i + 1), KV_LOCK_EXCLUSIVE, false, ERR_OK};
+        start(&a[i]);
+        CHECK(!a[i].done);
+    }
+    CHECK(row_lock(f.t, SLICE_LIT("k0"), 50, KV_LOCK_SHARED, KV_WAIT, 5000, DEADLINE_NONE) ==
+          ERR_DEADLOCK);
+    for (int i = 49; i >= 0; i--) {
+        row_unlock_all(f.t, (ts_t)(i + 1));
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+        CHECK(i == 0 || (a[i - 1].done && a[i - 1].err == ERR_OK));
+    }
+    /* Two upgrades of one shared lock. */
+    CHECK_OK(now(&f, "u", 1, KV_LOCK_SHARED));
+    CHECK_OK(now(&f, "u", 2, KV_LOCK_SHARED));
+    struct attempt up = {f.t, "u", 1, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    start(&up);
+    CHECK(row_lock(f.t, SLICE_LIT("u"), 2, KV_LOCK_EXCLUSIVE, KV_WAIT, 5000, DEADLINE_NONE) ==
+          ERR_DEADLOCK);
+    row_unlock_all(f.t, 2);
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(up.done && up.err == ERR_OK);
+    row_unlock_all(f.t, 1);
+    close_fixture(&f);
+}
+
+static void pending_fiber(void *arg UNUSED)
+{
+    struct fixture f;
+    struct latch_guard g, h;
+    struct slice keys[2] = {SLICE_LIT("b"), SLICE_LIT("d")};
+    uint64_t soon;
+    open_fixture(&f);
+    CHECK_OK(pending_wait_key(f.t, keys[0], 10, DEADLINE_NONE));
+    CHECK_OK(latch_acquire(f.t, keys, 2, DEADLINE_NONE, &g));
+    soon = clock_mono_ns() + NS_PER_MS;
+    CHECK(latch_acquire(f.t, keys + 1, 1, soon, &h) == ERR_TIMEOUT);
+    CHECK_OK(pending_wait_key(f.t, keys[0], 10, DEADLINE_NONE)); /* latched, not pending */
+    latch_begin_pending(&g);
+    soon = clock_mono_ns() + NS_PER_MS;
+    CHECK(pending_wait_key(f.t, keys[0], 10, soon) == ERR_TIMEOUT);
+    CHECK(pending_wait_range(f.t, SLICE_LIT("a"), SLICE_LIT("c"), 10, soon) == ERR_TIMEOUT);
+    CHECK_OK(pending_wait_key(f.t, SLICE_LIT("c"), 10, soon));
+    CHECK_OK(pending_wait_range(f.t, SLICE_LIT("c"), SLICE_LIT("d"), 10, soon));
+    CHECK_OK(pending_wait_range(f.t, SLICE_LIT("e"), SLICE_EMPTY, 10, soon));
+    latch_set_commit_ts(&g, 20);
+    CHECK_OK(pending_wait_key(f.t, keys[0], 19, DEADLINE_NONE));
+    soon = clock_mono_ns() + NS_PER_MS;
+    CHECK(pending_wait_key(f.t, keys[0], 20, soon) == ERR_TIMEOUT);
+    CHECK(latch_acquire_all(f.t, soon, &h) == ERR_TIMEOUT);
+    CHECK_OK(latch_acquire(f.t, &(struct slice){(const uint8_t *)"x", 1}, 1, DEADLINE_NONE, &h));
+    latch_release(&h);
+    CHECK(row_lock_conflict(&g, 1) == 2);
+    latch_release(&g);
+    CHECK_OK(latch_acquire_all(f.t, DEADLINE_NONE, &h));
+    soon = clock_mono_ns() + NS_PER_MS;
+    CHECK(latch_acquire(f.t, keys, 2, soon, &g) == ERR_TIMEOUT);
+    latch_release(&h);
+    CHECK_OK(now(&f, "d", 9, KV_LOCK_SHARED));
+    CHECK_OK(latch_acquire(f.t, keys, 2, DEADLINE_NONE, &g));
+    CHECK(row_lock_conflict(&g, 1) == 1 && row_lock_conflict(&g, 9) == 2);
+    latch_release(&g);
+    row_unlock_all(f.t, 9);
+    close_fixture(&f);
+}
+
+static db_err count_lock(void *arg, const struct lock_export *l UNUSED)
+{
+    ++*(int *)arg;
+    return ERR_OK;
+}
+
+static void split_fiber(void *arg UNUSED)
+{
+    struct fixture f;
+    struct lock_table *right;
+    struct latch_guard g;
+    int n = 0;
+    open_fixture(&f);
+    CHECK_OK(lock_table_new(f.g, NULL, &right));
+    CHECK_OK(now(&f, "a", 1, KV_LOCK_EXCLUSIVE));
+    CHECK_OK(now(&f, "m", 1, KV_LOCK_EXCLUSIVE));
+    CHECK_OK(now(&f, "z", 2, KV_LOCK_SHARED));
+    struct attempt waits = {f.t, "m", 3, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    start(&waits);
+    CHECK_OK(latch_acquire_all(f.t, DEADLINE_NONE, &g));
+    CHECK_OK(lock_table_split(f.t, SLICE_LIT("m"), right));
+    latch_release(&g);
+    CHECK(now(&f, "n", 1, KV_LOCK_SHARED) == ERR_STALE_EPOCH);
+    CHECK(row_lock_held(right, SLICE_LIT("m"), 1) == KV_LOCK_EXCLUSIVE);
+    row_unlock_all(f.t, 1);
+    CHECK(!waits.done && row_lock_count(f.t) == 0 && row_lock_count(right) == 3);
+    row_unlock_all(right, 1);
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(waits.done && waits.err == ERR_OK);
+    CHECK_OK(lock_table_export(right, count_lock, &n));
+    CHECK(n == 2);
+    CHECK_OK(lock_table_merge(f.t, right));
+    CHECK(row_lock_count(f.t) == 2 && row_lock_count(right) == 0);
+    row_unlock_all(f.t, 2);
+    row_unlock_all(f.t, 3);
+    lock_table_free(right);
+    close_fixture(&f);
+    /* A bounded table says so. */
+    struct lock_table *small;
+    CHECK_OK(lock_graph_new(&f.g));
+    CHECK_OK(lock_table_new(f.g, &(struct lock_table_opts){.memory_max = 4096}, &small));
+    db_err err = ERR_OK;
+    for (unsigned i = 0; i < 100 && err == ERR_OK; i++) {
+        char key[8];
+        (void)snprintf(key, sizeof(key), "%u", i);
+        err = row_lock(small, slice_str(key), 1, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, DEADLINE_NONE);
+    }
+    CHECK(err == ERR_LIMIT);
+    row_unlock_all(small, 1);
+    lock_table_free(small);
+    lock_graph_free(f.g);
+}
+
+static void test_modes(void **state UNUSED)
+{
+    CHECK_OK(loop_run_main(modes_fiber, NULL));
+}
+static void test_deadlock(void **state UNUSED)
+{
+    CHECK_OK(loop_run_main(deadlock_fiber, NULL));
+}
+static void test_pending(void **state UNUSED)
+{
+    CHECK_OK(loop_run_main(pending_fiber, NULL));
+}
+static void test_split(void **state UNUSED)
+{
+    CHECK_OK(loop_run_main(split_fiber, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_deadlock),
+        cmocka_unit_test(test_pending),
+        cmocka_unit_test(test_split),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
