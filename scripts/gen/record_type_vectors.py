@@ -57,7 +57,7 @@ def esc(v):
         return "\\N"
     if isinstance(v, (bytes, bytearray)):
         v = v.decode("utf8", "surrogateescape")
-    return str(v).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n")
+    return str(v).replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\0", "\\0")
 
 
 def values():

@@ -215,7 +215,7 @@ struct ast_partition_def {
     struct ast_pos pos;
     struct slice name;
     enum ast_partition_values values;
-    AST_LIST_OF(, struct ast_row *) rows;
+    struct ast_row_list rows;
     struct ast_table_option_list
         options; /* ENGINE, COMMENT, DATA DIRECTORY, MAX_ROWS, TABLESPACE, ... */
     struct ast_partition_def_list subpartitions;

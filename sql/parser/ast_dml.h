@@ -11,7 +11,6 @@ struct ast_assignment {
     struct ast_pos pos;
 };
 AST_LIST_OF(ast_assignment_list, struct ast_assignment *);
-AST_LIST_OF(ast_row_list, struct ast_row *);
 
 enum ast_dml_flags {
     AST_DML_LOW_PRIORITY = 1,

@@ -39,13 +39,18 @@ enum ast_expr_kind {
 };
 
 enum ast_expr_flags {
-    AST_EXPR_PARENS =
-        1, /* was written within parentheses of its own (the position is without them) */
+    /* Was written within parentheses of its own (the position is without them). */
+    AST_EXPR_PARENS = 1,
+    /* A call with a blank between name and '(': without IGNORE_SPACE, COUNT (x) is no aggregate. */
+    AST_EXPR_NAME_BLANK = 2,
 };
 
+/* depth: 1 for a leaf; at most PARSER_DEPTH_MAX (limits.h), so that recursion over a tree is
+ * bounded. Chains of AND and of OR are built balanced. */
 struct ast_expr {
     enum ast_expr_kind kind;
-    uint32_t flags;
+    uint16_t flags;
+    uint16_t depth;
     struct ast_pos pos;
 };
 
@@ -200,6 +205,7 @@ struct ast_row {
     struct ast_expr expr;
     struct ast_expr_list items;
 };
+AST_LIST_OF(ast_row_list, struct ast_row *);
 
 struct ast_when {
     struct ast_expr *when, *then;

@@ -15,6 +15,8 @@ enum ast_table_kind {
 
 struct ast_table {
     enum ast_table_kind kind;
+    uint16_t depth;
+    bool parens; /* within parentheses of its own */
     struct ast_pos pos;
 };
 AST_LIST_OF(ast_table_list, struct ast_table *);
@@ -106,6 +108,8 @@ enum ast_body_kind {
 
 struct ast_body {
     enum ast_body_kind kind;
+    uint16_t depth; /* of the deepest expression, join or query within */
+    bool parens;
     struct ast_pos pos;
 };
 
@@ -119,7 +123,7 @@ struct ast_setop {
 
 struct ast_values {
     struct ast_body body;
-    AST_LIST_OF(, struct ast_row *) rows;
+    struct ast_row_list rows;
 };
 
 struct ast_body_table {
@@ -226,6 +230,7 @@ struct ast_with {
 
 struct ast_query {
     struct ast_pos pos;
+    uint16_t depth;        /* as in struct ast_expr, over everything within */
     struct ast_with *with; /* or NULL */
     struct ast_body *body;
     struct ast_order_list order_by;

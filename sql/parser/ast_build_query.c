@@ -1,0 +1,234 @@
+/* Builders of queries. A query's depth is that of the deepest thing within it, so that the depth of
+ * an expression counts what its subqueries hold. */
+#include "sql/parser/ast_build.h"
+
+static uint16_t body_depth(const void *body)
+{
+    return ((const struct ast_body *)body)->depth;
+}
+
+void *ast_query(struct parse_ctx *ctx, struct sql_loc loc, void *with, void *body,
+                struct ast_list *order_by, void *limit)
+{
+    uint16_t depth = ast_deeper(body_depth(body), ast_order_depth(order_by));
+    const struct ast_with *w = with;
+    for (uint32_t i = 0; w != NULL && i < w->ctes.count; i++) {
+        depth = ast_deeper(depth, w->ctes.items[i]->query->depth);
+    }
+    uint16_t level = ast_level(ctx, loc, depth);
+    struct ast_query *q = AST_NEW(ctx, ast_query);
+    q->pos = ast_pos_of(loc);
+    q->depth = level;
+    q->with = with;
+    q->body = body;
+    q->order_by = LIST(ast_order_list, order_by);
+    q->limit = limit;
+    return q;
+}
+
+void *ast_query_close(struct parse_ctx *ctx, void *query)
+{
+    (void)ctx;
+    return query;
+}
+
+/* A parenthesised query to which a clause is added becomes the body of a new one. */
+void *ast_query_wrap(struct parse_ctx *ctx, struct sql_loc loc, void *query)
+{
+    return ast_query(ctx, loc, NULL, ast_body_query(ctx, loc, query), NULL, NULL);
+}
+
+void *ast_query_tail(struct parse_ctx *ctx, struct sql_loc loc, void *query, void *tail)
+{
+    (void)ctx;
+    struct ast_query *q = query;
+    const struct query_tail *t = tail;
+    q->pos = ast_pos_of(loc);
+    q->locking = LIST(ast_locking_list, t->locking);
+    q->into = t->into;
+    return q;
+}
+
+/* An operand of a set operation, or the body under added clauses. A query that is nothing but its
+ * body needs no node of its own. */
+void *ast_body_query(struct parse_ctx *ctx, struct sql_loc loc, void *query)
+{
+    struct ast_query *q = query;
+    if (q->with == NULL && q->order_by.count == 0 && q->limit == NULL && q->locking.count == 0 &&
+        q->into == NULL && q->body != NULL && ctx->err == ERR_OK) {
+        q->body->parens = true;
+        return q->body;
+    }
+    struct ast_body_query *b = AST_NEW(ctx, ast_body_query);
+    b->body.kind = AST_BODY_QUERY;
+    b->body.depth = q->depth;
+    b->body.pos = ast_pos_of(loc);
+    b->query = q;
+    return b;
+}
+
+void *ast_body_table(struct parse_ctx *ctx, struct sql_loc loc, void *name)
+{
+    struct ast_body_table *b = AST_NEW(ctx, ast_body_table);
+    b->body.kind = AST_BODY_TABLE;
+    b->body.depth = 1;
+    b->body.pos = ast_pos_of(loc);
+    b->name = *NAME(name);
+    return b;
+}
+
+void *ast_setop(struct parse_ctx *ctx, struct sql_loc loc, enum ast_setop_kind op, bool all,
+                void *left, void *right)
+{
+    uint16_t level = ast_level(ctx, loc, ast_deeper(body_depth(left), body_depth(right)));
+    struct ast_setop *b = AST_NEW(ctx, ast_setop);
+    b->body.kind = AST_BODY_SETOP;
+    b->body.depth = level;
+    b->body.pos = ast_pos_of(loc);
+    b->op = op;
+    b->all = all;
+    b->left = left;
+    b->right = right;
+    return b;
+}
+
+void *ast_values(struct parse_ctx *ctx, struct sql_loc loc, struct ast_list *rows)
+{
+    struct ast_values *b = AST_NEW(ctx, ast_values);
+    b->body.kind = AST_BODY_VALUES;
+    b->body.depth = ast_list_depth(rows);
+    b->body.pos = ast_pos_of(loc);
+    b->rows = LIST(ast_row_list, rows);
+    return b;
+}
+
+struct group {
+    struct ast_list *exprs;
+    enum ast_group_mode mode;
+};
+
+/* The address says FROM DUAL; it is never read. */
+static struct ast_table dual;
+
+void *ast_dual(struct parse_ctx *ctx)
+{
+    (void)ctx;
+    return &dual;
+}
+
+void *ast_group_exprs(struct parse_ctx *ctx, struct ast_list *exprs, enum ast_group_mode mode)
+{
+    return ast_copy(ctx, &(struct group){exprs, mode}, sizeof(struct group));
+}
+
+/* GROUP BY a ASC was taken out of MySQL 8.0: the list is one of ORDER BY only so that the grammar
+ * can say so. */
+void *ast_group(struct parse_ctx *ctx, struct ast_list *order, enum ast_group_mode mode)
+{
+    struct ast_list *exprs = NULL;
+    for (uint32_t i = 0; order != NULL && i < order->count; i++) {
+        exprs = LISTADD(exprs, ((struct ast_order_item *)order->items[i])->expr);
+    }
+    return ast_group_exprs(ctx, exprs, mode);
+}
+
+static uint16_t select_depth(const struct ast_select *s, const struct ast_list *windows)
+{
+    uint16_t depth = ast_deeper(ast_depth(s->where), ast_depth(s->having));
+    depth = ast_deeper(depth, ast_depth(s->qualify));
+    depth = ast_deeper(depth, ast_list_depth((const struct ast_list *)&s->group_by));
+    for (uint32_t i = 0; i < s->items.count; i++) {
+        depth = ast_deeper(depth, ast_depth(s->items.items[i]->expr));
+    }
+    for (uint32_t i = 0; windows != NULL && i < windows->count; i++) {
+        const struct ast_window *w = windows->items[i];
+        depth = ast_deeper(depth, ast_list_depth((const struct ast_list *)&w->partition_by));
+        depth = ast_deeper(depth, ast_order_depth((const struct ast_list *)&w->order_by));
+    }
+    return s->from != NULL ? ast_deeper(depth, s->from->depth) : depth;
+}
+
+void *ast_select(struct parse_ctx *ctx, struct sql_loc loc, struct slice hints, uint64_t options,
+                 struct ast_list *items, void *into, void *from, void *where, void *group,
+                 void *having, struct ast_list *windows, void *qualify)
+{
+    struct ast_select *s = AST_NEW(ctx, ast_select);
+    s->body.kind = AST_BODY_SELECT;
+    s->body.pos = ast_pos_of(loc);
+    s->options = (uint32_t)options;
+    s->hints = hints;
+    s->items = LIST(ast_select_list, items);
+    s->from_dual = from == &dual;
+    s->from = s->from_dual ? NULL : from;
+    s->where = where;
+    const struct group *g = group;
+    if (g != NULL) {
+        s->group_by = LIST(ast_expr_list, g->exprs);
+        s->group_mode = g->mode;
+    }
+    s->having = having;
+    s->windows = LIST(ast_window_list, windows);
+    s->qualify = qualify;
+    s->into = into;
+    s->body.depth = ctx->err == ERR_OK ? select_depth(s, windows) : 1;
+    return s;
+}
+
+void *ast_select_item(struct parse_ctx *ctx, struct sql_loc loc, void *expr, struct slice alias)
+{
+    struct ast_select_item *i = AST_NEW(ctx, ast_select_item);
+    i->expr = expr;
+    i->alias = alias;
+    i->text = parse__text_at(ctx, loc);
+    i->pos = ast_pos_of(loc);
+    return i;
+}
+
+/* ---- INTO ---- */
+
+void *ast_file_format(struct parse_ctx *ctx, struct slice charset, void *fields, void *lines)
+{
+    struct ast_file_format *f = AST_NEW(ctx, ast_file_format);
+    if (fields != NULL) {
+        *f = *(const struct ast_file_format *)fields;
+    }
+    if (lines != NULL) {
+        f->line_start = ((const struct ast_file_format *)lines)->line_start;
+        f->line_term = ((const struct ast_file_format *)lines)->line_term;
+    }
+    f->charset = charset;
+    return f;
+}
+
+static struct slice or_else(struct slice later, struct slice earlier)
+{
+    return later.ptr != NULL ? later : earlier;
+}
+
+void *ast_format_merge(struct parse_ctx *ctx, void *a, void *b)
+{
+    const struct ast_file_format *x = a;
+    const struct ast_file_format *y = b;
+    struct ast_file_format both = {
+        .field_term = or_else(y->field_term, x->field_term),
+        .field_enclosed = or_else(y->field_enclosed, x->field_enclosed),
+        .field_escaped = or_else(y->field_escaped, x->field_escaped),
+        .optionally_enclosed = x->optionally_enclosed || y->optionally_enclosed,
+        .line_start = or_else(y->line_start, x->line_start),
+        .line_term = or_else(y->line_term, x->line_term),
+    };
+    return ast_copy(ctx, &both, sizeof(both));
+}
+
+void *ast_into_file(struct parse_ctx *ctx, struct sql_loc loc, enum ast_into_kind kind,
+                    struct slice file, void *format)
+{
+    struct ast_into *i = AST_NEW(ctx, ast_into);
+    i->kind = kind;
+    i->pos = ast_pos_of(loc);
+    i->file = file;
+    if (format != NULL) {
+        i->format = *(const struct ast_file_format *)format;
+    }
+    return i;
+}

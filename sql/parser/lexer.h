@@ -1,0 +1,49 @@
+/* Text to tokens. The lexer neither allocates nor fails: what cannot be a token is LEX_BAD, which
+ * no rule accepts.
+ *
+ * Token kinds are those of the grammar (the generated sql_grammar.h): 0 is the end, single
+ * characters stand for themselves. A token's text is raw: without quotes and prefixes, but with
+ * escapes (lex_unescape removes them). */
+#ifndef SKEIN_SQL_PARSER_LEXER_H
+#define SKEIN_SQL_PARSER_LEXER_H
+
+#include "base/arena.h"
+#include "base/slice.h"
+
+enum lex_token_flags {
+    LEX_ESCAPED = 1, /* text holds escapes or doubled quotes */
+    LEX_QUOTED = 2,
+    LEX_NON_ASCII = 4,
+    LEX_DOUBLE_QUOTE = 8, /* the quote is " */
+    LEX_BACKQUOTE = 16,
+};
+
+struct lex_token {
+    int kind;
+    uint32_t flags;
+    uint32_t offset, end; /* bytes of the text, quotes and prefix included */
+    struct slice text;
+};
+
+struct lexer {
+    const uint8_t *start, *pos, *end;
+    uint32_t mode; /* enum parse_mode */
+    bool in_version_comment;
+    int prev; /* kind of the token before */
+};
+
+void lexer_init(struct lexer *lx, struct slice text, uint32_t mode);
+void lexer_next(struct lexer *lx, struct lex_token *ret_token);
+
+/* The content of a quoted token: its text itself when nothing is escaped, else a copy in the arena.
+ * NO_BACKSLASH_ESCAPES comes from mode. ERR_NOMEM, ERR_LIMIT. */
+MUST_USE db_err lex_unescape(struct arena *arena, const struct lex_token *token, uint32_t mode,
+                             struct slice *ret_text);
+
+/* Is word (any case) reserved, so that printing it as an identifier needs quotes? */
+bool lex_is_reserved(struct slice word);
+
+/* 1 for the first line. */
+uint32_t lex_line_of(struct slice text, uint32_t offset);
+
+#endif

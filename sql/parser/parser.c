@@ -1,0 +1,307 @@
+/* Drives lexer and grammar.
+ *
+ * parse__next_token() stands between them. It looks one token ahead, which settles what LALR(1)
+ * cannot: WITH ROLLUP, FULL OUTER, and whether a literal is lifted. It tells words that are options
+ * from the same words as names by the token before (SQL_NO_CACHE, QUICK), counts how deep queries
+ * nest, and makes a token's text into its value.
+ *
+ * A failure anywhere is kept in ctx->err; the token stream then ends with LEX_BAD, and Bison gives
+ * up. Bison's stacks grow in the arena. */
+#include "sql/parser/parser.h"
+
+#include "sql/diag/my_error.h"
+#include "sql/parser/parser_int.h"
+#include "sql_grammar.h"
+
+void parse__fail(struct parse_ctx *ctx, db_err err)
+{
+    if (ctx->err == ERR_OK) {
+        ctx->err = err;
+        diag_set(ctx->diag, err, "%s", err_text(err));
+    }
+}
+
+void parse__syntax_error(struct parse_ctx *ctx, uint32_t offset)
+{
+    if (ctx->err != ERR_OK) {
+        return;
+    }
+    char near[81]; /* the message shows 80 bytes at most */
+    size_t n =
+        ctx->text.len - offset < sizeof(near) - 1 ? ctx->text.len - offset : sizeof(near) - 1;
+    memcpy(near, ctx->text.ptr + offset, n);
+    near[n] = '\0';
+    ctx->err = my_error_at(ctx->diag, offset, ER_PARSE_ERROR, my_error_format(ER_SYNTAX_ERROR),
+                           near, (int)lex_line_of(ctx->text, offset));
+}
+
+void parse__stack_full(struct parse_ctx *ctx, uint32_t offset)
+{
+    if (ctx->err != ERR_OK) {
+        return;
+    }
+    ctx->err = my_error_at(ctx->diag, offset, ER_STACK_OVERRUN_NEED_MORE, (long)PARSER_DEPTH_MAX,
+                           (long)PARSER_DEPTH_MAX, 1L);
+}
+
+void *parse__stack_alloc(struct parse_ctx *ctx, size_t size)
+{
+    void *p = arena_alloc(ctx->arena, size);
+    if (p == NULL) {
+        parse__fail(ctx, ERR_NOMEM);
+    }
+    return p;
+}
+
+/* ---- tokens ---- */
+
+static void read_token(struct parse_ctx *ctx, struct lex_token *t)
+{
+    if (ctx->has_ahead) {
+        *t = ctx->ahead;
+        ctx->has_ahead = false;
+    } else {
+        lexer_next(&ctx->lexer, t);
+    }
+}
+
+static const struct lex_token *peek_token(struct parse_ctx *ctx)
+{
+    if (!ctx->has_ahead) {
+        lexer_next(&ctx->lexer, &ctx->ahead);
+        ctx->has_ahead = true;
+    }
+    return &ctx->ahead;
+}
+
+/* An open parenthesis that holds a query was met: no more than PARSER_QUERY_DEPTH_MAX within each
+ * other. */
+static void count_query(struct parse_ctx *ctx, const struct lex_token *t)
+{
+    if (ctx->query_count == PARSER_QUERY_DEPTH_MAX) {
+        if (ctx->err == ERR_OK) {
+            ctx->err = my_error_at(ctx->diag, t->offset, ER_TOO_HIGH_LEVEL_OF_NESTING_FOR_SELECT);
+        }
+        return;
+    }
+    ctx->query_parens[ctx->query_count++] = ctx->paren_depth;
+}
+
+static void count_paren(struct parse_ctx *ctx, int kind)
+{
+    if (kind == '(') {
+        ctx->paren_depth++;
+        return;
+    }
+    if (ctx->query_count > 0 && ctx->query_parens[ctx->query_count - 1] == ctx->paren_depth) {
+        ctx->query_count--;
+    }
+    if (ctx->paren_depth > 0) {
+        ctx->paren_depth--;
+    }
+}
+
+static bool after_select_option(int kind)
+{
+    switch (kind) {
+    case KW_SELECT:
+    case HINT:
+    case KW_DISTINCT:
+    case KW_ALL:
+    case KW_HIGH_PRIORITY:
+    case KW_STRAIGHT_JOIN:
+    case KW_SQL_SMALL_RESULT:
+    case KW_SQL_BIG_RESULT:
+    case KW_SQL_CALC_FOUND_ROWS:
+    case OPT_SQL_BUFFER_RESULT:
+    case OPT_SQL_NO_CACHE: return true;
+    default: return false;
+    }
+}
+
+static bool after_delete_option(int kind)
+{
+    return kind == KW_DELETE || kind == HINT || kind == KW_LOW_PRIORITY || kind == KW_IGNORE ||
+           kind == OPT_QUICK;
+}
+
+/* What a word is where its meaning depends on its neighbours. */
+static int adjust_word(struct parse_ctx *ctx, struct lex_token *t)
+{
+    switch (t->kind) {
+    case KW_WITH:
+        if (peek_token(ctx)->kind == KW_ROLLUP) {
+            t->end = ctx->ahead.end;
+            ctx->has_ahead = false;
+            return KW_WITH_ROLLUP;
+        }
+        return KW_WITH;
+    case KW_FULL:
+        if ((ctx->opts.flags & PARSE_NO_FULL_JOIN) == 0 && peek_token(ctx)->kind == KW_OUTER) {
+            t->end = ctx->ahead.end;
+            ctx->has_ahead = false;
+            return KW_FULL_OUTER;
+        }
+        return KW_FULL;
+    case KW_NOT: return (ctx->opts.mode & PARSE_MODE_HIGH_NOT_PRECEDENCE) != 0 ? KW_NOT2 : KW_NOT;
+    case KW_SQL_BUFFER_RESULT:
+        return after_select_option(ctx->last_kind) ? OPT_SQL_BUFFER_RESULT : t->kind;
+    case KW_SQL_NO_CACHE: return after_select_option(ctx->last_kind) ? OPT_SQL_NO_CACHE : t->kind;
+    case KW_QUICK: return after_delete_option(ctx->last_kind) ? OPT_QUICK : t->kind;
+    case KW_SELECT:
+    case KW_TABLE:
+        if (ctx->last_kind == '(') {
+            count_query(ctx, t);
+        }
+        return t->kind;
+    default: return t->kind;
+    }
+}
+
+static void set_value(struct parse_ctx *ctx, const struct lex_token *t, bool lifted,
+                      union sql_value *value)
+{
+    switch (t->kind) {
+    case NUM:
+    case DECIMAL_NUM:
+    case FLOAT_NUM:
+    case HEX_NUM:
+    case BIN_NUM:
+        value->tok =
+            (struct sql_tok){t->text.ptr, (uint32_t)t->text.len, lifted ? ctx->lift.count : 0};
+        break;
+    case TEXT_STRING:
+    case NCHAR_STRING:
+    case IDENT_QUOTED:
+    case USER_VAR: {
+        struct slice text = t->text;
+        if ((t->flags & LEX_ESCAPED) != 0) {
+            db_err err = lex_unescape(ctx->arena, t, ctx->opts.mode, &text);
+            if (err != ERR_OK) {
+                parse__fail(ctx, err);
+            }
+        }
+        if (t->kind == IDENT_QUOTED || t->kind == USER_VAR) {
+            value->text = text;
+        } else {
+            value->tok =
+                (struct sql_tok){text.ptr, (uint32_t)text.len, lifted ? ctx->lift.count : 0};
+        }
+        break;
+    }
+    default: value->text = t->text; break;
+    }
+}
+
+int parse__next_token(struct parse_ctx *ctx, union sql_value *value, struct sql_loc *loc)
+{
+    if (!ctx->started) {
+        ctx->started = true;
+        *loc = (struct sql_loc){0, 0};
+        return ctx->start_mark;
+    }
+    struct lex_token t;
+    read_token(ctx, &t);
+    bool lifted = false;
+    if ((ctx->opts.flags & PARSE_LIFT_LITERALS) != 0) {
+        lifted = lift_token(&ctx->lift, t.kind, t.kind == 0 ? 0 : peek_token(ctx)->kind);
+    }
+    int kind = t.kind;
+    if (kind > WORDS_BEGIN) {
+        kind = adjust_word(ctx, &t);
+    } else if (kind == '(' || kind == ')') {
+        count_paren(ctx, kind);
+    }
+    *loc = (struct sql_loc){t.offset, t.end};
+    set_value(ctx, &t, lifted, value);
+    ctx->last_kind = kind;
+    return ctx->err == ERR_OK ? kind : LEX_BAD;
+}
+
+/* ---- results ---- */
+
+void parse__finish(struct parse_ctx *ctx, void *stmt, struct sql_loc loc, uint32_t end,
+                   bool has_semicolon)
+{
+    ctx->stmt = stmt;
+    ctx->stmt->pos = ast_pos_of(loc);
+    ctx->stmt->param_count = ctx->params;
+    ctx->consumed = has_semicolon ? end : ctx->text.len;
+}
+
+static void ctx_init(struct parse_ctx *ctx, struct arena *arena, struct slice text,
+                     const struct parse_options *opts, struct diag *diag, int start_mark)
+{
+    ctx->arena = arena;
+    ctx->text = text;
+    ctx->opts = opts != NULL ? *opts : (struct parse_options){0};
+    ctx->diag = diag;
+    ctx->err = ERR_OK;
+    lexer_init(&ctx->lexer, text, ctx->opts.mode);
+    lift_init(&ctx->lift);
+    ctx->has_ahead = false;
+    ctx->started = false;
+    ctx->start_mark = start_mark;
+    ctx->last_kind = 0;
+    ctx->params = 0;
+    ctx->paren_depth = 0;
+    ctx->query_count = 0;
+    ctx->stmt = NULL;
+    ctx->expr = NULL;
+    ctx->consumed = 0;
+}
+
+static db_err run(struct parse_ctx *ctx)
+{
+    int rc = sqlyyparse(ctx);
+    if (rc != 0 && ctx->err == ERR_OK) {
+        parse__stack_full(ctx, 0);
+    }
+    return ctx->err;
+}
+
+/* After ';': only PARSE_MULTI allows another statement. */
+static db_err check_rest(struct parse_ctx *ctx)
+{
+    if (ctx->consumed == ctx->text.len) {
+        return ERR_OK;
+    }
+    struct lex_token t;
+    read_token(ctx, &t);
+    if (t.kind == 0) {
+        ctx->consumed = ctx->text.len;
+    } else if ((ctx->opts.flags & PARSE_MULTI) == 0) {
+        parse__syntax_error(ctx, t.offset);
+    }
+    return ctx->err;
+}
+
+db_err parser_parse(struct arena *arena, struct slice text, const struct parse_options *opts,
+                    struct diag *diag, struct ast_stmt **ret_stmt, size_t *ret_consumed)
+{
+    if (text.len >= UINT32_MAX) {
+        return diag_set(diag, ERR_LIMIT, "the statement is longer than 4 GiB");
+    }
+    struct parse_ctx ctx;
+    ctx_init(&ctx, arena, text, opts, diag, MARK_STMT);
+    TRY(run(&ctx));
+    TRY(check_rest(&ctx));
+    *ret_stmt = ctx.stmt;
+    if (ret_consumed != NULL) {
+        *ret_consumed = ctx.consumed;
+    }
+    return ERR_OK;
+}
+
+db_err parser_parse_expr(struct arena *arena, struct slice text, const struct parse_options *opts,
+                         struct diag *diag, struct ast_expr **ret_expr)
+{
+    if (text.len >= UINT32_MAX) {
+        return diag_set(diag, ERR_LIMIT, "the expression is longer than 4 GiB");
+    }
+    struct parse_ctx ctx;
+    ctx_init(&ctx, arena, text, opts, diag, MARK_EXPR);
+    TRY(run(&ctx));
+    *ret_expr = ctx.expr;
+    return ERR_OK;
+}
