@@ -314,7 +314,8 @@ struct meta_service_ops {
     db_err (*lookup)(struct meta_service *s, struct slice start, struct slice end, unsigned max,
                      struct arena *arena, struct diag *diag, struct range_desc **ret_descs,
                      unsigned *ret_count);
-    /* Numbers of a named counter, as storage_sequence_next (sql/storage/storage.h). */
+    /* Numbers of a named counter, as storage_sequence_next (sql/storage/storage.h). count 0 takes
+     * none: it only makes sure that later ones are above floor. */
     db_err (*sequence_next)(struct meta_service *s, struct slice name, uint64_t floor,
                             uint64_t count, uint64_t step, uint64_t offset, struct diag *diag,
                             uint64_t *ret_first);

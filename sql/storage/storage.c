@@ -220,24 +220,3 @@ db_err storage_estimate(struct storage *s, struct slice start, struct slice end,
     }
     return s->ops->estimate(s, start, end, ret_rows, ret_bytes);
 }
-
-db_err storage_sequence_take(uint64_t *last, uint64_t floor, uint64_t count, uint64_t step,
-                             uint64_t offset, uint64_t *ret_first)
-{
-    uint64_t base = *last > floor ? *last : floor;
-    if (base == UINT64_MAX) {
-        return ERR_LIMIT;
-    }
-    uint64_t first = base + 1;
-    uint64_t up = (offset % step + step - first % step) % step;
-    if (up > UINT64_MAX - first) {
-        return ERR_LIMIT;
-    }
-    first += up;
-    if (count - 1 > (UINT64_MAX - first) / step) {
-        return ERR_LIMIT;
-    }
-    *last = first + (count - 1) * step;
-    *ret_first = first;
-    return ERR_OK;
-}

@@ -221,9 +221,4 @@ MUST_USE db_err storage_delete_range(struct storage *s, struct slice start, stru
 MUST_USE db_err storage_estimate(struct storage *s, struct slice start, struct slice end,
                                  uint64_t *ret_rows, uint64_t *ret_bytes);
 
-/* For implementations: takes `count` numbers as sequence_next describes from a counter whose
- * highest number given is *last, and moves *last. ERR_LIMIT: none are left. */
-MUST_USE db_err storage_sequence_take(uint64_t *last, uint64_t floor, uint64_t count, uint64_t step,
-                                      uint64_t offset, uint64_t *ret_first);
-
 #endif

@@ -6,8 +6,8 @@
 
 #include <cmocka.h>
 
+#include "base/counter.h"
 #include "base/rand.h"
-#include "sql/storage/storage.h"
 #include "sql/storage/write_buffer.h"
 
 static struct wb_entry *touch(struct write_buffer *wb, const char *key)
@@ -81,7 +81,7 @@ static void test_savepoints_and_charge(void **state)
 static uint64_t take(uint64_t *last, uint64_t floor, uint64_t count, uint64_t step, uint64_t offset)
 {
     uint64_t first = 0;
-    assert_int_equal(storage_sequence_take(last, floor, count, step, offset, &first), ERR_OK);
+    assert_int_equal(counter_take(last, floor, count, step, offset, &first), ERR_OK);
     return first;
 }
 
@@ -97,10 +97,10 @@ static void test_sequence_take(void **state)
     assert_int_equal(last, 23);
     assert_int_equal(take(&last, 40, 1, 10, 10), 50);
     last = UINT64_MAX;
-    assert_int_equal(storage_sequence_take(&last, 0, 1, 1, 0, &first), ERR_LIMIT);
+    assert_int_equal(counter_take(&last, 0, 1, 1, 0, &first), ERR_LIMIT);
     last = UINT64_MAX - 1;
-    assert_int_equal(storage_sequence_take(&last, 0, 2, 1, 0, &first), ERR_LIMIT);
-    assert_int_equal(storage_sequence_take(&last, 0, 1, 10, 3, &first), ERR_LIMIT);
+    assert_int_equal(counter_take(&last, 0, 2, 1, 0, &first), ERR_LIMIT);
+    assert_int_equal(counter_take(&last, 0, 1, 10, 3, &first), ERR_LIMIT);
     assert_int_equal(first, 77);
     assert_int_equal(take(&last, 0, 1, 1, 0), UINT64_MAX);
 }

@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/counter.h"
 #include "sql/storage/mem/mem_int.h"
 
 /* The vtable, and what lies outside of transactions: sequences and whole ranges. */
@@ -73,7 +74,7 @@ static db_err mem_sequence_next(struct storage *base, struct slice key, uint64_t
     pthread_mutex_lock(&s->seq_lock);
     struct mem_sequence *q = find_sequence(s, key);
     if (q != NULL) {
-        err = storage_sequence_take(&q->last, floor, count, step, offset, ret_first);
+        err = counter_take(&q->last, floor, count, step, offset, ret_first);
     }
     pthread_mutex_unlock(&s->seq_lock);
     return err == ERR_LIMIT ? diag_set(diag, err, "the sequence has no more numbers") : err;

@@ -1,0 +1,44 @@
+#include "node/service/service.h"
+
+static struct meta *meta_of(struct meta_service *s)
+{
+    return CONTAINER_OF(s, struct local_meta_service, base)->meta;
+}
+
+static db_err timestamps(struct meta_service *s, uint32_t count, struct diag *diag, ts_t *ret_first)
+{
+    return meta_timestamps(meta_of(s), count, diag, ret_first);
+}
+
+static db_err lookup(struct meta_service *s, struct slice start, struct slice end, unsigned max,
+                     struct arena *arena, struct diag *diag, struct range_desc **ret_descs,
+                     unsigned *ret_count)
+{
+    return meta_lookup(meta_of(s), start, end, max, arena, diag, ret_descs, ret_count);
+}
+
+static db_err sequence_next(struct meta_service *s, struct slice name, uint64_t floor,
+                            uint64_t count, uint64_t step, uint64_t offset, struct diag *diag,
+                            uint64_t *ret_first)
+{
+    return meta_sequence_next(meta_of(s), name, floor, count, step, offset, diag, ret_first);
+}
+
+static db_err report_min_ts(struct meta_service *s, node_id_t node, ts_t min_ts, struct diag *diag)
+{
+    return meta_report_min_ts(meta_of(s), node, min_ts, diag);
+}
+
+static const struct meta_service_ops local_meta_ops = {
+    .name = "local",
+    .timestamps = timestamps,
+    .lookup = lookup,
+    .sequence_next = sequence_next,
+    .report_min_ts = report_min_ts,
+};
+
+void local_meta_service_init(struct local_meta_service *s, struct meta *m)
+{
+    s->base.ops = &local_meta_ops;
+    s->meta = m;
+}
