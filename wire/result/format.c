@@ -5,8 +5,12 @@
  * below 10^15 that divides back to v exactly, its digits are the answer, as no two texts of up to
  * 15 digits are the same double. Only the rest tries 15, 16 and 17 digits with the C library.
  *
+ * Below a power of two doubles are twice as dense as above it: there the nearest text of a length
+ * may read back as a neighbour while the next larger one does not, so that one is tried, too.
+ *
  * MySQL writes an exponent when the decimal point would stand more than 15 digits behind the first
- * digit, or the first digit more than 14 zeros behind the point; no '+', no leading zero. */
+ * digit (unless a fraction follows), or the first digit more than 14 zeros behind the point; no
+ * '+', no leading zero. */
 #include "wire/result/format.h"
 
 #include <float.h>
@@ -70,7 +74,7 @@ static size_t lay_out(char *out, bool negative, const char *digits, int count, i
     if (negative) {
         *p++ = '-';
     }
-    if (point < POINT_MIN || point > POINT_MAX) {
+    if (point < POINT_MIN || (point > POINT_MAX && count <= point)) {
         *p++ = digits[0];
         if (count > 1) {
             *p++ = '.';
@@ -134,6 +138,25 @@ static size_t format_zero(char *out, double v)
     return n + 1;
 }
 
+/* The text of "%.*e" with its last digit one larger; false when that would carry. */
+static bool next_larger(char *text)
+{
+    char *last = strchr(text, 'e') - 1;
+    if (*last == '9' || *last == '.') {
+        return false;
+    }
+    (*last)++;
+    return true;
+}
+
+static bool reads_back(char *text, double v, bool power_of_two)
+{
+    if (strtod(text, NULL) == v) {
+        return true;
+    }
+    return power_of_two && next_larger(text) && strtod(text, NULL) == v;
+}
+
 static size_t format_shortest(char *out, double v)
 {
     double a = fabs(v);
@@ -151,10 +174,12 @@ static size_t format_shortest(char *out, double v)
         }
     }
     char text[40];
+    int exponent;
+    bool power_of_two = frexp(a, &exponent) == 0.5;
     /* Subnormal numbers have fewer digits to tell. */
     for (int precision = a < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
         snprintf(text, sizeof(text), "%.*e", precision, v);
-        if (precision == 16 || strtod(text, NULL) == v) {
+        if (precision == 16 || reads_back(text, v, power_of_two)) {
             break;
         }
     }
