@@ -107,6 +107,24 @@ static db_err lock_rows(struct eval_range *r, const struct kv_scan_req *req, str
     return ERR_OK;
 }
 
+/* An empty bound is the range's own, not the key space's: the check cannot tell. */
+static db_err clamp_open_ends(struct eval_range *r, const struct kv_scan_req *req,
+                              struct mvcc_scan *scan)
+{
+    struct slice start, end;
+    if (LIKELY(scan->start.len != 0 && scan->end.len != 0)) {
+        return ERR_OK;
+    }
+    TRY(r->ops->bounds(r, req->r.arena, &start, &end));
+    if (scan->start.len == 0) {
+        scan->start = start;
+    }
+    if (scan->end.len == 0) {
+        scan->end = end;
+    }
+    return ERR_OK;
+}
+
 db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct diag *diag,
                  struct kv_reply *reply, struct kv_scan_resp *ret_resp)
 {
@@ -124,6 +142,7 @@ db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct dia
         return diag_set(diag, ERR_INVALID, "scan: rows_max is 0");
     }
     TRY(eval__check(r, &req->r, req->start, req->end, diag, reply, &term));
+    TRY(clamp_open_ends(r, req, &scan));
     /* Locks come first where they are asked for; a locker waits for the latch of each row. */
     if (!locks) {
         TRY(pending_wait_range(r->locks, scan.start, scan.end, scan.read_ts, req->r.deadline_ns));
