@@ -259,6 +259,7 @@ bool cast__split_number(const struct value *v, int64_t *ret_whole, uint32_t *ret
     struct decimal d;
     if (v->phys == PHYS_DOUBLE) {
         if ((decimal_from_double(v->d, &d) & DECIMAL_OVERFLOW) != 0) {
+            *ret_neg = v->d < 0;
             return false;
         }
     } else {

@@ -41,9 +41,6 @@ static void number_to_datetime(const struct value *v, unsigned decimals, unsigne
         return;
     }
     ret->cond = datetime_from_number(whole, nanos, decimals, flags, &ret->v);
-    if ((ret->cond & TEMPORAL_NO_TIME) != 0 && nanos != 0) {
-        ret->cond |= whole == 0 ? TEMPORAL_INVALID : TEMPORAL_TRUNCATED;
-    }
 }
 
 /* A TIME is taken on the current date. */
@@ -225,8 +222,8 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
                       shown, "");
         }
     }
-    warn_notes(ctx, v, &r);
     if (!is_null) {
+        warn_notes(ctx, v, &r);
         *ret = r.v;
     }
     *ret_null = is_null;

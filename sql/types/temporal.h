@@ -88,7 +88,8 @@ bool date_is_real(const struct time_parts *p);
 /* Conditions, or-ed. */
 enum temporal_cond {
     TEMPORAL_OK = 0,
-    TEMPORAL_TRUNCATED = 1, /* text went on after the value, or a part was dropped */
+    TEMPORAL_TRUNCATED =
+        1, /* text went on after the value; with INVALID: it does not look like one at all */
     TEMPORAL_INVALID = 2, /* no value: NULL in expressions, zero when stored without strict mode */
     TEMPORAL_OUT_OF_RANGE = 4,  /* TIME was clipped to its range */
     TEMPORAL_ZERO_DATE = 8,     /* '0000-00-00' under NO_ZERO_DATE: INVALID is set too */
@@ -98,7 +99,9 @@ enum temporal_cond {
         64, /* a delimiter other than the standard one (warning 4095), see the note */
     TEMPORAL_SUPERFLUOUS = 128, /* a superfluous delimiter (warning 4096), see the note */
     TEMPORAL_NO_TIME = 256,     /* the text was a date only */
-    TEMPORAL_IS_DATETIME = 512, /* time_parse: the text was a DATETIME */
+    TEMPORAL_IS_DATETIME = 512, /* TIME from text or a number that was a DATETIME */
+    TEMPORAL_EMPTY =
+        1024, /* time_parse: nothing there, or a number with an exponent; INVALID is set too */
 };
 /* Where a delimiter is deprecated. */
 struct temporal_note {

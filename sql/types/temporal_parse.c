@@ -141,6 +141,7 @@ struct datetime_fields {
     uint32_t nanos;
     unsigned count;     /* fields found */
     bool is_time_found; /* a space or compact form, with an hour */
+    bool all_zero;      /* there were digits, all of them 0 */
     int32_t offset_s;
 };
 
@@ -164,8 +165,8 @@ static bool take_field(struct scan *s, unsigned width, uint32_t *ret_value, unsi
 }
 
 /* Behind field i; false: the text has no more fields. *ret_ok false: it is no DATETIME. */
-static bool next_field(struct scan *s, unsigned i, bool compact, struct datetime_fields *f,
-                       bool *ret_ok)
+static bool next_field(struct scan *s, unsigned i, bool compact, bool narrow,
+                       struct datetime_fields *f, bool *ret_ok)
 {
     *ret_ok = true;
     if (s->p >= s->end) {
@@ -188,6 +189,9 @@ static bool next_field(struct scan *s, unsigned i, bool compact, struct datetime
         return s->p < s->end && is_digit(*s->p);
     }
     const uint8_t *before = s->p;
+    if (narrow && is_digit(*s->p)) {
+        return true;
+    }
     if (!skip_delimiters(s, i)) {
         *ret_ok = false;
         return false;
@@ -225,21 +229,23 @@ static bool scan_datetime(struct scan *s, struct datetime_fields *f)
         compact = false; /* 2024.01.31, and 1.5.5 with a year of two digits */
         short_year = run != 4;
     }
-    unsigned width = !compact ? 0 : run == 4 || run == 8 || run >= 14 ? 4 : 2;
+    unsigned width = run == 4 || run == 8 || run >= 14 ? 4 : 2;
+    bool narrow = compact || short_year ||
+                  (q < s->end && *q == '.'); /* fields of two digits behind the year */
     unsigned year_digits = 0;
     uint32_t field[6] = {0};
     bool ok = true;
     unsigned i = 0;
     for (;;) {
         unsigned digits;
-        if (!take_field(s, compact ? (i == 0 ? width : 2) : 0, &field[i], &digits)) {
+        if (!take_field(s, !narrow ? 0 : i == 0 ? width : 2, &field[i], &digits)) {
             return false;
         }
         if (i == 0) {
             year_digits = digits;
         }
         f->count = i + 1;
-        if (!next_field(s, i, compact, f, &ok)) {
+        if (!next_field(s, i, compact, narrow, f, &ok)) {
             break;
         }
         i++;
@@ -261,6 +267,8 @@ static bool scan_datetime(struct scan *s, struct datetime_fields *f)
     if (year_digits == 2 && (field[0] | field[1] | field[2]) != 0) {
         field[0] += field[0] < 70 ? 2000 : 1900;
     }
+    f->all_zero =
+        s->p == s->end && (field[0] | field[1] | field[2] | field[3] | field[4] | field[5]) == 0;
     f->parts.year = field[0];
     f->parts.month = field[1];
     f->parts.day = field[2];
@@ -292,7 +300,7 @@ unsigned datetime_parse(struct slice text, unsigned decimals, unsigned flags, in
     struct datetime_fields f;
     if (!scan_datetime(&s, &f)) {
         *ret = 0;
-        return TEMPORAL_INVALID;
+        return TEMPORAL_INVALID | (f.all_zero ? 0 : TEMPORAL_TRUNCATED);
     }
     check_rest(&s);
     if (ret_note != NULL) {
@@ -351,7 +359,7 @@ static bool time_from_datetime_text(struct slice text, unsigned decimals, unsign
         return false;
     }
     if (!ok) {
-        *ret_cond = TEMPORAL_INVALID;
+        *ret_cond = TEMPORAL_INVALID | TEMPORAL_TRUNCATED;
         return true;
     }
     check_rest(&s);
@@ -363,8 +371,8 @@ static bool time_from_datetime_text(struct slice text, unsigned decimals, unsign
     *ret_offset_s = f.offset_s;
     struct time_parts time = f.parts;
     time.neg = false;
-    *ret_cond =
-        finish_time(s.cond | TEMPORAL_IS_DATETIME, time_pack(&time), f.nanos, decimals, flags, ret);
+    *ret_cond = finish_time(s.cond | (datetime_date(v) != 0 ? TEMPORAL_IS_DATETIME : 0),
+                            time_pack(&time), f.nanos, decimals, flags, ret);
     return true;
 }
 
@@ -404,12 +412,16 @@ static void take_minutes(struct scan *s, struct time_fields *f)
     }
 }
 
-static bool scan_time(struct scan *s, struct time_fields *f)
+/* Returns conditions: TEMPORAL_INVALID and why, or none. */
+static unsigned scan_time(struct scan *s, struct time_fields *f)
 {
     memset(f, 0, sizeof(*f));
     bool point_first = s->end - s->p > 1 && *s->p == '.' && is_digit(s->p[1]);
-    if (s->p >= s->end || (!is_digit(*s->p) && !point_first)) {
-        return false;
+    if (s->p >= s->end) {
+        return TEMPORAL_INVALID | TEMPORAL_EMPTY;
+    }
+    if (!is_digit(*s->p) && !point_first) {
+        return TEMPORAL_INVALID | TEMPORAL_TRUNCATED;
     }
     uint64_t first = take_number(s);
     const uint8_t *behind = s->p;
@@ -437,9 +449,12 @@ static bool scan_time(struct scan *s, struct time_fields *f)
     if (s->end - s->p > 1 && (*s->p == 'e' || *s->p == 'E') &&
         (is_digit(s->p[1]) ||
          (s->end - s->p > 2 && (s->p[1] == '-' || s->p[1] == '+') && is_digit(s->p[2])))) {
-        return false;
+        return TEMPORAL_INVALID | TEMPORAL_EMPTY;
     }
-    return f->minutes <= 59 && f->seconds <= 59;
+    if (first > UINT32_MAX || f->hours > UINT32_MAX) {
+        return TEMPORAL_INVALID | TEMPORAL_TRUNCATED;
+    }
+    return f->minutes <= 59 && f->seconds <= 59 ? TEMPORAL_OK : TEMPORAL_INVALID;
 }
 
 unsigned time_parse(struct slice text, unsigned decimals, unsigned flags, int64_t *ret,
@@ -465,8 +480,9 @@ unsigned time_parse(struct slice text, unsigned decimals, unsigned flags, int64_
         }
     }
     struct time_fields f;
-    if (!scan_time(&s, &f)) {
-        return s.cond | TEMPORAL_INVALID;
+    unsigned bad = scan_time(&s, &f);
+    if (bad != TEMPORAL_OK) {
+        return s.cond | bad;
     }
     unsigned before = s.cond;
     check_rest(&s);
@@ -500,7 +516,7 @@ static int64_t widen_number(int64_t n, bool *ret_date_only)
     }
     if (n <= 99991231) {
         *ret_date_only = true;
-        return n < 10000101 ? -1 : n * 1000000;
+        return n * 1000000;
     }
     if (n < 101000000) {
         return -1;
@@ -515,8 +531,14 @@ unsigned datetime_from_number(int64_t number, uint32_t nanos, unsigned decimals,
                               int64_t *ret)
 {
     *ret = 0;
-    if (number == 0) {
-        return datetime_check(0, flags) | TEMPORAL_NO_TIME;
+    if (number == 0) { /* a fraction of a second on the zero date */
+        *ret = nanos / 1000;
+        if (!datetime_round(*ret, decimals, (flags & TEMPORAL_F_TRUNCATE) != 0, ret) ||
+            *ret >= 1 << 20) {
+            *ret = 0;
+            return TEMPORAL_INVALID | TEMPORAL_NO_TIME;
+        }
+        return datetime_check(*ret, flags) | TEMPORAL_NO_TIME;
     }
     bool date_only;
     int64_t n = widen_number(number, &date_only);
@@ -525,6 +547,7 @@ unsigned datetime_from_number(int64_t number, uint32_t nanos, unsigned decimals,
     }
     int64_t date = n / 1000000;
     int64_t time = n % 1000000;
+    bool cut_fraction = date_only && nanos != 0;
     if (date_only) {
         nanos = 0;
     }
@@ -541,7 +564,8 @@ unsigned datetime_from_number(int64_t number, uint32_t nanos, unsigned decimals,
         return TEMPORAL_INVALID;
     }
     int64_t v = datetime_pack(&p);
-    unsigned cond = datetime_check(v, flags) | (date_only ? TEMPORAL_NO_TIME : 0);
+    unsigned cond = datetime_check(v, flags) | (date_only ? TEMPORAL_NO_TIME : 0) |
+                    (cut_fraction ? TEMPORAL_TRUNCATED : 0);
     if ((cond & TEMPORAL_INVALID) != 0) {
         *ret = v;
         return cond;
@@ -565,7 +589,7 @@ unsigned time_from_number(int64_t number, uint32_t nanos, bool neg, unsigned dec
             int64_t v;
             unsigned cond = datetime_from_number((int64_t)n, 0, 0, 0, &v);
             if ((cond & TEMPORAL_INVALID) == 0) {
-                return finish_time(cond & ~(unsigned)TEMPORAL_NO_TIME,
+                return finish_time((cond & ~(unsigned)TEMPORAL_NO_TIME) | TEMPORAL_IS_DATETIME,
                                    datetime_time(v) + nanos / 1000, nanos % 1000, decimals, flags,
                                    ret);
             }

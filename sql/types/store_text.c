@@ -1,0 +1,298 @@
+/* Assigning to CHAR, VARCHAR, TEXT and BLOB families, ENUM and SET. */
+#include "sql/types/store_int.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/assert.h"
+
+static bool only_spaces(struct slice s)
+{
+    return charset_trim_space(s).len == 0;
+}
+
+/* The bytes from the first one that `to` cannot hold: up to six in hex, then dots. */
+static db_err incorrect_string(const struct store *s, struct slice bad)
+{
+    char shown[40];
+    size_t n = 0;
+    for (size_t i = 0; i < bad.len && i < 6; i++) {
+        n += (size_t)snprintf(shown + n, sizeof(shown) - n, "\\x%02X", bad.ptr[i]);
+    }
+    snprintf(shown + n, sizeof(shown) - n, "%s", bad.len > 6 ? "..." : "");
+    unsigned long long row = s->target->row;
+    if (s->ctx->strict) {
+        return cast_error(s->ctx, 1366, "string", shown, s->target->column, row);
+    }
+    cast_warn(s->ctx, CAST_WARNING, 1366, "string", shown, s->target->column, row);
+    return ERR_OK;
+}
+
+/* Where the first character is that `to` does not have. */
+static struct slice first_lost(const struct charset *from, struct slice s, const struct charset *to)
+{
+    const uint8_t *p = s.ptr;
+    const uint8_t *end = s.ptr + s.len;
+    while (p < end) {
+        uint32_t cp;
+        uint8_t enc[8];
+        unsigned n = from->ops == NULL ? 0 : charset_decode(from, p, end, &cp);
+        if (n == 0 || to->ops == NULL || charset_encode(to, cp, enc) == 0) {
+            break;
+        }
+        p += n;
+    }
+    return slice_of(p, (size_t)(end - p));
+}
+
+/* The value's text in the column's charset. */
+static db_err converted(const struct store *s, const struct collation *target, struct slice *ret)
+{
+    struct slice text;
+    TRY(value_to_text(s->ctx, s->from, s->v, &text));
+    unsigned id = s->v->phys == PHYS_STR ? s->v->collation : COLL_ASCII_GENERAL_CI;
+    if (s->from->id == TYPE_ENUM || s->from->id == TYPE_SET) {
+        id = s->from->collation;
+    } else if (s->from->id == TYPE_BIT) {
+        id = COLL_BINARY;
+    }
+    const struct collation *source = collation_by_id(id);
+    if (source == NULL || source->cs == target->cs || target->id == COLL_BINARY) {
+        *ret = text;
+        return ERR_OK;
+    }
+    if (source->id == COLL_BINARY) { /* bytes must be text of the column's charset */
+        size_t good = target->cs->ops->valid_prefix(target->cs, text);
+        if (good < text.len) {
+            TRY(incorrect_string(s, slice_from(text, good)));
+            text.len = good;
+        }
+        *ret = text;
+        return ERR_OK;
+    }
+    size_t lossy = 0;
+    struct slice out;
+    TRY(charset_convert_arena(source->cs, text, target->cs, s->ctx->arena, &out, &lossy));
+    if (lossy != 0) {
+        TRY(incorrect_string(s, first_lost(source->cs, text, target->cs)));
+    }
+    *ret = out;
+    return ERR_OK;
+}
+
+/* A double that is too wide for the column gives up digits without a word: 99.995 is "100" in
+ * CHAR(5), 9.3e18 "9e18". When one digit is left and the text fills the column (1.79e308: "2e308"),
+ * *ret_known is false. */
+static struct slice shorter_double(double d, uint32_t width, char out[NUMBER_TEXT_MAX],
+                                   bool *ret_known)
+{
+    double magnitude = d < 0 ? -d : d;
+    int first = magnitude < 1e15 && magnitude >= 1e-5 && width >= 3 ? (int)width - 3 : 16;
+    for (int precision = first > 16 ? 16 : first; precision >= 0; precision--) {
+        char sci[40];
+        bool overflow;
+        size_t used;
+        snprintf(sci, sizeof(sci), "%.*e", precision, d);
+        double back = text_to_double(slice_str(sci), &used, &overflow);
+        unsigned len = double_to_text(back, DECIMALS_NOT_FIXED, out);
+        if (overflow || len > width) { /* with an exponent, without the zeros before it */
+            char *e = strchr(sci, 'e');
+            int exponent = 0;
+            (void)sscanf(e + 1, "%d", &exponent);
+            while (e > sci + 1 && e[-1] == '0' && precision > 0) {
+                e--;
+            }
+            e -= e[-1] == '.';
+            *e = '\0';
+            len = (unsigned)snprintf(out, NUMBER_TEXT_MAX, "%se%d", sci, exponent);
+        }
+        if (len <= width) {
+            *ret_known = precision > 0 || len < width || back == d;
+            return slice_of(out, len);
+        }
+    }
+    *ret_known = false;
+    return slice_of(out, width);
+}
+
+static db_err cut(const struct store *s, struct slice text, struct slice fit, struct value *ret)
+{
+    ret->str = fit;
+    struct slice rest = slice_from(text, fit.len);
+    bool is_text = s->to->collation != COLL_BINARY;
+    if (is_text && only_spaces(rest)) {
+        if (s->to->id != TYPE_CHAR) {
+            store__note_truncated(s);
+        }
+        return ERR_OK;
+    }
+    if (s->v->phys == PHYS_DOUBLE) {
+        char buffer[NUMBER_TEXT_MAX];
+        bool known;
+        struct slice shorter = shorter_double(s->v->d, s->to->length, buffer, &known);
+        if (!known) {
+            TRY(store__condition(s, 1406));
+        }
+        return arena_copy(s->ctx->arena, shorter, &ret->str);
+    }
+    return store__condition(s, 1406);
+}
+
+static db_err pad_binary(const struct store *s, struct value *ret)
+{
+    if (s->to->id != TYPE_BINARY || ret->str.len >= s->to->length) {
+        return ERR_OK;
+    }
+    uint8_t *padded = arena_alloc(s->ctx->arena, s->to->length);
+    if (padded == NULL) {
+        return ERR_NOMEM;
+    }
+    memset(padded, 0, s->to->length);
+    if (ret->str.len != 0) {
+        memcpy(padded, ret->str.ptr, ret->str.len);
+    }
+    ret->str = slice_of(padded, s->to->length);
+    return ERR_OK;
+}
+
+db_err store__text(const struct store *s, struct value *ret)
+{
+    const struct collation *target;
+    TRY(collation_require_id(s->to->collation, s->ctx->diag, &target));
+    struct slice text;
+    TRY(converted(s, target, &text));
+    ret->str = text;
+    if (type_is_blob(s->to)) {
+        uint64_t max = type_max_bytes(s->to);
+        if (text.len > max) { /* cut at a character */
+            struct slice fit = {text.ptr, (size_t)max};
+            fit.len = target->cs->ops->valid_prefix(target->cs, fit);
+            return cut(s, text, fit, ret);
+        }
+        return ERR_OK;
+    }
+    if (text.len > s->to->length) {
+        struct slice fit = charset_substring(target->cs, text, 0, s->to->length);
+        if (fit.len < text.len) {
+            TRY(cut(s, text, fit, ret));
+        }
+    }
+    if (s->to->id == TYPE_CHAR) {
+        ret->str = charset_trim_space(ret->str);
+    }
+    return pad_binary(s, ret);
+}
+
+/* Number of the member that equals text under the collation, 0 when there is none. */
+static uint32_t find_member(const struct sql_type *to, const struct collation *c, struct slice text)
+{
+    text = charset_trim_space(text);
+    for (uint32_t i = 0; i < to->names->count; i++) {
+        if (collation_compare(c, to->names->names[i], text) == 0) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+/* The text as a plain unsigned number. */
+static bool as_number(struct slice text, uint64_t *ret)
+{
+    bool is_unsigned;
+    bool overflow;
+    size_t used;
+    int64_t n = text_to_int(text, &is_unsigned, &used, &overflow);
+    if (used == 0 || used != text.len || overflow || (n < 0 && !is_unsigned)) {
+        return false;
+    }
+    *ret = (uint64_t)n;
+    return true;
+}
+
+/* A number's whole part, clipped to int64. */
+static int64_t whole_part(const struct value *v)
+{
+    int64_t whole = 0;
+    uint32_t nanos;
+    bool neg = false;
+    if (!cast__split_number(v, &whole, &nanos, &neg)) {
+        return neg ? INT64_MIN : INT64_MAX;
+    }
+    return whole;
+}
+
+/* Numbers (not times, which are taken for text) as the index or the bits they stand for. */
+static bool is_number(const struct value *v, const struct sql_type *from)
+{
+    return v->phys == PHYS_DOUBLE || v->phys == PHYS_DECIMAL ||
+           (v->phys == PHYS_INT && from->id != TYPE_ENUM && from->id != TYPE_SET);
+}
+
+db_err store__enum(const struct store *s, struct value *ret)
+{
+    uint64_t index = 0;
+    if (is_number(s->v, s->from)) {
+        int64_t n = whole_part(s->v);
+        index = n < 0 ? 0 : (uint64_t)n;
+    } else {
+        const struct collation *c;
+        struct slice text;
+        TRY(collation_require_id(s->to->collation, s->ctx->diag, &c));
+        TRY(converted(s, c, &text));
+        index = find_member(s->to, c, text);
+        if (index == 0 && as_number(text, &index) && index == 0) {
+            ret->u = 0; /* '0' is the number of the empty value */
+            return ERR_OK;
+        }
+    }
+    if (index == 0 || index > s->to->names->count) {
+        ret->u = 0;
+        return store__condition(s, 1265);
+    }
+    ret->u = index;
+    return ERR_OK;
+}
+
+/* Bits of the members in a text parted by commas; false when some are not members. */
+static bool set_bits(const struct sql_type *to, const struct collation *c, struct slice text,
+                     uint64_t *ret)
+{
+    bool known = true;
+    *ret = 0;
+    while (text.len > 0) {
+        const uint8_t *comma = memchr(text.ptr, ',', text.len);
+        size_t len = comma == NULL ? text.len : (size_t)(comma - text.ptr);
+        uint32_t member = find_member(to, c, slice_of(text.ptr, len));
+        if (member == 0) {
+            known = false;
+        } else {
+            *ret |= 1ull << (member - 1);
+        }
+        text = slice_from(text, comma == NULL ? len : len + 1);
+    }
+    return known;
+}
+
+db_err store__set(const struct store *s, struct value *ret)
+{
+    uint32_t count = s->to->names->count;
+    uint64_t all = count >= 64 ? UINT64_MAX : (1ull << count) - 1;
+    uint64_t bits;
+    bool known = true;
+    if (is_number(s->v, s->from)) {
+        bits = (uint64_t)whole_part(s->v);
+    } else {
+        const struct collation *c;
+        struct slice text;
+        TRY(collation_require_id(s->to->collation, s->ctx->diag, &c));
+        TRY(converted(s, c, &text));
+        known = set_bits(s->to, c, text, &bits);
+        uint64_t number;
+        if (!known && as_number(text, &number) && number <= all) {
+            known = true;
+            bits = number;
+        }
+    }
+    ret->u = bits & all;
+    return known && bits == ret->u ? ERR_OK : store__condition(s, 1265);
+}
