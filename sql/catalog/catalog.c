@@ -1,0 +1,478 @@
+/* The catalog over a storage.
+ *
+ * Keys (docs/formats/catalog.md): KEYSPACE_SYSTEM, then 'S' | schema id or 'T' | table id (8 bytes,
+ * big endian) → descriptor; 'V' → version. A change locks 'V' first, so that changes are one at a
+ * time in the whole cluster. */
+#include "sql/catalog/catalog.h"
+
+#include <stdlib.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "sql/catalog/catalog_int.h"
+#include "sql/charset/charset.h"
+#include "sql/diag/my_error.h"
+
+enum { SYSTEM_TAG = 0x01, DESCRIPTOR_SIZE_MAX = 16 * 1024 * 1024, FIRST_USER_ID = 1000 };
+
+struct cat_key {
+    uint8_t bytes[10];
+};
+
+static struct slice make_key(struct cat_key *k, char kind, uint64_t id)
+{
+    k->bytes[0] = SYSTEM_TAG;
+    k->bytes[1] = (uint8_t)kind;
+    for (int i = 0; i < 8; i++) {
+        k->bytes[2 + i] = (uint8_t)(id >> (56 - 8 * i));
+    }
+    return slice_of(k->bytes, kind == 'V' ? 2 : sizeof(k->bytes));
+}
+
+/* ---- the current snapshot: a spin lock of a few instructions makes load-and-reference atomic ----
+ */
+
+static void lock(struct catalog *c)
+{
+    while (atomic_exchange_explicit(&c->lock, 1, memory_order_acquire) != 0) {
+        __builtin_ia32_pause();
+    }
+}
+
+static void unlock(struct catalog *c)
+{
+    atomic_store_explicit(&c->lock, 0, memory_order_release);
+}
+
+const struct catalog_snapshot *catalog_acquire(struct catalog *catalog)
+{
+    lock(catalog);
+    struct catalog_snapshot *s = catalog->current;
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+    unlock(catalog);
+    return s;
+}
+
+void catalog_release(const struct catalog_snapshot *snap)
+{
+    snapshot__unref((struct catalog_snapshot *)(uintptr_t)snap);
+}
+
+uint64_t catalog_version(const struct catalog *catalog)
+{
+    return atomic_load_explicit(&catalog->version, memory_order_acquire);
+}
+
+static void publish(struct catalog *c, struct catalog_snapshot *s)
+{
+    lock(c);
+    struct catalog_snapshot *old = c->current;
+    c->current = s;
+    unlock(c);
+    atomic_store_explicit(&c->version, s->version, memory_order_release);
+    snapshot__unref(old);
+}
+
+/* ---- opening ---- */
+
+static db_err load_one(struct catalog_snapshot *s, const struct storage_kv *kv)
+{
+    if (kv->key.ptr[1] == 'S') {
+        struct schema_entry *e;
+        TRY(schema__decode(kv->value, &e));
+        return snapshot__add_schema(s, e);
+    }
+    if (kv->key.ptr[1] == 'V') {
+        s->version = 0;
+        for (size_t i = 0; i < kv->value.len && i < 8; i++) {
+            s->version = s->version << 8 | kv->value.ptr[i];
+        }
+        return ERR_OK;
+    }
+    struct table_entry *e;
+    TRY(table__decode(kv->value, SLICE_EMPTY, &e));
+    const struct schema_def *schema = snapshot__schema_by_id(s, e->def->schema_id);
+    if (schema == NULL) {
+        entry__unref(e);
+        return ERR_CORRUPT;
+    }
+    struct table_def *t = (struct table_def *)(uintptr_t)e->def;
+    db_err err = arena_copy(&e->arena, schema->name, &t->schema_name);
+    if (err != ERR_OK) {
+        entry__unref(e);
+        return err;
+    }
+    return snapshot__add_table(s, e);
+}
+
+static db_err load(struct catalog_snapshot *s, struct storage_txn *txn, struct diag *diag)
+{
+    static const uint8_t first[] = {SYSTEM_TAG, 'S'};
+    static const uint8_t last[] = {SYSTEM_TAG, 'W'};
+    struct storage_scan_opts opts = {.start = slice_of(first, 2), .end = slice_of(last, 2)};
+    struct storage_scan *scan;
+    TRY(storage_scan_open(txn, &opts, diag, &scan));
+    db_err err = ERR_OK;
+    for (;;) {
+        const struct storage_kv *kv;
+        size_t n;
+        err = storage_scan_next(scan, diag, &kv, &n);
+        if (err != ERR_OK || n == 0) {
+            break;
+        }
+        for (size_t i = 0; i < n && err == ERR_OK; i++) {
+            err = load_one(s, &kv[i]);
+            if (err == ERR_CORRUPT) {
+                err = diag_set(diag, err, "a descriptor of the catalog cannot be read (kind '%c')",
+                               kv[i].key.ptr[1]);
+            }
+        }
+        if (err != ERR_OK) {
+            break;
+        }
+    }
+    storage_scan_close(scan);
+    return err;
+}
+
+static db_err create_system_schemas(struct catalog *c, struct diag *diag)
+{
+    static const char *const names[] = {"mysql", "sys", "performance_schema"};
+    struct catalog_change *change;
+    TRY(catalog_change_begin(c, diag, &change));
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        db_err err =
+            catalog_create_schema(change, slice_str(names[i]), COLL_UTF8MB4_0900_AI_CI, diag);
+        if (err != ERR_OK) {
+            catalog_change_abort(change);
+            return err;
+        }
+    }
+    return catalog_change_commit(change, diag);
+}
+
+static db_err open_snapshot(struct catalog *c, struct diag *diag)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ, .read_only = true};
+    struct storage_txn *txn;
+    struct catalog_snapshot *s = snapshot__copy(NULL);
+    if (s == NULL) {
+        return ERR_NOMEM;
+    }
+    db_err err = storage_txn_begin(c->storage, &opts, diag, &txn);
+    if (err == ERR_OK) {
+        err = load(s, txn, diag);
+        storage_txn_rollback(txn);
+    }
+    bool empty = s->schema_count == 0;
+    struct schema_entry *info =
+        schema__new(1, SLICE_LIT("information_schema"), COLL_UTF8MB3_GENERAL_CI, true, true);
+    if (err == ERR_OK) {
+        err = info == NULL ? ERR_NOMEM : snapshot__add_schema(s, info);
+    }
+    if (err != ERR_OK) {
+        snapshot__unref(s);
+        return err;
+    }
+    publish(c, s);
+    return empty ? create_system_schemas(c, diag) : ERR_OK;
+}
+
+db_err catalog_open(struct storage *storage, struct diag *diag, struct catalog **ret_catalog)
+{
+    struct catalog *c = mem_calloc(1, sizeof(*c));
+    if (c == NULL) {
+        return ERR_NOMEM;
+    }
+    c->storage = storage;
+    fiber_mutex_init(&c->change_mutex);
+    db_err err = open_snapshot(c, diag);
+    if (err != ERR_OK) {
+        catalog_close(c);
+        return err;
+    }
+    *ret_catalog = c;
+    return ERR_OK;
+}
+
+void catalog_close(struct catalog *catalog)
+{
+    if (catalog != NULL) {
+        snapshot__unref(catalog->current);
+        mem_free(catalog);
+    }
+}
+
+db_err catalog_add_virtual_table(struct catalog *catalog, const struct table_def *table)
+{
+    struct catalog_snapshot *s = snapshot__copy(catalog->current);
+    struct table_entry *e = mem_calloc(1, sizeof(*e));
+    if (s == NULL || e == NULL) {
+        snapshot__unref(s);
+        mem_free(e);
+        return ERR_NOMEM;
+    }
+    atomic_init(&e->refs, 1);
+    arena_init(&e->arena, NULL, NULL, 0);
+    e->is_static = true;
+    e->def = table;
+    db_err err = snapshot__add_table(s, e);
+    if (err != ERR_OK) {
+        snapshot__unref(s);
+        return err;
+    }
+    publish(catalog, s);
+    return ERR_OK;
+}
+
+/* ---- changes ---- */
+
+db_err catalog_change_begin(struct catalog *catalog, struct diag *diag,
+                            struct catalog_change **ret_change)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_READ_COMMITTED};
+    struct catalog_change *ch = mem_calloc(1, sizeof(*ch));
+    struct cat_key k;
+    if (ch == NULL) {
+        return ERR_NOMEM;
+    }
+    ch->catalog = catalog;
+    fiber_mutex_lock(&catalog->change_mutex);
+    ch->view = snapshot__copy(catalog->current);
+    db_err err =
+        ch->view == NULL ? ERR_NOMEM : storage_txn_begin(catalog->storage, &opts, diag, &ch->txn);
+    if (err == ERR_OK) {
+        struct slice key = make_key(&k, 'V', 0);
+        err = storage_lock(ch->txn, &key, 1, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, diag);
+    }
+    if (err != ERR_OK) {
+        catalog_change_abort(ch);
+        return err;
+    }
+    ch->view->version++;
+    *ret_change = ch;
+    return ERR_OK;
+}
+
+static void change_free(struct catalog_change *ch)
+{
+    fiber_mutex_unlock(&ch->catalog->change_mutex);
+    snapshot__unref(ch->view);
+    mem_free(ch);
+}
+
+void catalog_change_abort(struct catalog_change *change)
+{
+    if (change->txn != NULL) {
+        storage_txn_rollback(change->txn);
+    }
+    change_free(change);
+}
+
+db_err catalog_change_commit(struct catalog_change *change, struct diag *diag)
+{
+    uint8_t version[8];
+    struct cat_key k;
+    for (int i = 0; i < 8; i++) {
+        version[i] = (uint8_t)(change->view->version >> (56 - 8 * i));
+    }
+    db_err err = storage_put(change->txn, make_key(&k, 'V', 0), slice_of(version, 8),
+                             STORAGE_W_LOCKED, diag);
+    if (err != ERR_OK) {
+        catalog_change_abort(change);
+        return err;
+    }
+    struct storage_txn *txn = change->txn;
+    change->txn = NULL;
+    err = storage_txn_commit(txn, diag, NULL);
+    if (err == ERR_OK) {
+        atomic_fetch_add_explicit(&change->view->refs, 1, memory_order_relaxed);
+        publish(change->catalog, change->view);
+    }
+    change_free(change);
+    return err;
+}
+
+const struct catalog_snapshot *catalog_change_view(const struct catalog_change *change)
+{
+    return change->view;
+}
+
+static db_err new_id(struct catalog_change *c, struct diag *diag, uint64_t *ret)
+{
+    return storage_sequence_next(c->catalog->storage, SLICE_LIT("catalog.id"), FIRST_USER_ID, 1, 1,
+                                 1, diag, ret);
+}
+
+static db_err put_descriptor(struct catalog_change *c, char kind, uint64_t id,
+                             const struct buf *bytes, struct diag *diag)
+{
+    struct cat_key k;
+    return storage_put(c->txn, make_key(&k, kind, id), buf_slice(bytes), 0, diag);
+}
+
+static const char *name_text(struct slice name, char out[260])
+{
+    size_t n = name.len > 255 ? 255 : name.len;
+    memcpy(out, name.ptr, n);
+    out[n] = '\0';
+    return out;
+}
+
+static db_err store_schema(struct catalog_change *c, const struct schema_def *def,
+                           struct diag *diag)
+{
+    struct buf b;
+    struct schema_entry *e = schema__new(def->id, def->name, def->collation, def->read_only, false);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    buf_init(&b, DESCRIPTOR_SIZE_MAX);
+    db_err err = schema__encode(def, &b);
+    if (err == ERR_OK) {
+        err = put_descriptor(c, 'S', def->id, &b, diag);
+    }
+    buf_fini(&b);
+    if (err != ERR_OK) {
+        schema__unref(e);
+        return err;
+    }
+    snapshot__remove_schema(c->view, def->name);
+    return snapshot__add_schema(c->view, e);
+}
+
+db_err catalog_create_schema(struct catalog_change *c, struct slice name, uint16_t collation,
+                             struct diag *diag)
+{
+    char text[260];
+    struct schema_def def = {.name = name, .collation = collation};
+    if (snapshot_schema(c->view, name) != NULL) {
+        return my_error(diag, ER_DB_CREATE_EXISTS, name_text(name, text));
+    }
+    TRY(new_id(c, diag, &def.id));
+    return store_schema(c, &def, diag);
+}
+
+db_err catalog_alter_schema(struct catalog_change *c, struct slice name, uint16_t collation,
+                            bool read_only, struct diag *diag)
+{
+    char text[260];
+    const struct schema_def *old = snapshot_schema(c->view, name);
+    if (old == NULL) {
+        return my_error(diag, ER_BAD_DB_ERROR, name_text(name, text));
+    }
+    struct schema_def def = {
+        .id = old->id, .name = name, .collation = collation, .read_only = read_only};
+    return store_schema(c, &def, diag);
+}
+
+db_err catalog_drop_table(struct catalog_change *c, table_id_t id, struct diag *diag)
+{
+    struct cat_key k;
+    const struct table_def *t = snapshot_table_by_id(c->view, id);
+    if (t == NULL) {
+        return diag_set(diag, ERR_NOT_FOUND, "no table %llu", (unsigned long long)id);
+    }
+    TRY(storage_del(c->txn, make_key(&k, 'T', id), 0, diag));
+    snapshot__remove_table(c->view, t);
+    return ERR_OK;
+}
+
+db_err catalog_drop_schema(struct catalog_change *c, struct slice name, struct diag *diag)
+{
+    char text[260];
+    struct cat_key k;
+    const struct schema_def *def = snapshot_schema(c->view, name);
+    if (def == NULL || def->virtual) {
+        return my_error(diag, ER_DB_DROP_EXISTS, name_text(name, text));
+    }
+    while (snapshot_table_count(c->view, def) != 0) {
+        TRY(catalog_drop_table(c, snapshot_table_at(c->view, def, 0)->id, diag));
+    }
+    TRY(storage_del(c->txn, make_key(&k, 'S', def->id), 0, diag));
+    snapshot__remove_schema(c->view, name);
+    return ERR_OK;
+}
+
+/* Stores the descriptor and enters its decoded copy into the view. */
+static db_err store_table(struct catalog_change *c, const struct table_def *def,
+                          const struct table_def *old, struct diag *diag)
+{
+    struct buf b;
+    struct table_entry *e = NULL;
+    buf_init(&b, DESCRIPTOR_SIZE_MAX);
+    db_err err = table__encode(def, &b);
+    if (err == ERR_OK) {
+        err = table__decode(buf_slice(&b), def->schema_name, &e);
+    }
+    if (err == ERR_OK) {
+        err = put_descriptor(c, 'T', def->id, &b, diag);
+    }
+    buf_fini(&b);
+    if (err != ERR_OK) {
+        entry__unref(e);
+        return err;
+    }
+    if (old != NULL) {
+        snapshot__remove_table(c->view, old);
+    }
+    return snapshot__add_table(c->view, e);
+}
+
+db_err catalog_create_table(struct catalog_change *c, const struct table_def *def,
+                            struct diag *diag, table_id_t *ret_id)
+{
+    char text[260];
+    const struct schema_def *schema = snapshot_schema(c->view, def->schema_name);
+    if (schema == NULL) {
+        return my_error(diag, ER_BAD_DB_ERROR, name_text(def->schema_name, text));
+    }
+    if (snapshot_table(c->view, def->schema_name, def->name) != NULL) {
+        return my_error(diag, ER_TABLE_EXISTS_ERROR, name_text(def->name, text));
+    }
+    struct table_def t = *def;
+    TRY(new_id(c, diag, &t.id));
+    t.schema_id = schema->id;
+    t.version = 1;
+    if (t.create_time_us == 0) {
+        t.create_time_us = clock_wall_us();
+    }
+    TRY(store_table(c, &t, NULL, diag));
+    if (ret_id != NULL) {
+        *ret_id = t.id;
+    }
+    return ERR_OK;
+}
+
+db_err catalog_replace_table(struct catalog_change *c, const struct table_def *def,
+                             struct diag *diag)
+{
+    const struct table_def *old = snapshot_table_by_id(c->view, def->id);
+    if (old == NULL) {
+        return diag_set(diag, ERR_NOT_FOUND, "no table %llu", (unsigned long long)def->id);
+    }
+    struct table_def t = *def;
+    t.version = old->version + 1;
+    return store_table(c, &t, old, diag);
+}
+
+db_err catalog_rename_table(struct catalog_change *c, table_id_t id, struct slice schema,
+                            struct slice name, struct diag *diag)
+{
+    char text[260];
+    const struct table_def *old = snapshot_table_by_id(c->view, id);
+    const struct schema_def *to = snapshot_schema(c->view, schema);
+    if (old == NULL || to == NULL) {
+        return old == NULL ? diag_set(diag, ERR_NOT_FOUND, "no table %llu", (unsigned long long)id)
+                           : my_error(diag, ER_BAD_DB_ERROR, name_text(schema, text));
+    }
+    if (snapshot_table(c->view, schema, name) != NULL) {
+        return my_error(diag, ER_TABLE_EXISTS_ERROR, name_text(name, text));
+    }
+    struct table_def t = *old;
+    t.schema_id = to->id;
+    t.schema_name = schema;
+    t.name = name;
+    t.version++;
+    return store_table(c, &t, old, diag);
+}
