@@ -107,7 +107,8 @@ static struct slice shorter_double(double d, uint32_t width, char out[NUMBER_TEX
             len = (unsigned)snprintf(out, NUMBER_TEXT_MAX, "%se%d", sci, exponent);
         }
         if (len <= width) {
-            *ret_known = precision > 0 || len < width || back == d;
+            bool one_digit = len > 2 && out[d < 0 ? 2 : 1] == 'e';
+            *ret_known = !one_digit || len < width || (!overflow && back == d);
             return slice_of(out, len);
         }
     }
