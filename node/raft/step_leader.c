@@ -101,8 +101,11 @@ static db_err append_refused(struct raft *r, struct raft__progress *p, const str
     TRY(raft__find_conflict(r, hint, m->log_term, &hint, &term));
     hint = hint > p->match ? hint : p->match;
     ASSERT(hint < m->index || hint == p->match);
+    bool lost = p->state == RAFT_PROBE && hint + 1 == p->next;
     raft__progress_probe(p, hint + 1);
-    r->send_due = true;
+    /* It refuses what it has acknowledged: its disk has forgotten. Asking again at once would not help. */
+    p->probe_paused = lost;
+    r->send_due = r->send_due || !lost;
     return ERR_OK;
 }
 

@@ -120,6 +120,9 @@ static void draw_cluster(struct sim *s, uint32_t *ret_voters)
     s->dup_permille = sim_chance(s, 500) ? (uint32_t)sim_pick(s, 0, 80) : 0;
     s->late_permille = sim_chance(s, 500) ? (uint32_t)sim_pick(s, 0, 60) : 0;
     s->page_block_permille = sim_chance(s, 500) ? 200 : 0;
+    static const uint64_t intervals[] = {40, 40, 40, 300, 1200};
+    s->client_interval_ms = intervals[sim_pick(s, 0, ARRAY_COUNT(intervals) - 1)];
+    s->wake_skip_permille = sim_chance(s, 400) ? 700 : 0;
     s->base.external_heartbeat = sim_chance(s, 300);
     s->base.eager_commit = sim_chance(s, 300);
     s->base.quiesce_after_ns = sim_chance(s, 700) ? 300 * NS_PER_MS : UINT64_MAX;
@@ -198,6 +201,9 @@ void sim_run_until(struct sim *s, uint64_t until)
         }
         sim_packet_free(ev.packet);
         sim_check_leases(s);
+        if (s->events > SIM_EVENTS_MAX) {
+            sim_violation(s, "message storm");
+        }
     }
     if (s->violation[0] == '\0') {
         s->now = until;

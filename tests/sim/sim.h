@@ -22,6 +22,7 @@ enum {
     SIM_REGS = 4,
     SIM_ID_STRIDE = 16, /* replica id = 1 + node + SIM_ID_STRIDE * generation */
     SIM_TERMS_MAX = 4096,
+    SIM_EVENTS_MAX = 3000000, /* ordinary runs have a few hundred thousand */
     SIM_VIOLATION_SIZE = 400,
 };
 
@@ -197,6 +198,9 @@ struct sim {
     uint64_t delay_min_ns, delay_max_ns;
     uint32_t loss_permille, dup_permille, late_permille;
     uint32_t page_block_permille;
+    uint32_t wake_skip_permille; /* an owner that forgets to wake sleeping leaders: safety may not
+                                    need it */
+    uint64_t client_interval_ms;
     bool healed;
     uint64_t client_pause_until;
     uint64_t client_seq;

@@ -20,7 +20,8 @@ static struct sim_node *random_node(struct sim *s, bool up)
 
 void sim_client(struct sim *s)
 {
-    sim_schedule(s, sim_pick(s, 1, s->healed ? 200 : 40) * NS_PER_MS, SIM_EV_CLIENT, 0);
+    sim_schedule(s, sim_pick(s, 1, s->healed ? 200 : s->client_interval_ms) * NS_PER_MS,
+                 SIM_EV_CLIENT, 0);
     if (s->now < s->client_pause_until) {
         return;
     }
@@ -51,11 +52,19 @@ void sim_client(struct sim *s)
 static void partition(struct sim *s)
 {
     memset(s->blocked, 0, sizeof(s->blocked));
-    uint64_t kind = sim_pick(s, 0, 3);
+    uint64_t kind = sim_pick(s, 0, 5);
     uint64_t side = sim_pick(s, 1, (1u << s->node_count) - 1);
     if (kind == 3) { /* single directed edges */
         for (unsigned i = 0; i < s->node_count; i++) {
             s->blocked[sim_pick(s, 0, s->node_count - 1)][sim_pick(s, 0, s->node_count - 1)] = true;
+        }
+        return;
+    }
+    if (kind >= 4) { /* pairs that cannot reach each other, while others reach both */
+        for (uint64_t i = sim_pick(s, 1, 2); i > 0; i--) {
+            uint64_t a = sim_pick(s, 0, s->node_count - 1);
+            uint64_t b = sim_pick(s, 0, s->node_count - 1);
+            s->blocked[a][b] = s->blocked[b][a] = true;
         }
         return;
     }

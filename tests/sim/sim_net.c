@@ -144,6 +144,9 @@ static void wake(struct sim_node *n, uint32_t peer)
         struct raft_status st;
         raft_status(rep->raft, &st);
         uint64_t leader_slot = (st.leader - 1) % SIM_ID_STRIDE;
+        if (st.role == RAFT_LEADER && sim_chance(n->sim, n->sim->wake_skip_permille)) {
+            continue;
+        }
         if (st.role == RAFT_LEADER || leader_slot == peer) {
             struct raft_event ev = {.type = RAFT_EV_WAKE};
             (void)(sim_step(rep, &ev) == ERR_OK);

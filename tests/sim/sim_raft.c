@@ -135,7 +135,7 @@ static int run_scenarios(const char *only, bool verbose)
         found = true;
         char violation[SIM_VIOLATION_SIZE];
         bool ok = run_scenario(&sim_scenarios[i], verbose, violation);
-        printf("scenario %-16s %s %s\n", sim_scenarios[i].name, ok ? "ok" : "FAILED", violation);
+        printf("scenario %-20s %s %s\n", sim_scenarios[i].name, ok ? "ok" : "FAILED", violation);
         if (!ok) {
             g_scenario = sim_scenarios[i].name;
             print_replay();
@@ -250,9 +250,11 @@ static const struct {
     {RAFT_BREAK_APPEND_NO_CHECK, "append without a matching log"},
 };
 
+enum { CAUGHT_BY_SEED = 1, CAUGHT_BY_SCENARIO = 3 };
+
+/* Runs in a process of its own: a failed assertion of the core is a catch too. */
 static void bite(const struct args *a, unsigned flag, struct shared *sh, size_t slot)
 {
-    /* A failed assertion of the core is a catch too: it must not spill into the output. */
     signal(SIGABRT, SIG_DFL);
     if (freopen("/dev/null", "w", stderr) == NULL) {
         exit(2);
@@ -260,21 +262,42 @@ static void bite(const struct args *a, unsigned flag, struct shared *sh, size_t 
     raft_test_flags = flag;
     struct totals t = {0};
     char violation[SIM_VIOLATION_SIZE];
-    for (size_t i = 0; i < sim_scenario_count; i++) {
-        if (!run_scenario(&sim_scenarios[i], false, violation)) {
-            printf("  scenario %s: %s\n", sim_scenarios[i].name, violation);
-            break;
-        }
-    }
     for (uint64_t i = 0; i < a->seeds; i++) {
         sh->failed_seed[slot] = a->start + i;
         if (!run_seed(a->start + i, false, &t, violation)) {
-            printf("  seed %lu: %s\n", (unsigned long)(a->start + i), violation);
+            printf("  %s\n", violation);
             fflush(stdout);
-            exit(1);
+            exit(CAUGHT_BY_SEED);
+        }
+    }
+    for (size_t i = 0; i < sim_scenario_count; i++) {
+        if (!run_scenario(&sim_scenarios[i], false, violation)) {
+            printf("  %s\n", violation);
+            fflush(stdout);
+            sh->failed_seed[slot] = i;
+            exit(CAUGHT_BY_SCENARIO);
         }
     }
     exit(0);
+}
+
+static bool print_bite(size_t i, int status, const struct shared *sh)
+{
+    bool assertion = !WIFEXITED(status);
+    int code = assertion ? CAUGHT_BY_SEED : WEXITSTATUS(status);
+    if (code == CAUGHT_BY_SEED) {
+        printf("%-36s caught by seed %lu%s: sim_raft_teeth --break %u --seed %lu -v\n",
+               teeth[i].name, (unsigned long)sh->failed_seed[i], assertion ? " (assertion)" : "",
+               teeth[i].flag, (unsigned long)sh->failed_seed[i]);
+    } else if (code == CAUGHT_BY_SCENARIO) {
+        const char *name = sim_scenarios[sh->failed_seed[i]].name;
+        printf("%-36s caught by scenario %s: sim_raft_teeth --break %u --scenario %s -v\n",
+               teeth[i].name, name, teeth[i].flag, name);
+    } else {
+        printf("%-36s MISSED\n", teeth[i].name);
+        return false;
+    }
+    return true;
 }
 
 static int run_teeth(const struct args *a)
@@ -291,16 +314,9 @@ static int run_teeth(const struct args *a)
         if (waitpid(pid, &status, 0) < 0) {
             return 2;
         }
-        bool caught = !WIFEXITED(status) || WEXITSTATUS(status) == 1;
-        printf("%-36s %s", teeth[i].name, caught ? "caught" : "MISSED");
-        if (caught) {
-            printf(" by seed %lu%s: sim_raft_teeth --break %u --seed %lu -v",
-                   (unsigned long)sh->failed_seed[i], WIFEXITED(status) ? "" : " (assertion)",
-                   teeth[i].flag, (unsigned long)sh->failed_seed[i]);
-        }
-        putchar('\n');
-        missed += caught ? 0 : 1;
+        missed += print_bite(i, status, sh) ? 0 : 1;
     }
+    printf("%zu deliberate faults, %d missed\n", ARRAY_COUNT(teeth), missed);
     return missed == 0 ? 0 : 1;
 }
 #else

@@ -239,6 +239,80 @@ static void quick_transfer(struct sim *s)
     converge(s);
 }
 
+/* Keeps asking the node to stand for election. */
+static void push_campaign(struct sim *s, uint32_t slot, uint64_t for_ns)
+{
+    uint64_t until = s->now + for_ns;
+    while (s->now < until && s->violation[0] == '\0') {
+        struct raft_event ev = {.type = RAFT_EV_CAMPAIGN};
+        (void)(sim_step(&s->nodes[slot].replicas[0], &ev) == ERR_OK);
+        sim_run_until(s, s->now + 10 * NS_PER_MS);
+    }
+}
+
+static void cut_pair(struct sim *s, uint32_t a, uint32_t b)
+{
+    ASSERT(a != b);
+    s->blocked[a][b] = s->blocked[b][a] = true;
+}
+
+/* The leader and one follower cannot reach each other; the third reaches both, and stays true to
+ * the leader. */
+static void stubborn_voter(struct sim *s)
+{
+    elect(s, 0);
+    sim_run_until(s, s->now + 500 * NS_PER_MS);
+    cut_pair(s, 0, 1);
+    for (unsigned i = 0; i < 50 && s->violation[0] == '\0'; i++) {
+        push_campaign(s, 1, 100 * NS_PER_MS);
+        struct sim_replica *rep = &s->nodes[0].replicas[0];
+        if (!raft_lease(rep->raft, sim_local(rep->node, s->now)).valid) {
+            sim_violation(s, "stubborn voter: the leader has lost its lease");
+        }
+    }
+    converge(s);
+}
+
+/* The third is restarted: it has forgotten its promise, but must not act so while the leader leans
+ * on it. */
+static void forgetful_voter(struct sim *s)
+{
+    elect(s, 0);
+    sim_run_until(s, s->now + 500 * NS_PER_MS);
+    cut_pair(s, 0, 1);
+    push_campaign(s, 1, 3 * NS_PER_S);
+    sim_node_crash(&s->nodes[2]);
+    cut_pair(s, 0, 2);
+    sim_node_start(&s->nodes[2]);
+    push_campaign(s, 1, 3 * NS_PER_S);
+    if (s->violation[0] == '\0' && raft_role(s->nodes[1].replicas[0].raft) != RAFT_LEADER) {
+        sim_violation(s, "forgetful voter: it never votes again");
+    }
+    converge(s);
+}
+
+/* A leader sleeps through a partition, in which the others elect another; when the heartbeats of
+ * the nodes come back, they must not bring its lease back. Nobody wakes it. */
+static void oversleeping_leader(struct sim *s)
+{
+    s->wake_skip_permille = 1000;
+    elect(s, 0);
+    sim_run_until(s, s->now + 3 * NS_PER_S);
+    struct sim_replica *rep = &s->nodes[0].replicas[0];
+    if (!raft_is_quiescent(rep->raft)) {
+        sim_violation(s, "script: the leader does not sleep");
+    }
+    connect_only(s, 0x6);
+    sim_run_until(s, s->now + 5 * NS_PER_S);
+    struct sim_replica *other = sim_leader(s, 0);
+    if (s->violation[0] == '\0' && (other == rep || !raft_is_quiescent(rep->raft))) {
+        sim_violation(s, "script: nobody else leads, or the old leader is awake");
+    }
+    connect_only(s, 0x7);
+    sim_run_until(s, s->now + 2 * NS_PER_S);
+    converge(s);
+}
+
 #define SCRIPT(n, ...)                                                                             \
     {                                                                                              \
         .scripted = true, .voters = (n), .disk_ns = 500 * NS_PER_US, __VA_ARGS__                   \
@@ -249,5 +323,9 @@ const struct sim_scenario sim_scenarios[] = {
     {"sole_voter", sole_voter, SCRIPT(1, .seed = 3)},
     {"sleep_and_wake", sleep_and_wake, SCRIPT(3, .seed = 4, .quiesce_after_ns = 300 * NS_PER_MS)},
     {"quick_transfer", quick_transfer, SCRIPT(3, .seed = 5)},
+    {"stubborn_voter", stubborn_voter, SCRIPT(3, .seed = 6)},
+    {"forgetful_voter", forgetful_voter, SCRIPT(3, .seed = 7)},
+    {"oversleeping_leader", oversleeping_leader,
+     SCRIPT(3, .seed = 8, .quiesce_after_ns = 300 * NS_PER_MS)},
 };
 const size_t sim_scenario_count = ARRAY_COUNT(sim_scenarios);
