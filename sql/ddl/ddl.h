@@ -1,0 +1,55 @@
+/* Schema statements: databases, tables, indexes.
+ *
+ * One entry for all of them. A statement resolves its names, takes exclusive metadata locks on the
+ * tables that it changes (sql/ddl/mdl.h), does what must be done with rows (backfill, copy), and
+ * then commits one catalog change. Keys that nobody needs any more are deleted after that commit,
+ * from records that the same commit wrote (docs/formats/catalog.md), so that a crash leaves nothing
+ * behind that ddl_recover() does not find. */
+#ifndef SKEIN_SQL_DDL_DDL_H
+#define SKEIN_SQL_DDL_DDL_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/diag.h"
+#include "sql/bind/bind.h"
+#include "sql/catalog/catalog.h"
+#include "sql/parser/ast_ddl.h"
+
+struct diag_area;
+struct mdl;
+struct storage;
+
+struct ddl_ctx {
+    struct catalog *catalog;
+    struct storage *storage;
+    struct arena *arena;
+    struct diag *diag;
+    const struct bind_opts *bind; /* snapshot, current schema, sql_mode, collation */
+    uint16_t server_collation;    /* @@collation_server: default of new databases */
+    struct diag_area *warnings;   /* sql/diag */
+    struct mdl *mdl;              /* metadata locks, sql/ddl/mdl.h */
+    void *mdl_owner;              /* struct mdl_owner; what it holds now is kept */
+    uint64_t lock_deadline_ns;    /* of metadata locks (@@lock_wait_timeout); 0: none */
+    uint64_t affected_rows;       /* out */
+    bool schema_dropped;          /* out: the current database is gone */
+};
+
+/* Whether ddl_execute knows the statement. */
+bool ddl_handles(enum ast_stmt_kind kind);
+
+/* Executes one statement. The implicit commit before it is the session's business. May park.
+ * Errors: ERR_SQL with MySQL's number in ctx->diag; those of the storage. */
+MUST_USE db_err ddl_execute(struct ddl_ctx *ctx, const struct ast_stmt *stmt);
+
+/* Finishes what a crash has left: deletes key ranges of dropped tables and indexes. Once, after
+ * catalog_open, before sessions. May park. */
+MUST_USE db_err ddl_recover(struct catalog *catalog, struct storage *storage, struct diag *diag);
+
+/* Appends the text that SHOW CREATE TABLE gives; def->auto_increment_start is shown as it is. */
+MUST_USE db_err ddl_show_create_table(struct arena *arena, const struct table_def *def,
+                                      struct buf *out);
+/* The same for SHOW CREATE DATABASE. */
+MUST_USE db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists,
+                                       struct buf *out);
+
+#endif
