@@ -17,11 +17,11 @@ enum {
     LOG_REF_SPAN = 16 << 10,        /* one index reference per group and this many bytes of log */
     LOG_PAGE_REFS_MAX = 64,         /* references that one disk page follows */
     LOG_STRIPES = 64,               /* locks over the groups */
-    LOG_SPIN_US_DEFAULT = 20,       /* see writer.c for the measurement */
     LOG_IDLE_MARK_MS = 200,         /* an idle log proves its last round durable after this time */
     LOG_FULL_RETRY_MS = 200,        /* a full disk is asked again */
-    LOG_ZERO_CHUNK = 1 << 20,       /* preallocation writes zeros in steps of this size */
-    LOG_READ_CHUNK = 1 << 20,       /* recovery reads in steps of this size */
+    LOG_ZERO_CHUNK =
+        256 << 10, /* preallocation writes and syncs zeros in steps that do not hold up commits */
+    LOG_READ_CHUNK = 1 << 20, /* recovery reads in steps of this size */
 };
 
 #endif

@@ -15,7 +15,6 @@ static db_err opts_default(struct raft_log_opts *o, struct diag *diag)
     o->segment_size = o->segment_size != 0 ? o->segment_size : LOG_SEGMENT_SIZE_DEFAULT;
     o->spare_segments = o->spare_segments != 0 ? o->spare_segments : LOG_SPARES_DEFAULT;
     o->cache_size = o->cache_size != 0 ? o->cache_size : LOG_CACHE_SIZE_DEFAULT;
-    o->spin_us = o->spin_us != 0 ? o->spin_us : LOG_SPIN_US_DEFAULT;
     if (o->segment_size % LOG_DATA_START != 0 || o->segment_size < LOG_SEGMENT_SIZE_MIN ||
         o->segment_size > LOG_SEGMENT_SIZE_MAX) {
         return diag_set(diag, ERR_INVALID,

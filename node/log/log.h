@@ -39,8 +39,8 @@ struct raft_log_opts {
     unsigned spare_segments; /* kept ready ahead of the writer, without the reserve; 0: 2 */
     size_t cache_size;       /* bound of the tail cache in bytes; 0: 32 MiB */
     uint64_t log_id;         /* identity stamped into a new log; 0: from the kernel's generator */
-    unsigned spin_us; /* how long an idle writer looks for work before it sleeps; 0: the measured
-                         default */
+    unsigned spin_us; /* how long an idle writer looks for work before it sleeps; 0: not at all,
+                       * which measured best (README.md) */
     bool manual;      /* no threads: raft_log_pump does the work (simulator) */
     /* The log cannot go on (a failed sync or write; never for a full disk). Called once, on the
      * writer's thread (manual: from pump). Every batch since then completes with ERR_IO. The node

@@ -75,6 +75,8 @@ db_err log__segment_header(struct raft_log *log, struct log_segment *seg)
     return write_header(log, seg->file, seg->no, seg->size);
 }
 
+/* Synced step by step: one flush of a whole segment would stand before the commits in the disk's
+ * queue. */
 static db_err write_zeros(struct disk_file *file, uint64_t size)
 {
     uint8_t *zeros = mem_calloc(1, LOG_ZERO_CHUNK);
@@ -85,6 +87,7 @@ static db_err write_zeros(struct disk_file *file, uint64_t size)
     for (uint64_t off = 0; off < size && err == ERR_OK; off += LOG_ZERO_CHUNK) {
         uint64_t rest = size - off;
         err = disk_pwrite(file, zeros, rest < LOG_ZERO_CHUNK ? rest : LOG_ZERO_CHUNK, off);
+        err = err == ERR_OK ? disk_sync(file) : err;
     }
     mem_free(zeros);
     return err;

@@ -7,11 +7,10 @@
  * syncs, the next round's batches gather in the queue: load makes rounds larger, not more frequent,
  * and an idle log has the latency of one sync.
  *
- * Waiting. Waking a sleeping thread costs the submitter a system call and the batch the scheduler's
- * latency, so an idle writer first looks at the queue for a while (opts.spin_us) and only then
- * sleeps on a futex. The window is short: it only has to bridge the gap between a completion and
- * the batch that the woken fibers submit next; a longer one burns a core that the loops could use
- * (figures: README.md).
+ * Waiting. An idle writer sleeps on a futex; a submit costs a system call only then. Looking at the
+ * queue for a while before sleeping (opts.spin_us) was measured and does not pay: alone, a batch is
+ * dominated by the sync, and the spinning thread takes the core that the completion's loop needs;
+ * under load the queue is never empty. The figures are in README.md.
  *
  * Rolling. A round never spans segments, and a segment is wholly synced before the next one is
  * written to. Recovery relies on it: only the newest segment can have a torn tail.
@@ -26,7 +25,7 @@
  * its thread had been told of when it was submitted. anything else          A failed sync says
  * nothing about which bytes are safe, and asking again would report success for pages that the
  * kernel has dropped. The log fails for good; the node must stop. */
-#include "node/log/log_int.h"
+#include "node/log/writer_int.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -38,158 +37,6 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/clock.h"
-
-enum { LOOPS_MAX = 64 };
-
-/* Numbers of failures, over all logs of the process; and the newest one delivered on this thread.
- */
-static _Atomic uint64_t failure_last;
-static _Thread_local uint64_t failure_seen;
-
-struct round {
-    struct raft_log_batch *head, **tail;
-    uint32_t batches;
-    uint32_t records;
-    uint64_t bytes;
-};
-
-static void stat_add(_Atomic uint64_t *s, uint64_t n)
-{
-    atomic_fetch_add_explicit(s, n, memory_order_relaxed);
-}
-
-/* ---- submitting and waking */
-
-void log__writer_wake(struct raft_log *log)
-{
-    if (atomic_load(&log->sleeping) != 0 && atomic_exchange(&log->sleeping, 0) != 0) {
-        stat_add(&log->st_wakeups, 1);
-        (void)syscall(SYS_futex, &log->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
-    }
-}
-
-void raft_log_submit(struct raft_log *log, struct raft_log_batch *batch, raft_log_done_fn done,
-                     void *arg)
-{
-    ASSERT(batch->log == log);
-    batch->done = done;
-    batch->arg = arg;
-    batch->loop = loop_current();
-    batch->seen_failure = batch->loop != NULL || log->opts.manual ? failure_seen : UINT64_MAX;
-    struct raft_log_batch *head = atomic_load_explicit(&log->queue, memory_order_relaxed);
-    do {
-        batch->next = head;
-    } while (!atomic_compare_exchange_weak(&log->queue, &head, batch));
-    if (!log->opts.manual) {
-        log__writer_wake(log);
-    }
-}
-
-db_err raft_log_compact(struct raft_log *log, uint64_t group, uint64_t index, uint64_t term)
-{
-    struct raft_log_batch *b = NULL;
-    TRY(raft_log_batch_new(log, 0, &b));
-    db_err err = raft_log_batch_compact(b, group, index, term);
-    if (err != ERR_OK) {
-        raft_log_batch_free(b);
-        return err;
-    }
-    raft_log_submit(log, b, NULL, NULL);
-    return ERR_OK;
-}
-
-/* The queue, turned into the order of submission, joins the pending batches. */
-static void take_queue(struct raft_log *log)
-{
-    struct raft_log_batch *b = atomic_exchange(&log->queue, NULL);
-    struct raft_log_batch *reversed = NULL;
-    struct raft_log_batch *last = b;
-    while (b != NULL) {
-        struct raft_log_batch *next = b->next;
-        b->next = reversed;
-        reversed = b;
-        b = next;
-    }
-    if (reversed != NULL) {
-        *log->pending_tail = reversed;
-        log->pending_tail = &last->next;
-    }
-}
-
-/* ---- completing */
-
-static void complete_chain(struct raft_log_batch *b)
-{
-    while (b != NULL) {
-        struct raft_log_batch *next = b->next;
-        if (b->failure > failure_seen) {
-            failure_seen = b->failure;
-        }
-        if (b->done != NULL) {
-            b->done(b->arg, b->err);
-        }
-        raft_log_batch_free(b);
-        b = next;
-    }
-}
-
-static void complete_task(struct loop_task *task)
-{
-    complete_chain(CONTAINER_OF(task, struct raft_log_batch, task));
-}
-
-static void finish(struct raft_log *log, struct raft_log_batch *b, db_err err)
-{
-    b->err = err;
-    b->next = NULL;
-    *log->done_tail = b;
-    log->done_tail = &b->next;
-}
-
-struct loop_chain {
-    struct loop *loop;
-    struct raft_log_batch *head, **tail;
-};
-
-static void deliver(struct loop_chain *c)
-{
-    if (c->loop == NULL) {
-        complete_chain(c->head);
-    } else {
-        c->head->task.fn = complete_task;
-        loop_post(c->loop, &c->head->task);
-    }
-}
-
-static void complete_round(struct raft_log *log)
-{
-    struct loop_chain chains[LOOPS_MAX];
-    size_t count = 0;
-    struct raft_log_batch *next;
-    struct raft_log_batch *b = log->done_head;
-    log->done_head = NULL;
-    log->done_tail = &log->done_head;
-    for (; b != NULL; b = next) {
-        next = b->next;
-        b->next = NULL;
-        size_t i = 0;
-        while (i < count && chains[i].loop != b->loop) {
-            i++;
-        }
-        if (i == LOOPS_MAX) { /* more loops than slots: deliver one early to make room */
-            i = 0;
-            deliver(&chains[0]);
-            chains[0] = (struct loop_chain){b->loop, NULL, &chains[0].head};
-        } else if (i == count) {
-            chains[count++] = (struct loop_chain){b->loop, NULL, &chains[i].head};
-        }
-        *chains[i].tail = b;
-        chains[i].tail = &b->next;
-    }
-    for (size_t i = 0; i < count; i++) {
-        deliver(&chains[i]);
-    }
-}
 
 void log__fail(struct raft_log *log, db_err err, const char *what, uint64_t segment_no)
 {
@@ -207,132 +54,6 @@ void log__fail(struct raft_log *log, db_err err, const char *what, uint64_t segm
         "disk",
         what, path, err_text(err));
     log->opts.on_fatal(log->opts.on_fatal_arg, &diag);
-}
-
-/* ---- checking batches */
-
-#define BATCH_EACH(h, b)                                                                           \
-    for (const struct log_rec_header *h = (const void *)(b)->chunk->data;                          \
-         (const uint8_t *)h < (b)->chunk->data + (b)->chunk->len;                                  \
-         h = (const void *)((const uint8_t *)h + h->size))
-
-static void touch(struct raft_log *log, struct log_group *g)
-{
-    if (g->touched) {
-        return;
-    }
-    g->touched = true;
-    g->touch_next = log->touched;
-    log->touched = g;
-    g->tent_exists = g->exists;
-    g->tent_compacted = g->compacted_index;
-    g->tent_last = g->last_index;
-    g->tent_appends = 0;
-}
-
-static db_err check_append(struct raft_log *log, struct log_group *g,
-                           const struct log_rec_header *h)
-{
-    struct log_append_body body;
-    memcpy(&body, log_rec_body(h), sizeof(body));
-    if (body.first_index > g->tent_last + 1) {
-        return g->lost_failure != 0 ? ERR_DISK_FULL : ERR_INVALID;
-    }
-    if (body.first_index <= g->tent_compacted) {
-        return ERR_INVALID;
-    }
-    TRY(log__group_reserve(log, g, g->tent_appends + 1));
-    g->tent_appends++;
-    g->tent_last = body.first_index + h->count - 1;
-    g->tent_exists = true;
-    return ERR_OK;
-}
-
-static db_err check_compact(struct log_group *g, const struct log_rec_header *h)
-{
-    struct log_compact_body body;
-    memcpy(&body, log_rec_body(h), sizeof(body));
-    if (h->type == LOG_REC_RESET) {
-        g->tent_compacted = g->tent_last = body.index;
-        g->tent_exists = true;
-        return ERR_OK;
-    }
-    if (!g->tent_exists || body.index > g->tent_last) {
-        return ERR_INVALID;
-    }
-    g->tent_compacted = body.index > g->tent_compacted ? body.index : g->tent_compacted;
-    return ERR_OK;
-}
-
-static db_err check_record(struct raft_log *log, const struct raft_log_batch *b,
-                           const struct log_rec_header *h)
-{
-    struct log_group *g = NULL;
-    if (h->type == LOG_REC_TRIM) {
-        return ERR_OK;
-    }
-    TRY(log__group_shell(log, h->group, &g));
-    touch(log, g);
-    if (g->lost_failure > b->seen_failure) {
-        return ERR_DISK_FULL;
-    }
-    switch (h->type) {
-    case LOG_REC_APPEND: return check_append(log, g, h);
-    case LOG_REC_COMPACT:
-    case LOG_REC_RESET: return check_compact(g, h);
-    case LOG_REC_HARD_STATE: g->tent_exists = true; return ERR_OK;
-    case LOG_REC_REMOVE:
-        g->tent_exists = false;
-        g->tent_compacted = g->tent_last = 0;
-        return ERR_OK;
-    default: return ERR_OK; /* STATE repeats what is */
-    }
-}
-
-static db_err check_batch(struct raft_log *log, const struct raft_log_batch *b)
-{
-    BATCH_EACH(h, b)
-    {
-        TRY(check_record(log, b, h));
-    }
-    return ERR_OK;
-}
-
-static void untouch_all(struct raft_log *log, bool keep_shells)
-{
-    while (log->touched != NULL) {
-        struct log_group *g = log->touched;
-        log->touched = g->touch_next;
-        g->touched = false;
-        if (!keep_shells && !g->exists && g->lost_failure == 0) {
-            log__group_drop_shell(log, g);
-        }
-    }
-}
-
-/* A batch was refused half-way: what its first records would have done is undone by starting over.
- * The batches of the round have passed before and pass again: the memory they need is there. */
-static void recheck_round(struct raft_log *log, const struct round *r)
-{
-    untouch_all(log, true);
-    for (const struct raft_log_batch *b = r->head; b != NULL; b = b->next) {
-        db_err err = check_batch(log, b);
-        ASSERT(err == ERR_OK);
-    }
-}
-
-/* The groups of a refused batch remember the failure. */
-static void lose_batch(struct raft_log *log, struct raft_log_batch *b)
-{
-    stat_add(&log->st_full, 1);
-    b->failure = atomic_fetch_add(&failure_last, 1) + 1;
-    BATCH_EACH(h, b)
-    {
-        struct log_group *g = NULL;
-        if (h->group != 0 && log__group_shell(log, h->group, &g) == ERR_OK) {
-            g->lost_failure = b->failure;
-        }
-    }
 }
 
 /* ---- one round */
@@ -386,7 +107,7 @@ static db_err admit(struct raft_log *log, const struct round *r, const struct ra
     if (b->has_append && !log__segment_may_append(log)) {
         return ERR_DISK_FULL;
     }
-    return check_batch(log, b);
+    return log__check_batch(log, b);
 }
 
 static void round_add(struct round *r, struct raft_log_batch *b)
@@ -422,12 +143,12 @@ static void gather(struct raft_log *log, struct round *r)
             continue;
         }
         if (err != ERR_OK) {
-            recheck_round(log, r);
+            log__recheck_round(log, r);
         }
         if (err == ERR_DISK_FULL) {
-            lose_batch(log, b);
+            log__lose_batch(log, b);
         }
-        finish(log, b, err);
+        log__finish(log, b, err);
     }
 }
 
@@ -623,7 +344,7 @@ static void prepend_trim(struct raft_log *log)
 bool log__writer_round(struct raft_log *log)
 {
     struct round r = {.tail = &r.head};
-    take_queue(log);
+    log__take_queue(log);
     prepend_trim(log);
     gather(log, &r);
     db_err err = ERR_OK;
@@ -642,12 +363,12 @@ bool log__writer_round(struct raft_log *log)
     for (struct raft_log_batch *b = r.head; b != NULL; b = next) {
         next = b->next;
         if (err == ERR_DISK_FULL) {
-            lose_batch(log, b);
+            log__lose_batch(log, b);
         }
-        finish(log, b, err);
+        log__finish(log, b, err);
     }
-    untouch_all(log, false);
-    complete_round(log);
+    log__untouch_all(log, false);
+    log__complete_round(log);
     return log->pending != NULL;
 }
 

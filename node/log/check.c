@@ -1,0 +1,131 @@
+/* Checking batches before they are written.
+ *
+ * A round holds many batches, several of one group among them, and none of them has taken effect
+ * yet. So each group that a round touches carries a tentative state beside its real one: what it
+ * will be when the batches admitted so far are durable. A batch is checked against that, whole: if
+ * one of its records contradicts, nothing of it counts. Memory that applying needs is taken here.
+ */
+#include "node/log/writer_int.h"
+
+#include <string.h>
+
+#include "base/assert.h"
+
+static void touch(struct raft_log *log, struct log_group *g)
+{
+    if (g->touched) {
+        return;
+    }
+    g->touched = true;
+    g->touch_next = log->touched;
+    log->touched = g;
+    g->tent_exists = g->exists;
+    g->tent_compacted = g->compacted_index;
+    g->tent_last = g->last_index;
+    g->tent_appends = 0;
+}
+
+static db_err check_append(struct raft_log *log, struct log_group *g,
+                           const struct log_rec_header *h)
+{
+    struct log_append_body body;
+    memcpy(&body, log_rec_body(h), sizeof(body));
+    if (body.first_index > g->tent_last + 1) {
+        return g->lost_failure != 0 ? ERR_DISK_FULL : ERR_INVALID;
+    }
+    if (body.first_index <= g->tent_compacted) {
+        return ERR_INVALID;
+    }
+    TRY(log__group_reserve(log, g, g->tent_appends + 1));
+    g->tent_appends++;
+    g->tent_last = body.first_index + h->count - 1;
+    g->tent_exists = true;
+    return ERR_OK;
+}
+
+static db_err check_compact(struct log_group *g, const struct log_rec_header *h)
+{
+    struct log_compact_body body;
+    memcpy(&body, log_rec_body(h), sizeof(body));
+    if (h->type == LOG_REC_RESET) {
+        g->tent_compacted = g->tent_last = body.index;
+        g->tent_exists = true;
+        return ERR_OK;
+    }
+    if (!g->tent_exists || body.index > g->tent_last) {
+        return ERR_INVALID;
+    }
+    g->tent_compacted = body.index > g->tent_compacted ? body.index : g->tent_compacted;
+    return ERR_OK;
+}
+
+static db_err check_record(struct raft_log *log, const struct raft_log_batch *b,
+                           const struct log_rec_header *h)
+{
+    struct log_group *g = NULL;
+    if (h->type == LOG_REC_TRIM) {
+        return ERR_OK;
+    }
+    TRY(log__group_shell(log, h->group, &g));
+    touch(log, g);
+    if (g->lost_failure > b->seen_failure) {
+        return ERR_DISK_FULL;
+    }
+    switch (h->type) {
+    case LOG_REC_APPEND: return check_append(log, g, h);
+    case LOG_REC_COMPACT:
+    case LOG_REC_RESET: return check_compact(g, h);
+    case LOG_REC_HARD_STATE: g->tent_exists = true; return ERR_OK;
+    case LOG_REC_REMOVE:
+        g->tent_exists = false;
+        g->tent_compacted = g->tent_last = 0;
+        return ERR_OK;
+    default: return ERR_OK; /* STATE repeats what is */
+    }
+}
+
+db_err log__check_batch(struct raft_log *log, const struct raft_log_batch *b)
+{
+    BATCH_EACH(h, b)
+    {
+        TRY(check_record(log, b, h));
+    }
+    return ERR_OK;
+}
+
+void log__untouch_all(struct raft_log *log, bool keep_shells)
+{
+    while (log->touched != NULL) {
+        struct log_group *g = log->touched;
+        log->touched = g->touch_next;
+        g->touched = false;
+        if (!keep_shells && !g->exists && g->lost_failure == 0) {
+            log__group_drop_shell(log, g);
+        }
+    }
+}
+
+/* A batch was refused half-way: what its first records would have done is undone by starting over.
+ * The batches of the round have passed before and pass again: the memory they need is there. */
+void log__recheck_round(struct raft_log *log, const struct round *r)
+{
+    log__untouch_all(log, true);
+    for (const struct raft_log_batch *b = r->head; b != NULL; b = b->next) {
+        db_err err = log__check_batch(log, b);
+        ASSERT(err == ERR_OK);
+    }
+}
+
+/* The groups of a refused batch remember the failure. */
+void log__lose_batch(struct raft_log *log, struct raft_log_batch *b)
+{
+    stat_add(&log->st_full, 1);
+    b->failure = log__failure_next();
+    BATCH_EACH(h, b)
+    {
+        struct log_group *g = NULL;
+        if (h->group != 0 && log__group_shell(log, h->group, &g) == ERR_OK) {
+            g->lost_failure = b->failure;
+        }
+    }
+}

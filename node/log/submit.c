@@ -1,0 +1,150 @@
+/* The ways in and out: batches come from any thread through a lock-free stack that the writer takes
+ * whole; they leave as one chain per loop and round. */
+#include "node/log/writer_int.h"
+
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+
+enum { LOOPS_MAX = 64 };
+
+/* Numbers of failures, over all logs of the process; and the newest one delivered on this thread.
+ */
+static _Atomic uint64_t failure_last;
+static _Thread_local uint64_t failure_seen;
+
+uint64_t log__failure_next(void)
+{
+    return atomic_fetch_add(&failure_last, 1) + 1;
+}
+
+void log__writer_wake(struct raft_log *log)
+{
+    if (atomic_load(&log->sleeping) != 0 && atomic_exchange(&log->sleeping, 0) != 0) {
+        stat_add(&log->st_wakeups, 1);
+        (void)syscall(SYS_futex, &log->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    }
+}
+
+void raft_log_submit(struct raft_log *log, struct raft_log_batch *batch, raft_log_done_fn done,
+                     void *arg)
+{
+    ASSERT(batch->log == log);
+    batch->done = done;
+    batch->arg = arg;
+    batch->loop = loop_current();
+    batch->seen_failure = batch->loop != NULL || log->opts.manual ? failure_seen : UINT64_MAX;
+    struct raft_log_batch *head = atomic_load_explicit(&log->queue, memory_order_relaxed);
+    do {
+        batch->next = head;
+    } while (!atomic_compare_exchange_weak(&log->queue, &head, batch));
+    if (!log->opts.manual) {
+        log__writer_wake(log);
+    }
+}
+
+db_err raft_log_compact(struct raft_log *log, uint64_t group, uint64_t index, uint64_t term)
+{
+    struct raft_log_batch *b = NULL;
+    TRY(raft_log_batch_new(log, 0, &b));
+    db_err err = raft_log_batch_compact(b, group, index, term);
+    if (err != ERR_OK) {
+        raft_log_batch_free(b);
+        return err;
+    }
+    raft_log_submit(log, b, NULL, NULL);
+    return ERR_OK;
+}
+
+/* The queue, turned into the order of submission, joins the pending batches. */
+void log__take_queue(struct raft_log *log)
+{
+    struct raft_log_batch *b = atomic_exchange(&log->queue, NULL);
+    struct raft_log_batch *reversed = NULL;
+    struct raft_log_batch *last = b;
+    while (b != NULL) {
+        struct raft_log_batch *next = b->next;
+        b->next = reversed;
+        reversed = b;
+        b = next;
+    }
+    if (reversed != NULL) {
+        *log->pending_tail = reversed;
+        log->pending_tail = &last->next;
+    }
+}
+
+static void complete_chain(struct raft_log_batch *b)
+{
+    while (b != NULL) {
+        struct raft_log_batch *next = b->next;
+        if (b->failure > failure_seen) {
+            failure_seen = b->failure;
+        }
+        if (b->done != NULL) {
+            b->done(b->arg, b->err);
+        }
+        raft_log_batch_free(b);
+        b = next;
+    }
+}
+
+static void complete_task(struct loop_task *task)
+{
+    complete_chain(CONTAINER_OF(task, struct raft_log_batch, task));
+}
+
+void log__finish(struct raft_log *log, struct raft_log_batch *b, db_err err)
+{
+    b->err = err;
+    b->next = NULL;
+    *log->done_tail = b;
+    log->done_tail = &b->next;
+}
+
+struct loop_chain {
+    struct loop *loop;
+    struct raft_log_batch *head, **tail;
+};
+
+static void deliver(struct loop_chain *c)
+{
+    if (c->loop == NULL) {
+        complete_chain(c->head);
+    } else {
+        c->head->task.fn = complete_task;
+        loop_post(c->loop, &c->head->task);
+    }
+}
+
+void log__complete_round(struct raft_log *log)
+{
+    struct loop_chain chains[LOOPS_MAX];
+    size_t count = 0;
+    struct raft_log_batch *next;
+    struct raft_log_batch *b = log->done_head;
+    log->done_head = NULL;
+    log->done_tail = &log->done_head;
+    for (; b != NULL; b = next) {
+        next = b->next;
+        b->next = NULL;
+        size_t i = 0;
+        while (i < count && chains[i].loop != b->loop) {
+            i++;
+        }
+        if (i == LOOPS_MAX) { /* more loops than slots: deliver one early to make room */
+            i = 0;
+            deliver(&chains[0]);
+            chains[0] = (struct loop_chain){b->loop, NULL, &chains[0].head};
+        } else if (i == count) {
+            chains[count++] = (struct loop_chain){b->loop, NULL, &chains[i].head};
+        }
+        *chains[i].tail = b;
+        chains[i].tail = &b->next;
+    }
+    for (size_t i = 0; i < count; i++) {
+        deliver(&chains[i]);
+    }
+}
