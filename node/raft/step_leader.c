@@ -103,7 +103,8 @@ static db_err append_refused(struct raft *r, struct raft__progress *p, const str
     ASSERT(hint < m->index || hint == p->match);
     bool lost = p->state == RAFT_PROBE && hint + 1 == p->next;
     raft__progress_probe(p, hint + 1);
-    /* It refuses what it has acknowledged: its disk has forgotten. Asking again at once would not help. */
+    /* It refuses what it has acknowledged: its disk has forgotten. Asking again at once would not
+     * help. */
     p->probe_paused = lost;
     r->send_due = r->send_due || !lost;
     return ERR_OK;

@@ -36,6 +36,13 @@ void sim_client(struct sim *s)
     struct sim_replica *rep = &n->replicas[group];
     if (sim_chance(s, 300)) {
         (void)(sim_read(rep) == ERR_OK);
+        for (uint32_t i = 0; i < s->node_count;
+             i++) { /* whoever believes to lead, rightly or not */
+            struct sim_replica *other = &s->nodes[i].replicas[group];
+            if (other->raft != NULL && other != rep && raft_role(other->raft) == RAFT_LEADER) {
+                (void)(sim_read(other) == ERR_OK);
+            }
+        }
         return;
     }
     if (raft_role(rep->raft) != RAFT_LEADER) {

@@ -291,9 +291,9 @@ static void forgetful_voter(struct sim *s)
     converge(s);
 }
 
-/* A leader sleeps through a partition, in which the others elect another; when the heartbeats of
- * the nodes come back, they must not bring its lease back. Nobody wakes it. */
-static void oversleeping_leader(struct sim *s)
+/* A leader sleeps through a partition, in which the others elect another and write. Nobody wakes
+ * it. */
+static struct sim_replica *let_oversleep(struct sim *s)
 {
     s->wake_skip_permille = 1000;
     elect(s, 0);
@@ -301,6 +301,7 @@ static void oversleeping_leader(struct sim *s)
     struct sim_replica *rep = &s->nodes[0].replicas[0];
     if (!raft_is_quiescent(rep->raft)) {
         sim_violation(s, "script: the leader does not sleep");
+        return rep;
     }
     connect_only(s, 0x6);
     sim_run_until(s, s->now + 5 * NS_PER_S);
@@ -308,7 +309,27 @@ static void oversleeping_leader(struct sim *s)
     if (s->violation[0] == '\0' && (other == rep || !raft_is_quiescent(rep->raft))) {
         sim_violation(s, "script: nobody else leads, or the old leader is awake");
     }
+    if (s->violation[0] == '\0' && sim_propose(other, 3, 20) != ERR_OK) {
+        sim_violation(s, "script: proposal refused");
+    }
+    sim_run_until(s, s->now + 100 * NS_PER_MS);
+    return rep;
+}
+
+/* When the heartbeats of the nodes come back, they must not bring its lease back. */
+static void oversleeping_leader(struct sim *s)
+{
+    (void)let_oversleep(s);
     connect_only(s, 0x7);
+    sim_run_until(s, s->now + 2 * NS_PER_S);
+    converge(s);
+}
+
+/* What it is asked it must not answer from what it knows. */
+static void oversleeping_reader(struct sim *s)
+{
+    struct sim_replica *rep = let_oversleep(s);
+    (void)(sim_read(rep) == ERR_OK);
     sim_run_until(s, s->now + 2 * NS_PER_S);
     converge(s);
 }
@@ -327,5 +348,7 @@ const struct sim_scenario sim_scenarios[] = {
     {"forgetful_voter", forgetful_voter, SCRIPT(3, .seed = 7)},
     {"oversleeping_leader", oversleeping_leader,
      SCRIPT(3, .seed = 8, .quiesce_after_ns = 300 * NS_PER_MS)},
+    {"oversleeping_reader", oversleeping_reader,
+     SCRIPT(3, .seed = 9, .quiesce_after_ns = 300 * NS_PER_MS)},
 };
 const size_t sim_scenario_count = ARRAY_COUNT(sim_scenarios);
