@@ -21,7 +21,12 @@
 #include "sql/codec/row_codec.h"
 #include "sql/codec/table_keys.h"
 
-enum { INDEX_COLUMNS_MAX = 16, INDEX_KEY_BYTES_MAX = 3072 };
+enum {
+    INDEX_COLUMNS_MAX = 16,
+    INDEX_KEY_BYTES_MAX = 3072,
+    INDEX_STORED_MAX = 64,
+    INDEX_PK_SHORT_MAX = 240
+};
 
 /* Immutable once filled; pointers belong to the catalog. A table without a primary key has one of a
  * hidden column. */
