@@ -181,6 +181,26 @@ void raft_log_close(struct raft_log *log)
     log_free(log);
 }
 
+static void drop_chain(struct raft_log_batch *b)
+{
+    struct raft_log_batch *next;
+    for (; b != NULL; b = next) {
+        next = b->next;
+        raft_log_batch_free(b);
+    }
+}
+
+void raft_log_kill(struct raft_log *log)
+{
+    if (log == NULL) {
+        return;
+    }
+    ASSERT(log->opts.manual);
+    drop_chain(log->pending);
+    drop_chain(atomic_exchange(&log->queue, NULL));
+    log_free(log);
+}
+
 bool raft_log_pump(struct raft_log *log)
 {
     ASSERT(log->opts.manual);

@@ -87,6 +87,10 @@ MUST_USE db_err raft_log_open(const char *dir, const struct raft_log_opts *opts,
  * Blocks; not from a loop that still has completions to run. */
 void raft_log_close(struct raft_log *log);
 
+/* Manual mode only, the crash of a process: frees all, writes nothing, completes nothing (what is
+ * queued is dropped without its callbacks). NULL is fine. */
+void raft_log_kill(struct raft_log *log);
+
 /* What a group holds now. ERR_NOT_FOUND. */
 MUST_USE db_err raft_log_group_get(struct raft_log *log, uint64_t group,
                                    struct raft_log_group *ret_info);

@@ -130,8 +130,10 @@ struct raft_log {
     uint64_t log_id;
 
     /* submitted batches, newest first */
-    _Alignas(64) struct raft_log_batch *_Atomic queue;
-    _Alignas(64) _Atomic uint32_t sleeping; /* futex: 1 = the writer sleeps */
+    uint8_t pad_queue[64]; /* submitters share this line with nothing that the writer writes */
+    struct raft_log_batch *_Atomic queue;
+    uint8_t pad_sleeping[64];
+    _Atomic uint32_t sleeping; /* futex: 1 = the writer sleeps */
     _Atomic bool stopping;
     pthread_t writer_thread;
     bool writer_started;

@@ -2,8 +2,10 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "base/loop.h"
@@ -20,6 +22,7 @@ struct fixture {
     _Atomic unsigned done_full;
     _Atomic unsigned done_invalid;
     _Atomic unsigned done_io;
+    _Atomic unsigned done_nomem;
     _Atomic unsigned fatal;
 };
 
@@ -73,6 +76,7 @@ static void count_done(void *arg, db_err err)
     case ERR_DISK_FULL: f->done_full++; break;
     case ERR_INVALID: f->done_invalid++; break;
     case ERR_IO: f->done_io++; break;
+    case ERR_NOMEM: f->done_nomem++; break;
     default: CHECK_OK(err);
     }
 }
@@ -537,6 +541,76 @@ static void a_failed_sync_is_fatal(void **state)
     teardown(&f);
 }
 
+static db_err unlink_in(void *ctx, const char *name)
+{
+    char path[DISK_PATH_MAX];
+    (void)snprintf(path, sizeof(path), "%s/%s", (const char *)ctx, name);
+    return disk_unlink(disk_real(), path);
+}
+
+static unsigned alloc_budget; /* allocations until all fail */
+
+static void *scarce_realloc(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    if (alloc_budget == 0) {
+        return NULL;
+    }
+    alloc_budget--;
+    return test_realloc(ptr, size);
+}
+
+static void *scarce_alloc(void *ctx, size_t size)
+{
+    return scarce_realloc(ctx, NULL, size);
+}
+
+static void scarce_free(void *ctx, void *ptr)
+{
+    (void)ctx;
+    if (ptr != NULL) {
+        test_free(ptr);
+    }
+}
+
+/* Whichever allocation of the writer fails: a batch is refused whole or takes effect whole. */
+static void memory_runs_out(void **state)
+{
+    (void)state;
+    static const struct mem_allocator scarce = {"scarce", scarce_alloc, scarce_realloc, scarce_free,
+                                                NULL};
+    char dir[] = "log_test_XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    struct fixture f = {0};
+    alloc_budget = UINT32_MAX;
+    mem_set_allocator(&scarce);
+    f.opts = (struct raft_log_opts){.segment_size = 64 << 10, .manual = true};
+    assert_int_equal(raft_log_open(dir, &f.opts, &f.diag, &f.log), ERR_OK);
+    uint64_t last[3] = {0};
+    for (unsigned budget = 0; budget < 60; budget++) {
+        uint64_t group = 1 + budget / 20;
+        struct raft_log_batch *b = batch_new(&f);
+        assert_int_equal(add_entries(b, group, last[group - 1] + 1, 10, budget + 1, 100), ERR_OK);
+        unsigned ok = f.done_ok;
+        submit(&f, b);
+        alloc_budget = budget % 20;
+        pump(&f);
+        alloc_budget = UINT32_MAX;
+        last[group - 1] += f.done_ok > ok ? 10 : 0;
+        struct raft_log_group g = {0};
+        db_err err = raft_log_group_get(f.log, group, &g);
+        assert_int_equal(g.last_index, last[group - 1]);
+        assert_true(err == ERR_OK || last[group - 1] == 0);
+    }
+    assert_true(f.done_nomem > 3);
+    assert_true(f.done_ok > 20);
+    assert_int_equal(f.fatal, 0);
+    raft_log_close(f.log);
+    mem_set_allocator(NULL);
+    assert_int_equal(disk_list(disk_real(), dir, unlink_in, dir), ERR_OK);
+    assert_int_equal(disk_rmdir(disk_real(), dir), ERR_OK);
+}
+
 static void bad_options(void **state)
 {
     (void)state;
@@ -756,6 +830,7 @@ int main(void)
         cmocka_unit_test(a_full_disk),
         cmocka_unit_test(a_write_without_space),
         cmocka_unit_test(a_failed_sync_is_fatal),
+        cmocka_unit_test(memory_runs_out),
         cmocka_unit_test(bad_options),
         cmocka_unit_test(the_segment_size_may_change),
         cmocka_unit_test(an_idle_log_proves_its_end),

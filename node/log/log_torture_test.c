@@ -187,7 +187,11 @@ static void life(struct run *run, bool last)
         return;
     }
     disk_sim_crash(run->disk, rand_u64(&run->rand));
-    raft_log_close(log); /* only frees: its handles are stale */
+    if (rand_below(&run->rand, 2) == 0) {
+        raft_log_kill(log);
+    } else {
+        raft_log_close(log); /* only frees: its handles are stale */
+    }
 }
 
 static void run_seed(uint64_t seed)
