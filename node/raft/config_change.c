@@ -107,10 +107,18 @@ db_err raft_conf_decode(struct slice bytes, struct raft_conf *ret_conf)
     return ERR_OK;
 }
 
-bool raft__is_voter(const struct raft *r)
+void raft__conf_note(struct raft *r)
 {
-    ASSERT(r->id != 0);
-    return (raft_conf_roles(&r->conf, r->id) & (RAFT_ROLE_VOTER | RAFT_ROLE_OUTGOING)) != 0;
+    uint32_t voters = 0;
+    ASSERT(r->conf.count <= RAFT_MEMBERS_MAX);
+    for (uint32_t i = 0; i < r->conf.count; i++) {
+        voters +=
+            (r->conf.members[i].roles & (RAFT_ROLE_VOTER | RAFT_ROLE_OUTGOING)) != 0 ? 1u : 0u;
+    }
+    uint8_t roles = raft_conf_roles(&r->conf, r->id);
+    r->self_voter = (roles & (RAFT_ROLE_VOTER | RAFT_ROLE_OUTGOING)) != 0;
+    r->sole_voter = voters == 1 && r->self_voter;
+    r->conf_joint = raft_conf_is_joint(&r->conf);
 }
 
 /* Whoever is a voter; and whoever has been removed by an entry that is not known to be committed:
@@ -120,19 +128,8 @@ bool raft__may_campaign(const struct raft *r)
 {
     uint8_t before = raft_conf_roles(&r->prev_conf, r->id);
     ASSERT(r->prev_conf_index <= r->conf_index);
-    return raft__is_voter(r) ||
+    return r->self_voter ||
            (r->conf_index > r->commit && (before & (RAFT_ROLE_VOTER | RAFT_ROLE_OUTGOING)) != 0);
-}
-
-bool raft__is_sole_voter(const struct raft *r)
-{
-    uint32_t voters = 0;
-    ASSERT(r->conf.count <= RAFT_MEMBERS_MAX);
-    for (uint32_t i = 0; i < r->conf.count; i++) {
-        voters +=
-            (r->conf.members[i].roles & (RAFT_ROLE_VOTER | RAFT_ROLE_OUTGOING)) != 0 ? 1u : 0u;
-    }
-    return voters == 1 && raft__is_voter(r);
 }
 
 /* ---- computing a change ---- */
@@ -244,7 +241,7 @@ db_err raft__conf_change(struct raft *r, const struct raft_change *changes, size
     if (r->role != RAFT_LEADER) {
         return ERR_NOT_LEADER;
     }
-    if (r->commit < r->term_start || r->conf_index > r->commit || raft_conf_is_joint(&r->conf) ||
+    if (r->commit < r->term_start || r->conf_index > r->commit || r->conf_joint ||
         r->transfer_to != 0) {
         return ERR_BUSY;
     }
@@ -268,6 +265,7 @@ void raft__conf_append(struct raft *r, const struct raft_conf *conf, uint64_t in
     r->prev_conf_index = r->conf_index;
     r->conf = *conf;
     r->conf_index = index;
+    raft__conf_note(r);
     if (r->role == RAFT_LEADER) {
         raft__progress_rebuild(r, &r->prev_conf);
     }
@@ -284,6 +282,7 @@ void raft__conf_truncate(struct raft *r, uint64_t from)
     ASSERT(r->prev_conf_index < from);
     r->conf = r->prev_conf;
     r->conf_index = r->prev_conf_index;
+    raft__conf_note(r);
 }
 
 /* A leader that is going: the voter with the longest log takes over without waiting for a time-out.
@@ -310,7 +309,7 @@ void raft__conf_committed(struct raft *r)
     if (r->commit < r->conf_index || r->commit < r->term_start) {
         return;
     }
-    if (raft_conf_is_joint(&r->conf)) {
+    if (r->conf_joint) {
         struct raft_conf next = r->conf;
         for (uint32_t i = 0; i < next.count; i++) {
             next.members[i].roles &= (uint8_t)~RAFT_ROLE_OUTGOING;

@@ -283,6 +283,9 @@ db_err raft__persisted(struct raft *r, uint64_t seq)
         r->write_head = (r->write_head + 1) % RAFT_WRITES_MAX;
         r->write_count--;
     }
+    if (r->write_count == 0) {
+        r->write_head = 0; /* the same cache line again */
+    }
     return ERR_OK;
 }
 

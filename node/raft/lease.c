@@ -118,17 +118,17 @@ uint64_t raft__quorum_contact(const struct raft *r, uint64_t now)
         }
         values[i] = p->id == r->id ? now : v;
     }
-    return raft__quorum_value(&r->conf, values);
+    return raft__quorum_value(r, values);
 }
 
 struct raft_lease raft__lease(const struct raft *r, uint64_t now)
 {
     struct raft_lease none = {.valid = false, .term = r->term, .until_ns = 0};
     if (r->role != RAFT_LEADER || r->commit < r->term_start || r->lease_given_up ||
-        !raft__is_voter(r)) {
+        !r->self_voter) {
         return none;
     }
-    if (raft__is_sole_voter(r)) {
+    if (r->sole_voter) {
         return (struct raft_lease){.valid = true, .term = r->term, .until_ns = UINT64_MAX};
     }
     uint64_t contact = raft__quorum_contact(r, now);

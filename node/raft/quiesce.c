@@ -68,7 +68,7 @@ bool raft__can_quiesce(const struct raft *r)
     }
     if (r->commit != r->last || r->persisted != r->last || r->applied != r->last ||
         r->write_count > 0 || r->read_count > 0 || r->transfer_to != 0 || r->lease_given_up ||
-        raft_conf_is_joint(&r->conf)) {
+        r->conf_joint) {
         return false;
     }
     for (uint32_t i = 0; i < r->conf.count; i++) {

@@ -23,16 +23,16 @@ static uint64_t majority_value(const struct raft_conf *conf, uint8_t role, const
     return n == 0 ? UINT64_MAX : sorted[n / 2];
 }
 
-uint64_t raft__quorum_value(const struct raft_conf *conf, const uint64_t *values)
+uint64_t raft__quorum_value(const struct raft *r, const uint64_t *values)
 {
-    ASSERT(conf->count <= RAFT_MEMBERS_MAX);
-    uint64_t value = majority_value(conf, RAFT_ROLE_VOTER, values);
-    if (raft_conf_is_joint(conf) && !RAFT_BROKEN(RAFT_BREAK_JOINT_NEW_ONLY)) {
-        uint64_t old = majority_value(conf, RAFT_ROLE_OUTGOING, values);
+    ASSERT(r->conf.count <= RAFT_MEMBERS_MAX);
+    uint64_t value = majority_value(&r->conf, RAFT_ROLE_VOTER, values);
+    if (r->conf_joint && !RAFT_BROKEN(RAFT_BREAK_JOINT_NEW_ONLY)) {
+        uint64_t old = majority_value(&r->conf, RAFT_ROLE_OUTGOING, values);
         value = old < value ? old : value;
     }
     /* A replica that knows no voter (not initialised yet) never has a quorum. */
-    return value == UINT64_MAX && conf->count == 0 ? 0 : value;
+    return value == UINT64_MAX && r->conf.count == 0 ? 0 : value;
 }
 
 static enum raft__vote_result majority_votes(const struct raft_conf *conf, uint8_t role,

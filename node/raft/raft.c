@@ -44,6 +44,7 @@ static db_err load(struct raft *r)
     r->hs_handed = c->hard_state;
     r->conf = r->prev_conf = c->conf;
     r->conf_index = r->prev_conf_index = c->conf_index;
+    raft__conf_note(r);
     r->last = c->log->last_index(c->log_ctx);
     uint64_t first = c->log->first_index(c->log_ctx);
     if (r->last > 0) {
@@ -68,7 +69,7 @@ static db_err begin(struct raft *r)
     if (fresh) {
         r->election_deadline -= r->cfg.election_timeout_ns;
     }
-    if (raft__is_sole_voter(r)) {
+    if (r->sole_voter) {
         TRY(raft__out_reserve(r, 4));
         TRY(raft__entries_reserve(r, 2));
         TRY(raft__prepare_to_lead(r, r->conf.count));

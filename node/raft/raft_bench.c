@@ -64,8 +64,6 @@ static const struct raft_log_ops bench_log_ops = {.name = "bench",
 struct replica {
     struct raft *raft;
     struct bench_log log;
-    struct raft_msg inbox[INBOX_MAX];
-    size_t inbox_count;
     uint64_t persist_seq;
     uint64_t applied;
     uint64_t applied_entries;
@@ -79,6 +77,8 @@ static uint64_t g_now = 1000000000;
 /* Entries on their way; empty again whenever a group has settled. */
 static struct raft_entry g_wire[64 * BATCH_MAX];
 static size_t g_wire_count;
+static struct raft_msg g_inbox[REPLICAS][INBOX_MAX];
+static size_t g_inbox_count[REPLICAS];
 
 static void step(struct replica *rep, struct raft_event ev)
 {
@@ -96,11 +96,11 @@ static struct raft_blob *message_blob(const struct raft_msg *m)
 
 /* The network: entries are handed over with a reference on their blob, as a decoded message would
  * be. */
-static void post(struct group *g, const struct raft_msg *m)
+static void post(const struct raft_msg *m)
 {
-    struct replica *to = &g->replicas[m->to - 1];
-    ASSERT(to->inbox_count < INBOX_MAX && m->entry_count <= BATCH_MAX);
-    struct raft_msg *copy = &to->inbox[to->inbox_count];
+    size_t to = (size_t)m->to - 1;
+    ASSERT(g_inbox_count[to] < INBOX_MAX && m->entry_count <= BATCH_MAX);
+    struct raft_msg *copy = &g_inbox[to][g_inbox_count[to]++];
     *copy = *m;
     if (m->entry_count > 0) {
         ASSERT(g_wire_count + m->entry_count <= ARRAY_COUNT(g_wire));
@@ -112,7 +112,6 @@ static void post(struct group *g, const struct raft_msg *m)
             raft_blob_ref(blob);
         }
     }
-    to->inbox_count++;
 }
 
 static void post_done(const struct raft_msg *m)
@@ -122,7 +121,7 @@ static void post_done(const struct raft_msg *m)
     }
 }
 
-static bool serve(struct group *g, struct replica *rep)
+static bool serve(struct replica *rep)
 {
     bool any = false;
     while (raft_has_ready(rep->raft)) {
@@ -131,7 +130,7 @@ static bool serve(struct group *g, struct replica *rep)
         ASSERT(err == ERR_OK);
         any = true;
         for (size_t i = 0; i < rd.message_count; i++) {
-            post(g, &rd.messages[i]);
+            post(&rd.messages[i]);
         }
         if (rd.entry_count > 0) {
             rep->log.last = rd.entries[rd.entry_count - 1].index;
@@ -162,14 +161,14 @@ static void settle(struct group *g)
         any = false;
         for (int i = 0; i < REPLICAS; i++) {
             struct replica *rep = &g->replicas[i];
-            for (size_t m = 0; m < rep->inbox_count; m++) {
+            for (size_t m = 0; m < g_inbox_count[i]; m++) {
                 step(rep,
-                     (struct raft_event){.type = RAFT_EV_MESSAGE, .u.message = &rep->inbox[m]});
-                post_done(&rep->inbox[m]);
+                     (struct raft_event){.type = RAFT_EV_MESSAGE, .u.message = &g_inbox[i][m]});
+                post_done(&g_inbox[i][m]);
                 any = true;
             }
-            rep->inbox_count = 0;
-            any |= serve(g, rep);
+            g_inbox_count[i] = 0;
+            any |= serve(rep);
         }
     }
 }

@@ -74,20 +74,25 @@ struct raft__pending_read {
     uint64_t since_ns;
 };
 
+/* In order of heat: a group is one of thousands, and what a proposal touches should be few cache
+ * lines. */
 struct raft {
-    struct raft_config cfg;
     uint64_t id;
     uint64_t now;
-    struct rand rand;
-
-    enum raft_role role;
     uint64_t term;
     uint64_t vote;
     uint64_t leader;
-    struct raft_conf conf; /* the last one in the log */
-    uint64_t conf_index;
-    struct raft_conf prev_conf; /* what conf falls back to when its entry is overwritten */
-    uint64_t prev_conf_index;
+    enum raft_role role;
+    bool in_ready;
+    bool quiescent;
+    bool apply_blocked;
+    bool send_due;
+    bool ack_due;
+    bool vote_resp_due; /* `vote` waits to become durable before its owner is told */
+    bool lease_given_up;
+    bool snapshot_pending, snapshot_handed;
+    /* Of conf, kept by raft__conf_note: */
+    bool conf_joint, self_voter, sole_voter;
 
     /* The log: what the log ops hold, overlaid by the vector of entries in memory [last + 1 -
      * count, last]. */
@@ -102,45 +107,41 @@ struct raft {
     uint64_t applying; /* given out to be applied */
     uint64_t applied;
 
-    struct raft__write writes[RAFT_WRITES_MAX];
-    uint32_t write_head, write_count;
-    uint64_t write_seq;
-    struct raft_hard_state hs_handed;
     uint64_t hs_term, hs_vote; /* durable */
+    struct raft_hard_state hs_handed;
+    uint64_t write_seq;
+    uint32_t write_head, write_count;
 
-    /* Follower. */
-    uint64_t verified; /* our log is the leader's up to here, in this term */
-    uint64_t acked;    /* the last match told to the leader */
-    uint64_t ack_sent_ns;
-    bool ack_due;
-    bool vote_resp_due; /* `vote` waits to become durable before its owner is told */
-    uint64_t election_deadline;
-    uint64_t election_wait; /* randomised */
-    uint64_t promise_until;
-    uint64_t
-        silent_until; /* after a start: nothing releases what may have been promised before it */
-    uint64_t promised_to, promised_term;
-    struct raft_link *promised_link; /* or NULL */
-    uint64_t promised_epoch;
-    bool snapshot_pending, snapshot_handed;
-    struct raft_snapshot_meta snapshot;
+    struct raft_msg *out;
+    size_t out_count, out_cap;
 
-    /* Candidate. */
-    uint32_t votes_granted, votes_refused; /* bits by position in conf */
-    bool votes_requested;
-    bool campaign_transfer;
+    /* What the owner was told last. */
+    enum raft_role told_role;
+    uint64_t told_leader, told_term;
+    struct raft_lease told_lease;
 
     /* Leader. */
     struct raft__progress *peers; /* by position in conf; NULL unless prepared to lead */
     uint32_t peers_cap;
+    uint32_t ready_committed;
     uint64_t term_start; /* index of the no-op */
     uint64_t leader_since;
     uint64_t heartbeat_at;
     uint64_t active_at; /* last time there was something to do */
     uint64_t transfer_to, transfer_deadline;
-    bool lease_given_up;
-    bool send_due;
-    struct raft_snapshot_meta offer;
+
+    /* Follower. */
+    uint64_t verified; /* our log is the leader's up to here, in this term */
+    uint64_t acked;    /* the last match told to the leader */
+    uint64_t ack_sent_ns;
+    uint64_t election_deadline;
+    uint64_t election_wait; /* randomised */
+    uint64_t promise_until;
+    uint64_t promised_to, promised_term;
+    uint64_t promised_epoch;
+    struct raft_link *promised_link; /* or NULL */
+    uint64_t
+        silent_until; /* after a start: nothing releases what may have been promised before it */
 
     struct raft__pending_read *reads; /* in order */
     size_t read_count, read_cap;
@@ -149,20 +150,22 @@ struct raft {
     struct raft_read *reads_done;
     size_t reads_done_count, reads_done_cap;
 
-    bool quiescent;
-    bool apply_blocked;
-    bool in_ready;
-    uint32_t ready_committed;
-    size_t ready_reads, ready_messages;
+    struct raft__write writes[RAFT_WRITES_MAX];
+    uint64_t conf_index;
+    struct raft_conf conf; /* the last one in the log */
+    struct raft_config cfg;
 
-    struct raft_msg *out;
-    size_t out_count, out_cap;
+    /* Candidate. */
+    uint32_t votes_granted, votes_refused; /* bits by position in conf */
+    bool votes_requested;
+    bool campaign_transfer;
+
+    struct rand rand;
     struct arena pages;
-
-    /* What the owner was told last. */
-    enum raft_role told_role;
-    uint64_t told_leader, told_term;
-    struct raft_lease told_lease;
+    uint64_t prev_conf_index;
+    struct raft_conf prev_conf; /* what conf falls back to when its entry is overwritten */
+    struct raft_snapshot_meta snapshot;
+    struct raft_snapshot_meta offer;
 };
 
 /* raft.c */
@@ -201,15 +204,15 @@ static inline uint64_t raft__memory_first(const struct raft *r)
 /* quorum.c */
 enum raft__vote_result { RAFT_VOTE_PENDING, RAFT_VOTE_WON, RAFT_VOTE_LOST };
 /* The largest value that a quorum of the configuration reaches; values by position in conf. */
-uint64_t raft__quorum_value(const struct raft_conf *conf, const uint64_t *values);
+uint64_t raft__quorum_value(const struct raft *r, const uint64_t *values);
 enum raft__vote_result raft__quorum_votes(const struct raft_conf *conf, uint32_t granted,
                                           uint32_t refused);
 
 /* config_change.c */
 int raft__conf_find(const struct raft_conf *conf, uint64_t id);
-bool raft__is_voter(const struct raft *r);
+/* To be called whenever conf has changed. */
+void raft__conf_note(struct raft *r);
 bool raft__may_campaign(const struct raft *r);
-bool raft__is_sole_voter(const struct raft *r);
 MUST_USE db_err raft__conf_change(struct raft *r, const struct raft_change *changes, size_t count);
 void raft__conf_append(struct raft *r, const struct raft_conf *conf, uint64_t index);
 void raft__conf_truncate(struct raft *r, uint64_t from);

@@ -129,7 +129,7 @@ void raft__read_resolve(struct raft *r)
     for (uint32_t i = 0; i < r->conf.count; i++) {
         values[i] = r->peers[i].id == r->id ? r->read_round : r->peers[i].read_acked;
     }
-    uint64_t round = raft__quorum_value(&r->conf, values);
+    uint64_t round = raft__quorum_value(r, values);
     size_t n = 0;
     while (n < r->read_count && r->reads[n].round <= round) {
         read_done(r, &r->reads[n], r->commit, ERR_OK);

@@ -96,19 +96,20 @@ static db_err collect_messages(struct raft *r)
     return ERR_OK;
 }
 
-static db_err collect_committed(struct raft *r, struct raft_ready *rd)
+static db_err collect_committed(struct raft *r, const struct raft_entry **ret_entries,
+                                size_t *ret_count)
 {
     uint64_t to = appliable(r);
     if (to <= r->applying || r->apply_blocked) {
         return ERR_OK;
     }
-    db_err err = raft__entries_get(r, r->applying + 1, to + 1, r->cfg.max_apply_bytes,
-                                   &rd->committed, &rd->committed_count);
+    db_err err = raft__entries_get(r, r->applying + 1, to + 1, r->cfg.max_apply_bytes, ret_entries,
+                                   ret_count);
     if (err == ERR_WOULD_BLOCK) {
         r->apply_blocked = true;
         return ERR_OK;
     }
-    ASSERT(err != ERR_OK || rd->committed_count > 0);
+    ASSERT(err != ERR_OK || *ret_count > 0);
     /* What is not applied is never compacted. */
     return err == ERR_NOT_FOUND ? ERR_CORRUPT : err;
 }
@@ -143,33 +144,35 @@ db_err raft_ready(struct raft *raft, struct raft_ready *ret_ready)
 {
     struct raft *r = raft;
     ASSERT(!r->in_ready);
-    struct raft_ready rd;
-    memset(&rd, 0, sizeof(rd));
-    TRY(collect_committed(r, &rd));
-    TRY(collect_messages(
-        r)); /* nothing may fail after this: messages point into the vector of entries */
-    collect_writes(r, &rd);
-    rd.soft_changed = soft_changed(r);
-    rd.role = r->role;
-    rd.leader = r->leader;
-    rd.term = r->term;
-    rd.lease = raft__lease(r, r->now);
-    rd.lease_changed = lease_due(r, &rd.lease) || rd.lease.until_ns != r->told_lease.until_ns;
-    rd.messages = r->out;
-    rd.message_count = r->out_count;
-    rd.reads = r->reads_done;
-    rd.read_count = r->reads_done_count;
+    const struct raft_entry *committed = NULL;
+    size_t committed_count = 0;
+    TRY(collect_committed(r, &committed, &committed_count));
+    TRY(collect_messages(r)); /* nothing may fail after this: messages point into the vector */
+    struct raft_ready *rd = ret_ready;
+    memset(rd, 0, sizeof(*rd));
+    rd->committed = committed;
+    rd->committed_count = committed_count;
+    collect_writes(r, rd);
+    rd->soft_changed = soft_changed(r);
+    rd->role = r->role;
+    rd->leader = r->leader;
+    rd->term = r->term;
+    rd->lease = raft__lease(r, r->now);
+    rd->lease_changed = lease_due(r, &rd->lease) || rd->lease.until_ns != r->told_lease.until_ns;
+    rd->messages = r->out;
+    rd->message_count = r->out_count;
+    rd->reads = r->reads_done;
+    rd->read_count = r->reads_done_count;
     if (r->snapshot_pending && !r->snapshot_handed) {
         r->snapshot_handed = true;
-        rd.snapshot = &r->snapshot;
+        rd->snapshot = &r->snapshot;
     }
     r->told_role = r->role;
     r->told_leader = r->leader;
     r->told_term = r->term;
-    r->told_lease = rd.lease;
-    r->ready_committed = (uint32_t)rd.committed_count;
+    r->told_lease = rd->lease;
+    r->ready_committed = (uint32_t)committed_count;
     r->in_ready = true;
-    *ret_ready = rd;
     return ERR_OK;
 }
 

@@ -190,6 +190,7 @@ void raft__snapshot_installed(struct raft *r, bool ok)
     raft__entries_reset(r, s->index, s->term);
     r->conf = r->prev_conf = s->conf;
     r->conf_index = r->prev_conf_index = s->index;
+    raft__conf_note(r);
     r->verified = s->index; /* committed: part of every later leader's log */
     r->ack_due = true;
     if (r->role == RAFT_FOLLOWER) {

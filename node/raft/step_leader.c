@@ -74,7 +74,7 @@ void raft__leader_commit(struct raft *r)
             values[i] = r->last;
         }
     }
-    uint64_t index = raft__quorum_value(&r->conf, values);
+    uint64_t index = raft__quorum_value(r, values);
     if (index <= r->commit || (index < r->term_start && !RAFT_BROKEN(RAFT_BREAK_COMMIT_OLD_TERM))) {
         return;
     }
@@ -250,7 +250,7 @@ static void abort_transfer(struct raft *r)
 {
     ASSERT(r->role == RAFT_LEADER);
     r->transfer_to = 0;
-    if (r->lease_given_up && raft__is_voter(r)) {
+    if (r->lease_given_up && r->self_voter) {
         /* The target may still stand for the next term at any time, with everybody's leave: this
          * term never has a lease again. A new term of our own does. */
         raft__campaign(r, true);
