@@ -266,6 +266,17 @@ struct kv_delete_range_req {
     struct slice end;
 };
 
+struct kv_estimate_req {
+    struct kv_request r;
+    struct slice start;
+    struct slice end; /* empty: to the end of the range */
+};
+
+struct kv_estimate_resp {
+    uint64_t rows;
+    uint64_t bytes;
+};
+
 struct kv_service {
     const struct kv_service_ops *ops;
 };
@@ -297,6 +308,9 @@ struct kv_service_ops {
                         struct kv_reply *reply);
     db_err (*delete_range)(struct kv_service *s, const struct kv_delete_range_req *req,
                            struct diag *diag, struct kv_reply *reply);
+    /* Rows and bytes of [start, end), roughly; exact when there are few. */
+    db_err (*estimate)(struct kv_service *s, const struct kv_estimate_req *req, struct diag *diag,
+                       struct kv_reply *reply, struct kv_estimate_resp *ret_resp);
 };
 
 /* Meta service: what the client side asks of the meta range. */

@@ -1,7 +1,8 @@
 #include "node/service/service.h"
 
-#include "base/assert.h"
+#include "base/fiber.h"
 #include "node/eval/eval.h"
+#include "node/store/keyspace.h"
 
 /* Each call finds the replica and lets evaluation do the rest: it checks epoch and lease at the
  * right moments itself. */
@@ -45,6 +46,69 @@ static db_err find(struct kv_service *s, const struct kv_request *req, struct di
 #undef RESP
 #undef NO_RESP
 
+/* ---- estimate ---- */
+
+enum { SAMPLE_ROWS = 128, SAMPLE_BYTES = 256 * 1024 };
+
+struct size_job {
+    struct engine *engine;
+    struct slice start;
+    struct slice end;
+    uint64_t size;
+    db_err err;
+};
+
+static void range_size(void *arg)
+{
+    struct size_job *j = arg;
+    struct arena a;
+    struct slice lo;
+    struct slice hi = SLICE_EMPTY;
+    arena_init(&a, NULL, NULL, 0);
+    j->err = data_key_make(&a, j->start, UINT64_MAX, &lo);
+    if (j->err == ERR_OK && j->end.len != 0) {
+        j->err = data_key_make(&a, j->end, UINT64_MAX, &hi);
+    }
+    if (j->err == ERR_OK) {
+        j->err = engine_approximate_size(j->engine, ENGINE_DATA, lo, hi, &j->size);
+    }
+    arena_fini(&a);
+}
+
+/* A sample of the first rows; what the engine says of the bytes of all, for the rest. */
+static db_err kv_estimate(struct kv_service *s, const struct kv_estimate_req *req,
+                          struct diag *diag, struct kv_reply *reply,
+                          struct kv_estimate_resp *ret_resp)
+{
+    struct eval_range *er;
+    struct kv_scan_resp page = {0};
+    struct kv_scan_req scan = {.r = req->r,
+                               .start = req->start,
+                               .end = req->end,
+                               .rows_max = SAMPLE_ROWS,
+                               .bytes_max = SAMPLE_BYTES,
+                               .read_ts = TS_MAX};
+    TRY(find(s, &req->r, diag, &er));
+    db_err err = eval_scan(er, &scan, diag, reply, &page);
+    if (err != ERR_OK && err != ERR_KEY_LOCKED) {
+        return err;
+    }
+    struct kv_estimate_resp resp = {.rows = page.count};
+    for (size_t i = 0; i < page.count; i++) {
+        resp.bytes += page.pairs[i].key.len + page.pairs[i].value.len;
+    }
+    if (page.more || err == ERR_KEY_LOCKED) {
+        struct size_job j = {.engine = er->engine, .start = req->start, .end = req->end};
+        uint64_t row = page.count == 0 ? 100 : resp.bytes / page.count + 24;
+        blocking_run(range_size, &j);
+        TRY(j.err);
+        resp.bytes = j.size > resp.bytes ? j.size : resp.bytes;
+        resp.rows = resp.bytes / row > resp.rows ? resp.bytes / row : resp.rows;
+    }
+    *ret_resp = resp;
+    return ERR_OK;
+}
+
 static const struct kv_service_ops local_kv_ops = {
     .name = "local",
     .get = kv_get,
@@ -59,6 +123,7 @@ static const struct kv_service_ops local_kv_ops = {
     .resolve = kv_resolve,
     .heartbeat = kv_heartbeat,
     .delete_range = kv_delete_range,
+    .estimate = kv_estimate,
 };
 
 void local_kv_service_init(struct local_kv_service *s, struct range_store *rs)

@@ -1,0 +1,174 @@
+#include "cluster/kv/kv.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "cluster/kv/kv_int.h"
+
+/* The vtable of sql/storage over routing and transactions, and the report of what is still read. */
+
+#define REPORT_NS (5 * NS_PER_S)
+
+static struct storage_caps caps(struct storage *s)
+{
+    (void)s;
+    return (struct storage_caps){.persistent = true, .distributed = true, .pushdown = false};
+}
+
+static db_err txn_begin(struct storage *s, const struct storage_txn_opts *opts, struct diag *diag,
+                        struct storage_txn **ret_txn)
+{
+    struct ctxn *t;
+    (void)diag;
+    TRY(ctxn_begin(&cluster_of(s)->env, opts, &t));
+    *ret_txn = &t->base;
+    return ERR_OK;
+}
+
+static db_err txn_stmt_begin(struct storage_txn *base, struct diag *diag)
+{
+    struct ctxn *t = ctxn_of(base);
+    if (t->state == TXN_ABORTED) {
+        return diag_set(diag, ERR_TXN_ABORTED, "%s", err_text(ERR_TXN_ABORTED));
+    }
+    if (t->opts.isolation <= STORAGE_READ_COMMITTED) {
+        ctxn_drop_snapshot(t);
+    }
+    return ERR_OK;
+}
+
+static db_err txn_take_snapshot(struct storage_txn *base, struct diag *diag)
+{
+    return ctxn_need_snapshot(ctxn_of(base), diag);
+}
+
+static db_err txn_commit(struct storage_txn *base, struct diag *diag, uint64_t *ret_ts)
+{
+    return ctxn_commit(ctxn_of(base), diag, ret_ts);
+}
+
+static void txn_rollback(struct storage_txn *base)
+{
+    ctxn_end(ctxn_of(base));
+}
+
+static db_err txn_savepoint(struct storage_txn *base, uint64_t *ret_savepoint)
+{
+    *ret_savepoint = wb_savepoint(&ctxn_of(base)->wb);
+    return ERR_OK;
+}
+
+static db_err txn_rollback_to(struct storage_txn *base, uint64_t savepoint)
+{
+    return wb_rollback_to(&ctxn_of(base)->wb, savepoint);
+}
+
+static bool txn_has_writes(const struct storage_txn *base)
+{
+    return CONTAINER_OF(base, const struct ctxn, base)->wb.write_count != 0;
+}
+
+static void cluster_close(struct storage *base)
+{
+    struct cluster_storage *s = cluster_of(base);
+    atomic_store(&s->closing, true);
+    while (atomic_load(&s->reporter_runs)) {
+        db_err err = fiber_sleep(NS_PER_MS);
+        (void)err;
+    }
+    txn_env_fini(&s->env);
+    ts_client_fini(&s->ts);
+    range_cache_fini(&s->ranges);
+    node_view_fini(&s->view);
+    mem_free(s);
+}
+
+const struct storage_ops cluster_storage_ops = {
+    .name = "cluster",
+    .caps = caps,
+    .close = cluster_close,
+    .txn_begin = txn_begin,
+    .txn_stmt_begin = txn_stmt_begin,
+    .txn_take_snapshot = txn_take_snapshot,
+    .txn_commit = txn_commit,
+    .txn_rollback = txn_rollback,
+    .txn_savepoint = txn_savepoint,
+    .txn_rollback_to = txn_rollback_to,
+    .txn_has_writes = txn_has_writes,
+    .get = cluster_get,
+    .multi_get = cluster_multi_get,
+    .scan_open = cluster_scan_open,
+    .scan_next = cluster_scan_next,
+    .scan_close = cluster_scan_close,
+    .put = cluster_put,
+    .del = cluster_del,
+    .lock = cluster_lock,
+    .sequence_next = cluster_sequence_next,
+    .sequence_raise = cluster_sequence_raise,
+    .delete_range = cluster_delete_range,
+    .estimate = cluster_estimate,
+};
+
+/* Tells meta what this node still reads, so that it is not collected. */
+static void reporter(void *arg)
+{
+    struct cluster_storage *s = arg;
+    uint64_t next = 0;
+    while (!atomic_load(&s->closing)) {
+        if (clock_mono_ns() >= next) {
+            struct diag diag;
+            diag_reset(&diag);
+            ts_t min = txn_env_min_ts(&s->env);
+            db_err err =
+                s->router.meta->ops->report_min_ts(s->router.meta, s->view.self, min, &diag);
+            if (err != ERR_OK) {
+                LOG_WARN("cluster.report", F_ERR(err), F_STR("reason", diag.text));
+            }
+            next = clock_mono_ns() + REPORT_NS;
+        }
+        if (fiber_sleep(100 * NS_PER_MS) != ERR_OK) {
+            break;
+        }
+    }
+    atomic_store(&s->reporter_runs, false);
+}
+
+db_err cluster_storage_new(const struct cluster_storage_opts *opts, struct storage **ret_storage)
+{
+    struct cluster_storage *s = NULL;
+    s = mem_calloc(1, sizeof(*s) + 64);
+    if (s == NULL) {
+        return ERR_NOMEM;
+    }
+    db_err err = range_cache_init(&s->ranges);
+    if (err != ERR_OK) {
+        mem_free(s);
+        return err;
+    }
+    s->base.ops = &cluster_storage_ops;
+    node_view_init(&s->view, opts->self, opts->kv);
+    s->router = (struct router){&s->ranges, &s->view, opts->meta};
+    ts_client_init(&s->ts, opts->meta, opts->meta_is_local);
+    txn_env_init(&s->env, &s->router, &s->ts, &cluster_storage_ops);
+    atomic_store(&s->reporter_runs, true);
+    err = fiber_spawn(loop_current(), reporter, s);
+    if (err != ERR_OK) {
+        atomic_store(&s->reporter_runs, false);
+        cluster_close(&s->base);
+        return err;
+    }
+    *ret_storage = &s->base;
+    return ERR_OK;
+}
+
+void cluster_storage_stats(struct storage *base, struct cluster_storage_stats *ret_stats)
+{
+    struct cluster_storage *s = cluster_of(base);
+    *ret_stats = (struct cluster_storage_stats){
+        .commits_1pc = atomic_load(&s->env.commits_1pc),
+        .commits_async = atomic_load(&s->env.commits_async),
+        .commits_2pc = atomic_load(&s->env.commits_2pc),
+        .intents_resolved = atomic_load(&s->env.resolved),
+        .ranges_cached = range_cache_count(&s->ranges),
+    };
+}

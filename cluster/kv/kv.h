@@ -1,0 +1,30 @@
+/* The cluster as a storage for SQL (sql/storage/storage.h): transactions over ranges that lie on
+ * any member. */
+#ifndef SKEIN_CLUSTER_KV_KV_H
+#define SKEIN_CLUSTER_KV_KV_H
+
+#include "proto/kv_api.h"
+#include "sql/storage/storage.h"
+
+struct cluster_storage_opts {
+    node_id_t self;
+    struct kv_service *kv;     /* this node's */
+    struct meta_service *meta; /* where meta is asked; */
+    bool meta_is_local;        /* ... it is in this process */
+};
+
+/* The services outlive it. From a fiber. The caller owns it: storage_close, from a fiber, when no
+ * transaction is left. ERR_NOMEM. */
+MUST_USE db_err cluster_storage_new(const struct cluster_storage_opts *opts,
+                                    struct storage **ret_storage);
+
+struct cluster_storage_stats {
+    uint64_t commits_1pc;
+    uint64_t commits_async;
+    uint64_t commits_2pc;
+    uint64_t intents_resolved;
+    uint64_t ranges_cached;
+};
+void cluster_storage_stats(struct storage *s, struct cluster_storage_stats *ret_stats);
+
+#endif

@@ -1,0 +1,84 @@
+/* Private to cluster/kv. */
+#ifndef SKEIN_CLUSTER_KV_KV_INT_H
+#define SKEIN_CLUSTER_KV_KV_INT_H
+
+#include "base/fiber.h"
+#include "cluster/kv/kv.h"
+#include "cluster/txn/txn.h"
+
+enum {
+    SCAN_FIRST_ROWS = 32,
+    SCAN_ROWS_MAX = 1024,
+    SCAN_BYTES_MAX = 1 << 20, /* of one page */
+    LOCK_KEYS_MAX = 1024,     /* of one request */
+};
+
+struct cluster_storage {
+    struct storage base;
+    struct range_cache ranges;
+    struct node_view view;
+    struct router router;
+    struct ts_client ts;
+    struct txn_env env;
+    _Atomic bool closing;
+    _Atomic bool reporter_runs;
+};
+
+extern const struct storage_ops cluster_storage_ops;
+
+static inline struct cluster_storage *cluster_of(struct storage *s)
+{
+    return CONTAINER_OF(s, struct cluster_storage, base);
+}
+
+/* reader.c */
+MUST_USE db_err cluster_get(struct storage_txn *t, struct slice key, enum storage_read_mode mode,
+                            enum storage_wait wait, struct arena *arena, struct diag *diag,
+                            bool *ret_found, struct slice *ret_value);
+MUST_USE db_err cluster_multi_get(struct storage_txn *t, const struct slice *keys, size_t count,
+                                  enum storage_read_mode mode, enum storage_wait wait,
+                                  struct arena *arena, struct diag *diag, bool *ret_found,
+                                  struct slice *ret_values);
+
+/* locker.c: row locks on ascending keys (each once), noted in the transaction. values (may be
+ * NULL): the newest version of each, in the arena. With STORAGE_SKIP_LOCKED keys that are locked
+ * are marked as skipped. */
+MUST_USE db_err lock_keys(struct ctxn *t, const struct slice *keys, size_t count,
+                          enum storage_read_mode mode, enum storage_wait wait, bool want_values,
+                          struct arena *arena, struct diag *diag, struct kv_value *ret_values);
+enum kv_lock_mode kv_mode_of(enum storage_read_mode mode);
+enum kv_wait kv_wait_of(enum storage_wait wait);
+
+/* writer.c */
+MUST_USE db_err cluster_put(struct storage_txn *t, struct slice key, struct slice value,
+                            unsigned flags, struct diag *diag);
+MUST_USE db_err cluster_del(struct storage_txn *t, struct slice key, unsigned flags,
+                            struct diag *diag);
+MUST_USE db_err cluster_lock(struct storage_txn *t, const struct slice *keys, size_t count,
+                             enum storage_read_mode mode, enum storage_wait wait,
+                             struct diag *diag);
+
+/* scanner.c */
+MUST_USE db_err cluster_scan_open(struct storage_txn *t, const struct storage_scan_opts *opts,
+                                  struct diag *diag, struct storage_scan **ret_scan);
+MUST_USE db_err cluster_scan_next(struct storage_scan *scan, struct diag *diag,
+                                  const struct storage_kv **ret_rows, size_t *ret_count);
+void cluster_scan_close(struct storage_scan *scan);
+
+/* bulk.c */
+MUST_USE db_err cluster_sequence_next(struct storage *s, struct slice key, uint64_t floor,
+                                      uint64_t count, uint64_t step, uint64_t offset,
+                                      struct diag *diag, uint64_t *ret_first);
+MUST_USE db_err cluster_sequence_raise(struct storage *s, struct slice key, uint64_t value,
+                                       struct diag *diag);
+MUST_USE db_err cluster_delete_range(struct storage *s, struct slice start, struct slice end,
+                                     struct diag *diag);
+MUST_USE db_err cluster_estimate(struct storage *s, struct slice start, struct slice end,
+                                 uint64_t *ret_rows, uint64_t *ret_bytes);
+
+/* An ascending order of keys without copying them: ret_order[i] is the index of the i-th. In the
+ * arena. */
+MUST_USE db_err sort_keys(const struct slice *keys, size_t count, struct arena *arena,
+                          uint32_t **ret_order);
+
+#endif

@@ -1,0 +1,234 @@
+#include "cluster/kv/kv_int.h"
+
+#include "base/assert.h"
+
+/* Point reads: the transaction's own writes first, then the range. */
+
+/* One committed value at the transaction's snapshot, or the newest. */
+static db_err fetch(struct ctxn *t, struct slice key, ts_t read_ts, struct arena *arena,
+                    struct diag *diag, struct kv_value *ret_value)
+{
+    struct attempt at;
+    attempt_init(&at, t->env->router);
+    for (;;) {
+        struct route route;
+        struct kv_reply reply = {0};
+        TRY(route_find(&at, key, NULL, diag, &route));
+        struct kv_get_req req = {.r = route_request(&route, fiber_deadline(), arena),
+                                 .key = key,
+                                 .read_ts = read_ts,
+                                 .own_ts = t->start_ts};
+        db_err err = route.kv->ops->get(route.kv, &req, diag, &reply, ret_value);
+        if (LIKELY(err == ERR_OK)) {
+            return ERR_OK;
+        }
+        if (err == ERR_KEY_LOCKED) {
+            struct resolver resolver;
+            resolver_init(&resolver, t->env);
+            do {
+                TRY(resolve_lock(&resolver, &reply.lock, diag));
+                err = route.kv->ops->get(route.kv, &req, diag, &reply, ret_value);
+            } while (err == ERR_KEY_LOCKED);
+            if (err == ERR_OK) {
+                return ERR_OK;
+            }
+        }
+        TRY(attempt_again(&at, err, &route, &reply, diag));
+    }
+}
+
+static bool lock_held(const struct wb_entry *e, enum storage_read_mode mode)
+{
+    return e != NULL && (e->lock == WB_LOCK_EXCLUSIVE ||
+                         (e->lock == WB_LOCK_SHARED && mode == STORAGE_READ_SHARED));
+}
+
+static db_err read_ts_of(struct ctxn *t, bool single, struct diag *diag, ts_t *ret_ts)
+{
+    if (single && t->opts.autocommit && t->opts.single_get && t->read_ts == 0) {
+        *ret_ts = TS_MAX;
+        return ERR_OK;
+    }
+    TRY(ctxn_need_snapshot(t, diag));
+    *ret_ts = t->read_ts;
+    return ERR_OK;
+}
+
+static void own_value(const struct wb_entry *e, bool *ret_found, struct slice *ret_value)
+{
+    *ret_found = e->now.op == WB_PUT;
+    if (*ret_found) {
+        *ret_value = e->now.value;
+    }
+}
+
+db_err cluster_get(struct storage_txn *base, struct slice key, enum storage_read_mode mode,
+                   enum storage_wait wait, struct arena *arena, struct diag *diag, bool *ret_found,
+                   struct slice *ret_value)
+{
+    struct ctxn *t = ctxn_of(base);
+    const struct wb_entry *e = wb_find(&t->wb, key);
+    struct kv_value v = {0};
+    mode = ctxn_read_mode(t, mode);
+    if (mode != STORAGE_READ_PLAIN && !lock_held(e, mode)) {
+        TRY(lock_keys(t, &key, 1, mode, wait, true, arena, diag, &v));
+        if (v.skipped) {
+            *ret_found = false;
+            return ERR_OK;
+        }
+        e = wb_find(&t->wb, key);
+        ASSERT(e != NULL);
+    } else if (e == NULL || !wb_is_write(e)) {
+        ts_t ts = TS_MAX;
+        if (mode == STORAGE_READ_PLAIN) {
+            TRY(read_ts_of(t, true, diag, &ts));
+        }
+        TRY(fetch(t, key, ts, arena, diag, &v));
+    }
+    if (e != NULL && wb_is_write(e)) {
+        own_value(e, ret_found, ret_value);
+        return ERR_OK;
+    }
+    *ret_found = v.found;
+    if (v.found) {
+        *ret_value = v.value;
+    }
+    return ERR_OK;
+}
+
+/* ---- many ---- */
+
+struct sort_ctx {
+    const struct slice *keys;
+};
+
+static int cmp_indexed(const void *a, const void *b, void *ctx)
+{
+    const struct sort_ctx *s = ctx;
+    return slice_cmp(s->keys[*(const uint32_t *)a], s->keys[*(const uint32_t *)b]);
+}
+
+db_err sort_keys(const struct slice *keys, size_t count, struct arena *arena, uint32_t **ret_order)
+{
+    uint32_t *order = ARENA_ARRAY(arena, uint32_t, count);
+    if (order == NULL) {
+        return ERR_NOMEM;
+    }
+    bool sorted = true;
+    for (size_t i = 0; i < count; i++) {
+        order[i] = (uint32_t)i;
+        sorted = sorted && (i == 0 || slice_cmp(keys[i - 1], keys[i]) <= 0);
+    }
+    if (!sorted) {
+        struct sort_ctx ctx = {keys};
+        qsort_r(order, count, sizeof(*order), cmp_indexed, &ctx);
+    }
+    *ret_order = order;
+    return ERR_OK;
+}
+
+static size_t in_range(const struct slice *keys, size_t count, struct slice end)
+{
+    size_t n = 0;
+    while (n < count && n < LOCK_KEYS_MAX && (end.len == 0 || slice_cmp(keys[n], end) < 0)) {
+        n++;
+    }
+    return n;
+}
+
+static db_err fetch_some(struct ctxn *t, const struct slice *keys, size_t count, ts_t read_ts,
+                         struct arena *arena, struct diag *diag, struct kv_value *values,
+                         size_t *ret_done)
+{
+    struct attempt at;
+    struct resolver resolver;
+    attempt_init(&at, t->env->router);
+    resolver_init(&resolver, t->env);
+    for (;;) {
+        struct route route;
+        struct kv_reply reply = {0};
+        TRY(route_find(&at, keys[0], arena, diag, &route));
+        struct kv_multi_get_req req = {.r = route_request(&route, fiber_deadline(), arena),
+                                       .keys = keys,
+                                       .count = in_range(keys, count, route.loc.end),
+                                       .read_ts = read_ts,
+                                       .own_ts = t->start_ts};
+        db_err err = route.kv->ops->multi_get(route.kv, &req, diag, &reply, values);
+        if (err == ERR_OK) {
+            *ret_done = req.count;
+            return ERR_OK;
+        }
+        if (err == ERR_KEY_LOCKED) {
+            TRY(resolve_lock(&resolver, &reply.lock, diag));
+            continue;
+        }
+        TRY(attempt_again(&at, err, &route, &reply, diag));
+    }
+}
+
+static db_err fetch_all(struct ctxn *t, const struct slice *keys, size_t count,
+                        enum storage_read_mode mode, enum storage_wait wait, struct arena *arena,
+                        struct diag *diag, struct kv_value *values)
+{
+    if (count == 0) {
+        return ERR_OK;
+    }
+    if (mode != STORAGE_READ_PLAIN) {
+        return lock_keys(t, keys, count, mode, wait, true, arena, diag, values);
+    }
+    ts_t ts;
+    TRY(read_ts_of(t, false, diag, &ts));
+    for (size_t i = 0; i < count;) {
+        size_t done = 0;
+        TRY(fetch_some(t, keys + i, count - i, ts, arena, diag, values + i, &done));
+        i += done;
+    }
+    return ERR_OK;
+}
+
+db_err cluster_multi_get(struct storage_txn *base, const struct slice *keys, size_t count,
+                         enum storage_read_mode mode, enum storage_wait wait, struct arena *arena,
+                         struct diag *diag, bool *ret_found, struct slice *ret_values)
+{
+    struct ctxn *t = ctxn_of(base);
+    uint32_t *order;
+    mode = ctxn_read_mode(t, mode);
+    TRY(sort_keys(keys, count, arena, &order));
+    /* the distinct keys that must be asked for */
+    struct slice *ask = arena_alloc(arena, count * sizeof(*ask));
+    uint32_t *where = arena_alloc(arena, count * sizeof(*where)); /* of keys[i] in ask; else none */
+    struct kv_value *values = ARENA_ARRAY(arena, struct kv_value, count);
+    size_t n = 0;
+    if (ask == NULL || where == NULL || values == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct slice key = keys[order[i]];
+        const struct wb_entry *e =
+            mode == STORAGE_READ_PLAIN && t->wb.write_count == 0 ? NULL : wb_find(&t->wb, key);
+        bool own = e != NULL && wb_is_write(e);
+        if (own && (mode == STORAGE_READ_PLAIN || lock_held(e, mode))) {
+            where[order[i]] = UINT32_MAX;
+            continue;
+        }
+        if (n == 0 || !slice_eq(ask[n - 1], key)) {
+            ask[n++] = key;
+        }
+        where[order[i]] = (uint32_t)(n - 1);
+    }
+    TRY(fetch_all(t, ask, n, mode, wait, arena, diag, values));
+    for (size_t i = 0; i < count; i++) {
+        const struct wb_entry *e = t->wb.write_count == 0 ? NULL : wb_find(&t->wb, keys[i]);
+        const struct kv_value *v = where[i] == UINT32_MAX ? NULL : &values[where[i]];
+        ret_values[i] = SLICE_EMPTY;
+        if (v != NULL && v->skipped) {
+            ret_found[i] = false;
+        } else if (e != NULL && wb_is_write(e)) {
+            own_value(e, &ret_found[i], &ret_values[i]);
+        } else {
+            ret_found[i] = v->found;
+            ret_values[i] = v->found ? v->value : SLICE_EMPTY;
+        }
+    }
+    return ERR_OK;
+}

@@ -1,0 +1,117 @@
+#include "cluster/kv/kv_int.h"
+
+#include "base/assert.h"
+
+/* Writes: lock and check as the flags say, then into the buffer. */
+
+static db_err key_exists(struct ctxn *t, struct slice key, struct diag *diag)
+{
+    if (t->base.conflict != NULL) {
+        buf_reset(t->base.conflict);
+        TRY(buf_append_slice(t->base.conflict, key));
+    }
+    return diag_set(diag, ERR_KEY_EXISTS, "a key to be inserted exists");
+}
+
+/* The X lock of the key, and what was seen under it. */
+static db_err lock_for_write(struct ctxn *t, struct wb_entry *e, struct diag *diag)
+{
+    if (e->lock == WB_LOCK_EXCLUSIVE) {
+        return ERR_OK;
+    }
+    struct arena a;
+    struct kv_value v;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err =
+        lock_keys(t, &e->key, 1, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, false, &a, diag, &v);
+    arena_fini(&a);
+    return err;
+}
+
+static db_err check_seen(struct ctxn *t, const struct wb_entry *e, bool insert, struct diag *diag)
+{
+    if (!e->has_version) {
+        return ERR_OK;
+    }
+    if (t->opts.isolation == STORAGE_SNAPSHOT) {
+        TRY(ctxn_need_snapshot(t, diag));
+        if (e->version_ts > t->read_ts) {
+            return diag_set(diag, ERR_WRITE_CONFLICT, "a row changed after the snapshot was taken");
+        }
+    }
+    return insert && e->exists ? key_exists(t, e->key, diag) : ERR_OK;
+}
+
+static db_err prepare(struct ctxn *t, struct slice key, unsigned flags, struct diag *diag,
+                      struct wb_entry **ret_entry, bool *ret_must_be_new)
+{
+    bool insert = (flags & STORAGE_W_INSERT) != 0;
+    bool defer = (flags & STORAGE_W_DEFER) != 0;
+    bool blind = (flags & STORAGE_W_BLIND) != 0;
+    struct wb_entry *e;
+    if (t->opts.read_only) {
+        return diag_set(diag, ERR_INVALID, "a write in a read-only transaction");
+    }
+    TRY(wb_touch(&t->wb, key, &e));
+    if (insert && e->now.op == WB_PUT) {
+        return key_exists(t, key, diag);
+    }
+    bool first = !wb_is_write(e);
+    if (!defer && !blind) {
+        TRY(lock_for_write(t, e, diag));
+    }
+    if (first && !blind && e->lock == WB_LOCK_EXCLUSIVE) {
+        TRY(check_seen(t, e, insert, diag));
+    }
+    *ret_must_be_new = insert && first && e->lock != WB_LOCK_EXCLUSIVE;
+    *ret_entry = e;
+    return ERR_OK;
+}
+
+db_err cluster_put(struct storage_txn *base, struct slice key, struct slice value, unsigned flags,
+                   struct diag *diag)
+{
+    struct ctxn *t = ctxn_of(base);
+    struct wb_entry *e;
+    bool must_be_new;
+    TRY(prepare(t, key, flags, diag, &e, &must_be_new));
+    return wb_put(&t->wb, e, value, must_be_new);
+}
+
+db_err cluster_del(struct storage_txn *base, struct slice key, unsigned flags, struct diag *diag)
+{
+    struct ctxn *t = ctxn_of(base);
+    struct wb_entry *e;
+    bool must_be_new;
+    TRY(prepare(t, key, flags, diag, &e, &must_be_new));
+    return wb_delete(&t->wb, e);
+}
+
+db_err cluster_lock(struct storage_txn *base, const struct slice *keys, size_t count,
+                    enum storage_read_mode mode, enum storage_wait wait, struct diag *diag)
+{
+    struct ctxn *t = ctxn_of(base);
+    struct arena a;
+    uint32_t *order;
+    size_t n = 0;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = sort_keys(keys, count, &a, &order);
+    struct slice *ask = arena_alloc(&a, count * sizeof(*ask));
+    struct kv_value *values = ARENA_ARRAY(&a, struct kv_value, count);
+    if (err == ERR_OK && (ask == NULL || values == NULL)) {
+        err = ERR_NOMEM;
+    }
+    uint8_t want = mode == STORAGE_READ_EXCLUSIVE ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
+    for (size_t i = 0; i < count && err == ERR_OK; i++) {
+        struct slice key = keys[order[i]];
+        const struct wb_entry *e = wb_find(&t->wb, key);
+        if ((e == NULL || e->lock < want) && (n == 0 || !slice_eq(ask[n - 1], key))) {
+            ask[n++] = key;
+        }
+    }
+    if (err == ERR_OK && n != 0) {
+        err = lock_keys(t, ask, n, mode, wait, false, &a, diag, values);
+    }
+    arena_fini(&a);
+    return err;
+}

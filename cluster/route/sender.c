@@ -1,0 +1,171 @@
+#include "cluster/route/route.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/fiber.h"
+
+/* Finding the way, and finding it again.
+ *
+ * A stale epoch comes with the new descriptors: the cache learns them and the operation is tried
+ * again at once. Other routing errors forget the range or its leader and wait a little longer each
+ * time, because what they mean (an election, a split that is not yet known everywhere) passes by
+ * itself. What is not about routing goes back to the caller. */
+
+enum { LOOKUP_MAX = 32, FREE_RETRIES = 2 };
+#define BACKOFF_FIRST_NS (1 * NS_PER_MS)
+#define BACKOFF_MAX_NS   (200 * NS_PER_MS)
+
+db_err attempt_wait(struct attempt *a, struct diag *diag)
+{
+    uint64_t now = clock_mono_ns();
+    if (a->start_ns == 0) {
+        a->start_ns = now;
+        a->backoff_ns = BACKOFF_FIRST_NS;
+    }
+    if (fiber_deadline() == DEADLINE_NONE && now - a->start_ns > ATTEMPT_TIME_MAX_NS) {
+        return diag_set(diag, ERR_UNAVAILABLE, "no answer from the cluster after %u tries",
+                        a->count);
+    }
+    uint64_t jitter = (now >> 4) % (a->backoff_ns / 2 + 1);
+    TRY(fiber_sleep(a->backoff_ns / 2 + jitter));
+    a->backoff_ns = a->backoff_ns * 2 < BACKOFF_MAX_NS ? a->backoff_ns * 2 : BACKOFF_MAX_NS;
+    return ERR_OK;
+}
+
+static db_err ask_meta(struct attempt *a, struct slice start, struct slice end, struct diag *diag,
+                       bool *ret_any)
+{
+    struct router *r = a->router;
+    struct arena arena;
+    struct range_desc *descs = NULL;
+    unsigned count = 0;
+    arena_init(&arena, NULL, NULL, 0);
+    db_err err =
+        r->meta->ops->lookup(r->meta, start, end, LOOKUP_MAX, &arena, diag, &descs, &count);
+    if (err == ERR_OK) {
+        err = range_cache_learn(r->ranges, descs, count);
+    }
+    arena_fini(&arena);
+    *ret_any = err == ERR_OK && count != 0;
+    return err;
+}
+
+static db_err set_service(struct attempt *a, struct route *route)
+{
+    route->kv = node_view_kv(a->router->view, route->loc.node);
+    if (route->kv == NULL) {
+        range_cache_evict(a->router->ranges, route->loc.id, route->loc.epoch);
+        return ERR_UNAVAILABLE;
+    }
+    return ERR_OK;
+}
+
+/* One more try after an error of meta's or an unknown member. */
+static db_err wait_for_news(struct attempt *a, db_err err, struct diag *diag)
+{
+    a->count++;
+    enum err_class class = err_class(err);
+    if (err != ERR_OK && class != ERR_CLASS_RETRY_SAME && class != ERR_CLASS_RETRY_ROUTE) {
+        return err;
+    }
+    return attempt_wait(a, diag);
+}
+
+db_err route_find(struct attempt *a, struct slice key, struct arena *arena, struct diag *diag,
+                  struct route *ret_route)
+{
+    struct route route;
+    for (;;) {
+        db_err err = ERR_OK;
+        if (LIKELY(range_cache_find(a->router->ranges, key, arena, &route.loc))) {
+            err = set_service(a, &route);
+            if (LIKELY(err == ERR_OK)) {
+                *ret_route = route;
+                return ERR_OK;
+            }
+        }
+        bool any = false;
+        if (err == ERR_OK) {
+            err = ask_meta(a, key, SLICE_EMPTY, diag, &any);
+        }
+        if (!any || !range_cache_find(a->router->ranges, key, NULL, &route.loc)) {
+            TRY(wait_for_news(a, err, diag));
+        }
+    }
+}
+
+/* Some key before `key`, close to it. */
+static struct slice some_key_before(struct slice key, uint8_t *buf, size_t cap)
+{
+    size_t n = key.len < cap - 8 ? key.len : cap - 8;
+    if (key.len == 0) {
+        memset(buf, 0xff, 8);
+        return slice_of(buf, 8);
+    }
+    memcpy(buf, key.ptr, n);
+    if (n < key.len || buf[n - 1] == 0) {
+        return slice_of(buf, n < key.len ? n : n - 1);
+    }
+    buf[n - 1]--;
+    memset(buf + n, 0xff, 8);
+    return slice_of(buf, n + 8);
+}
+
+db_err route_find_before(struct attempt *a, struct slice key, struct arena *arena,
+                         struct diag *diag, struct route *ret_route)
+{
+    struct route route;
+    uint8_t buf[256];
+    for (;;) {
+        db_err err = ERR_OK;
+        if (LIKELY(range_cache_find_before(a->router->ranges, key, arena, &route.loc))) {
+            err = set_service(a, &route);
+            if (LIKELY(err == ERR_OK)) {
+                *ret_route = route;
+                return ERR_OK;
+            }
+        }
+        bool any = false;
+        if (err == ERR_OK) {
+            struct slice start = some_key_before(key, buf, sizeof(buf));
+            err = ask_meta(a, start, SLICE_EMPTY, diag, &any);
+        }
+        if (!any || !range_cache_find_before(a->router->ranges, key, NULL, &route.loc)) {
+            TRY(wait_for_news(a, err, diag));
+        }
+    }
+}
+
+db_err attempt_again(struct attempt *a, db_err err, const struct route *route,
+                     const struct kv_reply *reply, struct diag *diag)
+{
+    struct range_cache *ranges = a->router->ranges;
+    ASSERT(err != ERR_OK);
+    a->count++;
+    switch ((int)err) {
+    case ERR_STALE_EPOCH:
+        if (reply != NULL && reply->desc_count != 0) {
+            TRY(range_cache_learn(ranges, reply->descs, reply->desc_count));
+            if (a->count <= FREE_RETRIES) {
+                return ERR_OK;
+            }
+        }
+        /* if what came was no news to the cache, this was the node that is behind */
+        range_cache_evict(ranges, route->loc.id, route->loc.epoch);
+        break;
+    case ERR_NOT_LEADER:
+        if (reply != NULL && reply->leader != 0 && reply->leader != route->loc.node) {
+            range_cache_set_leader(ranges, route->loc.id, reply->leader);
+            if (a->count <= FREE_RETRIES) {
+                return ERR_OK;
+            }
+        }
+        break;
+    case ERR_RANGE_NOT_FOUND:
+    case ERR_CLOSED: range_cache_evict(ranges, route->loc.id, route->loc.epoch); break;
+    case ERR_UNAVAILABLE:
+    case ERR_BUSY: break;
+    default: return err;
+    }
+    return attempt_wait(a, diag);
+}

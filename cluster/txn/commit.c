@@ -1,0 +1,289 @@
+#include "cluster/txn/commit_int.h"
+
+#include "base/assert.h"
+#include "base/faults.h"
+
+/* The end of a transaction that has written.
+ *
+ *   one range, not too much: one call checks and commits (1PC). Its outcome is unknown only if the
+ *     range lost its leader while the entry was on its way.
+ *   several ranges, few keys: async commit. Every intent carries a lower bound of the commit
+ *     timestamp, the primary's names all keys; when all are written the transaction is committed,
+ *     at the largest of the bounds. The intents are settled after the reply.
+ *   else 2PC: all intents, then a commit timestamp, then the primary's commit decides.
+ *
+ * When a prewrite fails the intents are taken back. With 2PC nothing was decided, so failure is
+ * certain whatever becomes of that. With async commit it is certain only when the primary's
+ * rollback is recorded: somebody may have found all intents in place. */
+
+static db_err copy_conflict(struct ctxn *t, struct slice key)
+{
+    if (t->base.conflict == NULL) {
+        return ERR_OK;
+    }
+    buf_reset(t->base.conflict);
+    return buf_append_slice(t->base.conflict, key);
+}
+
+/* What the prewrites of this commit may have locked goes with the transaction. */
+static void note_spans(struct commit *c)
+{
+    struct attempt at;
+    struct diag diag;
+    attempt_init(&at, c->env->router);
+    diag_reset(&diag);
+    for (size_t i = 0; i < c->group_count; i++) {
+        struct route route;
+        struct lock_span *span;
+        if (route_find(&at, c->muts[c->groups[i].first].key, c->arena, &diag, &route) != ERR_OK ||
+            ctxn_note_span(c->t, &route.loc, &span) != ERR_OK) {
+            return;
+        }
+    }
+}
+
+/* ---- one range ---- */
+
+/* The call has given back all locks of the transaction in this range. */
+static void forget_span(struct ctxn *t, const struct range_location *loc)
+{
+    struct lock_span **link = &t->spans;
+    while (*link != NULL) {
+        struct lock_span *s = *link;
+        if (s->range == loc->id && slice_eq(s->start, loc->start) && slice_eq(s->end, loc->end)) {
+            *link = s->next;
+        } else {
+            link = &s->next;
+        }
+    }
+}
+
+static bool fits_1pc(const struct commit *c, const struct range_location *loc)
+{
+    return c->bytes <= COMMIT_1PC_BYTES_MAX && c->count <= COMMIT_1PC_KEYS_MAX &&
+           (loc->end.len == 0 || slice_cmp(c->muts[c->count - 1].key, loc->end) < 0);
+}
+
+/* *ret_done false: it does not fit one range (any more). */
+static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t *ret_ts)
+{
+    struct attempt at;
+    struct resolver resolver;
+    attempt_init(&at, c->env->router);
+    resolver_init(&resolver, c->env);
+    *ret_done = false;
+    for (;;) {
+        struct route route;
+        struct kv_reply reply = {0};
+        struct kv_prewrite_resp resp;
+        TRY(route_find(&at, c->muts[0].key, c->arena, diag, &route));
+        if (!fits_1pc(c, &route.loc)) {
+            return ERR_OK;
+        }
+        struct kv_prewrite_req req = {.r = route_request(&route, fiber_deadline(), c->arena),
+                                      .mutations = c->muts,
+                                      .count = c->count,
+                                      .primary = c->muts[0].key,
+                                      .start_ts = c->start_ts,
+                                      .lock_term = commit_lock_term(c, 0, c->count, route.loc.id),
+                                      .try_1pc = true};
+        *ret_done = true;
+        db_err err = route.kv->ops->prewrite(route.kv, &req, diag, &reply, &resp);
+        if (err == ERR_OK) {
+            forget_span(c->t, &route.loc);
+            atomic_fetch_add_explicit(&c->env->commits_1pc, 1, memory_order_relaxed);
+            *ret_ts = resp.commit_ts;
+            return ERR_OK;
+        }
+        if (err == ERR_KEY_LOCKED) {
+            err = resolve_lock(&resolver, &reply.lock, diag);
+        } else if (err == ERR_KEY_EXISTS) {
+            TRY(copy_conflict(c->t, reply.conflict_key));
+        }
+        if (err != ERR_OK) {
+            err = attempt_again(&at, err, &route, &reply, diag);
+        }
+        if (err != ERR_OK) {
+            struct lock_span *span;
+            db_err noted = ctxn_note_span(c->t, &route.loc, &span);
+            (void)noted; /* without memory the locks go with the lease */
+            return err;
+        }
+    }
+}
+
+/* ---- several ranges ---- */
+
+static db_err prepare_intents(struct commit *c, struct diag *diag)
+{
+    ts_t now;
+    TRY(ts_client_next(c->env->ts, diag, &now));
+    uint64_t age_ms = (now >> TS_LOGICAL_BITS) - (c->start_ts >> TS_LOGICAL_BITS);
+    c->ttl_ms = age_ms > UINT32_MAX - COMMIT_TTL_MS ? UINT32_MAX : (uint32_t)age_ms + COMMIT_TTL_MS;
+    c->async = c->count <= COMMIT_ASYNC_KEYS_MAX && c->key_bytes <= COMMIT_ASYNC_BYTES_MAX;
+    if (c->async) {
+        c->secondaries = ARENA_ARRAY(c->arena, struct slice, c->count);
+        if (c->secondaries == NULL) {
+            return ERR_NOMEM;
+        }
+        for (size_t i = 1; i < c->count; i++) {
+            c->secondaries[i - 1] = c->muts[i].key;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err rollback_groups(struct commit *c, struct diag *diag)
+{
+    db_err first = ERR_OK;
+    for (size_t i = 0; i < c->group_count; i++) {
+        const struct commit_group *g = &c->groups[i];
+        if (!g->started && i != 0) {
+            continue;
+        }
+        struct slice *keys = ARENA_ARRAY(c->arena, struct slice, g->count);
+        db_err err = keys == NULL ? ERR_NOMEM : ERR_OK;
+        for (size_t k = 0; err == ERR_OK && k < g->count; k++) {
+            keys[k] = c->muts[g->first + k].key;
+        }
+        if (err == ERR_OK) {
+            err = finish_keys(c->env, FINISH_ROLLBACK, c->start_ts, 0, keys, g->count, diag);
+        }
+        first = i == 0 ? err : first;
+    }
+    return first; /* of the primary's group: that is what counts */
+}
+
+/* Somebody found all intents of an async commit and finished it: at which time? */
+static db_err committed_at(struct commit *c, struct diag *diag, ts_t *ret_ts)
+{
+    struct attempt at;
+    attempt_init(&at, c->env->router);
+    for (;;) {
+        struct route route;
+        struct kv_reply reply = {0};
+        struct kv_check_txn_resp resp;
+        TRY(route_find(&at, c->muts[0].key, NULL, diag, &route));
+        struct kv_check_txn_req req = {.r = route_request(&route, fiber_deadline(), c->arena),
+                                       .primary = c->muts[0].key,
+                                       .start_ts = c->start_ts};
+        db_err err = route.kv->ops->check_txn(route.kv, &req, diag, &reply, &resp);
+        if (err == ERR_OK) {
+            *ret_ts = resp.commit_ts;
+            return resp.state == KV_TXN_COMMITTED ? ERR_OK : ERR_COMMIT_UNKNOWN;
+        }
+        TRY(attempt_again(&at, err, &route, &reply, diag));
+    }
+}
+
+/* A prewrite has failed with `err`. */
+static db_err give_up(struct commit *c, db_err err, struct slice conflict, struct diag *diag,
+                      ts_t *ret_ts)
+{
+    if (err == ERR_KEY_EXISTS) {
+        TRY(copy_conflict(c->t, conflict));
+    }
+    note_spans(c);
+    uint64_t deadline = fiber_deadline();
+    fiber_set_deadline(clock_mono_ns() + 10 * NS_PER_S);
+    struct diag ignored;
+    diag_reset(&ignored);
+    db_err undone = rollback_groups(c, &ignored);
+    if (c->async && undone == ERR_TXN_COMMITTED) {
+        err = committed_at(c, diag, ret_ts);
+    } else if (c->async && undone != ERR_OK) {
+        err = diag_set(diag, ERR_COMMIT_UNKNOWN, "the transaction may or may not be committed: %s",
+                       err_text(undone));
+    }
+    fiber_set_deadline(deadline);
+    return err;
+}
+
+/* The primary's commit decides. */
+static db_err commit_primary(struct commit *c, ts_t commit_ts, struct diag *diag)
+{
+    struct slice key = c->muts[0].key;
+    db_err err = finish_keys(c->env, FINISH_COMMIT, c->start_ts, commit_ts, &key, 1, diag);
+    switch ((int)err) {
+    case ERR_OK:
+    case ERR_TXN_ABORTED: return err;
+    case ERR_TXN_NOT_FOUND:
+        return diag_set(diag, ERR_TXN_ABORTED, "the transaction took too long to commit");
+    default:
+        return diag_set(diag, ERR_COMMIT_UNKNOWN, "the transaction may or may not be committed: %s",
+                        err_text(err));
+    }
+}
+
+static db_err commit_intents(struct commit *c, struct diag *diag, ts_t *ret_ts)
+{
+    struct slice conflict = SLICE_EMPTY;
+    struct heartbeat beat;
+    TRY(prepare_intents(c, diag));
+    TRY(commit_plan(c, diag));
+    bool many = c->group_count > COMMIT_WORKERS_MAX + 1;
+    if (many) {
+        heartbeat_start(&beat, c->env, c->muts[0].key, c->start_ts);
+    }
+    ts_t commit_ts = 0;
+    db_err err = commit_prewrite_all(c, diag, &conflict);
+    if (err != ERR_OK) {
+        err = give_up(c, err, conflict, diag, &commit_ts);
+        goto out;
+    }
+    note_spans(c);
+    FAULT(txn_after_prewrite);
+    if (c->async) {
+        for (size_t i = 0; i < c->group_count; i++) {
+            ts_t ts = c->groups[i].min_commit_ts;
+            commit_ts = ts > commit_ts ? ts : commit_ts;
+        }
+        atomic_fetch_add_explicit(&c->env->commits_async, 1, memory_order_relaxed);
+        finish_in_background(c, commit_ts, 0);
+    } else {
+        TRY_GOTO(ts_client_next(c->env->ts, diag, &commit_ts), out);
+        TRY_GOTO(commit_primary(c, commit_ts, diag), out);
+        FAULT(txn_after_primary);
+        atomic_fetch_add_explicit(&c->env->commits_2pc, 1, memory_order_relaxed);
+        finish_in_background(c, commit_ts, 1);
+    }
+out:
+    if (many) {
+        heartbeat_stop(&beat);
+    }
+    for (size_t i = 0; i < c->group_count; i++) {
+        arena_fini(&c->groups[i].arena);
+    }
+    if (err == ERR_OK) {
+        *ret_ts = commit_ts;
+    }
+    return err;
+}
+
+static db_err commit_writes(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
+{
+    struct commit c = {.t = t, .env = t->env, .arena = &t->scratch};
+    bool done;
+    TRY(ctxn_need_start(t, diag));
+    c.start_ts = t->start_ts;
+    TRY(commit_collect(&c));
+    FAULT(txn_before_prewrite);
+    TRY(try_1pc(&c, diag, &done, ret_ts));
+    return done ? ERR_OK : commit_intents(&c, diag, ret_ts);
+}
+
+db_err ctxn_commit(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
+{
+    db_err err = ERR_OK;
+    ts_t ts = 0;
+    if (t->state == TXN_ABORTED) {
+        err = diag_set(diag, ERR_TXN_ABORTED, "%s", err_text(ERR_TXN_ABORTED));
+    } else if (t->wb.write_count != 0) {
+        err = commit_writes(t, diag, &ts);
+    }
+    ctxn_end(t);
+    if (err == ERR_OK) {
+        *ret_ts = ts;
+    }
+    return err;
+}

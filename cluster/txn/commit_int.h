@@ -1,0 +1,81 @@
+/* Private to cluster/txn: a commit under way. */
+#ifndef SKEIN_CLUSTER_TXN_COMMIT_INT_H
+#define SKEIN_CLUSTER_TXN_COMMIT_INT_H
+
+#include "base/fiber.h"
+#include "cluster/txn/txn.h"
+
+enum {
+    COMMIT_1PC_BYTES_MAX = 8 << 20, /* one Raft entry; larger ones go in pieces as intents */
+    COMMIT_1PC_KEYS_MAX = 65536,
+    COMMIT_CHUNK_BYTES = 2 << 20, /* of one prewrite */
+    COMMIT_CHUNK_KEYS = 8192,
+    COMMIT_ASYNC_KEYS_MAX = 256, /* all are named in the primary's intent */
+    COMMIT_ASYNC_BYTES_MAX = 8192,
+    COMMIT_WORKERS_MAX = 15,
+    COMMIT_TTL_MS = 3000,
+};
+
+/* Mutations of one range (as it was known), bounded in size. */
+struct commit_group {
+    size_t first;
+    size_t count;
+    ts_t min_commit_ts;
+    db_err err;
+    bool started;
+    struct slice conflict; /* in `arena` */
+    struct arena arena;
+    struct diag diag;
+};
+
+struct commit {
+    struct ctxn *t;
+    struct txn_env *env;
+    struct arena *arena;
+    struct kv_mutation *muts;
+    uint32_t *slots; /* wb_entry.slot of each */
+    size_t count;
+    size_t bytes;
+    size_t key_bytes;
+    ts_t start_ts;
+    uint32_t ttl_ms;
+    bool async;
+    struct slice *secondaries;
+    struct commit_group *groups;
+    size_t group_count;
+    size_t group_cap;
+    _Atomic size_t next_group;
+    _Atomic bool stop; /* some group has failed: the others need not begin */
+};
+
+/* prewrite.c */
+MUST_USE db_err commit_collect(struct commit *c);
+/* The range's lock term if all locks of these mutations were given under it, else 0. */
+uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count, range_id_t range);
+MUST_USE db_err commit_plan(struct commit *c, struct diag *diag);
+/* Prewrites all groups, in parallel; the first error by order of keys. */
+MUST_USE db_err commit_prewrite_all(struct commit *c, struct diag *diag,
+                                    struct slice *ret_conflict);
+
+/* finish.c */
+enum finish_what { FINISH_COMMIT, FINISH_ROLLBACK };
+/* Ascending keys, range by range; safe to repeat, so an unknown outcome is tried again. */
+MUST_USE db_err finish_keys(struct txn_env *env, enum finish_what what, ts_t start_ts,
+                            ts_t commit_ts, const struct slice *keys, size_t count,
+                            struct diag *diag);
+/* Commits the keys and gives the locks back after the reply; at once when no fiber can be had. */
+void finish_in_background(struct commit *c, ts_t commit_ts, size_t first);
+
+/* heartbeat.c: keeps the primary's intent alive while a long commit is under way. */
+struct heartbeat {
+    struct txn_env *env;
+    struct slice primary;
+    ts_t start_ts;
+    _Atomic bool stop;
+    _Atomic bool running;
+    struct fiber *fiber;
+};
+void heartbeat_start(struct heartbeat *h, struct txn_env *env, struct slice primary, ts_t start_ts);
+void heartbeat_stop(struct heartbeat *h);
+
+#endif

@@ -1,0 +1,246 @@
+#include "cluster/txn/commit_int.h"
+
+#include "base/assert.h"
+#include "base/faults.h"
+
+/* From the write buffer to intents in all ranges.
+ *
+ * The mutations are gathered in key order, divided by range and size, and prewritten by several
+ * fibers at once. A range that has changed meanwhile is found again, so a group may go to more than
+ * one. Prewrites may be repeated: what is there already is left as it is. */
+
+static enum kv_check check_of(const struct ctxn *t, const struct wb_entry *e)
+{
+    if (e->now.must_be_new) {
+        return KV_CHECK_NOT_EXISTS;
+    }
+    if (e->lock == WB_LOCK_EXCLUSIVE && e->has_version) {
+        return KV_CHECK_LOCKED;
+    }
+    return t->opts.isolation == STORAGE_SNAPSHOT && t->read_ts != 0 ? KV_CHECK_VERSION
+                                                                    : KV_CHECK_NONE;
+}
+
+static bool takes_part(const struct wb_entry *e)
+{
+    return wb_is_write(e) || (e->lock == WB_LOCK_EXCLUSIVE && e->has_version);
+}
+
+db_err commit_collect(struct commit *c)
+{
+    struct ctxn *t = c->t;
+    size_t count = 0;
+    for (const struct wb_entry *e = wb_first(&t->wb); e != NULL; e = wb_next(e)) {
+        count += takes_part(e);
+    }
+    c->muts = arena_alloc(c->arena, count * sizeof(*c->muts));
+    c->slots = arena_alloc(c->arena, count * sizeof(*c->slots));
+    if (c->muts == NULL || c->slots == NULL) {
+        return ERR_NOMEM;
+    }
+    for (const struct wb_entry *e = wb_first(&t->wb); e != NULL; e = wb_next(e)) {
+        if (!takes_part(e)) {
+            continue;
+        }
+        struct kv_mutation *m = &c->muts[c->count];
+        *m = (struct kv_mutation){.op = e->now.op == WB_PUT      ? KV_PUT
+                                        : e->now.op == WB_DELETE ? KV_DELETE
+                                                                 : KV_LOCK_ONLY,
+                                  .check = check_of(t, e),
+                                  .key = e->key};
+        m->value = m->op == KV_PUT ? e->now.value : SLICE_EMPTY;
+        m->version_ts = m->check == KV_CHECK_LOCKED    ? e->version_ts
+                        : m->check == KV_CHECK_VERSION ? t->read_ts
+                                                       : 0;
+        c->slots[c->count++] = m->check == KV_CHECK_LOCKED ? e->slot : 0;
+        c->bytes += m->key.len + m->value.len + 32;
+        c->key_bytes += m->key.len;
+    }
+    ASSERT(c->count == count);
+    return ERR_OK;
+}
+
+uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count, range_id_t range)
+{
+    uint64_t term = 0;
+    for (size_t i = first; i < first + count; i++) {
+        if (c->slots[i] == 0) {
+            continue;
+        }
+        const struct lock_span *s = c->t->span_of[c->slots[i] - 1];
+        if (s->range != range || (term != 0 && term != s->lock_term)) {
+            return 0;
+        }
+        term = s->lock_term;
+    }
+    return term;
+}
+
+static db_err add_group(struct commit *c, size_t first, size_t count)
+{
+    if (c->group_count == c->group_cap) {
+        size_t cap = c->group_cap == 0 ? 4 : c->group_cap * 2;
+        struct commit_group *grown = arena_calloc(c->arena, cap, sizeof(*grown));
+        if (grown == NULL) {
+            return ERR_NOMEM;
+        }
+        if (c->group_count != 0) {
+            memcpy(grown, c->groups, c->group_count * sizeof(*grown));
+        }
+        c->groups = grown;
+        c->group_cap = cap;
+    }
+    c->groups[c->group_count++] = (struct commit_group){.first = first, .count = count};
+    return ERR_OK;
+}
+
+/* How many mutations from `first` on lie before `end` (empty: all) and fit one request. */
+static size_t extent(const struct commit *c, size_t first, size_t last, struct slice end)
+{
+    size_t bytes = 0;
+    size_t i = first;
+    while (i < last && i - first < COMMIT_CHUNK_KEYS &&
+           (i == first || bytes < COMMIT_CHUNK_BYTES) &&
+           (end.len == 0 || slice_cmp(c->muts[i].key, end) < 0)) {
+        bytes += c->muts[i].key.len + c->muts[i].value.len;
+        i++;
+    }
+    return i - first;
+}
+
+db_err commit_plan(struct commit *c, struct diag *diag)
+{
+    struct attempt at;
+    attempt_init(&at, c->env->router);
+    c->group_count = 0;
+    for (size_t i = 0; i < c->count;) {
+        struct route route;
+        TRY(route_find(&at, c->muts[i].key, c->arena, diag, &route));
+        size_t n = extent(c, i, c->count, route.loc.end);
+        ASSERT(n > 0);
+        TRY(add_group(c, i, n));
+        i += n;
+    }
+    return ERR_OK;
+}
+
+/* ---- one group ---- */
+
+static db_err prewrite_some(struct commit *c, struct commit_group *g, size_t first, size_t last,
+                            size_t *ret_done)
+{
+    struct attempt at;
+    struct resolver resolver;
+    attempt_init(&at, c->env->router);
+    resolver_init(&resolver, c->env);
+    for (;;) {
+        struct route route;
+        struct kv_reply reply = {0};
+        struct kv_prewrite_resp resp;
+        TRY(route_find(&at, c->muts[first].key, &g->arena, &g->diag, &route));
+        size_t n = extent(c, first, last, route.loc.end);
+        bool primary = first == 0;
+        struct kv_prewrite_req req = {.r = route_request(&route, fiber_deadline(), &g->arena),
+                                      .mutations = c->muts + first,
+                                      .count = n,
+                                      .primary = c->muts[0].key,
+                                      .start_ts = c->start_ts,
+                                      .lock_term = commit_lock_term(c, first, n, route.loc.id),
+                                      .ttl_ms = c->ttl_ms,
+                                      .async_commit = c->async,
+                                      .secondaries = primary && c->async ? c->secondaries : NULL,
+                                      .secondary_count = primary && c->async ? c->count - 1 : 0};
+        g->started = true;
+        db_err err = route.kv->ops->prewrite(route.kv, &req, &g->diag, &reply, &resp);
+        if (err == ERR_OK) {
+            g->min_commit_ts =
+                resp.min_commit_ts > g->min_commit_ts ? resp.min_commit_ts : g->min_commit_ts;
+            *ret_done = n;
+            return ERR_OK;
+        }
+        if (err == ERR_KEY_LOCKED) {
+            TRY(resolve_lock(&resolver, &reply.lock, &g->diag));
+            continue;
+        }
+        g->conflict = reply.conflict_key;
+        if (err == ERR_COMMIT_UNKNOWN) { /* intents: look again, repeating does no harm */
+            err = ERR_UNAVAILABLE;
+        }
+        TRY(attempt_again(&at, err, &route, &reply, &g->diag));
+    }
+}
+
+static void prewrite_group(struct commit *c, struct commit_group *g)
+{
+    diag_reset(&g->diag);
+    arena_init(&g->arena, NULL, NULL, 0);
+    size_t last = g->first + g->count;
+    for (size_t i = g->first; i < last && g->err == ERR_OK;) {
+        size_t done = 0;
+        g->err = prewrite_some(c, g, i, last, &done);
+        i += done;
+    }
+    if (g->err != ERR_OK) {
+        atomic_store(&c->stop, true);
+    }
+}
+
+/* ---- all groups ---- */
+
+struct worker {
+    struct commit *c;
+    uint64_t deadline_ns;
+    struct waiter done;
+};
+
+static void run_groups(struct commit *c)
+{
+    for (;;) {
+        size_t i = atomic_fetch_add(&c->next_group, 1);
+        if (i >= c->group_count || atomic_load(&c->stop)) {
+            return;
+        }
+        prewrite_group(c, &c->groups[i]);
+    }
+}
+
+static void worker_main(void *arg)
+{
+    struct worker *w = arg;
+    fiber_set_deadline(w->deadline_ns);
+    run_groups(w->c);
+    wait_signal(&w->done, 0);
+}
+
+db_err commit_prewrite_all(struct commit *c, struct diag *diag, struct slice *ret_conflict)
+{
+    struct worker workers[COMMIT_WORKERS_MAX];
+    size_t want = c->group_count - 1 < COMMIT_WORKERS_MAX ? c->group_count - 1 : COMMIT_WORKERS_MAX;
+    size_t started = 0;
+    atomic_store(&c->next_group, 0);
+    atomic_store(&c->stop, false);
+    for (; started < want; started++) {
+        struct worker *w = &workers[started];
+        *w = (struct worker){.c = c, .deadline_ns = fiber_deadline()};
+        wait_init(&w->done);
+        if (fiber_spawn(loop_current(), worker_main, w) != ERR_OK) {
+            break; /* fewer hands */
+        }
+    }
+    run_groups(c);
+    for (size_t i = 0; i < started; i++) {
+        wait_block_uncancelable(&workers[i].done);
+    }
+    for (size_t i = 0; i < c->group_count; i++) {
+        struct commit_group *g = &c->groups[i];
+        if (g->err != ERR_OK) {
+            if (diag != NULL) {
+                *diag = g->diag;
+            }
+            *ret_conflict = g->conflict;
+            return g->err;
+        }
+    }
+    ASSERT(!atomic_load(&c->stop));
+    return ERR_OK;
+}

@@ -1,0 +1,57 @@
+#include "cluster/txn/txn.h"
+
+#include "base/fiber.h"
+
+/* Row locks are given back range by range. A range that cannot be reached drops them with its
+ * lease, so what fails here is not repeated for long. The fiber may be cancelled or past its
+ * deadline: its locks must go all the same, so both are put aside meanwhile. */
+
+static db_err release_in(struct txn_env *env, ts_t start_ts, struct slice key, struct arena *arena,
+                         struct slice *ret_end)
+{
+    struct attempt at;
+    attempt_init(&at, env->router);
+    for (;;) {
+        struct route route;
+        struct kv_reply reply = {0};
+        struct diag diag;
+        diag_reset(&diag);
+        TRY(route_find(&at, key, arena, &diag, &route));
+        struct kv_release_req req = {.r = route_request(&route, DEADLINE_NONE, arena),
+                                     .start_ts = start_ts};
+        db_err err = route.kv->ops->release(route.kv, &req, &diag, &reply);
+        if (err == ERR_OK) {
+            *ret_end = route.loc.end;
+            return ERR_OK;
+        }
+        if (err == ERR_NOT_LEADER && reply.leader == 0 && at.count > 10) {
+            return err; /* the lease is gone, and the locks with it */
+        }
+        TRY(attempt_again(&at, err, &route, &reply, &diag));
+    }
+}
+
+void release_locks(struct txn_env *env, ts_t start_ts, struct slice start, struct slice end)
+{
+    uint64_t deadline = fiber_deadline();
+    bool canceled = fiber_canceled();
+    struct arena a;
+    arena_init(&a, NULL, NULL, 0);
+    fiber_set_deadline(clock_mono_ns() + 5 * NS_PER_S);
+    if (canceled) {
+        fiber_clear_cancel();
+    }
+    for (struct slice key = start;;) {
+        struct slice next = SLICE_EMPTY;
+        if (release_in(env, start_ts, key, &a, &next) != ERR_OK || next.len == 0 ||
+            (end.len != 0 && slice_cmp(next, end) >= 0)) {
+            break;
+        }
+        key = next;
+    }
+    arena_fini(&a);
+    fiber_set_deadline(deadline);
+    if (canceled) {
+        fiber_cancel(fiber_self());
+    }
+}

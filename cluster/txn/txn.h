@@ -1,0 +1,141 @@
+/* The coordinator's side of a transaction: its timestamps, its buffered writes, what it has locked
+ * where, and its end.
+ *
+ * A transaction belongs to one fiber at a time. Everything it needs lives in a pooled object: a
+ * point read takes no memory of its own.
+ *
+ * The ways to commit (commit.c): nothing written, only locks are given back; all writes in one
+ * range, one call commits them (1PC); a few writes in several ranges, acknowledged when all are
+ * prewritten (async commit); else the primary's commit is the point of no return (2PC). */
+#ifndef SKEIN_CLUSTER_TXN_TXN_H
+#define SKEIN_CLUSTER_TXN_TXN_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/list.h"
+#include "base/loop.h"
+#include "cluster/route/route.h"
+#include "cluster/time/ts_client.h"
+#include "sql/storage/storage.h"
+#include "sql/storage/write_buffer.h"
+
+enum {
+    TXN_SHARDS = 16,
+    TXN_POOL_MAX = 128, /* kept by a shard */
+    TXN_LOCK_WAIT_DEFAULT_MS = 50000,
+};
+
+struct txn_shard {
+    _Alignas(64) pthread_mutex_t mutex; /* guards the rest */
+    struct list active;                 /* transactions with a timestamp */
+    struct ctxn *pool;
+    unsigned pool_count;
+};
+
+/* What all transactions of a node share. */
+struct txn_env {
+    struct router *router;
+    struct ts_client *ts;
+    const struct storage_ops *ops; /* of the storage whose transactions these are */
+    struct txn_shard shards[TXN_SHARDS];
+    _Atomic unsigned background; /* fibers that finish commits */
+    _Atomic uint64_t commits_1pc, commits_async, commits_2pc, resolved;
+};
+
+void txn_env_init(struct txn_env *env, struct router *router, struct ts_client *ts,
+                  const struct storage_ops *ops);
+/* Waits for the background work; no transaction may be left. From a fiber. */
+void txn_env_fini(struct txn_env *env);
+/* The lowest timestamp that a running transaction reads at; 0: none. */
+ts_t txn_env_min_ts(struct txn_env *env);
+
+/* Row locks were asked for in this part of the key space. */
+struct lock_span {
+    struct lock_span *next;
+    range_id_t range;
+    uint64_t lock_term;
+    struct slice start; /* the range's bounds then; in the write buffer's arena */
+    struct slice end;
+};
+
+enum txn_state { TXN_ACTIVE, TXN_ABORTED };
+
+struct ctxn {
+    struct storage_txn base;
+    struct txn_env *env;
+    struct ctxn *pool_next;
+    struct txn_shard *shard;
+    struct list active_link; /* guarded by shard->mutex */
+    bool active;
+    enum txn_state state;
+    struct storage_txn_opts opts;
+    ts_t start_ts; /* its name; 0: not needed yet */
+    ts_t read_ts;  /* of its plain reads; 0: no snapshot yet */
+    struct write_buffer wb;
+    struct arena scratch; /* of the commit */
+    struct lock_span *spans;
+    struct lock_span **span_of; /* by wb_entry.slot - 1 */
+    uint32_t span_count;
+    uint32_t span_cap;
+};
+
+static inline struct ctxn *ctxn_of(struct storage_txn *t)
+{
+    return CONTAINER_OF(t, struct ctxn, base);
+}
+
+MUST_USE db_err ctxn_begin(struct txn_env *env, const struct storage_txn_opts *opts,
+                           struct ctxn **ret_txn);
+/* Gives locks back and the object to the pool. Writes are forgotten. Parks only for locks. */
+void ctxn_end(struct ctxn *t);
+/* Ends it whatever it returns; errors as storage_txn_commit. */
+MUST_USE db_err ctxn_commit(struct ctxn *t, struct diag *diag, ts_t *ret_ts);
+
+/* Makes sure that the transaction has its name, its snapshot. May park. */
+MUST_USE db_err ctxn_need_start(struct ctxn *t, struct diag *diag);
+MUST_USE db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag);
+void ctxn_drop_snapshot(struct ctxn *t); /* READ COMMITTED, before a statement */
+
+/* How plain reads are really done (SERIALIZABLE locks them). */
+enum storage_read_mode ctxn_read_mode(const struct ctxn *t, enum storage_read_mode mode);
+static inline uint32_t ctxn_lock_wait_ms(const struct ctxn *t)
+{
+    return t->opts.lock_wait_timeout_ms != 0 ? t->opts.lock_wait_timeout_ms
+                                             : TXN_LOCK_WAIT_DEFAULT_MS;
+}
+
+/* Before row locks are asked for in a range, so that they are given back whatever comes of it. */
+MUST_USE db_err ctxn_note_span(struct ctxn *t, const struct range_location *loc,
+                               struct lock_span **ret_span);
+/* A key's lock is held since the given version was seen. */
+MUST_USE db_err ctxn_note_lock(struct ctxn *t, struct lock_span *span, uint64_t lock_term,
+                               struct slice key, enum storage_read_mode mode, bool exists,
+                               ts_t version_ts);
+
+/* ---- resolve.c ---- */
+
+/* The state of one operation that meets intents. */
+struct resolver {
+    struct txn_env *env;
+    struct attempt at;
+    ts_t last_start_ts;
+    unsigned met; /* how often the last one was met */
+};
+static inline void resolver_init(struct resolver *r, struct txn_env *env)
+{
+    *r = (struct resolver){.env = env};
+    attempt_init(&r->at, env->router);
+}
+/* An intent is in the way: finishes what its owner has decided, rolls it back when its time is
+ * over, else waits a little. ERR_OK: try again. ERR_TIMEOUT, ERR_CANCELED, ERR_UNAVAILABLE. */
+MUST_USE db_err resolve_lock(struct resolver *r, const struct kv_lock_info *lock,
+                             struct diag *diag);
+
+/* ---- release.c ---- */
+
+/* Gives back all row locks of transaction start_ts in [start, end) (end empty: the end). Best
+ * effort. */
+void release_locks(struct txn_env *env, ts_t start_ts, struct slice start, struct slice end);
+
+#endif
