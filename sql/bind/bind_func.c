@@ -213,6 +213,9 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
     const struct lazy_form *lazy = find_lazy(f->name);
     const struct func_def *def = lazy != NULL ? NULL : func_find(f->name);
     if (lazy == NULL && def == NULL) {
+        if (func_is_known(f->name)) {
+            return my_error(b->diag, ER_NOT_SUPPORTED_YET, name);
+        }
         struct slice db = b->opts->current_schema;
         if (db.ptr == NULL) {
             return my_error(b->diag, ER_NO_DB_ERROR);

@@ -141,6 +141,8 @@ struct func_def {
 const struct func_def *func_find(struct slice name);
 /* The operators' rows, for the binder. */
 const struct func_def *func_find_op(const char *name);
+/* Does MySQL have a function of this name? With func_find() NULL: it is not built here (1235). */
+bool func_is_known(struct slice name);
 size_t func_count(void);
 const struct func_def *func_at(size_t i);
 

@@ -1,0 +1,231 @@
+/* How the operands of a comparison meet.
+ *
+ * compare_kind() says by what rule two types compare; each side that is of another physical kind is
+ * cast. A constant beside an integer column becomes an integer where that changes nothing ("id =
+ * '5'", "id = 5.0"): the column then stays bare, so that an index can serve the comparison. */
+#include "sql/func/families.h"
+
+#include <math.h>
+
+#include "sql/types/compare.h"
+
+static bool int_column(const struct func_arg *arg)
+{
+    return arg->constant == NULL && (type_is_integer(&arg->type) || arg->type.id == TYPE_YEAR);
+}
+
+/* Does this constant equal an integer exactly? */
+static bool whole_constant(const struct func_arg *arg)
+{
+    const struct value *v = arg->constant;
+    if (v == NULL || v->is_null) {
+        return false;
+    }
+    double d;
+    if (v->phys == PHYS_STR) {
+        size_t used;
+        bool overflow;
+        if (v->collation == COLL_BINARY) {
+            return false;
+        }
+        d = text_to_double(v->str, &used, &overflow);
+        if (overflow || used == 0 || used != v->str.len) {
+            return false;
+        }
+    } else if (v->phys == PHYS_DECIMAL) {
+        d = decimal_to_double(&v->dec);
+        struct decimal whole;
+        if (decimal_round(&v->dec, 0, DECIMAL_TRUNCATE, &whole) != DECIMAL_OK ||
+            decimal_cmp(&whole, &v->dec) != 0) {
+            return false;
+        }
+    } else if (v->phys == PHYS_DOUBLE) {
+        d = v->d;
+    } else {
+        return false;
+    }
+    const double exact = 9007199254740992.0; /* 2^53: integers below it are exact doubles */
+    return fabs(d) < exact && d == trunc(d);
+}
+
+static void want_like(struct func_arg *arg, struct sql_type t)
+{
+    if (arg->type.id != t.id || (t.id == TYPE_DECIMAL && arg->type.id != TYPE_DECIMAL)) {
+        func__want(arg, t);
+    }
+}
+
+static enum compare_kind choose(struct func_arg *a, struct func_arg *b)
+{
+    if (int_column(a) && whole_constant(b)) {
+        func__want(b, type_int(TYPE_BIGINT, false));
+        return COMPARE_INT;
+    }
+    if (int_column(b) && whole_constant(a)) {
+        func__want(a, type_int(TYPE_BIGINT, false));
+        return COMPARE_INT;
+    }
+    return compare_kind(&a->type, a->is_const, &b->type, b->is_const);
+}
+
+static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum compare_kind kind)
+{
+    bool same_stamp = args[0].type.id == TYPE_TIMESTAMP && args[1].type.id == TYPE_TIMESTAMP;
+    for (int i = 0; i < 2; i++) {
+        struct func_arg *a = &args[i];
+        switch (kind) {
+        case COMPARE_DATETIME:
+            if (a->type.id != TYPE_DATE && a->type.id != TYPE_DATETIME && !same_stamp) {
+                func__want(a, compare_type(kind, &a->type));
+            }
+            break;
+        case COMPARE_TIME:
+        case COMPARE_DOUBLE:
+            if (kind == COMPARE_DOUBLE && a->type.id == TYPE_FLOAT) {
+                break;
+            }
+            want_like(a, compare_type(kind, &a->type));
+            break;
+        case COMPARE_DECIMAL: func__want_decimal(a); break;
+        case COMPARE_STRING:
+            if (a->type.id != TYPE_GEOMETRY && a->type.id != TYPE_VECTOR) {
+                func__want_text(ctx, a);
+            }
+            break;
+        case COMPARE_INT:
+        case COMPARE_JSON:
+        case COMPARE_NULL: break;
+        }
+    }
+}
+
+static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struct func_arg *args,
+                        enum compare_kind kind, const char *sign)
+{
+    struct compare_plan *p = ARENA_NEW(ctx->arena, struct compare_plan);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    p->kind = kind;
+    if (kind == COMPARE_STRING) {
+        uint16_t collation;
+        uint8_t coercibility;
+        TRY(func_agree_collation(ctx, sign, args, 2, &collation, &coercibility));
+        call->collation = collation;
+        TRY(collation_require_id(collation, ctx->diag, &p->collation));
+        p->bytewise = collation_is_bytewise(p->collation);
+    }
+    call->data = p;
+    return ERR_OK;
+}
+
+db_err compare_bind(BIND_ARGS)
+{
+    static const char *const signs[] = {"=", "<>", "<", "<=", ">", ">="};
+    const char *sign = (call->def->flags & FUNC_NULL_IF_ANY) == 0 ? "<=>" : signs[call->variant];
+    enum compare_kind kind = choose(&args[0], &args[1]);
+    if (kind == COMPARE_JSON) {
+        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "comparison of JSON");
+    }
+    want_kind(ctx, args, kind);
+    TRY(make_plan(ctx, call, args, kind, sign));
+    if ((call->def->flags & FUNC_NULL_IF_ANY) == 0) {
+        func__result_not_null(call, func__bool());
+    } else {
+        func__result(call, args, func__bool());
+        if (kind == COMPARE_DATETIME || kind == COMPARE_TIME) {
+            call->type.flags &= (uint8_t)~TYPE_F_NOT_NULL; /* text that is no date is NULL */
+        }
+    }
+    return ERR_OK;
+}
+
+db_err compare_bind_is_null(BIND_ARGS)
+{
+    (void)ctx;
+    (void)args;
+    func__result_not_null(call, func__bool());
+    return ERR_OK;
+}
+
+static void want_truth(struct func_arg *arg)
+{
+    if (func__number(&arg->type) == NUM_DOUBLE) {
+        func__want_double(arg);
+    } else if (type_is_temporal(&arg->type)) {
+        func__want_decimal(arg);
+    }
+}
+
+db_err compare_bind_truth(BIND_ARGS)
+{
+    (void)ctx;
+    want_truth(&args[0]);
+    func__result_not_null(call, func__bool());
+    return ERR_OK;
+}
+
+db_err compare_bind_logic(BIND_ARGS)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        want_truth(&args[i]);
+    }
+    func__result(call, args, func__bool());
+    return ERR_OK;
+}
+
+db_err compare_bind_strcmp(BIND_ARGS)
+{
+    func__want_texts(ctx, args, 2);
+    TRY(make_plan(ctx, call, args, COMPARE_STRING, "strcmp"));
+    func__result(call, args, func__bigint(2));
+    return ERR_OK;
+}
+
+db_err compare_bind_extreme(BIND_ARGS)
+{
+    struct sql_type t;
+    uint8_t coercibility;
+    bool temporal = false;
+    bool text = false;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        temporal = temporal || type_has_date(&args[i].type);
+        text = text || func__is_text(&args[i].type);
+    }
+    TRY(func_agree_type(ctx, call->def->name, args, call->arg_count, &t, &coercibility));
+    func__result(call, args, t);
+    call->coercibility = coercibility;
+    call->collation = t.collation;
+    struct compare_plan *p = ARENA_NEW(ctx->arena, struct compare_plan);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    p->kind = type_is_string(&t) ? COMPARE_STRING : COMPARE_INT;
+    if (p->kind == COMPARE_STRING) {
+        TRY(collation_require_id(t.collation, ctx->diag, &p->collation));
+        /* MYSQL: a date among texts makes all compare as dates; the winner is given as text. */
+        p->kind = temporal && text ? COMPARE_DATETIME : COMPARE_STRING;
+    }
+    call->data = p;
+    return ERR_OK;
+}
+
+db_err compare_bind_interval(BIND_ARGS)
+{
+    (void)ctx;
+    bool exact = true;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        exact = exact && func__number(&args[i].type) == NUM_INT;
+    }
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        if (exact) {
+            func__want_int(&args[i]);
+        } else {
+            func__want_double(&args[i]);
+        }
+    }
+    call->variant = exact ? NUM_INT : NUM_DOUBLE;
+    func__result_not_null(call, func__bigint(2));
+    return ERR_OK;
+}

@@ -1,0 +1,307 @@
+/* Comparisons over vectors: one loop per kind of data and operator, with the operator outside of
+ * the loop. Strings of a bytewise collation compare by memcmp and mostly by their first bytes; for
+ * the others, equal bytes decide equality before weights are looked at. */
+#include "sql/func/families.h"
+
+#include "sql/types/compare.h"
+
+/* One loop per operator: `a op b` over expressions of the row. */
+#define OP_LOOPS(A, B)                                                                             \
+    switch (op) {                                                                                  \
+    case COMPARE_EQ:                                                                               \
+        EACH_ROW(row)                                                                              \
+        {                                                                                          \
+            dst[row] = (A) == (B);                                                                 \
+        }                                                                                          \
+        break;                                                                                     \
+    case COMPARE_NE:                                                                               \
+        EACH_ROW(row)                                                                              \
+        {                                                                                          \
+            dst[row] = (A) != (B);                                                                 \
+        }                                                                                          \
+        break;                                                                                     \
+    case COMPARE_LT:                                                                               \
+        EACH_ROW(row)                                                                              \
+        {                                                                                          \
+            dst[row] = (A) < (B);                                                                  \
+        }                                                                                          \
+        break;                                                                                     \
+    case COMPARE_LE:                                                                               \
+        EACH_ROW(row)                                                                              \
+        {                                                                                          \
+            dst[row] = (A) <= (B);                                                                 \
+        }                                                                                          \
+        break;                                                                                     \
+    case COMPARE_GT:                                                                               \
+        EACH_ROW(row)                                                                              \
+        {                                                                                          \
+            dst[row] = (A) > (B);                                                                  \
+        }                                                                                          \
+        break;                                                                                     \
+    case COMPARE_GE:                                                                               \
+        EACH_ROW(row)                                                                              \
+        {                                                                                          \
+            dst[row] = (A) >= (B);                                                                 \
+        }                                                                                          \
+        break;                                                                                     \
+    }
+
+static bool unsigned_arg(const struct func_call *call, uint32_t i)
+{
+    const struct sql_type *t = &call->arg_types[i];
+    return type_is_unsigned(t) || t->id == TYPE_BIT || t->id == TYPE_YEAR;
+}
+
+static void int_loops(enum compare_op op, const struct func_call *call, struct vector *const *args,
+                      const uint16_t *sel, uint32_t n, int64_t *dst)
+{
+    bool ua = unsigned_arg(call, 0);
+    bool ub = unsigned_arg(call, 1);
+    if (ua && ub) {
+        OP_LOOPS(vec_u64(args[0], row), vec_u64(args[1], row));
+    } else if (!ua && !ub) {
+        OP_LOOPS(vec_i64(args[0], row), vec_i64(args[1], row));
+    } else {
+        OP_LOOPS(compare_ints(vec_i64(args[0], row), ua, vec_i64(args[1], row), ub), 0);
+    }
+}
+
+static void time_loops(enum compare_op op, struct vector *const *args, const uint16_t *sel,
+                       uint32_t n, int64_t *dst)
+{
+    OP_LOOPS(vec_i64(args[0], row), vec_i64(args[1], row));
+}
+
+static void double_loops(enum compare_op op, struct vector *const *args, const uint16_t *sel,
+                         uint32_t n, int64_t *dst)
+{
+    OP_LOOPS(vec_double(args[0], row), vec_double(args[1], row));
+}
+
+static void decimal_loops(enum compare_op op, struct vector *const *args, const uint16_t *sel,
+                          uint32_t n, int64_t *dst)
+{
+    OP_LOOPS(decimal_cmp(vec_decimal(args[0], row), vec_decimal(args[1], row)), 0);
+}
+
+static const struct strv *view(const struct vector *v, uint32_t row)
+{
+    return &vec_strs(v)[row & v->index_mask];
+}
+
+static void string_loops(enum compare_op op, const struct compare_plan *p,
+                         struct vector *const *args, const uint16_t *sel, uint32_t n, int64_t *dst)
+{
+    if (op == COMPARE_EQ || op == COMPARE_NE) {
+        bool negate = op == COMPARE_NE;
+        EACH_ROW(row)
+        {
+            const struct strv *a = view(args[0], row);
+            const struct strv *b = view(args[1], row);
+            bool equal = strv_eq(a, b);
+            if (!equal && !p->bytewise) {
+                equal = collation_compare(p->collation, strv_slice(a), strv_slice(b)) == 0;
+            }
+            dst[row] = equal != negate;
+        }
+        return;
+    }
+    if (p->bytewise) {
+        OP_LOOPS(slice_cmp(strv_slice(view(args[0], row)), strv_slice(view(args[1], row))), 0);
+        return;
+    }
+    OP_LOOPS(collation_compare(p->collation, strv_slice(view(args[0], row)),
+                               strv_slice(view(args[1], row))),
+             0);
+}
+
+static void loops(enum compare_op op, const struct func_call *call, struct vector *const *args,
+                  const uint16_t *sel, uint32_t n, int64_t *dst)
+{
+    const struct compare_plan *p = call->data;
+    switch (p->kind) {
+    case COMPARE_INT: int_loops(op, call, args, sel, n, dst); break;
+    case COMPARE_DECIMAL: decimal_loops(op, args, sel, n, dst); break;
+    case COMPARE_DOUBLE: double_loops(op, args, sel, n, dst); break;
+    case COMPARE_STRING: string_loops(op, p, args, sel, n, dst); break;
+    case COMPARE_DATETIME:
+    case COMPARE_TIME: time_loops(op, args, sel, n, dst); break;
+    case COMPARE_JSON:
+    case COMPARE_NULL: break; /* one side is NULL in every row: there are no rows here */
+    }
+}
+
+db_err compare_eval(EVAL_ARGS)
+{
+    (void)ctx;
+    loops((enum compare_op)call->variant, call, args, sel, n, vec_i64s(out));
+    return ERR_OK;
+}
+
+db_err compare_nulleq(EVAL_ARGS)
+{
+    (void)ctx;
+    int64_t *dst = vec_i64s(out);
+    if (!args[0]->has_nulls && !args[1]->has_nulls) {
+        loops(COMPARE_EQ, call, args, sel, n, dst);
+        return ERR_OK;
+    }
+    EACH_ROW(row)
+    {
+        bool na = vec_is_null(args[0], row);
+        bool nb = vec_is_null(args[1], row);
+        if (na || nb) {
+            dst[row] = na && nb;
+        } else {
+            uint16_t one = (uint16_t)row;
+            loops(COMPARE_EQ, call, args, &one, 1, dst);
+        }
+    }
+    return ERR_OK;
+}
+
+db_err compare_is_null(EVAL_ARGS)
+{
+    (void)ctx;
+    int64_t *dst = vec_i64s(out);
+    bool want = call->variant == 0;
+    EACH_ROW(row)
+    {
+        dst[row] = vec_is_null(args[0], row) == want;
+    }
+    return ERR_OK;
+}
+
+static bool truth(const struct vector *v, uint32_t row)
+{
+    switch ((int)v->phys) {
+    case PHYS_DOUBLE: return vec_double(v, row) != 0;
+    case PHYS_DECIMAL: return !decimal_is_zero(vec_decimal(v, row));
+    default: return vec_i64(v, row) != 0;
+    }
+}
+
+/* variant: bit 0 the truth asked for, bit 1 NOT. */
+db_err compare_is_truth(EVAL_ARGS)
+{
+    (void)ctx;
+    bool want = (call->variant & 1) != 0;
+    bool negate = (call->variant & 2) != 0;
+    EACH_ROW(row)
+    {
+        bool is = !vec_is_null(args[0], row) && truth(args[0], row) == want;
+        vec_set_i64(out, row, is != negate);
+    }
+    return ERR_OK;
+}
+
+db_err compare_not(EVAL_ARGS)
+{
+    (void)ctx;
+    (void)call;
+    EACH_ROW(row)
+    {
+        vec_set_i64(out, row, !truth(args[0], row));
+    }
+    return ERR_OK;
+}
+
+db_err compare_xor(EVAL_ARGS)
+{
+    (void)ctx;
+    (void)call;
+    EACH_ROW(row)
+    {
+        vec_set_i64(out, row, truth(args[0], row) != truth(args[1], row));
+    }
+    return ERR_OK;
+}
+
+db_err compare_strcmp(EVAL_ARGS)
+{
+    (void)ctx;
+    const struct compare_plan *p = call->data;
+    EACH_ROW(row)
+    {
+        int c = collation_compare(p->collation, vec_str(args[0], row), vec_str(args[1], row));
+        vec_set_i64(out, row, (c > 0) - (c < 0));
+    }
+    return ERR_OK;
+}
+
+static void copy_row(struct vector *out, const struct vector *src, uint32_t row)
+{
+    size_t size = phys_size_table[out->phys];
+    memcpy((uint8_t *)out->data + row * size,
+           (const uint8_t *)src->data + (row & src->index_mask) * size, size);
+}
+
+/* Texts that compare as dates: what is no date compares as text. */
+static db_err as_dates(struct eval_ctx *ctx, const struct sql_type *t, const struct value *a,
+                       const struct value *b, const struct collation *collation, int *ret)
+{
+    int64_t x;
+    int64_t y;
+    bool null_x = false;
+    bool null_y = false;
+    TRY(value_to_datetime(ctx->cast, t, a, TIME_DECIMALS_MAX, &x, &null_x));
+    TRY(value_to_datetime(ctx->cast, t, b, TIME_DECIMALS_MAX, &y, &null_y));
+    *ret = null_x || null_y ? collation_compare(collation, a->str, b->str) : (x > y) - (x < y);
+    return ERR_OK;
+}
+
+db_err compare_extreme(EVAL_ARGS)
+{
+    const struct compare_plan *p = call->data;
+    bool greatest = call->variant == 1;
+    EACH_ROW(row)
+    {
+        const struct vector *best = args[0];
+        struct value b;
+        vector_get(best, row, &b);
+        for (uint32_t i = 1; i < call->arg_count; i++) {
+            struct value v;
+            int c;
+            vector_get(args[i], row, &v);
+            if (p->kind == COMPARE_DATETIME) {
+                TRY(as_dates(ctx, &call->type, &v, &b, p->collation, &c));
+            } else {
+                c = value_compare_same(&v, &b, p->collation);
+            }
+            if (greatest ? c > 0 : c < 0) {
+                best = args[i];
+                b = v;
+            }
+        }
+        copy_row(out, best, row);
+    }
+    return ERR_OK;
+}
+
+/* How many of the (ascending) numbers are not above the first argument; -1 for NULL. */
+db_err compare_interval(EVAL_ARGS)
+{
+    (void)ctx;
+    EACH_ROW(row)
+    {
+        if (vec_is_null(args[0], row)) {
+            vec_set_i64(out, row, -1);
+            continue;
+        }
+        uint32_t i = 1;
+        for (; i < call->arg_count; i++) {
+            if (vec_is_null(args[i], row)) {
+                continue;
+            }
+            int c = call->variant == NUM_INT
+                        ? compare_ints(vec_i64(args[i], row), unsigned_arg(call, i),
+                                       vec_i64(args[0], row), unsigned_arg(call, 0))
+                        : compare_doubles(vec_double(args[i], row), vec_double(args[0], row));
+            if (c > 0) {
+                break;
+            }
+        }
+        vec_set_i64(out, row, i - 1);
+    }
+    return ERR_OK;
+}

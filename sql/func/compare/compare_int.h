@@ -1,0 +1,17 @@
+/* Private to sql/func/compare. A comparison's call->variant is the operator; call->data points to
+ * the struct compare_plan that bind has made. */
+#ifndef SKEIN_SQL_FUNC_COMPARE_INT_H
+#define SKEIN_SQL_FUNC_COMPARE_INT_H
+
+#include "sql/charset/charset.h"
+#include "sql/types/compare.h"
+
+enum compare_op { COMPARE_EQ, COMPARE_NE, COMPARE_LT, COMPARE_LE, COMPARE_GT, COMPARE_GE };
+
+struct compare_plan {
+    enum compare_kind kind;
+    const struct collation *collation; /* COMPARE_STRING */
+    bool bytewise;                     /* equal strings are equal bytes */
+};
+
+#endif

@@ -1,0 +1,409 @@
+/* What the families share. */
+#include "sql/func/func_int.h"
+
+#include <stdio.h>
+
+#include "base/assert.h"
+#include "sql/types/sql_mode.h"
+
+/* ---- result types ---- */
+
+static struct sql_type expr_type(struct sql_type t, bool not_null)
+{
+    t.flags = (uint8_t)((t.flags & (TYPE_F_UNSIGNED | TYPE_F_BOOL)) | TYPE_F_EXPR |
+                        (not_null ? TYPE_F_NOT_NULL : 0));
+    return t;
+}
+
+void func__result(struct func_call *call, const struct func_arg *args, struct sql_type type)
+{
+    bool not_null = true;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        not_null = not_null && (args[i].type.flags & TYPE_F_NOT_NULL) != 0;
+    }
+    call->type = expr_type(type, not_null);
+}
+
+void func__result_null(struct func_call *call, struct sql_type type)
+{
+    call->type = expr_type(type, false);
+}
+
+void func__result_not_null(struct func_call *call, struct sql_type type)
+{
+    call->type = expr_type(type, true);
+}
+
+struct sql_type func__bool(void)
+{
+    struct sql_type t = type_int(TYPE_BIGINT, false);
+    t.length = 1;
+    t.flags |= TYPE_F_BOOL;
+    return t;
+}
+
+struct sql_type func__bigint(uint32_t length)
+{
+    struct sql_type t = type_int(TYPE_BIGINT, false);
+    t.length = length;
+    return t;
+}
+
+struct sql_type func__ubigint(uint32_t length)
+{
+    struct sql_type t = type_int(TYPE_BIGINT, true);
+    t.length = length;
+    return t;
+}
+
+struct sql_type func__double(void)
+{
+    struct sql_type t = type_double();
+    t.length = 23;
+    return t;
+}
+
+struct sql_type func__text(uint64_t chars, unsigned collation)
+{
+    const struct collation *c = collation_by_id(collation);
+    bool binary = collation == COLL_BINARY;
+    uint64_t bytes = chars * c->cs->maxlen;
+    if (bytes <= VARCHAR_BYTES_MAX) {
+        return type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR, (uint32_t)chars, collation);
+    }
+    enum type_id id = bytes <= 0xffffff ? TYPE_MEDIUMTEXT : TYPE_LONGTEXT;
+    struct sql_type t = type_blob(
+        binary ? (enum type_id)(id + (TYPE_MEDIUMBLOB - TYPE_MEDIUMTEXT)) : id, collation);
+    return t;
+}
+
+void func__result_ascii(struct func_bind_ctx *ctx, struct func_call *call, uint64_t chars)
+{
+    uint16_t c = ctx->connection_collation != 0 ? ctx->connection_collation
+                                                : (uint16_t)COLL_UTF8MB4_0900_AI_CI;
+    struct sql_type t = func__text(chars, c);
+    bool not_null = (call->type.flags & TYPE_F_NOT_NULL) != 0;
+    call->type = expr_type(t, not_null);
+    call->collation = c;
+    call->coercibility = 4;
+}
+
+db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *call, struct func_arg *args,
+                         uint32_t first, uint32_t count, uint64_t chars)
+{
+    uint16_t collation;
+    uint8_t coercibility;
+    func__want_texts(ctx, args + first, count);
+    TRY(func_agree_collation(ctx, call->def->name, args + first, count, &collation, &coercibility));
+    call->collation = collation;
+    call->coercibility = coercibility;
+    func__result_null(call, func__text(chars, collation));
+    return ERR_OK;
+}
+
+/* ---- arguments ---- */
+
+void func__want(struct func_arg *arg, struct sql_type type)
+{
+    type.flags &= TYPE_F_UNSIGNED;
+    arg->want_cast = true;
+    arg->want = type;
+}
+
+void func__want_int(struct func_arg *arg)
+{
+    if (type_phys(&arg->type) != PHYS_INT || arg->type.id == TYPE_ENUM ||
+        arg->type.id == TYPE_SET || arg->type.id == TYPE_NULL) {
+        func__want(arg, type_int(TYPE_BIGINT, type_is_unsigned(&arg->type)));
+    }
+}
+
+void func__want_double(struct func_arg *arg)
+{
+    if (type_phys(&arg->type) != PHYS_DOUBLE) {
+        func__want(arg, type_double());
+    }
+}
+
+void func__want_decimal(struct func_arg *arg)
+{
+    const struct sql_type *t = &arg->type;
+    if (t->id == TYPE_DECIMAL) {
+        return;
+    }
+    if (type_phys(t) == PHYS_INT && t->id != TYPE_ENUM && t->id != TYPE_SET) {
+        func__want(arg, type_decimal(20, 0, false));
+    } else if (type_is_temporal(t)) {
+        func__want(arg, type_decimal(14u + t->decimals, t->decimals, false));
+    } else {
+        func__want(arg, type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false));
+    }
+}
+
+void func__want_text(struct func_bind_ctx *ctx, struct func_arg *arg)
+{
+    if (type_is_string(&arg->type)) {
+        return;
+    }
+    unsigned collation =
+        ctx->connection_collation != 0 ? ctx->connection_collation : COLL_UTF8MB4_0900_AI_CI;
+    if (arg->type.id == TYPE_ENUM || arg->type.id == TYPE_SET) {
+        collation = arg->type.collation;
+    }
+    if (arg->type.id == TYPE_BIT || arg->type.id == TYPE_GEOMETRY || arg->type.id == TYPE_VECTOR) {
+        collation = COLL_BINARY;
+    }
+    func__want(arg, func__text(func__chars(&arg->type), collation));
+    if (collation != COLL_BINARY && arg->type.id == TYPE_NULL) {
+        arg->want = type_char(TYPE_VARCHAR, 0, collation);
+        arg->coercibility = 6;
+    }
+}
+
+void func__want_texts(struct func_bind_ctx *ctx, struct func_arg *args, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        func__want_text(ctx, &args[i]);
+    }
+}
+
+void func__want_datetime(struct func_arg *arg)
+{
+    if (arg->type.id != TYPE_DATE && arg->type.id != TYPE_DATETIME) {
+        func__want(arg,
+                   type_temporal(TYPE_DATETIME, type_is_temporal(&arg->type) ? arg->type.decimals
+                                                                             : TIME_DECIMALS_MAX));
+    }
+}
+
+void func__want_time(struct func_arg *arg)
+{
+    if (arg->type.id != TYPE_TIME) {
+        func__want(arg, type_temporal(TYPE_TIME, type_is_temporal(&arg->type) ? arg->type.decimals
+                                                                              : TIME_DECIMALS_MAX));
+    }
+}
+
+/* ---- facts ---- */
+
+bool func__is_text(const struct sql_type *t)
+{
+    return type_is_string(t) || t->id == TYPE_ENUM || t->id == TYPE_SET;
+}
+
+uint64_t func__chars(const struct sql_type *t)
+{
+    const struct collation *c = collation_by_id(t->collation);
+    if (type_is_blob(t)) {
+        return t->length / (c == NULL ? 1u : c->cs->maxlen);
+    }
+    switch ((int)t->id) {
+    case TYPE_NULL: return 0;
+    case TYPE_DECIMAL: return t->length + (t->decimals != 0) + !type_is_unsigned(t);
+    case TYPE_FLOAT: return 12;
+    case TYPE_DOUBLE: return 22;
+    case TYPE_BIT: return (t->length + 7) / 8;
+    case TYPE_JSON:
+    case TYPE_GEOMETRY: return UINT32_MAX;
+    case TYPE_VECTOR: return t->length * 4ull;
+    default: return t->length;
+    }
+}
+
+unsigned func__int_precision(const struct sql_type *t)
+{
+    if (t->id == TYPE_BIT) {
+        return t->length;
+    }
+    if (type_is_temporal(t)) {
+        return t->id == TYPE_DATE ? 8 : t->id == TYPE_TIME ? 7 : 14;
+    }
+    if (t->id == TYPE_BIGINT && (t->flags & TYPE_F_EXPR) != 0) {
+        unsigned sign = type_is_unsigned(t) ? 0 : 1;
+        return t->length <= sign ? 1 : t->length - sign;
+    }
+    return t->id == TYPE_NULL ? 1 : type_int_digits(t);
+}
+
+unsigned func__precision(const struct sql_type *t)
+{
+    if (t->id == TYPE_DECIMAL) {
+        return t->length;
+    }
+    return func__int_precision(t) + (type_is_temporal(t) ? t->decimals : 0u);
+}
+
+enum func_number func__number(const struct sql_type *t)
+{
+    switch ((int)t->id) {
+    case TYPE_DECIMAL: return NUM_DECIMAL;
+    case TYPE_BIT:
+    case TYPE_YEAR: return NUM_INT;
+    case TYPE_DATE: return NUM_INT;
+    case TYPE_TIME:
+    case TYPE_DATETIME:
+    case TYPE_TIMESTAMP: return t->decimals == 0 ? NUM_INT : NUM_DECIMAL;
+    default: return type_is_integer(t) ? NUM_INT : NUM_DOUBLE;
+    }
+}
+
+bool func__const_int(const struct func_arg *arg, int64_t *ret)
+{
+    if (arg->constant == NULL || arg->constant->is_null) {
+        return false;
+    }
+    const struct value *v = arg->constant;
+    switch ((int)v->phys) {
+    case PHYS_INT: *ret = v->is_unsigned && v->i < 0 ? INT64_MAX : v->i; return true;
+    case PHYS_DECIMAL: return decimal_to_int(&v->dec, ret) == DECIMAL_OK;
+    case PHYS_DOUBLE:
+        if (v->d > -9e18 && v->d < 9e18) {
+            *ret = (int64_t)(v->d < 0 ? v->d - 0.5 : v->d + 0.5);
+            return true;
+        }
+        return false;
+    case PHYS_STR: {
+        bool is_unsigned;
+        bool overflow;
+        size_t used;
+        *ret = text_to_int(v->str, &is_unsigned, &used, &overflow);
+        return !overflow;
+    }
+    default: return false;
+    }
+}
+
+/* ---- conditions ---- */
+
+void func__warn(struct eval_ctx *ctx, enum my_errno number, ...)
+{
+    if (ctx->cast == NULL || ctx->cast->warn == NULL) {
+        return;
+    }
+    struct diag d;
+    diag_reset(&d);
+    va_list args;
+    va_start(args, number);
+    my_verror(&d, number, args);
+    va_end(args);
+    ctx->cast->warn(ctx->cast->warn_arg, CAST_WARNING, (uint16_t)number, d.text);
+}
+
+db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row)
+{
+    vec_set_null(out, row);
+    if ((ctx->cast->sql_mode & SQL_MODE_ERROR_FOR_DIVISION_BY_ZERO) == 0) {
+        return ERR_OK;
+    }
+    if (ctx->cast->strict) {
+        return my_error(ctx->diag, ER_DIVISION_BY_ZERO);
+    }
+    func__warn(ctx, ER_DIVISION_BY_ZERO);
+    return ERR_OK;
+}
+
+static void print_operand(struct buf *b, const struct func_call *call, uint32_t i)
+{
+    const struct value *v = call->arg_consts == NULL ? NULL : call->arg_consts[i];
+    char text[NUMBER_TEXT_MAX];
+    db_err err = ERR_OK;
+    if (v == NULL || v->is_null) {
+        err = buf_append_slice(b, v == NULL ? SLICE_LIT("?") : SLICE_LIT("NULL"));
+    } else if (v->phys == PHYS_INT) {
+        unsigned len = v->is_unsigned ? uint64_to_text(v->u, text) : int64_to_text(v->i, text);
+        err = buf_append(b, text, len);
+    } else if (v->phys == PHYS_DOUBLE) {
+        err = buf_append(b, text, double_to_text(v->d, DECIMALS_NOT_FIXED, text));
+    } else if (v->phys == PHYS_DECIMAL) {
+        err = buf_append(b, text, decimal_to_text(&v->dec, text));
+    } else if (v->phys == PHYS_STR) {
+        err = buf_printf(b, "'%.*s'", SLICE_FMT(v->str));
+    } else {
+        err = buf_append_slice(b, SLICE_LIT("?"));
+    }
+    (void)err; /* the text of a message: what does not fit is left out */
+}
+
+static const char *operator_sign(const char *name)
+{
+    static const char *const signs[][2] = {{"op_add", "+"}, {"op_sub", "-"},      {"op_mul", "*"},
+                                           {"op_div", "/"}, {"op_intdiv", "DIV"}, {"op_mod", "%"}};
+    for (size_t i = 0; i < ARRAY_COUNT(signs); i++) {
+        if (strcmp(signs[i][0], name) == 0) {
+            return signs[i][1];
+        }
+    }
+    return NULL;
+}
+
+db_err func__out_of_range(struct eval_ctx *ctx, const struct func_call *call, const char *kind)
+{
+    struct buf b;
+    buf_init(&b, DIAG_TEXT_SIZE);
+    const char *sign = operator_sign(call->def->name);
+    const char *open = strcmp(call->def->name, "op_neg") == 0 ? "-" : "";
+    bool op = strncmp(call->def->name, "op_", 3) == 0;
+    db_err err = buf_printf(&b, "%s(", op ? open : call->def->name);
+    for (uint32_t i = 0; i < call->arg_count && err == ERR_OK; i++) {
+        if (i != 0) {
+            err = buf_printf(&b, sign != NULL ? " %s " : "%s", sign != NULL ? sign : ",");
+        }
+        print_operand(&b, call, i);
+    }
+    err = buf_append_slice(&b, SLICE_LIT(")\0"));
+    const char *text = err == ERR_OK ? (const char *)b.ptr : call->def->name;
+    db_err ret = my_error(ctx->diag, ER_DATA_OUT_OF_RANGE, kind, text);
+    buf_fini(&b);
+    return ret;
+}
+
+uint64_t func__packet_max(const struct eval_ctx *ctx)
+{
+    enum { PACKET_DEFAULT = 64 << 20 };
+    return ctx->env != NULL && ctx->env->max_allowed_packet != 0 ? ctx->env->max_allowed_packet
+                                                                 : (uint64_t)PACKET_DEFAULT;
+}
+
+void func__too_long(struct eval_ctx *ctx, const struct func_call *call, struct vector *out,
+                    uint32_t row)
+{
+    vec_set_null(out, row);
+    func__warn(ctx, ER_WARN_ALLOWED_PACKET_OVERFLOWED, call->def->name,
+               (long)func__packet_max(ctx));
+}
+
+/* ---- strings ---- */
+
+db_err func__bytes(struct eval_ctx *ctx, size_t len, uint8_t **ret)
+{
+    uint8_t *p = arena_alloc(ctx->arena, len);
+    if (p == NULL) {
+        return ERR_LIMIT;
+    }
+    *ret = p;
+    return ERR_OK;
+}
+
+db_err func__set_buf(struct eval_ctx *ctx, struct vector *out, uint32_t row, const struct buf *b)
+{
+    struct slice s = buf_slice(b);
+    if (s.len > STRV_INLINE_MAX) {
+        TRY(arena_copy(ctx->arena, s, &s));
+    }
+    vec_set_str_ref(out, row, s);
+    return ERR_OK;
+}
+
+db_err func__set_ascii(struct eval_ctx *ctx, struct vector *out, uint32_t row, struct slice s)
+{
+    const struct charset *to = func__charset(out->type);
+    if (!to->ascii_superset && out->type->collation != COLL_BINARY) {
+        const struct charset *ascii = collation_by_id(COLL_ASCII_GENERAL_CI)->cs;
+        TRY(charset_convert_arena(ascii, s, to, ctx->arena, &s, NULL));
+    }
+    if (s.len > STRV_INLINE_MAX) {
+        TRY(arena_copy(ctx->arena, s, &s));
+    }
+    vec_set_str_ref(out, row, s);
+    return ERR_OK;
+}

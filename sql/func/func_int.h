@@ -1,0 +1,105 @@
+/* Shared by the families of built-in functions: row loops, what arguments are asked to become,
+ * warnings, results of strings. Private to sql/func. */
+#ifndef SKEIN_SQL_FUNC_FUNC_INT_H
+#define SKEIN_SQL_FUNC_FUNC_INT_H
+
+#include "base/buf.h"
+#include "sql/charset/charset.h"
+#include "sql/diag/my_error.h"
+#include "sql/func/func.h"
+#include "sql/types/cast.h"
+
+/* for each selected row: `row` is the physical row. */
+#define EACH_ROW(row)                                                                              \
+    for (uint32_t row##_i = 0, row = sel == NULL ? 0 : sel[0]; row##_i < n;                        \
+         row##_i++, row = row##_i >= n ? 0 : (sel == NULL ? row##_i : sel[row##_i]))
+
+#define BIND_ARGS struct func_bind_ctx *ctx, struct func_call *call, struct func_arg *args
+#define EVAL_ARGS                                                                                  \
+    struct eval_ctx *ctx, const struct func_call *call, struct vector *const *args,                \
+        const uint16_t *sel, uint32_t n, struct vector *out
+
+/* The widest string result: texts longer than max_allowed_packet are NULL with warning 1301. */
+enum { FUNC_TEXT_CHARS_MAX = 65535 };
+
+/* ---- result types; TYPE_F_NOT_NULL is set when every argument has it ---- */
+
+void func__result(struct func_call *call, const struct func_arg *args, struct sql_type type);
+/* As func__result, but the result may be NULL whatever the arguments are. */
+void func__result_null(struct func_call *call, struct sql_type type);
+void func__result_not_null(struct func_call *call, struct sql_type type);
+struct sql_type func__bool(void);
+/* BIGINT of that display length (sign included). */
+struct sql_type func__bigint(uint32_t length);
+struct sql_type func__ubigint(uint32_t length);
+struct sql_type func__double(void);
+/* Text of at most `chars` characters: VARCHAR, or the TEXT type that is wide enough. */
+struct sql_type func__text(uint64_t chars, unsigned collation);
+/* Text in the connection's collation: for results that are ASCII (dates, numbers, names). */
+void func__result_ascii(struct func_bind_ctx *ctx, struct func_call *call, uint64_t chars);
+/* Text in the collation that args[first .. first+count) agree on; also sets call->collation.
+ * `chars` are filled by the caller. ERR_SQL 1267... */
+MUST_USE db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *call,
+                                  struct func_arg *args, uint32_t first, uint32_t count,
+                                  uint64_t chars);
+
+/* ---- what arguments become ---- */
+
+void func__want(struct func_arg *arg, struct sql_type type);
+void func__want_int(struct func_arg *arg);
+void func__want_double(struct func_arg *arg);
+/* DECIMAL that holds any value of the argument's type. */
+void func__want_decimal(struct func_arg *arg);
+/* Text. What is not text becomes text in the connection's collation. */
+void func__want_text(struct func_bind_ctx *ctx, struct func_arg *arg);
+void func__want_texts(struct func_bind_ctx *ctx, struct func_arg *args, uint32_t count);
+/* DATETIME (DATE and DATETIME stay as they are: the same packing). */
+void func__want_datetime(struct func_arg *arg);
+void func__want_time(struct func_arg *arg);
+
+/* ---- facts of types ---- */
+
+/* Characters a value has as text at most. */
+uint64_t func__chars(const struct sql_type *t);
+/* Decimal digits of an integer operand, sign not counted. */
+unsigned func__int_precision(const struct sql_type *t);
+/* All digits of an exact operand. */
+unsigned func__precision(const struct sql_type *t);
+bool func__is_text(const struct sql_type *t);
+
+enum func_number { NUM_INT, NUM_DECIMAL, NUM_DOUBLE };
+/* How an operand counts in arithmetic. */
+enum func_number func__number(const struct sql_type *t);
+
+/* A constant argument as an integer. False: it is no constant, or NULL. */
+bool func__const_int(const struct func_arg *arg, int64_t *ret);
+
+/* ---- conditions ---- */
+
+/* A warning of MySQL's number and text to the statement. */
+void func__warn(struct eval_ctx *ctx, enum my_errno number, ...);
+/* Division by zero: NULL with warning 1365, or an error, as sql_mode says. */
+MUST_USE db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row);
+/* Error 1690. kind: "BIGINT", "BIGINT UNSIGNED", "DECIMAL", "DOUBLE". */
+db_err func__out_of_range(struct eval_ctx *ctx, const struct func_call *call, const char *kind);
+uint64_t func__packet_max(const struct eval_ctx *ctx);
+/* The result would be longer than max_allowed_packet: NULL with warning 1301. */
+void func__too_long(struct eval_ctx *ctx, const struct func_call *call, struct vector *out,
+                    uint32_t row);
+
+/* ---- strings ---- */
+
+/* Memory for a result of `len` bytes in this chunk's arena. ERR_LIMIT. */
+MUST_USE db_err func__bytes(struct eval_ctx *ctx, size_t len, uint8_t **ret);
+/* The row's text is a copy of the buffer. */
+MUST_USE db_err func__set_buf(struct eval_ctx *ctx, struct vector *out, uint32_t row,
+                              const struct buf *b);
+/* ASCII text into a result column of any charset that takes ASCII in. */
+MUST_USE db_err func__set_ascii(struct eval_ctx *ctx, struct vector *out, uint32_t row,
+                                struct slice s);
+static inline const struct charset *func__charset(const struct sql_type *t)
+{
+    return collation_by_id(t->collation)->cs;
+}
+
+#endif
