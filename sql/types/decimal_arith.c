@@ -52,6 +52,15 @@ static void wide_sub(const struct wide *a, const struct wide *b, struct wide *re
     ret->n = n;
 }
 
+/* Cuts the fraction to so many groups; scale stays what it is when it is short enough. */
+static void cut_to_groups(const struct decimal *d, unsigned groups, struct decimal *ret)
+{
+    *ret = *d;
+    if (d->scale > groups * GROUP_DIGITS) {
+        (void)decimal_round(d, (int)(groups * GROUP_DIGITS), DECIMAL_TRUNCATE, ret);
+    }
+}
+
 static unsigned add_signed(const struct decimal *a, const struct decimal *b, bool b_neg,
                            struct decimal *ret)
 {
@@ -81,8 +90,26 @@ static unsigned add_signed(const struct decimal *a, const struct decimal *b, boo
     struct wide wa;
     struct wide wb;
     struct wide r;
-    align(a, b, &wa, &wb);
+    struct decimal x;
+    struct decimal y;
     unsigned scale = a->scale > b->scale ? a->scale : b->scale;
+    unsigned cond = DECIMAL_OK;
+    if (scale > GROUP_DIGITS && (a->used > 1 || b->used > 1)) {
+        /* What has no room is cut off the operands, not off the sum. */
+        unsigned da = decimal_int_digits(a);
+        unsigned db = decimal_int_digits(b);
+        unsigned groups = decimal__groups(da > db ? da : db);
+        unsigned allowed = groups > GROUPS_MAX ? 0 : GROUPS_MAX - groups;
+        if (scale > allowed * GROUP_DIGITS) {
+            cut_to_groups(a, allowed, &x);
+            cut_to_groups(b, allowed, &y);
+            a = &x;
+            b = &y;
+            scale = a->scale > b->scale ? a->scale : b->scale;
+            cond = DECIMAL_TRUNCATED;
+        }
+    }
+    align(a, b, &wa, &wb);
     bool neg = a->neg;
     if (a->neg == b_neg) {
         wide_add(&wa, &wb, &r);
@@ -92,7 +119,7 @@ static unsigned add_signed(const struct decimal *a, const struct decimal *b, boo
         wide_sub(&wb, &wa, &r);
         neg = b_neg;
     }
-    return decimal__store(&r, neg, scale, 0, ret);
+    return cond | decimal__store(&r, neg, scale, 0, ret);
 }
 
 unsigned decimal_add(const struct decimal *a, const struct decimal *b, struct decimal *ret)
@@ -103,6 +130,43 @@ unsigned decimal_add(const struct decimal *a, const struct decimal *b, struct de
 unsigned decimal_sub(const struct decimal *a, const struct decimal *b, struct decimal *ret)
 {
     return add_signed(a, b, !b->neg && b->used != 0, ret);
+}
+
+/* A product whose groups do not fit: as MySQL, the operands lose the groups at their ends before
+ * they are multiplied, half of them each, the odd one from the operand with more. */
+static unsigned mul_cut(const struct decimal *a, const struct decimal *b, unsigned int_digits,
+                        struct decimal *ret)
+{
+    unsigned fa = decimal__groups(a->scale);
+    unsigned fb = decimal__groups(b->scale);
+    unsigned allowed = GROUPS_MAX - decimal__groups(int_digits);
+    unsigned drop = fa + fb - allowed;
+    unsigned from_a = fa <= fb ? drop / 2 : drop - drop / 2;
+    unsigned from_b = drop - from_a;
+    struct decimal x;
+    struct decimal y;
+    unsigned scale = (unsigned)a->scale + b->scale;
+    if (scale > allowed * GROUP_DIGITS) {
+        scale = allowed * GROUP_DIGITS;
+    }
+    cut_to_groups(a, fa > from_a ? fa - from_a : 0, &x);
+    cut_to_groups(b, fb > from_b ? fb - from_b : 0, &y);
+    bool neg = a->neg != b->neg;
+    struct wide r = {.n = 0};
+    unsigned have = (unsigned)x.scale + y.scale;
+    if (x.used != 0 && y.used != 0) {
+        const struct decimal *big = x.used >= y.used ? &x : &y;
+        const struct decimal *small = big == &x ? &y : &x;
+        mp_limb_t top = mpn_mul(r.l, big->limb, big->used, small->limb, small->used);
+        r.n = (unsigned)big->used + small->used - (top == 0);
+    }
+    if (have > scale) {
+        bool sticky;
+        (void)wide__div_pow10(&r, have - scale, &sticky);
+    } else {
+        wide__mul_pow10(&r, scale - have);
+    }
+    return DECIMAL_TRUNCATED | decimal__store(&r, neg, scale, int_digits, ret);
 }
 
 unsigned decimal_mul(const struct decimal *a, const struct decimal *b, struct decimal *ret)
@@ -124,25 +188,18 @@ unsigned decimal_mul(const struct decimal *a, const struct decimal *b, struct de
     }
     /* Capacity is planned, as in MySQL, from the operands' digits. */
     unsigned int_digits = decimal_int_digits(a) + decimal_int_digits(b);
+    unsigned fa = decimal__groups(a->scale);
+    unsigned fb = decimal__groups(b->scale);
+    unsigned int_groups = decimal__groups(int_digits);
+    if (int_groups <= GROUPS_MAX && int_groups + fa + fb > GROUPS_MAX) {
+        return mul_cut(a, b, int_digits, ret);
+    }
     struct wide r;
     const struct decimal *big = a->used >= b->used ? a : b;
     const struct decimal *small = big == a ? b : a;
     mp_limb_t top = mpn_mul(r.l, big->limb, big->used, small->limb, small->used);
     r.n = (unsigned)big->used + small->used - (top == 0);
-    unsigned frac_groups = decimal__groups(a->scale) + decimal__groups(b->scale);
-    unsigned int_groups = decimal__groups(int_digits);
-    unsigned cond = DECIMAL_OK;
-    if (int_groups <= GROUPS_MAX && int_groups + frac_groups > GROUPS_MAX) {
-        unsigned scale_max = (GROUPS_MAX - int_groups) * GROUP_DIGITS;
-        if (scale > scale_max) {
-            bool sticky;
-            if (wide__div_pow10(&r, scale - scale_max, &sticky) != 0 || sticky) {
-                cond = DECIMAL_TRUNCATED;
-            }
-            scale = scale_max;
-        }
-    }
-    return cond | decimal__store(&r, neg, scale, int_digits, ret);
+    return decimal__store(&r, neg, scale, int_digits, ret);
 }
 
 /* q = a * 10^shift / b, all of them above zero. */

@@ -1,9 +1,9 @@
 /* Numbers from and to text.
  *
- * A DOUBLE prints as the fewest digits that read back as the same number: plain while the point
- * lies within 15 digits to the left and 14 zeros to the right, with an exponent else ("1e15",
- * "1.5e-16"; no plus, no leading zeros). FLOAT prints six digits. strtod and snprintf are correct
- * to the last digit with glibc; the C locale is assumed (the process never sets another one). */
+ * A DOUBLE prints as the fewest digits that read back as the same number: plainly, but with an
+ * exponent when it is a whole number of more than 15 digits ("1e15"), or below 1e-15 ("1.5e-16");
+ * no plus, no leading zeros. FLOAT prints six digits. strtod and snprintf are correct to the last
+ * digit with glibc; the C locale is assumed (the process never sets another one). */
 #include "sql/types/cast.h"
 
 #include <errno.h>
@@ -73,7 +73,7 @@ static unsigned layout(bool neg, const char *digits, unsigned n, int point, char
     if (neg) {
         *o++ = '-';
     }
-    if (point > 15 || point < -14) {
+    if ((point > 15 && (unsigned)point >= n) || point < -14) {
         *o++ = digits[0];
         if (n > 1) {
             *o++ = '.';

@@ -142,7 +142,15 @@ bool datetime_from_micros(int64_t us, int64_t *ret)
     unsigned year;
     unsigned month;
     unsigned day;
-    if (!date_from_days(days, &year, &month, &day)) {
+    if (days >= 1 &&
+        days < date_to_days(1, 1, 1)) { /* year 0: FROM_DAYS does not know it, arithmetic does */
+        year = 0;
+        month = 1;
+        day = (unsigned)days;
+        while (day > days_in_month[month]) {
+            day -= days_in_month[month++];
+        }
+    } else if (!date_from_days(days, &year, &month, &day)) {
         return false;
     }
     *ret = datetime_make(year, month, day, p.hour, p.minute, p.second, p.micro);

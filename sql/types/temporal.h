@@ -221,7 +221,8 @@ extern const struct date_locale date_locale_en_us;
 MUST_USE db_err temporal_format(const struct time_parts *p, bool is_time, struct slice pattern,
                                 const struct date_locale *locale, struct buf *out, bool *ret_null);
 /* STR_TO_DATE: parses text by a pattern. *ret_kind: TYPE_DATE, TYPE_TIME or TYPE_DATETIME as the
- * pattern's parts ask. False when the text does not match. */
+ * pattern's parts ask. False when the text does not match. Dates are not checked: see
+ * datetime_check. */
 bool temporal_parse_format(struct slice text, struct slice pattern, struct time_parts *ret_parts,
                            enum type_id *ret_kind, bool *ret_trailing);
 /* What STR_TO_DATE's result type is for a constant pattern; *ret_decimals 0 or 6. */

@@ -136,8 +136,11 @@ bool interval_from_text(struct slice text, enum interval_unit unit, struct inter
             p++;
         }
     }
+    if (!seconds_with_fraction && want > 1 && p < end) {
+        return false; /* more numbers than the unit has parts */
+    }
     bool micro_last =
-        seconds_with_fraction ? found == 2 : interval_has_micro(unit) && want > 1 && found == want;
+        seconds_with_fraction ? found == 2 : interval_has_micro(unit) && want > 1 && found > 0;
     if (micro_last) {
         for (; digits < 6; digits++) { /* "1.5": a fraction, not five microseconds */
             values[found - 1] *= 10;

@@ -38,6 +38,13 @@ db_err vector_init(struct vector *v, const struct sql_type *type, struct arena *
     return init(v, type, arena, CHUNK_ROWS);
 }
 
+db_err vector_init_rows(struct vector *v, const struct sql_type *type, uint32_t rows,
+                        struct arena *arena)
+{
+    ASSERT(rows > 0 && rows <= CHUNK_ROWS);
+    return init(v, type, arena, rows);
+}
+
 db_err vector_init_const(struct vector *v, const struct sql_type *type, const struct value *value,
                          struct arena *arena)
 {
@@ -144,12 +151,18 @@ db_err vector_gather(struct vector *dst, uint32_t dst_row, const struct vector *
 db_err chunk_init(struct chunk *c, const struct sql_type *const *types, uint32_t column_count,
                   struct arena *arena)
 {
+    return chunk_init_rows(c, types, column_count, CHUNK_ROWS, arena);
+}
+
+db_err chunk_init_rows(struct chunk *c, const struct sql_type *const *types, uint32_t column_count,
+                       uint32_t rows, struct arena *arena)
+{
     struct vector *columns = arena_calloc(arena, column_count, sizeof(*columns));
     if (columns == NULL && column_count != 0) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < column_count; i++) {
-        TRY(vector_init(&columns[i], types[i], arena));
+        TRY(vector_init_rows(&columns[i], types[i], rows, arena));
     }
     *c = (struct chunk){.column_count = column_count, .columns = columns};
     return ERR_OK;

@@ -96,6 +96,9 @@ extern const uint8_t phys_size_table[PHYS__COUNT]; /* bytes per value */
 /* Allocates data for CHUNK_ROWS values from the arena (constant: for one); no value is NULL.
  * ERR_NOMEM, ERR_LIMIT. */
 MUST_USE db_err vector_init(struct vector *v, const struct sql_type *type, struct arena *arena);
+/* The same with room for `rows` values (1..CHUNK_ROWS) only. */
+MUST_USE db_err vector_init_rows(struct vector *v, const struct sql_type *type, uint32_t rows,
+                                 struct arena *arena);
 MUST_USE db_err vector_init_const(struct vector *v, const struct sql_type *type,
                                   const struct value *value, struct arena *arena);
 /* For the next batch: no NULLs, not constant. The arena is its owner's to reset. */
@@ -225,6 +228,9 @@ static inline uint32_t chunk_row(const struct chunk *c, uint32_t i)
 /* column_count vectors from the arena; strings go to the same arena. */
 MUST_USE db_err chunk_init(struct chunk *c, const struct sql_type *const *types,
                            uint32_t column_count, struct arena *arena);
+/* The same with room for `rows` rows (1..CHUNK_ROWS) only. */
+MUST_USE db_err chunk_init_rows(struct chunk *c, const struct sql_type *const *types,
+                                uint32_t column_count, uint32_t rows, struct arena *arena);
 static inline void chunk_reset(struct chunk *c)
 {
     c->count = 0;
