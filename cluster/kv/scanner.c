@@ -24,6 +24,7 @@ struct cluster_scan {
     struct buf end;
     bool done; /* nothing is left */
     uint32_t page_rows;
+    ts_t read_ts; /* of the plain scan: the snapshot it was opened in */
 
     struct arena page; /* of the page's rows */
     const struct kv_pair *pairs;
@@ -54,6 +55,7 @@ db_err cluster_scan_open(struct storage_txn *base, const struct storage_scan_opt
     s->t = t;
     s->opts = *opts;
     s->opts.mode = mode;
+    s->read_ts = mode == STORAGE_READ_PLAIN ? t->read_ts : TS_MAX;
     if (s->opts.batch_rows == 0 || s->opts.batch_rows > SCAN_ROWS_MAX) {
         s->opts.batch_rows = SCAN_ROWS_MAX;
     }
@@ -169,7 +171,7 @@ static db_err fetch_page(struct cluster_scan *s, struct diag *diag)
                                   .keys_only = s->opts.keys_only,
                                   .rows_max = s->page_rows,
                                   .bytes_max = SCAN_BYTES_MAX,
-                                  .read_ts = locks ? TS_MAX : t->read_ts,
+                                  .read_ts = s->read_ts,
                                   .own_ts = t->start_ts,
                                   .lock = kv_mode_of(s->opts.mode),
                                   .wait = kv_wait_of(s->opts.wait),

@@ -1,0 +1,286 @@
+#include "node/main/node.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/fiber.h"
+#include "base/log.h"
+#include "cluster/kv/kv.h"
+#include "node/service/service.h"
+
+/* Start: lock the directory, open the engine and the log (on this thread, or on the blocking pool
+ * when a fiber calls), then, in a fiber of the group, the ranges, meta once its range serves, the
+ * services, the cluster storage. Stop: the reverse, each part only after what stands on it has
+ * ended. A start that fails half-way stops what had been started. */
+
+struct node {
+    struct node_opts opts;
+    char dir[512];
+    int lock_fd;
+    struct engine *engine;
+    struct raft_log *log;
+    struct meta *meta;
+    struct range_store *ranges;
+    bool meta_started;
+    struct local_kv_service kv;
+    struct local_meta_service meta_service;
+    struct storage *storage;
+};
+
+/* ---- running a step where it may run ---- */
+
+struct step {
+    db_err (*fn)(struct node *n, struct diag *diag);
+    struct node *n;
+    struct diag *diag;
+    db_err err;
+    bool from_fiber;
+    struct waiter waiter;
+    pthread_mutex_t mutex;
+    pthread_cond_t cond;
+    bool done;
+};
+
+static void step_fiber(void *arg)
+{
+    struct step *s = arg;
+    s->err = s->fn(s->n, s->diag);
+    if (s->from_fiber) {
+        wait_signal(&s->waiter, 0);
+        return;
+    }
+    pthread_mutex_lock(&s->mutex);
+    s->done = true;
+    pthread_cond_signal(&s->cond);
+    pthread_mutex_unlock(&s->mutex);
+}
+
+/* In a fiber on the group's first loop. */
+static db_err run_on_loop(struct node *n, db_err (*fn)(struct node *n, struct diag *diag),
+                          struct diag *diag)
+{
+    struct step s = {.fn = fn, .n = n, .diag = diag, .from_fiber = fiber_self() != NULL};
+    pthread_mutex_init(&s.mutex, NULL);
+    pthread_cond_init(&s.cond, NULL);
+    if (s.from_fiber) {
+        wait_init(&s.waiter);
+    }
+    db_err err = fiber_spawn(loop_group_get(n->opts.loops, 0), step_fiber, &s);
+    if (err == ERR_OK && s.from_fiber) {
+        wait_block_uncancelable(&s.waiter);
+    } else if (err == ERR_OK) {
+        pthread_mutex_lock(&s.mutex);
+        while (!s.done) {
+            pthread_cond_wait(&s.cond, &s.mutex);
+        }
+        pthread_mutex_unlock(&s.mutex);
+    }
+    pthread_cond_destroy(&s.cond);
+    pthread_mutex_destroy(&s.mutex);
+    return err == ERR_OK ? s.err : err;
+}
+
+static void step_blocking(void *arg)
+{
+    struct step *s = arg;
+    s->err = s->fn(s->n, s->diag);
+}
+
+static db_err run_blocking(struct node *n, db_err (*fn)(struct node *n, struct diag *diag),
+                           struct diag *diag)
+{
+    struct step s = {.fn = fn, .n = n, .diag = diag};
+    blocking_run(step_blocking, &s);
+    return s.err;
+}
+
+/* ---- the data directory ---- */
+
+static db_err make_dir(const char *path, struct diag *diag)
+{
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        return diag_set(diag, errno == ENOSPC ? ERR_DISK_FULL : ERR_IO, "cannot make %s: %s", path,
+                        strerror(errno));
+    }
+    return ERR_OK;
+}
+
+static db_err lock_dir(struct node *n, struct diag *diag)
+{
+    char path[600];
+    snprintf(path, sizeof(path), "%s/LOCK", n->dir);
+    n->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (n->lock_fd < 0) {
+        return diag_set(diag, errno == ENOSPC ? ERR_DISK_FULL : ERR_IO, "cannot open %s: %s", path,
+                        strerror(errno));
+    }
+    if (flock(n->lock_fd, LOCK_EX | LOCK_NB) != 0) {
+        return diag_set(diag, ERR_BUSY,
+                        "%s is in use by another process: stop it, or use another directory",
+                        n->dir);
+    }
+    return ERR_OK;
+}
+
+/* ---- failures ---- */
+
+static void fatal(struct node *n, db_err err, const char *text)
+{
+    LOG_ERROR("node.fatal", F_ERR(err), F_STR("reason", text));
+    if (n->opts.on_fatal != NULL) {
+        n->opts.on_fatal(n->opts.on_fatal_arg, err, text);
+        return;
+    }
+    abort();
+}
+
+static void on_log_fatal(void *arg, const struct diag *diag)
+{
+    fatal(arg, diag->err, diag->text);
+}
+
+static void on_store_fatal(void *arg, db_err err, const char *text)
+{
+    fatal(arg, err, text);
+}
+
+/* ---- steps ---- */
+
+static db_err open_files(struct node *n, struct diag *diag)
+{
+    char path[600];
+    TRY(make_dir(n->dir, diag));
+    TRY(lock_dir(n, diag));
+    snprintf(path, sizeof(path), "%s/store", n->dir);
+    struct engine_opts eo = {.path = path, .memory_size = n->opts.memory_size};
+    TRY(make_dir(path, diag));
+    TRY(engine_open_rocks(&eo, diag, &n->engine));
+    snprintf(path, sizeof(path), "%s/log", n->dir);
+    TRY(make_dir(path, diag));
+    struct raft_log_opts lo = {
+        .segment_size = n->opts.log_segment_size, .on_fatal = on_log_fatal, .on_fatal_arg = n};
+    return raft_log_open(path, &lo, diag, &n->log);
+}
+
+static db_err wait_ready(struct node *n, struct diag *diag)
+{
+    uint64_t ms = n->opts.start_timeout_ms != 0 ? n->opts.start_timeout_ms : 600000;
+    db_err err = range_store_wait_ready(n->ranges, clock_mono_ns() + ms * NS_PER_MS);
+    return err == ERR_OK ? err
+                         : diag_set(diag, err, "the ranges do not get ready: %s", err_text(err));
+}
+
+static db_err open_services(struct node *n, struct diag *diag)
+{
+    struct meta_opts mo = {.loops = n->opts.loops, .gc_age_ms = n->opts.gc_age_ms};
+    TRY(meta_new(&mo, &n->meta));
+    struct range_store_opts ro = {.loops = n->opts.loops,
+                                  .engine = n->engine,
+                                  .log = n->log,
+                                  .hooks = meta_hooks(n->meta),
+                                  .range_size_max = n->opts.range_size_max,
+                                  .log_size_max = n->opts.log_size_max,
+                                  .on_fatal = on_store_fatal,
+                                  .on_fatal_arg = n};
+    TRY(range_store_open(&ro, diag, &n->ranges));
+    TRY(wait_ready(n, diag));
+    TRY(meta_start(n->meta, n->ranges, diag));
+    n->meta_started = true;
+    local_kv_service_init(&n->kv, n->ranges);
+    local_meta_service_init(&n->meta_service, n->meta);
+    struct cluster_storage_opts co = {.self = range_store_ident(n->ranges).node_id,
+                                      .kv = &n->kv.base,
+                                      .meta = &n->meta_service.base,
+                                      .meta_is_local = true};
+    return cluster_storage_new(&co, &n->storage);
+}
+
+static db_err close_services(struct node *n, struct diag *diag)
+{
+    (void)diag;
+    storage_close(n->storage);
+    if (n->meta_started) {
+        meta_stop(n->meta);
+    }
+    if (n->ranges != NULL) {
+        range_store_stop(n->ranges);
+    }
+    return ERR_OK;
+}
+
+static db_err close_files(struct node *n, struct diag *diag)
+{
+    (void)diag;
+    raft_log_close(n->log);
+    range_store_free(n->ranges);
+    meta_free(n->meta);
+    if (n->engine != NULL) {
+        engine_close(n->engine, false);
+    }
+    if (n->lock_fd >= 0) {
+        close(n->lock_fd);
+    }
+    return ERR_OK;
+}
+
+db_err node_start(const struct node_opts *opts, struct diag *diag, struct node **ret_node)
+{
+    ASSERT(opts->data_dir != NULL && opts->loops != NULL);
+    struct node *n = mem_calloc(1, sizeof(*n));
+    if (n == NULL) {
+        return ERR_NOMEM;
+    }
+    n->opts = *opts;
+    n->lock_fd = -1;
+    if (snprintf(n->dir, sizeof(n->dir), "%s", opts->data_dir) >= (int)sizeof(n->dir)) {
+        mem_free(n);
+        return diag_set(diag, ERR_LIMIT, "the data directory's path is too long");
+    }
+    db_err err = run_blocking(n, open_files, diag);
+    if (err == ERR_OK) {
+        err = run_on_loop(n, open_services, diag);
+    }
+    if (err != ERR_OK) {
+        node_stop(n);
+        return err;
+    }
+    *ret_node = n;
+    return ERR_OK;
+}
+
+struct storage *node_storage(struct node *n)
+{
+    return n->storage;
+}
+
+struct range_store *node_ranges(struct node *n)
+{
+    return n->ranges;
+}
+
+struct meta *node_meta(struct node *n)
+{
+    return n->meta;
+}
+
+void node_stop(struct node *n)
+{
+    if (n == NULL) {
+        return;
+    }
+    db_err err = run_on_loop(n, close_services, NULL);
+    err = err_first(err, run_blocking(n, close_files, NULL));
+    if (err != ERR_OK) {
+        LOG_WARN("node.stop", F_ERR(err));
+    }
+    mem_free(n);
+}

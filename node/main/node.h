@@ -1,0 +1,42 @@
+/* One member of the cluster, from its data directory up to the storage that SQL stands on: engine,
+ * Raft log, ranges, meta, services and the cluster storage, started and stopped in order.
+ * Listeners, configuration and signals are not here. */
+#ifndef SKEIN_NODE_MAIN_NODE_H
+#define SKEIN_NODE_MAIN_NODE_H
+
+#include "base/diag.h"
+#include "base/loop.h"
+#include "node/meta/meta.h"
+#include "node/range/range.h"
+#include "sql/storage/storage.h"
+
+struct node;
+
+struct node_opts {
+    const char *data_dir;      /* made if it is not there */
+    struct loop_group *loops;  /* outlives the node */
+    size_t memory_size;        /* of the store (block cache and memtables); 0: its default */
+    uint64_t range_size_max;   /* 0: 256 MiB */
+    uint64_t log_size_max;     /* 0: 256 MiB */
+    uint64_t log_segment_size; /* 0: the log's default */
+    uint32_t gc_age_ms;        /* 0: 10 minutes */
+    uint32_t start_timeout_ms; /* replaying the log; 0: 10 minutes */
+    /* The node cannot go on (a disk failed): called once, from any thread. NULL: the process
+     * aborts. */
+    void (*on_fatal)(void *arg, db_err err, const char *text);
+    void *on_fatal_arg;
+};
+
+/* Returns when the node serves all its ranges. From a fiber (it parks) or a thread that runs no
+ * loop (it blocks). Errors: ERR_BUSY (another process has the directory open), ERR_UNSUPPORTED
+ * (another format version), ERR_CORRUPT, ERR_DISK_FULL, ERR_IO, ERR_NOMEM, ERR_TIMEOUT. */
+MUST_USE db_err node_start(const struct node_opts *opts, struct diag *diag, struct node **ret_node);
+/* The storage for sql/; usable on all loops of the group. */
+struct storage *node_storage(struct node *n);
+struct range_store *node_ranges(struct node *n);
+struct meta *node_meta(struct node *n);
+/* Stops in order; no transaction may be left. From a fiber or a thread, as node_start. NULL is
+ * fine. */
+void node_stop(struct node *n);
+
+#endif
