@@ -13,7 +13,11 @@
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 
-enum { SYSTEM_TAG = 0x01, DESCRIPTOR_SIZE_MAX = 16 * 1024 * 1024, FIRST_USER_ID = 1000 };
+enum {
+    SYSTEM_TAG = CATALOG_SYSTEM_TAG,
+    DESCRIPTOR_SIZE_MAX = 16 * 1024 * 1024,
+    FIRST_USER_ID = 1000
+};
 
 struct cat_key {
     uint8_t bytes[10];
@@ -298,10 +302,15 @@ const struct catalog_snapshot *catalog_change_view(const struct catalog_change *
     return change->view;
 }
 
+db_err catalog_new_table_id(struct catalog *catalog, struct diag *diag, table_id_t *ret_id)
+{
+    return storage_sequence_next(catalog->storage, SLICE_LIT("catalog.id"), FIRST_USER_ID, 1, 1, 1,
+                                 diag, ret_id);
+}
+
 static db_err new_id(struct catalog_change *c, struct diag *diag, uint64_t *ret)
 {
-    return storage_sequence_next(c->catalog->storage, SLICE_LIT("catalog.id"), FIRST_USER_ID, 1, 1,
-                                 1, diag, ret);
+    return catalog_new_table_id(c->catalog, diag, ret);
 }
 
 static db_err put_descriptor(struct catalog_change *c, char kind, uint64_t id,
@@ -431,7 +440,9 @@ db_err catalog_create_table(struct catalog_change *c, const struct table_def *de
         return my_error(diag, ER_TABLE_EXISTS_ERROR, name_text(def->name, text));
     }
     struct table_def t = *def;
-    TRY(new_id(c, diag, &t.id));
+    if (t.id == 0) {
+        TRY(new_id(c, diag, &t.id));
+    }
     t.schema_id = schema->id;
     t.version = 1;
     if (t.create_time_us == 0) {

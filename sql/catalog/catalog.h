@@ -47,7 +47,10 @@ MUST_USE db_err catalog_create_schema(struct catalog_change *c, struct slice nam
 MUST_USE db_err catalog_alter_schema(struct catalog_change *c, struct slice name,
                                      uint16_t collation, bool read_only, struct diag *diag);
 MUST_USE db_err catalog_drop_schema(struct catalog_change *c, struct slice name, struct diag *diag);
-/* Gives id and version; ret_id may be NULL. */
+/* An id for a table to come: rows may be put under it before its descriptor exists. */
+MUST_USE db_err catalog_new_table_id(struct catalog *catalog, struct diag *diag,
+                                     table_id_t *ret_id);
+/* Gives version and, when def->id is 0, an id; ret_id may be NULL. */
 MUST_USE db_err catalog_create_table(struct catalog_change *c, const struct table_def *def,
                                      struct diag *diag, table_id_t *ret_id);
 MUST_USE db_err catalog_replace_table(struct catalog_change *c, const struct table_def *def,
@@ -55,5 +58,24 @@ MUST_USE db_err catalog_replace_table(struct catalog_change *c, const struct tab
 MUST_USE db_err catalog_rename_table(struct catalog_change *c, table_id_t id, struct slice schema,
                                      struct slice name, struct diag *diag);
 MUST_USE db_err catalog_drop_table(struct catalog_change *c, table_id_t id, struct diag *diag);
+
+/* Key ranges that are to be deleted because no descriptor names them (any more): a table's whole
+ * range (index 0) or one index's. A record is written with the change that makes the range garbage,
+ * or ahead of filling a range that gets its descriptor later, and removed when it is done. */
+struct pending_drop {
+    table_id_t table_id;
+    index_id_t index_id; /* 0: all of the table */
+};
+MUST_USE db_err catalog_add_drop(struct catalog_change *c, const struct pending_drop *drop,
+                                 struct diag *diag);
+MUST_USE db_err catalog_cancel_drop(struct catalog_change *c, const struct pending_drop *drop,
+                                    struct diag *diag);
+/* The same in a transaction of its own. */
+MUST_USE db_err catalog_put_drop(struct catalog *catalog, const struct pending_drop *drop,
+                                 bool present, struct diag *diag);
+/* All records, in the arena. */
+MUST_USE db_err catalog_pending_drops(struct catalog *catalog, struct arena *arena,
+                                      struct diag *diag, struct pending_drop **ret_drops,
+                                      uint32_t *ret_count);
 
 #endif

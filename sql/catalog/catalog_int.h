@@ -47,6 +47,8 @@ struct catalog_change {
     struct catalog_snapshot *view; /* owned: a copy that is edited */
 };
 
+enum { CATALOG_SYSTEM_TAG = 0x01 };
+
 /* snapshot.c */
 struct catalog_snapshot *snapshot__copy(const struct catalog_snapshot *from);
 void snapshot__unref(struct catalog_snapshot *s);

@@ -93,6 +93,15 @@ static pb_column *column_to(struct arena *a, const struct column_def *c)
     p->auto_increment = c->auto_increment;
     p->invisible = c->invisible;
     p->hidden = c->hidden;
+    p->has_explicit_collation = c->explicit_collation;
+    p->explicit_collation = c->explicit_collation;
+    p->has_column_format = c->column_format != 0;
+    p->column_format = c->column_format;
+    p->has_storage_media = c->storage_media != 0;
+    p->storage_media = c->storage_media;
+    if (c->has_absent && (p->absent = value_to(a, &c->absent)) == NULL) {
+        return NULL;
+    }
     p->has_generated = c->generated != GENERATED_NO;
     p->generated = (uint32_t)c->generated;
     p->has_generated_expr = c->generated_expr.len != 0;
@@ -110,6 +119,8 @@ static pb_index *index_to(struct arena *a, const struct index_def *ix)
     p->kind = (uint32_t)ix->kind;
     p->has_invisible = true;
     p->invisible = ix->invisible;
+    p->has_using_btree = ix->using_btree;
+    p->using_btree = ix->using_btree;
     p->has_comment = ix->comment.len != 0;
     p->comment = bytes_of(ix->comment);
     p->n_parts = ix->part_count;
@@ -201,6 +212,9 @@ static db_err encode_table(struct arena *a, const struct table_def *t, struct bu
     p.view_text = bytes_of(t->view_text);
     p.has_create_time_us = true;
     p.create_time_us = t->create_time_us;
+    p.has_next_column_id = p.has_next_index_id = true;
+    p.next_column_id = t->next_column_id;
+    p.next_index_id = t->next_index_id;
     FILL(columns, n_columns, pb_column, t->columns, t->column_count, column_to)
     FILL(indexes, n_indexes, pb_index, t->indexes, t->index_count, index_to)
     FILL(checks, n_checks, pb_check, t->checks, t->check_count, check_to)
@@ -294,6 +308,11 @@ static db_err column_from(struct arena *a, const pb_column *p, uint32_t ordinal,
     c->auto_increment = p->auto_increment != 0;
     c->invisible = p->invisible != 0;
     c->hidden = p->hidden != 0;
+    c->explicit_collation = p->explicit_collation != 0;
+    c->column_format = (uint8_t)p->column_format;
+    c->storage_media = (uint8_t)p->storage_media;
+    c->has_absent = p->absent != NULL;
+    TRY(value_from(a, p->absent, &c->type, &c->absent));
     c->generated = (enum column_generated)p->generated;
     TRY(take(a, p->generated_expr, &c->generated_expr));
     return take(a, p->comment, &c->comment);
@@ -302,7 +321,11 @@ static db_err column_from(struct arena *a, const pb_column *p, uint32_t ordinal,
 static db_err index_from(struct arena *a, const pb_index *p, uint32_t columns, struct index_def *ix)
 {
     *ix = (struct index_def){
-        .id = p->id, .kind = (enum index_kind)p->kind, .invisible = p->invisible != 0};
+        .id = p->id,
+        .kind = (enum index_kind)p->kind,
+        .invisible = p->invisible != 0,
+        .using_btree = p->using_btree != 0,
+    };
     TRY(take(a, p->name, &ix->name));
     TRY(take(a, p->comment, &ix->comment));
     ix->part_count = (uint32_t)p->n_parts;
@@ -381,7 +404,9 @@ static db_err table_from(struct arena *a, const pb_table *p, struct slice schema
                             .auto_increment = p->auto_increment,
                             .auto_increment_start = p->auto_increment_start,
                             .collation = (uint16_t)p->collation,
-                            .create_time_us = p->create_time_us};
+                            .create_time_us = p->create_time_us,
+                            .next_column_id = p->next_column_id,
+                            .next_index_id = p->next_index_id};
     TRY(arena_copy(a, schema_name, &t->schema_name));
     TRY(take(a, p->name, &t->name));
     TRY(take(a, p->comment, &t->comment));

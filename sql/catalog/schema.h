@@ -45,7 +45,14 @@ struct column_def {
     bool on_update_now;
     bool auto_increment;
     bool invisible;
-    bool hidden; /* the row id of a table without primary key: no SQL can name it */
+    bool hidden;             /* the row id of a table without primary key: no SQL can name it */
+    bool explicit_collation; /* CHARACTER SET or COLLATE was written: SHOW CREATE says it again */
+    /* Rows older than the column do not have it: they read as this. has_absent is false for columns
+     * that every row has. */
+    bool has_absent;
+    struct value absent;
+    uint8_t column_format; /* shown again: 0 none, 1 DEFAULT, 2 FIXED, 3 DYNAMIC */
+    uint8_t storage_media; /* shown again: 0 none, 1 DEFAULT, 2 DISK, 3 MEMORY */
     enum column_generated generated;
     struct slice generated_expr; /* SQL text */
     struct slice comment;
@@ -64,6 +71,7 @@ struct index_def {
     struct slice name; /* "PRIMARY" for the primary key */
     enum index_kind kind;
     bool invisible;
+    bool using_btree; /* USING BTREE was written: shown again */
     uint32_t part_count;
     struct index_part *parts;
     struct slice comment;
@@ -109,6 +117,8 @@ struct table_def {
     bool has_primary; /* false: the clustered index is on the hidden column */
     int32_t auto_increment;        /* ordinal or -1 */
     uint64_t auto_increment_start; /* AUTO_INCREMENT=n of CREATE TABLE, 0 = none */
+    column_id_t next_column_id;    /* above every id that a column of this table id has had */
+    index_id_t next_index_id;      /* likewise of indexes */
     uint16_t collation;
     uint32_t check_count;
     struct check_def *checks;

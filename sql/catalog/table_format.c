@@ -13,8 +13,8 @@ static db_err make_layout(struct arena *arena, const struct table_def *def, stru
         const struct column_def *c = &def->columns[i];
         cols[i].id = c->id;
         cols[i].type = c->type;
-        if (c->default_kind == DEFAULT_CONST) {
-            cols[i].absent = c->default_value;
+        if (c->has_absent) {
+            cols[i].absent = c->absent;
         } else {
             value_set_null(&cols[i].absent, &c->type);
         }

@@ -1,0 +1,130 @@
+/* Records of key ranges to delete: KEYSPACE_SYSTEM, 'D', table id (8 bytes), index id (4 bytes),
+ * big endian; no value. */
+#include "sql/catalog/catalog_int.h"
+
+enum { DROP_KEY_SIZE = 14 };
+
+static struct slice drop_key(const struct pending_drop *d, uint8_t out[DROP_KEY_SIZE])
+{
+    out[0] = CATALOG_SYSTEM_TAG;
+    out[1] = 'D';
+    for (int i = 0; i < 8; i++) {
+        out[2 + i] = (uint8_t)(d->table_id >> (56 - 8 * i));
+    }
+    for (int i = 0; i < 4; i++) {
+        out[10 + i] = (uint8_t)(d->index_id >> (24 - 8 * i));
+    }
+    return slice_of(out, DROP_KEY_SIZE);
+}
+
+static db_err write_record(struct storage_txn *txn, const struct pending_drop *drop, bool present,
+                           struct diag *diag)
+{
+    uint8_t bytes[DROP_KEY_SIZE];
+    struct slice key = drop_key(drop, bytes);
+    return present ? storage_put(txn, key, SLICE_LIT("1"), 0, diag)
+                   : storage_del(txn, key, 0, diag);
+}
+
+db_err catalog_add_drop(struct catalog_change *c, const struct pending_drop *drop,
+                        struct diag *diag)
+{
+    return write_record(c->txn, drop, true, diag);
+}
+
+db_err catalog_cancel_drop(struct catalog_change *c, const struct pending_drop *drop,
+                           struct diag *diag)
+{
+    return write_record(c->txn, drop, false, diag);
+}
+
+db_err catalog_put_drop(struct catalog *catalog, const struct pending_drop *drop, bool present,
+                        struct diag *diag)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_READ_COMMITTED};
+    struct storage_txn *txn;
+    TRY(storage_txn_begin(catalog->storage, &opts, diag, &txn));
+    db_err err = write_record(txn, drop, present, diag);
+    if (err != ERR_OK) {
+        storage_txn_rollback(txn);
+        return err;
+    }
+    return storage_txn_commit(txn, diag, NULL);
+}
+
+struct drop_list {
+    struct pending_drop *items;
+    uint32_t count, cap;
+};
+
+static db_err list_add(struct arena *arena, struct drop_list *l, struct slice key)
+{
+    if (key.len != DROP_KEY_SIZE) {
+        return ERR_CORRUPT;
+    }
+    if (l->count == l->cap) {
+        uint32_t cap = l->cap == 0 ? 16 : l->cap * 2;
+        struct pending_drop *items = ARENA_ARRAY(arena, struct pending_drop, cap);
+        if (items == NULL) {
+            return ERR_NOMEM;
+        }
+        if (l->count != 0) {
+            memcpy(items, l->items, l->count * sizeof(*items));
+        }
+        l->items = items;
+        l->cap = cap;
+    }
+    struct pending_drop d = {0};
+    for (int i = 0; i < 8; i++) {
+        d.table_id = d.table_id << 8 | key.ptr[2 + i];
+    }
+    for (int i = 0; i < 4; i++) {
+        d.index_id = d.index_id << 8 | key.ptr[10 + i];
+    }
+    l->items[l->count++] = d;
+    return ERR_OK;
+}
+
+static db_err read_records(struct storage_txn *txn, struct arena *arena, struct diag *diag,
+                           struct drop_list *l)
+{
+    static const uint8_t first[] = {CATALOG_SYSTEM_TAG, 'D'};
+    static const uint8_t last[] = {CATALOG_SYSTEM_TAG, 'D' + 1};
+    struct storage_scan_opts opts = {
+        .start = slice_of(first, 2), .end = slice_of(last, 2), .keys_only = true};
+    struct storage_scan *scan;
+    TRY(storage_scan_open(txn, &opts, diag, &scan));
+    db_err err;
+    for (;;) {
+        const struct storage_kv *kv;
+        size_t n;
+        err = storage_scan_next(scan, diag, &kv, &n);
+        if (err != ERR_OK || n == 0) {
+            break;
+        }
+        for (size_t i = 0; i < n && err == ERR_OK; i++) {
+            err = list_add(arena, l, kv[i].key);
+        }
+        if (err != ERR_OK) {
+            break;
+        }
+    }
+    storage_scan_close(scan);
+    return err;
+}
+
+db_err catalog_pending_drops(struct catalog *catalog, struct arena *arena, struct diag *diag,
+                             struct pending_drop **ret_drops, uint32_t *ret_count)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ, .read_only = true};
+    struct drop_list l = {0};
+    struct storage_txn *txn;
+    TRY(storage_txn_begin(catalog->storage, &opts, diag, &txn));
+    db_err err = read_records(txn, arena, diag, &l);
+    storage_txn_rollback(txn);
+    if (err == ERR_OK) {
+        *ret_drops = l.items;
+        *ret_count = l.count;
+    }
+    return err;
+}
