@@ -178,7 +178,7 @@ static void put_fixed(const struct key_column *kc, const void *data, uint8_t *ou
     }
     case ENC_BYTES:
     case ENC_WEIGHTS_NO_PAD:
-    case ENC_WEIGHTS_PAD: ASSERT(!"text has no fixed size");
+    case ENC_WEIGHTS_PAD: ASSERT(false); /* text has no fixed size */
     }
 }
 
@@ -427,7 +427,7 @@ static void get_fixed(const struct key_column *kc, const uint8_t *in, struct val
     }
     case ENC_BYTES:
     case ENC_WEIGHTS_NO_PAD:
-    case ENC_WEIGHTS_PAD: ASSERT(!"text has no fixed size");
+    case ENC_WEIGHTS_PAD: ASSERT(false); /* text has no fixed size */
     }
 }
 

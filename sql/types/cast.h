@@ -49,9 +49,9 @@ void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag)
 
 /* Number with printf arguments to ctx->warn; the text is the message of that number
  * (sql/types/cast_messages.def). */
-void cast_warn(struct cast_ctx *ctx, enum cast_level level, uint16_t number, ...);
+void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...);
 /* Fills ctx->diag; returns ERR_SQL. */
-db_err cast_error(struct cast_ctx *ctx, uint16_t number, ...);
+db_err cast_error(struct cast_ctx *ctx, unsigned number, ...);
 
 /* ---- scalars ---- */
 

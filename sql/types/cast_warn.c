@@ -19,14 +19,14 @@ static const struct message messages[] = {
 #undef CAST_MSG
 };
 
-static const struct message *find_message(uint16_t number)
+static const struct message *find_message(unsigned number)
 {
     for (size_t i = 0; i < ARRAY_COUNT(messages); i++) {
         if (messages[i].number == number) {
             return &messages[i];
         }
     }
-    ASSERT(!"a message that cast_messages.def does not have");
+    ASSERT(false); /* a message that cast_messages.def does not have */
     return &messages[0];
 }
 
@@ -45,7 +45,7 @@ void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 
-void cast_warn(struct cast_ctx *ctx, enum cast_level level, uint16_t number, ...)
+void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...)
 {
     if (ctx->warn == NULL) {
         return;
@@ -55,10 +55,10 @@ void cast_warn(struct cast_ctx *ctx, enum cast_level level, uint16_t number, ...
     va_start(args, number);
     vsnprintf(text, sizeof(text), find_message(number)->format, args);
     va_end(args);
-    ctx->warn(ctx->warn_arg, level, number, text);
+    ctx->warn(ctx->warn_arg, level, (uint16_t)number, text);
 }
 
-db_err cast_error(struct cast_ctx *ctx, uint16_t number, ...)
+db_err cast_error(struct cast_ctx *ctx, unsigned number, ...)
 {
     const struct message *m = find_message(number);
     char text[DIAG_TEXT_SIZE];
@@ -66,7 +66,7 @@ db_err cast_error(struct cast_ctx *ctx, uint16_t number, ...)
     va_start(args, number);
     vsnprintf(text, sizeof(text), m->format, args);
     va_end(args);
-    return diag_set_sql(ctx->diag, number, m->sqlstate, "%s", text);
+    return diag_set_sql(ctx->diag, m->number, m->sqlstate, "%s", text);
 }
 
 #pragma GCC diagnostic pop

@@ -113,7 +113,7 @@ db_err type_store(struct cast_ctx *ctx, const struct sql_type *to,
     case TYPE_GEOMETRY:
     case TYPE_VECTOR: r.str = v->str; break;
     case TYPE_NULL:
-    case TYPE__COUNT: ASSERT(!"a column of no type");
+    case TYPE__COUNT: ASSERT(false); /* a column of no type */
     }
     *ret = r;
     return ERR_OK;

@@ -1,9 +1,10 @@
 /* Time zones. Fixed offsets are computed; SYSTEM and named zones ask ICU.
  *
  * Zones are made once per name and never freed, so that a pointer may be kept anywhere; they hang
- * in a list that only grows, read without a lock. ICU calendars are not to be shared between
- * threads: each query clones none of them, but takes the zone's lock, and a small per-zone cache of
- * the last answer keeps the common case (now, and the same hour) free of ICU. */
+ * in a list that only grows and is read without a lock. An ICU calendar is not to be shared between
+ * threads, so a query takes its zone's lock; it holds it for a few instructions when the moment
+ * lies in the span of constant offset that was asked for last (the common case: everything of one
+ * summer), and for an ICU call else. */
 #include "sql/types/timezone.h"
 
 #include <pthread.h>
