@@ -48,7 +48,7 @@ void sim_client(struct sim *s)
     if (raft_role(rep->raft) != RAFT_LEADER) {
         rep = sim_leader(s, group);
     }
-    if (rep != NULL) {
+    if (rep != NULL && !s->healed) { /* afterwards only sim_check_liveness writes */
         (void)(sim_propose(rep, (uint32_t)sim_pick(s, 1, 12), (uint32_t)sim_pick(s, 9, 60)) ==
                ERR_OK);
     }
