@@ -23,6 +23,7 @@
 struct diag_area;
 struct cast_ctx;
 struct eval_env;
+struct func_state;
 
 /* ---- evaluation ---- */
 
@@ -31,7 +32,8 @@ struct eval_ctx {
     struct arena *statement; /* lives as long as the statement */
     struct cast_ctx *cast;   /* sql_mode, warnings, time zone (sql/types) */
     struct diag *diag;
-    struct eval_env *env; /* the session's facts; NULL in tests of pure functions */
+    struct eval_env *env;      /* the session's facts; NULL in tests of pure functions */
+    struct func_state *states; /* of calls that keep something between chunks; NULL at first */
 };
 
 /* The session as functions see it (implemented by sql/session). */

@@ -1,6 +1,7 @@
 /* What the families share. */
 #include "sql/func/func_int.h"
 
+#include <stddef.h>
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -370,6 +371,35 @@ void func__too_long(struct eval_ctx *ctx, const struct func_call *call, struct v
     vec_set_null(out, row);
     func__warn(ctx, ER_WARN_ALLOWED_PACKET_OVERFLOWED, call->def->name,
                (long)func__packet_max(ctx));
+}
+
+struct func_state {
+    struct func_state *next;
+    const struct func_call *call;
+    max_align_t data[];
+};
+
+db_err func__state(struct eval_ctx *ctx, const struct func_call *call, size_t size, void **ret,
+                   bool *ret_fresh)
+{
+    for (struct func_state *s = ctx->states; s != NULL; s = s->next) {
+        if (s->call == call) {
+            *ret = s->data;
+            *ret_fresh = false;
+            return ERR_OK;
+        }
+    }
+    struct func_state *s = arena_alloc_aligned(ctx->statement, sizeof(*s) + size, 16);
+    if (s == NULL) {
+        return ERR_LIMIT;
+    }
+    memset(s, 0, sizeof(*s) + size);
+    s->call = call;
+    s->next = ctx->states;
+    ctx->states = s;
+    *ret = s->data;
+    *ret_fresh = true;
+    return ERR_OK;
 }
 
 /* ---- strings ---- */

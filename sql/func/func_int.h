@@ -3,7 +3,7 @@
 #ifndef SKEIN_SQL_FUNC_FUNC_INT_H
 #define SKEIN_SQL_FUNC_FUNC_INT_H
 
-#include "base/buf.h"
+#include "base/scope.h"
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 #include "sql/func/func.h"
@@ -86,6 +86,11 @@ uint64_t func__packet_max(const struct eval_ctx *ctx);
 /* The result would be longer than max_allowed_packet: NULL with warning 1301. */
 void func__too_long(struct eval_ctx *ctx, const struct func_call *call, struct vector *out,
                     uint32_t row);
+
+/* What a call keeps between the chunks of one execution (a generator, a compiled pattern): `size`
+ * zeroed bytes of the statement's arena; *ret_fresh the first time. ERR_LIMIT. */
+MUST_USE db_err func__state(struct eval_ctx *ctx, const struct func_call *call, size_t size,
+                            void **ret, bool *ret_fresh);
 
 /* ---- strings ---- */
 

@@ -1,0 +1,21 @@
+/* Private to sql/func/math. */
+#ifndef SKEIN_SQL_FUNC_MATH_INT_H
+#define SKEIN_SQL_FUNC_MATH_INT_H
+
+enum math_unary_op {
+    MATH_SQRT,
+    MATH_EXP,
+    MATH_LN,
+    MATH_LOG2,
+    MATH_LOG10,
+    MATH_SIN,
+    MATH_COS,
+    MATH_TAN,
+    MATH_COT,
+    MATH_ASIN,
+    MATH_ACOS,
+    MATH_DEGREES,
+    MATH_RADIANS,
+};
+
+#endif
