@@ -97,6 +97,23 @@ db_err exec__prepare_list(struct exec_ctx *ctx, struct bexpr *const *list, uint3
 /* LIMIT and OFFSET values. MYSQL: they are non-negative integers; a NULL parameter is 0. */
 db_err exec__limit_value(struct exec_ctx *ctx, const struct bexpr *e, uint64_t none, uint64_t *ret);
 
+/* For operators that take several chunks of a child per call: the child's results and what casts
+ * make go to an arena of the operator's own. enter gives what leave puts back. */
+struct saved_arenas {
+    struct arena *eval, *cast;
+};
+static inline struct saved_arenas exec__enter_arena(struct exec_ctx *ctx, struct arena *own)
+{
+    struct saved_arenas saved = {ctx->eval.arena, ctx->eval.cast->arena};
+    ctx->eval.arena = ctx->eval.cast->arena = own;
+    return saved;
+}
+static inline void exec__leave_arena(struct exec_ctx *ctx, struct saved_arenas saved)
+{
+    ctx->eval.arena = saved.eval;
+    ctx->eval.cast->arena = saved.cast;
+}
+
 /* What a NOT NULL column without a default gets when the mode lets it: 0, '', the zero date, the
  * first member. */
 db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, struct value *ret);
