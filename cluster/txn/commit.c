@@ -64,7 +64,7 @@ static bool fits_1pc(const struct commit *c, const struct range_location *loc)
            (loc->end.len == 0 || slice_cmp(c->muts[c->count - 1].key, loc->end) < 0);
 }
 
-/* *ret_done false: it does not fit one range (any more). */
+/* ERR_OK with *ret_done false: nothing was done, it does not fit one range (any more). */
 static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t *ret_ts)
 {
     struct attempt at;
@@ -87,9 +87,9 @@ static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t 
                                       .start_ts = c->start_ts,
                                       .lock_term = commit_lock_term(c, 0, c->count, route.loc.id),
                                       .try_1pc = true};
-        *ret_done = true;
         db_err err = route.kv->ops->prewrite(route.kv, &req, diag, &reply, &resp);
         if (err == ERR_OK) {
+            *ret_done = true;
             forget_span(c->t, &route.loc);
             atomic_fetch_add_explicit(&c->env->commits_1pc, 1, memory_order_relaxed);
             *ret_ts = resp.commit_ts;
@@ -281,6 +281,7 @@ db_err ctxn_commit(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
     } else if (t->wb.write_count != 0) {
         err = commit_writes(t, diag, &ts);
     }
+    ASSERT(err != ERR_OK || t->wb.write_count == 0 || ts > t->start_ts);
     ctxn_end(t);
     if (err == ERR_OK) {
         *ret_ts = ts;

@@ -4,6 +4,8 @@
 
 #include "base/test_main.h"
 #include "base/fiber.h"
+#include "base/rand.h"
+#include "cluster/kv/kv.h"
 #include "node/main/node.h"
 #include "sql/storage/conformance.h"
 
@@ -78,10 +80,277 @@ static void test_conformance(void **state)
     assert_true(j.report.run > 20);
 }
 
+/* ---- many ranges ---- */
+
+struct split_job {
+    struct node *n;
+    struct slice *keys;
+    size_t count;
+    db_err err;
+};
+
+static db_err find_range(struct node *n, struct slice key, range_id_t *ret_id)
+{
+    struct arena a;
+    struct range_desc *descs;
+    unsigned count = 0;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = meta_lookup(node_meta(n), key, SLICE_EMPTY, 1, &a, NULL, &descs, &count);
+    if (err == ERR_OK && (count != 1 || !range_desc_contains(&descs[0], key))) {
+        err = ERR_NOT_FOUND;
+    }
+    if (err == ERR_OK) {
+        *ret_id = descs[0].id;
+    }
+    arena_fini(&a);
+    return err;
+}
+
+static void run_splits(void *arg)
+{
+    struct split_job *j = arg;
+    for (size_t i = 0; i < j->count && j->err == ERR_OK; i++) {
+        range_id_t id;
+        range_id_t new_id;
+        struct diag diag;
+        db_err err;
+        diag_reset(&diag);
+        for (int tries = 0;; tries++) { /* a range that was split needs a moment until it serves */
+            err = find_range(j->n, j->keys[i], &id);
+            if (err == ERR_OK) {
+                err = range_store_split(node_ranges(j->n), id, j->keys[i], &diag, &new_id);
+            }
+            if (err == ERR_OK || tries == 1000) {
+                break;
+            }
+            CHECK_OK(fiber_sleep(NS_PER_MS));
+        }
+        j->err = err;
+    }
+}
+
+/* The suite's keys are prefix | case | '/' | rest: splits fall into the middle of cases. */
+static void test_conformance_many_ranges(void **state)
+{
+    (void)state;
+    struct slice keys[] = {
+        SLICE_LIT("\2cbank/\0\0\0\0\0\0\0\5"),
+        SLICE_LIT("\2cincrements/\0\0\0\0\0\0\0\2"),
+        SLICE_LIT("\2cinsert/b"),
+        SLICE_LIT("\2cinsert_deferred/b"),
+        SLICE_LIT("\2cinsert_race/11"),
+        SLICE_LIT("\2cput_get_commit/b"),
+        SLICE_LIT("\2crepeatable_read/b"),
+        SLICE_LIT("\2csavepoints/b"),
+        SLICE_LIT("\2cscan_big_rows/\0\0\0\0\0\0\0\7"),
+        SLICE_LIT("\2cscan_limit/\0\0\0\0\0\0\0\7"),
+        SLICE_LIT("\2cscan_merge/\0\0\0\0\0\0\0\x64"),
+        SLICE_LIT("\2cscan_merge/\0\0\0\0\0\0\0\x80"),
+        SLICE_LIT("\2cscan_random/\0\0\0\0\0\0\0\x64"),
+        SLICE_LIT("\2cscan_random/\0\0\0\0\0\0\1\x64"),
+        SLICE_LIT("\2cscan_while_writing/\0\0\0\0\0\0\1"),
+        SLICE_LIT("\2csnapshot_conflict/b"),
+        SLICE_LIT("\2cdeadlock/b"),
+        SLICE_LIT("\2cdelete_range/\0\0\0\0\0\0\3"),
+        SLICE_LIT("\2clock_scan_modes/\0\0\0\0\0\0\0\5"),
+        SLICE_LIT("\2cmulti_get/\0\0\0\0\0\0\0\x40"),
+    };
+    struct loop_group *loops = start_loops(3);
+    struct node *n = start_node(loops, 0);
+    struct split_job sj = {.n = n, .keys = keys, .count = ARRAY_COUNT(keys)};
+    assert_int_equal(loop_run_main(run_splits, &sj), ERR_OK);
+    assert_int_equal(sj.err, ERR_OK);
+    struct conf_job j = {
+        .s = node_storage(n),
+        .opts = {.loops = loops, .print = true, .seed = 2, .prefix = SLICE_LIT("\2c")}};
+    assert_int_equal(loop_run_main(run_conformance, &j), ERR_OK);
+    if (j.report.failed != 0) {
+        fail_msg("%s", j.report.first);
+    }
+    struct cluster_storage_stats cs;
+    cluster_storage_stats(node_storage(n), &cs);
+    assert_true(cs.commits_1pc > 0 && cs.commits_async > 0 && cs.commits_2pc > 0);
+    node_stop(n);
+    n = start_node(loops, 0); /* and on what a restart finds */
+    struct range_store_stats st;
+    range_store_get_stats(node_ranges(n), &st);
+    assert_int_equal(st.ranges, 2 + ARRAY_COUNT(keys));
+    j.opts.only = "bank";
+    j.opts.prefix = SLICE_LIT("\2x");
+    assert_int_equal(
+        loop_run_main(run_conformance, &(struct conf_job){.s = node_storage(n), .opts = j.opts}),
+        ERR_OK);
+    node_stop(n);
+    loop_group_stop(loops);
+}
+
+/* ---- restart ---- */
+
+struct rows_job {
+    struct storage *s;
+    uint64_t from;
+    uint64_t to;
+    uint64_t found;
+    uint64_t sequence;
+    ts_t last_ts;
+    db_err err;
+};
+
+static struct slice row_key(uint64_t n, uint8_t *buf)
+{
+    int len = snprintf((char *)buf, 32, "\2row/%010llu", (unsigned long long)n);
+    return slice_of(buf, (size_t)len);
+}
+
+static void write_rows(void *arg)
+{
+    struct rows_job *j = arg;
+    struct diag diag;
+    for (uint64_t n = j->from; n < j->to; n++) {
+        struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ, .autocommit = true};
+        struct storage_txn *t;
+        uint8_t buf[32];
+        CHECK_OK(storage_txn_begin(j->s, &opts, &diag, &t));
+        CHECK_OK(storage_put(t, row_key(n, buf), slice_of(&n, 8),
+                             STORAGE_W_INSERT | STORAGE_W_DEFER, &diag));
+        CHECK_OK(storage_txn_commit(t, &diag, &j->last_ts));
+        CHECK_OK(storage_sequence_next(j->s, SLICE_LIT("\2seq"), 0, 1, 1, 0, &diag, &j->sequence));
+    }
+}
+
+static void read_rows(void *arg)
+{
+    struct rows_job *j = arg;
+    struct diag diag;
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ, .read_only = true};
+    struct storage_txn *t;
+    struct storage_scan *scan;
+    struct storage_scan_opts so = {.start = SLICE_LIT("\2row/"), .end = SLICE_LIT("\2row0")};
+    CHECK_OK(storage_txn_begin(j->s, &opts, &diag, &t));
+    CHECK_OK(storage_scan_open(t, &so, &diag, &scan));
+    for (;;) {
+        const struct storage_kv *rows;
+        size_t count;
+        CHECK_OK(storage_scan_next(scan, &diag, &rows, &count));
+        if (count == 0) {
+            break;
+        }
+        j->found += count;
+    }
+    storage_scan_close(scan);
+    storage_txn_rollback(t);
+}
+
+static void test_restart(void **state)
+{
+    (void)state;
+    struct loop_group *loops = start_loops(2);
+    uint64_t last_sequence = 0;
+    ts_t last_ts = 0;
+    for (uint64_t round = 0; round < 4; round++) {
+        struct node *n = start_node(loops, 0);
+        struct rows_job r = {.s = node_storage(n)};
+        assert_int_equal(loop_run_main(read_rows, &r), ERR_OK);
+        assert_int_equal(r.found, round * 500);
+        struct rows_job w = {.s = node_storage(n), .from = round * 500, .to = round * 500 + 500};
+        assert_int_equal(loop_run_main(write_rows, &w), ERR_OK);
+        assert_true(w.sequence == last_sequence + 500); /* a clean stop skips nothing */
+        assert_true(w.last_ts > last_ts);
+        last_sequence = w.sequence;
+        last_ts = w.last_ts;
+        node_stop(n);
+    }
+    loop_group_stop(loops);
+}
+
+static void test_second_start_refused(void **state)
+{
+    (void)state;
+    struct loop_group *loops = start_loops(1);
+    struct node *n = start_node(loops, 0);
+    struct node_opts opts = {.data_dir = g_dir, .loops = loops};
+    struct diag diag;
+    struct node *second = NULL;
+    diag_reset(&diag);
+    assert_int_equal(node_start(&opts, &diag, &second), ERR_BUSY);
+    assert_null(second);
+    node_stop(n);
+    loop_group_stop(loops);
+}
+
+/* ---- splits by size, the log forgotten ---- */
+
+struct fill_job {
+    struct node *n;
+    db_err err;
+    uint64_t ranges;
+};
+
+static void fill(void *arg)
+{
+    struct fill_job *j = arg;
+    struct storage *s = node_storage(j->n);
+    struct diag diag;
+    static uint8_t value[4000];
+    struct rand rand;
+    rand_seed(&rand, 1);
+    for (uint64_t n = 0; n < 4000; n += 20) {
+        struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ};
+        struct storage_txn *t;
+        CHECK_OK(storage_txn_begin(s, &opts, &diag, &t));
+        for (uint64_t k = n; k < n + 20; k++) {
+            uint8_t buf[32];
+            for (size_t i = 0; i < sizeof(value); i += 8) { /* does not compress */
+                uint64_t x = rand_u64(&rand);
+                memcpy(value + i, &x, 8);
+            }
+            CHECK_OK(storage_put(t, row_key((k * 7919) % 4000, buf), slice_of(value, sizeof(value)),
+                                 STORAGE_W_BLIND, &diag));
+        }
+        CHECK_OK(storage_txn_commit(t, &diag, NULL));
+        if (n % 1000 == 0) {
+            range_store_upkeep(node_ranges(j->n), true);
+        }
+    }
+    for (int i = 0; i < 4; i++) {
+        range_store_upkeep(node_ranges(j->n), true);
+    }
+    struct range_store_stats st;
+    range_store_get_stats(node_ranges(j->n), &st);
+    j->ranges = st.ranges;
+    struct range_status status;
+    CHECK_OK(range_store_status(node_ranges(j->n), RANGE_ID_FIRST, &status));
+    CHECK(status.compacted > 10 && status.compacted <= status.applied);
+}
+
+static void test_split_by_size(void **state)
+{
+    (void)state;
+    struct loop_group *loops = start_loops(2);
+    struct node *n = start_node(loops, 4 << 20);
+    struct fill_job j = {.n = n};
+    assert_int_equal(loop_run_main(fill, &j), ERR_OK);
+    assert_true(j.ranges >= 4);
+    struct rows_job r = {.s = node_storage(n)};
+    assert_int_equal(loop_run_main(read_rows, &r), ERR_OK);
+    assert_int_equal(r.found, 4000);
+    node_stop(n);
+    n = start_node(loops, 4 << 20);
+    r = (struct rows_job){.s = node_storage(n)};
+    assert_int_equal(loop_run_main(read_rows, &r), ERR_OK);
+    assert_int_equal(r.found, 4000);
+    node_stop(n);
+    loop_group_stop(loops);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_conformance, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_conformance_many_ranges, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_second_start_refused, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_split_by_size, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
