@@ -11,6 +11,7 @@ cast.txt       kind, text, target, result, warnings (number:text, joined by |)
 store.txt      strict 0/1, kind, text, column type, result, warnings; strict errors as the one warning, result \\N
 interval.txt   datetime, interval text, unit, result of +, result of -
 format.txt     datetime, format, result;  str_to_date.txt  text, format, result
+types.txt      definition, COLUMN_TYPE, DATA_TYPE, wire type, length, decimals, collation id, flags
 diff.txt       unit, a, b, TIMESTAMPDIFF;  week.txt  date, mode, WEEK, YEARWEEK, TO_DAYS, WEEKDAY
 """
 import os
@@ -226,6 +227,25 @@ def record_temporal(k, base):
         k.execute("set sql_mode=default")
 
 
+TYPES = ["tinyint", "tinyint unsigned", "tinyint(1)", "smallint", "smallint unsigned", "mediumint", "mediumint unsigned", "int", "int unsigned", "int(5) unsigned zerofill",
+         "bigint", "bigint unsigned", "decimal(10,0)", "decimal(10,2)", "decimal(10,2) unsigned", "decimal(65,30)", "float", "float unsigned", "float(7,2)", "double", "double(9,4)",
+         "bit(1)", "bit(64)", "date", "time", "time(3)", "datetime", "datetime(6)", "timestamp", "timestamp(3)", "year", "char(10)", "varchar(20)", "varchar(20) collate utf8mb4_bin",
+         "char(10) character set latin1", "binary(5)", "varbinary(10)", "tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob", "longblob", "text character set latin1",
+         "enum('a','bcd','it''s')", "set('a','b','c')", "json", "geometry", "point", "vector(3)"]
+
+
+def record_types(k, out):
+    """definition, COLUMN_TYPE, DATA_TYPE, wire type, length, decimals, collation id, flags"""
+    for t in TYPES:
+        k.execute("drop table if exists ty")
+        k.execute("create table ty(c %s null)" % t)
+        k.execute("select column_type, data_type from information_schema.columns where table_schema = database() and table_name = 'ty'")
+        text, data = k.fetchone()
+        k.execute("select c from ty")
+        f = k._result.fields[0]
+        out.write("\t".join([t, esc(text), esc(data), str(f.type_code), str(f.length), str(f.scale), str(f.charsetnr), str(f.flags)]) + "\n")
+
+
 def main():
     conn = pymysql.connect(host=sys.argv[1], port=int(sys.argv[2]), user="root", charset="utf8mb4", autocommit=True, conv={})
     k = conn.cursor()
@@ -242,8 +262,8 @@ def main():
     k.execute("use " + schema)
     k.execute("set time_zone = '+00:00'")
     k.execute("set timestamp = 1706700000")
-    only = sys.argv[4:] or ["cast", "store", "decimal", "double", "temporal"]
-    for name, fn in (("cast", record_casts), ("store", record_stores), ("decimal", record_decimals), ("double", record_doubles)):
+    only = sys.argv[4:] or ["cast", "store", "decimal", "double", "temporal", "types"]
+    for name, fn in (("cast", record_casts), ("store", record_stores), ("decimal", record_decimals), ("double", record_doubles), ("types", record_types)):
         if name in only:
             with open(os.path.join(base, name + ".txt"), "w", encoding="utf8", errors="surrogateescape") as f:
                 fn(k, f)

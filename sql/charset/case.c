@@ -1,7 +1,7 @@
 /* UPPER and LOWER: simple mappings, one character to one.
  *
- * MySQL maps in place: it stops at a byte that is no character, where a longer mapped character does
- * not fit into what the source had, and where it has overtaken the source; so do we. The 0900
+ * MySQL maps in place: it stops at a byte that is no character, where a longer mapped character
+ * does not fit into what the source had, and where it has overtaken the source; so do we. The 0900
  * collations use Unicode 9's mappings, the others an older table. */
 #include "sql/charset/charset_int.h"
 

@@ -384,6 +384,7 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
     if (type_is_unsigned(t) && t->id != TYPE_ENUM && t->id != TYPE_SET) {
         flags |= WIRE_FLAG_UNSIGNED;
     }
+    ret->decimals = t->id == TYPE_VECTOR ? DECIMALS_NOT_FIXED : ret->decimals;
     if (type_is_blob(t) || t->id == TYPE_JSON || t->id == TYPE_GEOMETRY || t->id == TYPE_VECTOR) {
         flags |= WIRE_FLAG_BLOB;
     }
