@@ -57,7 +57,7 @@ const struct charset *charset_by_name(struct slice name)
 
 static db_err not_implemented(struct diag *diag, const char *what, const char *name)
 {
-    return diag_set_sql(diag, 1235, "42000", "This version of SkeinDB doesn't yet support '%s %s'",
+    return diag_set_sql(diag, 1235, "42000", "This version of MySQL doesn't yet support '%s %s'",
                         what, name);
 }
 
