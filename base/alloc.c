@@ -46,6 +46,27 @@ void mem_free(void *ptr)
     }
 }
 
+void *mem_calloc_aligned(size_t size, size_t align)
+{
+    if (size > SIZE_MAX - align - sizeof(void *)) {
+        return NULL;
+    }
+    void *raw = mem_calloc(1, size + align + sizeof(void *));
+    if (raw == NULL) {
+        return NULL;
+    }
+    uintptr_t at = ((uintptr_t)raw + sizeof(void *) + align - 1) & ~(uintptr_t)(align - 1);
+    ((void **)at)[-1] = raw;
+    return (void *)at;
+}
+
+void mem_free_aligned(void *ptr)
+{
+    if (ptr != NULL) {
+        mem_free(((void **)ptr)[-1]);
+    }
+}
+
 char *mem_strdup(const char *text)
 {
     size_t size = strlen(text) + 1;

@@ -19,6 +19,10 @@ __attribute__((malloc)) void *mem_alloc(size_t size);
 __attribute__((malloc)) void *mem_calloc(size_t count, size_t size);
 void *mem_realloc(void *ptr, size_t size);
 void mem_free(void *ptr);
+/* Zeroed, at an address that is a multiple of align (a power of two): for objects with cache-line
+ * aligned members. Freed by mem_free_aligned only; NULL is fine. */
+__attribute__((malloc)) void *mem_calloc_aligned(size_t size, size_t align);
+void mem_free_aligned(void *ptr);
 /* A NUL-terminated copy; NULL when memory is out. */
 __attribute__((malloc)) char *mem_strdup(const char *text);
 

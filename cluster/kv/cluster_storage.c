@@ -71,16 +71,12 @@ static bool txn_has_writes(const struct storage_txn *base)
 static void cluster_close(struct storage *base)
 {
     struct cluster_storage *s = cluster_of(base);
-    atomic_store(&s->closing, true);
-    while (atomic_load(&s->reporter_runs)) {
-        db_err err = fiber_sleep(NS_PER_MS);
-        (void)err;
-    }
+    periodic_stop(&s->reporter);
     txn_env_fini(&s->env);
     ts_client_fini(&s->ts);
     range_cache_fini(&s->ranges);
     node_view_fini(&s->view);
-    mem_free(s);
+    mem_free_aligned(s);
 }
 
 const struct storage_ops cluster_storage_ops = {
@@ -110,39 +106,27 @@ const struct storage_ops cluster_storage_ops = {
 };
 
 /* Tells meta what this node still reads, so that it is not collected. */
-static void reporter(void *arg)
+static void report(void *arg)
 {
     struct cluster_storage *s = arg;
-    uint64_t next = 0;
-    while (!atomic_load(&s->closing)) {
-        if (clock_mono_ns() >= next) {
-            struct diag diag;
-            diag_reset(&diag);
-            ts_t min = txn_env_min_ts(&s->env);
-            db_err err =
-                s->router.meta->ops->report_min_ts(s->router.meta, s->view.self, min, &diag);
-            if (err != ERR_OK) {
-                LOG_WARN("cluster.report", F_ERR(err), F_STR("reason", diag.text));
-            }
-            next = clock_mono_ns() + REPORT_NS;
-        }
-        if (fiber_sleep(100 * NS_PER_MS) != ERR_OK) {
-            break;
-        }
+    struct diag diag;
+    diag_reset(&diag);
+    ts_t min = txn_env_min_ts(&s->env);
+    db_err err = s->router.meta->ops->report_min_ts(s->router.meta, s->view.self, min, &diag);
+    if (err != ERR_OK) {
+        LOG_WARN("cluster.report", F_ERR(err), F_STR("reason", diag.text));
     }
-    atomic_store(&s->reporter_runs, false);
 }
 
 db_err cluster_storage_new(const struct cluster_storage_opts *opts, struct storage **ret_storage)
 {
-    struct cluster_storage *s = NULL;
-    s = mem_calloc(1, sizeof(*s) + 64);
+    struct cluster_storage *s = mem_calloc_aligned(sizeof(*s), _Alignof(struct cluster_storage));
     if (s == NULL) {
         return ERR_NOMEM;
     }
     db_err err = range_cache_init(&s->ranges);
     if (err != ERR_OK) {
-        mem_free(s);
+        mem_free_aligned(s);
         return err;
     }
     s->base.ops = &cluster_storage_ops;
@@ -150,10 +134,8 @@ db_err cluster_storage_new(const struct cluster_storage_opts *opts, struct stora
     s->router = (struct router){&s->ranges, &s->view, opts->meta};
     ts_client_init(&s->ts, opts->meta, opts->meta_is_local);
     txn_env_init(&s->env, &s->router, &s->ts, &cluster_storage_ops);
-    atomic_store(&s->reporter_runs, true);
-    err = fiber_spawn(loop_current(), reporter, s);
+    err = periodic_start(&s->reporter, loop_current(), REPORT_NS, report, s);
     if (err != ERR_OK) {
-        atomic_store(&s->reporter_runs, false);
         cluster_close(&s->base);
         return err;
     }

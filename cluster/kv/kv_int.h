@@ -2,7 +2,7 @@
 #ifndef SKEIN_CLUSTER_KV_KV_INT_H
 #define SKEIN_CLUSTER_KV_KV_INT_H
 
-#include "base/fiber.h"
+#include "base/periodic.h"
 #include "cluster/kv/kv.h"
 #include "cluster/txn/txn.h"
 
@@ -20,8 +20,7 @@ struct cluster_storage {
     struct router router;
     struct ts_client ts;
     struct txn_env env;
-    _Atomic bool closing;
-    _Atomic bool reporter_runs;
+    struct periodic reporter;
 };
 
 extern const struct storage_ops cluster_storage_ops;

@@ -23,13 +23,13 @@ static void hook_changed(void *ctx, const struct range_desc *desc)
 
 db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
 {
-    struct meta *m = mem_calloc(1, sizeof(*m) + 64);
+    struct meta *m = mem_calloc_aligned(sizeof(*m), _Alignof(struct meta));
     if (m == NULL) {
         return ERR_NOMEM;
     }
     db_err err = range_index_init(&m->index);
     if (err != ERR_OK) {
-        mem_free(m);
+        mem_free_aligned(m);
         return err;
     }
     m->opts = *opts;
@@ -69,6 +69,7 @@ void meta_stop(struct meta *m)
     if (!atomic_exchange(&m->running, false)) {
         return;
     }
+    periodic_stop(&m->gc);
     while (atomic_load(&m->fibers) != 0) {
         db_err err = fiber_sleep(NS_PER_MS);
         (void)err;
@@ -86,7 +87,7 @@ void meta_free(struct meta *m)
     range_index_fini(&m->index);
     pthread_mutex_destroy(&m->seq_lock);
     pthread_mutex_destroy(&m->report_lock);
-    mem_free(m);
+    mem_free_aligned(m);
 }
 
 db_err meta_spawn(struct meta *m, void (*fn)(void *arg), void *arg)

@@ -7,6 +7,7 @@
 
 #include "base/fiber.h"
 #include "base/hash.h"
+#include "base/periodic.h"
 #include "node/meta/meta.h"
 
 /* Second byte of a meta key, after KEYSPACE_META. */
@@ -84,7 +85,7 @@ struct meta {
     pthread_mutex_t report_lock; /* guards reports */
     struct min_ts_report reports[MIN_TS_NODES];
     unsigned report_count;
-    _Atomic int gc_state; /* 0: none, 1: runs, 2: has ended */
+    struct periodic gc;
     uint64_t gc_rounds;
 };
 

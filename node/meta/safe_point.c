@@ -156,29 +156,12 @@ void meta_gc_round(struct meta *m)
     }
 }
 
-static void gc_fiber(void *arg)
+static void gc_round(void *arg)
 {
-    struct meta *m = arg;
-    uint64_t next = clock_mono_ns() + GC_ROUND_NS;
-    while (atomic_load(&m->running)) {
-        if (fiber_sleep(NS_PER_S) != ERR_OK) {
-            break;
-        }
-        if (clock_mono_ns() >= next && atomic_load(&m->running)) {
-            meta_gc_round(m);
-            next = clock_mono_ns() + GC_ROUND_NS;
-        }
-    }
-    atomic_store(&m->gc_state, 2);
-    meta_fiber_ends(m);
+    meta_gc_round(arg);
 }
 
 db_err safe_point_start(struct meta *m)
 {
-    atomic_store(&m->gc_state, 1);
-    db_err err = meta_spawn(m, gc_fiber, m);
-    if (err != ERR_OK) {
-        atomic_store(&m->gc_state, 0);
-    }
-    return err;
+    return periodic_start(&m->gc, loop_group_get(m->opts.loops, 0), GC_ROUND_NS, gc_round, m);
 }

@@ -8,6 +8,7 @@
 #include "base/ebr.h"
 #include "base/fiber.h"
 #include "base/list.h"
+#include "base/periodic.h"
 #include "node/range/limits.h"
 #include "node/range/range.h"
 
@@ -240,8 +241,7 @@ struct range_store {
     _Atomic bool failed;
     _Atomic bool disk_full;
     _Atomic unsigned proposers; /* inside propose */
-    struct fiber *_Atomic upkeep_fiber;
-    _Atomic int upkeep_state; /* 0: none, 1: runs, 2: has ended */
+    struct periodic upkeep;
     struct fiber_mutex upkeep_lock;
     _Atomic unsigned fibers; /* the store's own short ones */
 

@@ -65,7 +65,7 @@ db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
                         struct range_store **ret_store)
 {
     TRY(check_opts(opts, diag));
-    struct range_store *rs = mem_calloc(1, sizeof(*rs));
+    struct range_store *rs = mem_calloc_aligned(sizeof(*rs), _Alignof(struct range_store));
     if (rs == NULL) {
         return ERR_NOMEM;
     }
@@ -182,7 +182,7 @@ void range_store_free(struct range_store *rs)
     lock_graph_free(rs->graph);
     ebr_fini(&rs->ebr);
     pthread_mutex_destroy(&rs->map_lock);
-    mem_free(rs);
+    mem_free_aligned(rs);
 }
 
 struct store_ident range_store_ident(const struct range_store *rs)

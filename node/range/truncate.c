@@ -132,43 +132,21 @@ void range_store_upkeep(struct range_store *rs, bool force_flush)
     fiber_mutex_unlock(&rs->upkeep_lock);
 }
 
-static void upkeep_main(void *arg)
+static void upkeep_round(void *arg)
 {
     struct range_store *rs = arg;
-    while (!atomic_load(&rs->stopping)) {
-        db_err err = fiber_sleep(RANGE_UPKEEP_NS);
-        if (err != ERR_OK || atomic_load(&rs->stopping)) {
-            break;
-        }
-        if (!atomic_load(&rs->failed)) {
-            range_store_upkeep(rs, false);
-        }
+    if (!atomic_load(&rs->failed)) {
+        range_store_upkeep(rs, false);
     }
-    atomic_store(&rs->upkeep_state, 2);
-}
-
-static void upkeep_fiber(void *arg)
-{
-    struct range_store *rs = arg;
-    atomic_store(&rs->upkeep_fiber, fiber_self());
-    upkeep_main(rs);
 }
 
 db_err upkeep_start(struct range_store *rs)
 {
-    atomic_store(&rs->upkeep_state, 1);
-    db_err err = fiber_spawn(rs->loops[0].loop, upkeep_fiber, rs);
-    if (err != ERR_OK) {
-        atomic_store(&rs->upkeep_state, 0);
-    }
-    return err;
+    return periodic_start(&rs->upkeep, rs->loops[0].loop, RANGE_UPKEEP_NS, upkeep_round, rs);
 }
 
 void upkeep_stop(struct range_store *rs)
 {
     ASSERT(atomic_load(&rs->stopping));
-    while (atomic_load(&rs->upkeep_state) == 1) {
-        db_err err = fiber_sleep(5 * NS_PER_MS);
-        (void)err;
-    }
+    periodic_stop(&rs->upkeep);
 }

@@ -40,7 +40,7 @@ static void mem_close(struct storage *base)
     }
     pthread_mutex_destroy(&s->seq_lock);
     pthread_mutex_destroy(&s->pool_lock);
-    mem_free(s);
+    mem_free_aligned(s);
 }
 
 /* Under seq_lock. NULL: out of memory. */
@@ -137,7 +137,7 @@ const struct storage_ops mem_storage_ops = {
 
 db_err mem_storage_new(const struct mem_storage_opts *opts, struct storage **ret_storage)
 {
-    struct mem_storage *s = mem_calloc(1, sizeof(*s));
+    struct mem_storage *s = mem_calloc_aligned(sizeof(*s), _Alignof(struct mem_storage));
     if (s == NULL) {
         return ERR_NOMEM;
     }
