@@ -236,7 +236,8 @@ void sim_disk_event(struct sim_node *n)
 
 void sim_disk_crash(struct sim_node *n)
 {
-    size_t survive = n->write_count == 0 ? 0 : (size_t)sim_pick(n->sim, 0, n->write_count);
+    bool none = n->write_count == 0 || n->sim->opt.scripted;
+    size_t survive = none ? 0 : (size_t)sim_pick(n->sim, 0, n->write_count);
     for (size_t i = 0; i < n->write_count; i++) {
         struct sim_write *w = &n->writes[n->write_head + i];
         if (i < survive) {

@@ -291,6 +291,36 @@ static void forgetful_voter(struct sim *s)
     converge(s);
 }
 
+/* Two candidates of one term; the third votes for one, crashes before its vote is durable, and is
+ * asked by the other. Whoever it told of its first vote must not exist. */
+static void forgotten_vote(struct sim *s)
+{
+    struct raft_event ev = {.type = RAFT_EV_CAMPAIGN};
+    s->nodes[1].disk_min_ns = s->nodes[1].disk_max_ns = 5 * NS_PER_MS;
+    s->nodes[2].disk_min_ns = s->nodes[2].disk_max_ns = 100 * NS_PER_MS;
+    (void)(sim_step(&s->nodes[0].replicas[0], &ev) == ERR_OK);
+    (void)(sim_step(&s->nodes[1].replicas[0], &ev) == ERR_OK);
+    /* Just so long that an answer of the third would have arrived, and nothing that follows from
+     * it. */
+    sim_run_until(s, s->now + 1400 * NS_PER_US);
+    connect_only(s, 0x6);
+    s->delay_min_ns = s->delay_max_ns = 20 * NS_PER_MS; /* the second candidate's request is slow */
+    sim_run_until(s, s->now + NS_PER_MS);
+    sim_node_crash(&s->nodes[2]);
+    sim_node_start(&s->nodes[2]);
+    if (s->violation[0] == '\0' && raft_term(s->nodes[2].replicas[0].raft) != 0) {
+        sim_violation(s, "script: the vote has survived");
+    }
+    s->nodes[2].disk_min_ns = s->nodes[2].disk_max_ns = NS_PER_MS;
+    sim_run_until(s, s->now + 30 * NS_PER_MS);
+    s->delay_min_ns = s->delay_max_ns = 200 * NS_PER_US;
+    sim_run_until(s, s->now + 30 * NS_PER_MS);
+    if (s->violation[0] == '\0' && raft_role(s->nodes[1].replicas[0].raft) != RAFT_LEADER) {
+        sim_violation(s, "script: the second candidate is not elected");
+    }
+    converge(s);
+}
+
 /* A leader sleeps through a partition, in which the others elect another and write. Nobody wakes
  * it. */
 static struct sim_replica *let_oversleep(struct sim *s)
@@ -346,6 +376,7 @@ const struct sim_scenario sim_scenarios[] = {
     {"quick_transfer", quick_transfer, SCRIPT(3, .seed = 5)},
     {"stubborn_voter", stubborn_voter, SCRIPT(3, .seed = 6)},
     {"forgetful_voter", forgetful_voter, SCRIPT(3, .seed = 7)},
+    {"forgotten_vote", forgotten_vote, SCRIPT(3, .seed = 11)},
     {"oversleeping_leader", oversleeping_leader,
      SCRIPT(3, .seed = 8, .quiesce_after_ns = 300 * NS_PER_MS)},
     {"oversleeping_reader", oversleeping_reader,
