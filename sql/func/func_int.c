@@ -96,6 +96,21 @@ db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *call, stru
     uint8_t coercibility;
     func__want_texts(ctx, args + first, count);
     TRY(func_agree_collation(ctx, call->def->name, args + first, count, &collation, &coercibility));
+    bool text = false;
+    for (uint32_t i = first; i < first + count; i++) {
+        text = text || func__is_text(&args[i].type);
+        if (args[i].type.id == TYPE_BIT) {
+            collation = COLL_BINARY;
+        }
+    }
+    const struct charset *cs = collation_by_id(collation)->cs;
+    for (uint32_t i = first; i < first + count; i++) {
+        /* Numbers and dates become text of the result's own charset. */
+        if (text && args[i].want_cast && !func__is_text(&args[i].type) &&
+            collation != COLL_BINARY && collation_by_id(args[i].want.collation)->cs != cs) {
+            args[i].want.collation = collation;
+        }
+    }
     call->collation = collation;
     call->coercibility = coercibility;
     func__result_null(call, func__text(chars, collation));

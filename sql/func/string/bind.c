@@ -1,0 +1,365 @@
+/* Result types of the string functions. Lengths are in characters of the result's charset: text in
+ * a binary result counts its bytes. */
+#include "sql/func/families.h"
+
+/* Characters of an argument in a result of that collation. */
+static uint64_t chars_in(const struct sql_type *t, unsigned collation)
+{
+    uint64_t chars = func__chars(t);
+    const struct collation *own = collation_by_id(t->collation);
+    return collation == COLL_BINARY && own != NULL ? chars * own->cs->maxlen : chars;
+}
+
+static db_err text_of_first(struct func_bind_ctx *ctx, struct func_call *call,
+                            struct func_arg *args)
+{
+    return func__result_text(ctx, call, args, 0, 1, func__chars(&args[0].type));
+}
+
+static void set_chars(struct func_call *call, uint64_t chars)
+{
+    func__result_null(call, func__text(chars, call->collation));
+}
+
+db_err string_bind_concat(BIND_ARGS)
+{
+    TRY(func__result_text(ctx, call, args, 0, call->arg_count, 0));
+    uint64_t chars = 0;
+    for (uint32_t i = (uint32_t)call->variant; i < call->arg_count; i++) {
+        chars += chars_in(&args[i].type, call->collation);
+    }
+    if (call->variant == 1) {
+        chars += chars_in(&args[0].type, call->collation) * (call->arg_count - 2);
+    }
+    set_chars(call, chars);
+    return ERR_OK;
+}
+
+db_err string_bind_measure(BIND_ARGS)
+{
+    func__want_text(ctx, &args[0]);
+    func__result(call, args, func__bigint(11));
+    return ERR_OK;
+}
+
+db_err string_bind_same(BIND_ARGS)
+{
+    return text_of_first(ctx, call, args);
+}
+
+/* variant 1: SUBSTRING(s, from [, count]); 0: LEFT, RIGHT. */
+db_err string_bind_part(BIND_ARGS)
+{
+    int64_t v;
+    TRY(text_of_first(ctx, call, args));
+    uint64_t chars = chars_in(&args[0].type, call->collation);
+    if (call->variant == 1 && func__const_int(&args[1], &v)) {
+        uint64_t rest = v < 0 ? (uint64_t)-v : v == 0 ? 0 : chars - ((uint64_t)v - 1);
+        chars = rest < chars ? rest : v > 0 && (uint64_t)v > chars ? 0 : chars;
+    }
+    uint32_t count_arg = call->variant == 1 ? 2 : 1;
+    if (call->arg_count > count_arg && func__const_int(&args[count_arg], &v)) {
+        uint64_t count = v < 0 ? 0 : (uint64_t)v;
+        chars = count < chars ? count : chars;
+    }
+    for (uint32_t i = 1; i < call->arg_count; i++) {
+        func__want_int(&args[i]);
+    }
+    set_chars(call, chars);
+    return ERR_OK;
+}
+
+db_err string_bind_substring_index(BIND_ARGS)
+{
+    TRY(func__result_text(ctx, call, args, 0, 2, func__chars(&args[0].type)));
+    func__want_int(&args[2]);
+    return ERR_OK;
+}
+
+/* LOCATE, INSTR, FIND_IN_SET. */
+db_err string_bind_locate(BIND_ARGS)
+{
+    uint8_t coercibility;
+    const struct collation *c;
+    func__want_texts(ctx, args, 2);
+    TRY(func_agree_collation(ctx, call->def->name, args, 2, &call->collation, &coercibility));
+    TRY(collation_require_id(call->collation, ctx->diag, &c));
+    if (call->arg_count == 3) {
+        func__want_int(&args[2]);
+    }
+    func__result(call, args, func__bigint(11));
+    return ERR_OK;
+}
+
+db_err string_bind_replace(BIND_ARGS)
+{
+    TRY(func__result_text(ctx, call, args, 0, 3, 0));
+    uint64_t chars = chars_in(&args[0].type, call->collation);
+    uint64_t from = chars_in(&args[1].type, call->collation);
+    uint64_t to = chars_in(&args[2].type, call->collation);
+    if (to > from) {
+        chars += chars / (from == 0 ? 1 : from) * (to - from);
+    }
+    set_chars(call, chars);
+    return ERR_OK;
+}
+
+db_err string_bind_insert(BIND_ARGS)
+{
+    struct func_arg two[2] = {args[0], args[3]};
+    TRY(func__result_text(ctx, call, two, 0, 2, 0));
+    args[0] = two[0];
+    args[3] = two[1];
+    func__want_int(&args[1]);
+    func__want_int(&args[2]);
+    set_chars(call,
+              chars_in(&args[0].type, call->collation) + chars_in(&args[3].type, call->collation));
+    return ERR_OK;
+}
+
+static uint64_t max_chars(const struct func_bind_ctx *ctx)
+{
+    enum { PACKET_DEFAULT = 64 << 20 };
+    return ctx->max_allowed_packet != 0 ? ctx->max_allowed_packet : (uint64_t)PACKET_DEFAULT;
+}
+
+db_err string_bind_repeat(BIND_ARGS)
+{
+    int64_t count;
+    TRY(text_of_first(ctx, call, args));
+    uint64_t chars = max_chars(ctx);
+    if (func__const_int(&args[1], &count)) {
+        uint64_t one = chars_in(&args[0].type, call->collation);
+        uint64_t all;
+        if (!__builtin_mul_overflow(one, count < 0 ? 0 : (uint64_t)count, &all) && all < chars) {
+            chars = all;
+        }
+    }
+    func__want_int(&args[1]);
+    set_chars(call, chars);
+    return ERR_OK;
+}
+
+db_err string_bind_space(BIND_ARGS)
+{
+    int64_t count;
+    uint64_t chars = max_chars(ctx);
+    if (func__const_int(&args[0], &count)) {
+        chars = count < 0 ? 0 : (uint64_t)count < chars ? (uint64_t)count : chars;
+    }
+    func__want_int(&args[0]);
+    func__result_ascii(ctx, call, chars);
+    return ERR_OK;
+}
+
+db_err string_bind_pad(BIND_ARGS)
+{
+    struct func_arg two[2] = {args[0], args[2]};
+    int64_t count;
+    TRY(func__result_text(ctx, call, two, 0, 2, 0));
+    args[0] = two[0];
+    args[2] = two[1];
+    uint64_t chars = max_chars(ctx);
+    if (func__const_int(&args[1], &count)) {
+        chars = count < 0 ? 0 : (uint64_t)count < chars ? (uint64_t)count : chars;
+    }
+    func__want_int(&args[1]);
+    set_chars(call, chars);
+    return ERR_OK;
+}
+
+/* TRIM(mode, s [, remove]). */
+db_err string_bind_trim(BIND_ARGS)
+{
+    int64_t mode = 0;
+    (void)func__const_int(&args[0], &mode);
+    call->variant = (int)mode;
+    TRY(func__result_text(ctx, call, args, 1, call->arg_count - 1, 0));
+    set_chars(call, chars_in(&args[1].type, call->collation));
+    return ERR_OK;
+}
+
+db_err string_bind_code(BIND_ARGS)
+{
+    func__want_text(ctx, &args[0]);
+    func__result(call, args, func__bigint((uint32_t)call->variant));
+    return ERR_OK;
+}
+
+db_err string_bind_char(BIND_ARGS)
+{
+    (void)ctx;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        func__want_int(&args[i]);
+    }
+    func__result_null(call, func__text(call->arg_count * 4ull, COLL_BINARY));
+    call->coercibility = 4;
+    return ERR_OK;
+}
+
+/* ELT(n, s...) and MAKE_SET(bits, s...): variant 1. */
+db_err string_bind_elt(BIND_ARGS)
+{
+    func__want_int(&args[0]);
+    TRY(func__result_text(ctx, call, args, 1, call->arg_count - 1, 0));
+    uint64_t chars = call->variant == 1 ? call->arg_count - 2 : 0;
+    for (uint32_t i = 1; i < call->arg_count; i++) {
+        uint64_t one = chars_in(&args[i].type, call->collation);
+        chars = call->variant == 1 ? chars + one : one > chars ? one : chars;
+    }
+    set_chars(call, chars);
+    return ERR_OK;
+}
+
+db_err string_bind_field(BIND_ARGS)
+{
+    bool text = true;
+    bool exact = true;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        text = text && func__is_text(&args[i].type);
+        exact = exact && func__number(&args[i].type) == NUM_INT;
+    }
+    call->variant = text ? PHYS_STR : exact ? PHYS_INT : PHYS_DOUBLE;
+    if (text) {
+        uint8_t coercibility;
+        const struct collation *c;
+        func__want_texts(ctx, args, call->arg_count);
+        TRY(func_agree_collation(ctx, "field", args, call->arg_count, &call->collation,
+                                 &coercibility));
+        TRY(collation_require_id(call->collation, ctx->diag, &c));
+    }
+    for (uint32_t i = 0; i < call->arg_count && !text; i++) {
+        if (exact) {
+            func__want_int(&args[i]);
+        } else {
+            func__want_double(&args[i]);
+        }
+    }
+    func__result_not_null(call, func__bigint(11));
+    return ERR_OK;
+}
+
+db_err string_bind_export_set(BIND_ARGS)
+{
+    enum { BITS = 64 };
+    uint32_t texts = call->arg_count >= 4 ? 3 : 2;
+    TRY(func__result_text(ctx, call, args, 1, texts, 0));
+    func__want_int(&args[0]);
+    if (call->arg_count == 5) {
+        func__want_int(&args[4]);
+    }
+    uint64_t on = chars_in(&args[1].type, call->collation);
+    uint64_t off = chars_in(&args[2].type, call->collation);
+    uint64_t separator = texts == 3 ? chars_in(&args[3].type, call->collation) : 1;
+    set_chars(call, (on > off ? on : off) * BITS + separator * (BITS - 1));
+    return ERR_OK;
+}
+
+db_err string_bind_hex(BIND_ARGS)
+{
+    enum { INT_CHARS = 16 };
+    uint64_t chars = INT_CHARS;
+    if (type_is_numeric(&args[0].type)) {
+        if (func__number(&args[0].type) != NUM_INT) {
+            func__want(&args[0], type_int(TYPE_BIGINT, false));
+        }
+    } else {
+        const struct collation *c = collation_by_id(args[0].type.collation);
+        unsigned maxlen = func__is_text(&args[0].type) ? c->cs->maxlen : 1;
+        chars = func__chars(&args[0].type) * maxlen * 2;
+        func__want_text(ctx, &args[0]);
+    }
+    func__result_ascii(ctx, call, chars);
+    return ERR_OK;
+}
+
+/* UNHEX, FROM_BASE64 (variant 1). */
+db_err string_bind_decode(BIND_ARGS)
+{
+    func__want_text(ctx, &args[0]);
+    const struct collation *c = collation_by_id(args[0].type.collation);
+    uint64_t bytes = func__chars(&args[0].type) * c->cs->maxlen;
+    uint64_t chars = call->variant == 1 ? (bytes + 3) / 4 * 3 : (bytes + 1) / 2;
+    func__result_null(call, func__text(chars, COLL_BINARY));
+    call->coercibility = 4;
+    return ERR_OK;
+}
+
+db_err string_bind_base64(BIND_ARGS)
+{
+    enum { LINE = 76 };
+    func__want_text(ctx, &args[0]);
+    const struct collation *c = collation_by_id(args[0].type.collation);
+    uint64_t bytes = func__chars(&args[0].type) * c->cs->maxlen;
+    uint64_t chars = (bytes + 2) / 3 * 4;
+    func__result_ascii(ctx, call, chars + (chars == 0 ? 0 : (chars - 1) / LINE));
+    return ERR_OK;
+}
+
+db_err string_bind_quote(BIND_ARGS)
+{
+    TRY(text_of_first(ctx, call, args));
+    set_chars(call, chars_in(&args[0].type, call->collation) * 2 + 2);
+    return ERR_OK;
+}
+
+db_err string_bind_soundex(BIND_ARGS)
+{
+    TRY(text_of_first(ctx, call, args));
+    uint64_t chars = chars_in(&args[0].type, call->collation);
+    set_chars(call, chars < 4 ? 4 : chars);
+    return ERR_OK;
+}
+
+db_err string_bind_sounds_like(BIND_ARGS)
+{
+    func__want_texts(ctx, args, 2);
+    func__result_null(call, func__bool());
+    return ERR_OK;
+}
+
+/* The argument's own collation, which a cast would lose: kept in data. */
+db_err string_bind_name(BIND_ARGS)
+{
+    enum { NAME_CHARS = 64 };
+    uint16_t id = COLL_BINARY;
+    if (func__is_text(&args[0].type)) {
+        id = args[0].type.collation;
+    } else if (args[0].type.id != TYPE_NULL && args[0].type.id != TYPE_BIT &&
+               (type_is_numeric(&args[0].type) || type_is_temporal(&args[0].type))) {
+        id = COLL_BINARY;
+    }
+    call->data = collation_by_id(id);
+    func__result_ascii(ctx, call, NAME_CHARS);
+    call->coercibility = 3;
+    return ERR_OK;
+}
+
+db_err string_bind_coercibility(BIND_ARGS)
+{
+    (void)ctx;
+    call->variant = args[0].type.id == TYPE_NULL ? 6 : args[0].coercibility;
+    func__result_not_null(call, func__bigint(10));
+    return ERR_OK;
+}
+
+/* WEIGHT_STRING(s [, is_binary, length]). */
+db_err string_bind_weight(BIND_ARGS)
+{
+    enum { WEIGHT_BYTES = 16 }; /* per character at most */
+    const struct collation *c;
+    bool text = func__is_text(&args[0].type);
+    call->variant = text ? 1 : 0;
+    func__want_text(ctx, &args[0]);
+    TRY(collation_require_id(args[0].type.collation, ctx->diag, &c));
+    call->collation = c->id;
+    func__result_null(call, func__text(func__chars(&args[0].type) * WEIGHT_BYTES, COLL_BINARY));
+    return ERR_OK;
+}
+
+db_err string_bind_load_file(BIND_ARGS)
+{
+    func__want_text(ctx, &args[0]);
+    func__result_null(call, type_blob(TYPE_LONGBLOB, COLL_BINARY));
+    return ERR_OK;
+}
