@@ -24,14 +24,15 @@ struct ddl_ctx {
     struct storage *storage;
     struct arena *arena;
     struct diag *diag;
-    const struct bind_opts *bind; /* snapshot, current schema, sql_mode, collation */
-    uint16_t server_collation;    /* @@collation_server: default of new databases */
-    struct diag_area *warnings;   /* sql/diag */
-    struct mdl *mdl;              /* metadata locks, sql/ddl/mdl.h */
-    void *mdl_owner;              /* struct mdl_owner; what it holds now is kept */
-    uint64_t lock_deadline_ns;    /* of metadata locks (@@lock_wait_timeout); 0: none */
-    uint64_t affected_rows;       /* out */
-    bool schema_dropped;          /* out: the current database is gone */
+    const struct bind_opts *bind;            /* snapshot, current schema, sql_mode, collation */
+    uint16_t server_collation;               /* @@collation_server: default of new databases */
+    struct diag_area *warnings;              /* sql/diag */
+    struct mdl *mdl;                         /* metadata locks, sql/ddl/mdl.h */
+    void *mdl_owner;                         /* struct mdl_owner; what it holds now is kept */
+    struct slice account_user, account_host; /* who runs it, for 1044 */
+    uint64_t lock_deadline_ns;               /* of metadata locks (@@lock_wait_timeout); 0: none */
+    uint64_t affected_rows;                  /* out */
+    bool schema_dropped;                     /* out: the current database is gone */
 };
 
 /* Whether ddl_execute knows the statement. */

@@ -1,0 +1,399 @@
+/* Column definitions: types, defaults, attributes. */
+#include <stdio.h>
+
+#include "sql/ddl/ddl_int.h"
+#include "sql/types/cast.h"
+
+/* ---- warnings of types, in the order MySQL gives them ---- */
+
+static void warn(struct ddl_ctx *ctx, uint16_t number, const char *text)
+{
+    struct diag d;
+    diag_reset(&d);
+    diag_set_sql(&d, number, "HY000", "%s", text);
+    diag_area_add(ctx->warnings, DIAG_WARNING, &d);
+}
+
+static void warn_number(struct ddl_ctx *ctx, const struct ast_type *t)
+{
+    bool is_int = t->kind <= AST_TYPE_BIGINT;
+    bool is_float =
+        t->kind == AST_TYPE_FLOAT || t->kind == AST_TYPE_DOUBLE || t->kind == AST_TYPE_REAL;
+    bool zerofill = (t->flags & AST_TYPE_F_ZEROFILL) != 0;
+    if (zerofill) {
+        warn(
+            ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+            "The ZEROFILL attribute is deprecated and will be removed in a future release. Use the "
+            "LPAD function to zero-pad numbers, or store the formatted numbers in a CHAR column.");
+    }
+    if (is_int && (t->flags & AST_TYPE_F_LENGTH) != 0 &&
+        !(t->kind == AST_TYPE_TINYINT && t->length == 1)) {
+        warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+             "Integer display width is deprecated and will be removed in a future release.");
+    }
+    if (is_float && (t->flags & AST_TYPE_F_DEC) != 0) {
+        warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+             "Specifying number of digits for floating point data types is deprecated and will be "
+             "removed in a future release.");
+    }
+    if ((is_float || t->kind == AST_TYPE_DECIMAL) && (t->flags & AST_TYPE_F_UNSIGNED) != 0) {
+        warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+             "UNSIGNED for decimal and floating point data types is deprecated and support for it "
+             "will be removed in a future release.");
+    }
+}
+
+static void warn_text(struct ddl_ctx *ctx, const struct ast_type *t)
+{
+    const struct collation *c = t->collation.ptr == NULL ? NULL : collation_by_name(t->collation);
+    if ((t->flags & AST_TYPE_F_NATIONAL) != 0) {
+        warn(ctx, ER_DEPRECATED_NATIONAL,
+             "NATIONAL/NCHAR/NVARCHAR implies the character set UTF8MB3, which will be replaced by "
+             "UTF8MB4 in a future release. Please consider using CHAR(x) CHARACTER SET UTF8MB4 in "
+             "order to be unambiguous.");
+    }
+    if (slice_eq_nocase(t->charset, SLICE_LIT("utf8mb3")) ||
+        slice_eq_nocase(t->charset, SLICE_LIT("utf8"))) {
+        warn(ctx, ER_WARN_DEPRECATED_SYNTAX,
+             "'utf8mb3' is deprecated and will be removed in a future release. Please use utf8mb4 "
+             "instead");
+    }
+    if (c != NULL && strcmp(c->cs->name, "utf8mb3") == 0) {
+        char text[256];
+        snprintf(text, sizeof(text),
+                 "'%s' is a collation of the deprecated character set UTF8MB3. Please consider "
+                 "using UTF8MB4 with an appropriate collation instead.",
+                 c->name);
+        warn(ctx, ER_WARN_DEPRECATED_UTF8MB3_COLLATION, text);
+    }
+    if ((t->flags & AST_TYPE_F_BINARY) != 0) {
+        warn(ctx, ER_WARN_DEPRECATED_SYNTAX,
+             "'BINARY as attribute of a type' is deprecated and will be removed in a future "
+             "release. "
+             "Please use a CHARACTER SET clause with _bin collation instead");
+    }
+}
+
+static void warn_type(struct ddl_ctx *ctx, const struct ast_type *t)
+{
+    warn_number(ctx, t);
+    warn_text(ctx, t);
+    if (t->kind == AST_TYPE_YEAR && (t->flags & AST_TYPE_F_LENGTH) != 0) {
+        warn(ctx, ER_WARN_DEPRECATED_SYNTAX,
+             "'YEAR(4)' is deprecated and will be removed in a future release. Please use YEAR "
+             "instead");
+    }
+}
+
+/* ---- type ---- */
+
+static db_err set_type(struct draft *d, const struct ast_column_def *ast, struct draft_column *c)
+{
+    struct ast_type type = *ast->type;
+    if (ast->collation.ptr != NULL) {
+        type.collation = ast->collation;
+    }
+    warn_type(d->ctx, &type);
+    TRY(bind_type(d->ctx->arena, &type, d->def.collation, d->ctx->bind->sql_mode, c->def.name,
+                  d->ctx->diag, &c->def.type));
+    c->def.explicit_collation = (type_is_string(&c->def.type) || c->def.type.id == TYPE_ENUM ||
+                                 c->def.type.id == TYPE_SET) &&
+                                c->def.type.collation != COLL_BINARY &&
+                                (type.charset.ptr != NULL || type.collation.ptr != NULL ||
+                                 (type.flags & (AST_TYPE_F_BINARY | AST_TYPE_F_NATIONAL)) != 0);
+    return ERR_OK;
+}
+
+/* ---- defaults ---- */
+
+static db_err bad_default(struct draft *d, const struct draft_column *c)
+{
+    return my_error(d->ctx->diag, ER_INVALID_DEFAULT, ddl__text(d->ctx, c->def.name));
+}
+
+static bool is_now_type(const struct sql_type *t)
+{
+    return t->id == TYPE_DATETIME || t->id == TYPE_TIMESTAMP;
+}
+
+/* CURRENT_TIMESTAMP[(n)]: the parser makes it a call with at most one number. */
+static bool now_decimals_fit(const struct ast_expr *expr, const struct sql_type *t)
+{
+    const struct ast_func *f = (const struct ast_func *)expr;
+    uint64_t decimals = 0;
+    if (f->args.count == 1 && f->args.items[0]->kind == AST_EXPR_LITERAL) {
+        decimals = ((const struct ast_literal *)f->args.items[0])->u64;
+    }
+    return is_now_type(t) && decimals == t->decimals;
+}
+
+static bool names_need_text(const struct sql_type *t, const struct bexpr *e)
+{
+    return (t->id == TYPE_ENUM || t->id == TYPE_SET) && !type_is_string(&e->type);
+}
+
+/* MYSQL: a default must go into the column without a loss, whatever the mode (rounding is none). */
+static db_err constant_default(struct draft *d, struct draft_column *c, const struct ast_expr *expr)
+{
+    struct ddl_ctx *ctx = d->ctx;
+    struct bexpr *e;
+    struct cast_ctx cast;
+    struct diag why;
+    struct value v;
+    diag_reset(&why);
+    if (bind_scalar(ctx->arena, ctx->bind, expr, NULL, &why, &e) != ERR_OK ||
+        e->kind != BEXPR_CONST) {
+        return bad_default(d, c);
+    }
+    if (e->u.constant.is_null) {
+        c->def.default_kind = DEFAULT_NULL;
+        return ERR_OK;
+    }
+    if (type_is_blob(&c->def.type) || c->def.type.id == TYPE_JSON ||
+        c->def.type.id == TYPE_GEOMETRY || c->def.type.id == TYPE_VECTOR) {
+        return my_error(ctx->diag, ER_BLOB_CANT_HAVE_DEFAULT, ddl__text(ctx, c->def.name));
+    }
+    if (names_need_text(&c->def.type, e)) {
+        return bad_default(d, c);
+    }
+    cast_ctx_init(&cast, ctx->arena, &why);
+    cast.sql_mode = ctx->bind->sql_mode;
+    cast.strict = true;
+    cast.collation = ctx->bind->connection_collation;
+    if (ctx->bind->tz != NULL) {
+        cast.tz = ctx->bind->tz;
+    }
+    struct store_target target = {.column = ddl__text(ctx, c->def.name), .row = 1};
+    db_err err = type_store(&cast, &c->def.type, &target, &e->type, &e->u.constant, &v);
+    if (err == ERR_SQL) {
+        return bad_default(d, c);
+    }
+    TRY(err);
+    if (v.is_null) {
+        return bad_default(d, c);
+    }
+    c->def.default_kind = DEFAULT_CONST;
+    return value_copy(&v, ctx->arena, &c->def.default_value);
+}
+
+db_err ddl__set_default(struct draft *d, struct draft_column *c, enum ast_default_kind kind,
+                        const struct ast_expr *expr, struct slice text)
+{
+    c->has_default = kind != AST_DEFAULT_NONE;
+    c->def.default_kind = DEFAULT_NONE;
+    c->def.default_expr = SLICE_EMPTY;
+    c->def.default_value = value_null();
+    if (kind == AST_DEFAULT_EXPR) {
+        c->def.default_kind = DEFAULT_EXPR;
+        c->def.default_expr = text;
+        return ERR_OK;
+    }
+    if (kind != AST_DEFAULT_LITERAL) {
+        return ERR_OK;
+    }
+    if (expr->kind == AST_EXPR_FUNC) {
+        c->def.default_kind = DEFAULT_NOW;
+        return now_decimals_fit(expr, &c->def.type) ? ERR_OK : bad_default(d, c);
+    }
+    return constant_default(d, c, expr);
+}
+
+void ddl__settle_default(struct draft_column *c)
+{
+    bool not_null = (c->def.type.flags & TYPE_F_NOT_NULL) != 0;
+    if (!c->has_default && !c->def.auto_increment) {
+        c->def.default_kind = not_null ? DEFAULT_NONE : DEFAULT_NULL;
+    }
+}
+
+/* ---- one column ---- */
+
+static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_column_def *ast)
+{
+    if (ast->generated != NULL) {
+        return ddl__unsupported(ctx, "generated columns");
+    }
+    if (ast->checks.count != 0) {
+        return ddl__unsupported(ctx, "CHECK constraints");
+    }
+    if (ast->references != NULL) {
+        return ddl__unsupported(ctx, "FOREIGN KEY constraints");
+    }
+    if (ast->has_srid) {
+        return ddl__unsupported(ctx, "spatial types");
+    }
+    if (ast->not_secondary) {
+        return ddl__unsupported(ctx, "NOT SECONDARY");
+    }
+    return ast->has_engine_attribute ? ddl__unsupported(ctx, "ENGINE_ATTRIBUTE") : ERR_OK;
+}
+
+static bool can_count(const struct sql_type *t)
+{
+    return type_is_integer(t);
+}
+
+static db_err set_attributes(struct draft *d, const struct ast_column_def *ast,
+                             struct draft_column *c)
+{
+    struct ddl_ctx *ctx = d->ctx;
+    const char *name = ddl__text(ctx, c->def.name);
+    bool serial = ast->type->kind == AST_TYPE_SERIAL || ast->serial_default;
+    if (ast->has_comment && ddl__too_long(ast->comment, DDL_COLUMN_COMMENT_MAX)) {
+        return my_error(ctx->diag, ER_TOO_LONG_FIELD_COMMENT, name,
+                        (unsigned long)DDL_COLUMN_COMMENT_MAX);
+    }
+    c->def.comment = ast->comment;
+    c->def.invisible = ast->visible == AST_NO;
+    c->def.column_format = (uint8_t)ast->format;
+    c->def.storage_media = (uint8_t)ast->storage;
+    c->def.auto_increment = ast->auto_increment || serial;
+    c->explicit_null = ast->nullability == AST_NULL_YES;
+    if (ast->nullability == AST_NULL_NO || c->def.auto_increment) {
+        c->def.type.flags |= TYPE_F_NOT_NULL;
+    }
+    if (c->def.auto_increment && !can_count(&c->def.type)) {
+        return my_error(ctx->diag, ER_WRONG_FIELD_SPEC, name);
+    }
+    if (c->def.auto_increment && ast->default_kind != AST_DEFAULT_NONE) {
+        return my_error(ctx->diag, ER_INVALID_DEFAULT, name);
+    }
+    if (ast->on_update != NULL) {
+        c->def.on_update_now = true;
+        if (!now_decimals_fit(ast->on_update, &c->def.type)) {
+            return my_error(ctx->diag, ER_INVALID_ON_UPDATE, name);
+        }
+    }
+    return ERR_OK;
+}
+
+db_err ddl__column(struct draft *d, const struct ast_column_def *ast,
+                   struct draft_column **ret_column)
+{
+    struct draft_column *c = ARENA_NEW(d->ctx->arena, struct draft_column);
+    if (c == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(ddl__check_column_name(d->ctx, ast->name));
+    TRY(refuse_unsupported(d->ctx, ast));
+    c->source = -1;
+    c->def.name = ast->name;
+    TRY(set_type(d, ast, c));
+    TRY(set_attributes(d, ast, c));
+    TRY(ddl__set_default(d, c, ast->default_kind, ast->default_value, ast->default_text));
+    if (c->has_default && c->def.default_kind == DEFAULT_NULL &&
+        (c->def.type.flags & TYPE_F_NOT_NULL) != 0) {
+        return bad_default(d, c);
+    }
+    ddl__settle_default(c);
+    *ret_column = c;
+    return ERR_OK;
+}
+
+/* ---- all columns together ---- */
+
+static db_err check_primary(struct draft *d)
+{
+    const struct draft_index *pk = ddl__primary(d);
+    for (uint32_t i = 0; pk != NULL && i < pk->part_count; i++) {
+        struct draft_column *c = pk->parts[i].column;
+        if (c->explicit_null) {
+            return my_error(d->ctx->diag, ER_PRIMARY_CANT_HAVE_NULL);
+        }
+        c->def.type.flags |= TYPE_F_NOT_NULL;
+        if (c->has_default && c->def.default_kind == DEFAULT_NULL) {
+            return bad_default(d, c);
+        }
+        if (c->def.default_kind == DEFAULT_NULL) {
+            c->def.default_kind = DEFAULT_NONE;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err check_auto_increment(struct draft *d)
+{
+    const struct draft_column *found = NULL;
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        if (d->columns[i]->def.auto_increment) {
+            if (found != NULL) {
+                return my_error(d->ctx->diag, ER_WRONG_AUTO_KEY);
+            }
+            found = d->columns[i];
+        }
+    }
+    for (uint32_t i = 0; found != NULL && i < d->index_count; i++) {
+        if (d->indexes[i]->parts[0].column == found) {
+            return ERR_OK;
+        }
+    }
+    return found == NULL ? ERR_OK : my_error(d->ctx->diag, ER_WRONG_AUTO_KEY);
+}
+
+/* Bytes in MySQL's in-memory row, which its limit of 65,535 speaks of. */
+static uint64_t row_bytes(const struct sql_type *t)
+{
+    const struct collation *coll = collation_by_id(t->collation);
+    uint64_t maxlen = coll == NULL ? 1 : coll->cs->maxlen;
+    uint64_t bytes;
+    switch ((int)t->id) {
+    case TYPE_TINYINT:
+    case TYPE_YEAR: return 1;
+    case TYPE_SMALLINT: return 2;
+    case TYPE_MEDIUMINT:
+    case TYPE_DATE: return 3;
+    case TYPE_INT:
+    case TYPE_FLOAT: return 4;
+    case TYPE_DECIMAL: return t->length / 2 + 1;
+    case TYPE_BIT: return (t->length + 7) / 8;
+    case TYPE_TIME: return 3 + (t->decimals + 1u) / 2;
+    case TYPE_TIMESTAMP: return 4 + (t->decimals + 1u) / 2;
+    case TYPE_DATETIME: return 5 + (t->decimals + 1u) / 2;
+    case TYPE_CHAR: return t->length * maxlen;
+    case TYPE_BINARY: return t->length;
+    case TYPE_VARCHAR:
+    case TYPE_VARBINARY:
+        bytes = t->id == TYPE_VARCHAR ? t->length * maxlen : t->length;
+        return bytes + (bytes > 255 ? 2 : 1);
+    case TYPE_ENUM: return t->names->count > 255 ? 2 : 1;
+    case TYPE_SET: bytes = (t->names->count + 7) / 8; return bytes > 4 ? 8 : bytes == 3 ? 4 : bytes;
+    case TYPE_TINYTEXT:
+    case TYPE_TINYBLOB: return 9;
+    case TYPE_TEXT:
+    case TYPE_BLOB: return 10;
+    case TYPE_MEDIUMTEXT:
+    case TYPE_MEDIUMBLOB: return 11;
+    case TYPE_LONGTEXT:
+    case TYPE_LONGBLOB:
+    case TYPE_JSON: return 12;
+    default: return 8;
+    }
+}
+
+static db_err check_row_size(struct draft *d)
+{
+    uint64_t total = 0;
+    uint64_t null_bits = 0;
+    bool visible = false;
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        const struct column_def *c = &d->columns[i]->def;
+        total += row_bytes(&c->type);
+        null_bits += (c->type.flags & TYPE_F_NOT_NULL) == 0 ? 1 : 0;
+        visible = visible || !c->invisible;
+    }
+    if (!visible && d->column_count != 0) {
+        return diag_set_sql(d->ctx->diag, ER_TABLE_MUST_HAVE_A_VISIBLE_COLUMN, "HY000",
+                            "A table must have at least one visible column.");
+    }
+    total += (null_bits + 7) / 8;
+    return total > DDL_ROW_BYTES_MAX
+               ? my_error(d->ctx->diag, ER_TOO_BIG_ROWSIZE, (long)DDL_ROW_BYTES_MAX)
+               : ERR_OK;
+}
+
+db_err ddl__check_columns(struct draft *d)
+{
+    TRY(check_primary(d));
+    TRY(check_auto_increment(d));
+    return check_row_size(d);
+}

@@ -1,0 +1,161 @@
+/* CREATE TABLE. */
+#include <stdlib.h>
+
+#include "sql/ddl/ddl_int.h"
+
+/* A key as it was written: a definition of its own, or an attribute of a column. */
+struct written_key {
+    uint32_t offset;
+    const struct ast_index_def *index;
+    const struct ast_column_def *column;
+    bool primary;
+};
+
+static int compare_written(const void *a, const void *b)
+{
+    const struct written_key *x = a;
+    const struct written_key *y = b;
+    if (x->offset != y->offset) {
+        return x->offset < y->offset ? -1 : 1;
+    }
+    return (int)y->primary - (int)x->primary;
+}
+
+/* MYSQL: keys are named in the order of the text, columns' own ones included. */
+static db_err add_keys(struct draft *d, const struct ast_create_table *s)
+{
+    uint32_t n = 0;
+    struct written_key *keys =
+        ARENA_ARRAY(d->ctx->arena, struct written_key, s->columns.count * 2 + s->indexes.count + 1);
+    if (keys == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < s->columns.count; i++) {
+        const struct ast_column_def *c = s->columns.items[i];
+        if (c->primary) {
+            keys[n++] = (struct written_key){c->pos.offset, NULL, c, true};
+        }
+        if (c->unique || c->serial_default || c->type->kind == AST_TYPE_SERIAL) {
+            keys[n++] = (struct written_key){c->pos.offset, NULL, c, false};
+        }
+    }
+    for (uint32_t i = 0; i < s->indexes.count; i++) {
+        const struct ast_index_def *ix = s->indexes.items[i];
+        keys[n++] = (struct written_key){ix->pos.offset, ix, NULL, ix->kind == AST_INDEX_PRIMARY};
+    }
+    if (n > 1) {
+        qsort(keys, n, sizeof(*keys), compare_written);
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(keys[i].index != NULL ? ddl__index(d, keys[i].index)
+                                  : ddl__column_key(d, keys[i].column->name, keys[i].primary));
+    }
+    return ERR_OK;
+}
+
+static db_err fill(struct draft *d, const struct ast_create_table *s)
+{
+    TRY(ddl__options(d, &s->options));
+    for (uint32_t i = 0; i < s->columns.count; i++) {
+        struct draft_column *c;
+        TRY(ddl__column(d, s->columns.items[i], &c));
+        TRY(ddl__add_column(d, c, d->column_count));
+    }
+    TRY(add_keys(d, s));
+    if (d->column_count == 0) {
+        return my_error(d->ctx->diag, ER_TABLE_MUST_HAVE_COLUMNS);
+    }
+    /* NULLs of primary key columns are settled first: the order of unique keys depends on them. */
+    TRY(ddl__check_indexes(d));
+    return ddl__check_columns(d);
+}
+
+static db_err fill_like(struct draft *d, const struct ast_create_table *s)
+{
+    struct ddl_ctx *ctx = d->ctx;
+    struct slice schema;
+    TRY(ddl__schema_of(ctx, &s->like, &schema));
+    const struct table_def *from = snapshot_table(ctx->bind->snapshot, schema, s->like.name);
+    if (from == NULL) {
+        return my_error(ctx->diag, ER_NO_SUCH_TABLE, ddl__text(ctx, schema),
+                        ddl__text(ctx, s->like.name));
+    }
+    if (from->kind != TABLE_BASE) {
+        return my_error(ctx->diag, ER_WRONG_OBJECT, ddl__text(ctx, schema),
+                        ddl__text(ctx, s->like.name), "BASE TABLE");
+    }
+    struct table_def target = d->def;
+    TRY(ddl__draft_of(ctx, from, d));
+    d->hidden_id = 0;
+    d->def.id = 0;
+    d->def.schema_id = target.schema_id;
+    d->def.schema_name = target.schema_name;
+    d->def.name = target.name;
+    d->def.version = 0;
+    d->def.auto_increment_start = 0;
+    d->def.create_time_us = 0;
+    return ERR_OK;
+}
+
+static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_create_table *s)
+{
+    if (s->temporary) {
+        return ddl__unsupported(ctx, "TEMPORARY tables");
+    }
+    if (s->external) {
+        return ddl__unsupported(ctx, "EXTERNAL tables");
+    }
+    if (s->partition != NULL) {
+        return ddl__unsupported(ctx, "PARTITION BY");
+    }
+    if (s->checks.count != 0) {
+        return ddl__unsupported(ctx, "CHECK constraints");
+    }
+    return s->query != NULL ? ddl__unsupported(ctx, "CREATE TABLE ... SELECT") : ERR_OK;
+}
+
+static db_err commit(struct ddl_ctx *ctx, const struct table_def *def, bool if_not_exists)
+{
+    struct catalog_change *change;
+    TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
+    bool exists = snapshot_table(catalog_change_view(change), def->schema_name, def->name) != NULL;
+    if (exists && if_not_exists) {
+        catalog_change_abort(change);
+        diag_area_note(ctx->warnings, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, def->name));
+        return ERR_OK;
+    }
+    db_err err = catalog_create_table(change, def, ctx->diag, NULL);
+    if (err != ERR_OK) {
+        catalog_change_abort(change);
+        return err;
+    }
+    return catalog_change_commit(change, ctx->diag);
+}
+
+db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
+{
+    struct draft d = {.ctx = ctx};
+    struct table_def def;
+    TRY(ddl__schema_of(ctx, &s->name, &d.def.schema_name));
+    TRY(ddl__check_table_name(ctx, s->name.name));
+    TRY(ddl__writable_schema(ctx, d.def.schema_name));
+    d.def.name = s->name.name;
+    const struct schema_def *schema = snapshot_schema(ctx->bind->snapshot, d.def.schema_name);
+    if (schema == NULL) {
+        return my_error(ctx->diag, ER_BAD_DB_ERROR, ddl__text(ctx, d.def.schema_name));
+    }
+    TRY(refuse_unsupported(ctx, s));
+    if (snapshot_table(ctx->bind->snapshot, d.def.schema_name, d.def.name) != NULL) {
+        if (!s->if_not_exists) {
+            return my_error(ctx->diag, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, d.def.name));
+        }
+        diag_area_note(ctx->warnings, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, d.def.name));
+        return ERR_OK;
+    }
+    d.def.schema_id = schema->id;
+    d.def.collation = schema->collation;
+    d.def.engine = SLICE_LIT("InnoDB");
+    TRY(s->has_like ? fill_like(&d, s) : fill(&d, s));
+    TRY(ddl__finish(&d, false, &def));
+    return commit(ctx, &def, s->if_not_exists);
+}

@@ -1,0 +1,138 @@
+/* Private to sql/ddl. */
+#ifndef SKEIN_SQL_DDL_DDL_INT_H
+#define SKEIN_SQL_DDL_DDL_INT_H
+
+#include "base/clock.h"
+#include "base/scope.h"
+#include "sql/charset/charset.h"
+#include "sql/ddl/ddl.h"
+#include "sql/ddl/mdl.h"
+#include "sql/diag/diag_area.h"
+#include "sql/diag/my_error.h"
+
+enum {
+    DDL_NAME_CHARS_MAX = 64,
+    DDL_TABLE_COMMENT_MAX = 2048,
+    DDL_COLUMN_COMMENT_MAX = 1024,
+    DDL_INDEX_COMMENT_MAX = 1024,
+    DDL_KEY_BYTES_MAX = 3072,
+    DDL_ROW_BYTES_MAX = 65535,
+};
+
+/* ---- a table in the making: CREATE TABLE fills one from the syntax tree, ALTER TABLE from a
+ * descriptor and changes it; ddl__finish turns it into a descriptor ---- */
+
+struct draft_column {
+    struct column_def def; /* ordinal and id: by ddl__finish */
+    int32_t source;        /* ordinal in the table that is altered; -1: a new column */
+    bool explicit_null;    /* NULL was written */
+    bool has_default;      /* DEFAULT was written */
+};
+
+struct draft_part {
+    struct slice name; /* as written */
+    struct draft_column *column;
+    uint32_t prefix;
+    bool desc;
+};
+
+struct draft_index {
+    struct index_def def; /* id, part_count and parts: by ddl__finish */
+    int32_t source;       /* index ordinal in the table that is altered; -1: new */
+    uint32_t part_count;
+    struct draft_part *parts;
+    uint32_t order; /* in which it was written: ties are kept in it */
+};
+
+struct draft {
+    struct ddl_ctx *ctx;
+    struct table_def def; /* all but columns and indexes */
+    struct draft_column **columns;
+    uint32_t column_count, column_cap;
+    struct draft_index **indexes;
+    uint32_t index_count, index_cap;
+    uint32_t index_order;
+    column_id_t hidden_id; /* of the row id column of the table that is altered, 0: it has none */
+};
+
+/* column.c */
+MUST_USE db_err ddl__column(struct draft *d, const struct ast_column_def *ast,
+                            struct draft_column **ret_column);
+MUST_USE db_err ddl__set_default(struct draft *d, struct draft_column *c,
+                                 enum ast_default_kind kind, const struct ast_expr *expr,
+                                 struct slice text);
+/* What NOT NULL, keys and AUTO_INCREMENT demand of the columns, once all are known. */
+MUST_USE db_err ddl__check_columns(struct draft *d);
+/* After NULL/NOT NULL of a column is settled: DEFAULT NULL or none. */
+void ddl__settle_default(struct draft_column *c);
+
+/* draft.c */
+MUST_USE db_err ddl__add_column(struct draft *d, struct draft_column *c, uint32_t at);
+struct draft_column *ddl__find_column(const struct draft *d, struct slice name);
+uint32_t ddl__column_at(const struct draft *d, const struct draft_column *c);
+MUST_USE db_err ddl__add_index(struct draft *d, struct draft_index *ix);
+struct draft_index *ddl__find_index(const struct draft *d, struct slice name);
+struct draft_index *ddl__primary(const struct draft *d);
+/* Checks the whole, orders the indexes, gives ids (old ones keep theirs) and fills *ret_def with
+ * memory of the statement's arena. keep_ids: the table keeps its id, so that ids of columns and
+ * indexes live on; else they begin anew. */
+MUST_USE db_err ddl__finish(struct draft *d, bool keep_ids, struct table_def *ret_def);
+/* A draft of a table as it is. */
+MUST_USE db_err ddl__draft_of(struct ddl_ctx *ctx, const struct table_def *def, struct draft *ret);
+
+/* index.c */
+MUST_USE db_err ddl__index(struct draft *d, const struct ast_index_def *ast);
+/* The index of a column's own PRIMARY KEY or UNIQUE. */
+MUST_USE db_err ddl__column_key(struct draft *d, struct slice column, bool primary);
+/* Names the nameless, resolves parts, checks lengths; notes duplicates. */
+MUST_USE db_err ddl__check_indexes(struct draft *d);
+
+/* options.c */
+MUST_USE db_err ddl__options(struct draft *d, const struct ast_table_option_list *options);
+/* A schema's or table's collation from CHARSET and COLLATE as written (ptr NULL: not; "": DEFAULT).
+ */
+MUST_USE db_err ddl__collation(struct ddl_ctx *ctx, struct slice charset, struct slice collation,
+                               uint16_t otherwise, uint16_t *ret);
+
+/* names.c */
+const char *ddl__text(struct ddl_ctx *ctx, struct slice s); /* NUL-terminated, in the arena */
+MUST_USE db_err ddl__unsupported(struct ddl_ctx *ctx, const char *feature);
+MUST_USE db_err ddl__check_schema_name(struct ddl_ctx *ctx, struct slice name);
+MUST_USE db_err ddl__check_table_name(struct ddl_ctx *ctx, struct slice name);
+MUST_USE db_err ddl__check_column_name(struct ddl_ctx *ctx, struct slice name);
+/* 1470-like checks of comments: `limit` characters. */
+bool ddl__too_long(struct slice text, size_t limit);
+/* The schema a name speaks of: 1046 when there is none. */
+MUST_USE db_err ddl__schema_of(struct ddl_ctx *ctx, const struct ast_name *name,
+                               struct slice *ret_schema);
+/* 1044 or 3552 for schemas that statements may not change. */
+MUST_USE db_err ddl__writable_schema(struct ddl_ctx *ctx, struct slice schema);
+/* "schema.name" */
+const char *ddl__full_name(struct ddl_ctx *ctx, struct slice schema, struct slice name);
+/* Resolves base tables and locks them exclusively: the definitions are those in force under the
+ * lock. A NULL entry: no such table. *ret_snapshot is to be released by the caller. */
+struct ddl_target {
+    struct slice schema, name;
+    const struct table_def *def;
+};
+MUST_USE db_err ddl__lock_targets(struct ddl_ctx *ctx, struct ddl_target *targets, uint32_t count,
+                                  const struct catalog_snapshot **ret_snapshot);
+
+/* cleanup.c */
+MUST_USE db_err ddl__delete_ranges(struct catalog *catalog, struct storage *storage,
+                                   const struct pending_drop *drops, uint32_t count,
+                                   struct diag *diag);
+
+/* statements */
+MUST_USE db_err ddl__create_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s);
+MUST_USE db_err ddl__alter_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s);
+MUST_USE db_err ddl__drop_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s);
+MUST_USE db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s);
+MUST_USE db_err ddl__drop_table(struct ddl_ctx *ctx, const struct ast_drop_table *s);
+MUST_USE db_err ddl__truncate(struct ddl_ctx *ctx, const struct ast_truncate_table *s);
+MUST_USE db_err ddl__rename(struct ddl_ctx *ctx, const struct ast_rename_table *s);
+MUST_USE db_err ddl__alter_table(struct ddl_ctx *ctx, const struct ast_alter_table *s);
+MUST_USE db_err ddl__create_index(struct ddl_ctx *ctx, const struct ast_create_index *s);
+MUST_USE db_err ddl__drop_index(struct ddl_ctx *ctx, const struct ast_drop_index *s);
+
+#endif

@@ -1,0 +1,231 @@
+/* DROP TABLE, TRUNCATE TABLE, RENAME TABLE. */
+#include "sql/ddl/ddl_int.h"
+
+/* ---- DROP ---- */
+
+struct drop_list {
+    struct ddl_target *targets;
+    struct pending_drop *drops;
+    uint32_t count, drop_count;
+};
+
+static db_err collect_targets(struct ddl_ctx *ctx, const struct ast_drop_table *s,
+                              struct drop_list *l)
+{
+    l->count = s->names.count;
+    l->targets = ARENA_ARRAY(ctx->arena, struct ddl_target, l->count + 1);
+    l->drops = ARENA_ARRAY(ctx->arena, struct pending_drop, l->count + 1);
+    if (l->targets == NULL || l->drops == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < l->count; i++) {
+        struct ddl_target *t = &l->targets[i];
+        TRY(ddl__schema_of(ctx, s->names.items[i], &t->schema));
+        TRY(ddl__writable_schema(ctx, t->schema));
+        t->name = s->names.items[i]->name;
+        for (uint32_t k = 0; k < i; k++) {
+            if (slice_eq(l->targets[k].schema, t->schema) &&
+                slice_eq(l->targets[k].name, t->name)) {
+                return my_error(ctx->diag, ER_NONUNIQ_TABLE, ddl__text(ctx, t->name));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+/* MYSQL: nothing is dropped when one of the tables does not exist; all that do not are named. */
+static db_err report_missing(struct ddl_ctx *ctx, const struct drop_list *l, bool if_exists)
+{
+    SCOPE_BUF(names, 64 * 1024);
+    for (uint32_t i = 0; i < l->count; i++) {
+        const struct ddl_target *t = &l->targets[i];
+        if (t->def != NULL && t->def->kind == TABLE_BASE) {
+            continue;
+        }
+        const char *full = ddl__full_name(ctx, t->schema, t->name);
+        if (if_exists) {
+            diag_area_note(ctx->warnings, ER_BAD_TABLE_ERROR, full);
+        } else {
+            TRY(buf_printf(&names, "%s%s", names.len == 0 ? "" : ",", full));
+        }
+    }
+    return names.len == 0
+               ? ERR_OK
+               : my_error(ctx->diag, ER_BAD_TABLE_ERROR, ddl__text(ctx, buf_slice(&names)));
+}
+
+static db_err edit_drops(struct ddl_ctx *ctx, struct catalog_change *change, struct drop_list *l)
+{
+    for (uint32_t i = 0; i < l->count; i++) {
+        const struct table_def *t = l->targets[i].def;
+        if (t == NULL || t->kind != TABLE_BASE) {
+            continue;
+        }
+        struct pending_drop *d = &l->drops[l->drop_count++];
+        d->table_id = t->id;
+        TRY(catalog_add_drop(change, d, ctx->diag));
+        TRY(catalog_drop_table(change, t->id, ctx->diag));
+    }
+    return ERR_OK;
+}
+
+static db_err drop_locked(struct ddl_ctx *ctx, const struct ast_drop_table *s, struct drop_list *l)
+{
+    struct catalog_change *change;
+    TRY(report_missing(ctx, l, s->if_exists));
+    TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
+    db_err err = edit_drops(ctx, change, l);
+    if (err != ERR_OK || l->drop_count == 0) {
+        catalog_change_abort(change);
+        return err;
+    }
+    return catalog_change_commit(change, ctx->diag);
+}
+
+db_err ddl__drop_table(struct ddl_ctx *ctx, const struct ast_drop_table *s)
+{
+    struct drop_list l = {0};
+    const struct catalog_snapshot *snap;
+    TRY(collect_targets(ctx, s, &l));
+    if (s->temporary) {
+        return ddl__unsupported(ctx, "TEMPORARY tables");
+    }
+    TRY(ddl__lock_targets(ctx, l.targets, l.count, &snap));
+    db_err err = drop_locked(ctx, s, &l);
+    catalog_release(snap);
+    TRY(err);
+    return ddl__delete_ranges(ctx->catalog, ctx->storage, l.drops, l.drop_count, ctx->diag);
+}
+
+/* ---- TRUNCATE: the same table under a new id ---- */
+
+static db_err base_table(struct ddl_ctx *ctx, const struct ddl_target *t)
+{
+    if (t->def == NULL) {
+        return my_error(ctx->diag, ER_NO_SUCH_TABLE, ddl__text(ctx, t->schema),
+                        ddl__text(ctx, t->name));
+    }
+    return t->def->kind == TABLE_BASE
+               ? ERR_OK
+               : my_error(ctx->diag, ER_WRONG_OBJECT, ddl__text(ctx, t->schema),
+                          ddl__text(ctx, t->name), "BASE TABLE");
+}
+
+static db_err truncate_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
+                              struct pending_drop *drop)
+{
+    struct catalog_change *change;
+    struct draft d;
+    struct table_def def;
+    TRY(base_table(ctx, t));
+    drop->table_id = t->def->id;
+    TRY(ddl__draft_of(ctx, t->def, &d));
+    d.def.id = 0;
+    d.def.auto_increment_start = 0; /* MYSQL: numbers begin at 1 again, whatever CREATE said */
+    TRY(ddl__finish(&d, false, &def));
+    TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
+    db_err err = catalog_add_drop(change, drop, ctx->diag);
+    if (err == ERR_OK) {
+        err = catalog_drop_table(change, t->def->id, ctx->diag);
+    }
+    if (err == ERR_OK) {
+        err = catalog_create_table(change, &def, ctx->diag, NULL);
+    }
+    if (err != ERR_OK) {
+        catalog_change_abort(change);
+        return err;
+    }
+    return catalog_change_commit(change, ctx->diag);
+}
+
+db_err ddl__truncate(struct ddl_ctx *ctx, const struct ast_truncate_table *s)
+{
+    struct ddl_target t = {.name = s->name.name};
+    struct pending_drop drop = {0};
+    const struct catalog_snapshot *snap;
+    TRY(ddl__schema_of(ctx, &s->name, &t.schema));
+    TRY(ddl__writable_schema(ctx, t.schema));
+    TRY(ddl__lock_targets(ctx, &t, 1, &snap));
+    db_err err = truncate_locked(ctx, &t, &drop);
+    catalog_release(snap);
+    TRY(err);
+    return ddl__delete_ranges(ctx->catalog, ctx->storage, &drop, 1, ctx->diag);
+}
+
+/* ---- RENAME ---- */
+
+struct rename_step {
+    struct ddl_target from, to;
+};
+
+static db_err rename_steps(struct ddl_ctx *ctx, const struct ast_rename_table *s,
+                           struct rename_step *steps, struct ddl_target *targets)
+{
+    for (uint32_t i = 0; i < s->pairs.count; i++) {
+        const struct ast_rename_pair *p = s->pairs.items[i];
+        TRY(ddl__schema_of(ctx, &p->from, &steps[i].from.schema));
+        TRY(ddl__schema_of(ctx, &p->to, &steps[i].to.schema));
+        TRY(ddl__writable_schema(ctx, steps[i].from.schema));
+        TRY(ddl__writable_schema(ctx, steps[i].to.schema));
+        TRY(ddl__check_table_name(ctx, p->to.name));
+        steps[i].from.name = p->from.name;
+        steps[i].to.name = p->to.name;
+        targets[i] = steps[i].from;
+    }
+    return ERR_OK;
+}
+
+/* Step after step on the view, so that RENAME a TO x, b TO a works. */
+static db_err edit_renames(struct ddl_ctx *ctx, struct catalog_change *change,
+                           const struct rename_step *steps, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct rename_step *r = &steps[i];
+        const struct table_def *t =
+            snapshot_table(catalog_change_view(change), r->from.schema, r->from.name);
+        if (t == NULL || t->kind == TABLE_VIRTUAL) {
+            return my_error(ctx->diag, ER_NO_SUCH_TABLE, ddl__text(ctx, r->from.schema),
+                            ddl__text(ctx, r->from.name));
+        }
+        if (ctx->mdl != NULL && !mdl_holds(ctx->mdl_owner, t->id, true)) {
+            return ERR_SCHEMA_CHANGED; /* another table has that name by now */
+        }
+        TRY(catalog_rename_table(change, t->id, r->to.schema, r->to.name, ctx->diag));
+    }
+    return ERR_OK;
+}
+
+static db_err rename_once(struct ddl_ctx *ctx, const struct rename_step *steps,
+                          struct ddl_target *targets, uint32_t n)
+{
+    const struct catalog_snapshot *snap;
+    struct catalog_change *change;
+    TRY(ddl__lock_targets(ctx, targets, n, &snap));
+    catalog_release(snap);
+    TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
+    db_err err = edit_renames(ctx, change, steps, n);
+    if (err != ERR_OK) {
+        catalog_change_abort(change);
+        return err;
+    }
+    return catalog_change_commit(change, ctx->diag);
+}
+
+db_err ddl__rename(struct ddl_ctx *ctx, const struct ast_rename_table *s)
+{
+    uint32_t n = s->pairs.count;
+    uint32_t mark = ctx->mdl == NULL ? 0 : mdl_mark(ctx->mdl_owner);
+    struct rename_step *steps = ARENA_ARRAY(ctx->arena, struct rename_step, n + 1);
+    struct ddl_target *targets = ARENA_ARRAY(ctx->arena, struct ddl_target, n + 1);
+    if (steps == NULL || targets == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(rename_steps(ctx, s, steps, targets));
+    for (;;) {
+        db_err err = rename_once(ctx, steps, targets, n);
+        if (err != ERR_SCHEMA_CHANGED) {
+            return err;
+        }
+        mdl_release_to(ctx->mdl, ctx->mdl_owner, mark);
+    }
+}

@@ -1,0 +1,145 @@
+/* Names in schema statements: what may be a name, whose it is, and the lock on what it means. */
+#include <stdio.h>
+
+#include "sql/charset/charset.h"
+#include "sql/ddl/ddl_int.h"
+
+const char *ddl__text(struct ddl_ctx *ctx, struct slice s)
+{
+    const char *text = arena_strdup(ctx->arena, s);
+    return text == NULL ? "?" : text;
+}
+
+db_err ddl__unsupported(struct ddl_ctx *ctx, const char *feature)
+{
+    return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, feature);
+}
+
+bool ddl__too_long(struct slice text, size_t limit)
+{
+    return text.len > limit &&
+           charset_char_count(collation_by_id(COLL_UTF8MB4_BIN)->cs, text) > limit;
+}
+
+static bool bad_name(struct slice name)
+{
+    return name.len == 0 || name.ptr[name.len - 1] == ' ' ||
+           memchr(name.ptr, '\0', name.len) != NULL;
+}
+
+static db_err check_name(struct ddl_ctx *ctx, struct slice name, enum my_errno number)
+{
+    if (ddl__too_long(name, DDL_NAME_CHARS_MAX)) {
+        return my_error(ctx->diag, ER_TOO_LONG_IDENT, ddl__text(ctx, name));
+    }
+    return bad_name(name) ? my_error(ctx->diag, number, ddl__text(ctx, name)) : ERR_OK;
+}
+
+db_err ddl__check_schema_name(struct ddl_ctx *ctx, struct slice name)
+{
+    return check_name(ctx, name, ER_WRONG_DB_NAME);
+}
+
+db_err ddl__check_table_name(struct ddl_ctx *ctx, struct slice name)
+{
+    return check_name(ctx, name, ER_WRONG_TABLE_NAME);
+}
+
+db_err ddl__check_column_name(struct ddl_ctx *ctx, struct slice name)
+{
+    /* MYSQL: InnoDB's own columns; no table may have one of that name. */
+    static const char *const taken[] = {"DB_ROW_ID", "DB_TRX_ID", "DB_ROLL_PTR"};
+    for (size_t i = 0; i < ARRAY_COUNT(taken); i++) {
+        if (slice_eq_nocase(name, slice_str(taken[i]))) {
+            return my_error(ctx->diag, ER_WRONG_COLUMN_NAME, ddl__text(ctx, name));
+        }
+    }
+    return check_name(ctx, name, ER_WRONG_COLUMN_NAME);
+}
+
+db_err ddl__schema_of(struct ddl_ctx *ctx, const struct ast_name *name, struct slice *ret_schema)
+{
+    struct slice schema = name->schema.ptr != NULL ? name->schema : ctx->bind->current_schema;
+    if (schema.ptr == NULL) {
+        return my_error(ctx->diag, ER_NO_DB_ERROR);
+    }
+    *ret_schema = schema;
+    return ERR_OK;
+}
+
+db_err ddl__writable_schema(struct ddl_ctx *ctx, struct slice schema)
+{
+    if (slice_eq_nocase(schema, SLICE_LIT("information_schema")) ||
+        slice_eq_nocase(schema, SLICE_LIT("performance_schema"))) {
+        return my_error(ctx->diag, ER_DBACCESS_DENIED_ERROR, ddl__text(ctx, ctx->account_user),
+                        ddl__text(ctx, ctx->account_host), ddl__text(ctx, schema));
+    }
+    return ERR_OK;
+}
+
+const char *ddl__full_name(struct ddl_ctx *ctx, struct slice schema, struct slice name)
+{
+    const char *text = arena_printf(ctx->arena, "%.*s.%.*s", SLICE_FMT(schema), SLICE_FMT(name));
+    return text == NULL ? "?" : text;
+}
+
+static db_err lock_found(struct ddl_ctx *ctx, const struct ddl_target *targets, uint32_t count)
+{
+    uint64_t *ids = ARENA_ARRAY(ctx->arena, uint64_t, count + 1);
+    uint32_t n = 0;
+    if (ids == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (targets[i].def != NULL) {
+            ids[n++] = targets[i].def->id;
+        }
+    }
+    if (ctx->mdl == NULL || n == 0) {
+        return ERR_OK;
+    }
+    uint64_t deadline = ctx->lock_deadline_ns == 0 ? DEADLINE_NONE : ctx->lock_deadline_ns;
+    return mdl_lock_exclusive(ctx->mdl, ctx->mdl_owner, ids, n, deadline, ctx->diag);
+}
+
+static bool resolve(const struct catalog_snapshot *snap, struct ddl_target *targets, uint32_t count)
+{
+    bool same = true;
+    for (uint32_t i = 0; i < count; i++) {
+        table_id_t before = targets[i].def == NULL ? 0 : targets[i].def->id;
+        const struct table_def *t = snapshot_table(snap, targets[i].schema, targets[i].name);
+        targets[i].def = t;
+        same = same && before == (t == NULL ? 0 : t->id);
+    }
+    return same;
+}
+
+/* While the lock was waited for the name may have come to mean another table: then once more. */
+db_err ddl__lock_targets(struct ddl_ctx *ctx, struct ddl_target *targets, uint32_t count,
+                         const struct catalog_snapshot **ret_snapshot)
+{
+    uint32_t mark = ctx->mdl == NULL ? 0 : mdl_mark(ctx->mdl_owner);
+    for (uint32_t i = 0; i < count; i++) {
+        targets[i].def = NULL;
+    }
+    const struct catalog_snapshot *snap = catalog_acquire(ctx->catalog);
+    bool same = resolve(snap, targets, count);
+    for (;;) {
+        db_err err = lock_found(ctx, targets, count);
+        if (err != ERR_OK) {
+            catalog_release(snap);
+            return err;
+        }
+        const struct catalog_snapshot *now = catalog_acquire(ctx->catalog);
+        same = resolve(now, targets, count);
+        catalog_release(snap);
+        snap = now;
+        if (same) {
+            *ret_snapshot = snap;
+            return ERR_OK;
+        }
+        if (ctx->mdl != NULL) {
+            mdl_release_to(ctx->mdl, ctx->mdl_owner, mark);
+        }
+    }
+}
