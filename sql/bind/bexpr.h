@@ -76,10 +76,11 @@ struct bexpr {
         } cast; /* CAST: from args[0] to type */
         struct {
             struct bsubquery *sub;
-            uint32_t *outer_slots; /* by sub->outer_columns: slot of the input, UINT32_MAX: further out */
-            bool negated;   /* NOT EXISTS, NOT IN */
-            bool all;       /* QUANTIFIED: ALL, else ANY */
-            enum cmp_op op; /* QUANTIFIED */
+            uint32_t *
+                outer_slots; /* by sub->outer_columns: slot of the input, UINT32_MAX: further out */
+            bool negated;    /* NOT EXISTS, NOT IN */
+            bool all;        /* QUANTIFIED: ALL, else ANY */
+            enum cmp_op op;  /* QUANTIFIED */
         } subquery;
         bool negated; /* IN_LIST */
         struct {

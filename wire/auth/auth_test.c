@@ -1,4 +1,4 @@
-#include "wire/auth/sha_crypt.h"
+#include "base/sha_crypt.h"
 
 #include "base/rand.h"
 #include "base/test_main.h"

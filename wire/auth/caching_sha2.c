@@ -15,7 +15,7 @@
 #include "wire/auth/auth.h"
 #include "wire/auth/digest_cache.h"
 #include "wire/auth/rsa_key.h"
-#include "wire/auth/sha_crypt.h"
+#include "base/sha_crypt.h"
 
 enum { MORE_DATA = 1, ASK_KEY = 2, FAST_OK = 3, DO_FULL = 4, RSA_BYTES = 256 };
 

@@ -7,7 +7,7 @@
 #define SKEIN_WIRE_AUTH_DIGEST_CACHE_H
 
 #include "base/err.h"
-#include "wire/auth/sha_crypt.h"
+#include "base/sha_crypt.h"
 
 struct digest_cache;
 struct digest_cache *digest_cache_new(void); /* NULL when memory is out */

@@ -1,7 +1,7 @@
 /* SHA-crypt as Ulrich Drepper's public specification describes it ("Unix crypt using SHA-256 and
  * SHA-512"), with two differences that MySQL has: the salt may have 20 bytes, and the number of
  * rounds is written as three hexadecimal digits times 1,000. */
-#include "wire/auth/sha_crypt.h"
+#include "base/sha_crypt.h"
 
 #include <openssl/crypto.h>
 #include <openssl/evp.h>

@@ -1,7 +1,7 @@
 /* SHA-256 and the password hash built of it that caching_sha2_password stores: SHA-crypt with a
  * salt of 20 bytes. */
-#ifndef SKEIN_WIRE_AUTH_SHA_CRYPT_H
-#define SKEIN_WIRE_AUTH_SHA_CRYPT_H
+#ifndef SKEIN_BASE_SHA_CRYPT_H
+#define SKEIN_BASE_SHA_CRYPT_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,133 @@
+/* The engine: opens what sessions share, and answers for the process as a whole. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "sql/infoschema/infoschema.h"
+#include "sql/priv/account.h"
+#include "sql/session/session_int.h"
+
+static db_err open_parts(struct sql_engine *e, struct diag *diag)
+{
+    TRY(sysvar_globals_new(&e->globals));
+    TRY(mdl_new(&e->mdl));
+    TRY(catalog_open(e->opts.storage, diag, &e->catalog));
+    TRY(ddl_recover(e->catalog, e->opts.storage, diag));
+    TRY(infoschema_register(e->catalog));
+    return accounts_open(e->opts.storage, diag, &e->accounts);
+}
+
+static const char *copy(struct arena *a, const char *text)
+{
+    return text == NULL ? NULL : arena_strdup(a, slice_str(text));
+}
+
+db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
+                       struct sql_engine **ret_engine)
+{
+    struct sql_engine *e = mem_calloc(1, sizeof(*e));
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    arena_init(&e->arena, NULL, NULL, 0);
+    mem_tracker_init(&e->mem, NULL, opts->memory_limit);
+    e->opts = *opts;
+    e->opts.temp_dir = copy(&e->arena, opts->temp_dir == NULL ? "/tmp" : opts->temp_dir);
+    e->opts.socket_path = copy(&e->arena, opts->socket_path);
+    e->opts.data_dir = copy(&e->arena, opts->data_dir);
+    snprintf(e->version, sizeof(e->version), "%s",
+             opts->version == NULL ? "9.7.4-SkeinDB-0.1" : opts->version);
+    fiber_mutex_init(&e->globals_mutex);
+    fiber_mutex_init(&e->sessions_mutex);
+    fiber_mutex_init(&e->user_locks_mutex);
+    fiber_cond_init(&e->user_locks_freed);
+    list_init(&e->sessions);
+    e->start_us = clock_wall_us();
+    db_err err = open_parts(e, diag);
+    if (err != ERR_OK) {
+        sql_engine_close(e);
+        return err;
+    }
+    *ret_engine = e;
+    return ERR_OK;
+}
+
+void sql_engine_close(struct sql_engine *engine)
+{
+    if (engine == NULL) {
+        return;
+    }
+    accounts_close(engine->accounts);
+    catalog_close(engine->catalog);
+    mdl_free(engine->mdl);
+    sysvar_globals_unref(engine->globals);
+    arena_fini(&engine->arena);
+    mem_free(engine);
+}
+
+uint64_t sql_engine_max_connections(const struct sql_engine *engine)
+{
+    struct sysvar_globals *g = engine__globals((struct sql_engine *)(uintptr_t)engine);
+    uint64_t n = (uint64_t)g->values[VAR_max_connections].i;
+    sysvar_globals_unref(g);
+    return n;
+}
+
+uint32_t sql_engine_connect_timeout_s(const struct sql_engine *engine)
+{
+    struct sysvar_globals *g = engine__globals((struct sql_engine *)(uintptr_t)engine);
+    uint32_t n = (uint32_t)g->values[VAR_connect_timeout].i;
+    sysvar_globals_unref(g);
+    return n;
+}
+
+db_err sql_engine_statistics(struct sql_engine *engine, struct buf *out)
+{
+    uint64_t up = (clock_wall_us() - engine->start_us) / 1000000u;
+    uint64_t questions = atomic_load(&engine->questions);
+    return buf_printf(
+        out,
+        "Uptime: %" PRIu64 "  Threads: %u  Questions: %" PRIu64 "  Slow queries: %" PRIu64
+        "  Opens: 0  Flush tables: 0  Open tables: 0  Queries per second avg: %.3f",
+        up, (unsigned)atomic_load(&engine->session_count), questions,
+        atomic_load(&engine->slow_queries), up == 0 ? 0.0 : (double)questions / (double)up);
+}
+
+db_err sql_engine_find_account(struct sql_engine *engine, struct slice user, struct slice host,
+                               struct diag *diag, struct sql_account *ret_account)
+{
+    struct account a;
+    (void)diag;
+    *ret_account = (struct sql_account){.exists = accounts_match(engine->accounts, user, host, &a)};
+    if (!ret_account->exists) {
+        snprintf(ret_account->plugin, sizeof(ret_account->plugin), "caching_sha2_password");
+        return ERR_OK;
+    }
+    snprintf(ret_account->plugin, sizeof(ret_account->plugin), "%s", a.plugin);
+    memcpy(ret_account->auth_string, a.auth, a.auth_len);
+    ret_account->auth_string_len = a.auth_len;
+    snprintf(ret_account->host_pattern, sizeof(ret_account->host_pattern), "%s", a.host);
+    ret_account->require_tls = a.require_tls;
+    ret_account->locked = a.locked;
+    ret_account->password_expired = a.password_expired;
+    ret_account->loopback_only = a.developer;
+    return ERR_OK;
+}
+
+db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
+                       struct diag *diag)
+{
+    bool found = false;
+    fiber_mutex_lock(&e->sessions_mutex);
+    LIST_FOREACH (n, &e->sessions) {
+        struct sql_session *s = CONTAINER_OF(n, struct sql_session, node);
+        if (s->connection_id == connection_id) {
+            sql_session_kill(s, connection);
+            found = true;
+            break;
+        }
+    }
+    fiber_mutex_unlock(&e->sessions_mutex);
+    return found ? ERR_OK : my_error(diag, ER_NO_SUCH_THREAD, (unsigned long)connection_id);
+}

@@ -1,0 +1,10 @@
+/* A physical plan as text, one line a node, children indented: what EXPLAIN shows. */
+#ifndef SKEIN_SQL_OPT_EXPLAIN_H
+#define SKEIN_SQL_OPT_EXPLAIN_H
+
+#include "base/buf.h"
+#include "sql/opt/plan.h"
+
+MUST_USE db_err plan_explain(const struct plan *plan, struct buf *out);
+
+#endif

@@ -1,0 +1,606 @@
+/* Prepared statements: of the protocol (sql_stmt) and by name (PREPARE).
+ *
+ * The syntax tree is kept; the plan is made for the types that the parameters have and kept as long
+ * as types, schema version and the settings that binding reads stay the same. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "sql/charset/charset.h"
+#include "sql/session/session_int.h"
+#include "sql/types/temporal.h"
+
+enum { PARAMS_MAX = 65535 };
+
+/* What a plan was made for. */
+struct plan_key {
+    uint64_t catalog_version, sql_mode;
+    uint16_t collation, charset;
+    struct buf schema;
+};
+
+struct kept_chunk {
+    struct kept_chunk *next;
+    struct chunk chunk;
+    uint32_t sent;
+};
+
+struct sql_stmt {
+    struct sql_session *session;
+    struct arena arena; /* text and tree */
+    struct slice text;
+    struct ast_stmt *ast;
+    uint32_t param_count;
+    struct sql_column *params, *columns;
+    uint32_t column_count;
+    struct plan *plan;
+    struct plan_key key;
+    struct sql_type *types; /* of the plan's parameters */
+    /* cursor */
+    struct arena cursor_arena;
+    struct kept_chunk *first, *last;
+    struct plan *cursor_plan;
+};
+
+static bool is_query(const struct ast_stmt *ast)
+{
+    return ast->kind == AST_STMT_SELECT || ast->kind == AST_STMT_INSERT ||
+           ast->kind == AST_STMT_UPDATE || ast->kind == AST_STMT_DELETE;
+}
+
+static db_err describe(struct sql_stmt *p)
+{
+    struct sql_session *s = p->session;
+    struct plan *plan;
+    struct lcolumn *cols;
+    if (!is_query(p->ast)) {
+        return ERR_OK;
+    }
+    TRY(query__plan(s, p->ast, NULL, 0, true, &plan));
+    db_err err = ERR_OK;
+    p->column_count =
+        plan->kind == BOUND_SELECT && plan->into_var_count == 0 ? plan->result_count : 0;
+    cols = ARENA_ARRAY(&p->arena, struct lcolumn, p->column_count + 1);
+    if (cols == NULL) {
+        err = ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < p->column_count && err == ERR_OK; i++) {
+        struct lcolumn *c = &cols[i];
+        *c = plan->result[i];
+        err = arena_copy(&p->arena, c->name, &c->name);
+        err = err != ERR_OK ? err : arena_copy(&p->arena, c->org_name, &c->org_name);
+        err = err != ERR_OK ? err : arena_copy(&p->arena, c->table, &c->table);
+        err = err != ERR_OK ? err : arena_copy(&p->arena, c->org_table, &c->org_table);
+        err = err != ERR_OK ? err : arena_copy(&p->arena, c->schema, &c->schema);
+    }
+    if (err == ERR_OK) {
+        err = result__columns(s, cols, p->column_count, &p->arena, &p->columns);
+    }
+    plan_unref(plan);
+    return err;
+}
+
+static db_err describe_params(struct sql_stmt *p)
+{
+    p->params = ARENA_ARRAY(&p->arena, struct sql_column, p->param_count + 1);
+    if (p->params == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < p->param_count; i++) {
+        p->params[i] = (struct sql_column){.name = SLICE_LIT("?"),
+                                           .charset_id = COLL_BINARY,
+                                           .type = WIRE_TYPE_VAR_STRING,
+                                           .flags = WIRE_FLAG_BINARY};
+    }
+    return ERR_OK;
+}
+
+static db_err parse(struct sql_stmt *p, struct slice sql)
+{
+    struct sql_session *s = p->session;
+    struct parse_options o = {.mode = session__parse_mode(s), .flags = PARSE_PREPARE};
+    size_t consumed;
+    TRY(arena_copy(&p->arena, sql, &p->text));
+    TRY(parser_parse(&p->arena, p->text, &o, &s->diag, &p->ast, &consumed));
+    if (p->ast->kind == AST_STMT_EMPTY) {
+        return my_error(&s->diag, ER_EMPTY_QUERY);
+    }
+    if (p->ast->kind == AST_STMT_PREPARE || p->ast->kind == AST_STMT_EXECUTE ||
+        p->ast->kind == AST_STMT_DEALLOCATE) {
+        return my_error(&s->diag, ER_UNSUPPORTED_PS);
+    }
+    p->param_count = p->ast->param_count;
+    if (p->param_count > PARAMS_MAX) {
+        return my_error(&s->diag, ER_PS_MANY_PARAM);
+    }
+    TRY(describe_params(p));
+    return describe(p);
+}
+
+static db_err prepare(struct sql_session *s, struct slice sql, struct sql_stmt **ret)
+{
+    struct sql_stmt *p = mem_calloc(1, sizeof(*p));
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    p->session = s;
+    arena_init(&p->arena, NULL, NULL, 0);
+    arena_init(&p->cursor_arena, NULL, &s->mem, 0);
+    buf_init(&p->key.schema, 1024);
+    db_err err = parse(p, sql);
+    if (err != ERR_OK) {
+        sql_stmt_close(p);
+        return err;
+    }
+    *ret = p;
+    return ERR_OK;
+}
+
+db_err sql_stmt_prepare(struct sql_session *session, struct slice sql, struct diag *diag,
+                        struct sql_stmt **ret_stmt)
+{
+    session__begin_statement(session);
+    diag_area_reset(&session->conditions);
+    db_err err = prepare(session, sql, ret_stmt);
+    if (session->txn_mode == TXN_NONE) {
+        mdl_release_all(session->engine->mdl, &session->mdl);
+    }
+    if (err != ERR_OK) {
+        err = session__fail(session, err);
+        diag_area_add(&session->conditions, DIAG_ERROR, &session->diag);
+        *diag = session->diag;
+    }
+    return err;
+}
+
+uint32_t sql_stmt_param_count(const struct sql_stmt *stmt)
+{
+    return stmt->param_count;
+}
+
+const struct sql_column *sql_stmt_params(const struct sql_stmt *stmt)
+{
+    return stmt->params;
+}
+
+const struct sql_column *sql_stmt_columns(const struct sql_stmt *stmt, uint32_t *ret_count)
+{
+    *ret_count = stmt->column_count;
+    return stmt->columns;
+}
+
+/* ---- parameters ---- */
+
+static int64_t pack_time(const struct sql_time *t, bool is_time)
+{
+    struct time_parts p = {.year = t->year,
+                           .month = t->month,
+                           .day = t->day,
+                           .hour = t->hour,
+                           .minute = t->minute,
+                           .second = t->second,
+                           .micro = t->microsecond,
+                           .neg = t->negative};
+    return is_time ? time_pack(&p) : datetime_pack(&p);
+}
+
+static void param_value(const struct sql_session *s, const struct sql_param *p, struct value *v,
+                        struct sql_type *t)
+{
+    const struct sql_cell *c = &p->cell;
+    bool binary = p->type >= WIRE_TYPE_TINY_BLOB && p->type <= WIRE_TYPE_BLOB;
+    unsigned collation = binary ? (unsigned)COLL_BINARY : s->vars.collation_connection;
+    *v = value_null();
+    *t = type_null();
+    if (p->is_null) {
+        return;
+    }
+    switch (c->kind) {
+    case SQL_CELL_NULL: return;
+    case SQL_CELL_INT:
+        *v = value_int(c->v.i64);
+        *t = type_int(TYPE_BIGINT, false);
+        break;
+    case SQL_CELL_UINT:
+        *v = value_uint(c->v.u64);
+        *t = type_int(TYPE_BIGINT, true);
+        break;
+    case SQL_CELL_FLOAT:
+    case SQL_CELL_DOUBLE:
+        *v = value_double(c->v.f64);
+        *t = type_double();
+        break;
+    case SQL_CELL_TEXT:
+        if (p->type == WIRE_TYPE_NEWDECIMAL || p->type == WIRE_TYPE_DECIMAL) {
+            struct decimal d;
+            decimal_from_text(c->v.text, &d);
+            *v = value_decimal(&d);
+            *t = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false);
+            break;
+        }
+        *v = value_str(c->v.text, collation);
+        *t = type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, collation);
+        v->type = t->id;
+        break;
+    case SQL_CELL_TIME:
+    case SQL_CELL_DATE:
+    case SQL_CELL_DATETIME: {
+        enum type_id id = c->kind == SQL_CELL_TIME   ? TYPE_TIME
+                          : c->kind == SQL_CELL_DATE ? TYPE_DATE
+                                                     : TYPE_DATETIME;
+        unsigned decimals = c->v.time.microsecond != 0 ? 6 : 0;
+        *v = value_temporal(id, pack_time(&c->v.time, id == TYPE_TIME), decimals);
+        *t = type_temporal(id, decimals);
+        break;
+    }
+    }
+    t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+}
+
+/* ---- plans ---- */
+
+static bool same_types(const struct sql_type *a, const struct sql_type *b, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (a[i].id != b[i].id || a[i].flags != b[i].flags || a[i].collation != b[i].collation ||
+            a[i].decimals != b[i].decimals) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool current(const struct sql_stmt *p, const struct sql_type *types)
+{
+    const struct sql_session *s = p->session;
+    return p->plan != NULL && p->key.catalog_version == catalog_version(s->engine->catalog) &&
+           p->key.sql_mode == s->vars.sql_mode &&
+           p->key.collation == s->vars.collation_connection &&
+           p->key.charset == s->vars.charset_client &&
+           slice_eq(buf_slice(&p->key.schema), s->schema) &&
+           same_types(p->types, types, p->param_count);
+}
+
+static db_err make_plan(struct sql_stmt *p, const struct sql_type *types)
+{
+    struct sql_session *s = p->session;
+    struct plan *plan;
+    TRY(query__plan(s, p->ast, types, p->param_count, false, &plan));
+    plan_unref(p->plan);
+    p->plan = plan;
+    if (p->types == NULL) {
+        p->types = ARENA_ARRAY(&p->arena, struct sql_type, p->param_count + 1);
+        if (p->types == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    memcpy(p->types, types, p->param_count * sizeof(*types));
+    p->key.catalog_version = plan->catalog_version;
+    p->key.sql_mode = s->vars.sql_mode;
+    p->key.collation = s->vars.collation_connection;
+    p->key.charset = s->vars.charset_client;
+    buf_reset(&p->key.schema);
+    return buf_append_slice(&p->key.schema, s->schema);
+}
+
+static db_err run_query(struct sql_stmt *p, struct statement *st)
+{
+    enum { PLAN_TRIES = 10 };
+    db_err err = ERR_SCHEMA_CHANGED;
+    for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
+        if (!current(p, st->types)) {
+            TRY(make_plan(p, st->types));
+        }
+        plan_ref(p->plan);
+        struct plan *plan = p->plan;
+        err = query__execute(st, plan);
+        plan_unref(plan);
+    }
+    return err;
+}
+
+static db_err execute(struct sql_stmt *p, struct statement *st)
+{
+    return is_query(p->ast) ? run_query(p, st) : session__run(st, p->ast);
+}
+
+static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, uint32_t count,
+                          struct statement *st)
+{
+    struct sql_session *s = p->session;
+    struct value *values = ARENA_ARRAY(&s->stmt_arena, struct value, count + 1);
+    struct sql_type *types = ARENA_ARRAY(&s->stmt_arena, struct sql_type, count + 1);
+    if (values == NULL || types == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        param_value(s, &params[i], &values[i], &types[i]);
+    }
+    st->values = values;
+    st->types = types;
+    st->param_count = count;
+    return ERR_OK;
+}
+
+/* ---- cursors: the rows are kept in memory, charged to the session's statements ---- */
+
+struct cursor_sink {
+    struct sql_sink sink; /* stands in for the client's while the statement runs */
+    struct sql_sink *client;
+    struct sql_stmt *stmt;
+    bool kept;
+};
+
+static db_err cursor_columns(struct sql_sink *sink, const struct sql_column *columns,
+                             uint32_t count)
+{
+    struct cursor_sink *c = (struct cursor_sink *)sink;
+    c->kept = true;
+    return c->client->ops->columns(c->client, columns, count);
+}
+
+static db_err cursor_rows(struct sql_sink *sink, const struct sql_rows *rows)
+{
+    struct cursor_sink *c = (struct cursor_sink *)sink;
+    struct sql_stmt *p = c->stmt;
+    struct kept_chunk *k = ARENA_NEW(&p->cursor_arena, struct kept_chunk);
+    const struct sql_type **types =
+        ARENA_ARRAY(&p->cursor_arena, const struct sql_type *, rows->column_count + 1);
+    uint16_t *sel = ARENA_ARRAY(&p->cursor_arena, uint16_t, rows->chunk->count + 1);
+    if (k == NULL || types == NULL || sel == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < rows->chunk->count; i++) {
+        sel[i] = (uint16_t)chunk_row(rows->chunk, i);
+    }
+    for (uint32_t i = 0; i < rows->column_count; i++) {
+        types[i] = rows->chunk->columns[i].type;
+    }
+    TRY(chunk_init(&k->chunk, types, rows->column_count, &p->cursor_arena));
+    for (uint32_t i = 0; i < rows->column_count; i++) {
+        TRY(vector_gather(&k->chunk.columns[i], 0, &rows->chunk->columns[i], sel,
+                          rows->chunk->count));
+    }
+    k->chunk.count = rows->chunk->count;
+    if (p->last == NULL) {
+        p->first = k;
+    } else {
+        p->last->next = k;
+    }
+    p->last = k;
+    return ERR_OK;
+}
+
+static db_err cursor_end(struct sql_sink *sink, const struct sql_status *status, bool more)
+{
+    struct cursor_sink *c = (struct cursor_sink *)sink;
+    struct sql_status st = *status;
+    st.server_status |= SERVER_STATUS_CURSOR_EXISTS;
+    return c->client->ops->end(c->client, &st, more);
+}
+
+static db_err cursor_ok(struct sql_sink *sink, const struct sql_status *status, bool more)
+{
+    struct cursor_sink *c = (struct cursor_sink *)sink;
+    return c->client->ops->ok(c->client, status, more);
+}
+
+static db_err cursor_error(struct sql_sink *sink, const struct diag *diag)
+{
+    struct cursor_sink *c = (struct cursor_sink *)sink;
+    return c->client->ops->error(c->client, diag);
+}
+
+static const struct sql_sink_ops g_cursor_ops = {cursor_columns, cursor_rows,  cursor_end,
+                                                 cursor_ok,      cursor_error, NULL};
+
+db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, uint32_t param_count,
+                        bool cursor, struct sql_sink *sink)
+{
+    struct sql_session *s = stmt->session;
+    struct cursor_sink keep = {.sink = {&g_cursor_ops}, .client = sink, .stmt = stmt};
+    struct statement st = {.session = s, .sink = cursor ? &keep.sink : sink, .text = stmt->text};
+    session__begin_statement(s);
+    session__set_info(s, "Execute", stmt->text);
+    diag_area_reset(&s->conditions);
+    sql_stmt_reset(stmt);
+    db_err err = param_count == stmt->param_count
+                     ? bind_params(stmt, params, param_count, &st)
+                     : my_error(&s->diag, ER_WRONG_ARGUMENTS, "mysqld_stmt_execute");
+    if (err == ERR_OK) {
+        err = execute(stmt, &st);
+    }
+    if (err == ERR_OK && keep.kept && stmt->plan != NULL) {
+        stmt->cursor_plan = stmt->plan;
+        plan_ref(stmt->cursor_plan);
+    }
+    err = session__finish(&st, err);
+    session__set_info(s, "Sleep", SLICE_EMPTY);
+    return err;
+}
+
+static db_err fetch(struct sql_stmt *p, uint32_t rows_max, struct sql_sink *sink)
+{
+    struct sql_session *s = p->session;
+    struct sql_status status = {.server_status = session__status(s)};
+    if (p->cursor_plan == NULL) {
+        my_error(&s->diag, ER_STMT_HAS_NO_OPEN_CURSOR, 0ul);
+        return sink->ops->error(sink, &s->diag);
+    }
+    while (rows_max != 0 && p->first != NULL) {
+        struct kept_chunk *k = p->first;
+        uint32_t n = k->chunk.count - k->sent;
+        n = n > rows_max ? rows_max : n;
+        struct chunk part = k->chunk;
+        uint16_t *sel = ARENA_ARRAY(&s->stmt_arena, uint16_t, n + 1);
+        if (sel == NULL) {
+            return ERR_LIMIT;
+        }
+        for (uint32_t i = 0; i < n; i++) {
+            sel[i] = (uint16_t)(k->sent + i);
+        }
+        part.sel = sel;
+        part.count = n;
+        struct sql_rows rows = {.session = s,
+                                .chunk = &part,
+                                .columns = p->cursor_plan->result,
+                                .column_count = p->cursor_plan->result_count,
+                                .arena = &s->stmt_arena};
+        TRY(sink->ops->rows(sink, &rows));
+        k->sent += n;
+        rows_max -= n;
+        if (k->sent == k->chunk.count) {
+            p->first = k->next;
+        }
+    }
+    status.server_status |= (uint16_t)(SERVER_STATUS_CURSOR_EXISTS |
+                                       (p->first == NULL ? SERVER_STATUS_LAST_ROW_SENT : 0));
+    return sink->ops->end(sink, &status, false);
+}
+
+db_err sql_stmt_fetch(struct sql_stmt *stmt, uint32_t rows_max, struct sql_sink *sink)
+{
+    session__begin_statement(stmt->session);
+    return fetch(stmt, rows_max, sink);
+}
+
+void sql_stmt_reset(struct sql_stmt *stmt)
+{
+    plan_unref(stmt->cursor_plan);
+    stmt->cursor_plan = NULL;
+    stmt->first = stmt->last = NULL;
+    arena_reset(&stmt->cursor_arena);
+}
+
+void sql_stmt_close(struct sql_stmt *stmt)
+{
+    if (stmt == NULL) {
+        return;
+    }
+    sql_stmt_reset(stmt);
+    plan_unref(stmt->plan);
+    buf_fini(&stmt->key.schema);
+    arena_fini(&stmt->cursor_arena);
+    arena_fini(&stmt->arena);
+    mem_free(stmt);
+}
+
+/* ---- by name ---- */
+
+static struct named_stmt **find(struct sql_session *s, struct slice name)
+{
+    struct named_stmt **link = &s->named;
+    while (*link != NULL && !slice_eq_nocase((*link)->name, name)) {
+        link = &(*link)->next;
+    }
+    return link;
+}
+
+static void drop(struct named_stmt **link)
+{
+    struct named_stmt *n = *link;
+    *link = n->next;
+    sql_stmt_close(n->stmt);
+    arena_fini(&n->arena);
+    mem_free(n);
+}
+
+void prepared__drop_all(struct sql_session *s)
+{
+    while (s->named != NULL) {
+        drop(&s->named);
+    }
+}
+
+static db_err prepare_named(struct statement *st, const struct ast_prepare *a)
+{
+    struct sql_session *s = st->session;
+    struct named_stmt **link = find(s, a->name);
+    struct slice text = a->text;
+    if (*link != NULL) {
+        drop(link);
+    }
+    if (a->text.ptr == NULL) {
+        const struct user_var *v = vars__user_get(s, a->variable);
+        struct cast_ctx c;
+        struct sql_type t;
+        if (v == NULL || v->value.is_null) {
+            text = SLICE_LIT("NULL");
+        } else {
+            query__cast_ctx(s, &c, false);
+            t = value_type(&v->value);
+            TRY(value_to_text(&c, &t, &v->value, &text));
+        }
+    }
+    struct named_stmt *n = mem_calloc(1, sizeof(*n));
+    if (n == NULL) {
+        return ERR_NOMEM;
+    }
+    arena_init(&n->arena, NULL, NULL, 0);
+    db_err err = arena_copy(&n->arena, a->name, &n->name);
+    if (err == ERR_OK) {
+        err = prepare(s, text, &n->stmt);
+    }
+    if (err != ERR_OK) {
+        arena_fini(&n->arena);
+        mem_free(n);
+        return err;
+    }
+    n->next = s->named;
+    s->named = n;
+    return session__ok(st, 0, SLICE_LIT("Statement prepared"));
+}
+
+static db_err unknown(struct sql_session *s, struct slice name, const char *what)
+{
+    return my_error(&s->diag, ER_UNKNOWN_STMT_HANDLER, (int)name.len,
+                    arena_strdup(&s->stmt_arena, name), what);
+}
+
+static db_err execute_named(struct statement *st, const struct ast_execute *a)
+{
+    struct sql_session *s = st->session;
+    struct named_stmt *n = *find(s, a->name);
+    if (n == NULL) {
+        return unknown(s, a->name, "EXECUTE");
+    }
+    if (a->variables.count != n->stmt->param_count) {
+        return my_error(&s->diag, ER_WRONG_ARGUMENTS, "EXECUTE");
+    }
+    struct value *values = ARENA_ARRAY(&s->stmt_arena, struct value, a->variables.count + 1);
+    struct sql_type *types = ARENA_ARRAY(&s->stmt_arena, struct sql_type, a->variables.count + 1);
+    if (values == NULL || types == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < a->variables.count; i++) {
+        const struct user_var *v = vars__user_get(s, a->variables.items[i]->name);
+        values[i] = value_null();
+        types[i] = type_null();
+        if (v != NULL && !v->value.is_null) {
+            TRY(value_copy(&v->value, &s->stmt_arena, &values[i]));
+            vars__bind_user(s, a->variables.items[i]->name, &types[i]);
+            types[i].flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+        }
+    }
+    st->values = values;
+    st->types = types;
+    st->param_count = a->variables.count;
+    return execute(n->stmt, st);
+}
+
+db_err prepared__sql(struct statement *st, const struct ast_stmt *ast)
+{
+    struct sql_session *s = st->session;
+    if (ast->kind == AST_STMT_PREPARE) {
+        return prepare_named(st, (const struct ast_prepare *)ast);
+    }
+    if (ast->kind == AST_STMT_EXECUTE) {
+        return execute_named(st, (const struct ast_execute *)ast);
+    }
+    const struct ast_deallocate *d = (const struct ast_deallocate *)ast;
+    struct named_stmt **link = find(s, d->name);
+    if (*link == NULL) {
+        return unknown(s, d->name, "DEALLOCATE PREPARE");
+    }
+    drop(link);
+    return session__ok(st, 0, SLICE_EMPTY);
+}

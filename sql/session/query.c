@@ -1,0 +1,366 @@
+/* SELECT, INSERT, REPLACE, UPDATE, DELETE: bind, optimise, lock the tables' definitions, run,
+ * answer. */
+#include "base/clock.h"
+#include "sql/catalog/table_format.h"
+#include "sql/charset/charset.h"
+#include "sql/codec/table_keys.h"
+#include "sql/session/session_int.h"
+
+static void warn(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    struct sql_session *s = arg;
+    struct diag d;
+    diag_reset(&d);
+    diag_set_sql(&d, number, my_error_sqlstate((enum my_errno)number), "%s", text);
+    diag_area_add(&s->conditions,
+                  level == CAST_NOTE      ? DIAG_NOTE
+                  : level == CAST_WARNING ? DIAG_WARNING
+                                          : DIAG_ERROR,
+                  &d);
+}
+
+void query__cast_ctx(struct sql_session *s, struct cast_ctx *ret, bool strict)
+{
+    struct session_vars *v = &s->vars;
+    cast_ctx_init(ret, &s->stmt_arena, &s->diag);
+    ret->sql_mode = v->sql_mode;
+    ret->strict = strict && (v->sql_mode & SQL_MODE_STRICT) != 0;
+    ret->div_precision_increment = (uint8_t)v->div_precision_increment;
+    ret->collation = v->collation_connection;
+    ret->tz = v->tz;
+    timezone_from_unix(v->tz, (int64_t)(s->env.now_us / 1000000u),
+                       (uint32_t)(s->env.now_us % 1000000u), &ret->now_local);
+    ret->warn = warn;
+    ret->warn_arg = s;
+}
+
+void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap,
+                      struct bind_opts *ret)
+{
+    *ret = (struct bind_opts){.snapshot = snap,
+                              .current_schema = s->has_schema ? s->schema : SLICE_EMPTY,
+                              .sql_mode = s->vars.sql_mode,
+                              .connection_collation = s->vars.collation_connection,
+                              .charset_client = s->vars.charset_client,
+                              .div_precision_increment = s->vars.div_precision_increment,
+                              .max_allowed_packet = s->vars.max_allowed_packet,
+                              .tz = s->vars.tz,
+                              .env = s,
+                              .user_var_type = vars__bind_user,
+                              .system_var = vars__bind_system};
+}
+
+static double table_rows(void *env, const struct table_def *t)
+{
+    struct sql_session *s = env;
+    uint64_t rows = 1000;
+    uint64_t bytes;
+    struct slice start = t->format == NULL ? SLICE_EMPTY : t->format->row_prefix;
+    struct buf end;
+    if (start.len == 0) {
+        return 1000;
+    }
+    buf_init(&end, 64);
+    if (buf_append_slice(&end, start) == ERR_OK) {
+        key_prefix_end(&end);
+        if (storage_estimate(s->engine->opts.storage, start, buf_slice(&end), &rows, &bytes) !=
+            ERR_OK) {
+            rows = 1000;
+        }
+    }
+    buf_fini(&end);
+    return (double)rows;
+}
+
+db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
+                   uint32_t count, bool prepare, struct plan **ret)
+{
+    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    struct plan *p = plan_new(NULL);
+    struct bind_opts bind;
+    struct bound_stmt *bound;
+    if (p == NULL) {
+        catalog_release(snap);
+        return ERR_NOMEM;
+    }
+    p->snapshot = snap;
+    p->catalog_version = snapshot_version(snap);
+    query__bind_opts(s, snap, &bind);
+    bind.param_types = types;
+    bind.param_count = count;
+    bind.prepare = prepare;
+    struct opt_opts opt = {.bind = &bind, .env = s, .table_rows = table_rows};
+    db_err err = bind_statement(&p->arena, &bind, ast, &s->diag, &bound);
+    if (err == ERR_OK) {
+        err = optimize(p, bound, &opt, &s->diag);
+    }
+    if (err != ERR_OK) {
+        plan_unref(p);
+        return err;
+    }
+    *ret = p;
+    return ERR_OK;
+}
+
+db_err query__eval(struct sql_session *s, const struct ast_expr *e, struct value *ret)
+{
+    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    struct bind_opts bind;
+    struct bexpr *bound;
+    struct cast_ctx cast;
+    struct exec_ctx ctx;
+    query__bind_opts(s, snap, &bind);
+    db_err err = bind_scalar(&s->stmt_arena, &bind, e, NULL, &s->diag, &bound);
+    if (err == ERR_OK && bound->has_subquery) {
+        err = my_error(&s->diag, ER_NOT_SUPPORTED_YET, "a subquery here");
+    }
+    if (err == ERR_OK) {
+        query__cast_ctx(s, &cast, false);
+        ctx = (struct exec_ctx){.storage = s->engine->opts.storage,
+                                .arena = &s->stmt_arena,
+                                .mem = &s->mem,
+                                .diag = &s->diag,
+                                .vars = &session_var_ops,
+                                .session = s};
+        ctx.eval = (struct eval_ctx){.arena = &s->stmt_arena,
+                                     .statement = &s->stmt_arena,
+                                     .cast = &cast,
+                                     .diag = &s->diag,
+                                     .env = &s->env};
+        err = expr_eval_scalar(&ctx, bound, ret);
+        if (err == ERR_OK) {
+            err = value_copy(ret, &s->stmt_arena, ret);
+        }
+    }
+    catalog_release(snap);
+    return err;
+}
+
+/* ---- running ---- */
+
+struct row_target {
+    struct statement *st;
+    const struct plan *plan;
+    uint64_t rows;
+    struct arena text;
+};
+
+static db_err send_rows(void *arg, const struct chunk *chunk)
+{
+    struct row_target *t = arg;
+    struct sql_rows rows = {.session = t->st->session,
+                            .chunk = chunk,
+                            .columns = t->plan->result,
+                            .column_count = t->plan->result_count,
+                            .arena = &t->text};
+    t->rows += chunk->count;
+    db_err err = t->st->sink->ops->rows(t->st->sink, &rows);
+    arena_reset(&t->text);
+    return err;
+}
+
+static db_err keep_into(void *arg, const struct chunk *chunk)
+{
+    struct row_target *t = arg;
+    struct sql_session *s = t->st->session;
+    t->rows += chunk->count;
+    if (t->rows > 1) {
+        return my_error(&s->diag, ER_TOO_MANY_ROWS);
+    }
+    for (uint32_t i = 0; i < t->plan->into_var_count; i++) {
+        struct value v;
+        vector_get(&chunk->columns[i], chunk_row(chunk, 0), &v);
+        TRY(vars__user_set(s, t->plan->into_vars[i], &v));
+    }
+    return ERR_OK;
+}
+
+static void make_context(struct statement *st, const struct plan *plan, struct cast_ctx *cast,
+                         struct exec_ctx *ctx)
+{
+    struct sql_session *s = st->session;
+    query__cast_ctx(s, cast, plan->kind != BOUND_SELECT);
+    *ctx = (struct exec_ctx){.plan = plan,
+                             .storage = s->engine->opts.storage,
+                             .txn = s->txn,
+                             .arena = &s->stmt_arena,
+                             .mem = &s->mem,
+                             .diag = &s->diag,
+                             .params = st->values,
+                             .temp_dir = s->engine->opts.temp_dir,
+                             .sql_mode = s->vars.sql_mode,
+                             .auto_inc_step = s->vars.auto_increment_increment,
+                             .auto_inc_offset = s->vars.auto_increment_offset,
+                             .foreign_key_checks = s->vars.foreign_key_checks,
+                             .unique_checks = s->vars.unique_checks,
+                             .found_rows_flag = s->opts.found_rows,
+                             .vars = &session_var_ops,
+                             .session = s};
+    ctx->eval = (struct eval_ctx){.arena = &s->chunk_arena,
+                                  .statement = &s->stmt_arena,
+                                  .cast = cast,
+                                  .diag = &s->diag,
+                                  .env = &s->env};
+    const struct plan_node *root = plan->root;
+    ctx->ignore = (root->kind == PLAN_INSERT && root->u.insert.ignore) ||
+                  ((root->kind == PLAN_UPDATE || root->kind == PLAN_DELETE) && root->u.dml.ignore);
+}
+
+static db_err lock_tables(struct sql_session *s, const struct plan *plan)
+{
+    uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
+    for (uint32_t i = 0; i < plan->table_count; i++) {
+        if (plan->tables[i]->kind == TABLE_BASE) {
+            TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, plan->tables[i]->id, deadline, &s->diag));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err run_select(struct statement *st, struct exec_ctx *ctx, const struct plan *plan,
+                         struct row_target *t)
+{
+    struct sql_session *s = st->session;
+    struct sql_column *columns;
+    if (plan->into_var_count != 0) {
+        return exec_run(ctx, keep_into, t);
+    }
+    TRY(result__columns(s, plan->result, plan->result_count, &s->stmt_arena, &columns));
+    TRY(st->sink->ops->columns(st->sink, columns, plan->result_count));
+    return exec_run(ctx, send_rows, t);
+}
+
+static db_err run_plan(struct statement *st, struct exec_ctx *ctx, const struct plan *plan,
+                       struct row_target *t)
+{
+    struct sql_session *s = st->session;
+    uint64_t savepoint = 0;
+    bool change = plan->kind != BOUND_SELECT;
+    bool undo = change && s->txn_mode != TXN_STATEMENT;
+    if (undo) {
+        TRY(storage_txn_savepoint(s->txn, &savepoint));
+    }
+    db_err err = change ? exec_run(ctx, NULL, NULL) : run_select(st, ctx, plan, t);
+    if (err != ERR_OK && undo && !err_map_aborts_txn(err)) {
+        struct diag keep = s->diag;
+        if (storage_txn_rollback_to(s->txn, savepoint) != ERR_OK) {
+            txn__rollback(s);
+        }
+        s->diag = keep;
+    }
+    return err;
+}
+
+static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
+                            const struct plan *plan)
+{
+    struct sql_session *s = st->session;
+    const char *info = NULL;
+    unsigned warnings = sql_session_warning_count(s);
+    if (plan->kind == BOUND_UPDATE) {
+        info = arena_printf(&s->stmt_arena, "Rows matched: %llu  Changed: %llu  Warnings: %u",
+                            (unsigned long long)ctx->matched_rows,
+                            (unsigned long long)ctx->changed_rows, warnings);
+    } else if (plan->kind == BOUND_INSERT && ctx->records > 1) {
+        info = arena_printf(&s->stmt_arena, "Records: %llu  Duplicates: %llu  Warnings: %u",
+                            (unsigned long long)ctx->records, (unsigned long long)ctx->duplicates,
+                            warnings);
+    }
+    if (ctx->first_insert_id != 0) {
+        s->last_insert_id = ctx->first_insert_id;
+        s->env.last_insert_id = (int64_t)ctx->first_insert_id;
+    }
+    st->status.last_insert_id =
+        ctx->first_insert_id != 0 ? ctx->first_insert_id : ctx->last_insert_id;
+    return session__ok(st, ctx->affected_rows, info == NULL ? SLICE_EMPTY : slice_str(info));
+}
+
+static db_err answer_select(struct statement *st, const struct exec_ctx *ctx,
+                            const struct plan *plan, const struct row_target *t)
+{
+    struct sql_session *s = st->session;
+    s->found_rows = (int64_t)(ctx->found_rows != 0 ? ctx->found_rows : t->rows);
+    if (plan->into_var_count != 0) {
+        if (t->rows == 0) {
+            diag_area_warn(&s->conditions, ER_SP_FETCH_NO_DATA);
+        }
+        return session__ok(st, t->rows, SLICE_EMPTY);
+    }
+    s->row_count = -1;
+    st->status.server_status = session__status(s);
+    st->status.warnings = sql_session_warning_count(s);
+    return st->sink->ops->end(st->sink, &st->status, st->more);
+}
+
+static void count_statement(struct sql_session *s, const struct plan *plan)
+{
+    struct sql_engine *e = s->engine;
+    _Atomic uint64_t *counter = plan->kind == BOUND_SELECT   ? &e->com_select
+                                : plan->kind == BOUND_INSERT ? &e->com_insert
+                                : plan->kind == BOUND_UPDATE ? &e->com_update
+                                                             : &e->com_delete;
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+db_err query__execute(struct statement *st, struct plan *plan)
+{
+    struct sql_session *s = st->session;
+    struct cast_ctx cast;
+    struct exec_ctx ctx;
+    struct row_target target = {.st = st, .plan = plan};
+    uint32_t mark = mdl_mark(&s->mdl);
+    count_statement(s, plan);
+    TRY(lock_tables(s, plan));
+    if (plan->uses_tables && plan->catalog_version != catalog_version(s->engine->catalog)) {
+        mdl_release_to(s->engine->mdl, &s->mdl, mark);
+        return ERR_SCHEMA_CHANGED; /* between planning and locking: plan again */
+    }
+    bool needs_txn = plan->uses_tables;
+    if (needs_txn) {
+        db_err begun = txn__begin_statement(s, plan->read_only);
+        if (begun != ERR_OK) {
+            return txn__end_statement(s, begun);
+        }
+    }
+    arena_init(&target.text, NULL, &s->mem, 0);
+    make_context(st, plan, &cast, &ctx);
+    if (plan->kind == BOUND_SELECT && s->vars.max_execution_time_ms != 0) {
+        fiber_set_deadline(clock_mono_ns() + s->vars.max_execution_time_ms * NS_PER_MS);
+    }
+    db_err err = run_plan(st, &ctx, plan, &target);
+    fiber_set_deadline(DEADLINE_NONE);
+    if (needs_txn) {
+        err = txn__end_statement(s, err);
+    } else if (s->txn_mode == TXN_NONE) {
+        mdl_release_to(s->engine->mdl, &s->mdl, mark);
+    }
+    if (err == ERR_OK) {
+        err = plan->kind == BOUND_SELECT ? answer_select(st, &ctx, plan, &target)
+                                         : answer_change(st, &ctx, plan);
+    }
+    arena_fini(&target.text);
+    return err;
+}
+
+db_err query__run(struct statement *st, const struct ast_stmt *ast)
+{
+    enum { PLAN_TRIES = 10 };
+    db_err err = ERR_SCHEMA_CHANGED;
+    for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
+        struct plan *plan;
+        TRY(query__plan(st->session, ast, st->types, st->param_count, false, &plan));
+        err = query__execute(st, plan);
+        plan_unref(plan);
+    }
+    return err;
+}
+
+db_err query__run_text(struct statement *st, struct slice sql)
+{
+    struct sql_session *s = st->session;
+    struct parse_options opts = {0};
+    struct ast_stmt *ast;
+    size_t consumed;
+    TRY(parser_parse(&s->stmt_arena, sql, &opts, &s->diag, &ast, &consumed));
+    return query__run(st, ast);
+}

@@ -1,0 +1,332 @@
+/* Sessions: opening, resetting, killing, closing, and what functions ask of them. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "sql/charset/charset.h"
+#include "sql/session/session_int.h"
+
+enum { STATEMENT_MEMORY_DEFAULT = 256 * 1024 * 1024 };
+
+struct sysvar_globals *engine__globals(struct sql_engine *e)
+{
+    while (atomic_exchange_explicit(&e->globals_lock, 1, memory_order_acquire) != 0) {
+    }
+    struct sysvar_globals *g = e->globals;
+    sysvar_globals_ref(g);
+    atomic_store_explicit(&e->globals_lock, 0, memory_order_release);
+    return g;
+}
+
+uint16_t session__status(const struct sql_session *s)
+{
+    uint16_t st = s->vars.autocommit ? SERVER_STATUS_AUTOCOMMIT : 0;
+    if (s->txn_mode == TXN_EXPLICIT || s->txn_mode == TXN_IMPLICIT) {
+        st |= SERVER_STATUS_IN_TRANS;
+        st |= s->txn_read_only ? SERVER_STATUS_IN_TRANS_READONLY : 0;
+    }
+    if ((s->vars.sql_mode & SQL_MODE_NO_BACKSLASH_ESCAPES) != 0) {
+        st |= SERVER_STATUS_NO_BACKSLASH;
+    }
+    return st;
+}
+
+void session__set_info(struct sql_session *s, const char *command, struct slice text)
+{
+    size_t n = text.len < sizeof(s->info) - 1 ? text.len : sizeof(s->info) - 1;
+    while (atomic_exchange_explicit(&s->info_lock, 1, memory_order_acquire) != 0) {
+    }
+    if (n != 0) {
+        memcpy(s->info, text.ptr, n);
+    }
+    s->info[n] = '\0';
+    s->command = command;
+    s->command_start_us = clock_wall_us();
+    atomic_store_explicit(&s->info_lock, 0, memory_order_release);
+}
+
+static void env_init(struct sql_session *s)
+{
+    struct eval_env *e = &s->env;
+    e->ops = &session_env_ops;
+    e->connection_id = s->connection_id;
+    e->user = s->user;
+    e->version = slice_str(s->engine->version);
+    e->rand = &s->rand;
+}
+
+static db_err set_accounts(struct sql_session *s, const struct sql_session_opts *opts)
+{
+    const char *user =
+        arena_printf(&s->arena, "%.*s@%.*s", SLICE_FMT(opts->user), SLICE_FMT(opts->host));
+    const char *account =
+        arena_printf(&s->arena, "%.*s@%.*s", SLICE_FMT(opts->user),
+                     SLICE_FMT(opts->account_host.ptr != NULL ? opts->account_host : opts->host));
+    if (user == NULL || account == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(arena_copy(&s->arena, opts->user, &s->user));
+    TRY(arena_copy(&s->arena, opts->host, &s->host));
+    TRY(arena_copy(&s->arena, opts->account_host.ptr != NULL ? opts->account_host : opts->host,
+                   &s->account_host));
+    env_init(s);
+    s->env.user = slice_str(user);
+    s->env.current_user = slice_str(account);
+    return ERR_OK;
+}
+
+/* The character set of the handshake is character_set_client, _connection and _results. */
+static db_err set_charset(struct sql_session *s, uint16_t id)
+{
+    static const enum sysvar_id names[] = {VAR_character_set_client, VAR_character_set_results,
+                                           VAR_character_set_connection};
+    const struct collation *c = collation_by_id(id);
+    if (c == NULL || c->ops == NULL) {
+        c = collation_by_id(COLL_UTF8MB4_0900_AI_CI);
+    }
+    struct value cs = value_str(slice_str(c->cs->name), COLL_UTF8MB3_GENERAL_CI);
+    struct value name = value_str(slice_str(c->name), COLL_UTF8MB3_GENERAL_CI);
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        TRY(vars__set(s, names[i], AST_SCOPE_SESSION, &cs));
+    }
+    return vars__set(s, VAR_collation_connection, AST_SCOPE_SESSION, &name);
+}
+
+static void state_init(struct sql_session *s)
+{
+    uint64_t seed = clock_mono_ns();
+    s->globals = engine__globals(s->engine);
+    if (rand_secure(&seed, sizeof(seed)) != ERR_OK) {
+        seed ^= s->connection_id;
+    }
+    rand_seed(&s->rand, seed);
+    s->vars = (struct session_vars){0};
+    s->last_insert_id = 0;
+    s->row_count = s->found_rows = 0;
+    s->has_next_isolation = s->has_next_access = false;
+    vars__refresh(s);
+}
+
+db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts *opts,
+                        struct diag *diag, struct sql_session **ret_session)
+{
+    struct sql_session *s = mem_calloc(1, sizeof(*s));
+    if (s == NULL) {
+        return ERR_NOMEM;
+    }
+    s->engine = engine;
+    s->opts = *opts;
+    s->connection_id = opts->connection_id;
+    s->multi_statements = opts->multi_statements;
+    size_t limit = engine->opts.statement_memory != 0 ? engine->opts.statement_memory
+                                                      : STATEMENT_MEMORY_DEFAULT;
+    mem_tracker_init(&s->mem, &engine->mem, limit);
+    arena_init(&s->arena, NULL, NULL, 0);
+    arena_init(&s->stmt_arena, NULL, &s->mem, 0);
+    arena_init(&s->chunk_arena, NULL, &s->mem, 0);
+    arena_init(&s->txn_arena, NULL, &s->mem, 0);
+    buf_init(&s->schema_buf, 1024);
+    diag_area_init(&s->conditions);
+    list_init(&s->node);
+    state_init(s);
+    db_err err = set_accounts(s, opts);
+    if (err == ERR_OK) {
+        err = set_charset(s, opts->charset);
+    }
+    if (err != ERR_OK) {
+        diag_set(diag, err, "a session could not be made");
+        sql_session_close(s);
+        return err;
+    }
+    session__set_info(s, "Sleep", SLICE_EMPTY);
+    fiber_mutex_lock(&engine->sessions_mutex);
+    list_push_back(&engine->sessions, &s->node);
+    fiber_mutex_unlock(&engine->sessions_mutex);
+    atomic_fetch_add_explicit(&engine->session_count, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&engine->connections, 1, memory_order_relaxed);
+    *ret_session = s;
+    return ERR_OK;
+}
+
+static void state_fini(struct sql_session *s)
+{
+    txn__rollback(s);
+    prepared__drop_all(s);
+    user_locks_release_all(s->engine, s->connection_id);
+    vars__free(s);
+    sysvar_globals_unref(s->globals);
+    s->globals = NULL;
+}
+
+void sql_session_close(struct sql_session *session)
+{
+    if (session == NULL) {
+        return;
+    }
+    struct sql_engine *e = session->engine;
+    if (!list_empty(&session->node)) {
+        fiber_mutex_lock(&e->sessions_mutex);
+        list_remove(&session->node);
+        fiber_mutex_unlock(&e->sessions_mutex);
+        atomic_fetch_sub_explicit(&e->session_count, 1, memory_order_relaxed);
+    }
+    state_fini(session);
+    diag_area_fini(&session->conditions);
+    buf_fini(&session->schema_buf);
+    arena_fini(&session->txn_arena);
+    arena_fini(&session->chunk_arena);
+    arena_fini(&session->stmt_arena);
+    arena_fini(&session->arena);
+    mem_free(session);
+}
+
+db_err sql_session_reset(struct sql_session *session, struct diag *diag)
+{
+    (void)diag;
+    uint16_t charset = session->opts.charset;
+    state_fini(session);
+    diag_area_reset(&session->conditions);
+    state_init(session);
+    return set_charset(session, charset);
+}
+
+db_err sql_session_change_user(struct sql_session *session, const struct sql_session_opts *opts,
+                               struct diag *diag)
+{
+    TRY(sql_session_reset(session, diag));
+    session->opts = *opts;
+    session->has_schema = false;
+    buf_reset(&session->schema_buf);
+    TRY(set_accounts(session, opts));
+    return set_charset(session, opts->charset);
+}
+
+db_err sql_session_use(struct sql_session *session, struct slice schema, struct diag *diag)
+{
+    char name[260];
+    const struct catalog_snapshot *snap = catalog_acquire(session->engine->catalog);
+    const struct schema_def *def = snapshot_schema(snap, schema);
+    db_err err = ERR_OK;
+    if (def == NULL) {
+        snprintf(name, sizeof(name), "%.*s", SLICE_FMT(schema));
+        err = my_error(diag, ER_BAD_DB_ERROR, name);
+    } else {
+        buf_reset(&session->schema_buf);
+        err = buf_append_slice(&session->schema_buf, def->name);
+    }
+    if (err == ERR_OK) {
+        const struct collation *c = collation_by_id(def->collation);
+        struct value v = value_str(slice_str(c->name), COLL_UTF8MB3_GENERAL_CI);
+        session->schema = buf_slice(&session->schema_buf);
+        session->has_schema = true;
+        session->env.current_schema = session->schema;
+        err = vars__set(session, VAR_collation_database, AST_SCOPE_SESSION, &v);
+    }
+    catalog_release(snap);
+    return err;
+}
+
+void sql_session_set_multi_statements(struct sql_session *session, bool on)
+{
+    session->multi_statements = on;
+}
+
+void sql_session_kill(struct sql_session *session, bool connection)
+{
+    int level = connection ? 2 : 1;
+    if (atomic_load_explicit(&session->killed, memory_order_relaxed) < level) {
+        atomic_store_explicit(&session->killed, level, memory_order_release);
+    }
+    if (session->opts.wake != NULL) {
+        session->opts.wake(session->opts.wake_ctx, connection);
+    }
+}
+
+bool sql_session_killed(const struct sql_session *session)
+{
+    return atomic_load_explicit(&session->killed, memory_order_acquire) == 2;
+}
+
+uint16_t sql_session_status(const struct sql_session *session)
+{
+    return session__status(session);
+}
+
+uint16_t sql_session_warning_count(const struct sql_session *session)
+{
+    uint64_t n = session->conditions.total;
+    return n > 65535 ? 65535 : (uint16_t)n;
+}
+
+uint32_t sql_session_max_allowed_packet(const struct sql_session *session)
+{
+    return (uint32_t)session->vars.max_allowed_packet;
+}
+
+uint32_t sql_session_wait_timeout_s(const struct sql_session *session)
+{
+    return (uint32_t)vars__get(session, session->opts.interactive ? VAR_interactive_timeout
+                                                                  : VAR_wait_timeout)
+        ->i;
+}
+
+uint32_t sql_session_net_write_timeout_s(const struct sql_session *session)
+{
+    return (uint32_t)vars__get(session, VAR_net_write_timeout)->i;
+}
+
+uint32_t sql_session_net_read_timeout_s(const struct sql_session *session)
+{
+    return (uint32_t)vars__get(session, VAR_net_read_timeout)->i;
+}
+
+/* ---- what functions ask ---- */
+
+static struct sql_session *of_env(struct eval_env *env)
+{
+    return CONTAINER_OF(env, struct sql_session, env);
+}
+
+static void set_last_insert_id(struct eval_env *env, uint64_t id)
+{
+    of_env(env)->last_insert_id = id;
+    env->last_insert_id = (int64_t)id;
+}
+
+static db_err env_sleep(struct eval_env *env, uint64_t us)
+{
+    (void)env;
+    return fiber_sleep(us * NS_PER_US);
+}
+
+static db_err env_get_lock(struct eval_env *env, struct slice name, double timeout_s,
+                           struct diag *diag, int *ret)
+{
+    return user_lock_get(of_env(env)->engine, env->connection_id, name, timeout_s, diag, ret);
+}
+
+static db_err env_release_lock(struct eval_env *env, struct slice name, struct diag *diag, int *ret)
+{
+    (void)diag;
+    return user_lock_release(of_env(env)->engine, env->connection_id, name, ret);
+}
+
+static db_err env_lock_holder(struct eval_env *env, struct slice name, int64_t *ret)
+{
+    *ret = user_lock_holder(of_env(env)->engine, name);
+    return ERR_OK;
+}
+
+static db_err env_release_all(struct eval_env *env, int64_t *ret)
+{
+    *ret = user_locks_release_all(of_env(env)->engine, env->connection_id);
+    return ERR_OK;
+}
+
+const struct eval_env_ops session_env_ops = {.name = "session",
+                                             .set_last_insert_id = set_last_insert_id,
+                                             .sleep = env_sleep,
+                                             .get_lock = env_get_lock,
+                                             .release_lock = env_release_lock,
+                                             .lock_holder = env_lock_holder,
+                                             .release_all_locks = env_release_all};

@@ -1,0 +1,265 @@
+/* Private to sql/session and sql/engine.c. */
+#ifndef SKEIN_SQL_SESSION_SESSION_INT_H
+#define SKEIN_SQL_SESSION_SESSION_INT_H
+
+#include <stdatomic.h>
+
+#include "base/fiber.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "sql/bind/bind.h"
+#include "sql/catalog/catalog.h"
+#include "sql/ddl/ddl.h"
+#include "sql/ddl/mdl.h"
+#include "sql/diag/diag_area.h"
+#include "sql/diag/err_map.h"
+#include "sql/diag/my_error.h"
+#include "sql/exec/op.h"
+#include "sql/opt/optimize.h"
+#include "sql/parser/ast_admin.h"
+#include "sql/parser/ast_ddl.h"
+#include "sql/parser/parser.h"
+#include "sql/session/sysvar.h"
+#include "sql/sql.h"
+#include "sql/storage/storage.h"
+#include "sql/types/cast.h"
+#include "sql/types/sql_mode.h"
+#include "sql/types/timezone.h"
+
+enum {
+    SERVER_STATUS_IN_TRANS = 1,
+    SERVER_STATUS_AUTOCOMMIT = 2,
+    SERVER_STATUS_NO_BACKSLASH = 512,
+    SERVER_STATUS_IN_TRANS_READONLY = 8192,
+    SERVER_STATUS_CURSOR_EXISTS = 64,
+    SERVER_STATUS_LAST_ROW_SENT = 128
+};
+
+struct plan_cache;
+
+struct sql_engine {
+    struct sql_engine_opts opts;
+    char version[128];
+    struct arena arena; /* copies of options */
+    struct catalog *catalog;
+    struct accounts *accounts;
+    struct mdl *mdl;
+    struct mem_tracker mem;
+    struct plan_cache *plans;
+    /* system variables */
+    struct fiber_mutex globals_mutex; /* one SET GLOBAL at a time */
+    _Atomic int globals_lock;         /* spin: load-and-reference of `globals` */
+    struct sysvar_globals *globals;
+    /* sessions: guarded by sessions_mutex */
+    struct fiber_mutex sessions_mutex;
+    struct list sessions;
+    _Atomic uint32_t session_count;
+    uint64_t start_us;
+    struct fiber_mutex user_locks_mutex; /* guards user_locks */
+    struct fiber_cond user_locks_freed;
+    struct user_lock *user_locks;
+    /* SHOW STATUS counters */
+    _Atomic uint64_t questions, com_select, com_insert, com_update, com_delete, com_commit,
+        com_rollback, connections, slow_queries;
+};
+
+/* What statements ask often, from the system variables. */
+struct session_vars {
+    uint64_t sql_mode;
+    bool autocommit, foreign_key_checks, unique_checks, notes, big_selects, safe_updates,
+        tx_read_only;
+    uint16_t charset_client, charset_results; /* default collations; results 0: NULL */
+    uint16_t collation_connection, collation_database, collation_server;
+    uint32_t lock_wait_timeout_s, ddl_lock_wait_timeout_s;
+    uint32_t div_precision_increment, default_week_format;
+    uint32_t auto_increment_increment, auto_increment_offset;
+    uint64_t max_execution_time_ms, sql_select_limit, group_concat_max_len, max_allowed_packet;
+    enum storage_isolation isolation;
+    const struct timezone *tz;
+    double timestamp; /* SET timestamp, 0: the clock's */
+};
+
+struct user_var {
+    struct user_var *next;
+    struct slice name;
+    struct buf bytes; /* of text */
+    struct value value;
+};
+
+struct savepoint {
+    struct savepoint *outer;
+    struct slice name;
+    uint64_t number;
+};
+
+struct override {
+    enum sysvar_id id;
+    struct sysvar_value value;
+};
+
+enum txn_mode { TXN_NONE, TXN_STATEMENT, TXN_EXPLICIT, TXN_IMPLICIT };
+
+struct sql_session {
+    struct sql_engine *engine;
+    struct list node;
+    uint64_t connection_id;
+    struct arena arena;     /* the session's */
+    struct mem_tracker mem; /* the statement's, below the engine's */
+    struct arena stmt_arena;
+    struct arena chunk_arena;
+    struct diag diag;
+    struct diag_area conditions;
+    struct sql_session_opts opts;
+    struct slice user, host, account_host, schema;
+    bool has_schema, multi_statements;
+    struct buf schema_buf;
+    /* variables */
+    struct sysvar_globals *globals;
+    struct override *overrides;
+    uint32_t override_count, override_cap;
+    struct session_vars vars;
+    struct user_var *user_vars;
+    /* transaction */
+    struct storage_txn *txn;
+    struct mdl_owner mdl;
+    enum txn_mode txn_mode;
+    bool txn_read_only;
+    enum storage_isolation next_isolation;
+    bool has_next_isolation, next_read_only, has_next_access;
+    struct savepoint *savepoints;
+    struct arena txn_arena;
+    /* facts that functions ask */
+    struct eval_env env;
+    struct rand rand;
+    uint64_t last_insert_id, last_insert_id_shown;
+    int64_t row_count, found_rows;
+    /* prepared statements by name (SQL PREPARE) */
+    struct named_stmt *named;
+    /* what others see: guarded by info_lock */
+    _Atomic int info_lock;
+    char info[256];
+    const char *command;
+    uint64_t command_start_us;
+    _Atomic int killed; /* 0, 1 statement, 2 connection */
+    bool in_statement;
+};
+
+struct named_stmt {
+    struct named_stmt *next;
+    struct slice name;
+    struct sql_stmt *stmt;
+    struct arena arena;
+};
+
+/* ---- one statement's run (statement.c) ---- */
+
+struct statement {
+    struct sql_session *session;
+    struct sql_sink *sink;
+    struct slice text;
+    bool more; /* another statement follows */
+    const struct sql_param *params;
+    uint32_t param_count;
+    const struct value *values; /* of parameters, by index */
+    const struct sql_type *types;
+    struct sql_status status;
+};
+
+db_err session__fail(struct sql_session *s,
+                     db_err err); /* the diag says a MySQL error afterwards; returns ERR_SQL */
+db_err session__run(struct statement *st, const struct ast_stmt *ast);
+db_err session__ok(struct statement *st, uint64_t affected, struct slice info);
+uint16_t session__status(const struct sql_session *s);
+void session__begin_statement(struct sql_session *s);
+/* Tells the sink of an error; the return value is for the connection. */
+db_err session__finish(struct statement *st, db_err err);
+uint32_t session__parse_mode(const struct sql_session *s);
+/* KILL: 1094 when there is no such connection. */
+db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
+                       struct diag *diag);
+void session__set_info(struct sql_session *s, const char *command, struct slice text);
+
+/* query.c: SELECT, INSERT, UPDATE, DELETE */
+db_err query__run(struct statement *st, const struct ast_stmt *ast);
+/* Runs a SELECT text made by SHOW. */
+db_err query__run_text(struct statement *st, struct slice sql);
+void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap,
+                      struct bind_opts *ret);
+db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
+                   uint32_t count, bool prepare, struct plan **ret);
+db_err query__execute(struct statement *st, struct plan *plan);
+db_err query__eval(struct sql_session *s, const struct ast_expr *e,
+                   struct value *ret); /* no columns; text in stmt_arena */
+void query__cast_ctx(struct sql_session *s, struct cast_ctx *ret, bool strict);
+db_err query__explain(struct statement *st, const struct ast_explain *e);
+
+/* result.c */
+struct sql_rows {
+    const struct sql_session *session;
+    const struct chunk *chunk;
+    const struct lcolumn *columns;
+    uint32_t column_count;
+    struct arena *arena; /* converted text of this batch */
+};
+db_err result__columns(struct sql_session *s, const struct lcolumn *cols, uint32_t count,
+                       struct arena *arena, struct sql_column **ret);
+/* A result of text (and integer) columns made row by row: SHOW. */
+struct text_result {
+    struct statement *st;
+    struct lcolumn *cols;
+    uint32_t count;
+    struct chunk chunk;
+};
+db_err text_result_begin(struct statement *st, struct text_result *r, const char *const *names,
+                         const uint32_t *lengths, uint32_t count);
+db_err text_result_row(struct text_result *r, const struct slice *cells); /* ptr NULL: NULL */
+db_err text_result_end(struct text_result *r);
+
+/* txn_ctl.c */
+db_err txn__begin_statement(struct sql_session *s, bool read_only_statement);
+db_err txn__end_statement(struct sql_session *s, db_err err);
+db_err txn__start(struct sql_session *s, const struct ast_begin *b);
+db_err txn__commit(struct sql_session *s);
+void txn__rollback(struct sql_session *s);
+db_err txn__savepoint(struct sql_session *s, const struct ast_savepoint *sp);
+db_err txn__rollback_to(struct sql_session *s, const struct ast_savepoint *sp);
+db_err txn__release(struct sql_session *s, const struct ast_savepoint *sp);
+db_err txn__implicit_commit(struct sql_session *s);
+
+/* variables.c */
+void vars__refresh(struct sql_session *s);
+const struct sysvar_value *vars__get(const struct sql_session *s, enum sysvar_id id);
+db_err vars__read(struct sql_session *s, enum sysvar_id id, bool global, struct arena *arena,
+                  struct value *ret);
+db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
+                 const struct value *v);
+db_err vars__user_set(struct sql_session *s, struct slice name, const struct value *v);
+const struct user_var *vars__user_get(const struct sql_session *s, struct slice name);
+void vars__free(struct sql_session *s);
+db_err vars__bind_system(void *env, int scope, struct slice name, struct diag *diag,
+                         struct sql_type *ret_type, const void **ret_sysvar);
+bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type);
+extern const struct exec_var_ops session_var_ops;
+extern const struct eval_env_ops session_env_ops;
+
+/* set_stmt.c, show_stmt.c, account_stmt.c */
+db_err set__run(struct statement *st, const struct ast_set *set);
+db_err set__transaction(struct statement *st, const struct ast_set_transaction *t);
+db_err show__run(struct statement *st, const struct ast_show *show);
+db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_handled);
+
+/* prepared.c */
+db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);
+void prepared__drop_all(struct sql_session *s);
+
+/* user_lock.c: ret 1 got or released, 0 timed out or another's, -1 no such lock */
+db_err user_lock_get(struct sql_engine *e, uint64_t owner, struct slice name, double timeout_s,
+                     struct diag *diag, int *ret);
+db_err user_lock_release(struct sql_engine *e, uint64_t owner, struct slice name, int *ret);
+int64_t user_lock_holder(struct sql_engine *e, struct slice name); /* connection id, -1: free */
+int64_t user_locks_release_all(struct sql_engine *e, uint64_t owner);
+
+/* session.c */
+struct sysvar_globals *engine__globals(struct sql_engine *e);
+
+#endif

@@ -1,0 +1,131 @@
+/* SET in its forms. Assignments run left to right; an error leaves those before it done, as in
+ * MySQL for session variables. */
+#include "sql/charset/charset.h"
+#include "sql/session/session_int.h"
+
+static db_err set_names(struct sql_session *s, const struct ast_set_item *i)
+{
+    static const enum sysvar_id ids[] = {VAR_character_set_client, VAR_character_set_results,
+                                         VAR_character_set_connection};
+    const struct charset *cs = charset_by_name(SLICE_LIT("utf8mb4"));
+    const struct collation *coll = NULL;
+    if (!i->is_default) {
+        TRY(charset_require(i->text, &s->diag, &cs));
+    }
+    coll = charset_default_collation(cs);
+    if (i->collation.ptr != NULL) {
+        TRY(collation_require(i->collation, &s->diag, &coll));
+        if (coll->cs != cs) {
+            return my_error(&s->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, cs->name);
+        }
+    }
+    struct value name = value_str(slice_str(cs->name), COLL_UTF8MB3_GENERAL_CI);
+    for (size_t k = 0; k < ARRAY_COUNT(ids); k++) {
+        TRY(vars__set(s, ids[k], AST_SCOPE_SESSION, &name));
+    }
+    struct value c = value_str(slice_str(coll->name), COLL_UTF8MB3_GENERAL_CI);
+    return vars__set(s, VAR_collation_connection, AST_SCOPE_SESSION, &c);
+}
+
+/* MYSQL: SET CHARACTER SET makes the database's collation the connection's. */
+static db_err set_charset(struct sql_session *s, const struct ast_set_item *i)
+{
+    const struct charset *cs = charset_by_name(SLICE_LIT("utf8mb4"));
+    if (!i->is_default) {
+        TRY(charset_require(i->text, &s->diag, &cs));
+    }
+    struct value name = value_str(slice_str(cs->name), COLL_UTF8MB3_GENERAL_CI);
+    TRY(vars__set(s, VAR_character_set_client, AST_SCOPE_SESSION, &name));
+    TRY(vars__set(s, VAR_character_set_results, AST_SCOPE_SESSION, &name));
+    struct value c = value_str(slice_str(collation_by_id(s->vars.collation_database)->name),
+                               COLL_UTF8MB3_GENERAL_CI);
+    return vars__set(s, VAR_collation_connection, AST_SCOPE_SESSION, &c);
+}
+
+/* A bare word (SET x = ON) came as a text literal; a column name is one too. */
+static db_err item_value(struct sql_session *s, const struct ast_expr *e, struct value *ret)
+{
+    if (e->kind == AST_EXPR_COLUMN) {
+        const struct ast_column *c = (const struct ast_column *)e;
+        *ret = value_str(c->name, COLL_UTF8MB3_GENERAL_CI);
+        return ERR_OK;
+    }
+    return query__eval(s, e, ret);
+}
+
+static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
+{
+    struct value v;
+    if (i->component.ptr != NULL) {
+        return my_error(
+            &s->diag, ER_UNKNOWN_SYSTEM_VARIABLE,
+            arena_printf(&s->stmt_arena, "%.*s.%.*s", SLICE_FMT(i->component), SLICE_FMT(i->name)));
+    }
+    enum sysvar_id id = sysvar_find(i->name);
+    if (id == VAR__COUNT) {
+        return my_error(&s->diag, ER_UNKNOWN_SYSTEM_VARIABLE,
+                        arena_strdup(&s->stmt_arena, i->name));
+    }
+    bool to_default = i->value == NULL || i->is_default;
+    if (!to_default) {
+        TRY(item_value(s, i->value, &v));
+    }
+    bool isolation = id == VAR_transaction_isolation || id == VAR_tx_isolation;
+    if (isolation && i->scope == AST_SCOPE_DEFAULT && i->at_at && s->txn_mode == TXN_EXPLICIT) {
+        return my_error(&s->diag, ER_CANT_CHANGE_TX_CHARACTERISTICS);
+    }
+    return vars__set(s, id, i->scope, to_default ? NULL : &v);
+}
+
+static db_err set_one(struct sql_session *s, const struct ast_set_item *i)
+{
+    struct value v;
+    switch (i->kind) {
+    case AST_SET_SYS_VAR: return set_system(s, i);
+    case AST_SET_USER_VAR: TRY(query__eval(s, i->value, &v)); return vars__user_set(s, i->name, &v);
+    case AST_SET_NAMES: return set_names(s, i);
+    case AST_SET_CHARSET: return set_charset(s, i);
+    }
+    return ERR_INVALID;
+}
+
+db_err set__run(struct statement *st, const struct ast_set *set)
+{
+    for (uint32_t i = 0; i < set->items.count; i++) {
+        TRY(set_one(st->session, set->items.items[i]));
+    }
+    return session__ok(st, 0, SLICE_EMPTY);
+}
+
+db_err set__transaction(struct statement *st, const struct ast_set_transaction *t)
+{
+    static const char *const names[] = {"", "READ-UNCOMMITTED", "READ-COMMITTED", "REPEATABLE-READ",
+                                        "SERIALIZABLE"};
+    static const uint8_t levels[] = {0, STORAGE_READ_UNCOMMITTED, STORAGE_READ_COMMITTED,
+                                     STORAGE_REPEATABLE_READ, STORAGE_SERIALIZABLE};
+    struct sql_session *s = st->session;
+    if (t->scope == AST_SCOPE_DEFAULT &&
+        (s->txn_mode == TXN_EXPLICIT || s->txn_mode == TXN_IMPLICIT)) {
+        return my_error(&s->diag, ER_CANT_CHANGE_TX_CHARACTERISTICS);
+    }
+    if (t->isolation != AST_ISO_UNSET) {
+        if (t->scope == AST_SCOPE_DEFAULT) {
+            s->has_next_isolation = true;
+            s->next_isolation = (enum storage_isolation)levels[t->isolation];
+        } else {
+            struct value v = value_str(slice_str(names[t->isolation]), COLL_UTF8MB3_GENERAL_CI);
+            TRY(vars__set(s, VAR_transaction_isolation, t->scope, &v));
+        }
+    }
+    if (t->access != AST_ACCESS_UNSET) {
+        bool read_only = t->access == AST_ACCESS_READ_ONLY;
+        if (t->scope == AST_SCOPE_DEFAULT) {
+            s->has_next_access = true;
+            s->next_read_only = read_only;
+        } else {
+            struct value v = value_int(read_only);
+            TRY(vars__set(s, VAR_transaction_read_only, t->scope, &v));
+        }
+    }
+    return session__ok(st, 0, SLICE_EMPTY);
+}

@@ -1,0 +1,339 @@
+/* One command: its statements one after the other, each parsed, executed, answered.
+ *
+ * Everything a statement needs lives in the statement's arena, which is reset before the next one.
+ * An error ends the command: the sink is told, and what the statement did is undone (txn_ctl.c). */
+#include "base/clock.h"
+#include "sql/infoschema/show.h"
+#include "sql/session/session_int.h"
+
+db_err session__fail(struct sql_session *s, db_err err)
+{
+    if (atomic_load_explicit(&s->killed, memory_order_relaxed) != 0 &&
+        (err == ERR_CANCELED || err == ERR_TIMEOUT)) {
+        diag_reset(&s->diag);
+        err = ERR_CANCELED;
+    }
+    err_map(&s->diag, err);
+    return ERR_SQL;
+}
+
+db_err session__ok(struct statement *st, uint64_t affected, struct slice info)
+{
+    struct sql_session *s = st->session;
+    s->row_count = (int64_t)affected;
+    st->status.affected_rows = affected;
+    st->status.info = info;
+    st->status.server_status = session__status(s);
+    st->status.warnings = sql_session_warning_count(s);
+    return st->sink->ops->ok(st->sink, &st->status, st->more);
+}
+
+static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
+{
+    struct sql_session *s = st->session;
+    struct bind_opts bind;
+    TRY(txn__implicit_commit(s));
+    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    query__bind_opts(s, snap, &bind);
+    struct ddl_ctx ctx = {.catalog = s->engine->catalog,
+                          .storage = s->engine->opts.storage,
+                          .arena = &s->stmt_arena,
+                          .diag = &s->diag,
+                          .bind = &bind,
+                          .server_collation = s->vars.collation_server,
+                          .warnings = &s->conditions,
+                          .mdl = s->engine->mdl,
+                          .mdl_owner = &s->mdl,
+                          .lock_deadline_ns =
+                              clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};
+    db_err err = ddl_execute(&ctx, ast);
+    mdl_release_all(s->engine->mdl, &s->mdl);
+    catalog_release(snap);
+    TRY(err);
+    if (ctx.schema_dropped) {
+        s->has_schema = false;
+        s->env.current_schema = SLICE_EMPTY;
+    }
+    return session__ok(st, ctx.affected_rows, SLICE_EMPTY);
+}
+
+static db_err run_txn_end(struct statement *st, const struct ast_txn_end *e, bool commit)
+{
+    struct sql_session *s = st->session;
+    bool read_only = s->txn_read_only;
+    if (commit) {
+        TRY(txn__commit(s));
+    } else {
+        txn__rollback(s);
+    }
+    atomic_fetch_add_explicit(commit ? &s->engine->com_commit : &s->engine->com_rollback, 1,
+                              memory_order_relaxed);
+    if (e->chain == AST_YES) {
+        struct ast_begin again = {.access =
+                                      read_only ? AST_ACCESS_READ_ONLY : AST_ACCESS_READ_WRITE};
+        TRY(txn__start(s, &again));
+    }
+    if (e->release == AST_YES) {
+        atomic_store(&s->killed, 2);
+    }
+    return session__ok(st, 0, SLICE_EMPTY);
+}
+
+static db_err run_do(struct statement *st, const struct ast_do *d)
+{
+    for (uint32_t i = 0; i < d->items.count; i++) {
+        struct value v;
+        TRY(query__eval(st->session, d->items.items[i]->expr, &v));
+    }
+    return session__ok(st, 0, SLICE_EMPTY);
+}
+
+static db_err run_kill(struct statement *st, const struct ast_kill *k)
+{
+    struct sql_session *s = st->session;
+    struct value v;
+    TRY(query__eval(s, k->id, &v));
+    if (v.is_null || v.phys != PHYS_INT) {
+        return my_error(&s->diag, ER_NO_SUCH_THREAD, 0ul);
+    }
+    TRY(sql_engine_kill(s->engine, v.u, !k->query, &s->diag));
+    if (v.u == s->connection_id) {
+        return ERR_CANCELED;
+    }
+    return session__ok(st, 0, SLICE_EMPTY);
+}
+
+static db_err run_show_like(struct statement *st, const struct ast_stmt *ast)
+{
+    struct sql_session *s = st->session;
+    struct slice sql;
+    bool done = false;
+    TRY(show_rewrite(&s->stmt_arena, ast, s->has_schema ? s->schema : SLICE_EMPTY, &s->diag, &sql,
+                     &done));
+    if (done) {
+        return query__run_text(st, sql);
+    }
+    if (ast->kind == AST_STMT_SHOW) {
+        return show__run(st, (const struct ast_show *)ast);
+    }
+    return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "this DESCRIBE");
+}
+
+static db_err run_txn_statement(struct statement *st, const struct ast_stmt *ast)
+{
+    struct sql_session *s = st->session;
+    switch ((int)ast->kind) {
+    case AST_STMT_BEGIN: TRY(txn__start(s, (const struct ast_begin *)ast)); break;
+    case AST_STMT_COMMIT: return run_txn_end(st, (const struct ast_txn_end *)ast, true);
+    case AST_STMT_ROLLBACK: return run_txn_end(st, (const struct ast_txn_end *)ast, false);
+    case AST_STMT_SAVEPOINT: TRY(txn__savepoint(s, (const struct ast_savepoint *)ast)); break;
+    case AST_STMT_ROLLBACK_TO: TRY(txn__rollback_to(s, (const struct ast_savepoint *)ast)); break;
+    default: TRY(txn__release(s, (const struct ast_savepoint *)ast)); break;
+    }
+    return session__ok(st, 0, SLICE_EMPTY);
+}
+
+static const char *feature_name(const struct ast_stmt *ast)
+{
+    switch ((int)ast->kind) {
+    case AST_STMT_UNSUPPORTED: return ((const struct ast_unsupported *)ast)->feature;
+    case AST_STMT_LOAD_DATA: return "LOAD DATA";
+    case AST_STMT_CALL: return "CALL";
+    case AST_STMT_HANDLER: return "HANDLER";
+    case AST_STMT_XA: return "XA";
+    case AST_STMT_CREATE_VIEW:
+    case AST_STMT_DROP_VIEW: return "views";
+    case AST_STMT_LOCK_TABLES: return "LOCK TABLES";
+    case AST_STMT_GET_DIAGNOSTICS: return "GET DIAGNOSTICS";
+    case AST_STMT_SIGNAL: return "SIGNAL";
+    case AST_STMT_GRANT: return "GRANT";
+    case AST_STMT_REVOKE: return "REVOKE";
+    case AST_STMT_TABLE_ADMIN: return "ANALYZE, CHECK, OPTIMIZE, REPAIR and CHECKSUM TABLE";
+    case AST_STMT_FLUSH: return "FLUSH";
+    case AST_STMT_HELP: return "HELP";
+    case AST_STMT_SHUTDOWN: return "SHUTDOWN";
+    case AST_STMT_RESTART: return "RESTART";
+    case AST_STMT_RESET_PERSIST: return "RESET PERSIST";
+    case AST_STMT_SET_ROLE: return "roles";
+    case AST_STMT_CREATE_ROLE:
+    case AST_STMT_DROP_ROLE: return "roles";
+    case AST_STMT_SET_RESOURCE_GROUP: return "resource groups";
+    default: return "this statement";
+    }
+}
+
+static db_err run_other(struct statement *st, const struct ast_stmt *ast)
+{
+    struct sql_session *s = st->session;
+    bool handled = false;
+    TRY(account__run(st, ast, &handled));
+    if (handled) {
+        return ERR_OK;
+    }
+    return my_error(&s->diag, ER_NOT_SUPPORTED_YET, feature_name(ast));
+}
+
+static db_err run_use(struct statement *st, const struct ast_use *u)
+{
+    struct sql_session *s = st->session;
+    TRY(sql_session_use(s, u->schema.name, &s->diag));
+    struct sql_state_change *change = ARENA_NEW(&s->stmt_arena, struct sql_state_change);
+    if (change == NULL) {
+        return ERR_NOMEM;
+    }
+    *change = (struct sql_state_change){.kind = SQL_TRACK_SCHEMA, .value = s->schema};
+    st->status.state_changes = change;
+    return session__ok(st, 0, SLICE_EMPTY);
+}
+
+db_err session__run(struct statement *st, const struct ast_stmt *ast)
+{
+    if (ddl_handles(ast->kind)) {
+        return run_ddl(st, ast);
+    }
+    switch ((int)ast->kind) {
+    case AST_STMT_SELECT:
+    case AST_STMT_INSERT:
+    case AST_STMT_UPDATE:
+    case AST_STMT_DELETE: return query__run(st, ast);
+    case AST_STMT_DO: return run_do(st, (const struct ast_do *)ast);
+    case AST_STMT_BEGIN:
+    case AST_STMT_COMMIT:
+    case AST_STMT_ROLLBACK:
+    case AST_STMT_SAVEPOINT:
+    case AST_STMT_ROLLBACK_TO:
+    case AST_STMT_RELEASE_SAVEPOINT: return run_txn_statement(st, ast);
+    case AST_STMT_SET: return set__run(st, (const struct ast_set *)ast);
+    case AST_STMT_SET_TRANSACTION:
+        return set__transaction(st, (const struct ast_set_transaction *)ast);
+    case AST_STMT_USE: return run_use(st, (const struct ast_use *)ast);
+    case AST_STMT_SHOW:
+    case AST_STMT_DESCRIBE: return run_show_like(st, ast);
+    case AST_STMT_EXPLAIN: return query__explain(st, (const struct ast_explain *)ast);
+    case AST_STMT_KILL: return run_kill(st, (const struct ast_kill *)ast);
+    case AST_STMT_PREPARE:
+    case AST_STMT_EXECUTE:
+    case AST_STMT_DEALLOCATE: return prepared__sql(st, ast);
+    case AST_STMT_UNLOCK_TABLES:
+        return session__ok(st, 0, SLICE_EMPTY); /* MYSQL: fine when none is locked */
+    case AST_STMT_EMPTY: return my_error(&st->session->diag, ER_EMPTY_QUERY);
+    default: return run_other(st, ast);
+    }
+}
+
+/* SHOW WARNINGS and relatives read the conditions of the statement before. */
+static bool keeps_conditions(const struct ast_stmt *ast)
+{
+    if (ast->kind == AST_STMT_GET_DIAGNOSTICS) {
+        return true;
+    }
+    if (ast->kind != AST_STMT_SHOW) {
+        return false;
+    }
+    enum ast_show_kind k = ((const struct ast_show *)ast)->what;
+    return k == AST_SHOW_WARNINGS || k == AST_SHOW_ERRORS;
+}
+
+static void begin_command(struct sql_session *s, struct slice text)
+{
+    int one = 1;
+    session__set_info(s, "Query", text);
+    atomic_compare_exchange_strong(&s->killed, &one, 0);
+    if (fiber_self() != NULL) {
+        fiber_clear_cancel();
+    }
+}
+
+void session__begin_statement(struct sql_session *s)
+{
+    diag_reset(&s->diag);
+    arena_reset(&s->stmt_arena);
+    arena_reset(&s->chunk_arena);
+    s->env.now_us = s->vars.timestamp != 0 ? (uint64_t)(s->vars.timestamp * 1e6) : clock_wall_us();
+    s->env.sql_mode = s->vars.sql_mode;
+    s->env.row_count = s->row_count;
+    s->env.found_rows = s->found_rows;
+    s->env.div_precision_increment = s->vars.div_precision_increment;
+    s->env.default_week_format = s->vars.default_week_format;
+    s->env.group_concat_max_len = s->vars.group_concat_max_len;
+    s->env.max_allowed_packet = s->vars.max_allowed_packet;
+    s->env.connection_collation = s->vars.collation_connection;
+    atomic_fetch_add_explicit(&s->engine->questions, 1, memory_order_relaxed);
+}
+
+db_err session__finish(struct statement *st, db_err err)
+{
+    struct sql_session *s = st->session;
+    if (err == ERR_OK) {
+        return ERR_OK;
+    }
+    if (err == ERR_CLOSED) {
+        txn__end_statement(s, ERR_CANCELED);
+        return err; /* the client has gone */
+    }
+    session__fail(s, err);
+    s->row_count = -1;
+    diag_area_add(&s->conditions, DIAG_ERROR, &s->diag);
+    return st->sink->ops->error(st->sink, &s->diag);
+}
+
+static db_err parse_one(struct sql_session *s, struct slice text, struct ast_stmt **ret,
+                        size_t *ret_consumed)
+{
+    struct parse_options o = {.mode = session__parse_mode(s),
+                              .flags = s->multi_statements ? PARSE_MULTI : 0};
+    return parser_parse(&s->stmt_arena, text, &o, &s->diag, ret, ret_consumed);
+}
+
+uint32_t session__parse_mode(const struct sql_session *s)
+{
+    uint64_t m = s->vars.sql_mode;
+    return ((m & SQL_MODE_ANSI_QUOTES) != 0 ? PARSE_MODE_ANSI_QUOTES : 0u) |
+           ((m & SQL_MODE_PIPES_AS_CONCAT) != 0 ? PARSE_MODE_PIPES_AS_CONCAT : 0u) |
+           ((m & SQL_MODE_NO_BACKSLASH_ESCAPES) != 0 ? PARSE_MODE_NO_BACKSLASH_ESCAPES : 0u) |
+           ((m & SQL_MODE_IGNORE_SPACE) != 0 ? PARSE_MODE_IGNORE_SPACE : 0u) |
+           ((m & SQL_MODE_HIGH_NOT_PRECEDENCE) != 0 ? PARSE_MODE_HIGH_NOT_PRECEDENCE : 0u);
+}
+
+static bool only_blanks(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] > ' ' && text.ptr[i] != ';') {
+            return false;
+        }
+    }
+    return true;
+}
+
+db_err sql_session_query(struct sql_session *session, struct slice sql, struct sql_sink *sink)
+{
+    struct slice rest = sql;
+    bool first = true;
+    begin_command(session, sql);
+    for (;;) {
+        struct statement st = {.session = session, .sink = sink, .text = rest};
+        struct ast_stmt *ast = NULL;
+        size_t consumed = 0;
+        session__begin_statement(session);
+        db_err err = parse_one(session, rest, &ast, &consumed);
+        if (err != ERR_OK || !keeps_conditions(ast)) {
+            diag_area_reset(&session->conditions);
+        }
+        if (err == ERR_OK) {
+            rest = slice_from(rest, consumed);
+            st.more = !only_blanks(rest);
+            if (ast->kind == AST_STMT_EMPTY && !first) {
+                break; /* only comments after the last ';' */
+            }
+            err = session__run(&st, ast);
+        }
+        db_err told = session__finish(&st, err);
+        if (told != ERR_OK || err != ERR_OK || !st.more) {
+            session__set_info(session, "Sleep", SLICE_EMPTY);
+            return told;
+        }
+        first = false;
+    }
+    session__set_info(session, "Sleep", SLICE_EMPTY);
+    return ERR_OK;
+}

@@ -1,0 +1,164 @@
+/* Transactions of a session.
+ *
+ * TXN_STATEMENT: autocommit, one statement long. TXN_IMPLICIT: autocommit is off and a statement
+ * began it. TXN_EXPLICIT: BEGIN. A failed statement inside a longer transaction is undone to the
+ * savepoint taken before it; errors after which MySQL has rolled back the whole transaction end it
+ * here too. Metadata locks live as long as the transaction. */
+#include "sql/session/session_int.h"
+
+static db_err begin_storage(struct sql_session *s, bool read_only, bool autocommit)
+{
+    struct storage_txn_opts o = {.isolation =
+                                     s->has_next_isolation ? s->next_isolation : s->vars.isolation,
+                                 .read_only = read_only,
+                                 .autocommit = autocommit,
+                                 .lock_wait_timeout_ms = s->vars.lock_wait_timeout_s * 1000u,
+                                 .mem = &s->mem};
+    return storage_txn_begin(s->engine->opts.storage, &o, &s->diag, &s->txn);
+}
+
+static void ended(struct sql_session *s)
+{
+    s->txn = NULL;
+    s->txn_mode = TXN_NONE;
+    s->txn_read_only = false;
+    s->has_next_isolation = false;
+    s->savepoints = NULL;
+    if (s->txn_arena.used != 0) {
+        arena_reset(&s->txn_arena);
+    }
+    mdl_release_all(s->engine->mdl, &s->mdl);
+}
+
+db_err txn__begin_statement(struct sql_session *s, bool read_only_statement)
+{
+    if (s->txn_mode == TXN_NONE) {
+        bool autocommit = s->vars.autocommit;
+        TRY(begin_storage(s, (s->vars.tx_read_only || (autocommit && read_only_statement)),
+                          autocommit));
+        s->txn_mode = autocommit ? TXN_STATEMENT : TXN_IMPLICIT;
+        s->txn_read_only = s->vars.tx_read_only;
+    }
+    if (s->txn_read_only && !read_only_statement) {
+        return my_error(&s->diag, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION);
+    }
+    return storage_txn_stmt_begin(s->txn, &s->diag);
+}
+
+db_err txn__commit(struct sql_session *s)
+{
+    db_err err = ERR_OK;
+    if (s->txn != NULL) {
+        struct storage_txn *t = s->txn;
+        s->txn = NULL;
+        err = storage_txn_commit(t, &s->diag, NULL);
+    }
+    ended(s);
+    return err;
+}
+
+void txn__rollback(struct sql_session *s)
+{
+    if (s->txn != NULL) {
+        storage_txn_rollback(s->txn);
+    }
+    ended(s);
+}
+
+db_err txn__end_statement(struct sql_session *s, db_err err)
+{
+    if (err != ERR_OK && s->txn != NULL && err_map_aborts_txn(err)) {
+        txn__rollback(s);
+        return err;
+    }
+    if (s->txn_mode != TXN_STATEMENT) {
+        return err;
+    }
+    if (err != ERR_OK) {
+        txn__rollback(s);
+        return err;
+    }
+    return txn__commit(s);
+}
+
+db_err txn__implicit_commit(struct sql_session *s)
+{
+    return s->txn_mode == TXN_NONE ? ERR_OK : txn__commit(s);
+}
+
+db_err txn__start(struct sql_session *s, const struct ast_begin *b)
+{
+    TRY(txn__implicit_commit(s));
+    bool read_only = b->access == AST_ACCESS_READ_ONLY ||
+                     (b->access == AST_ACCESS_UNSET &&
+                      (s->has_next_access ? s->next_read_only : s->vars.tx_read_only));
+    TRY(begin_storage(s, read_only, false));
+    s->txn_mode = TXN_EXPLICIT;
+    s->txn_read_only = read_only;
+    s->has_next_access = false;
+    return b->consistent_snapshot ? storage_txn_take_snapshot(s->txn, &s->diag) : ERR_OK;
+}
+
+static struct savepoint *find(struct sql_session *s, struct slice name,
+                              struct savepoint ***ret_link)
+{
+    struct savepoint **link = &s->savepoints;
+    while (*link != NULL && !slice_eq_nocase((*link)->name, name)) {
+        link = &(*link)->outer;
+    }
+    *ret_link = link;
+    return *link;
+}
+
+db_err txn__savepoint(struct sql_session *s, const struct ast_savepoint *sp)
+{
+    struct savepoint **link;
+    if (s->txn_mode == TXN_NONE) {
+        if (s->vars.autocommit) {
+            return ERR_OK; /* MYSQL: nothing to go back to */
+        }
+        TRY(txn__begin_statement(s, true));
+    }
+    struct savepoint *same = find(s, sp->name, &link);
+    if (same != NULL) {
+        *link = same->outer;
+    }
+    struct savepoint *p = ARENA_NEW(&s->txn_arena, struct savepoint);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(arena_copy(&s->txn_arena, sp->name, &p->name));
+    TRY(storage_txn_savepoint(s->txn, &p->number));
+    p->outer = s->savepoints;
+    s->savepoints = p;
+    return ERR_OK;
+}
+
+static db_err not_found(struct sql_session *s, struct slice name)
+{
+    return my_error(&s->diag, ER_SP_DOES_NOT_EXIST, "SAVEPOINT",
+                    arena_strdup(&s->stmt_arena, name));
+}
+
+db_err txn__rollback_to(struct sql_session *s, const struct ast_savepoint *sp)
+{
+    struct savepoint **link;
+    struct savepoint *p = find(s, sp->name, &link);
+    if (p == NULL) {
+        return not_found(s, sp->name);
+    }
+    TRY(storage_txn_rollback_to(s->txn, p->number));
+    s->savepoints = p; /* those taken after it are gone, it stays */
+    return ERR_OK;
+}
+
+db_err txn__release(struct sql_session *s, const struct ast_savepoint *sp)
+{
+    struct savepoint **link;
+    struct savepoint *p = find(s, sp->name, &link);
+    if (p == NULL) {
+        return not_found(s, sp->name);
+    }
+    s->savepoints = p->outer;
+    return ERR_OK;
+}

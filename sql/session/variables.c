@@ -1,0 +1,446 @@
+/* A session's variables: system variables over the globals, user variables, and the cached fields
+ * that statements ask. */
+#include <stdio.h>
+
+#include "base/alloc.h"
+#include "base/clock.h"
+#include "sql/charset/charset.h"
+#include "sql/session/session_int.h"
+
+/* ---- system variables ---- */
+
+const struct sysvar_value *vars__get(const struct sql_session *s, enum sysvar_id id)
+{
+    for (uint32_t i = 0; i < s->override_count; i++) {
+        if (s->overrides[i].id == id) {
+            return &s->overrides[i].value;
+        }
+    }
+    return &s->globals->values[id];
+}
+
+static uint16_t charset_collation(const struct sysvar_value *v, uint16_t none)
+{
+    const struct charset *cs = v->is_null || v->s.len == 0 ? NULL : charset_by_name(v->s);
+    return cs == NULL ? none : cs->default_collation;
+}
+
+static uint16_t collation_of(const struct sysvar_value *v, uint16_t none)
+{
+    const struct collation *c = v->is_null ? NULL : collation_by_name(v->s);
+    return c == NULL ? none : c->id;
+}
+
+void vars__refresh(struct sql_session *s)
+{
+    struct session_vars *v = &s->vars;
+    static const uint8_t isolation[] = {STORAGE_READ_UNCOMMITTED, STORAGE_READ_COMMITTED,
+                                        STORAGE_REPEATABLE_READ, STORAGE_SERIALIZABLE};
+    v->sql_mode = (uint64_t)vars__get(s, VAR_sql_mode)->i;
+    v->autocommit = vars__get(s, VAR_autocommit)->i != 0;
+    v->foreign_key_checks = vars__get(s, VAR_foreign_key_checks)->i != 0;
+    v->unique_checks = vars__get(s, VAR_unique_checks)->i != 0;
+    v->notes = vars__get(s, VAR_sql_notes)->i != 0;
+    v->safe_updates = vars__get(s, VAR_sql_safe_updates)->i != 0;
+    v->tx_read_only = vars__get(s, VAR_transaction_read_only)->i != 0;
+    v->charset_client =
+        charset_collation(vars__get(s, VAR_character_set_client), COLL_UTF8MB4_0900_AI_CI);
+    v->charset_results = charset_collation(vars__get(s, VAR_character_set_results), 0);
+    v->collation_connection =
+        collation_of(vars__get(s, VAR_collation_connection), COLL_UTF8MB4_0900_AI_CI);
+    v->collation_database =
+        collation_of(vars__get(s, VAR_collation_database), COLL_UTF8MB4_0900_AI_CI);
+    v->collation_server = collation_of(vars__get(s, VAR_collation_server), COLL_UTF8MB4_0900_AI_CI);
+    v->lock_wait_timeout_s = (uint32_t)vars__get(s, VAR_innodb_lock_wait_timeout)->i;
+    v->ddl_lock_wait_timeout_s = (uint32_t)vars__get(s, VAR_lock_wait_timeout)->i;
+    v->div_precision_increment = (uint32_t)vars__get(s, VAR_div_precision_increment)->i;
+    v->default_week_format = (uint32_t)vars__get(s, VAR_default_week_format)->i;
+    v->auto_increment_increment = (uint32_t)vars__get(s, VAR_auto_increment_increment)->i;
+    v->auto_increment_offset = (uint32_t)vars__get(s, VAR_auto_increment_offset)->i;
+    v->max_execution_time_ms = (uint64_t)vars__get(s, VAR_max_execution_time)->i;
+    v->sql_select_limit = (uint64_t)vars__get(s, VAR_sql_select_limit)->i;
+    v->group_concat_max_len = (uint64_t)vars__get(s, VAR_group_concat_max_len)->i;
+    v->max_allowed_packet = (uint64_t)vars__get(s, VAR_max_allowed_packet)->i;
+    v->isolation =
+        (enum storage_isolation)isolation[vars__get(s, VAR_transaction_isolation)->i & 3];
+    if (timezone_find(vars__get(s, VAR_time_zone)->s, NULL, &v->tz) != ERR_OK) {
+        v->tz = timezone_system();
+    }
+    s->conditions.max = (uint32_t)vars__get(s, VAR_max_error_count)->i;
+    s->conditions.notes_off = !v->notes;
+}
+
+static db_err override_value(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *v)
+{
+    struct sysvar_value copy = *v;
+    if (sysvar_defs[id].type == SYSVAR_T_STR) {
+        TRY(arena_copy(&s->arena, v->s, &copy.s));
+    }
+    for (uint32_t i = 0; i < s->override_count; i++) {
+        if (s->overrides[i].id == id) {
+            s->overrides[i].value = copy;
+            return ERR_OK;
+        }
+    }
+    if (s->override_count == s->override_cap) {
+        uint32_t cap = s->override_cap == 0 ? 8 : s->override_cap * 2;
+        struct override *grown = mem_realloc(s->overrides, cap * sizeof(*grown));
+        if (grown == NULL) {
+            return ERR_NOMEM;
+        }
+        s->overrides = grown;
+        s->override_cap = cap;
+    }
+    s->overrides[s->override_count++] = (struct override){id, copy};
+    return ERR_OK;
+}
+
+/* Values computed at each read. */
+static bool computed(struct sql_session *s, enum sysvar_id id, struct value *ret)
+{
+    switch ((int)id) {
+    case VAR_warning_count: *ret = value_uint(s->conditions.total); return true;
+    case VAR_error_count: *ret = value_uint(s->conditions.errors); return true;
+    case VAR_last_insert_id:
+    case VAR_identity: *ret = value_uint(s->last_insert_id); return true;
+    case VAR_pseudo_thread_id: *ret = value_uint(s->connection_id); return true;
+    case VAR_timestamp: {
+        double t = s->vars.timestamp != 0 ? s->vars.timestamp : (double)s->env.now_us / 1e6;
+        *ret = value_double(t);
+        return true;
+    }
+    case VAR_version:
+        *ret = value_str(slice_str(s->engine->version), COLL_UTF8MB3_GENERAL_CI);
+        return true;
+    case VAR_port: *ret = value_uint(s->engine->opts.port); return true;
+    case VAR_server_id: *ret = value_uint(s->engine->opts.server_id); return true;
+    case VAR_socket:
+        *ret = value_str(
+            slice_str(s->engine->opts.socket_path == NULL ? "" : s->engine->opts.socket_path),
+            COLL_UTF8MB3_GENERAL_CI);
+        return true;
+    case VAR_datadir:
+        *ret =
+            value_str(slice_str(s->engine->opts.data_dir == NULL ? "" : s->engine->opts.data_dir),
+                      COLL_UTF8MB3_GENERAL_CI);
+        return true;
+    default: return false;
+    }
+}
+
+/* tx_isolation is transaction_isolation's old name, and so on. */
+static enum sysvar_id canonical(enum sysvar_id id)
+{
+    switch ((int)id) {
+    case VAR_tx_isolation: return VAR_transaction_isolation;
+    case VAR_tx_read_only: return VAR_transaction_read_only;
+    default: return id;
+    }
+}
+
+db_err vars__read(struct sql_session *s, enum sysvar_id id, bool global, struct arena *arena,
+                  struct value *ret)
+{
+    id = canonical(id);
+    if (computed(s, id, ret)) {
+        return ERR_OK;
+    }
+    if (!global) {
+        return sysvar_to_value(id, vars__get(s, id), arena, ret);
+    }
+    struct sysvar_globals *g = engine__globals(s->engine);
+    db_err err = sysvar_to_value(id, &g->values[id], arena, ret);
+    if (err == ERR_OK) {
+        err = value_copy(ret, arena, ret);
+    }
+    sysvar_globals_unref(g);
+    return err;
+}
+
+static db_err set_global(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *v)
+{
+    struct sql_engine *e = s->engine;
+    fiber_mutex_lock(&e->globals_mutex);
+    struct sysvar_globals *g = NULL;
+    db_err err = sysvar_globals_copy(e->globals, &g);
+    if (err == ERR_OK) {
+        g->values[id] = *v;
+        if (sysvar_defs[id].type == SYSVAR_T_STR) {
+            err = arena_copy(&g->arena, v->s, &g->values[id].s);
+        }
+    }
+    if (err == ERR_OK) {
+        while (atomic_exchange_explicit(&e->globals_lock, 1, memory_order_acquire) != 0) {
+        }
+        struct sysvar_globals *old = e->globals;
+        e->globals = g;
+        g = old;
+        atomic_store_explicit(&e->globals_lock, 0, memory_order_release);
+    }
+    fiber_mutex_unlock(&e->globals_mutex);
+    sysvar_globals_unref(g);
+    return err;
+}
+
+static db_err check_scope(struct sql_session *s, enum sysvar_id id, enum ast_scope scope)
+{
+    const struct sysvar_def *d = &sysvar_defs[id];
+    bool global = scope == AST_SCOPE_GLOBAL || scope == AST_SCOPE_PERSIST;
+    if (scope == AST_SCOPE_PERSIST || scope == AST_SCOPE_PERSIST_ONLY) {
+        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "SET PERSIST");
+    }
+    if ((d->flags & SYSVAR_DYNAMIC) == 0) {
+        return my_error(&s->diag, ER_INCORRECT_GLOBAL_LOCAL_VAR, d->name, "read only");
+    }
+    if (global && (d->scope & SYSVAR_GLOBAL) == 0) {
+        return my_error(&s->diag, ER_LOCAL_VARIABLE, d->name);
+    }
+    if (!global && (d->scope & SYSVAR_SESSION) == 0) {
+        return my_error(&s->diag, ER_GLOBAL_VARIABLE, d->name);
+    }
+    return ERR_OK;
+}
+
+/* Checks that need more than the type: names that must exist. */
+static db_err check_value(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *v)
+{
+    const struct timezone *tz;
+    switch ((int)id) {
+    case VAR_time_zone: return timezone_find(v->s, &s->diag, &tz);
+    case VAR_character_set_client:
+    case VAR_character_set_connection:
+    case VAR_character_set_results:
+    case VAR_character_set_server:
+    case VAR_character_set_database: {
+        const struct charset *cs;
+        if (v->is_null || v->s.len == 0) {
+            return id == VAR_character_set_results
+                       ? ERR_OK
+                       : my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, "NULL");
+        }
+        return charset_require(v->s, &s->diag, &cs);
+    }
+    case VAR_collation_connection:
+    case VAR_collation_server:
+    case VAR_collation_database: {
+        const struct collation *c;
+        return collation_require(v->s, &s->diag, &c);
+    }
+    case VAR_max_allowed_packet: return ERR_OK;
+    default: return ERR_OK;
+    }
+}
+
+/* character_set_x and collation_x move together. */
+static db_err set_companion(struct sql_session *s, enum sysvar_id id, bool global,
+                            const struct sysvar_value *v)
+{
+    struct sysvar_value other = {0};
+    enum sysvar_id to = VAR__COUNT;
+    switch ((int)id) {
+    case VAR_character_set_connection: to = VAR_collation_connection; break;
+    case VAR_character_set_server: to = VAR_collation_server; break;
+    case VAR_character_set_database: to = VAR_collation_database; break;
+    case VAR_collation_connection: to = VAR_character_set_connection; break;
+    case VAR_collation_server: to = VAR_character_set_server; break;
+    case VAR_collation_database: to = VAR_character_set_database; break;
+    default: return ERR_OK;
+    }
+    const struct charset *cs = charset_by_name(v->s);
+    const struct collation *c = collation_by_name(v->s);
+    other.s = cs != NULL ? slice_str(charset_default_collation(cs)->name) : slice_str(c->cs->name);
+    return global ? set_global(s, to, &other) : override_value(s, to, &other);
+}
+
+static db_err set_special(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *v,
+                          bool *ret_done)
+{
+    *ret_done = true;
+    switch ((int)id) {
+    case VAR_last_insert_id:
+    case VAR_identity:
+        s->last_insert_id = (uint64_t)v->i;
+        s->env.last_insert_id = v->i;
+        return ERR_OK;
+    case VAR_timestamp: s->vars.timestamp = v->d; return ERR_OK;
+    case VAR_rand_seed1:
+    case VAR_rand_seed2: rand_seed(&s->rand, (uint64_t)v->i); return ERR_OK;
+    default: *ret_done = false; return ERR_OK;
+    }
+}
+
+db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
+                 const struct value *v)
+{
+    bool global = scope == AST_SCOPE_GLOBAL;
+    bool clipped = false;
+    bool done;
+    struct sysvar_value x;
+    id = canonical(id);
+    TRY(check_scope(s, id, scope));
+    struct value as_double;
+    if (id == VAR_timestamp && v != NULL && v->phys == PHYS_INT) {
+        as_double = value_double((double)v->i);
+        v = &as_double;
+    }
+    if (v == NULL && !global && (sysvar_defs[id].scope & SYSVAR_GLOBAL) != 0) {
+        struct sysvar_globals *g =
+            engine__globals(s->engine); /* MYSQL: a session's DEFAULT is the global value */
+        x = g->values[id];
+        db_err err =
+            sysvar_defs[id].type == SYSVAR_T_STR ? arena_copy(&s->stmt_arena, x.s, &x.s) : ERR_OK;
+        sysvar_globals_unref(g);
+        TRY(err);
+    } else {
+        x.i = vars__get(s, id)->i; /* FLAGSET starts from the value it has */
+        TRY(sysvar_convert(id, v, &s->stmt_arena, &s->diag, &x, &clipped));
+    }
+    TRY(check_value(s, id, &x));
+    if (clipped) {
+        struct slice text;
+        struct sysvar_value given = {.i = v->i};
+        TRY(sysvar_to_text(id, &given, &s->stmt_arena, &text));
+        diag_area_warn(&s->conditions, ER_TRUNCATED_WRONG_VALUE, sysvar_defs[id].name,
+                       arena_strdup(&s->stmt_arena, text));
+    }
+    TRY(set_special(s, id, &x, &done));
+    if (!done) {
+        TRY(global ? set_global(s, id, &x) : override_value(s, id, &x));
+        if (sysvar_defs[id].type == SYSVAR_T_STR && !x.is_null) {
+            TRY(set_companion(s, id, global, &x));
+        }
+    }
+    bool was_autocommit = s->vars.autocommit;
+    double timestamp = s->vars.timestamp;
+    vars__refresh(s);
+    s->vars.timestamp = timestamp;
+    if (!was_autocommit && s->vars.autocommit && s->txn != NULL) {
+        return txn__commit(s); /* MYSQL: switching autocommit on commits */
+    }
+    return ERR_OK;
+}
+
+db_err vars__bind_system(void *env, int scope, struct slice name, struct diag *diag,
+                         struct sql_type *ret_type, const void **ret_sysvar)
+{
+    enum sysvar_id id = sysvar_find(name);
+    (void)env;
+    if (id == VAR__COUNT) {
+        char text[128];
+        snprintf(text, sizeof(text), "%.*s", SLICE_FMT(name));
+        return my_error(diag, ER_UNKNOWN_SYSTEM_VARIABLE, text);
+    }
+    const struct sysvar_def *d = &sysvar_defs[id];
+    if (scope == AST_SCOPE_GLOBAL && (d->scope & SYSVAR_GLOBAL) == 0) {
+        return my_error(diag, ER_INCORRECT_GLOBAL_LOCAL_VAR, d->name, "SESSION");
+    }
+    if (scope == AST_SCOPE_SESSION && (d->scope & SYSVAR_SESSION) == 0) {
+        return my_error(diag, ER_INCORRECT_GLOBAL_LOCAL_VAR, d->name, "GLOBAL");
+    }
+    *ret_type = sysvar_type(id);
+    *ret_sysvar = d;
+    return ERR_OK;
+}
+
+static db_err system_get(struct exec_ctx *ctx, const struct bexpr *e, struct value *ret)
+{
+    const struct sysvar_def *d = e->u.var.sysvar;
+    return vars__read(ctx->session, (enum sysvar_id)(d - sysvar_defs),
+                      e->u.var.scope == AST_SCOPE_GLOBAL, ctx->arena, ret);
+}
+
+/* ---- user variables ---- */
+
+const struct user_var *vars__user_get(const struct sql_session *s, struct slice name)
+{
+    for (const struct user_var *v = s->user_vars; v != NULL; v = v->next) {
+        if (slice_eq_nocase(v->name, name)) {
+            return v;
+        }
+    }
+    return NULL;
+}
+
+db_err vars__user_set(struct sql_session *s, struct slice name, const struct value *v)
+{
+    struct user_var *u = (struct user_var *)(uintptr_t)vars__user_get(s, name);
+    if (u == NULL) {
+        u = mem_calloc(1, sizeof(*u) + name.len);
+        if (u == NULL) {
+            return ERR_NOMEM;
+        }
+        memcpy(u + 1, name.ptr, name.len);
+        u->name = slice_of(u + 1, name.len);
+        buf_init(&u->bytes, (size_t)1 << 30);
+        u->next = s->user_vars;
+        s->user_vars = u;
+    }
+    struct value copy = *v;
+    if (!v->is_null && v->phys == PHYS_STR) {
+        struct buf fresh; /* v may lie in u->bytes */
+        buf_init(&fresh, (size_t)1 << 30);
+        TRY(buf_append_slice(&fresh, v->str));
+        buf_fini(&u->bytes);
+        u->bytes = fresh;
+        copy.str = buf_slice(&u->bytes);
+    } else if (!v->is_null && v->phys == PHYS_TIME) {
+        /* MYSQL: temporal values become text. */
+        struct cast_ctx c;
+        struct sql_type t = value_type(v);
+        struct slice text;
+        query__cast_ctx(s, &c, false);
+        TRY(value_to_text(&c, &t, v, &text));
+        buf_reset(&u->bytes);
+        TRY(buf_append_slice(&u->bytes, text));
+        copy = value_str(buf_slice(&u->bytes), s->vars.collation_connection);
+    }
+    u->value = copy;
+    return ERR_OK;
+}
+
+void vars__free(struct sql_session *s)
+{
+    while (s->user_vars != NULL) {
+        struct user_var *v = s->user_vars;
+        s->user_vars = v->next;
+        buf_fini(&v->bytes);
+        mem_free(v);
+    }
+    mem_free(s->overrides);
+    s->overrides = NULL;
+    s->override_count = s->override_cap = 0;
+}
+
+bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type)
+{
+    const struct user_var *v = vars__user_get(env, name);
+    if (v == NULL || v->value.is_null) {
+        return false;
+    }
+    *ret_type = value_type(&v->value);
+    switch ((int)ret_type->id) {
+    case TYPE_DECIMAL:
+        *ret_type = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false);
+        break;
+    case TYPE_VARCHAR: ret_type->length = 16383; break;
+    default: break;
+    }
+    return true;
+}
+
+static db_err user_get(struct exec_ctx *ctx, struct slice name, struct value *ret)
+{
+    const struct user_var *v = vars__user_get(ctx->session, name);
+    if (v == NULL) {
+        *ret = value_null();
+        return ERR_OK;
+    }
+    return value_copy(&v->value, ctx->arena, ret);
+}
+
+static db_err user_set(struct exec_ctx *ctx, struct slice name, const struct value *v)
+{
+    return vars__user_set(ctx->session, name, v);
+}
+
+const struct exec_var_ops session_var_ops = {user_get, user_set, system_get};
