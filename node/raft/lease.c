@@ -5,6 +5,9 @@
  * has forgotten, so it keeps quiet for one election time-out too (a sole voter has nobody to have
  * promised anything to). A leader that is in contact with a quorum refuses votes in the same way.
  *
+ * An answer is sent only when the term is durable: a replica without a term has never promised
+ * anything, and all others keep quiet after a start.
+ *
  * Lease (leader). Every message carries the time at which it was sent, by the leader's clock, and
  * answers echo it. An answer to a message sent at s proves a promise that was made after s and
  * holds, by the follower's clock, for one election time-out; so nobody can have been elected with

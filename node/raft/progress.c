@@ -3,12 +3,15 @@
  * Appends are made in raft_ready, not when entries are proposed: all that was proposed since the
  * last ready goes out as one message per follower, straight from the vector of entries.
  *
- *   PROBE      one append at a time, until one is acknowledged; then REPLICATE. Entered by a new
- * leader, after a refusal, and after a message is known to be lost. REPLICATE  entries are sent
- * ahead of acknowledgements, as long as the window (messages and bytes) has room. SNAPSHOT   the
- * entries the follower needs have been compacted away: it has been offered a snapshot, and nothing
- *              is sent until the owner reports the end of it, or the follower acknowledges entries
- * that we have.
+ * - PROBE: one append at a time, until one is acknowledged; then REPLICATE. Entered by a new
+ * leader, after a refusal, and after a message is known to be lost.
+ *
+ * - REPLICATE: entries are sent ahead of acknowledgements, as long as the window (messages and
+ * bytes) has room.
+ *
+ * - SNAPSHOT: the entries the follower needs have been compacted away; it has been offered a
+ * snapshot, and nothing is sent until the owner reports the end of it, or the follower acknowledges
+ * entries that we have.
  *
  * A lost append is noticed by the next one that is refused, or, when there is no next one, by a
  * heartbeat's answer: if nothing has been acknowledged since the last heartbeat, an empty append

@@ -9,8 +9,8 @@
  *     if (raft_has_ready(raft)) {
  *         raft_ready(raft, &rd)
  *         1. publish rd.lease, and revoke what was published before, if rd.lease_changed
- *         2. start to make rd.hard_state and rd.entries durable (append: what the log holds at or
- * after entries[0].index is replaced); when they are durable: RAFT_EV_PERSISTED with rd.persist_seq
+ *         2. start to make rd.hard_state and rd.entries durable;
+ *            later, when they are: RAFT_EV_PERSISTED with rd.persist_seq
  *         3. send rd.messages: at once, no message waits for 2 (the core holds back what does)
  *         4. start to install rd.snapshot, when there is one
  *         5. apply rd.committed; when that is done: RAFT_EV_APPLIED
@@ -32,8 +32,8 @@
  * on). Rates of two clocks may differ as far as lease_margin_ns covers it: election_timeout_ns *
  * (rate difference) < lease_margin_ns.
  *
- * Memory comes from base/alloc.h. A function that returns ERR_NOMEM has changed nothing and may be
- * called again. */
+ * Memory comes from base/alloc.h. After ERR_NOMEM the replica is as sound as before: the event may
+ * be stepped again, or counts as lost. */
 #ifndef SKEIN_NODE_RAFT_RAFT_H
 #define SKEIN_NODE_RAFT_RAFT_H
 
@@ -163,10 +163,11 @@ struct raft_log_ops {
  * all groups together. node/range keeps one raft_link per peer node and gives it to the groups
  * (raft_config.link). A link holds two independent directions:
  *
- *   promise_*: what this node promises the peer: in groups that are quiescent under a leader on the
- * peer, no vote for anybody else before promise_until_ns, as long as promise_epoch stands. held_*:
- * what the peer promises to this node: it has acknowledged a heartbeat sent at held_sent_ns (our
- * clock), in its promise_epoch held_epoch.
+ * - promise_*: what this node promises the peer. In groups that are quiescent under a leader on the
+ * peer, no vote for anybody else before promise_until_ns, as long as promise_epoch stands.
+ *
+ * - held_*: what the peer promises to this node. It has acknowledged a heartbeat sent at
+ * held_sent_ns (our clock), in its promise_epoch held_epoch.
  *
  * A replica that is about to break a promise (which it may once it has run out) raises
  * promise_epoch first; later acknowledgements carry the new epoch, so that the peer's groups which
@@ -261,19 +262,32 @@ enum raft_event_type {
     RAFT_EV_WAKE, /* end quiescence: the link to a peer has changed or died */
 };
 
-/* What raft_step returns, by event:
- *   MESSAGE            ERR_INVALID: not for this replica, or malformed (a peer must not be able to
- * crash us); dropped. Entries' blobs are referenced, the rest is borrowed for the call. PROPOSE
- * ERR_NOT_LEADER; ERR_BUSY: the limit of uncommitted bytes is reached, or leadership is being
- *                      transferred. All entries or none; they get the indexes up to
- * raft_status.last_index, in the term of raft_status. What becomes of them is seen in rd.committed:
- * an entry of this index with another term means it was lost. READ               ERR_NOT_LEADER: no
- * leader known; ERR_BUSY: too many wait. Otherwise exactly one rd.reads. TRANSFER ERR_NOT_LEADER;
- * ERR_INVALID: not a voter; ERR_BUSY: one is under way. To itself: cancels. CONF_CHANGE
- * ERR_NOT_LEADER; ERR_BUSY: the last change is not done, or nothing is committed in this term yet;
- * ERR_INVALID: no voter left, too many members, no effect. CAMPAIGN           ERR_INVALID: not a
- * voter. all                ERR_NOMEM; ERR_CORRUPT, ERR_IO: the log's term() failed in a way that
- * is no answer; the replica must be stopped. */
+/* What raft_step returns besides ERR_OK, by event:
+ *
+ * - MESSAGE: ERR_INVALID when it is not for this replica or malformed (a peer must not be able to
+ * crash us); it is dropped. Entries' blobs are referenced, the rest is borrowed for the call.
+ *
+ * - PROPOSE: ERR_NOT_LEADER; ERR_BUSY when the limit of uncommitted bytes is reached or leadership
+ * is being transferred. All entries are taken or none; they get the indexes up to raft_last_index,
+ * in the term of raft_term. What becomes of them is seen in rd.committed: another term at the same
+ * index means that they were lost.
+ *
+ * - READ: ERR_NOT_LEADER when no leader is known, ERR_BUSY when too many wait. Otherwise exactly
+ * one rd.reads follows.
+ *
+ * - TRANSFER: ERR_NOT_LEADER; ERR_INVALID when the target is no voter; ERR_BUSY when one is under
+ * way. To oneself: ends the one that is under way.
+ *
+ * - CONF_CHANGE: ERR_NOT_LEADER; ERR_BUSY when the last change is not done or nothing is committed
+ * in this term yet; ERR_INVALID when no voter would be left, there would be too many members, or
+ * nothing would change.
+ *
+ * - CAMPAIGN: ERR_INVALID when not a voter.
+ *
+ * - PERSISTED, APPLIED, SNAPSHOT_INSTALLED: ERR_INVALID for what was never handed out.
+ *
+ * - All: ERR_NOMEM (see above); ERR_CORRUPT or ERR_IO when the log's term() failed in a way that is
+ * no answer: the replica must be stopped. */
 struct raft_event {
     enum raft_event_type type;
     uint64_t now_ns;
@@ -339,7 +353,7 @@ struct raft_ready {
     uint64_t persist_seq; /* 0: nothing to persist */
     bool has_hard_state;  /* to be durable with or before entries */
     struct raft_hard_state hard_state;
-    const struct raft_entry *entries;
+    const struct raft_entry *entries; /* replace what the log holds at or after entries[0].index */
     size_t entry_count;
 
     /* SNAPSHOT messages are offers: the owner streams the state to the peer, steps SNAPSHOT_STATUS

@@ -48,7 +48,7 @@ static db_err refuse_append(struct raft *r, const struct raft_msg *m)
     resp->index = m->index;
     resp->hint = hint;
     resp->log_term = term;
-    resp->sent_ns = m->sent_ns;
+    resp->sent_ns = r->hs_term == r->term ? m->sent_ns : 0; /* see follower_heartbeat */
     return ERR_OK;
 }
 
@@ -145,6 +145,10 @@ static void follower_heartbeat(struct raft *r, const struct raft_msg *m)
     raft__commit_to(r, commit);
     uint64_t epoch = 0;
     bool asleep = (m->flags & RAFT_MSG_F_QUIESCE) != 0 && raft__quiesce_request(r, m, &epoch);
+    if (r->hs_term != r->term) {
+        return; /* an answer is a promise: a crash must leave a trace of the term in which it was
+                   made */
+    }
     struct raft_msg *resp = raft__out(r, RAFT_MSG_HEARTBEAT_RESP, m->from);
     resp->sent_ns = m->sent_ns;
     resp->context = m->context;

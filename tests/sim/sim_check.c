@@ -1,14 +1,22 @@
 /* The invariants. The checker sees more than any replica: all logs, all commits, true time.
  *
- *   election safety       one leader per term
- *   log matching          an entry (index, term) has the same history in every log (by chain hash)
- *   leader completeness   a new leader's log holds everything that leaders of earlier terms have
- * committed state-machine safety  what is committed at an index is the same on all, is applied in
- * order, and never changes lease exclusivity     at no true time do two replicas hold a valid
- * lease; and a holder's commit index is not behind anybody's reads                 a read index is
- * not below what anybody knew to be committed when the read began liveness              when all
- * faults end, every group elects a leader, and every member of its configuration applies a new
- * entry */
+ * - election safety: one leader per term.
+ *
+ * - log matching: an entry (index, term) has the same history in every log (by chain hash).
+ *
+ * - leader completeness: a new leader's log holds everything that leaders of earlier terms have
+ * committed.
+ *
+ * - state-machine safety: what is committed at an index is the same on all, is applied in order,
+ * only when durable, and never changes.
+ *
+ * - lease exclusivity: at no true time do two replicas hold a valid lease, told or published; and a
+ * holder's commit index is not behind anybody's.
+ *
+ * - reads: a read index is not below what anybody knew to be committed when the read began.
+ *
+ * - liveness: when all faults end, every group elects a leader, and every member of its
+ * configuration applies a new entry, without standing still on the way. */
 #include "tests/sim/sim.h"
 
 #include <string.h>
