@@ -95,11 +95,26 @@ static db_err eval_now_ts(struct eval_range *er, struct diag *diag, ts_t *ret_ts
     return h->now_ts(h->ctx, diag, ret_ts);
 }
 
+static db_err eval_bounds(struct eval_range *er, struct arena *arena, struct slice *ret_start,
+                          struct slice *ret_end)
+{
+    struct replica *r = replica_of(er);
+    struct range_desc d;
+    unsigned slot = ebr_enter(&r->rs->ebr);
+    db_err err = range_desc_copy(arena, replica_desc(r), &d);
+    ebr_leave(&r->rs->ebr, slot);
+    TRY(err);
+    *ret_start = d.start;
+    *ret_end = d.end;
+    return ERR_OK;
+}
+
 const struct eval_range_ops replica_eval_ops = {
     .name = "range",
     .check = eval_check,
     .propose = eval_propose,
     .now_ts = eval_now_ts,
+    .bounds = eval_bounds,
     .note_load = NULL,
 };
 
