@@ -46,7 +46,15 @@ MUST_USE db_err ddl_execute(struct ddl_ctx *ctx, const struct ast_stmt *stmt);
  * catalog_open, before sessions. May park. */
 MUST_USE db_err ddl_recover(struct catalog *catalog, struct storage *storage, struct diag *diag);
 
-/* Appends the text that SHOW CREATE TABLE gives; def->auto_increment_start is shown as it is. */
+struct ddl_show_opts {
+    uint64_t sql_mode;            /* ANSI_QUOTES */
+    const struct timezone *tz;    /* defaults of TIMESTAMP columns are shown in it; NULL: UTC */
+    uint64_t next_auto_increment; /* 0: what CREATE TABLE said */
+};
+/* Appends the text that SHOW CREATE TABLE gives. */
+MUST_USE db_err ddl_show_create_table_opts(struct arena *arena, const struct table_def *def,
+                                           const struct ddl_show_opts *opts, struct buf *out);
+/* The same with no options. */
 MUST_USE db_err ddl_show_create_table(struct arena *arena, const struct table_def *def,
                                       struct buf *out);
 /* The same for SHOW CREATE DATABASE. */

@@ -41,6 +41,7 @@ struct draft_index {
     int32_t source;       /* index ordinal in the table that is altered; -1: new */
     uint32_t part_count;
     struct draft_part *parts;
+    bool nullable;  /* a part could be NULL when the key was written: decides its place */
     uint32_t order; /* in which it was written: ties are kept in it */
 };
 

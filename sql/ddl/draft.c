@@ -97,16 +97,6 @@ struct draft_index *ddl__primary(const struct draft *d)
 
 /* ---- order ---- */
 
-static bool nullable_part(const struct draft_index *ix)
-{
-    for (uint32_t i = 0; i < ix->part_count; i++) {
-        if ((ix->parts[i].column->def.type.flags & TYPE_F_NOT_NULL) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool prefix_part(const struct draft_index *ix)
 {
     for (uint32_t i = 0; i < ix->part_count; i++) {
@@ -125,7 +115,7 @@ static int rank(const struct draft_index *ix)
         return 0;
     }
     if (ix->def.kind == INDEX_UNIQUE) {
-        return 1 + (nullable_part(ix) ? 2 : 0) + (prefix_part(ix) ? 1 : 0);
+        return 1 + (ix->nullable ? 2 : 0) + (prefix_part(ix) ? 1 : 0);
     }
     return 5;
 }

@@ -290,8 +290,15 @@ db_err ddl__check_indexes(struct draft *d)
     }
     for (uint32_t i = 0; i < d->index_count; i++) {
         struct draft_index *ix = d->indexes[i];
+        ix->nullable = false;
         for (uint32_t p = 0; p < ix->part_count; p++) {
             TRY(resolve_part(d, ix, p));
+            struct draft_column *c = ix->parts[p].column;
+            if (ix->def.kind == INDEX_PRIMARY) {
+                /* MYSQL: only keys written after this one see that the column cannot be NULL. */
+                c->def.type.flags |= TYPE_F_NOT_NULL;
+            }
+            ix->nullable = ix->nullable || (c->def.type.flags & TYPE_F_NOT_NULL) == 0;
         }
         TRY(check_names(d, i));
         TRY(check_length(d, ix));

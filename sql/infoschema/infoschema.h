@@ -1,10 +1,48 @@
-/* INFORMATION_SCHEMA: registers its tables with the catalog. */
+/* INFORMATION_SCHEMA: virtual tables whose rows are made from the catalog, the charset registry and
+ * what the session tells. Tables and columns are those of MySQL 9.7 (tables.def). */
 #ifndef SKEIN_SQL_INFOSCHEMA_INFOSCHEMA_H
 #define SKEIN_SQL_INFOSCHEMA_INFOSCHEMA_H
 
+#include "base/diag.h"
 #include "sql/catalog/catalog.h"
 
-/* Adds every table of tables.def. Once, after catalog_open. */
-MUST_USE db_err infoschema_register(struct catalog *catalog);
+struct infoschema;
+struct storage;
+struct timezone;
+
+/* What the tables need of the session that reads them. Borrowed for the call. */
+struct infoschema_env {
+    const struct catalog_snapshot *snapshot; /* the statement's */
+    struct storage *storage;                 /* for estimates; may be NULL */
+    const struct timezone *tz;               /* times are shown in it; NULL: UTC */
+    struct slice account;                    /* "root@localhost": the grantee of privilege tables */
+};
+
+struct infoschema_process {
+    uint64_t id;
+    struct slice user, host;
+    struct slice schema;  /* ptr NULL: none */
+    struct slice command; /* "Query", "Sleep" */
+    uint64_t seconds;
+    struct slice state, info; /* ptr NULL: NULL */
+};
+
+struct infoschema_process_sink {
+    db_err (*add)(struct infoschema_process_sink *sink, const struct infoschema_process *p);
+};
+
+/* Implemented by the session. `session` is exec_ctx.session. Neither may park while it holds a
+ * lock. */
+struct infoschema_ops {
+    db_err (*env)(void *session, struct infoschema_env *ret_env);
+    /* All connections; NULL: PROCESSLIST is empty. */
+    db_err (*processes)(void *session, struct infoschema_process_sink *sink);
+};
+
+/* Adds the tables to the catalog, once after catalog_open. ops and the result must live as long as
+ * the catalog. ERR_NOMEM. */
+MUST_USE db_err infoschema_register(struct catalog *catalog, const struct infoschema_ops *ops,
+                                    struct infoschema **ret_infoschema);
+void infoschema_free(struct infoschema *is); /* after catalog_close; NULL is fine */
 
 #endif

@@ -1,4 +1,4 @@
-/* SHOW and DESCRIBE: as SELECTs over INFORMATION_SCHEMA where MySQL does so, as one row where it does not. */
+/* SHOW and DESCRIBE as SELECTs over INFORMATION_SCHEMA, and SHOW CREATE. */
 #ifndef SKEIN_SQL_INFOSCHEMA_SHOW_H
 #define SKEIN_SQL_INFOSCHEMA_SHOW_H
 
@@ -9,21 +9,35 @@
 
 struct storage;
 
-/* The SELECT that a SHOW (or DESCRIBE) statement stands for, with MySQL's column names. *ret_done false: it is none of those; the
- * caller knows it or answers 1235. Errors: 1046 (no database), 1049, 1146. */
-MUST_USE db_err show_rewrite(struct arena *arena, const struct ast_stmt *stmt, struct slice current_schema,
-                             struct diag *diag, struct slice *ret_sql, bool *ret_done);
+/* The text of a SELECT that gives what the statement shows, for the session to bind and run.
+ * *ret_done false: not one of those that are SELECTs here (SHOW VARIABLES, SHOW CREATE ...).
+ * The text is in the arena, for default sql_mode. `source` is the statement's text: WHERE is taken
+ * from it. Errors: 1046 without a database, 1235. That a table does not exist is found by
+ * show_check. */
+MUST_USE db_err show_rewrite_text(struct arena *arena, const struct ast_stmt *stmt,
+                                  struct slice source, struct slice current_schema,
+                                  struct diag *diag, struct slice *ret_sql, bool *ret_done);
+/* The same for statements without WHERE (1235 with one). */
+MUST_USE db_err show_rewrite(struct arena *arena, const struct ast_stmt *stmt,
+                             struct slice current_schema, struct diag *diag, struct slice *ret_sql,
+                             bool *ret_done);
+/* What MySQL says before it shows anything: 1049 no such database, 1146 no such table. Statements
+ * that show_rewrite does not know pass. */
+MUST_USE db_err show_check(const struct catalog_snapshot *snapshot, const struct ast_stmt *stmt,
+                           struct slice current_schema, struct diag *diag);
 
-enum { SHOW_ROW_CELLS_MAX = 8 };
+enum { SHOW_COLUMNS_MAX = 4 };
 struct show_row {
     uint32_t count;
-    const char *names[SHOW_ROW_CELLS_MAX];
-    uint32_t lengths[SHOW_ROW_CELLS_MAX];
-    struct slice cells[SHOW_ROW_CELLS_MAX];
+    const char *names[SHOW_COLUMNS_MAX];
+    uint32_t lengths[SHOW_COLUMNS_MAX]; /* characters, for the result's metadata */
+    struct slice cells[SHOW_COLUMNS_MAX];
 };
-/* SHOW CREATE DATABASE and SHOW CREATE TABLE: one row, in the arena. */
-MUST_USE db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snap, struct storage *storage,
-                                const struct ast_show *show, struct slice current_schema, struct diag *diag,
+/* SHOW CREATE TABLE and SHOW CREATE DATABASE: the only row. storage (may be NULL) is asked for the
+ * next AUTO_INCREMENT value. Cells are in the arena. Errors: 1046, 1049, 1146, 1235. */
+MUST_USE db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snapshot,
+                                struct storage *storage, const struct ast_show *show,
+                                struct slice current_schema, struct diag *diag,
                                 struct show_row *ret_row);
 
 #endif

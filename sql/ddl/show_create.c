@@ -1,0 +1,280 @@
+/* SHOW CREATE TABLE and SHOW CREATE DATABASE: a descriptor as the statement that would make it, to
+ * the letter as MySQL prints it. */
+#include "sql/charset/charset.h"
+#include "sql/ddl/ddl_int.h"
+#include "sql/types/cast.h"
+#include "sql/types/sql_mode.h"
+
+struct printer {
+    struct arena *arena;
+    const struct table_def *t;
+    const struct ddl_show_opts *opts;
+    struct buf *out;
+};
+
+static db_err put(struct printer *p, const char *text)
+{
+    return buf_append(p->out, text, strlen(text));
+}
+
+static db_err put_name(struct printer *p, struct slice name)
+{
+    uint8_t quote = (p->opts->sql_mode & SQL_MODE_ANSI_QUOTES) != 0 ? '"' : '`';
+    TRY(buf_append_u8(p->out, quote));
+    for (size_t i = 0; i < name.len; i++) {
+        if (name.ptr[i] == quote) {
+            TRY(buf_append_u8(p->out, quote));
+        }
+        TRY(buf_append_u8(p->out, name.ptr[i]));
+    }
+    return buf_append_u8(p->out, quote);
+}
+
+/* A literal with the escapes that MySQL itself prints. */
+static db_err put_text(struct printer *p, struct slice text)
+{
+    TRY(put(p, "'"));
+    for (size_t i = 0; i < text.len; i++) {
+        switch (text.ptr[i]) {
+        case '\\': TRY(put(p, "\\\\")); break;
+        case '\0': TRY(put(p, "\\0")); break;
+        case '\'': TRY(put(p, "''")); break;
+        case '\n': TRY(put(p, "\\n")); break;
+        case '\r': TRY(put(p, "\\r")); break;
+        default: TRY(buf_append_u8(p->out, text.ptr[i]));
+        }
+    }
+    return put(p, "'");
+}
+
+/* ---- columns ---- */
+
+static db_err put_charset(struct printer *p, const struct column_def *c)
+{
+    const struct collation *coll = collation_by_id(c->type.collation);
+    bool text = (type_is_string(&c->type) && c->type.collation != COLL_BINARY) ||
+                c->type.id == TYPE_ENUM || c->type.id == TYPE_SET;
+    if (!text || coll == NULL) {
+        return ERR_OK;
+    }
+    bool shown = c->explicit_collation || coll->id != p->t->collation;
+    if (shown) {
+        TRY(buf_printf(p->out, " CHARACTER SET %s", coll->cs->name));
+    }
+    if (c->explicit_collation || !coll->is_default ||
+        (shown && coll->id == COLL_UTF8MB4_0900_AI_CI)) {
+        TRY(buf_printf(p->out, " COLLATE %s", coll->name));
+    }
+    return ERR_OK;
+}
+
+static db_err put_bits(struct printer *p, const struct column_def *c)
+{
+    char text[65];
+    unsigned n = 0;
+    uint64_t v = c->default_value.u;
+    for (int bit = 63; bit >= 0; bit--) {
+        if (n != 0 || (v >> bit & 1) != 0 || bit == 0) {
+            text[n++] = (v >> bit & 1) != 0 ? '1' : '0';
+        }
+    }
+    return buf_printf(p->out, "b'%.*s'", (int)n, text);
+}
+
+static db_err put_hex(struct printer *p, struct slice bytes)
+{
+    TRY(put(p, "0x"));
+    for (size_t i = 0; i < bytes.len; i++) {
+        TRY(buf_printf(p->out, "%02X", bytes.ptr[i]));
+    }
+    return ERR_OK;
+}
+
+static db_err put_constant(struct printer *p, const struct column_def *c)
+{
+    struct cast_ctx cast;
+    struct slice text;
+    if (c->type.id == TYPE_BIT) {
+        return put_bits(p, c);
+    }
+    cast_ctx_init(&cast, p->arena, NULL);
+    if (p->opts->tz != NULL) {
+        cast.tz = p->opts->tz;
+    }
+    TRY(value_to_text(&cast, &c->type, &c->default_value, &text));
+    const struct collation *coll = collation_by_id(c->type.collation);
+    if (coll != NULL && c->default_value.phys == PHYS_STR && coll->id != COLL_BINARY) {
+        const struct charset *to = collation_by_id(COLL_UTF8MB4_BIN)->cs;
+        TRY(charset_convert_arena(coll->cs, text, to, p->arena, &text, NULL));
+    } else if (utf8mb4_valid_prefix(text) != text.len) {
+        return put_hex(p, text);
+    }
+    return put_text(p, text);
+}
+
+static db_err put_now(struct printer *p, const struct column_def *c)
+{
+    return c->type.decimals == 0 ? put(p, "CURRENT_TIMESTAMP")
+                                 : buf_printf(p->out, "CURRENT_TIMESTAMP(%u)", c->type.decimals);
+}
+
+static db_err put_default(struct printer *p, const struct column_def *c)
+{
+    switch (c->default_kind) {
+    case DEFAULT_NONE: return ERR_OK;
+    case DEFAULT_NULL:
+        /* MYSQL: of a BLOB or TEXT column it goes without saying. */
+        return type_is_blob(&c->type) ? ERR_OK : put(p, " DEFAULT NULL");
+    case DEFAULT_CONST: TRY(put(p, " DEFAULT ")); return put_constant(p, c);
+    case DEFAULT_NOW: TRY(put(p, " DEFAULT ")); return put_now(p, c);
+    case DEFAULT_EXPR: return buf_printf(p->out, " DEFAULT (%.*s)", SLICE_FMT(c->default_expr));
+    }
+    return ERR_INVALID;
+}
+
+static db_err put_media(struct printer *p, const struct column_def *c)
+{
+    static const char *const media[] = {"", "DEFAULT", "DISK", "MEMORY"};
+    static const char *const format[] = {"", "DEFAULT", "FIXED", "DYNAMIC"};
+    if (c->storage_media > 1 && c->storage_media < ARRAY_COUNT(media)) {
+        TRY(buf_printf(p->out, " /*!50606 STORAGE %s */", media[c->storage_media]));
+    }
+    if (c->column_format > 1 && c->column_format < ARRAY_COUNT(format)) {
+        TRY(buf_printf(p->out, " /*!50606 COLUMN_FORMAT %s */", format[c->column_format]));
+    }
+    return ERR_OK;
+}
+
+static db_err put_column(struct printer *p, const struct column_def *c)
+{
+    TRY(put(p, "  "));
+    TRY(put_name(p, c->name));
+    TRY(put(p, " "));
+    TRY(type_print(&c->type, p->out));
+    TRY(put_charset(p, c));
+    if ((c->type.flags & TYPE_F_NOT_NULL) != 0) {
+        TRY(put(p, " NOT NULL"));
+    } else if (c->type.id == TYPE_TIMESTAMP) {
+        TRY(put(p, " NULL"));
+    }
+    TRY(put_media(p, c));
+    TRY(put_default(p, c));
+    if (c->on_update_now) {
+        TRY(put(p, " ON UPDATE "));
+        TRY(put_now(p, c));
+    }
+    if (c->auto_increment) {
+        TRY(put(p, " AUTO_INCREMENT"));
+    }
+    if (c->invisible) {
+        TRY(put(p, " /*!80023 INVISIBLE */"));
+    }
+    if (c->comment.len != 0) {
+        TRY(put(p, " COMMENT "));
+        TRY(put_text(p, c->comment));
+    }
+    return ERR_OK;
+}
+
+/* ---- keys ---- */
+
+static db_err put_key(struct printer *p, const struct index_def *ix)
+{
+    switch ((int)ix->kind) {
+    case INDEX_PRIMARY: TRY(put(p, "  PRIMARY KEY")); break;
+    case INDEX_UNIQUE: TRY(put(p, "  UNIQUE KEY ")); break;
+    default: TRY(put(p, "  KEY "));
+    }
+    if (ix->kind != INDEX_PRIMARY) {
+        TRY(put_name(p, ix->name));
+    }
+    TRY(put(p, " ("));
+    for (uint32_t i = 0; i < ix->part_count; i++) {
+        const struct index_part *part = &ix->parts[i];
+        TRY(put(p, i == 0 ? "" : ","));
+        TRY(put_name(p, p->t->columns[part->column].name));
+        if (part->prefix_len != 0) {
+            TRY(buf_printf(p->out, "(%u)", part->prefix_len));
+        }
+        TRY(put(p, part->descending ? " DESC" : ""));
+    }
+    TRY(put(p, ix->using_btree ? ") USING BTREE" : ")"));
+    if (ix->comment.len != 0) {
+        TRY(put(p, " COMMENT "));
+        TRY(put_text(p, ix->comment));
+    }
+    return put(p, ix->invisible ? " /*!80000 INVISIBLE */" : "");
+}
+
+/* ---- the table ---- */
+
+static db_err put_tail(struct printer *p)
+{
+    const struct table_def *t = p->t;
+    const struct collation *coll = collation_by_id(t->collation);
+    uint64_t next =
+        p->opts->next_auto_increment != 0 ? p->opts->next_auto_increment : t->auto_increment_start;
+    TRY(buf_printf(p->out, "\n) ENGINE=%.*s", SLICE_FMT(t->engine)));
+    if (t->auto_increment >= 0 && next > 1) {
+        TRY(buf_printf(p->out, " AUTO_INCREMENT=%llu", (unsigned long long)next));
+    }
+    TRY(buf_printf(p->out, " DEFAULT CHARSET=%s", coll->cs->name));
+    if (!coll->is_default || coll->id == COLL_UTF8MB4_0900_AI_CI) {
+        TRY(buf_printf(p->out, " COLLATE=%s", coll->name));
+    }
+    if (t->create_options.len != 0) {
+        TRY(buf_printf(p->out, " %.*s", SLICE_FMT(t->create_options)));
+    }
+    if (t->comment.len != 0) {
+        TRY(put(p, " COMMENT="));
+        TRY(put_text(p, t->comment));
+    }
+    return ERR_OK;
+}
+
+db_err ddl_show_create_table_opts(struct arena *arena, const struct table_def *def,
+                                  const struct ddl_show_opts *opts, struct buf *out)
+{
+    struct printer p = {arena, def, opts, out};
+    bool first = true;
+    TRY(put(&p, "CREATE TABLE "));
+    TRY(put_name(&p, def->name));
+    TRY(put(&p, " (\n"));
+    for (uint32_t i = 0; i < def->column_count; i++) {
+        if (!def->columns[i].hidden) {
+            TRY(put(&p, first ? "" : ",\n"));
+            TRY(put_column(&p, &def->columns[i]));
+            first = false;
+        }
+    }
+    for (uint32_t i = def->has_primary ? 0 : 1; i < def->index_count; i++) {
+        TRY(put(&p, ",\n"));
+        TRY(put_key(&p, &def->indexes[i]));
+    }
+    return put_tail(&p);
+}
+
+db_err ddl_show_create_table(struct arena *arena, const struct table_def *def, struct buf *out)
+{
+    struct ddl_show_opts opts = {0};
+    return ddl_show_create_table_opts(arena, def, &opts, out);
+}
+
+db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists, struct buf *out)
+{
+    struct ddl_show_opts opts = {0};
+    struct printer p = {.opts = &opts, .out = out};
+    const struct collation *coll = collation_by_id(def->collation);
+    TRY(put(&p, "CREATE DATABASE "));
+    TRY(put(&p, if_not_exists ? "/*!32312 IF NOT EXISTS*/ " : ""));
+    TRY(put_name(&p, def->name));
+    TRY(buf_printf(out, " /*!40100 DEFAULT CHARACTER SET %s", coll->cs->name));
+    if (!coll->is_default || coll->id == COLL_UTF8MB4_0900_AI_CI) {
+        TRY(buf_printf(out, " COLLATE %s", coll->name));
+    }
+    TRY(put(&p, " */"));
+    if (!def->virtual) {
+        TRY(put(&p, " /*!80016 DEFAULT ENCRYPTION='N' */"));
+    }
+    return put(&p, def->read_only ? " /* READ ONLY=1 */" : "");
+}
