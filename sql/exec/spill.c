@@ -334,3 +334,83 @@ void spill_reader_fini(struct spill_reader *r)
     mem_free(r->block);
     *r = (struct spill_reader){0};
 }
+
+/* ---- parts ---- */
+
+void spill_parts_init(struct spill_parts *p)
+{
+    *p = (struct spill_parts){0};
+    spill_file_init(&p->file);
+}
+
+void spill_parts_start(struct spill_parts *p, uint32_t depth)
+{
+    ASSERT(!p->active);
+    p->active = true;
+    p->depth = depth;
+}
+
+db_err spill_parts_write(struct spill_parts *p, struct exec_ctx *ctx, unsigned side,
+                         const struct packed_row *row)
+{
+    struct spill_part **part = &p->open[spill_partition(row->hash, p->depth)];
+    if (*part == NULL) {
+        *part = mem_calloc(1, sizeof(**part));
+        if (*part == NULL) {
+            return ERR_NOMEM;
+        }
+        (*part)->depth = p->depth;
+        spill_run_init(&(*part)->runs[0], ctx, &p->file);
+        spill_run_init(&(*part)->runs[1], ctx, &p->file);
+    }
+    return spill_write(&(*part)->runs[side], ctx, row);
+}
+
+db_err spill_parts_finish(struct spill_parts *p, struct exec_ctx *ctx, unsigned side)
+{
+    for (uint32_t i = 0; i < SPILL_PARTITIONS; i++) {
+        if (p->open[i] != NULL) {
+            TRY(spill_finish(&p->open[i]->runs[side], ctx));
+        }
+    }
+    return ERR_OK;
+}
+
+void spill_parts_seal(struct spill_parts *p)
+{
+    for (uint32_t i = 0; i < SPILL_PARTITIONS; i++) {
+        if (p->open[i] != NULL) {
+            p->open[i]->next = p->pending;
+            p->pending = p->open[i];
+            p->open[i] = NULL;
+        }
+    }
+    p->active = false;
+}
+
+struct spill_part *spill_parts_take(struct spill_parts *p)
+{
+    struct spill_part *part = p->pending;
+    if (part != NULL) {
+        p->pending = part->next;
+    }
+    return part;
+}
+
+void spill_part_free(struct spill_part *part)
+{
+    if (part != NULL) {
+        spill_run_fini(&part->runs[0]);
+        spill_run_fini(&part->runs[1]);
+        mem_free(part);
+    }
+}
+
+void spill_parts_fini(struct spill_parts *p)
+{
+    spill_parts_seal(p);
+    for (struct spill_part *part; (part = spill_parts_take(p)) != NULL;) {
+        spill_part_free(part);
+    }
+    spill_file_close(&p->file);
+}

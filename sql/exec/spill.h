@@ -70,6 +70,36 @@ MUST_USE db_err spill_read_rows(struct spill_reader *r, struct exec_ctx *ctx,
                                 const struct packed_row **rows, uint32_t max, uint32_t *ret_count);
 void spill_reader_fini(struct spill_reader *r);
 
+/* Rows divided by their hash, for one or two inputs (a join's sides, a set operation's). While a
+ * level is open, rows go to its 16 parts; sealed, its parts wait to be taken and handled one by
+ * one, and a part that is still too large is divided again by the next bits. */
+struct spill_part {
+    struct spill_part *next;
+    uint32_t depth; /* of the level it came from */
+    struct spill_run runs[2];
+};
+struct spill_parts {
+    struct spill_file file;
+    struct spill_part *open[SPILL_PARTITIONS];
+    struct spill_part *pending;
+    uint32_t depth;
+    bool active; /* a level is open */
+};
+
+void spill_parts_init(struct spill_parts *p);
+void spill_parts_start(struct spill_parts *p, uint32_t depth);
+/* By row->hash. side: 0 or 1. */
+MUST_USE db_err spill_parts_write(struct spill_parts *p, struct exec_ctx *ctx, unsigned side,
+                                  const struct packed_row *row);
+/* No more rows of this side in the open level: buffers are given back. */
+MUST_USE db_err spill_parts_finish(struct spill_parts *p, struct exec_ctx *ctx, unsigned side);
+/* Closes the level (all sides are finished); empty parts vanish. */
+void spill_parts_seal(struct spill_parts *p);
+/* The next waiting part, now the caller's, or NULL. */
+struct spill_part *spill_parts_take(struct spill_parts *p);
+void spill_part_free(struct spill_part *part); /* NULL is fine */
+void spill_parts_fini(struct spill_parts *p);  /* not of a zeroed one: fd 0 */
+
 /* The part of a hash that says the partition at a depth of recursion. */
 static inline uint32_t spill_partition(uint64_t hash, uint32_t depth)
 {

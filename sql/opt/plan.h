@@ -150,6 +150,7 @@ struct plan_node {
             bool apply;              /* NL: right side depends on the left row */
             struct scan_spec lookup; /* LOOKUP_JOIN: eq expressions are on the left row's columns */
             uint32_t *outer_slots;   /* APPLY: left slots passed as outer columns */
+            col_id_t *outer_ids;     /* APPLY: the ids those columns have on the right side */
             uint32_t outer_count;
         } join;
         struct {
