@@ -142,8 +142,23 @@ struct row_target {
     struct statement *st;
     const struct plan *plan;
     uint64_t rows;
+    bool columns_sent;
     struct arena text;
 };
+
+/* Column definitions go out with the first rows, so that a statement that fails before them answers with an error alone, as
+ * MySQL does. */
+static db_err send_columns(struct row_target *t)
+{
+    struct sql_session *s = t->st->session;
+    struct sql_column *columns;
+    if (t->columns_sent) {
+        return ERR_OK;
+    }
+    t->columns_sent = true;
+    TRY(result__columns(s, t->plan->result, t->plan->result_count, &s->stmt_arena, &columns));
+    return t->st->sink->ops->columns(t->st->sink, columns, t->plan->result_count);
+}
 
 static db_err send_rows(void *arg, const struct chunk *chunk)
 {
@@ -154,6 +169,7 @@ static db_err send_rows(void *arg, const struct chunk *chunk)
                             .column_count = t->plan->result_count,
                             .arena = &t->text};
     t->rows += chunk->count;
+    TRY(send_columns(t));
     db_err err = t->st->sink->ops->rows(t->st->sink, &rows);
     arena_reset(&t->text);
     return err;
@@ -220,14 +236,8 @@ static db_err lock_tables(struct sql_session *s, const struct plan *plan)
 static db_err run_select(struct statement *st, struct exec_ctx *ctx, const struct plan *plan,
                          struct row_target *t)
 {
-    struct sql_session *s = st->session;
-    struct sql_column *columns;
-    if (plan->into_var_count != 0) {
-        return exec_run(ctx, keep_into, t);
-    }
-    TRY(result__columns(s, plan->result, plan->result_count, &s->stmt_arena, &columns));
-    TRY(st->sink->ops->columns(st->sink, columns, plan->result_count));
-    return exec_run(ctx, send_rows, t);
+    (void)st;
+    return exec_run(ctx, plan->into_var_count != 0 ? keep_into : send_rows, t);
 }
 
 static db_err run_plan(struct statement *st, struct exec_ctx *ctx, const struct plan *plan,
@@ -286,6 +296,7 @@ static db_err answer_select(struct statement *st, const struct exec_ctx *ctx,
         }
         return session__ok(st, t->rows, SLICE_EMPTY);
     }
+    TRY(send_columns(t));
     s->row_count = -1;
     st->status.server_status = session__status(s);
     st->status.warnings = sql_session_warning_count(s);
