@@ -4,7 +4,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "sql/infoschema/infoschema.h"
 #include "sql/priv/account.h"
 #include "sql/session/session_int.h"
 
@@ -14,7 +13,7 @@ static db_err open_parts(struct sql_engine *e, struct diag *diag)
     TRY(mdl_new(&e->mdl));
     TRY(catalog_open(e->opts.storage, diag, &e->catalog));
     TRY(ddl_recover(e->catalog, e->opts.storage, diag));
-    TRY(infoschema_register(e->catalog));
+    TRY(infoschema_register(e->catalog, &session_infoschema_ops, &e->infoschema));
     return accounts_open(e->opts.storage, diag, &e->accounts);
 }
 
@@ -60,6 +59,7 @@ void sql_engine_close(struct sql_engine *engine)
     }
     accounts_close(engine->accounts);
     catalog_close(engine->catalog);
+    infoschema_free(engine->infoschema);
     mdl_free(engine->mdl);
     sysvar_globals_unref(engine->globals);
     arena_fini(&engine->arena);

@@ -146,8 +146,8 @@ struct row_target {
     struct arena text;
 };
 
-/* Column definitions go out with the first rows, so that a statement that fails before them answers with an error alone, as
- * MySQL does. */
+/* Column definitions go out with the first rows, so that a statement that fails before them answers
+ * with an error alone, as MySQL does. */
 static db_err send_columns(struct row_target *t)
 {
     struct sql_session *s = t->st->session;
@@ -286,7 +286,7 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
 }
 
 static db_err answer_select(struct statement *st, const struct exec_ctx *ctx,
-                            const struct plan *plan, const struct row_target *t)
+                            const struct plan *plan, struct row_target *t)
 {
     struct sql_session *s = st->session;
     s->found_rows = (int64_t)(ctx->found_rows != 0 ? ctx->found_rows : t->rows);
@@ -338,7 +338,9 @@ db_err query__execute(struct statement *st, struct plan *plan)
     if (plan->kind == BOUND_SELECT && s->vars.max_execution_time_ms != 0) {
         fiber_set_deadline(clock_mono_ns() + s->vars.max_execution_time_ms * NS_PER_MS);
     }
+    s->is_snapshot = plan->snapshot;
     db_err err = run_plan(st, &ctx, plan, &target);
+    s->is_snapshot = NULL;
     fiber_set_deadline(DEADLINE_NONE);
     if (needs_txn) {
         err = txn__end_statement(s, err);

@@ -15,6 +15,7 @@
 #include "sql/diag/err_map.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/op.h"
+#include "sql/infoschema/infoschema.h"
 #include "sql/opt/optimize.h"
 #include "sql/parser/ast_admin.h"
 #include "sql/parser/ast_ddl.h"
@@ -43,6 +44,7 @@ struct sql_engine {
     struct arena arena; /* copies of options */
     struct catalog *catalog;
     struct accounts *accounts;
+    struct infoschema *infoschema;
     struct mdl *mdl;
     struct mem_tracker mem;
     struct plan_cache *plans;
@@ -128,6 +130,7 @@ struct sql_session {
     bool has_next_isolation, next_read_only, has_next_access;
     struct savepoint *savepoints;
     struct arena txn_arena;
+    const struct catalog_snapshot *is_snapshot; /* of the statement that runs */
     /* facts that functions ask */
     struct eval_env env;
     struct rand rand;
@@ -241,6 +244,7 @@ db_err vars__bind_system(void *env, int scope, struct slice name, struct diag *d
 bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type);
 extern const struct exec_var_ops session_var_ops;
 extern const struct eval_env_ops session_env_ops;
+extern const struct infoschema_ops session_infoschema_ops; /* processlist.c */
 
 /* set_stmt.c, show_stmt.c, account_stmt.c */
 db_err set__run(struct statement *st, const struct ast_set *set);

@@ -1,0 +1,67 @@
+/* What INFORMATION_SCHEMA asks of a session, and the list of connections.
+ *
+ * Rows are copied under the sessions' mutex into the asking statement's arena first and given to
+ * the sink afterwards: nothing parks while the mutex is held. */
+#include "base/clock.h"
+#include "sql/session/session_int.h"
+
+static db_err is_env(void *session, struct infoschema_env *ret_env)
+{
+    struct sql_session *s = session;
+    *ret_env = (struct infoschema_env){.snapshot = s->is_snapshot,
+                                       .storage = s->engine->opts.storage,
+                                       .tz = s->vars.tz,
+                                       .account = s->env.current_user};
+    return ERR_OK;
+}
+
+static db_err copy_process(struct sql_session *of, struct arena *a, struct infoschema_process *p)
+{
+    uint64_t now = clock_wall_us();
+    p->id = of->connection_id;
+    TRY(arena_copy(a, of->user, &p->user));
+    TRY(arena_copy(a, of->host, &p->host));
+    if (of->has_schema) {
+        TRY(arena_copy(a, of->schema, &p->schema));
+    }
+    while (atomic_exchange_explicit(&of->info_lock, 1, memory_order_acquire) != 0) {
+    }
+    char *info = arena_strdup(a, slice_str(of->info));
+    p->command = slice_str(of->command == NULL ? "Sleep" : of->command);
+    p->seconds = now > of->command_start_us ? (now - of->command_start_us) / 1000000u : 0;
+    atomic_store_explicit(&of->info_lock, 0, memory_order_release);
+    if (info == NULL) {
+        return ERR_LIMIT;
+    }
+    p->state = SLICE_LIT("");
+    p->info = info[0] == '\0' ? SLICE_EMPTY : slice_str(info);
+    return ERR_OK;
+}
+
+static db_err processes(void *session, struct infoschema_process_sink *sink)
+{
+    struct sql_session *s = session;
+    struct sql_engine *e = s->engine;
+    uint32_t room = atomic_load(&e->session_count) + 16;
+    uint32_t n = 0;
+    db_err err = ERR_OK;
+    struct infoschema_process *list = ARENA_ARRAY(&s->stmt_arena, struct infoschema_process, room);
+    if (list == NULL) {
+        return ERR_LIMIT;
+    }
+    fiber_mutex_lock(&e->sessions_mutex);
+    LIST_FOREACH (node, &e->sessions) {
+        if (n == room || err != ERR_OK) {
+            break;
+        }
+        err = copy_process(CONTAINER_OF(node, struct sql_session, node), &s->stmt_arena, &list[n]);
+        n += err == ERR_OK;
+    }
+    fiber_mutex_unlock(&e->sessions_mutex);
+    for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
+        err = sink->add(sink, &list[i]);
+    }
+    return err;
+}
+
+const struct infoschema_ops session_infoschema_ops = {is_env, processes};
