@@ -14,6 +14,12 @@ void *ast_alloc(struct parse_ctx *ctx, size_t size)
     return p;
 }
 
+void *ast_syntax_error(struct parse_ctx *ctx, struct sql_loc loc)
+{
+    parse__syntax_error(ctx, loc.offset);
+    return ctx->scratch;
+}
+
 void *ast_copy(struct parse_ctx *ctx, const void *node, size_t size)
 {
     void *p = ctx->err == ERR_OK ? arena_alloc(ctx->arena, size) : NULL;

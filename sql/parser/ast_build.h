@@ -196,6 +196,9 @@ enum {
 enum { LOCK_WRITE = 1, LOCK_LOCAL = 2, LOCK_LOW_PRIORITY = 4 };
 enum { GRANT_OPTION = 1, GRANT_ADMIN = 2 };
 
+/* For what must be read before it can be refused: error 1064 at loc; scratch memory. */
+void *ast_syntax_error(struct parse_ctx *ctx, struct sql_loc loc);
+
 /* ---- ast_build_expr.c: literals, operators ---- */
 
 void *ast_logic(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, void *left, void *right);

@@ -230,12 +230,6 @@ static bool paren_follows(const struct lexer *lx)
     return p < lx->end && *p == '(';
 }
 
-static bool is_scope_word(int kind)
-{
-    return kind == KW_GLOBAL || kind == KW_LOCAL || kind == KW_SESSION || kind == KW_PERSIST ||
-           kind == KW_PERSIST_ONLY;
-}
-
 /* A name or a word; pos is at its first byte, which may be a digit. */
 static void lex_word(struct lexer *lx, struct lex_token *t)
 {
@@ -245,14 +239,13 @@ static void lex_word(struct lexer *lx, struct lex_token *t)
     }
     t->text = slice_of(begin, (size_t)(lx->pos - begin));
     t->kind = IDENT;
-    if (lx->prev == DOT_IDENT) {
+    bool qualifies = peek(lx, 0) == '.' && is_class(peek(lx, 1), C_IDENT);
+    if (lx->prev == DOT_IDENT || (qualifies && lx->prev != AT_AT)) {
         return;
     }
     const struct word_entry *e = lex_word_find(t->text);
     if (e != NULL) {
-        if (e->class == WORD_FUNCTION
-                ? !paren_follows(lx)
-                : lx->prev == AT_AT && !(is_scope_word(e->token) && peek(lx, 0) == '.')) {
+        if (e->class == WORD_FUNCTION && !paren_follows(lx)) {
             return;
         }
         t->kind = e->token;

@@ -223,6 +223,9 @@ int parse__next_token(struct parse_ctx *ctx, union sql_value *value, struct sql_
 void parse__finish(struct parse_ctx *ctx, void *stmt, struct sql_loc loc, uint32_t end,
                    bool has_semicolon)
 {
+    if (ctx->err != ERR_OK) {
+        return;
+    }
     ctx->stmt = stmt;
     ctx->stmt->pos = ast_pos_of(loc);
     ctx->stmt->param_count = ctx->params;
@@ -276,6 +279,19 @@ static db_err check_rest(struct parse_ctx *ctx)
     return ctx->err;
 }
 
+/* MYSQL: blanks and ';' at the end are no part of what is parsed, so "near" never shows them. */
+static struct slice trim(struct slice text)
+{
+    while (text.len > 0) {
+        uint8_t c = text.ptr[text.len - 1];
+        if (c != ';' && c != ' ' && (c < '\t' || c > '\r')) {
+            break;
+        }
+        text.len--;
+    }
+    return text;
+}
+
 db_err parser_parse(struct arena *arena, struct slice text, const struct parse_options *opts,
                     struct diag *diag, struct ast_stmt **ret_stmt, size_t *ret_consumed)
 {
@@ -283,12 +299,13 @@ db_err parser_parse(struct arena *arena, struct slice text, const struct parse_o
         return diag_set(diag, ERR_LIMIT, "the statement is longer than 4 GiB");
     }
     struct parse_ctx ctx;
-    ctx_init(&ctx, arena, text, opts, diag, MARK_STMT);
+    struct slice trimmed = trim(text);
+    ctx_init(&ctx, arena, trimmed, opts, diag, MARK_STMT);
     TRY(run(&ctx));
     TRY(check_rest(&ctx));
     *ret_stmt = ctx.stmt;
     if (ret_consumed != NULL) {
-        *ret_consumed = ctx.consumed;
+        *ret_consumed = ctx.consumed == trimmed.len ? text.len : ctx.consumed;
     }
     return ERR_OK;
 }
