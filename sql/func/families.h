@@ -6,6 +6,7 @@
 #include "sql/func/compare/compare_int.h"
 #include "sql/func/func_int.h"
 #include "sql/func/math/math_int.h"
+#include "sql/func/temporal/temporal_int.h"
 
 #define FUNC(name, min, max, flags, bind, eval, variant)                                           \
     db_err bind(struct func_bind_ctx *ctx, struct func_call *call, struct func_arg *args);         \

@@ -1,0 +1,354 @@
+/* Dates plus intervals, times plus times, and differences.
+ *
+ * The result of date +/- INTERVAL has the date's type, DATETIME when the unit is finer than a DATE
+ * (or coarser than a TIME), and is text when the date is not a temporal value. */
+#include "sql/func/families.h"
+
+#include <stdio.h>
+
+enum { TEXT_CHARS = 29 };
+
+struct add_plan {
+    enum interval_unit unit;
+    uint8_t date; /* argument numbers */
+    uint8_t amount;
+    bool subtract;
+    bool to_datetime; /* a TIME to which a day is added */
+};
+
+static bool unit_of_time(enum interval_unit unit)
+{
+    switch ((int)unit) {
+    case INTERVAL_HOUR:
+    case INTERVAL_MINUTE:
+    case INTERVAL_SECOND:
+    case INTERVAL_MICROSECOND:
+    case INTERVAL_HOUR_MINUTE:
+    case INTERVAL_HOUR_SECOND:
+    case INTERVAL_MINUTE_SECOND:
+    case INTERVAL_HOUR_MICROSECOND:
+    case INTERVAL_MINUTE_MICROSECOND:
+    case INTERVAL_SECOND_MICROSECOND: return true;
+    default: return false;
+    }
+}
+
+static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struct func_arg *args,
+                        struct add_plan *p)
+{
+    p->unit = INTERVAL_DAY;
+    p->amount = 1;
+    switch (call->variant) {
+    case TEMPORAL_STAMP_ADD: p->date = 2; return temporal__unit_arg(ctx, &args[0], &p->unit);
+    case TEMPORAL_ADD_DAYS:
+    case TEMPORAL_SUB_DAYS: p->subtract = call->variant == TEMPORAL_SUB_DAYS; return ERR_OK;
+    default:
+        p->subtract = call->variant == TEMPORAL_SUB_OP;
+        return temporal__unit_arg(ctx, &args[2], &p->unit);
+    }
+}
+
+/* A whole number where the unit has one part, text where it has several or a fraction counts. */
+static void want_amount(struct func_bind_ctx *ctx, struct func_arg *arg, enum interval_unit unit)
+{
+    bool composite = unit >= INTERVAL_YEAR_MONTH;
+    bool exact = func__number(&arg->type) == NUM_INT;
+    if (composite || func__is_text(&arg->type) || (unit == INTERVAL_SECOND && !exact)) {
+        func__want_text(ctx, arg);
+    } else {
+        func__want_int(arg);
+    }
+}
+
+static unsigned result_decimals(const struct func_arg *date, const struct func_arg *amount,
+                                enum interval_unit unit)
+{
+    unsigned d = date->type.decimals;
+    unsigned more = interval_has_micro(unit)  ? TIME_DECIMALS_MAX
+                    : unit == INTERVAL_SECOND ? temporal__decimals(amount)
+                                              : 0;
+    return more > d ? more : d;
+}
+
+db_err temporal_bind_add(BIND_ARGS)
+{
+    struct add_plan *p = ARENA_NEW(ctx->arena, struct add_plan);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(make_plan(ctx, call, args, p));
+    struct func_arg *date = &args[p->date];
+    struct func_arg *amount = &args[p->amount];
+    call->data = p;
+    want_amount(ctx, amount, p->unit);
+    if (!type_is_temporal(&date->type)) {
+        func__want_text(ctx, date);
+        func__result_ascii(ctx, call, TEXT_CHARS);
+        call->type.id = TYPE_CHAR;
+        return ERR_OK;
+    }
+    unsigned decimals = result_decimals(date, amount, p->unit);
+    enum type_id id = TYPE_DATETIME;
+    if (date->type.id == TYPE_DATE && !interval_has_time(p->unit)) {
+        id = TYPE_DATE;
+        decimals = 0;
+    } else if (date->type.id == TYPE_TIME && unit_of_time(p->unit)) {
+        id = TYPE_TIME;
+    } else {
+        func__want_datetime(date);
+    }
+    func__result_null(call, type_temporal(id, decimals));
+    return ERR_OK;
+}
+
+static void overflow(struct eval_ctx *ctx, struct vector *out, uint32_t row, const char *what)
+{
+    cast_warn(ctx->cast, CAST_WARNING, 1441, what);
+    vec_set_null(out, row);
+}
+
+/* The sum as text: a date when both operands are dates, with microseconds when there are any. */
+static db_err set_text(struct eval_ctx *ctx, struct vector *out, uint32_t row, int64_t v,
+                       bool date_only)
+{
+    char text[TEMPORAL_TEXT_MAX];
+    unsigned len = date_only
+                       ? date_to_text(v, text)
+                       : datetime_to_text(v, (v & 0xfffff) != 0 ? TIME_DECIMALS_MAX : 0, text);
+    return func__set_ascii(ctx, out, row, slice_of(text, len));
+}
+
+static db_err add_to_text(struct eval_ctx *ctx, const struct add_plan *p, struct slice text,
+                          const struct interval *iv, struct vector *out, uint32_t row)
+{
+    int64_t v;
+    int32_t offset;
+    unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode), &v,
+                                   &offset, NULL);
+    if ((cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) != 0) {
+        cast_warn(ctx->cast, CAST_WARNING, 1292,
+                  (cond & TEMPORAL_INVALID) != 0 ? "Incorrect" : "Truncated incorrect", "datetime",
+                  arena_strdup(ctx->arena, text), "");
+    }
+    if ((cond & TEMPORAL_INVALID) != 0) {
+        vec_set_null(out, row);
+        return ERR_OK;
+    }
+    if (!datetime_add_interval(v, iv, p->subtract, p->unit, &v)) {
+        overflow(ctx, out, row, "datetime");
+        return ERR_OK;
+    }
+    bool date_only = (cond & TEMPORAL_NO_TIME) != 0 && !interval_has_time(p->unit);
+    return set_text(ctx, out, row, v, date_only);
+}
+
+db_err temporal_add(EVAL_ARGS)
+{
+    const struct add_plan *p = call->data;
+    const struct vector *amount = args[p->amount];
+    EACH_ROW(row)
+    {
+        struct interval iv;
+        bool fits =
+            amount->phys == PHYS_STR
+                ? interval_from_text(vec_str(amount, row), p->unit, &iv)
+                : interval_from_int(vec_i64(amount, row),
+                                    type_is_unsigned(&call->arg_types[p->amount]), p->unit, &iv);
+        if (!fits) {
+            overflow(ctx, out, row, "datetime");
+            continue;
+        }
+        if (args[p->date]->phys == PHYS_STR) {
+            TRY(add_to_text(ctx, p, vec_str(args[p->date], row), &iv, out, row));
+            continue;
+        }
+        int64_t v = vec_i64(args[p->date], row);
+        bool is_time = call->type.id == TYPE_TIME;
+        fits = is_time ? time_add_interval(v, &iv, p->subtract, &v)
+                       : datetime_add_interval(v, &iv, p->subtract, p->unit, &v);
+        if (!fits) {
+            overflow(ctx, out, row, is_time ? "time" : "datetime");
+            continue;
+        }
+        vec_set_i64(out, row, v);
+    }
+    return ERR_OK;
+}
+
+/* ---- DATEDIFF(a, b), TIMESTAMPDIFF(unit, a, b) ---- */
+
+db_err temporal_bind_datediff(BIND_ARGS)
+{
+    uint32_t first = (uint32_t)call->variant;
+    if (first == 1) {
+        enum interval_unit unit;
+        TRY(temporal__unit_arg(ctx, &args[0], &unit));
+        call->variant = (int)unit;
+    }
+    func__want_datetime(&args[first]);
+    func__want_datetime(&args[first + 1]);
+    func__result_null(call, func__bigint(first == 1 ? 21 : 9));
+    return ERR_OK;
+}
+
+static bool real_date(int64_t v, struct time_parts *p)
+{
+    datetime_unpack(v, p);
+    return date_is_real(p);
+}
+
+db_err temporal_datediff(EVAL_ARGS)
+{
+    (void)ctx;
+    (void)call;
+    EACH_ROW(row)
+    {
+        struct time_parts a;
+        struct time_parts b;
+        if (!real_date(vec_i64(args[0], row), &a) || !real_date(vec_i64(args[1], row), &b)) {
+            vec_set_null(out, row);
+            continue;
+        }
+        vec_set_i64(out, row,
+                    (int64_t)date_to_days(a.year, a.month, a.day) -
+                        (int64_t)date_to_days(b.year, b.month, b.day));
+    }
+    return ERR_OK;
+}
+
+db_err temporal_timestampdiff(EVAL_ARGS)
+{
+    (void)ctx;
+    EACH_ROW(row)
+    {
+        struct time_parts p;
+        int64_t a = vec_i64(args[1], row);
+        int64_t b = vec_i64(args[2], row);
+        if (!real_date(a, &p) || !real_date(b, &p)) {
+            vec_set_null(out, row);
+            continue;
+        }
+        vec_set_i64(out, row, datetime_diff(a, b, (enum interval_unit)call->variant));
+    }
+    return ERR_OK;
+}
+
+/* ---- ADDTIME, SUBTIME, TIMEDIFF: operands may be text that is a time or a date with time ---- */
+
+static void want_any(struct func_bind_ctx *ctx, struct func_arg *arg)
+{
+    if (arg->type.id == TYPE_TIMESTAMP) {
+        func__want_datetime(arg);
+    } else if (!type_is_temporal(&arg->type)) {
+        func__want_text(ctx, arg);
+    }
+}
+
+static bool get_any(struct eval_ctx *ctx, const struct sql_type *t, const struct vector *v,
+                    uint32_t row, int64_t *ret, bool *ret_is_datetime)
+{
+    if (v->phys == PHYS_STR) {
+        return temporal__parse_any(ctx, vec_str(v, row), ret, ret_is_datetime);
+    }
+    *ret = vec_i64(v, row);
+    *ret_is_datetime = t->id != TYPE_TIME;
+    return true;
+}
+
+db_err temporal_bind_addtime(BIND_ARGS)
+{
+    unsigned a = temporal__decimals(&args[0]);
+    unsigned b = temporal__decimals(&args[1]);
+    const struct sql_type *t = &args[0].type;
+    want_any(ctx, &args[0]);
+    want_any(ctx, &args[1]);
+    if (type_is_temporal(t)) {
+        func__result_null(
+            call, type_temporal(t->id == TYPE_TIME ? TYPE_TIME : TYPE_DATETIME, a > b ? a : b));
+    } else {
+        func__result_ascii(ctx, call, TEXT_CHARS);
+        call->type.id = TYPE_CHAR;
+    }
+    return ERR_OK;
+}
+
+static db_err set_sum(struct eval_ctx *ctx, const struct func_call *call, struct vector *out,
+                      uint32_t row, int64_t a, int64_t b, bool is_datetime)
+{
+    if (is_datetime) {
+        if (!datetime_from_micros(datetime_to_micros(a) + b, &a)) {
+            overflow(ctx, out, row, "datetime");
+            return ERR_OK;
+        }
+    } else {
+        a += b;
+        if (a > TIME_MICROS_MAX || a < -TIME_MICROS_MAX) {
+            char text[TEMPORAL_TEXT_MAX];
+            unsigned len = time_to_text(a, 0, text);
+            func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time",
+                       arena_strdup(ctx->arena, slice_of(text, len)));
+            a = a < 0 ? -TIME_MICROS_MAX : TIME_MICROS_MAX;
+        }
+    }
+    if (type_phys(&call->type) != PHYS_STR) {
+        vec_set_i64(out, row, a);
+        return ERR_OK;
+    }
+    if (is_datetime) {
+        return set_text(ctx, out, row, a, false);
+    }
+    char text[TEMPORAL_TEXT_MAX];
+    unsigned len = time_to_text(a, a % US_PER_SECOND != 0 ? TIME_DECIMALS_MAX : 0, text);
+    return func__set_ascii(ctx, out, row, slice_of(text, len));
+}
+
+db_err temporal_addtime(EVAL_ARGS)
+{
+    EACH_ROW(row)
+    {
+        int64_t a;
+        int64_t b;
+        bool a_datetime;
+        bool b_datetime;
+        if (!get_any(ctx, &call->arg_types[0], args[0], row, &a, &a_datetime) ||
+            !get_any(ctx, &call->arg_types[1], args[1], row, &b, &b_datetime) || b_datetime) {
+            vec_set_null(out, row);
+            continue;
+        }
+        TRY(set_sum(ctx, call, out, row, a, call->variant == 1 ? -b : b, a_datetime));
+    }
+    return ERR_OK;
+}
+
+db_err temporal_bind_timediff(BIND_ARGS)
+{
+    unsigned a = temporal__decimals(&args[0]);
+    unsigned b = temporal__decimals(&args[1]);
+    want_any(ctx, &args[0]);
+    want_any(ctx, &args[1]);
+    func__result_null(call, type_temporal(TYPE_TIME, a > b ? a : b));
+    return ERR_OK;
+}
+
+db_err temporal_timediff(EVAL_ARGS)
+{
+    EACH_ROW(row)
+    {
+        int64_t a;
+        int64_t b;
+        bool a_datetime;
+        bool b_datetime;
+        if (!get_any(ctx, &call->arg_types[0], args[0], row, &a, &a_datetime) ||
+            !get_any(ctx, &call->arg_types[1], args[1], row, &b, &b_datetime) ||
+            a_datetime != b_datetime) {
+            vec_set_null(out, row);
+            continue;
+        }
+        if (a_datetime) {
+            a = datetime_to_micros(a);
+            b = datetime_to_micros(b);
+        }
+        TRY(set_sum(ctx, call, out, row, a, -b, false));
+    }
+    return ERR_OK;
+}
