@@ -79,11 +79,11 @@ db_err replica_propose(struct replica *r, struct proposal *p, struct diag *diag)
     wait_init(&p->waiter);
     inbox_push(r, &p->msg);
     wait_block_uncancelable(&p->waiter);
-    db_err err = (db_err)p->waiter.result;
-    atomic_fetch_sub(&rs->proposers, 1);
     atomic_fetch_add_explicit(&r->proposal_count, 1, memory_order_relaxed);
     atomic_fetch_add_explicit(&r->written_bytes, p->payload.len, memory_order_relaxed);
-    return explain(r, err, diag);
+    db_err err = explain(r, (db_err)p->waiter.result, diag);
+    atomic_fetch_sub(&rs->proposers, 1); /* the last touch: the store may go now */
+    return err;
 }
 
 /* ---- the owner's side ---- */

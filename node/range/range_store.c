@@ -140,6 +140,25 @@ static bool at_rest(struct range_store *rs)
     return true;
 }
 
+static void barrier_fiber(void *arg)
+{
+    wait_signal(arg, 0);
+}
+
+/* Every loop has finished the turn it was in: a replica that was just seen at rest is no longer
+ * touched by who let it go. */
+static void wait_for_turns(struct range_store *rs)
+{
+    for (unsigned i = 0; rs->loops != NULL && i < rs->loop_count; i++) {
+        struct waiter w;
+        wait_init(&w);
+        if (rs->loops[i].loop != NULL &&
+            fiber_spawn(rs->loops[i].loop, barrier_fiber, &w) == ERR_OK) {
+            wait_block_uncancelable(&w);
+        }
+    }
+}
+
 void range_store_stop(struct range_store *rs)
 {
     atomic_store(&rs->stopping, true);
@@ -150,6 +169,7 @@ void range_store_stop(struct range_store *rs)
         db_err err = fiber_sleep(NS_PER_MS);
         (void)err;
     }
+    wait_for_turns(rs);
 }
 
 static void end_replica(struct replica *r)
