@@ -1,0 +1,389 @@
+/* UNION, INTERSECT and EXCEPT, DISTINCT and ALL.
+ *
+ * UNION gives the left side, then the right one, without duplicates if asked. The others put the
+ * right side into a table, each row once with its number of occurrences, and let the left rows ask:
+ *
+ *     INTERSECT ALL   a left row uses up one occurrence and passes
+ *     EXCEPT ALL      a left row that uses up an occurrence goes, others pass
+ *     INTERSECT       the first left row of a kind that is in the table passes
+ *     EXCEPT          a left row that is not in the table passes, and is put there
+ *
+ * When memory is short, the table and the rows to come go to a temporary file, divided by their
+ * hash, and each part is handled by itself. NULLs are equal here. */
+#include "base/fiber.h"
+#include "sql/diag/my_error.h"
+#include "sql/exec/dedup.h"
+#include "sql/exec/exec_int.h"
+
+enum setop { SETOP_UNION, SETOP_INTERSECT, SETOP_EXCEPT }; /* enum ast_setop_kind */
+enum { PART_ROWS = 256, TABLE_SIDE = 0, ASKING_SIDE = 1 };
+
+struct op_setop {
+    struct op op;
+    struct arena input;
+    struct dedup dedup; /* UNION */
+    uint32_t child;     /* UNION: being read */
+    struct packed_format format;
+    struct row_table table; /* row.mark: occurrences that are left */
+    struct vector **vectors;
+    struct arena scratch;
+    struct spill_parts parts;
+    struct spill_part *part;
+    struct spill_reader reader;
+    struct chunk again;
+    struct chunk chunk; /* result */
+    uint64_t hashes[CHUNK_ROWS];
+    uint16_t sel[CHUNK_ROWS];
+    bool opened, built, left_ended, ended;
+};
+
+static db_err setop_open(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_setop *s = (struct op_setop *)op;
+    const struct plan_node *n = op->node;
+    arena_init(&s->input, NULL, ctx->mem, 0);
+    arena_init(&s->scratch, NULL, ctx->mem, 0);
+    spill_parts_init(&s->parts);
+    row_table_init(&s->table, &s->format, n->column_count, ctx->mem, spill_budget(ctx));
+    s->opened = true;
+    if (n->u.setop.op != SETOP_UNION) {
+        TRY(packed_format_init(&s->format, n->types, n->column_count, ctx->arena));
+        s->vectors = ARENA_ARRAY(ctx->arena, struct vector *, n->column_count + 1);
+        if (s->vectors == NULL) {
+            return ERR_LIMIT;
+        }
+    } else if (n->u.setop.distinct) {
+        TRY(dedup_init(&s->dedup, ctx, n->types, n->column_count));
+    }
+    TRY(op_open(op->children[0], ctx));
+    return op_open(op->children[1], ctx);
+}
+
+/* The child's chunk, its strings in s->input; its columns have the result's types by now. */
+static db_err take(struct op_setop *s, struct exec_ctx *ctx, uint32_t child, struct chunk **ret)
+{
+    arena_reset(&s->input);
+    struct saved_arenas saved = exec__enter_arena(ctx, &s->input);
+    db_err err = op_child_next(&s->op, ctx, child, ret);
+    exec__leave_arena(ctx, saved);
+    return err;
+}
+
+/* ---- UNION ---- */
+
+static db_err next_union(struct op_setop *s, struct exec_ctx *ctx, struct chunk **ret)
+{
+    bool distinct = s->op.node->u.setop.distinct;
+    while (s->child < 2) {
+        struct chunk *in;
+        TRY(take(s, ctx, s->child, &in));
+        if (in == NULL) {
+            s->child++;
+            if (s->child == 2 && distinct) {
+                TRY(dedup_end(&s->dedup, ctx));
+            }
+            continue;
+        }
+        if (!distinct) {
+            *ret = in;
+            return ERR_OK;
+        }
+        TRY(dedup_take(&s->dedup, ctx, in, ret));
+        if (*ret != NULL) {
+            return ERR_OK;
+        }
+    }
+    return distinct ? dedup_rest(&s->dedup, ctx, ret) : ERR_OK;
+}
+
+/* ---- the file ---- */
+
+static db_err begin_spill(struct op_setop *s, struct exec_ctx *ctx)
+{
+    uint32_t depth = s->part == NULL ? 0 : s->part->depth + 1;
+    if (!spill_possible(ctx) || depth > SPILL_DEPTH_MAX || s->table.count == 0) {
+        return ERR_LIMIT;
+    }
+    spill_parts_start(&s->parts, depth);
+    for (struct row_node *n = s->table.first; n != NULL; n = n->newer) {
+        TRY(spill_parts_write(&s->parts, ctx, TABLE_SIDE, &n->row));
+    }
+    row_table_clear(&s->table);
+    return ERR_OK;
+}
+
+static db_err spill_row(struct op_setop *s, struct exec_ctx *ctx, uint32_t row, uint64_t hash,
+                        unsigned side)
+{
+    size_t size = packed_size(&s->format, s->vectors, row);
+    struct packed_row *p = arena_alloc(&s->scratch, size);
+    if (p == NULL) {
+        return ERR_LIMIT;
+    }
+    packed_write(&s->format, s->vectors, row, size, p);
+    p->hash = hash;
+    p->mark = 1;
+    db_err err = spill_parts_write(&s->parts, ctx, side, p);
+    arena_reset(&s->scratch);
+    return err;
+}
+
+static db_err end_level(struct op_setop *s, struct exec_ctx *ctx)
+{
+    if (s->parts.active) {
+        TRY(spill_parts_finish(&s->parts, ctx, TABLE_SIDE));
+        TRY(spill_parts_finish(&s->parts, ctx, ASKING_SIDE));
+        spill_parts_seal(&s->parts);
+    }
+    return ERR_OK;
+}
+
+/* ---- the table ---- */
+
+static void add_occurrences(struct packed_row *row, uint32_t n)
+{
+    row->mark = n > UINT32_MAX - row->mark ? UINT32_MAX : row->mark + n;
+}
+
+static void use_columns(struct op_setop *s, const struct chunk *in)
+{
+    uint32_t width = s->op.node->column_count;
+    for (uint32_t i = 0; i < width; i++) {
+        s->vectors[i] = &in->columns[i];
+    }
+    packed_hash(&s->format, width, s->vectors, in->sel, in->count, s->hashes);
+}
+
+/* marks: occurrences of each row; NULL: one. */
+static db_err put_rows(struct op_setop *s, struct exec_ctx *ctx, const struct chunk *in,
+                       const struct packed_row *const *packed)
+{
+    use_columns(s, in);
+    for (uint32_t i = 0; i < in->count; i++) {
+        uint32_t row = chunk_row(in, i);
+        uint32_t times = packed == NULL ? 1 : packed[i]->mark;
+        if (!s->parts.active) {
+            struct row_node *n = row_table_find(&s->table, s->hashes[i], s->vectors, row);
+            if (n != NULL) {
+                add_occurrences(&n->row, times);
+                continue;
+            }
+            db_err err = row_table_insert(&s->table, s->hashes[i], s->vectors, row, &n);
+            if (err == ERR_OK) {
+                n->row.mark = times;
+                continue;
+            }
+            TRY(err == ERR_LIMIT ? begin_spill(s, ctx) : err);
+        }
+        TRY(packed == NULL ? spill_row(s, ctx, row, s->hashes[i], TABLE_SIDE)
+                           : spill_parts_write(&s->parts, ctx, TABLE_SIDE, packed[i]));
+    }
+    return ERR_OK;
+}
+
+static db_err build(struct op_setop *s, struct exec_ctx *ctx)
+{
+    for (;;) {
+        struct chunk *in;
+        TRY(take(s, ctx, 1, &in));
+        if (in == NULL) {
+            s->built = true;
+            return ERR_OK;
+        }
+        TRY(put_rows(s, ctx, in, NULL));
+    }
+}
+
+/* ---- asking ---- */
+
+/* Does the row pass? ERR_LIMIT: it would have to be put into the table, which is full. */
+static db_err ask(struct op_setop *s, uint32_t row, uint64_t hash, bool *ret_pass)
+{
+    const struct plan_node *p = s->op.node;
+    struct row_node *n = row_table_find(&s->table, hash, s->vectors, row);
+    bool there = n != NULL && n->row.mark != 0;
+    if (p->u.setop.op == SETOP_INTERSECT) {
+        *ret_pass = there;
+        if (there) {
+            n->row.mark = p->u.setop.distinct ? 0 : n->row.mark - 1;
+        }
+        return ERR_OK;
+    }
+    if (!p->u.setop.distinct) {
+        *ret_pass = !there;
+        n = there ? n : NULL;
+        if (n != NULL) {
+            n->row.mark--;
+        }
+        return ERR_OK;
+    }
+    if (n == NULL) {
+        TRY(row_table_insert(&s->table, hash, s->vectors, row, &n));
+        n->row.mark = 1;
+        *ret_pass = true;
+        return ERR_OK;
+    }
+    *ret_pass = false;
+    return ERR_OK;
+}
+
+static db_err ask_rows(struct op_setop *s, struct exec_ctx *ctx, struct chunk *in,
+                       struct chunk **ret)
+{
+    uint32_t kept = 0;
+    use_columns(s, in);
+    for (uint32_t i = 0; i < in->count; i++) {
+        uint32_t row = chunk_row(in, i);
+        if (!s->parts.active) {
+            bool pass;
+            db_err err = ask(s, row, s->hashes[i], &pass);
+            if (err == ERR_OK) {
+                s->sel[kept] = (uint16_t)row;
+                kept += pass;
+                continue;
+            }
+            TRY(err == ERR_LIMIT ? begin_spill(s, ctx) : err);
+        }
+        TRY(spill_row(s, ctx, row, s->hashes[i], ASKING_SIDE));
+    }
+    s->chunk = *in;
+    s->chunk.sel = s->sel;
+    s->chunk.count = kept;
+    *ret = kept == 0 ? NULL : &s->chunk;
+    return ERR_OK;
+}
+
+/* ---- parts ---- */
+
+static db_err read_again(struct op_setop *s, struct exec_ctx *ctx, struct spill_reader *reader,
+                         const struct packed_row **rows)
+{
+    uint32_t n;
+    if (s->again.columns == NULL) {
+        TRY(chunk_init_rows(&s->again, s->op.node->types, s->op.node->column_count, PART_ROWS,
+                            ctx->arena));
+    }
+    TRY(spill_read_rows(reader, ctx, rows, PART_ROWS, &n));
+    chunk_reset(&s->again);
+    for (uint32_t c = 0; c < s->again.column_count; c++) {
+        packed_read(&s->format, rows, n, c, &s->again.columns[c], 0);
+    }
+    s->again.count = n;
+    return ERR_OK;
+}
+
+static db_err load_table(struct op_setop *s, struct exec_ctx *ctx)
+{
+    const struct packed_row *rows[PART_ROWS];
+    struct spill_reader reader;
+    db_err err;
+    row_table_clear(&s->table);
+    spill_reader_init(&reader, &s->part->runs[TABLE_SIDE]);
+    do {
+        err = read_again(s, ctx, &reader, rows);
+        if (err == ERR_OK) {
+            err = put_rows(s, ctx, &s->again, rows);
+        }
+    } while (err == ERR_OK && s->again.count != 0);
+    spill_reader_fini(&reader);
+    return err;
+}
+
+static db_err next_part(struct op_setop *s, struct exec_ctx *ctx)
+{
+    TRY(end_level(s, ctx));
+    spill_reader_fini(&s->reader);
+    spill_part_free(s->part);
+    s->part = spill_parts_take(&s->parts);
+    s->ended = s->part == NULL;
+    if (s->ended) {
+        return ERR_OK;
+    }
+    TRY(load_table(s, ctx));
+    spill_reader_init(&s->reader, &s->part->runs[ASKING_SIDE]);
+    return ERR_OK;
+}
+
+static db_err next_of_parts(struct op_setop *s, struct exec_ctx *ctx, struct chunk **ret)
+{
+    const struct packed_row *rows[PART_ROWS];
+    while (!s->ended && *ret == NULL) {
+        if (s->part == NULL) {
+            TRY(next_part(s, ctx));
+            continue;
+        }
+        TRY(read_again(s, ctx, &s->reader, rows));
+        if (s->again.count == 0) {
+            TRY(next_part(s, ctx));
+            continue;
+        }
+        TRY(ask_rows(s, ctx, &s->again, ret));
+    }
+    return ERR_OK;
+}
+
+static db_err setop_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct op_setop *s = (struct op_setop *)op;
+    *ret = NULL;
+    if (op->node->u.setop.op == SETOP_UNION) {
+        return next_union(s, ctx, ret);
+    }
+    if (!s->built) {
+        TRY(build(s, ctx));
+    }
+    while (!s->left_ended) {
+        struct chunk *in;
+        TRY(take(s, ctx, 0, &in));
+        if (in == NULL) {
+            s->left_ended = true;
+            break;
+        }
+        TRY(ask_rows(s, ctx, in, ret));
+        if (*ret != NULL) {
+            return ERR_OK;
+        }
+    }
+    return next_of_parts(s, ctx, ret);
+}
+
+static void drop_parts(struct op_setop *s)
+{
+    spill_reader_fini(&s->reader);
+    spill_part_free(s->part);
+    s->part = NULL;
+    spill_parts_fini(&s->parts);
+}
+
+static db_err setop_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    struct op_setop *s = (struct op_setop *)op;
+    drop_parts(s);
+    spill_parts_init(&s->parts);
+    row_table_clear(&s->table);
+    if (s->dedup.initialised) {
+        dedup_clear(&s->dedup);
+    }
+    s->child = 0;
+    s->built = s->left_ended = s->ended = false;
+    TRY(op_rescan(op->children[0], ctx));
+    return op_rescan(op->children[1], ctx);
+}
+
+static void setop_close(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    struct op_setop *s = (struct op_setop *)op;
+    dedup_fini(&s->dedup);
+    if (s->opened) {
+        drop_parts(s);
+        row_table_fini(&s->table);
+        arena_fini(&s->input);
+        arena_fini(&s->scratch);
+        s->opened = false;
+    }
+}
+
+static const struct op_ops g_setop = {"set operation", setop_open, setop_next, setop_rescan,
+                                      setop_close};
+const struct op_kind op_setop_kind = {sizeof(struct op_setop), &g_setop};
