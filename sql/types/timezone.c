@@ -9,6 +9,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -109,10 +110,10 @@ static struct slice system_zone_id(char *buffer, size_t size)
     if (tz != NULL && tz[0] != '\0') {
         return slice_str(tz[0] == ':' ? tz + 1 : tz);
     }
-    char *path = realpath("/etc/localtime", NULL);
+    char resolved[PATH_MAX];
+    const char *path = realpath("/etc/localtime", resolved);
     const char *at = path == NULL ? NULL : strstr(path, "zoneinfo/");
     snprintf(buffer, size, "%s", at == NULL ? "UTC" : at + 9);
-    free(path);
     return slice_str(buffer);
 }
 
