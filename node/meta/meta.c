@@ -74,6 +74,7 @@ void meta_stop(struct meta *m)
         db_err err = fiber_sleep(NS_PER_MS);
         (void)err;
     }
+    tso_give_back(m);
     sequences_give_back(m);
 }
 

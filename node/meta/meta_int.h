@@ -17,7 +17,7 @@ enum meta_key_kind {
     META_KEY_RANGE = 'r',    /* | start key */
 };
 
-#define TSO_WINDOW ((ts_t)10000 << TS_LOGICAL_BITS) /* 10 s persisted ahead */
+#define TSO_WINDOW ((ts_t)3000 << TS_LOGICAL_BITS) /* 3 s persisted ahead */
 
 struct tso {
     _Alignas(64) _Atomic ts_t next;
@@ -107,6 +107,7 @@ MUST_USE db_err meta_kv_u64(struct slice value, uint64_t *ret_value);
 /* tso.c */
 void tso_init(struct tso *t);
 MUST_USE db_err tso_load(struct meta *m);
+void tso_give_back(struct meta *m); /* nothing is given any more */
 MUST_USE db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_first);
 
 /* id_alloc.c */

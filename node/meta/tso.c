@@ -60,12 +60,25 @@ db_err tso_load(struct meta *m)
     arena_fini(&a);
     TRY(err);
     ts_t now = present();
-    if (limit > now + TSO_WINDOW * 6) {
+    if (limit > now + TSO_WINDOW * 20) {
         LOG_WARN("meta.tso.clock", F_U64("ahead_ms", (limit - now) >> TS_LOGICAL_BITS));
     }
     atomic_store(&m->tso.limit, limit);
     atomic_store(&m->tso.next, limit > now ? limit : now);
     return ERR_OK;
+}
+
+void tso_give_back(struct meta *m)
+{
+    struct diag diag;
+    ts_t next = atomic_load(&m->tso.next);
+    diag_reset(&diag);
+    if (next < atomic_load(&m->tso.limit)) {
+        db_err err = meta_kv_write_u64(m, META_KEY_TSO, SLICE_EMPTY, next, &diag);
+        if (err != ERR_OK) {
+            LOG_WARN("meta.tso.stop", F_ERR(err)); /* the next start begins a little ahead */
+        }
+    }
 }
 
 static void prefetch_fiber(void *arg)
