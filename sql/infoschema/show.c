@@ -26,3 +26,20 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snap,
     (void)ret_row;
     return my_error(diag, ER_NOT_SUPPORTED_YET, "SHOW CREATE");
 }
+
+db_err show_rewrite_text(struct arena *arena, const struct ast_stmt *stmt, struct slice source, struct slice current_schema,
+                         struct diag *diag, struct slice *ret_sql, bool *ret_done)
+{
+    (void)source;
+    return show_rewrite(arena, stmt, current_schema, diag, ret_sql, ret_done);
+}
+
+db_err show_check(const struct catalog_snapshot *snapshot, const struct ast_stmt *stmt, struct slice current_schema,
+                  struct diag *diag)
+{
+    (void)snapshot;
+    (void)stmt;
+    (void)current_schema;
+    (void)diag;
+    return ERR_OK;
+}
