@@ -13,7 +13,8 @@ packages=(
     # checks
     clang clang-format-14 libclang-rt-14-dev
     # tests and clients
-    python3-pymysql python3-cryptography mariadb-client libdbi-perl libdbd-mysql-perl curl openssl procps util-linux
+    python3-pymysql python3-cryptography mariadb-client golang-go golang-github-go-sql-driver-mysql-dev curl openssl
+    procps util-linux
     # a cluster's load balancer
     haproxy
 )

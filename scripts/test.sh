@@ -51,9 +51,11 @@ unit() { # unit PRESET [ctest options...]
 if want lint; then counted lint scripts/lint/all.sh; fi
 if want unit || want sql || want protocol || want crash; then one "build release" scripts/build.sh release; fi
 if want unit; then counted "unit tests" unit release; fi
-for stage in sql protocol crash; do
-    if want $stage && [ -x tests/$stage/run.sh ]; then counted $stage tests/$stage/run.sh --binary build/release/bin/skeindb; fi
+binary=build/release/bin/skeindb
+for stage in sql crash; do
+    if want $stage; then counted $stage tests/$stage/run.sh --binary $binary; fi
 done
+if want protocol; then counted protocol tests/lib/with_node.sh $binary -- tests/protocol/run.sh; fi
 if want sanitize; then
     one "build asan-ubsan" scripts/build.sh asan-ubsan
     counted "unit tests under ASan and UBSan" unit asan-ubsan -LE slow
