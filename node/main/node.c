@@ -272,6 +272,11 @@ struct meta *node_meta(struct node *n)
     return n->meta;
 }
 
+struct raft_log *node_log(struct node *n)
+{
+    return n->log;
+}
+
 void node_stop(struct node *n)
 {
     if (n == NULL) {

@@ -35,6 +35,7 @@ MUST_USE db_err node_start(const struct node_opts *opts, struct diag *diag, stru
 struct storage *node_storage(struct node *n);
 struct range_store *node_ranges(struct node *n);
 struct meta *node_meta(struct node *n);
+struct raft_log *node_log(struct node *n);
 /* Stops in order; no transaction may be left. From a fiber or a thread, as node_start. NULL is
  * fine. */
 void node_stop(struct node *n);

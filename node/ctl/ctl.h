@@ -1,0 +1,14 @@
+/* The operator's sub-commands of the one binary. Each parses its own arguments (argv[0] is the
+ * command's name) and returns the process's exit status: 0, 1 when the node refuses or cannot be
+ * reached, 2 for wrong usage or what is not built yet. They block. */
+#ifndef SKEIN_NODE_CTL_CTL_H
+#define SKEIN_NODE_CTL_CTL_H
+
+int ctl_range(int argc, char **argv);
+int ctl_sql(int argc, char **argv);
+int ctl_node(int argc, char **argv);
+int ctl_backup(int argc, char **argv);
+int ctl_restore(int argc, char **argv);
+int ctl_debug(int argc, char **argv);
+
+#endif

@@ -1,0 +1,22 @@
+/* The node's memory limit and its division. */
+#ifndef SKEIN_NODE_MAIN_MEMORY_H
+#define SKEIN_NODE_MAIN_MEMORY_H
+
+#include <stdint.h>
+
+struct memory_plan {
+    uint64_t limit;
+    uint64_t store;         /* block cache and memtables */
+    uint64_t statements;    /* all together */
+    uint64_t one_statement; /* one alone */
+    uint64_t plan_cache;
+};
+
+/* What the machine, or the control group that the process runs in, has. */
+uint64_t memory_of_machine(void);
+/* limit 0: a quarter of the machine's memory. */
+struct memory_plan memory_divide(uint64_t limit);
+/* What the allocator has given out, and what it holds; 0 where it cannot tell. Any thread. */
+void memory_allocated(uint64_t *ret_allocated, uint64_t *ret_held);
+
+#endif

@@ -1,0 +1,268 @@
+/* The parts of a node, in the order in which they start.
+ *
+ * The admin port comes first, so that a long replay of the log can be watched; MySQL clients come
+ * last. A failed start stops what had been started, in reverse order, as a stop does: clients are
+ * drained, then the engine has no sessions, then the storage has no transactions. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/scope.h"
+#include "node/main/listen.h"
+#include "node/main/server.h"
+#include "node/main/server_int.h"
+#include "sql/storage/mem/mem.h"
+
+enum { ADMIN_BACKLOG = 64, PATH_TEXT_MAX = 1024 };
+
+static bool in_memory(const struct server *s)
+{
+    return s->config->storage == 1;
+}
+
+/* ---- the data directory ----
+ * node_start takes the lock. Asking here too, before anything else, gives the real reason instead
+ * of an address that is in use. */
+
+static db_err start_directory(struct server *s, struct diag *diag)
+{
+    char path[PATH_TEXT_MAX];
+    if (in_memory(s)) {
+        return ERR_OK;
+    }
+    snprintf(path, sizeof(path), "%s/LOCK", s->config->data);
+    SCOPE_FD(fd) = open(path, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        return ERR_OK; /* no such directory yet; any other reason is node_start's to tell */
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK) {
+        return diag_set(diag, ERR_BUSY,
+                        "%s is in use by another process: stop it, or use another directory",
+                        s->config->data);
+    }
+    return ERR_OK;
+}
+
+/* ---- admin ---- */
+
+static db_err start_admin(struct server *s, struct diag *diag)
+{
+    struct admin_opts opts = {.listen_fd = -1,
+                              .loops = s->loops,
+                              .version = SKEIN_MYSQL_VERSION,
+                              .data_dir = in_memory(s) ? "" : s->config->data,
+                              .refresh = server_refresh,
+                              .status = server_status,
+                              .ctx = s};
+    TRY(listen_open("admin", ADMIN_BACKLOG, &s->admin_address, diag, &opts.listen_fd));
+    TRY(server_register_metrics(s));
+    db_err err = admin_start(&opts, diag, &s->admin);
+    if (err != ERR_OK) {
+        close(opts.listen_fd);
+        server_unregister_metrics(s);
+    }
+    return err;
+}
+
+static void stop_admin(struct server *s)
+{
+    admin_stop(s->admin);
+    s->admin = NULL;
+    server_unregister_metrics(s);
+}
+
+/* ---- storage ---- */
+
+/* Nothing that goes on may be trusted with data: what was acknowledged is safe in the log. */
+static void on_fatal(void *arg, db_err err, const char *text)
+{
+    (void)arg;
+    LOG_ERROR("server.fatal", F_ERR(err), F_STR("reason", text));
+    _exit(1);
+}
+
+static db_err make_temp_dir(struct server *s, struct diag *diag)
+{
+    char path[PATH_TEXT_MAX];
+    if (s->config->temp_dir[0] != '\0' || in_memory(s)) {
+        return ERR_OK;
+    }
+    snprintf(path, sizeof(path), "%s/temp", s->config->data);
+    if (mkdir(path, 0700) != 0 && errno != EEXIST) {
+        return diag_set(diag, ERR_IO, "cannot make %s: %s", path, strerror(errno));
+    }
+    return ERR_OK;
+}
+
+static db_err start_storage(struct server *s, struct diag *diag)
+{
+    if (in_memory(s)) {
+        struct mem_storage_opts opts = {.bytes_max = s->memory.store};
+        return mem_storage_new(&opts, &s->storage);
+    }
+    struct node_opts opts = {.data_dir = s->config->data,
+                             .loops = s->loops,
+                             .memory_size = s->memory.store,
+                             .range_size_max = s->config->range_size,
+                             .gc_age_ms = (uint32_t)(s->config->gc_age > UINT32_MAX / 1000
+                                                         ? UINT32_MAX
+                                                         : s->config->gc_age * 1000),
+                             .on_fatal = on_fatal};
+    TRY(node_start(&opts, diag, &s->node));
+    s->storage = node_storage(s->node);
+    db_err err = make_temp_dir(s, diag);
+    if (err == ERR_OK) {
+        err = admin_attach(s->admin, node_ranges(s->node), node_log(s->node));
+    }
+    if (err != ERR_OK) {
+        node_stop(s->node);
+        s->node = NULL;
+        s->storage = NULL;
+    }
+    return err;
+}
+
+static void stop_storage(struct server *s)
+{
+    if (s->node == NULL) {
+        storage_close(s->storage);
+    } else {
+        admin_detach(s->admin);
+        node_stop(s->node);
+    }
+    s->node = NULL;
+    s->storage = NULL;
+}
+
+/* ---- SQL ---- */
+
+static db_err start_sql(struct server *s, struct diag *diag)
+{
+    char temp[PATH_TEXT_MAX];
+    const struct config *c = s->config;
+    bool own_temp = c->temp_dir[0] == '\0' && !in_memory(s);
+    snprintf(temp, sizeof(temp), own_temp ? "%s/temp" : "%s", own_temp ? c->data : c->temp_dir);
+    struct sql_engine_opts opts = {
+        .storage = s->storage,
+        .version = SKEIN_MYSQL_VERSION,
+        .memory_limit = s->memory.statements,
+        .statement_memory = s->memory.one_statement,
+        .plan_cache_bytes = s->memory.plan_cache,
+        .temp_dir = temp[0] == '\0' ? NULL : temp,
+        .port = s->mysql.port,
+        .socket_path = c->socket[0] == '\0' ? NULL : c->socket,
+        .data_dir = c->data,
+        .server_id = s->node == NULL ? 1 : range_store_ident(node_ranges(s->node)).node_id,
+    };
+    return sql_engine_open(&opts, diag, &s->engine);
+}
+
+static void stop_sql(struct server *s)
+{
+    sql_engine_close(s->engine);
+    s->engine = NULL;
+}
+
+/* ---- who may reach this node ---- */
+
+static db_err start_access(struct server *s, struct diag *diag)
+{
+    if (s->config->insecure) {
+        return ERR_OK;
+    }
+    if (!listen_is_loopback(&s->admin_address)) {
+        return diag_set(diag, ERR_INVALID,
+                        "the admin port has no authentication: it may not listen on %s, beyond "
+                        "loopback, without --insecure",
+                        s->admin_address.host);
+    }
+    if (!listen_is_loopback(&s->rpc)) {
+        return diag_set(diag, ERR_INVALID,
+                        "the rpc port has no TLS: it may not listen on %s, beyond loopback, "
+                        "without --insecure",
+                        s->rpc.host);
+    }
+    if (listen_is_loopback(&s->mysql)) {
+        return ERR_OK;
+    }
+    if (!s->config->tls) {
+        return diag_set(diag, ERR_INVALID,
+                        "the mysql port may not listen on %s, beyond loopback, without TLS: leave "
+                        "--tls on, or say --insecure",
+                        s->mysql.host);
+    }
+    struct sql_account root;
+    TRY(sql_engine_find_account(s->engine, SLICE_LIT("root"), SLICE_LIT("localhost"), diag, &root));
+    if (root.exists && !root.locked && root.auth_string_len == 0) {
+        return diag_set(diag, ERR_INVALID,
+                        "the mysql port may not listen on %s, beyond loopback, while root has no "
+                        "password: start on loopback and set one (ALTER USER), or say --insecure",
+                        s->mysql.host);
+    }
+    return ERR_OK;
+}
+
+/* ---- listeners ---- */
+
+/* One node has no peers: the address is kept for it, and nobody is answered there. */
+static db_err start_rpc(struct server *s, struct diag *diag)
+{
+    return listen_open("rpc", 0, &s->rpc, diag, &s->rpc_fd);
+}
+
+static void stop_rpc(struct server *s)
+{
+    close(s->rpc_fd);
+    s->rpc_fd = -1;
+}
+
+static const char *path_or_null(const char *path)
+{
+    return path[0] == '\0' ? NULL : path;
+}
+
+static db_err start_mysql(struct server *s, struct diag *diag)
+{
+    const struct config *c = s->config;
+    struct wire_server_opts opts = {.loops = s->loops,
+                                    .engine = s->engine,
+                                    .version = SKEIN_MYSQL_VERSION,
+                                    .host = s->mysql.host,
+                                    .port = s->mysql.port,
+                                    .socket_path = path_or_null(c->socket),
+                                    .tls = c->tls,
+                                    .tls_cert = path_or_null(c->tls_cert),
+                                    .tls_key = path_or_null(c->tls_key),
+                                    .tls_ca = path_or_null(c->tls_ca),
+                                    .data_dir = in_memory(s) ? NULL : c->data,
+                                    .preauth_max = (uint32_t)c->preauth_max};
+    struct wire_server *wire;
+    TRY(wire_server_start(&opts, diag, &wire));
+    s->mysql.port = wire_server_port(wire);
+    SCOPE_LOCK(&s->mutex);
+    s->wire = wire;
+    return ERR_OK;
+}
+
+static void stop_mysql(struct server *s)
+{
+    struct wire_server *wire = s->wire;
+    wire_server_drain(wire, clock_mono_ns() + s->config->stop_timeout * NS_PER_S);
+    pthread_mutex_lock(&s->mutex);
+    s->wire = NULL;
+    pthread_mutex_unlock(&s->mutex);
+    wire_server_stop(wire);
+}
+
+const struct part g_server_parts[] = {
+    {"directory", start_directory, NULL},     {"admin", start_admin, stop_admin},
+    {"storage", start_storage, stop_storage}, {"sql", start_sql, stop_sql},
+    {"access", start_access, NULL},           {"rpc", start_rpc, stop_rpc},
+    {"mysql", start_mysql, stop_mysql},
+};
+const unsigned g_server_part_count = ARRAY_COUNT(g_server_parts);

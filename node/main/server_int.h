@@ -1,0 +1,59 @@
+/* Private to node/main: what server.c and the parts it starts share. */
+#ifndef SKEIN_NODE_MAIN_SERVER_INT_H
+#define SKEIN_NODE_MAIN_SERVER_INT_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/fiber.h"
+#include "base/loop.h"
+#include "base/metrics.h"
+#include "node/admin/admin.h"
+#include "node/main/config.h"
+#include "node/main/memory.h"
+#include "node/main/node.h"
+#include "sql/sql.h"
+#include "wire/wire.h"
+
+struct server {
+    const struct config *config;
+    struct memory_plan memory;
+    struct config_address mysql, rpc, admin_address; /* numeric; ports real once bound */
+    struct loop_group *loops;
+    struct admin *admin;
+    struct node *node;       /* NULL: storage in memory */
+    struct storage *storage; /* the node's, or owned when there is none */
+    struct sql_engine *engine;
+    struct wire_server *wire; /* changed under mutex, as the admin's thread reads it */
+    int rpc_fd;
+    uint64_t start_ns;
+    /* The fiber that starts, waits and stops. */
+    pthread_mutex_t mutex;
+    bool stop_wanted; /* guarded by mutex */
+    bool waiting;     /* stop is initialised; guarded by mutex */
+    struct waiter stop;
+    int done_fd; /* an eventfd: the fiber has ended */
+    int exit_status;
+    /* What /metrics shows of wire. */
+    struct wire_counters counters; /* the admin's thread */
+    uint64_t allocated, held;
+    struct metrics_source *sources;
+    unsigned source_count;
+};
+
+/* One thing that is started; stopped in reverse order. Both run in a fiber. */
+struct part {
+    const char *name;
+    db_err (*start)(struct server *s, struct diag *diag);
+    void (*stop)(struct server *s); /* NULL: nothing to do */
+};
+extern const struct part g_server_parts[];
+extern const unsigned g_server_part_count;
+
+/* server_report.c */
+void server_refresh(void *ctx);
+MUST_USE db_err server_status(void *ctx, struct buf *inout_json);
+MUST_USE db_err server_register_metrics(struct server *s);
+void server_unregister_metrics(struct server *s);
+
+#endif
