@@ -370,18 +370,39 @@ static int two(struct lexer *lx, int kind)
     return kind;
 }
 
+static bool is_comparison_char(uint8_t c)
+{
+    return c == '<' || c == '>' || c == '=' || c == '!';
+}
+
+/* Comparisons are read greedily: two characters, from '<' on three. `==` and `=!` are no operators, not two. */
+static int lex_comparison(struct lexer *lx, uint8_t c, uint8_t n)
+{
+    if (!is_comparison_char(n)) {
+        return c;
+    }
+    lx->pos++;
+    uint8_t third = peek(lx, 0);
+    if (c == '<' && is_comparison_char(third)) {
+        return n == '=' && third == '>' ? two(lx, OP_NSEQ) : LEX_BAD;
+    }
+    switch (c) {
+    case '<': return n == '=' ? OP_LE : n == '>' ? OP_NE : n == '<' ? OP_SHL : LEX_BAD;
+    case '>': return n == '=' ? OP_GE : n == '>' ? OP_SHR : LEX_BAD;
+    case '!': return n == '=' ? OP_NE : LEX_BAD;
+    default: return LEX_BAD;
+    }
+}
+
 static int lex_operator(struct lexer *lx)
 {
     uint8_t c = *lx->pos++;
     uint8_t n = peek(lx, 0);
     switch (c) {
     case '<':
-        if (n == '=') {
-            return peek(lx, 1) == '>' ? (lx->pos += 2, OP_NSEQ) : two(lx, OP_LE);
-        }
-        return n == '>' ? two(lx, OP_NE) : n == '<' ? two(lx, OP_SHL) : '<';
-    case '>': return n == '=' ? two(lx, OP_GE) : n == '>' ? two(lx, OP_SHR) : '>';
-    case '!': return n == '=' ? two(lx, OP_NE) : '!';
+    case '>':
+    case '!':
+    case '=': return lex_comparison(lx, c, n);
     case '&': return n == '&' ? two(lx, OP_ANDAND) : '&';
     case '|':
         if (n != '|') {
@@ -394,7 +415,6 @@ static int lex_operator(struct lexer *lx)
             return peek(lx, 1) == '>' ? (lx->pos += 2, OP_ARROW2) : two(lx, OP_ARROW);
         }
         return '-';
-    case '=':
     case '+':
     case '*':
     case '/':
@@ -458,10 +478,24 @@ static void lex_one(struct lexer *lx, struct lex_token *t)
     }
 }
 
+/* After '@@': a name, which may begin with a digit. */
+static void lex_system_variable(struct lexer *lx, struct lex_token *t)
+{
+    if (*lx->pos == '`') {
+        lex_quoted(lx, IDENT_QUOTED, t);
+    } else if (is_class(*lx->pos, C_IDENT)) {
+        lex_word(lx, t);
+    } else {
+        bad(lx, t);
+    }
+}
+
 void lexer_next(struct lexer *lx, struct lex_token *t)
 {
     t->flags = 0;
-    enum skip_result r = lx->prev == DOT_IDENT ? SKIP_TOKEN : skip_blanks(lx);
+    /* A name follows '@@' and a '.' before a name at once. */
+    bool at_once = lx->prev == DOT_IDENT || lx->prev == AT_AT;
+    enum skip_result r = at_once ? SKIP_TOKEN : skip_blanks(lx);
     t->offset = (uint32_t)(lx->pos - lx->start);
     t->text = SLICE_EMPTY;
     if (r == SKIP_BAD) {
@@ -470,6 +504,8 @@ void lexer_next(struct lexer *lx, struct lex_token *t)
         lex_hint(lx, t);
     } else if (lx->pos == lx->end) {
         t->kind = lx->in_version_comment ? LEX_BAD : 0;
+    } else if (lx->prev == AT_AT) {
+        lex_system_variable(lx, t);
     } else {
         lex_one(lx, t);
     }
