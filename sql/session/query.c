@@ -163,16 +163,18 @@ static db_err send_columns(struct row_target *t)
 static db_err send_rows(void *arg, const struct chunk *chunk)
 {
     struct row_target *t = arg;
+    bool lost = false;
     struct sql_rows rows = {.session = t->st->session,
                             .chunk = chunk,
                             .columns = t->plan->result,
                             .column_count = t->plan->result_count,
-                            .arena = &t->text};
+                            .arena = &t->text,
+                            .lost = &lost};
     t->rows += chunk->count;
     TRY(send_columns(t));
     db_err err = t->st->sink->ops->rows(t->st->sink, &rows);
     arena_reset(&t->text);
-    return err;
+    return err == ERR_OK && lost ? ERR_LIMIT : err;
 }
 
 static db_err keep_into(void *arg, const struct chunk *chunk)

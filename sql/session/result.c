@@ -110,6 +110,8 @@ static void text_cell(const struct sql_rows *r, const struct vector *v, uint32_t
             struct slice converted;
             if (charset_convert_arena(from->cs, s, to->cs, r->arena, &converted, NULL) == ERR_OK) {
                 s = converted;
+            } else if (r->lost != NULL) {
+                *r->lost = true;
             }
         }
     }
@@ -183,6 +185,9 @@ void sql_rows_cell(const struct sql_rows *rows, uint32_t row, uint32_t column,
     case PHYS_DECIMAL: {
         char *text = arena_alloc(rows->arena, DECIMAL_TEXT_MAX);
         ret_cell->kind = SQL_CELL_TEXT;
+        if (text == NULL && rows->lost != NULL) {
+            *rows->lost = true;
+        }
         ret_cell->v.text = text == NULL ? SLICE_LIT("0")
                                         : slice_of(text, decimal_to_text(vec_decimal(v, at), text));
         return;

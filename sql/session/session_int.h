@@ -203,6 +203,7 @@ struct sql_rows {
     const struct lcolumn *columns;
     uint32_t column_count;
     struct arena *arena; /* converted text of this batch */
+    bool *lost;          /* set when there was no memory for a cell's text; may be NULL */
 };
 db_err result__columns(struct sql_session *s, const struct lcolumn *cols, uint32_t count,
                        struct arena *arena, struct sql_column **ret);
