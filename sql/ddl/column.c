@@ -4,6 +4,8 @@
 #include "sql/ddl/ddl_int.h"
 #include "sql/types/cast.h"
 
+enum { DEFAULT_EXPR_MAX = 64 * 1024 };
+
 /* ---- warnings of types, in the order MySQL gives them ---- */
 
 static void warn(struct ddl_ctx *ctx, uint16_t number, const char *text)
@@ -176,17 +178,30 @@ static db_err constant_default(struct draft *d, struct draft_column *c, const st
     return value_copy(&v, ctx->arena, &c->def.default_value);
 }
 
+/* Kept in the form that reads back under any sql_mode; its names are resolved when all columns are
+ * known (ddl__check_columns). */
+static db_err expression_default(struct draft *d, struct draft_column *c,
+                                 const struct ast_expr *expr)
+{
+    SCOPE_BUF(out, DEFAULT_EXPR_MAX);
+    db_err err = ddl_print_expr(expr, &out);
+    if (err == ERR_UNSUPPORTED) {
+        return ddl__unsupported(d->ctx, "this expression as a default");
+    }
+    TRY(err);
+    c->def.default_kind = DEFAULT_EXPR;
+    return arena_copy(d->ctx->arena, buf_slice(&out), &c->def.default_expr);
+}
+
 db_err ddl__set_default(struct draft *d, struct draft_column *c, enum ast_default_kind kind,
-                        const struct ast_expr *expr, struct slice text)
+                        const struct ast_expr *expr)
 {
     c->has_default = kind != AST_DEFAULT_NONE;
     c->def.default_kind = DEFAULT_NONE;
     c->def.default_expr = SLICE_EMPTY;
     c->def.default_value = value_null();
     if (kind == AST_DEFAULT_EXPR) {
-        c->def.default_kind = DEFAULT_EXPR;
-        c->def.default_expr = text;
-        return ERR_OK;
+        return expression_default(d, c, expr);
     }
     if (kind != AST_DEFAULT_LITERAL) {
         return ERR_OK;
@@ -280,7 +295,7 @@ db_err ddl__column(struct draft *d, const struct ast_column_def *ast,
     c->def.name = ast->name;
     TRY(set_type(d, ast, c));
     TRY(set_attributes(d, ast, c));
-    TRY(ddl__set_default(d, c, ast->default_kind, ast->default_value, ast->default_text));
+    TRY(ddl__set_default(d, c, ast->default_kind, ast->default_value));
     if (c->has_default && c->def.default_kind == DEFAULT_NULL &&
         (c->def.type.flags & TYPE_F_NOT_NULL) != 0) {
         return bad_default(d, c);

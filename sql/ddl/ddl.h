@@ -57,7 +57,16 @@ MUST_USE db_err ddl_show_create_table_opts(struct arena *arena, const struct tab
 /* The same with no options. */
 MUST_USE db_err ddl_show_create_table(struct arena *arena, const struct table_def *def,
                                       struct buf *out);
-/* The same for SHOW CREATE DATABASE. */
+/* A column's default as COLUMNS.COLUMN_DEFAULT and SHOW COLUMNS have it, in the arena; ptr NULL:
+ * NULL. tz as above. */
+MUST_USE db_err ddl_default_text(struct arena *arena, const struct column_def *c,
+                                 const struct timezone *tz, struct slice *ret_text);
+/* Appends an expression in the form in which MySQL keeps and shows it: names in backquotes, calls
+ * in small letters, every operation in parentheses. It reads back under any sql_mode.
+ * ERR_UNSUPPORTED for what cannot stand in a column's default (subqueries, aggregates, variables).
+ */
+MUST_USE db_err ddl_print_expr(const struct ast_expr *expr, struct buf *out);
+/* SHOW CREATE DATABASE. */
 MUST_USE db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists,
                                        struct buf *out);
 

@@ -60,8 +60,7 @@ struct draft {
 MUST_USE db_err ddl__column(struct draft *d, const struct ast_column_def *ast,
                             struct draft_column **ret_column);
 MUST_USE db_err ddl__set_default(struct draft *d, struct draft_column *c,
-                                 enum ast_default_kind kind, const struct ast_expr *expr,
-                                 struct slice text);
+                                 enum ast_default_kind kind, const struct ast_expr *expr);
 /* What NOT NULL, keys and AUTO_INCREMENT demand of the columns, once all are known. */
 MUST_USE db_err ddl__check_columns(struct draft *d);
 /* After NULL/NOT NULL of a column is settled: DEFAULT NULL or none. */

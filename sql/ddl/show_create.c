@@ -5,6 +5,8 @@
 #include "sql/types/cast.h"
 #include "sql/types/sql_mode.h"
 
+enum { DEFAULT_TEXT_MAX = 1024 * 1024 };
+
 struct printer {
     struct arena *arena;
     const struct table_def *t;
@@ -90,32 +92,72 @@ static db_err put_hex(struct printer *p, struct slice bytes)
     return ERR_OK;
 }
 
-static db_err put_constant(struct printer *p, const struct column_def *c)
+/* In utf8mb4, unless the column holds bytes. */
+static db_err constant_text(struct printer *p, const struct column_def *c, struct slice *ret)
 {
     struct cast_ctx cast;
-    struct slice text;
-    if (c->type.id == TYPE_BIT) {
-        return put_bits(p, c);
-    }
     cast_ctx_init(&cast, p->arena, NULL);
     if (p->opts->tz != NULL) {
         cast.tz = p->opts->tz;
     }
-    TRY(value_to_text(&cast, &c->type, &c->default_value, &text));
+    TRY(value_to_text(&cast, &c->type, &c->default_value, ret));
     const struct collation *coll = collation_by_id(c->type.collation);
     if (coll != NULL && c->default_value.phys == PHYS_STR && coll->id != COLL_BINARY) {
         const struct charset *to = collation_by_id(COLL_UTF8MB4_BIN)->cs;
-        TRY(charset_convert_arena(coll->cs, text, to, p->arena, &text, NULL));
-    } else if (utf8mb4_valid_prefix(text) != text.len) {
-        return put_hex(p, text);
+        return charset_convert_arena(coll->cs, *ret, to, p->arena, ret, NULL);
     }
-    return put_text(p, text);
+    return ERR_OK;
+}
+
+static db_err put_constant(struct printer *p, const struct column_def *c)
+{
+    struct slice text;
+    if (c->type.id == TYPE_BIT) {
+        return put_bits(p, c);
+    }
+    TRY(constant_text(p, c, &text));
+    return utf8mb4_valid_prefix(text) == text.len ? put_text(p, text) : put_hex(p, text);
 }
 
 static db_err put_now(struct printer *p, const struct column_def *c)
 {
     return c->type.decimals == 0 ? put(p, "CURRENT_TIMESTAMP")
                                  : buf_printf(p->out, "CURRENT_TIMESTAMP(%u)", c->type.decimals);
+}
+
+db_err ddl_default_text(struct arena *arena, const struct column_def *c, const struct timezone *tz,
+                        struct slice *ret_text)
+{
+    SCOPE_BUF(out, DEFAULT_TEXT_MAX);
+    struct ddl_show_opts opts = {.tz = tz};
+    struct printer p = {.arena = arena, .opts = &opts, .out = &out};
+    switch (c->default_kind) {
+    case DEFAULT_NONE:
+    case DEFAULT_NULL: *ret_text = SLICE_EMPTY; return ERR_OK;
+    case DEFAULT_NOW: TRY(put_now(&p, c)); break;
+    case DEFAULT_EXPR: TRY(buf_append_slice(&out, c->default_expr)); break;
+    case DEFAULT_CONST:
+        if (c->type.id == TYPE_BINARY || c->type.id == TYPE_VARBINARY) {
+            /* MYSQL: without the zero bytes that fill a BINARY. */
+            struct slice bytes = c->default_value.str;
+            while (c->type.id == TYPE_BINARY && bytes.len != 0 && bytes.ptr[bytes.len - 1] == 0) {
+                bytes.len--;
+            }
+            TRY(put_hex(&p, bytes));
+        } else if (c->type.id == TYPE_BIT) {
+            TRY(put_bits(&p, c));
+        } else {
+            struct slice text;
+            TRY(constant_text(&p, c, &text));
+            TRY(buf_append_slice(&out, text));
+        }
+        break;
+    }
+    TRY(arena_copy(arena, buf_slice(&out), ret_text));
+    if (ret_text->ptr == NULL) {
+        *ret_text = SLICE_LIT("");
+    }
+    return ERR_OK;
 }
 
 static db_err put_default(struct printer *p, const struct column_def *c)

@@ -11,20 +11,16 @@ struct storage;
 
 /* The text of a SELECT that gives what the statement shows, for the session to bind and run.
  * *ret_done false: not one of those that are SELECTs here (SHOW VARIABLES, SHOW CREATE ...).
- * The text is in the arena, for default sql_mode. `source` is the statement's text: WHERE is taken
- * from it. Errors: 1046 without a database, 1235. That a table does not exist is found by
- * show_check. */
-MUST_USE db_err show_rewrite_text(struct arena *arena, const struct ast_stmt *stmt,
-                                  struct slice source, struct slice current_schema,
-                                  struct diag *diag, struct slice *ret_sql, bool *ret_done);
-/* The same for statements without WHERE (1235 with one). */
+ * The text is in the arena, written for the default sql_mode. Errors: 1046 without a database, 1235
+ * for a WHERE with subqueries or variables. Whether the table exists is show_check's business. */
 MUST_USE db_err show_rewrite(struct arena *arena, const struct ast_stmt *stmt,
                              struct slice current_schema, struct diag *diag, struct slice *ret_sql,
                              bool *ret_done);
 /* What MySQL says before it shows anything: 1049 no such database, 1146 no such table. Statements
- * that show_rewrite does not know pass. */
-MUST_USE db_err show_check(const struct catalog_snapshot *snapshot, const struct ast_stmt *stmt,
-                           struct slice current_schema, struct diag *diag);
+ * that show_rewrite does not know pass. arena: scratch. */
+MUST_USE db_err show_check(struct arena *arena, const struct catalog_snapshot *snapshot,
+                           const struct ast_stmt *stmt, struct slice current_schema,
+                           struct diag *diag);
 
 enum { SHOW_COLUMNS_MAX = 4 };
 struct show_row {

@@ -201,6 +201,14 @@ db_err storage_sequence_raise(struct storage *s, struct slice key, uint64_t valu
     return s->ops->sequence_raise(s, key, value, diag);
 }
 
+db_err storage_sequence_peek(struct storage *s, struct slice key, struct diag *diag,
+                             uint64_t *ret_next)
+{
+    TRY(check_key(key, diag));
+    return s->ops->sequence_peek == NULL ? ERR_UNSUPPORTED
+                                         : s->ops->sequence_peek(s, key, diag, ret_next);
+}
+
 db_err storage_delete_range(struct storage *s, struct slice start, struct slice end,
                             struct diag *diag)
 {

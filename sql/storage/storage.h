@@ -158,6 +158,10 @@ struct storage_ops {
      * given again. */
     db_err (*sequence_raise)(struct storage *s, struct slice key, uint64_t value,
                              struct diag *diag);
+    /* The smallest number that sequence_next would give now with floor 0, step 1 and offset 1: for
+     * SHOW, another session may take it at once. NULL: not offered (ERR_UNSUPPORTED). */
+    db_err (*sequence_peek)(struct storage *s, struct slice key, struct diag *diag,
+                            uint64_t *ret_next);
     /* Deletes all keys of [start, end) outside transactions, for dropped tables and indexes: no
      * reader may need them any more. Not atomic for concurrent readers. */
     db_err (*delete_range)(struct storage *s, struct slice start, struct slice end,
@@ -216,6 +220,8 @@ MUST_USE db_err storage_sequence_next(struct storage *s, struct slice key, uint6
                                       struct diag *diag, uint64_t *ret_first);
 MUST_USE db_err storage_sequence_raise(struct storage *s, struct slice key, uint64_t value,
                                        struct diag *diag);
+MUST_USE db_err storage_sequence_peek(struct storage *s, struct slice key, struct diag *diag,
+                                      uint64_t *ret_next);
 MUST_USE db_err storage_delete_range(struct storage *s, struct slice start, struct slice end,
                                      struct diag *diag);
 MUST_USE db_err storage_estimate(struct storage *s, struct slice start, struct slice end,

@@ -94,6 +94,19 @@ static db_err mem_sequence_raise(struct storage *base, struct slice key, uint64_
     return q == NULL ? ERR_NOMEM : ERR_OK;
 }
 
+static db_err mem_sequence_peek(struct storage *base, struct slice key, struct diag *diag,
+                                uint64_t *ret_next)
+{
+    (void)diag;
+    struct mem_storage *s = storage_of(base);
+    pthread_mutex_lock(&s->seq_lock);
+    const struct mem_sequence *q = find_sequence(s, key);
+    uint64_t last = q == NULL ? 0 : q->last;
+    pthread_mutex_unlock(&s->seq_lock);
+    *ret_next = last + 1;
+    return q == NULL ? ERR_NOMEM : ERR_OK;
+}
+
 static db_err mem_delete_range(struct storage *base, struct slice start, struct slice end,
                                struct diag *diag)
 {
@@ -131,6 +144,7 @@ const struct storage_ops mem_storage_ops = {
     .lock = mem_txn_lock,
     .sequence_next = mem_sequence_next,
     .sequence_raise = mem_sequence_raise,
+    .sequence_peek = mem_sequence_peek,
     .delete_range = mem_delete_range,
     .estimate = mem_estimate,
 };

@@ -1,0 +1,422 @@
+/* An expression as text that means the same under any sql_mode: what is kept of DEFAULT (expr), and
+ * the WHERE of SHOW statements. The form is MySQL's own. */
+#include "sql/ddl/ddl_int.h"
+#include "sql/parser/ast_expr.h"
+
+static db_err print(const struct ast_expr *e, struct buf *out);
+
+static db_err put(struct buf *out, const char *text)
+{
+    return buf_append(out, text, strlen(text));
+}
+
+static db_err put_name(struct buf *out, struct slice name)
+{
+    TRY(put(out, "`"));
+    for (size_t i = 0; i < name.len; i++) {
+        TRY(put(out, name.ptr[i] == '`' ? "`" : ""));
+        TRY(buf_append_u8(out, name.ptr[i]));
+    }
+    return put(out, "`");
+}
+
+static db_err put_lower(struct buf *out, struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.ptr[i];
+        TRY(buf_append_u8(out, c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c));
+    }
+    return ERR_OK;
+}
+
+static db_err put_hex(struct buf *out, struct slice bytes)
+{
+    TRY(put(out, bytes.len == 0 ? "x''" : "0x"));
+    for (size_t i = 0; i < bytes.len; i++) {
+        TRY(buf_printf(out, "%02X", bytes.ptr[i]));
+    }
+    return ERR_OK;
+}
+
+/* Text that needs an escape is given in hex: backslashes mean different things in different modes.
+ */
+static db_err put_text(struct buf *out, struct slice charset, struct slice text)
+{
+    bool plain = true;
+    for (size_t i = 0; i < text.len; i++) {
+        plain = plain && text.ptr[i] >= ' ' && text.ptr[i] != '\\';
+    }
+    struct slice cs = charset.ptr == NULL ? SLICE_LIT("utf8mb4") : charset;
+    TRY(buf_printf(out, "_%.*s", SLICE_FMT(cs)));
+    if (!plain) {
+        return put_hex(out, text);
+    }
+    TRY(put(out, "'"));
+    for (size_t i = 0; i < text.len; i++) {
+        TRY(put(out, text.ptr[i] == '\'' ? "'" : ""));
+        TRY(buf_append_u8(out, text.ptr[i]));
+    }
+    return put(out, "'");
+}
+
+static db_err print_literal(const struct ast_literal *l, struct buf *out)
+{
+    switch (l->kind) {
+    case AST_LIT_NULL: return put(out, "NULL");
+    case AST_LIT_TRUE: return put(out, "true");
+    case AST_LIT_FALSE: return put(out, "false");
+    case AST_LIT_INT:
+    case AST_LIT_DECIMAL:
+    case AST_LIT_FLOAT: return buf_append_slice(out, l->text);
+    case AST_LIT_STRING: return put_text(out, l->charset, l->text);
+    case AST_LIT_HEX:
+    case AST_LIT_BIT:
+        if (l->charset.ptr != NULL) {
+            TRY(buf_printf(out, "_%.*s", SLICE_FMT(l->charset)));
+        }
+        return put_hex(out, l->text);
+    case AST_LIT_DATE: TRY(put(out, "DATE")); break;
+    case AST_LIT_TIME: TRY(put(out, "TIME")); break;
+    case AST_LIT_TIMESTAMP: TRY(put(out, "TIMESTAMP")); break;
+    }
+    return buf_printf(out, "'%.*s'", SLICE_FMT(l->text));
+}
+
+static db_err print_column(const struct ast_column *c, struct buf *out)
+{
+    if (c->schema.ptr != NULL) {
+        TRY(put_name(out, c->schema));
+        TRY(put(out, "."));
+    }
+    if (c->table.ptr != NULL) {
+        TRY(put_name(out, c->table));
+        TRY(put(out, "."));
+    }
+    return put_name(out, c->name);
+}
+
+static db_err print_unary(const struct ast_unary *u, struct buf *out)
+{
+    switch ((int)u->op) {
+    case AST_OP_PLUS: return print(u->arg, out);
+    case AST_OP_NEG:
+        TRY(put(out, "-"));
+        if (u->arg->kind == AST_EXPR_LITERAL) {
+            return print(u->arg, out);
+        }
+        break;
+    case AST_OP_BIT_NOT: TRY(put(out, "~")); break;
+    case AST_OP_NOT:
+        /* MYSQL: NOT x of something that is no condition becomes (0 = x). */
+        TRY(put(out, "(not "));
+        TRY(put(out, "("));
+        TRY(print(u->arg, out));
+        return put(out, "))");
+    default:
+        TRY(put(out, "cast("));
+        TRY(print(u->arg, out));
+        return put(out, " as char charset binary)");
+    }
+    TRY(put(out, "("));
+    TRY(print(u->arg, out));
+    return put(out, ")");
+}
+
+static db_err print_binary(const struct ast_binary *b, struct buf *out)
+{
+    static const char *const words[AST_OP__COUNT] = {
+        [AST_OP_AND] = "and",
+        [AST_OP_OR] = "or",
+        [AST_OP_XOR] = "xor",
+        [AST_OP_EQ] = "=",
+        [AST_OP_NULL_SAFE_EQ] = "<=>",
+        [AST_OP_NE] = "<>",
+        [AST_OP_LT] = "<",
+        [AST_OP_LE] = "<=",
+        [AST_OP_GT] = ">",
+        [AST_OP_GE] = ">=",
+        [AST_OP_ADD] = "+",
+        [AST_OP_SUB] = "-",
+        [AST_OP_MUL] = "*",
+        [AST_OP_DIV] = "/",
+        [AST_OP_INT_DIV] = "DIV",
+        [AST_OP_MOD] = "%",
+        [AST_OP_BIT_AND] = "&",
+        [AST_OP_BIT_OR] = "|",
+        [AST_OP_BIT_XOR] = "^",
+        [AST_OP_SHIFT_LEFT] = "<<",
+        [AST_OP_SHIFT_RIGHT] = ">>",
+        [AST_OP_SOUNDS_LIKE] = "sounds like",
+    };
+    const char *call = b->op == AST_OP_CONCAT         ? "concat("
+                       : b->op == AST_OP_JSON_EXTRACT ? "json_extract("
+                       : b->op == AST_OP_JSON_UNQUOTE ? "json_unquote(json_extract("
+                                                      : NULL;
+    if (call == NULL && words[b->op] == NULL) {
+        return ERR_UNSUPPORTED;
+    }
+    TRY(put(out, call != NULL ? call : "("));
+    TRY(print(b->left, out));
+    if (call != NULL) {
+        TRY(put(out, ","));
+    } else {
+        TRY(buf_printf(out, " %s ", words[b->op]));
+    }
+    TRY(print(b->right, out));
+    return put(out, b->op == AST_OP_JSON_UNQUOTE ? "))" : ")");
+}
+
+static db_err print_list(const struct ast_expr_list *list, struct buf *out)
+{
+    for (uint32_t i = 0; i < list->count; i++) {
+        TRY(put(out, i == 0 ? "" : ","));
+        TRY(print(list->items[i], out));
+    }
+    return ERR_OK;
+}
+
+static db_err print_tests(const struct ast_expr *e, struct buf *out)
+{
+    static const char *const is_words[] = {"null", "true", "false", "unknown"};
+    const struct ast_is *is = (const struct ast_is *)e;
+    const struct ast_between *b = (const struct ast_between *)e;
+    const struct ast_in *in = (const struct ast_in *)e;
+    const struct ast_like *l = (const struct ast_like *)e;
+    TRY(put(out, "("));
+    switch ((int)e->kind) {
+    case AST_EXPR_IS:
+        TRY(print(is->arg, out));
+        return buf_printf(out, " is %s%s)", is->negated ? "not " : "", is_words[is->test]);
+    case AST_EXPR_BETWEEN:
+        TRY(print(b->arg, out));
+        TRY(put(out, b->negated ? " not between " : " between "));
+        TRY(print(b->low, out));
+        TRY(put(out, " and "));
+        TRY(print(b->high, out));
+        return put(out, ")");
+    case AST_EXPR_IN:
+        if (in->query != NULL) {
+            return ERR_UNSUPPORTED;
+        }
+        TRY(print(in->arg, out));
+        TRY(put(out, in->negated ? " not in (" : " in ("));
+        TRY(print_list(&in->list, out));
+        return put(out, "))");
+    default:
+        TRY(print(l->arg, out));
+        TRY(put(out, l->negated ? " not" : ""));
+        TRY(put(out, l->regexp ? " regexp " : " like "));
+        TRY(print(l->pattern, out));
+        if (l->escape != NULL) {
+            TRY(put(out, " escape "));
+            TRY(print(l->escape, out));
+        }
+        return put(out, ")");
+    }
+}
+
+static db_err print_case(const struct ast_case *c, struct buf *out)
+{
+    TRY(put(out, "(case "));
+    if (c->value != NULL) {
+        TRY(print(c->value, out));
+        TRY(put(out, " "));
+    }
+    for (uint32_t i = 0; i < c->whens.count; i++) {
+        TRY(put(out, "when "));
+        TRY(print(c->whens.items[i]->when, out));
+        TRY(put(out, " then "));
+        TRY(print(c->whens.items[i]->then, out));
+        TRY(put(out, " "));
+    }
+    if (c->otherwise != NULL) {
+        TRY(put(out, "else "));
+        TRY(print(c->otherwise, out));
+        TRY(put(out, " "));
+    }
+    return put(out, "end)");
+}
+
+/* ---- casts, intervals, calls ---- */
+
+static db_err print_cast_type(const struct ast_type *t, struct buf *out)
+{
+    switch ((int)t->kind) {
+    case AST_TYPE_SIGNED: return put(out, "signed");
+    case AST_TYPE_UNSIGNED: return put(out, "unsigned");
+    case AST_TYPE_DATE: return put(out, "date");
+    case AST_TYPE_YEAR: return put(out, "year");
+    case AST_TYPE_JSON: return put(out, "json");
+    case AST_TYPE_DOUBLE:
+    case AST_TYPE_REAL: return put(out, "double");
+    case AST_TYPE_FLOAT: return put(out, "float");
+    case AST_TYPE_DECIMAL:
+        return buf_printf(out, "decimal(%llu,%llu)",
+                          (t->flags & AST_TYPE_F_LENGTH) != 0 ? (unsigned long long)t->length : 10,
+                          (t->flags & AST_TYPE_F_DEC) != 0 ? (unsigned long long)t->dec : 0);
+    case AST_TYPE_TIME: TRY(put(out, "time")); break;
+    case AST_TYPE_DATETIME: TRY(put(out, "datetime")); break;
+    case AST_TYPE_BINARY:
+    case AST_TYPE_CHAR: TRY(put(out, "char")); break;
+    default: return ERR_UNSUPPORTED;
+    }
+    if ((t->flags & AST_TYPE_F_LENGTH) != 0) {
+        TRY(buf_printf(out, "(%llu)", (unsigned long long)t->length));
+    }
+    if (t->kind == AST_TYPE_BINARY) {
+        return put(out, " charset binary");
+    }
+    if (t->kind == AST_TYPE_CHAR) {
+        struct slice cs = t->charset.ptr == NULL ? SLICE_LIT("utf8mb4") : t->charset;
+        return buf_printf(out, " charset %.*s", SLICE_FMT(cs));
+    }
+    return ERR_OK;
+}
+
+static const char *unit_word(enum ast_interval_unit unit)
+{
+    static const char *const words[] = {
+        "",
+        "microsecond",
+        "second",
+        "minute",
+        "hour",
+        "day",
+        "week",
+        "month",
+        "quarter",
+        "year",
+        "second_microsecond",
+        "minute_microsecond",
+        "minute_second",
+        "hour_microsecond",
+        "hour_second",
+        "hour_minute",
+        "day_microsecond",
+        "day_second",
+        "day_minute",
+        "day_hour",
+        "year_month",
+    };
+    return (size_t)unit < ARRAY_COUNT(words) ? words[unit] : "";
+}
+
+/* MYSQL: the functions that have several names are kept under one. */
+static struct slice call_name(struct slice name)
+{
+    static const struct {
+        const char *word, *kept;
+    } others[] = {
+        {"current_timestamp", "now"},
+        {"localtime", "now"},
+        {"localtimestamp", "now"},
+        {"current_date", "curdate"},
+        {"current_time", "curtime"},
+        {"ucase", "upper"},
+        {"lcase", "lower"},
+        {"character_length", "char_length"},
+        {"pow", "pow"},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
+        if (slice_eq_nocase(name, slice_str(others[i].word))) {
+            return slice_str(others[i].kept);
+        }
+    }
+    return name;
+}
+
+static db_err print_special_call(const struct ast_func *f, struct buf *out, bool *ret_done)
+{
+    *ret_done = true;
+    if (slice_eq_nocase(f->name, SLICE_LIT("EXTRACT")) && f->unit != AST_UNIT_NONE) {
+        TRY(buf_printf(out, "extract(%s from ", unit_word(f->unit)));
+        TRY(print(f->args.items[0], out));
+        return put(out, ")");
+    }
+    if (f->mode >= AST_FUNC_TRIM_BOTH && f->mode <= AST_FUNC_TRIM_TRAILING) {
+        static const char *const words[] = {"both ", "leading ", "trailing "};
+        TRY(buf_printf(out, "trim(%s", words[f->mode - AST_FUNC_TRIM_BOTH]));
+        if (f->args.count > 1) {
+            TRY(print(f->args.items[1], out));
+            TRY(put(out, " "));
+        }
+        TRY(put(out, "from "));
+        TRY(print(f->args.items[0], out));
+        return put(out, ")");
+    }
+    if (slice_eq_nocase(f->name, SLICE_LIT("POSITION")) && f->args.count == 2) {
+        TRY(put(out, "locate("));
+        TRY(print_list(&f->args, out));
+        return put(out, ")");
+    }
+    *ret_done = false;
+    return ERR_OK;
+}
+
+static db_err print_call(const struct ast_func *f, struct buf *out)
+{
+    bool done;
+    TRY(print_special_call(f, out, &done));
+    if (done) {
+        return ERR_OK;
+    }
+    if (f->schema.ptr != NULL || f->arg_names.count != 0 || f->mode > AST_FUNC_NO_PARENS) {
+        return ERR_UNSUPPORTED;
+    }
+    TRY(put_lower(out, call_name(f->name)));
+    TRY(put(out, "("));
+    if (f->unit != AST_UNIT_NONE) {
+        TRY(buf_printf(out, "%s,", unit_word(f->unit)));
+    }
+    TRY(print_list(&f->args, out));
+    if (f->charset.ptr != NULL) {
+        TRY(buf_printf(out, " using %.*s", SLICE_FMT(f->charset)));
+    }
+    return put(out, ")");
+}
+
+static db_err print(const struct ast_expr *e, struct buf *out)
+{
+    const struct ast_cast *cast = (const struct ast_cast *)e;
+    const struct ast_collate *collate = (const struct ast_collate *)e;
+    const struct ast_interval *interval = (const struct ast_interval *)e;
+    switch ((int)e->kind) {
+    case AST_EXPR_LITERAL: return print_literal((const struct ast_literal *)e, out);
+    case AST_EXPR_COLUMN: return print_column((const struct ast_column *)e, out);
+    case AST_EXPR_UNARY: return print_unary((const struct ast_unary *)e, out);
+    case AST_EXPR_BINARY: return print_binary((const struct ast_binary *)e, out);
+    case AST_EXPR_IS:
+    case AST_EXPR_BETWEEN:
+    case AST_EXPR_IN:
+    case AST_EXPR_LIKE: return print_tests(e, out);
+    case AST_EXPR_CASE: return print_case((const struct ast_case *)e, out);
+    case AST_EXPR_FUNC: return print_call((const struct ast_func *)e, out);
+    case AST_EXPR_CAST:
+        if (cast->time_zone != NULL || (cast->type->flags & AST_TYPE_F_ARRAY) != 0) {
+            return ERR_UNSUPPORTED;
+        }
+        TRY(put(out, "cast("));
+        TRY(print(cast->arg, out));
+        TRY(put(out, " as "));
+        TRY(print_cast_type(cast->type, out));
+        return put(out, ")");
+    case AST_EXPR_CONVERT_USING:
+        TRY(put(out, "convert("));
+        TRY(print(collate->arg, out));
+        return buf_printf(out, " using %.*s)", SLICE_FMT(collate->name));
+    case AST_EXPR_COLLATE:
+        TRY(put(out, "("));
+        TRY(print(collate->arg, out));
+        return buf_printf(out, " collate %.*s)", SLICE_FMT(collate->name));
+    case AST_EXPR_INTERVAL:
+        TRY(put(out, "interval "));
+        TRY(print(interval->amount, out));
+        return buf_printf(out, " %s", unit_word(interval->unit));
+    default: return ERR_UNSUPPORTED;
+    }
+}
+
+db_err ddl_print_expr(const struct ast_expr *expr, struct buf *out)
+{
+    return print(expr, out);
+}
