@@ -249,6 +249,7 @@ static void lex_word(struct lexer *lx, struct lex_token *t)
             return;
         }
         t->kind = e->token;
+        t->flags = e->class == WORD_RESERVED ? LEX_RESERVED : 0u;
     } else if (*begin == '_' && t->text.len > 1 && lx->prev != AT_AT &&
                lex_is_charset(slice_from(t->text, 1))) {
         t->kind = CHARSET_INTRO;
@@ -375,7 +376,8 @@ static bool is_comparison_char(uint8_t c)
     return c == '<' || c == '>' || c == '=' || c == '!';
 }
 
-/* Comparisons are read greedily: two characters, from '<' on three. `==` and `=!` are no operators, not two. */
+/* Comparisons are read greedily: two characters, from '<' on three. `==` and `=!` are no operators,
+ * not two. */
 static int lex_comparison(struct lexer *lx, uint8_t c, uint8_t n)
 {
     if (!is_comparison_char(n)) {

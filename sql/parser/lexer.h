@@ -16,6 +16,7 @@ enum lex_token_flags {
     LEX_NON_ASCII = 4,
     LEX_DOUBLE_QUOTE = 8, /* the quote is " */
     LEX_BACKQUOTE = 16,
+    LEX_RESERVED = 32, /* a reserved word: never a name */
 };
 
 struct lex_token {

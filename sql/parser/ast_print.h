@@ -1,0 +1,20 @@
+/* Trees back to SQL: for EXPLAIN's warnings, the definitions of views, and the parser's own tests.
+ *
+ * The text is canonical: names in backquotes, every operation in parentheses, keywords in upper
+ * case. Parsed again (with mode 0) it gives the same tree but for positions. */
+#ifndef SKEIN_SQL_PARSER_AST_PRINT_H
+#define SKEIN_SQL_PARSER_AST_PRINT_H
+
+#include "base/buf.h"
+#include "sql/parser/ast_ddl.h"
+#include "sql/parser/ast_dml.h"
+
+/* Each appends to buf. ERR_LIMIT, ERR_NOMEM: the buffer's; its content is then cut off somewhere.
+ */
+MUST_USE db_err ast_print_expr(struct buf *buf, const struct ast_expr *expr);
+MUST_USE db_err ast_print_query(struct buf *buf, const struct ast_query *query);
+MUST_USE db_err ast_print_type(struct buf *buf, const struct ast_type *type);
+/* SELECT, INSERT, REPLACE, UPDATE, DELETE, DO, CALL; ERR_UNSUPPORTED for another statement. */
+MUST_USE db_err ast_print_stmt(struct buf *buf, const struct ast_stmt *stmt);
+
+#endif

@@ -1,0 +1,35 @@
+/* Shared by the printers; private to the folder. The first error is kept and ends all output. */
+#ifndef SKEIN_SQL_PARSER_AST_PRINT_INT_H
+#define SKEIN_SQL_PARSER_AST_PRINT_INT_H
+
+#include "sql/parser/ast_print.h"
+
+struct printer {
+    struct buf *buf;
+    db_err err;
+};
+
+void print__text(struct printer *p, const char *text);
+void print__slice(struct printer *p, struct slice s);
+void print__u64(struct printer *p, uint64_t v);
+void print__name(struct printer *p, struct slice name);   /* `name` */
+void print__string(struct printer *p, struct slice text); /* 'text' */
+void print__table_name(struct printer *p, const struct ast_name *name);
+void print__names(struct printer *p, const struct ast_ident_list *names); /* without parentheses */
+void print__exprs(struct printer *p, const struct ast_expr_list *exprs);  /* without parentheses */
+void print__order(struct printer *p,
+                  const struct ast_order_list *order); /* " ORDER BY ..", or nothing */
+void print__expr(struct printer *p, const struct ast_expr *e);
+void print__call(struct printer *p,
+                 const struct ast_expr *e); /* FUNC, AGGREGATE, WINDOW, JSON_VALUE */
+void print__window(struct printer *p, const struct ast_window *w); /* (..) or a name */
+void print__query(struct printer *p, const struct ast_query *q);
+void print__type(struct printer *p, const struct ast_type *t);
+void print__json_on(struct printer *p, const struct ast_json_on *empty,
+                    const struct ast_json_on *error);
+void print__table(struct printer *p, const struct ast_table *t);
+void print__with(struct printer *p, const struct ast_with *w);
+void print__limit(struct printer *p, const struct ast_limit *l);
+const char *print__unit(enum ast_interval_unit unit);
+
+#endif
