@@ -108,9 +108,10 @@ static void text_cell(const struct sql_rows *r, const struct vector *v, uint32_t
         const struct collation *to = collation_by_id(results);
         if (from->cs != to->cs && !(to->cs->minlen == 1 && utf8_is_ascii(s))) {
             struct slice converted;
-            if (charset_convert_arena(from->cs, s, to->cs, r->arena, &converted, NULL) == ERR_OK) {
+            db_err err = charset_convert_arena(from->cs, s, to->cs, r->arena, &converted, NULL);
+            if (err == ERR_OK) {
                 s = converted;
-            } else if (r->lost != NULL) {
+            } else if (err != ERR_UNSUPPORTED && r->lost != NULL) {
                 *r->lost = true;
             }
         }
