@@ -96,6 +96,9 @@ static db_err load_one(struct catalog_snapshot *s, const struct storage_kv *kv)
     if (kv->key.ptr[1] == 'U') {
         return ERR_OK; /* accounts lie between (sql/priv) */
     }
+    if (kv->key.ptr[1] != 'T') {
+        return ERR_OK; /* accounts and the like, kept by others under the same tag */
+    }
     struct table_entry *e;
     TRY(table__decode(kv->value, SLICE_EMPTY, &e));
     const struct schema_def *schema = snapshot__schema_by_id(s, e->def->schema_id);
