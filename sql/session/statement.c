@@ -110,10 +110,10 @@ static db_err run_show_like(struct statement *st, const struct ast_stmt *ast)
     bool done = false;
     struct slice schema = s->has_schema ? s->schema : SLICE_EMPTY;
     const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
-    db_err err = show_check(snap, ast, schema, &s->diag);
+    db_err err = show_check(&s->stmt_arena, snap, ast, schema, &s->diag);
     catalog_release(snap);
     TRY(err);
-    TRY(show_rewrite_text(&s->stmt_arena, ast, st->text, schema, &s->diag, &sql, &done));
+    TRY(show_rewrite(&s->stmt_arena, ast, schema, &s->diag, &sql, &done));
     if (done) {
         return query__run_text(st, sql);
     }
