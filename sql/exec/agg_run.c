@@ -76,7 +76,8 @@ static db_err open_sorter(struct agg_one *a, struct exec_ctx *ctx)
                        a->order_count, UINT64_MAX);
 }
 
-static db_err open_one(struct agg_one *a, struct exec_ctx *ctx, const struct plan_agg *p)
+static db_err open_one(struct agg_one *a, struct exec_ctx *ctx, const struct plan_agg *p,
+                       size_t budget)
 {
     a->call = p->call;
     a->arg_count = p->call->arg_count;
@@ -102,7 +103,7 @@ static db_err open_one(struct agg_one *a, struct exec_ctx *ctx, const struct pla
         /* The order keys of a DISTINCT call come along, so that a row of the file is complete. */
         TRY(packed_format_init(&a->format, a->types, 1 + a->arg_count + a->order_count,
                                ctx->arena));
-        row_table_init(&a->seen, &a->format, 1 + a->arg_count, ctx->mem, spill_budget(ctx));
+        row_table_init(&a->seen, &a->format, 1 + a->arg_count, ctx->mem, budget);
         spill_parts_init(&a->parts);
         a->has_table = true;
         a->fresh = arena_alloc(ctx->arena, sizeof(*a->fresh));
@@ -111,6 +112,16 @@ static db_err open_one(struct agg_one *a, struct exec_ctx *ctx, const struct pla
         }
     }
     return a->ordered ? open_sorter(a, ctx) : ERR_OK;
+}
+
+/* Aggregates that keep rows share one budget. */
+static uint32_t keepers(const struct plan_node *node)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < node->u.agg.agg_count; i++) {
+        n += node->u.agg.aggs[i].call->distinct;
+    }
+    return n;
 }
 
 db_err agg_run_open(struct agg_run *r, struct exec_ctx *ctx, const struct plan_node *node)
@@ -124,10 +135,11 @@ db_err agg_run_open(struct agg_run *r, struct exec_ctx *ctx, const struct plan_n
     if (r->aggs == NULL || r->offsets == NULL) {
         return ERR_LIMIT;
     }
+    size_t budget = spill_budget(ctx) / (keepers(node) + 1);
     for (uint32_t i = 0; i < r->count; i++) {
         struct agg_one *a = &r->aggs[i];
         r->opened++;
-        TRY(open_one(a, ctx, &node->u.agg.aggs[i]));
+        TRY(open_one(a, ctx, &node->u.agg.aggs[i], budget));
         a->offset = r->state_size;
         r->state_size += (a->call->def->state_size + 15) & ~(size_t)15;
     }

@@ -1,5 +1,7 @@
 #include "sql/exec/row_table.h"
 
+#include <stdatomic.h>
+
 #include "base/alloc.h"
 
 enum { BUCKETS_MIN = 64 };
@@ -40,6 +42,24 @@ void row_table_clear(struct row_table *t)
 size_t row_table_bytes(const struct row_table *t)
 {
     return t->rows.used + t->bucket_count * sizeof(*t->buckets);
+}
+
+bool row_memory_is_short(const struct mem_tracker *mem, size_t held, size_t budget)
+{
+    enum { FAIR_SHARE = 4, RESERVE = 4 };
+    if (held > budget) {
+        return true;
+    }
+    if (held < budget / FAIR_SHARE) {
+        return false;
+    }
+    for (; mem != NULL; mem = mem->parent) {
+        size_t used = atomic_load_explicit(&mem->used, memory_order_relaxed);
+        if (mem->limit != 0 && used > mem->limit - mem->limit / RESERVE) {
+            return true;
+        }
+    }
+    return false;
 }
 
 struct row_node *row_table_match(const struct row_table *t, struct row_node *from, uint64_t hash,
@@ -114,8 +134,9 @@ db_err row_table_build(struct row_table *t)
 static db_err new_node(struct row_table *t, size_t size, struct row_node **ret)
 {
     size_t bytes = offsetof(struct row_node, row) + size;
-    if (t->count != 0 && row_table_bytes(t) + bytes > t->budget &&
-        (t->rows.pos == NULL || (size_t)(t->rows.end - t->rows.pos) < bytes)) {
+    bool block_full = t->rows.pos == NULL || (size_t)(t->rows.end - t->rows.pos) < bytes;
+    if (block_full && t->count != 0 &&
+        row_memory_is_short(t->mem, row_table_bytes(t) + bytes, t->budget)) {
         return ERR_LIMIT;
     }
     struct row_node *n = arena_alloc(&t->rows, bytes);

@@ -34,6 +34,9 @@ void row_table_fini(struct row_table *t);
 /* Empty again; the budget stays. */
 void row_table_clear(struct row_table *t);
 size_t row_table_bytes(const struct row_table *t);
+/* Should who holds `held` bytes of a budget spill rather than take more? When the budget is passed,
+ * and before that when the statement as a whole has little left. */
+bool row_memory_is_short(const struct mem_tracker *mem, size_t held, size_t budget);
 
 /* The first row whose key equals row `row` of the vectors. */
 static inline struct row_node *row_table_chain(const struct row_table *t, uint64_t hash)

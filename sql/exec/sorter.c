@@ -2,15 +2,22 @@
  * that most comparisons touch nothing else. Merge sort, from runs made by insertion.
  *
  * Past its budget the sorter sorts what it has and writes it as a run; at the end the runs are
- * merged, at most MERGE_WAYS at a time, through a heap of their heads. A bounded sort lets rows
- * pile up to twice the bound, sorts, and forgets the second half; from then on rows that are not
- * better than the last one kept are not even packed. */
+ * merged, as many at a time as their blocks fit into the budget, through a heap of their heads. A
+ * bounded sort lets rows pile up to twice the bound, sorts, and forgets the second half; from then
+ * on rows that are not better than the last one kept are not even packed. */
 #include "sql/exec/sorter.h"
 
 #include "base/alloc.h"
 #include "base/fiber.h"
 
-enum { RUN_ROWS = 12, REFS_MIN = 128, MERGE_WAYS = 32, BOUND_SLACK = 1024, CHECK_ROWS = 4096 };
+enum {
+    RUN_ROWS = 12,
+    REFS_MIN = 128,
+    MERGE_WAYS_MIN = 4,
+    MERGE_WAYS_MAX = 64,
+    BOUND_SLACK = 1024,
+    CHECK_ROWS = 4096
+};
 
 struct merge_input {
     struct spill_reader reader;
@@ -141,7 +148,7 @@ static db_err grow_refs(struct sorter *s, struct exec_ctx *ctx)
 {
     size_t cap = s->cap == 0 ? REFS_MIN : s->cap * 2;
     size_t bytes = 2 * cap * sizeof(*s->refs);
-    if (s->rows->used + bytes > s->budget && s->cap != 0) {
+    if (s->cap != 0 && row_memory_is_short(ctx->mem, s->rows->used + bytes, s->budget)) {
         return ERR_LIMIT;
     }
     if (ctx->mem != NULL) {
@@ -200,7 +207,8 @@ static db_err add_row(struct sorter *s, struct exec_ctx *ctx, struct vector *con
         TRY(grow_refs(s, ctx));
     }
     bool block_full = s->rows->pos == NULL || (size_t)(s->rows->end - s->rows->pos) < size;
-    if (block_full && s->count != 0 && s->rows->used + size + s->refs_charged > s->budget) {
+    if (block_full && s->count != 0 &&
+        row_memory_is_short(ctx->mem, s->rows->used + size + s->refs_charged, s->budget)) {
         return ERR_LIMIT;
     }
     struct packed_row *r = arena_alloc(s->rows, size);
@@ -353,14 +361,23 @@ static db_err step(struct sorter *s, struct exec_ctx *ctx)
     return ERR_OK;
 }
 
-/* Merges neighbouring runs until MERGE_WAYS are left; neighbours, so that ties keep their order. */
+static uint32_t merge_ways(const struct sorter *s)
+{
+    size_t ways = s->budget / s->file.block_size;
+    return ways < MERGE_WAYS_MIN   ? MERGE_WAYS_MIN
+           : ways > MERGE_WAYS_MAX ? MERGE_WAYS_MAX
+                                   : (uint32_t)ways;
+}
+
+/* Merges neighbouring runs until few are left; neighbours, so that ties keep their order. */
 static db_err reduce_runs(struct sorter *s, struct exec_ctx *ctx)
 {
-    while (s->run_count > MERGE_WAYS) {
+    uint32_t ways = merge_ways(s);
+    while (s->run_count > ways) {
         uint32_t before = s->run_count;
         uint32_t kept = 0;
-        for (uint32_t from = 0; from < before; from += MERGE_WAYS) {
-            uint32_t n = before - from < MERGE_WAYS ? before - from : MERGE_WAYS;
+        for (uint32_t from = 0; from < before; from += ways) {
+            uint32_t n = before - from < ways ? before - from : ways;
             struct spill_run out;
             TRY(open_inputs(s, ctx, from, n));
             spill_run_init(&out, ctx, &s->file);
@@ -435,7 +452,8 @@ static db_err unpack_merged(struct sorter *s, struct exec_ctx *ctx, uint32_t roo
                             struct chunk *out)
 {
     arena_reset(s->rows);
-    while (s->input_count != 0 && out->count < room && s->given < s->bound) {
+    while (s->input_count != 0 && out->count < room && s->given < s->bound &&
+           (out->count == 0 || s->rows->used < s->budget / 2)) {
         const struct packed_row *r = s->inputs[0]->rows[s->inputs[0]->at];
         void *copy = arena_alloc(s->rows, r->size);
         if (copy == NULL) {

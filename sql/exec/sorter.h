@@ -6,6 +6,7 @@
 #ifndef SKEIN_SQL_EXEC_SORTER_H
 #define SKEIN_SQL_EXEC_SORTER_H
 
+#include "sql/exec/row_table.h"
 #include "sql/exec/spill.h"
 
 struct sort_key {

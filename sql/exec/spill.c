@@ -15,11 +15,11 @@
 #include "base/fiber.h"
 
 enum {
-    BLOCK_MIN = 8 * 1024,
+    BLOCK_MIN = 4 * 1024,
     BLOCK_MAX = 256 * 1024,
     BUDGET_MIN = 32 * 1024,
-    BUDGET_SHARE = 4, /* of the least limit: several operators of a plan spill at a time */
-    BLOCKS_PER_BUDGET = 32,
+    BUDGET_SHARE = 4,       /* of the least limit: several operators of a plan spill at a time */
+    BLOCKS_PER_BUDGET = 64, /* 16 parts of two sides are open at a time */
     PATH_SIZE = 1024,
 };
 #define SPILL_BLOCK_BYTES_MAX ((size_t)UINT32_MAX)

@@ -1,0 +1,233 @@
+/* Operators that must use temporary files, through SQL: the same statements on an engine with
+ * memory to spare and on one with far too little give the same rows, and with too little and no
+ * place for temporary files they fail with a clear error (which proves that they did spill). */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/hash.h"
+#include "base/loop.h"
+#include "sql/sql.h"
+#include "sql/storage/mem/mem.h"
+#include "sql/storage/storage.h"
+
+#include "base/test_main.h"
+
+enum { ROWS = 24000, BATCH = 400, TINY = 2 * 1024 * 1024 };
+
+/* ---- a sink that keeps what identifies a result ---- */
+
+struct result {
+    struct sql_sink sink;
+    uint32_t columns;
+    uint64_t rows;
+    uint64_t ordered; /* hash of the rows in their order */
+    uint64_t loose;   /* in any order */
+    unsigned error;
+    char text[200];
+};
+
+static db_err on_columns(struct sql_sink *s, const struct sql_column *c, uint32_t n)
+{
+    (void)c;
+    CONTAINER_OF(s, struct result, sink)->columns = n;
+    return ERR_OK;
+}
+
+static uint64_t cell_hash(const struct sql_cell *c, uint64_t seed)
+{
+    switch (c->kind) {
+    case SQL_CELL_NULL: return hash_combine(seed, 7);
+    case SQL_CELL_INT:
+    case SQL_CELL_UINT: return hash_combine(seed, c->v.u64);
+    case SQL_CELL_TEXT: return hash_bytes(c->v.text, seed);
+    case SQL_CELL_FLOAT:
+    case SQL_CELL_DOUBLE:
+    case SQL_CELL_TIME:
+    case SQL_CELL_DATE:
+    case SQL_CELL_DATETIME: break;
+    }
+    CHECK(false);
+    return 0;
+}
+
+static db_err on_rows(struct sql_sink *s, const struct sql_rows *rows)
+{
+    struct result *r = CONTAINER_OF(s, struct result, sink);
+    for (uint32_t i = 0; i < sql_rows_count(rows); i++) {
+        uint64_t h = 1;
+        for (uint32_t c = 0; c < r->columns; c++) {
+            struct sql_cell cell;
+            sql_rows_cell(rows, i, c, &cell);
+            h = cell_hash(&cell, h);
+        }
+        r->rows++;
+        r->ordered = hash_combine(r->ordered, h);
+        r->loose += hash_u64(h);
+    }
+    return ERR_OK;
+}
+
+static db_err on_end(struct sql_sink *s, const struct sql_status *st, bool more)
+{
+    (void)s;
+    (void)st;
+    (void)more;
+    return ERR_OK;
+}
+
+static db_err on_error(struct sql_sink *s, const struct diag *d)
+{
+    struct result *r = CONTAINER_OF(s, struct result, sink);
+    r->error = d->number;
+    snprintf(r->text, sizeof(r->text), "%s", d->text);
+    return ERR_OK;
+}
+
+static const struct sql_sink_ops g_ops = {on_columns, on_rows, on_end, on_end, on_error, NULL};
+
+static struct result query(struct sql_session *session, const char *sql)
+{
+    struct result r = {.sink = {&g_ops}};
+    CHECK_OK(sql_session_query(session, slice_str(sql), &r.sink));
+    return r;
+}
+
+static void must(struct sql_session *session, const char *sql)
+{
+    struct result r = query(session, sql);
+    if (r.error != 0) {
+        fprintf(stderr, "%.80s: %u %s\n", sql, r.error, r.text);
+    }
+    CHECK(r.error == 0);
+}
+
+/* ---- data ---- */
+
+static void fill(struct sql_session *session, const char *table, unsigned salt)
+{
+    struct buf sql;
+    buf_init(&sql, 1u << 20);
+    for (unsigned from = 0; from < ROWS; from += BATCH) {
+        buf_reset(&sql);
+        CHECK_OK(buf_printf(&sql, "INSERT INTO %s VALUES ", table));
+        for (unsigned i = from; i < from + BATCH; i++) {
+            unsigned x = (i * 2654435761u) ^ salt;
+            CHECK_OK(buf_printf(&sql, "%s(%u,%u,%u,'%s%08u-some-text-to-make-it-longer',%u.%02u)",
+                                i == from ? "" : ",", i, x % 50, x % 9000,
+                                x % 3 == 0 ? "Key" : "key", x % 12000, x % 700, x % 100));
+        }
+        CHECK_OK(buf_append_u8(&sql, 0));
+        must(session, (const char *)sql.ptr);
+    }
+    buf_fini(&sql);
+}
+
+struct world {
+    struct storage *storage;
+    struct sql_engine *engine;
+    struct sql_session *session;
+};
+
+static struct world open_world(size_t memory, const char *temp_dir)
+{
+    struct world w;
+    struct diag d;
+    diag_reset(&d);
+    CHECK_OK(mem_storage_new(NULL, &w.storage));
+    struct sql_engine_opts o = {
+        .storage = w.storage, .statement_memory = memory, .temp_dir = temp_dir, .version = "9.7.4"};
+    CHECK_OK(sql_engine_open(&o, &d, &w.engine));
+    struct sql_session_opts so = {.connection_id = 1,
+                                  .user = SLICE_LIT("root"),
+                                  .host = SLICE_LIT("localhost"),
+                                  .charset = 255};
+    CHECK_OK(sql_session_open(w.engine, &so, &d, &w.session));
+    must(w.session, "CREATE DATABASE spill");
+    must(w.session, "USE spill");
+    must(w.session, "CREATE TABLE big (id INT PRIMARY KEY, k INT, v INT, s VARCHAR(60), "
+                    "d DECIMAL(12,2))");
+    must(w.session, "CREATE TABLE other LIKE big");
+    must(w.session, "SET group_concat_max_len = 1000000");
+    fill(w.session, "big", 0x5bd1e995u);
+    fill(w.session, "other", 0x12345678u);
+    return w;
+}
+
+static void close_world(struct world *w)
+{
+    sql_session_close(w->session);
+    sql_engine_close(w->engine);
+    storage_close(w->storage);
+}
+
+struct spill_case {
+    const char *sql;
+    bool ordered; /* rows must come in the same order */
+};
+
+static const struct spill_case g_cases[] = {
+    {"SELECT id, v, s FROM big ORDER BY s, id DESC", true},
+    {"SELECT id, d FROM big ORDER BY d DESC, s, id", true},
+    {"SELECT id, s FROM big ORDER BY s DESC, id LIMIT 9000 OFFSET 12000", true},
+    {"SELECT s, COUNT(*), SUM(d), MIN(id), MAX(v) FROM big GROUP BY s", false},
+    {"SELECT v, k, COUNT(*), SUM(id) FROM big GROUP BY v, k", false},
+    {"SELECT COUNT(DISTINCT s), COUNT(DISTINCT v, s), COUNT(*), SUM(DISTINCT id) FROM big", true},
+    {"SELECT k, COUNT(DISTINCT s), SUM(DISTINCT v) FROM big GROUP BY k", false},
+    {"SELECT k, GROUP_CONCAT(DISTINCT v ORDER BY s DESC, id SEPARATOR '|') FROM big GROUP BY k",
+     false},
+    {"SELECT DISTINCT s, v FROM big", true},
+    {"SELECT a.id, b.id, a.s, b.d FROM big a JOIN other b ON a.s = b.s WHERE b.id < 20000", false},
+    {"SELECT STRAIGHT_JOIN a.id, b.id, a.d FROM big a LEFT JOIN other b ON a.s = b.s AND b.v > a.v",
+     false},
+    {"SELECT a.id FROM big a LEFT JOIN other b ON a.s = b.s AND a.d = b.d WHERE b.id IS NULL",
+     false},
+    {"SELECT a.id, b.id FROM big a FULL OUTER JOIN other b ON a.v = b.v AND a.s = b.s", false},
+    {"SELECT s, v FROM big UNION SELECT s, v FROM other", false},
+    {"SELECT s, k FROM big INTERSECT SELECT s, k FROM other", false},
+    {"SELECT s, k FROM big INTERSECT ALL SELECT s, k FROM other", false},
+    {"SELECT s, d FROM big EXCEPT SELECT s, d FROM other", false},
+    {"SELECT s, d FROM big EXCEPT ALL SELECT s, d FROM other", false},
+};
+
+static void run_case(const struct spill_case *c, struct world *rich, struct world *poor,
+                     struct world *stuck)
+{
+    struct result want = query(rich->session, c->sql);
+    struct result got = query(poor->session, c->sql);
+    struct result none = query(stuck->session, c->sql);
+    if (want.error != 0 || got.error != 0 || want.rows != got.rows || want.loose != got.loose ||
+        (c->ordered && want.ordered != got.ordered) || none.error == 0) {
+        fprintf(stderr, "%s\n  want %" PRIu64 " rows (%u %s)\n  got %" PRIu64 " rows (%u %s)\n",
+                c->sql, want.rows, want.error, want.text, got.rows, got.error, got.text);
+        fprintf(stderr, "  without files: %u %s\n", none.error, none.text);
+        CHECK(false);
+    }
+}
+
+static void run(void *arg)
+{
+    (void)arg;
+    struct world rich = open_world(0, "/tmp");
+    struct world poor = open_world(TINY, "/tmp");
+    struct world stuck = open_world(TINY, "/nonexistent/directory");
+    for (size_t i = 0; i < ARRAY_COUNT(g_cases); i++) {
+        run_case(&g_cases[i], &rich, &poor, &stuck);
+    }
+    close_world(&stuck);
+    close_world(&poor);
+    close_world(&rich);
+}
+
+static void test_spilling_gives_the_same_rows(void **state)
+{
+    (void)state;
+    CHECK_OK(loop_run_main(run, NULL));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_spilling_gives_the_same_rows),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
