@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/test_main.h"
+#include "base/faults.h"
 #include "base/fiber.h"
 #include "base/rand.h"
 #include "node/main/node.h"
@@ -241,8 +242,27 @@ static void child_entry(void *arg)
     child_fiber_main(s->c);
 }
 
+/* One point by cycle, after some hits. */
+static void arm(uint64_t seed)
+{
+    static const char *const points[] = {"txn_after_prewrite", "txn_after_primary",
+                                         "range_before_submit", "range_before_apply",
+                                         "range_before_split_apply"};
+    char action[64];
+    uint64_t cycle = seed / 100;
+    const char *point = points[cycle / 2 % ARRAY_COUNT(points)];
+    bool once = cycle / 2 % ARRAY_COUNT(points) == 4;
+    if (cycle % 2 == 1) {
+        snprintf(action, sizeof(action), "crash:after=%llu",
+                 once ? 0ull : (unsigned long long)(cycle * 37 % 400));
+        db_err err = faults_set(point, action);
+        CHECK(err == ERR_OK || err == ERR_UNSUPPORTED);
+    }
+}
+
 static int child_main(const char *dir, int fd, uint64_t seed)
 {
+    arm(seed);
     struct loop_group_opts lo = {.count = 2};
     struct child c = {.pipe = fd, .seed = seed};
     struct child_start start = {.c = &c};
@@ -271,6 +291,7 @@ static int child_main(const char *dir, int fd, uint64_t seed)
 struct ledger {
     uint64_t acked[WRITERS]; /* rows acknowledged so far */
     uint64_t commits;
+    uint64_t faults; /* cycles that ended at a fault point */
 };
 
 static pid_t start_child(const char *dir, int cycle, int *ret_fd)
@@ -320,7 +341,6 @@ static void run_cycle(const char *dir, int cycle, struct rand *rand, struct ledg
     pid_t pid = start_child(dir, cycle, &fd);
     uint64_t kill_at = UINT64_MAX;
     bool killed = false;
-    bool ready = false;
     for (;;) {
         struct note n;
         ssize_t got = read(fd, &n, sizeof(n));
@@ -330,7 +350,6 @@ static void run_cycle(const char *dir, int cycle, struct rand *rand, struct ledg
         assert_int_equal(got, sizeof(n));
         take_note(l, &n);
         if (n.kind == 2) {
-            ready = true;
             kill_at = clock_mono_ns() + (5 + rand_below(rand, 250)) * NS_PER_MS;
         }
         if (!killed && clock_mono_ns() >= kill_at) {
@@ -341,7 +360,12 @@ static void run_cycle(const char *dir, int cycle, struct rand *rand, struct ledg
     int status;
     assert_int_equal(waitpid(pid, &status, 0), pid);
     close(fd);
-    assert_true(ready && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+    bool by_signal = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+    bool by_fault = WIFEXITED(status) && WEXITSTATUS(status) == 137;
+    l->faults += by_fault;
+    if (!by_signal && !by_fault) {
+        fail_msg("cycle %d: the child ended with status %d", cycle, status);
+    }
 }
 
 static void test_kill(void **state)
@@ -352,14 +376,15 @@ static void test_kill(void **state)
     struct ledger l = {0};
     struct rand rand;
     const char *cycles = getenv("SKEIN_CRASH_CYCLES");
-    int count = cycles == NULL ? 8 : (int)strtol(cycles, NULL, 10);
+    int count = cycles == NULL ? 12 : (int)strtol(cycles, NULL, 10);
     assert_non_null(mkdtemp(dir));
     rand_seed(&rand, (uint64_t)getpid());
     for (int i = 0; i <= count; i++) {
         run_cycle(dir, i, &rand, &l);
     }
-    printf("  %d kills, %llu acknowledged inserts, none lost, none invented\n", count + 1,
-           (unsigned long long)l.commits);
+    printf(
+        "  %d kills (%llu at fault points), %llu acknowledged inserts, none lost, none invented\n",
+        count + 1, (unsigned long long)l.faults, (unsigned long long)l.commits);
     snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
     assert_int_equal(system(cmd), 0);
 }

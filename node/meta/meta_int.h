@@ -18,6 +18,9 @@ enum meta_key_kind {
 };
 
 #define TSO_WINDOW ((ts_t)3000 << TS_LOGICAL_BITS) /* 3 s persisted ahead */
+/* ... when the oracle is ahead of the clock already: enough numbers, and restarts one after the
+ * other do not carry it far away. */
+#define TSO_WINDOW_AHEAD ((ts_t)100 << TS_LOGICAL_BITS)
 
 struct tso {
     _Alignas(64) _Atomic ts_t next;

@@ -33,7 +33,9 @@ static db_err extend(struct meta *m, ts_t need, struct diag *diag)
     fiber_mutex_lock(&t->lock);
     if (atomic_load(&t->limit) < need) {
         ts_t now = present();
-        ts_t limit = (need > now ? need : now) + TSO_WINDOW;
+        bool ahead = atomic_load(&t->next) > now + TSO_WINDOW_AHEAD;
+        ts_t limit = ahead ? need + TSO_WINDOW_AHEAD : now + TSO_WINDOW;
+        limit = limit > need ? limit : need;
         err = meta_kv_write_u64(m, META_KEY_TSO, SLICE_EMPTY, limit, diag);
         if (err == ERR_OK) {
             atomic_store(&t->limit, limit);
@@ -115,7 +117,8 @@ db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_fir
     ts_t limit = atomic_load_explicit(&t->limit, memory_order_acquire);
     if (UNLIKELY(end > limit)) {
         TRY(extend(m, end, diag));
-    } else if (UNLIKELY(limit - end < TSO_WINDOW / 2)) {
+    } else if (UNLIKELY(limit - end <
+                        (end > now + TSO_WINDOW_AHEAD ? TSO_WINDOW_AHEAD / 2 : TSO_WINDOW / 2))) {
         if (!atomic_load_explicit(&t->prefetching, memory_order_relaxed)) {
             prefetch(m);
         }

@@ -1,0 +1,349 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/test_main.h"
+#include "base/clock.h"
+#include "base/fiber.h"
+#include "node/meta/meta_int.h"
+
+/* Meta over a real range store in a temporary directory. */
+
+struct world {
+    char dir[64];
+    struct loop_group *loops;
+    struct engine *engine;
+    struct raft_log *log;
+    struct meta *m;
+    struct range_store *rs;
+    void (*body)(struct world *w);
+};
+
+static void open_world(struct world *w)
+{
+    struct meta_opts mo = {.loops = w->loops};
+    CHECK_OK(meta_new(&mo, &w->m));
+    struct range_store_opts ro = {
+        .loops = w->loops, .engine = w->engine, .log = w->log, .hooks = meta_hooks(w->m)};
+    CHECK_OK(range_store_open(&ro, NULL, &w->rs));
+    CHECK_OK(range_store_wait_ready(w->rs, clock_mono_ns() + 20 * NS_PER_S));
+    CHECK_OK(meta_start(w->m, w->rs, NULL));
+}
+
+struct turn {
+    struct world *w;
+    struct waiter done;
+    bool clean;
+};
+
+static void turn_main(void *arg)
+{
+    struct turn *t = arg;
+    open_world(t->w);
+    t->w->body(t->w);
+    if (t->clean) {
+        meta_stop(t->w->m);
+    } else { /* as a crash leaves it: nothing is written back */
+        atomic_store(&t->w->m->running, false);
+        periodic_stop(&t->w->m->gc);
+        while (atomic_load(&t->w->m->fibers) != 0) {
+            CHECK_OK(fiber_sleep(NS_PER_MS));
+        }
+    }
+    range_store_stop(t->w->rs);
+    wait_signal(&t->done, 0);
+}
+
+static void turn_fiber(void *arg)
+{
+    struct turn *t = arg;
+    wait_init(&t->done);
+    CHECK_OK(fiber_spawn(loop_group_get(t->w->loops, 0), turn_main, t));
+    wait_block_uncancelable(&t->done);
+}
+
+/* Opens everything, runs body in a fiber, closes everything. */
+static void life(struct world *w, bool clean, void (*body)(struct world *w))
+{
+    char path[128];
+    struct diag diag;
+    diag_reset(&diag);
+    struct loop_group_opts lo = {.count = 2};
+    CHECK_OK(loop_group_start(&lo, &w->loops));
+    snprintf(path, sizeof(path), "%s/store", w->dir);
+    struct engine_opts eo = {.path = path, .memory_size = 32 << 20};
+    CHECK_OK(engine_open_rocks(&eo, &diag, &w->engine));
+    snprintf(path, sizeof(path), "mkdir -p %s/log", w->dir);
+    CHECK(system(path) == 0);
+    snprintf(path, sizeof(path), "%s/log", w->dir);
+    struct raft_log_opts ro = {.segment_size = 1 << 20};
+    CHECK_OK(raft_log_open(path, &ro, &diag, &w->log));
+    w->body = body;
+    struct turn t = {.w = w, .clean = clean};
+    CHECK_OK(loop_run_main(turn_fiber, &t));
+    raft_log_close(w->log);
+    range_store_free(w->rs);
+    meta_free(w->m);
+    engine_close(w->engine, !clean);
+    loop_group_stop(w->loops);
+}
+
+static void make_dir(struct world *w)
+{
+    snprintf(w->dir, sizeof(w->dir), "./meta_test.XXXXXX");
+    CHECK(mkdtemp(w->dir) != NULL);
+}
+
+static void remove_dir(struct world *w)
+{
+    char cmd[128];
+    snprintf(cmd, sizeof(cmd), "rm -rf %s", w->dir);
+    CHECK(system(cmd) == 0);
+}
+
+/* ---- the oracle ---- */
+
+static ts_t g_last_ts;
+static int64_t g_wall_shift_us;
+
+static uint64_t shifted_mono(void *ctx)
+{
+    (void)ctx;
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (uint64_t)ts.tv_sec * NS_PER_S + (uint64_t)ts.tv_nsec;
+}
+
+static uint64_t shifted_wall(void *ctx)
+{
+    (void)ctx;
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (uint64_t)((int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 + g_wall_shift_us);
+}
+
+static void tso_body(struct world *w)
+{
+    for (uint32_t i = 0; i < 2000; i++) {
+        ts_t ts;
+        CHECK_OK(meta_timestamps(w->m, 1 + i % 7, NULL, &ts));
+        CHECK(ts > g_last_ts);
+        g_last_ts = ts + i % 7;
+    }
+}
+
+static void test_tso(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    static const struct clock_ops shifted = {"shifted", shifted_mono, shifted_wall, NULL};
+    make_dir(&w);
+    g_last_ts = 0;
+    clock_set(&shifted);
+    for (int round = 0; round < 6; round++) {
+        /* the calendar jumps: forward by an hour, back by two, ... */
+        g_wall_shift_us = round % 2 == 0 ? 0 : (round == 1 ? 3600ll : -7200ll) * 1000000;
+        life(&w, round % 3 == 0, tso_body);
+    }
+    clock_set(NULL);
+    remove_dir(&w);
+}
+
+struct tso_worker {
+    struct world *w;
+    struct waiter done;
+    ts_t seen[500];
+};
+
+static void tso_worker(void *arg)
+{
+    struct tso_worker *t = arg;
+    for (size_t i = 0; i < ARRAY_COUNT(t->seen); i++) {
+        CHECK_OK(meta_timestamps(t->w->m, 3, NULL, &t->seen[i]));
+        CHECK(i == 0 || t->seen[i] >= t->seen[i - 1] + 3);
+    }
+    wait_signal(&t->done, 0);
+}
+
+static int cmp_ts(const void *a, const void *b)
+{
+    ts_t x = *(const ts_t *)a;
+    ts_t y = *(const ts_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+static void tso_race_body(struct world *w)
+{
+    enum { WORKERS = 8 };
+    static struct tso_worker workers[WORKERS];
+    static ts_t all[WORKERS * 500];
+    for (unsigned i = 0; i < WORKERS; i++) {
+        workers[i].w = w;
+        wait_init(&workers[i].done);
+        CHECK_OK(fiber_spawn(loop_group_get(w->loops, i % 2), tso_worker, &workers[i]));
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        wait_block_uncancelable(&workers[i].done);
+        memcpy(all + i * 500, workers[i].seen, sizeof(workers[i].seen));
+    }
+    qsort(all, ARRAY_COUNT(all), sizeof(all[0]), cmp_ts);
+    for (size_t i = 1; i < ARRAY_COUNT(all); i++) {
+        CHECK(all[i] >= all[i - 1] + 3);
+    }
+}
+
+static void test_tso_race(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    make_dir(&w);
+    life(&w, true, tso_race_body);
+    remove_dir(&w);
+}
+
+/* ---- counters ---- */
+
+static uint64_t g_last_number;
+static bool g_exact;
+
+static uint64_t next_number(struct world *w, uint64_t floor, uint64_t count)
+{
+    uint64_t first = 0;
+    CHECK_OK(meta_sequence_next(w->m, SLICE_LIT("\2t"), floor, count, 1, 0, NULL, &first));
+    return first;
+}
+
+static void sequence_body(struct world *w)
+{
+    uint64_t first = next_number(w, 0, 1);
+    CHECK(g_exact ? first == g_last_number + 1 : first > g_last_number);
+    g_last_number = first;
+    for (uint64_t i = 0; i < 300; i++) {
+        uint64_t n = next_number(w, 0, 1 + i % 5);
+        CHECK(n == g_last_number + 1);
+        g_last_number = n + i % 5;
+    }
+    /* a raise takes no number */
+    CHECK(next_number(w, g_last_number + 1000, 0) == g_last_number + 1001);
+    g_last_number += 1000;
+    CHECK(next_number(w, 0, 1) == g_last_number + 1);
+    g_last_number++;
+}
+
+static void test_sequences(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    make_dir(&w);
+    g_last_number = 0;
+    g_exact = true;
+    for (int round = 0; round < 6; round++) {
+        bool clean = round % 2 == 0;
+        life(&w, clean, sequence_body);
+        g_exact = clean;
+    }
+    remove_dir(&w);
+}
+
+/* ---- the index ---- */
+
+static struct range_desc desc(range_id_t id, uint64_t version, const char *start, const char *end)
+{
+    return (struct range_desc){.id = id,
+                               .start = slice_str(start),
+                               .end = slice_str(end),
+                               .epoch = {.version = version, .conf = 1},
+                               .replica_count = 1,
+                               .replicas = {{1, 1, REPLICA_VOTER}}};
+}
+
+static void expect_index(struct meta *m, const char *want)
+{
+    struct arena a;
+    struct range_desc *d;
+    unsigned n;
+    char text[256];
+    size_t at = 0;
+    arena_init(&a, NULL, NULL, 0);
+    assert_int_equal(meta_lookup(m, SLICE_EMPTY, SLICE_EMPTY, 100, &a, NULL, &d, &n), ERR_OK);
+    for (unsigned i = 0; i < n; i++) {
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "%llu[%.*s,%.*s) ",
+                               (unsigned long long)d[i].id, SLICE_FMT(d[i].start),
+                               SLICE_FMT(d[i].end));
+    }
+    text[at] = '\0';
+    assert_string_equal(text, want);
+    arena_fini(&a);
+}
+
+static void test_index(void **state)
+{
+    (void)state;
+    struct meta_opts mo = {0};
+    struct meta *m;
+    assert_int_equal(meta_new(&mo, &m), ERR_OK);
+    struct range_desc whole = desc(2, 1, "", "");
+    struct range_desc left = desc(2, 2, "", "m");
+    struct range_desc right = desc(3, 2, "m", "");
+    struct range_desc mid = desc(4, 3, "p", "");
+    struct range_desc right2 = desc(3, 3, "m", "p");
+    range_index_changed(m, &whole);
+    expect_index(m, "2[,) ");
+    range_index_changed(m, &right); /* the halves may report in any order */
+    expect_index(m, "3[m,) ");
+    range_index_changed(m, &left);
+    expect_index(m, "2[,m) 3[m,) ");
+    range_index_changed(m, &whole); /* old news */
+    expect_index(m, "2[,m) 3[m,) ");
+    range_index_changed(m, &right2);
+    expect_index(m, "2[,m) 3[m,p) ");
+    range_index_changed(m, &mid);
+    range_index_changed(m, &right);
+    expect_index(m, "2[,m) 3[m,p) 4[p,) ");
+    struct arena a;
+    struct range_desc *d;
+    unsigned n;
+    arena_init(&a, NULL, NULL, 0);
+    assert_int_equal(meta_lookup(m, SLICE_LIT("n"), SLICE_LIT("q"), 100, &a, NULL, &d, &n), ERR_OK);
+    assert_int_equal(n, 2);
+    assert_int_equal(d[0].id, 3);
+    assert_int_equal(meta_lookup(m, SLICE_LIT("p"), SLICE_EMPTY, 1, &a, NULL, &d, &n), ERR_OK);
+    assert_int_equal(n, 1);
+    assert_int_equal(d[0].id, 4);
+    arena_fini(&a);
+    meta_free(m);
+}
+
+static void test_desc_codec(void **state)
+{
+    (void)state;
+    struct range_desc d = desc(77, 300, "a", "zz");
+    struct range_desc back;
+    struct buf b;
+    struct arena a;
+    buf_init(&b, 4096);
+    arena_init(&a, NULL, NULL, 0);
+    assert_int_equal(range_desc_encode(&b, &d), ERR_OK);
+    assert_int_equal(range_desc_decode(buf_slice(&b), &a, &back), ERR_OK);
+    assert_int_equal(back.id, 77);
+    assert_int_equal(back.epoch.version, 300);
+    assert_true(slice_eq(back.start, d.start) && slice_eq(back.end, d.end));
+    assert_int_equal(back.replicas[0].replica_id, 1);
+    for (size_t n = 0; n < b.len; n++) { /* every prefix is refused */
+        assert_int_equal(range_desc_decode(slice_of(b.ptr, n), &a, &back), ERR_CORRUPT);
+    }
+    assert_int_equal(buf_append_u8(&b, 0), ERR_OK);
+    assert_int_equal(range_desc_decode(buf_slice(&b), &a, &back), ERR_CORRUPT);
+    arena_fini(&a);
+    buf_fini(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tso),        cmocka_unit_test(test_tso_race),
+        cmocka_unit_test(test_sequences),  cmocka_unit_test(test_index),
+        cmocka_unit_test(test_desc_codec),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
