@@ -1,0 +1,125 @@
+#include <pthread.h>
+#include <stdio.h>
+
+#include "base/test_main.h"
+#include "base/rand.h"
+#include "cluster/route/route.h"
+
+static struct range_desc desc(range_id_t id, uint64_t version, const char *start, const char *end)
+{
+    return (struct range_desc){.id = id,
+                               .start = slice_str(start),
+                               .end = slice_str(end),
+                               .epoch = {.version = version, .conf = 1},
+                               .replica_count = 1,
+                               .replicas = {{7, 1, REPLICA_VOTER}}};
+}
+
+static range_id_t find(struct range_cache *c, const char *key)
+{
+    struct range_location loc;
+    return range_cache_find(c, slice_str(key), NULL, &loc) ? loc.id : 0;
+}
+
+static range_id_t find_before(struct range_cache *c, const char *key)
+{
+    struct range_location loc;
+    return range_cache_find_before(c, slice_str(key), NULL, &loc) ? loc.id : 0;
+}
+
+static void learn(struct range_cache *c, struct range_desc d)
+{
+    assert_int_equal(range_cache_learn(c, &d, 1), ERR_OK);
+}
+
+static void test_find_and_learn(void **state)
+{
+    (void)state;
+    struct range_cache c;
+    struct range_location loc;
+    struct arena a;
+    arena_init(&a, NULL, NULL, 0);
+    assert_int_equal(range_cache_init(&c), ERR_OK);
+    assert_int_equal(find(&c, "a"), 0);
+    learn(&c, desc(1, 1, "", ""));
+    assert_int_equal(find(&c, "a"), 1);
+    assert_int_equal(find_before(&c, ""), 1);
+    learn(&c, desc(1, 2, "", "m"));
+    assert_int_equal(find(&c, "a"), 1);
+    assert_int_equal(find(&c, "m"), 0);
+    assert_int_equal(find_before(&c, "m"), 1);
+    learn(&c, desc(2, 2, "m", ""));
+    learn(&c, desc(1, 1, "", "")); /* old news */
+    assert_int_equal(find(&c, "m"), 2);
+    assert_int_equal(find(&c, "lz"), 1);
+    assert_int_equal(find_before(&c, "m"), 1);
+    assert_int_equal(find_before(&c, "ma"), 2);
+    assert_int_equal(find_before(&c, ""), 2);
+    assert_true(range_cache_find(&c, SLICE_LIT("x"), &a, &loc));
+    assert_true(slice_eq(loc.start, SLICE_LIT("m")) && loc.end.len == 0 && loc.node == 7);
+    range_cache_set_leader(&c, 2, 9);
+    assert_true(range_cache_find(&c, SLICE_LIT("x"), NULL, &loc));
+    assert_int_equal(loc.node, 9);
+    range_cache_evict(&c, 2, (struct range_epoch){1, 1}); /* not what is known */
+    assert_int_equal(find(&c, "x"), 2);
+    range_cache_evict(&c, 2, (struct range_epoch){2, 1});
+    assert_int_equal(find(&c, "x"), 0);
+    assert_int_equal(range_cache_count(&c), 1);
+    range_cache_fini(&c);
+    arena_fini(&a);
+}
+
+static struct range_cache g_cache;
+static _Atomic bool g_stop;
+
+static void *reader(void *arg)
+{
+    struct rand rand;
+    rand_seed(&rand, (uint64_t)(uintptr_t)arg);
+    uint64_t found = 0;
+    while (!g_stop) {
+        char key[8];
+        struct range_location loc;
+        snprintf(key, sizeof(key), "%03u", (unsigned)rand_below(&rand, 1000));
+        found += range_cache_find(&g_cache, slice_str(key), NULL, &loc);
+    }
+    return (void *)(uintptr_t)found;
+}
+
+/* Readers on threads while the cache changes: for the sanitizers. */
+static void test_readers_and_changes(void **state)
+{
+    (void)state;
+    pthread_t threads[3];
+    struct rand rand;
+    rand_seed(&rand, 3);
+    assert_int_equal(range_cache_init(&g_cache), ERR_OK);
+    for (uintptr_t i = 0; i < ARRAY_COUNT(threads); i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, reader, (void *)(i + 1)), 0);
+    }
+    for (uint64_t i = 1; i < 3000; i++) {
+        char start[8];
+        char end[8];
+        unsigned from = (unsigned)rand_below(&rand, 990);
+        snprintf(start, sizeof(start), "%03u", from);
+        snprintf(end, sizeof(end), "%03u", from + 10);
+        learn(&g_cache, desc(1 + i % 50, i, start, end));
+        if (i % 7 == 0) {
+            range_cache_evict(&g_cache, 1 + i % 50, (struct range_epoch){i, 1});
+        }
+    }
+    g_stop = true;
+    for (size_t i = 0; i < ARRAY_COUNT(threads); i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    range_cache_fini(&g_cache);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_find_and_learn),
+        cmocka_unit_test(test_readers_and_changes),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,202 @@
+/* What is left of transactions whose coordinator has died: their intents, and how readers and
+ * writers get past them. The coordinator is played by hand, with the calls it would make. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/test_main.h"
+#include "base/fiber.h"
+#include "node/eval/eval.h"
+#include "node/main/node.h"
+
+enum { TTL_MS = 80 };
+
+struct world {
+    struct loop_group *loops;
+    struct node *n;
+    struct storage *s;
+    struct arena a;
+    void (*body)(struct world *w);
+};
+
+static struct slice key(struct world *w, const char *name)
+{
+    char *text = arena_printf(&w->a, "\2txn/%s", name);
+    CHECK(text != NULL);
+    return slice_str(text);
+}
+
+static struct eval_range *range_of(struct world *w, struct slice k, struct kv_request *ret_req)
+{
+    struct range_desc *d;
+    struct eval_range *er;
+    unsigned n;
+    CHECK_OK(meta_lookup(node_meta(w->n), k, SLICE_EMPTY, 1, &w->a, NULL, &d, &n));
+    CHECK(n == 1);
+    CHECK_OK(range_store_find(node_ranges(w->n), d->id, &er));
+    *ret_req = (struct kv_request){d->id, d->epoch, DEADLINE_NONE, &w->a};
+    return er;
+}
+
+static void put(struct world *w, struct slice k, const char *value)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ, .autocommit = true};
+    struct storage_txn *t;
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t));
+    CHECK_OK(storage_put(t, k, slice_str(value), STORAGE_W_BLIND, NULL));
+    CHECK_OK(storage_txn_commit(t, NULL, NULL));
+}
+
+static bool reads(struct world *w, struct slice k, const char *value)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ, .read_only = true};
+    struct storage_txn *t;
+    bool found = false;
+    struct slice v = SLICE_EMPTY;
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t));
+    CHECK_OK(storage_get(t, k, STORAGE_READ_PLAIN, STORAGE_WAIT, &w->a, NULL, &found, &v));
+    storage_txn_rollback(t);
+    return found && slice_eq(v, slice_str(value));
+}
+
+static ts_t now_ts(struct world *w)
+{
+    ts_t ts;
+    CHECK_OK(meta_timestamps(node_meta(w->n), 1, NULL, &ts));
+    return ts;
+}
+
+/* Leaves an intent of the transaction on k. */
+static void prewrite(struct world *w, ts_t start_ts, struct slice k, const char *value,
+                     struct slice primary, const struct slice *secondaries, size_t count,
+                     bool async)
+{
+    struct kv_mutation m = {.op = KV_PUT, .key = k, .value = slice_str(value)};
+    struct kv_prewrite_req req = {.mutations = &m,
+                                  .count = 1,
+                                  .primary = primary,
+                                  .start_ts = start_ts,
+                                  .ttl_ms = TTL_MS,
+                                  .async_commit = async,
+                                  .secondaries = secondaries,
+                                  .secondary_count = count};
+    struct kv_reply reply = {0};
+    struct kv_prewrite_resp resp;
+    struct eval_range *er = range_of(w, k, &req.r);
+    CHECK_OK(eval_prewrite(er, &req, NULL, &reply, &resp));
+}
+
+static db_err commit(struct world *w, ts_t start_ts, struct slice k, ts_t commit_ts)
+{
+    struct kv_txn_keys_req req = {
+        .keys = &k, .count = 1, .start_ts = start_ts, .commit_ts = commit_ts};
+    struct kv_reply reply = {0};
+    struct eval_range *er = range_of(w, k, &req.r);
+    return eval_commit(er, &req, NULL, &reply);
+}
+
+/* Keys a.. lie in the first range, z.. in the second. */
+static void body(struct world *w)
+{
+    struct slice a = key(w, "a");
+    struct slice z = key(w, "z");
+    range_id_t id;
+    CHECK_OK(range_store_split(node_ranges(w->n), RANGE_ID_FIRST, key(w, "m"), NULL, &id));
+    put(w, a, "old");
+    put(w, z, "old");
+
+    /* not committed: rolled back when its time is over, and its owner hears of it */
+    ts_t t1 = now_ts(w);
+    uint64_t start = clock_mono_ns();
+    prewrite(w, t1, a, "t1", a, NULL, 0, false);
+    prewrite(w, t1, z, "t1", a, NULL, 0, false);
+    CHECK(reads(w, z, "old"));
+    CHECK(clock_mono_ns() - start >= (TTL_MS - 20) * NS_PER_MS);
+    CHECK(commit(w, t1, a, now_ts(w)) == ERR_TXN_ABORTED);
+    CHECK(reads(w, a, "old"));
+
+    /* the primary is committed: its other intents follow at once */
+    ts_t t2 = now_ts(w);
+    prewrite(w, t2, a, "t2", a, NULL, 0, false);
+    prewrite(w, t2, z, "t2", a, NULL, 0, false);
+    CHECK_OK(commit(w, t2, a, now_ts(w)));
+    start = clock_mono_ns();
+    CHECK(reads(w, z, "t2") && reads(w, a, "t2"));
+    CHECK(clock_mono_ns() - start < (TTL_MS - 20) * NS_PER_MS);
+
+    /* async, all intents in place: committed, though nobody said so */
+    ts_t t3 = now_ts(w);
+    prewrite(w, t3, a, "t3", a, &z, 1, true);
+    prewrite(w, t3, z, "t3", a, NULL, 0, true);
+    CHECK(reads(w, z, "t3") && reads(w, a, "t3"));
+
+    /* async, one is missing: rolled back, and it can never be written any more */
+    ts_t t4 = now_ts(w);
+    prewrite(w, t4, a, "t4", a, &z, 1, true);
+    CHECK(reads(w, a, "t3") && reads(w, z, "t3"));
+    struct kv_mutation late = {.op = KV_PUT, .key = z, .value = SLICE_LIT("t4")};
+    struct kv_prewrite_req req = {.mutations = &late,
+                                  .count = 1,
+                                  .primary = a,
+                                  .start_ts = t4,
+                                  .ttl_ms = TTL_MS,
+                                  .async_commit = true};
+    struct kv_reply reply = {0};
+    struct kv_prewrite_resp resp;
+    struct eval_range *er = range_of(w, z, &req.r);
+    CHECK(eval_prewrite(er, &req, NULL, &reply, &resp) == ERR_TXN_ABORTED);
+
+    /* a writer gets past an abandoned intent too, and a scan past many */
+    ts_t t5 = now_ts(w);
+    for (int i = 0; i < 20; i++) {
+        prewrite(w, t5, key(w, arena_printf(&w->a, "p%02d", i)), "t5", a, NULL, 0, false);
+    }
+    put(w, key(w, "p07"), "new");
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ};
+    struct storage_txn *t;
+    struct storage_scan *scan;
+    const struct storage_kv *rows;
+    size_t count;
+    struct storage_scan_opts so = {.start = key(w, "p"), .end = key(w, "q")};
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t));
+    CHECK_OK(storage_scan_open(t, &so, NULL, &scan));
+    CHECK_OK(storage_scan_next(scan, NULL, &rows, &count));
+    CHECK(count == 1 && slice_eq(rows[0].key, key(w, "p07")));
+    storage_scan_close(scan);
+    storage_txn_rollback(t);
+    meta_gc_round(node_meta(w->n));
+}
+
+static void run_body(void *arg)
+{
+    struct world *w = arg;
+    w->body(w);
+}
+
+static void test_abandoned(void **state)
+{
+    (void)state;
+    char dir[64] = "./txn_test.XXXXXX";
+    char cmd[128];
+    struct world w = {.body = body};
+    struct loop_group_opts lo = {.count = 2};
+    struct diag diag;
+    diag_reset(&diag);
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(loop_group_start(&lo, &w.loops), ERR_OK);
+    struct node_opts opts = {.data_dir = dir, .loops = w.loops, .memory_size = 32 << 20};
+    assert_int_equal(node_start(&opts, &diag, &w.n), ERR_OK);
+    w.s = node_storage(w.n);
+    arena_init(&w.a, NULL, NULL, 0);
+    assert_int_equal(loop_run_main(run_body, &w), ERR_OK);
+    arena_fini(&w.a);
+    node_stop(w.n);
+    loop_group_stop(w.loops);
+    snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+    assert_int_equal(system(cmd), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_abandoned)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
