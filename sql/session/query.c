@@ -1,9 +1,7 @@
 /* SELECT, INSERT, REPLACE, UPDATE, DELETE: bind, optimise, lock the tables' definitions, run,
  * answer. */
 #include "base/clock.h"
-#include "sql/catalog/table_format.h"
 #include "sql/charset/charset.h"
-#include "sql/codec/table_keys.h"
 #include "sql/session/session_int.h"
 
 static void warn(void *arg, enum cast_level level, uint16_t number, const char *text)
@@ -53,23 +51,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
 static double table_rows(void *env, const struct table_def *t)
 {
     struct sql_session *s = env;
-    uint64_t rows = 1000;
-    uint64_t bytes;
-    struct slice start = t->format == NULL ? SLICE_EMPTY : t->format->row_prefix;
-    struct buf end;
-    if (start.len == 0) {
-        return 1000;
-    }
-    buf_init(&end, 64);
-    if (buf_append_slice(&end, start) == ERR_OK) {
-        key_prefix_end(&end);
-        if (storage_estimate(s->engine->opts.storage, start, buf_slice(&end), &rows, &bytes) !=
-            ERR_OK) {
-            rows = 1000;
-        }
-    }
-    buf_fini(&end);
-    return (double)rows;
+    return estimate_table_rows(s->engine, t);
 }
 
 db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,

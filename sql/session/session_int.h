@@ -38,6 +38,12 @@ enum {
 
 struct plan_cache;
 
+enum { ESTIMATE_SLOTS = 256 };
+struct estimate_slot { /* estimate.c */
+    _Atomic int lock;
+    uint64_t table, rows, asked_ns;
+};
+
 struct sql_engine {
     struct sql_engine_opts opts;
     char version[128];
@@ -60,6 +66,7 @@ struct sql_engine {
     struct fiber_mutex user_locks_mutex; /* guards user_locks */
     struct fiber_cond user_locks_freed;
     struct user_lock *user_locks;
+    struct estimate_slot estimates[ESTIMATE_SLOTS];
     /* SHOW STATUS counters */
     _Atomic uint64_t questions, com_select, com_insert, com_update, com_delete, com_commit,
         com_rollback, connections, slow_queries;
@@ -256,6 +263,9 @@ db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_
 /* prepared.c */
 db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);
 void prepared__drop_all(struct sql_session *s);
+
+/* Rows of a base table, roughly; asks the storage every few seconds. May park. */
+double estimate_table_rows(struct sql_engine *e, const struct table_def *t);
 
 /* user_lock.c: ret 1 got or released, 0 timed out or another's, -1 no such lock */
 db_err user_lock_get(struct sql_engine *e, uint64_t owner, struct slice name, double timeout_s,
