@@ -38,7 +38,7 @@ static db_err int_literal(struct binder *b, const struct ast_literal *l, struct 
     bool big = l->u64 > INT64_MAX;
     struct value v = big ? value_uint(l->u64) : value_int((int64_t)l->u64);
     struct sql_type t = type_int(TYPE_BIGINT, big);
-    t.length = l->text.len != 0 ? (uint32_t)l->text.len : 20;
+    t.length = (l->text.len != 0 ? (uint32_t)l->text.len : 19) + !big; /* the sign counts */
     t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
     return bind__const(b, &v, &t, 5, ret);
 }
@@ -88,6 +88,9 @@ static db_err bytes_literal(struct binder *b, const struct ast_literal *l, struc
                                   (uint32_t)l->text.len, collation);
     v.type = t.id;
     t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    if (collation == COLL_BINARY) {
+        t.flags |= TYPE_F_BYTES_NUMBER;
+    }
     return bind__const(b, &v, &t, 4, ret);
 }
 

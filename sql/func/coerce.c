@@ -7,9 +7,7 @@
  * which is allowed when it is a constant or the winner is Unicode. */
 #include "sql/func/func.h"
 
-#include <stdio.h>
-
-#include "sql/charset/charset.h"
+#include "sql/func/func_int.h"
 
 static bool is_text(const struct sql_type *t)
 {
@@ -58,6 +56,10 @@ static int winner(const struct func_arg *a, const struct func_arg *b)
     }
     if (ca->id == COLL_BINARY || cb->id == COLL_BINARY) {
         return ca->id == COLL_BINARY ? -1 : 1;
+    }
+    bool ascii_a = strcmp(ca->cs->name, "ascii") == 0;
+    if (ascii_a != (strcmp(cb->cs->name, "ascii") == 0)) {
+        return ascii_a ? 1 : -1; /* every charset here holds ASCII */
     }
     if (is_unicode(ca) != is_unicode(cb)) {
         return is_unicode(ca) ? -1 : 1;
@@ -191,39 +193,42 @@ static struct sql_type text_type(uint32_t chars, unsigned collation, bool any_bl
                      collation);
 }
 
+static enum type_id int_id(const struct sql_type *t)
+{
+    return type_is_integer(t)  ? (enum type_id)t->id
+           : t->id == TYPE_BIT ? TYPE_BIGINT
+                               : TYPE_SMALLINT;
+}
+
+/* The narrowest integer type for both; a display width is the wider one's. */
 static struct sql_type wider_int(const struct sql_type *a, const struct sql_type *b)
 {
-    struct sql_type t = a->id >= b->id ? *a : *b;
-    bool ua = type_is_unsigned(a) || a->id == TYPE_YEAR || a->id == TYPE_BIT;
-    bool ub = type_is_unsigned(b) || b->id == TYPE_YEAR || b->id == TYPE_BIT;
-    if (a->id == b->id && ua == ub) {
-        t.length = a->length > b->length ? a->length : b->length;
-        return t;
-    }
-    enum type_id ia = type_is_integer(a)  ? (enum type_id)a->id
-                      : a->id == TYPE_BIT ? TYPE_BIGINT
-                                          : TYPE_INT;
-    enum type_id ib = type_is_integer(b)  ? (enum type_id)b->id
-                      : b->id == TYPE_BIT ? TYPE_BIGINT
-                                          : TYPE_INT;
+    bool ua = type_is_unsigned(a) && a->id != TYPE_YEAR; /* a year fits a signed SMALLINT */
+    bool ub = type_is_unsigned(b) && b->id != TYPE_YEAR;
+    ua = ua || a->id == TYPE_BIT;
+    ub = ub || b->id == TYPE_BIT;
+    enum type_id ia = int_id(a);
+    enum type_id ib = int_id(b);
     enum type_id id = ia > ib ? ia : ib;
-    if (ua == ub) {
-        return type_int(id, ua);
-    }
     enum type_id unsigned_id = ua ? ia : ib;
-    if (unsigned_id < id) {
-        return type_int(id, false);
+    struct sql_type t;
+    if (ua == ub) {
+        t = type_int(id, ua);
+    } else if (unsigned_id < id) {
+        t = type_int(id, false);
+    } else if (unsigned_id < TYPE_BIGINT) {
+        t = type_int((enum type_id)(unsigned_id + 1), false);
+    } else {
+        return type_decimal(20, 0, false);
     }
-    if (unsigned_id < TYPE_BIGINT) {
-        return type_int((enum type_id)(unsigned_id + 1), false);
-    }
-    return type_decimal(20, 0, false);
+    t.length = a->length > b->length ? a->length : b->length;
+    return t;
 }
 
 static struct sql_type wider_decimal(const struct sql_type *a, const struct sql_type *b)
 {
-    unsigned ia = type_int_digits(a);
-    unsigned ib = type_int_digits(b);
+    unsigned ia = a->id == TYPE_DECIMAL ? type_int_digits(a) : func__int_precision(a);
+    unsigned ib = b->id == TYPE_DECIMAL ? type_int_digits(b) : func__int_precision(b);
     unsigned sa = family_of(a) == FAM_DECIMAL ? a->decimals : 0;
     unsigned sb = family_of(b) == FAM_DECIMAL ? b->decimals : 0;
     unsigned scale = sa > sb ? sa : sb;
@@ -259,7 +264,7 @@ static struct sql_type merge(const struct sql_type *a, const struct sql_type *b,
             }
             return wider_int(a, b);
         case FAM_DECIMAL: return wider_decimal(a, b);
-        case FAM_DOUBLE: return a->id == TYPE_FLOAT && b->id == TYPE_FLOAT ? *a : type_double();
+        case FAM_DOUBLE: return a->id == TYPE_FLOAT && b->id == TYPE_FLOAT ? *a : func__double();
         case FAM_TEMPORAL: return wider_temporal(a, b);
         case FAM_JSON:
         case FAM_OTHER: return *a;
@@ -267,12 +272,16 @@ static struct sql_type merge(const struct sql_type *a, const struct sql_type *b,
         case FAM_STRING: break;
         }
     } else if (fa <= FAM_DOUBLE && fb <= FAM_DOUBLE) {
-        return fa == FAM_DOUBLE || fb == FAM_DOUBLE ? type_double() : wider_decimal(a, b);
+        return fa == FAM_DOUBLE || fb == FAM_DOUBLE ? func__double() : wider_decimal(a, b);
     } else if (fa == FAM_JSON && fb == FAM_JSON) {
         return *a;
     }
     uint32_t la = text_length(a);
     uint32_t lb = text_length(b);
+    if (collation == COLL_BINARY) { /* text counts its bytes */
+        la *= fa == FAM_STRING ? collation_by_id(a->collation)->cs->maxlen : 1u;
+        lb *= fb == FAM_STRING ? collation_by_id(b->collation)->cs->maxlen : 1u;
+    }
     return text_type(la > lb ? la : lb, collation, type_is_blob(a) || type_is_blob(b));
 }
 
@@ -299,7 +308,8 @@ db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct 
     if (type_is_string(&t)) {
         t.collation = collation;
     }
-    t.flags = (uint8_t)(t.flags & ~(TYPE_F_NOT_NULL | TYPE_F_ZEROFILL | TYPE_F_BOOL));
+    t.flags = (uint8_t)(t.flags &
+                        ~(TYPE_F_NOT_NULL | TYPE_F_ZEROFILL | TYPE_F_BOOL | TYPE_F_BYTES_NUMBER));
     t.flags |= (uint8_t)((not_null ? TYPE_F_NOT_NULL : 0) | TYPE_F_EXPR);
     for (uint32_t i = 0; i < count; i++) {
         struct func_arg *a = &args[i];

@@ -130,7 +130,8 @@ void func__want_int(struct func_arg *arg)
 {
     if (type_phys(&arg->type) != PHYS_INT || arg->type.id == TYPE_ENUM ||
         arg->type.id == TYPE_SET || arg->type.id == TYPE_NULL) {
-        func__want(arg, type_int(TYPE_BIGINT, type_is_unsigned(&arg->type)));
+        bool bytes = (arg->type.flags & TYPE_F_BYTES_NUMBER) != 0;
+        func__want(arg, type_int(TYPE_BIGINT, bytes || type_is_unsigned(&arg->type)));
     }
 }
 
@@ -231,6 +232,9 @@ unsigned func__int_precision(const struct sql_type *t)
     if (t->id == TYPE_BIT) {
         return t->length;
     }
+    if ((t->flags & TYPE_F_BYTES_NUMBER) != 0) {
+        return t->length < 6 ? t->length * 3 : 20;
+    }
     if (type_is_temporal(t)) {
         return t->id == TYPE_DATE ? 8 : t->id == TYPE_TIME ? 7 : 14;
     }
@@ -259,7 +263,8 @@ enum func_number func__number(const struct sql_type *t)
     case TYPE_TIME:
     case TYPE_DATETIME:
     case TYPE_TIMESTAMP: return t->decimals == 0 ? NUM_INT : NUM_DECIMAL;
-    default: return type_is_integer(t) ? NUM_INT : NUM_DOUBLE;
+    default:
+        return type_is_integer(t) || (t->flags & TYPE_F_BYTES_NUMBER) != 0 ? NUM_INT : NUM_DOUBLE;
     }
 }
 

@@ -277,6 +277,10 @@ db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struc
         return ERR_OK;
     }
     struct value r;
+    struct value number;
+    if (type_is_numeric(to) && cast__bytes_number(from, v, &number)) {
+        v = &number;
+    }
     switch ((enum type_id)to->id) {
     case TYPE_TINYINT:
     case TYPE_SMALLINT:

@@ -108,11 +108,28 @@ static void decimal_to_int_value(struct cast_ctx *ctx, const struct value *v, bo
     }
 }
 
+bool cast__bytes_number(const struct sql_type *from, const struct value *v, struct value *ret)
+{
+    if ((from->flags & TYPE_F_BYTES_NUMBER) == 0 || v->phys != PHYS_STR) {
+        return false;
+    }
+    uint64_t n = 0;
+    for (size_t i = 0; i < v->str.len; i++) {
+        n = n << 8 | v->str.ptr[i];
+    }
+    *ret = value_uint(n);
+    return true;
+}
+
 db_err value_to_int(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                     int64_t *ret, bool *ret_unsigned)
 {
     ASSERT_SLOW(!v->is_null);
     TRY(not_yet(ctx, from));
+    struct value number;
+    if (cast__bytes_number(from, v, &number)) {
+        v = &number;
+    }
     *ret_unsigned = false;
     switch ((enum phys_kind)v->phys) {
     case PHYS_INT:
@@ -171,6 +188,10 @@ db_err value_to_double(struct cast_ctx *ctx, const struct sql_type *from, const 
 {
     ASSERT_SLOW(!v->is_null);
     TRY(not_yet(ctx, from));
+    struct value number;
+    if (cast__bytes_number(from, v, &number)) {
+        v = &number;
+    }
     switch ((enum phys_kind)v->phys) {
     case PHYS_INT: *ret = v->is_unsigned ? (double)v->u : (double)v->i; break;
     case PHYS_DOUBLE: *ret = v->d; break;
@@ -212,6 +233,10 @@ db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const
 {
     ASSERT_SLOW(!v->is_null);
     TRY(not_yet(ctx, from));
+    struct value number;
+    if (cast__bytes_number(from, v, &number)) {
+        v = &number;
+    }
     switch ((enum phys_kind)v->phys) {
     case PHYS_INT:
         if (v->is_unsigned) {

@@ -66,6 +66,8 @@ enum {
     TYPE_F_NOT_NULL = 4,
     TYPE_F_BOOL = 8,  /* made by a predicate: value 0 or 1 */
     TYPE_F_EXPR = 16, /* of an expression, not of a column: result metadata differs */
+    TYPE_F_BYTES_NUMBER =
+        32, /* a literal such as x'41' or b'101': where a number is wanted, its bytes are one */
 };
 
 /* `decimals` of FLOAT, DOUBLE and strings without a fixed number of them. */

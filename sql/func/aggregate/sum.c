@@ -259,7 +259,8 @@ db_err agg_result_avg(struct eval_ctx *ctx, const struct agg_call *call, const v
     struct decimal count;
     total(s, &sum);
     decimal_from_int(s->count, &count);
-    unsigned more = call->type.decimals > sum.scale ? (unsigned)(call->type.decimals - sum.scale) : 0u;
+    unsigned more =
+        call->type.decimals > sum.scale ? (unsigned)(call->type.decimals - sum.scale) : 0u;
     (void)decimal_div(&sum, &count, more, &sum);
     (void)decimal_round(&sum, call->type.decimals, DECIMAL_HALF_UP, &sum);
     vec_set_decimal(out, row, &sum);

@@ -52,7 +52,8 @@ static unsigned scale_of(const struct sql_type *t)
 
 static bool is_unsigned(const struct sql_type *t)
 {
-    return type_is_unsigned(t) || t->id == TYPE_BIT || t->id == TYPE_YEAR;
+    return type_is_unsigned(t) || t->id == TYPE_BIT || t->id == TYPE_YEAR ||
+           (t->flags & TYPE_F_BYTES_NUMBER) != 0;
 }
 
 /* DOUBLE(M,D) operands keep a fixed number of decimals. */
@@ -251,21 +252,9 @@ static bool bits_of_strings(const struct func_arg *args, uint32_t count)
         if (!is_binary_text(&args[i])) {
             return false;
         }
-        any = any || args[i].constant == NULL;
+        any = any || (args[i].type.flags & TYPE_F_BYTES_NUMBER) == 0;
     }
     return any;
-}
-
-static void want_bits(struct func_arg *arg)
-{
-    const struct value *c = arg->constant;
-    if (func__number(&arg->type) == NUM_INT) {
-        func__want_int(arg);
-    } else if (is_binary_text(arg) && c != NULL && !c->is_null && c->str.len <= 8) {
-        func__want(arg, type_bit(64)); /* 0x0F: its bytes are a number */
-    } else {
-        func__want_int(arg);
-    }
 }
 
 db_err arith_bind_bits(BIND_ARGS)
@@ -282,7 +271,7 @@ db_err arith_bind_bits(BIND_ARGS)
         return ERR_OK;
     }
     for (uint32_t i = 0; i < call->arg_count; i++) {
-        want_bits(&args[i]);
+        func__want_int(&args[i]);
     }
     func__result(call, args, func__ubigint(21));
     return ERR_OK;
@@ -298,7 +287,7 @@ db_err arith_bind_shift(BIND_ARGS)
         call->variant |= ARITH_BITS_STRING;
         return ERR_OK;
     }
-    want_bits(&args[0]);
+    func__want_int(&args[0]);
     func__result(call, args, func__ubigint(21));
     return ERR_OK;
 }
@@ -311,6 +300,6 @@ db_err arith_bind_bit_count(BIND_ARGS)
         call->variant |= ARITH_BITS_STRING;
         return ERR_OK;
     }
-    want_bits(&args[0]);
+    func__want_int(&args[0]);
     return ERR_OK;
 }

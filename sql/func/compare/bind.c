@@ -55,8 +55,23 @@ static void want_like(struct func_arg *arg, struct sql_type t)
     }
 }
 
+/* MYSQL: y = 24 is y = 2024. */
+static bool short_year(const struct func_arg *a, struct func_arg *b)
+{
+    const struct value *v = b->constant;
+    if (a->type.id != TYPE_YEAR || a->constant != NULL || v == NULL || v->is_null ||
+        v->phys != PHYS_INT || v->i < 1 || v->i > 99) {
+        return false;
+    }
+    func__want(b, type_temporal(TYPE_YEAR, 0));
+    return true;
+}
+
 static enum compare_kind choose(struct func_arg *a, struct func_arg *b)
 {
+    if (short_year(a, b) || short_year(b, a)) {
+        return COMPARE_INT;
+    }
     if (int_column(a) && whole_constant(b)) {
         func__want(b, type_int(TYPE_BIGINT, false));
         return COMPARE_INT;

@@ -208,6 +208,30 @@ db_err string_bind_elt(BIND_ARGS)
         chars = call->variant == 1 ? chars + one : one > chars ? one : chars;
     }
     set_chars(call, chars);
+    if (call->variant == 1) {
+        func__result(call, args, call->type);
+    }
+    return ERR_OK;
+}
+
+/* FIND_IN_SET('x', set_column): MySQL gives the member's place in the column's definition. */
+db_err string_bind_find_in_set(BIND_ARGS)
+{
+    const struct value *v = args[0].constant;
+    if (args[1].type.id != TYPE_SET || v == NULL || v->is_null || v->phys != PHYS_STR) {
+        return string_bind_locate(ctx, call, args);
+    }
+    const struct type_names *names = args[1].type.names;
+    const struct collation *c;
+    TRY(collation_require_id(args[1].type.collation, ctx->diag, &c));
+    call->variant = -1;
+    for (uint32_t i = 0; names != NULL && i < names->count; i++) {
+        if (collation_compare(c, v->str, names->names[i]) == 0) {
+            call->variant = (int)i + 1;
+            break;
+        }
+    }
+    func__result(call, args, func__bigint(11));
     return ERR_OK;
 }
 
@@ -346,14 +370,15 @@ db_err string_bind_coercibility(BIND_ARGS)
 /* WEIGHT_STRING(s [, is_binary, length]). */
 db_err string_bind_weight(BIND_ARGS)
 {
-    enum { WEIGHT_BYTES = 16 }; /* per character at most */
+    enum { WEIGHT_BYTES = 16 }; /* per byte of a character at most */
     const struct collation *c;
     bool text = func__is_text(&args[0].type);
     call->variant = text ? 1 : 0;
     func__want_text(ctx, &args[0]);
     TRY(collation_require_id(args[0].type.collation, ctx->diag, &c));
     call->collation = c->id;
-    func__result_null(call, func__text(func__chars(&args[0].type) * WEIGHT_BYTES, COLL_BINARY));
+    func__result_null(
+        call, func__text(func__chars(&args[0].type) * WEIGHT_BYTES * c->cs->maxlen, COLL_BINARY));
     return ERR_OK;
 }
 

@@ -130,6 +130,15 @@ db_err string_substring_index(EVAL_ARGS)
 db_err string_find_in_set(EVAL_ARGS)
 {
     (void)ctx;
+    if (call->variant != 0) { /* of a SET column: the member's number, or -1 for no member */
+        int64_t member = call->variant;
+        EACH_ROW(row)
+        {
+            bool has = member > 0 && (vec_u64(args[1], row) >> (member - 1) & 1) != 0;
+            vec_set_i64(out, row, has ? member : 0);
+        }
+        return ERR_OK;
+    }
     const struct collation *c = collation_by_id(call->collation);
     EACH_ROW(row)
     {
