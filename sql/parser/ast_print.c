@@ -381,7 +381,12 @@ void print__expr(struct printer *p, const struct ast_expr *e)
     case AST_EXPR_LITERAL: print_literal(p, n); break;
     case AST_EXPR_PARAM: {
         const struct ast_param *param = n;
-        if (param->literal != NULL) {
+        if (param->literal != NULL && p->number_lifted) {
+            print__text(p, "$");
+            print__u64(p, param->index);
+            print__text(p, "@");
+            print__u64(p, param->expr.pos.offset);
+        } else if (param->literal != NULL) {
             print_literal(p, param->literal);
         } else {
             print__text(p, "?");
@@ -423,14 +428,14 @@ void print__expr(struct printer *p, const struct ast_expr *e)
 
 db_err ast_print_expr(struct buf *buf, const struct ast_expr *expr)
 {
-    struct printer p = {buf, ERR_OK};
+    struct printer p = {buf, ERR_OK, false};
     print__expr(&p, expr);
     return p.err;
 }
 
 db_err ast_print_type(struct buf *buf, const struct ast_type *type)
 {
-    struct printer p = {buf, ERR_OK};
+    struct printer p = {buf, ERR_OK, false};
     print__type(&p, type);
     return p.err;
 }

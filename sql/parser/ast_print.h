@@ -16,5 +16,7 @@ MUST_USE db_err ast_print_query(struct buf *buf, const struct ast_query *query);
 MUST_USE db_err ast_print_type(struct buf *buf, const struct ast_type *type);
 /* SELECT, INSERT, REPLACE, UPDATE, DELETE, DO, CALL; ERR_UNSUPPORTED for another statement. */
 MUST_USE db_err ast_print_stmt(struct buf *buf, const struct ast_stmt *stmt);
+/* As ast_print_stmt, with $index@offset for each lifted literal: what a cached plan is made of. */
+MUST_USE db_err ast_print_lifted(struct buf *buf, const struct ast_stmt *stmt);
 
 #endif

@@ -7,6 +7,7 @@
 struct printer {
     struct buf *buf;
     db_err err;
+    bool number_lifted; /* a lifted literal is printed as $index@offset */
 };
 
 void print__text(struct printer *p, const char *text);

@@ -458,14 +458,14 @@ static void print_delete(struct printer *p, const struct ast_delete *s)
 
 db_err ast_print_query(struct buf *buf, const struct ast_query *query)
 {
-    struct printer p = {buf, ERR_OK};
+    struct printer p = {buf, ERR_OK, false};
     print__query(&p, query);
     return p.err;
 }
 
-db_err ast_print_stmt(struct buf *buf, const struct ast_stmt *stmt)
+static db_err print_stmt(struct buf *buf, const struct ast_stmt *stmt, bool number_lifted)
 {
-    struct printer p = {buf, ERR_OK};
+    struct printer p = {buf, ERR_OK, number_lifted};
     switch ((int)stmt->kind) {
     case AST_STMT_SELECT: print__query(&p, ((const struct ast_select_stmt *)stmt)->query); break;
     case AST_STMT_INSERT: print_insert(&p, (const struct ast_insert *)stmt); break;
@@ -485,4 +485,14 @@ db_err ast_print_stmt(struct buf *buf, const struct ast_stmt *stmt)
     default: return ERR_UNSUPPORTED;
     }
     return p.err;
+}
+
+db_err ast_print_stmt(struct buf *buf, const struct ast_stmt *stmt)
+{
+    return print_stmt(buf, stmt, false);
+}
+
+db_err ast_print_lifted(struct buf *buf, const struct ast_stmt *stmt)
+{
+    return print_stmt(buf, stmt, true);
 }

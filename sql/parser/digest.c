@@ -155,21 +155,19 @@ static bool has_text(const struct lex_token *t)
 
 /* One token of a statement whose literals are lifted. */
 static db_err put_token(struct arena *arena, struct hasher *h, struct digest *d, uint32_t *cap,
-                        const struct lift *lift, bool lifted, const struct lex_token *t,
-                        struct slice with_gap)
+                        bool in_list, bool lifted, const struct lex_token *t, struct slice with_gap)
 {
     if (lifted) {
         put_class(h, t);
         return add_literal(arena, d, cap, t);
     }
-    if (lift->list_depth != 0) {
+    if (in_list) {
         put_text(h, t->kind, with_gap);
-    } else if (t->kind == IDENT_QUOTED && (t->flags & LEX_ESCAPED) == 0) {
-        put_text(h, IDENT, t->text);
     } else if (has_text(t)) {
-        put_text(h, t->kind, t->text);
-        if ((t->flags & LEX_DOUBLE_QUOTE) != 0 && (t->flags & LEX_ESCAPED) != 0) {
-            put_kind(h, '"'); /* "a''b" and 'a''b' have one raw text, and are two strings */
+        bool escaped = (t->flags & LEX_ESCAPED) != 0;
+        put_text(h, t->kind == IDENT_QUOTED && !escaped ? IDENT : t->kind, t->text);
+        if (escaped) { /* what the raw text stands for depends on the quotes */
+            put_kind(h, (int)(t->flags & (LEX_DOUBLE_QUOTE | LEX_BACKQUOTE)));
         }
     } else {
         put_kind(h, t->kind);
@@ -209,11 +207,13 @@ db_err digest_compute(struct arena *arena, struct slice text, const struct parse
             return ERR_INVALID;
         }
         lexer_next(&lx, &t[cur ^ 1]);
+        bool in_list = lift.list_depth != 0;
         bool lifted = lift_token(&lift, t[cur].kind, t[cur ^ 1].kind);
         d.has_params = d.has_params || t[cur].kind == '?';
         if (lift.on) {
             struct slice gap = slice_of(text.ptr + last_end, t[cur].end - last_end);
-            TRY(put_token(arena, &h, &d, &cap, &lift, lifted, &t[cur], gap));
+            in_list = in_list && lift.list_depth != 0;
+            TRY(put_token(arena, &h, &d, &cap, in_list, lifted, &t[cur], gap));
         }
         last_end = t[cur].end;
         cur ^= 1;

@@ -1,4 +1,5 @@
-/* For the parser's tests: an arena, one-line parsing, files of statements. Not part of the library. */
+/* For the parser's tests: an arena, one-line parsing, files of statements. Not part of the library.
+ */
 #ifndef SKEIN_SQL_PARSER_TESTLIB_H
 #define SKEIN_SQL_PARSER_TESTLIB_H
 
@@ -14,7 +15,8 @@
 static struct arena test_arena;
 static struct diag test_diag;
 
-static inline db_err test_parse(struct slice text, uint32_t mode, uint32_t flags, struct ast_stmt **ret)
+static inline db_err test_parse(struct slice text, uint32_t mode, uint32_t flags,
+                                struct ast_stmt **ret)
 {
     struct parse_options opts = {mode, flags};
     size_t consumed;
@@ -32,7 +34,8 @@ static inline void *test_stmt(const char *text, uint32_t flags)
     return stmt;
 }
 
-/* Calls fn for each line of testdata/name, without its end; \n \t \r \\ in it are replaced. Returns the lines. */
+/* Calls fn for each line of testdata/name, without its end; \n \t \r \\ in it are replaced. Returns
+ * the lines. */
 static inline unsigned test_lines(const char *this_file, const char *name,
                                   void (*fn)(struct slice line))
 {
