@@ -347,6 +347,7 @@ struct ast_interval {
  *   GET_FORMAT(DATE|TIME|DATETIME, e)  name GET_FORMAT, mode, args (e)
  *   WEIGHT_STRING(e AS CHAR(n))        name WEIGHT_STRING, mode, length
  *   CURRENT_DATE and friends without parentheses: AST_FUNC_NO_PARENS
+ *   JSON_DUALITY_OBJECT('k': e, ..)    arg_names hold the keys
  *   MOD(a,b) and INTERVAL(n, ...), IF, LEFT, RIGHT, INSERT, REPLACE, REPEAT, ...: plain calls. */
 enum ast_func_mode {
     AST_FUNC_PLAIN,

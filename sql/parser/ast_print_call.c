@@ -44,10 +44,15 @@ static void print_trim(struct printer *p, const struct ast_func *f, const char *
 
 static void print_args(struct printer *p, const struct ast_func *f)
 {
+    bool keyed = slice_eq_nocase(f->name, SLICE_LIT("JSON_DUALITY_OBJECT"));
     for (uint32_t i = 0; i < f->args.count; i++) {
         print__text(p, i > 0 ? ", " : "");
+        if (f->arg_names.count > 0 && keyed) {
+            print__string(p, f->arg_names.items[i]->name);
+            print__text(p, ": ");
+        }
         print__expr(p, f->args.items[i]);
-        if (f->arg_names.count > 0 && f->arg_names.items[i] != NULL) {
+        if (!keyed && f->arg_names.count > 0 && f->arg_names.items[i] != NULL) {
             print__text(p, " AS ");
             print__name(p, f->arg_names.items[i]->name);
         }
