@@ -19,9 +19,9 @@ static db_err execute(struct ddl_ctx *ctx, const struct ast_stmt *s)
     case AST_STMT_DROP_TABLE: return ddl__drop_table(ctx, (const struct ast_drop_table *)s);
     case AST_STMT_TRUNCATE_TABLE: return ddl__truncate(ctx, (const struct ast_truncate_table *)s);
     case AST_STMT_RENAME_TABLE: return ddl__rename(ctx, (const struct ast_rename_table *)s);
-    case AST_STMT_ALTER_TABLE: return ddl__unsupported(ctx, "ALTER TABLE");
-    case AST_STMT_CREATE_INDEX: return ddl__unsupported(ctx, "CREATE INDEX");
-    case AST_STMT_DROP_INDEX: return ddl__unsupported(ctx, "DROP INDEX");
+    case AST_STMT_ALTER_TABLE: return ddl__alter_table(ctx, (const struct ast_alter_table *)s);
+    case AST_STMT_CREATE_INDEX: return ddl__create_index(ctx, (const struct ast_create_index *)s);
+    case AST_STMT_DROP_INDEX: return ddl__drop_index(ctx, (const struct ast_drop_index *)s);
     case AST_STMT_CREATE_VIEW: return ddl__unsupported(ctx, "CREATE VIEW");
     default: return ddl__unsupported(ctx, "DROP VIEW");
     }

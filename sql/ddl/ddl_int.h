@@ -53,6 +53,7 @@ struct draft {
     struct draft_index **indexes;
     uint32_t index_count, index_cap;
     uint32_t index_order;
+    bool keep_order;       /* the indexes are in order already: nothing was checked or changed */
     column_id_t hidden_id; /* of the row id column of the table that is altered, 0: it has none */
 };
 

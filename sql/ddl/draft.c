@@ -235,7 +235,7 @@ db_err ddl__finish(struct draft *d, bool keep_ids, struct table_def *ret_def)
         t.next_column_id = 1;
         t.next_index_id = INDEX_ID_CLUSTERED + 1;
     }
-    if (d->index_count > 1) {
+    if (d->index_count > 1 && !d->keep_order) {
         qsort(d->indexes, d->index_count, sizeof(*d->indexes), compare_indexes);
     }
     TRY(finish_columns(d, keep_ids, &t));
@@ -271,7 +271,7 @@ static db_err take_index(struct draft *d, const struct table_def *t, uint32_t or
 
 db_err ddl__draft_of(struct ddl_ctx *ctx, const struct table_def *def, struct draft *ret)
 {
-    struct draft d = {.ctx = ctx, .def = *def};
+    struct draft d = {.ctx = ctx, .def = *def, .keep_order = true};
     struct draft_column **by_ordinal =
         ARENA_ARRAY(ctx->arena, struct draft_column *, def->column_count + 1);
     if (by_ordinal == NULL) {

@@ -284,6 +284,7 @@ static db_err check_names(struct draft *d, uint32_t at)
 
 db_err ddl__check_indexes(struct draft *d)
 {
+    d->keep_order = false;
     /* The hidden clustered index takes a place too. */
     if (d->index_count >= CATALOG_INDEXES_MAX) {
         return my_error(d->ctx->diag, ER_TOO_MANY_KEYS, CATALOG_INDEXES_MAX - 1);

@@ -1,0 +1,317 @@
+/* ALTER TABLE, CREATE INDEX, DROP INDEX.
+ *
+ * The table is locked exclusively for the whole statement. What is written before the descriptors
+ * change (a copy under a new table id, entries of new indexes) is announced by a record of a
+ * pending drop first: a crash or an error leaves a range that recovery deletes. The change that
+ * makes the new descriptor the table's removes that record and announces the old ranges instead, in
+ * one storage transaction. */
+#include "base/faults.h"
+#include "sql/catalog/table_format.h"
+#include "sql/ddl/alter_int.h"
+#include "sql/exec/row_writer.h"
+#include "sql/storage/storage.h"
+
+struct drop_set {
+    struct pending_drop *items;
+    uint32_t count;
+};
+
+static db_err rename_edit(struct alter *a, struct catalog_change *change, table_id_t id)
+{
+    struct slice schema = a->new_name.ptr == NULL ? a->old->schema_name : a->new_schema;
+    struct slice name = a->new_name.ptr == NULL ? a->old->name : a->new_name;
+    if (slice_eq(schema, a->old->schema_name) && slice_eq(name, a->old->name)) {
+        return ERR_OK;
+    }
+    return catalog_rename_table(change, id, schema, name, a->ctx->diag);
+}
+
+static db_err finish_change(struct alter *a, struct catalog_change *change, db_err err)
+{
+    if (err != ERR_OK) {
+        catalog_change_abort(change);
+        return err;
+    }
+    FAULT(ddl_before_swap);
+    return catalog_change_commit(change, a->ctx->diag);
+}
+
+/* Ranges that were announced and filled for nothing. The statement's own error is the one to tell.
+ */
+static db_err undo(struct alter *a, const struct drop_set *made, db_err err)
+{
+    struct diag ignored;
+    diag_reset(&ignored);
+    db_err ignored_err =
+        ddl__delete_ranges(a->ctx->catalog, a->ctx->storage, made->items, made->count, &ignored);
+    (void)ignored_err; /* the records stay: recovery does it */
+    return err;
+}
+
+static db_err announce(struct alter *a, const struct drop_set *made)
+{
+    for (uint32_t i = 0; i < made->count; i++) {
+        TRY(catalog_put_drop(a->ctx->catalog, &made->items[i], true, a->ctx->diag));
+    }
+    return ERR_OK;
+}
+
+/* ---- by copy ---- */
+
+static db_err swap_tables(struct alter *a, const struct table_def *def,
+                          const struct pending_drop *made, const struct pending_drop *gone)
+{
+    struct catalog_change *change;
+    struct diag *diag = a->ctx->diag;
+    TRY(catalog_change_begin(a->ctx->catalog, diag, &change));
+    db_err err = catalog_add_drop(change, gone, diag);
+    err = err != ERR_OK ? err : catalog_cancel_drop(change, made, diag);
+    err = err != ERR_OK ? err : catalog_drop_table(change, a->old->id, diag);
+    err = err != ERR_OK ? err : catalog_create_table(change, def, diag, NULL);
+    err = err != ERR_OK ? err : rename_edit(a, change, def->id);
+    return finish_change(a, change, err);
+}
+
+static db_err alter_by_copy(struct alter *a)
+{
+    struct ddl_ctx *ctx = a->ctx;
+    struct table_def def;
+    struct pending_drop made = {0};
+    struct pending_drop gone = {.table_id = a->old->id};
+    struct drop_set set = {&made, 1};
+    TRY(catalog_new_table_id(ctx->catalog, ctx->diag, &made.table_id));
+    TRY(ddl__finish(&a->draft, false, &def));
+    def.id = made.table_id;
+    def.create_time_us = 0;
+    def.auto_increment_start = a->set_number ? def.auto_increment_start : 0;
+    TRY(table_format_new(ctx->arena, &def, &def.format));
+    TRY(announce(a, &set));
+    db_err err = ddl__copy_rows(a, &def);
+    if (err == ERR_OK) {
+        err = swap_tables(a, &def, &made, &gone);
+    }
+    if (err != ERR_OK) {
+        return err == ERR_COMMIT_UNKNOWN ? err : undo(a, &set, err);
+    }
+    return ddl__delete_ranges(ctx->catalog, ctx->storage, &gone, 1, ctx->diag);
+}
+
+/* ---- in place ---- */
+
+struct index_sets {
+    bool *is_new; /* by new ordinal */
+    struct drop_set made, gone;
+};
+
+static bool in_table(const struct table_def *t, index_id_t id)
+{
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        if (t->indexes[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err compare_indexes(struct alter *a, const struct table_def *def, struct index_sets *s)
+{
+    struct arena *arena = a->ctx->arena;
+    s->is_new = ARENA_ARRAY(arena, bool, def->index_count + 1);
+    s->made.items = ARENA_ARRAY(arena, struct pending_drop, def->index_count + 1);
+    s->gone.items = ARENA_ARRAY(arena, struct pending_drop, a->old->index_count + 1);
+    if (s->is_new == NULL || s->made.items == NULL || s->gone.items == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < def->index_count; i++) {
+        s->is_new[i] = !in_table(a->old, def->indexes[i].id);
+        if (s->is_new[i]) {
+            s->made.items[s->made.count++] = (struct pending_drop){def->id, def->indexes[i].id};
+        }
+    }
+    for (uint32_t i = 0; i < a->old->index_count; i++) {
+        if (!in_table(def, a->old->indexes[i].id)) {
+            s->gone.items[s->gone.count++] = (struct pending_drop){def->id, a->old->indexes[i].id};
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err commit_in_place(struct alter *a, const struct table_def *def,
+                              const struct index_sets *s)
+{
+    struct catalog_change *change;
+    struct diag *diag = a->ctx->diag;
+    TRY(catalog_change_begin(a->ctx->catalog, diag, &change));
+    db_err err = ERR_OK;
+    for (uint32_t i = 0; i < s->made.count && err == ERR_OK; i++) {
+        err = catalog_cancel_drop(change, &s->made.items[i], diag);
+    }
+    for (uint32_t i = 0; i < s->gone.count && err == ERR_OK; i++) {
+        err = catalog_add_drop(change, &s->gone.items[i], diag);
+    }
+    err = err != ERR_OK ? err : catalog_replace_table(change, def, diag);
+    err = err != ERR_OK ? err : rename_edit(a, change, def->id);
+    return finish_change(a, change, err);
+}
+
+static db_err raise_number(struct alter *a, const struct table_def *def)
+{
+    uint8_t key[16];
+    if (!a->set_number || def->auto_increment < 0 || def->auto_increment_start < 2) {
+        return ERR_OK;
+    }
+    return storage_sequence_raise(a->ctx->storage, sequence_key(def, false, key),
+                                  def->auto_increment_start - 1, a->ctx->diag);
+}
+
+static db_err alter_in_place(struct alter *a)
+{
+    struct ddl_ctx *ctx = a->ctx;
+    struct table_def def;
+    struct index_sets s = {0};
+    TRY(ddl__finish(&a->draft, true, &def));
+    TRY(table_format_new(ctx->arena, &def, &def.format));
+    TRY(compare_indexes(a, &def, &s));
+    TRY(raise_number(a, &def));
+    TRY(announce(a, &s.made));
+    db_err err = s.made.count == 0 ? ERR_OK : ddl__fill_indexes(a, &def, s.is_new);
+    if (err == ERR_OK) {
+        err = commit_in_place(a, &def, &s);
+    }
+    if (err != ERR_OK) {
+        return err == ERR_COMMIT_UNKNOWN ? err : undo(a, &s.made, err);
+    }
+    return ddl__delete_ranges(ctx->catalog, ctx->storage, s.gone.items, s.gone.count, ctx->diag);
+}
+
+/* ---- ALGORITHM and LOCK ---- */
+
+static bool word_is(struct slice s, const char *word)
+{
+    return slice_eq_nocase(s, slice_str(word));
+}
+
+static db_err check_modifiers(struct ddl_ctx *ctx, const struct ast_alter_modifiers *m)
+{
+    if (m->algorithm.ptr != NULL && !word_is(m->algorithm, "DEFAULT") &&
+        !word_is(m->algorithm, "INSTANT") && !word_is(m->algorithm, "INPLACE") &&
+        !word_is(m->algorithm, "COPY")) {
+        return diag_set_sql(ctx->diag, ER_UNKNOWN_ALTER_ALGORITHM, "HY000",
+                            "Unknown ALGORITHM '%.*s'", SLICE_FMT(m->algorithm));
+    }
+    if (m->lock.ptr != NULL && !word_is(m->lock, "DEFAULT") && !word_is(m->lock, "NONE") &&
+        !word_is(m->lock, "SHARED") && !word_is(m->lock, "EXCLUSIVE")) {
+        return diag_set_sql(ctx->diag, ER_UNKNOWN_ALTER_LOCK, "HY000", "Unknown LOCK type '%.*s'",
+                            SLICE_FMT(m->lock));
+    }
+    if (word_is(m->lock, "NONE") || word_is(m->lock, "SHARED")) {
+        return my_error(ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED,
+                        word_is(m->lock, "NONE") ? "LOCK=NONE" : "LOCK=SHARED", "LOCK=EXCLUSIVE");
+    }
+    return ERR_OK;
+}
+
+static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers *m,
+                              enum alter_way way)
+{
+    if (way == ALTER_COPY && word_is(m->algorithm, "INPLACE")) {
+        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED, "ALGORITHM=INPLACE",
+                        "ALGORITHM=COPY");
+    }
+    bool fills = false;
+    for (uint32_t i = 0; i < a->draft.index_count; i++) {
+        fills = fills || a->draft.indexes[i]->source < 0;
+    }
+    if (word_is(m->algorithm, "INSTANT") && (way == ALTER_COPY || fills)) {
+        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED, "ALGORITHM=INSTANT",
+                        way == ALTER_COPY ? "ALGORITHM=COPY" : "ALGORITHM=COPY/INPLACE");
+    }
+    return ERR_OK;
+}
+
+/* ---- the statements ---- */
+
+typedef db_err (*apply_fn)(struct alter *a, const void *arg);
+
+static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
+                         const struct ast_alter_modifiers *modifiers, apply_fn apply,
+                         const void *arg)
+{
+    struct alter a = {.ctx = ctx, .old = t->def};
+    enum alter_way way;
+    if (t->def == NULL) {
+        return snapshot_schema(ctx->bind->snapshot, t->schema) == NULL
+                   ? my_error(ctx->diag, ER_BAD_DB_ERROR, ddl__text(ctx, t->schema))
+                   : my_error(ctx->diag, ER_NO_SUCH_TABLE, ddl__text(ctx, t->schema),
+                              ddl__text(ctx, t->name));
+    }
+    if (t->def->kind != TABLE_BASE) {
+        return my_error(ctx->diag, ER_WRONG_OBJECT, ddl__text(ctx, t->schema),
+                        ddl__text(ctx, t->name), "BASE TABLE");
+    }
+    TRY(ddl__draft_of(ctx, t->def, &a.draft));
+    TRY(apply(&a, arg));
+    TRY(ddl__plan_alter(&a, &way));
+    TRY(check_algorithm(&a, modifiers, way));
+    if (word_is(modifiers->algorithm, "COPY")) {
+        way = ALTER_COPY;
+    }
+    TRY(way == ALTER_COPY ? alter_by_copy(&a) : alter_in_place(&a));
+    ctx->affected_rows = a.copied;
+    return ERR_OK;
+}
+
+static db_err run(struct ddl_ctx *ctx, const struct ast_name *name,
+                  const struct ast_alter_modifiers *modifiers, apply_fn apply, const void *arg)
+{
+    struct ddl_target t = {.name = name->name};
+    const struct catalog_snapshot *snap;
+    TRY(ddl__schema_of(ctx, name, &t.schema));
+    TRY(ddl__writable_schema(ctx, t.schema));
+    TRY(check_modifiers(ctx, modifiers));
+    TRY(ddl__lock_targets(ctx, &t, 1, &snap));
+    db_err err = run_locked(ctx, &t, modifiers, apply, arg);
+    catalog_release(snap);
+    return err;
+}
+
+static db_err apply_alter(struct alter *a, const void *arg)
+{
+    return ddl__apply_actions(a, arg);
+}
+
+db_err ddl__alter_table(struct ddl_ctx *ctx, const struct ast_alter_table *s)
+{
+    return run(ctx, &s->name, &s->modifiers, apply_alter, &s->actions);
+}
+
+static db_err apply_one(struct alter *a, struct ast_alter_action *action)
+{
+    struct ast_alter_action *items[] = {action};
+    struct ast_alter_action_list list = {items, 1, 1};
+    return ddl__apply_actions(a, &list);
+}
+
+static db_err apply_create(struct alter *a, const void *arg)
+{
+    struct ast_alter_action add = {.kind = AST_ALTER_ADD_INDEX};
+    add.index = ((const struct ast_create_index *)arg)->index;
+    return apply_one(a, &add);
+}
+
+db_err ddl__create_index(struct ddl_ctx *ctx, const struct ast_create_index *s)
+{
+    return run(ctx, &s->table, &s->modifiers, apply_create, s);
+}
+
+static db_err apply_drop(struct alter *a, const void *arg)
+{
+    struct ast_alter_action drop = {.kind = AST_ALTER_DROP_INDEX};
+    drop.name = ((const struct ast_drop_index *)arg)->index.name;
+    return apply_one(a, &drop);
+}
+
+db_err ddl__drop_index(struct ddl_ctx *ctx, const struct ast_drop_index *s)
+{
+    return run(ctx, &s->table, &s->modifiers, apply_drop, s);
+}

@@ -1,0 +1,381 @@
+/* What ALTER TABLE's actions do to the draft.
+ *
+ * MYSQL: names of what is dropped or changed are those of the table as it was, whatever the order
+ * of the actions; places (FIRST, AFTER) and new keys see the table as it will be. So the actions
+ * run in phases: options, drops, changes, additions, keys. */
+#include "sql/ddl/alter_int.h"
+
+static struct draft_column *old_column(struct alter *a, struct slice name)
+{
+    for (uint32_t i = 0; i < a->draft.column_count; i++) {
+        struct draft_column *c = a->draft.columns[i];
+        if (c->source >= 0 && slice_eq_nocase(a->old->columns[c->source].name, name)) {
+            return c;
+        }
+    }
+    return NULL;
+}
+
+static struct draft_index *old_index(struct alter *a, struct slice name)
+{
+    for (uint32_t i = 0; i < a->draft.index_count; i++) {
+        struct draft_index *ix = a->draft.indexes[i];
+        if (ix->source >= 0 && slice_eq_nocase(a->old->indexes[ix->source].name, name)) {
+            return ix;
+        }
+    }
+    return NULL;
+}
+
+static db_err unknown_column(struct alter *a, struct slice name)
+{
+    return my_error(a->ctx->diag, ER_BAD_FIELD_ERROR, ddl__text(a->ctx, name),
+                    ddl__text(a->ctx, a->old->name));
+}
+
+static db_err cannot_drop(struct alter *a, struct slice name)
+{
+    return my_error(a->ctx->diag, ER_CANT_DROP_FIELD_OR_KEY, ddl__text(a->ctx, name));
+}
+
+static db_err no_such_key(struct alter *a, struct slice name)
+{
+    return my_error(a->ctx->diag, ER_KEY_DOES_NOT_EXITS, ddl__text(a->ctx, name),
+                    ddl__text(a->ctx, a->old->name));
+}
+
+/* ---- drops ---- */
+
+static void remove_index(struct draft *d, uint32_t at)
+{
+    memmove(d->indexes + at, d->indexes + at + 1, (d->index_count - at - 1) * sizeof(*d->indexes));
+    d->index_count--;
+}
+
+/* MYSQL: a key loses the parts of a dropped column, and goes with its last one. */
+static void drop_parts(struct draft *d, const struct draft_column *c)
+{
+    for (uint32_t i = 0; i < d->index_count;) {
+        struct draft_index *ix = d->indexes[i];
+        uint32_t kept = 0;
+        for (uint32_t p = 0; p < ix->part_count; p++) {
+            if (ix->parts[p].column != c) {
+                ix->parts[kept++] = ix->parts[p];
+            }
+        }
+        ix->part_count = kept;
+        if (kept == 0) {
+            remove_index(d, i);
+        } else {
+            i++;
+        }
+    }
+}
+
+static db_err drop_column(struct alter *a, struct slice name)
+{
+    struct draft *d = &a->draft;
+    struct draft_column *c = old_column(a, name);
+    if (c == NULL) {
+        return cannot_drop(a, name);
+    }
+    uint32_t at = ddl__column_at(d, c);
+    drop_parts(d, c);
+    memmove(d->columns + at, d->columns + at + 1, (d->column_count - at - 1) * sizeof(*d->columns));
+    d->column_count--;
+    return ERR_OK;
+}
+
+static db_err drop_index(struct alter *a, struct slice name)
+{
+    struct draft *d = &a->draft;
+    const struct draft_index *ix = old_index(a, name);
+    for (uint32_t i = 0; ix != NULL && i < d->index_count; i++) {
+        if (d->indexes[i] == ix) {
+            remove_index(d, i);
+            return ERR_OK;
+        }
+    }
+    return cannot_drop(a, name);
+}
+
+static db_err run_drop(struct alter *a, const struct ast_alter_action *x)
+{
+    switch ((int)x->kind) {
+    case AST_ALTER_DROP_COLUMN: return drop_column(a, x->name);
+    case AST_ALTER_DROP_INDEX: return drop_index(a, x->name);
+    case AST_ALTER_DROP_PRIMARY: return drop_index(a, SLICE_LIT("PRIMARY"));
+    case AST_ALTER_DROP_FOREIGN: return cannot_drop(a, x->name);
+    case AST_ALTER_DROP_CHECK:
+    case AST_ALTER_DROP_CONSTRAINT:
+        if (x->kind == AST_ALTER_DROP_CONSTRAINT && old_index(a, x->name) != NULL) {
+            return drop_index(a, x->name);
+        }
+        return my_error(a->ctx->diag,
+                        x->kind == AST_ALTER_DROP_CHECK ? ER_CHECK_CONSTRAINT_NOT_FOUND
+                                                        : ER_CONSTRAINT_NOT_FOUND,
+                        ddl__text(a->ctx, x->name));
+    default: return ERR_OK;
+    }
+}
+
+/* ---- places ---- */
+
+static db_err place_of(struct alter *a, const struct ast_alter_action *x, uint32_t *ret_at)
+{
+    struct draft *d = &a->draft;
+    if (x->place == AST_PLACE_FIRST) {
+        *ret_at = 0;
+        return ERR_OK;
+    }
+    if (x->place == AST_PLACE_AFTER) {
+        const struct draft_column *after = ddl__find_column(d, x->after);
+        if (after == NULL) {
+            return unknown_column(a, x->after);
+        }
+        *ret_at = ddl__column_at(d, after) + 1;
+        return ERR_OK;
+    }
+    *ret_at = d->column_count;
+    return ERR_OK;
+}
+
+static db_err move_column(struct alter *a, struct draft_column *c, const struct ast_alter_action *x)
+{
+    struct draft *d = &a->draft;
+    uint32_t from = ddl__column_at(d, c);
+    uint32_t to;
+    if (x->place == AST_PLACE_UNSET) {
+        return ERR_OK;
+    }
+    TRY(place_of(a, x, &to));
+    to -= to > from ? 1 : 0;
+    memmove(d->columns + from, d->columns + from + 1,
+            (d->column_count - from - 1) * sizeof(*d->columns));
+    memmove(d->columns + to + 1, d->columns + to, (d->column_count - 1 - to) * sizeof(*d->columns));
+    d->columns[to] = c;
+    return ERR_OK;
+}
+
+/* ---- changes ---- */
+
+static db_err change_column(struct alter *a, struct slice name, const struct ast_alter_action *x)
+{
+    struct draft_column *old = old_column(a, name);
+    struct draft_column *made;
+    if (old == NULL) {
+        return unknown_column(a, name);
+    }
+    TRY(ddl__column(&a->draft, x->column, &made));
+    made->source = old->source;
+    made->def.id = old->def.id;
+    made->def.has_absent = old->def.has_absent;
+    made->def.absent = old->def.absent;
+    *old = *made; /* keys point at it */
+    TRY(move_column(a, old, x));
+    if (x->column->primary || x->column->unique || x->column->serial_default) {
+        TRY(ddl__column_key(&a->draft, x->column->name, x->column->primary));
+    }
+    return ERR_OK;
+}
+
+static db_err set_default(struct alter *a, const struct ast_alter_action *x)
+{
+    struct draft_column *c = old_column(a, x->name);
+    bool drop = x->kind == AST_ALTER_DROP_DEFAULT;
+    if (c == NULL) {
+        return unknown_column(a, x->name);
+    }
+    TRY(ddl__set_default(&a->draft, c, drop ? AST_DEFAULT_NONE : x->default_kind, x->expr));
+    bool not_null = (c->def.type.flags & TYPE_F_NOT_NULL) != 0;
+    return not_null && c->def.default_kind == DEFAULT_NULL
+               ? my_error(a->ctx->diag, ER_INVALID_DEFAULT, ddl__text(a->ctx, x->name))
+               : ERR_OK;
+}
+
+static db_err rename_column(struct alter *a, const struct ast_alter_action *x)
+{
+    struct draft_column *c = old_column(a, x->name);
+    if (c == NULL) {
+        return unknown_column(a, x->name);
+    }
+    TRY(ddl__check_column_name(a->ctx, x->new_name));
+    c->def.name = x->new_name;
+    return ERR_OK;
+}
+
+static db_err change_index(struct alter *a, const struct ast_alter_action *x)
+{
+    struct draft_index *ix = old_index(a, x->name);
+    if (ix == NULL) {
+        return no_such_key(a, x->name);
+    }
+    if (x->kind == AST_ALTER_INDEX_VISIBLE) {
+        ix->def.invisible = !x->yes;
+        return ix->def.invisible && ix->def.kind == INDEX_PRIMARY
+                   ? my_error(a->ctx->diag, ER_PK_INDEX_CANT_BE_INVISIBLE)
+                   : ERR_OK;
+    }
+    if (ix->def.kind == INDEX_PRIMARY || slice_eq_nocase(x->new_name, SLICE_LIT("PRIMARY"))) {
+        return my_error(a->ctx->diag, ER_WRONG_NAME_FOR_INDEX, ddl__text(a->ctx, x->new_name));
+    }
+    ix->def.name = x->new_name;
+    return ERR_OK;
+}
+
+static db_err run_change(struct alter *a, const struct ast_alter_action *x)
+{
+    struct draft_column *c;
+    switch ((int)x->kind) {
+    case AST_ALTER_CHANGE_COLUMN: return change_column(a, x->name, x);
+    case AST_ALTER_MODIFY_COLUMN: return change_column(a, x->column->name, x);
+    case AST_ALTER_RENAME_COLUMN: return rename_column(a, x);
+    case AST_ALTER_SET_DEFAULT:
+    case AST_ALTER_DROP_DEFAULT: return set_default(a, x);
+    case AST_ALTER_COLUMN_VISIBLE:
+        c = old_column(a, x->name);
+        if (c == NULL) {
+            return unknown_column(a, x->name);
+        }
+        c->def.invisible = !x->yes;
+        return ERR_OK;
+    case AST_ALTER_RENAME_INDEX:
+    case AST_ALTER_INDEX_VISIBLE: return change_index(a, x);
+    default: return ERR_OK;
+    }
+}
+
+/* ---- additions ---- */
+
+static db_err add_column(struct alter *a, const struct ast_column_def *ast,
+                         const struct ast_alter_action *x)
+{
+    struct draft_column *c;
+    uint32_t at;
+    TRY(ddl__column(&a->draft, ast, &c));
+    TRY(place_of(a, x, &at));
+    TRY(ddl__add_column(&a->draft, c, at));
+    if (ast->primary) {
+        TRY(ddl__column_key(&a->draft, ast->name, true));
+    }
+    if (ast->unique || ast->serial_default || ast->type->kind == AST_TYPE_SERIAL) {
+        TRY(ddl__column_key(&a->draft, ast->name, false));
+    }
+    return ERR_OK;
+}
+
+static db_err run_add(struct alter *a, const struct ast_alter_action *x)
+{
+    if (x->kind != AST_ALTER_ADD_COLUMN && x->kind != AST_ALTER_ADD_ELEMENTS) {
+        return ERR_OK;
+    }
+    if (x->checks.count != 0) {
+        return ddl__unsupported(a->ctx, "CHECK constraints");
+    }
+    if (x->column != NULL && x->columns.count == 0) {
+        TRY(add_column(a, x->column, x));
+    }
+    for (uint32_t i = 0; i < x->columns.count; i++) {
+        TRY(add_column(a, x->columns.items[i], x));
+    }
+    for (uint32_t i = 0; i < x->indexes.count; i++) {
+        TRY(ddl__index(&a->draft, x->indexes.items[i]));
+    }
+    return ERR_OK;
+}
+
+static db_err run_add_index(struct alter *a, const struct ast_alter_action *x)
+{
+    return x->kind == AST_ALTER_ADD_INDEX ? ddl__index(&a->draft, x->index) : ERR_OK;
+}
+
+/* ---- options and the rest ---- */
+
+static bool converts(const struct sql_type *t)
+{
+    return (type_is_string(t) || t->id == TYPE_ENUM || t->id == TYPE_SET) &&
+           t->collation != COLL_BINARY;
+}
+
+static db_err convert_charset(struct alter *a, const struct ast_alter_action *x)
+{
+    struct draft *d = &a->draft;
+    const struct schema_def *s = snapshot_schema(a->ctx->bind->snapshot, d->def.schema_name);
+    TRY(ddl__collation(a->ctx, x->charset, x->collation,
+                       s == NULL ? d->def.collation : s->collation, &d->def.collation));
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        struct column_def *c = &d->columns[i]->def;
+        if (converts(&c->type)) {
+            c->type.collation = d->def.collation;
+            c->explicit_collation = false;
+            if (c->default_kind == DEFAULT_CONST) {
+                c->default_value.collation = d->def.collation;
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static const char *refused(enum ast_alter_kind kind)
+{
+    switch ((int)kind) {
+    case AST_ALTER_ADD_CHECK:
+    case AST_ALTER_CHECK_ENFORCED: return "CHECK constraints";
+    case AST_ALTER_ORDER_BY: return "ALTER TABLE ... ORDER BY";
+    case AST_ALTER_DISCARD_TABLESPACE:
+    case AST_ALTER_IMPORT_TABLESPACE: return "DISCARD and IMPORT TABLESPACE";
+    case AST_ALTER_SECONDARY_LOAD:
+    case AST_ALTER_SECONDARY_UNLOAD: return "SECONDARY_LOAD";
+    default: return kind >= AST_ALTER_UPGRADE_PARTITIONING ? "partitions" : NULL;
+    }
+}
+
+static db_err run_options(struct alter *a, const struct ast_alter_action *x)
+{
+    const char *feature = refused(x->kind);
+    if (feature != NULL) {
+        return ddl__unsupported(a->ctx, feature);
+    }
+    switch ((int)x->kind) {
+    case AST_ALTER_OPTIONS:
+        for (uint32_t i = 0; i < x->options.count; i++) {
+            a->set_number = a->set_number || x->options.items[i]->kind == AST_TOPT_AUTO_INCREMENT;
+        }
+        return ddl__options(&a->draft, &x->options);
+    case AST_ALTER_CONVERT_CHARSET: return convert_charset(a, x);
+    case AST_ALTER_FORCE: a->force = true; return ERR_OK;
+    case AST_ALTER_RENAME_TABLE:
+        a->new_schema = x->table.schema.ptr != NULL ? x->table.schema : a->old->schema_name;
+        a->new_name = x->table.name;
+        TRY(ddl__writable_schema(a->ctx, a->new_schema));
+        return ddl__check_table_name(a->ctx, a->new_name);
+    default: return ERR_OK;
+    }
+}
+
+static db_err check_names(struct alter *a)
+{
+    const struct draft *d = &a->draft;
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        if (ddl__find_column(d, d->columns[i]->def.name) != d->columns[i]) {
+            return my_error(a->ctx->diag, ER_DUP_FIELDNAME,
+                            ddl__text(a->ctx, d->columns[i]->def.name));
+        }
+    }
+    return d->column_count == 0 ? my_error(a->ctx->diag, ER_CANT_REMOVE_ALL_FIELDS) : ERR_OK;
+}
+
+db_err ddl__apply_actions(struct alter *a, const struct ast_alter_action_list *actions)
+{
+    static db_err (*const phases[])(struct alter *, const struct ast_alter_action *) = {
+        run_options, run_drop, run_change, run_add, run_add_index,
+    };
+    for (size_t p = 0; p < ARRAY_COUNT(phases); p++) {
+        for (uint32_t i = 0; i < actions->count; i++) {
+            TRY(phases[p](a, actions->items[i]));
+        }
+    }
+    TRY(check_names(a));
+    TRY(ddl__check_indexes(&a->draft));
+    return ddl__check_columns(&a->draft);
+}

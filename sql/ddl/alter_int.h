@@ -1,0 +1,63 @@
+/* Private to sql/ddl: the state of one ALTER TABLE. */
+#ifndef SKEIN_SQL_DDL_ALTER_INT_H
+#define SKEIN_SQL_DDL_ALTER_INT_H
+
+#include "sql/catalog/table_format.h"
+#include "sql/ddl/ddl_int.h"
+
+struct alter {
+    struct ddl_ctx *ctx;
+    const struct table_def *old;
+    struct draft draft;
+    struct slice new_schema, new_name; /* of RENAME; ptr NULL: none */
+    bool force;                        /* FORCE: copy whatever may be */
+    bool set_number;                   /* AUTO_INCREMENT = n */
+    uint64_t copied;                   /* rows of a copy whose columns changed their type */
+};
+
+/* alter_actions.c: the actions onto the draft. */
+MUST_USE db_err ddl__apply_actions(struct alter *a, const struct ast_alter_action_list *actions);
+
+/* alter_plan.c */
+enum alter_way {
+    ALTER_IN_PLACE, /* descriptors, and filling of new indexes */
+    ALTER_COPY,     /* all rows into a new table id */
+};
+/* Decides; gives new columns what old rows read there. */
+MUST_USE db_err ddl__plan_alter(struct alter *a, enum alter_way *ret_way);
+bool ddl__same_stored_form(const struct sql_type *from, const struct sql_type *to, bool in_key);
+
+/* copy.c: rows of `old` into the key range of `def` (an id of its own, no descriptor yet). */
+MUST_USE db_err ddl__copy_rows(struct alter *a, const struct table_def *def);
+/* backfill.c: entries of def's indexes that are new (a->draft), for all rows. */
+MUST_USE db_err ddl__fill_indexes(struct alter *a, const struct table_def *def, const bool *is_new);
+
+/* Reading all rows of a table, in batches: rows.c */
+struct row_scan {
+    struct storage_txn *txn;
+    struct storage_scan *scan;
+    struct row_reader *reader;
+    const struct storage_kv *kvs;
+    size_t count, at;
+    struct value *values; /* of the current row, by position of the layout */
+};
+/* layout: of the table, or a newer one of the same table id. prefix: the rows' key prefix. */
+MUST_USE db_err ddl__scan_open(struct ddl_ctx *ctx, const struct row_layout *layout,
+                               struct slice prefix, struct row_scan *s);
+/* false: the end. Text borrows until the next call. */
+MUST_USE db_err ddl__scan_next(struct ddl_ctx *ctx, struct row_scan *s, bool *ret_row);
+void ddl__scan_close(struct row_scan *s);
+
+/* Writing many rows: transactions of bounded size. */
+struct bulk_write {
+    struct storage_txn *txn; /* NULL between transactions */
+    uint32_t rows;
+    size_t bytes;
+    struct buf conflict;
+};
+MUST_USE db_err ddl__bulk_begin(struct ddl_ctx *ctx, struct bulk_write *w); /* if none is open */
+MUST_USE db_err ddl__bulk_commit(struct ddl_ctx *ctx, struct bulk_write *w);
+bool ddl__bulk_full(const struct bulk_write *w);
+void ddl__bulk_fini(struct bulk_write *w);
+
+#endif

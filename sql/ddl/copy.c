@@ -1,0 +1,227 @@
+/* ALTER TABLE by copy: every row is read under the old definition, made a row of the new one, and
+ * written with its index entries under the new table id.
+ *
+ * Rows are inserted as INSERT does it, so unique keys are checked against rows of this batch and of
+ * those that were committed before it. Values that do not fit the changed type are what they are
+ * for INSERT ... SELECT under the session's sql_mode. */
+#include "sql/catalog/table_format.h"
+#include "sql/ddl/alter_int.h"
+#include "sql/exec/row_writer.h"
+#include "sql/storage/storage.h"
+
+struct copier {
+    struct alter *a;
+    const struct table_def *def;
+    struct row_scan scan;
+    struct bulk_write bulk;
+    struct exec_ctx exec;
+    struct cast_ctx cast;
+    struct row_writer writer;
+    struct arena row_arena; /* values of the current row */
+    const int32_t *source;  /* by new ordinal: the old one, -1: a new column */
+    struct value *row;
+    uint64_t number;      /* rows so far */
+    uint64_t numbers_max; /* highest AUTO_INCREMENT value */
+    uint64_t row_id_max;
+    uint64_t auto_next;
+};
+
+static void on_warning(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    struct copier *c = arg;
+    struct diag d;
+    diag_reset(&d);
+    diag_set_sql(&d, number, my_error_sqlstate((enum my_errno)number), "%s", text);
+    diag_area_add(c->a->ctx->warnings, level == CAST_NOTE ? DIAG_NOTE : DIAG_WARNING, &d);
+}
+
+static bool is_strict(const struct copier *c)
+{
+    return (c->a->ctx->bind->sql_mode & SQL_MODE_STRICT) != 0;
+}
+
+/* MYSQL: NULL in a column that becomes NOT NULL: 1265 like any loss, the implicit default when the
+ * mode is loose. */
+static db_err null_lost(struct copier *c, const struct column_def *to, struct value *ret)
+{
+    const char *name = ddl__text(c->a->ctx, to->name);
+    if (is_strict(c)) {
+        return my_error(c->a->ctx->diag, WARN_DATA_TRUNCATED, name, (long)c->number);
+    }
+    diag_area_warn(c->a->ctx->warnings, WARN_DATA_TRUNCATED, name, (long)c->number);
+    return exec__implicit_default(&c->exec, to, ret);
+}
+
+static db_err convert(struct copier *c, const struct column_def *to, const struct column_def *from,
+                      const struct value *v, struct value *ret)
+{
+    bool not_null = (to->type.flags & TYPE_F_NOT_NULL) != 0;
+    if (v->is_null) {
+        value_set_null(ret, &to->type);
+        return not_null && !to->auto_increment ? null_lost(c, to, ret) : ERR_OK;
+    }
+    if (ddl__same_stored_form(&from->type, &to->type, false)) {
+        *ret = *v;
+        value_tag(ret, &to->type);
+        return ERR_OK;
+    }
+    struct store_target target = {.column = ddl__text(c->a->ctx, to->name), .row = c->number};
+    c->cast.row = c->number;
+    return type_store(&c->cast, &to->type, &target, &from->type, v, ret);
+}
+
+static db_err next_number(struct copier *c, bool row_id, uint64_t *ret)
+{
+    uint8_t key[16];
+    struct slice name = sequence_key(c->def, row_id, key);
+    uint64_t floor =
+        row_id || c->def->auto_increment_start == 0 ? 0 : c->def->auto_increment_start - 1;
+    return storage_sequence_next(c->a->ctx->storage, name, floor, 1, 1, 1, c->a->ctx->diag, ret);
+}
+
+static db_err fill_column(struct copier *c, uint32_t i)
+{
+    const struct column_def *to = &c->def->columns[i];
+    struct value *v = &c->row[i];
+    uint64_t n;
+    if (c->source[i] >= 0) {
+        const struct column_def *from = &c->a->old->columns[c->source[i]];
+        TRY(convert(c, to, from, &c->scan.values[c->source[i]], v));
+    } else if (to->hidden || to->auto_increment) {
+        value_set_null(v, &to->type);
+    } else {
+        *v = c->a->draft.columns[i]->def.absent;
+    }
+    bool wants = (to->hidden && c->source[i] < 0) ||
+                 (to->auto_increment && (v->is_null || c->source[i] < 0));
+    if (wants) {
+        TRY(next_number(c, to->hidden, &n));
+        value_tag(v, &to->type);
+        v->u = n;
+    }
+    if (to->auto_increment && v->phys == PHYS_INT && (v->is_unsigned || v->i > 0) &&
+        v->u > c->numbers_max) {
+        c->numbers_max = v->u;
+    }
+    if (to->hidden && v->u > c->row_id_max) {
+        c->row_id_max = v->u;
+    }
+    return ERR_OK;
+}
+
+static size_t row_size(const struct copier *c)
+{
+    size_t size = 64;
+    for (uint32_t i = 0; i < c->def->column_count; i++) {
+        size += c->row[i].phys == PHYS_STR && !c->row[i].is_null ? c->row[i].str.len + 8 : 8;
+    }
+    return size * (c->def->index_count + 1) / 2;
+}
+
+static db_err copy_row(struct copier *c)
+{
+    arena_reset(&c->row_arena);
+    c->number++;
+    for (uint32_t i = 0; i < c->def->column_count; i++) {
+        TRY(fill_column(c, i));
+    }
+    TRY(ddl__bulk_begin(c->a->ctx, &c->bulk));
+    c->exec.txn = c->bulk.txn;
+    TRY(row_insert(&c->writer, c->row));
+    c->bulk.rows++;
+    c->bulk.bytes += row_size(c);
+    return ddl__bulk_full(&c->bulk) ? ddl__bulk_commit(c->a->ctx, &c->bulk) : ERR_OK;
+}
+
+static db_err copy_all(struct copier *c)
+{
+    bool row;
+    for (;;) {
+        TRY(ddl__scan_next(c->a->ctx, &c->scan, &row));
+        if (!row) {
+            return ddl__bulk_commit(c->a->ctx, &c->bulk);
+        }
+        TRY(copy_row(c));
+    }
+}
+
+/* Numbers go on where the old table's would have. */
+static db_err carry_sequences(struct copier *c)
+{
+    struct ddl_ctx *ctx = c->a->ctx;
+    uint8_t key[16];
+    uint64_t next = 0;
+    if (c->def->auto_increment >= 0) {
+        uint64_t highest = c->numbers_max;
+        bool had = c->a->old->auto_increment >= 0;
+        if (had &&
+            storage_sequence_peek(ctx->storage, sequence_key(c->a->old, false, key), NULL, &next) ==
+                ERR_OK &&
+            next > 1 && next - 1 > highest) {
+            highest = next - 1;
+        }
+        if (highest != 0) {
+            TRY(storage_sequence_raise(ctx->storage, sequence_key(c->def, false, key), highest,
+                                       ctx->diag));
+        }
+    }
+    return c->row_id_max == 0
+               ? ERR_OK
+               : storage_sequence_raise(ctx->storage, sequence_key(c->def, true, key),
+                                        c->row_id_max, ctx->diag);
+}
+
+static db_err map_columns(struct copier *c)
+{
+    uint32_t n = c->def->column_count;
+    int32_t *source = ARENA_ARRAY(c->a->ctx->arena, int32_t, n);
+    c->row = ARENA_ARRAY(c->a->ctx->arena, struct value, n);
+    if (source == NULL || c->row == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        source[i] = i < c->a->draft.column_count ? c->a->draft.columns[i]->source : -1;
+        for (uint32_t k = 0; c->def->columns[i].hidden && k < c->a->old->column_count; k++) {
+            source[i] = c->a->old->columns[k].hidden ? (int32_t)k : source[i];
+        }
+    }
+    c->source = source;
+    return ERR_OK;
+}
+
+db_err ddl__copy_rows(struct alter *a, const struct table_def *def)
+{
+    struct copier c = {.a = a, .def = def};
+    TRY(map_columns(&c));
+    arena_init(&c.row_arena, NULL, NULL, 0);
+    cast_ctx_init(&c.cast, &c.row_arena, a->ctx->diag);
+    c.cast.sql_mode = a->ctx->bind->sql_mode;
+    c.cast.strict = is_strict(&c);
+    c.cast.collation = a->ctx->bind->connection_collation;
+    if (a->ctx->bind->tz != NULL) {
+        c.cast.tz = a->ctx->bind->tz;
+    }
+    c.cast.warn = on_warning;
+    c.cast.warn_arg = &c;
+    c.exec = (struct exec_ctx){.storage = a->ctx->storage,
+                               .arena = a->ctx->arena,
+                               .diag = a->ctx->diag,
+                               .sql_mode = a->ctx->bind->sql_mode};
+    c.exec.eval = (struct eval_ctx){
+        .arena = &c.row_arena, .statement = a->ctx->arena, .cast = &c.cast, .diag = a->ctx->diag};
+    row_writer_init(&c.writer, &c.exec, def);
+    db_err err =
+        ddl__scan_open(a->ctx, a->old->format->layout, a->old->format->row_prefix, &c.scan);
+    if (err == ERR_OK) {
+        err = copy_all(&c);
+        ddl__scan_close(&c.scan);
+    }
+    if (err == ERR_OK) {
+        err = carry_sequences(&c);
+    }
+    ddl__bulk_fini(&c.bulk);
+    row_writer_fini(&c.writer);
+    arena_fini(&c.row_arena);
+    a->copied = c.number;
+    return err;
+}
