@@ -75,6 +75,7 @@ struct sql_type func__text(uint64_t chars, unsigned collation)
     enum type_id id = bytes <= 0xffffff ? TYPE_MEDIUMTEXT : TYPE_LONGTEXT;
     struct sql_type t = type_blob(
         binary ? (enum type_id)(id + (TYPE_MEDIUMBLOB - TYPE_MEDIUMTEXT)) : id, collation);
+    t.length = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
     return t;
 }
 
@@ -210,9 +211,8 @@ bool func__is_text(const struct sql_type *t)
 
 uint64_t func__chars(const struct sql_type *t)
 {
-    const struct collation *c = collation_by_id(t->collation);
     if (type_is_blob(t)) {
-        return t->length / (c == NULL ? 1u : c->cs->maxlen);
+        return t->length; /* MYSQL: as many characters as bytes */
     }
     switch ((int)t->id) {
     case TYPE_NULL: return 0;

@@ -134,6 +134,27 @@ static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struc
     return ERR_OK;
 }
 
+/* MYSQL: a date compared with constant text that is no date is an error, not a NULL. */
+static db_err check_date_text(struct func_bind_ctx *ctx, const struct func_arg *date,
+                              const struct func_arg *text)
+{
+    static const char *const names[] = {"DATE", "DATETIME", "TIMESTAMP"};
+    const struct value *v = text->constant;
+    int64_t packed;
+    int32_t offset;
+    if (!type_has_date(&date->type) || v == NULL || v->is_null || v->phys != PHYS_STR ||
+        !func__charset(&text->type)->ascii_superset) {
+        return ERR_OK;
+    }
+    unsigned cond = datetime_parse(v->str, TIME_DECIMALS_MAX, temporal_flags(ctx->sql_mode),
+                                   &packed, &offset, NULL);
+    if ((cond & TEMPORAL_INVALID) == 0) {
+        return ERR_OK;
+    }
+    unsigned name = date->type.id == TYPE_DATE ? 0 : date->type.id == TYPE_DATETIME ? 1 : 2;
+    return my_error(ctx->diag, ER_WRONG_VALUE, names[name], arena_strdup(ctx->arena, v->str));
+}
+
 db_err compare_bind(BIND_ARGS)
 {
     static const char *const signs[] = {"=", "<>", "<", "<=", ">", ">="};
@@ -141,6 +162,10 @@ db_err compare_bind(BIND_ARGS)
     enum compare_kind kind = choose(&args[0], &args[1]);
     if (kind == COMPARE_JSON) {
         return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "comparison of JSON");
+    }
+    if (kind == COMPARE_DATETIME) {
+        TRY(check_date_text(ctx, &args[0], &args[1]));
+        TRY(check_date_text(ctx, &args[1], &args[0]));
     }
     want_kind(ctx, args, kind);
     TRY(make_plan(ctx, call, args, kind, sign));

@@ -121,11 +121,10 @@ db_err crypto_length(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct slice s = vec_str(args[0], row);
+        vec_set_i64(out, row, s.len > HEADER ? stored_length(s) : 0);
         if (s.len > HEADER || s.len == 0) {
-            vec_set_i64(out, row, s.len == 0 ? 0 : stored_length(s));
             continue;
         }
-        vec_set_null(out, row);
         warn(ctx, ER_ZLIB_Z_DATA_ERROR, "ZLIB: Input data corrupted");
     }
     return ERR_OK;

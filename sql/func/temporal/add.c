@@ -64,9 +64,10 @@ static unsigned result_decimals(const struct func_arg *date, const struct func_a
                                 enum interval_unit unit)
 {
     unsigned d = date->type.decimals;
-    unsigned more = interval_has_micro(unit)  ? TIME_DECIMALS_MAX
-                    : unit == INTERVAL_SECOND ? temporal__decimals(amount)
-                                              : 0;
+    unsigned more = interval_has_micro(unit)       ? TIME_DECIMALS_MAX
+                    : unit != INTERVAL_SECOND      ? 0
+                    : func__is_text(&amount->type) ? (unsigned)TIME_DECIMALS_MAX
+                                                   : temporal__decimals(amount);
     return more > d ? more : d;
 }
 
@@ -311,10 +312,11 @@ db_err temporal_addtime(EVAL_ARGS)
         bool a_datetime;
         bool b_datetime;
         if (!get_any(ctx, &call->arg_types[0], args[0], row, &a, &a_datetime) ||
-            !get_any(ctx, &call->arg_types[1], args[1], row, &b, &b_datetime) || b_datetime) {
+            !get_any(ctx, &call->arg_types[1], args[1], row, &b, &b_datetime)) {
             vec_set_null(out, row);
             continue;
         }
+        b = b_datetime ? datetime_time(b) : b; /* only its time of day counts */
         TRY(set_sum(ctx, call, out, row, a, call->variant == 1 ? -b : b, a_datetime));
     }
     return ERR_OK;

@@ -75,9 +75,34 @@ unsigned temporal__decimals(const struct func_arg *arg)
     return digits > TIME_DECIMALS_MAX ? TIME_DECIMALS_MAX : digits;
 }
 
+/* 2024-02-30 has two dashes after its first character: a date, if a wrong one, but never a time. */
+static bool looks_like_date(struct slice text)
+{
+    unsigned dashes = 0;
+    for (size_t i = 1; i < text.len && text.ptr[i] != ':'; i++) {
+        dashes += text.ptr[i] == '-';
+    }
+    return dashes >= 2;
+}
+
+static bool parse_date(struct eval_ctx *ctx, struct slice text, int64_t *ret)
+{
+    int32_t offset;
+    unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode),
+                                   ret, &offset, NULL);
+    if ((cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) != 0) {
+        func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time", arena_strdup(ctx->arena, text));
+    }
+    return (cond & TEMPORAL_INVALID) == 0;
+}
+
 bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, int64_t *ret,
                          bool *ret_is_datetime)
 {
+    if (looks_like_date(text)) {
+        *ret_is_datetime = true;
+        return parse_date(ctx, text, ret);
+    }
     int64_t datetime = 0;
     int32_t offset = 0;
     unsigned cond = time_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode), ret,

@@ -18,9 +18,13 @@ static void set_days(struct vector *out, uint32_t row, int64_t days, bool zero_i
     unsigned year;
     unsigned month;
     unsigned day;
-    if (date_from_days(days, &year, &month, &day)) {
+    enum { YEAR_ZERO_DAYS = 365 };
+    if (days >= 1 && days <= YEAR_ZERO_DAYS && !zero_is_null) { /* MYSQL: the year 0 has days */
+        (void)date_from_days(days + YEAR_ZERO_DAYS, &year, &month, &day);
+        vec_set_i64(out, row, datetime_make(0, month, day, 0, 0, 0, 0));
+    } else if (date_from_days(days, &year, &month, &day)) {
         vec_set_i64(out, row, datetime_make(year, month, day, 0, 0, 0, 0));
-    } else if (zero_is_null) {
+    } else if (zero_is_null || days >= 0) {
         vec_set_null(out, row);
     } else {
         vec_set_i64(out, row, 0);

@@ -6,12 +6,13 @@
 
 db_err temporal_bind_unix(BIND_ARGS)
 {
-    (void)ctx;
     enum { SECONDS_DIGITS = 11 };
     unsigned decimals = 0;
     if (call->arg_count == 1) {
         decimals = temporal__decimals(&args[0]);
-        if (args[0].type.id != TYPE_TIMESTAMP) {
+        if (!type_is_temporal(&args[0].type)) {
+            func__want_text(ctx, &args[0]); /* what is no date is 0, not NULL */
+        } else if (args[0].type.id != TYPE_TIMESTAMP) {
             func__want_datetime(&args[0]);
         }
     }
@@ -46,8 +47,18 @@ db_err temporal_unix(EVAL_ARGS)
         bool utc = call->arg_types[0].id == TYPE_TIMESTAMP;
         int64_t seconds = 0;
         uint32_t micro = 0;
-        bool ok = timezone_to_unix(utc ? timezone_utc() : ctx->cast->tz, vec_i64(args[0], row),
-                                   &seconds, &micro, NULL);
+        int64_t local = 0;
+        bool bad = false;
+        if (args[0]->phys == PHYS_STR) {
+            struct value v;
+            vector_get(args[0], row, &v);
+            TRY(value_to_datetime(ctx->cast, &call->arg_types[0], &v, TIME_DECIMALS_MAX, &local,
+                                  &bad));
+        } else {
+            local = vec_i64(args[0], row);
+        }
+        bool ok = !bad && timezone_to_unix(utc ? timezone_utc() : ctx->cast->tz, local, &seconds,
+                                           &micro, NULL);
         if (!ok || seconds < 0 || seconds > UNIX_SECONDS_MAX) {
             seconds = 0;
             micro = 0;
