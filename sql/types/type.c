@@ -356,6 +356,10 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
             ret->decimals = DECIMALS_NOT_FIXED;
             if (!type_is_blob(t)) {
                 ret->type = WIRE_TYPE_VAR_STRING;
+            } else if (t->id == TYPE_MEDIUMTEXT || t->id == TYPE_MEDIUMBLOB) {
+                ret->type = WIRE_TYPE_MEDIUM_BLOB;
+            } else if (t->id == TYPE_LONGTEXT || t->id == TYPE_LONGBLOB) {
+                ret->type = WIRE_TYPE_LONG_BLOB;
             }
         }
         if (!is_text) {
@@ -385,7 +389,9 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
         flags |= WIRE_FLAG_UNSIGNED;
     }
     ret->decimals = t->id == TYPE_VECTOR ? DECIMALS_NOT_FIXED : ret->decimals;
-    if (type_is_blob(t) || t->id == TYPE_JSON || t->id == TYPE_GEOMETRY || t->id == TYPE_VECTOR) {
+    bool expr_blob = type_is_blob(t) && (t->flags & TYPE_F_EXPR) != 0;
+    if ((type_is_blob(t) && !expr_blob) || t->id == TYPE_JSON || t->id == TYPE_GEOMETRY ||
+        t->id == TYPE_VECTOR) {
         flags |= WIRE_FLAG_BLOB;
     }
     flags |= t->id == TYPE_ENUM ? WIRE_FLAG_ENUM : 0;
