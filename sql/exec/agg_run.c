@@ -131,7 +131,7 @@ db_err agg_run_open(struct agg_run *r, struct exec_ctx *ctx, const struct plan_n
     arena_init(&r->scratch, NULL, ctx->mem, 0);
     r->initialised = true;
     r->aggs = ARENA_ARRAY(ctx->arena, struct agg_one, r->count + 1);
-    r->offsets = ARENA_ARRAY(ctx->arena, void *, CHUNK_ROWS);
+    r->offsets = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*r->offsets));
     if (r->aggs == NULL || r->offsets == NULL) {
         return ERR_LIMIT;
     }

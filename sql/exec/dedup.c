@@ -13,7 +13,9 @@ db_err dedup_init(struct dedup *d, struct exec_ctx *ctx, const struct sql_type *
     d->width = count;
     d->types = ARENA_ARRAY(ctx->arena, const struct sql_type *, count + 1);
     d->vectors = ARENA_ARRAY(ctx->arena, struct vector *, count + 1);
-    if (d->types == NULL || d->vectors == NULL) {
+    d->hashes = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*d->hashes));
+    d->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*d->sel));
+    if (d->types == NULL || d->vectors == NULL || d->hashes == NULL || d->sel == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -23,8 +23,8 @@ struct dedup {
     struct arena scratch;
     struct chunk chunk; /* what is given */
     struct chunk again; /* rows read back */
-    uint64_t hashes[CHUNK_ROWS];
-    uint16_t sel[CHUNK_ROWS];
+    uint64_t *hashes;
+    uint16_t *sel;
     bool initialised, has_file;
 };
 

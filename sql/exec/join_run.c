@@ -47,7 +47,7 @@ db_err join_run_init(struct join_run *r, struct exec_ctx *ctx, const struct plan
     r->pairs = ARENA_ARRAY(ctx->arena, struct join_pair, r->room);
     r->partners = ARENA_ARRAY(ctx->arena, struct row_node *, r->room);
     r->rows = ARENA_ARRAY(ctx->arena, const struct packed_row *, r->room);
-    r->sel = ARENA_ARRAY(ctx->arena, uint16_t, CHUNK_ROWS);
+    r->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*r->sel));
     if (r->pairs == NULL || r->partners == NULL || r->rows == NULL || r->sel == NULL) {
         return ERR_LIMIT;
     }

@@ -27,9 +27,9 @@ struct op_hash_agg {
     struct spill_part *part; /* being read */
     struct chunk again;      /* its rows */
     struct arena scratch;
-    uint64_t hashes[CHUNK_ROWS];
-    uint16_t sel[CHUNK_ROWS];
-    void *states[CHUNK_ROWS];
+    uint64_t *hashes;
+    uint16_t *sel;
+    void **states;
     /* results */
     struct row_node *at;
     struct chunk chunk;
@@ -55,7 +55,11 @@ static db_err agg_open(struct op *op, struct exec_ctx *ctx)
     s->groups = ARENA_ARRAY(ctx->arena, struct vector *, groups + 1);
     s->row_vectors =
         ARENA_ARRAY(ctx->arena, struct vector *, op->children[0]->node->column_count + 1);
-    if (s->groups == NULL || s->row_vectors == NULL) {
+    s->hashes = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->hashes));
+    s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->sel));
+    s->states = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->states));
+    if (s->groups == NULL || s->row_vectors == NULL || s->hashes == NULL || s->sel == NULL ||
+        s->states == NULL) {
         return ERR_LIMIT;
     }
     TRY(exec__prepare_list(ctx, n->u.agg.groups, groups, &s->group_states));

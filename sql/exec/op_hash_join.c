@@ -22,7 +22,7 @@ struct op_hash_join {
     struct row_table table;
     struct vector **build; /* keys, right columns */
     struct vector **probe; /* keys of the left chunk */
-    uint64_t hashes[CHUNK_ROWS];
+    uint64_t *hashes;
     uint64_t right_rows;
     bool right_null;        /* a right key has a NULL */
     struct row_node anyone; /* stands for "some right row" */
@@ -85,7 +85,8 @@ static db_err prepare(struct op_hash_join *s, struct exec_ctx *ctx)
     const struct sql_type **types = ARENA_ARRAY(ctx->arena, const struct sql_type *, width);
     s->build = ARENA_ARRAY(ctx->arena, struct vector *, width);
     s->probe = ARENA_ARRAY(ctx->arena, struct vector *, s->key_count);
-    if (types == NULL || s->build == NULL || s->probe == NULL) {
+    s->hashes = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->hashes));
+    if (types == NULL || s->build == NULL || s->probe == NULL || s->hashes == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < width; i++) {

@@ -69,10 +69,10 @@ static db_err prepare_arrays(struct op_lookup_join *s, struct exec_ctx *ctx)
     s->types = ARENA_ARRAY(ctx->arena, const struct sql_type *, width + 1);
     s->vectors = ARENA_ARRAY(ctx->arena, struct vector *, width + 1);
     s->key_types = ARENA_ARRAY(ctx->arena, const struct sql_type *, s->key_count + 1);
-    s->left_keys = ARENA_ARRAY(ctx->arena, struct left_key, CHUNK_ROWS);
-    s->found = ARENA_ARRAY(ctx->arena, struct found_key, CHUNK_ROWS);
-    s->key_of = ARENA_ARRAY(ctx->arena, uint32_t, CHUNK_ROWS);
-    s->sel = ARENA_ARRAY(ctx->arena, uint16_t, CHUNK_ROWS);
+    s->left_keys = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->left_keys));
+    s->found = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->found));
+    s->key_of = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->key_of));
+    s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->sel));
     if (s->types == NULL || s->vectors == NULL || s->key_types == NULL || s->left_keys == NULL ||
         s->found == NULL || s->key_of == NULL || s->sel == NULL) {
         return ERR_LIMIT;

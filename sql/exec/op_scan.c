@@ -7,9 +7,14 @@
 #include "sql/diag/my_error.h"
 #include "sql/exec/keys.h"
 
+/* Room of the first chunk: most scans of short statements give fewer rows; a larger batch makes the
+ * chunk anew with room for any. */
+enum { FIRST_ROWS = 128 };
+
 struct op_scan {
     struct op op;
     struct chunk chunk;
+    uint32_t room; /* rows of the chunk */
     struct row_source source;
     struct expr_state **filters;
     struct key_range *ranges;
@@ -37,12 +42,15 @@ static db_err scan_open(struct op *op, struct exec_ctx *ctx)
     const struct scan_spec *spec = &op->node->u.scan;
     arena_init(&s->batch, NULL, ctx->mem, 0);
     s->opened = true;
-    TRY(chunk_init(&s->chunk, op->node->types, op->node->column_count, ctx->arena));
+    s->room = FIRST_ROWS;
+    TRY(chunk_init_rows(&s->chunk, op->node->types, op->node->column_count, s->room, ctx->arena));
     TRY(exec__source_init(ctx, spec, &s->chunk, &s->source));
     TRY(exec__prepare_list(ctx, spec->filters, spec->filter_count, &s->filters));
-    s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(uint16_t));
-    if (s->sel == NULL) {
-        return ERR_LIMIT;
+    if (spec->filter_count != 0) {
+        s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(uint16_t));
+        if (s->sel == NULL) {
+            return ERR_LIMIT;
+        }
     }
     return exec__scan_ranges(ctx, spec, &s->ranges, &s->range_count);
 }
@@ -85,8 +93,23 @@ static db_err fetch_rows(struct op_scan *s, struct exec_ctx *ctx, const struct s
     return ERR_OK;
 }
 
+static db_err make_room(struct op_scan *s, struct exec_ctx *ctx, size_t rows)
+{
+    const struct plan_node *node = s->op.node;
+    if (rows <= s->room) {
+        return ERR_OK;
+    }
+    TRY(chunk_init(&s->chunk, node->types, node->column_count, ctx->arena));
+    s->room = CHUNK_ROWS;
+    for (uint32_t i = 0; i < node->column_count; i++) {
+        s->source.vectors[i] = &s->chunk.columns[i];
+    }
+    return ERR_OK;
+}
+
 static db_err fill(struct op_scan *s, struct exec_ctx *ctx, const struct storage_kv *kv, size_t n)
 {
+    TRY(make_room(s, ctx, n));
     chunk_reset(&s->chunk);
     if (s->source.index_ordinal == 0) {
         for (size_t i = 0; i < n; i++) {
@@ -168,7 +191,7 @@ struct op_point {
     struct expr_state **filters;
     struct arena batch;
     uint32_t at;
-    uint16_t sel[CHUNK_ROWS];
+    uint16_t *sel;
     bool opened;
 };
 
@@ -179,9 +202,12 @@ static db_err point_open(struct op *op, struct exec_ctx *ctx)
     arena_init(&p->batch, NULL, ctx->mem, 0);
     p->opened = true;
     p->at = 0;
-    TRY(chunk_init(&p->chunk, op->node->types, op->node->column_count, ctx->arena));
+    uint32_t room = spec->range_count < CHUNK_ROWS ? spec->range_count : CHUNK_ROWS;
+    room = room == 0 ? 1 : room;
+    TRY(chunk_init_rows(&p->chunk, op->node->types, op->node->column_count, room, ctx->arena));
+    p->sel = arena_alloc(ctx->arena, room * sizeof(*p->sel));
     struct scan_spec *rows = ARENA_NEW(ctx->arena, struct scan_spec);
-    if (rows == NULL) {
+    if (rows == NULL || p->sel == NULL) {
         return ERR_LIMIT;
     }
     *rows = *spec;

@@ -32,8 +32,8 @@ struct op_setop {
     struct spill_reader reader;
     struct chunk again;
     struct chunk chunk; /* result */
-    uint64_t hashes[CHUNK_ROWS];
-    uint16_t sel[CHUNK_ROWS];
+    uint64_t *hashes;
+    uint16_t *sel;
     bool opened, built, left_ended, ended;
 };
 
@@ -49,7 +49,9 @@ static db_err setop_open(struct op *op, struct exec_ctx *ctx)
     if (n->u.setop.op != SETOP_UNION) {
         TRY(packed_format_init(&s->format, n->types, n->column_count, ctx->arena));
         s->vectors = ARENA_ARRAY(ctx->arena, struct vector *, n->column_count + 1);
-        if (s->vectors == NULL) {
+        s->hashes = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->hashes));
+        s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->sel));
+        if (s->vectors == NULL || s->hashes == NULL || s->sel == NULL) {
             return ERR_LIMIT;
         }
     } else if (n->u.setop.distinct) {

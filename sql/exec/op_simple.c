@@ -52,7 +52,9 @@ struct op_values {
 static db_err values_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_values *v = (struct op_values *)op;
-    TRY(chunk_init(&v->chunk, op->node->types, op->node->column_count, ctx->arena));
+    uint32_t rows = op->node->u.values.row_count;
+    rows = rows == 0 ? 1 : rows < CHUNK_ROWS ? rows : CHUNK_ROWS;
+    TRY(chunk_init_rows(&v->chunk, op->node->types, op->node->column_count, rows, ctx->arena));
     v->at = 0;
     return ERR_OK;
 }
@@ -100,14 +102,20 @@ struct op_filter {
     struct op op;
     struct expr_state **conds;
     struct chunk chunk;
-    uint16_t sel[CHUNK_ROWS];
+    uint16_t *sel;
 };
+
+static uint16_t *new_selection(struct exec_ctx *ctx)
+{
+    return arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(uint16_t));
+}
 
 static db_err filter_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_filter *f = (struct op_filter *)op;
     TRY(exec__prepare_list(ctx, op->node->u.filter.conjuncts, op->node->u.filter.count, &f->conds));
-    return open_child(op, ctx);
+    f->sel = new_selection(ctx);
+    return f->sel == NULL ? ERR_LIMIT : open_child(op, ctx);
 }
 
 static db_err filter_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
@@ -187,8 +195,7 @@ struct op_limit {
     struct op op;
     struct chunk chunk;
     uint64_t skip, left;
-    uint64_t limit, offset;
-    uint16_t sel[CHUNK_ROWS];
+    uint16_t *sel;
 };
 
 static db_err limit_start(struct op *op, struct exec_ctx *ctx)
@@ -201,8 +208,10 @@ static db_err limit_start(struct op *op, struct exec_ctx *ctx)
 
 static db_err limit_open(struct op *op, struct exec_ctx *ctx)
 {
+    struct op_limit *l = (struct op_limit *)op;
     TRY(limit_start(op, ctx));
-    return open_child(op, ctx);
+    l->sel = new_selection(ctx);
+    return l->sel == NULL ? ERR_LIMIT : open_child(op, ctx);
 }
 
 /* Drops rows of the chunk before the offset and behind the limit. */

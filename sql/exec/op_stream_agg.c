@@ -19,8 +19,8 @@ struct op_stream_agg {
     uint32_t at;
     struct chunk chunk;
     uint32_t room;
-    uint16_t sel[CHUNK_ROWS];
-    void *states[CHUNK_ROWS];
+    uint16_t *sel;
+    void **states;
     bool opened, ended;
 };
 
@@ -37,7 +37,9 @@ static db_err stream_open(struct op *op, struct exec_ctx *ctx)
     s->opened = true;
     s->room = groups == 0 ? 1 : CHUNK_ROWS;
     s->groups = ARENA_ARRAY(ctx->arena, struct vector *, groups + 1);
-    if (s->groups == NULL) {
+    s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->sel));
+    s->states = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->states));
+    if (s->groups == NULL || s->sel == NULL || s->states == NULL) {
         return ERR_LIMIT;
     }
     TRY(packed_format_init(&s->format, n->types, groups, ctx->arena));

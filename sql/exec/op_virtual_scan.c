@@ -16,7 +16,7 @@ struct op_virtual {
     struct expr_state **filters;
     struct row_node *at;
     struct chunk chunk;
-    uint16_t sel[CHUNK_ROWS];
+    uint16_t *sel;
     bool opened, filled;
 };
 
@@ -56,7 +56,8 @@ static db_err virtual_open(struct op *op, struct exec_ctx *ctx)
     TRY(chunk_init_rows(&s->one, n->types, n->column_count, 1, ctx->arena));
     TRY(chunk_init(&s->chunk, n->types, n->column_count, ctx->arena));
     s->vectors = ARENA_ARRAY(ctx->arena, struct vector *, n->column_count + 1);
-    if (s->vectors == NULL) {
+    s->sel = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*s->sel));
+    if (s->vectors == NULL || s->sel == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < n->column_count; i++) {

@@ -90,6 +90,11 @@ static struct slice string_of(const struct packed_column *c, const struct packed
     return slice_of((const uint8_t *)r + slot.at, slot.len);
 }
 
+struct slice packed_str(const struct packed_format *f, const struct packed_row *r, uint32_t column)
+{
+    return string_of(&f->columns[column], r);
+}
+
 void packed_read(const struct packed_format *f, const struct packed_row *const *rows, uint32_t n,
                  uint32_t column, struct vector *dst, uint32_t at)
 {

@@ -60,6 +60,9 @@ static inline int64_t packed_i64(const struct packed_format *f, const struct pac
     return v;
 }
 
+/* A string's bytes, borrowed from the row; not NULL. */
+struct slice packed_str(const struct packed_format *f, const struct packed_row *r, uint32_t column);
+
 /* < 0, 0, > 0; NULL is the lowest and equals NULL. */
 int packed_compare(const struct packed_format *f, uint32_t column, const struct packed_row *a,
                    const struct packed_row *b);

@@ -26,26 +26,81 @@ struct merge_input {
     uint32_t order; /* of the run: ties come out in it */
 };
 
-static uint64_t prefix_of(const struct sorter *s, const struct packed_row *r)
+static uint64_t first_bytes(struct slice s)
+{
+    uint64_t p = 0;
+    for (size_t i = 0; i < 8; i++) {
+        p = p << 8 | (i < s.len ? s.ptr[i] : 0);
+    }
+    return p;
+}
+
+/* The collations whose weight strings compare like the strings, and where a printable ASCII
+ * character always has one weight of two bytes whatever comes next, as long as that is ASCII too.
+ */
+static bool has_plain_weights(const struct collation *c)
+{
+    return c->id == COLL_UTF8MB4_0900_AI_CI || c->id == COLL_UTF8MB4_0900_AS_CS ||
+           c->id == COLL_UTF8MB4_0900_AS_CI;
+}
+
+/* The first 8 bytes of the weight string; 0 where no order can be told by them. */
+static db_err string_prefix(const struct packed_column *c, struct slice s, uint64_t *ret)
+{
+    enum { CHARS = 4, ROOM = 128 };
+    *ret = 0;
+    if (c->collation == NULL) {
+        *ret = first_bytes(s);
+        return ERR_OK;
+    }
+    if (!has_plain_weights(c->collation)) {
+        return ERR_OK;
+    }
+    bool plain = true;
+    for (size_t i = 0; i < s.len && i <= CHARS; i++) {
+        plain = plain && s.ptr[i] >= 0x20 && s.ptr[i] < 0x7f;
+    }
+    if (plain) {
+        uint8_t room[ROOM];
+        struct buf key = {.ptr = room, .cap = sizeof(room), .max = sizeof(room)};
+        s.len = s.len > CHARS ? CHARS : s.len;
+        TRY(collation_sort_key(c->collation, s, &key));
+        *ret = first_bytes(buf_slice(&key));
+        return ERR_OK;
+    }
+    struct buf key;
+    buf_init(&key, SIZE_MAX / 2);
+    db_err err = collation_sort_key(c->collation, s, &key);
+    *ret = err == ERR_OK ? first_bytes(buf_slice(&key)) : 0;
+    buf_fini(&key);
+    return err;
+}
+
+static db_err prefix_of(const struct sorter *s, const struct packed_row *r, uint64_t *ret)
 {
     const struct sort_key *k = &s->keys[0];
     const struct packed_column *c = &s->format.columns[k->column];
     uint64_t p = 0;
     if (packed_is_null(r, k->column)) {
-        return k->descending ? UINT64_MAX : 0;
+        *ret = k->descending ? UINT64_MAX : 0;
+        return ERR_OK;
     }
-    if (c->phys == PHYS_INT || c->phys == PHYS_TIME) {
-        p = (uint64_t)packed_i64(&s->format, r, k->column);
-        p = c->is_unsigned ? p : p ^ 1ull << 63;
-    } else if (c->phys == PHYS_DOUBLE) {
-        double d;
+    if (c->phys == PHYS_STR) {
+        TRY(string_prefix(c, packed_str(&s->format, r, k->column), &p));
+    } else if (c->phys != PHYS_DECIMAL) {
         int64_t bits = packed_i64(&s->format, r, k->column);
-        memcpy(&d, &bits, sizeof(d));
-        bits = d == 0 ? 0 : bits; /* -0 */
-        p = bits < 0 ? ~(uint64_t)bits : (uint64_t)bits ^ 1ull << 63;
+        if (c->phys == PHYS_DOUBLE) {
+            double d;
+            memcpy(&d, &bits, sizeof(d));
+            bits = d == 0 ? 0 : bits; /* -0 */
+            p = bits < 0 ? ~(uint64_t)bits : (uint64_t)bits ^ 1ull << 63;
+        } else {
+            p = c->is_unsigned ? (uint64_t)bits : (uint64_t)bits ^ 1ull << 63;
+        }
     }
     p = p >> 1 | 1ull << 63; /* above NULL */
-    return k->descending ? ~p : p;
+    *ret = k->descending ? ~p : p;
+    return ERR_OK;
 }
 
 static int compare_rows(const struct sorter *s, const struct packed_row *a,
@@ -216,7 +271,12 @@ static db_err add_row(struct sorter *s, struct exec_ctx *ctx, struct vector *con
         return ERR_LIMIT;
     }
     packed_write(&s->format, vectors, row, size, r);
-    s->refs[s->count++] = (struct sort_ref){s->key_count == 0 ? 0 : prefix_of(s, r), r};
+    struct sort_ref *ref = &s->refs[s->count];
+    *ref = (struct sort_ref){.row = r};
+    if (s->key_count != 0) {
+        TRY(prefix_of(s, r, &ref->prefix));
+    }
+    s->count++;
     return ERR_OK;
 }
 
