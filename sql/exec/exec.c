@@ -5,6 +5,7 @@
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/exec_int.h"
+#include "sql/exec/short_path.h"
 
 void exec__warn_text(struct exec_ctx *ctx, enum cast_level level, uint16_t number, const char *text)
 {
@@ -47,7 +48,7 @@ static db_err drain(struct exec_ctx *ctx, struct op *root, exec_rows_fn rows, vo
     }
 }
 
-db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
+static db_err run_tree(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
 {
     struct op *root = NULL;
     db_err err = exec_build(ctx, ctx->plan->root, &root);
@@ -58,6 +59,22 @@ db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
         err = drain(ctx, root, rows, arg);
     }
     op_close(root, ctx);
+    return err;
+}
+
+db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
+{
+    bool done = false;
+    db_err err = ERR_OK;
+    struct arena *cast_arena = ctx->eval.cast->arena;
+    ctx->eval.cast->arena = ctx->eval.arena; /* what casts make lives as long as their chunk */
+    if (ctx->plan->shape == PLAN_SHAPE_POINT_SELECT && !ctx->analyze) {
+        err = exec__point_select(ctx, rows, arg, &done);
+    }
+    if (!done && err == ERR_OK) {
+        err = run_tree(ctx, rows, arg);
+    }
     exec__subqueries_close(ctx);
+    ctx->eval.cast->arena = cast_arena;
     return err;
 }

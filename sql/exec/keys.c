@@ -279,10 +279,18 @@ db_err exec__scan_ranges(struct exec_ctx *ctx, const struct scan_spec *s,
 db_err exec__point_key(struct exec_ctx *ctx, const struct scan_spec *s, uint32_t r,
                        struct slice *ret_key, bool *ret_empty)
 {
-    struct buf key;
-    buf_init(&key, KEY_BUF_MAX);
+    enum { ROOM = 256 };
+    uint8_t room[ROOM]; /* enough for most keys; what does not fit is made again on the heap */
+    struct buf key = {.ptr = room, .cap = sizeof(room), .max = sizeof(room)};
     *ret_empty = false;
     db_err err = append_equalities(ctx, s, &s->ranges[r], &key, ret_empty);
+    if (err != ERR_LIMIT) {
+        TRY(err);
+        return *ret_empty ? ERR_OK : copy_key(ctx, &key, ret_key);
+    }
+    buf_init(&key, KEY_BUF_MAX);
+    *ret_empty = false;
+    err = append_equalities(ctx, s, &s->ranges[r], &key, ret_empty);
     if (err == ERR_OK && !*ret_empty) {
         err = copy_key(ctx, &key, ret_key);
     }
