@@ -96,7 +96,8 @@ void *ast_now(struct parse_ctx *ctx, struct sql_loc loc, struct slice name, uint
         struct ast_literal *l = ast_expr_new(ctx, sizeof(*l), AST_EXPR_LITERAL, loc, 0);
         l->kind = AST_LIT_INT;
         l->u64 = fsp;
-        l->text = slice_of("0123456789" + (fsp < 10 ? fsp : 9), 1);
+        static const char digits[] = "0123456789";
+        l->text = slice_of(&digits[fsp < 10 ? fsp : 9], 1);
         args = LIST1(l);
     }
     return ast_func_mode(ctx, loc, name, AST_FUNC_NO_PARENS, args);
