@@ -231,6 +231,24 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
 
 /* ---- the statements ---- */
 
+static bool types_change(const struct alter *a)
+{
+    for (uint32_t i = 0; i < a->draft.column_count; i++) {
+        const struct draft_column *c = a->draft.columns[i];
+        if (c->source < 0) {
+            continue;
+        }
+        struct sql_type from = a->old->columns[c->source].type;
+        struct sql_type to = c->def.type;
+        from.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+        to.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+        if (!ddl__same_stored_form(&from, &to, false)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 typedef db_err (*apply_fn)(struct alter *a, const void *arg);
 
 static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
@@ -257,7 +275,8 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
         way = ALTER_COPY;
     }
     TRY(way == ALTER_COPY ? alter_by_copy(&a) : alter_in_place(&a));
-    ctx->affected_rows = a.copied;
+    /* MYSQL: rows count only where values were converted. */
+    ctx->affected_rows = types_change(&a) ? a.copied : 0;
     return ERR_OK;
 }
 

@@ -28,8 +28,7 @@ static void warn_number(struct ddl_ctx *ctx, const struct ast_type *t)
             "The ZEROFILL attribute is deprecated and will be removed in a future release. Use the "
             "LPAD function to zero-pad numbers, or store the formatted numbers in a CHAR column.");
     }
-    if (is_int && (t->flags & AST_TYPE_F_LENGTH) != 0 &&
-        !(t->kind == AST_TYPE_TINYINT && t->length == 1)) {
+    if (is_int && (t->flags & AST_TYPE_F_LENGTH) != 0) {
         warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
              "Integer display width is deprecated and will be removed in a future release.");
     }

@@ -40,11 +40,17 @@ static bool is_strict(const struct copier *c)
     return (c->a->ctx->bind->sql_mode & SQL_MODE_STRICT) != 0;
 }
 
-/* MYSQL: NULL in a column that becomes NOT NULL: 1265 like any loss, the implicit default when the
- * mode is loose. */
-static db_err null_lost(struct copier *c, const struct column_def *to, struct value *ret)
+/* MYSQL: NULL in a column that becomes NOT NULL: 1138, or 1265 like any loss when the type changes
+ * too; the implicit default when the mode is loose. */
+static db_err null_lost(struct copier *c, const struct column_def *to,
+                        const struct column_def *from, struct value *ret)
 {
     const char *name = ddl__text(c->a->ctx, to->name);
+    struct sql_type was = from->type;
+    was.flags |= TYPE_F_NOT_NULL;
+    if (is_strict(c) && ddl__same_stored_form(&was, &to->type, false)) {
+        return my_error(c->a->ctx->diag, ER_INVALID_USE_OF_NULL);
+    }
     if (is_strict(c)) {
         return my_error(c->a->ctx->diag, WARN_DATA_TRUNCATED, name, (long)c->number);
     }
@@ -58,7 +64,7 @@ static db_err convert(struct copier *c, const struct column_def *to, const struc
     bool not_null = (to->type.flags & TYPE_F_NOT_NULL) != 0;
     if (v->is_null) {
         value_set_null(ret, &to->type);
-        return not_null && !to->auto_increment ? null_lost(c, to, ret) : ERR_OK;
+        return not_null && !to->auto_increment ? null_lost(c, to, from, ret) : ERR_OK;
     }
     if (ddl__same_stored_form(&from->type, &to->type, false)) {
         *ret = *v;

@@ -61,6 +61,9 @@ MUST_USE db_err ddl_show_create_table(struct arena *arena, const struct table_de
  * NULL. tz as above. */
 MUST_USE db_err ddl_default_text(struct arena *arena, const struct column_def *c,
                                  const struct timezone *tz, struct slice *ret_text);
+/* The value of a table option that is only shown again ("ROW_FORMAT" → "COMPACT"), as text; ptr
+ * NULL: not set. Borrows the descriptor. */
+struct slice ddl_table_option(const struct table_def *def, const char *name);
 /* Appends an expression in the form in which MySQL keeps and shows it: names in backquotes, calls
  * in small letters, every operation in parentheses. It reads back under any sql_mode.
  * ERR_UNSUPPORTED for what cannot stand in a column's default (subqueries, aggregates, variables).

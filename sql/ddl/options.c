@@ -76,6 +76,11 @@ static struct slice kept_value(struct slice text, const char *name)
     return SLICE_EMPTY;
 }
 
+struct slice ddl_table_option(const struct table_def *def, const char *name)
+{
+    return kept_value(def->create_options, name);
+}
+
 static db_err option_value(struct ddl_ctx *ctx, const struct shown_option *o,
                            const struct ast_table_option *ast, struct slice *ret)
 {

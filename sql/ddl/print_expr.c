@@ -99,12 +99,7 @@ static db_err print_unary(const struct ast_unary *u, struct buf *out)
 {
     switch ((int)u->op) {
     case AST_OP_PLUS: return print(u->arg, out);
-    case AST_OP_NEG:
-        TRY(put(out, "-"));
-        if (u->arg->kind == AST_EXPR_LITERAL) {
-            return print(u->arg, out);
-        }
-        break;
+    case AST_OP_NEG: TRY(put(out, "-")); break;
     case AST_OP_BIT_NOT: TRY(put(out, "~")); break;
     case AST_OP_NOT:
         /* MYSQL: NOT x of something that is no condition becomes (0 = x). */

@@ -138,11 +138,10 @@ db_err ddl_default_text(struct arena *arena, const struct column_def *c, const s
     case DEFAULT_EXPR: TRY(buf_append_slice(&out, c->default_expr)); break;
     case DEFAULT_CONST:
         if (c->type.id == TYPE_BINARY || c->type.id == TYPE_VARBINARY) {
-            /* MYSQL: without the zero bytes that fill a BINARY. */
+            /* MYSQL: up to the first zero byte. */
             struct slice bytes = c->default_value.str;
-            while (c->type.id == TYPE_BINARY && bytes.len != 0 && bytes.ptr[bytes.len - 1] == 0) {
-                bytes.len--;
-            }
+            const uint8_t *zero = bytes.len == 0 ? NULL : memchr(bytes.ptr, 0, bytes.len);
+            bytes.len = zero == NULL ? bytes.len : (size_t)(zero - bytes.ptr);
             TRY(put_hex(&p, bytes));
         } else if (c->type.id == TYPE_BIT) {
             TRY(put_bits(&p, c));

@@ -1,9 +1,8 @@
 /* SCHEMATA, TABLES, PARTITIONS and their extensions. */
-#include <stdio.h>
-
 #include "sql/catalog/table_format.h"
 #include "sql/charset/charset.h"
 #include "sql/codec/table_keys.h"
+#include "sql/ddl/ddl.h"
 #include "sql/exec/row_writer.h"
 #include "sql/infoschema/fill.h"
 #include "sql/storage/storage.h"
@@ -73,29 +72,43 @@ static db_err sizes_of(struct is_rows *r, const struct table_def *t, struct size
     return ERR_OK;
 }
 
-/* MYSQL: names in small letters here, but for KEY_BLOCK_SIZE and COMPRESSION. */
+struct option_name {
+    const char *name, *shown;
+};
+/* MYSQL: another order than SHOW CREATE TABLE's, and most names in small letters. */
+static const struct option_name option_names[] = {
+    {"MAX_ROWS", "max_rows"},
+    {"MIN_ROWS", "min_rows"},
+    {"AVG_ROW_LENGTH", "avg_row_length"},
+    {"ROW_FORMAT", "row_format"},
+    {"KEY_BLOCK_SIZE", "KEY_BLOCK_SIZE"},
+    {"STATS_SAMPLE_PAGES", "stats_sample_pages"},
+    {"STATS_AUTO_RECALC", "stats_auto_recalc"},
+    {"COMPRESSION", "COMPRESSION"},
+    {"STATS_PERSISTENT", "stats_persistent"},
+    {"PACK_KEYS", "pack_keys"},
+    {"CHECKSUM", "checksum"},
+    {"DELAY_KEY_WRITE", "delay_key_write"},
+};
+
 static db_err options_text(struct is_rows *r, const struct table_def *t, struct slice *ret)
 {
-    struct slice from = t->create_options;
-    char *out = arena_strdup(r->arena, from);
-    bool name = true;
-    if (out == NULL) {
-        return ERR_NOMEM;
-    }
-    for (size_t i = 0; i < from.len; i++) {
-        name = out[i] == ' ' ? true : out[i] == '=' ? false : name;
-        bool keeps = slice_starts_with(slice_from(from, i), SLICE_LIT("KEY_BLOCK_SIZE=")) ||
-                     slice_starts_with(slice_from(from, i), SLICE_LIT("COMPRESSION="));
-        if (name && keeps) {
-            while (i < from.len && out[i] != '=') {
-                i++;
-            }
-            name = false;
-        } else if (name && out[i] >= 'A' && out[i] <= 'Z') {
-            out[i] = (char)(out[i] + 32);
+    const char *text = "";
+    for (size_t i = 0; i < ARRAY_COUNT(option_names); i++) {
+        struct slice v = ddl_table_option(t, option_names[i].name);
+        if (v.ptr == NULL) {
+            continue;
+        }
+        bool quoted = v.len >= 2 && v.ptr[0] == '\'';
+        struct slice inner = quoted ? slice_of(v.ptr + 1, v.len - 2) : v;
+        const char *quote = quoted ? "\"" : "";
+        text = arena_printf(r->arena, "%s%s%s=%s%.*s%s", text, text[0] == '\0' ? "" : " ",
+                            option_names[i].shown, quote, SLICE_FMT(inner), quote);
+        if (text == NULL) {
+            return ERR_NOMEM;
         }
     }
-    *ret = slice_of(out, from.len);
+    *ret = slice_str(text);
     return ERR_OK;
 }
 
@@ -113,22 +126,20 @@ static void next_number(struct is_rows *r, const struct table_def *t)
         next = 0;
     }
     next = next < t->auto_increment_start ? t->auto_increment_start : next;
-    is__uint(r, next == 0 ? 1 : next);
+    if (next <= 1) {
+        is__null(r); /* MYSQL: no number has been given yet */
+    } else {
+        is__uint(r, next);
+    }
 }
 
 static const char *row_format(const struct table_def *t)
 {
-    static const char *const formats[] = {"COMPACT", "REDUNDANT", "COMPRESSED", "FIXED"};
-    static const char key[] = "ROW_FORMAT=";
-    struct slice o = t->create_options;
-    for (size_t i = 0; i < o.len; i++) {
-        struct slice rest = slice_from(o, i);
-        if ((i == 0 || o.ptr[i - 1] == ' ') && slice_starts_with(rest, SLICE_LIT("ROW_FORMAT="))) {
-            for (size_t k = 0; k < ARRAY_COUNT(formats); k++) {
-                if (slice_starts_with(slice_from(rest, sizeof(key) - 1), slice_str(formats[k]))) {
-                    return formats[k];
-                }
-            }
+    static const char *const formats[] = {"Compact", "Redundant", "Compressed", "Fixed"};
+    struct slice v = ddl_table_option(t, "ROW_FORMAT");
+    for (size_t i = 0; i < ARRAY_COUNT(formats); i++) {
+        if (slice_eq_nocase(v, slice_str(formats[i]))) {
+            return formats[i];
         }
     }
     return "Dynamic";
@@ -182,7 +193,7 @@ static db_err one_table(struct is_rows *r, const struct schema_def *s, const str
     is__nulls(r, 2);
     is__str(r, collation_of(t->collation)->name);
     is__null(r);
-    is__text(r, options.len == 0 ? SLICE_LIT("") : options);
+    is__text(r, options);
     is__text(r, t->comment.len == 0 ? SLICE_LIT("") : t->comment);
     return is__end(r);
 }

@@ -44,6 +44,8 @@ static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
                           .warnings = &s->conditions,
                           .mdl = s->engine->mdl,
                           .mdl_owner = &s->mdl,
+                          .account_user = s->user,
+                          .account_host = s->host,
                           .lock_deadline_ns =
                               clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};
     db_err err = ddl_execute(&ctx, ast);
@@ -299,14 +301,14 @@ uint32_t session__parse_mode(const struct sql_session *s)
            ((m & SQL_MODE_HIGH_NOT_PRECEDENCE) != 0 ? PARSE_MODE_HIGH_NOT_PRECEDENCE : 0u);
 }
 
-static bool only_blanks(struct slice text)
+bool session__has_more(struct slice text)
 {
     for (size_t i = 0; i < text.len; i++) {
         if (text.ptr[i] > ' ' && text.ptr[i] != ';') {
-            return false;
+            return true;
         }
     }
-    return true;
+    return false;
 }
 
 db_err sql_session_query(struct sql_session *session, struct slice sql, struct sql_sink *sink)
@@ -319,13 +321,19 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
         struct ast_stmt *ast = NULL;
         size_t consumed = 0;
         session__begin_statement(session);
-        db_err err = parse_one(session, rest, &ast, &consumed);
-        if (err != ERR_OK || !keeps_conditions(ast)) {
+        bool done = false;
+        db_err err = query__run_cached(&st, &done, &consumed);
+        if (done) {
+            rest = slice_from(rest, consumed);
+        } else if (err == ERR_OK) {
+            err = parse_one(session, rest, &ast, &consumed);
+        }
+        if (!done && (err != ERR_OK || !keeps_conditions(ast))) {
             diag_area_reset(&session->conditions);
         }
-        if (err == ERR_OK) {
+        if (err == ERR_OK && !done) {
             rest = slice_from(rest, consumed);
-            st.more = !only_blanks(rest);
+            st.more = session__has_more(rest);
             if (ast->kind == AST_STMT_EMPTY && !first) {
                 break; /* only comments after the last ';' */
             }
