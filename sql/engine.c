@@ -5,12 +5,17 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "sql/priv/account.h"
+#include "sql/session/plan_cache.h"
 #include "sql/session/session_int.h"
+
+enum { PLAN_CACHE_DEFAULT = 32 * 1024 * 1024 };
 
 static db_err open_parts(struct sql_engine *e, struct diag *diag)
 {
     TRY(sysvar_globals_new(&e->globals));
     TRY(mdl_new(&e->mdl));
+    TRY(plan_cache_new(
+        e->opts.plan_cache_bytes != 0 ? e->opts.plan_cache_bytes : PLAN_CACHE_DEFAULT, &e->plans));
     TRY(catalog_open(e->opts.storage, diag, &e->catalog));
     TRY(ddl_recover(e->catalog, e->opts.storage, diag));
     TRY(infoschema_register(e->catalog, &session_infoschema_ops, &e->infoschema));
@@ -57,6 +62,7 @@ void sql_engine_close(struct sql_engine *engine)
     if (engine == NULL) {
         return;
     }
+    plan_cache_free(engine->plans);
     accounts_close(engine->accounts);
     catalog_close(engine->catalog);
     infoschema_free(engine->infoschema);

@@ -117,3 +117,14 @@ db_err bind_scalar(struct arena *arena, const struct bind_opts *opts, const stru
     *ret_expr = e;
     return ERR_OK;
 }
+
+db_err bind_literal(struct arena *arena, const struct bind_opts *opts,
+                    const struct ast_literal *literal, struct diag *diag, struct value *ret_value)
+{
+    struct binder b;
+    struct bexpr *e;
+    TRY(binder_init(&b, arena, opts, diag));
+    TRY(bind__literal(&b, literal, &e));
+    *ret_value = e->u.constant;
+    return ERR_OK;
+}

@@ -253,6 +253,7 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
         e->args[0] = value;
         bind__inherit(e);
     }
+    b->stmt->session_bound = true;
     TRY(arena_copy(b->arena, v->name, &e->u.var.name));
     e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_NOT_NULL);
     e->coercibility = 2;

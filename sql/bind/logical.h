@@ -158,6 +158,7 @@ struct bound_stmt {
     struct lnode **ctes;
     bool read_only; /* takes no locks */
     bool uses_tables;
+    bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */
     struct bound_target *targets;
     uint32_t target_count;

@@ -306,10 +306,16 @@ static void cost_path(struct optimizer *o, struct lnode *n, struct path *p, bool
               (has_ranges ? p->range_count * 2.0 : 10);
 }
 
-static bool hinted(const struct lnode *n, const struct index_def *ix)
+/* May the planner read through the index? The clustered one always: a hidden row id is invisible to
+ * SQL, not to the planner. */
+static bool usable(const struct lnode *n, const struct index_def *ix)
 {
     bool only_listed = false;
     bool listed = false;
+    if (ix->kind == INDEX_FULLTEXT || ix->kind == INDEX_SPATIAL ||
+        (ix->invisible && ix->id != INDEX_ID_CLUSTERED)) {
+        return false;
+    }
     for (uint32_t i = 0; i < n->u.table.hint_count; i++) {
         const struct index_hint *h = &n->u.table.hints[i];
         bool in = false;
@@ -522,8 +528,7 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
         struct path p;
         bool p_ordered;
         bool p_reverse = false;
-        if (ix->kind == INDEX_FULLTEXT || ix->kind == INDEX_SPATIAL || ix->invisible ||
-            !hinted(n, ix)) {
+        if (!usable(n, ix)) {
             continue;
         }
         TRY(try_index(o, n, ix, want, &p, &p_ordered, &p_reverse));
@@ -549,8 +554,7 @@ const struct index_def *opt__lookup_index(const struct lnode *n, const col_id_t 
         const struct index_def *ix = &t->indexes[i];
         uint32_t found[CATALOG_INDEX_PARTS_MAX];
         uint32_t parts = 0;
-        if (ix->kind == INDEX_FULLTEXT || ix->kind == INDEX_SPATIAL || ix->invisible ||
-            !hinted(n, ix)) {
+        if (!usable(n, ix)) {
             continue;
         }
         while (parts < ix->part_count && ix->parts[parts].prefix_len == 0) {

@@ -146,7 +146,7 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     plan->param_types = stmt->param_types;
     plan->into_vars = stmt->into_vars;
     plan->into_var_count = stmt->into_var_count;
-    plan->cacheable = true;
+    plan->cacheable = !stmt->session_bound && stmt->into_var_count == 0;
     TRY(collect_tables(&o));
     TRY(plan_subqueries(&o));
     TRY(stmt->kind == BOUND_SELECT ? plan_select(&o) : opt__dml(&o));

@@ -183,6 +183,8 @@ uint16_t session__status(const struct sql_session *s);
 void session__begin_statement(struct sql_session *s);
 /* Tells the sink of an error; the return value is for the connection. */
 db_err session__finish(struct statement *st, db_err err);
+/* Another statement (not only blanks and ';') is in the text. */
+bool session__has_more(struct slice text);
 uint32_t session__parse_mode(const struct sql_session *s);
 /* KILL: 1094 when there is no such connection. */
 db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
@@ -191,6 +193,9 @@ void session__set_info(struct sql_session *s, const char *command, struct slice 
 
 /* query.c: SELECT, INSERT, UPDATE, DELETE */
 db_err query__run(struct statement *st, const struct ast_stmt *ast);
+/* A text statement through the plan cache. *ret_done false: it is none of those (or cannot be
+ * read): parse it. */
+db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consumed);
 /* Runs a SELECT text made by SHOW. */
 db_err query__run_text(struct statement *st, struct slice sql);
 void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap,
