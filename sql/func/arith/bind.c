@@ -219,8 +219,9 @@ db_err arith_bind_neg(BIND_ARGS)
     const struct sql_type *a = &args[0].type;
     const struct value *c = args[0].constant;
     /* MYSQL: -18446744073709551615 is a decimal; the negative of a column overflows. */
-    if (kind == NUM_INT && c != NULL && !c->is_null && c->phys == PHYS_INT && c->is_unsigned &&
-        c->u > (uint64_t)INT64_MAX + 1) {
+    bool constant = c != NULL && !c->is_null && c->phys == PHYS_INT;
+    if (kind == NUM_INT && constant &&
+        (c->is_unsigned ? c->u > (uint64_t)INT64_MAX + 1 : c->i == INT64_MIN)) {
         kind = NUM_DECIMAL;
     }
     if (kind == NUM_DOUBLE) {

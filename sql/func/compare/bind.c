@@ -246,6 +246,13 @@ db_err compare_bind_extreme(BIND_ARGS)
         TRY(collation_require_id(t.collation, ctx->diag, &p->collation));
         /* MYSQL: a date among texts makes all compare as dates; the winner is given as text. */
         p->kind = temporal && text ? COMPARE_DATETIME : COMPARE_STRING;
+        p->date_only = true;
+        for (uint32_t i = 0; i < call->arg_count; i++) {
+            unsigned decimals = temporal__decimals(&args[i]);
+            bool date = args[i].type.id == TYPE_DATE || !type_is_temporal(&args[i].type);
+            p->date_only = p->date_only && date;
+            p->decimals = (uint8_t)(decimals > p->decimals ? decimals : p->decimals);
+        }
     }
     call->data = p;
     return ERR_OK;

@@ -250,6 +250,23 @@ static db_err as_dates(struct eval_ctx *ctx, const struct sql_type *t, const str
     return ERR_OK;
 }
 
+/* The winner among dates and texts, as a date. */
+static db_err set_date_text(struct eval_ctx *ctx, const struct func_call *call,
+                            const struct value *best, struct vector *out, uint32_t row)
+{
+    const struct compare_plan *p = call->data;
+    char text[TEMPORAL_TEXT_MAX];
+    int64_t v;
+    bool null = false;
+    TRY(value_to_datetime(ctx->cast, &call->type, best, TIME_DECIMALS_MAX, &v, &null));
+    if (null) {
+        vec_set_str_ref(out, row, best->str);
+        return ERR_OK;
+    }
+    unsigned len = p->date_only ? date_to_text(v, text) : datetime_to_text(v, p->decimals, text);
+    return func__set_ascii(ctx, out, row, slice_of(text, len));
+}
+
 db_err compare_extreme(EVAL_ARGS)
 {
     const struct compare_plan *p = call->data;
@@ -273,7 +290,11 @@ db_err compare_extreme(EVAL_ARGS)
                 b = v;
             }
         }
-        copy_row(out, best, row);
+        if (p->kind == COMPARE_DATETIME) {
+            TRY(set_date_text(ctx, call, &b, out, row));
+        } else {
+            copy_row(out, best, row);
+        }
     }
     return ERR_OK;
 }

@@ -12,6 +12,9 @@ struct compare_plan {
     enum compare_kind kind;
     const struct collation *collation; /* COMPARE_STRING */
     bool bytewise;                     /* equal strings are equal bytes */
+    /* GREATEST, LEAST of dates among texts: how the winner is written. */
+    bool date_only;
+    uint8_t decimals;
 };
 
 #endif

@@ -74,7 +74,7 @@ static struct slice number_text(const struct func_call *call, const struct vecto
         if (isfinite(d * power)) {
             d = rint(d * power) / power;
         }
-        return slice_of(text, (size_t)snprintf(text, NUMBER_TEXT_MAX, "%.*f", (int)digits, d));
+        return slice_of(text, double_to_text(d, (unsigned)digits, text));
     }
     struct decimal d;
     (void)decimal_round(vec_decimal(v, row), (int)digits, DECIMAL_HALF_UP, &d);

@@ -98,9 +98,17 @@ db_err regexp_instr(EVAL_ARGS)
             return my_error(ctx->diag, ER_WRONG_ARGUMENTS,
                             "regexp_instr: return_option must be 1 or 0.");
         }
+        int64_t from = number(call, args, 2, row, 1);
         TRY(regexp__start(ctx, call, r, args, row, (uint32_t)call->variant));
-        TRY(regexp__find(ctx, r, number(call, args, 2, row, 1), number(call, args, 3, row, 1),
-                         &found));
+        if (r->subject.len == 0 && from > 1) {
+            vec_set_i64(out, row, 0);
+            continue;
+        }
+        /* MYSQL: here, unlike in REGEXP_SUBSTR, the place after the last character is outside. */
+        if (from > 1 && regexp__unit(r, from) == (int32_t)(r->subject.len / sizeof(UChar))) {
+            return regexp__error(ctx, U_INDEX_OUTOFBOUNDS_ERROR, NULL);
+        }
+        TRY(regexp__find(ctx, r, from, number(call, args, 3, row, 1), &found));
         int64_t at = 0;
         if (found) {
             UErrorCode status = U_ZERO_ERROR;
@@ -246,10 +254,6 @@ db_err regexp_replace(EVAL_ARGS)
     EACH_ROW(row)
     {
         TRY(regexp__start(ctx, call, r, args, row, (uint32_t)call->variant));
-        if (r->subject.len == 0) {
-            vec_set_str_ref(out, row, SLICE_EMPTY);
-            continue;
-        }
         buf_reset(&r->scratch);
         TRY(regexp__utf16(vec_str(args[2], row), cs, &r->scratch));
         TRY(replace_row(ctx, r, number(call, args, 3, row, 1), number(call, args, 4, row, 0), out,

@@ -45,16 +45,13 @@ int32_t regexp__unit(const struct regexp *r, int64_t from)
     const UChar *p = subject(r);
     int32_t units = subject_units(r);
     int32_t at = 0;
-    if (from > 1 && units == 0) {
-        return -1;
-    }
     for (int64_t i = 1; i < from; i++) {
         if (at >= units) {
             return -1;
         }
         at += (p[at] & 0xfc00) == 0xd800 ? 2 : 1;
     }
-    return from > 1 && at >= units ? -1 : at;
+    return at;
 }
 
 int64_t regexp__chars(const struct regexp *r, int32_t unit)

@@ -314,7 +314,7 @@ db_err string_pad(EVAL_ARGS)
         }
         size_t with_chars = charset_char_count(cs, with);
         if (with_chars == 0) {
-            set_part(out, row, SLICE_EMPTY);
+            set_part(out, row, s);
             continue;
         }
         size_t missing = (size_t)want - chars;

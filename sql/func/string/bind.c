@@ -240,8 +240,9 @@ db_err string_bind_field(BIND_ARGS)
     bool text = true;
     bool exact = true;
     for (uint32_t i = 0; i < call->arg_count; i++) {
-        text = text && func__is_text(&args[i].type);
-        exact = exact && func__number(&args[i].type) == NUM_INT;
+        const struct sql_type *t = &args[i].type;
+        text = text && (func__is_text(t) || type_is_temporal(t) || t->id == TYPE_NULL);
+        exact = exact && (func__number(t) == NUM_INT || t->id == TYPE_NULL);
     }
     call->variant = text ? PHYS_STR : exact ? PHYS_INT : PHYS_DOUBLE;
     if (text) {

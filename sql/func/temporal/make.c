@@ -101,6 +101,7 @@ static void set_clipped(struct eval_ctx *ctx, struct vector *out, uint32_t row, 
 
 db_err temporal_maketime(EVAL_ARGS)
 {
+    enum { TIME_HOURS_MAX = 838 };
     EACH_ROW(row)
     {
         int64_t hour = vec_i64(args[0], row);
@@ -118,11 +119,13 @@ db_err temporal_maketime(EVAL_ARGS)
         char text[64];
         int len = snprintf(text, sizeof(text), "%s%llu:%02d:%02d", neg ? "-" : "",
                            (unsigned long long)h, (int)minute, (int)(us / US_PER_SECOND));
-        if (h <= 838) {
+        /* MYSQL: the last hour is clipped to its end. */
+        bool in_range = h < TIME_HOURS_MAX;
+        if (in_range) {
             us += ((int64_t)h * 3600 + minute * 60) * US_PER_SECOND;
             us = neg ? -us : us;
         }
-        set_clipped(ctx, out, row, h <= 838, neg, us, slice_of(text, (size_t)len));
+        set_clipped(ctx, out, row, in_range, neg, us, slice_of(text, (size_t)len));
     }
     return ERR_OK;
 }
