@@ -2,8 +2,8 @@
 
 #include "base/fiber.h"
 
-/* Row locks are given back range by range. A range that cannot be reached drops them with its
- * lease, so what fails here is not repeated for long. The fiber may be cancelled or past its
+/* Row locks are given back range by range. A range that cannot be reached for long has lost its
+ * lease, and the locks with it. The fiber may be cancelled or past its
  * deadline: its locks must go all the same, so both are put aside meanwhile. */
 
 static db_err release_in(struct txn_env *env, ts_t start_ts, struct slice key, struct arena *arena,
@@ -24,9 +24,6 @@ static db_err release_in(struct txn_env *env, ts_t start_ts, struct slice key, s
             *ret_end = route.loc.end;
             return ERR_OK;
         }
-        if (err == ERR_NOT_LEADER && reply.leader == 0 && at.count > 10) {
-            return err; /* the lease is gone, and the locks with it */
-        }
         TRY(attempt_again(&at, err, &route, &reply, &diag));
     }
 }
@@ -37,7 +34,7 @@ void release_locks(struct txn_env *env, ts_t start_ts, struct slice start, struc
     bool canceled = fiber_canceled();
     struct arena a;
     arena_init(&a, NULL, NULL, 0);
-    fiber_set_deadline(clock_mono_ns() + 5 * NS_PER_S);
+    fiber_set_deadline(clock_mono_ns() + 20 * NS_PER_S);
     if (canceled) {
         fiber_clear_cancel();
     }

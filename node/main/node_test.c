@@ -184,6 +184,68 @@ static void test_conformance_many_ranges(void **state)
     loop_group_stop(loops);
 }
 
+/* ---- splits while transactions run ---- */
+
+struct load_job {
+    struct node *n;
+    struct loop_group *loops;
+    struct conformance_report report;
+    const char *only;
+    char prefix[16];
+    _Atomic bool splitting;
+    unsigned splits;
+};
+
+static void splitter(void *arg)
+{
+    struct load_job *j = arg;
+    for (unsigned i = 1; i < 4; i++) {
+        char key[64];
+        int len = snprintf(key, sizeof(key), "%s%s/", j->prefix, j->only);
+        memset(key + len, 0, 7);
+        key[len + 7] = (char)(i * 3 % 8);
+        struct slice at = slice_of(key, (size_t)len + 8);
+        struct split_job sj = {.n = j->n, .keys = &at, .count = 1};
+        CHECK_OK(fiber_sleep(3 * NS_PER_MS));
+        run_splits(&sj);
+        CHECK_OK(sj.err);
+        j->splits++;
+    }
+    j->splitting = false;
+}
+
+static void run_load(void *arg)
+{
+    struct load_job *j = arg;
+    struct conformance_opts opts = {
+        .loops = j->loops, .only = j->only, .seed = 5, .prefix = slice_str(j->prefix)};
+    j->splitting = true;
+    CHECK_OK(fiber_spawn(loop_group_get(j->loops, 0), splitter, j));
+    storage_conformance_run(node_storage(j->n), &opts, &j->report);
+    while (j->splitting) {
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+    }
+}
+
+static void test_splits_under_load(void **state)
+{
+    (void)state;
+    struct loop_group *loops = start_loops(3);
+    struct node *n = start_node(loops, 0);
+    static const char *const cases[] = {"bank", "increments", "bank", "insert_race", "bank"};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct load_job j = {.n = n, .loops = loops, .only = cases[i]};
+        snprintf(j.prefix, sizeof(j.prefix), "\2%zu", i);
+        assert_int_equal(loop_run_main(run_load, &j), ERR_OK);
+        if (j.report.failed != 0) {
+            fail_msg("%s", j.report.first);
+        }
+        assert_int_equal(j.splits, 3);
+    }
+    node_stop(n);
+    loop_group_stop(loops);
+}
+
 /* ---- restart ---- */
 
 struct rows_job {
@@ -348,6 +410,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_conformance, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_conformance_many_ranges, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_splits_under_load, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_second_start_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_split_by_size, make_dir, remove_dir),

@@ -113,6 +113,8 @@ void split_finish(struct range_loop *l, struct applied_split *s)
 {
     struct replica *left = s->left;
     struct replica *right = s->right;
+    /* first the epoch, then the locks: see eval_release */
+    range_view_publish(left, s->left_view);
     if (s->moved_locks) {
         db_err err = eval_range_split(&left->eval, replica_desc(right)->start, &right->eval);
         if (err != ERR_OK) {
@@ -122,7 +124,6 @@ void split_finish(struct range_loop *l, struct applied_split *s)
         }
         right->keep_locks = err == ERR_OK;
     }
-    range_view_publish(left, s->left_view);
     replica_register(l->rs, right);
     atomic_fetch_add(&l->rs->stat_splits, 1);
     if (replica_start(right) != ERR_OK) {
