@@ -215,10 +215,14 @@ class Runner:
     def run(self, statements):
         """[(title, [line...]), ...]"""
         self.prepare()
+        blocks = []
         try:
-            return [(s.title(), self.statement(s)) for s in statements]
-        finally:
+            for s in statements:
+                blocks.append((s.title(), self.statement(s)))
             self.cleanup()
+        except (pymysql.err.Error, OSError) as e:
+            blocks.append(("the rest of the file", ["CONNECTION LOST: %s" % (e,)]))
+        return blocks
 
 
 # PyMySQL drops the SQLSTATE of an error packet: keep it.
