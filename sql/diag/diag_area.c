@@ -75,7 +75,7 @@ void diag_area_add(struct diag_area *area, enum diag_level level, const struct d
 }
 
 static void add_formatted(struct diag_area *area, enum diag_level level, enum my_errno number,
-                          va_list args)
+                          enum my_errno format_of, va_list args)
 {
     /* Past the maximum only the count matters: a statement may warn for each of a million rows. */
     if (area->count >= area->max) {
@@ -83,7 +83,7 @@ static void add_formatted(struct diag_area *area, enum diag_level level, enum my
         return;
     }
     struct diag d;
-    my_verror(&d, number, args);
+    my_verror_as(&d, number, format_of, args);
     diag_area_add(area, level, &d);
 }
 
@@ -94,7 +94,7 @@ void diag_area_note(struct diag_area *area, enum my_errno number, ...)
     }
     va_list args;
     va_start(args, number);
-    add_formatted(area, DIAG_NOTE, number, args);
+    add_formatted(area, DIAG_NOTE, number, number, args);
     va_end(args);
 }
 
@@ -105,6 +105,17 @@ void diag_area_warn(struct diag_area *area, enum my_errno number, ...)
     }
     va_list args;
     va_start(args, number);
-    add_formatted(area, DIAG_WARNING, number, args);
+    add_formatted(area, DIAG_WARNING, number, number, args);
+    va_end(args);
+}
+
+void diag_area_warn_as(struct diag_area *area, enum my_errno number, enum my_errno format_of, ...)
+{
+    if (area == NULL) {
+        return;
+    }
+    va_list args;
+    va_start(args, format_of);
+    add_formatted(area, DIAG_WARNING, number, format_of, args);
     va_end(args);
 }

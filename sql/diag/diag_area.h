@@ -49,6 +49,8 @@ const char *diag_level_name(enum diag_level level);
  * text's entry: the condition is still counted. */
 void diag_area_note(struct diag_area *area, enum my_errno number, ...);
 void diag_area_warn(struct diag_area *area, enum my_errno number, ...);
+/* A warning of `number` with the text of another: see my_error_as. */
+void diag_area_warn_as(struct diag_area *area, enum my_errno number, enum my_errno format_of, ...);
 /* Adds what a diag says (its number 0 counts as ER_UNKNOWN_ERROR). */
 void diag_area_add(struct diag_area *area, enum diag_level level, const struct diag *diag);
 

@@ -12,10 +12,12 @@ struct error_row {
 };
 
 static const struct error_row rows[] = {
-#define MYERR(symbol, number, sqlstate, format) {number, sqlstate, #symbol, format},
-#define MYERR_NO_TEXT(symbol, number, sqlstate) {number, sqlstate, #symbol, #symbol},
+#define MYERR(symbol, number, sqlstate, format)        {number, sqlstate, #symbol, format},
+#define MYERR_UNSEEN(symbol, number, sqlstate, format) MYERR(symbol, number, sqlstate, format)
+#define MYERR_NO_TEXT(symbol, number, sqlstate)        MYERR(symbol, number, sqlstate, #symbol)
 #include "sql/diag/mysql_errors.def"
 #undef MYERR
+#undef MYERR_UNSEEN
 #undef MYERR_NO_TEXT
 };
 
@@ -83,19 +85,36 @@ static void drop_broken_utf8(char *text)
 /* The formats are the registry's own; my_error_test reads each of them. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
-db_err my_verror(struct diag *diag, enum my_errno number, va_list args)
+static db_err fill(struct diag *diag, const struct error_row *row, const char *format, va_list args)
 {
-    if (diag == NULL) {
-        return ERR_SQL;
+    if (diag != NULL) {
+        diag_vset(diag, ERR_SQL, format, args);
+        drop_broken_utf8(diag->text);
+        diag->number = row->number;
+        memcpy(diag->sqlstate, row->sqlstate, sizeof(diag->sqlstate));
     }
-    const struct error_row *row = find(number);
-    diag_vset(diag, ERR_SQL, row->format, args);
-    drop_broken_utf8(diag->text);
-    diag->number = row->number;
-    memcpy(diag->sqlstate, row->sqlstate, sizeof(diag->sqlstate));
     return ERR_SQL;
 }
 #pragma GCC diagnostic pop
+
+db_err my_verror_as(struct diag *diag, enum my_errno number, enum my_errno format_of, va_list args)
+{
+    return fill(diag, find(number), find(format_of)->format, args);
+}
+
+db_err my_verror(struct diag *diag, enum my_errno number, va_list args)
+{
+    return my_verror_as(diag, number, number, args);
+}
+
+db_err my_error_as(struct diag *diag, enum my_errno number, enum my_errno format_of, ...)
+{
+    va_list args;
+    va_start(args, format_of);
+    my_verror_as(diag, number, format_of, args);
+    va_end(args);
+    return ERR_SQL;
+}
 
 db_err my_error(struct diag *diag, enum my_errno number, ...)
 {

@@ -7,10 +7,12 @@
 #include "base/diag.h"
 
 enum my_errno {
-#define MYERR(symbol, number, sqlstate, format) symbol = number,
-#define MYERR_NO_TEXT(symbol, number, sqlstate) symbol = number,
+#define MYERR(symbol, number, sqlstate, format)        symbol = number,
+#define MYERR_UNSEEN(symbol, number, sqlstate, format) symbol = number,
+#define MYERR_NO_TEXT(symbol, number, sqlstate)        symbol = number,
 #include "sql/diag/mysql_errors.def"
 #undef MYERR
+#undef MYERR_UNSEEN
 #undef MYERR_NO_TEXT
 };
 
@@ -18,6 +20,10 @@ enum my_errno {
  * mysql_errors.def. Texts end at 511 bytes, never within a UTF-8 character. */
 db_err my_error(struct diag *diag, enum my_errno number, ...);
 db_err my_verror(struct diag *diag, enum my_errno number, va_list args);
+db_err my_verror_as(struct diag *diag, enum my_errno number, enum my_errno format_of, va_list args);
+
+/* `number` with the format of another error: MySQL says 1292 with four different texts. */
+db_err my_error_as(struct diag *diag, enum my_errno number, enum my_errno format_of, ...);
 
 /* As my_error; `position` is the byte offset of the cause in the statement. */
 db_err my_error_at(struct diag *diag, uint32_t position, enum my_errno number, ...);
