@@ -1,6 +1,8 @@
 /* Builders of table references. */
 #include "sql/parser/ast_build.h"
 
+#include "sql/diag/my_error.h"
+
 static void *table_new(struct parse_ctx *ctx, size_t size, enum ast_table_kind kind,
                        struct sql_loc loc, uint16_t depth)
 {
@@ -110,6 +112,9 @@ void *ast_table_parens(struct parse_ctx *ctx, void *table)
 void *ast_json_table(struct parse_ctx *ctx, struct sql_loc loc, void *doc, struct slice path,
                      struct ast_list *columns, struct slice alias)
 {
+    if (alias.ptr == NULL && ctx->err == ERR_OK) {
+        ctx->err = my_error_at(ctx->diag, loc.offset, ER_TF_MUST_HAVE_ALIAS);
+    }
     struct ast_json_table *t = table_new(ctx, sizeof(*t), AST_TABLE_JSON, loc, ast_depth(doc));
     t->doc = doc;
     t->path = path;

@@ -209,20 +209,22 @@ db_err digest_compute(struct arena *arena, struct slice text, const struct parse
         lexer_next(&lx, &t[cur ^ 1]);
         bool in_list = lift.list_depth != 0;
         bool lifted = lift_token(&lift, t[cur].kind, t[cur ^ 1].kind);
-        d.has_params = d.has_params || t[cur].kind == '?';
-        if (lift.on) {
-            struct slice gap = slice_of(text.ptr + last_end, t[cur].end - last_end);
-            in_list = in_list && lift.list_depth != 0;
-            TRY(put_token(arena, &h, &d, &cap, in_list, lifted, &t[cur], gap));
+        if (!lift.on) { /* it may hold a program with ';' in it: only the parser knows where it ends
+                         */
+            put_text(&h, 0, text);
+            finish(&h, &d);
+            *ret_digest = d;
+            return ERR_OK;
         }
+        in_list = in_list && lift.list_depth != 0;
+        struct slice gap = slice_of(text.ptr + last_end, t[cur].end - last_end);
+        d.has_params = d.has_params || t[cur].kind == '?';
+        TRY(put_token(arena, &h, &d, &cap, in_list, lifted, &t[cur], gap));
         last_end = t[cur].end;
         cur ^= 1;
     }
     d.consumed = t[cur].kind == ';' ? after_semicolon(text, t[cur].end) : text.len;
     d.lifts = lift.on;
-    if (!lift.on) {
-        put_text(&h, 0, slice_of(text.ptr, last_end));
-    }
     finish(&h, &d);
     *ret_digest = d;
     return ERR_OK;

@@ -26,10 +26,11 @@ struct digest_literal {
 struct digest {
     uint64_t high, low;
     bool lifts;      /* the statement is of a kind whose literals are lifted */
-    bool has_params; /* it holds `?` */
+    bool has_params; /* it holds `?` (known when lifts is set) */
     uint32_t literal_count;
     struct digest_literal *literals; /* in the arena */
-    size_t consumed;                 /* as parser_parse's: where the next statement begins */
+    size_t
+        consumed; /* as parser_parse's: where the next statement begins; 0 when lifts is not set */
 };
 
 /* ERR_INVALID when the text has no digest, because the lexer cannot read it: parse it for the error

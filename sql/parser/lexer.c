@@ -111,12 +111,17 @@ static enum skip_result skip_comment(struct lexer *lx)
             digits = 0;
             version = 0;
         }
+        const uint8_t *open = lx->pos;
         lx->pos += 3 + digits;
         if (version <= MYSQL_VERSION_NUMBER) {
             lx->in_version_comment = true;
             return SKIP_TOKEN;
         }
-        return skip_block(lx, true) ? SKIP_TOKEN : SKIP_BAD;
+        if (skip_block(lx, true)) {
+            return SKIP_TOKEN;
+        }
+        lx->pos = open;
+        return SKIP_BAD;
     }
     if (peek(lx, 2) == '+' && takes_hint(lx->prev)) {
         return SKIP_HINT;
