@@ -160,7 +160,10 @@ class Runner:
     def result(self, c, statement, out):
         result = c._result
         if result.description is None:
-            text = (result.message or b"").decode("utf-8", "replace")
+            message = result.message or b""
+            if message and message[0] == len(message) - 1:  # PyMySQL leaves the length in
+                message = message[1:]
+            text = message.decode("utf-8", "replace")
             out.append("affected %d, last id %d%s" % (result.affected_rows, result.insert_id or 0,
                                                      ", " + text if text else ""))
             return
