@@ -1,8 +1,7 @@
 """sysbench on a SkeinDB node of its own and on MySQL-speaking peers, by turns; results as a table and as JSON.
 
 Each run is one workload, one way of preparing statements, one number of threads, one server; the servers take turns within it, so
-that a change of the machine's mood hits all alike. bulk_insert has a fresh schema for each run. Rows of results.json are only
-ever added to; the table shows the latest call."""
+that a change of the machine's mood hits all alike. bulk_insert has a fresh schema for each run."""
 import argparse
 import json
 import os
