@@ -303,6 +303,8 @@ bool replica_step(struct range_loop *l, struct replica *r, struct raft_event *ev
 void replica_break(struct range_loop *l, struct replica *r, db_err err);
 /* Ticks as long as the core has a deadline. */
 void replica_keep_awake(struct range_loop *l, struct replica *r);
+/* From now on new proposals are refused with ERR_DISK_FULL, or taken again. */
+void range_store_set_full(struct range_store *rs, bool full);
 void range_store_fatal(struct range_store *rs, db_err err, const char *text);
 
 /* ---- ready.c ---- */

@@ -296,15 +296,15 @@ static void on_log_done(void *arg, db_err err)
     struct range_loop *l = s->loop;
     l->submits--;
     if (err == ERR_DISK_FULL || err == ERR_NOMEM) {
-        atomic_store(&l->rs->disk_full, true);
+        range_store_set_full(l->rs, true);
         list_push_back(&l->failed, &s->link);
         db_err started =
             loop_timer_start(l->loop, &l->retry_timer, clock_mono_ns() + RANGE_RETRY_NS);
         ASSERT(started == ERR_OK);
         return;
     }
-    if (err == ERR_OK && atomic_load_explicit(&l->rs->disk_full, memory_order_relaxed)) {
-        atomic_store(&l->rs->disk_full, false);
+    if (err == ERR_OK) {
+        range_store_set_full(l->rs, false);
     }
     for (size_t i = 0; i < s->item_count; i++) {
         if (err == ERR_OK) {
