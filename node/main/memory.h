@@ -10,6 +10,7 @@ struct memory_plan {
     uint64_t statements;    /* all together */
     uint64_t one_statement; /* one alone */
     uint64_t plan_cache;
+    uint64_t range_locks; /* row locks of one range; only large statements come near it */
 };
 
 /* What the machine, or the control group that the process runs in, has. */

@@ -189,6 +189,7 @@ static db_err open_services(struct node *n, struct diag *diag)
                                   .hooks = meta_hooks(n->meta),
                                   .range_size_max = n->opts.range_size_max,
                                   .log_size_max = n->opts.log_size_max,
+                                  .lock_memory_max = n->opts.lock_memory_max,
                                   .on_fatal = on_store_fatal,
                                   .on_fatal_arg = n};
     TRY(range_store_open(&ro, diag, &n->ranges));

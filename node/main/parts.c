@@ -109,6 +109,7 @@ static db_err start_storage(struct server *s, struct diag *diag)
                              .loops = s->loops,
                              .memory_size = s->memory.store,
                              .range_size_max = s->config->range_size,
+                             .lock_memory_max = s->memory.range_locks,
                              .gc_age_ms = (uint32_t)(s->config->gc_age > UINT32_MAX / 1000
                                                          ? UINT32_MAX
                                                          : s->config->gc_age * 1000),
