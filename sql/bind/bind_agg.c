@@ -214,9 +214,9 @@ static db_err not_grouped(const struct split *s, const struct bexpr *e)
     const char *clause = having ? "HAVING clause" : order ? "ORDER BY clause" : "SELECT list";
     uint32_t number = order ? s->at - items - s->in->having_count : having ? s->at - items : s->at;
     if (s->implicit) {
-        return my_error(b->diag, ER_MIX_OF_GROUP_FUNC_AND_FIELDS_V2, number + 1, clause, name);
+        return my_error(b->diag, ER_MIX_OF_GROUP_FUNC_AND_FIELDS, number + 1, clause, name);
     }
-    return my_error(b->diag, ER_WRONG_FIELD_WITH_GROUP_V2, number + 1, clause, name);
+    return my_error(b->diag, ER_WRONG_FIELD_WITH_GROUP, number + 1, clause, name);
 }
 
 static db_err any_value(struct split *s, struct bexpr *column, struct bexpr **ret)

@@ -272,12 +272,14 @@ static db_err merge_column(struct binder *b, struct lnode *join, uint32_t left_c
     return ERR_OK;
 }
 
-/* MYSQL: SELECT * of USING and NATURAL shows the merged columns first. */
+/* MYSQL: SELECT * of USING and NATURAL shows the merged columns first, then the others; those of the
+ * right table of a RIGHT JOIN before those of the left one. */
 static void merged_first(struct lnode *join, uint32_t left_count, struct slice const *names,
                          uint32_t n, struct lcolumn *scratch)
 {
-    (void)left_count;
     uint32_t k = 0;
+    uint32_t total = join->column_count;
+    uint32_t start = join->u.join.kind == JOIN_RIGHT ? left_count : 0;
     for (uint32_t i = 0; i < n; i++) {
         for (uint32_t c = 0; c < join->column_count; c++) {
             if (!join->columns[c].hidden && slice_eq_nocase(join->columns[c].name, names[i])) {
@@ -285,7 +287,8 @@ static void merged_first(struct lnode *join, uint32_t left_count, struct slice c
             }
         }
     }
-    for (uint32_t c = 0; c < join->column_count; c++) {
+    for (uint32_t at = 0; at < total; at++) {
+        uint32_t c = (start + at) % total;
         bool merged = false;
         for (uint32_t i = 0; i < k; i++) {
             merged = merged || scratch[i].id == join->columns[c].id;

@@ -20,7 +20,7 @@ static db_err new_subquery(struct binder *b, struct scope *scope, const struct a
     if (grown == NULL) {
         return ERR_NOMEM;
     }
-    for (uint32_t i = 0; i < b->stmt->subquery_count - 1 && b->subqueries != NULL; i++) {
+    for (uint32_t i = 0; i < b->stmt->subquery_count && b->subqueries != NULL; i++) {
         grown[i] = i < b->subquery_filled ? b->subqueries[i] : NULL;
     }
     grown[sub->id] = sub;

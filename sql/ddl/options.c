@@ -210,8 +210,8 @@ static db_err one_option(struct draft *d, const struct ast_table_option *o, stru
         return slice_eq_nocase(o->text, SLICE_LIT("N")) ? ERR_OK
                                                         : ddl__unsupported(ctx, "ENCRYPTION");
     case AST_TOPT_ENGINE_ATTRIBUTE:
-        return my_error(ctx->diag, ER_ENGINE_ATTRIBUTE_NOT_SUPPORTED, ddl__text(ctx, d->def.engine),
-                        "ENGINE_ATTRIBUTE");
+        return my_error(ctx->diag, ER_ENGINE_ATTRIBUTE_NOT_SUPPORTED,
+                        ddl__text(ctx, d->def.engine));
     case AST_TOPT_CONNECTION: return ddl__unsupported(ctx, "CONNECTION");
     case AST_TOPT_DATA_DIRECTORY: return ddl__unsupported(ctx, "DATA DIRECTORY");
     case AST_TOPT_INDEX_DIRECTORY: return ddl__unsupported(ctx, "INDEX DIRECTORY");

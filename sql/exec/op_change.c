@@ -211,8 +211,16 @@ static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
     if (row_equal(t->table, old, row)) {
         return ERR_OK;
     }
+    /* An ignored duplicate leaves the row as it was, also the part of it that was written before the
+     * duplicate was met. */
+    bool ignore = s->op.node->u.dml.ignore;
+    uint64_t before = 0;
+    if (ignore) {
+        TRY(storage_txn_savepoint(ctx->txn, &before));
+    }
     db_err err = row_update(&s->writers[target], old, row, t->index_touched);
-    if (err == ERR_SQL && s->op.node->u.dml.ignore && ctx->diag->number == ER_DUP_ENTRY) {
+    if (err == ERR_SQL && ignore && ctx->diag->number == ER_DUP_ENTRY) {
+        TRY(storage_txn_rollback_to(ctx->txn, before));
         exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);
         diag_reset(ctx->diag);
         return ERR_OK;

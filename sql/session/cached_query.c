@@ -79,7 +79,7 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
         return ERR_OK; /* the parser says what is wrong with text behind the statement */
     }
     uint64_t kinds = 0;
-    const struct value *values;
+    const struct value *values = NULL;
     diag_area_reset(&s->conditions);
     TRY(literal_values(s, &d, &o, &values, &kinds));
     st->values = values;

@@ -71,6 +71,13 @@ db_err type_store(struct cast_ctx *ctx, const struct sql_type *to,
         return ERR_OK;
     }
     ctx->row = target->row;
+    /* x'10' is a number where a number is wanted. */
+    struct value number;
+    if (type_is_numeric(to) && cast__bytes_number(from, v, &number)) {
+        static const struct sql_type bytes_type = {
+            .id = TYPE_BIGINT, .flags = TYPE_F_UNSIGNED, .length = 20};
+        return type_store(ctx, to, target, &bytes_type, &number, ret);
+    }
     const struct store s = {ctx, to, target, from, v};
     if (from->id != to->id &&
         (from->id == TYPE_JSON || from->id == TYPE_GEOMETRY || from->id == TYPE_VECTOR ||
