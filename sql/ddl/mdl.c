@@ -491,10 +491,14 @@ void mdl_release_to(struct mdl *mdl, struct mdl_owner *owner, uint32_t mark)
     if (owner->count <= mark) {
         return;
     }
+    bool exclusive = false;
     while (owner->count > mark) {
-        release_one(mdl, owner, &tickets(owner)[--owner->count]);
+        const struct mdl_ticket *t = &tickets(owner)[--owner->count];
+        exclusive = exclusive || t->exclusive;
+        release_one(mdl, owner, t);
     }
-    if (atomic_load(&mdl->exclusive) != 0) {
+    /* Shared requests may wait for this exclusive lock when no other is left or wanted. */
+    if (exclusive || atomic_load(&mdl->exclusive) != 0) {
         pthread_mutex_lock(&mdl->mutex);
         serve(mdl);
         pthread_mutex_unlock(&mdl->mutex);
