@@ -61,6 +61,15 @@ struct memory_plan memory_divide(uint64_t limit)
     return p;
 }
 
+void memory_purge(void)
+{
+#if !defined(SKEIN_NO_JEMALLOC)
+    char name[32];
+    snprintf(name, sizeof(name), "arena.%u.decay", (unsigned)MALLCTL_ARENAS_ALL);
+    (void)mallctl(name, NULL, NULL, NULL, 0);
+#endif
+}
+
 void memory_allocated(uint64_t *ret_allocated, uint64_t *ret_held)
 {
     *ret_allocated = *ret_held = 0;

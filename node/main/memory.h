@@ -17,6 +17,9 @@ struct memory_plan {
 uint64_t memory_of_machine(void);
 /* limit 0: a quarter of the machine's memory. */
 struct memory_plan memory_divide(uint64_t limit);
+/* Gives back what has been free for a while; call it every few seconds. Threads that have nothing
+ * to do never would by themselves. */
+void memory_purge(void);
 /* What the allocator has given out, and what it holds; 0 where it cannot tell. Any thread. */
 void memory_allocated(uint64_t *ret_allocated, uint64_t *ret_held);
 

@@ -25,6 +25,8 @@
 #include "node/main/listen.h"
 #include "node/main/server_int.h"
 
+enum { PURGE_MS = 3000 };
+
 /* ---- the fiber ---- */
 
 static void stop_parts(struct server *s, unsigned count)
@@ -156,7 +158,15 @@ static void watch(struct server *s, int signal_fd)
                            {.fd = s->done_fd, .events = POLLIN}};
     bool asked = false;
     for (;;) {
-        if (poll(fds, ARRAY_COUNT(fds), -1) < 0 && errno != EINTR) {
+        int ready = poll(fds, ARRAY_COUNT(fds), PURGE_MS);
+        if (ready == 0) {
+            memory_purge();
+            continue;
+        }
+        if (ready < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
             LOG_ERROR("server.poll", F_STR("reason", strerror(errno)));
             _exit(1);
         }
