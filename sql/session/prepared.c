@@ -552,8 +552,7 @@ static db_err prepare_named(struct statement *st, const struct ast_prepare *a)
 
 static db_err unknown(struct sql_session *s, struct slice name, const char *what)
 {
-    return my_error(&s->diag, ER_UNKNOWN_STMT_HANDLER,
-                    arena_strdup(&s->stmt_arena, name), what);
+    return my_error(&s->diag, ER_UNKNOWN_STMT_HANDLER, arena_strdup(&s->stmt_arena, name), what);
 }
 
 static db_err execute_named(struct statement *st, const struct ast_execute *a)

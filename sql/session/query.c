@@ -297,6 +297,16 @@ static void count_statement(struct sql_session *s, const struct plan *plan)
     atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
 }
 
+/* One row by its primary key: the newest version will do, no timestamp is needed. */
+static bool is_single_get(const struct plan *plan)
+{
+    if (plan->shape != PLAN_SHAPE_POINT_SELECT || !plan->read_only) {
+        return false;
+    }
+    const struct scan_spec *s = &plan->root->children[0]->u.scan;
+    return s->index->id == INDEX_ID_CLUSTERED && s->lock == ROW_LOCK_NONE;
+}
+
 db_err query__execute(struct statement *st, struct plan *plan)
 {
     struct sql_session *s = st->session;
@@ -312,7 +322,7 @@ db_err query__execute(struct statement *st, struct plan *plan)
     }
     bool needs_txn = plan->uses_tables;
     if (needs_txn) {
-        db_err begun = txn__begin_statement(s, plan->read_only);
+        db_err begun = txn__begin_statement(s, plan->read_only, is_single_get(plan));
         if (begun != ERR_OK) {
             return txn__end_statement(s, begun);
         }

@@ -232,7 +232,7 @@ db_err text_result_row(struct text_result *r, const struct slice *cells); /* ptr
 db_err text_result_end(struct text_result *r);
 
 /* txn_ctl.c */
-db_err txn__begin_statement(struct sql_session *s, bool read_only_statement);
+db_err txn__begin_statement(struct sql_session *s, bool read_only_statement, bool single_get);
 db_err txn__end_statement(struct sql_session *s, db_err err);
 db_err txn__start(struct sql_session *s, const struct ast_begin *b);
 db_err txn__commit(struct sql_session *s);

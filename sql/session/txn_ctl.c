@@ -6,12 +6,13 @@
  * here too. Metadata locks live as long as the transaction. */
 #include "sql/session/session_int.h"
 
-static db_err begin_storage(struct sql_session *s, bool read_only, bool autocommit)
+static db_err begin_storage(struct sql_session *s, bool read_only, bool autocommit, bool single_get)
 {
     struct storage_txn_opts o = {.isolation =
                                      s->has_next_isolation ? s->next_isolation : s->vars.isolation,
                                  .read_only = read_only,
                                  .autocommit = autocommit,
+                                 .single_get = single_get,
                                  .lock_wait_timeout_ms = s->vars.lock_wait_timeout_s * 1000u,
                                  .mem = &s->mem};
     return storage_txn_begin(s->engine->opts.storage, &o, &s->diag, &s->txn);
@@ -30,12 +31,12 @@ static void ended(struct sql_session *s)
     mdl_release_all(s->engine->mdl, &s->mdl);
 }
 
-db_err txn__begin_statement(struct sql_session *s, bool read_only_statement)
+db_err txn__begin_statement(struct sql_session *s, bool read_only_statement, bool single_get)
 {
     if (s->txn_mode == TXN_NONE) {
         bool autocommit = s->vars.autocommit;
-        TRY(begin_storage(s, (s->vars.tx_read_only || (autocommit && read_only_statement)),
-                          autocommit));
+        bool read_only = s->vars.tx_read_only || (autocommit && read_only_statement);
+        TRY(begin_storage(s, read_only, autocommit, autocommit && single_get));
         s->txn_mode = autocommit ? TXN_STATEMENT : TXN_IMPLICIT;
         s->txn_read_only = s->vars.tx_read_only;
     }
@@ -92,7 +93,7 @@ db_err txn__start(struct sql_session *s, const struct ast_begin *b)
     bool read_only = b->access == AST_ACCESS_READ_ONLY ||
                      (b->access == AST_ACCESS_UNSET &&
                       (s->has_next_access ? s->next_read_only : s->vars.tx_read_only));
-    TRY(begin_storage(s, read_only, false));
+    TRY(begin_storage(s, read_only, false, false));
     s->txn_mode = TXN_EXPLICIT;
     s->txn_read_only = read_only;
     s->has_next_access = false;
@@ -117,7 +118,7 @@ db_err txn__savepoint(struct sql_session *s, const struct ast_savepoint *sp)
         if (s->vars.autocommit) {
             return ERR_OK; /* MYSQL: nothing to go back to */
         }
-        TRY(txn__begin_statement(s, true));
+        TRY(txn__begin_statement(s, true, false));
     }
     struct savepoint *same = find(s, sp->name, &link);
     if (same != NULL) {
