@@ -59,6 +59,34 @@ static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s
     return into == NULL ? ERR_OK : into_vars(b, into, visible);
 }
 
+static bool reads_directly(const struct lnode *n, const struct table_def *def)
+{
+    if (n->kind == LNODE_TABLE && n->u.table.def->id == def->id && !n->u.table.in_derived) {
+        return true;
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        if (reads_directly(n->children[i], def)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* MYSQL: a subquery may read a table that the statement changes only through a derived table, which
+ * is complete before the first change. */
+static db_err check_targets(struct binder *b)
+{
+    for (uint32_t t = 0; t < b->stmt->target_count; t++) {
+        const struct table_def *def = b->stmt->targets[t].def;
+        for (uint32_t i = 0; i < b->stmt->subquery_count; i++) {
+            if (reads_directly(b->subqueries[i]->root, def)) {
+                return my_error(b->diag, ER_UPDATE_TABLE_USED, arena_strdup(b->arena, def->name));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
                       const struct ast_stmt *stmt, struct diag *diag, struct bound_stmt **ret_bound)
 {
@@ -70,6 +98,10 @@ db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
     case AST_STMT_UPDATE: TRY(bind__update(&b, (const struct ast_update *)stmt)); break;
     case AST_STMT_DELETE: TRY(bind__delete(&b, (const struct ast_delete *)stmt)); break;
     default: return ERR_INVALID;
+    }
+    if (b.stmt->kind == BOUND_UPDATE || b.stmt->kind == BOUND_DELETE ||
+        (b.stmt->kind == BOUND_INSERT && b.stmt->root->kind == LNODE_VALUES)) {
+        TRY(check_targets(&b));
     }
     b.stmt->subqueries = b.subqueries;
     *ret_bound = b.stmt;

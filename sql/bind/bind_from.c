@@ -77,6 +77,7 @@ db_err bind__base_table(struct binder *b, const struct ast_name *name, struct sl
     TRY(arena_copy(b->arena, alias.ptr != NULL ? alias : def->name, &shown));
     n->u.table.def = def;
     n->u.table.alias = shown;
+    n->u.table.in_derived = b->derived_depth > 0;
     b->stmt->uses_tables = true;
     TRY(table_columns(b, def, shown, n));
     *ret = n;
@@ -185,7 +186,9 @@ static db_err bind_derived(struct binder *b, struct scope *scope, const struct a
     }
     struct lnode *root;
     uint32_t visible;
+    b->derived_depth++;
     TRY(bind__query(b, scope->parent, scope->sub, d->query, &root, &visible));
+    b->derived_depth--;
     TRY(wrap(b, root, visible, ret));
     return derived_columns(b, d->alias, &d->columns, *ret, visible);
 }
@@ -201,8 +204,10 @@ static db_err bind_cte(struct binder *b, struct cte_def *cte, struct slice alias
     uint32_t visible;
     b->ctes = cte->recursive ? cte : cte->outer;
     cte->in_progress = cte->recursive;
+    b->derived_depth++;
     db_err err = bind__query(b, cte->scope, NULL, cte->ast->query, &root, &visible);
     cte->in_progress = false;
+    b->derived_depth--;
     b->ctes = saved;
     TRY(err);
     TRY(wrap(b, root, visible, ret));

@@ -66,6 +66,7 @@ struct binder {
     uint32_t subquery_filled;
     col_id_t next_col;
     uint32_t depth;
+    uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
 };
 
 /* scope.c */
@@ -167,6 +168,8 @@ struct bind_agg_input {
     const struct select_item *items;
 };
 db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lnode **io_root);
+/* Makes the names of a WITH clause known until the caller restores b->ctes. */
+db_err bind__push_ctes(struct binder *b, struct scope *parent, const struct ast_with *with);
 db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_found_rows,
                    struct lnode **io_root);
 db_err bind__project(struct binder *b, struct select_item *items, uint32_t count,

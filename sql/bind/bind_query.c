@@ -250,7 +250,7 @@ static db_err order_output(struct binder *b, struct scope *parent,
     return ERR_OK;
 }
 
-static db_err push_ctes(struct binder *b, struct scope *parent, const struct ast_with *with)
+db_err bind__push_ctes(struct binder *b, struct scope *parent, const struct ast_with *with)
 {
     for (uint32_t i = 0; with != NULL && i < with->ctes.count; i++) {
         struct cte_def *c = BIND_NEW(b, struct cte_def);
@@ -279,7 +279,7 @@ db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub
         return bind__too_deep(b);
     }
     struct cte_def *saved = b->ctes;
-    TRY(push_ctes(b, parent, q->with));
+    TRY(bind__push_ctes(b, parent, q->with));
     struct lnode *root;
     uint32_t visible;
     if (q->body->kind == AST_BODY_SELECT) {

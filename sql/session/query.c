@@ -204,6 +204,8 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
     const struct plan_node *root = plan->root;
     ctx->ignore = (root->kind == PLAN_INSERT && root->u.insert.ignore) ||
                   ((root->kind == PLAN_UPDATE || root->kind == PLAN_DELETE) && root->u.dml.ignore);
+    /* MYSQL: under IGNORE an expression warns where it would fail. */
+    cast->strict = cast->strict && !ctx->ignore;
 }
 
 static db_err lock_tables(struct sql_session *s, const struct plan *plan)
