@@ -231,8 +231,12 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
 
 /* ---- the statements ---- */
 
-static bool types_change(const struct alter *a)
+/* MYSQL: affected rows are told where values are converted or the primary key goes. */
+static bool counts_rows(const struct alter *a)
 {
+    if (a->old->has_primary && ddl__primary(&a->draft) == NULL) {
+        return true; /* MYSQL: a copy, too */
+    }
     for (uint32_t i = 0; i < a->draft.column_count; i++) {
         const struct draft_column *c = a->draft.columns[i];
         if (c->source < 0) {
@@ -275,8 +279,7 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
         way = ALTER_COPY;
     }
     TRY(way == ALTER_COPY ? alter_by_copy(&a) : alter_in_place(&a));
-    /* MYSQL: rows count only where values were converted. */
-    ctx->affected_rows = types_change(&a) ? a.copied : 0;
+    ctx->affected_rows = counts_rows(&a) ? a.copied : 0;
     return ERR_OK;
 }
 

@@ -215,13 +215,25 @@ static db_err check_length(struct draft *d, struct draft_index *ix)
                                      : ERR_OK;
 }
 
-/* MYSQL: the first column's name, then that with _2, _3, ... */
-static db_err make_name(struct draft *d, struct draft_index *ix)
+/* Do keys written before this one have the name? */
+static bool name_taken(const struct draft *d, uint32_t before, struct slice name)
 {
+    for (uint32_t i = 0; i < before; i++) {
+        if (slice_eq_nocase(d->indexes[i]->def.name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* MYSQL: the first column's name, then that with _2, _3, ... */
+static db_err make_name(struct draft *d, uint32_t at)
+{
+    struct draft_index *ix = d->indexes[at];
     const struct draft_column *c = ix->parts[0].column;
     struct slice name = c->def.name;
     bool taken = slice_eq_nocase(name, SLICE_LIT("PRIMARY"));
-    for (unsigned n = 2; taken || ddl__find_index(d, name) != NULL; n++) {
+    for (unsigned n = 2; taken || name_taken(d, at, name); n++) {
         const char *text = arena_printf(d->ctx->arena, "%.*s_%u", SLICE_FMT(c->def.name), n);
         if (text == NULL) {
             return ERR_NOMEM;
@@ -272,14 +284,11 @@ static db_err check_names(struct draft *d, uint32_t at)
 {
     struct draft_index *ix = d->indexes[at];
     if (ix->def.name.ptr == NULL) {
-        return make_name(d, ix);
+        return make_name(d, at);
     }
-    for (uint32_t i = 0; i < at; i++) {
-        if (slice_eq_nocase(d->indexes[i]->def.name, ix->def.name)) {
-            return my_error(d->ctx->diag, ER_DUP_KEYNAME, ddl__text(d->ctx, ix->def.name));
-        }
-    }
-    return ERR_OK;
+    return name_taken(d, at, ix->def.name)
+               ? my_error(d->ctx->diag, ER_DUP_KEYNAME, ddl__text(d->ctx, ix->def.name))
+               : ERR_OK;
 }
 
 db_err ddl__check_indexes(struct draft *d)

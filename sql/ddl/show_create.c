@@ -64,7 +64,7 @@ static db_err put_charset(struct printer *p, const struct column_def *c)
         TRY(buf_printf(p->out, " CHARACTER SET %s", coll->cs->name));
     }
     if (c->explicit_collation || !coll->is_default ||
-        (shown && coll->id == COLL_UTF8MB4_0900_AI_CI)) {
+        (shown && (coll->id == COLL_UTF8MB4_0900_AI_CI || coll->id == COLL_BINARY))) {
         TRY(buf_printf(p->out, " COLLATE %s", coll->name));
     }
     return ERR_OK;
