@@ -64,7 +64,9 @@ static db_err bind_groups(struct split *s)
             twice = twice || bexpr_equal(groups[k].expr, e);
         }
         if (!twice) {
-            groups[s->node->u.aggregate.group_count++] = (struct lproj){e, bind__new_col(b)};
+            /* A grouped column keeps its id: subqueries of this block name it so. */
+            col_id_t out = e->kind == BEXPR_COLUMN ? e->u.column.id : bind__new_col(b);
+            groups[s->node->u.aggregate.group_count++] = (struct lproj){e, out};
         }
     }
     return ERR_OK;
