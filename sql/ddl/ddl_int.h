@@ -72,7 +72,6 @@ MUST_USE db_err ddl__add_column(struct draft *d, struct draft_column *c, uint32_
 struct draft_column *ddl__find_column(const struct draft *d, struct slice name);
 uint32_t ddl__column_at(const struct draft *d, const struct draft_column *c);
 MUST_USE db_err ddl__add_index(struct draft *d, struct draft_index *ix);
-struct draft_index *ddl__find_index(const struct draft *d, struct slice name);
 struct draft_index *ddl__primary(const struct draft *d);
 /* Checks the whole, orders the indexes, gives ids (old ones keep theirs) and fills *ret_def with
  * memory of the statement's arena. keep_ids: the table keeps its id, so that ids of columns and

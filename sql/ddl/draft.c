@@ -75,16 +75,6 @@ db_err ddl__add_index(struct draft *d, struct draft_index *ix)
     return ERR_OK;
 }
 
-struct draft_index *ddl__find_index(const struct draft *d, struct slice name)
-{
-    for (uint32_t i = 0; i < d->index_count; i++) {
-        if (d->indexes[i]->def.name.ptr != NULL && slice_eq_nocase(d->indexes[i]->def.name, name)) {
-            return d->indexes[i];
-        }
-    }
-    return NULL;
-}
-
 struct draft_index *ddl__primary(const struct draft *d)
 {
     for (uint32_t i = 0; i < d->index_count; i++) {
