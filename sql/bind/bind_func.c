@@ -402,7 +402,7 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
     bool text = type_is_string(&e->type) || e->type.id == TYPE_ENUM || e->type.id == TYPE_SET;
     if (!is_using && text && e->type.collation != COLL_BINARY) {
         const struct collation *from = collation_by_id(e->type.collation);
-        if (from->cs != coll->cs && e->kind != BEXPR_CONST) {
+        if (from->cs != coll->cs) {
             return my_error(b->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, from->cs->name);
         }
     }

@@ -54,6 +54,9 @@ static int winner(const struct func_arg *a, const struct func_arg *b)
     if (a->coercibility != b->coercibility) {
         return a->coercibility < b->coercibility ? -1 : 1;
     }
+    if (a->coercibility == 0) {
+        return 0; /* two COLLATE clauses that say different things */
+    }
     if (ca->id == COLL_BINARY || cb->id == COLL_BINARY) {
         return ca->id == COLL_BINARY ? -1 : 1;
     }
