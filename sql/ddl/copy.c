@@ -73,7 +73,12 @@ static db_err convert(struct copier *c, const struct column_def *to, const struc
     }
     struct store_target target = {.column = ddl__text(c->a->ctx, to->name), .row = c->number};
     c->cast.row = c->number;
-    return type_store(&c->cast, &to->type, &target, &from->type, v, ret);
+    db_err err = type_store(&c->cast, &to->type, &target, &from->type, v, ret);
+    if (err == ERR_SQL && c->a->ctx->diag != NULL && c->a->ctx->diag->number == ER_DATA_TOO_LONG) {
+        /* MYSQL: for a copy a text that is too long is a loss like others. */
+        return my_error(c->a->ctx->diag, WARN_DATA_TRUNCATED, target.column, (long)c->number);
+    }
+    return err;
 }
 
 static db_err next_number(struct copier *c, bool row_id, uint64_t *ret)
