@@ -16,7 +16,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 import pymysql  # noqa: E402
 from node import Node, StartFailed  # noqa: E402
 
-RESIDENT_MAX_MIB = 400  # during abuse, with the default limits
+RESIDENT_MAX_MIB = 400  # during abuse, with the default limits; sanitizers take a multiple: --resident-max
 
 
 class Skip(Exception):
@@ -33,6 +33,7 @@ class Context:
         if self.node is not None:
             self.node.kill()
         self.node = Node(self.args.binary, os.path.join(self.directory, name), options)
+        self.node.resident_max = self.args.resident_max
         if data is not None:
             self.node.data = data
         self.node.start()
@@ -64,7 +65,7 @@ def well(node):
             problems.append("the health pages say no")
     except OSError as e:
         problems.append("no HTTP: %r" % (e,))
-    if node.resident_mib() > RESIDENT_MAX_MIB:
+    if node.resident_mib() > node.resident_max:
         problems.append("%.0f MiB resident" % node.resident_mib())
     return problems
 
@@ -449,6 +450,7 @@ def main():
     parser.add_argument("--idle", type=int, default=500, help="connections that never log in")
     parser.add_argument("--seed", type=int, default=int(time.time()) & 0xFFFFFF)
     parser.add_argument("--option", action="append", default=[])
+    parser.add_argument("--resident-max", type=float, default=RESIDENT_MAX_MIB, help="MiB")
     parser.add_argument("--only", action="append", default=[], help="name of a test")
     args = parser.parse_args()
     print("seed %d" % args.seed, flush=True)
