@@ -345,8 +345,8 @@ def all_tests(patterns):
     return chosen
 
 
-def known_failures():
-    """{test: reason}; a test in the list must fail."""
+def known_failures(label):
+    """{test: reason}; a test in the list must fail. NAME [BACKEND] holds for that one only."""
     path, known = os.path.join(HERE, "known_failures.txt"), {}
     if os.path.exists(path):
         with open(path, encoding="utf-8") as f:
@@ -354,7 +354,9 @@ def known_failures():
                 line = line.strip()
                 if line and not line.startswith("#"):
                     name, _, reason = line.partition(":")
-                    known[name.strip()] = reason.strip()
+                    name, _, backend = name.strip().partition(" ")
+                    if backend in ("", "[%s]" % label):
+                        known[name] = reason.strip()
     return known
 
 
@@ -403,7 +405,7 @@ def compare(name, statements, blocks, skip_ours):
 
 
 def run_all(label, make_address, names, args, score, server):
-    known = known_failures()
+    known = known_failures(label)
     for name in names:
         statements = parse_test(path_of("t", name))
         started = time.monotonic()
