@@ -2,6 +2,7 @@
 
 #include "base/fiber.h"
 #include "node/eval/eval.h"
+#include "node/mvcc/mvcc.h"
 #include "node/store/keyspace.h"
 
 /* Each call finds the replica and lets evaluation do the rest: it checks epoch and lease at the
@@ -75,29 +76,31 @@ static void range_size(void *arg)
     arena_fini(&a);
 }
 
-/* A sample of the first rows; what the engine says of the bytes of all, for the rest. */
+/* A sample of the first rows; what the engine says of the bytes of all, for the rest. The sample
+ * reads what is applied and waits for no write on its way: an estimate need not be exact, and must
+ * not stand still with a full disk. */
 static db_err kv_estimate(struct kv_service *s, const struct kv_estimate_req *req,
                           struct diag *diag, struct kv_reply *reply,
                           struct kv_estimate_resp *ret_resp)
 {
     struct eval_range *er;
-    struct kv_scan_resp page = {0};
-    struct kv_scan_req scan = {.r = req->r,
-                               .start = req->start,
-                               .end = req->end,
-                               .rows_max = SAMPLE_ROWS,
-                               .bytes_max = SAMPLE_BYTES,
-                               .read_ts = TS_MAX};
+    struct mvcc_rows page = {0};
+    struct mvcc_scan scan = {.start = req->start,
+                             .end = req->end,
+                             .rows_max = SAMPLE_ROWS,
+                             .bytes_max = SAMPLE_BYTES,
+                             .read_ts = TS_MAX};
+    (void)reply;
     TRY(find(s, &req->r, diag, &er));
-    db_err err = eval_scan(er, &scan, diag, reply, &page);
-    if (err != ERR_OK && err != ERR_KEY_LOCKED) {
-        return err;
+    db_err err = mvcc_scan(er->engine, &scan, req->r.arena, &page);
+    if (err != ERR_OK) {
+        return diag_set(diag, err, "the sample of an estimate");
     }
     struct kv_estimate_resp resp = {.rows = page.count};
     for (size_t i = 0; i < page.count; i++) {
         resp.bytes += page.pairs[i].key.len + page.pairs[i].value.len;
     }
-    if (page.more || err == ERR_KEY_LOCKED) {
+    if (page.more) {
         struct size_job j = {.engine = er->engine, .start = req->start, .end = req->end};
         uint64_t row = page.count == 0 ? 100 : resp.bytes / page.count + 24;
         blocking_run(range_size, &j);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # A node that is killed, starved and lied to: kill -9 under load with an audit, then bad input.
-#   tests/crash/run.sh --binary PATH [--cycles N] [--seconds S] [--idle N] [--only kill|input]
+#   tests/crash/run.sh --binary PATH [--cycles N] [--seconds S] [--idle N] [--only kill|input] [--full-disk]
+# --full-disk also fills a small tmpfs under the node (writes do not always resume by themselves: docs/operations.md)
 # --cycles   kills, each after about two seconds of load (default 5)
 # --seconds  of each kind of random bytes (default 3)
 # --idle     connections that never log in (default 500)
@@ -8,7 +9,7 @@
 # "N passed, N failed".
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-binary= cycles=5 seconds=3 idle=500 only=
+binary= cycles=5 seconds=3 idle=500 only= full=
 while [ $# -gt 0 ]; do
     case $1 in
     --binary) binary=$2; shift ;;
@@ -16,6 +17,7 @@ while [ $# -gt 0 ]; do
     --seconds) seconds=$2; shift ;;
     --idle) idle=$2; shift ;;
     --only) only=$2; shift ;;
+    --full-disk) full=--full-disk ;;
     *) sed -n '2,8p' "$0"; exit 2 ;;
     esac
     shift
@@ -42,6 +44,6 @@ stage() {
     passed=$((passed + p)) failed=$((failed + f))
 }
 [ "$only" = input ] || stage "$here/kill_test.py" --binary "$binary" --cycles "$cycles"
-[ "$only" = kill ] || stage "$here/bad_input.py" --binary "$binary" --seconds "$seconds" --idle "$idle"
+[ "$only" = kill ] || stage "$here/bad_input.py" --binary "$binary" --seconds "$seconds" --idle "$idle" $full
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
