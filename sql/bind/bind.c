@@ -138,6 +138,7 @@ db_err bind_scalar(struct arena *arena, const struct bind_opts *opts, const stru
     struct binder b;
     struct scope scope = {.place = PLACE_FIELDS};
     TRY(binder_init(&b, arena, opts, diag));
+    b.scalar = true;
     if (table != NULL) {
         TRY(table_scope(&b, table, &scope));
     }

@@ -49,9 +49,30 @@ static struct sql_type truth(bool not_null)
     return t;
 }
 
+/* (SELECT expression) with nothing else is the expression: NULL when the query is more than that.
+ */
+static const struct ast_expr *only_expression(const struct ast_query *q)
+{
+    if (q->body->kind != AST_BODY_SELECT || q->with != NULL || q->order_by.count != 0 ||
+        q->limit != NULL || q->into != NULL) {
+        return NULL;
+    }
+    const struct ast_select *s = (const struct ast_select *)q->body;
+    if (s->from != NULL || s->where != NULL || s->group_by.count != 0 || s->having != NULL ||
+        s->windows.count != 0 || s->qualify != NULL || s->into != NULL || s->items.count != 1 ||
+        s->items.items[0]->expr->kind == AST_EXPR_STAR) {
+        return NULL;
+    }
+    return s->items.items[0]->expr;
+}
+
 db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct ast_subquery *s,
                              struct bexpr **ret)
 {
+    const struct ast_expr *only = b->scalar ? only_expression(s->query) : NULL;
+    if (only != NULL) {
+        return bind__expr(b, scope, only, ret);
+    }
     struct bsubquery *sub;
     uint32_t visible;
     TRY(new_subquery(b, scope, s->query, &sub, &visible));

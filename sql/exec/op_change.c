@@ -211,8 +211,8 @@ static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
     if (row_equal(t->table, old, row)) {
         return ERR_OK;
     }
-    /* An ignored duplicate leaves the row as it was, also the part of it that was written before the
-     * duplicate was met. */
+    /* An ignored duplicate leaves the row as it was, also the part of it that was written before
+     * the duplicate was met. */
     bool ignore = s->op.node->u.dml.ignore;
     uint64_t before = 0;
     if (ignore) {

@@ -271,7 +271,7 @@ def from_text(text):
 
 def unify(blocks):
     """Blocks as a text that a re-read gives back (multi-line titles are merged by from_text)."""
-    return from_text(to_text(blocks) + "\n")
+    return from_text(to_text(blocks))
 
 
 class Server:
