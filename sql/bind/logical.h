@@ -76,7 +76,7 @@ struct lnode {
         struct {
             const struct table_def *def;
             struct slice alias;
-            bool *used; /* by ordinal: columns that anything above needs (set by a rule) */
+            bool *used;      /* by ordinal: columns that anything above needs (set by a rule) */
             bool in_derived; /* read through a derived table or a common table expression */
             enum row_lock lock;
             enum row_lock_wait wait;
