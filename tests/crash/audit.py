@@ -127,9 +127,30 @@ class Inserts(Worker):
         self.ledger.batches[first] = (count, "acknowledged")
 
 
-def run_load(node, ledger, seed, seconds, connections):
+def split_key(rand):
+    """A key between rows of one of the tables (docs/formats/key.md); their ids are among the first of a new directory."""
+    table = "02%02x01" % rand.randint(1, 8)
+    if rand.random() < 0.5:
+        return table + "%08x" % (0x80000000 + rand.randrange(ACCOUNTS))
+    return table + "%016x" % (0x8000000000000000 + rand.randrange(1, 100000))
+
+
+def split_ranges(node, count, seed, seconds, stop):
+    """Splits ranges while the load runs, so that transactions meet splits and commit over several ranges."""
+    rand = random.Random(seed)
+    for _ in range(count):
+        if stop.wait(rand.uniform(0, seconds / count)):
+            return
+        try:
+            node.http("/range/split?key=" + split_key(rand), b"", 10)
+        except OSError:
+            return
+
+
+def run_load(node, ledger, seed, seconds, connections, splits):
     """Runs the load and kills the node in the middle of it. Returns the number of operations."""
     stop = threading.Event()
+    threading.Thread(target=split_ranges, args=(node, splits, seed, seconds, stop), daemon=True).start()
     workers = [(Transfers if i % 2 == 0 else Inserts)(node, ledger, seed * 1000 + i, stop, False) for i in range(connections)]
     for w in workers:
         w.start()

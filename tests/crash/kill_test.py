@@ -12,8 +12,8 @@ import audit  # noqa: E402
 from node import Node, StartFailed  # noqa: E402
 
 
-def cycle(node, ledger, number, seconds, connections):
-    operations = audit.run_load(node, ledger, number, seconds, connections)
+def cycle(node, ledger, number, seconds, args):
+    operations = audit.run_load(node, ledger, number, seconds, args.connections, args.splits)
     node.start()
     connection = node.connect()
     try:
@@ -55,9 +55,9 @@ def run(args, directory):
         connection.close()
         for number in range(1, args.cycles + 1):
             seconds = rand.uniform(0.2, 2.0) * args.seconds
-            operations, problems = cycle(node, ledger, args.seed + number, seconds, args.connections)
-            text = "killed after %.2f s and %d operations, ready again in %.2f s, %d inserts, %d transfers" % (
-                seconds, operations, node.start_seconds, len(ledger.batches), len(ledger.transfers))
+            operations, problems = cycle(node, ledger, args.seed + number, seconds, args)
+            text = "killed after %.2f s and %d operations, ready again in %.2f s, %d ranges, %d inserts, %d transfers" % (
+                seconds, operations, node.start_seconds, node.http("/ranges")[1].count('"id"'), len(ledger.batches), len(ledger.transfers))
             ok = report("cycle %d" % number, problems, text)
             passed, failed = passed + ok, failed + (not ok)
         ok = report("clean restart", clean_restart(node, ledger), "SIGTERM, start, audit")
@@ -76,6 +76,7 @@ def main():
     parser.add_argument("--cycles", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="mean time to the kill")
     parser.add_argument("--connections", type=int, default=8)
+    parser.add_argument("--splits", type=int, default=4, help="of ranges under load, per cycle")
     parser.add_argument("--seed", type=int, default=int(time.time()) & 0xFFFFFF)
     parser.add_argument("--option", action="append", default=[], help="option for `skeindb start`, e.g. --option=--range-size=1M")
     parser.add_argument("--keep", action="store_true", help="keep the directory of a failed run")
