@@ -15,6 +15,7 @@ run format
 run python3 scripts/lint/layers.py
 run python3 scripts/lint/sizes.py
 run python3 scripts/lint/guards.py
+run python3 scripts/lint/errors.py
 run python3 scripts/lint/text.py
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

@@ -454,6 +454,9 @@ static db_err fetch(struct sql_stmt *p, uint32_t rows_max, struct sql_sink *sink
     }
     status.server_status |= (uint16_t)(SERVER_STATUS_CURSOR_EXISTS |
                                        (p->first == NULL ? SERVER_STATUS_LAST_ROW_SENT : 0));
+    if (p->first == NULL) {
+        sql_stmt_reset(p); /* MYSQL: a cursor closes with its last row */
+    }
     return sink->ops->end(sink, &status, false);
 }
 

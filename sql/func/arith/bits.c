@@ -16,10 +16,7 @@ static db_err string_bits(EVAL_ARGS)
         struct slice a = vec_str(args[0], row);
         struct slice b = vec_str(args[1], row);
         if (a.len != b.len) {
-            return my_error(ctx->diag, ER_INVALID_BITWISE_OPERANDS_SIZE,
-                            op == 0   ? "&"
-                            : op == 1 ? "|"
-                                      : "^");
+            return my_error(ctx->diag, ER_INVALID_BITWISE_OPERANDS_SIZE);
         }
         uint8_t *p;
         TRY(func__bytes(ctx, a.len, &p));
