@@ -20,7 +20,7 @@ if [ $fast = 0 ]; then
     run "clang" scripts/build.sh clang
     run "unit tests" ctest --test-dir build/release -j "$(nproc)" --output-on-failure
     run "asan-ubsan" scripts/build.sh asan-ubsan
-    run "unit tests, asan-ubsan" ctest --test-dir build/asan-ubsan -j "$(nproc)" --output-on-failure -LE slow
+    run "unit tests, asan-ubsan" ctest --test-dir build/asan-ubsan -j "$(nproc)" --output-on-failure -LE 'slow|sim'
     run "tsan" scripts/build.sh tsan
     run "concurrent unit tests, tsan" ctest --test-dir build/tsan -j "$(nproc)" --output-on-failure -L concurrent
 fi

@@ -58,7 +58,7 @@ done
 if want protocol; then counted protocol tests/lib/with_node.sh $binary -- tests/protocol/run.sh; fi
 if want sanitize; then
     one "build asan-ubsan" scripts/build.sh asan-ubsan
-    counted "unit tests under ASan and UBSan" unit asan-ubsan -LE slow
+    counted "unit tests under ASan and UBSan" unit asan-ubsan -LE 'slow|sim'
 fi
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
