@@ -120,3 +120,16 @@ struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e)
     }
     return c;
 }
+
+bool bexpr_reads_columns(const struct bexpr *e)
+{
+    if (e->kind == BEXPR_COLUMN) {
+        return true;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        if (bexpr_reads_columns(e->args[i])) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -102,6 +102,8 @@ struct bexpr {
 /* Calls fn on every node, parents first, not into subqueries; stops at the first false and returns
  * it. */
 bool bexpr_walk(const struct bexpr *e, bool (*fn)(const struct bexpr *e, void *ctx), void *ctx);
+/* Is there a column of the current row in it? */
+bool bexpr_reads_columns(const struct bexpr *e);
 /* Same meaning: kinds, types, constants, columns equal. Volatile expressions are never equal. */
 bool bexpr_equal(const struct bexpr *a, const struct bexpr *b);
 struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e); /* NULL: out of memory */

@@ -93,6 +93,9 @@ static db_err default_value(struct op_insert *s, struct exec_ctx *ctx, uint32_t 
                   arena_strdup(ctx->arena, c->name));
         return exec__implicit_default(ctx, c, &row[ordinal]);
     }
+    if (bexpr_reads_columns(e)) {
+        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "a default that reads other columns");
+    }
     TRY(expr_eval_scalar(ctx, e, &v));
     return row_assign(ctx, s->table, ordinal, &e->type, &v, s->number, row);
 }

@@ -77,6 +77,9 @@ static db_err replace_default(struct optimizer *o, const struct table_def *t,
         if (*io == NULL) {
             return my_error(o->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(o->arena, of->name));
         }
+        if (bexpr_reads_columns(*io)) {
+            return my_error(o->diag, ER_NOT_SUPPORTED_YET, "a default that reads other columns");
+        }
         return ERR_OK;
     }
     for (uint32_t i = 0; i < e->arg_count; i++) {
