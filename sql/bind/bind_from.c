@@ -277,18 +277,20 @@ static db_err merge_column(struct binder *b, struct lnode *join, uint32_t left_c
     return ERR_OK;
 }
 
-/* MYSQL: SELECT * of USING and NATURAL shows the merged columns first, then the others; those of
- * the right table of a RIGHT JOIN before those of the left one. */
+/* MYSQL: SELECT * of USING and NATURAL shows the merged columns first, in the order of the table and
+ * not of USING, then the others; the right table of a RIGHT JOIN stands before the left one. */
 static void merged_first(struct lnode *join, uint32_t left_count, struct slice const *names,
                          uint32_t n, struct lcolumn *scratch)
 {
     uint32_t k = 0;
     uint32_t total = join->column_count;
     uint32_t start = join->u.join.kind == JOIN_RIGHT ? left_count : 0;
-    for (uint32_t i = 0; i < n; i++) {
-        for (uint32_t c = 0; c < join->column_count; c++) {
-            if (!join->columns[c].hidden && slice_eq_nocase(join->columns[c].name, names[i])) {
-                scratch[k++] = join->columns[c];
+    for (uint32_t at = 0; at < total; at++) {
+        const struct lcolumn *c = &join->columns[(start + at) % total];
+        for (uint32_t i = 0; i < n; i++) {
+            if (!c->hidden && slice_eq_nocase(c->name, names[i])) {
+                scratch[k++] = *c;
+                break;
             }
         }
     }
