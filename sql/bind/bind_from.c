@@ -277,8 +277,8 @@ static db_err merge_column(struct binder *b, struct lnode *join, uint32_t left_c
     return ERR_OK;
 }
 
-/* MYSQL: SELECT * of USING and NATURAL shows the merged columns first, in the order of the table and
- * not of USING, then the others; the right table of a RIGHT JOIN stands before the left one. */
+/* MYSQL: SELECT * of USING and NATURAL shows the merged columns first, in the order of the table
+ * and not of USING, then the others; the right table of a RIGHT JOIN stands before the left one. */
 static void merged_first(struct lnode *join, uint32_t left_count, struct slice const *names,
                          uint32_t n, struct lcolumn *scratch)
 {
