@@ -1,0 +1,85 @@
+#!/usr/bin/env python3
+"""Writes docs/compat/README.md from the registries: what is there, what answers error 1235, which variables act.
+   scripts/gen/compat.py [--check]     --check: fails when the page is not what the registries say"""
+import glob
+import os
+import re
+import sys
+
+os.chdir(os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", ".."))
+PAGE = "docs/compat/README.md"
+
+
+def read(path):
+    with open(path, encoding="utf-8") as f:
+        return f.read()
+
+
+def wrap(names):
+    return ", ".join(f"`{n}`" for n in sorted(set(names))) or "none"
+
+
+def main():
+    built = [n for p in glob.glob("sql/func/*/functions.def") for n in re.findall(r"^FUNC\((\w+),", read(p), re.M)]
+    built = [n for n in built if not n.startswith("op_")]
+    aggregates = re.findall(r"^AGG\w*\((\w+),", read("sql/func/aggregate/aggregates.def"), re.M)
+    missing = re.findall(r'^KNOWN\("(\w+)"\)', read("sql/func/known.def"), re.M)
+    tables = re.findall(r"^IS_TABLE\((\w+),\s*(\w+)", read("sql/infoschema/tables.def"), re.M)
+    variables = re.findall(r'^SYSVAR\((\w+), \w+, \w+, "(?:\\.|[^"])*", .*, ([\w|]+)\)$', read("sql/session/sysvars.def"), re.M)
+    acts = [n for n, flags in variables if "ACTS" in flags]
+    kept = [n for n, flags in variables if "ACTS" not in flags and "DYNAMIC" in flags]
+    grammar = "".join(read(p) for p in glob.glob("sql/parser/grammar/*.y.in") + glob.glob("sql/parser/*.c"))
+    later = re.findall(r'UNSUPPORTED\("([^"]+)"\)', grammar)
+    code = "".join(read(p) for p in glob.glob("sql/**/*.c", recursive=True))
+    forms = re.findall(r'ER_NOT_SUPPORTED_YET,\s*"([^"%]+)"', code)
+    text = f"""# Compatibility with MySQL 9.7
+
+Made by `scripts/gen/compat.py` from the registries; do not edit. What is listed as not built parses and answers error 1235 with its name.
+
+## Statements not built
+
+{wrap(later)}
+
+## Forms and features not built
+
+{wrap(forms)}
+
+## Functions
+
+{len(set(built))} scalar functions and {len(set(aggregates))} aggregate functions are built. Not built ({len(missing)}):
+{wrap(missing)}
+
+Scalar: {wrap(built)}
+
+Aggregate: {wrap(aggregates)}
+
+## INFORMATION_SCHEMA
+
+{len(tables)} tables: {wrap(t for t, _ in tables)}
+
+## System variables
+
+All {len(variables)} of MySQL's variables can be read. These act: {wrap(acts)}
+
+These can be set, are checked, kept and shown, and change nothing ({len(kept)}): {wrap(kept)}
+
+SET PERSIST is not built. Other variables are read-only.
+
+## Known differences
+
+- Privileges: accounts and passwords work; every account may do everything; only `GRANT ALL ON *.*` is accepted.
+- EXPLAIN shows FORMAT=TREE text of our own plans only.
+- REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.
+- The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
+"""
+    if "--check" in sys.argv:
+        if not os.path.exists(PAGE) or read(PAGE) != text:
+            print(f"{PAGE} is not what the registries say: run scripts/gen/compat.py")
+            return 1
+        return 0
+    with open(PAGE, "w", encoding="utf-8") as f:
+        f.write(text)
+    return 0
+
+
+sys.exit(main())
