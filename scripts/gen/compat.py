@@ -67,7 +67,8 @@ SET PERSIST is not built. Other variables are read-only.
 
 ## Known differences
 
-- Privileges: accounts and passwords work; every account may do everything; only `GRANT ALL ON *.*` is accepted.
+- Privileges: accounts and passwords work; every account may do everything; only `GRANT ALL ON *.*` is accepted, and changes nothing.
+- `UNLOCK TABLES` answers OK: LOCK TABLES is not built, so none can be locked.
 - EXPLAIN shows FORMAT=TREE text of our own plans only.
 - REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
