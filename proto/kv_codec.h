@@ -1,0 +1,131 @@
+/* KV and meta calls as bytes: a header (protobuf, proto/kv.proto) and a raw payload with the keys
+ * and values.
+ *
+ * Encoding appends to the two buffers of a struct kv_wire. Decoding trusts nothing: ERR_CORRUPT for
+ * what is malformed, short or over a bound. Decoded slices point into the payload given (control
+ * bytes of the header are copied to the arena), so that the payload must live as long as they.
+ * Nothing here parks. Errors of encoding: ERR_NOMEM, ERR_LIMIT (over the buffers' maximum). */
+#ifndef SKEIN_PROTO_KV_CODEC_H
+#define SKEIN_PROTO_KV_CODEC_H
+
+#include "base/buf.h"
+#include "proto/kv_api.h"
+
+/* Numbers stay: they are on the wire. */
+enum kv_method {
+    KV_METHOD_GET = 1,
+    KV_METHOD_MULTI_GET = 2,
+    KV_METHOD_SCAN = 3,
+    KV_METHOD_LOCK = 4,
+    KV_METHOD_PREWRITE = 5,
+    KV_METHOD_COMMIT = 6,
+    KV_METHOD_ROLLBACK = 7,
+    KV_METHOD_RELEASE = 8,
+    KV_METHOD_CHECK_TXN = 9,
+    KV_METHOD_RESOLVE = 10,
+    KV_METHOD_HEARTBEAT = 11,
+    KV_METHOD_DELETE_RANGE = 12,
+    KV_METHOD_ESTIMATE = 13,
+    KV_METHOD__END
+};
+
+/* Any request: which member is meant says the method. */
+union kv_any_req {
+    struct kv_request r; /* the first member of all */
+    struct kv_get_req get;
+    struct kv_multi_get_req multi_get;
+    struct kv_scan_req scan;
+    struct kv_lock_req lock;
+    struct kv_prewrite_req prewrite;
+    struct kv_txn_keys_req txn_keys; /* COMMIT, ROLLBACK */
+    struct kv_release_req release;
+    struct kv_check_txn_req check_txn;
+    struct kv_resolve_req resolve;
+    struct kv_heartbeat_req heartbeat;
+    struct kv_delete_range_req delete_range;
+    struct kv_estimate_req estimate;
+};
+
+/* What a method returns besides error and kv_reply. */
+union kv_any_resp {
+    struct kv_value value;
+    struct kv_value
+        *values; /* MULTI_GET: as many as keys were asked for, in memory of the caller */
+    struct kv_scan_resp scan;
+    struct kv_lock_resp lock; /* values: as for MULTI_GET */
+    struct kv_prewrite_resp prewrite;
+    struct kv_check_txn_resp check_txn;
+    struct kv_estimate_resp estimate;
+};
+
+struct kv_wire {
+    struct buf header;
+    struct buf payload;
+};
+enum { KV_WIRE_HEADER_MAX = 4 << 20, KV_WIRE_PAYLOAD_MAX = 56 << 20 };
+void kv_wire_init(struct kv_wire *w);
+void kv_wire_fini(struct kv_wire *w);
+
+/* The deadline does not travel here but with the call (rpc/). */
+MUST_USE db_err kv_request_encode(enum kv_method method, const union kv_any_req *req,
+                                  struct kv_wire *w);
+/* Sets r.arena to the arena and no deadline. */
+MUST_USE db_err kv_request_decode(enum kv_method method, struct slice header, struct slice payload,
+                                  struct arena *arena, union kv_any_req *ret_req);
+
+/* err, diag (may be NULL) and reply always travel; resp with ERR_OK, and with what a method returns
+ * beside an error (none today). count: values of MULTI_GET and LOCK. */
+MUST_USE db_err kv_reply_encode(enum kv_method method, db_err err, const struct diag *diag,
+                                const struct kv_reply *reply, const union kv_any_resp *resp,
+                                size_t count, struct kv_wire *w);
+/* Returns the error that travelled, with its text in diag; ERR_CORRUPT also for a malformed reply.
+ * ret_resp is filled with ERR_OK; its `values` arrays have to be set by the caller to memory for
+ * `count` elements. */
+MUST_USE db_err kv_reply_decode(enum kv_method method, struct slice header, struct slice payload,
+                                size_t count, struct arena *arena, struct diag *diag,
+                                struct kv_reply *reply, union kv_any_resp *ret_resp);
+
+/* ---- meta ---- */
+
+enum meta_method {
+    META_METHOD_TIMESTAMPS = 1,
+    META_METHOD_LOOKUP = 2,
+    META_METHOD_SEQUENCE_NEXT = 3,
+    META_METHOD_REPORT_MIN_TS = 4,
+    META_METHOD_RANGES_CHANGED = 5, /* leaders tell the index; no answer is awaited but OK */
+    META_METHOD__END
+};
+
+struct meta_call {
+    uint64_t count; /* also: at most that many ranges */
+    uint64_t floor;
+    uint64_t step;
+    uint64_t offset;
+    struct slice name;
+    struct slice start;
+    struct slice end;
+    node_id_t node;
+    ts_t ts;
+    const struct range_desc *descs;
+    unsigned desc_count;
+};
+
+struct meta_answer {
+    uint64_t first;
+    struct range_desc *descs;
+    unsigned desc_count;
+    ts_t safe_point;
+    node_id_t leader; /* ERR_NOT_LEADER: who leads the meta range; 0 unknown */
+};
+
+/* In the header alone. */
+MUST_USE db_err meta_call_encode(const struct meta_call *call, struct buf *header);
+MUST_USE db_err meta_call_decode(struct slice header, struct arena *arena,
+                                 struct meta_call *ret_call);
+MUST_USE db_err meta_answer_encode(db_err err, const struct diag *diag,
+                                   const struct meta_answer *answer, struct buf *header);
+/* Returns the error that travelled; ret_answer is filled also with ERR_NOT_LEADER. */
+MUST_USE db_err meta_answer_decode(struct slice header, struct arena *arena, struct diag *diag,
+                                   struct meta_answer *ret_answer);
+
+#endif
