@@ -351,7 +351,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     struct bound_stmt *st = b->stmt;
     struct scope scope = {.place = PLACE_FIELDS};
     struct lnode *from;
-    TRY(bind__push_ctes(b, NULL, s->with));
+    TRY(bind__push_ctes(b, NULL, NULL, s->with));
     TRY(bind__from(b, &scope, s->table, &from));
     scope.columns = from->columns;
     scope.count = from->column_count;
@@ -397,7 +397,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     struct scope scope = {.place = PLACE_FIELDS};
     struct lnode *from;
     uint32_t index;
-    TRY(bind__push_ctes(b, NULL, s->with));
+    TRY(bind__push_ctes(b, NULL, NULL, s->with));
     TRY(bind__from(b, &scope, s->table, &from));
     scope.columns = from->columns;
     scope.count = from->column_count;

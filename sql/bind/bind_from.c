@@ -178,8 +178,10 @@ static db_err wrap(struct binder *b, struct lnode *root, uint32_t visible, struc
 static db_err bind_derived(struct binder *b, struct scope *scope, const struct ast_table_derived *d,
                            struct lnode **ret)
 {
+    struct scope *outer = scope->parent;
+    struct bsubquery *sub = scope->sub;
     if (d->lateral) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "LATERAL");
+        TRY(bind__lateral(b, scope, &outer, &sub));
     }
     if (d->alias.ptr == NULL) {
         return my_error(b->diag, ER_DERIVED_MUST_HAVE_ALIAS);
@@ -187,7 +189,7 @@ static db_err bind_derived(struct binder *b, struct scope *scope, const struct a
     struct lnode *root;
     uint32_t visible;
     b->derived_depth++;
-    TRY(bind__query(b, scope->parent, scope->sub, d->query, &root, &visible));
+    TRY(bind__query(b, outer, sub, d->query, &root, &visible));
     b->derived_depth--;
     TRY(wrap(b, root, visible, ret));
     return derived_columns(b, d->alias, &d->columns, *ret, visible);
@@ -205,7 +207,7 @@ static db_err bind_cte(struct binder *b, struct cte_def *cte, struct slice alias
     b->ctes = cte->recursive ? cte : cte->outer;
     cte->in_progress = cte->recursive;
     b->derived_depth++;
-    db_err err = bind__query(b, cte->scope, NULL, cte->ast->query, &root, &visible);
+    db_err err = bind__query(b, cte->scope, cte->sub, cte->ast->query, &root, &visible);
     cte->in_progress = false;
     b->derived_depth--;
     b->ctes = saved;
@@ -370,17 +372,34 @@ static db_err check_alias_twice(struct binder *b, const struct lnode *l, const s
     return ERR_OK;
 }
 
+/* MYSQL: the right table of a RIGHT JOIN (and of our FULL JOIN) cannot depend on the left one. */
+static db_err bind_right_side(struct binder *b, struct scope *scope, const struct ast_table_join *j,
+                              const struct lnode *l, struct lnode **ret,
+                              const struct lateral_use **ret_mark)
+{
+    const struct left_tables *saved = scope->left;
+    struct left_tables left = {saved, l->columns, l->column_count};
+    *ret_mark = b->laterals;
+    if (j->kind != AST_JOIN_RIGHT && j->kind != AST_JOIN_FULL) {
+        scope->left = &left;
+    }
+    db_err err = bind__from(b, scope, j->right, ret);
+    scope->left = saved;
+    return err;
+}
+
 static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_table_join *j,
                         struct lnode **ret)
 {
     struct lnode *join = bind__node(b, LNODE_JOIN, NULL);
+    const struct lateral_use *mark;
     if (join == NULL) {
         return ERR_NOMEM;
     }
     struct lnode *l;
     struct lnode *r;
     TRY(bind__from(b, scope, j->left, &l));
-    TRY(bind__from(b, scope, j->right, &r));
+    TRY(bind_right_side(b, scope, j, l, &r, &mark));
     TRY(check_alias_twice(b, l, r));
     join->children[0] = l;
     join->children[1] = r;
@@ -400,6 +419,7 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
             join->columns[i].type.flags = (uint8_t)(join->columns[i].type.flags & ~TYPE_F_NOT_NULL);
         }
     }
+    TRY(bind__lateral_join(b, mark, join));
     if (j->natural || j->using_.count != 0) {
         TRY(merge_columns(b, j, join, l->column_count));
     }

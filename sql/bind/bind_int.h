@@ -28,6 +28,20 @@ struct select_item {
     struct lcolumn column; /* metadata of the result column; id given when projected */
 };
 
+/* The tables to the left of the one being bound, within one FROM clause: what LATERAL sees. */
+struct left_tables {
+    const struct left_tables *up; /* further left */
+    const struct lcolumn *columns;
+    uint32_t count;
+};
+
+/* A table that reads columns of tables to its left. */
+struct lateral_use {
+    struct lateral_use *next;
+    struct bsubquery reads; /* outer_columns: what it reads of its left tables and of enclosing
+                               queries */
+};
+
 /* One query block's names. */
 struct scope {
     struct scope *parent;
@@ -38,8 +52,9 @@ struct scope {
     enum bind_place place;
     bool aggs_allowed;
     bool has_agg;
-    uint32_t in_agg;       /* nesting of aggregate calls being bound */
-    struct bsubquery *sub; /* the subquery this block belongs to, NULL at the top */
+    uint32_t in_agg;                /* nesting of aggregate calls being bound */
+    struct bsubquery *sub;          /* the subquery this block belongs to, NULL at the top */
+    const struct left_tables *left; /* while FROM is bound */
     /* ON DUPLICATE KEY UPDATE: VALUES(col) */
     const struct bound_target *insert_target;
     col_id_t *insert_new;
@@ -50,7 +65,8 @@ struct scope {
 struct cte_def {
     struct cte_def *outer;
     const struct ast_cte *ast;
-    struct scope *scope; /* names its query may see */
+    struct scope *scope;   /* names its query may see */
+    struct bsubquery *sub; /* the subquery it stands in, NULL at the top */
     bool in_progress;
     bool recursive;
 };
@@ -62,6 +78,7 @@ struct binder {
     struct func_bind_ctx func;
     struct bound_stmt *stmt;
     struct cte_def *ctes;
+    struct lateral_use *laterals; /* all so far, newest first */
     struct bsubquery **subqueries;
     uint32_t subquery_filled;
     col_id_t next_col;
@@ -148,6 +165,15 @@ db_err bind__from(struct binder *b, struct scope *scope, const struct ast_table 
                   struct lnode **ret);
 db_err bind__base_table(struct binder *b, const struct ast_name *name, struct slice alias,
                         struct lnode **ret);
+/* LATERAL: a scope in which what stands in `scope`'s FROM clause further left is visible as columns
+ * of an enclosing query. Bind the table with *ret_outer as parent scope and *ret_reads as its
+ * subquery: column references become BEXPR_OUTER and are noted there. The joins above then pass the
+ * columns on (join.lateral, run by the nested-loop join as APPLY). */
+db_err bind__lateral(struct binder *b, struct scope *scope, struct scope **ret_outer,
+                     struct bsubquery **ret_reads);
+/* A join whose right side was bound since `mark` (b->laterals before): sets u.join.lateral and
+ * what it passes. */
+db_err bind__lateral_join(struct binder *b, const struct lateral_use *mark, struct lnode *join);
 struct lnode *bind__node(struct binder *b, enum lnode_kind kind, struct lnode *child);
 db_err bind__filter(struct binder *b, struct scope *scope, const struct ast_expr *where,
                     struct lnode **io_root);
@@ -170,7 +196,8 @@ struct bind_agg_input {
 };
 db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lnode **io_root);
 /* Makes the names of a WITH clause known until the caller restores b->ctes. */
-db_err bind__push_ctes(struct binder *b, struct scope *parent, const struct ast_with *with);
+db_err bind__push_ctes(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                       const struct ast_with *with);
 db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_found_rows,
                    struct lnode **io_root);
 db_err bind__project(struct binder *b, struct select_item *items, uint32_t count,

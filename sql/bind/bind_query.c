@@ -110,13 +110,13 @@ static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquer
     return ERR_OK;
 }
 
-static db_err bind_values(struct binder *b, struct scope *parent, const struct ast_values *v,
-                          struct lnode **ret, uint32_t *ret_visible)
+static db_err bind_values(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                          const struct ast_values *v, struct lnode **ret, uint32_t *ret_visible)
 {
     struct lnode *n = bind__node(b, LNODE_VALUES, NULL);
     uint32_t rows = v->rows.count;
     uint32_t width = v->rows.items[0]->items.count;
-    struct scope scope = {.parent = parent, .place = PLACE_VALUES};
+    struct scope scope = {.parent = parent, .sub = sub, .place = PLACE_VALUES};
     if (n == NULL) {
         return ERR_NOMEM;
     }
@@ -200,7 +200,7 @@ static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery
     case AST_BODY_SETOP:
         return bind_setop(b, parent, sub, (const struct ast_setop *)body, ret, ret_visible);
     case AST_BODY_VALUES:
-        return bind_values(b, parent, (const struct ast_values *)body, ret, ret_visible);
+        return bind_values(b, parent, sub, (const struct ast_values *)body, ret, ret_visible);
     case AST_BODY_TABLE:
         return bind_table(b, (const struct ast_body_table *)body, ret, ret_visible);
     case AST_BODY_QUERY:
@@ -211,7 +211,7 @@ static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery
 }
 
 /* ORDER BY after a set operation (or VALUES, TABLE): positions and output names only. */
-static db_err order_output(struct binder *b, struct scope *parent,
+static db_err order_output(struct binder *b, struct scope *parent, struct bsubquery *sub,
                            const struct ast_order_list *order, struct lnode **io, uint32_t visible)
 {
     if (order->count == 0) {
@@ -221,8 +221,11 @@ static db_err order_output(struct binder *b, struct scope *parent,
     if (s == NULL) {
         return ERR_NOMEM;
     }
-    struct scope scope = {
-        .parent = parent, .columns = (*io)->columns, .count = visible, .place = PLACE_ORDER};
+    struct scope scope = {.parent = parent,
+                          .sub = sub,
+                          .columns = (*io)->columns,
+                          .count = visible,
+                          .place = PLACE_ORDER};
     s->u.sort.keys = BIND_ARRAY(b, struct lsort_key, order->count);
     if (s->u.sort.keys == NULL) {
         return ERR_NOMEM;
@@ -250,7 +253,8 @@ static db_err order_output(struct binder *b, struct scope *parent,
     return ERR_OK;
 }
 
-db_err bind__push_ctes(struct binder *b, struct scope *parent, const struct ast_with *with)
+db_err bind__push_ctes(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                       const struct ast_with *with)
 {
     for (uint32_t i = 0; with != NULL && i < with->ctes.count; i++) {
         struct cte_def *c = BIND_NEW(b, struct cte_def);
@@ -266,6 +270,7 @@ db_err bind__push_ctes(struct binder *b, struct scope *parent, const struct ast_
         *c = (struct cte_def){.outer = b->ctes,
                               .ast = with->ctes.items[i],
                               .scope = parent,
+                              .sub = sub,
                               .recursive = with->recursive};
         b->ctes = c;
     }
@@ -279,14 +284,14 @@ db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub
         return bind__too_deep(b);
     }
     struct cte_def *saved = b->ctes;
-    TRY(bind__push_ctes(b, parent, q->with));
+    TRY(bind__push_ctes(b, parent, sub, q->with));
     struct lnode *root;
     uint32_t visible;
     if (q->body->kind == AST_BODY_SELECT) {
         TRY(bind_body(b, parent, sub, q->body, q, &root, &visible));
     } else {
         TRY(bind_body(b, parent, sub, q->body, NULL, &root, &visible));
-        TRY(order_output(b, parent, &q->order_by, &root, visible));
+        TRY(order_output(b, parent, sub, &q->order_by, &root, visible));
         TRY(bind__limit(b, q->limit, false, &root));
     }
     b->ctes = saved;

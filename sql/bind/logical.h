@@ -101,8 +101,10 @@ struct lnode {
             enum join_kind kind;
             struct bexpr **on; /* conjunction */
             uint32_t on_count;
-            bool straight;   /* STRAIGHT_JOIN: keep the order */
-            bool lateral;    /* the right side reads columns of the left */
+            bool straight;         /* STRAIGHT_JOIN: keep the order */
+            bool lateral;          /* the right side reads columns of the left: */
+            col_id_t *lateral_ids; /* these, as outer columns */
+            uint32_t lateral_count;
             bool null_aware; /* ANTI made of NOT IN */
         } join;
         struct {

@@ -194,5 +194,9 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
             return column_node(b, scope, s, depth, found, ret);
         }
     }
+    if (c->table.ptr != NULL && scope->count == 0 && scope->parent == NULL) {
+        return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, c->table),
+                        bind__place_name(scope->place));
+    }
     return my_error(b->diag, ER_BAD_FIELD_ERROR, full_name(b, c), bind__place_name(scope->place));
 }

@@ -3,7 +3,6 @@
  * The right side is read once and kept; with APPLY it depends on the left row and is run again for
  * each, with the row's columns as outer columns. */
 #include "base/fiber.h"
-#include "sql/diag/my_error.h"
 #include "sql/exec/join_run.h"
 
 struct op_nl_join {
@@ -42,9 +41,7 @@ static db_err nl_open(struct op *op, struct exec_ctx *ctx)
     struct op_nl_join *s = (struct op_nl_join *)op;
     const struct plan_node *n = op->node;
     const struct plan_node *r = n->children[1];
-    if (n->u.join.apply && n->u.join.kind == JOIN_FULL) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "FULL JOIN of a LATERAL table");
-    }
+    ASSERT(!n->u.join.apply || n->u.join.kind != JOIN_FULL);
     arena_init(&s->left_arena, NULL, ctx->mem, 0);
     arena_init(&s->right_arena, NULL, ctx->mem, 0);
     TRY(packed_format_init(&s->format, r->types, r->column_count, ctx->arena));

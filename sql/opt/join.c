@@ -182,6 +182,28 @@ static db_err lookup_join(struct optimizer *o, struct lnode *n, const struct key
     return ERR_OK;
 }
 
+/* The right side is run for each left row, which gives it its outer columns. */
+static db_err set_apply(struct optimizer *o, const struct lnode *n, const struct phys *l,
+                        struct plan_node *p)
+{
+    uint32_t count = n->u.join.lateral_count;
+    p->u.join.apply = true;
+    p->u.join.outer_ids = n->u.join.lateral_ids;
+    p->u.join.outer_count = count;
+    p->u.join.outer_slots = OPT_ARRAY(o, uint32_t, count);
+    if (p->u.join.outer_slots == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        uint32_t slot = opt__slot(l->cols, l->node->column_count, n->u.join.lateral_ids[i]);
+        if (slot == UINT32_MAX) {
+            return diag_set(o->diag, ERR_INVALID, "internal: a lateral column is not there");
+        }
+        p->u.join.outer_slots[i] = slot;
+    }
+    return ERR_OK;
+}
+
 db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret)
 {
     struct phys l;
@@ -202,7 +224,11 @@ db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, 
         left_want.order_count = want->order_count;
     }
     opt__estimate(o, n);
-    TRY(split_conditions(o, n, &k));
+    if (n->u.join.lateral) {
+        k.rest = (struct conjuncts){n->u.join.on, n->u.join.on_count, n->u.join.on_count};
+    } else {
+        TRY(split_conditions(o, n, &k));
+    }
     TRY(opt__physical(o, n->children[0], &left_want, &l));
     struct lnode *rn = n->children[1];
     if (k.count != 0 && rn->kind == LNODE_TABLE && rn->u.table.def->kind == TABLE_BASE &&
@@ -217,6 +243,9 @@ db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, 
     TRY(opt__physical(o, rn, &nothing, &r));
     TRY(join_node(o, n, k.count != 0 ? PLAN_HASH_JOIN : PLAN_NL_JOIN, &l, &r, ret, &both));
     struct plan_node *p = ret->node;
+    if (n->u.join.lateral) {
+        TRY(set_apply(o, n, &l, p));
+    }
     p->cost = l.node->cost + r.node->cost + p->rows;
     TRY(set_keys(o, p, &k, &l, &r));
     TRY(opt__resolve_list(o, k.rest.list, k.rest.count, both,

@@ -126,6 +126,9 @@ static db_err prune(struct optimizer *o, struct lnode *n, struct col_set *wanted
         return ERR_OK;
     case LNODE_JOIN:
         TRY(want_list(o, n->u.join.on, n->u.join.on_count, wanted));
+        for (uint32_t i = 0; i < n->u.join.lateral_count; i++) {
+            TRY(opt__set_add(o, wanted, n->u.join.lateral_ids[i]));
+        }
         TRY(prune(o, n->children[0], wanted));
         TRY(prune(o, n->children[1], wanted));
         return refresh_columns(o, n);
