@@ -33,7 +33,10 @@ db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
         return err;
     }
     m->opts = *opts;
-    m->hooks = (struct range_hooks){m, hook_now_ts, hook_new_range_id, hook_changed};
+    m->hooks = (struct range_hooks){.ctx = m,
+                                    .now_ts = hook_now_ts,
+                                    .new_range_id = hook_new_range_id,
+                                    .changed = hook_changed};
     tso_init(&m->tso);
     hash_init(&m->sequences);
     pthread_mutex_init(&m->seq_lock, NULL);

@@ -35,21 +35,12 @@ struct range_hooks {
     /* A range that this replica leads has come or changed. On the loop that drives it: must not
      * park. desc is borrowed. */
     void (*changed)(void *ctx, const struct range_desc *desc);
-};
-
-struct range_store_opts {
-    struct loop_group *loops;
-    struct engine *engine;
-    struct raft_log *log;
-    struct replica_transport *transport; /* NULL: groups of one member only */
-    const struct range_hooks *hooks;     /* outlives the store */
-    uint64_t range_size_max;             /* split above; 0: 256 MiB */
-    uint64_t log_size_max;  /* Raft log bytes above which the engine is flushed to free it; 0: 256
-                               MiB */
-    size_t lock_memory_max; /* of one range's lock table; 0: its default */
-    /* The node cannot go on (the log or the engine failed): once, from any thread. */
-    void (*on_fatal)(void *arg, db_err err, const char *text);
-    void *on_fatal_arg;
+    /* May be NULL. This node's lease of a range has begun (everything before it is applied, reads
+     * and writes are served) or ended (nothing is served any more; it may begin again in a later
+     * term). begin and end of one range alternate and come in order. On the loop that drives it:
+     * must not park. A lease that is about to run out because the others are not heard of is not an
+     * end: whoever serves from memory asks range_store_lease_valid at each request. */
+    void (*lease)(void *ctx, const struct range_desc *desc, bool held);
 };
 
 struct store_ident {
@@ -58,14 +49,38 @@ struct store_ident {
     node_id_t node_id;
 };
 
-/* Opens all replicas of the engine; a new engine becomes the first node of a new cluster. From a
- * fiber on a loop of the group; parks. The replicas begin to run at once: what the log holds beyond
- * the engine is applied again. Errors: ERR_UNSUPPORTED (another format version), ERR_CORRUPT,
- * ERR_IO, ERR_NOMEM, ERR_DISK_FULL. */
+struct range_store_opts {
+    struct loop_group *loops;
+    struct engine *engine;
+    struct raft_log *log;
+    struct replica_transport *transport; /* NULL: groups of one member only. Outlives the store */
+    /* Of an empty engine: write this identity and hold no range; members of other nodes' ranges
+     * come by range_store_receive_snapshot. NULL: bootstrap a new cluster. Read during open only.
+     */
+    const struct store_ident *join;
+    /* A directory on the engine's file system for snapshots on their way in; made if it is not
+     * there, emptied at the start. Copied. NULL: this node takes no snapshots. */
+    const char *snapshot_dir;
+    uint64_t snapshot_rate_max;      /* bytes per second sent, all snapshots together; 0: 128 MiB */
+    const struct range_hooks *hooks; /* outlives the store */
+    uint64_t range_size_max;         /* split above; 0: 256 MiB */
+    uint64_t log_size_max;  /* Raft log bytes above which the engine is flushed to free it; 0: 256
+                               MiB */
+    size_t lock_memory_max; /* of one range's lock table; 0: its default */
+    /* The node cannot go on (the log or the engine failed): once, from any thread. */
+    void (*on_fatal)(void *arg, db_err err, const char *text);
+    void *on_fatal_arg;
+};
+
+/* Opens all replicas of the engine. A new engine becomes the first node of a new cluster, or with
+ * opts->join a node of that cluster without ranges. From a fiber on a loop of the group; parks. The
+ * replicas begin to run at once: what the log holds beyond the engine is applied again. Errors:
+ * ERR_UNSUPPORTED (another format version), ERR_INVALID (the engine belongs to another cluster or
+ * node than opts->join says), ERR_CORRUPT, ERR_IO, ERR_NOMEM, ERR_DISK_FULL. */
 MUST_USE db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
                                  struct range_store **ret_store);
-/* Waits until every range of this node has caught up with its log and has a lease. Parks.
- * ERR_TIMEOUT, ERR_IO. */
+/* Waits until every replica of this node either leads, has caught up with its log and has a lease,
+ * or knows a leader on another node. Parks. ERR_TIMEOUT, ERR_IO. */
 MUST_USE db_err range_store_wait_ready(struct range_store *rs, uint64_t deadline_ns);
 /* Refuses new proposals, lets those in flight end, ends the store's own fibers. Parks. After that
  * the log and the engine can be closed. */
@@ -76,10 +91,60 @@ void range_store_free(struct range_store *rs);
 struct store_ident range_store_ident(const struct range_store *rs);
 struct engine *range_store_engine(const struct range_store *rs);
 
+/* ---- from other nodes (see transport.h) ---- */
+
+/* A message of the range's group. From any thread of the loop group; never parks. The message is
+ * borrowed; references of its entries' blobs are taken. Messages to a replica that is not here are
+ * answered as their kind wants (a snapshot is asked for; who was removed is told). */
+void range_store_receive(struct range_store *rs, node_id_t from, range_id_t range,
+                         const struct raft_msg *msg);
+void range_store_receive_link(struct range_store *rs, node_id_t from, const struct link_msg *msg);
+/* A snapshot comes in: reads all of it, then makes it visible, atomically and durably. The return
+ * is the verdict that the sender gets. From a fiber; parks. Errors: ERR_BUSY (too many at one time,
+ * or in the way of another range that has to be split first: later again), ERR_INVALID (stale, or
+ * not for this node), ERR_CORRUPT, ERR_DISK_FULL, ERR_IO, ERR_NOMEM, and the reader's. */
+MUST_USE db_err range_store_receive_snapshot(struct range_store *rs, node_id_t from,
+                                             struct slice header, struct snapshot_reader *reader,
+                                             struct diag *diag);
+/* The connection to a node broke: what was sent to it lately may be lost. A hint; any thread of the
+ * loop group; never parks. */
+void range_store_peer_down(struct range_store *rs, node_id_t node);
+/* The loop that drives the groups of a lane. */
+struct loop *range_store_lane_loop(const struct range_store *rs, unsigned lane);
+
+/* ---- membership ---- */
+
+enum replica_change_op { REPLICA_ADD, REPLICA_REMOVE };
+
+struct replica_change {
+    enum replica_change_op op;
+    node_id_t node;
+};
+
+/* Makes the changes, all or none of the voters' at once: a new replica is first a learner that gets
+ * a snapshot and catches up; then additions become voters and removals leave, in one step of the
+ * group (joint when there is more than one). What is done already counts as done, so a call that
+ * failed, or was cut off by a change of leaders, is repeated on the new leader: a learner that was
+ * left over (kind REPLICA_LEARNER in the descriptor) is used or can be removed. On the leader;
+ * parks, for as long as the new replicas take. ERR_NOT_LEADER, ERR_RANGE_NOT_FOUND, ERR_BUSY (being
+ * split or changed), ERR_INVALID (no voter would be left; too many; no transport), ERR_TIMEOUT (a
+ * new replica does not catch up), ERR_UNAVAILABLE, ERR_CANCELED; and those of a proposal. */
+MUST_USE db_err range_store_change_replicas(struct range_store *rs, range_id_t range,
+                                            const struct replica_change *changes, size_t count,
+                                            struct diag *diag);
+/* Hands the lease to the voter on that node: writes wait, none of them fails for it. Parks until it
+ * has it. To this node itself: nothing to do if it holds it. ERR_NOT_LEADER, ERR_RANGE_NOT_FOUND,
+ * ERR_INVALID (no voter there), ERR_BUSY, ERR_TIMEOUT (it did not take it: this node goes on). */
+MUST_USE db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node_id_t node,
+                                           struct diag *diag);
+/* Does this node hold the range's lease at this moment? A few loads; any thread. */
+bool range_store_lease_valid(struct range_store *rs, range_id_t range);
+
 /* The replica of a range as node/eval sees it; lives as long as the store. ERR_RANGE_NOT_FOUND. */
 MUST_USE db_err range_store_find(struct range_store *rs, range_id_t id,
                                  struct eval_range **ret_range);
-/* Calls fn for each replica with its present descriptor (borrowed), in no order, until it fails. */
+/* Calls fn for each replica with its present descriptor (borrowed), in no order, until it fails.
+ * serving: its lease is here. */
 MUST_USE db_err range_store_each(struct range_store *rs,
                                  db_err (*fn)(void *arg, const struct range_desc *desc,
                                               bool serving),
@@ -95,9 +160,25 @@ MUST_USE db_err range_store_write(struct range_store *rs, range_id_t id,
 MUST_USE db_err range_store_split(struct range_store *rs, range_id_t id, struct slice at,
                                   struct diag *diag, range_id_t *ret_new_id);
 
+struct range_member_status {
+    node_id_t node;
+    uint64_t replica_id;
+    enum replica_kind kind;
+    uint64_t match; /* durable there as far as the leader knows; 0 when this is not the leader */
+    bool caught_up; /* replicating, not probing or waiting for a snapshot */
+    bool live;      /* has answered within an election time-out */
+};
+
 struct range_status {
     range_id_t id;
     bool serving;
+    uint64_t replica_id;
+    node_id_t leader_node; /* 0: unknown */
+    enum raft_role role;   /* this and the rest below: as of the last 100 ms */
+    bool quiescent;
+    uint64_t raft_term;
+    unsigned member_count;
+    struct range_member_status members[RAFT_MEMBERS_MAX];
     uint64_t term;
     uint64_t applied;
     uint64_t compacted;
@@ -118,6 +199,14 @@ struct range_store_stats {
     uint64_t splits;
     uint64_t forced_flushes;
     bool disk_full;
+    uint64_t leases; /* ranges whose lease is here */
+    uint64_t asleep; /* replicas that are quiescent */
+    uint64_t messages_in;
+    uint64_t messages_out;
+    uint64_t snapshots_sent; /* and taken by their receivers */
+    uint64_t snapshots_received;
+    uint64_t snapshot_bytes_sent;
+    uint64_t replicas_removed;
 };
 void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret_stats);
 
