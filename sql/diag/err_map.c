@@ -43,7 +43,8 @@ enum my_errno err_map_number(db_err err)
     case ERR_KEY_EXISTS: return ER_DUP_ENTRY;
     case ERR_SNAPSHOT_TOO_OLD: return ER_SKEIN_SNAPSHOT_TOO_OLD;
     case ERR_SCHEMA_CHANGED: return ER_TABLE_DEF_CHANGED;
-    case ERR_COMMIT_UNKNOWN: return ER_SKEIN_COMMIT_UNKNOWN;
+    case ERR_COMMIT_UNKNOWN:
+    case ERR_OUTCOME_UNKNOWN: return ER_SKEIN_COMMIT_UNKNOWN;
     case ERR_TXN_COMMITTED:
     case ERR__COUNT: return ER_UNKNOWN_ERROR;
     }
