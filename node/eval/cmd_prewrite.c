@@ -221,6 +221,9 @@ db_err eval_prewrite(struct eval_range *r, const struct kv_prewrite_req *req, st
 {
     struct prewrite p = {.r = r, .req = req};
     struct kv_prewrite_resp resp = {0};
+    if (r->ops->admit != NULL) {
+        TRY(r->ops->admit(r, diag));
+    }
     p.keys = ARENA_ARRAY(req->r.arena, struct slice, req->count);
     p.newest = ARENA_ARRAY(req->r.arena, struct kv_value, req->count);
     p.have_intent = ARENA_ARRAY(req->r.arena, bool, req->count);

@@ -53,6 +53,10 @@ struct eval_range_ops {
     db_err (*bounds)(struct eval_range *r, struct arena *arena, struct slice *ret_start,
                      struct slice *ret_end);
 
+    /* Optional (NULL): may new data come now? Asked before a prewrite is evaluated; what ends
+     * transactions or gives space back is not asked about. May not park. ERR_DISK_FULL. */
+    db_err (*admit)(struct eval_range *r, struct diag *diag);
+
     /* Optional (NULL): a read or write of this key with so many bytes was done (load for splits).
      */
     void (*note_load)(struct eval_range *r, struct slice key, size_t bytes, bool write);

@@ -37,6 +37,7 @@ struct raft_log_opts {
     uint64_t segment_size;   /* bytes, a multiple of 4096, 64 KiB..1 GiB; 0: 64 MiB. May change
                                 between opens */
     unsigned spare_segments; /* kept ready ahead of the writer, without the reserve; 0: 2 */
+    uint64_t keep_free;      /* bytes of the file system that segments made ahead leave to others */
     size_t cache_size;       /* bound of the tail cache in bytes; 0: 32 MiB */
     uint64_t log_id;         /* identity stamped into a new log; 0: from the kernel's generator */
     unsigned spin_us; /* how long an idle writer looks for work before it sleeps; 0: not at all,

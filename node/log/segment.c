@@ -93,7 +93,20 @@ static db_err write_zeros(struct disk_file *file, uint64_t size)
     return err;
 }
 
-static db_err segment_create(struct raft_log *log, uint64_t no, struct log_segment **ret_seg)
+/* Would a new segment take what is to be left to others? */
+static db_err check_space(const struct raft_log *log)
+{
+    uint64_t space;
+    uint64_t total;
+    if (log->opts.keep_free == 0) {
+        return ERR_OK;
+    }
+    TRY(disk_space(log->opts.disk, log->dir, &space, &total));
+    return space < log->opts.keep_free + log->opts.segment_size ? ERR_DISK_FULL : ERR_OK;
+}
+
+static db_err segment_create(struct raft_log *log, uint64_t no, bool needed,
+                             struct log_segment **ret_seg)
 {
     char path[DISK_PATH_MAX];
     uint64_t size = log->opts.segment_size;
@@ -101,6 +114,9 @@ static db_err segment_create(struct raft_log *log, uint64_t no, struct log_segme
     struct disk_file *file = NULL;
     struct log_segment *seg = NULL;
     log__segment_path(log, no, path);
+    if (!needed) {
+        TRY(check_space(log));
+    }
     TRY(disk_open(disk, path, DISK_WRITE | DISK_CREATE | DISK_TRUNCATE, &file));
     db_err err;
     TRY_GOTO(disk_allocate(file, 0, size), out);
@@ -185,6 +201,7 @@ bool log__prepare_step(struct raft_log *log)
     bool recycle = seg != NULL && wanted && seg->size == log->opts.segment_size &&
                    atomic_load_explicit(&seg->refs, memory_order_acquire) == 1;
     bool make = recycle || seg == NULL;
+    bool needed = log->active == NULL && log->ready_count == 0; /* or the log does not open */
     uint64_t no = make ? log->next_no++ : 0;
     log->prep_busy = true;
     (void)pthread_mutex_unlock(&log->seg_lock);
@@ -197,7 +214,7 @@ bool log__prepare_step(struct raft_log *log)
             log__segment_unref(seg);
         }
     } else {
-        err = segment_create(log, no, &seg);
+        err = segment_create(log, no, needed, &seg);
     }
     (void)pthread_mutex_lock(&log->seg_lock);
     log->prep_busy = false;

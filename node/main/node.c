@@ -26,6 +26,7 @@ struct node {
     struct node_opts opts;
     char dir[512];
     int lock_fd;
+    struct space_plan space;
     struct engine *engine;
     struct raft_log *log;
     struct meta *meta;
@@ -160,14 +161,19 @@ static db_err open_files(struct node *n, struct diag *diag)
     char path[600];
     TRY(make_dir(n->dir, diag));
     TRY(lock_dir(n, diag));
+    TRY(space_prepare(n->dir, n->opts.log_segment_size, diag, &n->space));
     snprintf(path, sizeof(path), "%s/store", n->dir);
-    struct engine_opts eo = {.path = path, .memory_size = n->opts.memory_size};
+    struct engine_opts eo = {.path = path,
+                             .memory_size = n->opts.memory_size,
+                             .memtable_size_max = (size_t)n->space.memtable};
     TRY(make_dir(path, diag));
     TRY(engine_open_rocks(&eo, diag, &n->engine));
     snprintf(path, sizeof(path), "%s/log", n->dir);
     TRY(make_dir(path, diag));
-    struct raft_log_opts lo = {
-        .segment_size = n->opts.log_segment_size, .on_fatal = on_log_fatal, .on_fatal_arg = n};
+    struct raft_log_opts lo = {.segment_size = n->opts.log_segment_size,
+                               .keep_free = n->space.keep_free,
+                               .on_fatal = on_log_fatal,
+                               .on_fatal_arg = n};
     return raft_log_open(path, &lo, diag, &n->log);
 }
 
@@ -188,7 +194,10 @@ static db_err open_services(struct node *n, struct diag *diag)
                                   .log = n->log,
                                   .hooks = meta_hooks(n->meta),
                                   .range_size_max = n->opts.range_size_max,
-                                  .log_size_max = n->opts.log_size_max,
+                                  .log_size_max = n->opts.log_size_max != 0 ? n->opts.log_size_max
+                                                                            : n->space.log_size,
+                                  .data_dir = n->dir,
+                                  .space = n->space,
                                   .lock_memory_max = n->opts.lock_memory_max,
                                   .on_fatal = on_store_fatal,
                                   .on_fatal_arg = n};

@@ -151,7 +151,7 @@ static void apply_fiber(void *arg)
     diag_reset(&diag);
     while ((err = engine_apply(l->rs->opts.engine, b->wb, &diag)) == ERR_DISK_FULL ||
            err == ERR_NOMEM || err == ERR_BUSY) {
-        range_store_set_full(l->rs, true);
+        range_store_set_full(l->rs, FULL_ENGINE, true);
         db_err slept = fiber_sleep(RANGE_RETRY_NS);
         (void)slept;
     }
@@ -159,7 +159,7 @@ static void apply_fiber(void *arg)
     if (err != ERR_OK) {
         range_store_fatal(l->rs, err, diag.text);
     } else {
-        range_store_set_full(l->rs, false);
+        range_store_set_full(l->rs, FULL_ENGINE, false);
         finish_batch(l, b);
         range_loop_apply(l);
     }

@@ -26,6 +26,7 @@ enum {
 #define LOG_SIZE_MAX_DEFAULT   (256ull << 20)
 #define RANGE_TICK_NS          (50 * NS_PER_MS)
 #define RANGE_RETRY_NS         (200 * NS_PER_MS) /* a full disk is asked again */
+#define SPACE_WATCH_NS         (250 * NS_PER_MS)
 #define RANGE_UPKEEP_NS        (1 * NS_PER_S)
 
 #endif

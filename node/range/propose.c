@@ -50,8 +50,7 @@ static db_err explain(struct replica *r, db_err err, struct diag *diag)
 {
     switch ((int)err) {
     case ERR_OK: return ERR_OK;
-    case ERR_DISK_FULL:
-        return diag_set(diag, err, "the disk is full: writes are refused until space is free");
+    case ERR_DISK_FULL: return space_refuse(diag);
     case ERR_COMMIT_UNKNOWN:
         return diag_set(diag, err, "range %llu lost its leader while a write was on its way",
                         (unsigned long long)r->id);
@@ -66,8 +65,8 @@ db_err replica_propose(struct replica *r, struct proposal *p, struct diag *diag)
         return diag_set(diag, ERR_LIMIT, "a write of %zu bytes; at most %d go at once",
                         p->payload.len, RANGE_ENTRY_MAX);
     }
-    if (UNLIKELY(atomic_load_explicit(&rs->disk_full, memory_order_relaxed))) {
-        return explain(r, ERR_DISK_FULL, diag);
+    if (UNLIKELY((atomic_load_explicit(&rs->disk_full, memory_order_relaxed) & ~FULL_SOON) != 0)) {
+        return space_refuse(diag);
     }
     atomic_fetch_add(&rs->proposers, 1);
     if (UNLIKELY(atomic_load(&rs->stopping))) {

@@ -15,6 +15,7 @@
 #include "base/loop.h"
 #include "node/eval/eval.h"
 #include "node/log/log.h"
+#include "node/range/space.h"
 #include "node/range/transport.h"
 #include "node/store/engine.h"
 #include "proto/kv_api.h"
@@ -67,6 +68,10 @@ struct range_store_opts {
     uint64_t log_size_max;  /* Raft log bytes above which the engine is flushed to free it; 0: 256
                                MiB */
     size_t lock_memory_max; /* of one range's lock table; 0: its default */
+    /* The file system to be watched, and what is kept back on it (space_prepare). The path outlives
+     * the store. NULL: it is not watched. */
+    const char *data_dir;
+    struct space_plan space;
     /* The node cannot go on (the log or the engine failed): once, from any thread. */
     void (*on_fatal)(void *arg, db_err err, const char *text);
     void *on_fatal_arg;

@@ -239,8 +239,11 @@ struct range_store {
 
     _Atomic bool stopping;
     _Atomic bool failed;
-    _Atomic bool disk_full;
-    _Atomic unsigned proposers; /* inside propose */
+    _Atomic unsigned disk_full; /* enum full_reason; 0: writes are taken */
+    struct periodic space_watch;
+    _Atomic uint64_t space_free; /* bytes, when last looked */
+    bool ballast;                /* the file is there; the watch's own */
+    _Atomic unsigned proposers;  /* inside propose */
     struct periodic upkeep;
     struct fiber_mutex upkeep_lock;
     _Atomic unsigned fibers; /* the store's own short ones */
@@ -293,6 +296,21 @@ void range_loop_notified(struct loop_task *task);
 /* Gives the ownership up if nothing is left to do. */
 void replica_rest(struct range_loop *l, struct replica *r);
 
+/* ---- space.c ---- */
+/* Why new writes are refused: bits of range_store.disk_full. */
+enum full_reason {
+    FULL_SOON = 1,   /* little is left: what ends transactions goes on */
+    FULL_LOG = 2,    /* the log has refused entries */
+    FULL_ENGINE = 4, /* the engine has refused a batch */
+};
+void range_store_set_full(struct range_store *rs, enum full_reason why, bool full);
+/* ERR_DISK_FULL with its text. */
+MUST_USE db_err space_refuse(struct diag *diag);
+MUST_USE db_err space_start(struct range_store *rs);
+void space_stop(struct range_store *rs);
+/* Is there room for a flush of the engine? */
+bool space_for_flush(const struct range_store *rs);
+
 /* ---- turn.c ---- */
 MUST_USE db_err range_loop_init(struct range_store *rs, unsigned index);
 void range_loop_fini(struct range_loop *l);
@@ -303,8 +321,6 @@ bool replica_step(struct range_loop *l, struct replica *r, struct raft_event *ev
 void replica_break(struct range_loop *l, struct replica *r, db_err err);
 /* Ticks as long as the core has a deadline. */
 void replica_keep_awake(struct range_loop *l, struct replica *r);
-/* From now on new proposals are refused with ERR_DISK_FULL, or taken again. */
-void range_store_set_full(struct range_store *rs, bool full);
 void range_store_fatal(struct range_store *rs, db_err err, const char *text);
 
 /* ---- ready.c ---- */

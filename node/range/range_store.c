@@ -50,6 +50,7 @@ static db_err open_all(struct range_store *rs, struct diag *diag)
             TRY(replica_start(r));
         }
     }
+    TRY(space_start(rs));
     return upkeep_start(rs);
 }
 
@@ -163,6 +164,7 @@ void range_store_stop(struct range_store *rs)
 {
     atomic_store(&rs->stopping, true);
     upkeep_stop(rs);
+    space_stop(rs);
     /* After a failure some may never come to rest: what they wait for will not happen. */
     uint64_t give_up = clock_mono_ns() + (atomic_load(&rs->failed) ? 1 : 60) * NS_PER_S;
     while (!at_rest(rs) && clock_mono_ns() < give_up) {
@@ -301,6 +303,6 @@ void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret
         .owner_moves = atomic_load(&rs->stat_moves),
         .splits = atomic_load(&rs->stat_splits),
         .forced_flushes = atomic_load(&rs->stat_flushes),
-        .disk_full = atomic_load(&rs->disk_full),
+        .disk_full = atomic_load(&rs->disk_full) != 0,
     };
 }

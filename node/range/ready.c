@@ -296,7 +296,7 @@ static void on_log_done(void *arg, db_err err)
     struct range_loop *l = s->loop;
     l->submits--;
     if (err == ERR_DISK_FULL || err == ERR_NOMEM) {
-        range_store_set_full(l->rs, true);
+        range_store_set_full(l->rs, FULL_LOG, true);
         list_push_back(&l->failed, &s->link);
         db_err started =
             loop_timer_start(l->loop, &l->retry_timer, clock_mono_ns() + RANGE_RETRY_NS);
@@ -304,7 +304,7 @@ static void on_log_done(void *arg, db_err err)
         return;
     }
     if (err == ERR_OK) {
-        range_store_set_full(l->rs, false);
+        range_store_set_full(l->rs, FULL_LOG, false);
     }
     for (size_t i = 0; i < s->item_count; i++) {
         if (err == ERR_OK) {

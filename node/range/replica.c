@@ -86,6 +86,14 @@ static db_err eval_propose(struct eval_range *er, const struct kv_request *req, 
     return err;
 }
 
+static db_err eval_admit(struct eval_range *er, struct diag *diag)
+{
+    const struct range_store *rs = replica_of(er)->rs;
+    return LIKELY(atomic_load_explicit(&rs->disk_full, memory_order_relaxed) == 0)
+               ? ERR_OK
+               : space_refuse(diag);
+}
+
 static db_err eval_now_ts(struct eval_range *er, struct diag *diag, ts_t *ret_ts)
 {
     const struct range_hooks *h = replica_of(er)->rs->opts.hooks;
@@ -113,6 +121,7 @@ const struct eval_range_ops replica_eval_ops = {
     .name = "range",
     .check = eval_check,
     .propose = eval_propose,
+    .admit = eval_admit,
     .now_ts = eval_now_ts,
     .bounds = eval_bounds,
     .note_load = NULL,

@@ -45,6 +45,9 @@ static bool log_too_large(struct range_store *rs)
     raft_log_stats(rs->opts.log, &st);
     raft_log_oldest(rs->opts.log, &holder, 1, &count);
     uint64_t max = rs->opts.log_size_max;
+    if ((atomic_load(&rs->disk_full) & FULL_SOON) != 0) {
+        max /= 4; /* what the log gives back may be enough to go on */
+    }
     return count != 0 && holder.behind_bytes > max;
 }
 
@@ -115,7 +118,7 @@ static void split_if_large(struct replica *r)
 void range_store_upkeep(struct range_store *rs, bool force_flush)
 {
     fiber_mutex_lock(&rs->upkeep_lock);
-    if (force_flush || log_too_large(rs)) {
+    if (force_flush || (log_too_large(rs) && space_for_flush(rs))) {
         atomic_fetch_add(&rs->stat_flushes, 1);
         db_err err = engine_flush_wait(rs->opts.engine);
         if (err != ERR_OK && err != ERR_DISK_FULL) {

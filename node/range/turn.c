@@ -19,19 +19,6 @@ void range_store_fatal(struct range_store *rs, db_err err, const char *text)
     }
 }
 
-void range_store_set_full(struct range_store *rs, bool full)
-{
-    if (atomic_load_explicit(&rs->disk_full, memory_order_relaxed) == full ||
-        atomic_exchange(&rs->disk_full, full) == full) {
-        return;
-    }
-    if (full) {
-        LOG_WARN("range.disk.full", F_STR("effect", "writes are refused or wait, reads go on"));
-    } else {
-        LOG_INFO("range.disk.free");
-    }
-}
-
 bool replica_step(struct range_loop *l, struct replica *r, struct raft_event *ev, db_err *ret_err)
 {
     ASSERT(r->raft != NULL);

@@ -36,8 +36,10 @@ struct engine {
 
 struct engine_opts {
     const char *path;
-    size_t memory_size; /* for block cache and memtables together; 0 = 256 MiB */
-    unsigned jobs_max;  /* background flushes and compactions; 0 = by the number of cores */
+    size_t memory_size;       /* for block cache and memtables together; 0 = 256 MiB */
+    size_t memtable_size_max; /* of one memtable; 0: by memory_size alone. After a full disk the
+                               * engine takes writes again when this much is free */
+    unsigned jobs_max;        /* background flushes and compactions; 0 = by the number of cores */
 };
 
 /* Opens or creates. ERR_BUSY: another process has it open. */

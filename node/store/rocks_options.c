@@ -172,12 +172,16 @@ db_err rocks__options_make(struct rocks_engine *r, const struct engine_opts *opt
         memory = MEMORY_MIN;
     }
     size_t memtables = memory / 4;
+    /* Half a share each: a full memtable can be flushed while the next one fills. */
+    size_t memtable = memtables / 2;
+    if (opts->memtable_size_max != 0 && opts->memtable_size_max < memtable) {
+        memtable = opts->memtable_size_max;
+    }
     r->cache = rocksdb_cache_create_lru(memory / 2);
     r->comparator = rocksdb_comparator_create(NULL, no_destroy, compare_data, comparator_name);
     for (size_t i = 0; i <= ENGINE_CF_COUNT; i++) {
         TRY(base_options(opts, memory, memtables, NULL, &r->options[i]));
-        /* Half a share each: a full memtable can be flushed while the next one fills. */
-        set_family(r, r->options[i], i == 1 + ENGINE_DATA, memtables / 2);
+        set_family(r, r->options[i], i == 1 + ENGINE_DATA, memtable);
     }
     make_read_options(&r->read);
     for (int i = 0; i < 2; i++) {

@@ -14,13 +14,11 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import pymysql  # noqa: E402
+import full_disk  # noqa: E402
+from full_disk import Skip  # noqa: E402
 from node import Node, StartFailed  # noqa: E402
 
 RESIDENT_MAX_MIB = 400  # during abuse, with the default limits; sanitizers take a multiple: --resident-max
-
-
-class Skip(Exception):
-    pass
 
 
 class Context:
@@ -267,90 +265,15 @@ def deep_statements(ctx):
 
 # ---- disk ----
 
-def mount_tmpfs(path, size):
-    os.makedirs(path, exist_ok=True)
-    if os.geteuid() != 0:
-        raise Skip("mounting a tmpfs needs root")
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=%d" % size, "skein_crash", path], capture_output=True, check=False)
-    if done.returncode != 0:
-        raise Skip("no tmpfs here: " + done.stderr.decode().strip())
-
-
-def fill_until_error(connection, first):
-    """Inserts 4 KiB rows until one fails. Returns (rows acknowledged, the error or None)."""
-    with connection.cursor() as c:
-        for i in range(first, first + 1000000):
-            try:
-                c.execute("INSERT INTO full_disk.t VALUES (%s, REPEAT('x', 4096))", (i,))
-            except pymysql.Error as e:
-                return i - first, e
-    return 1000000, None
-
-
-def full_disk(ctx):
+def full_disk_test(ctx):
     mount = os.path.join(ctx.directory, "small_disk")
-    mount_tmpfs(mount, 700 << 20)
-    problems = []
+    full_disk.mount_tmpfs(mount, full_disk.DISK_SIZE)
     try:
-        node = ctx.fresh_node("full_disk", data=os.path.join(mount, "data"))
-        query(node, "CREATE DATABASE full_disk")
-        query(node, "CREATE TABLE full_disk.t (id INT PRIMARY KEY, v TEXT)")
-        filler = os.path.join(mount, "filler")
-        time.sleep(1)  # the log prepares segments ahead
-        with open(filler, "wb") as f:
-            for _ in range(700):
-                if shutil.disk_usage(mount).free < 8 << 20:
-                    break
-                f.write(bytes(1 << 20))
-                f.flush()
-        # A write that was already given to the log when the space ran out waits: its outcome must not be in doubt. Every
-        # later one is refused at once with a clear error.
-        outcome = {}
-        connection = node.connect(read_timeout=180)
-        filling = threading.Thread(target=lambda: outcome.update(result=fill_until_error(connection, 0)), daemon=True)
-        filling.start()
-        error, deadline = None, time.monotonic() + 90
-        while error is None and time.monotonic() < deadline:
-            time.sleep(0.5)
-            try:
-                query(node, "REPLACE INTO full_disk.t VALUES (-2, 'x')", read_timeout=20)
-            except pymysql.Error as e:
-                error = e
-        if error is None or error.args[0] in (2006, 2013):
-            problems.append("a write to a full disk ends with %r" % (error,))
-        print("     disk full: %r" % (error.args if error else None,))
-        if not node.alive():
-            return problems + ["the node has died of a full disk; log ends with:\n" + node.log_tail()]
-        # Reads go on. (A scan over the very row that waits for space waits with it: docs/operations.md.)
-        for i in range(100):
-            if query(node, "SELECT LENGTH(v) FROM full_disk.t WHERE id = %d" % i)[0][0] != 4096:
-                problems.append("row %d cannot be read while the disk is full" % i)
-                break
-        os.unlink(filler)
-        filling.join(60)
-        if filling.is_alive():
-            problems.append("the write that waited for space has not ended 60 s after space came back")
-        rows = outcome["result"][0] if "result" in outcome else 0
-        print("     %d rows acknowledged, then %r" % (rows, outcome["result"][1] if rows else None))
-        deadline, written = time.monotonic() + 60, False
-        while not written and time.monotonic() < deadline:
-            try:
-                query(node, "REPLACE INTO full_disk.t VALUES (-1, 'again')")
-                written = True
-            except pymysql.Error:
-                time.sleep(0.2)
-        if not written:
-            problems.append("no write within 60 s after space has come back")
-        node.kill()
-        node.start()
-        again = query(node, "SELECT COUNT(*) FROM full_disk.t WHERE id >= 0")[0][0]
-        if again < rows:
-            problems.append("after kill -9: %d rows acknowledged, %d there" % (rows, again))
+        return full_disk.run(ctx.fresh_node("full_disk", data=os.path.join(mount, "data")), mount)
     finally:
         if ctx.node is not None:
             ctx.node.kill()
         subprocess.run(["umount", "-l", mount], check=False)
-    return problems
 
 
 def load_rows(node, count):
@@ -422,9 +345,9 @@ def flipped_sst(ctx):
     return ["a read over a wrong byte gives %r" % (rows,)]
 
 
-TESTS = [random_mysql, random_commands, broken_packets, random_http, idle_strangers, deep_statements, full_disk, flipped_log,
+TESTS = [random_mysql, random_commands, broken_packets, random_http, idle_strangers, deep_statements, full_disk_test, flipped_log,
          flipped_sst]
-OWN_NODE = {full_disk, flipped_log, flipped_sst}
+OWN_NODE = {full_disk_test, flipped_log, flipped_sst}
 
 
 def run_one(ctx, test, options):
@@ -452,7 +375,6 @@ def main():
     parser.add_argument("--option", action="append", default=[])
     parser.add_argument("--resident-max", type=float, default=RESIDENT_MAX_MIB, help="MiB")
     parser.add_argument("--only", action="append", default=[], help="name of a test")
-    parser.add_argument("--full-disk", action="store_true", help="also the test that is known to fail: docs/operations.md")
     args = parser.parse_args()
     print("seed %d" % args.seed, flush=True)
     directory = tempfile.mkdtemp(prefix="skein_bad_input_")
@@ -460,8 +382,7 @@ def main():
     results = []
     try:
         for test in TESTS:
-            known = test is full_disk and not args.full_disk and not args.only
-            if not known and (not args.only or test.__name__ in args.only):
+            if not args.only or test.__name__ in args.only:
                 results.append(run_one(ctx, test, args.option))
     finally:
         if ctx.node is not None:
