@@ -204,6 +204,7 @@ struct kv_prewrite_req {
     bool async_commit;
     const struct slice *secondaries; /* async commit, in the primary's request */
     size_t secondary_count;
+    uint32_t lock_wait_ms; /* for row locks of others on keys that are not locked; 0: the maximum */
 };
 
 struct kv_prewrite_resp {

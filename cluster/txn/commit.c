@@ -86,7 +86,8 @@ static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t 
                                       .primary = c->muts[0].key,
                                       .start_ts = c->start_ts,
                                       .lock_term = commit_lock_term(c, 0, c->count, route.loc.id),
-                                      .try_1pc = true};
+                                      .try_1pc = true,
+                                      .lock_wait_ms = ctxn_lock_wait_ms(c->t)};
         db_err err = route.kv->ops->prewrite(route.kv, &req, diag, &reply, &resp);
         if (err == ERR_OK) {
             *ret_done = true;

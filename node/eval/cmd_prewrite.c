@@ -42,8 +42,9 @@ static db_err begin(struct prewrite *p, struct diag *diag, struct kv_reply *repl
             return ERR_OK;
         }
         eval__write_end(&p->w);
+        uint32_t wait_ms = req->lock_wait_ms != 0 ? req->lock_wait_ms : EVAL_LOCK_WAIT_MS_MAX;
         db_err err = row_lock(p->r->locks, p->keys[at], req->start_ts, KV_LOCK_EXCLUSIVE, KV_WAIT,
-                              EVAL_LOCK_WAIT_MS_MAX, req->r.deadline_ns);
+                              wait_ms, req->r.deadline_ns);
         if (err != ERR_OK) {
             return conflict(p->keys[at], err, diag, reply);
         }

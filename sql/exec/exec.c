@@ -62,14 +62,26 @@ static db_err run_tree(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
     return err;
 }
 
+static db_err run_short(struct exec_ctx *ctx, exec_rows_fn rows, void *arg, bool *ret_done)
+{
+    switch (ctx->plan->shape) {
+    case PLAN_SHAPE_TREE: return ERR_OK;
+    case PLAN_SHAPE_POINT_SELECT: return exec__point_select(ctx, rows, arg, ret_done);
+    case PLAN_SHAPE_POINT_UPDATE:
+    case PLAN_SHAPE_POINT_DELETE: return exec__point_change(ctx, ret_done);
+    case PLAN_SHAPE_INSERT_VALUES: *ret_done = true; return exec__insert_values(ctx);
+    }
+    return ERR_OK;
+}
+
 db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
 {
     bool done = false;
     db_err err = ERR_OK;
     struct arena *cast_arena = ctx->eval.cast->arena;
     ctx->eval.cast->arena = ctx->eval.arena; /* what casts make lives as long as their chunk */
-    if (ctx->plan->shape == PLAN_SHAPE_POINT_SELECT && !ctx->analyze) {
-        err = exec__point_select(ctx, rows, arg, &done);
+    if (ctx->short_paths && !ctx->analyze) {
+        err = run_short(ctx, rows, arg, &done);
     }
     if (!done && err == ERR_OK) {
         err = run_tree(ctx, rows, arg);

@@ -51,6 +51,10 @@ struct exec_ctx {
     uint64_t first_insert_id; /* LAST_INSERT_ID() of this statement, 0 = none generated */
     uint64_t last_insert_id;  /* what the OK packet says */
     bool found_rows_flag;     /* CLIENT_FOUND_ROWS: affected = matched */
+    bool short_paths;         /* statements whose plan has the shape run without operators */
+    bool defer_checks; /* INSERT VALUES: that keys are new is left to the commit (autocommit) */
+    struct value *insert_rows; /* INSERT VALUES: rows as they are written, by ordinal */
+    uint32_t insert_row_count;
     /* run state of subqueries and CTEs, by id */
     struct subquery_state **subqueries;
     struct cte_state **ctes;
@@ -78,6 +82,10 @@ void op_close(struct op *op, struct exec_ctx *ctx); /* NULL is fine */
  * counters in ctx. The short paths are taken by plan->shape. May park. */
 typedef db_err (*exec_rows_fn)(void *arg, const struct chunk *chunk);
 MUST_USE db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg);
+/* After ERR_KEY_EXISTS of a run with defer_checks, or of its commit, in a new transaction
+ * (ctx->txn): writes the same rows with the checks made at once, so that ERR_SQL 1062 names the
+ * right one. May park. */
+MUST_USE db_err exec_insert_again(struct exec_ctx *ctx);
 
 /* Evaluates one expression on the logical rows of a chunk; *ret is valid until the evaluation arena
  * is reset. in == NULL: an expression without columns, one row. */

@@ -1,11 +1,10 @@
 /* UPDATE and DELETE.
  *
  * All rows are read (and locked) before the first is changed: a scan must not meet rows that its
- * own statement has moved. Assignments run left to right on one row, each seeing what those before
- * it have set. */
+ * own statement has moved. */
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
-#include "sql/exec/row_writer.h"
+#include "sql/exec/change_row.h"
 
 struct changed_rows {
     struct value *rows;   /* row-major, the target's columns by ordinal */
@@ -161,73 +160,21 @@ static db_err collect(struct op_change *s, struct exec_ctx *ctx)
     }
 }
 
-static db_err assign(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t k,
-                     const struct value *old, struct value *row, uint64_t number)
-{
-    const struct plan_target *t = &s->op.node->u.dml.targets[target];
-    const struct plan_assign *a = &t->assigns[k];
-    const struct column_def *c = &t->table->columns[a->column];
-    struct vector *v;
-    struct value x;
-    if (a->implicit && row_equal(t->table, old, row)) {
-        return ERR_OK;
-    }
-    TRY(expr_eval(ctx, s->assigns[target][k], &s->scratch, &v));
-    vector_get(v, 0, &x);
-    TRY(row_assign(ctx, t->table, a->column, &a->expr->type, &x, number, row));
-    if (row[a->column].is_null && (c->type.flags & TYPE_F_NOT_NULL) != 0) {
-        char *name = arena_strdup(ctx->arena, c->name);
-        if (ctx->eval.cast->strict && !ctx->ignore) {
-            return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
-        }
-        cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
-        TRY(exec__implicit_default(ctx, c, &row[a->column]));
-    }
-    struct vector *slot = &s->scratch.columns[t->slots[a->column]];
-    vector_reset(slot);
-    return vector_set(slot, 0, &row[a->column]);
-}
-
 static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i)
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
     struct changed_rows *c = &s->targets[target];
-    size_t width = t->table->column_count;
-    const struct value *old = &c->rows[i * width];
     const struct value *source = &c->source[(size_t)i * s->scratch.column_count];
-    struct value *row = ARENA_ARRAY(ctx->arena, struct value, width);
-    if (row == NULL) {
-        return ERR_LIMIT;
-    }
-    memcpy(row, old, width * sizeof(*row));
     for (uint32_t k = 0; k < s->scratch.column_count; k++) {
         vector_reset(&s->scratch.columns[k]);
         TRY(vector_set(&s->scratch.columns[k], 0, &source[k]));
     }
-    for (uint32_t k = 0; k < t->assign_count; k++) {
-        TRY(assign(s, ctx, target, k, old, row, i + 1ull));
-    }
-    ctx->matched_rows++;
-    if (row_equal(t->table, old, row)) {
-        return ERR_OK;
-    }
-    /* An ignored duplicate leaves the row as it was, also the part of it that was written before
-     * the duplicate was met. */
-    bool ignore = s->op.node->u.dml.ignore;
-    uint64_t before = 0;
-    if (ignore) {
-        TRY(storage_txn_savepoint(ctx->txn, &before));
-    }
-    db_err err = row_update(&s->writers[target], old, row, t->index_touched);
-    if (err == ERR_SQL && ignore && ctx->diag->number == ER_DUP_ENTRY) {
-        TRY(storage_txn_rollback_to(ctx->txn, before));
-        exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);
-        diag_reset(ctx->diag);
-        return ERR_OK;
-    }
-    TRY(err);
-    ctx->changed_rows++;
-    return ERR_OK;
+    struct change_row change = {.target = t,
+                                .writer = &s->writers[target],
+                                .assigns = s->assigns[target],
+                                .scratch = &s->scratch,
+                                .ignore = s->op.node->u.dml.ignore};
+    return change_row_update(&change, ctx, &c->rows[(size_t)i * t->table->column_count], i + 1ull);
 }
 
 static db_err change_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)

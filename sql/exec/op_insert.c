@@ -6,15 +6,13 @@
  * each row's unique keys are read for update before it is written. */
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
-#include "sql/exec/row_writer.h"
+#include "sql/exec/insert_rows.h"
 
 struct op_insert {
     struct op op;
     struct row_writer writer;
     const struct table_def *table;
-    const bool *given;  /* by ordinal: in the column list */
-    struct value *rows; /* of a chunk, row-major */
-    uint64_t number;    /* rows so far */
+    struct insert_rows rows;
     struct expr_state **updates;
     struct chunk scratch; /* one row: old ++ new */
     bool opened;
@@ -52,14 +50,7 @@ static db_err insert_open(struct op *op, struct exec_ctx *ctx)
     s->table = n->u.insert.target->table;
     row_writer_init(&s->writer, ctx, s->table);
     s->opened = true;
-    bool *given = ARENA_ARRAY(ctx->arena, bool, s->table->column_count);
-    if (given == NULL) {
-        return ERR_LIMIT;
-    }
-    for (uint32_t i = 0; i < n->u.insert.column_count; i++) {
-        given[n->u.insert.columns[i]] = true;
-    }
-    s->given = given;
+    TRY(insert_rows_init(&s->rows, ctx, n));
     if (n->u.insert.update_count != 0) {
         s->updates = ARENA_ARRAY(ctx->arena, struct expr_state *, n->u.insert.update_count);
         if (s->updates == NULL) {
@@ -73,173 +64,17 @@ static db_err insert_open(struct op *op, struct exec_ctx *ctx)
     return op_open(op->children[0], ctx);
 }
 
-static struct slice column_name(const struct op_insert *s, uint32_t i)
-{
-    return s->table->columns[i].name;
-}
-
-static db_err default_value(struct op_insert *s, struct exec_ctx *ctx, uint32_t ordinal,
-                            struct value *row)
-{
-    const struct column_def *c = &s->table->columns[ordinal];
-    const struct bexpr *e = s->op.node->u.insert.defaults[ordinal];
-    struct value v;
-    if (e == NULL) {
-        /* MYSQL: strict: 1364; otherwise the type's implicit default and a warning. */
-        if (ctx->eval.cast->strict && !ctx->ignore) {
-            return my_error(ctx->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(ctx->arena, c->name));
-        }
-        cast_warn(ctx->eval.cast, CAST_WARNING, ER_NO_DEFAULT_FOR_FIELD,
-                  arena_strdup(ctx->arena, c->name));
-        return exec__implicit_default(ctx, c, &row[ordinal]);
-    }
-    if (bexpr_reads_columns(e)) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "a default that reads other columns");
-    }
-    TRY(expr_eval_scalar(ctx, e, &v));
-    return row_assign(ctx, s->table, ordinal, &e->type, &v, s->number, row);
-}
-
-/* NULL in a NOT NULL column: an error, or under IGNORE and in loose mode for many rows the implicit
- * default. */
-static db_err check_null(struct op_insert *s, struct exec_ctx *ctx, uint32_t i, struct value *row,
-                         bool many)
-{
-    const struct column_def *c = &s->table->columns[i];
-    if (!row[i].is_null || (c->type.flags & TYPE_F_NOT_NULL) == 0 || c->auto_increment ||
-        c->hidden) {
-        return ERR_OK;
-    }
-    char *name = arena_strdup(ctx->arena, column_name(s, i));
-    if (!ctx->ignore && (ctx->eval.cast->strict || !many)) {
-        return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
-    }
-    cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
-    return exec__implicit_default(ctx, c, &row[i]);
-}
-
 static db_err complete_row(struct op_insert *s, struct exec_ctx *ctx, const struct chunk *in,
                            uint32_t at, struct value *row, bool many)
 {
-    const struct plan_node *n = s->op.node;
-    s->number++;
-    for (uint32_t i = 0; i < n->u.insert.column_count; i++) {
+    insert_rows_begin(&s->rows);
+    for (uint32_t i = 0; i < s->op.node->u.insert.column_count; i++) {
         struct value v;
         const struct vector *vec = &in->columns[i];
         vector_get(vec, at, &v);
-        TRY(row_assign(ctx, s->table, n->u.insert.columns[i], vec->type, &v, s->number, row));
+        TRY(insert_rows_assign(&s->rows, ctx, i, vec->type, &v, row));
     }
-    for (uint32_t i = 0; i < s->table->column_count; i++) {
-        if (s->table->columns[i].hidden) {
-            value_set_null(&row[i], &s->table->columns[i].type);
-        } else if (!s->given[i]) {
-            TRY(default_value(s, ctx, i, row));
-        }
-        TRY(check_null(s, ctx, i, row, many));
-    }
-    return ERR_OK;
-}
-
-/* VALUES rows keep their own types: assigned from the expressions, not through a column of one
- * type. */
-static db_err complete_literal_row(struct op_insert *s, struct exec_ctx *ctx,
-                                   struct bexpr *const *exprs, struct value *row, bool many)
-{
-    const struct plan_node *n = s->op.node;
-    s->number++;
-    for (uint32_t i = 0; i < n->u.insert.column_count; i++) {
-        struct value v;
-        TRY(expr_eval_scalar(ctx, exprs[i], &v));
-        TRY(row_assign(ctx, s->table, n->u.insert.columns[i], &exprs[i]->type, &v, s->number, row));
-    }
-    for (uint32_t i = 0; i < s->table->column_count; i++) {
-        if (s->table->columns[i].hidden) {
-            value_set_null(&row[i], &s->table->columns[i].type);
-        } else if (!s->given[i]) {
-            TRY(default_value(s, ctx, i, row));
-        }
-        TRY(check_null(s, ctx, i, row, many));
-    }
-    return ERR_OK;
-}
-
-/* ---- numbers ---- */
-
-static bool wants_number(const struct exec_ctx *ctx, const struct value *v)
-{
-    bool zero =
-        !v->is_null && (v->phys == PHYS_INT ? v->i == 0 : v->phys == PHYS_DOUBLE && v->d == 0);
-    return v->is_null || (zero && (ctx->sql_mode & SQL_MODE_NO_AUTO_VALUE_ON_ZERO) == 0);
-}
-
-static db_err set_number(struct op_insert *s, struct exec_ctx *ctx, uint32_t column,
-                         uint64_t number, struct value *row)
-{
-    struct value v = value_uint(number);
-    struct sql_type t = type_int(TYPE_BIGINT, true);
-    const struct sql_type *ct = &s->table->columns[column].type;
-    if (type_is_integer(ct)) {
-        int64_t min;
-        uint64_t max;
-        type_int_range(ct, &min, &max);
-        if (number > max) {
-            return my_error(ctx->diag, ER_AUTOINC_READ_FAILED);
-        }
-    }
-    return row_assign(ctx, s->table, column, &t, &v, s->number, row);
-}
-
-static db_err auto_increment(struct op_insert *s, struct exec_ctx *ctx, struct value *rows,
-                             uint32_t n)
-{
-    uint32_t width = s->table->column_count;
-    uint32_t col = (uint32_t)s->table->auto_increment;
-    uint32_t need = 0;
-    uint64_t highest = 0;
-    uint8_t key[16];
-    struct slice name = sequence_key(s->table, false, key);
-    for (uint32_t i = 0; i < n; i++) {
-        const struct value *v = &rows[i * width + col];
-        if (wants_number(ctx, v)) {
-            need++;
-        } else if (v->phys == PHYS_INT && (v->is_unsigned || v->i > 0) && v->u > highest) {
-            highest = v->u;
-        }
-    }
-    if (need != 0) {
-        uint64_t step = ctx->auto_inc_step == 0 ? 1 : ctx->auto_inc_step;
-        uint64_t offset = ctx->auto_inc_offset == 0 ? 1 : ctx->auto_inc_offset;
-        uint64_t start = s->table->auto_increment_start;
-        uint64_t next;
-        TRY(storage_sequence_next(ctx->storage, name, start == 0 ? 0 : start - 1, need, step,
-                                  offset, ctx->diag, &next));
-        for (uint32_t i = 0; i < n; i++) {
-            if (wants_number(ctx, &rows[i * width + col])) {
-                TRY(set_number(s, ctx, col, next, &rows[i * width]));
-                ctx->first_insert_id = ctx->first_insert_id == 0 ? next : ctx->first_insert_id;
-                next += step;
-            }
-        }
-    }
-    if (highest != 0) {
-        ctx->last_insert_id = highest;
-        TRY(storage_sequence_raise(ctx->storage, name, highest, ctx->diag));
-    }
-    return ERR_OK;
-}
-
-static db_err row_ids(struct op_insert *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)
-{
-    uint32_t width = s->table->column_count;
-    uint32_t col = s->table->indexes[0].parts[0].column;
-    uint8_t key[16];
-    uint64_t next;
-    TRY(storage_sequence_next(ctx->storage, sequence_key(s->table, true, key), 0, n, 1, 1,
-                              ctx->diag, &next));
-    for (uint32_t i = 0; i < n; i++) {
-        TRY(set_number(s, ctx, col, next++, &rows[i * width]));
-    }
-    return ERR_OK;
+    return insert_rows_complete(&s->rows, ctx, row, many);
 }
 
 /* ---- conflicts ---- */
@@ -280,11 +115,11 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
         }
         TRY(expr_eval(ctx, s->updates[i], &s->scratch, &v));
         vector_get(v, 0, &x);
-        TRY(row_assign(ctx, s->table, a->column, &a->expr->type, &x, s->number, changed));
+        TRY(row_assign(ctx, s->table, a->column, &a->expr->type, &x, s->rows.number, changed));
         if (changed[a->column].is_null &&
             (s->table->columns[a->column].type.flags & TYPE_F_NOT_NULL) != 0) {
             return my_error(ctx->diag, ER_BAD_NULL_ERROR,
-                            arena_strdup(ctx->arena, column_name(s, a->column)));
+                            arena_strdup(ctx->arena, s->table->columns[a->column].name));
         }
         vector_reset(&s->scratch.columns[a->column]);
         TRY(vector_set(&s->scratch.columns[a->column], 0, &changed[a->column]));
@@ -343,12 +178,7 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
 
 static db_err write_rows(struct op_insert *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)
 {
-    if (s->table->auto_increment >= 0) {
-        TRY(auto_increment(s, ctx, rows, n));
-    }
-    if (!s->table->has_primary) {
-        TRY(row_ids(s, ctx, rows, n));
-    }
+    TRY(insert_rows_number(&s->rows, ctx, rows, n));
     for (uint32_t i = 0; i < n; i++) {
         TRY(write_row(s, ctx, &rows[(size_t)i * s->table->column_count]));
         TRY(fiber_checkpoint());
@@ -365,8 +195,8 @@ static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < n; i++) {
-        TRY(complete_literal_row(s, ctx, values->u.values.rows[i],
-                                 &rows[(size_t)i * s->table->column_count], n > 1));
+        TRY(insert_rows_literal(&s->rows, ctx, values->u.values.rows[i],
+                                &rows[(size_t)i * s->table->column_count], n > 1));
     }
     return write_rows(s, ctx, rows, n);
 }

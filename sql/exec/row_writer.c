@@ -96,17 +96,23 @@ static db_err put_row(struct row_writer *w, const struct value *row, unsigned fl
     TRY(row_encode(w->format->layout, row, &w->value));
     db_err err =
         storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
-    return err == ERR_KEY_EXISTS ? row_duplicate_error(w, 0, row) : err;
+    return err == ERR_KEY_EXISTS && !w->defer ? row_duplicate_error(w, 0, row) : err;
+}
+
+/* Flags of a write that must be of a new key. */
+static unsigned insert_flags(const struct row_writer *w)
+{
+    return w->defer ? STORAGE_W_INSERT | STORAGE_W_DEFER : STORAGE_W_INSERT;
 }
 
 static db_err put_entry(struct row_writer *w, uint32_t i, const struct value *row)
 {
     bool null;
     TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
-    unsigned flags = w->format->indexes[i].unique && !null ? STORAGE_W_INSERT : STORAGE_W_BLIND;
+    unsigned flags = w->format->indexes[i].unique && !null ? insert_flags(w) : STORAGE_W_BLIND;
     db_err err =
         storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
-    return err == ERR_KEY_EXISTS ? row_duplicate_error(w, i, row) : err;
+    return err == ERR_KEY_EXISTS && !w->defer ? row_duplicate_error(w, i, row) : err;
 }
 
 static db_err del_entry(struct row_writer *w, uint32_t i, const struct value *row)
@@ -120,7 +126,7 @@ static db_err del_entry(struct row_writer *w, uint32_t i, const struct value *ro
 db_err row_insert(struct row_writer *w, const struct value *row)
 {
     /* MYSQL: the hidden row id is never a duplicate; the primary key is checked first. */
-    TRY(put_row(w, row, w->table->has_primary ? STORAGE_W_INSERT : STORAGE_W_BLIND));
+    TRY(put_row(w, row, w->table->has_primary ? insert_flags(w) : STORAGE_W_BLIND));
     for (uint32_t i = 1; i < w->table->index_count; i++) {
         TRY(put_entry(w, i, row));
     }

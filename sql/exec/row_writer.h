@@ -10,6 +10,8 @@ struct row_writer {
     const struct table_def *table;
     const struct table_format *format;
     struct buf key, value, old_key, old_value;
+    bool defer; /* inserts: that keys are new is checked by the commit; ERR_KEY_EXISTS is given as
+                   it is */
 };
 
 void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct table_def *table);

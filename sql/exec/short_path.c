@@ -3,8 +3,7 @@
  * No operators, no chunks of full size: the key is encoded on the stack, the wanted columns of the
  * stored row become vectors of one row, and the projection is a list of references to them unless
  * it computes something. What is kept for the statement comes from its arena, which a point select
- * does not outgrow. UPDATE and DELETE of one key go through the tree: their reading side is the
- * point get operator, which is sized by its keys, and all the rest is the writing of the row. */
+ * does not outgrow. */
 #include "sql/exec/short_path.h"
 
 #include "sql/exec/exec_int.h"
@@ -34,30 +33,32 @@ static bool is_simple(const struct plan *plan, struct point *p)
     return true;
 }
 
-static db_err get(struct exec_ctx *ctx, const struct point *p, struct slice key, bool *ret_found,
-                  struct slice *ret_value)
+static db_err get(struct exec_ctx *ctx, const struct scan_spec *spec, struct slice key,
+                  bool *ret_found, struct slice *ret_value)
 {
-    return storage_get(ctx->txn, key, exec__read_mode(p->spec), exec__wait_mode(p->spec),
-                       ctx->eval.arena, ctx->diag, ret_found, ret_value);
+    return storage_get(ctx->txn, key, exec__read_mode(spec), exec__wait_mode(spec), ctx->eval.arena,
+                       ctx->diag, ret_found, ret_value);
 }
 
-/* The stored row, by way of the entry when the key is a secondary index's. */
-static db_err read_stored(struct exec_ctx *ctx, struct point *p, bool *ret_found,
-                          struct slice *ret_stored)
+db_err exec__point_read(struct exec_ctx *ctx, const struct scan_spec *spec, bool *ret_found,
+                        struct slice *ret_stored)
 {
     struct slice key;
     struct slice stored;
     bool empty;
     bool found = false;
+    uint32_t index = (uint32_t)(spec->index - spec->table->indexes);
     *ret_found = false;
-    TRY(exec__point_key(ctx, p->spec, 0, &key, &empty));
+    TRY(exec__point_key(ctx, spec, 0, &key, &empty));
     if (empty) {
         return ERR_OK;
     }
-    TRY(get(ctx, p, key, &found, &stored));
-    if (found && p->source.index_ordinal != 0) {
-        TRY(exec__entry_row_key(&p->source, key, stored, ctx->eval.arena, &key));
-        TRY(get(ctx, p, key, &found, &stored));
+    TRY(get(ctx, spec, key, &found, &stored));
+    if (found && index != 0) {
+        const struct table_format *f = spec->table->format;
+        struct row_source entry = {.format = f, .index = &f->indexes[index]};
+        TRY(exec__entry_row_key(&entry, key, stored, ctx->eval.arena, &key));
+        TRY(get(ctx, spec, key, &found, &stored));
     }
     *ret_found = found;
     if (found) {
@@ -120,7 +121,7 @@ db_err exec__point_select(struct exec_ctx *ctx, exec_rows_fn rows, void *arg, bo
     p.row = (struct chunk){.count = 0};
     TRY(chunk_init_rows(&p.row, p.get->types, p.get->column_count, 1, ctx->arena));
     TRY(exec__source_init(ctx, &spec, &p.row, &p.source));
-    TRY(read_stored(ctx, &p, &found, &stored));
+    TRY(exec__point_read(ctx, &spec, &found, &stored));
     if (!found) {
         return ERR_OK;
     }

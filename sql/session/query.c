@@ -194,6 +194,9 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
                              .foreign_key_checks = s->vars.foreign_key_checks,
                              .unique_checks = s->vars.unique_checks,
                              .found_rows_flag = s->opts.found_rows,
+                             .short_paths = s->vars.short_paths,
+                             .defer_checks = s->vars.short_paths && s->txn_mode == TXN_STATEMENT &&
+                                             plan->shape == PLAN_SHAPE_INSERT_VALUES,
                              .vars = &session_var_ops,
                              .session = s};
     ctx->eval = (struct eval_ctx){.arena = &s->chunk_arena,
@@ -245,6 +248,24 @@ static db_err run_plan(struct statement *st, struct exec_ctx *ctx, const struct 
         s->diag = keep;
     }
     return err;
+}
+
+/* An INSERT whose checks were left to the commit has met a duplicate: its transaction is gone with
+ * the locks on definitions; the same rows once more, checked one by one. */
+static db_err insert_again(struct sql_session *s, struct exec_ctx *ctx, const struct plan *plan)
+{
+    diag_reset(&s->diag);
+    TRY(lock_tables(s, plan));
+    if (plan->catalog_version != catalog_version(s->engine->catalog)) {
+        mdl_release_all(s->engine->mdl, &s->mdl);
+        return ERR_SCHEMA_CHANGED;
+    }
+    db_err err = txn__begin_statement(s, false, false);
+    if (err == ERR_OK) {
+        ctx->txn = s->txn;
+        err = exec_insert_again(ctx);
+    }
+    return txn__end_statement(s, err);
 }
 
 static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
@@ -340,6 +361,9 @@ db_err query__execute(struct statement *st, struct plan *plan)
     fiber_set_deadline(DEADLINE_NONE);
     if (needs_txn) {
         err = txn__end_statement(s, err);
+        if (err == ERR_KEY_EXISTS && ctx.defer_checks) {
+            err = insert_again(s, &ctx, plan);
+        }
     } else if (s->txn_mode == TXN_NONE) {
         mdl_release_to(s->engine->mdl, &s->mdl, mark);
     }

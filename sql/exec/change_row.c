@@ -1,0 +1,80 @@
+/* Assignments run left to right on one row, each seeing what those before it have set. */
+#include "sql/exec/change_row.h"
+
+#include "sql/diag/my_error.h"
+
+static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k, struct value *ret)
+{
+    struct vector *v;
+    if (c->assigns[k] == NULL) {
+        return expr_eval_scalar(ctx, c->target->assigns[k].expr, ret);
+    }
+    TRY(expr_eval(ctx, c->assigns[k], c->scratch, &v));
+    vector_get(v, 0, ret);
+    return ERR_OK;
+}
+
+static db_err assign(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
+                     const struct value *old, struct value *row, uint64_t number)
+{
+    const struct plan_target *t = c->target;
+    const struct plan_assign *a = &t->assigns[k];
+    const struct column_def *column = &t->table->columns[a->column];
+    struct value x;
+    if (a->implicit && row_equal(t->table, old, row)) {
+        return ERR_OK;
+    }
+    TRY(new_value(c, ctx, k, &x));
+    TRY(row_assign(ctx, t->table, a->column, &a->expr->type, &x, number, row));
+    if (row[a->column].is_null && (column->type.flags & TYPE_F_NOT_NULL) != 0) {
+        char *name = arena_strdup(ctx->arena, column->name);
+        if (ctx->eval.cast->strict && !ctx->ignore) {
+            return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
+        }
+        cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
+        TRY(exec__implicit_default(ctx, column, &row[a->column]));
+    }
+    if (c->scratch == NULL) {
+        return ERR_OK;
+    }
+    struct vector *slot = &c->scratch->columns[t->slots[a->column]];
+    vector_reset(slot);
+    return vector_set(slot, 0, &row[a->column]);
+}
+
+/* An ignored duplicate leaves the row as it was, also the part of it that was written before the
+ * duplicate was met. */
+static db_err write_changed(struct change_row *c, struct exec_ctx *ctx, const struct value *old,
+                            const struct value *row)
+{
+    uint64_t before = 0;
+    if (c->ignore) {
+        TRY(storage_txn_savepoint(ctx->txn, &before));
+    }
+    db_err err = row_update(c->writer, old, row, c->target->index_touched);
+    if (err == ERR_SQL && c->ignore && ctx->diag->number == ER_DUP_ENTRY) {
+        TRY(storage_txn_rollback_to(ctx->txn, before));
+        exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);
+        diag_reset(ctx->diag);
+        return ERR_OK;
+    }
+    TRY(err);
+    ctx->changed_rows++;
+    return ERR_OK;
+}
+
+db_err change_row_update(struct change_row *c, struct exec_ctx *ctx, const struct value *old,
+                         uint64_t number)
+{
+    size_t width = c->target->table->column_count;
+    struct value *row = arena_alloc(ctx->arena, width * sizeof(*row));
+    if (row == NULL) {
+        return ERR_LIMIT;
+    }
+    memcpy(row, old, width * sizeof(*row));
+    for (uint32_t k = 0; k < c->target->assign_count; k++) {
+        TRY(assign(c, ctx, k, old, row, number));
+    }
+    ctx->matched_rows++;
+    return row_equal(c->target->table, old, row) ? ERR_OK : write_changed(c, ctx, old, row);
+}

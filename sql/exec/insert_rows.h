@@ -1,0 +1,37 @@
+/* Rows of an INSERT on their way to the table: shared by the operator and the short path. */
+#ifndef SKEIN_SQL_EXEC_INSERT_ROWS_H
+#define SKEIN_SQL_EXEC_INSERT_ROWS_H
+
+#include "sql/exec/row_writer.h"
+
+struct insert_rows {
+    const struct plan_node *node; /* PLAN_INSERT */
+    const struct table_def *table;
+    const bool *given; /* by ordinal: in the column list */
+    uint64_t number;   /* rows completed so far */
+};
+
+/* Everything in ctx->arena. */
+MUST_USE db_err insert_rows_init(struct insert_rows *s, struct exec_ctx *ctx,
+                                 const struct plan_node *node);
+/* Stores v, of the type, in the column that stands at `position` of the column list. */
+MUST_USE db_err insert_rows_assign(struct insert_rows *s, struct exec_ctx *ctx, uint32_t position,
+                                   const struct sql_type *type, const struct value *v,
+                                   struct value *row);
+/* Between these two calls of a row the given columns are assigned. `many`: the statement has more
+ * than one row. */
+static inline void insert_rows_begin(struct insert_rows *s)
+{
+    s->number++;
+}
+MUST_USE db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct value *row,
+                                     bool many);
+/* A row of VALUES: each value keeps its own type. */
+MUST_USE db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx,
+                                    struct bexpr *const *exprs, struct value *row, bool many);
+/* AUTO_INCREMENT numbers and hidden row ids of n completed rows, row-major: one reservation, so
+ * that the numbers are consecutive. May park. */
+MUST_USE db_err insert_rows_number(struct insert_rows *s, struct exec_ctx *ctx, struct value *rows,
+                                   uint32_t n);
+
+#endif

@@ -1,0 +1,61 @@
+/* INSERT of VALUES rows, without operators.
+ *
+ * All rows are completed and numbered, then written. In an autocommit statement nobody else sees
+ * the rows before the commit, so the checks that the keys are new are left to it: no lock is asked
+ * for, and the commit is the only request. That tells of a duplicate late and out of order, while
+ * MySQL names the first one in the order of the rows and of their indexes; so a duplicate takes
+ * everything back and the very same rows (with the numbers they have been given and the warnings
+ * they have raised) are written again by exec_insert_again, each under its lock, which finds the
+ * same duplicate or, if it has gone meanwhile, succeeds. */
+#include "base/fiber.h"
+#include "sql/exec/insert_rows.h"
+#include "sql/exec/short_path.h"
+
+static db_err write_all(struct exec_ctx *ctx, const struct table_def *t)
+{
+    struct row_writer w;
+    db_err err = ERR_OK;
+    row_writer_init(&w, ctx, t);
+    w.defer = ctx->defer_checks;
+    for (uint32_t i = 0; i < ctx->insert_row_count && err == ERR_OK; i++) {
+        err = row_insert(&w, &ctx->insert_rows[(size_t)i * t->column_count]);
+        if (err == ERR_OK && i % 16 == 15) {
+            err = fiber_checkpoint();
+        }
+    }
+    row_writer_fini(&w);
+    TRY(err);
+    ctx->records = ctx->affected_rows = ctx->insert_row_count;
+    return ERR_OK;
+}
+
+db_err exec__insert_values(struct exec_ctx *ctx)
+{
+    const struct plan_node *node = ctx->plan->root;
+    const struct plan_node *values = node->children[0];
+    struct insert_rows s;
+    TRY(insert_rows_init(&s, ctx, node));
+    uint32_t n = values->u.values.row_count;
+    size_t width = s.table->column_count;
+    struct value *rows = ARENA_ARRAY(ctx->arena, struct value, n * width);
+    if (rows == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(insert_rows_literal(&s, ctx, values->u.values.rows[i], &rows[i * width], n > 1));
+    }
+    TRY(insert_rows_number(&s, ctx, rows, n));
+    ctx->insert_rows = rows;
+    ctx->insert_row_count = n;
+    return write_all(ctx, s.table);
+}
+
+db_err exec_insert_again(struct exec_ctx *ctx)
+{
+    struct arena *cast_arena = ctx->eval.cast->arena;
+    ctx->eval.cast->arena = ctx->eval.arena;
+    ctx->defer_checks = false;
+    db_err err = write_all(ctx, ctx->plan->root->u.insert.target->table);
+    ctx->eval.cast->arena = cast_arena;
+    return err;
+}
