@@ -74,8 +74,13 @@ static bool node_equal(const struct bexpr *a, const struct bexpr *b)
     case BEXPR_SUBQUERY_EXISTS:
     case BEXPR_SUBQUERY_IN:
     case BEXPR_SUBQUERY_QUANTIFIED: return a->u.subquery.sub == b->u.subquery.sub;
-    case BEXPR_USER_VAR_SET:
     case BEXPR_WINDOW:
+        return a->u.agg.window == b->u.agg.window && a->u.agg.window_func == b->u.agg.window_func &&
+               (a->u.agg.call == NULL ? b->u.agg.call == NULL : agg_equal(a, b)) &&
+               (a->u.agg.number == b->u.agg.number ||
+                (a->u.agg.number != NULL && b->u.agg.number != NULL &&
+                 bexpr_equal(a->u.agg.number, b->u.agg.number)));
+    case BEXPR_USER_VAR_SET:
     case BEXPR_DEFAULT: return false;
     }
     return false;

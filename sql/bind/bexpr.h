@@ -94,7 +94,8 @@ struct bexpr {
             bool *order_desc;
             uint32_t order_count;
             uint32_t window; /* WINDOW: index of the query block's window */
-            const struct func_def *window_func;
+            int window_func; /* enum window_func; not WINDOW_AGG: call is NULL */
+            struct bexpr *number;
         } agg;
     } u;
 };

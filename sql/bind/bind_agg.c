@@ -18,9 +18,10 @@ struct split {
     struct lnode *node;
     struct lnode *input;
     uint32_t agg_cap;
-    struct bexpr **agg_exprs; /* the BEXPR_AGG of each of node's aggregates */
-    uint32_t at;              /* number of the expression being rewritten, for messages */
-    bool implicit;            /* no GROUP BY */
+    struct bexpr **agg_exprs;          /* the BEXPR_AGG of each of node's aggregates */
+    uint32_t at;                       /* number of the expression being rewritten, for messages */
+    bool implicit;                     /* no GROUP BY */
+    const struct block_window *window; /* whose definition is being rewritten */
 };
 
 static db_err bind_groups(struct split *s)
@@ -34,6 +35,7 @@ static db_err bind_groups(struct split *s)
     }
     scope->place = PLACE_GROUP;
     scope->aggs_allowed = false;
+    scope->windows = NULL;
     for (uint32_t i = 0; i < list->count; i++) {
         const struct ast_expr *a = list->items[i];
         struct bexpr *e = NULL;
@@ -48,7 +50,7 @@ static db_err bind_groups(struct split *s)
             if (e == NULL) {
                 return ERR_NOMEM;
             }
-            if (e->has_agg) {
+            if (e->has_agg || e->has_window) {
                 return my_error(b->diag, ER_WRONG_GROUP_FIELD,
                                 arena_strdup(b->arena, s->in->items[n - 1].name));
             }
@@ -214,6 +216,11 @@ static db_err not_grouped(const struct split *s, const struct bexpr *e)
     bool having = s->at >= items && s->at < items + s->in->having_count;
     bool order = s->at >= items + s->in->having_count;
     const char *clause = having ? "HAVING clause" : order ? "ORDER BY clause" : "SELECT list";
+    if (s->window != NULL) {
+        clause = arena_printf(b->arena, "PARTITION BY or ORDER BY clause of window '%.*s'",
+                              SLICE_FMT(s->window->name));
+        order = having = false;
+    }
     uint32_t number = order ? s->at - items - s->in->having_count : having ? s->at - items : s->at;
     if (s->implicit) {
         return my_error(b->diag, ER_MIX_OF_GROUP_FUNC_AND_FIELDS, number + 1, clause, name);
@@ -282,6 +289,22 @@ static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
     return ERR_OK;
 }
 
+static db_err rewrite_windows(struct split *s)
+{
+    for (uint32_t i = 0; i < s->in->windows->count; i++) {
+        struct block_window *w = s->in->windows->list[i];
+        s->window = w;
+        for (s->at = 0; s->at < w->partition_count; s->at++) {
+            TRY(rewrite(s, w->partition[s->at], &w->partition[s->at]));
+        }
+        for (uint32_t k = 0; k < w->order_count; k++, s->at++) {
+            TRY(rewrite(s, w->order[k].expr, &w->order[k].expr));
+        }
+    }
+    s->window = NULL;
+    return ERR_OK;
+}
+
 static db_err output_columns(struct split *s)
 {
     struct lnode *n = s->node;
@@ -321,6 +344,7 @@ db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lno
         }
         TRY(rewrite(&s, copy, &in->exprs[s.at]));
     }
+    TRY(rewrite_windows(&s));
     TRY(output_columns(&s));
     *io_root = s.node;
     return ERR_OK;

@@ -331,7 +331,6 @@ static db_err bind_values_ref(struct binder *b, struct scope *scope, const struc
 static const char *later_feature(enum ast_expr_kind kind)
 {
     switch ((int)kind) {
-    case AST_EXPR_WINDOW: return "window functions";
     case AST_EXPR_MATCH: return "MATCH ... AGAINST";
     case AST_EXPR_JSON_VALUE: return "JSON_VALUE";
     default: return "this expression";
@@ -368,6 +367,7 @@ static db_err dispatch(struct binder *b, struct scope *scope, const struct ast_e
     case AST_EXPR_CONVERT_USING:
     case AST_EXPR_COLLATE: return bind__collate(b, scope, (const struct ast_collate *)e, ret);
     case AST_EXPR_FUNC: return bind__func(b, scope, (const struct ast_func *)e, ret);
+    case AST_EXPR_WINDOW: return bind__window(b, scope, (const struct ast_aggregate *)e, ret);
     case AST_EXPR_AGGREGATE: return bind__aggregate(b, scope, (const struct ast_aggregate *)e, ret);
     case AST_EXPR_DEFAULT: return bind_default(b, scope, (const struct ast_column *)e, ret);
     case AST_EXPR_VALUES: return bind_values_ref(b, scope, (const struct ast_column *)e, ret);

@@ -17,13 +17,23 @@ static db_err int_const(struct binder *b, int64_t n, struct bexpr **ret)
 db_err bind__interval(struct binder *b, struct scope *scope, const struct ast_expr *date,
                       const struct ast_interval *iv, bool subtract, struct bexpr **ret)
 {
+    struct bexpr *from;
+    struct bexpr *amount;
+    TRY(bind__expr(b, scope, date, &from));
+    TRY(bind__expr(b, scope, iv->amount, &amount));
+    return bind__add_interval(b, from, amount, iv->unit, subtract, ret);
+}
+
+db_err bind__add_interval(struct binder *b, struct bexpr *date, struct bexpr *amount, int unit,
+                          bool subtract, struct bexpr **ret)
+{
     struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 3);
     if (args == NULL) {
         return ERR_NOMEM;
     }
-    TRY(bind__expr(b, scope, date, &args[0]));
-    TRY(bind__expr(b, scope, iv->amount, &args[1]));
-    TRY(int_const(b, iv->unit, &args[2]));
+    args[0] = date;
+    args[1] = amount;
+    TRY(int_const(b, unit, &args[2]));
     return bind__op(b, subtract ? "op_date_sub" : "op_date_add", args, 3, ret);
 }
 
@@ -233,14 +243,16 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
     return using_charset(b, f, ret);
 }
 
-static const char *agg_name(enum ast_agg_func f)
+const char *bind__agg_name(enum ast_agg_func f)
 {
     static const char *const names[] = {
-        "count",     "sum",      "avg",          "min",           "max",
-        "bit_and",   "bit_or",   "bit_xor",      "stddev_pop",    "stddev_samp",
-        "var_pop",   "var_samp", "group_concat", "json_arrayagg", "json_objectagg",
-        "st_collect"};
-    return f <= AST_AGG_ST_COLLECT ? names[f] : "window function";
+        "count",      "sum",        "avg",          "min",           "max",
+        "bit_and",    "bit_or",     "bit_xor",      "stddev_pop",    "stddev_samp",
+        "var_pop",    "var_samp",   "group_concat", "json_arrayagg", "json_objectagg",
+        "st_collect", "row_number", "rank",         "dense_rank",    "percent_rank",
+        "cume_dist",  "ntile",      "lead",         "lag",           "first_value",
+        "last_value", "nth_value"};
+    return names[f];
 }
 
 static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
@@ -263,8 +275,8 @@ static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_
     return ERR_OK;
 }
 
-static db_err agg_call(struct binder *b, const struct ast_aggregate *a, const struct agg_def *def,
-                       struct bexpr *e)
+db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const struct agg_def *def,
+                      struct bexpr *e)
 {
     struct agg_call *call = BIND_NEW(b, struct agg_call);
     struct func_arg *fa = BIND_ARRAY(b, struct func_arg, e->arg_count + 1);
@@ -310,14 +322,14 @@ db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_a
                        struct bexpr **ret)
 {
     if (a->over != NULL) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "window functions");
+        return bind__window(b, scope, a, ret);
     }
     if (scope == NULL || !scope->aggs_allowed || scope->in_agg > 0) {
         return my_error(b->diag, ER_INVALID_GROUP_FUNC_USE);
     }
-    const struct agg_def *def = agg_find(slice_str(agg_name(a->func)));
+    const struct agg_def *def = agg_find(slice_str(bind__agg_name(a->func)));
     if (def == NULL) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, agg_name(a->func));
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, bind__agg_name(a->func));
     }
     struct sql_type t = type_null();
     struct bexpr *e = bind__new(b, BEXPR_AGG, &t, a->star ? 0 : a->args.count);
@@ -337,7 +349,7 @@ db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_a
     }
     scope->in_agg--;
     TRY(err);
-    TRY(agg_call(b, a, def, e));
+    TRY(bind__agg_call(b, a, def, e));
     bind__inherit(e);
     e->has_agg = true;
     e->is_const = false;

@@ -18,6 +18,8 @@ enum bind_place {
     PLACE_ORDER,
     PLACE_LIMIT,
     PLACE_VALUES,
+    PLACE_WINDOW_PARTITION,
+    PLACE_WINDOW_ORDER,
 };
 
 struct select_item {
@@ -42,6 +44,24 @@ struct lateral_use {
                                queries */
 };
 
+/* A window of a query block: of its WINDOW clause, or of an OVER (...). */
+struct block_window {
+    const struct ast_window *ast;
+    struct slice name;
+    bool bound, in_progress;
+    struct scope *scope; /* of the block */
+    struct bexpr **partition;
+    uint32_t partition_count;
+    struct lsort_key *order;
+    uint32_t order_count;
+    const struct ast_window *frame; /* whose frame counts; NULL: the default */
+};
+
+struct block_windows {
+    struct block_window **list; /* the named ones first */
+    uint32_t count, named, cap;
+};
+
 /* One query block's names. */
 struct scope {
     struct scope *parent;
@@ -52,7 +72,10 @@ struct scope {
     enum bind_place place;
     bool aggs_allowed;
     bool has_agg;
-    uint32_t in_agg;                /* nesting of aggregate calls being bound */
+    uint32_t in_agg;               /* nesting of aggregate calls being bound */
+    struct block_windows *windows; /* NULL: window functions are not allowed here */
+    const char *in_window_spec;    /* name of the window whose definition is being bound */
+    bool in_window_call;
     struct bsubquery *sub;          /* the subquery this block belongs to, NULL at the top */
     const struct left_tables *left; /* while FROM is bound */
     /* ON DUPLICATE KEY UPDATE: VALUES(col) */
@@ -143,6 +166,8 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
                   struct bexpr **ret);
 db_err bind__interval(struct binder *b, struct scope *scope, const struct ast_expr *date,
                       const struct ast_interval *iv, bool subtract, struct bexpr **ret);
+db_err bind__add_interval(struct binder *b, struct bexpr *date, struct bexpr *amount, int unit,
+                          bool subtract, struct bexpr **ret);
 db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
                        struct bexpr **ret);
 db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
@@ -193,6 +218,7 @@ struct bind_agg_input {
     uint32_t having_count;
     uint32_t count;
     const struct select_item *items;
+    struct block_windows *windows; /* their definitions are rewritten as well */
 };
 db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lnode **io_root);
 /* Makes the names of a WITH clause known until the caller restores b->ctes. */
@@ -202,6 +228,19 @@ db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_fo
                    struct lnode **io_root);
 db_err bind__project(struct binder *b, struct select_item *items, uint32_t count,
                      struct lnode **io_root);
+
+/* bind_window.c */
+db_err bind__window(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
+                    struct bexpr **ret);
+/* The windows of the WINDOW clause, into scope->windows. */
+db_err bind__windows(struct binder *b, struct scope *scope, const struct ast_window_list *defs);
+/* Computes the window functions in exprs[0..count) above *io_root; each becomes a column there. */
+db_err bind__compute_windows(struct binder *b, const struct block_windows *windows,
+                             struct bexpr **exprs, uint32_t count, struct lnode **io_root);
+/* The call of an aggregate: its type, the casts of its arguments. */
+db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const struct agg_def *def,
+                      struct bexpr *e);
+const char *bind__agg_name(enum ast_agg_func f);
 
 /* bind_dml.c */
 db_err bind__insert(struct binder *b, const struct ast_insert *s);

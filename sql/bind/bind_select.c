@@ -18,6 +18,7 @@ struct block {
     uint32_t having_count;
     struct lsort_key *order;
     uint32_t order_count;
+    struct block_windows *windows;
 };
 
 static db_err add_item(struct binder *b, struct block *k, const struct select_item *item)
@@ -119,6 +120,9 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
     }
     TRY(arena_copy(b->arena, name, &it->name));
     it->column.name = it->name;
+    if (it->expr->kind == BEXPR_WINDOW) {
+        it->column.org_name = it->name;
+    }
     return ERR_OK;
 }
 
@@ -126,6 +130,8 @@ static db_err bind_items(struct binder *b, struct block *k)
 {
     k->scope.place = PLACE_FIELDS;
     k->scope.aggs_allowed = true;
+    k->scope.windows = k->windows;
+    TRY(bind__windows(b, &k->scope, &k->ast->windows));
     for (uint32_t i = 0; i < k->ast->items.count; i++) {
         const struct ast_select_item *a = k->ast->items.items[i];
         if (a->expr->kind == AST_EXPR_STAR) {
@@ -165,6 +171,7 @@ static db_err bind_order(struct binder *b, struct block *k, const struct ast_ord
 {
     k->scope.place = PLACE_ORDER;
     k->scope.aggs_allowed = true;
+    k->scope.windows = k->windows;
     if (order->count == 0) {
         return ERR_OK;
     }
@@ -193,6 +200,7 @@ static db_err bind_having(struct binder *b, struct block *k)
     }
     k->scope.place = PLACE_HAVING;
     k->scope.aggs_allowed = true;
+    k->scope.windows = NULL;
     return bind__conjuncts(b, &k->scope, k->ast->having, &k->having, &k->having_count);
 }
 
@@ -354,7 +362,8 @@ static db_err aggregate_block(struct binder *b, struct block *k)
     for (uint32_t i = 0; i < k->order_count; i++) {
         all[n++] = k->order[i].expr;
     }
-    struct bind_agg_input in = {&k->scope, k->ast, all, k->count, k->having_count, total, k->items};
+    struct bind_agg_input in = {&k->scope,       k->ast, all,      k->count,
+                                k->having_count, total,  k->items, k->windows};
     TRY(bind__aggregation(b, &in, &k->root));
     n = 0;
     for (uint32_t i = 0; i < k->count; i++) {
@@ -365,6 +374,29 @@ static db_err aggregate_block(struct binder *b, struct block *k)
     }
     for (uint32_t i = 0; i < k->order_count; i++) {
         k->order[i].expr = all[n++];
+    }
+    return ERR_OK;
+}
+
+/* Window functions stand in the select list and in ORDER BY. */
+static db_err window_block(struct binder *b, struct block *k)
+{
+    struct bexpr **all = BIND_ARRAY(b, struct bexpr *, k->count + k->order_count + 1);
+    if (all == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < k->count; i++) {
+        all[i] = k->items[i].expr;
+    }
+    for (uint32_t i = 0; i < k->order_count; i++) {
+        all[k->count + i] = k->order[i].expr;
+    }
+    TRY(bind__compute_windows(b, k->windows, all, k->count + k->order_count, &k->root));
+    for (uint32_t i = 0; i < k->count; i++) {
+        k->items[i].expr = all[i];
+    }
+    for (uint32_t i = 0; i < k->order_count; i++) {
+        k->order[i].expr = all[k->count + i];
     }
     return ERR_OK;
 }
@@ -387,8 +419,9 @@ static db_err bind_input(struct binder *b, struct block *k)
 
 static db_err refuse_later(struct binder *b, const struct ast_select *s)
 {
-    if (s->windows.count != 0 || s->qualify != NULL) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "window functions");
+    if (s->qualify != NULL) {
+        /* MYSQL: answered so by a server with its default optimizer. */
+        return my_error(b->diag, ER_SUPPORTED_ONLY_WITH_HYPERGRAPH, "QUALIFY clause");
     }
     if (s->group_mode != AST_GROUP_PLAIN) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "WITH ROLLUP");
@@ -400,7 +433,8 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
                     const struct ast_select *s, const struct ast_query *outer,
                     struct lnode **ret_root, uint32_t *ret_visible)
 {
-    struct block k = {.scope = {.parent = parent, .sub = sub}, .ast = s};
+    struct block_windows windows = {0};
+    struct block k = {.scope = {.parent = parent, .sub = sub}, .ast = s, .windows = &windows};
     TRY(refuse_later(b, s));
     TRY(bind_input(b, &k));
     if (outer != NULL && outer->locking.count != 0) {
@@ -423,8 +457,11 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     if (s->group_by.count != 0 || k.scope.has_agg) {
         TRY(aggregate_block(b, &k));
     }
-    TRY(order_columns(b, &k, distinct));
     TRY(having_filter(b, &k));
+    if (windows.count != 0) {
+        TRY(window_block(b, &k));
+    }
+    TRY(order_columns(b, &k, distinct));
     TRY(bind__project(b, k.items, k.count, &k.root));
     if (distinct) {
         k.root = bind__node(b, LNODE_DISTINCT, k.root);

@@ -59,6 +59,57 @@ struct lproj {
     col_id_t out;
 };
 
+/* ---- windows ---- */
+
+enum window_func {
+    WINDOW_AGG, /* an aggregate function over the frame */
+    WINDOW_ROW_NUMBER,
+    WINDOW_RANK,
+    WINDOW_DENSE_RANK,
+    WINDOW_PERCENT_RANK,
+    WINDOW_CUME_DIST,
+    WINDOW_NTILE,
+    WINDOW_LEAD,
+    WINDOW_LAG,
+    WINDOW_FIRST_VALUE,
+    WINDOW_LAST_VALUE,
+    WINDOW_NTH_VALUE,
+};
+
+enum frame_bound {
+    FRAME_UNBOUNDED_PRECEDING,
+    FRAME_PRECEDING,
+    FRAME_CURRENT_ROW, /* RANGE: with all its peers */
+    FRAME_FOLLOWING,
+    FRAME_UNBOUNDED_FOLLOWING,
+};
+
+struct frame_end {
+    enum frame_bound bound;
+    /* FRAME_PRECEDING, FRAME_FOLLOWING. ROWS: how many, without columns. RANGE: the value that the
+     * end of the row's frame has, and the ordering expression, both of one type. */
+    struct bexpr *offset;
+    struct bexpr *value, *key;
+};
+
+struct window_frame {
+    bool rows; /* else RANGE */
+    struct frame_end start, end;
+};
+
+/* One call: args[0..) are columns and constants as the function wants them (NTILE, LEAD, LAG,
+ * NTH_VALUE: `number` is the argument without columns; LEAD and LAG: args[1] the default). */
+struct lwindow_call {
+    enum window_func func;
+    struct agg_call *call; /* WINDOW_AGG */
+    struct bexpr **args;
+    uint32_t arg_count;
+    struct bexpr *number;
+    struct sql_type type;
+    uint8_t coercibility;
+    col_id_t out;
+};
+
 struct index_hint {
     int kind; /* enum ast_index_hint_kind */
     uint32_t count;
@@ -114,6 +165,17 @@ struct lnode {
             uint32_t agg_count;
             bool rollup;
         } aggregate;
+        struct {
+            /* The child's rows come sorted by the partition, then by the order. */
+            struct bexpr **partition;
+            uint32_t partition_count;
+            struct lsort_key *order;
+            uint32_t order_count;
+            struct window_frame frame;
+            struct lwindow_call *calls; /* output: the child's columns, then one for each */
+            uint32_t call_count;
+            struct slice name; /* for messages */
+        } window;
         struct {
             struct lsort_key *keys;
             uint32_t count;

@@ -18,6 +18,8 @@ const char *bind__place_name(enum bind_place place)
     case PLACE_HAVING: return "having clause";
     case PLACE_ORDER: return "order clause";
     case PLACE_LIMIT: return "limit clause";
+    case PLACE_WINDOW_PARTITION: return "window partition by";
+    case PLACE_WINDOW_ORDER: return "window order by";
     }
     return "field list";
 }
@@ -184,7 +186,10 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
                 return my_error(b->diag, ER_NOT_SUPPORTED_YET,
                                 "a reference to an outer query's select list");
             }
-            if (s->place == PLACE_GROUP && item->expr->has_agg) {
+            if (s->place == PLACE_HAVING && item->expr->has_window) {
+                return my_error(b->diag, ER_WINDOW_INVALID_WINDOW_FUNC_ALIAS_USE, full_name(b, c));
+            }
+            if (s->place == PLACE_GROUP && (item->expr->has_agg || item->expr->has_window)) {
                 return my_error(b->diag, ER_WRONG_GROUP_FIELD, full_name(b, c));
             }
             *ret = bexpr_clone(b->arena, item->expr);

@@ -24,13 +24,13 @@ static const struct op_kind *kind_of(enum plan_kind kind)
     case PLAN_HASH_JOIN: return &op_hash_join_kind;
     case PLAN_NL_JOIN: return &op_nl_join_kind;
     case PLAN_LOOKUP_JOIN: return &op_lookup_join_kind;
+    case PLAN_WINDOW: return &op_window_kind;
     case PLAN_SETOP: return &op_setop_kind;
     case PLAN_INSERT: return &op_insert_kind;
     case PLAN_UPDATE: return &op_update_kind;
     case PLAN_DELETE: return &op_delete_kind;
     case PLAN_INDEX_MERGE:
     case PLAN_MERGE_JOIN:
-    case PLAN_WINDOW:
     case PLAN_CTE_REF:
     case PLAN_RECURSIVE: break;
     }

@@ -186,6 +186,18 @@ static const struct spill_case g_cases[] = {
     {"SELECT s, k FROM big INTERSECT SELECT s, k FROM other", false},
     {"SELECT s, k FROM big INTERSECT ALL SELECT s, k FROM other", false},
     {"SELECT s, d FROM big EXCEPT SELECT s, d FROM other", false},
+    {"SELECT id, s, COUNT(*) OVER (), LAG(s, 5000) OVER w, FIRST_VALUE(s) OVER w FROM big WINDOW w "
+     "AS (ORDER BY id)",
+     true},
+    {"SELECT id, s, SUM(v) OVER (PARTITION BY k % 3 ORDER BY s, id ROWS BETWEEN 900 PRECEDING AND "
+     "700 FOLLOWING), LEAD(s) OVER (PARTITION BY k % 3 ORDER BY s, id) FROM big",
+     false},
+    {"SELECT id, MAX(s) OVER (PARTITION BY k % 2 ORDER BY v, id ROWS BETWEEN CURRENT ROW AND "
+     "UNBOUNDED FOLLOWING), RANK() OVER (PARTITION BY s ORDER BY d) FROM big",
+     false},
+    {"SELECT id, s, RANK() OVER (PARTITION BY v % 5 > 0 AND v > 20 ORDER BY d, id), LAG(s) OVER "
+     "(PARTITION BY v % 5 > 0 AND v > 20, v % 97 ORDER BY d, id) FROM big",
+     false},
     {"SELECT s, d FROM big EXCEPT ALL SELECT s, d FROM other", false},
 };
 

@@ -107,6 +107,9 @@ bool opt__covers(const struct table_def *t, const struct index_def *ix, const bo
 /* join.c */
 db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
 
+/* window.c */
+db_err opt__window(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
+
 /* dml.c */
 db_err opt__dml(struct optimizer *o);
 /* The default of a column as an expression; *ret NULL: it has none (1364). */

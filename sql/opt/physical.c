@@ -415,7 +415,7 @@ db_err opt__physical(struct optimizer *o, struct lnode *n, const struct want *wa
     case LNODE_SORT: return phys_sort(o, n, want, ret);
     case LNODE_LIMIT: return phys_limit(o, n, ret);
     case LNODE_SETOP: return phys_setop(o, n, ret);
-    case LNODE_WINDOW: return my_error(o->diag, ER_NOT_SUPPORTED_YET, "window functions");
+    case LNODE_WINDOW: return opt__window(o, n, want, ret);
     case LNODE_CTE_REF:
     case LNODE_RECURSIVE:
         return my_error(o->diag, ER_NOT_SUPPORTED_YET, "recursive common table expressions");

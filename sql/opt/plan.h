@@ -84,6 +84,34 @@ struct plan_agg {
     uint32_t order_count;
 };
 
+struct plan_frame_end {
+    enum frame_bound bound;
+    struct bexpr *offset;      /* ROWS: without columns; RANGE: checked only, or NULL */
+    struct bexpr *value, *key; /* RANGE */
+};
+
+struct plan_window_call {
+    enum window_func func;
+    struct agg_call *call;
+    struct bexpr **args;
+    uint32_t arg_count;
+    struct bexpr *number;
+};
+
+/* The child's rows come sorted by partition and order. Output: its columns, then the calls. */
+struct plan_window {
+    struct bexpr **partition;
+    uint32_t partition_count;
+    struct bexpr **order;
+    uint32_t order_count;
+    bool descending; /* of the first order key */
+    bool rows;       /* else RANGE */
+    struct plan_frame_end start, end;
+    struct plan_window_call *calls;
+    uint32_t call_count;
+    struct slice name;
+};
+
 struct plan_assign {
     uint32_t column; /* ordinal in the target */
     bool implicit;   /* ON UPDATE CURRENT_TIMESTAMP: done only if another column of the row has
@@ -153,6 +181,7 @@ struct plan_node {
             col_id_t *outer_ids;     /* APPLY: the ids those columns have on the right side */
             uint32_t outer_count;
         } join;
+        struct plan_window *window;
         struct {
             int op;
             bool distinct;

@@ -65,6 +65,50 @@ static db_err prune_aggregate(struct optimizer *o, struct lnode *n, struct col_s
     return prune(o, n->children[0], wanted);
 }
 
+static db_err want_optional(struct optimizer *o, const struct bexpr *e, struct col_set *wanted)
+{
+    return e == NULL ? ERR_OK : opt__set_add_expr(o, wanted, e);
+}
+
+/* The rows keep all columns that come from below; calls that nothing reads go. */
+static db_err prune_window(struct optimizer *o, struct lnode *n, struct col_set *wanted)
+{
+    struct lwindow_call *calls = OPT_ARRAY(o, struct lwindow_call, n->u.window.call_count);
+    uint32_t kept = 0;
+    if (calls == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(want_list(o, n->u.window.partition, n->u.window.partition_count, wanted));
+    for (uint32_t i = 0; i < n->u.window.order_count; i++) {
+        TRY(opt__set_add_expr(o, wanted, n->u.window.order[i].expr));
+    }
+    TRY(want_optional(o, n->u.window.frame.start.value, wanted));
+    TRY(want_optional(o, n->u.window.frame.end.value, wanted));
+    for (uint32_t i = 0; i < n->u.window.call_count; i++) {
+        const struct lwindow_call *c = &n->u.window.calls[i];
+        if (opt__set_has(wanted, c->out)) {
+            TRY(want_list(o, c->args, c->arg_count, wanted));
+            calls[kept++] = *c;
+        }
+    }
+    n->u.window.calls = calls;
+    n->u.window.call_count = kept;
+    TRY(prune(o, n->children[0], wanted));
+    const struct lnode *child = n->children[0];
+    struct lcolumn *cols = OPT_ARRAY(o, struct lcolumn, child->column_count + kept);
+    if (cols == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(cols, child->columns, child->column_count * sizeof(*cols));
+    for (uint32_t i = 0; i < kept; i++) {
+        cols[child->column_count + i] = (struct lcolumn){
+            .id = calls[i].out, .type = calls[i].type, .coercibility = calls[i].coercibility};
+    }
+    n->columns = cols;
+    n->column_count = child->column_count + kept;
+    return ERR_OK;
+}
+
 static db_err want_all(struct optimizer *o, const struct lnode *n, struct col_set *wanted)
 {
     for (uint32_t i = 0; i < n->column_count; i++) {
@@ -111,6 +155,7 @@ static db_err prune(struct optimizer *o, struct lnode *n, struct col_set *wanted
     case LNODE_PROJECT: return prune_project(o, n, wanted);
     case LNODE_AGGREGATE: return prune_aggregate(o, n, wanted);
     case LNODE_VALUES: return prune_values(o, n, wanted);
+    case LNODE_WINDOW: return prune_window(o, n, wanted);
     case LNODE_FILTER: TRY(want_list(o, n->u.filter.conjuncts, n->u.filter.count, wanted)); break;
     case LNODE_SORT:
         for (uint32_t i = 0; i < n->u.sort.count; i++) {
