@@ -68,12 +68,14 @@ struct bexpr {
             col_id_t id;
             uint32_t slot;      /* set by the physical planner */
             uint32_t depth;     /* OUTER: 1 = directly enclosing query */
+            const char *name;   /* of JSON columns, for conditions; may be NULL */
         } column;               /* COLUMN, OUTER, INSERT_VALUE */
         struct func_call *func; /* FUNC */
         struct {
             bool explicit_cast;
             bool try_null;
-        } cast; /* CAST: from args[0] to type */
+            const char *name; /* of the JSON column or function that is cast; may be NULL */
+        } cast;               /* CAST: from args[0] to type */
         struct {
             struct bsubquery *sub;
             uint32_t *

@@ -60,7 +60,6 @@ static const char *binary_name(enum ast_op op)
     case AST_OP_SHIFT_RIGHT: return "op_shr";
     case AST_OP_CONCAT: return "op_concat";
     case AST_OP_JSON_EXTRACT: return "op_json_extract";
-    case AST_OP_JSON_UNQUOTE: return "op_json_unquote";
     case AST_OP_MEMBER_OF: return "op_member_of";
     default: return "op_sounds_like";
     }
@@ -120,6 +119,14 @@ static db_err bind_binary(struct binder *b, struct scope *scope, const struct as
     }
     TRY(not_a_row(b, x));
     TRY(not_a_row(b, y));
+    if (e->op == AST_OP_JSON_UNQUOTE) {
+        struct bexpr **one = BIND_ARRAY(b, struct bexpr *, 1);
+        if (one == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(bind__op2(b, "op_json_extract", x, y, &one[0]));
+        return bind__op(b, "json_unquote", one, 1, ret);
+    }
     return bind__op2(b, binary_name(e->op), x, y, ret);
 }
 

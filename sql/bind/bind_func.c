@@ -371,6 +371,14 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
         return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
     }
     struct sql_type t;
+    if (c->type->kind == AST_TYPE_JSON) {
+        struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 1);
+        if (args == NULL) {
+            return ERR_NOMEM;
+        }
+        args[0] = e;
+        return bind__op(b, "op_json_cast", args, 1, ret);
+    }
     if (c->type->kind == AST_TYPE_SIGNED || c->type->kind == AST_TYPE_UNSIGNED) {
         t = type_int(TYPE_BIGINT, c->type->kind == AST_TYPE_UNSIGNED);
     } else {

@@ -156,6 +156,20 @@ db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
     return ERR_OK;
 }
 
+/* As conditions about a JSON value name where it comes from. */
+static const char *json_source(const struct bexpr *e)
+{
+    if (e->kind == BEXPR_COLUMN || e->kind == BEXPR_OUTER) {
+        return e->u.column.name;
+    }
+    if (e->kind != BEXPR_FUNC) {
+        return NULL;
+    }
+    return strcmp(e->u.func->def->name, "op_json_cast") == 0      ? "cast_as_json"
+           : strcmp(e->u.func->def->name, "op_json_extract") == 0 ? "json_extract"
+                                                                  : e->u.func->def->name;
+}
+
 db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
                   struct bexpr **ret)
 {
@@ -166,6 +180,7 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
     c->args[0] = e;
     c->position = e->position;
     c->u.cast.explicit_cast = is_explicit;
+    c->u.cast.name = e->type.id == TYPE_JSON ? json_source(e) : NULL;
     c->coercibility = is_explicit ? 2 : e->coercibility;
     if (type_is_string(to) && !is_explicit && !type_is_string(&e->type)) {
         c->coercibility = 4;

@@ -51,6 +51,9 @@ struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c)
     if (e != NULL) {
         e->u.column.id = c->id;
         e->coercibility = c->coercibility;
+        if (c->type.id == TYPE_JSON) {
+            e->u.column.name = arena_strdup(b->arena, c->name);
+        }
     }
     return e;
 }

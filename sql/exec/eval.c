@@ -194,7 +194,11 @@ static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct
         rows = (struct eval_rows){.in = all->in, .n = 1};
     }
     TRY(exec__result(ctx, s, &rows, &out));
-    TRY(vector_cast(ctx->eval.cast, from, rows.sel, rows.n, out));
+    const char *expr = ctx->eval.cast->expr;
+    ctx->eval.cast->expr = s->e->u.cast.name != NULL ? s->e->u.cast.name : expr;
+    db_err err = vector_cast(ctx->eval.cast, from, rows.sel, rows.n, out);
+    ctx->eval.cast->expr = expr;
+    TRY(err);
     if (once) {
         out->index_mask = 0;
     }

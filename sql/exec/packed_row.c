@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "sql/types/compare.h"
+#include "sql/types/json.h"
 
 struct string_slot {
     uint32_t at, len;
@@ -32,7 +33,7 @@ db_err packed_format_init(struct packed_format *f, const struct sql_type *const 
             const struct collation *coll =
                 type_is_string(types[i]) ? collation_by_id(types[i]->collation) : NULL;
             bool bytes = coll == NULL || coll->ops == NULL || collation_is_binary(coll);
-            c->collation = bytes ? NULL : coll;
+            c->collation = types[i]->id == TYPE_JSON ? &json_collation : bytes ? NULL : coll;
             f->has_strings = true;
         }
         at += c->phys == PHYS_DECIMAL ? sizeof(struct decimal) : 8;

@@ -264,8 +264,13 @@ db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordi
                           replace it */
     }
     char name[200];
+    char table[200];
     snprintf(name, sizeof(name), "%.*s", SLICE_FMT(c->name));
     struct store_target target = {.column = name, .row = number};
+    if (c->type.id == TYPE_JSON) {
+        snprintf(table, sizeof(table), "%.*s", SLICE_FMT(t->name));
+        target.table = table;
+    }
     struct cast_ctx cast = *ctx->eval.cast;
     cast.arena = ctx->arena;
     cast.strict = cast.strict && !ctx->ignore;

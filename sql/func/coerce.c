@@ -14,6 +14,23 @@ static bool is_text(const struct sql_type *t)
     return type_is_string(t) || t->id == TYPE_ENUM || t->id == TYPE_SET;
 }
 
+/* Text, and JSON, which counts as text in utf8mb4_bin. */
+static bool has_collation(const struct sql_type *t)
+{
+    return is_text(t) || t->id == TYPE_JSON;
+}
+
+static const struct collation *own_collation(const struct func_arg *a)
+{
+    return collation_by_id(a->type.id == TYPE_JSON ? (unsigned)COLL_UTF8MB4_BIN
+                                                   : a->type.collation);
+}
+
+static uint8_t own_coercibility(const struct func_arg *a)
+{
+    return a->type.id == TYPE_JSON ? 2 : a->coercibility;
+}
+
 static bool is_unicode(const struct collation *c)
 {
     return memcmp(c->cs->name, "utf", 3) == 0 || memcmp(c->cs->name, "ucs", 3) == 0;
@@ -35,24 +52,24 @@ static const char *coercibility_name(uint8_t c)
 static db_err illegal_mix(struct func_bind_ctx *ctx, const char *operation,
                           const struct func_arg *a, const struct func_arg *b)
 {
-    const struct collation *ca = collation_by_id(a->type.collation);
-    const struct collation *cb = collation_by_id(b->type.collation);
+    const struct collation *ca = own_collation(a);
+    const struct collation *cb = own_collation(b);
     return diag_set_sql(ctx->diag, 1267, "HY000",
                         "Illegal mix of collations (%s,%s) and (%s,%s) for operation '%s'",
-                        ca->name, coercibility_name(a->coercibility), cb->name,
-                        coercibility_name(b->coercibility), operation);
+                        ca->name, coercibility_name(own_coercibility(a)), cb->name,
+                        coercibility_name(own_coercibility(b)), operation);
 }
 
 /* Which of two wins: < 0 the first, > 0 the second, 0 neither. */
 static int winner(const struct func_arg *a, const struct func_arg *b)
 {
-    const struct collation *ca = collation_by_id(a->type.collation);
-    const struct collation *cb = collation_by_id(b->type.collation);
+    const struct collation *ca = own_collation(a);
+    const struct collation *cb = own_collation(b);
     if (ca == cb) {
-        return a->coercibility <= b->coercibility ? -1 : 1;
+        return own_coercibility(a) <= own_coercibility(b) ? -1 : 1;
     }
-    if (a->coercibility != b->coercibility) {
-        return a->coercibility < b->coercibility ? -1 : 1;
+    if (own_coercibility(a) != own_coercibility(b)) {
+        return own_coercibility(a) < own_coercibility(b) ? -1 : 1;
     }
     if (a->coercibility == 0) {
         return 0; /* two COLLATE clauses that say different things */
@@ -86,7 +103,7 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
     struct func_arg *rival = NULL;
     for (uint32_t i = 0; i < count; i++) {
         struct func_arg *a = &args[i];
-        if (!is_text(&a->type)) {
+        if (!has_collation(&a->type)) {
             continue;
         }
         if (best == NULL) {
@@ -109,14 +126,14 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
     if (rival != NULL) {
         return illegal_mix(ctx, operation, best, rival);
     }
-    const struct collation *win = collation_by_id(best->type.collation);
+    const struct collation *win = own_collation(best);
     for (uint32_t i = 0; i < count; i++) {
         struct func_arg *a = &args[i];
-        if (!is_text(&a->type) || win->id == COLL_BINARY) {
+        if (!has_collation(&a->type) || win->id == COLL_BINARY) {
             continue;
         }
-        const struct collation *c = collation_by_id(a->type.collation);
-        if (c->cs == win->cs || c->id == COLL_BINARY || a->want_cast) {
+        const struct collation *c = own_collation(a);
+        if (c->cs == win->cs || c->id == COLL_BINARY || a->want_cast || a->type.id == TYPE_JSON) {
             continue;
         }
         a->want_cast = true;
@@ -124,7 +141,7 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
         a->want.collation = win->id;
     }
     *ret_collation = win->id;
-    *ret_coercibility = best->coercibility;
+    *ret_coercibility = own_coercibility(best);
     return ERR_OK;
 }
 

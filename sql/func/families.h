@@ -6,6 +6,7 @@
 #include "sql/func/compare/compare_int.h"
 #include "sql/func/func_int.h"
 #include "sql/func/info/info_int.h"
+#include "sql/func/json/json_func.h"
 #include "sql/func/math/math_int.h"
 #include "sql/func/temporal/temporal_int.h"
 

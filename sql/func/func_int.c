@@ -168,6 +168,10 @@ void func__want_text(struct func_bind_ctx *ctx, struct func_arg *arg)
     if (arg->type.id == TYPE_ENUM || arg->type.id == TYPE_SET) {
         collation = arg->type.collation;
     }
+    if (arg->type.id == TYPE_JSON) {
+        collation = COLL_UTF8MB4_BIN;
+        arg->coercibility = 2;
+    }
     if (arg->type.id == TYPE_BIT || arg->type.id == TYPE_GEOMETRY || arg->type.id == TYPE_VECTOR) {
         collation = COLL_BINARY;
     }

@@ -1,6 +1,7 @@
 /* Results on their way to the client: column definitions, cells, and small results made here. */
 #include "sql/charset/charset.h"
 #include "sql/session/session_int.h"
+#include "sql/types/json.h"
 #include "sql/types/temporal.h"
 
 enum {
@@ -103,6 +104,22 @@ static void text_cell(const struct sql_rows *r, const struct vector *v, uint32_t
     struct slice s = strv_slice(view);
     uint16_t results = r->session->vars.charset_results;
     ret->kind = SQL_CELL_TEXT;
+    if (t->id == TYPE_JSON) {
+        if (json_text(s, r->arena, &s) != ERR_OK) {
+            s = SLICE_LIT("null");
+            if (r->lost != NULL) {
+                *r->lost = true;
+            }
+        }
+        const struct collation *to = collation_by_id(results);
+        if (results != 0 && strcmp(to->cs->name, "utf8mb4") != 0 && !utf8_is_ascii(s)) {
+            const struct charset *utf8 = charset_by_name(SLICE_LIT("utf8mb4"));
+            if (charset_convert_arena(utf8, s, to->cs, r->arena, &s, NULL) != ERR_OK &&
+                r->lost != NULL) {
+                *r->lost = true;
+            }
+        }
+    }
     if (results != 0 && t->collation != COLL_BINARY && t->collation != 0 && type_is_string(t)) {
         const struct collation *from = collation_by_id(t->collation);
         const struct collation *to = collation_by_id(results);

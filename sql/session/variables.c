@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "sql/charset/charset.h"
 #include "sql/session/session_int.h"
+#include "sql/types/json.h"
 
 /* ---- system variables ---- */
 
@@ -384,6 +385,19 @@ db_err vars__user_set(struct sql_session *s, struct slice name, const struct val
         buf_fini(&u->bytes);
         u->bytes = fresh;
         copy.str = buf_slice(&u->bytes);
+    }
+    if (!v->is_null && v->type == TYPE_JSON) { /* MYSQL: a variable keeps the text */
+        struct buf text;
+        struct json_view doc = json_view_of(copy.str);
+        buf_init(&text, (size_t)1 << 30);
+        db_err err = json_print(&doc, &text);
+        if (err != ERR_OK) {
+            buf_fini(&text);
+            return err;
+        }
+        buf_fini(&u->bytes);
+        u->bytes = text;
+        copy = value_str(buf_slice(&u->bytes), COLL_UTF8MB4_BIN);
     } else if (!v->is_null && v->phys == PHYS_TIME) {
         /* MYSQL: temporal values become text. */
         struct cast_ctx c;

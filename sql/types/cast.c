@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sql/types/json.h"
 
 static const char *expr_text(const struct cast_ctx *ctx)
 {
@@ -171,6 +172,9 @@ static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const s
                          : from->id == TYPE_ENUM || from->id == TYPE_SET ? from->collation
                          : from->id == TYPE_BIT                          ? COLL_BINARY
                                                                          : COLL_ASCII_GENERAL_CI;
+    if (from->id == TYPE_JSON) {
+        source_id = COLL_UTF8MB4_BIN;
+    }
     const struct collation *source = collation_by_id(source_id);
     if (source != NULL && source->cs != target->cs) {
         TRY(charset_convert_arena(source->cs, s, target->cs, ctx->arena, &s, NULL));
@@ -278,6 +282,10 @@ db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struc
     }
     struct value r;
     struct value number;
+    if (from->id == TYPE_JSON && !type_is_string(to) && to->id != TYPE_JSON) {
+        struct json_view view = json_view_of(v->str);
+        return json_to_value(ctx, &view, to, ret);
+    }
     if (type_is_numeric(to) && cast__bytes_number(from, v, &number)) {
         v = &number;
     }
@@ -308,10 +316,20 @@ db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struc
     case TYPE_BLOB:
     case TYPE_MEDIUMBLOB:
     case TYPE_LONGBLOB: TRY(to_text(ctx, from, v, to, &r)); break;
+    case TYPE_JSON: {
+        struct json_node *n;
+        TRY(json_from_value(ctx, from, v, &n));
+        value_tag(&r, to);
+        if (from->id == TYPE_JSON) {
+            r.str = v->str;
+        } else {
+            TRY(json_write_arena(n, ctx->arena, ctx->diag, &r.str));
+        }
+        break;
+    }
     case TYPE_NULL:
     case TYPE_ENUM:
     case TYPE_SET:
-    case TYPE_JSON:
     case TYPE_GEOMETRY:
     case TYPE_VECTOR:
     case TYPE__COUNT:

@@ -93,7 +93,8 @@ MUST_USE db_err vector_cast(struct cast_ctx *ctx, const struct vector *src, cons
 /* Who is assigned, for messages. */
 struct store_target {
     const char *column;
-    uint64_t row; /* 1-based number of the row in the statement */
+    uint64_t row;      /* 1-based number of the row in the statement */
+    const char *table; /* for 3140; NULL: not known */
 };
 /* Assigns v to a column of type `to` as INSERT does: 1264 out of range, 1265 data truncated, 1366
  * incorrect value, 1292 incorrect temporal value, 1406 data too long, 3140 invalid JSON ... NULL

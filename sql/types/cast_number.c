@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sql/types/json.h"
 
 db_err cast__ascii(struct cast_ctx *ctx, const struct value *v, struct slice *ret)
 {
@@ -21,11 +22,17 @@ db_err cast__ascii(struct cast_ctx *ctx, const struct value *v, struct slice *re
 static db_err not_yet(struct cast_ctx *ctx, const struct sql_type *from)
 {
     switch ((int)from->id) {
-    case TYPE_JSON: return cast_error(ctx, 1235, "conversion of JSON");
     case TYPE_GEOMETRY: return cast_error(ctx, 1235, "conversion of GEOMETRY");
     case TYPE_VECTOR: return cast_error(ctx, 1235, "conversion of VECTOR");
     default: return ERR_OK;
     }
+}
+
+static db_err from_json(struct cast_ctx *ctx, const struct value *v, struct sql_type to,
+                        struct value *ret)
+{
+    struct json_view view = json_view_of(v->str);
+    return json_to_value(ctx, &view, &to, ret);
 }
 
 /* Anything but spaces from byte `used` on? */
@@ -127,7 +134,10 @@ db_err value_to_int(struct cast_ctx *ctx, const struct sql_type *from, const str
     ASSERT_SLOW(!v->is_null);
     TRY(not_yet(ctx, from));
     struct value number;
-    if (cast__bytes_number(from, v, &number)) {
+    if (from->id == TYPE_JSON) {
+        TRY(from_json(ctx, v, type_int(TYPE_BIGINT, false), &number));
+        v = &number;
+    } else if (cast__bytes_number(from, v, &number)) {
         v = &number;
     }
     *ret_unsigned = false;
@@ -189,7 +199,10 @@ db_err value_to_double(struct cast_ctx *ctx, const struct sql_type *from, const 
     ASSERT_SLOW(!v->is_null);
     TRY(not_yet(ctx, from));
     struct value number;
-    if (cast__bytes_number(from, v, &number)) {
+    if (from->id == TYPE_JSON) {
+        TRY(from_json(ctx, v, type_double(), &number));
+        v = &number;
+    } else if (cast__bytes_number(from, v, &number)) {
         v = &number;
     }
     switch ((enum phys_kind)v->phys) {
@@ -234,7 +247,11 @@ db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const
     ASSERT_SLOW(!v->is_null);
     TRY(not_yet(ctx, from));
     struct value number;
-    if (cast__bytes_number(from, v, &number)) {
+    if (from->id == TYPE_JSON) {
+        TRY(from_json(ctx, v, type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false),
+                      &number));
+        v = &number;
+    } else if (cast__bytes_number(from, v, &number)) {
         v = &number;
     }
     switch ((enum phys_kind)v->phys) {
@@ -308,6 +325,10 @@ db_err value_is_true(struct cast_ctx *ctx, const struct sql_type *from, const st
 {
     if (v->is_null) {
         *ret = false;
+        return ERR_OK;
+    }
+    if (from->id == TYPE_JSON) {
+        *ret = json_truth(v->str);
         return ERR_OK;
     }
     if (v->phys == PHYS_INT || v->phys == PHYS_TIME) {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sql/types/json.h"
 
 struct slice cast__enum_text(const struct sql_type *t, uint64_t index)
 {
@@ -100,7 +101,7 @@ db_err value_to_text(struct cast_ctx *ctx, const struct sql_type *from, const st
     switch ((enum phys_kind)v->phys) {
     case PHYS_STR:
         if (from->id == TYPE_JSON) {
-            return cast_error(ctx, 1235, "conversion of JSON");
+            return json_text(v->str, ctx->arena, ret);
         }
         *ret = v->str;
         return ERR_OK;

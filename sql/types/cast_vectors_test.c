@@ -343,7 +343,7 @@ static void test_store(void **state UNUSED)
         ctx.strict = l.field[0][0] == '1';
         ctx.sql_mode = ctx.strict ? ctx.sql_mode : 0;
         struct sql_type to = type_named(l.field[3]);
-        const struct store_target target = {"c", 1};
+        const struct store_target target = {.column = "c", .row = 1};
         make_value(l.field[1], l.field[2], &v, &from);
         db_err err = type_store(&ctx, &to, &target, &from, &v, &v);
         if (err == ERR_SQL) {

@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "sql/charset/hash.h"
+#include "sql/types/json.h"
 
 static bool is_text(const struct sql_type *t)
 {
@@ -83,8 +84,12 @@ struct sql_type compare_type(enum compare_kind kind, const struct sql_type *t)
             return type_char(TYPE_VARCHAR, t->length, t->collation);
         }
         return *t;
+    case COMPARE_JSON: {
+        struct sql_type json = type_blob(TYPE_JSON, COLL_BINARY);
+        json.flags = t->flags & TYPE_F_NOT_NULL;
+        return json;
+    }
     case COMPARE_INT:
-    case COMPARE_JSON:
     case COMPARE_NULL: break;
     }
     return *t;
@@ -113,9 +118,6 @@ db_err value_compare(struct cast_ctx *ctx, enum compare_kind kind,
                      int *ret_order)
 {
     ASSERT(!a->is_null && !b->is_null);
-    if (kind == COMPARE_JSON) {
-        return cast_error(ctx, 1235, "comparison of JSON");
-    }
     struct sql_type at = compare_type(kind, a_type);
     struct sql_type bt = compare_type(kind, b_type);
     struct value av = *a;
@@ -125,6 +127,9 @@ db_err value_compare(struct cast_ctx *ctx, enum compare_kind kind,
     }
     if (bt.id != b_type->id) {
         TRY(value_cast(ctx, b_type, b, &bt, &bv));
+    }
+    if (kind == COMPARE_JSON) {
+        collation = &json_collation;
     }
     if (av.is_null || bv.is_null) { /* text that is no date: lower than every date */
         *ret_order = (int)bv.is_null - (int)av.is_null;

@@ -30,7 +30,7 @@ enum compare_kind {
  * compares as temporal. */
 enum compare_kind compare_kind(const struct sql_type *a, bool a_const, const struct sql_type *b,
                                bool b_const);
-/* The type both sides are cast to for a kind (COMPARE_INT, _STRING and _JSON: no cast is needed
+/* The type both sides are cast to for a kind (COMPARE_INT and _STRING: no cast is needed
  * between members of the family; the type of `t` is returned). */
 struct sql_type compare_type(enum compare_kind kind, const struct sql_type *t);
 

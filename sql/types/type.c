@@ -380,8 +380,11 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
             flags |= WIRE_FLAG_BINARY;
         }
     }
-    if (t->id == TYPE_JSON) {
-        ret->charset = COLL_BINARY;
+    bool json_expr = t->id == TYPE_JSON && (t->flags & TYPE_F_EXPR) != 0;
+    if (json_expr) { /* MYSQL: of an expression it is text of the results' charset */
+        ret->charset = (uint16_t)(results_collation != 0 ? results_collation : COLL_UTF8MB4_BIN);
+        ret->length = UINT32_MAX - 3;
+        ret->decimals = DECIMALS_NOT_FIXED;
     }
     flags |= (t->flags & TYPE_F_NOT_NULL) != 0 ? WIRE_FLAG_NOT_NULL : 0;
     flags |= (t->flags & TYPE_F_ZEROFILL) != 0 ? WIRE_FLAG_ZEROFILL : 0;
@@ -390,8 +393,8 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
     }
     ret->decimals = t->id == TYPE_VECTOR ? DECIMALS_NOT_FIXED : ret->decimals;
     bool expr_blob = type_is_blob(t) && (t->flags & TYPE_F_EXPR) != 0;
-    if ((type_is_blob(t) && !expr_blob) || t->id == TYPE_JSON || t->id == TYPE_GEOMETRY ||
-        t->id == TYPE_VECTOR) {
+    if ((type_is_blob(t) && !expr_blob) || (t->id == TYPE_JSON && !json_expr) ||
+        t->id == TYPE_GEOMETRY || t->id == TYPE_VECTOR) {
         flags |= WIRE_FLAG_BLOB;
     }
     flags |= t->id == TYPE_ENUM ? WIRE_FLAG_ENUM : 0;

@@ -76,9 +76,6 @@ static db_err bind_sum(struct func_bind_ctx *ctx, struct agg_call *call, struct 
     if (t->id == TYPE_GEOMETRY || t->id == TYPE_VECTOR) {
         return my_error(ctx->diag, ER_WRONG_ARGUMENTS, call->def->name);
     }
-    if (t->id == TYPE_JSON) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "JSON as a number");
-    }
     enum func_number kind = func__number(t);
     call->variant = (int)kind;
     call->coercibility = 5;

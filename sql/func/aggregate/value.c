@@ -4,6 +4,7 @@
 
 #include "sql/func/aggregate/aggregate_int.h"
 #include "sql/types/compare.h"
+#include "sql/types/json.h"
 
 enum { FIRST_CAP = 32 };
 
@@ -30,9 +31,6 @@ static db_err bind_value(struct func_bind_ctx *ctx, struct agg_call *call, struc
 
 db_err agg_bind_extreme(struct func_bind_ctx *ctx, struct agg_call *call, struct func_arg *args)
 {
-    if (args[0].type.id == TYPE_JSON) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "comparison of JSON");
-    }
     if (args[0].type.id == TYPE_GEOMETRY || args[0].type.id == TYPE_VECTOR) {
         return my_error(ctx->diag, ER_WRONG_ARGUMENTS, call->def->name);
     }
@@ -98,7 +96,9 @@ static struct extreme extreme_of(const struct agg_call *call)
 {
     const struct sql_type *t = &call->arg_types[0];
     return (struct extreme){type_is_unsigned(t) || t->id == TYPE_BIT || t->id == TYPE_YEAR,
-                            type_is_string(t) ? collation_by_id(call->collation) : NULL};
+                            type_is_string(t)    ? collation_by_id(call->collation)
+                            : t->id == TYPE_JSON ? &json_collation
+                                                 : NULL};
 }
 
 db_err agg_update_extreme(struct eval_ctx *ctx, const struct agg_call *call, struct arena *arena,

@@ -15,9 +15,6 @@ static db_err check_operands(struct func_bind_ctx *ctx, const struct func_call *
         if (args[i].type.id == TYPE_GEOMETRY || args[i].type.id == TYPE_VECTOR) {
             return my_error(ctx->diag, ER_WRONG_ARGUMENTS, sign);
         }
-        if (args[i].type.id == TYPE_JSON) {
-            return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "JSON as a number");
-        }
     }
     return ERR_OK;
 }

@@ -8,6 +8,7 @@
 #include <math.h>
 
 #include "sql/types/compare.h"
+#include "sql/types/json.h"
 
 static bool int_column(const struct func_arg *arg)
 {
@@ -107,8 +108,12 @@ static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum com
                 func__want_text(ctx, a);
             }
             break;
-        case COMPARE_INT:
         case COMPARE_JSON:
+            if (a->type.id != TYPE_JSON) {
+                func__want(a, compare_type(kind, &a->type));
+            }
+            break;
+        case COMPARE_INT:
         case COMPARE_NULL: break;
         }
     }
@@ -122,6 +127,9 @@ static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struc
         return ERR_NOMEM;
     }
     p->kind = kind;
+    if (kind == COMPARE_JSON) {
+        p->collation = &json_collation;
+    }
     if (kind == COMPARE_STRING) {
         uint16_t collation;
         uint8_t coercibility;
@@ -160,9 +168,6 @@ db_err compare_bind(BIND_ARGS)
     static const char *const signs[] = {"=", "<>", "<", "<=", ">", ">="};
     const char *sign = (call->def->flags & FUNC_NULL_IF_ANY) == 0 ? "<=>" : signs[call->variant];
     enum compare_kind kind = choose(&args[0], &args[1]);
-    if (kind == COMPARE_JSON) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "comparison of JSON");
-    }
     if (kind == COMPARE_DATETIME) {
         TRY(check_date_text(ctx, &args[0], &args[1]));
         TRY(check_date_text(ctx, &args[1], &args[0]));
@@ -190,6 +195,9 @@ db_err compare_bind_is_null(BIND_ARGS)
 
 static void want_truth(struct func_arg *arg)
 {
+    if (arg->type.id == TYPE_JSON) {
+        return; /* compares with JSON's 0 */
+    }
     if (func__number(&arg->type) == NUM_DOUBLE) {
         func__want_double(arg);
     } else if (type_is_temporal(&arg->type)) {
@@ -234,6 +242,11 @@ db_err compare_bind_extreme(BIND_ARGS)
         text = text || func__is_text(&args[i].type);
     }
     TRY(func_agree_type(ctx, call->def->name, args, call->arg_count, &t, &coercibility));
+    if (t.id == TYPE_JSON) { /* MYSQL: they compare as text */
+        func__want_texts(ctx, args, call->arg_count);
+        t = args[0].want;
+        coercibility = 2;
+    }
     func__result(call, args, t);
     call->coercibility = coercibility;
     call->collation = t.collation;

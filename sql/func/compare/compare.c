@@ -4,6 +4,7 @@
 #include "sql/func/families.h"
 
 #include "sql/types/compare.h"
+#include "sql/types/json.h"
 
 /* One loop per operator: `a op b` over expressions of the row. */
 #define OP_LOOPS(A, B)                                                                             \
@@ -123,10 +124,10 @@ static void loops(enum compare_op op, const struct func_call *call, struct vecto
     case COMPARE_INT: int_loops(op, call, args, sel, n, dst); break;
     case COMPARE_DECIMAL: decimal_loops(op, args, sel, n, dst); break;
     case COMPARE_DOUBLE: double_loops(op, args, sel, n, dst); break;
+    case COMPARE_JSON:
     case COMPARE_STRING: string_loops(op, p, args, sel, n, dst); break;
     case COMPARE_DATETIME:
     case COMPARE_TIME: time_loops(op, args, sel, n, dst); break;
-    case COMPARE_JSON:
     case COMPARE_NULL: break; /* one side is NULL in every row: there are no rows here */
     }
 }
@@ -177,6 +178,7 @@ static bool truth(const struct vector *v, uint32_t row)
     switch ((int)v->phys) {
     case PHYS_DOUBLE: return vec_double(v, row) != 0;
     case PHYS_DECIMAL: return !decimal_is_zero(vec_decimal(v, row));
+    case PHYS_STR: return json_truth(vec_str(v, row));
     default: return vec_i64(v, row) != 0;
     }
 }

@@ -350,6 +350,8 @@ db_err string_bind_name(BIND_ARGS)
     uint16_t id = COLL_BINARY;
     if (func__is_text(&args[0].type)) {
         id = args[0].type.collation;
+    } else if (args[0].type.id == TYPE_JSON) {
+        id = COLL_UTF8MB4_BIN;
     } else if (args[0].type.id != TYPE_NULL && args[0].type.id != TYPE_BIT &&
                (type_is_numeric(&args[0].type) || type_is_temporal(&args[0].type))) {
         id = COLL_BINARY;

@@ -1,0 +1,338 @@
+/* JSON and the other types.
+ *
+ * Into JSON: a SQL value becomes the scalar that is nearest to it; what JSON has no type for is
+ * kept as bytes with the wire type of its column. Out of JSON: numbers, booleans and the text of
+ * strings become numbers; only temporals and strings become times; text gets the document as it is
+ * printed. What cannot be one gives warning 3156 (out of range: 3155) and zero, or NULL for times.
+ */
+#include "sql/types/json_int.h"
+
+#include <math.h>
+
+#include "sql/types/cast_int.h"
+
+/* ---- into JSON ---- */
+
+static struct json_node *text_node(struct cast_ctx *ctx, struct slice s)
+{
+    return json_node_str(ctx->arena, s);
+}
+
+static db_err string_node(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                          struct json_node **ret)
+{
+    const struct collation *c = collation_by_id(v->collation);
+    struct slice s = v->str;
+    if (c == NULL || c->id == COLL_BINARY) {
+        struct json_node *n = json_node_new(ctx->arena, JSON_OPAQUE);
+        if (n == NULL) {
+            return ERR_LIMIT;
+        }
+        switch ((int)from->id) {
+        case TYPE_TINYBLOB: n->wire = WIRE_TYPE_TINY_BLOB; break;
+        case TYPE_BLOB: n->wire = WIRE_TYPE_BLOB; break;
+        case TYPE_MEDIUMBLOB: n->wire = WIRE_TYPE_MEDIUM_BLOB; break;
+        case TYPE_LONGBLOB: n->wire = WIRE_TYPE_LONG_BLOB; break;
+        case TYPE_BINARY:
+            n->wire = (from->flags & TYPE_F_EXPR) != 0 ? WIRE_TYPE_VARCHAR : WIRE_TYPE_STRING;
+            break;
+        case TYPE_GEOMETRY:
+        case TYPE_VECTOR: return cast_error(ctx, 1235, "conversion to JSON");
+        default: n->wire = WIRE_TYPE_VARCHAR; break;
+        }
+        n->u.str = s;
+        *ret = n;
+        return ERR_OK;
+    }
+    const struct charset *utf8 = charset_by_name(SLICE_LIT("utf8mb4"));
+    if (c->cs != utf8) {
+        TRY(charset_convert_arena(c->cs, s, utf8, ctx->arena, &s, NULL));
+    }
+    *ret = text_node(ctx, s);
+    return *ret == NULL ? ERR_LIMIT : ERR_OK;
+}
+
+static db_err int_node(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                       struct json_node *n)
+{
+    switch ((int)from->id) {
+    case TYPE_ENUM:
+    case TYPE_SET: {
+        struct value text;
+        TRY(value_to_text(ctx, from, v, &text.str));
+        text = value_str(text.str, from->collation);
+        struct json_node *s;
+        TRY(string_node(ctx, from, &text, &s));
+        *n = *s;
+        return ERR_OK;
+    }
+    case TYPE_BIT:
+        n->type = JSON_OPAQUE;
+        n->wire = WIRE_TYPE_BIT;
+        return cast__bit_text(ctx, from->length, v->u, &n->u.str);
+    default: break;
+    }
+    bool truth = (from->flags & TYPE_F_BOOL) != 0;
+    n->type = truth                                      ? JSON_BOOLEAN
+              : type_is_unsigned(from) || v->is_unsigned ? JSON_UINT
+                                                         : JSON_INT;
+    if (truth) {
+        n->u.b = v->i != 0;
+    } else {
+        n->u.i = v->i;
+    }
+    return ERR_OK;
+}
+
+static void time_node(const struct cast_ctx *ctx, const struct value *v, struct json_node *n)
+{
+    n->type = v->type == TYPE_DATE ? JSON_DATE : v->type == TYPE_TIME ? JSON_TIME : JSON_DATETIME;
+    n->u.t = v->t;
+    if (v->type == TYPE_TIMESTAMP) {
+        n->wire = WIRE_TYPE_TIMESTAMP;
+        n->u.t = timestamp_to_local(ctx->tz, v->t);
+    }
+}
+
+db_err json_from_value(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                       struct json_node **ret)
+{
+    if (v->phys == PHYS_STR) {
+        if (from->id != TYPE_JSON) {
+            return string_node(ctx, from, v, ret);
+        }
+        struct json_view view = json_view_of(v->str);
+        *ret = json_node_of(ctx->arena, &view);
+        return *ret == NULL ? ERR_LIMIT : ERR_OK;
+    }
+    struct json_node *n = json_node_new(ctx->arena, JSON_NULL);
+    if (n == NULL) {
+        return ERR_LIMIT;
+    }
+    switch ((enum phys_kind)v->phys) {
+    case PHYS_INT: TRY(int_node(ctx, from, v, n)); break;
+    case PHYS_DOUBLE:
+        n->type = JSON_DOUBLE;
+        n->u.d = v->d;
+        break;
+    case PHYS_DECIMAL:
+        n->type = JSON_DECIMAL;
+        n->u.dec = ARENA_NEW(ctx->arena, struct decimal);
+        if (n->u.dec == NULL) {
+            return ERR_LIMIT;
+        }
+        *n->u.dec = v->dec;
+        break;
+    case PHYS_TIME: time_node(ctx, v, n); break;
+    case PHYS_STR:
+    case PHYS__COUNT: break;
+    }
+    *ret = n;
+    return ERR_OK;
+}
+
+/* ---- out of JSON ---- */
+
+bool json_natural(const struct json_view *v, struct value *ret, struct sql_type *ret_type)
+{
+    struct decimal d;
+    switch ((enum json_type)v->type) {
+    case JSON_INT: *ret = value_int(json_int(v)); break;
+    case JSON_UINT: *ret = value_uint((uint64_t)json_int(v)); break;
+    case JSON_BOOLEAN: *ret = value_int(json_bool(v)); break;
+    case JSON_DOUBLE: *ret = value_double(json_double(v)); break;
+    case JSON_DECIMAL:
+        json_decimal(v, &d);
+        *ret = value_decimal(&d);
+        break;
+    case JSON_STRING: *ret = value_str(json_str(v), COLL_UTF8MB4_BIN); break;
+    case JSON_DATE: *ret = value_temporal(TYPE_DATE, json_time(v), 0); break;
+    case JSON_TIME: *ret = value_temporal(TYPE_TIME, json_time(v), TIME_DECIMALS_MAX); break;
+    case JSON_DATETIME:
+        *ret = value_temporal(TYPE_DATETIME, json_time(v), TIME_DECIMALS_MAX);
+        break;
+    case JSON_OPAQUE: *ret = value_str(json_str(v), COLL_BINARY); break;
+    case JSON_NULL:
+    case JSON_OBJECT:
+    case JSON_ARRAY: return false;
+    }
+    *ret_type = value_type(ret);
+    return true;
+}
+
+static db_err refuse(struct cast_ctx *ctx, unsigned number, const char *what)
+{
+    const char *name = ctx->expr == NULL ? "?" : ctx->expr;
+    if (ctx->strict) {
+        return cast_error(ctx, number, what, "", name, (long)ctx->row);
+    }
+    cast_warn(ctx, CAST_WARNING, number, what, "", name, (long)ctx->row);
+    return ERR_OK;
+}
+
+static bool rest_is_space(struct slice s, size_t from)
+{
+    for (size_t i = from; i < s.len; i++) {
+        if (s.ptr[i] != ' ' && (s.ptr[i] < '\t' || s.ptr[i] > '\r')) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool to_number(const struct json_view *v)
+{
+    return json_is_number(v) || v->type == JSON_BOOLEAN || v->type == JSON_STRING;
+}
+
+/* The digits at the front of text, as strtoll has them. */
+static int64_t leading_int(struct slice s, bool *ret_unsigned, bool *ret_whole, bool *ret_overflow)
+{
+    size_t used = 0;
+    size_t n = 0;
+    while (n < s.len && (s.ptr[n] == ' ' || (s.ptr[n] >= '\t' && s.ptr[n] <= '\r'))) {
+        n++;
+    }
+    n += n < s.len && (s.ptr[n] == '-' || s.ptr[n] == '+');
+    while (n < s.len && s.ptr[n] >= '0' && s.ptr[n] <= '9') {
+        n++;
+    }
+    int64_t i = text_to_int(slice_of(s.ptr, n), ret_unsigned, &used, ret_overflow);
+    *ret_whole = used != 0 && used == s.len;
+    return used == 0 ? 0 : i;
+}
+
+static db_err to_integer(struct cast_ctx *ctx, const struct json_view *v, const struct sql_type *to,
+                         struct value *ret)
+{
+    bool is_unsigned = false;
+    bool whole = true;
+    bool overflow = false;
+    struct decimal d;
+    int64_t i = 0;
+    switch ((int)v->type) {
+    case JSON_INT:
+    case JSON_UINT: i = json_int(v); break;
+    case JSON_BOOLEAN: i = json_bool(v); break;
+    case JSON_STRING: i = leading_int(json_str(v), &is_unsigned, &whole, &overflow); break;
+    case JSON_DOUBLE: {
+        double r = rint(json_double(v));
+        bool wide = type_is_unsigned(to) && r >= 0;
+        overflow = !(r < (wide ? 18446744073709551616.0 : 9223372036854775808.0)) ||
+                   r < -9223372036854775808.0;
+        i = overflow ? (r < 0  ? INT64_MIN
+                        : wide ? -1
+                               : INT64_MAX)
+            : wide   ? (int64_t)(uint64_t)r
+                     : (int64_t)r;
+        break;
+    }
+    case JSON_DECIMAL: {
+        uint64_t u = 0;
+        json_decimal(v, &d);
+        bool wide = type_is_unsigned(to) && !d.neg;
+        overflow =
+            ((wide ? decimal_to_uint(&d, &u) : decimal_to_int(&d, &i)) & DECIMAL_OVERFLOW) != 0;
+        i = wide ? (int64_t)u : i;
+        break;
+    }
+    default: break;
+    }
+    if (!to_number(v) || !whole) {
+        TRY(refuse(ctx, 3156, "INTEGER"));
+    } else if (overflow) {
+        TRY(refuse(ctx, 3155, "INTEGER"));
+    }
+    value_tag(ret, to);
+    ret->i = i;
+    return ERR_OK;
+}
+
+static db_err to_double(struct cast_ctx *ctx, const struct json_view *v, const struct sql_type *to,
+                        struct value *ret)
+{
+    bool whole = true;
+    bool overflow = false;
+    double d = v->type == JSON_BOOLEAN ? json_bool(v) : json_number(v);
+    if (v->type == JSON_STRING) {
+        size_t used;
+        struct slice s = json_str(v);
+        d = text_to_double(s, &used, &overflow);
+        whole = used != 0 && rest_is_space(s, used);
+    }
+    if (!to_number(v) || !whole) {
+        TRY(refuse(ctx, 3156, "DOUBLE"));
+    } else if (overflow) {
+        TRY(refuse(ctx, 3155, "DOUBLE"));
+    }
+    value_tag(ret, to);
+    ret->d = to->id == TYPE_FLOAT ? (double)(float)d : d;
+    return ERR_OK;
+}
+
+static db_err to_decimal(struct cast_ctx *ctx, const struct json_view *v, const struct sql_type *to,
+                         struct value *ret)
+{
+    struct decimal d;
+    unsigned cond = 0;
+    decimal_zero(&d);
+    switch ((int)v->type) {
+    case JSON_INT: decimal_from_int(json_int(v), &d); break;
+    case JSON_UINT: decimal_from_uint((uint64_t)json_int(v), &d); break;
+    case JSON_BOOLEAN: decimal_from_int(json_bool(v), &d); break;
+    case JSON_DOUBLE: cond = decimal_from_double(json_double(v), &d); break;
+    case JSON_DECIMAL: json_decimal(v, &d); break;
+    case JSON_STRING: cond = decimal_from_text(json_str(v), &d); break;
+    default: break;
+    }
+    if (!to_number(v) || (cond & (DECIMAL_BAD_NUM | DECIMAL_TRAILING)) != 0) {
+        TRY(refuse(ctx, 3156, "DECIMAL"));
+    } else if ((cond & DECIMAL_OVERFLOW) != 0) {
+        TRY(refuse(ctx, 3155, "DECIMAL"));
+    }
+    struct value plain = value_decimal(&d);
+    struct sql_type t = value_type(&plain);
+    return value_cast(ctx, &t, &plain, to, ret);
+}
+
+static db_err to_temporal(struct cast_ctx *ctx, const struct json_view *v,
+                          const struct sql_type *to, struct value *ret)
+{
+    static const char *const names[] = {"DATE", "TIME", "DATETIME/TIMESTAMP", "DATETIME/TIMESTAMP"};
+    bool time = to->id == TYPE_TIME;
+    bool fits = v->type == JSON_STRING ||
+                (time ? v->type == JSON_TIME : v->type == JSON_DATE || v->type == JSON_DATETIME);
+    struct value plain;
+    struct sql_type t;
+    value_set_null(ret, to);
+    if (fits && json_natural(v, &plain, &t)) {
+        struct cast_ctx quiet = *ctx;
+        quiet.warn = NULL;
+        TRY(value_cast(&quiet, &t, &plain, to, ret));
+    }
+    return ret->is_null ? refuse(ctx, 3156, names[to->id - TYPE_DATE]) : ERR_OK;
+}
+
+db_err json_to_value(struct cast_ctx *ctx, const struct json_view *v, const struct sql_type *to,
+                     struct value *ret)
+{
+    if (type_is_temporal(to)) {
+        return to_temporal(ctx, v, to, ret);
+    }
+    switch ((int)to->id) {
+    case TYPE_DECIMAL: return to_decimal(ctx, v, to, ret);
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE: return to_double(ctx, v, to, ret);
+    case TYPE_YEAR: {
+        static const struct sql_type wide = {.id = TYPE_BIGINT, .length = 20};
+        struct value i;
+        TRY(to_integer(ctx, v, &wide, &i));
+        return value_cast(ctx, &wide, &i, to, ret);
+    }
+    default: break;
+    }
+    if (type_phys(to) == PHYS_INT && to->id != TYPE_ENUM && to->id != TYPE_SET) {
+        return to_integer(ctx, v, to, ret);
+    }
+    return cast_error(ctx, 1235, "conversion of JSON");
+}

@@ -1,0 +1,315 @@
+/* The order of JSON values, their hash, and containment.
+ *
+ * Types have ranks (null < numbers < strings < objects < arrays < booleans < dates < times <
+ * datetimes < other bytes); within a rank values compare. Numbers compare by value whatever their
+ * form: integers exactly, with doubles exactly too, decimals as decimals. */
+#include "sql/types/json_int.h"
+
+#include <math.h>
+
+#include "sql/charset/charset.h"
+#include "sql/charset/hash.h"
+#include "sql/types/compare.h"
+
+int json_key_cmp(struct slice a, struct slice b)
+{
+    if (a.len != b.len) {
+        return a.len < b.len ? -1 : 1;
+    }
+    return a.len == 0 ? 0 : memcmp(a.ptr, b.ptr, a.len);
+}
+
+static int compare_int_double(const struct json_view *i, double d)
+{
+    bool is_unsigned = i->type == JSON_UINT;
+    int64_t v = json_int(i);
+    const double top = is_unsigned ? 18446744073709551616.0 : 9223372036854775808.0;
+    const double bottom = is_unsigned ? 0.0 : -9223372036854775808.0;
+    if (d >= top) {
+        return -1;
+    }
+    if (d < bottom) {
+        return 1;
+    }
+    double whole = trunc(d);
+    int c = is_unsigned ? compare_ints(v, true, (int64_t)(uint64_t)whole, true)
+                        : compare_ints(v, false, (int64_t)whole, false);
+    return c != 0 ? c : (whole > d) - (whole < d);
+}
+
+static void to_decimal(const struct json_view *v, struct decimal *ret)
+{
+    switch ((int)v->type) {
+    case JSON_INT: decimal_from_int(json_int(v), ret); break;
+    case JSON_UINT: decimal_from_uint((uint64_t)json_int(v), ret); break;
+    case JSON_DECIMAL: json_decimal(v, ret); break;
+    default: (void)decimal_from_double(json_double(v), ret); break;
+    }
+}
+
+static int compare_numbers(const struct json_view *a, const struct json_view *b)
+{
+    if (a->type == JSON_DOUBLE && b->type == JSON_DOUBLE) {
+        return compare_doubles(json_double(a), json_double(b));
+    }
+    if (a->type <= JSON_UINT && b->type <= JSON_UINT) {
+        return compare_ints(json_int(a), a->type == JSON_UINT, json_int(b), b->type == JSON_UINT);
+    }
+    if (a->type <= JSON_UINT && b->type == JSON_DOUBLE) {
+        return compare_int_double(a, json_double(b));
+    }
+    if (b->type <= JSON_UINT && a->type == JSON_DOUBLE) {
+        return -compare_int_double(b, json_double(a));
+    }
+    const double beyond = 1e65; /* no decimal is as large */
+    if (a->type == JSON_DOUBLE && fabs(json_double(a)) >= beyond) {
+        return json_double(a) < 0 ? -1 : 1;
+    }
+    if (b->type == JSON_DOUBLE && fabs(json_double(b)) >= beyond) {
+        return json_double(b) < 0 ? 1 : -1;
+    }
+    struct decimal x;
+    struct decimal y;
+    to_decimal(a, &x);
+    to_decimal(b, &y);
+    return decimal_cmp(&x, &y);
+}
+
+/* Ranks of types; within JSON_OPAQUE other bytes come before bits, and those before text-like ones.
+ */
+static unsigned rank(const struct json_view *v)
+{
+    if (json_is_number(v)) {
+        return JSON_INT;
+    }
+    if (v->type != JSON_OPAQUE) {
+        return v->type;
+    }
+    const char *name = json_type_name(v);
+    return JSON_OPAQUE + (name[0] == 'O' ? 0u : name[1] == 'I' ? 1u : 2u);
+}
+
+static int compare_arrays(const struct json_view *a, const struct json_view *b)
+{
+    uint32_t na = json_count(a);
+    uint32_t nb = json_count(b);
+    for (uint32_t i = 0; i < na && i < nb; i++) {
+        struct json_view x = json_at(a, i);
+        struct json_view y = json_at(b, i);
+        int c = json_compare(&x, &y);
+        if (c != 0) {
+            return c;
+        }
+    }
+    return (na > nb) - (na < nb);
+}
+
+static int compare_objects(const struct json_view *a, const struct json_view *b)
+{
+    uint32_t na = json_count(a);
+    uint32_t nb = json_count(b);
+    if (na != nb) {
+        return na < nb ? -1 : 1;
+    }
+    for (uint32_t i = 0; i < na; i++) {
+        int c = json_key_cmp(json_key_at(a, i), json_key_at(b, i));
+        if (c != 0) {
+            return c;
+        }
+        struct json_view x = json_at(a, i);
+        struct json_view y = json_at(b, i);
+        c = json_compare(&x, &y);
+        if (c != 0) {
+            return c;
+        }
+    }
+    return 0;
+}
+
+int json_compare(const struct json_view *a, const struct json_view *b)
+{
+    unsigned ra = rank(a);
+    unsigned rb = rank(b);
+    if (ra != rb) {
+        return ra < rb ? -1 : 1;
+    }
+    switch ((enum json_type)a->type) {
+    case JSON_NULL: return 0;
+    case JSON_INT:
+    case JSON_UINT:
+    case JSON_DOUBLE:
+    case JSON_DECIMAL: return compare_numbers(a, b);
+    case JSON_STRING:
+    case JSON_OPAQUE: return slice_cmp(json_str(a), json_str(b));
+    case JSON_OBJECT: return compare_objects(a, b);
+    case JSON_ARRAY: return compare_arrays(a, b);
+    case JSON_BOOLEAN: return (int)json_bool(a) - (int)json_bool(b);
+    case JSON_DATE:
+    case JSON_TIME:
+    case JSON_DATETIME: break;
+    }
+    return (json_time(a) > json_time(b)) - (json_time(a) < json_time(b));
+}
+
+bool json_truth(struct slice document)
+{
+    static const uint8_t zero[2] = {0, 0};
+    const struct json_view none = {
+        .tag = JSON_TAG_INT16, .type = JSON_INT, .ptr = zero, .len = sizeof(zero)};
+    struct json_view v = json_view_of(document);
+    return json_compare(&v, &none) != 0;
+}
+
+uint64_t json_hash(const struct json_view *v, uint64_t seed)
+{
+    uint64_t h = hash_mix(seed, rank(v));
+    if (json_is_number(v)) {
+        double d = json_number(v);
+        uint64_t bits = 0;
+        if (d != 0) {
+            memcpy(&bits, &d, sizeof(bits));
+        }
+        return hash_mix(h, bits);
+    }
+    if (!json_is_container(v)) {
+        struct slice s =
+            v->type == JSON_BOOLEAN || v->type == JSON_NULL ? slice_of(v->ptr, 1) : json_str(v);
+        return hash_bytes(s.ptr, s.len, h);
+    }
+    uint32_t count = json_count(v);
+    for (uint32_t i = 0; i < count; i++) {
+        struct json_view child = json_at(v, i);
+        if (v->type == JSON_OBJECT) {
+            struct slice key = json_key_at(v, i);
+            h = hash_bytes(key.ptr, key.len, h);
+        }
+        h = json_hash(&child, h);
+    }
+    return hash_mix(h, count);
+}
+
+/* ---- containment ---- */
+
+static bool found_in(const struct json_view *array, const struct json_view *part)
+{
+    uint32_t count = json_count(array);
+    for (uint32_t i = 0; i < count; i++) {
+        struct json_view element = json_at(array, i);
+        if (json_contains(&element, part)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool json_contains(const struct json_view *doc, const struct json_view *part)
+{
+    if (doc->type == JSON_OBJECT) {
+        if (part->type != JSON_OBJECT || json_count(part) > json_count(doc)) {
+            return false;
+        }
+        for (uint32_t i = 0; i < json_count(part); i++) {
+            struct json_view mine;
+            struct json_view other = json_at(part, i);
+            if (!json_member(doc, json_key_at(part, i), &mine) || !json_contains(&mine, &other)) {
+                return false;
+            }
+        }
+        return true;
+    }
+    if (doc->type != JSON_ARRAY) {
+        return json_compare(doc, part) == 0;
+    }
+    if (part->type != JSON_ARRAY) {
+        return found_in(doc, part);
+    }
+    for (uint32_t i = 0; i < json_count(part); i++) {
+        struct json_view element = json_at(part, i);
+        if (!found_in(doc, &element)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool json_member_of(const struct json_view *a, const struct json_view *b)
+{
+    if (b->type != JSON_ARRAY) {
+        return json_compare(a, b) == 0;
+    }
+    for (uint32_t i = 0; i < json_count(b); i++) {
+        struct json_view element = json_at(b, i);
+        if (json_compare(a, &element) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool json_overlaps(const struct json_view *a, const struct json_view *b)
+{
+    if (a->type != JSON_ARRAY && b->type == JSON_ARRAY) {
+        const struct json_view *swap = a;
+        a = b;
+        b = swap;
+    }
+    if (a->type == JSON_ARRAY && b->type == JSON_ARRAY) {
+        for (uint32_t i = 0; i < json_count(b); i++) {
+            struct json_view element = json_at(b, i);
+            if (json_member_of(&element, a)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    if (a->type == JSON_OBJECT && b->type == JSON_OBJECT) {
+        for (uint32_t i = 0; i < json_count(b); i++) {
+            struct json_view mine;
+            struct json_view other = json_at(b, i);
+            if (json_member(a, json_key_at(b, i), &mine) && json_compare(&mine, &other) == 0) {
+                return true;
+            }
+        }
+        return false;
+    }
+    return json_member_of(b, a);
+}
+
+/* ---- as collations ---- */
+
+static int compare_documents(const struct collation *c, struct slice a, struct slice b)
+{
+    (void)c;
+    struct json_view x = json_view_of(a);
+    struct json_view y = json_view_of(b);
+    return json_compare(&x, &y);
+}
+
+/* MYSQL: "sorting of non-scalar JSON values" knows their length only. */
+static int order_documents(const struct collation *c, struct slice a, struct slice b)
+{
+    (void)c;
+    struct json_view x = json_view_of(a);
+    struct json_view y = json_view_of(b);
+    if (json_is_container(&x) && x.type == y.type) {
+        return (json_count(&x) > json_count(&y)) - (json_count(&x) < json_count(&y));
+    }
+    return json_compare(&x, &y);
+}
+
+static uint64_t hash_document(const struct collation *c, struct slice s, uint64_t seed)
+{
+    (void)c;
+    struct json_view v = json_view_of(s);
+    return json_hash(&v, seed);
+}
+
+static const struct collation_ops equality_ops = {
+    .name = "json", .compare = compare_documents, .hash = hash_document};
+static const struct collation_ops order_ops = {
+    .name = "json_order", .compare = order_documents, .hash = hash_document};
+
+const struct collation json_collation = {
+    .id = COLL_ID_MAX, .pad = COLLATION_NO_PAD, .name = "json", .ops = &equality_ops};
+const struct collation json_order_collation = {
+    .id = COLL_ID_MAX, .pad = COLLATION_NO_PAD, .name = "json_order", .ops = &order_ops};
