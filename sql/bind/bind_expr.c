@@ -2,6 +2,7 @@
 #include "sql/bind/bind_int.h"
 
 #include "base/fiber.h"
+#include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 
 static db_err bind_list(struct binder *b, struct scope *scope, const struct ast_expr_list *list,
@@ -36,11 +37,15 @@ static db_err bind_unary(struct binder *b, struct scope *scope, const struct ast
     case AST_OP_PLUS: *ret = args[0]; return ERR_OK;
     case AST_OP_NEG: return bind__op(b, "op_neg", args, 1, ret);
     case AST_OP_BIT_NOT: return bind__op(b, "op_bitnot", args, 1, ret);
-    case AST_OP_NOT: return bind__op(b, "op_not", args, 1, ret);
+    case AST_OP_NOT:
+        if ((u->expr.flags & AST_EXPR_SYMBOL) != 0) {
+            bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, "!", "NOT");
+        }
+        return bind__op(b, "op_not", args, 1, ret);
     default: break;
     }
-    struct sql_type t = type_char(TYPE_VARBINARY, args[0]->type.length, 63);
-    return bind__cast(b, args[0], &t, true, ret);
+    bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, "BINARY expr", "CAST");
+    return bind__cast_binary(b, args[0], ret);
 }
 
 static const char *binary_name(enum ast_op op)
@@ -100,6 +105,11 @@ static db_err bind_binary(struct binder *b, struct scope *scope, const struct as
                           struct bexpr **ret)
 {
     if (e->op == AST_OP_AND || e->op == AST_OP_OR) {
+        if ((e->expr.flags & AST_EXPR_SYMBOL) != 0) {
+            bool and = e->op == AST_OP_AND;
+            bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, and ? "&&" : "|| as a synonym for OR",
+                       and ? "AND" : "OR");
+        }
         return bind_logic(b, scope, e, ret);
     }
     bool arithmetic = e->op == AST_OP_ADD || e->op == AST_OP_SUB;
@@ -237,6 +247,40 @@ static db_err bind_row(struct binder *b, struct scope *scope, const struct ast_r
     return ERR_OK;
 }
 
+/* What a variable can hold: BIGINT, DECIMAL, DOUBLE or text. */
+static db_err user_var_kind(struct binder *b, struct bexpr **io)
+{
+    struct sql_type t = (*io)->type;
+    uint8_t not_null = t.flags & TYPE_F_NOT_NULL;
+    switch ((int)t.id) {
+    case TYPE_DECIMAL:
+    case TYPE_JSON:
+    case TYPE_GEOMETRY:
+    case TYPE_VECTOR: return ERR_OK;
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE:
+        t = type_double();
+        t.length = 23;
+        break;
+    case TYPE_NULL: t = type_char(TYPE_VARBINARY, 0, COLL_BINARY); break;
+    default:
+        if (type_is_string(&t)) {
+            return ERR_OK;
+        }
+        if (type_phys(&t) == PHYS_INT && t.id != TYPE_ENUM && t.id != TYPE_SET) {
+            t = type_int(TYPE_BIGINT, type_is_unsigned(&(*io)->type) || t.id == TYPE_BIT);
+            t.length = (*io)->type.length;
+        } else {
+            bool names = t.id == TYPE_ENUM || t.id == TYPE_SET;
+            t = func_text_type(func_text_chars(&t),
+                               names ? t.collation : b->opts->connection_collation);
+        }
+        break;
+    }
+    t.flags |= (uint8_t)(not_null | TYPE_F_EXPR);
+    return bind__cast(b, *io, &t, false, io);
+}
+
 static db_err bind_user_var(struct binder *b, struct scope *scope, const struct ast_user_var *v,
                             struct bexpr **ret)
 {
@@ -247,7 +291,13 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
     if (set) {
         TRY(bind__expr(b, scope, v->value, &value));
         TRY(not_a_row(b, value));
+        TRY(user_var_kind(b, &value));
         t = value->type;
+        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
+                        "Setting user variables within expressions is deprecated and will be "
+                        "removed in a future release. Consider alternatives: 'SET "
+                        "variable=expression, ...', or 'SELECT expression(s) INTO "
+                        "variables(s)'.");
     } else if (b->opts->user_var_type != NULL &&
                !b->opts->user_var_type(b->opts->env, v->name, &t)) {
         t = type_null();
@@ -262,7 +312,11 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
     }
     b->stmt->session_bound = true;
     TRY(arena_copy(b->arena, v->name, &e->u.var.name));
-    e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_NOT_NULL);
+    if (!set) {
+        e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_NOT_NULL);
+    }
+    e->type.flags |= TYPE_F_EXPR;
+    e->type.wire = 0;
     e->coercibility = 2;
     e->is_volatile = true;
     e->is_const = false;
@@ -315,6 +369,7 @@ static db_err bind_values_ref(struct binder *b, struct scope *scope, const struc
                               struct bexpr **ret)
 {
     if (scope == NULL || scope->insert_target == NULL) {
+        bind__warn(b, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT, "VALUES function");
         struct value null = value_null(); /* MYSQL: VALUES() elsewhere is NULL */
         struct sql_type t = type_null();
         return bind__const(b, &null, &t, 6, ret);

@@ -114,6 +114,40 @@ static db_err bind_hints(struct binder *b, const struct ast_table_base *t, struc
     return ERR_OK;
 }
 
+/* MYSQL: a derived table that does more than filter and join is kept in a table of its own. */
+static bool is_stored(const struct lnode *n)
+{
+    for (; n != NULL; n = n->child_count == 1 ? n->children[0] : NULL) {
+        switch ((int)n->kind) {
+        case LNODE_AGGREGATE:
+        case LNODE_WINDOW:
+        case LNODE_DISTINCT:
+        case LNODE_LIMIT:
+        case LNODE_SETOP:
+        case LNODE_VALUES: return true;
+        case LNODE_FILTER:
+        case LNODE_PROJECT:
+        case LNODE_SORT: break;
+        default: return false;
+        }
+    }
+    return false;
+}
+
+/* MYSQL: an expression's integer of at most nine digits is kept as INT. */
+static void stored_column(struct lcolumn *c)
+{
+    struct sql_type *t = &c->type;
+    bool narrow = t->id == TYPE_BIGINT && (t->flags & TYPE_F_EXPR) != 0 && t->length < 10;
+    if (t->id != TYPE_NULL) {
+        bind__stored_type(t);
+    }
+    if (narrow) {
+        t->id = TYPE_INT;
+    }
+    c->org_name = c->name;
+}
+
 /* Gives a bound query's visible columns a table name (and names) of their own. */
 static db_err derived_columns(struct binder *b, struct slice alias,
                               const struct ast_ident_list *names, struct lnode *root,
@@ -128,7 +162,11 @@ static db_err derived_columns(struct binder *b, struct slice alias,
         return ERR_NOMEM;
     }
     TRY(arena_copy(b->arena, alias, &table));
+    bool stored = is_stored(root);
     for (uint32_t i = 0; i < root->column_count; i++) {
+        if (stored) {
+            stored_column(&cols[i]);
+        }
         cols[i].table = table;
         cols[i].schema = SLICE_EMPTY;
         cols[i].hidden = i >= visible;

@@ -190,7 +190,10 @@ static db_err using_charset(struct binder *b, const struct ast_func *f, struct b
     TRY(charset_require(f->charset, b->diag, &cs));
     struct sql_type t = (*io)->type;
     t = type_char(TYPE_VARCHAR, t.length, cs->default_collation);
-    return bind__cast(b, *io, &t, true, io);
+    t.flags |= TYPE_F_EXPR;
+    TRY(bind__cast(b, *io, &t, true, io));
+    (*io)->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    return ERR_OK;
 }
 
 db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *f,
@@ -358,6 +361,23 @@ db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_a
     return ERR_OK;
 }
 
+/* Bytes of a value cast to BINARY. */
+static uint64_t cast_bytes(const struct sql_type *t)
+{
+    bool text = type_is_string(t) || t->id == TYPE_ENUM || t->id == TYPE_SET;
+    const struct collation *c = text ? collation_by_id(t->collation) : NULL;
+    return func_text_chars(t) * (c == NULL ? 1 : c->cs->maxlen);
+}
+
+db_err bind__cast_binary(struct binder *b, struct bexpr *e, struct bexpr **ret)
+{
+    struct sql_type t = func_text_type(cast_bytes(&e->type), COLL_BINARY);
+    t.flags |= TYPE_F_EXPR;
+    TRY(bind__cast(b, e, &t, true, ret));
+    (*ret)->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    return ERR_OK;
+}
+
 db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
                        struct bexpr **ret)
 {
@@ -381,6 +401,7 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
     }
     if (c->type->kind == AST_TYPE_SIGNED || c->type->kind == AST_TYPE_UNSIGNED) {
         t = type_int(TYPE_BIGINT, c->type->kind == AST_TYPE_UNSIGNED);
+        t.length = 21;
     } else {
         TRY(bind_type(b->arena, c->type, b->opts->connection_collation, b->opts->sql_mode,
                       SLICE_LIT("cast"), b->diag, &t));
@@ -393,13 +414,23 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
             if (given && c->type->kind == AST_TYPE_BINARY) {
                 t = type_char(TYPE_BINARY, (uint32_t)c->type->length, COLL_BINARY);
             } else {
-                t = type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR,
-                              given ? (uint32_t)c->type->length : UINT32_MAX, t.collation);
+                uint64_t chars = given    ? c->type->length
+                                 : binary ? cast_bytes(&e->type)
+                                          : func_text_chars(&e->type);
+                t = func_text_type(chars, binary ? COLL_BINARY : t.collation);
             }
         }
     }
+    if (t.id == TYPE_DOUBLE || t.id == TYPE_FLOAT) {
+        t.length = 23;
+    }
     t.flags |= TYPE_F_EXPR;
-    return bind__cast(b, e, &t, true, ret);
+    TRY(bind__cast(b, e, &t, true, ret));
+    /* MYSQL: what CAST can refuse, or makes a string of, may be NULL. */
+    if (!type_is_integer(&t) && t.id != TYPE_DECIMAL && t.id != TYPE_DOUBLE && t.id != TYPE_FLOAT) {
+        (*ret)->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    }
+    return ERR_OK;
 }
 
 db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_collate *c,
@@ -426,14 +457,12 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
             return my_error(b->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, from->cs->name);
         }
     }
-    struct sql_type t = e->type;
     bool binary = coll->id == COLL_BINARY;
-    if (!type_is_string(&t) || (t.collation == COLL_BINARY) != binary) {
-        t = type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR, t.length, coll->id);
-    }
-    t.collation = coll->id;
+    struct sql_type t =
+        func_text_type(binary ? cast_bytes(&e->type) : func_text_chars(&e->type), coll->id);
     t.flags |= TYPE_F_EXPR;
     TRY(bind__cast(b, e, &t, true, ret));
+    (*ret)->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
     (*ret)->coercibility = is_using ? 2 : 0;
     return ERR_OK;
 }

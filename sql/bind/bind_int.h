@@ -3,6 +3,7 @@
 #define SKEIN_SQL_BIND_BIND_INT_H
 
 #include "sql/bind/bind.h"
+#include "sql/diag/my_error.h"
 
 enum {
     BIND_DEPTH_MAX = 200
@@ -125,6 +126,9 @@ db_err bind__expr(struct binder *b, struct scope *scope, const struct ast_expr *
 db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_expr *e,
                        struct bexpr ***io_list, uint32_t *io_count);
 /* make.c: nodes */
+/* A warning of the statement as it is written; its plan is then not shared. */
+void bind__warn(struct binder *b, enum my_errno number, ...);
+void bind__warn_text(struct binder *b, enum my_errno number, const char *text);
 struct bexpr *bind__new(struct binder *b, enum bexpr_kind kind, const struct sql_type *type,
                         uint32_t arg_count);
 db_err bind__const(struct binder *b, const struct value *v, const struct sql_type *type,
@@ -172,6 +176,7 @@ db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_a
                        struct bexpr **ret);
 db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
                        struct bexpr **ret);
+db_err bind__cast_binary(struct binder *b, struct bexpr *e, struct bexpr **ret);
 db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_collate *c,
                      struct bexpr **ret);
 
@@ -224,6 +229,7 @@ db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lno
 /* Makes the names of a WITH clause known until the caller restores b->ctes. */
 db_err bind__push_ctes(struct binder *b, struct scope *parent, struct bsubquery *sub,
                        const struct ast_with *with);
+void bind__stored_type(struct sql_type *io);
 db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_found_rows,
                    struct lnode **io_root);
 db_err bind__project(struct binder *b, struct select_item *items, uint32_t count,

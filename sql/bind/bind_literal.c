@@ -6,6 +6,16 @@
 #include "sql/types/cast.h"
 #include "sql/types/temporal.h"
 
+static void warn_charset(struct binder *b, const struct ast_literal *l)
+{
+    if ((l->expr.flags & AST_EXPR_NATIONAL) != 0) {
+        bind__warn(b, ER_DEPRECATED_NATIONAL);
+    } else if (slice_eq_nocase(l->charset, SLICE_LIT("utf8mb3")) ||
+               slice_eq_nocase(l->charset, SLICE_LIT("utf8"))) {
+        bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, "utf8mb3", "utf8mb4");
+    }
+}
+
 static db_err text_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
 {
     uint16_t collation = b->opts->connection_collation;
@@ -14,6 +24,7 @@ static db_err text_literal(struct binder *b, const struct ast_literal *l, struct
         const struct charset *cs;
         TRY(charset_require(l->charset, b->diag, &cs));
         collation = cs->default_collation;
+        warn_charset(b, l);
     } else if (b->opts->charset_client != 0) {
         const struct collation *from = collation_by_id(b->opts->charset_client);
         const struct collation *to = collation_by_id(collation);
@@ -55,6 +66,12 @@ static db_err decimal_literal(struct binder *b, const struct ast_literal *l, str
         digits = DECIMAL_PRECISION_MAX;
     }
     struct value v = value_decimal(&d);
+    /* MYSQL: the digits as written count, but for leading zeros beyond the first. */
+    const uint8_t *point = memchr(l->text.ptr, '.', l->text.len);
+    bool zero_point = point != NULL && point != l->text.ptr && digits == d.scale;
+    if (zero_point && digits < DECIMAL_PRECISION_MAX) {
+        digits++;
+    }
     struct sql_type t = type_decimal(digits == 0 ? 1 : digits, d.scale, false);
     t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
     return bind__const(b, &v, &t, 5, ret);
@@ -71,6 +88,7 @@ static db_err double_literal(struct binder *b, const struct ast_literal *l, stru
     }
     struct value v = value_double(d);
     struct sql_type t = type_double();
+    t.length = (uint32_t)l->text.len;
     t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
     return bind__const(b, &v, &t, 5, ret);
 }
@@ -90,6 +108,7 @@ static db_err bytes_literal(struct binder *b, const struct ast_literal *l, struc
     t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
     if (collation == COLL_BINARY) {
         t.flags |= TYPE_F_BYTES_NUMBER;
+        t.wire = TYPE_W_NO_DECIMALS | (l->kind == AST_LIT_HEX ? TYPE_W_UNSIGNED : 0);
     }
     return bind__const(b, &v, &t, 4, ret);
 }
@@ -165,6 +184,7 @@ static db_err lifted_type(struct binder *b, const struct ast_literal *l, struct 
     *ret = e->type;
     switch ((int)ret->id) {
     case TYPE_DECIMAL: *ret = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false); break;
+    case TYPE_DOUBLE: *ret = type_double(); break;
     case TYPE_BIGINT: *ret = type_int(TYPE_BIGINT, type_is_unsigned(&e->type)); break;
     case TYPE_VARCHAR:
     case TYPE_VARBINARY: ret->length = VARCHAR_BYTES_MAX / 4; break;

@@ -1,6 +1,7 @@
 /* Query expressions: WITH, set operations, VALUES, TABLE, and ORDER BY and LIMIT around them. */
 #include "sql/bind/bind_int.h"
 
+#include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 
 static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery *sub,
@@ -56,6 +57,19 @@ static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolum
     return any ? bind__project(b, items, n, io) : ERR_OK;
 }
 
+/* MYSQL: the rows of a union, and of a derived table that is not merged, lie in a table: their
+ * columns are described as a table's. */
+void bind__stored_type(struct sql_type *io)
+{
+    uint8_t not_null = io->flags & TYPE_F_NOT_NULL;
+    if (io->id == TYPE_NULL) {
+        *io = type_char(TYPE_VARBINARY, 0, COLL_BINARY);
+    }
+    io->flags &= (uint8_t) ~(TYPE_F_EXPR | TYPE_F_BOOL | TYPE_F_BYTES_NUMBER);
+    io->flags |= (uint8_t)(not_null | (io->id == TYPE_YEAR ? TYPE_F_ZEROFILL : 0));
+    io->wire = 0;
+}
+
 static db_err common_columns(struct binder *b, const struct lnode *l, const struct lnode *r,
                              struct lnode *n)
 {
@@ -72,7 +86,9 @@ static db_err common_columns(struct binder *b, const struct lnode *l, const stru
         *c = l->columns[i];
         TRY(func_agree_type(&b->func, "UNION", fa, 2, &c->type, &c->coercibility));
         c->id = bind__new_col(b);
-        c->table = c->org_table = c->schema = c->org_name = SLICE_EMPTY;
+        c->table = c->org_table = c->schema = SLICE_EMPTY;
+        c->org_name = c->name;
+        bind__stored_type(&c->type);
         c->def = NULL;
         c->hidden = false;
     }

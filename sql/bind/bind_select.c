@@ -85,12 +85,28 @@ static const struct lcolumn *column_by_id(const struct scope *s, col_id_t id)
     return NULL;
 }
 
+/* NAME_CONST names its value. */
+static struct slice const_name(const struct ast_func *f, struct slice otherwise)
+{
+    if (!slice_eq_nocase(f->name, SLICE_LIT("name_const")) || f->args.count != 2 ||
+        f->args.items[0]->kind != AST_EXPR_LITERAL) {
+        return otherwise;
+    }
+    const struct ast_literal *l = (const struct ast_literal *)f->args.items[0];
+    return l->kind == AST_LIT_STRING ? l->text : otherwise;
+}
+
 /* MYSQL: a column is named after its alias, its column, the first part of a text literal, or its
  * source text. */
 static db_err name_item(struct binder *b, struct block *k, const struct ast_select_item *a,
                         struct select_item *it)
 {
     struct slice name = a->text;
+    const struct ast_expr *e = a->expr;
+    while (e->kind == AST_EXPR_UNARY && ((const struct ast_unary *)e)->op == AST_OP_PLUS) {
+        e = ((const struct ast_unary *)e)->arg; /* MYSQL: a sign that does nothing is not there */
+    }
+    bool inner = e != a->expr || (e->flags & AST_EXPR_PARENS) != 0;
     it->column = (struct lcolumn){.type = it->expr->type, .coercibility = it->expr->coercibility};
     if (it->expr->kind == BEXPR_COLUMN) {
         const struct lcolumn *c = column_by_id(&k->scope, it->expr->u.column.id);
@@ -98,13 +114,15 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
             it->column = *c;
             it->column.hidden = false;
         }
-        if (a->expr->kind == AST_EXPR_COLUMN) {
-            name = ((const struct ast_column *)a->expr)->name;
+        if (e->kind == AST_EXPR_COLUMN) {
+            name = ((const struct ast_column *)e)->name;
         }
-    } else if (a->expr->kind == AST_EXPR_COLUMN) {
-        name = ((const struct ast_column *)a->expr)->name;
-    } else if (a->expr->kind == AST_EXPR_LITERAL) {
-        const struct ast_literal *l = (const struct ast_literal *)a->expr;
+    } else if (e->kind == AST_EXPR_COLUMN) {
+        name = ((const struct ast_column *)e)->name;
+    } else if (e->kind == AST_EXPR_FUNC) {
+        name = const_name((const struct ast_func *)e, name);
+    } else if (e->kind == AST_EXPR_LITERAL) {
+        const struct ast_literal *l = (const struct ast_literal *)e;
         if (l->kind == AST_LIT_STRING) {
             name = slice_of(l->text.ptr, l->first_part_len);
             while (name.len != 0 && name.ptr[0] <= ' ') {
@@ -112,6 +130,10 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
             }
         } else if (l->kind == AST_LIT_NULL) {
             name = SLICE_LIT("NULL");
+        } else if (inner && l->text.len != 0 &&
+                   (l->kind == AST_LIT_INT || l->kind == AST_LIT_DECIMAL ||
+                    l->kind == AST_LIT_FLOAT)) {
+            name = l->text;
         }
     }
     it->has_alias = a->alias.ptr != NULL;

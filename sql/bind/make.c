@@ -12,6 +12,27 @@ db_err bind__too_deep(struct binder *b)
     return my_error(b->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
 }
 
+void bind__warn_text(struct binder *b, enum my_errno number, const char *text)
+{
+    if (b->opts->warn != NULL) {
+        b->opts->warn(b->opts->env, CAST_WARNING, (uint16_t)number, text);
+    }
+    if (b->stmt != NULL) {
+        b->stmt->session_bound = true;
+    }
+}
+
+void bind__warn(struct binder *b, enum my_errno number, ...)
+{
+    struct diag d;
+    diag_reset(&d);
+    va_list args;
+    va_start(args, number);
+    my_verror(&d, number, args);
+    va_end(args);
+    bind__warn_text(b, number, d.text);
+}
+
 void bind__inherit(struct bexpr *e)
 {
     bool all_const = true;

@@ -190,27 +190,34 @@ static uint32_t text_length(const struct sql_type *t)
     case FAM_JSON:
     case FAM_OTHER: break;
     }
-    if (t->id >= TYPE_TINYTEXT && t->id <= TYPE_LONGTEXT) {
-        const struct collation *c = collation_by_id(t->collation);
-        return t->length / (c != NULL ? c->cs->maxlen : 1);
-    }
     return t->length;
 }
 
-static struct sql_type text_type(uint32_t chars, unsigned collation, bool any_blob)
+/* Step of the TEXT family: 0 TINY .. 3 LONG; -1: no such type. */
+static int blob_step(const struct sql_type *t)
+{
+    return !type_is_blob(t)           ? -1
+           : t->id >= TYPE_TINYBLOB ? (int)t->id - TYPE_TINYBLOB
+                                    : (int)t->id - TYPE_TINYTEXT;
+}
+
+/* MYSQL: with a TEXT among them the result is the widest TEXT's type, TEXT at least; its length
+ * counts a column's bytes as characters. */
+static struct sql_type text_type(uint32_t chars, unsigned collation, int step)
 {
     const struct collation *c = collation_by_id(collation);
     uint64_t bytes = (uint64_t)chars * c->cs->maxlen;
     bool binary = collation == COLL_BINARY;
-    if (!any_blob && bytes <= VARCHAR_BYTES_MAX) {
+    if (step < 0 && bytes <= VARCHAR_BYTES_MAX) {
         return type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR, chars, collation);
     }
-    enum type_id text = bytes <= 0xff       ? TYPE_TINYTEXT
-                        : bytes <= 0xffff   ? TYPE_TEXT
-                        : bytes <= 0xffffff ? TYPE_MEDIUMTEXT
-                                            : TYPE_LONGTEXT;
-    return type_blob(binary ? (enum type_id)(text + (TYPE_TINYBLOB - TYPE_TINYTEXT)) : text,
-                     collation);
+    if (step < 0) {
+        return func__text(chars, collation);
+    }
+    int id = (binary ? TYPE_TINYBLOB : TYPE_TINYTEXT) + step;
+    struct sql_type t = type_blob((enum type_id)id, collation);
+    t.length = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+    return t;
 }
 
 static enum type_id int_id(const struct sql_type *t)
@@ -269,6 +276,17 @@ static struct sql_type wider_temporal(const struct sql_type *a, const struct sql
     return type_temporal(TYPE_DATETIME, decimals);
 }
 
+/* MYSQL: FLOAT with integers of at most three bytes stays FLOAT. */
+static struct sql_type wider_double(const struct sql_type *a, const struct sql_type *b)
+{
+    struct sql_type t = func__double();
+    if (a->id == TYPE_FLOAT && b->id == TYPE_FLOAT) {
+        t = type_float();
+        t.length = 23;
+    }
+    return t;
+}
+
 static struct sql_type merge(const struct sql_type *a, const struct sql_type *b, unsigned collation)
 {
     enum family fa = family_of(a);
@@ -282,9 +300,15 @@ static struct sql_type merge(const struct sql_type *a, const struct sql_type *b,
             if (type_equal(a, b)) {
                 return *a;
             }
+            if (a->id == TYPE_BIT && b->id == TYPE_BIT) {
+                return a->length > b->length ? *a : *b;
+            }
+            if (a->id == TYPE_BIT || b->id == TYPE_BIT) {
+                return wider_decimal(a, b); /* MYSQL: so that no bit is lost */
+            }
             return wider_int(a, b);
         case FAM_DECIMAL: return wider_decimal(a, b);
-        case FAM_DOUBLE: return a->id == TYPE_FLOAT && b->id == TYPE_FLOAT ? *a : func__double();
+        case FAM_DOUBLE: return wider_double(a, b);
         case FAM_TEMPORAL: return wider_temporal(a, b);
         case FAM_JSON:
         case FAM_OTHER: return *a;
@@ -302,7 +326,15 @@ static struct sql_type merge(const struct sql_type *a, const struct sql_type *b,
         la *= fa == FAM_STRING ? collation_by_id(a->collation)->cs->maxlen : 1u;
         lb *= fb == FAM_STRING ? collation_by_id(b->collation)->cs->maxlen : 1u;
     }
-    return text_type(la > lb ? la : lb, collation, type_is_blob(a) || type_is_blob(b));
+    int step = blob_step(a) > blob_step(b) ? blob_step(a) : blob_step(b);
+    if (step == 0 && blob_step(a) != blob_step(b)) {
+        step = 1; /* TINYTEXT and VARCHAR */
+    }
+    struct sql_type t = text_type(la > lb ? la : lb, collation, step);
+    if (a->id == b->id && (a->id == TYPE_CHAR || a->id == TYPE_BINARY) && step < 0) {
+        t.id = a->id;
+    }
+    return t;
 }
 
 db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
@@ -331,6 +363,10 @@ db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct 
     t.flags = (uint8_t)(t.flags &
                         ~(TYPE_F_NOT_NULL | TYPE_F_ZEROFILL | TYPE_F_BOOL | TYPE_F_BYTES_NUMBER));
     t.flags |= (uint8_t)((not_null ? TYPE_F_NOT_NULL : 0) | TYPE_F_EXPR);
+    t.wire = 0;
+    if (t.id == TYPE_FLOAT || t.id == TYPE_DOUBLE) {
+        t.length = t.decimals == DECIMALS_NOT_FIXED ? 23 : t.length;
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct func_arg *a = &args[i];
         bool differs =

@@ -148,6 +148,11 @@ bool func_is_known(struct slice name);
 size_t func_count(void);
 const struct func_def *func_at(size_t i);
 
+/* Text of at most `chars` characters: VARCHAR, or the TEXT type that is wide enough. */
+struct sql_type func_text_type(uint64_t chars, unsigned collation);
+/* Characters a value of the type has as text at most. */
+uint64_t func_text_chars(const struct sql_type *t);
+
 /* ---- how operands meet (coerce.c) ---- */
 
 /* One collation for the text among the arguments, by coercibility (MYSQL: collation coercibility in

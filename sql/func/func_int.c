@@ -13,6 +13,7 @@ static struct sql_type expr_type(struct sql_type t, bool not_null)
 {
     t.flags = (uint8_t)((t.flags & (TYPE_F_UNSIGNED | TYPE_F_BOOL)) | TYPE_F_EXPR |
                         (not_null ? TYPE_F_NOT_NULL : 0));
+    t.wire = 0;
     return t;
 }
 
@@ -77,6 +78,16 @@ struct sql_type func__text(uint64_t chars, unsigned collation)
         binary ? (enum type_id)(id + (TYPE_MEDIUMBLOB - TYPE_MEDIUMTEXT)) : id, collation);
     t.length = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
     return t;
+}
+
+struct sql_type func_text_type(uint64_t chars, unsigned collation)
+{
+    return func__text(chars, collation);
+}
+
+uint64_t func_text_chars(const struct sql_type *t)
+{
+    return func__chars(t);
 }
 
 void func__result_ascii(struct func_bind_ctx *ctx, struct func_call *call, uint64_t chars)

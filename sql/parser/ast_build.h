@@ -204,6 +204,8 @@ void *ast_syntax_error(struct parse_ctx *ctx, struct sql_loc loc);
 void *ast_logic(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, void *left, void *right);
 void *ast_binary(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, void *left,
                  void *right);
+/* Adds an AST_EXPR_* flag; expr may be NULL. */
+void *ast_flag(void *expr, enum ast_expr_flags flag);
 void *ast_unary(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, void *arg);
 void *ast_is(struct parse_ctx *ctx, struct sql_loc loc, void *arg, uint32_t test, bool negated);
 void *ast_quantified(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, bool all, void *arg,

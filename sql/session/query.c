@@ -17,6 +17,11 @@ static void warn(void *arg, enum cast_level level, uint16_t number, const char *
                   &d);
 }
 
+static void bind_warn(void *env, int level, uint16_t number, const char *text)
+{
+    warn(env, (enum cast_level)level, number, text);
+}
+
 void query__cast_ctx(struct sql_session *s, struct cast_ctx *ret, bool strict)
 {
     struct session_vars *v = &s->vars;
@@ -44,6 +49,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .max_allowed_packet = s->vars.max_allowed_packet,
                               .tz = s->vars.tz,
                               .env = s,
+                              .warn = bind_warn,
                               .user_var_type = vars__bind_user,
                               .system_var = vars__bind_system};
 }

@@ -469,11 +469,27 @@ struct sql_type sysvar_type(enum sysvar_id id)
     case SYSVAR_T_BOOL: {
         struct sql_type t = type_int(TYPE_BIGINT, false);
         t.length = 1;
+        t.flags |= TYPE_F_EXPR;
         return t;
     }
-    case SYSVAR_T_INT: return type_int(TYPE_BIGINT, (int64_t)sysvar_defs[id].min >= 0);
-    case SYSVAR_T_DOUBLE: return type_double();
-    default: return type_char(TYPE_VARCHAR, 16383, COLL_UTF8MB3_GENERAL_CI);
+    case SYSVAR_T_INT: {
+        struct sql_type t = type_int(TYPE_BIGINT, (int64_t)sysvar_defs[id].min >= 0);
+        t.length = 21;
+        t.flags |= TYPE_F_EXPR;
+        return t;
+    }
+    case SYSVAR_T_DOUBLE: {
+        struct sql_type t = type_double();
+        t.length = 23;
+        t.decimals = 6;
+        t.flags |= TYPE_F_EXPR;
+        return t;
+    }
+    default: {
+        struct sql_type t = type_char(TYPE_VARCHAR, 21845, COLL_UTF8MB3_GENERAL_CI);
+        t.flags |= TYPE_F_EXPR;
+        return t;
+    }
     }
 }
 

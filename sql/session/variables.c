@@ -428,17 +428,32 @@ void vars__free(struct sql_session *s)
 
 bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type)
 {
+    enum { TEXT_CHARS = 0xffffff, UNSET_BYTES = 65532 };
     const struct user_var *v = vars__user_get(env, name);
-    if (v == NULL || v->value.is_null) {
-        return false;
+    if (v == NULL) {
+        *ret_type = type_char(TYPE_VARBINARY, UNSET_BYTES, COLL_BINARY);
+        return true;
+    }
+    if (v->value.is_null) {
+        *ret_type = func_text_type(TEXT_CHARS, COLL_BINARY);
+        return true;
     }
     *ret_type = value_type(&v->value);
     switch ((int)ret_type->id) {
     case TYPE_DECIMAL:
         *ret_type = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false);
         break;
-    case TYPE_VARCHAR: ret_type->length = 16383; break;
-    default: break;
+    case TYPE_FLOAT:
+    case TYPE_DOUBLE:
+        *ret_type = type_double();
+        ret_type->length = 23;
+        break;
+    case TYPE_BIGINT: ret_type->length = 21; break;
+    default:
+        if (type_is_string(ret_type)) {
+            *ret_type = func_text_type(TEXT_CHARS, ret_type->collation);
+        }
+        break;
     }
     return true;
 }

@@ -335,7 +335,8 @@ static uint32_t wire_length(const struct sql_type *t)
 {
     switch ((int)t->id) {
     case TYPE_DECIMAL: /* digits, sign and point */
-        return t->length + (t->decimals != 0) + (type_is_unsigned(t) ? 0 : 1);
+        return t->length + (t->decimals != 0) + (type_is_unsigned(t) ? 0 : 1) +
+               ((t->wire & TYPE_W_LONG_PRECISION) != 0);
     case TYPE_JSON:
     case TYPE_GEOMETRY: return UINT32_MAX;
     case TYPE_VECTOR: return t->length * 4;
@@ -353,19 +354,25 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
     ret->decimals = type_is_temporal(t) || type_is_numeric(t) ? t->decimals : 0;
     if ((t->flags & TYPE_F_EXPR) != 0) {
         if (type_is_string(t)) {
-            ret->decimals = DECIMALS_NOT_FIXED;
+            ret->decimals = (t->wire & TYPE_W_NO_DECIMALS) != 0 ? 0 : DECIMALS_NOT_FIXED;
             if (!type_is_blob(t)) {
-                ret->type = WIRE_TYPE_VAR_STRING;
+                ret->type = t->id == TYPE_CHAR ? WIRE_TYPE_STRING : WIRE_TYPE_VAR_STRING;
             } else if (t->id == TYPE_MEDIUMTEXT || t->id == TYPE_MEDIUMBLOB) {
                 ret->type = WIRE_TYPE_MEDIUM_BLOB;
             } else if (t->id == TYPE_LONGTEXT || t->id == TYPE_LONGBLOB) {
                 ret->type = WIRE_TYPE_LONG_BLOB;
             }
         }
-        if (!is_text) {
+        if (!is_text && t->id != TYPE_BIT) {
             flags |= WIRE_FLAG_BINARY;
         }
+        if (t->id == TYPE_ENUM || t->id == TYPE_SET) {
+            ret->type = t->id == TYPE_ENUM ? WIRE_TYPE_ENUM : WIRE_TYPE_SET;
+            ret->decimals = DECIMALS_NOT_FIXED;
+        }
     }
+    flags |= t->id == TYPE_NULL ? WIRE_FLAG_BINARY : 0;
+    flags |= (t->wire & TYPE_W_UNSIGNED) != 0 ? WIRE_FLAG_UNSIGNED : 0;
     if (is_text) {
         ret->length = text_wire_length(t->length, results_collation, own);
         ret->charset = (uint16_t)(results_collation != 0 ? results_collation : t->collation);
@@ -397,7 +404,8 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
         t->id == TYPE_GEOMETRY || t->id == TYPE_VECTOR) {
         flags |= WIRE_FLAG_BLOB;
     }
-    flags |= t->id == TYPE_ENUM ? WIRE_FLAG_ENUM : 0;
-    flags |= t->id == TYPE_SET ? WIRE_FLAG_SET : 0;
+    bool is_expr = (t->flags & TYPE_F_EXPR) != 0;
+    flags |= t->id == TYPE_ENUM && !is_expr ? WIRE_FLAG_ENUM : 0;
+    flags |= t->id == TYPE_SET && !is_expr ? WIRE_FLAG_SET : 0;
     ret->flags = (uint16_t)flags;
 }

@@ -70,6 +70,13 @@ enum {
         32, /* a literal such as x'41' or b'101': where a number is wanted, its bytes are one */
 };
 
+/* Result metadata of an expression that its type alone does not tell. */
+enum {
+    TYPE_W_NO_DECIMALS = 1,    /* text with 0 decimals, as a column's */
+    TYPE_W_UNSIGNED = 2,       /* a hexadecimal literal's flag */
+    TYPE_W_LONG_PRECISION = 4, /* a DECIMAL whose digits were cut to 65: its length counts 66 */
+};
+
 /* `decimals` of FLOAT, DOUBLE and strings without a fixed number of them. */
 enum { DECIMALS_NOT_FIXED = 31 };
 enum {
@@ -112,7 +119,7 @@ struct sql_type {
      * display width. ENUM, SET: longest text in characters. */
     uint32_t length;
     uint16_t collation; /* id; COLL_BINARY for what is not text */
-    uint16_t reserved;
+    uint16_t wire; /* TYPE_W_*: how result metadata differ from the type's own; no meaning else */
     uint32_t srid_plus_1;           /* GEOMETRY's SRID attribute + 1, 0 = none */
     const struct type_names *names; /* ENUM, SET; else NULL */
 };

@@ -15,6 +15,11 @@ static db_err bind_value(struct func_bind_ctx *ctx, struct agg_call *call, struc
         t = type_char(TYPE_CHAR, t.length, t.collation);
         func__want(&args[0], t);
     }
+    if (type_is_blob(&t) && t.collation != COLL_BINARY) {
+        uint64_t bytes = (uint64_t)t.length * collation_by_id(t.collation)->cs->maxlen;
+        t.length = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
+    }
+    t.wire = 0;
     t.flags = (uint8_t)((t.flags & (TYPE_F_UNSIGNED | TYPE_F_ZEROFILL)) | TYPE_F_EXPR);
     if (t.id == TYPE_DOUBLE && t.decimals == DECIMALS_NOT_FIXED) {
         t.length = 23;

@@ -62,11 +62,13 @@ static struct sql_type double_result(const struct func_arg *args, uint32_t count
     for (uint32_t i = 0; i < count; i++) {
         const struct sql_type *a = &args[i].type;
         bool real = a->id == TYPE_DOUBLE || a->id == TYPE_FLOAT;
-        if (!real && !type_is_numeric(a)) {
+        if (!real && !type_is_numeric(a) && a->id != TYPE_NULL) {
             return t;
         }
         decimals = a->decimals > decimals ? a->decimals : decimals;
-        length = real && a->length > length ? a->length : length;
+        uint32_t width = (uint32_t)func__chars(a);
+        width = real ? a->length : width;
+        length = width > length ? width : length;
     }
     if (decimals < DECIMALS_NOT_FIXED) {
         t.decimals = (uint8_t)decimals;
