@@ -10,6 +10,7 @@
 
 typedef uint32_t col_id_t; /* 0 = none */
 struct lnode;
+struct lcolumn;
 struct plan;
 
 enum bexpr_kind {
@@ -66,15 +67,17 @@ struct bexpr {
         uint32_t param;        /* PARAM: 0-based */
         struct {
             col_id_t id;
-            uint32_t slot;      /* set by the physical planner */
-            uint32_t depth;     /* OUTER: 1 = directly enclosing query */
-            const char *name;   /* of JSON columns, for conditions; may be NULL */
-        } column;               /* COLUMN, OUTER, INSERT_VALUE */
-        struct func_call *func; /* FUNC */
+            uint32_t slot;                /* set by the physical planner */
+            uint32_t depth;               /* OUTER: 1 = directly enclosing query */
+            const char *name;             /* of JSON columns, for conditions; may be NULL */
+            const struct lcolumn *origin; /* its names, for messages; or NULL */
+        } column;                         /* COLUMN, OUTER, INSERT_VALUE */
+        struct func_call *func;           /* FUNC */
         struct {
             bool explicit_cast;
             bool try_null;
-            const char *name; /* of the JSON column or function that is cast; may be NULL */
+            const char *name; /* of the JSON column or function that is cast, or of the result
+                                 column that it is, for messages; may be NULL */
         } cast;               /* CAST: from args[0] to type */
         struct {
             struct bsubquery *sub;
@@ -109,6 +112,9 @@ bool bexpr_walk(const struct bexpr *e, bool (*fn)(const struct bexpr *e, void *c
 bool bexpr_reads_columns(const struct bexpr *e);
 /* Same meaning: kinds, types, constants, columns equal. Volatile expressions are never equal. */
 bool bexpr_equal(const struct bexpr *a, const struct bexpr *b);
+/* The expression as MySQL shows it in messages: (`db`.`t`.`c` + 1). What does not fit is left out.
+ */
+void bexpr_print(const struct bexpr *e, struct buf *out);
 struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e); /* NULL: out of memory */
 
 #endif

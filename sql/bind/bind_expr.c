@@ -107,8 +107,8 @@ static db_err bind_binary(struct binder *b, struct scope *scope, const struct as
     if (e->op == AST_OP_AND || e->op == AST_OP_OR) {
         if ((e->expr.flags & AST_EXPR_SYMBOL) != 0) {
             bool and = e->op == AST_OP_AND;
-            bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, and ? "&&" : "|| as a synonym for OR",
-                       and ? "AND" : "OR");
+            bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, and? "&&" : "|| as a synonym for OR",
+                       and? "AND" : "OR");
         }
         return bind_logic(b, scope, e, ret);
     }

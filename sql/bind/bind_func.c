@@ -1,6 +1,8 @@
 /* Calls: functions, the forms with words instead of commas, aggregates, CAST and COLLATE. */
 #include "sql/bind/bind_int.h"
 
+#include <stdio.h>
+
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 #include "sql/types/temporal.h"
@@ -226,6 +228,14 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
     const struct lazy_form *lazy = find_lazy(f->name);
     const struct func_def *def = lazy != NULL ? NULL : func_find(f->name);
     if (lazy == NULL && def == NULL) {
+        if (func_is_internal(f->name)) {
+            char upper[65];
+            snprintf(upper, sizeof(upper), "%s", name);
+            for (char *p = upper; *p != '\0'; p++) {
+                *p = *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p;
+            }
+            return my_error(b->diag, ER_NO_ACCESS_TO_NATIVE_FCT, upper);
+        }
         if (func_is_known(f->name)) {
             return my_error(b->diag, ER_NOT_SUPPORTED_YET, name);
         }

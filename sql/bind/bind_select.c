@@ -136,6 +136,10 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
             name = l->text;
         }
     }
+    if (it->expr->kind == BEXPR_CAST && a->expr->kind == AST_EXPR_CAST &&
+        it->expr->u.cast.name == NULL) {
+        it->expr->u.cast.name = arena_strdup(b->arena, a->text);
+    }
     it->has_alias = a->alias.ptr != NULL;
     if (it->has_alias) {
         name = a->alias;

@@ -229,6 +229,11 @@ static db_err call_arguments(struct binder *b, struct func_call *call, struct fu
     return ERR_OK;
 }
 
+static void print_source(const void *source, struct buf *out)
+{
+    bexpr_print(source, out);
+}
+
 db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **args, uint32_t count,
                   struct bexpr **ret)
 {
@@ -242,6 +247,8 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     e->arg_count = count;
     e->args = args;
     e->u.func = call;
+    call->source = e;
+    call->print = print_source;
     call->def = def;
     call->arg_count = count;
     call->variant = def->variant;

@@ -50,6 +50,7 @@ struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c)
     struct bexpr *e = bind__new(b, BEXPR_COLUMN, &c->type, 0);
     if (e != NULL) {
         e->u.column.id = c->id;
+        e->u.column.origin = c;
         e->coercibility = c->coercibility;
         if (c->type.id == TYPE_JSON) {
             e->u.column.name = arena_strdup(b->arena, c->name);

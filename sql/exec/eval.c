@@ -128,6 +128,35 @@ static db_err eval_args(struct exec_ctx *ctx, struct expr_state *s, const struct
     return ERR_OK;
 }
 
+/* FUNC_REPEATS: args[1] of each row as often as args[0] says; what strings it makes goes after each
+ * round. Its last value is args[1]. */
+static db_err eval_repeated(struct exec_ctx *ctx, struct expr_state *s,
+                            const struct eval_rows *rows)
+{
+    struct arena *outer = ctx->eval.arena;
+    struct arena scratch;
+    db_err err = ERR_OK;
+    arena_init(&scratch, outer, outer->tracker, 0);
+    TRY(exec__eval(ctx, s->args[0], rows, &s->many[0]));
+    for (uint32_t i = 0; i < rows->n && err == ERR_OK; i++) {
+        uint16_t row = (uint16_t)eval_row(rows, i);
+        struct eval_rows one = {.in = rows->in, .sel = &row, .n = 1};
+        int64_t count = vec_is_null(s->many[0], row) ? 0 : vec_i64(s->many[0], row);
+        ctx->eval.arena = &scratch;
+        for (int64_t k = 0; k < count && err == ERR_OK; k++) {
+            err = exec__eval(ctx, s->args[1], &one, &s->many[1]);
+            if ((k & (CHUNK_ROWS - 1)) == 0 && err == ERR_OK) {
+                arena_reset(&scratch);
+                err = fiber_checkpoint();
+            }
+        }
+        ctx->eval.arena = outer;
+    }
+    arena_fini(&scratch);
+    s->many[1] = s->many[0]; /* the function looks at the count alone */
+    return err;
+}
+
 /* The rows where no argument is NULL; the others become NULL in out. */
 static uint32_t without_nulls(struct expr_state *s, const struct eval_rows *rows,
                               struct vector *out, uint16_t *sel)
@@ -155,7 +184,12 @@ static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct
     struct eval_rows rows = *all;
     bool all_const;
     bool any_nulls;
-    TRY(eval_args(ctx, s, all, &all_const, &any_nulls));
+    if ((call->def->flags & FUNC_REPEATS) != 0) {
+        TRY(eval_repeated(ctx, s, all));
+        all_const = any_nulls = false;
+    } else {
+        TRY(eval_args(ctx, s, all, &all_const, &any_nulls));
+    }
     bool once = all_const && (call->def->flags & FUNC_VOLATILE) == 0;
     if (once) {
         rows = (struct eval_rows){.in = all->in, .n = 1};

@@ -196,7 +196,7 @@ static uint32_t text_length(const struct sql_type *t)
 /* Step of the TEXT family: 0 TINY .. 3 LONG; -1: no such type. */
 static int blob_step(const struct sql_type *t)
 {
-    return !type_is_blob(t)           ? -1
+    return !type_is_blob(t)         ? -1
            : t->id >= TYPE_TINYBLOB ? (int)t->id - TYPE_TINYBLOB
                                     : (int)t->id - TYPE_TINYTEXT;
 }

@@ -48,6 +48,7 @@ struct eval_env {
     uint64_t connection_id;
     uint32_t div_precision_increment;
     uint32_t default_week_format;
+    uint32_t block_encryption_mode; /* the variable's value */
     uint64_t group_concat_max_len;
     uint64_t max_allowed_packet;
     uint16_t connection_collation;
@@ -81,6 +82,7 @@ enum func_flags {
     FUNC_NULL_IF_ANY = 8, /* a NULL argument gives NULL: the implementation never sees NULL rows */
     FUNC_NO_PUSHDOWN = 16,
     FUNC_COMPARISON = 32, /* usable by the range analyser */
+    FUNC_REPEATS = 128,   /* args[1] is evaluated as often as args[0] says (BENCHMARK) */
     FUNC_HIDDEN = 64,     /* an operator; no SQL text names it */
 };
 
@@ -100,6 +102,10 @@ struct func_call {
     const struct value *const *arg_consts; /* value when the argument is a constant, else NULL */
     const void *data; /* of bind: compiled regex, parsed format, ...; in the plan's arena */
     int variant;      /* of bind: lets one implementation serve several rows */
+    /* The call as messages show it (1690): the binder's expression and how it prints. NULL in tests
+     * of functions alone. */
+    const void *source;
+    void (*print)(const void *source, struct buf *out);
 };
 
 struct func_bind_ctx {
@@ -145,6 +151,8 @@ const struct func_def *func_find(struct slice name);
 const struct func_def *func_find_op(const char *name);
 /* Does MySQL have a function of this name? With func_find() NULL: it is not built here (1235). */
 bool func_is_known(struct slice name);
+/* One that only the server's own views may call (3566). */
+bool func_is_internal(struct slice name);
 size_t func_count(void);
 const struct func_def *func_at(size_t i);
 

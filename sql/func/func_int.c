@@ -200,6 +200,16 @@ void func__want_texts(struct func_bind_ctx *ctx, struct func_arg *args, uint32_t
     }
 }
 
+void func__want_date(struct func_arg *arg, bool lenient)
+{
+    if (arg->type.id == TYPE_TIMESTAMP) {
+        func__want_datetime(arg);
+    } else if (arg->type.id != TYPE_DATE && arg->type.id != TYPE_DATETIME) {
+        func__want(arg, type_temporal(TYPE_DATE, 0));
+        arg->want.wire = lenient ? TYPE_W_LENIENT_DATE : 0;
+    }
+}
+
 void func__want_datetime(struct func_arg *arg)
 {
     if (arg->type.id != TYPE_DATE && arg->type.id != TYPE_DATETIME) {
@@ -338,57 +348,17 @@ db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row)
     return ERR_OK;
 }
 
-static void print_operand(struct buf *b, const struct func_call *call, uint32_t i)
-{
-    const struct value *v = call->arg_consts == NULL ? NULL : call->arg_consts[i];
-    char text[NUMBER_TEXT_MAX];
-    db_err err = ERR_OK;
-    if (v == NULL || v->is_null) {
-        err = buf_append_slice(b, v == NULL ? SLICE_LIT("?") : SLICE_LIT("NULL"));
-    } else if (v->phys == PHYS_INT) {
-        unsigned len = v->is_unsigned ? uint64_to_text(v->u, text) : int64_to_text(v->i, text);
-        err = buf_append(b, text, len);
-    } else if (v->phys == PHYS_DOUBLE) {
-        err = buf_append(b, text, double_to_text(v->d, DECIMALS_NOT_FIXED, text));
-    } else if (v->phys == PHYS_DECIMAL) {
-        err = buf_append(b, text, decimal_to_text(&v->dec, text));
-    } else if (v->phys == PHYS_STR) {
-        err = buf_printf(b, "'%.*s'", SLICE_FMT(v->str));
-    } else {
-        err = buf_append_slice(b, SLICE_LIT("?"));
-    }
-    (void)err; /* the text of a message: what does not fit is left out */
-}
-
-static const char *operator_sign(const char *name)
-{
-    static const char *const signs[][2] = {{"op_add", "+"}, {"op_sub", "-"},      {"op_mul", "*"},
-                                           {"op_div", "/"}, {"op_intdiv", "DIV"}, {"op_mod", "%"}};
-    for (size_t i = 0; i < ARRAY_COUNT(signs); i++) {
-        if (strcmp(signs[i][0], name) == 0) {
-            return signs[i][1];
-        }
-    }
-    return NULL;
-}
-
 db_err func__out_of_range(struct eval_ctx *ctx, const struct func_call *call, const char *kind)
 {
     struct buf b;
     buf_init(&b, DIAG_TEXT_SIZE);
-    const char *sign = operator_sign(call->def->name);
-    const char *open = strcmp(call->def->name, "op_neg") == 0 ? "-" : "";
-    bool op = strncmp(call->def->name, "op_", 3) == 0;
-    db_err err = buf_printf(&b, "%s(", op ? open : call->def->name);
-    for (uint32_t i = 0; i < call->arg_count && err == ERR_OK; i++) {
-        if (i != 0) {
-            err = buf_printf(&b, sign != NULL ? " %s " : "%s", sign != NULL ? sign : ",");
-        }
-        print_operand(&b, call, i);
+    if (call->print != NULL) {
+        call->print(call->source, &b);
     }
-    err = buf_append_slice(&b, SLICE_LIT(")\0"));
-    const char *text = err == ERR_OK ? (const char *)b.ptr : call->def->name;
-    db_err ret = my_error(ctx->diag, ER_DATA_OUT_OF_RANGE, kind, text);
+    /* The text of a message: what does not fit is left out. */
+    bool ended = b.len != 0 && buf_append_u8(&b, 0) == ERR_OK;
+    db_err ret = my_error(ctx->diag, ER_DATA_OUT_OF_RANGE, kind,
+                          ended ? (const char *)b.ptr : call->def->name);
     buf_fini(&b);
     return ret;
 }

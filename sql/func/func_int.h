@@ -53,6 +53,8 @@ void func__want_decimal(struct func_arg *arg);
 /* Text. What is not text becomes text in the connection's collation. */
 void func__want_text(struct func_bind_ctx *ctx, struct func_arg *arg);
 void func__want_texts(struct func_bind_ctx *ctx, struct func_arg *args, uint32_t count);
+/* DATE; DATETIME stays as it is. lenient: a zero month or day is no error. */
+void func__want_date(struct func_arg *arg, bool lenient);
 /* DATETIME (DATE and DATETIME stay as they are: the same packing). */
 void func__want_datetime(struct func_arg *arg);
 void func__want_time(struct func_arg *arg);

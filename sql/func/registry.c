@@ -28,9 +28,18 @@ static const struct agg_def g_aggs[] = {
 
 /* Names that MySQL knows and this build does not. */
 static const char *const g_known[] = {
-#define KNOWN(name) name,
+#define KNOWN(name)    name,
+#define INTERNAL(name) name,
 #include "sql/func/known.def"
 #undef KNOWN
+#undef INTERNAL
+};
+static const bool g_internal[] = {
+#define KNOWN(name)    false,
+#define INTERNAL(name) true,
+#include "sql/func/known.def"
+#undef KNOWN
+#undef INTERNAL
 };
 
 enum { INDEX_SIZE = 2048, KNOWN_INDEX_SIZE = 1024, NAME_MAX_LEN = 64 };
@@ -99,22 +108,32 @@ const struct func_def *func_find_op(const char *name)
     return find(slice_str(name));
 }
 
-bool func_is_known(struct slice name)
+/* Row + 1 of g_known; 0: none. */
+static uint32_t find_known(struct slice name)
 {
-    if (find(name) != NULL) {
-        return true;
-    }
+    pthread_once(&g_once, build_index);
     if (name.len == 0 || name.len > NAME_MAX_LEN) {
-        return false;
+        return 0;
     }
     uint32_t at = name_hash(name) & (KNOWN_INDEX_SIZE - 1);
     while (g_known_index[at] != 0) {
         if (slice_eq_nocase(name, slice_str(g_known[g_known_index[at] - 1]))) {
-            return true;
+            return g_known_index[at];
         }
         at = (at + 1) & (KNOWN_INDEX_SIZE - 1);
     }
-    return false;
+    return 0;
+}
+
+bool func_is_known(struct slice name)
+{
+    return find(name) != NULL || find_known(name) != 0;
+}
+
+bool func_is_internal(struct slice name)
+{
+    uint32_t at = find_known(name);
+    return at != 0 && g_internal[at - 1];
 }
 
 size_t func_count(void)

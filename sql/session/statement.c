@@ -260,6 +260,7 @@ void session__begin_statement(struct sql_session *s)
     s->env.row_count = s->row_count;
     s->env.found_rows = s->found_rows;
     s->env.div_precision_increment = s->vars.div_precision_increment;
+    s->env.block_encryption_mode = s->vars.block_encryption_mode;
     s->env.default_week_format = s->vars.default_week_format;
     s->env.group_concat_max_len = s->vars.group_concat_max_len;
     s->env.max_allowed_packet = s->vars.max_allowed_packet;

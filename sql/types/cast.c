@@ -108,8 +108,11 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, con
         TRY(value_to_time(ctx, from, v, to->decimals, &t, &is_null));
     } else {
         /* A fraction does not round a DATE up, but for what lies below the microsecond. */
-        TRY(cast__datetime(ctx, from, v, to->id == TYPE_DATE ? 6 : to->decimals,
-                           to->id == TYPE_DATE, &t, &is_null));
+        ctx->lenient_date = (to->wire & TYPE_W_LENIENT_DATE) != 0;
+        db_err err = cast__datetime(ctx, from, v, to->id == TYPE_DATE ? 6 : to->decimals,
+                                    to->id == TYPE_DATE, &t, &is_null);
+        ctx->lenient_date = false;
+        TRY(err);
     }
     if (!is_null && to->id == TYPE_DATE) {
         t = datetime_date(t);

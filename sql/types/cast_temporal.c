@@ -2,6 +2,7 @@
 #include "sql/types/cast_int.h"
 
 #include "base/assert.h"
+#include "sql/types/sql_mode.h"
 
 /* A packed local time with an offset of its own, in the session's time zone. */
 static bool shift_offset(const struct cast_ctx *ctx, int32_t offset_s, int64_t *v)
@@ -204,7 +205,18 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
 {
     struct temporal_result r = {0};
     char shown[MESSAGE_VALUE_MAX];
-    TRY(cast__to_datetime(ctx, from, v, decimals, temporal_flags(ctx->sql_mode), &r));
+    uint64_t mode = ctx->sql_mode;
+    struct value from_now;
+    if (for_date && v->phys == PHYS_TIME && v->type == TYPE_TIME && v->t < 0) {
+        from_now = *v; /* MYSQL: a negative TIME counts from now, a positive one from midnight */
+        from_now.t += datetime_time(ctx->now_local);
+        v = &from_now;
+    }
+    if (ctx->lenient_date) {
+        mode &= ~(uint64_t)SQL_MODE_NO_ZERO_IN_DATE;
+        mode &= v->phys == PHYS_STR ? UINT64_MAX : ~(uint64_t)SQL_MODE_NO_ZERO_DATE;
+    }
+    TRY(cast__to_datetime(ctx, from, v, decimals, temporal_flags(mode), &r));
     bool is_null = (r.cond & TEMPORAL_INVALID) != 0;
     bool overflow = is_null && (r.cond & TEMPORAL_OUT_OF_RANGE) != 0;
     if (overflow) {

@@ -40,7 +40,9 @@ struct agg_value_state {
 
 struct agg_bits_state {
     bool has;
+    uint32_t len; /* of ptr: binary strings, in the operator's arena */
     uint64_t bits;
+    uint8_t *ptr;
 };
 
 /* Running mean and sum of squared distances from it. */

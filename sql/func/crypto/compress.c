@@ -11,7 +11,7 @@ db_err crypto_bind_compress(BIND_ARGS)
     func__want_text(ctx, &args[0]);
     const struct collation *c = collation_by_id(args[0].type.collation);
     uint64_t bytes = func__chars(&args[0].type) * c->cs->maxlen;
-    func__result_null(call, func__text(bytes * 120 / 100 + 16, COLL_BINARY));
+    func__result_null(call, func__text(bytes + 18, COLL_BINARY));
     call->coercibility = 4;
     return ERR_OK;
 }
@@ -19,7 +19,9 @@ db_err crypto_bind_compress(BIND_ARGS)
 db_err crypto_bind_uncompress(BIND_ARGS)
 {
     func__want_text(ctx, &args[0]);
-    func__result_null(call, type_blob(TYPE_LONGBLOB, COLL_BINARY));
+    struct sql_type t = type_blob(TYPE_LONGBLOB, COLL_BINARY);
+    t.length = 1 << 24;
+    func__result_null(call, t);
     call->coercibility = 4;
     return ERR_OK;
 }
@@ -27,7 +29,7 @@ db_err crypto_bind_uncompress(BIND_ARGS)
 db_err crypto_bind_length(BIND_ARGS)
 {
     func__want_text(ctx, &args[0]);
-    func__result_null(call, func__bigint(11));
+    func__result(call, args, func__bigint(11));
     return ERR_OK;
 }
 

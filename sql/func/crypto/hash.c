@@ -1,4 +1,4 @@
-/* MD5, SHA1, SHA2, AES and random bytes, by OpenSSL. */
+/* MD5, SHA1, SHA2 and random bytes, by OpenSSL. */
 #include "sql/func/families.h"
 
 #include <openssl/evp.h>
@@ -14,11 +14,15 @@ db_err crypto_bind_hash(BIND_ARGS)
     int64_t bits = 0;
     bool known = func__const_int(&args[1], &bits);
     func__want_int(&args[1]);
+    if (known && bits != 0 && bits != 224 && bits != 256 && bits != 384 && bits != 512) {
+        bits = 256;
+    }
+    bits = args[1].constant != NULL && args[1].constant->is_null ? 256 : bits;
+    known = known || args[1].constant != NULL;
     func__result_ascii(ctx, call,
-                       !known                    ? SHA512_CHARS
-                       : bits == 0               ? SHA2_CHARS
-                       : bits > 0 && bits <= 512 ? (uint64_t)bits / 4
-                                                 : SHA512_CHARS);
+                       !known      ? SHA512_CHARS
+                       : bits == 0 ? SHA2_CHARS
+                                   : (uint64_t)bits / 4);
     return ERR_OK;
 }
 
@@ -63,80 +67,6 @@ db_err crypto_hash(EVAL_ARGS)
         TRY(func__set_ascii(ctx, out, row, slice_of(text, 2ull * len)));
     }
     return ERR_OK;
-}
-
-/* ---- AES: aes-128-ecb, as block_encryption_mode is by default ---- */
-
-enum { AES_BLOCK = 16, AES_IV_ARG = 2 };
-
-db_err crypto_bind_aes(BIND_ARGS)
-{
-    if (call->arg_count > 3) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "key derivation in AES functions");
-    }
-    func__want_texts(ctx, args, call->arg_count);
-    const struct collation *c = collation_by_id(args[0].type.collation);
-    uint64_t bytes = func__chars(&args[0].type) * c->cs->maxlen;
-    uint64_t chars = call->variant == 1 ? (bytes / AES_BLOCK + 1) * AES_BLOCK : bytes;
-    func__result_null(call, func__text(chars, COLL_BINARY));
-    call->coercibility = 4;
-    return ERR_OK;
-}
-
-/* MYSQL: a key of any length is folded into 16 bytes. */
-static void fold_key(struct slice key, uint8_t ret[AES_BLOCK])
-{
-    memset(ret, 0, AES_BLOCK);
-    for (size_t i = 0; i < key.len; i++) {
-        ret[i % AES_BLOCK] ^= key.ptr[i];
-    }
-}
-
-/* False: the text does not decrypt under the key. */
-static bool crypt_one(EVP_CIPHER_CTX *c, struct slice text, struct slice key, bool encrypt,
-                      uint8_t *p, size_t *ret_len)
-{
-    uint8_t folded[AES_BLOCK];
-    int len = 0;
-    int last = 0;
-    fold_key(key, folded);
-    bool ok = text.len < INT32_MAX - AES_BLOCK &&
-              EVP_CipherInit_ex(c, EVP_aes_128_ecb(), NULL, folded, NULL, encrypt) == 1 &&
-              EVP_CipherUpdate(c, p, &len, text.ptr, (int)text.len) == 1 &&
-              EVP_CipherFinal_ex(c, p + len, &last) == 1;
-    *ret_len = (size_t)(len + last);
-    return ok;
-}
-
-db_err crypto_aes(EVAL_ARGS)
-{
-    db_err err = ERR_OK;
-    EVP_CIPHER_CTX *c = EVP_CIPHER_CTX_new();
-    if (c == NULL) {
-        return ERR_NOMEM;
-    }
-    EACH_ROW(row)
-    {
-        uint8_t *p;
-        size_t len;
-        if (call->arg_count > AES_IV_ARG) {
-            func__warn(ctx, WARN_OPTION_IGNORED, "IV");
-        }
-        if (vec_is_null(args[0], row) || vec_is_null(args[1], row)) {
-            vec_set_null(out, row);
-            continue;
-        }
-        struct slice text = vec_str(args[0], row);
-        TRY_GOTO(func__bytes(ctx, text.len + 2 * AES_BLOCK, &p), done);
-        if (crypt_one(c, text, vec_str(args[1], row), call->variant == 1, p, &len)) {
-            vec_set_str_ref(out, row, slice_of(p, len));
-        } else {
-            vec_set_null(out, row);
-        }
-    }
-done:
-    EVP_CIPHER_CTX_free(c);
-    return err;
 }
 
 /* ---- RANDOM_BYTES ---- */

@@ -217,11 +217,16 @@ db_err crypto_uuid_to_bin(EVAL_ARGS)
     {
         uint8_t b[UUID_BYTES];
         uint8_t swapped[UUID_BYTES];
+        if (vec_is_null(args[0], row)) {
+            vec_set_null(out, row);
+            continue;
+        }
         struct slice s = vec_str(args[0], row);
         if (!parse(s, b)) {
             return wrong(ctx, call, s);
         }
-        bool swap = call->arg_count == 2 && vec_i64(args[1], row) != 0;
+        bool swap =
+            call->arg_count == 2 && !vec_is_null(args[1], row) && vec_i64(args[1], row) != 0;
         swap_in(b, swapped);
         TRY(vec_set_str(out, row, slice_of(swap ? swapped : b, UUID_BYTES)));
     }
@@ -234,11 +239,16 @@ db_err crypto_bin_to_uuid(EVAL_ARGS)
     {
         uint8_t plain[UUID_BYTES];
         char text[UUID_CHARS];
+        if (vec_is_null(args[0], row)) {
+            vec_set_null(out, row);
+            continue;
+        }
         struct slice s = vec_str(args[0], row);
         if (s.len != UUID_BYTES) {
             return wrong(ctx, call, s);
         }
-        bool swap = call->arg_count == 2 && vec_i64(args[1], row) != 0;
+        bool swap =
+            call->arg_count == 2 && !vec_is_null(args[1], row) && vec_i64(args[1], row) != 0;
         swap_out(s.ptr, plain);
         print(swap ? plain : s.ptr, text);
         TRY(func__set_ascii(ctx, out, row, slice_of(text, UUID_CHARS)));

@@ -186,8 +186,13 @@ db_err temporal_bind_datediff(BIND_ARGS)
         TRY(temporal__unit_arg(ctx, &args[0], &unit));
         call->variant = (int)unit;
     }
-    func__want_datetime(&args[first]);
-    func__want_datetime(&args[first + 1]);
+    if (first == 1) {
+        func__want_datetime(&args[1]);
+        func__want_datetime(&args[2]);
+    } else {
+        func__want_date(&args[0], false);
+        func__want_date(&args[1], false);
+    }
     func__result_null(call, func__bigint(first == 1 ? 21 : 9));
     return ERR_OK;
 }

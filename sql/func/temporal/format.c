@@ -8,6 +8,7 @@ db_err temporal_bind_format(BIND_ARGS)
         func__want_time(&args[0]);
     } else {
         func__want_datetime(&args[0]);
+        args[0].want.wire = TYPE_W_LENIENT_DATE;
     }
     func__result_ascii(ctx, call, temporal__pattern_chars(&args[1]));
     temporal__want_pattern(ctx, &args[1]);

@@ -5,7 +5,12 @@ db_err temporal_bind_part(BIND_ARGS)
 {
     static const uint8_t lengths[] = {4, 3, 3, 2, 2, 2, 4, 8, 21, 3, 3, 7};
     (void)ctx;
-    func__want_datetime(&args[0]);
+    if (call->variant == PART_TO_SECONDS) {
+        func__want_datetime(&args[0]);
+    } else {
+        func__want_date(&args[0], call->variant == PART_YEAR || call->variant == PART_MONTH ||
+                                      call->variant == PART_DAY || call->variant == PART_QUARTER);
+    }
     if (call->arg_count == 2) {
         func__want_int(&args[1]);
     }
@@ -142,6 +147,7 @@ db_err temporal_bind_extract(BIND_ARGS)
     call->variant = (int)unit;
     if (unit_of_date(unit) || args[1].type.id == TYPE_TIMESTAMP) {
         func__want_datetime(&args[1]);
+        args[1].want.wire = TYPE_W_LENIENT_DATE;
     } else if (!type_is_temporal(&args[1].type)) {
         func__want_text(ctx, &args[1]); /* a time or a date with a time: its text tells */
     }
@@ -177,10 +183,11 @@ db_err temporal_extract_unit(EVAL_ARGS)
 
 /* ---- DATE, LAST_DAY, TIME, TIMESTAMP ---- */
 
+/* variant 1: LAST_DAY. */
 db_err temporal_bind_date(BIND_ARGS)
 {
     (void)ctx;
-    func__want_datetime(&args[0]);
+    func__want_date(&args[0], call->variant == 1);
     func__result_null(call, type_temporal(TYPE_DATE, 0));
     return ERR_OK;
 }
@@ -270,7 +277,7 @@ db_err temporal_timestamp(EVAL_ARGS)
 db_err temporal_bind_name(BIND_ARGS)
 {
     enum { NAME_CHARS = 9 };
-    func__want_datetime(&args[0]);
+    func__want_date(&args[0], call->variant == 1);
     func__result_ascii(ctx, call, NAME_CHARS);
     return ERR_OK;
 }
