@@ -394,7 +394,6 @@ static const char *later_feature(enum ast_expr_kind kind)
 {
     switch ((int)kind) {
     case AST_EXPR_MATCH: return "MATCH ... AGAINST";
-    case AST_EXPR_JSON_VALUE: return "JSON_VALUE";
     default: return "this expression";
     }
 }
@@ -428,6 +427,8 @@ static db_err dispatch(struct binder *b, struct scope *scope, const struct ast_e
     case AST_EXPR_CAST: return bind__cast_expr(b, scope, (const struct ast_cast *)e, ret);
     case AST_EXPR_CONVERT_USING:
     case AST_EXPR_COLLATE: return bind__collate(b, scope, (const struct ast_collate *)e, ret);
+    case AST_EXPR_JSON_VALUE:
+        return bind__json_value(b, scope, (const struct ast_json_value *)e, ret);
     case AST_EXPR_FUNC: return bind__func(b, scope, (const struct ast_func *)e, ret);
     case AST_EXPR_WINDOW: return bind__window(b, scope, (const struct ast_aggregate *)e, ret);
     case AST_EXPR_AGGREGATE: return bind__aggregate(b, scope, (const struct ast_aggregate *)e, ret);

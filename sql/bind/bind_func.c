@@ -388,6 +388,39 @@ db_err bind__cast_binary(struct binder *b, struct bexpr *e, struct bexpr **ret)
     return ERR_OK;
 }
 
+db_err bind__cast_target(struct binder *b, const struct ast_type *type, const struct sql_type *from,
+                         struct sql_type *ret)
+{
+    struct sql_type t;
+    if (type->kind == AST_TYPE_SIGNED || type->kind == AST_TYPE_UNSIGNED) {
+        t = type_int(TYPE_BIGINT, type->kind == AST_TYPE_UNSIGNED);
+        t.length = 21;
+    } else {
+        TRY(bind_type(b->arena, type, b->opts->connection_collation, b->opts->sql_mode,
+                      SLICE_LIT("cast"), b->diag, &t));
+        /* MYSQL: CAST(x AS CHAR(n)) cuts to n characters; without a length it is as long as it is.
+         */
+        bool text = type->kind == AST_TYPE_CHAR || type->kind == AST_TYPE_BINARY;
+        if (text) {
+            bool given = (type->flags & AST_TYPE_F_LENGTH) != 0;
+            bool binary = type->kind == AST_TYPE_BINARY || t.collation == COLL_BINARY;
+            if (given && type->kind == AST_TYPE_BINARY) {
+                t = type_char(TYPE_BINARY, (uint32_t)type->length, COLL_BINARY);
+            } else {
+                uint64_t chars = given    ? type->length
+                                 : binary ? cast_bytes(from)
+                                          : func_text_chars(from);
+                t = func_text_type(chars, binary ? COLL_BINARY : t.collation);
+            }
+        }
+    }
+    if (t.id == TYPE_DOUBLE || t.id == TYPE_FLOAT) {
+        t.length = 23;
+    }
+    *ret = t;
+    return ERR_OK;
+}
+
 db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
                        struct bexpr **ret)
 {
@@ -409,31 +442,7 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
         args[0] = e;
         return bind__op(b, "op_json_cast", args, 1, ret);
     }
-    if (c->type->kind == AST_TYPE_SIGNED || c->type->kind == AST_TYPE_UNSIGNED) {
-        t = type_int(TYPE_BIGINT, c->type->kind == AST_TYPE_UNSIGNED);
-        t.length = 21;
-    } else {
-        TRY(bind_type(b->arena, c->type, b->opts->connection_collation, b->opts->sql_mode,
-                      SLICE_LIT("cast"), b->diag, &t));
-        /* MYSQL: CAST(x AS CHAR(n)) cuts to n characters; without a length it is as long as it is.
-         */
-        bool text = c->type->kind == AST_TYPE_CHAR || c->type->kind == AST_TYPE_BINARY;
-        if (text) {
-            bool given = (c->type->flags & AST_TYPE_F_LENGTH) != 0;
-            bool binary = c->type->kind == AST_TYPE_BINARY || t.collation == COLL_BINARY;
-            if (given && c->type->kind == AST_TYPE_BINARY) {
-                t = type_char(TYPE_BINARY, (uint32_t)c->type->length, COLL_BINARY);
-            } else {
-                uint64_t chars = given    ? c->type->length
-                                 : binary ? cast_bytes(&e->type)
-                                          : func_text_chars(&e->type);
-                t = func_text_type(chars, binary ? COLL_BINARY : t.collation);
-            }
-        }
-    }
-    if (t.id == TYPE_DOUBLE || t.id == TYPE_FLOAT) {
-        t.length = 23;
-    }
+    TRY(bind__cast_target(b, c->type, &e->type, &t));
     t.flags |= TYPE_F_EXPR;
     TRY(bind__cast(b, e, &t, true, ret));
     /* MYSQL: what CAST can refuse, or makes a string of, may be NULL. */

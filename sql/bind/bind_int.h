@@ -177,8 +177,15 @@ db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_a
 db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
                        struct bexpr **ret);
 db_err bind__cast_binary(struct binder *b, struct bexpr *e, struct bexpr **ret);
+/* The type of CAST(value of `from` AS type), RETURNING type. */
+db_err bind__cast_target(struct binder *b, const struct ast_type *type, const struct sql_type *from,
+                         struct sql_type *ret);
 db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_collate *c,
                      struct bexpr **ret);
+
+/* bind_json.c */
+db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_json_value *e,
+                        struct bexpr **ret);
 
 /* bind_subquery.c */
 db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct ast_subquery *s,

@@ -242,6 +242,13 @@ MUST_USE db_err json_from_value(struct cast_ctx *ctx, const struct sql_type *fro
 /* JSON to any type but JSON, as casts do: warnings 3155 and 3156; *ret may become NULL. */
 MUST_USE db_err json_to_value(struct cast_ctx *ctx, const struct json_view *v,
                               const struct sql_type *to, struct value *ret);
+/* JSON to a value of `to` without loss, as JSON_VALUE and JSON_TABLE want it: *ret_fits is false
+ * when there is none (nothing is reported, ret is then untouched). JSON's null is NULL; text of a
+ * string is its inside. */
+MUST_USE db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v,
+                            const struct sql_type *to, struct value *ret, bool *ret_fits);
+/* Appends the text that JSON_UNQUOTE gives. */
+MUST_USE db_err json_print_unquoted(const struct json_view *v, struct buf *out);
 /* The JSON value as the SQL value it is closest to: BIGINT, DOUBLE, DECIMAL, utf8mb4 text,
  * temporal; false: there is none (null, containers). */
 bool json_natural(const struct json_view *v, struct value *ret, struct sql_type *ret_type);

@@ -7,6 +7,7 @@
  */
 #include "sql/types/json_int.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "sql/types/cast_int.h"
@@ -335,4 +336,118 @@ db_err json_to_value(struct cast_ctx *ctx, const struct json_view *v, const stru
         return to_integer(ctx, v, to, ret);
     }
     return cast_error(ctx, 1235, "conversion of JSON");
+}
+
+/* ---- without loss ---- */
+
+static db_err coerce_text(struct cast_ctx *ctx, const struct json_view *v,
+                          const struct sql_type *to, struct value *ret, bool *ret_fits)
+{
+    const struct collation *c = collation_by_id(to->collation);
+    struct buf text;
+    struct slice s = SLICE_EMPTY;
+    size_t lossy = 0;
+    buf_init(&text, JSON_TEXT_MAX);
+    db_err err = json_print_unquoted(v, &text);
+    if (err == ERR_OK) {
+        err = arena_copy(ctx->arena, buf_slice(&text), &s);
+    }
+    buf_fini(&text);
+    TRY(err);
+    bool counted = to->id == TYPE_CHAR || to->id == TYPE_VARCHAR;
+    if (c->id != COLL_BINARY) {
+        TRY(charset_convert_arena(charset_by_name(SLICE_LIT("utf8mb4")), s, c->cs, ctx->arena, &s,
+                                  &lossy));
+    }
+    size_t len = counted ? charset_char_count(c->cs, s) : s.len;
+    *ret_fits = lossy == 0 && len <= to->length;
+    if (*ret_fits) {
+        value_tag(ret, to);
+        ret->str = s;
+    }
+    return ERR_OK;
+}
+
+/* Is the integer, which came from a value of that sign, within the type? */
+static bool int_fits(const struct sql_type *to, int64_t i, bool above)
+{
+    int64_t min;
+    uint64_t max;
+    type_int_range(to, &min, &max);
+    if (type_is_unsigned(to) ? (above || i >= 0) : !above) {
+        return above || i >= 0 ? (uint64_t)i <= max : i >= min;
+    }
+    return false;
+}
+
+static db_err coerce_number(struct cast_ctx *ctx, const struct json_view *v,
+                            const struct sql_type *to, struct value *ret, bool *ret_fits)
+{
+    struct sql_type wide = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false);
+    struct value r;
+    if (to->id == TYPE_FLOAT || to->id == TYPE_DOUBLE) {
+        wide = type_double();
+    } else if (to->id != TYPE_DECIMAL) {
+        wide = type_int(TYPE_BIGINT, type_is_unsigned(to));
+    }
+    TRY(json_to_value(ctx, v, &wide, &r));
+    *ret_fits = true;
+    if (to->id == TYPE_DECIMAL) {
+        *ret_fits =
+            (decimal_fit(&r.dec, to->length, to->decimals, &r.dec) & DECIMAL_OVERFLOW) == 0 &&
+            !(type_is_unsigned(to) && r.dec.neg);
+    } else if (to->id == TYPE_FLOAT) {
+        *ret_fits = fabs(r.d) <= (double)FLT_MAX;
+        r.d = *ret_fits ? (double)(float)r.d : r.d;
+    } else if (type_is_integer(to)) {
+        bool positive = v->type == JSON_UINT || (v->type == JSON_DOUBLE && json_double(v) > 0) ||
+                        v->type == JSON_DECIMAL;
+        *ret_fits = int_fits(to, r.i, r.i < 0 && positive && type_is_unsigned(to)) &&
+                    !(v->type == JSON_UINT && r.i < 0 && !type_is_unsigned(to));
+    }
+    if (*ret_fits) {
+        value_tag(&r, to);
+        *ret = r;
+    }
+    return ERR_OK;
+}
+
+db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v, const struct sql_type *to,
+                   struct value *ret, bool *ret_fits)
+{
+    *ret_fits = true;
+    if (v->type == JSON_NULL && to->id != TYPE_JSON) {
+        value_set_null(ret, to);
+        return ERR_OK;
+    }
+    if (to->id == TYPE_JSON) {
+        value_tag(ret, to);
+        return json_document(v, ctx->arena, &ret->str);
+    }
+    if (type_is_string(to)) {
+        return coerce_text(ctx, v, to, ret, ret_fits);
+    }
+    struct diag scratch;
+    struct cast_ctx strict = *ctx;
+    diag_reset(&scratch);
+    strict.strict = true;
+    strict.warn = NULL;
+    strict.diag = &scratch;
+    db_err err;
+    if (type_is_numeric(to) && to->id != TYPE_YEAR && to->id != TYPE_BIT) {
+        err = coerce_number(&strict, v, to, ret, ret_fits);
+    } else if (type_is_temporal(to)) {
+        err = json_to_value(&strict, v, to, ret);
+    } else {
+        const struct store_target target = {.column = "", .row = 1};
+        struct value plain;
+        struct sql_type t;
+        if (!json_natural(v, &plain, &t)) {
+            *ret_fits = false;
+            return ERR_OK;
+        }
+        err = type_store(&strict, to, &target, &t, &plain, ret);
+    }
+    *ret_fits = *ret_fits && err == ERR_OK;
+    return err == ERR_SQL ? ERR_OK : err;
 }

@@ -156,6 +156,20 @@ db_err json_pretty(const struct json_view *v, struct buf *out)
     return print(v, out, 0);
 }
 
+db_err json_print_unquoted(const struct json_view *v, struct buf *out)
+{
+    if (v->type == JSON_STRING) {
+        return buf_append_slice(out, json_str(v));
+    }
+    size_t at = out->len;
+    TRY(json_print(v, out));
+    if (v->type >= JSON_DATE) { /* temporals and bytes print with quotes */
+        memmove(out->ptr + at, out->ptr + at + 1, out->len - at - 2);
+        out->len -= 2;
+    }
+    return ERR_OK;
+}
+
 db_err json_text(struct slice document, struct arena *arena, struct slice *ret)
 {
     struct json_view v = json_view_of(document);

@@ -52,6 +52,15 @@ struct agg_variance_state {
     double squares;
 };
 
+/* JSON_ARRAYAGG, JSON_OBJECTAGG: what was given, one after the other: [length, name,] length,
+ * document; lengths of 4 bytes. */
+struct agg_json_state {
+    uint64_t rows;
+    size_t len;
+    size_t cap;
+    uint8_t *ptr;
+};
+
 struct agg_concat_state {
     uint64_t rows;
     bool cut;

@@ -1,7 +1,7 @@
 /* Shared by the JSON functions: documents, paths and values among the arguments. Private to
  * sql/func/json (families.h needs the variants). */
-#ifndef SKEIN_SQL_FUNC_JSON_FUNC_H
-#define SKEIN_SQL_FUNC_JSON_FUNC_H
+#ifndef SKEIN_SQL_FUNC_JSON_JSON_FUNC_H
+#define SKEIN_SQL_FUNC_JSON_JSON_FUNC_H
 
 #include "sql/func/func_int.h"
 #include "sql/types/json.h"
@@ -14,6 +14,9 @@ enum json_change {
     JSON_CHANGE_ARRAY_INSERT,
 };
 enum json_text_form { JSON_TEXT_TYPE, JSON_TEXT_QUOTE, JSON_TEXT_UNQUOTE, JSON_TEXT_PRETTY };
+
+/* Bits of JSON_VALUE's last argument. */
+enum { JSON_VALUE_FAIL_EMPTY = 1, JSON_VALUE_FAIL_ERROR = 2 };
 
 /* As messages spell the call: "cast_as_json", "member of". */
 const char *json__func_name(const struct func_call *call);

@@ -312,11 +312,7 @@ db_err json_unquoted(EVAL_ARGS)
             TRY(unquote_text(ctx, s, &b));
         } else {
             struct json_view v = json_view_of(s);
-            TRY(v.type == JSON_STRING ? buf_append_slice(&b, json_str(&v)) : json_print(&v, &b));
-            if (v.type >= JSON_DATE && b.len >= 2) { /* temporals and bytes print with quotes */
-                memmove(b.ptr, b.ptr + 1, b.len - 2);
-                b.len -= 2;
-            }
+            TRY(json_print_unquoted(&v, &b));
         }
         TRY(func__set_buf(ctx, out, row, &b));
     }
