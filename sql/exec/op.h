@@ -53,6 +53,10 @@ struct exec_ctx {
     bool found_rows_flag;     /* CLIENT_FOUND_ROWS: affected = matched */
     bool short_paths;         /* statements whose plan has the shape run without operators */
     bool defer_checks; /* INSERT VALUES: that keys are new is left to the commit (autocommit) */
+    /* INSERT VALUES: the plan's row stands for these, whose values are those of its parameters 0..,
+     * row-major; NULL: the plan's rows themselves */
+    const struct value *given_rows;
+    uint32_t given_row_count;
     struct value *insert_rows; /* INSERT VALUES: rows as they are written, by ordinal */
     uint32_t insert_row_count;
     /* run state of subqueries and CTEs, by id */

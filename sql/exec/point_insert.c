@@ -29,20 +29,43 @@ static db_err write_all(struct exec_ctx *ctx, const struct table_def *t)
     return ERR_OK;
 }
 
+/* A row of values that stand for the plan's parameters. Their types are the parameters' as far as
+ * they are of that kind: another row may have a string where the first has a number. */
+static db_err given_row(struct exec_ctx *ctx, struct insert_rows *s, uint32_t i, struct value *row)
+{
+    struct bexpr *const *params = s->node->children[0]->u.values.rows[0];
+    uint32_t n = s->node->u.insert.column_count;
+    const struct value *v = &ctx->given_rows[(size_t)i * n];
+    insert_rows_begin(s);
+    for (uint32_t k = 0; k < n; k++) {
+        const struct sql_type *type = &params[k]->type;
+        struct sql_type own;
+        if (v[k].type != type->id || v[k].is_unsigned != type_is_unsigned(type)) {
+            own = value_type(&v[k]);
+            type = &own;
+        }
+        TRY(insert_rows_assign(s, ctx, k, type, &v[k], row));
+    }
+    return insert_rows_complete(s, ctx, row, true);
+}
+
 db_err exec__insert_values(struct exec_ctx *ctx)
 {
     const struct plan_node *node = ctx->plan->root;
     const struct plan_node *values = node->children[0];
     struct insert_rows s;
     TRY(insert_rows_init(&s, ctx, node));
-    uint32_t n = values->u.values.row_count;
+    bool given = ctx->given_rows != NULL;
+    uint32_t n = given ? ctx->given_row_count : values->u.values.row_count;
     size_t width = s.table->column_count;
     struct value *rows = ARENA_ARRAY(ctx->arena, struct value, n * width);
     if (rows == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < n; i++) {
-        TRY(insert_rows_literal(&s, ctx, values->u.values.rows[i], &rows[i * width], n > 1));
+        TRY(given
+                ? given_row(ctx, &s, i, &rows[i * width])
+                : insert_rows_literal(&s, ctx, values->u.values.rows[i], &rows[i * width], n > 1));
     }
     TRY(insert_rows_number(&s, ctx, rows, n));
     ctx->insert_rows = rows;

@@ -119,7 +119,7 @@ static void put_class(struct hasher *h, const struct lex_token *t)
     put(h, &c, sizeof(c));
 }
 
-static enum ast_literal_kind literal_kind(const struct lex_token *t)
+enum ast_literal_kind digest_literal_kind(const struct lex_token *t)
 {
     switch (t->kind) {
     case NUM: return int_class(t->text) == 2 ? AST_LIT_DECIMAL : AST_LIT_INT;
@@ -144,7 +144,7 @@ static db_err add_literal(struct arena *arena, struct digest *d, uint32_t *cap,
         d->literals = all;
         *cap = more;
     }
-    d->literals[d->literal_count++] = (struct digest_literal){literal_kind(t), *t};
+    d->literals[d->literal_count++] = (struct digest_literal){digest_literal_kind(t), *t};
     return ERR_OK;
 }
 
@@ -175,7 +175,7 @@ static db_err put_token(struct arena *arena, struct hasher *h, struct digest *d,
     return ERR_OK;
 }
 
-static size_t after_semicolon(struct slice text, size_t pos)
+size_t digest_after_semicolon(struct slice text, size_t pos)
 {
     for (size_t i = pos; i < text.len; i++) {
         uint8_t c = text.ptr[i];
@@ -223,7 +223,7 @@ db_err digest_compute(struct arena *arena, struct slice text, const struct parse
         last_end = t[cur].end;
         cur ^= 1;
     }
-    d.consumed = t[cur].kind == ';' ? after_semicolon(text, t[cur].end) : text.len;
+    d.consumed = t[cur].kind == ';' ? digest_after_semicolon(text, t[cur].end) : text.len;
     d.lifts = lift.on;
     finish(&h, &d);
     *ret_digest = d;

@@ -38,6 +38,11 @@ struct digest {
 MUST_USE db_err digest_compute(struct arena *arena, struct slice text,
                                const struct parse_options *opts, struct digest *ret_digest);
 
+/* Of a number's or a string's token. */
+enum ast_literal_kind digest_literal_kind(const struct lex_token *token);
+/* Where the next statement begins, with pos behind a ';': the end if nothing but blanks follows. */
+size_t digest_after_semicolon(struct slice text, size_t pos);
+
 /* The literal as the parser would build it (its position included). ERR_NOMEM, ERR_LIMIT. */
 MUST_USE db_err digest_literal_value(struct arena *arena, const struct digest_literal *literal,
                                      uint32_t mode, struct ast_literal *ret_literal);

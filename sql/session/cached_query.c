@@ -2,11 +2,16 @@
  *
  * One pass of the lexer gives the digest and the lifted literals. On a hit the literals become the
  * plan's parameters and the plan runs; on a miss the statement is parsed with the same literals as
- * parameters, planned, run, and kept. */
+ * parameters, planned, run, and kept.
+ *
+ * An INSERT of many rows of literals is split instead (sql/parser/values_rows.h): the plan is that
+ * of the statement with one of its rows, whatever their number, and the rows are values. */
 #include "base/hash.h"
-#include "sql/parser/digest.h"
+#include "sql/parser/values_rows.h"
 #include "sql/session/plan_cache.h"
 #include "sql/session/session_int.h"
+
+enum { PLAN_TRIES = 10, ROWS_TEXT_MIN = 256 };
 
 static void make_key(const struct sql_session *s, const struct digest *d, struct plan_cache_key *k)
 {
@@ -44,7 +49,7 @@ static db_err literal_values(struct sql_session *s, const struct digest *d,
     return ERR_OK;
 }
 
-static db_err plan_anew(struct statement *st, const struct parse_options *o,
+static db_err plan_anew(struct statement *st, struct slice text, const struct parse_options *o,
                         const struct plan_cache_key *key, struct plan **ret)
 {
     struct sql_session *s = st->session;
@@ -52,7 +57,7 @@ static db_err plan_anew(struct statement *st, const struct parse_options *o,
     struct ast_stmt *ast;
     size_t consumed;
     lift.flags |= PARSE_LIFT_LITERALS;
-    TRY(parser_parse(&s->stmt_arena, st->text, &lift, &s->diag, &ast, &consumed));
+    TRY(parser_parse(&s->stmt_arena, text, &lift, &s->diag, &ast, &consumed));
     struct plan *plan;
     TRY(query__plan(s, ast, NULL, 0, false, &plan));
     if (plan->cacheable && plan->catalog_version == key->catalog_version) {
@@ -62,14 +67,159 @@ static db_err plan_anew(struct statement *st, const struct parse_options *o,
     return ERR_OK;
 }
 
+/* The plan of a text whose digest and kinds of literals are known, with a reference. */
+static db_err find_plan(struct statement *st, struct slice text, const struct parse_options *o,
+                        const struct digest *d, uint64_t kinds, struct plan **ret)
+{
+    struct sql_session *s = st->session;
+    struct plan_cache_key key;
+    make_key(s, d, &key);
+    key.kinds = hash_combine(key.kinds, kinds);
+    *ret = plan_cache_get(s->engine->plans, &key);
+    return *ret != NULL ? ERR_OK : plan_anew(st, text, o, &key, ret);
+}
+
+/* ---- many rows ---- */
+
+static bool negate(struct value *v)
+{
+    switch ((int)v->phys) {
+    case PHYS_INT: v->i = -v->i; return !v->is_unsigned;
+    case PHYS_DOUBLE: v->d = -v->d; return true;
+    case PHYS_DECIMAL: decimal_neg(&v->dec); return true;
+    default: return false;
+    }
+}
+
+/* *ret_is false: a number that is not what its digits say. */
+static db_err row_value(struct sql_session *s, struct slice text, const struct bind_opts *bind,
+                        const struct row_literal *l, uint32_t mode, bool *ret_is, struct value *ret)
+{
+    enum { SHORT_DIGITS = 18 };
+    struct ast_literal a;
+    if (l->kind == 0) {
+        *ret = value_null();
+        return ERR_OK;
+    }
+    if (row_literal_is_integer(l) && l->len <= SHORT_DIGITS) {
+        int64_t n = 0;
+        for (uint32_t i = 0; i < l->len; i++) {
+            n = n * 10 + (text.ptr[l->offset + i] - '0');
+        }
+        *ret = value_int(l->negative ? -n : n);
+        return ERR_OK;
+    }
+    TRY(row_literal_value(&s->stmt_arena, text, l, mode, &a));
+    TRY(bind_literal(&s->stmt_arena, bind, &a, &s->diag, ret));
+    *ret_is = !l->negative || negate(ret);
+    return ERR_OK;
+}
+
+static db_err row_values(struct statement *st, const struct values_rows *r, uint32_t mode,
+                         bool *ret_is)
+{
+    struct sql_session *s = st->session;
+    size_t n = (size_t)r->row_count * r->column_count;
+    struct value *values = arena_alloc(&s->stmt_arena, n * sizeof(*values));
+    struct bind_opts bind;
+    if (values == NULL) {
+        return ERR_LIMIT;
+    }
+    query__bind_opts(s, NULL, &bind);
+    *ret_is = true;
+    for (size_t i = 0; i < n && *ret_is; i++) {
+        TRY(row_value(s, st->text, &bind, &r->literals[i], mode, ret_is, &values[i]));
+    }
+    st->row_values = values;
+    st->row_count = r->row_count;
+    return ERR_OK;
+}
+
+/* The plan takes its row from nothing but the lifted literals, in order. */
+static bool takes_rows(const struct plan *plan, uint32_t columns)
+{
+    if (plan->shape != PLAN_SHAPE_INSERT_VALUES) {
+        return false;
+    }
+    const struct plan_node *v = plan->root->children[0];
+    if (v->u.values.row_count != 1 || plan->root->u.insert.column_count != columns) {
+        return false;
+    }
+    for (uint32_t i = 0; i < columns; i++) {
+        const struct bexpr *e = v->u.values.rows[0][i];
+        if (e->kind != BEXPR_PARAM || e->u.param != i) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Runs the rows, if the plan of one fits all. */
+static db_err run_rows(struct statement *st, const struct parse_options *o,
+                       const struct values_rows *r, bool *ret_done)
+{
+    struct sql_session *s = st->session;
+    struct digest d;
+    uint64_t kinds = 0;
+    struct plan *plan;
+    bool is;
+    TRY(digest_compute(&s->stmt_arena, r->one, o, &d));
+    if (!d.lifts || d.has_params || d.literal_count != r->column_count) {
+        return ERR_OK;
+    }
+    diag_area_reset(&s->conditions);
+    TRY(literal_values(s, &d, o, &st->values, &kinds));
+    TRY(row_values(st, r, o->mode, &is));
+    if (!is) {
+        return ERR_OK;
+    }
+    db_err err = ERR_SCHEMA_CHANGED;
+    for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
+        TRY(find_plan(st, r->one, o, &d, kinds, &plan));
+        *ret_done = takes_rows(plan, r->column_count);
+        err = *ret_done ? query__execute(st, plan) : ERR_OK;
+        plan_unref(plan);
+    }
+    return err;
+}
+
+/* *ret_done false: not such a statement, or one with an error that is to be told of its text. */
+static db_err try_rows(struct statement *st, const struct parse_options *o, bool *ret_done,
+                       size_t *ret_consumed)
+{
+    struct sql_session *s = st->session;
+    struct values_rows r;
+    bool is;
+    TRY(values_rows_split(&s->stmt_arena, st->text, o, &is, &r));
+    struct slice rest = is ? slice_from(st->text, r.consumed) : SLICE_EMPTY;
+    if (!is || (rest.len != 0 && !s->multi_statements)) {
+        return ERR_OK;
+    }
+    *ret_consumed = r.consumed;
+    st->more = session__has_more(rest);
+    db_err err = run_rows(st, o, &r, ret_done);
+    if (!*ret_done) {
+        diag_reset(&s->diag);
+        st->values = st->row_values = NULL;
+        st->more = false;
+        return err == ERR_NOMEM || err == ERR_LIMIT ? err : ERR_OK;
+    }
+    return err;
+}
+
 db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consumed)
 {
-    enum { PLAN_TRIES = 10 };
     struct sql_session *s = st->session;
     struct parse_options o = {.mode = session__parse_mode(s),
                               .flags = s->multi_statements ? PARSE_MULTI : 0};
     struct digest d;
     *ret_done = false;
+    if (st->text.len >= ROWS_TEXT_MIN && s->vars.short_paths) {
+        db_err tried = try_rows(st, &o, ret_done, ret_consumed);
+        if (tried != ERR_OK || *ret_done) {
+            return tried;
+        }
+    }
     db_err err = digest_compute(&s->stmt_arena, st->text, &o, &d);
     if (err != ERR_OK || !d.lifts || d.has_params) {
         return err == ERR_INVALID ? ERR_OK : err;
@@ -88,13 +238,8 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
     st->more = session__has_more(rest);
     err = ERR_SCHEMA_CHANGED;
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
-        struct plan_cache_key key;
-        make_key(s, &d, &key);
-        key.kinds = hash_combine(key.kinds, kinds);
-        struct plan *plan = plan_cache_get(s->engine->plans, &key);
-        if (plan == NULL) {
-            TRY(plan_anew(st, &o, &key, &plan));
-        }
+        struct plan *plan;
+        TRY(find_plan(st, st->text, &o, &d, kinds, &plan));
         err = query__execute(st, plan);
         plan_unref(plan);
     }

@@ -193,6 +193,8 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
                              .mem = &s->mem,
                              .diag = &s->diag,
                              .params = st->values,
+                             .given_rows = st->row_values,
+                             .given_row_count = st->row_count,
                              .temp_dir = s->engine->opts.temp_dir,
                              .sql_mode = s->vars.sql_mode,
                              .auto_inc_step = s->vars.auto_increment_increment,

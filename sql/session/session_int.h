@@ -172,6 +172,8 @@ struct statement {
     uint32_t param_count;
     const struct value *values; /* of parameters, by index */
     const struct sql_type *types;
+    const struct value *row_values; /* INSERT of many rows of literals: row-major; or NULL */
+    uint32_t row_count;
     struct sql_status status;
 };
 
