@@ -14,6 +14,8 @@
 
 #include "node/eval/eval_int.h"
 
+enum { ABSENT_KEYS_MIN = 16 }; /* keys to be looked for from which on new ones are expected */
+
 struct prewrite {
     struct eval_range *r;
     const struct kv_prewrite_req *req;
@@ -141,11 +143,16 @@ static db_err check_versions(struct prewrite *p, struct diag *diag, struct kv_re
             keys[n++] = p->keys[i];
         }
     }
-    if (n == 0) {
+    size_t absent = 0;
+    if (n >= ABSENT_KEYS_MIN) { /* no version passes every check */
+        TRY(mvcc_absent(p->r->engine, keys, n, &absent));
+    }
+    if (n == absent) {
         return ERR_OK;
     }
-    TRY(mvcc_multi_get(p->r->engine, keys, n, TS_MAX, req->r.arena, p->newest));
-    for (size_t i = 0; i < n; i++) {
+    TRY(mvcc_multi_get(p->r->engine, keys + absent, n - absent, TS_MAX, req->r.arena,
+                       p->newest + absent));
+    for (size_t i = absent; i < n; i++) {
         TRY(check_one(which[i], &p->newest[i], diag, reply));
     }
     return ERR_OK;

@@ -23,6 +23,11 @@ MUST_USE db_err mvcc_get(struct engine *e, struct slice key, ts_t read_ts, struc
 MUST_USE db_err mvcc_multi_get(struct engine *e, const struct slice *keys, size_t count,
                                ts_t read_ts, struct arena *arena, struct kv_value *ret_values);
 
+/* For ascending keys that are expected to be new: the first *ret_count have no version at all; of
+ * the others nothing is known. Never parks. */
+MUST_USE db_err mvcc_absent(struct engine *e, const struct slice *keys, size_t count,
+                            size_t *ret_count);
+
 struct mvcc_scan {
     struct slice start;
     struct slice end; /* exclusive; empty: no end */

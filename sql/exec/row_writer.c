@@ -253,6 +253,25 @@ db_err row_find_conflict(struct row_writer *w, const struct value *row, struct a
     return ERR_OK;
 }
 
+/* An integer within the range of an integer column is what it is. */
+static bool assign_integer(const struct column_def *c, const struct value *v, struct value *ret)
+{
+    int64_t min;
+    uint64_t max;
+    if (v->phys != PHYS_INT || !type_is_integer(&c->type) || v->type == TYPE_ENUM ||
+        v->type == TYPE_SET || v->type == TYPE_BIT) {
+        return false;
+    }
+    type_int_range(&c->type, &min, &max);
+    bool negative = !v->is_unsigned && v->i < 0;
+    if (negative ? v->i < min : v->u > max) {
+        return false;
+    }
+    value_tag(ret, &c->type);
+    ret->i = v->i;
+    return true;
+}
+
 db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
                   const struct sql_type *type, const struct value *v, uint64_t number,
                   struct value *row)
@@ -263,9 +282,14 @@ db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordi
         return ERR_OK; /* NOT NULL is checked on the whole row: AUTO_INCREMENT and TIMESTAMP may
                           replace it */
     }
+    if (assign_integer(c, v, &row[ordinal])) {
+        return ERR_OK;
+    }
     char name[200];
     char table[200];
-    snprintf(name, sizeof(name), "%.*s", SLICE_FMT(c->name));
+    size_t len = c->name.len < sizeof(name) ? c->name.len : sizeof(name) - 1;
+    memcpy(name, c->name.ptr, len);
+    name[len] = '\0';
     struct store_target target = {.column = name, .row = number};
     if (c->type.id == TYPE_JSON) {
         snprintf(table, sizeof(table), "%.*s", SLICE_FMT(t->name));
