@@ -23,6 +23,7 @@ void mem_tracker_init(struct mem_tracker *t, struct mem_tracker *parent, size_t 
     t->limit = limit;
     atomic_init(&t->used, 0);
     atomic_init(&t->peak, 0);
+    atomic_init(&t->refused, 0);
 }
 
 db_err mem_tracker_charge(struct mem_tracker *t, size_t size)
@@ -36,6 +37,7 @@ db_err mem_tracker_charge(struct mem_tracker *t, size_t size)
                     break;
                 }
             }
+            atomic_fetch_add_explicit(&m->refused, 1, memory_order_relaxed);
             return ERR_LIMIT;
         }
         if (now > atomic_load_explicit(&m->peak, memory_order_relaxed)) {

@@ -17,6 +17,7 @@ struct mem_tracker {
     size_t limit;
     _Atomic size_t used;
     _Atomic size_t peak;
+    _Atomic size_t refused; /* times that this limit was met */
 };
 
 void mem_tracker_init(struct mem_tracker *t, struct mem_tracker *parent, size_t limit);

@@ -57,6 +57,11 @@ db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
     return ERR_OK;
 }
 
+size_t sql_engine_memory(const struct sql_engine *engine)
+{
+    return atomic_load_explicit(&engine->mem.used, memory_order_relaxed);
+}
+
 void sql_engine_close(struct sql_engine *engine)
 {
     if (engine == NULL) {

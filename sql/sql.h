@@ -43,6 +43,8 @@ struct sql_engine_opts {
 /* Creates the system schema in an empty storage. May park. */
 MUST_USE db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
                                 struct sql_engine **ret_engine);
+/* Bytes that statements hold now. Any thread. */
+size_t sql_engine_memory(const struct sql_engine *engine);
 /* All sessions must be closed. NULL is fine. */
 void sql_engine_close(struct sql_engine *engine);
 

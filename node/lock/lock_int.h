@@ -129,7 +129,7 @@ static inline struct slice entry_key(const struct lock_entry *e)
 /* lock_table.c */
 struct lock_shard *lock__shard(struct lock_table *t, uint64_t hash);
 struct lock_entry *lock__find(struct lock_shard *s, struct slice key, uint64_t hash);
-/* Under the shard's mutex. ERR_LIMIT, ERR_NOMEM. */
+/* Under the shard's mutex. ERR_LOCK_TABLE_FULL, ERR_NOMEM. */
 MUST_USE db_err lock__find_or_add(struct lock_shard *s, struct slice key, uint64_t hash,
                                   struct lock_entry **ret_entry);
 /* Frees the entry if nothing uses it. Under the shard's mutex. */

@@ -102,7 +102,7 @@ db_err lock__charge(struct lock_table *t, size_t size)
     size_t old = atomic_fetch_add_explicit(&t->memory, size, memory_order_relaxed);
     if (old + size > t->memory_max) {
         atomic_fetch_sub_explicit(&t->memory, size, memory_order_relaxed);
-        return ERR_LIMIT;
+        return ERR_LOCK_TABLE_FULL;
     }
     return ERR_OK;
 }

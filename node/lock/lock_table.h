@@ -29,7 +29,7 @@ MUST_USE db_err lock_graph_new(struct lock_graph **ret_graph);
 void lock_graph_free(struct lock_graph *g);
 
 struct lock_table_opts {
-    size_t memory_max; /* of entries and locks; ERR_LIMIT past it; 0 = 32 MiB */
+    size_t memory_max; /* of entries and locks; ERR_LOCK_TABLE_FULL past it; 0 = 32 MiB */
 };
 MUST_USE db_err lock_table_new(struct lock_graph *graph, const struct lock_table_opts *opts,
                                struct lock_table **ret_table);
@@ -55,7 +55,7 @@ struct latch_guard {
 };
 
 /* Latches the keys (ascending, each once), waiting in FIFO order. Parks. ERR_TIMEOUT, ERR_CANCELED,
- * ERR_LIMIT, ERR_NOMEM, ERR_NOT_LEADER (table closed): nothing is held. Keys live as long as the
+ * ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_NOT_LEADER (table closed): nothing is held. Keys live as long as the
  * guard. */
 MUST_USE db_err latch_acquire(struct lock_table *t, const struct slice *keys, size_t count,
                               uint64_t deadline_ns, struct latch_guard *ret_guard);
@@ -87,7 +87,7 @@ MUST_USE db_err pending_wait_range(struct lock_table *t, struct slice start, str
  *   wait KV_WAIT: ERR_LOCK_WAIT_TIMEOUT after wait_ms; ERR_DEADLOCK when the wait would close a
  *   cycle on this node (the requester is the victim).
  *   KV_NOWAIT, KV_SKIP_LOCKED: ERR_LOCK_NOWAIT at once.
- * Also ERR_LIMIT, ERR_NOMEM, ERR_CANCELED, ERR_TIMEOUT (deadline_ns), ERR_NOT_LEADER (closed). */
+ * Also ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_CANCELED, ERR_TIMEOUT (deadline_ns), ERR_NOT_LEADER (closed). */
 MUST_USE db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts,
                          enum kv_lock_mode mode, enum kv_wait wait, uint32_t wait_ms,
                          uint64_t deadline_ns);

@@ -219,7 +219,7 @@ static void split_fiber(void *arg UNUSED)
         (void)snprintf(key, sizeof(key), "%u", i);
         err = row_lock(small, slice_str(key), 1, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, DEADLINE_NONE);
     }
-    CHECK(err == ERR_LIMIT);
+    CHECK(err == ERR_LOCK_TABLE_FULL);
     row_unlock_all(small, 1);
     lock_table_free(small);
     lock_graph_free(f.g);

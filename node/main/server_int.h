@@ -36,7 +36,7 @@ struct server {
     int exit_status;
     /* What /metrics shows of wire. */
     struct wire_counters counters; /* the admin's thread */
-    uint64_t allocated, held;
+    uint64_t allocated, held, statements;
     struct metrics_source *sources;
     unsigned source_count;
 };

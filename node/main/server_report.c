@@ -62,6 +62,7 @@ void server_refresh(void *ctx)
     struct server *s = ctx;
     memory_allocated(&s->allocated, &s->held);
     SCOPE_LOCK(&s->mutex);
+    s->statements = s->engine != NULL ? sql_engine_memory(s->engine) : 0;
     if (s->wire != NULL) {
         wire_server_counters(s->wire, &s->counters);
     }

@@ -34,6 +34,7 @@ enum my_errno err_map_number(db_err err)
     case ERR_KEY_LOCKED:
     case ERR_LOCK_WAIT_TIMEOUT: return ER_LOCK_WAIT_TIMEOUT;
     case ERR_LOCK_NOWAIT: return ER_LOCK_NOWAIT;
+    case ERR_LOCK_TABLE_FULL: return ER_LOCK_TABLE_FULL;
     case ERR_WRITE_CONFLICT:
     case ERR_DEADLOCK:
     case ERR_LOCK_LOST:

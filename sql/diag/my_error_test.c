@@ -139,6 +139,7 @@ static void mapping(void **state)
         {ERR_TIMEOUT, 3024, "HY000"},
         {ERR_UNSUPPORTED, 1235, "42000"},
         {ERR_LOCK_NOWAIT, 3572, "HY000"},
+        {ERR_LOCK_TABLE_FULL, 1206, "HY000"},
         {ERR_WRITE_CONFLICT, 1213, "40001"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {

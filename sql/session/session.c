@@ -121,6 +121,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     size_t limit = engine->opts.statement_memory != 0 ? engine->opts.statement_memory
                                                       : STATEMENT_MEMORY_DEFAULT;
     mem_tracker_init(&s->mem, &engine->mem, limit);
+    s->node_limits_seen = atomic_load_explicit(&engine->mem.refused, memory_order_relaxed);
     arena_init(&s->arena, NULL, NULL, 0);
     arena_init(&s->stmt_arena, NULL, &s->mem, 0);
     arena_init(&s->chunk_arena, NULL, &s->mem, 0);

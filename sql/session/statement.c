@@ -6,12 +6,37 @@
 #include "sql/infoschema/show.h"
 #include "sql/session/session_int.h"
 
+/* An error 20003 should say which memory it was. The session's count is of this statement: it is
+ * kept from the last one that failed so. The node's is a guess when several fail at once. */
+static void explain_limit(struct sql_session *s)
+{
+    const struct mem_tracker *node = &s->engine->mem;
+    size_t own = atomic_load_explicit(&s->mem.refused, memory_order_relaxed);
+    size_t all = atomic_load_explicit(&node->refused, memory_order_relaxed);
+    db_err err = ERR_OK;
+    if (own != s->limits_seen) {
+        err = diag_set(&s->diag, ERR_LIMIT,
+                       "the statement needs more memory than the %zu MiB that one may take",
+                       s->mem.limit >> 20);
+    } else if (all != s->node_limits_seen) {
+        err = diag_set(&s->diag, ERR_LIMIT,
+                       "all statements together need more than their %zu MiB of memory",
+                       node->limit >> 20);
+    }
+    (void)err;
+    s->limits_seen = own;
+    s->node_limits_seen = all;
+}
+
 db_err session__fail(struct sql_session *s, db_err err)
 {
     if (atomic_load_explicit(&s->killed, memory_order_relaxed) != 0 &&
         (err == ERR_CANCELED || err == ERR_TIMEOUT)) {
         diag_reset(&s->diag);
         err = ERR_CANCELED;
+    }
+    if (err == ERR_LIMIT && s->diag.number == 0 && s->diag.text[0] == '\0') {
+        explain_limit(s);
     }
     err_map(&s->diag, err);
     return ERR_SQL;
