@@ -55,8 +55,8 @@ struct latch_guard {
 };
 
 /* Latches the keys (ascending, each once), waiting in FIFO order. Parks. ERR_TIMEOUT, ERR_CANCELED,
- * ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_NOT_LEADER (table closed): nothing is held. Keys live as long as the
- * guard. */
+ * ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_NOT_LEADER (table closed): nothing is held. Keys live as long
+ * as the guard. */
 MUST_USE db_err latch_acquire(struct lock_table *t, const struct slice *keys, size_t count,
                               uint64_t deadline_ns, struct latch_guard *ret_guard);
 /* Keeps all latches out, waiting for those that are held; later ones wait. Parks. */
@@ -87,7 +87,8 @@ MUST_USE db_err pending_wait_range(struct lock_table *t, struct slice start, str
  *   wait KV_WAIT: ERR_LOCK_WAIT_TIMEOUT after wait_ms; ERR_DEADLOCK when the wait would close a
  *   cycle on this node (the requester is the victim).
  *   KV_NOWAIT, KV_SKIP_LOCKED: ERR_LOCK_NOWAIT at once.
- * Also ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_CANCELED, ERR_TIMEOUT (deadline_ns), ERR_NOT_LEADER (closed). */
+ * Also ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_CANCELED, ERR_TIMEOUT (deadline_ns), ERR_NOT_LEADER
+ * (closed). */
 MUST_USE db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts,
                          enum kv_lock_mode mode, enum kv_wait wait, uint32_t wait_ms,
                          uint64_t deadline_ns);

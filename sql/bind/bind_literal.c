@@ -196,6 +196,17 @@ static db_err lifted_type(struct binder *b, const struct ast_literal *l, struct 
     return ERR_OK;
 }
 
+/* How many types there is room for when `count` are in use: powers of two, or an IN list of
+ * thousands would be copied thousands of times. */
+static uint32_t param_room(uint32_t count)
+{
+    uint32_t room = 8;
+    while (room < count) {
+        room *= 2;
+    }
+    return count == 0 ? 0 : room;
+}
+
 db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **ret)
 {
     struct sql_type t = type_null();
@@ -208,8 +219,8 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
         t = type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, b->opts->connection_collation);
     }
     struct bound_stmt *s = b->stmt;
-    if (p->index >= s->param_count) {
-        struct sql_type *grown = BIND_ARRAY(b, struct sql_type, p->index + 1);
+    if (p->index >= param_room(s->param_count)) {
+        struct sql_type *grown = BIND_ARRAY(b, struct sql_type, param_room(p->index + 1));
         if (grown == NULL) {
             return ERR_NOMEM;
         }
@@ -217,6 +228,8 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
             memcpy(grown, s->param_types, s->param_count * sizeof(*grown));
         }
         s->param_types = grown;
+    }
+    if (p->index >= s->param_count) {
         s->param_count = p->index + 1;
     }
     s->param_types[p->index] = t;

@@ -58,6 +58,11 @@ static db_err resolve(struct optimizer *o, struct bexpr *e, const col_id_t *cols
 db_err opt__resolve(struct optimizer *o, const struct bexpr *e, const col_id_t *cols,
                     uint32_t count, struct bexpr **ret)
 {
+    if (e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM) {
+        *ret =
+            (struct bexpr *)(uintptr_t)e; /* nothing to resolve: a bulk INSERT has many of these */
+        return ERR_OK;
+    }
     struct bexpr *c = bexpr_clone(o->arena, e);
     if (c == NULL) {
         return ERR_NOMEM;

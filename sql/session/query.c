@@ -338,7 +338,7 @@ static bool is_single_get(const struct plan *plan)
     return s->index->id == INDEX_ID_CLUSTERED && s->lock == ROW_LOCK_NONE;
 }
 
-db_err query__execute(struct statement *st, struct plan *plan)
+static db_err execute(struct statement *st, struct plan *plan)
 {
     struct sql_session *s = st->session;
     struct cast_ctx cast;
@@ -380,6 +380,22 @@ db_err query__execute(struct statement *st, struct plan *plan)
                                          : answer_change(st, &ctx, plan);
     }
     arena_fini(&target.text);
+    return err;
+}
+
+/* A plan outlives its statement when it is kept, so its memory is not the session's; large ones,
+ * which are not kept, count as if it were. */
+db_err query__execute(struct statement *st, struct plan *plan)
+{
+    enum { PLAN_CHARGE_MIN = 256 * 1024 };
+    struct mem_tracker *mem = &st->session->mem;
+    size_t size = plan->arena.used;
+    if (LIKELY(size < PLAN_CHARGE_MIN)) {
+        return execute(st, plan);
+    }
+    TRY(mem_tracker_charge(mem, size));
+    db_err err = execute(st, plan);
+    mem_tracker_release(mem, size);
     return err;
 }
 

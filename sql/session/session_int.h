@@ -112,8 +112,8 @@ struct sql_session {
     struct sql_engine *engine;
     struct list node;
     uint64_t connection_id;
-    struct arena arena;     /* the session's */
-    struct mem_tracker mem; /* the statement's, below the engine's */
+    struct arena arena;                   /* the session's */
+    struct mem_tracker mem;               /* the statement's, below the engine's */
     size_t limits_seen, node_limits_seen; /* refusals of mem and of the node, already told */
     struct arena stmt_arena;
     struct arena chunk_arena;
