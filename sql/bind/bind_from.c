@@ -149,9 +149,9 @@ static void stored_column(struct lcolumn *c)
 }
 
 /* Gives a bound query's visible columns a table name (and names) of their own. */
-static db_err derived_columns(struct binder *b, struct slice alias,
-                              const struct ast_ident_list *names, struct lnode *root,
-                              uint32_t visible)
+db_err bind__derived_columns(struct binder *b, struct slice alias,
+                             const struct ast_ident_list *names, struct lnode *root,
+                             uint32_t visible)
 {
     if (names->count != 0 && names->count != visible) {
         return my_error(b->diag, ER_VIEW_WRONG_LIST);
@@ -187,7 +187,7 @@ static db_err derived_columns(struct binder *b, struct slice alias,
 }
 
 /* A node of its own on top, so that renaming touches no shared column list. */
-static db_err wrap(struct binder *b, struct lnode *root, uint32_t visible, struct lnode **ret)
+db_err bind__wrap(struct binder *b, struct lnode *root, uint32_t visible, struct lnode **ret)
 {
     struct lnode *p = bind__node(b, LNODE_PROJECT, root);
     struct lproj *exprs = BIND_ARRAY(b, struct lproj, visible + 1);
@@ -229,37 +229,16 @@ static db_err bind_derived(struct binder *b, struct scope *scope, const struct a
     b->derived_depth++;
     TRY(bind__query(b, outer, sub, d->query, &root, &visible));
     b->derived_depth--;
-    TRY(wrap(b, root, visible, ret));
-    return derived_columns(b, d->alias, &d->columns, *ret, visible);
+    TRY(bind__wrap(b, root, visible, ret));
+    return bind__derived_columns(b, d->alias, &d->columns, *ret, visible);
 }
 
-static db_err bind_cte(struct binder *b, struct cte_def *cte, struct slice alias,
-                       struct lnode **ret)
-{
-    if (cte->in_progress) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "recursive common table expressions");
-    }
-    struct cte_def *saved = b->ctes;
-    struct lnode *root;
-    uint32_t visible;
-    b->ctes = cte->recursive ? cte : cte->outer;
-    cte->in_progress = cte->recursive;
-    b->derived_depth++;
-    db_err err = bind__query(b, cte->scope, cte->sub, cte->ast->query, &root, &visible);
-    cte->in_progress = false;
-    b->derived_depth--;
-    b->ctes = saved;
-    TRY(err);
-    TRY(wrap(b, root, visible, ret));
-    return derived_columns(b, alias.ptr != NULL ? alias : cte->ast->name, &cte->ast->columns, *ret,
-                           visible);
-}
-
-static db_err bind_base(struct binder *b, const struct ast_table_base *t, struct lnode **ret)
+static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_table_base *t,
+                        struct lnode **ret)
 {
     for (struct cte_def *c = b->ctes; c != NULL && t->name.schema.ptr == NULL; c = c->outer) {
         if (slice_eq_nocase(c->ast->name, t->name.name)) {
-            return bind_cte(b, c, t->alias, ret);
+            return bind__cte(b, scope, c, t->alias, ret);
         }
     }
     if (t->partitions.count != 0 || t->sample != AST_SAMPLE_NONE) {
@@ -421,7 +400,9 @@ static db_err bind_right_side(struct binder *b, struct scope *scope, const struc
     if (j->kind != AST_JOIN_RIGHT && j->kind != AST_JOIN_FULL) {
         scope->left = &left;
     }
+    b->null_side += j->kind == AST_JOIN_LEFT || j->kind == AST_JOIN_FULL;
     db_err err = bind__from(b, scope, j->right, ret);
+    b->null_side -= j->kind == AST_JOIN_LEFT || j->kind == AST_JOIN_FULL;
     scope->left = saved;
     return err;
 }
@@ -436,7 +417,9 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
     }
     struct lnode *l;
     struct lnode *r;
+    b->null_side += j->kind == AST_JOIN_RIGHT || j->kind == AST_JOIN_FULL;
     TRY(bind__from(b, scope, j->left, &l));
+    b->null_side -= j->kind == AST_JOIN_RIGHT || j->kind == AST_JOIN_FULL;
     TRY(bind_right_side(b, scope, j, l, &r, &mark));
     TRY(check_alias_twice(b, l, r));
     join->children[0] = l;
@@ -477,7 +460,7 @@ db_err bind__from(struct binder *b, struct scope *scope, const struct ast_table 
                   struct lnode **ret)
 {
     switch (t->kind) {
-    case AST_TABLE_BASE: return bind_base(b, (const struct ast_table_base *)t, ret);
+    case AST_TABLE_BASE: return bind_base(b, scope, (const struct ast_table_base *)t, ret);
     case AST_TABLE_DERIVED: return bind_derived(b, scope, (const struct ast_table_derived *)t, ret);
     case AST_TABLE_JOIN: return bind_join(b, scope, (const struct ast_table_join *)t, ret);
     case AST_TABLE_JSON: break;

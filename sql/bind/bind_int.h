@@ -91,8 +91,19 @@ struct cte_def {
     const struct ast_cte *ast;
     struct scope *scope;   /* names its query may see */
     struct bsubquery *sub; /* the subquery it stands in, NULL at the top */
+    bool recursive;        /* WITH RECURSIVE */
+    /* once bound, unless it reads columns of enclosing queries: then each reference binds it */
+    struct lnode *root;
+    uint32_t id;
+    /* while it is bound */
     bool in_progress;
-    bool recursive;
+    bool is_union;
+    struct scope inner;            /* between `scope` and the query */
+    struct bsubquery reads;        /* outer columns */
+    const struct lcolumn *columns; /* of the recursive table; NULL: not known yet */
+    uint32_t column_count;
+    uint32_t references; /* recursive ones in the current query block */
+    uint32_t derived_depth, null_side;
 };
 
 struct binder {
@@ -108,6 +119,7 @@ struct binder {
     col_id_t next_col;
     uint32_t depth;
     bool scalar;            /* bind_scalar: there is no statement that could run a subquery */
+    uint32_t null_side;     /* nesting of outer joins' inner sides */
     uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
 };
 
@@ -254,6 +266,28 @@ db_err bind__compute_windows(struct binder *b, const struct block_windows *windo
 db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const struct agg_def *def,
                       struct bexpr *e);
 const char *bind__agg_name(enum ast_agg_func f);
+
+/* bind_cte.c */
+/* A reference to a common table expression. */
+db_err bind__cte(struct binder *b, struct scope *scope, struct cte_def *cte, struct slice alias,
+                 struct lnode **ret);
+/* bind_query.c: for it */
+db_err bind__body(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                  const struct ast_body *body, struct lnode **ret, uint32_t *ret_visible);
+db_err bind__trim(struct binder *b, struct lnode **io, uint32_t visible);
+db_err bind__setop(struct binder *b, enum ast_setop_kind op, bool all, struct lnode *l, uint32_t vl,
+                   struct lnode *r, uint32_t vr, struct lnode **ret);
+/* ORDER BY and LIMIT around a set operation. */
+db_err bind__order_limit(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                         const struct ast_query *q, struct lnode **io_root, uint32_t visible);
+/* scope.c: the blocks from `from` up to `owner` read an outer column. */
+db_err bind__note_outer(struct binder *b, struct scope *from, const struct scope *owner,
+                        col_id_t id);
+/* bind_from.c */
+db_err bind__wrap(struct binder *b, struct lnode *root, uint32_t visible, struct lnode **ret);
+db_err bind__derived_columns(struct binder *b, struct slice alias,
+                             const struct ast_ident_list *names, struct lnode *root,
+                             uint32_t visible);
 
 /* bind_dml.c */
 db_err bind__insert(struct binder *b, const struct ast_insert *s);

@@ -9,7 +9,7 @@ static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery
                         struct lnode **ret, uint32_t *ret_visible);
 
 /* Drops hidden columns. */
-static db_err trim(struct binder *b, struct lnode **io, uint32_t visible)
+db_err bind__trim(struct binder *b, struct lnode **io, uint32_t visible)
 {
     if ((*io)->column_count == visible) {
         return ERR_OK;
@@ -95,20 +95,14 @@ static db_err common_columns(struct binder *b, const struct lnode *l, const stru
     return ERR_OK;
 }
 
-static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquery *sub,
-                         const struct ast_setop *s, struct lnode **ret, uint32_t *ret_visible)
+db_err bind__setop(struct binder *b, enum ast_setop_kind op, bool all, struct lnode *l, uint32_t vl,
+                   struct lnode *r, uint32_t vr, struct lnode **ret)
 {
-    uint32_t vl;
-    uint32_t vr;
-    struct lnode *l;
-    struct lnode *r;
-    TRY(bind_body(b, parent, sub, s->left, NULL, &l, &vl));
-    TRY(bind_body(b, parent, sub, s->right, NULL, &r, &vr));
     if (vl != vr) {
         return my_error(b->diag, ER_WRONG_NUMBER_OF_COLUMNS_IN_SELECT);
     }
-    TRY(trim(b, &l, vl));
-    TRY(trim(b, &r, vr));
+    TRY(bind__trim(b, &l, vl));
+    TRY(bind__trim(b, &r, vr));
     struct lnode *n = bind__node(b, LNODE_SETOP, NULL);
     if (n == NULL) {
         return ERR_NOMEM;
@@ -119,11 +113,23 @@ static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquer
     n->children[0] = l;
     n->children[1] = r;
     n->child_count = 2;
-    n->u.setop.op = s->op;
-    n->u.setop.distinct = !s->all;
+    n->u.setop.op = op;
+    n->u.setop.distinct = !all;
     *ret = n;
-    *ret_visible = vl;
     return ERR_OK;
+}
+
+static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                         const struct ast_setop *s, struct lnode **ret, uint32_t *ret_visible)
+{
+    uint32_t vl;
+    uint32_t vr;
+    struct lnode *l;
+    struct lnode *r;
+    TRY(bind_body(b, parent, sub, s->left, NULL, &l, &vl));
+    TRY(bind_body(b, parent, sub, s->right, NULL, &r, &vr));
+    *ret_visible = vl;
+    return bind__setop(b, s->op, s->all, l, vl, r, vr, ret);
 }
 
 static db_err bind_values(struct binder *b, struct scope *parent, struct bsubquery *sub,
@@ -226,6 +232,12 @@ static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery
     return ERR_INVALID;
 }
 
+db_err bind__body(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                  const struct ast_body *body, struct lnode **ret, uint32_t *ret_visible)
+{
+    return bind_body(b, parent, sub, body, NULL, ret, ret_visible);
+}
+
 /* ORDER BY after a set operation (or VALUES, TABLE): positions and output names only. */
 static db_err order_output(struct binder *b, struct scope *parent, struct bsubquery *sub,
                            const struct ast_order_list *order, struct lnode **io, uint32_t visible)
@@ -269,28 +281,11 @@ static db_err order_output(struct binder *b, struct scope *parent, struct bsubqu
     return ERR_OK;
 }
 
-db_err bind__push_ctes(struct binder *b, struct scope *parent, struct bsubquery *sub,
-                       const struct ast_with *with)
+db_err bind__order_limit(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                         const struct ast_query *q, struct lnode **io_root, uint32_t visible)
 {
-    for (uint32_t i = 0; with != NULL && i < with->ctes.count; i++) {
-        struct cte_def *c = BIND_NEW(b, struct cte_def);
-        if (c == NULL) {
-            return ERR_NOMEM;
-        }
-        for (uint32_t k = 0; k < i; k++) {
-            if (slice_eq_nocase(with->ctes.items[k]->name, with->ctes.items[i]->name)) {
-                return my_error(b->diag, ER_NONUNIQ_TABLE,
-                                arena_strdup(b->arena, with->ctes.items[i]->name));
-            }
-        }
-        *c = (struct cte_def){.outer = b->ctes,
-                              .ast = with->ctes.items[i],
-                              .scope = parent,
-                              .sub = sub,
-                              .recursive = with->recursive};
-        b->ctes = c;
-    }
-    return ERR_OK;
+    TRY(order_output(b, parent, sub, &q->order_by, io_root, visible));
+    return bind__limit(b, q->limit, false, io_root);
 }
 
 db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub,
@@ -307,8 +302,7 @@ db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub
         TRY(bind_body(b, parent, sub, q->body, q, &root, &visible));
     } else {
         TRY(bind_body(b, parent, sub, q->body, NULL, &root, &visible));
-        TRY(order_output(b, parent, sub, &q->order_by, &root, visible));
-        TRY(bind__limit(b, q->limit, false, &root));
+        TRY(bind__order_limit(b, parent, sub, q, &root, visible));
     }
     b->ctes = saved;
     b->depth--;

@@ -191,7 +191,12 @@ struct lnode {
         } setop;
         struct {
             uint32_t cte;
+            bool working; /* in a recursive query block: the rows of the last round */
         } cte_ref;
+        struct {
+            uint32_t cte; /* whose working rows these are */
+            bool distinct;
+        } recursive; /* children: the first rows, the recursive blocks */
     } u;
 };
 
@@ -220,8 +225,9 @@ struct bound_stmt {
     uint32_t subquery_count;
     struct bsubquery **subqueries; /* by id */
     uint32_t cte_count;
-    struct lnode **ctes;
-    bool read_only; /* takes no locks */
+    struct lnode **ctes;      /* by id; NULL: it stands where it is used */
+    uint32_t *cte_references; /* by id */
+    bool read_only;           /* takes no locks */
     bool uses_tables;
     bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */

@@ -121,8 +121,8 @@ static const struct select_item *find_alias(const struct scope *scope, const str
 }
 
 /* Notes that every block between the column's and ours reads an outer column. */
-static db_err note_outer(struct binder *b, struct scope *from, const struct scope *owner,
-                         col_id_t id)
+db_err bind__note_outer(struct binder *b, struct scope *from, const struct scope *owner,
+                        col_id_t id)
 {
     for (struct scope *s = from; s != owner; s = s->parent) {
         struct bsubquery *sub = s->sub;
@@ -162,7 +162,7 @@ static db_err column_node(struct binder *b, struct scope *scope, struct scope *o
     if (depth > 0) {
         e->kind = BEXPR_OUTER;
         e->u.column.depth = depth;
-        TRY(note_outer(b, scope, owner, c->id));
+        TRY(bind__note_outer(b, scope, owner, c->id));
     }
     *ret = e;
     return ERR_OK;

@@ -29,10 +29,10 @@ static const struct op_kind *kind_of(enum plan_kind kind)
     case PLAN_INSERT: return &op_insert_kind;
     case PLAN_UPDATE: return &op_update_kind;
     case PLAN_DELETE: return &op_delete_kind;
+    case PLAN_CTE_REF: return &op_cte_ref_kind;
+    case PLAN_RECURSIVE: return &op_recursive_kind;
     case PLAN_INDEX_MERGE:
-    case PLAN_MERGE_JOIN:
-    case PLAN_CTE_REF:
-    case PLAN_RECURSIVE: break;
+    case PLAN_MERGE_JOIN: break;
     }
     return NULL;
 }

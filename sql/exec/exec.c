@@ -87,6 +87,7 @@ db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
         err = run_tree(ctx, rows, arg);
     }
     exec__subqueries_close(ctx);
+    exec__ctes_close(ctx);
     ctx->eval.cast->arena = cast_arena;
     return err;
 }

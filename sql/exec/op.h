@@ -45,6 +45,7 @@ struct exec_ctx {
     uint64_t sql_mode;
     uint32_t auto_inc_step, auto_inc_offset;
     bool foreign_key_checks, unique_checks;
+    uint32_t cte_depth_max; /* rounds of a recursive common table expression */
     /* results of DML */
     uint64_t affected_rows, found_rows, changed_rows, matched_rows, records, duplicates,
         deleted_rows;

@@ -233,25 +233,6 @@ static db_err read_partition(struct op_window *s, struct exec_ctx *ctx)
 
 /* ---- results ---- */
 
-static db_err child_columns(struct op_window *s, struct exec_ctx *ctx, uint64_t row, uint32_t n)
-{
-    enum { BATCH = 256 };
-    const struct packed_row *rows[BATCH];
-    uint32_t at = s->out.count;
-    while (n != 0) {
-        uint32_t got = n < BATCH ? n : BATCH;
-        TRY(row_store_get_rows(&s->run.store, ctx, row, got, rows, &got));
-        for (uint32_t i = 0; i < s->run.width; i++) {
-            packed_read(&s->run.format, rows, got, i, &s->out.columns[i], at);
-            TRY(window_keep_strings(&s->run, ctx, &s->out.columns[i], at, got));
-        }
-        row += got;
-        at += got;
-        n -= got;
-    }
-    return ERR_OK;
-}
-
 /* Rows of the open partition into the chunk, until one of them has no more. */
 static db_err give_rows(struct op_window *s, struct exec_ctx *ctx)
 {
@@ -259,7 +240,7 @@ static db_err give_rows(struct op_window *s, struct exec_ctx *ctx)
     uint64_t left = r->last - r->row;
     uint32_t room = CHUNK_ROWS - s->out.count;
     uint32_t n = left < room ? (uint32_t)left : room;
-    TRY(child_columns(s, ctx, r->row, n));
+    TRY(row_store_read(&r->store, ctx, r->row, n, s->out.columns, r->width, s->out.count));
     for (uint32_t i = 0; i < n; i++, r->row++) {
         TRY(window_frame_set(r, ctx));
         for (uint32_t k = 0; k < r->plan->call_count; k++) {

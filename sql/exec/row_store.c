@@ -223,6 +223,42 @@ db_err row_store_get_rows(struct row_store *s, struct exec_ctx *ctx, uint64_t at
     return ERR_OK;
 }
 
+db_err row_store_keep_strings(const struct row_store *s, struct exec_ctx *ctx, struct vector *v,
+                              uint32_t at, uint32_t n)
+{
+    if (!s->spilled || v->phys != PHYS_STR) {
+        return ERR_OK;
+    }
+    for (uint32_t i = at; i < at + n; i++) {
+        struct slice text = vec_str(v, i);
+        if (vec_is_null(v, i) || text.len <= STRV_INLINE_MAX) {
+            continue;
+        }
+        TRY(arena_copy(ctx->eval.arena, text, &text));
+        vec_set_str_ref(v, i, text);
+    }
+    return ERR_OK;
+}
+
+db_err row_store_read(struct row_store *s, struct exec_ctx *ctx, uint64_t at, uint32_t n,
+                      struct vector *columns, uint32_t column_count, uint32_t to)
+{
+    enum { BATCH = 256 };
+    const struct packed_row *rows[BATCH];
+    while (n != 0) {
+        uint32_t got = n < BATCH ? n : BATCH;
+        TRY(row_store_get_rows(s, ctx, at, got, rows, &got));
+        for (uint32_t i = 0; i < column_count; i++) {
+            packed_read(s->format, rows, got, i, &columns[i], to);
+            TRY(row_store_keep_strings(s, ctx, &columns[i], to, got));
+        }
+        at += got;
+        to += got;
+        n -= got;
+    }
+    return ERR_OK;
+}
+
 static void drop_cache(struct row_store *s)
 {
     for (uint32_t i = 0; s->cache != NULL && i < CACHED_BLOCKS; i++) {

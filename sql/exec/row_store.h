@@ -50,6 +50,12 @@ MUST_USE db_err row_store_get(struct row_store *s, struct exec_ctx *ctx, uint64_
 MUST_USE db_err row_store_get_rows(struct row_store *s, struct exec_ctx *ctx, uint64_t at,
                                    uint32_t max, const struct packed_row **rows,
                                    uint32_t *ret_count);
+/* Rows at .. at + n of the first columns into a chunk's columns from row `to`; strings stay valid
+ * until the store is cleared or spilled, those of a file as long as the evaluation arena. */
+MUST_USE db_err row_store_read(struct row_store *s, struct exec_ctx *ctx, uint64_t at, uint32_t n,
+                               struct vector *columns, uint32_t column_count, uint32_t to);
+MUST_USE db_err row_store_keep_strings(const struct row_store *s, struct exec_ctx *ctx,
+                                       struct vector *v, uint32_t at, uint32_t n);
 void row_store_clear(struct row_store *s, struct exec_ctx *ctx);
 void row_store_fini(struct row_store *s); /* also of a zeroed one */
 

@@ -186,6 +186,8 @@ static const struct spill_case g_cases[] = {
     {"SELECT s, k FROM big INTERSECT SELECT s, k FROM other", false},
     {"SELECT s, k FROM big INTERSECT ALL SELECT s, k FROM other", false},
     {"SELECT s, d FROM big EXCEPT SELECT s, d FROM other", false},
+    {"WITH c AS (SELECT s, d, id FROM big) SELECT x.s, y.d FROM c x JOIN c y ON x.id = y.id + 1",
+     false},
     {"SELECT id, s, COUNT(*) OVER (), LAG(s, 5000) OVER w, FIRST_VALUE(s) OVER w FROM big WINDOW w "
      "AS (ORDER BY id)",
      true},

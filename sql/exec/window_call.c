@@ -113,23 +113,6 @@ void window_call_close(struct window_call *c)
     }
 }
 
-db_err window_keep_strings(const struct window_run *r, struct exec_ctx *ctx, struct vector *v,
-                           uint32_t at, uint32_t n)
-{
-    if (!r->store.spilled || v->phys != PHYS_STR) {
-        return ERR_OK;
-    }
-    for (uint32_t i = at; i < at + n; i++) {
-        struct slice s = vec_str(v, i);
-        if (vec_is_null(v, i) || s.len <= STRV_INLINE_MAX) {
-            continue;
-        }
-        TRY(arena_copy(ctx->eval.arena, s, &s));
-        vec_set_str_ref(v, i, s);
-    }
-    return ERR_OK;
-}
-
 /* ---- values of other rows ---- */
 
 static db_err value_of(struct window_run *r, struct exec_ctx *ctx, uint64_t row, uint32_t column,
@@ -138,7 +121,7 @@ static db_err value_of(struct window_run *r, struct exec_ctx *ctx, uint64_t row,
     const struct packed_row *p;
     TRY(row_store_get(&r->store, ctx, row, &p));
     packed_read(&r->format, &p, 1, column, out, at);
-    return window_keep_strings(r, ctx, out, at, 1);
+    return row_store_keep_strings(&r->store, ctx, out, at, 1);
 }
 
 static db_err lead_or_lag(struct window_run *r, struct exec_ctx *ctx, const struct window_call *c,

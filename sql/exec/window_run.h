@@ -53,8 +53,5 @@ void window_call_begin(struct window_run *r, struct window_call *c);
 MUST_USE db_err window_call_result(struct window_run *r, struct exec_ctx *ctx,
                                    struct window_call *c, struct vector *out, uint32_t at);
 void window_call_close(struct window_call *c);
-/* Strings of rows from a file are copied to the evaluation arena. */
-MUST_USE db_err window_keep_strings(const struct window_run *r, struct exec_ctx *ctx,
-                                    struct vector *v, uint32_t at, uint32_t n);
 
 #endif

@@ -93,6 +93,15 @@ static double estimate(struct optimizer *o, struct lnode *n)
     case LNODE_JOIN: return join_rows(o, n);
     case LNODE_AGGREGATE: return n->u.aggregate.group_count == 0 ? 1 : rows * 0.1 + 1;
     case LNODE_DISTINCT: return rows * 0.5 + 1;
+    case LNODE_CTE_REF: {
+        enum { ROUND_ROWS = 10 };
+        struct lnode *root = o->stmt->ctes[n->u.cte_ref.cte];
+        return n->u.cte_ref.working || root == NULL ? ROUND_ROWS : opt__estimate(o, root);
+    }
+    case LNODE_RECURSIVE: {
+        enum { ROUNDS = 10 };
+        return rows + opt__estimate(o, n->children[1]) * ROUNDS;
+    }
     case LNODE_SETOP: return rows + opt__estimate(o, n->children[1]);
     case LNODE_LIMIT: {
         const struct bexpr *l = n->u.limit.limit;

@@ -107,6 +107,13 @@ bool opt__covers(const struct table_def *t, const struct index_def *ix, const bo
 /* join.c */
 db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
 
+/* cte.c */
+/* Puts expressions where they are used when that is once; plans the others. */
+db_err opt__inline_ctes(struct optimizer *o);
+db_err opt__plan_ctes(struct optimizer *o);
+db_err opt__cte_ref(struct optimizer *o, struct lnode *n, struct phys *ret);
+db_err opt__recursive(struct optimizer *o, struct lnode *n, struct phys *ret);
+
 /* window.c */
 db_err opt__window(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
 

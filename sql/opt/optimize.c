@@ -77,6 +77,9 @@ static db_err collect_tables(struct optimizer *o)
     for (uint32_t i = 0; i < s->subquery_count; i++) {
         total += count_tables(s->subqueries[i]->root);
     }
+    for (uint32_t i = 0; i < s->cte_count; i++) {
+        total += s->ctes[i] == NULL ? 0 : count_tables(s->ctes[i]);
+    }
     o->plan->tables = OPT_ARRAY(o, const struct table_def *, total);
     if (o->plan->tables == NULL) {
         return ERR_NOMEM;
@@ -87,6 +90,11 @@ static db_err collect_tables(struct optimizer *o)
     list_tables(o->plan, s->root);
     for (uint32_t i = 0; i < s->subquery_count; i++) {
         list_tables(o->plan, s->subqueries[i]->root);
+    }
+    for (uint32_t i = 0; i < s->cte_count; i++) {
+        if (s->ctes[i] != NULL) {
+            list_tables(o->plan, s->ctes[i]);
+        }
     }
     return ERR_OK;
 }
@@ -148,6 +156,8 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     plan->into_var_count = stmt->into_var_count;
     plan->cacheable = !stmt->session_bound && stmt->into_var_count == 0;
     TRY(collect_tables(&o));
+    TRY(opt__inline_ctes(&o));
+    TRY(opt__plan_ctes(&o));
     TRY(plan_subqueries(&o));
     TRY(stmt->kind == BOUND_SELECT ? plan_select(&o) : opt__dml(&o));
     plan->node_count = o.node_count;

@@ -421,9 +421,8 @@ db_err opt__physical(struct optimizer *o, struct lnode *n, const struct want *wa
     case LNODE_LIMIT: return phys_limit(o, n, ret);
     case LNODE_SETOP: return phys_setop(o, n, ret);
     case LNODE_WINDOW: return opt__window(o, n, want, ret);
-    case LNODE_CTE_REF:
-    case LNODE_RECURSIVE:
-        return my_error(o->diag, ER_NOT_SUPPORTED_YET, "recursive common table expressions");
+    case LNODE_CTE_REF: return opt__cte_ref(o, n, ret);
+    case LNODE_RECURSIVE: return opt__recursive(o, n, ret);
     case LNODE_TABLE_FUNC: return my_error(o->diag, ER_NOT_SUPPORTED_YET, "JSON_TABLE");
     }
     return ERR_INVALID;

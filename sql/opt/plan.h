@@ -188,7 +188,13 @@ struct plan_node {
         } setop;
         struct {
             uint32_t cte;
+            bool working; /* the rows of the last round of a recursion */
         } cte_ref;
+        struct {
+            uint32_t cte;
+            bool distinct;
+            const char **names; /* of the columns, for messages */
+        } recursive;
         struct {
             struct plan_target *target;
             uint32_t *columns; /* ordinals, in the order of the child's columns */

@@ -81,6 +81,7 @@ struct session_vars {
     uint16_t collation_connection, collation_database, collation_server;
     uint32_t lock_wait_timeout_s, ddl_lock_wait_timeout_s;
     uint32_t div_precision_increment, default_week_format, block_encryption_mode;
+    uint32_t cte_max_recursion_depth;
     uint32_t auto_increment_increment, auto_increment_offset;
     uint64_t max_execution_time_ms, sql_select_limit, group_concat_max_len, max_allowed_packet;
     enum storage_isolation isolation;

@@ -57,6 +57,7 @@ void vars__refresh(struct sql_session *s)
     v->ddl_lock_wait_timeout_s = (uint32_t)vars__get(s, VAR_lock_wait_timeout)->i;
     v->div_precision_increment = (uint32_t)vars__get(s, VAR_div_precision_increment)->i;
     v->block_encryption_mode = (uint32_t)vars__get(s, VAR_block_encryption_mode)->i;
+    v->cte_max_recursion_depth = (uint32_t)vars__get(s, VAR_cte_max_recursion_depth)->i;
     v->default_week_format = (uint32_t)vars__get(s, VAR_default_week_format)->i;
     v->auto_increment_increment = (uint32_t)vars__get(s, VAR_auto_increment_increment)->i;
     v->auto_increment_offset = (uint32_t)vars__get(s, VAR_auto_increment_offset)->i;

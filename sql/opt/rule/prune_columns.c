@@ -164,6 +164,7 @@ static db_err prune(struct optimizer *o, struct lnode *n, struct col_set *wanted
         break;
     case LNODE_DISTINCT: TRY(want_all(o, n, wanted)); break;
     case LNODE_SETOP:
+    case LNODE_RECURSIVE:
         for (uint32_t s = 0; s < 2; s++) {
             TRY(want_all(o, n->children[s], wanted));
             TRY(prune(o, n->children[s], wanted));
