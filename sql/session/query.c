@@ -287,7 +287,8 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
         info = arena_printf(&s->stmt_arena, "Rows matched: %llu  Changed: %llu  Warnings: %u",
                             (unsigned long long)ctx->matched_rows,
                             (unsigned long long)ctx->changed_rows, warnings);
-    } else if (plan->kind == BOUND_INSERT && ctx->records > 1) {
+    } else if (plan->kind == BOUND_INSERT &&
+               (ctx->records > 1 || plan->root->children[0]->kind != PLAN_VALUES)) {
         info = arena_printf(&s->stmt_arena, "Records: %llu  Duplicates: %llu  Warnings: %u",
                             (unsigned long long)ctx->records, (unsigned long long)ctx->duplicates,
                             warnings);
