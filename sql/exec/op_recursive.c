@@ -62,7 +62,7 @@ static db_err store_column(struct op_recursive *s, struct exec_ctx *ctx, const s
 {
     const struct plan_node *n = s->op.node;
     struct cast_ctx *cast = ctx->eval.cast;
-    struct store_target target = {n->u.recursive.names[c], 1};
+    struct store_target target = {.column = n->u.recursive.names[c], .row = 1};
     bool strict = cast->strict;
     db_err err = ERR_OK;
     cast->strict = (ctx->sql_mode & SQL_MODE_STRICT) != 0;
