@@ -33,8 +33,8 @@ const struct rpc_peer_info *rpc_request_peer(const struct rpc_request *req);
 const struct rpc_msg *rpc_request_msg(const struct rpc_request *req);
 /* Freed after the reply was queued. Limited to 256 MiB. */
 struct arena *rpc_request_arena(struct rpc_request *req);
-/* Queues the reply. Never parks. ERR_LIMIT (too large: the caller gets that error), ERR_NOMEM,
- * ERR_CLOSED (the caller has gone: nothing to do about it). */
+/* Queues the reply. May park while the connection's queue is full. ERR_LIMIT (too large: the caller
+ * gets that error), ERR_NOMEM, ERR_CLOSED (the caller has gone: nothing to do about it). */
 MUST_USE db_err rpc_respond(struct rpc_request *req, struct slice header,
                             const struct rpc_part *parts, unsigned part_count);
 /* The header that goes with the error the handler is going to return; in the request's arena. */

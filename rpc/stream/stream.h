@@ -32,8 +32,8 @@ MUST_USE db_err rpc_stream_write(struct rpc_stream *s, struct slice header,
 /* No more chunks from this side. Never parks. Idempotent. */
 void rpc_stream_end(struct rpc_stream *s);
 /* The next chunk; parks until there is one. *ret_end true: the other side has ended in order, no
- * chunk. Releasing ret_chunk->msg does not give credit back: the next read, or rpc_stream_credit,
- * does. Errors as of write. */
+ * chunk. The caller releases ret_chunk. Its credit goes back with the next read. Errors as of
+ * write. */
 MUST_USE db_err rpc_stream_read(struct rpc_stream *s, struct diag *diag, struct rpc_msg *ret_chunk,
                                 bool *ret_end);
 /* The opening side: ends its direction, drops what still comes, parks until the handler has

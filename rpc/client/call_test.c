@@ -1,0 +1,296 @@
+/* Calls and one-way messages between a client and a server in one process over NNG. */
+#include "rpc/testing/test_pair.h"
+
+#include "base/fiber.h"
+#include "base/rand.h"
+
+static _Atomic int g_canceled;
+static _Atomic int g_begun;
+static _Atomic uint64_t g_next;
+static _Atomic int g_disorder;
+
+static void on_oneway(void *ctx UNUSED, const struct rpc_peer_info *from, const struct rpc_msg *msg)
+{
+    CHECK(from->node == CLIENT_NODE);
+    uint64_t n;
+    memcpy(&n, msg->header.ptr, 8);
+    CHECK(msg->payload.len == n % 300);
+    if (n != atomic_load(&g_next)) {
+        atomic_fetch_add(&g_disorder, 1);
+    }
+    atomic_store(&g_next, n + 1);
+}
+
+/* The header says what to do. */
+static db_err on_call(void *ctx UNUSED, struct rpc_request *req, struct diag *diag)
+{
+    struct slice what = rpc_request_msg(req)->header;
+    atomic_fetch_add(&g_begun, 1);
+    if (slice_eq(what, SLICE_LIT("sleep"))) {
+        db_err err = fiber_sleep(20 * NS_PER_S);
+        atomic_fetch_add(&g_canceled, err == ERR_CANCELED ? 1 : 0);
+        return err;
+    }
+    if (slice_eq(what, SLICE_LIT("fail"))) {
+        rpc_request_set_error_header(req, SLICE_LIT("leader is 7"));
+        diag_set_sql(diag, 1062, "23000", "Duplicate entry");
+        diag->data = 99;
+        diag->err = ERR_NOT_LEADER;
+        return ERR_NOT_LEADER;
+    }
+    if (slice_eq(what, SLICE_LIT("nothing"))) {
+        return ERR_OK;
+    }
+    if (slice_eq(what, SLICE_LIT("deadline"))) {
+        uint64_t left_ms = (fiber_deadline() - clock_mono_ns()) / NS_PER_MS;
+        char *text = arena_printf(rpc_request_arena(req), "%llu", (unsigned long long)left_ms);
+        return rpc_respond(req, slice_str(text), NULL, 0);
+    }
+    const struct rpc_msg *msg = rpc_request_msg(req);
+    const struct rpc_part part = {msg->payload, msg->blob};
+    return rpc_respond(req, msg->header, &part, 1);
+}
+
+static void handlers(struct rpc_server *s, void *ctx)
+{
+    rpc_server_handle_oneway(s, RPC_M_selftest_oneway, on_oneway, ctx);
+    rpc_server_handle_call(s, RPC_M_selftest_call, on_call, ctx);
+}
+
+static void start(struct pair *p)
+{
+    pair_init(p, 2);
+    p->handlers = handlers;
+}
+
+/* --- round trips --- */
+
+static void round_trips(void *arg)
+{
+    struct pair *p = arg;
+    static const size_t sizes[] = {0, 1, 100, 4096, 5000, 65536, 70000, 1 << 20, 20 << 20};
+    for (size_t i = 0; i < ARRAY_COUNT(sizes); i++) {
+        struct rpc_blob *blob = rpc_blob_new(sizes[i]);
+        for (size_t k = 0; k < sizes[i]; k++) {
+            blob->data[k] = (uint8_t)(k * 7 + i);
+        }
+        const struct rpc_part parts[2] = {
+            {slice_of(blob->data, sizes[i] / 2), NULL},
+            {slice_from(slice_of(blob->data, sizes[i]), sizes[i] / 2), blob}};
+        const struct rpc_call call = {RPC_M_selftest_call, SLICE_LIT("head"), parts, 2, 0};
+        struct diag diag = {0};
+        struct rpc_reply reply;
+        db_err err = rpc_call(p->peer, &call, &diag, &reply);
+        CHECK_OK(err);
+        CHECK(slice_eq(reply.msg.header, SLICE_LIT("head")));
+        CHECK(slice_eq(reply.msg.payload, slice_of(blob->data, sizes[i])));
+        rpc_msg_release(&reply.msg);
+        rpc_blob_unref(blob);
+    }
+}
+
+static void test_round_trips(void **state UNUSED)
+{
+    struct pair p;
+    start(&p);
+    pair_start(&p);
+    run_on(p.loops[0], round_trips, &p);
+    run_on(p.loops[1], round_trips, &p);
+    pair_stop(&p);
+}
+
+/* --- errors --- */
+
+static void errors(void *arg)
+{
+    struct pair *p = arg;
+    struct diag diag = {0};
+    struct rpc_reply reply;
+    db_err err =
+        call_bytes(p->peer, RPC_M_selftest_call, SLICE_LIT("fail"), SLICE_EMPTY, 0, &diag, &reply);
+    CHECK(err == ERR_NOT_LEADER);
+    CHECK(reply.executed_maybe);
+    CHECK(diag.err == ERR_NOT_LEADER && diag.number == 1062 && diag.data == 99);
+    CHECK(strcmp(diag.sqlstate, "23000") == 0 && strcmp(diag.text, "Duplicate entry") == 0);
+    CHECK(slice_eq(reply.msg.header, SLICE_LIT("leader is 7")));
+    rpc_msg_release(&reply.msg);
+
+    err = call_bytes(p->peer, RPC_M_selftest_call, SLICE_LIT("nothing"), SLICE_EMPTY, 0, &diag,
+                     &reply);
+    CHECK(err == ERR_UNSUPPORTED);
+    rpc_msg_release(&reply.msg);
+    err = call_bytes(p->peer, RPC_M_kv, SLICE_EMPTY, SLICE_EMPTY, 0, &diag, &reply);
+    CHECK(err == ERR_UNSUPPORTED);
+    CHECK(strstr(diag.text, "kv") != NULL);
+    rpc_msg_release(&reply.msg);
+
+    struct rpc_peer *nobody = rpc_client_peer(p->client, 99);
+    err = call_bytes(nobody, RPC_M_selftest_call, SLICE_EMPTY, SLICE_EMPTY, 0, &diag, &reply);
+    CHECK(err == ERR_UNAVAILABLE && !reply.executed_maybe);
+
+    struct rpc_blob *big = rpc_blob_new(65 << 20);
+    const struct rpc_part part = {slice_of(big->data, big->size), big};
+    const struct rpc_call call = {RPC_M_selftest_call, SLICE_EMPTY, &part, 1, 0};
+    CHECK(rpc_call(p->peer, &call, &diag, &reply) == ERR_LIMIT);
+    CHECK(!reply.executed_maybe);
+    rpc_blob_unref(big);
+}
+
+static void test_errors(void **state UNUSED)
+{
+    struct pair p;
+    start(&p);
+    pair_start(&p);
+    run_on(p.loops[0], errors, &p);
+    pair_stop(&p);
+}
+
+/* --- deadline, cancellation --- */
+
+static void deadline(void *arg)
+{
+    struct pair *p = arg;
+    struct diag diag = {0};
+    struct rpc_reply reply;
+    uint64_t until = clock_mono_ns() + 2 * NS_PER_S;
+    CHECK_OK(call_bytes(p->peer, RPC_M_selftest_call, SLICE_LIT("deadline"), SLICE_EMPTY, until,
+                        &diag, &reply));
+    char text[16] = {0};
+    memcpy(text, reply.msg.header.ptr, reply.msg.header.len);
+    unsigned long left = strtoul(text, NULL, 10);
+    CHECK(left > 500 && left <= 2000);
+    rpc_msg_release(&reply.msg);
+
+    until = clock_mono_ns() + 50 * NS_PER_MS;
+    db_err err = call_bytes(p->peer, RPC_M_selftest_call, SLICE_LIT("sleep"), SLICE_EMPTY, until,
+                            &diag, &reply);
+    CHECK(err == ERR_TIMEOUT && reply.executed_maybe);
+    rpc_msg_release(&reply.msg);
+}
+
+static void canceled_call(void *arg)
+{
+    struct pair *p = arg;
+    struct diag diag = {0};
+    struct rpc_reply reply;
+    *(struct fiber **)p->ctx = fiber_self();
+    db_err err =
+        call_bytes(p->peer, RPC_M_selftest_call, SLICE_LIT("sleep"), SLICE_EMPTY, 0, &diag, &reply);
+    CHECK(err == ERR_CANCELED && reply.executed_maybe);
+}
+
+static void canceler(void *arg)
+{
+    struct pair *p = arg;
+    CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+    fiber_cancel(*(struct fiber **)p->ctx);
+}
+
+static void test_deadline_and_cancel(void **state UNUSED)
+{
+    struct pair p;
+    start(&p);
+    pair_start(&p);
+    run_on(p.loops[0], deadline, &p);
+    struct fiber *victim = NULL;
+    p.ctx = &victim;
+    atomic_store(&g_canceled, 0);
+    atomic_store(&g_begun, 0);
+    CHECK_OK(fiber_spawn(p.loops[1], canceler, &p));
+    run_on(p.loops[0], canceled_call, &p);
+    /* The server's fiber is told. */
+    WAIT_FOR(atomic_load(&g_canceled) == 1);
+    pair_stop(&p);
+}
+
+/* --- one-way order --- */
+
+static void send_many(void *arg)
+{
+    struct pair *p = arg;
+    uint8_t bytes[300] = {0};
+    uint64_t sent = 0;
+    while (sent < 50000) {
+        const struct rpc_part part = RPC_PART(slice_of(bytes, sent % 300));
+        if (rpc_send(p->peer, RPC_M_selftest_oneway, slice_of(&sent, 8), &part, 1)) {
+            sent++;
+        } else {
+            CHECK_OK(fiber_sleep(NS_PER_MS));
+        }
+        CHECK_OK(fiber_checkpoint());
+    }
+}
+
+static void test_oneway(void **state UNUSED)
+{
+    struct pair p;
+    start(&p);
+    p.co.queue_max = 256 * 1024;
+    pair_start(&p);
+    atomic_store(&g_next, 0);
+    atomic_store(&g_disorder, 0);
+    run_on(p.loops[0], send_many, &p);
+    WAIT_FOR(atomic_load(&g_next) == 50000);
+    assert_int_equal(atomic_load(&g_disorder), 0);
+    pair_stop(&p);
+}
+
+/* --- many at once --- */
+
+struct load {
+    struct pair *p;
+    unsigned seed;
+    _Atomic int *left;
+};
+
+static void load_fiber(void *arg)
+{
+    struct load *l = arg;
+    struct rand r;
+    rand_seed(&r, l->seed);
+    uint8_t bytes[9000];
+    memset(bytes, (int)l->seed, sizeof(bytes));
+    for (int i = 0; i < 200; i++) {
+        size_t size = (size_t)rand_below(&r, i % 50 == 0 ? sizeof(bytes) : 300);
+        struct diag diag = {0};
+        struct rpc_reply reply;
+        uint64_t until = i % 20 == 7 ? clock_mono_ns() + rand_below(&r, 300) * NS_PER_US : 0;
+        db_err err = call_bytes(l->p->peer, RPC_M_selftest_call, slice_of(&i, sizeof(i)),
+                                slice_of(bytes, size), until, &diag, &reply);
+        CHECK(err == ERR_OK || (until != 0 && err == ERR_TIMEOUT));
+        if (err == ERR_OK) {
+            CHECK(slice_eq(reply.msg.header, slice_of(&i, sizeof(i))));
+            CHECK(slice_eq(reply.msg.payload, slice_of(bytes, size)));
+        }
+        rpc_msg_release(&reply.msg);
+    }
+    atomic_fetch_sub(l->left, 1);
+}
+
+static void test_many(void **state UNUSED)
+{
+    enum { FIBERS = 100 };
+    struct pair p;
+    start(&p);
+    pair_start(&p);
+    static struct load loads[FIBERS];
+    _Atomic int left = FIBERS;
+    for (unsigned i = 0; i < FIBERS; i++) {
+        loads[i] = (struct load){&p, i + 1, &left};
+        CHECK_OK(fiber_spawn(p.loops[i % 2], load_fiber, &loads[i]));
+    }
+    WAIT_FOR(atomic_load(&left) == 0);
+    pair_stop(&p);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_round_trips),
+        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_deadline_and_cancel),
+        cmocka_unit_test(test_oneway),
+        cmocka_unit_test(test_many),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
