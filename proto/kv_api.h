@@ -330,7 +330,7 @@ struct meta_service_ops {
                      struct arena *arena, struct diag *diag, struct range_desc **ret_descs,
                      unsigned *ret_count);
     /* Numbers of a named counter, as storage_sequence_next (sql/storage/storage.h). count 0 takes
-     * none: it only makes sure that later ones are above floor. */
+     * none: it makes sure that later ones are above floor, and answers with the next one. */
     db_err (*sequence_next)(struct meta_service *s, struct slice name, uint64_t floor,
                             uint64_t count, uint64_t step, uint64_t offset, struct diag *diag,
                             uint64_t *ret_first);

@@ -29,6 +29,12 @@ db_err cluster_sequence_raise(struct storage *base, struct slice key, uint64_t v
     return cluster_sequence_next(base, key, value, 0, 1, 0, diag, &next);
 }
 
+db_err cluster_sequence_peek(struct storage *base, struct slice key, struct diag *diag,
+                             uint64_t *ret_next)
+{
+    return cluster_sequence_next(base, key, 0, 0, 1, 0, diag, ret_next);
+}
+
 static struct slice min_end(struct slice a, struct slice b)
 {
     if (a.len == 0 || b.len == 0) {

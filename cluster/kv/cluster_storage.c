@@ -101,6 +101,7 @@ const struct storage_ops cluster_storage_ops = {
     .lock = cluster_lock,
     .sequence_next = cluster_sequence_next,
     .sequence_raise = cluster_sequence_raise,
+    .sequence_peek = cluster_sequence_peek,
     .delete_range = cluster_delete_range,
     .estimate = cluster_estimate,
 };

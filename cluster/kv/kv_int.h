@@ -70,6 +70,8 @@ MUST_USE db_err cluster_sequence_next(struct storage *s, struct slice key, uint6
                                       struct diag *diag, uint64_t *ret_first);
 MUST_USE db_err cluster_sequence_raise(struct storage *s, struct slice key, uint64_t value,
                                        struct diag *diag);
+MUST_USE db_err cluster_sequence_peek(struct storage *s, struct slice key, struct diag *diag,
+                                      uint64_t *ret_next);
 MUST_USE db_err cluster_delete_range(struct storage *s, struct slice start, struct slice end,
                                      struct diag *diag);
 MUST_USE db_err cluster_estimate(struct storage *s, struct slice start, struct slice end,

@@ -301,6 +301,14 @@ static void case_sequences(struct conf *c)
     CHECK_OK(storage_sequence_next(c->s, k, 0, 1, 1, 0, &c->diag, &n));
     CHECK(n > last + 5000);
     last = n;
+    uint64_t peeked = 0;
+    uint64_t again = 0;
+    db_err err = storage_sequence_peek(c->s, k, &c->diag, &peeked);
+    CHECK(err == ERR_OK || err == ERR_UNSUPPORTED);
+    if (err == ERR_OK) { /* looks and takes nothing */
+        CHECK_OK(storage_sequence_peek(c->s, k, &c->diag, &again));
+        CHECK(peeked == n + 1 && again == peeked);
+    }
     CHECK_OK(storage_sequence_raise(c->s, k, 5, &c->diag));
     CHECK_OK(storage_sequence_next(c->s, k, 0, 1, 1, 0, &c->diag, &n));
     CHECK(n > last);
