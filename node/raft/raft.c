@@ -64,7 +64,7 @@ static db_err load(struct raft *r)
 /* A replica that may have forgotten a promise keeps quiet for one time-out. */
 static db_err begin(struct raft *r)
 {
-    bool fresh = r->term == 0 && r->last == 0;
+    bool fresh = (r->term == 0 && r->last == 0) || r->cfg.never_ran;
     raft__reset_election(r);
     if (fresh) {
         r->election_deadline -= r->cfg.election_timeout_ns;

@@ -388,7 +388,8 @@ struct raft_config {
         void *ctx, uint64_t member); /* NULL, or NULL for a member: never quiescent with it */
     void *link_ctx;
     uint64_t now_ns;
-    uint64_t seed; /* of the election timeouts; different on each replica */
+    bool never_ran; /* certainly: it has no promise to forget and need not keep quiet at first */
+    uint64_t seed;  /* of the election timeouts; different on each replica */
 
     /* 0: the default in limits.h */
     uint64_t heartbeat_ns;        /* 100 ms */

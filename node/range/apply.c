@@ -8,8 +8,8 @@
  *
  * All entries that all ranges of a loop commit in a turn go into one engine batch, each range's
  * applied index with them. When the engine would stall the write, a fiber takes the batch and the
- * next turns fill the other one. Once the engine has it, splits take effect, waiting fibers are
- * woken, and the cores are told.
+ * next turns fill the other one. Once the engine has it, splits and changes of members take effect,
+ * waiting fibers are woken, and the cores are told.
  *
  * Applying is deterministic: an entry is without effect when it was evaluated under another epoch
  * than the range has at its place in the log. */
@@ -59,7 +59,10 @@ static db_err apply_normal(struct range_loop *l, struct replica *r, const struct
     }
     *ret_result = ERR_OK;
     if (kind == ENTRY_SPLIT) {
-        return split_apply(l, r, payload, p == NULL ? NULL : p->split);
+        return split_apply(l, r, e->term, payload, p == NULL ? NULL : p->split);
+    }
+    if (kind == ENTRY_REPLICAS) {
+        return members_apply_replicas(l, r, payload, ret_result);
     }
     return engine_wbatch_add(l->apply[l->apply_cur].wb, payload);
 }
@@ -76,11 +79,7 @@ void replica_apply_entries(struct range_loop *l, struct replica *r,
         if (e->type == RAFT_ENTRY_NORMAL && e->data.len != 0) {
             err = apply_normal(l, r, e, p, &result);
         } else if (e->type == RAFT_ENTRY_CONF) {
-            struct raft_conf conf;
-            err = raft_conf_decode(e->data, &conf);
-            if (err == ERR_OK) {
-                err = store_put_conf(b->wb, r->id, &conf, e->index);
-            }
+            err = members_apply_conf(l, r, e);
         }
         if (p != NULL) {
             p->result = result;
@@ -104,7 +103,7 @@ static void finish_slots(struct range_loop *l, struct apply_batch *b)
         struct replica *r = CONTAINER_OF(slot - which, struct replica, slot);
         slot->linked = false;
         atomic_store_explicit(&r->applied_index, slot->index, memory_order_release);
-        if (r->broken == ERR_OK) {
+        if (replica_runs(r)) {
             struct raft_event ev = {.type = RAFT_EV_APPLIED, .u.applied_index = slot->index};
             db_err err;
             if (replica_step(l, r, &ev, &err) && err != ERR_OK) {
@@ -118,8 +117,13 @@ static void finish_slots(struct range_loop *l, struct apply_batch *b)
 static void finish_batch(struct range_loop *l, struct apply_batch *b)
 {
     struct list *node;
-    while ((node = list_pop_front(&b->splits)) != NULL) {
-        split_finish(l, CONTAINER_OF(node, struct applied_split, link));
+    while ((node = list_pop_front(&b->changes)) != NULL) {
+        struct applied_change *c = CONTAINER_OF(node, struct applied_change, link);
+        if (c->members) {
+            members_finish(l, c);
+        } else {
+            split_finish(l, c);
+        }
     }
     finish_slots(l, b);
     while ((node = list_pop_front(&b->proposals)) != NULL) {

@@ -3,8 +3,9 @@
 #include "base/rand.h"
 
 /* A new engine becomes the first node of a new cluster: identity, the two first ranges, all in one
- * batch that is durable before anything else happens. A crash before that leaves an empty engine,
- * and the next start begins again; the Raft groups are made when the replicas open. */
+ * batch (or a node of one that is there: the identity alone) that is durable before anything else
+ * happens. A crash before that leaves an empty engine, and the next start begins again; the Raft
+ * groups are made when the replicas open. */
 
 static db_err put_range(struct engine_wbatch *wb, range_id_t id, struct slice start,
                         struct slice end, node_id_t node)
@@ -34,7 +35,11 @@ static db_err write_first_state(struct range_store *rs, struct diag *diag)
     TRY(engine_wbatch_new(rs->opts.engine, &wb));
     db_err err = ERR_OK;
     TRY_GOTO(store_put_ident(wb, &rs->ident), out);
-    /* the meta range begins at the very first key, so that no key is in no range */
+    if (rs->opts.join != NULL) {
+        TRY_GOTO(engine_apply(rs->opts.engine, wb, diag), out);
+        TRY_GOTO(engine_flush_wait(rs->opts.engine), out);
+        goto out;
+    }
     /* the meta range begins at the very first key, so that no key is in no range */
     TRY_GOTO(put_range(wb, RANGE_ID_META, SLICE_EMPTY, slice_of(meta_end, 1), rs->ident.node_id),
              out);
@@ -56,6 +61,11 @@ db_err store_bootstrap(struct range_store *rs, struct diag *diag)
                         "the Raft log holds %u groups but the store is empty: the store's files "
                         "are missing or belong to another data directory",
                         groups);
+    }
+    if (rs->opts.join != NULL) {
+        rs->ident = *rs->opts.join;
+        rs->ident.format_version = STORE_FORMAT_VERSION;
+        return write_first_state(rs, diag);
     }
     rs->ident = (struct store_ident){.format_version = STORE_FORMAT_VERSION, .node_id = 1};
     TRY(rand_secure(rs->ident.cluster_id, sizeof(rs->ident.cluster_id)));

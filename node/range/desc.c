@@ -9,13 +9,13 @@
  * docs/formats/range.md. */
 
 enum {
-    LOCAL_RANGE_DESC = 0x80,
-    LOCAL_RANGE_CONF = 0x81,
     DESC_VERSION = 1,
     CONF_VERSION = 1,
+    GONE_VERSION = 1,
 };
 
 static const uint8_t ident_key[] = {LOCAL_NODE, 'i', 'd', 'e', 'n', 't'};
+static const uint8_t opens_key[] = {LOCAL_NODE, 'o', 'p', 'e', 'n', 's'};
 
 static db_err append_varint(struct buf *b, uint64_t v)
 {
@@ -173,6 +173,16 @@ db_err store_put_conf(struct engine_wbatch *wb, range_id_t id, const struct raft
     return engine_wbatch_put(wb, ENGINE_LOCAL, slice_of(key, sizeof(key)), slice_of(value, n));
 }
 
+db_err store_conf_decode(struct slice value, struct raft_conf *ret_conf, uint64_t *ret_index)
+{
+    if (value.len < 9 || value.ptr[0] != CONF_VERSION) {
+        return ERR_CORRUPT;
+    }
+    TRY(raft_conf_decode(slice_from(value, 9), ret_conf));
+    *ret_index = get_be64(value.ptr + 1);
+    return ERR_OK;
+}
+
 db_err store_get_conf(struct engine *e, range_id_t id, struct raft_conf *ret_conf,
                       uint64_t *ret_index)
 {
@@ -184,14 +194,8 @@ db_err store_get_conf(struct engine *e, range_id_t id, struct raft_conf *ret_con
     local_range_key(key, id, LOCAL_RANGE_CONF);
     db_err err = engine_get_tier(e, ENGINE_LOCAL, slice_of(key, sizeof(key)), ENGINE_ANY, &a,
                                  &found, &value);
-    if (err == ERR_OK && (!found || value.len < 9 || value.ptr[0] != CONF_VERSION)) {
-        err = ERR_CORRUPT;
-    }
     if (err == ERR_OK) {
-        err = raft_conf_decode(slice_from(value, 9), ret_conf);
-    }
-    if (err == ERR_OK) {
-        *ret_index = get_be64(value.ptr + 1);
+        err = found ? store_conf_decode(value, ret_conf, ret_index) : ERR_CORRUPT;
     }
     arena_fini(&a);
     return err;
@@ -247,6 +251,177 @@ db_err store_get_ident(struct engine *e, struct diag *diag, bool *ret_found,
     return err;
 }
 
+db_err store_next_incarnation(struct engine *e, struct diag *diag, uint64_t *ret_number)
+{
+    struct arena a;
+    struct slice v;
+    bool found;
+    uint8_t bytes[8];
+    uint64_t number = 1;
+    struct engine_wbatch *wb = NULL;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err =
+        engine_get(e, ENGINE_LOCAL, slice_of(opens_key, sizeof(opens_key)), &a, &found, &v);
+    if (err == ERR_OK && found) {
+        err = v.len == 8 && get_be64(v.ptr) < UINT32_MAX ? ERR_OK : ERR_CORRUPT;
+        number = err == ERR_OK ? get_be64(v.ptr) + 1 : 0;
+    }
+    put_be64(bytes, number);
+    if (err == ERR_OK) {
+        err = engine_wbatch_new(e, &wb);
+    }
+    if (err == ERR_OK) {
+        err = engine_wbatch_put(wb, ENGINE_LOCAL, slice_of(opens_key, sizeof(opens_key)),
+                                slice_of(bytes, sizeof(bytes)));
+    }
+    if (err == ERR_OK) {
+        err = engine_apply(e, wb, diag);
+    }
+    if (err == ERR_OK) {
+        err = engine_flush_wait(e);
+    }
+    if (wb != NULL) {
+        engine_wbatch_free(wb);
+    }
+    arena_fini(&a);
+    TRY(err);
+    *ret_number = number;
+    return ERR_OK;
+}
+
+/* ---- ranges that are not here ---- */
+
+db_err store_put_gone(struct engine_wbatch *wb, const struct store_gone *gone)
+{
+    uint8_t key[LOCAL_RANGE_KEY_SIZE];
+    struct buf b;
+    buf_init(&b, 1 << 20);
+    local_range_key(key, gone->id, LOCAL_RANGE_GONE);
+    db_err err = buf_append_u8(&b, GONE_VERSION);
+    if (err == ERR_OK) {
+        err = append_varint(&b, gone->min_replica_id);
+    }
+    if (err == ERR_OK) {
+        err = buf_append_u8(&b, (uint8_t)((gone->has_bounds ? 1 : 0) | (gone->keep_log ? 2 : 0)));
+    }
+    if (err == ERR_OK && gone->has_bounds) {
+        err = append_key(&b, gone->start);
+    }
+    if (err == ERR_OK && gone->has_bounds) {
+        err = append_key(&b, gone->end);
+    }
+    if (err == ERR_OK) {
+        err = engine_wbatch_put(wb, ENGINE_LOCAL, slice_of(key, sizeof(key)), buf_slice(&b));
+    }
+    buf_fini(&b);
+    return err;
+}
+
+static bool parse_gone(struct slice key, struct slice value, struct store_gone *g)
+{
+    const uint8_t *pos = value.ptr;
+    const uint8_t *end = value.ptr + value.len;
+    *g = (struct store_gone){.id = get_be64(key.ptr + 1)};
+    if (value.len == 0 || *pos++ != GONE_VERSION || !varint_get(&pos, end, &g->min_replica_id) ||
+        pos == end) {
+        return false;
+    }
+    uint8_t flags = *pos++;
+    g->has_bounds = (flags & 1) != 0;
+    g->keep_log = (flags & 2) != 0;
+    if (g->has_bounds && (!get_key(&pos, end, &g->start) || !get_key(&pos, end, &g->end))) {
+        return false;
+    }
+    return pos == end;
+}
+
+db_err store_delete_desc(struct engine_wbatch *wb, range_id_t id)
+{
+    uint8_t key[LOCAL_RANGE_KEY_SIZE];
+    local_range_key(key, id, LOCAL_RANGE_DESC);
+    TRY(engine_wbatch_delete(wb, ENGINE_LOCAL, slice_of(key, sizeof(key))));
+    local_range_key(key, id, LOCAL_RANGE_CONF);
+    return engine_wbatch_delete(wb, ENGINE_LOCAL, slice_of(key, sizeof(key)));
+}
+
+db_err store_delete_gone(struct engine_wbatch *wb, range_id_t id)
+{
+    uint8_t key[LOCAL_RANGE_KEY_SIZE];
+    local_range_key(key, id, LOCAL_RANGE_GONE);
+    return engine_wbatch_delete(wb, ENGINE_LOCAL, slice_of(key, sizeof(key)));
+}
+
+/* Transaction records sort by key and timestamp as one string: bounds of keys are no bounds of
+ * theirs, so each is looked at (as the clean-up of old records in node/mvcc does). */
+static db_err delete_records(struct engine *e, struct engine_wbatch *wb, struct slice start,
+                             struct slice end)
+{
+    struct engine_iter_opts opts = {.tier = ENGINE_ANY, .bulk = true};
+    struct engine_iter *it = NULL;
+    struct buf from;
+    buf_init(&from, 1 << 20);
+    db_err err = buf_append_u8(&from, LOCAL_TXN);
+    if (err == ERR_OK) {
+        err = buf_append_slice(&from, start);
+    }
+    if (err == ERR_OK) {
+        err = engine_iter_open(e, ENGINE_LOCAL, &opts, &it);
+    }
+    if (err == ERR_OK) {
+        err = engine_iter_seek(it, buf_slice(&from));
+    }
+    while (err == ERR_OK && it->valid) {
+        enum txn_record_place place = txn_record_place(it->key, start, end);
+        if (place == TXN_RECORD_BEYOND) {
+            break;
+        }
+        if (place == TXN_RECORD_INSIDE) {
+            err = engine_wbatch_delete(wb, ENGINE_LOCAL, it->key);
+        }
+        if (err == ERR_OK) {
+            err = engine_iter_next(it);
+        }
+    }
+    engine_iter_close(it);
+    buf_fini(&from);
+    return err;
+}
+
+enum txn_record_place txn_record_place(struct slice key, struct slice start, struct slice end)
+{
+    if (key.len < 9 || key.ptr[0] != LOCAL_TXN) {
+        return TXN_RECORD_BEYOND;
+    }
+    struct slice user = slice_of(key.ptr + 1, key.len - 9);
+    if (end.len != 0 && slice_cmp(user, end) >= 0) {
+        return slice_starts_with(user, end) ? TXN_RECORD_OUTSIDE : TXN_RECORD_BEYOND;
+    }
+    return slice_cmp(user, start) >= 0 ? TXN_RECORD_INSIDE : TXN_RECORD_OUTSIDE;
+}
+
+db_err store_delete_data(struct engine *e, struct engine_wbatch *wb, struct slice start,
+                         struct slice end)
+{
+    struct arena a;
+    struct slice lo;
+    struct slice hi = SLICE_EMPTY;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = data_key_make(&a, start, UINT64_MAX, &lo);
+    if (err == ERR_OK && end.len != 0) {
+        err = data_key_make(&a, end, UINT64_MAX, &hi);
+    }
+    if (err == ERR_OK) {
+        err = engine_wbatch_delete_range(wb, ENGINE_DATA, lo, hi);
+    }
+    if (err == ERR_OK) {
+        err = engine_wbatch_delete_range(wb, ENGINE_LOCK, start, end);
+    }
+    arena_fini(&a);
+    return err == ERR_OK ? delete_records(e, wb, start, end) : err;
+}
+
+/* ---- walking over all ranges' records ---- */
+
 static db_err visit_desc(struct slice key, struct slice value, struct arena *arena,
                          struct diag *diag, db_err (*fn)(void *arg, const struct range_desc *desc),
                          void *arg)
@@ -288,4 +463,41 @@ db_err store_each_desc(struct engine *e, struct diag *diag,
     engine_iter_close(it);
     arena_fini(&arena);
     return err;
+}
+
+struct gone_walk {
+    db_err (*fn)(void *arg, const struct store_gone *gone);
+    void *arg;
+};
+
+static db_err visit_gone(const struct gone_walk *w, struct slice key, struct slice value)
+{
+    struct store_gone g;
+    if (key.len != LOCAL_RANGE_KEY_SIZE || key.ptr[LOCAL_RANGE_KEY_SIZE - 1] != LOCAL_RANGE_GONE) {
+        return ERR_OK;
+    }
+    return parse_gone(key, value, &g) ? w->fn(w->arg, &g) : ERR_CORRUPT;
+}
+
+db_err store_each_gone(struct engine *e, struct diag *diag,
+                       db_err (*fn)(void *arg, const struct store_gone *gone), void *arg)
+{
+    const struct gone_walk w = {fn, arg};
+    const uint8_t prefix[] = {LOCAL_RANGE};
+    struct slice first = slice_of(prefix, sizeof(prefix));
+    struct engine_iter_opts opts = {.tier = ENGINE_ANY};
+    struct engine_iter *it = NULL;
+    db_err err = engine_iter_open(e, ENGINE_LOCAL, &opts, &it);
+    if (err == ERR_OK) {
+        err = engine_iter_seek(it, first);
+    }
+    while (err == ERR_OK && it->valid && slice_starts_with(it->key, first)) {
+        err = visit_gone(&w, it->key, it->value);
+        if (err == ERR_OK) {
+            err = engine_iter_next(it);
+        }
+    }
+    engine_iter_close(it);
+    return err == ERR_OK ? ERR_OK
+                         : diag_set(diag, err, "the records of removed replicas cannot be read");
 }

@@ -11,6 +11,10 @@
  * writer thread and back), while many writers on many loops meet at one of them and are batched
  * there. A replica that needs ticks (a group of several members that is awake) keeps its owner.
  *
+ * Groups of several members are pinned to the loop of their lane (lane.c): no other loop takes
+ * them. One that is pinned while another loop has it is driven there until nothing is in flight,
+ * with nothing new begun, and is handed over then.
+ *
  * The hand-over. Leaving a message: push, then look at the owner. Going to rest: store "no owner",
  * then look at the inbox. Both are sequentially consistent, so at least one of the two sees the
  * other. What the owner wrote before it let go is seen by who takes over (release and acquire on
@@ -61,6 +65,10 @@ void replica_mark_dirty(struct range_loop *l, struct replica *r)
 static void rouse(struct range_store *rs, struct range_loop *self, struct replica *r)
 {
     unsigned owner = atomic_load(&r->owner);
+    if (owner == OWNER_NONE && atomic_load(&r->pinned) && self != lane_loop(rs, r->id)) {
+        notify(lane_loop(rs, r->id), r);
+        return;
+    }
     if (owner == OWNER_NONE && self != NULL &&
         atomic_compare_exchange_strong(&r->owner, &owner, self->index + 1)) {
         atomic_fetch_add_explicit(&rs->stat_moves, 1, memory_order_relaxed);
@@ -68,7 +76,7 @@ static void rouse(struct range_store *rs, struct range_loop *self, struct replic
         return;
     }
     if (owner == OWNER_NONE) { /* asked from outside of the loops */
-        notify(&rs->loops[r->id % rs->loop_count], r);
+        notify(lane_loop(rs, r->id), r);
     } else if (self != NULL && owner == self->index + 1) {
         replica_mark_dirty(self, r);
     } else {
@@ -105,18 +113,55 @@ void range_loop_notified(struct loop_task *task)
     while (r != NULL) {
         struct replica *next = r->notify_next;
         atomic_store(&r->notified, false);
-        if (atomic_load(&r->inbox) != NULL) {
+        if (atomic_exchange(&r->kicked, false) || atomic_load(&r->inbox) != NULL) {
             rouse(l->rs, l, r);
         }
         r = next;
     }
 }
 
+/* A replica that was pinned while another loop than its lane's had it. */
+static void hand_over(struct range_loop *l, struct replica *r)
+{
+    if (r->awake) {
+        r->awake = false;
+        list_remove(&r->awake_link);
+    }
+    atomic_store(&r->owner, OWNER_NONE);
+    atomic_store(&r->kicked, true);
+    notify(lane_loop(l->rs, r->id), r);
+}
+
+void replica_own(struct range_loop *l, struct replica *r)
+{
+    unsigned owner = OWNER_NONE;
+    bool ours = atomic_compare_exchange_strong(&r->owner, &owner, l->index + 1);
+    ASSERT(ours || owner == l->index + 1);
+}
+
+db_err replica_call(struct replica *r,
+                    db_err (*fn)(struct range_loop *l, struct replica *r, void *arg), void *arg)
+{
+    struct call_msg c = {.msg.kind = INBOX_CALL, .fn = fn, .arg = arg};
+    wait_init(&c.waiter);
+    inbox_push(r, &c.msg);
+    wait_block_uncancelable(&c.waiter);
+    return (db_err)c.waiter.result;
+}
+
 void replica_rest(struct range_loop *l, struct replica *r)
 {
     ASSERT_SLOW(atomic_load(&r->owner) == l->index + 1);
-    if (r->dirty || r->awake || r->submits != 0 || r->slot[0].linked || r->slot[1].linked ||
-        r->inflight_count != 0 || !list_empty(&r->pending)) {
+    bool drains = replica_draining(l, r);
+    if (r->dirty || r->submits != 0 || r->slot[0].linked || r->slot[1].linked ||
+        r->inflight_count != 0) {
+        return;
+    }
+    if (drains) { /* what else there is waits for the loop of its lane */
+        hand_over(l, r);
+        return;
+    }
+    if (r->awake || !list_empty(&r->pending)) {
         return;
     }
     atomic_store(&r->owner, OWNER_NONE);

@@ -7,8 +7,15 @@
  *
  * A new leader may serve only after everything in the log before its term has been applied (its
  * first own entry marks the place) and the lock table was made ready for the term; both done, the
- * term is published in `lease_term`, which every read and write checks. Losing leadership takes the
- * term back first and only then tells those who wait that their writes' fate is unknown. */
+ * term is published in `lease_term`, which every read and write checks, with the time until which
+ * it holds. Losing leadership takes the term back first and only then tells those who wait that
+ * their writes' fate is unknown.
+ *
+ * A lease that runs out while the leader stays the leader (the others are not heard for a while) is
+ * not taken back: its time has passed, which is enough to keep readers away, and when the same term
+ * gets more time nobody else can have served in between (a quorum was still in the term when it
+ * answered), so the locks are as good as before. A term in which the locks were once forgotten
+ * never serves again. */
 
 static void lease_fiber(void *arg)
 {
@@ -38,8 +45,18 @@ static void lease_fiber(void *arg)
 
 void replica_lease_end(struct range_loop *l, struct replica *r)
 {
-    atomic_store(&r->lease_term, 0);
+    const struct range_hooks *h = l->rs->opts.hooks;
+    if (atomic_exchange(&r->lease_term, 0) != 0) {
+        atomic_fetch_sub(&l->rs->stat_leases, 1);
+    }
+    atomic_store(&r->lease_until_ns, 0);
     r->lease_wait_index = 0;
+    if (r->lease_told) {
+        r->lease_told = false;
+        if (h != NULL && h->lease != NULL) {
+            h->lease(h->ctx, replica_desc(r), false);
+        }
+    }
     if (r->leading) {
         r->leading = false;
         eval_range_lease_end(&r->eval);
@@ -50,34 +67,22 @@ void replica_lease_end(struct range_loop *l, struct replica *r)
     }
     r->inflight_count = 0;
     r->inflight_bytes = 0;
-    (void)l;
-}
-
-static node_id_t node_of(const struct replica *r, uint64_t replica_id)
-{
-    const struct range_desc *d = replica_desc(r);
-    for (unsigned i = 0; i < d->replica_count; i++) {
-        if (d->replicas[i].replica_id == replica_id) {
-            return d->replicas[i].node;
-        }
-    }
-    return 0;
 }
 
 void replica_soft_change(struct range_loop *l, struct replica *r, const struct raft_ready *rd)
 {
-    uint64_t served = atomic_load_explicit(&r->lease_term, memory_order_relaxed);
-    bool leads = rd->role == RAFT_LEADER && rd->lease.valid;
-    if (served != 0 && (!leads || rd->term != served)) {
+    bool leader = rd->role == RAFT_LEADER;
+    if (r->leading && (!leader || rd->term != r->lead_term)) {
         replica_lease_end(l, r);
     }
-    if (!leads && r->leading) {
-        replica_lease_end(l, r);
-    }
-    atomic_store(&r->lease_until_ns, rd->lease.valid ? rd->lease.until_ns : 0);
-    atomic_store(&r->leader_node, rd->leader == 0 ? 0 : node_of(r, rd->leader));
-    if (leads && !r->leading) {
+    bool valid = leader && rd->lease.valid;
+    atomic_store_explicit(&r->lease_until_ns, valid ? rd->lease.until_ns : 0, memory_order_release);
+    atomic_store(&r->leader_node, rd->leader == 0 ? 0
+                                  : leader        ? l->rs->ident.node_id
+                                                  : replica_node_of(r, rd->leader));
+    if (valid && !r->leading) {
         r->leading = true;
+        r->lead_term = rd->term;
         /* the term's own first entry is in the log already, or comes with this very ready */
         r->lease_wait_index = raft_last_index(r->raft);
     }
@@ -103,7 +108,7 @@ void replica_lease_ready(struct range_loop *l, struct replica *r, const struct l
 {
     r->lease_starting = false;
     r->keep_locks = false;
-    if (!r->leading || r->broken != ERR_OK) {
+    if (!r->leading || !replica_runs(r)) {
         eval_range_lease_end(&r->eval);
         return;
     }
@@ -111,8 +116,14 @@ void replica_lease_ready(struct range_loop *l, struct replica *r, const struct l
         r->lease_wait_index = raft_last_index(r->raft); /* once more */
         return;
     }
+    const struct range_hooks *h = l->rs->opts.hooks;
     atomic_store(&r->lease_term, m->term);
-    if (l->rs->opts.hooks != NULL) {
-        l->rs->opts.hooks->changed(l->rs->opts.hooks->ctx, replica_desc(r));
+    atomic_fetch_add(&l->rs->stat_leases, 1);
+    if (h != NULL) {
+        r->lease_told = true;
+        if (h->lease != NULL) {
+            h->lease(h->ctx, replica_desc(r), true);
+        }
+        h->changed(h->ctx, replica_desc(r));
     }
 }

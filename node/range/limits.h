@@ -20,13 +20,25 @@ enum {
     RANGE_INIT_TERM = 5,
     /* Engine batches above this are applied before more entries are added. */
     RANGE_APPLY_BYTES_MAX = 16 << 20,
+    /* Snapshots of this node's ranges on their way at one time: each holds back the clean-up of the
+     * engine and of a log. */
+    RANGE_SNAPSHOTS_OUT_MAX = 4,
+    /* ... and coming in: each may fill files and flushes the engine twice. */
+    RANGE_SNAPSHOTS_IN_MAX = 4,
 };
 
 #define RANGE_SIZE_MAX_DEFAULT (256ull << 20)
+#define SNAPSHOT_RATE_DEFAULT  (128ull << 20)
 #define LOG_SIZE_MAX_DEFAULT   (256ull << 20)
 #define RANGE_TICK_NS          (50 * NS_PER_MS)
-#define RANGE_RETRY_NS         (200 * NS_PER_MS) /* a full disk is asked again */
-#define SPACE_WATCH_NS         (250 * NS_PER_MS)
-#define RANGE_UPKEEP_NS        (1 * NS_PER_S)
+/* Of all groups of the cluster; the core's defaults. Links count on the second. */
+#define RANGE_HEARTBEAT_NS (100 * NS_PER_MS)
+#define RANGE_ELECTION_NS  (1000 * NS_PER_MS)
+/* A new half of a split stands for election this often until there is a leader, for so long. */
+#define RANGE_CAMPAIGN_NS     (20 * NS_PER_MS)
+#define RANGE_CAMPAIGN_FOR_NS (2 * NS_PER_S)
+#define RANGE_RETRY_NS        (200 * NS_PER_MS) /* a full disk is asked again */
+#define SPACE_WATCH_NS        (250 * NS_PER_MS)
+#define RANGE_UPKEEP_NS       (1 * NS_PER_S)
 
 #endif

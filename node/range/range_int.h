@@ -14,6 +14,7 @@
 
 struct replica;
 struct range_loop;
+struct receiving;
 
 /* ---- what a replica is told (inbox.c) ---- */
 
@@ -23,6 +24,8 @@ enum inbox_kind {
     INBOX_LEASE_READY, /* the lock table is ready for the lease */
     INBOX_COMPACT,
     INBOX_FETCHED,
+    INBOX_RAFT, /* struct raft_in: a message of another member */
+    INBOX_CALL, /* struct call_msg */
 };
 
 struct inbox_msg {
@@ -30,7 +33,11 @@ struct inbox_msg {
     enum inbox_kind kind;
 };
 
-enum entry_kind { ENTRY_BATCH = 1, ENTRY_SPLIT = 2 };
+enum entry_kind {
+    ENTRY_BATCH = 1,
+    ENTRY_SPLIT = 2,
+    ENTRY_REPLICAS = 3, /* where new replicas are; see membership.c */
+};
 
 struct split_ctx {
     struct replica *right; /* made in advance, not registered; taken by apply */
@@ -63,6 +70,22 @@ struct lease_msg {
     db_err err;
 };
 
+/* Owns itself and references of the entries' blobs. */
+struct raft_in {
+    struct inbox_msg msg;
+    node_id_t from;
+    struct raft_msg m;
+    struct raft_entry entries[];
+};
+
+/* Something to be done where the replica is driven; on the stack of the fiber that waits for it. */
+struct call_msg {
+    struct inbox_msg msg;
+    db_err (*fn)(struct range_loop *l, struct replica *r, void *arg);
+    void *arg;
+    struct waiter waiter;
+};
+
 /* Log entries brought from the disk; owned by the replica once it has arrived. */
 struct log_fetch {
     struct inbox_msg msg;
@@ -90,6 +113,31 @@ struct apply_slot {
 
 enum { OWNER_NONE = 0 }; /* else: index of the loop + 1 */
 
+/* What a struct replica stands for. It lives as long as the store, whether the node is a member of
+ * the range or not. */
+enum replica_state {
+    REPLICA_EMPTY,      /* no member, or one that waits for its first snapshot: no core, no data */
+    REPLICA_INSTALLING, /* the first snapshot is coming in */
+    REPLICA_LIVE,
+    REPLICA_LEAVING, /* no member any more: the data is being deleted; then EMPTY */
+};
+
+/* Where a replica is: ids are never used twice, so what was true stays true. */
+struct replica_addr {
+    uint64_t replica_id;
+    node_id_t node;
+};
+enum { ADDRS_MAX = 2 * RAFT_MEMBERS_MAX };
+
+/* For others than the owner to read. */
+struct replica_info {
+    enum raft_role role;
+    bool quiescent;
+    uint64_t raft_term;
+    unsigned member_count;
+    struct range_member_status members[RAFT_MEMBERS_MAX];
+};
+
 struct replica {
     struct eval_range eval;
     struct range_store *rs;
@@ -107,13 +155,20 @@ struct replica {
     _Atomic uint64_t written_bytes; /* since the size was last looked at */
     _Atomic uint64_t size;
     _Atomic uint64_t proposal_count;
-    _Atomic bool splitting;
+    _Atomic bool reshaping;          /* a split or a change of members is under way */
+    _Atomic int state;               /* enum replica_state; moves are the owner's */
+    _Atomic uint64_t min_replica_id; /* lower ids never come (back) to this node */
+    _Atomic bool pinned;             /* only the loop of its lane drives it; never undone */
+    _Atomic bool on_lane;            /* and does */
+    pthread_mutex_t info_lock;
+    struct replica_info info; /* guarded by info_lock */
 
     /* Ownership; see inbox.c. */
     struct inbox_msg *_Atomic inbox; /* newest first */
     _Atomic unsigned owner;
     struct replica *notify_next;
     _Atomic bool notified;
+    _Atomic bool kicked; /* to be looked at although the inbox may be empty */
 
     /* The owner's. */
     struct list dirty_link;
@@ -122,6 +177,9 @@ struct replica {
     bool resting;
     struct list awake_link; /* wants ticks */
     bool awake;
+    struct list lane_link; /* of the loop's pinned ones */
+    struct list asleep_link;
+    bool asleep;       /* quiescent */
     struct raft *raft; /* NULL until opened */
     uint64_t log_first;
     uint64_t log_last;    /* durable, as the core may read it */
@@ -133,7 +191,22 @@ struct replica {
     struct apply_slot slot[2];     /* by apply batch */
     struct range_view *apply_view; /* as of the last entry put into an apply batch */
     uint64_t apply_version;        /* epoch.version as of the last entry put into an apply batch */
+    struct raft_conf applied_conf; /* in force at the last entry put into an apply batch */
+    struct replica_addr addrs[ADDRS_MAX];
+    unsigned addr_count;
+    unsigned addr_next; /* to be overwritten when full */
     bool leading;
+    uint64_t lead_term;
+    bool lease_told;          /* hooks->lease(true) was called */
+    uint64_t snapshot_hold;   /* the log keeps what comes after it while snapshots_out */
+    uint64_t offer_failed;    /* a member whose snapshot could not be begun */
+    struct receiving *staged; /* what the core is being asked about */
+    bool installing;
+    _Atomic bool receiving;
+    unsigned snapshots_out;             /* on their way to others */
+    _Atomic uint64_t snapshot_progress; /* chunks sent */
+    uint64_t campaign_until_ns; /* after a split: stands for election until there is a leader */
+    struct loop_timer campaign_timer;
     uint64_t lease_wait_index; /* the lease begins when this is applied; 0: nothing awaited */
     bool lease_starting;
     bool keep_locks; /* the locks came with a split: the first lease keeps them */
@@ -178,20 +251,23 @@ struct submission {
     bool full; /* takes no more */
 };
 
-/* A side effect of an applied entry, once the engine has it. */
-struct applied_split {
+/* A side effect of an applied entry, once the engine has it: the range's descriptor has changed. */
+struct applied_change {
     struct list link;
-    struct replica *left;
-    struct replica *right;
-    struct range_view *left_view;
+    struct replica *replica;
+    struct range_view *view;
+    struct replica *right;         /* a split, and its right half is here */
+    struct range_view *right_view; /* that was EMPTY before; NULL: it is a new one */
     bool moved_locks;
+    bool members; /* a change of members */
+    bool gone;    /* this replica is none any more */
 };
 
 struct apply_batch {
     struct engine_wbatch *wb;
     struct list slots;     /* struct apply_slot */
     struct list proposals; /* to be woken */
-    struct list splits;
+    struct list changes;   /* struct applied_change */
     uint64_t entries;
 };
 
@@ -204,6 +280,13 @@ struct range_loop {
     struct list awake;
     struct loop_timer tick_timer;
     bool ticking;
+    struct list pinned; /* replicas that this loop alone drives (lane.c) */
+    struct list asleep;
+    struct loop_timer beat_timer;
+    bool beating;
+    unsigned beats;
+    bool links_dirty; /* the groups of each link are to be counted anew */
+    bool sent;        /* messages were given to the transport, which is to be flushed */
     struct loop_task turn_task;
     bool turn_queued;
     struct loop_task notify_task;
@@ -223,6 +306,19 @@ struct range_loop {
     size_t scratch_cap;
 };
 
+/* A lane's link to another node, the loop's of the lane alone. */
+struct lane_link {
+    struct raft_link link;
+    bool live;       /* heard of, and both directions hold */
+    unsigned groups; /* ranges of the lane with a member on both nodes */
+};
+
+struct peer {
+    struct peer *next; /* set before it is published */
+    node_id_t node;
+    struct lane_link lanes[RAFT_LANES];
+};
+
 enum { REPLICA_BUCKETS = 4096 };
 
 struct range_store {
@@ -233,11 +329,17 @@ struct range_store {
     unsigned loop_count;
     struct ebr ebr; /* of views */
 
-    pthread_mutex_t map_lock; /* guards insertion */
+    pthread_mutex_t map_lock; /* guards insertion, and who may take which part of the key space */
     struct replica *_Atomic buckets[REPLICA_BUCKETS];
+    struct peer *_Atomic peers; /* only grows; guarded by map_lock */
+    uint64_t incarnation;       /* how often this store was opened */
+    char *snapshot_dir;         /* NULL: takes none */
+    _Atomic unsigned snapshots_out, snapshots_in;
+    _Atomic uint64_t snapshot_next_ns; /* when the rate allows more */
     _Atomic uint64_t replica_count;
 
     _Atomic bool stopping;
+    _Atomic bool closing; /* later than stopping: nothing is sent or taken any more */
     _Atomic bool failed;
     _Atomic unsigned disk_full; /* enum full_reason; 0: writes are taken */
     struct periodic space_watch;
@@ -249,10 +351,14 @@ struct range_store {
     _Atomic unsigned fibers; /* the store's own short ones */
 
     _Atomic uint64_t stat_proposals, stat_submits, stat_applies, stat_entries, stat_moves,
-        stat_splits, stat_flushes;
+        stat_splits, stat_flushes, stat_leases, stat_asleep, stat_in, stat_out, stat_snap_sent,
+        stat_snap_received, stat_snap_bytes, stat_removed;
 };
 
 /* ---- desc.c ---- */
+enum { LOCAL_RANGE_DESC = 0x80, LOCAL_RANGE_CONF = 0x81, LOCAL_RANGE_GONE = 0x82 };
+MUST_USE db_err store_conf_decode(struct slice value, struct raft_conf *ret_conf,
+                                  uint64_t *ret_index);
 struct range_view *range_view_new(const struct range_desc *desc); /* NULL: no memory */
 void range_view_publish(struct replica *r, struct range_view *v);
 /* For the owner, and for others inside a guard. */
@@ -271,17 +377,60 @@ MUST_USE db_err store_get_conf(struct engine *e, range_id_t id, struct raft_conf
 /* Calls fn for each descriptor in the engine. Blocks. */
 MUST_USE db_err store_each_desc(struct engine *e, struct diag *diag,
                                 db_err (*fn)(void *arg, const struct range_desc *desc), void *arg);
+/* Counts the opens: durably one more than ever before. */
+MUST_USE db_err store_next_incarnation(struct engine *e, struct diag *diag, uint64_t *ret_number);
+/* In the place of a descriptor: nothing of the range is here, and replicas below min_replica_id
+ * never will be. Bounds not NULL: what the engine has of them is to be deleted. keep_log: the hard
+ * state in the log still counts (a snapshot was being installed). */
+struct store_gone {
+    range_id_t id;
+    uint64_t min_replica_id;
+    bool keep_log;
+    bool has_bounds;
+    struct slice start, end;
+};
+MUST_USE db_err store_put_gone(struct engine_wbatch *wb, const struct store_gone *gone);
+/* Deletes what stands for a replica that is here: descriptor and configuration; or not: gone. */
+MUST_USE db_err store_delete_desc(struct engine_wbatch *wb, range_id_t id);
+MUST_USE db_err store_delete_gone(struct engine_wbatch *wb, range_id_t id);
+MUST_USE db_err store_each_gone(struct engine *e, struct diag *diag,
+                                db_err (*fn)(void *arg, const struct store_gone *gone), void *arg);
+/* Where a key of ENGINE_LOCAL lies, when transaction records are walked from that of `start` on. */
+enum txn_record_place { TXN_RECORD_INSIDE, TXN_RECORD_OUTSIDE, TXN_RECORD_BEYOND };
+enum txn_record_place txn_record_place(struct slice key, struct slice start, struct slice end);
+/* Deletes all that [start, end) has in the engine (not the range's own records). Blocks. */
+MUST_USE db_err store_delete_data(struct engine *e, struct engine_wbatch *wb, struct slice start,
+                                  struct slice end);
 
 /* ---- bootstrap.c ---- */
 MUST_USE db_err store_bootstrap(struct range_store *rs, struct diag *diag);
 
 /* ---- replica.c ---- */
-/* Not yet in the map, no core. */
+/* Not yet in the map, no core. The descriptor names this node, or (an EMPTY one) has no replicas.
+ */
 MUST_USE db_err replica_new(struct range_store *rs, const struct range_desc *desc,
                             struct replica **ret_replica);
+/* An EMPTY one that is to become LIVE under this descriptor. */
+MUST_USE db_err replica_assign(struct replica *r, const struct range_desc *desc);
+static inline bool replica_is(const struct replica *r, enum replica_state state)
+{
+    return atomic_load(&r->state) == (int)state;
+}
+/* It can be driven. */
+static inline bool replica_runs(const struct replica *r)
+{
+    return r->raft != NULL && r->broken == ERR_OK && replica_is(r, REPLICA_LIVE);
+}
+/* The replica of this node in the descriptor; 0: none. */
+uint64_t desc_replica_on(const struct range_desc *desc, node_id_t node);
 void replica_free(struct replica *r);
 void replica_register(struct range_store *rs, struct replica *r);
 struct replica *replica_find(struct range_store *rs, range_id_t id);
+/* NULL also when it is not LIVE. */
+struct replica *replica_find_live(struct range_store *rs, range_id_t id);
+/* Copies the present descriptor. */
+MUST_USE db_err replica_copy_desc(struct replica *r, struct arena *arena,
+                                  struct range_desc *ret_desc);
 /* Opens the core in a fiber of its own and lets the replica run. */
 MUST_USE db_err replica_start(struct replica *r);
 extern const struct eval_range_ops replica_eval_ops;
@@ -295,6 +444,23 @@ void replica_mark_dirty(struct range_loop *l, struct replica *r);
 void range_loop_notified(struct loop_task *task);
 /* Gives the ownership up if nothing is left to do. */
 void replica_rest(struct range_loop *l, struct replica *r);
+
+/* Runs fn where the replica is driven and gives its return. Parks. */
+MUST_USE db_err replica_call(struct replica *r,
+                             db_err (*fn)(struct range_loop *l, struct replica *r, void *arg),
+                             void *arg);
+/* The loop of the range's lane. */
+static inline struct range_loop *lane_loop(struct range_store *rs, range_id_t id)
+{
+    return &rs->loops[range_lane(id) % rs->loop_count];
+}
+/* The replica is driven here, but only the loop of its lane should do it: nothing new is begun. */
+static inline bool replica_draining(const struct range_loop *l, const struct replica *r)
+{
+    return atomic_load_explicit(&r->pinned, memory_order_relaxed) && lane_loop(r->rs, r->id) != l;
+}
+/* On the loop that alone may drive it: takes the ownership if it is at rest. */
+void replica_own(struct range_loop *l, struct replica *r);
 
 /* ---- space.c ---- */
 /* Why new writes are refused: bits of range_store.disk_full. */
@@ -312,6 +478,8 @@ void space_stop(struct range_store *rs);
 bool space_for_flush(const struct range_store *rs);
 
 /* ---- turn.c ---- */
+/* The end of this turn is to be worked on although no replica is dirty. */
+void range_loop_kick(struct range_loop *l);
 MUST_USE db_err range_loop_init(struct range_store *rs, unsigned index);
 void range_loop_fini(struct range_loop *l);
 void range_loop_turn(struct loop_task *task);
@@ -355,11 +523,64 @@ size_t entry_header_put(uint8_t *out, enum entry_kind kind, uint64_t epoch_versi
 MUST_USE db_err entry_header_get(struct slice entry, enum entry_kind *ret_kind,
                                  uint64_t *ret_version, struct slice *ret_payload);
 
+/* ---- lane.c ---- */
+/* NULL: no memory. */
+struct peer *peer_get(struct range_store *rs, node_id_t node);
+struct raft_link *replica_link(void *ctx, uint64_t member);
+/* The pinned replica runs from now on. */
+void lane_enter(struct range_loop *l, struct replica *r);
+void lane_leave(struct range_loop *l, struct replica *r);
+/* After the core was driven. */
+void lane_note_sleep(struct range_loop *l, struct replica *r);
+void range_loop_beat(struct loop_timer *timer);
+/* Every group comes to rest where it stands. Parks. */
+void lanes_close(struct range_store *rs);
+
+/* ---- receive.c ---- */
+void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in);
+void raft_in_free(struct raft_in *in);
+void replica_send(struct range_loop *l, struct replica *r, const struct raft_msg *msg);
+void replica_learn(struct replica *r, uint64_t replica_id, node_id_t node);
+node_id_t replica_node_of(const struct replica *r, uint64_t replica_id); /* 0: not known */
+/* Tells a replica on that node that it is no member. */
+void replica_tell_removed(struct range_loop *l, struct replica *r, node_id_t node,
+                          uint64_t replica_id);
+
+/* ---- membership.c ---- */
+/* Entries that change the members, put into the apply batch. *ret_result: what the proposer is
+ * told. */
+MUST_USE db_err members_apply_replicas(struct range_loop *l, struct replica *r,
+                                       struct slice payload, db_err *ret_result);
+MUST_USE db_err members_apply_conf(struct range_loop *l, struct replica *r,
+                                   const struct raft_entry *e);
+void members_finish(struct range_loop *l, struct applied_change *c);
+/* What an entry says of where replicas are. Entries of other kinds say nothing. */
+void members_learn_entry(struct replica *r, const struct raft_entry *e);
+MUST_USE db_err members_conf_of(const struct range_desc *desc, struct raft_conf *ret_conf);
+
+/* ---- remove.c ---- */
+/* The node is no member of the range any more. */
+void replica_leave(struct range_loop *l, struct replica *r);
+/* At the start: deletes what an unfinished removal or snapshot has left. Parks. */
+MUST_USE db_err replicas_clean_up(struct range_store *rs, struct diag *diag);
+
+/* ---- snapshot_send.c, snapshot_receive.c ---- */
+/* The core offers a member a snapshot. */
+void snapshot_offer(struct range_loop *l, struct replica *r, const struct raft_msg *m);
+/* The core takes the one that was given to it last. */
+void snapshot_accepted(struct range_loop *l, struct replica *r,
+                       const struct raft_snapshot_meta *meta);
+MUST_USE db_err snapshot_dir_open(struct range_store *rs, struct diag *diag);
+
+/* ---- status.c ---- */
+void replica_publish_info(struct range_loop *l, struct replica *r);
+
 /* ---- split.c ---- */
 /* Puts the split into the apply batch; later in the same batch the new epoch counts. */
-MUST_USE db_err split_apply(struct range_loop *l, struct replica *r, struct slice payload,
-                            struct split_ctx *ctx);
-void split_finish(struct range_loop *l, struct applied_split *s);
+MUST_USE db_err split_apply(struct range_loop *l, struct replica *r, uint64_t term,
+                            struct slice payload, struct split_ctx *ctx);
+void split_finish(struct range_loop *l, struct applied_change *c);
+void split_campaign(struct loop_timer *timer);
 MUST_USE db_err split_find_middle(struct range_store *rs, const struct range_desc *desc,
                                   struct arena *arena, bool *ret_found, struct slice *ret_key);
 

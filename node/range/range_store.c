@@ -19,7 +19,7 @@ static db_err open_one(void *arg, const struct range_desc *desc)
     struct open_all *o = arg;
     struct replica *r;
     TRY(replica_new(o->rs, desc, &r));
-    replica_register(o->rs, r);
+    replica_register(o->rs, r); /* nobody else is there yet */
     return ERR_OK;
 }
 
@@ -33,6 +33,19 @@ static void open_all_job(void *arg)
     }
 }
 
+static db_err check_ident(const struct range_store *rs, struct diag *diag)
+{
+    const struct store_ident *join = rs->opts.join;
+    if (join != NULL && (memcmp(join->cluster_id, rs->ident.cluster_id, 16) != 0 ||
+                         join->node_id != rs->ident.node_id)) {
+        return diag_set(diag, ERR_INVALID,
+                        "the data directory is that of node %llu, of this cluster or another: it "
+                        "cannot join as node %llu",
+                        (unsigned long long)rs->ident.node_id, (unsigned long long)join->node_id);
+    }
+    return ERR_OK;
+}
+
 static db_err open_all(struct range_store *rs, struct diag *diag)
 {
     struct open_all o = {.rs = rs, .diag = diag};
@@ -44,10 +57,17 @@ static db_err open_all(struct range_store *rs, struct diag *diag)
         TRY(o.err);
         ASSERT(o.found);
     }
+    TRY(check_ident(rs, diag));
+    if (rs->opts.transport != NULL) {
+        TRY(store_next_incarnation(rs->opts.engine, diag, &rs->incarnation));
+    }
+    TRY(replicas_clean_up(rs, diag));
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load(&rs->buckets[i]);
         for (; r != NULL; r = r->map_next) {
-            TRY(replica_start(r));
+            if (replica_is(r, REPLICA_LIVE)) {
+                TRY(replica_start(r));
+            }
         }
     }
     TRY(space_start(rs));
@@ -74,6 +94,9 @@ db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
     if (rs->opts.range_size_max == 0) {
         rs->opts.range_size_max = RANGE_SIZE_MAX_DEFAULT;
     }
+    if (rs->opts.snapshot_rate_max == 0) {
+        rs->opts.snapshot_rate_max = SNAPSHOT_RATE_DEFAULT;
+    }
     if (rs->opts.log_size_max == 0) {
         rs->opts.log_size_max = LOG_SIZE_MAX_DEFAULT;
     }
@@ -85,6 +108,9 @@ db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
     db_err err = rs->loops == NULL ? ERR_NOMEM : lock_graph_new(&rs->graph);
     for (unsigned i = 0; i < rs->loop_count && err == ERR_OK; i++) {
         err = range_loop_init(rs, i);
+    }
+    if (err == ERR_OK) {
+        err = snapshot_dir_open(rs, diag);
     }
     if (err == ERR_OK) {
         err = open_all(rs, diag);
@@ -103,7 +129,9 @@ static bool all_ready(struct range_store *rs)
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
         for (; r != NULL; r = r->map_next) {
-            if (atomic_load(&r->lease_term) == 0) {
+            node_id_t leader = atomic_load(&r->leader_node);
+            bool led_elsewhere = leader != 0 && leader != rs->ident.node_id;
+            if (replica_is(r, REPLICA_LIVE) && atomic_load(&r->lease_term) == 0 && !led_elsewhere) {
                 return false;
             }
         }
@@ -160,11 +188,26 @@ static void wait_for_turns(struct range_store *rs)
     }
 }
 
+/* Groups of several members need the others for what is in flight: for a while. */
+static void wait_for_proposers(struct range_store *rs)
+{
+    uint64_t give_up = clock_mono_ns() + 5 * NS_PER_S;
+    while (atomic_load(&rs->proposers) != 0 && !atomic_load(&rs->failed) &&
+           clock_mono_ns() < give_up) {
+        db_err err = fiber_sleep(NS_PER_MS);
+        (void)err;
+    }
+}
+
 void range_store_stop(struct range_store *rs)
 {
     atomic_store(&rs->stopping, true);
     upkeep_stop(rs);
     space_stop(rs);
+    if (rs->opts.transport != NULL) {
+        wait_for_proposers(rs);
+    }
+    lanes_close(rs);
     /* After a failure some may never come to rest: what they wait for will not happen. */
     uint64_t give_up = clock_mono_ns() + (atomic_load(&rs->failed) ? 1 : 60) * NS_PER_S;
     while (!at_rest(rs) && clock_mono_ns() < give_up) {
@@ -177,6 +220,12 @@ void range_store_stop(struct range_store *rs)
 static void end_replica(struct replica *r)
 {
     struct list *node;
+    for (struct inbox_msg *m = inbox_take(r), *next; m != NULL; m = next) {
+        next = m->next;
+        if (m->kind == INBOX_RAFT) { /* came in at the very end */
+            raft_in_free(CONTAINER_OF(m, struct raft_in, msg));
+        }
+    }
     while ((node = list_pop_front(&r->inflight)) != NULL) {
         proposal_done(CONTAINER_OF(node, struct proposal, link), ERR_COMMIT_UNKNOWN);
     }
@@ -201,6 +250,11 @@ void range_store_free(struct range_store *rs)
         range_loop_fini(&rs->loops[i]);
     }
     mem_free(rs->loops);
+    for (struct peer *p = atomic_load(&rs->peers), *next; p != NULL; p = next) {
+        next = p->next;
+        mem_free(p);
+    }
+    mem_free(rs->snapshot_dir);
     lock_graph_free(rs->graph);
     ebr_fini(&rs->ebr);
     pthread_mutex_destroy(&rs->map_lock);
@@ -219,7 +273,7 @@ struct engine *range_store_engine(const struct range_store *rs)
 
 db_err range_store_find(struct range_store *rs, range_id_t id, struct eval_range **ret_range)
 {
-    struct replica *r = replica_find(rs, id);
+    struct replica *r = replica_find_live(rs, id);
     if (UNLIKELY(r == NULL)) {
         return ERR_RANGE_NOT_FOUND;
     }
@@ -234,6 +288,9 @@ db_err range_store_each(struct range_store *rs,
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
         for (; r != NULL; r = r->map_next) {
+            if (!replica_is(r, REPLICA_LIVE)) {
+                continue;
+            }
             unsigned slot = ebr_enter(&rs->ebr);
             db_err err = fn(arg, replica_desc(r), atomic_load(&r->lease_term) != 0);
             ebr_leave(&rs->ebr, slot);
@@ -246,7 +303,7 @@ db_err range_store_each(struct range_store *rs,
 db_err range_store_write(struct range_store *rs, range_id_t id, const struct store_batch *batch,
                          struct diag *diag)
 {
-    struct replica *r = replica_find(rs, id);
+    struct replica *r = replica_find_live(rs, id);
     if (r == NULL) {
         return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
                         (unsigned long long)id);
@@ -270,39 +327,4 @@ db_err range_data_size(struct range_store *rs, const struct range_desc *desc, ui
     }
     arena_fini(&a);
     return err;
-}
-
-db_err range_store_status(struct range_store *rs, range_id_t id, struct range_status *ret_status)
-{
-    struct replica *r = replica_find(rs, id);
-    if (r == NULL) {
-        return ERR_RANGE_NOT_FOUND;
-    }
-    uint64_t term = atomic_load(&r->lease_term);
-    *ret_status = (struct range_status){
-        .id = id,
-        .serving = term != 0,
-        .term = term,
-        .applied = atomic_load(&r->applied_index),
-        .compacted = atomic_load(&r->compacted_index),
-        .size = atomic_load(&r->size),
-        .owner_loop = atomic_load(&r->owner) - 1,
-        .proposals = atomic_load(&r->proposal_count),
-    };
-    return ERR_OK;
-}
-
-void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret_stats)
-{
-    *ret_stats = (struct range_store_stats){
-        .ranges = atomic_load(&rs->replica_count),
-        .proposals = atomic_load(&rs->stat_proposals),
-        .log_submits = atomic_load(&rs->stat_submits),
-        .applies = atomic_load(&rs->stat_applies),
-        .applied_entries = atomic_load(&rs->stat_entries),
-        .owner_moves = atomic_load(&rs->stat_moves),
-        .splits = atomic_load(&rs->stat_splits),
-        .forced_flushes = atomic_load(&rs->stat_flushes),
-        .disk_full = atomic_load(&rs->disk_full) != 0,
-    };
 }

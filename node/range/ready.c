@@ -95,6 +95,9 @@ static db_err log_entries(void *ctx, uint64_t lo, uint64_t hi, size_t max_bytes,
         const struct raft_log_entry *e = &page.entries[i];
         entries[i] = (struct raft_entry){
             .index = e->index, .term = e->term, .data = e->data, .type = e->type};
+        if (r->raft == NULL) { /* the core is being opened, and reads all that is not applied */
+            members_learn_entry(r, &entries[i]);
+        }
     }
     *ret_entries = entries;
     *ret_count = page.count;
@@ -103,9 +106,15 @@ static db_err log_entries(void *ctx, uint64_t lo, uint64_t hi, size_t max_bytes,
 
 static db_err log_snapshot_meta(void *ctx, struct raft_snapshot_meta *ret_meta)
 {
-    (void)ctx;
-    (void)ret_meta;
-    return ERR_WOULD_BLOCK; /* nobody to offer one to in a group of one member */
+    struct replica *r = ctx;
+    struct raft_snapshot_meta meta = {.index = atomic_load(&r->applied_index),
+                                      .conf = r->applied_conf};
+    db_err err = raft_log_term(r->rs->opts.log, r->id, meta.index, &meta.term);
+    if (err != ERR_OK) {
+        return ERR_WOULD_BLOCK;
+    }
+    *ret_meta = meta;
+    return ERR_OK;
 }
 
 const struct raft_log_ops replica_log_ops = {
@@ -230,6 +239,9 @@ static db_err write_ready(struct range_loop *l, struct replica *r, const struct 
 {
     size_t done = 0;
     bool hard_state = rd->has_hard_state;
+    for (size_t i = 0; i < rd->entry_count; i++) {
+        members_learn_entry(r, &rd->entries[i]);
+    }
     do {
         struct submission *s = filling(l);
         struct submit_item *item = s == NULL ? NULL : new_item(s, r);
@@ -398,7 +410,10 @@ void range_loop_retry(struct loop_timer *timer)
 void replica_compact(struct range_loop *l, struct replica *r, uint64_t index)
 {
     uint64_t term;
-    if (r->raft == NULL || r->broken != ERR_OK || index < r->log_first || index > r->log_last ||
+    if (r->snapshots_out != 0 && index > r->snapshot_hold) {
+        index = r->snapshot_hold;
+    }
+    if (!replica_runs(r) || r->installing || index < r->log_first || index > r->log_last ||
         raft_log_term(l->rs->opts.log, r->id, index, &term) != ERR_OK) {
         return;
     }
@@ -416,10 +431,15 @@ void replica_compact(struct range_loop *l, struct replica *r, uint64_t index)
 
 /* ---- driving ---- */
 
-static void send_messages(struct replica *r, const struct raft_ready *rd)
+static void send_messages(struct range_loop *l, struct replica *r, const struct raft_ready *rd)
 {
-    (void)r; /* the groups of today have one member */
-    ASSERT(rd->message_count == 0);
+    for (size_t i = 0; i < rd->message_count; i++) {
+        if (rd->messages[i].type == RAFT_MSG_SNAPSHOT) {
+            snapshot_offer(l, r, &rd->messages[i]);
+        } else {
+            replica_send(l, r, &rd->messages[i]);
+        }
+    }
 }
 
 /* ---- entries that are on the disk only ---- */
@@ -495,7 +515,7 @@ void replica_fetched(struct range_loop *l, struct replica *r, struct log_fetch *
 
 void replica_drive(struct range_loop *l, struct replica *r)
 {
-    while (r->broken == ERR_OK && raft_has_ready(r->raft)) {
+    while (replica_runs(r) && raft_has_ready(r->raft)) {
         struct raft_ready rd;
         db_err err = raft_ready(r->raft, &rd);
         if (err != ERR_OK) {
@@ -512,14 +532,26 @@ void replica_drive(struct range_loop *l, struct replica *r)
                 return;
             }
         }
-        send_messages(r, &rd);
+        send_messages(l, r, &rd);
+        if (rd.snapshot != NULL) {
+            snapshot_accepted(l, r, rd.snapshot);
+        }
         if (rd.committed_count != 0) {
             replica_apply_entries(l, r, rd.committed, rd.committed_count);
         }
         raft_advance(r->raft);
+        if (r->offer_failed != 0) {
+            struct raft_event ev = {.type = RAFT_EV_SNAPSHOT_STATUS,
+                                    .u.snapshot_status = {.peer = r->offer_failed, .ok = false}};
+            r->offer_failed = 0;
+            if (!replica_step(l, r, &ev, &err)) {
+                return;
+            }
+        }
     }
-    if (r->broken == ERR_OK) {
+    if (replica_runs(r)) {
         fetch_wanted(l, r);
         replica_keep_awake(l, r);
+        lane_note_sleep(l, r);
     }
 }

@@ -51,10 +51,15 @@ static db_err eval_check(struct eval_range *er, const struct kv_request *req, st
 {
     struct replica *r = replica_of(er);
     uint64_t term = atomic_load_explicit(&r->lease_term, memory_order_acquire);
-    uint64_t until = atomic_load_explicit(&r->lease_until_ns, memory_order_relaxed);
+    uint64_t until = atomic_load_explicit(&r->lease_until_ns, memory_order_acquire);
     if (UNLIKELY(term == 0 || (until != UINT64_MAX && clock_mono_ns() >= until))) {
+        if (!replica_is(r, REPLICA_LIVE)) {
+            return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
+                            (unsigned long long)r->id);
+        }
         node_id_t leader = atomic_load(&r->leader_node);
-        reply->leader = leader;
+        /* a leader without a lease right now: try another, then me again */
+        reply->leader = leader == r->rs->ident.node_id ? 0 : leader;
         return diag_set(diag, ERR_NOT_LEADER, "range %llu: this replica does not serve now",
                         (unsigned long long)r->id);
     }
@@ -145,17 +150,19 @@ db_err replica_new(struct range_store *rs, const struct range_desc *desc,
     list_init(&r->inflight);
     list_init(&r->slot[0].link);
     list_init(&r->slot[1].link);
+    list_init(&r->lane_link);
+    list_init(&r->asleep_link);
     r->apply_version = desc->epoch.version;
-    for (unsigned i = 0; i < desc->replica_count; i++) {
-        if (desc->replicas[i].node == rs->ident.node_id) {
-            r->replica_id = desc->replicas[i].replica_id;
-        }
-    }
+    r->replica_id = desc_replica_on(desc, rs->ident.node_id);
+    atomic_init(&r->state, desc->replica_count == 0 ? REPLICA_EMPTY : REPLICA_LIVE);
+    atomic_init(&r->pinned, desc->replica_count > 1);
+    pthread_mutex_init(&r->info_lock, NULL);
+    loop_timer_init(&r->campaign_timer, split_campaign);
     struct lock_table *locks = NULL;
     struct lock_table_opts lock_opts = {.memory_max = rs->opts.lock_memory_max};
     struct range_view *v = range_view_new(desc);
     db_err err = v == NULL ? ERR_NOMEM : lock_table_new(rs->graph, &lock_opts, &locks);
-    if (err == ERR_OK && r->replica_id == 0) {
+    if (err == ERR_OK && desc->replica_count != 0 && r->replica_id == 0) {
         err = ERR_CORRUPT;
     }
     if (err != ERR_OK) {
@@ -163,6 +170,7 @@ db_err replica_new(struct range_store *rs, const struct range_desc *desc,
             lock_table_free(locks);
         }
         mem_free(v);
+        pthread_mutex_destroy(&r->info_lock);
         mem_free(r);
         return err;
     }
@@ -183,7 +191,31 @@ void replica_free(struct replica *r)
     log_fetch_free(r->fetched);
     lock_table_free(r->eval.locks);
     mem_free(atomic_load(&r->view));
+    pthread_mutex_destroy(&r->info_lock);
     mem_free(r);
+}
+
+db_err replica_assign(struct replica *r, const struct range_desc *desc)
+{
+    struct range_view *v = range_view_new(desc);
+    ASSERT(r->raft == NULL && !replica_is(r, REPLICA_LIVE));
+    if (v == NULL) {
+        return ERR_NOMEM;
+    }
+    r->replica_id = desc_replica_on(desc, r->rs->ident.node_id);
+    ASSERT(r->replica_id >= atomic_load(&r->min_replica_id));
+    r->apply_view = v;
+    r->apply_version = desc->epoch.version;
+    r->addr_count = r->addr_next = 0;
+    r->want_lo = r->want_hi = 0;
+    r->broken = ERR_OK;
+    range_view_publish(r, v);
+    if (desc->replica_count > 1) {
+        atomic_store(&r->pinned, true);
+    }
+    atomic_store(&r->state, REPLICA_LIVE);
+    atomic_fetch_add(&r->rs->replica_count, 1);
+    return ERR_OK;
 }
 
 static struct replica *_Atomic *bucket_of(struct range_store *rs, range_id_t id)
@@ -193,12 +225,12 @@ static struct replica *_Atomic *bucket_of(struct range_store *rs, range_id_t id)
 
 void replica_register(struct range_store *rs, struct replica *r)
 {
-    pthread_mutex_lock(&rs->map_lock);
     struct replica *_Atomic *bucket = bucket_of(rs, r->id);
     r->map_next = atomic_load(bucket);
     atomic_store_explicit(bucket, r, memory_order_release);
-    pthread_mutex_unlock(&rs->map_lock);
-    atomic_fetch_add(&rs->replica_count, 1);
+    if (replica_is(r, REPLICA_LIVE)) {
+        atomic_fetch_add(&rs->replica_count, 1);
+    }
 }
 
 struct replica *replica_find(struct range_store *rs, range_id_t id)
@@ -208,6 +240,20 @@ struct replica *replica_find(struct range_store *rs, range_id_t id)
         r = r->map_next;
     }
     return r;
+}
+
+struct replica *replica_find_live(struct range_store *rs, range_id_t id)
+{
+    struct replica *r = replica_find(rs, id);
+    return r != NULL && replica_is(r, REPLICA_LIVE) ? r : NULL;
+}
+
+db_err replica_copy_desc(struct replica *r, struct arena *arena, struct range_desc *ret_desc)
+{
+    unsigned slot = ebr_enter(&r->rs->ebr);
+    db_err err = range_desc_copy(arena, replica_desc(r), ret_desc);
+    ebr_leave(&r->rs->ebr, slot);
+    return err;
 }
 
 /* ---- opening ---- */
@@ -221,17 +267,16 @@ static void reset_done(void *arg, db_err err)
     wait_signal(&((struct log_reset *)arg)->waiter, (int)err);
 }
 
-/* The group of a new range: an empty log that begins after the initial index. */
-static db_err make_group(struct replica *r)
+/* The group of a new range: an empty log that begins after the initial position. */
+static db_err make_group(struct replica *r, uint64_t index, uint64_t term)
 {
     struct raft_log_batch *b;
     struct log_reset w;
     TRY(raft_log_batch_new(r->rs->opts.log, 0, &b));
-    db_err err = raft_log_batch_reset(b, r->id, RANGE_INIT_INDEX, RANGE_INIT_TERM);
+    db_err err = raft_log_batch_reset(b, r->id, index, term);
     if (err == ERR_OK) {
         err = raft_log_batch_hard_state(
-            b, r->id,
-            (struct raft_log_hard_state){.term = RANGE_INIT_TERM, .commit = RANGE_INIT_INDEX});
+            b, r->id, (struct raft_log_hard_state){.term = term, .commit = index});
     }
     if (err != ERR_OK) {
         raft_log_batch_free(b);
@@ -245,6 +290,7 @@ static db_err make_group(struct replica *r)
 
 struct open_job {
     struct replica *r;
+    uint64_t applied_term;
     struct raft_config config;
     struct raft *raft;
     db_err err;
@@ -263,8 +309,7 @@ static void read_state(void *arg)
 {
     struct open_job *j = arg;
     struct replica *r = j->r;
-    uint64_t term;
-    j->err = engine_applied(r->rs->opts.engine, r->id, &j->config.applied, &term);
+    j->err = engine_applied(r->rs->opts.engine, r->id, &j->config.applied, &j->applied_term);
     if (j->err == ERR_OK) {
         j->err = store_get_conf(r->rs->opts.engine, r->id, &j->config.conf, &j->config.conf_index);
     }
@@ -282,10 +327,11 @@ static db_err open_replica(struct replica *r)
         if (j.config.applied != RANGE_INIT_INDEX) {
             return ERR_CORRUPT; /* it had a log once */
         }
-        while ((err = make_group(r)) == ERR_DISK_FULL) {
+        while ((err = make_group(r, j.config.applied, j.applied_term)) == ERR_DISK_FULL) {
             TRY(fiber_sleep(RANGE_RETRY_NS));
         }
         TRY(err);
+        j.config.never_ran = true;
         err = raft_log_group_get(rs->opts.log, r->id, &group);
     }
     TRY(err);
@@ -300,9 +346,20 @@ static db_err open_replica(struct replica *r)
     j.config.log_ctx = r;
     j.config.now_ns = clock_mono_ns();
     j.config.seed = hash_combine(r->id, r->replica_id ^ rs->ident.node_id);
-    j.config.quiesce_after_ns = UINT64_MAX; /* no links between nodes yet */
+    j.config.link = replica_link;
+    j.config.link_ctx = r;
+    j.config.heartbeat_ns = RANGE_HEARTBEAT_NS;
+    j.config.election_timeout_ns = RANGE_ELECTION_NS;
+    j.config.external_heartbeat = rs->opts.transport != NULL;
+    j.config.quiesce_after_ns = rs->opts.transport != NULL ? 0 : UINT64_MAX;
+    r->applied_conf = j.config.conf;
     blocking_run(open_core, &j);
     TRY(j.err);
+    struct raft_status st;
+    raft_status(j.raft, &st);
+    if (st.conf.count > 1) { /* the descriptor may be older than the log */
+        atomic_store(&r->pinned, true);
+    }
     r->raft = j.raft;
     return ERR_OK;
 }
@@ -325,7 +382,7 @@ static void open_fiber(void *arg)
 db_err replica_start(struct replica *r)
 {
     struct range_store *rs = r->rs;
-    struct loop *loop = rs->loops[r->id % rs->loop_count].loop;
+    struct loop *loop = lane_loop(rs, r->id)->loop;
     atomic_fetch_add(&rs->fibers, 1);
     db_err err = fiber_spawn(loop, open_fiber, r);
     if (err != ERR_OK) {

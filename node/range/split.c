@@ -10,10 +10,12 @@
 /* Splitting a range in two.
  *
  * A split is an entry in the left range's log: the id of the new range and the key where it begins.
- * Applying it writes both descriptors, the new range's initial applied index and configuration, in
- * the same engine batch as the left range's applied index. So after any crash either the left range
- * is whole and its log will split it again, or both exist. The new range's log group is made when
- * its replica opens; a replay finds it as it was.
+ * Applying it writes both descriptors, the new range's initial applied index and configuration (the
+ * same members, under the same replica ids; the term is that of the entry, so that no term of the
+ * new range is one in which the old one gave locks away), in the same engine batch as the left
+ * range's applied index. So after any crash either the left range is whole and its log will split
+ * it again, or both exist. The new range's log group is made when its replica opens; a replay finds
+ * it as it was.
  *
  * At the leaseholder, writes are kept out (frozen) from before the proposal until the lock table
  * has been divided. Readers notice by the epoch, which they check again after reading. */
@@ -39,21 +41,67 @@ static db_err decode_split(struct slice payload, range_id_t *ret_id, struct slic
 }
 
 static db_err put_halves(struct engine_wbatch *wb, const struct range_desc *left,
-                         const struct range_desc *right)
+                         const struct range_desc *right, uint64_t term)
 {
-    struct raft_conf conf = {.count = right->replica_count};
-    for (unsigned i = 0; i < right->replica_count; i++) {
-        const struct replica_desc *d = &right->replicas[i];
-        conf.members[i] = (struct raft_member){
-            d->replica_id, d->kind == REPLICA_LEARNER ? RAFT_ROLE_LEARNER : RAFT_ROLE_VOTER};
-    }
+    struct raft_conf conf;
     TRY(store_put_desc(wb, left));
+    TRY(members_conf_of(right, &conf));
     TRY(store_put_desc(wb, right));
     TRY(store_put_conf(wb, right->id, &conf, 0));
-    return engine_wbatch_applied(wb, right->id, RANGE_INIT_INDEX, RANGE_INIT_TERM);
+    TRY(store_delete_gone(wb, right->id));
+    return engine_wbatch_applied(wb, right->id, RANGE_INIT_INDEX, term);
 }
 
-db_err split_apply(struct range_loop *l, struct replica *r, struct slice payload,
+/* The replica that is to be the right half. *ret_right NULL: this node was a member of it once and
+ * is not any more, which a replay or a late replica finds out here. */
+static db_err right_half(struct replica *left, const struct range_desc *right,
+                         struct split_ctx *ctx, struct replica **ret_right)
+{
+    struct range_store *rs = left->rs;
+    struct replica *shell = replica_find(rs, right->id);
+    if (shell != NULL) {
+        /* nobody else may take that part of the key space while the left half covers it */
+        bool empty = replica_is(shell, REPLICA_EMPTY) && (ctx == NULL || ctx->right == NULL);
+        uint64_t own = desc_replica_on(right, rs->ident.node_id);
+        *ret_right = own < atomic_load(&shell->min_replica_id) ? NULL : shell;
+        return empty ? ERR_OK : ERR_CORRUPT;
+    }
+    if (ctx == NULL) {
+        return replica_new(rs, right, ret_right);
+    }
+    struct replica *fresh = ctx->right;
+    struct range_view *v = range_view_new(right);
+    if (v == NULL) {
+        return ERR_NOMEM;
+    }
+    range_view_publish(fresh, v);
+    fresh->apply_view = v;
+    fresh->apply_version = right->epoch.version;
+    fresh->replica_id = desc_replica_on(right, rs->ident.node_id);
+    atomic_store(&fresh->pinned, right->replica_count > 1);
+    ctx->right = NULL;
+    *ret_right = fresh;
+    return ERR_OK;
+}
+
+static db_err split_put(struct range_loop *l, const struct range_desc *left,
+                        const struct range_desc *right, uint64_t term, bool here)
+{
+    struct engine_wbatch *wb = l->apply[l->apply_cur].wb;
+    if (here) {
+        return put_halves(wb, left, right, term);
+    }
+    TRY(store_put_desc(wb, left));
+    return store_delete_data(l->rs->opts.engine, wb, right->start, right->end);
+}
+
+static db_err copy_right(struct applied_change *c, const struct range_desc *right)
+{
+    c->right_view = range_view_new(right);
+    return c->right_view == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+db_err split_apply(struct range_loop *l, struct replica *r, uint64_t term, struct slice payload,
                    struct split_ctx *ctx)
 {
     range_id_t new_id;
@@ -67,72 +115,114 @@ db_err split_apply(struct range_loop *l, struct replica *r, struct slice payload
     }
     struct range_desc right = left;
     left.epoch.version++;
-    right.epoch = (struct range_epoch){.version = left.epoch.version, .conf = 1};
+    right.epoch.version = left.epoch.version; /* epoch.conf goes on: replica ids are made of it */
     right.id = new_id;
     right.start = at;
     left.end = at;
 
-    struct applied_split *s = mem_calloc(1, sizeof(*s));
+    bool by_command = ctx != NULL;
+    struct applied_change *c = mem_calloc(1, sizeof(*c));
     struct range_view *v = range_view_new(&left);
-    db_err err = s == NULL || v == NULL ? ERR_NOMEM : ERR_OK;
-    struct replica *fresh = ctx == NULL ? NULL : ctx->right;
-    if (err == ERR_OK && fresh == NULL) {
-        err = replica_new(r->rs, &right, &fresh);
-    } else if (err == ERR_OK) {
-        struct range_view *rv = range_view_new(&right);
-        err = rv == NULL ? ERR_NOMEM : ERR_OK;
-        if (rv != NULL) {
-            range_view_publish(fresh, rv);
-            fresh->apply_view = rv;
-            fresh->apply_version = right.epoch.version;
-        }
-    }
+    struct replica *half = NULL;
+    db_err err = c == NULL || v == NULL ? ERR_NOMEM : right_half(r, &right, ctx, &half);
     if (err == ERR_OK) {
-        err = put_halves(l->apply[l->apply_cur].wb, &left, &right);
+        err = split_put(l, &left, &right, term, half != NULL);
     }
     if (err != ERR_OK) {
-        mem_free(s);
+        mem_free(c);
         mem_free(v);
         return err;
     }
-    if (ctx != NULL) {
-        ctx->right = NULL;
-    }
-    list_init(&s->link);
-    s->left = r;
-    s->right = fresh;
-    s->left_view = v;
-    s->moved_locks = ctx != NULL;
+    list_init(&c->link);
+    c->replica = r;
+    c->right = half;
+    c->view = v;
+    c->moved_locks = by_command;
     r->apply_version = left.epoch.version;
     r->apply_view = v;
-    list_push_back(&l->apply[l->apply_cur].splits, &s->link);
-    return ERR_OK;
+    if (half != NULL && replica_is(half, REPLICA_EMPTY)) {
+        err = copy_right(c, &right);
+    }
+    list_push_back(&l->apply[l->apply_cur].changes, &c->link);
+    return err;
 }
 
-void split_finish(struct range_loop *l, struct applied_split *s)
+/* Registers the right half, or makes the shell that stands for it the real one. */
+static db_err adopt_right(struct range_store *rs, struct applied_change *c)
 {
-    struct replica *left = s->left;
-    struct replica *right = s->right;
+    struct replica *left = c->replica;
+    db_err err = ERR_OK;
+    pthread_mutex_lock(&rs->map_lock);
     /* first the epoch, then the locks: see eval_release */
-    range_view_publish(left, s->left_view);
-    if (s->moved_locks) {
-        db_err err = eval_range_split(&left->eval, replica_desc(right)->start, &right->eval);
-        if (err != ERR_OK) {
-            /* Without their locks the transactions that hold them must not go on as if they had
-             * them: a lease of a new term makes them validate. */
-            LOG_WARN("range.split.locks", F_U64("range", left->id), F_ERR(err));
-        }
-        right->keep_locks = err == ERR_OK;
+    range_view_publish(left, c->view);
+    if (c->right_view != NULL) {
+        err = replica_assign(c->right, &c->right_view->desc);
+    } else if (c->right != NULL) {
+        replica_register(rs, c->right);
     }
-    replica_register(l->rs, right);
+    pthread_mutex_unlock(&rs->map_lock);
+    mem_free(c->right_view);
+    return err;
+}
+
+void split_finish(struct range_loop *l, struct applied_change *c)
+{
+    struct replica *left = c->replica;
+    struct replica *right = c->right;
+    const struct range_hooks *h = l->rs->opts.hooks;
+    db_err err = adopt_right(l->rs, c);
+    l->links_dirty = true;
     atomic_fetch_add(&l->rs->stat_splits, 1);
-    if (replica_start(right) != ERR_OK) {
-        range_store_fatal(l->rs, ERR_NOMEM, "no fiber to open a new range");
+    if (right != NULL && c->moved_locks) {
+        db_err moved = eval_range_split(&left->eval, replica_desc(right)->start, &right->eval);
+        if (moved != ERR_OK) {
+            /* Without their locks the transactions that hold them must not go on as if they had
+             * them: the lease of the new range has another term, they validate. */
+            LOG_WARN("range.split.locks", F_U64("range", left->id), F_ERR(moved));
+        }
+        right->keep_locks = moved == ERR_OK;
     }
-    if (l->rs->opts.hooks != NULL && atomic_load(&left->lease_term) != 0) {
-        l->rs->opts.hooks->changed(l->rs->opts.hooks->ctx, replica_desc(left));
+    if (right != NULL && err == ERR_OK) {
+        if (left->leading) { /* it need not wait for a time-out to have a leader */
+            right->campaign_until_ns = clock_mono_ns() + RANGE_CAMPAIGN_FOR_NS;
+        }
+        err = replica_start(right);
     }
-    mem_free(s);
+    if (err != ERR_OK) {
+        range_store_fatal(l->rs, err, "a new range cannot be opened");
+    }
+    if (left->leading && atomic_load(&left->on_lane) && replica_runs(left)) {
+        /* the others apply it as soon as they hear that it is committed */
+        struct raft_event ev = {.type = RAFT_EV_HEARTBEAT};
+        if (replica_step(l, left, &ev, &err)) {
+            replica_mark_dirty(l, left);
+        }
+    }
+    if (h != NULL && atomic_load(&left->lease_term) != 0) {
+        h->changed(h->ctx, replica_desc(left));
+    }
+    mem_free(c);
+}
+
+/* The right half where the left one leads: until there is a leader. The other members may need a
+ * moment until they have applied the split. */
+void split_campaign(struct loop_timer *timer)
+{
+    struct replica *r = CONTAINER_OF(timer, struct replica, campaign_timer);
+    struct range_loop *l = range_loop_self(r->rs);
+    uint64_t now = clock_mono_ns();
+    if (!replica_runs(r) || atomic_load(&r->leader_node) != 0 || now >= r->campaign_until_ns ||
+        !atomic_load(&r->on_lane)) {
+        return;
+    }
+    struct raft_event ev = {.type = RAFT_EV_CAMPAIGN};
+    db_err err;
+    replica_own(l, r);
+    if (replica_step(l, r, &ev, &err)) {
+        replica_mark_dirty(l, r);
+        err = loop_timer_start(l->loop, timer, now + RANGE_CAMPAIGN_NS);
+        ASSERT(err == ERR_OK);
+    }
 }
 
 /* ---- by command ---- */
@@ -187,7 +277,7 @@ static db_err split_checked(struct replica *r, const struct range_desc *desc, st
 db_err range_store_split(struct range_store *rs, range_id_t id, struct slice at, struct diag *diag,
                          range_id_t *ret_new_id)
 {
-    struct replica *r = replica_find(rs, id);
+    struct replica *r = replica_find_live(rs, id);
     if (r == NULL) {
         return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
                         (unsigned long long)id);
@@ -199,8 +289,9 @@ db_err range_store_split(struct range_store *rs, range_id_t id, struct slice at,
     if (id == RANGE_ID_META) {
         return diag_set(diag, ERR_INVALID, "the meta range cannot be split");
     }
-    if (atomic_exchange(&r->splitting, true)) {
-        return diag_set(diag, ERR_BUSY, "range %llu is being split", (unsigned long long)id);
+    if (atomic_exchange(&r->reshaping, true)) {
+        return diag_set(diag, ERR_BUSY, "range %llu is being split or changed",
+                        (unsigned long long)id);
     }
     struct arena a;
     struct range_desc desc;
@@ -216,7 +307,7 @@ db_err range_store_split(struct range_store *rs, range_id_t id, struct slice at,
         err = split_checked(r, &desc, at, diag, ret_new_id);
     }
     arena_fini(&a);
-    atomic_store(&r->splitting, false);
+    atomic_store(&r->reshaping, false);
     return err;
 }
 

@@ -22,8 +22,8 @@ static void read_durable(void *arg)
 
 static void compact_replica(struct replica *r)
 {
-    if (atomic_load(&r->applied_index) <= atomic_load(&r->compacted_index) ||
-        atomic_load(&r->lease_term) == 0) {
+    if (!replica_is(r, REPLICA_LIVE) ||
+        atomic_load(&r->applied_index) <= atomic_load(&r->compacted_index)) {
         return;
     }
     struct durable_job j = {.r = r};

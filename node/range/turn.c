@@ -6,8 +6,8 @@
 
 /* One loop's share of the work, at the end of each of its turns: every replica that has news is
  * driven once (what arrived in the turn is one step of its core), all their writes become one log
- * submission, all that was committed becomes one engine batch. Applying may give the cores more to
- * do, so it goes round until nothing is left. */
+ * submission, all messages to one node leave together, all that was committed becomes one engine
+ * batch. Applying may give the cores more to do, so it goes round until nothing is left. */
 
 void range_store_fatal(struct range_store *rs, db_err err, const char *text)
 {
@@ -58,6 +58,17 @@ static void take_inbox(struct range_loop *l, struct replica *r)
             replica_lease_ready(l, r, CONTAINER_OF(m, struct lease_msg, msg));
             break;
         case INBOX_FETCHED: replica_fetched(l, r, CONTAINER_OF(m, struct log_fetch, msg)); break;
+        case INBOX_RAFT: {
+            struct raft_in *in = CONTAINER_OF(m, struct raft_in, msg);
+            replica_message(l, r, in);
+            raft_in_free(in);
+            break;
+        }
+        case INBOX_CALL: {
+            struct call_msg *c = CONTAINER_OF(m, struct call_msg, msg);
+            wait_signal(&c->waiter, (int)c->fn(l, r, c->arg));
+            break;
+        }
         case INBOX_COMPACT: {
             struct compact_msg *c = CONTAINER_OF(m, struct compact_msg, msg);
             replica_compact(l, r, c->index);
@@ -70,14 +81,46 @@ static void take_inbox(struct range_loop *l, struct replica *r)
 
 void replica_work(struct range_loop *l, struct replica *r)
 {
+    bool drains = replica_draining(l, r);
+    if (r->raft != NULL && !drains && atomic_load_explicit(&r->pinned, memory_order_relaxed) &&
+        !atomic_load_explicit(&r->on_lane, memory_order_relaxed) && replica_runs(r)) {
+        lane_enter(l, r);
+        if (r->campaign_until_ns != 0) {
+            split_campaign(&r->campaign_timer);
+        }
+    }
     take_inbox(l, r);
-    if (r->raft == NULL || r->broken != ERR_OK) {
+    if (!replica_runs(r)) {
         replica_fail_pending(r, r->broken != ERR_OK ? ERR_UNAVAILABLE : ERR_NOT_LEADER);
         return;
     }
-    replica_step_proposals(l, r);
+    if (!drains) {
+        replica_step_proposals(l, r);
+    }
     replica_drive(l, r);
-    replica_lease_check(l, r);
+    if (replica_runs(r)) {
+        replica_lease_check(l, r);
+    }
+}
+
+void range_loop_kick(struct range_loop *l)
+{
+    if (!l->turn_queued) {
+        l->turn_queued = true;
+        loop_at_turn_end(l->loop, &l->turn_task);
+    }
+}
+
+/* What the turn had to say to others leaves. */
+static void flush_messages(struct range_loop *l)
+{
+    struct replica_transport *t = l->rs->opts.transport;
+    if (l->sent) {
+        l->sent = false;
+        if (t->ops->flush != NULL) {
+            t->ops->flush(t);
+        }
+    }
 }
 
 void range_loop_turn(struct loop_task *task)
@@ -96,8 +139,10 @@ void range_loop_turn(struct loop_task *task)
             }
         }
         range_loop_submit(l);
+        flush_messages(l);
         range_loop_apply(l);
     }
+    flush_messages(l);
     l->turn_queued = false;
     while ((node = list_pop_front(&l->resting)) != NULL) {
         struct replica *r = CONTAINER_OF(node, struct replica, rest_link);
@@ -112,8 +157,7 @@ static void on_tick(struct loop_timer *timer)
     l->ticking = false;
     LIST_FOREACH_SAFE (it, &l->awake) {
         struct replica *r = CONTAINER_OF(it, struct replica, awake_link);
-        uint64_t due =
-            r->raft == NULL || r->broken != ERR_OK ? DEADLINE_NONE : raft_deadline(r->raft);
+        uint64_t due = replica_runs(r) ? raft_deadline(r->raft) : DEADLINE_NONE;
         if (due == DEADLINE_NONE) {
             list_remove(&r->awake_link);
             r->awake = false;
@@ -135,7 +179,8 @@ static void on_tick(struct loop_timer *timer)
 
 void replica_keep_awake(struct range_loop *l, struct replica *r)
 {
-    if (r->awake || raft_deadline(r->raft) == DEADLINE_NONE) {
+    if (r->awake || raft_deadline(r->raft) == DEADLINE_NONE || replica_draining(l, r) ||
+        atomic_load_explicit(&l->rs->closing, memory_order_relaxed)) {
         return;
     }
     r->awake = true;
@@ -156,6 +201,8 @@ db_err range_loop_init(struct range_store *rs, unsigned index)
     list_init(&l->dirty);
     list_init(&l->resting);
     list_init(&l->awake);
+    list_init(&l->pinned);
+    list_init(&l->asleep);
     list_init(&l->free_submissions);
     list_init(&l->failed);
     list_init(&l->held);
@@ -163,10 +210,11 @@ db_err range_loop_init(struct range_store *rs, unsigned index)
     l->notify_task.fn = range_loop_notified;
     loop_timer_init(&l->tick_timer, on_tick);
     loop_timer_init(&l->retry_timer, range_loop_retry);
+    loop_timer_init(&l->beat_timer, range_loop_beat);
     for (int i = 0; i < 2; i++) {
         list_init(&l->apply[i].slots);
         list_init(&l->apply[i].proposals);
-        list_init(&l->apply[i].splits);
+        list_init(&l->apply[i].changes);
         TRY(engine_wbatch_new(rs->opts.engine, &l->apply[i].wb));
     }
     return ERR_OK;

@@ -1,0 +1,210 @@
+#include "node/range/range_int.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+
+/* Messages of other members: how they come in, who answers for a replica that is not here, and
+ * where the replicas of a group are.
+ *
+ * A replica that is no member here yet, or waits for its first snapshot, has no core: it has
+ * nothing to remember and must not vote. What a leader asks of it is answered from nothing: "I have
+ * no log" (so that a snapshot is sent). Such an answer names no time and no read round, so it never
+ * counts for a lease: the shell may stand in for a replica that has voted in its former life.
+ *
+ * Addresses. A group's messages name replicas by id; which node an id is on stands in the
+ * descriptor, and is known earlier from the entry that announces a new replica (it is learnt when
+ * the entry is written, not applied, so a new leader knows everybody whom its configuration names)
+ * and from messages themselves. Ids are never used twice, so nothing learnt ever becomes wrong.
+ *
+ * Who was removed may not know it: the others stop talking to it. It asks for votes, then; any
+ * member that has applied its removal tells it. That is final: `from` is older than the descriptor
+ * (ids are made from epoch.conf) and not in it. */
+
+void raft_in_free(struct raft_in *in)
+{
+    for (size_t i = 0; i < in->m.entry_count; i++) {
+        raft_blob_unref(in->entries[i].blob);
+    }
+    mem_free(in);
+}
+
+/* ---- sending ---- */
+
+void replica_send(struct range_loop *l, struct replica *r, const struct raft_msg *msg)
+{
+    struct replica_transport *t = l->rs->opts.transport;
+    node_id_t to = replica_node_of(r, msg->to);
+    if (t == NULL || to == 0 || to == l->rs->ident.node_id || atomic_load(&l->rs->closing)) {
+        return;
+    }
+    t->ops->send(t, to, r->id, msg);
+    l->sent = true;
+    atomic_fetch_add_explicit(&l->rs->stat_out, 1, memory_order_relaxed);
+}
+
+void replica_tell_removed(struct range_loop *l, struct replica *r, node_id_t node,
+                          uint64_t replica_id)
+{
+    struct replica_transport *t = l->rs->opts.transport;
+    struct raft_msg m = {.type = REPLICA_MSG_REMOVED,
+                         .from = r->replica_id,
+                         .to = replica_id,
+                         .term = 1,
+                         .index = replica_desc(r)->epoch.conf};
+    if (t != NULL && node != l->rs->ident.node_id && !atomic_load(&l->rs->closing)) {
+        t->ops->send(t, node, r->id, &m);
+        l->sent = true;
+        range_loop_kick(l);
+    }
+}
+
+/* ---- where replicas are ---- */
+
+void replica_learn(struct replica *r, uint64_t replica_id, node_id_t node)
+{
+    for (unsigned i = 0; i < r->addr_count; i++) {
+        if (r->addrs[i].replica_id == replica_id) {
+            return;
+        }
+    }
+    unsigned at = r->addr_count < ADDRS_MAX ? r->addr_count++ : r->addr_next++ % ADDRS_MAX;
+    r->addrs[at] = (struct replica_addr){replica_id, node};
+}
+
+node_id_t replica_node_of(const struct replica *r, uint64_t replica_id)
+{
+    const struct range_desc *d = replica_desc(r);
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        if (d->replicas[i].replica_id == replica_id) {
+            return d->replicas[i].node;
+        }
+    }
+    for (unsigned i = 0; i < r->addr_count; i++) {
+        if (r->addrs[i].replica_id == replica_id) {
+            return r->addrs[i].node;
+        }
+    }
+    return 0;
+}
+
+/* ---- coming in ---- */
+
+/* For a replica without a core. */
+static void answer_shell(struct range_store *rs, node_id_t from, range_id_t range,
+                         const struct raft_msg *m)
+{
+    struct replica_transport *t = rs->opts.transport;
+    struct raft_msg resp = {.from = m->to, .to = m->from, .term = m->term};
+    if (t == NULL || rs->snapshot_dir == NULL) {
+        return;
+    }
+    if (m->type == RAFT_MSG_APPEND) {
+        resp.type = RAFT_MSG_APPEND_RESP;
+        resp.flags = RAFT_MSG_F_REJECT;
+        resp.index = m->index;
+    } else if (m->type == RAFT_MSG_HEARTBEAT) {
+        resp.type = RAFT_MSG_HEARTBEAT_RESP;
+    } else {
+        return;
+    }
+    t->ops->send(t, from, range, &resp);
+    if (t->ops->flush != NULL) {
+        t->ops->flush(t);
+    }
+}
+
+void range_store_receive(struct range_store *rs, node_id_t from, range_id_t range,
+                         const struct raft_msg *msg)
+{
+    if (atomic_load(&rs->closing) || from == rs->ident.node_id) {
+        return;
+    }
+    atomic_fetch_add_explicit(&rs->stat_in, 1, memory_order_relaxed);
+    struct replica *r = replica_find(rs, range);
+    if (r == NULL || !replica_is(r, REPLICA_LIVE)) {
+        bool expected = r == NULL || (replica_is(r, REPLICA_EMPTY) &&
+                                      msg->to >= atomic_load(&r->min_replica_id));
+        if (expected) {
+            answer_shell(rs, from, range, msg);
+        }
+        return;
+    }
+    struct raft_in *in = mem_alloc(sizeof(*in) + msg->entry_count * sizeof(in->entries[0]));
+    if (in == NULL) {
+        return;
+    }
+    in->msg.kind = INBOX_RAFT;
+    in->from = from;
+    in->m = *msg;
+    in->m.entries = in->entries;
+    in->m.snapshot = NULL; /* snapshots come by their own way */
+    for (size_t i = 0; i < msg->entry_count; i++) {
+        in->entries[i] = msg->entries[i];
+        if (in->entries[i].blob != NULL) {
+            raft_blob_ref(in->entries[i].blob);
+        }
+    }
+    inbox_push(r, &in->msg);
+}
+
+static bool is_question(uint8_t type)
+{
+    return type == RAFT_MSG_PREVOTE || type == RAFT_MSG_VOTE || type == RAFT_MSG_POKE;
+}
+
+/* Applied here: that replica is no member. */
+static bool was_removed(const struct range_desc *d, uint64_t replica_id)
+{
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        if (d->replicas[i].replica_id == replica_id) {
+            return false;
+        }
+    }
+    return replica_id >> 8 <= d->epoch.conf;
+}
+
+static bool entries_carry_blobs(const struct raft_msg *m)
+{
+    for (size_t i = 0; i < m->entry_count; i++) {
+        if (m->entries[i].blob == NULL && m->entries[i].data.len != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in)
+{
+    const struct raft_msg *m = &in->m;
+    if (!replica_runs(r) || !atomic_load(&r->on_lane) || !entries_carry_blobs(m) ||
+        m->type == RAFT_MSG_SNAPSHOT) {
+        return;
+    }
+    if (m->to != r->replica_id) {
+        /* A later replica of the range on this node is addressed: ours was removed before. */
+        if (m->to > r->replica_id && m->type != REPLICA_MSG_REMOVED) {
+            replica_leave(l, r);
+        }
+        return;
+    }
+    if (m->type == REPLICA_MSG_REMOVED) {
+        LOG_INFO("range.removed.told", F_U64("range", r->id), F_U64("replica", r->replica_id),
+                 F_U64("by", in->from));
+        replica_leave(l, r);
+        return;
+    }
+    if (is_question(m->type) && was_removed(replica_desc(r), m->from)) {
+        replica_tell_removed(l, r, in->from, m->from);
+        return;
+    }
+    if (m->from != 0) {
+        replica_learn(r, m->from, in->from);
+    }
+    struct raft_event ev = {.type = RAFT_EV_MESSAGE, .u.message = m};
+    db_err err;
+    if (replica_step(l, r, &ev, &err) && err == ERR_INVALID) {
+        LOG_DEBUG("range.message.invalid", F_U64("range", r->id), F_U64("from", in->from),
+                  F_U64("type", m->type));
+    }
+}
