@@ -71,7 +71,8 @@ struct loop {
 
     /* uv backend */
     uv_loop_t uv;
-    uv_async_t async;
+    int wake_fd; /* eventfd: ends the wait for events */
+    uv_poll_t wake_poll;
     uv_prepare_t prepare; /* right before the wait: see loop_uv.c */
     uv_timer_t uv_timer;
     uint64_t uv_timer_deadline_ns; /* what uv_timer is armed for; DEADLINE_NONE: it is not */

@@ -36,7 +36,7 @@ static db_err send_fields(struct statement *st, const struct table_def *t, struc
                                      .schema = t->schema_name,
                                      .def = c};
     }
-    TRY(result__columns(s, cols, n, &s->stmt_arena, &out));
+    TRY(result__columns(s, NULL, cols, n, &s->stmt_arena, &out));
     for (uint32_t i = 0; i < n; i++) {
         TRY(default_text(s, cols[i].def, &out[i].default_value));
     }

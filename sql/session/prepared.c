@@ -73,7 +73,7 @@ static db_err describe(struct sql_stmt *p)
         err = err != ERR_OK ? err : arena_copy(&p->arena, c->schema, &c->schema);
     }
     if (err == ERR_OK) {
-        err = result__columns(s, cols, p->column_count, &p->arena, &p->columns);
+        err = result__columns(s, plan, cols, p->column_count, &p->arena, &p->columns);
     }
     plan_unref(plan);
     return err;

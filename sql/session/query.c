@@ -144,7 +144,8 @@ static db_err send_columns(struct row_target *t)
         return ERR_OK;
     }
     t->columns_sent = true;
-    TRY(result__columns(s, t->plan->result, t->plan->result_count, &s->stmt_arena, &columns));
+    TRY(result__columns(s, t->plan, t->plan->result, t->plan->result_count, &s->stmt_arena,
+                        &columns));
     return t->st->sink->ops->columns(t->st->sink, columns, t->plan->result_count);
 }
 

@@ -15,8 +15,17 @@ enum {
     FLAG_PART_KEY = 16384
 };
 
-static const struct table_def *table_of(struct sql_session *s, const struct lcolumn *c)
+/* The plan's tables come first: the schema's current state is shared by all loops, and asking it
+ * for every column of every statement shows. */
+static const struct table_def *table_of(struct sql_session *s, const struct lcolumn *c,
+                                        const struct plan *plan)
 {
+    for (uint32_t i = 0; plan != NULL && i < plan->table_count; i++) {
+        const struct table_def *t = plan->tables[i];
+        if (c->def >= t->columns && c->def < t->columns + t->column_count) {
+            return t;
+        }
+    }
     const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
     const struct table_def *t = snapshot_table(snap, c->schema, c->org_table);
     catalog_release(snap);
@@ -44,13 +53,14 @@ static uint16_t key_flags(const struct table_def *t, const struct column_def *c)
     return flags;
 }
 
-static uint16_t column_flags(struct sql_session *s, const struct lcolumn *c)
+static uint16_t column_flags(struct sql_session *s, const struct lcolumn *c,
+                             const struct plan *plan)
 {
     const struct column_def *d = c->def;
     if (d == NULL) {
         return 0;
     }
-    uint16_t flags = key_flags(table_of(s, c), d);
+    uint16_t flags = key_flags(table_of(s, c, plan), d);
     flags |= d->auto_increment ? FLAG_AUTO_INCREMENT : 0;
     flags |= d->default_kind == DEFAULT_NONE && (d->type.flags & TYPE_F_NOT_NULL) != 0 &&
                      !d->auto_increment
@@ -62,8 +72,8 @@ static uint16_t column_flags(struct sql_session *s, const struct lcolumn *c)
     return flags;
 }
 
-db_err result__columns(struct sql_session *s, const struct lcolumn *cols, uint32_t count,
-                       struct arena *arena, struct sql_column **ret)
+db_err result__columns(struct sql_session *s, const struct plan *plan, const struct lcolumn *cols,
+                       uint32_t count, struct arena *arena, struct sql_column **ret)
 {
     struct sql_column *out = ARENA_ARRAY(arena, struct sql_column, count + 1);
     if (out == NULL) {
@@ -82,7 +92,7 @@ db_err result__columns(struct sql_session *s, const struct lcolumn *cols, uint32
             .charset_id = w.charset,
             .length = w.length,
             .type = w.type,
-            .flags = (uint16_t)(w.flags | column_flags(s, c)),
+            .flags = (uint16_t)(w.flags | column_flags(s, c, plan)),
             .decimals = w.decimals,
             .zerofill_width = (c->type.flags & TYPE_F_ZEROFILL) != 0 ? (uint8_t)c->type.length : 0};
     }
@@ -235,7 +245,7 @@ db_err text_result_begin(struct statement *st, struct text_result *r, const char
         types[i] = &r->cols[i].type;
     }
     TRY(chunk_init(&r->chunk, types, count, &s->stmt_arena));
-    TRY(result__columns(s, r->cols, count, &s->stmt_arena, &columns));
+    TRY(result__columns(s, NULL, r->cols, count, &s->stmt_arena, &columns));
     return st->sink->ops->columns(st->sink, columns, count);
 }
 

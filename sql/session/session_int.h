@@ -221,8 +221,9 @@ struct sql_rows {
     struct arena *arena; /* converted text of this batch */
     bool *lost;          /* set when there was no memory for a cell's text; may be NULL */
 };
-db_err result__columns(struct sql_session *s, const struct lcolumn *cols, uint32_t count,
-                       struct arena *arena, struct sql_column **ret);
+/* plan: what the columns are of, or NULL. */
+db_err result__columns(struct sql_session *s, const struct plan *plan, const struct lcolumn *cols,
+                       uint32_t count, struct arena *arena, struct sql_column **ret);
 /* A result of text (and integer) columns made row by row: SHOW. */
 struct text_result {
     struct statement *st;
