@@ -60,6 +60,8 @@ struct bexpr {
     bool has_param, has_subquery, has_agg, has_window, is_volatile;
     uint32_t position; /* byte offset in the statement + 1; 0 = none */
     struct sql_type type;
+    const char
+        *json_source; /* JSON: the function or column it comes from, for conditions; or NULL */
     uint32_t arg_count;
     struct bexpr **args;
     union {
@@ -69,15 +71,13 @@ struct bexpr {
             col_id_t id;
             uint32_t slot;                /* set by the physical planner */
             uint32_t depth;               /* OUTER: 1 = directly enclosing query */
-            const char *name;             /* of JSON columns, for conditions; may be NULL */
             const struct lcolumn *origin; /* its names, for messages; or NULL */
         } column;                         /* COLUMN, OUTER, INSERT_VALUE */
         struct func_call *func;           /* FUNC */
         struct {
             bool explicit_cast;
             bool try_null;
-            const char *name; /* of the JSON column or function that is cast, or of the result
-                                 column that it is, for messages; may be NULL */
+            const char *name; /* of the result column that it is, for messages; may be NULL */
         } cast;               /* CAST: from args[0] to type */
         struct {
             struct bsubquery *sub;

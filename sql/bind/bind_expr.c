@@ -292,6 +292,10 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
         TRY(bind__expr(b, scope, v->value, &value));
         TRY(not_a_row(b, value));
         TRY(user_var_kind(b, &value));
+        if (value->type.id == TYPE_JSON) { /* MYSQL: a variable keeps the text */
+            struct sql_type text = type_blob(TYPE_LONGTEXT, COLL_UTF8MB4_BIN);
+            TRY(bind__cast(b, value, &text, true, &value));
+        }
         t = value->type;
         bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
                         "Setting user variables within expressions is deprecated and will be "

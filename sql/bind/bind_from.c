@@ -463,9 +463,9 @@ db_err bind__from(struct binder *b, struct scope *scope, const struct ast_table 
     case AST_TABLE_BASE: return bind_base(b, scope, (const struct ast_table_base *)t, ret);
     case AST_TABLE_DERIVED: return bind_derived(b, scope, (const struct ast_table_derived *)t, ret);
     case AST_TABLE_JOIN: return bind_join(b, scope, (const struct ast_table_join *)t, ret);
-    case AST_TABLE_JSON: break;
+    case AST_TABLE_JSON: return bind__json_table(b, scope, (const struct ast_json_table *)t, ret);
     }
-    return my_error(b->diag, ER_NOT_SUPPORTED_YET, "JSON_TABLE");
+    return ERR_INVALID;
 }
 
 db_err bind__filter(struct binder *b, struct scope *scope, const struct ast_expr *where,

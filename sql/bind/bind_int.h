@@ -3,6 +3,7 @@
 #define SKEIN_SQL_BIND_BIND_INT_H
 
 #include "sql/bind/bind.h"
+#include "sql/bind/json_table.h"
 #include "sql/diag/my_error.h"
 
 enum {
@@ -18,6 +19,7 @@ enum bind_place {
     PLACE_HAVING,
     PLACE_ORDER,
     PLACE_LIMIT,
+    PLACE_TABLE_FUNC,
     PLACE_VALUES,
     PLACE_WINDOW_PARTITION,
     PLACE_WINDOW_ORDER,
@@ -198,6 +200,10 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
 /* bind_json.c */
 db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_json_value *e,
                         struct bexpr **ret);
+
+/* bind_json_table.c */
+db_err bind__json_table(struct binder *b, struct scope *scope, const struct ast_json_table *a,
+                        struct lnode **ret);
 
 /* bind_subquery.c */
 db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct ast_subquery *s,

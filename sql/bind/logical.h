@@ -116,6 +116,8 @@ struct index_hint {
     const struct index_def **indexes;
 };
 
+struct json_table;
+
 struct lnode {
     enum lnode_kind kind;
     uint32_t column_count;
@@ -189,6 +191,10 @@ struct lnode {
             int op; /* enum ast_setop */
             bool distinct;
         } setop;
+        struct {
+            struct bexpr *doc; /* may read columns of the tables to the left, as outer columns */
+            const struct json_table *spec; /* sql/bind/json_table.h */
+        } table_func;
         struct {
             uint32_t cte;
             bool working; /* in a recursive query block: the rows of the last round */

@@ -173,22 +173,9 @@ db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
     struct bexpr *c = NULL;
     TRY(bind__const(b, &v, &e->type, e->coercibility, &c));
     c->position = e->position;
+    c->json_source = e->json_source;
     *ret = c;
     return ERR_OK;
-}
-
-/* As conditions about a JSON value name where it comes from. */
-static const char *json_source(const struct bexpr *e)
-{
-    if (e->kind == BEXPR_COLUMN || e->kind == BEXPR_OUTER) {
-        return e->u.column.name;
-    }
-    if (e->kind != BEXPR_FUNC) {
-        return NULL;
-    }
-    return strcmp(e->u.func->def->name, "op_json_cast") == 0      ? "cast_as_json"
-           : strcmp(e->u.func->def->name, "op_json_extract") == 0 ? "json_extract"
-                                                                  : e->u.func->def->name;
 }
 
 db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
@@ -201,7 +188,6 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
     c->args[0] = e;
     c->position = e->position;
     c->u.cast.explicit_cast = is_explicit;
-    c->u.cast.name = e->type.id == TYPE_JSON ? json_source(e) : NULL;
     c->coercibility = is_explicit ? 2 : e->coercibility;
     if (type_is_string(to) && !is_explicit && !type_is_string(&e->type)) {
         c->coercibility = 4;
@@ -234,6 +220,15 @@ static void print_source(const void *source, struct buf *out)
     bexpr_print(source, out);
 }
 
+/* As conditions about a JSON value name the function that it comes from. */
+static const char *json_name(const struct func_def *def)
+{
+    return strcmp(def->name, "op_json_cast") == 0      ? "cast_as_json"
+           : strcmp(def->name, "op_json_extract") == 0 ? "json_extract"
+           : strcmp(def->name, "op_json_value") == 0   ? "json_value"
+                                                       : def->name;
+}
+
 db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **args, uint32_t count,
                   struct bexpr **ret)
 {
@@ -264,6 +259,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
         consts[i] = args[i]->kind == BEXPR_CONST ? &args[i]->u.constant : NULL;
     }
     e->type = call->type;
+    e->json_source = e->type.id == TYPE_JSON ? json_name(def) : NULL;
     e->type.flags |= TYPE_F_EXPR;
     call->type = e->type;
     e->coercibility = call->coercibility;

@@ -18,6 +18,7 @@ const char *bind__place_name(enum bind_place place)
     case PLACE_HAVING: return "having clause";
     case PLACE_ORDER: return "order clause";
     case PLACE_LIMIT: return "limit clause";
+    case PLACE_TABLE_FUNC: return "a table function argument";
     case PLACE_WINDOW_PARTITION: return "window partition by";
     case PLACE_WINDOW_ORDER: return "window order by";
     }
@@ -53,7 +54,7 @@ struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c)
         e->u.column.origin = c;
         e->coercibility = c->coercibility;
         if (c->type.id == TYPE_JSON) {
-            e->u.column.name = arena_strdup(b->arena, c->name);
+            e->json_source = arena_strdup(b->arena, c->name);
         }
     }
     return e;

@@ -13,6 +13,7 @@ static const struct op_kind *kind_of(enum plan_kind kind)
     case PLAN_INDEX_SCAN: return &op_scan_kind;
     case PLAN_POINT_GET: return &op_point_get_kind;
     case PLAN_VIRTUAL_SCAN: return &op_virtual_scan_kind;
+    case PLAN_JSON_TABLE: return &op_json_table_kind;
     case PLAN_FILTER: return &op_filter_kind;
     case PLAN_PROJECT: return &op_project_kind;
     case PLAN_SORT: return &op_sort_kind;

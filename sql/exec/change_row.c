@@ -25,7 +25,10 @@ static db_err assign(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
         return ERR_OK;
     }
     TRY(new_value(c, ctx, k, &x));
-    TRY(row_assign(ctx, t->table, a->column, &a->expr->type, &x, number, row));
+    ctx->eval.cast->json_source = a->expr->json_source;
+    db_err err = row_assign(ctx, t->table, a->column, &a->expr->type, &x, number, row);
+    ctx->eval.cast->json_source = NULL;
+    TRY(err);
     if (row[a->column].is_null && (column->type.flags & TYPE_F_NOT_NULL) != 0) {
         char *name = arena_strdup(ctx->arena, column->name);
         if (ctx->eval.cast->strict && !ctx->ignore) {

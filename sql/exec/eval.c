@@ -228,10 +228,13 @@ static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct
         rows = (struct eval_rows){.in = all->in, .n = 1};
     }
     TRY(exec__result(ctx, s, &rows, &out));
-    const char *expr = ctx->eval.cast->expr;
-    ctx->eval.cast->expr = s->e->u.cast.name != NULL ? s->e->u.cast.name : expr;
-    db_err err = vector_cast(ctx->eval.cast, from, rows.sel, rows.n, out);
-    ctx->eval.cast->expr = expr;
+    struct cast_ctx *cast = ctx->eval.cast;
+    const char *expr = cast->expr;
+    cast->expr = s->e->u.cast.name != NULL ? s->e->u.cast.name : expr;
+    cast->json_source = s->e->args[0]->json_source;
+    db_err err = vector_cast(cast, from, rows.sel, rows.n, out);
+    cast->expr = expr;
+    cast->json_source = NULL;
     TRY(err);
     if (once) {
         out->index_mask = 0;

@@ -90,7 +90,10 @@ db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx, struct b
     for (uint32_t i = 0; i < s->node->u.insert.column_count; i++) {
         struct value v;
         TRY(expr_eval_scalar(ctx, exprs[i], &v));
-        TRY(insert_rows_assign(s, ctx, i, &exprs[i]->type, &v, row));
+        ctx->eval.cast->json_source = exprs[i]->json_source;
+        db_err err = insert_rows_assign(s, ctx, i, &exprs[i]->type, &v, row);
+        ctx->eval.cast->json_source = NULL;
+        TRY(err);
     }
     return insert_rows_complete(s, ctx, row, many);
 }

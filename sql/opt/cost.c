@@ -85,6 +85,7 @@ static double estimate(struct optimizer *o, struct lnode *n)
         }
         return rows < 1 ? 1 : rows;
     case LNODE_VALUES: return n->u.values.row_count;
+    case LNODE_TABLE_FUNC: return 2; /* MYSQL: its guess too */
     case LNODE_FILTER:
         for (uint32_t i = 0; i < n->u.filter.count; i++) {
             rows *= opt__selectivity(n->u.filter.conjuncts[i]);

@@ -10,6 +10,7 @@ static const char *kind_name(const struct plan_node *n)
     case PLAN_POINT_GET: return "Single-row index lookup";
     case PLAN_INDEX_MERGE: return "Index merge";
     case PLAN_VIRTUAL_SCAN: return "Virtual table";
+    case PLAN_JSON_TABLE: return "JSON table";
     case PLAN_FILTER: return "Filter";
     case PLAN_PROJECT: return "Project";
     case PLAN_SORT: return "Sort";

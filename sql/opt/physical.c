@@ -134,6 +134,26 @@ static db_err phys_values(struct optimizer *o, struct lnode *n, struct phys *ret
     return ERR_OK;
 }
 
+static db_err phys_table_func(struct optimizer *o, struct lnode *n, struct phys *ret)
+{
+    struct plan_node *p = opt__node(o, PLAN_JSON_TABLE, n->column_count);
+    struct bexpr **doc;
+    ret->cols = OPT_ARRAY(o, col_id_t, n->column_count);
+    if (p == NULL || ret->cols == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(opt__resolve_list(o, &n->u.table_func.doc, 1, NULL, 0, &doc));
+    p->u.table_func.doc = doc[0];
+    p->u.table_func.spec = n->u.table_func.spec;
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        p->types[i] = &n->columns[i].type;
+        ret->cols[i] = n->columns[i].id;
+    }
+    p->rows = opt__estimate(o, n);
+    ret->node = p;
+    return ERR_OK;
+}
+
 static db_err phys_filter(struct optimizer *o, struct lnode *n, const struct want *want,
                           struct phys *ret)
 {
@@ -423,7 +443,7 @@ db_err opt__physical(struct optimizer *o, struct lnode *n, const struct want *wa
     case LNODE_WINDOW: return opt__window(o, n, want, ret);
     case LNODE_CTE_REF: return opt__cte_ref(o, n, ret);
     case LNODE_RECURSIVE: return opt__recursive(o, n, ret);
-    case LNODE_TABLE_FUNC: return my_error(o->diag, ER_NOT_SUPPORTED_YET, "JSON_TABLE");
+    case LNODE_TABLE_FUNC: return phys_table_func(o, n, ret);
     }
     return ERR_INVALID;
 }

@@ -18,6 +18,7 @@ enum plan_kind {
     PLAN_POINT_GET,    /* full unique keys only */
     PLAN_INDEX_MERGE,  /* union of index scans by primary key */
     PLAN_VIRTUAL_SCAN, /* rows from a provider */
+    PLAN_JSON_TABLE,   /* rows of a JSON document */
     PLAN_FILTER,
     PLAN_PROJECT,
     PLAN_SORT,
@@ -186,6 +187,10 @@ struct plan_node {
             int op;
             bool distinct;
         } setop;
+        struct {
+            struct bexpr *doc;
+            const struct json_table *spec; /* sql/bind/json_table.h */
+        } table_func;
         struct {
             uint32_t cte;
             bool working; /* the rows of the last round of a recursion */

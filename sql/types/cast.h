@@ -38,10 +38,11 @@ struct cast_ctx {
     const struct timezone *tz;       /* @@time_zone */
     int64_t
         now_local; /* packed DATETIME of the statement's start: TIME -> DATETIME takes its date */
-    const char *expr;    /* text of the cast for messages; may be NULL */
-    uint64_t row;        /* number of the row for messages; 1 at first */
-    struct arena *arena; /* bytes of results */
-    struct diag *diag;   /* for ERR_SQL; may be NULL */
+    const char *expr;        /* text of the cast for messages; may be NULL */
+    const char *json_source; /* where a JSON value comes from, for messages; may be NULL */
+    uint64_t row;            /* number of the row for messages; 1 at first */
+    struct arena *arena;     /* bytes of results */
+    struct diag *diag;       /* for ERR_SQL; may be NULL */
     /* Gets each condition that is not an error; may be NULL. `text` is borrowed for the call. */
     void (*warn)(void *arg, enum cast_level level, uint16_t number, const char *text);
     void *warn_arg;

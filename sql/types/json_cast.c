@@ -163,7 +163,7 @@ bool json_natural(const struct json_view *v, struct value *ret, struct sql_type 
 
 static db_err refuse(struct cast_ctx *ctx, unsigned number, const char *what)
 {
-    const char *name = ctx->expr == NULL ? "?" : ctx->expr;
+    const char *name = ctx->json_source == NULL ? "?" : ctx->json_source;
     if (ctx->strict) {
         return cast_error(ctx, number, what, "", name, (long)ctx->row);
     }
@@ -416,7 +416,7 @@ db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v, const struct
                    struct value *ret, bool *ret_fits)
 {
     *ret_fits = true;
-    if (v->type == JSON_NULL && to->id != TYPE_JSON) {
+    if (v->type == JSON_NULL) {
         value_set_null(ret, to);
         return ERR_OK;
     }

@@ -230,7 +230,7 @@ static void result_bin(struct func_call *call, uint64_t chars)
 
 db_err json_bind_text(BIND_ARGS)
 {
-    enum { TYPE_NAME_CHARS = 17, QUOTED_CHAR = 6, PRETTY_CHARS = 67108864 };
+    enum { TYPE_NAME_CHARS = 17, QUOTED_CHAR = 6, PRETTY_CHARS = 1 << 24 };
     const struct sql_type *t = &args[0].type;
     uint64_t chars = func__chars(t);
     bool text = func__is_text(t) || t->id == TYPE_NULL;

@@ -152,6 +152,7 @@ static db_err prune(struct optimizer *o, struct lnode *n, struct col_set *wanted
 {
     switch ((int)n->kind) {
     case LNODE_TABLE: return prune_table(o, n, wanted);
+    case LNODE_TABLE_FUNC: return ERR_OK; /* its columns are made together */
     case LNODE_PROJECT: return prune_project(o, n, wanted);
     case LNODE_AGGREGATE: return prune_aggregate(o, n, wanted);
     case LNODE_VALUES: return prune_values(o, n, wanted);
