@@ -405,6 +405,51 @@ static void test_split_by_size(void **state)
     loop_group_stop(loops);
 }
 
+/* Nothing asks for a flush: what is in memory counts too. */
+static void fill_fast(void *arg)
+{
+    struct fill_job *j = arg;
+    struct storage *s = node_storage(j->n);
+    struct diag diag;
+    static uint8_t value[4000];
+    struct rand rand;
+    rand_seed(&rand, 1);
+    for (uint64_t n = 0; n < 2000; n += 20) {
+        struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ};
+        struct storage_txn *t;
+        CHECK_OK(storage_txn_begin(s, &opts, &diag, &t));
+        for (uint64_t k = n; k < n + 20; k++) {
+            uint8_t buf[32];
+            for (size_t i = 0; i < sizeof(value); i += 8) {
+                uint64_t x = rand_u64(&rand);
+                memcpy(value + i, &x, 8);
+            }
+            CHECK_OK(storage_put(t, row_key((k * 7919) % 4000, buf), slice_of(value, sizeof(value)),
+                                 STORAGE_W_BLIND, &diag));
+        }
+        CHECK_OK(storage_txn_commit(t, &diag, NULL));
+    }
+    struct range_store_stats st;
+    uint64_t give_up = clock_mono_ns() + 20 * NS_PER_S;
+    do {
+        CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+        range_store_get_stats(node_ranges(j->n), &st);
+    } while (st.ranges < 5 && clock_mono_ns() < give_up);
+    j->ranges = st.ranges;
+}
+
+static void test_split_from_memory(void **state)
+{
+    (void)state;
+    struct loop_group *loops = start_loops(2);
+    struct node *n = start_node(loops, 2 << 20); /* 8 MB of rows; a memtable holds as much */
+    struct fill_job j = {.n = n};
+    assert_int_equal(loop_run_main(fill_fast, &j), ERR_OK);
+    assert_true(j.ranges >= 5);
+    node_stop(n);
+    loop_group_stop(loops);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -414,6 +459,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_second_start_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_split_by_size, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_split_from_memory, make_dir, remove_dir),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -152,7 +152,7 @@ struct replica {
     _Atomic node_id_t leader_node;
     _Atomic uint64_t applied_index;
     _Atomic uint64_t compacted_index;
-    _Atomic uint64_t written_bytes; /* since the size was last looked at */
+    _Atomic uint64_t written_bytes; /* since the start */
     _Atomic uint64_t size;
     _Atomic uint64_t proposal_count;
     _Atomic bool reshaping;          /* a split or a change of members is under way */
@@ -162,6 +162,13 @@ struct replica {
     _Atomic bool on_lane;            /* and does */
     pthread_mutex_t info_lock;
     struct replica_info info; /* guarded by info_lock */
+
+    /* Upkeep's, in terms of written_bytes. */
+    uint64_t looked_at; /* when the size was last asked for */
+    uint64_t flushed;   /* what is in files for certain */
+    uint64_t mark;      /* becomes `flushed` once mark_index is durable */
+    uint64_t mark_index;
+    bool look_again; /* too large even after a split */
 
     /* Ownership; see inbox.c. */
     struct inbox_msg *_Atomic inbox; /* newest first */

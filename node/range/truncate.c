@@ -26,8 +26,15 @@ static void compact_replica(struct replica *r)
         atomic_load(&r->applied_index) <= atomic_load(&r->compacted_index)) {
         return;
     }
+    uint64_t written = atomic_load(&r->written_bytes); /* all applied up to `applied` */
+    uint64_t applied = atomic_load(&r->applied_index);
     struct durable_job j = {.r = r};
     blocking_run(read_durable, &j);
+    if (j.err == ERR_OK && j.index >= r->mark_index) {
+        r->flushed = r->mark;
+        r->mark = written;
+        r->mark_index = applied;
+    }
     if (j.err != ERR_OK || j.index <= atomic_load(&r->compacted_index)) {
         return;
     }
@@ -79,38 +86,82 @@ static void measure_size(void *arg)
     j->err = range_data_size(j->r->rs, &j->desc, &j->size);
 }
 
+static bool flush(struct range_store *rs)
+{
+    atomic_fetch_add(&rs->stat_flushes, 1);
+    db_err err = engine_flush_wait(rs->opts.engine);
+    if (err != ERR_OK && err != ERR_DISK_FULL) {
+        LOG_WARN("range.flush.failed", F_ERR(err));
+    }
+    return err == ERR_OK;
+}
+
+/* The engine tells sizes, and where the middle is, of its files only. What was written since the
+ * last flush counts as well, or a fast load would fill one range; when it is what makes the range
+ * too large, it is flushed first. */
+static db_err full_size(struct replica *r, struct size_job *j)
+{
+    struct range_store *rs = r->rs;
+    uint64_t written = atomic_load(&r->written_bytes);
+    uint64_t in_memory = written - r->flushed;
+    blocking_run(measure_size, j);
+    if (j->err != ERR_OK || j->size > rs->opts.range_size_max || !space_for_flush(rs) ||
+        j->size + in_memory <= rs->opts.range_size_max) {
+        atomic_store(&r->size, j->size + in_memory);
+        return j->err;
+    }
+    if (flush(rs)) {
+        r->flushed = r->mark = written;
+        r->mark_index = 0;
+    }
+    blocking_run(measure_size, j);
+    atomic_store(&r->size, j->size);
+    return j->err;
+}
+
+/* In the middle of the keys. Both halves are looked at again in the next round if they are still
+ * too large. */
+static void split_in_two(struct replica *r, struct size_job *j)
+{
+    struct range_store *rs = r->rs;
+    struct diag diag;
+    range_id_t id = 0;
+    blocking_run(measure, j);
+    if (j->err != ERR_OK || !j->found) {
+        return;
+    }
+    diag_reset(&diag);
+    j->err = range_store_split(rs, r->id, j->key, &diag, &id);
+    if (j->err != ERR_OK) {
+        LOG_WARN("range.split.failed", F_U64("range", r->id), F_ERR(j->err),
+                 F_STR("reason", diag.text));
+        return;
+    }
+    LOG_INFO("range.split", F_U64("range", r->id), F_U64("new_range", id), F_U64("size", j->size));
+    struct replica *right = replica_find(rs, id);
+    r->look_again = j->size / 2 > rs->opts.range_size_max;
+    if (right != NULL) {
+        right->look_again = r->look_again;
+    }
+}
+
 static void split_if_large(struct replica *r)
 {
     struct range_store *rs = r->rs;
+    uint64_t written = atomic_load(&r->written_bytes);
     if (r->id == RANGE_ID_META || atomic_load(&r->lease_term) == 0 ||
-        atomic_load(&r->written_bytes) < rs->opts.range_size_max / 16) {
+        (written - r->looked_at < rs->opts.range_size_max / 16 && !r->look_again)) {
         return;
     }
-    atomic_store(&r->written_bytes, 0);
+    r->looked_at = written;
+    r->look_again = false;
     struct size_job j = {.r = r};
     arena_init(&j.arena, NULL, NULL, 0);
     unsigned slot = ebr_enter(&rs->ebr);
     j.err = range_desc_copy(&j.arena, replica_desc(r), &j.desc);
     ebr_leave(&rs->ebr, slot);
-    if (j.err == ERR_OK) {
-        blocking_run(measure_size, &j);
-        atomic_store(&r->size, j.size);
-    }
-    if (j.err == ERR_OK && j.size > rs->opts.range_size_max) {
-        blocking_run(measure, &j);
-        if (j.err == ERR_OK && j.found) {
-            struct diag diag;
-            range_id_t id = 0;
-            diag_reset(&diag);
-            j.err = range_store_split(rs, r->id, j.key, &diag, &id);
-            if (j.err == ERR_OK) {
-                LOG_INFO("range.split", F_U64("range", r->id), F_U64("new_range", id),
-                         F_U64("size", j.size));
-            } else {
-                LOG_WARN("range.split.failed", F_U64("range", r->id), F_ERR(j.err),
-                         F_STR("reason", diag.text));
-            }
-        }
+    if (j.err == ERR_OK && full_size(r, &j) == ERR_OK && j.size > rs->opts.range_size_max) {
+        split_in_two(r, &j);
     }
     arena_fini(&j.arena);
 }
@@ -119,11 +170,7 @@ void range_store_upkeep(struct range_store *rs, bool force_flush)
 {
     fiber_mutex_lock(&rs->upkeep_lock);
     if (force_flush || (log_too_large(rs) && space_for_flush(rs))) {
-        atomic_fetch_add(&rs->stat_flushes, 1);
-        db_err err = engine_flush_wait(rs->opts.engine);
-        if (err != ERR_OK && err != ERR_DISK_FULL) {
-            LOG_WARN("range.flush.failed", F_ERR(err));
-        }
+        (void)flush(rs);
     }
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);

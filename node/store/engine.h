@@ -122,7 +122,7 @@ MUST_USE db_err engine_multi_get(struct engine *e, enum engine_cf cf, const stru
 MUST_USE db_err engine_snapshot_open(struct engine *e, struct engine_snapshot **ret_snapshot);
 void engine_snapshot_close(struct engine *e, struct engine_snapshot *snapshot);
 
-/* Bytes on disk and in memtables of [start, end) (end empty: to the end), an estimate. */
+/* Bytes in files of [start, end) (end empty: to the end), an estimate; memtables do not count. */
 MUST_USE db_err engine_approximate_size(struct engine *e, enum engine_cf cf, struct slice start,
                                         struct slice end, uint64_t *ret_size);
 
