@@ -204,6 +204,9 @@ class Runner:
                 ready = select.select([c._sock], [], [], BLOCKED_S)[0]
                 return ["(answered)" if ready else "(waiting)"]
             self.answer(c, s, out)
+        except UnicodeDecodeError as e:
+            out.append("CONNECTION LOST: %s" % (e,))
+            self.connections.pop(s.connection, None)
         except (pymysql.err.Error, OSError) as e:
             code = e.args[0] if e.args else 0
             if isinstance(e, pymysql.err.InterfaceError) or code in (0, 2006, 2013):
