@@ -58,7 +58,8 @@ struct bexpr {
     uint8_t coercibility; /* 0 explicit .. 6 ignorable, MySQL's */
     bool is_const;        /* no columns, no parameters, pure: may be folded */
     bool has_param, has_subquery, has_agg, has_window, is_volatile;
-    uint32_t position; /* byte offset in the statement + 1; 0 = none */
+    const struct bexpr *folded; /* CONST: the expression that it was, for messages; or NULL */
+    uint32_t position;          /* byte offset in the statement + 1; 0 = none */
     struct sql_type type;
     const char
         *json_source; /* JSON: the function or column it comes from, for conditions; or NULL */

@@ -19,6 +19,15 @@ static void put_slice(struct buf *out, const char *before, struct slice s, const
     (void)err;
 }
 
+static void print_hex(struct slice s, struct buf *out)
+{
+    put(out, "0x");
+    for (size_t i = 0; i < s.len; i++) {
+        db_err err = buf_printf(out, "%02x", s.ptr[i]);
+        (void)err;
+    }
+}
+
 static void print_const(const struct value *v, const struct sql_type *t, struct buf *out)
 {
     char text[(int)NUMBER_TEXT_MAX + (int)DECIMAL_TEXT_MAX];
@@ -39,7 +48,13 @@ static void print_const(const struct value *v, const struct sql_type *t, struct 
     case PHYS_DECIMAL:
         put_slice(out, "", slice_of(text, decimal_to_text(&v->dec, text)), "");
         return;
-    case PHYS_STR: put_slice(out, "'", v->str, "'"); return;
+    case PHYS_STR:
+        if ((t->flags & TYPE_F_BYTES_NUMBER) != 0) {
+            print_hex(v->str, out);
+        } else {
+            put_slice(out, "'", v->str, "'");
+        }
+        return;
     default: put(out, "?"); return;
     }
 }
@@ -91,6 +106,7 @@ static void print_func(const struct bexpr *e, struct buf *out)
     const char *sign = sign_of(name);
     if (sign == NULL) {
         bool op = strncmp(name, "op_", 3) == 0;
+        name = strcmp(name, "power") == 0 ? "pow" : name;
         put(out, !op ? name : strcmp(name, "op_neg") == 0 ? "-" : name + 3);
     }
     put(out, "(");
@@ -100,6 +116,9 @@ static void print_func(const struct bexpr *e, struct buf *out)
 
 void bexpr_print(const struct bexpr *e, struct buf *out)
 {
+    if (e->folded != NULL) {
+        e = e->folded;
+    }
     switch (e->kind) {
     case BEXPR_CONST: print_const(&e->u.constant, &e->type, out); return;
     case BEXPR_COLUMN:

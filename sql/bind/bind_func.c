@@ -225,6 +225,11 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
     }
+    if (slice_eq_nocase(f->name, SLICE_LIT("found_rows"))) {
+        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
+                        "FOUND_ROWS() is deprecated and will be removed in a future release. "
+                        "Consider using COUNT(*) instead.");
+    }
     const struct lazy_form *lazy = find_lazy(f->name);
     const struct func_def *def = lazy != NULL ? NULL : func_find(f->name);
     if (lazy == NULL && def == NULL) {
@@ -443,7 +448,7 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
         return bind__op(b, "op_json_cast", args, 1, ret);
     }
     TRY(bind__cast_target(b, c->type, &e->type, &t));
-    t.flags |= TYPE_F_EXPR;
+    t.flags = (uint8_t)((t.flags & ~TYPE_F_ZEROFILL) | TYPE_F_EXPR);
     TRY(bind__cast(b, e, &t, true, ret));
     /* MYSQL: what CAST can refuse, or makes a string of, may be NULL. */
     if (!type_is_integer(&t) && t.id != TYPE_DECIMAL && t.id != TYPE_DOUBLE && t.id != TYPE_FLOAT) {

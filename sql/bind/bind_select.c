@@ -350,6 +350,11 @@ db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_fo
         }
     }
     n->u.limit.calc_found_rows = calc_found_rows;
+    if (calc_found_rows) {
+        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
+                        "SQL_CALC_FOUND_ROWS is deprecated and will be removed in a future "
+                        "release. Consider using two separate queries instead.");
+    }
     *io_root = n;
     return ERR_OK;
 }

@@ -180,8 +180,12 @@ static db_err bind_names(const struct type_ctx *c, struct sql_type *ret)
         for (uint32_t k = 0; k < i; k++) {
             if (collation_compare(coll, list[i], list[k]) == 0) {
                 return my_error(c->diag, ER_DUPLICATED_VALUE_IN_TYPE, c->column,
-                                arena_strdup(c->arena, list[i]), is_set ? "SET" : "ENUM");
+                                arena_strdup(c->arena, list[k]), is_set ? "SET" : "ENUM");
             }
+        }
+        if (is_set && memchr(list[i].ptr, ',', list[i].len) != NULL) {
+            return my_error(c->diag, ER_ILLEGAL_VALUE_FOR_TYPE, "set",
+                            arena_strdup(c->arena, list[i]));
         }
     }
     names->count = a->values.count;

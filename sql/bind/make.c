@@ -174,6 +174,7 @@ db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
     TRY(bind__const(b, &v, &e->type, e->coercibility, &c));
     c->position = e->position;
     c->json_source = e->json_source;
+    c->folded = e;
     *ret = c;
     return ERR_OK;
 }
@@ -220,6 +221,11 @@ static void print_source(const void *source, struct buf *out)
     bexpr_print(source, out);
 }
 
+static void print_source_arg(const void *source, uint32_t arg, struct buf *out)
+{
+    bexpr_print(((const struct bexpr *)source)->args[arg], out);
+}
+
 /* As conditions about a JSON value name the function that it comes from. */
 static const char *json_name(const struct func_def *def)
 {
@@ -244,6 +250,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     e->u.func = call;
     call->source = e;
     call->print = print_source;
+    call->print_arg = print_source_arg;
     call->def = def;
     call->arg_count = count;
     call->variant = def->variant;

@@ -30,7 +30,13 @@ static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_
     const struct bexpr *e = s->node->u.insert.defaults[ordinal];
     struct value v;
     if (e == NULL) {
-        /* MYSQL: strict: 1364; otherwise the type's implicit default and a warning. */
+        /* MYSQL: strict: 1364; otherwise the type's implicit default and a warning. An ENUM's
+         * implicit default is its first member, silently. */
+        if (c->type.id == TYPE_ENUM) {
+            value_tag(&row[ordinal], &c->type);
+            row[ordinal].u = 1;
+            return ERR_OK;
+        }
         if (ctx->eval.cast->strict && !ctx->ignore) {
             return my_error(ctx->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(ctx->arena, c->name));
         }

@@ -106,6 +106,7 @@ struct func_call {
      * of functions alone. */
     const void *source;
     void (*print)(const void *source, struct buf *out);
+    void (*print_arg)(const void *source, uint32_t arg, struct buf *out);
 };
 
 struct func_bind_ctx {

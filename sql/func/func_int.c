@@ -187,8 +187,8 @@ void func__want_text(struct func_bind_ctx *ctx, struct func_arg *arg)
         collation = COLL_BINARY;
     }
     func__want(arg, func__text(func__chars(&arg->type), collation));
-    if (collation != COLL_BINARY && arg->type.id == TYPE_NULL) {
-        arg->want = type_char(TYPE_VARCHAR, 0, collation);
+    if (arg->type.id == TYPE_NULL) {
+        arg->want = type_char(TYPE_VARBINARY, 0, COLL_BINARY);
         arg->coercibility = 6;
     }
 }
@@ -244,12 +244,16 @@ uint64_t func__chars(const struct sql_type *t)
     case TYPE_DECIMAL: return t->length + (t->decimals != 0) + !type_is_unsigned(t);
     case TYPE_FLOAT: return 12;
     case TYPE_DOUBLE: return 22;
-    case TYPE_BIT: return (t->length + 7) / 8;
     case TYPE_JSON:
     case TYPE_GEOMETRY: return UINT32_MAX;
     case TYPE_VECTOR: return t->length * 4ull;
     default: return t->length;
     }
+}
+
+uint64_t func__byte_length(const struct sql_type *t)
+{
+    return func__chars(t) * (func__is_text(t) ? collation_by_id(t->collation)->cs->maxlen : 1u);
 }
 
 unsigned func__int_precision(const struct sql_type *t)
@@ -361,6 +365,35 @@ db_err func__out_of_range(struct eval_ctx *ctx, const struct func_call *call, co
                           ended ? (const char *)b.ptr : call->def->name);
     buf_fini(&b);
     return ret;
+}
+
+void func__wrong_value(struct eval_ctx *ctx, const struct func_call *call, uint32_t arg,
+                       const char *what, struct vector *out, uint32_t row)
+{
+    struct buf b;
+    buf_init(&b, DIAG_TEXT_SIZE);
+    vec_set_null(out, row);
+    if (call->print_arg != NULL) {
+        call->print_arg(call->source, arg, &b);
+    }
+    bool ended = buf_append_u8(&b, 0) == ERR_OK;
+    func__warn(ctx, ER_WRONG_VALUE_FOR_TYPE, what, ended ? (const char *)b.ptr : "",
+               call->def->name);
+    buf_fini(&b);
+}
+
+void func__temporal_overflow(struct eval_ctx *ctx, const struct func_call *call, const char *what,
+                             struct vector *out, uint32_t row)
+{
+    struct buf b;
+    buf_init(&b, DIAG_TEXT_SIZE);
+    vec_set_null(out, row);
+    if (call->print != NULL) {
+        call->print(call->source, &b);
+    }
+    bool ended = buf_append_u8(&b, 0) == ERR_OK;
+    func__warn(ctx, ER_TEMPORAL_FUNCTION_OVERFLOW, what, ended ? (const char *)b.ptr : "");
+    buf_fini(&b);
 }
 
 uint64_t func__packet_max(const struct eval_ctx *ctx)

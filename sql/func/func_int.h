@@ -63,6 +63,8 @@ void func__want_time(struct func_arg *arg);
 
 /* Characters a value has as text at most. */
 uint64_t func__chars(const struct sql_type *t);
+/* Bytes of that text: numbers and dates are ASCII. */
+uint64_t func__byte_length(const struct sql_type *t);
 /* Decimal digits of an integer operand, sign not counted. */
 unsigned func__int_precision(const struct sql_type *t);
 /* All digits of an exact operand. */
@@ -84,6 +86,13 @@ void func__warn(struct eval_ctx *ctx, enum my_errno number, ...);
 MUST_USE db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row);
 /* Error 1690. kind: "BIGINT", "BIGINT UNSIGNED", "DECIMAL", "DOUBLE". */
 db_err func__out_of_range(struct eval_ctx *ctx, const struct func_call *call, const char *kind);
+/* Warning 1411: the argument, as the statement has it, is no value of `what`. NULL is the result.
+ */
+void func__wrong_value(struct eval_ctx *ctx, const struct func_call *call, uint32_t arg,
+                       const char *what, struct vector *out, uint32_t row);
+/* Warning 6527: the call's result is no value of `what`. NULL is the result. */
+void func__temporal_overflow(struct eval_ctx *ctx, const struct func_call *call, const char *what,
+                             struct vector *out, uint32_t row);
 uint64_t func__packet_max(const struct eval_ctx *ctx);
 /* The result would be longer than max_allowed_packet: NULL with warning 1301. */
 void func__too_long(struct eval_ctx *ctx, const struct func_call *call, struct vector *out,

@@ -276,6 +276,15 @@ static db_err unsupported(struct cast_ctx *ctx, const struct sql_type *from,
     return cast_error(ctx, 1235, text);
 }
 
+/* MYSQL: what a YEAR is compared with: 70 is 1970, 24 is 2024, the text '0' is 2000. */
+static void widen_short_year(const struct value *v, struct value *io)
+{
+    bool short_zero = io->i == 0 && v->phys == PHYS_STR && v->str.len > 0 && v->str.len < 4;
+    if (short_zero || (io->i >= 1 && io->i <= 99)) {
+        io->i += io->i < 70 ? 2000 : 1900;
+    }
+}
+
 db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                   const struct sql_type *to, struct value *ret)
 {
@@ -298,7 +307,12 @@ db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struc
     case TYPE_MEDIUMINT:
     case TYPE_INT:
     case TYPE_BIGINT:
-    case TYPE_BIT: TRY(to_integer(ctx, from, v, to, &r)); break;
+    case TYPE_BIT:
+        TRY(to_integer(ctx, from, v, to, &r));
+        if ((to->wire & TYPE_W_SHORT_YEAR) != 0) {
+            widen_short_year(v, &r);
+        }
+        break;
     case TYPE_DECIMAL: TRY(to_decimal(ctx, from, v, to, &r)); break;
     case TYPE_FLOAT:
     case TYPE_DOUBLE: TRY(to_double(ctx, from, v, to, &r)); break;
@@ -371,7 +385,8 @@ static bool cast_fast(const struct vector *src, const uint16_t *sel, uint32_t co
 {
     const struct sql_type *from = src->type;
     const struct sql_type *to = dst->type;
-    bool plain_int = type_is_integer(from) || from->id == TYPE_YEAR;
+    bool plain_int =
+        (type_is_integer(from) || from->id == TYPE_YEAR) && (to->wire & TYPE_W_SHORT_YEAR) == 0;
     if (plain_int && to->id == TYPE_BIGINT) {
         FOR_ROWS(row)
         {

@@ -50,7 +50,7 @@ static unsigned scale_of(const struct sql_type *t)
 static bool is_unsigned(const struct sql_type *t)
 {
     return type_is_unsigned(t) || t->id == TYPE_BIT || t->id == TYPE_YEAR ||
-           (t->flags & TYPE_F_BYTES_NUMBER) != 0;
+           ((t->flags & TYPE_F_BYTES_NUMBER) != 0 && (t->wire & TYPE_W_UNSIGNED) != 0);
 }
 
 /* DOUBLE(M,D) operands keep a fixed number of decimals. */

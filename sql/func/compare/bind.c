@@ -59,12 +59,12 @@ static void want_like(struct func_arg *arg, struct sql_type t)
 /* MYSQL: y = 24 is y = 2024. */
 static bool short_year(const struct func_arg *a, struct func_arg *b)
 {
-    const struct value *v = b->constant;
-    if (a->type.id != TYPE_YEAR || a->constant != NULL || v == NULL || v->is_null ||
-        v->phys != PHYS_INT || v->i < 1 || v->i > 99) {
+    bool number = type_is_integer(&b->type) || type_is_string(&b->type);
+    if (a->type.id != TYPE_YEAR || a->is_const || !b->is_const || !number) {
         return false;
     }
-    func__want(b, type_temporal(TYPE_YEAR, 0));
+    func__want(b, type_int(TYPE_BIGINT, false));
+    b->want.wire = TYPE_W_SHORT_YEAR;
     return true;
 }
 

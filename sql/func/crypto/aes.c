@@ -27,8 +27,7 @@ enum {
 db_err crypto_bind_aes(BIND_ARGS)
 {
     func__want_texts(ctx, args, call->arg_count);
-    const struct sql_type *t = args[0].want_cast ? &args[0].want : &args[0].type;
-    uint64_t bytes = func__chars(t) * collation_by_id(t->collation)->cs->maxlen;
+    uint64_t bytes = func__byte_length(&args[0].type);
     uint64_t chars =
         call->variant == 1 ? (bytes / AES_BLOCK + 1) * AES_BLOCK : func__chars(&args[0].type);
     func__result_null(call, func__text(chars, COLL_BINARY));
@@ -132,6 +131,9 @@ static db_err make_key(struct eval_ctx *ctx, const struct func_call *call,
 {
     struct slice key = vec_str(args[1], row);
     if (call->arg_count <= AES_KDF_ARG) {
+        if (key.len > m->key_len) {
+            func__warn(ctx, WARN_AES_KEY_SIZE, (int)m->key_len);
+        }
         fold_key(key, ret, m->key_len);
         return ERR_OK;
     }

@@ -9,8 +9,7 @@ enum { HEADER = 4, LENGTH_MASK = 0x3fffffff };
 db_err crypto_bind_compress(BIND_ARGS)
 {
     func__want_text(ctx, &args[0]);
-    const struct collation *c = collation_by_id(args[0].type.collation);
-    uint64_t bytes = func__chars(&args[0].type) * c->cs->maxlen;
+    uint64_t bytes = func__byte_length(&args[0].type);
     func__result_null(call, func__text(bytes + 18, COLL_BINARY));
     call->coercibility = 4;
     return ERR_OK;

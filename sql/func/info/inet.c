@@ -42,14 +42,6 @@ db_err info_bind_is_ip(BIND_ARGS)
     return ERR_OK;
 }
 
-static void wrong_value(struct eval_ctx *ctx, const struct func_call *call, struct slice s,
-                        struct vector *out, uint32_t row)
-{
-    vec_set_null(out, row);
-    func__warn(ctx, ER_WRONG_VALUE_FOR_TYPE, "string", arena_strdup(ctx->arena, s),
-               call->def->name);
-}
-
 /* MYSQL: up to four parts of a byte each; with fewer the last part stands at the end: 127.1. */
 static bool parse_v4(struct slice s, uint64_t *ret)
 {
@@ -91,7 +83,7 @@ db_err info_inet_aton(EVAL_ARGS)
         if (parse_v4(s, &v)) {
             vec_set_i64(out, row, (int64_t)v);
         } else {
-            wrong_value(ctx, call, s, out, row);
+            func__wrong_value(ctx, call, 0, "string", out, row);
         }
     }
     return ERR_OK;
@@ -99,12 +91,11 @@ db_err info_inet_aton(EVAL_ARGS)
 
 db_err info_inet_ntoa(EVAL_ARGS)
 {
-    (void)call;
     EACH_ROW(row)
     {
         uint64_t v = vec_u64(args[0], row);
         if (v > UINT32_MAX) {
-            vec_set_null(out, row);
+            func__wrong_value(ctx, call, 0, "integer", out, row);
             continue;
         }
         char text[INET_ADDRSTRLEN];
@@ -139,7 +130,7 @@ db_err info_inet6_aton(EVAL_ARGS)
         uint8_t bytes[V6_BYTES];
         size_t len = s.len == 0 ? 0 : parse_any(s, true, true, bytes);
         if (len == 0) {
-            wrong_value(ctx, call, s, out, row);
+            func__wrong_value(ctx, call, 0, "string", out, row);
             continue;
         }
         TRY(vec_set_str(out, row, slice_of(bytes, len)));
@@ -156,7 +147,7 @@ db_err info_inet6_ntoa(EVAL_ARGS)
         bool binary = call->arg_types[0].collation == COLL_BINARY;
         if (!binary || (s.len != V4_BYTES && s.len != V6_BYTES) ||
             inet_ntop(s.len == V4_BYTES ? AF_INET : AF_INET6, s.ptr, text, sizeof(text)) == NULL) {
-            wrong_value(ctx, call, s, out, row);
+            func__wrong_value(ctx, call, 0, "string", out, row);
             continue;
         }
         TRY(func__set_ascii(ctx, out, row, slice_str(text)));

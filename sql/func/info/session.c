@@ -12,7 +12,7 @@ static db_err need_env(struct eval_ctx *ctx)
 
 db_err info_bind_text(BIND_ARGS)
 {
-    static const uint16_t chars[] = {60, 288, 288, 1024, 64, 16};
+    static const uint32_t chars[] = {60, 288, 288, 1 << 24, 64, 4};
     (void)ctx;
     (void)args;
     struct sql_type t = func__text(chars[call->variant], COLL_UTF8MB3_GENERAL_CI);
@@ -201,8 +201,8 @@ static db_err lock_one(struct eval_ctx *ctx, const struct func_call *call, struc
     struct eval_env *e = ctx->env;
     const struct charset *cs = func__charset(&call->arg_types[0]);
     if (name.len == 0 || charset_char_count(cs, name) > NAME_CHARS_MAX) {
-        return diag_set_sql(ctx->diag, ER_USER_LOCK_WRONG_NAME, "42000",
-                            "Incorrect user-level lock name '%.*s'.", SLICE_FMT(name));
+        return my_error(ctx->diag, ER_USER_LOCK_WRONG_NAME,
+                        name.ptr == NULL ? "NULL" : arena_strdup(ctx->arena, name));
     }
     int r = 0;
     int64_t holder = -1;

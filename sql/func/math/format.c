@@ -96,7 +96,7 @@ db_err math_format(EVAL_ARGS)
         } else if (call->arg_count == 3) {
             l = find_locale(ctx, SLICE_LIT("NULL"));
         }
-        int64_t digits = vec_i64(args[1], row);
+        int64_t digits = (int32_t)(uint32_t)vec_u64(args[1], row); /* MYSQL: its low 32 bits */
         digits = digits < 0 ? 0 : digits > DECIMAL_SCALE_MAX ? DECIMAL_SCALE_MAX : digits;
         char text[NUMBER_TEXT_MAX];
         SCOPE_BUF(b, TEXT_MAX);

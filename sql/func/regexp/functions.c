@@ -18,10 +18,14 @@ static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
                           args[i].type.collation != COLL_BINARY);
     }
     if (mixed) {
+        const struct sql_type *t = &args[0].type;
+        bool binary_first = type_is_string(t) && t->collation == COLL_BINARY;
+        const char *text = collation_by_id(ctx->connection_collation)->name;
         return diag_set_sql(ctx->diag, ER_CHARACTER_SET_MISMATCH, "HY000",
                             "Character set '%s' cannot be used in conjunction with '%s' in call to "
                             "%s.",
-                            collation_by_id(ctx->connection_collation)->name, "binary", operation);
+                            binary_first ? "binary" : text, binary_first ? text : "binary",
+                            operation);
     }
     TRY(collation_require_id(call->collation, ctx->diag, &c));
     call->coercibility = coercibility;
@@ -37,7 +41,7 @@ static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
 
 db_err regexp_bind_test(BIND_ARGS)
 {
-    TRY(bind_common(ctx, call, args, 2, call->arg_count == 2 ? "regexp" : call->def->name));
+    TRY(bind_common(ctx, call, args, 2, "regexp_like"));
     func__result(call, args, func__bool());
     return ERR_OK;
 }
@@ -59,16 +63,21 @@ db_err regexp_bind_substr(BIND_ARGS)
 db_err regexp_bind_replace(BIND_ARGS)
 {
     TRY(bind_common(ctx, call, args, 3, call->def->name));
-    func__result_null(
-        call,
-        type_blob(call->collation == COLL_BINARY ? TYPE_LONGBLOB : TYPE_LONGTEXT, call->collation));
+    bool binary = call->collation == COLL_BINARY;
+    struct sql_type t = type_blob(binary ? TYPE_LONGBLOB : TYPE_LONGTEXT, call->collation);
+    t.length = 1 << 24; /* MYSQL: what it announces, whatever comes */
+    func__result_null(call, t);
     return ERR_OK;
 }
 
 static int64_t number(const struct func_call *call, struct vector *const *args, uint32_t i,
                       uint32_t row, int64_t otherwise)
 {
-    return i < call->arg_count && i != (uint32_t)call->variant ? vec_i64(args[i], row) : otherwise;
+    if (i >= call->arg_count || i == (uint32_t)call->variant) {
+        return otherwise;
+    }
+    int64_t n = (int32_t)(uint32_t)vec_u64(args[i], row); /* MYSQL: its low 32 bits */
+    return n;
 }
 
 db_err regexp_test(EVAL_ARGS)

@@ -120,7 +120,10 @@ db_err string_bind_insert(BIND_ARGS)
 static uint64_t max_chars(const struct func_bind_ctx *ctx)
 {
     enum { PACKET_DEFAULT = 64 << 20 };
-    return ctx->max_allowed_packet != 0 ? ctx->max_allowed_packet : (uint64_t)PACKET_DEFAULT;
+    enum { ANNOUNCED_MAX = 1 << 24 }; /* MYSQL: longer texts are not announced as such */
+    uint64_t max =
+        ctx->max_allowed_packet != 0 ? ctx->max_allowed_packet : (uint64_t)PACKET_DEFAULT;
+    return max < ANNOUNCED_MAX ? max : (uint64_t)ANNOUNCED_MAX;
 }
 
 db_err string_bind_repeat(BIND_ARGS)
@@ -365,7 +368,8 @@ db_err string_bind_name(BIND_ARGS)
 db_err string_bind_coercibility(BIND_ARGS)
 {
     (void)ctx;
-    call->variant = args[0].type.id == TYPE_NULL ? 6 : args[0].coercibility;
+    bool number = type_is_numeric(&args[0].type) || type_is_temporal(&args[0].type);
+    call->variant = args[0].type.id == TYPE_NULL ? 6 : number ? 5 : args[0].coercibility;
     func__result_not_null(call, func__bigint(10));
     return ERR_OK;
 }
@@ -388,6 +392,8 @@ db_err string_bind_weight(BIND_ARGS)
 db_err string_bind_load_file(BIND_ARGS)
 {
     func__want_text(ctx, &args[0]);
-    func__result_null(call, type_blob(TYPE_LONGBLOB, COLL_BINARY));
+    struct sql_type t = type_blob(TYPE_LONGBLOB, COLL_BINARY);
+    t.length = 1 << 24;
+    func__result_null(call, t);
     return ERR_OK;
 }

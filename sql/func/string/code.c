@@ -134,8 +134,7 @@ db_err string_unhex(EVAL_ARGS)
             continue;
         }
         vec_set_null(out, row);
-        func__warn(ctx, ER_WRONG_VALUE_FOR_TYPE, "string", arena_strdup(ctx->arena, s),
-                   call->def->name);
+        func__wrong_value(ctx, call, 0, "string", out, row);
     }
     return ERR_OK;
 }

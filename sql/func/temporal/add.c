@@ -53,7 +53,7 @@ static void want_amount(struct func_bind_ctx *ctx, struct func_arg *arg, enum in
 {
     bool composite = unit >= INTERVAL_YEAR_MONTH;
     bool exact = func__number(&arg->type) == NUM_INT;
-    if (composite || func__is_text(&arg->type) || (unit == INTERVAL_SECOND && !exact)) {
+    if (composite || (unit == INTERVAL_SECOND && !exact)) {
         func__want_text(ctx, arg);
     } else {
         func__want_int(arg);
@@ -283,7 +283,7 @@ static db_err set_sum(struct eval_ctx *ctx, const struct func_call *call, struct
 {
     if (is_datetime) {
         if (!datetime_from_micros(datetime_to_micros(a) + b, &a)) {
-            overflow(ctx, out, row, "datetime");
+            func__temporal_overflow(ctx, call, "DATETIME", out, row);
             return ERR_OK;
         }
     } else {

@@ -54,11 +54,23 @@ db_err temporal_makedate(EVAL_ARGS)
 
 db_err temporal_from_days(EVAL_ARGS)
 {
-    (void)ctx;
-    (void)call;
     EACH_ROW(row)
     {
-        set_days(out, row, vec_i64(args[0], row), false);
+        int64_t days = vec_i64(args[0], row);
+        unsigned year;
+        unsigned month;
+        unsigned day;
+        enum { YEAR_ZERO_DAYS = 365 };
+        bool in_year_zero = days >= 1 && days <= YEAR_ZERO_DAYS;
+        if (days <= 0 || (!in_year_zero && !date_from_days(days, &year, &month, &day))) {
+            func__temporal_overflow(ctx, call, "DATE", out, row);
+            if (days == 0) {
+                out->nulls[row >> 6] &= ~(1ull << (row & 63));
+                vec_set_i64(out, row, 0);
+            }
+            continue;
+        }
+        set_days(out, row, days, false);
     }
     return ERR_OK;
 }
@@ -154,12 +166,13 @@ db_err temporal_bind_period(BIND_ARGS)
     return ERR_OK;
 }
 
+/* MYSQL: in unsigned arithmetic that wraps, whatever the numbers are. */
 static db_err period_months(struct eval_ctx *ctx, const struct func_call *call, int64_t period,
-                            int64_t *ret)
+                            uint64_t *ret)
 {
-    int64_t year = period / 100;
-    int64_t month = period % 100;
-    if (period < 0 || month < 1 || month > 12 || year > INT32_MAX) {
+    uint64_t year = (uint64_t)period / 100;
+    uint64_t month = (uint64_t)period % 100;
+    if (period < 0 || month < 1 || month > 12) {
         return my_error(ctx->diag, ER_WRONG_ARGUMENTS, call->def->name);
     }
     year += year < 70 ? 2000 : year < 100 ? 1900 : 0;
@@ -171,21 +184,18 @@ db_err temporal_period(EVAL_ARGS)
 {
     EACH_ROW(row)
     {
-        int64_t a;
-        int64_t b = vec_i64(args[1], row);
+        uint64_t a;
+        uint64_t b = vec_u64(args[1], row);
         TRY(period_months(ctx, call, vec_i64(args[0], row), &a));
         if (call->variant == 1) {
-            TRY(period_months(ctx, call, b, &b));
-            vec_set_i64(out, row, a - b);
+            TRY(period_months(ctx, call, vec_i64(args[1], row), &b));
+            vec_set_i64(out, row, (int64_t)(a - b));
             continue;
         }
-        int64_t months;
-        if (__builtin_add_overflow(a, b, &months) || months < 0) {
-            return my_error(ctx->diag, ER_WRONG_ARGUMENTS, call->def->name);
-        }
-        int64_t year = months / 12;
+        uint64_t months = a + b;
+        uint64_t year = months / 12;
         year += year < 70 ? 2000 : year < 100 ? 1900 : 0;
-        vec_set_i64(out, row, year * 100 + months % 12 + 1);
+        vec_set_i64(out, row, months == 0 ? 0 : (int64_t)(year * 100 + months % 12 + 1));
     }
     return ERR_OK;
 }
