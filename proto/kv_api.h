@@ -314,6 +314,15 @@ struct kv_service_ops {
                        struct kv_reply *reply, struct kv_estimate_resp *ret_resp);
 };
 
+/* What the transactions of a node read, now and later: exactly at the snapshots, else at or above
+ * floor. */
+struct kv_reads {
+    ts_t floor;
+    const ts_t *snapshots; /* ascending, below floor */
+    size_t count;          /* at most KV_READS_MAX */
+};
+enum { KV_READS_MAX = 256 };
+
 /* Meta service: what the client side asks of the meta range. */
 struct meta_service {
     const struct meta_service_ops *ops;
@@ -334,9 +343,9 @@ struct meta_service_ops {
     db_err (*sequence_next)(struct meta_service *s, struct slice name, uint64_t floor,
                             uint64_t count, uint64_t step, uint64_t offset, struct diag *diag,
                             uint64_t *ret_first);
-    /* Lowest read timestamp still in use by this node's transactions; the safe point stays below.
-     */
-    db_err (*report_min_ts)(struct meta_service *s, node_id_t node, ts_t min_ts, struct diag *diag);
+    /* What the node's transactions read; every second or so. Garbage collection keeps it. */
+    db_err (*report_reads)(struct meta_service *s, node_id_t node, const struct kv_reads *reads,
+                           struct diag *diag);
 };
 
 #endif

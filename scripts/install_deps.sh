@@ -6,7 +6,7 @@ set -euo pipefail
 
 packages=(
     # build
-    gcc libc6-dev cmake ninja-build ccache pkg-config bison python3 git ca-certificates
+    gcc g++ libc6-dev cmake ninja-build ccache pkg-config bison python3 git ca-certificates
     librocksdb-dev libnng-dev libprotobuf-c-dev protobuf-c-compiler libssl-dev libuv1-dev libboost-context-dev
     libicu-dev libgmp-dev libxxhash-dev libzstd-dev liblz4-dev zlib1g-dev libsnappy-dev libbz2-dev libjemalloc-dev
     libmicrohttpd-dev libinih-dev libcmocka-dev

@@ -7,7 +7,7 @@
 
 /* The vtable of sql/storage over routing and transactions, and the report of what is still read. */
 
-#define REPORT_NS (5 * NS_PER_S)
+#define REPORT_NS NS_PER_S
 
 static struct storage_caps caps(struct storage *s)
 {
@@ -112,8 +112,12 @@ static void report(void *arg)
     struct cluster_storage *s = arg;
     struct diag diag;
     diag_reset(&diag);
-    ts_t min = txn_env_min_ts(&s->env);
-    db_err err = s->router.meta->ops->report_min_ts(s->router.meta, s->view.self, min, &diag);
+    ts_t snapshots[KV_READS_MAX];
+    struct kv_reads reads;
+    db_err err = txn_env_reads(&s->env, &diag, snapshots, &reads);
+    if (err == ERR_OK) {
+        err = s->router.meta->ops->report_reads(s->router.meta, s->view.self, &reads, &diag);
+    }
     if (err != ERR_OK) {
         LOG_WARN("cluster.report", F_ERR(err), F_STR("reason", diag.text));
     }

@@ -25,6 +25,7 @@ struct cluster_scan {
     bool done; /* nothing is left */
     uint32_t page_rows;
     ts_t read_ts; /* of the plain scan: the snapshot it was opened in */
+    bool noted;   /* by ctxn_scan_opens */
 
     struct arena page; /* of the page's rows */
     const struct kv_pair *pairs;
@@ -74,6 +75,10 @@ db_err cluster_scan_open(struct storage_txn *base, const struct storage_scan_opt
         cluster_scan_close(&s->base);
         return err;
     }
+    if (mode == STORAGE_READ_PLAIN) {
+        ctxn_scan_opens(t, s->read_ts);
+        s->noted = true;
+    }
     s->done = opts->end.len != 0 && slice_cmp(opts->start, opts->end) >= 0;
     *ret_scan = &s->base;
     return ERR_OK;
@@ -82,6 +87,9 @@ db_err cluster_scan_open(struct storage_txn *base, const struct storage_scan_opt
 void cluster_scan_close(struct storage_scan *base)
 {
     struct cluster_scan *s = CONTAINER_OF(base, struct cluster_scan, base);
+    if (s->noted) {
+        ctxn_scan_closes(s->t);
+    }
     buf_fini(&s->start);
     buf_fini(&s->end);
     buf_fini(&s->cover);

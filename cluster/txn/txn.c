@@ -47,42 +47,122 @@ void txn_env_fini(struct txn_env *env)
     }
 }
 
-ts_t txn_env_min_ts(struct txn_env *env)
-{
-    ts_t min = 0;
-    for (unsigned i = 0; i < TXN_SHARDS; i++) {
-        struct txn_shard *s = &env->shards[i];
-        pthread_mutex_lock(&s->mutex);
-        LIST_FOREACH (it, &s->active) {
-            const struct ctxn *t = CONTAINER_OF(it, struct ctxn, active_link);
-            ts_t ts = t->read_ts != 0 && (t->start_ts == 0 || t->read_ts < t->start_ts)
-                          ? t->read_ts
-                          : t->start_ts;
-            if (ts != 0 && (min == 0 || ts < min)) {
-                min = ts;
-            }
-        }
-        pthread_mutex_unlock(&s->mutex);
-    }
-    return min;
-}
-
 static struct txn_shard *this_shard(struct txn_env *env)
 {
     struct loop *loop = loop_current();
     return &env->shards[loop == NULL ? 0 : loop_index(loop) % TXN_SHARDS];
 }
 
-static void enter_active(struct ctxn *t, ts_t start_ts, ts_t read_ts)
+/* ---- what is read ----
+ *
+ * Garbage collection must not drop what a transaction reads, also one that has been given a
+ * timestamp and not come to note it. So a transaction first shows a bound, a timestamp that was
+ * given before (env->floor), then asks, notes what it got, and takes the bound away. The reporter
+ * asks for a timestamp itself and then looks at all transactions: one that shows neither bound nor
+ * timestamps has not asked yet, and will be given more than the reporter was.
+ *
+ * When nobody has asked since the last report the reporter does not either: an idle node leaves
+ * the oracle alone. */
+
+struct reads_scan {
+    ts_t floor;
+    ts_t *ts; /* ascending */
+    size_t count;
+};
+
+/* Keeps the lowest; what does not fit is protected by a lower floor. */
+static void note_read(struct reads_scan *r, ts_t ts)
 {
-    pthread_mutex_lock(&t->shard->mutex);
-    t->start_ts = start_ts;
-    t->read_ts = read_ts;
+    if (ts == 0 || ts >= r->floor) {
+        return;
+    }
+    size_t at = r->count;
+    while (at > 0 && r->ts[at - 1] > ts) {
+        at--;
+    }
+    if (at > 0 && r->ts[at - 1] == ts) {
+        return;
+    }
+    if (r->count == KV_READS_MAX) {
+        if (at == r->count) {
+            r->floor = ts;
+            return;
+        }
+        r->floor = r->ts[--r->count];
+    }
+    memmove(&r->ts[at + 1], &r->ts[at], (r->count - at) * sizeof(*r->ts));
+    r->ts[at] = ts;
+    r->count++;
+}
+
+static void note_txn(struct reads_scan *r, const struct ctxn *t)
+{
+    ts_t bound = __atomic_load_n(&t->bound, __ATOMIC_SEQ_CST);
+    if (bound != 0 && bound < r->floor) {
+        r->floor = bound;
+    }
+    note_read(r, __atomic_load_n(&t->read_ts, __ATOMIC_RELAXED));
+    note_read(r, __atomic_load_n(&t->start_ts, __ATOMIC_RELAXED));
+    note_read(r, __atomic_load_n(&t->scan_ts, __ATOMIC_RELAXED));
+}
+
+db_err txn_env_reads(struct txn_env *env, struct diag *diag, ts_t *snapshots,
+                     struct kv_reads *ret_reads)
+{
+    uint64_t asked = 0;
+    for (unsigned i = 0; i < TXN_SHARDS; i++) {
+        asked += atomic_load_explicit(&env->shards[i].asked, memory_order_relaxed);
+    }
+    ts_t now = atomic_load(&env->floor);
+    if (asked != env->asked || now == 0) {
+        TRY(ts_client_next(env->ts, diag, &now));
+        env->asked = asked;
+    }
+    struct reads_scan r = {.floor = now, .ts = snapshots};
+    for (unsigned i = 0; i < TXN_SHARDS; i++) {
+        struct txn_shard *s = &env->shards[i];
+        pthread_mutex_lock(&s->mutex);
+        LIST_FOREACH (it, &s->active) {
+            note_txn(&r, CONTAINER_OF(it, struct ctxn, active_link));
+        }
+        pthread_mutex_unlock(&s->mutex);
+    }
+    while (r.count != 0 && snapshots[r.count - 1] >= r.floor) {
+        r.count--; /* a bound came after it */
+    }
+    atomic_store(&env->floor, now);
+    *ret_reads = (struct kv_reads){.floor = r.floor, .snapshots = snapshots, .count = r.count};
+    return ERR_OK;
+}
+
+static void set_ts(ts_t *at, ts_t ts)
+{
+    __atomic_store_n(at, ts, __ATOMIC_RELAXED);
+}
+
+static void enter_active(struct ctxn *t)
+{
     if (!t->active) {
+        pthread_mutex_lock(&t->shard->mutex);
         t->active = true;
         list_push_back(&t->shard->active, &t->active_link);
+        pthread_mutex_unlock(&t->shard->mutex);
     }
-    pthread_mutex_unlock(&t->shard->mutex);
+}
+
+/* Asks for a timestamp under the protection of a bound, which stays until bound_ends. */
+static db_err ask(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
+{
+    ts_t floor = atomic_load(&t->env->floor);
+    __atomic_store_n(&t->bound, floor != 0 ? floor : 1, __ATOMIC_SEQ_CST);
+    enter_active(t);
+    atomic_fetch_add(&t->shard->asked, 1);
+    return ts_client_next(t->env->ts, diag, ret_ts);
+}
+
+static void bound_ends(struct ctxn *t)
+{
+    __atomic_store_n(&t->bound, 0, __ATOMIC_RELEASE);
 }
 
 db_err ctxn_begin(struct txn_env *env, const struct storage_txn_opts *opts, struct ctxn **ret_txn)
@@ -111,9 +191,10 @@ db_err ctxn_begin(struct txn_env *env, const struct storage_txn_opts *opts, stru
     t->state = TXN_ACTIVE;
     t->start_ts = 0;
     t->read_ts = opts->as_of;
+    ASSERT(!t->active && t->bound == 0 && t->scan_count == 0);
     wb_begin(&t->wb, opts->mem);
     if (opts->as_of != 0) {
-        enter_active(t, 0, opts->as_of);
+        enter_active(t);
     }
     *ret_txn = t;
     return ERR_OK;
@@ -135,9 +216,12 @@ db_err ctxn_need_start(struct ctxn *t, struct diag *diag)
         return ERR_OK;
     }
     ts_t ts;
-    TRY(ts_client_next(t->env->ts, diag, &ts));
-    enter_active(t, ts, t->read_ts);
-    return ERR_OK;
+    db_err err = ask(t, diag, &ts);
+    if (err == ERR_OK) {
+        set_ts(&t->start_ts, ts);
+    }
+    bound_ends(t);
+    return err;
 }
 
 db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag)
@@ -146,15 +230,36 @@ db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag)
         return ERR_OK;
     }
     ts_t ts;
-    TRY(ts_client_next(t->env->ts, diag, &ts));
-    enter_active(t, t->start_ts != 0 ? t->start_ts : ts, ts);
-    return ERR_OK;
+    db_err err = ask(t, diag, &ts);
+    if (err == ERR_OK) {
+        set_ts(&t->read_ts, ts);
+        if (t->start_ts == 0) {
+            set_ts(&t->start_ts, ts);
+        }
+    }
+    bound_ends(t);
+    return err;
 }
 
 void ctxn_drop_snapshot(struct ctxn *t)
 {
     if (t->read_ts != 0 && t->opts.as_of == 0) {
-        enter_active(t, t->start_ts, 0);
+        set_ts(&t->read_ts, 0);
+    }
+}
+
+void ctxn_scan_opens(struct ctxn *t, ts_t read_ts)
+{
+    if (t->scan_count++ == 0) {
+        set_ts(&t->scan_ts, read_ts); /* snapshots ascend: it stays the lowest */
+    }
+}
+
+void ctxn_scan_closes(struct ctxn *t)
+{
+    ASSERT(t->scan_count != 0);
+    if (--t->scan_count == 0) {
+        set_ts(&t->scan_ts, 0);
     }
 }
 
@@ -245,6 +350,7 @@ void ctxn_end(struct ctxn *t)
     for (struct lock_span *s = t->spans; s != NULL; s = s->next) {
         release_locks(env, t->start_ts, s->start, s->end);
     }
+    ASSERT(t->scan_count == 0);
     leave_active(t);
     t->spans = NULL;
     t->span_count = 0;

@@ -31,6 +31,7 @@ struct txn_shard {
     struct list active;                 /* transactions with a timestamp */
     struct ctxn *pool;
     unsigned pool_count;
+    _Atomic uint64_t asked; /* timestamps asked for */
 };
 
 /* What all transactions of a node share. */
@@ -39,6 +40,8 @@ struct txn_env {
     struct ts_client *ts;
     const struct storage_ops *ops; /* of the storage whose transactions these are */
     struct txn_shard shards[TXN_SHARDS];
+    _Atomic ts_t floor;          /* timestamps given from now on are greater */
+    uint64_t asked;              /* by all shards, when floor was set; the reporter's */
     _Atomic unsigned background; /* fibers that finish commits */
     _Atomic uint64_t commits_1pc, commits_async, commits_2pc, resolved;
 };
@@ -47,8 +50,10 @@ void txn_env_init(struct txn_env *env, struct router *router, struct ts_client *
                   const struct storage_ops *ops);
 /* Waits for the background work; no transaction may be left. From a fiber. */
 void txn_env_fini(struct txn_env *env);
-/* The lowest timestamp that a running transaction reads at; 0: none. */
-ts_t txn_env_min_ts(struct txn_env *env);
+/* What running transactions read, and those that come will. snapshots has room for KV_READS_MAX.
+ * One caller at a time; may park. Errors: those of ts_client_next. */
+MUST_USE db_err txn_env_reads(struct txn_env *env, struct diag *diag, ts_t *snapshots,
+                              struct kv_reads *ret_reads);
 
 /* Row locks were asked for in this part of the key space. */
 struct lock_span {
@@ -72,6 +77,10 @@ struct ctxn {
     struct storage_txn_opts opts;
     ts_t start_ts; /* its name; 0: not needed yet */
     ts_t read_ts;  /* of its plain reads; 0: no snapshot yet */
+    /* Written by the owner, read by the reporter as the two above, all atomically. */
+    ts_t bound;   /* a timestamp is being asked for and will be greater; else 0 */
+    ts_t scan_ts; /* the lowest that an open scan reads at; else 0 */
+    unsigned scan_count;
     struct write_buffer wb;
     struct arena scratch; /* of the commit */
     struct lock_span *spans;
@@ -96,6 +105,9 @@ MUST_USE db_err ctxn_commit(struct ctxn *t, struct diag *diag, ts_t *ret_ts);
 MUST_USE db_err ctxn_need_start(struct ctxn *t, struct diag *diag);
 MUST_USE db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag);
 void ctxn_drop_snapshot(struct ctxn *t); /* READ COMMITTED, before a statement */
+/* A scan may go on reading in a snapshot that has been dropped. */
+void ctxn_scan_opens(struct ctxn *t, ts_t read_ts);
+void ctxn_scan_closes(struct ctxn *t);
 
 /* How plain reads are really done (SERIALIZABLE locks them). */
 enum storage_read_mode ctxn_read_mode(const struct ctxn *t, enum storage_read_mode mode);

@@ -17,6 +17,7 @@ db_err eval_multi_get(struct eval_range *r, const struct kv_multi_get_req *req, 
     TRY(eval__intents_of_keys(r, req->keys, req->count, req->read_ts, req->own_ts, req->r.arena,
                               diag, reply));
     TRY(mvcc_multi_get(r->engine, req->keys, req->count, req->read_ts, req->r.arena, ret_values));
+    TRY(eval__check_history(r, req->read_ts, diag));
     TRY(eval__check_again(r, &req->r, req->keys[0], none, term, diag, reply));
     if (r->ops->note_load != NULL) {
         r->ops->note_load(r, req->keys[0], req->count, false);

@@ -49,6 +49,7 @@ static db_err scan_rows(struct eval_range *r, const struct kv_scan_req *req, str
         return eval__key_locked(&at.intent, at.key, diag, reply);
     }
     TRY(mvcc_scan(r->engine, scan, req->r.arena, ret_rows));
+    TRY(eval__check_history(r, scan->read_ts, diag));
     if (cut && !ret_rows->more) {
         if (ret_rows->count == 0) {
             return eval__key_locked(&at.intent, at.key, diag, reply);

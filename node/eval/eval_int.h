@@ -16,6 +16,14 @@ MUST_USE db_err eval__check(struct eval_range *r, const struct kv_request *req, 
                             struct slice end, struct diag *diag, struct kv_reply *reply,
                             uint64_t *ret_term);
 /* The check after reading: the same term as before. */
+/* After reading at read_ts: nothing of that moment had been collected. */
+MUST_USE static inline db_err eval__check_history(struct eval_range *r, ts_t read_ts,
+                                                  struct diag *diag)
+{
+    return LIKELY(engine_may_read(r->engine, read_ts))
+               ? ERR_OK
+               : diag_set(diag, ERR_SNAPSHOT_TOO_OLD, "%s", err_text(ERR_SNAPSHOT_TOO_OLD));
+}
 MUST_USE db_err eval__check_again(struct eval_range *r, const struct kv_request *req,
                                   struct slice start, struct slice end, uint64_t term,
                                   struct diag *diag, struct kv_reply *reply);

@@ -317,7 +317,7 @@ static void model_fiber(void *arg UNUSED)
         check_reads(&f, &m, &rnd, TS_MAX, order, &a);
         if (i % 100 == 50) {
             safe = safe + rand_below(&rnd, newest - safe + 1);
-            engine_set_safe_point(f.r.engine, safe);
+            engine_set_safe_point(f.r.engine, safe, NULL, 0);
             CHECK_OK(engine_flush_wait(f.r.engine));
         }
         if (i % 300 == 299) {

@@ -24,7 +24,7 @@ static void test_defaults_are_valid(void **state)
     assert_int_equal(c.mysql.port, 3306);
     assert_int_equal(c.memory, 0);
     assert_int_equal(c.range_size, 256 << 20);
-    assert_int_equal(c.gc_age, 600);
+    assert_int_equal(c.gc_age, 0);
     assert_false(c.insecure);
     for (unsigned i = 0; i < CONFIG__COUNT; i++) {
         assert_true(strlen(config_row((enum config_id)i)->help) > 0);

@@ -20,7 +20,7 @@ struct node_opts {
     uint64_t log_size_max;     /* 0: 256 MiB */
     uint64_t log_segment_size; /* 0: the log's default */
     size_t lock_memory_max;    /* of one range's row locks; 0: its default */
-    uint32_t gc_age_ms;        /* 0: 10 minutes */
+    uint32_t gc_age_ms;        /* of old versions that nobody reads */
     uint32_t start_timeout_ms; /* replaying the log; 0: 10 minutes */
     /* The node cannot go on (a disk failed): called once, from any thread. NULL: the process
      * aborts. */

@@ -90,6 +90,7 @@ void meta_free(struct meta *m)
     sequences_free(m);
     range_index_fini(&m->index);
     pthread_mutex_destroy(&m->seq_lock);
+    safe_point_free(m);
     pthread_mutex_destroy(&m->report_lock);
     mem_free_aligned(m);
 }

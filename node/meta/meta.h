@@ -13,7 +13,7 @@ struct meta;
 
 struct meta_opts {
     struct loop_group *loops;
-    uint32_t gc_age_ms; /* versions younger than this are kept; 0: 10 minutes */
+    uint32_t gc_age_ms; /* versions that were current within this time are kept */
 };
 
 /* Before the range store, whose hooks it fills. ERR_NOMEM. */
@@ -36,7 +36,9 @@ MUST_USE db_err meta_lookup(struct meta *m, struct slice start, struct slice end
 MUST_USE db_err meta_sequence_next(struct meta *m, struct slice name, uint64_t floor,
                                    uint64_t count, uint64_t step, uint64_t offset,
                                    struct diag *diag, uint64_t *ret_first);
-MUST_USE db_err meta_report_min_ts(struct meta *m, node_id_t node, ts_t min_ts, struct diag *diag);
+/* ERR_LIMIT: too many nodes or snapshots. */
+MUST_USE db_err meta_report_reads(struct meta *m, node_id_t node, const struct kv_reads *reads,
+                                  struct diag *diag);
 
 /* One round of garbage collection's upkeep now; for tests. Parks. */
 void meta_gc_round(struct meta *m);

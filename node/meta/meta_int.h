@@ -64,11 +64,14 @@ struct range_index {
     bool writing;       /* the fiber that writes is under way */
 };
 
-enum { MIN_TS_NODES = 64 };
+enum { REPORT_NODES = 64 };
 
-struct min_ts_report {
+struct reads_report {
     node_id_t node;
-    ts_t min_ts;
+    uint64_t at_ns;
+    ts_t floor;
+    size_t count;
+    ts_t snapshots[KV_READS_MAX];
 };
 
 struct meta {
@@ -85,8 +88,8 @@ struct meta {
 
     struct range_index index;
 
-    pthread_mutex_t report_lock; /* guards reports */
-    struct min_ts_report reports[MIN_TS_NODES];
+    pthread_mutex_t report_lock; /* guards reports, and the order of safe points */
+    struct reads_report *reports[REPORT_NODES];
     unsigned report_count;
     struct periodic gc;
     uint64_t gc_rounds;
@@ -130,6 +133,7 @@ void range_index_write_soon(struct meta *m);
 
 /* safe_point.c */
 MUST_USE db_err safe_point_start(struct meta *m);
+void safe_point_free(struct meta *m);
 
 /* Spawns a fiber of meta's own on this loop (or the first of the group); meta_stop waits for it. */
 MUST_USE db_err meta_spawn(struct meta *m, void (*fn)(void *arg), void *arg);

@@ -1,46 +1,121 @@
 #include "node/meta/meta_int.h"
 
+#include <stdlib.h>
+
+#include "base/alloc.h"
 #include "base/log.h"
 #include "node/mvcc/mvcc.h"
 
-/* What garbage collection may drop: versions that no reader at or above the safe point can see. It
- * follows the clock at a distance and stays below what any node reports as still read. Records of
- * ended transactions go when no intent as old as they are is left. */
+/* What garbage collection may drop. Each node reports a floor and the snapshots below it that its
+ * transactions read; the safe point is the lowest floor, less the age for which versions are kept
+ * anyway, and the snapshots below it are kept one by one, so that an old transaction costs one
+ * version of a row and not all since. Nothing is dropped before the first report. A node that does
+ * not report any more holds the safe point where it is, until it counts as lost.
+ *
+ * Records of ended transactions are another matter: messages of a transaction may be under way long
+ * after its end. They go after a fixed time and when no intent as old as they are is left. */
 
-#define GC_ROUND_NS (10 * NS_PER_S)
-enum { GC_AGE_DEFAULT_MS = 10 * 60 * 1000, GC_RECORD_ROUNDS = 6, GC_RECORDS_PER_CALL = 1000 };
+#define GC_ROUND_NS    NS_PER_S
+#define REPORT_LOST_NS (600 * NS_PER_S)
+enum { GC_RECORD_ROUNDS = 60, GC_RECORDS_PER_CALL = 1000, RECORD_AGE_MS = 10 * 60 * 1000 };
 
-db_err meta_report_min_ts(struct meta *m, node_id_t node, ts_t min_ts, struct diag *diag)
+static void forget_lost(struct meta *m)
+{
+    uint64_t now = clock_mono_ns();
+    for (unsigned i = 0; i < m->report_count;) {
+        if (now - m->reports[i]->at_ns < REPORT_LOST_NS) {
+            i++;
+            continue;
+        }
+        mem_free(m->reports[i]);
+        m->reports[i] = m->reports[--m->report_count];
+    }
+}
+
+static int cmp_ts(const void *a, const void *b)
+{
+    ts_t x = *(const ts_t *)a;
+    ts_t y = *(const ts_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+/* Under report_lock. The lowest timestamp that is still read; 0: unknown. */
+static ts_t advance(struct meta *m)
+{
+    ts_t safe = TS_MAX;
+    size_t count = 0;
+    size_t all = 0;
+    forget_lost(m);
+    if (m->report_count == 0) {
+        return 0;
+    }
+    for (unsigned i = 0; i < m->report_count; i++) {
+        safe = m->reports[i]->floor < safe ? m->reports[i]->floor : safe;
+        all += m->reports[i]->count;
+    }
+    ts_t age = (ts_t)m->opts.gc_age_ms << TS_LOGICAL_BITS;
+    safe = safe > age ? safe - age : 0;
+    ts_t *points = all == 0 ? NULL : mem_alloc(all * sizeof(*points));
+    if (all != 0 && points == NULL) {
+        return 0; /* later */
+    }
+    for (unsigned i = 0; i < m->report_count; i++) {
+        const struct reads_report *r = m->reports[i];
+        for (size_t k = 0; k < r->count && r->snapshots[k] < safe; k++) {
+            points[count++] = r->snapshots[k];
+        }
+    }
+    if (count != 0) {
+        qsort(points, count, sizeof(*points), cmp_ts);
+    }
+    ts_t lowest = count != 0 ? points[0] : safe;
+    engine_set_safe_point(m->engine, safe, points, count);
+    mem_free(points);
+    return lowest;
+}
+
+db_err meta_report_reads(struct meta *m, node_id_t node, const struct kv_reads *reads,
+                         struct diag *diag)
 {
     db_err err = ERR_OK;
+    if (reads->count > KV_READS_MAX) {
+        return diag_set(diag, ERR_LIMIT, "more than %d snapshots", KV_READS_MAX);
+    }
     pthread_mutex_lock(&m->report_lock);
     unsigned i = 0;
-    while (i < m->report_count && m->reports[i].node != node) {
+    while (i < m->report_count && m->reports[i]->node != node) {
         i++;
     }
-    if (i == MIN_TS_NODES) {
-        err = diag_set(diag, ERR_LIMIT, "more than %d nodes report timestamps", MIN_TS_NODES);
-    } else {
-        m->reports[i] = (struct min_ts_report){node, min_ts};
-        m->report_count = i == m->report_count ? i + 1 : m->report_count;
+    if (i == REPORT_NODES) {
+        err = diag_set(diag, ERR_LIMIT, "more than %d nodes report", REPORT_NODES);
+    } else if (i == m->report_count) {
+        m->reports[i] = mem_calloc(1, sizeof(*m->reports[i]));
+        m->report_count += m->reports[i] != NULL;
+        err = m->reports[i] != NULL ? ERR_OK : ERR_NOMEM;
+    }
+    if (err == ERR_OK) {
+        struct reads_report *r = m->reports[i];
+        r->node = node;
+        r->at_ns = clock_mono_ns();
+        r->floor = reads->floor;
+        r->count = reads->count;
+        if (r->count != 0) {
+            memcpy(r->snapshots, reads->snapshots, r->count * sizeof(r->snapshots[0]));
+        }
+        if (atomic_load(&m->running)) {
+            (void)advance(m);
+        }
     }
     pthread_mutex_unlock(&m->report_lock);
     return err;
 }
 
-static ts_t safe_point(struct meta *m)
+void safe_point_free(struct meta *m)
 {
-    uint64_t age = m->opts.gc_age_ms != 0 ? m->opts.gc_age_ms : GC_AGE_DEFAULT_MS;
-    uint64_t now = clock_wall_us() / 1000;
-    ts_t safe = now > age ? (now - age) << TS_LOGICAL_BITS : 0;
-    pthread_mutex_lock(&m->report_lock);
     for (unsigned i = 0; i < m->report_count; i++) {
-        if (m->reports[i].min_ts != 0 && m->reports[i].min_ts < safe) {
-            safe = m->reports[i].min_ts;
-        }
+        mem_free(m->reports[i]);
     }
-    pthread_mutex_unlock(&m->report_lock);
-    return safe;
+    m->report_count = 0;
 }
 
 /* ---- transaction records ---- */
@@ -149,10 +224,13 @@ static void gc_records(struct meta *m, ts_t safe)
 
 void meta_gc_round(struct meta *m)
 {
-    ts_t safe = safe_point(m);
-    engine_set_safe_point(m->engine, safe);
+    pthread_mutex_lock(&m->report_lock);
+    ts_t lowest = advance(m);
+    pthread_mutex_unlock(&m->report_lock);
     if (m->gc_rounds++ % GC_RECORD_ROUNDS == 0) {
-        gc_records(m, safe);
+        uint64_t now = clock_wall_us() / 1000;
+        ts_t before = now > RECORD_AGE_MS ? (now - RECORD_AGE_MS) << TS_LOGICAL_BITS : 0;
+        gc_records(m, lowest < before ? lowest : before);
     }
 }
 

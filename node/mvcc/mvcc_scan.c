@@ -9,7 +9,9 @@
 
 #include "base/fiber.h"
 
-enum { STEPS_MAX = 8, KEY_MAX = 1 << 20 };
+/* A row's versions are left by single steps, or, after so many, by a seek. When the last row took a
+ * seek, the next one probably does too. */
+enum { STEPS_MAX = 8, STEPS_MANY = 2, SEEK_STEPS = 8, KEY_MAX = 1 << 20 };
 
 struct scan_run {
     struct engine *e;
@@ -24,6 +26,9 @@ struct scan_run {
     struct buf value; /* backward: the candidate */
     size_t cap;
     size_t bytes;
+    int steps_max;
+    ts_t safe_point;
+    uint64_t stepped; /* over versions that garbage collection may drop */
 };
 
 static db_err grow(struct scan_run *r)
@@ -92,15 +97,20 @@ static inline bool at_key(const struct engine_iter *it, struct slice key)
     return it->valid && slice_eq(data_key_user(it->key), key);
 }
 
-/* Leaves the versions of the key, which must not be the iterator's own memory. */
-static db_err skip_forward(struct scan_run *r, struct slice key)
+/* Leaves the versions of the key, which must not be the iterator's own memory; it stands on the
+ * version of ts. */
+static db_err skip_forward(struct scan_run *r, struct slice key, ts_t ts)
 {
-    for (int i = 0; i < STEPS_MAX; i++) {
+    for (int i = 0; i < r->steps_max; i++) {
         TRY(engine_iter_next(r->it));
         if (!at_key(r->it, key)) {
+            r->stepped += ts <= r->safe_point ? (unsigned)i : 0;
+            r->steps_max = i < STEPS_MANY ? STEPS_MAX : r->steps_max;
             return ERR_OK;
         }
     }
+    r->stepped += ts <= r->safe_point ? (unsigned)r->steps_max + SEEK_STEPS : 0;
+    r->steps_max = STEPS_MANY;
     TRY(seek_to(r, key, 0));
     return at_key(r->it, key) ? engine_iter_next(r->it) : ERR_OK;
 }
@@ -150,12 +160,13 @@ static db_err scan_forward(struct scan_run *r)
             }
         }
         struct slice value = r->it->value;
+        ts_t ts = data_key_ts(r->it->key);
         if (value.len == 0) {
             err = ERR_CORRUPT;
             goto out;
         }
         if (value.ptr[0] == DATA_PUT) {
-            TRY_GOTO(emit(r, key, slice_from(value, 1), data_key_ts(r->it->key), &key), out);
+            TRY_GOTO(emit(r, key, slice_from(value, 1), ts, &key), out);
             if (full(r)) {
                 r->rows.more = true;
                 err = after_key(r, key, &r->rows.resume);
@@ -166,7 +177,7 @@ static db_err scan_forward(struct scan_run *r)
             TRY_GOTO(buf_append_slice(&current, key), out);
             key = buf_slice(&current);
         }
-        TRY_GOTO(skip_forward(r, key), out);
+        TRY_GOTO(skip_forward(r, key, ts), out);
     }
     err = ERR_OK;
 out:
@@ -184,6 +195,7 @@ static db_err collect_backward(struct scan_run *r, struct slice key, ts_t *ret_t
         ts = data_key_ts(r->it->key);
         buf_reset(&r->value);
         TRY(buf_append_slice(&r->value, r->it->value));
+        r->stepped += steps != 0 && ts <= r->safe_point;
         if (++steps > STEPS_MAX) { /* many versions: go straight to the visible one */
             TRY(seek_to(r, key, r->s->read_ts));
             ts = data_key_ts(r->it->key);
@@ -259,6 +271,9 @@ static void run(void *arg)
     r->rows = (struct mvcc_rows){0};
     r->cap = 0;
     r->bytes = 0;
+    r->steps_max = STEPS_MAX;
+    r->safe_point = engine_safe_point(r->e);
+    r->stepped = 0;
     r->err = engine_iter_open(r->e, ENGINE_DATA, &opts, &r->it);
     if (r->err != ERR_OK) {
         return;
@@ -269,6 +284,7 @@ static void run(void *arg)
     buf_fini(&r->value);
     buf_fini(&r->seek);
     engine_iter_close(r->it);
+    engine_note_stepped(r->e, r->stepped);
 }
 
 db_err mvcc_scan(struct engine *e, const struct mvcc_scan *scan, struct arena *arena,

@@ -24,9 +24,10 @@ static db_err sequence_next(struct meta_service *s, struct slice name, uint64_t 
     return meta_sequence_next(meta_of(s), name, floor, count, step, offset, diag, ret_first);
 }
 
-static db_err report_min_ts(struct meta_service *s, node_id_t node, ts_t min_ts, struct diag *diag)
+static db_err report_reads(struct meta_service *s, node_id_t node, const struct kv_reads *reads,
+                           struct diag *diag)
 {
-    return meta_report_min_ts(meta_of(s), node, min_ts, diag);
+    return meta_report_reads(meta_of(s), node, reads, diag);
 }
 
 static const struct meta_service_ops local_meta_ops = {
@@ -34,7 +35,7 @@ static const struct meta_service_ops local_meta_ops = {
     .timestamps = timestamps,
     .lookup = lookup,
     .sequence_next = sequence_next,
-    .report_min_ts = report_min_ts,
+    .report_reads = report_reads,
 };
 
 void local_meta_service_init(struct local_meta_service *s, struct meta *m)

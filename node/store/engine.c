@@ -345,9 +345,17 @@ db_err engine_ingest(struct engine *e, enum engine_cf cf, const char *const *pat
     return e->ops->ingest(e, cf, paths, count, diag);
 }
 
-void engine_set_safe_point(struct engine *e, uint64_t ts)
+void engine_set_safe_point(struct engine *e, uint64_t ts, const uint64_t *snapshots, size_t count)
 {
-    e->ops->set_safe_point(e, ts);
+    for (size_t i = 0; i < count; i++) {
+        ASSERT(snapshots[i] < ts && (i == 0 || snapshots[i - 1] <= snapshots[i]));
+    }
+    e->ops->set_safe_point(e, ts, snapshots, count);
+}
+
+bool engine_may_read_slow(struct engine *e, uint64_t ts)
+{
+    return e->ops->may_read(e, ts);
 }
 
 uint64_t engine_safe_point(const struct engine *e)

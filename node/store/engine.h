@@ -187,9 +187,20 @@ MUST_USE db_err engine_ingest(struct engine *e, enum engine_cf cf, const char *c
 
 /* ---- upkeep ------------------------------------------------------------------------------ */
 
-/* Versions that no reader at or above ts can see may be dropped from now on. Never goes back. */
-void engine_set_safe_point(struct engine *e, uint64_t ts);
+/* From now on versions may be dropped that nobody can see who reads at or above ts, or exactly at
+ * one of the snapshots (ascending, all below ts; copied). Whoever reads below ts later on must be
+ * listed in every call until then. A call with a lower ts than an earlier one changes nothing. */
+void engine_set_safe_point(struct engine *e, uint64_t ts, const uint64_t *snapshots, size_t count);
 uint64_t engine_safe_point(const struct engine *e);
+/* Asked *after* reading at ts: was everything there that belongs to that moment? */
+bool engine_may_read_slow(struct engine *e, uint64_t ts);
+static inline bool engine_may_read(struct engine *e, uint64_t ts)
+{
+    return LIKELY(ts >= engine_safe_point(e)) || engine_may_read_slow(e, ts);
+}
+/* A scan has stepped over so many versions that garbage collection may drop (a seek counts as
+ * several): the engine cleans up when readers pay more for them than that costs. */
+static inline void engine_note_stepped(struct engine *e, uint64_t steps);
 /* Compacts [start, end) of a family now. Blocks. */
 MUST_USE db_err engine_compact(struct engine *e, enum engine_cf cf, struct slice start,
                                struct slice end);
@@ -205,8 +216,9 @@ struct engine_stats {
     uint64_t pending_compaction_size;
     uint64_t running_jobs;
     uint64_t reads_blocked; /* ERR_WOULD_BLOCK */
-    uint64_t gc_versions;   /* versions dropped */
+    uint64_t gc_versions;   /* stretches of old versions of a row that were dropped */
     uint64_t gc_tombstones; /* deletions dropped */
+    uint64_t gc_flushes;    /* flushes for the sake of readers: engine_note_stepped */
     bool write_stopped;     /* stalled or read-only */
     db_err background_err;  /* ERR_OK; ERR_DISK_FULL: waits for space; else needs a restart */
 };
@@ -236,12 +248,21 @@ struct engine_ops {
                        struct engine_sst **ret_sst);
     db_err (*ingest)(struct engine *e, enum engine_cf cf, const char *const *paths, size_t count,
                      struct diag *diag);
-    void (*set_safe_point)(struct engine *e, uint64_t ts);
+    void (*set_safe_point)(struct engine *e, uint64_t ts, const uint64_t *snapshots, size_t count);
     uint64_t (*safe_point)(const struct engine *e);
+    bool (*may_read)(struct engine *e, uint64_t ts);
+    void (*note_stepped)(struct engine *e, uint64_t steps);
     db_err (*compact)(struct engine *e, enum engine_cf cf, struct slice start, struct slice end);
     db_err (*checkpoint)(struct engine *e, const char *dir, struct diag *diag);
     void (*stats)(struct engine *e, struct engine_stats *ret_stats);
 };
+
+static inline void engine_note_stepped(struct engine *e, uint64_t steps)
+{
+    if (steps != 0) {
+        e->ops->note_stepped(e, steps);
+    }
+}
 
 /* Base parts of an implementation's batch and SST writer. */
 struct engine_wbatch_ops {

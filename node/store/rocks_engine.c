@@ -190,18 +190,9 @@ static db_err rocks_approximate_size(struct engine *e, enum engine_cf cf, struct
     return ERR_OK;
 }
 
-static void rocks_set_safe_point(struct engine *e, uint64_t ts)
-{
-    struct rocks_engine *r = rocks_of(e);
-    uint64_t old = atomic_load_explicit(&r->safe_point, memory_order_relaxed);
-    while (old < ts && !atomic_compare_exchange_weak_explicit(
-                           &r->safe_point, &old, ts, memory_order_relaxed, memory_order_relaxed)) {
-    }
-}
-
 static uint64_t rocks_safe_point(const struct engine *e)
 {
-    return atomic_load_explicit(&rocks_of(e)->safe_point, memory_order_relaxed);
+    return atomic_load_explicit(&rocks_of(e)->safe_point, memory_order_acquire);
 }
 
 static db_err rocks_compact(struct engine *e, enum engine_cf cf, struct slice start,
@@ -214,7 +205,7 @@ static db_err rocks_compact(struct engine *e, enum engine_cf cf, struct slice st
     return ERR_OK;
 }
 
-static uint64_t property(struct rocks_engine *r, rocksdb_column_family_handle_t *cf,
+uint64_t rocks__property(struct rocks_engine *r, rocksdb_column_family_handle_t *cf,
                          const char *name)
 {
     uint64_t v = 0;
@@ -226,11 +217,11 @@ static void rocks_stats(struct engine *e, struct engine_stats *ret_stats)
     struct rocks_engine *r = rocks_of(e);
     struct engine_stats s = {0};
     for (size_t i = 0; i < ENGINE_CF_COUNT; i++) {
-        s.memtable_size += property(r, r->cf[i], "rocksdb.cur-size-all-mem-tables");
-        s.table_readers_size += property(r, r->cf[i], "rocksdb.estimate-table-readers-mem");
-        s.sst_size += property(r, r->cf[i], "rocksdb.total-sst-files-size");
+        s.memtable_size += rocks__property(r, r->cf[i], "rocksdb.cur-size-all-mem-tables");
+        s.table_readers_size += rocks__property(r, r->cf[i], "rocksdb.estimate-table-readers-mem");
+        s.sst_size += rocks__property(r, r->cf[i], "rocksdb.total-sst-files-size");
         s.pending_compaction_size +=
-            property(r, r->cf[i], "rocksdb.estimate-pending-compaction-bytes");
+            rocks__property(r, r->cf[i], "rocksdb.estimate-pending-compaction-bytes");
         for (int level = 0; level < 7; level++) {
             char name[64];
             (void)snprintf(name, sizeof(name), "rocksdb.num-files-at-level%d", level);
@@ -239,12 +230,13 @@ static void rocks_stats(struct engine *e, struct engine_stats *ret_stats)
             rocksdb_free(text);
         }
     }
-    s.running_jobs = property(r, r->meta, "rocksdb.num-running-compactions") +
-                     property(r, r->meta, "rocksdb.num-running-flushes");
+    s.running_jobs = rocks__property(r, r->meta, "rocksdb.num-running-compactions") +
+                     rocks__property(r, r->meta, "rocksdb.num-running-flushes");
     s.block_cache_size = rocksdb_cache_get_usage(r->cache);
-    s.write_stopped = property(r, r->cf[ENGINE_DATA], "rocksdb.is-write-stopped") != 0;
+    s.write_stopped = rocks__property(r, r->cf[ENGINE_DATA], "rocksdb.is-write-stopped") != 0;
     s.reads_blocked = atomic_load_explicit(&r->reads_blocked, memory_order_relaxed);
     s.gc_versions = atomic_load_explicit(&r->gc_versions, memory_order_relaxed);
+    s.gc_flushes = atomic_load_explicit(&r->gc_flushes, memory_order_relaxed);
     s.gc_tombstones = atomic_load_explicit(&r->gc_tombstones, memory_order_relaxed);
     s.background_err = (db_err)atomic_load_explicit(&r->background_err, memory_order_relaxed);
     s.write_stopped = s.write_stopped || s.background_err != ERR_OK;
@@ -267,6 +259,8 @@ static void destroy(struct rocks_engine *r)
     rocks__options_free(r);
     pthread_cond_destroy(&r->cond);
     pthread_mutex_destroy(&r->mutex);
+    pthread_mutex_destroy(&r->gc_mutex);
+    mem_free(r->gc_points);
     mem_free(r->changed);
     mem_free(r->path);
     mem_free(r);
@@ -298,8 +292,10 @@ static const struct engine_ops rocks_ops = {
     .flush_async = rocks__flush_async,
     .sst_open = rocks__sst_open,
     .ingest = rocks__ingest,
-    .set_safe_point = rocks_set_safe_point,
+    .set_safe_point = rocks__set_safe_point,
     .safe_point = rocks_safe_point,
+    .may_read = rocks__may_read,
+    .note_stepped = rocks__note_stepped,
     .compact = rocks_compact,
     .checkpoint = rocks__checkpoint,
     .stats = rocks_stats,
@@ -335,6 +331,7 @@ db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
     }
     r->base.ops = &rocks_ops;
     pthread_mutex_init(&r->mutex, NULL);
+    pthread_mutex_init(&r->gc_mutex, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&r->cond, &attr);

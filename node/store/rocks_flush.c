@@ -6,6 +6,13 @@
  * memtable does flush all of them first, atomically: so a flush here writes a mark into the default
  * family, which holds nothing else, and compacts that one key.
  *
+ * Garbage in a memtable: versions that GC may drop stay in a memtable until it is flushed, and
+ * every scan steps over them. So scans report what they stepped over, and when since the last flush
+ * they have paid about what a flush would have cost, the memtable is flushed, which leaves one
+ * version of each row: at most twice the cost of an oracle that knew when to flush. If such a flush
+ * drops little (a snapshot protects the versions, or they are in files already), the next one waits
+ * twice as long.
+ *
  * One thread does the flushes, several requests by one flush, and drops idle iterators. It sleeps
  * without a time-out when there is nothing to do. */
 #include "node/store/rocks_int.h"
@@ -70,6 +77,50 @@ static void serve(struct rocks_engine *r, struct engine_flush *list)
     }
 }
 
+enum {
+    STEPS_PER_ENTRY = 10,  /* a flush of one entry, and its later compaction, in steps of a scan */
+    GC_ENTRIES_MIN = 2000, /* less is not worth a file */
+    GC_USEFUL_PART = 8,    /* a flush was useful if it dropped one entry of so many */
+    GC_PAUSE_S_MAX = 64,
+};
+
+void rocks__note_stepped(struct engine *e, uint64_t steps)
+{
+    struct rocks_engine *r = rocks_of(e);
+    atomic_fetch_add_explicit(&r->stepped, steps, memory_order_relaxed);
+    rocks__pool_touched(r); /* the thread looks once a second while anything is read */
+}
+
+static void flush_garbage(struct rocks_engine *r, uint64_t now)
+{
+    uint64_t stepped = atomic_load_explicit(&r->stepped, memory_order_relaxed);
+    if (stepped < GC_ENTRIES_MIN * STEPS_PER_ENTRY || now < r->gc_flush_next_ns) {
+        return;
+    }
+    uint64_t entries =
+        rocks__property(r, r->cf[ENGINE_DATA], "rocksdb.num-entries-active-mem-table");
+    if (entries < GC_ENTRIES_MIN || stepped < entries * STEPS_PER_ENTRY) {
+        return;
+    }
+    uint64_t kept = atomic_load_explicit(&r->gc_flush_kept, memory_order_relaxed);
+    db_err err = rocks__flush(r);
+    if (err != ERR_OK) {
+        atomic_store_explicit(&r->background_err, err, memory_order_relaxed);
+    }
+    kept = atomic_load_explicit(&r->gc_flush_kept, memory_order_relaxed) - kept;
+    atomic_store_explicit(&r->stepped, 0, memory_order_relaxed);
+    atomic_fetch_add_explicit(&r->gc_flushes, 1, memory_order_relaxed);
+    if (err == ERR_OK && kept < entries - entries / GC_USEFUL_PART) {
+        r->gc_flush_pause_ns = 0;
+    } else {
+        uint64_t pause = r->gc_flush_pause_ns * 2;
+        r->gc_flush_pause_ns = pause == 0                          ? NS_PER_S
+                               : pause > GC_PAUSE_S_MAX * NS_PER_S ? GC_PAUSE_S_MAX * NS_PER_S
+                                                                   : pause;
+    }
+    r->gc_flush_next_ns = clock_mono_ns() + r->gc_flush_pause_ns;
+}
+
 static void wait_for_work(struct rocks_engine *r)
 {
     if (!atomic_load_explicit(&r->pool_used, memory_order_relaxed)) {
@@ -102,6 +153,7 @@ static void *upkeep_main(void *arg)
             trimmed_ns = now;
             atomic_store_explicit(&r->pool_used, false, memory_order_relaxed);
             rocks__iter_trim(r, now - ITER_IDLE_NS_MAX);
+            flush_garbage(r, now);
         }
         pthread_mutex_lock(&r->mutex);
     }

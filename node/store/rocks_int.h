@@ -8,6 +8,7 @@
 
 #include "node/store/engine.h"
 #include "node/store/keyspace.h"
+#include "node/store/rocks_shim.h"
 
 enum {
     ITER_SLOTS = 16,          /* idle iterators of one sort */
@@ -56,10 +57,18 @@ struct rocks_engine {
     _Atomic bool pool_used;
 
     /* GC (rocks_gc.c). */
+    pthread_mutex_t gc_mutex; /* guards the points; safe_point is written under it */
     _Atomic uint64_t safe_point;
+    uint64_t *gc_points; /* snapshots below the safe point, ascending */
+    size_t gc_point_count;
     _Atomic bool gc_ready; /* db may be read from a compaction */
     _Atomic uint64_t gc_versions;
     _Atomic uint64_t gc_tombstones;
+    _Atomic uint64_t stepped; /* see rocks_flush.c */
+    _Atomic uint64_t gc_flushes;
+    _Atomic uint64_t gc_flush_kept; /* entries that flushes have written */
+    uint64_t gc_flush_pause_ns;     /* upkeep thread only, as the next */
+    uint64_t gc_flush_next_ns;
 
     _Atomic uint64_t reads_cached;
     _Atomic uint64_t reads_blocked;
@@ -102,7 +111,13 @@ MUST_USE db_err rocks__apply(struct engine *e, struct engine_wbatch *b, bool may
 void rocks__changed_all(struct rocks_engine *r);
 
 /* rocks_gc.c */
-rocksdb_compactionfilterfactory_t *rocks__gc_factory(struct rocks_engine *r);
+extern const struct rocks_filter_ops rocks__gc_ops; /* state: the engine */
+void rocks__set_safe_point(struct engine *e, uint64_t ts, const uint64_t *snapshots, size_t count);
+bool rocks__may_read(struct engine *e, uint64_t ts);
+
+/* rocks_engine.c */
+uint64_t rocks__property(struct rocks_engine *r, rocksdb_column_family_handle_t *cf,
+                         const char *name);
 
 /* rocks_flush.c */
 MUST_USE db_err rocks__upkeep_start(struct rocks_engine *r);
@@ -111,6 +126,7 @@ void rocks__flush_async(struct engine *e, struct engine_flush *f);
 /* Flushes all families atomically; blocks. */
 MUST_USE db_err rocks__flush(struct rocks_engine *r);
 void rocks__pool_touched(struct rocks_engine *r);
+void rocks__note_stepped(struct engine *e, uint64_t steps);
 
 /* rocks_sst.c */
 MUST_USE db_err rocks__sst_open(struct engine *e, enum engine_cf cf, const char *path,

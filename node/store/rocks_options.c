@@ -100,7 +100,7 @@ static void set_family(struct rocks_engine *r, rocksdb_options_t *o, bool data, 
         rocksdb_options_set_prefix_extractor(
             o, rocksdb_slicetransform_create(NULL, no_destroy, prefix_of, prefix_in_domain,
                                              prefix_in_range, prefix_name));
-        rocksdb_options_set_compaction_filter_factory(o, rocks__gc_factory(r));
+        rocks_shim_set_filter(o, &rocks__gc_ops, r);
     }
 }
 

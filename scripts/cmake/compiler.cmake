@@ -2,6 +2,8 @@
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON) # named extensions: typeof, __attribute__, statement expressions in base/
+set(CMAKE_CXX_STANDARD 17)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
@@ -9,6 +11,7 @@ set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 find_program(SKEIN_CCACHE ccache)
 if(SKEIN_CCACHE)
   set(CMAKE_C_COMPILER_LAUNCHER ${SKEIN_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${SKEIN_CCACHE})
 endif()
 
 # Truncation by snprintf is how our texts are bounded: -Wno-format-truncation.
@@ -17,11 +20,14 @@ set(SKEIN_WARNINGS -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wst
 # Our own sources cannot call what base/banned.h bans; generated ones and libraries' headers can.
 list(APPEND SKEIN_WARNINGS -include${CMAKE_SOURCE_DIR}/base/banned.h)
 set(SKEIN_GENERATED_FLAGS -w)
+set(SKEIN_CXX_WARNINGS -Wall -Wextra -Wshadow -Wundef -Werror)
 
 add_compile_definitions(_GNU_SOURCE)
 add_compile_options(-fno-omit-frame-pointer -fno-strict-aliasing)
 set(CMAKE_C_FLAGS_RELEASE "-O2 -g")
 set(CMAKE_C_FLAGS_DEBUG "-O1 -g -DSKEIN_DEBUG=1")
+set(CMAKE_CXX_FLAGS_RELEASE ${CMAKE_C_FLAGS_RELEASE})
+set(CMAKE_CXX_FLAGS_DEBUG ${CMAKE_C_FLAGS_DEBUG})
 
 if(SKEIN_SANITIZE)
   add_compile_options(-fsanitize=${SKEIN_SANITIZE} -fno-sanitize-recover=all)

@@ -1,10 +1,11 @@
 # db_module(NAME [DEPS targets...] [GENERATED files...] [INTERFACE_DEPS ...])
-#   The static library of one second-level folder: all *.c beside the CMakeLists.txt and in its sub-folders, less
+#   The static library of one second-level folder: all *.c (and *.cc) beside the CMakeLists.txt and in its sub-folders, less
 #   *_test.c, *_bench.c and *_fuzz.c. Every *_test.c becomes a cmocka program and a ctest of its own; every
 #   *_bench.c becomes a program. Warnings are errors except in GENERATED files.
 function(db_module name)
   cmake_parse_arguments(M "" "" "DEPS;GENERATED;TEST_DEPS" ${ARGN})
   file(GLOB_RECURSE all CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  file(GLOB_RECURSE cxx CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cc)
   set(sources ${all})
   list(FILTER sources EXCLUDE REGEX "_(test|bench|fuzz)\\.c$")
   set(tests ${all})
@@ -18,9 +19,12 @@ function(db_module name)
     target_link_libraries(${name} INTERFACE ${M_DEPS})
     return()
   endif()
-  add_library(${name} STATIC ${sources} ${M_GENERATED})
+  add_library(${name} STATIC ${sources} ${cxx} ${M_GENERATED})
   if(sources)
     set_property(SOURCE ${sources} APPEND PROPERTY COMPILE_OPTIONS ${SKEIN_WARNINGS})
+  endif()
+  if(cxx)
+    set_property(SOURCE ${cxx} APPEND PROPERTY COMPILE_OPTIONS ${SKEIN_CXX_WARNINGS})
   endif()
   if(M_GENERATED)
     set_property(SOURCE ${M_GENERATED} APPEND PROPERTY COMPILE_OPTIONS ${SKEIN_GENERATED_FLAGS})

@@ -1,0 +1,83 @@
+// Adapters from C callbacks to RocksDB's virtual classes; see rocks_shim.h.
+//
+// The C API hands a factory over as a rocksdb_compactionfilterfactory_t, which is a class derived
+// from CompactionFilterFactory; all it does with one is to put it into a shared_ptr of the base
+// class. So any factory may be passed in its place.
+#include "node/store/rocks_shim.h"
+
+#include <rocksdb/compaction_filter.h>
+
+#include <memory>
+#include <string>
+
+namespace {
+
+using rocksdb::CompactionFilter;
+using rocksdb::CompactionFilterFactory;
+using rocksdb::Slice;
+
+class Filter : public CompactionFilter {
+  public:
+    Filter(const rocks_filter_ops *ops, void *filter) : ops_(ops), filter_(filter) {}
+    Filter(const Filter &) = delete;
+    Filter &operator=(const Filter &) = delete;
+    ~Filter() override { ops_->close(filter_); }
+
+    Decision FilterV2(int, const Slice &key, ValueType type, const Slice &value, std::string *,
+                      std::string *skip_until) const override {
+        if (type != ValueType::kValue || key.size() > ROCKS_UNTIL_MAX) {
+            return Decision::kKeep;
+        }
+        skip_until->resize(key.size());
+        size_t until_len = 0;
+        rocks_verdict v = ops_->one(filter_, reinterpret_cast<const uint8_t *>(key.data()),
+                                    key.size(), reinterpret_cast<const uint8_t *>(value.data()),
+                                    value.size(), reinterpret_cast<uint8_t *>(&(*skip_until)[0]),
+                                    &until_len);
+        if (v == ROCKS_SKIP_UNTIL) {
+            skip_until->resize(until_len);
+            return Decision::kRemoveAndSkipUntil;
+        }
+        return v == ROCKS_REMOVE ? Decision::kRemove : Decision::kKeep;
+    }
+
+    const char *Name() const override { return ops_->name; }
+
+  private:
+    const rocks_filter_ops *ops_;
+    void *filter_;
+};
+
+class Factory : public CompactionFilterFactory {
+  public:
+    Factory(const rocks_filter_ops *ops, void *state) : ops_(ops), state_(state) {}
+
+    bool ShouldFilterTableFileCreation(rocksdb::TableFileCreationReason reason) const override {
+        return reason == rocksdb::TableFileCreationReason::kCompaction ||
+               reason == rocksdb::TableFileCreationReason::kFlush;
+    }
+
+    std::unique_ptr<CompactionFilter>
+    CreateCompactionFilter(const CompactionFilter::Context &context) override {
+        void *filter =
+            ops_->open(state_, context.reason == rocksdb::TableFileCreationReason::kFlush);
+        if (filter == nullptr) {
+            return nullptr;
+        }
+        return std::unique_ptr<CompactionFilter>(new Filter(ops_, filter));
+    }
+
+    const char *Name() const override { return ops_->name; }
+
+  private:
+    const rocks_filter_ops *ops_;
+    void *state_;
+};
+
+} // namespace
+
+void rocks_shim_set_filter(rocksdb_options_t *options, const rocks_filter_ops *ops, void *state) {
+    CompactionFilterFactory *factory = new Factory(ops, state);
+    rocksdb_options_set_compaction_filter_factory(
+        options, reinterpret_cast<rocksdb_compactionfilterfactory_t *>(factory));
+}

@@ -1,0 +1,45 @@
+/* The one thing the C API of RocksDB 7.8 cannot do: a compaction filter that also runs when a
+ * memtable is flushed, and that drops a stretch of entries without leaving tombstones. Implemented
+ * in C++ (rocks_shim.cc), a thin adapter without state or policy of its own. */
+#ifndef SKEIN_NODE_STORE_ROCKS_SHIM_H
+#define SKEIN_NODE_STORE_ROCKS_SHIM_H
+
+#include <rocksdb/c.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+enum rocks_verdict {
+    ROCKS_KEEP,
+    ROCKS_REMOVE,     /* becomes a tombstone where a deeper level may hold the same key */
+    ROCKS_SKIP_UNTIL, /* it and all entries before `until` vanish without a tombstone */
+};
+
+enum { ROCKS_UNTIL_MAX = 1 << 16 };
+
+struct rocks_filter_ops {
+    const char *name;
+    /* A filter for the entries of one flush or (sub)compaction, used by one thread. NULL: filter
+     * nothing. */
+    void *(*open)(void *state, bool flush);
+    /* Entries come in order. For ROCKS_SKIP_UNTIL the key to go on at, greater than this one, is
+     * written to until (room for the key's length), its length to *ret_until_len. */
+    enum rocks_verdict (*one)(void *filter, const uint8_t *key, size_t key_len,
+                              const uint8_t *value, size_t value_len, uint8_t *until,
+                              size_t *ret_until_len);
+    void (*close)(void *filter);
+};
+
+/* ops and state outlive the database. */
+void rocks_shim_set_filter(rocksdb_options_t *options, const struct rocks_filter_ops *ops,
+                           void *state);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
