@@ -10,10 +10,16 @@
  * or nothing of it was (NNG completes a write on the first byte), and it is given to the operation
  * that completes later.
  *
+ * Closing. An operation that is begun on a closed stream is never completed by NNG 1.5. So a pipe
+ * knows that it was closed: what is begun then fails at once, and what was begun at the same moment
+ * is cancelled. The look at the mark comes after NNG was given the operation, when its completion
+ * may have made the owner free the pipe: a reference is held over it.
+ *
  * Freeing. NNG's free functions wait for a running completion, so they may not be called from one,
  * and a loop should not wait at all: what is to be freed goes to one thread, the reaper. */
 #include <nng/nng.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -50,6 +56,8 @@ struct nng_pipe_conn {
     nng_aio *rx;
     nng_aio *tx;
     nng_aio *tx_now; /* without completion: see above */
+    _Atomic bool closed;
+    _Atomic unsigned refs; /* the owner; who begins an operation */
     struct reapable reap;
 };
 
@@ -139,11 +147,34 @@ static void on_tx(void *arg)
     p->base.events.sent(p->base.ctx, err == ERR_CANCELED ? ERR_CLOSED : err, bytes);
 }
 
+static void pipe_unref(struct nng_pipe_conn *p)
+{
+    if (atomic_fetch_sub(&p->refs, 1) == 1) {
+        reap_later(p->t, &p->reap);
+    }
+}
+
+/* Gives the operation to NNG. */
+static void begin(struct nng_pipe_conn *p, void (*op)(nng_stream *stream, nng_aio *aio),
+                  nng_aio *aio)
+{
+    atomic_fetch_add(&p->refs, 1);
+    op(p->stream, aio);
+    if (atomic_load(&p->closed)) {
+        nng_aio_cancel(aio);
+    }
+    pipe_unref(p);
+}
+
 static bool pipe_send(struct rpc_pipe *base, const struct slice *iov, unsigned count,
                       struct rpc_io *ret_io)
 {
     struct nng_pipe_conn *p = CONTAINER_OF(base, struct nng_pipe_conn, base);
     nng_iov v[RPC_IOV_MAX];
+    if (atomic_load(&p->closed)) {
+        *ret_io = (struct rpc_io){ERR_CLOSED, 0};
+        return true;
+    }
     for (unsigned i = 0; i < count; i++) {
         v[i] = (nng_iov){.iov_buf = (void *)(uintptr_t)iov[i].ptr, .iov_len = iov[i].len};
     }
@@ -159,23 +190,30 @@ static bool pipe_send(struct rpc_pipe *base, const struct slice *iov, unsigned c
     }
     rc = nng_aio_set_iov(p->tx, count, v);
     ASSERT(rc == 0);
-    nng_stream_send(p->stream, p->tx);
+    begin(p, nng_stream_send, p->tx);
     return false;
 }
 
-static bool pipe_recv(struct rpc_pipe *base, void *ptr, size_t len, struct rpc_io *ret_io UNUSED)
+static bool pipe_recv(struct rpc_pipe *base, void *ptr, size_t len, struct rpc_io *ret_io)
 {
     struct nng_pipe_conn *p = CONTAINER_OF(base, struct nng_pipe_conn, base);
+    if (atomic_load(&p->closed)) {
+        *ret_io = (struct rpc_io){ERR_CLOSED, 0};
+        return true;
+    }
     nng_iov v = {.iov_buf = ptr, .iov_len = len};
     int rc = nng_aio_set_iov(p->rx, 1, &v);
     ASSERT(rc == 0);
-    nng_stream_recv(p->stream, p->rx);
+    begin(p, nng_stream_recv, p->rx);
     return false;
 }
 
 static void pipe_close(struct rpc_pipe *base)
 {
-    nng_stream_close(CONTAINER_OF(base, struct nng_pipe_conn, base)->stream);
+    struct nng_pipe_conn *p = CONTAINER_OF(base, struct nng_pipe_conn, base);
+    if (!atomic_exchange(&p->closed, true)) {
+        nng_stream_close(p->stream);
+    }
 }
 
 static void pipe_reap(struct reapable *r)
@@ -191,8 +229,8 @@ static void pipe_reap(struct reapable *r)
 static void pipe_free(struct rpc_pipe *base)
 {
     struct nng_pipe_conn *p = CONTAINER_OF(base, struct nng_pipe_conn, base);
-    nng_stream_close(p->stream);
-    reap_later(p->t, &p->reap);
+    pipe_close(base);
+    pipe_unref(p);
 }
 
 static const struct rpc_pipe_ops g_pipe_ops = {"nng", pipe_send, pipe_recv, pipe_close, pipe_free};
@@ -239,6 +277,7 @@ static struct rpc_pipe *pipe_new(struct nng_transport *t, nng_stream *stream)
     p->base.ops = &g_pipe_ops;
     p->t = t;
     p->stream = stream;
+    atomic_init(&p->refs, 1);
     p->reap.free = pipe_reap;
     list_init(&p->reap.link);
     format_remote(stream, p->base.remote, sizeof(p->base.remote));
