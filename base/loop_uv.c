@@ -17,9 +17,9 @@
  * the handles. */
 #include "base/loop.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -32,18 +32,30 @@ static void uv_backend_wake(struct loop *loop)
 {
     uint64_t one = 1;
     ssize_t n = write(loop->wake_fd, &one, sizeof(one));
-    ASSERT(n == (ssize_t)sizeof(one) || errno == EAGAIN); /* it is awake already */
+    ASSERT(n == (ssize_t)sizeof(one));
 }
 
 static const struct loop_backend g_uv_backend = {"uv", false, uv_backend_wake};
 
-/* Its only purpose is to end the wait. */
-static void on_wake(uv_poll_t *poll, int status UNUSED, int events UNUSED)
+/* Its only purpose is to end the wait. The counter is never read: each write is a new edge. */
+static void on_wake(uv_poll_t *poll UNUSED, int status UNUSED, int events UNUSED)
 {
-    struct loop *loop = poll->data;
-    uint64_t count;
-    ssize_t n = read(loop->wake_fd, &count, sizeof(count));
-    ASSERT(n == (ssize_t)sizeof(count) || errno == EAGAIN);
+}
+
+/* libuv registers a descriptor with its next poll, level-triggered; made edge-triggered there, a
+ * wake-up costs its receiver no read. */
+static bool wake_by_edge(struct loop *loop)
+{
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLET, .data.fd = loop->wake_fd};
+    uv_run(&loop->uv, UV_RUN_NOWAIT);
+    return epoll_ctl(uv_backend_fd(&loop->uv), EPOLL_CTL_MOD, loop->wake_fd, &ev) == 0;
+}
+
+static void wake_close(struct loop *loop)
+{
+    uv_close((uv_handle_t *)&loop->wake_poll, NULL);
+    uv_run(&loop->uv, UV_RUN_DEFAULT);
+    close(loop->wake_fd);
 }
 
 static bool wake_open(struct loop *loop)
@@ -56,9 +68,12 @@ static bool wake_open(struct loop *loop)
         close(loop->wake_fd);
         return false;
     }
-    loop->wake_poll.data = loop;
     int rc = uv_poll_start(&loop->wake_poll, UV_READABLE, on_wake);
     ASSERT(rc == 0);
+    if (!wake_by_edge(loop)) {
+        wake_close(loop);
+        return false;
+    }
     return true;
 }
 
