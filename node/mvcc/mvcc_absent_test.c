@@ -1,0 +1,91 @@
+/* mvcc_absent against point reads, on random sets of existing and asked keys. */
+#include "node/mvcc/mvcc.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/rand.h"
+
+enum { KEYS = 4000, ROUNDS = 400, ASK_MAX = 300 };
+
+static struct slice key_of(struct arena *a, uint64_t i)
+{
+    uint8_t *p = arena_alloc(a, 10);
+    assert_non_null(p);
+    p[0] = KEYSPACE_TABLE;
+    p[1] = 1;
+    put_be64(p + 2, i);
+    return slice_of(p, 10);
+}
+
+static void put_keys(struct engine *e, struct arena *a, const bool *exists)
+{
+    struct engine_wbatch *wb;
+    struct store_batch b;
+    store_batch_init(&b);
+    assert_int_equal(engine_wbatch_new(e, &wb), ERR_OK);
+    for (uint64_t i = 0; i < KEYS; i++) {
+        if (exists[i]) {
+            enum kv_op op = i % 3 == 0 ? KV_DELETE : KV_PUT;
+            assert_int_equal(mvcc_write_version(&b, key_of(a, i), 100 + i, op,
+                                                op == KV_PUT ? SLICE_LIT("v") : SLICE_EMPTY),
+                             ERR_OK);
+        }
+    }
+    assert_int_equal(engine_wbatch_add(wb, store_batch_encoded(&b)), ERR_OK);
+    assert_int_equal(engine_apply(e, wb, NULL), ERR_OK);
+    engine_wbatch_free(wb);
+    store_batch_fini(&b);
+}
+
+static void random_keys(void **state)
+{
+    (void)state;
+    char dir[] = "mvcc_absent_XXXXXX";
+    char remove[64];
+    static bool exists[KEYS];
+    struct engine *e;
+    struct arena a;
+    struct rand rnd;
+    size_t settled = 0;
+    assert_non_null(mkdtemp(dir));
+    arena_init(&a, NULL, NULL, 0);
+    rand_seed(&rnd, 7);
+    for (size_t i = 0; i < KEYS; i++) { /* dense parts and empty ones */
+        exists[i] = (i / 500) % 2 == 1 && rand_below(&rnd, 20) == 0;
+    }
+    assert_int_equal(engine_open_rocks(&(struct engine_opts){.path = dir}, NULL, &e), ERR_OK);
+    put_keys(e, &a, exists);
+    for (int r = 0; r < ROUNDS; r++) {
+        struct slice keys[ASK_MAX];
+        uint64_t number[ASK_MAX];
+        size_t n = 0;
+        size_t count = 0;
+        uint64_t step = 1 + rand_below(&rnd, 4);
+        for (uint64_t i = rand_below(&rnd, KEYS); i < KEYS && n < ASK_MAX; i += step) {
+            number[n] = i;
+            keys[n++] = key_of(&a, i);
+        }
+        assert_int_equal(mvcc_absent(e, keys, n, &count), ERR_OK);
+        assert_true(count <= n);
+        for (size_t i = 0; i < count; i++) {
+            assert_false(exists[number[i]]);
+        }
+        settled += count;
+    }
+    assert_true(settled > 0);
+    arena_fini(&a);
+    engine_close(e, false);
+    snprintf(remove, sizeof(remove), "rm -rf %s", dir);
+    assert_int_equal(system(remove), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_keys)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
