@@ -69,6 +69,7 @@ static bool node_equal(const struct bexpr *a, const struct bexpr *b)
     case BEXPR_OR:
     case BEXPR_CASE:
     case BEXPR_COALESCE:
+    case BEXPR_GROUPING:
     case BEXPR_ROW: return true;
     case BEXPR_SUBQUERY_SCALAR:
     case BEXPR_SUBQUERY_EXISTS:

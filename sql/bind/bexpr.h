@@ -37,6 +37,7 @@ enum bexpr_kind {
     BEXPR_SYSTEM_VAR,   /* read at execution */
     BEXPR_AGG,          /* only between bind and the aggregate's split-off; carries agg_call */
     BEXPR_WINDOW,       /* likewise for window functions */
+    BEXPR_GROUPING,     /* GROUPING(args): likewise, resolved with the aggregate */
     BEXPR_INSERT_VALUE, /* VALUES(col) or the row alias in ON DUPLICATE KEY UPDATE: becomes a column
                          */
     BEXPR_DEFAULT,      /* DEFAULT in INSERT/UPDATE: resolved by the DML planner */

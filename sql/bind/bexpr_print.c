@@ -150,6 +150,7 @@ void bexpr_print(const struct bexpr *e, struct buf *out)
     case BEXPR_ROW:
     case BEXPR_AGG:
     case BEXPR_WINDOW:
+    case BEXPR_GROUPING:
     case BEXPR_DEFAULT: break;
     }
     put(out, "?");

@@ -29,6 +29,7 @@ static db_err bind_groups(struct split *s)
     struct binder *b = s->b;
     const struct ast_expr_list *list = &s->in->ast->group_by;
     struct scope *scope = s->in->scope;
+    bool rollup = s->in->ast->group_mode == AST_GROUP_ROLLUP;
     s->node->u.aggregate.groups = BIND_ARRAY(b, struct lproj, list->count + 1);
     if (s->node->u.aggregate.groups == NULL) {
         return ERR_NOMEM;
@@ -63,11 +64,11 @@ static db_err bind_groups(struct split *s)
         struct lproj *groups = s->node->u.aggregate.groups;
         bool twice = false;
         for (uint32_t k = 0; k < s->node->u.aggregate.group_count; k++) {
-            twice = twice || bexpr_equal(groups[k].expr, e);
+            twice = twice || (groups[k].expr == e || bexpr_equal(groups[k].expr, e));
         }
-        if (!twice) {
+        if (!twice || rollup) {
             /* A grouped column keeps its id: subqueries of this block name it so. */
-            col_id_t out = e->kind == BEXPR_COLUMN ? e->u.column.id : bind__new_col(b);
+            col_id_t out = e->kind == BEXPR_COLUMN && !twice ? e->u.column.id : bind__new_col(b);
             groups[s->node->u.aggregate.group_count++] = (struct lproj){e, out};
         }
     }
@@ -113,6 +114,16 @@ static db_err agg_column(struct split *s, struct bexpr *e, struct bexpr **ret)
     struct lcolumn c = {.id = agg->out, .type = e->type, .coercibility = e->coercibility};
     *ret = bind__column_expr(b, &c);
     return *ret == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+/* MYSQL: a group that is summed up shows as NULL. */
+static struct sql_type group_type(const struct split *s, const struct bexpr *e)
+{
+    struct sql_type t = e->type;
+    if (s->node->u.aggregate.rollup) {
+        t.flags = (uint8_t)(t.flags & ~TYPE_F_NOT_NULL);
+    }
+    return t;
 }
 
 /* Is this column one of the grouping expressions? */
@@ -256,8 +267,64 @@ static db_err any_value(struct split *s, struct bexpr *column, struct bexpr **re
     return agg_column(s, e, ret);
 }
 
+static db_err small_int(struct binder *b, int64_t n, struct bexpr **ret)
+{
+    struct value v = value_int(n);
+    struct sql_type t = type_int(TYPE_BIGINT, false);
+    t.flags |= TYPE_F_NOT_NULL;
+    return bind__const(b, &v, &t, 5, ret);
+}
+
+/* (what is rolled up >> group & 1) << shift */
+static db_err grouping_bit(struct split *s, uint32_t group, uint32_t shift, struct bexpr **ret)
+{
+    struct binder *b = s->b;
+    struct lcolumn c = {.id = s->node->u.aggregate.rolled_up,
+                        .type = type_int(TYPE_BIGINT, false),
+                        .coercibility = 5};
+    struct bexpr *n;
+    c.type.flags |= TYPE_F_NOT_NULL;
+    *ret = bind__column_expr(b, &c);
+    if (*ret == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(small_int(b, group, &n));
+    TRY(bind__op2(b, "op_shr", *ret, n, ret));
+    TRY(small_int(b, 1, &n));
+    TRY(bind__op2(b, "op_bitand", *ret, n, ret));
+    TRY(small_int(b, shift, &n));
+    return bind__op2(b, "op_shl", *ret, n, ret);
+}
+
+/* GROUPING(a, b): a number with a bit for each argument, the first one's is the highest. */
+static db_err grouping(struct split *s, const struct bexpr *e, struct bexpr **ret)
+{
+    struct binder *b = s->b;
+    struct bexpr *sum;
+    TRY(small_int(b, 0, &sum));
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        uint32_t g = 0;
+        while (g < s->node->u.aggregate.group_count &&
+               !bexpr_equal(s->node->u.aggregate.groups[g].expr, e->args[i])) {
+            g++;
+        }
+        if (g == s->node->u.aggregate.group_count) {
+            return my_error(b->diag, ER_FIELD_IN_GROUPING_NOT_GROUP_BY, (unsigned)(i + 1));
+        }
+        if (s->node->u.aggregate.rollup) {
+            struct bexpr *bit;
+            TRY(grouping_bit(s, g, e->arg_count - 1 - i, &bit));
+            TRY(bind__op2(b, "op_bitor", sum, bit, &sum));
+        }
+    }
+    return bind__cast(b, sum, &e->type, false, ret);
+}
+
 static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
 {
+    if (e->kind == BEXPR_GROUPING) {
+        return grouping(s, e, ret);
+    }
     struct binder *b = s->b;
     if (e->kind == BEXPR_AGG) {
         return agg_column(s, e, ret);
@@ -265,8 +332,9 @@ static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
     for (uint32_t i = 0; i < s->node->u.aggregate.group_count; i++) {
         const struct lproj *g = &s->node->u.aggregate.groups[i];
         if (bexpr_equal(g->expr, e)) {
-            struct lcolumn c = {
-                .id = g->out, .type = g->expr->type, .coercibility = g->expr->coercibility};
+            struct lcolumn c = {.id = g->out,
+                                .type = group_type(s, g->expr),
+                                .coercibility = g->expr->coercibility};
             *ret = bind__column_expr(b, &c);
             return *ret == NULL ? ERR_NOMEM : ERR_OK;
         }
@@ -310,7 +378,7 @@ static db_err output_columns(struct split *s)
     struct lnode *n = s->node;
     uint32_t g = n->u.aggregate.group_count;
     uint32_t a = n->u.aggregate.agg_count;
-    n->columns = BIND_ARRAY(s->b, struct lcolumn, g + a + 1);
+    n->columns = BIND_ARRAY(s->b, struct lcolumn, g + a + 2);
     if (n->columns == NULL) {
         return ERR_NOMEM;
     }
@@ -318,12 +386,16 @@ static db_err output_columns(struct split *s)
     for (uint32_t i = 0; i < g; i++) {
         const struct lproj *p = &n->u.aggregate.groups[i];
         n->columns[i] = (struct lcolumn){
-            .id = p->out, .type = p->expr->type, .coercibility = p->expr->coercibility};
+            .id = p->out, .type = group_type(s, p->expr), .coercibility = p->expr->coercibility};
     }
     for (uint32_t i = 0; i < a; i++) {
         const struct lagg *x = &n->u.aggregate.aggs[i];
         n->columns[g + i] = (struct lcolumn){
             .id = x->out, .type = x->call->type, .coercibility = x->call->coercibility};
+    }
+    if (n->u.aggregate.rollup) {
+        n->columns[n->column_count++] = (struct lcolumn){
+            .id = n->u.aggregate.rolled_up, .type = type_int(TYPE_BIGINT, false), .hidden = true};
     }
     return ERR_OK;
 }
@@ -337,6 +409,10 @@ db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lno
         return ERR_NOMEM;
     }
     TRY(bind_groups(&s));
+    if (in->ast->group_mode == AST_GROUP_ROLLUP) {
+        s.node->u.aggregate.rollup = true;
+        s.node->u.aggregate.rolled_up = bind__new_col(b);
+    }
     for (s.at = 0; s.at < in->count; s.at++) {
         struct bexpr *copy = bexpr_clone(b->arena, in->exprs[s.at]);
         if (copy == NULL) {

@@ -198,6 +198,28 @@ static db_err using_charset(struct binder *b, const struct ast_func *f, struct b
     return ERR_OK;
 }
 
+static db_err bind_grouping(struct binder *b, const struct scope *scope, struct bexpr **args,
+                            uint32_t n, struct bexpr **ret)
+{
+    if (scope == NULL || !scope->grouped || !scope->aggs_allowed || scope->in_agg > 0) {
+        return my_error(b->diag, ER_INVALID_GROUP_FUNC_USE);
+    }
+    struct sql_type t = type_int(TYPE_BIGINT, false);
+    t.length = 1;
+    t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    struct bexpr *e = bind__new(b, BEXPR_GROUPING, &t, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args = args;
+    e->arg_count = n;
+    bind__inherit(e);
+    e->has_agg = true;
+    e->is_const = false;
+    *ret = e;
+    return ERR_OK;
+}
+
 db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *f,
                   struct bexpr **ret)
 {
@@ -229,6 +251,9 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
         bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
                         "FOUND_ROWS() is deprecated and will be removed in a future release. "
                         "Consider using COUNT(*) instead.");
+    }
+    if (slice_eq_nocase(f->name, SLICE_LIT("grouping"))) {
+        return bind_grouping(b, scope, args, n, ret);
     }
     const struct lazy_form *lazy = find_lazy(f->name);
     const struct func_def *def = lazy != NULL ? NULL : func_find(f->name);

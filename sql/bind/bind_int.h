@@ -75,6 +75,7 @@ struct scope {
     enum bind_place place;
     bool aggs_allowed;
     bool has_agg;
+    bool grouped;                  /* there is a GROUP BY */
     uint32_t in_agg;               /* nesting of aggregate calls being bound */
     struct block_windows *windows; /* NULL: window functions are not allowed here */
     const char *in_window_spec;    /* name of the window whose definition is being bound */

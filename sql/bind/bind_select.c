@@ -454,8 +454,8 @@ static db_err refuse_later(struct binder *b, const struct ast_select *s)
         /* MYSQL: answered so by a server with its default optimizer. */
         return my_error(b->diag, ER_SUPPORTED_ONLY_WITH_HYPERGRAPH, "QUALIFY clause");
     }
-    if (s->group_mode != AST_GROUP_PLAIN) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "WITH ROLLUP");
+    if (s->group_mode == AST_GROUP_CUBE) {
+        return my_error(b->diag, ER_SUPPORTED_ONLY_WITH_HYPERGRAPH, "CUBE");
     }
     return ERR_OK;
 }
@@ -465,7 +465,9 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
                     struct lnode **ret_root, uint32_t *ret_visible)
 {
     struct block_windows windows = {0};
-    struct block k = {.scope = {.parent = parent, .sub = sub}, .ast = s, .windows = &windows};
+    struct block k = {.scope = {.parent = parent, .sub = sub, .grouped = s->group_by.count != 0},
+                      .ast = s,
+                      .windows = &windows};
     TRY(refuse_later(b, s));
     TRY(bind_input(b, &k));
     if (outer != NULL && outer->locking.count != 0) {

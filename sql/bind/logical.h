@@ -166,6 +166,7 @@ struct lnode {
             struct lagg *aggs;
             uint32_t agg_count;
             bool rollup;
+            col_id_t rolled_up; /* rollup: bit i of this column is set when group i is summed up */
         } aggregate;
         struct {
             /* The child's rows come sorted by the partition, then by the order. */

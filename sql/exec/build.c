@@ -21,6 +21,7 @@ static const struct op_kind *kind_of(enum plan_kind kind)
     case PLAN_LIMIT: return &op_limit_kind;
     case PLAN_HASH_AGG: return &op_hash_agg_kind;
     case PLAN_STREAM_AGG: return &op_stream_agg_kind;
+    case PLAN_ROLLUP_AGG: return &op_rollup_kind;
     case PLAN_DISTINCT: return &op_distinct_kind;
     case PLAN_HASH_JOIN: return &op_hash_join_kind;
     case PLAN_NL_JOIN: return &op_nl_join_kind;

@@ -333,6 +333,7 @@ db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_
     case BEXPR_ROW:
     case BEXPR_AGG:
     case BEXPR_WINDOW:
+    case BEXPR_GROUPING:
     case BEXPR_INSERT_VALUE:
     case BEXPR_DEFAULT: break;
     }

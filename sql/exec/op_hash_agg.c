@@ -42,9 +42,6 @@ static db_err agg_open(struct op *op, struct exec_ctx *ctx)
     struct op_hash_agg *s = (struct op_hash_agg *)op;
     const struct plan_node *n = op->node;
     uint32_t groups = n->u.agg.group_count;
-    if (n->u.agg.rollup) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "WITH ROLLUP");
-    }
     s->budget = spill_budget(ctx);
     TRY(packed_format_init(&s->group_format, n->types, groups, ctx->arena));
     row_table_init(&s->table, &s->group_format, groups, ctx->mem, s->budget);

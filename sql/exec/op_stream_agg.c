@@ -29,9 +29,6 @@ static db_err stream_open(struct op *op, struct exec_ctx *ctx)
     struct op_stream_agg *s = (struct op_stream_agg *)op;
     const struct plan_node *n = op->node;
     uint32_t groups = n->u.agg.group_count;
-    if (n->u.agg.rollup) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "WITH ROLLUP");
-    }
     arena_init(&s->input, NULL, ctx->mem, 0);
     arena_init(&s->keys, NULL, ctx->mem, 0);
     s->opened = true;

@@ -18,6 +18,7 @@ static const char *kind_name(const struct plan_node *n)
     case PLAN_LIMIT: return "Limit";
     case PLAN_HASH_AGG: return "Group aggregate (hash)";
     case PLAN_STREAM_AGG: return "Aggregate";
+    case PLAN_ROLLUP_AGG: return "Aggregate with rollup";
     case PLAN_DISTINCT: return "Remove duplicates";
     case PLAN_HASH_JOIN: return "hash join";
     case PLAN_NL_JOIN: return "nested loop join";

@@ -248,14 +248,36 @@ static db_err phys_project(struct optimizer *o, struct lnode *n, const struct wa
     return ERR_OK;
 }
 
+/* The child of an aggregation with rollup. */
+static db_err sorted_by_groups(struct optimizer *o, struct lnode *n, struct phys *ret)
+{
+    struct lnode *sort = OPT_NEW(o, struct lnode);
+    struct lsort_key *keys = OPT_ARRAY(o, struct lsort_key, n->u.aggregate.group_count);
+    if (sort == NULL || keys == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+        keys[i].expr = n->u.aggregate.groups[i].expr;
+    }
+    *sort = *n->children[0];
+    sort->kind = LNODE_SORT;
+    sort->children[0] = n->children[0];
+    sort->child_count = 1;
+    sort->u.sort.keys = keys;
+    sort->u.sort.count = n->u.aggregate.group_count;
+    return opt__physical(o, sort, &g_want_nothing, ret);
+}
+
 static db_err phys_aggregate(struct optimizer *o, struct lnode *n, struct phys *ret)
 {
-    TRY(opt__physical(o, n->children[0], &g_want_nothing, ret));
     uint32_t groups = n->u.aggregate.group_count;
     uint32_t aggs = n->u.aggregate.agg_count;
-    struct plan_node *p =
-        opt__node(o, groups == 0 ? PLAN_STREAM_AGG : PLAN_HASH_AGG, groups + aggs);
-    col_id_t *cols = OPT_ARRAY(o, col_id_t, groups + aggs);
+    bool rollup = n->u.aggregate.rollup;
+    enum plan_kind kind = rollup ? PLAN_ROLLUP_AGG : groups == 0 ? PLAN_STREAM_AGG : PLAN_HASH_AGG;
+    TRY(rollup ? sorted_by_groups(o, n, ret)
+               : opt__physical(o, n->children[0], &g_want_nothing, ret));
+    struct plan_node *p = opt__node(o, kind, groups + aggs + rollup);
+    col_id_t *cols = OPT_ARRAY(o, col_id_t, groups + aggs + rollup);
     if (p == NULL || cols == NULL) {
         return ERR_NOMEM;
     }
@@ -289,7 +311,10 @@ static db_err phys_aggregate(struct optimizer *o, struct lnode *n, struct phys *
     }
     p->u.agg.group_count = groups;
     p->u.agg.agg_count = aggs;
-    p->u.agg.rollup = n->u.aggregate.rollup;
+    if (rollup) {
+        p->types[groups + aggs] = &n->columns[groups + aggs].type;
+        cols[groups + aggs] = n->u.aggregate.rolled_up;
+    }
     p->children[0] = ret->node;
     p->child_count = 1;
     p->rows = opt__estimate(o, n);

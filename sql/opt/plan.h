@@ -26,6 +26,7 @@ enum plan_kind {
     PLAN_LIMIT,
     PLAN_HASH_AGG,
     PLAN_STREAM_AGG, /* input sorted by the groups, or no groups */
+    PLAN_ROLLUP_AGG, /* input sorted by the groups; output: groups, aggregates, what is rolled up */
     PLAN_DISTINCT,
     PLAN_HASH_JOIN,   /* builds on the right side */
     PLAN_NL_JOIN,     /* right side kept in memory (or rescanned when correlated: APPLY) */
@@ -166,7 +167,6 @@ struct plan_node {
             uint32_t group_count;
             struct plan_agg *aggs;
             uint32_t agg_count;
-            bool rollup;
         } agg;
         struct {
             enum join_kind kind;
