@@ -74,7 +74,9 @@ static bool node_equal(const struct bexpr *a, const struct bexpr *b)
     case BEXPR_SUBQUERY_SCALAR:
     case BEXPR_SUBQUERY_EXISTS:
     case BEXPR_SUBQUERY_IN:
-    case BEXPR_SUBQUERY_QUANTIFIED: return a->u.subquery.sub == b->u.subquery.sub;
+    case BEXPR_SUBQUERY_QUANTIFIED:
+        return a->u.subquery.sub == b->u.subquery.sub &&
+               a->u.subquery.column == b->u.subquery.column;
     case BEXPR_WINDOW:
         return a->u.agg.window == b->u.agg.window && a->u.agg.window_func == b->u.agg.window_func &&
                (a->u.agg.call == NULL ? b->u.agg.call == NULL : agg_equal(a, b)) &&

@@ -49,6 +49,7 @@ struct bsubquery {
     struct lnode *root;      /* logical plan */
     const struct plan *plan; /* physical, once planned */
     bool correlated;         /* uses BEXPR_OUTER columns of ours or of those around us */
+    bool is_row;             /* several columns are read of its one row */
     uint32_t id;             /* per statement: index of the run state that caches its result */
     col_id_t *outer_columns; /* columns of the enclosing query that it reads */
     uint32_t outer_count;
@@ -85,6 +86,7 @@ struct bexpr {
             struct bsubquery *sub;
             uint32_t *
                 outer_slots; /* by sub->outer_columns: slot of the input, UINT32_MAX: further out */
+            uint32_t column; /* SCALAR: of the subquery's row */
             bool negated;    /* NOT EXISTS, NOT IN */
             bool all;        /* QUANTIFIED: ALL, else ANY */
             enum cmp_op op;  /* QUANTIFIED */

@@ -43,6 +43,20 @@ static db_err into_vars(struct binder *b, const struct ast_into *into, uint32_t 
     return ERR_OK;
 }
 
+/* MYSQL: sql_select_limit holds for a SELECT statement that has no LIMIT of its own. */
+static db_err session_limit(struct binder *b, struct lnode **io_root)
+{
+    struct lnode *n = bind__node(b, LNODE_LIMIT, *io_root);
+    struct sql_type t = type_int(TYPE_BIGINT, true);
+    struct value v = value_uint(b->opts->select_limit);
+    if (n == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind__const(b, &v, &t, 5, &n->u.limit.limit));
+    *io_root = n;
+    return ERR_OK;
+}
+
 static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s)
 {
     struct bound_stmt *st = b->stmt;
@@ -50,6 +64,10 @@ static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s
     st->kind = BOUND_SELECT;
     st->read_only = true;
     TRY(bind__query(b, NULL, NULL, s->query, &st->root, &visible));
+    if (b->opts->select_limit != 0 && b->opts->select_limit != UINT64_MAX &&
+        s->query->limit == NULL) {
+        TRY(session_limit(b, &st->root));
+    }
     st->result = st->root->columns;
     st->result_count = visible;
     const struct ast_into *into = s->query->into;

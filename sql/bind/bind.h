@@ -23,7 +23,8 @@ struct bind_opts {
      * text). Lifted literals that are not in the list take their type from the literal itself. */
     const struct sql_type *param_types;
     uint32_t param_count;
-    bool prepare; /* parameters have no values yet */
+    uint64_t select_limit; /* sql_select_limit; 0, UINT64_MAX: none */
+    bool prepare;          /* parameters have no values yet */
     /* Type of @name and of @@name as they are now. NULL members: user variables are text, system
      * variables unknown. */
     void *env;

@@ -3,9 +3,8 @@
  *
  * The node gives the grouping expressions and one column per distinct aggregate call. In the
  * expressions above, each part that equals a grouping expression, and each call, becomes a column
- * of the node. A column that is left must depend on the groups (ONLY_FULL_GROUP_BY, 1055 and 1140):
- * it does when the groups hold a whole unique key of its table that has no NULLs, or when WHERE
- * fixes it to a constant. Such a column (and any, without the mode) takes the value of one row of
+ * of the node. A column that is left must depend on the groups (ONLY_FULL_GROUP_BY, 1055 and 1140;
+ * bind_depend.c). Such a column (and any, without the mode) takes the value of one row of
  * the group: the hidden aggregate "any_value". */
 #include "sql/bind/bind_int.h"
 
@@ -18,9 +17,11 @@ struct split {
     struct lnode *node;
     struct lnode *input;
     uint32_t agg_cap;
-    struct bexpr **agg_exprs;          /* the BEXPR_AGG of each of node's aggregates */
-    uint32_t at;                       /* number of the expression being rewritten, for messages */
-    bool implicit;                     /* no GROUP BY */
+    struct bexpr **agg_exprs; /* the BEXPR_AGG of each of node's aggregates */
+    uint32_t at;              /* number of the expression being rewritten, for messages */
+    bool implicit;            /* no GROUP BY */
+    const bool *known;        /* columns that depend on the groups, by id; NULL: not asked yet */
+    col_id_t known_count;
     const struct block_window *window; /* whose definition is being rewritten */
 };
 
@@ -126,101 +127,30 @@ static struct sql_type group_type(const struct split *s, const struct bexpr *e)
     return t;
 }
 
-/* Is this column one of the grouping expressions? */
-static bool grouped(const struct split *s, col_id_t id)
+static db_err depends_on_groups(struct split *s, col_id_t id, bool *ret)
 {
-    for (uint32_t i = 0; i < s->node->u.aggregate.group_count; i++) {
-        const struct bexpr *g = s->node->u.aggregate.groups[i].expr;
-        if (g->kind == BEXPR_COLUMN && g->u.column.id == id) {
-            return true;
-        }
+    if (s->known == NULL) {
+        TRY(bind__dependent_columns(s->b, s->input, s->node->u.aggregate.groups,
+                                    s->node->u.aggregate.group_count, &s->known));
+        s->known_count = s->b->next_col + 1;
     }
-    return false;
-}
-
-/* column = constant in WHERE. */
-static bool fixed_by_where(const struct lnode *n, col_id_t id)
-{
-    if (n->kind != LNODE_FILTER) {
-        return false;
-    }
-    for (uint32_t i = 0; i < n->u.filter.count; i++) {
-        const struct bexpr *c = n->u.filter.conjuncts[i];
-        if (c->kind != BEXPR_FUNC || c->arg_count != 2 ||
-            strcmp(c->u.func->def->name, "op_eq") != 0) {
-            continue;
-        }
-        for (int k = 0; k < 2; k++) {
-            const struct bexpr *x = c->args[k];
-            const struct bexpr *y = c->args[1 - k];
-            if (x->kind == BEXPR_COLUMN && x->u.column.id == id &&
-                (y->is_const || y->kind == BEXPR_PARAM)) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static const struct lnode *table_of(const struct lnode *n, col_id_t id)
-{
-    if (n->kind == LNODE_TABLE) {
-        for (uint32_t i = 0; i < n->column_count; i++) {
-            if (n->columns[i].id == id) {
-                return n;
-            }
-        }
-        return NULL;
-    }
-    for (uint32_t i = 0; i < n->child_count; i++) {
-        const struct lnode *t = table_of(n->children[i], id);
-        if (t != NULL) {
-            return t;
-        }
-    }
-    return NULL;
-}
-
-static bool depends_on_groups(const struct split *s, col_id_t id)
-{
-    if (grouped(s, id) || fixed_by_where(s->input, id)) {
-        return true;
-    }
-    const struct lnode *t = table_of(s->input, id);
-    if (t == NULL) {
-        return false;
-    }
-    const struct table_def *def = t->u.table.def;
-    for (uint32_t i = 0; i < def->index_count; i++) {
-        const struct index_def *ix = &def->indexes[i];
-        if ((ix->kind != INDEX_PRIMARY && ix->kind != INDEX_UNIQUE) ||
-            (i == 0 && !def->has_primary)) {
-            continue;
-        }
-        bool all = true;
-        for (uint32_t p = 0; p < ix->part_count && all; p++) {
-            const struct column_def *c = &def->columns[ix->parts[p].column];
-            col_id_t cid = t->columns[ix->parts[p].column].id;
-            all = (c->type.flags & TYPE_F_NOT_NULL) != 0 && ix->parts[p].prefix_len == 0 &&
-                  (grouped(s, cid) || fixed_by_where(s->input, cid));
-        }
-        if (all) {
-            return true;
-        }
-    }
-    return false;
+    *ret = id < s->known_count && s->known[id];
+    return ERR_OK;
 }
 
 static db_err not_grouped(const struct split *s, const struct bexpr *e)
 {
     struct binder *b = s->b;
-    const struct lnode *t = table_of(s->input, e->u.column.id);
+    const struct scope *scope = s->in->scope;
     const char *name = "?";
-    for (uint32_t i = 0; t != NULL && i < t->column_count; i++) {
-        if (t->columns[i].id == e->u.column.id) {
-            const struct lcolumn *c = &t->columns[i];
-            name = arena_printf(b->arena, "%.*s.%.*s.%.*s", SLICE_FMT(c->schema),
-                                SLICE_FMT(c->table), SLICE_FMT(c->name));
+    for (uint32_t i = 0; i < scope->count; i++) {
+        const struct lcolumn *c = &scope->columns[i];
+        if (c->id == e->u.column.id) {
+            name =
+                c->schema.len != 0
+                    ? arena_printf(b->arena, "%.*s.%.*s.%.*s", SLICE_FMT(c->schema),
+                                   SLICE_FMT(c->table), SLICE_FMT(c->name))
+                    : arena_printf(b->arena, "%.*s.%.*s", SLICE_FMT(c->table), SLICE_FMT(c->name));
         }
     }
     uint32_t items = s->in->item_count;
@@ -345,7 +275,11 @@ static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
     }
     if (e->kind == BEXPR_COLUMN) {
         bool strict = (b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) != 0;
-        if (strict && !depends_on_groups(s, e->u.column.id)) {
+        bool dependent = !strict;
+        if (strict) {
+            TRY(depends_on_groups(s, e->u.column.id, &dependent));
+        }
+        if (!dependent) {
             return not_grouped(s, e);
         }
         return any_value(s, e, ret);

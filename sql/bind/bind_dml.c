@@ -76,6 +76,38 @@ static db_err check_generated(struct binder *b, const struct table_def *def, uin
     return ERR_OK;
 }
 
+/* MYSQL: a value may read the columns of the row that stand before it, as assigned, and the others'
+ * defaults: each reference becomes the expression that was assigned. */
+static db_err earlier_columns(struct binder *b, const struct bound_target *t, struct bexpr **row,
+                              uint32_t done, struct bexpr *e, struct bexpr **ret)
+{
+    *ret = e;
+    if (e->kind == BEXPR_DEFAULT) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(earlier_columns(b, t, row, done, e->args[i], &e->args[i]));
+    }
+    if (e->kind != BEXPR_COLUMN) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < done; i++) {
+        uint32_t ordinal = b->stmt->insert_columns[i];
+        if (t->columns[ordinal] == e->u.column.id) {
+            *ret = bexpr_clone(b->arena, row[i]);
+            return *ret == NULL ? ERR_NOMEM
+                                : bind__cast(b, *ret, &t->def->columns[ordinal].type, false, ret);
+        }
+    }
+    struct bexpr *d = bind__new(b, BEXPR_DEFAULT, &e->type, 1);
+    if (d == NULL) {
+        return ERR_NOMEM;
+    }
+    d->args[0] = e;
+    *ret = d;
+    return ERR_OK;
+}
+
 static db_err insert_row(struct binder *b, struct scope *scope, struct ast_expr *const *items,
                          uint32_t n, const struct table_def *def, struct bexpr ***ret)
 {
@@ -94,6 +126,9 @@ static db_err insert_row(struct binder *b, struct scope *scope, struct ast_expr 
             continue;
         }
         TRY(bind__expr(b, scope, items[i], &row[i]));
+        if (items[i]->kind != AST_EXPR_LITERAL && items[i]->kind != AST_EXPR_PARAM) {
+            TRY(earlier_columns(b, &b->stmt->targets[0], row, i, row[i], &row[i]));
+        }
         if (row[i]->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
@@ -103,14 +138,15 @@ static db_err insert_row(struct binder *b, struct scope *scope, struct ast_expr 
     return ERR_OK;
 }
 
-static db_err insert_values(struct binder *b, const struct ast_insert *s,
-                            const struct table_def *def)
+static db_err insert_values(struct binder *b, const struct ast_insert *s, const struct lnode *table)
 {
+    const struct table_def *def = table->u.table.def;
     struct bound_stmt *st = b->stmt;
     struct lnode *n = bind__node(b, LNODE_VALUES, NULL);
     uint32_t rows = s->source == AST_INSERT_SET ? 1 : s->rows.count;
     uint32_t width = st->insert_column_count;
-    struct scope scope = {.place = PLACE_FIELDS};
+    struct scope scope = {
+        .place = PLACE_FIELDS, .columns = table->columns, .count = table->column_count};
     if (n == NULL) {
         return ERR_NOMEM;
     }
@@ -243,7 +279,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     if (s->source == AST_INSERT_QUERY) {
         TRY(insert_query(b, s));
     } else {
-        TRY(insert_values(b, s, table->u.table.def));
+        TRY(insert_values(b, s, table));
     }
     return on_duplicate(b, s, table);
 }

@@ -349,6 +349,39 @@ static db_err bind_sys_var(struct binder *b, const struct ast_sys_var *v, struct
     return ERR_OK;
 }
 
+static const struct column_def *definition(const struct scope *scope, const struct bexpr *column)
+{
+    for (const struct scope *s = scope; s != NULL; s = s->parent) {
+        for (uint32_t i = 0; i < s->count; i++) {
+            if (s->columns[i].id == column->u.column.id) {
+                return s->columns[i].def;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* DEFAULT(column) of a constant is known here; others are the change's business. */
+static db_err constant_default(struct binder *b, const struct column_def *def, struct bexpr **ret)
+{
+    struct value null;
+    *ret = NULL;
+    if (def == NULL || def->generated != GENERATED_NO || def->auto_increment) {
+        return ERR_OK;
+    }
+    switch (def->default_kind) {
+    case DEFAULT_CONST: return bind__const(b, &def->default_value, &def->type, 2, ret);
+    case DEFAULT_NULL:
+        value_set_null(&null, &def->type);
+        return bind__const(b, &null, &def->type, 2, ret);
+    case DEFAULT_NONE:
+        return my_error(b->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(b->arena, def->name));
+    case DEFAULT_NOW:
+    case DEFAULT_EXPR: break;
+    }
+    return ERR_OK;
+}
+
 static db_err bind_default(struct binder *b, struct scope *scope, const struct ast_column *c,
                            struct bexpr **ret)
 {
@@ -357,6 +390,10 @@ static db_err bind_default(struct binder *b, struct scope *scope, const struct a
     if (c->name.ptr != NULL) {
         TRY(bind__column(b, scope, c, &column));
         t = column->type;
+        TRY(constant_default(b, definition(scope, column), ret));
+        if (*ret != NULL) {
+            return ERR_OK;
+        }
     }
     struct bexpr *e = bind__new(b, BEXPR_DEFAULT, &t, column != NULL ? 1 : 0);
     if (e == NULL) {

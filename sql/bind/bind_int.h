@@ -75,10 +75,12 @@ struct scope {
     enum bind_place place;
     bool aggs_allowed;
     bool has_agg;
-    bool grouped;                  /* there is a GROUP BY */
-    uint32_t in_agg;               /* nesting of aggregate calls being bound */
-    struct block_windows *windows; /* NULL: window functions are not allowed here */
-    const char *in_window_spec;    /* name of the window whose definition is being bound */
+    bool grouped;                         /* there is a GROUP BY */
+    bool items_known;                     /* the select list is bound */
+    const struct ast_expr_list *group_by; /* HAVING knows its columns */
+    uint32_t in_agg;                      /* nesting of aggregate calls being bound */
+    struct block_windows *windows;        /* NULL: window functions are not allowed here */
+    const char *in_window_spec;           /* name of the window whose definition is being bound */
     bool in_window_call;
     struct bsubquery *sub;          /* the subquery this block belongs to, NULL at the top */
     const struct left_tables *left; /* while FROM is bound */
@@ -260,6 +262,10 @@ db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_fo
                    struct lnode **io_root);
 db_err bind__project(struct binder *b, struct select_item *items, uint32_t count,
                      struct lnode **io_root);
+
+/* bind_depend.c: *ret_known[id] for every column made so far. */
+db_err bind__dependent_columns(struct binder *b, const struct lnode *input,
+                               const struct lproj *groups, uint32_t count, const bool **ret_known);
 
 /* bind_window.c */
 db_err bind__window(struct binder *b, struct scope *scope, const struct ast_aggregate *a,

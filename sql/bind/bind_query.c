@@ -126,6 +126,9 @@ static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquer
     uint32_t vr;
     struct lnode *l;
     struct lnode *r;
+    if (s->left->kind == AST_BODY_SELECT && ((const struct ast_select *)s->left)->into != NULL) {
+        return my_error(b->diag, ER_MISPLACED_INTO);
+    }
     TRY(bind_body(b, parent, sub, s->left, NULL, &l, &vl));
     TRY(bind_body(b, parent, sub, s->right, NULL, &r, &vr));
     *ret_visible = vl;
@@ -157,6 +160,10 @@ static db_err bind_values(struct binder *b, struct scope *parent, struct bsubque
             return ERR_NOMEM;
         }
         for (uint32_t c = 0; c < width; c++) {
+            const struct ast_expr *e = v->rows.items[i]->items.items[c];
+            if (e->kind == AST_EXPR_DEFAULT && ((const struct ast_column *)e)->name.ptr == NULL) {
+                return my_error(b->diag, ER_TABLE_VALUE_CONSTRUCTOR_CANNOT_HAVE_DEFAULT);
+            }
             TRY(bind__expr(b, &scope, v->rows.items[i]->items.items[c], &n->u.values.rows[i][c]));
         }
     }
@@ -281,11 +288,27 @@ static db_err order_output(struct binder *b, struct scope *parent, struct bsubqu
     return ERR_OK;
 }
 
+/* MYSQL: SQL_CALC_FOUND_ROWS of the first SELECT is the whole set operation's. */
+static bool counts_rows(const struct ast_body *body)
+{
+    for (;;) {
+        if (body->kind == AST_BODY_SETOP) {
+            body = ((const struct ast_setop *)body)->left;
+        } else if (body->kind == AST_BODY_QUERY) {
+            body = ((const struct ast_body_query *)body)->query->body;
+        } else {
+            return body->kind == AST_BODY_SELECT && (((const struct ast_select *)body)->options &
+                                                     AST_SELECT_SQL_CALC_FOUND_ROWS) != 0;
+        }
+    }
+}
+
 db_err bind__order_limit(struct binder *b, struct scope *parent, struct bsubquery *sub,
                          const struct ast_query *q, struct lnode **io_root, uint32_t visible)
 {
     TRY(order_output(b, parent, sub, &q->order_by, io_root, visible));
-    return bind__limit(b, q->limit, false, io_root);
+    bool top = parent == NULL && sub == NULL && b->derived_depth == 0;
+    return bind__limit(b, q->limit, top && counts_rows(q->body), io_root);
 }
 
 db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub,

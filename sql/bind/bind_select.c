@@ -259,6 +259,31 @@ db_err bind__project(struct binder *b, struct select_item *items, uint32_t count
     return ERR_OK;
 }
 
+/* MYSQL: with DISTINCT, ORDER BY reads nothing that the select list does not show. What it computes
+ * of shown columns does not make more rows distinct. */
+static db_err only_selected(struct binder *b, const struct block *k, const struct bexpr *e,
+                            uint32_t number)
+{
+    for (uint32_t i = 0; i < k->count; i++) {
+        if (bexpr_equal(k->items[i].expr, e)) {
+            return ERR_OK;
+        }
+    }
+    if (e->kind == BEXPR_COLUMN) {
+        const struct lcolumn *c = column_by_id(&k->scope, e->u.column.id);
+        const char *name = c == NULL
+                               ? "?"
+                               : arena_printf(b->arena, "%.*s.%.*s.%.*s", SLICE_FMT(c->schema),
+                                              SLICE_FMT(c->table), SLICE_FMT(c->name));
+        return my_error(b->diag, ER_FIELD_IN_ORDER_NOT_SELECT, (unsigned)(number + 1), name,
+                        "DISTINCT");
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(only_selected(b, k, e->args[i], number));
+    }
+    return ERR_OK;
+}
+
 /* Which projected column an ORDER BY expression is; added as a hidden one when it is none. */
 static db_err order_columns(struct binder *b, struct block *k, bool distinct)
 {
@@ -269,8 +294,7 @@ static db_err order_columns(struct binder *b, struct block *k, bool distinct)
         }
         if (at == k->count) {
             if (distinct) {
-                return my_error(b->diag, ER_FIELD_IN_ORDER_NOT_SELECT, (unsigned)(i + 1),
-                                arena_printf(b->arena, "#%u", (unsigned)(i + 1)), "DISTINCT");
+                TRY(only_selected(b, k, k->order[i].expr, i));
             }
             struct select_item extra = {.expr = k->order[i].expr};
             extra.column.type = extra.expr->type;
@@ -465,7 +489,10 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
                     struct lnode **ret_root, uint32_t *ret_visible)
 {
     struct block_windows windows = {0};
-    struct block k = {.scope = {.parent = parent, .sub = sub, .grouped = s->group_by.count != 0},
+    struct block k = {.scope = {.parent = parent,
+                                .sub = sub,
+                                .grouped = s->group_by.count != 0,
+                                .group_by = &s->group_by},
                       .ast = s,
                       .windows = &windows};
     TRY(refuse_later(b, s));
@@ -481,6 +508,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     TRY(bind_items(b, &k));
     k.scope.items = k.items;
     k.scope.item_count = k.count;
+    k.scope.items_known = true;
     uint32_t visible = k.count;
     TRY(bind_having(b, &k));
     if (outer != NULL) {
@@ -503,7 +531,8 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         }
     }
     TRY(sort_node(b, &k));
-    bool calc = (s->options & AST_SELECT_SQL_CALC_FOUND_ROWS) != 0;
+    bool calc = outer != NULL && parent == NULL && sub == NULL && b->derived_depth == 0 &&
+                (s->options & AST_SELECT_SQL_CALC_FOUND_ROWS) != 0;
     TRY(bind__limit(b, outer != NULL ? outer->limit : NULL, calc, &k.root));
     *ret_root = k.root;
     *ret_visible = visible;

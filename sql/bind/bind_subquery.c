@@ -66,6 +66,23 @@ static const struct ast_expr *only_expression(const struct ast_query *q)
     return s->items.items[0]->expr;
 }
 
+static db_err column_of_row(struct binder *b, struct bsubquery *sub, uint32_t column,
+                            struct bexpr **ret)
+{
+    const struct lcolumn *c = &sub->root->columns[column];
+    struct sql_type t = c->type;
+    t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
+    struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_SCALAR, &t, sub, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->coercibility = c->coercibility;
+    e->u.subquery.column = column;
+    *ret = e;
+    return ERR_OK;
+}
+
+/* A subquery of several columns is a row of as many scalars, which share its one run. */
 db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct ast_subquery *s,
                              struct bexpr **ret)
 {
@@ -76,17 +93,20 @@ db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct
     struct bsubquery *sub;
     uint32_t visible;
     TRY(new_subquery(b, scope, s->query, &sub, &visible));
-    if (visible != 1) {
-        return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+    if (visible == 1) {
+        return column_of_row(b, sub, 0, ret);
     }
-    struct sql_type t = sub->root->columns[0].type;
-    t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
-    struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_SCALAR, &t, sub, 0);
-    if (e == NULL) {
+    struct sql_type none = type_null();
+    struct bexpr *row = bind__new(b, BEXPR_ROW, &none, visible);
+    if (row == NULL) {
         return ERR_NOMEM;
     }
-    e->coercibility = sub->root->columns[0].coercibility;
-    *ret = e;
+    sub->is_row = true;
+    for (uint32_t i = 0; i < visible; i++) {
+        TRY(column_of_row(b, sub, i, &row->args[i]));
+    }
+    bind__inherit(row);
+    *ret = row;
     return ERR_OK;
 }
 

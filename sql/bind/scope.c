@@ -169,6 +169,26 @@ static db_err column_node(struct binder *b, struct scope *scope, struct scope *o
     return ERR_OK;
 }
 
+/* MYSQL: outside aggregate functions HAVING sees a column only when it is selected or grouped by.
+ */
+static bool having_sees(const struct scope *s, const struct lcolumn *c)
+{
+    for (uint32_t i = 0; i < s->item_count; i++) {
+        const struct bexpr *e = s->items[i].expr;
+        if (e != NULL && e->kind == BEXPR_COLUMN && e->u.column.id == c->id) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; s->group_by != NULL && i < s->group_by->count; i++) {
+        const struct ast_column *g = (const struct ast_column *)s->group_by->items[i];
+        if (g->expr.kind == AST_EXPR_COLUMN && slice_eq_nocase(g->name, c->name) &&
+            (g->table.ptr == NULL || slice_eq(g->table, c->table))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 db_err bind__column(struct binder *b, struct scope *scope, const struct ast_column *c,
                     struct bexpr **ret)
 {
@@ -199,6 +219,10 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
             }
             *ret = bexpr_clone(b->arena, item->expr);
             return *ret == NULL ? ERR_NOMEM : ERR_OK;
+        }
+        if (found != NULL && s->place == PLACE_HAVING && s->in_agg == 0 && s->items_known &&
+            !having_sees(s, found)) {
+            continue;
         }
         if (found != NULL) {
             return column_node(b, scope, s, depth, found, ret);

@@ -106,7 +106,7 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
     }
     arena_init(&chunk_arena, NULL, ctx->mem, 0);
     ctx->eval.arena = &chunk_arena;
-    st->width = e->kind == BEXPR_SUBQUERY_SCALAR ? 1 : e->arg_count == 0 ? 1 : e->arg_count;
+    st->width = sub->is_row ? sub->plan->root->column_count : e->arg_count == 0 ? 1 : e->arg_count;
     st->count = 0;
     st->has_rows = st->has_null = false;
     db_err err = ERR_OK;
@@ -248,7 +248,7 @@ static db_err answer(struct exec_ctx *ctx, const struct expr_state *s, struct su
     if (e->kind == BEXPR_SUBQUERY_SCALAR) {
         struct value null;
         value_set_null(&null, &e->type);
-        return vector_set(out, row, st->count == 0 ? &null : &st->values[0]);
+        return vector_set(out, row, st->count == 0 ? &null : &st->values[e->u.subquery.column]);
     }
     if (e->kind == BEXPR_SUBQUERY_EXISTS) {
         vec_set_i64(out, row, st->has_rows != e->u.subquery.negated);

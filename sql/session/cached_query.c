@@ -18,7 +18,9 @@ static void make_key(const struct sql_session *s, const struct digest *d, struct
     *k = (struct plan_cache_key){.digest_high = d->high,
                                  .digest_low = d->low,
                                  .kinds = d->literal_count,
-                                 .schema = s->has_schema ? hash_bytes(s->schema, 1) : 0,
+                                 .schema = hash_combine(
+                                     s->has_schema ? hash_bytes(s->schema, 1) : 0,
+                                     s->vars.sql_select_limit),
                                  .catalog_version = catalog_version(s->engine->catalog),
                                  .sql_mode = s->vars.sql_mode,
                                  .tz = s->vars.tz,

@@ -1,0 +1,167 @@
+/* Functional dependence (MYSQL: ONLY_FULL_GROUP_BY): which columns have one value per group.
+ *
+ * Beginning with the grouping columns, what is known spreads until nothing is new: columns that
+ * WHERE or an inner join's ON equates with a constant or with a known column; all columns of a
+ * table of which a unique key without NULLs is known; through an outer join from the outer side to
+ * the inner one; the results of an aggregation whose groups are known; expressions of known
+ * columns. */
+#include "sql/bind/bind_int.h"
+
+struct depend {
+    bool *known; /* by col_id */
+    bool changed;
+};
+
+static void learn(struct depend *d, col_id_t id)
+{
+    d->changed = d->changed || !d->known[id];
+    d->known[id] = true;
+}
+
+static bool gives(const struct lnode *n, col_id_t id)
+{
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        if (n->columns[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* column = column, column = constant. `into`: only columns of this side are learnt, from columns
+ * (an outer join's condition); NULL: of both. */
+static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
+                       const struct lnode *into, bool constants)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct bexpr *c = list[i];
+        if (c->kind != BEXPR_FUNC || c->arg_count != 2 ||
+            strcmp(c->u.func->def->name, "op_eq") != 0) {
+            continue;
+        }
+        for (int k = 0; k < 2; k++) {
+            const struct bexpr *x = c->args[k];
+            const struct bexpr *y = c->args[1 - k];
+            if (x->kind != BEXPR_COLUMN || (into != NULL && !gives(into, x->u.column.id))) {
+                continue;
+            }
+            bool fixed = constants && (y->is_const || y->kind == BEXPR_PARAM ||
+                                       y->kind == BEXPR_CONST || y->kind == BEXPR_OUTER);
+            if (fixed || (y->kind == BEXPR_COLUMN && d->known[y->u.column.id])) {
+                learn(d, x->u.column.id);
+            }
+        }
+    }
+}
+
+static void of_table(struct depend *d, const struct lnode *t)
+{
+    const struct table_def *def = t->u.table.def;
+    for (uint32_t i = 0; i < def->index_count; i++) {
+        const struct index_def *ix = &def->indexes[i];
+        bool all = (ix->kind == INDEX_PRIMARY || ix->kind == INDEX_UNIQUE) &&
+                   !(i == 0 && !def->has_primary);
+        for (uint32_t p = 0; p < ix->part_count && all; p++) {
+            const struct column_def *c = &def->columns[ix->parts[p].column];
+            all = (c->type.flags & TYPE_F_NOT_NULL) != 0 && ix->parts[p].prefix_len == 0 &&
+                  d->known[t->columns[ix->parts[p].column].id];
+        }
+        for (uint32_t k = 0; all && k < t->column_count; k++) {
+            learn(d, t->columns[k].id);
+        }
+    }
+}
+
+struct all_known {
+    const struct depend *d;
+    bool yes;
+};
+
+static bool check_known(const struct bexpr *e, void *arg)
+{
+    struct all_known *a = arg;
+    bool ok =
+        e->kind == BEXPR_COLUMN ? a->d->known[e->u.column.id] : !e->has_subquery && !e->is_volatile;
+    a->yes = a->yes && ok;
+    return a->yes;
+}
+
+static void of_project(struct depend *d, const struct lnode *n)
+{
+    for (uint32_t i = 0; i < n->u.project.count; i++) {
+        const struct lproj *p = &n->u.project.exprs[i];
+        struct all_known a = {d, true};
+        bexpr_walk(p->expr, check_known, &a);
+        if (a.yes) {
+            learn(d, p->out);
+        }
+        if (p->expr->kind == BEXPR_COLUMN && d->known[p->out]) {
+            learn(d, p->expr->u.column.id);
+        }
+    }
+}
+
+static void of_aggregate(struct depend *d, const struct lnode *n)
+{
+    if (n->u.aggregate.rollup) {
+        return;
+    }
+    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+        if (!d->known[n->u.aggregate.groups[i].out]) {
+            return;
+        }
+    }
+    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+        learn(d, n->u.aggregate.aggs[i].out);
+    }
+}
+
+/* inner: the rows may be those that an outer join makes up. */
+static void spread(struct depend *d, const struct lnode *n, bool inner)
+{
+    switch ((int)n->kind) {
+    case LNODE_TABLE: of_table(d, n); return;
+    case LNODE_FILTER: equalities(d, n->u.filter.conjuncts, n->u.filter.count, NULL, !inner); break;
+    case LNODE_PROJECT: of_project(d, n); break;
+    case LNODE_AGGREGATE: of_aggregate(d, n); return;
+    case LNODE_JOIN: {
+        enum join_kind k = n->u.join.kind;
+        bool plain = k == JOIN_INNER || k == JOIN_CROSS;
+        if (plain) {
+            equalities(d, n->u.join.on, n->u.join.on_count, NULL, !inner);
+        } else if (k == JOIN_LEFT || k == JOIN_RIGHT) {
+            equalities(d, n->u.join.on, n->u.join.on_count, n->children[k == JOIN_LEFT ? 1 : 0],
+                       false);
+        }
+        spread(d, n->children[0], inner || k == JOIN_RIGHT || k == JOIN_FULL);
+        spread(d, n->children[1], inner || k == JOIN_LEFT || k == JOIN_FULL);
+        return;
+    }
+    case LNODE_SORT:
+    case LNODE_DISTINCT:
+    case LNODE_LIMIT:
+    case LNODE_WINDOW: break;
+    default: return;
+    }
+    spread(d, n->children[0], inner);
+}
+
+db_err bind__dependent_columns(struct binder *b, const struct lnode *input,
+                               const struct lproj *groups, uint32_t count, const bool **ret_known)
+{
+    struct depend d = {.known = BIND_ARRAY(b, bool, b->next_col + 1)};
+    if (d.known == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (groups[i].expr->kind == BEXPR_COLUMN) {
+            d.known[groups[i].expr->u.column.id] = true;
+        }
+    }
+    do {
+        d.changed = false;
+        spread(&d, input, false);
+    } while (d.changed);
+    *ret_known = d.known;
+    return ERR_OK;
+}
