@@ -410,11 +410,17 @@ static db_err bind_values_ref(struct binder *b, struct scope *scope, const struc
                               struct bexpr **ret)
 {
     if (scope == NULL || scope->insert_target == NULL) {
-        bind__warn(b, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT, "VALUES function");
+        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+                        "'VALUES function' is deprecated and will be removed in a future "
+                        "release.");
         struct value null = value_null(); /* MYSQL: VALUES() elsewhere is NULL */
         struct sql_type t = type_null();
         return bind__const(b, &null, &t, 6, ret);
     }
+    bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
+                    "'VALUES function' is deprecated and will be removed in a future release. "
+                    "Please use an alias (INSERT INTO ... VALUES (...) AS alias) and replace "
+                    "VALUES(col) in the ON DUPLICATE KEY UPDATE clause with alias.col instead");
     const struct table_def *def = scope->insert_target->def;
     const struct column_def *col = table_column(def, c->name);
     if (col == NULL) {

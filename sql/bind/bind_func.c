@@ -255,6 +255,11 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
     if (slice_eq_nocase(f->name, SLICE_LIT("grouping"))) {
         return bind_grouping(b, scope, args, n, ret);
     }
+    if (slice_eq_nocase(f->name, SLICE_LIT("found_rows"))) {
+        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
+                        "FOUND_ROWS() is deprecated and will be removed in a future release. "
+                        "Consider using COUNT(*) instead.");
+    }
     const struct lazy_form *lazy = find_lazy(f->name);
     const struct func_def *def = lazy != NULL ? NULL : func_find(f->name);
     if (lazy == NULL && def == NULL) {

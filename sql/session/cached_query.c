@@ -15,18 +15,18 @@ enum { PLAN_TRIES = 10, ROWS_TEXT_MIN = 256 };
 
 static void make_key(const struct sql_session *s, const struct digest *d, struct plan_cache_key *k)
 {
-    *k = (struct plan_cache_key){.digest_high = d->high,
-                                 .digest_low = d->low,
-                                 .kinds = d->literal_count,
-                                 .schema = hash_combine(
-                                     s->has_schema ? hash_bytes(s->schema, 1) : 0,
-                                     s->vars.sql_select_limit),
-                                 .catalog_version = catalog_version(s->engine->catalog),
-                                 .sql_mode = s->vars.sql_mode,
-                                 .tz = s->vars.tz,
-                                 .div_precision_increment = s->vars.div_precision_increment,
-                                 .collation = s->vars.collation_connection,
-                                 .charset = s->vars.charset_client};
+    *k =
+        (struct plan_cache_key){.digest_high = d->high,
+                                .digest_low = d->low,
+                                .kinds = d->literal_count,
+                                .schema = hash_combine(s->has_schema ? hash_bytes(s->schema, 1) : 0,
+                                                       s->vars.sql_select_limit),
+                                .catalog_version = catalog_version(s->engine->catalog),
+                                .sql_mode = s->vars.sql_mode,
+                                .tz = s->vars.tz,
+                                .div_precision_increment = s->vars.div_precision_increment,
+                                .collation = s->vars.collation_connection,
+                                .charset = s->vars.charset_client};
 }
 
 static db_err literal_values(struct sql_session *s, const struct digest *d,
