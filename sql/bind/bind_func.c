@@ -247,11 +247,6 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
     }
-    if (slice_eq_nocase(f->name, SLICE_LIT("found_rows"))) {
-        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
-                        "FOUND_ROWS() is deprecated and will be removed in a future release. "
-                        "Consider using COUNT(*) instead.");
-    }
     if (slice_eq_nocase(f->name, SLICE_LIT("grouping"))) {
         return bind_grouping(b, scope, args, n, ret);
     }

@@ -496,11 +496,6 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
                       .ast = s,
                       .windows = &windows};
     TRY(refuse_later(b, s));
-    if ((s->options & AST_SELECT_SQL_CALC_FOUND_ROWS) != 0) {
-        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
-                        "SQL_CALC_FOUND_ROWS is deprecated and will be removed in a future "
-                        "release. Consider using two separate queries instead.");
-    }
     TRY(bind_input(b, &k));
     if (outer != NULL && outer->locking.count != 0) {
         uint32_t found = 0;
