@@ -45,6 +45,7 @@ static db_err bind_if(struct binder *b, struct bexpr **args, struct bexpr **ret)
 {
     struct sql_type t;
     uint8_t coercibility;
+    TRY(bind__json_condition(b, &args[0]));
     TRY(bind__agree(b, "if", args, 1, 1, 2, &t, &coercibility));
     struct bexpr *e = bind__new(b, BEXPR_CASE, &t, 0);
     if (e == NULL) {

@@ -204,6 +204,9 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
 db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_json_value *e,
                         struct bexpr **ret);
 
+/* MYSQL: a condition of IF and CASE takes JSON as a number, others compare it with JSON's 0. */
+db_err bind__json_condition(struct binder *b, struct bexpr **io);
+
 /* bind_json_table.c */
 db_err bind__json_table(struct binder *b, struct scope *scope, const struct ast_json_table *a,
                         struct lnode **ret);

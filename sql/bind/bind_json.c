@@ -75,6 +75,15 @@ static db_err bind_on(struct binder *b, const struct ast_json_on *on, const stru
     return bind__const(b, &v, t, 5, ret);
 }
 
+db_err bind__json_condition(struct binder *b, struct bexpr **io)
+{
+    if ((*io)->type.id != TYPE_JSON) {
+        return ERR_OK;
+    }
+    struct sql_type t = type_double();
+    return bind__cast(b, *io, &t, false, io);
+}
+
 db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_json_value *e,
                         struct bexpr **ret)
 {
@@ -85,8 +94,11 @@ db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_
         return ERR_NOMEM;
     }
     if (e->returning != NULL) {
-        struct sql_type from = t; /* text without a length is as long as the default */
-        TRY(bind__cast_target(b, e->returning, &from, &t));
+        bool text = e->returning->kind == AST_TYPE_CHAR || e->returning->kind == AST_TYPE_BINARY;
+        TRY(bind__cast_target(b, e->returning, &t, &t));
+        if (text && (e->returning->flags & AST_TYPE_F_LENGTH) == 0) {
+            t = type_blob(t.collation == COLL_BINARY ? TYPE_LONGBLOB : TYPE_LONGTEXT, t.collation);
+        }
         if (type_is_string(&t) && t.collation != COLL_BINARY && e->returning->charset.ptr == NULL) {
             t.collation = COLL_UTF8MB4_0900_BIN;
         }

@@ -193,6 +193,16 @@ static uint32_t total_columns(const struct ast_json_column_list *list)
     return n;
 }
 
+static bool has_table(const struct scope *scope, struct slice table)
+{
+    for (uint32_t i = 0; i < scope->count; i++) {
+        if (slice_eq(scope->columns[i].table, table)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static db_err bind_document(struct binder *b, struct scope *scope, const struct ast_expr *doc,
                             struct bexpr **ret)
 {
@@ -205,11 +215,12 @@ static db_err bind_document(struct binder *b, struct scope *scope, const struct 
     db_err err = bind__expr(b, &inner, doc, ret);
     const struct ast_column *c = (const struct ast_column *)doc;
     if (err == ERR_SQL && b->diag != NULL && b->diag->number == ER_BAD_FIELD_ERROR &&
-        doc->kind == AST_EXPR_COLUMN && c->table.ptr != NULL) {
+        doc->kind == AST_EXPR_COLUMN && c->table.ptr != NULL && !has_table(outer, c->table)) {
         return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, c->table),
                         bind__place_name(PLACE_TABLE_FUNC));
     }
-    return err;
+    TRY(err);
+    return (*ret)->has_subquery ? my_error(b->diag, ER_WRONG_ARGUMENTS, "JSON_TABLE") : ERR_OK;
 }
 
 db_err bind__json_table(struct binder *b, struct scope *scope, const struct ast_json_table *a,

@@ -105,7 +105,7 @@ static db_err path_value(struct exec_ctx *ctx, struct op_json_table *s,
     struct json_hits hits = {.arena = &s->scratch};
     struct json_view v;
     bool fits;
-    TRY(json_seek(at, &c->path, false, &hits));
+    TRY(json_seek(at, &c->path, JSON_SEEK_WRAP, &hits));
     if (hits.count == 0) {
         if (c->on_empty == JSON_TABLE_ON_ERROR) {
             return my_error(ctx->diag, ER_MISSING_JSON_TABLE_VALUE, c->name);
@@ -148,7 +148,7 @@ static db_err column_value(struct exec_ctx *ctx, struct op_json_table *s,
     struct value n = value_int(number);
     if (c->kind == JSON_TABLE_EXISTS) {
         struct json_hits hits = {.arena = &s->scratch};
-        TRY(json_seek(at, &c->path, true, &hits));
+        TRY(json_seek(at, &c->path, JSON_SEEK_ONE | JSON_SEEK_WRAP, &hits));
         n = value_int(hits.count != 0);
     }
     const struct store_target target = {.column = c->name, .row = 1};
@@ -181,7 +181,7 @@ static db_err make_level(struct exec_ctx *ctx, struct op_json_table *s,
                          bool *ret_any)
 {
     struct json_hits hits = {.arena = &s->scratch};
-    TRY(json_seek(at, &level->path, false, &hits));
+    TRY(json_seek(at, &level->path, JSON_SEEK_WRAP, &hits));
     for (uint32_t i = 0; i < hits.count; i++) {
         for (uint32_t c = 0; c < level->column_count; c++) {
             TRY(column_value(ctx, s, &level->columns[c], &hits.views[i], i + 1));

@@ -221,8 +221,12 @@ struct json_hits {
     struct json_view *views;
     uint32_t count, room;
 };
-/* Adds what the path finds, in document order. one: stop at the first. ERR_LIMIT. */
-MUST_USE db_err json_seek(const struct json_view *doc, const struct json_path *path, bool one,
+enum {
+    JSON_SEEK_ONE = 1,  /* stop at the first */
+    JSON_SEEK_WRAP = 2, /* what is no array counts as an array of itself */
+};
+/* Adds what the path finds, in document order. ERR_LIMIT. */
+MUST_USE db_err json_seek(const struct json_view *doc, const struct json_path *path, unsigned flags,
                           struct json_hits *hits);
 /* The position that an index leg means in an array of `count`; false when it is outside (*ret_at is
  * then where an insertion would put it). */

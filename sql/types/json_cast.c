@@ -446,7 +446,14 @@ db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v, const struct
             *ret_fits = false;
             return ERR_OK;
         }
-        err = type_store(&strict, to, &target, &t, &plain, ret);
+        err = ERR_OK;
+        if (to->id == TYPE_YEAR) { /* rounded, not cut */
+            t = type_int(TYPE_BIGINT, false);
+            err = json_to_value(&strict, v, &t, &plain);
+        }
+        if (err == ERR_OK) {
+            err = type_store(&strict, to, &target, &t, &plain, ret);
+        }
     }
     *ret_fits = *ret_fits && err == ERR_OK;
     return err == ERR_SQL ? ERR_OK : err;

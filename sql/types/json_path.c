@@ -1,7 +1,7 @@
 /* JSON paths: $, .name, ."name", .*, [n], [last-n], [n to m], [*], **.
  *
  * The parser goes over the text once and stops where MySQL stops, because the error names the
- * position. Matching walks the binary form. As in MySQL a scalar or object counts as an array of
+ * position. Matching walks the binary form. As in MySQL a scalar or object may count as an array of
  * itself for [0], [last] and ranges that begin there; ** can then reach a value in more than one
  * way, so hits are kept unique once a path has it. */
 #include "sql/types/json_int.h"
@@ -293,7 +293,7 @@ static db_err add_hit(struct json_hits *h, const struct json_view *v, bool uniqu
 
 struct seek {
     const struct json_path *path;
-    bool one;
+    bool one, wrap;
     struct json_hits *hits;
 };
 
@@ -342,14 +342,14 @@ static db_err seek(struct seek *s, const struct json_view *v, uint32_t leg_index
     if (v->type == JSON_ARRAY) {
         return seek_children(s, v, from, to, leg_index + 1);
     }
-    return from < to ? seek(s, v, leg_index + 1) : ERR_OK;
+    return s->wrap && from < to ? seek(s, v, leg_index + 1) : ERR_OK;
 }
 
-db_err json_seek(const struct json_view *doc, const struct json_path *path, bool one,
+db_err json_seek(const struct json_view *doc, const struct json_path *path, unsigned flags,
                  struct json_hits *hits)
 {
     struct json_hits own = {.arena = hits->arena};
-    struct seek s = {path, one, &own};
+    struct seek s = {path, (flags & JSON_SEEK_ONE) != 0, (flags & JSON_SEEK_WRAP) != 0, &own};
     TRY(seek(&s, doc, 0));
     if (hits->count == 0) {
         *hits = own;

@@ -137,18 +137,16 @@ static db_err set_row(struct eval_ctx *ctx, const struct func_call *call,
     struct json_node *root = NULL;
     bool null;
     TRY(json__doc_node(ctx, call, args, 0, row, &root, &null));
-    bool none = null;
-    for (uint32_t i = 1; i < call->arg_count; i += 2) {
+    for (uint32_t i = 1; i < call->arg_count && !null; i += 2) {
         const struct json_path *path;
         struct json_node *value;
         TRY(json__path(ctx, call, args, i, row, false, &path, &null));
-        none = none || null;
-        if (!none) {
+        if (!null) {
             TRY(json__value(ctx, call, args, i + 1, row, &value));
             TRY(change(ctx, (enum json_change)call->variant, &root, path, value));
         }
     }
-    if (none) {
+    if (null) {
         vec_set_null(out, row);
         return ERR_OK;
     }
@@ -166,11 +164,20 @@ db_err json_set(EVAL_ARGS)
 
 static db_err remove_at(struct eval_ctx *ctx, struct json_node **root, const struct json_path *path)
 {
-    struct json_node **parent;
+    struct json_node **parent = NULL;
+    const struct json_leg *leg = NULL;
+    uint32_t count = path->count;
     uint32_t at;
-    const struct json_leg *leg = &path->legs[path->count - 1];
-    TRY(follow(ctx->arena, root, path, path->count - 1, &parent));
-    if (parent == NULL) {
+    /* [0] of what is no array is the value itself: then the leg before says what goes. */
+    for (; count > 0; count--) {
+        leg = &path->legs[count - 1];
+        TRY(follow(ctx->arena, root, path, count - 1, &parent));
+        if (parent == NULL || leg->kind == JSON_LEG_KEY || (*parent)->type == JSON_ARRAY ||
+            !json_leg_index(leg, 1, &at)) {
+            break;
+        }
+    }
+    if (parent == NULL || count == 0) {
         return ERR_OK;
     }
     struct json_node *n = *parent;
@@ -190,21 +197,21 @@ db_err json_remove(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct json_node *root = NULL;
+        bool vacuous = false;
         bool null;
         TRY(json__doc_node(ctx, call, args, 0, row, &root, &null));
-        bool none = null;
-        for (uint32_t i = 1; i < call->arg_count; i++) {
+        for (uint32_t i = 1; i < call->arg_count && !null; i++) {
             const struct json_path *path;
             TRY(json__path(ctx, call, args, i, row, false, &path, &null));
-            none = none || null;
-            if (!null && path->count == 0) {
-                return my_error(ctx->diag, ER_JSON_VACUOUS_PATH);
-            }
-            if (!none) {
+            vacuous = vacuous || (!null && path->count == 0);
+            if (!null && !vacuous) {
                 TRY(remove_at(ctx, &root, path));
             }
         }
-        if (none) {
+        if (vacuous) {
+            return my_error(ctx->diag, ER_JSON_VACUOUS_PATH);
+        }
+        if (null) {
             vec_set_null(out, row);
         } else {
             TRY(json__set(ctx, out, row, root));
@@ -222,13 +229,11 @@ db_err json_merge(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct json_node *root = NULL;
-        bool none = false;
-        for (uint32_t i = 0; i < call->arg_count; i++) {
+        bool null = false;
+        for (uint32_t i = 0; i < call->arg_count && !null; i++) {
             struct json_node *next = NULL;
-            bool null;
             TRY(json__doc_node(ctx, call, args, i, row, &next, &null));
-            none = none || null;
-            if (!none) {
+            if (!null) {
                 if (i == 0) {
                     root = next;
                 } else {
@@ -236,7 +241,7 @@ db_err json_merge(EVAL_ARGS)
                 }
             }
         }
-        if (none) {
+        if (null) {
             vec_set_null(out, row);
         } else {
             TRY(json__set(ctx, out, row, root));

@@ -42,17 +42,15 @@ static db_err extract_row(struct eval_ctx *ctx, const struct func_call *call,
     bool null;
     bool as_array = call->arg_count > 2;
     TRY(json__doc(ctx, call, args, 0, row, &doc, &null));
-    bool none = null;
-    for (uint32_t i = 1; i < call->arg_count; i++) {
+    for (uint32_t i = 1; i < call->arg_count && !null; i++) {
         const struct json_path *path;
         TRY(json__path(ctx, call, args, i, row, true, &path, &null));
-        none = none || null;
-        if (!none) {
+        if (!null) {
             as_array = as_array || path->many;
-            TRY(json_seek(&doc, path, false, &hits));
+            TRY(json_seek(&doc, path, JSON_SEEK_WRAP, &hits));
         }
     }
-    if (none) {
+    if (null) {
         vec_set_null(out, row);
         return ERR_OK;
     }
@@ -70,20 +68,18 @@ db_err json_extract(EVAL_ARGS)
 
 /* The document, or with an optional path argument what that finds. */
 static db_err doc_at_path(struct eval_ctx *ctx, const struct func_call *call,
-                          struct vector *const *args, uint32_t row, uint32_t path_arg, bool many,
+                          struct vector *const *args, uint32_t row, bool many, unsigned flags,
                           struct json_hits *hits)
 {
+    static const struct json_path whole = {0};
+    const struct json_path *path = &whole;
     struct json_view doc;
-    const struct json_path *path;
     bool null;
     TRY(json__doc(ctx, call, args, 0, row, &doc, &null));
-    if (call->arg_count <= path_arg) {
-        static const struct json_path whole = {0};
-        return null ? ERR_OK : json_seek(&doc, &whole, true, hits);
+    if (!null && call->arg_count == 2) {
+        TRY(json__path(ctx, call, args, 1, row, many, &path, &null));
     }
-    bool none = null;
-    TRY(json__path(ctx, call, args, path_arg, row, many, &path, &null));
-    return none || null ? ERR_OK : json_seek(&doc, path, false, hits);
+    return null ? ERR_OK : json_seek(&doc, path, flags, hits);
 }
 
 db_err json_keys(EVAL_ARGS)
@@ -91,7 +87,7 @@ db_err json_keys(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct json_hits hits = {.arena = ctx->arena};
-        TRY(doc_at_path(ctx, call, args, row, 1, false, &hits));
+        TRY(doc_at_path(ctx, call, args, row, false, 0, &hits));
         if (hits.count == 0 || hits.views[0].type != JSON_OBJECT) {
             vec_set_null(out, row);
             continue;
@@ -134,7 +130,11 @@ db_err json_length(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct json_hits hits = {.arena = ctx->arena};
-        TRY(doc_at_path(ctx, call, args, row, 1, true, &hits));
+        TRY(doc_at_path(ctx, call, args, row, true, JSON_SEEK_WRAP, &hits));
+        if (hits.count == 0) {
+            vec_set_null(out, row);
+            continue;
+        }
         const struct json_path *path;
         bool null;
         bool many = false;
@@ -142,11 +142,7 @@ db_err json_length(EVAL_ARGS)
             TRY(json__path(ctx, call, args, 1, row, true, &path, &null));
             many = !null && path->many;
         }
-        if (hits.count == 0) {
-            vec_set_null(out, row);
-        } else {
-            vec_set_i64(out, row, many ? hits.count : json_count(&hits.views[0]));
-        }
+        vec_set_i64(out, row, many ? hits.count : json_count(&hits.views[0]));
     }
     return ERR_OK;
 }
@@ -244,6 +240,9 @@ db_err json_bind_text(BIND_ARGS)
     bool quote = call->variant == JSON_TEXT_QUOTE;
     if (!text && (quote || t->id != TYPE_JSON)) {
         return my_error(ctx->diag, ER_INCORRECT_TYPE, "1", call->def->name);
+    }
+    if (type_is_string(t) && t->collation == COLL_BINARY) {
+        return my_error(ctx->diag, ER_INVALID_JSON_CHARSET, "binary");
     }
     if (t->id != TYPE_JSON) {
         func__want_text(ctx, &args[0]);

@@ -35,22 +35,21 @@ static db_err contains_row(struct eval_ctx *ctx, const struct func_call *call,
     struct json_hits hits = {.arena = ctx->arena};
     struct json_view doc;
     struct json_view part;
-    bool no_doc;
-    bool no_part;
-    bool null = false;
-    TRY(json__doc(ctx, call, args, 0, row, &doc, &no_doc));
-    TRY(json__doc(ctx, call, args, 1, row, &part, &no_part));
-    bool none = no_doc || no_part;
-    if (call->arg_count == 3) {
+    bool null;
+    TRY(json__doc(ctx, call, args, 0, row, &doc, &null));
+    if (!null) {
+        TRY(json__doc(ctx, call, args, 1, row, &part, &null));
+    }
+    if (!null && call->arg_count == 3) {
         const struct json_path *path;
         TRY(json__path(ctx, call, args, 2, row, false, &path, &null));
-        if (!none && !null) {
-            TRY(json_seek(&doc, path, true, &hits));
-            none = hits.count == 0;
-            doc = none ? doc : hits.views[0];
+        if (!null) {
+            TRY(json_seek(&doc, path, JSON_SEEK_ONE | JSON_SEEK_WRAP, &hits));
+            null = hits.count == 0;
+            doc = null ? doc : hits.views[0];
         }
     }
-    if (none || null) {
+    if (null) {
         vec_set_null(out, row);
     } else {
         vec_set_i64(out, row, json_contains(&doc, &part));
@@ -71,12 +70,13 @@ static db_err contains_path_row(struct eval_ctx *ctx, const struct func_call *ca
                                 struct vector *const *args, uint32_t row, struct vector *out)
 {
     struct json_view doc;
-    bool no_doc;
     bool null;
     bool all = false;
-    TRY(json__doc(ctx, call, args, 0, row, &doc, &no_doc));
-    TRY(json__one_or_all(ctx, call, args, 1, row, &all, &null));
-    if (no_doc || null) {
+    TRY(json__doc(ctx, call, args, 0, row, &doc, &null));
+    if (!null) {
+        TRY(json__one_or_all(ctx, call, args, 1, row, &all, &null));
+    }
+    if (null) {
         vec_set_null(out, row);
         return ERR_OK;
     }
@@ -89,7 +89,7 @@ static db_err contains_path_row(struct eval_ctx *ctx, const struct func_call *ca
             vec_set_null(out, row);
             return ERR_OK;
         }
-        TRY(json_seek(&doc, path, true, &hits));
+        TRY(json_seek(&doc, path, JSON_SEEK_ONE | JSON_SEEK_WRAP, &hits));
         found = hits.count != 0;
         if (found != all) {
             break; /* decided */
@@ -115,10 +115,11 @@ db_err json_overlap(EVAL_ARGS)
         struct json_view a;
         struct json_view b;
         bool null;
-        bool null_b;
         TRY(json__doc(ctx, call, args, 0, row, &a, &null));
-        TRY(json__doc(ctx, call, args, 1, row, &b, &null_b));
-        if (null || null_b) {
+        if (!null) {
+            TRY(json__doc(ctx, call, args, 1, row, &b, &null));
+        }
+        if (null) {
             vec_set_null(out, row);
         } else {
             vec_set_i64(out, row, json_overlaps(&a, &b));
@@ -134,9 +135,11 @@ db_err json_is_member(EVAL_ARGS)
         struct json_view b;
         struct json_node *x;
         struct slice doc;
-        bool null;
-        TRY(json__doc(ctx, call, args, 1, row, &b, &null));
-        if (null || vec_is_null(args[0], row)) {
+        bool null = vec_is_null(args[0], row);
+        if (!null) {
+            TRY(json__doc(ctx, call, args, 1, row, &b, &null));
+        }
+        if (null) {
             vec_set_null(out, row);
             continue;
         }
@@ -221,14 +224,10 @@ static db_err search_path(struct search *s, const struct json_view *v, const str
     case JSON_LEG_ANY_KEY: to = v->type == JSON_OBJECT ? count : 0; break;
     case JSON_LEG_ANY_INDEX: to = array ? count : 0; break;
     case JSON_LEG_INDEX:
-        count = array ? count : 1;
+        count = array ? count : 0;
         to = json_leg_index(leg, count, &from) ? from + 1 : from;
         break;
-    case JSON_LEG_RANGE: json_leg_range(leg, array ? count : 1, &from, &to); break;
-    }
-    bool index = leg->kind == JSON_LEG_INDEX || leg->kind == JSON_LEG_RANGE;
-    if (index && !array) {
-        return from < to ? search_path(s, v, path, next) : ERR_OK;
+    case JSON_LEG_RANGE: json_leg_range(leg, array ? count : 0, &from, &to); break;
     }
     for (uint32_t i = from; i < to && !s->done; i++) {
         if (leg->kind == JSON_LEG_KEY && !slice_eq(json_key_at(v, i), leg->key)) {
@@ -266,18 +265,18 @@ static db_err search_row(struct search *s, const struct func_call *call, struct 
 {
     struct eval_ctx *ctx = s->ctx;
     struct json_view doc;
-    bool no_doc;
     bool null;
-    TRY(json__doc(ctx, call, args, 0, row, &doc, &no_doc));
-    TRY(json__one_or_all(ctx, call, args, 1, row, &s->all, &null));
     TRY(escape_of(ctx, call, args, row, &s->escape));
-    bool none = no_doc || null || vec_is_null(args[2], row);
-    for (uint32_t i = 4; i < call->arg_count; i++) {
+    TRY(json__doc(ctx, call, args, 0, row, &doc, &null));
+    if (!null) {
+        TRY(json__one_or_all(ctx, call, args, 1, row, &s->all, &null));
+    }
+    null = null || vec_is_null(args[2], row);
+    for (uint32_t i = 4; i < call->arg_count && !null; i++) {
         const struct json_path *path;
         TRY(json__path(ctx, call, args, i, row, true, &path, &null));
-        none = none || null;
     }
-    if (none) {
+    if (null) {
         vec_set_null(out, row);
         return ERR_OK;
     }

@@ -66,7 +66,7 @@ static db_err value_row(struct eval_ctx *ctx, const struct func_call *call,
         vec_set_null(out, row);
         return ERR_OK;
     }
-    TRY(json_seek(&doc, path, false, &hits));
+    TRY(json_seek(&doc, path, JSON_SEEK_WRAP, &hits));
     if (hits.count == 0) {
         return fail_empty ? my_error(ctx->diag, ER_MISSING_JSON_VALUE, json__func_name(call))
                           : copy_default(out, row, args[2]);
