@@ -280,7 +280,9 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
     TRY(word_argument(b, f, args, &n));
     uint32_t min = lazy != NULL ? lazy->min : def->args_min;
     uint32_t max = lazy != NULL ? lazy->max : def->args_max;
-    if (n < min || n > max) {
+    bool uneven = def != NULL && (((def->flags & FUNC_ARGS_EVEN) != 0 && n % 2 != 0) ||
+                                  ((def->flags & FUNC_ARGS_ODD) != 0 && n % 2 == 0));
+    if (n < min || n > max || uneven) {
         return my_error(b->diag, ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT, name);
     }
     TRY(lazy != NULL ? call_lazy(b, lazy, args, n, ret) : bind__call(b, def, args, n, ret));

@@ -84,6 +84,8 @@ enum func_flags {
     FUNC_COMPARISON = 32, /* usable by the range analyser */
     FUNC_REPEATS = 128,   /* args[1] is evaluated as often as args[0] says (BENCHMARK) */
     FUNC_HIDDEN = 64,     /* an operator; no SQL text names it */
+    FUNC_ARGS_EVEN = 256, /* an even number of arguments, an odd one: else 1582 */
+    FUNC_ARGS_ODD = 512,
 };
 
 enum { FUNC_ARGS_MAX = 255 };

@@ -18,7 +18,8 @@ const char *json__func_name(const struct func_call *call)
     if (strcmp(name, "json_length") == 0 && call->arg_count == 2) {
         return "json_extract"; /* MYSQL: rewritten to the length of what is extracted */
     }
-    return strcmp(name, "op_json_cast") == 0      ? "cast_as_json"
+    return strcmp(name, "json_merge") == 0        ? "json_merge_preserve"
+           : strcmp(name, "op_json_cast") == 0    ? "cast_as_json"
            : strcmp(name, "op_json_extract") == 0 ? "json_extract"
            : strcmp(name, "op_json_value") == 0   ? "json_value"
            : strcmp(name, "op_member_of") == 0    ? "member of"
@@ -152,6 +153,9 @@ db_err json__path(struct eval_ctx *ctx, const struct func_call *call, struct vec
     *ret_null = vec_is_null(arg, row);
     if (*ret_null) {
         return ERR_OK;
+    }
+    if (arg->type->collation == COLL_BINARY) {
+        return my_error(ctx->diag, ER_INVALID_JSON_CHARSET, "binary");
     }
     TRY(kept(ctx, call, i, &k));
     text = vec_str(arg, row);

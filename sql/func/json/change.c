@@ -6,9 +6,6 @@
 
 db_err json_bind_changes(BIND_ARGS)
 {
-    if (call->arg_count % 2 == 0) {
-        return my_error(ctx->diag, ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT, call->def->name);
-    }
     for (uint32_t i = 1; i < call->arg_count; i += 2) {
         func__want_text(ctx, &args[i]);
     }

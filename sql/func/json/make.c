@@ -3,9 +3,6 @@
 
 db_err json_bind_make(BIND_ARGS)
 {
-    if (call->variant == 2 && call->arg_count % 2 != 0) {
-        return my_error(ctx->diag, ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT, call->def->name);
-    }
     for (uint32_t i = 0; call->variant == 2 && i < call->arg_count; i += 2) {
         if (args[i].constant != NULL && args[i].type.id == TYPE_DOUBLE) {
             /* MYSQL: the text of such a literal has no charset. */

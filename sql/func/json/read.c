@@ -110,15 +110,14 @@ db_err json_keys(EVAL_ARGS)
 
 /* ---- numbers ---- */
 
-/* variant 1: the second argument is a path; 2: never NULL in MySQL's metadata. */
+/* variant 1: the second argument is a path; 2: NULL only for NULL. */
 db_err json_bind_number(BIND_ARGS)
 {
     if (call->variant == 1 && call->arg_count == 2) {
         func__want_text(ctx, &args[1]);
     }
     if (call->variant == 2) {
-        func__result_not_null(call, func__bigint(21));
-        call->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+        func__result(call, args, func__bigint(21));
     } else {
         func__result_null(call, func__bigint(21));
     }

@@ -1,0 +1,675 @@
+/* JSON_SCHEMA_VALID and JSON_SCHEMA_VALIDATION_REPORT: draft 4 of JSON Schema.
+ *
+ * A value is checked in the order in which it is read: its type and what can be told at its begin,
+ * then its members or elements one after the other, then what needs them all, then enum and the
+ * combinations. The first thing that fails is reported, with the places in both documents. As in
+ * MySQL keywords with a value of the wrong kind say nothing, a name that is matched by a pattern
+ * only fails as a whole, and references may only be local. */
+#include "sql/func/families.h"
+
+#include <math.h>
+#include <unicode/uregex.h>
+
+#include "sql/func/regexp/regexp_int.h"
+
+enum { POINTER_MAX = 1 << 20, DEPTH_MAX = 200 };
+
+struct pointer { /* a way from a document's root, as the text of a URI fragment */
+    const struct pointer *up;
+    struct slice key;
+    uint32_t index;
+    bool is_index;
+};
+
+struct check {
+    struct eval_ctx *ctx;
+    struct json_view root;
+    uint32_t depth;
+    /* what failed first */
+    const char *keyword;
+    struct slice schema_at, doc_at;
+};
+
+/* Schemas with where they stand; NULL pointer chains mean the root. */
+struct schema {
+    struct json_view v;
+    struct slice at; /* text of its pointer, '#' included */
+};
+
+static db_err check(struct check *c, const struct schema *s, const struct json_view *v,
+                    const struct pointer *doc, bool *ret_valid);
+
+/* ---- places ---- */
+
+static db_err append_key(struct buf *out, struct slice key)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    TRY(buf_append_u8(out, '/'));
+    for (size_t i = 0; i < key.len; i++) {
+        uint8_t c = key.ptr[i];
+        bool plain =
+            (c >= '0' && c <= '9') || (c | 32u) - 'a' < 26 || c == '-' || c == '.' || c == '_';
+        if (c == '~' || c == '/') {
+            TRY(buf_append(out, c == '~' ? "~0" : "~1", 2));
+        } else if (plain) {
+            TRY(buf_append_u8(out, c));
+        } else {
+            char text[3] = {'%', hex[c >> 4], hex[c & 15]};
+            TRY(buf_append(out, text, 3));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err append_pointer(struct buf *out, const struct pointer *p)
+{
+    if (p == NULL) {
+        return buf_append_u8(out, '#');
+    }
+    TRY(append_pointer(out, p->up));
+    return p->is_index ? buf_printf(out, "/%u", p->index) : append_key(out, p->key);
+}
+
+static db_err fail(struct check *c, const char *keyword, struct slice schema_at,
+                   const struct pointer *doc, bool *ret_valid)
+{
+    *ret_valid = false;
+    SCOPE_BUF(b, POINTER_MAX);
+    TRY(append_pointer(&b, doc));
+    TRY(arena_copy(c->ctx->arena, buf_slice(&b), &c->doc_at));
+    c->keyword = keyword;
+    c->schema_at = schema_at;
+    return ERR_OK;
+}
+
+static db_err sub_schema(struct check *c, const struct schema *s, struct slice key,
+                         const struct json_view *v, struct schema *ret)
+{
+    SCOPE_BUF(b, POINTER_MAX);
+    TRY(buf_append_slice(&b, s->at));
+    TRY(append_key(&b, key));
+    ret->v = *v;
+    return arena_copy(c->ctx->arena, buf_slice(&b), &ret->at);
+}
+
+/* ---- keywords ---- */
+
+static bool keyword(const struct schema *s, const char *name, enum json_type type,
+                    struct json_view *ret)
+{
+    return json_member(&s->v, slice_str(name), ret) && ret->type == type;
+}
+
+static bool is_integer(const struct json_view *v)
+{
+    return v->type == JSON_INT || v->type == JSON_UINT;
+}
+
+static bool limit(const struct schema *s, const char *name, uint64_t *ret)
+{
+    struct json_view v;
+    if (!json_member(&s->v, slice_str(name), &v) || !is_integer(&v) ||
+        (v.type == JSON_INT && json_int(&v) < 0)) {
+        return false;
+    }
+    *ret = (uint64_t)json_int(&v);
+    return true;
+}
+
+static bool flag(const struct schema *s, const char *name)
+{
+    struct json_view v;
+    return keyword(s, name, JSON_BOOLEAN, &v) && json_bool(&v);
+}
+
+static bool type_matches(const struct json_view *name, const struct json_view *v)
+{
+    static const struct {
+        const char *name;
+        enum json_type type;
+    } names[] = {{"null", JSON_NULL},
+                 {"boolean", JSON_BOOLEAN},
+                 {"object", JSON_OBJECT},
+                 {"array", JSON_ARRAY},
+                 {"string", JSON_STRING}};
+    if (name->type != JSON_STRING) {
+        return false;
+    }
+    struct slice n = json_str(name);
+    if (slice_eq(n, SLICE_LIT("integer"))) {
+        return is_integer(v);
+    }
+    if (slice_eq(n, SLICE_LIT("number"))) {
+        return json_is_number(v);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (slice_eq(n, slice_str(names[i].name))) {
+            return v->type == names[i].type;
+        }
+    }
+    return false;
+}
+
+static bool type_allowed(const struct schema *s, const struct json_view *v)
+{
+    struct json_view t;
+    if (!json_member(&s->v, SLICE_LIT("type"), &t)) {
+        return true;
+    }
+    if (t.type == JSON_STRING) {
+        return type_matches(&t, v);
+    }
+    bool any = t.type != JSON_ARRAY;
+    for (uint32_t i = 0; t.type == JSON_ARRAY && i < json_count(&t) && !any; i++) {
+        struct json_view one = json_at(&t, i);
+        any = type_matches(&one, v);
+    }
+    return any;
+}
+
+/* Does the pattern occur in the text? One that cannot be compiled matches nothing: *ret_known. */
+static db_err matches(struct slice pattern, struct slice text, bool *ret, bool *ret_known)
+{
+    SCOPE_BUF(p, POINTER_MAX);
+    SCOPE_BUF(t, JSON_TEXT_MAX);
+    const struct charset *utf8 = charset_by_name(SLICE_LIT("utf8mb4"));
+    UErrorCode status = U_ZERO_ERROR;
+    static const UChar none[1] = {0};
+    TRY(regexp__utf16(pattern, utf8, &p));
+    TRY(regexp__utf16(text, utf8, &t));
+    *ret = false;
+    URegularExpression *re = p.len == 0 ? NULL
+                                        : uregex_open((const UChar *)(const void *)p.ptr,
+                                                      (int32_t)(p.len / 2), 0, NULL, &status);
+    *ret_known = p.len == 0 || U_SUCCESS(status);
+    if (p.len == 0) {
+        *ret = true;
+        return ERR_OK;
+    }
+    if (U_SUCCESS(status)) {
+        uregex_setText(re, t.len == 0 ? none : (const UChar *)(const void *)t.ptr,
+                       (int32_t)(t.len / 2), &status);
+        *ret = uregex_find(re, 0, &status) && U_SUCCESS(status);
+    }
+    uregex_close(re);
+    return ERR_OK;
+}
+
+/* ---- scalars ---- */
+
+static const char *number_fails(const struct schema *s, const struct json_view *v)
+{
+    struct json_view bound;
+    if (json_member(&s->v, SLICE_LIT("minimum"), &bound) && json_is_number(&bound)) {
+        int order = json_compare(v, &bound);
+        if (order < 0 || (order == 0 && flag(s, "exclusiveMinimum"))) {
+            return "minimum";
+        }
+    }
+    if (json_member(&s->v, SLICE_LIT("maximum"), &bound) && json_is_number(&bound)) {
+        int order = json_compare(v, &bound);
+        if (order > 0 || (order == 0 && flag(s, "exclusiveMaximum"))) {
+            return "maximum";
+        }
+    }
+    if (json_member(&s->v, SLICE_LIT("multipleOf"), &bound) && json_is_number(&bound)) {
+        double step = fabs(json_number(&bound));
+        double x = fabs(json_number(v));
+        if (step > 0 && x - floor(x / step) * step > 0) {
+            return "multipleOf";
+        }
+    }
+    return NULL;
+}
+
+static db_err string_fails(const struct schema *s, const struct json_view *v, const char **ret)
+{
+    struct slice text = json_str(v);
+    uint64_t bound;
+    size_t chars = charset_char_count(charset_by_name(SLICE_LIT("utf8mb4")), text);
+    struct json_view pattern;
+    *ret = NULL;
+    if (limit(s, "minLength", &bound) && chars < bound) {
+        *ret = "minLength";
+    } else if (limit(s, "maxLength", &bound) && chars > bound) {
+        *ret = "maxLength";
+    } else if (keyword(s, "pattern", JSON_STRING, &pattern)) {
+        bool found;
+        bool known;
+        TRY(matches(json_str(&pattern), text, &found, &known));
+        *ret = known && !found ? "pattern" : NULL;
+    }
+    return ERR_OK;
+}
+
+/* ---- objects ---- */
+
+struct member_schemas {
+    struct schema own; /* of `properties`, or of additionalProperties */
+    bool has_own;
+    bool additional; /* it is of additionalProperties */
+    uint32_t patterns;
+    bool patterns_valid;
+};
+
+/* Patterns that the name matches: checks the value against their schemas. */
+static db_err check_patterns(struct check *c, const struct schema *s, struct slice key,
+                             const struct json_view *v, const struct pointer *doc,
+                             struct member_schemas *m)
+{
+    struct json_view list;
+    m->patterns_valid = true;
+    if (!keyword(s, "patternProperties", JSON_OBJECT, &list)) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < json_count(&list); i++) {
+        struct json_view one = json_at(&list, i);
+        struct schema sub;
+        bool found;
+        bool known;
+        bool valid = true;
+        TRY(matches(json_key_at(&list, i), key, &found, &known));
+        if (!found || one.type != JSON_OBJECT) {
+            continue;
+        }
+        m->patterns++;
+        TRY(sub_schema(c, s, SLICE_LIT("patternProperties"), &list, &sub));
+        TRY(sub_schema(c, &sub, json_key_at(&list, i), &one, &sub));
+        TRY(check(c, &sub, v, doc, &valid));
+        m->patterns_valid = m->patterns_valid && valid;
+    }
+    return ERR_OK;
+}
+
+static db_err find_own(struct check *c, const struct schema *s, struct slice key,
+                       struct member_schemas *m, bool *ret_refused)
+{
+    struct json_view list;
+    struct json_view one;
+    struct schema sub;
+    *ret_refused = false;
+    if (keyword(s, "properties", JSON_OBJECT, &list) && json_member(&list, key, &one)) {
+        m->has_own = true;
+        TRY(sub_schema(c, s, SLICE_LIT("properties"), &list, &sub));
+        return sub_schema(c, &sub, key, &one, &m->own);
+    }
+    if (!json_member(&s->v, SLICE_LIT("additionalProperties"), &one)) {
+        return ERR_OK;
+    }
+    if (one.type == JSON_OBJECT) {
+        m->has_own = m->additional = true;
+        return sub_schema(c, s, SLICE_LIT("additionalProperties"), &one, &m->own);
+    }
+    *ret_refused = one.type == JSON_BOOLEAN && !json_bool(&one) && m->patterns == 0;
+    return ERR_OK;
+}
+
+static db_err check_member(struct check *c, const struct schema *s, struct slice key,
+                           const struct json_view *v, const struct pointer *doc, bool *ret_valid)
+{
+    struct member_schemas m = {.has_own = false};
+    bool refused;
+    bool own_valid = true;
+    TRY(check_patterns(c, s, key, v, doc, &m));
+    TRY(find_own(c, s, key, &m, &refused));
+    if (refused) {
+        return fail(c, "additionalProperties", s->at, doc, ret_valid);
+    }
+    if (m.has_own) {
+        TRY(check(c, &m.own, v, doc, &own_valid));
+    }
+    if (m.patterns == 0) {
+        *ret_valid = own_valid;
+        return ERR_OK;
+    }
+    bool valid = !m.has_own     ? m.patterns_valid
+                 : m.additional ? m.patterns_valid || own_valid
+                                : m.patterns_valid && own_valid;
+    *ret_valid = valid;
+    return valid ? ERR_OK : fail(c, "patternProperties", SLICE_LIT("#"), doc, ret_valid);
+}
+
+static bool required_missing(const struct schema *s, const struct json_view *v)
+{
+    struct json_view list;
+    struct json_view found;
+    if (!keyword(s, "required", JSON_ARRAY, &list)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < json_count(&list); i++) {
+        struct json_view name = json_at(&list, i);
+        if (name.type == JSON_STRING && !json_member(v, json_str(&name), &found)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err dependency_fails(struct check *c, const struct schema *s, const struct json_view *v,
+                               const struct pointer *doc, bool *ret)
+{
+    struct json_view list;
+    struct json_view found;
+    *ret = false;
+    if (!keyword(s, "dependencies", JSON_OBJECT, &list)) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < json_count(&list) && !*ret; i++) {
+        struct json_view one = json_at(&list, i);
+        if (!json_member(v, json_key_at(&list, i), &found)) {
+            continue;
+        }
+        for (uint32_t k = 0; one.type == JSON_ARRAY && k < json_count(&one); k++) {
+            struct json_view name = json_at(&one, k);
+            *ret = *ret || (name.type == JSON_STRING && !json_member(v, json_str(&name), &found));
+        }
+        if (one.type == JSON_OBJECT) {
+            struct schema sub = {one, s->at};
+            bool valid = true;
+            TRY(check(c, &sub, v, doc, &valid));
+            *ret = !valid;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err check_object(struct check *c, const struct schema *s, const struct json_view *v,
+                           const struct pointer *doc, bool *ret_valid)
+{
+    uint32_t count = json_count(v);
+    uint64_t bound;
+    bool missing;
+    for (uint32_t i = 0; i < count; i++) {
+        struct json_view child = json_at(v, i);
+        struct pointer at = {.up = doc, .key = json_key_at(v, i)};
+        TRY(check_member(c, s, at.key, &child, &at, ret_valid));
+        if (!*ret_valid) {
+            return ERR_OK;
+        }
+    }
+    if (required_missing(s, v)) {
+        return fail(c, "required", s->at, doc, ret_valid);
+    }
+    if (limit(s, "minProperties", &bound) && count < bound) {
+        return fail(c, "minProperties", s->at, doc, ret_valid);
+    }
+    if (limit(s, "maxProperties", &bound) && count > bound) {
+        return fail(c, "maxProperties", s->at, doc, ret_valid);
+    }
+    TRY(dependency_fails(c, s, v, doc, &missing));
+    return missing ? fail(c, "dependencies", s->at, doc, ret_valid) : ERR_OK;
+}
+
+/* ---- arrays ---- */
+
+/* The schema of element i. *ret_has false: any value does; *ret_refused: none does. */
+static db_err item_schema(struct check *c, const struct schema *s, uint32_t i, struct schema *ret,
+                          bool *ret_has, bool *ret_refused)
+{
+    struct json_view items;
+    struct json_view more;
+    *ret_has = *ret_refused = false;
+    if (!json_member(&s->v, SLICE_LIT("items"), &items)) {
+        return ERR_OK;
+    }
+    if (items.type == JSON_OBJECT) {
+        *ret_has = true;
+        return sub_schema(c, s, SLICE_LIT("items"), &items, ret);
+    }
+    if (items.type == JSON_ARRAY && i < json_count(&items)) {
+        char number[24];
+        struct json_view one = json_at(&items, i);
+        *ret_has = true;
+        TRY(sub_schema(c, s, SLICE_LIT("items"), &items, ret));
+        return sub_schema(c, ret, slice_of(number, uint64_to_text(i, number)), &one, ret);
+    }
+    if (items.type != JSON_ARRAY || !json_member(&s->v, SLICE_LIT("additionalItems"), &more)) {
+        return ERR_OK;
+    }
+    if (more.type == JSON_OBJECT) {
+        *ret_has = true;
+        return sub_schema(c, s, SLICE_LIT("additionalItems"), &more, ret);
+    }
+    *ret_refused = more.type == JSON_BOOLEAN && !json_bool(&more);
+    return ERR_OK;
+}
+
+static bool seen_before(const struct json_view *v, uint32_t i)
+{
+    struct json_view x = json_at(v, i);
+    for (uint32_t k = 0; k < i; k++) {
+        struct json_view y = json_at(v, k);
+        if (json_compare(&x, &y) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err check_array(struct check *c, const struct schema *s, const struct json_view *v,
+                          const struct pointer *doc, bool *ret_valid)
+{
+    uint32_t count = json_count(v);
+    uint64_t bound;
+    bool unique = flag(s, "uniqueItems");
+    for (uint32_t i = 0; i < count; i++) {
+        struct json_view child = json_at(v, i);
+        struct pointer at = {.up = doc, .index = i, .is_index = true};
+        struct schema sub;
+        bool has;
+        bool refused;
+        TRY(item_schema(c, s, i, &sub, &has, &refused));
+        if (refused) {
+            return fail(c, "additionalItems", s->at, &at, ret_valid);
+        }
+        if (has) {
+            TRY(check(c, &sub, &child, &at, ret_valid));
+        }
+        if (*ret_valid && unique && seen_before(v, i)) {
+            return fail(c, "uniqueItems", s->at, &at, ret_valid);
+        }
+        if (!*ret_valid) {
+            return ERR_OK;
+        }
+    }
+    if (limit(s, "minItems", &bound) && count < bound) {
+        return fail(c, "minItems", s->at, doc, ret_valid);
+    }
+    return limit(s, "maxItems", &bound) && count > bound
+               ? fail(c, "maxItems", s->at, doc, ret_valid)
+               : ERR_OK;
+}
+
+/* ---- combinations ---- */
+
+/* How many of the schemas in the list take the value. False: there is no such list. */
+static db_err count_valid(struct check *c, const struct schema *s, const char *name,
+                          const struct json_view *v, const struct pointer *doc, bool *ret_has,
+                          uint32_t *ret_count, uint32_t *ret_valid)
+{
+    struct json_view list;
+    *ret_has = keyword(s, name, JSON_ARRAY, &list) && json_count(&list) != 0;
+    *ret_count = *ret_valid = 0;
+    for (uint32_t i = 0; *ret_has && i < json_count(&list); i++) {
+        struct schema sub = {json_at(&list, i), s->at};
+        bool valid = true;
+        TRY(check(c, &sub, v, doc, &valid));
+        *ret_valid += valid;
+        ++*ret_count;
+    }
+    return ERR_OK;
+}
+
+static db_err check_combined(struct check *c, const struct schema *s, const struct json_view *v,
+                             const struct pointer *doc, bool *ret_valid)
+{
+    static const char *const names[] = {"allOf", "anyOf", "oneOf"};
+    struct json_view list;
+    if (keyword(s, "enum", JSON_ARRAY, &list) && json_count(&list) != 0 &&
+        !json_member_of(v, &list)) {
+        return fail(c, "enum", s->at, doc, ret_valid);
+    }
+    for (uint32_t i = 0; i < ARRAY_COUNT(names); i++) {
+        bool has;
+        uint32_t count;
+        uint32_t valid;
+        TRY(count_valid(c, s, names[i], v, doc, &has, &count, &valid));
+        bool good = i == 0 ? valid == count : i == 1 ? valid != 0 : valid == 1;
+        if (has && !good) {
+            return fail(c, names[i], s->at, doc, ret_valid);
+        }
+    }
+    if (keyword(s, "not", JSON_OBJECT, &list)) {
+        struct schema sub = {list, s->at};
+        bool valid = true;
+        TRY(check(c, &sub, v, doc, &valid));
+        if (valid) {
+            return fail(c, "not", s->at, doc, ret_valid);
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- all ---- */
+
+/* Follows "$ref": "#/way/to/it". */
+static db_err follow_reference(struct check *c, struct schema *io)
+{
+    struct json_view ref;
+    for (uint32_t n = 0; n < DEPTH_MAX && keyword(io, "$ref", JSON_STRING, &ref); n++) {
+        struct slice text = json_str(&ref);
+        struct json_view at = c->root;
+        size_t i = 1;
+        if (text.len == 0 || text.ptr[0] != '#') {
+            return my_error(c->ctx->diag, ER_NOT_SUPPORTED_YET, "references in JSON Schema");
+        }
+        while (i < text.len && text.ptr[i] == '/') {
+            size_t end = ++i;
+            while (end < text.len && text.ptr[end] != '/') {
+                end++;
+            }
+            if (!json_member(&at, slice_of(text.ptr + i, end - i), &at)) {
+                return my_error(c->ctx->diag, ER_NOT_SUPPORTED_YET, "references in JSON Schema");
+            }
+            i = end;
+        }
+        *io = (struct schema){at, text};
+    }
+    return ERR_OK;
+}
+
+static db_err check(struct check *c, const struct schema *given, const struct json_view *v,
+                    const struct pointer *doc, bool *ret_valid)
+{
+    struct schema s = *given;
+    const char *failed = NULL;
+    *ret_valid = true;
+    if (s.v.type != JSON_OBJECT) {
+        return ERR_OK;
+    }
+    if (++c->depth > DEPTH_MAX) {
+        return my_error(c->ctx->diag, ER_JSON_DOCUMENT_TOO_DEEP);
+    }
+    TRY(follow_reference(c, &s));
+    if (!type_allowed(&s, v)) {
+        failed = "type";
+    } else if (json_is_number(v)) {
+        failed = number_fails(&s, v);
+    } else if (v->type == JSON_STRING) {
+        TRY(string_fails(&s, v, &failed));
+    }
+    if (failed != NULL) {
+        TRY(fail(c, failed, s.at, doc, ret_valid));
+    } else if (v->type == JSON_OBJECT) {
+        TRY(check_object(c, &s, v, doc, ret_valid));
+    } else if (v->type == JSON_ARRAY) {
+        TRY(check_array(c, &s, v, doc, ret_valid));
+    }
+    if (*ret_valid) {
+        TRY(check_combined(c, &s, v, doc, ret_valid));
+    }
+    c->depth--;
+    return ERR_OK;
+}
+
+/* ---- the functions ---- */
+
+db_err json_bind_schema(BIND_ARGS)
+{
+    (void)ctx;
+    if (call->variant == 1) {
+        json__result(call);
+    } else {
+        func__result(call, args, func__bool());
+    }
+    return ERR_OK;
+}
+
+static db_err add_text(struct arena *arena, struct json_node *o, const char *key, struct slice text)
+{
+    struct json_node *n = json_node_str(arena, text);
+    return n == NULL ? ERR_LIMIT : json_set_member(arena, o, slice_str(key), n);
+}
+
+static db_err report(struct eval_ctx *ctx, const struct check *c, bool valid, struct vector *out,
+                     uint32_t row)
+{
+    struct json_node *o = json_node_new(ctx->arena, JSON_OBJECT);
+    struct json_node *b = json_node_new(ctx->arena, JSON_BOOLEAN);
+    if (o == NULL || b == NULL) {
+        return ERR_LIMIT;
+    }
+    b->u.b = valid;
+    TRY(json_set_member(ctx->arena, o, SLICE_LIT("valid"), b));
+    if (!valid) {
+        const char *reason =
+            arena_printf(ctx->arena,
+                         "The JSON document location '%.*s' failed requirement '%s' at JSON Schema "
+                         "location '%.*s'",
+                         SLICE_FMT(c->doc_at), c->keyword, SLICE_FMT(c->schema_at));
+        if (reason == NULL) {
+            return ERR_LIMIT;
+        }
+        TRY(add_text(ctx->arena, o, "reason", slice_str(reason)));
+        TRY(add_text(ctx->arena, o, "schema-location", c->schema_at));
+        TRY(add_text(ctx->arena, o, "document-location", c->doc_at));
+        TRY(add_text(ctx->arena, o, "schema-failed-keyword", slice_str(c->keyword)));
+    }
+    return json__set(ctx, out, row, o);
+}
+
+static db_err schema_row(struct eval_ctx *ctx, const struct func_call *call,
+                         struct vector *const *args, uint32_t row, struct vector *out)
+{
+    struct check c = {.ctx = ctx};
+    struct json_view doc;
+    bool null;
+    bool valid = true;
+    TRY(json__doc(ctx, call, args, 0, row, &c.root, &null));
+    if (!null && c.root.type != JSON_OBJECT) {
+        return my_error(ctx->diag, ER_INVALID_JSON_TYPE, 1u, call->def->name, "object");
+    }
+    if (!null) {
+        TRY(json__doc(ctx, call, args, 1, row, &doc, &null));
+    }
+    if (null) {
+        vec_set_null(out, row);
+        return ERR_OK;
+    }
+    struct schema root = {c.root, SLICE_LIT("#")};
+    TRY(check(&c, &root, &doc, NULL, &valid));
+    if (call->variant == 1) {
+        return report(ctx, &c, valid, out, row);
+    }
+    vec_set_i64(out, row, valid);
+    return ERR_OK;
+}
+
+db_err json_schema(EVAL_ARGS)
+{
+    EACH_ROW(row)
+    {
+        TRY(schema_row(ctx, call, args, row, out));
+    }
+    return ERR_OK;
+}
