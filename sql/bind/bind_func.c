@@ -430,7 +430,7 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
         t.length = 21;
     } else {
         TRY(bind_type(b->arena, type, b->opts->connection_collation, b->opts->sql_mode,
-                      SLICE_LIT("cast"), b->diag, &t));
+                      SLICE_LIT("CAST"), b->diag, &t));
         /* MYSQL: CAST(x AS CHAR(n)) cuts to n characters; without a length it is as long as it is.
          */
         bool text = type->kind == AST_TYPE_CHAR || type->kind == AST_TYPE_BINARY;

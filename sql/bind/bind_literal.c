@@ -61,6 +61,9 @@ static db_err decimal_literal(struct binder *b, const struct ast_literal *l, str
     unsigned digits = decimal_int_digits(&d) + d.scale;
     if ((cond & DECIMAL_OVERFLOW) != 0 || digits > DECIMAL_PRECISION_MAX ||
         d.scale > DECIMAL_SCALE_MAX) {
+        if (decimal_int_digits(&d) + (cond & DECIMAL_OVERFLOW) > DECIMAL_PRECISION_MAX) {
+            bind__warn(b, ER_TRUNCATED_WRONG_VALUE, "DECIMAL", arena_strdup(b->arena, l->text));
+        }
         decimal_fit(&d, DECIMAL_PRECISION_MAX,
                     d.scale > DECIMAL_SCALE_MAX ? DECIMAL_SCALE_MAX : d.scale, &d);
         digits = DECIMAL_PRECISION_MAX;
@@ -106,7 +109,7 @@ static db_err bytes_literal(struct binder *b, const struct ast_literal *l, struc
                                   (uint32_t)l->text.len, collation);
     v.type = t.id;
     t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
-    if (collation == COLL_BINARY) {
+    if (collation == COLL_BINARY && l->charset.ptr == NULL) {
         t.flags |= TYPE_F_BYTES_NUMBER;
         t.wire = TYPE_W_NO_DECIMALS | (l->kind == AST_LIT_HEX ? TYPE_W_UNSIGNED : 0);
     }

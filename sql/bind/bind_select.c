@@ -85,6 +85,22 @@ static const struct lcolumn *column_by_id(const struct scope *s, col_id_t id)
     return NULL;
 }
 
+/* MYSQL: names are utf8mb3: a character beyond it is shown as a question mark. */
+static void plane_zero(struct slice *io)
+{
+    uint8_t *p = (uint8_t *)(uintptr_t)io->ptr;
+    size_t n = 0;
+    for (size_t i = 0; i < io->len; i++) {
+        if (p[i] >= 0xf0) {
+            p[n++] = '?';
+            i += 3;
+        } else {
+            p[n++] = p[i];
+        }
+    }
+    io->len = n;
+}
+
 /* NAME_CONST names its value. */
 static struct slice const_name(const struct ast_func *f, struct slice otherwise)
 {
@@ -145,6 +161,7 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
         name = a->alias;
     }
     TRY(arena_copy(b->arena, name, &it->name));
+    plane_zero(&it->name);
     it->column.name = it->name;
     if (it->expr->kind == BEXPR_WINDOW) {
         it->column.org_name = it->name;

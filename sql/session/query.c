@@ -91,6 +91,8 @@ db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const stru
     return ERR_OK;
 }
 
+static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, struct value *ret);
+
 db_err query__eval(struct sql_session *s, const struct ast_expr *e, struct value *ret)
 {
     const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
@@ -101,7 +103,8 @@ db_err query__eval(struct sql_session *s, const struct ast_expr *e, struct value
     query__bind_opts(s, snap, &bind);
     db_err err = bind_scalar(&s->stmt_arena, &bind, e, NULL, &s->diag, &bound);
     if (err == ERR_OK && bound->has_subquery) {
-        err = my_error(&s->diag, ER_NOT_SUPPORTED_YET, "a subquery here");
+        catalog_release(snap);
+        return eval_as_query(s, e, ret);
     }
     if (err == ERR_OK) {
         query__cast_ctx(s, &cast, false);
@@ -132,6 +135,7 @@ struct row_target {
     const struct plan *plan;
     uint64_t rows;
     bool columns_sent;
+    struct value *keep; /* an expression with a subquery: its value goes here, nothing is sent */
     struct arena text;
 };
 
@@ -233,10 +237,21 @@ static db_err lock_tables(struct sql_session *s, const struct plan *plan)
     return ERR_OK;
 }
 
+static db_err keep_value(void *arg, const struct chunk *chunk)
+{
+    struct row_target *t = arg;
+    struct value v;
+    vector_get(&chunk->columns[0], chunk_row(chunk, 0), &v);
+    return value_copy(&v, &t->st->session->stmt_arena, t->keep);
+}
+
 static db_err run_select(struct statement *st, struct exec_ctx *ctx, const struct plan *plan,
                          struct row_target *t)
 {
     (void)st;
+    if (t->keep != NULL) {
+        return exec_run(ctx, keep_value, t);
+    }
     return exec_run(ctx, plan->into_var_count != 0 ? keep_into : send_rows, t);
 }
 
@@ -342,12 +357,12 @@ static bool is_single_get(const struct plan *plan)
     return s->index->id == INDEX_ID_CLUSTERED && s->lock == ROW_LOCK_NONE;
 }
 
-static db_err execute(struct statement *st, struct plan *plan)
+static db_err execute(struct statement *st, struct plan *plan, struct value *keep)
 {
     struct sql_session *s = st->session;
     struct cast_ctx cast;
     struct exec_ctx ctx;
-    struct row_target target = {.st = st, .plan = plan};
+    struct row_target target = {.st = st, .plan = plan, .keep = keep};
     uint32_t mark = mdl_mark(&s->mdl);
     count_statement(s, plan);
     TRY(lock_tables(s, plan));
@@ -379,7 +394,7 @@ static db_err execute(struct statement *st, struct plan *plan)
     } else if (s->txn_mode == TXN_NONE) {
         mdl_release_to(s->engine->mdl, &s->mdl, mark);
     }
-    if (err == ERR_OK) {
+    if (err == ERR_OK && keep == NULL) {
         err = plan->kind == BOUND_SELECT ? answer_select(st, &ctx, plan, &target)
                                          : answer_change(st, &ctx, plan);
     }
@@ -395,11 +410,34 @@ db_err query__execute(struct statement *st, struct plan *plan)
     struct mem_tracker *mem = &st->session->mem;
     size_t size = plan->arena.used;
     if (LIKELY(size < PLAN_CHARGE_MIN)) {
-        return execute(st, plan);
+        return execute(st, plan, NULL);
     }
     TRY(mem_tracker_charge(mem, size));
-    db_err err = execute(st, plan);
+    db_err err = execute(st, plan, NULL);
     mem_tracker_release(mem, size);
+    return err;
+}
+
+/* SELECT e, for an expression outside of a query. */
+static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, struct value *ret)
+{
+    enum { PLAN_TRIES = 10 };
+    struct statement st = {.session = s};
+    struct ast_select_item item = {.expr = (struct ast_expr *)(uintptr_t)e,
+                                   .text = SLICE_LIT("value")};
+    struct ast_select_item *items[] = {&item};
+    struct ast_select select = {.body = {.kind = AST_BODY_SELECT},
+                                .items = {.items = items, .count = 1}};
+    struct ast_query query = {.body = &select.body};
+    struct ast_select_stmt stmt = {.stmt = {.kind = AST_STMT_SELECT}, .query = &query};
+    db_err err = ERR_SCHEMA_CHANGED;
+    for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
+        struct plan *plan;
+        TRY(query__plan(s, &stmt.stmt, NULL, 0, false, &plan));
+        *ret = value_null();
+        err = execute(&st, plan, ret);
+        plan_unref(plan);
+    }
     return err;
 }
 

@@ -256,6 +256,19 @@ static db_err set_companion(struct sql_session *s, enum sysvar_id id, bool globa
     return global ? set_global(s, to, &other) : override_value(s, to, &other);
 }
 
+static void warn_mode(struct sql_session *s, uint64_t mode)
+{
+    uint64_t dates =
+        SQL_MODE_NO_ZERO_DATE | SQL_MODE_NO_ZERO_IN_DATE | SQL_MODE_ERROR_FOR_DIVISION_BY_ZERO;
+    if ((mode & SQL_MODE_PAD_CHAR_TO_FULL_LENGTH) != 0) {
+        diag_area_warn(&s->conditions, ER_WARN_DEPRECATED_SQLMODE, "PAD_CHAR_TO_FULL_LENGTH");
+    }
+    bool strict = (mode & SQL_MODE_STRICT) != 0;
+    if (strict ? (mode & dates) != dates : (mode & dates) != 0) {
+        diag_area_warn(&s->conditions, ER_SQL_MODE_MERGED);
+    }
+}
+
 static db_err set_special(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *v,
                           bool *ret_done)
 {
@@ -265,6 +278,10 @@ static db_err set_special(struct sql_session *s, enum sysvar_id id, const struct
     case VAR_identity:
         s->last_insert_id = (uint64_t)v->i;
         s->env.last_insert_id = v->i;
+        return ERR_OK;
+    case VAR_sql_mode:
+        warn_mode(s, (uint64_t)v->i);
+        *ret_done = false;
         return ERR_OK;
     case VAR_timestamp: s->vars.timestamp = v->d; return ERR_OK;
     case VAR_rand_seed1:
@@ -300,6 +317,11 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
         TRY(sysvar_convert(id, v, &s->stmt_arena, &s->diag, &x, &clipped));
     }
     TRY(check_value(s, id, &x));
+    bool own_only = id == VAR_max_allowed_packet || id == VAR_net_buffer_length;
+    if (own_only && !global) {
+        return my_error(&s->diag, ER_VARIABLE_IS_READONLY, "SESSION", sysvar_defs[id].name,
+                        "GLOBAL");
+    }
     if (clipped) {
         struct slice text;
         struct sysvar_value given = {.i = v->i};
@@ -450,9 +472,11 @@ bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type)
         *ret_type = type_double();
         ret_type->length = 23;
         break;
-    case TYPE_BIGINT: ret_type->length = 21; break;
     default:
-        if (type_is_string(ret_type)) {
+        if (type_is_integer(ret_type)) {
+            *ret_type = type_int(TYPE_BIGINT, type_is_unsigned(ret_type));
+            ret_type->length = 21;
+        } else if (type_is_string(ret_type)) {
             *ret_type = func_text_type(TEXT_CHARS, ret_type->collation);
         }
         break;

@@ -109,9 +109,14 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, con
     } else {
         /* A fraction does not round a DATE up, but for what lies below the microsecond. */
         ctx->lenient_date = (to->wire & TYPE_W_LENIENT_DATE) != 0;
+        ctx->refused_type = (to->wire & TYPE_W_REFUSE_DATE) == 0        ? NULL
+                            : (to->wire & TYPE_W_REFUSE_DATETIME) != 0  ? "DATETIME"
+                            : (to->wire & TYPE_W_REFUSE_TIMESTAMP) != 0 ? "TIMESTAMP"
+                                                                        : "DATE";
         db_err err = cast__datetime(ctx, from, v, to->id == TYPE_DATE ? 6 : to->decimals,
                                     to->id == TYPE_DATE, &t, &is_null);
         ctx->lenient_date = false;
+        ctx->refused_type = NULL;
         TRY(err);
     }
     if (!is_null && to->id == TYPE_DATE) {

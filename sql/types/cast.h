@@ -32,7 +32,8 @@ struct cast_ctx {
     uint64_t sql_mode; /* SQL_MODE_* */
     bool strict; /* conditions of type_store are errors: a data change under strict mode without
                     IGNORE */
-    bool lenient_date;               /* set while a value is cast to a TYPE_W_LENIENT_DATE */
+    const char *refused_type; /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
+    bool lenient_date;        /* set while a value is cast to a TYPE_W_LENIENT_DATE */
     uint8_t div_precision_increment; /* 4 by default */
     uint16_t collation;              /* of text made from numbers and times: collation_connection */
     const struct timezone *tz;       /* @@time_zone */

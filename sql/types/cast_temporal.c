@@ -222,6 +222,10 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
     if (overflow) {
         cast_warn(ctx, CAST_WARNING, 1441, "datetime");
     }
+    if (is_null && ctx->refused_type != NULL && v->phys == PHYS_STR) {
+        TRY(shown_text(ctx, from, v, shown));
+        return cast_error(ctx, 1525, ctx->refused_type, shown);
+    }
     if ((r.cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) != 0 && ctx->warn != NULL) {
         TRY(shown_text(ctx, from, v, shown));
         if (is_null && !overflow && for_date && !whole_number_text(ctx, v, shown)) {

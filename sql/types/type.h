@@ -72,8 +72,12 @@ enum {
 
 /* Result metadata of an expression that its type alone does not tell. */
 enum {
-    TYPE_W_NO_DECIMALS = 1,    /* text with 0 decimals, as a column's */
-    TYPE_W_UNSIGNED = 2,       /* a hexadecimal literal's flag */
+    TYPE_W_NO_DECIMALS = 1,  /* text with 0 decimals, as a column's */
+    TYPE_W_UNSIGNED = 2,     /* a hexadecimal literal's flag */
+    TYPE_W_REFUSE_DATE = 32, /* of a cast's target: text that is no date is error 1525, which
+                                names the type: DATE, or one of the next two */
+    TYPE_W_REFUSE_DATETIME = 64,
+    TYPE_W_REFUSE_TIMESTAMP = 128,
     TYPE_W_SHORT_YEAR = 16,    /* of a cast's target: 1..99 are years of two digits */
     TYPE_W_LENIENT_DATE = 8,   /* of a cast's target: a zero month or day is let through, as parts
                                   of dates (MONTH) see them, whatever sql_mode says */

@@ -163,6 +163,18 @@ static db_err check_date_text(struct func_bind_ctx *ctx, const struct func_arg *
     return my_error(ctx->diag, ER_WRONG_VALUE, names[name], arena_strdup(ctx->arena, v->str));
 }
 
+/* The same for text whose value comes later. */
+static void refuse_later(const struct func_arg *date, struct func_arg *text)
+{
+    if (type_has_date(&date->type) && text->is_const && text->constant == NULL &&
+        type_is_string(&text->type) && text->want_cast && type_has_date(&text->want)) {
+        text->want.wire |= (uint16_t)(TYPE_W_REFUSE_DATE |
+                                      (date->type.id == TYPE_DATETIME    ? TYPE_W_REFUSE_DATETIME
+                                       : date->type.id == TYPE_TIMESTAMP ? TYPE_W_REFUSE_TIMESTAMP
+                                                                         : 0));
+    }
+}
+
 db_err compare_bind(BIND_ARGS)
 {
     static const char *const signs[] = {"=", "<>", "<", "<=", ">", ">="};
@@ -173,6 +185,10 @@ db_err compare_bind(BIND_ARGS)
         TRY(check_date_text(ctx, &args[1], &args[0]));
     }
     want_kind(ctx, args, kind);
+    if (kind == COMPARE_DATETIME) {
+        refuse_later(&args[0], &args[1]);
+        refuse_later(&args[1], &args[0]);
+    }
     TRY(make_plan(ctx, call, args, kind, sign));
     if ((call->def->flags & FUNC_NULL_IF_ANY) == 0) {
         func__result_not_null(call, func__bool());

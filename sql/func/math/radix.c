@@ -26,7 +26,7 @@ static int digit(uint8_t c)
 }
 
 /* The longest prefix that is a number in that radix; clipped to 64 bits. */
-static uint64_t parse(struct slice s, unsigned radix, bool as_signed)
+static uint64_t parse(struct slice s, unsigned radix, bool as_signed, bool *ret_bad)
 {
     size_t i = 0;
     bool neg = false;
@@ -42,6 +42,7 @@ static uint64_t parse(struct slice s, unsigned radix, bool as_signed)
         uint64_t d = (uint64_t)digit(s.ptr[i]);
         over = over || __builtin_mul_overflow(v, radix, &v) || __builtin_add_overflow(v, d, &v);
     }
+    *ret_bad = over || i < s.len;
     if (as_signed) {
         uint64_t max = (uint64_t)INT64_MAX + neg;
         v = over || v > max ? max : v;
@@ -85,7 +86,11 @@ db_err math_conv(EVAL_ARGS)
                 vec_set_null(out, row);
                 continue;
             }
-            v = parse(s, (unsigned)abs_from, from < 0);
+            bool bad;
+            v = parse(s, (unsigned)abs_from, from < 0, &bad);
+            if (bad) {
+                func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "DECIMAL", arena_strdup(ctx->arena, s));
+            }
         }
         bool neg = to < 0 && (int64_t)v < 0;
         char text[RADIX_DIGITS_MAX];
