@@ -373,7 +373,6 @@ static void test_hostile_bytes(void **state UNUSED)
     struct pair p;
     start(&p);
     pair_start(&p);
-    log_set_sink(log_sink, NULL);
     struct rand r;
     rand_seed(&r, 1);
     for (int i = 0; i < 100; i++) {
@@ -392,7 +391,9 @@ static void test_hostile_bytes(void **state UNUSED)
     struct rpc_frame_head head = {.size = 0x80000000u, .type = RPC_FRAME_REQUEST, .method = 3};
     uint8_t frame[RPC_FRAME_HEAD];
     rpc_frame_encode(&head, frame);
+    pthread_mutex_lock(&g_log_lock);
     g_log_len = 0;
+    pthread_mutex_unlock(&g_log_lock);
     send(fd, frame, sizeof(frame), MSG_NOSIGNAL);
     assert_true(closed_by_peer(fd));
     close(fd);
@@ -420,7 +421,6 @@ static void test_hostile_bytes(void **state UNUSED)
         }
         close(fd);
     }
-    log_set_sink(NULL, NULL);
     assert_int_equal(call_now(&p, p.peer, RPC_M_echo).err, ERR_OK);
     pair_stop(&p);
 }
@@ -432,7 +432,6 @@ static void test_unknown_bounded(void **state UNUSED)
     p.so.unknown_max = 4;
     p.so.timing.hello_ms = 300;
     pair_start(&p);
-    log_set_sink(log_sink, NULL);
     int fds[8];
     for (int i = 0; i < 8; i++) {
         fds[i] = connect_raw(p.port);
@@ -441,7 +440,6 @@ static void test_unknown_bounded(void **state UNUSED)
         assert_true(closed_by_peer(fds[7 - i]));
         close(fds[7 - i]);
     }
-    log_set_sink(NULL, NULL);
     WAIT_FOR(call_now(&p, p.peer, RPC_M_echo).err == ERR_OK); /* their ends are noticed soon */
     pair_stop(&p);
 }
@@ -620,6 +618,7 @@ static void test_tls_refusals(void **state UNUSED)
 int main(void)
 {
     log_configure(LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
+    log_set_sink(log_sink, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_refusals),      cmocka_unit_test(test_methods_by_kind),
         cmocka_unit_test(test_same_id_twice), cmocka_unit_test(test_wrong_node),
