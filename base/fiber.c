@@ -227,14 +227,9 @@ db_err fiber_spawn_now(fiber_fn fn, void *arg)
     return ERR_OK;
 }
 
-/* Runs what is ready, including what becomes ready meanwhile, up to a number that lets events have
- * their turn. What has yielded before this turn goes last. */
-void fiber__run_ready(struct loop *loop)
+void fiber__run_woken(struct loop *loop)
 {
     struct fiber_sched *s = &loop->sched;
-    while (!list_empty(&s->yielded)) {
-        list_push_back(&s->ready, list_pop_front(&s->yielded));
-    }
     for (unsigned ran = 1; ran <= LOOP_FIBERS_PER_TURN; ran++) {
         struct list *n = list_pop_front(&s->ready);
         if (n == NULL) {
@@ -245,6 +240,15 @@ void fiber__run_ready(struct loop *loop)
             fiber__flush_wakes(loop);
         }
     }
+}
+
+void fiber__run_ready(struct loop *loop)
+{
+    struct fiber_sched *s = &loop->sched;
+    while (!list_empty(&s->yielded)) {
+        list_push_back(&s->ready, list_pop_front(&s->yielded));
+    }
+    fiber__run_woken(loop);
 }
 
 /* --- waiting --- */

@@ -134,6 +134,11 @@ void loop__turn(struct loop *loop)
     fiber__run_ready(loop);
     run_turn_end(loop);
     fiber__flush_wakes(loop);
+    if (!list_empty(&loop->sched.ready)) { /* the turn's end woke them: their replies go before the
+                                              look at events */
+        fiber__run_woken(loop);
+        fiber__flush_wakes(loop);
+    }
 }
 
 bool loop__has_work(const struct loop *loop)

@@ -139,7 +139,10 @@ uint64_t loop__sim_rand_below(struct loop *loop, uint64_t bound);
 /* fiber.c */
 MUST_USE db_err fiber__sched_init(struct loop *loop);
 void fiber__sched_fini(struct loop *loop);
+/* Runs what is ready, including what becomes ready meanwhile, up to a number that lets events have
+ * their turn. run_ready: also what has yielded before this turn; it goes last. */
 void fiber__run_ready(struct loop *loop);
+void fiber__run_woken(struct loop *loop);
 void fiber__flush_wakes(struct loop *loop);
 void fiber__drop_all(struct loop *loop);
 /* fiber_stack.c */
