@@ -18,6 +18,8 @@ enum {
      * so known to need the state, not the log. */
     RANGE_INIT_INDEX = 10,
     RANGE_INIT_TERM = 5,
+    /* Rounds of upkeep without a write, after which the engine is flushed. */
+    FLUSH_QUIET_ROUNDS = 10,
     /* Engine batches above this are applied before more entries are added. */
     RANGE_APPLY_BYTES_MAX = 16 << 20,
     /* Snapshots of this node's ranges on their way at one time: each holds back the clean-up of the
@@ -29,7 +31,8 @@ enum {
 
 #define RANGE_SIZE_MAX_DEFAULT (256ull << 20)
 #define SNAPSHOT_RATE_DEFAULT  (128ull << 20)
-#define LOG_SIZE_MAX_DEFAULT   (256ull << 20)
+#define LOG_SIZE_MAX_DEFAULT   (64ull << 20) /* applied again in about a second */
+#define FLUSH_QUIET_MIN        (4ull << 20)  /* logged since the last flush */
 #define RANGE_TICK_NS          (50 * NS_PER_MS)
 /* Of all groups of the cluster; the core's defaults. Links count on the second. */
 #define RANGE_HEARTBEAT_NS (100 * NS_PER_MS)

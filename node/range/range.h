@@ -65,7 +65,7 @@ struct range_store_opts {
     uint64_t snapshot_rate_max;      /* bytes per second sent, all snapshots together; 0: 128 MiB */
     const struct range_hooks *hooks; /* outlives the store */
     uint64_t range_size_max;         /* split above; 0: 256 MiB */
-    uint64_t log_size_max;  /* Raft log bytes above which the engine is flushed to free it; 0: 256
+    uint64_t log_size_max;  /* Raft log bytes above which the engine is flushed to free it; 0: 64
                                MiB */
     size_t lock_memory_max; /* of one range's lock table; 0: its default */
     /* The file system to be watched, and what is kept back on it (space_prepare). The path outlives

@@ -326,6 +326,15 @@ struct peer {
     struct lane_link lanes[RAFT_LANES];
 };
 
+/* What upkeep knows of flushes, in bytes of the log's statistics. Guarded by upkeep_lock. */
+struct flush_state {
+    bool begun;
+    uint64_t replayed; /* from before the start and not flushed since */
+    uint64_t flushed_bytes;
+    uint64_t last_bytes;
+    unsigned quiet_rounds;
+};
+
 enum { REPLICA_BUCKETS = 4096 };
 
 struct range_store {
@@ -355,6 +364,7 @@ struct range_store {
     _Atomic unsigned proposers;  /* inside propose */
     struct periodic upkeep;
     struct fiber_mutex upkeep_lock;
+    struct flush_state flush;
     _Atomic unsigned fibers; /* the store's own short ones */
 
     _Atomic uint64_t stat_proposals, stat_submits, stat_applies, stat_entries, stat_moves,

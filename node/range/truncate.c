@@ -4,8 +4,9 @@
 #include "base/log.h"
 
 /* Upkeep of all ranges, in one fiber: once a second it lets the log forget what the engine holds
- * durably, flushes the engine when the log has grown too large for that, and splits ranges that
- * have grown. It looks only at ranges that have changed, so idle ones cost nothing. */
+ * durably, flushes the engine when the log has grown too large for that or the node is at rest, and
+ * splits ranges that have grown. It looks only at ranges that have changed, so idle ones cost
+ * nothing. */
 
 struct durable_job {
     struct replica *r;
@@ -44,18 +45,32 @@ static void compact_replica(struct replica *r)
     wait_block_uncancelable(&m.waiter);
 }
 
-static bool log_too_large(struct range_store *rs)
+/* A start applies again what was logged since the last flush, some 50 MB a second: so there is one
+ * when that has become much, and one when a node has come to rest. */
+static bool flush_due(struct range_store *rs)
 {
     struct raft_log_stats st;
     struct raft_log_holder holder;
     size_t count;
+    struct flush_state *f = &rs->flush;
     raft_log_stats(rs->opts.log, &st);
     raft_log_oldest(rs->opts.log, &holder, 1, &count);
     uint64_t max = rs->opts.log_size_max;
     if ((atomic_load(&rs->disk_full) & FULL_SOON) != 0) {
         max /= 4; /* what the log gives back may be enough to go on */
     }
-    return count != 0 && holder.behind_bytes > max;
+    if (!f->begun) {
+        f->begun = true;
+        f->replayed = count != 0 ? holder.behind_bytes : 0;
+    }
+    f->quiet_rounds = st.bytes == f->last_bytes ? f->quiet_rounds + 1 : 0;
+    f->last_bytes = st.bytes;
+    uint64_t since = st.bytes - f->flushed_bytes + f->replayed;
+    if (f->quiet_rounds >= FLUSH_QUIET_ROUNDS && since > FLUSH_QUIET_MIN) {
+        return true;
+    }
+    /* the log may be held by something that a flush does not help */
+    return count != 0 && holder.behind_bytes > max && since > max / 4;
 }
 
 struct size_job {
@@ -92,6 +107,12 @@ static bool flush(struct range_store *rs)
     db_err err = engine_flush_wait(rs->opts.engine);
     if (err != ERR_OK && err != ERR_DISK_FULL) {
         LOG_WARN("range.flush.failed", F_ERR(err));
+    }
+    if (err == ERR_OK) {
+        struct raft_log_stats st;
+        raft_log_stats(rs->opts.log, &st);
+        rs->flush.flushed_bytes = st.bytes;
+        rs->flush.replayed = 0;
     }
     return err == ERR_OK;
 }
@@ -169,7 +190,7 @@ static void split_if_large(struct replica *r)
 void range_store_upkeep(struct range_store *rs, bool force_flush)
 {
     fiber_mutex_lock(&rs->upkeep_lock);
-    if (force_flush || (log_too_large(rs) && space_for_flush(rs))) {
+    if (force_flush || (flush_due(rs) && space_for_flush(rs))) {
         (void)flush(rs);
     }
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
