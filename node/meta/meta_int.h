@@ -21,6 +21,11 @@ enum meta_key_kind {
 /* ... when the oracle is ahead of the clock already: enough numbers, and restarts one after the
  * other do not carry it far away. */
 #define TSO_WINDOW_AHEAD ((ts_t)100 << TS_LOGICAL_BITS)
+/* While space is short: a window that outlasts the store's looking for space, and how long a
+ * request waits for it. */
+#define TSO_FULL_FACTOR   10
+#define TSO_FULL_WAIT_NS  (8 * NS_PER_S)
+#define TSO_FULL_RETRY_NS (50 * NS_PER_MS)
 
 struct tso {
     _Alignas(64) _Atomic ts_t next;

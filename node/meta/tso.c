@@ -34,7 +34,8 @@ static db_err extend(struct meta *m, ts_t need, struct diag *diag)
     if (atomic_load(&t->limit) < need) {
         ts_t now = present();
         bool ahead = atomic_load(&t->next) > now + TSO_WINDOW_AHEAD;
-        ts_t limit = ahead ? need + TSO_WINDOW_AHEAD : now + TSO_WINDOW;
+        ts_t window = range_store_disk_full(m->rs) ? TSO_WINDOW * TSO_FULL_FACTOR : TSO_WINDOW;
+        ts_t limit = ahead ? need + TSO_WINDOW_AHEAD : now + window;
         limit = limit > need ? limit : need;
         err = meta_kv_write_u64(m, META_KEY_TSO, SLICE_EMPTY, limit, diag);
         if (err == ERR_OK) {
@@ -45,6 +46,18 @@ static db_err extend(struct meta *m, ts_t need, struct diag *diag)
         }
     }
     fiber_mutex_unlock(&t->lock);
+    return err;
+}
+
+/* A store that has met a full disk looks for space every few seconds: readers wait for that rather
+ * than fail. Before that, while little is left, the limit is moved further ahead. */
+static db_err extend_patiently(struct meta *m, ts_t need, struct diag *diag)
+{
+    uint64_t give_up = clock_mono_ns() + TSO_FULL_WAIT_NS;
+    db_err err;
+    while ((err = extend(m, need, diag)) == ERR_DISK_FULL && clock_mono_ns() < give_up) {
+        TRY(fiber_sleep(TSO_FULL_RETRY_NS));
+    }
     return err;
 }
 
@@ -116,7 +129,7 @@ db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_fir
     ts_t end = first + count;
     ts_t limit = atomic_load_explicit(&t->limit, memory_order_acquire);
     if (UNLIKELY(end > limit)) {
-        TRY(extend(m, end, diag));
+        TRY(extend_patiently(m, end, diag));
     } else if (UNLIKELY(limit - end <
                         (end > now + TSO_WINDOW_AHEAD ? TSO_WINDOW_AHEAD / 2 : TSO_WINDOW / 2))) {
         if (!atomic_load_explicit(&t->prefetching, memory_order_relaxed)) {

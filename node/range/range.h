@@ -194,6 +194,9 @@ struct range_status {
 MUST_USE db_err range_store_status(struct range_store *rs, range_id_t id,
                                    struct range_status *ret_status);
 
+/* Are new writes refused for want of space? Cheap; any thread. */
+bool range_store_disk_full(const struct range_store *rs);
+
 struct range_store_stats {
     uint64_t ranges;
     uint64_t proposals;

@@ -99,6 +99,11 @@ void range_store_set_full(struct range_store *rs, enum full_reason why, bool ful
     }
 }
 
+bool range_store_disk_full(const struct range_store *rs)
+{
+    return atomic_load_explicit(&rs->disk_full, memory_order_relaxed) != 0;
+}
+
 /* ---- the watch ---- */
 
 struct look {
