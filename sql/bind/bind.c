@@ -71,8 +71,12 @@ static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s
     st->result = st->root->columns;
     st->result_count = visible;
     const struct ast_into *into = s->query->into;
-    if (into == NULL && s->query->body->kind == AST_BODY_SELECT) {
-        into = ((const struct ast_select *)s->query->body)->into;
+    if (s->query->body->kind == AST_BODY_SELECT) {
+        const struct ast_into *first = ((const struct ast_select *)s->query->body)->into;
+        if (first != NULL && into != NULL) {
+            return my_error(b->diag, ER_MULTIPLE_INTO_CLAUSES);
+        }
+        into = first != NULL ? first : into;
     }
     return into == NULL ? ERR_OK : into_vars(b, into, visible);
 }

@@ -27,7 +27,7 @@ db_err bind__push_ctes(struct binder *b, struct scope *parent, struct bsubquery 
             return ERR_NOMEM;
         }
         for (uint32_t k = 0; k < i; k++) {
-            if (slice_eq_nocase(with->ctes.items[k]->name, with->ctes.items[i]->name)) {
+            if (slice_eq(with->ctes.items[k]->name, with->ctes.items[i]->name)) {
                 return my_error(b->diag, ER_NONUNIQ_TABLE,
                                 arena_strdup(b->arena, with->ctes.items[i]->name));
             }
@@ -111,6 +111,10 @@ static bool is_union(const struct ast_body *body)
 /* MYSQL: what a recursive block may not have. */
 static db_err check_block(struct binder *b, const struct cte_def *c, const struct lnode *n)
 {
+    if (c->ast->query->order_by.count != 0) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
+                        "ORDER BY over UNION in recursive Common Table Expression");
+    }
     for (; n->child_count == 1; n = n->children[0]) {
         switch ((int)n->kind) {
         case LNODE_AGGREGATE:
@@ -228,10 +232,6 @@ static db_err bind_blocks(struct binder *b, struct cte_def *c, struct lnode **re
         *ret = k.seed;
     } else {
         TRY(recursive_node(b, c, &k, ret));
-        if (q->order_by.count != 0) {
-            return my_error(b->diag, ER_NOT_SUPPORTED_YET,
-                            "ORDER BY over UNION in recursive Common Table Expression");
-        }
     }
     return bind__order_limit(b, &c->inner, &c->reads, q, ret, k.seed_width);
 }

@@ -237,7 +237,7 @@ static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_
                         struct lnode **ret)
 {
     for (struct cte_def *c = b->ctes; c != NULL && t->name.schema.ptr == NULL; c = c->outer) {
-        if (slice_eq_nocase(c->ast->name, t->name.name)) {
+        if (slice_eq(c->ast->name, t->name.name)) {
             return bind__cte(b, scope, c, t->alias, ret);
         }
     }

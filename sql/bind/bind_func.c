@@ -315,6 +315,9 @@ static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_
     }
     for (uint32_t i = 0; i < n; i++) {
         TRY(bind__expr(b, scope, a->order_by.items[i]->expr, &e->u.agg.order_by[i]));
+        if (e->u.agg.order_by[i]->kind == BEXPR_ROW) {
+            return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+        }
         e->u.agg.order_desc[i] = a->order_by.items[i]->desc;
     }
     e->u.agg.order_count = n;

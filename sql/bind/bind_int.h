@@ -72,6 +72,7 @@ struct scope {
     uint32_t count;
     struct select_item *items; /* for GROUP BY, HAVING, ORDER BY */
     uint32_t item_count;
+    const struct ast_select_list *ast_items;
     enum bind_place place;
     bool aggs_allowed;
     bool has_agg;

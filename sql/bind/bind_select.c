@@ -174,6 +174,7 @@ static db_err bind_items(struct binder *b, struct block *k)
     k->scope.place = PLACE_FIELDS;
     k->scope.aggs_allowed = true;
     k->scope.windows = k->windows;
+    k->scope.ast_items = &k->ast->items;
     TRY(bind__windows(b, &k->scope, &k->ast->windows));
     for (uint32_t i = 0; i < k->ast->items.count; i++) {
         const struct ast_select_item *a = k->ast->items.items[i];
@@ -188,6 +189,8 @@ static db_err bind_items(struct binder *b, struct block *k)
         }
         TRY(name_item(b, k, a, &it));
         TRY(add_item(b, k, &it));
+        k->scope.items = k->items;
+        k->scope.item_count = k->count;
     }
     return ERR_OK;
 }
@@ -348,11 +351,38 @@ static db_err sort_node(struct binder *b, struct block *k)
     return ERR_OK;
 }
 
-static db_err lock_tables(struct binder *b, const struct ast_locking_list *locking, struct lnode *n,
-                          uint32_t *io_found)
+static bool has_base_table(const struct lnode *n, struct slice alias)
+{
+    if (n->kind == LNODE_TABLE) {
+        return slice_eq(n->u.table.alias, alias);
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        if (has_base_table(n->children[i], alias)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Every table that a locking clause names must be there. */
+static db_err check_locking(struct binder *b, const struct ast_locking_list *locking,
+                            const struct lnode *n)
+{
+    for (uint32_t i = 0; i < locking->count; i++) {
+        for (uint32_t k = 0; k < locking->items[i]->tables.count; k++) {
+            struct slice name = locking->items[i]->tables.items[k]->name;
+            if (!has_base_table(n, name)) {
+                return my_error(b->diag, ER_UNRESOLVED_TABLE_LOCK, arena_strdup(b->arena, name));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err lock_tables(struct binder *b, const struct ast_locking_list *locking, struct lnode *n)
 {
     for (uint32_t i = 0; i < n->child_count; i++) {
-        TRY(lock_tables(b, locking, n->children[i], io_found));
+        TRY(lock_tables(b, locking, n->children[i]));
     }
     if (n->kind != LNODE_TABLE || n->u.table.def->kind != TABLE_BASE) {
         return ERR_OK;
@@ -367,7 +397,6 @@ static db_err lock_tables(struct binder *b, const struct ast_locking_list *locki
             n->u.table.lock = l->strength == AST_LOCK_UPDATE ? ROW_LOCK_EXCLUSIVE : ROW_LOCK_SHARED;
             n->u.table.wait = (enum row_lock_wait)l->wait;
             b->stmt->read_only = false;
-            (*io_found)++;
         }
     }
     return ERR_OK;
@@ -515,12 +544,8 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     TRY(refuse_later(b, s));
     TRY(bind_input(b, &k));
     if (outer != NULL && outer->locking.count != 0) {
-        uint32_t found = 0;
-        TRY(lock_tables(b, &outer->locking, k.root, &found));
-        if (found == 0 && outer->locking.items[0]->tables.count != 0) {
-            return my_error(b->diag, ER_UNRESOLVED_TABLE_LOCK,
-                            arena_strdup(b->arena, outer->locking.items[0]->tables.items[0]->name));
-        }
+        TRY(check_locking(b, &outer->locking, k.root));
+        TRY(lock_tables(b, &outer->locking, k.root));
     }
     TRY(bind_items(b, &k));
     k.scope.items = k.items;
@@ -530,6 +555,9 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     TRY(bind_having(b, &k));
     if (outer != NULL) {
         TRY(bind_order(b, &k, &outer->order_by));
+    }
+    if (s->group_by.count == 0 && k.scope.has_agg && windows.count == 0) {
+        k.order_count = 0; /* MYSQL: one row needs no order, whatever it names */
     }
     bool distinct = (s->options & AST_SELECT_DISTINCT) != 0;
     if (s->group_by.count != 0 || k.scope.has_agg) {

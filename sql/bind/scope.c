@@ -106,19 +106,25 @@ static db_err find_here(struct binder *b, const struct scope *scope, const struc
     return ERR_OK;
 }
 
-static const struct select_item *find_alias(const struct scope *scope, const struct ast_column *c,
-                                            bool any_item)
+static db_err find_alias(struct binder *b, const struct scope *scope, const struct ast_column *c,
+                         bool any_item, const struct select_item **ret)
 {
-    if (c->table.ptr != NULL) {
-        return NULL;
-    }
-    for (uint32_t i = 0; i < scope->item_count; i++) {
+    *ret = NULL;
+    for (uint32_t i = 0; i < scope->item_count && c->table.ptr == NULL; i++) {
         const struct select_item *it = &scope->items[i];
-        if ((it->has_alias || any_item) && it->expr != NULL && slice_eq_nocase(it->name, c->name)) {
-            return it;
+        if ((!it->has_alias && !any_item) || it->expr == NULL ||
+            !slice_eq_nocase(it->name, c->name)) {
+            continue;
+        }
+        if (*ret == NULL) {
+            *ret = it;
+        } else if (it->has_alias && (*ret)->has_alias && scope->place == PLACE_ORDER &&
+                   !bexpr_equal((*ret)->expr, it->expr)) {
+            return my_error(b->diag, ER_NON_UNIQ_ERROR, full_name(b, c),
+                            bind__place_name(scope->place));
         }
     }
-    return NULL;
+    return ERR_OK;
 }
 
 /* Notes that every block between the column's and ours reads an outer column. */
@@ -189,36 +195,95 @@ static bool having_sees(const struct scope *s, const struct lcolumn *c)
     return false;
 }
 
+/* An item of an enclosing block's select list, seen from a block within: its columns are outer
+ * ones here. */
+static db_err seen_from_within(struct binder *b, struct scope *scope, const struct scope *owner,
+                               uint32_t depth, struct bexpr *e)
+{
+    bool subquery = e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED;
+    if (subquery || e->kind == BEXPR_AGG || e->kind == BEXPR_WINDOW || e->kind == BEXPR_GROUPING) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
+                        "a reference to an outer query's select list");
+    }
+    if (e->kind == BEXPR_COLUMN || e->kind == BEXPR_OUTER) {
+        e->u.column.depth = depth + (e->kind == BEXPR_OUTER ? e->u.column.depth : 0);
+        e->kind = BEXPR_OUTER;
+        TRY(bind__note_outer(b, scope, owner, e->u.column.id));
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(seen_from_within(b, scope, owner, depth, e->args[i]));
+    }
+    return ERR_OK;
+}
+
+static db_err item_node(struct binder *b, struct scope *scope, const struct scope *owner,
+                        uint32_t depth, const struct ast_column *c, const struct select_item *item,
+                        struct bexpr **ret)
+{
+    if (owner->place == PLACE_HAVING && item->expr->has_window) {
+        return my_error(b->diag, ER_WINDOW_INVALID_WINDOW_FUNC_ALIAS_USE, full_name(b, c));
+    }
+    if (owner->place == PLACE_GROUP && (item->expr->has_agg || item->expr->has_window)) {
+        return my_error(b->diag, ER_WRONG_GROUP_FIELD, full_name(b, c));
+    }
+    *ret = bexpr_clone(b->arena, item->expr);
+    if (*ret == NULL) {
+        return ERR_NOMEM;
+    }
+    return depth == 0 ? ERR_OK : seen_from_within(b, scope, owner, depth, *ret);
+}
+
+/* MYSQL: HAVING and ORDER BY know the select list's names; in GROUP BY a column comes before an
+ * alias; a subquery of the select list knows the items before it. */
+static db_err find_item(struct binder *b, const struct scope *s, const struct ast_column *c,
+                        uint32_t depth, const struct lcolumn **ret_column,
+                        const struct select_item **ret_item)
+{
+    bool alias_first = s->in_agg == 0 && (s->place == PLACE_HAVING || s->place == PLACE_ORDER);
+    *ret_item = NULL;
+    *ret_column = NULL;
+    if (alias_first) {
+        TRY(find_alias(b, s, c, s->place == PLACE_HAVING, ret_item));
+    }
+    if (*ret_item != NULL) {
+        return ERR_OK;
+    }
+    TRY(find_here(b, s, c, ret_column));
+    bool later = s->place >= PLACE_GROUP && s->place <= PLACE_ORDER;
+    if (*ret_column == NULL && (later || (depth > 0 && s->place == PLACE_FIELDS))) {
+        return find_alias(b, s, c, later, ret_item);
+    }
+    return ERR_OK;
+}
+
+static db_err not_found(struct binder *b, const struct scope *scope, const struct ast_column *c)
+{
+    if (c->table.ptr != NULL && scope->count == 0 && scope->parent == NULL) {
+        return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, c->table),
+                        bind__place_name(scope->place));
+    }
+    for (const struct scope *s = scope->parent; s != NULL && c->table.ptr == NULL; s = s->parent) {
+        for (uint32_t i = 0; s->ast_items != NULL && i < s->ast_items->count; i++) {
+            struct slice alias = s->ast_items->items[i]->alias;
+            if (s->place == PLACE_FIELDS && alias.ptr != NULL && slice_eq_nocase(alias, c->name)) {
+                return my_error(b->diag, ER_ILLEGAL_REFERENCE, full_name(b, c),
+                                "forward reference in item list");
+            }
+        }
+    }
+    return my_error(b->diag, ER_BAD_FIELD_ERROR, full_name(b, c), bind__place_name(scope->place));
+}
+
 db_err bind__column(struct binder *b, struct scope *scope, const struct ast_column *c,
                     struct bexpr **ret)
 {
     uint32_t depth = 0;
     for (struct scope *s = scope; s != NULL; s = s->parent, depth++) {
-        /* MYSQL: HAVING and ORDER BY know the select list's names; in GROUP BY a column comes
-         * before an alias. */
-        bool alias_first = s->in_agg == 0 && (s->place == PLACE_HAVING || s->place == PLACE_ORDER);
-        const struct select_item *item =
-            alias_first ? find_alias(s, c, s->place == PLACE_HAVING) : NULL;
-        const struct lcolumn *found = NULL;
-        if (item == NULL) {
-            TRY(find_here(b, s, c, &found));
-        }
-        if (item == NULL && found == NULL && s->place >= PLACE_GROUP && s->place <= PLACE_ORDER) {
-            item = find_alias(s, c, true);
-        }
+        const struct select_item *item;
+        const struct lcolumn *found;
+        TRY(find_item(b, s, c, depth, &found, &item));
         if (item != NULL) {
-            if (depth > 0) {
-                return my_error(b->diag, ER_NOT_SUPPORTED_YET,
-                                "a reference to an outer query's select list");
-            }
-            if (s->place == PLACE_HAVING && item->expr->has_window) {
-                return my_error(b->diag, ER_WINDOW_INVALID_WINDOW_FUNC_ALIAS_USE, full_name(b, c));
-            }
-            if (s->place == PLACE_GROUP && (item->expr->has_agg || item->expr->has_window)) {
-                return my_error(b->diag, ER_WRONG_GROUP_FIELD, full_name(b, c));
-            }
-            *ret = bexpr_clone(b->arena, item->expr);
-            return *ret == NULL ? ERR_NOMEM : ERR_OK;
+            return item_node(b, scope, s, depth, c, item, ret);
         }
         if (found != NULL && s->place == PLACE_HAVING && s->in_agg == 0 && s->items_known &&
             !having_sees(s, found)) {
@@ -228,9 +293,5 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
             return column_node(b, scope, s, depth, found, ret);
         }
     }
-    if (c->table.ptr != NULL && scope->count == 0 && scope->parent == NULL) {
-        return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, c->table),
-                        bind__place_name(scope->place));
-    }
-    return my_error(b->diag, ER_BAD_FIELD_ERROR, full_name(b, c), bind__place_name(scope->place));
+    return not_found(b, scope, c);
 }
