@@ -59,7 +59,7 @@ Aggregate: {wrap(aggregates)}
 
 ## System variables
 
-All {len(variables)} of MySQL's variables can be read. These act: {wrap(acts)}
+All {sum(not n.startswith('skein_') for n, _ in variables)} of MySQL's variables can be read. These act: {wrap(acts)}
 
 These can be set, are checked, kept and shown, and change nothing ({len(kept)}): {wrap(kept)}
 
