@@ -376,7 +376,7 @@ static void flush(struct rpc_conn *c)
         return;
     }
     if (loop == NULL || c->gathered >= RPC_GATHER_FRAMES || c->queued >= RPC_GATHER_BYTES ||
-        (!c->flush_posted && clock_mono_ns() - c->wrote_ns > RPC_GATHER_IDLE_NS)) {
+        clock_mono_ns() - c->wrote_ns > RPC_GATHER_NS) {
         write_out(c);
         return;
     }

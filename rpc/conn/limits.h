@@ -21,7 +21,7 @@ enum {
     RPC_OUT_CHUNK = 32 * 1024,
     /* Gathered within a turn of a loop: so many frames or bytes leave without waiting for its end.
      */
-    RPC_GATHER_FRAMES = 16,
+    RPC_GATHER_FRAMES = 64,
     RPC_GATHER_BYTES = 32 * 1024,
     RPC_QUEUE_MAX_DEFAULT = 64 * 1024 * 1024,
     RPC_TOKEN_MAX = 512,
@@ -30,7 +30,8 @@ enum {
     RPC_BATCHES_MAX = 4,
 };
 
-/* A connection that was silent for this long writes at once; a busy one gathers. */
-#define RPC_GATHER_IDLE_NS (50 * 1000ull)
+/* Frames are gathered for this long after the last write began, or until the loop's turn ends; a
+ * connection that was silent for longer writes at once. */
+#define RPC_GATHER_NS (50 * 1000ull)
 
 #endif
