@@ -30,8 +30,20 @@ static db_err text_to_datetime(struct cast_ctx *ctx, const struct value *v, unsi
     return ERR_OK;
 }
 
+/* MYSQL: where zero parts are let through, 1 is the first of no month of 2000, and 100 its January.
+ */
+static bool tiny_date(int64_t whole, int64_t *ret)
+{
+    enum { JANUARY = 100, DAYS = 31 };
+    if (whole < 1 || whole > JANUARY || whole % JANUARY > DAYS) {
+        return false;
+    }
+    *ret = datetime_make(2000, (unsigned)whole / JANUARY, (unsigned)whole % JANUARY, 0, 0, 0, 0);
+    return true;
+}
+
 static void number_to_datetime(const struct value *v, unsigned decimals, unsigned flags,
-                               struct temporal_result *ret)
+                               bool lenient, struct temporal_result *ret)
 {
     int64_t whole;
     uint32_t nanos;
@@ -39,6 +51,10 @@ static void number_to_datetime(const struct value *v, unsigned decimals, unsigne
     ret->v = 0;
     if (!cast__split_number(v, &whole, &nanos, &neg) || neg) {
         ret->cond = TEMPORAL_INVALID;
+        return;
+    }
+    ret->cond = TEMPORAL_OK;
+    if (lenient && tiny_date(whole, &ret->v)) {
         return;
     }
     ret->cond = datetime_from_number(whole, nanos, decimals, flags, &ret->v);
@@ -82,10 +98,12 @@ db_err cast__to_datetime(struct cast_ctx *ctx, const struct sql_type *from, cons
             text = value_str(s, from->collation);
             return text_to_datetime(ctx, &text, decimals, flags, ret);
         }
-        number_to_datetime(v, decimals, flags, ret);
+        number_to_datetime(v, decimals, flags, ctx->lenient_date, ret);
         return ERR_OK;
     case PHYS_DOUBLE:
-    case PHYS_DECIMAL: number_to_datetime(v, decimals, flags, ret); return ERR_OK;
+    case PHYS_DECIMAL:
+        number_to_datetime(v, decimals, flags, ctx->lenient_date, ret);
+        return ERR_OK;
     case PHYS__COUNT: break;
     }
     ret->cond = TEMPORAL_INVALID;

@@ -258,7 +258,7 @@ double text_to_double(struct slice s, size_t *ret_used, bool *ret_overflow)
 int64_t text_to_int(struct slice s, bool *ret_unsigned, size_t *ret_used, bool *ret_overflow)
 {
     size_t i = 0;
-    while (i < s.len && is_space(s.ptr[i])) {
+    while (i < s.len && (s.ptr[i] == ' ' || s.ptr[i] == '\t')) { /* MYSQL: other blanks end it */
         i++;
     }
     bool neg = false;

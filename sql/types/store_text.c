@@ -259,8 +259,9 @@ static bool set_bits(const struct sql_type *to, const struct collation *c, struc
                      uint64_t *ret)
 {
     bool known = true;
+    bool more = text.len > 0;
     *ret = 0;
-    while (text.len > 0) {
+    while (more) { /* what follows the last comma is a member too, the empty one perhaps */
         const uint8_t *comma = memchr(text.ptr, ',', text.len);
         size_t len = comma == NULL ? text.len : (size_t)(comma - text.ptr);
         uint32_t member = find_member(to, c, slice_of(text.ptr, len));
@@ -269,7 +270,8 @@ static bool set_bits(const struct sql_type *to, const struct collation *c, struc
         } else {
             *ret |= 1ull << (member - 1);
         }
-        text = slice_from(text, comma == NULL ? len : len + 1);
+        more = comma != NULL;
+        text = slice_from(text, more ? len + 1 : len);
     }
     return known;
 }

@@ -223,7 +223,13 @@ db_err arith_bind_neg(BIND_ARGS)
         (c->is_unsigned ? c->u > (uint64_t)INT64_MAX + 1 : c->i == INT64_MIN)) {
         kind = NUM_DECIMAL;
     }
-    if (kind == NUM_DOUBLE) {
+    if (type_is_temporal(a)) { /* MYSQL: the negative of a date or time is a double */
+        struct sql_type t = func__double();
+        t.decimals = 0;
+        t.length = 17;
+        kind = NUM_DOUBLE;
+        func__result(call, args, t);
+    } else if (kind == NUM_DOUBLE) {
         func__result(call, args, double_result(args, 1));
     } else if (kind == NUM_INT) {
         unsigned length = func__precision(a) + 1;

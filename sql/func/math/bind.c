@@ -13,7 +13,9 @@ static bool is_unsigned(const struct sql_type *t)
 
 static enum func_number number(struct func_arg *arg)
 {
-    enum func_number kind = func__number(&arg->type);
+    /* MYSQL: dates and times, and x'..', are doubles here. */
+    bool other = type_is_temporal(&arg->type) || (arg->type.flags & TYPE_F_BYTES_NUMBER) != 0;
+    enum func_number kind = other ? NUM_DOUBLE : func__number(&arg->type);
     if (kind == NUM_INT) {
         func__want_int(arg);
     } else if (kind == NUM_DECIMAL) {
@@ -29,6 +31,11 @@ static struct sql_type double_like(const struct sql_type *t)
     struct sql_type d = func__double();
     if ((t->id == TYPE_DOUBLE || t->id == TYPE_FLOAT) && t->decimals < DECIMALS_NOT_FIXED) {
         d.decimals = t->decimals;
+        d.length = t->length;
+    }
+    if (type_is_temporal(t) || (t->flags & TYPE_F_BYTES_NUMBER) != 0) {
+        d.decimals = 0;
+        d.length = 17;
     }
     return d;
 }

@@ -38,11 +38,12 @@ static uint64_t parse(struct slice s, unsigned radix, bool as_signed, bool *ret_
     if (i < s.len && (s.ptr[i] == '-' || s.ptr[i] == '+')) {
         neg = s.ptr[i++] == '-';
     }
+    size_t first = i;
     for (; i < s.len && digit(s.ptr[i]) < (int)radix; i++) {
         uint64_t d = (uint64_t)digit(s.ptr[i]);
         over = over || __builtin_mul_overflow(v, radix, &v) || __builtin_add_overflow(v, d, &v);
     }
-    *ret_bad = over || i < s.len;
+    *ret_bad = over || i == first;
     if (as_signed) {
         uint64_t max = (uint64_t)INT64_MAX + neg;
         v = over || v > max ? max : v;
