@@ -94,6 +94,7 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     TRY(bind__expr(b, scope, e->arg, &x));
     TRY(bind__expr(b, scope, e->low, &low));
     TRY(bind__expr(b, scope, e->high, &high));
+    TRY(bind__json_between(b, &x, &low, &high));
     struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, 2);
     struct bexpr *again = bexpr_clone(b->arena, x);
     if (parts == NULL || again == NULL) {

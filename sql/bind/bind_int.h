@@ -207,6 +207,9 @@ db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_
 
 /* MYSQL: a condition of IF and CASE takes JSON as a number, others compare it with JSON's 0. */
 db_err bind__json_condition(struct binder *b, struct bexpr **io);
+/* MYSQL: BETWEEN takes JSON as text, or as a number beside numbers. */
+db_err bind__json_between(struct binder *b, struct bexpr **x, struct bexpr **low,
+                          struct bexpr **high);
 
 /* bind_json_table.c */
 db_err bind__json_table(struct binder *b, struct scope *scope, const struct ast_json_table *a,

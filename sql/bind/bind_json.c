@@ -84,6 +84,22 @@ db_err bind__json_condition(struct binder *b, struct bexpr **io)
     return bind__cast(b, *io, &t, false, io);
 }
 
+db_err bind__json_between(struct binder *b, struct bexpr **x, struct bexpr **low,
+                          struct bexpr **high)
+{
+    struct bexpr **const all[3] = {x, low, high};
+    struct sql_type t = type_blob(TYPE_LONGTEXT, COLL_UTF8MB4_BIN);
+    for (uint32_t i = 0; i < 3; i++) {
+        t = type_is_numeric(&(*all[i])->type) ? type_double() : t;
+    }
+    for (uint32_t i = 0; i < 3; i++) {
+        if ((*all[i])->type.id == TYPE_JSON) {
+            TRY(bind__cast(b, *all[i], &t, false, all[i]));
+        }
+    }
+    return ERR_OK;
+}
+
 db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_json_value *e,
                         struct bexpr **ret)
 {

@@ -266,7 +266,13 @@ static db_err bind_by_kind(const struct type_ctx *c, struct sql_type *ret)
     case AST_TYPE_VARBINARY: return bind_char(c, ret);
     case AST_TYPE_ENUM:
     case AST_TYPE_SET: return bind_names(c, ret);
-    case AST_TYPE_JSON: *ret = type_blob(TYPE_JSON, COLL_BINARY); return ERR_OK;
+    case AST_TYPE_JSON:
+        if (a->collation.ptr != NULL) {
+            return my_error(c->diag, ER_COLLATION_CHARSET_MISMATCH,
+                            arena_strdup(c->arena, a->collation), "binary");
+        }
+        *ret = type_blob(TYPE_JSON, COLL_BINARY);
+        return ERR_OK;
     case AST_TYPE_VECTOR: return my_error(c->diag, ER_NOT_SUPPORTED_YET, "the type VECTOR");
     default: return my_error(c->diag, ER_NOT_SUPPORTED_YET, "spatial types");
     }

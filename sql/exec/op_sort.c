@@ -6,6 +6,8 @@
 
 #include "base/fiber.h"
 #include "sql/exec/exec_int.h"
+#include "sql/diag/my_error.h"
+#include "sql/types/json.h"
 
 enum { FIRST_ROWS = 128 }; /* room of the first result chunk: many sorts are small */
 
@@ -22,6 +24,7 @@ struct op_sort {
     uint32_t room;
     uint64_t skip;
     bool opened, filled, is_topn;
+    bool warned; /* of JSON keys that are no scalars */
 };
 
 static db_err prepare_keys(struct op_sort *s, struct exec_ctx *ctx)
@@ -82,6 +85,24 @@ static db_err sort_open(struct op *op, struct exec_ctx *ctx)
     return op_open(op->children[0], ctx);
 }
 
+/* MYSQL: says once that arrays and objects have no proper order. */
+static void warn_containers(struct op_sort *s, struct exec_ctx *ctx, const struct chunk *in)
+{
+    for (uint32_t k = 0; k < s->op.node->u.sort.count && !s->warned; k++) {
+        const struct vector *v = s->vectors[s->keys[k].column];
+        for (uint32_t i = 0; v->type->id == TYPE_JSON && i < in->count && !s->warned; i++) {
+            uint32_t row = chunk_row(in, i);
+            struct json_view doc = json_view_of(vec_str(v, row));
+            s->warned = !vec_is_null(v, row) && json_is_container(&doc);
+        }
+    }
+    if (s->warned) {
+        exec__warn_text(ctx, CAST_WARNING, ER_NOT_SUPPORTED_YET,
+                        "This version of MySQL doesn't yet support 'sorting of non-scalar JSON "
+                        "values'");
+    }
+}
+
 static db_err take_chunk(struct op_sort *s, struct exec_ctx *ctx, bool *ret_end)
 {
     struct chunk *in;
@@ -97,6 +118,9 @@ static db_err take_chunk(struct op_sort *s, struct exec_ctx *ctx, bool *ret_end)
     }
     for (uint32_t i = 0; i < s->computed; i++) {
         TRY(expr_eval(ctx, s->key_states[i], in, &s->vectors[width + i]));
+    }
+    if (!s->warned) {
+        warn_containers(s, ctx, in);
     }
     return sorter_add(&s->sorter, ctx, s->vectors, in->sel, in->count);
 }

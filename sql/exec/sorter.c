@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/fiber.h"
+#include "sql/types/json.h"
 
 enum {
     RUN_ROWS = 12,
@@ -196,7 +197,13 @@ db_err sorter_init(struct sorter *s, struct exec_ctx *ctx, const struct sql_type
     s->rows = &s->arenas[0];
     s->other = &s->arenas[1];
     s->initialised = true;
-    return packed_format_init(&s->format, types, column_count, ctx->arena);
+    TRY(packed_format_init(&s->format, types, column_count, ctx->arena));
+    for (uint32_t i = 0; i < key_count; i++) {
+        if (types[keys[i].column]->id == TYPE_JSON) {
+            s->format.columns[keys[i].column].collation = &json_order_collation;
+        }
+    }
+    return ERR_OK;
 }
 
 static db_err grow_refs(struct sorter *s, struct exec_ctx *ctx)

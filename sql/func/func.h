@@ -86,6 +86,7 @@ enum func_flags {
     FUNC_HIDDEN = 64,     /* an operator; no SQL text names it */
     FUNC_ARGS_EVEN = 256, /* an even number of arguments, an odd one: else 1582 */
     FUNC_ARGS_ODD = 512,
+    FUNC_JSON_BYTES = 1024, /* documents may be binary strings */
 };
 
 enum { FUNC_ARGS_MAX = 255 };

@@ -98,8 +98,9 @@ struct json_node;
  * value as int64, uint64 or else the nearest double. */
 MUST_USE db_err json_parse(struct arena *arena, struct slice text, struct json_node **ret,
                            struct json_syntax *ret_why);
-/* True when the text is JSON. */
-bool json_valid(struct arena *arena, struct slice text);
+/* Is the text JSON? ERR_SQL 3157 when it is too deep to know. */
+MUST_USE db_err json_valid(struct arena *arena, struct slice text, struct diag *diag,
+                           bool *ret_valid);
 /* Appends as MySQL prints it. */
 MUST_USE db_err json_print(const struct json_view *v, struct buf *out);
 /* The text of a document, in the arena. */
@@ -186,7 +187,7 @@ bool json_overlaps(const struct json_view *a, const struct json_view *b);
 bool json_member_of(const struct json_view *a, const struct json_view *b);
 /* JSON as a collation over the binary form, for code that compares and hashes bytes under one:
  * equality of `json_collation` is that of the values. `json_order_collation` is ORDER BY's order:
- * arrays and objects by their length only. */
+ * arrays and objects by their length first. */
 extern const struct collation json_collation;
 extern const struct collation json_order_collation;
 

@@ -285,14 +285,15 @@ static int compare_documents(const struct collation *c, struct slice a, struct s
     return json_compare(&x, &y);
 }
 
-/* MYSQL: "sorting of non-scalar JSON values" knows their length only. */
+/* MYSQL: "sorting of non-scalar JSON values" goes by their length. Here what is as long has an
+ * order too, so that equal values stand together. */
 static int order_documents(const struct collation *c, struct slice a, struct slice b)
 {
     (void)c;
     struct json_view x = json_view_of(a);
     struct json_view y = json_view_of(b);
-    if (json_is_container(&x) && x.type == y.type) {
-        return (json_count(&x) > json_count(&y)) - (json_count(&x) < json_count(&y));
+    if (json_is_container(&x) && x.type == y.type && json_count(&x) != json_count(&y)) {
+        return json_count(&x) < json_count(&y) ? -1 : 1;
     }
     return json_compare(&x, &y);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "sql/charset/charset.h"
+#include "sql/diag/my_error.h"
 
 struct parser {
     struct arena *arena;
@@ -330,7 +331,7 @@ db_err json_parse(struct arena *arena, struct slice text, struct json_node **ret
     struct parser p = {.arena = arena, .text = text.ptr, .len = text.len, .why = ret_why};
     struct json_node *n;
     skip_space(&p);
-    if (p.at == p.len) {
+    if (peek(&p) == 0) {
         return refuse(&p, p.at, "The document is empty.");
     }
     TRY(parse_value(&p, &n));
@@ -342,11 +343,16 @@ db_err json_parse(struct arena *arena, struct slice text, struct json_node **ret
     return ERR_OK;
 }
 
-bool json_valid(struct arena *arena, struct slice text)
+db_err json_valid(struct arena *arena, struct slice text, struct diag *diag, bool *ret_valid)
 {
     struct json_syntax why;
     struct json_node *n;
-    return json_parse(arena, text, &n, &why) == ERR_OK;
+    db_err err = json_parse(arena, text, &n, &why);
+    if (err == ERR_INVALID && why.message == NULL) {
+        return my_error(diag, ER_JSON_DOCUMENT_TOO_DEEP);
+    }
+    *ret_valid = err == ERR_OK;
+    return err == ERR_INVALID ? ERR_OK : err;
 }
 
 db_err json_unquote(struct slice text, struct buf *out, struct json_syntax *ret_why)

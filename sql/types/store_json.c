@@ -10,7 +10,8 @@ static db_err invalid(const struct store *s, const char *message, size_t positio
                       s->target->column);
 }
 
-/* Text is parsed; of other types only JSON itself is taken, whatever the mode. */
+/* Text is parsed; of other types only JSON itself is taken, whatever the mode. MYSQL: but a column
+ * of another type is copied as its text. */
 db_err store__json(const struct store *s, struct value *ret)
 {
     struct json_syntax why;
@@ -21,10 +22,13 @@ db_err store__json(const struct store *s, struct value *ret)
         return ERR_OK;
     }
     bool named = s->from->id == TYPE_ENUM || s->from->id == TYPE_SET;
-    if (!named && s->v->phys != PHYS_STR) {
+    bool column = (s->from->flags & TYPE_F_EXPR) == 0 && s->v->phys != PHYS_STR;
+    if (!named && !column && s->v->phys != PHYS_STR) {
         return invalid(s, "not a JSON text, may need CAST", 0);
     }
-    const struct collation *c = collation_by_id(named ? s->from->collation : s->v->collation);
+    const struct collation *c = collation_by_id(named    ? s->from->collation
+                                                : column ? (unsigned)COLL_UTF8MB4_BIN
+                                                         : s->v->collation);
     if (c == NULL || c->id == COLL_BINARY) {
         return cast_error(s->ctx, 3144, "binary");
     }

@@ -271,6 +271,9 @@ db_err compare_bind_extreme(BIND_ARGS)
         return ERR_NOMEM;
     }
     p->kind = type_is_string(&t) ? COMPARE_STRING : COMPARE_INT;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        p->json = p->json || args[i].type.id == TYPE_JSON;
+    }
     if (p->kind == COMPARE_STRING) {
         TRY(collation_require_id(t.collation, ctx->diag, &p->collation));
         /* MYSQL: a date among texts makes all compare as dates; the winner is given as text. */

@@ -14,6 +14,7 @@ struct compare_plan {
     bool bytewise;                     /* equal strings are equal bytes */
     /* GREATEST, LEAST of dates among texts: how the winner is written. */
     bool date_only;
+    bool json; /* GREATEST, LEAST with JSON among the arguments */
     uint8_t decimals;
 };
 

@@ -91,7 +91,10 @@ static db_err doc_text(struct eval_ctx *ctx, const struct func_call *call, const
                         json__func_name(call));
     }
     if (t->collation == COLL_BINARY) {
-        return my_error(ctx->diag, ER_INVALID_JSON_CHARSET, "binary");
+        *ret = vec_str(arg, row);
+        return (call->def->flags & FUNC_JSON_BYTES) != 0
+                   ? ERR_OK
+                   : my_error(ctx->diag, ER_INVALID_JSON_CHARSET, "binary");
     }
     return json__utf8(ctx, t, vec_str(arg, row), ret);
 }

@@ -206,7 +206,7 @@ db_err json_is_valid(EVAL_ARGS)
         if (text) {
             struct slice s;
             TRY(json__utf8(ctx, t, vec_str(args[0], row), &s));
-            valid = json_valid(ctx->arena, s);
+            TRY(json_valid(ctx->arena, s, ctx->diag, &valid));
         }
         vec_set_i64(out, row, valid);
     }
