@@ -71,8 +71,10 @@ static db_err convert(struct copier *c, const struct column_def *to, const struc
         value_tag(ret, &to->type);
         return ERR_OK;
     }
-    struct store_target target = {
-        .column = ddl__text(c->a->ctx, to->name), .row = c->number, .table = "#sql-temporary"};
+    struct store_target target = {.column = ddl__text(c->a->ctx, to->name),
+                                  .row = c->number,
+                                  .table = "#sql-temporary",
+                                  .as_text = true};
     c->cast.row = c->number;
     db_err err = type_store(&c->cast, &to->type, &target, &from->type, v, ret);
     if (err == ERR_SQL && c->a->ctx->diag != NULL && c->a->ctx->diag->number == ER_DATA_TOO_LONG) {

@@ -53,7 +53,7 @@ struct exec_ctx {
     uint64_t last_insert_id;  /* what the OK packet says */
     bool found_rows_flag;     /* CLIENT_FOUND_ROWS: affected = matched */
     bool short_paths;         /* statements whose plan has the shape run without operators */
-    bool json_condition; /* 3986 was given */
+    bool json_condition;      /* 3986 was given */
     bool defer_checks; /* INSERT VALUES: that keys are new is left to the commit (autocommit) */
     /* INSERT VALUES: the plan's row stands for these, whose values are those of its parameters 0..,
      * row-major; NULL: the plan's rows themselves */

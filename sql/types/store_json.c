@@ -11,7 +11,7 @@ static db_err invalid(const struct store *s, const char *message, size_t positio
 }
 
 /* Text is parsed; of other types only JSON itself is taken, whatever the mode. MYSQL: but a column
- * of another type is copied as its text. */
+ * of dates is copied as its text, and ALTER TABLE copies all so. */
 db_err store__json(const struct store *s, struct value *ret)
 {
     struct json_syntax why;
@@ -22,7 +22,9 @@ db_err store__json(const struct store *s, struct value *ret)
         return ERR_OK;
     }
     bool named = s->from->id == TYPE_ENUM || s->from->id == TYPE_SET;
-    bool column = (s->from->flags & TYPE_F_EXPR) == 0 && s->v->phys != PHYS_STR;
+    bool column =
+        s->v->phys != PHYS_STR &&
+        (s->target->as_text || ((s->from->flags & TYPE_F_EXPR) == 0 && type_is_temporal(s->from)));
     if (!named && !column && s->v->phys != PHYS_STR) {
         return invalid(s, "not a JSON text, may need CAST", 0);
     }
