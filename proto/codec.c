@@ -68,6 +68,7 @@ static db_err fill_range(const struct range_desc *d, struct arena *arena, Skein_
     m->conf = d->epoch.conf;
     m->n_replicas = d->replica_count;
     m->replicas = list;
+    m->leader = d->leader_hint;
     return ERR_OK;
 }
 
@@ -103,7 +104,8 @@ db_err proto_ranges_take(Skein__Kv__Range *const *ranges, size_t count, struct a
                                        .start = proto_slice(m->start),
                                        .end = proto_slice(m->end),
                                        .epoch = {m->version, m->conf},
-                                       .replica_count = (unsigned)m->n_replicas};
+                                       .replica_count = (unsigned)m->n_replicas,
+                                       .leader_hint = m->leader};
         for (size_t k = 0; k < m->n_replicas; k++) {
             if (m->replicas[k]->kind > REPLICA_OUTGOING) {
                 return ERR_CORRUPT;

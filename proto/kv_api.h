@@ -78,6 +78,7 @@ struct range_desc {
     struct range_epoch epoch;
     unsigned replica_count;
     struct replica_desc replicas[RANGE_REPLICAS_MAX];
+    node_id_t leader_hint; /* who was last heard to lead, 0: unknown; no part of what is stored */
 };
 
 struct kv_request {
@@ -323,7 +324,48 @@ struct kv_reads {
 };
 enum { KV_READS_MAX = 256 };
 
-/* Meta service: what the client side asks of the meta range. */
+/* ---- members of the cluster ---- */
+
+enum { NODE_ADDRESS_MAX = 128 };
+
+/* What was decided about a member; kept in the meta range. */
+enum node_state {
+    NODE_ACTIVE,
+    NODE_DECOMMISSIONING, /* its replicas move away */
+    NODE_LEFT,            /* holds nothing; its id is never used again */
+};
+enum node_liveness { NODE_DEAD, NODE_SUSPECT, NODE_ALIVE };
+enum node_flag {
+    NODE_DRAINING = 1,  /* takes no leases and no clients: about to stop */
+    NODE_DISK_FULL = 2, /* takes no replicas */
+};
+
+struct node_info {
+    node_id_t id;
+    enum node_state state;
+    uint64_t boot_id; /* another at each start of the process */
+    char rpc[NODE_ADDRESS_MAX];
+    char mysql[NODE_ADDRESS_MAX];
+    char admin[NODE_ADDRESS_MAX];
+    unsigned flags;              /* enum node_flag */
+    uint32_t ranges;             /* replicas it holds */
+    uint32_t leases;             /* ranges it leads */
+    enum node_liveness liveness; /* as the meta range's leader sees it */
+    uint32_t heard_ms;           /* since its last heartbeat */
+};
+
+struct node_directory {
+    uint8_t cluster_id[16];
+    node_id_t you;    /* the id given to one that joins */
+    uint64_t version; /* grows with each change of `nodes` but liveness and counts */
+    uint64_t meta_term;
+    struct kv_reads safe_point; /* what garbage collection must keep; floor 0: everything */
+    struct node_info *nodes;
+    unsigned count;
+};
+
+/* Meta service: what the client side asks of the meta range. Errors of all calls besides
+ * those of a KV call: ERR_NOT_LEADER, with the leader's node id (0: unknown) in diag->data. */
 struct meta_service {
     const struct meta_service_ops *ops;
 };
@@ -346,6 +388,19 @@ struct meta_service_ops {
     /* What the node's transactions read; every second or so. Garbage collection keeps it. */
     db_err (*report_reads)(struct meta_service *s, node_id_t node, const struct kv_reads *reads,
                            struct diag *diag);
+    /* `node` leads these ranges, which are as described. */
+    db_err (*ranges_changed)(struct meta_service *s, node_id_t node, const struct range_desc *descs,
+                             unsigned count, struct diag *diag);
+    /* A node without identity becomes a member. ERR_INVALID: the token is wrong. */
+    db_err (*join)(struct meta_service *s, struct slice token, const struct node_info *self,
+                   struct arena *arena, struct diag *diag, struct node_directory *ret_dir);
+    /* A member tells that it lives, and where; it learns who else does. ERR_NOT_FOUND: it is no
+     * member (any more). ERR_EXISTS: its id is in use by a living process of another boot id. */
+    db_err (*heartbeat)(struct meta_service *s, const struct node_info *self, struct arena *arena,
+                        struct diag *diag, struct node_directory *ret_dir);
+    /* ERR_NOT_FOUND; ERR_INVALID for a step that is not possible. */
+    db_err (*set_node_state)(struct meta_service *s, node_id_t node, enum node_state state,
+                             struct diag *diag);
 };
 
 #endif

@@ -91,8 +91,11 @@ enum meta_method {
     META_METHOD_TIMESTAMPS = 1,
     META_METHOD_LOOKUP = 2,
     META_METHOD_SEQUENCE_NEXT = 3,
-    META_METHOD_REPORT_MIN_TS = 4,
-    META_METHOD_RANGES_CHANGED = 5, /* leaders tell the index; no answer is awaited but OK */
+    META_METHOD_REPORT_READS = 4,
+    META_METHOD_RANGES_CHANGED = 5,
+    META_METHOD_JOIN = 6,
+    META_METHOD_HEARTBEAT = 7,
+    META_METHOD_SET_NODE_STATE = 8,
     META_METHOD__END
 };
 
@@ -105,18 +108,24 @@ struct meta_call {
     struct slice start;
     struct slice end;
     node_id_t node;
-    ts_t ts;
+    struct kv_reads reads; /* REPORT_READS */
     const struct range_desc *descs;
     unsigned desc_count;
+    const struct node_info *self;
+    enum node_state state;
 };
 
 struct meta_answer {
     uint64_t first;
     struct range_desc *descs;
     unsigned desc_count;
-    ts_t safe_point;
+    struct node_directory dir;
     node_id_t leader; /* ERR_NOT_LEADER: who leads the meta range; 0 unknown */
 };
+
+/* A member's record as the meta range keeps it. */
+MUST_USE db_err node_info_encode(const struct node_info *info, struct buf *b);
+MUST_USE db_err node_info_decode(struct slice bytes, struct node_info *ret_info);
 
 /* In the header alone. */
 MUST_USE db_err meta_call_encode(const struct meta_call *call, struct buf *header);
@@ -127,5 +136,31 @@ MUST_USE db_err meta_answer_encode(db_err err, const struct diag *diag,
 /* Returns the error that travelled; ret_answer is filled also with ERR_NOT_LEADER. */
 MUST_USE db_err meta_answer_decode(struct slice header, struct arena *arena, struct diag *diag,
                                    struct meta_answer *ret_answer);
+
+/* ---- what is asked of the node that leads a range ---- */
+
+enum range_admin_op {
+    RANGE_ADMIN_CHANGE_REPLICAS = 1,
+    RANGE_ADMIN_TRANSFER_LEASE = 2, /* to `node` */
+    RANGE_ADMIN_SPLIT = 3,          /* at `key`; answer: be64 id of the new range in the header */
+};
+enum { RANGE_ADMIN_CHANGES_MAX = 16 };
+
+struct range_admin_change {
+    bool remove;
+    node_id_t node;
+};
+
+struct range_admin_call {
+    enum range_admin_op op;
+    range_id_t range;
+    struct range_admin_change changes[RANGE_ADMIN_CHANGES_MAX];
+    unsigned change_count;
+    node_id_t node;
+    struct slice key;
+};
+MUST_USE db_err range_admin_encode(const struct range_admin_call *call, struct buf *header);
+MUST_USE db_err range_admin_decode(struct slice header, struct arena *arena,
+                                   struct range_admin_call *ret_call);
 
 #endif

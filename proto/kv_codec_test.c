@@ -159,15 +159,20 @@ static void meta_comes_back(void **state)
     struct buf b;
     struct arena a;
     struct range_desc d = {.id = 4, .epoch = {2, 3}};
-    struct meta_call call = {
-        .count = 3, .name = KEY("seq"), .end = KEY("e"), .ts = 5, .descs = &d, .desc_count = 1};
+    struct meta_call call = {.count = 3,
+                             .name = KEY("seq"),
+                             .end = KEY("e"),
+                             .reads = {.floor = 5},
+                             .descs = &d,
+                             .desc_count = 1};
     struct meta_call got;
     (void)state;
     buf_init(&b, 1 << 20);
     arena_init(&a, NULL, NULL, 0);
     assert_int_equal(meta_call_encode(&call, &b), ERR_OK);
     assert_int_equal(meta_call_decode(buf_slice(&b), &a, &got), ERR_OK);
-    assert_true(got.count == 3 && got.ts == 5 && got.desc_count == 1 && got.descs[0].id == 4);
+    assert_true(got.count == 3 && got.reads.floor == 5 && got.desc_count == 1 &&
+                got.descs[0].id == 4);
     assert_slice(got.name, KEY("seq"));
     struct meta_answer answer = {.first = 9, .leader = 2};
     struct meta_answer back;
