@@ -65,7 +65,7 @@ static struct sequence *find_or_make(struct meta *m, struct slice name)
 }
 
 /* Under `extend`. */
-static db_err load(struct sequence *s)
+static db_err load(struct sequence *s, uint64_t term)
 {
     struct arena a;
     struct slice v;
@@ -80,13 +80,13 @@ static db_err load(struct sequence *s)
     TRY(err);
     pthread_mutex_lock(&s->mutex);
     s->last = s->limit = limit;
-    s->loaded = true;
+    s->term = term;
     pthread_mutex_unlock(&s->mutex);
     return ERR_OK;
 }
 
 /* Under `extend`: may give up to `need` and a block more. */
-static db_err raise_limit(struct sequence *s, uint64_t need, struct diag *diag)
+static db_err raise_limit(struct sequence *s, uint64_t term, uint64_t need, struct diag *diag)
 {
     uint64_t now = clock_mono_ns();
     uint64_t block = s->block;
@@ -96,7 +96,7 @@ static db_err raise_limit(struct sequence *s, uint64_t need, struct diag *diag)
         block /= 2;
     }
     uint64_t limit = need > UINT64_MAX - block ? UINT64_MAX : need + block;
-    db_err err = meta_kv_write_u64(s->meta, META_KEY_SEQUENCE, name_of(s), limit, diag);
+    db_err err = meta_kv_write_u64(s->meta, term, META_KEY_SEQUENCE, name_of(s), limit, diag);
     if (err == ERR_COMMIT_UNKNOWN) {
         return diag_set(diag, ERR_UNAVAILABLE, "a counter cannot be written");
     }
@@ -113,10 +113,14 @@ static db_err extend(struct sequence *s, uint64_t need, struct diag *diag)
 {
     db_err err = ERR_OK;
     fiber_mutex_lock(&s->extend);
-    if (!s->loaded) {
-        err = load(s);
+    uint64_t term = atomic_load(&s->meta->term);
+    if (term == 0) {
+        err = meta_check(s->meta, diag);
+        err = err == ERR_OK ? ERR_UNAVAILABLE : err;
+    } else if (s->term != term) {
+        err = load(s, term);
     } else if (s->limit < need) {
-        err = raise_limit(s, need, diag);
+        err = raise_limit(s, term, need, diag);
     }
     fiber_mutex_unlock(&s->extend);
     return err;
@@ -161,12 +165,13 @@ static db_err take(struct sequence *s, uint64_t floor, uint64_t count, uint64_t 
     } else {
         err = counter_take(&last, floor, count, step, offset, &first);
     }
-    bool taken = err == ERR_OK && s->loaded && last <= s->limit;
+    bool loaded = s->term != 0 && s->term == atomic_load(&s->meta->term);
+    bool taken = err == ERR_OK && loaded && last <= s->limit;
     if (taken) {
         s->last = last;
     }
     *ret_low = taken && s->limit - last < s->block / 4;
-    err = s->loaded ? err : ERR_OK;
+    err = loaded ? err : ERR_OK;
     pthread_mutex_unlock(&s->mutex);
     *ret_taken = taken;
     *ret_need = last;
@@ -205,13 +210,14 @@ db_err sequence_next(struct meta *m, struct slice name, uint64_t floor, uint64_t
 void sequences_give_back(struct meta *m)
 {
     struct store_batch b;
+    uint64_t term = atomic_load(&m->term);
     store_batch_init(&b);
     db_err err = ERR_OK;
     for (size_t i = 0; m->sequences.buckets != NULL && i <= m->sequences.mask; i++) {
         for (struct hash_node *n = m->sequences.buckets[i]; n != NULL; n = n->next) {
             struct sequence *s = CONTAINER_OF(n, struct sequence, node);
             uint8_t bytes[8];
-            if (!s->loaded || s->last == s->limit || err != ERR_OK) {
+            if (s->term != term || s->last == s->limit || err != ERR_OK) {
                 continue;
             }
             for (int k = 0; k < 8; k++) {
@@ -224,7 +230,7 @@ void sequences_give_back(struct meta *m)
     if (err == ERR_OK && b.count != 0) {
         struct diag diag;
         diag_reset(&diag);
-        err = meta_kv_write(m, &b, &diag);
+        err = meta_kv_write(m, term, &b, &diag);
     }
     if (err != ERR_OK) {
         LOG_WARN("meta.sequence.stop", F_ERR(err)); /* some numbers will be skipped */

@@ -1,24 +1,58 @@
 #include "node/meta/meta.h"
 
+#include <stdio.h>
+
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/rand.h"
 #include "node/meta/meta_int.h"
 
-/* Life cycle, the hooks given to the range store, and the checked entries of the services. */
+/* Life cycle, the hooks given to the range store, and the checked entries of the services.
+ *
+ * What the ranges of this node need (a timestamp for a commit, an id for a split) is asked of
+ * whoever leads the meta range, through opts.client. */
 
 static db_err hook_now_ts(void *ctx, struct diag *diag, ts_t *ret_ts)
 {
-    return meta_timestamps(ctx, 1, diag, ret_ts);
+    struct meta *m = ctx;
+    db_err err = meta_timestamps(m, 1, diag, ret_ts);
+    if (err == ERR_NOT_LEADER && m->opts.client != NULL) {
+        err = m->opts.client->ops->timestamps(m->opts.client, 1, diag, ret_ts);
+    }
+    return err == ERR_NOT_LEADER ? ERR_UNAVAILABLE : err;
 }
 
 static db_err hook_new_range_id(void *ctx, struct diag *diag, range_id_t *ret_id)
 {
-    return meta_sequence_next(ctx, SLICE_LIT("!range"), RANGE_ID_NEXT - 1, 1, 1, 0, diag, ret_id);
+    struct meta *m = ctx;
+    struct slice name = SLICE_LIT("!range");
+    db_err err = meta_sequence_next(m, name, RANGE_ID_NEXT - 1, 1, 1, 0, diag, ret_id);
+    if (err == ERR_NOT_LEADER && m->opts.client != NULL) {
+        err = m->opts.client->ops->sequence_next(m->opts.client, name, RANGE_ID_NEXT - 1, 1, 1, 0,
+                                                 diag, ret_id);
+    }
+    return err == ERR_NOT_LEADER ? ERR_UNAVAILABLE : err;
 }
 
 static void hook_changed(void *ctx, const struct range_desc *desc)
 {
-    range_index_changed(ctx, desc);
+    struct meta *m = ctx;
+    if (!atomic_load(&m->started)) {
+        return; /* all are told of at the start */
+    }
+    if (atomic_load(&m->running)) {
+        range_index_changed(m, desc, m->self);
+    }
+    if (m->opts.client != NULL) {
+        report_range(m, desc->id); /* whoever leads by the time it arrives */
+    }
+}
+
+static void hook_lease(void *ctx, const struct range_desc *desc, bool held)
+{
+    if (desc->id == RANGE_ID_META) {
+        meta_lease_changed(ctx, held);
+    }
 }
 
 db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
@@ -28,19 +62,30 @@ db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
         return ERR_NOMEM;
     }
     db_err err = range_index_init(&m->index);
+    if (err == ERR_OK) {
+        err = registry_init(&m->registry);
+    }
+    if (err == ERR_OK) {
+        err = placement_new(&m->placement_state);
+    }
     if (err != ERR_OK) {
         mem_free_aligned(m);
         return err;
     }
     m->opts = *opts;
-    m->hooks = (struct range_hooks){.ctx = m,
-                                    .now_ts = hook_now_ts,
-                                    .new_range_id = hook_new_range_id,
-                                    .changed = hook_changed};
+    m->opts.replicas = opts->replicas != 0 ? opts->replicas : 3;
+    m->opts.dead_after_ms = opts->dead_after_ms != 0 ? opts->dead_after_ms : 60000;
+    if (opts->boot_id == 0 && rand_secure(&m->opts.boot_id, sizeof(m->opts.boot_id)) != ERR_OK) {
+        m->opts.boot_id = clock_wall_us();
+    }
+    snprintf(m->token, sizeof(m->token), "%s", opts->join_token != NULL ? opts->join_token : "");
+    m->hooks = (struct range_hooks){m, hook_now_ts, hook_new_range_id, hook_changed, hook_lease};
     tso_init(&m->tso);
     hash_init(&m->sequences);
     pthread_mutex_init(&m->seq_lock, NULL);
     pthread_mutex_init(&m->report_lock, NULL);
+    pthread_mutex_init(&m->lead_lock, NULL);
+    pthread_mutex_init(&m->reporter.mutex, NULL);
     *ret_meta = m;
     return ERR_OK;
 }
@@ -52,33 +97,43 @@ const struct range_hooks *meta_hooks(struct meta *m)
 
 db_err meta_start(struct meta *m, struct range_store *rs, struct diag *diag)
 {
-    ASSERT(!atomic_load(&m->running));
+    ASSERT(!atomic_load(&m->started));
     m->rs = rs;
     m->engine = range_store_engine(rs);
-    db_err err = tso_load(m);
-    if (err == ERR_OK) {
-        err = range_index_load(m);
-    }
-    if (err != ERR_OK) {
-        return diag_set(diag, err, "the meta range's state cannot be read: %s", err_text(err));
-    }
-    atomic_store(&m->running, true);
-    range_index_write_soon(m);
-    return safe_point_start(m);
+    m->self = range_store_ident(rs).node_id;
+    pthread_mutex_lock(&m->lead_lock);
+    m->lead_held = m->lead_held || range_store_lease_term(rs, RANGE_ID_META) != 0;
+    m->lead_fiber = true;
+    atomic_store(&m->started, true);
+    pthread_mutex_unlock(&m->lead_lock);
+    meta_follow_lease(m);
+    db_err err = meta_heartbeat_start(m);
+    err = err == ERR_OK ? placement_start(m) : err;
+    err = err == ERR_OK ? safe_point_start(m) : err;
+    return err == ERR_OK ? err : diag_set(diag, err, "meta cannot start: %s", err_text(err));
 }
 
 void meta_stop(struct meta *m)
 {
-    if (!atomic_exchange(&m->running, false)) {
+    if (!atomic_load(&m->started)) {
         return;
     }
+    periodic_stop(&m->placement);
+    periodic_stop(&m->heartbeat);
     periodic_stop(&m->gc);
+    bool led = meta_leads(m);
+    atomic_store(&m->running, false);
+    pthread_mutex_lock(&m->lead_lock);
+    atomic_store(&m->started, false);
+    pthread_mutex_unlock(&m->lead_lock);
     while (atomic_load(&m->fibers) != 0) {
         db_err err = fiber_sleep(NS_PER_MS);
         (void)err;
     }
-    tso_give_back(m);
-    sequences_give_back(m);
+    if (led && atomic_load(&m->term) != 0) {
+        tso_give_back(m);
+        sequences_give_back(m);
+    }
 }
 
 void meta_free(struct meta *m)
@@ -89,9 +144,13 @@ void meta_free(struct meta *m)
     ASSERT(!atomic_load(&m->running));
     sequences_free(m);
     range_index_fini(&m->index);
+    registry_fini(&m->registry);
+    placement_free(m->placement_state);
     pthread_mutex_destroy(&m->seq_lock);
     safe_point_free(m);
     pthread_mutex_destroy(&m->report_lock);
+    pthread_mutex_destroy(&m->lead_lock);
+    pthread_mutex_destroy(&m->reporter.mutex);
     mem_free_aligned(m);
 }
 
@@ -106,24 +165,57 @@ db_err meta_spawn(struct meta *m, void (*fn)(void *arg), void *arg)
     return err;
 }
 
-static db_err check_running(struct meta *m, struct diag *diag)
+/* ---- the services that need no more than a check around them ---- */
+
+/* The same lease as before? */
+static db_err check_again(struct meta *m, uint64_t term, struct diag *diag)
 {
-    return LIKELY(atomic_load_explicit(&m->running, memory_order_acquire))
+    TRY(meta_check(m, diag));
+    return LIKELY(atomic_load(&m->term) == term)
                ? ERR_OK
-               : diag_set(diag, ERR_UNAVAILABLE, "the meta services do not run on this node");
+               : diag_set(diag, ERR_NOT_LEADER, "the meta range has changed hands");
 }
 
 db_err meta_timestamps(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_first)
 {
+    ts_t first;
     ASSERT(count > 0);
-    TRY(check_running(m, diag));
-    return tso_next(m, count, diag, ret_first);
+    TRY(meta_check(m, diag));
+    uint64_t term = atomic_load(&m->term);
+    TRY(tso_next(m, count, diag, &first));
+    TRY(check_again(m, term, diag));
+    *ret_first = first;
+    return ERR_OK;
 }
 
 db_err meta_sequence_next(struct meta *m, struct slice name, uint64_t floor, uint64_t count,
                           uint64_t step, uint64_t offset, struct diag *diag, uint64_t *ret_first)
 {
+    uint64_t first;
     ASSERT(step > 0);
-    TRY(check_running(m, diag));
-    return sequence_next(m, name, floor, count, step, offset, diag, ret_first);
+    TRY(meta_check(m, diag));
+    uint64_t term = atomic_load(&m->term);
+    TRY(sequence_next(m, name, floor, count, step, offset, diag, &first));
+    TRY(check_again(m, term, diag));
+    *ret_first = first;
+    return ERR_OK;
+}
+
+db_err meta_ranges_changed(struct meta *m, node_id_t node, const struct range_desc *descs,
+                           unsigned count, struct diag *diag)
+{
+    TRY(meta_check(m, diag));
+    uint64_t term = atomic_load(&m->term);
+    for (unsigned i = 0; i < count; i++) {
+        range_index_changed(m, &descs[i], node);
+    }
+    return check_again(m, term, diag);
+}
+
+db_err meta_lookup(struct meta *m, struct slice start, struct slice end, unsigned max,
+                   struct arena *arena, struct diag *diag, struct range_desc **ret_descs,
+                   unsigned *ret_count)
+{
+    TRY(meta_check(m, diag));
+    return range_index_lookup(&m->index, start, end, max, arena, ret_descs, ret_count);
 }

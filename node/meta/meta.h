@@ -1,8 +1,11 @@
 /* What the cluster knows of itself, kept in the meta range: the timestamp oracle, named counters,
- * the index of ranges, the safe point of garbage collection.
+ * the index of ranges, the register of members, the safe point of garbage collection.
  *
- * One struct meta per node; its services work on the node that leads the meta range. State is kept
- * under the keys of docs/formats/meta.md and is written through the meta range's Raft group. */
+ * One struct meta per node. Its services answer on the node that holds the meta range's lease and
+ * ERR_NOT_LEADER elsewhere (with the leader's id in diag->data, 0: unknown); when the lease moves,
+ * the state is read again from the range, under whose Raft group it is written
+ * (docs/formats/meta.md). On every node it also tells the leader that the node lives and which
+ * ranges it leads. */
 #ifndef SKEIN_NODE_META_META_H
 #define SKEIN_NODE_META_META_H
 
@@ -11,24 +14,53 @@
 
 struct meta;
 
+/* What meta needs of the layers above. All may be NULL but ctx. */
+struct meta_actions {
+    void *ctx;
+    /* This node's addresses and flags. Does not park. */
+    void (*describe_self)(void *ctx, struct node_info *self);
+    /* The members as of the last heartbeat; borrowed. May park. */
+    void (*members)(void *ctx, const struct node_directory *dir);
+    /* This process may not go on as a member: it was removed, or its id is used by another. */
+    void (*expelled)(void *ctx, db_err err, const char *text);
+    /* Asks the node that leads the range; parks until it is done. Errors: those of
+     * range_store_change_replicas and range_store_transfer_lease, ERR_UNAVAILABLE. */
+    db_err (*change_replicas)(void *ctx, node_id_t leader, range_id_t range,
+                              const struct replica_change *changes, size_t count,
+                              struct diag *diag);
+    db_err (*transfer_lease)(void *ctx, node_id_t leader, range_id_t range, node_id_t to,
+                             struct diag *diag);
+};
+
 struct meta_opts {
     struct loop_group *loops;
     uint32_t gc_age_ms; /* versions that were current within this time are kept */
+    /* How this node reaches the leader of the meta range, itself included. NULL: this node is the
+     * only one. Outlives the meta. */
+    struct meta_service *client;
+    const struct meta_actions *actions; /* NULL: none. Outlives the meta */
+    const char *join_token; /* what nodes that join must show; NULL: nobody can join. Copied */
+    unsigned replicas;      /* wanted of each range; 0: 3 */
+    uint32_t dead_after_ms; /* a member unheard so long is replaced; 0: 60 s */
+    uint64_t boot_id;       /* of this process; 0: random */
 };
 
 /* Before the range store, whose hooks it fills. ERR_NOMEM. */
 MUST_USE db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta);
 /* Live as long as the meta. */
 const struct range_hooks *meta_hooks(struct meta *m);
-/* Once the meta range serves: reads the state and begins to answer. From a fiber; parks. */
+/* Once the ranges of this node are ready: takes the meta range over if its lease is here, begins to
+ * send heartbeats. From a fiber; parks. */
 MUST_USE db_err meta_start(struct meta *m, struct range_store *rs, struct diag *diag);
 /* Writes what spares numbers at the next start, ends its fibers. From a fiber, before
  * range_store_stop. */
 void meta_stop(struct meta *m);
 void meta_free(struct meta *m);
+/* Is this node the one that answers, at this moment? */
+bool meta_leads(struct meta *m);
 
-/* The calls of struct meta_service_ops (proto/kv_api.h); all may park. ERR_UNAVAILABLE before
- * meta_start and after meta_stop. */
+/* The calls of struct meta_service_ops (proto/kv_api.h); all may park. ERR_NOT_LEADER; before
+ * meta_start and after meta_stop too. */
 MUST_USE db_err meta_timestamps(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_first);
 MUST_USE db_err meta_lookup(struct meta *m, struct slice start, struct slice end, unsigned max,
                             struct arena *arena, struct diag *diag, struct range_desc **ret_descs,
@@ -39,8 +71,19 @@ MUST_USE db_err meta_sequence_next(struct meta *m, struct slice name, uint64_t f
 /* ERR_LIMIT: too many nodes or snapshots. */
 MUST_USE db_err meta_report_reads(struct meta *m, node_id_t node, const struct kv_reads *reads,
                                   struct diag *diag);
+MUST_USE db_err meta_ranges_changed(struct meta *m, node_id_t node, const struct range_desc *descs,
+                                    unsigned count, struct diag *diag);
+MUST_USE db_err meta_join(struct meta *m, struct slice token, const struct node_info *self,
+                          struct arena *arena, struct diag *diag, struct node_directory *ret_dir);
+MUST_USE db_err meta_heartbeat(struct meta *m, const struct node_info *self, struct arena *arena,
+                               struct diag *diag, struct node_directory *ret_dir);
+MUST_USE db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state,
+                                    struct diag *diag);
 
 /* One round of garbage collection's upkeep now; for tests. Parks. */
 void meta_gc_round(struct meta *m);
+/* One heartbeat of this node, and one round of placement, now; for tests. Park. */
+void meta_heartbeat_round(struct meta *m);
+void meta_placement_round(struct meta *m);
 
 #endif

@@ -7,14 +7,19 @@
 
 #include "base/fiber.h"
 #include "base/hash.h"
+#include "base/list.h"
 #include "base/periodic.h"
+#include "base/sha_crypt.h"
 #include "node/meta/meta.h"
+#include "node/meta/placement.h"
 
 /* Second byte of a meta key, after KEYSPACE_META. */
 enum meta_key_kind {
     META_KEY_TSO = 't',
     META_KEY_SEQUENCE = 's', /* | name */
     META_KEY_RANGE = 'r',    /* | start key */
+    META_KEY_NODE = 'n',     /* | node id */
+    META_KEY_TOKEN = 'j',
 };
 
 #define TSO_WINDOW ((ts_t)3000 << TS_LOGICAL_BITS) /* 3 s persisted ahead */
@@ -30,7 +35,8 @@ enum meta_key_kind {
 struct tso {
     _Alignas(64) _Atomic ts_t next;
     _Alignas(64) _Atomic ts_t limit; /* nothing at or above has been persisted as taken */
-    struct fiber_mutex lock;         /* one extension at a time */
+    struct fiber_mutex lock;         /* one extension at a time; guards term */
+    uint64_t term;                   /* of the lease that the numbers were loaded under */
     _Atomic bool prefetching;
 };
 
@@ -41,10 +47,10 @@ enum {
 
 struct sequence {
     struct hash_node node;
-    pthread_mutex_t mutex; /* guards last, limit, loaded, block */
+    pthread_mutex_t mutex; /* guards last, limit, term, block */
     uint64_t last;         /* highest number given */
     uint64_t limit;        /* highest number that may be given without writing */
-    bool loaded;
+    uint64_t term; /* of the lease that it was loaded under; true only under that; 0: never */
     struct fiber_mutex extend; /* one extension at a time; guards the rest */
     uint64_t block;
     uint64_t extended_ns;
@@ -79,12 +85,53 @@ struct reads_report {
     ts_t snapshots[KV_READS_MAX];
 };
 
+/* ---- members ---- */
+
+enum { NODES_MAX = REPORT_NODES, TOKEN_HASH_SIZE = SHA256_SIZE };
+
+struct member {
+    struct node_info info;
+    uint64_t heard_ns; /* 0: not since this node leads */
+};
+
+/* The leader's; guarded by `mutex`. */
+struct registry {
+    pthread_mutex_t mutex;
+    struct member members[NODES_MAX];
+    unsigned count;
+    uint64_t version;
+    uint64_t since_ns; /* when this node began to lead */
+    bool has_token;
+    uint8_t token_hash[TOKEN_HASH_SIZE];
+};
+
+/* Ranges led here that the leader of the meta range is to be told of. */
+enum { REPORT_IDS_MAX = 256 };
+struct reporter {
+    pthread_mutex_t mutex; /* guards the rest */
+    range_id_t ids[REPORT_IDS_MAX];
+    unsigned count;
+    bool all;     /* more than fit, or all of them again */
+    bool running; /* its fiber is under way */
+};
+
 struct meta {
     struct meta_opts opts;
+    char token[128];
     struct range_hooks hooks;
     struct range_store *rs;
     struct engine *engine;
-    _Atomic bool running;
+    node_id_t self;
+
+    /* Leadership of the meta range. */
+    _Atomic bool started;
+    _Atomic bool running;      /* state is loaded, as of `term` */
+    _Atomic uint64_t term;     /* of the lease it was loaded under */
+    pthread_mutex_t lead_lock; /* guards the next three */
+    bool lead_held;
+    unsigned lead_changes;
+    bool lead_fiber;
+
     _Atomic unsigned fibers;
     struct tso tso;
 
@@ -92,10 +139,20 @@ struct meta {
     struct hash_table sequences;
 
     struct range_index index;
+    struct registry registry;
+    struct reporter reporter;
+    struct periodic heartbeat;
+    struct periodic placement;
+    struct placement *placement_state;
+    uint64_t twin_since_ns;  /* the heartbeat's: refused since then, for a twin */
+    uint64_t seen_meta_term; /* the heartbeat's: of the last answer */
 
     pthread_mutex_t report_lock; /* guards reports, and the order of safe points */
     struct reads_report *reports[REPORT_NODES];
     unsigned report_count;
+    ts_t safe_point; /* what the leader has decided last; 0: nothing yet */
+    ts_t *safe_points;
+    size_t safe_point_count;
     struct periodic gc;
     uint64_t gc_rounds;
 };
@@ -109,15 +166,18 @@ MUST_USE db_err meta_kv_get(struct meta *m, enum meta_key_kind kind, struct slic
 MUST_USE db_err meta_kv_each(struct meta *m, enum meta_key_kind kind,
                              db_err (*fn)(void *arg, struct slice name, struct slice value),
                              void *arg);
-MUST_USE db_err meta_kv_write(struct meta *m, const struct store_batch *b, struct diag *diag);
-MUST_USE db_err meta_kv_write_u64(struct meta *m, enum meta_key_kind kind, struct slice name,
-                                  uint64_t value, struct diag *diag);
+/* term: of the lease under which the state that is written was read. ERR_NOT_LEADER under another.
+ */
+MUST_USE db_err meta_kv_write(struct meta *m, uint64_t term, const struct store_batch *b,
+                              struct diag *diag);
+MUST_USE db_err meta_kv_write_u64(struct meta *m, uint64_t term, enum meta_key_kind kind,
+                                  struct slice name, uint64_t value, struct diag *diag);
 /* ERR_CORRUPT unless it is 8 bytes. */
 MUST_USE db_err meta_kv_u64(struct slice value, uint64_t *ret_value);
 
 /* tso.c */
 void tso_init(struct tso *t);
-MUST_USE db_err tso_load(struct meta *m);
+MUST_USE db_err tso_load(struct meta *m, uint64_t term);
 void tso_give_back(struct meta *m); /* nothing is given any more */
 MUST_USE db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_first);
 
@@ -131,14 +191,50 @@ void sequences_give_back(struct meta *m);
 /* range_index.c */
 MUST_USE db_err range_index_init(struct range_index *ix);
 void range_index_fini(struct range_index *ix);
-/* On a loop; does not park. */
-void range_index_changed(struct meta *m, const struct range_desc *desc);
+/* On a loop; does not park. leader: who says so. */
+void range_index_changed(struct meta *m, const struct range_desc *desc, node_id_t leader);
 MUST_USE db_err range_index_load(struct meta *m);
+void range_index_clear(struct range_index *ix);
+MUST_USE db_err range_index_lookup(struct range_index *ix, struct slice start, struct slice end,
+                                   unsigned max, struct arena *arena, struct range_desc **ret_descs,
+                                   unsigned *ret_count);
 void range_index_write_soon(struct meta *m);
 
 /* safe_point.c */
 MUST_USE db_err safe_point_start(struct meta *m);
 void safe_point_free(struct meta *m);
+
+/* leadership.c */
+void meta_lease_changed(struct meta *m, bool held);
+/* Takes the state over, or lets go of it, until that fits the lease. Parks. */
+void meta_follow_lease(struct meta *m);
+/* ERR_NOT_LEADER with the leader in diag->data. */
+MUST_USE db_err meta_check(struct meta *m, struct diag *diag);
+
+/* registry.c */
+MUST_USE db_err registry_init(struct registry *g);
+void registry_fini(struct registry *g);
+MUST_USE db_err registry_load(struct meta *m);
+/* The members now, in the arena. */
+MUST_USE db_err registry_directory(struct meta *m, struct arena *arena,
+                                   struct node_directory *ret_dir);
+
+/* report.c */
+void report_range(struct meta *m, range_id_t id);
+void report_all(struct meta *m);
+MUST_USE db_err meta_heartbeat_start(struct meta *m);
+
+/* placement.c; placement.h */
+MUST_USE db_err placement_start(struct meta *m);
+
+/* Members that may run transactions. */
+unsigned registry_living(struct meta *m);
+
+/* safe_point.c */
+/* What the leader has decided, in the arena. */
+MUST_USE db_err safe_point_get(struct meta *m, struct arena *arena, struct kv_reads *ret_reads);
+/* The reports of another leader's time count no more. */
+void safe_point_forget(struct meta *m);
 
 /* Spawns a fiber of meta's own on this loop (or the first of the group); meta_stop waits for it. */
 MUST_USE db_err meta_spawn(struct meta *m, void (*fn)(void *arg), void *arg);

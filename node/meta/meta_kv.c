@@ -1,4 +1,5 @@
 #include "node/meta/meta_int.h"
+#include "base/assert.h"
 #include "node/store/keyspace.h"
 
 /* Meta's own records are versions at a fixed timestamp, so that each is overwritten in place and
@@ -131,13 +132,14 @@ db_err meta_kv_each(struct meta *m, enum meta_key_kind kind,
     return j.err;
 }
 
-db_err meta_kv_write(struct meta *m, const struct store_batch *b, struct diag *diag)
+db_err meta_kv_write(struct meta *m, uint64_t term, const struct store_batch *b, struct diag *diag)
 {
-    return range_store_write(m->rs, RANGE_ID_META, b, diag);
+    ASSERT(term != 0);
+    return range_store_write(m->rs, RANGE_ID_META, term, b, diag);
 }
 
-db_err meta_kv_write_u64(struct meta *m, enum meta_key_kind kind, struct slice name, uint64_t value,
-                         struct diag *diag)
+db_err meta_kv_write_u64(struct meta *m, uint64_t term, enum meta_key_kind kind, struct slice name,
+                         uint64_t value, struct diag *diag)
 {
     struct store_batch b;
     uint8_t bytes[8];
@@ -145,7 +147,7 @@ db_err meta_kv_write_u64(struct meta *m, enum meta_key_kind kind, struct slice n
     put_be64(bytes, value);
     db_err err = meta_kv_put(&b, kind, name, slice_of(bytes, sizeof(bytes)));
     if (err == ERR_OK) {
-        err = meta_kv_write(m, &b, diag);
+        err = meta_kv_write(m, term, &b, diag);
     }
     store_batch_fini(&b);
     return err;

@@ -44,8 +44,10 @@ static void turn_main(void *arg)
     if (t->clean) {
         meta_stop(t->w->m);
     } else { /* as a crash leaves it: nothing is written back */
-        atomic_store(&t->w->m->running, false);
+        periodic_stop(&t->w->m->placement);
+        periodic_stop(&t->w->m->heartbeat);
         periodic_stop(&t->w->m->gc);
+        atomic_store(&t->w->m->running, false);
         while (atomic_load(&t->w->m->fibers) != 0) {
             CHECK_OK(fiber_sleep(NS_PER_MS));
         }
@@ -265,7 +267,8 @@ static void expect_index(struct meta *m, const char *want)
     char text[256];
     size_t at = 0;
     arena_init(&a, NULL, NULL, 0);
-    assert_int_equal(meta_lookup(m, SLICE_EMPTY, SLICE_EMPTY, 100, &a, NULL, &d, &n), ERR_OK);
+    assert_int_equal(range_index_lookup(&m->index, SLICE_EMPTY, SLICE_EMPTY, 100, &a, &d, &n),
+                     ERR_OK);
     for (unsigned i = 0; i < n; i++) {
         at += (size_t)snprintf(text + at, sizeof(text) - at, "%llu[%.*s,%.*s) ",
                                (unsigned long long)d[i].id, SLICE_FMT(d[i].start),
@@ -287,27 +290,29 @@ static void test_index(void **state)
     struct range_desc right = desc(3, 2, "m", "");
     struct range_desc mid = desc(4, 3, "p", "");
     struct range_desc right2 = desc(3, 3, "m", "p");
-    range_index_changed(m, &whole);
+    range_index_changed(m, &whole, 1);
     expect_index(m, "2[,) ");
-    range_index_changed(m, &right); /* the halves may report in any order */
+    range_index_changed(m, &right, 1); /* the halves may report in any order */
     expect_index(m, "3[m,) ");
-    range_index_changed(m, &left);
+    range_index_changed(m, &left, 1);
     expect_index(m, "2[,m) 3[m,) ");
-    range_index_changed(m, &whole); /* old news */
+    range_index_changed(m, &whole, 1); /* old news */
     expect_index(m, "2[,m) 3[m,) ");
-    range_index_changed(m, &right2);
+    range_index_changed(m, &right2, 1);
     expect_index(m, "2[,m) 3[m,p) ");
-    range_index_changed(m, &mid);
-    range_index_changed(m, &right);
+    range_index_changed(m, &mid, 1);
+    range_index_changed(m, &right, 1);
     expect_index(m, "2[,m) 3[m,p) 4[p,) ");
     struct arena a;
     struct range_desc *d;
     unsigned n;
     arena_init(&a, NULL, NULL, 0);
-    assert_int_equal(meta_lookup(m, SLICE_LIT("n"), SLICE_LIT("q"), 100, &a, NULL, &d, &n), ERR_OK);
+    assert_int_equal(range_index_lookup(&m->index, SLICE_LIT("n"), SLICE_LIT("q"), 100, &a, &d, &n),
+                     ERR_OK);
     assert_int_equal(n, 2);
     assert_int_equal(d[0].id, 3);
-    assert_int_equal(meta_lookup(m, SLICE_LIT("p"), SLICE_EMPTY, 1, &a, NULL, &d, &n), ERR_OK);
+    assert_int_equal(range_index_lookup(&m->index, SLICE_LIT("p"), SLICE_EMPTY, 1, &a, &d, &n),
+                     ERR_OK);
     assert_int_equal(n, 1);
     assert_int_equal(d[0].id, 4);
     arena_fini(&a);

@@ -17,11 +17,20 @@ db_err range_index_init(struct range_index *ix)
     return pthread_rwlock_init(&ix->lock, NULL) == 0 ? ERR_OK : ERR_NOMEM;
 }
 
-void range_index_fini(struct range_index *ix)
+void range_index_clear(struct range_index *ix)
 {
+    pthread_rwlock_wrlock(&ix->lock);
     for (size_t i = 0; i < ix->count; i++) {
         mem_free(ix->entries[i]);
     }
+    ix->count = 0;
+    buf_reset(&ix->removed);
+    pthread_rwlock_unlock(&ix->lock);
+}
+
+void range_index_fini(struct range_index *ix)
+{
+    range_index_clear(ix);
     mem_free(ix->entries);
     buf_fini(&ix->removed);
     pthread_rwlock_destroy(&ix->lock);
@@ -103,9 +112,13 @@ static db_err update(struct range_index *ix, const struct range_desc *desc, bool
     size_t end = at;
     *ret_changed = false;
     while (end < ix->count && starts_before(&ix->entries[end]->desc, desc->end)) {
-        const struct range_desc *d = &ix->entries[end]->desc;
-        if (newer(d, desc) || (d->id == desc->id && !newer(desc, d))) {
+        struct range_desc *d = &ix->entries[end]->desc;
+        if (newer(d, desc)) {
             return ERR_OK; /* old news */
+        }
+        if (d->id == desc->id && !newer(desc, d)) {
+            d->leader_hint = desc->leader_hint != 0 ? desc->leader_hint : d->leader_hint;
+            return ERR_OK;
         }
         end++;
     }
@@ -128,12 +141,14 @@ static db_err update(struct range_index *ix, const struct range_desc *desc, bool
     return err;
 }
 
-void range_index_changed(struct meta *m, const struct range_desc *desc)
+void range_index_changed(struct meta *m, const struct range_desc *desc, node_id_t leader)
 {
     struct range_index *ix = &m->index;
+    struct range_desc led = *desc;
     bool changed;
+    led.leader_hint = leader;
     pthread_rwlock_wrlock(&ix->lock);
-    db_err err = update(ix, desc, &changed);
+    db_err err = update(ix, &led, &changed);
     ix->lost_memory = ix->lost_memory || err != ERR_OK;
     pthread_rwlock_unlock(&ix->lock);
     if (changed || err != ERR_OK) {
@@ -191,6 +206,7 @@ static bool write_changes(struct meta *m, db_err *ret_err)
     struct range_index *ix = &m->index;
     struct store_batch b;
     struct diag diag;
+    uint64_t term = atomic_load(&m->term);
     diag_reset(&diag);
     store_batch_init(&b);
     pthread_rwlock_wrlock(&ix->lock);
@@ -204,7 +220,7 @@ static bool write_changes(struct meta *m, db_err *ret_err)
     }
     pthread_rwlock_unlock(&ix->lock);
     if (err == ERR_OK && any) {
-        err = meta_kv_write(m, &b, &diag);
+        err = term == 0 ? ERR_NOT_LEADER : meta_kv_write(m, term, &b, &diag);
         if (err != ERR_OK) {
             pthread_rwlock_wrlock(&ix->lock);
             mark_all_dirty(ix);
@@ -223,7 +239,7 @@ static void write_fiber(void *arg)
     db_err err = ERR_OK;
     while (write_changes(m, &err)) {
     }
-    if (err != ERR_OK) {
+    if (err != ERR_OK && err != ERR_NOT_LEADER) {
         LOG_WARN("meta.index.write", F_ERR(err)); /* with the next change, or at the next start */
     }
     meta_fiber_ends(m);
@@ -233,7 +249,7 @@ void range_index_write_soon(struct meta *m)
 {
     struct range_index *ix = &m->index;
     if (!atomic_load(&m->running)) {
-        return; /* meta_start does it */
+        return; /* meta_follow_lease does it */
     }
     pthread_rwlock_wrlock(&ix->lock);
     bool start = !ix->writing;
@@ -273,14 +289,12 @@ db_err range_index_load(struct meta *m)
 
 /* ---- asking ---- */
 
-db_err meta_lookup(struct meta *m, struct slice start, struct slice end, unsigned max,
-                   struct arena *arena, struct diag *diag, struct range_desc **ret_descs,
-                   unsigned *ret_count)
+db_err range_index_lookup(struct range_index *ix, struct slice start, struct slice end,
+                          unsigned max, struct arena *arena, struct range_desc **ret_descs,
+                          unsigned *ret_count)
 {
-    struct range_index *ix = &m->index;
     db_err err = ERR_OK;
     unsigned count = 0;
-    (void)diag;
     pthread_rwlock_rdlock(&ix->lock);
     size_t at = lower(ix, start);
     size_t last = at;

@@ -46,8 +46,8 @@ static ts_t advance(struct meta *m)
     size_t count = 0;
     size_t all = 0;
     forget_lost(m);
-    if (m->report_count == 0) {
-        return 0;
+    if (m->report_count == 0 || m->report_count < registry_living(m)) {
+        return 0; /* somebody may read what is not known of */
     }
     for (unsigned i = 0; i < m->report_count; i++) {
         safe = m->reports[i]->floor < safe ? m->reports[i]->floor : safe;
@@ -70,13 +70,17 @@ static ts_t advance(struct meta *m)
     }
     ts_t lowest = count != 0 ? points[0] : safe;
     engine_set_safe_point(m->engine, safe, points, count);
-    mem_free(points);
+    mem_free(m->safe_points);
+    m->safe_points = points;
+    m->safe_point_count = count;
+    m->safe_point = safe;
     return lowest;
 }
 
 db_err meta_report_reads(struct meta *m, node_id_t node, const struct kv_reads *reads,
                          struct diag *diag)
 {
+    TRY(meta_check(m, diag));
     db_err err = ERR_OK;
     if (reads->count > KV_READS_MAX) {
         return diag_set(diag, ERR_LIMIT, "more than %d snapshots", KV_READS_MAX);
@@ -110,12 +114,40 @@ db_err meta_report_reads(struct meta *m, node_id_t node, const struct kv_reads *
     return err;
 }
 
+db_err safe_point_get(struct meta *m, struct arena *arena, struct kv_reads *ret_reads)
+{
+    db_err err = ERR_OK;
+    pthread_mutex_lock(&m->report_lock);
+    ts_t *points = ARENA_ARRAY(arena, ts_t, m->safe_point_count);
+    if (points == NULL) {
+        err = ERR_NOMEM;
+    } else {
+        if (m->safe_point_count != 0) {
+            memcpy(points, m->safe_points, m->safe_point_count * sizeof(*points));
+        }
+        *ret_reads = (struct kv_reads){m->safe_point, points, m->safe_point_count};
+    }
+    pthread_mutex_unlock(&m->report_lock);
+    return err;
+}
+
+void safe_point_forget(struct meta *m)
+{
+    pthread_mutex_lock(&m->report_lock);
+    safe_point_free(m);
+    m->safe_point = 0;
+    pthread_mutex_unlock(&m->report_lock);
+}
+
 void safe_point_free(struct meta *m)
 {
     for (unsigned i = 0; i < m->report_count; i++) {
         mem_free(m->reports[i]);
     }
     m->report_count = 0;
+    mem_free(m->safe_points);
+    m->safe_points = NULL;
+    m->safe_point_count = 0;
 }
 
 /* ---- transaction records ---- */
@@ -201,6 +233,9 @@ static db_err drop_records(struct meta *m, const struct range_desc *d, ts_t befo
 static void gc_records(struct meta *m, ts_t safe)
 {
     ts_t oldest;
+    if (m->registry.count > 1) {
+        return; /* intents of ranges that are not here could be older: nobody may drop records */
+    }
     db_err err = oldest_intent(m, &oldest);
     if (err != ERR_OK) {
         LOG_WARN("meta.gc.intents", F_ERR(err));
@@ -224,6 +259,9 @@ static void gc_records(struct meta *m, ts_t safe)
 
 void meta_gc_round(struct meta *m)
 {
+    if (!meta_leads(m)) {
+        return; /* it comes with the answer to a heartbeat */
+    }
     pthread_mutex_lock(&m->report_lock);
     ts_t lowest = advance(m);
     pthread_mutex_unlock(&m->report_lock);

@@ -7,9 +7,12 @@
  *
  * A request takes its numbers with one atomic addition (or moves the number up to the present
  * millisecond with one exchange) and may return them when they lie below `limit`, which is
- * persisted in the meta range before it is used. A restart begins at the persisted limit: no number
- * is given twice, whatever the crash or the clock does. Under load the limit is moved ahead in the
- * background; after a pause the first request pays for one write, and an idle oracle costs nothing.
+ * persisted in the meta range before it is used. A restart, and another node that takes the meta
+ * range over, begins at the persisted limit: no number is given twice, whatever the crash or the
+ * clock does. A number counts only if the lease is still held after it was taken (meta_timestamps):
+ * a node that has lost it without knowing cannot hand out numbers below those of its successor.
+ * Under load the limit is moved ahead in the background; after a pause the first request pays for
+ * one write, and an idle oracle costs nothing.
  */
 
 void tso_init(struct tso *t)
@@ -31,13 +34,16 @@ static db_err extend(struct meta *m, ts_t need, struct diag *diag)
     struct tso *t = &m->tso;
     db_err err = ERR_OK;
     fiber_mutex_lock(&t->lock);
-    if (atomic_load(&t->limit) < need) {
+    uint64_t term = t->term;
+    if (atomic_load(&m->term) != term) {
+        err = diag_set(diag, ERR_NOT_LEADER, "the timestamp oracle has moved");
+    } else if (atomic_load(&t->limit) < need) {
         ts_t now = present();
         bool ahead = atomic_load(&t->next) > now + TSO_WINDOW_AHEAD;
         ts_t window = range_store_disk_full(m->rs) ? TSO_WINDOW * TSO_FULL_FACTOR : TSO_WINDOW;
         ts_t limit = ahead ? need + TSO_WINDOW_AHEAD : now + window;
         limit = limit > need ? limit : need;
-        err = meta_kv_write_u64(m, META_KEY_TSO, SLICE_EMPTY, limit, diag);
+        err = meta_kv_write_u64(m, term, META_KEY_TSO, SLICE_EMPTY, limit, diag);
         if (err == ERR_OK) {
             atomic_store(&t->limit, limit);
         } else if (err == ERR_COMMIT_UNKNOWN) {
@@ -61,7 +67,7 @@ static db_err extend_patiently(struct meta *m, ts_t need, struct diag *diag)
     return err;
 }
 
-db_err tso_load(struct meta *m)
+db_err tso_load(struct meta *m, uint64_t term)
 {
     struct arena a;
     struct slice v;
@@ -78,8 +84,11 @@ db_err tso_load(struct meta *m)
     if (limit > now + TSO_WINDOW * 20) {
         LOG_WARN("meta.tso.clock", F_U64("ahead_ms", (limit - now) >> TS_LOGICAL_BITS));
     }
+    fiber_mutex_lock(&m->tso.lock);
+    m->tso.term = term;
     atomic_store(&m->tso.limit, limit);
     atomic_store(&m->tso.next, limit > now ? limit : now);
+    fiber_mutex_unlock(&m->tso.lock);
     return ERR_OK;
 }
 
@@ -89,7 +98,7 @@ void tso_give_back(struct meta *m)
     ts_t next = atomic_load(&m->tso.next);
     diag_reset(&diag);
     if (next < atomic_load(&m->tso.limit)) {
-        db_err err = meta_kv_write_u64(m, META_KEY_TSO, SLICE_EMPTY, next, &diag);
+        db_err err = meta_kv_write_u64(m, m->tso.term, META_KEY_TSO, SLICE_EMPTY, next, &diag);
         if (err != ERR_OK) {
             LOG_WARN("meta.tso.stop", F_ERR(err)); /* the next start begins a little ahead */
         }

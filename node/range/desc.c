@@ -501,3 +501,9 @@ db_err store_each_gone(struct engine *e, struct diag *diag,
     return err == ERR_OK ? ERR_OK
                          : diag_set(diag, err, "the records of removed replicas cannot be read");
 }
+
+db_err range_store_read_ident(struct engine *e, struct diag *diag, bool *ret_found,
+                              struct store_ident *ret_ident)
+{
+    return store_get_ident(e, diag, ret_found, ret_ident);
+}

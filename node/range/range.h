@@ -93,6 +93,10 @@ void range_store_stop(struct range_store *rs);
 /* Frees all. Stopped, and no call is under way. NULL is fine. */
 void range_store_free(struct range_store *rs);
 
+/* The identity that an engine holds, before it is opened as a store. Blocks. ERR_UNSUPPORTED,
+ * ERR_CORRUPT, ERR_IO. */
+MUST_USE db_err range_store_read_ident(struct engine *e, struct diag *diag, bool *ret_found,
+                                       struct store_ident *ret_ident);
 struct store_ident range_store_ident(const struct range_store *rs);
 struct engine *range_store_engine(const struct range_store *rs);
 
@@ -142,6 +146,10 @@ MUST_USE db_err range_store_change_replicas(struct range_store *rs, range_id_t r
  * ERR_INVALID (no voter there), ERR_BUSY, ERR_TIMEOUT (it did not take it: this node goes on). */
 MUST_USE db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node_id_t node,
                                            struct diag *diag);
+/* The term of this node's lease of the range if it holds it at this moment, else 0. A few loads;
+ * any thread. What was read from the range's state between two calls that return the same term was
+ * true all the time in between. */
+uint64_t range_store_lease_term(struct range_store *rs, range_id_t range);
 /* Does this node hold the range's lease at this moment? A few loads; any thread. */
 bool range_store_lease_valid(struct range_store *rs, range_id_t range);
 
@@ -156,8 +164,9 @@ MUST_USE db_err range_store_each(struct range_store *rs,
                                  void *arg);
 
 /* Replicates and applies a batch of node/meta's own, without evaluation, on a range that this node
- * leads. Parks. Errors as eval_range_ops.propose. */
-MUST_USE db_err range_store_write(struct range_store *rs, range_id_t id,
+ * leads in that term (0: any), ERR_NOT_LEADER otherwise. Parks. Errors as eval_range_ops.propose.
+ */
+MUST_USE db_err range_store_write(struct range_store *rs, range_id_t id, uint64_t lease_term,
                                   const struct store_batch *batch, struct diag *diag);
 
 /* Splits the range so that a new one begins at `at`. Parks. ERR_INVALID: not strictly inside;

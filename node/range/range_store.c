@@ -300,15 +300,27 @@ db_err range_store_each(struct range_store *rs,
     return ERR_OK;
 }
 
-db_err range_store_write(struct range_store *rs, range_id_t id, const struct store_batch *batch,
-                         struct diag *diag)
+uint64_t range_store_lease_term(struct range_store *rs, range_id_t range)
+{
+    const struct replica *r = replica_find(rs, range);
+    if (r == NULL) {
+        return 0;
+    }
+    uint64_t term = atomic_load_explicit(&r->lease_term, memory_order_acquire);
+    uint64_t until = atomic_load_explicit(&r->lease_until_ns, memory_order_relaxed);
+    return until == UINT64_MAX || clock_mono_ns() < until ? term : 0;
+}
+
+db_err range_store_write(struct range_store *rs, range_id_t id, uint64_t lease_term,
+                         const struct store_batch *batch, struct diag *diag)
 {
     struct replica *r = replica_find_live(rs, id);
     if (r == NULL) {
         return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
                         (unsigned long long)id);
     }
-    struct proposal p = {.kind = ENTRY_BATCH, .payload = store_batch_encoded(batch)};
+    struct proposal p = {
+        .kind = ENTRY_BATCH, .lease_term = lease_term, .payload = store_batch_encoded(batch)};
     return replica_propose(r, &p, diag);
 }
 

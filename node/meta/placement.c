@@ -1,0 +1,211 @@
+#include "node/meta/placement.h"
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "node/meta/meta_int.h"
+
+/* Where replicas and leases ought to be, decided by the leader of the meta range from its index and
+ * register, a round every half second.
+ *
+ * What to do with one range is a pure function (placement_choose): too few replicas, replicas on
+ * nodes that are dead or leave, too many, a lease on a node that drains, and only then evenness. A
+ * few changes run at one time, each in a fiber that asks the range's leader; a change that failed
+ * leaves its range alone for a while. Everything is looked at anew in each round, so nothing has to
+ * be remembered over a change of leaders. */
+
+#define PLACEMENT_NS       (500 * NS_PER_MS)
+#define AFTER_SUCCESS_NS   (300 * NS_PER_MS)
+#define AFTER_FAILURE_NS   (3 * NS_PER_S)
+#define CHANGE_TIME_MAX_NS (300 * NS_PER_S)
+enum { JOBS_MAX = 4, REST_MAX = 64, RANGES_PER_PAGE = 256 };
+
+struct placement_job {
+    struct meta *m;
+    range_id_t range;
+    node_id_t leader;
+    struct placement_step step;
+};
+
+struct resting {
+    range_id_t range;
+    uint64_t until_ns; /* UINT64_MAX: a change is under way */
+};
+
+struct placement {
+    pthread_mutex_t mutex; /* guards the rest */
+    struct resting resting[REST_MAX];
+    unsigned jobs;
+};
+
+db_err placement_new(struct placement **ret_p)
+{
+    struct placement *p = mem_calloc(1, sizeof(*p));
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    pthread_mutex_init(&p->mutex, NULL);
+    *ret_p = p;
+    return ERR_OK;
+}
+
+void placement_free(struct placement *p)
+{
+    if (p != NULL) {
+        pthread_mutex_destroy(&p->mutex);
+        mem_free(p);
+    }
+}
+
+/* ---- jobs ---- */
+
+/* A place for the range, unless it is resting or all places are taken. */
+static bool reserve(struct placement *p, range_id_t range, uint64_t now)
+{
+    struct resting *place = NULL;
+    bool free_to_go = true;
+    pthread_mutex_lock(&p->mutex);
+    for (unsigned i = 0; i < REST_MAX; i++) {
+        struct resting *r = &p->resting[i];
+        if (r->range == range && r->until_ns > now) {
+            free_to_go = false;
+        }
+        if (place == NULL && r->until_ns <= now) {
+            place = r;
+        }
+    }
+    free_to_go = free_to_go && place != NULL && p->jobs < JOBS_MAX;
+    if (free_to_go) {
+        *place = (struct resting){range, UINT64_MAX};
+        p->jobs++;
+    }
+    pthread_mutex_unlock(&p->mutex);
+    return free_to_go;
+}
+
+static void release(struct placement *p, range_id_t range, db_err err)
+{
+    uint64_t until = clock_mono_ns() + (err == ERR_OK ? AFTER_SUCCESS_NS : AFTER_FAILURE_NS);
+    pthread_mutex_lock(&p->mutex);
+    for (unsigned i = 0; i < REST_MAX; i++) {
+        if (p->resting[i].range == range && p->resting[i].until_ns == UINT64_MAX) {
+            p->resting[i].until_ns = until;
+        }
+    }
+    p->jobs--;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+static void job_fiber(void *arg)
+{
+    struct placement_job *j = arg;
+    const struct meta_actions *a = j->m->opts.actions;
+    struct diag diag;
+    diag_reset(&diag);
+    fiber_set_deadline(clock_mono_ns() + CHANGE_TIME_MAX_NS);
+    db_err err = j->step.kind == PLACEMENT_LEASE
+                     ? a->transfer_lease(a->ctx, j->leader, j->range, j->step.lease_to, &diag)
+                     : a->change_replicas(a->ctx, j->leader, j->range, j->step.changes,
+                                          j->step.count, &diag);
+    fiber_set_deadline(DEADLINE_NONE);
+    if (err == ERR_OK) {
+        LOG_INFO("meta.placement", F_U64("range", j->range), F_STR("step", j->step.why));
+    } else {
+        LOG_WARN("meta.placement.failed", F_U64("range", j->range), F_STR("step", j->step.why),
+                 F_ERR(err), F_STR("reason", diag.text));
+    }
+    release(j->m->placement_state, j->range, err);
+    meta_fiber_ends(j->m);
+    mem_free(j);
+}
+
+static void start_job(struct meta *m, const struct range_desc *d, const struct placement_step *step)
+{
+    struct placement *p = m->placement_state;
+    if (!reserve(p, d->id, clock_mono_ns())) {
+        return;
+    }
+    struct placement_job *j = mem_calloc(1, sizeof(*j));
+    db_err err = ERR_NOMEM;
+    if (j != NULL) {
+        *j = (struct placement_job){m, d->id, d->leader_hint, *step};
+        err = meta_spawn(m, job_fiber, j);
+    }
+    if (err != ERR_OK) {
+        mem_free(j);
+        release(p, d->id, err);
+    }
+}
+
+/* ---- a round ---- */
+
+static void look_at(struct meta *m, const struct placement_view *view, const struct range_desc *d)
+{
+    struct placement_step step;
+    if (d->leader_hint == 0) {
+        return; /* nobody to ask yet */
+    }
+    placement_choose(view, d, &step);
+    if (step.kind != PLACEMENT_NOTHING) {
+        start_job(m, d, &step);
+    }
+}
+
+static db_err look_at_all(struct meta *m, const struct placement_view *view, struct arena *a)
+{
+    struct range_desc *descs;
+    unsigned count = RANGES_PER_PAGE;
+    struct buf start;
+    db_err err = ERR_OK;
+    buf_init(&start, 1 << 20);
+    while (err == ERR_OK && count == RANGES_PER_PAGE) {
+        arena_reset(a);
+        err = meta_lookup(m, buf_slice(&start), SLICE_EMPTY, RANGES_PER_PAGE, a, NULL, &descs,
+                          &count);
+        for (unsigned i = 0; err == ERR_OK && i < count; i++) {
+            look_at(m, view, &descs[i]);
+        }
+        if (err == ERR_OK && count == RANGES_PER_PAGE) {
+            buf_reset(&start);
+            err = buf_append_slice(&start, descs[count - 1].end);
+        }
+    }
+    buf_fini(&start);
+    return err;
+}
+
+void meta_placement_round(struct meta *m)
+{
+    const struct meta_actions *act = m->opts.actions;
+    if (act == NULL || act->change_replicas == NULL || act->transfer_lease == NULL ||
+        !meta_leads(m)) {
+        return;
+    }
+    struct arena a;
+    struct arena page;
+    struct node_directory dir;
+    arena_init(&a, NULL, NULL, 0);
+    arena_init(&page, NULL, NULL, 0);
+    db_err err = registry_directory(m, &a, &dir);
+    if (err == ERR_OK) {
+        struct placement_view view = {
+            .nodes = dir.nodes, .count = dir.count, .replicas = m->opts.replicas};
+        err = look_at_all(m, &view, &page);
+    }
+    if (err != ERR_OK && err != ERR_NOT_LEADER) {
+        LOG_WARN("meta.placement.round", F_ERR(err));
+    }
+    arena_fini(&page);
+    arena_fini(&a);
+}
+
+static void placement_round(void *arg)
+{
+    meta_placement_round(arg);
+}
+
+db_err placement_start(struct meta *m)
+{
+    return periodic_start(&m->placement, loop_group_get(m->opts.loops, 0), PLACEMENT_NS,
+                          placement_round, m);
+}

@@ -1,0 +1,36 @@
+/* What ought to change in the placement of one range: a pure decision, given who lives.
+ *
+ * Private to node/meta and its tests. */
+#ifndef SKEIN_NODE_META_PLACEMENT_H
+#define SKEIN_NODE_META_PLACEMENT_H
+
+#include "node/range/range.h"
+#include "proto/kv_api.h"
+
+struct placement_view {
+    const struct node_info *nodes;
+    unsigned count;
+    unsigned replicas; /* wanted of each range */
+};
+
+enum placement_kind { PLACEMENT_NOTHING, PLACEMENT_REPLICAS, PLACEMENT_LEASE };
+enum { PLACEMENT_CHANGES_MAX = 4 };
+
+struct placement_step {
+    enum placement_kind kind;
+    struct replica_change changes[PLACEMENT_CHANGES_MAX];
+    unsigned count;
+    node_id_t lease_to;
+    const char *why; /* static: for the log */
+};
+
+/* desc->leader_hint must be known. An even number of voters is never aimed at: it takes as many
+ * failures as the odd number below and more acknowledgements. */
+void placement_choose(const struct placement_view *view, const struct range_desc *desc,
+                      struct placement_step *ret_step);
+
+struct placement;
+MUST_USE db_err placement_new(struct placement **ret_p);
+void placement_free(struct placement *p);
+
+#endif

@@ -1,0 +1,256 @@
+#include "node/meta/placement.h"
+
+#include "base/assert.h"
+
+/* The order of concerns: replicas that are missing, replicas that are in the wrong place, replicas
+ * too many, the lease, evenness. One step at a time: the next round sees its result. */
+
+/* Evenness is worth a move only beyond this difference of two nodes, or it would never rest. */
+enum { REPLICA_SPREAD = 2, LEASE_SPREAD = 2 };
+
+static const struct node_info *node_of(const struct placement_view *v, node_id_t id)
+{
+    for (unsigned i = 0; i < v->count; i++) {
+        if (v->nodes[i].id == id) {
+            return &v->nodes[i];
+        }
+    }
+    return NULL;
+}
+
+static bool may_hold(const struct node_info *n)
+{
+    return n != NULL && n->state == NODE_ACTIVE && n->liveness != NODE_DEAD;
+}
+
+static bool leaves(const struct node_info *n)
+{
+    return n == NULL || n->state != NODE_ACTIVE;
+}
+
+static bool may_receive(const struct node_info *n)
+{
+    return may_hold(n) && n->liveness == NODE_ALIVE &&
+           (n->flags & (NODE_DRAINING | NODE_DISK_FULL)) == 0;
+}
+
+static bool may_lead(const struct node_info *n)
+{
+    return may_receive(n);
+}
+
+static bool holds(const struct range_desc *d, node_id_t node)
+{
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        if (d->replicas[i].node == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_voter(const struct range_desc *d, node_id_t node)
+{
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        if (d->replicas[i].node == node && d->replicas[i].kind == REPLICA_VOTER) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* As many as there are nodes to hold them, dead ones included: those come back, or are replaced
+ * when others have room. An even number is not grown to, but not shrunk from either: two copies are
+ * still safer for the data than one. */
+static unsigned wanted(const struct placement_view *v, unsigned have)
+{
+    unsigned nodes = 0;
+    for (unsigned i = 0; i < v->count; i++) {
+        nodes += v->nodes[i].state == NODE_ACTIVE;
+    }
+    unsigned n = v->replicas < nodes ? v->replicas : nodes;
+    n = n < RANGE_REPLICAS_MAX ? n : RANGE_REPLICAS_MAX;
+    if (n == 0) {
+        return 1;
+    }
+    return n % 2 == 1 || have >= n ? n : n - 1;
+}
+
+/* The node with the fewest replicas that could take one more; NULL: none. */
+static const struct node_info *target(const struct placement_view *v, const struct range_desc *d,
+                                      const struct placement_step *s)
+{
+    const struct node_info *best = NULL;
+    for (unsigned i = 0; i < v->count; i++) {
+        const struct node_info *n = &v->nodes[i];
+        bool chosen = false;
+        for (unsigned k = 0; k < s->count; k++) {
+            chosen = chosen || s->changes[k].node == n->id;
+        }
+        if (!chosen && may_receive(n) && !holds(d, n->id) &&
+            (best == NULL || n->ranges < best->ranges)) {
+            best = n;
+        }
+    }
+    return best;
+}
+
+static void add_change(struct placement_step *s, enum replica_change_op op, node_id_t node)
+{
+    ASSERT(s->count < PLACEMENT_CHANGES_MAX);
+    s->kind = PLACEMENT_REPLICAS;
+    s->changes[s->count++] = (struct replica_change){op, node};
+}
+
+/* Voters in good places, and one that is not (0: none). A learner that was left over counts as
+ * missing: adding it again completes it. */
+static unsigned count_good(const struct placement_view *v, const struct range_desc *d,
+                           node_id_t *ret_bad, node_id_t *ret_learner)
+{
+    unsigned good = 0;
+    *ret_bad = 0;
+    *ret_learner = 0;
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        const struct replica_desc *r = &d->replicas[i];
+        bool ok = may_hold(node_of(v, r->node));
+        if (!ok) {
+            *ret_bad = r->node;
+        } else if (r->kind == REPLICA_LEARNER) {
+            *ret_learner = r->node;
+        } else {
+            good++;
+        }
+    }
+    return good;
+}
+
+static void choose_missing(const struct placement_view *v, const struct range_desc *d,
+                           unsigned good, unsigned want, node_id_t learner,
+                           struct placement_step *s)
+{
+    s->why = "add replicas";
+    unsigned missing = want - good;
+    if (learner != 0) {
+        add_change(s, REPLICA_ADD, learner);
+        missing--;
+    }
+    while (missing > 0 && s->count < PLACEMENT_CHANGES_MAX) {
+        const struct node_info *n = target(v, d, s);
+        if (n == NULL) {
+            break;
+        }
+        add_change(s, REPLICA_ADD, n->id);
+        missing--;
+    }
+    /* from one voter to two is a step back: wait until both are there */
+    if (missing > 0 && (good + s->count) % 2 == 0 && learner == 0) {
+        *s = (struct placement_step){0};
+    }
+}
+
+static void choose_lease(const struct placement_view *v, const struct range_desc *d, bool evenness,
+                         struct placement_step *s)
+{
+    const struct node_info *from = node_of(v, d->leader_hint);
+    const struct node_info *best = NULL;
+    for (unsigned i = 0; i < v->count; i++) {
+        const struct node_info *n = &v->nodes[i];
+        if (n->id != d->leader_hint && may_lead(n) && is_voter(d, n->id) &&
+            (best == NULL || n->leases < best->leases)) {
+            best = n;
+        }
+    }
+    if (best == NULL || from == NULL || (evenness && from->leases < best->leases + LEASE_SPREAD)) {
+        return;
+    }
+    s->kind = PLACEMENT_LEASE;
+    s->lease_to = best->id;
+    s->why = evenness ? "spread leases" : "lease leaves a node";
+}
+
+/* Removes one voter in a good place: not the leader, the fullest node first. */
+static void choose_surplus(const struct placement_view *v, const struct range_desc *d,
+                           struct placement_step *s)
+{
+    const struct node_info *worst = NULL;
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        const struct node_info *n = node_of(v, d->replicas[i].node);
+        if (n != NULL && n->id != d->leader_hint && (worst == NULL || n->ranges > worst->ranges)) {
+            worst = n;
+        }
+    }
+    if (worst != NULL) {
+        add_change(s, REPLICA_REMOVE, worst->id);
+        s->why = "remove a surplus replica";
+    }
+}
+
+static void choose_even(const struct placement_view *v, const struct range_desc *d,
+                        struct placement_step *s)
+{
+    const struct node_info *to = target(v, d, s);
+    const struct node_info *from = NULL;
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        const struct node_info *n = node_of(v, d->replicas[i].node);
+        if (n != NULL && n->id != d->leader_hint && (from == NULL || n->ranges > from->ranges)) {
+            from = n;
+        }
+    }
+    if (to != NULL && from != NULL && from->ranges >= to->ranges + REPLICA_SPREAD) {
+        add_change(s, REPLICA_ADD, to->id);
+        add_change(s, REPLICA_REMOVE, from->id);
+        s->why = "spread replicas";
+    }
+}
+
+static void choose_bad(const struct placement_view *v, const struct range_desc *d, node_id_t bad,
+                       unsigned good, unsigned want, struct placement_step *s)
+{
+    s->why = "replace a replica";
+    if (bad == d->leader_hint) { /* it must hand over first; a dead one has not the lease */
+        choose_lease(v, d, false, s);
+        return;
+    }
+    const struct node_info *n = good < want ? target(v, d, s) : NULL;
+    if (n != NULL) {
+        add_change(s, REPLICA_ADD, n->id);
+    } else if (good < want && !leaves(node_of(v, bad))) {
+        return; /* dead, and nobody could take its place: it may come back */
+    }
+    add_change(s, REPLICA_REMOVE, bad);
+}
+
+void placement_choose(const struct placement_view *view, const struct range_desc *desc,
+                      struct placement_step *ret_step)
+{
+    struct placement_step s = {0};
+    node_id_t bad;
+    node_id_t learner;
+    unsigned good = count_good(view, desc, &bad, &learner);
+    unsigned want = wanted(view, good);
+    ASSERT(desc->leader_hint != 0);
+    if (bad != 0) {
+        choose_bad(view, desc, bad, good, want, &s);
+    } else if (good < want) {
+        choose_missing(view, desc, good, want, learner, &s);
+    } else if (learner != 0) {
+        add_change(&s, REPLICA_REMOVE, learner);
+        s.why = "remove a left-over learner";
+    } else if (good > want) {
+        choose_surplus(view, desc, &s);
+    }
+    if (s.kind == PLACEMENT_NOTHING) {
+        const struct node_info *leader = node_of(view, desc->leader_hint);
+        if (leader != NULL &&
+            (leader->state != NODE_ACTIVE || (leader->flags & NODE_DRAINING) != 0)) {
+            choose_lease(view, desc, false, &s);
+        }
+    }
+    if (s.kind == PLACEMENT_NOTHING && good == want) {
+        choose_even(view, desc, &s);
+    }
+    if (s.kind == PLACEMENT_NOTHING && desc->id != RANGE_ID_META) {
+        choose_lease(view, desc, true, &s);
+    }
+    *ret_step = s;
+}

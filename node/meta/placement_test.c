@@ -1,0 +1,147 @@
+/* What placement decides for one range. */
+#include "node/meta/placement.h"
+
+#include "base/test_main.h"
+
+static struct node_info g_nodes[8];
+static struct placement_view g_view;
+
+static void nodes(unsigned count)
+{
+    memset(g_nodes, 0, sizeof(g_nodes));
+    for (unsigned i = 0; i < count; i++) {
+        g_nodes[i] = (struct node_info){.id = i + 1, .liveness = NODE_ALIVE, .ranges = 10};
+    }
+    g_view = (struct placement_view){.nodes = g_nodes, .count = count, .replicas = 3};
+}
+
+static struct range_desc on(unsigned count, const node_id_t *where)
+{
+    struct range_desc d = {.id = 7, .replica_count = count, .leader_hint = where[0]};
+    for (unsigned i = 0; i < count; i++) {
+        d.replicas[i] = (struct replica_desc){where[i], where[i], REPLICA_VOTER};
+    }
+    return d;
+}
+#define ON(...)                                                                                    \
+    on(sizeof((node_id_t[]){__VA_ARGS__}) / sizeof(node_id_t), (const node_id_t[]){__VA_ARGS__})
+
+static struct placement_step choose(struct range_desc d)
+{
+    struct placement_step s;
+    placement_choose(&g_view, &d, &s);
+    return s;
+}
+
+static void expect_change(const struct placement_step *s, unsigned at, enum replica_change_op op,
+                          node_id_t node)
+{
+    assert_true(s->kind == PLACEMENT_REPLICAS && at < s->count);
+    assert_true(s->changes[at].op == op && s->changes[at].node == node);
+}
+
+static void one_and_two_nodes_keep_one_replica(void **state)
+{
+    (void)state;
+    nodes(1);
+    assert_int_equal(choose(ON(1)).kind, PLACEMENT_NOTHING);
+    nodes(2);
+    assert_int_equal(choose(ON(1)).kind, PLACEMENT_NOTHING);
+}
+
+static void three_nodes_get_three_at_once(void **state)
+{
+    (void)state;
+    nodes(3);
+    struct placement_step s = choose(ON(1));
+    assert_int_equal(s.count, 2);
+    expect_change(&s, 0, REPLICA_ADD, 2);
+    expect_change(&s, 1, REPLICA_ADD, 3);
+    assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
+    s = choose(ON(1, 2)); /* from two to three */
+    assert_int_equal(s.count, 1);
+    expect_change(&s, 0, REPLICA_ADD, 3);
+}
+
+static void a_dead_nodes_replica_is_replaced(void **state)
+{
+    (void)state;
+    nodes(4);
+    g_nodes[1].liveness = NODE_DEAD;
+    struct placement_step s = choose(ON(1, 2, 3));
+    assert_int_equal(s.count, 2);
+    expect_change(&s, 0, REPLICA_ADD, 4);
+    expect_change(&s, 1, REPLICA_REMOVE, 2);
+    g_nodes[1].liveness = NODE_SUSPECT; /* may come back */
+    assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
+    nodes(3);
+    g_nodes[1].liveness = NODE_DEAD; /* nobody could take it: two of three still decide */
+    assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
+    g_nodes[1].state = NODE_DECOMMISSIONING; /* not meant to come back: the others stay */
+    s = choose(ON(1, 2, 3));
+    assert_int_equal(s.count, 1);
+    expect_change(&s, 0, REPLICA_REMOVE, 2);
+    assert_int_equal(choose(ON(1, 3)).kind, PLACEMENT_NOTHING);
+}
+
+static void a_node_that_leaves_is_emptied(void **state)
+{
+    (void)state;
+    nodes(4);
+    g_nodes[0].state = NODE_DECOMMISSIONING;
+    struct placement_step s = choose(ON(1, 2, 3)); /* leads: the lease goes first */
+    assert_int_equal(s.kind, PLACEMENT_LEASE);
+    assert_true(s.lease_to == 2 || s.lease_to == 3);
+    s = choose(ON(2, 1, 3));
+    assert_int_equal(s.count, 2);
+    expect_change(&s, 0, REPLICA_ADD, 4);
+    expect_change(&s, 1, REPLICA_REMOVE, 1);
+}
+
+static void a_draining_leader_hands_over(void **state)
+{
+    (void)state;
+    nodes(3);
+    g_nodes[0].flags = NODE_DRAINING;
+    struct placement_step s = choose(ON(1, 2, 3));
+    assert_int_equal(s.kind, PLACEMENT_LEASE);
+    assert_true(s.lease_to != 1);
+}
+
+static void full_and_empty_nodes_even_out(void **state)
+{
+    (void)state;
+    nodes(4);
+    g_nodes[3].ranges = 0;
+    struct placement_step s = choose(ON(1, 2, 3));
+    assert_int_equal(s.count, 2);
+    expect_change(&s, 0, REPLICA_ADD, 4);
+    g_nodes[3].flags = NODE_DISK_FULL;
+    assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
+}
+
+static void leases_even_out(void **state)
+{
+    (void)state;
+    nodes(3);
+    g_nodes[0].leases = 5;
+    struct placement_step s = choose(ON(1, 2, 3));
+    assert_int_equal(s.kind, PLACEMENT_LEASE);
+    g_nodes[1].leases = 4;
+    g_nodes[2].leases = 4;
+    assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_and_two_nodes_keep_one_replica),
+        cmocka_unit_test(three_nodes_get_three_at_once),
+        cmocka_unit_test(a_dead_nodes_replica_is_replaced),
+        cmocka_unit_test(a_node_that_leaves_is_emptied),
+        cmocka_unit_test(a_draining_leader_hands_over),
+        cmocka_unit_test(full_and_empty_nodes_even_out),
+        cmocka_unit_test(leases_even_out),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,389 @@
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/sha_crypt.h"
+#include "node/meta/meta_int.h"
+#include "node/store/keyspace.h"
+#include "proto/kv_codec.h"
+
+/* The register of members, at the leader of the meta range.
+ *
+ * A member's record (id, state, addresses, boot id) is in the meta range and changes seldom; when
+ * it was last heard of is in memory, and a new leader gives everybody time before it calls anybody
+ * dead. A node that joins shows the cluster's token (kept as a hash) and gets the next id; a member
+ * shows its id and boot id with each heartbeat. Two living processes with one id are two copies of
+ * one data directory: the second one is refused. */
+
+#define SUSPECT_AFTER_NS (3 * NS_PER_S)
+/* As long as a process that died without a word may still be taken for living when it comes back.
+ */
+#define REPLACE_AFTER_NS (2 * NS_PER_S)
+
+db_err registry_init(struct registry *g)
+{
+    return pthread_mutex_init(&g->mutex, NULL) == 0 ? ERR_OK : ERR_NOMEM;
+}
+
+void registry_fini(struct registry *g)
+{
+    pthread_mutex_destroy(&g->mutex);
+}
+
+static struct slice node_key(node_id_t id, uint8_t out[8])
+{
+    put_be64(out, id);
+    return slice_of(out, 8);
+}
+
+static db_err load_member(void *arg, struct slice name, struct slice value)
+{
+    struct registry *g = arg;
+    struct node_info info;
+    TRY(node_info_decode(value, &info));
+    if (name.len != 8 || get_be64(name.ptr) != info.id) {
+        return ERR_CORRUPT;
+    }
+    if (g->count == NODES_MAX) {
+        return ERR_LIMIT;
+    }
+    g->members[g->count++] = (struct member){.info = info};
+    return ERR_OK;
+}
+
+static void hash_token(struct slice token, uint8_t ret_hash[TOKEN_HASH_SIZE])
+{
+    sha256_two(SLICE_LIT("skeindb join token"), token, ret_hash);
+}
+
+static db_err load_token(struct meta *m, struct registry *g)
+{
+    struct arena a;
+    struct slice v;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = meta_kv_get(m, META_KEY_TOKEN, SLICE_EMPTY, &a, &g->has_token, &v);
+    if (err == ERR_OK && g->has_token) {
+        if (v.len != TOKEN_HASH_SIZE) {
+            err = ERR_CORRUPT;
+        } else {
+            memcpy(g->token_hash, v.ptr, TOKEN_HASH_SIZE);
+        }
+    }
+    arena_fini(&a);
+    return err;
+}
+
+db_err registry_load(struct meta *m)
+{
+    struct registry *g = &m->registry;
+    struct registry *fresh = mem_calloc(1, sizeof(*fresh));
+    if (fresh == NULL) {
+        return ERR_NOMEM;
+    }
+    db_err err = meta_kv_each(m, META_KEY_NODE, load_member, fresh);
+    err = err == ERR_OK ? load_token(m, fresh) : err;
+    if (err == ERR_OK) {
+        pthread_mutex_lock(&g->mutex);
+        memcpy(g->members, fresh->members, sizeof(g->members));
+        memcpy(g->token_hash, fresh->token_hash, sizeof(g->token_hash));
+        g->has_token = fresh->has_token;
+        g->count = fresh->count;
+        g->version++;
+        g->since_ns = clock_mono_ns();
+        pthread_mutex_unlock(&g->mutex);
+    }
+    mem_free(fresh);
+    return err;
+}
+
+/* ---- reading ---- */
+
+static enum node_liveness liveness(const struct meta *m, const struct registry *g,
+                                   const struct member *b, uint64_t now)
+{
+    uint64_t heard = b->heard_ns > g->since_ns ? b->heard_ns : g->since_ns;
+    if (now - heard < SUSPECT_AFTER_NS) {
+        return NODE_ALIVE;
+    }
+    return now - heard < m->opts.dead_after_ms * NS_PER_MS ? NODE_SUSPECT : NODE_DEAD;
+}
+
+db_err registry_directory(struct meta *m, struct arena *arena, struct node_directory *ret_dir)
+{
+    struct registry *g = &m->registry;
+    uint64_t now = clock_mono_ns();
+    struct store_ident ident = range_store_ident(m->rs);
+    struct node_directory dir = {.meta_term = atomic_load(&m->term)};
+    memcpy(dir.cluster_id, ident.cluster_id, sizeof(dir.cluster_id));
+    pthread_mutex_lock(&g->mutex);
+    dir.nodes = ARENA_ARRAY(arena, struct node_info, g->count);
+    for (unsigned i = 0; dir.nodes != NULL && i < g->count; i++) {
+        const struct member *b = &g->members[i];
+        uint64_t heard = b->heard_ns > g->since_ns ? b->heard_ns : g->since_ns;
+        dir.nodes[i] = b->info;
+        dir.nodes[i].liveness = liveness(m, g, b, now);
+        dir.nodes[i].heard_ms = (uint32_t)((now - heard) / NS_PER_MS);
+    }
+    dir.count = g->count;
+    dir.version = g->version;
+    pthread_mutex_unlock(&g->mutex);
+    if (dir.nodes == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(safe_point_get(m, arena, &dir.safe_point));
+    *ret_dir = dir;
+    return ERR_OK;
+}
+
+/* Under the mutex. */
+static struct member *find(struct registry *g, node_id_t id)
+{
+    for (unsigned i = 0; i < g->count; i++) {
+        if (g->members[i].info.id == id) {
+            return &g->members[i];
+        }
+    }
+    return NULL;
+}
+
+/* ---- writing: first the meta range, then memory ---- */
+
+static db_err write_member(struct meta *m, uint64_t term, const struct node_info *info,
+                           struct diag *diag)
+{
+    struct store_batch b;
+    struct buf value;
+    uint8_t key[8];
+    struct node_info kept = *info;
+    kept.liveness = NODE_DEAD; /* not kept */
+    kept.heard_ms = kept.ranges = kept.leases = 0;
+    store_batch_init(&b);
+    buf_init(&value, 4096);
+    db_err err = node_info_encode(&kept, &value);
+    if (err == ERR_OK) {
+        err = meta_kv_put(&b, META_KEY_NODE, node_key(info->id, key), buf_slice(&value));
+    }
+    if (err == ERR_OK) {
+        err = meta_kv_write(m, term, &b, diag);
+    }
+    buf_fini(&value);
+    store_batch_fini(&b);
+    return err == ERR_COMMIT_UNKNOWN
+               ? diag_set(diag, ERR_UNAVAILABLE, "the register of members cannot be written")
+               : err;
+}
+
+static db_err put_member(struct meta *m, uint64_t term, const struct node_info *info, bool heard,
+                         struct diag *diag)
+{
+    struct registry *g = &m->registry;
+    TRY(write_member(m, term, info, diag));
+    pthread_mutex_lock(&g->mutex);
+    struct member *b = find(g, info->id);
+    if (b == NULL && g->count < NODES_MAX) {
+        b = &g->members[g->count++];
+        *b = (struct member){.info = *info};
+    }
+    if (b != NULL) {
+        b->info = *info;
+        b->heard_ns = heard ? clock_mono_ns() : b->heard_ns;
+    }
+    g->version++;
+    pthread_mutex_unlock(&g->mutex);
+    return b != NULL ? ERR_OK : ERR_LIMIT;
+}
+
+/* ---- joining ---- */
+
+static db_err set_token(struct meta *m, uint64_t term, struct diag *diag)
+{
+    struct registry *g = &m->registry;
+    struct store_batch b;
+    uint8_t hash[TOKEN_HASH_SIZE];
+    hash_token(slice_str(m->token), hash);
+    if (m->token[0] == '\0' || (g->has_token && memcmp(g->token_hash, hash, sizeof(hash)) == 0)) {
+        return ERR_OK;
+    }
+    store_batch_init(&b);
+    db_err err = meta_kv_put(&b, META_KEY_TOKEN, SLICE_EMPTY, slice_of(hash, sizeof(hash)));
+    if (err == ERR_OK) {
+        err = meta_kv_write(m, term, &b, diag);
+    }
+    store_batch_fini(&b);
+    if (err == ERR_OK) {
+        pthread_mutex_lock(&g->mutex);
+        memcpy(g->token_hash, hash, sizeof(hash));
+        g->has_token = true;
+        pthread_mutex_unlock(&g->mutex);
+    }
+    return err;
+}
+
+static bool token_fits(struct registry *g, struct slice token)
+{
+    uint8_t hash[TOKEN_HASH_SIZE];
+    uint8_t differ = 0;
+    hash_token(token, hash);
+    pthread_mutex_lock(&g->mutex);
+    for (unsigned i = 0; i < TOKEN_HASH_SIZE; i++) {
+        differ |= (uint8_t)(hash[i] ^ g->token_hash[i]);
+    }
+    bool fits = g->has_token && differ == 0;
+    pthread_mutex_unlock(&g->mutex);
+    return fits;
+}
+
+db_err meta_join(struct meta *m, struct slice token, const struct node_info *self,
+                 struct arena *arena, struct diag *diag, struct node_directory *ret_dir)
+{
+    struct node_directory dir;
+    uint64_t id;
+    TRY(meta_check(m, diag));
+    uint64_t term = atomic_load(&m->term);
+    if (!token_fits(&m->registry, token)) {
+        return diag_set(diag, ERR_INVALID,
+                        "the join token is wrong: use the one that the first node was started with "
+                        "(--join-token), or its file join-token");
+    }
+    TRY(sequence_next(m, SLICE_LIT("!node"), m->self, 1, 1, 0, diag, &id));
+    struct node_info info = *self;
+    info.id = id;
+    info.state = NODE_ACTIVE;
+    TRY(put_member(m, term, &info, true, diag));
+    LOG_INFO("meta.joined", F_U64("node", id), F_STR("rpc", info.rpc));
+    TRY(registry_directory(m, arena, &dir));
+    dir.you = id;
+    *ret_dir = dir;
+    return ERR_OK;
+}
+
+/* ---- heartbeats ---- */
+
+enum beat { BEAT_SAME, BEAT_CHANGED, BEAT_STRANGER, BEAT_TWIN, BEAT_GONE };
+
+static enum beat note_beat(struct meta *m, const struct node_info *self,
+                           struct node_info *ret_record)
+{
+    struct registry *g = &m->registry;
+    uint64_t now = clock_mono_ns();
+    enum beat beat = BEAT_SAME;
+    pthread_mutex_lock(&g->mutex);
+    struct member *b = find(g, self->id);
+    if (b == NULL) {
+        beat = BEAT_STRANGER;
+    } else if (b->info.state == NODE_LEFT) {
+        beat = BEAT_GONE;
+    } else if (b->info.boot_id != self->boot_id && b->heard_ns != 0 &&
+               now - b->heard_ns < REPLACE_AFTER_NS) {
+        beat = BEAT_TWIN;
+    } else {
+        bool moved = b->info.boot_id != self->boot_id || strcmp(b->info.rpc, self->rpc) != 0 ||
+                     strcmp(b->info.mysql, self->mysql) != 0 ||
+                     strcmp(b->info.admin, self->admin) != 0;
+        enum node_state state = b->info.state;
+        g->version += b->info.flags != self->flags;
+        beat = moved ? BEAT_CHANGED : BEAT_SAME;
+        *ret_record = *self;
+        ret_record->state = state;
+        if (!moved) {
+            b->info = *ret_record;
+        }
+        b->heard_ns = now;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return beat;
+}
+
+static db_err refuse(enum beat beat, node_id_t id, struct diag *diag)
+{
+    unsigned long long n = id;
+    switch ((int)beat) {
+    case BEAT_GONE:
+        return diag_set(diag, ERR_NOT_FOUND,
+                        "node %llu has left the cluster: start with an empty data directory to "
+                        "join again",
+                        n);
+    case BEAT_TWIN:
+        return diag_set(diag, ERR_EXISTS,
+                        "node id %llu is in use by another living process: is this a copy of its "
+                        "data directory?",
+                        n);
+    default: return diag_set(diag, ERR_NOT_FOUND, "node %llu is no member of this cluster", n);
+    }
+}
+
+unsigned registry_living(struct meta *m)
+{
+    struct registry *g = &m->registry;
+    unsigned n = 0;
+    pthread_mutex_lock(&g->mutex);
+    uint64_t now = clock_mono_ns();
+    for (unsigned i = 0; i < g->count; i++) {
+        n += g->members[i].info.state != NODE_LEFT &&
+             liveness(m, g, &g->members[i], now) != NODE_DEAD;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return n;
+}
+
+db_err meta_heartbeat(struct meta *m, const struct node_info *self, struct arena *arena,
+                      struct diag *diag, struct node_directory *ret_dir)
+{
+    struct node_info record;
+    struct node_directory dir;
+    TRY(meta_check(m, diag));
+    uint64_t term = atomic_load(&m->term);
+    enum beat beat = note_beat(m, self, &record);
+    if (beat == BEAT_STRANGER && self->id == m->self) { /* the first node of all */
+        record = *self;
+        TRY(set_token(m, term, diag));
+        beat = BEAT_CHANGED;
+    } else if (self->id == m->self) {
+        TRY(set_token(m, term, diag));
+    }
+    if (beat == BEAT_CHANGED) {
+        TRY(put_member(m, term, &record, true, diag));
+    } else if (beat != BEAT_SAME) {
+        return refuse(beat, self->id, diag);
+    }
+    TRY(registry_directory(m, arena, &dir));
+    dir.you = self->id;
+    *ret_dir = dir;
+    return ERR_OK;
+}
+
+/* ---- decisions ---- */
+
+db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state, struct diag *diag)
+{
+    struct registry *g = &m->registry;
+    struct node_info info;
+    unsigned others = 0;
+    TRY(meta_check(m, diag));
+    uint64_t term = atomic_load(&m->term);
+    pthread_mutex_lock(&g->mutex);
+    const struct member *b = find(g, node);
+    bool found = b != NULL;
+    if (found) {
+        info = b->info;
+    }
+    for (unsigned i = 0; i < g->count; i++) {
+        others += g->members[i].info.id != node && g->members[i].info.state == NODE_ACTIVE;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    if (!found) {
+        return diag_set(diag, ERR_NOT_FOUND, "there is no node %llu", (unsigned long long)node);
+    }
+    if (info.state == NODE_LEFT && state != NODE_LEFT) {
+        return diag_set(diag, ERR_INVALID, "node %llu has left for good", (unsigned long long)node);
+    }
+    if (state != NODE_ACTIVE && others == 0) {
+        return diag_set(diag, ERR_INVALID, "node %llu is the last one: nobody could take its data",
+                        (unsigned long long)node);
+    }
+    if (info.state == state) {
+        return ERR_OK;
+    }
+    info.state = state;
+    LOG_INFO("meta.node.state", F_U64("node", node), F_U64("state", (uint64_t)state));
+    return put_member(m, term, &info, false, diag);
+}
