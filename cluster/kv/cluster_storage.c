@@ -148,6 +148,11 @@ db_err cluster_storage_new(const struct cluster_storage_opts *opts, struct stora
     return ERR_OK;
 }
 
+db_err cluster_storage_member(struct storage *s, node_id_t id, struct kv_service *kv)
+{
+    return node_view_set(&cluster_of(s)->view, id, kv);
+}
+
 void cluster_storage_stats(struct storage *base, struct cluster_storage_stats *ret_stats)
 {
     struct cluster_storage *s = cluster_of(base);

@@ -8,15 +8,19 @@
 
 struct cluster_storage_opts {
     node_id_t self;
-    struct kv_service *kv;     /* this node's */
-    struct meta_service *meta; /* where meta is asked; */
-    bool meta_is_local;        /* ... it is in this process */
+    struct kv_service *kv;             /* this node's */
+    struct meta_service *meta;         /* where meta is asked; */
+    const _Atomic bool *meta_is_local; /* ... it is in this process, at the moment */
 };
 
 /* The services outlive it. From a fiber. The caller owns it: storage_close, from a fiber, when no
  * transaction is left. ERR_NOMEM. */
 MUST_USE db_err cluster_storage_new(const struct cluster_storage_opts *opts,
                                     struct storage **ret_storage);
+
+/* Another member, or its new service (NULL: forget it). The service outlives the storage. Any
+ * thread. ERR_LIMIT. */
+MUST_USE db_err cluster_storage_member(struct storage *s, node_id_t id, struct kv_service *kv);
 
 struct cluster_storage_stats {
     uint64_t commits_1pc;

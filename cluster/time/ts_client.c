@@ -15,7 +15,7 @@ struct ts_waiter {
     struct diag *diag;
 };
 
-void ts_client_init(struct ts_client *c, struct meta_service *meta, bool direct)
+void ts_client_init(struct ts_client *c, struct meta_service *meta, const _Atomic bool *direct)
 {
     c->meta = meta;
     c->direct = direct;
@@ -75,7 +75,7 @@ static void serve_waiters(struct ts_client *c, struct ts_slot *s)
 
 db_err ts_client_next(struct ts_client *c, struct diag *diag, ts_t *ret_ts)
 {
-    if (LIKELY(c->direct)) {
+    if (LIKELY(atomic_load_explicit(c->direct, memory_order_relaxed))) {
         return ask(c, 1, diag, ret_ts);
     }
     struct loop *loop = loop_current();

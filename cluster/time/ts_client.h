@@ -6,6 +6,7 @@
 #define SKEIN_CLUSTER_TIME_TS_CLIENT_H
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "base/diag.h"
 #include "base/list.h"
@@ -22,12 +23,13 @@ struct ts_slot {
 
 struct ts_client {
     struct meta_service *meta;
-    bool direct; /* the oracle is in this process: a call is cheaper than gathering */
+    const _Atomic bool
+        *direct; /* the oracle is in this process: a call is cheaper than gathering */
     struct ts_slot slots[TS_CLIENT_SLOTS];
 };
 
-/* meta outlives it. */
-void ts_client_init(struct ts_client *c, struct meta_service *meta, bool direct);
+/* meta and direct outlive it. */
+void ts_client_init(struct ts_client *c, struct meta_service *meta, const _Atomic bool *direct);
 void ts_client_fini(struct ts_client *c);
 
 /* A timestamp greater than all that anybody was given before the call. May park. Errors: those of

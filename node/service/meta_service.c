@@ -30,12 +30,40 @@ static db_err report_reads(struct meta_service *s, node_id_t node, const struct 
     return meta_report_reads(meta_of(s), node, reads, diag);
 }
 
+static db_err ranges_changed(struct meta_service *s, node_id_t node, const struct range_desc *descs,
+                             unsigned count, struct diag *diag)
+{
+    return meta_ranges_changed(meta_of(s), node, descs, count, diag);
+}
+
+static db_err join(struct meta_service *s, struct slice token, const struct node_info *self,
+                   struct arena *arena, struct diag *diag, struct node_directory *ret_dir)
+{
+    return meta_join(meta_of(s), token, self, arena, diag, ret_dir);
+}
+
+static db_err heartbeat(struct meta_service *s, const struct node_info *self, struct arena *arena,
+                        struct diag *diag, struct node_directory *ret_dir)
+{
+    return meta_heartbeat(meta_of(s), self, arena, diag, ret_dir);
+}
+
+static db_err set_node_state(struct meta_service *s, node_id_t node, enum node_state state,
+                             struct diag *diag)
+{
+    return meta_set_node_state(meta_of(s), node, state, diag);
+}
+
 static const struct meta_service_ops local_meta_ops = {
     .name = "local",
     .timestamps = timestamps,
     .lookup = lookup,
     .sequence_next = sequence_next,
     .report_reads = report_reads,
+    .ranges_changed = ranges_changed,
+    .join = join,
+    .heartbeat = heartbeat,
+    .set_node_state = set_node_state,
 };
 
 void local_meta_service_init(struct local_meta_service *s, struct meta *m)

@@ -1,0 +1,380 @@
+#include "cluster/view/cluster_coord.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/assert.h"
+#include "base/fiber.h"
+#include "base/log.h"
+
+/* Locks are streams: the other node's handler holds the lock as long as the stream is open, so that
+ * a coordinator that dies gives everything back (that node waits a while and reads the schema again
+ * first, because the change may have been committed). They are asked for in the order of node ids,
+ * this node's own in its place, so that two changes of one table cannot hold half of the cluster
+ * each. */
+
+enum { MEMBERS_MAX = 64, CALL_HEADER_MAX = 16 };
+#define RETRY_NS     (200 * NS_PER_MS)
+#define CALL_TIME_NS (5 * NS_PER_S)
+
+static struct cluster_coord *coord_of(struct sql_coord *c)
+{
+    return CONTAINER_OF(c, struct cluster_coord, base);
+}
+
+/* ---- the licence ---- */
+
+static uint64_t licence(struct sql_coord *base)
+{
+    struct cluster_coord *c = coord_of(base);
+    uint64_t until = atomic_load_explicit(&c->licence_until_ns, memory_order_acquire);
+    return LIKELY(clock_mono_ns() < until)
+               ? atomic_load_explicit(&c->licence_number, memory_order_relaxed)
+               : 0;
+}
+
+void cluster_coord_renew(struct cluster_coord *c, uint64_t sent_ns)
+{
+    uint64_t until = sent_ns + COORD_LICENCE_NS;
+    if (clock_mono_ns() >= atomic_load(&c->licence_until_ns)) {
+        struct diag diag;
+        diag_reset(&diag);
+        db_err err = c->peer->ops->refresh_schema(c->peer, UINT64_MAX, &diag);
+        err = err == ERR_OK ? c->peer->ops->refresh_accounts(c->peer, &diag) : err;
+        if (err != ERR_OK) {
+            LOG_WARN("coord.renew", F_ERR(err), F_STR("reason", diag.text));
+            return;
+        }
+        atomic_fetch_add(&c->licence_number, 1);
+    }
+    atomic_store_explicit(&c->licence_until_ns, until, memory_order_release);
+}
+
+/* ---- the other nodes ---- */
+
+static bool fenced(const struct node_info *n)
+{
+    return n->state == NODE_LEFT || (uint64_t)n->heard_ms * NS_PER_MS >= COORD_FENCE_NS;
+}
+
+/* Sorted by id; those that may still use the schema. */
+static unsigned living(struct cluster_coord *c, struct node_info *out)
+{
+    unsigned known = c->env.members(c->env.ctx, true, out, MEMBERS_MAX);
+    unsigned n = 0;
+    for (unsigned i = 0; i < known && i < MEMBERS_MAX; i++) {
+        struct node_info one = out[i];
+        if (one.id != c->self && fenced(&one)) {
+            continue;
+        }
+        unsigned at = n++;
+        for (; at > 0 && out[at - 1].id > one.id; at--) {
+            out[at] = out[at - 1];
+        }
+        out[at] = one;
+    }
+    return n;
+}
+
+/* Is the node still one to wait for? */
+static bool still_lives(struct cluster_coord *c, node_id_t id)
+{
+    struct node_info nodes[MEMBERS_MAX];
+    unsigned n = living(c, nodes);
+    for (unsigned i = 0; i < n; i++) {
+        if (nodes[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static size_t call_header(uint8_t out[CALL_HEADER_MAX], enum coord_method m, uint64_t number,
+                          bool flag)
+{
+    out[0] = (uint8_t)m;
+    for (int i = 0; i < 8; i++) {
+        out[1 + i] = (uint8_t)(number >> (56 - 8 * i));
+    }
+    out[9] = flag;
+    return 10;
+}
+
+static db_err call_node(struct cluster_coord *c, node_id_t node, enum coord_method m,
+                        uint64_t number, bool flag, struct buf *out, struct diag *diag)
+{
+    struct rpc_peer *peer = rpc_client_peer(c->rpc, node);
+    uint8_t header[CALL_HEADER_MAX];
+    struct rpc_reply back = {0};
+    if (peer == NULL) {
+        return ERR_NOMEM;
+    }
+    struct rpc_call call = {.method = RPC_M_coord,
+                            .header = slice_of(header, call_header(header, m, number, flag)),
+                            .deadline_ns = clock_mono_ns() + CALL_TIME_NS};
+    db_err err = rpc_call(peer, &call, diag, &back);
+    if (err == ERR_OK && out != NULL) {
+        err = buf_append_slice(out, back.msg.payload);
+    }
+    rpc_msg_release(&back.msg);
+    return err;
+}
+
+/* Waits although the statement may be cancelled: the others still have to know. */
+static void pause_before_retry(void)
+{
+    uint64_t deadline = fiber_deadline();
+    fiber_set_deadline(DEADLINE_NONE);
+    if (fiber_sleep(RETRY_NS) != ERR_OK) {
+        fiber_yield();
+    }
+    fiber_set_deadline(deadline);
+}
+
+/* Until every living node has done it: what is told has happened already, so there is no way back.
+ */
+static db_err tell_all(struct cluster_coord *c, enum coord_method m, uint64_t number)
+{
+    struct node_info nodes[MEMBERS_MAX];
+    unsigned n = living(c, nodes);
+    for (unsigned i = 0; i < n; i++) {
+        struct diag diag;
+        if (nodes[i].id == c->self) {
+            continue;
+        }
+        diag_reset(&diag);
+        while (call_node(c, nodes[i].id, m, number, false, NULL, &diag) != ERR_OK &&
+               still_lives(c, nodes[i].id)) {
+            pause_before_retry();
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err publish_schema(struct sql_coord *base, uint64_t version, struct diag *diag)
+{
+    (void)diag;
+    return tell_all(coord_of(base), COORD_REFRESH_SCHEMA, version);
+}
+
+static db_err publish_accounts(struct sql_coord *base, struct diag *diag)
+{
+    (void)diag;
+    return tell_all(coord_of(base), COORD_REFRESH_ACCOUNTS, 0);
+}
+
+/* ---- locks ---- */
+
+struct held {
+    node_id_t node;
+    struct rpc_stream *stream; /* NULL: this node's own, which the session gives back */
+};
+
+struct sql_coord_lock {
+    struct cluster_coord *coord;
+    unsigned count;
+    struct held held[MEMBERS_MAX];
+};
+
+static void unlock_tables(struct sql_coord_lock *l)
+{
+    if (l == NULL) {
+        return;
+    }
+    for (unsigned i = 0; i < l->count; i++) {
+        if (l->held[i].stream != NULL) {
+            rpc_stream_end(l->held[i].stream);
+            db_err err = rpc_stream_finish(l->held[i].stream, NULL);
+            (void)err; /* a lost connection ends it too */
+            rpc_stream_free(l->held[i].stream);
+        }
+    }
+    mem_free(l);
+}
+
+/* One answer of the holder. */
+static db_err hear(struct rpc_stream *s, struct diag *diag)
+{
+    struct rpc_msg msg = {0};
+    bool end;
+    TRY(rpc_stream_read(s, diag, &msg, &end));
+    rpc_msg_release(&msg);
+    return end ? ERR_UNAVAILABLE : ERR_OK;
+}
+
+/* Each holder is asked again: a stream that broke unnoticed shows now. */
+static bool holds(const struct sql_coord_lock *l)
+{
+    for (unsigned i = 0; i < l->count; i++) {
+        struct rpc_stream *s = l->held[i].stream;
+        if (s != NULL && (rpc_stream_write(s, SLICE_LIT("?"), NULL, 0, NULL) != ERR_OK ||
+                          hear(s, NULL) != ERR_OK)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static db_err lock_at(struct cluster_coord *c, node_id_t node, struct slice header,
+                      uint64_t deadline_ns, struct diag *diag, struct rpc_stream **ret_stream)
+{
+    struct rpc_peer *peer = rpc_client_peer(c->rpc, node);
+    struct rpc_stream *s;
+    if (peer == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(rpc_stream_open(peer, RPC_M_coord_lock, header, deadline_ns, diag, &s));
+    db_err err = hear(s, diag);
+    if (err != ERR_OK) {
+        rpc_stream_abort(s, ERR_CANCELED, "not needed");
+        rpc_stream_free(s);
+        return err;
+    }
+    *ret_stream = s;
+    return ERR_OK;
+}
+
+static bool may_come_back(db_err err)
+{
+    return err == ERR_UNAVAILABLE || err == ERR_OUTCOME_UNKNOWN || err == ERR_CLOSED ||
+           err == ERR_BUSY;
+}
+
+/* ERR_OK without a stream: the node is no more. */
+static db_err lock_patiently(struct cluster_coord *c, node_id_t node, struct slice header,
+                             uint64_t deadline_ns, struct diag *diag,
+                             struct rpc_stream **ret_stream)
+{
+    for (;;) {
+        db_err err = lock_at(c, node, header, deadline_ns, diag, ret_stream);
+        if (err == ERR_OK || !may_come_back(err)) {
+            return err;
+        }
+        if (!still_lives(c, node)) {
+            *ret_stream = NULL;
+            return ERR_OK;
+        }
+        if (clock_mono_ns() >= deadline_ns) {
+            return err;
+        }
+        TRY(fiber_sleep(RETRY_NS));
+    }
+}
+
+/* The header of a lock stream: milliseconds to wait (8 bytes), then the ids, big endian. */
+static db_err lock_header(const uint64_t *ids, uint32_t count, uint64_t deadline_ns, struct buf *b)
+{
+    uint64_t now = clock_mono_ns();
+    uint64_t wait_ms = deadline_ns == DEADLINE_NONE ? UINT64_MAX
+                       : deadline_ns <= now         ? 0
+                                                    : (deadline_ns - now) / NS_PER_MS;
+    for (uint32_t i = 0; i <= count; i++) {
+        uint64_t v = i == 0 ? wait_ms : ids[i - 1];
+        for (int k = 0; k < 8; k++) {
+            TRY(buf_append_u8(b, (uint8_t)(v >> (56 - 8 * k))));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err lock_all(struct cluster_coord *c, struct sql_coord_lock *l, const uint64_t *ids,
+                       uint32_t count, void *owner, uint64_t deadline_ns, struct diag *diag)
+{
+    struct node_info nodes[MEMBERS_MAX];
+    struct buf header;
+    unsigned n = living(c, nodes);
+    buf_init(&header, 1 << 20);
+    db_err err = lock_header(ids, count, deadline_ns, &header);
+    for (unsigned i = 0; i < n && err == ERR_OK; i++) {
+        struct held *h = &l->held[l->count];
+        *h = (struct held){.node = nodes[i].id};
+        if (nodes[i].id == c->self) {
+            struct sql_peer_lock *none;
+            err = c->peer->ops->lock_tables(c->peer, owner, ids, count, deadline_ns, diag, &none);
+            continue;
+        }
+        err = lock_patiently(c, nodes[i].id, buf_slice(&header), deadline_ns, diag, &h->stream);
+        l->count += err == ERR_OK && h->stream != NULL;
+    }
+    buf_fini(&header);
+    return err;
+}
+
+static db_err lock_tables(struct sql_coord *base, const uint64_t *table_ids, uint32_t count,
+                          void *local_owner, uint64_t deadline_ns, struct diag *diag,
+                          struct sql_coord_lock **ret_lock)
+{
+    struct cluster_coord *c = coord_of(base);
+    struct sql_coord_lock *l = mem_calloc(1, sizeof(*l));
+    if (l == NULL) {
+        return ERR_NOMEM;
+    }
+    l->coord = c;
+    db_err err = lock_all(c, l, table_ids, count, local_owner, deadline_ns, diag);
+    if (err != ERR_OK) {
+        unlock_tables(l);
+        return err;
+    }
+    *ret_lock = l;
+    return ERR_OK;
+}
+
+/* ---- sessions ---- */
+
+static db_err list_sessions(struct sql_coord *base, struct buf *out, struct diag *diag)
+{
+    struct cluster_coord *c = coord_of(base);
+    struct node_info nodes[MEMBERS_MAX];
+    unsigned n = c->env.members(c->env.ctx, false, nodes, MEMBERS_MAX);
+    (void)diag;
+    for (unsigned i = 0; i < n && i < MEMBERS_MAX; i++) {
+        struct diag ignored;
+        if (nodes[i].id == c->self || nodes[i].state == NODE_LEFT) {
+            continue;
+        }
+        diag_reset(&ignored);
+        db_err err = call_node(c, nodes[i].id, COORD_LIST_SESSIONS, 0, false, out, &ignored);
+        if (err == ERR_CANCELED || err == ERR_NOMEM) {
+            return err;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err kill_session(struct sql_coord *base, uint64_t connection_id, bool connection,
+                           struct slice user, struct slice host, struct diag *diag)
+{
+    struct cluster_coord *c = coord_of(base);
+    struct node_info nodes[MEMBERS_MAX];
+    unsigned n = c->env.members(c->env.ctx, false, nodes, MEMBERS_MAX);
+    db_err result = ERR_NOT_FOUND;
+    (void)user;
+    (void)host;
+    for (unsigned i = 0; i < n && i < MEMBERS_MAX && result != ERR_OK; i++) {
+        if (nodes[i].id != c->self && nodes[i].state != NODE_LEFT) {
+            db_err err =
+                call_node(c, nodes[i].id, COORD_KILL, connection_id, connection, NULL, diag);
+            result = err == ERR_OK ? ERR_OK : result;
+        }
+    }
+    return result;
+}
+
+static const struct sql_coord_ops coord_ops = {
+    .name = "cluster",
+    .licence = licence,
+    .lock_tables = lock_tables,
+    .holds = holds,
+    .unlock_tables = unlock_tables,
+    .publish_schema = publish_schema,
+    .publish_accounts = publish_accounts,
+    .list_sessions = list_sessions,
+    .kill = kill_session,
+};
+
+void cluster_coord_init(struct cluster_coord *c, node_id_t self, struct rpc_client *rpc,
+                        struct sql_peer *peer, const struct coord_env *env)
+{
+    *c = (struct cluster_coord){
+        .base = {&coord_ops}, .self = self, .rpc = rpc, .peer = peer, .env = *env};
+}

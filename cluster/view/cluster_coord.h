@@ -1,0 +1,55 @@
+/* sql/storage/coord.h over RPC: what the SQL engines of the nodes tell each other.
+ *
+ * The licence: this node may use what it knows of the schema as long as the leader of the meta
+ * range has heard of it lately. It runs out COORD_LICENCE_NS after the last heartbeat that was
+ * answered was sent; others wait COORD_FENCE_NS after the leader has last heard of a node before
+ * they go on without it. */
+#ifndef SKEIN_CLUSTER_VIEW_CLUSTER_COORD_H
+#define SKEIN_CLUSTER_VIEW_CLUSTER_COORD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/clock.h"
+#include "proto/kv_api.h"
+#include "rpc/client/client.h"
+#include "sql/storage/coord.h"
+
+#define COORD_LICENCE_NS (4 * NS_PER_S)
+#define COORD_FENCE_NS   (6 * NS_PER_S)
+
+/* First byte of a coord call's header; numbers travel. The rest: version or connection id (8 bytes,
+ * big endian), a flag byte for KILL. */
+enum coord_method {
+    COORD_REFRESH_SCHEMA = 1,
+    COORD_REFRESH_ACCOUNTS = 2,
+    COORD_LIST_SESSIONS = 3,
+    COORD_KILL = 4,
+};
+
+/* What the coordinator needs of the node around it. */
+struct coord_env {
+    void *ctx;
+    /* The members as of now: asks the leader of the meta range if need be (fresh). At most max;
+     * this node among them. Parks. */
+    unsigned (*members)(void *ctx, bool fresh, struct node_info *out, unsigned max);
+};
+
+struct cluster_coord {
+    struct sql_coord base;
+    node_id_t self;
+    struct rpc_client *rpc;
+    struct sql_peer *peer; /* this node's engine */
+    struct coord_env env;
+    _Atomic uint64_t licence_until_ns;
+    _Atomic uint64_t licence_number;
+};
+
+/* rpc, peer and env outlive it. Nothing to free. */
+void cluster_coord_init(struct cluster_coord *c, node_id_t self, struct rpc_client *rpc,
+                        struct sql_peer *peer, const struct coord_env *env);
+/* A heartbeat that was sent then has been answered. After a time without one the schema is read
+ * again before the licence begins anew. Parks. */
+void cluster_coord_renew(struct cluster_coord *c, uint64_t sent_ns);
+
+#endif

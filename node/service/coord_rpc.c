@@ -1,0 +1,149 @@
+#include "base/clock.h"
+#include "base/fiber.h"
+#include "base/log.h"
+#include "node/service/rpc_services.h"
+
+/* What the engines of other nodes ask of this node's (cluster/view/cluster_coord.c has the client's
+ * side and the formats). Before there is an engine nothing has to be refreshed: it reads the schema
+ * when it opens, and once more when it is attached. */
+
+enum coord_method { REFRESH_SCHEMA = 1, REFRESH_ACCOUNTS = 2, LIST_SESSIONS = 3, KILL = 4 };
+enum { CALL_SIZE = 10, LIST_MAX = 32 << 20 };
+
+/* How long a lock outlives its coordinator's connection: longer than that one could need to notice,
+ * and to end a commit that it had begun. */
+#define ORPHAN_TIME_NS  (6 * NS_PER_S)
+#define ORPHAN_SLICE_NS (100 * NS_PER_MS)
+
+static uint64_t be64(const uint8_t *p)
+{
+    uint64_t v = 0;
+    for (int i = 0; i < 8; i++) {
+        v = v << 8 | p[i];
+    }
+    return v;
+}
+
+static db_err answer_list(struct sql_peer *p, struct rpc_request *req)
+{
+    struct buf list;
+    buf_init(&list, LIST_MAX);
+    db_err err = p == NULL ? ERR_OK : p->ops->list_sessions(p, &list);
+    if (err == ERR_OK) {
+        struct rpc_part part = RPC_PART(buf_slice(&list));
+        err = rpc_respond(req, SLICE_EMPTY, &part, list.len != 0 ? 1 : 0);
+    }
+    buf_fini(&list);
+    return err;
+}
+
+static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *diag)
+{
+    struct rpc_services *s = ctx;
+    struct sql_peer *p = atomic_load(&s->sql);
+    struct slice h = rpc_request_msg(req)->header;
+    if (h.len != CALL_SIZE) {
+        return diag_set(diag, ERR_CORRUPT, "a malformed call");
+    }
+    uint64_t number = be64(h.ptr + 1);
+    switch (h.ptr[0]) {
+    case REFRESH_SCHEMA: TRY(p == NULL ? ERR_OK : p->ops->refresh_schema(p, number, diag)); break;
+    case REFRESH_ACCOUNTS: TRY(p == NULL ? ERR_OK : p->ops->refresh_accounts(p, diag)); break;
+    case LIST_SESSIONS: return answer_list(p, req);
+    case KILL:
+        TRY(p == NULL ? ERR_NOT_FOUND
+                      : p->ops->kill(p, number, h.ptr[9] != 0, SLICE_EMPTY, SLICE_EMPTY, diag));
+        break;
+    default: return diag_set(diag, ERR_UNSUPPORTED, "no coord method %u", h.ptr[0]);
+    }
+    return rpc_respond(req, SLICE_EMPTY, NULL, 0);
+}
+
+/* ---- locks ---- */
+
+static db_err take(struct sql_peer *p, struct slice header, struct diag *diag,
+                   struct sql_peer_lock **ret_lock)
+{
+    struct arena arena;
+    if (header.len < 16 || header.len % 8 != 0) {
+        return diag_set(diag, ERR_CORRUPT, "a malformed call");
+    }
+    uint32_t count = (uint32_t)(header.len / 8 - 1);
+    uint64_t wait_ms = be64(header.ptr);
+    uint64_t deadline =
+        wait_ms >= UINT64_MAX / NS_PER_S ? DEADLINE_NONE : clock_mono_ns() + wait_ms * NS_PER_MS;
+    arena_init(&arena, NULL, NULL, 0);
+    uint64_t *ids = ARENA_ARRAY(&arena, uint64_t, count);
+    db_err err = ids == NULL ? ERR_NOMEM : ERR_OK;
+    for (uint32_t i = 0; i < count && err == ERR_OK; i++) {
+        ids[i] = be64(header.ptr + 8 * (i + 1));
+    }
+    if (err == ERR_OK) {
+        err = p->ops->lock_tables(p, NULL, ids, count, deadline, diag, ret_lock);
+    }
+    arena_fini(&arena);
+    return err;
+}
+
+/* Answers each question until the stream ends. False: it broke. */
+static bool serve(struct rpc_stream *stream)
+{
+    for (;;) {
+        struct rpc_msg msg = {0};
+        bool end;
+        if (rpc_stream_write(stream, SLICE_LIT("!"), NULL, 0, NULL) != ERR_OK ||
+            rpc_stream_read(stream, NULL, &msg, &end) != ERR_OK) {
+            return false;
+        }
+        rpc_msg_release(&msg);
+        if (end) {
+            return true;
+        }
+    }
+}
+
+/* The change may have been committed all the same: nobody goes on with the old definition. */
+static void outlive(struct rpc_services *s, struct sql_peer *p)
+{
+    struct diag diag;
+    uint64_t end = clock_mono_ns() + ORPHAN_TIME_NS;
+    diag_reset(&diag);
+    fiber_clear_cancel();
+    fiber_set_deadline(DEADLINE_NONE);
+    while (clock_mono_ns() < end && !atomic_load(&s->stopping)) {
+        if (fiber_sleep(ORPHAN_SLICE_NS) != ERR_OK) {
+            fiber_clear_cancel();
+        }
+    }
+    if (!atomic_load(&s->stopping)) {
+        db_err err = p->ops->refresh_schema(p, UINT64_MAX, &diag);
+        if (err != ERR_OK) {
+            LOG_WARN("coord.refresh", F_ERR(err), F_STR("reason", diag.text));
+        }
+    }
+}
+
+static db_err lock_handler(void *ctx, const struct rpc_peer_info *from, struct slice header,
+                           struct rpc_stream *stream, struct diag *diag)
+{
+    struct rpc_services *s = ctx;
+    struct sql_peer *p = atomic_load(&s->sql);
+    struct sql_peer_lock *lock = NULL;
+    (void)from;
+    if (p != NULL) {
+        TRY(take(p, header, diag, &lock));
+    }
+    if (!serve(stream) && p != NULL) {
+        outlive(s, p);
+    }
+    if (p != NULL) {
+        p->ops->unlock_tables(p, lock);
+    }
+    return ERR_OK;
+}
+
+void rpc_coord_register(struct rpc_services *s, struct rpc_server *server)
+{
+    rpc_server_handle_call(server, RPC_M_coord, coord_handler, s);
+    rpc_server_handle_stream(server, RPC_M_coord_lock, lock_handler, s);
+}

@@ -1,0 +1,51 @@
+/* This node's services behind rpc/server, and its replicas' way to other nodes over rpc/client. */
+#ifndef SKEIN_NODE_SERVICE_RPC_SERVICES_H
+#define SKEIN_NODE_SERVICE_RPC_SERVICES_H
+
+#include "node/meta/meta.h"
+#include "node/range/range.h"
+#include "proto/kv_api.h"
+#include "rpc/client/client.h"
+#include "rpc/server/server.h"
+#include "sql/storage/coord.h"
+
+/* What the handlers serve. Filled before they are registered; all outlive the server. */
+struct rpc_services {
+    struct kv_service *kv;
+    struct meta *meta;
+    /* For nodes that join: asks the leader of the meta range, wherever it is. */
+    struct meta_service *meta_anywhere;
+    struct range_store *ranges;
+    struct sql_peer *_Atomic sql; /* NULL until there is an engine */
+    _Atomic bool stopping;        /* handlers that wait for nothing else end soon */
+};
+
+/* Registers all handlers. Before rpc_server_listen. */
+void rpc_services_register(struct rpc_services *s, struct rpc_server *server);
+
+/* Each of its parts, for the files of this folder. */
+void rpc_kv_register(struct rpc_services *s, struct rpc_server *server);
+void rpc_meta_register(struct rpc_services *s, struct rpc_server *server);
+void rpc_coord_register(struct rpc_services *s, struct rpc_server *server);
+void rpc_raft_register(struct rpc_services *s, struct rpc_server *server);
+
+/* The transport of replicas. In the owner's memory; nothing to free. The client may come later than
+ * the replicas (NULL: what is sent is lost) and goes after them. */
+struct rpc_replica_transport {
+    struct replica_transport base;
+    struct rpc_client *_Atomic client;
+};
+void rpc_replica_transport_init(struct rpc_replica_transport *t);
+void rpc_replica_transport_use(struct rpc_replica_transport *t, struct rpc_client *client);
+
+/* Asks the node that leads the range (this one too) for a change; parks until it is done. Errors as
+ * of range_store_change_replicas, range_store_transfer_lease, range_store_split and rpc_call. */
+MUST_USE db_err rpc_change_replicas(struct rpc_client *client, node_id_t leader, range_id_t range,
+                                    const struct replica_change *changes, size_t count,
+                                    struct diag *diag);
+MUST_USE db_err rpc_transfer_lease(struct rpc_client *client, node_id_t leader, range_id_t range,
+                                   node_id_t to, struct diag *diag);
+MUST_USE db_err rpc_split(struct rpc_client *client, node_id_t leader, range_id_t range,
+                          struct slice at, struct diag *diag, range_id_t *ret_new_id);
+
+#endif
