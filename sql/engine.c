@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "sql/priv/account.h"
+#include "sql/session/peer.h"
 #include "sql/session/plan_cache.h"
 #include "sql/session/session_int.h"
 
@@ -17,7 +18,8 @@ static db_err open_parts(struct sql_engine *e, struct diag *diag)
     TRY(plan_cache_new(
         e->opts.plan_cache_bytes != 0 ? e->opts.plan_cache_bytes : PLAN_CACHE_DEFAULT, &e->plans));
     TRY(catalog_open(e->opts.storage, diag, &e->catalog));
-    TRY(ddl_recover(e->catalog, e->opts.storage, diag));
+    catalog_set_owner(e->catalog, e->opts.server_id);
+    TRY(ddl_recover(e->catalog, e->opts.storage, e->opts.server_id, diag));
     TRY(infoschema_register(e->catalog, &session_infoschema_ops, &e->infoschema));
     return accounts_open(e->opts.storage, diag, &e->accounts);
 }
@@ -37,6 +39,7 @@ db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
     arena_init(&e->arena, NULL, NULL, 0);
     mem_tracker_init(&e->mem, NULL, opts->memory_limit);
     e->opts = *opts;
+    e->peer.ops = &sql_engine_peer_ops;
     e->opts.temp_dir = copy(&e->arena, opts->temp_dir == NULL ? "/tmp" : opts->temp_dir);
     e->opts.socket_path = copy(&e->arena, opts->socket_path);
     e->opts.data_dir = copy(&e->arena, opts->data_dir);
@@ -126,8 +129,7 @@ db_err sql_engine_find_account(struct sql_engine *engine, struct slice user, str
     return ERR_OK;
 }
 
-db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
-                       struct diag *diag)
+bool sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool connection)
 {
     bool found = false;
     fiber_mutex_lock(&e->sessions_mutex);
@@ -140,5 +142,19 @@ db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connec
         }
     }
     fiber_mutex_unlock(&e->sessions_mutex);
-    return found ? ERR_OK : my_error(diag, ER_NO_SUCH_THREAD, (unsigned long)connection_id);
+    return found;
+}
+
+db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
+                       struct diag *diag)
+{
+    struct sql_coord *c = e->opts.coord;
+    if (sql_engine_kill_here(e, connection_id, connection)) {
+        return ERR_OK;
+    }
+    db_err err = c == NULL
+                     ? ERR_NOT_FOUND
+                     : c->ops->kill(c, connection_id, connection, SLICE_EMPTY, SLICE_EMPTY, diag);
+    return err == ERR_NOT_FOUND ? my_error(diag, ER_NO_SUCH_THREAD, (unsigned long)connection_id)
+                                : err;
 }

@@ -45,6 +45,9 @@ MUST_USE db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag 
                                 struct sql_engine **ret_engine);
 /* Bytes that statements hold now. Any thread. */
 size_t sql_engine_memory(const struct sql_engine *engine);
+/* What the other nodes of a cluster may ask of the engine (sql/storage/coord.h). */
+struct sql_peer;
+struct sql_peer *sql_engine_peer(struct sql_engine *engine);
 /* All sessions must be closed. NULL is fine. */
 void sql_engine_close(struct sql_engine *engine);
 

@@ -67,14 +67,18 @@ uint64_t catalog_version(const struct catalog *catalog)
     return atomic_load_explicit(&catalog->version, memory_order_acquire);
 }
 
+/* Never goes back: what was read from the storage may be overtaken by a change made here. */
 static void publish(struct catalog *c, struct catalog_snapshot *s)
 {
     lock(c);
     struct catalog_snapshot *old = c->current;
-    c->current = s;
+    bool older = old != NULL && s->version < old->version;
+    if (!older) {
+        c->current = s;
+        atomic_store_explicit(&c->version, s->version, memory_order_release);
+    }
     unlock(c);
-    atomic_store_explicit(&c->version, s->version, memory_order_release);
-    snapshot__unref(old);
+    snapshot__unref(older ? s : old);
 }
 
 /* ---- opening ---- */
@@ -161,7 +165,8 @@ static db_err create_system_schemas(struct catalog *c, struct diag *diag)
     return catalog_change_commit(change, diag);
 }
 
-static db_err open_snapshot(struct catalog *c, struct diag *diag)
+static db_err read_snapshot(struct catalog *c, struct diag *diag,
+                            struct catalog_snapshot **ret_snapshot)
 {
     struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ, .read_only = true};
     struct storage_txn *txn;
@@ -174,12 +179,62 @@ static db_err open_snapshot(struct catalog *c, struct diag *diag)
         err = load(s, txn, diag);
         storage_txn_rollback(txn);
     }
+    if (err != ERR_OK) {
+        snapshot__unref(s);
+        return err;
+    }
+    *ret_snapshot = s;
+    return ERR_OK;
+}
+
+/* What is not in the storage goes from one snapshot to the next. */
+static db_err carry_over(struct catalog_snapshot *s, const struct catalog_snapshot *from)
+{
+    for (uint32_t i = 0; i < from->schema_count; i++) {
+        if (from->schemas[i]->def.virtual) {
+            atomic_fetch_add_explicit(&from->schemas[i]->refs, 1, memory_order_relaxed);
+            TRY(snapshot__add_schema(s, from->schemas[i]));
+        }
+    }
+    for (uint32_t i = 0; i < from->table_count; i++) {
+        if (from->tables[i]->is_static) {
+            atomic_fetch_add_explicit(&from->tables[i]->refs, 1, memory_order_relaxed);
+            TRY(snapshot__add_table(s, from->tables[i]));
+        }
+    }
+    return ERR_OK;
+}
+
+db_err catalog_refresh(struct catalog *catalog, uint64_t version, struct diag *diag)
+{
+    struct catalog_snapshot *s;
+    db_err err = ERR_OK;
+    fiber_mutex_lock(&catalog->refresh_mutex);
+    if (catalog_version(catalog) < version) {
+        err = read_snapshot(catalog, diag, &s);
+        if (err == ERR_OK) {
+            const struct catalog_snapshot *old = catalog_acquire(catalog);
+            err = carry_over(s, old);
+            catalog_release(old);
+            if (err == ERR_OK) {
+                publish(catalog, s);
+            } else {
+                snapshot__unref(s);
+            }
+        }
+    }
+    fiber_mutex_unlock(&catalog->refresh_mutex);
+    return err;
+}
+
+static db_err open_snapshot(struct catalog *c, struct diag *diag)
+{
+    struct catalog_snapshot *s;
+    TRY(read_snapshot(c, diag, &s));
     bool empty = s->schema_count == 0;
     struct schema_entry *info =
         schema__new(1, SLICE_LIT("information_schema"), COLL_UTF8MB3_GENERAL_CI, true, true);
-    if (err == ERR_OK) {
-        err = info == NULL ? ERR_NOMEM : snapshot__add_schema(s, info);
-    }
+    db_err err = info == NULL ? ERR_NOMEM : snapshot__add_schema(s, info);
     if (err != ERR_OK) {
         snapshot__unref(s);
         return err;
@@ -196,6 +251,7 @@ db_err catalog_open(struct storage *storage, struct diag *diag, struct catalog *
     }
     c->storage = storage;
     fiber_mutex_init(&c->change_mutex);
+    fiber_mutex_init(&c->refresh_mutex);
     db_err err = open_snapshot(c, diag);
     if (err != ERR_OK) {
         catalog_close(c);
@@ -203,6 +259,11 @@ db_err catalog_open(struct storage *storage, struct diag *diag, struct catalog *
     }
     *ret_catalog = c;
     return ERR_OK;
+}
+
+void catalog_set_owner(struct catalog *catalog, uint64_t node)
+{
+    catalog->owner = node;
 }
 
 void catalog_close(struct catalog *catalog)
@@ -237,23 +298,44 @@ db_err catalog_add_virtual_table(struct catalog *catalog, const struct table_def
 
 /* ---- changes ---- */
 
+/* Locks the version and makes sure that the snapshot here is of it: another node may have changed
+ * the schema a moment ago. */
+static db_err lock_version(struct catalog_change *ch, struct diag *diag)
+{
+    struct cat_key k;
+    struct arena arena;
+    struct slice value;
+    bool found;
+    uint64_t version = 0;
+    arena_init(&arena, NULL, NULL, 0);
+    db_err err = storage_get(ch->txn, make_key(&k, 'V', 0), STORAGE_READ_EXCLUSIVE, STORAGE_WAIT,
+                             &arena, diag, &found, &value);
+    for (size_t i = 0; err == ERR_OK && found && i < value.len && i < 8; i++) {
+        version = version << 8 | value.ptr[i];
+    }
+    arena_fini(&arena);
+    return err == ERR_OK ? catalog_refresh(ch->catalog, version, diag) : err;
+}
+
 db_err catalog_change_begin(struct catalog *catalog, struct diag *diag,
                             struct catalog_change **ret_change)
 {
     struct storage_txn_opts opts = {.isolation = STORAGE_READ_COMMITTED};
     struct catalog_change *ch = mem_calloc(1, sizeof(*ch));
-    struct cat_key k;
     if (ch == NULL) {
         return ERR_NOMEM;
     }
     ch->catalog = catalog;
     fiber_mutex_lock(&catalog->change_mutex);
-    ch->view = snapshot__copy(catalog->current);
-    db_err err =
-        ch->view == NULL ? ERR_NOMEM : storage_txn_begin(catalog->storage, &opts, diag, &ch->txn);
+    db_err err = storage_txn_begin(catalog->storage, &opts, diag, &ch->txn);
     if (err == ERR_OK) {
-        struct slice key = make_key(&k, 'V', 0);
-        err = storage_lock(ch->txn, &key, 1, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, diag);
+        err = lock_version(ch, diag);
+    }
+    if (err == ERR_OK) {
+        const struct catalog_snapshot *now = catalog_acquire(catalog);
+        ch->view = snapshot__copy(now);
+        catalog_release(now);
+        err = ch->view == NULL ? ERR_NOMEM : ERR_OK;
     }
     if (err != ERR_OK) {
         catalog_change_abort(ch);

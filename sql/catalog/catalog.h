@@ -20,6 +20,11 @@ struct storage_txn;
 MUST_USE db_err catalog_open(struct storage *storage, struct diag *diag,
                              struct catalog **ret_catalog);
 void catalog_close(struct catalog *catalog);
+/* The node whose name stands on pending drops (0 until then). Right after catalog_open. */
+void catalog_set_owner(struct catalog *catalog, uint64_t node);
+/* Another node has changed the schema: reads all descriptors again, unless the version in force is
+ * `version` or later. May park. */
+MUST_USE db_err catalog_refresh(struct catalog *catalog, uint64_t version, struct diag *diag);
 
 /* The newest snapshot, with a reference for the caller. Cheap; any thread. */
 const struct catalog_snapshot *catalog_acquire(struct catalog *catalog);
@@ -61,10 +66,12 @@ MUST_USE db_err catalog_drop_table(struct catalog_change *c, table_id_t id, stru
 
 /* Key ranges that are to be deleted because no descriptor names them (any more): a table's whole
  * range (index 0) or one index's. A record is written with the change that makes the range garbage,
- * or ahead of filling a range that gets its descriptor later, and removed when it is done. */
+ * or ahead of filling a range that gets its descriptor later, and removed when it is done. The
+ * record names the node that is at it: only that node's next start may take it for left over. */
 struct pending_drop {
     table_id_t table_id;
     index_id_t index_id; /* 0: all of the table */
+    uint64_t owner;      /* out; 0: nobody's, of an older format */
 };
 MUST_USE db_err catalog_add_drop(struct catalog_change *c, const struct pending_drop *drop,
                                  struct diag *diag);

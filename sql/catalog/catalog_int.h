@@ -39,6 +39,8 @@ struct catalog {
     struct catalog_snapshot *current;
     _Atomic uint64_t version;
     struct fiber_mutex change_mutex;
+    struct fiber_mutex refresh_mutex; /* one reading at a time */
+    uint64_t owner;                   /* of the records of pending drops that this process writes */
 };
 
 struct catalog_change {

@@ -1,8 +1,8 @@
 /* Records of key ranges to delete: KEYSPACE_SYSTEM, 'D', table id (8 bytes), index id (4 bytes),
- * big endian; no value. */
+ * big endian; the value is the node that works on it (8 bytes, big endian). */
 #include "sql/catalog/catalog_int.h"
 
-enum { DROP_KEY_SIZE = 14 };
+enum { DROP_KEY_SIZE = 14, OWNER_SIZE = 8 };
 
 static struct slice drop_key(const struct pending_drop *d, uint8_t out[DROP_KEY_SIZE])
 {
@@ -17,25 +17,29 @@ static struct slice drop_key(const struct pending_drop *d, uint8_t out[DROP_KEY_
     return slice_of(out, DROP_KEY_SIZE);
 }
 
-static db_err write_record(struct storage_txn *txn, const struct pending_drop *drop, bool present,
-                           struct diag *diag)
+static db_err write_record(const struct catalog *c, struct storage_txn *txn,
+                           const struct pending_drop *drop, bool present, struct diag *diag)
 {
     uint8_t bytes[DROP_KEY_SIZE];
+    uint8_t owner[OWNER_SIZE];
     struct slice key = drop_key(drop, bytes);
-    return present ? storage_put(txn, key, SLICE_LIT("1"), 0, diag)
+    for (int i = 0; i < OWNER_SIZE; i++) {
+        owner[i] = (uint8_t)(c->owner >> (56 - 8 * i));
+    }
+    return present ? storage_put(txn, key, slice_of(owner, OWNER_SIZE), 0, diag)
                    : storage_del(txn, key, 0, diag);
 }
 
 db_err catalog_add_drop(struct catalog_change *c, const struct pending_drop *drop,
                         struct diag *diag)
 {
-    return write_record(c->txn, drop, true, diag);
+    return write_record(c->catalog, c->txn, drop, true, diag);
 }
 
 db_err catalog_cancel_drop(struct catalog_change *c, const struct pending_drop *drop,
                            struct diag *diag)
 {
-    return write_record(c->txn, drop, false, diag);
+    return write_record(c->catalog, c->txn, drop, false, diag);
 }
 
 db_err catalog_put_drop(struct catalog *catalog, const struct pending_drop *drop, bool present,
@@ -44,7 +48,7 @@ db_err catalog_put_drop(struct catalog *catalog, const struct pending_drop *drop
     struct storage_txn_opts opts = {.isolation = STORAGE_READ_COMMITTED};
     struct storage_txn *txn;
     TRY(storage_txn_begin(catalog->storage, &opts, diag, &txn));
-    db_err err = write_record(txn, drop, present, diag);
+    db_err err = write_record(catalog, txn, drop, present, diag);
     if (err != ERR_OK) {
         storage_txn_rollback(txn);
         return err;
@@ -57,8 +61,9 @@ struct drop_list {
     uint32_t count, cap;
 };
 
-static db_err list_add(struct arena *arena, struct drop_list *l, struct slice key)
+static db_err list_add(struct arena *arena, struct drop_list *l, const struct storage_kv *kv)
 {
+    struct slice key = kv->key;
     if (key.len != DROP_KEY_SIZE) {
         return ERR_CORRUPT;
     }
@@ -81,6 +86,9 @@ static db_err list_add(struct arena *arena, struct drop_list *l, struct slice ke
     for (int i = 0; i < 4; i++) {
         d.index_id = d.index_id << 8 | key.ptr[10 + i];
     }
+    for (size_t i = 0; i < OWNER_SIZE && kv->value.len == OWNER_SIZE; i++) {
+        d.owner = d.owner << 8 | kv->value.ptr[i];
+    }
     l->items[l->count++] = d;
     return ERR_OK;
 }
@@ -90,8 +98,7 @@ static db_err read_records(struct storage_txn *txn, struct arena *arena, struct 
 {
     static const uint8_t first[] = {CATALOG_SYSTEM_TAG, 'D'};
     static const uint8_t last[] = {CATALOG_SYSTEM_TAG, 'D' + 1};
-    struct storage_scan_opts opts = {
-        .start = slice_of(first, 2), .end = slice_of(last, 2), .keys_only = true};
+    struct storage_scan_opts opts = {.start = slice_of(first, 2), .end = slice_of(last, 2)};
     struct storage_scan *scan;
     TRY(storage_scan_open(txn, &opts, diag, &scan));
     db_err err;
@@ -103,7 +110,7 @@ static db_err read_records(struct storage_txn *txn, struct arena *arena, struct 
             break;
         }
         for (size_t i = 0; i < n && err == ERR_OK; i++) {
-            err = list_add(arena, l, kv[i].key);
+            err = list_add(arena, l, &kv[i]);
         }
         if (err != ERR_OK) {
             break;

@@ -33,7 +33,7 @@ static db_err finish_change(struct alter *a, struct catalog_change *change, db_e
         return err;
     }
     FAULT(ddl_before_swap);
-    return catalog_change_commit(change, a->ctx->diag);
+    return ddl__commit(a->ctx, change);
 }
 
 /* Ranges that were announced and filled for nothing. The statement's own error is the one to tell.
@@ -125,12 +125,13 @@ static db_err compare_indexes(struct alter *a, const struct table_def *def, stru
     for (uint32_t i = 0; i < def->index_count; i++) {
         s->is_new[i] = !in_table(a->old, def->indexes[i].id);
         if (s->is_new[i]) {
-            s->made.items[s->made.count++] = (struct pending_drop){def->id, def->indexes[i].id};
+            s->made.items[s->made.count++] = (struct pending_drop){def->id, def->indexes[i].id, 0};
         }
     }
     for (uint32_t i = 0; i < a->old->index_count; i++) {
         if (!in_table(def, a->old->indexes[i].id)) {
-            s->gone.items[s->gone.count++] = (struct pending_drop){def->id, a->old->indexes[i].id};
+            s->gone.items[s->gone.count++] =
+                (struct pending_drop){def->id, a->old->indexes[i].id, 0};
         }
     }
     return ERR_OK;

@@ -33,7 +33,20 @@ db_err ddl__delete_ranges(struct catalog *catalog, struct storage *storage,
     return ERR_OK;
 }
 
-db_err ddl_recover(struct catalog *catalog, struct storage *storage, struct diag *diag)
+/* What other nodes are at is not touched. */
+static uint32_t keep_own(struct pending_drop *drops, uint32_t count, uint64_t node)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        if (drops[i].owner == node || drops[i].owner == 0) {
+            drops[n++] = drops[i];
+        }
+    }
+    return n;
+}
+
+db_err ddl_recover(struct catalog *catalog, struct storage *storage, uint64_t node,
+                   struct diag *diag)
 {
     struct arena arena;
     struct pending_drop *drops;
@@ -41,6 +54,7 @@ db_err ddl_recover(struct catalog *catalog, struct storage *storage, struct diag
     arena_init(&arena, NULL, NULL, 0);
     db_err err = catalog_pending_drops(catalog, &arena, diag, &drops, &count);
     if (err == ERR_OK) {
+        count = keep_own(drops, count, node);
         err = ddl__delete_ranges(catalog, storage, drops, count, diag);
     }
     arena_fini(&arena);

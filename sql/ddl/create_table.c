@@ -129,7 +129,7 @@ static db_err commit(struct ddl_ctx *ctx, const struct table_def *def, bool if_n
         catalog_change_abort(change);
         return err;
     }
-    return catalog_change_commit(change, ctx->diag);
+    return ddl__commit(ctx, change);
 }
 
 db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)

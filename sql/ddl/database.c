@@ -42,7 +42,7 @@ db_err ddl__create_database(struct ddl_ctx *ctx, const struct ast_database_ddl *
         catalog_change_abort(change);
         return err;
     }
-    TRY(catalog_change_commit(change, ctx->diag));
+    TRY(ddl__commit(ctx, change));
     ctx->affected_rows = 1;
     return ERR_OK;
 }
@@ -73,7 +73,7 @@ db_err ddl__alter_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s
         catalog_change_abort(change);
         return err;
     }
-    TRY(catalog_change_commit(change, ctx->diag));
+    TRY(ddl__commit(ctx, change));
     ctx->affected_rows = 1;
     return ERR_OK;
 }
@@ -154,7 +154,7 @@ db_err ddl__drop_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s)
             }
             continue;
         }
-        TRY(catalog_change_commit(change, ctx->diag));
+        TRY(ddl__commit(ctx, change));
         break;
     }
     ctx->affected_rows = n;

@@ -1,6 +1,7 @@
 #include "sql/ddl/ddl.h"
 
 #include "sql/ddl/ddl_int.h"
+#include "sql/storage/coord.h"
 
 bool ddl_handles(enum ast_stmt_kind kind)
 {
@@ -32,7 +33,12 @@ db_err ddl_execute(struct ddl_ctx *ctx, const struct ast_stmt *stmt)
     uint32_t mark = ctx->mdl == NULL ? 0 : mdl_mark(ctx->mdl_owner);
     ctx->affected_rows = 0;
     ctx->schema_dropped = false;
+    ctx->coord_lock = NULL;
     db_err err = execute(ctx, stmt);
+    if (ctx->coord_lock != NULL) {
+        ctx->coord->ops->unlock_tables(ctx->coord_lock);
+        ctx->coord_lock = NULL;
+    }
     if (ctx->mdl != NULL) {
         mdl_release_to(ctx->mdl, ctx->mdl_owner, mark);
     }

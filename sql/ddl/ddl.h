@@ -17,6 +17,8 @@
 
 struct diag_area;
 struct mdl;
+struct sql_coord;
+struct sql_coord_lock;
 struct storage;
 
 struct ddl_ctx {
@@ -31,6 +33,8 @@ struct ddl_ctx {
     void *mdl_owner;                         /* struct mdl_owner; what it holds now is kept */
     struct slice account_user, account_host; /* who runs it, for 1044 */
     uint64_t lock_deadline_ns;               /* of metadata locks (@@lock_wait_timeout); 0: none */
+    struct sql_coord *coord;                 /* the other nodes; NULL: there are none */
+    struct sql_coord_lock *coord_lock;       /* ddl_execute's own */
     uint64_t affected_rows;                  /* out */
     bool schema_dropped;                     /* out: the current database is gone */
 };
@@ -42,9 +46,10 @@ bool ddl_handles(enum ast_stmt_kind kind);
  * Errors: ERR_SQL with MySQL's number in ctx->diag; those of the storage. */
 MUST_USE db_err ddl_execute(struct ddl_ctx *ctx, const struct ast_stmt *stmt);
 
-/* Finishes what a crash has left: deletes key ranges of dropped tables and indexes. Once, after
- * catalog_open, before sessions. May park. */
-MUST_USE db_err ddl_recover(struct catalog *catalog, struct storage *storage, struct diag *diag);
+/* Finishes what a crash of this node has left: deletes key ranges of dropped tables and indexes.
+ * Once, after catalog_open, before sessions. May park. */
+MUST_USE db_err ddl_recover(struct catalog *catalog, struct storage *storage, uint64_t node,
+                            struct diag *diag);
 
 struct ddl_show_opts {
     uint64_t sql_mode;            /* ANSI_QUOTES */

@@ -118,6 +118,10 @@ struct ddl_target {
 MUST_USE db_err ddl__lock_targets(struct ddl_ctx *ctx, struct ddl_target *targets, uint32_t count,
                                   const struct catalog_snapshot **ret_snapshot);
 
+/* Commits the change, if the tables are still locked on all nodes, and returns when all know it.
+ * Frees it. */
+MUST_USE db_err ddl__commit(struct ddl_ctx *ctx, struct catalog_change *change);
+
 /* cleanup.c */
 MUST_USE db_err ddl__delete_ranges(struct catalog *catalog, struct storage *storage,
                                    const struct pending_drop *drops, uint32_t count,

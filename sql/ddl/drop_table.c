@@ -79,7 +79,7 @@ static db_err drop_locked(struct ddl_ctx *ctx, const struct ast_drop_table *s, s
         catalog_change_abort(change);
         return err;
     }
-    return catalog_change_commit(change, ctx->diag);
+    return ddl__commit(ctx, change);
 }
 
 db_err ddl__drop_table(struct ddl_ctx *ctx, const struct ast_drop_table *s)
@@ -135,7 +135,7 @@ static db_err truncate_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
         catalog_change_abort(change);
         return err;
     }
-    return catalog_change_commit(change, ctx->diag);
+    return ddl__commit(ctx, change);
 }
 
 db_err ddl__truncate(struct ddl_ctx *ctx, const struct ast_truncate_table *s)
@@ -208,7 +208,7 @@ static db_err rename_once(struct ddl_ctx *ctx, const struct rename_step *steps,
         catalog_change_abort(change);
         return err;
     }
-    return catalog_change_commit(change, ctx->diag);
+    return ddl__commit(ctx, change);
 }
 
 db_err ddl__rename(struct ddl_ctx *ctx, const struct ast_rename_table *s)

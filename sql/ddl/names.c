@@ -3,6 +3,7 @@
 
 #include "sql/charset/charset.h"
 #include "sql/ddl/ddl_int.h"
+#include "sql/storage/coord.h"
 
 const char *ddl__text(struct ddl_ctx *ctx, struct slice s)
 {
@@ -83,6 +84,14 @@ const char *ddl__full_name(struct ddl_ctx *ctx, struct slice schema, struct slic
     return text == NULL ? "?" : text;
 }
 
+static void unlock_others(struct ddl_ctx *ctx)
+{
+    if (ctx->coord_lock != NULL) {
+        ctx->coord->ops->unlock_tables(ctx->coord_lock);
+        ctx->coord_lock = NULL;
+    }
+}
+
 static db_err lock_found(struct ddl_ctx *ctx, const struct ddl_target *targets, uint32_t count)
 {
     uint64_t *ids = ARENA_ARRAY(ctx->arena, uint64_t, count + 1);
@@ -99,7 +108,12 @@ static db_err lock_found(struct ddl_ctx *ctx, const struct ddl_target *targets, 
         return ERR_OK;
     }
     uint64_t deadline = ctx->lock_deadline_ns == 0 ? DEADLINE_NONE : ctx->lock_deadline_ns;
-    return mdl_lock_exclusive(ctx->mdl, ctx->mdl_owner, ids, n, deadline, ctx->diag);
+    if (ctx->coord == NULL) {
+        return mdl_lock_exclusive(ctx->mdl, ctx->mdl_owner, ids, n, deadline, ctx->diag);
+    }
+    unlock_others(ctx); /* of an earlier try */
+    return ctx->coord->ops->lock_tables(ctx->coord, ids, n, ctx->mdl_owner, deadline, ctx->diag,
+                                        &ctx->coord_lock);
 }
 
 static bool resolve(const struct catalog_snapshot *snap, struct ddl_target *targets, uint32_t count)
@@ -138,8 +152,23 @@ db_err ddl__lock_targets(struct ddl_ctx *ctx, struct ddl_target *targets, uint32
             *ret_snapshot = snap;
             return ERR_OK;
         }
+        unlock_others(ctx);
         if (ctx->mdl != NULL) {
             mdl_release_to(ctx->mdl, ctx->mdl_owner, mark);
         }
     }
+}
+
+db_err ddl__commit(struct ddl_ctx *ctx, struct catalog_change *change)
+{
+    if (ctx->coord_lock != NULL && !ctx->coord->ops->holds(ctx->coord_lock)) {
+        catalog_change_abort(change);
+        return diag_set(ctx->diag, ERR_UNAVAILABLE,
+                        "a node was lost while the schema was changed: nothing has changed, try "
+                        "again");
+    }
+    uint64_t version = snapshot_version(catalog_change_view(change));
+    TRY(catalog_change_commit(change, ctx->diag));
+    return ctx->coord == NULL ? ERR_OK
+                              : ctx->coord->ops->publish_schema(ctx->coord, version, ctx->diag);
 }

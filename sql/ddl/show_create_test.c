@@ -191,7 +191,7 @@ static void run_clean_up(void *arg)
     drop.index_id = 0;
     CHECK_OK(catalog_put_drop(w.catalog, &drop, true, NULL));
     CHECK(pending(&w) == 2);
-    CHECK_OK(ddl_recover(w.catalog, w.storage, NULL));
+    CHECK_OK(ddl_recover(w.catalog, w.storage, 0, NULL));
     CHECK(pending(&w) == 0);
     close_world(&w);
 }

@@ -211,6 +211,27 @@ db_err accounts_open(struct storage *storage, struct diag *diag, struct accounts
     return ERR_OK;
 }
 
+db_err accounts_reload(struct accounts *a, struct diag *diag)
+{
+    struct storage_txn_opts o = {.isolation = STORAGE_REPEATABLE_READ, .read_only = true};
+    struct storage_txn *txn;
+    struct accounts fresh = {.storage = a->storage};
+    TRY(storage_txn_begin(a->storage, &o, diag, &txn));
+    db_err err = load(&fresh, txn, diag);
+    storage_txn_rollback(txn);
+    if (err == ERR_OK) {
+        fiber_mutex_lock(&a->mutex);
+        struct account *old = a->list;
+        a->list = fresh.list;
+        a->count = fresh.count;
+        a->cap = fresh.cap;
+        fiber_mutex_unlock(&a->mutex);
+        fresh.list = old;
+    }
+    mem_free(fresh.list);
+    return err;
+}
+
 void accounts_close(struct accounts *a)
 {
     if (a != NULL) {

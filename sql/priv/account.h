@@ -33,6 +33,8 @@ struct account {
 /* Reads all; in an empty storage makes root@localhost of developer mode. May park. */
 MUST_USE db_err accounts_open(struct storage *storage, struct diag *diag, struct accounts **ret);
 void accounts_close(struct accounts *a);
+/* Another node has changed accounts: reads all again. May park. */
+MUST_USE db_err accounts_reload(struct accounts *a, struct diag *diag);
 /* The account that (user, host) connects as: the most specific host pattern wins (MYSQL: access
  * control, stage 1). False: none. Any thread. */
 bool accounts_match(struct accounts *a, struct slice user, struct slice host, struct account *ret);

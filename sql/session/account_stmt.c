@@ -75,6 +75,12 @@ static db_err apply_auth(struct sql_session *s, const struct ast_user_spec *u, s
     }
 }
 
+db_err session__publish_accounts(struct sql_session *s)
+{
+    struct sql_coord *c = s->engine->opts.coord;
+    return c == NULL ? ERR_OK : c->ops->publish_accounts(c, &s->diag);
+}
+
 static db_err user_ddl(struct statement *st, const struct ast_user_ddl *d, bool create)
 {
     struct sql_session *s = st->session;
@@ -104,6 +110,7 @@ static db_err user_ddl(struct statement *st, const struct ast_user_ddl *d, bool 
         TRY(apply_options(s, d, &a));
         TRY(accounts_put(all, &a, &s->diag));
     }
+    TRY(session__publish_accounts(s));
     return session__ok(st, 0, SLICE_EMPTY);
 }
 
@@ -124,6 +131,7 @@ static db_err drop_users(struct statement *st, const struct ast_drop_user *d)
         }
         TRY(accounts_drop(s->engine->accounts, user, host, &s->diag));
     }
+    TRY(session__publish_accounts(s));
     return session__ok(st, 0, SLICE_EMPTY);
 }
 
@@ -144,6 +152,7 @@ static db_err set_password(struct statement *st, const struct ast_set_password *
     TRY(account_set_password(&a, slice_str(a.plugin), p->password, &s->diag));
     a.password_expired = false;
     TRY(accounts_put(s->engine->accounts, &a, &s->diag));
+    TRY(session__publish_accounts(s));
     return session__ok(st, 0, SLICE_EMPTY);
 }
 

@@ -3,7 +3,10 @@
  * Rows are copied under the sessions' mutex into the asking statement's arena first and given to
  * the sink afterwards: nothing parks while the mutex is held. */
 #include "base/clock.h"
+#include "sql/session/peer.h"
 #include "sql/session/session_int.h"
+
+enum { PROCESS_LIST_MAX = 64 << 20 };
 
 static db_err is_env(void *session, struct infoschema_env *ret_env)
 {
@@ -15,7 +18,7 @@ static db_err is_env(void *session, struct infoschema_env *ret_env)
     return ERR_OK;
 }
 
-static db_err copy_process(struct sql_session *of, struct arena *a, struct infoschema_process *p)
+db_err session__describe(struct sql_session *of, struct arena *a, struct infoschema_process *p)
 {
     uint64_t now = clock_wall_us();
     p->id = of->connection_id;
@@ -38,6 +41,25 @@ static db_err copy_process(struct sql_session *of, struct arena *a, struct infos
     return ERR_OK;
 }
 
+/* The sessions of the other nodes. */
+static db_err processes_elsewhere(struct sql_session *s, struct infoschema_process_sink *sink)
+{
+    struct sql_coord *c = s->engine->opts.coord;
+    struct buf list;
+    if (c == NULL) {
+        return ERR_OK;
+    }
+    buf_init(&list, PROCESS_LIST_MAX);
+    db_err err = c->ops->list_sessions(c, &list, &s->diag);
+    struct slice rest = buf_slice(&list);
+    struct infoschema_process p;
+    while (err == ERR_OK && peer_session_take(&rest, &p)) {
+        err = sink->add(sink, &p);
+    }
+    buf_fini(&list);
+    return err;
+}
+
 static db_err processes(void *session, struct infoschema_process_sink *sink)
 {
     struct sql_session *s = session;
@@ -54,14 +76,15 @@ static db_err processes(void *session, struct infoschema_process_sink *sink)
         if (n == room || err != ERR_OK) {
             break;
         }
-        err = copy_process(CONTAINER_OF(node, struct sql_session, node), &s->stmt_arena, &list[n]);
+        err = session__describe(CONTAINER_OF(node, struct sql_session, node), &s->stmt_arena,
+                                &list[n]);
         n += err == ERR_OK;
     }
     fiber_mutex_unlock(&e->sessions_mutex);
     for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
         err = sink->add(sink, &list[i]);
     }
-    return err;
+    return err == ERR_OK ? processes_elsewhere(s, sink) : err;
 }
 
 const struct infoschema_ops session_infoschema_ops = {is_env, processes};

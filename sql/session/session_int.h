@@ -22,6 +22,7 @@
 #include "sql/parser/parser.h"
 #include "sql/session/sysvar.h"
 #include "sql/sql.h"
+#include "sql/storage/coord.h"
 #include "sql/storage/storage.h"
 #include "sql/types/cast.h"
 #include "sql/types/sql_mode.h"
@@ -46,6 +47,7 @@ struct estimate_slot { /* estimate.c */
 
 struct sql_engine {
     struct sql_engine_opts opts;
+    struct sql_peer peer; /* for the other nodes: peer.c */
     char version[128];
     struct arena arena; /* copies of options */
     struct catalog *catalog;
@@ -135,6 +137,7 @@ struct sql_session {
     struct mdl_owner mdl;
     enum txn_mode txn_mode;
     bool txn_read_only;
+    uint64_t txn_licence; /* of the cluster, when it began; 0: there is no cluster */
     enum storage_isolation next_isolation;
     bool has_next_isolation, next_read_only, has_next_access;
     struct savepoint *savepoints;
@@ -193,6 +196,12 @@ uint32_t session__parse_mode(const struct sql_session *s);
 /* KILL: 1094 when there is no such connection. */
 db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
                        struct diag *diag);
+/* The same among the connections of this node. */
+bool sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool connection);
+/* One line of the list of connections, in the arena; under sessions_mutex. */
+db_err session__describe(struct sql_session *of, struct arena *a, struct infoschema_process *p);
+/* Accounts have changed: the other nodes are told. */
+db_err session__publish_accounts(struct sql_session *s);
 void session__set_info(struct sql_session *s, const char *command, struct slice text);
 
 /* query.c: SELECT, INSERT, UPDATE, DELETE */

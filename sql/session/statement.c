@@ -69,11 +69,16 @@ static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
                           .warnings = &s->conditions,
                           .mdl = s->engine->mdl,
                           .mdl_owner = &s->mdl,
+                          .coord = s->engine->opts.coord,
                           .account_user = s->user,
                           .account_host = s->host,
                           .lock_deadline_ns =
                               clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};
-    db_err err = ddl_execute(&ctx, ast);
+    db_err err = s->engine->opts.coord != NULL &&
+                         s->engine->opts.coord->ops->licence(s->engine->opts.coord) == 0
+                     ? diag_set(&s->diag, ERR_UNAVAILABLE,
+                                "this node cannot reach the majority of the cluster")
+                     : ddl_execute(&ctx, ast);
     mdl_release_all(s->engine->mdl, &s->mdl);
     catalog_release(snap);
     TRY(err);

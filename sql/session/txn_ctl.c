@@ -6,8 +6,30 @@
  * here too. Metadata locks live as long as the transaction. */
 #include "sql/session/session_int.h"
 
+/* A node that has lost the others may not use definitions that they may have changed. */
+static db_err take_licence(struct sql_session *s)
+{
+    struct sql_coord *c = s->engine->opts.coord;
+    if (c == NULL) {
+        return ERR_OK;
+    }
+    s->txn_licence = c->ops->licence(c);
+    return LIKELY(s->txn_licence != 0)
+               ? ERR_OK
+               : diag_set(&s->diag, ERR_UNAVAILABLE,
+                          "this node cannot reach the majority of the cluster: connect to another "
+                          "node, or try again");
+}
+
+static bool licence_holds(const struct sql_session *s)
+{
+    struct sql_coord *c = s->engine->opts.coord;
+    return c == NULL || c->ops->licence(c) == s->txn_licence;
+}
+
 static db_err begin_storage(struct sql_session *s, bool read_only, bool autocommit, bool single_get)
 {
+    TRY(take_licence(s));
     struct storage_txn_opts o = {.isolation =
                                      s->has_next_isolation ? s->next_isolation : s->vars.isolation,
                                  .read_only = read_only,
@@ -40,6 +62,10 @@ db_err txn__begin_statement(struct sql_session *s, bool read_only_statement, boo
         s->txn_mode = autocommit ? TXN_STATEMENT : TXN_IMPLICIT;
         s->txn_read_only = s->vars.tx_read_only;
     }
+    if (UNLIKELY(!licence_holds(s))) {
+        txn__rollback(s);
+        return my_error(&s->diag, ER_TABLE_DEF_CHANGED);
+    }
     if (s->txn_read_only && !read_only_statement) {
         return my_error(&s->diag, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION);
     }
@@ -49,6 +75,10 @@ db_err txn__begin_statement(struct sql_session *s, bool read_only_statement, boo
 db_err txn__commit(struct sql_session *s)
 {
     db_err err = ERR_OK;
+    if (s->txn != NULL && UNLIKELY(!licence_holds(s)) && storage_txn_has_writes(s->txn)) {
+        txn__rollback(s);
+        return my_error(&s->diag, ER_TABLE_DEF_CHANGED);
+    }
     if (s->txn != NULL) {
         struct storage_txn *t = s->txn;
         s->txn = NULL;

@@ -1,0 +1,84 @@
+/* The second seam below SQL: what the nodes of a cluster must agree on beyond data. Implemented by
+ * cluster/view over RPC; a process alone has none (NULL) and loses nothing.
+ *
+ * Schema changes. A statement that changes tables locks them exclusively on every living node (each
+ * waits for its own transactions, as a metadata lock does), commits its change to the storage,
+ * tells every node to read the new schema, and gives the locks back. So no transaction ever meets a
+ * definition that is not the one its locks stand for, and a change is visible everywhere when its
+ * statement returns.
+ *
+ * A node that cannot reach the others may not go on using definitions that they may have changed:
+ * its licence runs out (coord_licensed), before the others stop waiting for it. The number of the
+ * licence changes each time it had run out: a transaction that began under another one must not
+ * commit.
+ *
+ * All calls may park unless said otherwise. */
+#ifndef SKEIN_SQL_STORAGE_COORD_H
+#define SKEIN_SQL_STORAGE_COORD_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/diag.h"
+#include "base/err.h"
+
+struct sql_coord;
+struct sql_coord_lock; /* the implementation's own */
+
+struct sql_coord_ops {
+    const char *name;
+    /* The licence's number, 0: it has run out. Cheap; does not park; any thread. */
+    uint64_t (*licence)(struct sql_coord *c);
+    /* Exclusive use of the tables on all living nodes, this one included (by calling back
+     * sql_peer_ops.lock_tables, in its place in the order of nodes: no two changes wait for each
+     * other). ERR_SQL 1205 after deadline_ns, ERR_CANCELED, ERR_UNAVAILABLE, ERR_NOMEM: nothing is
+     * held. */
+    db_err (*lock_tables)(struct sql_coord *c, const uint64_t *table_ids, uint32_t count,
+                          void *local_owner, uint64_t deadline_ns, struct diag *diag,
+                          struct sql_coord_lock **ret_lock);
+    /* Still held everywhere? Before the change commits. */
+    bool (*holds)(const struct sql_coord_lock *lock);
+    void (*unlock_tables)(struct sql_coord_lock *lock); /* frees it; NULL is fine */
+    /* Returns when every living node's catalog is at the version or later. */
+    db_err (*publish_schema)(struct sql_coord *c, uint64_t version, struct diag *diag);
+    /* Accounts have changed: the other nodes read them again before this returns. */
+    db_err (*publish_accounts)(struct sql_coord *c, struct diag *diag);
+    /* Appends the other nodes' sessions (sql_peer_ops.list_sessions). Nodes that do not answer are
+     * left out. */
+    db_err (*list_sessions)(struct sql_coord *c, struct buf *out, struct diag *diag);
+    /* KILL of a connection of another node. ERR_NOT_FOUND. */
+    db_err (*kill)(struct sql_coord *c, uint64_t connection_id, bool connection, struct slice user,
+                   struct slice host, struct diag *diag);
+};
+
+struct sql_coord {
+    const struct sql_coord_ops *ops;
+};
+
+/* The other direction: what the other nodes ask of this one's engine; implemented by sql/engine.c,
+ * called by the coordinator's server side. */
+struct sql_peer;
+struct sql_peer_lock;
+
+struct sql_peer_ops {
+    /* owner NULL: on behalf of another node, with an owner of its own; else the session's. */
+    db_err (*lock_tables)(struct sql_peer *p, void *owner, const uint64_t *table_ids,
+                          uint32_t count, uint64_t deadline_ns, struct diag *diag,
+                          struct sql_peer_lock **ret_lock);
+    void (*unlock_tables)(struct sql_peer *p, struct sql_peer_lock *lock);
+    /* Reads the catalog again unless it is at the version or later. */
+    db_err (*refresh_schema)(struct sql_peer *p, uint64_t version, struct diag *diag);
+    db_err (*refresh_accounts)(struct sql_peer *p, struct diag *diag);
+    /* Appends this node's sessions in a form of its own, which the asking engine decodes. */
+    db_err (*list_sessions)(struct sql_peer *p, struct buf *out);
+    db_err (*kill)(struct sql_peer *p, uint64_t connection_id, bool connection, struct slice user,
+                   struct slice host, struct diag *diag);
+};
+
+struct sql_peer {
+    const struct sql_peer_ops *ops;
+};
+
+#endif
