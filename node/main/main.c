@@ -18,9 +18,8 @@ static int cmd_start(int argc, char **argv)
     if (err == ERR_OK) {
         err = config_parse_args(&config, argc, argv, &diag);
     }
-    if (err == ERR_OK && (config.join[0] != '\0' || config.join_token[0] != '\0')) {
-        err = diag_set(&diag, ERR_UNSUPPORTED,
-                       "--join: clusters of more than one node are not built yet");
+    if (err == ERR_OK && config.join[0] != '\0' && config.storage != 0) {
+        err = diag_set(&diag, ERR_INVALID, "--join needs --storage disk");
     }
     if (err != ERR_OK) {
         fprintf(stderr, "skeindb start: %s\n", diag.text[0] != '\0' ? diag.text : err_text(err));

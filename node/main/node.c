@@ -15,6 +15,7 @@
 #include "base/fiber.h"
 #include "base/log.h"
 #include "cluster/kv/kv.h"
+#include "node/main/membership.h"
 #include "node/service/service.h"
 
 /* Start: lock the directory, open the engine and the log (on this thread, or on the blocking pool
@@ -31,6 +32,7 @@ struct node {
     struct raft_log *log;
     struct meta *meta;
     struct range_store *ranges;
+    struct membership *membership;
     bool meta_started;
     struct local_kv_service kv;
     struct local_meta_service meta_service;
@@ -185,33 +187,129 @@ static db_err wait_ready(struct node *n, struct diag *diag)
                          : diag_set(diag, err, "the ranges do not get ready: %s", err_text(err));
 }
 
-static db_err open_services(struct node *n, struct diag *diag)
+/* Who this node is: by its data directory, by the cluster that it joins, or the first of a new one.
+ */
+static db_err open_membership(struct node *n, struct diag *diag, struct store_ident *ret_ident,
+                              bool *ret_joining)
 {
-    struct meta_opts mo = {.loops = n->opts.loops, .gc_age_ms = n->opts.gc_age_ms};
+    struct membership_opts mo = {.loops = n->opts.loops,
+                                 .data_dir = n->dir,
+                                 .rpc_address = n->opts.rpc_address,
+                                 .advertise = n->opts.advertise,
+                                 .join = n->opts.join,
+                                 .join_token = n->opts.join_token,
+                                 .describe = n->opts.describe,
+                                 .describe_ctx = n->opts.describe_ctx,
+                                 .on_fatal = on_store_fatal,
+                                 .on_fatal_ctx = n};
+    bool found;
+    TRY(range_store_read_ident(n->engine, diag, &found, ret_ident));
+    return membership_open(&mo, found, ret_ident, diag, ret_joining, &n->membership);
+}
+
+static db_err open_ranges(struct node *n, struct diag *diag)
+{
+    struct store_ident ident = {0};
+    bool joining = false;
+    char snapshots[600];
+    TRY(open_membership(n, diag, &ident, &joining));
+    struct meta_opts mo = {
+        .loops = n->opts.loops,
+        .gc_age_ms = n->opts.gc_age_ms,
+        .client = n->opts.rpc_address == NULL ? NULL : membership_meta_client(n->membership),
+        .actions = membership_actions(n->membership),
+        .join_token = n->opts.join_token,
+        .replicas = n->opts.replicas,
+        .dead_after_ms = n->opts.dead_after_ms};
     TRY(meta_new(&mo, &n->meta));
+    snprintf(snapshots, sizeof(snapshots), "%s/snapshots", n->dir);
     struct range_store_opts ro = {.loops = n->opts.loops,
                                   .engine = n->engine,
                                   .log = n->log,
+                                  .transport = membership_transport(n->membership),
+                                  .join = joining ? &ident : NULL,
+                                  .snapshot_dir = snapshots,
                                   .hooks = meta_hooks(n->meta),
                                   .range_size_max = n->opts.range_size_max,
-                                  .log_size_max = n->opts.log_size_max != 0 ? n->opts.log_size_max
-                                                                            : n->space.log_size,
-                                  .data_dir = n->dir,
-                                  .space = n->space,
+                                  .log_size_max = n->opts.log_size_max,
                                   .lock_memory_max = n->opts.lock_memory_max,
                                   .on_fatal = on_store_fatal,
                                   .on_fatal_arg = n};
-    TRY(range_store_open(&ro, diag, &n->ranges));
+    return range_store_open(&ro, diag, &n->ranges);
+}
+
+static db_err open_services(struct node *n, struct diag *diag)
+{
+    TRY(open_ranges(n, diag));
+    struct store_ident ident = range_store_ident(n->ranges);
+    local_kv_service_init(&n->kv, n->ranges);
+    local_meta_service_init(&n->meta_service, n->meta);
+    TRY(membership_listen(n->membership, &ident, n->ranges, &n->kv.base, &n->meta_service.base,
+                          n->meta, diag));
     TRY(wait_ready(n, diag));
     TRY(meta_start(n->meta, n->ranges, diag));
     n->meta_started = true;
-    local_kv_service_init(&n->kv, n->ranges);
-    local_meta_service_init(&n->meta_service, n->meta);
-    struct cluster_storage_opts co = {.self = range_store_ident(n->ranges).node_id,
+    struct cluster_storage_opts co = {.self = ident.node_id,
                                       .kv = &n->kv.base,
-                                      .meta = &n->meta_service.base,
-                                      .meta_is_local = true};
-    return cluster_storage_new(&co, &n->storage);
+                                      .meta = membership_meta_client(n->membership),
+                                      .meta_is_local = membership_meta_is_local(n->membership)};
+    TRY(cluster_storage_new(&co, &n->storage));
+    membership_attach(n->membership, n->storage);
+    return ERR_OK;
+}
+
+/* ---- handing over ---- */
+
+struct led {
+    range_id_t ids[256];
+    unsigned count;
+};
+
+static db_err note_led(void *arg, const struct range_desc *desc, bool serving)
+{
+    struct led *l = arg;
+    if (serving && desc->replica_count > 1 && l->count < ARRAY_COUNT(l->ids)) {
+        l->ids[l->count++] = desc->id;
+    }
+    return ERR_OK;
+}
+
+static void hand_over(struct node *n, range_id_t id)
+{
+    struct range_status st;
+    struct diag diag;
+    node_id_t self = range_store_ident(n->ranges).node_id;
+    if (range_store_status(n->ranges, id, &st) != ERR_OK) {
+        return;
+    }
+    for (unsigned i = 0; i < st.member_count; i++) {
+        const struct range_member_status *s = &st.members[i];
+        diag_reset(&diag);
+        if (s->node != self && s->kind == REPLICA_VOTER && s->live && s->caught_up &&
+            range_store_transfer_lease(n->ranges, id, s->node, &diag) == ERR_OK) {
+            return;
+        }
+    }
+}
+
+#define HAND_OVER_TIME_NS (5 * NS_PER_S)
+
+/* Leases go to others before this node falls silent, so that they need not wait for that. */
+static void hand_over_all(struct node *n)
+{
+    uint64_t end = clock_mono_ns() + HAND_OVER_TIME_NS;
+    struct led led;
+    fiber_set_deadline(end);
+    do {
+        led.count = 0;
+        if (range_store_each(n->ranges, note_led, &led) != ERR_OK) {
+            break;
+        }
+        for (unsigned i = 0; i < led.count && clock_mono_ns() < end; i++) {
+            hand_over(n, led.ids[i]);
+        }
+    } while (led.count == ARRAY_COUNT(led.ids) && clock_mono_ns() < end);
+    fiber_set_deadline(DEADLINE_NONE);
 }
 
 static db_err close_services(struct node *n, struct diag *diag)
@@ -222,8 +320,10 @@ static db_err close_services(struct node *n, struct diag *diag)
         meta_stop(n->meta);
     }
     if (n->ranges != NULL) {
+        hand_over_all(n);
         range_store_stop(n->ranges);
     }
+    membership_stop(n->membership);
     return ERR_OK;
 }
 
@@ -233,6 +333,7 @@ static db_err close_files(struct node *n, struct diag *diag)
     raft_log_close(n->log);
     range_store_free(n->ranges);
     meta_free(n->meta);
+    membership_close(n->membership);
     if (n->engine != NULL) {
         engine_close(n->engine, false);
     }
@@ -285,6 +386,11 @@ struct meta *node_meta(struct node *n)
 struct raft_log *node_log(struct node *n)
 {
     return n->log;
+}
+
+struct membership *node_membership(struct node *n)
+{
+    return n->membership;
 }
 
 void node_stop(struct node *n)

@@ -11,6 +11,7 @@
 #include "sql/storage/storage.h"
 
 struct node;
+struct membership;
 
 struct node_opts {
     const char *data_dir;      /* made if it is not there */
@@ -22,6 +23,15 @@ struct node_opts {
     size_t lock_memory_max;    /* of one range's row locks; 0: its default */
     uint32_t gc_age_ms;        /* of old versions that nobody reads */
     uint32_t start_timeout_ms; /* replaying the log; 0: 10 minutes */
+    const char *rpc_address;   /* HOST:PORT; NULL: no other node can ever join */
+    const char *advertise;     /* host for other nodes; NULL: that of rpc_address */
+    const char *join;          /* HOST:PORT,...: of an empty directory, become a member there */
+    const char *join_token;
+    unsigned replicas;      /* wanted of each range; 0: 3 */
+    uint32_t dead_after_ms; /* a member unheard so long is replaced; 0: 60 s */
+    /* Fills mysql and admin addresses. Does not park; any thread. May be NULL. */
+    void (*describe)(void *ctx, struct node_info *self);
+    void *describe_ctx;
     /* The node cannot go on (a disk failed): called once, from any thread. NULL: the process
      * aborts. */
     void (*on_fatal)(void *arg, db_err err, const char *text);
@@ -37,6 +47,7 @@ struct storage *node_storage(struct node *n);
 struct range_store *node_ranges(struct node *n);
 struct meta *node_meta(struct node *n);
 struct raft_log *node_log(struct node *n);
+struct membership *node_membership(struct node *n);
 /* Stops in order; no transaction may be left. From a fiber or a thread, as node_start. NULL is
  * fine. */
 void node_stop(struct node *n);

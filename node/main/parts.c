@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "node/main/listen.h"
+#include "node/main/membership.h"
 #include "node/main/server.h"
 #include "node/main/server_int.h"
 #include "sql/storage/mem/mem.h"
@@ -99,12 +100,24 @@ static db_err make_temp_dir(struct server *s, struct diag *diag)
     return ERR_OK;
 }
 
+/* What the other members are told of this node. */
+static void describe(void *ctx, struct node_info *self)
+{
+    struct server *s = ctx;
+    pthread_mutex_lock(&s->mutex);
+    listen_format(&s->mysql, self->mysql, sizeof(self->mysql));
+    listen_format(&s->admin_address, self->admin, sizeof(self->admin));
+    pthread_mutex_unlock(&s->mutex);
+}
+
 static db_err start_storage(struct server *s, struct diag *diag)
 {
+    char rpc[CONFIG_HOST_MAX + 16];
     if (in_memory(s)) {
         struct mem_storage_opts opts = {.bytes_max = s->memory.store};
         return mem_storage_new(&opts, &s->storage);
     }
+    listen_format(&s->rpc, rpc, sizeof(rpc));
     struct node_opts opts = {.data_dir = s->config->data,
                              .loops = s->loops,
                              .memory_size = s->memory.store,
@@ -113,9 +126,18 @@ static db_err start_storage(struct server *s, struct diag *diag)
                              .gc_age_ms = (uint32_t)(s->config->gc_age > UINT32_MAX / 1000
                                                          ? UINT32_MAX
                                                          : s->config->gc_age * 1000),
+                             .rpc_address = rpc,
+                             .advertise = s->config->advertise,
+                             .join = s->config->join,
+                             .join_token = s->config->join_token,
+                             .replicas = (unsigned)s->config->replicas,
+                             .dead_after_ms = (uint32_t)s->config->dead_after * 1000,
+                             .describe = describe,
+                             .describe_ctx = s,
                              .on_fatal = on_fatal};
     TRY(node_start(&opts, diag, &s->node));
     s->storage = node_storage(s->node);
+    s->rpc.port = membership_port(node_membership(s->node));
     db_err err = make_temp_dir(s, diag);
     if (err == ERR_OK) {
         err = admin_attach(s->admin, node_ranges(s->node), node_log(s->node));
@@ -159,19 +181,34 @@ static db_err start_sql(struct server *s, struct diag *diag)
         .socket_path = c->socket[0] == '\0' ? NULL : c->socket,
         .data_dir = c->data,
         .server_id = s->node == NULL ? 1 : range_store_ident(node_ranges(s->node)).node_id,
+        .coord = s->node == NULL ? NULL : membership_coord(node_membership(s->node)),
     };
-    return sql_engine_open(&opts, diag, &s->engine);
+    TRY(sql_engine_open(&opts, diag, &s->engine));
+    if (s->node == NULL) {
+        return ERR_OK;
+    }
+    db_err err = membership_attach_sql(node_membership(s->node), sql_engine_peer(s->engine), diag);
+    if (err != ERR_OK) {
+        sql_engine_close(s->engine);
+        s->engine = NULL;
+    }
+    return err;
 }
 
 static void stop_sql(struct server *s)
 {
+    if (s->node != NULL) {
+        db_err err = membership_attach_sql(node_membership(s->node), NULL, NULL);
+        (void)err; /* cannot fail */
+    }
     sql_engine_close(s->engine);
     s->engine = NULL;
 }
 
 /* ---- who may reach this node ---- */
 
-static db_err start_access(struct server *s, struct diag *diag)
+/* Before anything listens. */
+static db_err start_ports(struct server *s, struct diag *diag)
 {
     if (s->config->insecure) {
         return ERR_OK;
@@ -182,11 +219,19 @@ static db_err start_access(struct server *s, struct diag *diag)
                         "loopback, without --insecure",
                         s->admin_address.host);
     }
-    if (!listen_is_loopback(&s->rpc)) {
+    if (!in_memory(s) && !listen_is_loopback(&s->rpc)) {
         return diag_set(diag, ERR_INVALID,
                         "the rpc port has no TLS: it may not listen on %s, beyond loopback, "
                         "without --insecure",
                         s->rpc.host);
+    }
+    return ERR_OK;
+}
+
+static db_err start_access(struct server *s, struct diag *diag)
+{
+    if (s->config->insecure) {
+        return ERR_OK;
     }
     if (listen_is_loopback(&s->mysql)) {
         return ERR_OK;
@@ -210,21 +255,16 @@ static db_err start_access(struct server *s, struct diag *diag)
 
 /* ---- listeners ---- */
 
-/* One node has no peers: the address is kept for it, and nobody is answered there. */
-static db_err start_rpc(struct server *s, struct diag *diag)
-{
-    return listen_open("rpc", 0, &s->rpc, diag, &s->rpc_fd);
-}
-
-static void stop_rpc(struct server *s)
-{
-    close(s->rpc_fd);
-    s->rpc_fd = -1;
-}
-
 static const char *path_or_null(const char *path)
 {
     return path[0] == '\0' ? NULL : path;
+}
+
+/* Connections of different nodes have different ids, so that KILL finds them from anywhere. */
+static uint32_t first_connection(const struct server *s)
+{
+    uint64_t id = s->node == NULL ? 1 : range_store_ident(node_ranges(s->node)).node_id;
+    return id <= 1 ? 8 : (uint32_t)(id % 256) << 24 | 8;
 }
 
 static db_err start_mysql(struct server *s, struct diag *diag)
@@ -241,11 +281,12 @@ static db_err start_mysql(struct server *s, struct diag *diag)
                                     .tls_key = path_or_null(c->tls_key),
                                     .tls_ca = path_or_null(c->tls_ca),
                                     .data_dir = in_memory(s) ? NULL : c->data,
-                                    .preauth_max = (uint32_t)c->preauth_max};
+                                    .preauth_max = (uint32_t)c->preauth_max,
+                                    .connection_id_first = first_connection(s)};
     struct wire_server *wire;
     TRY(wire_server_start(&opts, diag, &wire));
-    s->mysql.port = wire_server_port(wire);
     SCOPE_LOCK(&s->mutex);
+    s->mysql.port = wire_server_port(wire);
     s->wire = wire;
     return ERR_OK;
 }
@@ -261,9 +302,9 @@ static void stop_mysql(struct server *s)
 }
 
 const struct part g_server_parts[] = {
-    {"directory", start_directory, NULL},     {"admin", start_admin, stop_admin},
-    {"storage", start_storage, stop_storage}, {"sql", start_sql, stop_sql},
-    {"access", start_access, NULL},           {"rpc", start_rpc, stop_rpc},
+    {"directory", start_directory, NULL}, {"ports", start_ports, NULL},
+    {"admin", start_admin, stop_admin},   {"storage", start_storage, stop_storage},
+    {"sql", start_sql, stop_sql},         {"access", start_access, NULL},
     {"mysql", start_mysql, stop_mysql},
 };
 const unsigned g_server_part_count = ARRAY_COUNT(g_server_parts);

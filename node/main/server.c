@@ -221,7 +221,6 @@ int server_run(const struct config *config)
                          .mysql = config->mysql,
                          .rpc = config->rpc,
                          .admin_address = config->admin,
-                         .rpc_fd = -1,
                          .done_fd = -1,
                          .start_ns = clock_mono_ns()};
     pthread_mutex_init(&s->mutex, NULL);

@@ -25,7 +25,6 @@ struct server {
     struct storage *storage; /* the node's, or owned when there is none */
     struct sql_engine *engine;
     struct wire_server *wire; /* changed under mutex, as the admin's thread reads it */
-    int rpc_fd;
     uint64_t start_ns;
     /* The fiber that starts, waits and stops. */
     pthread_mutex_t mutex;

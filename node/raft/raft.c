@@ -22,6 +22,8 @@ static void config_defaults(struct raft_config *c)
     c->heartbeat_ns = c->heartbeat_ns != 0 ? c->heartbeat_ns : RAFT_DEFAULT_HEARTBEAT_NS;
     c->election_timeout_ns =
         c->election_timeout_ns != 0 ? c->election_timeout_ns : RAFT_DEFAULT_ELECTION_NS;
+    c->election_spread_ns =
+        c->election_spread_ns != 0 ? c->election_spread_ns : c->election_timeout_ns;
     c->lease_margin_ns = c->lease_margin_ns != 0 ? c->lease_margin_ns : c->election_timeout_ns / 10;
     c->quiesce_after_ns = c->quiesce_after_ns != 0 ? c->quiesce_after_ns : RAFT_DEFAULT_QUIESCE_NS;
     c->max_message_bytes =
@@ -64,7 +66,7 @@ static db_err load(struct raft *r)
 /* A replica that may have forgotten a promise keeps quiet for one time-out. */
 static db_err begin(struct raft *r)
 {
-    bool fresh = (r->term == 0 && r->last == 0) || r->cfg.never_ran;
+    bool fresh = r->term == 0 && r->last == 0;
     raft__reset_election(r);
     if (fresh) {
         r->election_deadline -= r->cfg.election_timeout_ns;
@@ -74,7 +76,7 @@ static db_err begin(struct raft *r)
         TRY(raft__entries_reserve(r, 2));
         TRY(raft__prepare_to_lead(r, r->conf.count));
         raft__campaign(r, false);
-    } else if (!fresh && !RAFT_BROKEN(RAFT_BREAK_RESTART_FORGETS)) {
+    } else if (!fresh && !r->cfg.never_ran && !RAFT_BROKEN(RAFT_BREAK_RESTART_FORGETS)) {
         r->promise_until = r->silent_until = r->now + r->cfg.election_timeout_ns;
     }
     ASSERT(r->role != RAFT_LEADER);
@@ -163,7 +165,7 @@ void raft__reset_election(struct raft *r)
 {
     uint64_t timeout = r->cfg.election_timeout_ns;
     ASSERT(timeout > 0);
-    r->election_wait = timeout + rand_below(&r->rand, timeout);
+    r->election_wait = timeout + rand_below(&r->rand, r->cfg.election_spread_ns);
     r->election_deadline = r->now + r->election_wait;
 }
 

@@ -393,13 +393,14 @@ struct raft_config {
 
     /* 0: the default in limits.h */
     uint64_t heartbeat_ns;        /* 100 ms */
-    uint64_t election_timeout_ns; /* 1 s; real ones are in [1, 2) times this */
-    uint64_t lease_margin_ns;     /* a tenth of the election timeout */
-    uint64_t quiesce_after_ns;    /* idle time before sleep; UINT64_MAX: never. 500 ms */
-    size_t max_message_bytes;     /* of entry data in one message; 1 MiB */
-    size_t max_inflight_bytes;    /* per follower, unacknowledged; 8 MiB */
-    uint32_t max_inflight;        /* messages per follower, unacknowledged; 64 */
-    size_t max_memory_bytes;      /* entry data kept in memory beyond what must be; 1 MiB */
+    uint64_t election_timeout_ns; /* 1 s */
+    uint64_t election_spread_ns; /* real time-outs are up to this longer; as long as the time-out */
+    uint64_t lease_margin_ns;    /* a tenth of the election timeout */
+    uint64_t quiesce_after_ns;   /* idle time before sleep; UINT64_MAX: never. 500 ms */
+    size_t max_message_bytes;    /* of entry data in one message; 1 MiB */
+    size_t max_inflight_bytes;   /* per follower, unacknowledged; 8 MiB */
+    uint32_t max_inflight;       /* messages per follower, unacknowledged; 64 */
+    size_t max_memory_bytes;     /* entry data kept in memory beyond what must be; 1 MiB */
     size_t max_uncommitted_bytes; /* a leader takes no more proposals above this; 16 MiB */
     size_t max_apply_bytes;       /* of entry data in one rd.committed; 1 MiB */
 

@@ -72,7 +72,7 @@ struct loop *range_store_lane_loop(const struct range_store *rs, unsigned lane)
 
 static void start_beating(struct range_loop *l)
 {
-    if (!l->beating) {
+    if (!l->beating && !atomic_load(&l->rs->closing)) {
         l->beating = true;
         db_err err =
             loop_timer_start(l->loop, &l->beat_timer, clock_mono_ns() + RANGE_HEARTBEAT_NS);
@@ -86,6 +86,7 @@ void lane_enter(struct range_loop *l, struct replica *r)
     list_push_back(&l->pinned, &r->lane_link);
     l->links_dirty = true;
     atomic_store(&r->on_lane, true);
+    replica_publish_info(l, r);
     start_beating(l);
 }
 

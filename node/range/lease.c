@@ -119,6 +119,10 @@ void replica_lease_ready(struct range_loop *l, struct replica *r, const struct l
     const struct range_hooks *h = l->rs->opts.hooks;
     atomic_store(&r->lease_term, m->term);
     atomic_fetch_add(&l->rs->stat_leases, 1);
+    if (atomic_load(&r->on_lane)) {
+        LOG_INFO("range.lease.begun", F_U64("range", r->id), F_U64("node", l->rs->ident.node_id),
+                 F_U64("term", m->term));
+    }
     if (h != NULL) {
         r->lease_told = true;
         if (h->lease != NULL) {

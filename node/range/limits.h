@@ -34,9 +34,12 @@ enum {
 #define LOG_SIZE_MAX_DEFAULT   (64ull << 20) /* applied again in about a second */
 #define FLUSH_QUIET_MIN        (4ull << 20)  /* logged since the last flush */
 #define RANGE_TICK_NS          (50 * NS_PER_MS)
+#define RANGE_TICK_MIN_NS      (5 * NS_PER_MS)
 /* Of all groups of the cluster; the core's defaults. Links count on the second. */
 #define RANGE_HEARTBEAT_NS (100 * NS_PER_MS)
 #define RANGE_ELECTION_NS  (1000 * NS_PER_MS)
+/* Candidates of a group stand apart by more than an election takes, mostly. */
+#define RANGE_ELECTION_SPREAD_NS (400 * NS_PER_MS)
 /* A new half of a split stands for election this often until there is a leader, for so long. */
 #define RANGE_CAMPAIGN_NS     (20 * NS_PER_MS)
 #define RANGE_CAMPAIGN_FOR_NS (2 * NS_PER_S)

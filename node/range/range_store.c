@@ -169,21 +169,30 @@ static bool at_rest(struct range_store *rs)
     return true;
 }
 
+struct barrier {
+    struct range_loop *l;
+    struct waiter waiter;
+};
+
 static void barrier_fiber(void *arg)
 {
-    wait_signal(arg, 0);
+    struct barrier *b = arg;
+    loop_timer_stop(b->l->loop, &b->l->tick_timer);
+    loop_timer_stop(b->l->loop, &b->l->beat_timer);
+    loop_timer_stop(b->l->loop, &b->l->retry_timer);
+    wait_signal(&b->waiter, 0);
 }
 
-/* Every loop has finished the turn it was in: a replica that was just seen at rest is no longer
- * touched by who let it go. */
+/* Every loop has finished the turn it was in, and no timer of ours runs any more: a replica that
+ * was just seen at rest is no longer touched by who let it go. */
 static void wait_for_turns(struct range_store *rs)
 {
     for (unsigned i = 0; rs->loops != NULL && i < rs->loop_count; i++) {
-        struct waiter w;
-        wait_init(&w);
+        struct barrier b = {.l = &rs->loops[i]};
+        wait_init(&b.waiter);
         if (rs->loops[i].loop != NULL &&
-            fiber_spawn(rs->loops[i].loop, barrier_fiber, &w) == ERR_OK) {
-            wait_block_uncancelable(&w);
+            fiber_spawn(rs->loops[i].loop, barrier_fiber, &b) == ERR_OK) {
+            wait_block_uncancelable(&b.waiter);
         }
     }
 }

@@ -350,6 +350,7 @@ static db_err open_replica(struct replica *r)
     j.config.link_ctx = r;
     j.config.heartbeat_ns = RANGE_HEARTBEAT_NS;
     j.config.election_timeout_ns = RANGE_ELECTION_NS;
+    j.config.election_spread_ns = RANGE_ELECTION_SPREAD_NS;
     j.config.external_heartbeat = rs->opts.transport != NULL;
     j.config.quiesce_after_ns = rs->opts.transport != NULL ? 0 : UINT64_MAX;
     r->applied_conf = j.config.conf;

@@ -2,53 +2,6 @@
 
 /* Groups of three members: writes replicate, leaders change, members come and go. */
 
-static struct slice key_of(char buf[32], unsigned i)
-{
-    snprintf(buf, 32, "\x02key%08u", i);
-    return slice_str(buf);
-}
-
-static struct slice val_of(char buf[32], unsigned v)
-{
-    snprintf(buf, 32, "v%u", v);
-    return slice_str(buf);
-}
-
-static void put_ok(struct tcluster *c, unsigned k, unsigned v)
-{
-    char kb[32];
-    char vb[32];
-    db_err err = t_put(c, key_of(kb, k), val_of(vb, v), 10 * NS_PER_S);
-    if (err != ERR_OK) {
-        fprintf(stderr, "put %u: %s\n", k, err_name(err));
-    }
-    CHECK_OK(err);
-}
-
-static void expect(struct tcluster *c, unsigned k, unsigned v)
-{
-    char kb[32];
-    char vb[32];
-    char got[64] = "";
-    db_err err = t_get(c, key_of(kb, k), got, 10 * NS_PER_S);
-    val_of(vb, v);
-    if (err != ERR_OK || strcmp(got, vb) != 0) {
-        fprintf(stderr, "key %u: %s %s, not %s\n", k, err_name(err), got, vb);
-    }
-    CHECK_OK(err);
-    CHECK(strcmp(got, vb) == 0);
-}
-
-static const node_id_t three[] = {1, 2, 3};
-
-static void three_members(struct tcluster *c)
-{
-    t_start_all(c);
-    for (node_id_t id = 2; id <= 3; id++) {
-        CHECK_OK(t_add(c, 2, id));
-    }
-}
-
 /* ---- writes ---- */
 
 static void replicate(struct tcluster *c)
@@ -125,84 +78,6 @@ static void test_sleep(void **state)
 }
 
 /* ---- the leader dies under load ---- */
-
-enum { WRITERS = 8 };
-
-struct writer {
-    struct tcluster *c;
-    unsigned base;
-    _Atomic unsigned acked; /* the last value known to be there */
-    _Atomic unsigned tried;
-    uint64_t gap_ns; /* longest time without an acknowledgement */
-    _Atomic bool *stop;
-    struct waiter done;
-};
-
-static void writer_fiber(void *arg)
-{
-    struct writer *w = arg;
-    char kb[32];
-    char vb[32];
-    uint64_t last = clock_mono_ns();
-    for (unsigned v = 1; !atomic_load(w->stop); v++) {
-        atomic_store(&w->tried, v);
-        db_err err = t_put(w->c, key_of(kb, w->base + v % 16), val_of(vb, v), 20 * NS_PER_S);
-        CHECK(err == ERR_OK || err == ERR_COMMIT_UNKNOWN);
-        if (err == ERR_OK) {
-            atomic_store(&w->acked, v);
-            uint64_t now = clock_mono_ns();
-            w->gap_ns = now - last > w->gap_ns ? now - last : w->gap_ns;
-            last = now;
-        }
-        CHECK_OK(fiber_sleep(200000));
-    }
-    wait_signal(&w->done, 0);
-}
-
-struct load {
-    struct writer w[WRITERS];
-    _Atomic bool stop;
-};
-
-static void load_start(struct tcluster *c, struct load *l)
-{
-    memset(l, 0, sizeof(*l));
-    for (unsigned i = 0; i < WRITERS; i++) {
-        l->w[i].c = c;
-        l->w[i].base = 1000 * (i + 1);
-        l->w[i].stop = &l->stop;
-        wait_init(&l->w[i].done);
-        CHECK_OK(fiber_spawn(loop_group_get(c->loops, i % T_LOOPS), writer_fiber, &l->w[i]));
-    }
-}
-
-/* Ends it; every acknowledged value is there, or a later one that was tried. */
-static uint64_t load_check(struct tcluster *c, struct load *l)
-{
-    uint64_t gap = 0;
-    uint64_t total = 0;
-    atomic_store(&l->stop, true);
-    for (unsigned i = 0; i < WRITERS; i++) {
-        wait_block_uncancelable(&l->w[i].done);
-    }
-    for (unsigned i = 0; i < WRITERS; i++) {
-        struct writer *w = &l->w[i];
-        unsigned acked = atomic_load(&w->acked);
-        char kb[32];
-        char got[64];
-        CHECK(acked > 0);
-        CHECK_OK(t_get(c, key_of(kb, w->base + acked % 16), got, 10 * NS_PER_S));
-        unsigned v = (unsigned)strtoul(got + 1, NULL, 10);
-        if (v < acked || v > atomic_load(&w->tried)) {
-            fprintf(stderr, "writer %u: acknowledged %u, found %u\n", i, acked, v);
-        }
-        CHECK(v >= acked && v <= atomic_load(&w->tried));
-        gap = w->gap_ns > gap ? w->gap_ns : gap;
-        total += acked;
-    }
-    CHECK(total > 100);
-    return gap;
-}
 
 static void leader_dies(struct tcluster *c)
 {
@@ -334,12 +209,15 @@ static void test_transfer(void **state)
     t_run(3, transfer);
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replicate),   cmocka_unit_test(test_sleep),
         cmocka_unit_test(test_leader_dies), cmocka_unit_test(test_partition),
         cmocka_unit_test(test_lossy),       cmocka_unit_test(test_transfer),
     };
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -211,8 +211,8 @@ void split_campaign(struct loop_timer *timer)
     struct replica *r = CONTAINER_OF(timer, struct replica, campaign_timer);
     struct range_loop *l = range_loop_self(r->rs);
     uint64_t now = clock_mono_ns();
-    if (!replica_runs(r) || atomic_load(&r->leader_node) != 0 || now >= r->campaign_until_ns ||
-        !atomic_load(&r->on_lane)) {
+    if (!replica_runs(r) || atomic_load(&r->rs->closing) || atomic_load(&r->leader_node) != 0 ||
+        now >= r->campaign_until_ns || !atomic_load(&r->on_lane)) {
         return;
     }
     struct raft_event ev = {.type = RAFT_EV_CAMPAIGN};

@@ -12,6 +12,7 @@
 #include "base/alloc.h"
 #include "base/crc32c.h"
 #include "base/fiber.h"
+#include "base/log.h"
 #include "base/rand.h"
 #include "node/range/range.h"
 #include "node/store/keyspace.h"
@@ -65,7 +66,7 @@ struct tpacket {
     struct raft_blob *blob; /* header and payload */
 };
 
-static bool t_chance(struct tcluster *c, unsigned permille)
+static inline bool t_chance(struct tcluster *c, unsigned permille)
 {
     struct rand r;
     if (permille == 0) {
@@ -75,7 +76,7 @@ static bool t_chance(struct tcluster *c, unsigned permille)
     return rand_below(&r, 1000) < permille;
 }
 
-static struct tnode *t_use(struct tcluster *c, node_id_t id)
+static inline struct tnode *t_use(struct tcluster *c, node_id_t id)
 {
     struct tnode *n = &c->nodes[id];
     atomic_fetch_add(&n->users, 1);
@@ -86,12 +87,12 @@ static struct tnode *t_use(struct tcluster *c, node_id_t id)
     return n;
 }
 
-static void t_done(struct tnode *n)
+static inline void t_done(struct tnode *n)
 {
     atomic_fetch_sub(&n->users, 1);
 }
 
-static void t_deliver(struct tpacket *p)
+static inline void t_deliver(struct tpacket *p)
 {
     struct tcluster *c = p->c;
     struct tnode *n = atomic_load(&c->cut[p->from][p->to]) ? NULL : t_use(c, p->to);
@@ -118,12 +119,12 @@ static void t_deliver(struct tpacket *p)
     atomic_fetch_sub(&c->in_flight, 1);
 }
 
-static void t_timer(struct loop_timer *timer)
+static inline void t_timer(struct loop_timer *timer)
 {
     t_deliver(CONTAINER_OF(timer, struct tpacket, timer));
 }
 
-static void t_arrive(struct loop_task *task)
+static inline void t_arrive(struct loop_task *task)
 {
     struct tpacket *p = CONTAINER_OF(task, struct tpacket, task);
     unsigned max = atomic_load(&p->c->delay_us);
@@ -137,7 +138,7 @@ static void t_arrive(struct loop_task *task)
     CHECK_OK(loop_timer_start(p->loop, &p->timer, clock_mono_ns() + rand_below(&r, max) * 1000));
 }
 
-static void t_post(struct tnode *n, node_id_t to, struct tpacket *p)
+static inline void t_post(struct tnode *n, node_id_t to, struct tpacket *p)
 {
     struct tcluster *c = n->c;
     p->c = c;
@@ -156,8 +157,8 @@ static void t_post(struct tnode *n, node_id_t to, struct tpacket *p)
     loop_post(p->loop, &p->task);
 }
 
-static void t_send(struct replica_transport *t, node_id_t to, range_id_t range,
-                   const struct raft_msg *msg)
+static inline void t_send(struct replica_transport *t, node_id_t to, range_id_t range,
+                          const struct raft_msg *msg)
 {
     struct tpacket *p = mem_calloc(1, sizeof(*p));
     struct buf b;
@@ -179,7 +180,8 @@ static void t_send(struct replica_transport *t, node_id_t to, range_id_t range,
     t_post((struct tnode *)t, to, p);
 }
 
-static void t_send_link(struct replica_transport *t, node_id_t to, const struct link_msg *msg)
+static inline void t_send_link(struct replica_transport *t, node_id_t to,
+                               const struct link_msg *msg)
 {
     struct tpacket *p = mem_calloc(1, sizeof(*p));
     CHECK(p != NULL);
@@ -204,20 +206,20 @@ struct snapshot_stream {
     db_err verdict;
 };
 
-static bool t_stream_cut(struct snapshot_stream *s)
+static inline bool t_stream_cut(struct snapshot_stream *s)
 {
     return atomic_load(&s->c->cut[s->from][s->to]) || !atomic_load(&s->c->nodes[s->to].up) ||
            !atomic_load(&s->c->nodes[s->from].up);
 }
 
-static db_err t_wait(struct snapshot_stream *s)
+static inline db_err t_wait(struct snapshot_stream *s)
 {
     db_err err = fiber_cond_wait(&s->cond, &s->mutex, clock_mono_ns() + 50 * NS_PER_MS);
     (void)err;
     return t_stream_cut(s) ? ERR_UNAVAILABLE : ERR_OK;
 }
 
-static db_err t_next(struct snapshot_reader *r, struct slice *ret_chunk)
+static inline db_err t_next(struct snapshot_reader *r, struct slice *ret_chunk)
 {
     struct snapshot_stream *s = (struct snapshot_stream *)r;
     db_err err = ERR_OK;
@@ -242,7 +244,7 @@ static db_err t_next(struct snapshot_reader *r, struct slice *ret_chunk)
 
 static const struct snapshot_reader_ops t_reader_ops = {.name = "test", .next = t_next};
 
-static void t_receive(void *arg)
+static inline void t_receive(void *arg)
 {
     struct snapshot_stream *s = arg;
     struct diag diag;
@@ -261,8 +263,8 @@ static void t_receive(void *arg)
     fiber_mutex_unlock(&s->mutex);
 }
 
-static db_err t_snapshot_open(struct replica_transport *t, node_id_t to, struct slice header,
-                              struct diag *diag, struct snapshot_stream **ret_stream)
+static inline db_err t_snapshot_open(struct replica_transport *t, node_id_t to, struct slice header,
+                                     struct diag *diag, struct snapshot_stream **ret_stream)
 {
     struct tnode *n = (struct tnode *)t;
     struct snapshot_stream *s = mem_calloc(1, sizeof(*s));
@@ -282,7 +284,7 @@ static db_err t_snapshot_open(struct replica_transport *t, node_id_t to, struct 
     return ERR_OK;
 }
 
-static db_err t_snapshot_write(struct snapshot_stream *s, struct slice chunk)
+static inline db_err t_snapshot_write(struct snapshot_stream *s, struct slice chunk)
 {
     db_err err = ERR_OK;
     fiber_mutex_lock(&s->mutex);
@@ -302,7 +304,7 @@ static db_err t_snapshot_write(struct snapshot_stream *s, struct slice chunk)
     return err;
 }
 
-static db_err t_snapshot_finish(struct snapshot_stream *s, bool commit, struct diag *diag)
+static inline db_err t_snapshot_finish(struct snapshot_stream *s, bool commit, struct diag *diag)
 {
     (void)diag;
     fiber_mutex_lock(&s->mutex);
@@ -332,41 +334,41 @@ static const struct replica_transport_ops t_transport_ops = {
 
 /* ---- nodes ---- */
 
-static db_err t_now_ts(void *ctx, struct diag *diag, ts_t *ret_ts)
+static inline db_err t_now_ts(void *ctx, struct diag *diag, ts_t *ret_ts)
 {
     (void)diag;
     *ret_ts = atomic_fetch_add(&((struct tnode *)ctx)->c->ts, 1);
     return ERR_OK;
 }
 
-static db_err t_new_range_id(void *ctx, struct diag *diag, range_id_t *ret_id)
+static inline db_err t_new_range_id(void *ctx, struct diag *diag, range_id_t *ret_id)
 {
     (void)diag;
     *ret_id = atomic_fetch_add(&((struct tnode *)ctx)->c->next_range, 1);
     return ERR_OK;
 }
 
-static void t_changed(void *ctx, const struct range_desc *desc)
+static inline void t_changed(void *ctx, const struct range_desc *desc)
 {
     (void)ctx;
     (void)desc;
 }
 
-static void t_lease(void *ctx, const struct range_desc *desc, bool held)
+static inline void t_lease(void *ctx, const struct range_desc *desc, bool held)
 {
     (void)desc;
     int64_t now = atomic_fetch_add(&((struct tnode *)ctx)->leases, held ? 1 : -1);
     CHECK(now + (held ? 1 : -1) >= 0);
 }
 
-static void t_fatal(void *arg, db_err err, const char *text)
+static inline void t_fatal(void *arg, db_err err, const char *text)
 {
     fprintf(stderr, "node %llu: fatal: %s: %s\n", (unsigned long long)((struct tnode *)arg)->id,
             err_name(err), text);
     abort();
 }
 
-static void t_files_job(void *arg)
+static inline void t_files_job(void *arg)
 {
     struct tnode *n = arg;
     char path[160];
@@ -382,14 +384,23 @@ static void t_files_job(void *arg)
     CHECK_OK(raft_log_open(path, &lo, &diag, &n->log));
 }
 
+static inline void t_isolate(struct tcluster *c, node_id_t id, bool on)
+{
+    for (node_id_t k = 1; k <= T_NODES_MAX; k++) {
+        atomic_store(&c->cut[id][k], on);
+        atomic_store(&c->cut[k][id], on);
+    }
+}
+
 /* From a fiber. */
-static void t_start(struct tcluster *c, node_id_t id)
+static inline void t_start(struct tcluster *c, node_id_t id)
 {
     struct tnode *n = &c->nodes[id];
     char snap[160];
     struct diag diag;
     diag_reset(&diag);
     CHECK(!atomic_load(&n->up));
+    t_isolate(c, id, false);
     n->transport.ops = &t_transport_ops;
     n->c = c;
     n->id = id;
@@ -430,7 +441,7 @@ struct t_close {
     bool crash;
 };
 
-static void t_close_job(void *arg)
+static inline void t_close_job(void *arg)
 {
     struct t_close *j = arg;
     raft_log_close(j->n->log);
@@ -439,10 +450,13 @@ static void t_close_job(void *arg)
 }
 
 /* crash: the engine forgets what it has not flushed. */
-static void t_stop(struct tcluster *c, node_id_t id, bool crash)
+static inline void t_stop(struct tcluster *c, node_id_t id, bool crash)
 {
     struct tnode *n = &c->nodes[id];
     struct t_close j = {n, crash};
+    if (crash) {
+        t_isolate(c, id, true); /* it says nothing more from this moment on */
+    }
     atomic_store(&n->up, false);
     while (atomic_load(&n->users) != 0) {
         CHECK_OK(fiber_sleep(NS_PER_MS));
@@ -450,14 +464,6 @@ static void t_stop(struct tcluster *c, node_id_t id, bool crash)
     range_store_stop(n->rs);
     blocking_run(t_close_job, &j);
     n->rs = NULL;
-}
-
-static void t_isolate(struct tcluster *c, node_id_t id, bool on)
-{
-    for (node_id_t k = 1; k <= T_NODES_MAX; k++) {
-        atomic_store(&c->cut[id][k], on);
-        atomic_store(&c->cut[k][id], on);
-    }
 }
 
 /* ---- work on the cluster ---- */
@@ -469,7 +475,7 @@ struct t_find {
     bool found;
 };
 
-static db_err t_find_desc(void *arg, const struct range_desc *desc, bool serving)
+static inline db_err t_find_desc(void *arg, const struct range_desc *desc, bool serving)
 {
     struct t_find *f = arg;
     if (serving && range_desc_contains(desc, f->key)) {
@@ -480,7 +486,8 @@ static db_err t_find_desc(void *arg, const struct range_desc *desc, bool serving
 }
 
 /* On this node if it leads the key's range. */
-static db_err t_put_on(struct tcluster *c, node_id_t id, struct slice key, struct slice value)
+static inline db_err t_put_on(struct tcluster *c, node_id_t id, struct slice key,
+                              struct slice value)
 {
     struct arena a;
     struct diag diag;
@@ -516,7 +523,7 @@ static db_err t_put_on(struct tcluster *c, node_id_t id, struct slice key, struc
 }
 
 /* The newest value, as its leader says; ret: at most 64 bytes. */
-static db_err t_get_on(struct tcluster *c, node_id_t id, struct slice key, char ret[64])
+static inline db_err t_get_on(struct tcluster *c, node_id_t id, struct slice key, char ret[64])
 {
     struct arena a;
     struct diag diag;
@@ -553,7 +560,8 @@ static db_err t_get_on(struct tcluster *c, node_id_t id, struct slice key, char 
 }
 
 /* Tries all nodes until one takes it or the time is up. ERR_COMMIT_UNKNOWN is returned. */
-static db_err t_put(struct tcluster *c, struct slice key, struct slice value, uint64_t within_ns)
+static inline db_err t_put(struct tcluster *c, struct slice key, struct slice value,
+                           uint64_t within_ns)
 {
     uint64_t until = clock_mono_ns() + within_ns;
     for (;;) {
@@ -570,7 +578,7 @@ static db_err t_put(struct tcluster *c, struct slice key, struct slice value, ui
     }
 }
 
-static db_err t_get(struct tcluster *c, struct slice key, char ret[64], uint64_t within_ns)
+static inline db_err t_get(struct tcluster *c, struct slice key, char ret[64], uint64_t within_ns)
 {
     uint64_t until = clock_mono_ns() + within_ns;
     for (;;) {
@@ -587,7 +595,7 @@ static db_err t_get(struct tcluster *c, struct slice key, char ret[64], uint64_t
     }
 }
 
-static node_id_t t_leader(struct tcluster *c, range_id_t range)
+static inline node_id_t t_leader(struct tcluster *c, range_id_t range)
 {
     for (node_id_t id = 1; id <= c->count; id++) {
         struct tnode *n = t_use(c, id);
@@ -602,7 +610,7 @@ static node_id_t t_leader(struct tcluster *c, range_id_t range)
     return 0;
 }
 
-static node_id_t t_wait_leader(struct tcluster *c, range_id_t range, uint64_t within_ns)
+static inline node_id_t t_wait_leader(struct tcluster *c, range_id_t range, uint64_t within_ns)
 {
     uint64_t until = clock_mono_ns() + within_ns;
     node_id_t id;
@@ -613,8 +621,8 @@ static node_id_t t_wait_leader(struct tcluster *c, range_id_t range, uint64_t wi
 }
 
 /* On whoever leads, again while that changes. */
-static db_err t_change(struct tcluster *c, range_id_t range, const struct replica_change *ch,
-                       size_t count)
+static inline db_err t_change(struct tcluster *c, range_id_t range, const struct replica_change *ch,
+                              size_t count)
 {
     struct diag diag;
     db_err err = ERR_TIMEOUT;
@@ -639,7 +647,7 @@ static db_err t_change(struct tcluster *c, range_id_t range, const struct replic
     return err;
 }
 
-static db_err t_add(struct tcluster *c, range_id_t range, node_id_t node)
+static inline db_err t_add(struct tcluster *c, range_id_t range, node_id_t node)
 {
     struct replica_change ch = {REPLICA_ADD, node};
     return t_change(c, range, &ch, 1);
@@ -653,7 +661,7 @@ struct t_sum {
     uint32_t crc;
 };
 
-static void t_sum_job(void *arg)
+static inline void t_sum_job(void *arg)
 {
     struct t_sum *s = arg;
     struct engine_iter_opts o = {.tier = ENGINE_ANY};
@@ -674,8 +682,8 @@ static void t_sum_job(void *arg)
     arena_fini(&a);
 }
 
-static struct t_sum t_checksum(struct tcluster *c, node_id_t id, struct slice start,
-                               struct slice end)
+static inline struct t_sum t_checksum(struct tcluster *c, node_id_t id, struct slice start,
+                                      struct slice end)
 {
     struct t_sum s = {.e = c->nodes[id].engine, .start = start, .end = end};
     blocking_run(t_sum_job, &s);
@@ -683,8 +691,8 @@ static struct t_sum t_checksum(struct tcluster *c, node_id_t id, struct slice st
 }
 
 /* Waits until the nodes hold the same of [start, end). */
-static void t_wait_same(struct tcluster *c, const node_id_t *ids, size_t count, struct slice start,
-                        struct slice end)
+static inline void t_wait_same(struct tcluster *c, const node_id_t *ids, size_t count,
+                               struct slice start, struct slice end)
 {
     for (int tries = 0; tries < 1000; tries++) {
         struct t_sum first = t_checksum(c, ids[0], start, end);
@@ -714,14 +722,14 @@ struct t_run {
     struct waiter waiter;
 };
 
-static void t_run_fiber(void *arg)
+static inline void t_run_fiber(void *arg)
 {
     struct t_run *r = arg;
     r->fn(r->c);
     wait_signal(&r->waiter, 0);
 }
 
-static void t_run_main(void *arg)
+static inline void t_run_main(void *arg)
 {
     struct t_run *r = arg;
     wait_init(&r->waiter);
@@ -730,7 +738,7 @@ static void t_run_main(void *arg)
 }
 
 /* Starts `count` nodes; range 1 and 2 are on node 1 alone. Stops those that are up at the end. */
-static void t_run(unsigned count, void (*fn)(struct tcluster *c))
+static inline void t_run(unsigned count, void (*fn)(struct tcluster *c))
 {
     struct tcluster *c = mem_calloc(1, sizeof(*c));
     struct loop_group_opts lo = {.count = T_LOOPS};
@@ -751,7 +759,7 @@ static void t_run(unsigned count, void (*fn)(struct tcluster *c))
     mem_free(c);
 }
 
-static void t_start_all(struct tcluster *c)
+static inline void t_start_all(struct tcluster *c)
 {
     for (node_id_t id = 1; id <= c->count; id++) {
         t_start(c, id);
@@ -760,7 +768,7 @@ static void t_start_all(struct tcluster *c)
     CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
 }
 
-static void t_stop_all(struct tcluster *c)
+static inline void t_stop_all(struct tcluster *c)
 {
     for (node_id_t id = 1; id <= c->count; id++) {
         if (atomic_load(&c->nodes[id].up)) {
@@ -770,6 +778,135 @@ static void t_stop_all(struct tcluster *c)
     while (atomic_load(&c->in_flight) != 0) {
         CHECK_OK(fiber_sleep(NS_PER_MS));
     }
+}
+
+/* ---- keys and values ---- */
+
+static inline struct slice key_of(char buf[32], unsigned i)
+{
+    snprintf(buf, 32, "\x02key%08u", i);
+    return slice_str(buf);
+}
+
+static inline struct slice val_of(char buf[32], unsigned v)
+{
+    snprintf(buf, 32, "v%u", v);
+    return slice_str(buf);
+}
+
+static inline void put_ok(struct tcluster *c, unsigned k, unsigned v)
+{
+    char kb[32];
+    char vb[32];
+    db_err err = t_put(c, key_of(kb, k), val_of(vb, v), 10 * NS_PER_S);
+    if (err != ERR_OK) {
+        fprintf(stderr, "put %u: %s\n", k, err_name(err));
+    }
+    CHECK_OK(err);
+}
+
+static inline void expect(struct tcluster *c, unsigned k, unsigned v)
+{
+    char kb[32];
+    char vb[32];
+    char got[64] = "";
+    db_err err = t_get(c, key_of(kb, k), got, 10 * NS_PER_S);
+    val_of(vb, v);
+    if (err != ERR_OK || strcmp(got, vb) != 0) {
+        fprintf(stderr, "key %u: %s %s, not %s\n", k, err_name(err), got, vb);
+    }
+    CHECK_OK(err);
+    CHECK(strcmp(got, vb) == 0);
+}
+
+static const node_id_t three[] UNUSED = {1, 2, 3};
+
+static inline void three_members(struct tcluster *c)
+{
+    t_start_all(c);
+    for (node_id_t id = 2; id <= 3; id++) {
+        CHECK_OK(t_add(c, 2, id));
+    }
+}
+
+/* ---- writers that remember what was acknowledged ---- */
+
+enum { WRITERS = 8 };
+
+struct writer {
+    struct tcluster *c;
+    unsigned base;
+    _Atomic unsigned acked; /* the last value known to be there */
+    _Atomic unsigned tried;
+    uint64_t gap_ns; /* longest time without an acknowledgement */
+    _Atomic bool *stop;
+    struct waiter done;
+};
+
+static inline void writer_fiber(void *arg)
+{
+    struct writer *w = arg;
+    char kb[32];
+    char vb[32];
+    uint64_t last = clock_mono_ns();
+    for (unsigned v = 1; !atomic_load(w->stop); v++) {
+        atomic_store(&w->tried, v);
+        db_err err = t_put(w->c, key_of(kb, w->base + v % 16), val_of(vb, v), 20 * NS_PER_S);
+        CHECK(err == ERR_OK || err == ERR_COMMIT_UNKNOWN);
+        if (err == ERR_OK) {
+            atomic_store(&w->acked, v);
+            uint64_t now = clock_mono_ns();
+            w->gap_ns = now - last > w->gap_ns ? now - last : w->gap_ns;
+            last = now;
+        }
+        CHECK_OK(fiber_sleep(200000));
+    }
+    wait_signal(&w->done, 0);
+}
+
+struct load {
+    struct writer w[WRITERS];
+    _Atomic bool stop;
+};
+
+static inline void load_start(struct tcluster *c, struct load *l)
+{
+    memset(l, 0, sizeof(*l));
+    for (unsigned i = 0; i < WRITERS; i++) {
+        l->w[i].c = c;
+        l->w[i].base = 1000 * (i + 1);
+        l->w[i].stop = &l->stop;
+        wait_init(&l->w[i].done);
+        CHECK_OK(fiber_spawn(loop_group_get(c->loops, i % T_LOOPS), writer_fiber, &l->w[i]));
+    }
+}
+
+/* Ends it; every acknowledged value is there, or a later one that was tried. */
+static inline uint64_t load_check(struct tcluster *c, struct load *l)
+{
+    uint64_t gap = 0;
+    uint64_t total = 0;
+    atomic_store(&l->stop, true);
+    for (unsigned i = 0; i < WRITERS; i++) {
+        wait_block_uncancelable(&l->w[i].done);
+    }
+    for (unsigned i = 0; i < WRITERS; i++) {
+        struct writer *w = &l->w[i];
+        unsigned acked = atomic_load(&w->acked);
+        char kb[32];
+        char got[64];
+        CHECK(acked > 0);
+        CHECK_OK(t_get(c, key_of(kb, w->base + acked % 16), got, 10 * NS_PER_S));
+        unsigned v = (unsigned)strtoul(got + 1, NULL, 10);
+        if (v < acked || v > atomic_load(&w->tried)) {
+            fprintf(stderr, "writer %u: acknowledged %u, found %u\n", i, acked, v);
+        }
+        CHECK(v >= acked && v <= atomic_load(&w->tried));
+        gap = w->gap_ns > gap ? w->gap_ns : gap;
+        total += acked;
+    }
+    CHECK(total > 100);
+    return gap;
 }
 
 #endif

@@ -154,6 +154,8 @@ void range_loop_turn(struct loop_task *task)
 static void on_tick(struct loop_timer *timer)
 {
     struct range_loop *l = CONTAINER_OF(timer, struct range_loop, tick_timer);
+    uint64_t now = clock_mono_ns();
+    uint64_t next = now + RANGE_TICK_NS;
     l->ticking = false;
     LIST_FOREACH_SAFE (it, &l->awake) {
         struct replica *r = CONTAINER_OF(it, struct replica, awake_link);
@@ -162,7 +164,9 @@ static void on_tick(struct loop_timer *timer)
             list_remove(&r->awake_link);
             r->awake = false;
             replica_mark_dirty(l, r);
-        } else if (due <= clock_mono_ns()) {
+        } else if (due > now) {
+            next = due < next ? due : next;
+        } else {
             struct raft_event ev = {.type = RAFT_EV_TICK};
             db_err err;
             if (replica_step(l, r, &ev, &err)) {
@@ -172,7 +176,8 @@ static void on_tick(struct loop_timer *timer)
     }
     if (!list_empty(&l->awake)) {
         l->ticking = true;
-        db_err err = loop_timer_start(l->loop, timer, clock_mono_ns() + RANGE_TICK_NS);
+        next = next < now + RANGE_TICK_MIN_NS ? now + RANGE_TICK_MIN_NS : next;
+        db_err err = loop_timer_start(l->loop, timer, next);
         ASSERT(err == ERR_OK);
     }
 }

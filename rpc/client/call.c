@@ -291,9 +291,13 @@ db_err rpc_call(struct rpc_peer *peer, const struct rpc_call *call, struct diag 
     *ret_reply = (struct rpc_reply){0};
     metrics_add(METRIC_rpc_calls, 1);
     uint64_t start_ns = clock_mono_ns();
-    TRY(link__wait_up(l, deadline_ns, diag, &c));
-    db_err err = call_on(l, c, call, deadline_ns, diag, ret_reply);
-    rpc_conn_unref(c);
+    TRY(client__enter(l->client, diag));
+    db_err err = link__wait_up(l, deadline_ns, diag, &c);
+    if (err == ERR_OK) {
+        err = call_on(l, c, call, deadline_ns, diag, ret_reply);
+        rpc_conn_unref(c);
+    }
+    client__leave(l->client);
     if (err == ERR_OK) {
         metrics_observe(METRIC_rpc_call_time, clock_mono_ns() - start_ns);
     }
@@ -357,11 +361,15 @@ db_err rpc_stream_open(struct rpc_peer *peer, enum rpc_method method, struct sli
     struct link *l = &peer->links[m->class];
     struct rpc_conn *c;
     deadline_ns = call_deadline(deadline_ns);
-    TRY(link__wait_up(l, deadline_ns, diag, &c));
-    const struct rpc_frame_head head = {.type = RPC_FRAME_STREAM_OPEN,
-                                        .method = (uint16_t)method,
-                                        .arg = rpc_deadline_to_ms(deadline_ns)};
-    db_err err = open_on(l, c, &head, header, diag, ret_stream);
-    rpc_conn_unref(c);
+    TRY(client__enter(l->client, diag));
+    db_err err = link__wait_up(l, deadline_ns, diag, &c);
+    if (err == ERR_OK) {
+        const struct rpc_frame_head head = {.type = RPC_FRAME_STREAM_OPEN,
+                                            .method = (uint16_t)method,
+                                            .arg = rpc_deadline_to_ms(deadline_ns)};
+        err = open_on(l, c, &head, header, diag, ret_stream);
+        rpc_conn_unref(c);
+    }
+    client__leave(l->client);
     return err;
 }

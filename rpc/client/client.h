@@ -41,9 +41,9 @@ struct rpc_client_opts {
 MUST_USE db_err rpc_client_start(const struct rpc_client_opts *opts,
                                  struct rpc_client **ret_client);
 /* Fails what is pending (ERR_CLOSED when certainly not executed, else ERR_OUTCOME_UNKNOWN), ends
- * all connections, waits for that and frees client and peers. No call or stream may be under way on
- * another fiber by the time it returns. From a fiber it parks; from a thread that is no loop it
- * blocks. NULL is fine. */
+ * all connections, waits for that and for the calls under way to return, and frees client and
+ * peers. Streams must have been freed and nobody may be in rpc_send or another function by then.
+ * From a fiber it parks; from a thread that is no loop it blocks. NULL is fine. */
 void rpc_client_stop(struct rpc_client *client);
 
 /* The peer, made at first use; lives as long as the client. NULL when memory is out. Own node ids

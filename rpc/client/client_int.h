@@ -81,7 +81,8 @@ struct rpc_peer {
 struct rpc_client {
     struct rpc_client_opts opts;
     struct loop **loops;
-    struct rpc_latch latch; /* the clockwork, dials, connections */
+    struct rpc_latch latch; /* the clockwork, dials, connections; the calls together are one */
+    _Atomic unsigned calls; /* under way, and one until the client stops */
     uint64_t seed;
 
     pthread_mutex_t lock; /* guards the rest */
@@ -109,6 +110,9 @@ void link__on_welcome(struct link *l, struct rpc_conn *c, const struct rpc_frame
 MUST_USE db_err link__wait_up(struct link *l, uint64_t deadline_ns, struct diag *diag,
                               struct rpc_conn **ret_conn);
 /* peer_pool.c */
+/* Around whatever uses a link from a fiber. ERR_CLOSED: the client stops. */
+MUST_USE db_err client__enter(struct rpc_client *client, struct diag *diag);
+void client__leave(struct rpc_client *client);
 void client__kick(struct rpc_client *client); /* the clockwork looks at all links soon */
 /* call.c */
 /* With the lock held: the connection has ended; its calls and streams learn that. */

@@ -228,6 +228,34 @@ static void test_redial(void **state UNUSED)
     pair_stop(&p);
 }
 
+/* Calls that wait, for a reply or for a connection, return before the client is gone. */
+static void test_stop_with_calls(void **state UNUSED)
+{
+    enum { CALLS = 20 };
+    struct pair p;
+    start(&p);
+    pair_start(&p);
+    assert_int_equal(call_now(&p, p.peer, RPC_M_echo).err, ERR_OK);
+    static struct one_call calls[CALLS];
+    memset(calls, 0, sizeof(calls));
+    atomic_store(&g_sleeping, 0);
+    for (int i = 0; i < CALLS; i++) {
+        calls[i].peer = p.peer;
+        calls[i].method = i % 2 == 0 ? RPC_M_selftest_call : RPC_M_selftest_bulk;
+        calls[i].header = "sleep";
+        CHECK_OK(fiber_spawn(p.loops[i / 2 % 2], one_call_main, &calls[i]));
+    }
+    WAIT_FOR(atomic_load(&g_sleeping) == CALLS / 2);
+    rpc_client_stop(p.client);
+    p.client = NULL;
+    for (int i = 0; i < CALLS; i++) {
+        WAIT_FOR(atomic_load(&calls[i].done));
+        assert_true(calls[i].err == ERR_OUTCOME_UNKNOWN || calls[i].err == ERR_CLOSED ||
+                    calls[i].err == ERR_UNSUPPORTED);
+    }
+    pair_stop(&p);
+}
+
 /* A peer that takes connections and says nothing: a frozen process. */
 static int listen_raw(uint16_t *ret_port)
 {
@@ -534,6 +562,38 @@ static void tls_payload(void *arg)
     }
 }
 
+/* Many fibers of two loops on one encrypted connection. */
+struct tls_load {
+    struct pair *p;
+    _Atomic int left;
+};
+
+static void tls_load_fiber(void *arg)
+{
+    struct tls_load *l = arg;
+    uint8_t bytes[3000] = {0};
+    for (size_t i = 0; i < 100; i++) {
+        struct rpc_reply reply;
+        struct diag diag = {0};
+        memcpy(bytes, &i, sizeof(i));
+        struct slice payload = slice_of(bytes, 8 + i * 29);
+        CHECK_OK(call_bytes(l->p->peer, RPC_M_echo, SLICE_EMPTY, payload, 0, &diag, &reply));
+        CHECK(slice_eq(reply.msg.payload, payload));
+        rpc_msg_release(&reply.msg);
+    }
+    atomic_fetch_sub(&l->left, 1);
+}
+
+static void tls_load(struct pair *p)
+{
+    struct tls_load l = {.p = p};
+    atomic_store(&l.left, 60);
+    for (int i = 0; i < 60; i++) {
+        CHECK_OK(fiber_spawn(p->loops[i % 2], tls_load_fiber, &l));
+    }
+    WAIT_FOR(atomic_load(&l.left) == 0);
+}
+
 static void test_tls(void **state UNUSED)
 {
     struct ca c;
@@ -547,6 +607,7 @@ static void test_tls(void **state UNUSED)
     use_tls(&p, &server, &client);
     pair_start(&p);
     run_on(p.loops[0], tls_payload, &p);
+    tls_load(&p);
     pair_stop(&p);
     /* A joining node: no certificate, no CA, a token and the CA's fingerprint. */
     char hex[65];
@@ -620,11 +681,17 @@ int main(void)
     log_configure(LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
     log_set_sink(log_sink, NULL);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),      cmocka_unit_test(test_methods_by_kind),
-        cmocka_unit_test(test_same_id_twice), cmocka_unit_test(test_wrong_node),
-        cmocka_unit_test(test_redial),        cmocka_unit_test(test_silent_peer),
-        cmocka_unit_test(test_hostile_bytes), cmocka_unit_test(test_unknown_bounded),
-        cmocka_unit_test(test_busy),          cmocka_unit_test(test_tls),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_methods_by_kind),
+        cmocka_unit_test(test_same_id_twice),
+        cmocka_unit_test(test_wrong_node),
+        cmocka_unit_test(test_redial),
+        cmocka_unit_test(test_stop_with_calls),
+        cmocka_unit_test(test_silent_peer),
+        cmocka_unit_test(test_hostile_bytes),
+        cmocka_unit_test(test_unknown_bounded),
+        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_tls),
         cmocka_unit_test(test_tls_refusals),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

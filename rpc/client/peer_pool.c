@@ -81,6 +81,23 @@ void client__kick(struct rpc_client *client)
     }
 }
 
+db_err client__enter(struct rpc_client *client, struct diag *diag)
+{
+    atomic_fetch_add(&client->calls, 1);
+    if (UNLIKELY(atomic_load(&client->closing))) {
+        client__leave(client);
+        return diag_set(diag, ERR_CLOSED, "this node is stopping");
+    }
+    return ERR_OK;
+}
+
+void client__leave(struct rpc_client *client)
+{
+    if (atomic_fetch_sub(&client->calls, 1) == 1) {
+        rpc_latch_leave(&client->latch);
+    }
+}
+
 db_err rpc_client_start(const struct rpc_client_opts *opts, struct rpc_client **ret_client)
 {
     ASSERT(opts->loop_count > 0);
@@ -103,7 +120,8 @@ db_err rpc_client_start(const struct rpc_client_opts *opts, struct rpc_client **
     client->stop_task.fn = on_stop;
     client->start_task.fn = on_start;
     loop_timer_init(&client->timer, on_timer);
-    rpc_latch_init(&client->latch, 2); /* the start task; the stop task */
+    atomic_init(&client->calls, 1);
+    rpc_latch_init(&client->latch, 3); /* the start task; the stop task; the calls */
     loop_post(loops[0], &client->start_task);
     *ret_client = client;
     return ERR_OK;
@@ -135,6 +153,7 @@ void rpc_client_stop(struct rpc_client *client)
     pthread_mutex_lock(&client->lock);
     client->closing = true;
     pthread_mutex_unlock(&client->lock);
+    client__leave(client);
     loop_post(client->loops[0], &client->stop_task);
     rpc_latch_wait(&client->latch);
     free_all(client);

@@ -278,14 +278,57 @@ static void test_kill(void **state UNUSED)
     world_stop();
 }
 
+/* Every now and then there is no memory. */
+static struct rand g_memory;
+static bool g_scarce;
+
+static void *scarce_realloc(void *ctx UNUSED, void *ptr, size_t size)
+{
+    return g_scarce && rand_below(&g_memory, 100) == 0 ? NULL : realloc(ptr, size);
+}
+
+static void *scarce_alloc(void *ctx, size_t size)
+{
+    return scarce_realloc(ctx, NULL, size);
+}
+
+static void scarce_free(void *ctx UNUSED, void *ptr)
+{
+    free(ptr);
+}
+
+static void test_scarce_memory(void **state UNUSED)
+{
+    static const struct mem_allocator scarce = {"scarce", scarce_alloc, scarce_realloc, scarce_free,
+                                                NULL};
+    const struct rpc_sim_opts net = {.split_chance = 0.1};
+    mem_set_allocator(&scarce);
+    rand_seed(&g_memory, 1);
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        world_start(seed, &net);
+        run_for(500);
+        g_scarce = true;
+        run_for(5000);
+        g_scarce = false;
+        run_for(5000);
+        uint64_t failed = g_world.unavailable + g_world.unknown + g_world.other;
+        uint64_t ok = g_world.ok;
+        assert_true(failed > 10);
+        run_for(1000);
+        assert_int_equal(g_world.unavailable + g_world.unknown + g_world.other, failed);
+        assert_true(g_world.ok > ok + 300);
+        world_stop();
+    }
+    mem_set_allocator(NULL);
+}
+
 int main(void)
 {
     log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_calm),
-        cmocka_unit_test(test_partition),
-        cmocka_unit_test(test_storms),
-        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_calm),          cmocka_unit_test(test_partition),
+        cmocka_unit_test(test_storms),        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_scarce_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

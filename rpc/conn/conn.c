@@ -454,19 +454,27 @@ void rpc_conn_tick(struct rpc_conn *c, uint64_t now_ns, const struct rpc_timing 
 {
     uint64_t heard_ns = atomic_load_explicit(&c->heard_ns, memory_order_relaxed);
     uint64_t silent_ns = now_ns > heard_ns ? now_ns - heard_ns : 0;
-    if (silent_ns >= timing->dead_ms * NS_PER_MS) {
+    if (silent_ns < timing->ping_ms * NS_PER_MS) {
+        return;
+    }
+    if (c->asked_ns <= heard_ns) {
+        c->asked_ns = c->pinged_ns = now_ns; /* the first ping of this silence */
+    } else if (silent_ns >= timing->dead_ms * NS_PER_MS &&
+               now_ns - c->asked_ns >= timing->ping_ms * NS_PER_MS) {
+        /* The second condition is for a clockwork that was late itself. */
         char text[96];
         snprintf(text, sizeof(text), "nothing was heard for %llu ms",
                  (unsigned long long)(silent_ns / NS_PER_MS));
         metrics_add(METRIC_rpc_dead, 1);
         rpc_conn_close(c, ERR_CLOSED, text);
-    } else if (silent_ns >= timing->ping_ms * NS_PER_MS &&
-               now_ns - c->pinged_ns >= timing->ping_ms * NS_PER_MS) {
-        c->pinged_ns = now_ns;
-        const struct rpc_frame_head ping = {.type = RPC_FRAME_PING};
-        db_err err = rpc_conn_queue2(c, &ping, SLICE_EMPTY, SLICE_EMPTY, NULL, 0, true, NULL);
-        (void)err; /* the end of the connection is noticed elsewhere */
+        return;
+    } else if (now_ns - c->pinged_ns < timing->ping_ms * NS_PER_MS) {
+        return;
     }
+    c->pinged_ns = now_ns;
+    const struct rpc_frame_head ping = {.type = RPC_FRAME_PING};
+    db_err err = rpc_conn_queue2(c, &ping, SLICE_EMPTY, SLICE_EMPTY, NULL, 0, true, NULL);
+    (void)err; /* the end of the connection is noticed elsewhere */
 }
 
 uint32_t rpc_deadline_to_ms(uint64_t deadline_ns)

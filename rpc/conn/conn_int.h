@@ -23,7 +23,8 @@ struct rpc_conn {
     _Atomic size_t frame_max;
     _Atomic bool open;
     _Atomic uint64_t heard_ns; /* something was read */
-    uint64_t pinged_ns;        /* clockwork only */
+    uint64_t pinged_ns;        /* clockwork only: the last ping */
+    uint64_t asked_ns;         /* clockwork only: the first ping since something was heard */
 
     pthread_mutex_t lock;
     /* Writer; guarded by lock. */

@@ -1,0 +1,374 @@
+#include "node/range/testing.h"
+
+/* Members come and go, ranges split, replicas that fell behind are brought back. */
+
+static struct replica_desc replica_on(struct tcluster *c, node_id_t asked, range_id_t range,
+                                      node_id_t node)
+{
+    struct range_status st;
+    struct replica_desc none = {0};
+    if (range_store_status(c->nodes[asked].rs, range, &st) == ERR_OK) {
+        for (unsigned i = 0; i < st.member_count; i++) {
+            if (st.members[i].node == node) {
+                return (struct replica_desc){node, st.members[i].replica_id, st.members[i].kind};
+            }
+        }
+    }
+    return none;
+}
+
+static void wait_gone(struct tcluster *c, node_id_t node, range_id_t range)
+{
+    struct range_status st;
+    for (int i = 0; i < 1000; i++) {
+        if (range_store_status(c->nodes[node].rs, range, &st) == ERR_RANGE_NOT_FOUND &&
+            t_checksum(c, node, SLICE_LIT("\1"), SLICE_EMPTY).count == 0) {
+            return;
+        }
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    }
+    CHECK(!"the replica goes");
+}
+
+/* ---- a follower that was away for too long ---- */
+
+static void lagging(struct tcluster *c)
+{
+    struct load l;
+    struct range_store_stats st;
+    three_members(c);
+    load_start(c, &l);
+    CHECK_OK(fiber_sleep(200 * NS_PER_MS));
+    t_isolate(c, 3, true);
+    CHECK_OK(fiber_sleep(12 * NS_PER_S)); /* longer than its log is kept for it */
+    range_store_upkeep(c->nodes[1].rs, true);
+    range_store_upkeep(c->nodes[2].rs, true);
+    range_store_get_stats(c->nodes[3].rs, &st);
+    uint64_t before = st.snapshots_received;
+    t_isolate(c, 3, false);
+    CHECK_OK(fiber_sleep(2 * NS_PER_S));
+    load_check(c, &l);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    range_store_get_stats(c->nodes[3].rs, &st);
+    CHECK(st.snapshots_received == before + 1);
+    /* it counts again: with node 2 away a majority needs it */
+    t_isolate(c, 2, true);
+    put_ok(c, 1, 1);
+    t_isolate(c, 2, false);
+    expect(c, 1, 1);
+    /* and all of it survives a restart */
+    t_stop(c, 3, true);
+    t_start(c, 3);
+    put_ok(c, 1, 2);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_lagging(void **state)
+{
+    (void)state;
+    t_run(3, lagging);
+}
+
+/* ---- add, replace and remove under load ---- */
+
+static void replace(struct tcluster *c)
+{
+    struct load l;
+    const node_id_t end[] = {2, 3, 4};
+    t_start_all(c);
+    load_start(c, &l); /* while the group has one member still */
+    CHECK_OK(fiber_sleep(200 * NS_PER_MS));
+    CHECK_OK(t_add(c, 2, 2));
+    CHECK_OK(t_add(c, 2, 3));
+    uint64_t old_id = replica_on(c, 1, 2, 3).replica_id;
+    CHECK(old_id != 0 && replica_on(c, 1, 2, 3).kind == REPLICA_VOTER);
+    /* 3 -> 4 in one step */
+    struct replica_change swap[] = {{REPLICA_ADD, 4}, {REPLICA_REMOVE, 3}};
+    CHECK_OK(t_change(c, 2, swap, 2));
+    wait_gone(c, 3, 2);
+    /* again: nothing to do */
+    CHECK_OK(t_change(c, 2, swap, 2));
+    /* 3 comes back under a new id */
+    CHECK_OK(t_add(c, 2, 3));
+    CHECK(replica_on(c, 1, 2, 3).replica_id > old_id);
+    /* the leader removes itself */
+    node_id_t leader = t_wait_leader(c, 2, 5 * NS_PER_S);
+    struct replica_change self = {REPLICA_REMOVE, 1};
+    CHECK(leader == 1);
+    CHECK_OK(t_change(c, 2, &self, 1));
+    wait_gone(c, 1, 2);
+    CHECK_OK(fiber_sleep(300 * NS_PER_MS));
+    uint64_t gap = load_check(c, &l);
+    printf("  longest write gap %llu ms\n", (unsigned long long)(gap / NS_PER_MS));
+    t_wait_same(c, end, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    /* what was removed stays removed */
+    t_stop(c, 1, true);
+    t_start(c, 1);
+    struct range_status st;
+    CHECK(range_store_status(c->nodes[1].rs, 2, &st) == ERR_RANGE_NOT_FOUND);
+    CHECK(range_store_status(c->nodes[1].rs, 1, &st) == ERR_OK);
+    t_stop_all(c);
+}
+
+static void test_replace(void **state)
+{
+    (void)state;
+    t_run(4, replace);
+}
+
+/* ---- a member that was removed while it was away ---- */
+
+static void removed_while_away(struct tcluster *c)
+{
+    three_members(c);
+    put_ok(c, 1, 1);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_isolate(c, 3, true);
+    struct replica_change out = {REPLICA_REMOVE, 3};
+    CHECK_OK(t_change(c, 2, &out, 1));
+    CHECK_OK(fiber_sleep(200 * NS_PER_MS));
+    CHECK(t_checksum(c, 3, SLICE_LIT("\1"), SLICE_EMPTY).count == 1);
+    t_isolate(c, 3, false);
+    wait_gone(c, 3, 2);
+    /* dead when removed, added again before it comes back */
+    CHECK_OK(t_add(c, 2, 3));
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop(c, 3, true);
+    CHECK_OK(t_change(c, 2, &out, 1));
+    t_start(c, 3);
+    wait_gone(c, 3, 2);
+    CHECK_OK(t_add(c, 2, 3));
+    put_ok(c, 1, 2);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_removed_away(void **state)
+{
+    (void)state;
+    t_run(3, removed_while_away);
+}
+
+/* ---- a dead node's replica is replaced; a change goes on where it stopped ---- */
+
+static void dead_node(struct tcluster *c)
+{
+    const node_id_t end[] = {1, 2, 4};
+    three_members(c);
+    put_ok(c, 1, 1);
+    t_stop(c, 3, true);
+    struct replica_change swap[] = {{REPLICA_ADD, 4}, {REPLICA_REMOVE, 3}};
+    CHECK_OK(t_change(c, 2, swap, 2));
+    put_ok(c, 1, 2);
+    t_wait_same(c, end, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    /* a learner that never comes up: the change fails, its replica is left over and can go */
+    struct replica_change add = {REPLICA_ADD, 3};
+    struct replica_change drop = {REPLICA_REMOVE, 3};
+    struct diag diag;
+    diag_reset(&diag);
+    fiber_set_deadline(clock_mono_ns() + NS_PER_S);
+    CHECK(range_store_change_replicas(c->nodes[1].rs, 2, &add, 1, &diag) == ERR_TIMEOUT);
+    fiber_set_deadline(DEADLINE_NONE);
+    CHECK_OK(fiber_sleep(200 * NS_PER_MS));
+    CHECK(replica_on(c, 1, 2, 3).kind == REPLICA_LEARNER);
+    CHECK_OK(t_change(c, 2, &drop, 1));
+    CHECK_OK(fiber_sleep(200 * NS_PER_MS));
+    CHECK(replica_on(c, 1, 2, 3).replica_id == 0);
+    /* left over again, taken up by the next leader */
+    fiber_set_deadline(clock_mono_ns() + NS_PER_S);
+    CHECK(range_store_change_replicas(c->nodes[1].rs, 2, &add, 1, &diag) == ERR_TIMEOUT);
+    fiber_set_deadline(DEADLINE_NONE);
+    uint64_t id = replica_on(c, 1, 2, 3).replica_id;
+    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, &diag));
+    t_start(c, 3);
+    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
+    CHECK_OK(t_change(c, 2, &add, 1));
+    CHECK_OK(fiber_sleep(200 * NS_PER_MS));
+    CHECK(replica_on(c, 2, 2, 3).replica_id == id && replica_on(c, 2, 2, 3).kind == REPLICA_VOTER);
+    put_ok(c, 1, 3);
+    const node_id_t all[] = {1, 2, 3, 4};
+    t_wait_same(c, all, 4, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_dead_node(void **state)
+{
+    (void)state;
+    t_run(4, dead_node);
+}
+
+/* ---- splits ---- */
+
+static void split_at(struct tcluster *c, unsigned k, range_id_t *ret_id)
+{
+    char kb[32];
+    struct diag diag;
+    struct slice at = key_of(kb, k);
+    db_err err = ERR_TIMEOUT;
+    diag_reset(&diag);
+    for (int tries = 0; tries < 200 && err != ERR_OK; tries++) {
+        for (node_id_t id = 1; id <= c->count && err != ERR_OK; id++) {
+            struct arena a;
+            arena_init(&a, NULL, NULL, 0);
+            struct t_find f = {.key = at, .arena = &a};
+            if (atomic_load(&c->nodes[id].up)) {
+                CHECK_OK(range_store_each(c->nodes[id].rs, t_find_desc, &f));
+                err = f.found ? range_store_split(c->nodes[id].rs, f.desc.id, at, &diag, ret_id)
+                              : ERR_NOT_LEADER;
+            }
+            arena_fini(&a);
+        }
+        CHECK_OK(fiber_sleep(5 * NS_PER_MS));
+    }
+    CHECK_OK(err);
+}
+
+static void splits(struct tcluster *c)
+{
+    struct load l;
+    range_id_t ids[WRITERS];
+    three_members(c);
+    load_start(c, &l);
+    for (unsigned i = 0; i < WRITERS - 1; i++) {
+        CHECK_OK(fiber_sleep(100 * NS_PER_MS));
+        split_at(c, 1000 * (i + 2), &ids[i]);
+        uint64_t began = clock_mono_ns();
+        CHECK(t_wait_leader(c, ids[i], 5 * NS_PER_S) == 1);
+        uint64_t took = clock_mono_ns() - began;
+        if (i == 0) {
+            printf("  the new half has a leader after %llu ms\n",
+                   (unsigned long long)(took / NS_PER_MS));
+        }
+        CHECK(took < NS_PER_S);
+    }
+    /* all have the same members under the same ids, everywhere */
+    for (unsigned i = 0; i < WRITERS - 1; i++) {
+        for (node_id_t n = 2; n <= 3; n++) {
+            uint64_t want = replica_on(c, 1, 2, 3).replica_id;
+            for (int k = 0; k < 500 && replica_on(c, n, ids[i], 3).replica_id != want; k++) {
+                CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+            }
+            CHECK(want != 0 && replica_on(c, n, ids[i], 3).replica_id == want);
+        }
+    }
+    t_stop(c, 1, true);
+    CHECK_OK(fiber_sleep(4 * NS_PER_S));
+    uint64_t gap = load_check(c, &l);
+    printf("  longest write gap %llu ms\n", (unsigned long long)(gap / NS_PER_MS));
+    t_start(c, 1);
+    put_ok(c, 1, 1);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_splits(void **state)
+{
+    (void)state;
+    t_run(3, splits);
+}
+
+/* A member that was away when the range split: the left half's log or snapshot has to come before
+ * the right half may. */
+static void split_while_away(struct tcluster *c, bool snapshot)
+{
+    range_id_t id;
+    three_members(c);
+    for (unsigned i = 0; i < 100; i++) {
+        put_ok(c, i, i);
+    }
+    t_isolate(c, 3, true);
+    split_at(c, 50, &id);
+    for (unsigned i = 0; i < 100; i++) {
+        put_ok(c, i, 1000 + i);
+    }
+    if (snapshot) {
+        CHECK_OK(fiber_sleep(12 * NS_PER_S));
+        range_store_upkeep(c->nodes[1].rs, true);
+        range_store_upkeep(c->nodes[2].rs, true);
+    }
+    t_isolate(c, 3, false);
+    put_ok(c, 1, 5);
+    put_ok(c, 99, 5);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    struct range_status st = {0};
+    for (int i = 0; i < 500 && st.leader_node != 1; i++) {
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+        st.leader_node = 0;
+        (void)(range_store_status(c->nodes[3].rs, id, &st) == ERR_OK);
+    }
+    CHECK(st.leader_node == 1);
+    t_stop(c, 3, true);
+    t_start(c, 3);
+    put_ok(c, 1, 6);
+    put_ok(c, 99, 6);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void by_log(struct tcluster *c)
+{
+    split_while_away(c, false);
+}
+
+static void by_snapshot(struct tcluster *c)
+{
+    split_while_away(c, true);
+}
+
+static void test_split_away(void **state)
+{
+    (void)state;
+    t_run(3, by_log);
+    t_run(3, by_snapshot);
+}
+
+/* The right half leaves a member that has not applied the split yet: the split must not bring it
+ * back there. */
+static void half_leaves(struct tcluster *c)
+{
+    range_id_t id;
+    three_members(c);
+    for (unsigned i = 0; i < 100; i++) {
+        put_ok(c, i, i);
+    }
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_isolate(c, 3, true);
+    split_at(c, 50, &id);
+    CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 1);
+    struct replica_change out = {REPLICA_REMOVE, 3};
+    CHECK_OK(t_change(c, id, &out, 1));
+    t_isolate(c, 3, false);
+    put_ok(c, 1, 5);
+    char kb[32];
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), key_of(kb, 50));
+    struct range_status st;
+    for (int i = 0; i < 500 && range_store_status(c->nodes[3].rs, id, &st) == ERR_OK; i++) {
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    }
+    CHECK(range_store_status(c->nodes[3].rs, id, &st) == ERR_RANGE_NOT_FOUND);
+    CHECK(t_checksum(c, 3, key_of(kb, 50), SLICE_EMPTY).count == 0);
+    CHECK_OK(t_add(c, id, 3));
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_half_leaves(void **state)
+{
+    (void)state;
+    t_run(3, half_leaves);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lagging),      cmocka_unit_test(test_replace),
+        cmocka_unit_test(test_removed_away), cmocka_unit_test(test_dead_node),
+        cmocka_unit_test(test_splits),       cmocka_unit_test(test_split_away),
+        cmocka_unit_test(test_half_leaves),
+    };
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
