@@ -50,6 +50,9 @@ struct bsubquery {
     const struct plan *plan; /* physical, once planned */
     bool correlated;         /* uses BEXPR_OUTER columns of ours or of those around us */
     bool is_row;             /* several columns are read of its one row */
+    bool unnested;           /* it became a join: nothing asks for it any more */
+    struct bexpr **equal;    /* IN: by column, left side = column of `compared` */
+    struct lnode *compared;  /* IN: the query before its columns are cast for the comparison */
     uint32_t id;             /* per statement: index of the run state that caches its result */
     col_id_t *outer_columns; /* columns of the enclosing query that it reads */
     uint32_t outer_count;

@@ -128,7 +128,9 @@ static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexp
 {
     struct select_item *items = BIND_ARRAY(b, struct select_item, sub->root->column_count + 1);
     bool any = false;
-    if (items == NULL) {
+    sub->equal = BIND_ARRAY(b, struct bexpr *, n + 1);
+    sub->compared = sub->root;
+    if (items == NULL || sub->equal == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < sub->root->column_count; i++) {
@@ -142,6 +144,7 @@ static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexp
         struct bexpr *eq;
         struct bexpr *column = items[i].expr;
         TRY(bind__comparison(b, AST_OP_EQ, left[i], column, &eq));
+        sub->equal[i] = eq;
         if (eq->kind != BEXPR_FUNC || eq->arg_count != 2) {
             continue; /* folded: nothing to cast */
         }

@@ -64,7 +64,7 @@ static db_err scan_text(const struct scan_spec *s, struct buf *out)
 static db_err node_text(const struct plan_node *n, unsigned depth, struct buf *out)
 {
     static const char *const joins[] = {"Inner ", "Inner ", "Left ", "Right ",
-                                        "Full ",  "Semi",   "Anti"};
+                                        "Full ",  "Semi ",  "Anti "};
     bool join = n->kind >= PLAN_HASH_JOIN && n->kind <= PLAN_MERGE_JOIN;
     bool scan = n->kind >= PLAN_TABLE_SCAN && n->kind <= PLAN_VIRTUAL_SCAN;
     TRY(buf_printf(out, "%*s-> %s%s", (int)(depth * 4), "", join ? joins[n->u.join.kind] : "",
@@ -88,6 +88,9 @@ db_err plan_explain(const struct plan *plan, struct buf *out)
     TRY(node_text(plan->root, 0, out));
     for (uint32_t i = 0; i < plan->subquery_count; i++) {
         const struct bsubquery *s = plan->subqueries[i];
+        if (s->unnested) {
+            continue;
+        }
         TRY(buf_printf(out, "-> Subquery #%u%s\n", (unsigned)i + 1,
                        s->correlated ? " (for each row)" : " (run once)"));
         TRY(node_text(s->plan->root, 1, out));

@@ -48,6 +48,11 @@ struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const 
 /* ---- rules on logical trees ---- */
 
 db_err opt__rewrite(struct optimizer *o, struct lnode **io_root);
+/* Subqueries into joins (rule/unnest.c): before any of those in the tree is planned. */
+db_err opt__unnest(struct optimizer *o, struct lnode **io_root);
+/* e with the columns of `outer` that it reads as outer ones as columns. NULL: out of memory. */
+struct bexpr *opt__from_within(struct optimizer *o, const struct bexpr *e,
+                               const struct lnode *outer);
 db_err rule_simplify_outer_joins(struct optimizer *o, struct lnode **io_root);
 db_err rule_push_filters(struct optimizer *o, struct lnode **io_root);
 db_err rule_prune_columns(struct optimizer *o, struct lnode **io_root);

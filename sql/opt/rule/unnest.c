@@ -1,0 +1,332 @@
+/* Subqueries that WHERE or HAVING asks for a truth become joins: EXISTS and IN a semi-join, NOT
+ * EXISTS an anti-join; NOT IN too where no NULL can make it unknown.
+ *
+ * The subquery's tables become the right side. Of its conditions those that read the enclosing
+ * row's columns move to the join's condition, where these are ordinary columns; nothing else of it
+ * may read them. An uncorrelated IN on one column stays: its rows are a hash set already. */
+#include "sql/opt/opt_int.h"
+
+struct unnest {
+    struct optimizer *o;
+    const struct lnode *outer; /* the enclosing rows */
+    struct bsubquery *sub;
+    struct lnode *tables; /* the right side */
+    struct conjuncts on, rest;
+    struct lproj *shown; /* IN: what the subquery shows, in terms of `tables` */
+    uint32_t shown_count;
+};
+
+/* ---- what reads the enclosing row ---- */
+
+static bool reads_outer(const struct bexpr *e, const struct lnode *outer)
+{
+    if (e->kind == BEXPR_OUTER && opt__has_column(outer, e->u.column.id)) {
+        return true;
+    }
+    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
+        const struct bsubquery *s = e->u.subquery.sub;
+        for (uint32_t i = 0; i < s->outer_count; i++) {
+            if (opt__has_column(outer, s->outer_columns[i])) {
+                return true;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        if (reads_outer(e->args[i], outer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool any_reads_outer(struct bexpr *const *list, uint32_t n, const struct lnode *outer)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        if (list[i] != NULL && reads_outer(list[i], outer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Only trees of tables, joins, conditions and projections are looked into; of others it is said
+ * that they may read the enclosing row when anything of the subquery does so below them. */
+static bool tree_reads_outer(const struct lnode *n, const struct lnode *outer)
+{
+    switch ((int)n->kind) {
+    case LNODE_DUAL: return false;
+    case LNODE_TABLE: return any_reads_outer(n->u.table.filters, n->u.table.filter_count, outer);
+    case LNODE_FILTER:
+        if (any_reads_outer(n->u.filter.conjuncts, n->u.filter.count, outer)) {
+            return true;
+        }
+        break;
+    case LNODE_PROJECT:
+        for (uint32_t i = 0; i < n->u.project.count; i++) {
+            if (reads_outer(n->u.project.exprs[i].expr, outer)) {
+                return true;
+            }
+        }
+        break;
+    case LNODE_JOIN:
+        if (any_reads_outer(n->u.join.on, n->u.join.on_count, outer)) {
+            return true;
+        }
+        break;
+    case LNODE_AGGREGATE:
+        for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+            if (reads_outer(n->u.aggregate.groups[i].expr, outer)) {
+                return true;
+            }
+        }
+        for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+            const struct lagg *a = &n->u.aggregate.aggs[i];
+            if (any_reads_outer(a->args, a->call->arg_count, outer) || a->order_count != 0) {
+                return true;
+            }
+        }
+        break;
+    case LNODE_DISTINCT: break;
+    case LNODE_CTE_REF: return false;
+    default: return true;
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        if (tree_reads_outer(n->children[i], outer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* e with the enclosing row's columns as columns. NULL: out of memory. */
+struct bexpr *opt__from_within(struct optimizer *o, const struct bexpr *e,
+                               const struct lnode *outer)
+{
+    struct bexpr *c = bexpr_clone(o->arena, e);
+    if (c == NULL) {
+        return NULL;
+    }
+    if (c->kind == BEXPR_OUTER && opt__has_column(outer, c->u.column.id)) {
+        c->kind = BEXPR_COLUMN;
+    }
+    for (uint32_t i = 0; i < c->arg_count; i++) {
+        c->args[i] = opt__from_within(o, e->args[i], outer);
+        if (c->args[i] == NULL) {
+            return NULL;
+        }
+    }
+    return c;
+}
+
+/* ---- taking the subquery apart ---- */
+
+static bool keeps_a_row(const struct lnode *n)
+{
+    const struct bexpr *l = n->u.limit.limit;
+    return n->u.limit.offset == NULL && l != NULL && l->kind == BEXPR_CONST &&
+           !l->u.constant.is_null && l->u.constant.u > 0;
+}
+
+/* Strips what does not matter for the truth: the projection (kept in `shown`), DISTINCT, ORDER BY.
+ */
+static db_err strip(struct unnest *u, struct lnode *n, bool exists, bool *ret_fits)
+{
+    *ret_fits = false;
+    for (;;) {
+        if (n->kind == LNODE_PROJECT) {
+            struct lproj *shown = OPT_ARRAY(u->o, struct lproj, n->u.project.count);
+            if (shown == NULL) {
+                return ERR_NOMEM;
+            }
+            if (u->shown == NULL) {
+                memcpy(shown, n->u.project.exprs, n->u.project.count * sizeof(*shown));
+                u->shown = shown;
+                u->shown_count = n->u.project.count;
+            } else {
+                for (uint32_t i = 0; i < u->shown_count; i++) {
+                    u->shown[i].expr = opt__substitute(u->o, u->shown[i].expr, n->u.project.exprs,
+                                                       n->u.project.count);
+                    if (u->shown[i].expr == NULL) {
+                        return ERR_NOMEM;
+                    }
+                }
+            }
+        } else if (n->kind == LNODE_LIMIT ? !(exists && keeps_a_row(n))
+                                          : n->kind != LNODE_DISTINCT && n->kind != LNODE_SORT) {
+            break;
+        }
+        n = n->children[0];
+    }
+    for (uint32_t i = 0; i < u->shown_count; i++) {
+        if (u->shown[i].expr->is_volatile || u->shown[i].expr->has_subquery) {
+            return ERR_OK;
+        }
+    }
+    while (n->kind == LNODE_FILTER) {
+        for (uint32_t i = 0; i < n->u.filter.count; i++) {
+            struct bexpr *e = n->u.filter.conjuncts[i];
+            bool outer = reads_outer(e, u->outer);
+            if (outer && (e->has_subquery || e->is_volatile)) {
+                return ERR_OK;
+            }
+            if (outer) {
+                e = opt__from_within(u->o, e, u->outer);
+                if (e == NULL) {
+                    return ERR_NOMEM;
+                }
+            }
+            TRY(opt__add_conjunct(u->o, outer ? &u->on : &u->rest, e));
+        }
+        n = n->children[0];
+    }
+    u->tables = n;
+    *ret_fits = (n->kind == LNODE_TABLE || n->kind == LNODE_JOIN || n->kind == LNODE_PROJECT ||
+                 n->kind == LNODE_CTE_REF) &&
+                !tree_reads_outer(n, u->outer);
+    return ERR_OK;
+}
+
+/* Left side = what the subquery shows, for each column. */
+static db_err add_equalities(struct unnest *u, const struct bexpr *e, bool anti, bool *ret_fits)
+{
+    const struct bsubquery *sub = u->sub;
+    *ret_fits = sub->equal != NULL;
+    for (uint32_t i = 0; *ret_fits && i < e->arg_count; i++) {
+        const struct bexpr *eq = sub->equal[i];
+        if (eq->kind != BEXPR_FUNC || eq->arg_count != 2) {
+            *ret_fits = false;
+            break;
+        }
+        struct bexpr *right = eq->args[1];
+        if (u->shown != NULL) {
+            right = opt__substitute(u->o, right, u->shown, u->shown_count);
+        }
+        right = right == NULL ? NULL : opt__from_within(u->o, right, u->outer);
+        struct bexpr *c = bexpr_clone(u->o->arena, eq);
+        if (right == NULL || c == NULL) {
+            return ERR_NOMEM;
+        }
+        c->args[0] = e->args[i];
+        c->args[1] = right;
+        if (anti && !((c->args[0]->type.flags & TYPE_F_NOT_NULL) != 0 &&
+                      right->kind == BEXPR_COLUMN && (right->type.flags & TYPE_F_NOT_NULL) != 0)) {
+            *ret_fits = false;
+        }
+        TRY(opt__add_conjunct(u->o, &u->on, c));
+    }
+    return ERR_OK;
+}
+
+static db_err with_filter(struct unnest *u, struct lnode **io)
+{
+    if (u->rest.count == 0) {
+        return ERR_OK;
+    }
+    struct lnode *f = OPT_NEW(u->o, struct lnode);
+    if (f == NULL) {
+        return ERR_NOMEM;
+    }
+    *f = (struct lnode){.kind = LNODE_FILTER,
+                        .rows = -1,
+                        .child_count = 1,
+                        .columns = (*io)->columns,
+                        .column_count = (*io)->column_count};
+    f->children[0] = *io;
+    f->u.filter.conjuncts = u->rest.list;
+    f->u.filter.count = u->rest.count;
+    *io = f;
+    return ERR_OK;
+}
+
+/* The join in place of the conjunct; *ret NULL: it stays. */
+static db_err try_unnest(struct optimizer *o, struct lnode *input, const struct bexpr *e,
+                         struct lnode **ret)
+{
+    bool negated = false;
+    bool fits;
+    *ret = NULL;
+    while (e->kind == BEXPR_FUNC && e->arg_count == 1 &&
+           strcmp(e->u.func->def->name, "op_not") == 0) {
+        negated = !negated;
+        e = e->args[0];
+    }
+    bool exists = e->kind == BEXPR_SUBQUERY_EXISTS;
+    if (!exists && e->kind != BEXPR_SUBQUERY_IN) {
+        return ERR_OK;
+    }
+    negated = negated != e->u.subquery.negated;
+    struct bsubquery *sub = e->u.subquery.sub;
+    bool worth = sub->correlated || (!exists && e->arg_count > 1);
+    if (!worth ||
+        (e->has_subquery && e->arg_count != 0 && any_reads_outer(e->args, e->arg_count, input))) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        if (e->args[i]->has_subquery || e->args[i]->is_volatile) {
+            return ERR_OK;
+        }
+    }
+    struct unnest u = {.o = o, .outer = input, .sub = sub};
+    TRY(strip(&u, exists ? sub->root : sub->compared, exists, &fits));
+    if (fits && !exists) {
+        TRY(add_equalities(&u, e, negated, &fits));
+    }
+    if (!fits || u.on.count == 0) {
+        return ERR_OK;
+    }
+    TRY(with_filter(&u, &u.tables));
+    struct lnode *j = OPT_NEW(o, struct lnode);
+    if (j == NULL) {
+        return ERR_NOMEM;
+    }
+    *j = (struct lnode){.kind = LNODE_JOIN,
+                        .rows = -1,
+                        .child_count = 2,
+                        .columns = input->columns,
+                        .column_count = input->column_count};
+    j->children[0] = input;
+    j->children[1] = u.tables;
+    j->u.join.kind = negated ? JOIN_ANTI : JOIN_SEMI;
+    j->u.join.on = u.on.list;
+    j->u.join.on_count = u.on.count;
+    sub->unnested = true;
+    *ret = j;
+    return ERR_OK;
+}
+
+static db_err unnest_filter(struct optimizer *o, struct lnode *f)
+{
+    struct conjuncts stay = {0};
+    for (uint32_t i = 0; i < f->u.filter.count; i++) {
+        struct bexpr *e = f->u.filter.conjuncts[i];
+        struct lnode *join = NULL;
+        if (e->has_subquery) {
+            TRY(try_unnest(o, f->children[0], e, &join));
+        }
+        if (join != NULL) {
+            f->children[0] = join;
+        } else {
+            TRY(opt__add_conjunct(o, &stay, e));
+        }
+    }
+    f->u.filter.conjuncts = stay.list;
+    f->u.filter.count = stay.count;
+    return ERR_OK;
+}
+
+static db_err walk(struct optimizer *o, struct lnode *n)
+{
+    if (n->kind == LNODE_FILTER) {
+        TRY(unnest_filter(o, n));
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        TRY(walk(o, n->children[i]));
+    }
+    return ERR_OK;
+}
+
+db_err opt__unnest(struct optimizer *o, struct lnode **io_root)
+{
+    return o->stmt->kind == BOUND_SELECT && o->stmt->subquery_count != 0 ? walk(o, *io_root)
+                                                                         : ERR_OK;
+}
