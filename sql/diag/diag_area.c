@@ -17,6 +17,12 @@ void diag_area_fini(struct diag_area *area)
 
 void diag_area_reset(struct diag_area *area)
 {
+    if (!area->last_read) {
+        area->last_total = area->total;
+        area->last_errors = area->errors;
+    }
+    area->last_read = false;
+    area->next_items = NULL;
     if (area->total != 0) {
         arena_reset(&area->arena);
         area->conditions = NULL;
@@ -67,6 +73,8 @@ void diag_area_add(struct diag_area *area, enum diag_level level, const struct d
     if (arena_copy(&area->arena, slice_str(diag->text), &c->text) != ERR_OK) {
         return;
     }
+    c->items = area->next_items;
+    area->next_items = NULL;
     c->level = level;
     c->number = diag->number != 0 ? diag->number : ER_UNKNOWN_ERROR;
     memcpy(c->sqlstate, diag->number != 0 ? diag->sqlstate : my_error_sqlstate(ER_UNKNOWN_ERROR),

@@ -12,6 +12,8 @@
 
 enum { DIAG_AREA_MAX_DEFAULT = 1024, DIAG_AREA_MAX_LIMIT = 65535 };
 
+enum { DIAG_ITEM_COUNT = 10 }; /* CLASS_ORIGIN .. CURSOR_NAME of GET DIAGNOSTICS */
+
 enum diag_level {
     DIAG_NOTE,
     DIAG_WARNING,
@@ -22,7 +24,9 @@ struct diag_condition {
     enum diag_level level;
     uint16_t number;
     char sqlstate[6];
-    struct slice text; /* owned by the area */
+    struct slice text;         /* owned by the area */
+    const struct slice *items; /* DIAG_ITEM_COUNT names that SIGNAL gave (CLASS_ORIGIN ..), ptr NULL
+                                  where it gave none; in the area's arena; or NULL */
 };
 
 struct diag_area {
@@ -34,7 +38,12 @@ struct diag_area {
     bool notes_off;  /* sql_notes = 0: notes are neither kept nor counted */
     uint64_t total;  /* @@warning_count: all of them, kept or not */
     uint64_t errors; /* @@error_count */
-    uint64_t row;    /* the row that "at row %ld" speaks of; 1 for the first */
+    /* The counts of the statement before, as @@warning_count shows them. Whoever reads them sets
+     * last_read: they then outlive that statement too. */
+    uint64_t last_total, last_errors;
+    bool last_read;
+    const struct slice *next_items; /* of the condition that is added next */
+    uint64_t row;                   /* the row that "at row %ld" speaks of; 1 for the first */
 };
 
 void diag_area_init(struct diag_area *area);

@@ -239,6 +239,7 @@ struct text_result {
     struct lcolumn *cols;
     uint32_t count;
     struct chunk chunk;
+    bool no_warnings; /* MYSQL: SHOW WARNINGS announces none of its own */
 };
 db_err text_result_begin(struct statement *st, struct text_result *r, const char *const *names,
                          const uint32_t *lengths, uint32_t count);
@@ -274,6 +275,10 @@ extern const struct eval_env_ops session_env_ops;
 extern const struct infoschema_ops session_infoschema_ops; /* processlist.c */
 
 /* set_stmt.c, show_stmt.c, account_stmt.c */
+struct ast_get_diagnostics;
+struct ast_signal;
+db_err diag__get(struct statement *st, const struct ast_get_diagnostics *g);
+db_err diag__signal(struct statement *st, const struct ast_signal *g);
 db_err set__run(struct statement *st, const struct ast_set *set);
 db_err set__transaction(struct statement *st, const struct ast_set_transaction *t);
 db_err show__run(struct statement *st, const struct ast_show *show);

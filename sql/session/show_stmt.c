@@ -176,6 +176,7 @@ static db_err show_count(struct statement *st, bool errors)
     cell = slice_str(text);
     TRY(text_result_begin(st, &r, &name, NULL, 1));
     TRY(text_result_row(&r, &cell));
+    r.no_warnings = true;
     return text_result_end(&r);
 }
 
@@ -225,6 +226,7 @@ static db_err show_conditions(struct statement *st, const struct ast_show *show,
         TRY(text_result_row(&r, cells));
         count--;
     }
+    r.no_warnings = true;
     return text_result_end(&r);
 }
 

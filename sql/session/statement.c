@@ -180,8 +180,6 @@ static const char *feature_name(const struct ast_stmt *ast)
     case AST_STMT_CREATE_VIEW:
     case AST_STMT_DROP_VIEW: return "views";
     case AST_STMT_LOCK_TABLES: return "LOCK TABLES";
-    case AST_STMT_GET_DIAGNOSTICS: return "GET DIAGNOSTICS";
-    case AST_STMT_SIGNAL: return "SIGNAL";
     case AST_STMT_GRANT: return "GRANT";
     case AST_STMT_REVOKE: return "REVOKE";
     case AST_STMT_TABLE_ADMIN: return "ANALYZE, CHECK, OPTIMIZE, REPAIR and CHECKSUM TABLE";
@@ -239,6 +237,8 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_SAVEPOINT:
     case AST_STMT_ROLLBACK_TO:
     case AST_STMT_RELEASE_SAVEPOINT: return run_txn_statement(st, ast);
+    case AST_STMT_GET_DIAGNOSTICS: return diag__get(st, (const struct ast_get_diagnostics *)ast);
+    case AST_STMT_SIGNAL: return diag__signal(st, (const struct ast_signal *)ast);
     case AST_STMT_SET: return set__run(st, (const struct ast_set *)ast);
     case AST_STMT_SET_TRANSACTION:
         return set__transaction(st, (const struct ast_set_transaction *)ast);

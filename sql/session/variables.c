@@ -103,8 +103,14 @@ static db_err override_value(struct sql_session *s, enum sysvar_id id, const str
 static bool computed(struct sql_session *s, enum sysvar_id id, struct value *ret)
 {
     switch ((int)id) {
-    case VAR_warning_count: *ret = value_uint(s->conditions.total); return true;
-    case VAR_error_count: *ret = value_uint(s->conditions.errors); return true;
+    case VAR_warning_count:
+        s->conditions.last_read = true;
+        *ret = value_uint(s->conditions.last_total);
+        return true;
+    case VAR_error_count:
+        s->conditions.last_read = true;
+        *ret = value_uint(s->conditions.last_errors);
+        return true;
     case VAR_last_insert_id:
     case VAR_identity: *ret = value_uint(s->last_insert_id); return true;
     case VAR_pseudo_thread_id: *ret = value_uint(s->connection_id); return true;

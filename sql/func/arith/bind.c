@@ -157,6 +157,7 @@ db_err arith_bind_div(BIND_ARGS)
         if (t.decimals < DECIMALS_NOT_FIXED) { /* a quotient has more digits than its operands */
             unsigned d = t.decimals + ctx->div_precision_increment;
             t.decimals = (uint8_t)(d > DECIMAL_SCALE_MAX ? DECIMALS_NOT_FIXED : d);
+            t.length += ctx->div_precision_increment;
         }
         func__result_null(call, t);
     } else {
