@@ -29,7 +29,7 @@ struct rpc_client_opts {
     size_t frame_max; /* 0: 64 MiB */
 
     /* Writes the node's present address, "host:port", NUL-terminated. ERR_NOT_FOUND: nothing is
-     * known, tried again later. Must not park; any thread, a lock of the client's is held. */
+     * known, tried again later. Called on the clockwork's loop with no lock held; must not park. */
     db_err (*resolve)(void *ctx, uint64_t node, char *ret_address, size_t size);
     /* A connection came up or went down; text says why. Called in order per connection on the
      * clockwork's loop; must not park. May be NULL. */

@@ -171,28 +171,36 @@ static void dialed(struct rpc_dial *dial, db_err err, const char *text, struct r
     rpc_latch_leave(&client->latch);
 }
 
-/* Clockwork; with the lock held, gives it back. */
+static db_err find_address(struct link *l, char *ret_address)
+{
+    const struct rpc_client_opts *o = &l->client->opts;
+    if (l->peer->node == 0) {
+        memcpy(ret_address, l->peer->address, RPC_ADDRESS_MAX);
+        return ERR_OK;
+    }
+    return o->resolve != NULL ? o->resolve(o->ctx, l->peer->node, ret_address, RPC_ADDRESS_MAX)
+                              : ERR_NOT_FOUND;
+}
+
+/* Clockwork; with the lock held, gives it back. Nobody else looks for l->dial meanwhile. */
 static void dial_now(struct link *l, uint64_t now_ns)
 {
     struct rpc_client *client = l->client;
-    struct rpc_peer *peer = l->peer;
-    struct link_dial *d = mem_calloc(1, sizeof(*d));
+    uint64_t node = l->peer->node;
     sm_move(&l->sm, LINK_DIALING);
+    pthread_mutex_unlock(&l->lock);
     metrics_add(METRIC_rpc_dials, 1);
-    db_err err = d == NULL ? ERR_NOMEM : ERR_OK;
-    if (err == ERR_OK && peer->node == 0) {
-        memcpy(d->address, peer->address, sizeof(d->address));
-    } else if (err == ERR_OK) {
-        err = client->opts.resolve(client->opts.ctx, peer->node, d->address, sizeof(d->address));
-    }
+    struct link_dial *d = mem_calloc(1, sizeof(*d));
+    db_err err = d == NULL ? ERR_NOMEM : find_address(l, d->address);
+    pthread_mutex_lock(&l->lock);
     if (err != ERR_OK) {
         mem_free(d);
         go_down(l, err == ERR_NOT_FOUND ? "its address is not known" : err_text(err), true);
         pthread_mutex_unlock(&l->lock);
         return;
     }
-    if (peer->node != 0) {
-        snprintf(d->server_name, sizeof(d->server_name), "node-%" PRIu64, peer->node);
+    if (node != 0) {
+        snprintf(d->server_name, sizeof(d->server_name), "node-%" PRIu64, node);
     } else {
         snprintf(d->server_name, sizeof(d->server_name), "%s", RPC_TLS_ANY_NODE);
     }
@@ -201,8 +209,7 @@ static void dial_now(struct link *l, uint64_t now_ns)
     d->dial = (struct rpc_dial){
         .address = slice_str(d->address),
         .server_name = d->server_name,
-        .loop =
-            client->loops[((unsigned)peer->node + (unsigned)l->class) % client->opts.loop_count],
+        .loop = client->loops[((unsigned)node + (unsigned)l->class) % client->opts.loop_count],
         .done = dialed,
     };
     l->dial = d;

@@ -1,6 +1,6 @@
 /* Round trips per second and CPU per round trip, client and server in one process over loopback:
- * rpc_call with 1, 64 and 256 outstanding, plain and TLS; one-way messages; beside a bare libuv TCP
- * echo with the same number of messages under way on one connection.
+ * rpc_call with 1, 64 and 256 outstanding, plain and TLS; one-way messages; a stream; beside a bare
+ * libuv TCP echo with the same number of messages under way on one connection.
  *
  *     rpc_client_rpc_bench [seconds per figure] */
 #include <arpa/inet.h>
@@ -94,8 +94,23 @@ static void on_oneway(void *ctx UNUSED, const struct rpc_peer_info *from UNUSED,
     atomic_fetch_add_explicit(&g_got, 1, memory_order_relaxed);
 }
 
+static db_err on_stream(void *ctx UNUSED, const struct rpc_peer_info *from UNUSED,
+                        struct slice header UNUSED, struct rpc_stream *s, struct diag *diag)
+{
+    for (;;) {
+        struct rpc_msg chunk;
+        bool end;
+        TRY(rpc_stream_read(s, diag, &chunk, &end));
+        if (end) {
+            return ERR_OK;
+        }
+        rpc_msg_release(&chunk);
+    }
+}
+
 static void handlers(struct rpc_server *s, void *ctx)
 {
+    rpc_server_handle_stream(s, RPC_M_selftest_stream, on_stream, ctx);
     rpc_server_handle_oneway(s, RPC_M_selftest_oneway, on_oneway, ctx);
 }
 
@@ -131,6 +146,43 @@ static void bench_oneway(struct pair *p)
     printf("\n");
 }
 
+static void stream_main(void *arg)
+{
+    struct load *l = arg;
+    struct rpc_stream *s;
+    struct diag diag = {0};
+    struct rpc_blob *blob = rpc_blob_new(RPC_STREAM_CHUNK_MAX / 2);
+    CHECK(blob != NULL);
+    memset(blob->data, 'x', blob->size);
+    CHECK_OK(
+        rpc_stream_open(l->p->peer, RPC_M_selftest_stream, SLICE_EMPTY, DEADLINE_NONE, &diag, &s));
+    const struct rpc_part part = {slice_of(blob->data, blob->size), blob};
+    while (!atomic_load(&l->stop)) {
+        CHECK_OK(rpc_stream_write(s, SLICE_EMPTY, &part, 1, &diag));
+        atomic_fetch_add(&l->count, blob->size);
+    }
+    CHECK_OK(rpc_stream_finish(s, &diag));
+    rpc_stream_free(s);
+    rpc_blob_unref(blob);
+    atomic_fetch_sub(&l->live, 1);
+}
+
+static void bench_stream(struct pair *p, const char *name)
+{
+    struct load l = {.p = p};
+    atomic_store(&l.live, 1);
+    CHECK_OK(fiber_spawn(p->loops[0], stream_main, &l));
+    double cpu = cpu_s();
+    uint64_t start = clock_mono_ns();
+    usleep((useconds_t)(g_seconds * 1e6));
+    atomic_store(&l.stop, true);
+    WAIT_FOR(atomic_load(&l.live) == 0);
+    double wall = (double)(clock_mono_ns() - start) / 1e9;
+    double mib = (double)atomic_load(&l.count) / (1 << 20);
+    printf("%-22s %9.0f MiB/s, %.2f ms CPU per MiB\n", name, mib / wall,
+           (cpu_s() - cpu) * 1e3 / mib);
+}
+
 static void bench_rpc(bool tls)
 {
     struct pair p;
@@ -164,6 +216,7 @@ static void bench_rpc(bool tls)
     if (!tls) {
         bench_oneway(&p);
     }
+    bench_stream(&p, tls ? "stream, TLS" : "stream");
     pair_stop(&p);
     rpc_tls_pair_fini(&ca);
     rpc_tls_pair_fini(&certs[0]);
