@@ -7,6 +7,7 @@
 
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
+#include "sql/types/json.h"
 
 enum { STACK_RESERVE = 48 * 1024 };
 
@@ -178,6 +179,9 @@ static enum truth in_set(const struct subquery_state *st, const struct value *v,
 
 static const struct collation *column_collation(const struct bexpr *e, uint32_t i)
 {
+    if (e->args[i]->type.id == TYPE_JSON) {
+        return &json_collation;
+    }
     return type_is_string(&e->args[i]->type) ? collation_by_id(e->args[i]->type.collation) : NULL;
 }
 

@@ -278,8 +278,8 @@ static db_err to_decimal(struct cast_ctx *ctx, const struct json_view *v, const 
     unsigned cond = 0;
     decimal_zero(&d);
     switch ((int)v->type) {
-    case JSON_INT: decimal_from_int(json_int(v), &d); break;
-    case JSON_UINT: decimal_from_uint((uint64_t)json_int(v), &d); break;
+    case JSON_INT:
+    case JSON_UINT: decimal_from_int(json_int(v), &d); break; /* MYSQL: unsigned ones too */
     case JSON_BOOLEAN: decimal_from_int(json_bool(v), &d); break;
     case JSON_DOUBLE: cond = decimal_from_double(json_double(v), &d); break;
     case JSON_DECIMAL: json_decimal(v, &d); break;

@@ -110,7 +110,7 @@ db_err json_keys(EVAL_ARGS)
 
 /* ---- numbers ---- */
 
-/* variant 1: the second argument is a path; 2: NULL only for NULL. */
+/* variant 1: the second argument is a path; 2: NULL only for NULL; 3: a truth value. */
 db_err json_bind_number(BIND_ARGS)
 {
     if (call->variant == 1 && call->arg_count == 2) {
@@ -121,6 +121,7 @@ db_err json_bind_number(BIND_ARGS)
     } else {
         func__result_null(call, func__bigint(21));
     }
+    call->type.flags |= call->variant == 3 ? TYPE_F_BOOL : 0;
     return ERR_OK;
 }
 
@@ -200,9 +201,14 @@ db_err json_is_valid(EVAL_ARGS)
     (void)call;
     const struct sql_type *t = args[0]->type;
     bool text = type_is_string(t) && t->collation != COLL_BINARY;
+    bool may_be = type_is_string(t) || t->id == TYPE_JSON || t->id == TYPE_NULL;
     EACH_ROW(row)
     {
         bool valid = t->id == TYPE_JSON;
+        if (may_be && vec_is_null(args[0], row)) {
+            vec_set_null(out, row); /* MYSQL: of other types NULL is as invalid as the rest */
+            continue;
+        }
         if (text) {
             struct slice s;
             TRY(json__utf8(ctx, t, vec_str(args[0], row), &s));

@@ -7,6 +7,7 @@ db_err json_bind_contains(BIND_ARGS)
         func__want_text(ctx, &args[2]);
     }
     func__result_null(call, func__bigint(21));
+    call->type.flags |= TYPE_F_BOOL;
     return ERR_OK;
 }
 
@@ -18,6 +19,7 @@ db_err json_bind_search(BIND_ARGS)
         json__result(call);
     } else {
         func__result_null(call, func__bigint(21));
+        call->type.flags |= TYPE_F_BOOL;
     }
     return ERR_OK;
 }
@@ -200,6 +202,20 @@ static db_err search_below(struct search *s, const struct json_view *v)
     return ERR_OK;
 }
 
+/* The step to child i; MYSQL: an index that counts from the end is shown as it was written. */
+static db_err print_step(struct search *s, const struct json_view *v, const struct json_leg *leg,
+                         uint32_t i)
+{
+    if (v->type != JSON_ARRAY) {
+        return json_print_leg(json_key_at(v, i), &s->path);
+    }
+    if (leg->kind != JSON_LEG_INDEX || !leg->from_end) {
+        return buf_printf(&s->path, "[%u]", i);
+    }
+    return leg->from == 0 ? buf_printf(&s->path, "[last]")
+                          : buf_printf(&s->path, "[last-%u]", leg->from);
+}
+
 /* Goes to what a path with wildcards finds, keeping the text of the way there. */
 static db_err search_path(struct search *s, const struct json_view *v, const struct json_path *path,
                           uint32_t leg_index)
@@ -234,7 +250,7 @@ static db_err search_path(struct search *s, const struct json_view *v, const str
             continue;
         }
         struct json_view child = json_at(v, i);
-        TRY(array ? buf_printf(&s->path, "[%u]", i) : json_print_leg(json_key_at(v, i), &s->path));
+        TRY(print_step(s, v, leg, i));
         TRY(search_path(s, &child, path, next));
         s->path.len = len;
     }
