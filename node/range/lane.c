@@ -150,9 +150,11 @@ static void wake_lane(struct range_loop *l, unsigned lane, node_id_t node)
 
 /* ---- link messages ---- */
 
-static void send_link(struct range_loop *l, node_id_t to, const struct link_msg *msg)
+static void send_link(struct range_loop *l, node_id_t to, struct link_msg *msg)
 {
     struct replica_transport *t = l->rs->opts.transport;
+    msg->flags =
+        atomic_load_explicit(&l->rs->disk_full, memory_order_relaxed) != 0 ? LINK_F_DISK_FULL : 0;
     t->ops->send_link(t, to, msg);
     l->sent = true;
     range_loop_kick(l);
@@ -166,6 +168,7 @@ static void take_link(struct range_loop *l, node_id_t from, const struct link_ms
         return;
     }
     struct lane_link *ll = &p->lanes[m->lane];
+    ll->full = (m->flags & LINK_F_DISK_FULL) != 0;
     if (m->kind == LINK_HEARTBEAT) {
         if (m->incarnation == 0 || m->incarnation > UINT32_MAX) {
             return;

@@ -25,7 +25,7 @@ enum {
     POLL_MS = 2,
 };
 #define SETTLE_NS (30 * NS_PER_S) /* a configuration entry commits, or the group is in trouble */
-#define STALL_NS  (60 * NS_PER_S)  /* a learner that does not get on at all */
+#define STALL_NS  (60 * NS_PER_S) /* a learner that does not get on at all */
 
 /* ---- configurations and descriptors ---- */
 

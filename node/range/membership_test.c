@@ -40,7 +40,7 @@ static void lagging(struct tcluster *c)
     load_start(c, &l);
     CHECK_OK(fiber_sleep(200 * NS_PER_MS));
     t_isolate(c, 3, true);
-    CHECK_OK(fiber_sleep(12 * NS_PER_S)); /* longer than its log is kept for it */
+    CHECK_OK(fiber_sleep(3 * NS_PER_S)); /* longer than its log is kept for it */
     range_store_upkeep(c->nodes[1].rs, true);
     range_store_upkeep(c->nodes[2].rs, true);
     range_store_get_stats(c->nodes[3].rs, &st);
@@ -283,7 +283,7 @@ static void split_while_away(struct tcluster *c, bool snapshot)
         put_ok(c, i, 1000 + i);
     }
     if (snapshot) {
-        CHECK_OK(fiber_sleep(12 * NS_PER_S));
+        CHECK_OK(fiber_sleep(3 * NS_PER_S));
         range_store_upkeep(c->nodes[1].rs, true);
         range_store_upkeep(c->nodes[2].rs, true);
     }

@@ -237,9 +237,10 @@ void link_msg_encode(const struct link_msg *msg, uint8_t out[LINK_MSG_SIZE])
     out[0] = MSG_VERSION;
     out[1] = msg->kind;
     out[2] = msg->lane;
-    put_be64(out + 3, msg->incarnation);
-    put_be64(out + 11, msg->sent_ns);
-    put_be64(out + 19, msg->epoch);
+    out[3] = msg->flags;
+    put_be64(out + 4, msg->incarnation);
+    put_be64(out + 12, msg->sent_ns);
+    put_be64(out + 20, msg->epoch);
 }
 
 db_err link_msg_decode(struct slice bytes, struct link_msg *ret_msg)
@@ -251,8 +252,9 @@ db_err link_msg_decode(struct slice bytes, struct link_msg *ret_msg)
     }
     *ret_msg = (struct link_msg){.kind = bytes.ptr[1],
                                  .lane = bytes.ptr[2],
-                                 .incarnation = get_be64(bytes.ptr + 3),
-                                 .sent_ns = get_be64(bytes.ptr + 11),
-                                 .epoch = get_be64(bytes.ptr + 19)};
+                                 .flags = bytes.ptr[3],
+                                 .incarnation = get_be64(bytes.ptr + 4),
+                                 .sent_ns = get_be64(bytes.ptr + 12),
+                                 .epoch = get_be64(bytes.ptr + 20)};
     return ERR_OK;
 }

@@ -62,6 +62,9 @@ struct range_store_opts {
     /* A directory on the engine's file system for snapshots on their way in; made if it is not
      * there, emptied at the start. Copied. NULL: this node takes no snapshots. */
     const char *snapshot_dir;
+    /* The log is kept (within bounds) for a member that was heard of within this time; 0: a minute
+     */
+    uint32_t member_away_ms;
     uint64_t snapshot_rate_max;      /* bytes per second sent, all snapshots together; 0: 128 MiB */
     const struct range_hooks *hooks; /* outlives the store */
     uint64_t range_size_max;         /* split above; 0: 256 MiB */

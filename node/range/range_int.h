@@ -61,6 +61,7 @@ struct proposal {
 struct compact_msg {
     struct inbox_msg msg;
     uint64_t index; /* durably applied */
+    bool short_of_space;
     struct waiter waiter;
 };
 
@@ -186,8 +187,8 @@ struct replica {
     bool awake;
     struct list lane_link; /* of the loop's pinned ones */
     struct list asleep_link;
-    bool asleep;       /* quiescent */
-    struct raft *raft; /* NULL until opened */
+    _Atomic bool asleep; /* quiescent */
+    struct raft *raft;   /* NULL until opened */
     uint64_t log_first;
     uint64_t log_last;    /* durable, as the core may read it */
     struct list pending;  /* proposals not yet given to the core */
@@ -204,10 +205,16 @@ struct replica {
     unsigned addr_next; /* to be overwritten when full */
     bool leading;
     uint64_t lead_term;
-    bool lease_told;          /* hooks->lease(true) was called */
-    uint64_t snapshot_hold;   /* the log keeps what comes after it while snapshots_out */
-    uint64_t offer_failed;    /* a member whose snapshot could not be begun */
-    struct receiving *staged; /* what the core is being asked about */
+    bool lease_told;     /* hooks->lease(true) was called */
+    uint64_t kept_bytes; /* retain.c */
+    uint64_t keep_from[2];
+    uint64_t keep_mark, keep_old, keep_mark_ns;
+    uint64_t handed_off_ns;    /* when the lease was last offered to others for a full disk */
+    uint64_t asked_ns;         /* when others were last asked whether this is a member */
+    _Atomic uint64_t heard_ns; /* of a leader */
+    uint64_t snapshot_hold;    /* the log keeps what comes after it while snapshots_out */
+    uint64_t offer_failed;     /* a member whose snapshot could not be begun */
+    struct receiving *staged;  /* what the core is being asked about */
     bool installing;
     _Atomic bool receiving;
     unsigned snapshots_out;             /* on their way to others */
@@ -317,6 +324,7 @@ struct range_loop {
 struct lane_link {
     struct raft_link link;
     bool live;       /* heard of, and both directions hold */
+    bool full;       /* its disk, as it says */
     unsigned groups; /* ranges of the lane with a member on both nodes */
 };
 
@@ -515,7 +523,7 @@ void range_loop_submit(struct range_loop *l);
 void range_loop_retry(struct loop_timer *timer);
 void replica_fetched(struct range_loop *l, struct replica *r, struct log_fetch *f);
 void log_fetch_free(struct log_fetch *f);
-void replica_compact(struct range_loop *l, struct replica *r, uint64_t index);
+void replica_compact(struct range_loop *l, struct replica *r, uint64_t index, bool short_of_space);
 extern const struct raft_log_ops replica_log_ops;
 extern _Thread_local bool replica_log_may_block;
 
@@ -539,6 +547,12 @@ void replica_fail_pending(struct replica *r, db_err err);
 size_t entry_header_put(uint8_t *out, enum entry_kind kind, uint64_t epoch_version);
 MUST_USE db_err entry_header_get(struct slice entry, enum entry_kind *ret_kind,
                                  uint64_t *ret_version, struct slice *ret_payload);
+
+/* ---- retain.c ---- */
+/* Entries up to last_index, of so many bytes, are on their way into the log. */
+void retain_note(struct replica *r, uint64_t last_index, uint64_t bytes);
+/* How far the log may forget, when all up to index is durably applied here. */
+uint64_t retain_limit(struct replica *r, uint64_t index, bool short_of_space);
 
 /* ---- lane.c ---- */
 /* NULL: no memory. */
@@ -588,6 +602,10 @@ void snapshot_offer(struct range_loop *l, struct replica *r, const struct raft_m
 void snapshot_accepted(struct range_loop *l, struct replica *r,
                        const struct raft_snapshot_meta *meta);
 MUST_USE db_err snapshot_dir_open(struct range_store *rs, struct diag *diag);
+
+/* ---- tend.c ---- */
+/* What a group of several members needs now and then. Parks. */
+void replica_tend(struct replica *r);
 
 /* ---- status.c ---- */
 void replica_publish_info(struct range_loop *l, struct replica *r);

@@ -206,6 +206,7 @@ static db_err add_entries(struct range_loop *l, struct submission *s, struct sub
 {
     size_t n = 0;
     size_t bytes = raft_log_batch_size(s->batch);
+    size_t before = bytes;
     while (n < count && (n == 0 || bytes < RANGE_SUBMIT_BYTES_MAX)) {
         bytes += entries[n++].data.len;
     }
@@ -230,6 +231,7 @@ static db_err add_entries(struct range_loop *l, struct submission *s, struct sub
         }
     }
     item->count = n;
+    retain_note(item->replica, entries[n - 1].index, bytes - before);
     s->full = s->full || bytes >= RANGE_SUBMIT_BYTES_MAX;
     *ret_added = n;
     return ERR_OK;
@@ -407,13 +409,14 @@ void range_loop_retry(struct loop_timer *timer)
     }
 }
 
-void replica_compact(struct range_loop *l, struct replica *r, uint64_t index)
+void replica_compact(struct range_loop *l, struct replica *r, uint64_t index, bool short_of_space)
 {
     uint64_t term;
-    if (r->snapshots_out != 0 && index > r->snapshot_hold) {
-        index = r->snapshot_hold;
+    if (!replica_runs(r) || r->installing) {
+        return;
     }
-    if (!replica_runs(r) || r->installing || index < r->log_first || index > r->log_last ||
+    index = retain_limit(r, index, short_of_space);
+    if (index < r->log_first || index > r->log_last ||
         raft_log_term(l->rs->opts.log, r->id, index, &term) != ERR_OK) {
         return;
     }

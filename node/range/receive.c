@@ -153,6 +153,11 @@ static bool is_question(uint8_t type)
     return type == RAFT_MSG_PREVOTE || type == RAFT_MSG_VOTE || type == RAFT_MSG_POKE;
 }
 
+static bool from_a_leader(uint8_t type)
+{
+    return type == RAFT_MSG_APPEND || type == RAFT_MSG_HEARTBEAT;
+}
+
 /* Applied here: that replica is no member. */
 static bool was_removed(const struct range_desc *d, uint64_t replica_id)
 {
@@ -194,12 +199,19 @@ void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in
         replica_leave(l, r);
         return;
     }
-    if (is_question(m->type) && was_removed(replica_desc(r), m->from)) {
+    if ((is_question(m->type) || m->type == REPLICA_MSG_ASK) &&
+        was_removed(replica_desc(r), m->from)) {
         replica_tell_removed(l, r, in->from, m->from);
         return;
     }
     if (m->from != 0) {
         replica_learn(r, m->from, in->from);
+    }
+    if (m->type == REPLICA_MSG_ASK) {
+        return;
+    }
+    if (from_a_leader(m->type)) {
+        atomic_store_explicit(&r->heard_ns, clock_mono_ns(), memory_order_relaxed);
     }
     struct raft_event ev = {.type = RAFT_EV_MESSAGE, .u.message = m};
     db_err err;

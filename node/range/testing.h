@@ -423,6 +423,7 @@ static inline void t_start(struct tcluster *c, node_id_t id)
                                  .join = id == 1 ? NULL : &join,
                                  .snapshot_dir = snap,
                                  .range_size_max = c->range_size_max,
+                                 .member_away_ms = 1500,
                                  .on_fatal = t_fatal,
                                  .on_fatal_arg = n};
     db_err err = range_store_open(&o, &diag, &n->rs);

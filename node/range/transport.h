@@ -29,8 +29,10 @@ static inline unsigned range_lane(range_id_t range)
 /* Besides the types of enum raft_msg_type a struct raft_msg may carry these, which the range stores
  * tell each other. Transports treat all alike. */
 enum {
-    REPLICA_MSG_REMOVED =
-        100, /* the replica `to` is no member any more, as of epoch.conf `index` */
+    /* The replica `to` is no member any more, as of epoch.conf `index`. */
+    REPLICA_MSG_REMOVED = 100,
+    /* Nobody talks to me: am I a member? Answered only by the one above. */
+    REPLICA_MSG_ASK = 101,
 };
 
 enum link_msg_kind {
@@ -38,10 +40,13 @@ enum link_msg_kind {
     LINK_ACK = 2,
 };
 
+enum { LINK_F_DISK_FULL = 1 }; /* of the sender */
+
 /* The heartbeat of one node for all groups of a lane, and its answer. Small, every 100 ms. */
 struct link_msg {
     uint8_t kind;         /* enum link_msg_kind */
     uint8_t lane;         /* < RAFT_LANES */
+    uint8_t flags;        /* LINK_F_ */
     uint64_t incarnation; /* of the heartbeat's sender; echoed */
     uint64_t sent_ns;     /* the heartbeat's sender's clock; echoed */
     uint64_t epoch;       /* LINK_ACK */
@@ -117,7 +122,7 @@ MUST_USE db_err raft_msg_decode(struct slice header, struct raft_blob *blob, str
                                 struct arena *arena, range_id_t *ret_range,
                                 struct raft_msg *ret_msg);
 
-enum { LINK_MSG_SIZE = 27 };
+enum { LINK_MSG_SIZE = 28 };
 void link_msg_encode(const struct link_msg *msg, uint8_t out[LINK_MSG_SIZE]);
 /* ERR_CORRUPT. */
 MUST_USE db_err link_msg_decode(struct slice bytes, struct link_msg *ret_msg);

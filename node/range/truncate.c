@@ -21,7 +21,7 @@ static void read_durable(void *arg)
     j->err = engine_applied_durable(j->r->rs->opts.engine, j->r->id, &j->index, &term);
 }
 
-static void compact_replica(struct replica *r)
+static void compact_replica(struct replica *r, bool short_of_space)
 {
     if (!replica_is(r, REPLICA_LIVE) ||
         atomic_load(&r->applied_index) <= atomic_load(&r->compacted_index)) {
@@ -39,7 +39,8 @@ static void compact_replica(struct replica *r)
     if (j.err != ERR_OK || j.index <= atomic_load(&r->compacted_index)) {
         return;
     }
-    struct compact_msg m = {.msg.kind = INBOX_COMPACT, .index = j.index};
+    struct compact_msg m = {
+        .msg.kind = INBOX_COMPACT, .index = j.index, .short_of_space = short_of_space};
     wait_init(&m.waiter);
     inbox_push(r, &m.msg);
     wait_block_uncancelable(&m.waiter);
@@ -187,17 +188,29 @@ static void split_if_large(struct replica *r)
     arena_fini(&j.arena);
 }
 
+/* What members keep of the log for each other holds back too much of it. */
+static bool short_of_space(struct range_store *rs)
+{
+    struct raft_log_holder holder;
+    size_t count;
+    raft_log_oldest(rs->opts.log, &holder, 1, &count);
+    return (atomic_load(&rs->disk_full) & FULL_SOON) != 0 ||
+           (count != 0 && holder.behind_bytes > 2 * rs->opts.log_size_max);
+}
+
 void range_store_upkeep(struct range_store *rs, bool force_flush)
 {
     fiber_mutex_lock(&rs->upkeep_lock);
     if (force_flush || (flush_due(rs) && space_for_flush(rs))) {
         (void)flush(rs);
     }
+    bool is_short = short_of_space(rs);
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
         for (; r != NULL && !atomic_load(&rs->stopping); r = r->map_next) {
-            compact_replica(r);
+            compact_replica(r, is_short);
             split_if_large(r);
+            replica_tend(r);
         }
     }
     fiber_mutex_unlock(&rs->upkeep_lock);

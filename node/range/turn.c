@@ -71,7 +71,7 @@ static void take_inbox(struct range_loop *l, struct replica *r)
         }
         case INBOX_COMPACT: {
             struct compact_msg *c = CONTAINER_OF(m, struct compact_msg, msg);
-            replica_compact(l, r, c->index);
+            replica_compact(l, r, c->index, c->short_of_space);
             wait_signal(&c->waiter, 0);
             break;
         }
