@@ -8,7 +8,6 @@
  *
  * Was it executed? Never, when its frame was not given to the network as a whole: the server needs
  * all of it. The connection keeps count (rpc_conn_submitted). Everything else is "maybe". */
-#include <inttypes.h>
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -202,8 +201,8 @@ void link__fail_pending(struct link *l, struct rpc_conn *conn, db_err unsent, co
             slot_free(l, p);
             bool sent = rpc_conn_submitted(conn, &call->end_offset);
             call->reply->executed_maybe = sent;
-            db_err err = diag_set(call->diag, sent ? ERR_OUTCOME_UNKNOWN : unsent,
-                                  "node %" PRIu64 ": %s", l->peer->node, text);
+            db_err err = diag_set(call->diag, sent ? ERR_OUTCOME_UNKNOWN : unsent, "%s: %s",
+                                  l->peer->label, text);
             metrics_add(METRIC_rpc_calls_unknown, sent ? 1 : 0);
             wait_signal(&call->waiter, (int)err);
         } else if (stream != NULL) {
@@ -253,7 +252,7 @@ static db_err call_on(struct link *l, struct rpc_conn *c, const struct rpc_call 
     db_err err = slot_take(l, c, &w, NULL, &id);
     pthread_mutex_unlock(&l->lock);
     if (err != ERR_OK) {
-        return diag_set(diag, err, "node %" PRIu64 ": the connection was lost", l->peer->node);
+        return diag_set(diag, err, "%s: the connection was lost", l->peer->label);
     }
     const struct rpc_frame_head head = {.type = RPC_FRAME_REQUEST,
                                         .method = (uint16_t)call->method,
@@ -277,7 +276,7 @@ static db_err call_on(struct link *l, struct rpc_conn *c, const struct rpc_call 
     if (queued) {
         send_cancel(c, id);
     }
-    return diag_set(diag, err, "node %" PRIu64 ": %s", l->peer->node, err_text(err));
+    return diag_set(diag, err, "%s: %s", l->peer->label, err_text(err));
 }
 
 db_err rpc_call(struct rpc_peer *peer, const struct rpc_call *call, struct diag *diag,
@@ -347,7 +346,7 @@ static db_err open_on(struct link *l, struct rpc_conn *c, const struct rpc_frame
             rpc_stream_unref(s);
         }
         err = err == ERR_LIMIT || err == ERR_NOMEM ? err : ERR_UNAVAILABLE;
-        return diag_set(diag, err, "node %" PRIu64 ": %s", l->peer->node, err_text(err));
+        return diag_set(diag, err, "%s: %s", l->peer->label, err_text(err));
     }
     *ret_stream = s;
     return ERR_OK;

@@ -75,6 +75,7 @@ struct rpc_peer {
     uint64_t node;         /* 0: by address */
     _Atomic uint64_t said_node;
     char address[RPC_ADDRESS_MAX];
+    char label[RPC_ADDRESS_MAX]; /* for people: "node 3" or the address */
     struct link links[RPC_CLASS__COUNT];
 };
 

@@ -72,7 +72,7 @@ static void go_down(struct link *l, const char *why, bool failed)
         l->until_ns = breaker_failed(&l->breaker, now_ns);
         metrics_add(METRIC_rpc_dials_failed, 1);
         if (first || strcmp(l->why, why) != 0) {
-            LOG_INFO("rpc.peer.down", F_U64("node", l->peer->node),
+            LOG_INFO("rpc.peer.down", F_STR("peer", l->peer->label),
                      F_STR("class", rpc_class_name(l->class)), F_STR("reason", why));
         }
     } else {
@@ -80,7 +80,7 @@ static void go_down(struct link *l, const char *why, bool failed)
         uint64_t pause_ns = l->client->opts.timing.redial_ms * NS_PER_MS;
         l->until_ns = now_ns - l->up_ns < UP_SHORT_NS ? now_ns + pause_ns : now_ns;
         if (l->wanted) {
-            LOG_INFO("rpc.peer.lost", F_U64("node", l->peer->node),
+            LOG_INFO("rpc.peer.lost", F_STR("peer", l->peer->label),
                      F_STR("class", rpc_class_name(l->class)), F_STR("reason", why));
         }
     }
@@ -400,8 +400,7 @@ static db_err link_ready(struct link *l, struct diag *diag, struct rpc_conn **re
     }
     link__want(l);
     if (breaker_is_open(&l->breaker)) {
-        return diag_set(diag, ERR_UNAVAILABLE, "node %" PRIu64 " is not reachable: %s",
-                        l->peer->node, l->why);
+        return diag_set(diag, ERR_UNAVAILABLE, "%s is not reachable: %s", l->peer->label, l->why);
     }
     return ERR_BUSY;
 }
@@ -429,8 +428,8 @@ db_err link__wait_up(struct link *l, uint64_t deadline_ns, struct diag *diag,
             if (chosen) {
                 wait_block_uncancelable(&w.waiter);
             }
-            return diag_set(diag, err, "waiting for a connection to node %" PRIu64 ": %s",
-                            l->peer->node, err_text(err));
+            return diag_set(diag, err, "waiting for a connection to %s: %s", l->peer->label,
+                            err_text(err));
         }
     }
 }

@@ -2,6 +2,7 @@
  * some twenty times a second; whoever wants it sooner kicks. Peers and links are only ever added
  * while the client lives, so that their lists can be walked without the lock once the head is
  * known. */
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -172,6 +173,11 @@ static struct rpc_peer *peer_new(struct rpc_client *client, uint64_t node, const
     peer->node = node;
     atomic_init(&peer->said_node, node);
     snprintf(peer->address, sizeof(peer->address), "%s", address);
+    if (node != 0) {
+        snprintf(peer->label, sizeof(peer->label), "node %" PRIu64, node);
+    } else {
+        snprintf(peer->label, sizeof(peer->label), "%s", address);
+    }
     if (node != 0 && hash_insert(&client->by_node, &peer->by_node, hash_u64(node)) != ERR_OK) {
         mem_free(peer);
         return NULL;
