@@ -126,6 +126,7 @@ db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
         TRY(check_targets(&b));
     }
     b.stmt->subqueries = b.subqueries;
+    b.stmt->next_col = b.next_col;
     *ret_bound = b.stmt;
     return ERR_OK;
 }

@@ -223,6 +223,7 @@ struct bound_target { /* a table that DML changes */
 
 struct bound_stmt {
     enum bound_kind kind;
+    col_id_t next_col;      /* the last column id given */
     struct lnode *root;     /* the rows: SELECT's result; the source of INSERT; rows to change for
                                UPDATE/DELETE */
     struct lcolumn *result; /* SELECT: visible columns, root's first result_count */

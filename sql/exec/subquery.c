@@ -20,6 +20,8 @@ struct subquery_state {
     struct value *values; /* row-major; SCALAR: one */
     uint32_t mask;        /* hash set for IN with one column */
     uint32_t *slots;
+    struct arena rows; /* of the values; a correlated one's are those of its last run */
+    bool has_rows_arena;
     struct op *root; /* kept open between rows of a correlated one */
     bool open;
 };
@@ -44,6 +46,10 @@ void exec__subqueries_close(struct exec_ctx *ctx)
             op_close(st->root, ctx);
             st->root = NULL;
         }
+        if (st != NULL && st->has_rows_arena) {
+            arena_fini(&st->rows);
+            st->has_rows_arena = false;
+        }
     }
 }
 
@@ -52,7 +58,7 @@ static db_err keep_row(struct exec_ctx *ctx, struct subquery_state *st, const st
 {
     if (st->count == st->cap) {
         uint32_t cap = st->cap == 0 ? 16 : st->cap * 2;
-        struct value *values = ARENA_ARRAY(ctx->arena, struct value, (size_t)cap * st->width);
+        struct value *values = ARENA_ARRAY(&st->rows, struct value, (size_t)cap * st->width);
         if (values == NULL) {
             return ERR_LIMIT;
         }
@@ -66,7 +72,7 @@ static db_err keep_row(struct exec_ctx *ctx, struct subquery_state *st, const st
         struct value v;
         vector_get(&c->columns[i], row, &v);
         st->has_null = st->has_null || v.is_null;
-        TRY(value_copy(&v, ctx->arena, &st->values[(size_t)st->count * st->width + i]));
+        TRY(value_copy(&v, &st->rows, &st->values[(size_t)st->count * st->width + i]));
     }
     st->count++;
     return ERR_OK;
@@ -108,7 +114,13 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
     arena_init(&chunk_arena, NULL, ctx->mem, 0);
     ctx->eval.arena = &chunk_arena;
     st->width = sub->is_row ? sub->plan->root->column_count : e->arg_count == 0 ? 1 : e->arg_count;
-    st->count = 0;
+    if (!st->has_rows_arena) {
+        arena_init(&st->rows, NULL, ctx->mem, 0);
+        st->has_rows_arena = true;
+    }
+    arena_reset(&st->rows);
+    st->values = NULL;
+    st->count = st->cap = 0;
     st->has_rows = st->has_null = false;
     db_err err = ERR_OK;
     if (st->root == NULL) {
@@ -140,7 +152,7 @@ static db_err build_set(struct exec_ctx *ctx, const struct collation *coll,
         size *= 2;
     }
     st->mask = size - 1;
-    st->slots = ARENA_ARRAY(ctx->arena, uint32_t, size);
+    st->slots = ARENA_ARRAY(&st->rows, uint32_t, size);
     if (st->slots == NULL) {
         return ERR_LIMIT;
     }

@@ -100,7 +100,7 @@ db_err opt__plan_ctes(struct optimizer *o)
         if (s->ctes[i] == NULL) {
             continue;
         }
-        TRY(opt__unnest(o, &s->ctes[i]));
+        TRY(opt__unnest(o, &s->ctes[i], false));
         TRY(opt__rewrite(o, &s->ctes[i]));
         TRY(opt__physical(o, s->ctes[i], &nothing, &root));
         o->plan->ctes[i] = root.node;

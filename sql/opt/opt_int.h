@@ -49,7 +49,13 @@ struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const 
 
 db_err opt__rewrite(struct optimizer *o, struct lnode **io_root);
 /* Subqueries into joins (rule/unnest.c): before any of those in the tree is planned. */
-db_err opt__unnest(struct optimizer *o, struct lnode **io_root);
+db_err opt__unnest(struct optimizer *o, struct lnode **io_root, bool runs_often);
+bool opt__reads_outer(const struct bexpr *e, const struct lnode *outer);
+bool opt__tree_reads_outer(const struct lnode *n, const struct lnode *outer);
+/* A correlated scalar subquery (rule/unnest_scalar.c): *ret is what stands for it, of columns that
+ * *io_input now gives; e itself when it stays. limited: few of the rows may be wanted. */
+db_err opt__unnest_scalar(struct optimizer *o, struct bexpr *e, bool limited,
+                          struct lnode **io_input, struct bexpr **ret);
 /* e with the columns of `outer` that it reads as outer ones as columns. NULL: out of memory. */
 struct bexpr *opt__from_within(struct optimizer *o, const struct bexpr *e,
                                const struct lnode *outer);

@@ -115,7 +115,7 @@ static db_err plan_subqueries(struct optimizer *o)
         if (sub->unnested) {
             continue;
         }
-        TRY(opt__unnest(o, &sub->root)); /* what it holds has a higher number */
+        TRY(opt__unnest(o, &sub->root, sub->correlated)); /* what it holds has a higher number */
         TRY(opt__rewrite(o, &sub->root));
         TRY(opt__physical(o, sub->root, &nothing, &root));
         p->kind = BOUND_SELECT;
@@ -161,7 +161,7 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     plan->cacheable = !stmt->session_bound && stmt->into_var_count == 0;
     TRY(collect_tables(&o));
     TRY(opt__inline_ctes(&o));
-    TRY(opt__unnest(&o, &stmt->root)); /* before the subqueries are planned on their own */
+    TRY(opt__unnest(&o, &stmt->root, false)); /* before the subqueries are planned on their own */
     TRY(opt__plan_ctes(&o));
     TRY(plan_subqueries(&o));
     TRY(stmt->kind == BOUND_SELECT ? plan_select(&o) : opt__dml(&o));

@@ -18,7 +18,7 @@ struct unnest {
 
 /* ---- what reads the enclosing row ---- */
 
-static bool reads_outer(const struct bexpr *e, const struct lnode *outer)
+bool opt__reads_outer(const struct bexpr *e, const struct lnode *outer)
 {
     if (e->kind == BEXPR_OUTER && opt__has_column(outer, e->u.column.id)) {
         return true;
@@ -32,7 +32,7 @@ static bool reads_outer(const struct bexpr *e, const struct lnode *outer)
         }
     }
     for (uint32_t i = 0; i < e->arg_count; i++) {
-        if (reads_outer(e->args[i], outer)) {
+        if (opt__reads_outer(e->args[i], outer)) {
             return true;
         }
     }
@@ -42,7 +42,7 @@ static bool reads_outer(const struct bexpr *e, const struct lnode *outer)
 static bool any_reads_outer(struct bexpr *const *list, uint32_t n, const struct lnode *outer)
 {
     for (uint32_t i = 0; i < n; i++) {
-        if (list[i] != NULL && reads_outer(list[i], outer)) {
+        if (list[i] != NULL && opt__reads_outer(list[i], outer)) {
             return true;
         }
     }
@@ -51,7 +51,7 @@ static bool any_reads_outer(struct bexpr *const *list, uint32_t n, const struct 
 
 /* Only trees of tables, joins, conditions and projections are looked into; of others it is said
  * that they may read the enclosing row when anything of the subquery does so below them. */
-static bool tree_reads_outer(const struct lnode *n, const struct lnode *outer)
+bool opt__tree_reads_outer(const struct lnode *n, const struct lnode *outer)
 {
     switch ((int)n->kind) {
     case LNODE_DUAL: return false;
@@ -63,7 +63,7 @@ static bool tree_reads_outer(const struct lnode *n, const struct lnode *outer)
         break;
     case LNODE_PROJECT:
         for (uint32_t i = 0; i < n->u.project.count; i++) {
-            if (reads_outer(n->u.project.exprs[i].expr, outer)) {
+            if (opt__reads_outer(n->u.project.exprs[i].expr, outer)) {
                 return true;
             }
         }
@@ -75,7 +75,7 @@ static bool tree_reads_outer(const struct lnode *n, const struct lnode *outer)
         break;
     case LNODE_AGGREGATE:
         for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
-            if (reads_outer(n->u.aggregate.groups[i].expr, outer)) {
+            if (opt__reads_outer(n->u.aggregate.groups[i].expr, outer)) {
                 return true;
             }
         }
@@ -91,7 +91,7 @@ static bool tree_reads_outer(const struct lnode *n, const struct lnode *outer)
     default: return true;
     }
     for (uint32_t i = 0; i < n->child_count; i++) {
-        if (tree_reads_outer(n->children[i], outer)) {
+        if (opt__tree_reads_outer(n->children[i], outer)) {
             return true;
         }
     }
@@ -165,7 +165,7 @@ static db_err strip(struct unnest *u, struct lnode *n, bool exists, bool *ret_fi
     while (n->kind == LNODE_FILTER) {
         for (uint32_t i = 0; i < n->u.filter.count; i++) {
             struct bexpr *e = n->u.filter.conjuncts[i];
-            bool outer = reads_outer(e, u->outer);
+            bool outer = opt__reads_outer(e, u->outer);
             if (outer && (e->has_subquery || e->is_volatile)) {
                 return ERR_OK;
             }
@@ -182,7 +182,7 @@ static db_err strip(struct unnest *u, struct lnode *n, bool exists, bool *ret_fi
     u->tables = n;
     *ret_fits = (n->kind == LNODE_TABLE || n->kind == LNODE_JOIN || n->kind == LNODE_PROJECT ||
                  n->kind == LNODE_CTE_REF) &&
-                !tree_reads_outer(n, u->outer);
+                !opt__tree_reads_outer(n, u->outer);
     return ERR_OK;
 }
 
@@ -238,6 +238,8 @@ static db_err with_filter(struct unnest *u, struct lnode **io)
     return ERR_OK;
 }
 
+static bool stands_once(const struct optimizer *o, const struct bsubquery *sub);
+
 /* The join in place of the conjunct; *ret NULL: it stays. */
 static db_err try_unnest(struct optimizer *o, struct lnode *input, const struct bexpr *e,
                          struct lnode **ret)
@@ -265,6 +267,9 @@ static db_err try_unnest(struct optimizer *o, struct lnode *input, const struct 
         if (e->args[i]->has_subquery || e->args[i]->is_volatile) {
             return ERR_OK;
         }
+    }
+    if (!stands_once(o, sub)) {
+        return ERR_OK;
     }
     struct unnest u = {.o = o, .outer = input, .sub = sub};
     TRY(strip(&u, exists ? sub->root : sub->compared, exists, &fits));
@@ -294,7 +299,119 @@ static db_err try_unnest(struct optimizer *o, struct lnode *input, const struct 
     return ERR_OK;
 }
 
-static db_err unnest_filter(struct optimizer *o, struct lnode *f)
+/* ---- how often a subquery is asked: one that stands twice must stay ---- */
+
+struct uses {
+    const struct bsubquery *sub;
+    uint32_t count;
+};
+
+static bool note_use(const struct bexpr *e, void *arg)
+{
+    struct uses *u = arg;
+    bool subquery = e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED;
+    u->count += subquery && e->u.subquery.sub == u->sub;
+    return true;
+}
+
+static void list_uses(struct bexpr *const *list, uint32_t n, struct uses *u)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        bexpr_walk(list[i], note_use, u);
+    }
+}
+
+static void tree_uses(const struct lnode *n, struct uses *u)
+{
+    switch ((int)n->kind) {
+    case LNODE_TABLE: list_uses(n->u.table.filters, n->u.table.filter_count, u); break;
+    case LNODE_VALUES:
+        for (uint32_t i = 0; i < n->u.values.row_count; i++) {
+            list_uses(n->u.values.rows[i], n->column_count, u);
+        }
+        break;
+    case LNODE_FILTER: list_uses(n->u.filter.conjuncts, n->u.filter.count, u); break;
+    case LNODE_PROJECT:
+        for (uint32_t i = 0; i < n->u.project.count; i++) {
+            bexpr_walk(n->u.project.exprs[i].expr, note_use, u);
+        }
+        break;
+    case LNODE_JOIN: list_uses(n->u.join.on, n->u.join.on_count, u); break;
+    case LNODE_AGGREGATE:
+        for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+            bexpr_walk(n->u.aggregate.groups[i].expr, note_use, u);
+        }
+        for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+            const struct lagg *a = &n->u.aggregate.aggs[i];
+            list_uses(a->args, a->call->arg_count, u);
+            for (uint32_t k = 0; k < a->order_count; k++) {
+                bexpr_walk(a->order[k].expr, note_use, u);
+            }
+        }
+        break;
+    case LNODE_SORT:
+        for (uint32_t i = 0; i < n->u.sort.count; i++) {
+            bexpr_walk(n->u.sort.keys[i].expr, note_use, u);
+        }
+        break;
+    case LNODE_WINDOW:
+        list_uses(n->u.window.partition, n->u.window.partition_count, u);
+        for (uint32_t i = 0; i < n->u.window.order_count; i++) {
+            bexpr_walk(n->u.window.order[i].expr, note_use, u);
+        }
+        for (uint32_t i = 0; i < n->u.window.call_count; i++) {
+            list_uses(n->u.window.calls[i].args, n->u.window.calls[i].arg_count, u);
+        }
+        break;
+    default: break;
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        tree_uses(n->children[i], u);
+    }
+}
+
+static bool stands_once(const struct optimizer *o, const struct bsubquery *sub)
+{
+    const struct bound_stmt *s = o->stmt;
+    struct uses u = {sub, 0};
+    tree_uses(s->root, &u);
+    for (uint32_t i = 0; i < s->subquery_count; i++) {
+        if (!s->subqueries[i]->unnested) { /* else it is part of another tree */
+            tree_uses(s->subqueries[i]->root, &u);
+        }
+    }
+    for (uint32_t i = 0; i < s->cte_count; i++) {
+        if (s->ctes[i] != NULL) {
+            tree_uses(s->ctes[i], &u);
+        }
+    }
+    return u.count == 1;
+}
+
+/* ---- the walk ---- */
+
+/* Scalar subqueries in what is evaluated for every row of *io_input. */
+static db_err unnest_within(struct optimizer *o, struct bexpr **io, bool limited,
+                            struct lnode **io_input)
+{
+    struct bexpr *e = *io;
+    if (!e->has_subquery) {
+        return ERR_OK;
+    }
+    if (e->kind == BEXPR_SUBQUERY_SCALAR) {
+        return stands_once(o, e->u.subquery.sub) ? opt__unnest_scalar(o, e, limited, io_input, io)
+                                                 : ERR_OK;
+    }
+    bool all = e->kind == BEXPR_FUNC || e->kind == BEXPR_CAST;
+    bool first = e->kind == BEXPR_COALESCE || e->kind == BEXPR_CASE || e->kind == BEXPR_AND ||
+                 e->kind == BEXPR_OR;
+    for (uint32_t i = 0; i < e->arg_count && (all || (first && i == 0)); i++) {
+        TRY(unnest_within(o, &e->args[i], limited, io_input));
+    }
+    return ERR_OK;
+}
+
+static db_err unnest_filter(struct optimizer *o, struct lnode *f, bool limited)
 {
     struct conjuncts stay = {0};
     for (uint32_t i = 0; i < f->u.filter.count; i++) {
@@ -305,28 +422,51 @@ static db_err unnest_filter(struct optimizer *o, struct lnode *f)
         }
         if (join != NULL) {
             f->children[0] = join;
-        } else {
-            TRY(opt__add_conjunct(o, &stay, e));
+            continue;
         }
+        TRY(unnest_within(o, &e, limited, &f->children[0]));
+        TRY(opt__add_conjunct(o, &stay, e));
     }
     f->u.filter.conjuncts = stay.list;
     f->u.filter.count = stay.count;
     return ERR_OK;
 }
 
-static db_err walk(struct optimizer *o, struct lnode *n)
+static db_err unnest_aggregate(struct optimizer *o, struct lnode *n)
 {
-    if (n->kind == LNODE_FILTER) {
-        TRY(unnest_filter(o, n));
-    }
-    for (uint32_t i = 0; i < n->child_count; i++) {
-        TRY(walk(o, n->children[i]));
+    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+        const struct lagg *a = &n->u.aggregate.aggs[i];
+        for (uint32_t k = 0; k < a->call->arg_count; k++) {
+            TRY(unnest_within(o, &a->args[k], false, &n->children[0]));
+        }
     }
     return ERR_OK;
 }
 
-db_err opt__unnest(struct optimizer *o, struct lnode **io_root)
+/* limited: a LIMIT above may make do with few of the rows, or the tree runs again and again. */
+static db_err walk(struct optimizer *o, struct lnode *n, bool limited)
 {
-    return o->stmt->kind == BOUND_SELECT && o->stmt->subquery_count != 0 ? walk(o, *io_root)
-                                                                         : ERR_OK;
+    switch ((int)n->kind) {
+    case LNODE_FILTER: TRY(unnest_filter(o, n, limited)); break;
+    case LNODE_PROJECT:
+        for (uint32_t i = 0; i < n->u.project.count; i++) {
+            TRY(unnest_within(o, &n->u.project.exprs[i].expr, limited, &n->children[0]));
+        }
+        break;
+    case LNODE_AGGREGATE: TRY(unnest_aggregate(o, n)); break;
+    default: break;
+    }
+    bool takes_all = n->kind == LNODE_SORT || n->kind == LNODE_AGGREGATE || n->kind == LNODE_WINDOW;
+    limited = (limited && !takes_all) || (n->kind == LNODE_LIMIT && n->u.limit.limit != NULL);
+    bool again = n->kind == LNODE_RECURSIVE || (n->kind == LNODE_JOIN && n->u.join.lateral);
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        TRY(walk(o, n->children[i], limited || (again && i == 1)));
+    }
+    return ERR_OK;
+}
+
+db_err opt__unnest(struct optimizer *o, struct lnode **io_root, bool runs_often)
+{
+    bool any = o->stmt->kind == BOUND_SELECT && o->stmt->subquery_count != 0;
+    return any ? walk(o, *io_root, runs_often) : ERR_OK;
 }
