@@ -53,8 +53,7 @@ void exec__subqueries_close(struct exec_ctx *ctx)
     }
 }
 
-static db_err keep_row(struct exec_ctx *ctx, struct subquery_state *st, const struct chunk *c,
-                       uint32_t row)
+static db_err keep_row(struct subquery_state *st, const struct chunk *c, uint32_t row)
 {
     if (st->count == st->cap) {
         uint32_t cap = st->cap == 0 ? 16 : st->cap * 2;
@@ -96,7 +95,7 @@ static db_err collect(struct exec_ctx *ctx, const struct bexpr *e, struct subque
             if (scalar && st->count == 1) {
                 return my_error(ctx->diag, ER_SUBQUERY_NO_1_ROW);
             }
-            TRY(keep_row(ctx, st, c, chunk_row(c, i)));
+            TRY(keep_row(st, c, chunk_row(c, i)));
         }
     }
 }
@@ -144,8 +143,7 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
     return err;
 }
 
-static db_err build_set(struct exec_ctx *ctx, const struct collation *coll,
-                        struct subquery_state *st)
+static db_err build_set(const struct collation *coll, struct subquery_state *st)
 {
     uint32_t size = 8;
     while (size < st->count * 2) {
@@ -281,7 +279,7 @@ static db_err answer(struct exec_ctx *ctx, const struct expr_state *s, struct su
         t = quantified(e, st, left);
     } else if (e->arg_count == 1 && !e->u.subquery.sub->correlated) {
         if (st->slots == NULL) {
-            TRY(build_set(ctx, column_collation(e, 0), st));
+            TRY(build_set(column_collation(e, 0), st));
         }
         t = in_set(st, left, column_collation(e, 0));
     } else {
