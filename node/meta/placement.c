@@ -188,8 +188,10 @@ void meta_placement_round(struct meta *m)
     arena_init(&page, NULL, NULL, 0);
     db_err err = registry_directory(m, &a, &dir);
     if (err == ERR_OK) {
-        struct placement_view view = {
-            .nodes = dir.nodes, .count = dir.count, .replicas = m->opts.replicas};
+        struct placement_view view = {.nodes = dir.nodes,
+                                      .count = dir.count,
+                                      .replicas = m->opts.replicas,
+                                      .meta_leader = m->self};
         err = look_at_all(m, &view, &page);
     }
     if (err != ERR_OK && err != ERR_NOT_LEADER) {

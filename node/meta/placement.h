@@ -10,7 +10,8 @@
 struct placement_view {
     const struct node_info *nodes;
     unsigned count;
-    unsigned replicas; /* wanted of each range */
+    unsigned replicas;     /* wanted of each range */
+    node_id_t meta_leader; /* who leads the meta range; 0: does not matter */
 };
 
 enum placement_kind { PLACEMENT_NOTHING, PLACEMENT_REPLICAS, PLACEMENT_LEASE };

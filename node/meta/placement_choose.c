@@ -5,8 +5,13 @@
 /* The order of concerns: replicas that are missing, replicas that are in the wrong place, replicas
  * too many, the lease, evenness. One step at a time: the next round sees its result. */
 
-/* Evenness is worth a move only beyond this difference of two nodes, or it would never rest. */
-enum { REPLICA_SPREAD = 2, LEASE_SPREAD = 2 };
+/* Evenness is worth a move only beyond this difference of two nodes, or it would never rest.
+ *
+ * Up to LEASES_TOGETHER leases in the whole cluster are not spread but gathered where the meta
+ * range is led: a commit takes its timestamp there, and a transaction over several ranges is
+ * prepared on one node. What a small database could win by a second node's processors is less than
+ * what each commit would pay for a message there and back. */
+enum { REPLICA_SPREAD = 2, LEASE_SPREAD = 2, LEASES_TOGETHER = 8 };
 
 static const struct node_info *node_of(const struct placement_view *v, node_id_t id)
 {
@@ -168,6 +173,31 @@ static void choose_lease(const struct placement_view *v, const struct range_desc
     s->why = evenness ? "spread leases" : "lease leaves a node";
 }
 
+/* Leases in the whole cluster, as the nodes last told. */
+static unsigned leases_of_all(const struct placement_view *v)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < v->count; i++) {
+        n += v->nodes[i].leases;
+    }
+    return n;
+}
+
+/* A lease that nothing forces to move: with many it is evenness that counts, with few nearness to
+ * the meta range. */
+static void choose_lease_place(const struct placement_view *v, const struct range_desc *d,
+                               struct placement_step *s)
+{
+    if (leases_of_all(v) > LEASES_TOGETHER) {
+        choose_lease(v, d, true, s);
+    } else if (v->meta_leader != 0 && v->meta_leader != d->leader_hint &&
+               may_lead(node_of(v, v->meta_leader)) && is_voter(d, v->meta_leader)) {
+        s->kind = PLACEMENT_LEASE;
+        s->lease_to = v->meta_leader;
+        s->why = "lease to the meta range's";
+    }
+}
+
 /* Removes one voter in a good place: not the leader, the fullest node first. */
 static void choose_surplus(const struct placement_view *v, const struct range_desc *d,
                            struct placement_step *s)
@@ -250,7 +280,7 @@ void placement_choose(const struct placement_view *view, const struct range_desc
         choose_even(view, desc, &s);
     }
     if (s.kind == PLACEMENT_NOTHING && desc->id != RANGE_ID_META) {
-        choose_lease(view, desc, true, &s);
+        choose_lease_place(view, desc, &s);
     }
     *ret_step = s;
 }

@@ -124,11 +124,37 @@ static void leases_even_out(void **state)
 {
     (void)state;
     nodes(3);
-    g_nodes[0].leases = 5;
+    g_nodes[0].leases = 12;
     struct placement_step s = choose(ON(1, 2, 3));
     assert_int_equal(s.kind, PLACEMENT_LEASE);
-    g_nodes[1].leases = 4;
-    g_nodes[2].leases = 4;
+    g_nodes[1].leases = 11;
+    g_nodes[2].leases = 11;
+    assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
+}
+
+static void few_leases_follow_the_meta_range(void **state)
+{
+    (void)state;
+    nodes(3);
+    g_view.meta_leader = 2;
+    g_nodes[0].leases = 3;
+    g_nodes[1].leases = 1;
+    struct placement_step s = choose(ON(1, 2, 3));
+    assert_int_equal(s.kind, PLACEMENT_LEASE);
+    assert_int_equal(s.lease_to, 2);
+    assert_int_equal(choose(ON(2, 1, 3)).kind, PLACEMENT_NOTHING);
+    g_nodes[0].leases = 0;
+    g_nodes[1].leases = 8; /* all that there are */
+    assert_int_equal(choose(ON(2, 1, 3)).kind, PLACEMENT_NOTHING);
+    g_nodes[1].leases = 9; /* not few any more */
+    s = choose(ON(2, 1, 3));
+    assert_int_equal(s.kind, PLACEMENT_LEASE);
+    assert_int_not_equal(s.lease_to, 2);
+    g_nodes[1].leases = 1;
+    g_nodes[1].flags = NODE_DRAINING; /* meta's own lease is about to leave */
+    assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
+    nodes(4);
+    g_view.meta_leader = 4; /* holds no replica of it */
     assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
 }
 
@@ -142,6 +168,7 @@ int main(void)
         cmocka_unit_test(a_draining_leader_hands_over),
         cmocka_unit_test(full_and_empty_nodes_even_out),
         cmocka_unit_test(leases_even_out),
+        cmocka_unit_test(few_leases_follow_the_meta_range),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,6 +10,9 @@
  * or nothing of it was (NNG completes a write on the first byte), and it is given to the operation
  * that completes later.
  *
+ * A small frame must not wait for the acknowledgement of the one before (Nagle's algorithm against
+ * delayed acknowledgements: 40 ms): NNG's streams have that on unless told otherwise.
+ *
  * Closing. An operation that is begun on a closed stream is never completed by NNG 1.5. So a pipe
  * knows that it was closed: what is begun then fails at once, and what was begun at the same moment
  * is cancelled. The look at the mark comes after NNG was given the operation, when its completion
@@ -343,6 +346,7 @@ static void transport_dial(struct rpc_transport *base, struct rpc_dial *dial)
     }
     snprintf(a->address, sizeof(a->address), "%.*s", SLICE_FMT(dial->address));
     int rc = nng_stream_dialer_alloc(&a->dialer, url);
+    rc = rc != 0 ? rc : nng_stream_dialer_set_bool(a->dialer, NNG_OPT_TCP_NODELAY, true);
     rc = rc != 0 ? rc : nng_aio_alloc(&a->aio, on_dialed, a);
     if (rc != 0) {
         if (a->dialer != NULL) {
@@ -422,6 +426,7 @@ static db_err transport_listen(struct rpc_transport *base, const struct rpc_list
     l->ctx = listen->ctx;
     int port = 0;
     int rc = nng_stream_listener_alloc(&l->listener, url);
+    rc = rc != 0 ? rc : nng_stream_listener_set_bool(l->listener, NNG_OPT_TCP_NODELAY, true);
     rc = rc != 0 ? rc : nng_aio_alloc(&l->aio, on_accept, l);
     rc = rc != 0 ? rc : nng_stream_listener_listen(l->listener);
     rc = rc != 0 ? rc : nng_stream_listener_get_int(l->listener, NNG_OPT_TCP_BOUND_PORT, &port);
