@@ -1,0 +1,102 @@
+/* EXTRACTVALUE(xml, xpath) and UPDATEXML(xml, xpath, new). */
+#include "sql/func/families.h"
+
+#include "sql/func/xml/xml_int.h"
+
+enum { RESULT_CHARS = 1 << 24 };
+
+db_err xml_bind(BIND_ARGS)
+{
+    if (!args[1].is_const) {
+        return diag_set_sql(ctx->diag, 1105, "HY000", "Only constant XPATH queries are supported");
+    }
+    func__want_texts(ctx, args, call->arg_count);
+    TRY(func__result_text(ctx, call, args, 0, call->arg_count, RESULT_CHARS));
+    return ERR_OK;
+}
+
+/* False: NULL with a warning. */
+static db_err parse_row(struct eval_ctx *ctx, struct slice text, struct vector *out, uint32_t row,
+                        struct xml_doc *ret, bool *ret_good)
+{
+    char message[XML_MESSAGE_SIZE];
+    db_err err;
+    *ret_good = xml_parse(ctx->arena, text, message, ret, &err);
+    TRY(err);
+    if (!*ret_good) {
+        vec_set_null(out, row);
+        func__warn(ctx, ER_WRONG_VALUE, "XML", message);
+    }
+    return ERR_OK;
+}
+
+db_err xml_extract(EVAL_ARGS)
+{
+    (void)call;
+    EACH_ROW(row)
+    {
+        struct xpath_expr *query;
+        struct xml_doc doc;
+        struct slice text;
+        bool good;
+        TRY(xpath_parse(ctx->arena, vec_str(args[1], row), ctx->diag, &query));
+        TRY(parse_row(ctx, vec_str(args[0], row), out, row, &doc, &good));
+        if (good) {
+            TRY(xpath_text(ctx->arena, query, &doc, &text));
+            TRY(vec_set_str(out, row, text));
+        }
+    }
+    return ERR_OK;
+}
+
+/* MYSQL: only when the query finds exactly one node is it replaced. */
+static db_err replace_one(struct eval_ctx *ctx, const struct xml_doc *doc, const bool *marks,
+                          struct slice text, struct slice by, struct vector *out, uint32_t row)
+{
+    uint32_t found = 0;
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < doc->count; i++) {
+        if (marks[i]) {
+            found = i;
+            count++;
+        }
+    }
+    if (count != 1 || found == 0) {
+        return vec_set_str(out, row, text);
+    }
+    struct slice old = doc->nodes[found].outer;
+    size_t before = (size_t)(old.ptr - text.ptr);
+    size_t after = text.len - before - old.len;
+    uint8_t *p;
+    TRY(func__bytes(ctx, before + by.len + after, &p));
+    memcpy(p, text.ptr, before);
+    memcpy(p + before, by.ptr, by.len);
+    memcpy(p + before + by.len, old.ptr + old.len, after);
+    vec_set_str_ref(out, row, slice_of(p, before + by.len + after));
+    return ERR_OK;
+}
+
+db_err xml_update(EVAL_ARGS)
+{
+    (void)call;
+    EACH_ROW(row)
+    {
+        struct xpath_expr *query;
+        struct xml_doc doc;
+        bool *marks;
+        bool good;
+        struct slice text = vec_str(args[0], row);
+        TRY(xpath_parse(ctx->arena, vec_str(args[1], row), ctx->diag, &query));
+        TRY(parse_row(ctx, text, out, row, &doc, &good));
+        if (!good) {
+            continue;
+        }
+        TRY(xpath_nodes(ctx->arena, query, &doc, &marks));
+        if (marks == NULL) {
+            vec_set_null(out, row);
+            continue;
+        }
+        TRY(replace_one(ctx, &doc, marks, text, vec_str(args[2], row), out, row));
+    }
+    return ERR_OK;
+}

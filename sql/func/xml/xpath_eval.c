@@ -1,0 +1,483 @@
+/* XPath queries on a document: nodes are sets, kept as marks by index, so that a union is an OR and
+ * document order comes by itself. */
+#include <math.h>
+
+#include "sql/func/xml/xpath_int.h"
+#include "sql/types/cast.h"
+
+enum xv_kind { XV_NUMBER, XV_TEXT, XV_TRUTH, XV_NODES };
+
+struct xv {
+    enum xv_kind kind;
+    double number; /* also XV_TRUTH: 0 or 1 */
+    struct slice text;
+    bool *marks;
+};
+
+struct xcontext {
+    struct arena *arena;
+    const struct xml_doc *doc;
+    uint32_t node, position, size;
+};
+
+static db_err eval(const struct xcontext *c, const struct xpath_expr *e, struct xv *ret);
+
+static db_err new_marks(const struct xcontext *c, bool **ret)
+{
+    *ret = ARENA_ARRAY(c->arena, bool, c->doc->count + 1);
+    return *ret == NULL ? ERR_LIMIT : ERR_OK;
+}
+
+/* ---- conversions ---- */
+
+static bool is_shown(const struct xcontext *c, const bool *marks, uint32_t i)
+{
+    const struct xml_node *n = &c->doc->nodes[i];
+    return n->kind == XML_TEXT && marks[n->parent];
+}
+
+static db_err nodes_text(const struct xcontext *c, const bool *marks, struct slice *ret)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < c->doc->count; i++) {
+        len += is_shown(c, marks, i) ? c->doc->nodes[i].text.len + 1 : 0;
+    }
+    uint8_t *p = arena_alloc(c->arena, len + 1);
+    if (p == NULL) {
+        return ERR_LIMIT;
+    }
+    size_t at = 0;
+    for (uint32_t i = 0; i < c->doc->count; i++) {
+        if (!is_shown(c, marks, i)) {
+            continue;
+        }
+        if (at != 0) {
+            p[at++] = ' ';
+        }
+        memcpy(p + at, c->doc->nodes[i].text.ptr, c->doc->nodes[i].text.len);
+        at += c->doc->nodes[i].text.len;
+    }
+    *ret = slice_of(p, at);
+    return ERR_OK;
+}
+
+static db_err to_text(const struct xcontext *c, const struct xv *v, struct slice *ret)
+{
+    if (v->kind == XV_TEXT) {
+        *ret = v->text;
+        return ERR_OK;
+    }
+    if (v->kind == XV_NODES) {
+        return nodes_text(c, v->marks, ret);
+    }
+    char *text = arena_alloc(c->arena, NUMBER_TEXT_MAX);
+    if (text == NULL) {
+        return ERR_LIMIT;
+    }
+    *ret = slice_of(text, double_to_text(v->number, DECIMALS_NOT_FIXED, text));
+    return ERR_OK;
+}
+
+static db_err to_number(const struct xcontext *c, const struct xv *v, double *ret)
+{
+    struct slice text;
+    size_t used;
+    bool overflow;
+    if (v->kind == XV_NUMBER || v->kind == XV_TRUTH) {
+        *ret = v->number;
+        return ERR_OK;
+    }
+    TRY(to_text(c, v, &text));
+    *ret = text_to_double(text, &used, &overflow);
+    return ERR_OK;
+}
+
+static bool truth(const struct xcontext *c, const struct xv *v)
+{
+    if (v->kind == XV_TEXT) {
+        return v->text.len != 0;
+    }
+    if (v->kind != XV_NODES) {
+        return v->number != 0;
+    }
+    for (uint32_t i = 0; i < c->doc->count; i++) {
+        if (v->marks[i]) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static struct xv number(double d)
+{
+    return (struct xv){.kind = XV_NUMBER, .number = d};
+}
+
+static struct xv yes(bool b)
+{
+    return (struct xv){.kind = XV_TRUTH, .number = b};
+}
+
+/* ---- steps ---- */
+
+static bool fits(const struct xpath_expr *e, const struct xml_node *n, bool self)
+{
+    bool kind = e->op == XP_ATTRIBUTE ? n->kind == XML_ATTRIBUTE : self || n->kind == XML_TAG;
+    return kind && (e->any_name || slice_eq(n->text, e->text));
+}
+
+/* The axis's nodes below and including `from`, which stand together behind it. */
+static uint32_t downwards(const struct xml_doc *d, const struct xpath_expr *e, uint32_t from,
+                          uint32_t *found)
+{
+    bool self = e->op == XP_SELF || e->op == XP_DESCENDANT_OR_SELF;
+    bool deep = e->op == XP_DESCENDANT || e->op == XP_DESCENDANT_OR_SELF;
+    uint32_t count = 0;
+    if (self && fits(e, &d->nodes[from], true)) {
+        found[count++] = from;
+    }
+    for (uint32_t i = from + 1; i < d->count && d->nodes[i].parent >= from && e->op != XP_SELF;
+         i++) {
+        if ((deep || d->nodes[i].parent == from) && fits(e, &d->nodes[i], false)) {
+            found[count++] = i;
+        }
+    }
+    return count;
+}
+
+/* The axis's nodes above `from`, in document order. */
+static uint32_t upwards(const struct xml_doc *d, const struct xpath_expr *e, uint32_t from,
+                        uint32_t *found)
+{
+    uint32_t count = 0;
+    if (e->op == XP_ANCESTOR_OR_SELF && fits(e, &d->nodes[from], true)) {
+        found[count++] = from;
+    }
+    for (uint32_t i = from; i != 0;) {
+        i = d->nodes[i].parent;
+        if (fits(e, &d->nodes[i], true)) {
+            found[count++] = i;
+        }
+        if (e->op == XP_PARENT) {
+            break;
+        }
+    }
+    for (uint32_t i = 0; i < count / 2; i++) {
+        uint32_t t = found[i];
+        found[i] = found[count - 1 - i];
+        found[count - 1 - i] = t;
+    }
+    return count;
+}
+
+static uint32_t on_axis(const struct xml_doc *d, const struct xpath_expr *e, uint32_t from,
+                        uint32_t *found)
+{
+    if (e->any_node) {
+        found[0] = from;
+        return 1;
+    }
+    bool up = e->op == XP_PARENT || e->op == XP_ANCESTOR || e->op == XP_ANCESTOR_OR_SELF;
+    return up ? upwards(d, e, from, found) : downwards(d, e, from, found);
+}
+
+/* Keeps of the `count` nodes those that the predicate is true of. */
+static db_err filter(const struct xcontext *c, const struct xpath_expr *predicate, bool reverse,
+                     uint32_t *nodes, uint32_t *io_count)
+{
+    uint32_t kept = 0;
+    uint32_t count = *io_count;
+    for (uint32_t i = 0; i < count; i++) {
+        struct xcontext inner = *c;
+        struct xv v;
+        inner.node = nodes[i];
+        inner.position = reverse ? count - i : i + 1;
+        inner.size = count;
+        TRY(eval(&inner, predicate, &v));
+        bool keep = v.kind == XV_NUMBER ? v.number == inner.position : truth(c, &v);
+        if (keep) {
+            nodes[kept++] = nodes[i];
+        }
+    }
+    *io_count = kept;
+    return ERR_OK;
+}
+
+static db_err eval_step(const struct xcontext *c, const struct xpath_expr *e, struct xv *ret)
+{
+    struct xv input;
+    bool *marks;
+    uint32_t *found = ARENA_ARRAY(c->arena, uint32_t, c->doc->count + 1);
+    TRY(eval(c, e->args[0], &input));
+    TRY(new_marks(c, &marks));
+    if (found == NULL) {
+        return ERR_LIMIT;
+    }
+    bool reverse = e->op == XP_ANCESTOR || e->op == XP_ANCESTOR_OR_SELF;
+    for (uint32_t from = 0; from < c->doc->count && input.kind == XV_NODES; from++) {
+        if (!input.marks[from]) {
+            continue;
+        }
+        uint32_t count = on_axis(c->doc, e, from, found);
+        for (uint32_t k = 1; k < e->arg_count; k++) {
+            TRY(filter(c, e->args[k], reverse, found, &count));
+        }
+        for (uint32_t i = 0; i < count; i++) {
+            marks[found[i]] = true;
+        }
+    }
+    *ret = (struct xv){.kind = XV_NODES, .marks = marks};
+    return ERR_OK;
+}
+
+/* ---- operators ---- */
+
+static bool holds(enum xpath_op op, double order)
+{
+    switch ((int)op) {
+    case XP_EQ: return order == 0;
+    case XP_NE: return order != 0;
+    case XP_LT: return order < 0;
+    case XP_LE: return order <= 0;
+    case XP_GT: return order > 0;
+    default: return order >= 0;
+    }
+}
+
+static db_err compare_two(const struct xcontext *c, enum xpath_op op, const struct xv *a,
+                          const struct xv *b, bool *ret)
+{
+    bool numbers =
+        a->kind == XV_NUMBER || b->kind == XV_NUMBER || a->kind == XV_TRUTH || b->kind == XV_TRUTH;
+    if (numbers) {
+        double x;
+        double y;
+        TRY(to_number(c, a, &x));
+        TRY(to_number(c, b, &y));
+        *ret = holds(op, x < y ? -1 : x > y ? 1 : 0);
+        return ERR_OK;
+    }
+    struct slice x;
+    struct slice y;
+    TRY(to_text(c, a, &x));
+    TRY(to_text(c, b, &y));
+    *ret = holds(op, slice_cmp(x, y));
+    return ERR_OK;
+}
+
+/* Nodes compare when the text of any of them does. */
+static db_err compare(const struct xcontext *c, enum xpath_op op, const struct xv *a,
+                      const struct xv *b, bool *ret)
+{
+    *ret = false;
+    if (a->kind != XV_NODES && b->kind != XV_NODES) {
+        return compare_two(c, op, a, b, ret);
+    }
+    bool left = a->kind == XV_NODES;
+    for (uint32_t i = 0; i < c->doc->count && !*ret; i++) {
+        if (!is_shown(c, left ? a->marks : b->marks, i)) {
+            continue;
+        }
+        struct xv one = {.kind = XV_TEXT, .text = c->doc->nodes[i].text};
+        TRY(left ? compare(c, op, &one, b, ret) : compare_two(c, op, a, &one, ret));
+    }
+    return ERR_OK;
+}
+
+static db_err eval_binary(const struct xcontext *c, const struct xpath_expr *e, struct xv *ret)
+{
+    struct xv a;
+    struct xv b;
+    double x = 0;
+    double y = 0;
+    bool same = false;
+    TRY(eval(c, e->args[0], &a));
+    TRY(eval(c, e->args[1], &b));
+    if (e->op >= XP_EQ && e->op <= XP_GE) {
+        TRY(compare(c, (enum xpath_op)e->op, &a, &b, &same));
+        *ret = yes(same);
+        return ERR_OK;
+    }
+    if (e->op >= XP_ADD && e->op <= XP_MOD) {
+        TRY(to_number(c, &a, &x));
+        TRY(to_number(c, &b, &y));
+    }
+    switch (e->op) {
+    case XP_OR: *ret = yes(truth(c, &a) || truth(c, &b)); return ERR_OK;
+    case XP_AND: *ret = yes(truth(c, &a) && truth(c, &b)); return ERR_OK;
+    case XP_ADD: *ret = number(x + y); return ERR_OK;
+    case XP_SUB: *ret = number(x - y); return ERR_OK;
+    case XP_MUL: *ret = number(x * y); return ERR_OK;
+    case XP_DIV: *ret = number(y == 0 ? 0 : trunc(x / y)); return ERR_OK; /* MYSQL: whole */
+    case XP_MOD: *ret = number(y == 0 ? 0 : fmod(x, y)); return ERR_OK;
+    default: break;
+    }
+    *ret = a;
+    for (uint32_t i = 0; i < c->doc->count && a.kind == XV_NODES && b.kind == XV_NODES; i++) {
+        ret->marks[i] = a.marks[i] || b.marks[i];
+    }
+    return ERR_OK;
+}
+
+/* ---- functions ---- */
+
+static db_err count_or_sum(const struct xcontext *c, const struct xv *v, bool sum, struct xv *ret)
+{
+    double total = 0;
+    size_t used;
+    bool overflow;
+    for (uint32_t i = 0; i < c->doc->count && v->kind == XV_NODES; i++) {
+        if (!sum) {
+            total += v->marks[i];
+        } else if (is_shown(c, v->marks, i)) {
+            total += text_to_double(c->doc->nodes[i].text, &used, &overflow);
+        }
+    }
+    *ret = number(total);
+    return ERR_OK;
+}
+
+static size_t characters(struct slice s, size_t limit, size_t *ret_bytes)
+{
+    size_t chars = 0;
+    size_t i = 0;
+    while (i < s.len && chars < limit) {
+        do {
+            i++;
+        } while (i < s.len && (s.ptr[i] & 0xc0) == 0x80);
+        chars++;
+    }
+    *ret_bytes = i;
+    return chars;
+}
+
+static db_err concat(const struct xcontext *c, const struct slice *parts, uint32_t count,
+                     struct xv *ret)
+{
+    size_t len = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        len += parts[i].len;
+    }
+    uint8_t *p = arena_alloc(c->arena, len + 1);
+    if (p == NULL) {
+        return ERR_LIMIT;
+    }
+    size_t at = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(p + at, parts[i].ptr, parts[i].len);
+        at += parts[i].len;
+    }
+    *ret = (struct xv){.kind = XV_TEXT, .text = slice_of(p, len)};
+    return ERR_OK;
+}
+
+static db_err substring(const struct xcontext *c, struct slice s, const struct xv *args,
+                        uint32_t count, struct xv *ret)
+{
+    double from;
+    double len = 1e18;
+    size_t skip;
+    size_t take;
+    TRY(to_number(c, &args[1], &from));
+    if (count == 3) {
+        TRY(to_number(c, &args[2], &len));
+    }
+    from = from < 1 ? 1 : from;
+    (void)characters(s, from > 1e15 ? SIZE_MAX : (size_t)from - 1, &skip);
+    s = slice_from(s, skip);
+    (void)characters(s, len < 0 ? 0 : len > 1e15 ? SIZE_MAX : (size_t)len, &take);
+    *ret = (struct xv){.kind = XV_TEXT, .text = slice_of(s.ptr, take)};
+    return ERR_OK;
+}
+
+static db_err call_text(const struct xcontext *c, const struct xpath_expr *e, const struct xv *args,
+                        struct xv *ret)
+{
+    struct slice text[XPATH_ARGS_MAX] = {SLICE_EMPTY};
+    size_t bytes;
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(to_text(c, &args[i], &text[i]));
+    }
+    switch (e->op) {
+    case XP_CONCAT: return concat(c, text, e->arg_count, ret);
+    case XP_CONTAINS:
+        *ret = yes(text[1].len == 0 ||
+                   memmem(text[0].ptr, text[0].len, text[1].ptr, text[1].len) != NULL);
+        return ERR_OK;
+    case XP_STRING_LENGTH:
+        *ret = number((double)characters(text[0], SIZE_MAX, &bytes));
+        return ERR_OK;
+    default: return substring(c, text[0], args, e->arg_count, ret);
+    }
+}
+
+static db_err eval_call(const struct xcontext *c, const struct xpath_expr *e, struct xv *ret)
+{
+    struct xv args[XPATH_ARGS_MAX];
+    double d = 0;
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(eval(c, e->args[i], &args[i]));
+    }
+    if (e->op >= XP_ROUND) {
+        TRY(to_number(c, &args[0], &d));
+    }
+    switch (e->op) {
+    case XP_COUNT: return count_or_sum(c, &args[0], false, ret);
+    case XP_SUM: return count_or_sum(c, &args[0], true, ret);
+    case XP_LAST: *ret = number(c->size); return ERR_OK;
+    case XP_POSITION: *ret = number(c->position); return ERR_OK;
+    case XP_TRUE: *ret = yes(true); return ERR_OK;
+    case XP_FALSE: *ret = yes(false); return ERR_OK;
+    case XP_NOT: *ret = yes(!truth(c, &args[0])); return ERR_OK;
+    case XP_BOOLEAN: *ret = yes(truth(c, &args[0])); return ERR_OK;
+    case XP_ROUND: *ret = number(round(d)); return ERR_OK;
+    case XP_FLOOR: *ret = number(floor(d)); return ERR_OK;
+    case XP_CEILING: *ret = number(ceil(d)); return ERR_OK;
+    default: return call_text(c, e, args, ret);
+    }
+}
+
+static db_err eval(const struct xcontext *c, const struct xpath_expr *e, struct xv *ret)
+{
+    switch (e->kind) {
+    case XP_NUMBER: *ret = number(e->number); return ERR_OK;
+    case XP_STRING: *ret = (struct xv){.kind = XV_TEXT, .text = e->text}; return ERR_OK;
+    case XP_BINARY: return eval_binary(c, e, ret);
+    case XP_NEGATE: {
+        struct xv v;
+        double d;
+        TRY(eval(c, e->args[0], &v));
+        TRY(to_number(c, &v, &d));
+        *ret = number(-d);
+        return ERR_OK;
+    }
+    case XP_CALL: return eval_call(c, e, ret);
+    case XP_ROOT:
+    case XP_CONTEXT:
+        *ret = (struct xv){.kind = XV_NODES};
+        TRY(new_marks(c, &ret->marks));
+        ret->marks[e->kind == XP_ROOT ? 0 : c->node] = true;
+        return ERR_OK;
+    case XP_STEP: return eval_step(c, e, ret);
+    }
+    return ERR_INVALID;
+}
+
+db_err xpath_text(struct arena *arena, const struct xpath_expr *e, const struct xml_doc *doc,
+                  struct slice *ret)
+{
+    struct xcontext c = {.arena = arena, .doc = doc, .position = 1, .size = 1};
+    struct xv v;
+    TRY(eval(&c, e, &v));
+    return to_text(&c, &v, ret);
+}
+
+db_err xpath_nodes(struct arena *arena, const struct xpath_expr *e, const struct xml_doc *doc,
+                   bool **ret_marks)
+{
+    struct xcontext c = {.arena = arena, .doc = doc, .position = 1, .size = 1};
+    struct xv v;
+    TRY(eval(&c, e, &v));
+    *ret_marks = v.kind == XV_NODES ? v.marks : NULL;
+    return ERR_OK;
+}

@@ -1,0 +1,406 @@
+/* XPath: precedence climbing over a hand-written scanner. Only what MySQL knows of XPath 1.0. */
+#include <stdlib.h>
+
+#include "sql/func/xml/xpath_int.h"
+#include "sql/types/cast.h"
+
+struct xparser {
+    struct arena *arena;
+    struct diag *diag;
+    const char *at, *end;
+    uint32_t depth;
+};
+
+static void skip_blanks(struct xparser *p)
+{
+    while (p->at < p->end &&
+           (*p->at == ' ' || *p->at == '\t' || *p->at == '\n' || *p->at == '\r')) {
+        p->at++;
+    }
+}
+
+static db_err syntax(struct xparser *p)
+{
+    skip_blanks(p);
+    return diag_set_sql(p->diag, 1105, "HY000", "XPATH syntax error: '%.*s'", (int)(p->end - p->at),
+                        p->at);
+}
+
+static bool in_word(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
+           c == '-' || c == '.' || (unsigned char)c >= 0x80;
+}
+
+static bool accept(struct xparser *p, const char *mark)
+{
+    size_t len = strlen(mark);
+    skip_blanks(p);
+    if ((size_t)(p->end - p->at) < len || memcmp(p->at, mark, len) != 0) {
+        return false;
+    }
+    p->at += len;
+    return true;
+}
+
+/* A word that is an operator: not the beginning of a longer name. */
+static bool accept_word(struct xparser *p, const char *word)
+{
+    const char *from = p->at;
+    if (accept(p, word) && (p->at == p->end || !in_word(*p->at))) {
+        return true;
+    }
+    p->at = from;
+    return false;
+}
+
+static struct xpath_expr *new_expr(struct xparser *p, enum xpath_kind kind, int op)
+{
+    struct xpath_expr *e = ARENA_NEW(p->arena, struct xpath_expr);
+    if (e != NULL) {
+        e->kind = kind;
+        e->op = op;
+    }
+    return e;
+}
+
+static db_err parse_level(struct xparser *p, unsigned level, struct xpath_expr **ret);
+
+/* ---- location paths ---- */
+
+static bool take_name(struct xparser *p, struct slice *ret)
+{
+    skip_blanks(p);
+    const char *from = p->at;
+    bool starts = p->at < p->end && in_word(*p->at) && *p->at != '-' && *p->at != '.' &&
+                  !(*p->at >= '0' && *p->at <= '9');
+    while (starts && p->at < p->end &&
+           (in_word(*p->at) ||
+            (*p->at == ':' && p->at + 1 < p->end && p->at[1] != ':' && p->at[-1] != ':'))) {
+        p->at++;
+    }
+    *ret = slice_of(from, (size_t)(p->at - from));
+    return starts;
+}
+
+static enum xpath_axis axis_of(struct slice name)
+{
+    static const struct {
+        const char *name;
+        enum xpath_axis axis;
+    } axes[] = {{"descendant", XP_DESCENDANT},
+                {"descendant-or-self", XP_DESCENDANT_OR_SELF},
+                {"self", XP_SELF},
+                {"parent", XP_PARENT},
+                {"ancestor", XP_ANCESTOR},
+                {"ancestor-or-self", XP_ANCESTOR_OR_SELF},
+                {"attribute", XP_ATTRIBUTE}};
+    for (size_t i = 0; i < ARRAY_COUNT(axes); i++) {
+        if (slice_eq(name, slice_str(axes[i].name))) {
+            return axes[i].axis;
+        }
+    }
+    return XP_CHILD;
+}
+
+static db_err predicates(struct xparser *p, struct xpath_expr *step)
+{
+    while (accept(p, "[")) {
+        if (step->arg_count == XPATH_ARGS_MAX) {
+            return syntax(p);
+        }
+        TRY(parse_level(p, 0, &step->args[step->arg_count]));
+        step->arg_count++;
+        if (!accept(p, "]")) {
+            return syntax(p);
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err parse_step(struct xparser *p, struct xpath_expr *input, struct xpath_expr **ret)
+{
+    struct xpath_expr *e = new_expr(p, XP_STEP, XP_CHILD);
+    if (e == NULL) {
+        return ERR_LIMIT;
+    }
+    e->args[0] = input;
+    e->arg_count = 1;
+    *ret = e;
+    if (accept(p, "..")) {
+        e->op = XP_PARENT;
+        e->any_name = true;
+        return ERR_OK;
+    }
+    if (accept(p, ".")) {
+        e->op = XP_SELF;
+        e->any_name = true;
+        return predicates(p, e);
+    }
+    if (accept(p, "@")) {
+        e->op = XP_ATTRIBUTE;
+    }
+    if (accept(p, "*")) {
+        e->any_name = true;
+        return predicates(p, e);
+    }
+    if (!take_name(p, &e->text)) {
+        return syntax(p);
+    }
+    if (accept(p, "::")) {
+        e->op = (int)axis_of(e->text);
+        if (accept(p, "*")) {
+            e->any_name = true;
+            return predicates(p, e);
+        }
+        if (!take_name(p, &e->text)) {
+            return syntax(p);
+        }
+    }
+    bool node = slice_eq(e->text, SLICE_LIT("node")) || slice_eq(e->text, SLICE_LIT("text")) ||
+                slice_eq(e->text, SLICE_LIT("comment"));
+    if (node && accept(p, "(")) {
+        e->any_node = true;
+        if (!accept(p, ")")) {
+            return syntax(p);
+        }
+    }
+    return predicates(p, e);
+}
+
+/* Steps behind a first one, parted by / and //. */
+static db_err more_steps(struct xparser *p, struct xpath_expr *first, struct xpath_expr **ret)
+{
+    struct xpath_expr *e = first;
+    for (;;) {
+        if (accept(p, "//")) {
+            struct xpath_expr *all = new_expr(p, XP_STEP, XP_DESCENDANT_OR_SELF);
+            if (all == NULL) {
+                return ERR_LIMIT;
+            }
+            all->any_name = true;
+            all->args[0] = e;
+            all->arg_count = 1;
+            TRY(parse_step(p, all, &e));
+        } else if (accept(p, "/")) {
+            TRY(parse_step(p, e, &e));
+        } else {
+            *ret = e;
+            return ERR_OK;
+        }
+    }
+}
+
+static db_err parse_path(struct xparser *p, struct xpath_expr **ret)
+{
+    struct xpath_expr *e;
+    skip_blanks(p);
+    bool absolute = p->at < p->end && *p->at == '/';
+    e = new_expr(p, absolute ? XP_ROOT : XP_CONTEXT, 0);
+    if (e == NULL) {
+        return ERR_LIMIT;
+    }
+    if (!absolute) {
+        TRY(parse_step(p, e, &e));
+        return more_steps(p, e, ret);
+    }
+    const char *from = p->at;
+    if (accept(p, "/")) {
+        skip_blanks(p);
+        if (p->at == p->end) { /* the document itself */
+            *ret = e;
+            return ERR_OK;
+        }
+        p->at = from;
+    }
+    return more_steps(p, e, ret);
+}
+
+/* ---- calls and other primaries ---- */
+
+static const struct {
+    const char *name;
+    enum xpath_function function;
+    uint32_t min, max;
+} g_functions[] = {
+    {"count", XP_COUNT, 1, 1},         {"last", XP_LAST, 0, 0},
+    {"position", XP_POSITION, 0, 0},   {"true", XP_TRUE, 0, 0},
+    {"false", XP_FALSE, 0, 0},         {"not", XP_NOT, 1, 1},
+    {"boolean", XP_BOOLEAN, 1, 1},     {"concat", XP_CONCAT, 1, XPATH_ARGS_MAX},
+    {"contains", XP_CONTAINS, 2, 2},   {"string-length", XP_STRING_LENGTH, 0, 1},
+    {"substring", XP_SUBSTRING, 2, 3}, {"sum", XP_SUM, 1, 1},
+    {"round", XP_ROUND, 1, 1},         {"floor", XP_FLOOR, 1, 1},
+    {"ceiling", XP_CEILING, 1, 1},
+};
+
+static db_err parse_call(struct xparser *p, size_t which, struct xpath_expr **ret)
+{
+    struct xpath_expr *e = new_expr(p, XP_CALL, (int)g_functions[which].function);
+    if (e == NULL) {
+        return ERR_LIMIT;
+    }
+    if (!accept(p, ")")) {
+        do {
+            if (e->arg_count == XPATH_ARGS_MAX) {
+                return syntax(p);
+            }
+            TRY(parse_level(p, 0, &e->args[e->arg_count]));
+            e->arg_count++;
+        } while (accept(p, ","));
+        if (!accept(p, ")")) {
+            return syntax(p);
+        }
+    }
+    if (e->arg_count < g_functions[which].min || e->arg_count > g_functions[which].max) {
+        return syntax(p);
+    }
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err parse_literal(struct xparser *p, struct xpath_expr **ret)
+{
+    char quote = *p->at++;
+    const char *from = p->at;
+    while (p->at < p->end && *p->at != quote) {
+        p->at++;
+    }
+    if (p->at == p->end) {
+        p->at = from - 1;
+        return syntax(p);
+    }
+    struct xpath_expr *e = new_expr(p, XP_STRING, 0);
+    if (e == NULL) {
+        return ERR_LIMIT;
+    }
+    e->text = slice_of(from, (size_t)(p->at - from));
+    p->at++;
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err parse_number(struct xparser *p, struct xpath_expr **ret)
+{
+    struct xpath_expr *e = new_expr(p, XP_NUMBER, 0);
+    size_t used;
+    bool overflow;
+    if (e == NULL) {
+        return ERR_LIMIT;
+    }
+    e->number = text_to_double(slice_of(p->at, (size_t)(p->end - p->at)), &used, &overflow);
+    p->at += used;
+    *ret = e;
+    return ERR_OK;
+}
+
+static db_err parse_primary(struct xparser *p, struct xpath_expr **ret)
+{
+    skip_blanks(p);
+    if (p->at == p->end) {
+        return syntax(p);
+    }
+    if (*p->at == '"' || *p->at == '\'') {
+        return parse_literal(p, ret);
+    }
+    if (*p->at >= '0' && *p->at <= '9') {
+        return parse_number(p, ret);
+    }
+    if (*p->at == '$') {
+        return diag_set_sql(p->diag, 1235, "42000",
+                            "This version of MySQL doesn't yet support 'variables in XPath'");
+    }
+    if (accept(p, "(")) {
+        TRY(parse_level(p, 0, ret));
+        return accept(p, ")") ? more_steps(p, *ret, ret) : syntax(p);
+    }
+    const char *from = p->at;
+    struct slice name;
+    if (take_name(p, &name) && accept(p, "(")) {
+        for (size_t i = 0; i < ARRAY_COUNT(g_functions); i++) {
+            if (slice_eq(name, slice_str(g_functions[i].name))) {
+                return parse_call(p, i, ret);
+            }
+        }
+    }
+    p->at = from;
+    return parse_path(p, ret);
+}
+
+/* ---- operators ---- */
+
+struct operator_row {
+    const char *sign;
+    bool word;
+    enum xpath_op op;
+    unsigned level;
+};
+static const struct operator_row g_operators[] = {
+    {"or", true, XP_OR, 0},   {"and", true, XP_AND, 1},  {"!=", false, XP_NE, 2},
+    {"=", false, XP_EQ, 2},   {"<=", false, XP_LE, 3},   {">=", false, XP_GE, 3},
+    {"<", false, XP_LT, 3},   {">", false, XP_GT, 3},    {"+", false, XP_ADD, 4},
+    {"-", false, XP_SUB, 4},  {"*", false, XP_MUL, 5},   {"div", true, XP_DIV, 5},
+    {"mod", true, XP_MOD, 5}, {"|", false, XP_UNION, 7},
+};
+enum { LEVEL_UNARY = 6, LEVEL_PRIMARY = 8 };
+
+static const struct operator_row *take_operator(struct xparser *p, unsigned level)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(g_operators); i++) {
+        const struct operator_row *o = &g_operators[i];
+        if (o->level == level && (o->word ? accept_word(p, o->sign) : accept(p, o->sign))) {
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static db_err parse_operators(struct xparser *p, unsigned level, struct xpath_expr **ret)
+{
+    if (level == LEVEL_PRIMARY) {
+        return parse_primary(p, ret);
+    }
+    if (level == LEVEL_UNARY && accept(p, "-")) {
+        struct xpath_expr *e = new_expr(p, XP_NEGATE, 0);
+        if (e == NULL) {
+            return ERR_LIMIT;
+        }
+        e->arg_count = 1;
+        *ret = e;
+        return parse_level(p, LEVEL_UNARY, &e->args[0]);
+    }
+    TRY(parse_level(p, level + 1, ret));
+    const struct operator_row *o;
+    while ((o = take_operator(p, level)) != NULL) {
+        struct xpath_expr *e = new_expr(p, XP_BINARY, (int)o->op);
+        if (e == NULL) {
+            return ERR_LIMIT;
+        }
+        e->args[0] = *ret;
+        e->arg_count = 2;
+        TRY(parse_level(p, level + 1, &e->args[1]));
+        *ret = e;
+    }
+    return ERR_OK;
+}
+
+static db_err parse_level(struct xparser *p, unsigned level, struct xpath_expr **ret)
+{
+    if (++p->depth > XPATH_DEPTH_MAX * LEVEL_PRIMARY) {
+        return syntax(p);
+    }
+    db_err err = parse_operators(p, level, ret);
+    p->depth--;
+    return err;
+}
+
+db_err xpath_parse(struct arena *arena, struct slice query, struct diag *diag,
+                   struct xpath_expr **ret)
+{
+    struct xparser p = {.arena = arena,
+                        .diag = diag,
+                        .at = (const char *)query.ptr,
+                        .end = (const char *)query.ptr + query.len};
+    TRY(parse_level(&p, 0, ret));
+    skip_blanks(&p);
+    return p.at == p.end ? ERR_OK : syntax(&p);
+}
