@@ -1,5 +1,6 @@
-/* /ranges and /range/split. */
+/* /ranges, /range/split and /range/lease. */
 #include <microhttpd.h>
+#include <stdio.h>
 
 #include "node/admin/admin_int.h"
 
@@ -7,6 +8,26 @@ struct listing {
     struct request *request;
     bool first;
 };
+
+static db_err put_members(struct buf *b, const struct range_status *st)
+{
+    static const char *const kinds[] = {[REPLICA_VOTER] = "voter",
+                                        [REPLICA_LEARNER] = "learner",
+                                        [REPLICA_INCOMING] = "incoming",
+                                        [REPLICA_OUTGOING] = "outgoing"};
+    TRY(buf_printf(b, ",\"leader\":%llu,\"raft_term\":%llu,\"members\":[",
+                   (unsigned long long)st->leader_node, (unsigned long long)st->raft_term));
+    for (unsigned i = 0; i < st->member_count; i++) {
+        const struct range_member_status *m = &st->members[i];
+        TRY(buf_printf(b,
+                       "%s{\"node\":%llu,\"kind\":\"%s\",\"match\":%llu,\"caught_up\":%s,"
+                       "\"live\":%s}",
+                       i == 0 ? "" : ",", (unsigned long long)m->node, kinds[m->kind],
+                       (unsigned long long)m->match, m->caught_up ? "true" : "false",
+                       m->live ? "true" : "false"));
+    }
+    return buf_printf(b, "]");
+}
 
 static db_err put_range(void *arg, const struct range_desc *desc, bool serving)
 {
@@ -20,6 +41,7 @@ static db_err put_range(void *arg, const struct range_desc *desc, bool serving)
     TRY(json_hex(b, desc->start));
     TRY(buf_printf(b, ",\"end\":"));
     TRY(json_hex(b, desc->end));
+    TRY(put_members(b, &st));
     return buf_printf(b, ",\"term\":%llu,\"applied\":%llu,\"compacted\":%llu,\"size\":%llu}",
                       (unsigned long long)st.term, (unsigned long long)st.applied,
                       (unsigned long long)st.compacted, (unsigned long long)st.size);
@@ -108,6 +130,26 @@ void admin__range_split(struct request *r)
     r->content_type = "application/json";
     if (buf_printf(&r->reply, "{\"split\":%llu,\"new\":%llu}\n", (unsigned long long)s.id,
                    (unsigned long long)id) != ERR_OK) {
+        request_fail(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+    }
+}
+
+void admin__range_lease(struct request *r)
+{
+    unsigned long long range, node;
+    char rest;
+    struct diag diag = {0};
+    if (sscanf(r->query, "%llu-%llu%c", &range, &node, &rest) != 2) {
+        request_fail(r, MHD_HTTP_BAD_REQUEST, "wanted: /range/lease?key=RANGE-NODE");
+        return;
+    }
+    db_err err = range_store_transfer_lease(r->ranges, range, node, &diag);
+    if (err != ERR_OK) {
+        request_fail(r, MHD_HTTP_CONFLICT, "%s", diag.text[0] != '\0' ? diag.text : err_text(err));
+        return;
+    }
+    r->content_type = "application/json";
+    if (buf_printf(&r->reply, "{\"range\":%llu,\"leader\":%llu}\n", range, node) != ERR_OK) {
         request_fail(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
     }
 }

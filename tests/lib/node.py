@@ -29,9 +29,11 @@ class Node:
         self.start_seconds = 0.0
         os.makedirs(directory, exist_ok=True)
 
+    def addresses(self):
+        return ["--mysql", "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"]
+
     def start(self, timeout=60):
-        command = [self.binary, "start", "--data", self.data, "--mysql", "127.0.0.1:0", "--rpc", "127.0.0.1:0",
-                   "--admin", "127.0.0.1:0"] + self.options
+        command = [self.binary, "start", "--data", self.data] + self.addresses() + self.options
         began = time.monotonic()
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=self.directory)
