@@ -107,11 +107,14 @@ static void print_func(const struct bexpr *e, struct buf *out)
     if (sign == NULL) {
         bool op = strncmp(name, "op_", 3) == 0;
         name = strcmp(name, "power") == 0 ? "pow" : name;
-        put(out, !op ? name : strcmp(name, "op_neg") == 0 ? "-" : name + 3);
+        put(out, !op                                 ? name
+                 : strcmp(name, "op_neg") == 0       ? "-"
+                 : strcmp(name, "op_json_cast") == 0 ? "cast"
+                                                     : name + 3);
     }
     put(out, "(");
     print_list(e, sign != NULL ? sign : ",", out);
-    put(out, ")");
+    put(out, strcmp(name, "op_json_cast") == 0 ? " as json)" : ")");
 }
 
 void bexpr_print(const struct bexpr *e, struct buf *out)

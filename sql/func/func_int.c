@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/assert.h"
+#include "sql/types/json.h"
 #include "sql/types/sql_mode.h"
 
 /* ---- result types ---- */
@@ -303,6 +304,15 @@ bool func__const_int(const struct func_arg *arg, int64_t *ret)
         return false;
     }
     const struct value *v = arg->constant;
+    struct value plain;
+    struct sql_type t;
+    if (arg->type.id == TYPE_JSON) {
+        struct json_view doc = json_view_of(v->str);
+        if (!json_natural(&doc, &plain, &t)) {
+            return false;
+        }
+        v = &plain;
+    }
     switch ((int)v->phys) {
     case PHYS_INT: *ret = v->is_unsigned && v->i < 0 ? INT64_MAX : v->i; return true;
     case PHYS_DECIMAL: return decimal_to_int(&v->dec, ret) == DECIMAL_OK;

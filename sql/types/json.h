@@ -252,6 +252,8 @@ MUST_USE db_err json_to_value(struct cast_ctx *ctx, const struct json_view *v,
  * string is its inside. */
 MUST_USE db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v,
                             const struct sql_type *to, struct value *ret, bool *ret_fits);
+/* Is it the text of a date without a time? MYSQL: casts take it for a DATETIME, columns do not. */
+bool json_is_date_only(const struct json_view *v);
 /* Appends the text that JSON_UNQUOTE gives. */
 MUST_USE db_err json_print_unquoted(const struct json_view *v, struct buf *out);
 /* The JSON value as the SQL value it is closest to: BIGINT, DOUBLE, DECIMAL, utf8mb4 text,

@@ -296,6 +296,23 @@ static db_err to_decimal(struct cast_ctx *ctx, const struct json_view *v, const 
     return value_cast(ctx, &t, &plain, to, ret);
 }
 
+/* Text of a date, or of digits that could be one: no TIME for MySQL. */
+static bool is_time_text(struct slice s)
+{
+    enum { WHOLE_LENGTH = 12 }; /* from here on it is a date with a time */
+    return s.len >= WHOLE_LENGTH || memchr(s.ptr, ':', s.len) != NULL;
+}
+
+bool json_is_date_only(const struct json_view *v)
+{
+    int64_t packed;
+    int32_t offset;
+    unsigned cond = v->type != JSON_STRING
+                        ? TEMPORAL_INVALID
+                        : datetime_parse(json_str(v), TIME_DECIMALS_MAX, 0, &packed, &offset, NULL);
+    return (cond & TEMPORAL_INVALID) == 0 && (cond & TEMPORAL_NO_TIME) != 0;
+}
+
 static db_err to_temporal(struct cast_ctx *ctx, const struct json_view *v,
                           const struct sql_type *to, struct value *ret)
 {
@@ -306,6 +323,9 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct json_view *v,
     struct value plain;
     struct sql_type t;
     value_set_null(ret, to);
+    if (fits && time && v->type == JSON_STRING && !is_time_text(json_str(v))) {
+        fits = false;
+    }
     if (fits && json_natural(v, &plain, &t)) {
         struct cast_ctx quiet = *ctx;
         quiet.warn = NULL;
@@ -437,7 +457,8 @@ db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v, const struct
     if (type_is_numeric(to) && to->id != TYPE_YEAR && to->id != TYPE_BIT) {
         err = coerce_number(&strict, v, to, ret, ret_fits);
     } else if (type_is_temporal(to)) {
-        err = json_to_value(&strict, v, to, ret);
+        *ret_fits = to->id < TYPE_DATETIME || !json_is_date_only(v);
+        err = *ret_fits ? json_to_value(&strict, v, to, ret) : ERR_OK;
     } else {
         const struct store_target target = {.column = "", .row = 1};
         struct value plain;

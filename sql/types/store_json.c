@@ -1,6 +1,8 @@
 /* JSON columns, and JSON values in other columns. */
 #include "sql/types/store_int.h"
 
+#include <stdio.h>
+
 #include "sql/types/json.h"
 
 static db_err invalid(const struct store *s, const char *message, size_t position)
@@ -64,6 +66,14 @@ db_err store__from_json(const struct store *s, struct value *ret)
             t = type_int(TYPE_BIGINT, false);
         }
         TRY(json_to_value(ctx, &v, &t, &plain));
+    } else if (s->to->id >= TYPE_DATETIME && type_is_temporal(s->to) && ctx->strict &&
+               json_is_date_only(&v)) {
+        char text[MESSAGE_VALUE_MAX];
+        char where[MESSAGE_VALUE_MAX];
+        cast__printable(COLL_UTF8MB4_BIN, json_str(&v), text);
+        snprintf(where, sizeof(where), " for column '%s' at row %llu", s->target->column,
+                 (unsigned long long)s->target->row);
+        return cast_error(ctx, 1292, "Incorrect", "datetime", text, where);
     } else if (type_is_temporal(s->to)) {
         t = type_temporal((enum type_id)(s->to->id == TYPE_TIMESTAMP ? TYPE_DATETIME : s->to->id),
                           TIME_DECIMALS_MAX);

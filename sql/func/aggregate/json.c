@@ -142,7 +142,7 @@ db_err agg_result_json(struct eval_ctx *ctx, const struct agg_call *call, const 
         vec_set_null(out, row);
         return ERR_OK;
     }
-    arena_init(&scratch, NULL, NULL, 0);
+    arena_init(&scratch, NULL, ctx->arena->tracker, 0);
     db_err err = build(s, call->variant == 1, &scratch, &n);
     if (err == ERR_OK) {
         err = json_write_arena(n, &scratch, ctx->diag, &doc);

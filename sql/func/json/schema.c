@@ -10,9 +10,10 @@
 #include <math.h>
 #include <unicode/uregex.h>
 
+#include "base/fiber.h"
 #include "sql/func/regexp/regexp_int.h"
 
-enum { POINTER_MAX = 1 << 20, DEPTH_MAX = 200 };
+enum { POINTER_MAX = 1 << 20, DEPTH_MAX = 1000, STACK_RESERVE = 48 * 1024 };
 
 struct pointer { /* a way from a document's root, as the text of a URI fragment */
     const struct pointer *up;
@@ -567,7 +568,7 @@ static db_err check(struct check *c, const struct schema *given, const struct js
     if (s.v.type != JSON_OBJECT) {
         return ERR_OK;
     }
-    if (++c->depth > DEPTH_MAX) {
+    if (++c->depth > DEPTH_MAX || fiber_stack_left() < STACK_RESERVE) {
         return my_error(c->ctx->diag, ER_JSON_DOCUMENT_TOO_DEEP);
     }
     TRY(follow_reference(c, &s));

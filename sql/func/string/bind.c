@@ -244,7 +244,8 @@ db_err string_bind_field(BIND_ARGS)
     bool exact = true;
     for (uint32_t i = 0; i < call->arg_count; i++) {
         const struct sql_type *t = &args[i].type;
-        text = text && (func__is_text(t) || type_is_temporal(t) || t->id == TYPE_NULL);
+        text = text && (func__is_text(t) || type_is_temporal(t) || t->id == TYPE_NULL ||
+                        t->id == TYPE_JSON);
         exact = exact && (func__number(t) == NUM_INT || t->id == TYPE_NULL);
     }
     call->variant = text ? PHYS_STR : exact ? PHYS_INT : PHYS_DOUBLE;
@@ -379,10 +380,12 @@ db_err string_bind_weight(BIND_ARGS)
 {
     enum { WEIGHT_BYTES = 16 }; /* per byte of a character at most */
     const struct collation *c;
-    bool text = func__is_text(&args[0].type);
+    bool json = args[0].type.id == TYPE_JSON;
+    bool text = func__is_text(&args[0].type) || json;
     call->variant = text ? 1 : 0;
     func__want_text(ctx, &args[0]);
-    TRY(collation_require_id(args[0].type.collation, ctx->diag, &c));
+    TRY(collation_require_id(json ? (unsigned)COLL_UTF8MB4_BIN : args[0].type.collation, ctx->diag,
+                             &c));
     call->collation = c->id;
     func__result_null(
         call, func__text(func__chars(&args[0].type) * WEIGHT_BYTES * c->cs->maxlen, COLL_BINARY));
