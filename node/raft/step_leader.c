@@ -143,7 +143,7 @@ static void heartbeat_answered(struct raft *r, struct raft__progress *p, const s
     if (p->state == RAFT_PROBE) {
         p->probe_paused = false;
         r->send_due = r->send_due || p->next <= r->last;
-        if (p->next > r->last && p->match < r->last) {
+        if (p->next > r->last) { /* nothing to send that it could acknowledge: ask */
             raft__send_probe(r, p);
         }
     } else if (p->state == RAFT_REPLICATE && p->match + 1 < p->next && !p->acked_since_beat) {

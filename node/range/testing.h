@@ -738,26 +738,33 @@ static inline void t_run_main(void *arg)
     wait_block_uncancelable(&r->waiter);
 }
 
-/* Starts `count` nodes; range 1 and 2 are on node 1 alone. Stops those that are up at the end. */
-static inline void t_run(unsigned count, void (*fn)(struct tcluster *c))
+/* With `count` nodes in dir: range 1 and 2 are on node 1 alone at first. */
+static inline void t_run_in(const char *dir, unsigned count, void (*fn)(struct tcluster *c))
 {
     struct tcluster *c = mem_calloc(1, sizeof(*c));
     struct loop_group_opts lo = {.count = T_LOOPS};
-    char cmd[128];
     CHECK(c != NULL);
     CHECK_OK(loop_group_start(&lo, &c->loops));
-    snprintf(c->dir, sizeof(c->dir), "./range_test.XXXXXX");
-    CHECK(mkdtemp(c->dir) != NULL);
+    snprintf(c->dir, sizeof(c->dir), "%s", dir);
     c->count = count;
     c->range_size_max = 1ull << 40;
-    atomic_store(&c->ts, 1000);
+    atomic_store(&c->ts, (uint64_t)clock_wall_us());
     atomic_store(&c->next_range, 100);
     struct t_run r = {.c = c, .fn = fn};
     CHECK_OK(loop_run_main(t_run_main, &r));
     loop_group_stop(c->loops);
-    snprintf(cmd, sizeof(cmd), "rm -rf %s", c->dir);
-    CHECK(system(cmd) == 0);
     mem_free(c);
+}
+
+/* In a new directory. */
+static inline void t_run(unsigned count, void (*fn)(struct tcluster *c))
+{
+    char dir[] = "./range_test.XXXXXX";
+    char cmd[64];
+    CHECK(mkdtemp(dir) != NULL);
+    t_run_in(dir, count, fn);
+    snprintf(cmd, sizeof(cmd), "rm -rf %s", dir);
+    CHECK(system(cmd) == 0);
 }
 
 static inline void t_start_all(struct tcluster *c)

@@ -1,0 +1,130 @@
+#include <sys/wait.h>
+
+#include "base/faults.h"
+#include "node/range/testing.h"
+
+/* The process of all three nodes dies at a point of taking a snapshot. Each run is in processes of
+ * their own: one that dies, one that starts again from what is on the disk. Afterwards everything
+ * acknowledged is there, the interrupted replica is brought back, and all hold the same. */
+
+enum { KEYS = 3000 };
+static char g_dir[64];
+static const char *g_point;
+static bool g_had_core; /* the snapshot is for a member that fell behind, not for a new one */
+
+static void value_of(unsigned i, char out[32])
+{
+    snprintf(out, 32, "v%u", i);
+}
+
+static void put_many(struct tcluster *c, unsigned from, unsigned to)
+{
+    char kb[32];
+    char vb[32];
+    for (unsigned i = from; i < to; i++) {
+        value_of(i, vb);
+        CHECK_OK(t_put(c, key_of(kb, i), slice_str(vb), 10 * NS_PER_S));
+    }
+}
+
+static void until_it_dies(struct tcluster *c)
+{
+    t_start_all(c);
+    put_many(c, 0, KEYS / 2);
+    CHECK_OK(t_add(c, 2, 2));
+    char action[64];
+    snprintf(action, sizeof(action), "crash");
+    if (g_had_core) {
+        CHECK_OK(t_add(c, 2, 3));
+        t_isolate(c, 3, true);
+        put_many(c, KEYS / 2, KEYS);
+        CHECK_OK(fiber_sleep(2500 * NS_PER_MS));
+        range_store_upkeep(c->nodes[1].rs, true);
+        range_store_upkeep(c->nodes[2].rs, true);
+        CHECK_OK(faults_set(g_point, action));
+        t_isolate(c, 3, false);
+        CHECK_OK(fiber_sleep(30 * NS_PER_S));
+    } else {
+        put_many(c, KEYS / 2, KEYS);
+        CHECK_OK(faults_set(g_point, action));
+        CHECK_OK(t_add(c, 2, 3));
+    }
+    _exit(3); /* it should have died */
+}
+
+static void start_again(struct tcluster *c)
+{
+    char kb[32];
+    char want[32];
+    char got[64];
+    t_start(c, 1);
+    t_start(c, 2);
+    t_start(c, 3);
+    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) != 0);
+    for (unsigned i = 0; i < KEYS; i++) {
+        value_of(i, want);
+        CHECK_OK(t_get(c, key_of(kb, i), got, 10 * NS_PER_S));
+        CHECK(strcmp(got, want) == 0);
+    }
+    CHECK_OK(t_add(c, 2, 3)); /* goes on, or is done */
+    put_many(c, 0, 10);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop(c, 3, true);
+    t_start(c, 3);
+    put_many(c, 0, 10);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static int in_process(void (*fn)(struct tcluster *c))
+{
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        t_run_in(g_dir, 3, fn);
+        _exit(0);
+    }
+    int status = 0;
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void crash_at(const char *point, bool had_core)
+{
+    char cmd[128];
+    g_point = point;
+    g_had_core = had_core;
+    snprintf(g_dir, sizeof(g_dir), "./snapshot_crash.XXXXXX");
+    assert_non_null(mkdtemp(g_dir));
+    assert_int_equal(in_process(until_it_dies), 137);
+    assert_int_equal(in_process(start_again), 0);
+    snprintf(cmd, sizeof(cmd), "rm -rf %s", g_dir);
+    assert_int_equal(system(cmd), 0);
+}
+
+static void test_new_member(void **state)
+{
+    (void)state;
+    crash_at("range_snapshot_chunk", false);
+    crash_at("range_snapshot_cleared", false);
+    crash_at("range_snapshot_ingested", false);
+    crash_at("range_snapshot_before_finish", false);
+}
+
+static void test_member_behind(void **state)
+{
+    (void)state;
+    crash_at("range_snapshot_chunk", true);
+    crash_at("range_snapshot_cleared", true);
+    crash_at("range_snapshot_ingested", true);
+    crash_at("range_snapshot_before_finish", true);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_new_member),
+        cmocka_unit_test(test_member_behind),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
