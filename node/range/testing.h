@@ -859,7 +859,7 @@ static inline void writer_fiber(void *arg)
     uint64_t last = clock_mono_ns();
     for (unsigned v = 1; !atomic_load(w->stop); v++) {
         atomic_store(&w->tried, v);
-        db_err err = t_put(w->c, key_of(kb, w->base + v % 16), val_of(vb, v), 20 * NS_PER_S);
+        db_err err = t_put(w->c, key_of(kb, w->base + v % 16), val_of(vb, v), 60 * NS_PER_S);
         CHECK(err == ERR_OK || err == ERR_COMMIT_UNKNOWN);
         if (err == ERR_OK) {
             atomic_store(&w->acked, v);
