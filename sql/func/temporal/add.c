@@ -241,33 +241,13 @@ db_err temporal_timestampdiff(EVAL_ARGS)
 
 /* ---- ADDTIME, SUBTIME, TIMEDIFF: operands may be text that is a time or a date with time ---- */
 
-static void want_any(struct func_bind_ctx *ctx, struct func_arg *arg)
-{
-    if (arg->type.id == TYPE_TIMESTAMP) {
-        func__want_datetime(arg);
-    } else if (!type_is_temporal(&arg->type)) {
-        func__want_text(ctx, arg);
-    }
-}
-
-static bool get_any(struct eval_ctx *ctx, const struct sql_type *t, const struct vector *v,
-                    uint32_t row, int64_t *ret, bool *ret_is_datetime)
-{
-    if (v->phys == PHYS_STR) {
-        return temporal__parse_any(ctx, vec_str(v, row), ret, ret_is_datetime);
-    }
-    *ret = vec_i64(v, row);
-    *ret_is_datetime = t->id != TYPE_TIME;
-    return true;
-}
-
 db_err temporal_bind_addtime(BIND_ARGS)
 {
     unsigned a = temporal__decimals(&args[0]);
     unsigned b = temporal__decimals(&args[1]);
     const struct sql_type *t = &args[0].type;
-    want_any(ctx, &args[0]);
-    want_any(ctx, &args[1]);
+    temporal__want_any(ctx, &args[0]);
+    temporal__want_any(ctx, &args[1]);
     if (type_is_temporal(t)) {
         func__result_null(
             call, type_temporal(t->id == TYPE_TIME ? TYPE_TIME : TYPE_DATETIME, a > b ? a : b));
@@ -308,54 +288,68 @@ static db_err set_sum(struct eval_ctx *ctx, const struct func_call *call, struct
     return func__set_ascii(ctx, out, row, slice_of(text, len));
 }
 
+/* Both operands of a row; false: NULL. */
+static db_err operands(struct eval_ctx *ctx, const struct func_call *call,
+                       struct vector *const *args, uint32_t row, const enum temporal_role *roles,
+                       int64_t v[2], bool is_datetime[2], bool *ret_known)
+{
+    bool null;
+    *ret_known = true;
+    for (int i = 0; i < 2 && *ret_known; i++) {
+        TRY(temporal__get_any(ctx, &call->arg_types[i], args[i], row, roles[i], &v[i],
+                              &is_datetime[i], &null));
+        *ret_known = !null;
+    }
+    return ERR_OK;
+}
+
 db_err temporal_addtime(EVAL_ARGS)
 {
+    static const enum temporal_role roles[2] = {TEMPORAL_SUMMAND, TEMPORAL_AMOUNT};
     EACH_ROW(row)
     {
-        int64_t a;
-        int64_t b;
-        bool a_datetime;
-        bool b_datetime;
-        if (!get_any(ctx, &call->arg_types[0], args[0], row, &a, &a_datetime) ||
-            !get_any(ctx, &call->arg_types[1], args[1], row, &b, &b_datetime)) {
+        int64_t v[2];
+        bool is_datetime[2];
+        bool known;
+        TRY(operands(ctx, call, args, row, roles, v, is_datetime, &known));
+        if (!known) {
             vec_set_null(out, row);
             continue;
         }
-        b = b_datetime ? datetime_time(b) : b; /* only its time of day counts */
-        TRY(set_sum(ctx, call, out, row, a, call->variant == 1 ? -b : b, a_datetime));
+        int64_t b = is_datetime[1] ? datetime_time(v[1]) : v[1]; /* only its time of day counts */
+        TRY(set_sum(ctx, call, out, row, v[0], call->variant == 1 ? -b : b, is_datetime[0]));
     }
     return ERR_OK;
 }
 
 db_err temporal_bind_timediff(BIND_ARGS)
 {
-    unsigned a = temporal__decimals(&args[0]);
-    unsigned b = temporal__decimals(&args[1]);
-    want_any(ctx, &args[0]);
-    want_any(ctx, &args[1]);
+    unsigned a = temporal__time_decimals(&args[0]);
+    unsigned b = temporal__time_decimals(&args[1]);
+    temporal__want_any(ctx, &args[0]);
+    temporal__want_any(ctx, &args[1]);
     func__result_null(call, type_temporal(TYPE_TIME, a > b ? a : b));
     return ERR_OK;
 }
 
 db_err temporal_timediff(EVAL_ARGS)
 {
+    static const enum temporal_role roles[2] = {TEMPORAL_OPERAND, TEMPORAL_OPERAND};
     EACH_ROW(row)
     {
-        int64_t a;
-        int64_t b;
-        bool a_datetime;
-        bool b_datetime;
-        if (!get_any(ctx, &call->arg_types[0], args[0], row, &a, &a_datetime) ||
-            !get_any(ctx, &call->arg_types[1], args[1], row, &b, &b_datetime) ||
-            a_datetime != b_datetime) {
+        int64_t v[2];
+        bool is_datetime[2];
+        bool known;
+        TRY(operands(ctx, call, args, row, roles, v, is_datetime, &known));
+        if (!known || is_datetime[0] != is_datetime[1]) {
             vec_set_null(out, row);
             continue;
         }
-        if (a_datetime) {
-            a = datetime_to_micros(a);
-            b = datetime_to_micros(b);
+        if (is_datetime[0]) {
+            v[0] = datetime_to_micros(v[0]);
+            v[1] = datetime_to_micros(v[1]);
         }
-        TRY(set_sum(ctx, call, out, row, a, -b, false));
+        TRY(set_sum(ctx, call, out, row, v[0], -v[1], false));
     }
     return ERR_OK;
 }

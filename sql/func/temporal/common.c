@@ -85,40 +85,148 @@ static bool looks_like_date(struct slice text)
     return dashes >= 2;
 }
 
-static bool parse_date(struct eval_ctx *ctx, struct slice text, int64_t *ret)
+static void warn_any(struct eval_ctx *ctx, const char *how, const char *what, struct slice text)
 {
-    int32_t offset;
-    unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode),
-                                   ret, &offset, NULL);
-    if ((cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) != 0) {
-        func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time", arena_strdup(ctx->arena, text));
-    }
-    return (cond & TEMPORAL_INVALID) == 0;
+    cast_warn(ctx->cast, CAST_WARNING, 1292, how, what, arena_strdup(ctx->arena, text), "");
 }
 
-bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, int64_t *ret,
-                         bool *ret_is_datetime)
+/* A wrong date: NULL with a warning, NULL, or, as an amount of time, the number it begins with. */
+static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_role role,
+                       int64_t *ret, bool *ret_is_datetime)
+{
+    int32_t offset;
+    int64_t datetime = 0;
+    unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode),
+                                   ret, &offset, NULL);
+    *ret_is_datetime = true;
+    if ((cond & TEMPORAL_INVALID) == 0) {
+        if ((cond & TEMPORAL_TRUNCATED) != 0) {
+            warn_any(ctx, "Truncated incorrect", "time", text);
+        }
+        return true;
+    }
+    if (role == TEMPORAL_AMOUNT) {
+        size_t digits = 0;
+        while (digits < text.len && text.ptr[digits] >= '0' && text.ptr[digits] <= '9') {
+            digits++;
+        }
+        cond = time_parse(slice_of(text.ptr, digits), 0, 0, ret, &datetime, &offset, NULL);
+        *ret_is_datetime = false;
+        warn_any(ctx, "Truncated incorrect", "time", text);
+        return (cond & TEMPORAL_INVALID) == 0;
+    }
+    if (role == TEMPORAL_EXTRACTED) {
+        warn_any(ctx, "Incorrect", "datetime", text);
+    } else if (role == TEMPORAL_SUMMAND) {
+        warn_any(ctx, "Truncated incorrect", "date", text);
+    }
+    return false;
+}
+
+bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_role role,
+                         int64_t *ret, bool *ret_is_datetime)
 {
     if (looks_like_date(text)) {
-        *ret_is_datetime = true;
-        return parse_date(ctx, text, ret);
+        return parse_date(ctx, text, role, ret, ret_is_datetime);
     }
     int64_t datetime = 0;
     int32_t offset = 0;
     unsigned cond = time_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode), ret,
                                &datetime, &offset, NULL);
     if ((cond & TEMPORAL_INVALID) != 0) {
-        func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time", arena_strdup(ctx->arena, text));
+        bool digit = text.len != 0 && text.ptr[0] >= '0' && text.ptr[0] <= '9';
+        if (digit || role == TEMPORAL_AMOUNT || role == TEMPORAL_EXTRACTED) {
+            warn_any(ctx, "Truncated incorrect", "time", text);
+        } else {
+            warn_any(ctx, "Incorrect", "datetime", text);
+        }
         return false;
     }
     if ((cond & (TEMPORAL_TRUNCATED | TEMPORAL_OUT_OF_RANGE)) != 0) {
-        func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time", arena_strdup(ctx->arena, text));
+        warn_any(ctx, "Truncated incorrect", "time", text);
     }
     *ret_is_datetime = (cond & TEMPORAL_IS_DATETIME) != 0;
     if (*ret_is_datetime) {
         *ret = datetime;
     }
     return true;
+}
+
+void temporal__want_any(struct func_bind_ctx *ctx, struct func_arg *arg)
+{
+    if (arg->type.id == TYPE_TIMESTAMP) {
+        func__want_datetime(arg);
+    } else if (type_is_temporal(&arg->type)) {
+        return;
+    } else if (func__is_text(&arg->type)) {
+        func__want_text(ctx, arg);
+    } else {
+        func__want_decimal(arg);
+    }
+}
+
+/* 101112 is a time, 20240229 a date, 20240229101112 both. */
+static db_err number_any(struct eval_ctx *ctx, const struct sql_type *t, const struct value *v,
+                         enum temporal_role role, int64_t *ret, bool *ret_is_datetime,
+                         bool *ret_null)
+{
+    enum { FIRST_DATE = 10000101 };
+    double d = v->is_null ? 0 : decimal_to_double(&v->dec);
+    *ret_is_datetime = d >= FIRST_DATE;
+    if (!*ret_is_datetime) {
+        return value_to_time(ctx->cast, t, v, TIME_DECIMALS_MAX, ret, ret_null);
+    }
+    if (role == TEMPORAL_AMOUNT && d < 1e9) { /* a date is no amount of time */
+        return value_to_time(ctx->cast, t, v, TIME_DECIMALS_MAX, ret, ret_null);
+    }
+    return value_to_datetime(ctx->cast, t, v, TIME_DECIMALS_MAX, ret, ret_null);
+}
+
+db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t, const struct vector *v,
+                         uint32_t row, enum temporal_role role, int64_t *ret, bool *ret_is_datetime,
+                         bool *ret_null)
+{
+    *ret_null = false;
+    if (v->phys == PHYS_STR) {
+        *ret_null = !temporal__parse_any(ctx, vec_str(v, row), role, ret, ret_is_datetime);
+        return ERR_OK;
+    }
+    if (v->phys == PHYS_DECIMAL) {
+        struct value n;
+        vector_get(v, row, &n);
+        return number_any(ctx, t, &n, role, ret, ret_is_datetime, ret_null);
+    }
+    *ret = vec_i64(v, row);
+    *ret_is_datetime = t->id != TYPE_TIME;
+    return ERR_OK;
+}
+
+unsigned temporal__date_decimals(const struct func_arg *arg)
+{
+    const struct value *v = arg->constant;
+    int64_t packed;
+    int32_t offset;
+    if (v != NULL && !v->is_null && v->phys == PHYS_STR &&
+        (datetime_parse(v->str, TIME_DECIMALS_MAX, temporal_flags(SQL_MODE_ALLOW_INVALID_DATES),
+                        &packed, &offset, NULL) &
+         TEMPORAL_INVALID) != 0) {
+        return TIME_DECIMALS_MAX; /* MYSQL: what it is not known to have */
+    }
+    return temporal__decimals(arg);
+}
+
+unsigned temporal__time_decimals(const struct func_arg *arg)
+{
+    const struct value *v = arg->constant;
+    int64_t packed;
+    int64_t datetime;
+    int32_t offset;
+    if (v != NULL && !v->is_null && v->phys == PHYS_STR && !looks_like_date(v->str) &&
+        (time_parse(v->str, TIME_DECIMALS_MAX, 0, &packed, &datetime, &offset, NULL) &
+         TEMPORAL_INVALID) != 0) {
+        return TIME_DECIMALS_MAX;
+    }
+    return temporal__decimals(arg);
 }
 
 /* ---- patterns ---- */

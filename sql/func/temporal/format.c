@@ -5,7 +5,7 @@
 db_err temporal_bind_format(BIND_ARGS)
 {
     if (call->variant == 1) {
-        func__want_time(&args[0]);
+        temporal__want_any(ctx, &args[0]);
     } else {
         func__want_datetime(&args[0]);
         args[0].want.wire = TYPE_W_LENIENT_DATE;
@@ -20,8 +20,21 @@ db_err temporal_date_format(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct time_parts p;
+        bool is_datetime = call->variant == 0;
         if (call->variant == 1) {
-            time_unpack(vec_i64(args[0], row), &p);
+            int64_t v;
+            bool null;
+            TRY(temporal__get_any(ctx, &call->arg_types[0], args[0], row, TEMPORAL_OPERAND, &v,
+                                  &is_datetime, &null));
+            if (null) {
+                vec_set_null(out, row);
+                continue;
+            }
+            if (is_datetime) {
+                datetime_unpack(v, &p);
+            } else {
+                time_unpack(v, &p);
+            }
         } else {
             datetime_unpack(vec_i64(args[0], row), &p);
         }
@@ -58,8 +71,9 @@ static bool parse_one(struct eval_ctx *ctx, const struct func_call *call, struct
     if (!temporal_parse_format(text, pattern, &p, &kind, &trailing)) {
         return false;
     }
-    if (trailing) {
-        func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "datetime", arena_strdup(ctx->arena, text));
+    if (trailing && pattern.len != 0) {
+        const char *what = call->type.id == TYPE_DATE ? "date" : "datetime";
+        func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, what, arena_strdup(ctx->arena, text));
     }
     if (call->type.id == TYPE_TIME) {
         p.hour += p.day * 24;

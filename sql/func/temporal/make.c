@@ -64,10 +64,6 @@ db_err temporal_from_days(EVAL_ARGS)
         bool in_year_zero = days >= 1 && days <= YEAR_ZERO_DAYS;
         if (days <= 0 || (!in_year_zero && !date_from_days(days, &year, &month, &day))) {
             func__temporal_overflow(ctx, call, "DATE", out, row);
-            if (days == 0) {
-                out->nulls[row >> 6] &= ~(1ull << (row & 63));
-                vec_set_i64(out, row, 0);
-            }
             continue;
         }
         set_days(out, row, days, false);

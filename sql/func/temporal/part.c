@@ -148,8 +148,8 @@ db_err temporal_bind_extract(BIND_ARGS)
     if (unit_of_date(unit) || args[1].type.id == TYPE_TIMESTAMP) {
         func__want_datetime(&args[1]);
         args[1].want.wire = TYPE_W_LENIENT_DATE;
-    } else if (!type_is_temporal(&args[1].type)) {
-        func__want_text(ctx, &args[1]); /* a time or a date with a time: its text tells */
+    } else {
+        temporal__want_any(ctx, &args[1]); /* a time or a date with a time: its text tells */
     }
     func__result_null(call, func__bigint(extract_length(unit)));
     return ERR_OK;
@@ -162,14 +162,13 @@ db_err temporal_extract_unit(EVAL_ARGS)
     {
         struct time_parts p;
         int64_t v = 0;
-        bool is_datetime = call->arg_types[1].id != TYPE_TIME;
-        if (args[1]->phys == PHYS_STR) {
-            if (!temporal__parse_any(ctx, vec_str(args[1], row), &v, &is_datetime)) {
-                vec_set_null(out, row);
-                continue;
-            }
-        } else {
-            v = vec_i64(args[1], row);
+        bool is_datetime;
+        bool null;
+        TRY(temporal__get_any(ctx, &call->arg_types[1], args[1], row, TEMPORAL_EXTRACTED, &v,
+                              &is_datetime, &null));
+        if (null) {
+            vec_set_null(out, row);
+            continue;
         }
         if (is_datetime) {
             datetime_unpack(v, &p);
@@ -224,7 +223,7 @@ db_err temporal_last_day(EVAL_ARGS)
 db_err temporal_bind_time(BIND_ARGS)
 {
     (void)ctx;
-    unsigned decimals = temporal__decimals(&args[0]);
+    unsigned decimals = temporal__time_decimals(&args[0]);
     func__want(&args[0], type_temporal(TYPE_TIME, decimals));
     func__result_null(call, type_temporal(TYPE_TIME, decimals));
     return ERR_OK;
@@ -244,9 +243,9 @@ db_err temporal_copy(EVAL_ARGS)
 db_err temporal_bind_timestamp(BIND_ARGS)
 {
     (void)ctx;
-    unsigned decimals = temporal__decimals(&args[0]);
+    unsigned decimals = temporal__date_decimals(&args[0]);
     if (call->arg_count == 2) {
-        unsigned d = temporal__decimals(&args[1]);
+        unsigned d = temporal__time_decimals(&args[1]);
         decimals = d > decimals ? d : decimals;
         func__want_time(&args[1]);
     }

@@ -46,10 +46,24 @@ MUST_USE db_err temporal__unit_arg(struct func_bind_ctx *ctx, const struct func_
 /* Fraction digits a value of this argument has: of a constant text as many as it shows, of other
  * texts and doubles six. */
 unsigned temporal__decimals(const struct func_arg *arg);
-/* Text that may be a TIME or a DATETIME. *ret_is_datetime tells which *ret is; false: neither (a
- * warning 1292 was given). */
-bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, int64_t *ret,
-                         bool *ret_is_datetime);
+/* What a time, or a date with a time, is for: that says what a wrong one gives. */
+enum temporal_role {
+    TEMPORAL_OPERAND,   /* NULL */
+    TEMPORAL_SUMMAND,   /* NULL with a warning about the date */
+    TEMPORAL_AMOUNT,    /* a wrong date is read as a time */
+    TEMPORAL_EXTRACTED, /* NULL with a warning about the datetime */
+};
+/* Text that is a time, or a date with or without one. False: it is neither, a warning says so. */
+bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_role role,
+                         int64_t *ret, bool *ret_is_datetime);
+/* Temporal values as they are, text, or a number as DECIMAL. */
+void temporal__want_any(struct func_bind_ctx *ctx, struct func_arg *arg);
+MUST_USE db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t,
+                                  const struct vector *v, uint32_t row, enum temporal_role role,
+                                  int64_t *ret, bool *ret_is_datetime, bool *ret_null);
+/* temporal__decimals; 6 for constant text that is no date, or no time. */
+unsigned temporal__date_decimals(const struct func_arg *arg);
+unsigned temporal__time_decimals(const struct func_arg *arg);
 /* Pattern arguments are utf8. */
 void temporal__want_pattern(struct func_bind_ctx *ctx, struct func_arg *arg);
 uint64_t temporal__pattern_chars(const struct func_arg *arg);

@@ -9,7 +9,7 @@ db_err temporal_bind_unix(BIND_ARGS)
     enum { SECONDS_DIGITS = 11 };
     unsigned decimals = 0;
     if (call->arg_count == 1) {
-        decimals = temporal__decimals(&args[0]);
+        decimals = temporal__date_decimals(&args[0]);
         if (!type_is_temporal(&args[0].type)) {
             func__want_text(ctx, &args[0]); /* what is no date is 0, not NULL */
         } else if (args[0].type.id != TYPE_TIMESTAMP) {
