@@ -799,7 +799,11 @@ static void producers_and_readers(void **state)
     for (unsigned i = 0; i < 2; i++) {
         (void)pthread_join(threads[i], NULL);
     }
-    loop_group_stop(loops);
+    for (unsigned i = 2; i < 4; i++) {
+        while (p[i].done < p[i].rounds) {
+            (void)usleep(500);
+        }
+    }
     reader_stop = true;
     (void)pthread_join(reader, NULL);
     for (int life = 0; life < 2; life++) {
@@ -811,6 +815,8 @@ static void producers_and_readers(void **state)
         }
         reopen(&f);
     }
+    loop_group_stop(
+        loops); /* the log that posted to them is closed: nobody touches them any more */
     struct raft_log_stats st;
     raft_log_stats(f.log, &st);
     assert_true(st.oldest_segment > 1);
