@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "base/test_main.h"
+#include "base/faults.h"
 #include "base/fiber.h"
 #include "base/rand.h"
 #include "cluster/kv/kv.h"
@@ -180,6 +181,33 @@ static void test_conformance_many_ranges(void **state)
     assert_int_equal(
         loop_run_main(run_conformance, &(struct conf_job){.s = node_storage(n), .opts = j.opts}),
         ERR_OK);
+    node_stop(n);
+    loop_group_stop(loops);
+}
+
+/* Readers learn of a batch before its writer does: by an intent that has gone. */
+static void test_late_writers(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {"bank", "insert"};
+    struct slice keys[] = {SLICE_LIT("\2cbank/\0\0\0\0\0\0\0\5"), SLICE_LIT("\2cinsert/b"),
+                           SLICE_LIT("\2cinsert_deferred/b")};
+    struct loop_group *loops = start_loops(3);
+    struct node *n = start_node(loops, 0);
+    struct split_job sj = {.n = n, .keys = keys, .count = ARRAY_COUNT(keys)};
+    assert_int_equal(loop_run_main(run_splits, &sj), ERR_OK);
+    assert_int_equal(sj.err, ERR_OK);
+    assert_int_equal(faults_set("store_batch_visible", "delay=1:prob=0.2"), ERR_OK);
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct conf_job j = {
+            .s = node_storage(n),
+            .opts = {.loops = loops, .only = cases[i], .seed = 3, .prefix = SLICE_LIT("\2c")}};
+        assert_int_equal(loop_run_main(run_conformance, &j), ERR_OK);
+        if (j.report.failed != 0) {
+            fail_msg("%s", j.report.first);
+        }
+    }
+    faults_reset();
     node_stop(n);
     loop_group_stop(loops);
 }
@@ -455,6 +483,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_conformance, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_conformance_many_ranges, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_late_writers, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_splits_under_load, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_second_start_refused, make_dir, remove_dir),

@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/faults.h"
 
 struct rocks_wbatch {
     struct engine_wbatch base;
@@ -162,18 +163,55 @@ static void raise_to(_Atomic uint64_t *p, uint64_t v)
     }
 }
 
-void rocks__changed_all(struct rocks_engine *r)
+void rocks__change_begin(struct rocks_engine *r, struct rocks_change *c)
 {
-    uint64_t v = atomic_fetch_add_explicit(&r->version, 1, memory_order_acq_rel) + 1;
-    raise_to(&r->range_version, v);
+    pthread_mutex_lock(&r->change_mutex);
+    c->number = atomic_load_explicit(&r->started, memory_order_relaxed) + 1;
+    atomic_store_explicit(&r->started, c->number, memory_order_release);
+    list_push_back(&r->changes, &c->link);
+    pthread_mutex_unlock(&r->change_mutex);
+}
+
+void rocks__change_all(struct rocks_engine *r, const struct rocks_change *c)
+{
+    raise_to(&r->range_version, c->number);
+}
+
+void rocks__change_end(struct rocks_engine *r, struct rocks_change *c)
+{
+    pthread_mutex_lock(&r->change_mutex);
+    list_remove(&c->link);
+    uint64_t settled = atomic_load_explicit(&r->started, memory_order_relaxed);
+    if (!list_empty(&r->changes)) {
+        settled = CONTAINER_OF(r->changes.next, struct rocks_change, link)->number - 1;
+    }
+    atomic_store_explicit(&r->settled, settled, memory_order_release);
+    pthread_mutex_unlock(&r->change_mutex);
+}
+
+static void tell_buckets(struct rocks_engine *r, const struct rocks_wbatch *b,
+                         const struct rocks_change *c)
+{
+    if (b->all_changed) {
+        rocks__change_all(r, c);
+        return;
+    }
+    for (size_t i = 0; i < b->bucket_count; i++) {
+        raise_to(&r->changed[b->buckets[i]], c->number);
+    }
 }
 
 db_err rocks__apply(struct engine *e, struct engine_wbatch *base, bool may_block, struct diag *diag)
 {
     struct rocks_engine *r = rocks_of(e);
     struct rocks_wbatch *b = batch_of(base);
+    struct rocks_change change;
     char *text = NULL;
+    rocks__change_begin(r, &change);
+    tell_buckets(r, b, &change);
     rocksdb_write(r->db, r->write[may_block], b->wb, &text);
+    FAULT(store_batch_visible);
+    rocks__change_end(r, &change);
     if (UNLIKELY(text != NULL)) {
         db_err err = rocks__err(text, diag);
         if (err != ERR_WOULD_BLOCK) {
@@ -183,14 +221,6 @@ db_err rocks__apply(struct engine *e, struct engine_wbatch *base, bool may_block
     }
     if (UNLIKELY(atomic_load_explicit(&r->background_err, memory_order_relaxed) != ERR_OK)) {
         atomic_store_explicit(&r->background_err, ERR_OK, memory_order_relaxed);
-    }
-    if (b->all_changed) {
-        rocks__changed_all(r);
-    } else {
-        uint64_t v = atomic_fetch_add_explicit(&r->version, 1, memory_order_acq_rel) + 1;
-        for (size_t i = 0; i < b->bucket_count; i++) {
-            raise_to(&r->changed[b->buckets[i]], v);
-        }
     }
     batch_reset(base);
     return ERR_OK;

@@ -260,6 +260,8 @@ static void destroy(struct rocks_engine *r)
     pthread_cond_destroy(&r->cond);
     pthread_mutex_destroy(&r->mutex);
     pthread_mutex_destroy(&r->gc_mutex);
+    ASSERT(list_empty(&r->changes));
+    pthread_mutex_destroy(&r->change_mutex);
     mem_free(r->gc_points);
     mem_free(r->changed);
     mem_free(r->path);
@@ -332,6 +334,8 @@ db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
     r->base.ops = &rocks_ops;
     pthread_mutex_init(&r->mutex, NULL);
     pthread_mutex_init(&r->gc_mutex, NULL);
+    pthread_mutex_init(&r->change_mutex, NULL);
+    list_init(&r->changes);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&r->cond, &attr);

@@ -6,6 +6,7 @@
 #include <rocksdb/c.h>
 #include <stdatomic.h>
 
+#include "base/list.h"
 #include "node/store/engine.h"
 #include "node/store/keyspace.h"
 #include "node/store/rocks_shim.h"
@@ -28,11 +29,17 @@ struct rocks_iter {
     rocksdb_iterator_t *it;
     struct rocks_engine *engine;
     enum engine_cf cf;
-    uint64_t version; /* everything applied up to this number is seen */
+    uint64_t version; /* all changes up to this number are seen */
     uint64_t opened_ns;
     bool poolable;
     bool one_key;
     rocksdb_readoptions_t *own_options; /* with a snapshot; else NULL */
+};
+
+/* A batch or an ingest under way. */
+struct rocks_change {
+    struct list link;
+    uint64_t number;
 };
 
 struct rocks_engine {
@@ -48,10 +55,13 @@ struct rocks_engine {
     rocksdb_writeoptions_t *write[2]; /* [1]: may stall */
     rocksdb_compactoptions_t *compact_options;
 
-    /* Applied batches are numbered; see rocks_iter.c. */
-    _Atomic uint64_t version;
+    /* Changes are numbered; see rocks_iter.c. */
+    pthread_mutex_t change_mutex;
+    struct list changes;            /* under way, ascending; guarded by change_mutex */
+    _Atomic uint64_t started;       /* the last number given; written under change_mutex */
+    _Atomic uint64_t settled;       /* all up to here are over; written under change_mutex */
     _Atomic uint64_t range_version; /* the last range deletion or ingest */
-    _Atomic uint64_t *changed;      /* by key hash: the last batch that wrote such a key */
+    _Atomic uint64_t *changed;      /* by key hash: the last change to such a key */
     struct rocks_iter *_Atomic one_key_slots[ITER_SLOTS];
     struct rocks_iter *_Atomic scan_slots[ITER_SLOTS];
     _Atomic bool pool_used;
@@ -107,8 +117,11 @@ void rocks__iter_trim(struct rocks_engine *r, uint64_t older_than_ns);
 MUST_USE db_err rocks__wbatch_new(struct engine *e, struct engine_wbatch **ret_batch);
 MUST_USE db_err rocks__apply(struct engine *e, struct engine_wbatch *b, bool may_block,
                              struct diag *diag);
-/* Everything may have changed (ingest). */
-void rocks__changed_all(struct rocks_engine *r);
+/* Around everything that readers may come to see: a change begins, tells what it will touch, is
+ * made, and ends, whether it succeeded or not. */
+void rocks__change_begin(struct rocks_engine *r, struct rocks_change *c);
+void rocks__change_all(struct rocks_engine *r, const struct rocks_change *c); /* any key */
+void rocks__change_end(struct rocks_engine *r, struct rocks_change *c);
 
 /* rocks_gc.c */
 extern const struct rocks_filter_ops rocks__gc_ops; /* state: the engine */

@@ -1,16 +1,21 @@
 /* Iterators over RocksDB, and when an idle one may be taken again.
  *
  * Making an iterator costs about as much as half a point read, but an old one does not see what was
- * applied since (the C API has no refresh). So applied batches are numbered: after a batch is in
- * RocksDB, `version` grows by one to n, and n is stored in `changed[hash of key]` for each key the
- * batch wrote. An iterator remembers the version that was read *before* it was made: it sees all
- * batches up to that. A point read may take an idle iterator of version v when changed[] of its key
- * is <= v: what the iterator cannot see does not concern the key. A scan takes one only if nothing
- * at all has been applied.
+ * applied since (the C API has no refresh). So changes (batches, ingests) are numbered: one that is
+ * about to be made takes the next number n (`started`) and stores it in `changed[hash of key]` for
+ * each key it will write. When it is over, and all before it are, `settled` reaches n. An iterator
+ * remembers the value of `settled` that was read *before* it was made: it sees all changes up to
+ * that. A point read may take an idle iterator of version v when changed[] of its key is <= v: what
+ * the iterator cannot see does not concern the key. A scan takes one only if no change at all has
+ * begun since.
  *
- * Why this is safe: whoever must see a batch learnt of it after engine_apply had returned, that is
- * after changed[] was raised; it therefore reads a value > v and makes a fresh iterator. A
- * collision of hashes costs a fresh iterator, no more.
+ * Why this is safe: a change that somebody must see is visible in RocksDB by then, so its number
+ * had been stored before. If that is <= v the change was over before the iterator was made.
+ * Numbering changes when they are over would not do: RocksDB shows a batch before the write
+ * returns, and readers learn of it without being told, for one by an intent that is not there any
+ * more; they must then see what came in its place.
+ *
+ * A collision of hashes costs a fresh iterator, no more.
  *
  * An idle iterator pins memtables and files, so the upkeep thread drops those older than a second;
  * it sleeps when there are none. */
@@ -93,7 +98,7 @@ static bool fresh_for(struct rocks_engine *r, const struct rocks_iter *ri,
                       const struct engine_iter_opts *opts)
 {
     if (opts->keys == NULL) {
-        return atomic_load_explicit(&r->version, memory_order_acquire) == ri->version;
+        return atomic_load_explicit(&r->started, memory_order_acquire) == ri->version;
     }
     if (atomic_load_explicit(&r->range_version, memory_order_acquire) > ri->version) {
         return false;
@@ -210,7 +215,7 @@ static db_err make(struct rocks_engine *r, enum engine_cf cf, const struct engin
     ri->poolable =
         cf == ENGINE_DATA && opts->tier == ENGINE_CACHED && !opts->bulk && opts->snapshot == NULL;
     ri->opened_ns = clock_mono_ns();
-    ri->version = atomic_load_explicit(&r->version, memory_order_acquire);
+    ri->version = atomic_load_explicit(&r->settled, memory_order_acquire);
     const rocksdb_readoptions_t *ro = r->read.iter[opts->tier][ri->one_key][opts->bulk];
     if (opts->snapshot != NULL) {
         ri->own_options = rocksdb_readoptions_create();

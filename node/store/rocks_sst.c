@@ -82,9 +82,12 @@ db_err rocks__ingest(struct engine *e, enum engine_cf cf, const char *const *pat
     rocksdb_ingestexternalfileoptions_t *o = rocksdb_ingestexternalfileoptions_create();
     rocksdb_ingestexternalfileoptions_set_move_files(o, 1);
     rocksdb_ingestexternalfileoptions_set_snapshot_consistency(o, 1);
+    struct rocks_change change;
+    rocks__change_begin(r, &change);
+    rocks__change_all(r, &change);
     rocksdb_ingest_external_file_cf(r->db, r->cf[cf], paths, count, o, &text);
+    rocks__change_end(r, &change);
     rocksdb_ingestexternalfileoptions_destroy(o);
-    rocks__changed_all(r);
     return text == NULL ? ERR_OK : rocks__err(text, diag);
 }
 
