@@ -99,7 +99,9 @@ static db_err prune_window(struct optimizer *o, struct lnode *n, struct col_set 
     if (cols == NULL) {
         return ERR_NOMEM;
     }
-    memcpy(cols, child->columns, child->column_count * sizeof(*cols));
+    if (child->column_count != 0) {
+        memcpy(cols, child->columns, child->column_count * sizeof(*cols));
+    }
     for (uint32_t i = 0; i < kept; i++) {
         cols[child->column_count + i] = (struct lcolumn){
             .id = calls[i].out, .type = calls[i].type, .coercibility = calls[i].coercibility};
