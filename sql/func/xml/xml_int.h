@@ -1,7 +1,7 @@
 /* XML documents as arrays of nodes in document order, and XPath queries on them. Private to
  * sql/func. */
-#ifndef SKEIN_SQL_FUNC_XML_INT_H
-#define SKEIN_SQL_FUNC_XML_INT_H
+#ifndef SKEIN_SQL_FUNC_XML_XML_INT_H
+#define SKEIN_SQL_FUNC_XML_XML_INT_H
 
 #include "base/arena.h"
 #include "base/buf.h"

@@ -1,6 +1,6 @@
 /* The tree of an XPath query. Private to sql/func/xml. */
-#ifndef SKEIN_SQL_FUNC_XPATH_INT_H
-#define SKEIN_SQL_FUNC_XPATH_INT_H
+#ifndef SKEIN_SQL_FUNC_XML_XPATH_INT_H
+#define SKEIN_SQL_FUNC_XML_XPATH_INT_H
 
 #include "sql/func/xml/xml_int.h"
 
