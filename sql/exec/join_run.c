@@ -51,6 +51,12 @@ db_err join_run_init(struct join_run *r, struct exec_ctx *ctx, const struct plan
     if (r->pairs == NULL || r->partners == NULL || r->rows == NULL || r->sel == NULL) {
         return ERR_LIMIT;
     }
+    if (join_gives_left_only(r->kind) && r->filter_count != 0) {
+        r->next_of = ARENA_ARRAY(ctx->arena, struct row_node *, CHUNK_ROWS);
+        if (r->next_of == NULL) {
+            return ERR_LIMIT;
+        }
+    }
     TRY(make_chunk(r, ctx, right_types, carry_type));
     return exec__prepare_list(ctx, node->u.join.filters, r->filter_count, &r->filters);
 }
@@ -61,6 +67,9 @@ void join_run_left(struct join_run *r, struct chunk *left)
     r->at = 0;
     r->in_row = r->done = false;
     r->candidate = NULL;
+    r->round_width = 1;
+    r->first_round = true;
+    r->is_open = false;
     memset(r->matched, 0, sizeof(r->matched));
 }
 
@@ -280,6 +289,47 @@ static bool pair_row(struct join_run *r)
     return true;
 }
 
+/* The rest of a round: pairs until there is no room or every row has had its turn; then, when rows
+ * without a partner have candidates left, the next round begins with twice as many. */
+static bool pair_round(struct join_run *r)
+{
+    for (; r->at < r->left->count; r->at++) {
+        uint32_t row = chunk_row(r->left, r->at);
+        if (r->first_round) {
+            r->next_of[r->at] = r->cursor.first(r->cursor.arg, r->at, row);
+        }
+        struct row_node *n = is_matched(r, r->at) ? NULL : r->next_of[r->at];
+        if (r->room - r->n < r->round_width && n != NULL && r->n != 0) {
+            return false;
+        }
+        for (uint32_t k = 0; k < r->round_width && n != NULL && r->n < r->room; k++) {
+            push(r, r->at, row, n);
+            n = r->cursor.next(r->cursor.arg, n, r->at, row);
+        }
+        r->next_of[r->at] = n;
+        r->is_open = r->is_open || n != NULL;
+    }
+    r->first_round = false;
+    if (!r->is_open) {
+        return false;
+    }
+    r->is_open = false;
+    r->at = 0;
+    r->round_width *= r->round_width < r->room / 2 ? 2 : 1;
+    return r->n == 0; /* what this round found is asked first */
+}
+
+static void pair_rows(struct join_run *r)
+{
+    if (r->next_of != NULL) {
+        while (pair_round(r)) {
+        }
+        return;
+    }
+    while (r->at < r->left->count && pair_row(r)) {
+    }
+}
+
 static struct chunk *marked_rows(struct join_run *r)
 {
     uint32_t n = 0;
@@ -298,8 +348,7 @@ db_err join_run_next(struct join_run *r, struct exec_ctx *ctx, struct chunk **re
 {
     *ret = NULL;
     while (r->left != NULL && *ret == NULL) {
-        while (r->at < r->left->count && pair_row(r)) {
-        }
+        pair_rows(r);
         if (r->n != 0) {
             TRY(flush(r, ctx, ret));
         } else if (join_gives_left_only(r->kind) && !r->done) {

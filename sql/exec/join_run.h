@@ -37,6 +37,11 @@ struct join_run {
     uint32_t at; /* logical row being paired; those before are complete */
     bool in_row, done;
     struct row_node *candidate;
+    /* SEMI and ANTI with conditions: rows are asked in rounds, a few candidates each, so that a row
+     * that found its partner costs no more */
+    struct row_node **next_of; /* by logical row; NULL: no rounds, or no more candidates */
+    uint32_t round_width;
+    bool first_round, is_open; /* is_open: a row has candidates left */
     uint64_t matched[CHUNK_ROWS / 64];
     /* pairs not given out yet */
     uint32_t n, room;

@@ -49,8 +49,7 @@ static bool any_reads_outer(struct bexpr *const *list, uint32_t n, const struct 
     return false;
 }
 
-/* Only trees of tables, joins, conditions and projections are looked into; of others it is said
- * that they may read the enclosing row when anything of the subquery does so below them. */
+/* Of trees with other nodes than those below it is said that they may read the enclosing row. */
 bool opt__tree_reads_outer(const struct lnode *n, const struct lnode *outer)
 {
     switch ((int)n->kind) {
@@ -86,6 +85,15 @@ bool opt__tree_reads_outer(const struct lnode *n, const struct lnode *outer)
             }
         }
         break;
+    case LNODE_SORT:
+        for (uint32_t i = 0; i < n->u.sort.count; i++) {
+            if (opt__reads_outer(n->u.sort.keys[i].expr, outer)) {
+                return true;
+            }
+        }
+        break;
+    case LNODE_LIMIT: /* its numbers read no columns */
+    case LNODE_SETOP:
     case LNODE_DISTINCT: break;
     case LNODE_CTE_REF: return false;
     default: return true;
@@ -180,9 +188,7 @@ static db_err strip(struct unnest *u, struct lnode *n, bool exists, bool *ret_fi
         n = n->children[0];
     }
     u->tables = n;
-    *ret_fits = (n->kind == LNODE_TABLE || n->kind == LNODE_JOIN || n->kind == LNODE_PROJECT ||
-                 n->kind == LNODE_CTE_REF) &&
-                !opt__tree_reads_outer(n, u->outer);
+    *ret_fits = n->kind != LNODE_DUAL && !opt__tree_reads_outer(n, u->outer);
     return ERR_OK;
 }
 
