@@ -147,7 +147,9 @@ static db_err strip(struct unnest *u, struct lnode *n, bool exists, bool *ret_fi
                 return ERR_NOMEM;
             }
             if (u->shown == NULL) {
-                memcpy(shown, n->u.project.exprs, n->u.project.count * sizeof(*shown));
+                for (uint32_t i = 0; i < n->u.project.count; i++) {
+                    shown[i] = n->u.project.exprs[i];
+                }
                 u->shown = shown;
                 u->shown_count = n->u.project.count;
             } else {
