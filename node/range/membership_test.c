@@ -27,7 +27,7 @@ static void wait_gone(struct tcluster *c, node_id_t node, range_id_t range)
         }
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }
-    CHECK(!"the replica goes");
+    T_FAIL("the replica goes");
 }
 
 /* ---- a follower that was away for too long ---- */

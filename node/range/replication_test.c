@@ -1,5 +1,7 @@
 #include "node/range/testing.h"
 
+#include "node/range/range_int.h"
+
 /* Groups of three members: writes replicate, leaders change, members come and go. */
 
 /* ---- writes ---- */
@@ -209,12 +211,79 @@ static void test_transfer(void **state)
     t_run(3, transfer);
 }
 
+/* ---- a leader whose disk is full ---- */
+
+static void disk_full(struct tcluster *c)
+{
+    three_members(c);
+    put_ok(c, 1, 1);
+    CHECK(t_leader(c, 2) == 1);
+    /* 2 has said that its disk is full too: 3 it is */
+    range_store_set_full(c->nodes[2].rs, FULL_LOG, true);
+    CHECK_OK(fiber_sleep(300 * NS_PER_MS));
+    range_store_set_full(c->nodes[1].rs, FULL_LOG, true);
+    uint64_t until = clock_mono_ns() + 8 * NS_PER_S;
+    while (t_leader(c, 2) != 3 && clock_mono_ns() < until) {
+        CHECK_OK(fiber_sleep(20 * NS_PER_MS));
+        put_ok(c, 2, 2); /* keeps the group awake; waits for the new leader */
+    }
+    CHECK(t_leader(c, 2) == 3);
+    put_ok(c, 1, 3);
+    expect(c, 1, 3);
+    range_store_set_full(c->nodes[1].rs, FULL_LOG, false);
+    range_store_set_full(c->nodes[2].rs, FULL_LOG, false);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_disk_full(void **state)
+{
+    (void)state;
+    t_run(3, disk_full);
+}
+
+/* ---- all nodes die at one moment ---- */
+
+static void all_die(struct tcluster *c)
+{
+    three_members(c);
+    for (unsigned i = 0; i < 200; i++) {
+        put_ok(c, i, i + 1);
+    }
+    for (node_id_t id = 1; id <= 3; id++) {
+        t_isolate(c, id, true);
+    }
+    for (node_id_t id = 1; id <= 3; id++) {
+        t_stop(c, id, true);
+    }
+    for (node_id_t id = 1; id <= 3; id++) {
+        t_start(c, id);
+    }
+    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) != 0);
+    for (unsigned i = 0; i < 200; i++) {
+        expect(c, i, i + 1);
+    }
+    put_ok(c, 1, 3);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    for (node_id_t id = 1; id <= 3; id++) {
+        CHECK_OK(range_store_wait_ready(c->nodes[id].rs, clock_mono_ns() + 5 * NS_PER_S));
+    }
+    t_stop_all(c);
+}
+
+static void test_all_die(void **state)
+{
+    (void)state;
+    t_run(3, all_die);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_replicate),   cmocka_unit_test(test_sleep),
         cmocka_unit_test(test_leader_dies), cmocka_unit_test(test_partition),
         cmocka_unit_test(test_lossy),       cmocka_unit_test(test_transfer),
+        cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_all_die),
     };
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 
-/* Once a second, for groups of several members that are awake:
+/* Once a second, for groups of several members:
  *
  * A leader whose disk is full cannot make anything durable, but its group can: it hands the lease
  * to a member that is up to date and whose node has not said that its own disk is full.
@@ -28,7 +28,7 @@ static uint64_t successor(struct range_loop *l, const struct replica *r)
         struct peer *peer =
             node == 0 || node == l->rs->ident.node_id ? NULL : peer_get(l->rs, node);
         if (peer != NULL && (p->roles & RAFT_ROLE_VOTER) != 0 && p->state == RAFT_REPLICATE &&
-            p->acked_sent_ns + RANGE_ELECTION_NS > now && p->match > match &&
+            (st.quiescent || p->acked_sent_ns + RANGE_ELECTION_NS > now) && p->match > match &&
             !peer->lanes[range_lane(d->id)].full) {
             best = p->id;
             match = p->match;
@@ -73,14 +73,15 @@ static db_err tend(struct range_loop *l, struct replica *r, void *arg)
 {
     uint64_t now = clock_mono_ns();
     (void)arg;
-    if (!replica_runs(r) || !atomic_load(&r->on_lane) || atomic_load(&r->asleep)) {
+    if (!replica_runs(r) || !atomic_load(&r->on_lane)) {
         return ERR_OK;
     }
     if (raft_role(r->raft) == RAFT_LEADER) {
         if (atomic_load(&l->rs->disk_full) != 0 && now - r->handed_off_ns > HAND_OFF_NS) {
             hand_off(l, r, now);
         }
-    } else if (now - atomic_load(&r->heard_ns) > ASK_NS && now - r->asked_ns > ASK_NS) {
+    } else if (!atomic_load(&r->asleep) && now - atomic_load(&r->heard_ns) > ASK_NS &&
+               now - r->asked_ns > ASK_NS) {
         ask(l, r, now);
     }
     return ERR_OK;
@@ -88,12 +89,12 @@ static db_err tend(struct range_loop *l, struct replica *r, void *arg)
 
 void replica_tend(struct replica *r)
 {
-    if (!replica_is(r, REPLICA_LIVE) || !atomic_load(&r->on_lane) || atomic_load(&r->asleep)) {
+    if (!replica_is(r, REPLICA_LIVE) || !atomic_load(&r->on_lane)) {
         return;
     }
     bool leads = atomic_load(&r->lease_term) != 0;
     if (leads ? atomic_load(&r->rs->disk_full) != 0
-              : clock_mono_ns() - atomic_load(&r->heard_ns) > ASK_NS) {
+              : !atomic_load(&r->asleep) && clock_mono_ns() - atomic_load(&r->heard_ns) > ASK_NS) {
         db_err err = replica_call(r, tend, NULL);
         (void)err;
     }

@@ -19,6 +19,12 @@
 
 enum { T_NODES_MAX = 5, T_LOOPS = 3 };
 
+#define T_FAIL(text)                                                                               \
+    do {                                                                                           \
+        fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, text);                          \
+        abort();                                                                                   \
+    } while (false)
+
 struct tcluster;
 
 struct tnode {
@@ -712,7 +718,7 @@ static inline void t_wait_same(struct tcluster *c, const node_id_t *ids, size_t 
         fprintf(stderr, "node %llu: %llu versions\n", (unsigned long long)ids[i],
                 (unsigned long long)s.count);
     }
-    CHECK(!"the replicas hold the same");
+    T_FAIL("the replicas hold the same");
 }
 
 /* ---- running a test ---- */
