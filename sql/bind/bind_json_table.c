@@ -61,7 +61,26 @@ static db_err default_value(struct binder *b, const struct json_table_column *c,
     TRY(err);
     TRY(json_write_arena(n, b->arena, b->diag, &doc));
     struct json_view v = json_view_of(doc);
-    TRY(json_coerce(&cast, &v, &c->type, ret, &fits));
+    if (c->type.id == TYPE_JSON) {
+        value_tag(ret, &c->type);
+        ret->str = doc;
+        return ERR_OK;
+    }
+    if (json_is_container(&v)) {
+        return my_error(b->diag, ER_INVALID_DEFAULT, c->name);
+    }
+    if (v.type == JSON_NULL && type_is_string(&c->type)) { /* MYSQL: here it is its text */
+        n = json_node_str(b->arena, SLICE_LIT("null"));
+        if (n == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(json_write_arena(n, b->arena, b->diag, &doc));
+        v = json_view_of(doc);
+    }
+    fits = false;
+    if (v.type != JSON_NULL) {
+        TRY(json_coerce_column(&cast, &v, &c->type, ret, &fits));
+    }
     if (fits) {
         return ERR_OK;
     }
@@ -243,6 +262,7 @@ db_err bind__json_table(struct binder *b, struct scope *scope, const struct ast_
     }
     TRY(bind_level(&t, a->path, &a->columns, 0, &spec->root));
     spec->column_count = t.count;
+    spec->name = arena_strdup(b->arena, t.table);
     n->u.table_func.spec = spec;
     n->columns = t.cols;
     n->column_count = t.count;

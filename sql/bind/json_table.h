@@ -36,6 +36,7 @@ struct json_table_level {
 struct json_table {
     struct json_table_level root;
     uint32_t column_count; /* of all levels */
+    const char *name;      /* the alias */
 };
 
 #endif

@@ -133,7 +133,7 @@ static db_err path_value(struct exec_ctx *ctx, struct op_json_table *s,
         value_tag(ret, &c->type);
         return json_write_arena(a, &s->scratch, ctx->diag, &ret->str);
     }
-    TRY(json_coerce(ctx->eval.cast, &v, &c->type, ret, &fits));
+    TRY(json_coerce_column(ctx->eval.cast, &v, &c->type, ret, &fits));
     return fits ? ERR_OK : on_error(ctx, c, &v, false, ret);
 }
 
@@ -151,7 +151,7 @@ static db_err column_value(struct exec_ctx *ctx, struct op_json_table *s,
         TRY(json_seek(at, &c->path, JSON_SEEK_ONE | JSON_SEEK_WRAP, &hits));
         n = value_int(hits.count != 0);
     }
-    const struct store_target target = {.column = c->name, .row = 1};
+    const struct store_target target = {.column = c->name, .row = 1, .table = spec_of(s)->name};
     struct sql_type from = value_type(&n);
     return type_store(ctx->eval.cast, &c->type, &target, &from, &n, ret);
 }

@@ -479,3 +479,38 @@ db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v, const struct
     *ret_fits = *ret_fits && err == ERR_OK;
     return err == ERR_SQL ? ERR_OK : err;
 }
+
+static void note_warning(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    (void)number;
+    (void)text;
+    *(bool *)arg = *(bool *)arg || level != CAST_NOTE;
+}
+
+db_err json_coerce_column(struct cast_ctx *ctx, const struct json_view *v,
+                          const struct sql_type *to, struct value *ret, bool *ret_fits)
+{
+    if (type_is_temporal(to) && v->type != JSON_NULL) {
+        struct cast_ctx watched = *ctx;
+        bool warned = false;
+        struct value plain;
+        struct value r;
+        struct sql_type t;
+        *ret_fits = v->type != JSON_BOOLEAN && json_natural(v, &plain, &t);
+        if (*ret_fits) {
+            watched.warn = note_warning;
+            watched.warn_arg = &warned;
+            TRY(value_cast(&watched, &t, &plain, to, &r));
+            *ret_fits = !warned && !r.is_null;
+        }
+        if (*ret_fits) {
+            *ret = r;
+        }
+        return ERR_OK;
+    }
+    TRY(json_coerce(ctx, v, to, ret, ret_fits));
+    if (*ret_fits && to->id == TYPE_BINARY && !ret->is_null && ret->str.len < to->length) {
+        return value_cast(ctx, to, ret, to, ret);
+    }
+    return ERR_OK;
+}
