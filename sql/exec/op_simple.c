@@ -153,7 +153,15 @@ struct op_project {
     struct op op;
     struct expr_state **exprs;
     struct chunk chunk;
+    bool by_row;         /* an expression assigns a variable that others, or later rows, read */
+    struct vector *rows; /* by_row: the output */
 };
+
+static bool assigns_nothing(const struct bexpr *e, void *arg)
+{
+    (void)arg;
+    return e->kind != BEXPR_USER_VAR_SET;
+}
 
 static db_err project_open(struct op *op, struct exec_ctx *ctx)
 {
@@ -161,7 +169,39 @@ static db_err project_open(struct op *op, struct exec_ctx *ctx)
     TRY(exec__prepare_list(ctx, op->node->u.project.exprs, op->node->column_count, &p->exprs));
     p->chunk.columns = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);
     p->chunk.column_count = op->node->column_count;
+    for (uint32_t i = 0; i < op->node->column_count && !p->by_row; i++) {
+        p->by_row = !bexpr_walk(op->node->u.project.exprs[i], assigns_nothing, NULL);
+    }
+    if (p->by_row) {
+        p->rows = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);
+        if (p->rows == NULL) {
+            return ERR_LIMIT;
+        }
+        for (uint32_t i = 0; i < op->node->column_count; i++) {
+            TRY(vector_init(&p->rows[i], &op->node->u.project.exprs[i]->type, ctx->arena));
+        }
+    }
     return p->chunk.columns == NULL ? ERR_LIMIT : open_child(op, ctx);
+}
+
+/* MYSQL: SELECT @n := @n + 1, @n: a row after the other, the columns from left to right. */
+static db_err project_rows(struct op_project *p, struct exec_ctx *ctx, const struct chunk *in)
+{
+    for (uint32_t i = 0; i < p->chunk.column_count; i++) {
+        vector_reset(&p->rows[i]);
+    }
+    for (uint32_t r = 0; r < in->count; r++) {
+        uint16_t row = (uint16_t)chunk_row(in, r);
+        struct chunk one = *in;
+        one.sel = &row;
+        one.count = 1;
+        for (uint32_t i = 0; i < p->chunk.column_count; i++) {
+            struct vector *v;
+            TRY(expr_eval(ctx, p->exprs[i], &one, &v));
+            exec__copy_rows(&p->rows[i], v, &row, 1);
+        }
+    }
+    return ERR_OK;
 }
 
 static db_err project_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
@@ -173,9 +213,14 @@ static db_err project_next(struct op *op, struct exec_ctx *ctx, struct chunk **r
         *ret = NULL;
         return ERR_OK;
     }
+    if (p->by_row) {
+        TRY(project_rows(p, ctx, in));
+    }
     for (uint32_t i = 0; i < p->chunk.column_count; i++) {
-        struct vector *v;
-        TRY(expr_eval(ctx, p->exprs[i], in, &v));
+        struct vector *v = p->by_row ? &p->rows[i] : NULL;
+        if (!p->by_row) {
+            TRY(expr_eval(ctx, p->exprs[i], in, &v));
+        }
         vector_ref(&p->chunk.columns[i], v);
         p->chunk.columns[i].type = op->node->types[i];
     }

@@ -90,8 +90,7 @@ static unsigned cap_scale(unsigned scale)
 static struct sql_type int_result(unsigned precision, bool is_uns)
 {
     unsigned length = precision + (is_uns ? 0 : 1);
-    return is_uns ? func__ubigint(length > 21 ? 21 : length)
-                  : func__bigint(length > 21 ? 21 : length);
+    return is_uns ? func__ubigint(length) : func__bigint(length);
 }
 
 db_err arith_bind_additive(BIND_ARGS)

@@ -32,6 +32,10 @@ db_err string_bind_concat(BIND_ARGS)
         chars += chars_in(&args[0].type, call->collation) * (call->arg_count - 2);
     }
     set_chars(call, chars);
+    enum { ANNOUNCED_MAX = 1 << 24 };
+    if (chars >= ANNOUNCED_MAX) {
+        call->type.length = ANNOUNCED_MAX; /* MYSQL: longer texts are not announced as such */
+    }
     return ERR_OK;
 }
 
