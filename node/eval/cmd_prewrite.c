@@ -8,8 +8,10 @@
  * without locks of its own, such as an autocommit INSERT, respects those of others. The locks taken
  * here belong to the transaction and go with it.
  *
- * Intents of a transaction that is already known at the key (a retry) are left as they are. A
- * rollback record at the key means that somebody has decided that the transaction never commits. */
+ * Intents of a transaction that is already known at the key (a retry) are left as they are, and so
+ * is the bound of an async commit that they carry: whoever finds all intents in place computes the
+ * commit timestamp from these, and must come to the same as the coordinator. A rollback record at
+ * the key means that somebody has decided that the transaction never commits. */
 #include "node/eval/eval.h"
 
 #include "node/eval/eval_int.h"
@@ -22,7 +24,7 @@ struct prewrite {
     struct slice *keys;
     struct kv_value *newest; /* of the keys that have to be read */
     bool *have_intent;       /* own, from an earlier try */
-    bool any_intent;         /* then 1PC is out: the transaction goes on with intents */
+    size_t intent_count;     /* such keys */
     ts_t min_commit_ts;      /* async: the largest of them */
     struct eval_write w;
 };
@@ -67,7 +69,7 @@ static db_err check_intents(struct prewrite *p, struct diag *diag, struct kv_rep
             return eval__key_locked(&in, p->keys[i], diag, reply);
         }
         p->have_intent[i] = found;
-        p->any_intent = p->any_intent || found;
+        p->intent_count += found;
         if (found && in.min_commit_ts > p->min_commit_ts) {
             p->min_commit_ts = in.min_commit_ts;
         }
@@ -177,10 +179,24 @@ static db_err commit_1pc(struct prewrite *p, struct diag *diag, struct kv_reply 
     return ERR_OK;
 }
 
+/* An earlier try has written all of them. Nothing is proposed, so nothing else says that they had
+ * not been settled by another leaseholder. */
+static db_err all_there(struct prewrite *p, struct diag *diag, struct kv_reply *reply,
+                        struct kv_prewrite_resp *resp)
+{
+    struct slice none = SLICE_EMPTY;
+    TRY(eval__check_again(p->r, &p->req->r, p->keys[0], none, p->w.term, diag, reply));
+    resp->min_commit_ts = p->min_commit_ts;
+    return ERR_OK;
+}
+
 static db_err write_intents(struct prewrite *p, struct diag *diag, struct kv_reply *reply,
                             struct kv_prewrite_resp *resp)
 {
     const struct kv_prewrite_req *req = p->req;
+    if (p->intent_count == req->count) {
+        return all_there(p, diag, reply, resp);
+    }
     if (req->async_commit) {
         ts_t ts;
         latch_begin_pending(&p->w.guard);

@@ -6,7 +6,12 @@
  * reader may trust a zero: an intent that matters to read_ts belongs to a commit <= read_ts, whose
  * timestamp was asked for after the intent was counted (and for async commit, after the key was
  * pending); the argument is that of node/lock/lock_table.c with the counter in the place of the
- * table. */
+ * table.
+ *
+ * A lease that begins counts anew. A write of an earlier lease may hear of its fate only after
+ * that: what it added or removed is in the new count or is not, as the engine has it, and must not
+ * be taken off once more. So the counter carries a generation, and a write takes off only from the
+ * one it added to. */
 #include "node/eval/eval.h"
 
 #include <stdlib.h>
@@ -24,6 +29,48 @@ void eval_range_init(struct eval_range *r, const struct eval_range_ops *ops, str
     atomic_init(&r->frozen, NULL);
 }
 
+/* ---- the number of intents ---- */
+
+#define INTENTS_MASK ((UINT64_C(1) << INTENTS_BITS) - 1)
+
+static uint64_t intents_count(struct eval_range *r)
+{
+    return atomic_load_explicit(&r->intents, memory_order_acquire) & INTENTS_MASK;
+}
+
+static void intents_set(struct eval_range *r, uint64_t count)
+{
+    uint64_t old = atomic_load_explicit(&r->intents, memory_order_relaxed);
+    uint64_t new;
+    do {
+        new = ((old >> INTENTS_BITS) + 1) << INTENTS_BITS | count;
+    } while (!atomic_compare_exchange_weak_explicit(&r->intents, &old, new, memory_order_seq_cst,
+                                                    memory_order_relaxed));
+}
+
+/* Returns the generation. */
+static uint64_t intents_add(struct eval_range *r, uint64_t n)
+{
+    return atomic_fetch_add_explicit(&r->intents, n, memory_order_seq_cst) >> INTENTS_BITS;
+}
+
+static void intents_sub(struct eval_range *r, uint64_t generation, uint64_t n)
+{
+    uint64_t old = atomic_load_explicit(&r->intents, memory_order_relaxed);
+    uint64_t new;
+    do {
+        if (old >> INTENTS_BITS != generation) {
+            return;
+        }
+        bool enough = (old & INTENTS_MASK) >= n;
+        ASSERT_SLOW(enough);
+        new = enough ? old - n : generation << INTENTS_BITS | INTENTS_UNKNOWN;
+    } while (!atomic_compare_exchange_weak_explicit(&r->intents, &old, new, memory_order_release,
+                                                    memory_order_relaxed));
+}
+
+/* ---- leases, splits ---- */
+
 db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct slice end,
                               bool keep_locks, struct diag *diag UNUSED)
 {
@@ -36,8 +83,7 @@ db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct s
         mvcc_intent_scan(r->engine, start, end, 0, false, COUNT_MAX, &arena, &intents, &count);
     arena_fini(&arena);
     TRY(err);
-    atomic_store_explicit(&r->intents, count < COUNT_MAX ? (int64_t)count : INTENTS_UNKNOWN,
-                          memory_order_seq_cst);
+    intents_set(r, count < COUNT_MAX ? count : INTENTS_UNKNOWN);
     lock_table_open(r->locks, keep_locks);
     return ERR_OK;
 }
@@ -45,23 +91,20 @@ db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct s
 void eval_range_lease_end(struct eval_range *r)
 {
     lock_table_close(r->locks);
-    atomic_store_explicit(&r->intents, INTENTS_UNKNOWN, memory_order_seq_cst);
+    intents_set(r, INTENTS_UNKNOWN);
 }
 
 db_err eval_range_split(struct eval_range *r, struct slice at, struct eval_range *right)
 {
     TRY(lock_table_split(r->locks, at, right->locks));
-    atomic_store_explicit(&right->intents, atomic_load_explicit(&r->intents, memory_order_acquire),
-                          memory_order_seq_cst);
+    intents_set(right, intents_count(r));
     return ERR_OK;
 }
 
 db_err eval_range_merge(struct eval_range *r, struct eval_range *right)
 {
     TRY(lock_table_merge(r->locks, right->locks));
-    atomic_fetch_add_explicit(&r->intents,
-                              atomic_load_explicit(&right->intents, memory_order_acquire),
-                              memory_order_seq_cst);
+    intents_add(r, intents_count(right));
     return ERR_OK;
 }
 
@@ -190,12 +233,12 @@ db_err eval__write_propose(struct eval_write *w, struct diag *diag, struct kv_re
     if (w->batch.count == 0) {
         return ERR_OK;
     }
-    atomic_fetch_add_explicit(&w->r->intents, w->intents_added, memory_order_seq_cst);
+    uint64_t generation = intents_add(w->r, w->intents_added);
     db_err err = w->r->ops->propose(w->r, w->req, w->term, &w->batch, diag, reply);
     if (err == ERR_OK) {
-        atomic_fetch_sub_explicit(&w->r->intents, w->intents_removed, memory_order_release);
+        intents_sub(w->r, generation, w->intents_removed);
     } else if (err != ERR_COMMIT_UNKNOWN) {
-        atomic_fetch_sub_explicit(&w->r->intents, w->intents_added, memory_order_release);
+        intents_sub(w->r, generation, w->intents_added);
     }
     return err;
 }

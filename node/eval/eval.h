@@ -68,12 +68,14 @@ struct eval_range {
     struct engine *engine;
     struct lock_table *locks;
     /* An upper bound of the number of intents in the range: 0 means that no reader needs to look.
-     * INTENTS_UNKNOWN until eval_range_lease_begin has counted. */
-    _Atomic int64_t intents;
+     * INTENTS_UNKNOWN until eval_range_lease_begin has counted. Above INTENTS_BITS: how often it
+     * was set anew. */
+    _Atomic uint64_t intents;
     struct latch_guard *_Atomic frozen; /* internal */
 };
 
-#define INTENTS_UNKNOWN (INT64_MAX / 2)
+#define INTENTS_BITS    40
+#define INTENTS_UNKNOWN (UINT64_C(1) << (INTENTS_BITS - 1))
 
 void eval_range_init(struct eval_range *r, const struct eval_range_ops *ops, struct engine *engine,
                      struct lock_table *locks);

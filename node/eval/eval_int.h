@@ -34,7 +34,8 @@ MUST_USE db_err eval__check_keys(struct eval_range *r, const struct kv_request *
 
 static inline bool eval__may_have_intents(struct eval_range *r)
 {
-    return atomic_load_explicit(&r->intents, memory_order_acquire) != 0;
+    uint64_t n = atomic_load_explicit(&r->intents, memory_order_acquire);
+    return (n & ((UINT64_C(1) << INTENTS_BITS) - 1)) != 0;
 }
 
 /* Fills reply->lock and returns ERR_KEY_LOCKED. */
@@ -52,8 +53,8 @@ struct eval_write {
     uint64_t term;
     struct latch_guard guard;
     struct store_batch batch;
-    int64_t intents_added;
-    int64_t intents_removed;
+    uint64_t intents_added;
+    uint64_t intents_removed;
 };
 
 /* Latches the keys (ascending, each once) after the check. On success eval__write_end must follow.

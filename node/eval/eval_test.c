@@ -17,6 +17,10 @@ struct fake_range {
     _Atomic uint64_t ts;
     uint64_t term;
     bool slow; /* propose parks for a while before it applies */
+    /* Once: the lease is lost and comes back while a proposal is on its way, which then has this
+     * outcome. */
+    bool lose_lease;
+    db_err outcome;
     struct lock_graph *graph;
     char dir[64];
 };
@@ -45,11 +49,21 @@ static db_err fake_propose(struct eval_range *r, const struct kv_request *req UN
         (void)ignored;
     }
     TRY(engine_wbatch_new(r->engine, &b));
-    db_err err = engine_wbatch_add(b, store_batch_encoded(batch));
+    bool lose = fake_of(r)->lose_lease;
+    fake_of(r)->lose_lease = false;
+    db_err err = lose && fake_of(r)->outcome != ERR_OK
+                     ? ERR_OK
+                     : engine_wbatch_add(b, store_batch_encoded(batch));
     if (err == ERR_OK) {
         err = engine_apply(r->engine, b, diag);
     }
     engine_wbatch_free(b);
+    if (err == ERR_OK && lose) {
+        fake_of(r)->term++;
+        eval_range_lease_end(r);
+        TRY(eval_range_lease_begin(r, SLICE_EMPTY, SLICE_EMPTY, false, diag));
+        err = fake_of(r)->outcome;
+    }
     return err;
 }
 
@@ -309,7 +323,7 @@ static void model_fiber(void *arg UNUSED)
     ts_t safe = 0;
     for (int i = 0; i < 1200; i++) {
         model_txn(&f, &m, &rnd, order, &a);
-        CHECK(atomic_load(&f.r.intents) == 0);
+        CHECK((atomic_load(&f.r.intents) & ((UINT64_C(1) << INTENTS_BITS) - 1)) == 0);
         ts_t newest = now_ts(&f);
         for (int k = 0; k < 3; k++) {
             check_reads(&f, &m, &rnd, safe + rand_below(&rnd, newest - safe + 1), order, &a);
@@ -455,6 +469,91 @@ static void checks_fiber(void *arg UNUSED)
 static void test_checks(void **state UNUSED)
 {
     CHECK_OK(loop_run_main(checks_fiber, NULL));
+}
+
+/* ---- a lease that goes and comes ---- */
+
+static db_err put_intent(struct fake_range *f, struct arena *a, const char *key, ts_t start_ts,
+                         struct kv_prewrite_resp *ret_resp)
+{
+    struct kv_reply reply = {0};
+    struct kv_mutation m = {.op = KV_PUT, .key = slice_str(key), .value = SLICE_LIT("v")};
+    struct kv_prewrite_req pw = {.r = request(a),
+                                 .mutations = &m,
+                                 .count = 1,
+                                 .primary = m.key,
+                                 .start_ts = start_ts,
+                                 .ttl_ms = 1000,
+                                 .async_commit = true};
+    return eval_prewrite(&f->r, &pw, NULL, &reply, ret_resp);
+}
+
+static bool is_locked(struct fake_range *f, struct arena *a, const char *key)
+{
+    struct kv_reply reply = {0};
+    struct kv_value v;
+    struct kv_get_req get = {.r = request(a), .key = slice_str(key), .read_ts = now_ts(f)};
+    return eval_get(&f->r, &get, NULL, &reply, &v) == ERR_KEY_LOCKED;
+}
+
+/* A write hears of its fate after the intents were counted anew: they stay counted. */
+static void late_outcomes_fiber(void *arg UNUSED)
+{
+    struct fake_range f;
+    struct arena a;
+    struct kv_prewrite_resp resp;
+    struct kv_reply reply = {0};
+    fake_open(&f, "late");
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, false, NULL));
+    CHECK_OK(put_intent(&f, &a, "a", now_ts(&f), &resp));
+    f.lose_lease = true;
+    f.outcome = ERR_NOT_LEADER; /* not applied: what it added is taken off */
+    CHECK(put_intent(&f, &a, "b", now_ts(&f), &resp) == ERR_NOT_LEADER);
+    CHECK(is_locked(&f, &a, "a") && !is_locked(&f, &a, "b"));
+    ts_t start_ts = now_ts(&f);
+    CHECK_OK(put_intent(&f, &a, "c", start_ts, &resp));
+    struct slice key = SLICE_LIT("c");
+    struct kv_txn_keys_req commit = {.r = request(&a),
+                                     .keys = &key,
+                                     .count = 1,
+                                     .start_ts = start_ts,
+                                     .commit_ts = resp.min_commit_ts};
+    f.lose_lease = true;
+    f.outcome = ERR_OK; /* applied: what it removed is taken off */
+    CHECK_OK(eval_commit(&f.r, &commit, NULL, &reply));
+    CHECK(is_locked(&f, &a, "a") && !is_locked(&f, &a, "c"));
+    arena_fini(&a);
+    fake_close(&f);
+}
+
+static void test_late_outcomes(void **state UNUSED)
+{
+    assert_int_equal(loop_run_main(late_outcomes_fiber, NULL), ERR_OK);
+}
+
+/* All who compute the commit timestamp of an async commit come to the same, also when the
+ * coordinator had to ask twice. */
+static void repeated_fiber(void *arg UNUSED)
+{
+    struct fake_range f;
+    struct arena a;
+    struct kv_prewrite_resp first, second;
+    fake_open(&f, "repeated");
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, false, NULL));
+    ts_t start_ts = now_ts(&f);
+    CHECK_OK(put_intent(&f, &a, "a", start_ts, &first));
+    (void)now_ts(&f);
+    CHECK_OK(put_intent(&f, &a, "a", start_ts, &second));
+    CHECK(first.min_commit_ts > start_ts && second.min_commit_ts == first.min_commit_ts);
+    arena_fini(&a);
+    fake_close(&f);
+}
+
+static void test_repeated_prewrite(void **state UNUSED)
+{
+    assert_int_equal(loop_run_main(repeated_fiber, NULL), ERR_OK);
 }
 
 /* ---- transfers on several loops ---- */
@@ -664,8 +763,8 @@ static void test_bank(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_model),
-        cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_model),         cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_late_outcomes), cmocka_unit_test(test_repeated_prewrite),
         cmocka_unit_test(test_bank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
