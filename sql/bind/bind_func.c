@@ -434,6 +434,9 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
     } else {
         TRY(bind_type(b->arena, type, b->opts->connection_collation, b->opts->sql_mode,
                       SLICE_LIT("CAST"), b->diag, &t));
+        if ((type->flags & AST_TYPE_F_NATIONAL) != 0) {
+            bind__warn(b, ER_DEPRECATED_NATIONAL);
+        }
         /* MYSQL: CAST(x AS CHAR(n)) cuts to n characters; without a length it is as long as it is.
          */
         bool text = type->kind == AST_TYPE_CHAR || type->kind == AST_TYPE_BINARY;
