@@ -1,6 +1,6 @@
 /* Moves conjuncts as far down as they stay true: through projections (by substitution), sorts, set
- * operations and aggregates (on grouping columns), to the side of a join that they read, into the
- * table's own filter list.
+ * operations, aggregates (on grouping columns) and windows (on partition columns), to the side of a
+ * join that they read, into the table's own filter list.
  *
  * A conjunct with a volatile function, and one with a subquery that could fail on rows that another
  * conjunct takes away, stays where it stood. LIMIT stops everything. */
@@ -68,6 +68,30 @@ static db_err through_project(struct optimizer *o, struct lnode **io, struct con
     return keep_here(o, io, &stay);
 }
 
+static bool no_text(const struct bexpr *e, void *ctx)
+{
+    (void)ctx;
+    return e->kind != BEXPR_COLUMN || !type_is_string(&e->type);
+}
+
+/* Is e the same for all rows whose keys are equal? Texts that a collation calls equal need not be
+ * the same text: of them only a comparison in that collation is. */
+static bool same_for_equal_keys(const struct bexpr *e)
+{
+    if (e->kind == BEXPR_FUNC && e->arg_count == 2 &&
+        (e->u.func->def->flags & FUNC_COMPARISON) != 0) {
+        for (int k = 0; k < 2; k++) {
+            const struct bexpr *x = e->args[k];
+            if (x->kind == BEXPR_COLUMN && type_is_string(&x->type) &&
+                x->type.collation == e->u.func->collation && opt__is_free(e->args[1 - k]) &&
+                strcmp(e->u.func->def->name, "op_like") != 0) {
+                return true;
+            }
+        }
+    }
+    return bexpr_walk(e, no_text, NULL);
+}
+
 static db_err through_aggregate(struct optimizer *o, struct lnode **io, struct conjuncts *c)
 {
     struct lnode *n = *io;
@@ -77,7 +101,7 @@ static db_err through_aggregate(struct optimizer *o, struct lnode **io, struct c
     for (uint32_t i = 0; i < c->count; i++) {
         bool movable = n->u.aggregate.group_count != 0 && !n->u.aggregate.rollup &&
                        !c->list[i]->is_volatile && !c->list[i]->has_subquery &&
-                       opt__reads_only(c->list[i], &groups);
+                       opt__reads_only(c->list[i], &groups) && same_for_equal_keys(c->list[i]);
         if (!movable) {
             TRY(opt__add_conjunct(o, &stay, c->list[i]));
             continue;
@@ -88,6 +112,33 @@ static db_err through_aggregate(struct optimizer *o, struct lnode **io, struct c
             return ERR_NOMEM;
         }
         TRY(opt__add_conjunct(o, &down, e));
+    }
+    TRY(push(o, &n->children[0], &down));
+    return keep_here(o, io, &stay);
+}
+
+/* A condition on partition columns alone takes away whole partitions: below as well as above. */
+static db_err through_window(struct optimizer *o, struct lnode **io, struct conjuncts *c)
+{
+    struct lnode *n = *io;
+    struct conjuncts down = {0};
+    struct conjuncts stay = {0};
+    struct lnode keys = {.columns = OPT_ARRAY(o, struct lcolumn, n->u.window.partition_count)};
+    if (keys.columns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->u.window.partition_count; i++) {
+        const struct bexpr *e = n->u.window.partition[i];
+        if (e->kind == BEXPR_COLUMN) {
+            keys.columns[keys.column_count++].id = e->u.column.id;
+        }
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
+        struct bexpr *e = c->list[i];
+        bool movable = keys.column_count != 0 && !e->is_volatile && !e->has_subquery &&
+                       opt__reads_only(e, &keys) && bexpr_reads_columns(e) &&
+                       same_for_equal_keys(e);
+        TRY(opt__add_conjunct(o, movable ? &down : &stay, e));
     }
     TRY(push(o, &n->children[0], &down));
     return keep_here(o, io, &stay);
@@ -199,6 +250,7 @@ static db_err push(struct optimizer *o, struct lnode **io, struct conjuncts *c)
     case LNODE_TABLE: return into_table(o, io, c);
     case LNODE_PROJECT: return through_project(o, io, c);
     case LNODE_AGGREGATE: return through_aggregate(o, io, c);
+    case LNODE_WINDOW: return through_window(o, io, c);
     case LNODE_SETOP: return through_setop(o, io, c);
     case LNODE_JOIN: return through_join(o, io, c);
     case LNODE_SORT:
