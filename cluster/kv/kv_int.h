@@ -7,7 +7,8 @@
 #include "cluster/txn/txn.h"
 
 enum {
-    SCAN_FIRST_ROWS = 32,
+    SCAN_FIRST_ROWS = 128,
+    SCAN_FIRST_LOCKED = 32, /* each of them gets a lock, read or not */
     SCAN_ROWS_MAX = 1024,
     SCAN_BYTES_MAX = 1 << 20, /* of one page */
     LOCK_KEYS_MAX = 1024,     /* of one request */

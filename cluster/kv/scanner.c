@@ -60,7 +60,8 @@ db_err cluster_scan_open(struct storage_txn *base, const struct storage_scan_opt
     if (s->opts.batch_rows == 0 || s->opts.batch_rows > SCAN_ROWS_MAX) {
         s->opts.batch_rows = SCAN_ROWS_MAX;
     }
-    uint64_t first = opts->limit != 0 ? opts->limit : SCAN_FIRST_ROWS;
+    uint64_t unlimited = mode == STORAGE_READ_PLAIN ? SCAN_FIRST_ROWS : SCAN_FIRST_LOCKED;
+    uint64_t first = opts->limit != 0 ? opts->limit : unlimited;
     s->page_rows = first < s->opts.batch_rows ? (uint32_t)first : s->opts.batch_rows;
     buf_init(&s->start, STORAGE_KEY_SIZE_MAX + 16);
     buf_init(&s->end, STORAGE_KEY_SIZE_MAX + 16);

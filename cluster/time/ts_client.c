@@ -5,14 +5,13 @@
 
 /* The first request of a loop makes the call; those that come meanwhile queue up and are served by
  * the next call, which begins after they have come, as the promise of the oracle demands. Whoever
- * finishes a call makes the next one for all that wait, so that no request depends on a fiber that
- * may be cancelled. */
+ * finishes a call makes the next one for all that wait; should that fail, for a deadline or a
+ * cancellation that is its own, each of them asks for itself. */
 
 struct ts_waiter {
     struct list node;
     struct waiter waiter;
     ts_t ts;
-    struct diag *diag;
 };
 
 void ts_client_init(struct ts_client *c, struct meta_service *meta, const _Atomic bool *direct)
@@ -65,9 +64,6 @@ static void serve_waiters(struct ts_client *c, struct ts_slot *s)
         while ((node = list_pop_front(&batch)) != NULL) {
             struct ts_waiter *w = CONTAINER_OF(node, struct ts_waiter, node);
             w->ts = first++;
-            if (err != ERR_OK && w->diag != NULL) {
-                *w->diag = diag;
-            }
             wait_signal(&w->waiter, (int)err);
         }
     }
@@ -82,13 +78,15 @@ db_err ts_client_next(struct ts_client *c, struct diag *diag, ts_t *ret_ts)
     struct ts_slot *s = &c->slots[loop == NULL ? 0 : loop_index(loop) % TS_CLIENT_SLOTS];
     pthread_mutex_lock(&s->mutex);
     if (s->busy) {
-        struct ts_waiter w = {.diag = diag};
+        struct ts_waiter w = {0};
         wait_init(&w.waiter);
         list_push_back(&s->waiters, &w.node);
         s->waiter_count++;
         pthread_mutex_unlock(&s->mutex);
         wait_block_uncancelable(&w.waiter);
-        TRY((db_err)w.waiter.result);
+        if (UNLIKELY(w.waiter.result != 0)) { /* of that fiber's deadline, say: not of this one's */
+            return ask(c, 1, diag, ret_ts);
+        }
         *ret_ts = w.ts;
         return ERR_OK;
     }

@@ -165,6 +165,27 @@ static db_err ask(struct meta_service *s, enum meta_method method, const struct 
 
 /* ---- the service ---- */
 
+static db_err ask_timestamps(struct meta_client *c, uint32_t count, struct diag *diag,
+                             ts_t *ret_first)
+{
+    struct meta_call call = {.count = count};
+    struct meta_answer a = {0};
+    struct arena arena;
+    arena_init(&arena, NULL, NULL, 0);
+    db_err err = ask(&c->base, META_METHOD_TIMESTAMPS, &call, &arena, diag, &a);
+    arena_fini(&arena);
+    if (err == ERR_OK) {
+        *ret_first = a.first;
+    }
+    return err;
+}
+
+static db_err single_timestamps(struct meta_service *s, uint32_t count, struct diag *diag,
+                                ts_t *ret_first)
+{
+    return ask_timestamps(CONTAINER_OF(s, struct meta_client, single), count, diag, ret_first);
+}
+
 static db_err timestamps(struct meta_service *s, uint32_t count, struct diag *diag, ts_t *ret_first)
 {
     struct meta_client *c = client_of(s);
@@ -174,16 +195,8 @@ static db_err timestamps(struct meta_service *s, uint32_t count, struct diag *di
             return ERR_OK;
         }
     }
-    struct meta_call call = {.count = count};
-    struct meta_answer a = {0};
-    struct arena arena;
-    arena_init(&arena, NULL, NULL, 0);
-    db_err err = ask(s, META_METHOD_TIMESTAMPS, &call, &arena, diag, &a);
-    arena_fini(&arena);
-    if (err == ERR_OK) {
-        *ret_first = a.first;
-    }
-    return err;
+    return count == 1 ? ts_client_next(&c->gather, diag, ret_first)
+                      : ask_timestamps(c, count, diag, ret_first);
 }
 
 static db_err lookup(struct meta_service *s, struct slice start, struct slice end, unsigned max,
@@ -280,15 +293,24 @@ static const struct meta_service_ops client_ops = {
     .set_node_state = set_node_state,
 };
 
+static const struct meta_service_ops single_ops = {
+    .name = "client, one by one",
+    .timestamps = single_timestamps,
+};
+
 void meta_client_init(struct meta_client *c, node_id_t self, struct meta_service *local,
                       struct rpc_client *rpc)
 {
-    *c = (struct meta_client){.base = {&client_ops}, .self = self, .local = local, .rpc = rpc};
+    static const _Atomic bool far;
+    *c = (struct meta_client){
+        .base = {&client_ops}, .single = {&single_ops}, .self = self, .local = local, .rpc = rpc};
+    ts_client_init(&c->gather, &c->single, &far);
     atomic_init(&c->leader, local != NULL ? self : 0);
     pthread_mutex_init(&c->mutex, NULL);
 }
 
 void meta_client_fini(struct meta_client *c)
 {
+    ts_client_fini(&c->gather);
     pthread_mutex_destroy(&c->mutex);
 }

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "cluster/time/ts_client.h"
 #include "proto/kv_api.h"
 #include "proto/kv_codec.h"
 #include "rpc/client/client.h"
@@ -16,6 +17,8 @@ enum { META_CLIENT_NODES_MAX = 128 };
 
 struct meta_client {
     struct meta_service base;
+    struct meta_service single; /* what `gather` asks: each call a message */
+    struct ts_client gather;    /* single timestamps that are asked for at the same time */
     node_id_t self;
     struct meta_service *local; /* this node's; NULL: it has none (yet) */
     struct rpc_client *rpc;     /* NULL: there are no others */

@@ -343,7 +343,7 @@ db_err membership_open(const struct membership_opts *opts, bool found,
                        struct store_ident *inout_ident, struct diag *diag, bool *ret_joining,
                        struct membership **ret_m)
 {
-    struct membership *m = mem_calloc(1, sizeof(*m));
+    struct membership *m = mem_calloc_aligned(sizeof(*m), _Alignof(struct membership));
     if (m == NULL) {
         return ERR_NOMEM;
     }
@@ -503,5 +503,5 @@ void membership_close(struct membership *m)
     rpc_transport_free(m->transport);
     meta_client_fini(&m->meta_client);
     pthread_mutex_destroy(&m->mutex);
-    mem_free(m);
+    mem_free_aligned(m);
 }

@@ -7,9 +7,10 @@
  *
  * Out: a message is its header and the data of its entries as the payload; rpc/ gathers what one
  * turn of a loop sends to one peer into one write. Long entries are not copied: the piece holds a
- * reference of their blob. In: handlers run on the connection's loop and pass the message on, which
- * queues it at its replica; the payload of all entries is one blob, copied when it is short, so
- * that a long-lived entry does not keep a whole read buffer alive. */
+ * reference of their blob. In: handlers run on the thread that has read the message and queue it at
+ * its replica, whose loop is woken at once: a message takes one hand-over; the payload of all
+ * entries is one blob, copied when it is short, so that a long-lived entry does not keep a whole
+ * read buffer alive. */
 
 enum { COPY_BELOW = 8 * 1024, PARTS_MAX = 64, SNAPSHOT_PIECE = RPC_STREAM_CHUNK_MAX - 4096 };
 
@@ -308,8 +309,8 @@ static db_err on_snapshot(void *ctx, const struct rpc_peer_info *from, struct sl
 
 void rpc_raft_register(struct rpc_services *s, struct rpc_server *server)
 {
-    rpc_server_handle_oneway(server, RPC_M_raft_messages, on_message, s);
-    rpc_server_handle_oneway(server, RPC_M_raft_heartbeats, on_link, s);
+    rpc_server_handle_oneway_direct(server, RPC_M_raft_messages, on_message, s);
+    rpc_server_handle_oneway_direct(server, RPC_M_raft_heartbeats, on_link, s);
     rpc_server_handle_stream(server, RPC_M_raft_snapshot, on_snapshot, s);
 }
 

@@ -51,9 +51,15 @@ static db_err on_call(void *ctx UNUSED, struct rpc_request *req, struct diag *di
     return rpc_respond(req, msg->header, &part, 1);
 }
 
+static bool g_direct; /* one-way messages are handled where they are read */
+
 static void handlers(struct rpc_server *s, void *ctx)
 {
-    rpc_server_handle_oneway(s, RPC_M_selftest_oneway, on_oneway, ctx);
+    if (g_direct) {
+        rpc_server_handle_oneway_direct(s, RPC_M_selftest_oneway, on_oneway, ctx);
+    } else {
+        rpc_server_handle_oneway(s, RPC_M_selftest_oneway, on_oneway, ctx);
+    }
     rpc_server_handle_call(s, RPC_M_selftest_call, on_call, ctx);
 }
 
@@ -235,6 +241,13 @@ static void test_oneway(void **state UNUSED)
     pair_stop(&p);
 }
 
+static void test_oneway_direct(void **state)
+{
+    g_direct = true;
+    test_oneway(state);
+    g_direct = false;
+}
+
 /* --- many at once --- */
 
 struct load {
@@ -286,11 +299,9 @@ static void test_many(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trips),
-        cmocka_unit_test(test_errors),
-        cmocka_unit_test(test_deadline_and_cancel),
-        cmocka_unit_test(test_oneway),
-        cmocka_unit_test(test_many),
+        cmocka_unit_test(test_round_trips),         cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_deadline_and_cancel), cmocka_unit_test(test_oneway),
+        cmocka_unit_test(test_oneway_direct),       cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

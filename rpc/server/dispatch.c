@@ -1,9 +1,9 @@
 /* From frames to handlers.
  *
  * The reading thread only sorts: one-way messages of a read go to the connection's loop as one
- * batch, in order; each call or stream becomes a request in the connection's table and goes to one
- * of the server's loops, a few neighbours to the same one. Cancellations and frames of streams act
- * at once.
+ * batch, in order, but for those whose handler may be called where they are read; each call or
+ * stream becomes a request in the connection's table and goes to one of the server's loops, a few
+ * neighbours to the same one. Cancellations and frames of streams act at once.
  *
  * A loop that does not keep up: after RPC_BATCHES_MAX unhandled batches nothing more is read from
  * the connection until one was handled. Requests are bounded by admission.
@@ -63,6 +63,12 @@ static bool add_oneway(struct server_conn *sc, struct batch **inout_batch, struc
     if (m == NULL || m->kind != RPC_ONEWAY || sc->server->handlers[f->head.method].oneway == NULL ||
         (m->callers & 1u << sc->info.kind) == 0) {
         metrics_add(METRIC_rpc_oneway_dropped, 1);
+        return true;
+    }
+    const struct handler *h = &sc->server->handlers[f->head.method];
+    if (h->direct) {
+        const struct rpc_msg msg = {f->header, f->payload, blob};
+        h->oneway(h->ctx, &sc->info, &msg);
         return true;
     }
     struct batch *b = *inout_batch;

@@ -215,6 +215,12 @@ void rpc_server_handle_oneway(struct rpc_server *s, enum rpc_method m, rpc_onewa
     *handler_of(s, m, RPC_ONEWAY) = (struct handler){.oneway = fn, .ctx = ctx};
 }
 
+void rpc_server_handle_oneway_direct(struct rpc_server *s, enum rpc_method m, rpc_oneway_fn fn,
+                                     void *ctx)
+{
+    *handler_of(s, m, RPC_ONEWAY) = (struct handler){.oneway = fn, .direct = true, .ctx = ctx};
+}
+
 void rpc_server_handle_call(struct rpc_server *s, enum rpc_method m, rpc_call_fn fn, void *ctx)
 {
     *handler_of(s, m, RPC_UNARY) = (struct handler){.call = fn, .ctx = ctx};

@@ -65,6 +65,11 @@ struct rpc_server_opts {
 MUST_USE db_err rpc_server_new(const struct rpc_server_opts *opts, struct rpc_server **ret_server);
 /* Before rpc_server_listen. One per method; replaces an earlier one. The kind must be the row's. */
 void rpc_server_handle_oneway(struct rpc_server *s, enum rpc_method m, rpc_oneway_fn fn, void *ctx);
+/* As oneway, but the handler is called on the thread that has read the message, without a way over
+ * a loop: for one that only passes the message on. It must not block and needs no loop; the
+ * messages of a connection still come one by one and in order among those handled so. */
+void rpc_server_handle_oneway_direct(struct rpc_server *s, enum rpc_method m, rpc_oneway_fn fn,
+                                     void *ctx);
 void rpc_server_handle_call(struct rpc_server *s, enum rpc_method m, rpc_call_fn fn, void *ctx);
 void rpc_server_handle_stream(struct rpc_server *s, enum rpc_method m, rpc_stream_fn fn, void *ctx);
 /* ERR_IO, ERR_INVALID; diag says why. */

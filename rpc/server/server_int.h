@@ -13,6 +13,7 @@ enum { CALLS_PER_LOOP = 8 }; /* of one read, before the next loop gets some */
 
 struct handler {
     rpc_oneway_fn oneway;
+    bool direct; /* oneway is called by the reading thread */
     rpc_call_fn call;
     rpc_stream_fn stream;
     void *ctx;

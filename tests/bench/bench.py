@@ -1,7 +1,10 @@
-"""sysbench on a SkeinDB node of its own and on MySQL-speaking peers, by turns; results as a table and as JSON.
+"""sysbench on a SkeinDB node (or cluster) of its own and on MySQL-speaking peers, by turns; results as a table and as JSON.
 
 Each run is one workload, one way of preparing statements, one number of threads, one server; the servers take turns within it, so
-that a change of the machine's mood hits all alike. bulk_insert has a fresh schema for each run."""
+that a change of the machine's mood hits all alike. bulk_insert has a fresh schema for each run.
+
+With --nodes N: `skeindb` is the cluster through its first node, `spread` the same with the threads dealt to all nodes, `alone` a node
+without others. What the cluster costs at rest is measured first (and after --splits, with many ranges)."""
 import argparse
 import json
 import os
@@ -15,6 +18,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import Node  # noqa: E402
+from cluster import Cluster, cpu_seconds  # noqa: E402
 import pymysql  # noqa: E402
 
 WORKLOADS = ["oltp_point_select", "oltp_read_only", "oltp_read_write", "oltp_write_only", "oltp_insert", "oltp_update_index",
@@ -24,8 +28,11 @@ OURS = "skeindb"
 
 
 class Server:
-    def __init__(self, name, host, port, user, password, pid=None):
-        self.name, self.host, self.port, self.user, self.password, self.pid = name, host, port, user, password, pid
+    """ports: of all nodes that take part; all but the first are for sysbench only."""
+
+    def __init__(self, name, host, ports, user, password, pids=()):
+        self.name, self.host, self.port, self.user, self.password = name, host, ports[0], user, password
+        self.ports, self.pids, self.same_data_as = ports, pids, None
 
     def query(self, sql):
         connection = pymysql.connect(host=self.host, port=self.port, user=self.user, password=self.password)
@@ -37,16 +44,12 @@ class Server:
             connection.close()
 
     def sysbench(self, script, arguments, command, timeout):
-        line = ["sysbench", script, "--db-driver=mysql", "--mysql-host=" + self.host, "--mysql-port=%d" % self.port,
+        line = ["sysbench", script, "--db-driver=mysql", "--mysql-host=" + self.host, "--mysql-port=" + ",".join(map(str, self.ports)),
                 "--mysql-user=" + self.user, "--mysql-password=" + self.password, "--mysql-db=" + SCHEMA] + arguments + [command]
         return subprocess.run(line, capture_output=True, text=True, timeout=timeout, check=False)
 
     def cpu_seconds(self):
-        if self.pid is None:
-            return None
-        with open("/proc/%d/stat" % self.pid, encoding="ascii") as f:
-            fields = f.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return sum(map(cpu_seconds, self.pids)) if self.pids else None
 
 
 def number(pattern, text):
@@ -115,11 +118,13 @@ def table(report):
     names = [s["name"] for s in report["servers"]]
     peers = [n for n in names if n != OURS]
     m = report["machine"]
-    lines = ["# sysbench", "", "%s · %d cores, %d MiB, Linux %s · %d tables of %d rows · %d s each · transactions per second" % (
+    lines = ["# sysbench" + (", %d nodes" % report["nodes"] if report["nodes"] > 1 else ""), "", "%s · %d cores, %d MiB, Linux %s · %d tables of %d rows · %d s each · transactions per second" % (
         report["date"], m["cores"], m["memory_mib"], m["kernel"], report["tables"], report["table_size"], report["seconds"]), ""]
     lines += ["%s: %s" % (s["name"], s["version"]) for s in report["servers"]]
     lines += ["", "| workload | statements | threads | " + " | ".join(names + ["÷ " + p for p in peers]) + " | p95 ms |",
               "|---|---|---:|" + "---:|" * (len(names) + len(peers)) + "---:|"]
+    if report["nodes"] > 1:
+        lines[-3:-3] = cluster_lines(report)
     by_key = {}
     for r in report["runs"]:
         by_key.setdefault((r["workload"], r["mode"], r["threads"]), {})[r["server"]] = r
@@ -136,17 +141,29 @@ def table(report):
     return "\n".join(lines) + "\n"
 
 
+def cluster_lines(report):
+    lines = ["", "`skeindb`: all threads on the first node; `spread`: dealt to all nodes; `alone`: a node without others. Cold start to",
+             "the first answer of every node: %.2f s. At rest:" % report["start_s"], ""]
+    return lines + ["- %d ranges: %s MiB, %s %% of a core" % (r["ranges"], "/".join("%d" % m for m in r["rss_mib"]), "/".join(
+        "%g" % c for c in r["cpu_percent"])) for r in report["at_rest"]]
+
+
 def save(report, folder):
     os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, "results.json"), "w", encoding="utf-8") as f:
+    name = "cluster" if report["nodes"] > 1 else "results"
+    with open(os.path.join(folder, name + ".json"), "w", encoding="utf-8") as f:
         json.dump(report, f, indent=1)
         f.write("\n")
-    with open(os.path.join(folder, "results.md"), "w", encoding="utf-8") as f:
+    with open(os.path.join(folder, name + ".md"), "w", encoding="utf-8") as f:
         f.write(table(report))
 
 
 def measure(args, servers, node):
-    report = {"date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(), "seconds": args.seconds, "tables": args.tables,
+    rest = {} if args.nodes == 1 else {"start_s": node.start_s, "at_rest": [node.at_rest(args.rest)]}
+    if args.splits:
+        node.split(args.splits)
+        rest["at_rest"].append(node.at_rest(args.rest))
+    report = {"nodes": args.nodes, **rest, "date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(), "seconds": args.seconds, "tables": args.tables,
               "table_size": args.table_size, "prepare_s": {}, "runs": [],
               "servers": [{"name": s.name, "version": s.query("SELECT VERSION()")[0][0]} for s in servers]}
     workloads, modes, threads = args.workloads.split(), args.modes.split(), [int(t) for t in args.threads.split()]
@@ -154,7 +171,7 @@ def measure(args, servers, node):
         for workload in workloads:
             first_of_mode = workload == next((w for w in workloads if w != "bulk_insert"), None)
             if first_of_mode:
-                for s in servers:
+                for s in (s for s in servers if s.same_data_as is None):
                     report["prepare_s"].setdefault(s.name, []).append(round(prepare(s, args, workload, args.tables), 1))
             for count in threads:
                 for s in servers:
@@ -166,6 +183,20 @@ def measure(args, servers, node):
                         raise RuntimeError("the node has died; log ends with:\n" + node.log_tail())
             save(report, args.out)
     return report
+
+
+def ours(args, directory):
+    """(what is to be watched and stopped, the servers to be measured)"""
+    if args.nodes == 1:
+        node = Node(args.binary, directory, args.option)
+        node.start()
+        return node, [Server(OURS, "127.0.0.1", [node.mysql_port], "root", "", [node.process.pid])]
+    cluster = Cluster(args.binary, directory, args.nodes, args.option)
+    cluster.start()
+    ports, pids = [n.mysql_port for n in cluster.nodes], [n.process.pid for n in cluster.nodes]
+    first, spread = Server(OURS, "127.0.0.1", ports[:1], "root", "", pids), Server("spread", "127.0.0.1", ports, "root", "", pids)
+    spread.same_data_as = first
+    return cluster, [first, spread]
 
 
 def main():
@@ -180,28 +211,36 @@ def main():
     parser.add_argument("--out", required=True, help="folder for results.md and results.json")
     parser.add_argument("--data", help="where the node keeps its data (default: a temporary directory)")
     parser.add_argument("--option", action="append", default=[], help="option for `skeindb start`")
+    parser.add_argument("--nodes", type=int, default=1)
+    parser.add_argument("--splits", type=int, default=0, help="with --nodes: so many more ranges before the runs")
+    parser.add_argument("--rest", type=int, default=20, help="with --nodes: seconds at rest")
     parser.add_argument("peer", nargs="*", help="name=HOST:PORT or name=USER:PASSWORD@HOST:PORT")
     args = parser.parse_args()
     if shutil.which("sysbench") is None:
         sys.exit("no sysbench: run scripts/install_deps.sh --bench")
     directory = tempfile.mkdtemp(prefix="skein_bench_", dir=args.data)
-    node = Node(args.binary, directory, args.option)
+    node = alone = None
     try:
-        node.start()
-        servers = [Server(OURS, "127.0.0.1", node.mysql_port, "root", "", node.process.pid)]
+        node, servers = ours(args, directory)
+        if args.nodes > 1:
+            alone = Node(args.binary, os.path.join(directory, "alone"), args.option)
+            alone.start()
+            servers.append(Server("alone", "127.0.0.1", [alone.mysql_port], "root", "", [alone.process.pid]))
         for peer in args.peer:
             found = re.fullmatch(r"([^=]+)=(?:([^:@]*):([^@]*)@)?([^:]+):(\d+)", peer)
             if not found:
                 sys.exit("not name=HOST:PORT: " + peer)
             name, user, password, host, port = found.groups()
-            servers.append(Server(name, host, int(port), user or "root", password or ""))
+            servers.append(Server(name, host, [int(port)], user or "root", password or ""))
         report = measure(args, servers, node)
         status = node.stop()
         failures = sum("failure" in r for r in report["runs"]) + (status != 0)
-        print("%d runs, %d failures; %s" % (len(report["runs"]), failures, os.path.join(args.out, "results.md")))
+        print("%d runs, %d failures; %s" % (len(report["runs"]), failures, args.out))
         return 1 if failures else 0
     finally:
-        node.kill()
+        for n in (node, alone):
+            if n is not None:
+                n.kill()
         shutil.rmtree(directory, ignore_errors=True)
 
 

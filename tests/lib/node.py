@@ -10,7 +10,7 @@ import urllib.request
 
 import pymysql
 
-READY = re.compile(r"^ready mysql=\S+:(\d+) rpc=\S+:\d+ admin=\S+:(\d+)$")
+READY = re.compile(r"^ready mysql=\S+:(\d+) rpc=\S+:(\d+) admin=\S+:(\d+)$")
 
 
 class StartFailed(Exception):
@@ -25,7 +25,7 @@ class Node:
         self.log_path = os.path.join(directory, "log")
         self.options = list(options)
         self.process = None
-        self.mysql_port = self.admin_port = 0
+        self.mysql_port = self.rpc_port = self.admin_port = 0
         self.start_seconds = 0.0
         os.makedirs(directory, exist_ok=True)
 
@@ -42,7 +42,7 @@ class Node:
         if not match:
             self.kill()
             raise StartFailed("no ready line but %r; log ends with:\n%s" % (line, self.log_tail()))
-        self.mysql_port, self.admin_port = int(match.group(1)), int(match.group(2))
+        self.mysql_port, self.rpc_port, self.admin_port = (int(match.group(i)) for i in (1, 2, 3))
         self.start_seconds = time.monotonic() - began
 
     def _first_line(self, deadline):
