@@ -245,6 +245,36 @@ void range_cache_set_leader(struct range_cache *c, range_id_t id, node_id_t lead
     pthread_mutex_unlock(&c->lock);
 }
 
+/* The voter after `node` in the order of the descriptor; 0: there is no other. */
+static node_id_t voter_after(const struct range_desc *d, node_id_t node)
+{
+    unsigned at = 0;
+    while (at < d->replica_count && d->replicas[at].node != node) {
+        at++;
+    }
+    for (unsigned i = 1; i <= d->replica_count; i++) {
+        const struct replica_desc *r = &d->replicas[(at + i) % d->replica_count];
+        if (r->node != node && r->kind != REPLICA_LEARNER) {
+            return r->node;
+        }
+    }
+    return 0;
+}
+
+void range_cache_next_leader(struct range_cache *c, range_id_t id, node_id_t failed)
+{
+    pthread_mutex_lock(&c->lock);
+    struct range_table *t = atomic_load(&c->table);
+    size_t i = find_id(t, id);
+    if (i < t->count && atomic_load(&t->entries[i]->leader) == failed) {
+        node_id_t next = voter_after(&t->entries[i]->desc, failed);
+        if (next != 0) {
+            atomic_store(&t->entries[i]->leader, next);
+        }
+    }
+    pthread_mutex_unlock(&c->lock);
+}
+
 size_t range_cache_count(struct range_cache *c)
 {
     unsigned slot = ebr_enter(&c->ebr);

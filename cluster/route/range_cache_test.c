@@ -69,6 +69,44 @@ static void test_find_and_learn(void **state)
     arena_fini(&a);
 }
 
+static node_id_t leader_of(struct range_cache *c)
+{
+    struct range_location loc;
+    assert_true(range_cache_find(c, SLICE_LIT("a"), NULL, &loc));
+    return loc.node;
+}
+
+static void test_next_leader(void **state)
+{
+    (void)state;
+    struct range_cache c;
+    struct range_desc d = desc(1, 1, "", "");
+    assert_int_equal(range_cache_init(&c), ERR_OK);
+    learn(&c, d);
+    range_cache_next_leader(&c, 1, 7); /* there is no other */
+    assert_int_equal(leader_of(&c), 7);
+    d.epoch.conf = 2;
+    d.replica_count = 4;
+    d.replicas[1] = (struct replica_desc){8, 2, REPLICA_LEARNER};
+    d.replicas[2] = (struct replica_desc){9, 3, REPLICA_VOTER};
+    d.replicas[3] = (struct replica_desc){10, 4, REPLICA_INCOMING};
+    learn(&c, d);
+    assert_int_equal(leader_of(&c), 7);
+    range_cache_next_leader(&c, 1, 9); /* somebody else was faster */
+    assert_int_equal(leader_of(&c), 7);
+    range_cache_next_leader(&c, 1, 7);
+    assert_int_equal(leader_of(&c), 9); /* never a learner */
+    range_cache_next_leader(&c, 1, 9);
+    assert_int_equal(leader_of(&c), 10);
+    range_cache_next_leader(&c, 1, 10);
+    assert_int_equal(leader_of(&c), 7);
+    range_cache_set_leader(&c, 1, 42); /* not in the descriptor */
+    range_cache_next_leader(&c, 1, 42);
+    assert_int_not_equal(leader_of(&c), 42);
+    range_cache_next_leader(&c, 2, 7); /* not known */
+    range_cache_fini(&c);
+}
+
 static struct range_cache g_cache;
 static _Atomic bool g_stop;
 
@@ -119,6 +157,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find_and_learn),
+        cmocka_unit_test(test_next_leader),
         cmocka_unit_test(test_readers_and_changes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

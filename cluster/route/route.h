@@ -53,6 +53,8 @@ MUST_USE db_err range_cache_learn(struct range_cache *c, const struct range_desc
 /* Forgets the range, if it is still known by this epoch. */
 void range_cache_evict(struct range_cache *c, range_id_t id, struct range_epoch epoch);
 void range_cache_set_leader(struct range_cache *c, range_id_t id, node_id_t leader);
+/* That node is not reachable: if it is still thought to lead the range, its next voter is now. */
+void range_cache_next_leader(struct range_cache *c, range_id_t id, node_id_t failed);
 size_t range_cache_count(struct range_cache *c);
 
 struct router {

@@ -7,9 +7,10 @@
 /* Finding the way, and finding it again.
  *
  * A stale epoch comes with the new descriptors: the cache learns them and the operation is tried
- * again at once. Other routing errors forget the range or its leader and wait a little longer each
- * time, because what they mean (an election, a split that is not yet known everywhere) passes by
- * itself. What is not about routing goes back to the caller. */
+ * again at once. Other routing errors forget the range or turn to its next member and wait a little
+ * longer each time, because what they mean (an election, a split that is not yet known everywhere)
+ * passes by itself; any member that is there knows who leads. What is not about routing goes back
+ * to the caller. */
 
 enum { LOOKUP_MAX = 32, FREE_RETRIES = 2 };
 #define BACKOFF_FIRST_NS (1 * NS_PER_MS)
@@ -159,11 +160,13 @@ db_err attempt_again(struct attempt *a, db_err err, const struct route *route,
             if (a->count <= FREE_RETRIES) {
                 return ERR_OK;
             }
+        } else if (a->count > FREE_RETRIES) { /* perhaps it has lost the others */
+            range_cache_next_leader(ranges, route->loc.id, route->loc.node);
         }
         break;
     case ERR_RANGE_NOT_FOUND:
     case ERR_CLOSED: range_cache_evict(ranges, route->loc.id, route->loc.epoch); break;
-    case ERR_UNAVAILABLE:
+    case ERR_UNAVAILABLE: range_cache_next_leader(ranges, route->loc.id, route->loc.node); break;
     case ERR_BUSY: break;
     default: return err;
     }

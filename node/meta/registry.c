@@ -101,8 +101,9 @@ static enum node_liveness liveness(const struct meta *m, const struct registry *
                                    const struct member *b, uint64_t now)
 {
     uint64_t heard = b->heard_ns > g->since_ns ? b->heard_ns : g->since_ns;
-    if (now - heard < SUSPECT_AFTER_NS) {
-        return NODE_ALIVE;
+    if (b->heard_ns > g->since_ns && now - heard < SUSPECT_AFTER_NS) {
+        return NODE_ALIVE; /* a new leader takes nobody's word for it: the old one may be the reason
+                              why it leads */
     }
     return now - heard < m->opts.dead_after_ms * NS_PER_MS ? NODE_SUSPECT : NODE_DEAD;
 }

@@ -617,9 +617,31 @@ static db_err step_transfer(struct range_loop *l, struct replica *r, void *arg)
     return err;
 }
 
+/* Is the node there, with all of the log? Writes wait for a transfer: they must not wait for one
+ * that cannot be. A new leader has first to hear of the others. */
+static db_err wait_for_successor(struct replica *r, node_id_t node)
+{
+    uint64_t until = clock_mono_ns() + 3 * RANGE_HEARTBEAT_NS;
+    for (;;) {
+        struct range_status st;
+        TRY(range_store_status(r->rs, r->id, &st));
+        for (unsigned i = 0; i < st.member_count; i++) {
+            const struct range_member_status *m = &st.members[i];
+            if (m->node == node && st.role == RAFT_LEADER && m->live && m->caught_up) {
+                return ERR_OK;
+            }
+        }
+        if (clock_mono_ns() >= until) {
+            return ERR_UNAVAILABLE;
+        }
+        TRY(fiber_sleep(POLL_MS * NS_PER_MS));
+    }
+}
+
 static db_err transfer(struct replica *r, uint64_t to, node_id_t node)
 {
-    uint64_t until = clock_mono_ns() + 2 * RANGE_ELECTION_NS;
+    TRY(wait_for_successor(r, node));
+    uint64_t until = clock_mono_ns() + RANGE_ELECTION_NS;
     TRY(eval_range_freeze(&r->eval, until));
     db_err err = replica_call(r, step_transfer, &to);
     while (err == ERR_OK && atomic_load(&r->leader_node) != node) {

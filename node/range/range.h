@@ -146,7 +146,8 @@ MUST_USE db_err range_store_change_replicas(struct range_store *rs, range_id_t r
                                             struct diag *diag);
 /* Hands the lease to the voter on that node: writes wait, none of them fails for it. Parks until it
  * has it. To this node itself: nothing to do if it holds it. ERR_NOT_LEADER, ERR_RANGE_NOT_FOUND,
- * ERR_INVALID (no voter there), ERR_BUSY, ERR_TIMEOUT (it did not take it: this node goes on). */
+ * ERR_INVALID (no voter there), ERR_BUSY, ERR_UNAVAILABLE (it does not answer, or is behind),
+ * ERR_TIMEOUT (it did not take it: this node goes on). */
 MUST_USE db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node_id_t node,
                                            struct diag *diag);
 /* The term of this node's lease of the range if it holds it at this moment, else 0. A few loads;
@@ -182,7 +183,7 @@ struct range_member_status {
     uint64_t replica_id;
     enum replica_kind kind;
     uint64_t match; /* durable there as far as the leader knows; 0 when this is not the leader */
-    bool caught_up; /* replicating, not probing or waiting for a snapshot */
+    bool caught_up; /* has all of the log, or replicates: no probing, no wait for a snapshot */
     bool live;      /* has answered within an election time-out */
 };
 

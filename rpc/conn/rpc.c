@@ -115,12 +115,12 @@ db_err rpc_err_of(uint32_t number)
 void rpc_timing_defaults(struct rpc_timing *t)
 {
     const struct rpc_timing d = {.tick_ms = 50,
-                                 .ping_ms = 500,
-                                 .dead_ms = 3000,
+                                 .ping_ms = 300,
+                                 .dead_ms = 1500,
                                  .hello_ms = 5000,
                                  .dial_ms = 2000,
                                  .redial_ms = 50,
-                                 .redial_max_ms = 2000};
+                                 .redial_max_ms = 1000};
     t->tick_ms = t->tick_ms != 0 ? t->tick_ms : d.tick_ms;
     t->ping_ms = t->ping_ms != 0 ? t->ping_ms : d.ping_ms;
     t->dead_ms = t->dead_ms != 0 ? t->dead_ms : d.dead_ms;

@@ -98,12 +98,13 @@ db_err rpc_err_of(uint32_t number);
 /* Timing shared by both ends; 0 takes the default. */
 struct rpc_timing {
     uint32_t tick_ms;       /* how often connections are looked at; 50 */
-    uint32_t ping_ms;       /* asks after so much silence; 500 */
-    uint32_t dead_ms;       /* gives up after so much silence; 3000 */
+    uint32_t ping_ms;       /* asks after so much silence; 300 */
+    uint32_t dead_ms;       /* gives up after so much silence; 1500: a
+                             * frozen node is noticed about when others lead its ranges */
     uint32_t hello_ms;      /* for the first frames; 5000 */
     uint32_t dial_ms;       /* for one attempt to connect; 2000 */
     uint32_t redial_ms;     /* first pause after a failed attempt; doubles, with jitter; 50 */
-    uint32_t redial_max_ms; /* 2000 */
+    uint32_t redial_max_ms; /* 1000 */
 };
 void rpc_timing_defaults(struct rpc_timing *timing);
 
