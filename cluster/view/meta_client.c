@@ -8,8 +8,8 @@
 
 /* Each try goes to the node that is thought to lead. ERR_NOT_LEADER names another or nobody; a node
  * that cannot be reached, or does not answer in time, is no longer thought to lead. Without a guess
- * the members are asked by turns. All calls may be repeated: what an unknown outcome can cost is a
- * gap in numbers. */
+ * the members are asked by turns, the one that was silent last not at once again. All calls may be
+ * repeated: what an unknown outcome can cost is a gap in numbers. */
 
 #define TRY_TIME_NS      (1 * NS_PER_S)
 #define BACKOFF_FIRST_NS (2 * NS_PER_MS)
@@ -36,8 +36,12 @@ static node_id_t choose(struct meta_client *c)
         return leader;
     }
     pthread_mutex_lock(&c->mutex);
-    unsigned turn = c->next++ % (c->count + 1);
-    node_id_t node = turn == c->count ? c->self : c->nodes[turn];
+    node_id_t node;
+    do {
+        unsigned turn = c->next++ % (c->count + 1);
+        node = turn == c->count ? c->self : c->nodes[turn];
+    } while (node == c->silent && c->count > 0);
+    c->silent = 0;
     pthread_mutex_unlock(&c->mutex);
     return node;
 }
@@ -115,7 +119,12 @@ static bool learn(struct meta_client *c, node_id_t asked, db_err err, const stru
     case ERR_UNAVAILABLE:
     case ERR_OUTCOME_UNKNOWN:
     case ERR_CLOSED:
-    case ERR_TIMEOUT: atomic_compare_exchange_strong(&c->leader, &expected, 0); return true;
+    case ERR_TIMEOUT:
+        atomic_compare_exchange_strong(&c->leader, &expected, 0);
+        pthread_mutex_lock(&c->mutex);
+        c->silent = asked;
+        pthread_mutex_unlock(&c->mutex);
+        return true;
     case ERR_BUSY: return true;
     default: return false;
     }

@@ -26,7 +26,8 @@ struct meta_client {
     pthread_mutex_t mutex;      /* guards the rest */
     node_id_t nodes[META_CLIENT_NODES_MAX];
     unsigned count;
-    unsigned next; /* whom to ask when nothing is known */
+    unsigned next;    /* whom to ask when nothing is known */
+    node_id_t silent; /* who did not answer last; 0: nobody */
 };
 
 #define META_CLIENT_TIME_MAX_NS (10 * NS_PER_S) /* of a call without a deadline */

@@ -15,6 +15,9 @@
  * member has an address for the RPC client's resolver and a KV service for routing; both stay for
  * good, so that whoever holds one needs no care. */
 
+#define LICENCE_WAIT_NS  (60 * NS_PER_S)
+#define LICENCE_RETRY_NS (50 * NS_PER_MS)
+
 /* ---- what is known ---- */
 
 /* Under the mutex. */
@@ -212,6 +215,23 @@ struct sql_coord *membership_coord(struct membership *m)
     return m->client == NULL ? NULL : &m->coord.base;
 }
 
+/* Statements are refused without it, and a new node's first heartbeats may come to nothing while
+ * the leader of the meta range changes. */
+static db_err wait_for_licence(struct membership *m, struct diag *diag)
+{
+    uint64_t end = clock_mono_ns() + LICENCE_WAIT_NS;
+    for (;;) {
+        meta_heartbeat_round(m->meta);
+        if (m->coord.base.ops->licence(&m->coord.base) != 0) {
+            return ERR_OK;
+        }
+        if (clock_mono_ns() >= end) {
+            return diag_set(diag, ERR_UNAVAILABLE, "nobody answers who leads the meta range");
+        }
+        TRY(fiber_sleep(LICENCE_RETRY_NS));
+    }
+}
+
 db_err membership_attach_sql(struct membership *m, struct sql_peer *peer, struct diag *diag)
 {
     if (m->client == NULL) {
@@ -227,8 +247,7 @@ db_err membership_attach_sql(struct membership *m, struct sql_peer *peer, struct
     TRY(peer->ops->refresh_schema(peer, UINT64_MAX, diag));
     TRY(peer->ops->refresh_accounts(peer, diag));
     atomic_store(&m->has_sql, true);
-    meta_heartbeat_round(m->meta);
-    return ERR_OK;
+    return wait_for_licence(m, diag);
 }
 
 /* ---- RPC's questions ---- */

@@ -215,6 +215,7 @@ static db_err open_ranges(struct node *n, struct diag *diag)
     TRY(open_membership(n, diag, &ident, &joining));
     struct meta_opts mo = {
         .loops = n->opts.loops,
+        .boot_id = membership_boot_id(n->membership),
         .gc_age_ms = n->opts.gc_age_ms,
         .client = n->opts.rpc_address == NULL ? NULL : membership_meta_client(n->membership),
         .actions = membership_actions(n->membership),

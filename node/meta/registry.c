@@ -12,7 +12,8 @@
  * it was last heard of is in memory, and a new leader gives everybody time before it calls anybody
  * dead. A node that joins shows the cluster's token (kept as a hash) and gets the next id; a member
  * shows its id and boot id with each heartbeat. Two living processes with one id are two copies of
- * one data directory: the second one is refused. */
+ * one data directory: the second one is refused. One that listens where the first did can only have
+ * taken its place. */
 
 #define SUSPECT_AFTER_NS (3 * NS_PER_S)
 /* As long as a process that died without a word may still be taken for living when it comes back.
@@ -273,8 +274,8 @@ static enum beat note_beat(struct meta *m, const struct node_info *self,
         beat = BEAT_STRANGER;
     } else if (b->info.state == NODE_LEFT) {
         beat = BEAT_GONE;
-    } else if (b->info.boot_id != self->boot_id && b->heard_ns != 0 &&
-               now - b->heard_ns < REPLACE_AFTER_NS) {
+    } else if (b->info.boot_id != self->boot_id && strcmp(b->info.rpc, self->rpc) != 0 &&
+               b->heard_ns != 0 && now - b->heard_ns < REPLACE_AFTER_NS) {
         beat = BEAT_TWIN;
     } else {
         bool moved = b->info.boot_id != self->boot_id || strcmp(b->info.rpc, self->rpc) != 0 ||

@@ -293,7 +293,8 @@ static void conn_closed(void *ctx, struct rpc_conn *c, db_err err, const char *t
     ASSERT(l->conn == c);
     bool was_up = sm_state(&l->sm) == LINK_UP;
     l->conn = NULL;
-    go_down(l, why, !was_up);
+    /* After silence nobody waits for the next connection: a frozen process's are accepted too. */
+    go_down(l, why, !was_up || err == ERR_TIMEOUT);
     link__fail_pending(l, c, err == ERR_CANCELED ? ERR_CLOSED : ERR_UNAVAILABLE, why);
     pthread_mutex_unlock(&l->lock);
     client__kick(client);

@@ -466,7 +466,7 @@ void rpc_conn_tick(struct rpc_conn *c, uint64_t now_ns, const struct rpc_timing 
         snprintf(text, sizeof(text), "nothing was heard for %llu ms",
                  (unsigned long long)(silent_ns / NS_PER_MS));
         metrics_add(METRIC_rpc_dead, 1);
-        rpc_conn_close(c, ERR_CLOSED, text);
+        rpc_conn_close(c, ERR_TIMEOUT, text);
         return;
     } else if (now_ns - c->pinged_ns < timing->ping_ms * NS_PER_MS) {
         return;

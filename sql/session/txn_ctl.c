@@ -6,7 +6,15 @@
  * here too. Metadata locks live as long as the transaction. */
 #include "sql/session/session_int.h"
 
-/* A node that has lost the others may not use definitions that they may have changed. */
+#include "base/clock.h"
+#include "base/fiber.h"
+
+#define LICENCE_WAIT_NS (3 * NS_PER_S)
+#define LICENCE_LOOK_NS (20 * NS_PER_MS)
+
+/* A node that has lost the others may not use definitions that they may have changed. It finds them
+ * again soon when it was only away for a moment, or the meta range has a new leader: a client waits
+ * for that rather than being turned away. */
 static db_err take_licence(struct sql_session *s)
 {
     struct sql_coord *c = s->engine->opts.coord;
@@ -14,6 +22,13 @@ static db_err take_licence(struct sql_session *s)
         return ERR_OK;
     }
     s->txn_licence = c->ops->licence(c);
+    if (UNLIKELY(s->txn_licence == 0)) {
+        uint64_t end = clock_mono_ns() + LICENCE_WAIT_NS;
+        while (s->txn_licence == 0 && clock_mono_ns() < end) {
+            TRY(fiber_sleep(LICENCE_LOOK_NS));
+            s->txn_licence = c->ops->licence(c);
+        }
+    }
     return LIKELY(s->txn_licence != 0)
                ? ERR_OK
                : diag_set(&s->diag, ERR_UNAVAILABLE,

@@ -43,9 +43,9 @@ class Load:
 
     def __init__(self, cluster, ledger, rand):
         self.stop_event = threading.Event()
-        kinds = [Transfers, Inserts, Registers] * len(cluster.nodes) + [Snapshots]
-        # three of a kind, one on each node
-        self.clients = [k(cluster, ledger, i // 3, rand.getrandbits(32), self.stop_event) for i, k in enumerate(kinds)]
+        kinds = [Transfers, Inserts, Registers] * len(cluster.nodes) + [Snapshots] * len(cluster.nodes)
+        # one of a kind on each node
+        self.clients = [k(cluster, ledger, i // 3 if k is not Snapshots else i, rand.getrandbits(32), self.stop_event) for i, k in enumerate(kinds)]
         self.ledger = ledger
         for c in self.clients:
             c.start()
@@ -166,6 +166,8 @@ class Run:
         counts = self.ledger.counts
         print("writes %s; %s" % (" ".join("%s %d" % (k, len(v)) for k, v in sorted(self.ledger.successes.items())),
                                  ", ".join("%s %d" % x for x in sorted(counts.items()))))
+        for text, n in sorted(self.ledger.texts.items(), key=lambda x: -x[1]):
+            print("  %6d x %s" % (n, text))
         for kind, gaps in self.gaps.items():
             if gaps:
                 print("gap after a %s: p50 %.2f s, p99 %.2f s, max %.2f s (%d)"

@@ -7,6 +7,7 @@ Each works on one node and goes to another one when its connection breaks. What 
     the first audit finds.
 """
 import random
+import re
 import threading
 import time
 
@@ -34,6 +35,7 @@ class Ledger:
         self.registers = {i: [] for i in range(REGISTERS)}
         self.successes = {"transfer": [], "insert": [], "register": []}  # times
         self.counts = {}
+        self.texts = {}  # what errors said, without numbers
         self.problems = []
         self.next_id = 1
 
@@ -46,6 +48,12 @@ class Ledger:
     def count(self, what):
         with self.lock:
             self.counts[what] = self.counts.get(what, 0) + 1
+
+    def note_text(self, code, text):
+        text = "%d %s" % (code, re.sub(r"[0-9]+", "#", text))
+        with self.lock:
+            if len(self.texts) < 40 or text in self.texts:
+                self.texts[text] = self.texts.get(text, 0) + 1
 
     def problem(self, text):
         with self.lock:
@@ -131,6 +139,7 @@ class Client(threading.Thread):
             self.disconnect()
             raise Lost() from e
         self.ledger.count("error %d" % code)
+        self.ledger.note_text(code, str(e.args[1]) if len(e.args) > 1 else "")
         if code == UNKNOWN:
             raise Lost() from e
         if code not in EXPECTED:
