@@ -58,7 +58,7 @@ wait_ready() {
 haproxy_config() {
     cat <<CONF
 global
-    maxconn 20000
+    maxconn 8000
     pidfile $dir/haproxy.pid
 defaults
     mode tcp
