@@ -18,7 +18,7 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 from node import Node  # noqa: E402
-from cluster import Cluster, cpu_seconds  # noqa: E402
+from cluster_cost import Cluster, cpu_seconds  # noqa: E402
 import pymysql  # noqa: E402
 
 WORKLOADS = ["oltp_point_select", "oltp_read_only", "oltp_read_write", "oltp_write_only", "oltp_insert", "oltp_update_index",
