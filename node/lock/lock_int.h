@@ -70,6 +70,7 @@ struct row_rec {
     ts_t start_ts;
     enum kv_lock_mode mode;
     enum row_state state;
+    db_err reason; /* ROW_CANCELED: what the locking fiber returns */
     bool busy;     /* held, but the locking fiber still uses the record */
     bool detached; /* taken out of the transaction's list by a release of all */
     struct lock_shard *_Atomic shard;

@@ -231,7 +231,7 @@ static db_err try_lock(struct row_request *q, struct lock_shard *s, uint64_t has
     struct row_rec *rec = q->rec;
     struct lock_entry *e;
     if (rec->state == ROW_CANCELED) {
-        return ERR_CANCELED;
+        return rec->reason;
     }
     if (beyond_end(q->t, q->key)) {
         return ERR_STALE_EPOCH;
@@ -337,11 +337,12 @@ static db_err settle(struct row_request *q)
     }
     s = lock__shard_of(&rec->shard);
     bool canceled = rec->state != ROW_HELD;
+    db_err reason = rec->reason;
     rec->busy = false;
     pthread_mutex_unlock(&s->mutex);
     if (canceled) {
         rec_free(s->table, rec);
-        return ERR_CANCELED;
+        return reason;
     }
     return err;
 }
@@ -464,6 +465,7 @@ static void release_detached(struct row_rec *rec, db_err reason)
     case ROW_CANCELED: break;
     }
     rec->state = ROW_CANCELED;
+    rec->reason = reason;
     pthread_mutex_unlock(&s->mutex);
     if (mine) {
         rec_free(t, rec);
@@ -545,6 +547,7 @@ void row_unlock(struct lock_table *t, struct slice key, ts_t start_ts)
         busy = rec->busy;
         remove_held(s, rec);
         rec->state = ROW_CANCELED;
+        rec->reason = ERR_CANCELED;
         list_remove(&rec->txn_link);
         txn_drop_if_empty(ts, start_ts);
     }
