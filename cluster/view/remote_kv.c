@@ -1,6 +1,7 @@
 #include "cluster/view/remote_kv.h"
 
 #include "base/assert.h"
+#include "base/fiber.h"
 #include "proto/kv_codec.h"
 
 /* A call is a byte with the method and the protobuf header, then the payload (proto/kv_codec.h). */
@@ -33,6 +34,9 @@ static db_err outcome(enum kv_method m, db_err err, const struct rpc_reply *repl
     switch ((int)err) {
     case ERR_OUTCOME_UNKNOWN:
     case ERR_CLOSED: return ERR_UNAVAILABLE;
+    case ERR_CANCELED: /* by whom? If not here, then the other node gave up, or took the call for
+                          one whose connection had gone */
+        return fiber_canceled() ? err : ERR_UNAVAILABLE;
     default: return err;
     }
 }
@@ -75,8 +79,11 @@ static db_err call(struct kv_service *s, enum kv_method m, const union kv_any_re
                              .part_count = w.payload.len != 0 ? 1 : 0,
                              .deadline_ns = req->r.deadline_ns};
         err = rpc_call(peer, &c, diag, &back);
-        err = err == ERR_OK ? decode(m, &back.msg, count, req->r.arena, diag, reply, resp)
-                            : outcome(m, err, &back, diag);
+        bool heard = err == ERR_OK;
+        if (heard) {
+            err = decode(m, &back.msg, count, req->r.arena, diag, reply, resp);
+        }
+        err = !heard || err == ERR_CANCELED ? outcome(m, err, &back, diag) : err;
         rpc_msg_release(&back.msg);
     }
     kv_wire_fini(&w);

@@ -449,6 +449,9 @@ db_err membership_listen(struct membership *m, const struct store_ident *ident,
     TRY(start_rpc(m, diag));
     cluster_coord_init(&m->coord, ident->node_id, m->client, NULL, &env);
     use_members(m);
+    if (m->meta_client.count != 0) {
+        membership_announce(m);
+    }
     return ERR_OK;
 }
 
@@ -505,6 +508,7 @@ void membership_stop(struct membership *m)
     if (m == NULL) {
         return;
     }
+    membership_announced(m);
     atomic_store(&m->services.stopping, true);
     rpc_server_stop(m->server);
     m->server = NULL;

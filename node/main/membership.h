@@ -46,6 +46,9 @@ MUST_USE db_err membership_listen(struct membership *m, const struct store_ident
                                   struct range_store *ranges, struct kv_service *kv,
                                   struct meta_service *local_meta, struct meta *meta,
                                   struct diag *diag);
+/* The node's ranges are ready, or the start has failed: what membership_listen set going to tell
+ * the others of this node's address ends. Parks. */
+void membership_announced(struct membership *m);
 /* The meta service wherever it is. Usable after membership_listen; the address is fixed before. */
 struct meta_service *membership_meta_client(struct membership *m);
 const struct meta_actions *membership_actions(struct membership *m);

@@ -45,6 +45,8 @@ struct membership {
     struct storage *storage; /* NULL until attached */
     _Atomic bool meta_local;
     _Atomic bool draining;
+    _Atomic bool announcing; /* that fiber lives */
+    _Atomic bool announce_end;
     pthread_mutex_t mutex; /* guards the rest */
     struct known_member members[MEMBERS_MAX];
     unsigned count;
@@ -65,5 +67,9 @@ MUST_USE db_err token_file(const char *data_dir, bool make, struct diag *diag,
 MUST_USE db_err membership_ask_to_join(struct membership *m, const struct node_info *self,
                                        struct arena *arena, struct diag *diag,
                                        struct node_directory *ret_dir);
+
+/* membership_announce.c: tells the leader of the meta range, in a fiber of its own, where this node
+ * listens now. The node listens. */
+void membership_announce(struct membership *m);
 
 #endif

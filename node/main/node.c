@@ -248,6 +248,7 @@ static db_err open_services(struct node *n, struct diag *diag)
     TRY(membership_listen(n->membership, &ident, n->ranges, &n->kv.base, &n->meta_service.base,
                           n->meta, diag));
     TRY(wait_ready(n, diag));
+    membership_announced(n->membership);
     TRY(meta_start(n->meta, n->ranges, diag));
     n->meta_started = true;
     struct cluster_storage_opts co = {.self = ident.node_id,

@@ -186,12 +186,20 @@ class Cluster:
         raise TimeoutError("ranges do not get %d voters within %d s: %s" % (wanted, timeout, state))
 
     def split(self, key_hex, timeout=10):
-        """Splits the range that holds the key, at whoever leads it. True when a range came of it."""
-        for n in self.living():
-            status, _ = n.http("/range/split?key=" + key_hex, b"", timeout)
-            if status == 200:
-                return True
-        return False
+        """Splits the range that holds the key, at whoever leads it. "" when a range came of it, else what was said last. A range that is
+        being changed is asked again."""
+        deadline = time.monotonic() + timeout
+        while True:
+            said = []
+            for n in self.living():
+                status, text = n.http("/range/split?key=" + key_hex, b"", timeout)
+                if status == 200:
+                    return ""
+                said.append(text.strip())
+            wait = any("being" in s for s in said) or all("lead" in s for s in said)
+            if not wait or time.monotonic() > deadline:
+                return "; ".join(said)
+            time.sleep(0.05)
 
     def move_lease(self, range_id, to, timeout=10):
         """Asks the range's leader to hand its lease to the node. (done, what it said)"""

@@ -1,0 +1,343 @@
+#!/usr/bin/python3
+"""What three nodes must do as one server: schema, accounts, AUTO_INCREMENT, sessions, transactions over ranges, locks.
+
+    basic.py --binary PATH [NAME...]"""
+import argparse
+import os
+import sys
+import threading
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+
+import pymysql  # noqa: E402
+from cluster import Cluster  # noqa: E402
+
+DATABASE = "basic_test"
+
+
+def run(connection, sql, args=None):
+    with connection.cursor() as c:
+        c.execute(sql, args)
+        return c.fetchall()
+
+
+def error_of(connection, sql):
+    """The number of the error, 0 when there is none."""
+    try:
+        run(connection, sql)
+        return 0
+    except pymysql.Error as e:
+        return e.args[0]
+
+
+def expect(wanted, got, what):
+    if wanted != got:
+        raise AssertionError("%s: wanted %r, got %r" % (what, wanted, got))
+
+
+class Basic:
+    def __init__(self, cluster):
+        self.cluster = cluster
+        self.nodes = cluster.nodes
+
+    def connections(self, **options):
+        return [n.connect(database=DATABASE, **options) for n in self.nodes]
+
+    def answers(self):
+        for n in self.nodes:
+            c = n.connect()
+            expect(((2,),), run(c, "SELECT 1+1"), "node %d" % n.number)
+            expect((200, "ready\n"), n.http("/readyz"), "/readyz of node %d" % n.number)
+            c.close()
+
+    def schema(self):
+        """Each change is visible everywhere when its statement has returned."""
+        all_ = self.connections()
+        for i, c in enumerate(all_):
+            run(c, "CREATE TABLE s%d (id INT PRIMARY KEY)" % i)
+            for other in all_:
+                run(other, "INSERT INTO s%d VALUES (%d)" % (i, 10 * i + all_.index(other)))
+            run(c, "ALTER TABLE s%d ADD COLUMN v INT NOT NULL DEFAULT 7" % i)
+            for other in all_:
+                expect(((21,),), run(other, "SELECT SUM(v) FROM s%d" % i), "column on another node")
+            run(c, "CREATE INDEX k ON s%d (v)" % i)
+            for other in all_:
+                expect(1, len(run(other, "SHOW INDEX FROM s%d WHERE Key_name='k'" % i)), "index on another node")
+            run(c, "DROP TABLE s%d" % i)
+            for other in all_:
+                expect(1146, error_of(other, "SELECT * FROM s%d" % i), "dropped table on another node")
+        run(all_[0], "CREATE DATABASE basic_other")
+        expect(1007, error_of(all_[1], "CREATE DATABASE basic_other"), "CREATE DATABASE twice")
+        run(all_[2], "DROP DATABASE basic_other")
+        expect(1049, error_of(all_[1], "USE basic_other"), "USE of a dropped database")
+
+    def schema_waits_for_transactions(self):
+        """A change waits for a transaction on another node that uses the table (a metadata lock), and the transaction never meets it."""
+        a, b = self.connections()[:2]
+        run(a, "CREATE TABLE w (id INT PRIMARY KEY)")
+        run(a, "INSERT INTO w VALUES (1)")
+        run(b, "BEGIN")
+        expect(((1,),), run(b, "SELECT * FROM w"), "within the transaction")
+        done = []
+        t = threading.Thread(target=lambda: done.append(run(a, "ALTER TABLE w ADD COLUMN v INT")))
+        t.start()
+        t.join(0.7)
+        expect([], done, "ALTER while a transaction on another node uses the table")
+        expect(((1,),), run(b, "SELECT * FROM w"), "within the transaction, later")
+        run(b, "COMMIT")
+        t.join(20)
+        expect(1, len(done), "ALTER after the transaction")
+        expect(((1, None),), run(b, "SELECT * FROM w"), "after ALTER")
+
+    def auto_increment(self):
+        all_ = self.connections()
+        run(all_[0], "CREATE TABLE ai (id BIGINT AUTO_INCREMENT PRIMARY KEY, n INT)")
+        last = 0
+        for i in range(60):
+            with all_[i % 3].cursor() as c:
+                c.execute("INSERT INTO ai (n) VALUES (%s)", (i,))
+                if c.lastrowid <= last:
+                    raise AssertionError("%d came after %d" % (c.lastrowid, last))
+                last = c.lastrowid
+        expect(((60, 60),), run(all_[1], "SELECT COUNT(*), COUNT(DISTINCT id) FROM ai"), "rows")
+        rows = run(all_[2], "SELECT n FROM ai ORDER BY id")
+        expect(list(range(60)), [r[0] for r in rows], "order of ids")
+
+    def accounts(self):
+        a, b = self.connections()[:2]
+        run(a, "CREATE USER basic_u@'%' IDENTIFIED BY 'secret'")
+        run(b, "GRANT ALL ON *.* TO basic_u@'%'")
+        try:
+            c = self.nodes[2].connect(user="basic_u", password="secret", database=DATABASE)
+            expect(((1,),), run(c, "SELECT 1"), "new account")
+            c.close()
+        finally:
+            run(a, "DROP USER basic_u@'%'")
+        for n in self.nodes:
+            try:
+                n.connect(user="basic_u", password="secret").close()
+                raise AssertionError("a dropped account logs in on node %d" % n.number)
+            except pymysql.OperationalError as e:
+                expect(1045, e.args[0], "a dropped account")
+
+    def sessions(self):
+        all_ = self.connections()
+        ids = [run(c, "SELECT CONNECTION_ID()")[0][0] for c in all_]
+        expect(3, len(set(ids)), "connection ids differ")
+        for c in all_:
+            shown = {r[0] for r in run(c, "SHOW PROCESSLIST")}
+            if not set(ids) <= shown:
+                raise AssertionError("SHOW PROCESSLIST lacks %r" % sorted(set(ids) - shown))
+        result = []
+        t = threading.Thread(target=lambda: result.append((time.monotonic(), error_of(all_[1], "SELECT SLEEP(20)"))))
+        began = time.monotonic()
+        t.start()
+        time.sleep(0.3)
+        run(all_[0], "KILL QUERY %d" % ids[1])
+        t.join(10)
+        if not result or result[0][0] - began > 5:
+            raise AssertionError("KILL QUERY does not reach the other node")
+        run(all_[0], "KILL %d" % ids[2])
+        time.sleep(0.2)
+        if error_of(all_[2], "SELECT 1") not in (2006, 2013, 0) and error_of(all_[2], "SELECT 1") == 0:
+            raise AssertionError("KILL does not end the connection of the other node")
+        expect(1094, error_of(all_[0], "KILL 4294967295"), "KILL of nobody")
+
+    def ranges(self):
+        """A transaction over tables in several ranges, whose leases are on different nodes, commits through any node, or not at all."""
+        all_ = self.connections()
+        names = ["r%d" % i for i in range(3)]
+        for name in names:
+            run(all_[0], "CREATE TABLE %s (id INT PRIMARY KEY, v INT NOT NULL)" % name)
+            run(all_[0], "INSERT INTO %s VALUES (1,0),(1000,0)" % name)
+        before = len(self.cluster.ranges())
+        for table in range(1, 31):
+            self.cluster.split("02%02x" % table, 3)
+            self.cluster.split("02%02x01%08x" % (table, 0x80000000 + 500), 3)
+        count = len(self.cluster.ranges())
+        if count <= before:
+            raise AssertionError("no range was split")
+        self.cluster.wait_replicated()
+        for i, r in enumerate(sorted(self.cluster.ranges())):
+            if r != 1:
+                self.cluster.move_lease(r, self.nodes[i % 3])
+        for n, c in enumerate(all_):
+            c.autocommit(False)
+            for name in names:
+                run(c, "UPDATE %s SET v=v+1" % name)
+            for other in all_:
+                if other is not c:
+                    expect(((n,),), run(other, "SELECT MAX(v) FROM r0"), "before the commit")
+                    other.rollback()
+            c.commit()
+            for name in names:
+                run(c, "UPDATE %s SET v=v+100 WHERE id=1000" % name)
+            c.rollback()
+            for other in all_:
+                for name in names:
+                    expect(((n + 1, n + 1),), run(other, "SELECT MIN(v), MAX(v) FROM %s" % name), "after the commit")
+                other.rollback()
+        print("    %d ranges, leases %s" % (count, list(self.cluster.leases().values())))
+
+    def locks(self):
+        a, b, c = self.connections(autocommit=False)
+        run(a, "CREATE TABLE l (id INT PRIMARY KEY, v INT)")
+        run(a, "INSERT INTO l VALUES (1,0),(2,0),(3,0)")
+        a.commit()
+        run(a, "UPDATE l SET v=1 WHERE id=1")
+        run(b, "SET innodb_lock_wait_timeout=1")
+        expect(1205, error_of(b, "UPDATE l SET v=2 WHERE id=1"), "a lock of another node")
+        expect(3572, error_of(c, "SELECT * FROM l WHERE id=1 FOR UPDATE NOWAIT"), "NOWAIT")
+        expect(((2,), (3,)), run(c, "SELECT id FROM l FOR UPDATE SKIP LOCKED"), "SKIP LOCKED")
+        c.rollback()
+        b.rollback()
+        got = []
+        t = threading.Thread(target=lambda: got.append((error_of(c, "UPDATE l SET v=3 WHERE id=1"), time.monotonic())))
+        t.start()
+        time.sleep(0.3)
+        committed = time.monotonic()
+        a.commit()
+        t.join(10)
+        expect(0, got[0][0], "the lock after the commit")
+        if got[0][1] - committed > 1.5:
+            raise AssertionError("the waiter went on %.1f s after the commit" % (got[0][1] - committed))
+        c.commit()
+        expect(((3,),), run(a, "SELECT v FROM l WHERE id=1"), "the later write wins")
+        a.commit()
+
+    def deadlock(self):
+        a, b = self.connections(autocommit=False)[:2]
+        run(a, "CREATE TABLE d1 (id INT PRIMARY KEY, v INT)")
+        run(a, "CREATE TABLE d2 (id INT PRIMARY KEY, v INT)")
+        run(a, "INSERT INTO d1 VALUES (1,0)")
+        run(a, "INSERT INTO d2 VALUES (1,0)")
+        a.commit()
+        run(a, "UPDATE d1 SET v=1")
+        run(b, "UPDATE d2 SET v=1")
+        got = []
+        t = threading.Thread(target=lambda: got.append(error_of(a, "UPDATE d2 SET v=2")))
+        t.start()
+        time.sleep(0.2)
+        got.append(error_of(b, "UPDATE d1 SET v=2"))
+        t.join(20)
+        expect([0, 1213], sorted(got), "a deadlock over two nodes")
+        a.rollback()
+        b.rollback()
+
+    def lease_moves(self):
+        """Leases move to and fro under writes: none fails."""
+        stop, failures, done = threading.Event(), [], [0, 0, 0]
+
+        def write(i, c):
+            while not stop.is_set():
+                try:
+                    run(c, "UPDATE m SET v=v+1 WHERE id=%d" % i)
+                    done[i] += 1
+                except pymysql.Error as e:
+                    failures.append(e.args)
+
+        all_ = self.connections()
+        run(all_[0], "CREATE TABLE m (id INT PRIMARY KEY, v INT NOT NULL)")
+        run(all_[0], "INSERT INTO m VALUES (0,0),(1,0),(2,0)")
+        threads = [threading.Thread(target=write, args=(i, c)) for i, c in enumerate(all_)]
+        for t in threads:
+            t.start()
+        moved = 0
+        for i in range(9):
+            for r in self.cluster.ranges():
+                moved += self.cluster.move_lease(r, self.nodes[i % 3])[0]
+            time.sleep(0.1)
+        stop.set()
+        for t in threads:
+            t.join(30)
+        expect([], failures[:3], "writes while %d leases move" % moved)
+        expect(tuple((n,) for n in done), run(all_[1], "SELECT v FROM m ORDER BY id"), "what was written")
+
+    def restart_elsewhere(self):
+        """A node that comes back on other ports is found again."""
+        from cluster import free_port
+        n = self.nodes[1]
+        n.kill()
+        n.ports = [free_port(), free_port(), free_port()]
+        n.start()
+        self.cluster.wait_replicated()
+        c = n.connect(database=DATABASE)
+        run(c, "CREATE TABLE e (id INT PRIMARY KEY)")
+        run(self.nodes[0].connect(database=DATABASE), "INSERT INTO e VALUES (1)")
+        expect(((1,),), run(c, "SELECT * FROM e"), "a row of another node")
+
+    def all_restart(self):
+        """All nodes are killed at once and started again."""
+        for n in self.nodes:
+            n.kill()
+        threads = [threading.Thread(target=n.start) for n in self.nodes]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        self.cluster.wait_replicated()
+        for c in self.connections():
+            expect(((1,),), run(c, "SELECT * FROM e"), "what was written before")
+
+    def one_after_another(self):
+        """Every node is stopped (as for an upgrade) and started again; the others work on meanwhile."""
+        for n in self.nodes:
+            other = self.nodes[(n.number + 1) % 3]
+            c = other.connect(database=DATABASE)
+            run(c, "CREATE TABLE IF NOT EXISTS o (id INT PRIMARY KEY, v INT)")
+            expect(0, n.stop(), "status of a stopped node")
+            began = time.monotonic()
+            run(c, "REPLACE INTO o VALUES (%d, 1)" % n.number)
+            waited = time.monotonic() - began
+            if waited > 1.0:
+                raise AssertionError("a write took %.1f s after node %d was stopped" % (waited, n.number))
+            n.start()
+            self.cluster.wait_replicated()
+            expect(((n.number,),), run(n.connect(database=DATABASE), "SELECT COUNT(*) FROM o"), "rows on the node that came back")
+
+
+TESTS = ["answers", "schema", "schema_waits_for_transactions", "auto_increment", "accounts", "sessions", "locks", "deadlock", "ranges",
+         "lease_moves", "restart_elsewhere", "all_restart", "one_after_another"]
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--binary", required=True)
+    p.add_argument("--keep", action="store_true")
+    p.add_argument("names", nargs="*")
+    args = p.parse_args()
+    passed = failed = 0
+    began = time.monotonic()
+    with Cluster(args.binary, 3, keep=args.keep) as cluster:
+        print("three nodes, each range on all of them, after %.2f s" % (time.monotonic() - began))
+        run(cluster.nodes[0].connect(), "CREATE DATABASE " + DATABASE)
+        basic = Basic(cluster)
+        for name in args.names or TESTS:
+            began = time.monotonic()
+            try:
+                getattr(basic, name)()
+                passed += 1
+                print("PASS %s (%.1f s)" % (name, time.monotonic() - began), flush=True)
+            except Exception as e:
+                failed += 1
+                print("FAIL %s: %s: %s" % (name, type(e).__name__, e), flush=True)
+                if not isinstance(e, AssertionError):
+                    traceback.print_exc()
+                for n in cluster.dead():
+                    print("node %d has died; log ends with:\n%s" % (n.number, n.log_tail()))
+                    n._reap(1)
+                    n.start()
+        bad = cluster.stop()
+        if bad:
+            print("FAIL nodes stop cleanly: %r" % bad)
+        passed, failed = passed + (not bad), failed + bool(bad)
+        cluster.keep = cluster.keep or failed > 0
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
