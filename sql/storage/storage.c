@@ -32,6 +32,12 @@ static bool mode_valid(enum storage_read_mode mode)
            mode == STORAGE_READ_EXCLUSIVE;
 }
 
+/* Without `put` a storage serves reads only, and may leave out what goes with writing. */
+static db_err read_only(const struct storage_ops *ops, struct diag *diag)
+{
+    return diag_set(diag, ERR_UNSUPPORTED, "the storage \"%s\" is read-only", ops->name);
+}
+
 struct storage_caps storage_caps(struct storage *s)
 {
     return s->ops->caps(s);
@@ -58,12 +64,12 @@ db_err storage_txn_begin(struct storage *s, const struct storage_txn_opts *opts,
 
 db_err storage_txn_stmt_begin(struct storage_txn *t, struct diag *diag)
 {
-    return t->ops->txn_stmt_begin(t, diag);
+    return t->ops->txn_stmt_begin == NULL ? ERR_OK : t->ops->txn_stmt_begin(t, diag);
 }
 
 db_err storage_txn_take_snapshot(struct storage_txn *t, struct diag *diag)
 {
-    return t->ops->txn_take_snapshot(t, diag);
+    return t->ops->txn_take_snapshot == NULL ? ERR_OK : t->ops->txn_take_snapshot(t, diag);
 }
 
 db_err storage_txn_commit(struct storage_txn *t, struct diag *diag, uint64_t *ret_ts)
@@ -85,17 +91,21 @@ void storage_txn_rollback(struct storage_txn *t)
 
 db_err storage_txn_savepoint(struct storage_txn *t, uint64_t *ret_savepoint)
 {
+    if (t->ops->txn_savepoint == NULL) {
+        *ret_savepoint = 0;
+        return ERR_OK;
+    }
     return t->ops->txn_savepoint(t, ret_savepoint);
 }
 
 db_err storage_txn_rollback_to(struct storage_txn *t, uint64_t savepoint)
 {
-    return t->ops->txn_rollback_to(t, savepoint);
+    return t->ops->txn_rollback_to == NULL ? ERR_OK : t->ops->txn_rollback_to(t, savepoint);
 }
 
 bool storage_txn_has_writes(const struct storage_txn *t)
 {
-    return t->ops->txn_has_writes(t);
+    return t->ops->txn_has_writes != NULL && t->ops->txn_has_writes(t);
 }
 
 db_err storage_get(struct storage_txn *t, struct slice key, enum storage_read_mode mode,
@@ -116,6 +126,13 @@ db_err storage_multi_get(struct storage_txn *t, const struct slice *keys, size_t
         return ERR_OK;
     }
     TRY(check_keys(keys, count, diag));
+    if (t->ops->multi_get == NULL) {
+        for (size_t i = 0; i < count; i++) {
+            ret_values[i] = SLICE_EMPTY;
+            TRY(t->ops->get(t, keys[i], mode, wait, arena, diag, &ret_found[i], &ret_values[i]));
+        }
+        return ERR_OK;
+    }
     return t->ops->multi_get(t, keys, count, mode, wait, arena, diag, ret_found, ret_values);
 }
 
@@ -160,7 +177,7 @@ db_err storage_put(struct storage_txn *t, struct slice key, struct slice value, 
         return diag_set(diag, ERR_LIMIT, "a value of %zu bytes; at most %zu are allowed", value.len,
                         STORAGE_VALUE_SIZE_MAX);
     }
-    return t->ops->put(t, key, value, flags, diag);
+    return t->ops->put == NULL ? read_only(t->ops, diag) : t->ops->put(t, key, value, flags, diag);
 }
 
 db_err storage_del(struct storage_txn *t, struct slice key, unsigned flags, struct diag *diag)
@@ -168,7 +185,7 @@ db_err storage_del(struct storage_txn *t, struct slice key, unsigned flags, stru
     assert_flags(flags);
     ASSERT((flags & STORAGE_W_INSERT) == 0);
     TRY(check_key(key, diag));
-    return t->ops->del(t, key, flags, diag);
+    return t->ops->del == NULL ? read_only(t->ops, diag) : t->ops->del(t, key, flags, diag);
 }
 
 db_err storage_lock(struct storage_txn *t, const struct slice *keys, size_t count,
@@ -179,7 +196,7 @@ db_err storage_lock(struct storage_txn *t, const struct slice *keys, size_t coun
         return ERR_OK;
     }
     TRY(check_keys(keys, count, diag));
-    return t->ops->lock(t, keys, count, mode, wait, diag);
+    return t->ops->lock == NULL ? ERR_OK : t->ops->lock(t, keys, count, mode, wait, diag);
 }
 
 db_err storage_sequence_next(struct storage *s, struct slice key, uint64_t floor, uint64_t count,
@@ -188,6 +205,9 @@ db_err storage_sequence_next(struct storage *s, struct slice key, uint64_t floor
     ASSERT(count > 0 && step > 0);
     TRY(check_key(key, diag));
     uint64_t first = 0;
+    if (s->ops->sequence_next == NULL) {
+        return read_only(s->ops, diag);
+    }
     TRY(s->ops->sequence_next(s, key, floor, count, step, offset, diag, &first));
     ASSERT(first > floor && first % step == offset % step);
     *ret_first = first;
@@ -198,7 +218,8 @@ db_err storage_sequence_raise(struct storage *s, struct slice key, uint64_t valu
                               struct diag *diag)
 {
     TRY(check_key(key, diag));
-    return s->ops->sequence_raise(s, key, value, diag);
+    return s->ops->sequence_raise == NULL ? read_only(s->ops, diag)
+                                          : s->ops->sequence_raise(s, key, value, diag);
 }
 
 db_err storage_sequence_peek(struct storage *s, struct slice key, struct diag *diag,
@@ -215,7 +236,8 @@ db_err storage_delete_range(struct storage *s, struct slice start, struct slice 
     if (end.len != 0 && slice_cmp(start, end) >= 0) {
         return ERR_OK;
     }
-    return s->ops->delete_range(s, start, end, diag);
+    return s->ops->delete_range == NULL ? read_only(s->ops, diag)
+                                        : s->ops->delete_range(s, start, end, diag);
 }
 
 db_err storage_estimate(struct storage *s, struct slice start, struct slice end, uint64_t *ret_rows,

@@ -102,6 +102,9 @@ enum storage_write_flags {
     STORAGE_W_BLIND = 8,
 };
 
+/* A storage whose `put` is NULL serves reads only: `del`, `lock`, `txn_stmt_begin`,
+ * `txn_take_snapshot`, savepoints, `txn_has_writes`, sequences and `delete_range` may be NULL then,
+ * writes answer ERR_UNSUPPORTED. `multi_get` NULL: keys are asked for one by one. */
 struct storage_ops {
     const char *name;
     struct storage_caps (*caps)(struct storage *s);
