@@ -2,7 +2,9 @@
  *
  * An intent in the way does not spoil what lies before it: the scan ends in front of it, and only
  * when nothing does lie before it is ERR_KEY_LOCKED returned. With locks, rows are found first,
- * then locked, then read again: a row may have changed or gone while the lock was waited for. */
+ * then locked, then read again: a row may have changed or gone while the lock was waited for. One
+ * that has gone ends the page: it may have been put back further on (an index entry whose row was
+ * changed), among keys that were not there when the rows were found. */
 #include "node/eval/eval.h"
 
 #include "node/eval/eval_int.h"
@@ -60,7 +62,8 @@ static db_err scan_rows(struct eval_range *r, const struct kv_scan_req *req, str
     return ERR_OK;
 }
 
-/* Locks the rows, reads them again, and leaves out those that are gone or were skipped. */
+/* Locks the rows, reads them again, leaves out those that were skipped, and ends at one that has
+ * gone. */
 static db_err lock_rows(struct eval_range *r, const struct kv_scan_req *req, struct mvcc_rows *rows,
                         struct diag *diag, struct kv_reply *reply)
 {
@@ -99,11 +102,14 @@ static db_err lock_rows(struct eval_range *r, const struct kv_scan_req *req, str
     TRY(mvcc_multi_get(r->engine, keys, n, TS_MAX, req->r.arena, values));
     for (size_t k = 0; k < n; k++) {
         size_t i = req->reverse ? n - 1 - k : k;
-        if (values[i].found) {
-            rows->pairs[rows->count].key = keys[i];
-            rows->pairs[rows->count].value = req->keys_only ? SLICE_EMPTY : values[i].value;
-            versions[rows->count++] = values[i].version_ts;
+        if (!values[i].found) {
+            rows->more = true;
+            rows->resume = keys[i];
+            return req->reverse ? ERR_OK : next_key(req->r.arena, keys[i], &rows->resume);
         }
+        rows->pairs[rows->count].key = keys[i];
+        rows->pairs[rows->count].value = req->keys_only ? SLICE_EMPTY : values[i].value;
+        versions[rows->count++] = values[i].version_ts;
     }
     return ERR_OK;
 }

@@ -154,6 +154,69 @@ static void case_lock_wait(struct conf *c)
     CHECK(conf_has(c, w.key, V("second")));
 }
 
+struct moving {
+    bool reverse;
+    _Atomic int state; /* 1: moved, not committed */
+};
+
+/* Moves key 4 behind the last one, or before the first one, while the other fiber scans and waits
+ * for its lock. */
+static void mover(struct conf_fiber *f)
+{
+    struct conf *c = f->c;
+    struct moving *m = f->arg;
+    struct diag diag;
+    struct storage_txn *t = NULL;
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ,
+                                    .lock_wait_timeout_ms = 10000};
+    CHECK_OK(storage_txn_begin(c->s, &opts, &diag, &t));
+    if (f->index == 0) {
+        CHECK_OK(storage_del(t, conf_key_n(c, 4), 0, &diag));
+        CHECK_OK(storage_put(t, conf_key_n(c, m->reverse ? 1 : 7), V("moved"), 0, &diag));
+        m->state = 1;
+        CHECK_OK(fiber_sleep(30 * NS_PER_MS));
+        CHECK_OK(storage_txn_commit(t, &diag, NULL));
+        return;
+    }
+    while (m->state == 0) {
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+    }
+    struct storage_scan_opts so = {.start = conf_key_n(c, 0),
+                                   .end = conf_end(c),
+                                   .reverse = m->reverse,
+                                   .mode = STORAGE_READ_EXCLUSIVE};
+    struct storage_scan *scan;
+    const struct storage_kv *rows;
+    size_t count;
+    size_t total = 0;
+    size_t moved = 0;
+    CHECK_OK(storage_scan_open(t, &so, &diag, &scan));
+    do {
+        CHECK_OK(storage_scan_next(scan, &diag, &rows, &count));
+        total += count;
+        for (size_t i = 0; i < count; i++) {
+            moved += slice_eq(rows[i].value, V("moved"));
+        }
+    } while (count != 0);
+    storage_scan_close(scan);
+    storage_txn_rollback(t);
+    CHECK(total == 4 && moved == 1);
+}
+
+static void case_lock_scan_moved(struct conf *c)
+{
+    for (int reverse = 0; reverse < 2; reverse++) {
+        struct moving m = {.reverse = reverse != 0};
+        for (uint64_t i = 3; i < 7; i++) {
+            CHECK_OK(conf_put(c, conf_key_n(c, i), V("v")));
+        }
+        conf_parallel(c, 2, mover, &m);
+        struct storage_txn *t = conf_begin(c, STORAGE_REPEATABLE_READ);
+        CHECK_OK(storage_del(t, conf_key_n(c, 7), 0, &c->diag));
+        CHECK_OK(storage_txn_commit(t, &c->diag, NULL));
+    }
+}
+
 struct deadlock {
     struct slice keys[2];
     _Atomic int ready;
@@ -419,6 +482,7 @@ static void case_sequence_race(struct conf *c)
 const struct conf_row conf_lock_cases[] = {
     {"lock_conflicts", case_lock_conflicts},
     {"lock_scan_modes", case_lock_scan_modes},
+    {"lock_scan_moved", case_lock_scan_moved},
     {"lock_wait", case_lock_wait},
     {"deadlock", case_deadlock},
     {"increments", case_increments},

@@ -163,7 +163,7 @@ class Client:
                 mine = {a[0] for a in appends}
                 if what == 0:
                     began = time.monotonic()
-                    rows = self.some_read(by_index=not mine and level != "SERIALIZABLE")
+                    rows = self.some_read(by_index=not mine)
                     rows = [x for x in rows if x[0] not in mine]
                     last = time.monotonic()
                     first = first or began
