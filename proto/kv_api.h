@@ -326,7 +326,7 @@ enum { KV_READS_MAX = 256 };
 
 /* ---- members of the cluster ---- */
 
-enum { NODE_ADDRESS_MAX = 128 };
+enum { NODE_ADDRESS_MAX = 128, NODE_VERSION_MAX = 32 };
 
 /* What was decided about a member; kept in the meta range. */
 enum node_state {
@@ -347,11 +347,12 @@ struct node_info {
     char rpc[NODE_ADDRESS_MAX];
     char mysql[NODE_ADDRESS_MAX];
     char admin[NODE_ADDRESS_MAX];
-    unsigned flags;              /* enum node_flag */
-    uint32_t ranges;             /* replicas it holds */
-    uint32_t leases;             /* ranges it leads */
-    enum node_liveness liveness; /* as the meta range's leader sees it */
-    uint32_t heard_ms;           /* since its last heartbeat */
+    char version[NODE_VERSION_MAX]; /* of the program it runs */
+    unsigned flags;                 /* enum node_flag */
+    uint32_t ranges;                /* replicas it holds */
+    uint32_t leases;                /* ranges it leads */
+    enum node_liveness liveness;    /* as the meta range's leader sees it */
+    uint32_t heard_ms;              /* since its last heartbeat */
 };
 
 struct node_directory {
@@ -362,6 +363,11 @@ struct node_directory {
     struct kv_reads safe_point; /* what garbage collection must keep; floor 0: everything */
     struct node_info *nodes;
     unsigned count;
+    /* For one that joins a cluster with TLS: the CA's certificate, and its own with its key, as
+     * PEM. Empty otherwise. */
+    struct slice ca_cert;
+    struct slice cert;
+    struct slice key;
 };
 
 /* Meta service: what the client side asks of the meta range. Errors of all calls besides

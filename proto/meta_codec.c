@@ -15,6 +15,7 @@ static void fill_node(const struct node_info *n, Skein__Kv__Node *m)
     m->rpc = proto_bytes(slice_str(n->rpc));
     m->mysql = proto_bytes(slice_str(n->mysql));
     m->admin = proto_bytes(slice_str(n->admin));
+    m->version = proto_bytes(slice_str(n->version));
     m->flags = n->flags;
     m->ranges = n->ranges;
     m->leases = n->leases;
@@ -22,9 +23,9 @@ static void fill_node(const struct node_info *n, Skein__Kv__Node *m)
     m->heard_ms = n->heard_ms;
 }
 
-static bool take_address(ProtobufCBinaryData from, char *to)
+static bool take_text(ProtobufCBinaryData from, char *to, size_t size)
 {
-    if (from.len >= NODE_ADDRESS_MAX) {
+    if (from.len >= size) {
         return false;
     }
     memcpy(to, from.data != NULL ? from.data : (uint8_t *)(uintptr_t) "", from.len);
@@ -46,8 +47,10 @@ static db_err take_node(const Skein__Kv__Node *m, struct node_info *n)
                             .liveness =
                                 m->alive == 0 ? NODE_DEAD : (enum node_liveness)(m->alive - 1u),
                             .heard_ms = m->heard_ms};
-    return take_address(m->rpc, n->rpc) && take_address(m->mysql, n->mysql) &&
-                   take_address(m->admin, n->admin)
+    return take_text(m->rpc, n->rpc, sizeof(n->rpc)) &&
+                   take_text(m->mysql, n->mysql, sizeof(n->mysql)) &&
+                   take_text(m->admin, n->admin, sizeof(n->admin)) &&
+                   take_text(m->version, n->version, sizeof(n->version))
                ? ERR_OK
                : ERR_CORRUPT;
 }
@@ -162,6 +165,9 @@ static db_err fill_directory(const struct node_directory *dir, struct arena *are
     m->n_keep = dir->safe_point.count;
     m->keep = (uint64_t *)(uintptr_t)dir->safe_point.snapshots;
     m->node = dir->you;
+    m->ca_cert = proto_bytes(dir->ca_cert);
+    m->cert = proto_bytes(dir->cert);
+    m->key = proto_bytes(dir->key);
     m->cluster_id = proto_bytes(slice_of(dir->cluster_id, sizeof(dir->cluster_id)));
     return ERR_OK;
 }
@@ -197,6 +203,9 @@ static db_err take_directory(const Skein__Kv__MetaReply *m, struct arena *arena,
                                    .version = m->version,
                                    .meta_term = m->term,
                                    .safe_point = {m->safe_point, m->keep, m->n_keep},
+                                   .ca_cert = proto_slice(m->ca_cert),
+                                   .cert = proto_slice(m->cert),
+                                   .key = proto_slice(m->key),
                                    .count = (unsigned)m->n_nodes};
     if (m->n_nodes == 0) {
         return ERR_OK;

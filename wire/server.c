@@ -124,6 +124,11 @@ static bool all_gone(struct wire_server *s)
     return atomic_load(&s->net.alive) == 0;
 }
 
+void wire_server_refuse(struct wire_server *server, bool refuse)
+{
+    atomic_store(&server->net.refusing, refuse);
+}
+
 void wire_server_drain(struct wire_server *server, uint64_t deadline_ns)
 {
     enum { POLL_MS = 2 };

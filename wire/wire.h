@@ -42,6 +42,9 @@ MUST_USE db_err wire_server_start(const struct wire_server_opts *opts, struct di
                                   struct wire_server **ret_server);
 /* The TCP port, 0 without a TCP listener. */
 uint16_t wire_server_port(const struct wire_server *server);
+/* Whoever connects from now on is refused with error 1053, or again let in; who is connected stays.
+ * Any thread. */
+void wire_server_refuse(struct wire_server *server, bool refuse);
 /* Stops accepting, closes idle connections, lets running commands end until the deadline
  * (clock_mono_ns) and then cancels them. Returns when no connection is left. From a fiber (parks)
  * or a thread outside the loops (blocks). */

@@ -12,12 +12,29 @@
 #include "base/diag.h"
 #include "base/err.h"
 #include "base/loop.h"
+#include "proto/kv_api.h"
 
 struct admin;
 struct range_store;
 struct raft_log;
 
 enum admin_state { ADMIN_STARTING, ADMIN_READY, ADMIN_DRAINING };
+
+/* What an operator does with the cluster, on whichever node he asks. Called while the storage is
+ * attached; all but nodes park, from a fiber. */
+struct admin_cluster {
+    /* A copy of the members as of the last heartbeat, or with fresh (which parks) of one made now;
+     * how many there are, 0: a node alone. */
+    unsigned (*nodes)(void *ctx, bool fresh, struct node_info *out, unsigned max);
+    /* The node takes no leases and no new clients, or does again (and stays in the cluster). */
+    db_err (*drain)(void *ctx, node_id_t node, bool on, struct diag *diag);
+    /* All replicas leave it; ret_left: it holds nothing any more and is out. */
+    db_err (*decommission)(void *ctx, node_id_t node, struct diag *diag, bool *ret_left);
+    db_err (*move)(void *ctx, range_id_t range, node_id_t from, node_id_t to, struct diag *diag);
+    db_err (*lease)(void *ctx, range_id_t range, node_id_t to, struct diag *diag);
+    db_err (*split)(void *ctx, struct slice key, struct diag *diag, range_id_t *ret_range,
+                    range_id_t *ret_new);
+};
 
 struct admin_opts {
     int listen_fd;            /* bound and listening; owned by the admin once it has started */
@@ -27,6 +44,8 @@ struct admin_opts {
     /* What only main knows. Called on the admin's thread; must not block or park. NULL: nothing. */
     void (*refresh)(void *ctx);                          /* before metrics are rendered */
     db_err (*status)(void *ctx, struct buf *inout_json); /* appends members: ,"name":value */
+    const struct admin_cluster *cluster;                 /* with ctx; NULL: no such pages */
+    unsigned replicas;                                   /* wanted of each range */
     void *ctx;
 };
 

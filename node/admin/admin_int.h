@@ -23,11 +23,20 @@ enum {
     ADMIN_CONNECTION_MEMORY = 32 * 1024
 };
 
+/* The cluster as this node sees it. */
+struct cluster_health {
+    uint64_t nodes, alive, suspect, dead, draining;
+    uint64_t under_replicated; /* of the ranges led here */
+};
+void admin__health(const struct admin *a, struct range_store *ranges,
+                   struct cluster_health *ret_health);
+
 /* What the metrics page shows of the storage, taken once per page. */
 struct admin_snapshot {
     struct raft_log_stats log;
     struct engine_stats engine;
     struct range_store_stats ranges;
+    struct cluster_health health;
     uint64_t write_stopped, disk_full; /* 0 or 1 */
     uint64_t resident_bytes, cpu_ms, threads, open_files;
 };

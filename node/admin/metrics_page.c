@@ -119,6 +119,7 @@ void admin__metrics(struct request *r)
         range_store_get_stats(ranges, &s->ranges);
         s->write_stopped = s->engine.write_stopped;
         s->disk_full = s->ranges.disk_full;
+        admin__health(a, ranges, &s->health);
         admin__return(a);
     }
     admin__process_snapshot(s);

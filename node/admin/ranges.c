@@ -1,4 +1,4 @@
-/* /ranges, /range/split and /range/lease. */
+/* /ranges, /range/split, /range/lease and /range/move. */
 #include <microhttpd.h>
 #include <stdio.h>
 
@@ -89,49 +89,48 @@ static db_err parse_hex(const char *text, uint8_t *out, size_t *ret_len)
     return ERR_OK;
 }
 
-struct search {
-    struct slice key;
-    range_id_t id; /* 0: not found */
-};
-
-static db_err look_at(void *arg, const struct range_desc *desc, bool serving)
+/* No pages of the cluster: storage in memory. */
+static bool has_cluster(struct request *r)
 {
-    (void)serving;
-    struct search *s = arg;
-    if (range_desc_contains(desc, s->key)) {
-        s->id = desc->id;
+    if (r->admin->opts.cluster == NULL) {
+        request_fail(r, MHD_HTTP_NOT_FOUND, "this node is in no cluster");
     }
-    return ERR_OK;
+    return r->admin->opts.cluster != NULL;
+}
+
+static void answer(struct request *r, db_err err, const struct diag *diag, db_err written)
+{
+    r->content_type = "application/json";
+    if (err != ERR_OK) {
+        request_fail(r, MHD_HTTP_CONFLICT, "%s",
+                     diag->text[0] != '\0' ? diag->text : err_text(err));
+    } else if (written != ERR_OK) {
+        request_fail(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+    }
 }
 
 void admin__range_split(struct request *r)
 {
     uint8_t key[sizeof(r->query) / 2];
     size_t len;
+    range_id_t range = 0;
+    range_id_t id = 0;
+    struct diag diag = {0};
+    if (!has_cluster(r)) {
+        return;
+    }
     if (parse_hex(r->query, key, &len) != ERR_OK) {
         request_fail(r, MHD_HTTP_BAD_REQUEST, "wanted: /range/split?key=HEX");
         return;
     }
-    struct search s = {.key = slice_of(key, len)};
-    struct diag diag = {0};
-    range_id_t id;
-    db_err err = range_store_each(r->ranges, look_at, &s);
-    if (err == ERR_OK && s.id == 0) {
-        request_fail(r, MHD_HTTP_NOT_FOUND, "no range on this node holds the key");
-        return;
-    }
+    const struct admin_opts *o = &r->admin->opts;
+    db_err err = o->cluster->split(o->ctx, slice_of(key, len), &diag, &range, &id);
+    db_err written = ERR_OK;
     if (err == ERR_OK) {
-        err = range_store_split(r->ranges, s.id, s.key, &diag, &id);
+        written = buf_printf(&r->reply, "{\"split\":%llu,\"new\":%llu}\n",
+                             (unsigned long long)range, (unsigned long long)id);
     }
-    if (err != ERR_OK) {
-        request_fail(r, MHD_HTTP_CONFLICT, "%s", diag.text[0] != '\0' ? diag.text : err_text(err));
-        return;
-    }
-    r->content_type = "application/json";
-    if (buf_printf(&r->reply, "{\"split\":%llu,\"new\":%llu}\n", (unsigned long long)s.id,
-                   (unsigned long long)id) != ERR_OK) {
-        request_fail(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
-    }
+    answer(r, err, &diag, written);
 }
 
 void admin__range_lease(struct request *r)
@@ -139,17 +138,40 @@ void admin__range_lease(struct request *r)
     unsigned long long range, node;
     char rest;
     struct diag diag = {0};
+    if (!has_cluster(r)) {
+        return;
+    }
     if (sscanf(r->query, "%llu-%llu%c", &range, &node, &rest) != 2) {
         request_fail(r, MHD_HTTP_BAD_REQUEST, "wanted: /range/lease?key=RANGE-NODE");
         return;
     }
-    db_err err = range_store_transfer_lease(r->ranges, range, node, &diag);
-    if (err != ERR_OK) {
-        request_fail(r, MHD_HTTP_CONFLICT, "%s", diag.text[0] != '\0' ? diag.text : err_text(err));
+    const struct admin_opts *o = &r->admin->opts;
+    db_err err = o->cluster->lease(o->ctx, range, node, &diag);
+    db_err written = ERR_OK;
+    if (err == ERR_OK) {
+        written = buf_printf(&r->reply, "{\"range\":%llu,\"leader\":%llu}\n", range, node);
+    }
+    answer(r, err, &diag, written);
+}
+
+void admin__range_move(struct request *r)
+{
+    unsigned long long range, from, to;
+    char rest;
+    struct diag diag = {0};
+    if (!has_cluster(r)) {
         return;
     }
-    r->content_type = "application/json";
-    if (buf_printf(&r->reply, "{\"range\":%llu,\"leader\":%llu}\n", range, node) != ERR_OK) {
-        request_fail(r, MHD_HTTP_INTERNAL_SERVER_ERROR, "out of memory");
+    if (sscanf(r->query, "%llu-%llu-%llu%c", &range, &from, &to, &rest) != 3) {
+        request_fail(r, MHD_HTTP_BAD_REQUEST, "wanted: /range/move?key=RANGE-FROM-TO");
+        return;
     }
+    const struct admin_opts *o = &r->admin->opts;
+    db_err err = o->cluster->move(o->ctx, range, from, to, &diag);
+    db_err written = ERR_OK;
+    if (err == ERR_OK) {
+        written =
+            buf_printf(&r->reply, "{\"range\":%llu,\"from\":%llu,\"to\":%llu}\n", range, from, to);
+    }
+    answer(r, err, &diag, written);
 }

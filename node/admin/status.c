@@ -5,8 +5,10 @@
 #include "base/clock.h"
 #include "node/admin/admin_int.h"
 
-static db_err put_storage(struct buf *b, struct range_store *ranges, struct raft_log *log)
+static db_err put_storage(const struct admin *a, struct buf *b, struct range_store *ranges,
+                          struct raft_log *log)
 {
+    struct cluster_health h;
     struct store_ident ident = range_store_ident(ranges);
     struct range_store_stats rs;
     struct engine_stats es;
@@ -15,15 +17,23 @@ static db_err put_storage(struct buf *b, struct range_store *ranges, struct raft
     TRY(buf_printf(b, ",\"node_id\":%llu,\"format_version\":%u,\"cluster_id\":",
                    (unsigned long long)ident.node_id, ident.format_version));
     TRY(json_hex(b, slice_of(ident.cluster_id, sizeof(ident.cluster_id))));
-    TRY(buf_printf(b, ",\"ranges\":{\"count\":%llu,\"splits\":%llu,\"proposals\":%llu}",
-                   (unsigned long long)rs.ranges, (unsigned long long)rs.splits,
-                   (unsigned long long)rs.proposals));
+    TRY(buf_printf(
+        b, ",\"ranges\":{\"count\":%llu,\"leases\":%llu,\"splits\":%llu,\"proposals\":%llu}",
+        (unsigned long long)rs.ranges, (unsigned long long)rs.leases, (unsigned long long)rs.splits,
+        (unsigned long long)rs.proposals));
     TRY(buf_printf(b,
                    ",\"store\":{\"sst_bytes\":%llu,\"memtable_bytes\":%llu,"
                    "\"block_cache_bytes\":%llu,\"write_stopped\":%s,\"disk_full\":%s}",
                    (unsigned long long)es.sst_size, (unsigned long long)es.memtable_size,
                    (unsigned long long)es.block_cache_size, es.write_stopped ? "true" : "false",
                    rs.disk_full ? "true" : "false"));
+    admin__health(a, ranges, &h);
+    TRY(buf_printf(b,
+                   ",\"cluster\":{\"nodes\":%llu,\"alive\":%llu,\"suspect\":%llu,\"dead\":%llu,"
+                   "\"draining\":%llu,\"under_replicated\":%llu}",
+                   (unsigned long long)h.nodes, (unsigned long long)h.alive,
+                   (unsigned long long)h.suspect, (unsigned long long)h.dead,
+                   (unsigned long long)h.draining, (unsigned long long)h.under_replicated));
     if (log != NULL) {
         struct raft_log_stats ls;
         raft_log_stats(log, &ls);
@@ -53,7 +63,7 @@ static db_err put_status(struct request *r)
     struct range_store *ranges;
     struct raft_log *log;
     if (admin__borrow(a, &ranges, &log)) {
-        db_err err = put_storage(b, ranges, log);
+        db_err err = put_storage(a, b, ranges, log);
         admin__return(a);
         TRY(err);
     }

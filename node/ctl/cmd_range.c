@@ -1,4 +1,4 @@
-/* skeindb range ls|split: through the admin port of a running node. */
+/* skeindb range ls|split|move|lease: through the admin port of any running node. */
 #include <stdio.h>
 #include <string.h>
 
@@ -6,45 +6,73 @@
 #include "node/ctl/ctl.h"
 #include "node/ctl/http.h"
 
-enum { REPLY_MAX = 64 << 20, TARGET_MAX = 512, STATUS_OK = 200 };
+enum { TARGET_MAX = 512 };
 
 static int usage(void)
 {
     fprintf(stderr, "Usage: skeindb range [--admin HOST:PORT] ls\n"
-                    "       skeindb range [--admin HOST:PORT] split KEY-IN-HEX\n");
+                    "       skeindb range [--admin HOST:PORT] split KEY-IN-HEX\n"
+                    "       skeindb range [--admin HOST:PORT] move RANGE FROM-NODE TO-NODE\n"
+                    "       skeindb range [--admin HOST:PORT] lease RANGE NODE\n"
+                    "ls shows the ranges of the node that is asked; the others any node does.\n");
     return 2;
+}
+
+int ctl_ask(const char *command, const char *address, const char *method, const char *target)
+{
+    SCOPE_BUF(reply, CTL_REPLY_MAX);
+    struct diag diag = {0};
+    unsigned status;
+    db_err err = http_request(address, method, target, &diag, &reply, &status);
+    if (err != ERR_OK) {
+        fprintf(stderr, "skeindb %s: %s\n", command,
+                diag.text[0] != '\0' ? diag.text : err_text(err));
+        return 1;
+    }
+    fwrite(reply.ptr, 1, reply.len, status == CTL_STATUS_OK ? stdout : stderr);
+    return status == CTL_STATUS_OK ? 0 : 1;
+}
+
+static bool all_of(const char *text, const char *digits)
+{
+    return text[0] != '\0' && strspn(text, digits) == strlen(text) && strlen(text) < TARGET_MAX / 2;
+}
+
+/* Writes /range/VERB?key=A-B-C. False: one is no number. */
+static bool numbers(char *target, const char *verb, char **argv, int count)
+{
+    int n = snprintf(target, TARGET_MAX, "/range/%s?key=", verb);
+    for (int i = 0; i < count; i++) {
+        if (!all_of(argv[i], "0123456789") || strlen(argv[i]) > 20) {
+            return false;
+        }
+        n += snprintf(target + n, (size_t)(TARGET_MAX - n), "%s%s", i == 0 ? "" : "-", argv[i]);
+    }
+    return true;
 }
 
 int ctl_range(int argc, char **argv)
 {
-    const char *address = "127.0.0.1:7380";
-    char target[TARGET_MAX] = "/ranges";
-    const char *method = "GET";
+    const char *address = CTL_ADMIN_DEFAULT;
+    char target[TARGET_MAX];
     int at = 1;
     if (at + 1 < argc && strcmp(argv[at], "--admin") == 0) {
         address = argv[at + 1];
         at += 2;
     }
-    bool split = at + 2 == argc && strcmp(argv[at], "split") == 0;
-    if (split) {
-        const char *key = argv[at + 1];
-        if (key[0] == '\0' || strspn(key, "0123456789abcdefABCDEF") != strlen(key) ||
-            strlen(key) > TARGET_MAX / 2) {
-            return usage();
-        }
-        snprintf(target, sizeof(target), "/range/split?key=%s", key);
-        method = "POST";
-    } else if (at + 1 != argc || strcmp(argv[at], "ls") != 0) {
-        return usage();
+    const char *verb = at < argc ? argv[at] : "";
+    char **rest = argv + at + 1;
+    int count = argc - at - 1;
+    if (strcmp(verb, "ls") == 0 && count == 0) {
+        return ctl_ask("range", address, "GET", "/ranges");
     }
-    SCOPE_BUF(reply, REPLY_MAX);
-    struct diag diag = {0};
-    unsigned status;
-    db_err err = http_request(address, method, target, &diag, &reply, &status);
-    if (err != ERR_OK) {
-        fprintf(stderr, "skeindb range: %s\n", diag.text[0] != '\0' ? diag.text : err_text(err));
-        return 1;
+    if (strcmp(verb, "split") == 0 && count == 1 && all_of(rest[0], "0123456789abcdefABCDEF")) {
+        snprintf(target, sizeof(target), "/range/split?key=%s", rest[0]);
+        return ctl_ask("range", address, "POST", target);
     }
-    fwrite(reply.ptr, 1, reply.len, status == STATUS_OK ? stdout : stderr);
-    return status == STATUS_OK ? 0 : 1;
+    if ((strcmp(verb, "move") == 0 && count == 3 && numbers(target, verb, rest, count)) ||
+        (strcmp(verb, "lease") == 0 && count == 2 && numbers(target, verb, rest, count))) {
+        return ctl_ask("range", address, "POST", target);
+    }
+    return usage();
 }

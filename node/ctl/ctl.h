@@ -4,6 +4,12 @@
 #ifndef SKEIN_NODE_CTL_CTL_H
 #define SKEIN_NODE_CTL_CTL_H
 
+#define CTL_ADMIN_DEFAULT "127.0.0.1:7380"
+enum { CTL_REPLY_MAX = 64 << 20, CTL_STATUS_OK = 200 };
+
+/* One request; the answer goes to stdout, a refusal to stderr. The exit status. */
+int ctl_ask(const char *command, const char *address, const char *method, const char *target);
+
 int ctl_range(int argc, char **argv);
 int ctl_sql(int argc, char **argv);
 int ctl_node(int argc, char **argv);

@@ -10,7 +10,7 @@
 
 #include "base/scope.h"
 
-enum { TIMEOUT_S = 30, ANSWER_MAX = 64 << 20, PIECE = 16 * 1024 };
+enum { TIMEOUT_S = 600, ANSWER_MAX = 64 << 20, PIECE = 16 * 1024 };
 
 static db_err connect_to(const char *address, struct diag *diag, int *ret_fd)
 {

@@ -1,4 +1,5 @@
-/* One request to a node's admin port. Blocks, for 30 s at most between two pieces of the answer. */
+/* One request to a node's admin port. Blocks, for ten minutes (a range may be large) at most
+ * between two pieces of the answer. */
 #ifndef SKEIN_NODE_CTL_HTTP_H
 #define SKEIN_NODE_CTL_HTTP_H
 

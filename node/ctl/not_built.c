@@ -18,7 +18,6 @@ static int not_built(const char *name)
     }
 
 NOT_BUILT(ctl_sql, "sql")
-NOT_BUILT(ctl_node, "node")
 NOT_BUILT(ctl_backup, "backup")
 NOT_BUILT(ctl_restore, "restore")
 NOT_BUILT(ctl_debug, "debug")

@@ -133,6 +133,22 @@ static void make_kv(struct membership *m, node_id_t id)
     }
 }
 
+/* A node that has left is not dialled any more. What points to its services stays. */
+static void forget(struct membership *m, node_id_t id)
+{
+    pthread_mutex_lock(&m->mutex);
+    struct known_member *k = find(m, id);
+    bool due = k != NULL && k->has_kv && !k->gone;
+    if (k != NULL) {
+        k->gone = true;
+    }
+    pthread_mutex_unlock(&m->mutex);
+    struct rpc_peer *peer = due ? rpc_client_peer(m->client, id) : NULL;
+    if (peer != NULL) {
+        rpc_peer_disconnect(peer);
+    }
+}
+
 static void use_members(struct membership *m)
 {
     struct node_info nodes[MEMBERS_MAX];
@@ -143,6 +159,8 @@ static void use_members(struct membership *m)
         if (nodes[i].id != m->ident.node_id && nodes[i].state != NODE_LEFT) {
             ids[others++] = nodes[i].id;
             make_kv(m, nodes[i].id);
+        } else if (nodes[i].state == NODE_LEFT) {
+            forget(m, nodes[i].id);
         }
     }
     meta_client_members(&m->meta_client, ids, others);
@@ -161,9 +179,26 @@ static void describe_self(void *ctx, struct node_info *self)
     }
 }
 
+/* Was this node told to leave, or to stay after all? */
+static void note_own_state(struct membership *m, const struct node_directory *dir)
+{
+    for (unsigned i = 0; i < dir->count; i++) {
+        bool leaving = dir->nodes[i].state == NODE_DECOMMISSIONING;
+        if (dir->nodes[i].id == m->ident.node_id && leaving != m->leaving) {
+            m->leaving = leaving;
+            LOG_INFO("node.leaving", F_STR("leaving", leaving ? "yes" : "no"));
+            if (m->opts.leaving != NULL) {
+                m->opts.leaving(m->opts.operator_ctx, leaving);
+            }
+        }
+    }
+}
+
 static void on_members(void *ctx, const struct node_directory *dir)
 {
     struct membership *m = ctx;
+    m->accepted = true;
+    note_own_state(m, dir);
     learn(m, dir->nodes, dir->count);
     if (m->client != NULL) {
         use_members(m);
@@ -178,7 +213,11 @@ static void on_members(void *ctx, const struct node_directory *dir)
 static void on_expelled(void *ctx, db_err err, const char *text)
 {
     struct membership *m = ctx;
-    m->opts.on_fatal(m->opts.on_fatal_ctx, err, text);
+    if (err == ERR_NOT_FOUND && m->accepted && m->opts.left != NULL) {
+        m->opts.left(m->opts.operator_ctx, text);
+    } else {
+        m->opts.on_fatal(m->opts.on_fatal_ctx, err, text);
+    }
 }
 
 static db_err do_change_replicas(void *ctx, node_id_t leader, range_id_t range,
@@ -440,8 +479,12 @@ db_err membership_listen(struct membership *m, const struct store_ident *ident,
     m->meta_client.local = local_meta;
     atomic_store(&m->meta_client.leader, 0);
     m->meta = meta;
-    m->services = (struct rpc_services){
-        .kv = kv, .meta = meta, .meta_anywhere = &m->meta_client.base, .ranges = ranges};
+    m->services = (struct rpc_services){.kv = kv,
+                                        .meta = meta,
+                                        .meta_anywhere = &m->meta_client.base,
+                                        .ranges = ranges,
+                                        .drain = m->opts.drain,
+                                        .drain_ctx = m->opts.operator_ctx};
     const struct coord_env env = {m, coord_members};
     if (m->opts.rpc_address == NULL) {
         return ERR_OK;
@@ -449,6 +492,7 @@ db_err membership_listen(struct membership *m, const struct store_ident *ident,
     TRY(start_rpc(m, diag));
     cluster_coord_init(&m->coord, ident->node_id, m->client, NULL, &env);
     use_members(m);
+    keep_file(m); /* one that has just joined: it knows nobody else by the next start */
     if (m->meta_client.count != 0) {
         membership_announce(m);
     }
@@ -478,9 +522,14 @@ const _Atomic bool *membership_meta_is_local(struct membership *m)
     return &m->meta_local;
 }
 
-void membership_drain(struct membership *m)
+void membership_drain(struct membership *m, bool on)
 {
-    atomic_store(&m->draining, true);
+    atomic_store(&m->draining, on);
+}
+
+bool membership_drains(const struct membership *m)
+{
+    return atomic_load(&m->draining);
 }
 
 const char *membership_token(const struct membership *m)

@@ -26,6 +26,15 @@ struct membership_opts {
     /* Fills mysql and admin addresses. Does not park; any thread. May be NULL. */
     void (*describe)(void *ctx, struct node_info *self);
     void *describe_ctx;
+    /* What an operator asks of this node through another one (struct rpc_services). May be NULL. */
+    db_err (*drain)(void *ctx, bool on, struct diag *diag);
+    /* The cluster has told this node to leave, or taken that back: from a heartbeat's fiber. May be
+     * NULL. */
+    void (*leaving)(void *ctx, bool leaving);
+    /* It has left: nothing is on it any more, and the process ought to stop. May be called again.
+     * NULL: on_fatal. */
+    void (*left)(void *ctx, const char *text);
+    void *operator_ctx; /* of the three */
     /* The process may not go on. */
     void (*on_fatal)(void *ctx, db_err err, const char *text);
     void *on_fatal_ctx;
@@ -63,8 +72,9 @@ MUST_USE db_err membership_attach_sql(struct membership *m, struct sql_peer *pee
                                       struct diag *diag);
 /* Is the meta range led here? For ts_client. */
 const _Atomic bool *membership_meta_is_local(struct membership *m);
-/* From now on heartbeats say that the node drains. */
-void membership_drain(struct membership *m);
+/* From now on heartbeats say that the node drains, or not. */
+void membership_drain(struct membership *m, bool on);
+bool membership_drains(const struct membership *m);
 /* What nodes that join must show: as configured, else made at the first start and kept in the file
  * join-token of the data directory. */
 const char *membership_token(const struct membership *m);

@@ -19,6 +19,7 @@ enum { MEMBERS_MAX = 64, TOKEN_SIZE = 128 };
 struct known_member {
     struct node_info info;
     bool has_kv;
+    bool gone;                   /* has left, and was hung up on */
     bool moved;                  /* another address or process than before */
     struct remote_kv_service kv; /* lives as long as the membership */
 };
@@ -47,6 +48,9 @@ struct membership {
     _Atomic bool draining;
     _Atomic bool announcing; /* that fiber lives */
     _Atomic bool announce_end;
+    /* The heartbeat's: */
+    bool accepted; /* as a member, since this process began */
+    bool leaving;
     pthread_mutex_t mutex; /* guards the rest */
     struct known_member members[MEMBERS_MAX];
     unsigned count;

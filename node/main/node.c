@@ -200,6 +200,10 @@ static db_err open_membership(struct node *n, struct diag *diag, struct store_id
                                  .join_token = n->opts.join_token,
                                  .describe = n->opts.describe,
                                  .describe_ctx = n->opts.describe_ctx,
+                                 .drain = n->opts.drain,
+                                 .leaving = n->opts.leaving,
+                                 .left = n->opts.left,
+                                 .operator_ctx = n->opts.operator_ctx,
                                  .on_fatal = on_store_fatal,
                                  .on_fatal_ctx = n};
     bool found;
@@ -221,7 +225,8 @@ static db_err open_ranges(struct node *n, struct diag *diag)
         .actions = membership_actions(n->membership),
         .join_token = n->opts.join_token,
         .replicas = n->opts.replicas,
-        .dead_after_ms = n->opts.dead_after_ms};
+        .dead_after_ms = n->opts.dead_after_ms,
+        .boot_id = membership_boot_id(n->membership)};
     TRY(meta_new(&mo, &n->meta));
     snprintf(snapshots, sizeof(snapshots), "%s/snapshots", n->dir);
     struct range_store_opts ro = {.loops = n->opts.loops,
@@ -296,8 +301,8 @@ static void hand_over(struct node *n, range_id_t id)
 
 #define HAND_OVER_TIME_NS (5 * NS_PER_S)
 
-/* Leases go to others before this node falls silent, so that they need not wait for that. */
-static void hand_over_all(struct node *n)
+/* Before this node falls silent, so that the others need not wait for that. */
+void node_hand_over(struct node *n)
 {
     uint64_t end = clock_mono_ns() + HAND_OVER_TIME_NS;
     struct led led;
@@ -322,7 +327,7 @@ static db_err close_services(struct node *n, struct diag *diag)
         meta_stop(n->meta);
     }
     if (n->ranges != NULL) {
-        hand_over_all(n);
+        node_hand_over(n);
         range_store_stop(n->ranges);
     }
     membership_stop(n->membership);

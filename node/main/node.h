@@ -32,6 +32,11 @@ struct node_opts {
     /* Fills mysql and admin addresses. Does not park; any thread. May be NULL. */
     void (*describe)(void *ctx, struct node_info *self);
     void *describe_ctx;
+    /* What operators ask for; as in membership.h. May be NULL. */
+    db_err (*drain)(void *ctx, bool on, struct diag *diag);
+    void (*leaving)(void *ctx, bool leaving);
+    void (*left)(void *ctx, const char *text);
+    void *operator_ctx;
     /* The node cannot go on (a disk failed): called once, from any thread. NULL: the process
      * aborts. */
     void (*on_fatal)(void *arg, db_err err, const char *text);
@@ -48,6 +53,9 @@ struct range_store *node_ranges(struct node *n);
 struct meta *node_meta(struct node *n);
 struct raft_log *node_log(struct node *n);
 struct membership *node_membership(struct node *n);
+/* Leases go to other members, as far as those take them within some seconds. From a fiber; parks.
+ */
+void node_hand_over(struct node *n);
 /* Stops in order; no transaction may be left. From a fiber or a thread, as node_start. NULL is
  * fine. */
 void node_stop(struct node *n);

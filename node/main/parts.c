@@ -59,6 +59,8 @@ static db_err start_admin(struct server *s, struct diag *diag)
                               .data_dir = in_memory(s) ? "" : s->config->data,
                               .refresh = server_refresh,
                               .status = server_status,
+                              .cluster = in_memory(s) ? NULL : &g_admin_cluster,
+                              .replicas = (unsigned)s->config->replicas,
                               .ctx = s};
     TRY(listen_open("admin", ADMIN_BACKLOG, &s->admin_address, diag, &opts.listen_fd));
     TRY(server_register_metrics(s));
@@ -104,6 +106,7 @@ static db_err make_temp_dir(struct server *s, struct diag *diag)
 static void describe(void *ctx, struct node_info *self)
 {
     struct server *s = ctx;
+    snprintf(self->version, sizeof(self->version), "%s", SKEIN_VERSION);
     pthread_mutex_lock(&s->mutex);
     listen_format(&s->mysql, self->mysql, sizeof(self->mysql));
     listen_format(&s->admin_address, self->admin, sizeof(self->admin));
@@ -134,6 +137,10 @@ static db_err start_storage(struct server *s, struct diag *diag)
                              .dead_after_ms = (uint32_t)s->config->dead_after * 1000,
                              .describe = describe,
                              .describe_ctx = s,
+                             .drain = operate_drain,
+                             .leaving = operate_leaving,
+                             .left = operate_left,
+                             .operator_ctx = s,
                              .on_fatal = on_fatal};
     TRY(node_start(&opts, diag, &s->node));
     s->storage = node_storage(s->node);

@@ -83,7 +83,7 @@ static void wait_for_stop(struct server *s)
     }
 }
 
-static void ask_to_stop(struct server *s)
+void server_ask_to_stop(struct server *s)
 {
     pthread_mutex_lock(&s->mutex);
     s->stop_wanted = true;
@@ -105,11 +105,16 @@ static void server_fiber(void *arg)
         s->exit_status = 1;
     } else {
         admin_set_state(s->admin, ADMIN_READY);
+        atomic_store(&s->serving, true);
+        if (atomic_load(&s->leaving)) {
+            operate_close(s, true);
+        }
         announce(s);
         wait_for_stop(s);
         LOG_INFO("server.stop");
         uint64_t begin = clock_mono_ns();
-        admin_set_state(s->admin, ADMIN_DRAINING);
+        atomic_store(&s->serving, false);
+        operate_close(s, true);
         stop_parts(s, g_server_part_count);
         LOG_INFO("server.stopped", F_U64("stop_ms", (clock_mono_ns() - begin) / NS_PER_MS));
     }
@@ -183,7 +188,7 @@ static void watch(struct server *s, int signal_fd)
             _exit(1);
         }
         asked = true;
-        ask_to_stop(s);
+        server_ask_to_stop(s);
     }
 }
 

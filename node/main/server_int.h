@@ -31,6 +31,9 @@ struct server {
     bool stop_wanted; /* guarded by mutex */
     bool waiting;     /* stop is initialised; guarded by mutex */
     struct waiter stop;
+    _Atomic bool serving; /* started, and not stopping */
+    _Atomic bool leaving; /* told to leave the cluster */
+    _Atomic bool said_left;
     int done_fd; /* an eventfd: the fiber has ended */
     int exit_status;
     /* What /metrics shows of wire. */
@@ -48,6 +51,17 @@ struct part {
 };
 extern const struct part g_server_parts[];
 extern const unsigned g_server_part_count;
+
+/* server.c: as a signal would. Any thread. */
+void server_ask_to_stop(struct server *s);
+
+/* operate.c: what operators may do, for the admin port and for other nodes. */
+extern const struct admin_cluster g_admin_cluster;
+MUST_USE db_err operate_drain(void *ctx, bool on, struct diag *diag);
+void operate_leaving(void *ctx, bool leaving);
+void operate_left(void *ctx, const char *text);
+/* No new clients, no new leases, /readyz says no; or all of that again. */
+void operate_close(struct server *s, bool closed);
 
 /* server_report.c */
 void server_refresh(void *ctx);

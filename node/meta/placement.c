@@ -139,19 +139,34 @@ static void start_job(struct meta *m, const struct range_desc *d, const struct p
 
 /* ---- a round ---- */
 
-static void look_at(struct meta *m, const struct placement_view *view, const struct range_desc *d)
+struct round {
+    struct placement_view view;
+    uint32_t held[NODES_MAX]; /* replicas of each node of the view, as the index has them */
+};
+
+static void count_replicas(struct round *r, const struct range_desc *d)
+{
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        for (unsigned k = 0; k < r->view.count; k++) {
+            r->held[k] += r->view.nodes[k].id == d->replicas[i].node;
+        }
+    }
+}
+
+static void look_at(struct meta *m, struct round *r, const struct range_desc *d)
 {
     struct placement_step step;
+    count_replicas(r, d);
     if (d->leader_hint == 0) {
         return; /* nobody to ask yet */
     }
-    placement_choose(view, d, &step);
+    placement_choose(&r->view, d, &step);
     if (step.kind != PLACEMENT_NOTHING) {
         start_job(m, d, &step);
     }
 }
 
-static db_err look_at_all(struct meta *m, const struct placement_view *view, struct arena *a)
+static db_err look_at_all(struct meta *m, struct round *r, struct arena *a)
 {
     struct range_desc *descs;
     unsigned count = RANGES_PER_PAGE;
@@ -163,7 +178,7 @@ static db_err look_at_all(struct meta *m, const struct placement_view *view, str
         err = meta_lookup(m, buf_slice(&start), SLICE_EMPTY, RANGES_PER_PAGE, a, NULL, &descs,
                           &count);
         for (unsigned i = 0; err == ERR_OK && i < count; i++) {
-            look_at(m, view, &descs[i]);
+            look_at(m, r, &descs[i]);
         }
         if (err == ERR_OK && count == RANGES_PER_PAGE) {
             buf_reset(&start);
@@ -172,6 +187,26 @@ static db_err look_at_all(struct meta *m, const struct placement_view *view, str
     }
     buf_fini(&start);
     return err;
+}
+
+/* Who was told to leave and holds nothing any more, by the index and by its own word (of a dead one
+ * there is none to wait for), has left. */
+static void let_go(struct meta *m, const struct round *r)
+{
+    for (unsigned i = 0; i < r->view.count; i++) {
+        const struct node_info *n = &r->view.nodes[i];
+        struct diag diag;
+        if (n->state != NODE_DECOMMISSIONING || r->held[i] != 0 ||
+            (n->liveness != NODE_DEAD && n->ranges != 0)) {
+            continue;
+        }
+        diag_reset(&diag);
+        db_err err = meta_set_node_state(m, n->id, NODE_LEFT, &diag);
+        if (err != ERR_OK) {
+            LOG_WARN("meta.node.leave", F_U64("node", n->id), F_ERR(err),
+                     F_STR("reason", diag.text));
+        }
+    }
 }
 
 void meta_placement_round(struct meta *m)
@@ -188,11 +223,14 @@ void meta_placement_round(struct meta *m)
     arena_init(&page, NULL, NULL, 0);
     db_err err = registry_directory(m, &a, &dir);
     if (err == ERR_OK) {
-        struct placement_view view = {.nodes = dir.nodes,
-                                      .count = dir.count,
-                                      .replicas = m->opts.replicas,
-                                      .meta_leader = m->self};
-        err = look_at_all(m, &view, &page);
+        struct round r = {.view = {.nodes = dir.nodes,
+                                   .count = dir.count,
+                                   .replicas = m->opts.replicas,
+                                   .meta_leader = m->self}};
+        err = look_at_all(m, &r, &page);
+        if (err == ERR_OK) {
+            let_go(m, &r);
+        }
     }
     if (err != ERR_OK && err != ERR_NOT_LEADER) {
         LOG_WARN("meta.placement.round", F_ERR(err));

@@ -271,8 +271,8 @@ void placement_choose(const struct placement_view *view, const struct range_desc
     }
     if (s.kind == PLACEMENT_NOTHING) {
         const struct node_info *leader = node_of(view, desc->leader_hint);
-        if (leader != NULL &&
-            (leader->state != NODE_ACTIVE || (leader->flags & NODE_DRAINING) != 0)) {
+        if (leader != NULL && (leader->state != NODE_ACTIVE ||
+                               (leader->flags & (NODE_DRAINING | NODE_DISK_FULL)) != 0)) {
             choose_lease(view, desc, false, &s);
         }
     }

@@ -108,6 +108,18 @@ static void a_draining_leader_hands_over(void **state)
     assert_true(s.lease_to != 1);
 }
 
+static void a_leader_with_a_full_disk_hands_over(void **state)
+{
+    (void)state;
+    nodes(3);
+    g_nodes[0].flags = NODE_DISK_FULL;
+    struct placement_step s = choose(ON(1, 2, 3));
+    assert_int_equal(s.kind, PLACEMENT_LEASE);
+    assert_int_not_equal(s.lease_to, 1);
+    g_nodes[1].flags = g_nodes[2].flags = NODE_DISK_FULL; /* nobody is better off */
+    assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
+}
+
 static void full_and_empty_nodes_even_out(void **state)
 {
     (void)state;
@@ -166,6 +178,7 @@ int main(void)
         cmocka_unit_test(a_dead_nodes_replica_is_replaced),
         cmocka_unit_test(a_node_that_leaves_is_emptied),
         cmocka_unit_test(a_draining_leader_hands_over),
+        cmocka_unit_test(a_leader_with_a_full_disk_hands_over),
         cmocka_unit_test(full_and_empty_nodes_even_out),
         cmocka_unit_test(leases_even_out),
         cmocka_unit_test(few_leases_follow_the_meta_range),

@@ -378,7 +378,7 @@ db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state
     if (info.state == NODE_LEFT && state != NODE_LEFT) {
         return diag_set(diag, ERR_INVALID, "node %llu has left for good", (unsigned long long)node);
     }
-    if (state != NODE_ACTIVE && others == 0) {
+    if (state == NODE_DECOMMISSIONING && others == 0) {
         return diag_set(diag, ERR_INVALID, "node %llu is the last one: nobody could take its data",
                         (unsigned long long)node);
     }

@@ -28,6 +28,9 @@ static db_err member_call(struct meta *m, enum meta_method method, const struct 
     case META_METHOD_HEARTBEAT:
         return call->self == NULL ? ERR_INVALID
                                   : meta_heartbeat(m, call->self, arena, diag, &a->dir);
+    case META_METHOD_JOIN: /* passed on by the member that was asked */
+        return call->self == NULL ? ERR_INVALID
+                                  : meta_join(m, call->name, call->self, arena, diag, &a->dir);
     case META_METHOD_SET_NODE_STATE: return meta_set_node_state(m, call->node, call->state, diag);
     default: return diag_set(diag, ERR_UNSUPPORTED, "no meta method %d", (int)method);
     }
@@ -124,11 +127,41 @@ static db_err range_admin_handler(void *ctx, struct rpc_request *req, struct dia
     return rpc_respond(req, slice_of(bytes, sizeof(bytes)), NULL, 0);
 }
 
+/* ---- an operator's command that another node passed on ---- */
+
+enum { CTL_DRAIN = 1, CTL_UNDRAIN = 2 };
+
+static db_err ctl_handler(void *ctx, struct rpc_request *req, struct diag *diag)
+{
+    struct rpc_services *s = ctx;
+    struct slice h = rpc_request_msg(req)->header;
+    if (h.len != 1 || (h.ptr[0] != CTL_DRAIN && h.ptr[0] != CTL_UNDRAIN) || s->drain == NULL) {
+        return diag_set(diag, ERR_UNSUPPORTED, "no such command of an operator");
+    }
+    TRY(s->drain(s->drain_ctx, h.ptr[0] == CTL_DRAIN, diag));
+    return rpc_respond(req, SLICE_EMPTY, NULL, 0);
+}
+
+db_err rpc_drain(struct rpc_client *client, node_id_t node, bool on, struct diag *diag)
+{
+    struct rpc_peer *peer = rpc_client_peer(client, node);
+    const uint8_t op = on ? CTL_DRAIN : CTL_UNDRAIN;
+    struct rpc_call call = {.method = RPC_M_ctl, .header = slice_of(&op, 1)};
+    struct rpc_reply back = {0};
+    if (peer == NULL) {
+        return ERR_NOMEM;
+    }
+    db_err err = rpc_call(peer, &call, diag, &back);
+    rpc_msg_release(&back.msg);
+    return err;
+}
+
 void rpc_meta_register(struct rpc_services *s, struct rpc_server *server)
 {
     rpc_server_handle_call(server, RPC_M_meta, meta_handler, s);
     rpc_server_handle_call(server, RPC_M_join, join_handler, s);
     rpc_server_handle_call(server, RPC_M_range_admin, range_admin_handler, s);
+    rpc_server_handle_call(server, RPC_M_ctl, ctl_handler, s);
 }
 
 /* ---- asking the leader of a range ---- */

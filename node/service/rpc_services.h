@@ -18,6 +18,9 @@ struct rpc_services {
     struct range_store *ranges;
     struct sql_peer *_Atomic sql; /* NULL until there is an engine */
     _Atomic bool stopping;        /* handlers that wait for nothing else end soon */
+    /* The node takes no leases and no new clients, or does again. May park. ERR_BUSY: it starts. */
+    db_err (*drain)(void *ctx, bool on, struct diag *diag);
+    void *drain_ctx;
 };
 
 /* Registers all handlers. Before rpc_server_listen. */
@@ -47,5 +50,7 @@ MUST_USE db_err rpc_transfer_lease(struct rpc_client *client, node_id_t leader, 
                                    node_id_t to, struct diag *diag);
 MUST_USE db_err rpc_split(struct rpc_client *client, node_id_t leader, range_id_t range,
                           struct slice at, struct diag *diag, range_id_t *ret_new_id);
+/* Asks another node to drain, or to end that. Errors as of the member `drain` and of rpc_call. */
+MUST_USE db_err rpc_drain(struct rpc_client *client, node_id_t node, bool on, struct diag *diag);
 
 #endif

@@ -529,9 +529,11 @@ static void conn_hello(struct conn *c)
 {
     struct wire_net *net = c->loop->net;
     db_err err;
-    if (atomic_load(&net->admitted) >= net->limits.connections_max(net->limits.ctx)) {
+    bool refusing = atomic_load(&net->refusing);
+    if (refusing || atomic_load(&net->admitted) >= net->limits.connections_max(net->limits.ctx)) {
         counter_add(&c->loop->counters.refused, 1);
-        err = conn_put_error(c, 1040, "08004", SLICE_LIT("Too many connections"));
+        err = refusing ? conn_put_error(c, 1053, "08S01", SLICE_LIT("Server shutdown in progress"))
+                       : conn_put_error(c, 1040, "08004", SLICE_LIT("Too many connections"));
         if (err == ERR_OK) {
             c->lingers = true;
         }

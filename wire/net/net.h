@@ -60,6 +60,7 @@ struct wire_net {
     struct tls_context *tls; /* or NULL */
     _Atomic uint32_t next_id;
     _Atomic uint64_t admitted; /* logged in now */
+    _Atomic bool refusing;     /* who connects is told that the server stops */
     _Atomic uint32_t alive;    /* connections that still have memory */
     unsigned loop_count;
     struct wire_loop **loops;

@@ -1,0 +1,200 @@
+#!/usr/bin/env python3
+"""What operators do with a cluster of real processes: look, split, move, hand leases over, drain, decommission.
+
+Each step is a sub-command of the binary, asked of a node that it is not about."""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import pymysql  # noqa: E402
+from cluster import Cluster  # noqa: E402
+from node import StartFailed  # noqa: E402
+
+
+class Load:
+    """One client that adds up through a node, and knows what was acknowledged."""
+
+    def __init__(self, node):
+        self.node, self.stop, self.acknowledged, self.problems = node, False, 0, []
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        connection = None
+        while not self.stop:
+            try:
+                connection = connection or self.node.connect()
+                with connection.cursor() as c:
+                    c.execute("INSERT INTO op.log VALUES (%d)" % (self.acknowledged + 1))
+                self.acknowledged += 1
+            except pymysql.err.IntegrityError:
+                self.acknowledged += 1  # an answer was lost, the row was not
+            except (pymysql.Error, OSError) as e:
+                self.problems.append(repr(e))
+                connection = None
+                time.sleep(0.1)
+
+    def end(self):
+        self.stop = True
+        self.thread.join(60)
+
+
+class Run:
+    def __init__(self, args):
+        self.args, self.passed, self.failed = args, 0, 0
+
+    def check(self, good, what, more=""):
+        self.passed += bool(good)
+        self.failed += not good
+        print("%s %s%s" % ("ok  " if good else "FAIL", what, "" if good else ": %s" % (more,)), flush=True)
+
+    def ctl(self, node, *words):
+        """(status, what it said) of a sub-command at that node's admin port."""
+        command = [self.args.binary, words[0], "--admin", "127.0.0.1:%d" % node.admin_port] + [str(w) for w in words[1:]]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+        return done.returncode, (done.stdout + done.stderr).strip()
+
+    def wait(self, what, good, seconds=30):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                if good():
+                    self.check(True, what)
+                    return
+            except OSError:
+                pass
+            time.sleep(0.1)
+        self.check(False, what, "not within %d s" % seconds)
+
+    def row(self, at, node):
+        return next(r for r in at.json("/nodes") if r["id"] == node.node_id)
+
+    def ranges(self, c, at):
+        status, text = self.ctl(at, "range", "split", "4000")
+        self.check(status == 0, "a range is split from any node", text)
+        new = json.loads(text)["new"] if status == 0 else 0
+        time.sleep(1)
+        c.wait_replicated()
+        leader = c.ranges()[new]["leader"]
+        to = next(n for n in c.nodes if n.node_id != leader)
+        status, text = self.ctl(at, "range", "lease", new, to.node_id)
+        self.check(status == 0 and json.loads(text)["leader"] == to.node_id, "a lease goes where it is told to", text)
+        for words in (("range", "lease", new, 77), ("range", "move", 987, 1, 2), ("range", "split", "4000"), ("node", "drain", 99)):
+            status, text = self.ctl(at, *words)
+            self.check(status == 1 and len(text) > 10, "refused with a reason: " + " ".join(map(str, words)), text)
+        return new
+
+    def drain(self, c, node, at):
+        held = node.connect()
+        status, text = self.ctl(at, "node", "drain", node.node_id)
+        self.check(status == 0, "drain", text)
+        self.check(node.http("/readyz")[0] == 503, "a draining node is not ready")
+        self.check(c.leases()[node] == 0, "it holds no leases", c.leases())
+        try:
+            node.connect().close()
+            self.check(False, "it takes no new clients")
+        except pymysql.Error as e:
+            self.check("1053" in repr(e), "it takes no new clients", repr(e))
+        with held.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) >= 0 FROM op.log")
+            self.check(cursor.fetchall() == ((1,),), "who is connected goes on")
+        held.close()
+        self.wait("the others see it drain", lambda: self.row(at, node)["state"] == "draining")
+        status, text = self.ctl(at, "node", "undrain", node.node_id)
+        self.check(status == 0 and node.http("/readyz")[0] == 200, "undrain", text)
+        node.connect().close()
+
+    def move_and_leave(self, c, at, new):
+        extra = c.add()
+        c.wait_replicated(voters=3)
+        members = [m["node"] for m in c.ranges()[new]["members"]]
+        if extra.node_id in members:
+            source, to = extra.node_id, next(n.node_id for n in c.nodes if n.node_id not in members)
+        else:
+            source, to = members[0], extra.node_id
+        status, text = self.ctl(at, "range", "move", new, source, to)
+        self.check(status == 0, "a replica moves, whoever leads", text)
+        leaving = extra
+        status, text = self.ctl(at, "node", "decommission", leaving.node_id)
+        self.check(status == 0 and '"left"' in text, "a node is decommissioned and leaves empty", text)
+        self.wait("its process stops by itself", lambda: leaving.process.poll() is not None)
+        self.check(leaving.process.returncode == 0, "with status 0", leaving.process.returncode)
+        self.check("server.left" in leaving.log_tail(200), "and says why in its log")
+        self.wait("it is shown as left", lambda: self.row(at, leaving)["state"] == "left")
+        c.wait_replicated(voters=3)
+        os.rename(leaving.log_path, leaving.log_path + ".old")
+        try:
+            leaving.start(timeout=20)
+            self.check(False, "it does not start again")
+        except StartFailed:
+            self.check("has left the cluster" in leaving.log_tail(), "it does not start again and says why", leaving.log_tail())
+        last = leaving.node_id
+        c.nodes.remove(leaving)
+        os.rename(leaving.directory, leaving.directory + ".left")
+        fresh = c.add()
+        self.check(fresh.node_id > last, "its id is not used again", fresh.node_id)
+
+    def replace_dead(self, c, at):
+        dead = c.nodes[-1]
+        dead.kill()
+        status, text = self.ctl(at, "node", "decommission", dead.node_id)
+        self.check(status == 0 and '"left"' in text, "a dead node is decommissioned", text)
+        c.nodes.remove(dead)
+        c.wait_replicated(voters=3)
+        self.check(True, "and its replicas are elsewhere")
+
+    def last_one(self, at):
+        status, text = at.http("/metrics")
+        wanted = ("skein_cluster_nodes_alive ", "skein_range_leases ", "skein_ranges_under_replicated 0", "skein_rpc_calls_total ",
+                  "skein_raft_messages_sent_total ")
+        self.check(status == 200 and all(w in text for w in wanted), "the metrics page shows the cluster")
+
+    def run(self):
+        with Cluster(self.args.binary, 3, options=["--dead-after", "5"], keep=self.args.keep) as c:
+            first = c.nodes[0].connect()
+            with first.cursor() as cursor:
+                cursor.execute("CREATE DATABASE op")
+                cursor.execute("CREATE TABLE op.log (id BIGINT PRIMARY KEY)")
+            time.sleep(1)  # until all have told where they are
+            status, text = self.ctl(c.nodes[1], "node", "ls")
+            self.check(status == 0 and text.count("active") == 3 and text.count("alive") == 3, "node ls", text)
+            load = Load(c.nodes[1])
+            new = self.ranges(c, c.nodes[1])
+            for node in (c.nodes[0], c.nodes[2]):
+                self.drain(c, node, c.nodes[1])
+            self.move_and_leave(c, c.nodes[1], new)
+            self.check(not load.problems, "no write was refused meanwhile", load.problems[:3])
+            self.replace_dead(c, c.nodes[1])
+            self.last_one(c.nodes[1])
+            load.end()
+            with first.cursor() as cursor:
+                cursor.execute("SELECT COUNT(*) FROM op.log")
+                count = cursor.fetchall()[0][0]
+            self.check(count == load.acknowledged, "no write was lost (%d)" % count, (count, load.acknowledged))
+            if load.problems:
+                print("refused around the kill: %s" % load.problems[:3])
+            c.keep = c.keep or self.failed != 0
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--binary", required=True)
+    p.add_argument("--keep", action="store_true")
+    args = p.parse_args()
+    args.binary = os.path.abspath(args.binary)
+    run = Run(args)
+    try:
+        run.run()
+    except (pymysql.Error, OSError, RuntimeError, TimeoutError) as e:
+        run.check(False, "the run broke", "%s: %s" % (type(e).__name__, e))
+    print("%d passed, %d failed" % (run.passed, run.failed))
+    return 1 if run.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
