@@ -225,8 +225,7 @@ static db_err open_ranges(struct node *n, struct diag *diag)
         .actions = membership_actions(n->membership),
         .join_token = n->opts.join_token,
         .replicas = n->opts.replicas,
-        .dead_after_ms = n->opts.dead_after_ms,
-        .boot_id = membership_boot_id(n->membership)};
+        .dead_after_ms = n->opts.dead_after_ms};
     TRY(meta_new(&mo, &n->meta));
     snprintf(snapshots, sizeof(snapshots), "%s/snapshots", n->dir);
     struct range_store_opts ro = {.loops = n->opts.loops,
