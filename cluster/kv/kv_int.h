@@ -35,6 +35,9 @@ static inline struct cluster_storage *cluster_of(struct storage *s)
 MUST_USE db_err cluster_get(struct storage_txn *t, struct slice key, enum storage_read_mode mode,
                             enum storage_wait wait, struct arena *arena, struct diag *diag,
                             bool *ret_found, struct slice *ret_value);
+MUST_USE db_err cluster_get_outdated(struct storage_txn *base, struct slice key,
+                                     struct arena *arena, struct diag *diag, bool *ret_outdated,
+                                     bool *ret_found, struct slice *ret_value);
 MUST_USE db_err cluster_multi_get(struct storage_txn *t, const struct slice *keys, size_t count,
                                   enum storage_read_mode mode, enum storage_wait wait,
                                   struct arena *arena, struct diag *diag, bool *ret_found,

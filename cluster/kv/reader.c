@@ -96,6 +96,26 @@ db_err cluster_get(struct storage_txn *base, struct slice key, enum storage_read
     return ERR_OK;
 }
 
+db_err cluster_get_outdated(struct storage_txn *base, struct slice key, struct arena *arena,
+                            struct diag *diag, bool *ret_outdated, bool *ret_found,
+                            struct slice *ret_value)
+{
+    struct ctxn *t = ctxn_of(base);
+    const struct wb_entry *e = t->read_ts == 0 ? NULL : wb_find(&t->wb, key);
+    struct kv_value v = {0};
+    if (LIKELY(e == NULL || !e->has_version || e->version_ts <= t->read_ts)) {
+        *ret_outdated = false;
+        return ERR_OK;
+    }
+    TRY(fetch(t, key, t->read_ts, arena, diag, &v));
+    *ret_outdated = true;
+    *ret_found = v.found;
+    if (v.found) {
+        *ret_value = v.value;
+    }
+    return ERR_OK;
+}
+
 /* ---- many ---- */
 
 struct sort_ctx {

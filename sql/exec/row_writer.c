@@ -123,10 +123,72 @@ static db_err del_entry(struct row_writer *w, uint32_t i, const struct value *ro
     return storage_del(w->ctx->txn, buf_slice(&w->key), flags, w->ctx->diag);
 }
 
+static db_err decode_row(struct row_writer *w, struct slice stored, struct arena *arena,
+                         struct value *ret_row)
+{
+    uint32_t n = w->table->column_count;
+    uint32_t *all = ARENA_ARRAY(arena, uint32_t, n);
+    struct row_reader *reader;
+    struct slice copy;
+    if (all == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        all[i] = i;
+    }
+    TRY(arena_copy(arena, stored, &copy));
+    TRY(row_reader_new(arena, w->format->layout, all, n, &reader));
+    return row_read_values(reader, copy, ret_row);
+}
+
+static db_err hide_entries(struct row_writer *w, struct slice stored, struct arena *arena)
+{
+    struct value *row = ARENA_ARRAY(arena, struct value, w->table->column_count);
+    if (row == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(decode_row(w, stored, arena, row));
+    for (uint32_t i = 1; i < w->table->index_count; i++) {
+        bool null;
+        TRY(encode_entry(w, i, row, &w->old_key, &w->old_value, &null));
+        if (!w->format->indexes[i].unique || null) {
+            TRY(storage_del(w->ctx->txn, buf_slice(&w->old_key), STORAGE_W_BLIND, w->ctx->diag));
+        }
+    }
+    return ERR_OK;
+}
+
+/* The row under w->key is being written. If somebody has changed it after this transaction's
+ * snapshot was taken, plain reads by an index would find the entries of the snapshot's row, next to
+ * those that are written now or instead of them. These go, for this transaction; for all others
+ * they went with that change. Before the new entries are written, which may be the same: all of
+ * them, then, as the snapshot does not show those that stay. An entry of a unique index may be
+ * another row's by now and is left alone. */
+static db_err hide_snapshot(struct row_writer *w, bool *ret_outdated)
+{
+    struct arena arena;
+    struct slice stored = SLICE_EMPTY;
+    bool found = false;
+    *ret_outdated = false;
+    if (w->table->index_count < 2) {
+        return ERR_OK;
+    }
+    arena_init(&arena, NULL, w->ctx->mem, 0);
+    db_err err = storage_get_outdated(w->ctx->txn, buf_slice(&w->key), &arena, w->ctx->diag,
+                                      ret_outdated, &found, &stored);
+    if (UNLIKELY(err == ERR_OK && *ret_outdated && found)) {
+        err = hide_entries(w, stored, &arena);
+    }
+    arena_fini(&arena);
+    return err;
+}
+
 db_err row_insert(struct row_writer *w, const struct value *row)
 {
+    bool outdated;
     /* MYSQL: the hidden row id is never a duplicate; the primary key is checked first. */
     TRY(put_row(w, row, w->table->has_primary ? insert_flags(w) : STORAGE_W_BLIND));
+    TRY(hide_snapshot(w, &outdated));
     for (uint32_t i = 1; i < w->table->index_count; i++) {
         TRY(put_entry(w, i, row));
     }
@@ -135,8 +197,10 @@ db_err row_insert(struct row_writer *w, const struct value *row)
 
 db_err row_delete(struct row_writer *w, const struct value *row)
 {
+    bool outdated;
     TRY(encode_row_key(w, row, &w->key));
     TRY(storage_del(w->ctx->txn, buf_slice(&w->key), STORAGE_W_LOCKED, w->ctx->diag));
+    TRY(hide_snapshot(w, &outdated));
     for (uint32_t i = 1; i < w->table->index_count; i++) {
         TRY(del_entry(w, i, row));
     }
@@ -144,14 +208,14 @@ db_err row_delete(struct row_writer *w, const struct value *row)
 }
 
 static db_err update_entry(struct row_writer *w, uint32_t i, const struct value *old,
-                           const struct value *new_row)
+                           const struct value *new_row, bool always)
 {
     bool old_null;
     bool new_null;
     TRY(encode_entry(w, i, old, &w->old_key, &w->old_value, &old_null));
     TRY(encode_entry(w, i, new_row, &w->key, &w->value, &new_null));
     if (slice_eq(buf_slice(&w->old_key), buf_slice(&w->key))) {
-        if (slice_eq(buf_slice(&w->old_value), buf_slice(&w->value))) {
+        if (!always && slice_eq(buf_slice(&w->old_value), buf_slice(&w->value))) {
             return ERR_OK;
         }
         return storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), STORAGE_W_BLIND,
@@ -179,11 +243,13 @@ db_err row_update(struct row_writer *w, const struct value *old, const struct va
         TRY(row_delete(w, old));
         return row_insert(w, new_row);
     }
+    bool outdated;
     TRY(put_row(w, new_row, STORAGE_W_LOCKED));
+    TRY(hide_snapshot(w, &outdated));
     for (uint32_t i = 1; i < w->table->index_count; i++) {
         bool may_differ = touched == NULL || touched[i] || touched[0];
-        if (may_differ) {
-            TRY(update_entry(w, i, old, new_row));
+        if (may_differ || UNLIKELY(outdated)) {
+            TRY(update_entry(w, i, old, new_row, outdated));
         }
     }
     return ERR_OK;
@@ -198,19 +264,7 @@ static db_err read_row(struct row_writer *w, struct slice key, struct arena *are
     if (!*ret_found) {
         return ERR_OK;
     }
-    uint32_t n = w->table->column_count;
-    uint32_t *all = ARENA_ARRAY(arena, uint32_t, n);
-    struct row_reader *reader;
-    struct slice copy;
-    if (all == NULL) {
-        return ERR_LIMIT;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        all[i] = i;
-    }
-    TRY(arena_copy(arena, stored, &copy));
-    TRY(row_reader_new(arena, w->format->layout, all, n, &reader));
-    return row_read_values(reader, copy, ret_old);
+    return decode_row(w, stored, arena, ret_old);
 }
 
 db_err row_find_conflict(struct row_writer *w, const struct value *row, struct arena *arena,

@@ -136,6 +136,17 @@ db_err storage_multi_get(struct storage_txn *t, const struct slice *keys, size_t
     return t->ops->multi_get(t, keys, count, mode, wait, arena, diag, ret_found, ret_values);
 }
 
+db_err storage_get_outdated(struct storage_txn *t, struct slice key, struct arena *arena,
+                            struct diag *diag, bool *ret_outdated, bool *ret_found,
+                            struct slice *ret_value)
+{
+    if (t->ops->get_outdated == NULL) {
+        *ret_outdated = false;
+        return ERR_OK;
+    }
+    return t->ops->get_outdated(t, key, arena, diag, ret_outdated, ret_found, ret_value);
+}
+
 db_err storage_scan_open(struct storage_txn *t, const struct storage_scan_opts *opts,
                          struct diag *diag, struct storage_scan **ret_scan)
 {

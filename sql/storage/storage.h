@@ -135,6 +135,12 @@ struct storage_ops {
     db_err (*multi_get)(struct storage_txn *t, const struct slice *keys, size_t count,
                         enum storage_read_mode mode, enum storage_wait wait, struct arena *arena,
                         struct diag *diag, bool *ret_found, struct slice *ret_values);
+    /* Of a key whose X lock this transaction has: was it committed by somebody after the snapshot
+     * of the plain reads was taken? Then also what that snapshot shows of it, own writes left
+     * aside. NULL: never. */
+    db_err (*get_outdated)(struct storage_txn *t, struct slice key, struct arena *arena,
+                           struct diag *diag, bool *ret_outdated, bool *ret_found,
+                           struct slice *ret_value);
 
     db_err (*scan_open)(struct storage_txn *t, const struct storage_scan_opts *opts,
                         struct diag *diag, struct storage_scan **ret_scan);
@@ -206,6 +212,9 @@ MUST_USE db_err storage_multi_get(struct storage_txn *t, const struct slice *key
                                   enum storage_read_mode mode, enum storage_wait wait,
                                   struct arena *arena, struct diag *diag, bool *ret_found,
                                   struct slice *ret_values);
+MUST_USE db_err storage_get_outdated(struct storage_txn *t, struct slice key, struct arena *arena,
+                                     struct diag *diag, bool *ret_outdated, bool *ret_found,
+                                     struct slice *ret_value);
 MUST_USE db_err storage_scan_open(struct storage_txn *t, const struct storage_scan_opts *opts,
                                   struct diag *diag, struct storage_scan **ret_scan);
 MUST_USE db_err storage_scan_next(struct storage_scan *scan, struct diag *diag,

@@ -98,12 +98,10 @@ class Client:
 
     # ---- reads ----
 
-    def some_read(self, suffix="", by_index=True):
+    def some_read(self, suffix=""):
         """[(key, values or number)]; suffix: how it locks."""
         r = self.rand
         how = r.randrange(6)
-        if how == 3 and not by_index:
-            how = 4
         if how == 0:
             keys = r.sample(range(KEYS), r.randint(2, 5))
             rows = self.do("SELECT id, v FROM list WHERE id IN (%s)%s" % (",".join(map(str, keys)), suffix))
@@ -163,8 +161,7 @@ class Client:
                 mine = {a[0] for a in appends}
                 if what == 0:
                     began = time.monotonic()
-                    rows = self.some_read(by_index=not mine)
-                    rows = [x for x in rows if x[0] not in mine]
+                    rows = [x for x in self.some_read() if x[0] not in mine]
                     last = time.monotonic()
                     first = first or began
                     if level == "READ COMMITTED":

@@ -211,6 +211,9 @@ void mem_txn_rollback(struct storage_txn *base);
 MUST_USE db_err mem_txn_savepoint(struct storage_txn *base, uint64_t *ret_savepoint);
 MUST_USE db_err mem_txn_rollback_to(struct storage_txn *base, uint64_t savepoint);
 bool mem_txn_has_writes(const struct storage_txn *base);
+MUST_USE db_err mem_txn_get_outdated(struct storage_txn *base, struct slice key,
+                                     struct arena *arena, struct diag *diag, bool *ret_outdated,
+                                     bool *ret_found, struct slice *ret_value);
 MUST_USE db_err mem_txn_get(struct storage_txn *base, struct slice key, enum storage_read_mode mode,
                             enum storage_wait wait, struct arena *arena, struct diag *diag,
                             bool *ret_found, struct slice *ret_value);

@@ -134,6 +134,7 @@ const struct storage_ops mem_storage_ops = {
     .txn_savepoint = mem_txn_savepoint,
     .txn_rollback_to = mem_txn_rollback_to,
     .txn_has_writes = mem_txn_has_writes,
+    .get_outdated = mem_txn_get_outdated,
     .get = mem_txn_get,
     .multi_get = mem_txn_multi_get,
     .scan_open = mem_scan_open,

@@ -272,6 +272,29 @@ db_err mem_txn_multi_get(struct storage_txn *base, const struct slice *keys, siz
     return ERR_OK;
 }
 
+db_err mem_txn_get_outdated(struct storage_txn *base, struct slice key, struct arena *arena,
+                            struct diag *diag, bool *ret_outdated, bool *ret_found,
+                            struct slice *ret_value)
+{
+    (void)diag;
+    struct mem_txn *t = txn_of(base);
+    struct mem_store *s = &t->storage->store;
+    *ret_outdated = false;
+    if (t->snapshot.ts == 0) {
+        return ERR_OK;
+    }
+    unsigned slot = mem_guard_enter(s);
+    const struct mem_node *n = mem_store_find(s, key);
+    const struct mem_version *v = n == NULL ? NULL : mem_node_version(s, n, MEM_TS_CURRENT);
+    bool outdated = v != NULL && v->ts > t->snapshot.ts;
+    mem_guard_leave(s, slot);
+    if (outdated) {
+        TRY(read_committed(t, key, t->snapshot.ts, arena, ret_found, ret_value));
+    }
+    *ret_outdated = outdated;
+    return ERR_OK;
+}
+
 /* ---- writes ---- */
 
 static db_err key_exists(struct mem_txn *t, struct slice key, struct diag *diag)
