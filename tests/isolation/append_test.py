@@ -280,7 +280,7 @@ class Nemesis(threading.Thread):
     def split(self):
         table, index = self.rand.randint(1, 12), self.rand.randint(1, 2)
         key = "02%02x%02x%08x" % (table, index, 0x80000000 + self.rand.randrange(1, 60))
-        if self.cluster.split(key):
+        if not self.cluster.split(key):
             self.count("splits")
 
     def move(self):
