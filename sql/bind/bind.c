@@ -168,7 +168,8 @@ db_err bind_scalar(struct arena *arena, const struct bind_opts *opts, const stru
     struct bexpr *e;
     TRY(bind__expr(&b, &scope, expr, &e));
     if (e->kind == BEXPR_ROW) {
-        return my_error(diag, ER_OPERAND_COLUMNS, 1);
+        return opts->use != BIND_USE_ANY ? bind__definition_row(&b)
+                                         : my_error(diag, ER_OPERAND_COLUMNS, 1);
     }
     *ret_expr = e;
     return ERR_OK;

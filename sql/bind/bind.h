@@ -10,6 +10,15 @@
 #include "sql/parser/ast_dml.h"
 #include "sql/parser/ast_query.h"
 
+/* What an expression of a definition is for: decides what may stand in it. */
+enum bind_use {
+    BIND_USE_ANY,
+    BIND_USE_GENERATED,
+    BIND_USE_DEFAULT,
+    BIND_USE_CHECK,
+    BIND_USE_INDEX, /* a functional key part */
+};
+
 struct bind_opts {
     const struct catalog_snapshot *snapshot;
     struct slice current_schema; /* ptr NULL: none (1046) */
@@ -32,6 +41,9 @@ struct bind_opts {
     /* ERR_SQL 1193 unknown, 1238 wrong scope. */
     db_err (*system_var)(void *env, int scope, struct slice name, struct diag *diag,
                          struct sql_type *ret_type, const void **ret_sysvar);
+    /* bind_scalar for a definition: of the column, constraint or index `owner` (3102, 3763 ...). */
+    enum bind_use use;
+    const char *owner;
     /* Warnings made while binding (1052-like notes, folded constants); may be NULL. */
     void (*warn)(void *env, int level, uint16_t number, const char *text);
 };

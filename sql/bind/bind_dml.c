@@ -192,6 +192,14 @@ static db_err insert_query(struct binder *b, const struct ast_insert *s)
     if (visible != b->stmt->insert_column_count) {
         return my_error(b->diag, ER_WRONG_VALUE_COUNT_ON_ROW, 1ul);
     }
+    const struct table_def *def = b->stmt->targets[0].def;
+    for (uint32_t i = 0; i < visible; i++) {
+        const struct column_def *c = &def->columns[b->stmt->insert_columns[i]];
+        if (c->generated != GENERATED_NO) {
+            return my_error(b->diag, ER_NON_DEFAULT_VALUE_FOR_GENERATED_COLUMN,
+                            arena_strdup(b->arena, c->name), arena_strdup(b->arena, def->name));
+        }
+    }
     return ERR_OK;
 }
 

@@ -497,7 +497,8 @@ db_err bind__expr(struct binder *b, struct scope *scope, const struct ast_expr *
         b->depth--;
         return bind__too_deep(b);
     }
-    db_err err = dispatch(b, scope, e, ret);
+    db_err err = b->opts->use == BIND_USE_ANY ? ERR_OK : bind__definition_allows(b, e);
+    err = err != ERR_OK ? err : dispatch(b, scope, e, ret);
     b->depth--;
     if (err == ERR_OK && (*ret)->position == 0) {
         (*ret)->position = e->pos.offset + 1;

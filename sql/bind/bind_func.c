@@ -271,6 +271,9 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
             return my_error(b->diag, ER_NOT_SUPPORTED_YET, name);
         }
         struct slice db = b->opts->current_schema;
+        if (b->opts->use != BIND_USE_ANY) {
+            return bind__definition_function(b, arena_printf(b->arena, "`%s`", name));
+        }
         if (db.ptr == NULL) {
             return my_error(b->diag, ER_NO_DB_ERROR);
         }

@@ -201,6 +201,12 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
 db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_collate *c,
                      struct bexpr **ret);
 
+/* bind_definition.c: expressions of definitions (opts->use) */
+db_err bind__definition_allows(struct binder *b, const struct ast_expr *e);
+db_err bind__definition_unknown_column(struct binder *b, const char *name);
+db_err bind__definition_function(struct binder *b, const char *name);
+db_err bind__definition_row(struct binder *b);
+
 /* bind_json.c */
 db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_json_value *e,
                         struct bexpr **ret);

@@ -271,6 +271,9 @@ static db_err not_found(struct binder *b, const struct scope *scope, const struc
             }
         }
     }
+    if (b->opts->use != BIND_USE_ANY) {
+        return bind__definition_unknown_column(b, full_name(b, c));
+    }
     return my_error(b->diag, ER_BAD_FIELD_ERROR, full_name(b, c), bind__place_name(scope->place));
 }
 

@@ -555,6 +555,48 @@ db_err catalog_replace_table(struct catalog_change *c, const struct table_def *d
     return store_table(c, &t, old, diag);
 }
 
+uint64_t check_name_number(struct slice name, struct slice table)
+{
+    struct slice infix = SLICE_LIT("_chk_");
+    uint64_t n = 0;
+    size_t at = table.len + infix.len;
+    if (name.len <= at || name.len > at + 18 ||
+        !slice_eq_nocase((struct slice){name.ptr, table.len}, table) ||
+        !slice_eq((struct slice){name.ptr + table.len, infix.len}, infix)) {
+        return 0;
+    }
+    for (; at < name.len; at++) {
+        if (name.ptr[at] < '0' || name.ptr[at] > '9') {
+            return 0;
+        }
+        n = n * 10 + (uint64_t)(name.ptr[at] - '0');
+    }
+    return n;
+}
+
+/* MYSQL: made names of checks follow the table's. */
+static db_err rename_checks(struct arena *arena, struct table_def *t, struct slice from)
+{
+    struct check_def *checks = ARENA_ARRAY(arena, struct check_def, t->check_count + 1);
+    if (checks == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < t->check_count; i++) {
+        uint64_t n = check_name_number(t->checks[i].name, from);
+        checks[i] = t->checks[i];
+        if (n != 0) {
+            const char *name = arena_printf(arena, "%.*s_chk_%llu", SLICE_FMT(t->name),
+                                            (unsigned long long)n);
+            if (name == NULL) {
+                return ERR_NOMEM;
+            }
+            checks[i].name = slice_str(name);
+        }
+    }
+    t->checks = checks;
+    return ERR_OK;
+}
+
 db_err catalog_rename_table(struct catalog_change *c, table_id_t id, struct slice schema,
                             struct slice name, struct diag *diag)
 {
@@ -573,5 +615,10 @@ db_err catalog_rename_table(struct catalog_change *c, table_id_t id, struct slic
     t.schema_name = schema;
     t.name = name;
     t.version++;
-    return store_table(c, &t, old, diag);
+    struct arena arena;
+    arena_init(&arena, NULL, NULL, 0);
+    db_err err = t.check_count == 0 ? ERR_OK : rename_checks(&arena, &t, old->name);
+    err = err != ERR_OK ? err : store_table(c, &t, old, diag);
+    arena_fini(&arena);
+    return err;
 }

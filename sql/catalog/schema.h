@@ -159,5 +159,7 @@ const struct table_def *snapshot_table_at(const struct catalog_snapshot *snap,
 /* NULL when absent; names compare without case. */
 const struct column_def *table_column(const struct table_def *t, struct slice name);
 const struct index_def *table_index(const struct table_def *t, struct slice name);
+/* N of a check's made name, TABLE_chk_N; 0 when `name` is none of the table's. */
+uint64_t check_name_number(struct slice name, struct slice table);
 
 #endif

@@ -101,6 +101,7 @@ static db_err drop_index(struct alter *a, struct slice name)
 
 static db_err run_drop(struct alter *a, const struct ast_alter_action *x)
 {
+    const struct draft_check *check;
     switch ((int)x->kind) {
     case AST_ALTER_DROP_COLUMN: return drop_column(a, x->name);
     case AST_ALTER_DROP_INDEX: return drop_index(a, x->name);
@@ -110,6 +111,11 @@ static db_err run_drop(struct alter *a, const struct ast_alter_action *x)
     case AST_ALTER_DROP_CONSTRAINT:
         if (x->kind == AST_ALTER_DROP_CONSTRAINT && old_index(a, x->name) != NULL) {
             return drop_index(a, x->name);
+        }
+        check = ddl__find_check(&a->draft, x->name);
+        if (check != NULL) {
+            ddl__drop_check(&a->draft, check);
+            return ERR_OK;
         }
         return my_error(a->ctx->diag,
                         x->kind == AST_ALTER_DROP_CHECK ? ER_CHECK_CONSTRAINT_NOT_FOUND
@@ -159,6 +165,26 @@ static db_err move_column(struct alter *a, struct draft_column *c, const struct 
 
 /* ---- changes ---- */
 
+static db_err add_checks(struct alter *a, const struct ast_check_list *checks,
+                         struct draft_column *column)
+{
+    for (uint32_t i = 0; i < checks->count; i++) {
+        TRY(ddl__add_check(&a->draft, checks->items[i], column));
+    }
+    return ERR_OK;
+}
+
+static db_err enforce_check(struct alter *a, const struct ast_alter_action *x)
+{
+    struct draft_check *c = ddl__find_check(&a->draft, x->name);
+    if (c == NULL) {
+        return my_error(a->ctx->diag, ER_CHECK_CONSTRAINT_NOT_FOUND, ddl__text(a->ctx, x->name));
+    }
+    c->enforce = x->yes && !c->def.enforced;
+    c->def.enforced = x->yes;
+    return ERR_OK;
+}
+
 static db_err change_column(struct alter *a, struct slice name, const struct ast_alter_action *x)
 {
     struct draft_column *old = old_column(a, name);
@@ -172,6 +198,7 @@ static db_err change_column(struct alter *a, struct slice name, const struct ast
     made->def.has_absent = old->def.has_absent;
     made->def.absent = old->def.absent;
     *old = *made; /* keys point at it */
+    TRY(add_checks(a, &x->column->checks, old));
     TRY(move_column(a, old, x));
     if (x->column->primary || x->column->unique || x->column->serial_default) {
         TRY(ddl__column_key(&a->draft, x->column->name, x->column->primary));
@@ -185,6 +212,9 @@ static db_err set_default(struct alter *a, const struct ast_alter_action *x)
     bool drop = x->kind == AST_ALTER_DROP_DEFAULT;
     if (c == NULL) {
         return unknown_column(a, x->name);
+    }
+    if (c->def.generated != GENERATED_NO) {
+        return my_error(a->ctx->diag, ER_WRONG_USAGE, "DEFAULT", "generated column");
     }
     TRY(ddl__set_default(&a->draft, c, drop ? AST_DEFAULT_NONE : x->default_kind, x->expr));
     bool not_null = (c->def.type.flags & TYPE_F_NOT_NULL) != 0;
@@ -241,6 +271,7 @@ static db_err run_change(struct alter *a, const struct ast_alter_action *x)
         return ERR_OK;
     case AST_ALTER_RENAME_INDEX:
     case AST_ALTER_INDEX_VISIBLE: return change_index(a, x);
+    case AST_ALTER_CHECK_ENFORCED: return enforce_check(a, x);
     default: return ERR_OK;
     }
 }
@@ -261,16 +292,16 @@ static db_err add_column(struct alter *a, const struct ast_column_def *ast,
     if (ast->unique || ast->serial_default || ast->type->kind == AST_TYPE_SERIAL) {
         TRY(ddl__column_key(&a->draft, ast->name, false));
     }
-    return ERR_OK;
+    return add_checks(a, &ast->checks, c);
 }
 
 static db_err run_add(struct alter *a, const struct ast_alter_action *x)
 {
+    if (x->kind == AST_ALTER_ADD_CHECK) {
+        return ddl__add_check(&a->draft, x->check, NULL);
+    }
     if (x->kind != AST_ALTER_ADD_COLUMN && x->kind != AST_ALTER_ADD_ELEMENTS) {
         return ERR_OK;
-    }
-    if (x->checks.count != 0) {
-        return ddl__unsupported(a->ctx, "CHECK constraints");
     }
     if (x->column != NULL && x->columns.count == 0) {
         TRY(add_column(a, x->column, x));
@@ -281,7 +312,7 @@ static db_err run_add(struct alter *a, const struct ast_alter_action *x)
     for (uint32_t i = 0; i < x->indexes.count; i++) {
         TRY(ddl__index(&a->draft, x->indexes.items[i]));
     }
-    return ERR_OK;
+    return add_checks(a, &x->checks, NULL);
 }
 
 static db_err run_add_index(struct alter *a, const struct ast_alter_action *x)
@@ -319,8 +350,6 @@ static db_err convert_charset(struct alter *a, const struct ast_alter_action *x)
 static const char *refused(enum ast_alter_kind kind)
 {
     switch ((int)kind) {
-    case AST_ALTER_ADD_CHECK:
-    case AST_ALTER_CHECK_ENFORCED: return "CHECK constraints";
     case AST_ALTER_ORDER_BY: return "ALTER TABLE ... ORDER BY";
     case AST_ALTER_DISCARD_TABLESPACE:
     case AST_ALTER_IMPORT_TABLESPACE: return "DISCARD and IMPORT TABLESPACE";

@@ -23,7 +23,8 @@ enum alter_way {
     ALTER_IN_PLACE, /* descriptors, and filling of new indexes */
     ALTER_COPY,     /* all rows into a new table id */
 };
-/* Decides; gives new columns what old rows read there. */
+/* Decides; gives new columns what old rows read there. Generated columns, and defaults that differ
+ * from row to row, are computed by the copy. */
 MUST_USE db_err ddl__plan_alter(struct alter *a, enum alter_way *ret_way);
 bool ddl__same_stored_form(const struct sql_type *from, const struct sql_type *to, bool in_key);
 

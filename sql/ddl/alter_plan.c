@@ -74,6 +74,11 @@ static bool columns_stay(const struct alter *a)
         }
         const struct column_def *old = &a->old->columns[c->source];
         kept++;
+        if (c->def.generated != GENERATED_NO &&
+            (old->generated == GENERATED_NO ||
+             !slice_eq(c->def.generated_expr, old->generated_expr))) {
+            return false;
+        }
         if (!ddl__same_stored_form(&old->type, &c->def.type, is_key_part(d, c)) ||
             (c->def.auto_increment && !old->auto_increment)) {
             return false;
@@ -113,15 +118,16 @@ static bool indexes_stay(const struct alter *a)
     return true;
 }
 
-static db_err table_is_empty(struct alter *a, bool *ret_empty)
+/* Rows must be looked at: checks that did not hold for them so far. */
+static bool checks_rows(const struct draft *d)
 {
-    struct row_scan s;
-    bool row;
-    TRY(ddl__scan_open(a->ctx, a->old->format->layout, a->old->format->row_prefix, &s));
-    db_err err = ddl__scan_next(a->ctx, &s, &row);
-    ddl__scan_close(&s);
-    *ret_empty = !row;
-    return err;
+    for (uint32_t i = 0; i < d->check_count; i++) {
+        const struct draft_check *c = d->checks[i];
+        if (c->enforce || (c->ast != NULL && c->def.enforced)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static db_err now_value(struct alter *a, struct column_def *c)
@@ -144,14 +150,13 @@ static db_err now_value(struct alter *a, struct column_def *c)
     return ERR_OK;
 }
 
-/* DEFAULT (expr) of constants only has one value; any other has one per row. */
-static db_err expr_value(struct alter *a, struct column_def *c)
+/* DEFAULT (expr) of constants only has one value; any other has one per row: the copy makes it. */
+static db_err expr_value(struct alter *a, struct column_def *c, bool *io_in_place)
 {
     struct parse_options options = {0};
     struct ast_expr *ast;
     struct bexpr *e;
     struct cast_ctx cast;
-    bool empty;
     TRY(parser_parse_expr(a->ctx->arena, c->default_expr, &options, a->ctx->diag, &ast));
     db_err err = bind_scalar(a->ctx->arena, a->ctx->bind, ast, NULL, NULL, &e);
     if (err == ERR_OK && e->kind == BEXPR_CONST) {
@@ -161,22 +166,24 @@ static db_err expr_value(struct alter *a, struct column_def *c)
         cast.strict = true;
         return type_store(&cast, &c->type, &target, &e->type, &e->u.constant, &c->absent);
     }
-    TRY(table_is_empty(a, &empty));
-    if (!empty) {
-        return ddl__unsupported(a->ctx, "ADD COLUMN with a default that differs from row to row");
-    }
+    *io_in_place = false;
     value_set_null(&c->absent, &c->type);
     return ERR_OK;
 }
 
 /* What rows that do not have the column read. */
-static db_err absent_value(struct alter *a, struct column_def *c)
+static db_err absent_value(struct alter *a, struct column_def *c, bool *io_in_place)
 {
     c->has_absent = true;
+    if (c->generated != GENERATED_NO) {
+        *io_in_place = false;
+        value_set_null(&c->absent, &c->type);
+        return ERR_OK;
+    }
     switch (c->default_kind) {
     case DEFAULT_CONST: c->absent = c->default_value; return ERR_OK;
     case DEFAULT_NOW: return now_value(a, c);
-    case DEFAULT_EXPR: return expr_value(a, c);
+    case DEFAULT_EXPR: return expr_value(a, c, io_in_place);
     case DEFAULT_NULL: value_set_null(&c->absent, &c->type); return ERR_OK;
     case DEFAULT_NONE: break;
     }
@@ -190,11 +197,11 @@ static db_err absent_value(struct alter *a, struct column_def *c)
 db_err ddl__plan_alter(struct alter *a, enum alter_way *ret_way)
 {
     struct draft *d = &a->draft;
-    bool in_place = !a->force && columns_stay(a) && indexes_stay(a);
+    bool in_place = !a->force && columns_stay(a) && indexes_stay(a) && !checks_rows(d);
     for (uint32_t i = 0; i < d->column_count; i++) {
         struct draft_column *c = d->columns[i];
         if (c->source < 0 && !c->def.auto_increment) {
-            TRY(absent_value(a, &c->def));
+            TRY(absent_value(a, &c->def, &in_place));
         }
         in_place = in_place && (c->source >= 0 || !c->def.auto_increment);
     }

@@ -4,8 +4,6 @@
 #include "sql/ddl/ddl_int.h"
 #include "sql/types/cast.h"
 
-enum { DEFAULT_EXPR_MAX = 64 * 1024 };
-
 /* ---- warnings of types, in the order MySQL gives them ---- */
 
 static void warn(struct ddl_ctx *ctx, uint16_t number, const char *text)
@@ -177,19 +175,11 @@ static db_err constant_default(struct draft *d, struct draft_column *c, const st
     return value_copy(&v, ctx->arena, &c->def.default_value);
 }
 
-/* Kept in the form that reads back under any sql_mode; its names are resolved when all columns are
- * known (ddl__check_columns). */
-static db_err expression_default(struct draft *d, struct draft_column *c,
-                                 const struct ast_expr *expr)
+/* Its names are resolved when all columns are known (ddl__check_derived). */
+static void expression_default(struct draft_column *c, const struct ast_expr *expr)
 {
-    SCOPE_BUF(out, DEFAULT_EXPR_MAX);
-    db_err err = ddl_print_expr(expr, &out);
-    if (err == ERR_UNSUPPORTED) {
-        return ddl__unsupported(d->ctx, "this expression as a default");
-    }
-    TRY(err);
     c->def.default_kind = DEFAULT_EXPR;
-    return arena_copy(d->ctx->arena, buf_slice(&out), &c->def.default_expr);
+    c->expr = expr;
 }
 
 db_err ddl__set_default(struct draft *d, struct draft_column *c, enum ast_default_kind kind,
@@ -199,8 +189,10 @@ db_err ddl__set_default(struct draft *d, struct draft_column *c, enum ast_defaul
     c->def.default_kind = DEFAULT_NONE;
     c->def.default_expr = SLICE_EMPTY;
     c->def.default_value = value_null();
+    c->expr = NULL;
     if (kind == AST_DEFAULT_EXPR) {
-        return expression_default(d, c, expr);
+        expression_default(c, expr);
+        return ERR_OK;
     }
     if (kind != AST_DEFAULT_LITERAL) {
         return ERR_OK;
@@ -224,12 +216,6 @@ void ddl__settle_default(struct draft_column *c)
 
 static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_column_def *ast)
 {
-    if (ast->generated != NULL) {
-        return ddl__unsupported(ctx, "generated columns");
-    }
-    if (ast->checks.count != 0) {
-        return ddl__unsupported(ctx, "CHECK constraints");
-    }
     if (ast->references != NULL) {
         return ddl__unsupported(ctx, "FOREIGN KEY constraints");
     }
@@ -240,6 +226,23 @@ static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_column_de
         return ddl__unsupported(ctx, "NOT SECONDARY");
     }
     return ast->has_engine_attribute ? ddl__unsupported(ctx, "ENGINE_ATTRIBUTE") : ERR_OK;
+}
+
+/* MYSQL: what a generated column cannot have. */
+static db_err set_generated(struct draft *d, const struct ast_column_def *ast,
+                            struct draft_column *c)
+{
+    const char *wrong = ast->default_kind != AST_DEFAULT_NONE                      ? "DEFAULT"
+                        : ast->auto_increment                                      ? "AUTO_INCREMENT"
+                        : ast->on_update != NULL                                   ? "ON UPDATE"
+                        : ast->serial_default || ast->type->kind == AST_TYPE_SERIAL ? "SERIAL"
+                                                                                   : NULL;
+    if (wrong != NULL) {
+        return my_error(d->ctx->diag, ER_WRONG_USAGE, wrong, "generated column");
+    }
+    c->def.generated = ast->stored ? GENERATED_STORED : GENERATED_VIRTUAL;
+    c->expr = ast->generated;
+    return ERR_OK;
 }
 
 static bool can_count(const struct sql_type *t)
@@ -295,6 +298,9 @@ db_err ddl__column(struct draft *d, const struct ast_column_def *ast,
     TRY(set_type(d, ast, c));
     TRY(set_attributes(d, ast, c));
     TRY(ddl__set_default(d, c, ast->default_kind, ast->default_value));
+    if (ast->generated != NULL) {
+        TRY(set_generated(d, ast, c));
+    }
     if (c->has_default && c->def.default_kind == DEFAULT_NULL &&
         (c->def.type.flags & TYPE_F_NOT_NULL) != 0) {
         return bad_default(d, c);
@@ -409,5 +415,6 @@ db_err ddl__check_columns(struct draft *d)
 {
     TRY(check_primary(d));
     TRY(check_auto_increment(d));
-    return check_row_size(d);
+    TRY(check_row_size(d));
+    return ddl__check_derived(d);
 }

@@ -6,6 +6,7 @@
  * for INSERT ... SELECT under the session's sql_mode. */
 #include "sql/catalog/table_format.h"
 #include "sql/ddl/alter_int.h"
+#include "sql/exec/row_rules.h"
 #include "sql/exec/row_writer.h"
 #include "sql/storage/storage.h"
 
@@ -19,6 +20,8 @@ struct copier {
     struct row_writer writer;
     struct arena row_arena; /* values of the current row */
     const int32_t *source;  /* by new ordinal: the old one, -1: a new column */
+    struct row_rules rules;
+    bool *pending; /* by new ordinal: a new column whose default is an expression */
     struct value *row;
     uint64_t number;      /* rows so far */
     uint64_t numbers_max; /* highest AUTO_INCREMENT value */
@@ -98,10 +101,10 @@ static db_err fill_column(struct copier *c, uint32_t i)
     const struct column_def *to = &c->def->columns[i];
     struct value *v = &c->row[i];
     uint64_t n;
-    if (c->source[i] >= 0) {
+    if (c->source[i] >= 0 && to->generated == GENERATED_NO) {
         const struct column_def *from = &c->a->old->columns[c->source[i]];
         TRY(convert(c, to, from, &c->scan.values[c->source[i]], v));
-    } else if (to->hidden || to->auto_increment) {
+    } else if (to->hidden || to->auto_increment || to->generated != GENERATED_NO) {
         value_set_null(v, &to->type);
     } else {
         *v = c->a->draft.columns[i]->def.absent;
@@ -132,6 +135,34 @@ static size_t row_size(const struct copier *c)
     return size * (c->def->index_count + 1) / 2;
 }
 
+static db_err derive(struct copier *c)
+{
+    bool pass;
+    if (c->rules.rules == NULL) {
+        return ERR_OK;
+    }
+    c->exec.arena = &c->row_arena;
+    db_err err = row_rules_default(&c->rules, &c->exec, c->pending, c->number, c->row);
+    err = err != ERR_OK ? err : row_rules_apply(&c->rules, &c->exec, c->number, c->row, &pass);
+    c->exec.arena = c->a->ctx->arena;
+    return err;
+}
+
+static db_err init_rules(struct copier *c)
+{
+    struct ddl_ctx *ctx = c->a->ctx;
+    struct table_rules *rules;
+    TRY(bind_table_rules(ctx->arena, ctx->bind, c->def, RULES_ALL_DEFAULTS, ctx->diag, &rules));
+    c->pending = ARENA_ARRAY(ctx->arena, bool, c->def->column_count);
+    if (c->pending == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < c->def->column_count; i++) {
+        c->pending[i] = c->source[i] < 0 && c->def->columns[i].default_kind == DEFAULT_EXPR;
+    }
+    return row_rules_init(&c->rules, &c->exec, c->def, rules);
+}
+
 static db_err copy_row(struct copier *c)
 {
     arena_reset(&c->row_arena);
@@ -139,6 +170,7 @@ static db_err copy_row(struct copier *c)
     for (uint32_t i = 0; i < c->def->column_count; i++) {
         TRY(fill_column(c, i));
     }
+    TRY(derive(c));
     TRY(ddl__bulk_begin(c->a->ctx, &c->bulk));
     c->exec.txn = c->bulk.txn;
     TRY(row_insert(&c->writer, c->row));
@@ -224,8 +256,10 @@ db_err ddl__copy_rows(struct alter *a, const struct table_def *def)
     c.exec.eval = (struct eval_ctx){
         .arena = &c.row_arena, .statement = a->ctx->arena, .cast = &c.cast, .diag = a->ctx->diag};
     row_writer_init(&c.writer, &c.exec, def);
-    db_err err =
-        ddl__scan_open(a->ctx, a->old->format->layout, a->old->format->row_prefix, &c.scan);
+    db_err err = init_rules(&c);
+    if (err == ERR_OK) {
+        err = ddl__scan_open(a->ctx, a->old->format->layout, a->old->format->row_prefix, &c.scan);
+    }
     if (err == ERR_OK) {
         err = copy_all(&c);
         ddl__scan_close(&c.scan);

@@ -53,6 +53,43 @@ static db_err add_keys(struct draft *d, const struct ast_create_table *s)
     return ERR_OK;
 }
 
+struct written_check {
+    const struct ast_check *ast;
+    struct draft_column *column;
+};
+
+/* MYSQL: checks are numbered in the order of the text, those of columns included. */
+static db_err add_checks(struct draft *d, const struct ast_create_table *s)
+{
+    uint32_t count = s->checks.count;
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < s->columns.count; i++) {
+        count += s->columns.items[i]->checks.count;
+    }
+    struct written_check *list = ARENA_ARRAY(d->ctx->arena, struct written_check, count + 1);
+    if (list == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < s->columns.count; i++) {
+        const struct ast_check_list *own = &s->columns.items[i]->checks;
+        for (uint32_t k = 0; k < own->count; k++) {
+            list[n++] = (struct written_check){own->items[k], d->columns[i]};
+        }
+    }
+    for (uint32_t i = 0; i < s->checks.count; i++) {
+        uint32_t at = n++;
+        while (at > 0 && list[at - 1].ast->pos.offset > s->checks.items[i]->pos.offset) {
+            list[at] = list[at - 1];
+            at--;
+        }
+        list[at] = (struct written_check){s->checks.items[i], NULL};
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(ddl__add_check(d, list[i].ast, list[i].column));
+    }
+    return ERR_OK;
+}
+
 static db_err fill(struct draft *d, const struct ast_create_table *s)
 {
     TRY(ddl__options(d, &s->options));
@@ -62,6 +99,7 @@ static db_err fill(struct draft *d, const struct ast_create_table *s)
         TRY(ddl__add_column(d, c, d->column_count));
     }
     TRY(add_keys(d, s));
+    TRY(add_checks(d, s));
     if (d->column_count == 0) {
         return my_error(d->ctx->diag, ER_TABLE_MUST_HAVE_COLUMNS);
     }
@@ -94,7 +132,8 @@ static db_err fill_like(struct draft *d, const struct ast_create_table *s)
     d->def.version = 0;
     d->def.auto_increment_start = 0;
     d->def.create_time_us = 0;
-    return ERR_OK;
+    d->old = NULL;
+    return ddl__rename_checks(ctx, &d->def);
 }
 
 static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_create_table *s)
@@ -107,9 +146,6 @@ static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_create_ta
     }
     if (s->partition != NULL) {
         return ddl__unsupported(ctx, "PARTITION BY");
-    }
-    if (s->checks.count != 0) {
-        return ddl__unsupported(ctx, "CHECK constraints");
     }
     return s->query != NULL ? ddl__unsupported(ctx, "CREATE TABLE ... SELECT") : ERR_OK;
 }

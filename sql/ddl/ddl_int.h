@@ -27,6 +27,8 @@ struct draft_column {
     int32_t source;        /* ordinal in the table that is altered; -1: a new column */
     bool explicit_null;    /* NULL was written */
     bool has_default;      /* DEFAULT was written */
+    /* Of a generated column or of DEFAULT (expr): as written. NULL: what def has as text. */
+    const struct ast_expr *expr;
 };
 
 struct draft_part {
@@ -45,6 +47,13 @@ struct draft_index {
     uint32_t order; /* in which it was written: ties are kept in it */
 };
 
+struct draft_check {
+    struct check_def def;        /* name.ptr NULL: to be made; expr: by ddl__check_derived */
+    const struct ast_expr *ast;  /* NULL: of the table that is altered */
+    struct draft_column *column; /* an attribute of this column, or NULL */
+    bool enforce;                /* rows are to be checked that were not */
+};
+
 struct draft {
     struct ddl_ctx *ctx;
     struct table_def def; /* all but columns and indexes */
@@ -53,6 +62,9 @@ struct draft {
     struct draft_index **indexes;
     uint32_t index_count, index_cap;
     uint32_t index_order;
+    struct draft_check **checks; /* def.checks are made of them by ddl__check_derived */
+    uint32_t check_count;
+    const struct table_def *old; /* the table that is altered, or NULL */
     bool keep_order;       /* the indexes are in order already: nothing was checked or changed */
     column_id_t hidden_id; /* of the row id column of the table that is altered, 0: it has none */
 };
@@ -66,6 +78,16 @@ MUST_USE db_err ddl__set_default(struct draft *d, struct draft_column *c,
 MUST_USE db_err ddl__check_columns(struct draft *d);
 /* After NULL/NOT NULL of a column is settled: DEFAULT NULL or none. */
 void ddl__settle_default(struct draft_column *c);
+
+/* derived.c */
+/* Generated columns, defaults and checks, once columns and keys are settled. */
+MUST_USE db_err ddl__check_derived(struct draft *d);
+MUST_USE db_err ddl__add_check(struct draft *d, const struct ast_check *ast,
+                               struct draft_column *column);
+struct draft_check *ddl__find_check(const struct draft *d, struct slice name); /* NULL: none */
+void ddl__drop_check(struct draft *d, const struct draft_check *c);
+/* CREATE TABLE ... LIKE: all checks get made names. */
+MUST_USE db_err ddl__rename_checks(struct ddl_ctx *ctx, struct table_def *def);
 
 /* draft.c */
 MUST_USE db_err ddl__add_column(struct draft *d, struct draft_column *c, uint32_t at);

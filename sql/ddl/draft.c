@@ -259,9 +259,26 @@ static db_err take_index(struct draft *d, const struct table_def *t, uint32_t or
     return ddl__add_index(d, ix);
 }
 
+static db_err take_checks(struct draft *d, const struct table_def *def)
+{
+    d->checks = ARENA_ARRAY(d->ctx->arena, struct draft_check *, def->check_count + 1);
+    if (d->checks == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < def->check_count; i++) {
+        struct draft_check *c = ARENA_NEW(d->ctx->arena, struct draft_check);
+        if (c == NULL) {
+            return ERR_NOMEM;
+        }
+        c->def = def->checks[i];
+        d->checks[d->check_count++] = c;
+    }
+    return ERR_OK;
+}
+
 db_err ddl__draft_of(struct ddl_ctx *ctx, const struct table_def *def, struct draft *ret)
 {
-    struct draft d = {.ctx = ctx, .def = *def, .keep_order = true};
+    struct draft d = {.ctx = ctx, .def = *def, .keep_order = true, .old = def};
     struct draft_column **by_ordinal =
         ARENA_ARRAY(ctx->arena, struct draft_column *, def->column_count + 1);
     if (by_ordinal == NULL) {
@@ -284,6 +301,7 @@ db_err ddl__draft_of(struct ddl_ctx *ctx, const struct table_def *def, struct dr
     for (uint32_t i = def->has_primary ? 0 : 1; i < def->index_count; i++) {
         TRY(take_index(&d, def, i, by_ordinal));
     }
+    TRY(take_checks(&d, def));
     *ret = d;
     return ERR_OK;
 }

@@ -1,5 +1,6 @@
-/* An expression as text that means the same under any sql_mode: what is kept of DEFAULT (expr), and
- * the WHERE of SHOW statements. The form is MySQL's own. */
+/* An expression as text that means the same under any sql_mode: what is kept of DEFAULT (expr),
+ * generated columns and checks, and the WHERE of SHOW statements. The form is MySQL's own. Columns
+ * are those of one table: its name, which may change, is left out. */
 #include "sql/ddl/ddl_int.h"
 #include "sql/parser/ast_expr.h"
 
@@ -84,14 +85,6 @@ static db_err print_literal(const struct ast_literal *l, struct buf *out)
 
 static db_err print_column(const struct ast_column *c, struct buf *out)
 {
-    if (c->schema.ptr != NULL) {
-        TRY(put_name(out, c->schema));
-        TRY(put(out, "."));
-    }
-    if (c->table.ptr != NULL) {
-        TRY(put_name(out, c->table));
-        TRY(put(out, "."));
-    }
     return put_name(out, c->name);
 }
 

@@ -193,13 +193,19 @@ static db_err put_column(struct printer *p, const struct column_def *c)
     TRY(put(p, " "));
     TRY(type_print(&c->type, p->out));
     TRY(put_charset(p, c));
+    if (c->generated != GENERATED_NO) {
+        TRY(buf_printf(p->out, " GENERATED ALWAYS AS (%.*s) %s", SLICE_FMT(c->generated_expr),
+                       c->generated == GENERATED_STORED ? "STORED" : "VIRTUAL"));
+    }
     if ((c->type.flags & TYPE_F_NOT_NULL) != 0) {
         TRY(put(p, " NOT NULL"));
     } else if (c->type.id == TYPE_TIMESTAMP) {
         TRY(put(p, " NULL"));
     }
     TRY(put_media(p, c));
-    TRY(put_default(p, c));
+    if (c->generated == GENERATED_NO) {
+        TRY(put_default(p, c));
+    }
     if (c->on_update_now) {
         TRY(put(p, " ON UPDATE "));
         TRY(put_now(p, c));
@@ -247,6 +253,14 @@ static db_err put_key(struct printer *p, const struct index_def *ix)
     return put(p, ix->invisible ? " /*!80000 INVISIBLE */" : "");
 }
 
+static db_err put_check(struct printer *p, const struct check_def *c)
+{
+    TRY(put(p, ",\n  CONSTRAINT "));
+    TRY(put_name(p, c->name));
+    return buf_printf(p->out, " CHECK (%.*s)%s", SLICE_FMT(c->expr),
+                      c->enforced ? "" : " /*!80016 NOT ENFORCED */");
+}
+
 /* ---- the table ---- */
 
 static db_err put_tail(struct printer *p)
@@ -291,6 +305,9 @@ db_err ddl_show_create_table_opts(struct arena *arena, const struct table_def *d
     for (uint32_t i = def->has_primary ? 0 : 1; i < def->index_count; i++) {
         TRY(put(&p, ",\n"));
         TRY(put_key(&p, &def->indexes[i]));
+    }
+    for (uint32_t i = 0; i < def->check_count; i++) {
+        TRY(put_check(&p, &def->checks[i]));
     }
     return put_tail(&p);
 }

@@ -79,5 +79,12 @@ db_err change_row_update(struct change_row *c, struct exec_ctx *ctx, const struc
         TRY(assign(c, ctx, k, old, row, number));
     }
     ctx->matched_rows++;
+    if (c->rules->rules != NULL && !row_equal(c->target->table, old, row)) {
+        bool pass;
+        TRY(row_rules_apply(c->rules, ctx, number, row, &pass));
+        if (!pass) {
+            return ERR_OK;
+        }
+    }
     return row_equal(c->target->table, old, row) ? ERR_OK : write_changed(c, ctx, old, row);
 }

@@ -2,6 +2,7 @@
 #ifndef SKEIN_SQL_EXEC_CHANGE_ROW_H
 #define SKEIN_SQL_EXEC_CHANGE_ROW_H
 
+#include "sql/exec/row_rules.h"
 #include "sql/exec/row_writer.h"
 
 struct change_row {
@@ -9,6 +10,7 @@ struct change_row {
     struct row_writer *writer;
     struct expr_state **assigns; /* by assignment; NULL: a constant or a parameter */
     struct chunk *scratch; /* one row of the columns that the expressions read; NULL: none does */
+    struct row_rules *rules; /* of the target's rules */
     bool ignore;
 };
 

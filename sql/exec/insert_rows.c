@@ -15,7 +15,14 @@ db_err insert_rows_init(struct insert_rows *s, struct exec_ctx *ctx, const struc
         given[node->u.insert.columns[i]] = true;
     }
     s->given = given;
-    return ERR_OK;
+    const struct table_rules *rules = node->u.insert.target->rules;
+    if (rules != NULL && rules->default_count != 0) {
+        s->pending = ARENA_ARRAY(ctx->arena, bool, s->table->column_count);
+        if (s->pending == NULL) {
+            return ERR_LIMIT;
+        }
+    }
+    return row_rules_init(&s->rules, ctx, s->table, rules);
 }
 
 static struct slice column_name(const struct insert_rows *s, uint32_t i)
@@ -44,8 +51,10 @@ static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_
                   arena_strdup(ctx->arena, c->name));
         return exec__implicit_default(ctx, c, &row[ordinal]);
     }
-    if (bexpr_reads_columns(e)) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "a default that reads other columns");
+    if (s->pending != NULL && bexpr_reads_columns(e)) {
+        s->pending[ordinal] = true;
+        value_set_null(&row[ordinal], &c->type);
+        return ERR_OK;
     }
     TRY(expr_eval_scalar(ctx, e, &v));
     return row_assign(ctx, s->table, ordinal, &e->type, &v, s->number, row);
@@ -75,16 +84,36 @@ db_err insert_rows_assign(struct insert_rows *s, struct exec_ctx *ctx, uint32_t 
     return row_assign(ctx, s->table, s->node->u.insert.columns[position], type, v, s->number, row);
 }
 
+static bool is_pending(const struct insert_rows *s, uint32_t i)
+{
+    return s->pending != NULL && s->pending[i];
+}
+
 db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct value *row,
                             bool many)
 {
     for (uint32_t i = 0; i < s->table->column_count; i++) {
-        if (s->table->columns[i].hidden) {
+        if (s->table->columns[i].hidden || s->table->columns[i].generated != GENERATED_NO) {
             value_set_null(&row[i], &s->table->columns[i].type);
         } else if (!s->given[i]) {
             TRY(default_value(s, ctx, i, row));
         }
-        TRY(check_null(s, ctx, i, row, many));
+        if (s->table->columns[i].generated == GENERATED_NO && !is_pending(s, i)) {
+            TRY(check_null(s, ctx, i, row, many));
+        }
+    }
+    if (s->pending != NULL) {
+        TRY(row_rules_default(&s->rules, ctx, s->pending, s->number, row));
+        for (uint32_t i = 0; i < s->table->column_count; i++) {
+            if (is_pending(s, i)) {
+                TRY(check_null(s, ctx, i, row, many));
+            }
+        }
+    }
+    if (s->rules.rules != NULL) {
+        bool pass;
+        TRY(row_rules_apply(&s->rules, ctx, s->number, row, &pass));
+        s->skip = !pass;
     }
     return ERR_OK;
 }
@@ -95,6 +124,14 @@ db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx, struct b
     insert_rows_begin(s);
     for (uint32_t i = 0; i < s->node->u.insert.column_count; i++) {
         struct value v;
+        if (exprs[i]->kind == BEXPR_DEFAULT) { /* of a column that is computed from the row */
+            uint32_t ordinal = s->node->u.insert.columns[i];
+            value_set_null(&row[ordinal], &s->table->columns[ordinal].type);
+            if (s->pending != NULL) {
+                s->pending[ordinal] = true;
+            }
+            continue;
+        }
         TRY(expr_eval_scalar(ctx, exprs[i], &v));
         ctx->eval.cast->json_source = exprs[i]->json_source;
         db_err err = insert_rows_assign(s, ctx, i, &exprs[i]->type, &v, row);

@@ -2,6 +2,7 @@
 #ifndef SKEIN_SQL_EXEC_INSERT_ROWS_H
 #define SKEIN_SQL_EXEC_INSERT_ROWS_H
 
+#include "sql/exec/row_rules.h"
 #include "sql/exec/row_writer.h"
 
 struct insert_rows {
@@ -9,6 +10,9 @@ struct insert_rows {
     const struct table_def *table;
     const bool *given; /* by ordinal: in the column list */
     uint64_t number;   /* rows completed so far */
+    struct row_rules rules;
+    bool *pending; /* by ordinal: the row's default is computed from its other columns; NULL: none */
+    bool skip; /* a check is violated and the statement has IGNORE: the row is not to be written */
 };
 
 /* Everything in ctx->arena. */
@@ -23,6 +27,10 @@ MUST_USE db_err insert_rows_assign(struct insert_rows *s, struct exec_ctx *ctx, 
 static inline void insert_rows_begin(struct insert_rows *s)
 {
     s->number++;
+    s->skip = false;
+    if (s->pending != NULL) {
+        memset(s->pending, 0, s->table->column_count * sizeof(*s->pending));
+    }
 }
 MUST_USE db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct value *row,
                                      bool many);

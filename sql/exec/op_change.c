@@ -17,6 +17,7 @@ struct op_change {
     struct row_writer *writers;   /* by target */
     struct changed_rows *targets; /* by target */
     struct expr_state ***assigns; /* by target, then assignment */
+    struct row_rules *rules;      /* by target */
     struct chunk scratch;         /* one row of the child's columns */
     uint32_t opened;
     bool done;
@@ -53,13 +54,15 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
     s->writers = ARENA_ARRAY(ctx->arena, struct row_writer, count);
     s->targets = ARENA_ARRAY(ctx->arena, struct changed_rows, count);
     s->assigns = ARENA_ARRAY(ctx->arena, struct expr_state **, count);
-    if (s->writers == NULL || s->targets == NULL || s->assigns == NULL) {
+    s->rules = ARENA_ARRAY(ctx->arena, struct row_rules, count);
+    if (s->writers == NULL || s->targets == NULL || s->assigns == NULL || s->rules == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct plan_target *t = &n->u.dml.targets[i];
         row_writer_init(&s->writers[i], ctx, t->table);
         s->opened++;
+        TRY(row_rules_init(&s->rules[i], ctx, t->table, t->rules));
         s->assigns[i] = ARENA_ARRAY(ctx->arena, struct expr_state *, t->assign_count + 1);
         if (s->assigns[i] == NULL) {
             return ERR_LIMIT;
@@ -173,6 +176,7 @@ static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
                                 .writer = &s->writers[target],
                                 .assigns = s->assigns[target],
                                 .scratch = &s->scratch,
+                                .rules = &s->rules[target],
                                 .ignore = s->op.node->u.dml.ignore};
     return change_row_update(&change, ctx, &c->rows[(size_t)i * t->table->column_count], i + 1ull);
 }

@@ -14,6 +14,7 @@ struct op_insert {
     const struct table_def *table;
     struct insert_rows rows;
     struct expr_state **updates;
+    struct row_rules update_rules;
     struct chunk scratch; /* one row: old ++ new */
     bool opened;
     bool done;
@@ -59,6 +60,7 @@ static db_err insert_open(struct op *op, struct exec_ctx *ctx)
         for (uint32_t i = 0; i < n->u.insert.update_count; i++) {
             TRY(expr_prepare(ctx, n->u.insert.updates[i].expr, &s->updates[i]));
         }
+        TRY(row_rules_init(&s->update_rules, ctx, s->table, n->u.insert.target->odku_rules));
         TRY(one_row_vectors(ctx, s->table, &s->scratch));
     }
     return op_open(op->children[0], ctx);
@@ -124,7 +126,14 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
         vector_reset(&s->scratch.columns[a->column]);
         TRY(vector_set(&s->scratch.columns[a->column], 0, &changed[a->column]));
     }
+    bool pass = true;
+    if (s->update_rules.rules != NULL && !row_equal(s->table, old, changed)) {
+        TRY(row_rules_apply(&s->update_rules, ctx, s->rows.number, changed, &pass));
+    }
     ctx->matched_rows++;
+    if (!pass) {
+        return ERR_OK;
+    }
     if (s->table->auto_increment >= 0) {
         ctx->last_insert_id = changed[s->table->auto_increment].u;
     }
@@ -186,6 +195,13 @@ static db_err write_rows(struct op_insert *s, struct exec_ctx *ctx, struct value
     return ERR_OK;
 }
 
+/* MYSQL: a row that violates a check counts as a record and as a duplicate. */
+static void skip_row(struct exec_ctx *ctx)
+{
+    ctx->records++;
+    ctx->duplicates++;
+}
+
 static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
 {
     const struct plan_node *values = s->op.node->children[0];
@@ -194,11 +210,17 @@ static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
     if (rows == NULL) {
         return ERR_LIMIT;
     }
+    uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++) {
         TRY(insert_rows_literal(&s->rows, ctx, values->u.values.rows[i],
-                                &rows[(size_t)i * s->table->column_count], n > 1));
+                                &rows[(size_t)kept * s->table->column_count], n > 1));
+        if (s->rows.skip) {
+            skip_row(ctx);
+        } else {
+            kept++;
+        }
     }
-    return write_rows(s, ctx, rows, n);
+    return kept == 0 ? ERR_OK : write_rows(s, ctx, rows, kept);
 }
 
 /* All rows of the source are read before the first is written: it may read the table that is
@@ -227,13 +249,17 @@ static db_err insert_source(struct op_insert *s, struct exec_ctx *ctx)
             rows = grown;
         }
         for (uint32_t i = 0; i < in->count; i++) {
-            struct value *row = &rows[(n + i) * width];
+            struct value *row = &rows[n * width];
             TRY(complete_row(s, ctx, in, chunk_row(in, i), row, true));
+            if (s->rows.skip) {
+                skip_row(ctx);
+                continue;
+            }
             for (size_t c = 0; c < width; c++) {
                 TRY(value_copy(&row[c], ctx->arena, &row[c]));
             }
+            n++;
         }
-        n += in->count;
     }
     return n == 0 ? ERR_OK : write_rows(s, ctx, rows, n);
 }

@@ -116,6 +116,9 @@ static db_err change(struct exec_ctx *ctx, struct point_change *p, struct row_wr
         return ERR_OK;
     }
     struct change_row c = {.target = p->target, .writer = w, .ignore = p->node->u.dml.ignore};
+    struct row_rules rules;
+    TRY(row_rules_init(&rules, ctx, p->target->table, p->target->rules));
+    c.rules = &rules;
     TRY(prepare_assigns(ctx, p, &c.assigns));
     c.scratch = p->has_row ? &p->row : NULL;
     return change_row_update(&c, ctx, p->old, 1);

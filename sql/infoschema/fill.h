@@ -39,6 +39,8 @@ MUST_USE db_err is__each_table(struct is_rows *r,
                                             const struct table_def *t));
 
 /* "PRI", "UNI", "MUL" or "": COLUMN_KEY. */
+/* A stored expression as MySQL shows it in a column: quotes and backslashes escaped. */
+db_err is__expression(struct is_rows *r, struct slice text, struct slice *ret);
 const char *is__column_key(const struct table_def *t, uint32_t ordinal);
 
 #define IS_TABLE(name, fill) db_err is__fill_##fill(struct is_rows *r);

@@ -105,7 +105,10 @@ static db_err extra_text(struct is_rows *r, const struct column_def *c, const ch
                         : arena_printf(r->arena, "on update CURRENT_TIMESTAMP(%u)",
                                        (unsigned)c->type.decimals);
     }
-    const char *words[] = {c->auto_increment ? "auto_increment" : "",
+    const char *words[] = {c->auto_increment                      ? "auto_increment"
+                           : c->generated == GENERATED_STORED  ? "STORED GENERATED"
+                           : c->generated == GENERATED_VIRTUAL ? "VIRTUAL GENERATED"
+                                                               : "",
                            generated ? "DEFAULT_GENERATED" : "", on_update,
                            c->invisible ? "INVISIBLE" : ""};
     const char *text = "";
@@ -121,6 +124,30 @@ static db_err extra_text(struct is_rows *r, const struct column_def *c, const ch
     return text == NULL ? ERR_NOMEM : ERR_OK;
 }
 
+db_err is__expression(struct is_rows *r, struct slice text, struct slice *ret)
+{
+    SCOPE_BUF(out, TYPE_TEXT_MAX);
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] == '\'' || text.ptr[i] == '\\') {
+            TRY(buf_append_u8(&out, '\\'));
+        }
+        TRY(buf_append_u8(&out, text.ptr[i]));
+    }
+    TRY(arena_copy(r->arena, buf_slice(&out), ret));
+    if (ret->ptr == NULL) {
+        *ret = SLICE_LIT("");
+    }
+    return ERR_OK;
+}
+
+static db_err expression(struct is_rows *r, struct slice text)
+{
+    struct slice shown;
+    TRY(is__expression(r, text, &shown));
+    is__text(r, shown);
+    return ERR_OK;
+}
+
 static db_err one_column(struct is_rows *r, const struct table_def *t, const struct column_def *c,
                          uint32_t position)
 {
@@ -132,6 +159,9 @@ static db_err one_column(struct is_rows *r, const struct table_def *t, const str
     TRY(type_print(&c->type, &type));
     TRY(extra_text(r, c, &extra));
     TRY(ddl_default_text(r->arena, c, r->env.tz, &value));
+    if (c->default_kind == DEFAULT_EXPR) {
+        TRY(is__expression(r, value, &value));
+    }
     is__str(r, "def");
     is__text(r, t->schema_name);
     is__text(r, t->name);
@@ -154,7 +184,7 @@ static db_err one_column(struct is_rows *r, const struct table_def *t, const str
     is__str(r, extra);
     is__str(r, t->kind == TABLE_VIRTUAL ? "select" : "select,insert,update,references");
     is__text(r, c->comment.len == 0 ? SLICE_LIT("") : c->comment);
-    is__str(r, "");
+    TRY(expression(r, c->generated_expr));
     is__null(r);
     return is__end(r);
 }

@@ -123,7 +123,38 @@ static db_err table_constraints(struct is_rows *r, const struct schema_def *s,
             TRY(is__end(r));
         }
     }
+    for (uint32_t i = 0; i < t->check_count; i++) {
+        is__str(r, "def");
+        is__text(r, t->schema_name);
+        is__text(r, t->checks[i].name);
+        is__text(r, t->schema_name);
+        is__text(r, t->name);
+        is__str(r, "CHECK");
+        is__str(r, t->checks[i].enforced ? "YES" : "NO");
+        TRY(is__end(r));
+    }
     return ERR_OK;
+}
+
+static db_err check_constraints(struct is_rows *r, const struct schema_def *s,
+                                const struct table_def *t)
+{
+    (void)s;
+    for (uint32_t i = 0; i < t->check_count; i++) {
+        struct slice clause;
+        TRY(is__expression(r, t->checks[i].expr, &clause));
+        is__str(r, "def");
+        is__text(r, t->schema_name);
+        is__text(r, t->checks[i].name);
+        is__text(r, clause);
+        TRY(is__end(r));
+    }
+    return ERR_OK;
+}
+
+db_err is__fill_check_constraints(struct is_rows *r)
+{
+    return is__each_table(r, check_constraints);
 }
 
 db_err is__fill_table_constraints(struct is_rows *r)

@@ -1,4 +1,5 @@
 /* Plans of INSERT, UPDATE and DELETE, and the defaults of columns. */
+#include "sql/bind/table_rules.h"
 #include "sql/diag/my_error.h"
 #include "sql/opt/opt_int.h"
 #include "sql/parser/parser.h"
@@ -51,13 +52,31 @@ db_err opt__column_default(struct optimizer *o, const struct table_def *t,
     return ERR_INVALID;
 }
 
-/* DEFAULT in a value list or assignment becomes the column's default. */
+/* Of a default bound by ordinal: its columns become those of the target. */
+static void to_target(struct bexpr *e, const col_id_t *columns)
+{
+    if (e->kind == BEXPR_COLUMN) {
+        e->u.column.id = columns[e->u.column.slot];
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        to_target(e->args[i], columns);
+    }
+}
+
+/* DEFAULT in a value list or assignment becomes the column's default. `columns`: where the table's
+ * columns are, by ordinal; NULL in a value list, where what is computed from the row stays DEFAULT
+ * for the executor. */
 static db_err replace_default(struct optimizer *o, const struct table_def *t,
-                              const struct column_def *c, struct bexpr **io)
+                              const struct column_def *c, const col_id_t *columns,
+                              struct bexpr **io)
 {
     struct bexpr *e = *io;
     if (e->kind == BEXPR_DEFAULT) {
         const struct column_def *of = c;
+        if (e->arg_count == 0 && c->generated != GENERATED_NO) {
+            return columns == NULL ? ERR_OK : const_expr(o, &(struct value){.is_null = true},
+                                                         &c->type, io);
+        }
         if (e->arg_count == 1) {
             of = NULL;
             for (uint32_t i = 0; i < o->stmt->target_count && of == NULL; i++) {
@@ -72,18 +91,26 @@ static db_err replace_default(struct optimizer *o, const struct table_def *t,
             if (of == NULL) {
                 return my_error(o->diag, ER_NOT_SUPPORTED_YET, "DEFAULT() here");
             }
+            if (of->default_kind == DEFAULT_EXPR) {
+                return my_error(o->diag, ER_DEFAULT_AS_VAL_GENERATED);
+            }
         }
-        TRY(opt__column_default(o, t, of, io));
-        if (*io == NULL) {
+        struct bexpr *d;
+        TRY(opt__column_default(o, t, of, &d));
+        if (d == NULL) {
             return my_error(o->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(o->arena, of->name));
         }
-        if (bexpr_reads_columns(*io)) {
-            return my_error(o->diag, ER_NOT_SUPPORTED_YET, "a default that reads other columns");
+        if (bexpr_reads_columns(d)) {
+            if (columns == NULL) {
+                return ERR_OK;
+            }
+            to_target(d, columns);
         }
+        *io = d;
         return ERR_OK;
     }
     for (uint32_t i = 0; i < e->arg_count; i++) {
-        TRY(replace_default(o, t, c, &e->args[i]));
+        TRY(replace_default(o, t, c, columns, &e->args[i]));
     }
     return ERR_OK;
 }
@@ -104,14 +131,27 @@ static db_err make_target(struct optimizer *o, const struct bound_target *bt,
     return ERR_OK;
 }
 
-static void touch_indexes(struct plan_target *t)
+/* The rules that an UPDATE's assignments concern; what it can change, by column. */
+static db_err update_rules(struct optimizer *o, const struct table_def *t,
+                           const struct plan_assign *assigns, uint32_t count, bool *ret_changed,
+                           struct table_rules **ret)
+{
+    TRY(bind_table_rules(o->arena, o->opts->bind, t, RULES_NO_DEFAULTS, o->diag, ret));
+    for (uint32_t i = 0; i < count; i++) {
+        ret_changed[assigns[i].column] = true;
+    }
+    if (*ret != NULL) {
+        *ret = table_rules_affected(*ret, t, ret_changed);
+    }
+    return ERR_OK;
+}
+
+static void touch_indexes(struct plan_target *t, const bool *changed)
 {
     for (uint32_t i = 0; i < t->table->index_count; i++) {
         for (uint32_t p = 0; p < t->table->indexes[i].part_count; p++) {
-            for (uint32_t a = 0; a < t->assign_count; a++) {
-                t->index_touched[i] = t->index_touched[i] ||
-                                      t->assigns[a].column == t->table->indexes[i].parts[p].column;
-            }
+            t->index_touched[i] =
+                t->index_touched[i] || changed[t->table->indexes[i].parts[p].column];
         }
     }
 }
@@ -161,12 +201,21 @@ static db_err insert_updates(struct optimizer *o, struct plan_node *p, const str
     memcpy(cols + n, s->odku_new, n * sizeof(*cols));
     for (uint32_t i = 0; i < s->assign_count; i++) {
         struct bound_assign *a = &s->assigns[i];
-        TRY(replace_default(o, t, &t->columns[a->column], &a->expr));
-        p->u.insert.updates[i].column = a->column;
-        TRY(opt__resolve(o, a->expr, cols, 2 * n, &p->u.insert.updates[i].expr));
+        if (t->columns[a->column].generated != GENERATED_NO) {
+            continue; /* DEFAULT: it is computed in any case */
+        }
+        TRY(replace_default(o, t, &t->columns[a->column], s->odku_old, &a->expr));
+        struct plan_assign *out = &p->u.insert.updates[p->u.insert.update_count++];
+        out->column = a->column;
+        TRY(opt__resolve(o, a->expr, cols, 2 * n, &out->expr));
     }
-    p->u.insert.update_count = s->assign_count;
-    return on_update_now(o, t, p->u.insert.updates, &p->u.insert.update_count);
+    TRY(on_update_now(o, t, p->u.insert.updates, &p->u.insert.update_count));
+    bool *changed = OPT_ARRAY(o, bool, n);
+    if (changed == NULL) {
+        return ERR_NOMEM;
+    }
+    return update_rules(o, t, p->u.insert.updates, p->u.insert.update_count, changed,
+                        &p->u.insert.target->odku_rules);
 }
 
 static db_err plan_insert(struct optimizer *o)
@@ -178,7 +227,7 @@ static db_err plan_insert(struct optimizer *o)
     if (s->root->kind == LNODE_VALUES) {
         for (uint32_t r = 0; r < s->root->u.values.row_count; r++) {
             for (uint32_t c = 0; c < s->insert_column_count; c++) {
-                TRY(replace_default(o, t, &t->columns[s->insert_columns[c]],
+                TRY(replace_default(o, t, &t->columns[s->insert_columns[c]], NULL,
                                     &s->root->u.values.rows[r][c]));
             }
         }
@@ -198,6 +247,8 @@ static db_err plan_insert(struct optimizer *o)
         return ERR_NOMEM;
     }
     TRY(make_target(o, &s->targets[0], NULL, p->u.insert.target));
+    TRY(bind_table_rules(o->arena, o->opts->bind, t, RULES_ROW_DEFAULTS, o->diag,
+                         &p->u.insert.target->rules));
     p->u.insert.columns = s->insert_columns;
     p->u.insert.column_count = s->insert_column_count;
     p->u.insert.replace = s->replace;
@@ -207,7 +258,7 @@ static db_err plan_insert(struct optimizer *o)
         for (uint32_t k = 0; k < s->insert_column_count; k++) {
             given = given || s->insert_columns[k] == i;
         }
-        if (!given) {
+        if (!given && t->columns[i].generated == GENERATED_NO) {
             TRY(opt__column_default(o, t, &t->columns[i], &p->u.insert.defaults[i]));
         }
     }
@@ -249,13 +300,22 @@ static db_err plan_assigns(struct optimizer *o, uint32_t target, const struct ph
         if (a->table != target) {
             continue;
         }
-        TRY(replace_default(o, t->table, &t->table->columns[a->column], &a->expr));
+        if (t->table->columns[a->column].generated != GENERATED_NO) {
+            continue; /* DEFAULT: it is computed in any case */
+        }
+        TRY(replace_default(o, t->table, &t->table->columns[a->column],
+                            s->targets[target].columns, &a->expr));
         struct plan_assign *out = &t->assigns[t->assign_count++];
         out->column = a->column;
         TRY(opt__resolve(o, a->expr, rows->cols, rows->node->column_count, &out->expr));
     }
     TRY(on_update_now(o, t->table, t->assigns, &t->assign_count));
-    touch_indexes(t);
+    bool *changed = OPT_ARRAY(o, bool, t->table->column_count);
+    if (changed == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(update_rules(o, t->table, t->assigns, t->assign_count, changed, &t->rules));
+    touch_indexes(t, changed);
     return ERR_OK;
 }
 

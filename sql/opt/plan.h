@@ -10,6 +10,8 @@
 #include "base/arena.h"
 #include "sql/bind/logical.h"
 
+struct table_rules;
+
 enum plan_kind {
     PLAN_DUAL,
     PLAN_VALUES,
@@ -128,7 +130,11 @@ struct plan_target {
     struct plan_assign *assigns;
     uint32_t assign_count;
     bool outer_joined;   /* a NULL-complemented row must be skipped */
-    bool *index_touched; /* by index: an assigned column is part of it */
+    bool *index_touched; /* by index: a column that changes is part of it */
+    /* Generated columns and checks (sql/bind/table_rules.h). INSERT: all, with defaults; UPDATE:
+     * those that its assignments can change. NULL: none. */
+    struct table_rules *rules;
+    struct table_rules *odku_rules; /* INSERT ... ON DUPLICATE KEY UPDATE: of the update */
 };
 
 struct plan_node {

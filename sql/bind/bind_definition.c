@@ -1,0 +1,83 @@
+/* What may not stand in the expressions of a definition: subqueries, variables, functions whose
+ * result is not that of their arguments. Each kind of definition has numbers of its own. */
+#include "sql/bind/bind_int.h"
+
+struct refusals {
+    enum my_errno function, named, variable, row;
+    const char *place; /* 1054 */
+};
+
+static const struct refusals g_refusals[] = {
+    [BIND_USE_ANY] = {0},
+    [BIND_USE_GENERATED] = {ER_GENERATED_COLUMN_FUNCTION_IS_NOT_ALLOWED,
+                            ER_GENERATED_COLUMN_NAMED_FUNCTION_IS_NOT_ALLOWED,
+                            ER_DEFAULT_VAL_GENERATED_VARIABLES, ER_GENERATED_COLUMN_ROW_VALUE,
+                            "generated column function"},
+    [BIND_USE_DEFAULT] = {ER_DEFAULT_VAL_GENERATED_FUNCTION_IS_NOT_ALLOWED,
+                          ER_DEFAULT_VAL_GENERATED_NAMED_FUNCTION_IS_NOT_ALLOWED,
+                          ER_DEFAULT_VAL_GENERATED_VARIABLES, ER_DEFAULT_VAL_GENERATED_ROW_VALUE,
+                          "default value expression"},
+    [BIND_USE_CHECK] = {ER_CHECK_CONSTRAINT_FUNCTION_IS_NOT_ALLOWED,
+                        ER_CHECK_CONSTRAINT_NAMED_FUNCTION_IS_NOT_ALLOWED,
+                        ER_CHECK_CONSTRAINT_VARIABLES, ER_CHECK_CONSTRAINT_ROW_VALUE,
+                        "check constraint"},
+    [BIND_USE_INDEX] = {ER_FUNCTIONAL_INDEX_FUNCTION_IS_NOT_ALLOWED,
+                        ER_FUNCTIONAL_INDEX_FUNCTION_IS_NOT_ALLOWED,
+                        ER_DEFAULT_VAL_GENERATED_VARIABLES,
+                        ER_FUNCTIONAL_INDEX_ROW_VALUE_IS_NOT_ALLOWED, "functional index"},
+};
+
+static const struct refusals *refusals(const struct binder *b)
+{
+    return &g_refusals[b->opts->use];
+}
+
+db_err bind__definition_unknown_column(struct binder *b, const char *name)
+{
+    return b->opts->use == BIND_USE_CHECK
+               ? my_error(b->diag, ER_CHECK_CONSTRAINT_REFERS_UNKNOWN_COLUMN, b->opts->owner, name)
+               : my_error(b->diag, ER_BAD_FIELD_ERROR, name, refusals(b)->place);
+}
+
+db_err bind__definition_function(struct binder *b, const char *name)
+{
+    return my_error(b->diag, refusals(b)->named, b->opts->owner, name);
+}
+
+db_err bind__definition_row(struct binder *b)
+{
+    return my_error(b->diag, refusals(b)->row, b->opts->owner);
+}
+
+static db_err check_function(struct binder *b, const struct ast_func *f)
+{
+    const struct func_def *def = func_find(f->name);
+    bool changes = def != NULL && (def->flags & (FUNC_STATEMENT | FUNC_VOLATILE)) != 0;
+    if (!changes || b->opts->use == BIND_USE_DEFAULT) {
+        return ERR_OK;
+    }
+    bool now = slice_eq_nocase(f->name, SLICE_LIT("CURRENT_TIMESTAMP")) ||
+               slice_eq_nocase(f->name, SLICE_LIT("LOCALTIME")) ||
+               slice_eq_nocase(f->name, SLICE_LIT("LOCALTIMESTAMP"));
+    return bind__definition_function(b, now ? "now" : def->name);
+}
+
+db_err bind__definition_allows(struct binder *b, const struct ast_expr *e)
+{
+    const struct refusals *r = refusals(b);
+    switch ((int)e->kind) {
+    case AST_EXPR_USER_VAR:
+    case AST_EXPR_USER_ASSIGN:
+    case AST_EXPR_SYS_VAR: return my_error(b->diag, r->variable, b->opts->owner);
+    case AST_EXPR_SUBQUERY:
+    case AST_EXPR_EXISTS:
+    case AST_EXPR_QUANTIFIED: return my_error(b->diag, r->function, b->opts->owner);
+    case AST_EXPR_IN:
+        return ((const struct ast_in *)e)->query == NULL
+                   ? ERR_OK
+                   : my_error(b->diag, r->function, b->opts->owner);
+    case AST_EXPR_VALUES: return bind__definition_function(b, "values");
+    case AST_EXPR_FUNC: return check_function(b, (const struct ast_func *)e);
+    default: return ERR_OK;
+    }
+}

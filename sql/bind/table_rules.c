@@ -1,0 +1,166 @@
+#include "sql/bind/table_rules.h"
+
+#include "sql/parser/parser.h"
+
+static bool note(const struct bexpr *e, void *arg)
+{
+    bool *reads = arg;
+    if (e->kind == BEXPR_COLUMN) {
+        reads[e->u.column.slot] = true;
+    }
+    return true;
+}
+
+void bexpr_note_columns(const struct bexpr *e, bool *reads)
+{
+    bexpr_walk(e, note, reads);
+}
+
+struct rule_binder {
+    struct arena *arena;
+    const struct bind_opts *opts;
+    const struct table_def *table;
+    struct diag *diag;
+    struct table_rules *rules;
+};
+
+static db_err bind_text(struct rule_binder *b, struct slice text, struct bexpr **ret)
+{
+    struct parse_options options = {0};
+    struct ast_expr *ast;
+    TRY(parser_parse_expr(b->arena, text, &options, b->diag, &ast));
+    TRY(bind_scalar(b->arena, b->opts, ast, b->table, b->diag, ret));
+    return ERR_OK;
+}
+
+static db_err bind_columns(struct rule_binder *b, enum rules_defaults defaults)
+{
+    struct table_rules *r = b->rules;
+    for (uint32_t i = 0; i < b->table->column_count; i++) {
+        const struct column_def *c = &b->table->columns[i];
+        struct bexpr *e;
+        if (c->generated != GENERATED_NO) {
+            TRY(bind_text(b, c->generated_expr, &e));
+            r->generated[r->generated_count++] = (struct rule_column){i, e};
+        } else if (defaults != RULES_NO_DEFAULTS && c->default_kind == DEFAULT_EXPR) {
+            TRY(bind_text(b, c->default_expr, &e));
+            if (defaults == RULES_ROW_DEFAULTS && !bexpr_reads_columns(e)) {
+                continue;
+            }
+            r->defaults[r->default_count++] = (struct rule_column){i, e};
+        } else {
+            continue;
+        }
+        bexpr_note_columns(e, r->reads);
+    }
+    return ERR_OK;
+}
+
+static db_err bind_checks(struct rule_binder *b)
+{
+    struct table_rules *r = b->rules;
+    for (uint32_t i = 0; i < b->table->check_count; i++) {
+        const struct check_def *c = &b->table->checks[i];
+        if (c->enforced) {
+            struct rule_check *out = &r->checks[r->check_count++];
+            out->name = c->name;
+            TRY(bind_text(b, c->expr, &out->expr));
+            bexpr_note_columns(out->expr, r->reads);
+        }
+    }
+    return ERR_OK;
+}
+
+static bool has_rules(const struct table_def *t, enum rules_defaults defaults)
+{
+    for (uint32_t i = 0; i < t->check_count; i++) {
+        if (t->checks[i].enforced) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].generated != GENERATED_NO ||
+            (defaults != RULES_NO_DEFAULTS && t->columns[i].default_kind == DEFAULT_EXPR)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+db_err bind_table_rules(struct arena *arena, const struct bind_opts *opts,
+                        const struct table_def *table, enum rules_defaults defaults, struct diag *diag,
+                        struct table_rules **ret_rules)
+{
+    uint32_t n = table->column_count;
+    if (!has_rules(table, defaults)) {
+        *ret_rules = NULL;
+        return ERR_OK;
+    }
+    struct bind_opts quiet = *opts;
+    quiet.warn = NULL;
+    struct table_rules *r = ARENA_NEW(arena, struct table_rules);
+    if (r == NULL) {
+        return ERR_NOMEM;
+    }
+    struct rule_binder b = {arena, &quiet, table, diag, r};
+    r->defaults = ARENA_ARRAY(arena, struct rule_column, n + 1);
+    r->generated = ARENA_ARRAY(arena, struct rule_column, n + 1);
+    r->checks = ARENA_ARRAY(arena, struct rule_check, table->check_count + 1);
+    r->reads = ARENA_ARRAY(arena, bool, n + 1);
+    if (r->defaults == NULL || r->generated == NULL || r->checks == NULL || r->reads == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind_columns(&b, defaults));
+    TRY(bind_checks(&b));
+    bool any = r->default_count != 0 || r->generated_count != 0 || r->check_count != 0;
+    *ret_rules = any ? r : NULL;
+    return ERR_OK;
+}
+
+struct reads_any {
+    const bool *columns;
+    bool found;
+};
+
+static bool look(const struct bexpr *e, void *arg)
+{
+    struct reads_any *a = arg;
+    a->found = a->found || (e->kind == BEXPR_COLUMN && a->columns[e->u.column.slot]);
+    return !a->found;
+}
+
+static bool reads_any(const struct bexpr *e, const bool *columns)
+{
+    struct reads_any a = {columns, false};
+    bexpr_walk(e, look, &a);
+    return a.found;
+}
+
+struct table_rules *table_rules_affected(struct table_rules *rules, const struct table_def *table,
+                                         bool *assigned)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < rules->generated_count; i++) {
+        struct rule_column g = rules->generated[i];
+        if (reads_any(g.expr, assigned)) {
+            assigned[g.column] = true;
+            rules->generated[kept++] = g;
+        }
+    }
+    rules->generated_count = kept;
+    kept = 0;
+    for (uint32_t i = 0; i < rules->check_count; i++) {
+        if (reads_any(rules->checks[i].expr, assigned)) {
+            rules->checks[kept++] = rules->checks[i];
+        }
+    }
+    rules->check_count = kept;
+    memset(rules->reads, 0, table->column_count * sizeof(*rules->reads));
+    for (uint32_t i = 0; i < rules->generated_count; i++) {
+        bexpr_note_columns(rules->generated[i].expr, rules->reads);
+    }
+    for (uint32_t i = 0; i < rules->check_count; i++) {
+        bexpr_note_columns(rules->checks[i].expr, rules->reads);
+    }
+    return rules->generated_count != 0 || rules->check_count != 0 ? rules : NULL;
+}

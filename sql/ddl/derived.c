@@ -1,0 +1,451 @@
+/* Expressions in definitions: generated columns, DEFAULT (expr), CHECK constraints.
+ *
+ * They are looked at once the whole table is known. Those of the table that is altered are bound on
+ * the table as it was: what they read may neither go nor be renamed (a check that reads nothing but
+ * a dropped column goes with it). New ones are bound on the table as it will be and kept as the
+ * text that ddl_print_expr makes of them. */
+#include "sql/bind/table_rules.h"
+#include "sql/ddl/ddl_int.h"
+#include "sql/parser/ast_expr.h"
+#include "sql/parser/parser.h"
+
+enum { EXPR_TEXT_MAX = 64 * 1024 };
+
+/* ---- binding ---- */
+
+static db_err bind_on(struct draft *d, const struct table_def *t, const struct ast_expr *ast,
+                      enum bind_use use, struct slice owner, struct bexpr **ret, bool **ret_reads)
+{
+    struct bind_opts opts = *d->ctx->bind;
+    bool *reads = ARENA_ARRAY(d->ctx->arena, bool, t->column_count + 1);
+    if (reads == NULL) {
+        return ERR_NOMEM;
+    }
+    opts.use = use;
+    opts.owner = ddl__text(d->ctx, owner);
+    if (use == BIND_USE_ANY) {
+        opts.warn = NULL;
+    }
+    TRY(bind_scalar(d->ctx->arena, &opts, ast, t, d->ctx->diag, ret));
+    bexpr_note_columns(*ret, reads);
+    *ret_reads = reads;
+    return ERR_OK;
+}
+
+static db_err reads_of_text(struct draft *d, const struct table_def *t, struct slice text,
+                            bool **ret_reads)
+{
+    struct parse_options options = {0};
+    struct ast_expr *ast;
+    struct bexpr *e;
+    TRY(parser_parse_expr(d->ctx->arena, text, &options, d->ctx->diag, &ast));
+    return bind_on(d, t, ast, BIND_USE_ANY, SLICE_EMPTY, &e, ret_reads);
+}
+
+static db_err print_text(struct draft *d, const struct ast_expr *ast, const char *what,
+                         struct slice *ret)
+{
+    SCOPE_BUF(out, EXPR_TEXT_MAX);
+    db_err err = ddl_print_expr(ast, &out);
+    if (err == ERR_UNSUPPORTED) {
+        return ddl__unsupported(d->ctx, what);
+    }
+    TRY(err);
+    return arena_copy(d->ctx->arena, buf_slice(&out), ret);
+}
+
+/* The table as the draft has it, as far as binding needs it. */
+static db_err table_of(struct draft *d, struct table_def *ret)
+{
+    struct table_def t = d->def;
+    t.column_count = d->column_count;
+    t.columns = ARENA_ARRAY(d->ctx->arena, struct column_def, d->column_count + 1);
+    if (t.columns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        t.columns[i] = d->columns[i]->def;
+        t.columns[i].ordinal = i;
+    }
+    *ret = t;
+    return ERR_OK;
+}
+
+/* ---- what the old table's expressions read ---- */
+
+enum column_fate { COLUMN_STAYS, COLUMN_RENAMED, COLUMN_DROPPED };
+
+static enum column_fate fate_of(const struct draft *d, uint32_t old_ordinal)
+{
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        if (d->columns[i]->source == (int32_t)old_ordinal) {
+            return slice_eq_nocase(d->columns[i]->def.name, d->old->columns[old_ordinal].name)
+                       ? COLUMN_STAYS
+                       : COLUMN_RENAMED;
+        }
+    }
+    return COLUMN_DROPPED;
+}
+
+/* The first column that is read and does not stay; false: there is none. */
+static bool first_lost(const struct draft *d, const bool *reads, uint32_t *ret)
+{
+    for (uint32_t i = 0; i < d->old->column_count; i++) {
+        if (reads[i] && fate_of(d, i) != COLUMN_STAYS) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static uint32_t count_reads(const bool *reads, uint32_t n)
+{
+    uint32_t count = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        count += reads[i] ? 1 : 0;
+    }
+    return count;
+}
+
+static void remove_check(struct draft *d, uint32_t at)
+{
+    memmove(d->checks + at, d->checks + at + 1, (d->check_count - at - 1) * sizeof(*d->checks));
+    d->check_count--;
+}
+
+static db_err old_checks_keep(struct draft *d)
+{
+    for (uint32_t i = 0; i < d->check_count;) {
+        const struct draft_check *c = d->checks[i];
+        bool *reads;
+        uint32_t lost;
+        if (c->ast != NULL) {
+            i++;
+            continue;
+        }
+        TRY(reads_of_text(d, d->old, c->def.expr, &reads));
+        if (!first_lost(d, reads, &lost)) {
+            i++;
+            continue;
+        }
+        if (fate_of(d, lost) != COLUMN_DROPPED || count_reads(reads, d->old->column_count) != 1) {
+            return my_error(d->ctx->diag, ER_DEPENDENT_BY_CHECK_CONSTRAINT,
+                            ddl__text(d->ctx, c->def.name),
+                            ddl__text(d->ctx, d->old->columns[lost].name));
+        }
+        remove_check(d, i);
+    }
+    return ERR_OK;
+}
+
+static db_err old_columns_keep(struct draft *d)
+{
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        const struct draft_column *c = d->columns[i];
+        bool generated = c->def.generated != GENERATED_NO;
+        bool *reads;
+        uint32_t lost;
+        if (c->expr != NULL || c->source < 0 ||
+            (!generated && c->def.default_kind != DEFAULT_EXPR)) {
+            continue;
+        }
+        TRY(reads_of_text(d, d->old, generated ? c->def.generated_expr : c->def.default_expr,
+                          &reads));
+        if (!first_lost(d, reads, &lost)) {
+            continue;
+        }
+        const char *name = ddl__text(d->ctx, d->old->columns[lost].name);
+        return generated ? my_error(d->ctx->diag, ER_DEPENDENT_BY_GENERATED_COLUMN, name)
+                         : my_error(d->ctx->diag, ER_DEPENDENT_BY_DEFAULT_GENERATED_VALUE, name,
+                                    ddl__text(d->ctx, d->old->name));
+    }
+    return ERR_OK;
+}
+
+/* ---- columns ---- */
+
+/* MYSQL: stored columns may become ordinary ones and the other way round; virtual ones stay so. */
+static db_err check_kind(struct draft *d, const struct draft_column *c)
+{
+    const struct draft_index *pk = ddl__primary(d);
+    bool is_virtual = c->def.generated == GENERATED_VIRTUAL;
+    if (c->source >= 0 &&
+        is_virtual != (d->old->columns[c->source].generated == GENERATED_VIRTUAL)) {
+        return my_error(d->ctx->diag, ER_UNSUPPORTED_ACTION_ON_GENERATED_COLUMN,
+                        "Changing the STORED status");
+    }
+    for (uint32_t i = 0; pk != NULL && is_virtual && i < pk->part_count; i++) {
+        if (pk->parts[i].column == c) {
+            return my_error(d->ctx->diag, ER_UNSUPPORTED_ACTION_ON_GENERATED_COLUMN,
+                            "Defining a virtual generated column as primary key");
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err check_reads(struct draft *d, uint32_t at, const bool *reads)
+{
+    const struct draft_column *c = d->columns[at];
+    const char *name = ddl__text(d->ctx, c->def.name);
+    bool generated = c->def.generated != GENERATED_NO;
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        const struct column_def *other = &d->columns[i]->def;
+        bool computed = other->generated != GENERATED_NO ||
+                        (!generated && other->default_kind == DEFAULT_EXPR);
+        if (!reads[i]) {
+            continue;
+        }
+        if (other->auto_increment) {
+            return my_error(d->ctx->diag,
+                            generated ? ER_GENERATED_COLUMN_REF_AUTO_INC
+                                      : ER_DEFAULT_VAL_GENERATED_REF_AUTO_INC,
+                            name);
+        }
+        if (computed && i >= at) {
+            return generated ? my_error(d->ctx->diag, ER_GENERATED_COLUMN_NON_PRIOR)
+                             : my_error(d->ctx->diag, ER_DEFAULT_VAL_GENERATED_NON_PRIOR, name);
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err one_column(struct draft *d, const struct table_def *t, uint32_t at)
+{
+    struct draft_column *c = d->columns[at];
+    bool generated = c->def.generated != GENERATED_NO;
+    struct bexpr *e;
+    bool *reads;
+    TRY(check_kind(d, c));
+    if (!generated && c->def.default_kind != DEFAULT_EXPR) {
+        return ERR_OK;
+    }
+    if (c->expr == NULL) {
+        TRY(reads_of_text(d, t, generated ? c->def.generated_expr : c->def.default_expr, &reads));
+    } else {
+        TRY(bind_on(d, t, c->expr, generated ? BIND_USE_GENERATED : BIND_USE_DEFAULT, c->def.name,
+                    &e, &reads));
+        TRY(print_text(d, c->expr,
+                       generated ? "this expression of a generated column"
+                                 : "this expression as a default",
+                       generated ? &c->def.generated_expr : &c->def.default_expr));
+    }
+    return check_reads(d, at, reads);
+}
+
+/* ---- checks ---- */
+
+db_err ddl__add_check(struct draft *d, const struct ast_check *ast, struct draft_column *column)
+{
+    struct draft_check *c = ARENA_NEW(d->ctx->arena, struct draft_check);
+    struct draft_check **grown =
+        ARENA_ARRAY(d->ctx->arena, struct draft_check *, d->check_count + 1);
+    if (c == NULL || grown == NULL) {
+        return ERR_NOMEM;
+    }
+    if (ast->name.ptr != NULL && ddl__too_long(ast->name, DDL_NAME_CHARS_MAX)) {
+        return my_error(d->ctx->diag, ER_TOO_LONG_IDENT, ddl__text(d->ctx, ast->name));
+    }
+    c->def.name = ast->name.len == 0 ? SLICE_EMPTY : ast->name;
+    c->def.enforced = ast->enforced != AST_NO;
+    c->ast = ast->expr;
+    c->column = column;
+    if (d->check_count != 0) {
+        memcpy(grown, d->checks, d->check_count * sizeof(struct draft_check *));
+    }
+    grown[d->check_count++] = c;
+    d->checks = grown;
+    return ERR_OK;
+}
+
+struct draft_check *ddl__find_check(const struct draft *d, struct slice name)
+{
+    for (uint32_t i = 0; i < d->check_count; i++) {
+        if (d->checks[i]->def.name.ptr != NULL && slice_eq_nocase(d->checks[i]->def.name, name)) {
+            return d->checks[i];
+        }
+    }
+    return NULL;
+}
+
+void ddl__drop_check(struct draft *d, const struct draft_check *c)
+{
+    for (uint32_t i = 0; i < d->check_count; i++) {
+        if (d->checks[i] == c) {
+            remove_check(d, i);
+            return;
+        }
+    }
+}
+
+/* MYSQL: TABLE_chk_N, N above that of all names of this form. */
+static db_err name_checks(struct draft *d)
+{
+    uint64_t last = 0;
+    for (uint32_t i = 0; i < d->check_count; i++) {
+        uint64_t n = d->checks[i]->ast == NULL
+                         ? check_name_number(d->checks[i]->def.name, d->def.name)
+                         : 0;
+        last = n > last ? n : last;
+    }
+    for (uint32_t i = 0; i < d->check_count; i++) {
+        if (d->checks[i]->def.name.ptr == NULL) {
+            const char *name =
+                arena_printf(d->ctx->arena, "%.*s_chk_%llu", SLICE_FMT(d->def.name),
+                             (unsigned long long)++last);
+            if (name == NULL) {
+                return ERR_NOMEM;
+            }
+            d->checks[i]->def.name = slice_str(name);
+        }
+    }
+    return ERR_OK;
+}
+
+static bool name_in_schema(const struct draft *d, struct slice name)
+{
+    const struct catalog_snapshot *snap = d->ctx->bind->snapshot;
+    const struct schema_def *schema = snapshot_schema(snap, d->def.schema_name);
+    uint32_t n = schema == NULL ? 0 : snapshot_table_count(snap, schema);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct table_def *t = snapshot_table_at(snap, schema, i);
+        for (uint32_t k = 0; k < t->check_count; k++) {
+            if (t->id != d->def.id && slice_eq_nocase(t->checks[k].name, name)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static db_err unique_names(struct draft *d)
+{
+    for (uint32_t i = 0; i < d->check_count; i++) {
+        const struct draft_check *c = d->checks[i];
+        bool taken = c->ast != NULL && name_in_schema(d, c->def.name);
+        for (uint32_t k = 0; k < i && !taken; k++) {
+            taken = slice_eq_nocase(d->checks[k]->def.name, c->def.name);
+        }
+        if (taken) {
+            return my_error(d->ctx->diag, ER_CHECK_CONSTRAINT_DUP_NAME,
+                            ddl__text(d->ctx, c->def.name));
+        }
+    }
+    return ERR_OK;
+}
+
+static bool is_boolean_call(const struct ast_func *f)
+{
+    static const char *const names[] = {"isnull",        "json_valid",    "json_contains",
+                                        "json_overlaps", "regexp_like",   "json_contains_path",
+                                        "is_uuid",       "json_schema_valid"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (slice_eq_nocase(f->name, slice_str(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_boolean(const struct ast_expr *e)
+{
+    switch ((int)e->kind) {
+    case AST_EXPR_LITERAL: {
+        const struct ast_literal *l = (const struct ast_literal *)e;
+        return l->kind == AST_LIT_TRUE || l->kind == AST_LIT_FALSE;
+    }
+    case AST_EXPR_UNARY: return ((const struct ast_unary *)e)->op == AST_OP_NOT;
+    case AST_EXPR_BINARY: {
+        enum ast_op op = ((const struct ast_binary *)e)->op;
+        return op == AST_OP_AND || op == AST_OP_OR || op == AST_OP_XOR || op == AST_OP_EQ ||
+               op == AST_OP_NULL_SAFE_EQ || op == AST_OP_NE || op == AST_OP_LT ||
+               op == AST_OP_LE || op == AST_OP_GT || op == AST_OP_GE || op == AST_OP_SOUNDS_LIKE;
+    }
+    case AST_EXPR_IS:
+    case AST_EXPR_BETWEEN:
+    case AST_EXPR_IN:
+    case AST_EXPR_LIKE: return true;
+    case AST_EXPR_FUNC: return is_boolean_call((const struct ast_func *)e);
+    default: return false;
+    }
+}
+
+static db_err one_check(struct draft *d, const struct table_def *t, struct draft_check *c)
+{
+    const char *name = ddl__text(d->ctx, c->def.name);
+    struct bexpr *e;
+    bool *reads;
+    if (c->ast == NULL) {
+        return ERR_OK;
+    }
+    TRY(bind_on(d, t, c->ast, BIND_USE_CHECK, c->def.name, &e, &reads));
+    if (!is_boolean(c->ast)) {
+        return my_error(d->ctx->diag, ER_NON_BOOLEAN_EXPR_FOR_CHECK_CONSTRAINT, name);
+    }
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        if (reads[i] && t->columns[i].auto_increment) {
+            return my_error(d->ctx->diag, ER_CHECK_CONSTRAINT_REFERS_AUTO_INCREMENT_COLUMN, name);
+        }
+        if (reads[i] && c->column != NULL && d->columns[i] != c->column) {
+            return my_error(d->ctx->diag, ER_COLUMN_CHECK_CONSTRAINT_REFERENCES_OTHER_COLUMN, name);
+        }
+    }
+    return print_text(d, c->ast, "this expression of a CHECK constraint", &c->def.expr);
+}
+
+/* By name: so they are shown and run. */
+static db_err finish_checks(struct draft *d)
+{
+    d->def.check_count = d->check_count;
+    d->def.checks = ARENA_ARRAY(d->ctx->arena, struct check_def, d->check_count + 1);
+    if (d->def.checks == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < d->check_count; i++) {
+        uint32_t at = i;
+        while (at > 0 && slice_cmp(d->def.checks[at - 1].name, d->checks[i]->def.name) > 0) {
+            d->def.checks[at] = d->def.checks[at - 1];
+            at--;
+        }
+        d->def.checks[at] = d->checks[i]->def;
+    }
+    return ERR_OK;
+}
+
+db_err ddl__check_derived(struct draft *d)
+{
+    struct table_def t;
+    if (d->old != NULL) {
+        TRY(old_checks_keep(d));
+        TRY(old_columns_keep(d));
+    }
+    TRY(table_of(d, &t));
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        TRY(one_column(d, &t, i));
+    }
+    TRY(name_checks(d));
+    TRY(unique_names(d));
+    for (uint32_t i = 0; i < d->check_count; i++) {
+        TRY(one_check(d, &t, d->checks[i]));
+    }
+    return finish_checks(d);
+}
+
+db_err ddl__rename_checks(struct ddl_ctx *ctx, struct table_def *def)
+{
+    struct check_def *checks = ARENA_ARRAY(ctx->arena, struct check_def, def->check_count + 1);
+    if (checks == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < def->check_count; i++) {
+        const char *name =
+            arena_printf(ctx->arena, "%.*s_chk_%u", SLICE_FMT(def->name), (unsigned)i + 1);
+        if (name == NULL) {
+            return ERR_NOMEM;
+        }
+        checks[i] = def->checks[i];
+        checks[i].name = slice_str(name);
+    }
+    def->checks = checks;
+    return ERR_OK;
+}

@@ -1,0 +1,159 @@
+#include "sql/exec/row_rules.h"
+
+#include "sql/diag/my_error.h"
+#include "sql/exec/row_writer.h"
+
+static db_err prepare_columns(struct exec_ctx *ctx, const struct rule_column *list, uint32_t n,
+                              struct expr_state ***ret)
+{
+    struct expr_state **states = ARENA_ARRAY(ctx->arena, struct expr_state *, n + 1);
+    if (states == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        TRY(expr_prepare(ctx, list[i].expr, &states[i]));
+    }
+    *ret = states;
+    return ERR_OK;
+}
+
+db_err row_rules_init(struct row_rules *r, struct exec_ctx *ctx, const struct table_def *table,
+                      const struct table_rules *rules)
+{
+    *r = (struct row_rules){.table = table, .rules = rules};
+    if (rules == NULL) {
+        return ERR_OK;
+    }
+    const struct sql_type **types =
+        arena_alloc(ctx->arena, (table->column_count + 1) * sizeof(*types));
+    r->checks = ARENA_ARRAY(ctx->arena, struct expr_state *, rules->check_count + 1);
+    if (types == NULL || r->checks == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        types[i] = &table->columns[i].type;
+    }
+    TRY(chunk_init_rows(&r->row, types, table->column_count, 1, ctx->arena));
+    r->row.count = 1;
+    TRY(prepare_columns(ctx, rules->defaults, rules->default_count, &r->defaults));
+    TRY(prepare_columns(ctx, rules->generated, rules->generated_count, &r->generated));
+    for (uint32_t i = 0; i < rules->check_count; i++) {
+        TRY(expr_prepare(ctx, rules->checks[i].expr, &r->checks[i]));
+    }
+    return ERR_OK;
+}
+
+/* Text is not copied: the row outlives its evaluation. */
+static db_err show_value(struct row_rules *r, uint32_t i, const struct value *v)
+{
+    struct vector *to = &r->row.columns[i];
+    vector_reset(to);
+    if (v->is_null) {
+        vec_set_null(to, 0);
+        return ERR_OK;
+    }
+    if (v->phys == PHYS_STR) {
+        vec_set_str_ref(to, 0, v->str);
+        return ERR_OK;
+    }
+    return vector_set(to, 0, v);
+}
+
+static db_err show_row(struct row_rules *r, const struct value *row)
+{
+    for (uint32_t i = 0; i < r->table->column_count; i++) {
+        if (r->rules->reads[i]) {
+            TRY(show_value(r, i, &row[i]));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err compute(struct row_rules *r, struct exec_ctx *ctx, const struct rule_column *rule,
+                      struct expr_state *state, uint64_t number, struct value *row)
+{
+    struct value *to = &row[rule->column];
+    struct vector *v;
+    struct value x;
+    TRY(expr_eval(ctx, state, &r->row, &v));
+    vector_get(v, 0, &x);
+    ctx->eval.cast->json_source = rule->expr->json_source;
+    db_err err = row_assign(ctx, r->table, rule->column, &rule->expr->type, &x, number, row);
+    ctx->eval.cast->json_source = NULL;
+    TRY(err);
+    TRY(value_copy(to, ctx->arena, to));
+    return r->rules->reads[rule->column] ? show_value(r, rule->column, to) : ERR_OK;
+}
+
+db_err row_rules_default(struct row_rules *r, struct exec_ctx *ctx, const bool *pending,
+                         uint64_t number, struct value *row)
+{
+    if (r->rules == NULL || r->rules->default_count == 0) {
+        return ERR_OK;
+    }
+    TRY(show_row(r, row));
+    for (uint32_t i = 0; i < r->rules->default_count; i++) {
+        const struct rule_column *d = &r->rules->defaults[i];
+        if (pending == NULL || pending[d->column]) {
+            TRY(compute(r, ctx, d, r->defaults[i], number, row));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err generate(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, uint64_t number,
+                       struct value *row)
+{
+    const struct rule_column *g = &r->rules->generated[i];
+    const struct column_def *c = &r->table->columns[g->column];
+    TRY(compute(r, ctx, g, r->generated[i], number, row));
+    if (!row[g->column].is_null || (c->type.flags & TYPE_F_NOT_NULL) == 0) {
+        return ERR_OK;
+    }
+    char *name = arena_strdup(ctx->arena, c->name);
+    if (!ctx->ignore) {
+        return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
+    }
+    cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
+    TRY(exec__implicit_default(ctx, c, &row[g->column]));
+    return r->rules->reads[g->column] ? show_value(r, g->column, &row[g->column]) : ERR_OK;
+}
+
+/* MYSQL: only FALSE violates; the checks run in the order of their names. */
+static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool *ret_pass)
+{
+    struct vector *v;
+    bool holds;
+    TRY(expr_eval(ctx, r->checks[i], &r->row, &v));
+    if (vec_is_null(v, 0)) {
+        return ERR_OK;
+    }
+    TRY(exec__truth(ctx, v, 0, &holds));
+    if (holds) {
+        return ERR_OK;
+    }
+    char *name = arena_strdup(ctx->arena, r->rules->checks[i].name);
+    if (!ctx->ignore) {
+        return my_error(ctx->diag, ER_CHECK_CONSTRAINT_VIOLATED, name);
+    }
+    cast_warn(ctx->eval.cast, CAST_WARNING, ER_CHECK_CONSTRAINT_VIOLATED, name);
+    *ret_pass = false;
+    return ERR_OK;
+}
+
+db_err row_rules_apply(struct row_rules *r, struct exec_ctx *ctx, uint64_t number,
+                       struct value *row, bool *ret_pass)
+{
+    bool pass = true;
+    if (r->rules != NULL) {
+        TRY(show_row(r, row));
+        for (uint32_t i = 0; i < r->rules->generated_count; i++) {
+            TRY(generate(r, ctx, i, number, row));
+        }
+        for (uint32_t i = 0; i < r->rules->check_count && pass; i++) {
+            TRY(check(r, ctx, i, &pass));
+        }
+    }
+    *ret_pass = pass;
+    return ERR_OK;
+}
