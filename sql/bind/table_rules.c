@@ -88,8 +88,8 @@ static bool has_rules(const struct table_def *t, enum rules_defaults defaults)
 }
 
 db_err bind_table_rules(struct arena *arena, const struct bind_opts *opts,
-                        const struct table_def *table, enum rules_defaults defaults, struct diag *diag,
-                        struct table_rules **ret_rules)
+                        const struct table_def *table, enum rules_defaults defaults,
+                        struct diag *diag, struct table_rules **ret_rules)
 {
     uint32_t n = table->column_count;
     if (!has_rules(table, defaults)) {

@@ -32,10 +32,11 @@ enum rules_defaults {
     RULES_ALL_DEFAULTS, /* every DEFAULT (expr) */
 };
 
-/* *ret_rules is NULL when the table has none. Does not park. Errors: those of the parser and of bind_scalar. */
+/* *ret_rules is NULL when the table has none. Does not park. Errors: those of the parser and of
+ * bind_scalar. */
 MUST_USE db_err bind_table_rules(struct arena *arena, const struct bind_opts *opts,
-                                 const struct table_def *table,
-                                 enum rules_defaults defaults, struct diag *diag, struct table_rules **ret_rules);
+                                 const struct table_def *table, enum rules_defaults defaults,
+                                 struct diag *diag, struct table_rules **ret_rules);
 
 /* Leaves of rules without defaults what an assignment to the columns `assigned` (by ordinal) can
  * change, and adds the generated columns that it changes to `assigned`. NULL when nothing is left.

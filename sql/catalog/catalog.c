@@ -585,8 +585,8 @@ static db_err rename_checks(struct arena *arena, struct table_def *t, struct sli
         uint64_t n = check_name_number(t->checks[i].name, from);
         checks[i] = t->checks[i];
         if (n != 0) {
-            const char *name = arena_printf(arena, "%.*s_chk_%llu", SLICE_FMT(t->name),
-                                            (unsigned long long)n);
+            const char *name =
+                arena_printf(arena, "%.*s_chk_%llu", SLICE_FMT(t->name), (unsigned long long)n);
             if (name == NULL) {
                 return ERR_NOMEM;
             }

@@ -232,14 +232,31 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
 
 /* ---- the statements ---- */
 
-/* MYSQL: affected rows are told where values are converted or the primary key goes. */
+static bool computes_rows(const struct alter *a, const struct draft_column *c)
+{
+    if (c->source >= 0) {
+        const struct column_def *old = &a->old->columns[c->source];
+        return old->generated != c->def.generated ||
+               !slice_eq(old->generated_expr, c->def.generated_expr);
+    }
+    return c->def.generated == GENERATED_STORED || c->row_default;
+}
+
+/* MYSQL: affected rows are told where values are converted or computed, checks look at rows, or the
+ * primary key goes. */
 static bool counts_rows(const struct alter *a)
 {
+    if (ddl__checks_rows(&a->draft)) {
+        return true;
+    }
     if (a->old->has_primary && ddl__primary(&a->draft) == NULL) {
         return true; /* MYSQL: a copy, too */
     }
     for (uint32_t i = 0; i < a->draft.column_count; i++) {
         const struct draft_column *c = a->draft.columns[i];
+        if (computes_rows(a, c)) {
+            return true;
+        }
         if (c->source < 0) {
             continue;
         }
@@ -281,6 +298,7 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     }
     TRY(way == ALTER_COPY ? alter_by_copy(&a) : alter_in_place(&a));
     ctx->affected_rows = counts_rows(&a) ? a.copied : 0;
+    ctx->tells_rows = !a.only_rename;
     return ERR_OK;
 }
 

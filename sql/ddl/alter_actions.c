@@ -399,6 +399,8 @@ db_err ddl__apply_actions(struct alter *a, const struct ast_alter_action_list *a
     static db_err (*const phases[])(struct alter *, const struct ast_alter_action *) = {
         run_options, run_drop, run_change, run_add, run_add_index,
     };
+    a->only_rename = actions->count == 0 ||
+                     (actions->count == 1 && actions->items[0]->kind == AST_ALTER_RENAME_TABLE);
     for (size_t p = 0; p < ARRAY_COUNT(phases); p++) {
         for (uint32_t i = 0; i < actions->count; i++) {
             TRY(phases[p](a, actions->items[i]));

@@ -10,6 +10,7 @@ struct alter {
     const struct table_def *old;
     struct draft draft;
     struct slice new_schema, new_name; /* of RENAME; ptr NULL: none */
+    bool only_rename;                  /* no action, or RENAME alone: MySQL tells nothing of rows */
     bool force;                        /* FORCE: copy whatever may be */
     bool set_number;                   /* AUTO_INCREMENT = n */
     uint64_t copied;                   /* rows of a copy whose columns changed their type */
@@ -26,6 +27,8 @@ enum alter_way {
 /* Decides; gives new columns what old rows read there. Generated columns, and defaults that differ
  * from row to row, are computed by the copy. */
 MUST_USE db_err ddl__plan_alter(struct alter *a, enum alter_way *ret_way);
+/* Are rows to be looked at: for checks that they need not have met so far? */
+bool ddl__checks_rows(const struct draft *d);
 bool ddl__same_stored_form(const struct sql_type *from, const struct sql_type *to, bool in_key);
 
 /* copy.c: rows of `old` into the key range of `def` (an id of its own, no descriptor yet). */

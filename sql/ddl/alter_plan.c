@@ -74,9 +74,8 @@ static bool columns_stay(const struct alter *a)
         }
         const struct column_def *old = &a->old->columns[c->source];
         kept++;
-        if (c->def.generated != GENERATED_NO &&
-            (old->generated == GENERATED_NO ||
-             !slice_eq(c->def.generated_expr, old->generated_expr))) {
+        if (c->def.generated != old->generated ||
+            !slice_eq(c->def.generated_expr, old->generated_expr)) {
             return false;
         }
         if (!ddl__same_stored_form(&old->type, &c->def.type, is_key_part(d, c)) ||
@@ -118,8 +117,7 @@ static bool indexes_stay(const struct alter *a)
     return true;
 }
 
-/* Rows must be looked at: checks that did not hold for them so far. */
-static bool checks_rows(const struct draft *d)
+bool ddl__checks_rows(const struct draft *d)
 {
     for (uint32_t i = 0; i < d->check_count; i++) {
         const struct draft_check *c = d->checks[i];
@@ -151,8 +149,9 @@ static db_err now_value(struct alter *a, struct column_def *c)
 }
 
 /* DEFAULT (expr) of constants only has one value; any other has one per row: the copy makes it. */
-static db_err expr_value(struct alter *a, struct column_def *c, bool *io_in_place)
+static db_err expr_value(struct alter *a, struct draft_column *dc, bool *io_in_place)
 {
+    struct column_def *c = &dc->def;
     struct parse_options options = {0};
     struct ast_expr *ast;
     struct bexpr *e;
@@ -167,13 +166,15 @@ static db_err expr_value(struct alter *a, struct column_def *c, bool *io_in_plac
         return type_store(&cast, &c->type, &target, &e->type, &e->u.constant, &c->absent);
     }
     *io_in_place = false;
+    dc->row_default = true;
     value_set_null(&c->absent, &c->type);
     return ERR_OK;
 }
 
 /* What rows that do not have the column read. */
-static db_err absent_value(struct alter *a, struct column_def *c, bool *io_in_place)
+static db_err absent_value(struct alter *a, struct draft_column *dc, bool *io_in_place)
 {
+    struct column_def *c = &dc->def;
     c->has_absent = true;
     if (c->generated != GENERATED_NO) {
         *io_in_place = false;
@@ -183,7 +184,7 @@ static db_err absent_value(struct alter *a, struct column_def *c, bool *io_in_pl
     switch (c->default_kind) {
     case DEFAULT_CONST: c->absent = c->default_value; return ERR_OK;
     case DEFAULT_NOW: return now_value(a, c);
-    case DEFAULT_EXPR: return expr_value(a, c, io_in_place);
+    case DEFAULT_EXPR: return expr_value(a, dc, io_in_place);
     case DEFAULT_NULL: value_set_null(&c->absent, &c->type); return ERR_OK;
     case DEFAULT_NONE: break;
     }
@@ -197,11 +198,11 @@ static db_err absent_value(struct alter *a, struct column_def *c, bool *io_in_pl
 db_err ddl__plan_alter(struct alter *a, enum alter_way *ret_way)
 {
     struct draft *d = &a->draft;
-    bool in_place = !a->force && columns_stay(a) && indexes_stay(a) && !checks_rows(d);
+    bool in_place = !a->force && columns_stay(a) && indexes_stay(a) && !ddl__checks_rows(d);
     for (uint32_t i = 0; i < d->column_count; i++) {
         struct draft_column *c = d->columns[i];
         if (c->source < 0 && !c->def.auto_increment) {
-            TRY(absent_value(a, &c->def, &in_place));
+            TRY(absent_value(a, c, &in_place));
         }
         in_place = in_place && (c->source >= 0 || !c->def.auto_increment);
     }

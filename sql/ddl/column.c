@@ -232,11 +232,11 @@ static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_column_de
 static db_err set_generated(struct draft *d, const struct ast_column_def *ast,
                             struct draft_column *c)
 {
-    const char *wrong = ast->default_kind != AST_DEFAULT_NONE                      ? "DEFAULT"
-                        : ast->auto_increment                                      ? "AUTO_INCREMENT"
-                        : ast->on_update != NULL                                   ? "ON UPDATE"
+    const char *wrong = ast->default_kind != AST_DEFAULT_NONE ? "DEFAULT"
+                        : ast->auto_increment                 ? "AUTO_INCREMENT"
+                        : ast->on_update != NULL              ? "ON UPDATE"
                         : ast->serial_default || ast->type->kind == AST_TYPE_SERIAL ? "SERIAL"
-                                                                                   : NULL;
+                                                                                    : NULL;
     if (wrong != NULL) {
         return my_error(d->ctx->diag, ER_WRONG_USAGE, wrong, "generated column");
     }

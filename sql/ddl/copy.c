@@ -141,11 +141,8 @@ static db_err derive(struct copier *c)
     if (c->rules.rules == NULL) {
         return ERR_OK;
     }
-    c->exec.arena = &c->row_arena;
-    db_err err = row_rules_default(&c->rules, &c->exec, c->pending, c->number, c->row);
-    err = err != ERR_OK ? err : row_rules_apply(&c->rules, &c->exec, c->number, c->row, &pass);
-    c->exec.arena = c->a->ctx->arena;
-    return err;
+    TRY(row_rules_default(&c->rules, &c->exec, c->pending, c->number, c->row));
+    return row_rules_apply(&c->rules, &c->exec, c->number, c->row, &pass);
 }
 
 static db_err init_rules(struct copier *c)
@@ -160,7 +157,9 @@ static db_err init_rules(struct copier *c)
     for (uint32_t i = 0; i < c->def->column_count; i++) {
         c->pending[i] = c->source[i] < 0 && c->def->columns[i].default_kind == DEFAULT_EXPR;
     }
-    return row_rules_init(&c->rules, &c->exec, c->def, rules);
+    TRY(row_rules_init(&c->rules, &c->exec, c->def, rules));
+    c->rules.values = &c->row_arena;
+    return ERR_OK;
 }
 
 static db_err copy_row(struct copier *c)

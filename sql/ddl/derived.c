@@ -191,8 +191,8 @@ static db_err check_reads(struct draft *d, uint32_t at, const bool *reads)
     bool generated = c->def.generated != GENERATED_NO;
     for (uint32_t i = 0; i < d->column_count; i++) {
         const struct column_def *other = &d->columns[i]->def;
-        bool computed = other->generated != GENERATED_NO ||
-                        (!generated && other->default_kind == DEFAULT_EXPR);
+        bool computed =
+            other->generated != GENERATED_NO || (!generated && other->default_kind == DEFAULT_EXPR);
         if (!reads[i]) {
             continue;
         }
@@ -283,16 +283,14 @@ static db_err name_checks(struct draft *d)
 {
     uint64_t last = 0;
     for (uint32_t i = 0; i < d->check_count; i++) {
-        uint64_t n = d->checks[i]->ast == NULL
-                         ? check_name_number(d->checks[i]->def.name, d->def.name)
-                         : 0;
+        uint64_t n =
+            d->checks[i]->ast == NULL ? check_name_number(d->checks[i]->def.name, d->def.name) : 0;
         last = n > last ? n : last;
     }
     for (uint32_t i = 0; i < d->check_count; i++) {
         if (d->checks[i]->def.name.ptr == NULL) {
-            const char *name =
-                arena_printf(d->ctx->arena, "%.*s_chk_%llu", SLICE_FMT(d->def.name),
-                             (unsigned long long)++last);
+            const char *name = arena_printf(d->ctx->arena, "%.*s_chk_%llu", SLICE_FMT(d->def.name),
+                                            (unsigned long long)++last);
             if (name == NULL) {
                 return ERR_NOMEM;
             }
@@ -336,8 +334,8 @@ static db_err unique_names(struct draft *d)
 
 static bool is_boolean_call(const struct ast_func *f)
 {
-    static const char *const names[] = {"isnull",        "json_valid",    "json_contains",
-                                        "json_overlaps", "regexp_like",   "json_contains_path",
+    static const char *const names[] = {"isnull",        "json_valid",       "json_contains",
+                                        "json_overlaps", "regexp_like",      "json_contains_path",
                                         "is_uuid",       "json_schema_valid"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (slice_eq_nocase(f->name, slice_str(names[i]))) {
@@ -358,8 +356,8 @@ static bool is_boolean(const struct ast_expr *e)
     case AST_EXPR_BINARY: {
         enum ast_op op = ((const struct ast_binary *)e)->op;
         return op == AST_OP_AND || op == AST_OP_OR || op == AST_OP_XOR || op == AST_OP_EQ ||
-               op == AST_OP_NULL_SAFE_EQ || op == AST_OP_NE || op == AST_OP_LT ||
-               op == AST_OP_LE || op == AST_OP_GT || op == AST_OP_GE || op == AST_OP_SOUNDS_LIKE;
+               op == AST_OP_NULL_SAFE_EQ || op == AST_OP_NE || op == AST_OP_LT || op == AST_OP_LE ||
+               op == AST_OP_GT || op == AST_OP_GE || op == AST_OP_SOUNDS_LIKE;
     }
     case AST_EXPR_IS:
     case AST_EXPR_BETWEEN:

@@ -9,7 +9,7 @@ struct change_row {
     const struct plan_target *target;
     struct row_writer *writer;
     struct expr_state **assigns; /* by assignment; NULL: a constant or a parameter */
-    struct chunk *scratch; /* one row of the columns that the expressions read; NULL: none does */
+    struct chunk *scratch;   /* one row of the columns that the expressions read; NULL: none does */
     struct row_rules *rules; /* of the target's rules */
     bool ignore;
 };

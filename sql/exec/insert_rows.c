@@ -118,17 +118,33 @@ db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct 
     return ERR_OK;
 }
 
+/* MYSQL: DEFAULT in a value list sees the columns that stand after it as their own defaults. */
+static void constant_defaults(const struct insert_rows *s, struct value *row)
+{
+    for (uint32_t i = 0; i < s->table->column_count; i++) {
+        const struct column_def *c = &s->table->columns[i];
+        if (c->default_kind == DEFAULT_CONST) {
+            row[i] = c->default_value;
+        } else {
+            value_set_null(&row[i], &c->type);
+        }
+    }
+}
+
 db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx, struct bexpr *const *exprs,
                            struct value *row, bool many)
 {
     insert_rows_begin(s);
+    if (s->pending != NULL) {
+        constant_defaults(s, row);
+    }
     for (uint32_t i = 0; i < s->node->u.insert.column_count; i++) {
         struct value v;
         if (exprs[i]->kind == BEXPR_DEFAULT) { /* of a column that is computed from the row */
             uint32_t ordinal = s->node->u.insert.columns[i];
             value_set_null(&row[ordinal], &s->table->columns[ordinal].type);
             if (s->pending != NULL) {
-                s->pending[ordinal] = true;
+                TRY(row_rules_default_of(&s->rules, ctx, ordinal, s->number, row));
             }
             continue;
         }

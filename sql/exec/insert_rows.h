@@ -11,7 +11,8 @@ struct insert_rows {
     const bool *given; /* by ordinal: in the column list */
     uint64_t number;   /* rows completed so far */
     struct row_rules rules;
-    bool *pending; /* by ordinal: the row's default is computed from its other columns; NULL: none */
+    bool
+        *pending; /* by ordinal: the row's default is computed from its other columns; NULL: none */
     bool skip; /* a check is violated and the statement has IGNORE: the row is not to be written */
 };
 

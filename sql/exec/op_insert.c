@@ -195,13 +195,6 @@ static db_err write_rows(struct op_insert *s, struct exec_ctx *ctx, struct value
     return ERR_OK;
 }
 
-/* MYSQL: a row that violates a check counts as a record and as a duplicate. */
-static void skip_row(struct exec_ctx *ctx)
-{
-    ctx->records++;
-    ctx->duplicates++;
-}
-
 static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
 {
     const struct plan_node *values = s->op.node->children[0];
@@ -214,11 +207,7 @@ static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
     for (uint32_t i = 0; i < n; i++) {
         TRY(insert_rows_literal(&s->rows, ctx, values->u.values.rows[i],
                                 &rows[(size_t)kept * s->table->column_count], n > 1));
-        if (s->rows.skip) {
-            skip_row(ctx);
-        } else {
-            kept++;
-        }
+        kept += s->rows.skip ? 0 : 1;
     }
     return kept == 0 ? ERR_OK : write_rows(s, ctx, rows, kept);
 }
@@ -252,7 +241,6 @@ static db_err insert_source(struct op_insert *s, struct exec_ctx *ctx)
             struct value *row = &rows[n * width];
             TRY(complete_row(s, ctx, in, chunk_row(in, i), row, true));
             if (s->rows.skip) {
-                skip_row(ctx);
                 continue;
             }
             for (size_t c = 0; c < width; c++) {

@@ -69,20 +69,29 @@ static db_err show_row(struct row_rules *r, const struct value *row)
     return ERR_OK;
 }
 
+static db_err store(struct row_rules *r, struct exec_ctx *ctx, const struct rule_column *rule,
+                    const struct value *v, uint64_t number, struct value *row)
+{
+    struct value *to = &row[rule->column];
+    struct arena *statement = ctx->arena;
+    ctx->arena = r->values != NULL ? r->values : statement;
+    ctx->eval.cast->json_source = rule->expr->json_source;
+    db_err err = row_assign(ctx, r->table, rule->column, &rule->expr->type, v, number, row);
+    ctx->eval.cast->json_source = NULL;
+    err = err != ERR_OK ? err : value_copy(to, ctx->arena, to);
+    ctx->arena = statement;
+    return err;
+}
+
 static db_err compute(struct row_rules *r, struct exec_ctx *ctx, const struct rule_column *rule,
                       struct expr_state *state, uint64_t number, struct value *row)
 {
-    struct value *to = &row[rule->column];
     struct vector *v;
     struct value x;
     TRY(expr_eval(ctx, state, &r->row, &v));
     vector_get(v, 0, &x);
-    ctx->eval.cast->json_source = rule->expr->json_source;
-    db_err err = row_assign(ctx, r->table, rule->column, &rule->expr->type, &x, number, row);
-    ctx->eval.cast->json_source = NULL;
-    TRY(err);
-    TRY(value_copy(to, ctx->arena, to));
-    return r->rules->reads[rule->column] ? show_value(r, rule->column, to) : ERR_OK;
+    TRY(store(r, ctx, rule, &x, number, row));
+    return r->rules->reads[rule->column] ? show_value(r, rule->column, &row[rule->column]) : ERR_OK;
 }
 
 db_err row_rules_default(struct row_rules *r, struct exec_ctx *ctx, const bool *pending,
@@ -96,6 +105,19 @@ db_err row_rules_default(struct row_rules *r, struct exec_ctx *ctx, const bool *
         const struct rule_column *d = &r->rules->defaults[i];
         if (pending == NULL || pending[d->column]) {
             TRY(compute(r, ctx, d, r->defaults[i], number, row));
+        }
+    }
+    return ERR_OK;
+}
+
+db_err row_rules_default_of(struct row_rules *r, struct exec_ctx *ctx, uint32_t ordinal,
+                            uint64_t number, struct value *row)
+{
+    TRY(show_row(r, row));
+    for (uint32_t i = 0; i < r->rules->default_count; i++) {
+        const struct rule_column *d = &r->rules->defaults[i];
+        if (d->column == ordinal) {
+            return compute(r, ctx, d, r->defaults[i], number, row);
         }
     }
     return ERR_OK;
@@ -132,11 +154,14 @@ static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool 
     if (holds) {
         return ERR_OK;
     }
-    char *name = arena_strdup(ctx->arena, r->rules->checks[i].name);
-    if (!ctx->ignore) {
-        return my_error(ctx->diag, ER_CHECK_CONSTRAINT_VIOLATED, name);
+    struct diag d = {0};
+    bool warns = ctx->ignore;
+    db_err err = my_error(warns ? &d : ctx->diag, ER_CHECK_CONSTRAINT_VIOLATED,
+                          arena_strdup(ctx->arena, r->rules->checks[i].name));
+    if (!warns) {
+        return err;
     }
-    cast_warn(ctx->eval.cast, CAST_WARNING, ER_CHECK_CONSTRAINT_VIOLATED, name);
+    exec__warn_text(ctx, CAST_WARNING, d.number, d.text);
     *ret_pass = false;
     return ERR_OK;
 }

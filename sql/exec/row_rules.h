@@ -9,7 +9,8 @@ struct row_rules {
     const struct table_def *table;
     const struct table_rules *rules; /* NULL: none */
     struct expr_state **defaults, **generated, **checks;
-    struct chunk row; /* one row, by ordinal: what the expressions read is kept up to date */
+    struct arena *values; /* of the row's text; NULL: ctx->arena */
+    struct chunk row;     /* one row, by ordinal: what the expressions read is kept up to date */
 };
 
 /* State in ctx->arena. */
@@ -19,7 +20,10 @@ MUST_USE db_err row_rules_init(struct row_rules *r, struct exec_ctx *ctx,
  * other columns have their values. pending NULL: all of them. */
 MUST_USE db_err row_rules_default(struct row_rules *r, struct exec_ctx *ctx, const bool *pending,
                                   uint64_t number, struct value *row);
-/* Computes the generated columns of the row (values by ordinal; text in ctx->arena) and then the
+/* The default of one column, if it is a rule, from the row as it is now. */
+MUST_USE db_err row_rules_default_of(struct row_rules *r, struct exec_ctx *ctx, uint32_t ordinal,
+                                     uint64_t number, struct value *row);
+/* Computes the generated columns of the row (values by ordinal; text in r->values) and then the
  * checks. *ret_pass false: a check is violated and the statement has IGNORE: it has been warned of,
  * and the row is not to be written. `number`: 1-based row of the statement, for messages.
  * Errors: ERR_SQL 3819, 1048, and those of evaluating and storing. */

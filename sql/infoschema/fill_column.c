@@ -105,7 +105,7 @@ static db_err extra_text(struct is_rows *r, const struct column_def *c, const ch
                         : arena_printf(r->arena, "on update CURRENT_TIMESTAMP(%u)",
                                        (unsigned)c->type.decimals);
     }
-    const char *words[] = {c->auto_increment                      ? "auto_increment"
+    const char *words[] = {c->auto_increment                   ? "auto_increment"
                            : c->generated == GENERATED_STORED  ? "STORED GENERATED"
                            : c->generated == GENERATED_VIRTUAL ? "VIRTUAL GENERATED"
                                                                : "",

@@ -74,8 +74,8 @@ static db_err replace_default(struct optimizer *o, const struct table_def *t,
     if (e->kind == BEXPR_DEFAULT) {
         const struct column_def *of = c;
         if (e->arg_count == 0 && c->generated != GENERATED_NO) {
-            return columns == NULL ? ERR_OK : const_expr(o, &(struct value){.is_null = true},
-                                                         &c->type, io);
+            return columns == NULL ? ERR_OK
+                                   : const_expr(o, &(struct value){.is_null = true}, &c->type, io);
         }
         if (e->arg_count == 1) {
             of = NULL;
@@ -303,8 +303,8 @@ static db_err plan_assigns(struct optimizer *o, uint32_t target, const struct ph
         if (t->table->columns[a->column].generated != GENERATED_NO) {
             continue; /* DEFAULT: it is computed in any case */
         }
-        TRY(replace_default(o, t->table, &t->table->columns[a->column],
-                            s->targets[target].columns, &a->expr));
+        TRY(replace_default(o, t->table, &t->table->columns[a->column], s->targets[target].columns,
+                            &a->expr));
         struct plan_assign *out = &t->assigns[t->assign_count++];
         out->column = a->column;
         TRY(opt__resolve(o, a->expr, rows->cols, rows->node->column_count, &out->expr));

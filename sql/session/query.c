@@ -305,7 +305,8 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
                             (unsigned long long)ctx->matched_rows,
                             (unsigned long long)ctx->changed_rows, warnings);
     } else if (plan->kind == BOUND_INSERT &&
-               (ctx->records > 1 || plan->root->children[0]->kind != PLAN_VALUES)) {
+               (ctx->records > 1 || plan->root->children[0]->u.values.row_count > 1 ||
+                plan->root->children[0]->kind != PLAN_VALUES)) {
         info = arena_printf(&s->stmt_arena, "Records: %llu  Duplicates: %llu  Warnings: %u",
                             (unsigned long long)ctx->records, (unsigned long long)ctx->duplicates,
                             warnings);

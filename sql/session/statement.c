@@ -86,7 +86,14 @@ static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
         s->has_schema = false;
         s->env.current_schema = SLICE_EMPTY;
     }
-    return session__ok(st, ctx.affected_rows, SLICE_EMPTY);
+    struct slice info = SLICE_EMPTY;
+    if (ctx.tells_rows) {
+        const char *text =
+            arena_printf(&s->stmt_arena, "Records: %llu  Duplicates: 0  Warnings: %u",
+                         (unsigned long long)ctx.affected_rows, sql_session_warning_count(s));
+        info = text == NULL ? SLICE_EMPTY : slice_str(text);
+    }
+    return session__ok(st, ctx.affected_rows, info);
 }
 
 static db_err run_txn_end(struct statement *st, const struct ast_txn_end *e, bool commit)
