@@ -40,6 +40,7 @@ static db_err assign(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
     if (c->scratch == NULL) {
         return ERR_OK;
     }
+    TRY(row_own(ctx, &row[a->column])); /* it may lie in a slot of scratch, this one even */
     struct vector *slot = &c->scratch->columns[t->slots[a->column]];
     vector_reset(slot);
     return vector_set(slot, 0, &row[a->column]);

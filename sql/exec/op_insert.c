@@ -123,6 +123,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
             return my_error(ctx->diag, ER_BAD_NULL_ERROR,
                             arena_strdup(ctx->arena, s->table->columns[a->column].name));
         }
+        TRY(row_own(ctx, &changed[a->column])); /* it may lie in a slot of scratch */
         vector_reset(&s->scratch.columns[a->column]);
         TRY(vector_set(&s->scratch.columns[a->column], 0, &changed[a->column]));
     }

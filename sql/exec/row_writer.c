@@ -355,6 +355,11 @@ db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordi
     return type_store(&cast, &c->type, &target, type, v, &row[ordinal]);
 }
 
+db_err row_own(struct exec_ctx *ctx, struct value *v)
+{
+    return v->is_null || v->phys != PHYS_STR ? ERR_OK : arena_copy(ctx->arena, v->str, &v->str);
+}
+
 bool row_equal(const struct table_def *t, const struct value *a, const struct value *b)
 {
     for (uint32_t i = 0; i < t->column_count; i++) {

@@ -37,6 +37,9 @@ db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct va
 MUST_USE db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
                            const struct sql_type *type, const struct value *v, uint64_t number,
                            struct value *row);
+/* Text of the value becomes the statement's own (ctx->arena), so that what it was borrowed from may
+ * go. */
+MUST_USE db_err row_own(struct exec_ctx *ctx, struct value *v);
 bool row_equal(const struct table_def *t, const struct value *a, const struct value *b);
 
 /* A name for a table's sequence: AUTO_INCREMENT or hidden row ids. Key in out (room for 16 bytes).
