@@ -141,7 +141,7 @@ static struct cache_entry *entry_new(const struct range_desc *d)
     }
     e->desc.start = slice_of(keys, d->start.len);
     e->desc.end = slice_of(keys + d->start.len, d->end.len);
-    node_id_t leader = 0;
+    node_id_t leader = d->leader_hint;
     for (unsigned i = 0; i < d->replica_count && leader == 0; i++) {
         leader = d->replicas[i].kind == REPLICA_VOTER ? d->replicas[i].node : 0;
     }
@@ -261,18 +261,21 @@ static node_id_t voter_after(const struct range_desc *d, node_id_t node)
     return 0;
 }
 
-void range_cache_next_leader(struct range_cache *c, range_id_t id, node_id_t failed)
+bool range_cache_next_leader(struct range_cache *c, range_id_t id, node_id_t failed)
 {
+    bool other = true;
     pthread_mutex_lock(&c->lock);
     struct range_table *t = atomic_load(&c->table);
     size_t i = find_id(t, id);
     if (i < t->count && atomic_load(&t->entries[i]->leader) == failed) {
         node_id_t next = voter_after(&t->entries[i]->desc, failed);
-        if (next != 0) {
+        other = next != 0;
+        if (other) {
             atomic_store(&t->entries[i]->leader, next);
         }
     }
     pthread_mutex_unlock(&c->lock);
+    return other;
 }
 
 size_t range_cache_count(struct range_cache *c)

@@ -83,7 +83,7 @@ static void test_next_leader(void **state)
     struct range_desc d = desc(1, 1, "", "");
     assert_int_equal(range_cache_init(&c), ERR_OK);
     learn(&c, d);
-    range_cache_next_leader(&c, 1, 7); /* there is no other */
+    assert_false(range_cache_next_leader(&c, 1, 7)); /* there is no other */
     assert_int_equal(leader_of(&c), 7);
     d.epoch.conf = 2;
     d.replica_count = 4;
@@ -92,18 +92,18 @@ static void test_next_leader(void **state)
     d.replicas[3] = (struct replica_desc){10, 4, REPLICA_INCOMING};
     learn(&c, d);
     assert_int_equal(leader_of(&c), 7);
-    range_cache_next_leader(&c, 1, 9); /* somebody else was faster */
+    assert_true(range_cache_next_leader(&c, 1, 9)); /* somebody else was faster */
     assert_int_equal(leader_of(&c), 7);
-    range_cache_next_leader(&c, 1, 7);
+    assert_true(range_cache_next_leader(&c, 1, 7));
     assert_int_equal(leader_of(&c), 9); /* never a learner */
-    range_cache_next_leader(&c, 1, 9);
+    assert_true(range_cache_next_leader(&c, 1, 9));
     assert_int_equal(leader_of(&c), 10);
-    range_cache_next_leader(&c, 1, 10);
+    assert_true(range_cache_next_leader(&c, 1, 10));
     assert_int_equal(leader_of(&c), 7);
     range_cache_set_leader(&c, 1, 42); /* not in the descriptor */
-    range_cache_next_leader(&c, 1, 42);
+    assert_true(range_cache_next_leader(&c, 1, 42));
     assert_int_not_equal(leader_of(&c), 42);
-    range_cache_next_leader(&c, 2, 7); /* not known */
+    assert_true(range_cache_next_leader(&c, 2, 7)); /* not known */
     range_cache_fini(&c);
 }
 

@@ -53,8 +53,9 @@ MUST_USE db_err range_cache_learn(struct range_cache *c, const struct range_desc
 /* Forgets the range, if it is still known by this epoch. */
 void range_cache_evict(struct range_cache *c, range_id_t id, struct range_epoch epoch);
 void range_cache_set_leader(struct range_cache *c, range_id_t id, node_id_t leader);
-/* That node is not reachable: if it is still thought to lead the range, its next voter is now. */
-void range_cache_next_leader(struct range_cache *c, range_id_t id, node_id_t failed);
+/* That node is not reachable: if it is still thought to lead the range, its next voter is now.
+ * False: no other is known. */
+bool range_cache_next_leader(struct range_cache *c, range_id_t id, node_id_t failed);
 size_t range_cache_count(struct range_cache *c);
 
 struct router {
@@ -75,6 +76,9 @@ struct attempt {
     unsigned count;
     uint64_t start_ns; /* 0: no retry yet */
     uint64_t backoff_ns;
+    db_err last; /* the error that the last retry was for, and whose */
+    range_id_t last_range;
+    node_id_t last_node;
 };
 
 static inline void attempt_init(struct attempt *a, struct router *r)

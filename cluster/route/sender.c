@@ -12,7 +12,7 @@
  * passes by itself; any member that is there knows who leads. What is not about routing goes back
  * to the caller. */
 
-enum { LOOKUP_MAX = 32, FREE_RETRIES = 2 };
+enum { LOOKUP_MAX = 32, FREE_RETRIES = 2, LOOK_UP_EVERY = 6 };
 #define BACKOFF_FIRST_NS (1 * NS_PER_MS)
 #define BACKOFF_MAX_NS   (200 * NS_PER_MS)
 
@@ -24,8 +24,11 @@ db_err attempt_wait(struct attempt *a, struct diag *diag)
         a->backoff_ns = BACKOFF_FIRST_NS;
     }
     if (fiber_deadline() == DEADLINE_NONE && now - a->start_ns > ATTEMPT_TIME_MAX_NS) {
-        return diag_set(diag, ERR_UNAVAILABLE, "no answer from the cluster after %u tries",
-                        a->count);
+        return diag_set(diag, ERR_UNAVAILABLE,
+                        "no answer from the cluster after %u tries; at last from node %llu, of "
+                        "range %llu: %s",
+                        a->count, (unsigned long long)a->last_node,
+                        (unsigned long long)a->last_range, err_text(a->last));
     }
     uint64_t jitter = (now >> 4) % (a->backoff_ns / 2 + 1);
     TRY(fiber_sleep(a->backoff_ns / 2 + jitter));
@@ -137,12 +140,25 @@ db_err route_find_before(struct attempt *a, struct slice key, struct arena *aren
     }
 }
 
+/* The node does not answer, or not for the range. What is known of the range may be as old as the
+ * node is gone: now and then meta is asked again. */
+static void try_another(struct attempt *a, const struct range_location *loc)
+{
+    struct range_cache *ranges = a->router->ranges;
+    if (!range_cache_next_leader(ranges, loc->id, loc->node) || a->count % LOOK_UP_EVERY == 0) {
+        range_cache_evict(ranges, loc->id, loc->epoch);
+    }
+}
+
 db_err attempt_again(struct attempt *a, db_err err, const struct route *route,
                      const struct kv_reply *reply, struct diag *diag)
 {
     struct range_cache *ranges = a->router->ranges;
     ASSERT(err != ERR_OK);
     a->count++;
+    a->last = err;
+    a->last_range = route->loc.id;
+    a->last_node = route->loc.node;
     switch ((int)err) {
     case ERR_STALE_EPOCH:
         if (reply != NULL && reply->desc_count != 0) {
@@ -161,12 +177,12 @@ db_err attempt_again(struct attempt *a, db_err err, const struct route *route,
                 return ERR_OK;
             }
         } else if (a->count > FREE_RETRIES) { /* perhaps it has lost the others */
-            range_cache_next_leader(ranges, route->loc.id, route->loc.node);
+            try_another(a, &route->loc);
         }
         break;
     case ERR_RANGE_NOT_FOUND:
     case ERR_CLOSED: range_cache_evict(ranges, route->loc.id, route->loc.epoch); break;
-    case ERR_UNAVAILABLE: range_cache_next_leader(ranges, route->loc.id, route->loc.node); break;
+    case ERR_UNAVAILABLE: try_another(a, &route->loc); break;
     case ERR_BUSY: break;
     default: return err;
     }
