@@ -55,6 +55,7 @@ binary=build/release/bin/skeindb
 for stage in sql crash isolation; do
     if want $stage; then counted $stage tests/$stage/run.sh --binary $binary; fi
 done
+if want cluster; then counted cluster tests/cluster_rpc/run.sh --binary $binary; fi
 if want protocol; then counted protocol tests/lib/with_node.sh $binary -- tests/protocol/run.sh; fi
 if want sanitize; then
     one "build asan-ubsan" scripts/build.sh asan-ubsan
