@@ -301,6 +301,10 @@ static db_err hand_out(struct cluster_scan *s, const struct storage_kv **ret_row
 {
     if (s->t->wb.write_count == 0) {
         size_t n = s->count - s->pos;
+        if (n == 0) { /* an empty page, without memory */
+            *ret_count = 0;
+            return leave_page(s);
+        }
         n = n < s->opts.batch_rows ? n : s->opts.batch_rows;
         *ret_rows = (const struct storage_kv *)(const void *)(s->pairs + s->pos);
         *ret_count = n;
