@@ -192,7 +192,9 @@ class Client:
             if snapshot and last:
                 self.record("snapshot", first, last, [], snapshot)
             raise
-        self.record("commit", start, end, [(k, v, state) for k, v in appends], locked if state == "yes" else [])
+        # who has written nothing is not asked at the end whether its locks have gone with a lease
+        asked = state == "yes" and (appends or self.shared_locks)
+        self.record("commit", start, end, [(k, v, state) for k, v in appends], locked if asked else [])
         if snapshot:
             self.record("snapshot", first, last, [], snapshot)
 
