@@ -8,42 +8,76 @@
  * splits ranges that have grown. It looks only at ranges that have changed, so idle ones cost
  * nothing. */
 
-struct durable_job {
+/* Replicas whose log may be longer than needed, asked about together: what waits for the next flush
+ * is asked about in every round, and may be many. */
+enum { COMPACT_BATCH = 128 };
+
+struct compact_look {
     struct replica *r;
-    uint64_t index;
+    uint64_t written; /* all applied up to `applied` */
+    uint64_t applied;
+    uint64_t durable;
     db_err err;
+};
+
+struct compact_batch {
+    struct compact_look looks[COMPACT_BATCH];
+    unsigned count;
+    bool short_of_space;
 };
 
 static void read_durable(void *arg)
 {
-    struct durable_job *j = arg;
-    uint64_t term;
-    j->err = engine_applied_durable(j->r->rs->opts.engine, j->r->id, &j->index, &term);
+    struct compact_batch *b = arg;
+    for (unsigned i = 0; i < b->count; i++) {
+        struct compact_look *k = &b->looks[i];
+        uint64_t term;
+        k->err = engine_applied_durable(k->r->rs->opts.engine, k->r->id, &k->durable, &term);
+    }
 }
 
-static void compact_replica(struct replica *r, bool short_of_space)
+static void compact_looked_at(const struct compact_look *k, bool short_of_space)
+{
+    struct replica *r = k->r;
+    if (k->err == ERR_OK && k->durable >= r->mark_index) {
+        r->flushed = r->mark;
+        r->mark = k->written;
+        r->mark_index = k->applied;
+    }
+    if (k->err != ERR_OK || k->durable <= atomic_load(&r->compacted_index) ||
+        !replica_is(r, REPLICA_LIVE)) {
+        return;
+    }
+    struct compact_msg m = {
+        .msg.kind = INBOX_COMPACT, .index = k->durable, .short_of_space = short_of_space};
+    wait_init(&m.waiter);
+    inbox_push(r, &m.msg);
+    wait_block_uncancelable(&m.waiter);
+}
+
+static void compact_all(struct compact_batch *b)
+{
+    if (b->count != 0) {
+        blocking_run(read_durable, b);
+    }
+    for (unsigned i = 0; i < b->count; i++) {
+        compact_looked_at(&b->looks[i], b->short_of_space);
+    }
+    b->count = 0;
+}
+
+static void compact_replica(struct compact_batch *b, struct replica *r)
 {
     if (!replica_is(r, REPLICA_LIVE) ||
         atomic_load(&r->applied_index) <= atomic_load(&r->compacted_index)) {
         return;
     }
-    uint64_t written = atomic_load(&r->written_bytes); /* all applied up to `applied` */
-    uint64_t applied = atomic_load(&r->applied_index);
-    struct durable_job j = {.r = r};
-    blocking_run(read_durable, &j);
-    if (j.err == ERR_OK && j.index >= r->mark_index) {
-        r->flushed = r->mark;
-        r->mark = written;
-        r->mark_index = applied;
+    struct compact_look *k = &b->looks[b->count++];
+    *k = (struct compact_look){.r = r, .written = atomic_load(&r->written_bytes)};
+    k->applied = atomic_load(&r->applied_index);
+    if (b->count == COMPACT_BATCH) {
+        compact_all(b);
     }
-    if (j.err != ERR_OK || j.index <= atomic_load(&r->compacted_index)) {
-        return;
-    }
-    struct compact_msg m = {
-        .msg.kind = INBOX_COMPACT, .index = j.index, .short_of_space = short_of_space};
-    wait_init(&m.waiter);
-    inbox_push(r, &m.msg);
-    wait_block_uncancelable(&m.waiter);
 }
 
 /* A start applies again what was logged since the last flush, some 50 MB a second: so there is one
@@ -204,15 +238,16 @@ void range_store_upkeep(struct range_store *rs, bool force_flush)
     if (force_flush || (flush_due(rs) && space_for_flush(rs))) {
         (void)flush(rs);
     }
-    bool is_short = short_of_space(rs);
+    struct compact_batch batch = {.short_of_space = short_of_space(rs)};
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
         for (; r != NULL && !atomic_load(&rs->stopping); r = r->map_next) {
-            compact_replica(r, is_short);
+            compact_replica(&batch, r);
             split_if_large(r);
             replica_tend(r);
         }
     }
+    compact_all(&batch);
     fiber_mutex_unlock(&rs->upkeep_lock);
 }
 

@@ -3,9 +3,7 @@ import os
 import time
 
 import pymysql
-from node import Node
-
-TOKEN = "cluster-of-a-benchmark"
+from cluster import Member
 
 
 def cpu_seconds(pid):
@@ -16,15 +14,15 @@ def cpu_seconds(pid):
 
 class Cluster:
     def __init__(self, binary, directory, count, options):
-        self.nodes = [Node(binary, os.path.join(directory, str(i + 1)), ["--join-token", TOKEN] + options) for i in range(count)]
+        self.nodes = [Member(binary, os.path.join(directory, str(i + 1)), options, i + 1) for i in range(count)]
         self.start_s = 0.0
 
     def start(self):
         """Until each node has answered a query; then until placement has come to rest."""
         began = time.monotonic()
-        for i, node in enumerate(self.nodes):
-            if i > 0:
-                node.options += ["--join", "127.0.0.1:%d" % self.nodes[0].rpc_port]
+        for node in self.nodes:
+            if node is not self.nodes[0]:
+                node.join = [self.nodes[0].rpc_address()]
             node.start()
         for node in self.nodes:
             self._first_answer(node, began + 30)
