@@ -2,8 +2,8 @@
  *
  * The reading thread only sorts: one-way messages of a read go to the connection's loop as one
  * batch, in order, but for those whose handler may be called where they are read; each call or
- * stream becomes a request in the connection's table and goes to one of the server's loops, a few
- * neighbours to the same one. Cancellations and frames of streams act at once.
+ * stream becomes a request in the connection's table and goes to one of the server's loops, the
+ * same one as before while it keeps up. Cancellations and frames of streams act at once.
  *
  * A loop that does not keep up: after RPC_BATCHES_MAX unhandled batches nothing more is read from
  * the connection until one was handled. Requests are bounded by admission.
@@ -233,6 +233,7 @@ static void request_main(void *arg)
 static void request_begin(struct loop_task *task)
 {
     struct rpc_request *req = CONTAINER_OF(task, struct rpc_request, task);
+    atomic_fetch_sub_explicit(&req->sc->server->waiting[req->loop], 1, memory_order_relaxed);
     db_err err = fiber_spawn_now(request_main, req);
     if (err == ERR_OK) {
         return;
@@ -337,15 +338,33 @@ static void refuse(struct server_conn *sc, const struct rpc_frame *f, db_err err
     (void)sent; /* the connection has ended */
 }
 
-static void add_request(struct server_conn *sc, struct rpc_blob *blob, const struct rpc_frame *f,
-                        struct loop *loop)
+/* The same loop again as long as it keeps up: one that runs need not be woken. */
+static unsigned choose_loop(struct rpc_server *s)
+{
+    unsigned n = s->opts.loop_count;
+    unsigned i = atomic_load_explicit(&s->request_loop, memory_order_relaxed);
+    for (unsigned k = 0; k < n; k++) {
+        unsigned at = (i + k) % n;
+        if (atomic_load_explicit(&s->waiting[at], memory_order_relaxed) < CALLS_PER_LOOP) {
+            if (k != 0) {
+                atomic_store_explicit(&s->request_loop, at, memory_order_relaxed);
+            }
+            return at;
+        }
+    }
+    return atomic_fetch_add_explicit(&s->request_loop, 1, memory_order_relaxed) % n;
+}
+
+static void add_request(struct server_conn *sc, struct rpc_blob *blob, const struct rpc_frame *f)
 {
     struct diag diag;
     diag_reset(&diag);
     struct rpc_request *req = NULL;
     db_err err = request_new(sc, blob, f, &diag, &req);
     if (err == ERR_OK) {
-        loop_post(loop, &req->task);
+        req->loop = choose_loop(sc->server);
+        atomic_fetch_add_explicit(&sc->server->waiting[req->loop], 1, memory_order_relaxed);
+        loop_post(sc->server->loops[req->loop], &req->task);
     } else if (err == ERR_EXISTS) {
         rpc_conn_close(sc->conn, ERR_CORRUPT, "two requests with one id");
     } else {
@@ -420,10 +439,7 @@ bool server__on_frames(void *ctx, struct rpc_conn *c, struct rpc_blob *blob,
                        const struct rpc_frame *frames, unsigned count)
 {
     struct server_conn *sc = ctx;
-    struct rpc_server *s = sc->server;
     struct batch *batch = NULL;
-    struct loop *loop = NULL;
-    unsigned calls = 0;
     if (!sc->open) {
         server__hello(sc, &frames[0]);
         return true; /* before it is open frames come one by one */
@@ -437,12 +453,7 @@ bool server__on_frames(void *ctx, struct rpc_conn *c, struct rpc_blob *blob,
             }
             break;
         case RPC_FRAME_REQUEST:
-        case RPC_FRAME_STREAM_OPEN:
-            if (calls++ % CALLS_PER_LOOP == 0) {
-                loop = s->loops[atomic_fetch_add(&s->next_loop, 1) % s->opts.loop_count];
-            }
-            add_request(sc, blob, f, loop);
-            break;
+        case RPC_FRAME_STREAM_OPEN: add_request(sc, blob, f); break;
         case RPC_FRAME_CANCEL: on_cancel(sc, f->head.id); break;
         case RPC_FRAME_STREAM_DATA:
         case RPC_FRAME_STREAM_CREDIT:

@@ -173,14 +173,17 @@ db_err rpc_server_new(const struct rpc_server_opts *opts, struct rpc_server **re
     }
     struct rpc_server *s = mem_calloc(1, sizeof(*s));
     struct loop **loops = mem_calloc(opts->loop_count, sizeof(*loops));
-    if (s == NULL || loops == NULL) {
+    _Atomic unsigned *waiting = mem_calloc(opts->loop_count, sizeof(*waiting));
+    if (s == NULL || loops == NULL || waiting == NULL) {
         mem_free(s);
         mem_free(loops);
+        mem_free((void *)waiting);
         return ERR_NOMEM;
     }
     memcpy(loops, opts->loops, opts->loop_count * sizeof(*loops));
     s->opts = *opts;
     s->loops = loops;
+    s->waiting = waiting;
     s->opts.unknown_max = opts->unknown_max != 0 ? opts->unknown_max : UNKNOWN_MAX_DEFAULT;
     s->opts.connections_max =
         opts->connections_max != 0 ? opts->connections_max : CONNECTIONS_MAX_DEFAULT;
@@ -261,5 +264,6 @@ void rpc_server_stop(struct rpc_server *s)
     rpc_latch_fini(&s->latch);
     pthread_mutex_destroy(&s->lock);
     mem_free(s->loops);
+    mem_free((void *)s->waiting);
     mem_free(s);
 }

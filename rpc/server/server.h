@@ -1,9 +1,9 @@
 /* The serving side: listens, checks who calls, runs handlers.
  *
  * One-way messages of a connection are handled one after the other, inline on the connection's
- * loop: such a handler must not park. Calls and streams run in a fiber each; calls that arrive
- * together are spread over the server's loops. When a connection ends, or the caller gives up, the
- * fibers that still work for it are cancelled (fiber_cancel). */
+ * loop: such a handler must not park. Calls and streams run in a fiber each; calls go to one
+ * loop as long as it keeps up, else to the next. When a connection ends, or the caller gives up,
+ * the fibers that still work for it are cancelled (fiber_cancel). */
 #ifndef SKEIN_RPC_SERVER_SERVER_H
 #define SKEIN_RPC_SERVER_SERVER_H
 

@@ -9,7 +9,7 @@
 #include "rpc/server/server.h"
 #include "rpc/stream/endpoint.h"
 
-enum { CALLS_PER_LOOP = 8 }; /* of one read, before the next loop gets some */
+enum { CALLS_PER_LOOP = 4 }; /* that a loop has not begun yet, before the next one gets some */
 
 struct handler {
     rpc_oneway_fn oneway;
@@ -43,15 +43,17 @@ struct known_node {
 struct rpc_server {
     struct rpc_server_opts opts;
     struct loop **loops;
+    _Atomic unsigned *waiting; /* by loop: requests that it has not begun */
     struct handler handlers[RPC_METHOD_MAX];
     struct admission admission[RPC_CLASS__COUNT];
     struct rpc_listener *listener;
     struct rpc_latch latch; /* the clockwork's tasks, connections with all their requests */
     struct loop_task start_task;
     struct loop_task stop_task;
-    struct loop_timer timer; /* clockwork's loop only */
-    bool stopped;            /* clockwork's loop only */
-    _Atomic unsigned next_loop;
+    struct loop_timer timer;       /* clockwork's loop only */
+    bool stopped;                  /* clockwork's loop only */
+    _Atomic unsigned next_loop;    /* of connections */
+    _Atomic unsigned request_loop; /* that gets requests at present */
 
     pthread_mutex_t lock; /* guards the rest */
     struct list conns;    /* of server_conn */
@@ -82,6 +84,7 @@ struct server_conn {
 
 struct rpc_request {
     struct loop_task task;
+    unsigned loop; /* index */
     struct server_conn *sc;
     struct hash_node by_id; /* guarded by sc->lock */
     uint64_t id;
