@@ -179,7 +179,7 @@ static void canceled_call(void *arg)
     struct pair *p = arg;
     struct diag diag = {0};
     struct rpc_reply reply;
-    *(struct fiber **)p->ctx = fiber_self();
+    atomic_store((struct fiber * _Atomic *)p->ctx, fiber_self());
     db_err err =
         call_bytes(p->peer, RPC_M_selftest_call, SLICE_LIT("sleep"), SLICE_EMPTY, 0, &diag, &reply);
     CHECK(err == ERR_CANCELED && reply.executed_maybe);
@@ -189,7 +189,7 @@ static void canceler(void *arg)
 {
     struct pair *p = arg;
     CHECK_OK(fiber_sleep(50 * NS_PER_MS));
-    fiber_cancel(*(struct fiber **)p->ctx);
+    fiber_cancel(atomic_load((struct fiber * _Atomic *)p->ctx));
 }
 
 static void test_deadline_and_cancel(void **state UNUSED)
@@ -198,7 +198,7 @@ static void test_deadline_and_cancel(void **state UNUSED)
     start(&p);
     pair_start(&p);
     run_on(p.loops[0], deadline, &p);
-    struct fiber *victim = NULL;
+    struct fiber *_Atomic victim = NULL;
     p.ctx = &victim;
     atomic_store(&g_canceled, 0);
     atomic_store(&g_begun, 0);

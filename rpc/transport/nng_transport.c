@@ -8,7 +8,8 @@
  * the thread pool, a wake-up and a hop per write. So a send is first tried with an operation that
  * has no completion function and is cancelled at once: either it was done, then its count is there,
  * or nothing of it was (NNG completes a write on the first byte), and it is given to the operation
- * that completes later.
+ * that completes later. Receiving goes the same way: when more has arrived while the last bytes
+ * were handled, which is the rule under load, the thread that is at it goes on.
  *
  * A small frame must not wait for the acknowledgement of the one before (Nagle's algorithm against
  * delayed acknowledgements: 40 ms): NNG's streams have that on unless told otherwise.
@@ -59,6 +60,7 @@ struct nng_pipe_conn {
     nng_aio *rx;
     nng_aio *tx;
     nng_aio *tx_now; /* without completion: see above */
+    nng_aio *rx_now;
     _Atomic bool closed;
     _Atomic unsigned refs; /* the owner; who begins an operation */
     struct reapable reap;
@@ -169,6 +171,24 @@ static void begin(struct nng_pipe_conn *p, void (*op)(nng_stream *stream, nng_ai
     pipe_unref(p);
 }
 
+/* What can be done without waiting. False: nothing was done. */
+static bool try_now(struct nng_pipe_conn *p, void (*op)(nng_stream *stream, nng_aio *aio),
+                    nng_aio *aio, const nng_iov *v, unsigned count, struct rpc_io *ret_io)
+{
+    int rc = nng_aio_set_iov(aio, count, v);
+    ASSERT(rc == 0);
+    op(p->stream, aio);
+    nng_aio_cancel(aio);
+    nng_aio_wait(aio);
+    db_err err = err_of(nng_aio_result(aio));
+    if (err == ERR_CANCELED) {
+        return false;
+    }
+    size_t bytes = err == ERR_OK ? nng_aio_count(aio) : 0;
+    *ret_io = (struct rpc_io){err == ERR_OK && bytes == 0 ? ERR_CLOSED : err, bytes};
+    return true;
+}
+
 static bool pipe_send(struct rpc_pipe *base, const struct slice *iov, unsigned count,
                       struct rpc_io *ret_io)
 {
@@ -181,17 +201,10 @@ static bool pipe_send(struct rpc_pipe *base, const struct slice *iov, unsigned c
     for (unsigned i = 0; i < count; i++) {
         v[i] = (nng_iov){.iov_buf = (void *)(uintptr_t)iov[i].ptr, .iov_len = iov[i].len};
     }
-    int rc = nng_aio_set_iov(p->tx_now, count, v);
-    ASSERT(rc == 0);
-    nng_stream_send(p->stream, p->tx_now);
-    nng_aio_cancel(p->tx_now);
-    nng_aio_wait(p->tx_now);
-    db_err err = err_of(nng_aio_result(p->tx_now));
-    if (err != ERR_CANCELED) {
-        *ret_io = (struct rpc_io){err, err == ERR_OK ? nng_aio_count(p->tx_now) : 0};
+    if (try_now(p, nng_stream_send, p->tx_now, v, count, ret_io)) {
         return true;
     }
-    rc = nng_aio_set_iov(p->tx, count, v);
+    int rc = nng_aio_set_iov(p->tx, count, v);
     ASSERT(rc == 0);
     begin(p, nng_stream_send, p->tx);
     return false;
@@ -205,6 +218,9 @@ static bool pipe_recv(struct rpc_pipe *base, void *ptr, size_t len, struct rpc_i
         return true;
     }
     nng_iov v = {.iov_buf = ptr, .iov_len = len};
+    if (try_now(p, nng_stream_recv, p->rx_now, &v, 1, ret_io)) {
+        return true;
+    }
     int rc = nng_aio_set_iov(p->rx, 1, &v);
     ASSERT(rc == 0);
     begin(p, nng_stream_recv, p->rx);
@@ -225,6 +241,7 @@ static void pipe_reap(struct reapable *r)
     nng_aio_free(p->rx);
     nng_aio_free(p->tx);
     nng_aio_free(p->tx_now);
+    nng_aio_free(p->rx_now);
     nng_stream_free(p->stream);
     mem_free(p);
 }
@@ -267,10 +284,11 @@ static struct rpc_pipe *pipe_new(struct nng_transport *t, nng_stream *stream)
 {
     struct nng_pipe_conn *p = mem_calloc(1, sizeof(*p));
     if (p == NULL || nng_aio_alloc(&p->rx, on_rx, p) != 0 || nng_aio_alloc(&p->tx, on_tx, p) != 0 ||
-        nng_aio_alloc(&p->tx_now, NULL, NULL) != 0) {
+        nng_aio_alloc(&p->tx_now, NULL, NULL) != 0 || nng_aio_alloc(&p->rx_now, NULL, NULL) != 0) {
         if (p != NULL) {
             nng_aio_free(p->rx);
             nng_aio_free(p->tx);
+            nng_aio_free(p->tx_now);
             mem_free(p);
         }
         nng_stream_close(stream);
