@@ -60,6 +60,9 @@ MUST_USE db_err bind_scalar(struct arena *arena, const struct bind_opts *opts,
                             const struct ast_expr *expr, const struct table_def *table,
                             struct diag *diag, struct bexpr **ret_expr);
 
+/* An expression's type as a column's that is to hold its values. */
+void bind_stored_type(struct sql_type *io);
+
 /* A column or cast type of the grammar as a sql_type. default_collation is the table's (or
  * connection's). Errors: 1074, 1426, 1425, 1427, 1439, 3505 ..., as MySQL checks lengths. */
 MUST_USE db_err bind_type(struct arena *arena, const struct ast_type *type,

@@ -140,7 +140,7 @@ static void stored_column(struct lcolumn *c)
     struct sql_type *t = &c->type;
     bool narrow = t->id == TYPE_BIGINT && (t->flags & TYPE_F_EXPR) != 0 && t->length < 10;
     if (t->id != TYPE_NULL) {
-        bind__stored_type(t);
+        bind_stored_type(t);
     }
     if (narrow) {
         t->id = TYPE_INT;

@@ -270,7 +270,6 @@ db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lno
 /* Makes the names of a WITH clause known until the caller restores b->ctes. */
 db_err bind__push_ctes(struct binder *b, struct scope *parent, struct bsubquery *sub,
                        const struct ast_with *with);
-void bind__stored_type(struct sql_type *io);
 db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_found_rows,
                    struct lnode **io_root);
 db_err bind__project(struct binder *b, struct select_item *items, uint32_t count,

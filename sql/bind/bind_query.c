@@ -59,7 +59,7 @@ static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolum
 
 /* MYSQL: the rows of a union, and of a derived table that is not merged, lie in a table: their
  * columns are described as a table's. */
-void bind__stored_type(struct sql_type *io)
+void bind_stored_type(struct sql_type *io)
 {
     uint8_t not_null = io->flags & TYPE_F_NOT_NULL;
     if (io->id == TYPE_NULL) {
@@ -88,7 +88,7 @@ static db_err common_columns(struct binder *b, const struct lnode *l, const stru
         c->id = bind__new_col(b);
         c->table = c->org_table = c->schema = SLICE_EMPTY;
         c->org_name = c->name;
-        bind__stored_type(&c->type);
+        bind_stored_type(&c->type);
         c->def = NULL;
         c->hidden = false;
     }

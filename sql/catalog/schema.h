@@ -45,7 +45,9 @@ struct column_def {
     bool on_update_now;
     bool auto_increment;
     bool invisible;
-    bool hidden;             /* the row id of a table without primary key: no SQL can name it */
+    /* No SQL can name it: the row id of a table without primary key (the last column), or, when it
+     * is generated, a functional key part. */
+    bool hidden;
     bool explicit_collation; /* CHARACTER SET or COLLATE was written: SHOW CREATE says it again */
     /* Rows older than the column do not have it: they read as this. has_absent is false for columns
      * that every row has. */
@@ -155,6 +157,11 @@ const struct schema_def *snapshot_schema_at(const struct catalog_snapshot *snap,
 uint32_t snapshot_table_count(const struct catalog_snapshot *snap, const struct schema_def *schema);
 const struct table_def *snapshot_table_at(const struct catalog_snapshot *snap,
                                           const struct schema_def *schema, uint32_t i);
+
+static inline bool column_is_row_id(const struct column_def *c)
+{
+    return c->hidden && c->generated == GENERATED_NO;
+}
 
 /* NULL when absent; names compare without case. */
 const struct column_def *table_column(const struct table_def *t, struct slice name);

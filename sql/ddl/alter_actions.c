@@ -9,7 +9,8 @@ static struct draft_column *old_column(struct alter *a, struct slice name)
 {
     for (uint32_t i = 0; i < a->draft.column_count; i++) {
         struct draft_column *c = a->draft.columns[i];
-        if (c->source >= 0 && slice_eq_nocase(a->old->columns[c->source].name, name)) {
+        if (c->source >= 0 && !c->def.hidden &&
+            slice_eq_nocase(a->old->columns[c->source].name, name)) {
             return c;
         }
     }
@@ -76,6 +77,11 @@ static db_err drop_column(struct alter *a, struct slice name)
 {
     struct draft *d = &a->draft;
     struct draft_column *c = old_column(a, name);
+    const struct draft_column *hidden = ddl__find_column(d, name);
+    if (c == NULL && hidden != NULL && hidden->def.hidden) {
+        return my_error(a->ctx->diag, ER_CANNOT_DROP_COLUMN_FUNCTIONAL_INDEX,
+                        ddl__text(a->ctx, name));
+    }
     if (c == NULL) {
         return cannot_drop(a, name);
     }

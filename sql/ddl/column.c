@@ -397,6 +397,9 @@ static db_err check_row_size(struct draft *d)
     bool visible = false;
     for (uint32_t i = 0; i < d->column_count; i++) {
         const struct column_def *c = &d->columns[i]->def;
+        if (c->hidden) {
+            continue;
+        }
         total += row_bytes(&c->type);
         null_bits += (c->type.flags & TYPE_F_NOT_NULL) == 0 ? 1 : 0;
         visible = visible || !c->invisible;

@@ -109,10 +109,11 @@ static db_err fill_column(struct copier *c, uint32_t i)
     } else {
         *v = c->a->draft.columns[i]->def.absent;
     }
-    bool wants = (to->hidden && c->source[i] < 0) ||
-                 (to->auto_increment && (v->is_null || c->source[i] < 0));
+    bool row_id = column_is_row_id(to);
+    bool wants =
+        (row_id && c->source[i] < 0) || (to->auto_increment && (v->is_null || c->source[i] < 0));
     if (wants) {
-        TRY(next_number(c, to->hidden, &n));
+        TRY(next_number(c, row_id, &n));
         value_tag(v, &to->type);
         v->u = n;
     }
@@ -120,7 +121,7 @@ static db_err fill_column(struct copier *c, uint32_t i)
         v->u > c->numbers_max) {
         c->numbers_max = v->u;
     }
-    if (to->hidden && v->u > c->row_id_max) {
+    if (row_id && v->u > c->row_id_max) {
         c->row_id_max = v->u;
     }
     return ERR_OK;
@@ -226,8 +227,9 @@ static db_err map_columns(struct copier *c)
     }
     for (uint32_t i = 0; i < n; i++) {
         source[i] = i < c->a->draft.column_count ? c->a->draft.columns[i]->source : -1;
-        for (uint32_t k = 0; c->def->columns[i].hidden && k < c->a->old->column_count; k++) {
-            source[i] = c->a->old->columns[k].hidden ? (int32_t)k : source[i];
+        for (uint32_t k = 0; column_is_row_id(&c->def->columns[i]) && k < c->a->old->column_count;
+             k++) {
+            source[i] = column_is_row_id(&c->a->old->columns[k]) ? (int32_t)k : source[i];
         }
     }
     c->source = source;

@@ -33,7 +33,8 @@ struct draft_column {
 };
 
 struct draft_part {
-    struct slice name; /* as written */
+    struct slice name;           /* as written */
+    const struct ast_expr *expr; /* a functional part that has no column yet */
     struct draft_column *column;
     uint32_t prefix;
     bool desc;
@@ -89,6 +90,12 @@ struct draft_check *ddl__find_check(const struct draft *d, struct slice name); /
 void ddl__drop_check(struct draft *d, const struct draft_check *c);
 /* CREATE TABLE ... LIKE: all checks get made names. */
 MUST_USE db_err ddl__rename_checks(struct ddl_ctx *ctx, struct table_def *def);
+
+/* A new hidden column for a functional part. */
+MUST_USE db_err ddl__functional_part(struct draft *d, const struct draft_index *ix, uint32_t at,
+                                     struct draft_column **ret_column);
+/* Hidden columns stand after all others; those that no key has any more go. */
+void ddl__order_hidden(struct draft *d);
 
 /* draft.c */
 MUST_USE db_err ddl__add_column(struct draft *d, struct draft_column *c, uint32_t at);

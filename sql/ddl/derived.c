@@ -156,6 +156,9 @@ static db_err old_columns_keep(struct draft *d)
             continue;
         }
         const char *name = ddl__text(d->ctx, d->old->columns[lost].name);
+        if (c->def.hidden) {
+            return my_error(d->ctx->diag, ER_DEPENDENT_BY_FUNCTIONAL_INDEX, name);
+        }
         return generated ? my_error(d->ctx->diag, ER_DEPENDENT_BY_GENERATED_COLUMN, name)
                          : my_error(d->ctx->diag, ER_DEPENDENT_BY_DEFAULT_GENERATED_VALUE, name,
                                     ddl__text(d->ctx, d->old->name));
@@ -170,7 +173,7 @@ static db_err check_kind(struct draft *d, const struct draft_column *c)
 {
     const struct draft_index *pk = ddl__primary(d);
     bool is_virtual = c->def.generated == GENERATED_VIRTUAL;
-    if (c->source >= 0 &&
+    if (c->source >= 0 && !c->def.hidden &&
         is_virtual != (d->old->columns[c->source].generated == GENERATED_VIRTUAL)) {
         return my_error(d->ctx->diag, ER_UNSUPPORTED_ACTION_ON_GENERATED_COLUMN,
                         "Changing the STORED status");
@@ -184,6 +187,18 @@ static db_err check_kind(struct draft *d, const struct draft_column *c)
     return ERR_OK;
 }
 
+static const char *index_name(const struct draft *d, const struct draft_column *c)
+{
+    for (uint32_t i = 0; i < d->index_count; i++) {
+        for (uint32_t p = 0; p < d->indexes[i]->part_count; p++) {
+            if (d->indexes[i]->parts[p].column == c) {
+                return ddl__text(d->ctx, d->indexes[i]->def.name);
+            }
+        }
+    }
+    return "";
+}
+
 static db_err check_reads(struct draft *d, uint32_t at, const bool *reads)
 {
     const struct draft_column *c = d->columns[at];
@@ -195,6 +210,9 @@ static db_err check_reads(struct draft *d, uint32_t at, const bool *reads)
             other->generated != GENERATED_NO || (!generated && other->default_kind == DEFAULT_EXPR);
         if (!reads[i]) {
             continue;
+        }
+        if (other->auto_increment && c->def.hidden) {
+            return my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_REF_AUTO_INCREMENT, index_name(d, c));
         }
         if (other->auto_increment) {
             return my_error(d->ctx->diag,
@@ -220,7 +238,7 @@ static db_err one_column(struct draft *d, const struct table_def *t, uint32_t at
     if (!generated && c->def.default_kind != DEFAULT_EXPR) {
         return ERR_OK;
     }
-    if (c->expr == NULL) {
+    if (c->expr == NULL || c->def.hidden) {
         TRY(reads_of_text(d, t, generated ? c->def.generated_expr : c->def.default_expr, &reads));
     } else {
         TRY(bind_on(d, t, c->expr, generated ? BIND_USE_GENERATED : BIND_USE_DEFAULT, c->def.name,
@@ -231,6 +249,88 @@ static db_err one_column(struct draft *d, const struct table_def *t, uint32_t at
                        generated ? &c->def.generated_expr : &c->def.default_expr));
     }
     return check_reads(d, at, reads);
+}
+
+/* ---- functional key parts: hidden virtual columns ---- */
+
+static db_err check_part_type(struct draft *d, const struct ast_expr *ast, const struct sql_type *t)
+{
+    if (ast->kind == AST_EXPR_COLUMN) {
+        return my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_ON_FIELD);
+    }
+    if (t->id == TYPE_JSON || t->id == TYPE_GEOMETRY) {
+        return my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_ON_JSON_OR_GEOMETRY_FUNCTION);
+    }
+    return type_is_blob(t) ? my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_ON_LOB) : ERR_OK;
+}
+
+db_err ddl__functional_part(struct draft *d, const struct draft_index *ix, uint32_t at,
+                            struct draft_column **ret_column)
+{
+    const struct ast_expr *ast = ix->parts[at].expr;
+    struct draft_column *c = ARENA_NEW(d->ctx->arena, struct draft_column);
+    const char *name = NULL;
+    struct table_def t;
+    struct bexpr *e;
+    bool *reads;
+    /* A key that was renamed keeps the name of its column. */
+    for (unsigned n = 0; name == NULL || ddl__find_column(d, slice_str(name)) != NULL; n++) {
+        name = arena_printf(d->ctx->arena, "!hidden!%.*s!%u!%u", SLICE_FMT(ix->def.name),
+                            (unsigned)at, n);
+        if (c == NULL || name == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    if (ix->def.kind == INDEX_PRIMARY) {
+        return my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_PRIMARY_KEY);
+    }
+    TRY(table_of(d, &t));
+    TRY(bind_on(d, &t, ast, BIND_USE_INDEX, ix->def.name, &e, &reads));
+    TRY(check_part_type(d, ast, &e->type));
+    TRY(print_text(d, ast, "this expression as a key part", &c->def.generated_expr));
+    c->def.name = slice_str(name);
+    c->def.type = e->type;
+    bind_stored_type(&c->def.type);
+    c->def.type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    c->def.generated = GENERATED_VIRTUAL;
+    c->def.default_kind = DEFAULT_NULL;
+    c->def.hidden = true;
+    c->def.invisible = true;
+    c->source = -1;
+    c->expr = ast;
+    TRY(ddl__add_column(d, c, d->column_count));
+    *ret_column = c;
+    return ERR_OK;
+}
+
+static bool in_a_key(const struct draft *d, const struct draft_column *c)
+{
+    for (uint32_t i = 0; i < d->index_count; i++) {
+        for (uint32_t p = 0; p < d->indexes[i]->part_count; p++) {
+            if (d->indexes[i]->parts[p].column == c) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+void ddl__order_hidden(struct draft *d)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        struct draft_column *c = d->columns[i];
+        if (c->def.hidden && !in_a_key(d, c)) {
+            continue;
+        }
+        uint32_t to = kept++;
+        while (!c->def.hidden && to > 0 && d->columns[to - 1]->def.hidden) {
+            d->columns[to] = d->columns[to - 1];
+            to--;
+        }
+        d->columns[to] = c;
+    }
+    d->column_count = kept;
 }
 
 /* ---- checks ---- */
@@ -417,6 +517,7 @@ db_err ddl__check_derived(struct draft *d)
         TRY(old_checks_keep(d));
         TRY(old_columns_keep(d));
     }
+    ddl__order_hidden(d);
     TRY(table_of(d, &t));
     for (uint32_t i = 0; i < d->column_count; i++) {
         TRY(one_column(d, &t, i));

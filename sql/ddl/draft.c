@@ -253,8 +253,10 @@ static db_err take_index(struct draft *d, const struct table_def *t, uint32_t or
     }
     for (uint32_t i = 0; i < from->part_count; i++) {
         struct draft_column *c = by_ordinal[from->parts[i].column];
-        ix->parts[i] = (struct draft_part){c->def.name, c, from->parts[i].prefix_len,
-                                           from->parts[i].descending};
+        ix->parts[i] = (struct draft_part){.name = c->def.name,
+                                           .column = c,
+                                           .prefix = from->parts[i].prefix_len,
+                                           .desc = from->parts[i].descending};
     }
     return ddl__add_index(d, ix);
 }
@@ -285,7 +287,7 @@ db_err ddl__draft_of(struct ddl_ctx *ctx, const struct table_def *def, struct dr
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < def->column_count; i++) {
-        if (def->columns[i].hidden) {
+        if (column_is_row_id(&def->columns[i])) {
             d.hidden_id = def->columns[i].id;
             continue;
         }

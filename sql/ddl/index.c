@@ -18,13 +18,10 @@ static db_err add_parts(struct draft *d, const struct ast_index_def *ast, struct
     }
     for (uint32_t i = 0; i < ast->parts.count; i++) {
         const struct ast_key_part *p = ast->parts.items[i];
-        if (p->expr != NULL) {
-            return ddl__unsupported(ctx, "functional key parts");
-        }
         if (p->prefix > UINT32_MAX) {
             return my_error(ctx->diag, ER_WRONG_SUB_KEY);
         }
-        ix->parts[i] = (struct draft_part){p->column, NULL, (uint32_t)p->prefix, p->desc};
+        ix->parts[i] = (struct draft_part){p->column, p->expr, NULL, (uint32_t)p->prefix, p->desc};
     }
     return ERR_OK;
 }
@@ -49,7 +46,11 @@ static db_err kind_of(struct draft *d, const struct ast_index_def *ast, enum ind
     case AST_INDEX_KEY: *ret = INDEX_PLAIN; return ERR_OK;
     case AST_INDEX_UNIQUE: *ret = INDEX_UNIQUE; return ERR_OK;
     case AST_INDEX_PRIMARY: *ret = INDEX_PRIMARY; return ERR_OK;
-    case AST_INDEX_FULLTEXT: return ddl__unsupported(d->ctx, "FULLTEXT indexes");
+    case AST_INDEX_FULLTEXT:
+        if (ast->parts.count != 0 && ast->parts.items[0]->expr != NULL) {
+            return my_error(d->ctx->diag, ER_FULLTEXT_FUNCTIONAL_INDEX);
+        }
+        return ddl__unsupported(d->ctx, "FULLTEXT indexes");
     case AST_INDEX_SPATIAL: return ddl__unsupported(d->ctx, "SPATIAL indexes");
     default: return ddl__unsupported(d->ctx, "FOREIGN KEY constraints");
     }
@@ -165,7 +166,9 @@ static db_err resolve_part(struct draft *d, struct draft_index *ix, uint32_t at)
 {
     struct ddl_ctx *ctx = d->ctx;
     struct draft_part *p = &ix->parts[at];
-    if (p->column == NULL) {
+    if (p->column == NULL && p->expr != NULL) {
+        TRY(ddl__functional_part(d, ix, at, &p->column));
+    } else if (p->column == NULL) {
         p->column = ddl__find_column(d, p->name);
     }
     if (p->column == NULL) {
@@ -230,11 +233,12 @@ static bool name_taken(const struct draft *d, uint32_t before, struct slice name
 static db_err make_name(struct draft *d, uint32_t at)
 {
     struct draft_index *ix = d->indexes[at];
-    const struct draft_column *c = ix->parts[0].column;
-    struct slice name = c->def.name;
+    const struct draft_column *c = ix->parts[0].column; /* a functional part: none yet */
+    struct slice base = ix->parts[0].expr != NULL ? SLICE_LIT("functional_index") : c->def.name;
+    struct slice name = base;
     bool taken = slice_eq_nocase(name, SLICE_LIT("PRIMARY"));
     for (unsigned n = 2; taken || name_taken(d, at, name); n++) {
-        const char *text = arena_printf(d->ctx->arena, "%.*s_%u", SLICE_FMT(c->def.name), n);
+        const char *text = arena_printf(d->ctx->arena, "%.*s_%u", SLICE_FMT(base), n);
         if (text == NULL) {
             return ERR_NOMEM;
         }
@@ -294,6 +298,7 @@ static db_err check_names(struct draft *d, uint32_t at)
 db_err ddl__check_indexes(struct draft *d)
 {
     d->keep_order = false;
+    ddl__order_hidden(d);
     /* The hidden clustered index takes a place too. */
     if (d->index_count >= CATALOG_INDEXES_MAX) {
         return my_error(d->ctx->diag, ER_TOO_MANY_KEYS, CATALOG_INDEXES_MAX - 1);
@@ -301,6 +306,9 @@ db_err ddl__check_indexes(struct draft *d)
     for (uint32_t i = 0; i < d->index_count; i++) {
         struct draft_index *ix = d->indexes[i];
         ix->nullable = false;
+        if (ix->part_count != 0 && ix->parts[0].expr != NULL) {
+            TRY(check_names(d, i)); /* messages about the parts name the key */
+        }
         for (uint32_t p = 0; p < ix->part_count; p++) {
             TRY(resolve_part(d, ix, p));
             struct draft_column *c = ix->parts[p].column;
@@ -310,7 +318,9 @@ db_err ddl__check_indexes(struct draft *d)
             }
             ix->nullable = ix->nullable || (c->def.type.flags & TYPE_F_NOT_NULL) == 0;
         }
-        TRY(check_names(d, i));
+        if (ix->part_count == 0 || ix->parts[0].expr == NULL) {
+            TRY(check_names(d, i));
+        }
         TRY(check_length(d, ix));
         if (ix->source < 0 && ix->def.kind != INDEX_PRIMARY) {
             note_duplicate(d, i);

@@ -239,7 +239,9 @@ static db_err put_key(struct printer *p, const struct index_def *ix)
     for (uint32_t i = 0; i < ix->part_count; i++) {
         const struct index_part *part = &ix->parts[i];
         TRY(put(p, i == 0 ? "" : ","));
-        TRY(put_name(p, p->t->columns[part->column].name));
+        const struct column_def *c = &p->t->columns[part->column];
+        TRY(c->hidden ? buf_printf(p->out, "(%.*s)", SLICE_FMT(c->generated_expr))
+                      : put_name(p, c->name));
         if (part->prefix_len != 0) {
             TRY(buf_printf(p->out, "(%u)", part->prefix_len));
         }

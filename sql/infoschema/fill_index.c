@@ -40,7 +40,11 @@ static db_err index_part(struct is_rows *r, const struct table_def *t, const str
     is__text(r, t->schema_name);
     is__text(r, ix->name);
     is__uint(r, at + 1);
-    is__text(r, c->name);
+    if (c->hidden) {
+        is__null(r);
+    } else {
+        is__text(r, c->name);
+    }
     is__str(r, p->descending ? "D" : "A");
     is__uint(r, rows);
     if (p->prefix_len == 0) {
@@ -54,7 +58,13 @@ static db_err index_part(struct is_rows *r, const struct table_def *t, const str
     is__str(r, "");
     is__text(r, ix->comment.len == 0 ? SLICE_LIT("") : ix->comment);
     is__str(r, ix->invisible ? "NO" : "YES");
-    is__null(r);
+    if (c->hidden) {
+        struct slice shown;
+        TRY(is__expression(r, c->generated_expr, &shown));
+        is__text(r, shown);
+    } else {
+        is__null(r);
+    }
     return is__end(r);
 }
 
@@ -86,6 +96,9 @@ static db_err table_key_columns(struct is_rows *r, const struct schema_def *s,
     for (uint32_t i = first_index(t); i < t->index_count; i++) {
         const struct index_def *ix = &t->indexes[i];
         for (uint32_t p = 0; is_unique(ix) && p < ix->part_count; p++) {
+            if (t->columns[ix->parts[p].column].hidden) {
+                continue;
+            }
             is__str(r, "def");
             is__text(r, t->schema_name);
             is__text(r, ix->name);
