@@ -7,8 +7,8 @@ import os
 import re
 import sys
 
-IMPLICIT = 0x40000000
-LIST = 0x80000000
+import charset_tables_multi as multi
+
 CE_MAX = 8  # MySQL keeps at most 8 elements of a character
 HANGUL = range(0xAC00, 0xD7B0)
 
@@ -51,47 +51,8 @@ def read_uca(path):
     return table
 
 
-def emit_uca(out, table):
-    lists = []
-    seen = {}
-    names = []
-    for level in range(3):
-        pages = {}
-        index = []
-        rows = []
-        for page in range(0x1100):
-            row = []
-            for low in range(256):
-                cp = page << 8 | low
-                if cp not in table:
-                    row.append(IMPLICIT)
-                    continue
-                w = tuple(e[level] for e in table[cp] if e[level])
-                if len(w) == 0:
-                    row.append(0)
-                elif len(w) == 1:
-                    row.append(w[0])
-                else:
-                    if w not in seen:
-                        seen[w] = len(lists)
-                        lists.extend(w)
-                    row.append(LIST | len(w) << 20 | seen[w])
-            key = tuple(row)
-            if key not in pages:
-                pages[key] = len(rows)
-                rows.append(row)
-            index.append(pages[key])
-        assert len(lists) < 1 << 20
-        out.array("static const uint16_t", "uca900_index%d[UCA_PAGES]" % level, index)
-        out.array("static const uint32_t", "uca900_pages%d[%d][256]" % (level, len(rows)),
-                  ["{" + ",".join("%du" % v for v in r) + "}" for r in rows], 1, "%s")
-        names.append("{uca900_index%d, uca900_pages%d}" % (level, level))
-    out.array("static const uint16_t", "uca900_lists[]", lists)
-    out.array("static const uint16_t", "uca900_ascii[128]",
-              [table[c][0][0] if c in table and table[c] else 0 for c in range(128)])
-    for n in (1, 2, 3):
-        out.line("const struct uca_table uca900_%d = {%d, {%s}, uca900_lists, uca900_ascii};"
-                 % (n, n, ", ".join(names)))
+def root_levels(table):
+    return [{cp: tuple(e[level] for e in elements if e[level]) for cp, elements in table.items()} for level in range(3)]
 
 
 def emit_case(out, path):
@@ -123,6 +84,7 @@ def emit_case(out, path):
             pages.append("{" + ",".join("%d" % (rows[c][4] if c in rows else c) for c in cps) + "}")
     out.array("const uint8_t", "general_ci_index[0x100]", index)
     out.array("const uint16_t", "general_ci_pages[][256]", pages, 1, "%s")
+    return {cp: row[4] for cp, row in rows.items() if cp < 0x10000}
 
 
 SKIP = {"tis620_thai_ci", "utf8mb3_bin"}  # tis620_thai_ci reorders vowels: not one weight per byte
@@ -165,29 +127,33 @@ def emit_single(out, path):
     return charsets, collations
 
 
-def emit_registry(out, base, single, collations):
+def emit_registry(out, base, single, many, collations, known):
     for line in open(os.path.join(base, "implemented.def"), encoding="utf8"):
         m = re.match(r"IMPLEMENT\((\d+), (\w+), ([&\w]+)\)", line)
         if m:
             collations[int(m.group(1))] = (m.group(2), m.group(3))
-    ops = {"utf8mb3": "charset_utf8mb3_ops", "utf8mb4": "charset_utf8mb4_ops", "binary": "charset_binary_ops"}
+    ops = {"utf8mb3": "charset_utf8mb3_ops", "utf8mb4": "charset_utf8mb4_ops", "binary": "charset_binary_ops",
+           "ucs2": "charset_ucs2_ops", "utf16": "charset_utf16_ops", "utf16le": "charset_utf16le_ops",
+           "utf32": "charset_utf32_ops"}
     out.line("const struct charset charset_table[] = {")
     position = {}
     for line in open(os.path.join(base, "charsets.def"), encoding="utf8"):
-        m = re.match(r'CHARSET\((\w+), (\d+), (\d+), (\d+), (NULL|"[^"]*"), ("[^"]*")\)', line)
+        m = re.match(r'CHARSET\((\w+), (\d+), (\d+), (\d+), ("[^"]*")\)', line)
         if not m:
             continue
         name = m.group(1)
         position[name] = len(position)
         o, data = ops.get(name), "NULL"
-        superset = name in ops or (m.group(3) == "1" and name not in ("swe7",))
+        superset = m.group(3) == "1" and name not in ("swe7",)
+        if name in many:
+            o, data = "charset_multi_ops", "&multi_" + name
         if name in single:
             o, data = "charset_single_ops", "&single_" + name
             superset = single[name]["unicode"][:128] == list(range(128))
         if name == "ascii":
             o = "charset_ascii_ops"
-        out.line('{"%s", %s, %s, %s, %s, %d, %s, %s, %s},' % (
-            name, m.group(6), m.group(2), m.group(3), m.group(4), superset, "&" + o if o else "NULL", m.group(5), data))
+        out.line('{"%s", %s, %s, %s, %s, %d, %s, %s},' % (
+            name, m.group(5), m.group(2), m.group(3), m.group(4), superset, "&" + o if o else "NULL", data))
     out.line("};")
     out.line("const size_t charset_table_count = %d;" % len(position))
     out.line("const struct collation collation_table[] = {")
@@ -198,7 +164,7 @@ def emit_registry(out, base, single, collations):
         if not m:
             continue
         i = int(m.group(1))
-        o, data = collations.get(i, (None, "NULL"))
+        o, data = collations.get(i) or multi.collation_for(m.group(2), m.group(3), known) or (None, "NULL")
         out.line('{%d, %s, %s, %s, %s, "%s", &charset_table[%d], %s, %s},' % (
             i, m.group(4), m.group(5), m.group(6), m.group(7), m.group(2), position[m.group(3)],
             "&" + o if o else "NULL", data))
@@ -216,10 +182,12 @@ def main():
         out = Out(f)
         out.line("/* Made by scripts/gen/charset_tables.py. */")
         out.line('#include "sql/charset/charset_int.h"')
-        emit_uca(out, read_uca(os.path.join(data, "uca900.txt")))
-        emit_case(out, os.path.join(data, "unicode_case.txt"))
+        known, simple = multi.emit_recorded(out, os.path.join(data, "uca_tailored.txt"),
+                                            root_levels(read_uca(os.path.join(data, "uca900.txt"))))
+        multi.emit_simple(out, simple, emit_case(out, os.path.join(data, "unicode_case.txt")))
+        many = multi.emit_multi(out, os.path.join(data, "multi_byte.txt"))
         single, collations = emit_single(out, os.path.join(data, "single_byte.txt"))
-        emit_registry(out, base, single, collations)
+        emit_registry(out, base, single, many, collations, known)
 
 
 if __name__ == "__main__":

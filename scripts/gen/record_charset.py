@@ -87,20 +87,15 @@ def registry(k, base, head):
         for i, n, c, d, comp, s, p in k.fetchall():
             f.write("COLLATION(%d, %s, %s, %d, %d, %d, %s)\n" % (
                 i, n, c, d == "Yes", comp == "Yes", s, "COLLATION_NO_PAD" if p == "NO PAD" else "COLLATION_PAD_SPACE"))
-    icu = {"latin1": "windows-1252", "utf8mb3": "UTF-8", "utf8mb4": "UTF-8", "ucs2": "UTF-16BE", "utf16": "UTF-16BE",
-           "utf16le": "UTF-16LE", "utf32": "UTF-32BE", "big5": "Big5", "cp932": "windows-932", "sjis": "Shift_JIS",
-           "eucjpms": "EUC-JP", "ujis": "EUC-JP", "euckr": "EUC-KR", "gb18030": "gb18030", "gb2312": "GB2312",
-           "gbk": "GBK"}
     with open(os.path.join(base, "charsets.def"), "w") as f:
         f.write("/* Every character set of MySQL in order of name:\n"
-                " * CHARSET(name, default collation's id, minlen, maxlen, ICU converter or NULL, description).\n"
+                " * CHARSET(name, default collation's id, minlen, maxlen, description).\n"
                 " * %s */\n" % head[2:].strip())
         k.execute("select c.character_set_name, l.id, c.maxlen, c.description from information_schema.character_sets c"
                   " join information_schema.collations l on l.collation_name = c.default_collate_name order by 1")
         wide = {"ucs2": 2, "utf16": 2, "utf16le": 2, "utf32": 4}
         for n, i, m, d in k.fetchall():
-            f.write('CHARSET(%s, %d, %d, %d, %s, "%s")\n' % (
-                n, i, wide.get(n, 1), m, '"%s"' % icu[n] if n in icu else "NULL", d))
+            f.write('CHARSET(%s, %d, %d, %d, "%s")\n' % (n, i, wide.get(n, 1), m, d))
 
 
 def main():

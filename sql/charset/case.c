@@ -18,10 +18,16 @@ uint32_t case_map(const struct case_table *t, uint32_t cp, bool upper)
     return upper ? pair->upper : pair->lower;
 }
 
+/* The 0900 and unicode_520 collations know newer letters. */
+static const struct case_table *case_table_of(const struct collation *c)
+{
+    bool newer = c->id >= COLL_UTF8MB4_0900_AI_CI || strstr(c->name, "_520_") != NULL;
+    return newer ? &case_unicode900 : &case_unicode_default;
+}
+
 static db_err case_unicode(const struct collation *c, struct slice s, bool upper, struct buf *out)
 {
-    bool is_0900 = c->id >= COLL_UTF8MB4_0900_AI_CI;
-    const struct case_table *t = is_0900 ? &case_unicode900 : &case_unicode_default;
+    const struct case_table *t = case_table_of(c);
     TRY(buf_reserve(out, s.len + 4));
     const uint8_t *p = s.ptr;
     const uint8_t *end = s.ptr + s.len;
@@ -54,11 +60,36 @@ static db_err case_unicode(const struct collation *c, struct slice s, bool upper
     return ERR_OK;
 }
 
+static db_err case_wide(const struct collation *c, struct slice s, bool upper, struct buf *out)
+{
+    const struct charset *cs = c->cs;
+    const struct case_table *t = case_table_of(c);
+    const uint8_t *end = s.ptr + s.len;
+    for (const uint8_t *p = s.ptr; p < end;) {
+        uint32_t cp;
+        unsigned n = charset_decode(cs, p, end, &cp);
+        if (n == 0) {
+            return buf_append(out, p, (size_t)(end - p));
+        }
+        uint8_t enc[8];
+        unsigned m = charset_encode(cs, case_map(t, cp, upper), enc);
+        TRY(m == n ? buf_append(out, enc, m) : buf_append(out, p, n));
+        p += n;
+    }
+    return ERR_OK;
+}
+
 static db_err case_any(const struct collation *c, struct slice s, bool upper, struct buf *out)
 {
     const struct charset *cs = c->cs;
     if (cs->ops == &charset_utf8mb4_ops || cs->ops == &charset_utf8mb3_ops) {
         return case_unicode(c, s, upper, out);
+    }
+    if (cs->minlen > 1) {
+        return case_wide(c, s, upper, out);
+    }
+    if (cs->ops == &charset_multi_ops) {
+        return multi_byte_case(cs, s, upper, out);
     }
     if (cs->ops != &charset_single_ops && cs->ops != &charset_ascii_ops) {
         return buf_append_slice(out, s);

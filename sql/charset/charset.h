@@ -2,7 +2,7 @@
  *
  * A charset knows how characters are laid out in bytes; a collation knows how strings of its
  * charset compare. Both are immutable, live for the whole process and may be used from any thread.
- * All collations of MySQL are registered by id and name; those whose weights are not built in have
+ * All collations of MySQL are registered by id and name; one whose weights are not built in has
  * `ops == NULL`: look them up with collation_require(), which answers MySQL's error 1273 for an
  * unknown name and 1235 for a known one that cannot be used.
  *
@@ -47,7 +47,8 @@ struct collation;
 struct charset_ops {
     const char *name;
     /* Bytes of the character at p, or 0 when the bytes at p are no valid character (or p == end).
-     * *ret_cp gets the Unicode code point (for the binary charset: the byte). */
+     * *ret_cp gets the Unicode code point (for the binary charset: the byte); above U+10FFFF for a
+     * well-formed code that stands for no character. */
     unsigned (*decode)(const struct charset *cs, const uint8_t *p, const uint8_t *end,
                        uint32_t *ret_cp);
     /* Writes the character (room for maxlen bytes) and returns its bytes, 0 when the charset does
@@ -68,10 +69,8 @@ struct charset {
     uint8_t minlen;
     uint8_t maxlen;      /* bytes per character at most */
     bool ascii_superset; /* bytes below 0x80 are ASCII */
-    const struct charset_ops
-        *ops; /* NULL: known to MySQL, not usable for columns here (see charset_convert) */
-    const char *icu_name; /* ICU's converter, NULL when there is none or it is not needed */
-    const void *data;     /* the implementation's */
+    const struct charset_ops *ops;
+    const void *data; /* the implementation's */
 };
 
 enum collation_pad { COLLATION_PAD_SPACE, COLLATION_NO_PAD };
@@ -144,6 +143,9 @@ MUST_USE static inline db_err collation_sort_key(const struct collation *c, stru
 {
     return c->ops->sort_key(c, s, out);
 }
+/* Appends what WEIGHT_STRING() shows: trailing spaces count, _bin of UTF-8 shows code points.
+ * Errors: as collation_sort_key. */
+MUST_USE db_err collation_weight_string(const struct collation *c, struct slice s, struct buf *out);
 /* LIKE: % any run, _ any character, `escape` a code point (0: no escape). Matches character by
  * character. */
 static inline bool collation_like(const struct collation *c, struct slice s, struct slice pattern,
@@ -193,6 +195,12 @@ static inline struct slice charset_substring(const struct charset *cs, struct sl
 }
 /* The string without trailing spaces (0x20). */
 struct slice charset_trim_space(struct slice s);
+/* The same in any charset: U+0020 as cs writes it. */
+struct slice charset_trim_pad(const struct charset *cs, struct slice s);
+/* What a space weighs in a sort key: bytes of one weight (the unit of PAD SPACE). */
+unsigned collation_pad_weight(const struct collation *c, uint8_t out[4]);
+/* Levels of a NO PAD weight string, each ended by a zero weight but the last. */
+unsigned collation_levels(const struct collation *c);
 /* Appends s in upper/lower case: simple mappings of the collation's charset, as UPPER() and LOWER()
  * do; the binary charset is copied unchanged. */
 MUST_USE db_err collation_upper(const struct collation *c, struct slice s, struct buf *out);
@@ -200,8 +208,7 @@ MUST_USE db_err collation_lower(const struct collation *c, struct slice s, struc
 
 /* Appends s, converted. A character that `to` does not have, and bytes that `from` does not know,
  * become '?'; *ret_lossy (may be NULL) counts them. From or to binary the bytes are copied, as
- * MySQL does. Charsets without ops go through ICU. Errors: ERR_UNSUPPORTED when ICU has no
- * converter either, ERR_NOMEM, ERR_LIMIT. */
+ * MySQL does. Errors: ERR_NOMEM, ERR_LIMIT. */
 MUST_USE db_err charset_convert(const struct charset *from, struct slice s,
                                 const struct charset *to, struct buf *out, size_t *ret_lossy);
 /* As above into an arena; *ret borrows s when no byte changes (same repertoire, or all ASCII). */

@@ -12,16 +12,27 @@
  * UCA_IMPLICIT. */
 #define UCA_LIST     0x80000000u
 #define UCA_IMPLICIT 0x40000000u
-enum { UCA_PAGES = 0x1100, UCA_LEVELS_MAX = 3, UCA_CE_MAX = 18 };
+enum { UCA_PAGES = 0x1100, UCA_LEVELS_MAX = 4, UCA_CE_MAX = 18, UCA_PAIR_MAX = 3 };
 struct uca_level {
     const uint16_t *index;
     const uint32_t (*pages)[256];
+};
+/* Characters that weigh otherwise when they stand together; unused places are 0. */
+struct uca_pair {
+    uint32_t cps[UCA_PAIR_MAX];
+    uint32_t offset[UCA_LEVELS_MAX]; /* into `lists` */
+    uint8_t count[UCA_LEVELS_MAX];
 };
 struct uca_table {
     unsigned levels;
     struct uca_level level[UCA_LEVELS_MAX];
     const uint16_t *lists;
     const uint16_t *ascii; /* primary weights of 128 characters */
+    /* Sorted by cps; `heads` has a bit for each low byte a first character has. NULL: none. */
+    const struct uca_pair *pairs;
+    unsigned pair_count;
+    const uint32_t *heads;
+    uint16_t implicit[UCA_LEVELS_MAX]; /* of characters without entry, but for level 0 */
 };
 extern const struct uca_table uca900_1, uca900_2, uca900_3;
 
@@ -40,6 +51,33 @@ extern const struct case_table case_unicode900, case_unicode_default;
 extern const uint8_t general_ci_index[0x100];
 extern const uint16_t general_ci_pages[][256];
 
+/* The same for its kin; as collation.data. */
+struct simple_weights {
+    const uint8_t *index;
+    const uint16_t (*pages)[256];
+};
+
+/* Charsets of several bytes; see multi_byte.c for what a 16-bit code is. Pages of 256 by the upper
+ * byte of the index; page 0 is empty. */
+enum multi_byte_kind { MB_BIG5, MB_GBK, MB_GB2312, MB_EUCKR, MB_SJIS, MB_EUC, MB_GB18030 };
+enum { MB_GB4_COUNT = 39420 };
+struct multi_byte {
+    enum multi_byte_kind kind;
+    const uint8_t *unicode_index; /* code -> code point, 0: none */
+    const uint16_t (*unicode_pages)[256];
+    const uint8_t *back_index; /* code point -> code, 0: none */
+    const uint16_t (*back_pages)[256];
+    const uint8_t *weight_index; /* code -> weight, 0: the code itself */
+    const uint32_t (*weight_pages)[256];
+    const uint16_t *unicode4; /* gb18030's codes of four bytes by number; else NULL */
+    const uint16_t *back4;    /* [0x10000] number + 1, 0: none */
+    const uint32_t *weight4;
+    const uint32_t (*upper)[2]; /* code, code: bytes as a number; sorted */
+    unsigned upper_count;
+    const uint32_t (*lower)[2];
+    unsigned lower_count;
+};
+
 struct single_byte {
     const uint16_t *to_unicode;   /* [256], 0xfffd: none */
     const uint32_t *from_unicode; /* sorted cp << 8 | byte */
@@ -57,15 +95,23 @@ extern const uint16_t collation_index[COLL_ID_MAX]; /* position + 1, 0 = unknown
 /* ---- implementations ---- */
 
 extern const struct charset_ops charset_binary_ops, charset_utf8mb3_ops, charset_utf8mb4_ops,
-    charset_single_ops, charset_ascii_ops;
+    charset_single_ops, charset_ascii_ops, charset_multi_ops, charset_ucs2_ops, charset_utf16_ops,
+    charset_utf16le_ops, charset_utf32_ops;
 extern const struct collation_ops collation_bytes_ops; /* memcmp, no padding */
 extern const struct collation_ops
     collation_bin_ops; /* memcmp, PAD SPACE; order of bytes is that of characters */
 extern const struct collation_ops collation_single_ops; /* one weight per byte, PAD SPACE */
 extern const struct collation_ops collation_general_ops;
 extern const struct collation_ops collation_uca_ops;
+extern const struct collation_ops collation_uca_pad_ops;    /* PAD SPACE, one level */
+extern const struct collation_ops collation_multi_ops;      /* charset_multi_ops' *_ci */
+extern const struct collation_ops collation_cp_general_ops; /* general_ci of any charset */
+extern const struct collation_ops collation_cp_bin_ops;     /* code points, PAD SPACE */
 
 uint16_t general_ci_weight(uint32_t cp);
+/* Primary weights with those of trailing spaces. */
+db_err collation__uca_weights(const struct collation *c, struct slice s, struct buf *out);
+db_err multi_byte_case(const struct charset *cs, struct slice s, bool upper, struct buf *out);
 uint32_t case_map(const struct case_table *t, uint32_t cp, bool upper);
 
 /* LIKE over decoded characters with ops->compare_char. */

@@ -128,3 +128,98 @@ struct slice charset_trim_space(struct slice s)
     }
     return s;
 }
+
+struct slice charset_trim_pad(const struct charset *cs, struct slice s)
+{
+    if (cs->minlen == 1) {
+        return charset_trim_space(s);
+    }
+    uint8_t space[8];
+    unsigned n = charset_encode(cs, ' ', space);
+    while (s.len >= n && memcmp(s.ptr + s.len - n, space, n) == 0) {
+        s.len -= n;
+    }
+    return s;
+}
+
+unsigned collation_pad_weight(const struct collation *c, uint8_t out[4])
+{
+    uint32_t w = ' ';
+    unsigned n = 1;
+    if (c->ops == &collation_single_ops) {
+        w = ((const uint8_t *)c->data)[' '];
+    } else if (c->ops == &collation_general_ops || c->ops == &collation_cp_general_ops) {
+        n = 2;
+    } else if (c->ops == &collation_cp_bin_ops) {
+        n = c->cs->ops == &charset_ucs2_ops ? 2 : 3;
+    } else if (c->ops == &collation_uca_pad_ops || c->ops == &collation_uca_ops) {
+        n = 2;
+        w = ((const struct uca_table *)c->data)->ascii[' '];
+    }
+    for (unsigned i = 0; i < n; i++) {
+        out[i] = (uint8_t)(w >> 8 * (n - 1 - i));
+    }
+    return n;
+}
+
+unsigned collation_levels(const struct collation *c)
+{
+    return c->ops == &collation_uca_ops ? ((const struct uca_table *)c->data)->levels : 1;
+}
+
+static db_err put_weight(struct buf *out, uint32_t w, unsigned bytes)
+{
+    for (unsigned i = bytes; i > 0; i--) {
+        TRY(buf_append_u8(out, (uint8_t)(w >> 8 * (i - 1))));
+    }
+    return ERR_OK;
+}
+
+static db_err code_point_weights(const struct charset *cs, struct slice s, struct buf *out)
+{
+    for (size_t at = 0; at < s.len;) {
+        uint32_t cp;
+        unsigned n = charset_decode(cs, s.ptr + at, s.ptr + s.len, &cp);
+        if (n == 0) {
+            break;
+        }
+        TRY(put_weight(out, cp, cs->maxlen == 3 ? 2 : 3)); /* MYSQL: two for utf8mb3 */
+        at += n;
+    }
+    return ERR_OK;
+}
+
+db_err collation_weight_string(const struct collation *c, struct slice s, struct buf *out)
+{
+    bool utf8 = c->cs->ops == &charset_utf8mb4_ops || c->cs->ops == &charset_utf8mb3_ops;
+    if (c->pad == COLLATION_NO_PAD) {
+        size_t start = out->len;
+        TRY(collation_sort_key(c, s, out));
+        /* MYSQL: a fourth level that is empty is not shown. */
+        if (collation_levels(c) == 4 && out->len - start >= 2 && out->ptr[out->len - 1] == 0 &&
+            out->ptr[out->len - 2] == 0) {
+            out->len -= 2;
+        }
+        return ERR_OK;
+    }
+    if (c->ops == &collation_uca_pad_ops) {
+        return collation__uca_weights(c, s, out);
+    }
+    if (c->ops == &collation_bin_ops && utf8) {
+        return code_point_weights(c->cs, s, out);
+    }
+    if (c->ops == &collation_single_ops) {
+        for (size_t i = 0; i < s.len; i++) {
+            TRY(buf_append_u8(out, ((const uint8_t *)c->data)[s.ptr[i]]));
+        }
+        return ERR_OK;
+    }
+    struct slice text = charset_trim_pad(c->cs, s);
+    TRY(collation_sort_key(c, text, out));
+    uint8_t space[4];
+    unsigned unit = collation_pad_weight(c, space);
+    for (size_t left = s.len - text.len; left > 0; left -= c->cs->minlen) {
+        TRY(buf_append(out, space, unit));
+    }
+    return ERR_OK;
+}

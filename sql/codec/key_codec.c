@@ -53,16 +53,6 @@ static unsigned int_size(const struct sql_type *t)
     }
 }
 
-/* Levels of a two-byte weight string. */
-static unsigned weight_levels(const struct collation *c)
-{
-    switch (c->id) {
-    case COLL_UTF8MB4_0900_AS_CS: return 3;
-    case COLL_UTF8MB4_0900_AS_CI: return 2;
-    default: return 1;
-    }
-}
-
 db_err key_column_init(struct key_column *kc, const struct sql_type *type, uint32_t prefix_length,
                        bool desc, bool nullable)
 {
@@ -230,12 +220,8 @@ static db_err put_padded(const struct key_column *kc, struct slice s, struct buf
     if (len % PAD_GROUP == 0 && len > 0) {
         groups = len / PAD_GROUP;
     }
-    unsigned unit =
-        kc->collation->cs->maxlen == 1 || strstr(kc->collation->name, "_bin") != NULL ? 1 : 2;
-    uint8_t space[2] = {unit == 1 ? ' ' : 0, ' '};
-    if (unit == 1 && kc->collation->data != NULL) {
-        space[0] = ((const uint8_t *)kc->collation->data)[' '];
-    }
+    uint8_t space[4];
+    unsigned unit = collation_pad_weight(kc->collation, space);
     size_t size = groups * (PAD_GROUP + 1);
     TRY(buf_reserve(out, size));
     uint8_t *base = out->ptr + start;
@@ -365,7 +351,7 @@ static db_err text_length(const struct key_column *kc, struct slice s, size_t *r
         return ERR_CORRUPT;
     }
     if (kc->encoding == ENC_WEIGHTS_NO_PAD) {
-        unsigned left = weight_levels(kc->collation);
+        unsigned left = collation_levels(kc->collation);
         for (size_t i = 0; i + 1 < s.len; i += 2) {
             if (byte_at(kc, s, i) == 0 && byte_at(kc, s, i + 1) == 0 && --left == 0) {
                 *ret_len = i + 2;

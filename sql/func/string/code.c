@@ -399,7 +399,7 @@ db_err string_weight(EVAL_ARGS)
             if (call->arg_count == 3) {
                 s = charset_substring(c->cs, s, 0, (size_t)vec_i64(args[2], row));
             }
-            TRY(collation_sort_key(c, s, &b));
+            TRY(collation_weight_string(c, s, &b));
         }
         TRY(func__set_buf(ctx, out, row, &b));
     }
