@@ -34,6 +34,7 @@ struct bind_opts {
     uint32_t param_count;
     uint64_t select_limit; /* sql_select_limit; 0, UINT64_MAX: none */
     bool prepare;          /* parameters have no values yet */
+    bool complete_tree;    /* only for bind_view_query: the syntax tree is written to */
     /* Type of @name and of @@name as they are now. NULL members: user variables are text, system
      * variables unknown. */
     void *env;
@@ -52,6 +53,14 @@ struct bind_opts {
 MUST_USE db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
                                const struct ast_stmt *stmt, struct diag *diag,
                                struct bound_stmt **ret_bound);
+
+/* The query of a view in the making. The tree itself is completed, so that its text no longer
+ * depends on the session nor on later changes of the tables: tables get their schema, columns their
+ * table, stars become columns, select items of the outermost block names. The result's types are
+ * those that a column of a table would have. Errors: those of a SELECT, 1351, 1060. */
+MUST_USE db_err bind_view_query(struct arena *arena, const struct bind_opts *opts,
+                                struct ast_query *query, struct diag *diag,
+                                struct bound_stmt **ret_bound);
 
 /* One expression without columns (SET, DO, LIMIT, defaults), or on the columns of `table` when it
  * is not NULL: column ordinals become BEXPR_COLUMN with id = ordinal + 1 and slot = ordinal. For

@@ -9,6 +9,18 @@
 
 #include "sql/diag/my_error.h"
 
+/* A view that the statement would change, or whatever else is no table. */
+static db_err refuse_target(struct binder *b, const struct lnode *n, const char *verb)
+{
+    const struct lcolumn *c = n->column_count != 0 ? &n->columns[0] : NULL;
+    const char *name = c == NULL ? "" : arena_strdup(b->arena, c->table);
+    if (name != NULL && n->u.project.count != 0 && bind__view_could_change(n)) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "changing rows through this view");
+    }
+    return my_error(b->diag,
+                    verb[0] == 'I' ? ER_NON_INSERTABLE_TABLE : ER_NON_UPDATABLE_TABLE, name, verb);
+}
+
 static db_err new_target(struct binder *b, struct lnode *table, struct bound_target *t)
 {
     const struct table_def *def = table->u.table.def;
@@ -274,6 +286,9 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "partition selection");
     }
     TRY(bind__base_table(b, &s->table, SLICE_EMPTY, &table));
+    if (table->kind != LNODE_TABLE) {
+        return refuse_target(b, table, "INSERT");
+    }
     st->kind = BOUND_INSERT;
     st->replace = s->replace;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
@@ -416,6 +431,9 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         TRY(bind__column(b, &scope, s->set.items[i]->column, &column));
         struct lnode *table =
             column->kind == BEXPR_COLUMN ? table_of_column(from, column->u.column.id) : NULL;
+        if (table == NULL && from->kind == LNODE_PROJECT) {
+            return refuse_target(b, from, "UPDATE");
+        }
         if (table == NULL) {
             return my_error(b->diag, ER_NON_UPDATABLE_TABLE,
                             arena_strdup(b->arena, s->set.items[i]->column->table.ptr != NULL
@@ -455,6 +473,9 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
                             "MULTI DELETE");
         }
         TRY(target_index(b, t, &index));
+    }
+    if (!s->multi && from->kind != LNODE_TABLE) {
+        return refuse_target(b, from, "DELETE");
     }
     if (!s->multi) {
         TRY(target_index(b, from, &index));

@@ -316,7 +316,7 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
         e->args[0] = value;
         bind__inherit(e);
     }
-    b->stmt->session_bound = true;
+    b->stmt->session_bound = b->stmt->uses_variables = true;
     TRY(arena_copy(b->arena, v->name, &e->u.var.name));
     if (!set) {
         e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_NOT_NULL);
@@ -337,6 +337,7 @@ static db_err bind_sys_var(struct binder *b, const struct ast_sys_var *v, struct
     }
     struct sql_type t;
     const void *sysvar = NULL;
+    b->stmt->uses_variables = true;
     TRY(b->opts->system_var(b->opts->env, v->scope, v->name, b->diag, &t, &sysvar));
     struct bexpr *e = bind__new(b, BEXPR_SYSTEM_VAR, &t, 0);
     if (e == NULL) {

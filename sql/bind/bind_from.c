@@ -66,8 +66,9 @@ db_err bind__base_table(struct binder *b, const struct ast_name *name, struct sl
         return my_error(b->diag, ER_NO_SUCH_TABLE, arena_strdup(b->arena, schema),
                         arena_strdup(b->arena, name->name));
     }
+    bind__complete_table(b, name, def);
     if (def->kind == TABLE_VIEW) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "views");
+        return bind__view(b, def, alias, ret);
     }
     struct lnode *n = bind__node(b, LNODE_TABLE, NULL);
     if (n == NULL) {
@@ -135,7 +136,7 @@ static bool is_stored(const struct lnode *n)
 }
 
 /* MYSQL: an expression's integer of at most nine digits is kept as INT. */
-static void stored_column(struct lcolumn *c)
+void bind__column_as_stored(struct lcolumn *c)
 {
     struct sql_type *t = &c->type;
     bool narrow = t->id == TYPE_BIGINT && (t->flags & TYPE_F_EXPR) != 0 && t->length < 10;
@@ -165,7 +166,7 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
     bool stored = is_stored(root);
     for (uint32_t i = 0; i < root->column_count; i++) {
         if (stored) {
-            stored_column(&cols[i]);
+            bind__column_as_stored(&cols[i]);
         }
         cols[i].table = table;
         cols[i].schema = SLICE_EMPTY;
@@ -246,7 +247,7 @@ static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_
                         t->partitions.count != 0 ? "partition selection" : "TABLESAMPLE");
     }
     TRY(bind__base_table(b, &t->name, t->alias, ret));
-    return bind_hints(b, t, *ret);
+    return (*ret)->kind == LNODE_TABLE ? bind_hints(b, t, *ret) : ERR_OK;
 }
 
 /* ---- joins ---- */

@@ -112,6 +112,12 @@ struct cte_def {
     uint32_t derived_depth, null_side;
 };
 
+/* A view whose text is being bound. */
+struct view_use {
+    const struct view_use *outer;
+    const struct table_def *def;
+};
+
 struct binder {
     struct arena *arena;
     const struct bind_opts *opts;
@@ -126,6 +132,7 @@ struct binder {
     uint32_t depth;
     bool scalar;            /* bind_scalar: there is no statement that could run a subquery */
     uint32_t null_side;     /* nesting of outer joins' inner sides */
+    const struct view_use *views; /* innermost first */
     uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
 };
 
@@ -313,6 +320,27 @@ db_err bind__wrap(struct binder *b, struct lnode *root, uint32_t visible, struct
 db_err bind__derived_columns(struct binder *b, struct slice alias,
                              const struct ast_ident_list *names, struct lnode *root,
                              uint32_t visible);
+
+void bind__column_as_stored(struct lcolumn *c);
+
+/* bind_view.c */
+/* A reference to a view: its query as a derived table of the view's (or the alias') name. */
+db_err bind__view(struct binder *b, const struct table_def *def, struct slice alias,
+                  struct lnode **ret);
+/* Whether MySQL would change rows through the node that bind__view has made. */
+bool bind__view_could_change(const struct lnode *n);
+/* bind_view_query: what the binder has found out goes into the tree. Without effect otherwise. */
+db_err bind__complete_star(struct binder *b, const struct lcolumn *c,
+                           struct ast_select_list *io_items);
+/* unnamed: of an expression's subquery, whose columns nothing can name */
+db_err bind__complete_item(struct binder *b, const struct ast_select_item *a, struct slice name,
+                           bool unnamed, struct ast_select_list *io_items);
+void bind__complete_items(struct binder *b, const struct ast_select *s,
+                          const struct ast_select_list *items);
+void bind__complete_column(struct binder *b, const struct ast_column *c,
+                           const struct lcolumn *found);
+void bind__complete_table(struct binder *b, const struct ast_name *name,
+                          const struct table_def *def);
 
 /* bind_dml.c */
 db_err bind__insert(struct binder *b, const struct ast_insert *s);

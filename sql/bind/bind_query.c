@@ -202,7 +202,7 @@ static db_err bind_table(struct binder *b, const struct ast_body_table *t, struc
     }
     for (uint32_t i = 0; i < n->column_count; i++) {
         const struct lcolumn *c = &n->columns[i];
-        if (c->def->hidden || c->def->invisible) {
+        if (c->def != NULL && (c->def->hidden || c->def->invisible)) {
             continue;
         }
         items[count].column = *c;

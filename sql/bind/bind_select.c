@@ -40,7 +40,8 @@ static db_err add_item(struct binder *b, struct block *k, const struct select_it
     return ERR_OK;
 }
 
-static db_err expand_star(struct binder *b, struct block *k, const struct ast_column *star)
+static db_err expand_star(struct binder *b, struct block *k, const struct ast_column *star,
+                          struct ast_select_list *io_completed)
 {
     bool any = false;
     bool known_table = false;
@@ -64,6 +65,7 @@ static db_err expand_star(struct binder *b, struct block *k, const struct ast_co
             return ERR_NOMEM;
         }
         TRY(add_item(b, k, &item));
+        TRY(bind__complete_star(b, c, io_completed));
         any = true;
     }
     if (star->table.ptr != NULL && !known_table) {
@@ -171,6 +173,7 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
 
 static db_err bind_items(struct binder *b, struct block *k)
 {
+    struct ast_select_list completed = {0};
     k->scope.place = PLACE_FIELDS;
     k->scope.aggs_allowed = true;
     k->scope.windows = k->windows;
@@ -179,7 +182,7 @@ static db_err bind_items(struct binder *b, struct block *k)
     for (uint32_t i = 0; i < k->ast->items.count; i++) {
         const struct ast_select_item *a = k->ast->items.items[i];
         if (a->expr->kind == AST_EXPR_STAR) {
-            TRY(expand_star(b, k, (const struct ast_column *)a->expr));
+            TRY(expand_star(b, k, (const struct ast_column *)a->expr, &completed));
             continue;
         }
         struct select_item it = {.ast = a->expr};
@@ -188,10 +191,12 @@ static db_err bind_items(struct binder *b, struct block *k)
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
         TRY(name_item(b, k, a, &it));
+        TRY(bind__complete_item(b, a, it.name, k->scope.sub != NULL, &completed));
         TRY(add_item(b, k, &it));
         k->scope.items = k->items;
         k->scope.item_count = k->count;
     }
+    bind__complete_items(b, k->ast, &completed);
     return ERR_OK;
 }
 

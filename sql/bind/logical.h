@@ -235,8 +235,11 @@ struct bound_stmt {
     uint32_t cte_count;
     struct lnode **ctes;      /* by id; NULL: it stands where it is used */
     uint32_t *cte_references; /* by id */
-    bool read_only;           /* takes no locks */
+    const struct table_def **views; /* that the statement has read */
+    uint32_t view_count;
+    bool read_only; /* takes no locks */
     bool uses_tables;
+    bool uses_variables; /* @name or @@name stands in it */
     bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */
     struct bound_target *targets;

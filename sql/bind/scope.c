@@ -293,6 +293,7 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
             continue;
         }
         if (found != NULL) {
+            bind__complete_column(b, c, found);
             return column_node(b, scope, s, depth, found, ret);
         }
     }

@@ -14,6 +14,7 @@ typedef Skein__Catalog__IndexPart pb_part;
 typedef Skein__Catalog__Check pb_check;
 typedef Skein__Catalog__ForeignKey pb_fk;
 typedef Skein__Catalog__Schema pb_schema;
+typedef Skein__Catalog__View pb_view;
 
 static ProtobufCBinaryData bytes_of(struct slice s)
 {
@@ -171,6 +172,20 @@ static pb_fk *fk_to(struct arena *a, const struct foreign_key_def *f)
     return p;
 }
 
+static pb_view *view_to(struct arena *a, const struct view_def *v)
+{
+    PB_NEW(a, p, pb_view, skein__catalog__view__init);
+    p->definer_user = bytes_of(v->definer_user);
+    p->definer_host = bytes_of(v->definer_host);
+    p->algorithm = (uint32_t)v->algorithm;
+    p->invoker = v->invoker;
+    p->check_option = (uint32_t)v->check_option;
+    p->charset_client = v->charset_client;
+    p->collation_connection = v->collation_connection;
+    p->has_column_list = v->has_column_list;
+    return p;
+}
+
 static db_err pack(struct arena *a, const ProtobufCMessage *m, struct buf *out)
 {
     (void)a;
@@ -210,6 +225,9 @@ static db_err encode_table(struct arena *a, const struct table_def *t, struct bu
     p.create_options = bytes_of(t->create_options);
     p.has_view_text = t->view_text.len != 0;
     p.view_text = bytes_of(t->view_text);
+    if (t->kind == TABLE_VIEW && (p.view = view_to(a, &t->view)) == NULL) {
+        return ERR_NOMEM;
+    }
     p.has_create_time_us = true;
     p.create_time_us = t->create_time_us;
     p.has_next_column_id = p.has_next_index_id = true;
@@ -363,6 +381,21 @@ static db_err fk_from(struct arena *a, const pb_fk *p, struct foreign_key_def *f
     return ERR_OK;
 }
 
+static db_err view_from(struct arena *a, const pb_view *p, struct view_def *v)
+{
+    if (p == NULL || p->algorithm > VIEW_TEMPTABLE || p->check_option > VIEW_CHECK_CASCADED) {
+        return ERR_CORRUPT;
+    }
+    v->algorithm = (enum view_algorithm)p->algorithm;
+    v->invoker = p->invoker != 0;
+    v->check_option = (enum view_check_option)p->check_option;
+    v->charset_client = (uint16_t)p->charset_client;
+    v->collation_connection = (uint16_t)p->collation_connection;
+    v->has_column_list = p->has_column_list != 0;
+    TRY(take(a, p->definer_user, &v->definer_user));
+    return take(a, p->definer_host, &v->definer_host);
+}
+
 static db_err lists_from(struct arena *a, const pb_table *p, struct table_def *t)
 {
     t->column_count = (uint32_t)p->n_columns;
@@ -414,6 +447,9 @@ static db_err table_from(struct arena *a, const pb_table *p, struct slice schema
     TRY(take(a, p->create_options, &t->create_options));
     TRY(take(a, p->view_text, &t->view_text));
     TRY(lists_from(a, p, t));
+    if (t->kind == TABLE_VIEW) {
+        TRY(view_from(a, p->view, &t->view));
+    }
     return t->kind == TABLE_BASE ? table_format_new(a, t, &t->format) : ERR_OK;
 }
 

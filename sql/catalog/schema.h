@@ -94,6 +94,19 @@ struct foreign_key_def {
     uint8_t on_delete, on_update; /* enum ast_fk_action */
 };
 
+enum view_algorithm { VIEW_UNDEFINED, VIEW_MERGE, VIEW_TEMPTABLE };
+enum view_check_option { VIEW_CHECK_NONE, VIEW_CHECK_LOCAL, VIEW_CHECK_CASCADED };
+
+/* What a view has besides its columns and its text. */
+struct view_def {
+    struct slice definer_user, definer_host;
+    enum view_algorithm algorithm;
+    bool invoker; /* SQL SECURITY INVOKER */
+    bool has_column_list;
+    enum view_check_option check_option;
+    uint16_t charset_client, collation_connection; /* collations of the session that made it */
+};
+
 enum table_kind {
     TABLE_BASE,
     TABLE_VIEW,
@@ -129,7 +142,9 @@ struct table_def {
     struct slice comment;
     struct slice engine;         /* as the client named it; shown again */
     struct slice create_options; /* shown again: "ROW_FORMAT=DYNAMIC ..." */
-    struct slice view_text;      /* TABLE_VIEW: the SELECT */
+    /* TABLE_VIEW: the SELECT, complete: no star, all tables with their schema; read in mode 0 */
+    struct slice view_text;
+    struct view_def view;
     uint64_t create_time_us;
     const struct vtable_provider *provider; /* TABLE_VIRTUAL */
     const struct table_format *format; /* TABLE_BASE: made when the descriptor enters a snapshot */

@@ -23,8 +23,8 @@ static db_err execute(struct ddl_ctx *ctx, const struct ast_stmt *s)
     case AST_STMT_ALTER_TABLE: return ddl__alter_table(ctx, (const struct ast_alter_table *)s);
     case AST_STMT_CREATE_INDEX: return ddl__create_index(ctx, (const struct ast_create_index *)s);
     case AST_STMT_DROP_INDEX: return ddl__drop_index(ctx, (const struct ast_drop_index *)s);
-    case AST_STMT_CREATE_VIEW: return ddl__unsupported(ctx, "CREATE VIEW");
-    default: return ddl__unsupported(ctx, "DROP VIEW");
+    case AST_STMT_CREATE_VIEW: return ddl__create_view(ctx, (const struct ast_create_view *)s);
+    default: return ddl__drop_view(ctx, (const struct ast_drop_table *)s);
     }
 }
 

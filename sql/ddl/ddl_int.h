@@ -168,5 +168,7 @@ MUST_USE db_err ddl__rename(struct ddl_ctx *ctx, const struct ast_rename_table *
 MUST_USE db_err ddl__alter_table(struct ddl_ctx *ctx, const struct ast_alter_table *s);
 MUST_USE db_err ddl__create_index(struct ddl_ctx *ctx, const struct ast_create_index *s);
 MUST_USE db_err ddl__drop_index(struct ddl_ctx *ctx, const struct ast_drop_index *s);
+MUST_USE db_err ddl__create_view(struct ddl_ctx *ctx, const struct ast_create_view *s);
+MUST_USE db_err ddl__drop_view(struct ddl_ctx *ctx, const struct ast_drop_table *s);
 
 #endif

@@ -105,10 +105,11 @@ static db_err base_table(struct ddl_ctx *ctx, const struct ddl_target *t)
         return my_error(ctx->diag, ER_NO_SUCH_TABLE, ddl__text(ctx, t->schema),
                         ddl__text(ctx, t->name));
     }
+    /* MYSQL: to TRUNCATE a view is no table at all. */
     return t->def->kind == TABLE_BASE
                ? ERR_OK
-               : my_error(ctx->diag, ER_WRONG_OBJECT, ddl__text(ctx, t->schema),
-                          ddl__text(ctx, t->name), "BASE TABLE");
+               : my_error(ctx->diag, ER_NO_SUCH_TABLE, ddl__text(ctx, t->schema),
+                          ddl__text(ctx, t->name));
 }
 
 static db_err truncate_locked(struct ddl_ctx *ctx, const struct ddl_target *t,

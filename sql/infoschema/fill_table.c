@@ -165,11 +165,27 @@ static db_err virtual_table(struct is_rows *r, const struct table_def *t)
     return is__end(r);
 }
 
+static db_err view_row(struct is_rows *r, const struct table_def *t)
+{
+    is__str(r, "def");
+    is__text(r, t->schema_name);
+    is__text(r, t->name);
+    is__str(r, "VIEW");
+    is__nulls(r, 10);
+    is__time(r, t->create_time_us);
+    is__nulls(r, 5);
+    is__str(r, "VIEW");
+    return is__end(r);
+}
+
 static db_err one_table(struct is_rows *r, const struct schema_def *s, const struct table_def *t)
 {
     (void)s;
     struct sizes z;
     struct slice options;
+    if (t->kind == TABLE_VIEW) {
+        return view_row(r, t);
+    }
     if (t->kind != TABLE_BASE) {
         return virtual_table(r, t);
     }
@@ -224,6 +240,9 @@ static db_err one_partition(struct is_rows *r, const struct schema_def *s,
 {
     (void)s;
     struct sizes z;
+    if (t->kind == TABLE_VIEW) {
+        return ERR_OK;
+    }
     TRY(sizes_of(r, t, &z));
     is__str(r, "def");
     is__text(r, t->schema_name);

@@ -8,6 +8,7 @@
 
 #include "base/buf.h"
 #include "base/scope.h"
+#include "sql/charset/charset.h"
 #include "sql/ddl/ddl.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/row_writer.h"
@@ -528,6 +529,25 @@ static db_err create_table_row(struct arena *arena, const struct table_def *t,
     return arena_copy(arena, buf_slice(&out), &row->cells[1]);
 }
 
+/* MYSQL: names go without the schema when it is the current one. */
+static db_err create_view_row(struct arena *arena, const struct table_def *t,
+                              struct slice current_schema, struct diag *diag, struct show_row *row)
+{
+    SCOPE_BUF(out, SHOW_TEXT_MAX * 16);
+    bool here = current_schema.ptr != NULL && slice_eq(current_schema, t->schema_name);
+    const struct collation *client = collation_by_id(t->view.charset_client);
+    const struct collation *connection = collation_by_id(t->view.collation_connection);
+    TRY(ddl_show_create_view(arena, t, here, diag, &out));
+    *row = (struct show_row){
+        .count = 4,
+        .names = {"View", "Create View", "character_set_client", "collation_connection"},
+        .lengths = {64, 1024, 64, 64}};
+    row->cells[0] = t->name;
+    row->cells[2] = slice_str(client == NULL ? "" : client->cs->name);
+    row->cells[3] = slice_str(connection == NULL ? "" : connection->name);
+    return arena_copy(arena, buf_slice(&out), &row->cells[1]);
+}
+
 static db_err create_schema_row(struct arena *arena, const struct schema_def *s, bool if_not_exists,
                                 struct show_row *row)
 {
@@ -548,7 +568,8 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snaps
     struct slice schema = database                        ? show->name.name
                           : show->name.schema.ptr != NULL ? show->name.schema
                                                           : current_schema;
-    if (!database && show->what != AST_SHOW_CREATE_TABLE) {
+    bool view = show->what == AST_SHOW_CREATE_VIEW;
+    if (!database && !view && show->what != AST_SHOW_CREATE_TABLE) {
         return my_error(diag, ER_NOT_SUPPORTED_YET, "this SHOW CREATE");
     }
     if (schema.ptr == NULL) {
@@ -565,6 +586,15 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snaps
         const struct table_def *t = snapshot_table(snapshot, schema, show->name.name);
         if (t == NULL) {
             return no_such_table(arena, schema, show->name.name, diag);
+        }
+        if (view && t->kind != TABLE_VIEW) {
+            const char *name = arena_strdup(arena, t->name);
+            return my_error(diag, ER_WRONG_OBJECT, arena_strdup(arena, schema), name, "VIEW");
+        }
+        if (t->kind == TABLE_VIEW) {
+            TRY(create_view_row(arena, t, current_schema, diag, &row));
+            *ret_row = row;
+            return ERR_OK;
         }
         if (t->kind != TABLE_BASE) {
             return my_error(diag, ER_NOT_SUPPORTED_YET, "SHOW CREATE TABLE of a system view");

@@ -73,7 +73,7 @@ static void list_tables(struct plan *p, const struct lnode *n)
 static db_err collect_tables(struct optimizer *o)
 {
     struct bound_stmt *s = o->stmt;
-    uint32_t total = s->target_count + count_tables(s->root);
+    uint32_t total = s->target_count + s->view_count + count_tables(s->root);
     for (uint32_t i = 0; i < s->subquery_count; i++) {
         total += count_tables(s->subqueries[i]->root);
     }
@@ -86,6 +86,9 @@ static db_err collect_tables(struct optimizer *o)
     }
     for (uint32_t i = 0; i < s->target_count; i++) {
         add_table(o->plan, s->targets[i].def);
+    }
+    for (uint32_t i = 0; i < s->view_count; i++) {
+        add_table(o->plan, s->views[i]);
     }
     list_tables(o->plan, s->root);
     for (uint32_t i = 0; i < s->subquery_count; i++) {

@@ -9,9 +9,44 @@ void print__slice(struct printer *p, struct slice s)
     }
 }
 
+/* Words of ours in the case of MySQL's views: all small but for AS and the constants. */
+static void view_text(struct printer *p, const char *text)
+{
+    bool keeps = strcmp(text, " AS ") == 0 || strcmp(text, "NULL") == 0;
+    if (strcmp(text, ", ") == 0) {
+        text = ",";
+    }
+    for (; *text != '\0'; text++) {
+        uint8_t c = (uint8_t)*text;
+        c = !keeps && c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+        print__slice(p, slice_of(&c, 1));
+    }
+}
+
 void print__text(struct printer *p, const char *text)
 {
+    if (p->view) {
+        view_text(p, text);
+        return;
+    }
     print__slice(p, slice_str(text));
+}
+
+void print__function(struct printer *p, struct slice name)
+{
+    for (size_t i = 0; p->view && i < name.len; i++) {
+        uint8_t c = name.ptr[i];
+        c = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+        print__slice(p, slice_of(&c, 1));
+    }
+    if (!p->view) {
+        print__slice(p, name);
+    }
+}
+
+bool print__hidden(const struct printer *p, struct slice schema)
+{
+    return p->hide.ptr != NULL && slice_eq(p->hide, schema);
 }
 
 void print__u64(struct printer *p, uint64_t v)
@@ -50,7 +85,7 @@ void print__string(struct printer *p, struct slice text)
 
 void print__table_name(struct printer *p, const struct ast_name *name)
 {
-    if (name->schema.ptr != NULL) {
+    if (name->schema.ptr != NULL && !print__hidden(p, name->schema)) {
         print__name(p, name->schema);
         print__text(p, ".");
     }
@@ -170,6 +205,14 @@ static const char *const op_text[AST_OP__COUNT] = {
 static void print_binary(struct printer *p, const struct ast_binary *b)
 {
     bool member = b->op == AST_OP_MEMBER_OF;
+    if (p->view && b->op == AST_OP_CONCAT) { /* in mode 0 the sign means OR */
+        print__text(p, "concat(");
+        print__expr(p, b->left);
+        print__text(p, ",");
+        print__expr(p, b->right);
+        print__text(p, ")");
+        return;
+    }
     print__text(p, "(");
     print__expr(p, b->left);
     print__text(p, op_text[b->op]);
@@ -207,7 +250,7 @@ static void print_in(struct printer *p, const struct ast_in *e)
 
 static void print_case(struct printer *p, const struct ast_case *c)
 {
-    print__text(p, "CASE");
+    print__text(p, p->view ? "(CASE" : "CASE");
     if (c->value != NULL) {
         print__text(p, " ");
         print__expr(p, c->value);
@@ -222,12 +265,12 @@ static void print_case(struct printer *p, const struct ast_case *c)
         print__text(p, " ELSE ");
         print__expr(p, c->otherwise);
     }
-    print__text(p, " END");
+    print__text(p, p->view ? " END)" : " END");
 }
 
 static void print_column(struct printer *p, const struct ast_column *c)
 {
-    if (c->schema.ptr != NULL) {
+    if (c->schema.ptr != NULL && !print__hidden(p, c->schema)) {
         print__name(p, c->schema);
         print__text(p, ".");
     }
@@ -300,7 +343,7 @@ static void print_is(struct printer *p, const struct ast_is *e)
     print__text(p, "(");
     print__expr(p, e->arg);
     print__text(p, e->negated ? " IS NOT " : " IS ");
-    print__text(p, tests[e->test]);
+    print__text(p, p->view && e->test == AST_IS_NULL ? "null" : tests[e->test]);
     print__text(p, ")");
 }
 
@@ -317,6 +360,14 @@ static void print_between(struct printer *p, const struct ast_between *e)
 
 static void print_unary(struct printer *p, const struct ast_unary *e)
 {
+    bool sign = p->view && (e->op == AST_OP_NEG || e->op == AST_OP_BIT_NOT);
+    if (sign) { /* MYSQL: -(x) */
+        print__text(p, op_text[e->op]);
+        print__text(p, "(");
+        print__expr(p, e->arg);
+        print__text(p, ")");
+        return;
+    }
     print__text(p, "(");
     print__text(p, op_text[e->op]);
     print__expr(p, e->arg);
@@ -406,7 +457,7 @@ void print__expr(struct printer *p, const struct ast_expr *e)
     case AST_EXPR_LIKE: print_like(p, n); break;
     case AST_EXPR_QUANTIFIED: print_quantified(p, n); break;
     case AST_EXPR_EXISTS:
-        print_subquery(p, "EXISTS (", ((const struct ast_subquery *)n)->query);
+        print_subquery(p, p->view ? "exists(" : "EXISTS (", ((const struct ast_subquery *)n)->query);
         break;
     case AST_EXPR_SUBQUERY: print_subquery(p, "(", ((const struct ast_subquery *)n)->query); break;
     case AST_EXPR_ROW: print_row(p, n); break;
@@ -428,14 +479,14 @@ void print__expr(struct printer *p, const struct ast_expr *e)
 
 db_err ast_print_expr(struct buf *buf, const struct ast_expr *expr)
 {
-    struct printer p = {buf, ERR_OK, false};
+    struct printer p = {.buf = buf};
     print__expr(&p, expr);
     return p.err;
 }
 
 db_err ast_print_type(struct buf *buf, const struct ast_type *type)
 {
-    struct printer p = {buf, ERR_OK, false};
+    struct printer p = {.buf = buf};
     print__type(&p, type);
     return p.err;
 }

@@ -84,7 +84,7 @@ static void print_func(struct printer *p, const struct ast_func *f)
         print__text(p, ".");
         print__name(p, f->name);
     } else {
-        print__slice(p, f->name);
+        print__function(p, f->name);
     }
     if (f->mode == AST_FUNC_NO_PARENS && f->args.count == 0) {
         return;
@@ -204,7 +204,7 @@ static void print_aggregate(struct printer *p, const struct ast_aggregate *a)
 {
     print__text(p, agg_names[a->func]);
     print__text(p, a->distinct ? "(DISTINCT " : "(");
-    print__text(p, a->star ? "*" : "");
+    print__text(p, !a->star ? "" : p->view ? "0" : "*"); /* MYSQL: count(0) */
     print__exprs(p, &a->args);
     print__order(p, &a->order_by);
     if (a->separator.ptr != NULL) {

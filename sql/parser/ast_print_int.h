@@ -8,10 +8,14 @@ struct printer {
     struct buf *buf;
     db_err err;
     bool number_lifted; /* a lifted literal is printed as $index@offset */
+    bool view;          /* the form in which MySQL shows views */
+    struct slice hide;  /* this schema is not printed; ptr NULL: all are */
 };
 
 void print__text(struct printer *p, const char *text);
 void print__slice(struct printer *p, struct slice s);
+void print__function(struct printer *p, struct slice name); /* as written; of a view: small */
+bool print__hidden(const struct printer *p, struct slice schema);
 void print__u64(struct printer *p, uint64_t v);
 void print__name(struct printer *p, struct slice name);   /* `name` */
 void print__string(struct printer *p, struct slice text); /* 'text' */

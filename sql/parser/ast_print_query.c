@@ -16,6 +16,18 @@ static void print_alias(struct printer *p, struct slice alias, const struct ast_
     }
 }
 
+/* MYSQL: views show a table's alias without AS. */
+static void print_table_alias(struct printer *p, struct slice alias,
+                              const struct ast_ident_list *columns)
+{
+    if (p->view && alias.ptr != NULL) {
+        print__text(p, " ");
+        print__name(p, alias);
+        alias = SLICE_EMPTY;
+    }
+    print_alias(p, alias, columns);
+}
+
 static void print_partitions(struct printer *p, const struct ast_ident_list *names)
 {
     if (names->count > 0) {
@@ -40,7 +52,7 @@ static void print_base(struct printer *p, const struct ast_table_base *t)
 {
     print__table_name(p, &t->name);
     print_partitions(p, &t->partitions);
-    print_alias(p, t->alias, NULL);
+    print_table_alias(p, t->alias, NULL);
     for (uint32_t i = 0; i < t->hints.count; i++) {
         print_hint(p, t->hints.items[i]);
     }
@@ -52,10 +64,10 @@ static void print_base(struct printer *p, const struct ast_table_base *t)
     }
 }
 
-static const char *join_words(const struct ast_table_join *j)
+static const char *join_words(const struct ast_table_join *j, bool view)
 {
     if (j->comma) {
-        return ", ";
+        return view ? " join " : ", ";
     }
     switch (j->kind) {
     case AST_JOIN_INNER:
@@ -72,11 +84,12 @@ static void print_join(struct printer *p, const struct ast_table_join *j)
 {
     print__text(p, "(");
     print__table(p, j->left);
-    print__text(p, join_words(j));
+    print__text(p, join_words(j, p->view));
     print__table(p, j->right);
     if (j->on != NULL) {
-        print__text(p, " ON ");
+        print__text(p, p->view ? " on(" : " ON ");
         print__expr(p, j->on);
+        print__text(p, p->view ? ")" : "");
     }
     if (j->using_.count > 0) {
         print__text(p, " USING (");
@@ -126,7 +139,7 @@ void print__table(struct printer *p, const struct ast_table *t)
         print__text(p, d->lateral ? "LATERAL (" : "(");
         print__query(p, d->query);
         print__text(p, ")");
-        print_alias(p, d->alias, &d->columns);
+        print_table_alias(p, d->alias, &d->columns);
         break;
     }
     case AST_TABLE_JSON: {
@@ -137,7 +150,7 @@ void print__table(struct printer *p, const struct ast_table *t)
         print__string(p, j->path);
         print_json_columns(p, &j->columns);
         print__text(p, ")");
-        print_alias(p, j->alias, NULL);
+        print_table_alias(p, j->alias, NULL);
         break;
     }
     }
@@ -294,7 +307,7 @@ static void print_body(struct printer *p, const struct ast_body *b)
         const struct ast_setop *s = (const struct ast_setop *)b;
         print_operand(p, s->left);
         print__text(p, ops[s->op]);
-        print__text(p, s->all ? "ALL " : "DISTINCT ");
+        print__text(p, s->all ? "ALL " : p->view ? "" : "DISTINCT ");
         print_operand(p, s->right);
         break;
     }
@@ -458,14 +471,21 @@ static void print_delete(struct printer *p, const struct ast_delete *s)
 
 db_err ast_print_query(struct buf *buf, const struct ast_query *query)
 {
-    struct printer p = {buf, ERR_OK, false};
+    struct printer p = {.buf = buf};
+    print__query(&p, query);
+    return p.err;
+}
+
+db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct slice hide)
+{
+    struct printer p = {.buf = buf, .view = true, .hide = hide};
     print__query(&p, query);
     return p.err;
 }
 
 static db_err print_stmt(struct buf *buf, const struct ast_stmt *stmt, bool number_lifted)
 {
-    struct printer p = {buf, ERR_OK, number_lifted};
+    struct printer p = {.buf = buf, .number_lifted = number_lifted};
     switch ((int)stmt->kind) {
     case AST_STMT_SELECT: print__query(&p, ((const struct ast_select_stmt *)stmt)->query); break;
     case AST_STMT_INSERT: print_insert(&p, (const struct ast_insert *)stmt); break;

@@ -230,7 +230,7 @@ static db_err lock_tables(struct sql_session *s, const struct plan *plan)
 {
     uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
     for (uint32_t i = 0; i < plan->table_count; i++) {
-        if (plan->tables[i]->kind == TABLE_BASE) {
+        if (plan->tables[i]->kind != TABLE_VIRTUAL) {
             TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, plan->tables[i]->id, deadline, &s->diag));
         }
     }

@@ -253,6 +253,7 @@ db_err show__run(struct statement *st, const struct ast_show *show)
     case AST_SHOW_WARNINGS: return show_conditions(st, show, false);
     case AST_SHOW_ERRORS: return show_conditions(st, show, true);
     case AST_SHOW_CREATE_DATABASE:
+    case AST_SHOW_CREATE_VIEW:
     case AST_SHOW_CREATE_TABLE: return show_create(st, show);
     default: break;
     }
