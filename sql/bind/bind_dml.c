@@ -17,8 +17,8 @@ static db_err refuse_target(struct binder *b, const struct lnode *n, const char 
     if (name != NULL && n->u.project.count != 0 && bind__view_could_change(n)) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "changing rows through this view");
     }
-    return my_error(b->diag,
-                    verb[0] == 'I' ? ER_NON_INSERTABLE_TABLE : ER_NON_UPDATABLE_TABLE, name, verb);
+    return my_error(b->diag, verb[0] == 'I' ? ER_NON_INSERTABLE_TABLE : ER_NON_UPDATABLE_TABLE,
+                    name, verb);
 }
 
 static db_err new_target(struct binder *b, struct lnode *table, struct bound_target *t)

@@ -130,10 +130,10 @@ struct binder {
     uint32_t subquery_filled;
     col_id_t next_col;
     uint32_t depth;
-    bool scalar;            /* bind_scalar: there is no statement that could run a subquery */
-    uint32_t null_side;     /* nesting of outer joins' inner sides */
+    bool scalar;                  /* bind_scalar: there is no statement that could run a subquery */
+    uint32_t null_side;           /* nesting of outer joins' inner sides */
     const struct view_use *views; /* innermost first */
-    uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
+    uint32_t derived_depth;       /* > 0 inside a derived table or a common table expression */
 };
 
 /* scope.c */

@@ -233,14 +233,14 @@ struct bound_stmt {
     uint32_t subquery_count;
     struct bsubquery **subqueries; /* by id */
     uint32_t cte_count;
-    struct lnode **ctes;      /* by id; NULL: it stands where it is used */
-    uint32_t *cte_references; /* by id */
+    struct lnode **ctes;            /* by id; NULL: it stands where it is used */
+    uint32_t *cte_references;       /* by id */
     const struct table_def **views; /* that the statement has read */
     uint32_t view_count;
     bool read_only; /* takes no locks */
     bool uses_tables;
     bool uses_variables; /* @name or @@name stands in it */
-    bool session_bound; /* types came from variables of the session: not for the plan cache */
+    bool session_bound;  /* types came from variables of the session: not for the plan cache */
     /* DML */
     struct bound_target *targets;
     uint32_t target_count;

@@ -75,7 +75,8 @@ struct slice ddl_table_option(const struct table_def *def, const char *name);
  * ERR_UNSUPPORTED for what cannot stand in a column's default (subqueries, aggregates, variables).
  */
 MUST_USE db_err ddl_print_expr(const struct ast_expr *expr, struct buf *out);
-/* SHOW CREATE VIEW. short_names: the view's schema is the current one and not named. arena: scratch.
+/* SHOW CREATE VIEW. short_names: the view's schema is the current one and not named. arena:
+ * scratch.
  */
 MUST_USE db_err ddl_show_create_view(struct arena *arena, const struct table_def *def,
                                      bool short_names, struct diag *diag, struct buf *out);

@@ -457,7 +457,8 @@ void print__expr(struct printer *p, const struct ast_expr *e)
     case AST_EXPR_LIKE: print_like(p, n); break;
     case AST_EXPR_QUANTIFIED: print_quantified(p, n); break;
     case AST_EXPR_EXISTS:
-        print_subquery(p, p->view ? "exists(" : "EXISTS (", ((const struct ast_subquery *)n)->query);
+        print_subquery(p, p->view ? "exists(" : "EXISTS (",
+                       ((const struct ast_subquery *)n)->query);
         break;
     case AST_EXPR_SUBQUERY: print_subquery(p, "(", ((const struct ast_subquery *)n)->query); break;
     case AST_EXPR_ROW: print_row(p, n); break;
