@@ -341,12 +341,21 @@ db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_
                     (int)e->kind);
 }
 
+/* A value of the rows just evaluated is an error in a strict data change. */
+static db_err refused(struct exec_ctx *ctx)
+{
+    bool is = ctx->eval.cast->refused;
+    ctx->eval.cast->refused = false;
+    return UNLIKELY(is) ? ERR_SQL : ERR_OK;
+}
+
 db_err expr_eval(struct exec_ctx *ctx, struct expr_state *state, const struct chunk *in,
                  struct vector **ret)
 {
     struct eval_rows rows = {
         .in = in, .sel = in == NULL ? NULL : in->sel, .n = in == NULL ? 1 : in->count};
-    return exec__eval(ctx, state, &rows, ret);
+    TRY(exec__eval(ctx, state, &rows, ret));
+    return refused(ctx);
 }
 
 db_err expr_eval_scalar(struct exec_ctx *ctx, const struct bexpr *e, struct value *ret)
@@ -389,6 +398,7 @@ db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint3
         struct vector *v;
         uint32_t n = 0;
         TRY(exec__eval(ctx, states[c], &rows, &v));
+        TRY(refused(ctx));
         for (uint32_t i = 0; i < rows.n; i++) {
             uint32_t row = eval_row(&rows, i);
             bool keep = false;

@@ -32,6 +32,9 @@ struct cast_ctx {
     uint64_t sql_mode; /* SQL_MODE_* */
     bool strict; /* conditions of type_store are errors: a data change under strict mode without
                     IGNORE */
+    /* A strict data change has met text that is no number or date in a condition: the error is in
+     * diag, and whoever evaluates returns it. */
+    bool refused;
     const char *refused_type; /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
     bool lenient_date;        /* set while a value is cast to a TYPE_W_LENIENT_DATE */
     uint8_t div_precision_increment; /* 4 by default */

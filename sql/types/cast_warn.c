@@ -45,6 +45,8 @@ void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag)
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 
+enum { TRUNCATED_WRONG_VALUE = 1292 };
+
 void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...)
 {
     if (ctx->warn == NULL) {
@@ -55,6 +57,14 @@ void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...
     va_start(args, number);
     vsnprintf(text, sizeof(text), find_message(number)->format, args);
     va_end(args);
+    if (ctx->strict && level == CAST_WARNING && number == TRUNCATED_WRONG_VALUE) {
+        /* MYSQL: strict mode turns this warning into an error anywhere in a data change */
+        if (!ctx->refused) {
+            diag_set_sql(ctx->diag, (uint16_t)number, find_message(number)->sqlstate, "%s", text);
+        }
+        ctx->refused = true;
+        return;
+    }
     ctx->warn(ctx->warn_arg, level, (uint16_t)number, text);
 }
 

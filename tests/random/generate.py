@@ -101,7 +101,7 @@ class Generator:
                 lambda: "UPPER(%s)" % same(),
                 lambda: "SUBSTRING(%s, %d, %d)" % (same(), self.r.randint(1, 3), self.r.randint(0, 3)),
                 lambda: "TRIM(%s)" % same(),
-                lambda: "REPLACE(%s, 'a', 'xy')" % same(),
+                lambda: "REPLACE(%s, 'a', 'x')" % same(),
                 lambda: "LPAD(%s, 4, '*')" % same(),
             ],
             DEC: [
