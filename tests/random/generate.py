@@ -168,7 +168,10 @@ class Generator:
                 text = "%s %s" % (t.name, alias)
             else:
                 join = self.pick(("JOIN", "LEFT JOIN", "RIGHT JOIN", "CROSS JOIN"))
+                # no subqueries: MySQL 9.7 counts matches of EXISTS in an outer join's condition more than once
+                self.depth += 2
                 on = "" if join == "CROSS JOIN" else " ON %s" % self.join_condition(scope, mine)
+                self.depth -= 2
                 text += " %s %s %s%s" % (join, t.name, alias, on)
             scope = scope + mine
         return text, scope
