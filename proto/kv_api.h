@@ -206,6 +206,8 @@ struct kv_prewrite_req {
     const struct slice *secondaries; /* async commit, in the primary's request */
     size_t secondary_count;
     uint32_t lock_wait_ms; /* for row locks of others on keys that are not locked; 0: the maximum */
+    uint64_t shared_term;  /* 1PC: shared locks were given here under this term and must still be
+                              held, else ERR_LOCK_LOST; 0: there are none */
 };
 
 struct kv_prewrite_resp {

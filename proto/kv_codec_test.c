@@ -74,10 +74,11 @@ static void requests_come_back(void **state)
         {KV_DELETE, KV_CHECK_LOCKED, KEY("k2"), SLICE_EMPTY, 77},
     };
     q = (union kv_any_req){
-        .prewrite = {head(), mutations, 2, KEY("k1"), 100, 12, 3000, true, true, keys, 2, 750}};
+        .prewrite = {head(), mutations, 2, KEY("k1"), 100, 12, 3000, true, true, keys, 2, 750, 13}};
     o = through(KV_METHOD_PREWRITE, &q, &w, &a);
     assert_true(o.prewrite.count == 2 && o.prewrite.secondary_count == 2);
     assert_int_equal(o.prewrite.lock_wait_ms, 750);
+    assert_int_equal(o.prewrite.shared_term, 13);
     assert_true(o.prewrite.try_1pc && o.prewrite.async_commit && o.prewrite.lock_term == 12);
     assert_true(o.prewrite.mutations[1].op == KV_DELETE);
     assert_true(o.prewrite.mutations[1].check == KV_CHECK_LOCKED);

@@ -12,6 +12,10 @@
  *     at the largest of the bounds. The intents are settled after the reply.
  *   else 2PC: all intents, then a commit timestamp, then the primary's commit decides.
  *
+ * Shared locks on keys that are not written must be held until after the commit timestamp was
+ * given. They go with a lease. 1PC in the one range that has them all names the term; else it is
+ * 2PC, which asks for them before it decides.
+ *
  * When a prewrite fails the intents are taken back. With 2PC nothing was decided, so failure is
  * certain whatever becomes of that. With async commit it is certain only when the primary's
  * rollback is recorded: somebody may have found all intents in place. */
@@ -58,6 +62,21 @@ static void forget_span(struct ctxn *t, const struct range_location *loc)
     }
 }
 
+/* Shared locks that are all of this range, under one term: the term under which it commits. */
+static bool shared_here(const struct commit *c, range_id_t range, uint64_t *ret_term)
+{
+    uint64_t term = 0;
+    for (size_t i = 0; i < c->shared_count; i++) {
+        const struct lock_span *s = c->t->span_of[c->shared_slots[i] - 1];
+        if (s->range != range || (term != 0 && term != s->lock_term)) {
+            return false;
+        }
+        term = s->lock_term;
+    }
+    *ret_term = term;
+    return true;
+}
+
 static bool fits_1pc(const struct commit *c, const struct range_location *loc)
 {
     return c->bytes <= COMMIT_1PC_BYTES_MAX && c->count <= COMMIT_1PC_KEYS_MAX &&
@@ -76,8 +95,9 @@ static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t 
         struct route route;
         struct kv_reply reply = {0};
         struct kv_prewrite_resp resp;
+        uint64_t shared_term = 0;
         TRY(route_find(&at, c->muts[0].key, c->arena, diag, &route));
-        if (!fits_1pc(c, &route.loc)) {
+        if (!fits_1pc(c, &route.loc) || !shared_here(c, route.loc.id, &shared_term)) {
             return ERR_OK;
         }
         struct kv_prewrite_req req = {.r = route_request(&route, fiber_deadline(), c->arena),
@@ -87,7 +107,8 @@ static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t 
                                       .start_ts = c->start_ts,
                                       .lock_term = commit_lock_term(c, 0, c->count, route.loc.id),
                                       .try_1pc = true,
-                                      .lock_wait_ms = ctxn_lock_wait_ms(c->t)};
+                                      .lock_wait_ms = ctxn_lock_wait_ms(c->t),
+                                      .shared_term = shared_term};
         db_err err = route.kv->ops->prewrite(route.kv, &req, diag, &reply, &resp);
         if (err == ERR_OK) {
             *ret_done = true;
@@ -121,7 +142,8 @@ static db_err prepare_intents(struct commit *c, struct diag *diag)
     TRY(ts_client_next(c->env->ts, diag, &now));
     uint64_t age_ms = (now >> TS_LOGICAL_BITS) - (c->start_ts >> TS_LOGICAL_BITS);
     c->ttl_ms = age_ms > UINT32_MAX - COMMIT_TTL_MS ? UINT32_MAX : (uint32_t)age_ms + COMMIT_TTL_MS;
-    c->async = c->count <= COMMIT_ASYNC_KEYS_MAX && c->key_bytes <= COMMIT_ASYNC_BYTES_MAX;
+    c->async = c->count <= COMMIT_ASYNC_KEYS_MAX && c->key_bytes <= COMMIT_ASYNC_BYTES_MAX &&
+               c->shared_count == 0;
     if (c->async) {
         c->secondaries = ARENA_ARRAY(c->arena, struct slice, c->count);
         if (c->secondaries == NULL) {
@@ -243,6 +265,11 @@ static db_err commit_intents(struct commit *c, struct diag *diag, ts_t *ret_ts)
         finish_in_background(c, commit_ts, 0);
     } else {
         TRY_GOTO(ts_client_next(c->env->ts, diag, &commit_ts), out);
+        err = commit_check_shared(c, diag);
+        if (err != ERR_OK) {
+            err = give_up(c, err, conflict, diag, &commit_ts);
+            goto out;
+        }
         TRY_GOTO(commit_primary(c, commit_ts, diag), out);
         FAULT(txn_after_primary);
         atomic_fetch_add_explicit(&c->env->commits_2pc, 1, memory_order_relaxed);

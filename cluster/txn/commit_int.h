@@ -35,6 +35,9 @@ struct commit {
     struct kv_mutation *muts;
     uint32_t *slots; /* wb_entry.slot of each */
     size_t count;
+    struct slice *shared; /* keys that are locked shared and not written */
+    uint32_t *shared_slots;
+    size_t shared_count;
     size_t bytes;
     size_t key_bytes;
     ts_t start_ts;
@@ -52,6 +55,9 @@ struct commit {
 MUST_USE db_err commit_collect(struct commit *c);
 /* The range's lock term if all locks of these mutations were given under it, else 0. */
 uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count, range_id_t range);
+/* Are all shared locks still held? Asked after the commit timestamp is known, before the decision:
+ * whoever writes one of these keys then commits later. ERR_LOCK_LOST. */
+MUST_USE db_err commit_check_shared(struct commit *c, struct diag *diag);
 MUST_USE db_err commit_plan(struct commit *c, struct diag *diag);
 /* Prewrites all groups, in parallel; the first error by order of keys. */
 MUST_USE db_err commit_prewrite_all(struct commit *c, struct diag *diag,

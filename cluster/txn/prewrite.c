@@ -26,17 +26,43 @@ static bool takes_part(const struct wb_entry *e)
     return wb_is_write(e) || (e->lock == WB_LOCK_EXCLUSIVE && e->has_version);
 }
 
+static bool is_shared(const struct wb_entry *e)
+{
+    return e->lock == WB_LOCK_SHARED && e->has_version && !wb_is_write(e);
+}
+
+static db_err collect_shared(struct commit *c, size_t count)
+{
+    c->shared = arena_alloc(c->arena, count * sizeof(*c->shared));
+    c->shared_slots = arena_alloc(c->arena, count * sizeof(*c->shared_slots));
+    if (c->shared == NULL || c->shared_slots == NULL) {
+        return ERR_NOMEM;
+    }
+    for (const struct wb_entry *e = wb_first(&c->t->wb); e != NULL; e = wb_next(e)) {
+        if (is_shared(e)) {
+            c->shared[c->shared_count] = e->key;
+            c->shared_slots[c->shared_count++] = e->slot;
+        }
+    }
+    return ERR_OK;
+}
+
 db_err commit_collect(struct commit *c)
 {
     struct ctxn *t = c->t;
     size_t count = 0;
+    size_t shared = 0;
     for (const struct wb_entry *e = wb_first(&t->wb); e != NULL; e = wb_next(e)) {
         count += takes_part(e);
+        shared += is_shared(e);
     }
     c->muts = arena_alloc(c->arena, count * sizeof(*c->muts));
     c->slots = arena_alloc(c->arena, count * sizeof(*c->slots));
     if (c->muts == NULL || c->slots == NULL) {
         return ERR_NOMEM;
+    }
+    if (UNLIKELY(shared != 0)) {
+        TRY(collect_shared(c, shared));
     }
     for (const struct wb_entry *e = wb_first(&t->wb); e != NULL; e = wb_next(e)) {
         if (!takes_part(e)) {
@@ -74,6 +100,73 @@ uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count, ra
         term = s->lock_term;
     }
     return term;
+}
+
+/* ---- shared locks ---- */
+
+static db_err lock_lost(struct diag *diag)
+{
+    return diag_set(diag, ERR_LOCK_LOST, "%s", err_text(ERR_LOCK_LOST));
+}
+
+/* Takes the locks again, which are there already if nothing has happened: the term tells. */
+static db_err check_some_shared(struct commit *c, size_t first, struct arena *arena,
+                                struct diag *diag, size_t *ret_done)
+{
+    const struct lock_span *want = c->t->span_of[c->shared_slots[first] - 1];
+    struct attempt at;
+    size_t same = 1;
+    while (first + same < c->shared_count && same < COMMIT_CHUNK_KEYS &&
+           c->shared_slots[first + same] == c->shared_slots[first]) {
+        same++;
+    }
+    attempt_init(&at, c->env->router);
+    for (;;) {
+        struct route route;
+        struct lock_span *span;
+        struct kv_reply reply = {0};
+        struct kv_lock_resp resp = {0};
+        TRY(route_find(&at, c->shared[first], arena, diag, &route));
+        if (route.loc.id != want->range) {
+            return lock_lost(diag);
+        }
+        TRY(ctxn_note_span(c->t, &route.loc, &span));
+        size_t n = 1;
+        while (n < same &&
+               (route.loc.end.len == 0 || slice_cmp(c->shared[first + n], route.loc.end) < 0)) {
+            n++;
+        }
+        struct kv_lock_req req = {.r = route_request(&route, fiber_deadline(), arena),
+                                  .keys = c->shared + first,
+                                  .count = n,
+                                  .own_ts = c->start_ts,
+                                  .mode = KV_LOCK_SHARED,
+                                  .wait = KV_NOWAIT};
+        db_err err = route.kv->ops->lock(route.kv, &req, diag, &reply, &resp);
+        if (err == ERR_OK) {
+            *ret_done = n;
+            return resp.lock_term == want->lock_term ? ERR_OK : lock_lost(diag);
+        }
+        if (err == ERR_LOCK_NOWAIT || err == ERR_KEY_LOCKED) {
+            return lock_lost(diag); /* somebody else has it */
+        }
+        TRY(attempt_again(&at, err, &route, &reply, diag));
+    }
+}
+
+db_err commit_check_shared(struct commit *c, struct diag *diag)
+{
+    struct arena a;
+    db_err err = ERR_OK;
+    arena_init(&a, NULL, NULL, 0);
+    for (size_t i = 0; i < c->shared_count && err == ERR_OK;) {
+        size_t done = 0;
+        arena_reset(&a);
+        err = check_some_shared(c, i, &a, diag, &done);
+        i += done;
+    }
+    arena_fini(&a);
+    return err;
 }
 
 static db_err add_group(struct commit *c, size_t first, size_t count)

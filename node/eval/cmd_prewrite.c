@@ -232,6 +232,9 @@ static db_err write_intents(struct prewrite *p, struct diag *diag, struct kv_rep
 static db_err run(struct prewrite *p, struct diag *diag, struct kv_reply *reply,
                   struct kv_prewrite_resp *resp)
 {
+    if (p->req->shared_term != 0 && p->req->shared_term != p->w.term) {
+        return conflict(p->keys[0], ERR_LOCK_LOST, diag, reply);
+    }
     TRY(check_intents(p, diag, reply));
     if (!p->req->try_1pc) {
         TRY(check_records(p, diag));

@@ -547,6 +547,19 @@ static void repeated_fiber(void *arg UNUSED)
     (void)now_ts(&f);
     CHECK_OK(put_intent(&f, &a, "a", start_ts, &second));
     CHECK(first.min_commit_ts > start_ts && second.min_commit_ts == first.min_commit_ts);
+    /* shared locks of another term are gone */
+    struct kv_reply reply = {0};
+    struct kv_mutation m = {.op = KV_PUT, .key = SLICE_LIT("b"), .value = SLICE_LIT("v")};
+    struct kv_prewrite_req pw = {.r = request(&a),
+                                 .mutations = &m,
+                                 .count = 1,
+                                 .primary = m.key,
+                                 .start_ts = now_ts(&f),
+                                 .try_1pc = true,
+                                 .shared_term = f.term - 1};
+    CHECK(eval_prewrite(&f.r, &pw, NULL, &reply, &first) == ERR_LOCK_LOST);
+    pw.shared_term = f.term;
+    CHECK_OK(eval_prewrite(&f.r, &pw, NULL, &reply, &first));
     arena_fini(&a);
     fake_close(&f);
 }

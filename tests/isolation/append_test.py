@@ -48,9 +48,9 @@ class Client:
     """One connection. Records are plain tuples, because they go from process to process:
     (kind, name, start, end, [(key, value, state)], [(key, values or their number)])"""
 
-    def __init__(self, number, ports, seed, stop, records, problems, shared_locks):
+    def __init__(self, number, ports, seed, stop, records, problems, still):
         self.number, self.ports, self.stop = number, ports, stop
-        self.shared_locks = shared_locks
+        self.still = still  # no lease moves
         self.rand = random.Random(seed)
         self.records, self.problems = records, problems
         self.home = number
@@ -148,7 +148,7 @@ class Client:
 
     def writer(self):
         r = self.rand
-        level = r.choice(["REPEATABLE READ", "REPEATABLE READ", "READ COMMITTED"] + ["SERIALIZABLE"] * self.shared_locks)
+        level = r.choice(["REPEATABLE READ", "REPEATABLE READ", "READ COMMITTED"] + ["SERIALIZABLE"])
         self.level = level
         self.serial += 1
         appends, locked, snapshot = [], [], []
@@ -169,7 +169,7 @@ class Client:
                     else:
                         (locked if level == "SERIALIZABLE" else snapshot).extend(rows)
                 elif what == 1:
-                    locked += [x for x in self.some_read(r.choice([" FOR UPDATE"] + [" FOR SHARE"] * self.shared_locks)) if x[0] not in mine]
+                    locked += [x for x in self.some_read(r.choice([" FOR UPDATE", " FOR SHARE"])) if x[0] not in mine]
                 else:
                     key = r.randrange(KEYS)
                     if key not in mine:
@@ -193,7 +193,7 @@ class Client:
                 self.record("snapshot", first, last, [], snapshot)
             raise
         # who has written nothing is not asked at the end whether its locks have gone with a lease
-        asked = state == "yes" and (appends or self.shared_locks)
+        asked = state == "yes" and (appends or self.still)
         self.record("commit", start, end, [(k, v, state) for k, v in appends], locked if asked else [])
         if snapshot:
             self.record("snapshot", first, last, [], snapshot)
@@ -238,9 +238,9 @@ class Client:
             self.connection.close()
 
 
-def client_process(number, ports, seed, stop, queue, shared_locks):
+def client_process(number, ports, seed, stop, queue, still):
     records, problems = [], []
-    clients = [Client(number * THREADS + i, ports, seed * 100 + i, stop, records, problems, shared_locks) for i in range(THREADS)]
+    clients = [Client(number * THREADS + i, ports, seed * 100 + i, stop, records, problems, still) for i in range(THREADS)]
     threads = [threading.Thread(target=c.run) for c in clients]
     for t in threads:
         t.start()
@@ -323,10 +323,9 @@ def run_history(cluster, seconds, rand, kills):
     for _ in range(20):
         nemesis.split()
     stop, queue = multiprocessing.Event(), multiprocessing.Queue()
-    # a shared lock is in the memory of the leaseholder only, and no commit asks whether it is still held
-    shared_locks = len(ports) == 1
+    still = len(ports) == 1
     workers = [multiprocessing.Process(target=client_process, args=(i, ports[i:] + ports[:i], rand.getrandbits(24), stop, queue,
-                                                                    shared_locks))
+                                                                    still))
                for i in range(PROCESSES)]
     for w in workers:
         w.start()
