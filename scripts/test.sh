@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs all tests. Ends with a line "N passed, N failed".
-#   scripts/test.sh [--no-install] [--only unit|lint|sanitize|sql|protocol|crash|isolation]
+#   scripts/test.sh [--no-install] [--only unit|lint|sanitize|sql|random|protocol|crash|isolation]
 # Every stage is a script that prints "N passed, N failed" as its last line (or is ctest).
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -49,10 +49,10 @@ unit() { # unit PRESET [ctest options...]
 }
 
 if want lint; then counted lint scripts/lint/all.sh; fi
-if want unit || want sql || want protocol || want crash || want isolation; then one "build release" scripts/build.sh release; fi
+if want unit || want sql || want random || want protocol || want crash || want isolation; then one "build release" scripts/build.sh release; fi
 if want unit; then counted "unit tests" unit release; fi
 binary=build/release/bin/skeindb
-for stage in sql crash isolation; do
+for stage in sql random crash isolation; do
     if want $stage; then counted $stage tests/$stage/run.sh --binary $binary; fi
 done
 if want cluster; then counted cluster tests/cluster_rpc/run.sh --binary $binary; fi

@@ -213,14 +213,14 @@ class Generator:
 
     def change(self):
         table = self.pick(self.tables)
-        scope = [(c.name, c.kind) for c in table.columns]
-        where = self.condition(scope, 1) if self.chance(0.9) else "id < 5"
+        scope = [("%s.%s" % (table.name, c.name), c.kind) for c in table.columns]
+        where = self.condition(scope, 1) if self.chance(0.9) else "%s.id < 5" % table.name
         shape = self.r.random()
         if shape < 0.45:
             c = self.pick(table.columns[1:])
             return "UPDATE %s SET %s = %s WHERE %s" % (table.name, c.name, self.column(scope, c.kind), where)
         if shape < 0.6:
-            return "DELETE FROM %s WHERE %s AND id %% 4 = %d" % (table.name, where, self.r.randrange(4))
+            return "DELETE FROM %s WHERE %s AND %s.id %% 4 = %d" % (table.name, where, table.name, self.r.randrange(4))
         number = self.r.randrange(60)
         how = self.pick(("INSERT IGNORE INTO", "REPLACE INTO", "INSERT INTO"))
         odku = ""

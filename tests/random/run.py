@@ -128,6 +128,8 @@ def check_oracle(server, oracle, g):
     for _ in range(CHANGES_PER_SEED):
         sql = g.change()
         got, wanted = server.change(sql), oracle.change(sql)
+        if got != wanted and ("error", 1292) in (got, wanted):
+            break  # whether text that is no number is met depends on the order of evaluation
         if got != wanted:
             differ("another outcome than the reference", [sql], got, wanted)
         for t in g.tables:
