@@ -98,6 +98,7 @@ static db_err fill(struct draft *d, const struct ast_create_table *s)
         TRY(ddl__column(d, s->columns.items[i], &c));
         TRY(ddl__add_column(d, c, d->column_count));
     }
+    TRY(ddl__select_columns(d));
     TRY(add_keys(d, s));
     TRY(add_checks(d, s));
     if (d->column_count == 0) {
@@ -147,7 +148,7 @@ static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_create_ta
     if (s->partition != NULL) {
         return ddl__unsupported(ctx, "PARTITION BY");
     }
-    return s->query != NULL ? ddl__unsupported(ctx, "CREATE TABLE ... SELECT") : ERR_OK;
+    return ERR_OK;
 }
 
 static db_err commit(struct ddl_ctx *ctx, const struct table_def *def, bool if_not_exists)

@@ -36,8 +36,10 @@ struct ddl_ctx {
     struct sql_coord *coord;                 /* the other nodes; NULL: there are none */
     struct sql_coord_lock *coord_lock;       /* ddl_execute's own */
     uint64_t affected_rows;                  /* out */
-    bool tells_rows;                         /* out: the answer says how many rows were copied */
-    bool schema_dropped;                     /* out: the current database is gone */
+    const struct lcolumn *select_columns;    /* of CREATE TABLE ... SELECT: the query's */
+    uint32_t select_count;
+    bool tells_rows;     /* out: the answer says how many rows were copied */
+    bool schema_dropped; /* out: the current database is gone */
 };
 
 /* Whether ddl_execute knows the statement. */

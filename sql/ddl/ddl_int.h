@@ -97,6 +97,9 @@ MUST_USE db_err ddl__functional_part(struct draft *d, const struct draft_index *
 /* Hidden columns stand after all others; those that no key has any more go. */
 void ddl__order_hidden(struct draft *d);
 
+/* select_columns.c */
+MUST_USE db_err ddl__select_columns(struct draft *d);
+
 /* draft.c */
 MUST_USE db_err ddl__add_column(struct draft *d, struct draft_column *c, uint32_t at);
 struct draft_column *ddl__find_column(const struct draft *d, struct slice name);

@@ -136,6 +136,8 @@ struct sql_session {
     struct storage_txn *txn;
     struct mdl_owner mdl;
     enum txn_mode txn_mode;
+    bool commits_alone; /* the statement that runs is a transaction of its own whatever autocommit
+                         * says */
     bool txn_read_only;
     uint64_t txn_licence; /* of the cluster, when it began; 0: there is no cluster */
     enum storage_isolation next_isolation;
@@ -206,6 +208,11 @@ void session__set_info(struct sql_session *s, const char *command, struct slice 
 
 /* query.c: SELECT, INSERT, UPDATE, DELETE */
 db_err query__run(struct statement *st, const struct ast_stmt *ast);
+/* A schema statement without the answer to it. `select`: the bound query of CREATE TABLE ...
+ * SELECT, or NULL. */
+db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
+                    const struct bound_stmt *select, uint64_t *ret_affected, bool *ret_tells_rows);
+db_err session__create_select(struct statement *st, const struct ast_create_table *c);
 /* A text statement through the plan cache. *ret_done false: it is none of those (or cannot be
  * read): parse it. */
 db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consumed);

@@ -53,7 +53,8 @@ db_err session__ok(struct statement *st, uint64_t affected, struct slice info)
     return st->sink->ops->ok(st->sink, &st->status, st->more);
 }
 
-static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
+db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
+                    const struct bound_stmt *select, uint64_t *ret_affected, bool *ret_tells_rows)
 {
     struct sql_session *s = st->session;
     struct bind_opts bind;
@@ -70,6 +71,8 @@ static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
                           .mdl = s->engine->mdl,
                           .mdl_owner = &s->mdl,
                           .coord = s->engine->opts.coord,
+                          .select_columns = select == NULL ? NULL : select->result,
+                          .select_count = select == NULL ? 0 : select->result_count,
                           .account_user = s->user,
                           .account_host = s->host,
                           .lock_deadline_ns =
@@ -86,14 +89,29 @@ static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
         s->has_schema = false;
         s->env.current_schema = SLICE_EMPTY;
     }
+    *ret_affected = ctx.affected_rows;
+    *ret_tells_rows = ctx.tells_rows;
+    return ERR_OK;
+}
+
+static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
+{
+    struct sql_session *s = st->session;
+    uint64_t rows;
+    bool tells;
     struct slice info = SLICE_EMPTY;
-    if (ctx.tells_rows) {
+    if (ast->kind == AST_STMT_CREATE_TABLE &&
+        ((const struct ast_create_table *)ast)->query != NULL) {
+        return session__create_select(st, (const struct ast_create_table *)ast);
+    }
+    TRY(session__ddl(st, ast, NULL, &rows, &tells));
+    if (tells) {
         const char *text =
             arena_printf(&s->stmt_arena, "Records: %llu  Duplicates: 0  Warnings: %u",
-                         (unsigned long long)ctx.affected_rows, sql_session_warning_count(s));
+                         (unsigned long long)rows, sql_session_warning_count(s));
         info = text == NULL ? SLICE_EMPTY : slice_str(text);
     }
-    return session__ok(st, ctx.affected_rows, info);
+    return session__ok(st, rows, info);
 }
 
 static db_err run_txn_end(struct statement *st, const struct ast_txn_end *e, bool commit)

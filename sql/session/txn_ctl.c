@@ -71,7 +71,7 @@ static void ended(struct sql_session *s)
 db_err txn__begin_statement(struct sql_session *s, bool read_only_statement, bool single_get)
 {
     if (s->txn_mode == TXN_NONE) {
-        bool autocommit = s->vars.autocommit;
+        bool autocommit = s->vars.autocommit || s->commits_alone;
         bool read_only = s->vars.tx_read_only || (autocommit && read_only_statement);
         TRY(begin_storage(s, read_only, autocommit, autocommit && single_get));
         s->txn_mode = autocommit ? TXN_STATEMENT : TXN_IMPLICIT;

@@ -1,0 +1,100 @@
+/* CREATE TABLE ... SELECT: the table is created, then filled by an INSERT ... SELECT of the query;
+ * if that fails, the table is dropped again. Others may see the table before its rows. */
+#include "sql/bind/bind.h"
+#include "sql/catalog/catalog.h"
+#include "sql/parser/ast_ddl.h"
+#include "sql/session/session_int.h"
+
+static db_err query_columns(struct statement *st, const struct catalog_snapshot *snap,
+                            const struct ast_create_table *c, struct bound_stmt **ret)
+{
+    struct sql_session *s = st->session;
+    struct ast_select_stmt select = {.stmt = {.kind = AST_STMT_SELECT}, .query = c->query};
+    struct bind_opts bind;
+    query__bind_opts(s, snap, &bind);
+    bind.param_types = st->types;
+    bind.param_count = st->param_count;
+    bind.warn = NULL; /* the INSERT warns */
+    return bind_statement(&s->stmt_arena, &bind, &select.stmt, &s->diag, ret);
+}
+
+static db_err column_list(struct sql_session *s, const struct bound_stmt *bound,
+                          struct ast_expr_list *ret)
+{
+    uint32_t n = bound->result_count;
+    struct ast_column *columns = ARENA_ARRAY(&s->stmt_arena, struct ast_column, n + 1);
+    ret->items = ARENA_ARRAY(&s->stmt_arena, struct ast_expr *, n + 1);
+    if (columns == NULL || ret->items == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        columns[i].expr.kind = AST_EXPR_COLUMN;
+        columns[i].name = bound->result[i].name;
+        ret->items[i] = &columns[i].expr;
+    }
+    ret->count = n;
+    return ERR_OK;
+}
+
+static db_err fill(struct statement *st, const struct ast_create_table *c,
+                   const struct bound_stmt *bound)
+{
+    struct sql_session *s = st->session;
+    struct ast_insert insert = {.stmt = {.kind = AST_STMT_INSERT},
+                                .replace = c->duplicates == AST_DUP_REPLACE,
+                                .flags = c->duplicates == AST_DUP_IGNORE ? AST_DML_IGNORE : 0,
+                                .table = c->name,
+                                .has_columns = true,
+                                .source = AST_INSERT_QUERY,
+                                .query = c->query};
+    TRY(column_list(s, bound, &insert.columns));
+    s->commits_alone = true;
+    db_err err = query__run(st, &insert.stmt);
+    s->commits_alone = false;
+    return err;
+}
+
+static void drop_again(struct statement *st, const struct ast_create_table *c)
+{
+    struct sql_session *s = st->session;
+    struct diag why = s->diag;
+    struct ast_name name = c->name;
+    struct ast_name *names[] = {&name};
+    struct ast_drop_table drop = {.stmt = {.kind = AST_STMT_DROP_TABLE},
+                                  .if_exists = true,
+                                  .names = {.items = names, .count = 1}};
+    uint64_t affected;
+    bool tells;
+    db_err ignored = session__ddl(st, &drop.stmt, NULL, &affected, &tells);
+    (void)ignored; /* the statement's own error is the one to tell */
+    s->diag = why;
+}
+
+db_err session__create_select(struct statement *st, const struct ast_create_table *c)
+{
+    struct sql_session *s = st->session;
+    struct bound_stmt *bound;
+    uint64_t affected;
+    bool tells;
+    TRY(txn__implicit_commit(s));
+    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    struct slice schema = c->name.schema.ptr != NULL ? c->name.schema : s->env.current_schema;
+    bool exists = schema.ptr != NULL && snapshot_table(snap, schema, c->name.name) != NULL;
+    db_err err = ERR_OK;
+    if (!exists) {
+        err = query_columns(st, snap, c, &bound);
+    }
+    if (err == ERR_OK) {
+        err = session__ddl(st, &c->stmt, exists ? NULL : bound, &affected, &tells);
+    }
+    catalog_release(snap);
+    TRY(err);
+    if (exists) { /* IF NOT EXISTS: nothing is inserted */
+        return session__ok(st, 0, SLICE_EMPTY);
+    }
+    err = fill(st, c, bound);
+    if (err != ERR_OK) {
+        drop_again(st, c);
+    }
+    return err;
+}
