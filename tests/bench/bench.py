@@ -192,7 +192,11 @@ def ours(args, directory):
         node.start()
         return node, [Server(OURS, "127.0.0.1", [node.mysql_port], "root", "", [node.process.pid])]
     cluster = Cluster(args.binary, directory, args.nodes, args.option)
-    cluster.start()
+    try:
+        cluster.start()
+    except BaseException:
+        cluster.kill()
+        raise
     ports, pids = [n.mysql_port for n in cluster.nodes], [n.process.pid for n in cluster.nodes]
     first, spread = Server(OURS, "127.0.0.1", ports[:1], "root", "", pids), Server("spread", "127.0.0.1", ports, "root", "", pids)
     spread.same_data_as = first
