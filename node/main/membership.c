@@ -351,6 +351,9 @@ static db_err join_cluster(struct membership *m, struct store_ident *ret_ident, 
             (struct store_ident){.format_version = STORE_FORMAT_VERSION, .node_id = dir.you};
         memcpy(ret_ident->cluster_id, dir.cluster_id, sizeof(ret_ident->cluster_id));
         learn(m, dir.nodes, dir.count);
+        err = m->tls ? membership_tls_take(m, &dir, diag) : ERR_OK;
+    }
+    if (err == ERR_OK) {
         LOG_INFO("node.joined", F_U64("node", dir.you));
     }
     arena_fini(&arena);
@@ -374,6 +377,19 @@ static db_err split_address(struct membership *m, struct diag *diag)
     return ERR_OK;
 }
 
+/* With TLS over a transport of its own: there is no certificate to show yet. */
+static db_err join_over(struct membership *m, struct store_ident *inout_ident, struct diag *diag)
+{
+    if (!m->tls) {
+        return join_cluster(m, inout_ident, diag);
+    }
+    TRY(membership_tls_pin(m, diag));
+    TRY(join_cluster(m, inout_ident, diag));
+    rpc_transport_free(m->transport);
+    m->transport = NULL;
+    return rpc_nng_transport_new(&m->transport);
+}
+
 static db_err open_rpc(struct membership *m, bool found, struct store_ident *inout_ident,
                        struct diag *diag, bool *ret_joining)
 {
@@ -390,11 +406,15 @@ static db_err open_rpc(struct membership *m, bool found, struct store_ident *ino
     } else {
         TRY(token_file(m->opts.data_dir, !found && !joins, diag, m->token));
     }
+    TRY(membership_tls_token(m, diag));
+    m->tls = m->opts.tls == MEMBERSHIP_TLS_ON ||
+             (m->opts.tls == MEMBERSHIP_TLS_AUTO && (m->pin[0] != '\0' || membership_tls_begun(m)));
+    m->actions.issue = m->tls ? membership_tls_issue : NULL;
     if (joins) {
-        TRY(join_cluster(m, inout_ident, diag));
+        TRY(join_over(m, inout_ident, diag));
         *ret_joining = true;
     }
-    return ERR_OK;
+    return m->tls ? membership_tls_open(m, found, diag) : ERR_OK;
 }
 
 db_err membership_open(const struct membership_opts *opts, bool found,
@@ -408,6 +428,8 @@ db_err membership_open(const struct membership_opts *opts, bool found,
     *ret_joining = false;
     m->opts = *opts;
     pthread_mutex_init(&m->mutex, NULL);
+    rpc_tls_pair_init(&m->ca);
+    rpc_tls_pair_init(&m->own);
     m->actions = (struct meta_actions){.ctx = m,
                                        .describe_self = describe_self,
                                        .members = on_members,
@@ -537,6 +559,13 @@ const char *membership_token(const struct membership *m)
     return m->token;
 }
 
+void membership_ca(const struct membership *m, struct slice *ret_cert, struct slice *ret_key)
+{
+    bool has = m->ca.key.len != 0;
+    *ret_cert = has ? buf_slice(&m->ca.cert) : SLICE_EMPTY;
+    *ret_key = has ? buf_slice(&m->ca.key) : SLICE_EMPTY;
+}
+
 uint64_t membership_boot_id(const struct membership *m)
 {
     return m->boot_id;
@@ -573,6 +602,8 @@ void membership_close(struct membership *m)
     }
     ASSERT(m->client == NULL && m->server == NULL);
     rpc_transport_free(m->transport);
+    rpc_tls_pair_fini(&m->own);
+    rpc_tls_pair_fini(&m->ca);
     meta_client_fini(&m->meta_client);
     pthread_mutex_destroy(&m->mutex);
     mem_free_aligned(m);

@@ -16,13 +16,17 @@
 
 struct membership;
 
+/* AUTO: if the token has a fingerprint, or the directory has certificates. */
+enum membership_tls { MEMBERSHIP_TLS_AUTO, MEMBERSHIP_TLS_ON, MEMBERSHIP_TLS_OFF };
+
 struct membership_opts {
     struct loop_group *loops;
     const char *data_dir;
     const char *rpc_address; /* HOST:PORT to listen on; port 0: any; NULL: no RPC, a node alone */
     const char *advertise;   /* the host that others connect to; NULL: rpc_address's */
     const char *join;        /* HOST:PORT,... of members; NULL or "": this is the first */
-    const char *join_token;  /* "" or NULL: none */
+    const char *join_token;  /* "" or NULL: none; with TLS TOKEN@FINGERPRINT to join */
+    enum membership_tls tls; /* between the nodes */
     /* Fills mysql and admin addresses. Does not park; any thread. May be NULL. */
     void (*describe)(void *ctx, struct node_info *self);
     void *describe_ctx;
@@ -78,6 +82,8 @@ bool membership_drains(const struct membership *m);
 /* What nodes that join must show: as configured, else made at the first start and kept in the file
  * join-token of the data directory. */
 const char *membership_token(const struct membership *m);
+/* The CA's certificate and key as PEM where this node has the key, else empty. */
+void membership_ca(const struct membership *m, struct slice *ret_cert, struct slice *ret_key);
 uint64_t membership_boot_id(const struct membership *m); /* 0: no RPC */
 uint16_t membership_port(const struct membership *m);
 /* A copy of the members as of the last heartbeat, at most max; returns how many there are. */

@@ -12,9 +12,10 @@
 #include "node/service/rpc_services.h"
 #include "rpc/client/client.h"
 #include "rpc/server/server.h"
+#include "rpc/transport/tls.h"
 #include "rpc/transport/transport.h"
 
-enum { MEMBERS_MAX = 64, TOKEN_SIZE = 128 };
+enum { MEMBERS_MAX = 64, TOKEN_SIZE = 256 };
 
 struct known_member {
     struct node_info info;
@@ -27,7 +28,11 @@ struct known_member {
 struct membership {
     struct membership_opts opts;
     char host[NODE_ADDRESS_MAX]; /* that others connect to */
-    char token[TOKEN_SIZE];
+    char token[TOKEN_SIZE];      /* without a fingerprint */
+    bool tls;
+    char pin[65];           /* the CA's fingerprint, hexadecimal; "": not known */
+    struct rpc_tls_pair ca; /* its key only where it was made */
+    struct rpc_tls_pair own;
     uint16_t port;
     struct store_ident ident;
     uint64_t boot_id;
@@ -71,6 +76,22 @@ MUST_USE db_err token_file(const char *data_dir, bool make, struct diag *diag,
 MUST_USE db_err membership_ask_to_join(struct membership *m, const struct node_info *self,
                                        struct arena *arena, struct diag *diag,
                                        struct node_directory *ret_dir);
+
+/* membership_tls.c. All park but the first two. */
+bool membership_tls_begun(const struct membership *m); /* are there certificates? */
+/* Splits the token into itself and the fingerprint. */
+MUST_USE db_err membership_tls_token(struct membership *m, struct diag *diag);
+/* The transport becomes one that joins: it trusts the fingerprint and shows no certificate. */
+MUST_USE db_err membership_tls_pin(struct membership *m, struct diag *diag);
+/* Keeps what the answer to a join brought. */
+MUST_USE db_err membership_tls_take(struct membership *m, const struct node_directory *dir,
+                                    struct diag *diag);
+/* The transport becomes a member's; the first node makes the CA. found: it has an identity. */
+MUST_USE db_err membership_tls_open(struct membership *m, bool found, struct diag *diag);
+/* meta_actions.issue */
+MUST_USE db_err membership_tls_issue(void *ctx, struct slice ca_cert, struct slice ca_key,
+                                     node_id_t node, struct arena *arena, struct diag *diag,
+                                     struct slice *ret_cert, struct slice *ret_key);
 
 /* membership_announce.c: tells the leader of the meta range, in a fiber of its own, where this node
  * listens now. The node listens. */

@@ -198,6 +198,7 @@ static db_err open_membership(struct node *n, struct diag *diag, struct store_id
                                  .advertise = n->opts.advertise,
                                  .join = n->opts.join,
                                  .join_token = n->opts.join_token,
+                                 .tls = (enum membership_tls)n->opts.rpc_tls,
                                  .describe = n->opts.describe,
                                  .describe_ctx = n->opts.describe_ctx,
                                  .drain = n->opts.drain,
@@ -223,9 +224,10 @@ static db_err open_ranges(struct node *n, struct diag *diag)
         .gc_age_ms = n->opts.gc_age_ms,
         .client = n->opts.rpc_address == NULL ? NULL : membership_meta_client(n->membership),
         .actions = membership_actions(n->membership),
-        .join_token = n->opts.join_token,
+        .join_token = membership_token(n->membership),
         .replicas = n->opts.replicas,
         .dead_after_ms = n->opts.dead_after_ms};
+    membership_ca(n->membership, &mo.ca_cert, &mo.ca_key);
     TRY(meta_new(&mo, &n->meta));
     snprintf(snapshots, sizeof(snapshots), "%s/snapshots", n->dir);
     struct range_store_opts ro = {.loops = n->opts.loops,

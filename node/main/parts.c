@@ -102,6 +102,14 @@ static db_err make_temp_dir(struct server *s, struct diag *diag)
     return ERR_OK;
 }
 
+static unsigned rpc_tls(const struct server *s)
+{
+    static const unsigned chosen[] = {MEMBERSHIP_TLS_AUTO, MEMBERSHIP_TLS_ON, MEMBERSHIP_TLS_OFF};
+    bool beyond = !listen_is_loopback(&s->rpc);
+    return s->config->rpc_tls == 0 && beyond && !s->config->insecure ? (unsigned)MEMBERSHIP_TLS_ON
+                                                                     : chosen[s->config->rpc_tls];
+}
+
 /* What the other members are told of this node. */
 static void describe(void *ctx, struct node_info *self)
 {
@@ -133,6 +141,7 @@ static db_err start_storage(struct server *s, struct diag *diag)
                              .advertise = s->config->advertise,
                              .join = s->config->join,
                              .join_token = s->config->join_token,
+                             .rpc_tls = rpc_tls(s),
                              .replicas = (unsigned)s->config->replicas,
                              .dead_after_ms = (uint32_t)s->config->dead_after * 1000,
                              .describe = describe,
@@ -226,11 +235,12 @@ static db_err start_ports(struct server *s, struct diag *diag)
                         "loopback, without --insecure",
                         s->admin_address.host);
     }
-    if (!in_memory(s) && !listen_is_loopback(&s->rpc)) {
-        return diag_set(diag, ERR_INVALID,
-                        "the rpc port has no TLS: it may not listen on %s, beyond loopback, "
-                        "without --insecure",
-                        s->rpc.host);
+    if (!in_memory(s) && !listen_is_loopback(&s->rpc) && rpc_tls(s) == MEMBERSHIP_TLS_OFF) {
+        return diag_set(
+            diag, ERR_INVALID,
+            "the rpc port may not listen on %s, beyond loopback, with --rpc-tls off and "
+            "without --insecure",
+            s->rpc.host);
     }
     return ERR_OK;
 }

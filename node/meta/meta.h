@@ -30,6 +30,10 @@ struct meta_actions {
                               struct diag *diag);
     db_err (*transfer_lease)(void *ctx, node_id_t leader, range_id_t range, node_id_t to,
                              struct diag *diag);
+    /* A certificate with its key for a node, as PEM in the arena. NULL: no TLS. */
+    db_err (*issue)(void *ctx, struct slice ca_cert, struct slice ca_key, node_id_t node,
+                    struct arena *arena, struct diag *diag, struct slice *ret_cert,
+                    struct slice *ret_key);
 };
 
 struct meta_opts {
@@ -40,6 +44,9 @@ struct meta_opts {
     struct meta_service *client;
     const struct meta_actions *actions; /* NULL: none. Outlives the meta */
     const char *join_token; /* what nodes that join must show; NULL: nobody can join. Copied */
+    /* Kept in the meta range unless it has one: PEM; borrowed for the meta's life. Empty: none. */
+    struct slice ca_cert;
+    struct slice ca_key;
     unsigned replicas;      /* wanted of each range; 0: 3 */
     uint32_t dead_after_ms; /* a member unheard so long is replaced; 0: 60 s */
     uint64_t boot_id;       /* of this process; 0: random */

@@ -20,6 +20,7 @@ enum meta_key_kind {
     META_KEY_RANGE = 'r',    /* | start key */
     META_KEY_NODE = 'n',     /* | node id */
     META_KEY_TOKEN = 'j',
+    META_KEY_CA = 'c',
 };
 
 #define TSO_WINDOW ((ts_t)3000 << TS_LOGICAL_BITS) /* 3 s persisted ahead */
@@ -102,6 +103,7 @@ struct registry {
     uint64_t version;
     uint64_t since_ns; /* when this node began to lead */
     bool has_token;
+    bool has_ca;
     uint8_t token_hash[TOKEN_HASH_SIZE];
 };
 

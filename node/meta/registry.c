@@ -73,8 +73,34 @@ static db_err load_token(struct meta *m, struct registry *g)
     return err;
 }
 
+/* Length of the certificate (4 bytes, big-endian) | certificate | key, both PEM. Empty slices when
+ * there is none. */
+static db_err load_ca(struct meta *m, struct arena *a, struct slice *ret_cert,
+                      struct slice *ret_key)
+{
+    bool found;
+    struct slice v;
+    TRY(meta_kv_get(m, META_KEY_CA, SLICE_EMPTY, a, &found, &v));
+    if (!found) {
+        *ret_cert = *ret_key = SLICE_EMPTY;
+        return ERR_OK;
+    }
+    size_t len = v.len < 4 ? SIZE_MAX
+                           : (size_t)v.ptr[0] << 24 | (size_t)v.ptr[1] << 16 |
+                                 (size_t)v.ptr[2] << 8 | v.ptr[3];
+    if (v.len < 4 || len >= v.len - 4) {
+        return ERR_CORRUPT;
+    }
+    *ret_cert = slice_of(v.ptr + 4, len);
+    *ret_key = slice_from(v, 4 + len);
+    return ERR_OK;
+}
+
 db_err registry_load(struct meta *m)
 {
+    struct arena a;
+    struct slice ca_cert;
+    struct slice ca_key;
     struct registry *g = &m->registry;
     struct registry *fresh = mem_calloc(1, sizeof(*fresh));
     if (fresh == NULL) {
@@ -82,11 +108,16 @@ db_err registry_load(struct meta *m)
     }
     db_err err = meta_kv_each(m, META_KEY_NODE, load_member, fresh);
     err = err == ERR_OK ? load_token(m, fresh) : err;
+    arena_init(&a, NULL, NULL, 0);
+    err = err == ERR_OK ? load_ca(m, &a, &ca_cert, &ca_key) : err;
+    fresh->has_ca = err == ERR_OK && ca_cert.len != 0;
+    arena_fini(&a);
     if (err == ERR_OK) {
         pthread_mutex_lock(&g->mutex);
         memcpy(g->members, fresh->members, sizeof(g->members));
         memcpy(g->token_hash, fresh->token_hash, sizeof(g->token_hash));
         g->has_token = fresh->has_token;
+        g->has_ca = fresh->has_ca;
         g->count = fresh->count;
         g->version++;
         g->since_ns = clock_mono_ns();
@@ -220,6 +251,49 @@ static db_err set_token(struct meta *m, uint64_t term, struct diag *diag)
     return err;
 }
 
+/* The CA that the first node has made, so that whoever leads can issue. */
+static db_err set_ca(struct meta *m, uint64_t term, struct diag *diag)
+{
+    struct registry *g = &m->registry;
+    struct slice cert = m->opts.ca_cert;
+    struct store_batch b;
+    struct buf record;
+    if (m->opts.ca_key.len == 0 || g->has_ca) {
+        return ERR_OK;
+    }
+    const uint8_t len[4] = {(uint8_t)(cert.len >> 24), (uint8_t)(cert.len >> 16),
+                            (uint8_t)(cert.len >> 8), (uint8_t)cert.len};
+    store_batch_init(&b);
+    buf_init(&record, 1 << 20);
+    db_err err = buf_append(&record, len, sizeof(len));
+    err = err == ERR_OK ? buf_append_slice(&record, cert) : err;
+    err = err == ERR_OK ? buf_append_slice(&record, m->opts.ca_key) : err;
+    err = err == ERR_OK ? meta_kv_put(&b, META_KEY_CA, SLICE_EMPTY, buf_slice(&record)) : err;
+    err = err == ERR_OK ? meta_kv_write(m, term, &b, diag) : err;
+    buf_fini(&record);
+    store_batch_fini(&b);
+    if (err == ERR_OK) {
+        pthread_mutex_lock(&g->mutex);
+        g->has_ca = true;
+        pthread_mutex_unlock(&g->mutex);
+    }
+    return err;
+}
+
+static db_err issue(struct meta *m, node_id_t node, struct arena *arena, struct diag *diag,
+                    struct node_directory *dir)
+{
+    const struct meta_actions *act = m->opts.actions;
+    struct slice key;
+    if (act == NULL || act->issue == NULL) {
+        return ERR_OK;
+    }
+    TRY(load_ca(m, arena, &dir->ca_cert, &key));
+    return dir->ca_cert.len == 0
+               ? diag_set(diag, ERR_UNAVAILABLE, "the cluster's CA is not known yet")
+               : act->issue(act->ctx, dir->ca_cert, key, node, arena, diag, &dir->cert, &dir->key);
+}
+
 static bool token_fits(struct registry *g, struct slice token)
 {
     uint8_t hash[TOKEN_HASH_SIZE];
@@ -253,6 +327,7 @@ db_err meta_join(struct meta *m, struct slice token, const struct node_info *sel
     TRY(put_member(m, term, &info, true, diag));
     LOG_INFO("meta.joined", F_U64("node", id), F_STR("rpc", info.rpc));
     TRY(registry_directory(m, arena, &dir));
+    TRY(issue(m, id, arena, diag, &dir));
     dir.you = id;
     *ret_dir = dir;
     return ERR_OK;
@@ -338,9 +413,11 @@ db_err meta_heartbeat(struct meta *m, const struct node_info *self, struct arena
     if (beat == BEAT_STRANGER && self->id == m->self) { /* the first node of all */
         record = *self;
         TRY(set_token(m, term, diag));
+        TRY(set_ca(m, term, diag));
         beat = BEAT_CHANGED;
     } else if (self->id == m->self) {
         TRY(set_token(m, term, diag));
+        TRY(set_ca(m, term, diag));
     }
     if (beat == BEAT_CHANGED) {
         TRY(put_member(m, term, &record, true, diag));

@@ -1,0 +1,218 @@
+#!/usr/bin/env python3
+"""What must not hurt a cluster of real processes: strangers at the RPC port, wrong tokens, certificates and identities, a damaged log.
+
+Each ends in a clear error on the node that it is about; the others go on, which a client that writes all the time watches."""
+import argparse
+import glob
+import os
+import random
+import shutil
+import socket
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import pymysql  # noqa: E402
+from cluster import TOKEN, Cluster, Member  # noqa: E402
+from node import StartFailed  # noqa: E402
+from operate import Load  # noqa: E402
+
+RANDOM_SECONDS = 3
+
+
+class Run:
+    def __init__(self, args):
+        self.args, self.passed, self.failed = args, 0, 0
+        self.rand = random.Random(args.seed)
+
+    def check(self, good, what, more=""):
+        self.passed += bool(good)
+        self.failed += not good
+        print("%s %s%s" % ("ok  " if good else "FAIL", what, "" if good else ": %s" % (more,)), flush=True)
+
+    def stranger(self, c, name, options=(), join=None, token=TOKEN):
+        """A node that is not one of the cluster yet."""
+        n = Member(self.args.binary, os.path.join(c.directory, name), [*c.options, *options], 0)
+        n.join = [c.nodes[0].rpc_address()] if join is None else join
+        plain = n.addresses
+
+        def addresses():
+            out = plain()
+            out[out.index("--join-token") + 1] = token
+            return out
+
+        n.addresses = addresses
+        return n
+
+    def refused(self, node, text, what, timeout=90):
+        try:
+            node.start(timeout=timeout)
+            self.check(False, what, "it has started")
+            node.kill()
+        except StartFailed:
+            self.check(text in node.log_tail(60), what, node.log_tail(5))
+
+    # ---- the RPC port ----
+
+    def hammer(self, port, make):
+        """Sends what make gives to one connection after the other; how many."""
+        count, until = 0, time.monotonic() + RANDOM_SECONDS
+        while time.monotonic() < until:
+            try:
+                with socket.create_connection(("127.0.0.1", port), 2) as s:
+                    s.settimeout(0.2)
+                    s.sendall(make())
+                    s.recv(4096)
+            except OSError:
+                pass
+            count += 1
+        return count
+
+    def random_bytes(self, c):
+        rand = self.rand
+        port = c.nodes[0].ports[1]
+
+        def framed():
+            body = rand.randbytes(rand.choice((0, 1, 24, 300)))
+            return struct.pack("<IHH", len(body), rand.randrange(8), rand.randrange(64)) + body
+
+        pieces = self.hammer(port, lambda: rand.randbytes(rand.choice((1, 8, 64, 4096, 100000))))
+        pieces += self.hammer(port, framed)
+        self.check(pieces > 10 and not c.dead(), "random bytes at the RPC port (%d connections)" % pieces, c.dead())
+
+    def huge_frame(self, c):
+        before = c.nodes[0].resident_mib()
+        for order in "<>":
+            for size in (2 << 30, (1 << 32) - 1):
+                with socket.create_connection(("127.0.0.1", c.nodes[0].ports[1]), 2) as s:
+                    s.settimeout(5)
+                    try:
+                        s.sendall(struct.pack(order + "I", size) + bytes(64))
+                        while s.recv(4096):
+                            pass
+                    except OSError:
+                        pass
+        grown = c.nodes[0].resident_mib() - before
+        self.check(grown < 100 and not c.dead(), "a frame that claims 2 GB takes no memory", "%.0f MiB" % grown)
+
+    # ---- who is let in ----
+
+    def wrong_token(self, c):
+        self.refused(self.stranger(c, "token", token="not-the-one"), "the join token is wrong", "a join with a wrong token")
+
+    def copied_directory(self, c):
+        source = c.nodes[2]
+        source.stop()
+        n = self.stranger(c, "copy")
+        shutil.copytree(source.data, n.data)
+        source.start()
+        c.wait_replicated()
+        try:
+            n.start(timeout=40)
+            time.sleep(10)
+            good = not n.alive()
+        except StartFailed:
+            good = True
+        self.check(good and not c.dead(), "a copy of a living node's directory ends", n.log_tail(5))
+        text = n.log_tail(500)
+        self.check("in use by another" in text or "same id" in text or "own id" in text, "and says why", n.log_tail(5))
+        if n.alive():
+            n.kill()
+
+    def corrupt_log(self, c):
+        n = c.nodes[1]
+        n.kill()
+        files = sorted(f for f in glob.glob(n.data + "/log/*") if os.path.getsize(f) > 65536)
+        done = False
+        for path in files:
+            with open(path, "r+b") as f:
+                data = f.read(1 << 20)
+                used = len(data.rstrip(b"\0"))
+                if used > 20000:
+                    f.seek(used // 2)
+                    f.write(bytes(b ^ 0xFF for b in data[used // 2:used // 2 + 64]))
+                    done = True
+                    break
+        if not done:
+            self.check(False, "a log to damage", files)
+            return
+        saved = path
+        try:
+            n.start(timeout=60)
+            self.check(False, "a node with a damaged log does not start")
+        except StartFailed:
+            tail = n.log_tail(5)
+            self.check(os.path.basename(saved) in tail and "offset" in tail, "a node with a damaged log names file and offset", tail)
+
+    # ---- all ----
+
+    def plain(self):
+        with Cluster(self.args.binary, 3, keep=self.args.keep) as c:
+            connection = c.nodes[0].connect()
+            with connection.cursor() as cursor:
+                cursor.execute("CREATE DATABASE op")
+                cursor.execute("CREATE TABLE op.log (id BIGINT PRIMARY KEY)")
+            load = Load(c.nodes[0])
+            self.random_bytes(c)
+            self.huge_frame(c)
+            self.wrong_token(c)
+            self.check(not load.problems, "no write was refused meanwhile", load.problems[:3])
+            self.copied_directory(c)
+            self.corrupt_log(c)
+            before = load.acknowledged
+            time.sleep(2)
+            self.check(load.acknowledged > before, "two of three go on")
+            load.end()
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT COUNT(*) FROM op.log")
+                count = cursor.fetchall()[0][0]
+            self.check(count == load.acknowledged, "no write was lost (%d)" % count, (count, load.acknowledged))
+            c.keep = c.keep or self.failed != 0
+
+    def with_tls(self):
+        with Cluster(self.args.binary, 1, options=["--rpc-tls", "on"], keep=self.args.keep) as c, \
+                Cluster(self.args.binary, 1, options=["--rpc-tls", "on"], keep=self.args.keep) as other:
+            with open(c.nodes[0].data + "/rpc-tls/fingerprint", encoding="ascii") as f:
+                fingerprint = f.read()
+            self.refused(self.stranger(c, "bare"), "fingerprint", "a join without the CA's fingerprint")
+            member = self.stranger(c, "member", token="%s@%s" % (TOKEN, fingerprint))
+            member.start()
+            self.check(True, "a join with it")
+            member.stop()
+            for name in ("ca.crt", "node.crt", "node.key"):
+                shutil.copy(other.nodes[0].data + "/rpc-tls/" + name, member.data + "/rpc-tls/" + name)
+            began = time.monotonic()
+            try:
+                member.start(timeout=20)
+                self.check(False, "a node with another CA's certificate is not let in")
+            except StartFailed:
+                text = member.log_tail(500)
+                self.check("certificate" in text, "a node with another CA's certificate is not let in and says why", member.log_tail(5))
+            self.check(time.monotonic() - began < 60 and not c.dead(), "the cluster goes on")
+            c.nodes[0].connect().close()
+            if member.alive():
+                member.kill()
+            c.keep = c.keep or self.failed != 0
+
+
+def main():
+    p = argparse.ArgumentParser()
+    p.add_argument("--binary", required=True)
+    p.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
+    p.add_argument("--keep", action="store_true")
+    args = p.parse_args()
+    args.binary = os.path.abspath(args.binary)
+    print("seed %d" % args.seed)
+    run = Run(args)
+    for part in (run.plain, run.with_tls):
+        try:
+            part()
+        except (pymysql.Error, OSError, RuntimeError, TimeoutError, StartFailed) as e:
+            run.check(False, "the run broke", "%s: %s" % (type(e).__name__, e))
+    print("%d passed, %d failed" % (run.passed, run.failed))
+    return 1 if run.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
