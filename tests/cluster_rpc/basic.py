@@ -282,6 +282,23 @@ class Basic:
         for c in self.connections():
             expect(((1,),), run(c, "SELECT * FROM e"), "what was written before")
 
+    def locks_of_a_dead_node(self):
+        """Row locks of a client whose node dies are given back within seconds, not with the lock wait time-out."""
+        led = self.cluster.leases()
+        dies = min(led, key=led.get)
+        a = next(n for n in self.nodes if n is not dies).connect(database=DATABASE)
+        run(a, "CREATE TABLE IF NOT EXISTS ol (id INT PRIMARY KEY, v INT)")
+        run(a, "REPLACE INTO ol VALUES (1,1)")
+        expect(0, led[dies], "leases of the node that dies")
+        b = dies.connect(database=DATABASE, autocommit=False)
+        run(b, "SELECT * FROM ol WHERE id=1 FOR UPDATE")
+        dies.kill()
+        run(a, "SET innodb_lock_wait_timeout=10")
+        number = error_of(a, "UPDATE ol SET v=2 WHERE id=1")
+        dies.start()
+        self.cluster.wait_replicated()
+        expect(0, number, "a row that a client of the dead node had locked")
+
     def one_after_another(self):
         """Every node is stopped (as for an upgrade) and started again; the others work on meanwhile."""
         for n in self.nodes:
@@ -299,8 +316,14 @@ class Basic:
             expect(((n.number,),), run(n.connect(database=DATABASE), "SELECT COUNT(*) FROM o"), "rows on the node that came back")
 
 
-TESTS = ["answers", "schema", "schema_waits_for_transactions", "auto_increment", "accounts", "sessions", "locks", "deadlock", "ranges",
+TESTS = ["answers", "schema", "schema_waits_for_transactions", "auto_increment", "accounts", "sessions", "locks", "deadlock",
+         "locks_of_a_dead_node", "ranges",
          "lease_moves", "restart_elsewhere", "all_restart", "one_after_another"]
+
+
+def known_failures():
+    with open(os.path.join(HERE, "known_failures.txt"), encoding="utf-8") as f:
+        return {line.partition(":")[0].strip() for line in f if not line.startswith("#")}
 
 
 def main():
@@ -317,11 +340,17 @@ def main():
         basic = Basic(cluster)
         for name in args.names or TESTS:
             began = time.monotonic()
+            known = "basic/" + name in known_failures()
             try:
                 getattr(basic, name)()
-                passed += 1
-                print("PASS %s (%.1f s)" % (name, time.monotonic() - began), flush=True)
+                passed, failed = passed + (not known), failed + known
+                print("%s %s (%.1f s)%s" % ("FAIL" if known else "PASS", name, time.monotonic() - began,
+                                            ": it passes now, take it off known_failures.txt" if known else ""), flush=True)
             except Exception as e:
+                if known and isinstance(e, AssertionError):
+                    passed += 1
+                    print("PASS %s fails as known: %s" % (name, e), flush=True)
+                    continue
                 failed += 1
                 print("FAIL %s: %s: %s" % (name, type(e).__name__, e), flush=True)
                 if not isinstance(e, AssertionError):
