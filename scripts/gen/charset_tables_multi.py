@@ -333,7 +333,7 @@ WIDE = ("ucs2", "utf16", "utf16le", "utf32")
 def collation_for(name, cs, known):
     """(ops, data) of a collation that follows from its name, or None."""
     tail = name[len(cs) + 1:]
-    if cs in KINDS:
+    if cs in KINDS and tail != "unicode_520_ci":
         return ("collation_bin_ops", "NULL") if tail == "bin" else ("collation_multi_ops", "NULL")
     if cs in WIDE:
         if tail in ("bin", "general_ci"):
@@ -345,6 +345,6 @@ def collation_for(name, cs, known):
         table = (m.group(1) or "900") + ("_ks" if m.group(2) == "as_cs_ks" else "")
         n = {"ai_ci": 1, "as_cs": 3, "as_cs_ks": 4}[m.group(2)]
         return ("collation_uca_ops", "&uca%s_%d" % (table, n)) if (table, n) in known else None
-    if tail.endswith("_ci") and (tail[:-3], 1) in known and (cs in WIDE or cs.startswith("utf8")):
+    if tail.endswith("_ci") and (tail[:-3], 1) in known and (cs in WIDE or cs in KINDS or cs.startswith("utf8")):
         return "collation_uca_pad_ops", "&uca%s_1" % tail[:-3]
     return None

@@ -16,6 +16,25 @@ static void warn_charset(struct binder *b, const struct ast_literal *l)
     }
 }
 
+/* Bytes behind an introducer: whole units, and valid text of the charset. The message shows the bad
+ * bytes, six at most. */
+static db_err introduced(struct binder *b, const struct charset *cs, struct slice *io)
+{
+    TRY(charset_whole_units(cs, *io, b->arena, io));
+    if (cs->default_collation == COLL_BINARY) {
+        return ERR_OK;
+    }
+    size_t good = cs->ops->valid_prefix(cs, *io);
+    if (good == io->len) {
+        return ERR_OK;
+    }
+    char shown[13] = "";
+    for (size_t i = 0; i < 6 && good + i < io->len; i++) {
+        snprintf(shown + 2 * i, 3, "%02X", io->ptr[good + i]);
+    }
+    return my_error(b->diag, ER_INVALID_CHARACTER_STRING, cs->name, shown);
+}
+
 static db_err text_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
 {
     uint16_t collation = b->opts->connection_collation;
@@ -25,18 +44,16 @@ static db_err text_literal(struct binder *b, const struct ast_literal *l, struct
         TRY(charset_require(l->charset, b->diag, &cs));
         collation = cs->default_collation;
         warn_charset(b, l);
+        TRY(introduced(b, cs, &text));
     } else if (b->opts->charset_client != 0) {
         const struct collation *from = collation_by_id(b->opts->charset_client);
         const struct collation *to = collation_by_id(collation);
-        if (from->cs != to->cs && !utf8_is_ascii(text)) {
+        if (from->cs != to->cs && !(to->cs->ascii_superset && utf8_is_ascii(text))) {
             TRY(charset_convert_arena(from->cs, text, to->cs, b->arena, &text, NULL));
         }
     }
     const struct collation *c;
     TRY(collation_require_id(collation, b->diag, &c));
-    if (l->charset.ptr != NULL && collation != COLL_BINARY && !charset_valid(c->cs, text)) {
-        return my_error(b->diag, ER_INVALID_CHARACTER_STRING, c->cs->name, "");
-    }
     struct value v = value_str(text, collation);
     size_t chars = charset_char_count(c->cs, text);
     struct sql_type t = type_char(TYPE_VARCHAR, (uint32_t)chars, collation);
@@ -99,14 +116,19 @@ static db_err double_literal(struct binder *b, const struct ast_literal *l, stru
 static db_err bytes_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
 {
     uint16_t collation = COLL_BINARY;
+    struct slice text = l->text;
+    size_t chars = text.len;
     if (l->charset.ptr != NULL) {
         const struct charset *cs;
         TRY(charset_require(l->charset, b->diag, &cs));
         collation = cs->default_collation;
+        warn_charset(b, l);
+        TRY(introduced(b, cs, &text));
+        chars = cs->maxlen == 1 ? text.len : charset_char_count(cs, text);
     }
-    struct value v = value_str(l->text, collation);
+    struct value v = value_str(text, collation);
     struct sql_type t = type_char(collation == COLL_BINARY ? TYPE_VARBINARY : TYPE_VARCHAR,
-                                  (uint32_t)l->text.len, collation);
+                                  (uint32_t)chars, collation);
     v.type = t.id;
     t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
     if (collation == COLL_BINARY && l->charset.ptr == NULL) {

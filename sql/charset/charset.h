@@ -211,7 +211,12 @@ MUST_USE db_err collation_lower(const struct collation *c, struct slice s, struc
  * MySQL does. Errors: ERR_NOMEM, ERR_LIMIT. */
 MUST_USE db_err charset_convert(const struct charset *from, struct slice s,
                                 const struct charset *to, struct buf *out, size_t *ret_lossy);
-/* As above into an arena; *ret borrows s when no byte changes (same repertoire, or all ASCII). */
+/* Bytes taken for text of cs: charsets with units of several bytes get zero bytes in front so that
+ * the first unit is whole; *ret borrows s when nothing is missing. Errors: ERR_NOMEM, ERR_LIMIT. */
+MUST_USE db_err charset_whole_units(const struct charset *cs, struct slice s, struct arena *arena,
+                                    struct slice *ret);
+/* As charset_convert, into an arena; *ret borrows s when no byte changes (same repertoire, or all
+ * ASCII). */
 MUST_USE db_err charset_convert_arena(const struct charset *from, struct slice s,
                                       const struct charset *to, struct arena *arena,
                                       struct slice *ret, size_t *ret_lossy);

@@ -107,6 +107,7 @@ extern const struct collation_ops collation_uca_pad_ops;    /* PAD SPACE, one le
 extern const struct collation_ops collation_multi_ops;      /* charset_multi_ops' *_ci */
 extern const struct collation_ops collation_cp_general_ops; /* general_ci of any charset */
 extern const struct collation_ops collation_cp_bin_ops;     /* code points, PAD SPACE */
+extern const struct collation_ops collation_thai_ops;       /* tis620_thai_ci */
 
 uint16_t general_ci_weight(uint32_t cp);
 /* Primary weights with those of trailing spaces. */

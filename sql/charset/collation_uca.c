@@ -74,7 +74,8 @@ static inline uint32_t uca_entry(const struct uca_level *lv, uint32_t cp)
 
 static inline const struct charset *uca_charset(const struct collation *c)
 {
-    return c->cs->minlen > 1 ? c->cs : NULL;
+    bool utf8 = c->cs->ops == &charset_utf8mb4_ops || c->cs->ops == &charset_utf8mb3_ops;
+    return utf8 ? NULL : c->cs;
 }
 
 static inline void uca_start(struct uca_iter *it, const struct charset *cs,

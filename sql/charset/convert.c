@@ -70,6 +70,24 @@ db_err charset_convert(const struct charset *from, struct slice s, const struct 
     return err;
 }
 
+db_err charset_whole_units(const struct charset *cs, struct slice s, struct arena *arena,
+                           struct slice *ret)
+{
+    size_t missing = cs->minlen == 1 ? 0 : (cs->minlen - s.len % cs->minlen) % cs->minlen;
+    if (missing == 0) {
+        *ret = s;
+        return ERR_OK;
+    }
+    uint8_t *p = arena_alloc(arena, s.len + missing);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    memset(p, 0, missing);
+    memcpy(p + missing, s.ptr, s.len);
+    *ret = slice_of(p, s.len + missing);
+    return ERR_OK;
+}
+
 db_err charset_convert_arena(const struct charset *from, struct slice s, const struct charset *to,
                              struct arena *arena, struct slice *ret, size_t *ret_lossy)
 {
@@ -77,8 +95,7 @@ db_err charset_convert_arena(const struct charset *from, struct slice s, const s
         if (ret_lossy != NULL) {
             *ret_lossy = 0;
         }
-        *ret = s;
-        return ERR_OK;
+        return is_binary(from) ? charset_whole_units(to, s, arena, ret) : (*ret = s, ERR_OK);
     }
     struct buf b;
     buf_init(&b, SIZE_MAX / 2);

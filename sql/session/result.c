@@ -122,7 +122,8 @@ static void text_cell(const struct sql_rows *r, const struct vector *v, uint32_t
             }
         }
         const struct collation *to = collation_by_id(results);
-        if (results != 0 && strcmp(to->cs->name, "utf8mb4") != 0 && !utf8_is_ascii(s)) {
+        if (results != 0 && strcmp(to->cs->name, "utf8mb4") != 0 &&
+            !(to->cs->ascii_superset && utf8_is_ascii(s))) {
             const struct charset *utf8 = charset_by_name(SLICE_LIT("utf8mb4"));
             if (charset_convert_arena(utf8, s, to->cs, r->arena, &s, NULL) != ERR_OK &&
                 r->lost != NULL) {
@@ -133,7 +134,8 @@ static void text_cell(const struct sql_rows *r, const struct vector *v, uint32_t
     if (results != 0 && t->collation != COLL_BINARY && t->collation != 0 && type_is_string(t)) {
         const struct collation *from = collation_by_id(t->collation);
         const struct collation *to = collation_by_id(results);
-        if (from->cs != to->cs && !(to->cs->minlen == 1 && utf8_is_ascii(s))) {
+        bool plain = from->cs->ascii_superset && to->cs->ascii_superset;
+        if (from->cs != to->cs && !(plain && utf8_is_ascii(s))) {
             struct slice converted;
             db_err err = charset_convert_arena(from->cs, s, to->cs, r->arena, &converted, NULL);
             if (err == ERR_OK) {

@@ -228,7 +228,11 @@ static db_err check_value(struct sql_session *s, enum sysvar_id id, const struct
                        ? ERR_OK
                        : my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, "NULL");
         }
-        return charset_require(v->s, &s->diag, &cs);
+        TRY(charset_require(v->s, &s->diag, &cs));
+        if (id == VAR_character_set_client && cs->minlen > 1) { /* the parser reads ASCII */
+            return my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, cs->name);
+        }
+        return ERR_OK;
     }
     case VAR_collation_connection:
     case VAR_collation_server:

@@ -62,6 +62,7 @@ static db_err converted(const struct store *s, const struct collation *target, s
         return ERR_OK;
     }
     if (source->id == COLL_BINARY) { /* bytes must be text of the column's charset */
+        TRY(charset_whole_units(target->cs, text, s->ctx->arena, &text));
         size_t good = target->cs->ops->valid_prefix(target->cs, text);
         if (good < text.len) {
             TRY(incorrect_string(s, slice_from(text, good)));
@@ -179,7 +180,7 @@ db_err store__text(const struct store *s, struct value *ret)
         }
     }
     if (s->to->id == TYPE_CHAR) {
-        ret->str = charset_trim_space(ret->str);
+        ret->str = charset_trim_pad(target->cs, ret->str);
     }
     return pad_binary(s, ret);
 }
@@ -187,7 +188,7 @@ db_err store__text(const struct store *s, struct value *ret)
 /* Number of the member that equals text under the collation, 0 when there is none. */
 static uint32_t find_member(const struct sql_type *to, const struct collation *c, struct slice text)
 {
-    text = charset_trim_space(text);
+    text = charset_trim_pad(c->cs, text);
     for (uint32_t i = 0; i < to->names->count; i++) {
         if (collation_compare(c, to->names->names[i], text) == 0) {
             return i + 1;
