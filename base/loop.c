@@ -11,8 +11,16 @@
  *
  * Sleeping: the owner sets `asleep`, then looks at the inbox once more; a poster pushes, then looks
  * at `asleep`. Both are sequentially consistent, so at least one of the two sees the other. Whoever
- * turns `asleep` off makes the one system call. A loop that is running is never woken. */
+ * turns `asleep` off makes the one system call. A loop that is running is never woken.
+ *
+ * The end of a group: once pushed, a task may run, end the last fiber and with it the group while
+ * its poster has yet to wake the loop. Posters on loops of the group are joined before the loops
+ * are closed. Others (the blocking pool, threads of libraries) are counted while they are in
+ * loop_post, from before the push, and whoever closes the group waits until none is left. So a
+ * thread may post to a group as long as a fiber waits for it, and needs nothing else. */
 #include "base/loop.h"
+
+#include <sched.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -70,7 +78,7 @@ void loop__wake(struct loop *loop)
     }
 }
 
-void loop_post(struct loop *loop, struct loop_task *task)
+static void push(struct loop *loop, struct loop_task *task)
 {
     struct loop_task *head = atomic_load_explicit(&loop->inbox, memory_order_relaxed);
     do {
@@ -78,6 +86,25 @@ void loop_post(struct loop *loop, struct loop_task *task)
     } while (!atomic_compare_exchange_weak(&loop->inbox, &head, task));
     if (head == NULL) {
         loop__wake(loop);
+    }
+}
+
+void loop_post(struct loop *loop, struct loop_task *task)
+{
+    struct loop_group *group = loop->group;
+    if (t_loop != NULL && t_loop->group == group) {
+        push(loop, task);
+        return;
+    }
+    atomic_fetch_add_explicit(&group->outsiders, 1, memory_order_relaxed);
+    push(loop, task);
+    atomic_fetch_sub_explicit(&group->outsiders, 1, memory_order_release);
+}
+
+void loop__outsiders_leave(struct loop_group *group)
+{
+    while (atomic_load_explicit(&group->outsiders, memory_order_acquire) != 0) {
+        sched_yield();
     }
 }
 

@@ -44,7 +44,9 @@ unsigned loop_index(const struct loop *loop);
 uv_loop_t *loop_uv(struct loop *loop);
 
 /* Runs task->fn on the loop's thread. From any thread. Not inline even when already there: it runs
- * on a later turn. */
+ * on a later turn. The group may not have ended when the call begins: a thread that is not the
+ * group's posts only while a fiber of the group (or the caller of loop_group_stop) waits for it.
+ * That the task ends the group while the call returns is fine. */
 void loop_post(struct loop *loop, struct loop_task *task);
 /* Runs fn(arg) at the end of the current turn, before the loop waits for events. Only from the
  * loop's own thread. For what gathers work of one turn (one write batch, one wake-up of another

@@ -101,6 +101,7 @@ struct loop_group {
     unsigned fibers_max;
     _Atomic bool stopping;
     _Atomic unsigned remote_spawns; /* spawns from one loop onto another: see loop__group_idle */
+    _Atomic unsigned outsiders;     /* threads of other groups or none that are in loop_post */
 
     pthread_mutex_t depot_lock;
     struct list depot; /* ended fibers that any loop may take; guarded by depot_lock */
@@ -125,6 +126,8 @@ void loop__nudge_all(struct loop_group *group);
 /* Runs what is left in the inboxes of a group whose threads have ended. */
 void loop__group_drain(struct loop_group *group);
 void loop__wake(struct loop *loop);
+/* Waits until every thread that is not the group's has left loop_post. */
+void loop__outsiders_leave(struct loop_group *group);
 
 /* loop_timer.c */
 void loop__timers_run(struct loop *loop);

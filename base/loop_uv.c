@@ -13,8 +13,8 @@
  *
  * The end: a group ends when it was asked to and no fiber lives on any of its loops. Whoever ends
  * the last fiber nudges all loops, each of which then sees that and leaves. What was posted too
- * late is run by the thread that stops the group, after it has joined the others; then it closes
- * the handles. */
+ * late is run by the thread that stops the group, after it has joined the others and no thread from
+ * outside is in loop_post any more (see loop.c); then it closes the handles. */
 #include "base/loop.h"
 
 #include <stdio.h>
@@ -230,6 +230,7 @@ static db_err new_group(const struct loop_group_opts *opts, unsigned count,
 
 static void close_group(struct loop_group *group)
 {
+    loop__outsiders_leave(group);
     loop__group_drain(group);
     for (unsigned i = 0; i < group->count; i++) {
         uv_fini_loop(group->loops[i]);
