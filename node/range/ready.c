@@ -217,13 +217,21 @@ static db_err add_entries(struct range_loop *l, struct submission *s, struct sub
     }
     s->entries = kept;
     db_err err = append_to_log(l, s->batch, item->replica->id, entries, n);
+    while (err == ERR_LIMIT && s->item_count == 1 && n > 1) { /* with their headers, or a log of
+                                                                 small segments */
+        s->full = true;
+        n /= 2;
+        err = append_to_log(l, s->batch, item->replica->id, entries, n);
+    }
     if (err == ERR_LIMIT && s->item_count > 1) {
         *ret_added = 0; /* into the next one */
         s->full = true;
         return ERR_OK;
     }
     TRY(err);
+    bytes = before;
     for (size_t i = 0; i < n; i++) {
+        bytes += entries[i].data.len;
         ASSERT(entries[i].blob != NULL || entries[i].data.len == 0);
         kept[s->entry_count++] = entries[i];
         if (entries[i].blob != NULL) {

@@ -277,6 +277,50 @@ static void test_all_die(void **state)
     t_run(3, all_die);
 }
 
+/* ---- more at once than a segment of the log holds ---- */
+
+enum { BURST = 400, BURST_VALUE = 8 << 10 };
+
+struct burst {
+    struct tcluster *c;
+    unsigned key;
+    struct waiter done;
+};
+
+static void burst_fiber(void *arg)
+{
+    struct burst *b = arg;
+    char kb[32];
+    char *value = mem_alloc(BURST_VALUE);
+    CHECK(value != NULL);
+    memset(value, 'b', BURST_VALUE);
+    CHECK_OK(t_put(b->c, key_of(kb, b->key), slice_of(value, BURST_VALUE), 10 * NS_PER_S));
+    mem_free(value);
+    wait_signal(&b->done, 0);
+}
+
+static void burst(struct tcluster *c)
+{
+    static struct burst all[BURST];
+    three_members(c);
+    for (unsigned i = 0; i < BURST; i++) {
+        all[i] = (struct burst){.c = c, .key = i};
+        wait_init(&all[i].done);
+        CHECK_OK(fiber_spawn(loop_group_get(c->loops, 0), burst_fiber, &all[i]));
+    }
+    for (unsigned i = 0; i < BURST; i++) {
+        wait_block_uncancelable(&all[i].done);
+    }
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_burst(void **state)
+{
+    (void)state;
+    t_run(3, burst);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +328,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_leader_dies), cmocka_unit_test(test_partition),
         cmocka_unit_test(test_lossy),       cmocka_unit_test(test_transfer),
         cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_all_die),
+        cmocka_unit_test(test_burst),
     };
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
