@@ -96,6 +96,11 @@ static db_err print_unary(const struct ast_unary *u, struct buf *out)
     case AST_OP_BIT_NOT: TRY(put(out, "~")); break;
     case AST_OP_NOT:
         /* MYSQL: NOT x of something that is no condition becomes (0 = x). */
+        if (u->arg->kind == AST_EXPR_COLUMN) {
+            TRY(put(out, "(0 = "));
+            TRY(print(u->arg, out));
+            return put(out, ")");
+        }
         TRY(put(out, "(not "));
         TRY(put(out, "("));
         TRY(print(u->arg, out));
@@ -110,11 +115,26 @@ static db_err print_unary(const struct ast_unary *u, struct buf *out)
     return put(out, ")");
 }
 
+/* MYSQL: a AND b AND c is one condition of three. */
+static db_err print_chain(const struct ast_expr *e, enum ast_op op, struct buf *out)
+{
+    const struct ast_binary *b = (const struct ast_binary *)e;
+    if (e->kind != AST_EXPR_BINARY || b->op != op) {
+        return print(e, out);
+    }
+    TRY(print_chain(b->left, op, out));
+    TRY(put(out, op == AST_OP_AND ? " and " : " or "));
+    return print_chain(b->right, op, out);
+}
+
 static db_err print_binary(const struct ast_binary *b, struct buf *out)
 {
+    if (b->op == AST_OP_AND || b->op == AST_OP_OR) {
+        TRY(put(out, "("));
+        TRY(print_chain(&b->expr, b->op, out));
+        return put(out, ")");
+    }
     static const char *const words[AST_OP__COUNT] = {
-        [AST_OP_AND] = "and",
-        [AST_OP_OR] = "or",
         [AST_OP_XOR] = "xor",
         [AST_OP_EQ] = "=",
         [AST_OP_NULL_SAFE_EQ] = "<=>",

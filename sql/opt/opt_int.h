@@ -60,6 +60,7 @@ db_err opt__unnest_scalar(struct optimizer *o, struct bexpr *e, bool limited,
 struct bexpr *opt__from_within(struct optimizer *o, const struct bexpr *e,
                                const struct lnode *outer);
 db_err rule_simplify_outer_joins(struct optimizer *o, struct lnode **io_root);
+db_err rule_generated_columns(struct optimizer *o, struct lnode **io_root);
 db_err rule_push_filters(struct optimizer *o, struct lnode **io_root);
 db_err rule_prune_columns(struct optimizer *o, struct lnode **io_root);
 db_err rule_order_joins(struct optimizer *o, struct lnode **io_root);
