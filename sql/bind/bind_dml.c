@@ -42,9 +42,25 @@ static db_err new_target(struct binder *b, struct lnode *table, struct bound_tar
 
 /* ---- INSERT ---- */
 
-static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
-                                 const struct table_def *def)
+/* By the name that the statement uses: a view's, when it names one. */
+static const struct column_def *column_named(const struct lnode *table, const struct ast_column *c)
 {
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct lcolumn *l = &table->columns[i];
+        if (slice_eq_nocase(l->name, c->name) && !l->def->hidden &&
+            (c->table.ptr == NULL || slice_eq(c->table, l->table))) {
+            return l->def;
+        }
+    }
+    return NULL;
+}
+
+/* view_ids: the table's columns in the order of the view that is named, NULL: none is. */
+static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
+                                 const struct lnode *table, const col_id_t *view_ids,
+                                 uint32_t view_count)
+{
+    const struct table_def *def = table->u.table.def;
     uint32_t given = s->source == AST_INSERT_SET ? s->set.count : s->columns.count;
     bool listed = s->source == AST_INSERT_SET || s->has_columns;
     struct bound_stmt *st = b->stmt;
@@ -57,9 +73,8 @@ static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
         const struct ast_column *c = s->source == AST_INSERT_SET
                                          ? s->set.items[i]->column
                                          : (const struct ast_column *)s->columns.items[i];
-        const struct column_def *col = table_column(def, c->name);
-        if (col == NULL || col->hidden ||
-            (c->table.ptr != NULL && !slice_eq(c->table, def->name))) {
+        const struct column_def *col = column_named(table, c);
+        if (col == NULL) {
             return my_error(b->diag, ER_BAD_FIELD_ERROR, arena_strdup(b->arena, c->name),
                             "field list");
         }
@@ -69,7 +84,11 @@ static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
         seen[col->ordinal] = true;
         st->insert_columns[st->insert_column_count++] = col->ordinal;
     }
-    for (uint32_t i = 0; !listed && i < def->column_count; i++) {
+    for (uint32_t i = 0; !listed && i < view_count; i++) {
+        st->insert_columns[st->insert_column_count++] =
+            (uint32_t)(view_ids[i] - table->columns[0].id);
+    }
+    for (uint32_t i = 0; !listed && view_ids == NULL && i < def->column_count; i++) {
         if (!def->columns[i].hidden && !def->columns[i].invisible) {
             st->insert_columns[st->insert_column_count++] = i;
         }
@@ -278,6 +297,24 @@ static db_err on_duplicate(struct binder *b, const struct ast_insert *s, struct 
     return ERR_OK;
 }
 
+static db_err insert_through_view(struct binder *b, const struct ast_insert *s,
+                                  struct lnode **io_table, col_id_t **ret_ids, uint32_t *ret_count)
+{
+    struct lnode *view = *io_table;
+    struct lnode *n;
+    TRY(bind__view_target(b, view, ret_ids, &n));
+    *io_table = bind__target_table(n);
+    *ret_count = view->column_count;
+    if (n == view) {
+        return refuse_target(b, view, "INSERT");
+    }
+    if (s->on_duplicate.count != 0) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "ON DUPLICATE KEY UPDATE through a view");
+    }
+    TRY(bind__refuse_check_option(b));
+    return bind__view_insertable(b, *io_table);
+}
+
 db_err bind__insert(struct binder *b, const struct ast_insert *s)
 {
     struct bound_stmt *st = b->stmt;
@@ -286,8 +323,10 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "partition selection");
     }
     TRY(bind__base_table(b, &s->table, SLICE_EMPTY, &table));
+    col_id_t *ids = NULL;
+    uint32_t view_count = 0;
     if (table->kind != LNODE_TABLE) {
-        return refuse_target(b, table, "INSERT");
+        TRY(insert_through_view(b, s, &table, &ids, &view_count));
     }
     st->kind = BOUND_INSERT;
     st->replace = s->replace;
@@ -298,7 +337,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     }
     st->target_count = 1;
     TRY(new_target(b, table, &st->targets[0]));
-    TRY(insert_column_list(b, s, table->u.table.def));
+    TRY(insert_column_list(b, s, table, ids, view_count));
     if (s->source == AST_INSERT_QUERY) {
         TRY(insert_query(b, s));
     } else {
@@ -332,7 +371,8 @@ static struct lnode *find_table(struct lnode *n, struct slice schema, struct sli
                     (schema.ptr == NULL || slice_eq(n->u.table.def->schema_name, schema));
         return fits ? n : NULL;
     }
-    for (uint32_t i = 0; i < n->child_count && n->kind == LNODE_JOIN; i++) {
+    for (uint32_t i = 0; i < n->child_count && (n->kind == LNODE_JOIN || n->kind == LNODE_FILTER);
+         i++) {
         struct lnode *t = find_table(n->children[i], schema, alias);
         if (t != NULL) {
             return t;
@@ -348,7 +388,8 @@ static struct lnode *table_of_column(struct lnode *n, col_id_t id)
                     id < n->columns[0].id + n->column_count;
         return mine ? n : NULL;
     }
-    for (uint32_t i = 0; i < n->child_count && n->kind == LNODE_JOIN; i++) {
+    for (uint32_t i = 0; i < n->child_count && (n->kind == LNODE_JOIN || n->kind == LNODE_FILTER);
+         i++) {
         struct lnode *t = table_of_column(n->children[i], id);
         if (t != NULL) {
             return t;
@@ -411,12 +452,15 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     struct scope scope = {.place = PLACE_FIELDS};
     struct lnode *from;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
+    b->dml_target = true;
     TRY(bind__from(b, &scope, s->table, &from));
+    b->dml_target = false;
     scope.columns = from->columns;
     scope.count = from->column_count;
     st->kind = BOUND_UPDATE;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
-    bool multi = from->kind != LNODE_TABLE;
+    TRY(bind__refuse_check_option(b));
+    bool multi = bind__target_table(from) == NULL;
     if (multi && (s->order_by.count != 0 || s->limit != NULL)) {
         return my_error(b->diag, ER_WRONG_USAGE, "UPDATE",
                         s->order_by.count != 0 ? "ORDER BY" : "LIMIT");
@@ -460,7 +504,9 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     struct lnode *from;
     uint32_t index;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
+    b->dml_target = true;
     TRY(bind__from(b, &scope, s->table, &from));
+    b->dml_target = false;
     scope.columns = from->columns;
     scope.count = from->column_count;
     st->kind = BOUND_DELETE;
@@ -474,11 +520,12 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
         }
         TRY(target_index(b, t, &index));
     }
-    if (!s->multi && from->kind != LNODE_TABLE) {
+    struct lnode *target = bind__target_table(from);
+    if (!s->multi && target == NULL) {
         return refuse_target(b, from, "DELETE");
     }
     if (!s->multi) {
-        TRY(target_index(b, from, &index));
+        TRY(target_index(b, target, &index));
     }
     struct lnode *root = from;
     TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));

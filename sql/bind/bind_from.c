@@ -247,6 +247,10 @@ static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_
                         t->partitions.count != 0 ? "partition selection" : "TABLESAMPLE");
     }
     TRY(bind__base_table(b, &t->name, t->alias, ret));
+    if (b->dml_target && scope->parent == NULL && b->derived_depth == 0) {
+        col_id_t *ids;
+        TRY(bind__view_target(b, *ret, &ids, ret));
+    }
     return (*ret)->kind == LNODE_TABLE ? bind_hints(b, t, *ret) : ERR_OK;
 }
 

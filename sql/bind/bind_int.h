@@ -132,6 +132,7 @@ struct binder {
     uint32_t depth;
     bool scalar;                  /* bind_scalar: there is no statement that could run a subquery */
     uint32_t null_side;           /* nesting of outer joins' inner sides */
+    bool dml_target;              /* the FROM clause of UPDATE and DELETE is being bound */
     const struct view_use *views; /* innermost first */
     uint32_t derived_depth;       /* > 0 inside a derived table or a common table expression */
 };
@@ -341,6 +342,16 @@ void bind__complete_column(struct binder *b, const struct ast_column *c,
                            const struct lcolumn *found);
 void bind__complete_table(struct binder *b, const struct ast_name *name,
                           const struct table_def *def);
+
+/* bind_view_target.c */
+/* What bind__view has made, as a table under conditions whose rows can be changed; *ret_ids: the
+ * table's column of each of the view's. *ret == view: it cannot be. */
+db_err bind__view_target(struct binder *b, struct lnode *view, col_id_t **ret_ids,
+                         struct lnode **ret);
+/* The table of such a node, or the table that it is; NULL: neither. */
+struct lnode *bind__target_table(struct lnode *n);
+db_err bind__refuse_check_option(struct binder *b);
+db_err bind__view_insertable(struct binder *b, const struct lnode *table);
 
 /* bind_dml.c */
 db_err bind__insert(struct binder *b, const struct ast_insert *s);

@@ -329,6 +329,7 @@ db_err bind_view_query(struct arena *arena, const struct bind_opts *opts, struct
         return my_error(diag, ER_VIEW_SELECT_VARIABLE);
     }
     TRY(bind_completed(arena, opts, &select.stmt, diag, &st));
+    st->updatable = bind__view_could_change(st->root);
     TRY(check_names(st, arena, diag));
     *ret_bound = st;
     return ERR_OK;

@@ -237,6 +237,7 @@ struct bound_stmt {
     uint32_t *cte_references;       /* by id */
     const struct table_def **views; /* that the statement has read */
     uint32_t view_count;
+    bool updatable; /* bind_view_query: MySQL would change rows through it */
     bool read_only; /* takes no locks */
     bool uses_tables;
     bool uses_variables; /* @name or @@name stands in it */

@@ -183,6 +183,8 @@ static pb_view *view_to(struct arena *a, const struct view_def *v)
     p->charset_client = v->charset_client;
     p->collation_connection = v->collation_connection;
     p->has_column_list = v->has_column_list;
+    p->has_updatable = true;
+    p->updatable = v->updatable;
     return p;
 }
 
@@ -392,6 +394,7 @@ static db_err view_from(struct arena *a, const pb_view *p, struct view_def *v)
     v->charset_client = (uint16_t)p->charset_client;
     v->collation_connection = (uint16_t)p->collation_connection;
     v->has_column_list = p->has_column_list != 0;
+    v->updatable = p->updatable != 0;
     TRY(take(a, p->definer_user, &v->definer_user));
     return take(a, p->definer_host, &v->definer_host);
 }

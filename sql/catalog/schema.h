@@ -103,6 +103,7 @@ struct view_def {
     enum view_algorithm algorithm;
     bool invoker; /* SQL SECURITY INVOKER */
     bool has_column_list;
+    bool updatable; /* by MySQL's rules; shown */
     enum view_check_option check_option;
     uint16_t charset_client, collation_connection; /* collations of the session that made it */
 };

@@ -102,7 +102,7 @@ static bool can_merge(const struct ast_query *q)
     return true;
 }
 
-static db_err attributes_of(struct ddl_ctx *ctx, const struct ast_create_view *s,
+static db_err attributes_of(struct ddl_ctx *ctx, const struct ast_create_view *s, bool updatable,
                             struct table_def *def)
 {
     struct view_def *v = &def->view;
@@ -111,6 +111,7 @@ static db_err attributes_of(struct ddl_ctx *ctx, const struct ast_create_view *s
     v->definer_host = !named                         ? ctx->account_host
                       : s->definer->host.ptr != NULL ? s->definer->host
                                                      : SLICE_LIT("%");
+    v->updatable = updatable;
     v->invoker = s->security == AST_SECURITY_INVOKER;
     v->check_option = (enum view_check_option)s->check_option;
     v->charset_client = ctx->bind->charset_client;
@@ -122,7 +123,7 @@ static db_err attributes_of(struct ddl_ctx *ctx, const struct ast_create_view *s
         diag_area_warn(ctx->warnings, ER_WARN_VIEW_MERGE);
         v->algorithm = VIEW_UNDEFINED;
     }
-    if (v->check_option != VIEW_CHECK_NONE && !can_merge(s->query)) {
+    if (v->check_option != VIEW_CHECK_NONE && !updatable) {
         return my_error(ctx->diag, ER_VIEW_NONUPD_CHECK, ddl__text(ctx, def->schema_name),
                         ddl__text(ctx, def->name));
     }
@@ -153,7 +154,7 @@ static db_err define(struct ddl_ctx *ctx, const struct ast_create_view *s,
     TRY(bind_view_query(ctx->arena, &opts, s->query, ctx->diag, &st));
     TRY(check_recursion(ctx, st, def));
     TRY(columns_of(ctx, s, st, def));
-    TRY(attributes_of(ctx, s, def));
+    TRY(attributes_of(ctx, s, st->updatable, def));
     TRY(ast_print_view(&text, s->query, SLICE_EMPTY));
     return arena_copy(ctx->arena, buf_slice(&text), &def->view_text);
 }

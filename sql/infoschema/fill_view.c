@@ -22,7 +22,7 @@ static db_err one_view(struct is_rows *r, const struct schema_def *s, const stru
     is__text(r, t->name);
     is__text(r, t->view_text);
     is__str(r, checks[v->check_option]);
-    is__str(r, "NO"); /* statements that change rows through views are not built */
+    is__str(r, v->updatable ? "YES" : "NO");
     is__str(r, definer);
     is__str(r, v->invoker ? "INVOKER" : "DEFINER");
     is__str(r, client == NULL ? "" : client->cs->name);

@@ -1,0 +1,202 @@
+/* Views as targets of INSERT, UPDATE and DELETE.
+ *
+ * What a view's reference is bound to, projections and filters over one table, is turned into the
+ * table itself with the view's conditions above it. The table's columns then carry the view's
+ * names; columns that the view does not show have the empty name, which no statement can write. So
+ * what follows sees a table like any other and changes its rows. */
+#include "sql/bind/bind_int.h"
+
+#include "sql/types/sql_mode.h"
+
+struct flat {
+    struct lnode *table;
+    struct lproj *shown; /* by column id of the level above: the table's column */
+    uint32_t shown_count;
+    struct bexpr **conjuncts;
+    uint32_t count;
+};
+
+static bool is_column(const struct bexpr *e)
+{
+    return e->kind == BEXPR_COLUMN;
+}
+
+static col_id_t table_id(const struct flat *f, col_id_t id)
+{
+    for (uint32_t i = 0; i < f->shown_count; i++) {
+        if (f->shown[i].out == id) {
+            return f->shown[i].expr->u.column.id;
+        }
+    }
+    return f->shown_count == 0 ? id : 0;
+}
+
+static bool to_table(const struct flat *f, struct bexpr *e)
+{
+    if (e->kind == BEXPR_COLUMN) {
+        col_id_t id = table_id(f, e->u.column.id);
+        e->u.column.id = id;
+        return id != 0;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        if (!to_table(f, e->args[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* A subquery names columns of its outer query by id: it can stay only right above the table. */
+static db_err add_filter(struct binder *b, struct flat *f, const struct lnode *n, bool *ret_is)
+{
+    uint32_t total = f->count + n->u.filter.count;
+    struct bexpr **list = BIND_ARRAY(b, struct bexpr *, total + 1);
+    if (list == NULL) {
+        return ERR_NOMEM;
+    }
+    if (f->count != 0) {
+        memcpy(list, f->conjuncts, f->count * sizeof(*list));
+    }
+    for (uint32_t i = 0; i < n->u.filter.count && *ret_is; i++) {
+        const struct bexpr *e = n->u.filter.conjuncts[i];
+        struct bexpr *c = bexpr_clone(b->arena, e);
+        if (c == NULL) {
+            return ERR_NOMEM;
+        }
+        *ret_is = f->shown_count == 0 || (!e->has_subquery && to_table(f, c));
+        list[f->count + i] = c;
+    }
+    f->conjuncts = list;
+    f->count = total;
+    return ERR_OK;
+}
+
+static db_err add_project(struct binder *b, struct flat *f, const struct lnode *n, bool *ret_is)
+{
+    uint32_t count = n->u.project.count;
+    struct lproj *shown = BIND_ARRAY(b, struct lproj, count + 1);
+    if (shown == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count && *ret_is; i++) {
+        shown[i] = n->u.project.exprs[i];
+        *ret_is = is_column(shown[i].expr);
+        if (*ret_is) {
+            shown[i].expr = bexpr_clone(b->arena, shown[i].expr);
+            *ret_is = shown[i].expr != NULL && to_table(f, shown[i].expr);
+        }
+        for (uint32_t k = 0; k < i && *ret_is; k++) {
+            *ret_is = shown[k].expr->u.column.id != shown[i].expr->u.column.id;
+        }
+    }
+    f->shown = shown;
+    f->shown_count = count;
+    return ERR_OK;
+}
+
+static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool *ret_is)
+{
+    switch ((int)n->kind) {
+    case LNODE_TABLE:
+        f->table = n;
+        *ret_is = n->u.table.def->kind == TABLE_BASE;
+        return ERR_OK;
+    case LNODE_FILTER:
+    case LNODE_PROJECT: break;
+    default: *ret_is = false; return ERR_OK;
+    }
+    TRY(flatten(b, f, n->children[0], ret_is));
+    if (!*ret_is) {
+        return ERR_OK;
+    }
+    return n->kind == LNODE_FILTER ? add_filter(b, f, n, ret_is) : add_project(b, f, n, ret_is);
+}
+
+/* The table's columns under the names that the view gives them. */
+static db_err rename_columns(struct binder *b, const struct flat *f, const struct lnode *view,
+                             col_id_t *ids)
+{
+    struct lnode *t = f->table;
+    struct lcolumn *cols = bind__add_columns(b, t->columns, t->column_count, NULL, 0);
+    if (cols == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        cols[i].name = SLICE_LIT("");
+        cols[i].table = view->columns[0].table;
+        cols[i].schema = view->columns[0].schema;
+    }
+    for (uint32_t i = 0; i < view->column_count; i++) {
+        ids[i] = table_id(f, view->columns[i].id);
+        cols[ids[i] - t->columns[0].id].name = view->columns[i].name;
+    }
+    t->columns = cols;
+    t->u.table.alias = view->columns[0].table;
+    t->u.table.in_derived = false;
+    return ERR_OK;
+}
+
+db_err bind__view_target(struct binder *b, struct lnode *view, col_id_t **ret_ids,
+                         struct lnode **ret)
+{
+    struct flat f = {0};
+    bool is = view->kind == LNODE_PROJECT && view->column_count != 0;
+    *ret = view;
+    if (is) {
+        TRY(flatten(b, &f, view, &is));
+    }
+    if (!is) {
+        return ERR_OK;
+    }
+    col_id_t *ids = BIND_ARRAY(b, col_id_t, view->column_count + 1);
+    if (ids == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(rename_columns(b, &f, view, ids));
+    *ret_ids = ids;
+    *ret = f.table;
+    if (f.count != 0) {
+        struct lnode *filter = bind__node(b, LNODE_FILTER, f.table);
+        if (filter == NULL) {
+            return ERR_NOMEM;
+        }
+        filter->u.filter.conjuncts = f.conjuncts;
+        filter->u.filter.count = f.count;
+        *ret = filter;
+    }
+    return ERR_OK;
+}
+
+struct lnode *bind__target_table(struct lnode *n)
+{
+    while (n->kind == LNODE_FILTER) {
+        n = n->children[0];
+    }
+    return n->kind == LNODE_TABLE ? n : NULL;
+}
+
+db_err bind__refuse_check_option(struct binder *b)
+{
+    for (uint32_t i = 0; i < b->stmt->view_count; i++) {
+        if (b->stmt->views[i]->view.check_option != VIEW_CHECK_NONE) {
+            return my_error(b->diag, ER_NOT_SUPPORTED_YET, "changes under WITH CHECK OPTION");
+        }
+    }
+    return ERR_OK;
+}
+
+/* MYSQL: a column that the view does not show must have a default. */
+db_err bind__view_insertable(struct binder *b, const struct lnode *table)
+{
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct column_def *c = table->columns[i].def;
+        bool missing = table->columns[i].name.len == 0 && c->default_kind == DEFAULT_NONE &&
+                       !c->auto_increment && !c->hidden && c->generated == GENERATED_NO;
+        if (missing && (b->opts->sql_mode & SQL_MODE_STRICT) != 0) {
+            return my_error(b->diag, ER_NO_DEFAULT_FOR_VIEW_FIELD,
+                            arena_strdup(b->arena, table->columns[i].schema),
+                            arena_strdup(b->arena, table->columns[i].table));
+        }
+    }
+    return ERR_OK;
+}
