@@ -90,9 +90,10 @@ static inline uint32_t gb4_number(const uint8_t *p)
 /* The code as 16 bits; not for codes of four bytes. */
 static inline uint16_t mb_code16(const uint8_t *p, unsigned len)
 {
-    return len == 1   ? p[0]
-           : len == 2 ? (uint16_t)(p[0] << 8 | p[1])
-                      : (uint16_t)(p[1] << 8 | (p[2] & 0x7f));
+    unsigned code = len == 1   ? p[0]
+                    : len == 2 ? (unsigned)(p[0] << 8 | p[1])
+                               : (unsigned)(p[1] << 8 | (p[2] & 0x7f));
+    return (uint16_t)code;
 }
 
 static unsigned mb_decode(const struct charset *cs, const uint8_t *p, const uint8_t *end,
