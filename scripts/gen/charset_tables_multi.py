@@ -286,7 +286,7 @@ def emit_recorded(out, path, root):
         extra = "NULL, 0, NULL"
         if pairs:
             lines = []
-            for seq, parts in sorted((tuple(s) + (0,) * (3 - len(s)), p) for s, p in pairs.items()):
+            for seq, parts in sorted((tuple(s) + (0,) * (4 - len(s)), p) for s, p in pairs.items()):
                 parts = parts + [()] * (4 - len(parts))
                 lines.append("{{%s}, {%s}, {%s}}" % (",".join("%d" % c for c in seq),
                                                      ",".join("%d" % pool.place(p) for p in parts),

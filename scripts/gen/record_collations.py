@@ -9,9 +9,10 @@
     char CP W/W/W                weights by level, four hex digits each; '=': as the map says
     implicit LO HI BASE          implicit weights whose first is BASE + (CP >> 15)
     run LO HI W                  one weight each, W for LO and one more for each that follows
-    pair CP-CP[-CP] W/W/W        weights of characters that stand together
+    pair CP-CP[-CP[-CP]] W/W/W        weights of characters that stand together
     byte general_ci's kin: `simple NAME` and `char CP W` where the weight differs from general_ci's
 """
+import itertools
 import os
 import sys
 from collections import Counter, defaultdict
@@ -194,9 +195,20 @@ class Recorder:
             if tuple(x + y for x, y in zip(*parts)) != got:
                 add[(a, b, c)] = got
         found.update(add)
+        self.quads(coll, n, own, found)
         for seq, w in sorted(found.items()):
             self.f.write("pair %s %s\n" % ("-".join("%X" % c for c in seq), "/".join(w)))
         print(coll, len(found), len(add), flush=True)
+
+    def quads(self, coll, n, own, found):
+        """Hungarian writes a long dzs ddzs: the only pair of four."""
+        for text in ("".join(t) for t in itertools.product("dD", "dD", "zZ", "sS")):
+            seq = tuple(ord(c) for c in text)
+            rest = found.get(seq[1:])
+            self.k.execute("select hex(weight_string(%%s collate %s))" % coll, (text,))
+            got = levels(self.k.fetchone()[0], n)
+            if rest and got != tuple(x + y for x, y in zip(own[seq[0]], rest)):
+                found[seq] = got
 
     def simple(self, name, coll, cs):
         self.k.execute("select n, hex(weight_string(convert(s using %s) collate %s)), hex(weight_string(convert(s using"

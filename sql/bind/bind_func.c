@@ -191,6 +191,7 @@ static db_err using_charset(struct binder *b, const struct ast_func *f, struct b
     }
     const struct charset *cs;
     TRY(charset_require(f->charset, b->diag, &cs));
+    bind__warn_charset(b, f->charset);
     struct sql_type t = (*io)->type;
     t = type_char(TYPE_VARCHAR, t.length, cs->default_collation);
     t.flags |= TYPE_F_EXPR;
@@ -507,6 +508,7 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
     if (is_using) {
         const struct charset *cs;
         TRY(charset_require(c->name, b->diag, &cs));
+        bind__warn_charset(b, c->name);
         coll = charset_default_collation(cs);
     } else {
         TRY(collation_require(c->name, b->diag, &coll));

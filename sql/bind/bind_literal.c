@@ -6,13 +6,23 @@
 #include "sql/types/cast.h"
 #include "sql/types/temporal.h"
 
+void bind__warn_charset(struct binder *b, struct slice name)
+{
+    static const char *const old[] = {"utf8mb3", "ucs2", "macroman", "macce", "dec8", "hp8"};
+    const struct charset *cs = charset_by_name(name);
+    for (size_t i = 0; cs != NULL && i < ARRAY_COUNT(old); i++) {
+        if (strcmp(cs->name, old[i]) == 0) {
+            bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, old[i], "utf8mb4");
+        }
+    }
+}
+
 static void warn_charset(struct binder *b, const struct ast_literal *l)
 {
     if ((l->expr.flags & AST_EXPR_NATIONAL) != 0) {
         bind__warn(b, ER_DEPRECATED_NATIONAL);
-    } else if (slice_eq_nocase(l->charset, SLICE_LIT("utf8mb3")) ||
-               slice_eq_nocase(l->charset, SLICE_LIT("utf8"))) {
-        bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, "utf8mb3", "utf8mb4");
+    } else {
+        bind__warn_charset(b, l->charset);
     }
 }
 

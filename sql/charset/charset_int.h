@@ -12,7 +12,7 @@
  * UCA_IMPLICIT. */
 #define UCA_LIST     0x80000000u
 #define UCA_IMPLICIT 0x40000000u
-enum { UCA_PAGES = 0x1100, UCA_LEVELS_MAX = 4, UCA_CE_MAX = 18, UCA_PAIR_MAX = 3 };
+enum { UCA_PAGES = 0x1100, UCA_LEVELS_MAX = 4, UCA_CE_MAX = 18, UCA_PAIR_MAX = 4 };
 struct uca_level {
     const uint16_t *index;
     const uint32_t (*pages)[256];

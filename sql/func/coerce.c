@@ -49,9 +49,47 @@ static const char *coercibility_name(uint8_t c)
     return names[c < 7 ? c : 6];
 }
 
-static db_err illegal_mix(struct func_bind_ctx *ctx, const char *operation,
-                          const struct func_arg *a, const struct func_arg *b)
+/* Text that every charset with ASCII in it takes as it is. */
+static bool only_ascii(const struct func_arg *a)
 {
+    const struct charset *cs = own_collation(a)->cs;
+    if (strcmp(cs->name, "ascii") == 0) {
+        return true;
+    }
+    const struct value *v = a->constant;
+    return v != NULL && !v->is_null && v->phys == PHYS_STR && cs->ascii_superset &&
+           cs->minlen == 1 && utf8_is_ascii(v->str);
+}
+
+/* May the operand, which loses by its coercibility, be converted? */
+static bool convertible(const struct func_arg *a, const struct collation *to)
+{
+    const struct collation *c = own_collation(a);
+    return c->cs == to->cs || c->id == COLL_BINARY || to->id == COLL_BINARY || is_unicode(to) ||
+           own_coercibility(a) >= 3 || only_ascii(a);
+}
+
+/* MYSQL: two operands are shown by 1267, three by 1270, more are not shown (1271). */
+static db_err illegal_mix(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
+                          uint32_t count, const struct func_arg *a, const struct func_arg *b)
+{
+    bool all_text = true;
+    for (uint32_t i = 0; i < count; i++) {
+        all_text = all_text && has_collation(&args[i].type);
+    }
+    if (all_text && count > 3) {
+        return diag_set_sql(ctx->diag, 1271, "HY000",
+                            "Illegal mix of collations for operation '%s'", operation);
+    }
+    if (all_text && count == 3) {
+        return diag_set_sql(
+            ctx->diag, 1270, "HY000",
+            "Illegal mix of collations (%s,%s), (%s,%s), (%s,%s) for operation '%s'",
+            own_collation(&args[0])->name, coercibility_name(own_coercibility(&args[0])),
+            own_collation(&args[1])->name, coercibility_name(own_coercibility(&args[1])),
+            own_collation(&args[2])->name, coercibility_name(own_coercibility(&args[2])),
+            operation);
+    }
     const struct collation *ca = own_collation(a);
     const struct collation *cb = own_collation(b);
     return diag_set_sql(ctx->diag, 1267, "HY000",
@@ -69,7 +107,8 @@ static int winner(const struct func_arg *a, const struct func_arg *b)
         return own_coercibility(a) <= own_coercibility(b) ? -1 : 1;
     }
     if (own_coercibility(a) != own_coercibility(b)) {
-        return own_coercibility(a) < own_coercibility(b) ? -1 : 1;
+        bool first = own_coercibility(a) < own_coercibility(b);
+        return !convertible(first ? b : a, first ? ca : cb) ? 0 : first ? -1 : 1;
     }
     if (a->coercibility == 0) {
         return 0; /* two COLLATE clauses that say different things */
@@ -90,8 +129,11 @@ static int winner(const struct func_arg *a, const struct func_arg *b)
         }
         return 0;
     }
-    if (is_unicode(ca) && ca->cs->maxlen != cb->cs->maxlen) {
+    if (is_unicode(ca) && ca->cs->minlen == 1 && cb->cs->minlen == 1) {
         return ca->cs->maxlen > cb->cs->maxlen ? -1 : 1; /* utf8mb4 takes utf8mb3 in */
+    }
+    if (only_ascii(a) != only_ascii(b)) {
+        return only_ascii(a) ? 1 : -1;
     }
     return 0;
 }
@@ -124,7 +166,8 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
         return ERR_OK;
     }
     if (rival != NULL) {
-        return illegal_mix(ctx, operation, best, rival);
+        return illegal_mix(ctx, operation, args, count, best < rival ? best : rival,
+                           best < rival ? rival : best);
     }
     const struct collation *win = own_collation(best);
     for (uint32_t i = 0; i < count; i++) {

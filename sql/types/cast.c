@@ -188,10 +188,12 @@ static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const s
         TRY(charset_convert_arena(source->cs, s, target->cs, ctx->arena, &s, NULL));
         /* Bytes are taken for text as they are: they must be text of that charset. */
         if (source->id == COLL_BINARY && !charset_valid(target->cs, s)) {
-            char shown[MESSAGE_VALUE_MAX];
-            cast__printable(COLL_BINARY, s, shown);
-            cast_warn(ctx, CAST_WARNING, 1292, "Invalid", target->cs->name, shown,
-                      " as character string");
+            struct slice bad = slice_from(s, target->cs->ops->valid_prefix(target->cs, s));
+            char shown[13] = "";
+            for (size_t i = 0; i < 6 && i < bad.len; i++) {
+                snprintf(shown + 2 * i, 3, "%02X", bad.ptr[i]);
+            }
+            cast_warn(ctx, CAST_WARNING, 1300, target->cs->name, shown);
             value_set_null(ret, to);
             return ERR_OK;
         }

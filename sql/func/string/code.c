@@ -383,6 +383,7 @@ db_err string_weight(EVAL_ARGS)
             continue;
         }
         struct slice s = vec_str(args[0], row);
+        size_t chars = 0;
         bool binary = call->arg_count == 3 && vec_i64(args[1], row) != 0;
         buf_reset(&b);
         if (binary) {
@@ -397,9 +398,22 @@ db_err string_weight(EVAL_ARGS)
             }
         } else {
             if (call->arg_count == 3) {
-                s = charset_substring(c->cs, s, 0, (size_t)vec_i64(args[2], row));
+                chars = (size_t)vec_i64(args[2], row);
+                s = charset_substring(c->cs, s, 0, chars);
             }
             TRY(collation_weight_string(c, s, &b));
+            if (chars != 0 && c->pad == COLLATION_PAD_SPACE) { /* MYSQL: padded to as many */
+                uint8_t space[4];
+                unsigned unit = collation_pad_weight(c, space);
+                size_t have = charset_char_count(c->cs, s);
+                if (chars * unit > func__packet_max(ctx)) {
+                    func__too_long(ctx, call, out, row);
+                    continue;
+                }
+                for (; have < chars; have++) {
+                    TRY(buf_append(&b, space, unit));
+                }
+            }
         }
         TRY(func__set_buf(ctx, out, row, &b));
     }
