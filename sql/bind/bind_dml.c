@@ -30,6 +30,8 @@ static db_err new_target(struct binder *b, struct lnode *table, struct bound_tar
     }
     t->def = def;
     t->table_node = table;
+    t->view_checks = table->u.table.view_checks;
+    t->view_check_count = table->u.table.view_check_count;
     t->columns = BIND_ARRAY(b, col_id_t, def->column_count + 1);
     if (t->columns == NULL) {
         return ERR_NOMEM;
@@ -311,7 +313,6 @@ static db_err insert_through_view(struct binder *b, const struct ast_insert *s,
     if (s->on_duplicate.count != 0) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "ON DUPLICATE KEY UPDATE through a view");
     }
-    TRY(bind__refuse_check_option(b));
     return bind__view_insertable(b, *io_table);
 }
 
@@ -459,7 +460,6 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     scope.count = from->column_count;
     st->kind = BOUND_UPDATE;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
-    TRY(bind__refuse_check_option(b));
     bool multi = bind__target_table(from) == NULL;
     if (multi && (s->order_by.count != 0 || s->limit != NULL)) {
         return my_error(b->diag, ER_WRONG_USAGE, "UPDATE",

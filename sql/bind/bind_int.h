@@ -352,7 +352,6 @@ db_err bind__view_target(struct binder *b, struct lnode *view, col_id_t **ret_id
                          struct lnode **ret);
 /* The table of such a node, or the table that it is; NULL: neither. */
 struct lnode *bind__target_table(struct lnode *n);
-db_err bind__refuse_check_option(struct binder *b);
 db_err bind__view_insertable(struct binder *b, const struct lnode *table);
 
 /* bind_dml.c */

@@ -75,6 +75,7 @@ static db_err bind_text(struct binder *b, const struct table_def *def, struct sl
     TRY(frozen_names(b, def, &names));
     TRY(bind__query(b, NULL, NULL, q, &root, &visible));
     TRY(bind__wrap(b, root, visible, ret));
+    (*ret)->u.project.view = def;
     return bind__derived_columns(b, alias.ptr != NULL ? alias : def->name, &names, *ret, visible);
 }
 

@@ -6,6 +6,7 @@
  * what follows sees a table like any other and changes its rows. */
 #include "sql/bind/bind_int.h"
 
+#include "sql/bind/table_rules.h"
 #include "sql/types/sql_mode.h"
 
 struct flat {
@@ -14,6 +15,9 @@ struct flat {
     uint32_t shown_count;
     struct bexpr **conjuncts;
     uint32_t count;
+    struct rule_check *checks;
+    uint32_t check_count;
+    const struct table_def *top; /* the view that the statement names */
 };
 
 static bool is_column(const struct bexpr *e)
@@ -71,6 +75,46 @@ static db_err add_filter(struct binder *b, struct flat *f, const struct lnode *n
     return ERR_OK;
 }
 
+/* By ordinal, as the table's own rules are. */
+static void number_slots(struct bexpr *e, col_id_t first)
+{
+    if (e->kind == BEXPR_COLUMN) {
+        e->u.column.slot = e->u.column.id - first;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        number_slots(e->args[i], first);
+    }
+}
+
+static db_err add_checks(struct binder *b, struct flat *f, uint32_t first)
+{
+    uint32_t total = f->check_count + (f->count - first);
+    struct rule_check *list = BIND_ARRAY(b, struct rule_check, total + 1);
+    if (list == NULL) {
+        return ERR_NOMEM;
+    }
+    if (f->check_count != 0) {
+        memcpy(list, f->checks, f->check_count * sizeof(*list));
+    }
+    for (uint32_t i = first; i < f->count; i++) {
+        struct rule_check *c = &list[f->check_count++];
+        if (f->conjuncts[i]->has_subquery) {
+            return my_error(b->diag, ER_NOT_SUPPORTED_YET,
+                            "WITH CHECK OPTION of a view with a subquery");
+        }
+        c->expr = bexpr_clone(b->arena, f->conjuncts[i]);
+        if (c->expr == NULL) {
+            return ERR_NOMEM;
+        }
+        number_slots(c->expr, f->table->columns[0].id);
+        c->of_view = true;
+        c->name = f->top->name;
+        c->schema = f->top->schema_name;
+    }
+    f->checks = list;
+    return ERR_OK;
+}
+
 static db_err add_project(struct binder *b, struct flat *f, const struct lnode *n, bool *ret_is)
 {
     uint32_t count = n->u.project.count;
@@ -94,8 +138,17 @@ static db_err add_project(struct binder *b, struct flat *f, const struct lnode *
     return ERR_OK;
 }
 
-static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool *ret_is)
+/* MYSQL: CASCADED holds for the views below as well, LOCAL for the view itself. `cascaded`: a view
+ * further up says so; `checked`: the conditions of this view are to hold for what is written. */
+static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool cascaded,
+                      bool checked, bool *ret_is)
 {
+    if (n->kind == LNODE_PROJECT && n->u.project.view != NULL) {
+        const struct table_def *view = n->u.project.view;
+        f->top = f->top == NULL ? view : f->top;
+        cascaded = cascaded || view->view.check_option == VIEW_CHECK_CASCADED;
+        checked = cascaded || view->view.check_option == VIEW_CHECK_LOCAL;
+    }
     switch ((int)n->kind) {
     case LNODE_TABLE:
         f->table = n;
@@ -105,11 +158,16 @@ static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool *r
     case LNODE_PROJECT: break;
     default: *ret_is = false; return ERR_OK;
     }
-    TRY(flatten(b, f, n->children[0], ret_is));
+    TRY(flatten(b, f, n->children[0], cascaded, checked, ret_is));
     if (!*ret_is) {
         return ERR_OK;
     }
-    return n->kind == LNODE_FILTER ? add_filter(b, f, n, ret_is) : add_project(b, f, n, ret_is);
+    if (n->kind == LNODE_PROJECT) {
+        return add_project(b, f, n, ret_is);
+    }
+    uint32_t first = f->count;
+    TRY(add_filter(b, f, n, ret_is));
+    return checked && *ret_is ? add_checks(b, f, first) : ERR_OK;
 }
 
 /* The table's columns under the names that the view gives them. */
@@ -133,6 +191,8 @@ static db_err rename_columns(struct binder *b, const struct flat *f, const struc
     t->columns = cols;
     t->u.table.alias = view->columns[0].table;
     t->u.table.in_derived = false;
+    t->u.table.view_checks = f->checks;
+    t->u.table.view_check_count = f->check_count;
     return ERR_OK;
 }
 
@@ -143,7 +203,7 @@ db_err bind__view_target(struct binder *b, struct lnode *view, col_id_t **ret_id
     bool is = view->kind == LNODE_PROJECT && view->column_count != 0;
     *ret = view;
     if (is) {
-        TRY(flatten(b, &f, view, &is));
+        TRY(flatten(b, &f, view, false, false, &is));
     }
     if (!is) {
         return ERR_OK;
@@ -173,16 +233,6 @@ struct lnode *bind__target_table(struct lnode *n)
         n = n->children[0];
     }
     return n->kind == LNODE_TABLE ? n : NULL;
-}
-
-db_err bind__refuse_check_option(struct binder *b)
-{
-    for (uint32_t i = 0; i < b->stmt->view_count; i++) {
-        if (b->stmt->views[i]->view.check_option != VIEW_CHECK_NONE) {
-            return my_error(b->diag, ER_NOT_SUPPORTED_YET, "changes under WITH CHECK OPTION");
-        }
-    }
-    return ERR_OK;
 }
 
 /* MYSQL: a column that the view does not show must have a default. */

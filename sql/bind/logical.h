@@ -117,6 +117,7 @@ struct index_hint {
 };
 
 struct json_table;
+struct rule_check;
 
 struct lnode {
     enum lnode_kind kind;
@@ -137,6 +138,8 @@ struct lnode {
             struct index_hint *hints;
             struct bexpr **filters; /* pushed down by a rule: conjunction */
             uint32_t filter_count;
+            struct rule_check *view_checks; /* as in struct bound_target */
+            uint32_t view_check_count;
         } table;
         struct {
             uint32_t row_count;
@@ -149,6 +152,7 @@ struct lnode {
         struct {
             struct lproj *exprs;
             uint32_t count;
+            const struct table_def *view; /* the topmost node of a view's query; or NULL */
         } project;
         struct {
             enum join_kind kind;
@@ -218,7 +222,9 @@ struct bound_assign {
 struct bound_target { /* a table that DML changes */
     const struct table_def *def;
     struct lnode *table_node;
-    col_id_t *columns; /* by ordinal: where its columns are in the source */
+    col_id_t *columns;              /* by ordinal: where its columns are in the source */
+    struct rule_check *view_checks; /* WITH CHECK OPTION (sql/bind/table_rules.h) */
+    uint32_t view_check_count;
 };
 
 struct bound_stmt {

@@ -117,6 +117,38 @@ db_err bind_table_rules(struct arena *arena, const struct bind_opts *opts,
     return ERR_OK;
 }
 
+db_err table_rules_add_checks(struct arena *arena, const struct table_def *table,
+                              const struct rule_check *checks, uint32_t count,
+                              struct table_rules **io_rules)
+{
+    struct table_rules *r = *io_rules;
+    if (count == 0) {
+        return ERR_OK;
+    }
+    if (r == NULL) {
+        r = ARENA_NEW(arena, struct table_rules);
+        if (r == NULL) {
+            return ERR_NOMEM;
+        }
+        r->reads = ARENA_ARRAY(arena, bool, table->column_count + 1);
+    }
+    struct rule_check *all = ARENA_ARRAY(arena, struct rule_check, r->check_count + count);
+    if (r->reads == NULL || all == NULL) {
+        return ERR_NOMEM;
+    }
+    if (r->check_count != 0) {
+        memcpy(all, r->checks, r->check_count * sizeof(*all));
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        all[r->check_count + i] = checks[i];
+        bexpr_note_columns(checks[i].expr, r->reads);
+    }
+    r->checks = all;
+    r->check_count += count;
+    *io_rules = r;
+    return ERR_OK;
+}
+
 struct reads_any {
     const bool *columns;
     bool found;

@@ -14,6 +14,8 @@ struct rule_column {
 struct rule_check {
     struct slice name;
     struct bexpr *expr;
+    bool of_view; /* WITH CHECK OPTION: must be TRUE, tells of the view schema.name */
+    struct slice schema;
 };
 
 struct table_rules {
@@ -37,6 +39,11 @@ enum rules_defaults {
 MUST_USE db_err bind_table_rules(struct arena *arena, const struct bind_opts *opts,
                                  const struct table_def *table, enum rules_defaults defaults,
                                  struct diag *diag, struct table_rules **ret_rules);
+
+/* Adds the conditions of views to a table's rules (NULL: it has none). */
+MUST_USE db_err table_rules_add_checks(struct arena *arena, const struct table_def *table,
+                                       const struct rule_check *checks, uint32_t count,
+                                       struct table_rules **io_rules);
 
 /* Leaves of rules without defaults what an assignment to the columns `assigned` (by ordinal) can
  * change, and adds the generated columns that it changes to `assigned`. NULL when nothing is left.

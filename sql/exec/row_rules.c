@@ -147,17 +147,24 @@ static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool 
     struct vector *v;
     bool holds;
     TRY(expr_eval(ctx, r->checks[i], &r->row, &v));
-    if (vec_is_null(v, 0)) {
+    const struct rule_check *rule = &r->rules->checks[i];
+    if (vec_is_null(v, 0) && !rule->of_view) {
         return ERR_OK;
     }
-    TRY(exec__truth(ctx, v, 0, &holds));
+    holds = false;
+    if (!vec_is_null(v, 0)) {
+        TRY(exec__truth(ctx, v, 0, &holds));
+    }
     if (holds) {
         return ERR_OK;
     }
     struct diag d = {0};
     bool warns = ctx->ignore;
-    db_err err = my_error(warns ? &d : ctx->diag, ER_CHECK_CONSTRAINT_VIOLATED,
-                          arena_strdup(ctx->arena, r->rules->checks[i].name));
+    struct diag *diag = warns ? &d : ctx->diag;
+    const char *name = arena_strdup(ctx->arena, rule->name);
+    db_err err = rule->of_view ? my_error(diag, ER_VIEW_CHECK_FAILED,
+                                          arena_strdup(ctx->arena, rule->schema), name)
+                               : my_error(diag, ER_CHECK_CONSTRAINT_VIOLATED, name);
     if (!warns) {
         return err;
     }

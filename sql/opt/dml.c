@@ -134,9 +134,10 @@ static db_err make_target(struct optimizer *o, const struct bound_target *bt,
 /* The rules that an UPDATE's assignments concern; what it can change, by column. */
 static db_err update_rules(struct optimizer *o, const struct table_def *t,
                            const struct plan_assign *assigns, uint32_t count, bool *ret_changed,
-                           struct table_rules **ret)
+                           const struct bound_target *target, struct table_rules **ret)
 {
     TRY(bind_table_rules(o->arena, o->opts->bind, t, RULES_NO_DEFAULTS, o->diag, ret));
+    TRY(table_rules_add_checks(o->arena, t, target->view_checks, target->view_check_count, ret));
     for (uint32_t i = 0; i < count; i++) {
         ret_changed[assigns[i].column] = true;
     }
@@ -215,7 +216,7 @@ static db_err insert_updates(struct optimizer *o, struct plan_node *p, const str
         return ERR_NOMEM;
     }
     return update_rules(o, t, p->u.insert.updates, p->u.insert.update_count, changed,
-                        &p->u.insert.target->odku_rules);
+                        &s->targets[0], &p->u.insert.target->odku_rules);
 }
 
 static db_err plan_insert(struct optimizer *o)
@@ -249,6 +250,8 @@ static db_err plan_insert(struct optimizer *o)
     TRY(make_target(o, &s->targets[0], NULL, p->u.insert.target));
     TRY(bind_table_rules(o->arena, o->opts->bind, t, RULES_ROW_DEFAULTS, o->diag,
                          &p->u.insert.target->rules));
+    TRY(table_rules_add_checks(o->arena, t, s->targets[0].view_checks,
+                               s->targets[0].view_check_count, &p->u.insert.target->rules));
     p->u.insert.columns = s->insert_columns;
     p->u.insert.column_count = s->insert_column_count;
     p->u.insert.replace = s->replace;
@@ -314,7 +317,8 @@ static db_err plan_assigns(struct optimizer *o, uint32_t target, const struct ph
     if (changed == NULL) {
         return ERR_NOMEM;
     }
-    TRY(update_rules(o, t->table, t->assigns, t->assign_count, changed, &t->rules));
+    TRY(update_rules(o, t->table, t->assigns, t->assign_count, changed, &s->targets[target],
+                     &t->rules));
     touch_indexes(t, changed);
     return ERR_OK;
 }
