@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Three nodes as real processes: what must hold over nodes, the corpus and the golden SQL through each node's port, also while nodes
 # die and ranges split and move, and an audit under kill -9 and SIGSTOP.
-#   tests/cluster_rpc/run.sh --binary PATH [--kills N] [--pauses N] [--only basic|corpus|golden|audit] [--full]
+#   tests/cluster_rpc/run.sh --binary PATH [--kills N] [--pauses N] [--only basic|operate|bad_input|partition|corpus|golden|audit] [--full]
 # --kills, --pauses  faults of the audit (default 3 and 3)
 # --full  all golden files in each of the three ways; by default all in the first, some in the others
 # Needs python3-pymysql from Debian. Binds 127.0.0.1, free ports, directories of its own: may run twice at once. The last line is
@@ -45,6 +45,9 @@ stage() {
     passed=$((passed + p)) failed=$((failed + f))
 }
 stage basic
+stage operate
+stage bad_input
+stage partition
 stage corpus
 stage golden $full
 stage audit --kills "$kills" --pauses "$pauses"
