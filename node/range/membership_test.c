@@ -54,6 +54,9 @@ static void lagging(struct tcluster *c)
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
         range_store_get_stats(c->nodes[3].rs, &st);
     }
+    if (st.snapshots_received != before + 1) {
+        fprintf(stderr, "%d snapshots\n", (int)(st.snapshots_received - before));
+    }
     CHECK(st.snapshots_received == before + 1);
     /* it counts again: with node 2 away a majority needs it */
     t_isolate(c, 2, true);

