@@ -110,7 +110,7 @@ static int winner(const struct func_arg *a, const struct func_arg *b)
         bool first = own_coercibility(a) < own_coercibility(b);
         return !convertible(first ? b : a, first ? ca : cb) ? 0 : first ? -1 : 1;
     }
-    if (a->coercibility == 0 && ca->cs == cb->cs) {
+    if (a->coercibility == 0) {
         return 0; /* two COLLATE clauses that say different things */
     }
     if (ca->id == COLL_BINARY || cb->id == COLL_BINARY) {
