@@ -174,7 +174,7 @@ def main():
     print("seed %d" % args.seed)
     suite = Suite(args)
     for way, some in (("nodes", None), ("deaths", DEATHS), ("moves", MOVES)):
-        if args.only in (None, way):
+        if args.only == way or (args.only is None and (args.full or way == "nodes")):
             getattr(suite, way)(chosen(args, some))
     print("%d passed, %d failed" % (suite.passed, suite.failed))
     return 1 if suite.failed else 0
