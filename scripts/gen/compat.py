@@ -25,6 +25,7 @@ def main():
     aggregates = re.findall(r"^AGG\w*\((\w+),", read("sql/func/aggregate/aggregates.def"), re.M)
     missing = re.findall(r'^KNOWN\("(\w+)"\)', read("sql/func/known.def"), re.M)
     tables = re.findall(r"^IS_TABLE\((\w+),\s*(\w+)", read("sql/infoschema/tables.def"), re.M)
+    perf = re.findall(r"^PS_TABLE\((\w+),", read("sql/infoschema/tables.def"), re.M)
     variables = re.findall(r'^SYSVAR\((\w+), \w+, \w+, "(?:\\.|[^"])*", .*, ([\w|]+)\)$', read("sql/session/sysvars.def"), re.M)
     acts = [n for n, flags in variables if "ACTS" in flags]
     kept = [n for n, flags in variables if "ACTS" not in flags and "DYNAMIC" in flags]
@@ -55,7 +56,7 @@ Aggregate: {wrap(aggregates)}
 
 ## INFORMATION_SCHEMA
 
-{len(tables)} tables: {wrap(t for t, _ in tables)}
+{len(tables)} tables: {wrap(t for t, _ in tables)}; in `performance_schema`: {wrap(perf)}
 
 ## System variables
 

@@ -293,11 +293,19 @@ static db_err eval_var(struct exec_ctx *ctx, struct expr_state *s, struct vector
 static db_err eval_var_set(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                            struct vector **ret)
 {
+    const struct sql_type *type = &s->args[0]->e->type;
     struct vector *v;
     TRY(exec__eval(ctx, s->args[0], rows, &v));
     for (uint32_t i = 0; i < rows->n; i++) {
         struct value x;
         vector_get(v, eval_row(rows, i), &x);
+        if (!x.is_null && (type->id == TYPE_ENUM || type->id == TYPE_SET)) {
+            struct slice text; /* a variable has no list of names */
+            TRY(value_to_text(ctx->eval.cast, type, &x, &text));
+            x = value_str(text, type->collation);
+        } else if (!x.is_null && type->id == TYPE_BIT) {
+            x = value_uint(x.u); /* MYSQL: a variable keeps the number */
+        }
         TRY(ctx->vars->user_set(ctx, s->e->u.var.name, &x));
     }
     *ret = v;

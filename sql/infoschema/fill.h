@@ -44,6 +44,7 @@ db_err is__expression(struct is_rows *r, struct slice text, struct slice *ret);
 const char *is__column_key(const struct table_def *t, uint32_t ordinal);
 
 #define IS_TABLE(name, fill) db_err is__fill_##fill(struct is_rows *r);
+#define PS_TABLE(name, fill) db_err is__fill_##fill(struct is_rows *r);
 #define IS_COLUMN(name, type, length, nullable, collation, members)
 #define IS_END
 #pragma GCC diagnostic push
@@ -51,6 +52,7 @@ const char *is__column_key(const struct table_def *t, uint32_t ordinal);
 #include "sql/infoschema/tables.def"
 #pragma GCC diagnostic pop
 #undef IS_TABLE
+#undef PS_TABLE
 #undef IS_COLUMN
 #undef IS_END
 

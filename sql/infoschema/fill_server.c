@@ -134,6 +134,53 @@ db_err is__fill_processlist(struct is_rows *r)
     return r->ops->processes == NULL ? ERR_OK : r->ops->processes(r->session, &sink.base);
 }
 
+/* ---- performance_schema: variables and status ---- */
+
+struct name_sink {
+    struct infoschema_name_sink base;
+    struct is_rows *r;
+};
+
+static db_err add_name(struct infoschema_name_sink *base, struct slice name, struct slice value)
+{
+    struct is_rows *r = CONTAINER_OF(base, struct name_sink, base)->r;
+    is__text(r, name);
+    is__text(r, value);
+    return is__end(r);
+}
+
+static db_err fill_variables(struct is_rows *r, bool global)
+{
+    struct name_sink sink = {{add_name}, r};
+    return r->ops->variables == NULL ? ERR_OK : r->ops->variables(r->session, global, &sink.base);
+}
+
+static db_err fill_status(struct is_rows *r, bool global)
+{
+    struct name_sink sink = {{add_name}, r};
+    return r->ops->status == NULL ? ERR_OK : r->ops->status(r->session, global, &sink.base);
+}
+
+db_err is__fill_global_variables(struct is_rows *r)
+{
+    return fill_variables(r, true);
+}
+
+db_err is__fill_session_variables(struct is_rows *r)
+{
+    return fill_variables(r, false);
+}
+
+db_err is__fill_global_status(struct is_rows *r)
+{
+    return fill_status(r, true);
+}
+
+db_err is__fill_session_status(struct is_rows *r)
+{
+    return fill_status(r, false);
+}
+
 /* ---- USER_PRIVILEGES: of the account that asks; there are no partial ones ---- */
 
 static const char *const static_privileges[] = {

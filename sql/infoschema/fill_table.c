@@ -150,16 +150,19 @@ static db_err virtual_table(struct is_rows *r, const struct table_def *t)
     is__str(r, "def");
     is__text(r, t->schema_name);
     is__text(r, t->name);
-    is__str(r, "SYSTEM VIEW");
-    is__null(r);
+    bool perf = !slice_eq(t->schema_name, SLICE_LIT("information_schema"));
+    is__str(r, perf ? "BASE TABLE" : "SYSTEM VIEW");
+    is__str(r, perf ? "PERFORMANCE_SCHEMA" : NULL);
     is__uint(r, 10);
-    is__null(r);
+    is__str(r, perf ? "Dynamic" : NULL);
     for (int i = 0; i < 6; i++) {
         is__uint(r, 0);
     }
     is__null(r);
     is__time(r, 1);
-    is__nulls(r, 4);
+    is__nulls(r, 2);
+    is__str(r, perf ? collation_of(t->collation)->name : NULL);
+    is__null(r);
     is__str(r, "");
     is__str(r, "");
     return is__end(r);

@@ -13,6 +13,7 @@
 
 enum is_type {
     IS_TYPE_TABLE, /* the row begins a table */
+    IS_TYPE_PERF_TABLE,
     IS_TYPE_INT,
     IS_TYPE_UINT,
     IS_TYPE_BIGINT,
@@ -42,11 +43,13 @@ struct def_row {
 
 static const struct def_row def_rows[] = {
 #define IS_TABLE(name, fill) {#name, is__fill_##fill, IS_TYPE_TABLE, 0, false, 0, NULL},
+#define PS_TABLE(name, fill) {#name, is__fill_##fill, IS_TYPE_PERF_TABLE, 0, false, 0, NULL},
 #define IS_COLUMN(name, type, length, nullable, collation, members)                                \
     {#name, NULL, IS_TYPE_##type, length, nullable, COLL_##collation, members},
 #define IS_END
 #include "sql/infoschema/tables.def"
 #undef IS_TABLE
+#undef PS_TABLE
 #undef IS_COLUMN
 #undef IS_END
 };
@@ -233,7 +236,8 @@ static db_err type_of(struct arena *a, const struct def_row *d, struct sql_type 
         TRY(members_of(a, d->members, &names));
         *ret = type_names_of(d->type == IS_TYPE_ENUM ? TYPE_ENUM : TYPE_SET, names, d->collation);
         break;
-    case IS_TYPE_TABLE: return ERR_INVALID;
+    case IS_TYPE_TABLE:
+    case IS_TYPE_PERF_TABLE: return ERR_INVALID;
     }
     if (!d->nullable) {
         ret->flags |= TYPE_F_NOT_NULL;
@@ -257,16 +261,18 @@ static db_err add_table(struct catalog *catalog, struct infoschema *is,
     t->provider.fill = fill;
     t->ops = ops;
     t->fill = d->fill;
-    t->def = (struct table_def){.schema_id = 1,
-                                .schema_name = SLICE_LIT("information_schema"),
-                                .name = slice_str(d->name),
-                                .version = 1,
-                                .kind = TABLE_VIRTUAL,
-                                .column_count = columns,
-                                .columns = c,
-                                .auto_increment = -1,
-                                .collation = COLL_UTF8MB3_GENERAL_CI,
-                                .provider = &t->provider};
+    bool perf = d->type == IS_TYPE_PERF_TABLE;
+    t->def = (struct table_def){
+        .schema_id = perf ? 0 : 1,
+        .schema_name = perf ? SLICE_LIT("performance_schema") : SLICE_LIT("information_schema"),
+        .name = slice_str(d->name),
+        .version = 1,
+        .kind = TABLE_VIRTUAL,
+        .column_count = columns,
+        .columns = c,
+        .auto_increment = -1,
+        .collation = perf ? COLL_UTF8MB4_0900_AI_CI : COLL_UTF8MB3_GENERAL_CI,
+        .provider = &t->provider};
     return catalog_add_virtual_table(catalog, &t->def);
 }
 
@@ -281,8 +287,7 @@ db_err infoschema_register(struct catalog *catalog, const struct infoschema_ops 
     arena_init(&is->arena, NULL, NULL, 0);
     for (size_t i = 0; i < ARRAY_COUNT(def_rows) && err == ERR_OK;) {
         uint32_t columns = 0;
-        while (i + 1 + columns < ARRAY_COUNT(def_rows) &&
-               def_rows[i + 1 + columns].type != IS_TYPE_TABLE) {
+        while (i + 1 + columns < ARRAY_COUNT(def_rows) && def_rows[i + 1 + columns].fill == NULL) {
             columns++;
         }
         err = add_table(catalog, is, ops, &def_rows[i], columns);

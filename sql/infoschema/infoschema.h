@@ -31,12 +31,20 @@ struct infoschema_process_sink {
     db_err (*add)(struct infoschema_process_sink *sink, const struct infoschema_process *p);
 };
 
+struct infoschema_name_sink {
+    db_err (*add)(struct infoschema_name_sink *sink, struct slice name, struct slice value);
+};
+
 /* Implemented by the session. `session` is exec_ctx.session. Neither may park while it holds a
  * lock. */
 struct infoschema_ops {
     db_err (*env)(void *session, struct infoschema_env *ret_env);
     /* All connections; NULL: PROCESSLIST is empty. */
     db_err (*processes)(void *session, struct infoschema_process_sink *sink);
+    /* System and status variables, in order of name; values live until the call returns. NULL: no
+     * rows. */
+    db_err (*variables)(void *session, bool global, struct infoschema_name_sink *sink);
+    db_err (*status)(void *session, bool global, struct infoschema_name_sink *sink);
 };
 
 /* Adds the tables to the catalog, once after catalog_open. ops and the result must live as long as

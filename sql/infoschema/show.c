@@ -19,6 +19,7 @@ enum { SHOW_TEXT_MAX = 1024 * 1024, SPEC_COLUMNS_MAX = 20 };
 enum spec_flags {
     SPEC_SCHEMA = 1, /* TABLE_SCHEMA-like column `schema_column` = the schema */
     SPEC_TABLE = 2,  /* and TABLE_NAME = the table */
+    SPEC_GLOBAL = 4, /* of SHOW GLOBAL only */
 };
 
 struct spec_column {
@@ -30,7 +31,7 @@ struct spec_column {
 struct show_spec {
     enum ast_show_kind what;
     unsigned flags;
-    const char *table;         /* in information_schema */
+    const char *table;         /* in information_schema, or with its schema */
     const char *schema_column; /* SPEC_SCHEMA */
     const char *where;         /* or NULL */
     const char *like;          /* expression that LIKE matches */
@@ -239,6 +240,38 @@ static const struct show_spec show_specs[] = {
       {"Type", "PLUGIN_TYPE", false},
       {"Library", "PLUGIN_LIBRARY", false},
       {"License", "PLUGIN_LICENSE", false}}},
+    {AST_SHOW_VARIABLES,
+     SPEC_GLOBAL,
+     "performance_schema.global_variables",
+     NULL,
+     NULL,
+     "VARIABLE_NAME",
+     NULL,
+     {{"Variable_name", "VARIABLE_NAME", false}, {"Value", "VARIABLE_VALUE", false}}},
+    {AST_SHOW_VARIABLES,
+     0,
+     "performance_schema.session_variables",
+     NULL,
+     NULL,
+     "VARIABLE_NAME",
+     NULL,
+     {{"Variable_name", "VARIABLE_NAME", false}, {"Value", "VARIABLE_VALUE", false}}},
+    {AST_SHOW_STATUS,
+     SPEC_GLOBAL,
+     "performance_schema.global_status",
+     NULL,
+     NULL,
+     "VARIABLE_NAME",
+     NULL,
+     {{"Variable_name", "VARIABLE_NAME", false}, {"Value", "VARIABLE_VALUE", false}}},
+    {AST_SHOW_STATUS,
+     0,
+     "performance_schema.session_status",
+     NULL,
+     NULL,
+     "VARIABLE_NAME",
+     NULL,
+     {{"Variable_name", "VARIABLE_NAME", false}, {"Value", "VARIABLE_VALUE", false}}},
     /* No table is open in MySQL's sense: descriptors are shared snapshots. */
     {AST_SHOW_OPEN_TABLES,
      0,
@@ -382,7 +415,8 @@ static db_err put_select(const struct request *r)
     if (nested && s->order != NULL) {
         TRY(buf_printf(r->out, ", %s AS `show order`", s->order));
     }
-    TRY(buf_printf(r->out, " FROM information_schema.%s", s->table));
+    TRY(buf_printf(r->out, " FROM %s%s", strchr(s->table, '.') == NULL ? "information_schema." : "",
+                   s->table));
     TRY(put_conditions(r));
     if (nested) {
         TRY(put(r->out, ") AS `show_rows` WHERE "));
@@ -419,10 +453,10 @@ static db_err put_privileges(struct buf *out)
 
 /* ---- the statements ---- */
 
-static const struct show_spec *find_spec(enum ast_show_kind what)
+static const struct show_spec *find_spec(enum ast_show_kind what, bool global)
 {
     for (size_t i = 0; i < ARRAY_COUNT(show_specs); i++) {
-        if (show_specs[i].what == what) {
+        if (show_specs[i].what == what && (global || (show_specs[i].flags & SPEC_GLOBAL) == 0)) {
             return &show_specs[i];
         }
     }
@@ -434,13 +468,13 @@ static struct request request_of(const struct ast_stmt *stmt, struct slice curre
     struct request r = {.schema = current_schema};
     if (stmt->kind == AST_STMT_DESCRIBE) {
         const struct ast_describe *d = (const struct ast_describe *)stmt;
-        r.spec = find_spec(AST_SHOW_COLUMNS);
+        r.spec = find_spec(AST_SHOW_COLUMNS, false);
         r.schema = d->table.schema.ptr != NULL ? d->table.schema : current_schema;
         r.table = d->table.name;
         r.like = d->column;
     } else if (stmt->kind == AST_STMT_SHOW) {
         const struct ast_show *s = (const struct ast_show *)stmt;
-        r.spec = find_spec(s->what);
+        r.spec = find_spec(s->what, s->scope == AST_SCOPE_GLOBAL);
         r.full = s->full;
         r.schema = s->schema.ptr != NULL        ? s->schema
                    : s->name.schema.ptr != NULL ? s->name.schema

@@ -87,4 +87,5 @@ static db_err processes(void *session, struct infoschema_process_sink *sink)
     return err == ERR_OK ? processes_elsewhere(s, sink) : err;
 }
 
-const struct infoschema_ops session_infoschema_ops = {is_env, processes};
+const struct infoschema_ops session_infoschema_ops = {is_env, processes, session__variable_rows,
+                                                      session__status_rows};

@@ -171,6 +171,23 @@ static db_err send_rows(void *arg, const struct chunk *chunk)
     return err == ERR_OK && lost ? ERR_LIMIT : err;
 }
 
+/* A variable has no list of names: members of ENUM and SET become their text. */
+static db_err named_as_text(struct sql_session *s, const struct sql_type *type, struct value *v)
+{
+    struct cast_ctx cast;
+    struct slice text;
+    if (!v->is_null && type->id == TYPE_BIT) {
+        *v = value_uint(v->u); /* MYSQL: the number */
+    }
+    if (v->is_null || (type->id != TYPE_ENUM && type->id != TYPE_SET)) {
+        return ERR_OK;
+    }
+    query__cast_ctx(s, &cast, false);
+    TRY(value_to_text(&cast, type, v, &text));
+    *v = value_str(text, type->collation);
+    return ERR_OK;
+}
+
 static db_err keep_into(void *arg, const struct chunk *chunk)
 {
     struct row_target *t = arg;
@@ -182,6 +199,7 @@ static db_err keep_into(void *arg, const struct chunk *chunk)
     for (uint32_t i = 0; i < t->plan->into_var_count; i++) {
         struct value v;
         vector_get(&chunk->columns[i], chunk_row(chunk, 0), &v);
+        TRY(named_as_text(s, &t->plan->result[i].type, &v));
         TRY(vars__user_set(s, t->plan->into_vars[i], &v));
     }
     return ERR_OK;

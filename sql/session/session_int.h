@@ -280,6 +280,9 @@ bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type);
 extern const struct exec_var_ops session_var_ops;
 extern const struct eval_env_ops session_env_ops;
 extern const struct infoschema_ops session_infoschema_ops; /* processlist.c */
+/* variable_rows.c: infoschema_ops.variables and .status */
+db_err session__variable_rows(void *session, bool global, struct infoschema_name_sink *sink);
+db_err session__status_rows(void *session, bool global, struct infoschema_name_sink *sink);
 
 /* set_stmt.c, show_stmt.c, account_stmt.c */
 struct ast_get_diagnostics;
