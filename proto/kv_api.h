@@ -50,6 +50,22 @@ typedef uint64_t ts_t; /* physical ms << TS_LOGICAL_BITS | counter */
 #define TS_LOGICAL_BITS 18
 #define TS_MAX          UINT64_MAX
 
+/* Who holds a lock: the process that coordinates the transaction. 0: nobody that could die without
+ * this node. Else the node's id in the upper half, how often it was started in the lower. */
+typedef uint64_t lock_owner_t;
+static inline lock_owner_t lock_owner_make(uint64_t node, uint64_t incarnation)
+{
+    return node << 32 | (incarnation & UINT32_MAX);
+}
+static inline uint64_t lock_owner_node(lock_owner_t o)
+{
+    return o >> 32;
+}
+static inline uint64_t lock_owner_incarnation(lock_owner_t o)
+{
+    return o & UINT32_MAX;
+}
+
 /* Key space: first byte. Meta's own keys come first, then the catalog and other system tables, then
  * tables' rows. */
 #define KEYSPACE_META   0x00
@@ -86,6 +102,7 @@ struct kv_request {
     struct range_epoch epoch;
     uint64_t deadline_ns; /* clock_mono_ns at the caller; DEADLINE_NONE */
     struct arena *arena;  /* results go here; lives longer than the call */
+    lock_owner_t owner;   /* of the row locks that the call may take */
 };
 
 /* An intent in the way. */
@@ -355,6 +372,7 @@ struct node_info {
     uint32_t leases;                /* ranges it leads */
     enum node_liveness liveness;    /* as the meta range's leader sees it */
     uint32_t heard_ms;              /* since its last heartbeat */
+    uint32_t incarnation;           /* how often its store was opened; 0: not known */
 };
 
 struct node_directory {

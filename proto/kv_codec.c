@@ -162,6 +162,7 @@ db_err kv_request_encode(enum kv_method method, const union kv_any_req *req, str
     m.range = req->r.range;
     m.version = req->r.epoch.version;
     m.conf = req->r.epoch.conf;
+    m.owner = req->r.owner;
     TRY(put_writes(method, req, &m, &w->payload));
     return message_put(&m.base, &w->header);
 }
@@ -326,7 +327,8 @@ db_err kv_request_decode(enum kv_method method, struct slice header, struct slic
     q.r = (struct kv_request){.range = m->range,
                               .epoch = {m->version, m->conf},
                               .deadline_ns = DEADLINE_NONE,
-                              .arena = arena};
+                              .arena = arena,
+                              .owner = m->owner};
     TRY(take_writes(method, m, &r, arena, &q));
     TRY(reader_end(&r));
     *ret_req = q;

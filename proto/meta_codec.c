@@ -21,6 +21,7 @@ static void fill_node(const struct node_info *n, Skein__Kv__Node *m)
     m->leases = n->leases;
     m->alive = 1u + (unsigned)n->liveness;
     m->heard_ms = n->heard_ms;
+    m->incarnation = n->incarnation;
 }
 
 static bool take_text(ProtobufCBinaryData from, char *to, size_t size)
@@ -46,7 +47,8 @@ static db_err take_node(const Skein__Kv__Node *m, struct node_info *n)
                             .leases = m->leases,
                             .liveness =
                                 m->alive == 0 ? NODE_DEAD : (enum node_liveness)(m->alive - 1u),
-                            .heard_ms = m->heard_ms};
+                            .heard_ms = m->heard_ms,
+                            .incarnation = m->incarnation};
     return take_text(m->rpc, n->rpc, sizeof(n->rpc)) &&
                    take_text(m->mysql, n->mysql, sizeof(n->mysql)) &&
                    take_text(m->admin, n->admin, sizeof(n->admin)) &&

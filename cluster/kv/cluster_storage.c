@@ -137,7 +137,7 @@ db_err cluster_storage_new(const struct cluster_storage_opts *opts, struct stora
     }
     s->base.ops = &cluster_storage_ops;
     node_view_init(&s->view, opts->self, opts->kv);
-    s->router = (struct router){&s->ranges, &s->view, opts->meta};
+    s->router = (struct router){&s->ranges, &s->view, opts->meta, opts->owner};
     ts_client_init(&s->ts, opts->meta, opts->meta_is_local);
     txn_env_init(&s->env, &s->router, &s->ts, &cluster_storage_ops);
     err = periodic_start(&s->reporter, loop_current(), REPORT_NS, report, s);

@@ -8,6 +8,7 @@
 
 struct cluster_storage_opts {
     node_id_t self;
+    lock_owner_t owner;                /* this process: its node and incarnation */
     struct kv_service *kv;             /* this node's */
     struct meta_service *meta;         /* where meta is asked; */
     const _Atomic bool *meta_is_local; /* ... it is in this process, at the moment */

@@ -62,11 +62,13 @@ struct router {
     struct range_cache *ranges;
     struct node_view *view;
     struct meta_service *meta;
+    lock_owner_t owner; /* of the row locks that are asked for */
 };
 
 struct route {
     struct range_location loc;
     struct kv_service *kv;
+    lock_owner_t owner; /* the router's */
 };
 
 #define ATTEMPT_TIME_MAX_NS (30 * NS_PER_S) /* of an operation without a deadline */
@@ -104,7 +106,7 @@ MUST_USE db_err attempt_wait(struct attempt *a, struct diag *diag);
 static inline struct kv_request route_request(const struct route *r, uint64_t deadline_ns,
                                               struct arena *arena)
 {
-    return (struct kv_request){r->loc.id, r->loc.epoch, deadline_ns, arena};
+    return (struct kv_request){r->loc.id, r->loc.epoch, deadline_ns, arena, r->owner};
 }
 
 #endif

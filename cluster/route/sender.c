@@ -57,6 +57,7 @@ static db_err ask_meta(struct attempt *a, struct slice start, struct slice end, 
 static db_err set_service(struct attempt *a, struct route *route)
 {
     route->kv = node_view_kv(a->router->view, route->loc.node);
+    route->owner = a->router->owner;
     if (route->kv == NULL) {
         range_cache_evict(a->router->ranges, route->loc.id, route->loc.epoch);
         return ERR_UNAVAILABLE;

@@ -62,13 +62,16 @@ static void forget_span(struct ctxn *t, const struct range_location *loc)
     }
 }
 
-/* Shared locks that are all of this range, under one term: the term under which it commits. */
-static bool shared_here(const struct commit *c, range_id_t range, uint64_t *ret_term)
+/* Shared locks that are all in this range, under one term: the term under which it commits. */
+static bool shared_here(const struct commit *c, const struct range_location *loc,
+                        uint64_t *ret_term)
 {
     uint64_t term = 0;
     for (size_t i = 0; i < c->shared_count; i++) {
         const struct lock_span *s = c->t->span_of[c->shared_slots[i] - 1];
-        if (s->range != range || (term != 0 && term != s->lock_term)) {
+        if (slice_cmp(c->shared[i], loc->start) < 0 ||
+            (loc->end.len != 0 && slice_cmp(c->shared[i], loc->end) >= 0) || s->lock_term == 0 ||
+            (term != 0 && term != s->lock_term)) {
             return false;
         }
         term = s->lock_term;
@@ -97,7 +100,7 @@ static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t 
         struct kv_prewrite_resp resp;
         uint64_t shared_term = 0;
         TRY(route_find(&at, c->muts[0].key, c->arena, diag, &route));
-        if (!fits_1pc(c, &route.loc) || !shared_here(c, route.loc.id, &shared_term)) {
+        if (!fits_1pc(c, &route.loc) || !shared_here(c, &route.loc, &shared_term)) {
             return ERR_OK;
         }
         struct kv_prewrite_req req = {.r = route_request(&route, fiber_deadline(), c->arena),
@@ -105,7 +108,7 @@ static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t 
                                       .count = c->count,
                                       .primary = c->muts[0].key,
                                       .start_ts = c->start_ts,
-                                      .lock_term = commit_lock_term(c, 0, c->count, route.loc.id),
+                                      .lock_term = commit_lock_term(c, 0, c->count),
                                       .try_1pc = true,
                                       .lock_wait_ms = ctxn_lock_wait_ms(c->t),
                                       .shared_term = shared_term};

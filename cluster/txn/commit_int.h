@@ -53,8 +53,8 @@ struct commit {
 
 /* prewrite.c */
 MUST_USE db_err commit_collect(struct commit *c);
-/* The range's lock term if all locks of these mutations were given under it, else 0. */
-uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count, range_id_t range);
+/* The lock term if all locks of these mutations were given under one, else 0. */
+uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count);
 /* Are all shared locks still held? Asked after the commit timestamp is known, before the decision:
  * whoever writes one of these keys then commits later. ERR_LOCK_LOST. */
 MUST_USE db_err commit_check_shared(struct commit *c, struct diag *diag);

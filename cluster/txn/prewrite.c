@@ -86,7 +86,7 @@ db_err commit_collect(struct commit *c)
     return ERR_OK;
 }
 
-uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count, range_id_t range)
+uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count)
 {
     uint64_t term = 0;
     for (size_t i = first; i < first + count; i++) {
@@ -94,7 +94,7 @@ uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count, ra
             continue;
         }
         const struct lock_span *s = c->t->span_of[c->slots[i] - 1];
-        if (s->range != range || (term != 0 && term != s->lock_term)) {
+        if (s->lock_term == 0 || (term != 0 && term != s->lock_term)) {
             return 0;
         }
         term = s->lock_term;
@@ -127,9 +127,6 @@ static db_err check_some_shared(struct commit *c, size_t first, struct arena *ar
         struct kv_reply reply = {0};
         struct kv_lock_resp resp = {0};
         TRY(route_find(&at, c->shared[first], arena, diag, &route));
-        if (route.loc.id != want->range) {
-            return lock_lost(diag);
-        }
         TRY(ctxn_note_span(c->t, &route.loc, &span));
         size_t n = 1;
         while (n < same &&
@@ -145,7 +142,8 @@ static db_err check_some_shared(struct commit *c, size_t first, struct arena *ar
         db_err err = route.kv->ops->lock(route.kv, &req, diag, &reply, &resp);
         if (err == ERR_OK) {
             *ret_done = n;
-            return resp.lock_term == want->lock_term ? ERR_OK : lock_lost(diag);
+            return resp.lock_term != 0 && resp.lock_term == want->lock_term ? ERR_OK
+                                                                            : lock_lost(diag);
         }
         if (err == ERR_LOCK_NOWAIT || err == ERR_KEY_LOCKED) {
             return lock_lost(diag); /* somebody else has it */
@@ -238,7 +236,7 @@ static db_err prewrite_some(struct commit *c, struct commit_group *g, size_t fir
                                       .count = n,
                                       .primary = c->muts[0].key,
                                       .start_ts = c->start_ts,
-                                      .lock_term = commit_lock_term(c, first, n, route.loc.id),
+                                      .lock_term = commit_lock_term(c, first, n),
                                       .ttl_ms = c->ttl_ms,
                                       .async_commit = c->async,
                                       .secondaries = primary && c->async ? c->secondaries : NULL,

@@ -332,11 +332,18 @@ db_err ctxn_note_lock(struct ctxn *t, struct lock_span *span, uint64_t lock_term
     TRY(span_slot(t, span, lock_term, &slot));
     uint8_t lock = mode == STORAGE_READ_EXCLUSIVE ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
     if (e->lock < lock) {
-        /* an upgrade keeps the first version seen only if S was never lost: see it anew */
+        /* An upgrade keeps the version that was seen first: it is the same if the shared lock was
+         * never lost, and else what was read under it is checked, whatever the lock of now. */
+        bool upgrade = e->lock == WB_LOCK_SHARED && e->has_version;
+        if (!upgrade) {
+            e->exists = exists;
+            e->version_ts = version_ts;
+        }
+        if (upgrade && t->span_of[e->slot - 1]->lock_term != lock_term) {
+            TRY(span_slot(t, span, 0, &slot));
+        }
         e->lock = lock;
         e->has_version = true;
-        e->exists = exists;
-        e->version_ts = version_ts;
         e->slot = slot;
     }
     return ERR_OK;

@@ -59,8 +59,8 @@ db_err eval_lock(struct eval_range *r, const struct kv_lock_req *req, struct dia
     }
     TRY(eval__check_keys(r, &req->r, req->keys, req->count, diag, reply, &term));
     for (size_t i = 0; i < req->count && req->mode != KV_LOCK_NONE; i++) {
-        db_err err = row_lock(r->locks, req->keys[i], req->own_ts, req->mode, req->wait,
-                              req->lock_wait_ms, req->r.deadline_ns);
+        db_err err = row_lock(r->locks, req->keys[i], req->own_ts, req->r.owner, req->mode,
+                              req->wait, req->lock_wait_ms, req->r.deadline_ns);
         if (err == ERR_LOCK_NOWAIT && req->wait == KV_SKIP_LOCKED) {
             values[i].skipped = true;
         } else if (err != ERR_OK) {
@@ -72,6 +72,6 @@ db_err eval_lock(struct eval_range *r, const struct kv_lock_req *req, struct dia
         TRY(eval__check_again(r, &req->r, req->keys[0], none, term, diag, reply));
     }
     ret_resp->values = values;
-    ret_resp->lock_term = term;
+    ret_resp->lock_term = eval__lock_term(r, &req->r, req->own_ts);
     return ERR_OK;
 }

@@ -26,6 +26,7 @@ struct prewrite {
     bool *have_intent;       /* own, from an earlier try */
     size_t intent_count;     /* such keys */
     ts_t min_commit_ts;      /* async: the largest of them */
+    uint64_t lock_term;      /* that locks of the transaction must be known by; 0: none is good */
     struct eval_write w;
 };
 
@@ -47,8 +48,8 @@ static db_err begin(struct prewrite *p, struct diag *diag, struct kv_reply *repl
         }
         eval__write_end(&p->w);
         uint32_t wait_ms = req->lock_wait_ms != 0 ? req->lock_wait_ms : EVAL_LOCK_WAIT_MS_MAX;
-        db_err err = row_lock(p->r->locks, p->keys[at], req->start_ts, KV_LOCK_EXCLUSIVE, KV_WAIT,
-                              wait_ms, req->r.deadline_ns);
+        db_err err = row_lock(p->r->locks, p->keys[at], req->start_ts, req->r.owner,
+                              KV_LOCK_EXCLUSIVE, KV_WAIT, wait_ms, req->r.deadline_ns);
         if (err != ERR_OK) {
             return conflict(p->keys[at], err, diag, reply);
         }
@@ -97,7 +98,7 @@ static db_err check_records(struct prewrite *p, struct diag *diag)
 /* Was the row lock held since the version was seen? Then nothing can be newer. */
 static bool lock_still_held(struct prewrite *p, const struct kv_mutation *m)
 {
-    return p->req->lock_term != 0 && p->req->lock_term == p->w.term &&
+    return p->req->lock_term != 0 && p->req->lock_term == p->lock_term &&
            row_lock_held(p->r->locks, m->key, p->req->start_ts) == KV_LOCK_EXCLUSIVE;
 }
 
@@ -168,6 +169,9 @@ static db_err commit_1pc(struct prewrite *p, struct diag *diag, struct kv_reply 
     latch_begin_pending(&p->w.guard);
     TRY(p->r->ops->now_ts(p->r, diag, &commit_ts));
     ASSERT(commit_ts > req->start_ts);
+    if (req->shared_term != 0 && lock_table_fenced(p->r->locks, req->r.owner, req->start_ts)) {
+        return conflict(p->keys[0], ERR_LOCK_LOST, diag, reply); /* somebody may commit before it */
+    }
     latch_set_commit_ts(&p->w.guard, commit_ts);
     for (size_t i = 0; i < req->count; i++) {
         const struct kv_mutation *m = &req->mutations[i];
@@ -232,7 +236,8 @@ static db_err write_intents(struct prewrite *p, struct diag *diag, struct kv_rep
 static db_err run(struct prewrite *p, struct diag *diag, struct kv_reply *reply,
                   struct kv_prewrite_resp *resp)
 {
-    if (p->req->shared_term != 0 && p->req->shared_term != p->w.term) {
+    p->lock_term = eval__lock_term(p->r, &p->req->r, p->req->start_ts);
+    if (p->req->shared_term != 0 && p->req->shared_term != p->lock_term) {
         return conflict(p->keys[0], ERR_LOCK_LOST, diag, reply);
     }
     TRY(check_intents(p, diag, reply));

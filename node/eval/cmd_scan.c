@@ -75,8 +75,8 @@ static db_err lock_rows(struct eval_range *r, const struct kv_scan_req *req, str
         return ERR_NOMEM;
     }
     for (size_t i = 0; i < rows->count; i++) {
-        db_err err = row_lock(r->locks, rows->pairs[i].key, req->own_ts, req->lock, req->wait,
-                              req->lock_wait_ms, req->r.deadline_ns);
+        db_err err = row_lock(r->locks, rows->pairs[i].key, req->own_ts, req->r.owner, req->lock,
+                              req->wait, req->lock_wait_ms, req->r.deadline_ns);
         if (err == ERR_LOCK_NOWAIT && req->wait == KV_SKIP_LOCKED) {
             continue;
         }
@@ -162,11 +162,12 @@ db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct dia
     if (r->ops->note_load != NULL) {
         r->ops->note_load(r, req->start, rows.count, false);
     }
-    *ret_resp = (struct kv_scan_resp){.pairs = rows.pairs,
-                                      .versions = locks ? rows.versions : NULL,
-                                      .count = rows.count,
-                                      .more = rows.more,
-                                      .resume = rows.resume,
-                                      .lock_term = locks ? term : 0};
+    *ret_resp =
+        (struct kv_scan_resp){.pairs = rows.pairs,
+                              .versions = locks ? rows.versions : NULL,
+                              .count = rows.count,
+                              .more = rows.more,
+                              .resume = rows.resume,
+                              .lock_term = locks ? eval__lock_term(r, &req->r, req->own_ts) : 0};
     return ERR_OK;
 }

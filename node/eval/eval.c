@@ -27,6 +27,7 @@ void eval_range_init(struct eval_range *r, const struct eval_range_ops *ops, str
     r->locks = locks;
     atomic_init(&r->intents, INTENTS_UNKNOWN);
     atomic_init(&r->frozen, NULL);
+    atomic_init(&r->lock_number, 0);
 }
 
 /* ---- the number of intents ---- */
@@ -72,7 +73,7 @@ static void intents_sub(struct eval_range *r, uint64_t generation, uint64_t n)
 /* ---- leases, splits ---- */
 
 db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct slice end,
-                              bool keep_locks, struct diag *diag UNUSED)
+                              uint64_t lock_number, struct diag *diag UNUSED)
 {
     enum { COUNT_MAX = 10000 };
     struct arena arena;
@@ -84,7 +85,10 @@ db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct s
     arena_fini(&arena);
     TRY(err);
     intents_set(r, count < COUNT_MAX ? count : INTENTS_UNKNOWN);
-    lock_table_open(r->locks, keep_locks);
+    if (lock_number != 0) {
+        atomic_store_explicit(&r->lock_number, lock_number, memory_order_release);
+    }
+    lock_table_open(r->locks, lock_number == 0);
     return ERR_OK;
 }
 
@@ -97,6 +101,9 @@ void eval_range_lease_end(struct eval_range *r)
 db_err eval_range_split(struct eval_range *r, struct slice at, struct eval_range *right)
 {
     TRY(lock_table_split(r->locks, at, right->locks));
+    atomic_store_explicit(&right->lock_number,
+                          atomic_load_explicit(&r->lock_number, memory_order_acquire),
+                          memory_order_release);
     intents_set(right, intents_count(r));
     return ERR_OK;
 }

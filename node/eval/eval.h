@@ -72,6 +72,10 @@ struct eval_range {
      * was set anew. */
     _Atomic uint64_t intents;
     struct latch_guard *_Atomic frozen; /* internal */
+    /* Numbers the lifetime of the lock table, unique in the cluster; 0: none. What transactions
+     * know as lock_term: it stays the same when locks are handed over with a lease or move to the
+     * right half of a split, where the lease's term does not. Changes only between leases. */
+    _Atomic uint64_t lock_number;
 };
 
 #define INTENTS_BITS    40
@@ -80,11 +84,11 @@ struct eval_range {
 void eval_range_init(struct eval_range *r, const struct eval_range_ops *ops, struct engine *engine,
                      struct lock_table *locks);
 /* Called by the range when a lease of a new term begins, after everything in the log before it has
- * been applied and before `check` says yes: forgets row locks of the old term (unless `keep_locks`:
- * they were handed over with the lease) and counts the intents in [start, end) up to a maximum. May
- * park. */
+ * been applied and before `check` says yes: forgets row locks of the old term, gives the lock table
+ * a new number (lock_number 0: the locks were handed over with the lease, with their number) and
+ * counts the intents in [start, end) up to a maximum. May park. */
 MUST_USE db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct slice end,
-                                       bool keep_locks, struct diag *diag);
+                                       uint64_t lock_number, struct diag *diag);
 /* The lease has ended (or the range is going away): every waiter in the lock table ends with
  * ERR_NOT_LEADER and row locks are forgotten. Does not park. */
 void eval_range_lease_end(struct eval_range *r);

@@ -38,6 +38,16 @@ static inline bool eval__may_have_intents(struct eval_range *r)
     return (n & ((UINT64_C(1) << INTENTS_BITS) - 1)) != 0;
 }
 
+/* What a transaction may note as lock_term of locks that it has been given in this call: 0 when it
+ * cannot be sure of others that it holds here. Asked after the last one was given. */
+static inline uint64_t eval__lock_term(struct eval_range *r, const struct kv_request *req,
+                                       ts_t start_ts)
+{
+    return UNLIKELY(lock_table_fenced(r->locks, req->owner, start_ts))
+               ? 0
+               : atomic_load_explicit(&r->lock_number, memory_order_acquire);
+}
+
 /* Fills reply->lock and returns ERR_KEY_LOCKED. */
 db_err eval__key_locked(const struct mvcc_intent *intent, struct slice key, struct diag *diag,
                         struct kv_reply *reply);

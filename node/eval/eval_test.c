@@ -63,7 +63,7 @@ static db_err fake_propose(struct eval_range *r, const struct kv_request *req UN
     if (err == ERR_OK && lose) {
         fake_of(r)->term++;
         eval_range_lease_end(r);
-        TRY(eval_range_lease_begin(r, SLICE_EMPTY, SLICE_EMPTY, false, diag));
+        TRY(eval_range_lease_begin(r, SLICE_EMPTY, SLICE_EMPTY, fake_of(r)->term, diag));
         err = fake_of(r)->outcome;
     }
     return err;
@@ -321,7 +321,7 @@ static void model_fiber(void *arg UNUSED)
         order[k] = (struct model_order){model_key(&keep, k), k};
     }
     qsort(order, MODEL_KEYS, sizeof(order[0]), cmp_order);
-    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, false, NULL));
+    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, f.term, NULL));
     ts_t safe = 0;
     for (int i = 0; i < 1200; i++) {
         model_txn(&f, &m, &rnd, order, &a);
@@ -391,7 +391,7 @@ static void checks_fiber(void *arg UNUSED)
     ts_t ts, ts2;
     fake_open(&f, "checks");
     arena_init(&a, NULL, NULL, 0);
-    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, false, NULL));
+    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, f.term, NULL));
     CHECK_OK(put_1pc(&f, &a, "a", KV_CHECK_NOT_EXISTS, 0, 0, now_ts(&f), &ts));
     CHECK(put_1pc(&f, &a, "a", KV_CHECK_NOT_EXISTS, 0, 0, now_ts(&f), &ts2) == ERR_KEY_EXISTS);
     CHECK(put_1pc(&f, &a, "a", KV_CHECK_VERSION, ts - 1, 0, now_ts(&f), &ts2) ==
@@ -507,7 +507,7 @@ static void late_outcomes_fiber(void *arg UNUSED)
     struct kv_reply reply = {0};
     fake_open(&f, "late");
     arena_init(&a, NULL, NULL, 0);
-    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, false, NULL));
+    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, f.term, NULL));
     CHECK_OK(put_intent(&f, &a, "a", now_ts(&f), &resp));
     f.lose_lease = true;
     f.outcome = ERR_NOT_LEADER; /* not applied: what it added is taken off */
@@ -543,7 +543,7 @@ static void repeated_fiber(void *arg UNUSED)
     struct kv_prewrite_resp first, second;
     fake_open(&f, "repeated");
     arena_init(&a, NULL, NULL, 0);
-    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, false, NULL));
+    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, f.term, NULL));
     ts_t start_ts = now_ts(&f);
     CHECK_OK(put_intent(&f, &a, "a", start_ts, &first));
     (void)now_ts(&f);
@@ -569,6 +569,120 @@ static void repeated_fiber(void *arg UNUSED)
 static void test_repeated_prewrite(void **state UNUSED)
 {
     assert_int_equal(loop_run_main(repeated_fiber, NULL), ERR_OK);
+}
+
+/* ---- owners that were taken for dead ---- */
+
+static bool everybody(void *ctx UNUSED, lock_owner_t owner UNUSED)
+{
+    return true;
+}
+
+struct holder {
+    struct fake_range *f;
+    struct arena *a;
+    ts_t start_ts;
+    ts_t version_ts;
+    uint64_t lock_term;
+};
+
+static db_err hold(struct holder *h, lock_owner_t owner, const char *key, enum kv_lock_mode mode)
+{
+    struct slice k = slice_str(key);
+    struct kv_lock_req lk = {.r = request(h->a),
+                             .keys = &k,
+                             .count = 1,
+                             .own_ts = h->start_ts,
+                             .mode = mode,
+                             .lock_wait_ms = 10,
+                             .want_values = true};
+    struct kv_lock_resp lr;
+    struct kv_reply reply = {0};
+    lk.r.owner = owner;
+    TRY(eval_lock(&h->f->r, &lk, NULL, &reply, &lr));
+    h->version_ts = lr.values[0].version_ts;
+    h->lock_term = lr.lock_term;
+    return ERR_OK;
+}
+
+/* As a coordinator that was stopped and has come back commits. */
+static db_err commit_held(struct holder *h, lock_owner_t owner, const char *key, bool written,
+                          uint64_t shared_term)
+{
+    struct kv_mutation m = {.op = KV_PUT,
+                            .check = written ? KV_CHECK_LOCKED : KV_CHECK_NONE,
+                            .key = slice_str(key),
+                            .value = SLICE_LIT("mine"),
+                            .version_ts = h->version_ts};
+    struct kv_prewrite_req pw = {.r = request(h->a),
+                                 .mutations = &m,
+                                 .count = 1,
+                                 .primary = m.key,
+                                 .start_ts = h->start_ts,
+                                 .lock_term = written ? h->lock_term : 0,
+                                 .try_1pc = true,
+                                 .shared_term = shared_term,
+                                 .lock_wait_ms = 1000};
+    struct kv_prewrite_resp resp;
+    struct kv_reply reply = {0};
+    pw.r.owner = owner;
+    return eval_prewrite(&h->f->r, &pw, NULL, &reply, &resp);
+}
+
+static void overtaker_fiber(void *arg)
+{
+    struct holder *h = arg;
+    CHECK_OK(fiber_sleep(5 * NS_PER_MS));
+    CHECK_OK(commit_held(h, lock_owner_make(3, 1), "a", true, 0));
+}
+
+static void owners_fiber(void *arg UNUSED)
+{
+    struct fake_range f;
+    struct arena a;
+    lock_owner_t two = lock_owner_make(2, 1);
+    lock_owner_t three = lock_owner_make(3, 1);
+    ts_t ts;
+    fake_open(&f, "owners");
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, f.term, NULL));
+    CHECK_OK(put_1pc(&f, &a, "a", KV_CHECK_NONE, 0, 0, now_ts(&f), &ts));
+    /* nobody came in between: it commits */
+    struct holder mine = {.f = &f, .a = &a, .start_ts = now_ts(&f)};
+    CHECK_OK(hold(&mine, two, "a", KV_LOCK_EXCLUSIVE));
+    CHECK(mine.lock_term == f.term && lock_table_reap(f.r.locks, everybody, NULL) == 1);
+    CHECK_OK(commit_held(&mine, two, "a", true, 0));
+    /* somebody has the lock by now and commits while the old holder asks for it again */
+    mine = (struct holder){.f = &f, .a = &a, .start_ts = now_ts(&f)};
+    CHECK_OK(hold(&mine, two, "a", KV_LOCK_EXCLUSIVE));
+    CHECK(lock_table_reap(f.r.locks, everybody, NULL) == 1);
+    struct holder other = {.f = &f, .a = &a, .start_ts = now_ts(&f)};
+    CHECK_OK(hold(&other, three, "a", KV_LOCK_EXCLUSIVE));
+    CHECK(other.lock_term == f.term);
+    CHECK_OK(fiber_spawn(loop_current(), overtaker_fiber, &other));
+    CHECK(commit_held(&mine, two, "a", true, 0) == ERR_LOCK_LOST);
+    row_unlock_all(f.r.locks, mine.start_ts);
+    /* shared locks cannot be validated, and what is locked after is no proof of what was before */
+    mine = (struct holder){.f = &f, .a = &a, .start_ts = now_ts(&f)};
+    CHECK_OK(hold(&mine, two, "a", KV_LOCK_SHARED));
+    uint64_t shared_term = mine.lock_term;
+    CHECK(lock_table_reap(f.r.locks, everybody, NULL) == 1);
+    CHECK_OK(hold(&mine, two, "a", KV_LOCK_SHARED));
+    CHECK(mine.lock_term == 0);
+    CHECK(commit_held(&mine, two, "b", false, shared_term) == ERR_LOCK_LOST);
+    row_unlock_all(f.r.locks, mine.start_ts);
+    mine.start_ts = now_ts(&f); /* a transaction that began later is not concerned */
+    CHECK_OK(hold(&mine, two, "a", KV_LOCK_SHARED));
+    CHECK(mine.lock_term == f.term);
+    CHECK_OK(commit_held(&mine, two, "b", false, mine.lock_term));
+    CHECK(row_lock_count(f.r.locks) == 0);
+    arena_fini(&a);
+    fake_close(&f);
+}
+
+static void test_owners(void **state UNUSED)
+{
+    assert_int_equal(loop_run_main(owners_fiber, NULL), ERR_OK);
 }
 
 /* ---- transfers on several loops ---- */
@@ -728,7 +842,7 @@ static void bank_setup(void *arg)
     struct bank *b = arg;
     struct arena a;
     arena_init(&a, NULL, NULL, 0);
-    CHECK_OK(eval_range_lease_begin(&b->f.r, SLICE_EMPTY, SLICE_EMPTY, false, NULL));
+    CHECK_OK(eval_range_lease_begin(&b->f.r, SLICE_EMPTY, SLICE_EMPTY, b->f.term, NULL));
     struct kv_mutation m[ACCOUNTS];
     uint64_t money = START_MONEY;
     for (uint64_t i = 0; i < ACCOUNTS; i++) {
@@ -780,7 +894,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_model),         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_late_outcomes), cmocka_unit_test(test_repeated_prewrite),
-        cmocka_unit_test(test_bank),
+        cmocka_unit_test(test_owners),        cmocka_unit_test(test_bank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ enum {
     GRAPH_SHARDS = 32,
     GRAPH_NODES_MAX = 1024, /* a search gives up beyond: the wait then ends by its time-out */
     LOCK_MEMORY_DEFAULT = 32 << 20,
+    FENCES_MAX = 64, /* nodes; beyond, one fence holds for all */
 };
 
 /* A reader, or a locker, that waits for the end of a latch. Guarded by the mutex of the shard (a
@@ -68,6 +69,7 @@ struct row_rec {
     struct list txn_link; /* lock_txn's */
     struct list graph_link;
     ts_t start_ts;
+    lock_owner_t owner;
     enum kv_lock_mode mode;
     enum row_state state;
     db_err reason; /* ROW_CANCELED: what the locking fiber returns */
@@ -82,6 +84,7 @@ struct row_rec {
 struct lock_txn {
     struct lock_txn *next;
     ts_t start_ts;
+    lock_owner_t owner;
     struct list recs;
 };
 
@@ -96,6 +99,12 @@ struct pending_shard {
     struct list waiters; /* struct pending_wait; woken at each end of a pending write here */
 };
 
+/* Transactions of the node up to start_ts may have lost locks. */
+struct lock_fence {
+    uint64_t node;
+    ts_t start_ts;
+};
+
 struct lock_table {
     struct lock_graph *graph;
     size_t memory_max;
@@ -107,6 +116,10 @@ struct lock_table {
     struct lock_shard shards[LOCK_SHARDS];
     struct txn_shard txns[TXN_SHARDS];
     struct pending_shard pend[PENDING_SHARDS];
+    pthread_mutex_t fence_mutex;  /* guards fences and fence_all; after any other */
+    _Atomic unsigned fence_count; /* written under it */
+    struct lock_fence fences[FENCES_MAX];
+    ts_t fence_all; /* of the nodes that have no place */
     uint8_t
         *end; /* keys at or above belong to another table since a split; guarded by all shards */
     size_t end_len;
@@ -148,6 +161,14 @@ void lock__cancel_all_rows(struct lock_table *t);
 bool lock__modes_conflict(enum kv_lock_mode a, enum kv_lock_mode b);
 struct txn_shard *lock__txn_shard(struct lock_table *t, ts_t start_ts);
 struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add);
+/* Takes all records of the transaction off it, marked as detached. Under the shard's mutex. */
+void lock__txn_detach(struct lock_txn *x, struct list *out);
+void lock__release_list(struct list *recs, db_err reason);
+
+/* owner.c */
+void lock__fence(struct lock_table *t, uint64_t node, ts_t start_ts);
+void lock__fences_join(struct lock_table *to, struct lock_table *from);
+void lock__fences_clear(struct lock_table *t);
 
 /* deadlock.c */
 void lock__graph_add(struct lock_graph *g, struct row_rec *rec);

@@ -48,7 +48,7 @@ db_err lock_table_export(struct lock_table *t, db_err (*fn)(void *arg, const str
             for (struct lock_entry *e = s->buckets[b]; e != NULL && err == ERR_OK; e = e->next) {
                 LIST_FOREACH (it, &e->holders) {
                     struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
-                    struct lock_export l = {entry_key(e), h->start_ts, h->mode};
+                    struct lock_export l = {entry_key(e), h->start_ts, h->owner, h->mode};
                     err = err_first(err, fn(arg, &l));
                 }
             }
@@ -61,7 +61,7 @@ db_err lock_table_export(struct lock_table *t, db_err (*fn)(void *arg, const str
 
 db_err lock_table_import(struct lock_table *t, const struct lock_export *l)
 {
-    return row_lock(t, l->key, l->start_ts, l->mode, KV_NOWAIT, 0, DEADLINE_NONE);
+    return row_lock(t, l->key, l->start_ts, l->owner, l->mode, KV_NOWAIT, 0, DEADLINE_NONE);
 }
 
 /* ---- split, merge ---- */
@@ -72,9 +72,12 @@ static db_err prepare_txns(struct lock_table *to, const struct lock_entry *e)
     for (int k = 0; k < 2; k++) {
         LIST_FOREACH (it, lists[k]) {
             const struct row_rec *rec = CONTAINER_OF(it, struct row_rec, link);
-            if (lock__txn_find(lock__txn_shard(to, rec->start_ts), rec->start_ts, true) == NULL) {
+            struct lock_txn *x =
+                lock__txn_find(lock__txn_shard(to, rec->start_ts), rec->start_ts, true);
+            if (x == NULL) {
                 return ERR_NOMEM;
             }
+            x->owner = rec->owner != 0 ? rec->owner : x->owner;
         }
     }
     return ERR_OK;
@@ -189,6 +192,7 @@ db_err lock_table_split(struct lock_table *t, struct slice at, struct lock_table
     }
     drop_empty_txns(t);
     drop_empty_txns(right);
+    lock__fences_join(right, t);
     unlock_all(t, right);
     mem_free(end);
     mem_free(right_end);
@@ -208,6 +212,7 @@ db_err lock_table_merge(struct lock_table *t, struct lock_table *right)
     }
     drop_empty_txns(t);
     drop_empty_txns(right);
+    lock__fences_join(t, right);
     unlock_all(t, right);
     return err;
 }

@@ -51,6 +51,7 @@ static bool table_init(struct lock_table *t)
         list_init(&t->pend[i].waiters);
     }
     pthread_mutex_init(&t->gate_mutex, NULL);
+    pthread_mutex_init(&t->fence_mutex, NULL);
     list_init(&t->gate_waiters);
     list_init(&t->exclusive_waiters);
     return ok;
@@ -91,6 +92,7 @@ void lock_table_free(struct lock_table *t)
         pthread_mutex_destroy(&t->pend[i].mutex);
     }
     pthread_mutex_destroy(&t->gate_mutex);
+    pthread_mutex_destroy(&t->fence_mutex);
     mem_free(t->end);
     mem_free(t);
 }
@@ -218,6 +220,7 @@ void lock_table_open(struct lock_table *t, bool keep_locks)
 {
     if (!keep_locks) {
         lock__cancel_all_rows(t);
+        lock__fences_clear(t);
     }
     atomic_store_explicit(&t->closed, false, memory_order_seq_cst);
 }

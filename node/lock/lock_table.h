@@ -88,8 +88,8 @@ MUST_USE db_err pending_wait_range(struct lock_table *t, struct slice start, str
  *   cycle on this node (the requester is the victim).
  *   KV_NOWAIT, KV_SKIP_LOCKED: ERR_LOCK_NOWAIT at once.
  * Also ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_CANCELED, ERR_TIMEOUT (deadline_ns), ERR_NOT_LEADER
- * (closed). */
-MUST_USE db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts,
+ * (closed), ERR_LOCK_LOST (the owner was taken for dead meanwhile). */
+MUST_USE db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts, lock_owner_t owner,
                          enum kv_lock_mode mode, enum kv_wait wait, uint32_t wait_ms,
                          uint64_t deadline_ns);
 /* The mode in which the transaction holds the key. */
@@ -102,6 +102,20 @@ void row_unlock(struct lock_table *t, struct slice key, ts_t start_ts);
 void row_unlock_all(struct lock_table *t, ts_t start_ts);
 size_t row_lock_count(const struct lock_table *t);
 
+/* ---- owners that die ----
+ *
+ * Locks of an owner that is dead are given to others. Whether it is can be a mistake (it was only
+ * stopped for a while), so what it held is *fenced*: its transactions that had begun by then can
+ * hold locks again, but nobody may conclude any more that they held them all the time. */
+
+/* Gives back all locks and ends all waits of transactions whose owner is dead, as `dead` says; it
+ * is called under a mutex and may not park. The fence is there before the first lock goes. How many
+ * transactions that were. Cheap when there are no row locks. */
+size_t lock_table_reap(struct lock_table *t, bool (*dead)(void *ctx, lock_owner_t owner),
+                       void *ctx);
+/* Were locks of this transaction, perhaps, taken away in the lifetime of the table? */
+bool lock_table_fenced(struct lock_table *t, lock_owner_t owner, ts_t start_ts);
+
 /* ---- leases, splits ---------------------------------------------------------------------- */
 
 /* Forgets all row locks; every waiter ends with ERR_NOT_LEADER. Latches stay with their holders.
@@ -112,6 +126,7 @@ void lock_table_open(struct lock_table *t, bool keep_locks);
 struct lock_export {
     struct slice key;
     ts_t start_ts;
+    lock_owner_t owner;
     enum kv_lock_mode mode;
 };
 /* Calls fn for each row lock held (not the waiters), in no order. Stops at its first error. The

@@ -36,7 +36,7 @@ struct attempt {
 static void attempt_fiber(void *arg)
 {
     struct attempt *a = arg;
-    a->err = row_lock(a->t, slice_str(a->key), a->ts, a->mode, KV_WAIT, 5000, DEADLINE_NONE);
+    a->err = row_lock(a->t, slice_str(a->key), a->ts, 0, a->mode, KV_WAIT, 5000, DEADLINE_NONE);
     a->done = true;
 }
 
@@ -48,7 +48,7 @@ static void start(struct attempt *a)
 
 static db_err now(struct fixture *f, const char *key, ts_t ts, enum kv_lock_mode mode)
 {
-    return row_lock(f->t, slice_str(key), ts, mode, KV_NOWAIT, 0, DEADLINE_NONE);
+    return row_lock(f->t, slice_str(key), ts, 0, mode, KV_NOWAIT, 0, DEADLINE_NONE);
 }
 
 static void modes_fiber(void *arg UNUSED)
@@ -80,7 +80,7 @@ static void modes_fiber(void *arg UNUSED)
     CHECK_OK(fiber_sleep(NS_PER_MS));
     CHECK(s.done && s.err == ERR_OK);
     /* Time-out; a release of all ends a wait of the same transaction. */
-    CHECK(row_lock(f.t, SLICE_LIT("k"), 5, KV_LOCK_EXCLUSIVE, KV_WAIT, 5, DEADLINE_NONE) ==
+    CHECK(row_lock(f.t, SLICE_LIT("k"), 5, 0, KV_LOCK_EXCLUSIVE, KV_WAIT, 5, DEADLINE_NONE) ==
           ERR_LOCK_WAIT_TIMEOUT);
     struct attempt gone = {f.t, "k", 6, KV_LOCK_EXCLUSIVE, false, ERR_OK};
     start(&gone);
@@ -111,7 +111,7 @@ static void deadlock_fiber(void *arg UNUSED)
         start(&a[i]);
         CHECK(!a[i].done);
     }
-    CHECK(row_lock(f.t, SLICE_LIT("k0"), 50, KV_LOCK_SHARED, KV_WAIT, 5000, DEADLINE_NONE) ==
+    CHECK(row_lock(f.t, SLICE_LIT("k0"), 50, 0, KV_LOCK_SHARED, KV_WAIT, 5000, DEADLINE_NONE) ==
           ERR_DEADLOCK);
     for (int i = 49; i >= 0; i--) {
         row_unlock_all(f.t, (ts_t)(i + 1));
@@ -123,7 +123,7 @@ static void deadlock_fiber(void *arg UNUSED)
     CHECK_OK(now(&f, "u", 2, KV_LOCK_SHARED));
     struct attempt up = {f.t, "u", 1, KV_LOCK_EXCLUSIVE, false, ERR_OK};
     start(&up);
-    CHECK(row_lock(f.t, SLICE_LIT("u"), 2, KV_LOCK_EXCLUSIVE, KV_WAIT, 5000, DEADLINE_NONE) ==
+    CHECK(row_lock(f.t, SLICE_LIT("u"), 2, 0, KV_LOCK_EXCLUSIVE, KV_WAIT, 5000, DEADLINE_NONE) ==
           ERR_DEADLOCK);
     row_unlock_all(f.t, 2);
     CHECK_OK(fiber_sleep(NS_PER_MS));
@@ -217,12 +217,66 @@ static void split_fiber(void *arg UNUSED)
     for (unsigned i = 0; i < 100 && err == ERR_OK; i++) {
         char key[8];
         (void)snprintf(key, sizeof(key), "%u", i);
-        err = row_lock(small, slice_str(key), 1, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, DEADLINE_NONE);
+        err = row_lock(small, slice_str(key), 1, 0, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, DEADLINE_NONE);
     }
     CHECK(err == ERR_LOCK_TABLE_FULL);
     row_unlock_all(small, 1);
     lock_table_free(small);
     lock_graph_free(f.g);
+}
+
+static bool node_dead(void *ctx, lock_owner_t owner)
+{
+    return lock_owner_node(owner) == *(const uint64_t *)ctx;
+}
+
+/* Locks of a dead owner go to those who wait; what it held is fenced, and nothing else. */
+static void owners_fiber(void *arg UNUSED)
+{
+    struct fixture f;
+    struct lock_table *right;
+    struct latch_guard g;
+    lock_owner_t one = lock_owner_make(1, 5);
+    lock_owner_t two = lock_owner_make(2, 9);
+    uint64_t dead = 2;
+    open_fixture(&f);
+    CHECK_OK(lock_table_new(f.g, NULL, &right));
+    CHECK_OK(row_lock(f.t, SLICE_LIT("a"), 10, two, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, 0));
+    CHECK_OK(row_lock(f.t, SLICE_LIT("z"), 10, two, KV_LOCK_SHARED, KV_NOWAIT, 0, 0));
+    CHECK_OK(row_lock(f.t, SLICE_LIT("b"), 11, one, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, 0));
+    CHECK_OK(row_lock(f.t, SLICE_LIT("c"), 12, 0, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, 0));
+    struct attempt waits = {f.t, "a", 13, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    start(&waits);
+    CHECK(!waits.done && !lock_table_fenced(f.t, two, 10));
+    CHECK(lock_table_reap(f.t, node_dead, &dead) == 1);
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(waits.done && waits.err == ERR_OK);
+    CHECK(row_lock_held(f.t, SLICE_LIT("z"), 10) == KV_LOCK_NONE);
+    CHECK(row_lock_held(f.t, SLICE_LIT("b"), 11) == KV_LOCK_EXCLUSIVE);
+    CHECK(row_lock_held(f.t, SLICE_LIT("c"), 12) == KV_LOCK_EXCLUSIVE);
+    CHECK(lock_table_fenced(f.t, two, 10) && lock_table_fenced(f.t, two, 9));
+    CHECK(!lock_table_fenced(f.t, two, 11) && !lock_table_fenced(f.t, one, 10));
+    CHECK(lock_table_reap(f.t, node_dead, &dead) == 0);
+    /* fences move with a split, and end with the table's lifetime */
+    CHECK_OK(latch_acquire_all(f.t, DEADLINE_NONE, &g));
+    CHECK_OK(lock_table_split(f.t, SLICE_LIT("m"), right));
+    latch_release(&g);
+    CHECK(lock_table_fenced(right, two, 10) && !lock_table_fenced(right, two, 11));
+    lock_table_close(right);
+    lock_table_open(right, true);
+    CHECK(lock_table_fenced(right, two, 10));
+    lock_table_open(right, false);
+    CHECK(!lock_table_fenced(right, two, 10));
+    row_unlock_all(f.t, 11);
+    row_unlock_all(f.t, 12);
+    row_unlock_all(f.t, 13);
+    lock_table_free(right);
+    close_fixture(&f);
+}
+
+static void test_owners(void **state UNUSED)
+{
+    CHECK_OK(loop_run_main(owners_fiber, NULL));
 }
 
 static void test_modes(void **state UNUSED)
@@ -245,10 +299,9 @@ static void test_split(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_modes),
-        cmocka_unit_test(test_deadlock),
-        cmocka_unit_test(test_pending),
-        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_modes),   cmocka_unit_test(test_deadlock),
+        cmocka_unit_test(test_pending), cmocka_unit_test(test_split),
+        cmocka_unit_test(test_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -50,6 +50,7 @@ struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add)
         x = mem_alloc(sizeof(*x));
         if (x != NULL) {
             x->start_ts = start_ts;
+            x->owner = 0;
             list_init(&x->recs);
             x->next = *bucket;
             *bucket = x;
@@ -79,7 +80,7 @@ static void rec_free(struct lock_table *t, struct row_rec *rec)
 }
 
 static db_err rec_new(struct lock_table *t, struct lock_shard *shard, ts_t start_ts,
-                      enum kv_lock_mode mode, struct row_rec **ret_rec)
+                      lock_owner_t owner, enum kv_lock_mode mode, struct row_rec **ret_rec)
 {
     TRY(lock__charge(t, REC_COST));
     struct row_rec *rec = mem_calloc(1, sizeof(*rec));
@@ -89,6 +90,7 @@ static db_err rec_new(struct lock_table *t, struct lock_shard *shard, ts_t start
         return ERR_NOMEM;
     }
     rec->start_ts = start_ts;
+    rec->owner = owner;
     rec->mode = mode;
     atomic_init(&rec->shard, shard);
     list_init(&rec->link);
@@ -97,6 +99,7 @@ static db_err rec_new(struct lock_table *t, struct lock_shard *shard, ts_t start
     pthread_mutex_lock(&ts->mutex);
     struct lock_txn *x = lock__txn_find(ts, start_ts, true);
     if (x != NULL) {
+        x->owner = owner != 0 ? owner : x->owner;
         list_push_back(&x->recs, &rec->txn_link);
     }
     pthread_mutex_unlock(&ts->mutex);
@@ -373,8 +376,8 @@ static db_err lock_with(struct row_request *q)
     return err;
 }
 
-db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts, enum kv_lock_mode mode,
-                enum kv_wait wait, uint32_t wait_ms, uint64_t deadline_ns)
+db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts, lock_owner_t owner,
+                enum kv_lock_mode mode, enum kv_wait wait, uint32_t wait_ms, uint64_t deadline_ns)
 {
     uint64_t now = clock_mono_ns();
     struct row_request q = {.t = t,
@@ -386,7 +389,7 @@ db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts, enum kv_l
     if (atomic_load_explicit(&t->closed, memory_order_acquire)) {
         return ERR_NOT_LEADER;
     }
-    TRY(rec_new(t, lock__shard(t, key_hash(key)), start_ts, mode, &q.rec));
+    TRY(rec_new(t, lock__shard(t, key_hash(key)), start_ts, owner, mode, &q.rec));
     return lock_with(&q);
 }
 
@@ -472,7 +475,7 @@ static void release_detached(struct row_rec *rec, db_err reason)
     }
 }
 
-static void detach(struct lock_txn *x, struct list *out)
+void lock__txn_detach(struct lock_txn *x, struct list *out)
 {
     struct list *l;
     while ((l = list_pop_front(&x->recs)) != NULL) {
@@ -481,7 +484,7 @@ static void detach(struct lock_txn *x, struct list *out)
     }
 }
 
-static void release_list(struct list *recs, db_err reason)
+void lock__release_list(struct list *recs, db_err reason)
 {
     struct list *l;
     while ((l = list_pop_front(recs)) != NULL) {
@@ -500,11 +503,11 @@ void row_unlock_all(struct lock_table *t, ts_t start_ts)
     pthread_mutex_lock(&ts->mutex);
     struct lock_txn *x = lock__txn_find(ts, start_ts, false);
     if (x != NULL) {
-        detach(x, &recs);
+        lock__txn_detach(x, &recs);
         txn_drop_if_empty(ts, start_ts);
     }
     pthread_mutex_unlock(&ts->mutex);
-    release_list(&recs, ERR_CANCELED);
+    lock__release_list(&recs, ERR_CANCELED);
 }
 
 void lock__cancel_all_rows(struct lock_table *t)
@@ -517,13 +520,13 @@ void lock__cancel_all_rows(struct lock_table *t)
         for (size_t b = 0; b < TXN_BUCKETS; b++) {
             while (ts->buckets[b] != NULL) {
                 struct lock_txn *x = ts->buckets[b];
-                detach(x, &recs);
+                lock__txn_detach(x, &recs);
                 ts->buckets[b] = x->next;
                 mem_free(x);
             }
         }
         pthread_mutex_unlock(&ts->mutex);
-        release_list(&recs, ERR_NOT_LEADER);
+        lock__release_list(&recs, ERR_NOT_LEADER);
     }
 }
 

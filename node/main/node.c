@@ -257,10 +257,12 @@ static db_err open_services(struct node *n, struct diag *diag)
     membership_announced(n->membership);
     TRY(meta_start(n->meta, n->ranges, diag));
     n->meta_started = true;
-    struct cluster_storage_opts co = {.self = ident.node_id,
-                                      .kv = &n->kv.base,
-                                      .meta = membership_meta_client(n->membership),
-                                      .meta_is_local = membership_meta_is_local(n->membership)};
+    struct cluster_storage_opts co = {
+        .self = ident.node_id,
+        .owner = lock_owner_make(ident.node_id, range_store_incarnation(n->ranges)),
+        .kv = &n->kv.base,
+        .meta = membership_meta_client(n->membership),
+        .meta_is_local = membership_meta_is_local(n->membership)};
     TRY(cluster_storage_new(&co, &n->storage));
     membership_attach(n->membership, n->storage);
     return ERR_OK;

@@ -186,6 +186,7 @@ static void describe(struct meta *m, struct node_info *self)
     range_store_get_stats(m->rs, &st);
     *self = (struct node_info){.id = m->self,
                                .boot_id = m->opts.boot_id,
+                               .incarnation = range_store_incarnation(m->rs),
                                .ranges = (uint32_t)st.ranges,
                                .leases = (uint32_t)st.leases,
                                .flags = st.disk_full ? NODE_DISK_FULL : 0u};
@@ -197,6 +198,9 @@ static void describe(struct meta *m, struct node_info *self)
 static void heard_back(struct meta *m, const struct node_directory *dir)
 {
     const struct meta_actions *a = m->opts.actions;
+    for (unsigned i = 0; i < dir->count; i++) {
+        range_store_note_member(m->rs, &dir->nodes[i]);
+    }
     if (!meta_leads(m)) {
         const struct kv_reads *keep = &dir->safe_point;
         if (keep->floor != 0) {

@@ -174,6 +174,7 @@ static void take_link(struct range_loop *l, node_id_t from, const struct link_ms
             return;
         }
         ll->live = true;
+        owners_heard(p, (uint32_t)m->incarnation);
         bool restarted =
             raft_link_heard(&ll->link, m->incarnation, clock_mono_ns(), RANGE_ELECTION_NS);
         struct link_msg ack = {.kind = LINK_ACK,

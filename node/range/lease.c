@@ -17,6 +17,12 @@
  * answered), so the locks are as good as before. A term in which the locks were once forgotten
  * never serves again. */
 
+/* Of a lock table that begins with the lease: range and term, which nobody else has. */
+static uint64_t lock_number(const struct replica *r)
+{
+    return r->id << 40 | (r->lease_msg.term & ((UINT64_C(1) << 40) - 1));
+}
+
 static void lease_fiber(void *arg)
 {
     struct replica *r = arg;
@@ -30,7 +36,9 @@ static void lease_fiber(void *arg)
     db_err err = range_desc_copy(&a, replica_desc(r), &desc);
     ebr_leave(&rs->ebr, slot);
     if (err == ERR_OK) {
-        err = eval_range_lease_begin(&r->eval, desc.start, desc.end, r->keep_locks, &diag);
+        uint64_t fresh = lock_number(r);
+        err = eval_range_lease_begin(&r->eval, desc.start, desc.end, r->keep_locks ? 0 : fresh,
+                                     &diag);
     }
     arena_fini(&a);
     if (err != ERR_OK) {

@@ -46,5 +46,9 @@ enum {
 #define RANGE_RETRY_NS        (200 * NS_PER_MS) /* a full disk is asked again */
 #define SPACE_WATCH_NS        (250 * NS_PER_MS)
 #define RANGE_UPKEEP_NS       (1 * NS_PER_S)
+/* How often it is looked whether coordinators of transactions live, and after how many looks in a
+ * row without a word of one its row locks are given to others: 1.5 s. */
+#define OWNER_WATCH_NS (250 * NS_PER_MS)
+enum { OWNER_SILENT_LOOKS = 6, OWNER_HEARD_MS = 750 };
 
 #endif

@@ -102,6 +102,7 @@ MUST_USE db_err range_store_read_ident(struct engine *e, struct diag *diag, bool
                                        struct store_ident *ret_ident);
 struct store_ident range_store_ident(const struct range_store *rs);
 struct engine *range_store_engine(const struct range_store *rs);
+uint32_t range_store_incarnation(const struct range_store *rs); /* how often it was opened */
 
 /* ---- from other nodes (see transport.h) ---- */
 
@@ -121,6 +122,9 @@ MUST_USE db_err range_store_receive_snapshot(struct range_store *rs, node_id_t f
 /* The connection to a node broke: what was sent to it lately may be lost. A hint; any thread of the
  * loop group; never parks. */
 void range_store_peer_down(struct range_store *rs, node_id_t node);
+/* What the members' directory says of a node: whether it lives decides about the row locks of its
+ * transactions. Any thread; does not park. */
+void range_store_note_member(struct range_store *rs, const struct node_info *node);
 /* The loop that drives the groups of a lane. */
 struct loop *range_store_lane_loop(const struct range_store *rs, unsigned lane);
 

@@ -223,7 +223,7 @@ struct replica {
     struct loop_timer campaign_timer;
     uint64_t lease_wait_index; /* the lease begins when this is applied; 0: nothing awaited */
     bool lease_starting;
-    bool keep_locks; /* the locks came with a split: the first lease keeps them */
+    bool keep_locks; /* the locks are those of before: the lease that begins keeps them */
     struct lease_msg lease_msg;
     struct inbox_msg opened_msg;
     uint64_t want_lo; /* the core asked for entries that are not in memory; 0: it did not */
@@ -331,6 +331,9 @@ struct lane_link {
 struct peer {
     struct peer *next; /* set before it is published */
     node_id_t node;
+    _Atomic uint32_t incarnation; /* the newest that was heard of; 0: none */
+    _Atomic unsigned silent;      /* looks since it was heard of (owners.c) */
+    _Atomic bool left;            /* the cluster, for good */
     struct lane_link lanes[RAFT_LANES];
 };
 
@@ -371,6 +374,7 @@ struct range_store {
     bool ballast;                /* the file is there; the watch's own */
     _Atomic unsigned proposers;  /* inside propose */
     struct periodic upkeep;
+    struct periodic owner_watch;
     struct fiber_mutex upkeep_lock;
     struct flush_state flush;
     _Atomic unsigned fibers; /* the store's own short ones */
@@ -557,6 +561,12 @@ uint64_t retain_limit(struct replica *r, uint64_t index, bool short_of_space);
 /* ---- lane.c ---- */
 /* NULL: no memory. */
 struct peer *peer_get(struct range_store *rs, node_id_t node);
+
+/* ---- owners.c: who coordinates transactions, and lives ---- */
+MUST_USE db_err owners_start(struct range_store *rs);
+void owners_stop(struct range_store *rs);
+/* A heartbeat came in. Any thread. */
+void owners_heard(struct peer *p, uint32_t incarnation);
 struct raft_link *replica_link(void *ctx, uint64_t member);
 /* The pinned replica runs from now on. */
 void lane_enter(struct range_loop *l, struct replica *r);

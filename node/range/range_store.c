@@ -71,6 +71,7 @@ static db_err open_all(struct range_store *rs, struct diag *diag)
         }
     }
     TRY(space_start(rs));
+    TRY(owners_start(rs));
     return upkeep_start(rs);
 }
 
@@ -216,6 +217,7 @@ void range_store_stop(struct range_store *rs)
     atomic_store(&rs->stopping, true);
     upkeep_stop(rs);
     space_stop(rs);
+    owners_stop(rs);
     if (rs->opts.transport != NULL) {
         wait_for_proposers(rs);
     }

@@ -299,6 +299,33 @@ class Basic:
         self.cluster.wait_replicated()
         expect(0, number, "a row that a client of the dead node had locked")
 
+    def locks_of_a_paused_node(self):
+        """A node that is stopped for a while loses the row locks of its clients to others. Their transactions commit only if what they
+        had locked is as it was."""
+        led = self.cluster.leases()
+        paused = min(led, key=led.get)
+        expect(0, led[paused], "leases of the node that is paused")
+        a = next(n for n in self.nodes if n is not paused).connect(database=DATABASE)
+        run(a, "CREATE TABLE pl (id INT PRIMARY KEY, v INT)")
+        run(a, "INSERT INTO pl VALUES (1,1),(2,1),(3,1),(4,1)")
+        lost, kept, shared = [paused.connect(database=DATABASE, autocommit=False) for _ in range(3)]
+        run(lost, "SELECT v FROM pl WHERE id=1 FOR UPDATE")
+        run(lost, "UPDATE pl SET v=v+10 WHERE id=1")
+        run(kept, "UPDATE pl SET v=v+10 WHERE id=2")
+        run(shared, "SELECT v FROM pl WHERE id=3 FOR SHARE")
+        run(shared, "UPDATE pl SET v=v+10 WHERE id=4")
+        paused.pause()
+        try:
+            run(a, "SET innodb_lock_wait_timeout=10")
+            expect(0, error_of(a, "UPDATE pl SET v=v+100 WHERE id=1"), "a row that a client of the paused node had locked")
+            expect(0, error_of(a, "UPDATE pl SET v=v+100 WHERE id=3"), "a row that such a client had locked shared")
+        finally:
+            paused.resume()
+        errors = [error_of(c, "COMMIT") for c in (lost, kept, shared)]
+        expect([True, False, True], [e != 0 for e in errors], "COMMIT of the paused node's clients (errors %r)" % errors)
+        self.cluster.wait_replicated()
+        expect(((1, 101), (2, 11), (3, 101), (4, 1)), run(a, "SELECT * FROM pl"), "what is there")
+
     def one_after_another(self):
         """Every node is stopped (as for an upgrade) and started again; the others work on meanwhile."""
         for n in self.nodes:
@@ -317,7 +344,7 @@ class Basic:
 
 
 TESTS = ["answers", "schema", "schema_waits_for_transactions", "auto_increment", "accounts", "sessions", "locks", "deadlock",
-         "locks_of_a_dead_node", "ranges",
+         "locks_of_a_dead_node", "locks_of_a_paused_node", "ranges",
          "lease_moves", "restart_elsewhere", "all_restart", "one_after_another"]
 
 
