@@ -32,13 +32,14 @@ static union kv_any_req through(enum kv_method method, const union kv_any_req *q
     assert_int_equal(out.r.range, q->r.range);
     assert_int_equal(out.r.epoch.version, q->r.epoch.version);
     assert_int_equal(out.r.epoch.conf, q->r.epoch.conf);
+    assert_int_equal(out.r.owner, q->r.owner);
     assert_ptr_equal(out.r.arena, a);
     return out;
 }
 
 static struct kv_request head(void)
 {
-    return (struct kv_request){7, {3, 4}, DEADLINE_NONE, NULL};
+    return (struct kv_request){7, {3, 4}, DEADLINE_NONE, NULL, lock_owner_make(3, 8)};
 }
 
 static void requests_come_back(void **state)
