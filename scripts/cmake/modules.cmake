@@ -52,7 +52,7 @@ function(db_test_program module file extra)
   set_property(SOURCE ${file} APPEND PROPERTY COMPILE_OPTIONS ${SKEIN_WARNINGS})
   set_property(SOURCE ${file} APPEND PROPERTY COMPILE_DEFINITIONS SKEIN_ALLOW_HEAP=1)
   target_link_libraries(${target} PRIVATE ${module} ${extra} PkgConfig::cmocka)
-  add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR})
+  add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
   set_tests_properties(${target} PROPERTIES TIMEOUT 300)
 endfunction()
 
