@@ -93,6 +93,12 @@ struct loop_sim_opts {
  * as by loop_sim_kill. */
 MUST_USE db_err loop_group_start_sim(const struct loop_sim_opts *opts,
                                      struct loop_group **ret_group);
+/* Another group in the world of the first one: its clock, its seed. What is said below of "the
+ * group" is said to the first, and holds for all loops of its world; loop_group_stop of the first
+ * ends all, of a later one is not allowed. For several processes with loops of their own in one
+ * run. ERR_NOMEM. */
+MUST_USE db_err loop_group_join_sim(struct loop_group *world, unsigned count,
+                                    struct loop_group **ret_group);
 /* Runs the group until the virtual time is until_ns, or sooner when loop_group_sim_break is called.
  * Not from a loop of the group. */
 void loop_group_sim_run(struct loop_group *group, uint64_t until_ns);
@@ -102,9 +108,14 @@ bool loop_group_sim_settle(struct loop_group *group, uint64_t until_ns);
 /* From code that runs in the group: loop_group_sim_run returns after this turn. */
 void loop_group_sim_break(struct loop_group *group);
 uint64_t loop_group_sim_now_ns(const struct loop_group *group);
+/* A digest of which loop ran at which time: two runs that differ here have taken different ways. */
+uint64_t loop_group_sim_digest(const struct loop_group *group);
 /* From now on the loop's clock runs faster (ppm > 0) or slower than the group's. |ppm| < 500,000.
  */
 void loop_sim_set_drift(struct loop *loop, int64_t ppm);
+/* A process that is stopped and goes on later (SIGSTOP, SIGCONT): while paused nothing of the loop
+ * runs, its clock goes on. */
+void loop_sim_pause(struct loop *loop, bool paused);
 /* The crash of a process: drops the loop's fibers, tasks and timers as they stand; nothing of
  * theirs runs again, what they own on the heap is lost to the caller's bookkeeping. No other loop
  * may hold a waiter of theirs. The loop can be used again. Not from the loop itself. */

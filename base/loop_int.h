@@ -82,6 +82,7 @@ struct loop {
     int64_t drift_ppm;
     uint64_t drift_global_ns; /* group time and this loop's time when the drift was last changed */
     uint64_t drift_local_ns;
+    bool paused;
 
     /* Written by other threads. */
     _Alignas(CACHE_LINE) struct loop_task *_Atomic inbox; /* newest first */

@@ -17,5 +17,8 @@ uint64_t rand_below(struct rand *r, uint64_t bound); /* uniform in [0, bound), b
 double rand_unit(struct rand *r);                    /* uniform in [0, 1) */
 /* Secrets, salts, ids: the kernel's generator (getrandom). */
 MUST_USE db_err rand_secure(void *out, size_t size);
+/* From now on rand_secure draws from r (NULL: from the kernel again). For the simulator: nothing
+ * that it gives is secret then. Not thread-safe. */
+void rand_secure_simulate(struct rand *r);
 
 #endif

@@ -43,6 +43,9 @@ struct raft_log_opts {
     unsigned spin_us; /* how long an idle writer looks for work before it sleeps; 0: not at all,
                        * which measured best (README.md) */
     bool manual;      /* no threads: raft_log_pump does the work (simulator) */
+    /* Manual: there is something to pump. On the submitting thread; may not pump. May be NULL. */
+    void (*on_submit)(void *arg);
+    void *on_submit_arg;
     /* The log cannot go on (a failed sync or write; never for a full disk). Called once, on the
      * writer's thread (manual: from pump). Every batch since then completes with ERR_IO. The node
      * must stop: what was not acknowledged is of unknown durability, and asking the kernel again

@@ -42,6 +42,8 @@ void raft_log_submit(struct raft_log *log, struct raft_log_batch *batch, raft_lo
     } while (!atomic_compare_exchange_weak(&log->queue, &head, batch));
     if (!log->opts.manual) {
         log__writer_wake(log);
+    } else if (log->opts.on_submit != NULL) {
+        log->opts.on_submit(log->opts.on_submit_arg);
     }
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cluster/kv/kv.h"
 #include "node/main/membership_int.h"
+#include "node/main/node.h"
 
 /* Members come to be known by heartbeats (their answers list all), by the answer to a join, and at
  * a restart from a file, so that there is somebody to send the first heartbeat to. Each known
@@ -377,6 +378,12 @@ static db_err split_address(struct membership *m, struct diag *diag)
     return ERR_OK;
 }
 
+static db_err new_transport(struct membership *m)
+{
+    const struct node_world *w = m->opts.world;
+    return w != NULL ? w->transport(w->ctx, &m->transport) : rpc_nng_transport_new(&m->transport);
+}
+
 /* With TLS over a transport of its own: there is no certificate to show yet. */
 static db_err join_over(struct membership *m, struct store_ident *inout_ident, struct diag *diag)
 {
@@ -387,7 +394,7 @@ static db_err join_over(struct membership *m, struct store_ident *inout_ident, s
     TRY(join_cluster(m, inout_ident, diag));
     rpc_transport_free(m->transport);
     m->transport = NULL;
-    return rpc_nng_transport_new(&m->transport);
+    return new_transport(m);
 }
 
 static db_err open_rpc(struct membership *m, bool found, struct store_ident *inout_ident,
@@ -398,7 +405,7 @@ static db_err open_rpc(struct membership *m, bool found, struct store_ident *ino
     }
     TRY(split_address(m, diag));
     TRY(rpc_boot_id(&m->boot_id));
-    TRY(rpc_nng_transport_new(&m->transport));
+    TRY(new_transport(m));
     bool joins = !found && m->opts.join != NULL && m->opts.join[0] != '\0';
     TRY(read_members(m, diag));
     if (m->opts.join_token != NULL && m->opts.join_token[0] != '\0') {

@@ -15,6 +15,7 @@
 #include "sql/storage/storage.h"
 
 struct membership;
+struct node_world;
 
 /* AUTO: if the token has a fingerprint, or the directory has certificates. */
 enum membership_tls { MEMBERSHIP_TLS_AUTO, MEMBERSHIP_TLS_ON, MEMBERSHIP_TLS_OFF };
@@ -22,6 +23,7 @@ enum membership_tls { MEMBERSHIP_TLS_AUTO, MEMBERSHIP_TLS_ON, MEMBERSHIP_TLS_OFF
 struct membership_opts {
     struct loop_group *loops;
     const char *data_dir;
+    const struct node_world *world; /* NULL: the machine. node/main/node.h */
     const char *rpc_address; /* HOST:PORT to listen on; port 0: any; NULL: no RPC, a node alone */
     const char *advertise;   /* the host that others connect to; NULL: rpc_address's */
     const char *join;        /* HOST:PORT,... of members; NULL or "": this is the first */

@@ -165,18 +165,30 @@ static db_err open_files(struct node *n, struct diag *diag)
     TRY(lock_dir(n, diag));
     TRY(space_prepare(n->dir, n->opts.log_segment_size, diag, &n->space));
     snprintf(path, sizeof(path), "%s/store", n->dir);
+    const struct node_world *w = n->opts.world;
     struct engine_opts eo = {.path = path,
                              .memory_size = n->opts.memory_size,
-                             .memtable_size_max = (size_t)n->space.memtable};
+                             .memtable_size_max = (size_t)n->space.memtable,
+                             .manual = w != NULL};
     TRY(make_dir(path, diag));
     TRY(engine_open_rocks(&eo, diag, &n->engine));
     snprintf(path, sizeof(path), "%s/log", n->dir);
-    TRY(make_dir(path, diag));
     struct raft_log_opts lo = {.segment_size = n->opts.log_segment_size,
                                .keep_free = n->space.keep_free,
                                .on_fatal = on_log_fatal,
                                .on_fatal_arg = n};
-    return raft_log_open(path, &lo, diag, &n->log);
+    if (w == NULL) {
+        TRY(make_dir(path, diag));
+        return raft_log_open(path, &lo, diag, &n->log);
+    }
+    lo.disk = w->disk;
+    lo.keep_free = 0;
+    lo.manual = true;
+    lo.on_submit = w->log_submitted;
+    lo.on_submit_arg = w->ctx;
+    TRY(raft_log_open("log", &lo, diag, &n->log));
+    w->log_open(w->ctx, n->log);
+    return ERR_OK;
 }
 
 static db_err wait_ready(struct node *n, struct diag *diag)
@@ -194,6 +206,7 @@ static db_err open_membership(struct node *n, struct diag *diag, struct store_id
 {
     struct membership_opts mo = {.loops = n->opts.loops,
                                  .data_dir = n->dir,
+                                 .world = n->opts.world,
                                  .rpc_address = n->opts.rpc_address,
                                  .advertise = n->opts.advertise,
                                  .join = n->opts.join,
@@ -238,7 +251,10 @@ static db_err open_ranges(struct node *n, struct diag *diag)
                                   .snapshot_dir = snapshots,
                                   .hooks = meta_hooks(n->meta),
                                   .range_size_max = n->opts.range_size_max,
-                                  .log_size_max = n->opts.log_size_max,
+                                  .log_size_max = n->opts.log_size_max != 0 ? n->opts.log_size_max
+                                                                            : n->space.log_size,
+                                  .data_dir = n->opts.world == NULL ? n->dir : NULL,
+                                  .space = n->space,
                                   .lock_memory_max = n->opts.lock_memory_max,
                                   .on_fatal = on_store_fatal,
                                   .on_fatal_arg = n};

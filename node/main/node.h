@@ -12,10 +12,23 @@
 
 struct node;
 struct membership;
+struct rpc_transport;
+
+/* What a node stands on, where it is not the machine: for the simulator. The group of loops is a
+ * simulated one then. */
+struct node_world {
+    struct disk *disk; /* of the Raft log, under the path "log" */
+    /* The node's log is open: for raft_log_pump, from now until raft_log_kill or node_stop. */
+    void (*log_open)(void *ctx, struct raft_log *log);
+    void (*log_submitted)(void *ctx); /* there is something to pump; on a loop of the node */
+    db_err (*transport)(void *ctx, struct rpc_transport **ret_transport); /* the node frees it */
+    void *ctx;
+};
 
 struct node_opts {
     const char *data_dir;      /* made if it is not there */
     struct loop_group *loops;  /* outlives the node */
+    const struct node_world *world; /* NULL: the machine. Outlives the node */
     size_t memory_size;        /* of the store (block cache and memtables); 0: its default */
     uint64_t range_size_max;   /* 0: 256 MiB */
     uint64_t log_size_max;     /* 0: by the size of the disk, at most 64 MiB */

@@ -40,6 +40,9 @@ struct engine_opts {
     size_t memtable_size_max; /* of one memtable; 0: by memory_size alone. After a full disk the
                                * engine takes writes again when this much is free */
     unsigned jobs_max;        /* background flushes and compactions; 0 = by the number of cores */
+    /* Nothing happens behind the caller's back (simulator): a flush that is asked for is a task of
+     * the loop that asks (without one, at once), and nothing is compacted unasked. */
+    bool manual;
 };
 
 /* Opens or creates. ERR_BUSY: another process has it open. */

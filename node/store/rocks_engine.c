@@ -332,6 +332,7 @@ db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
         return ERR_NOMEM;
     }
     r->base.ops = &rocks_ops;
+    r->manual = opts->manual;
     pthread_mutex_init(&r->mutex, NULL);
     pthread_mutex_init(&r->gc_mutex, NULL);
     pthread_mutex_init(&r->change_mutex, NULL);

@@ -19,7 +19,9 @@
 
 #include <time.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
+#include "base/loop.h"
 
 /* One attempt. *ret_durable tells whether the mark has reached the disk: the compaction itself
  * reports nothing. */
@@ -163,7 +165,7 @@ static void *upkeep_main(void *arg)
 
 void rocks__pool_touched(struct rocks_engine *r)
 {
-    if (LIKELY(atomic_load_explicit(&r->pool_used, memory_order_relaxed))) {
+    if (LIKELY(atomic_load_explicit(&r->pool_used, memory_order_relaxed)) || r->manual) {
         return;
     }
     if (!atomic_exchange_explicit(&r->pool_used, true, memory_order_relaxed)) {
@@ -173,9 +175,44 @@ void rocks__pool_touched(struct rocks_engine *r)
     }
 }
 
+/* ---- without a thread ---- */
+
+struct flush_task {
+    struct loop_task task;
+    struct rocks_engine *engine;
+    struct engine_flush *flush;
+};
+
+static void on_flush_task(struct loop_task *task)
+{
+    struct flush_task *t = CONTAINER_OF(task, struct flush_task, task);
+    serve(t->engine, t->flush);
+    rocks__iter_trim(t->engine, clock_mono_ns());
+    mem_free(t);
+}
+
+static void flush_manual(struct rocks_engine *r, struct engine_flush *f)
+{
+    struct loop *loop = loop_current();
+    struct flush_task *t = loop == NULL ? NULL : mem_alloc(sizeof(*t));
+    f->next = NULL;
+    if (loop == NULL) {
+        serve(r, f);
+    } else if (t == NULL) {
+        f->fn(f, ERR_NOMEM);
+    } else {
+        *t = (struct flush_task){.task.fn = on_flush_task, .engine = r, .flush = f};
+        loop_post(loop, &t->task);
+    }
+}
+
 void rocks__flush_async(struct engine *e, struct engine_flush *f)
 {
     struct rocks_engine *r = rocks_of(e);
+    if (r->manual) {
+        flush_manual(r, f);
+        return;
+    }
     pthread_mutex_lock(&r->mutex);
     f->next = r->flushes;
     r->flushes = f;
@@ -185,6 +222,9 @@ void rocks__flush_async(struct engine *e, struct engine_flush *f)
 
 db_err rocks__upkeep_start(struct rocks_engine *r)
 {
+    if (r->manual) {
+        return ERR_OK;
+    }
     if (pthread_create(&r->upkeep, NULL, upkeep_main, r) != 0) {
         return ERR_NOMEM;
     }

@@ -85,6 +85,7 @@ struct rocks_engine {
     _Atomic int background_err;
 
     /* The upkeep thread (rocks_flush.c). */
+    bool manual; /* there is no such thread */
     pthread_t upkeep;
     pthread_mutex_t mutex;
     pthread_cond_t cond;

@@ -18,6 +18,7 @@ enum {
     LEVELS = 7,
     LOG_FILE_SIZE = 1 << 20,
     INFO_LOG_NONE = 6, /* above all levels */
+    MANUAL_FILES_MAX = 1 << 20,
 };
 
 static int compare_data(void *state UNUSED, const char *a, size_t a_len, const char *b,
@@ -139,6 +140,11 @@ static db_err base_options(const struct engine_opts *opts, size_t memtables, str
     rocksdb_options_set_max_log_file_size(o, LOG_FILE_SIZE);
     rocksdb_options_set_keep_log_file_num(o, 2);
     rocksdb_options_set_paranoid_checks(o, 1);
+    if (opts->manual) {
+        rocksdb_options_set_disable_auto_compactions(o, 1);
+        rocksdb_options_set_level0_slowdown_writes_trigger(o, MANUAL_FILES_MAX);
+        rocksdb_options_set_level0_stop_writes_trigger(o, MANUAL_FILES_MAX);
+    }
     *ret_options = o;
     return ERR_OK;
 }
