@@ -34,6 +34,7 @@ struct client {
     struct storage *s;
     struct rand rand;
     struct arena a;
+    char doing[160]; /* for the trace */
 };
 
 /* ---- rows ---- */
@@ -123,7 +124,12 @@ static db_err put(struct client *c, struct storage_txn *t, struct slice key, str
 static db_err commit(struct client *c, struct storage_txn *t)
 {
     struct diag diag = {0};
-    return met(c, "commit", storage_txn_commit(t, &diag, NULL), &diag);
+    uint64_t ts = 0;
+    db_err err = met(c, "commit", storage_txn_commit(t, &diag, &ts), &diag);
+    if (err == ERR_OK) {
+        world_say(c->w, "%s committed at %llu: %s", c->m->host, (unsigned long long)ts, c->doing);
+    }
+    return err;
 }
 
 /* A statement of a client that thinks before it goes on. */
@@ -149,8 +155,9 @@ static struct slice money_text(struct client *c, int64_t money)
     return slice_str(text);
 }
 
-static db_err transfer(struct client *c, struct storage_txn *t, bool optimistic)
+static db_err transfer(struct client *c, struct storage_txn *t, enum storage_isolation level)
 {
+    bool optimistic = level == STORAGE_SNAPSHOT || level == STORAGE_SERIALIZABLE;
     unsigned from = draw(c, ACCOUNTS);
     unsigned to = (from + 1 + draw(c, ACCOUNTS - 1)) % ACCOUNTS;
     int64_t amount = 1 + draw(c, 20);
@@ -159,12 +166,17 @@ static db_err transfer(struct client *c, struct storage_txn *t, bool optimistic)
     unsigned flags = optimistic ? 0 : STORAGE_W_LOCKED;
     bool found_a, found_b;
     TRY(get(c, t, a, mode, &found_a, &va));
+    world_say(c->w, "client %p: b%02u is %lld", (void *)c, from, (long long)money_of(va));
     think(c, 3000);
     TRY(get(c, t, b, mode, &found_b, &vb));
+    world_say(c->w, "client %p: b%02u is %lld", (void *)c, to, (long long)money_of(vb));
     if (!found_a || !found_b) {
         world_violated(c->w, "an account is gone");
         return ERR_CANCELED;
     }
+    snprintf(c->doing, sizeof(c->doing), "client %p level %d b%02u %lld -> b%02u %lld: %lld",
+             (void *)c, (int)level, from, (long long)money_of(va), to,
+             (long long)money_of(vb), (long long)amount);
     TRY(put(c, t, a, money_text(c, money_of(va) - amount), flags));
     TRY(put(c, t, b, money_text(c, money_of(vb) + amount), flags));
     return ERR_OK;
@@ -175,16 +187,21 @@ static void bank_transfer(struct client *c)
     static const enum storage_isolation levels[] = {STORAGE_REPEATABLE_READ, STORAGE_READ_COMMITTED,
                                                     STORAGE_SNAPSHOT, STORAGE_SERIALIZABLE};
     enum storage_isolation level = levels[draw(c, ARRAY_COUNT(levels))];
-    bool optimistic = level == STORAGE_SNAPSHOT || level == STORAGE_SERIALIZABLE;
     struct storage_txn *t;
     if (begin(c, level, false, &t) != ERR_OK) {
         return;
     }
-    if (transfer(c, t, optimistic) != ERR_OK) {
+    if (transfer(c, t, level) != ERR_OK) {
         storage_txn_rollback(t);
         return;
     }
     (void)outcome_of(c, commit(c, t));
+}
+
+static void say_balance(struct client *c, unsigned account, struct slice v)
+{
+    size_t n = strlen(c->doing);
+    snprintf(c->doing + n, sizeof(c->doing) - n, " %u:%lld", account, (long long)money_of(v));
 }
 
 static db_err sum_by_gets(struct client *c, struct storage_txn *t, int64_t *ret_sum)
@@ -195,6 +212,7 @@ static db_err sum_by_gets(struct client *c, struct storage_txn *t, int64_t *ret_
         bool found;
         TRY(get(c, t, key_of(c, 'b', i), STORAGE_READ_PLAIN, &found, &v));
         sum += found ? money_of(v) : 0;
+        say_balance(c, i, v);
         think(c, 1000);
     }
     *ret_sum = sum;
@@ -219,6 +237,7 @@ static db_err sum_by_scan(struct client *c, struct storage_txn *t, int64_t *ret_
         }
         for (size_t i = 0; i < count; i++) {
             sum += money_of(rows[i].value);
+            say_balance(c, (unsigned)i, rows[i].value);
         }
         think(c, 500);
     }
@@ -234,7 +253,9 @@ static void bank_audit(struct client *c)
     if (begin(c, STORAGE_REPEATABLE_READ, true, &t) != ERR_OK) {
         return;
     }
+    c->doing[0] = '\0';
     db_err err = draw(c, 2) == 0 ? sum_by_gets(c, t, &sum) : sum_by_scan(c, t, &sum);
+    world_say(c->w, "%s audit %s: %s", c->m->host, err_name(err), c->doing);
     storage_txn_rollback(t);
     if (err != ERR_OK) {
         return;
@@ -362,6 +383,8 @@ static db_err do_append(struct client *c, struct list_txn *lt, unsigned list)
             plain ? 0 : STORAGE_W_LOCKED));
     lt->appended[list] = true;
     list_append(lists(c), lt->commit, list, value);
+    snprintf(c->doing, sizeof(c->doing), "append %u to list %u after %u values, plain %d", value,
+             list, l.count, plain);
     list_read(lists(c), lt->commit, list, l.count, last_of(&l));
     return ERR_OK;
 }
@@ -421,6 +444,7 @@ static void list_txn(struct client *c)
     if (begin(c, lt.level, false, &lt.t) != ERR_OK) {
         return;
     }
+    c->doing[0] = '\0';
     lt.first = world_tick(w);
     lt.commit = list_begin(lists(c), "commit", lt.first);
     if (list_steps(c, &lt) != ERR_OK) {
@@ -441,6 +465,7 @@ static void list_txn(struct client *c)
 static void one_step(struct client *c)
 {
     unsigned what = draw(c, 100);
+    c->doing[0] = '\0';
     if (what < 30) {
         bank_transfer(c);
     } else if (what < 42) {
