@@ -183,8 +183,8 @@ static void shuffle(struct loop_group_sim *sim)
 
 static bool can_run(const struct loop *loop, uint64_t group_ns)
 {
-    return !loop->paused && (loop__has_work(loop) ||
-                             loop__timers_next_ns(loop) <= local_now(loop, group_ns));
+    return !loop->paused &&
+           (loop__has_work(loop) || loop__timers_next_ns(loop) <= local_now(loop, group_ns));
 }
 
 static unsigned number_of(const struct loop_group_sim *sim, const struct loop *loop)

@@ -26,19 +26,19 @@ struct node_world {
 };
 
 struct node_opts {
-    const char *data_dir;      /* made if it is not there */
-    struct loop_group *loops;  /* outlives the node */
+    const char *data_dir;           /* made if it is not there */
+    struct loop_group *loops;       /* outlives the node */
     const struct node_world *world; /* NULL: the machine. Outlives the node */
-    size_t memory_size;        /* of the store (block cache and memtables); 0: its default */
-    uint64_t range_size_max;   /* 0: 256 MiB */
-    uint64_t log_size_max;     /* 0: by the size of the disk, at most 64 MiB */
-    uint64_t log_segment_size; /* 0: the log's default */
-    size_t lock_memory_max;    /* of one range's row locks; 0: its default */
-    uint32_t gc_age_ms;        /* of old versions that nobody reads */
-    uint32_t start_timeout_ms; /* replaying the log; 0: 10 minutes */
-    const char *rpc_address;   /* HOST:PORT; NULL: no other node can ever join */
-    const char *advertise;     /* host for other nodes; NULL: that of rpc_address */
-    const char *join;          /* HOST:PORT,...: of an empty directory, become a member there */
+    size_t memory_size;             /* of the store (block cache and memtables); 0: its default */
+    uint64_t range_size_max;        /* 0: 256 MiB */
+    uint64_t log_size_max;          /* 0: by the size of the disk, at most 64 MiB */
+    uint64_t log_segment_size;      /* 0: the log's default */
+    size_t lock_memory_max;         /* of one range's row locks; 0: its default */
+    uint32_t gc_age_ms;             /* of old versions that nobody reads */
+    uint32_t start_timeout_ms;      /* replaying the log; 0: 10 minutes */
+    const char *rpc_address;        /* HOST:PORT; NULL: no other node can ever join */
+    const char *advertise;          /* host for other nodes; NULL: that of rpc_address */
+    const char *join; /* HOST:PORT,...: of an empty directory, become a member there */
     const char *join_token;
     unsigned rpc_tls;       /* enum membership_tls */
     unsigned replicas;      /* wanted of each range; 0: 3 */

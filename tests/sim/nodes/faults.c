@@ -193,7 +193,14 @@ static void operate(struct world *w)
 
 void faults_split_first(struct world *w)
 {
-    static const char *const at[] = {"\x02" "b03", "\x02" "l02", "\x02" "l00", "\x02" "r01"};
+    static const char *const at[] = {"\x02"
+                                     "b03",
+                                     "\x02"
+                                     "l02",
+                                     "\x02"
+                                     "l00",
+                                     "\x02"
+                                     "r01"};
     unsigned wanted = draw(w, ARRAY_COUNT(at) + 1);
     for (unsigned i = 0; i < wanted; i++) {
         struct led_list l;

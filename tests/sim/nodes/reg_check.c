@@ -132,8 +132,8 @@ static bool zones_agree(struct zone *zones, size_t n, char *text, size_t size)
     for (size_t i = 0; i < n; i++) {
         const struct zone *z = &zones[i];
         uint64_t end = forward(z) ? z->last_begin : z->first_end;
-        bool clash = cover != NULL && (forward(z) ? z->first_end < cover->last_begin
-                                                  : end < cover->last_begin);
+        bool clash = cover != NULL &&
+                     (forward(z) ? z->first_end < cover->last_begin : end < cover->last_begin);
         if (clash) {
             snprintf(text, size,
                      "value %u shows from %llu to %llu, value %u %s %llu and %llu: a stale read",

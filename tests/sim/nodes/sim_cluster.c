@@ -87,8 +87,9 @@ static void wait_clients(struct world *w)
             return;
         }
         if (clock_mono_ns() > until) {
-            world_violated(w, up ? "%u clients are stuck after all has healed"
-                                 : "not all members come back (%u clients)",
+            world_violated(w,
+                           up ? "%u clients are stuck after all has healed"
+                              : "not all members come back (%u clients)",
                            running);
         }
         db_err err = fiber_sleep(5 * NS_PER_MS);
@@ -232,16 +233,16 @@ static void print_totals(const struct shared *sh, uint64_t jobs, double seconds)
            "moves, %llu lease transfers, %llu drifts\n",
            (unsigned long long)runs, (unsigned long long)failed, seconds, (double)t.turns_ns / 1e9,
            (unsigned long long)t.commits, (unsigned long long)t.unknown,
-           (unsigned long long)t.refused, (unsigned long long)t.reads,
-           (unsigned long long)t.audits, (unsigned long long)t.kills, (unsigned long long)t.cuts,
-           (unsigned long long)t.splits, (unsigned long long)t.moves,
-           (unsigned long long)t.transfers, (unsigned long long)t.drifts);
+           (unsigned long long)t.refused, (unsigned long long)t.reads, (unsigned long long)t.audits,
+           (unsigned long long)t.kills, (unsigned long long)t.cuts, (unsigned long long)t.splits,
+           (unsigned long long)t.moves, (unsigned long long)t.transfers,
+           (unsigned long long)t.drifts);
 }
 
 static int run_many(const struct args *a)
 {
-    struct shared *sh = mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-                             -1, 0);
+    struct shared *sh =
+        mmap(NULL, sizeof(*sh), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     struct timespec t0, t1;
     ASSERT(sh != MAP_FAILED);
     fflush(stdout);
@@ -299,8 +300,7 @@ int main(int argc, char **argv)
     struct args a = {.start = 1, .seeds = 50, .jobs = 1};
     g_program = argv[0];
     if (!parse_args(argc, argv, &a)) {
-        fprintf(stderr,
-                "usage: %s [--seeds N] [--start S] [--jobs J] [--twice] | --seed X [-v]\n",
+        fprintf(stderr, "usage: %s [--seeds N] [--start S] [--jobs J] [--twice] | --seed X [-v]\n",
                 argv[0]);
         return 2;
     }

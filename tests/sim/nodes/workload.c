@@ -175,8 +175,8 @@ static db_err transfer(struct client *c, struct storage_txn *t, enum storage_iso
         return ERR_CANCELED;
     }
     snprintf(c->doing, sizeof(c->doing), "client %p level %d b%02u %lld -> b%02u %lld: %lld",
-             (void *)c, (int)level, from, (long long)money_of(va), to,
-             (long long)money_of(vb), (long long)amount);
+             (void *)c, (int)level, from, (long long)money_of(va), to, (long long)money_of(vb),
+             (long long)amount);
     TRY(put(c, t, a, money_text(c, money_of(va) - amount), flags));
     TRY(put(c, t, b, money_text(c, money_of(vb) + amount), flags));
     return ERR_OK;
@@ -221,8 +221,11 @@ static db_err sum_by_gets(struct client *c, struct storage_txn *t, int64_t *ret_
 
 static db_err sum_by_scan(struct client *c, struct storage_txn *t, int64_t *ret_sum)
 {
-    struct storage_scan_opts so = {
-        .start = slice_str("\x02" "b"), .end = slice_str("\x02" "c"), .batch_rows = 1 + draw(c, 8)};
+    struct storage_scan_opts so = {.start = slice_str("\x02"
+                                                      "b"),
+                                   .end = slice_str("\x02"
+                                                    "c"),
+                                   .batch_rows = 1 + draw(c, 8)};
     struct storage_scan *scan;
     struct diag diag = {0};
     const struct storage_kv *rows;
@@ -310,9 +313,10 @@ static void reg_read(struct client *c, unsigned reg)
     struct reg_history *h = &w->history->regs[reg];
     struct diag diag = {0};
     bool alone = draw(c, 3) != 0;
-    struct storage_txn_opts o = {
-        .isolation = STORAGE_REPEATABLE_READ, .read_only = true, .autocommit = true,
-        .single_get = alone};
+    struct storage_txn_opts o = {.isolation = STORAGE_REPEATABLE_READ,
+                                 .read_only = true,
+                                 .autocommit = true,
+                                 .single_get = alone};
     struct storage_txn *t;
     struct slice v;
     bool found;
@@ -394,8 +398,8 @@ static db_err do_read(struct client *c, struct list_txn *lt, unsigned list)
     struct slice v;
     bool found;
     bool locks = lt->level == STORAGE_SERIALIZABLE || draw(c, 4) == 0;
-    enum storage_read_mode mode = lt->level != STORAGE_SERIALIZABLE && locks ? STORAGE_READ_SHARED
-                                                                            : STORAGE_READ_PLAIN;
+    enum storage_read_mode mode =
+        lt->level != STORAGE_SERIALIZABLE && locks ? STORAGE_READ_SHARED : STORAGE_READ_PLAIN;
     uint64_t tick = world_tick(c->w);
     if (lt->appended[list]) {
         return ERR_OK; /* its own values would show */
