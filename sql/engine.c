@@ -42,6 +42,7 @@ db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
     e->peer.ops = &sql_engine_peer_ops;
     e->opts.temp_dir = copy(&e->arena, opts->temp_dir == NULL ? "/tmp" : opts->temp_dir);
     e->opts.socket_path = copy(&e->arena, opts->socket_path);
+    e->opts.secure_file_priv = copy(&e->arena, opts->secure_file_priv);
     e->opts.data_dir = copy(&e->arena, opts->data_dir);
     snprintf(e->version, sizeof(e->version), "%s",
              opts->version == NULL ? "9.7.4-SkeinDB-0.1" : opts->version);

@@ -37,6 +37,8 @@ struct sql_engine_opts {
     uint16_t port;           /* shown as @@port */
     const char *socket_path; /* shown as @@socket */
     const char *data_dir;    /* shown as @@datadir */
+    /* Where LOAD DATA INFILE, INTO OUTFILE and LOAD_FILE may go; "" anywhere; NULL: nowhere */
+    const char *secure_file_priv;
     uint64_t server_id;      /* node id */
 };
 
@@ -151,6 +153,7 @@ struct sql_session_opts {
     bool has_tls;
     bool found_rows;   /* CLIENT_FOUND_ROWS */
     bool ignore_space; /* CLIENT_IGNORE_SPACE */
+    bool local_files;  /* CLIENT_LOCAL_FILES */
     bool interactive;  /* wait_timeout from interactive_timeout */
     bool multi_statements;
     uint16_t charset;          /* collation id of the handshake */

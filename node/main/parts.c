@@ -192,6 +192,7 @@ static db_err start_sql(struct server *s, struct diag *diag)
         .memory_limit = s->memory.statements,
         .statement_memory = s->memory.one_statement,
         .plan_cache_bytes = s->memory.plan_cache,
+        .secure_file_priv = strcmp(c->secure_file_priv, "NULL") == 0 ? NULL : c->secure_file_priv,
         .temp_dir = temp[0] == '\0' ? NULL : temp,
         .port = s->mysql.port,
         .socket_path = c->socket[0] == '\0' ? NULL : c->socket,

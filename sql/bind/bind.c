@@ -117,6 +117,7 @@ db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
     switch ((int)stmt->kind) {
     case AST_STMT_SELECT: TRY(bind_select_stmt(&b, (const struct ast_select_stmt *)stmt)); break;
     case AST_STMT_INSERT: TRY(bind__insert(&b, (const struct ast_insert *)stmt)); break;
+    case AST_STMT_LOAD_DATA: TRY(bind__load(&b, (const struct ast_load_data *)stmt)); break;
     case AST_STMT_UPDATE: TRY(bind__update(&b, (const struct ast_update *)stmt)); break;
     case AST_STMT_DELETE: TRY(bind__delete(&b, (const struct ast_delete *)stmt)); break;
     default: return ERR_INVALID;

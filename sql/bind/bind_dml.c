@@ -44,8 +44,7 @@ static db_err new_target(struct binder *b, struct lnode *table, struct bound_tar
 
 /* ---- INSERT ---- */
 
-/* By the name that the statement uses: a view's, when it names one. */
-static const struct column_def *column_named(const struct lnode *table, const struct ast_column *c)
+const struct column_def *bind__column_named(const struct lnode *table, const struct ast_column *c)
 {
     for (uint32_t i = 0; i < table->column_count; i++) {
         const struct lcolumn *l = &table->columns[i];
@@ -75,7 +74,7 @@ static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
         const struct ast_column *c = s->source == AST_INSERT_SET
                                          ? s->set.items[i]->column
                                          : (const struct ast_column *)s->columns.items[i];
-        const struct column_def *col = column_named(table, c);
+        const struct column_def *col = bind__column_named(table, c);
         if (col == NULL) {
             return my_error(b->diag, ER_BAD_FIELD_ERROR, arena_strdup(b->arena, c->name),
                             "field list");
@@ -98,7 +97,7 @@ static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
     return ERR_OK;
 }
 
-static db_err check_generated(struct binder *b, const struct table_def *def, uint32_t ordinal,
+db_err bind__check_generated(struct binder *b, const struct table_def *def, uint32_t ordinal,
                               const struct bexpr *e)
 {
     const struct column_def *c = &def->columns[ordinal];
@@ -165,7 +164,7 @@ static db_err insert_row(struct binder *b, struct scope *scope, struct ast_expr 
         if (row[i]->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
-        TRY(check_generated(b, def, b->stmt->insert_columns[i], row[i]));
+        TRY(bind__check_generated(b, def, b->stmt->insert_columns[i], row[i]));
     }
     *ret = row;
     return ERR_OK;
@@ -294,13 +293,13 @@ static db_err on_duplicate(struct binder *b, const struct ast_insert *s, struct 
         struct bound_assign *out = &st->assigns[st->assign_count++];
         out->column = col->ordinal;
         TRY(bind__expr(b, &scope, a->value, &out->expr));
-        TRY(check_generated(b, def, col->ordinal, out->expr));
+        TRY(bind__check_generated(b, def, col->ordinal, out->expr));
     }
     return ERR_OK;
 }
 
-static db_err insert_through_view(struct binder *b, const struct ast_insert *s,
-                                  struct lnode **io_table, col_id_t **ret_ids, uint32_t *ret_count)
+static db_err insert_through_view(struct binder *b, bool on_duplicate, struct lnode **io_table,
+                                  col_id_t **ret_ids, uint32_t *ret_count)
 {
     struct lnode *view = *io_table;
     struct lnode *n;
@@ -310,10 +309,30 @@ static db_err insert_through_view(struct binder *b, const struct ast_insert *s,
     if (n == view) {
         return refuse_target(b, view, "INSERT");
     }
-    if (s->on_duplicate.count != 0) {
+    if (on_duplicate) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "ON DUPLICATE KEY UPDATE through a view");
     }
     return bind__view_insertable(b, *io_table);
+}
+
+db_err bind__insert_target(struct binder *b, const struct ast_name *name, bool on_duplicate,
+                           struct lnode **ret_table, col_id_t **ret_view_ids,
+                           uint32_t *ret_view_count)
+{
+    struct bound_stmt *st = b->stmt;
+    struct lnode *table;
+    TRY(bind__base_table(b, name, SLICE_EMPTY, &table));
+    if (table->kind != LNODE_TABLE) {
+        TRY(insert_through_view(b, on_duplicate, &table, ret_view_ids, ret_view_count));
+    }
+    st->kind = BOUND_INSERT;
+    st->targets = BIND_ARRAY(b, struct bound_target, 1);
+    if (st->targets == NULL) {
+        return ERR_NOMEM;
+    }
+    st->target_count = 1;
+    *ret_table = table;
+    return new_target(b, table, &st->targets[0]);
 }
 
 db_err bind__insert(struct binder *b, const struct ast_insert *s)
@@ -323,21 +342,11 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     if (s->partitions.count != 0) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "partition selection");
     }
-    TRY(bind__base_table(b, &s->table, SLICE_EMPTY, &table));
     col_id_t *ids = NULL;
     uint32_t view_count = 0;
-    if (table->kind != LNODE_TABLE) {
-        TRY(insert_through_view(b, s, &table, &ids, &view_count));
-    }
-    st->kind = BOUND_INSERT;
+    TRY(bind__insert_target(b, &s->table, s->on_duplicate.count != 0, &table, &ids, &view_count));
     st->replace = s->replace;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
-    st->targets = BIND_ARRAY(b, struct bound_target, 1);
-    if (st->targets == NULL) {
-        return ERR_NOMEM;
-    }
-    st->target_count = 1;
-    TRY(new_target(b, table, &st->targets[0]));
     TRY(insert_column_list(b, s, table, ids, view_count));
     if (s->source == AST_INSERT_QUERY) {
         TRY(insert_query(b, s));
@@ -488,7 +497,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         TRY(target_index(b, table, &a->table));
         a->column = column->u.column.id - table->columns[0].id;
         TRY(bind__expr(b, &scope, s->set.items[i]->value, &a->expr));
-        TRY(check_generated(b, table->u.table.def, a->column, a->expr));
+        TRY(bind__check_generated(b, table->u.table.def, a->column, a->expr));
     }
     struct lnode *root = from;
     TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));

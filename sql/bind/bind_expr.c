@@ -304,7 +304,7 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
                         "removed in a future release. Consider alternatives: 'SET "
                         "variable=expression, ...', or 'SELECT expression(s) INTO "
                         "variables(s)'.");
-    } else if (b->opts->user_var_type != NULL &&
+    } else if (!bind__load_variable(b, v->name, &t) && b->opts->user_var_type != NULL &&
                !b->opts->user_var_type(b->opts->env, v->name, &t)) {
         t = type_null();
     }

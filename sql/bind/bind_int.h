@@ -356,6 +356,21 @@ db_err bind__view_insertable(struct binder *b, const struct lnode *table);
 
 /* bind_dml.c */
 db_err bind__insert(struct binder *b, const struct ast_insert *s);
+db_err bind__load(struct binder *b, const struct ast_load_data *s);
+/* LOAD DATA, and INTO OUTFILE: FIELDS and LINES with their defaults. 1083. */
+db_err bind__file_format(struct binder *b, const struct ast_file_format *f, struct load_spec *ret);
+/* The type of @name within LOAD DATA ... SET, if the statement's list fills it. */
+bool bind__load_variable(const struct binder *b, struct slice name, struct sql_type *ret);
+/* The table that rows go to, as the statement's only target. Of a view: the table behind it, and
+ * its columns in the view's order (else NULL and 0). */
+db_err bind__insert_target(struct binder *b, const struct ast_name *name, bool on_duplicate,
+                           struct lnode **ret_table, col_id_t **ret_view_ids,
+                           uint32_t *ret_view_count);
+/* By the name that the statement uses: a view's, when it names one. NULL: there is none. */
+const struct column_def *bind__column_named(const struct lnode *table, const struct ast_column *c);
+/* 3105 when a generated column is given a value of its own. */
+db_err bind__check_generated(struct binder *b, const struct table_def *def, uint32_t ordinal,
+                             const struct bexpr *e);
 db_err bind__update(struct binder *b, const struct ast_update *s);
 db_err bind__delete(struct binder *b, const struct ast_delete *s);
 

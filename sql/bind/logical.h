@@ -6,6 +6,7 @@
 #define SKEIN_SQL_BIND_LOGICAL_H
 
 #include "sql/bind/bexpr.h"
+#include "sql/bind/load_spec.h"
 #include "sql/catalog/schema.h"
 
 enum lnode_kind {
@@ -257,6 +258,7 @@ struct bound_stmt {
     uint32_t assign_count;
     col_id_t *odku_old; /* by ordinal: the existing row's columns in assigns' expressions */
     col_id_t *odku_new; /* by ordinal: the row that was to be inserted (VALUES(col)) */
+    struct load_spec *load; /* INSERT: of LOAD DATA, whose SET is in assigns; root has no rows */
     bool ignore, replace, low_priority;
     struct bexpr
         *dml_limit; /* UPDATE, DELETE ... LIMIT: counts changed rows; also a limit node in root */

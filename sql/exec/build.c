@@ -7,6 +7,7 @@
 static const struct op_kind *kind_of(enum plan_kind kind)
 {
     switch (kind) {
+    case PLAN_LOAD: /* the INSERT above reads the file itself */
     case PLAN_DUAL: return &op_dual_kind;
     case PLAN_VALUES: return &op_values_kind;
     case PLAN_TABLE_SCAN:

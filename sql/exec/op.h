@@ -51,6 +51,7 @@ struct exec_ctx {
         deleted_rows;
     uint64_t first_insert_id; /* LAST_INSERT_ID() of this statement, 0 = none generated */
     uint64_t last_insert_id;  /* what the OK packet says */
+    const struct load_input *load; /* LOAD DATA: the file (sql/exec/load_reader.h) */
     bool found_rows_flag;     /* CLIENT_FOUND_ROWS: affected = matched */
     bool short_paths;         /* statements whose plan has the shape run without operators */
     bool json_condition;      /* 3986 was given */

@@ -6,19 +6,8 @@
  * each row's unique keys are read for update before it is written. */
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
-#include "sql/exec/insert_rows.h"
-
-struct op_insert {
-    struct op op;
-    struct row_writer writer;
-    const struct table_def *table;
-    struct insert_rows rows;
-    struct expr_state **updates;
-    struct row_rules update_rules;
-    struct chunk scratch; /* one row: old ++ new */
-    bool opened;
-    bool done;
-};
+#include "sql/exec/load_rows.h"
+#include "sql/exec/op_insert.h"
 
 static db_err one_row_vectors(struct exec_ctx *ctx, const struct table_def *t, struct chunk *c)
 {
@@ -186,7 +175,7 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
     return ERR_OK;
 }
 
-static db_err write_rows(struct op_insert *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)
+db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)
 {
     TRY(insert_rows_number(&s->rows, ctx, rows, n));
     for (uint32_t i = 0; i < n; i++) {
@@ -210,7 +199,7 @@ static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
                                 &rows[(size_t)kept * s->table->column_count], n > 1));
         kept += s->rows.skip ? 0 : 1;
     }
-    return kept == 0 ? ERR_OK : write_rows(s, ctx, rows, kept);
+    return kept == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, kept);
 }
 
 /* All rows of the source are read before the first is written: it may read the table that is
@@ -250,7 +239,7 @@ static db_err insert_source(struct op_insert *s, struct exec_ctx *ctx)
             n++;
         }
     }
-    return n == 0 ? ERR_OK : write_rows(s, ctx, rows, n);
+    return n == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, n);
 }
 
 static db_err insert_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
@@ -263,6 +252,9 @@ static db_err insert_next(struct op *op, struct exec_ctx *ctx, struct chunk **re
     s->done = true;
     if (op->node->children[0]->kind == PLAN_VALUES) {
         return insert_literals(s, ctx);
+    }
+    if (op->node->children[0]->kind == PLAN_LOAD) {
+        return exec__load_rows(s, ctx);
     }
     return insert_source(s, ctx);
 }

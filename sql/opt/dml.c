@@ -219,6 +219,35 @@ static db_err insert_updates(struct optimizer *o, struct plan_node *p, const str
                         &s->targets[0], &p->u.insert.target->odku_rules);
 }
 
+/* LOAD DATA: the rows come from a file, the assignments are its SET. */
+static db_err plan_load(struct optimizer *o, struct plan_node **ret)
+{
+    struct bound_stmt *s = o->stmt;
+    const struct bound_target *target = &s->targets[0];
+    const struct table_def *t = target->def;
+    struct plan_node *p = opt__node(o, PLAN_LOAD, 0);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    p->u.load.spec = s->load;
+    p->u.load.sets = OPT_ARRAY(o, struct plan_assign, s->assign_count + 1);
+    if (p->u.load.sets == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < s->assign_count; i++) {
+        struct bound_assign *a = &s->assigns[i];
+        if (t->columns[a->column].generated != GENERATED_NO) {
+            continue; /* DEFAULT: it is computed in any case */
+        }
+        TRY(replace_default(o, t, &t->columns[a->column], target->columns, &a->expr));
+        struct plan_assign *out = &p->u.load.sets[p->u.load.set_count++];
+        out->column = a->column;
+        TRY(opt__resolve(o, a->expr, target->columns, t->column_count, &out->expr));
+    }
+    *ret = p;
+    return ERR_OK;
+}
+
 static db_err plan_insert(struct optimizer *o)
 {
     struct bound_stmt *s = o->stmt;
@@ -235,7 +264,11 @@ static db_err plan_insert(struct optimizer *o)
     } else {
         TRY(opt__rewrite(o, &s->root));
     }
-    TRY(opt__physical(o, s->root, &nothing, &rows));
+    if (s->load != NULL) {
+        TRY(plan_load(o, &rows.node));
+    } else {
+        TRY(opt__physical(o, s->root, &nothing, &rows));
+    }
     struct plan_node *p = opt__node(o, PLAN_INSERT, 0);
     if (p == NULL) {
         return ERR_NOMEM;
@@ -265,7 +298,9 @@ static db_err plan_insert(struct optimizer *o)
             TRY(opt__column_default(o, t, &t->columns[i], &p->u.insert.defaults[i]));
         }
     }
-    TRY(insert_updates(o, p, t));
+    if (s->load == NULL) {
+        TRY(insert_updates(o, p, t));
+    }
     o->plan->root = p;
     if (rows.node->kind == PLAN_VALUES && s->assign_count == 0 && !s->replace && !s->ignore) {
         o->plan->shape = PLAN_SHAPE_INSERT_VALUES;

@@ -29,6 +29,7 @@ static const char *kind_name(const struct plan_node *n)
     case PLAN_WINDOW: return "Window";
     case PLAN_CTE_REF: return "Common table expression";
     case PLAN_RECURSIVE: return "Recursion";
+    case PLAN_LOAD: return "Load file";
     case PLAN_INSERT: return "Insert";
     case PLAN_UPDATE: return "Update";
     case PLAN_DELETE: return "Delete";

@@ -38,6 +38,7 @@ enum plan_kind {
     PLAN_WINDOW,
     PLAN_CTE_REF,
     PLAN_RECURSIVE,
+    PLAN_LOAD,   /* the lines of a file, below PLAN_INSERT */
     PLAN_INSERT, /* child gives the rows */
     PLAN_UPDATE,
     PLAN_DELETE,
@@ -217,6 +218,11 @@ struct plan_node {
             struct bexpr *
                 *defaults; /* by ordinal: what a missing column gets; NULL = none (1364) */
         } insert;
+        struct {
+            const struct load_spec *spec;
+            struct plan_assign *sets; /* SET: expressions on the row, by ordinal */
+            uint32_t set_count;
+        } load;
         struct {
             struct plan_target *targets;
             uint32_t target_count;

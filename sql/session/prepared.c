@@ -104,7 +104,7 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
     if (p->ast->kind == AST_STMT_EMPTY) {
         return my_error(&s->diag, ER_EMPTY_QUERY);
     }
-    if (p->ast->kind == AST_STMT_PREPARE || p->ast->kind == AST_STMT_EXECUTE ||
+    if (p->ast->kind == AST_STMT_LOAD_DATA || p->ast->kind == AST_STMT_PREPARE || p->ast->kind == AST_STMT_EXECUTE ||
         p->ast->kind == AST_STMT_DEALLOCATE) {
         return my_error(&s->diag, ER_UNSUPPORTED_PS);
     }

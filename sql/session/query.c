@@ -44,6 +44,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .current_schema = s->has_schema ? s->schema : SLICE_EMPTY,
                               .sql_mode = s->vars.sql_mode,
                               .connection_collation = s->vars.collation_connection,
+                              .database_collation = s->vars.collation_database,
                               .charset_client = s->vars.charset_client,
                               .div_precision_increment = s->vars.div_precision_increment,
                               .max_allowed_packet = s->vars.max_allowed_packet,
@@ -217,6 +218,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
                              .mem = &s->mem,
                              .diag = &s->diag,
                              .params = st->values,
+                             .load = st->load,
                              .given_rows = st->row_values,
                              .given_row_count = st->row_count,
                              .temp_dir = s->engine->opts.temp_dir,
@@ -322,6 +324,14 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
         info = arena_printf(&s->stmt_arena, "Rows matched: %llu  Changed: %llu  Warnings: %u",
                             (unsigned long long)ctx->matched_rows,
                             (unsigned long long)ctx->changed_rows, warnings);
+    } else if (plan->kind == BOUND_INSERT && plan->root->children[0]->kind == PLAN_LOAD) {
+        bool replace = plan->root->u.insert.replace;
+        info = arena_printf(&s->stmt_arena,
+                            "Records: %llu  Deleted: %llu  Skipped: %llu  Warnings: %u",
+                            (unsigned long long)ctx->records,
+                            (unsigned long long)(replace ? ctx->duplicates : 0),
+                            (unsigned long long)(replace ? 0 : ctx->records - ctx->affected_rows),
+                            warnings);
     } else if (plan->kind == BOUND_INSERT &&
                (ctx->records > 1 || plan->root->children[0]->u.values.row_count > 1 ||
                 plan->root->children[0]->kind != PLAN_VALUES)) {

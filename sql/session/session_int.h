@@ -182,6 +182,7 @@ struct statement {
     const struct value *row_values; /* INSERT of many rows of literals: row-major; or NULL */
     uint32_t row_count;
     struct sql_status status;
+    const struct load_input *load; /* LOAD DATA: its file (sql/exec/load_reader.h) */
 };
 
 db_err session__fail(struct sql_session *s,
@@ -293,6 +294,9 @@ db_err set__run(struct statement *st, const struct ast_set *set);
 db_err set__transaction(struct statement *st, const struct ast_set_transaction *t);
 db_err show__run(struct statement *st, const struct ast_show *show);
 db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_handled);
+
+/* load_stmt.c */
+db_err load__run(struct statement *st, const struct ast_load_data *l);
 
 /* prepared.c */
 db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);

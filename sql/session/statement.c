@@ -198,7 +198,6 @@ static const char *feature_name(const struct ast_stmt *ast)
 {
     switch ((int)ast->kind) {
     case AST_STMT_UNSUPPORTED: return ((const struct ast_unsupported *)ast)->feature;
-    case AST_STMT_LOAD_DATA: return "LOAD DATA";
     case AST_STMT_CALL: return "CALL";
     case AST_STMT_HANDLER: return "HANDLER";
     case AST_STMT_XA: return "XA";
@@ -255,6 +254,7 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_INSERT:
     case AST_STMT_UPDATE:
     case AST_STMT_DELETE: return query__run(st, ast);
+    case AST_STMT_LOAD_DATA: return load__run(st, (const struct ast_load_data *)ast);
     case AST_STMT_DO: return run_do(st, (const struct ast_do *)ast);
     case AST_STMT_BEGIN:
     case AST_STMT_COMMIT:

@@ -119,6 +119,10 @@ void conn_start(struct wire_loop *loop, int fd, enum conn_transport transport, c
  * connect_timeout). ERR_CLOSED: the client has gone; ERR_TIMEOUT; ERR_CANCELED: doomed;
  * ERR_INVALID: a protocol error whose error packet is in the output already. */
 MUST_USE db_err conn_read_packet(struct conn *c, struct slice *ret_packet);
+/* Moves the packet at hand, with its memory, to *ret_kept, so that it stays valid while others are
+ * read, until conn_drop_packet. ERR_NOMEM. */
+MUST_USE db_err conn_keep_packet(struct conn *c, struct packet_in *ret_kept);
+void conn_drop_packet(struct conn *c, struct packet_in *kept);
 /* Sends what was finished. May park. */
 MUST_USE db_err conn_flush(struct conn *c);
 /* Ends a packet (see packet_out_finish) and sends when enough has gathered. May park. */

@@ -186,6 +186,32 @@ db_err conn_read_packet(struct conn *c, struct slice *ret_packet)
     }
 }
 
+db_err conn_keep_packet(struct conn *c, struct packet_in *ret_kept)
+{
+    struct packet_in *in = &c->in;
+    struct packet_in kept = *in;
+    struct packet_in fresh = {0};
+    packet_in_consume(in);
+    size_t rest = packet_in_left(in);
+    if (rest != 0) { /* of the next packet */
+        db_err err = packet_in_reserve(&fresh, &c->loop->pool, rest);
+        if (err != ERR_OK) {
+            *in = kept;
+            return err;
+        }
+        memcpy(fresh.ptr, in->ptr + in->start, rest);
+        fresh.end = rest;
+    }
+    *in = fresh;
+    *ret_kept = kept;
+    return ERR_OK;
+}
+
+void conn_drop_packet(struct conn *c, struct packet_in *kept)
+{
+    packet_in_release(kept, &c->loop->pool);
+}
+
 /* Waits until the socket takes bytes (or TLS wants to read). */
 static db_err wait_sendable(struct conn *c, int events)
 {

@@ -51,6 +51,8 @@ struct result_sink {
     bool eof_due;  /* the EOF behind the column definitions waits for the first row */
     bool answered; /* something was sent or told: an error is no surprise */
     bool failed;   /* an error packet was put */
+    bool in_file;  /* the client sends a file */
+    struct packet_in command; /* LOAD DATA LOCAL: keeps the command's packet */
     uint32_t column_count;
     struct result_format *formats;
     struct result_format inline_formats[RESULT_INLINE_COLUMNS];

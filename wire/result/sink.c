@@ -95,12 +95,37 @@ static db_err on_error(struct sql_sink *sink, const struct diag *diag)
     return result_error(r->conn, diag);
 }
 
+/* The packets of the file come where the command's packet was: its memory is kept aside, for the
+ * statement's text is in it. */
+static db_err on_local_file(struct sql_sink *sink, struct slice name, struct slice *ret_piece)
+{
+    struct result_sink *r = (struct result_sink *)sink;
+    struct conn *c = r->conn;
+    if (!r->in_file) {
+        r->answered = true;
+        TRY(conn_begin(c));
+        TRY(put_u8(&c->out, LOCAL_FILE_HEADER));
+        TRY(put_bytes(&c->out, name));
+        TRY(conn_finish(c));
+        if (r->command.ptr == NULL) {
+            TRY(conn_keep_packet(c, &r->command));
+        }
+        r->in_file = true;
+    }
+    struct slice piece;
+    TRY(conn_read_packet(c, &piece));
+    r->in_file = piece.len != 0;
+    *ret_piece = piece;
+    return ERR_OK;
+}
+
 static const struct sql_sink_ops g_sink_ops = {
     .columns = on_columns,
     .rows = on_rows,
     .end = on_end,
     .ok = on_ok,
     .error = on_error,
+    .local_file = on_local_file,
 };
 
 void result_sink_init(struct result_sink *r, struct conn *c, const struct sql_session *session,
@@ -113,6 +138,8 @@ void result_sink_init(struct result_sink *r, struct conn *c, const struct sql_se
     r->eof_due = false;
     r->answered = false;
     r->failed = false;
+    r->in_file = false;
+    r->command = (struct packet_in){0};
     r->column_count = 0;
     r->formats = r->inline_formats;
 }
@@ -123,4 +150,7 @@ void result_sink_fini(struct result_sink *r)
         mem_free(r->formats);
     }
     r->formats = r->inline_formats;
+    if (r->command.ptr != NULL) {
+        conn_drop_packet(r->conn, &r->command);
+    }
 }

@@ -1,0 +1,23 @@
+/* The INSERT operator's state: for op_insert.c and load_rows.c. */
+#ifndef SKEIN_SQL_EXEC_OP_INSERT_H
+#define SKEIN_SQL_EXEC_OP_INSERT_H
+
+#include "sql/exec/insert_rows.h"
+
+struct op_insert {
+    struct op op;
+    struct row_writer writer;
+    const struct table_def *table;
+    struct insert_rows rows;
+    struct expr_state **updates;
+    struct row_rules update_rules;
+    struct chunk scratch; /* one row: old ++ new */
+    bool opened;
+    bool done;
+};
+
+/* Numbers n completed rows, row-major, and writes them. May park. */
+MUST_USE db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct value *rows,
+                                   uint32_t n);
+
+#endif

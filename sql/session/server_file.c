@@ -1,0 +1,226 @@
+#include "sql/session/server_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fiber.h"
+#include "sql/session/session_int.h"
+
+/* Numbers that MySQL's file layer gives; they have no symbols among the server's errors. */
+enum { EE_CANTCREATEFILE = 1, EE_STAT = 13, EE_FILENOTFOUND = 29 };
+
+static db_err os_error(struct sql_session *s, uint16_t number, const char *what, const char *path,
+                       int error)
+{
+    return diag_set_sql(&s->diag, number, "HY000", "%s '%s'%s (OS errno %d - %s)", what, path,
+                        number == EE_FILENOTFOUND ? " not found" : "", error, strerror(error));
+}
+
+static const char *full_path(struct sql_session *s, struct slice name)
+{
+    const char *dir = s->engine->opts.data_dir == NULL ? "." : s->engine->opts.data_dir;
+    struct arena *a = &s->stmt_arena;
+    if (name.len != 0 && name.ptr[0] == '/') {
+        return arena_strdup(a, name);
+    }
+    size_t end = strlen(dir);
+    const char *slash = end != 0 && dir[end - 1] == '/' ? "" : "/";
+    if (memchr(name.ptr == NULL ? (const uint8_t *)"" : name.ptr, '/', name.len) != NULL) {
+        struct slice rest = name;
+        while (rest.len >= 2 && rest.ptr[0] == '.' && rest.ptr[1] == '/') {
+            rest = slice_from(rest, 2);
+        }
+        return arena_printf(a, "%s%s%.*s", dir, slash, SLICE_FMT(rest));
+    }
+    return arena_printf(a, "%s%s%.*s/%.*s", dir, slash, SLICE_FMT(s->schema), SLICE_FMT(name));
+}
+
+struct file_job {
+    const char *path;
+    const char *allowed; /* the folder that it must be in; "" any */
+    int fd;
+    uint8_t *block;
+    size_t size;
+    ssize_t done;
+    int error;
+    bool secure, regular, create;
+};
+
+/* Whether the file, or the folder that it is to be made in, is below the allowed one, links
+ * followed. */
+static bool is_allowed(const struct file_job *j)
+{
+    char dir[PATH_MAX];
+    char real[PATH_MAX];
+    char path[PATH_MAX];
+    if (j->allowed[0] == '\0') {
+        return true;
+    }
+    if (realpath(j->allowed, dir) == NULL || strlen(j->path) >= sizeof(path)) {
+        return false;
+    }
+    snprintf(path, sizeof(path), "%s", j->path);
+    if (realpath(path, real) == NULL) {
+        char *slash = strrchr(path, '/');
+        if (slash == NULL) {
+            return false;
+        }
+        *(slash == path ? slash + 1 : slash) = '\0';
+        if (realpath(path, real) == NULL) {
+            return false;
+        }
+    }
+    size_t n = strlen(dir);
+    return strncmp(real, dir, n) == 0 && (real[n] == '/' || real[n] == '\0' || n == 1);
+}
+
+static void open_job(void *arg)
+{
+    struct file_job *j = arg;
+    struct stat st;
+    j->secure = is_allowed(j);
+    if (!j->secure) {
+        return;
+    }
+    if (j->create) {
+        j->fd = open(j->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
+        j->error = errno;
+        return;
+    }
+    if (stat(j->path, &st) != 0) {
+        j->error = errno;
+        return;
+    }
+    j->regular = S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode);
+    if (j->regular) {
+        j->fd = open(j->path, O_RDONLY | O_CLOEXEC);
+        j->error = j->fd < 0 ? errno : 0;
+    }
+}
+
+static db_err run_open(struct sql_session *s, struct slice name, bool create, struct file_job *j,
+                       struct server_file *ret)
+{
+    const char *allowed = s->engine->opts.secure_file_priv;
+    *ret = (struct server_file){.fd = -1};
+    ret->path = full_path(s, name);
+    ret->block = arena_alloc(&s->stmt_arena, SERVER_FILE_BLOCK);
+    if (ret->path == NULL || ret->block == NULL) {
+        return ERR_LIMIT;
+    }
+    *j = (struct file_job){.path = ret->path, .allowed = allowed, .fd = -1, .create = create};
+    if (allowed != NULL) {
+        blocking_run(open_job, j);
+    }
+    if (!j->secure) {
+        return my_error(&s->diag, ER_OPTION_PREVENTS_STATEMENT, "--secure-file-priv");
+    }
+    ret->fd = j->fd;
+    return ERR_OK;
+}
+
+db_err server_file_open(struct sql_session *s, struct slice name, struct server_file *ret_file)
+{
+    struct file_job j;
+    TRY(run_open(s, name, false, &j, ret_file));
+    if (j.fd >= 0) {
+        return ERR_OK;
+    }
+    if (j.regular) {
+        return os_error(s, EE_FILENOTFOUND, "File", j.path, j.error);
+    }
+    if (j.error != 0) {
+        return os_error(s, EE_STAT, "Can't get stat of", j.path, j.error);
+    }
+    return my_error(&s->diag, ER_TEXTFILE_NOT_READABLE, j.path);
+}
+
+db_err server_file_create(struct sql_session *s, struct slice name, struct server_file *ret_file)
+{
+    struct file_job j;
+    if (name.len == 0) {
+        return my_error(&s->diag, ER_FILE_EXISTS_ERROR, "");
+    }
+    TRY(run_open(s, name, true, &j, ret_file));
+    if (j.fd >= 0) {
+        return ERR_OK;
+    }
+    if (j.error == EEXIST) {
+        return my_error(&s->diag, ER_FILE_EXISTS_ERROR, arena_strdup(&s->stmt_arena, name));
+    }
+    return os_error(s, EE_CANTCREATEFILE, "Can't create/write to file", j.path, j.error);
+}
+
+static void read_job(void *arg)
+{
+    struct file_job *j = arg;
+    do {
+        j->done = read(j->fd, j->block, j->size);
+        j->error = errno;
+    } while (j->done < 0 && j->error == EINTR);
+}
+
+static void write_job(void *arg)
+{
+    struct file_job *j = arg;
+    size_t at = 0;
+    while (at < j->size) {
+        ssize_t n = write(j->fd, j->block + at, j->size - at);
+        if (n < 0 && errno != EINTR) {
+            j->done = -1;
+            j->error = errno;
+            return;
+        }
+        at += n < 0 ? 0 : (size_t)n;
+    }
+}
+
+db_err server_file_read(struct sql_session *s, struct server_file *f, struct slice *ret_piece)
+{
+    struct file_job j = {.fd = f->fd, .block = f->block, .size = SERVER_FILE_BLOCK};
+    blocking_run(read_job, &j);
+    if (j.done < 0) {
+        return my_error(&s->diag, ER_ERROR_ON_READ, f->path, j.error, strerror(j.error));
+    }
+    *ret_piece = slice_of(f->block, (size_t)j.done);
+    return ERR_OK;
+}
+
+db_err server_file_finish(struct sql_session *s, struct server_file *f)
+{
+    struct file_job j = {.fd = f->fd, .block = f->block, .size = f->used};
+    if (f->used != 0) {
+        blocking_run(write_job, &j);
+    }
+    f->used = 0;
+    return j.done < 0 ? my_error(&s->diag, ER_ERROR_ON_WRITE, f->path, j.error, strerror(j.error))
+                      : ERR_OK;
+}
+
+db_err server_file_write(struct sql_session *s, struct server_file *f, struct slice data)
+{
+    while (data.len != 0) {
+        size_t room = SERVER_FILE_BLOCK - f->used;
+        size_t n = data.len < room ? data.len : room;
+        memcpy(f->block + f->used, data.ptr, n);
+        f->used += n;
+        data = slice_from(data, n);
+        if (f->used == SERVER_FILE_BLOCK) {
+            TRY(server_file_finish(s, f));
+        }
+    }
+    return ERR_OK;
+}
+
+void server_file_close(struct server_file *f)
+{
+    if (f->fd >= 0) {
+        close(f->fd);
+    }
+    f->fd = -1;
+}
