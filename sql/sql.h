@@ -39,7 +39,7 @@ struct sql_engine_opts {
     const char *data_dir;    /* shown as @@datadir */
     /* Where LOAD DATA INFILE, INTO OUTFILE and LOAD_FILE may go; "" anywhere; NULL: nowhere */
     const char *secure_file_priv;
-    uint64_t server_id;      /* node id */
+    uint64_t server_id; /* node id */
 };
 
 /* Creates the system schema in an empty storage. May park. */

@@ -1,6 +1,7 @@
 #include "sql/bind/bind.h"
 
 #include "sql/bind/bind_int.h"
+#include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 
 static db_err binder_init(struct binder *b, struct arena *arena, const struct bind_opts *opts,
@@ -17,12 +18,32 @@ static db_err binder_init(struct binder *b, struct arena *arena, const struct bi
     return b->stmt == NULL ? ERR_NOMEM : ERR_OK;
 }
 
+static db_err into_file(struct binder *b, const struct ast_into *into)
+{
+    struct into_file *f = BIND_ARRAY(b, struct into_file, 1);
+    if (f == NULL) {
+        return ERR_NOMEM;
+    }
+    f->dump = into->kind == AST_INTO_DUMPFILE;
+    f->format = BIND_ARRAY(b, struct load_spec, 1);
+    if (f->format == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(arena_copy(b->arena, into->file, &f->format->file));
+    if (into->format.charset.ptr != NULL) {
+        TRY(charset_require(into->format.charset, b->diag, &f->charset));
+        if (f->charset->default_collation == COLL_BINARY) {
+            f->charset = NULL;
+        }
+    }
+    b->stmt->into_file = f;
+    return bind__file_format(b, &into->format, f->format);
+}
+
 static db_err into_vars(struct binder *b, const struct ast_into *into, uint32_t visible)
 {
     if (into->kind != AST_INTO_VARS) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
-                        into->kind == AST_INTO_OUTFILE ? "SELECT ... INTO OUTFILE"
-                                                       : "SELECT ... INTO DUMPFILE");
+        return into_file(b, into);
     }
     if (into->targets.count != visible) {
         return my_error(b->diag, ER_WRONG_NUMBER_OF_COLUMNS_IN_SELECT);
@@ -63,6 +84,7 @@ static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s
     uint32_t visible;
     st->kind = BOUND_SELECT;
     st->read_only = true;
+    b->into_select = bind__last_select(s->query->body);
     TRY(bind__query(b, NULL, NULL, s->query, &st->root, &visible));
     if (b->opts->select_limit != 0 && b->opts->select_limit != UINT64_MAX &&
         s->query->limit == NULL) {
@@ -71,14 +93,23 @@ static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s
     st->result = st->root->columns;
     st->result_count = visible;
     const struct ast_into *into = s->query->into;
-    if (s->query->body->kind == AST_BODY_SELECT) {
-        const struct ast_into *first = ((const struct ast_select *)s->query->body)->into;
+    const struct ast_select *last = bind__last_select(s->query->body);
+    if (last != NULL) {
+        const struct ast_into *first = last->into;
         if (first != NULL && into != NULL) {
             return my_error(b->diag, ER_MULTIPLE_INTO_CLAUSES);
         }
         into = first != NULL ? first : into;
     }
     return into == NULL ? ERR_OK : into_vars(b, into, visible);
+}
+
+const struct ast_select *bind__last_select(const struct ast_body *body)
+{
+    while (body->kind == AST_BODY_SETOP) {
+        body = ((const struct ast_setop *)body)->right;
+    }
+    return body->kind == AST_BODY_SELECT ? (const struct ast_select *)body : NULL;
 }
 
 static bool reads_directly(const struct lnode *n, const struct table_def *def)

@@ -25,7 +25,7 @@ struct bind_opts {
     uint64_t sql_mode;
     uint16_t connection_collation;
     uint16_t database_collation; /* collation_database: LOAD DATA's files */
-    uint16_t charset_client; /* default collation of character_set_client: literals' charset */
+    uint16_t charset_client;     /* default collation of character_set_client: literals' charset */
     uint32_t div_precision_increment;
     uint64_t max_allowed_packet;
     const struct timezone *tz; /* constants are folded in it */
@@ -50,7 +50,8 @@ struct bind_opts {
     void (*warn)(void *env, int level, uint16_t number, const char *text);
 };
 
-/* SELECT, INSERT, REPLACE, UPDATE, DELETE, LOAD DATA. Others: ERR_INVALID (the session handles them). */
+/* SELECT, INSERT, REPLACE, UPDATE, DELETE, LOAD DATA. Others: ERR_INVALID (the session handles
+ * them). */
 MUST_USE db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
                                const struct ast_stmt *stmt, struct diag *diag,
                                struct bound_stmt **ret_bound);

@@ -98,7 +98,7 @@ static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
 }
 
 db_err bind__check_generated(struct binder *b, const struct table_def *def, uint32_t ordinal,
-                              const struct bexpr *e)
+                             const struct bexpr *e)
 {
     const struct column_def *c = &def->columns[ordinal];
     if (c->generated != GENERATED_NO && e->kind != BEXPR_DEFAULT) {
@@ -340,7 +340,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     struct bound_stmt *st = b->stmt;
     struct lnode *table;
     if (s->partitions.count != 0) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "partition selection");
+        return my_error(b->diag, ER_PARTITION_CLAUSE_ON_NONPARTITIONED);
     }
     col_id_t *ids = NULL;
     uint32_t view_count = 0;

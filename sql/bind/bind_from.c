@@ -242,11 +242,13 @@ static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_
             return bind__cte(b, scope, c, t->alias, ret);
         }
     }
-    if (t->partitions.count != 0 || t->sample != AST_SAMPLE_NONE) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
-                        t->partitions.count != 0 ? "partition selection" : "TABLESAMPLE");
+    if (t->sample != AST_SAMPLE_NONE) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "TABLESAMPLE");
     }
     TRY(bind__base_table(b, &t->name, t->alias, ret));
+    if (t->partitions.count != 0) {
+        return my_error(b->diag, ER_PARTITION_CLAUSE_ON_NONPARTITIONED);
+    }
     if (b->dml_target && scope->parent == NULL && b->derived_depth == 0) {
         col_id_t *ids;
         TRY(bind__view_target(b, *ret, &ids, ret));

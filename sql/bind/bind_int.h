@@ -124,6 +124,7 @@ struct binder {
     struct diag *diag;
     struct func_bind_ctx func;
     struct bound_stmt *stmt;
+    const struct ast_select *into_select; /* the query block that INTO may stand in; or NULL */
     struct cte_def *ctes;
     struct lateral_use *laterals; /* all so far, newest first */
     struct bsubquery **subqueries;
@@ -355,6 +356,8 @@ struct lnode *bind__target_table(struct lnode *n);
 db_err bind__view_insertable(struct binder *b, const struct lnode *table);
 
 /* bind_dml.c */
+/* The block at the end of a query's text; NULL: it ends with something else. */
+const struct ast_select *bind__last_select(const struct ast_body *body);
 db_err bind__insert(struct binder *b, const struct ast_insert *s);
 db_err bind__load(struct binder *b, const struct ast_load_data *s);
 /* LOAD DATA, and INTO OUTFILE: FIELDS and LINES with their defaults. 1083. */

@@ -78,10 +78,10 @@ static void to_column(struct load_spec *l, const struct lnode *table, uint32_t o
     struct load_item *it = &l->items[l->item_count++];
     struct wire_column wire;
     type_wire_column(&c->type, c->type.collation, &wire);
-    *it = (struct load_item){
-        .kind = c->generated != GENERATED_NO ? LOAD_TO_NOTHING : LOAD_TO_COLUMN,
-        .column = ordinal,
-        .width = wire.length};
+    *it =
+        (struct load_item){.kind = c->generated != GENERATED_NO ? LOAD_TO_NOTHING : LOAD_TO_COLUMN,
+                           .column = ordinal,
+                           .width = wire.length};
     l->fixed_size += wire.length;
 }
 
@@ -110,9 +110,8 @@ static db_err listed_items(struct binder *b, const struct ast_load_data *s,
     return ERR_OK;
 }
 
-static db_err load_items(struct binder *b, const struct ast_load_data *s,
-                         const struct lnode *table, const col_id_t *view_ids, uint32_t view_count,
-                         struct load_spec *l)
+static db_err load_items(struct binder *b, const struct ast_load_data *s, const struct lnode *table,
+                         const col_id_t *view_ids, uint32_t view_count, struct load_spec *l)
 {
     const struct table_def *def = table->u.table.def;
     l->items =
@@ -210,9 +209,12 @@ db_err bind__load(struct binder *b, const struct ast_load_data *s)
         return ERR_NOMEM;
     }
     if (s->partitions.count != 0) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "partition selection");
+        return my_error(b->diag, ER_PARTITION_CLAUSE_ON_NONPARTITIONED);
     }
     TRY(bind__file_format(b, &s->format, l));
+    if (slice_eq(l->field_term, l->line_term)) {
+        l->line_term = SLICE_EMPTY; /* MYSQL: a line is as many fields as there are columns */
+    }
     TRY(bind__insert_target(b, &s->table, false, &table, &ids, &view_count));
     TRY(file_charset(b, s->format.charset, l));
     TRY(arena_copy(b->arena, s->file, &l->file));

@@ -547,6 +547,9 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
                       .ast = s,
                       .windows = &windows};
     TRY(refuse_later(b, s));
+    if (s->into != NULL && s != b->into_select) {
+        return my_error(b->diag, ER_MISPLACED_INTO);
+    }
     TRY(bind_input(b, &k));
     if (outer != NULL && outer->locking.count != 0) {
         TRY(check_locking(b, &outer->locking, k.root));

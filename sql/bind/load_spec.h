@@ -24,6 +24,14 @@ struct load_item {
     uint32_t width;   /* bytes in a file of fixed length */
 };
 
+/* SELECT ... INTO OUTFILE and DUMPFILE. */
+struct load_spec;
+struct into_file {
+    bool dump;                     /* DUMPFILE: bytes of one row, nothing added */
+    const struct charset *charset; /* NULL: each value in its own */
+    struct load_spec *format;
+};
+
 struct load_spec {
     struct slice file;
     bool local;
@@ -32,8 +40,8 @@ struct load_spec {
     struct slice field_term, line_start, line_term;
     int enclosed, escaped; /* a byte, or LOAD_NO_CHAR */
     bool optionally_enclosed;
-    bool multibyte;        /* bytes of a longer character may look like a separator */
-    bool fixed;            /* FIELDS TERMINATED BY '' ENCLOSED BY '' */
+    bool multibyte; /* bytes of a longer character may look like a separator */
+    bool fixed;     /* FIELDS TERMINATED BY '' ENCLOSED BY '' */
     size_t fixed_size;
     uint64_t ignore_lines;
     struct load_item *items;

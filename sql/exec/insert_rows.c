@@ -89,6 +89,26 @@ static bool is_pending(const struct insert_rows *s, uint32_t i)
     return s->pending != NULL && s->pending[i];
 }
 
+static db_err apply_defaults(struct insert_rows *s, struct exec_ctx *ctx, struct value *row)
+{
+    struct arena *arena = ctx->arena;
+    ctx->arena = s->kept != NULL ? s->kept : arena;
+    db_err err = row_rules_default(&s->rules, ctx, s->pending, s->number, row);
+    ctx->arena = arena;
+    return err;
+}
+
+static db_err apply_rules(struct insert_rows *s, struct exec_ctx *ctx, struct value *row)
+{
+    struct arena *arena = ctx->arena;
+    bool pass = true;
+    ctx->arena = s->kept != NULL ? s->kept : arena;
+    db_err err = row_rules_apply(&s->rules, ctx, s->number, row, &pass);
+    ctx->arena = arena;
+    s->skip = !pass;
+    return err;
+}
+
 db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct value *row,
                             bool many)
 {
@@ -103,19 +123,14 @@ db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct 
         }
     }
     if (s->pending != NULL) {
-        TRY(row_rules_default(&s->rules, ctx, s->pending, s->number, row));
+        TRY(apply_defaults(s, ctx, row));
         for (uint32_t i = 0; i < s->table->column_count; i++) {
             if (is_pending(s, i)) {
                 TRY(check_null(s, ctx, i, row, many));
             }
         }
     }
-    if (s->rules.rules != NULL) {
-        bool pass;
-        TRY(row_rules_apply(&s->rules, ctx, s->number, row, &pass));
-        s->skip = !pass;
-    }
-    return ERR_OK;
+    return s->rules.rules == NULL ? ERR_OK : apply_rules(s, ctx, row);
 }
 
 /* MYSQL: DEFAULT in a value list sees the columns that stand after it as their own defaults. */
@@ -183,43 +198,66 @@ static db_err set_number(struct insert_rows *s, struct exec_ctx *ctx, uint32_t c
     return row_assign(ctx, s->table, column, &t, &v, s->number, row);
 }
 
+static uint64_t explicit_number(const struct value *v)
+{
+    return v->phys == PHYS_INT && (v->is_unsigned || v->i > 0) ? v->u : 0;
+}
+
+/* Rows from `at` on that want a number. */
+static uint32_t numbers_wanted(const struct exec_ctx *ctx, const struct value *rows, uint32_t width,
+                               uint32_t at, uint32_t n)
+{
+    uint32_t need = 0;
+    for (uint32_t i = at; i < n; i++) {
+        need += wants_number(ctx, &rows[(size_t)i * width]) ? 1 : 0;
+    }
+    return need;
+}
+
+/* MYSQL: numbers given in the rows count from there on: a row without one gets more than each row
+ * before it has. The numbers of all rows are taken at once; those that an explicit one has passed
+ * are lost. */
 static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct value *rows,
                              uint32_t n)
 {
     uint32_t width = s->table->column_count;
     uint32_t col = (uint32_t)s->table->auto_increment;
-    uint32_t need = 0;
-    uint64_t highest = 0;
+    uint64_t step = ctx->auto_inc_step == 0 ? 1 : ctx->auto_inc_step;
+    uint64_t offset = ctx->auto_inc_offset == 0 ? 1 : ctx->auto_inc_offset;
+    uint64_t start = s->table->auto_increment_start;
+    uint64_t next = 0;
+    uint64_t highest = 0; /* explicit, not yet told to the sequence */
+    uint64_t told = 0;
+    uint32_t left = 0; /* numbers from `next` on that are ours */
     uint8_t key[16];
     struct slice name = sequence_key(s->table, false, key);
     for (uint32_t i = 0; i < n; i++) {
-        const struct value *v = &rows[i * width + col];
-        if (wants_number(ctx, v)) {
-            need++;
-        } else if (v->phys == PHYS_INT && (v->is_unsigned || v->i > 0) && v->u > highest) {
-            highest = v->u;
+        struct value *v = &rows[(size_t)i * width + col];
+        if (!wants_number(ctx, v)) {
+            uint64_t given = explicit_number(v);
+            highest = given > highest && given > told ? given : highest;
+            told = given > told ? given : told;
+            left = left != 0 && given >= next ? 0 : left;
+            continue;
         }
-    }
-    if (need != 0) {
-        uint64_t step = ctx->auto_inc_step == 0 ? 1 : ctx->auto_inc_step;
-        uint64_t offset = ctx->auto_inc_offset == 0 ? 1 : ctx->auto_inc_offset;
-        uint64_t start = s->table->auto_increment_start;
-        uint64_t next;
-        TRY(storage_sequence_next(ctx->storage, name, start == 0 ? 0 : start - 1, need, step,
-                                  offset, ctx->diag, &next));
-        for (uint32_t i = 0; i < n; i++) {
-            if (wants_number(ctx, &rows[i * width + col])) {
-                TRY(set_number(s, ctx, col, next, &rows[i * width]));
-                ctx->first_insert_id = ctx->first_insert_id == 0 ? next : ctx->first_insert_id;
-                next += step;
+        if (left == 0) {
+            if (highest != 0) {
+                TRY(storage_sequence_raise(ctx->storage, name, highest, ctx->diag));
+                highest = 0;
             }
+            left = numbers_wanted(ctx, rows + col, width, i, n);
+            TRY(storage_sequence_next(ctx->storage, name, start == 0 ? 0 : start - 1, left, step,
+                                      offset, ctx->diag, &next));
         }
+        TRY(set_number(s, ctx, col, next, &rows[(size_t)i * width]));
+        ctx->first_insert_id = ctx->first_insert_id == 0 ? next : ctx->first_insert_id;
+        next += step;
+        left--;
     }
-    if (highest != 0) {
-        ctx->last_insert_id = highest;
-        TRY(storage_sequence_raise(ctx->storage, name, highest, ctx->diag));
+    if (told != 0) {
+        ctx->last_insert_id = told;
     }
-    return ERR_OK;
+    return highest == 0 ? ERR_OK : storage_sequence_raise(ctx->storage, name, highest, ctx->diag);
 }
 
 static db_err row_ids(struct insert_rows *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)

@@ -13,6 +13,8 @@ struct insert_rows {
     struct row_rules rules;
     bool
         *pending; /* by ordinal: the row's default is computed from its other columns; NULL: none */
+    struct arena *kept; /* where the state of rules goes when ctx->arena is reset between rows;
+                         * NULL: it is not (then rules.values says where the rows' text goes) */
     bool skip; /* a check is violated and the statement has IGNORE: the row is not to be written */
 };
 

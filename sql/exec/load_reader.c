@@ -43,8 +43,7 @@ db_err load_reader_init(struct load_reader *r, const struct load_spec *spec,
     *r = (struct load_reader){.spec = spec, .input = input, .at_start = spec->line_start.len != 0};
     buf_init(&r->field, FIELD_MAX);
     mark_special(r);
-    r->back =
-        mem_alloc(spec->field_term.len + spec->line_start.len + spec->line_term.len + SPARE);
+    r->back = mem_alloc(spec->field_term.len + spec->line_start.len + spec->line_term.len + SPARE);
     return r->back == NULL ? ERR_NOMEM : ERR_OK;
 }
 
@@ -304,9 +303,8 @@ db_err load_read_field(struct load_reader *r, struct load_field *ret_field, bool
     TRY(r->err);
     struct slice text = slice_from(buf_slice(&r->field), closed ? 1 : 0);
     *ret_field = (struct load_field){.text = text, .enclosed = closed};
-    ret_field->is_null =
-        (null && text.len == 1) ||
-        (!closed && s->enclosed != LOAD_NO_CHAR && slice_eq(text, SLICE_LIT("NULL")));
+    ret_field->is_null = (null && text.len == 1) || (!closed && s->enclosed != LOAD_NO_CHAR &&
+                                                     slice_eq(text, SLICE_LIT("NULL")));
     *ret_found = true;
     return ERR_OK;
 }

@@ -27,10 +27,10 @@ struct load_reader {
     size_t back_count;
     struct buf field;
     bool special[256]; /* bytes that may be more than text */
-    bool eof;         /* the input has ended */
-    bool end_of_line; /* the line of the field that was read last has ended */
-    bool at_start;    /* LINES STARTING BY is still to be looked for */
-    bool cut;         /* load_next_line has skipped bytes that belong to no field */
+    bool eof;          /* the input has ended */
+    bool end_of_line;  /* the line of the field that was read last has ended */
+    bool at_start;     /* LINES STARTING BY is still to be looked for */
+    bool cut;          /* load_next_line has skipped bytes that belong to no field */
     db_err err;
 };
 

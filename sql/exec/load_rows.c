@@ -25,6 +25,7 @@ struct loader {
     struct chunk row; /* one row, by ordinal: what SET reads; made when there is a SET */
     struct value *rows;
     uint32_t count; /* rows of the batch */
+    uint32_t batch_rows;
 };
 
 static struct value *row_at(struct loader *l, uint32_t i)
@@ -124,17 +125,37 @@ static db_err store_missing(struct loader *l, const struct load_item *it, bool f
     return null && !fixed ? ERR_OK : exec__implicit_default(l->ctx, c, &row[it->column]);
 }
 
+/* MYSQL: a byte that no character of UTF-8 can begin with is an error whatever the statement says.
+ */
+static db_err check_lead(struct loader *l, struct slice text)
+{
+    const struct charset *cs = l->spec->charset;
+    size_t at = cs->ops->valid_prefix(cs, text);
+    uint8_t c = text.ptr[at];
+    if (l->spec->multibyte || cs->maxlen == 1 || (c >= 0xc2 && c <= 0xf4)) {
+        return ERR_OK;
+    }
+    return my_error(l->ctx->diag, ER_INVALID_CHARACTER_STRING, cs->name,
+                    arena_strdup(l->ctx->arena, slice_of(text.ptr, at)));
+}
+
 static db_err store_text(struct loader *l, const struct load_item *it, struct slice text,
                          struct value *row)
 {
     struct value v = value_str(text, l->spec->text.collation);
+    struct sql_type type = l->spec->text;
+    if (!charset_valid(l->spec->charset, text)) {
+        TRY(check_lead(l, text));
+        type.collation = COLL_BINARY; /* storing them tells which bytes are wrong */
+        v = value_str(text, COLL_BINARY);
+    }
     if (it->kind == LOAD_TO_VARIABLE) {
         return l->ctx->vars->user_set(l->ctx, it->var, &v);
     }
     if (it->kind == LOAD_TO_NOTHING) {
         return ERR_OK;
     }
-    TRY(row_assign(l->ctx, l->table, it->column, &l->spec->text, &v, l->insert->rows.number, row));
+    TRY(row_assign(l->ctx, l->table, it->column, &type, &v, l->insert->rows.number, row));
     return row_own(l->ctx, &row[it->column]);
 }
 
@@ -258,13 +279,32 @@ static db_err read_row(struct loader *l, bool *ret_end)
         TRY(row_own(l->ctx, &row[i])); /* what a default has made lies with the expressions */
     }
     if (l->insert->rows.skip) {
-        l->ctx->records++;
+        l->insert->rows.number--; /* MYSQL: messages do not count it */
     } else {
         l->count++;
     }
     TRY(load_next_line(&l->reader, ret_end));
-    /* MYSQL: of the last line, when nothing ends it, nobody hears. */
-    return l->reader.cut && !*ret_end ? too_many(l) : ERR_OK;
+    if (!l->reader.cut || *ret_end) {
+        return ERR_OK; /* MYSQL: of the last line, when nothing ends it, nobody hears */
+    }
+    TRY(flush(l)); /* conditions come in the order of the rows */
+    return too_many(l);
+}
+
+/* What the rows before meet when they are written comes before what this one has met. */
+static db_err fail_in_order(struct loader *l, db_err err)
+{
+    struct diag *diag = l->ctx->diag;
+    struct diag mine = *diag;
+    if (err != ERR_SQL || l->count == 0) {
+        return err;
+    }
+    diag_reset(diag);
+    db_err earlier = flush(l);
+    if (earlier == ERR_OK) {
+        *diag = mine;
+    }
+    return earlier == ERR_OK ? err : earlier;
 }
 
 static db_err skip_lines(struct loader *l, bool *ret_end)
@@ -294,8 +334,11 @@ static db_err run(struct loader *l)
     bool end = false;
     TRY(skip_lines(l, &end));
     while (!end) {
-        TRY(read_row(l, &end));
-        if (l->count == BATCH_ROWS || l->batch.used > BATCH_BYTES ||
+        db_err err = read_row(l, &end);
+        if (err != ERR_OK) {
+            return fail_in_order(l, err);
+        }
+        if (l->count >= l->batch_rows || l->batch.used > BATCH_BYTES ||
             l->ctx->eval.arena->used > BATCH_BYTES) {
             TRY(flush(l));
         }
@@ -309,7 +352,10 @@ static db_err prepare(struct loader *l)
     struct exec_ctx *ctx = l->ctx;
     const struct table_def *t = l->table;
     uint32_t n = l->node->u.load.set_count;
-    l->rows = ARENA_ARRAY(ctx->arena, struct value, (size_t)BATCH_ROWS * t->column_count);
+    /* A row that is looked up before it is written gains nothing by waiting, but for its number. */
+    bool looks = ctx->ignore || l->insert->op.node->u.insert.replace;
+    l->batch_rows = looks && t->auto_increment < 0 ? 1 : BATCH_ROWS;
+    l->rows = ARENA_ARRAY(ctx->arena, struct value, (size_t)l->batch_rows * t->column_count);
     if (l->rows == NULL) {
         return ERR_LIMIT;
     }
@@ -348,6 +394,8 @@ db_err exec__load_rows(struct op_insert *s, struct exec_ctx *ctx)
     TRY(load_reader_init(&l.reader, l.spec, ctx->load));
     arena_init(&l.batch, NULL, ctx->mem, 0);
     ctx->arena = &l.batch;
+    s->rows.kept = l.statement;
+    s->rows.rules.values = &l.batch;
     db_err err = run(&l);
     ctx->arena = l.statement;
     arena_fini(&l.batch);

@@ -49,12 +49,12 @@ struct exec_ctx {
     /* results of DML */
     uint64_t affected_rows, found_rows, changed_rows, matched_rows, records, duplicates,
         deleted_rows;
-    uint64_t first_insert_id; /* LAST_INSERT_ID() of this statement, 0 = none generated */
-    uint64_t last_insert_id;  /* what the OK packet says */
+    uint64_t first_insert_id;      /* LAST_INSERT_ID() of this statement, 0 = none generated */
+    uint64_t last_insert_id;       /* what the OK packet says */
     const struct load_input *load; /* LOAD DATA: the file (sql/exec/load_reader.h) */
-    bool found_rows_flag;     /* CLIENT_FOUND_ROWS: affected = matched */
-    bool short_paths;         /* statements whose plan has the shape run without operators */
-    bool json_condition;      /* 3986 was given */
+    bool found_rows_flag;          /* CLIENT_FOUND_ROWS: affected = matched */
+    bool short_paths;              /* statements whose plan has the shape run without operators */
+    bool json_condition;           /* 3986 was given */
     bool defer_checks; /* INSERT VALUES: that keys are new is left to the commit (autocommit) */
     /* INSERT VALUES: the plan's row stands for these, whose values are those of its parameters 0..,
      * row-major; NULL: the plan's rows themselves */

@@ -136,6 +136,15 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
     return row_update(&s->writer, old, changed, NULL);
 }
 
+static uint32_t last_unique(const struct table_def *t)
+{
+    uint32_t last = 0;
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        last = t->indexes[i].kind == INDEX_PRIMARY || t->indexes[i].kind == INDEX_UNIQUE ? i : last;
+    }
+    return last;
+}
+
 static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value *row)
 {
     const struct plan_node *n = s->op.node;
@@ -165,6 +174,11 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
             }
             ctx->duplicates++;
             return err == ERR_SQL ? ERR_OK : err;
+        }
+        /* MYSQL: a row that replaces its equal, found by the last unique key, changes nothing. */
+        if ((uint32_t)index == last_unique(s->table) && row_equal(s->table, old, row)) {
+            ctx->affected_rows++;
+            return ERR_OK;
         }
         TRY(row_delete(&s->writer, old));
         ctx->affected_rows++;

@@ -70,6 +70,9 @@ struct eval_env_ops {
     db_err (*release_lock)(struct eval_env *env, struct slice name, struct diag *diag, int *ret);
     db_err (*lock_holder)(struct eval_env *env, struct slice name,
                           int64_t *ret_connection); /* -1 free */
+    /* LOAD_FILE: the content, in the arena, or *ret_null. May park. */
+    db_err (*load_file)(struct eval_env *env, struct slice name, struct arena *arena,
+                        struct slice *ret, bool *ret_null);
     db_err (*release_all_locks)(struct eval_env *env, int64_t *ret_count);
 };
 

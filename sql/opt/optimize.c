@@ -161,7 +161,8 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     plan->param_types = stmt->param_types;
     plan->into_vars = stmt->into_vars;
     plan->into_var_count = stmt->into_var_count;
-    plan->cacheable = !stmt->session_bound && stmt->into_var_count == 0;
+    plan->into_file = stmt->into_file;
+    plan->cacheable = !stmt->session_bound && stmt->into_var_count == 0 && stmt->into_file == NULL;
     TRY(collect_tables(&o));
     TRY(opt__inline_ctes(&o));
     TRY(opt__unnest(&o, &stmt->root, false)); /* before the subqueries are planned on their own */

@@ -258,6 +258,7 @@ struct plan {
     bool cacheable;
     struct slice *into_vars;
     uint32_t into_var_count;
+    const struct into_file *into_file;
     uint32_t table_count; /* all base tables, for metadata locks and privileges */
     const struct table_def **tables;
     uint64_t catalog_version;

@@ -58,7 +58,9 @@ static db_err describe(struct sql_stmt *p)
     TRY(query__plan(s, p->ast, NULL, 0, true, &plan));
     db_err err = ERR_OK;
     p->column_count =
-        plan->kind == BOUND_SELECT && plan->into_var_count == 0 ? plan->result_count : 0;
+        plan->kind == BOUND_SELECT && plan->into_var_count == 0 && plan->into_file == NULL
+            ? plan->result_count
+            : 0;
     cols = ARENA_ARRAY(&p->arena, struct lcolumn, p->column_count + 1);
     if (cols == NULL) {
         err = ERR_NOMEM;
@@ -104,8 +106,8 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
     if (p->ast->kind == AST_STMT_EMPTY) {
         return my_error(&s->diag, ER_EMPTY_QUERY);
     }
-    if (p->ast->kind == AST_STMT_LOAD_DATA || p->ast->kind == AST_STMT_PREPARE || p->ast->kind == AST_STMT_EXECUTE ||
-        p->ast->kind == AST_STMT_DEALLOCATE) {
+    if (p->ast->kind == AST_STMT_LOAD_DATA || p->ast->kind == AST_STMT_PREPARE ||
+        p->ast->kind == AST_STMT_EXECUTE || p->ast->kind == AST_STMT_DEALLOCATE) {
         return my_error(&s->diag, ER_UNSUPPORTED_PS);
     }
     p->param_count = p->ast->param_count;

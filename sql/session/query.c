@@ -2,6 +2,7 @@
  * answer. */
 #include "base/clock.h"
 #include "sql/charset/charset.h"
+#include "sql/session/into_file.h"
 #include "sql/session/session_int.h"
 
 static void warn(void *arg, enum cast_level level, uint16_t number, const char *text)
@@ -265,12 +266,24 @@ static db_err keep_value(void *arg, const struct chunk *chunk)
     return value_copy(&v, &t->st->session->stmt_arena, t->keep);
 }
 
+static db_err write_into(void *arg, const struct chunk *chunk)
+{
+    return into_file_rows(arg, chunk);
+}
+
 static db_err run_select(struct statement *st, struct exec_ctx *ctx, const struct plan *plan,
                          struct row_target *t)
 {
     (void)st;
     if (t->keep != NULL) {
         return exec_run(ctx, keep_value, t);
+    }
+    if (plan->into_file != NULL) {
+        struct into_writer w;
+        TRY(into_file_open(&w, ctx->session, plan));
+        db_err err = into_file_close(&w, exec_run(ctx, write_into, &w));
+        t->rows = w.rows;
+        return err;
     }
     return exec_run(ctx, plan->into_var_count != 0 ? keep_into : send_rows, t);
 }
@@ -326,12 +339,10 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
                             (unsigned long long)ctx->changed_rows, warnings);
     } else if (plan->kind == BOUND_INSERT && plan->root->children[0]->kind == PLAN_LOAD) {
         bool replace = plan->root->u.insert.replace;
-        info = arena_printf(&s->stmt_arena,
-                            "Records: %llu  Deleted: %llu  Skipped: %llu  Warnings: %u",
-                            (unsigned long long)ctx->records,
-                            (unsigned long long)(replace ? ctx->duplicates : 0),
-                            (unsigned long long)(replace ? 0 : ctx->records - ctx->affected_rows),
-                            warnings);
+        info = arena_printf(
+            &s->stmt_arena, "Records: %llu  Deleted: %llu  Skipped: %llu  Warnings: %u",
+            (unsigned long long)ctx->records, (unsigned long long)(replace ? ctx->duplicates : 0),
+            (unsigned long long)(replace ? 0 : ctx->records - ctx->affected_rows), warnings);
     } else if (plan->kind == BOUND_INSERT &&
                (ctx->records > 1 || plan->root->children[0]->u.values.row_count > 1 ||
                 plan->root->children[0]->kind != PLAN_VALUES)) {
@@ -343,8 +354,10 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
         s->last_insert_id = ctx->first_insert_id;
         s->env.last_insert_id = (int64_t)ctx->first_insert_id;
     }
-    st->status.last_insert_id =
-        ctx->first_insert_id != 0 ? ctx->first_insert_id : ctx->last_insert_id;
+    if (st->load == NULL) { /* MYSQL: LOAD DATA tells none */
+        st->status.last_insert_id =
+            ctx->first_insert_id != 0 ? ctx->first_insert_id : ctx->last_insert_id;
+    }
     return session__ok(st, ctx->affected_rows, info == NULL ? SLICE_EMPTY : slice_str(info));
 }
 
@@ -353,6 +366,9 @@ static db_err answer_select(struct statement *st, const struct exec_ctx *ctx,
 {
     struct sql_session *s = st->session;
     s->found_rows = (int64_t)(ctx->found_rows != 0 ? ctx->found_rows : t->rows);
+    if (plan->into_file != NULL) {
+        return session__ok(st, t->rows, SLICE_EMPTY);
+    }
     if (plan->into_var_count != 0) {
         if (t->rows == 0) {
             diag_area_warn(&s->conditions, ER_SP_FETCH_NO_DATA);

@@ -156,6 +156,41 @@ db_err server_file_create(struct sql_session *s, struct slice name, struct serve
     return os_error(s, EE_CANTCREATEFILE, "Can't create/write to file", j.path, j.error);
 }
 
+db_err server_file_load(struct sql_session *s, struct slice name, struct arena *arena,
+                        struct slice *ret_text, bool *ret_null)
+{
+    struct server_file f;
+    struct file_job j;
+    struct slice piece;
+    struct buf all;
+    *ret_null = true;
+    if (run_open(s, name, false, &j, &f) != ERR_OK) {
+        bool limit = f.path == NULL || f.block == NULL;
+        diag_reset(&s->diag);
+        return limit ? ERR_LIMIT : ERR_OK;
+    }
+    if (j.fd < 0) {
+        return j.error != 0 ? ERR_OK : my_error(&s->diag, ER_TEXTFILE_NOT_READABLE, j.path);
+    }
+    buf_init(&all, s->vars.max_allowed_packet);
+    db_err err;
+    do {
+        err = server_file_read(s, &f, &piece);
+        err = err == ERR_OK ? buf_append_slice(&all, piece) : err;
+    } while (err == ERR_OK && piece.len != 0);
+    server_file_close(&f);
+    if (err == ERR_LIMIT) {
+        diag_area_warn(&s->conditions, ER_WARN_ALLOWED_PACKET_OVERFLOWED, "load_file",
+                       (long)s->vars.max_allowed_packet);
+        err = ERR_OK;
+    } else if (err == ERR_OK) {
+        err = arena_copy(arena, buf_slice(&all), ret_text);
+        *ret_null = err != ERR_OK;
+    }
+    buf_fini(&all);
+    return err;
+}
+
 static void read_job(void *arg)
 {
     struct file_job *j = arg;
@@ -223,4 +258,18 @@ void server_file_close(struct server_file *f)
         close(f->fd);
     }
     f->fd = -1;
+}
+
+static void unlink_job(void *arg)
+{
+    const struct server_file *f = arg;
+    (void)unlink(f->path);
+}
+
+void server_file_discard(struct server_file *f)
+{
+    if (f->fd >= 0) {
+        server_file_close(f);
+        blocking_run(unlink_job, f);
+    }
 }

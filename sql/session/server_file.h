@@ -1,6 +1,6 @@
-/* Files of the machine that statements name: LOAD DATA INFILE, SELECT ... INTO OUTFILE, LOAD_FILE().
- * All of them lie where secure_file_priv allows. Blocking calls run on the blocking pool, so all
- * functions may park. */
+/* Files of the machine that statements name: LOAD DATA INFILE, SELECT ... INTO OUTFILE,
+ * LOAD_FILE(). All of them lie where secure_file_priv allows. Blocking calls run on the blocking
+ * pool, so all functions may park. */
 #ifndef SKEIN_SQL_SESSION_SERVER_FILE_H
 #define SKEIN_SQL_SESSION_SERVER_FILE_H
 
@@ -28,6 +28,10 @@ MUST_USE db_err server_file_open(struct sql_session *s, struct slice name,
 /* The next block; empty at the end. ERR_SQL 1024. */
 MUST_USE db_err server_file_read(struct sql_session *s, struct server_file *f,
                                  struct slice *ret_piece);
+/* LOAD_FILE(): the whole content, in the arena; *ret_null when there is no such file, it may not be
+ * read or is longer than max_allowed_packet (a warning says so). ERR_SQL 1085. */
+MUST_USE db_err server_file_load(struct sql_session *s, struct slice name, struct arena *arena,
+                                 struct slice *ret_text, bool *ret_null);
 /* Makes a new file. ERR_SQL 1290, 1086 (there is one), 1. */
 MUST_USE db_err server_file_create(struct sql_session *s, struct slice name,
                                    struct server_file *ret_file);
@@ -37,5 +41,7 @@ MUST_USE db_err server_file_write(struct sql_session *s, struct server_file *f, 
 MUST_USE db_err server_file_finish(struct sql_session *s, struct server_file *f);
 /* Closes; also one that is not open. */
 void server_file_close(struct server_file *f);
+/* Closes and deletes: the statement that made it has failed. */
+void server_file_discard(struct server_file *f);
 
 #endif

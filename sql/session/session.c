@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "sql/charset/charset.h"
+#include "sql/session/server_file.h"
 #include "sql/session/session_int.h"
 
 enum { STATEMENT_MEMORY_DEFAULT = 256 * 1024 * 1024 };
@@ -324,10 +325,17 @@ static db_err env_release_all(struct eval_env *env, int64_t *ret)
     return ERR_OK;
 }
 
+static db_err env_load_file(struct eval_env *env, struct slice name, struct arena *arena,
+                            struct slice *ret, bool *ret_null)
+{
+    return server_file_load(of_env(env), name, arena, ret, ret_null);
+}
+
 const struct eval_env_ops session_env_ops = {.name = "session",
                                              .set_last_insert_id = set_last_insert_id,
                                              .sleep = env_sleep,
                                              .get_lock = env_get_lock,
                                              .release_lock = env_release_lock,
                                              .lock_holder = env_lock_holder,
+                                             .load_file = env_load_file,
                                              .release_all_locks = env_release_all};

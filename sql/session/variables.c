@@ -130,10 +130,10 @@ static bool computed(struct sql_session *s, enum sysvar_id id, struct value *ret
             COLL_UTF8MB3_GENERAL_CI);
         return true;
     case VAR_secure_file_priv:
-        *ret = s->engine->opts.secure_file_priv == NULL
-                   ? value_null()
-                   : value_str(slice_str(s->engine->opts.secure_file_priv),
-                               COLL_UTF8MB3_GENERAL_CI);
+        *ret =
+            s->engine->opts.secure_file_priv == NULL
+                ? value_null()
+                : value_str(slice_str(s->engine->opts.secure_file_priv), COLL_UTF8MB3_GENERAL_CI);
         return true;
     case VAR_datadir:
         *ret =

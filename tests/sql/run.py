@@ -46,12 +46,18 @@ class Statement:
         self.connection = DEFAULT
         self.ours = self.sorted = self.send = self.reap = self.metadata = False
         self.close = False
+        self.file = self.content = self.show_file = None
         self.mask = set()
         for word, arg in directives:
             if word == "connection":
                 self.connection = arg
             elif word in ("ours", "sorted", "send", "reap", "metadata", "close"):
                 setattr(self, word, True)
+            elif word == "file":
+                self.file, _, text = arg.partition(" ")
+                self.content = text.encode("utf-8").decode("unicode_escape").encode("latin-1")
+            elif word == "show-file":
+                self.show_file = arg
             elif word == "mask":
                 self.mask.update(a.strip() for a in arg.split(","))
             elif word != "multi":
@@ -63,6 +69,10 @@ class Statement:
             return where + "--reap"
         if self.close:
             return where + "--close"
+        if self.file:
+            return "--file " + self.file
+        if self.show_file:
+            return "--show-file " + self.show_file
         return where + self.sql
 
 
@@ -78,7 +88,7 @@ def parse_test(path):
                 word, _, arg = line[2:].strip().partition(" ")
                 directives.append((word, arg.strip()))
                 multi = multi or word == "multi"
-                if word in ("reap", "close"):
+                if word in ("reap", "close", "file", "show-file"):
                     out.append(Statement("", directives, number))
                     directives, multi = [], False
                 continue
@@ -114,11 +124,13 @@ class Runner:
     def __init__(self, host, port):
         self.host, self.port = host, port
         self.connections = {}
+        self.temp = None
 
     def connect(self, database=None):
         c = pymysql.connect(host=self.host, port=self.port, user="root", database=database,
                             charset="utf8mb4", conv={}, autocommit=None, connect_timeout=10,
-                            read_timeout=40, client_flag=CLIENT.MULTI_STATEMENTS)
+                            read_timeout=40, local_infile=True,
+                            client_flag=CLIENT.MULTI_STATEMENTS)
         c.query("SET NAMES utf8mb4")
         return c
 
@@ -126,6 +138,13 @@ class Runner:
         if name not in self.connections:
             self.connections[name] = self.connect(DATABASE)
         return self.connections[name]
+
+    def file(self, name):
+        """A file that statements name as $TMP/NAME: the servers run on this machine."""
+        if self.temp is None:
+            self.temp = tempfile.mkdtemp(prefix="skein-golden-")
+            os.chmod(self.temp, 0o777)
+        return os.path.join(self.temp, name)
 
     def prepare(self):
         admin = self.connect()
@@ -142,6 +161,9 @@ class Runner:
             except pymysql.err.Error:
                 pass
         self.connections = {}
+        if self.temp is not None:
+            shutil.rmtree(self.temp, ignore_errors=True)
+            self.temp = None
         admin = self.connect()
         try:
             admin.query("DROP DATABASE IF EXISTS " + DATABASE)
@@ -196,10 +218,18 @@ class Runner:
         if s.close:
             self.connections.pop(s.connection).close()
             return ["closed"]
+        if s.file:
+            with open(self.file(s.file), "wb") as f:
+                f.write(s.content)
+            return []
+        if s.show_file:
+            with open(self.file(s.show_file), "rb") as f:
+                return [show(f.read())]
         c = self.connection(s.connection)
         try:
             if not s.reap:
-                c._execute_command(COMMAND.COM_QUERY, s.sql.encode("utf-8"))
+                sql = s.sql.replace("$TMP", self.file("")[:-1]) if "$TMP" in s.sql else s.sql
+                c._execute_command(COMMAND.COM_QUERY, sql.encode("utf-8"))
             if s.send:
                 ready = select.select([c._sock], [], [], BLOCKED_S)[0]
                 return ["(answered)" if ready else "(waiting)"]
@@ -224,7 +254,10 @@ class Runner:
         blocks = []
         try:
             for s in statements:
-                blocks.append((s.title(), self.statement(s)))
+                lines = self.statement(s)
+                if self.temp is not None:
+                    lines = [line.replace(self.temp, "$TMP") for line in lines]
+                blocks.append((s.title(), lines))
             self.cleanup()
         except (pymysql.err.Error, OSError) as e:
             blocks.append(("the rest of the file", ["CONNECTION LOST: %s" % (e,)]))
@@ -292,7 +325,8 @@ class Server:
         data = os.path.join(self.directory, "data%d" % self.runs)
         self.process = subprocess.Popen(
             [self.binary, "start", "--storage", self.storage, "--data", data, "--mysql",
-             "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--admin", "127.0.0.1:0"],
+             "127.0.0.1:0", "--rpc", "127.0.0.1:0", "--admin", "127.0.0.1:0",
+             "--secure-file-priv", ""],
             stdout=subprocess.PIPE, stderr=self.log, stdin=subprocess.DEVNULL)
         deadline = time.monotonic() + START_S
         line = b""

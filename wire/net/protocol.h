@@ -43,7 +43,7 @@
 
 enum {
     PACKET_HEADER_SIZE = 4,
-    LOCAL_FILE_HEADER = 0xfb, /* the server asks for a file */
+    LOCAL_FILE_HEADER = 0xfb,      /* the server asks for a file */
     PACKET_PAYLOAD_MAX = 0xffffff, /* of one frame: a frame that full is followed by another */
     NONCE_SIZE = 20,
 };

@@ -48,10 +48,10 @@ struct result_sink {
     struct conn *conn;
     const struct sql_session *session;
     enum result_kind kind;
-    bool eof_due;  /* the EOF behind the column definitions waits for the first row */
-    bool answered; /* something was sent or told: an error is no surprise */
-    bool failed;   /* an error packet was put */
-    bool in_file;  /* the client sends a file */
+    bool eof_due;             /* the EOF behind the column definitions waits for the first row */
+    bool answered;            /* something was sent or told: an error is no surprise */
+    bool failed;              /* an error packet was put */
+    bool in_file;             /* the client sends a file */
     struct packet_in command; /* LOAD DATA LOCAL: keeps the command's packet */
     uint32_t column_count;
     struct result_format *formats;

@@ -420,16 +420,22 @@ db_err string_weight(EVAL_ARGS)
     return ERR_OK;
 }
 
-/* No file of the server can be read by SQL: MySQL answers NULL where secure_file_priv forbids it.
- */
 db_err string_load_file(EVAL_ARGS)
 {
-    (void)ctx;
     (void)call;
-    (void)args;
     EACH_ROW(row)
     {
-        vec_set_null(out, row);
+        struct slice text;
+        bool null = true;
+        if (!vec_is_null(args[0], row) && ctx->env != NULL) {
+            TRY(ctx->env->ops->load_file(ctx->env, vec_str(args[0], row), ctx->arena, &text,
+                                         &null));
+        }
+        if (null) {
+            vec_set_null(out, row);
+        } else {
+            vec_set_str_ref(out, row, text);
+        }
     }
     return ERR_OK;
 }
