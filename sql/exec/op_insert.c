@@ -4,10 +4,11 @@
  * they need are taken in one go, so that one statement's numbers are consecutive, then they are
  * written. When the statement has to look for conflicts (IGNORE, REPLACE, ON DUPLICATE KEY UPDATE)
  * each row's unique keys are read for update before it is written. */
+#include "sql/exec/op_insert.h"
+
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/load_rows.h"
-#include "sql/exec/op_insert.h"
 
 static db_err one_row_vectors(struct exec_ctx *ctx, const struct table_def *t, struct chunk *c)
 {
