@@ -95,6 +95,9 @@ struct range_desc {
     unsigned replica_count;
     struct replica_desc replicas[RANGE_REPLICAS_MAX];
     node_id_t leader_hint; /* who was last heard to lead, 0: unknown; no part of what is stored */
+    /* Not 0: frozen, to become a part of that range, its left neighbour; serves nobody. Stored, not
+     * sent to clients. */
+    range_id_t merging_into;
 };
 
 struct kv_request {

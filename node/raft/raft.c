@@ -349,6 +349,27 @@ static db_err step_tick(struct raft *r)
     return ERR_OK;
 }
 
+/* Commitment is final and the same for all members, so whoever knows of it may say it. */
+static db_err step_committed(struct raft *r, uint64_t index, uint64_t term)
+{
+    uint64_t own = 0;
+    if (index <= r->commit) {
+        return ERR_OK;
+    }
+    if (r->snapshot_pending) {
+        return ERR_BUSY;
+    }
+    if (index > r->last) {
+        return ERR_NOT_FOUND;
+    }
+    TRY(raft__term_of(r, index, &own));
+    if (own != term) {
+        return ERR_NOT_FOUND;
+    }
+    raft__commit_to(r, index);
+    return ERR_OK;
+}
+
 static db_err step_campaign(struct raft *r)
 {
     if (!raft__may_campaign(r) || r->snapshot_pending) {
@@ -406,6 +427,8 @@ db_err raft_step(struct raft *raft, const struct raft_event *event)
     case RAFT_EV_UNREACHABLE: raft__unreachable(r, event->u.peer); return ERR_OK;
     case RAFT_EV_LOG_READY: log_ready(r); return ERR_OK;
     case RAFT_EV_WAKE: raft__wake(r); return ERR_OK;
+    case RAFT_EV_COMMITTED:
+        return step_committed(r, event->u.committed.index, event->u.committed.term);
     }
     return ERR_INVALID;
 }

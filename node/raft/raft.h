@@ -259,7 +259,8 @@ enum raft_event_type {
     RAFT_EV_SNAPSHOT_INSTALLED,
     RAFT_EV_UNREACHABLE, /* a message to `peer` is known to be lost */
     RAFT_EV_LOG_READY,
-    RAFT_EV_WAKE, /* end quiescence: the link to a peer has changed or died */
+    RAFT_EV_WAKE,      /* end quiescence: the link to a peer has changed or died */
+    RAFT_EV_COMMITTED, /* the owner knows from elsewhere that an entry of the group is committed */
 };
 
 /* What raft_step returns besides ERR_OK, by event:
@@ -285,6 +286,10 @@ enum raft_event_type {
  * - CAMPAIGN: ERR_INVALID when not a voter.
  *
  * - PERSISTED, APPLIED, SNAPSHOT_INSTALLED: ERR_INVALID for what was never handed out.
+ *
+ * - COMMITTED: ERR_NOT_FOUND when the log does not hold that entry; ERR_BUSY while a snapshot is
+ * being installed. No leader need be known: the entry itself is the proof, and all before it is
+ * committed with it.
  *
  * - All: ERR_NOMEM (see above); ERR_CORRUPT or ERR_IO when the log's term() failed in a way that is
  * no answer: the replica must be stopped. */
@@ -316,6 +321,10 @@ struct raft_event {
             bool ok;
         } snapshot_installed;
         uint64_t peer; /* UNREACHABLE */
+        struct {
+            uint64_t index;
+            uint64_t term; /* of the entry */
+        } committed;
     } u;
 };
 

@@ -14,7 +14,7 @@
  * Applying is deterministic: an entry is without effect when it was evaluated under another epoch
  * than the range has at its place in the log. */
 
-static void link_slot(struct range_loop *l, struct replica *r, const struct raft_entry *last)
+void replica_applied_note(struct range_loop *l, struct replica *r, const struct raft_entry *last)
 {
     struct apply_slot *slot = &r->slot[l->apply_cur];
     if (!slot->linked) {
@@ -47,30 +47,46 @@ static struct proposal *match_proposal(struct replica *r, const struct raft_entr
 }
 
 static db_err apply_normal(struct range_loop *l, struct replica *r, const struct raft_entry *e,
-                           const struct proposal *p, db_err *ret_result)
+                           struct proposal *p, db_err *ret_result)
 {
     enum entry_kind kind;
     uint64_t version;
     struct slice payload;
     TRY(entry_header_get(e->data, &kind, &version, &payload));
-    if (version != 0 && version != r->apply_version) {
+    bool frozen = r->apply_view->desc.merging_into != 0;
+    if ((version != 0 && version != r->apply_version) || (frozen && kind != ENTRY_THAW)) {
         *ret_result = ERR_STALE_EPOCH;
         return ERR_OK;
     }
     *ret_result = ERR_OK;
-    if (kind == ENTRY_SPLIT) {
-        return split_apply(l, r, e->term, payload, p == NULL ? NULL : p->split);
-    }
-    if (kind == ENTRY_REPLICAS) {
-        return members_apply_replicas(l, r, payload, ret_result);
+    switch (kind) {
+    case ENTRY_SPLIT: return split_apply(l, r, e->term, payload, p == NULL ? NULL : p->split);
+    case ENTRY_REPLICAS: return members_apply_replicas(l, r, payload, ret_result);
+    case ENTRY_FREEZE: return merge_apply_freeze(l, r, payload, ret_result);
+    case ENTRY_THAW: return merge_apply_thaw(l, r, payload, ret_result);
+    case ENTRY_MERGE: return merge_apply(l, r, e, payload, p, ret_result);
+    case ENTRY_BATCH: break;
     }
     return engine_wbatch_add(l->apply[l->apply_cur].wb, payload);
+}
+
+static void hold_back(struct range_loop *l, struct replica *r, const struct raft_entry *entries,
+                      size_t count)
+{
+    db_err err = merge_hold_entries(r, entries, count);
+    if (err != ERR_OK) {
+        replica_break(l, r, err);
+    }
 }
 
 void replica_apply_entries(struct range_loop *l, struct replica *r,
                            const struct raft_entry *entries, size_t count)
 {
     struct apply_batch *b = &l->apply[l->apply_cur];
+    if (r->hold != NULL) {
+        hold_back(l, r, entries, count);
+        return;
+    }
     for (size_t i = 0; i < count; i++) {
         const struct raft_entry *e = &entries[i];
         struct proposal *p = match_proposal(r, e);
@@ -81,6 +97,14 @@ void replica_apply_entries(struct range_loop *l, struct replica *r,
         } else if (e->type == RAFT_ENTRY_CONF) {
             err = members_apply_conf(l, r, e);
         }
+        if (err == ERR_OK && r->hold != NULL) { /* this one waits, and has p */
+            b->entries += i;
+            if (i != 0) {
+                replica_applied_note(l, r, &entries[i - 1]);
+            }
+            hold_back(l, r, e + 1, count - i - 1);
+            return;
+        }
         if (p != NULL) {
             p->result = result;
             list_push_back(&b->proposals, &p->link);
@@ -90,8 +114,10 @@ void replica_apply_entries(struct range_loop *l, struct replica *r,
             return;
         }
     }
-    b->entries += count;
-    link_slot(l, r, &entries[count - 1]);
+    if (count != 0) {
+        b->entries += count;
+        replica_applied_note(l, r, &entries[count - 1]);
+    }
 }
 
 static void finish_slots(struct range_loop *l, struct apply_batch *b)
@@ -119,10 +145,10 @@ static void finish_batch(struct range_loop *l, struct apply_batch *b)
     struct list *node;
     while ((node = list_pop_front(&b->changes)) != NULL) {
         struct applied_change *c = CONTAINER_OF(node, struct applied_change, link);
-        if (c->members) {
-            members_finish(l, c);
-        } else {
-            split_finish(l, c);
+        switch (c->kind) {
+        case CHANGE_SPLIT: split_finish(l, c); break;
+        case CHANGE_DESC: members_finish(l, c); break;
+        case CHANGE_MERGE: merge_finish(l, c); break;
         }
     }
     finish_slots(l, b);

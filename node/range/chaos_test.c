@@ -1,10 +1,9 @@
 #include "node/range/testing.h"
 
-/* Everything at once, from a seed: nodes die and come back, are cut off, leases move, ranges split,
- * members are replaced, messages are lost and late, while writers write. At the end every
- * acknowledged write is there and the members of every range hold the same.
- *     chaos_test [seed [seconds]]
- * Threads run freely: a seed gives the same faults, not the same run. */
+/* Everything at once, from a seed: nodes die and come back, are cut off, leases move, ranges split
+ * and merge, members are replaced, messages are lost and late, while writers write. At the end
+ * every acknowledged write is there and the members of every range hold the same. chaos_test [seed
+ * [seconds]] Threads run freely: a seed gives the same faults, not the same run. */
 
 static uint64_t g_seed = 1;
 static unsigned g_seconds = 12;
@@ -98,6 +97,61 @@ static void split_one(struct tcluster *c, struct rand *r, struct ranges *rs)
     }
 }
 
+/* With leases together if that can be: in the background, as a merge takes a while. */
+struct merging {
+    struct tcluster *c;
+    range_id_t left, right;
+    _Atomic unsigned *running;
+    _Atomic unsigned *done;
+};
+
+static void merge_fiber(void *arg)
+{
+    struct merging *p = arg;
+    struct diag diag;
+    range_id_t id;
+    diag_reset(&diag);
+    node_id_t to = t_leader(p->c, p->left);
+    node_id_t from = t_leader(p->c, p->right);
+    struct tnode *n = to == 0 || from == 0 || from == to ? NULL : t_use(p->c, from);
+    if (n != NULL) {
+        db_err err = range_store_transfer_lease(n->rs, p->right, to, &diag);
+        (void)err;
+        t_done(n);
+        CHECK_OK(fiber_sleep(20 * NS_PER_MS));
+    }
+    n = to == 0 ? NULL : t_use(p->c, to);
+    if (n != NULL) {
+        if (range_store_merge(n->rs, p->left, &diag, &id) == ERR_OK) {
+            atomic_fetch_add(p->done, 1);
+        }
+        t_done(n);
+    }
+    atomic_fetch_sub(p->running, 1);
+    mem_free(p);
+}
+
+static _Atomic unsigned g_merged;
+
+static void merge_one(struct tcluster *c, struct rand *r, struct ranges *rs,
+                      _Atomic unsigned *running)
+{
+    list_ranges(c, rs);
+    for (unsigned i = 0; i < rs->count; i++) {
+        for (unsigned k = 0; k < rs->count; k++) {
+            if (rs->d[i].end.len == 0 || !slice_eq(rs->d[i].end, rs->d[k].start) ||
+                rand_below(r, 3) != 0) {
+                continue;
+            }
+            struct merging *p = mem_calloc(1, sizeof(*p));
+            CHECK(p != NULL);
+            *p = (struct merging){c, rs->d[i].id, rs->d[k].id, running, &g_merged};
+            atomic_fetch_add(running, 1);
+            CHECK_OK(fiber_spawn(loop_group_get(c->loops, 2), merge_fiber, p));
+        }
+    }
+}
+
 /* A member on a node that has none, for one on a node that has: in the background, so that other
  * faults hit it. */
 struct replacing {
@@ -181,7 +235,7 @@ static void chaos(struct tcluster *c)
     load_start(c, &l);
     uint64_t until = clock_mono_ns() + g_seconds * NS_PER_S;
     while (clock_mono_ns() < until) {
-        switch (rand_below(&r, 8)) {
+        switch (rand_below(&r, 10)) {
         case 0: cut_off(c, &r); break;
         case 1: kill_one(c, &r); break;
         case 2: move_lease(c, &r, &rs); break;
@@ -192,6 +246,8 @@ static void chaos(struct tcluster *c)
             atomic_store(&c->loss_permille, (unsigned)(rand_below(&r, 2) * rand_below(&r, 100)));
             atomic_store(&c->delay_us, (unsigned)(rand_below(&r, 2) * rand_below(&r, 5000)));
             break;
+        case 7:
+        case 8: merge_one(c, &r, &rs, &running); break;
         default:
             for (node_id_t id = 1; id <= c->count; id++) {
                 range_store_upkeep(c->nodes[id].rs, rand_below(&r, 2) == 0);
@@ -207,8 +263,8 @@ static void chaos(struct tcluster *c)
     }
     CHECK_OK(fiber_sleep(3 * NS_PER_S));
     uint64_t gap = load_check(c, &l);
-    printf("  seed %llu: longest write gap %llu ms\n", (unsigned long long)g_seed,
-           (unsigned long long)(gap / NS_PER_MS));
+    printf("  seed %llu: longest write gap %llu ms, %u merges\n", (unsigned long long)g_seed,
+           (unsigned long long)(gap / NS_PER_MS), atomic_load(&g_merged));
     compare_all(c, &rs);
     arena_fini(&rs.arena);
     t_stop_all(c);

@@ -10,6 +10,7 @@
 
 enum {
     DESC_VERSION = 1,
+    DESC_VERSION_FROZEN = 2, /* ends with the range that it is to be merged into */
     CONF_VERSION = 1,
     GONE_VERSION = 1,
 };
@@ -33,7 +34,8 @@ db_err range_desc_encode(struct buf *b, const struct range_desc *d)
 {
     ASSERT(d->replica_count <= RANGE_REPLICAS_MAX);
     size_t before = b->len;
-    db_err err = buf_append_u8(b, DESC_VERSION);
+    bool frozen = d->merging_into != 0;
+    db_err err = buf_append_u8(b, frozen ? DESC_VERSION_FROZEN : DESC_VERSION);
     const uint64_t numbers[] = {d->id, d->epoch.version, d->epoch.conf};
     for (size_t i = 0; i < ARRAY_COUNT(numbers) && err == ERR_OK; i++) {
         err = append_varint(b, numbers[i]);
@@ -55,6 +57,9 @@ db_err range_desc_encode(struct buf *b, const struct range_desc *d)
         if (err == ERR_OK) {
             err = buf_append_u8(b, (uint8_t)d->replicas[i].kind);
         }
+    }
+    if (err == ERR_OK && frozen) {
+        err = append_varint(b, d->merging_into);
     }
     if (err != ERR_OK) {
         b->len = before;
@@ -78,10 +83,12 @@ static bool parse_desc(struct slice bytes, struct range_desc *d)
     const uint8_t *pos = bytes.ptr;
     const uint8_t *end = bytes.ptr + bytes.len;
     uint64_t count;
-    if (bytes.len == 0 || *pos++ != DESC_VERSION || !varint_get(&pos, end, &d->id) ||
-        !varint_get(&pos, end, &d->epoch.version) || !varint_get(&pos, end, &d->epoch.conf) ||
-        !get_key(&pos, end, &d->start) || !get_key(&pos, end, &d->end) ||
-        !varint_get(&pos, end, &count) || count > RANGE_REPLICAS_MAX) {
+    uint8_t format = bytes.len == 0 ? 0 : *pos++;
+    if ((format != DESC_VERSION && format != DESC_VERSION_FROZEN) ||
+        !varint_get(&pos, end, &d->id) || !varint_get(&pos, end, &d->epoch.version) ||
+        !varint_get(&pos, end, &d->epoch.conf) || !get_key(&pos, end, &d->start) ||
+        !get_key(&pos, end, &d->end) || !varint_get(&pos, end, &count) ||
+        count > RANGE_REPLICAS_MAX) {
         return false;
     }
     d->replica_count = (unsigned)count;
@@ -92,6 +99,10 @@ static bool parse_desc(struct slice bytes, struct range_desc *d)
             return false;
         }
         r->kind = (enum replica_kind) * pos++;
+    }
+    if (format == DESC_VERSION_FROZEN &&
+        (!varint_get(&pos, end, &d->merging_into) || d->merging_into == 0)) {
+        return false;
     }
     return pos == end && d->id != 0;
 }
@@ -141,6 +152,7 @@ static void view_free(struct ebr_node *n)
 
 void range_view_publish(struct replica *r, struct range_view *v)
 {
+    atomic_store(&r->merging_into, v->desc.merging_into);
     struct range_view *old = atomic_exchange(&r->view, v);
     if (old != NULL) {
         ebr_retire(&r->rs->ebr, &old->ebr, view_free);

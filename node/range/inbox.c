@@ -153,6 +153,9 @@ void replica_rest(struct range_loop *l, struct replica *r)
 {
     ASSERT_SLOW(atomic_load(&r->owner) == l->index + 1);
     bool drains = replica_draining(l, r);
+    if (r->hold != NULL && drains) {
+        return; /* what waits is finished here */
+    }
     if (r->dirty || r->submits != 0 || r->slot[0].linked || r->slot[1].linked ||
         r->inflight_count != 0) {
         return;

@@ -51,7 +51,7 @@ static void lease_fiber(void *arg)
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
-void replica_lease_end(struct range_loop *l, struct replica *r)
+static void lease_stop(struct range_loop *l, struct replica *r, bool keep_locks)
 {
     const struct range_hooks *h = l->rs->opts.hooks;
     if (atomic_exchange(&r->lease_term, 0) != 0) {
@@ -65,16 +65,27 @@ void replica_lease_end(struct range_loop *l, struct replica *r)
             h->lease(h->ctx, replica_desc(r), false);
         }
     }
-    if (r->leading) {
-        r->leading = false;
+    if (r->leading && !keep_locks) {
         eval_range_lease_end(&r->eval);
     }
+    r->leading = false;
+    merge_hold_orphan(r);
     struct list *node;
     while ((node = list_pop_front(&r->inflight)) != NULL) {
         proposal_done(CONTAINER_OF(node, struct proposal, link), ERR_COMMIT_UNKNOWN);
     }
     r->inflight_count = 0;
     r->inflight_bytes = 0;
+}
+
+void replica_lease_end(struct range_loop *l, struct replica *r)
+{
+    lease_stop(l, r, false);
+}
+
+void replica_lease_stop(struct range_loop *l, struct replica *r)
+{
+    lease_stop(l, r, true);
 }
 
 void replica_soft_change(struct range_loop *l, struct replica *r, const struct raft_ready *rd)

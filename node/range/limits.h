@@ -20,6 +20,8 @@ enum {
     RANGE_INIT_TERM = 5,
     /* Rounds of upkeep without a write, after which the engine is flushed. */
     FLUSH_QUIET_ROUNDS = 10,
+    /* Ranges merged away whose logs wait for a flush of the engine. */
+    FLUSH_LOGS_LEFT = 256,
     /* Engine batches above this are applied before more entries are added. */
     RANGE_APPLY_BYTES_MAX = 16 << 20,
     /* Snapshots of this node's ranges on their way at one time: each holds back the clean-up of the
@@ -46,6 +48,9 @@ enum {
 #define RANGE_RETRY_NS        (200 * NS_PER_MS) /* a full disk is asked again */
 #define SPACE_WATCH_NS        (250 * NS_PER_MS)
 #define RANGE_UPKEEP_NS       (1 * NS_PER_S)
+/* A member that still has a range which the others have merged waits so long for its left
+ * neighbour to do the same. */
+#define MERGE_PATIENCE_NS (60 * NS_PER_S)
 /* How often it is looked whether coordinators of transactions live, and after how many looks in a
  * row without a word of one its row locks are given to others: 1.5 s. */
 #define OWNER_WATCH_NS (250 * NS_PER_MS)

@@ -93,8 +93,8 @@ uint64_t desc_replica_on(const struct range_desc *desc, node_id_t node)
 
 /* ---- applying ---- */
 
-static db_err put_change(struct range_loop *l, struct replica *r, const struct range_desc *desc,
-                         bool gone)
+db_err replica_put_desc(struct range_loop *l, struct replica *r, const struct range_desc *desc,
+                        bool gone)
 {
     struct apply_batch *b = &l->apply[l->apply_cur];
     struct applied_change *c = mem_calloc(1, sizeof(*c));
@@ -119,7 +119,7 @@ static db_err put_change(struct range_loop *l, struct replica *r, const struct r
     list_init(&c->link);
     c->replica = r;
     c->view = v;
-    c->members = true;
+    c->kind = CHANGE_DESC;
     c->gone = gone;
     r->apply_view = v;
     list_push_back(&b->changes, &c->link);
@@ -226,7 +226,7 @@ db_err members_apply_replicas(struct range_loop *l, struct replica *r, struct sl
             (struct replica_desc){e.add[i].node, e.add[i].replica_id, REPLICA_LEARNER};
     }
     d.epoch.conf++;
-    return put_change(l, r, &d, false);
+    return replica_put_desc(l, r, &d, false);
 }
 
 db_err members_apply_conf(struct range_loop *l, struct replica *r, const struct raft_entry *e)
@@ -257,7 +257,7 @@ db_err members_apply_conf(struct range_loop *l, struct replica *r, const struct 
     if (!gone) {
         TRY(store_put_conf(l->apply[l->apply_cur].wb, r->id, &conf, e->index));
     }
-    return put_change(l, r, &d, gone);
+    return replica_put_desc(l, r, &d, gone);
 }
 
 void members_finish(struct range_loop *l, struct applied_change *c)
@@ -597,7 +597,10 @@ db_err range_store_change_replicas(struct range_store *rs, range_id_t range,
     }
     arena_init(&c.arena, NULL, NULL, 0);
     atomic_fetch_add(&rs->proposers, 1); /* the store waits for us */
-    db_err err = change_members(&c);
+    bool merging = atomic_load(&c.r->merging_into) != 0 || merge_pending_into(rs, range);
+    db_err err =
+        merging ? diag_set(diag, ERR_BUSY, "range %llu is being merged", (unsigned long long)range)
+                : change_members(&c);
     atomic_store(&c.r->reshaping, false);
     atomic_fetch_sub(&rs->proposers, 1);
     arena_fini(&c.arena);

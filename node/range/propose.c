@@ -31,7 +31,7 @@ db_err entry_header_get(struct slice entry, enum entry_kind *ret_kind, uint64_t 
     const uint8_t *pos = entry.ptr + 1;
     const uint8_t *end = entry.ptr + entry.len;
     uint64_t version;
-    if (entry.ptr[0] < ENTRY_BATCH || entry.ptr[0] > ENTRY_REPLICAS ||
+    if (entry.ptr[0] < ENTRY_BATCH || entry.ptr[0] > ENTRY_KIND_LAST ||
         !varint_get(&pos, end, &version)) {
         return ERR_CORRUPT;
     }

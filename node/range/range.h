@@ -182,6 +182,20 @@ MUST_USE db_err range_store_write(struct range_store *rs, range_id_t id, uint64_
 MUST_USE db_err range_store_split(struct range_store *rs, range_id_t id, struct slice at,
                                   struct diag *diag, range_id_t *ret_new_id);
 
+/* Merges the range with its right neighbour, which is no more afterwards: its keys, locks and
+ * intents are this one's. Both must be led here and have all their members on the same nodes, all
+ * of them up to date. Writes to both wait, reads of the right one too, for some milliseconds.
+ * Parks. ERR_INVALID (nothing to the right; the meta range), ERR_NOT_LEADER, ERR_RANGE_NOT_FOUND
+ * (the right one is not here), ERR_BUSY (being split or changed), ERR_UNAVAILABLE (a member of one
+ * does not answer or is behind, or they are on different nodes), ERR_TIMEOUT; and those of a
+ * proposal: after ERR_COMMIT_UNKNOWN it is merged or goes on as it was within seconds. */
+MUST_USE db_err range_store_merge(struct range_store *rs, range_id_t left, struct diag *diag,
+                                  range_id_t *ret_right);
+/* Where requests for a range that was merged away are to go: the descriptor of the range of this
+ * node that has its keys; in the arena. ERR_RANGE_NOT_FOUND. */
+MUST_USE db_err range_store_redirect(struct range_store *rs, range_id_t gone, struct arena *arena,
+                                     struct range_desc *ret_desc);
+
 struct range_member_status {
     node_id_t node;
     uint64_t replica_id;
@@ -222,6 +236,7 @@ struct range_store_stats {
     uint64_t applied_entries;
     uint64_t owner_moves; /* a range at rest was taken by another loop */
     uint64_t splits;
+    uint64_t merges;
     uint64_t forced_flushes;
     bool disk_full;
     uint64_t leases; /* ranges whose lease is here */

@@ -37,7 +37,11 @@ enum entry_kind {
     ENTRY_BATCH = 1,
     ENTRY_SPLIT = 2,
     ENTRY_REPLICAS = 3, /* where new replicas are; see membership.c */
+    ENTRY_FREEZE = 4,   /* the three of a merge; see merge.c */
+    ENTRY_THAW = 5,
+    ENTRY_MERGE = 6,
 };
+enum { ENTRY_KIND_LAST = ENTRY_MERGE };
 
 struct split_ctx {
     struct replica *right; /* made in advance, not registered; taken by apply */
@@ -52,6 +56,7 @@ struct proposal {
     uint64_t lease_term;    /* 0: any */
     struct slice payload;
     struct split_ctx *split;
+    bool moves_locks; /* of a merge: the right range's evaluation is frozen here */
     uint64_t index;
     uint64_t term;
     db_err result;
@@ -122,6 +127,8 @@ enum replica_state {
     REPLICA_LIVE,
     REPLICA_LEAVING, /* no member any more: the data is being deleted; then EMPTY */
 };
+/* min_replica_id of a range that is no more, merged into another. */
+#define REPLICA_ID_NEVER UINT64_MAX
 
 /* Where a replica is: ids are never used twice, so what was true stays true. */
 struct replica_addr {
@@ -156,7 +163,10 @@ struct replica {
     _Atomic uint64_t written_bytes; /* since the start */
     _Atomic uint64_t size;
     _Atomic uint64_t proposal_count;
-    _Atomic bool reshaping;          /* a split or a change of members is under way */
+    _Atomic bool reshaping;          /* a split, merge or change of members is under way */
+    _Atomic range_id_t merging_into; /* as in the descriptor */
+    _Atomic bool log_left;           /* merged away; its log goes when that is durable */
+    uint64_t log_left_flush;         /* set before log_left: a flush begun after this one */
     _Atomic int state;               /* enum replica_state; moves are the owner's */
     _Atomic uint64_t min_replica_id; /* lower ids never come (back) to this node */
     _Atomic bool pinned;             /* only the loop of its lane drives it; never undone */
@@ -226,7 +236,9 @@ struct replica {
     bool keep_locks; /* the locks are those of before: the lease that begins keeps them */
     struct lease_msg lease_msg;
     struct inbox_msg opened_msg;
-    uint64_t want_lo; /* the core asked for entries that are not in memory; 0: it did not */
+    struct merge_hold *hold; /* applying waits for the range to be merged; see merge_apply.c */
+    bool resync;             /* leaving to come back by a snapshot */
+    uint64_t want_lo;        /* the core asked for entries that are not in memory; 0: it did not */
     uint64_t want_hi;
     bool fetching;
     struct log_fetch *fetched;
@@ -265,6 +277,12 @@ struct submission {
     bool full; /* takes no more */
 };
 
+enum change_kind {
+    CHANGE_SPLIT,
+    CHANGE_DESC, /* of members, or frozen or not */
+    CHANGE_MERGE,
+};
+
 /* A side effect of an applied entry, once the engine has it: the range's descriptor has changed. */
 struct applied_change {
     struct list link;
@@ -273,8 +291,8 @@ struct applied_change {
     struct replica *right;         /* a split, and its right half is here */
     struct range_view *right_view; /* that was EMPTY before; NULL: it is a new one */
     bool moved_locks;
-    bool members; /* a change of members */
-    bool gone;    /* this replica is none any more */
+    enum change_kind kind;
+    bool gone; /* this replica is none any more */
 };
 
 struct apply_batch {
@@ -377,11 +395,14 @@ struct range_store {
     struct periodic owner_watch;
     struct fiber_mutex upkeep_lock;
     struct flush_state flush;
+    _Atomic uint64_t flush_begun; /* numbers them */
+    _Atomic uint64_t flush_done;  /* the last that has succeeded */
+    _Atomic unsigned logs_left;
     _Atomic unsigned fibers; /* the store's own short ones */
 
     _Atomic uint64_t stat_proposals, stat_submits, stat_applies, stat_entries, stat_moves,
         stat_splits, stat_flushes, stat_leases, stat_asleep, stat_in, stat_out, stat_snap_sent,
-        stat_snap_received, stat_snap_bytes, stat_removed;
+        stat_snap_received, stat_snap_bytes, stat_removed, stat_merges;
 };
 
 /* ---- desc.c ---- */
@@ -536,10 +557,14 @@ void replica_soft_change(struct range_loop *l, struct replica *r, const struct r
 void replica_lease_check(struct range_loop *l, struct replica *r);
 void replica_lease_ready(struct range_loop *l, struct replica *r, const struct lease_msg *m);
 void replica_lease_end(struct range_loop *l, struct replica *r);
+/* The same, but the lock table stays as it is: whoever called it sees to that. */
+void replica_lease_stop(struct range_loop *l, struct replica *r);
 
 /* ---- apply.c ---- */
 void replica_apply_entries(struct range_loop *l, struct replica *r,
                            const struct raft_entry *entries, size_t count);
+/* What was applied last goes into the batch with its place. */
+void replica_applied_note(struct range_loop *l, struct replica *r, const struct raft_entry *last);
 void range_loop_apply(struct range_loop *l);
 void proposal_done(struct proposal *p, db_err result);
 
@@ -595,6 +620,9 @@ MUST_USE db_err members_apply_replicas(struct range_loop *l, struct replica *r,
 MUST_USE db_err members_apply_conf(struct range_loop *l, struct replica *r,
                                    const struct raft_entry *e);
 void members_finish(struct range_loop *l, struct applied_change *c);
+/* Puts a descriptor of the same keys, with what follows from it, into the apply batch. */
+MUST_USE db_err replica_put_desc(struct range_loop *l, struct replica *r,
+                                 const struct range_desc *desc, bool gone);
 /* What an entry says of where replicas are. Entries of other kinds say nothing. */
 void members_learn_entry(struct replica *r, const struct raft_entry *e);
 MUST_USE db_err members_conf_of(const struct range_desc *desc, struct raft_conf *ret_conf);
@@ -602,6 +630,18 @@ MUST_USE db_err members_conf_of(const struct range_desc *desc, struct raft_conf 
 /* ---- remove.c ---- */
 /* The node is no member of the range any more. */
 void replica_leave(struct range_loop *l, struct replica *r);
+/* The node stays a member, but what is here is of no use: it goes, and comes back by a snapshot. */
+void replica_resync(struct range_loop *l, struct replica *r);
+/* Its range is no more and nobody needs what is here; where it is driven. */
+MUST_USE db_err replica_drop_merged(struct range_loop *l, struct replica *r, void *arg);
+/* It takes part in nothing any more; state and lease are done with. Locks stay if keep_locks. */
+void replica_halt(struct range_loop *l, struct replica *r, bool keep_locks);
+/* After replica_halt, where it is driven: frees the core once nothing is under way. ERR_BUSY. */
+MUST_USE db_err replica_end_core(struct range_loop *l, struct replica *r, void *arg);
+/* Deletes what [start, end) has here, of a replica that was halted. Parks. */
+MUST_USE db_err replica_delete_halted(struct replica *r);
+/* The log of a range that was merged away goes, if that is durable. Upkeep's; parks. */
+void replica_forget_log(struct replica *r);
 /* At the start: deletes what an unfinished removal or snapshot has left. Parks. */
 MUST_USE db_err replicas_clean_up(struct range_store *rs, struct diag *diag);
 
@@ -628,6 +668,43 @@ void split_finish(struct range_loop *l, struct applied_change *c);
 void split_campaign(struct loop_timer *timer);
 MUST_USE db_err split_find_middle(struct range_store *rs, const struct range_desc *desc,
                                   struct arena *arena, bool *ret_found, struct slice *ret_key);
+
+/* ---- merge.c, merge_apply.c ---- */
+/* The entries of a merge, put into the apply batch. *ret_result: what the proposer is told. */
+MUST_USE db_err merge_apply_freeze(struct range_loop *l, struct replica *r, struct slice payload,
+                                   db_err *ret_result);
+MUST_USE db_err merge_apply_thaw(struct range_loop *l, struct replica *r, struct slice payload,
+                                 db_err *ret_result);
+/* May begin a hold (r->hold), which then owns p. */
+MUST_USE db_err merge_apply(struct range_loop *l, struct replica *r, const struct raft_entry *e,
+                            struct slice payload, struct proposal *p, db_err *ret_result);
+/* Entries that are committed after the merge that is waited for. */
+MUST_USE db_err merge_hold_entries(struct replica *r, const struct raft_entry *entries,
+                                   size_t count);
+/* Nobody waits for the merge's outcome any more. */
+void merge_hold_orphan(struct replica *r);
+void merge_hold_free(struct replica *r);
+void merge_finish(struct range_loop *l, struct applied_change *c);
+struct merge_freeze {
+    uint64_t conf; /* epoch.conf of the range that is frozen */
+    range_id_t into;
+};
+struct merge_entry {
+    uint64_t conf; /* of the left range */
+    range_id_t right;
+    uint64_t right_version; /* as frozen */
+    uint64_t freeze_index;  /* where its log ends */
+    uint64_t freeze_term;
+    struct slice end;
+};
+enum merge_thaw { MERGE_FENCE = 1, MERGE_THAW = 2 };
+MUST_USE db_err merge_freeze_encode(struct buf *b, const struct merge_freeze *f);
+MUST_USE db_err merge_entry_encode(struct buf *b, const struct merge_entry *m);
+bool merge_same_nodes(const struct range_desc *a, const struct range_desc *b);
+/* Is some range of this node frozen to become a part of this one? */
+bool merge_pending_into(struct range_store *rs, range_id_t id);
+/* A range that is led here and was left frozen goes on. Parks. */
+void merge_resolve(struct replica *r);
 
 /* Bytes of the range's versions, roughly. Blocks. */
 MUST_USE db_err range_data_size(struct range_store *rs, const struct range_desc *desc,

@@ -114,6 +114,27 @@ static void answer_shell(struct range_store *rs, node_id_t from, range_id_t rang
     }
 }
 
+static bool is_question(uint8_t type)
+{
+    return type == RAFT_MSG_PREVOTE || type == RAFT_MSG_VOTE || type == RAFT_MSG_POKE;
+}
+
+/* Who asks for a range that was merged away. */
+static void answer_merged(struct range_store *rs, node_id_t from, range_id_t range,
+                          const struct raft_msg *m)
+{
+    struct replica_transport *t = rs->opts.transport;
+    struct raft_msg resp = {
+        .type = REPLICA_MSG_REMOVED, .from = m->to, .to = m->from, .term = 1, .index = 0};
+    if (t == NULL || (m->type != REPLICA_MSG_ASK && !is_question(m->type))) {
+        return;
+    }
+    t->ops->send(t, from, range, &resp);
+    if (t->ops->flush != NULL) {
+        t->ops->flush(t);
+    }
+}
+
 void range_store_receive(struct range_store *rs, node_id_t from, range_id_t range,
                          const struct raft_msg *msg)
 {
@@ -127,6 +148,8 @@ void range_store_receive(struct range_store *rs, node_id_t from, range_id_t rang
                                       msg->to >= atomic_load(&r->min_replica_id));
         if (expected) {
             answer_shell(rs, from, range, msg);
+        } else if (r != NULL && atomic_load(&r->min_replica_id) == REPLICA_ID_NEVER) {
+            answer_merged(rs, from, range, msg);
         }
         return;
     }
@@ -148,11 +171,6 @@ void range_store_receive(struct range_store *rs, node_id_t from, range_id_t rang
     inbox_push(r, &in->msg);
 }
 
-static bool is_question(uint8_t type)
-{
-    return type == RAFT_MSG_PREVOTE || type == RAFT_MSG_VOTE || type == RAFT_MSG_POKE;
-}
-
 static bool from_a_leader(uint8_t type)
 {
     return type == RAFT_MSG_APPEND || type == RAFT_MSG_HEARTBEAT;
@@ -167,6 +185,24 @@ static bool was_removed(const struct range_desc *d, uint64_t replica_id)
         }
     }
     return replica_id >> 8 <= d->epoch.conf;
+}
+
+/* The others have merged the range. The left neighbour's replica of this node will come to that
+ * too, and needs this one: it is given time, after which it gets all by a snapshot. */
+static bool left_neighbour_takes(const struct replica *r)
+{
+    struct range_store *rs = r->rs;
+    bool there = false;
+    for (unsigned i = 0; i < REPLICA_BUCKETS && !there; i++) {
+        struct replica *o = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
+        for (; o != NULL && !there; o = o->map_next) {
+            unsigned slot = ebr_enter(&rs->ebr);
+            there = replica_is(o, REPLICA_LIVE) &&
+                    slice_eq(replica_desc(o)->end, replica_desc(r)->start);
+            ebr_leave(&rs->ebr, slot);
+        }
+    }
+    return there && clock_mono_ns() - atomic_load(&r->heard_ns) < MERGE_PATIENCE_NS;
 }
 
 static bool entries_carry_blobs(const struct raft_msg *m)
@@ -190,6 +226,13 @@ void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in
         /* A later replica of the range on this node is addressed: ours was removed before. */
         if (m->to > r->replica_id && m->type != REPLICA_MSG_REMOVED) {
             replica_leave(l, r);
+        }
+        return;
+    }
+    if (m->type == REPLICA_MSG_REMOVED && m->index == 0) {
+        if (!left_neighbour_takes(r)) {
+            db_err err = replica_drop_merged(l, r, NULL);
+            (void)err;
         }
         return;
     }

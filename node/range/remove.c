@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/faults.h"
 #include "base/log.h"
 #include "node/store/keyspace.h"
 
@@ -99,7 +100,38 @@ static db_err clean_up(struct range_store *rs, const struct store_gone *gone)
 static bool quiet(const struct replica *r)
 {
     return r->submits == 0 && !r->slot[0].linked && !r->slot[1].linked && !r->fetching &&
-           !r->lease_starting && r->snapshots_out == 0 && !r->installing;
+           !r->lease_starting && r->snapshots_out == 0 && !r->installing && r->hold == NULL;
+}
+
+static void free_core(struct replica *r)
+{
+    raft_free(r->raft);
+    r->raft = NULL;
+    log_fetch_free(r->fetched);
+    r->fetched = NULL;
+}
+
+static struct store_gone gone_of(const struct replica *r)
+{
+    const struct range_desc *d = replica_desc(r);
+    return (struct store_gone){.id = r->id,
+                               .min_replica_id = atomic_load(&r->min_replica_id),
+                               .keep_log = r->resync,
+                               .has_bounds = true,
+                               .start = d->start,
+                               .end = d->end};
+}
+
+static void now_empty(struct replica *r)
+{
+    struct range_store *rs = r->rs;
+    LOG_INFO("range.replica.removed", F_U64("range", r->id), F_U64("replica", r->replica_id));
+    atomic_fetch_add(&rs->stat_removed, 1);
+    atomic_fetch_sub(&rs->replica_count, 1);
+    pthread_mutex_lock(&rs->map_lock);
+    r->resync = false;
+    atomic_store(&r->state, REPLICA_EMPTY);
+    pthread_mutex_unlock(&rs->map_lock);
 }
 
 static void leave_fiber(void *arg)
@@ -111,25 +143,12 @@ static void leave_fiber(void *arg)
         err = atomic_load(&rs->failed) ? ERR_IO : fiber_sleep(NS_PER_MS);
     }
     if (err == ERR_OK) {
-        const struct range_desc *d = replica_desc(r);
-        struct store_gone g = {.id = r->id,
-                               .min_replica_id = atomic_load(&r->min_replica_id),
-                               .has_bounds = true,
-                               .start = d->start,
-                               .end = d->end};
-        raft_free(r->raft);
-        r->raft = NULL;
-        log_fetch_free(r->fetched);
-        r->fetched = NULL;
+        struct store_gone g = gone_of(r);
+        free_core(r);
         err = clean_up(rs, &g);
     }
     if (err == ERR_OK) {
-        LOG_INFO("range.replica.removed", F_U64("range", r->id), F_U64("replica", r->replica_id));
-        atomic_fetch_add(&rs->stat_removed, 1);
-        atomic_fetch_sub(&rs->replica_count, 1);
-        pthread_mutex_lock(&rs->map_lock);
-        atomic_store(&r->state, REPLICA_EMPTY);
-        pthread_mutex_unlock(&rs->map_lock);
+        now_empty(r);
     } else if (err != ERR_CANCELED) {
         LOG_ERROR("range.remove.failed", F_U64("range", r->id), F_ERR(err));
         range_store_fatal(rs, err, "a replica cannot be removed");
@@ -137,20 +156,15 @@ static void leave_fiber(void *arg)
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
-void replica_leave(struct range_loop *l, struct replica *r)
+void replica_halt(struct range_loop *l, struct replica *r, bool keep_locks)
 {
-    if (!replica_is(r, REPLICA_LIVE) || r->raft == NULL) {
-        return;
-    }
-    ASSERT(lane_loop(l->rs, r->id) == l);
-    const struct range_desc *d = replica_desc(r);
-    uint64_t min = r->replica_id + 1;
-    if (desc_replica_on(d, l->rs->ident.node_id) == 0 && min < (d->epoch.conf + 1) << 8) {
-        min = (d->epoch.conf + 1) << 8;
-    }
-    atomic_store(&r->min_replica_id, min);
+    bool on_lane = atomic_load(&r->on_lane);
     atomic_store(&r->state, REPLICA_LEAVING);
-    replica_lease_end(l, r);
+    if (keep_locks) {
+        replica_lease_stop(l, r);
+    } else {
+        replica_lease_end(l, r);
+    }
     replica_fail_pending(r, ERR_NOT_LEADER);
     atomic_store(&r->leader_node, 0);
     lane_leave(l, r);
@@ -158,11 +172,131 @@ void replica_leave(struct range_loop *l, struct replica *r)
         r->awake = false;
         list_remove(&r->awake_link);
     }
-    loop_timer_stop(l->loop, &r->campaign_timer);
+    if (on_lane) {
+        loop_timer_stop(l->loop, &r->campaign_timer);
+    }
+}
+
+static void leave(struct range_loop *l, struct replica *r, uint64_t min)
+{
+    ASSERT(lane_loop(l->rs, r->id) == l);
+    atomic_store(&r->min_replica_id, min);
+    replica_halt(l, r, false);
     atomic_fetch_add(&l->rs->fibers, 1);
     if (fiber_spawn(l->loop, leave_fiber, r) != ERR_OK) {
         atomic_fetch_sub(&l->rs->fibers, 1);
         range_store_fatal(l->rs, ERR_NOMEM, "no fiber to remove a replica");
+    }
+}
+
+void replica_leave(struct range_loop *l, struct replica *r)
+{
+    if (!replica_is(r, REPLICA_LIVE) || r->raft == NULL) {
+        return;
+    }
+    const struct range_desc *d = replica_desc(r);
+    uint64_t min = r->replica_id + 1;
+    if (desc_replica_on(d, l->rs->ident.node_id) == 0 && min < (d->epoch.conf + 1) << 8) {
+        min = (d->epoch.conf + 1) << 8;
+    }
+    leave(l, r, min);
+}
+
+/* As one whose first snapshot was cut off: without a vote until it has the next, while what it has
+ * promised before stays in the log. */
+void replica_resync(struct range_loop *l, struct replica *r)
+{
+    if (!replica_is(r, REPLICA_LIVE) || r->raft == NULL || lane_loop(l->rs, r->id) != l) {
+        return;
+    }
+    LOG_WARN("range.replica.resync", F_U64("range", r->id), F_U64("replica", r->replica_id));
+    r->resync = true;
+    leave(l, r, r->replica_id);
+}
+
+/* ---- ranges that were merged away ---- */
+
+db_err replica_drop_merged(struct range_loop *l, struct replica *r, void *arg)
+{
+    (void)arg;
+    if (!replica_is(r, REPLICA_LIVE) || r->raft == NULL || lane_loop(l->rs, r->id) != l) {
+        return ERR_BUSY;
+    }
+    LOG_INFO("range.merged.dropped", F_U64("range", r->id), F_U64("replica", r->replica_id));
+    leave(l, r, REPLICA_ID_NEVER);
+    return ERR_OK;
+}
+
+db_err replica_end_core(struct range_loop *l, struct replica *r, void *arg)
+{
+    (void)l;
+    (void)arg;
+    if (!quiet(r)) {
+        return ERR_BUSY;
+    }
+    free_core(r);
+    return ERR_OK;
+}
+
+db_err replica_delete_halted(struct replica *r)
+{
+    struct store_gone g = gone_of(r);
+    ASSERT(replica_is(r, REPLICA_LEAVING) && r->raft == NULL);
+    TRY(clean_up(r->rs, &g));
+    now_empty(r);
+    return ERR_OK;
+}
+
+struct forget_job {
+    struct range_store *rs;
+    const range_id_t *ids;
+    size_t count;
+    db_err err;
+};
+
+static void forget_records(void *arg)
+{
+    struct forget_job *j = arg;
+    struct engine_wbatch *wb;
+    j->err = engine_wbatch_new(j->rs->opts.engine, &wb);
+    if (j->err != ERR_OK) {
+        return;
+    }
+    for (size_t i = 0; i < j->count && j->err == ERR_OK; i++) {
+        j->err = store_delete_gone(wb, j->ids[i]);
+    }
+    if (j->err == ERR_OK) {
+        j->err = engine_apply(j->rs->opts.engine, wb, NULL);
+    }
+    engine_wbatch_free(wb);
+}
+
+/* Nothing refers to it any more: first the log, then the record that says that it is to go. */
+static db_err forget(struct range_store *rs, const range_id_t *ids, size_t count)
+{
+    struct forget_job j = {.rs = rs, .ids = ids, .count = count};
+    for (size_t i = 0; i < count; i++) {
+        TRY(remove_log(rs, ids[i]));
+    }
+    if (count != 0) {
+        blocking_run(forget_records, &j);
+    }
+    return j.err;
+}
+
+void replica_forget_log(struct replica *r)
+{
+    struct range_store *rs = r->rs;
+    if (!atomic_load(&r->log_left) || atomic_load(&rs->flush_done) <= r->log_left_flush) {
+        return;
+    }
+    FAULT(range_merge_before_forget);
+    db_err err = forget(rs, &r->id, 1);
+    if (err == ERR_OK) {
+        atomic_store(&r->log_left, false);
+        atomic_fetch_sub(&rs->logs_left, 1);
+    } else {
+        LOG_DEBUG("range.merge.log", F_U64("range", r->id), F_ERR(err)); /* in a later round */
     }
 }
 
@@ -201,6 +335,9 @@ static void list_gone(void *arg)
 
 static db_err clean_one(struct range_store *rs, const struct store_gone *gone)
 {
+    if (gone->min_replica_id == REPLICA_ID_NEVER && !gone->has_bounds) {
+        return forget(rs, &gone->id, 1);
+    }
     struct range_desc d = {.id = gone->id};
     struct replica *r;
     TRY(replica_new(rs, &d, &r));

@@ -27,6 +27,10 @@ static db_err check_view(const struct range_desc *d, const struct kv_request *re
                          struct slice start, struct slice end, struct diag *diag,
                          struct kv_reply *reply)
 {
+    if (UNLIKELY(d->merging_into != 0)) {
+        return diag_set(diag, ERR_BUSY, "range %llu is being merged with its neighbour",
+                        (unsigned long long)d->id);
+    }
     if (req->epoch.version != d->epoch.version || req->epoch.conf != d->epoch.conf) {
         return fill_stale(d, req, reply);
     }
@@ -175,6 +179,7 @@ db_err replica_new(struct range_store *rs, const struct range_desc *desc,
         return err;
     }
     atomic_store(&r->view, v);
+    atomic_store(&r->merging_into, desc->merging_into);
     r->apply_view = v;
     eval_range_init(&r->eval, &replica_eval_ops, rs->opts.engine, locks);
     *ret_replica = r;
@@ -187,6 +192,7 @@ void replica_free(struct replica *r)
         return;
     }
     ASSERT(list_empty(&r->pending) && list_empty(&r->inflight));
+    merge_hold_free(r);
     raft_free(r->raft);
     log_fetch_free(r->fetched);
     lock_table_free(r->eval.locks);

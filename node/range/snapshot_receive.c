@@ -56,7 +56,8 @@ struct receiving {
     uint32_t crc;
     bool ended;
     bool had_core;
-    bool taken; /* the core has: `installed` will be signalled */
+    bool taken;           /* the core has: `installed` will be signalled */
+    struct replica *dead; /* in the way, and of a range that is no more */
     struct waiter installed;
     db_err err;
 };
@@ -349,7 +350,8 @@ static db_err install(struct receiving *s, bool *ret_cleared)
 
 static bool quiet(const struct replica *r)
 {
-    return r->submits == 0 && !r->slot[0].linked && !r->slot[1].linked && !r->fetching;
+    return r->submits == 0 && !r->slot[0].linked && !r->slot[1].linked && !r->fetching &&
+           r->hold == NULL;
 }
 
 /* The core stands at the snapshot from now on. */
@@ -504,9 +506,16 @@ static bool overlap(const struct range_desc *a, const struct range_desc *b)
            (b->end.len == 0 || slice_cmp(a->start, b->end) < 0);
 }
 
-/* Under map_lock. */
+/* A range keeps its first key for all of its life, and each change of who has a key raises the
+ * version of who has it from then on. So who has that key under a later version has outlived it. */
+static bool is_dead(const struct range_desc *d, const struct range_desc *now)
+{
+    return range_desc_contains(now, d->start) && now->epoch.version > d->epoch.version;
+}
+
+/* Under map_lock. *ret_dead: one that is in the way although its range was merged away. */
 static bool space_is_free(struct range_store *rs, const struct replica *self,
-                          const struct range_desc *desc)
+                          const struct range_desc *desc, struct replica **ret_dead)
 {
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load(&rs->buckets[i]);
@@ -516,8 +525,10 @@ static bool space_is_free(struct range_store *rs, const struct replica *self,
             }
             unsigned slot = ebr_enter(&rs->ebr);
             bool hit = overlap(replica_desc(r), desc);
+            bool dead = hit && is_dead(replica_desc(r), desc);
             ebr_leave(&rs->ebr, slot);
             if (hit) {
+                *ret_dead = dead ? r : NULL;
                 return false;
             }
         }
@@ -533,7 +544,10 @@ static db_err admit_locked(struct receiving *s)
     s->r = r;
     if (r != NULL && replica_is(r, REPLICA_LIVE)) {
         s->had_core = true;
-        return r->replica_id == s->head.to ? ERR_OK : ERR_BUSY;
+        if (r->replica_id != s->head.to) {
+            return ERR_BUSY;
+        }
+        return space_is_free(rs, r, &s->head.desc, &s->dead) ? ERR_OK : ERR_BUSY;
     }
     if (r != NULL && !replica_is(r, REPLICA_EMPTY)) {
         return ERR_BUSY;
@@ -541,7 +555,7 @@ static db_err admit_locked(struct receiving *s)
     if (r != NULL && s->head.to < atomic_load(&r->min_replica_id)) {
         return ERR_INVALID;
     }
-    if (!space_is_free(rs, r, &s->head.desc)) {
+    if (!space_is_free(rs, r, &s->head.desc, &s->dead)) {
         return ERR_BUSY;
     }
     struct range_view *v = range_view_new(&s->head.desc);
@@ -579,6 +593,10 @@ static db_err admit(struct receiving *s)
         s->r = NULL;
     }
     pthread_mutex_unlock(&rs->map_lock);
+    if (err != ERR_OK && s->dead != NULL) { /* it will be gone when the snapshot comes again */
+        db_err told = replica_call(s->dead, replica_drop_merged, NULL);
+        (void)told;
+    }
     return err == ERR_OK ? ERR_OK
                          : diag_set(s->diag, err, "range %llu cannot be taken now: %s",
                                     (unsigned long long)s->head.range, err_text(err));

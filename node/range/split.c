@@ -299,6 +299,9 @@ db_err range_store_split(struct range_store *rs, range_id_t id, struct slice at,
     unsigned slot = ebr_enter(&rs->ebr);
     db_err err = range_desc_copy(&a, replica_desc(r), &desc);
     ebr_leave(&rs->ebr, slot);
+    if (err == ERR_OK && (desc.merging_into != 0 || merge_pending_into(rs, id))) {
+        err = diag_set(diag, ERR_BUSY, "range %llu is being merged", (unsigned long long)id);
+    }
     if (err == ERR_OK && (!range_desc_contains(&desc, at) || slice_eq(at, desc.start))) {
         err =
             diag_set(diag, ERR_INVALID, "the key is not inside range %llu", (unsigned long long)id);

@@ -97,6 +97,7 @@ void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret
         .applied_entries = atomic_load(&rs->stat_entries),
         .owner_moves = atomic_load(&rs->stat_moves),
         .splits = atomic_load(&rs->stat_splits),
+        .merges = atomic_load(&rs->stat_merges),
         .forced_flushes = atomic_load(&rs->stat_flushes),
         .disk_full = atomic_load(&rs->disk_full) != 0,
         .leases = atomic_load(&rs->stat_leases),

@@ -101,7 +101,11 @@ static bool flush_due(struct range_store *rs)
     f->quiet_rounds = st.bytes == f->last_bytes ? f->quiet_rounds + 1 : 0;
     f->last_bytes = st.bytes;
     uint64_t since = st.bytes - f->flushed_bytes + f->replayed;
-    if (f->quiet_rounds >= FLUSH_QUIET_ROUNDS && since > FLUSH_QUIET_MIN) {
+    unsigned left = atomic_load(&rs->logs_left);
+    if (f->quiet_rounds >= FLUSH_QUIET_ROUNDS && (since > FLUSH_QUIET_MIN || left != 0)) {
+        return true;
+    }
+    if (left >= FLUSH_LOGS_LEFT) {
         return true;
     }
     /* the log may be held by something that a flush does not help */
@@ -138,6 +142,7 @@ static void measure_size(void *arg)
 
 static bool flush(struct range_store *rs)
 {
+    uint64_t number = atomic_fetch_add(&rs->flush_begun, 1) + 1;
     atomic_fetch_add(&rs->stat_flushes, 1);
     db_err err = engine_flush_wait(rs->opts.engine);
     if (err != ERR_OK && err != ERR_DISK_FULL) {
@@ -148,6 +153,7 @@ static bool flush(struct range_store *rs)
         raft_log_stats(rs->opts.log, &st);
         rs->flush.flushed_bytes = st.bytes;
         rs->flush.replayed = 0;
+        atomic_store(&rs->flush_done, number);
     }
     return err == ERR_OK;
 }
@@ -245,6 +251,8 @@ void range_store_upkeep(struct range_store *rs, bool force_flush)
             compact_replica(&batch, r);
             split_if_large(r);
             replica_tend(r);
+            merge_resolve(r);
+            replica_forget_log(r);
         }
     }
     compact_all(&batch);

@@ -8,16 +8,26 @@
 /* Each call finds the replica and lets evaluation do the rest: it checks epoch and lease at the
  * right moments itself. */
 
+/* A range that was merged into another: who asks is told which. */
+static db_err not_here(struct local_kv_service *l, const struct kv_request *req, struct diag *diag,
+                       struct kv_reply *reply)
+{
+    struct range_desc *d = reply == NULL ? NULL : ARENA_NEW(req->arena, struct range_desc);
+    if (d != NULL && range_store_redirect(l->rs, req->range, req->arena, d) == ERR_OK) {
+        reply->descs = d;
+        reply->desc_count = 1;
+        return ERR_STALE_EPOCH;
+    }
+    return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
+                    (unsigned long long)req->range);
+}
+
 static db_err find(struct kv_service *s, const struct kv_request *req, struct diag *diag,
-                   struct eval_range **ret_range)
+                   struct kv_reply *reply, struct eval_range **ret_range)
 {
     struct local_kv_service *l = CONTAINER_OF(s, struct local_kv_service, base);
     db_err err = range_store_find(l->rs, req->range, ret_range);
-    if (UNLIKELY(err != ERR_OK)) {
-        return diag_set(diag, err, "range %llu is not on this node",
-                        (unsigned long long)req->range);
-    }
-    return ERR_OK;
+    return LIKELY(err == ERR_OK) ? ERR_OK : not_here(l, req, diag, reply);
 }
 
 #define RESP(type, name) , type *name
@@ -27,7 +37,7 @@ static db_err find(struct kv_service *s, const struct kv_request *req, struct di
                            struct kv_reply *reply resp_decl)                                       \
     {                                                                                              \
         struct eval_range *er;                                                                     \
-        TRY(find(s, &req->r, diag, &er));                                                          \
+        TRY(find(s, &req->r, diag, reply, &er));                                                   \
         return eval_##cmd(er, req, diag, reply RESP_ARG_##cmd);                                    \
     }
 #define RESP_ARG_get       , ret_value
@@ -90,8 +100,7 @@ static db_err kv_estimate(struct kv_service *s, const struct kv_estimate_req *re
                              .rows_max = SAMPLE_ROWS,
                              .bytes_max = SAMPLE_BYTES,
                              .read_ts = TS_MAX};
-    (void)reply;
-    TRY(find(s, &req->r, diag, &er));
+    TRY(find(s, &req->r, diag, reply, &er));
     db_err err = mvcc_scan(er->engine, &scan, req->r.arena, &page);
     if (err != ERR_OK) {
         return diag_set(diag, err, "the sample of an estimate");

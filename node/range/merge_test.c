@@ -1,0 +1,289 @@
+#include "base/faults.h"
+#include "node/range/merge_testing.h"
+
+/* Ranges become one: with writers going on, with members away, with leaders that die in the middle,
+ * over restarts and snapshots; with row locks held. */
+
+/* ---- one node ---- */
+
+static void alone(struct tcluster *c)
+{
+    struct load l;
+    struct diag diag;
+    range_id_t id;
+    diag_reset(&diag);
+    t_start(c, 1);
+    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    CHECK(range_store_merge(c->nodes[1].rs, 2, &diag, &id) == ERR_INVALID);
+    CHECK(range_store_merge(c->nodes[1].rs, 1, &diag, &id) == ERR_INVALID);
+    CHECK(range_store_merge(c->nodes[1].rs, 77, &diag, &id) == ERR_RANGE_NOT_FOUND);
+    load_start(c, &l);
+    for (unsigned round = 0; round < 6; round++) {
+        range_id_t right = split_at(c, 4008);
+        CHECK_OK(fiber_sleep(60 * NS_PER_MS));
+        merge_ok(c, 2, right);
+        wait_no_range(c, 1, right);
+        CHECK_OK(fiber_sleep(30 * NS_PER_MS));
+    }
+    uint64_t gap = load_check(c, &l);
+    printf("  one node: longest write gap %llu ms\n", (unsigned long long)(gap / NS_PER_MS));
+    keys_from_to(c, 0, 20, 0);
+    for (int crash = 0; crash < 2; crash++) {
+        range_id_t right = split_at(c, 10);
+        keys_from_to(c, 0, 20, 100);
+        merge_ok(c, 2, right);
+        keys_from_to(c, 5, 15, 200);
+        t_stop(c, 1, crash == 1);
+        t_start(c, 1);
+        expect_all(c, 0, 5, 100);
+        expect_all(c, 5, 15, 200);
+        expect_all(c, 15, 20, 100);
+        wait_no_range(c, 1, right);
+    }
+    struct range_store_stats st;
+    range_store_get_stats(c->nodes[1].rs, &st);
+    CHECK(st.ranges == 2);
+    t_stop_all(c);
+}
+
+static void test_alone(void **state)
+{
+    (void)state;
+    t_run(1, alone);
+}
+
+/* ---- three members, writers on both sides ---- */
+
+static void under_load(struct tcluster *c)
+{
+    struct load l;
+    three_members(c);
+    load_start(c, &l);
+    for (unsigned round = 0; round < 8; round++) {
+        range_id_t a = split_at(c, 3008);
+        range_id_t b = split_at(c, 6008);
+        CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+        if (round % 2 == 0) { /* right to left, and left to right */
+            merge_ok(c, a, b);
+            merge_ok(c, 2, a);
+        } else {
+            merge_ok(c, 2, a);
+            merge_ok(c, 2, b);
+        }
+        for (node_id_t n = 1; n <= 3; n++) {
+            wait_no_range(c, n, a);
+            wait_no_range(c, n, b);
+        }
+    }
+    uint64_t gap = load_check(c, &l);
+    printf("  longest write gap %llu ms\n", (unsigned long long)(gap / NS_PER_MS));
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    for (node_id_t n = 1; n <= 3; n++) {
+        struct range_store_stats st;
+        range_store_get_stats(c->nodes[n].rs, &st);
+        CHECK(st.merges == 16);
+        t_stop(c, n, n != 2);
+        t_start(c, n);
+        put_ok(c, 1, (unsigned)n);
+        put_ok(c, 7000, (unsigned)n);
+        range_store_get_stats(c->nodes[n].rs, &st);
+        CHECK(st.ranges == (n == 1 ? 2 : 1));
+    }
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_under_load(void **state)
+{
+    (void)state;
+    t_run(3, under_load);
+}
+
+/* ---- a member that is away ---- */
+
+static void with_member_away(struct tcluster *c)
+{
+    three_members(c);
+    keys_from_to(c, 0, 40, 0);
+    range_id_t right = split_at(c, 20);
+    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    /* cut off before: it is not begun, nothing is frozen */
+    t_isolate(c, 3, true);
+    CHECK_OK(fiber_sleep(1500 * NS_PER_MS));
+    CHECK(merge_once(c, 2) == ERR_UNAVAILABLE);
+    put_ok(c, 30, 31);
+    t_isolate(c, 3, false);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    merge_ok(c, 2, right);
+    keys_from_to(c, 15, 25, 100);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    for (node_id_t n = 1; n <= 3; n++) {
+        wait_no_range(c, n, right);
+    }
+    expect_all(c, 15, 25, 100);
+    t_stop_all(c);
+}
+
+static void test_member_away(void **state)
+{
+    (void)state;
+    t_run(3, with_member_away);
+}
+
+/* Cut off between the freeze and the merge: the log of the left range tells it, whether or not the
+ * right one still has a leader. by_snapshot: for so long that the log is gone too. */
+static void misses_merge(struct tcluster *c, bool by_snapshot)
+{
+    struct merging_fiber m;
+    three_members(c);
+    keys_from_to(c, 0, 40, 0);
+    range_id_t right = split_at(c, 20);
+    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    wait_settled(c, 2);
+    wait_settled(c, right);
+    CHECK_OK(faults_set("range_merge_before_commit", "delay=300"));
+    start_merge(c, &m);
+    CHECK_OK(fiber_sleep(150 * NS_PER_MS));
+    t_isolate(c, 3, true);
+    wait_block_uncancelable(&m.done);
+    faults_reset();
+    CHECK_OK(m.err);
+    wait_no_range(c, 2, right);
+    struct range_status st;
+    CHECK_OK(range_store_status(c->nodes[3].rs, right, &st));
+    keys_from_to(c, 0, 40, 1000);
+    if (by_snapshot) {
+        CHECK_OK(fiber_sleep(3 * NS_PER_S));
+        range_store_upkeep(c->nodes[1].rs, true);
+        range_store_upkeep(c->nodes[2].rs, true);
+    } else { /* and it crashes: the engine has forgotten what was not flushed */
+        t_stop(c, 3, true);
+        t_start(c, 3);
+    }
+    t_isolate(c, 3, false);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    wait_no_range(c, 3, right);
+    t_isolate(c, 2, true); /* it counts */
+    keys_from_to(c, 15, 25, 2000);
+    t_isolate(c, 2, false);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop(c, 3, true);
+    t_start(c, 3);
+    put_ok(c, 19, 1);
+    put_ok(c, 21, 1);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void misses_by_log(struct tcluster *c)
+{
+    misses_merge(c, false);
+}
+
+static void misses_by_snapshot(struct tcluster *c)
+{
+    misses_merge(c, true);
+}
+
+static void test_misses_merge(void **state)
+{
+    (void)state;
+    t_run(3, misses_by_log);
+    t_run(3, misses_by_snapshot);
+}
+
+/* ---- the leader dies in the middle ---- */
+
+static void leader_gone(struct tcluster *c, const char *point)
+{
+    struct merging_fiber m;
+    three_members(c);
+    keys_from_to(c, 0, 40, 0);
+    range_id_t right = split_at(c, 20);
+    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    wait_settled(c, 2);
+    wait_settled(c, right);
+    CHECK_OK(faults_set(point, "delay=3000:count=1"));
+    start_merge(c, &m);
+    CHECK_OK(fiber_sleep(300 * NS_PER_MS));
+    t_isolate(c, 1, true);
+    /* the others find out and go on, one way or the other */
+    for (unsigned i = 15; i < 25; i++) {
+        char kb[32];
+        char vb[32];
+        db_err err = ERR_COMMIT_UNKNOWN;
+        for (int tries = 0; tries < 10 && err == ERR_COMMIT_UNKNOWN; tries++) {
+            err = t_put(c, key_of(kb, i), val_of(vb, 100 + i), 20 * NS_PER_S);
+        }
+        if (err != ERR_OK) {
+            fprintf(stderr, "%s: put %u: %s\n", point, i, err_name(err));
+        }
+        CHECK_OK(err);
+    }
+    wait_block_uncancelable(&m.done);
+    faults_reset();
+    t_isolate(c, 1, false);
+    expect_all(c, 0, 15, 0);
+    expect_all(c, 15, 25, 100);
+    expect_all(c, 25, 40, 0);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    /* and whatever became of it, it can be merged then */
+    struct arena a;
+    struct range_desc d;
+    char kb[32];
+    arena_init(&a, NULL, NULL, 0);
+    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) != 0);
+    for (int i = 0; i < 500 && !range_of(c, key_of(kb, 30), &a, &d); i++) {
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    }
+    printf("  %s: %s\n", point, d.id == 2 ? "merged" : "given up");
+    if (d.id != 2) {
+        merge_ok(c, 2, right);
+    }
+    arena_fini(&a);
+    for (node_id_t n = 1; n <= 3; n++) {
+        wait_no_range(c, n, right);
+    }
+    keys_from_to(c, 0, 40, 500);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void gone_when_frozen(struct tcluster *c)
+{
+    leader_gone(c, "range_merge_frozen");
+}
+
+static void gone_before_commit(struct tcluster *c)
+{
+    leader_gone(c, "range_merge_before_commit");
+}
+
+static void gone_when_halted(struct tcluster *c)
+{
+    leader_gone(c, "range_merge_right_halted");
+}
+
+static void test_leader_gone(void **state)
+{
+    (void)state;
+    t_run(3, gone_when_frozen);
+    t_run(3, gone_before_commit);
+    t_run(3, gone_when_halted);
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_alone),       cmocka_unit_test(test_under_load),
+        cmocka_unit_test(test_member_away), cmocka_unit_test(test_misses_merge),
+        cmocka_unit_test(test_leader_gone),
+    };
+    if (argc > 1) {
+        cmocka_set_test_filter(argv[1]);
+    }
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
