@@ -108,11 +108,17 @@ db_err eval_range_split(struct eval_range *r, struct slice at, struct eval_range
     return ERR_OK;
 }
 
-db_err eval_range_merge(struct eval_range *r, struct eval_range *right)
+db_err eval_range_merge(struct eval_range *r, struct eval_range *right, uint64_t fresh, bool intact)
 {
-    TRY(lock_table_merge(r->locks, right->locks));
+    db_err err = lock_table_merge(r->locks, right->locks);
+    if (err != ERR_OK || !intact ||
+        atomic_load(&r->lock_number) != atomic_load(&right->lock_number)) {
+        /* Neither number would do: what a transaction noted under it for keys of the other half,
+         * before a split, may have been lost since. */
+        atomic_store_explicit(&r->lock_number, fresh, memory_order_release);
+    }
     intents_add(r, intents_count(right));
-    return ERR_OK;
+    return err;
 }
 
 db_err eval_range_freeze(struct eval_range *r, uint64_t deadline_ns)

@@ -95,8 +95,12 @@ void eval_range_lease_end(struct eval_range *r);
 /* Called on the apply path of a split, while eval_range_freeze is in force: row locks and their
  * waiters at or above `at` move to `right`, which gets the same upper bound of intents. */
 MUST_USE db_err eval_range_split(struct eval_range *r, struct slice at, struct eval_range *right);
-/* The reverse: all row locks of `right` join `r` (both frozen). */
-MUST_USE db_err eval_range_merge(struct eval_range *r, struct eval_range *right);
+/* The reverse: all row locks of `right` join `r` (both frozen). Their table gets the number
+ * `fresh`, which nobody ever had, and transactions validate what they locked, unless both have the
+ * same one and right's locks are intact: its lease has not ended since. ERR_NOMEM: those locks are
+ * lost. */
+MUST_USE db_err eval_range_merge(struct eval_range *r, struct eval_range *right, uint64_t fresh,
+                                 bool intact);
 
 /* Keeps evaluation of writes out: returns when none is in flight (parks; FIFO), and later ones wait
  * until thaw. For split, merge, lease transfer, delete_range. ERR_TIMEOUT, ERR_CANCELED. */

@@ -382,6 +382,35 @@ static void test_replication_and_reads(void **state)
     cluster_free(c);
 }
 
+/* The owner knows that an entry is committed although no leader has said so here. */
+static void test_committed_elsewhere(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_new(3);
+    elect(c, 2);
+    struct node *n = &c->nodes[1];
+    struct node *f = &c->nodes[0];
+    assert_int_equal(propose(c, n, 50), ERR_OK);
+    settle(c);
+    uint64_t index = n->last;
+    uint64_t term = n->log[index].term;
+    assert_int_equal(n->applied, index);
+    assert_true(f->applied < index && f->last == index);
+    c->cut = ~0u; /* nobody hears of anybody */
+    struct raft_event ev = {.type = RAFT_EV_COMMITTED, .u.committed = {index + 1, term}};
+    assert_int_equal(step(c, f, ev), ERR_NOT_FOUND);
+    ev.u.committed.index = index;
+    ev.u.committed.term = term + 1;
+    assert_int_equal(step(c, f, ev), ERR_NOT_FOUND);
+    ev.u.committed.term = term;
+    assert_int_equal(step(c, f, ev), ERR_OK);
+    settle(c);
+    assert_int_equal(f->applied, index);
+    ev.u.committed.term = term + 1; /* what is committed already needs no proof */
+    assert_int_equal(step(c, f, ev), ERR_OK);
+    cluster_free(c);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -674,6 +703,7 @@ int main(void)
         cmocka_unit_test(test_quorums),
         cmocka_unit_test(test_sole_voter),
         cmocka_unit_test(test_replication_and_reads),
+        cmocka_unit_test(test_committed_elsewhere),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_paging_and_blocked_log),
         cmocka_unit_test(test_conf_change_rules),

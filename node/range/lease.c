@@ -17,10 +17,11 @@
  * answered), so the locks are as good as before. A term in which the locks were once forgotten
  * never serves again. */
 
-/* Of a lock table that begins with the lease: range and term, which nobody else has. */
+/* Of a lock table that begins with the lease: range and term, which nobody else has. The highest
+ * bit of the term is a merge's. */
 static uint64_t lock_number(const struct replica *r)
 {
-    return r->id << 40 | (r->lease_msg.term & ((UINT64_C(1) << 40) - 1));
+    return r->id << 40 | (r->lease_msg.term & ((UINT64_C(1) << 39) - 1));
 }
 
 static void lease_fiber(void *arg)

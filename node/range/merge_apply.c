@@ -31,6 +31,7 @@ struct merge_hold {
     struct proposal *proposal; /* NULL: nobody waits for it here */
     struct merge_entry m;      /* its end is in `end` */
     uint8_t *end;
+    bool right_led; /* here, when it was halted: its locks are those that were given */
     uint64_t index;
     uint64_t term;
     struct raft_entry *entries; /* what is committed after it; with references of blobs */
@@ -211,10 +212,11 @@ static db_err catch_up(struct range_loop *l, struct replica *r, void *arg)
 
 static db_err halt(struct range_loop *l, struct replica *r, void *arg)
 {
-    (void)arg;
+    struct merge_hold *h = arg;
     if (!replica_is(r, REPLICA_LIVE)) {
         return ERR_NOT_FOUND;
     }
+    h->right_led = r->leading && atomic_load(&r->lease_term) != 0;
     atomic_store(&r->min_replica_id, REPLICA_ID_NEVER);
     replica_halt(l, r, true);
     return ERR_OK;
@@ -236,14 +238,14 @@ static db_err insist(struct replica *r,
     return err;
 }
 
-static db_err prepare_right(struct range_store *rs, struct merge_entry *m, struct replica **ret_r)
+static db_err prepare_right(struct range_store *rs, struct merge_hold *h, struct replica **ret_r)
 {
-    struct replica *r = replica_find(rs, m->right);
+    struct replica *r = replica_find(rs, h->m.right);
     if (r == NULL) {
         return ERR_NOT_FOUND;
     }
-    TRY(insist(r, catch_up, m));
-    TRY(insist(r, halt, NULL));
+    TRY(insist(r, catch_up, &h->m));
+    TRY(insist(r, halt, h));
     TRY(insist(r, replica_end_core, NULL));
     *ret_r = r;
     FAULT(range_merge_right_halted);
@@ -285,6 +287,7 @@ static db_err put_change(struct range_loop *l, struct replica *r, const struct m
     c->right = right;
     c->view = v;
     c->moved_locks = h->proposal != NULL && h->proposal->moves_locks;
+    c->right_led = h->right_led;
     r->apply_view = v;
     r->apply_version = d.epoch.version;
     list_push_back(&l->apply[l->apply_cur].changes, &c->link);
@@ -339,7 +342,7 @@ static void merge_fiber(void *arg)
     struct replica *left = h->left;
     struct range_store *rs = left->rs;
     struct resumption res = {0};
-    res.err = prepare_right(rs, &h->m, &res.right);
+    res.err = prepare_right(rs, h, &res.right);
     if (res.err != ERR_CANCELED) {
         LOG_DEBUG("range.merge.apply", F_U64("range", left->id), F_ERR(res.err));
         db_err err = replica_call(left, resume, &res);
@@ -387,6 +390,12 @@ db_err merge_apply(struct range_loop *l, struct replica *r, const struct raft_en
     return ERR_OK;
 }
 
+/* A range is merged away once, so nobody else has it; numbers of leases are below (lease.c). */
+static uint64_t merged_lock_number(range_id_t right)
+{
+    return right << 40 | UINT64_C(1) << 39;
+}
+
 /* The engine has it. Locks and intents come before the descriptor is published: whoever asks this
  * range for the keys must find them. Who asks the right one for a lock's release meanwhile is told
  * to come again. */
@@ -398,7 +407,8 @@ void merge_finish(struct range_loop *l, struct applied_change *c)
     const struct range_hooks *h = rs->opts.hooks;
     FAULT(range_merge_in_engine);
     if (c->moved_locks) {
-        db_err err = eval_range_merge(&left->eval, &right->eval);
+        db_err err = eval_range_merge(&left->eval, &right->eval, merged_lock_number(right->id),
+                                      c->right_led);
         if (err != ERR_OK) {
             /* Their transactions do not find them under the left range's term: they validate. */
             LOG_WARN("range.merge.locks", F_U64("range", left->id), F_ERR(err));

@@ -275,12 +275,134 @@ static void test_leader_gone(void **state)
     t_run(3, gone_when_halted);
 }
 
+/* ---- row locks ---- */
+
+static db_err lock_key(struct tcluster *c, unsigned k, ts_t start_ts, enum kv_wait wait,
+                       uint64_t *ret_number)
+{
+    char kb[32];
+    struct slice key = key_of(kb, k);
+    struct arena a;
+    db_err err = ERR_NOT_LEADER;
+    arena_init(&a, NULL, NULL, 0);
+    for (int tries = 0; tries < 400; tries++) {
+        struct range_desc d;
+        struct eval_range *er;
+        struct diag diag;
+        struct kv_reply reply = {0};
+        struct kv_lock_resp resp = {0};
+        node_id_t on = range_of(c, key, &a, &d) ? t_leader(c, d.id) : 0;
+        diag_reset(&diag);
+        if (on != 0 && range_store_find(c->nodes[on].rs, d.id, &er) == ERR_OK) {
+            struct kv_lock_req req = {.r = {.range = d.id,
+                                            .epoch = d.epoch,
+                                            .deadline_ns = clock_mono_ns() + 20 * NS_PER_S,
+                                            .arena = &a},
+                                      .keys = &key,
+                                      .count = 1,
+                                      .own_ts = start_ts,
+                                      .mode = KV_LOCK_EXCLUSIVE,
+                                      .wait = wait,
+                                      .lock_wait_ms = 15000};
+            err = eval_lock(er, &req, &diag, &reply, &resp);
+            *ret_number = resp.lock_term;
+        }
+        if (err == ERR_OK || err == ERR_LOCK_NOWAIT) {
+            break;
+        }
+        CHECK_OK(fiber_sleep(5 * NS_PER_MS));
+    }
+    arena_fini(&a);
+    return err;
+}
+
+static void release_all(struct tcluster *c, unsigned k, ts_t start_ts)
+{
+    char kb[32];
+    struct arena a;
+    struct range_desc d;
+    struct eval_range *er;
+    struct diag diag;
+    struct kv_reply reply = {0};
+    diag_reset(&diag);
+    arena_init(&a, NULL, NULL, 0);
+    CHECK(range_of(c, key_of(kb, k), &a, &d));
+    CHECK_OK(range_store_find(c->nodes[t_leader(c, d.id)].rs, d.id, &er));
+    struct kv_release_req req = {
+        .r = {.range = d.id, .epoch = d.epoch, .deadline_ns = DEADLINE_NONE, .arena = &a},
+        .start_ts = start_ts};
+    CHECK_OK(eval_release(er, &req, &diag, &reply));
+    arena_fini(&a);
+}
+
+struct locking {
+    struct tcluster *c;
+    db_err err;
+    uint64_t number;
+    struct waiter done;
+};
+
+static void lock_fiber(void *arg)
+{
+    struct locking *l = arg;
+    l->err = lock_key(l->c, 30, 600, KV_WAIT, &l->number);
+    wait_signal(&l->done, 0);
+}
+
+/* Held before, held after; who waits goes on waiting, in the merged range. */
+static void locks_move(struct tcluster *c)
+{
+    uint64_t left, right, merged, n;
+    struct locking waiting = {.c = c};
+    three_members(c);
+    keys_from_to(c, 0, 40, 0);
+    range_id_t id = split_at(c, 20);
+    CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 1);
+    wait_settled(c, id);
+    CHECK_OK(lock_key(c, 10, 500, KV_WAIT, &left));
+    CHECK_OK(lock_key(c, 30, 500, KV_WAIT, &right));
+    wait_init(&waiting.done);
+    CHECK_OK(fiber_spawn(loop_group_get(c->loops, 1), lock_fiber, &waiting));
+    CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+    merge_ok(c, 2, id);
+    CHECK(lock_key(c, 10, 700, KV_NOWAIT, &n) == ERR_LOCK_NOWAIT);
+    CHECK(lock_key(c, 30, 700, KV_NOWAIT, &n) == ERR_LOCK_NOWAIT);
+    CHECK_OK(lock_key(c, 31, 500, KV_WAIT, &merged));
+    CHECK(left == right && merged == left); /* one table split and joined again: nothing was lost */
+    release_all(c, 30, 500);
+    wait_block_uncancelable(&waiting.done);
+    CHECK_OK(waiting.err);
+    CHECK(lock_key(c, 30, 700, KV_NOWAIT, &n) == ERR_LOCK_NOWAIT);
+    CHECK_OK(lock_key(c, 10, 700, KV_NOWAIT, &n));
+    release_all(c, 30, 600);
+    /* a half whose lease has been elsewhere has another number: nobody takes the one for the other
+     */
+    id = split_at(c, 20);
+    CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 1);
+    wait_settled(c, id);
+    struct diag diag;
+    diag_reset(&diag);
+    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, id, 2, &diag));
+    CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 2);
+    CHECK_OK(lock_key(c, 30, 800, KV_WAIT, &right));
+    merge_ok(c, 2, id);
+    CHECK_OK(lock_key(c, 30, 900, KV_WAIT, &merged));
+    CHECK(merged != left && merged != right);
+    t_stop_all(c);
+}
+
+static void test_locks_move(void **state)
+{
+    (void)state;
+    t_run(3, locks_move);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alone),       cmocka_unit_test(test_under_load),
-        cmocka_unit_test(test_member_away), cmocka_unit_test(test_misses_merge),
-        cmocka_unit_test(test_leader_gone),
+        cmocka_unit_test(test_locks_move),   cmocka_unit_test(test_alone),
+        cmocka_unit_test(test_under_load),   cmocka_unit_test(test_member_away),
+        cmocka_unit_test(test_misses_merge), cmocka_unit_test(test_leader_gone),
     };
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);

@@ -291,6 +291,7 @@ struct applied_change {
     struct replica *right;         /* a split, and its right half is here */
     struct range_view *right_view; /* that was EMPTY before; NULL: it is a new one */
     bool moved_locks;
+    bool right_led; /* a merge: the right range's lease was here to the end */
     enum change_kind kind;
     bool gone; /* this replica is none any more */
 };

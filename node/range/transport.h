@@ -29,7 +29,7 @@ static inline unsigned range_lane(range_id_t range)
 /* Besides the types of enum raft_msg_type a struct raft_msg may carry these, which the range stores
  * tell each other. Transports treat all alike. */
 enum {
-    /* The replica `to` is no member any more, as of epoch.conf `index`. */
+    /* The replica `to` is no member any more, as of epoch.conf `index`; 0: its range was merged. */
     REPLICA_MSG_REMOVED = 100,
     /* Nobody talks to me: am I a member? Answered only by the one above. */
     REPLICA_MSG_ASK = 101,
