@@ -49,6 +49,12 @@ bool ddl_handles(enum ast_stmt_kind kind);
  * Errors: ERR_SQL with MySQL's number in ctx->diag; those of the storage. */
 MUST_USE db_err ddl_execute(struct ddl_ctx *ctx, const struct ast_stmt *stmt);
 
+/* Reads a base table through, rows and entries of indexes, in one snapshot. *ret_problem: what is
+ * wrong with it, NULL: nothing. Uses of ctx: storage, arena, diag. The caller keeps the definition
+ * in force (metadata lock). May park. */
+MUST_USE db_err ddl_check_table(struct ddl_ctx *ctx, const struct table_def *t,
+                                const char **ret_problem);
+
 /* Finishes what a crash of this node has left: deletes key ranges of dropped tables and indexes.
  * Once, after catalog_open, before sessions. May park. */
 MUST_USE db_err ddl_recover(struct catalog *catalog, struct storage *storage, uint64_t node,

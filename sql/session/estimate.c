@@ -38,6 +38,14 @@ static uint64_t ask(struct sql_engine *e, const struct table_def *t)
     return rows;
 }
 
+void estimate_forget(struct sql_engine *e, table_id_t id)
+{
+    struct estimate_slot *slot = &e->estimates[id % ESTIMATE_SLOTS];
+    lock(slot);
+    slot->table = slot->table == id ? 0 : slot->table;
+    unlock(slot);
+}
+
 double estimate_table_rows(struct sql_engine *e, const struct table_def *t)
 {
     if (t->format == NULL) {

@@ -285,6 +285,12 @@ extern const struct infoschema_ops session_infoschema_ops; /* processlist.c */
 db_err session__variable_rows(void *session, bool global, struct infoschema_name_sink *sink);
 db_err session__status_rows(void *session, bool global, struct infoschema_name_sink *sink);
 
+/* table_admin.c */
+db_err table_admin__run(struct statement *st, const struct ast_table_admin *a);
+db_err table_admin__flush(struct statement *st, const struct ast_flush *f);
+/* estimate.c: the next look at the table's row count asks the storage. */
+void estimate_forget(struct sql_engine *e, table_id_t id);
+
 /* set_stmt.c, show_stmt.c, account_stmt.c */
 struct ast_get_diagnostics;
 struct ast_signal;

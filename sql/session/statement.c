@@ -206,8 +206,6 @@ static const char *feature_name(const struct ast_stmt *ast)
     case AST_STMT_LOCK_TABLES: return "LOCK TABLES";
     case AST_STMT_GRANT: return "GRANT";
     case AST_STMT_REVOKE: return "REVOKE";
-    case AST_STMT_TABLE_ADMIN: return "ANALYZE, CHECK, OPTIMIZE, REPAIR and CHECKSUM TABLE";
-    case AST_STMT_FLUSH: return "FLUSH";
     case AST_STMT_HELP: return "HELP";
     case AST_STMT_SHUTDOWN: return "SHUTDOWN";
     case AST_STMT_RESTART: return "RESTART";
@@ -275,6 +273,9 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_PREPARE:
     case AST_STMT_EXECUTE:
     case AST_STMT_DEALLOCATE: return prepared__sql(st, ast);
+    case AST_STMT_TABLE_ADMIN:
+        return table_admin__run(st, (const struct ast_table_admin *)ast);
+    case AST_STMT_FLUSH: return table_admin__flush(st, (const struct ast_flush *)ast);
     case AST_STMT_UNLOCK_TABLES:
         return session__ok(st, 0, SLICE_EMPTY); /* MYSQL: fine when none is locked */
     case AST_STMT_EMPTY: return my_error(&st->session->diag, ER_EMPTY_QUERY);

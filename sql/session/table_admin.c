@@ -1,0 +1,250 @@
+/* ANALYZE, CHECK, OPTIMIZE and REPAIR TABLE, and FLUSH.
+ *
+ * What goes wrong with one table is a row of the result, and the next table has its turn. The rows
+ * are collected first and sent at the end: an error of the statement itself (KILL, no memory) comes
+ * instead of them.
+ *
+ * ANALYZE forgets the row count that the optimiser has kept. CHECK reads the table and its indexes
+ * through (sql/ddl/check.c). OPTIMIZE writes the table anew, as ALTER TABLE ... FORCE does, which
+ * is what MySQL does for InnoDB; its note says so. */
+#include "base/clock.h"
+#include "sql/priv/account.h"
+#include "sql/session/session_int.h"
+
+enum { ADMIN_COLUMNS = 4 };
+
+struct admin_row {
+    struct admin_row *next;
+    struct slice cells[ADMIN_COLUMNS];
+};
+
+struct admin_run {
+    struct statement *st;
+    const struct ast_table_admin *ast;
+    const char *op;
+    struct slice schema, name; /* of the table that it is about */
+    const char *full;
+    struct admin_row *first, **last;
+};
+
+static db_err tell(struct admin_run *r, const char *kind, const char *text)
+{
+    struct admin_row *row = ARENA_NEW(&r->st->session->stmt_arena, struct admin_row);
+    if (row == NULL || text == NULL || r->full == NULL) {
+        return ERR_LIMIT;
+    }
+    *row = (struct admin_row){
+        .cells = {slice_str(r->full), slice_str(r->op), slice_str(kind), slice_str(text)}};
+    *r->last = row;
+    r->last = &row->next;
+    return ERR_OK;
+}
+
+/* An error that is the table's and not the statement's becomes rows. */
+static db_err tell_error(struct admin_run *r, db_err err, bool corrupt)
+{
+    struct sql_session *s = r->st->session;
+    if (err == ERR_CANCELED || err == ERR_CLOSED || err == ERR_NOMEM || err == ERR_LIMIT) {
+        return err;
+    }
+    session__fail(s, err);
+    TRY(tell(r, "Error", arena_strdup(&s->stmt_arena, slice_str(s->diag.text))));
+    diag_reset(&s->diag);
+    return tell(r, corrupt ? "error" : "status", corrupt ? "Corrupt" : "Operation failed");
+}
+
+/* ---- a table ---- */
+
+static db_err check_view(struct admin_run *r, const struct table_def *t)
+{
+    struct sql_session *s = r->st->session;
+    struct parse_options opts = {0};
+    struct ast_stmt *ast;
+    struct plan *plan;
+    size_t consumed;
+    db_err err = parser_parse(&s->stmt_arena, t->view_text, &opts, &s->diag, &ast, &consumed);
+    if (err == ERR_OK) {
+        err = query__plan(s, ast, NULL, 0, false, &plan);
+    }
+    if (err == ERR_OK) {
+        plan_unref(plan);
+        return tell(r, "status", "OK");
+    }
+    if (err == ERR_SQL) {
+        diag_reset(&s->diag);
+        err = my_error(&s->diag, ER_VIEW_INVALID, arena_strdup(&s->stmt_arena, r->schema),
+                       arena_strdup(&s->stmt_arena, r->name));
+    }
+    return tell_error(r, err, true);
+}
+
+static db_err check_rows(struct admin_run *r, const struct table_def *t)
+{
+    struct sql_session *s = r->st->session;
+    struct ddl_ctx ctx = {
+        .storage = s->engine->opts.storage, .arena = &s->stmt_arena, .diag = &s->diag};
+    const char *problem;
+    db_err err = ddl_check_table(&ctx, t, &problem);
+    if (err != ERR_OK) {
+        return tell_error(r, err, false);
+    }
+    if (problem == NULL) {
+        return tell(r, "status", "OK");
+    }
+    TRY(tell(r, "Error", problem));
+    return tell(r, "error", "Corrupt");
+}
+
+static db_err optimize_table(struct admin_run *r)
+{
+    struct ast_alter_action force = {.kind = AST_ALTER_FORCE};
+    struct ast_alter_action *actions[] = {&force};
+    struct ast_alter_table alter = {.stmt = {.kind = AST_STMT_ALTER_TABLE},
+                                    .name = {.schema = r->schema, .name = r->name},
+                                    .actions = {.items = actions, .count = 1}};
+    uint64_t rows;
+    bool tells;
+    db_err err = session__ddl(r->st, &alter.stmt, NULL, &rows, &tells);
+    if (err != ERR_OK) {
+        return tell_error(r, err, false);
+    }
+    TRY(tell(r, "note", "Table does not support optimize, doing recreate + analyze instead"));
+    return tell(r, "status", "OK");
+}
+
+static db_err on_table(struct admin_run *r, const struct table_def *t)
+{
+    struct sql_session *s = r->st->session;
+    enum ast_table_admin_op op = r->ast->op;
+    if (t->kind != TABLE_BASE && op != AST_ADMIN_CHECK) {
+        db_err err = my_error(&s->diag, ER_WRONG_OBJECT, arena_strdup(&s->stmt_arena, r->schema),
+                              arena_strdup(&s->stmt_arena, r->name), "BASE TABLE");
+        return tell_error(r, err, false);
+    }
+    switch ((int)op) {
+    case AST_ADMIN_ANALYZE: estimate_forget(s->engine, t->id); break;
+    case AST_ADMIN_CHECK:
+        if (t->kind == TABLE_VIEW) {
+            return check_view(r, t);
+        }
+        if (t->kind == TABLE_BASE) {
+            return check_rows(r, t);
+        }
+        break;
+    default: return tell(r, "note", "The storage engine for the table doesn't support repair");
+    }
+    return tell(r, "status", "OK");
+}
+
+/* The definition is in force as long as the snapshot is looked at under its metadata lock. */
+static db_err find_and_run(struct admin_run *r, const struct catalog_snapshot *snap)
+{
+    struct sql_session *s = r->st->session;
+    if (snapshot_schema(snap, r->schema) == NULL) {
+        db_err err = my_error(&s->diag, ER_BAD_DB_ERROR, arena_strdup(&s->stmt_arena, r->schema));
+        return tell_error(r, err, true);
+    }
+    const struct table_def *t = snapshot_table(snap, r->schema, r->name);
+    if (t == NULL) {
+        db_err err = my_error(&s->diag, ER_NO_SUCH_TABLE, arena_strdup(&s->stmt_arena, r->schema),
+                              arena_strdup(&s->stmt_arena, r->name));
+        return tell_error(r, err, false);
+    }
+    if (t->kind == TABLE_VIRTUAL) { /* MYSQL: such names are told as they are, not as written */
+        r->full = arena_printf(&s->stmt_arena, "%.*s.%.*s", SLICE_FMT(t->schema_name),
+                               SLICE_FMT(t->name));
+    }
+    uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
+    if (t->kind == TABLE_BASE && !mdl_holds(&s->mdl, t->id, false)) {
+        db_err err = mdl_lock_shared(s->engine->mdl, &s->mdl, t->id, deadline, &s->diag);
+        if (err != ERR_OK) {
+            return tell_error(r, err, false);
+        }
+        return ERR_SCHEMA_CHANGED; /* look again */
+    }
+    return on_table(r, t);
+}
+
+static db_err run_one(struct admin_run *r, const struct ast_name *name)
+{
+    enum { TRIES = 10 };
+    struct sql_session *s = r->st->session;
+    uint32_t mark = mdl_mark(&s->mdl);
+    db_err err = ERR_SCHEMA_CHANGED;
+    r->schema = name->schema.ptr != NULL ? name->schema : s->schema;
+    r->name = name->name;
+    if (name->schema.ptr == NULL && !s->has_schema) {
+        return my_error(&s->diag, ER_NO_DB_ERROR);
+    }
+    r->full = arena_printf(&s->stmt_arena, "%.*s.%.*s", SLICE_FMT(r->schema), SLICE_FMT(r->name));
+    if (r->full == NULL) {
+        return ERR_LIMIT;
+    }
+    for (int i = 0; i < TRIES && err == ERR_SCHEMA_CHANGED; i++) {
+        const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+        const struct table_def *t = snapshot_table(snap, r->schema, r->name);
+        bool optimize = r->ast->op == AST_ADMIN_OPTIMIZE && t != NULL && t->kind == TABLE_BASE;
+        err = optimize ? optimize_table(r) : find_and_run(r, snap);
+        catalog_release(snap);
+    }
+    mdl_release_to(s->engine->mdl, &s->mdl, mark);
+    return err;
+}
+
+db_err table_admin__run(struct statement *st, const struct ast_table_admin *a)
+{
+    static const char *const ops[] = {"analyze", "check", "checksum", "optimize", "repair"};
+    static const char *const names[] = {"Table", "Op", "Msg_type", "Msg_text"};
+    static const uint32_t lengths[] = {128, 10, 10, 131072};
+    struct sql_session *s = st->session;
+    struct admin_run r = {.st = st, .ast = a, .op = ops[a->op]};
+    struct text_result out;
+    r.last = &r.first;
+    if (a->histogram != AST_HISTOGRAM_NONE) {
+        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "histograms");
+    }
+    if (a->op == AST_ADMIN_CHECKSUM) {
+        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "CHECKSUM TABLE");
+    }
+    TRY(txn__implicit_commit(s));
+    for (uint32_t i = 0; i < a->tables.count; i++) {
+        TRY(run_one(&r, a->tables.items[i]));
+    }
+    TRY(text_result_begin(st, &out, names, lengths, ADMIN_COLUMNS));
+    for (const struct admin_row *row = r.first; row != NULL; row = row->next) {
+        TRY(text_result_row(&out, row->cells));
+    }
+    return text_result_end(&out);
+}
+
+/* ---- FLUSH ---- */
+
+static void warn_deprecated(struct sql_session *s, const char *text)
+{
+    struct diag d;
+    diag_reset(&d);
+    diag_set_sql(&d, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+                 my_error_sqlstate(ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT), "%s", text);
+    diag_area_add(&s->conditions, DIAG_WARNING, &d);
+}
+
+/* There are no log files, cost tables or limits of accounts here that could be stale, and no table
+ * is kept open: for these there is nothing to do. */
+db_err table_admin__flush(struct statement *st, const struct ast_flush *f)
+{
+    struct sql_session *s = st->session;
+    if (f->with_read_lock) {
+        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "FLUSH TABLES WITH READ LOCK");
+    }
+    if (f->for_export) {
+        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "FLUSH TABLES FOR EXPORT");
+    }
+    TRY(txn__implicit_commit(s));
+    if ((f->what & AST_FLUSH_PRIVILEGES) != 0) {
+        warn_deprecated(s, "'FLUSH PRIVILEGES' is deprecated and will be removed in a future "
+                           "release.");
+        TRY(accounts_reload(s->engine->accounts, &s->diag));
+        TRY(session__publish_accounts(s));
+    }
+    return session__ok(st, 0, SLICE_EMPTY);
+}
