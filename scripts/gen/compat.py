@@ -70,6 +70,9 @@ SET PERSIST is not built. Other variables are read-only.
 
 - Privileges: accounts and passwords work; every account may do everything; only `GRANT ALL ON *.*` is accepted, and changes nothing.
 - `UNLOCK TABLES` answers OK: LOCK TABLES is not built, so none can be locked.
+- Temporary tables are kept in memory whatever their ENGINE; a session's may take a quarter of the node's statement memory. One that stays
+  when its database is dropped cannot be reached until the database exists again.
+- FLUSH of tables, logs, status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.
 - EXPLAIN shows FORMAT=TREE text of our own plans only.
 - REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.

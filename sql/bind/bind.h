@@ -36,6 +36,8 @@ struct bind_opts {
     uint64_t select_limit; /* sql_select_limit; 0, UINT64_MAX: none */
     bool prepare;          /* parameters have no values yet */
     bool complete_tree;    /* only for bind_view_query: the syntax tree is written to */
+    /* With complete_tree: temporary tables of this snapshot must not be named (1352); NULL: none */
+    const struct catalog_snapshot *temporaries;
     /* Type of @name and of @@name as they are now. NULL members: user variables are text, system
      * variables unknown. */
     void *env;

@@ -46,6 +46,23 @@ static db_err table_columns(struct binder *b, const struct table_def *def, struc
     return ERR_OK;
 }
 
+/* MYSQL: a temporary table can be used once in a statement. */
+static db_err open_temporary(struct binder *b, const struct table_def *def, struct slice alias)
+{
+    for (const struct open_temporary *o = b->temporaries; o != NULL; o = o->next) {
+        if (o->def == def) {
+            return my_error(b->diag, ER_CANT_REOPEN_TABLE, arena_strdup(b->arena, o->alias));
+        }
+    }
+    struct open_temporary *o = BIND_NEW(b, struct open_temporary);
+    if (o == NULL) {
+        return ERR_NOMEM;
+    }
+    *o = (struct open_temporary){.next = b->temporaries, .def = def, .alias = alias};
+    b->temporaries = o;
+    return ERR_OK;
+}
+
 db_err bind__base_table(struct binder *b, const struct ast_name *name, struct slice alias,
                         struct lnode **ret)
 {
@@ -57,7 +74,14 @@ db_err bind__base_table(struct binder *b, const struct ast_name *name, struct sl
     if (sd == NULL) {
         return my_error(b->diag, ER_BAD_DB_ERROR, arena_strdup(b->arena, schema));
     }
-    const struct table_def *def = snapshot_table(b->opts->snapshot, schema, name->name);
+    /* MYSQL: names in a view never mean temporary tables. */
+    const struct table_def *def = b->views != NULL
+                                      ? snapshot_permanent(b->opts->snapshot, schema, name->name)
+                                      : snapshot_table(b->opts->snapshot, schema, name->name);
+    if (b->opts->complete_tree && b->opts->temporaries != NULL &&
+        snapshot_temporary(b->opts->temporaries, schema, name->name) != NULL) {
+        return my_error(b->diag, ER_VIEW_SELECT_TMPTABLE, arena_strdup(b->arena, name->name));
+    }
     if (def == NULL) {
         if (sd->virtual) {
             return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, name->name),
@@ -76,6 +100,9 @@ db_err bind__base_table(struct binder *b, const struct ast_name *name, struct sl
     }
     struct slice shown;
     TRY(arena_copy(b->arena, alias.ptr != NULL ? alias : def->name, &shown));
+    if (table_is_temporary(def)) {
+        TRY(open_temporary(b, def, shown));
+    }
     n->u.table.def = def;
     n->u.table.alias = shown;
     n->u.table.in_derived = b->derived_depth > 0;

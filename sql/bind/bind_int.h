@@ -118,6 +118,12 @@ struct view_use {
     const struct table_def *def;
 };
 
+struct open_temporary {
+    struct open_temporary *next;
+    const struct table_def *def;
+    struct slice alias;
+};
+
 struct binder {
     struct arena *arena;
     const struct bind_opts *opts;
@@ -135,7 +141,8 @@ struct binder {
     uint32_t null_side;           /* nesting of outer joins' inner sides */
     bool dml_target;              /* the FROM clause of UPDATE and DELETE is being bound */
     const struct view_use *views; /* innermost first */
-    uint32_t derived_depth;       /* > 0 inside a derived table or a common table expression */
+    struct open_temporary *temporaries; /* used so far */
+    uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
 };
 
 /* scope.c */

@@ -32,6 +32,20 @@ void catalog_release(const struct catalog_snapshot *snap);
 /* The version in force, to see whether a cached plan is current. One atomic load. */
 uint64_t catalog_version(const struct catalog *catalog);
 
+/* Temporary tables of one session. A descriptor is a copy with memory of its own; a snapshot with
+ * temporary tables is one of the catalog's with these in front of those of the same name. It keeps
+ * the version of the one that it is made of and is released in the same way. */
+struct temporary_table;
+MUST_USE db_err temporary_table_new(const struct table_def *def,
+                                    struct temporary_table **ret_table);
+void temporary_table_release(struct temporary_table *t); /* snapshots may still hold it */
+const struct table_def *temporary_table_def(const struct temporary_table *t);
+/* Takes over the reference to `base`, which it returns if there are no tables. NULL: no memory; the
+ * reference is gone. */
+const struct catalog_snapshot *catalog_with_temporaries(const struct catalog_snapshot *base,
+                                                        struct temporary_table *const *tables,
+                                                        uint32_t count);
+
 /* Registers INFORMATION_SCHEMA-like tables before catalog_open's caller goes on. The definition
  * must live as long as the catalog. */
 MUST_USE db_err catalog_add_virtual_table(struct catalog *catalog, const struct table_def *table);

@@ -31,6 +31,10 @@ struct catalog_snapshot {
     struct table_entry **tables;   /* by schema name, then name */
     struct table_entry **by_id;    /* by table id; virtual tables left out */
     uint32_t by_id_count;
+    /* With temporary tables: the arrays above are those of `base`. */
+    const struct catalog_snapshot *base;
+    uint32_t temporary_count;
+    struct table_entry **temporaries;
 };
 
 struct catalog {

@@ -161,13 +161,25 @@ struct schema_def {
 
 struct catalog_snapshot; /* reference-counted; see catalog.h */
 
+/* Ids of temporary tables: no other table's id has this bit. */
+#define TABLE_ID_TEMPORARY ((table_id_t)1 << 62)
+static inline bool table_is_temporary(const struct table_def *t)
+{
+    return (t->id & TABLE_ID_TEMPORARY) != 0;
+}
+
 uint64_t snapshot_version(const struct catalog_snapshot *snap);
 /* NULL when absent. Owned by the snapshot. */
 const struct schema_def *snapshot_schema(const struct catalog_snapshot *snap, struct slice name);
 const struct table_def *snapshot_table(const struct catalog_snapshot *snap, struct slice schema,
                                        struct slice name);
+/* The same among the temporary tables only, and without them. */
+const struct table_def *snapshot_temporary(const struct catalog_snapshot *snap, struct slice schema,
+                                           struct slice name);
+const struct table_def *snapshot_permanent(const struct catalog_snapshot *snap, struct slice schema,
+                                           struct slice name);
 const struct table_def *snapshot_table_by_id(const struct catalog_snapshot *snap, table_id_t id);
-/* In name order. */
+/* In name order; temporary tables are not listed. */
 uint32_t snapshot_schema_count(const struct catalog_snapshot *snap);
 const struct schema_def *snapshot_schema_at(const struct catalog_snapshot *snap, uint32_t i);
 uint32_t snapshot_table_count(const struct catalog_snapshot *snap, const struct schema_def *schema);

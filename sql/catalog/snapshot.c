@@ -24,6 +24,15 @@ void snapshot__unref(struct catalog_snapshot *s)
     if (s == NULL || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
+    if (s->base != NULL) {
+        for (uint32_t i = 0; i < s->temporary_count; i++) {
+            entry__unref(s->temporaries[i]);
+        }
+        snapshot__unref((struct catalog_snapshot *)(uintptr_t)s->base);
+        mem_free(s->temporaries);
+        mem_free(s);
+        return;
+    }
     for (uint32_t i = 0; i < s->schema_count; i++) {
         schema__unref(s->schemas[i]);
     }
@@ -238,8 +247,28 @@ const struct schema_def *snapshot_schema(const struct catalog_snapshot *snap, st
     return e == NULL ? NULL : &e->def;
 }
 
+const struct table_def *snapshot_temporary(const struct catalog_snapshot *snap, struct slice schema,
+                                           struct slice name)
+{
+    for (uint32_t i = 0; i < snap->temporary_count; i++) {
+        const struct table_def *t = snap->temporaries[i]->def;
+        if (table_order(t, schema, name) == 0) {
+            return t;
+        }
+    }
+    return NULL;
+}
+
 const struct table_def *snapshot_table(const struct catalog_snapshot *snap, struct slice schema,
                                        struct slice name)
+{
+    const struct table_def *t =
+        snap->temporary_count == 0 ? NULL : snapshot_temporary(snap, schema, name);
+    return t != NULL ? t : snapshot_permanent(snap, schema, name);
+}
+
+const struct table_def *snapshot_permanent(const struct catalog_snapshot *snap, struct slice schema,
+                                           struct slice name)
 {
     const struct schema_entry *e = snapshot__schema_entry(snap, schema);
     if (e == NULL) {
@@ -264,6 +293,11 @@ const struct table_def *snapshot_table(const struct catalog_snapshot *snap, stru
 
 const struct table_def *snapshot_table_by_id(const struct catalog_snapshot *snap, table_id_t id)
 {
+    for (uint32_t i = 0; i < snap->temporary_count; i++) {
+        if (snap->temporaries[i]->def->id == id) {
+            return snap->temporaries[i]->def;
+        }
+    }
     uint32_t at = id_place(snap, id);
     return at < snap->by_id_count && snap->by_id[at]->def->id == id ? snap->by_id[at]->def : NULL;
 }

@@ -271,6 +271,46 @@ static bool counts_rows(const struct alter *a)
     return false;
 }
 
+/* A temporary table is always copied, as MySQL does: nobody else can be in the way. */
+static db_err alter_temporary(struct alter *a)
+{
+    struct ddl_ctx *ctx = a->ctx;
+    struct ddl_temporaries *own = ctx->temporaries;
+    struct table_def def;
+    table_id_t id;
+    TRY(own->new_id(own, ctx, &id));
+    TRY(ddl__finish(&a->draft, false, &def));
+    def.id = id;
+    def.create_time_us = 0;
+    def.auto_increment_start = a->set_number ? def.auto_increment_start : 0;
+    if (a->new_name.ptr != NULL) {
+        const struct schema_def *schema = snapshot_schema(ctx->bind->snapshot, a->new_schema);
+        if (schema == NULL) {
+            return my_error(ctx->diag, ER_BAD_DB_ERROR, ddl__text(ctx, a->new_schema));
+        }
+        if (snapshot_temporary(ctx->bind->snapshot, a->new_schema, a->new_name) != NULL) {
+            return my_error(ctx->diag, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, a->new_name));
+        }
+        def.schema_id = schema->id;
+        def.schema_name = schema->name;
+        def.name = a->new_name;
+    }
+    TRY(table_format_new(ctx->arena, &def, &def.format));
+    db_err err = ddl__copy_rows(a, &def);
+    table_id_t gone = a->old->id;
+    if (err == ERR_OK) {
+        err = own->put(own, gone, &def);
+    }
+    if (err != ERR_OK) {
+        db_err ignored = ddl__delete_temporary(ctx, id);
+        (void)ignored; /* the statement's own error is the one to tell */
+        return err;
+    }
+    ctx->affected_rows = a->copied;
+    ctx->tells_rows = true;
+    return ddl__delete_temporary(ctx, gone);
+}
+
 typedef db_err (*apply_fn)(struct alter *a, const void *arg);
 
 static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
@@ -293,6 +333,9 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     TRY(apply(&a, arg));
     TRY(ddl__plan_alter(&a, &way));
     TRY(check_algorithm(&a, modifiers, way));
+    if (table_is_temporary(t->def)) {
+        return alter_temporary(&a);
+    }
     if (word_is(modifiers->algorithm, "COPY")) {
         way = ALTER_COPY;
     }
@@ -310,6 +353,10 @@ static db_err run(struct ddl_ctx *ctx, const struct ast_name *name,
     TRY(ddl__schema_of(ctx, name, &t.schema));
     TRY(ddl__writable_schema(ctx, t.schema));
     TRY(check_modifiers(ctx, modifiers));
+    t.def = snapshot_temporary(ctx->bind->snapshot, t.schema, t.name);
+    if (t.def != NULL) {
+        return run_locked(ctx, &t, modifiers, apply, arg);
+    }
     TRY(ddl__lock_targets(ctx, &t, 1, &snap));
     db_err err = run_locked(ctx, &t, modifiers, apply, arg);
     catalog_release(snap);

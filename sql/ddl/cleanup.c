@@ -33,6 +33,12 @@ db_err ddl__delete_ranges(struct catalog *catalog, struct storage *storage,
     return ERR_OK;
 }
 
+db_err ddl__delete_temporary(struct ddl_ctx *ctx, table_id_t id)
+{
+    struct pending_drop d = {.table_id = id};
+    return delete_range(ctx->storage, &d, ctx->diag);
+}
+
 /* What other nodes are at is not touched. */
 static uint32_t keep_own(struct pending_drop *drops, uint32_t count, uint64_t node)
 {

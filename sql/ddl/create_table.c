@@ -139,8 +139,11 @@ static db_err fill_like(struct draft *d, const struct ast_create_table *s)
 
 static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_create_table *s)
 {
-    if (s->temporary) {
+    if (s->temporary && ctx->temporaries == NULL) {
         return ddl__unsupported(ctx, "TEMPORARY tables");
+    }
+    if (s->temporary && s->partition != NULL) {
+        return my_error(ctx->diag, ER_PARTITION_NO_TEMPORARY);
     }
     if (s->external) {
         return ddl__unsupported(ctx, "EXTERNAL tables");
@@ -169,6 +172,21 @@ static db_err commit(struct ddl_ctx *ctx, const struct table_def *def, bool if_n
     return ddl__commit(ctx, change);
 }
 
+/* MYSQL: a temporary table may have the name of another table, and be in front of it. */
+static bool exists_already(struct ddl_ctx *ctx, const struct ast_create_table *s,
+                           struct slice schema, struct slice name)
+{
+    const struct catalog_snapshot *snap = ctx->bind->snapshot;
+    return (s->temporary ? snapshot_temporary(snap, schema, name)
+                         : snapshot_permanent(snap, schema, name)) != NULL;
+}
+
+static db_err put_temporary(struct ddl_ctx *ctx, struct table_def *def)
+{
+    TRY(ctx->temporaries->new_id(ctx->temporaries, ctx, &def->id));
+    return ctx->temporaries->put(ctx->temporaries, 0, def);
+}
+
 db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
 {
     struct draft d = {.ctx = ctx};
@@ -182,7 +200,7 @@ db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
         return my_error(ctx->diag, ER_BAD_DB_ERROR, ddl__text(ctx, d.def.schema_name));
     }
     TRY(refuse_unsupported(ctx, s));
-    if (snapshot_table(ctx->bind->snapshot, d.def.schema_name, d.def.name) != NULL) {
+    if (exists_already(ctx, s, d.def.schema_name, d.def.name)) {
         if (!s->if_not_exists) {
             return my_error(ctx->diag, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, d.def.name));
         }
@@ -194,5 +212,5 @@ db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
     d.def.engine = SLICE_LIT("InnoDB");
     TRY(s->has_like ? fill_like(&d, s) : fill(&d, s));
     TRY(ddl__finish(&d, false, &def));
-    return commit(ctx, &def, s->if_not_exists);
+    return s->temporary ? put_temporary(ctx, &def) : commit(ctx, &def, s->if_not_exists);
 }

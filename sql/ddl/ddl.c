@@ -8,6 +8,15 @@ bool ddl_handles(enum ast_stmt_kind kind)
     return kind >= AST_STMT_CREATE_DATABASE && kind <= AST_STMT_DROP_VIEW;
 }
 
+bool ddl_is_temporary(const struct ast_stmt *stmt)
+{
+    switch ((int)stmt->kind) {
+    case AST_STMT_CREATE_TABLE: return ((const struct ast_create_table *)stmt)->temporary;
+    case AST_STMT_DROP_TABLE: return ((const struct ast_drop_table *)stmt)->temporary;
+    default: return false;
+    }
+}
+
 static db_err execute(struct ddl_ctx *ctx, const struct ast_stmt *s)
 {
     switch ((int)s->kind) {

@@ -15,11 +15,23 @@
 #include "sql/catalog/catalog.h"
 #include "sql/parser/ast_ddl.h"
 
+struct ddl_ctx;
 struct diag_area;
 struct mdl;
 struct sql_coord;
 struct sql_coord_lock;
 struct storage;
+
+/* The session's temporary tables, for statements that make, change and drop them. bind->snapshot
+ * has them in front of the catalog's tables. Definitions are copied. */
+struct ddl_temporaries {
+    /* Also before the first table: `storage` of the context must be able to keep its rows
+     * afterwards. */
+    db_err (*new_id)(struct ddl_temporaries *t, struct ddl_ctx *ctx, table_id_t *ret_id);
+    /* old_id 0: a new table; else it takes that one's place. */
+    db_err (*put)(struct ddl_temporaries *t, table_id_t old_id, const struct table_def *def);
+    void (*remove)(struct ddl_temporaries *t, table_id_t id);
+};
 
 struct ddl_ctx {
     struct catalog *catalog;
@@ -35,6 +47,7 @@ struct ddl_ctx {
     uint64_t lock_deadline_ns;               /* of metadata locks (@@lock_wait_timeout); 0: none */
     struct sql_coord *coord;                 /* the other nodes; NULL: there are none */
     struct sql_coord_lock *coord_lock;       /* ddl_execute's own */
+    struct ddl_temporaries *temporaries;     /* NULL: there can be none (1235) */
     uint64_t affected_rows;                  /* out */
     const struct lcolumn *select_columns;    /* of CREATE TABLE ... SELECT: the query's */
     uint32_t select_count;
@@ -44,6 +57,9 @@ struct ddl_ctx {
 
 /* Whether ddl_execute knows the statement. */
 bool ddl_handles(enum ast_stmt_kind kind);
+
+/* CREATE and DROP of tables with the word TEMPORARY: no implicit commit comes before them. */
+bool ddl_is_temporary(const struct ast_stmt *stmt);
 
 /* Executes one statement. The implicit commit before it is the session's business. May park.
  * Errors: ERR_SQL with MySQL's number in ctx->diag; those of the storage. */

@@ -160,6 +160,9 @@ MUST_USE db_err ddl__delete_ranges(struct catalog *catalog, struct storage *stor
                                    const struct pending_drop *drops, uint32_t count,
                                    struct diag *diag);
 
+/* The rows of a temporary table that is gone. */
+MUST_USE db_err ddl__delete_temporary(struct ddl_ctx *ctx, table_id_t id);
+
 /* statements */
 MUST_USE db_err ddl__create_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s);
 MUST_USE db_err ddl__alter_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s);

@@ -7,6 +7,8 @@ struct drop_list {
     struct ddl_target *targets;
     struct pending_drop *drops;
     uint32_t count, drop_count;
+    const struct table_def **temporaries; /* those of the names that mean temporary tables */
+    uint32_t temporary_count;
 };
 
 static db_err collect_targets(struct ddl_ctx *ctx, const struct ast_drop_table *s,
@@ -15,7 +17,8 @@ static db_err collect_targets(struct ddl_ctx *ctx, const struct ast_drop_table *
     l->count = s->names.count;
     l->targets = ARENA_ARRAY(ctx->arena, struct ddl_target, l->count + 1);
     l->drops = ARENA_ARRAY(ctx->arena, struct pending_drop, l->count + 1);
-    if (l->targets == NULL || l->drops == NULL) {
+    l->temporaries = ARENA_ARRAY(ctx->arena, const struct table_def *, l->count + 1);
+    if (l->targets == NULL || l->drops == NULL || l->temporaries == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < l->count; i++) {
@@ -82,18 +85,50 @@ static db_err drop_locked(struct ddl_ctx *ctx, const struct ast_drop_table *s, s
     return ddl__commit(ctx, change);
 }
 
+/* Names that mean temporary tables leave the list of targets. */
+static void take_temporaries(struct ddl_ctx *ctx, struct drop_list *l)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < l->count; i++) {
+        const struct ddl_target *t = &l->targets[i];
+        const struct table_def *def = snapshot_temporary(ctx->bind->snapshot, t->schema, t->name);
+        if (def != NULL) {
+            l->temporaries[l->temporary_count++] = def;
+        } else {
+            l->targets[n++] = *t;
+        }
+    }
+    l->count = n;
+}
+
+static db_err drop_temporaries(struct ddl_ctx *ctx, const struct drop_list *l)
+{
+    for (uint32_t i = 0; i < l->temporary_count; i++) {
+        table_id_t id = l->temporaries[i]->id;
+        ctx->temporaries->remove(ctx->temporaries, id);
+        TRY(ddl__delete_temporary(ctx, id));
+    }
+    return ERR_OK;
+}
+
 db_err ddl__drop_table(struct ddl_ctx *ctx, const struct ast_drop_table *s)
 {
     struct drop_list l = {0};
     const struct catalog_snapshot *snap;
     TRY(collect_targets(ctx, s, &l));
+    take_temporaries(ctx, &l);
     if (s->temporary) {
-        return ddl__unsupported(ctx, "TEMPORARY tables");
+        TRY(report_missing(ctx, &l, s->if_exists));
+        return drop_temporaries(ctx, &l);
+    }
+    if (l.count == 0) {
+        return drop_temporaries(ctx, &l);
     }
     TRY(ddl__lock_targets(ctx, l.targets, l.count, &snap));
     db_err err = drop_locked(ctx, s, &l);
     catalog_release(snap);
     TRY(err);
+    TRY(drop_temporaries(ctx, &l));
     return ddl__delete_ranges(ctx->catalog, ctx->storage, l.drops, l.drop_count, ctx->diag);
 }
 
@@ -139,6 +174,18 @@ static db_err truncate_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     return ddl__commit(ctx, change);
 }
 
+static db_err truncate_temporary(struct ddl_ctx *ctx, const struct table_def *t)
+{
+    struct draft d;
+    struct table_def def;
+    TRY(ddl__draft_of(ctx, t, &d));
+    d.def.auto_increment_start = 0;
+    TRY(ddl__finish(&d, false, &def));
+    TRY(ctx->temporaries->new_id(ctx->temporaries, ctx, &def.id));
+    TRY(ctx->temporaries->put(ctx->temporaries, t->id, &def));
+    return ddl__delete_temporary(ctx, t->id);
+}
+
 db_err ddl__truncate(struct ddl_ctx *ctx, const struct ast_truncate_table *s)
 {
     struct ddl_target t = {.name = s->name.name};
@@ -146,6 +193,10 @@ db_err ddl__truncate(struct ddl_ctx *ctx, const struct ast_truncate_table *s)
     const struct catalog_snapshot *snap;
     TRY(ddl__schema_of(ctx, &s->name, &t.schema));
     TRY(ddl__writable_schema(ctx, t.schema));
+    const struct table_def *own = snapshot_temporary(ctx->bind->snapshot, t.schema, t.name);
+    if (own != NULL) {
+        return truncate_temporary(ctx, own);
+    }
     TRY(ddl__lock_targets(ctx, &t, 1, &snap));
     db_err err = truncate_locked(ctx, &t, &drop);
     catalog_release(snap);

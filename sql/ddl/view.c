@@ -151,6 +151,7 @@ static db_err define(struct ddl_ctx *ctx, const struct ast_create_view *s,
     struct bind_opts opts = *ctx->bind;
     struct bound_stmt *st;
     opts.snapshot = snap;
+    opts.temporaries = ctx->bind->snapshot;
     TRY(bind_view_query(ctx->arena, &opts, s->query, ctx->diag, &st));
     TRY(check_recursion(ctx, st, def));
     TRY(columns_of(ctx, s, st, def));

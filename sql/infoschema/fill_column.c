@@ -181,7 +181,8 @@ static db_err one_column(struct is_rows *r, const struct table_def *t, const str
     is__str(r, text ? coll->name : NULL);
     is__text(r, buf_slice(&type));
     is__str(r, is__column_key(t, c->ordinal));
-    is__str(r, extra);
+    /* MYSQL: a temporary table's columns have NULL for nothing. */
+    is__str(r, table_is_temporary(t) && extra[0] == '\0' ? NULL : extra);
     is__str(r, t->kind == TABLE_VIRTUAL ? "select" : "select,insert,update,references");
     is__text(r, c->comment.len == 0 ? SLICE_LIT("") : c->comment);
     TRY(expression(r, c->generated_expr));

@@ -156,6 +156,10 @@ db_err is__each_table(struct is_rows *r, db_err (*fn)(struct is_rows *r, const s
                                                       const struct table_def *t))
 {
     const struct catalog_snapshot *snap = r->env.snapshot;
+    if (r->env.only != NULL) {
+        const struct schema_def *s = snapshot_schema(snap, r->env.only->schema_name);
+        return s == NULL ? ERR_OK : fn(r, s, r->env.only);
+    }
     for (uint32_t i = 0; i < snapshot_schema_count(snap); i++) {
         const struct schema_def *s = snapshot_schema_at(snap, i);
         uint32_t n = snapshot_table_count(snap, s);

@@ -13,6 +13,7 @@ struct timezone;
 /* What the tables need of the session that reads them. Borrowed for the call. */
 struct infoschema_env {
     const struct catalog_snapshot *snapshot; /* the statement's */
+    const struct table_def *only;            /* a temporary table: show this one and no other */
     struct storage *storage;                 /* for estimates; may be NULL */
     const struct timezone *tz;               /* times are shown in it; NULL: UTC */
     struct slice account;                    /* "root@localhost": the grantee of privilege tables */

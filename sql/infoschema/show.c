@@ -525,9 +525,11 @@ static db_err no_such_table(struct arena *arena, struct slice schema, struct sli
 }
 
 db_err show_check(struct arena *arena, const struct catalog_snapshot *snapshot,
-                  const struct ast_stmt *stmt, struct slice current_schema, struct diag *diag)
+                  const struct ast_stmt *stmt, struct slice current_schema, struct diag *diag,
+                  const struct table_def **ret_table)
 {
     struct request r = request_of(stmt, current_schema);
+    *ret_table = NULL;
     if (r.spec == NULL || (r.spec->flags & SPEC_SCHEMA) == 0 || r.schema.ptr == NULL) {
         return ERR_OK;
     }
@@ -535,10 +537,11 @@ db_err show_check(struct arena *arena, const struct catalog_snapshot *snapshot,
         const char *name = arena_strdup(arena, r.schema);
         return name == NULL ? ERR_NOMEM : my_error(diag, ER_BAD_DB_ERROR, name);
     }
-    bool named = (r.spec->flags & SPEC_TABLE) != 0;
-    return named && snapshot_table(snapshot, r.schema, r.table) == NULL
-               ? no_such_table(arena, r.schema, r.table, diag)
-               : ERR_OK;
+    if ((r.spec->flags & SPEC_TABLE) != 0) {
+        *ret_table = snapshot_table(snapshot, r.schema, r.table);
+        return *ret_table == NULL ? no_such_table(arena, r.schema, r.table, diag) : ERR_OK;
+    }
+    return ERR_OK;
 }
 
 /* ---- SHOW CREATE ---- */

@@ -17,10 +17,11 @@ MUST_USE db_err show_rewrite(struct arena *arena, const struct ast_stmt *stmt,
                              struct slice current_schema, struct diag *diag, struct slice *ret_sql,
                              bool *ret_done);
 /* What MySQL says before it shows anything: 1049 no such database, 1146 no such table. Statements
- * that show_rewrite does not know pass. arena: scratch. */
+ * that show_rewrite does not know pass. arena: scratch. *ret_table: the table that the statement is
+ * about, of the snapshot; NULL: about none. */
 MUST_USE db_err show_check(struct arena *arena, const struct catalog_snapshot *snapshot,
                            const struct ast_stmt *stmt, struct slice current_schema,
-                           struct diag *diag);
+                           struct diag *diag, const struct table_def **ret_table);
 
 enum { SHOW_COLUMNS_MAX = 4 };
 struct show_row {

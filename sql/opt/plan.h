@@ -262,6 +262,7 @@ struct plan {
     uint32_t table_count; /* all base tables, for metadata locks and privileges */
     const struct table_def **tables;
     uint64_t catalog_version;
+    uint64_t temporary_version;              /* of the session's temporary tables, 0: it had none */
     const struct catalog_snapshot *snapshot; /* reference held by the plan */
     struct arena arena;
     _Atomic uint32_t refs;

@@ -216,6 +216,9 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
                               .flags = s->multi_statements ? PARSE_MULTI : 0};
     struct digest d;
     *ret_done = false;
+    if (UNLIKELY(s->temporaries.count != 0)) {
+        return ERR_OK; /* names mean here what they mean nowhere else */
+    }
     if (st->text.len >= ROWS_TEXT_MIN && s->vars.short_paths) {
         db_err tried = try_rows(st, &o, ret_done, ret_consumed);
         if (tried != ERR_OK || *ret_done) {

@@ -48,7 +48,7 @@ static db_err fill(struct statement *st, const struct ast_create_table *c,
                                 .source = AST_INSERT_QUERY,
                                 .query = c->query};
     TRY(column_list(s, bound, &insert.columns));
-    s->commits_alone = true;
+    s->commits_alone = !c->temporary;
     db_err err = query__run(st, &insert.stmt);
     s->commits_alone = false;
     return err;
@@ -62,6 +62,7 @@ static void drop_again(struct statement *st, const struct ast_create_table *c)
     struct ast_name *names[] = {&name};
     struct ast_drop_table drop = {.stmt = {.kind = AST_STMT_DROP_TABLE},
                                   .if_exists = true,
+                                  .temporary = c->temporary,
                                   .names = {.items = names, .count = 1}};
     uint64_t affected;
     bool tells;
@@ -76,10 +77,15 @@ db_err session__create_select(struct statement *st, const struct ast_create_tabl
     struct bound_stmt *bound;
     uint64_t affected;
     bool tells;
-    TRY(txn__implicit_commit(s));
-    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    const struct catalog_snapshot *snap;
+    if (!c->temporary) {
+        TRY(txn__implicit_commit(s));
+    }
+    TRY(session__snapshot(s, &snap));
     struct slice schema = c->name.schema.ptr != NULL ? c->name.schema : s->env.current_schema;
-    bool exists = schema.ptr != NULL && snapshot_table(snap, schema, c->name.name) != NULL;
+    bool exists = schema.ptr != NULL &&
+                  (c->temporary ? snapshot_temporary(snap, schema, c->name.name)
+                                : snapshot_permanent(snap, schema, c->name.name)) != NULL;
     db_err err = ERR_OK;
     if (!exists) {
         err = query_columns(st, snap, c, &bound);

@@ -21,7 +21,7 @@ static void unlock(struct estimate_slot *s)
     atomic_store_explicit(&s->lock, 0, memory_order_release);
 }
 
-static uint64_t ask(struct sql_engine *e, const struct table_def *t)
+static uint64_t ask(struct storage *storage, const struct table_def *t)
 {
     uint64_t rows = ROWS_UNKNOWN;
     uint64_t bytes;
@@ -29,8 +29,8 @@ static uint64_t ask(struct sql_engine *e, const struct table_def *t)
     buf_init(&end, 64);
     if (buf_append_slice(&end, t->format->row_prefix) == ERR_OK) {
         key_prefix_end(&end);
-        if (storage_estimate(e->opts.storage, t->format->row_prefix, buf_slice(&end), &rows,
-                             &bytes) != ERR_OK) {
+        if (storage_estimate(storage, t->format->row_prefix, buf_slice(&end), &rows, &bytes) !=
+            ERR_OK) {
             rows = ROWS_UNKNOWN;
         }
     }
@@ -46,7 +46,7 @@ void estimate_forget(struct sql_engine *e, table_id_t id)
     unlock(slot);
 }
 
-double estimate_table_rows(struct sql_engine *e, const struct table_def *t)
+double estimate_table_rows(struct sql_engine *e, struct storage *storage, const struct table_def *t)
 {
     if (t->format == NULL) {
         return ROWS_UNKNOWN;
@@ -60,7 +60,7 @@ double estimate_table_rows(struct sql_engine *e, const struct table_def *t)
     if (fresh) {
         return (double)rows;
     }
-    rows = ask(e, t);
+    rows = ask(storage, t);
     lock(slot);
     slot->table = t->id;
     slot->rows = rows;

@@ -51,7 +51,11 @@ db_err sql_session_field_list(struct sql_session *session, struct slice table, s
     struct statement st = {.session = session, .sink = sink, .text = table};
     session__begin_statement(session);
     diag_area_reset(&session->conditions);
-    const struct catalog_snapshot *snap = catalog_acquire(session->engine->catalog);
+    const struct catalog_snapshot *snap;
+    db_err made = session__snapshot(session, &snap);
+    if (made != ERR_OK) {
+        return session__finish(&st, made);
+    }
     const struct table_def *t =
         session->has_schema ? snapshot_table(snap, session->schema, table) : NULL;
     db_err err;

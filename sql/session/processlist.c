@@ -12,7 +12,8 @@ static db_err is_env(void *session, struct infoschema_env *ret_env)
 {
     struct sql_session *s = session;
     *ret_env = (struct infoschema_env){.snapshot = s->is_snapshot,
-                                       .storage = s->engine->opts.storage,
+                                       .only = s->is_only,
+                                       .storage = session__storage(s),
                                        .tz = s->vars.tz,
                                        .account = s->env.current_user};
     return ERR_OK;

@@ -60,13 +60,14 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
 static double table_rows(void *env, const struct table_def *t)
 {
     struct sql_session *s = env;
-    return estimate_table_rows(s->engine, t);
+    return estimate_table_rows(s->engine, session__storage(s), t);
 }
 
 db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
                    uint32_t count, bool prepare, struct plan **ret)
 {
-    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    const struct catalog_snapshot *snap;
+    TRY(session__snapshot(s, &snap));
     struct plan *p = plan_new(NULL);
     struct bind_opts bind;
     struct bound_stmt *bound;
@@ -76,6 +77,7 @@ db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const stru
     }
     p->snapshot = snap;
     p->catalog_version = snapshot_version(snap);
+    p->temporary_version = s->temporaries.version;
     query__bind_opts(s, snap, &bind);
     bind.param_types = types;
     bind.param_count = count;
@@ -97,11 +99,12 @@ static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, str
 
 db_err query__eval(struct sql_session *s, const struct ast_expr *e, struct value *ret)
 {
-    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    const struct catalog_snapshot *snap;
     struct bind_opts bind;
     struct bexpr *bound;
     struct cast_ctx cast;
     struct exec_ctx ctx;
+    TRY(session__snapshot(s, &snap));
     query__bind_opts(s, snap, &bind);
     db_err err = bind_scalar(&s->stmt_arena, &bind, e, NULL, &s->diag, &bound);
     if (err == ERR_OK && bound->has_subquery) {
@@ -110,7 +113,7 @@ db_err query__eval(struct sql_session *s, const struct ast_expr *e, struct value
     }
     if (err == ERR_OK) {
         query__cast_ctx(s, &cast, false);
-        ctx = (struct exec_ctx){.storage = s->engine->opts.storage,
+        ctx = (struct exec_ctx){.storage = session__storage(s),
                                 .arena = &s->stmt_arena,
                                 .mem = &s->mem,
                                 .diag = &s->diag,
@@ -213,7 +216,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
     struct sql_session *s = st->session;
     query__cast_ctx(s, cast, plan->kind != BOUND_SELECT);
     *ctx = (struct exec_ctx){.plan = plan,
-                             .storage = s->engine->opts.storage,
+                             .storage = session__storage(s),
                              .txn = s->txn,
                              .arena = &s->stmt_arena,
                              .mem = &s->mem,
@@ -232,6 +235,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
                              .found_rows_flag = s->opts.found_rows,
                              .short_paths = s->vars.short_paths,
                              .defer_checks = s->vars.short_paths && s->txn_mode == TXN_STATEMENT &&
+                                             s->temporaries.storage == NULL &&
                                              plan->shape == PLAN_SHAPE_INSERT_VALUES,
                              .vars = &session_var_ops,
                              .session = s};
@@ -251,7 +255,7 @@ static db_err lock_tables(struct sql_session *s, const struct plan *plan)
 {
     uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
     for (uint32_t i = 0; i < plan->table_count; i++) {
-        if (plan->tables[i]->kind != TABLE_VIRTUAL) {
+        if (plan->tables[i]->kind != TABLE_VIRTUAL && !table_is_temporary(plan->tables[i])) {
             TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, plan->tables[i]->id, deadline, &s->diag));
         }
     }
@@ -411,13 +415,17 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
     uint32_t mark = mdl_mark(&s->mdl);
     count_statement(s, plan);
     TRY(lock_tables(s, plan));
-    if (plan->uses_tables && plan->catalog_version != catalog_version(s->engine->catalog)) {
+    if (plan->uses_tables && (plan->catalog_version != catalog_version(s->engine->catalog) ||
+                              plan->temporary_version != s->temporaries.version)) {
         mdl_release_to(s->engine->mdl, &s->mdl, mark);
         return ERR_SCHEMA_CHANGED; /* between planning and locking: plan again */
     }
     bool needs_txn = plan->uses_tables;
     if (needs_txn) {
-        db_err begun = txn__begin_statement(s, plan->read_only, is_single_get(plan));
+        /* MYSQL: a read-only transaction may change temporary tables. */
+        bool reads = plan->read_only || (s->txn_read_only && s->temporaries.count != 0 &&
+                                         temporaries__only_target(plan));
+        db_err begun = txn__begin_statement(s, reads, is_single_get(plan));
         if (begun != ERR_OK) {
             return txn__end_statement(s, begun);
         }

@@ -116,6 +116,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
         return ERR_NOMEM;
     }
     s->engine = engine;
+    temporaries__init(s);
     s->opts = *opts;
     s->connection_id = opts->connection_id;
     s->multi_statements = opts->multi_statements;
@@ -155,6 +156,7 @@ static void state_fini(struct sql_session *s)
     txn__rollback(s);
     prepared__drop_all(s);
     user_locks_release_all(s->engine, s->connection_id);
+    temporaries__drop_all(s);
     vars__free(s);
     sysvar_globals_unref(s->globals);
     s->globals = NULL;

@@ -64,6 +64,7 @@ struct sql_engine {
     struct fiber_mutex sessions_mutex;
     struct list sessions;
     _Atomic uint32_t session_count;
+    _Atomic uint64_t temporary_ids;
     uint64_t start_us;
     struct fiber_mutex user_locks_mutex; /* guards user_locks */
     struct fiber_cond user_locks_freed;
@@ -111,6 +112,19 @@ struct override {
 
 enum txn_mode { TXN_NONE, TXN_STATEMENT, TXN_EXPLICIT, TXN_IMPLICIT };
 
+/* Temporary tables (temporaries.c). */
+struct session_temporaries {
+    struct ddl_temporaries ops;
+    struct temporary_table **tables;
+    uint32_t count, cap;
+    bool made, dropped; /* in this transaction: ROLLBACK warns */
+    uint64_t changes;
+    uint64_t version;        /* of what the names mean; 0: there are none */
+    struct storage *storage; /* the engine's and `own` as one; NULL: no table was made yet */
+    struct storage *own;     /* owned by `storage` */
+    size_t charged;
+};
+
 struct sql_session {
     struct sql_engine *engine;
     struct list node;
@@ -145,6 +159,8 @@ struct sql_session {
     struct savepoint *savepoints;
     struct arena txn_arena;
     const struct catalog_snapshot *is_snapshot; /* of the statement that runs */
+    struct session_temporaries temporaries;
+    const struct table_def *is_only; /* SHOW COLUMNS or INDEX of a temporary table: that one */
     /* facts that functions ask */
     struct eval_env env;
     struct rand rand;
@@ -265,6 +281,24 @@ db_err txn__rollback_to(struct sql_session *s, const struct ast_savepoint *sp);
 db_err txn__release(struct sql_session *s, const struct ast_savepoint *sp);
 db_err txn__implicit_commit(struct sql_session *s);
 
+/* The options of a transaction that begins now. */
+struct storage_txn_opts txn__opts(struct sql_session *s, bool read_only, bool autocommit,
+                                  bool single_get);
+
+/* temporaries.c */
+struct storage *session__storage(const struct sql_session *s);
+/* What names mean in this session, with a reference (catalog_release). ERR_NOMEM. */
+MUST_USE db_err session__snapshot(struct sql_session *s,
+                                  const struct catalog_snapshot **ret_snapshot);
+void temporaries__init(struct sql_session *s);
+void temporaries__drop_all(struct sql_session *s); /* no transaction is open */
+/* No table is left and no transaction: the storage goes. */
+void temporaries__trim(struct sql_session *s);
+/* ROLLBACK [TO]: what it does not undo. */
+void temporaries__warn_rollback(struct sql_session *s);
+MUST_USE db_err temporaries__before_commit(struct sql_session *s);
+bool temporaries__only_target(const struct plan *plan);
+
 /* variables.c */
 void vars__refresh(struct sql_session *s);
 const struct sysvar_value *vars__get(const struct sql_session *s, enum sysvar_id id);
@@ -309,7 +343,8 @@ db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);
 void prepared__drop_all(struct sql_session *s);
 
 /* Rows of a base table, roughly; asks the storage every few seconds. May park. */
-double estimate_table_rows(struct sql_engine *e, const struct table_def *t);
+double estimate_table_rows(struct sql_engine *e, struct storage *storage,
+                           const struct table_def *t);
 
 /* user_lock.c: ret 1 got or released, 0 timed out or another's, -1 no such lock */
 db_err user_lock_get(struct sql_engine *e, uint64_t owner, struct slice name, double timeout_s,

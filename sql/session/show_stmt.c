@@ -79,8 +79,9 @@ static db_err show_create(struct statement *st, const struct ast_show *show)
 {
     struct sql_session *s = st->session;
     struct show_row row;
-    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
-    db_err err = show_create_row(&s->stmt_arena, snap, s->engine->opts.storage, show,
+    const struct catalog_snapshot *snap;
+    TRY(session__snapshot(s, &snap));
+    db_err err = show_create_row(&s->stmt_arena, snap, session__storage(s), show,
                                  s->has_schema ? s->schema : SLICE_EMPTY, &s->diag, &row);
     catalog_release(snap);
     TRY(err);

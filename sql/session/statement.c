@@ -58,11 +58,18 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
 {
     struct sql_session *s = st->session;
     struct bind_opts bind;
-    TRY(txn__implicit_commit(s));
-    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    const struct catalog_snapshot *snap;
+    bool own = ddl_is_temporary(ast);
+    if (!own) {
+        TRY(txn__implicit_commit(s));
+    } else if (s->txn_mode != TXN_NONE && s->txn_read_only) {
+        return my_error(&s->diag, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION);
+    }
+    TRY(session__snapshot(s, &snap));
     query__bind_opts(s, snap, &bind);
     struct ddl_ctx ctx = {.catalog = s->engine->catalog,
-                          .storage = s->engine->opts.storage,
+                          .storage = session__storage(s),
+                          .temporaries = &s->temporaries.ops,
                           .arena = &s->stmt_arena,
                           .diag = &s->diag,
                           .bind = &bind,
@@ -82,8 +89,11 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
                      ? diag_set(&s->diag, ERR_UNAVAILABLE,
                                 "this node cannot reach the majority of the cluster")
                      : ddl_execute(&ctx, ast);
-    mdl_release_all(s->engine->mdl, &s->mdl);
+    if (!own) {
+        mdl_release_all(s->engine->mdl, &s->mdl);
+    }
     catalog_release(snap);
+    temporaries__trim(s);
     TRY(err);
     if (ctx.schema_dropped) {
         s->has_schema = false;
@@ -121,6 +131,7 @@ static db_err run_txn_end(struct statement *st, const struct ast_txn_end *e, boo
     if (commit) {
         TRY(txn__commit(s));
     } else {
+        temporaries__warn_rollback(s);
         txn__rollback(s);
     }
     atomic_fetch_add_explicit(commit ? &s->engine->com_commit : &s->engine->com_rollback, 1,
@@ -166,13 +177,22 @@ static db_err run_show_like(struct statement *st, const struct ast_stmt *ast)
     struct slice sql;
     bool done = false;
     struct slice schema = s->has_schema ? s->schema : SLICE_EMPTY;
-    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
-    db_err err = show_check(&s->stmt_arena, snap, ast, schema, &s->diag);
+    const struct table_def *only;
+    const struct catalog_snapshot *snap;
+    TRY(session__snapshot(s, &snap));
+    db_err err = show_check(&s->stmt_arena, snap, ast, schema, &s->diag, &only);
+    if (err == ERR_OK) {
+        err = show_rewrite(&s->stmt_arena, ast, schema, &s->diag, &sql, &done);
+    }
+    if (err == ERR_OK && done) {
+        s->is_only = only != NULL && table_is_temporary(only) ? only : NULL;
+        err = query__run_text(st, sql);
+        s->is_only = NULL;
+    }
     catalog_release(snap);
     TRY(err);
-    TRY(show_rewrite(&s->stmt_arena, ast, schema, &s->diag, &sql, &done));
     if (done) {
-        return query__run_text(st, sql);
+        return ERR_OK;
     }
     if (ast->kind == AST_STMT_SHOW) {
         return show__run(st, (const struct ast_show *)ast);
@@ -188,7 +208,10 @@ static db_err run_txn_statement(struct statement *st, const struct ast_stmt *ast
     case AST_STMT_COMMIT: return run_txn_end(st, (const struct ast_txn_end *)ast, true);
     case AST_STMT_ROLLBACK: return run_txn_end(st, (const struct ast_txn_end *)ast, false);
     case AST_STMT_SAVEPOINT: TRY(txn__savepoint(s, (const struct ast_savepoint *)ast)); break;
-    case AST_STMT_ROLLBACK_TO: TRY(txn__rollback_to(s, (const struct ast_savepoint *)ast)); break;
+    case AST_STMT_ROLLBACK_TO:
+        temporaries__warn_rollback(s);
+        TRY(txn__rollback_to(s, (const struct ast_savepoint *)ast));
+        break;
     default: TRY(txn__release(s, (const struct ast_savepoint *)ast)); break;
     }
     return session__ok(st, 0, SLICE_EMPTY);
@@ -273,8 +296,7 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_PREPARE:
     case AST_STMT_EXECUTE:
     case AST_STMT_DEALLOCATE: return prepared__sql(st, ast);
-    case AST_STMT_TABLE_ADMIN:
-        return table_admin__run(st, (const struct ast_table_admin *)ast);
+    case AST_STMT_TABLE_ADMIN: return table_admin__run(st, (const struct ast_table_admin *)ast);
     case AST_STMT_FLUSH: return table_admin__flush(st, (const struct ast_flush *)ast);
     case AST_STMT_UNLOCK_TABLES:
         return session__ok(st, 0, SLICE_EMPTY); /* MYSQL: fine when none is locked */

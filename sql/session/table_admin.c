@@ -82,7 +82,7 @@ static db_err check_rows(struct admin_run *r, const struct table_def *t)
 {
     struct sql_session *s = r->st->session;
     struct ddl_ctx ctx = {
-        .storage = s->engine->opts.storage, .arena = &s->stmt_arena, .diag = &s->diag};
+        .storage = session__storage(s), .arena = &s->stmt_arena, .diag = &s->diag};
     const char *problem;
     db_err err = ddl_check_table(&ctx, t, &problem);
     if (err != ERR_OK) {
@@ -155,7 +155,7 @@ static db_err find_and_run(struct admin_run *r, const struct catalog_snapshot *s
                                SLICE_FMT(t->name));
     }
     uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
-    if (t->kind == TABLE_BASE && !mdl_holds(&s->mdl, t->id, false)) {
+    if (t->kind == TABLE_BASE && !table_is_temporary(t) && !mdl_holds(&s->mdl, t->id, false)) {
         db_err err = mdl_lock_shared(s->engine->mdl, &s->mdl, t->id, deadline, &s->diag);
         if (err != ERR_OK) {
             return tell_error(r, err, false);
@@ -181,7 +181,8 @@ static db_err run_one(struct admin_run *r, const struct ast_name *name)
         return ERR_LIMIT;
     }
     for (int i = 0; i < TRIES && err == ERR_SCHEMA_CHANGED; i++) {
-        const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+        const struct catalog_snapshot *snap;
+        TRY(session__snapshot(s, &snap));
         const struct table_def *t = snapshot_table(snap, r->schema, r->name);
         bool optimize = r->ast->op == AST_ADMIN_OPTIMIZE && t != NULL && t->kind == TABLE_BASE;
         err = optimize ? optimize_table(r) : find_and_run(r, snap);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fiber.h"
+#include "sql/storage/split.h"
 
 #define LICENCE_WAIT_NS (3 * NS_PER_S)
 #define LICENCE_LOOK_NS (20 * NS_PER_MS)
@@ -42,17 +43,23 @@ static bool licence_holds(const struct sql_session *s)
     return c == NULL || c->ops->licence(c) == s->txn_licence;
 }
 
+struct storage_txn_opts txn__opts(struct sql_session *s, bool read_only, bool autocommit,
+                                  bool single_get)
+{
+    return (struct storage_txn_opts){.isolation = s->has_next_isolation ? s->next_isolation
+                                                                        : s->vars.isolation,
+                                     .read_only = read_only,
+                                     .autocommit = autocommit,
+                                     .single_get = single_get,
+                                     .lock_wait_timeout_ms = s->vars.lock_wait_timeout_s * 1000u,
+                                     .mem = &s->mem};
+}
+
 static db_err begin_storage(struct sql_session *s, bool read_only, bool autocommit, bool single_get)
 {
     TRY(take_licence(s));
-    struct storage_txn_opts o = {.isolation =
-                                     s->has_next_isolation ? s->next_isolation : s->vars.isolation,
-                                 .read_only = read_only,
-                                 .autocommit = autocommit,
-                                 .single_get = single_get,
-                                 .lock_wait_timeout_ms = s->vars.lock_wait_timeout_s * 1000u,
-                                 .mem = &s->mem};
-    return storage_txn_begin(s->engine->opts.storage, &o, &s->diag, &s->txn);
+    struct storage_txn_opts o = txn__opts(s, read_only, autocommit, single_get);
+    return storage_txn_begin(session__storage(s), &o, &s->diag, &s->txn);
 }
 
 static void ended(struct sql_session *s)
@@ -66,6 +73,10 @@ static void ended(struct sql_session *s)
         arena_reset(&s->txn_arena);
     }
     mdl_release_all(s->engine->mdl, &s->mdl);
+    s->temporaries.made = s->temporaries.dropped = false;
+    if (UNLIKELY(s->temporaries.storage != NULL)) {
+        temporaries__trim(s);
+    }
 }
 
 db_err txn__begin_statement(struct sql_session *s, bool read_only_statement, bool single_get)
@@ -90,11 +101,16 @@ db_err txn__begin_statement(struct sql_session *s, bool read_only_statement, boo
 db_err txn__commit(struct sql_session *s)
 {
     db_err err = ERR_OK;
-    if (s->txn != NULL && UNLIKELY(!licence_holds(s)) && storage_txn_has_writes(s->txn)) {
+    if (s->txn != NULL && UNLIKELY(!licence_holds(s)) && split_txn_has_shared_writes(s->txn)) {
         txn__rollback(s);
         return my_error(&s->diag, ER_TABLE_DEF_CHANGED);
     }
     if (s->txn != NULL) {
+        err = temporaries__before_commit(s);
+        if (UNLIKELY(err != ERR_OK)) {
+            txn__rollback(s);
+            return err;
+        }
         struct storage_txn *t = s->txn;
         s->txn = NULL;
         err = storage_txn_commit(t, &s->diag, NULL);

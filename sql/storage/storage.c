@@ -153,7 +153,7 @@ db_err storage_scan_open(struct storage_txn *t, const struct storage_scan_opts *
     ASSERT(mode_valid(opts->mode));
     struct storage_scan *scan = NULL;
     TRY(t->ops->scan_open(t, opts, diag, &scan));
-    ASSERT(scan != NULL && scan->ops == t->ops);
+    ASSERT(scan != NULL && scan->ops != NULL);
     *ret_scan = scan;
     return ERR_OK;
 }
