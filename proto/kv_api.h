@@ -301,6 +301,24 @@ struct kv_estimate_resp {
     uint64_t bytes;
 };
 
+/* A fragment of a plan, to be run over [start, end) at read_ts. What it is made of, and what comes
+ * back, is SQL's (sql/pushdown): bytes here. */
+struct kv_fragment_req {
+    struct kv_request r;
+    struct slice start;
+    struct slice end; /* both inside the range; empty: the range's own */
+    ts_t read_ts;
+    ts_t own_ts;
+    struct slice plan;
+    size_t bytes_max; /* the page ends soon after it has grown to that */
+};
+
+struct kv_fragment_resp {
+    struct slice page; /* of the keys before resume */
+    bool more;         /* go on at resume */
+    struct slice resume;
+};
+
 struct kv_service {
     const struct kv_service_ops *ops;
 };
@@ -335,6 +353,10 @@ struct kv_service_ops {
     /* Rows and bytes of [start, end), roughly; exact when there are few. */
     db_err (*estimate)(struct kv_service *s, const struct kv_estimate_req *req, struct diag *diag,
                        struct kv_reply *reply, struct kv_estimate_resp *ret_resp);
+    /* May be NULL. ERR_UNSUPPORTED: the fragment cannot be run here, or had something to say to the
+     * user (a warning, an error): the caller runs it itself. */
+    db_err (*fragment)(struct kv_service *s, const struct kv_fragment_req *req, struct diag *diag,
+                       struct kv_reply *reply, struct kv_fragment_resp *ret_resp);
 };
 
 /* What the transactions of a node read, now and later: exactly at the snapshots, else at or above

@@ -6,8 +6,8 @@
 
 /* Requests. The header has the numbers; the payload, in this order: GET key · MULTI_GET, LOCK,
  * COMMIT, ROLLBACK, RESOLVE keys · SCAN, DELETE_RANGE, ESTIMATE start, end · CHECK_TXN, HEARTBEAT
- * primary · PREWRITE primary, mutations, secondaries. A mutation: u8 op, u8 check, u64 version_ts,
- * key, value. */
+ * primary · PREWRITE primary, mutations, secondaries · FRAGMENT start, end, plan. A mutation: u8
+ * op, u8 check, u64 version_ts, key, value. */
 
 enum kv_wire_flag {
     WIRE_REVERSE = 1,
@@ -123,6 +123,12 @@ static db_err put_reads(enum kv_method method, const union kv_any_req *q, Skein_
     case KV_METHOD_SCAN: return put_scan(m, &q->scan, b);
     case KV_METHOD_LOCK: return put_lock(m, &q->lock, b);
     case KV_METHOD_ESTIMATE: return put_pair(q->estimate.start, q->estimate.end, b);
+    case KV_METHOD_FRAGMENT:
+        m->ts = q->fragment.read_ts;
+        m->own_ts = q->fragment.own_ts;
+        m->bytes_max = q->fragment.bytes_max;
+        TRY(put_pair(q->fragment.start, q->fragment.end, b));
+        return put_slice(b, q->fragment.plan);
     default: return ERR_INVALID;
     }
 }
@@ -272,6 +278,14 @@ static db_err take_reads(enum kv_method method, const Skein__Kv__Request *m, str
     case KV_METHOD_ESTIMATE:
         q->estimate.start = take_slice(r);
         q->estimate.end = take_slice(r);
+        return ERR_OK;
+    case KV_METHOD_FRAGMENT:
+        q->fragment.read_ts = m->ts;
+        q->fragment.own_ts = m->own_ts;
+        q->fragment.bytes_max = m->bytes_max;
+        q->fragment.start = take_slice(r);
+        q->fragment.end = take_slice(r);
+        q->fragment.plan = take_slice(r);
         return ERR_OK;
     default: return ERR_CORRUPT;
     }

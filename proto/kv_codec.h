@@ -26,6 +26,7 @@ enum kv_method {
     KV_METHOD_HEARTBEAT = 11,
     KV_METHOD_DELETE_RANGE = 12,
     KV_METHOD_ESTIMATE = 13,
+    KV_METHOD_FRAGMENT = 14,
     KV_METHOD__END
 };
 
@@ -44,6 +45,7 @@ union kv_any_req {
     struct kv_heartbeat_req heartbeat;
     struct kv_delete_range_req delete_range;
     struct kv_estimate_req estimate;
+    struct kv_fragment_req fragment;
 };
 
 /* What a method returns besides error and kv_reply. */
@@ -56,6 +58,7 @@ union kv_any_resp {
     struct kv_prewrite_resp prewrite;
     struct kv_check_txn_resp check_txn;
     struct kv_estimate_resp estimate;
+    struct kv_fragment_resp fragment;
 };
 
 struct kv_wire {

@@ -3,7 +3,8 @@
 #include "base/assert.h"
 #include "proto/codec_int.h"
 
-/* Replies. The payload: GET a value · MULTI_GET, LOCK values · SCAN pairs · CHECK_TXN secondaries.
+/* Replies. The payload: GET a value · MULTI_GET, LOCK values · SCAN pairs · CHECK_TXN secondaries ·
+ * FRAGMENT the page as it is.
  * A value: u8 flags, u64 version_ts, bytes. A pair: key, value, and with a lock mode u64
  * version_ts. */
 
@@ -80,6 +81,10 @@ static db_err put_resp(enum kv_method method, const union kv_any_resp *resp, siz
         m->rows = resp->estimate.rows;
         m->bytes = resp->estimate.bytes;
         return ERR_OK;
+    case KV_METHOD_FRAGMENT:
+        m->flags = resp->fragment.more ? REPLY_MORE : 0u;
+        m->resume = proto_bytes(resp->fragment.more ? resp->fragment.resume : SLICE_EMPTY);
+        return buf_append_slice(b, resp->fragment.page);
     default: return ERR_OK;
     }
 }
@@ -208,6 +213,11 @@ static db_err take_resp(enum kv_method method, const Skein__Kv__Reply *m, struct
         break;
     case KV_METHOD_CHECK_TXN: TRY(take_check_txn(m, &r, arena, &resp->check_txn)); break;
     case KV_METHOD_ESTIMATE: resp->estimate = (struct kv_estimate_resp){m->rows, m->bytes}; break;
+    case KV_METHOD_FRAGMENT:
+        resp->fragment = (struct kv_fragment_resp){.page = payload,
+                                                   .more = (m->flags & REPLY_MORE) != 0,
+                                                   .resume = proto_slice(m->resume)};
+        return ERR_OK;
     default: break;
     }
     return reader_end(&r);

@@ -11,8 +11,9 @@
 
 static struct storage_caps caps(struct storage *s)
 {
-    (void)s;
-    return (struct storage_caps){.persistent = true, .distributed = true, .pushdown = false};
+    return (struct storage_caps){.persistent = true,
+                                 .distributed = true,
+                                 .pushdown = node_view_others(&cluster_of(s)->view)};
 }
 
 static db_err txn_begin(struct storage *s, const struct storage_txn_opts *opts, struct diag *diag,
@@ -105,6 +106,9 @@ const struct storage_ops cluster_storage_ops = {
     .sequence_peek = cluster_sequence_peek,
     .delete_range = cluster_delete_range,
     .estimate = cluster_estimate,
+    .fragment_open = cluster_fragment_open,
+    .fragment_next = cluster_fragment_next,
+    .fragment_close = cluster_fragment_close,
 };
 
 /* Tells meta what this node still reads, so that it is not collected. */

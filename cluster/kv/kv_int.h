@@ -68,6 +68,16 @@ MUST_USE db_err cluster_scan_next(struct storage_scan *scan, struct diag *diag,
                                   const struct storage_kv **ret_rows, size_t *ret_count);
 void cluster_scan_close(struct storage_scan *scan);
 
+/* fragment.c */
+MUST_USE db_err cluster_fragment_open(struct storage_txn *t,
+                                      const struct storage_fragment *fragment,
+                                      const struct storage_span *spans, size_t count, bool always,
+                                      bool eager, struct diag *diag,
+                                      struct storage_scan **ret_scan);
+MUST_USE db_err cluster_fragment_next(struct storage_scan *scan, struct diag *diag,
+                                      struct storage_piece *ret_piece, bool *ret_end);
+void cluster_fragment_close(struct storage_scan *scan);
+
 /* bulk.c */
 MUST_USE db_err cluster_sequence_next(struct storage *s, struct slice key, uint64_t floor,
                                       uint64_t count, uint64_t step, uint64_t offset,

@@ -48,3 +48,8 @@ struct kv_service *node_view_kv(struct node_view *v, node_id_t id)
     pthread_rwlock_unlock(&v->lock);
     return kv;
 }
+
+bool node_view_others(struct node_view *v)
+{
+    return atomic_load_explicit(&v->count, memory_order_relaxed) != 0;
+}

@@ -162,6 +162,16 @@ static db_err kv_estimate(struct kv_service *s, const struct kv_estimate_req *re
     return ERR_OK;
 }
 
+static db_err kv_fragment(struct kv_service *s, const struct kv_fragment_req *req,
+                          struct diag *diag, struct kv_reply *reply,
+                          struct kv_fragment_resp *ret_resp)
+{
+    union kv_any_resp resp;
+    TRY(call(s, KV_METHOD_FRAGMENT, AS_ANY(req), 0, diag, reply, &resp));
+    *ret_resp = resp.fragment;
+    return ERR_OK;
+}
+
 #define WITHOUT_RESULT(name, method, type)                                                         \
     static db_err kv_##name(struct kv_service *s, const struct type *req, struct diag *diag,       \
                             struct kv_reply *reply)                                                \
@@ -191,6 +201,7 @@ static const struct kv_service_ops remote_kv_ops = {
     .heartbeat = kv_heartbeat,
     .delete_range = kv_delete_range,
     .estimate = kv_estimate,
+    .fragment = kv_fragment,
 };
 
 void remote_kv_service_init(struct remote_kv_service *s, struct rpc_peer *peer)

@@ -35,6 +35,8 @@ static db_err read_call(struct kv_service *kv, enum kv_method m, const union kv_
                                          : kv->ops->lock(kv, &q->lock, diag, reply, &resp->lock);
     case KV_METHOD_ESTIMATE:
         return kv->ops->estimate(kv, &q->estimate, diag, reply, &resp->estimate);
+    case KV_METHOD_FRAGMENT:
+        return kv->ops->fragment(kv, &q->fragment, diag, reply, &resp->fragment);
     default: return diag_set(diag, ERR_UNSUPPORTED, "no KV method %d", (int)m);
     }
 }

@@ -136,6 +136,7 @@ static const struct kv_service_ops local_kv_ops = {
     .heartbeat = kv_heartbeat,
     .delete_range = kv_delete_range,
     .estimate = kv_estimate,
+    .fragment = kv_service_fragment,
 };
 
 void local_kv_service_init(struct local_kv_service *s, struct range_store *rs)

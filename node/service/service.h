@@ -14,6 +14,11 @@ struct local_kv_service {
 };
 void local_kv_service_init(struct local_kv_service *s, struct range_store *rs);
 
+/* pushdown_service.c: `fragment` of a service, by its `scan`. */
+MUST_USE db_err kv_service_fragment(struct kv_service *kv, const struct kv_fragment_req *req,
+                                    struct diag *diag, struct kv_reply *reply,
+                                    struct kv_fragment_resp *ret_resp);
+
 struct local_meta_service {
     struct meta_service base;
     struct meta *meta;

@@ -1,5 +1,7 @@
 /* Descriptors as protobuf messages and back. Decoding makes an entry that owns everything and has
  * its storage format. */
+#include "sql/catalog/descriptor.h"
+
 #include "base/alloc.h"
 #include "proto/catalog.pb-c.h"
 #include "sql/catalog/catalog_int.h"
@@ -513,4 +515,39 @@ db_err schema__decode(struct slice bytes, struct schema_entry **ret_entry)
     }
     *ret_entry = e;
     return ERR_OK;
+}
+
+/* ---- for other nodes ---- */
+
+db_err table_descriptor_encode(const struct table_def *def, struct buf *out)
+{
+    struct table_def bare = *def;
+    bare.check_count = 0;
+    bare.foreign_key_count = 0;
+    bare.comment = bare.create_options = SLICE_EMPTY;
+    return table__encode(&bare, out);
+}
+
+db_err table_descriptor_decode(struct slice bytes, struct table_descriptor **ret)
+{
+    struct table_entry *e;
+    TRY(table__decode(bytes, SLICE_EMPTY, &e));
+    if (e->def->kind != TABLE_BASE || e->def->format == NULL) {
+        entry__unref(e);
+        return ERR_CORRUPT;
+    }
+    *ret = (struct table_descriptor *)e;
+    return ERR_OK;
+}
+
+const struct table_def *table_descriptor_def(const struct table_descriptor *d)
+{
+    return ((const struct table_entry *)d)->def;
+}
+
+void table_descriptor_free(struct table_descriptor *d)
+{
+    if (d != NULL) {
+        entry__unref((struct table_entry *)d);
+    }
 }

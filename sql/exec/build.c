@@ -34,6 +34,8 @@ static const struct op_kind *kind_of(enum plan_kind kind)
     case PLAN_DELETE: return &op_delete_kind;
     case PLAN_CTE_REF: return &op_cte_ref_kind;
     case PLAN_RECURSIVE: return &op_recursive_kind;
+    case PLAN_GATHER: return &op_gather_kind;
+    case PLAN_FRAGMENT: return &op_fragment_kind;
     case PLAN_INDEX_MERGE:
     case PLAN_MERGE_JOIN: break;
     }

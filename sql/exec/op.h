@@ -29,6 +29,20 @@ struct op {
     uint64_t rows_out, next_calls, ns; /* EXPLAIN ANALYZE */
 };
 
+enum exec_pushdown {
+    EXEC_PUSHDOWN_OFF,
+    EXEC_PUSHDOWN_AUTO,   /* where rows lie on other nodes and there are more than a few */
+    EXEC_PUSHDOWN_ALWAYS, /* for tests: wherever the plan can be split, also for rows of this node
+                           */
+};
+
+/* What storage_fragment_open gets: the chain of plan nodes, and the values it is run with. The
+ * plan's nodes are those of PLAN_GATHER; sql/pushdown encodes them. */
+struct storage_fragment {
+    struct exec_ctx *ctx;
+    const struct plan_fragment *plan;
+};
+
 /* One execution of a plan. Filled by the session (sql/session/statement.c). */
 struct exec_ctx {
     const struct plan *plan;
@@ -55,6 +69,11 @@ struct exec_ctx {
     bool found_rows_flag;          /* CLIENT_FOUND_ROWS: affected = matched */
     bool short_paths;              /* statements whose plan has the shape run without operators */
     bool json_condition;           /* 3986 was given */
+    enum exec_pushdown pushdown;
+    /* While a fragment runs on a part of its keys: its scan reads this span instead of its ranges.
+     */
+    const struct plan_node *span_node;
+    struct storage_span span;
     bool defer_checks; /* INSERT VALUES: that keys are new is left to the commit (autocommit) */
     /* INSERT VALUES: the plan's row stands for these, whose values are those of its parameters 0..,
      * row-major; NULL: the plan's rows themselves */

@@ -36,6 +36,23 @@ static void close_current(struct op_scan *s)
     s->scan = NULL;
 }
 
+/* The scan's own ranges, or the span that a fragment is run on. */
+static db_err find_ranges(struct op_scan *s, struct exec_ctx *ctx)
+{
+    if (ctx->span_node != s->op.node) {
+        return exec__scan_ranges(ctx, spec_of(s), &s->ranges, &s->range_count);
+    }
+    if (s->ranges == NULL) {
+        s->ranges = ARENA_NEW(ctx->arena, struct key_range);
+    }
+    if (s->ranges == NULL) {
+        return ERR_LIMIT;
+    }
+    *s->ranges = (struct key_range){ctx->span.start, ctx->span.end};
+    s->range_count = 1;
+    return ERR_OK;
+}
+
 static db_err scan_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_scan *s = (struct op_scan *)op;
@@ -52,7 +69,7 @@ static db_err scan_open(struct op *op, struct exec_ctx *ctx)
             return ERR_LIMIT;
         }
     }
-    return exec__scan_ranges(ctx, spec, &s->ranges, &s->range_count);
+    return find_ranges(s, ctx);
 }
 
 static db_err next_range(struct op_scan *s, struct exec_ctx *ctx)
@@ -164,8 +181,7 @@ static db_err scan_rescan(struct op *op, struct exec_ctx *ctx)
     struct op_scan *s = (struct op_scan *)op;
     close_current(s);
     s->at = 0;
-    return exec__scan_ranges(ctx, spec_of(s), &s->ranges,
-                             &s->range_count); /* bounds may be outer columns */
+    return find_ranges(s, ctx); /* bounds may be outer columns */
 }
 
 static void scan_close(struct op *op, struct exec_ctx *ctx)

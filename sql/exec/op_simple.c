@@ -248,6 +248,12 @@ static db_err limit_start(struct op *op, struct exec_ctx *ctx)
     struct op_limit *l = (struct op_limit *)op;
     TRY(exec__limit_value(ctx, op->node->u.limit.limit, UINT64_MAX, &l->left));
     TRY(exec__limit_value(ctx, op->node->u.limit.offset, 0, &l->skip));
+    if (op->node->u.limit.partial) {
+        l->left = l->left == 0                     ? 0
+                  : l->skip > UINT64_MAX - l->left ? UINT64_MAX
+                                                   : l->left + l->skip;
+        l->skip = 0;
+    }
     return ERR_OK;
 }
 

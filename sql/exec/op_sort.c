@@ -69,6 +69,7 @@ static db_err start(struct op_sort *s, struct exec_ctx *ctx)
         TRY(exec__limit_value(ctx, n->u.sort.offset, 0, &s->skip));
         bound = limit > UINT64_MAX - s->skip ? UINT64_MAX : limit + s->skip;
         bound = limit == 0 ? 0 : bound;
+        s->skip = n->u.sort.partial ? 0 : s->skip;
     }
     return sorter_init(&s->sorter, ctx, s->types, n->column_count + s->computed, s->keys,
                        n->u.sort.count, bound);

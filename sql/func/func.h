@@ -168,6 +168,12 @@ struct sql_type func_text_type(uint64_t chars, unsigned collation);
 /* Characters a value of the type has as text at most. */
 uint64_t func_text_chars(const struct sql_type *t);
 
+/* A call made again from what a bound one has: def, variant, types, collation, arg_types and
+ * arg_consts are filled; gives it `data` of its own, as bind made it. coercibilities: of the
+ * arguments; is_const as in struct func_arg. ERR_UNSUPPORTED: it does not come out the same. */
+MUST_USE db_err func_rebind(struct func_bind_ctx *ctx, struct func_call *call,
+                            const uint8_t *coercibilities, const bool *is_const);
+
 /* ---- how operands meet (coerce.c) ---- */
 
 /* One collation for the text among the arguments, by coercibility (MYSQL: collation coercibility in
@@ -220,6 +226,20 @@ struct agg_def {
     int variant;
 };
 enum { AGG_ORDERED = 1 /* takes ORDER BY */, AGG_NO_DISTINCT_EFFECT = 2 /* MIN, MAX */ };
+
+/* An aggregate in two steps: the parts are computed for pieces of the rows, the join takes their
+ * results, in the order of the pieces, as its arguments, and gives what the call would have given
+ * for all rows. */
+enum { AGG_PARTS_MAX = 2 };
+struct agg_split {
+    uint32_t part_count;
+    struct agg_call *parts[AGG_PARTS_MAX]; /* each on the call's own arguments */
+    struct agg_call *join;
+};
+/* In the arena. False: the aggregate cannot be split exactly (or memory is out). */
+bool agg_split(const struct agg_call *call, struct arena *arena, struct agg_split *ret);
+/* As agg_find; also finds what agg_split makes and no SQL text can name. */
+const struct agg_def *agg_find_part(struct slice name);
 
 const struct agg_def *agg_find(struct slice name);
 size_t agg_count(void);

@@ -165,3 +165,33 @@ const struct agg_def *agg_at(size_t i)
 {
     return i < ARRAY_COUNT(g_aggs) ? &g_aggs[i] : NULL;
 }
+
+db_err func_rebind(struct func_bind_ctx *ctx, struct func_call *call, const uint8_t *coercibilities,
+                   const bool *is_const)
+{
+    struct func_call again = *call;
+    struct func_arg *args = ARENA_ARRAY(ctx->arena, struct func_arg, call->arg_count + 1);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        args[i] = (struct func_arg){.type = call->arg_types[i],
+                                    .coercibility = coercibilities[i],
+                                    .constant = call->arg_consts[i],
+                                    .is_const = is_const[i]};
+    }
+    again.variant = call->def->variant;
+    again.data = NULL;
+    TRY(call->def->bind(ctx, &again, args));
+    bool same = again.variant == call->variant && again.collation == call->collation &&
+                again.type.id == call->type.id;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        same = same &&
+               (!args[i].want_cast || type_phys(&args[i].want) == type_phys(&call->arg_types[i]));
+    }
+    if (!same) {
+        return ERR_UNSUPPORTED;
+    }
+    call->data = again.data;
+    return ERR_OK;
+}

@@ -30,6 +30,8 @@ static const char *kind_name(const struct plan_node *n)
     case PLAN_CTE_REF: return "Common table expression";
     case PLAN_RECURSIVE: return "Recursion";
     case PLAN_LOAD: return "Load file";
+    case PLAN_GATHER: return "Gather";
+    case PLAN_FRAGMENT: return "Rows of fragments, run where the data lies";
     case PLAN_INSERT: return "Insert";
     case PLAN_UPDATE: return "Update";
     case PLAN_DELETE: return "Delete";
@@ -62,8 +64,11 @@ static db_err scan_text(const struct scan_spec *s, struct buf *out)
                : buf_printf(out, ", %s locks", s->lock == ROW_LOCK_SHARED ? "shared" : "exclusive");
 }
 
-static db_err node_text(const struct plan_node *n, unsigned depth, struct buf *out)
+static db_err node_text(const struct plan_node *n, unsigned depth, bool fragments, struct buf *out)
 {
+    if (n->kind == PLAN_GATHER) {
+        return node_text(fragments ? n->u.gather->above : n->children[0], depth, fragments, out);
+    }
     static const char *const joins[] = {"Inner ", "Inner ", "Left ", "Right ",
                                         "Full ",  "Semi ",  "Anti "};
     bool join = n->kind >= PLAN_HASH_JOIN && n->kind <= PLAN_MERGE_JOIN;
@@ -79,14 +84,15 @@ static db_err node_text(const struct plan_node *n, unsigned depth, struct buf *o
     }
     TRY(buf_printf(out, "  (rows=%.0f)\n", n->rows));
     for (uint32_t i = 0; i < n->child_count; i++) {
-        TRY(node_text(n->children[i], depth + 1, out));
+        TRY(node_text(n->children[i], depth + 1, fragments, out));
     }
-    return ERR_OK;
+    return n->kind == PLAN_FRAGMENT ? node_text(n->u.gather->root, depth + 1, fragments, out)
+                                    : ERR_OK;
 }
 
-db_err plan_explain(const struct plan *plan, struct buf *out)
+db_err plan_explain(const struct plan *plan, bool fragments, struct buf *out)
 {
-    TRY(node_text(plan->root, 0, out));
+    TRY(node_text(plan->root, 0, fragments, out));
     for (uint32_t i = 0; i < plan->subquery_count; i++) {
         const struct bsubquery *s = plan->subqueries[i];
         if (s->unnested) {
@@ -94,7 +100,7 @@ db_err plan_explain(const struct plan *plan, struct buf *out)
         }
         TRY(buf_printf(out, "-> Subquery #%u%s\n", (unsigned)i + 1,
                        s->correlated ? " (for each row)" : " (run once)"));
-        TRY(node_text(s->plan->root, 1, out));
+        TRY(node_text(s->plan->root, 1, fragments, out));
     }
     return ERR_OK;
 }

@@ -5,6 +5,7 @@
 #include "base/buf.h"
 #include "sql/opt/plan.h"
 
-MUST_USE db_err plan_explain(const struct plan *plan, struct buf *out);
+/* fragments: there are other nodes that run parts of the plan: shows which. */
+MUST_USE db_err plan_explain(const struct plan *plan, bool fragments, struct buf *out);
 
 #endif

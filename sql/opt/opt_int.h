@@ -129,6 +129,10 @@ db_err opt__recursive(struct optimizer *o, struct lnode *n, struct phys *ret);
 /* window.c */
 db_err opt__window(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
 
+/* gather.c: puts PLAN_GATHER where a part of the tree can run beside the data. eager: all of its
+ * rows will be read. */
+db_err opt__gather(struct optimizer *o, struct plan_node **io, bool eager);
+
 /* dml.c */
 db_err opt__dml(struct optimizer *o);
 /* The default of a column as an expression; *ret NULL: it has none (1364). */

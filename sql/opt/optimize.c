@@ -121,6 +121,9 @@ static db_err plan_subqueries(struct optimizer *o)
         TRY(opt__unnest(o, &sub->root, sub->correlated)); /* what it holds has a higher number */
         TRY(opt__rewrite(o, &sub->root));
         TRY(opt__physical(o, sub->root, &nothing, &root));
+        if (!sub->correlated) {
+            TRY(opt__gather(o, &root.node, true));
+        }
         p->kind = BOUND_SELECT;
         p->root = root.node;
         p->result = sub->root->columns;
@@ -144,8 +147,9 @@ static db_err plan_select(struct optimizer *o)
     if (n->kind == PLAN_PROJECT && n->children[0]->kind == PLAN_POINT_GET && root.one_row &&
         s->subquery_count == 0) {
         o->plan->shape = PLAN_SHAPE_POINT_SELECT;
+        return ERR_OK;
     }
-    return ERR_OK;
+    return s->read_only ? opt__gather(o, &o->plan->root, true) : ERR_OK;
 }
 
 db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opts *opts,

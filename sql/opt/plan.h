@@ -38,8 +38,10 @@ enum plan_kind {
     PLAN_WINDOW,
     PLAN_CTE_REF,
     PLAN_RECURSIVE,
-    PLAN_LOAD,   /* the lines of a file, below PLAN_INSERT */
-    PLAN_INSERT, /* child gives the rows */
+    PLAN_LOAD,     /* the lines of a file, below PLAN_INSERT */
+    PLAN_GATHER,   /* children[0], or `above` over what fragments beside the data give */
+    PLAN_FRAGMENT, /* leaf of PLAN_GATHER's `above`: rows of its fragment, in key order */
+    PLAN_INSERT,   /* child gives the rows */
     PLAN_UPDATE,
     PLAN_DELETE,
 };
@@ -164,10 +166,12 @@ struct plan_node {
             struct plan_sort_key *keys;
             uint32_t count;
             struct bexpr *limit, *offset; /* TOPN */
+            bool partial; /* TOPN of a fragment: gives also the rows that the offset skips */
         } sort;
         struct {
             struct bexpr *limit, *offset;
             bool calc_found_rows;
+            bool partial; /* of a fragment, as of TOPN */
         } limit;
         struct {
             struct bexpr **groups; /* output: groups, then aggregates */
@@ -202,6 +206,14 @@ struct plan_node {
             uint32_t cte;
             bool working; /* the rows of the last round of a recursion */
         } cte_ref;
+        /* A part of a plan that can be run in pieces of one scan's key ranges, elsewhere
+         * (sql/opt/gather.c). Both nodes point to the same. */
+        struct plan_fragment {
+            struct plan_node *above; /* what is done with the pieces' rows: to a PLAN_FRAGMENT */
+            struct plan_node *root;  /* the fragment: a chain without branches, down to the scan */
+            struct plan_node *scan;
+            bool eager; /* all pieces will be read */
+        } * gather;
         struct {
             uint32_t cte;
             bool distinct;

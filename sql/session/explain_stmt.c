@@ -27,7 +27,9 @@ db_err query__explain(struct statement *st, const struct ast_explain *e)
     }
     TRY(query__plan(s, e->target, NULL, 0, false, &plan));
     buf_init(&text, 1024 * 1024);
-    db_err err = plan_explain(plan, &text);
+    bool fragments =
+        s->vars.pushdown != EXEC_PUSHDOWN_OFF && storage_caps(s->engine->opts.storage).pushdown;
+    db_err err = plan_explain(plan, fragments, &text);
     if (err == ERR_OK) {
         err = send_text(st, buf_slice(&text));
     }

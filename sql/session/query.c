@@ -234,6 +234,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
                              .cte_depth_max = s->vars.cte_max_recursion_depth,
                              .found_rows_flag = s->opts.found_rows,
                              .short_paths = s->vars.short_paths,
+                             .pushdown = s->vars.pushdown,
                              .defer_checks = s->vars.short_paths && s->txn_mode == TXN_STATEMENT &&
                                              s->temporaries.storage == NULL &&
                                              plan->shape == PLAN_SHAPE_INSERT_VALUES,

@@ -261,3 +261,31 @@ db_err storage_estimate(struct storage *s, struct slice start, struct slice end,
     }
     return s->ops->estimate(s, start, end, ret_rows, ret_bytes);
 }
+
+db_err storage_fragment_open(struct storage_txn *t, const struct storage_fragment *fragment,
+                             const struct storage_span *spans, size_t count, bool always,
+                             bool eager, struct diag *diag, struct storage_scan **ret_scan)
+{
+    *ret_scan = NULL;
+    if (t->ops->fragment_open == NULL || count == 0) {
+        return ERR_OK;
+    }
+    for (size_t i = 0; i < count; i++) {
+        ASSERT(i == 0 || slice_cmp(spans[i - 1].end, spans[i].start) <= 0);
+        ASSERT(spans[i].end.len == 0 || slice_cmp(spans[i].start, spans[i].end) < 0);
+    }
+    return t->ops->fragment_open(t, fragment, spans, count, always, eager, diag, ret_scan);
+}
+
+db_err storage_fragment_next(struct storage_scan *scan, struct diag *diag,
+                             struct storage_piece *ret_piece, bool *ret_end)
+{
+    return scan->ops->fragment_next(scan, diag, ret_piece, ret_end);
+}
+
+void storage_fragment_close(struct storage_scan *scan)
+{
+    if (scan != NULL) {
+        scan->ops->fragment_close(scan);
+    }
+}

@@ -56,7 +56,7 @@ enum storage_wait {
 struct storage_caps {
     bool persistent;  /* data survives a restart */
     bool distributed; /* other processes write too */
-    bool pushdown;    /* fragments can be sent to the data */
+    bool pushdown;    /* there are others to send fragments to */
 };
 
 struct storage_txn_opts {
@@ -69,6 +69,24 @@ struct storage_txn_opts {
     uint32_t lock_wait_timeout_ms; /* 0: the default of 50,000 */
     uint64_t as_of;                /* 0, or a timestamp to read at (read_only) */
     struct mem_tracker *mem;       /* charged for buffered writes; may be NULL */
+};
+
+/* A part of a plan that can be run beside the data it reads (sql/exec makes it, sql/pushdown knows
+ * what is in it). The answer for a stretch of its keys is a page: chunks as sql/codec/chunk_codec.h
+ * writes them. */
+struct storage_fragment;
+
+struct storage_span {
+    struct slice start; /* inclusive */
+    struct slice end;   /* exclusive; empty = no bound */
+};
+
+/* The next stretch of keys of a fragment, in key order. */
+struct storage_piece {
+    bool here; /* the caller is to run the fragment on the span itself: it lies on this node, or the
+                  other node could not */
+    struct storage_span span; /* here */
+    struct slice page;        /* else: what came back */
 };
 
 struct storage_kv {
@@ -178,6 +196,19 @@ struct storage_ops {
     /* Rows and bytes of [start, end), roughly. */
     db_err (*estimate)(struct storage *s, struct slice start, struct slice end, uint64_t *ret_rows,
                        uint64_t *ret_bytes);
+
+    /* Runs a fragment over spans (ascending, disjoint), read as plain scans of the transaction
+     * would, on the nodes that hold them and in parallel. *ret_scan NULL: not to be done (nothing
+     * of it lies elsewhere and `always` is not set, own writes lie in the spans, plain reads take
+     * locks). eager: all of it will be read, so that pages of many ranges may be fetched ahead. The
+     * fragment outlives the scan; spans are copied. NULL where caps.pushdown is false. */
+    db_err (*fragment_open)(struct storage_txn *t, const struct storage_fragment *fragment,
+                            const struct storage_span *spans, size_t count, bool always, bool eager,
+                            struct diag *diag, struct storage_scan **ret_scan);
+    /* *ret_end: there is no more. What the piece points to is borrowed until the next call. */
+    db_err (*fragment_next)(struct storage_scan *scan, struct diag *diag,
+                            struct storage_piece *ret_piece, bool *ret_end);
+    void (*fragment_close)(struct storage_scan *scan);
 };
 
 /* Implementations embed these first. */
@@ -220,6 +251,14 @@ MUST_USE db_err storage_scan_open(struct storage_txn *t, const struct storage_sc
 MUST_USE db_err storage_scan_next(struct storage_scan *scan, struct diag *diag,
                                   const struct storage_kv **ret_rows, size_t *ret_count);
 void storage_scan_close(struct storage_scan *scan);
+MUST_USE db_err storage_fragment_open(struct storage_txn *t,
+                                      const struct storage_fragment *fragment,
+                                      const struct storage_span *spans, size_t count, bool always,
+                                      bool eager, struct diag *diag,
+                                      struct storage_scan **ret_scan);
+MUST_USE db_err storage_fragment_next(struct storage_scan *scan, struct diag *diag,
+                                      struct storage_piece *ret_piece, bool *ret_end);
+void storage_fragment_close(struct storage_scan *scan);
 MUST_USE db_err storage_put(struct storage_txn *t, struct slice key, struct slice value,
                             unsigned flags, struct diag *diag);
 MUST_USE db_err storage_del(struct storage_txn *t, struct slice key, unsigned flags,

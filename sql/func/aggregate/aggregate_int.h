@@ -24,6 +24,9 @@ struct agg_sum_state {
     struct decimal exact;
 };
 
+/* What was added up, not rounded; of one with rows. */
+void agg__sum_total(const struct agg_sum_state *s, struct decimal *ret);
+
 /* MIN, MAX, ANY_VALUE: one value. */
 struct agg_value_state {
     bool has;

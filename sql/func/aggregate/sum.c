@@ -184,7 +184,7 @@ static void fast_decimal(const struct agg_sum_state *s, struct decimal *ret)
     ret->neg = v < 0;
 }
 
-static void total(const struct agg_sum_state *s, struct decimal *ret)
+void agg__sum_total(const struct agg_sum_state *s, struct decimal *ret)
 {
     fast_decimal(s, ret);
     if (s->has_exact && s->has_fast) {
@@ -214,7 +214,7 @@ db_err agg_merge_sum(struct eval_ctx *ctx, const struct agg_call *call, struct a
         return ERR_OK;
     }
     struct decimal d;
-    total(b, &d);
+    agg__sum_total(b, &d);
     return add_exact(ctx, a, &d);
 }
 
@@ -231,7 +231,7 @@ db_err agg_result_sum(struct eval_ctx *ctx, const struct agg_call *call, const v
         return ERR_OK;
     }
     struct decimal d;
-    total(s, &d);
+    agg__sum_total(s, &d);
     if ((decimal_round(&d, call->type.decimals, DECIMAL_HALF_UP, &d) & DECIMAL_OVERFLOW) != 0) {
         return my_error(ctx->diag, ER_DATA_OUT_OF_RANGE, "DECIMAL", "sum");
     }
@@ -254,7 +254,7 @@ db_err agg_result_avg(struct eval_ctx *ctx, const struct agg_call *call, const v
     }
     struct decimal sum;
     struct decimal count;
-    total(s, &sum);
+    agg__sum_total(s, &sum);
     decimal_from_int(s->count, &count);
     unsigned more =
         call->type.decimals > sum.scale ? (unsigned)(call->type.decimals - sum.scale) : 0u;
