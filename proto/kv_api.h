@@ -424,7 +424,9 @@ struct meta_service {
 struct meta_service_ops {
     const char *name;
     /* Reserves `count` timestamps; the first is returned, they are consecutive. Strictly greater
-     * than every timestamp that any call returned before this one began. */
+     * than every timestamp that any call returned before this one began. ERR_DISK_FULL: none can be
+     * reserved; count 0 then asks for the newest that exists, not less than any returned before,
+     * which many are given: good for reading at, no name of a transaction. */
     db_err (*timestamps)(struct meta_service *s, uint32_t count, struct diag *diag,
                          ts_t *ret_first);
     /* Ranges that cover [start, end), at most max, in key order; in the arena. */

@@ -96,3 +96,8 @@ db_err ts_client_next(struct ts_client *c, struct diag *diag, ts_t *ret_ts)
     serve_waiters(c, s);
     return err;
 }
+
+db_err ts_client_last(struct ts_client *c, struct diag *diag, ts_t *ret_ts)
+{
+    return ask(c, 0, diag, ret_ts);
+}

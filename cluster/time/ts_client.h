@@ -35,5 +35,8 @@ void ts_client_fini(struct ts_client *c);
 /* A timestamp greater than all that anybody was given before the call. May park. Errors: those of
  * meta_service_ops.timestamps, ERR_CANCELED, ERR_TIMEOUT. */
 MUST_USE db_err ts_client_next(struct ts_client *c, struct diag *diag, ts_t *ret_ts);
+/* When that said ERR_DISK_FULL: one to read at, not less than any given before and shared with
+ * others. */
+MUST_USE db_err ts_client_last(struct ts_client *c, struct diag *diag, ts_t *ret_ts);
 
 #endif

@@ -230,10 +230,16 @@ db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag)
         return ERR_OK;
     }
     ts_t ts;
+    bool named = true;
     db_err err = ask(t, diag, &ts);
+    if (UNLIKELY(err == ERR_DISK_FULL)) { /* reads go on; a name comes with the first write */
+        named = false;
+        diag_reset(diag);
+        err = ts_client_last(t->env->ts, diag, &ts);
+    }
     if (err == ERR_OK) {
         set_ts(&t->read_ts, ts);
-        if (t->start_ts == 0) {
+        if (t->start_ts == 0 && named) {
             set_ts(&t->start_ts, ts);
         }
     }

@@ -179,10 +179,14 @@ static db_err check_again(struct meta *m, uint64_t term, struct diag *diag)
 db_err meta_timestamps(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_first)
 {
     ts_t first;
-    ASSERT(count > 0);
     TRY(meta_check(m, diag));
     uint64_t term = atomic_load(&m->term);
-    TRY(tso_next(m, count, diag, &first));
+    if (UNLIKELY(count == 0)) {
+        first = tso_last(m);
+        TRY(first != 0 ? ERR_OK : diag_set(diag, ERR_DISK_FULL, "no timestamp was ever given"));
+    } else {
+        TRY(tso_next(m, count, diag, &first));
+    }
     TRY(check_again(m, term, diag));
     *ret_first = first;
     return ERR_OK;

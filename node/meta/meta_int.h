@@ -27,11 +27,7 @@ enum meta_key_kind {
 /* ... when the oracle is ahead of the clock already: enough numbers, and restarts one after the
  * other do not carry it far away. */
 #define TSO_WINDOW_AHEAD ((ts_t)100 << TS_LOGICAL_BITS)
-/* While space is short: a window that outlasts the store's looking for space, and how long a
- * request waits for it. */
-#define TSO_FULL_FACTOR   10
-#define TSO_FULL_WAIT_NS  (8 * NS_PER_S)
-#define TSO_FULL_RETRY_NS (50 * NS_PER_MS)
+#define TSO_FULL_FACTOR  10 /* while space is short: a window that outlasts looking for space */
 
 struct tso {
     _Alignas(64) _Atomic ts_t next;
@@ -182,6 +178,9 @@ void tso_init(struct tso *t);
 MUST_USE db_err tso_load(struct meta *m, uint64_t term);
 void tso_give_back(struct meta *m); /* nothing is given any more */
 MUST_USE db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_first);
+/* The newest number, for readers when tso_next says ERR_DISK_FULL: not below any that was given,
+ * given to many. tso_next goes on above it. */
+ts_t tso_last(struct meta *m);
 
 /* id_alloc.c */
 void sequences_free(struct meta *m);

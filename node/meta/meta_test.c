@@ -132,6 +132,17 @@ static void tso_body(struct world *w)
         CHECK(ts > g_last_ts);
         g_last_ts = ts + i % 7;
     }
+    ts_t last; /* above what was given, and nothing is given any more up to it */
+    ts_t again;
+    CHECK_OK(meta_timestamps(w->m, 0, NULL, &last));
+    CHECK(last > g_last_ts);
+    CHECK_OK(meta_timestamps(w->m, 0, NULL, &again));
+    CHECK(again == last);
+    CHECK_OK(meta_timestamps(w->m, 1, NULL, &g_last_ts));
+    CHECK(g_last_ts > last);
+    CHECK_OK(meta_timestamps(w->m, 0, NULL, &again));
+    CHECK(again > g_last_ts);
+    g_last_ts = again;
 }
 
 static void test_tso(void **state)

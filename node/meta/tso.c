@@ -13,6 +13,12 @@
  * a node that has lost it without knowing cannot hand out numbers below those of its successor.
  * Under load the limit is moved ahead in the background; after a pause the first request pays for
  * one write, and an idle oracle costs nothing.
+ *
+ * On a full disk the limit cannot be moved. Reads go on all the same: the number just below the
+ * limit is kept back, and whoever only reads may have it (tso_last). It is above all that was ever
+ * given, and by the time it is given nothing below the limit is given any more, so a reader at it
+ * sees all that has been acknowledged, and nothing can be committed behind its back. Many readers
+ * share it: it names no transaction.
  */
 
 void tso_init(struct tso *t)
@@ -52,18 +58,6 @@ static db_err extend(struct meta *m, ts_t need, struct diag *diag)
         }
     }
     fiber_mutex_unlock(&t->lock);
-    return err;
-}
-
-/* A store that has met a full disk looks for space every few seconds: readers wait for that rather
- * than fail. Before that, while little is left, the limit is moved further ahead. */
-static db_err extend_patiently(struct meta *m, ts_t need, struct diag *diag)
-{
-    uint64_t give_up = clock_mono_ns() + TSO_FULL_WAIT_NS;
-    db_err err;
-    while ((err = extend(m, need, diag)) == ERR_DISK_FULL && clock_mono_ns() < give_up) {
-        TRY(fiber_sleep(TSO_FULL_RETRY_NS));
-    }
     return err;
 }
 
@@ -137,8 +131,8 @@ db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_fir
     }
     ts_t end = first + count;
     ts_t limit = atomic_load_explicit(&t->limit, memory_order_acquire);
-    if (UNLIKELY(end > limit)) {
-        TRY(extend_patiently(m, end, diag));
+    if (UNLIKELY(end >= limit)) { /* limit - 1 is kept for tso_last */
+        TRY(extend(m, end + 1, diag));
     } else if (UNLIKELY(limit - end <
                         (end > now + TSO_WINDOW_AHEAD ? TSO_WINDOW_AHEAD / 2 : TSO_WINDOW / 2))) {
         if (!atomic_load_explicit(&t->prefetching, memory_order_relaxed)) {
@@ -147,4 +141,16 @@ db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_fir
     }
     *ret_first = first;
     return ERR_OK;
+}
+
+ts_t tso_last(struct meta *m)
+{
+    struct tso *t = &m->tso;
+    fiber_mutex_lock(&t->lock); /* the limit stays */
+    ts_t limit = atomic_load(&t->limit);
+    ts_t next = atomic_load(&t->next);
+    while (next < limit && !atomic_compare_exchange_weak(&t->next, &next, limit)) {
+    }
+    fiber_mutex_unlock(&t->lock);
+    return limit == 0 ? 0 : limit - 1;
 }

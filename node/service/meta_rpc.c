@@ -12,7 +12,7 @@ static db_err member_call(struct meta *m, enum meta_method method, const struct 
 {
     switch ((int)method) {
     case META_METHOD_TIMESTAMPS:
-        return call->count == 0 || call->count > UINT32_MAX
+        return call->count > UINT32_MAX
                    ? ERR_INVALID
                    : meta_timestamps(m, (uint32_t)call->count, diag, &a->first);
     case META_METHOD_LOOKUP:
