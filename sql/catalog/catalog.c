@@ -408,7 +408,7 @@ static db_err put_descriptor(struct catalog_change *c, char kind, uint64_t id,
     return storage_put(c->txn, make_key(&k, kind, id), buf_slice(bytes), 0, diag);
 }
 
-static const char *name_text(struct slice name, char out[260])
+const char *catalog__text(struct slice name, char out[260])
 {
     size_t n = name.len > 255 ? 255 : name.len;
     memcpy(out, name.ptr, n);
@@ -444,7 +444,7 @@ db_err catalog_create_schema(struct catalog_change *c, struct slice name, uint16
     char text[260];
     struct schema_def def = {.name = name, .collation = collation};
     if (snapshot_schema(c->view, name) != NULL) {
-        return my_error(diag, ER_DB_CREATE_EXISTS, name_text(name, text));
+        return my_error(diag, ER_DB_CREATE_EXISTS, catalog__text(name, text));
     }
     TRY(new_id(c, diag, &def.id));
     return store_schema(c, &def, diag);
@@ -456,7 +456,7 @@ db_err catalog_alter_schema(struct catalog_change *c, struct slice name, uint16_
     char text[260];
     const struct schema_def *old = snapshot_schema(c->view, name);
     if (old == NULL) {
-        return my_error(diag, ER_BAD_DB_ERROR, name_text(name, text));
+        return my_error(diag, ER_BAD_DB_ERROR, catalog__text(name, text));
     }
     struct schema_def def = {
         .id = old->id, .name = name, .collation = collation, .read_only = read_only};
@@ -481,7 +481,7 @@ db_err catalog_drop_schema(struct catalog_change *c, struct slice name, struct d
     struct cat_key k;
     const struct schema_def *def = snapshot_schema(c->view, name);
     if (def == NULL || def->virtual) {
-        return my_error(diag, ER_DB_DROP_EXISTS, name_text(name, text));
+        return my_error(diag, ER_DB_DROP_EXISTS, catalog__text(name, text));
     }
     while (snapshot_table_count(c->view, def) != 0) {
         TRY(catalog_drop_table(c, snapshot_table_at(c->view, def, 0)->id, diag));
@@ -491,9 +491,8 @@ db_err catalog_drop_schema(struct catalog_change *c, struct slice name, struct d
     return ERR_OK;
 }
 
-/* Stores the descriptor and enters its decoded copy into the view. */
-static db_err store_table(struct catalog_change *c, const struct table_def *def,
-                          const struct table_def *old, struct diag *diag)
+db_err catalog__store_table(struct catalog_change *c, const struct table_def *def,
+                            const struct table_def *old, struct diag *diag)
 {
     struct buf b;
     struct table_entry *e = NULL;
@@ -522,10 +521,10 @@ db_err catalog_create_table(struct catalog_change *c, const struct table_def *de
     char text[260];
     const struct schema_def *schema = snapshot_schema(c->view, def->schema_name);
     if (schema == NULL) {
-        return my_error(diag, ER_BAD_DB_ERROR, name_text(def->schema_name, text));
+        return my_error(diag, ER_BAD_DB_ERROR, catalog__text(def->schema_name, text));
     }
     if (snapshot_table(c->view, def->schema_name, def->name) != NULL) {
-        return my_error(diag, ER_TABLE_EXISTS_ERROR, name_text(def->name, text));
+        return my_error(diag, ER_TABLE_EXISTS_ERROR, catalog__text(def->name, text));
     }
     struct table_def t = *def;
     if (t.id == 0) {
@@ -536,7 +535,7 @@ db_err catalog_create_table(struct catalog_change *c, const struct table_def *de
     if (t.create_time_us == 0) {
         t.create_time_us = clock_wall_us();
     }
-    TRY(store_table(c, &t, NULL, diag));
+    TRY(catalog__store_table(c, &t, NULL, diag));
     if (ret_id != NULL) {
         *ret_id = t.id;
     }
@@ -552,73 +551,5 @@ db_err catalog_replace_table(struct catalog_change *c, const struct table_def *d
     }
     struct table_def t = *def;
     t.version = old->version + 1;
-    return store_table(c, &t, old, diag);
-}
-
-uint64_t check_name_number(struct slice name, struct slice table)
-{
-    struct slice infix = SLICE_LIT("_chk_");
-    uint64_t n = 0;
-    size_t at = table.len + infix.len;
-    if (name.len <= at || name.len > at + 18 ||
-        !slice_eq_nocase((struct slice){name.ptr, table.len}, table) ||
-        !slice_eq((struct slice){name.ptr + table.len, infix.len}, infix)) {
-        return 0;
-    }
-    for (; at < name.len; at++) {
-        if (name.ptr[at] < '0' || name.ptr[at] > '9') {
-            return 0;
-        }
-        n = n * 10 + (uint64_t)(name.ptr[at] - '0');
-    }
-    return n;
-}
-
-/* MYSQL: made names of checks follow the table's. */
-static db_err rename_checks(struct arena *arena, struct table_def *t, struct slice from)
-{
-    struct check_def *checks = ARENA_ARRAY(arena, struct check_def, t->check_count + 1);
-    if (checks == NULL) {
-        return ERR_NOMEM;
-    }
-    for (uint32_t i = 0; i < t->check_count; i++) {
-        uint64_t n = check_name_number(t->checks[i].name, from);
-        checks[i] = t->checks[i];
-        if (n != 0) {
-            const char *name =
-                arena_printf(arena, "%.*s_chk_%llu", SLICE_FMT(t->name), (unsigned long long)n);
-            if (name == NULL) {
-                return ERR_NOMEM;
-            }
-            checks[i].name = slice_str(name);
-        }
-    }
-    t->checks = checks;
-    return ERR_OK;
-}
-
-db_err catalog_rename_table(struct catalog_change *c, table_id_t id, struct slice schema,
-                            struct slice name, struct diag *diag)
-{
-    char text[260];
-    const struct table_def *old = snapshot_table_by_id(c->view, id);
-    const struct schema_def *to = snapshot_schema(c->view, schema);
-    if (old == NULL || to == NULL) {
-        return old == NULL ? diag_set(diag, ERR_NOT_FOUND, "no table %llu", (unsigned long long)id)
-                           : my_error(diag, ER_BAD_DB_ERROR, name_text(schema, text));
-    }
-    if (snapshot_table(c->view, schema, name) != NULL) {
-        return my_error(diag, ER_TABLE_EXISTS_ERROR, name_text(name, text));
-    }
-    struct table_def t = *old;
-    t.schema_id = to->id;
-    t.schema_name = schema;
-    t.name = name;
-    t.version++;
-    struct arena arena;
-    arena_init(&arena, NULL, NULL, 0);
-    db_err err = t.check_count == 0 ? ERR_OK : rename_checks(&arena, &t, old->name);
-    err = err != ERR_OK ? err : store_table(c, &t, old, diag);
-    arena_fini(&arena);
-    return err;
+    return catalog__store_table(c, &t, old, diag);
 }

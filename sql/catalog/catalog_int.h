@@ -31,6 +31,8 @@ struct catalog_snapshot {
     struct table_entry **tables;   /* by schema name, then name */
     struct table_entry **by_id;    /* by table id; virtual tables left out */
     uint32_t by_id_count;
+    struct fk_edge *edges; /* by what they refer to, then the child's id and the place in it */
+    uint32_t edge_count;
     /* With temporary tables: the arrays above are those of `base`. */
     const struct catalog_snapshot *base;
     uint32_t temporary_count;
@@ -68,6 +70,13 @@ bool snapshot__remove_table(struct catalog_snapshot *s, const struct table_def *
 bool snapshot__remove_schema(struct catalog_snapshot *s, struct slice name);
 struct schema_entry *snapshot__schema_entry(const struct catalog_snapshot *s, struct slice name);
 const struct schema_def *snapshot__schema_by_id(const struct catalog_snapshot *s, schema_id_t id);
+
+/* catalog.c */
+/* NUL-terminated, for messages. */
+const char *catalog__text(struct slice name, char out[260]);
+/* Stores the descriptor and enters its decoded copy into the view. */
+MUST_USE db_err catalog__store_table(struct catalog_change *c, const struct table_def *def,
+                                     const struct table_def *old, struct diag *diag);
 
 /* descriptor.c: between structs and stored bytes */
 MUST_USE db_err table__encode(const struct table_def *def, struct buf *out);

@@ -124,6 +124,8 @@ static pb_index *index_to(struct arena *a, const struct index_def *ix)
     p->invisible = ix->invisible;
     p->has_using_btree = ix->using_btree;
     p->using_btree = ix->using_btree;
+    p->has_generated = ix->generated;
+    p->generated = ix->generated;
     p->has_comment = ix->comment.len != 0;
     p->comment = bytes_of(ix->comment);
     p->n_parts = ix->part_count;
@@ -347,6 +349,7 @@ static db_err index_from(struct arena *a, const pb_index *p, uint32_t columns, s
         .kind = (enum index_kind)p->kind,
         .invisible = p->invisible != 0,
         .using_btree = p->using_btree != 0,
+        .generated = p->generated != 0,
     };
     TRY(take(a, p->name, &ix->name));
     TRY(take(a, p->comment, &ix->comment));

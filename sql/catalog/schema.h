@@ -74,6 +74,7 @@ struct index_def {
     enum index_kind kind;
     bool invisible;
     bool using_btree; /* USING BTREE was written: shown again */
+    bool generated;   /* made for a foreign key: goes when another key can do its work */
     uint32_t part_count;
     struct index_part *parts;
     struct slice comment;
@@ -85,13 +86,24 @@ struct check_def {
     bool enforced;
 };
 
+/* What happens to the rows that refer to a row that goes or changes. Stored. */
+enum fk_action {
+    FK_NO_ACTION = 0, /* an error, like all but CASCADE and SET NULL */
+    FK_RESTRICT = 1,
+    FK_CASCADE = 2,
+    FK_SET_NULL = 3,
+    FK_SET_DEFAULT = 5,
+};
+
+/* Of the table that refers (the child). What it refers to goes by name: neither the table nor its
+ * columns need exist. */
 struct foreign_key_def {
     struct slice name;
     struct slice ref_schema, ref_table;
     uint32_t column_count;
     struct slice *columns;
     struct slice *ref_columns;
-    uint8_t on_delete, on_update; /* enum ast_fk_action */
+    uint8_t on_delete, on_update; /* enum fk_action */
 };
 
 enum view_algorithm { VIEW_UNDEFINED, VIEW_MERGE, VIEW_TEMPTABLE };
@@ -139,7 +151,7 @@ struct table_def {
     uint32_t check_count;
     struct check_def *checks;
     uint32_t foreign_key_count;
-    struct foreign_key_def *foreign_keys;
+    struct foreign_key_def *foreign_keys; /* by name */
     struct slice comment;
     struct slice engine;         /* as the client named it; shown again */
     struct slice create_options; /* shown again: "ROW_FORMAT=DYNAMIC ..." */
@@ -186,6 +198,21 @@ uint32_t snapshot_table_count(const struct catalog_snapshot *snap, const struct 
 const struct table_def *snapshot_table_at(const struct catalog_snapshot *snap,
                                           const struct schema_def *schema, uint32_t i);
 
+/* Foreign key number `at` of `child`. */
+struct fk_edge {
+    const struct table_def *child;
+    uint32_t at;
+};
+/* All foreign keys that refer to the table of that name, whether or not there is one. Owned by the
+ * snapshot. */
+const struct fk_edge *snapshot_children(const struct catalog_snapshot *snap, struct slice schema,
+                                        struct slice table, uint32_t *ret_count);
+
+static inline const struct foreign_key_def *fk_of_edge(const struct fk_edge *e)
+{
+    return &e->child->foreign_keys[e->at];
+}
+
 static inline bool column_is_row_id(const struct column_def *c)
 {
     return c->hidden && c->generated == GENERATED_NO;
@@ -196,5 +223,9 @@ const struct column_def *table_column(const struct table_def *t, struct slice na
 const struct index_def *table_index(const struct table_def *t, struct slice name);
 /* N of a check's made name, TABLE_chk_N; 0 when `name` is none of the table's. */
 uint64_t check_name_number(struct slice name, struct slice table);
+/* N of a foreign key's made name, TABLE_ibfk_N; 0 when it is none (N begins with 0, too). */
+uint64_t fk_name_number(struct slice name, struct slice table);
+/* By name, as descriptors have them. */
+void foreign_keys_sort(struct foreign_key_def *keys, uint32_t count);
 
 #endif

@@ -42,6 +42,7 @@ void snapshot__unref(struct catalog_snapshot *s)
     mem_free(s->schemas);
     mem_free(s->tables);
     mem_free(s->by_id);
+    mem_free(s->edges);
     mem_free(s);
 }
 
@@ -72,6 +73,15 @@ struct catalog_snapshot *snapshot__copy(const struct catalog_snapshot *from)
     if (s->schemas == NULL || s->tables == NULL || s->by_id == NULL) {
         snapshot__unref(s);
         return NULL;
+    }
+    if (from != NULL && from->edge_count != 0) {
+        s->edges = mem_calloc(from->edge_count, sizeof(*s->edges));
+        if (s->edges == NULL) {
+            snapshot__unref(s);
+            return NULL;
+        }
+        memcpy(s->edges, from->edges, from->edge_count * sizeof(*s->edges));
+        s->edge_count = from->edge_count;
     }
     s->schema_count = schemas;
     s->table_count = tables;
@@ -166,10 +176,84 @@ db_err snapshot__add_schema(struct catalog_snapshot *s, struct schema_entry *e)
     return err;
 }
 
+/* ---- foreign keys: found from what they refer to ---- */
+
+static int edge_order(const struct fk_edge *e, struct slice schema, struct slice table)
+{
+    const struct foreign_key_def *f = fk_of_edge(e);
+    int c = slice_cmp(f->ref_schema, schema);
+    return c != 0 ? c : slice_cmp(f->ref_table, table);
+}
+
+/* The first one that refers to the table or a later one. */
+static uint32_t edge_place(const struct catalog_snapshot *s, struct slice schema,
+                           struct slice table)
+{
+    uint32_t low = 0;
+    uint32_t high = s->edge_count;
+    while (low < high) {
+        uint32_t mid = (low + high) / 2;
+        if (edge_order(&s->edges[mid], schema, table) < 0) {
+            low = mid + 1;
+        } else {
+            high = mid;
+        }
+    }
+    return low;
+}
+
+static db_err add_edges(struct catalog_snapshot *s, const struct table_def *t)
+{
+    if (t->foreign_key_count == 0) {
+        return ERR_OK;
+    }
+    struct fk_edge *grown =
+        mem_realloc(s->edges, (s->edge_count + t->foreign_key_count) * sizeof(*grown));
+    if (grown == NULL) {
+        return ERR_NOMEM;
+    }
+    s->edges = grown;
+    for (uint32_t i = 0; i < t->foreign_key_count; i++) {
+        const struct foreign_key_def *f = &t->foreign_keys[i];
+        uint32_t at = edge_place(s, f->ref_schema, f->ref_table);
+        while (at < s->edge_count && edge_order(&grown[at], f->ref_schema, f->ref_table) == 0 &&
+               grown[at].child->id <= t->id) {
+            at++;
+        }
+        memmove(grown + at + 1, grown + at, (s->edge_count - at) * sizeof(*grown));
+        grown[at] = (struct fk_edge){t, i};
+        s->edge_count++;
+    }
+    return ERR_OK;
+}
+
+static void remove_edges(struct catalog_snapshot *s, const struct table_def *t)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; t->foreign_key_count != 0 && i < s->edge_count; i++) {
+        if (s->edges[i].child != t) {
+            s->edges[kept++] = s->edges[i];
+        }
+    }
+    s->edge_count = t->foreign_key_count != 0 ? kept : s->edge_count;
+}
+
+const struct fk_edge *snapshot_children(const struct catalog_snapshot *snap, struct slice schema,
+                                        struct slice table, uint32_t *ret_count)
+{
+    uint32_t first = edge_place(snap, schema, table);
+    uint32_t n = 0;
+    while (first + n < snap->edge_count && edge_order(&snap->edges[first + n], schema, table) == 0) {
+        n++;
+    }
+    *ret_count = n;
+    return n == 0 ? NULL : snap->edges + first;
+}
+
 db_err snapshot__add_table(struct catalog_snapshot *s, struct table_entry *e)
 {
-    db_err err = ERR_OK;
-    if (e->def->kind != TABLE_VIRTUAL) {
+    db_err err = add_edges(s, e->def);
+    if (err == ERR_OK && e->def->kind != TABLE_VIRTUAL) {
         err = insert_at((void ***)&s->by_id, &s->by_id_count, id_place(s, e->def->id), e);
     }
     if (err == ERR_OK) {
@@ -194,6 +278,7 @@ bool snapshot__remove_table(struct catalog_snapshot *s, const struct table_def *
         remove_at((void **)s->by_id, &s->by_id_count, id);
     }
     remove_at((void **)s->tables, &s->table_count, at);
+    remove_edges(s, e->def);
     entry__unref(e);
     return true;
 }

@@ -8,6 +8,7 @@
 #include "base/faults.h"
 #include "sql/catalog/table_format.h"
 #include "sql/ddl/alter_int.h"
+#include "sql/ddl/fk_int.h"
 #include "sql/exec/row_writer.h"
 #include "sql/storage/storage.h"
 
@@ -23,6 +24,8 @@ static db_err rename_edit(struct alter *a, struct catalog_change *change, table_
     if (slice_eq(schema, a->old->schema_name) && slice_eq(name, a->old->name)) {
         return ERR_OK;
     }
+    TRY(ddl__check_adopted(a->ctx, catalog_change_view(change),
+                           snapshot_table_by_id(catalog_change_view(change), id), schema, name));
     return catalog_rename_table(change, id, schema, name, a->ctx->diag);
 }
 
@@ -56,6 +59,11 @@ static db_err announce(struct alter *a, const struct drop_set *made)
     return ERR_OK;
 }
 
+static bool checks_parents(const struct alter *a)
+{
+    return a->ctx->foreign_key_checks && ddl__has_new_fk(&a->draft);
+}
+
 /* ---- by copy ---- */
 
 static db_err swap_tables(struct alter *a, const struct table_def *def,
@@ -68,6 +76,7 @@ static db_err swap_tables(struct alter *a, const struct table_def *def,
     err = err != ERR_OK ? err : catalog_cancel_drop(change, made, diag);
     err = err != ERR_OK ? err : catalog_drop_table(change, a->old->id, diag);
     err = err != ERR_OK ? err : catalog_create_table(change, def, diag, NULL);
+    err = err != ERR_OK ? err : ddl__rename_referenced(&a->draft, change);
     err = err != ERR_OK ? err : rename_edit(a, change, def->id);
     return finish_change(a, change, err);
 }
@@ -81,12 +90,16 @@ static db_err alter_by_copy(struct alter *a)
     struct drop_set set = {&made, 1};
     TRY(catalog_new_table_id(ctx->catalog, ctx->diag, &made.table_id));
     TRY(ddl__finish(&a->draft, false, &def));
+    TRY(ddl__check_fks(&a->draft, &def, a->snapshot));
     def.id = made.table_id;
     def.create_time_us = 0;
     def.auto_increment_start = a->set_number ? def.auto_increment_start : 0;
     TRY(table_format_new(ctx->arena, &def, &def.format));
     TRY(announce(a, &set));
     db_err err = ddl__copy_rows(a, &def);
+    if (err == ERR_OK && checks_parents(a)) {
+        err = ddl__check_fk_rows(a, &def);
+    }
     if (err == ERR_OK) {
         err = swap_tables(a, &def, &made, &gone);
     }
@@ -151,6 +164,7 @@ static db_err commit_in_place(struct alter *a, const struct table_def *def,
         err = catalog_add_drop(change, &s->gone.items[i], diag);
     }
     err = err != ERR_OK ? err : catalog_replace_table(change, def, diag);
+    err = err != ERR_OK ? err : ddl__rename_referenced(&a->draft, change);
     err = err != ERR_OK ? err : rename_edit(a, change, def->id);
     return finish_change(a, change, err);
 }
@@ -171,11 +185,15 @@ static db_err alter_in_place(struct alter *a)
     struct table_def def;
     struct index_sets s = {0};
     TRY(ddl__finish(&a->draft, true, &def));
+    TRY(ddl__check_fks(&a->draft, &def, a->snapshot));
     TRY(table_format_new(ctx->arena, &def, &def.format));
     TRY(compare_indexes(a, &def, &s));
     TRY(raise_number(a, &def));
     TRY(announce(a, &s.made));
     db_err err = s.made.count == 0 ? ERR_OK : ddl__fill_indexes(a, &def, s.is_new);
+    if (err == ERR_OK && checks_parents(a)) {
+        err = ddl__check_fk_rows(a, &def);
+    }
     if (err == ERR_OK) {
         err = commit_in_place(a, &def, &s);
     }
@@ -217,6 +235,11 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
 {
     if (way == ALTER_COPY && word_is(m->algorithm, "INPLACE")) {
         return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED, "ALGORITHM=INPLACE",
+                        "ALGORITHM=COPY");
+    }
+    if (word_is(m->algorithm, "INPLACE") && checks_parents(a)) {
+        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON,
+                        "ALGORITHM=INPLACE", "Adding foreign keys needs foreign_key_checks=OFF",
                         "ALGORITHM=COPY");
     }
     bool fills = false;
@@ -278,6 +301,9 @@ static db_err alter_temporary(struct alter *a)
     struct ddl_temporaries *own = ctx->temporaries;
     struct table_def def;
     table_id_t id;
+    if (ddl__has_new_fk(&a->draft)) {
+        return my_error(ctx->diag, ER_CANNOT_ADD_FOREIGN);
+    }
     TRY(own->new_id(own, ctx, &id));
     TRY(ddl__finish(&a->draft, false, &def));
     def.id = id;
@@ -311,13 +337,50 @@ static db_err alter_temporary(struct alter *a)
     return ddl__delete_temporary(ctx, gone);
 }
 
+/* The table, and those that new foreign keys refer to. */
+static db_err list_targets(struct ddl_ctx *ctx, const struct ddl_target *table,
+                           const struct ast_alter_action_list *actions,
+                           struct ddl_target **ret_targets, uint32_t *ret_count, bool *ret_renames)
+{
+    uint32_t room = 2;
+    for (uint32_t i = 0; i < actions->count; i++) {
+        const struct ast_alter_action *x = actions->items[i];
+        room += 2 + x->columns.count + x->indexes.count;
+        *ret_renames = *ret_renames || x->kind == AST_ALTER_RENAME_TABLE ||
+                       x->kind == AST_ALTER_RENAME_COLUMN || x->kind == AST_ALTER_CHANGE_COLUMN;
+    }
+    struct ddl_target *list = ARENA_ARRAY(ctx->arena, struct ddl_target, room);
+    if (list == NULL) {
+        return ERR_NOMEM;
+    }
+    list[0] = *table;
+    uint32_t n = 1;
+    for (uint32_t i = 0; i < actions->count; i++) {
+        const struct ast_alter_action *x = actions->items[i];
+        ddl__parents_of(ctx, x->column == NULL ? NULL : x->column->references, table->schema, list,
+                        &n);
+        ddl__parents_of(ctx, x->index == NULL ? NULL : x->index->references, table->schema, list,
+                        &n);
+        for (uint32_t k = 0; k < x->columns.count; k++) {
+            ddl__parents_of(ctx, x->columns.items[k]->references, table->schema, list, &n);
+        }
+        for (uint32_t k = 0; k < x->indexes.count; k++) {
+            ddl__parents_of(ctx, x->indexes.items[k]->references, table->schema, list, &n);
+        }
+    }
+    *ret_targets = list;
+    *ret_count = n;
+    return ERR_OK;
+}
+
 typedef db_err (*apply_fn)(struct alter *a, const void *arg);
 
 static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
+                         const struct catalog_snapshot *snap,
                          const struct ast_alter_modifiers *modifiers, apply_fn apply,
                          const void *arg)
 {
-    struct alter a = {.ctx = ctx, .old = t->def};
+    struct alter a = {.ctx = ctx, .old = t->def, .snapshot = snap};
     enum alter_way way;
     if (t->def == NULL) {
         return snapshot_schema(ctx->bind->snapshot, t->schema) == NULL
@@ -345,20 +408,28 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     return ERR_OK;
 }
 
+/* The actions are NULL for statements on indexes. */
 static db_err run(struct ddl_ctx *ctx, const struct ast_name *name,
+                  const struct ast_alter_action_list *actions,
                   const struct ast_alter_modifiers *modifiers, apply_fn apply, const void *arg)
 {
-    struct ddl_target t = {.name = name->name};
+    struct ddl_target first = {.name = name->name};
+    struct ddl_target *targets = &first;
     const struct catalog_snapshot *snap;
-    TRY(ddl__schema_of(ctx, name, &t.schema));
-    TRY(ddl__writable_schema(ctx, t.schema));
+    uint32_t n = 1;
+    bool renames = false;
+    TRY(ddl__schema_of(ctx, name, &first.schema));
+    TRY(ddl__writable_schema(ctx, first.schema));
     TRY(check_modifiers(ctx, modifiers));
-    t.def = snapshot_temporary(ctx->bind->snapshot, t.schema, t.name);
-    if (t.def != NULL) {
-        return run_locked(ctx, &t, modifiers, apply, arg);
+    first.def = snapshot_temporary(ctx->bind->snapshot, first.schema, first.name);
+    if (first.def != NULL) {
+        return run_locked(ctx, &first, ctx->bind->snapshot, modifiers, apply, arg);
     }
-    TRY(ddl__lock_targets(ctx, &t, 1, &snap));
-    db_err err = run_locked(ctx, &t, modifiers, apply, arg);
+    if (actions != NULL) {
+        TRY(list_targets(ctx, &first, actions, &targets, &n, &renames));
+    }
+    TRY(ddl__lock_family(ctx, targets, n, renames ? 1 : 0, &snap));
+    db_err err = run_locked(ctx, targets, snap, modifiers, apply, arg);
     catalog_release(snap);
     return err;
 }
@@ -370,7 +441,7 @@ static db_err apply_alter(struct alter *a, const void *arg)
 
 db_err ddl__alter_table(struct ddl_ctx *ctx, const struct ast_alter_table *s)
 {
-    return run(ctx, &s->name, &s->modifiers, apply_alter, &s->actions);
+    return run(ctx, &s->name, &s->actions, &s->modifiers, apply_alter, &s->actions);
 }
 
 static db_err apply_one(struct alter *a, struct ast_alter_action *action)
@@ -389,7 +460,7 @@ static db_err apply_create(struct alter *a, const void *arg)
 
 db_err ddl__create_index(struct ddl_ctx *ctx, const struct ast_create_index *s)
 {
-    return run(ctx, &s->table, &s->modifiers, apply_create, s);
+    return run(ctx, &s->table, NULL, &s->modifiers, apply_create, s);
 }
 
 static db_err apply_drop(struct alter *a, const void *arg)
@@ -401,5 +472,5 @@ static db_err apply_drop(struct alter *a, const void *arg)
 
 db_err ddl__drop_index(struct ddl_ctx *ctx, const struct ast_drop_index *s)
 {
-    return run(ctx, &s->table, &s->modifiers, apply_drop, s);
+    return run(ctx, &s->table, NULL, &s->modifiers, apply_drop, s);
 }

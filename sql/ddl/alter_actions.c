@@ -4,6 +4,7 @@
  * of the actions; places (FIRST, AFTER) and new keys see the table as it will be. So the actions
  * run in phases: options, drops, changes, additions, keys. */
 #include "sql/ddl/alter_int.h"
+#include "sql/ddl/fk_int.h"
 
 static struct draft_column *old_column(struct alter *a, struct slice name)
 {
@@ -112,7 +113,8 @@ static db_err run_drop(struct alter *a, const struct ast_alter_action *x)
     case AST_ALTER_DROP_COLUMN: return drop_column(a, x->name);
     case AST_ALTER_DROP_INDEX: return drop_index(a, x->name);
     case AST_ALTER_DROP_PRIMARY: return drop_index(a, SLICE_LIT("PRIMARY"));
-    case AST_ALTER_DROP_FOREIGN: return cannot_drop(a, x->name);
+    case AST_ALTER_DROP_FOREIGN:
+        return ddl__drop_fk(&a->draft, x->name) ? ERR_OK : cannot_drop(a, x->name);
     case AST_ALTER_DROP_CHECK:
     case AST_ALTER_DROP_CONSTRAINT:
         if (x->kind == AST_ALTER_DROP_CONSTRAINT && old_index(a, x->name) != NULL) {
@@ -121,6 +123,9 @@ static db_err run_drop(struct alter *a, const struct ast_alter_action *x)
         check = ddl__find_check(&a->draft, x->name);
         if (check != NULL) {
             ddl__drop_check(&a->draft, check);
+            return ERR_OK;
+        }
+        if (x->kind == AST_ALTER_DROP_CONSTRAINT && ddl__drop_fk(&a->draft, x->name)) {
             return ERR_OK;
         }
         return my_error(a->ctx->diag,
@@ -208,6 +213,10 @@ static db_err change_column(struct alter *a, struct slice name, const struct ast
     TRY(move_column(a, old, x));
     if (x->column->primary || x->column->unique || x->column->serial_default) {
         TRY(ddl__column_key(&a->draft, x->column->name, x->column->primary));
+    }
+    if (x->column->references != NULL) {
+        TRY(ddl__add_fk(&a->draft, SLICE_EMPTY, SLICE_EMPTY, &x->column->name, 1,
+                        x->column->references));
     }
     return ERR_OK;
 }
@@ -297,6 +306,9 @@ static db_err add_column(struct alter *a, const struct ast_column_def *ast,
     }
     if (ast->unique || ast->serial_default || ast->type->kind == AST_TYPE_SERIAL) {
         TRY(ddl__column_key(&a->draft, ast->name, false));
+    }
+    if (ast->references != NULL) {
+        TRY(ddl__add_fk(&a->draft, SLICE_EMPTY, SLICE_EMPTY, &ast->name, 1, ast->references));
     }
     return add_checks(a, &ast->checks, c);
 }

@@ -8,6 +8,7 @@
 struct alter {
     struct ddl_ctx *ctx;
     const struct table_def *old;
+    const struct catalog_snapshot *snapshot; /* under the locks */
     struct draft draft;
     struct slice new_schema, new_name; /* of RENAME; ptr NULL: none */
     bool only_rename;                  /* no action, or RENAME alone: MySQL tells nothing of rows */
@@ -28,6 +29,9 @@ enum alter_way {
  * from row to row, are computed by the copy. */
 MUST_USE db_err ddl__plan_alter(struct alter *a, enum alter_way *ret_way);
 /* Are rows to be looked at: for checks that they need not have met so far? */
+/* fk_rows.c: have all rows of the table as it is now (its rows are there, its descriptor is not yet
+ * in force) the parents that its foreign keys ask for? 1452. */
+MUST_USE db_err ddl__check_fk_rows(struct alter *a, const struct table_def *def);
 bool ddl__checks_rows(const struct draft *d);
 bool ddl__same_stored_form(const struct sql_type *from, const struct sql_type *to, bool in_key);
 

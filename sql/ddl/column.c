@@ -216,9 +216,6 @@ void ddl__settle_default(struct draft_column *c)
 
 static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_column_def *ast)
 {
-    if (ast->references != NULL) {
-        return ddl__unsupported(ctx, "FOREIGN KEY constraints");
-    }
     if (ast->has_srid) {
         return ddl__unsupported(ctx, "spatial types");
     }

@@ -1,7 +1,7 @@
 /* CREATE TABLE. */
 #include <stdlib.h>
 
-#include "sql/ddl/ddl_int.h"
+#include "sql/ddl/fk_int.h"
 
 /* A key as it was written: a definition of its own, or an attribute of a column. */
 struct written_key {
@@ -9,6 +9,7 @@ struct written_key {
     const struct ast_index_def *index;
     const struct ast_column_def *column;
     bool primary;
+    bool foreign; /* the column's REFERENCES */
 };
 
 static int compare_written(const void *a, const void *b)
@@ -18,7 +19,7 @@ static int compare_written(const void *a, const void *b)
     if (x->offset != y->offset) {
         return x->offset < y->offset ? -1 : 1;
     }
-    return (int)y->primary - (int)x->primary;
+    return (int)(y->primary - y->foreign) - (int)(x->primary - x->foreign);
 }
 
 /* MYSQL: keys are named in the order of the text, columns' own ones included. */
@@ -26,29 +27,35 @@ static db_err add_keys(struct draft *d, const struct ast_create_table *s)
 {
     uint32_t n = 0;
     struct written_key *keys =
-        ARENA_ARRAY(d->ctx->arena, struct written_key, s->columns.count * 2 + s->indexes.count + 1);
+        ARENA_ARRAY(d->ctx->arena, struct written_key, s->columns.count * 3 + s->indexes.count + 1);
     if (keys == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < s->columns.count; i++) {
         const struct ast_column_def *c = s->columns.items[i];
         if (c->primary) {
-            keys[n++] = (struct written_key){c->pos.offset, NULL, c, true};
+            keys[n++] = (struct written_key){c->pos.offset, NULL, c, true, false};
         }
         if (c->unique || c->serial_default || c->type->kind == AST_TYPE_SERIAL) {
-            keys[n++] = (struct written_key){c->pos.offset, NULL, c, false};
+            keys[n++] = (struct written_key){c->pos.offset, NULL, c, false, false};
+        }
+        if (c->references != NULL) {
+            keys[n++] = (struct written_key){c->pos.offset, NULL, c, false, true};
         }
     }
     for (uint32_t i = 0; i < s->indexes.count; i++) {
         const struct ast_index_def *ix = s->indexes.items[i];
-        keys[n++] = (struct written_key){ix->pos.offset, ix, NULL, ix->kind == AST_INDEX_PRIMARY};
+        keys[n++] =
+            (struct written_key){ix->pos.offset, ix, NULL, ix->kind == AST_INDEX_PRIMARY, false};
     }
     if (n > 1) {
         qsort(keys, n, sizeof(*keys), compare_written);
     }
     for (uint32_t i = 0; i < n; i++) {
+        const struct ast_column_def *c = keys[i].column;
         TRY(keys[i].index != NULL ? ddl__index(d, keys[i].index)
-                                  : ddl__column_key(d, keys[i].column->name, keys[i].primary));
+            : keys[i].foreign ? ddl__add_fk(d, SLICE_EMPTY, SLICE_EMPTY, &c->name, 1, c->references)
+                              : ddl__column_key(d, c->name, keys[i].primary));
     }
     return ERR_OK;
 }
@@ -134,6 +141,7 @@ static db_err fill_like(struct draft *d, const struct ast_create_table *s)
     d->def.auto_increment_start = 0;
     d->def.create_time_us = 0;
     d->old = NULL;
+    d->fk_count = 0; /* MYSQL: foreign keys are not copied */
     return ddl__rename_checks(ctx, &d->def);
 }
 
@@ -154,8 +162,9 @@ static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_create_ta
     return ERR_OK;
 }
 
-static db_err commit(struct ddl_ctx *ctx, const struct table_def *def, bool if_not_exists)
+static db_err commit(struct draft *d, const struct table_def *def, bool if_not_exists)
 {
+    struct ddl_ctx *ctx = d->ctx;
     struct catalog_change *change;
     TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
     bool exists = snapshot_table(catalog_change_view(change), def->schema_name, def->name) != NULL;
@@ -164,7 +173,8 @@ static db_err commit(struct ddl_ctx *ctx, const struct table_def *def, bool if_n
         diag_area_note(ctx->warnings, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, def->name));
         return ERR_OK;
     }
-    db_err err = catalog_create_table(change, def, ctx->diag, NULL);
+    db_err err = exists ? ERR_OK : ddl__check_fks(d, def, catalog_change_view(change));
+    err = err != ERR_OK ? err : catalog_create_table(change, def, ctx->diag, NULL);
     if (err != ERR_OK) {
         catalog_change_abort(change);
         return err;
@@ -187,10 +197,42 @@ static db_err put_temporary(struct ddl_ctx *ctx, struct table_def *def)
     return ctx->temporaries->put(ctx->temporaries, 0, def);
 }
 
+/* The tables that the new one refers to. */
+static db_err lock_parents(struct draft *d, const struct ast_create_table *s,
+                           const struct catalog_snapshot **ret_snapshot)
+{
+    struct ddl_ctx *ctx = d->ctx;
+    uint32_t n = 0;
+    struct ddl_target *targets =
+        ARENA_ARRAY(ctx->arena, struct ddl_target, s->columns.count + s->indexes.count + 1);
+    *ret_snapshot = NULL;
+    if (targets == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < s->columns.count; i++) {
+        ddl__parents_of(ctx, s->columns.items[i]->references, d->def.schema_name, targets, &n);
+    }
+    for (uint32_t i = 0; i < s->indexes.count; i++) {
+        ddl__parents_of(ctx, s->indexes.items[i]->references, d->def.schema_name, targets, &n);
+    }
+    return n == 0 ? ERR_OK : ddl__lock_family(ctx, targets, n, 0, ret_snapshot);
+}
+
+static db_err make(struct draft *d, const struct ast_create_table *s)
+{
+    struct table_def def;
+    TRY(s->has_like ? fill_like(d, s) : fill(d, s));
+    if (s->temporary && d->fk_count != 0) {
+        return my_error(d->ctx->diag, ER_CANNOT_ADD_FOREIGN);
+    }
+    TRY(ddl__finish(d, false, &def));
+    return s->temporary ? put_temporary(d->ctx, &def) : commit(d, &def, s->if_not_exists);
+}
+
 db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
 {
     struct draft d = {.ctx = ctx};
-    struct table_def def;
+    const struct catalog_snapshot *snap;
     TRY(ddl__schema_of(ctx, &s->name, &d.def.schema_name));
     TRY(ddl__check_table_name(ctx, s->name.name));
     TRY(ddl__writable_schema(ctx, d.def.schema_name));
@@ -210,7 +252,13 @@ db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
     d.def.schema_id = schema->id;
     d.def.collation = schema->collation;
     d.def.engine = SLICE_LIT("InnoDB");
-    TRY(s->has_like ? fill_like(&d, s) : fill(&d, s));
-    TRY(ddl__finish(&d, false, &def));
-    return s->temporary ? put_temporary(ctx, &def) : commit(ctx, &def, s->if_not_exists);
+    snap = NULL;
+    if (!s->temporary) {
+        TRY(lock_parents(&d, s, &snap));
+    }
+    db_err err = make(&d, s);
+    if (snap != NULL) {
+        catalog_release(snap);
+    }
+    return err;
 }

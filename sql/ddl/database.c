@@ -1,6 +1,6 @@
 /* CREATE, ALTER and DROP DATABASE. */
 #include "sql/charset/charset.h"
-#include "sql/ddl/ddl_int.h"
+#include "sql/ddl/fk_int.h"
 
 /* MYSQL: 1044 for information_schema and performance_schema, 3552 for mysql (and sys to drop is
  * allowed there; here it is the server's own). */
@@ -109,9 +109,14 @@ static db_err edit_drop(struct ddl_ctx *ctx, struct catalog_change *change, stru
         return ERR_OK;
     }
     struct pending_drop *drops = ARENA_ARRAY(ctx->arena, struct pending_drop, n + 1);
-    if (drops == NULL) {
+    struct ddl_target *all = ARENA_ARRAY(ctx->arena, struct ddl_target, n + 1);
+    if (drops == NULL || all == NULL) {
         return ERR_NOMEM;
     }
+    for (uint32_t i = 0; i < n; i++) {
+        all[i].def = snapshot_table_at(catalog_change_view(change), def, i);
+    }
+    TRY(ddl__check_drops(ctx, catalog_change_view(change), all, n));
     for (uint32_t i = 0; i < n; i++) {
         drops[i].table_id = snapshot_table_at(catalog_change_view(change), def, i)->id;
         if (ctx->mdl != NULL && !mdl_holds(ctx->mdl_owner, drops[i].table_id, true)) {

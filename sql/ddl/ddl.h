@@ -41,6 +41,8 @@ struct ddl_ctx {
     const struct bind_opts *bind;            /* snapshot, current schema, sql_mode, collation */
     uint16_t server_collation;               /* @@collation_server: default of new databases */
     struct diag_area *warnings;              /* sql/diag */
+    bool foreign_key_checks;                 /* @@foreign_key_checks */
+    bool fk_needs_unique;                    /* @@restrict_fk_on_non_standard_key */
     struct mdl *mdl;                         /* metadata locks, sql/ddl/mdl.h */
     void *mdl_owner;                         /* struct mdl_owner; what it holds now is kept */
     struct slice account_user, account_host; /* who runs it, for 1044 */

@@ -56,6 +56,8 @@ struct draft_check {
     bool enforce;                /* rows are to be checked that were not */
 };
 
+struct draft_fk; /* fk_int.h */
+
 struct draft {
     struct ddl_ctx *ctx;
     struct table_def def; /* all but columns and indexes */
@@ -66,6 +68,8 @@ struct draft {
     uint32_t index_order;
     struct draft_check **checks; /* def.checks are made of them by ddl__check_derived */
     uint32_t check_count;
+    struct draft_fk **fks; /* def.foreign_keys are made of them by ddl__finish */
+    uint32_t fk_count;
     const struct table_def *old; /* the table that is altered, or NULL */
     bool keep_order;       /* the indexes are in order already: nothing was checked or changed */
     column_id_t hidden_id; /* of the row id column of the table that is altered, 0: it has none */
@@ -150,6 +154,8 @@ struct ddl_target {
 };
 MUST_USE db_err ddl__lock_targets(struct ddl_ctx *ctx, struct ddl_target *targets, uint32_t count,
                                   const struct catalog_snapshot **ret_snapshot);
+/* Gives up what was locked since the mark. */
+void ddl__unlock_targets(struct ddl_ctx *ctx, uint32_t mark);
 
 /* Commits the change, if the tables are still locked on all nodes, and returns when all know it.
  * Frees it. */

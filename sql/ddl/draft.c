@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/assert.h"
-#include "sql/ddl/ddl_int.h"
+#include "sql/ddl/fk_int.h"
 
 /* MYSQL: InnoDB's name of the same thing; no user's column can have it. */
 #define HIDDEN_COLUMN SLICE_LIT("DB_ROW_ID")
@@ -230,6 +230,7 @@ db_err ddl__finish(struct draft *d, bool keep_ids, struct table_def *ret_def)
     }
     TRY(finish_columns(d, keep_ids, &t));
     TRY(finish_indexes(d, keep_ids, &t));
+    TRY(ddl__finish_fks(d, &t));
     *ret_def = t;
     return ERR_OK;
 }
@@ -304,6 +305,7 @@ db_err ddl__draft_of(struct ddl_ctx *ctx, const struct table_def *def, struct dr
         TRY(take_index(&d, def, i, by_ordinal));
     }
     TRY(take_checks(&d, def));
+    TRY(ddl__take_fks(&d, def));
     *ret = d;
     return ERR_OK;
 }

@@ -1,5 +1,5 @@
 /* DROP TABLE, TRUNCATE TABLE, RENAME TABLE. */
-#include "sql/ddl/ddl_int.h"
+#include "sql/ddl/fk_int.h"
 
 /* ---- DROP ---- */
 
@@ -77,7 +77,8 @@ static db_err drop_locked(struct ddl_ctx *ctx, const struct ast_drop_table *s, s
     struct catalog_change *change;
     TRY(report_missing(ctx, l, s->if_exists));
     TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
-    db_err err = edit_drops(ctx, change, l);
+    db_err err = ddl__check_drops(ctx, catalog_change_view(change), l->targets, l->count);
+    err = err != ERR_OK ? err : edit_drops(ctx, change, l);
     if (err != ERR_OK || l->drop_count == 0) {
         catalog_change_abort(change);
         return err;
@@ -160,7 +161,10 @@ static db_err truncate_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     d.def.auto_increment_start = 0; /* MYSQL: numbers begin at 1 again, whatever CREATE said */
     TRY(ddl__finish(&d, false, &def));
     TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
-    db_err err = catalog_add_drop(change, drop, ctx->diag);
+    db_err err = ddl__check_truncate(ctx, catalog_change_view(change), t->def);
+    if (err == ERR_OK) {
+        err = catalog_add_drop(change, drop, ctx->diag);
+    }
     if (err == ERR_OK) {
         err = catalog_drop_table(change, t->def->id, ctx->diag);
     }
@@ -242,6 +246,9 @@ static db_err edit_renames(struct ddl_ctx *ctx, struct catalog_change *change,
         if (ctx->mdl != NULL && !mdl_holds(ctx->mdl_owner, t->id, true)) {
             return ERR_SCHEMA_CHANGED; /* another table has that name by now */
         }
+        if (t->kind == TABLE_BASE) {
+            TRY(ddl__check_adopted(ctx, catalog_change_view(change), t, r->to.schema, r->to.name));
+        }
         TRY(catalog_rename_table(change, t->id, r->to.schema, r->to.name, ctx->diag));
     }
     return ERR_OK;
@@ -252,7 +259,7 @@ static db_err rename_once(struct ddl_ctx *ctx, const struct rename_step *steps,
 {
     const struct catalog_snapshot *snap;
     struct catalog_change *change;
-    TRY(ddl__lock_targets(ctx, targets, n, &snap));
+    TRY(ddl__lock_family(ctx, targets, n, n, &snap));
     catalog_release(snap);
     TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
     db_err err = edit_renames(ctx, change, steps, n);

@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "sql/charset/charset.h"
-#include "sql/ddl/ddl_int.h"
+#include "sql/ddl/fk_int.h"
 #include "sql/types/sql_mode.h"
 
 static db_err add_parts(struct draft *d, const struct ast_index_def *ast, struct draft_index *ix)
@@ -52,13 +52,16 @@ static db_err kind_of(struct draft *d, const struct ast_index_def *ast, enum ind
         }
         return ddl__unsupported(d->ctx, "FULLTEXT indexes");
     case AST_INDEX_SPATIAL: return ddl__unsupported(d->ctx, "SPATIAL indexes");
-    default: return ddl__unsupported(d->ctx, "FOREIGN KEY constraints");
+    default: return ERR_INVALID;
     }
 }
 
 db_err ddl__index(struct draft *d, const struct ast_index_def *ast)
 {
     struct ddl_ctx *ctx = d->ctx;
+    if (ast->kind == AST_INDEX_FOREIGN) {
+        return ddl__foreign_key(d, ast);
+    }
     struct draft_index *ix = ARENA_NEW(ctx->arena, struct draft_index);
     if (ix == NULL) {
         return ERR_NOMEM;
@@ -299,6 +302,7 @@ db_err ddl__check_indexes(struct draft *d)
 {
     d->keep_order = false;
     ddl__order_hidden(d);
+    ddl__drop_generated(d);
     /* The hidden clustered index takes a place too. */
     if (d->index_count >= CATALOG_INDEXES_MAX) {
         return my_error(d->ctx->diag, ER_TOO_MANY_KEYS, CATALOG_INDEXES_MAX - 1);

@@ -152,10 +152,15 @@ db_err ddl__lock_targets(struct ddl_ctx *ctx, struct ddl_target *targets, uint32
             *ret_snapshot = snap;
             return ERR_OK;
         }
-        unlock_others(ctx);
-        if (ctx->mdl != NULL) {
-            mdl_release_to(ctx->mdl, ctx->mdl_owner, mark);
-        }
+        ddl__unlock_targets(ctx, mark);
+    }
+}
+
+void ddl__unlock_targets(struct ddl_ctx *ctx, uint32_t mark)
+{
+    unlock_others(ctx);
+    if (ctx->mdl != NULL) {
+        mdl_release_to(ctx->mdl, ctx->mdl_owner, mark);
     }
 }
 

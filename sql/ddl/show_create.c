@@ -263,6 +263,48 @@ static db_err put_check(struct printer *p, const struct check_def *c)
                       c->enforced ? "" : " /*!80016 NOT ENFORCED */");
 }
 
+static const char *action_text(uint8_t action)
+{
+    switch (action) {
+    case FK_RESTRICT: return "RESTRICT";
+    case FK_CASCADE: return "CASCADE";
+    case FK_SET_NULL: return "SET NULL";
+    case FK_SET_DEFAULT: return "SET DEFAULT";
+    default: return NULL;
+    }
+}
+
+static db_err put_names(struct printer *p, const struct slice *names, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(put(p, i == 0 ? "(" : ", "));
+        TRY(put_name(p, names[i]));
+    }
+    return put(p, ")");
+}
+
+static db_err put_foreign_key(struct printer *p, const struct foreign_key_def *f)
+{
+    TRY(put(p, ",\n  CONSTRAINT "));
+    TRY(put_name(p, f->name));
+    TRY(put(p, " FOREIGN KEY "));
+    TRY(put_names(p, f->columns, f->column_count));
+    TRY(put(p, " REFERENCES "));
+    if (!slice_eq(f->ref_schema, p->t->schema_name)) {
+        TRY(put_name(p, f->ref_schema));
+        TRY(put(p, "."));
+    }
+    TRY(put_name(p, f->ref_table));
+    TRY(put(p, " "));
+    TRY(put_names(p, f->ref_columns, f->column_count));
+    if (action_text(f->on_delete) != NULL) {
+        TRY(buf_printf(p->out, " ON DELETE %s", action_text(f->on_delete)));
+    }
+    return action_text(f->on_update) == NULL
+               ? ERR_OK
+               : buf_printf(p->out, " ON UPDATE %s", action_text(f->on_update));
+}
+
 /* ---- the table ---- */
 
 static db_err put_tail(struct printer *p)
@@ -307,6 +349,9 @@ db_err ddl_show_create_table_opts(struct arena *arena, const struct table_def *d
     for (uint32_t i = def->has_primary ? 0 : 1; i < def->index_count; i++) {
         TRY(put(&p, ",\n"));
         TRY(put_key(&p, &def->indexes[i]));
+    }
+    for (uint32_t i = 0; i < def->foreign_key_count; i++) {
+        TRY(put_foreign_key(&p, &def->foreign_keys[i]));
     }
     for (uint32_t i = 0; i < def->check_count; i++) {
         TRY(put_check(&p, &def->checks[i]));

@@ -2,6 +2,7 @@
 #include "sql/exec/change_row.h"
 
 #include "sql/diag/my_error.h"
+#include "sql/exec/fk.h"
 
 static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k, struct value *ret)
 {
@@ -46,8 +47,8 @@ static db_err assign(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
     return vector_set(slot, 0, &row[a->column]);
 }
 
-/* An ignored duplicate leaves the row as it was, also the part of it that was written before the
- * duplicate was met. */
+/* An ignored duplicate, or violation of a foreign key, leaves the row as it was, also what was
+ * written before it was met. */
 static db_err write_changed(struct change_row *c, struct exec_ctx *ctx, const struct value *old,
                             const struct value *row)
 {
@@ -55,8 +56,10 @@ static db_err write_changed(struct change_row *c, struct exec_ctx *ctx, const st
     if (c->ignore) {
         TRY(storage_txn_savepoint(ctx->txn, &before));
     }
-    db_err err = row_update(c->writer, old, row, c->target->index_touched);
-    if (err == ERR_SQL && c->ignore && ctx->diag->number == ER_DUP_ENTRY) {
+    db_err err = fk_update_row(ctx, fk_wanted(ctx, c->target->fks), c->writer, old, row,
+                               c->target->index_touched);
+    if (err == ERR_SQL && c->ignore &&
+        (ctx->diag->number == ER_DUP_ENTRY || fk_is_violation(ctx, err))) {
         TRY(storage_txn_rollback_to(ctx->txn, before));
         exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);
         diag_reset(ctx->diag);

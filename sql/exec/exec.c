@@ -5,6 +5,7 @@
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/exec_int.h"
+#include "sql/exec/fk.h"
 #include "sql/exec/short_path.h"
 
 void exec__warn_text(struct exec_ctx *ctx, enum cast_level level, uint16_t number, const char *text)
@@ -88,6 +89,9 @@ db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
     }
     exec__subqueries_close(ctx);
     exec__ctes_close(ctx);
+    if (ctx->fk_writers != NULL) {
+        fk_close(ctx);
+    }
     ctx->eval.cast->arena = cast_arena;
     return err;
 }

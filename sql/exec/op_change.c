@@ -5,6 +5,7 @@
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/change_row.h"
+#include "sql/exec/fk.h"
 
 struct changed_rows {
     struct value *rows;   /* row-major, the target's columns by ordinal */
@@ -181,6 +182,48 @@ static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
     return change_row_update(&change, ctx, &c->rows[(size_t)i * t->table->column_count], i + 1ull);
 }
 
+/* An action of this statement may have changed the row since it was read, or deleted it. */
+static db_err reread(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i,
+                     bool *ret_found)
+{
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    size_t width = t->table->column_count;
+    struct value *row = &s->targets[target].rows[i * width];
+    struct value *source =
+        s->targets[target].source == NULL
+            ? NULL
+            : &s->targets[target].source[(size_t)i * s->scratch.column_count];
+    TRY(fk_reread(ctx, &s->writers[target], row, row, ret_found));
+    for (size_t c = 0; *ret_found && source != NULL && c < width; c++) {
+        if (t->slots[c] != UINT32_MAX) {
+            source[t->slots[c]] = row[c];
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err delete_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i)
+{
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    const struct fk_table *fks = fk_wanted(ctx, t->fks);
+    bool undo = fks != NULL && s->op.node->u.dml.ignore;
+    uint64_t savepoint = 0;
+    if (undo) {
+        TRY(storage_txn_savepoint(ctx->txn, &savepoint));
+    }
+    db_err err = fk_delete_row(ctx, fks, &s->writers[target],
+                               &s->targets[target].rows[(size_t)i * t->table->column_count]);
+    if (undo && fk_is_violation(ctx, err)) {
+        TRY(storage_txn_rollback_to(ctx->txn, savepoint));
+        exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);
+        diag_reset(ctx->diag);
+        return ERR_OK;
+    }
+    TRY(err);
+    ctx->deleted_rows++;
+    return ERR_OK;
+}
+
 static db_err change_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_change *s = (struct op_change *)op;
@@ -191,13 +234,14 @@ static db_err change_next(struct op *op, struct exec_ctx *ctx, struct chunk **re
     s->done = true;
     TRY(collect(s, ctx));
     for (uint32_t t = 0; t < op->node->u.dml.target_count; t++) {
-        size_t width = op->node->u.dml.targets[t].table->column_count;
         for (uint32_t i = 0; i < s->targets[t].count; i++) {
-            if (op->node->kind == PLAN_UPDATE) {
-                TRY(update_one(s, ctx, t, i));
-            } else {
-                TRY(row_delete(&s->writers[t], &s->targets[t].rows[i * width]));
-                ctx->deleted_rows++;
+            bool found = true;
+            if (op->node->u.dml.targets[t].reread) {
+                TRY(reread(s, ctx, t, i, &found));
+            }
+            if (found) {
+                TRY(op->node->kind == PLAN_UPDATE ? update_one(s, ctx, t, i)
+                                                  : delete_one(s, ctx, t, i));
             }
             TRY(fiber_checkpoint());
         }

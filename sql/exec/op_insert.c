@@ -8,6 +8,7 @@
 
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
+#include "sql/exec/fk.h"
 #include "sql/exec/load_rows.h"
 
 static db_err one_row_vectors(struct exec_ctx *ctx, const struct table_def *t, struct chunk *c)
@@ -69,6 +70,46 @@ static db_err complete_row(struct op_insert *s, struct exec_ctx *ctx, const stru
     return insert_rows_complete(&s->rows, ctx, row, many);
 }
 
+/* ---- foreign keys ---- */
+
+static const struct fk_table *wanted(const struct op_insert *s, const struct exec_ctx *ctx)
+{
+    return fk_wanted(ctx, s->op.node->u.insert.target->fks);
+}
+
+/* Whether the row's parents are known when it comes to be written. Not those of a statement that
+ * takes rows away, or changes them, too. */
+static db_err find_parents(struct op_insert *s, struct exec_ctx *ctx, const struct value *rows,
+                           uint32_t n, bool **ret_known)
+{
+    const struct fk_table *fks = wanted(s, ctx);
+    *ret_known = NULL;
+    if (fks == NULL || fks->ref_count != 0) {
+        return ERR_OK;
+    }
+    if (s->known_max < n) {
+        s->known = ARENA_ARRAY(ctx->arena, bool, (size_t)n * fks->check_count + 1);
+        if (s->known == NULL) {
+            return ERR_LIMIT;
+        }
+        s->known_max = n;
+    }
+    TRY(fk_find_parents(ctx, fks, rows, n, s->known));
+    *ret_known = s->known;
+    return ERR_OK;
+}
+
+/* IGNORE: the row is left out, with a warning. */
+static bool ignored(struct exec_ctx *ctx, db_err err)
+{
+    if (!ctx->ignore || !fk_is_violation(ctx, err)) {
+        return false;
+    }
+    exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);
+    diag_reset(ctx->diag);
+    return true;
+}
+
 /* ---- conflicts ---- */
 
 static db_err load_scratch(struct op_insert *s, const struct value *old,
@@ -80,6 +121,26 @@ static db_err load_scratch(struct op_insert *s, const struct value *old,
         vector_reset(v);
         TRY(vector_set(v, 0, i < n ? &old[i] : &new_row[i - n]));
     }
+    return ERR_OK;
+}
+
+/* An ignored violation takes back what was written before it was met. */
+static db_err write_update(struct op_insert *s, struct exec_ctx *ctx, const struct value *old,
+                           const struct value *changed)
+{
+    const struct fk_table *fks = wanted(s, ctx);
+    uint64_t before = 0;
+    bool undo = fks != NULL && ctx->ignore;
+    if (undo) {
+        TRY(storage_txn_savepoint(ctx->txn, &before));
+    }
+    db_err err = fk_update_row(ctx, fks, &s->writer, old, changed, NULL);
+    if (undo && ignored(ctx, err)) {
+        return storage_txn_rollback_to(ctx->txn, before);
+    }
+    TRY(err);
+    ctx->affected_rows += 2;
+    ctx->duplicates++;
     return ERR_OK;
 }
 
@@ -132,9 +193,8 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
         ctx->affected_rows += ctx->found_rows_flag ? 1 : 0;
         return ERR_OK;
     }
-    ctx->affected_rows += 2;
-    ctx->duplicates++;
-    return row_update(&s->writer, old, changed, NULL);
+    TRY(write_update(s, ctx, old, changed));
+    return ERR_OK;
 }
 
 static uint32_t last_unique(const struct table_def *t)
@@ -146,11 +206,18 @@ static uint32_t last_unique(const struct table_def *t)
     return last;
 }
 
-static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value *row)
+static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value *row,
+                        const bool *known)
 {
     const struct plan_node *n = s->op.node;
+    const struct fk_table *fks = wanted(s, ctx);
     bool look = n->u.insert.replace || n->u.insert.ignore || n->u.insert.update_count != 0;
     ctx->records++;
+    db_err checked = fk_check_row(ctx, fks, NULL, row, known);
+    if (ignored(ctx, checked)) {
+        return ERR_OK;
+    }
+    TRY(checked);
     while (look) {
         int index;
         struct value *old = ARENA_ARRAY(ctx->arena, struct value, s->table->column_count);
@@ -181,7 +248,7 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
             ctx->affected_rows++;
             return ERR_OK;
         }
-        TRY(row_delete(&s->writer, old));
+        TRY(fk_replace_row(ctx, fks, &s->writer, old, row));
         ctx->affected_rows++;
         ctx->duplicates++;
     }
@@ -193,8 +260,12 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
 db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)
 {
     TRY(insert_rows_number(&s->rows, ctx, rows, n));
+    const struct fk_table *fks = wanted(s, ctx);
+    bool *known;
+    TRY(find_parents(s, ctx, rows, n, &known));
     for (uint32_t i = 0; i < n; i++) {
-        TRY(write_row(s, ctx, &rows[(size_t)i * s->table->column_count]));
+        TRY(write_row(s, ctx, &rows[(size_t)i * s->table->column_count],
+                      known == NULL ? NULL : &known[(size_t)i * fks->check_count]));
         TRY(fiber_checkpoint());
     }
     return ERR_OK;

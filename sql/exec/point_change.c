@@ -5,6 +5,7 @@
  * vectors of one row; constants and parameters are stored as they are. What is written, counted and
  * warned of is what the operator does: both call change_row_update and row_delete. */
 #include "sql/exec/change_row.h"
+#include "sql/exec/fk.h"
 #include "sql/exec/keys.h"
 #include "sql/exec/short_path.h"
 
@@ -28,7 +29,8 @@ static bool is_simple(const struct plan *plan, struct point_change *p)
     p->get = n->children[0];
     p->target = &n->u.dml.targets[0];
     return p->get->kind == PLAN_POINT_GET && p->get->u.scan.range_count == 1 &&
-           p->get->u.scan.table == p->target->table && !p->target->outer_joined;
+           p->get->u.scan.table == p->target->table && !p->target->outer_joined &&
+           !(n->u.dml.ignore && n->kind == PLAN_DELETE && p->target->fks != NULL);
 }
 
 /* The row is copied: what storage_get gives may be gone with the next write. */
@@ -111,7 +113,7 @@ static db_err prepare_assigns(struct exec_ctx *ctx, struct point_change *p,
 static db_err change(struct exec_ctx *ctx, struct point_change *p, struct row_writer *w)
 {
     if (p->node->kind == PLAN_DELETE) {
-        TRY(row_delete(w, p->old));
+        TRY(fk_delete_row(ctx, fk_wanted(ctx, p->target->fks), w, p->old));
         ctx->deleted_rows++;
         return ERR_OK;
     }

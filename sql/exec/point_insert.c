@@ -8,17 +8,31 @@
  * they have raised) are written again by exec_insert_again, each under its lock, which finds the
  * same duplicate or, if it has gone meanwhile, succeeds. */
 #include "base/fiber.h"
+#include "sql/exec/fk.h"
 #include "sql/exec/insert_rows.h"
 #include "sql/exec/short_path.h"
 
 static db_err write_all(struct exec_ctx *ctx, const struct table_def *t)
 {
     struct row_writer w;
+    const struct fk_table *fks = fk_wanted(ctx, ctx->plan->root->u.insert.target->fks);
+    bool *known = NULL;
+    if (fks != NULL) {
+        known = ARENA_ARRAY(ctx->arena, bool, (size_t)ctx->insert_row_count * fks->check_count + 1);
+        if (known == NULL) {
+            return ERR_LIMIT;
+        }
+        TRY(fk_find_parents(ctx, fks, ctx->insert_rows, ctx->insert_row_count, known));
+    }
     db_err err = ERR_OK;
     row_writer_init(&w, ctx, t);
     w.defer = ctx->defer_checks;
     for (uint32_t i = 0; i < ctx->insert_row_count && err == ERR_OK; i++) {
-        err = row_insert(&w, &ctx->insert_rows[(size_t)i * t->column_count]);
+        const struct value *row = &ctx->insert_rows[(size_t)i * t->column_count];
+        if (fks != NULL) {
+            err = fk_check_row(ctx, fks, NULL, row, &known[(size_t)i * fks->check_count]);
+        }
+        err = err != ERR_OK ? err : row_insert(&w, row);
         if (err == ERR_OK && i % 16 == 15) {
             err = fiber_checkpoint();
         }

@@ -3,6 +3,7 @@
 #include "sql/diag/my_error.h"
 #include "sql/opt/opt_int.h"
 #include "sql/parser/parser.h"
+#include "sql/opt/fk_plan.h"
 
 static db_err const_expr(struct optimizer *o, const struct value *v, const struct sql_type *t,
                          struct bexpr **ret)
@@ -184,6 +185,30 @@ static db_err on_update_now(struct optimizer *o, const struct table_def *t,
     return ERR_OK;
 }
 
+/* ---- foreign keys ---- */
+
+static void graph_init(struct optimizer *o, struct fk_graph *g)
+{
+    *g = (struct fk_graph){.arena = o->arena, .bind = o->opts->bind, .diag = o->diag};
+}
+
+static void graph_done(struct optimizer *o, const struct fk_graph *g)
+{
+    o->plan->fk_locks = g->locks;
+    o->plan->fk_lock_count = g->lock_count;
+    o->plan->fk_table_count = g->table_count;
+}
+
+static bool action_reaches(const struct fk_graph *g, const struct table_def *t)
+{
+    for (uint32_t i = 0; i < g->table_count; i++) {
+        if (g->tables[i]->table == t && g->tables[i]->changes) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* ---- INSERT ---- */
 
 static db_err insert_updates(struct optimizer *o, struct plan_node *p, const struct table_def *t)
@@ -301,6 +326,11 @@ static db_err plan_insert(struct optimizer *o)
     if (s->load == NULL) {
         TRY(insert_updates(o, p, t));
     }
+    struct fk_graph graph;
+    graph_init(o, &graph);
+    TRY(fk_graph_add(&graph, t, true, s->replace || s->assign_count != 0, NULL,
+                     &p->u.insert.target->fks));
+    graph_done(o, &graph);
     o->plan->root = p;
     if (rows.node->kind == PLAN_VALUES && s->assign_count == 0 && !s->replace && !s->ignore) {
         o->plan->shape = PLAN_SHAPE_INSERT_VALUES;
@@ -326,7 +356,7 @@ static bool below_outer_join(const struct lnode *n, const struct lnode *table, b
 }
 
 static db_err plan_assigns(struct optimizer *o, uint32_t target, const struct phys *rows,
-                           struct plan_target *t)
+                           struct fk_graph *graph, struct plan_target *t)
 {
     struct bound_stmt *s = o->stmt;
     t->assigns = OPT_ARRAY(o, struct plan_assign, s->assign_count + t->table->column_count);
@@ -355,7 +385,7 @@ static db_err plan_assigns(struct optimizer *o, uint32_t target, const struct ph
     TRY(update_rules(o, t->table, t->assigns, t->assign_count, changed, &s->targets[target],
                      &t->rules));
     touch_indexes(t, changed);
-    return ERR_OK;
+    return fk_graph_add(graph, t->table, true, true, changed, &t->fks);
 }
 
 /* The limit node on top limits the rows read; nothing else is to be done for DML's LIMIT. */
@@ -379,14 +409,22 @@ static db_err plan_change(struct optimizer *o, enum plan_kind kind)
     }
     p->u.dml.target_count = s->target_count;
     p->u.dml.ignore = s->ignore;
+    struct fk_graph graph;
+    graph_init(o, &graph);
     for (uint32_t i = 0; i < s->target_count; i++) {
         struct plan_target *t = &p->u.dml.targets[i];
         TRY(make_target(o, &s->targets[i], &rows, t));
         t->outer_joined = below_outer_join(s->root, s->targets[i].table_node, false);
         if (kind == PLAN_UPDATE) {
-            TRY(plan_assigns(o, i, &rows, t));
+            TRY(plan_assigns(o, i, &rows, &graph, t));
+        } else {
+            TRY(fk_graph_add(&graph, t->table, false, true, NULL, &t->fks));
         }
     }
+    for (uint32_t i = 0; i < s->target_count && graph.table_count != 0; i++) {
+        p->u.dml.targets[i].reread = action_reaches(&graph, p->u.dml.targets[i].table);
+    }
+    graph_done(o, &graph);
     o->plan->root = p;
     if (rows.one_row && rows.node->kind == PLAN_POINT_GET && s->target_count == 1) {
         o->plan->shape = kind == PLAN_UPDATE ? PLAN_SHAPE_POINT_UPDATE : PLAN_SHAPE_POINT_DELETE;

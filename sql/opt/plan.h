@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "sql/bind/logical.h"
 
+struct fk_table;
 struct table_rules;
 
 enum plan_kind {
@@ -138,6 +139,9 @@ struct plan_target {
      * those that its assignments can change. NULL: none. */
     struct table_rules *rules;
     struct table_rules *odku_rules; /* INSERT ... ON DUPLICATE KEY UPDATE: of the update */
+    const struct fk_table *fks;     /* foreign keys (sql/opt/fk_plan.h) that concern the statement;
+                                       NULL: none */
+    bool reread; /* an action of the statement's own may have changed the row since it was read */
 };
 
 struct plan_node {
@@ -273,6 +277,9 @@ struct plan {
     const struct into_file *into_file;
     uint32_t table_count; /* all base tables, for metadata locks and privileges */
     const struct table_def **tables;
+    uint32_t fk_lock_count; /* tables that foreign keys bring in, for metadata locks */
+    const struct table_def **fk_locks;
+    uint32_t fk_table_count; /* ids of fk_table */
     uint64_t catalog_version;
     uint64_t temporary_version;              /* of the session's temporary tables, 0: it had none */
     const struct catalog_snapshot *snapshot; /* reference held by the plan */

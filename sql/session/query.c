@@ -260,6 +260,9 @@ static db_err lock_tables(struct sql_session *s, const struct plan *plan)
             TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, plan->tables[i]->id, deadline, &s->diag));
         }
     }
+    for (uint32_t i = 0; i < plan->fk_lock_count; i++) {
+        TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, plan->fk_locks[i]->id, deadline, &s->diag));
+    }
     return ERR_OK;
 }
 

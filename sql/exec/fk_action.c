@@ -1,0 +1,377 @@
+/* The parent's side: rows that refer to a row which goes or changes.
+ *
+ * First, before the row is written: is there a row that refers to it and may not be touched? Then
+ * the row is written, then the rows that refer to it are deleted or changed, each in the same way:
+ * depth first, so that a row's own children are done before its next sibling.
+ *
+ * Against children that others insert meanwhile: a child's check locks the parent's key with S. The
+ * parent's row is locked with X when it is read; when the key is that of another unique index, its
+ * entry is locked here, before the children are looked at. So each of the two sees the other or
+ * waits for it.
+ *
+ * MYSQL: a table that an action has updated is not updated again further down the same chain; that
+ * is an error as if the key had no action. A chain has 15 links at most, the statement's own
+ * included. */
+#include "base/fiber.h"
+#include "sql/exec/fk_int.h"
+#include "sql/exec/row_rules.h"
+
+enum { FK_DEPTH_MAX = 15, FK_BATCH = 128 };
+
+/* What led here: the statement's row, then one per action. On the stack. */
+struct fk_frame {
+    const struct fk_frame *up;
+    const struct fk_table *fks;
+    struct row_writer *writer;
+    uint32_t depth;
+    bool update;
+};
+
+/* The keys that are given up: how is the row changed? */
+struct fk_change {
+    const struct value *old;
+    const struct value *by; /* the row that has its place, NULL: none */
+    bool update;            /* ON UPDATE, else ON DELETE */
+};
+
+static uint8_t action_of(const struct fk_ref *r, const struct fk_change *c)
+{
+    return c->update ? r->def->on_update : r->def->on_delete;
+}
+
+/* Does the change take the key away? */
+static bool gives_up(const struct fk_ref *r, const struct fk_change *c)
+{
+    if (c->by != NULL && fk__same(c->old, c->by, r->ref_columns, r->def->column_count)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < r->def->column_count; i++) {
+        if (c->old[r->ref_columns[i]].is_null) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Under which keys the child has rows that refer to the old row. */
+static db_err child_prefix(struct exec_ctx *ctx, const struct fk_ref *r, const struct value *old,
+                           struct arena *arena, struct buf *out, bool *ret_fits)
+{
+    struct fk_key_of k = {.from = r->parent,
+                          .to = r->child->table,
+                          .from_columns = r->ref_columns,
+                          .to_columns = r->columns,
+                          .count = r->def->column_count,
+                          .index = r->index};
+    bool has;
+    TRY(fk__key(ctx, &k, old, arena, out, &has, ret_fits));
+    *ret_fits = *ret_fits && has;
+    return ERR_OK;
+}
+
+/* ---- before the row is written ---- */
+
+static db_err lock_key(struct exec_ctx *ctx, const struct fk_ref *r, const struct value *old,
+                       struct arena *arena)
+{
+    struct fk_key_of k = {.from = r->parent,
+                          .to = r->parent,
+                          .from_columns = r->ref_columns,
+                          .to_columns = r->ref_columns,
+                          .count = r->def->column_count,
+                          .index = r->parent_index};
+    SCOPE_BUF(key, FK_KEY_MAX);
+    bool has;
+    bool fits;
+    if (r->parent_index == 0 || !r->parent_whole) {
+        return ERR_OK; /* that of the row, which is locked */
+    }
+    TRY(fk__key(ctx, &k, old, arena, &key, &has, &fits));
+    struct slice s = buf_slice(&key);
+    return storage_lock(ctx->txn, &s, 1, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, ctx->diag);
+}
+
+static db_err refuse_referenced(struct exec_ctx *ctx, const struct fk_ref *r,
+                                const struct value *old, struct arena *arena)
+{
+    SCOPE_BUF(prefix, FK_KEY_MAX);
+    struct fk_matches m;
+    bool fits;
+    TRY(child_prefix(ctx, r, old, arena, &prefix, &fits));
+    if (!fits || r->index == FK_NO_INDEX) {
+        return ERR_OK;
+    }
+    TRY(lock_key(ctx, r, old, arena));
+    fk__matches_init(&m, ctx, r->child->table, r->index, buf_slice(&prefix), STORAGE_READ_SHARED,
+                     1);
+    db_err err = fk__matches_next(&m, ctx);
+    uint32_t count = m.count;
+    fk__matches_fini(&m);
+    TRY(err);
+    return count == 0 ? ERR_OK
+                      : fk__violation(ctx, ER_ROW_IS_REFERENCED_2, r->child->table, r->def);
+}
+
+static db_err before(struct exec_ctx *ctx, const struct fk_table *fks, const struct fk_change *c)
+{
+    struct arena arena;
+    db_err err = ERR_OK;
+    if (fks->ref_count == 0) {
+        return ERR_OK;
+    }
+    arena_init(&arena, NULL, ctx->mem, 0);
+    for (uint32_t i = 0; i < fks->ref_count && err == ERR_OK; i++) {
+        const struct fk_ref *r = &fks->refs[i];
+        uint8_t action = action_of(r, c);
+        if (gives_up(r, c) && action != FK_CASCADE && action != FK_SET_NULL) {
+            err = refuse_referenced(ctx, r, c->old, &arena);
+        }
+    }
+    arena_fini(&arena);
+    return err;
+}
+
+/* ---- after it ---- */
+
+static db_err delete_row(struct exec_ctx *ctx, struct fk_frame *f, const struct value *old,
+                         const struct value *by);
+static db_err update_row(struct exec_ctx *ctx, struct fk_frame *f, const struct value *old,
+                         const struct value *row, const bool *touched);
+
+static bool updated_above(const struct fk_frame *f, const struct table_def *t)
+{
+    for (; f != NULL; f = f->up) {
+        if (f->update && f->fks->table == t) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err writer_of(struct exec_ctx *ctx, const struct fk_table *fks, struct row_writer **ret)
+{
+    if (ctx->fk_writers == NULL) {
+        ctx->fk_writers =
+            ARENA_ARRAY(ctx->arena, struct row_writer *, ctx->plan->fk_table_count + 1);
+        if (ctx->fk_writers == NULL) {
+            return ERR_LIMIT;
+        }
+    }
+    if (ctx->fk_writers[fks->id] == NULL) {
+        struct row_writer *w = ARENA_NEW(ctx->arena, struct row_writer);
+        if (w == NULL) {
+            return ERR_LIMIT;
+        }
+        row_writer_init(w, ctx, fks->table);
+        ctx->fk_writers[fks->id] = w;
+    }
+    *ret = ctx->fk_writers[fks->id];
+    return ERR_OK;
+}
+
+void fk_close(struct exec_ctx *ctx)
+{
+    for (uint32_t i = 0; ctx->fk_writers != NULL && i < ctx->plan->fk_table_count; i++) {
+        if (ctx->fk_writers[i] != NULL) {
+            row_writer_fini(ctx->fk_writers[i]);
+        }
+    }
+    ctx->fk_writers = NULL;
+}
+
+/* MYSQL: what does not fit into the child's column is an error as if the key had no action. */
+static db_err new_columns(struct exec_ctx *ctx, const struct fk_ref *r, const struct fk_change *c,
+                          struct arena *arena, struct value *row, bool *ret_fits)
+{
+    bool null = action_of(r, c) == FK_SET_NULL;
+    *ret_fits = true;
+    for (uint32_t i = 0; i < r->def->column_count && *ret_fits; i++) {
+        const struct column_def *to = &r->child->table->columns[r->columns[i]];
+        const struct column_def *from = &r->parent->columns[r->ref_columns[i]];
+        struct value *v = &row[to->ordinal];
+        if (null) {
+            value_set_null(v, &to->type);
+        } else {
+            TRY(fk__convert(ctx, &to->type, &from->type, &c->by[from->ordinal], arena, v,
+                            ret_fits));
+            if (*ret_fits && type_is_string(&to->type) && !v->is_null) {
+                const struct charset *cs = collation_by_id(to->type.collation)->cs;
+                *ret_fits = to->type.length == 0 || charset_char_count(cs, v->str) <= to->type.length;
+            }
+        }
+        *ret_fits = *ret_fits && !(v->is_null && (to->type.flags & TYPE_F_NOT_NULL) != 0);
+    }
+    return ERR_OK;
+}
+
+static db_err derive(struct exec_ctx *ctx, const struct fk_table *fks, struct arena *arena,
+                     struct value *row)
+{
+    struct row_rules rules;
+    bool pass;
+    if (fks->rules == NULL) {
+        return ERR_OK;
+    }
+    TRY(row_rules_init(&rules, ctx, fks->table, fks->rules));
+    rules.values = arena;
+    return row_rules_apply(&rules, ctx, 1, row, &pass);
+}
+
+static db_err change_child(struct exec_ctx *ctx, struct fk_frame *f, const struct fk_ref *r,
+                           const struct fk_change *c, struct arena *arena, const struct value *old)
+{
+    const struct table_def *t = r->child->table;
+    struct value *row = ARENA_ARRAY(arena, struct value, t->column_count);
+    bool fits;
+    if (row == NULL) {
+        return ERR_LIMIT;
+    }
+    memcpy(row, old, t->column_count * sizeof(*row));
+    TRY(new_columns(ctx, r, c, arena, row, &fits));
+    if (!fits) {
+        return fk__violation(ctx, ER_ROW_IS_REFERENCED_2, t, r->def);
+    }
+    if (row_equal(t, old, row)) {
+        return ERR_OK;
+    }
+    TRY(derive(ctx, r->child, arena, row));
+    TRY(fk__check_but(ctx, r->child, old, row, NULL, r->def));
+    return update_row(ctx, f, old, row, NULL);
+}
+
+static db_err act_on(struct exec_ctx *ctx, const struct fk_frame *up, const struct fk_ref *r,
+                     const struct fk_change *c, struct fk_matches *m)
+{
+    uint8_t action = action_of(r, c);
+    struct fk_frame f = {.up = up, .fks = r->child, .depth = up->depth + 1};
+    f.update = action == FK_SET_NULL || c->update;
+    if (f.update && updated_above(up, r->child->table)) {
+        return fk__violation(ctx, ER_ROW_IS_REFERENCED_2, r->child->table, r->def);
+    }
+    if (f.depth >= FK_DEPTH_MAX) {
+        return my_error(ctx->diag, ER_FK_DEPTH_EXCEEDED, (int)FK_DEPTH_MAX);
+    }
+    TRY(writer_of(ctx, r->child, &f.writer));
+    for (uint32_t i = 0; i < m->count; i++) {
+        const struct value *old = &m->rows[(size_t)i * r->child->table->column_count];
+        TRY(f.update ? change_child(ctx, &f, r, c, &m->arena, old)
+                     : delete_row(ctx, &f, old, NULL));
+        TRY(fiber_checkpoint());
+    }
+    return ERR_OK;
+}
+
+/* A batch has been read when its first row is deleted, and that may have deleted or changed the
+ * others: then they are read again. */
+static bool meets_itself(const struct fk_ref *r)
+{
+    const struct fk_table *t = r->child;
+    return t->ref_count != 0;
+}
+
+static db_err follow(struct exec_ctx *ctx, const struct fk_frame *up, const struct fk_ref *r,
+                     const struct fk_change *c)
+{
+    SCOPE_BUF(prefix, FK_KEY_MAX);
+    struct fk_matches m;
+    struct arena arena;
+    bool fits;
+    arena_init(&arena, NULL, ctx->mem, 0);
+    db_err err = child_prefix(ctx, r, c->old, &arena, &prefix, &fits);
+    arena_fini(&arena);
+    TRY(err);
+    if (!fits || r->index == FK_NO_INDEX) {
+        return ERR_OK;
+    }
+    fk__matches_init(&m, ctx, r->child->table, r->index, buf_slice(&prefix),
+                     STORAGE_READ_EXCLUSIVE, meets_itself(r) ? 1 : FK_BATCH);
+    do {
+        err = fk__matches_next(&m, ctx);
+        err = err == ERR_OK && m.count != 0 ? act_on(ctx, up, r, c, &m) : err;
+    } while (err == ERR_OK && m.count != 0);
+    fk__matches_fini(&m);
+    return err;
+}
+
+static db_err after(struct exec_ctx *ctx, const struct fk_frame *f, const struct fk_change *c)
+{
+    for (uint32_t i = 0; i < f->fks->ref_count; i++) {
+        const struct fk_ref *r = &f->fks->refs[i];
+        uint8_t action = action_of(r, c);
+        if (gives_up(r, c) && (action == FK_CASCADE || action == FK_SET_NULL)) {
+            TRY(follow(ctx, f, r, c));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err delete_row(struct exec_ctx *ctx, struct fk_frame *f, const struct value *old,
+                         const struct value *by)
+{
+    struct fk_change c = {.old = old, .by = by};
+    TRY(before(ctx, f->fks, &c));
+    TRY(row_delete(f->writer, old));
+    return after(ctx, f, &c);
+}
+
+static db_err update_row(struct exec_ctx *ctx, struct fk_frame *f, const struct value *old,
+                         const struct value *row, const bool *touched)
+{
+    struct fk_change c = {.old = old, .by = row, .update = true};
+    TRY(before(ctx, f->fks, &c));
+    TRY(row_update(f->writer, old, row, touched));
+    return after(ctx, f, &c);
+}
+
+/* ---- the statement's own rows ---- */
+
+db_err fk_delete_row(struct exec_ctx *ctx, const struct fk_table *fks, struct row_writer *w,
+                     const struct value *old)
+{
+    struct fk_frame f = {.fks = fks, .writer = w};
+    return fks == NULL ? row_delete(w, old) : delete_row(ctx, &f, old, NULL);
+}
+
+db_err fk_replace_row(struct exec_ctx *ctx, const struct fk_table *fks, struct row_writer *w,
+                      const struct value *old, const struct value *by)
+{
+    struct fk_frame f = {.fks = fks, .writer = w};
+    return fks == NULL ? row_delete(w, old) : delete_row(ctx, &f, old, by);
+}
+
+db_err fk_update_row(struct exec_ctx *ctx, const struct fk_table *fks, struct row_writer *w,
+                     const struct value *old, const struct value *new_row, const bool *touched)
+{
+    struct fk_frame f = {.fks = fks, .writer = w, .update = true};
+    if (fks == NULL) {
+        return row_update(w, old, new_row, touched);
+    }
+    TRY(fk_check_row(ctx, fks, old, new_row, NULL));
+    return update_row(ctx, &f, old, new_row, touched);
+}
+
+db_err fk_reread(struct exec_ctx *ctx, struct row_writer *w, const struct value *old,
+                 struct value *ret_row, bool *ret_found)
+{
+    uint32_t n = w->table->column_count;
+    uint32_t *all = ARENA_ARRAY(ctx->arena, uint32_t, n);
+    struct row_reader *reader;
+    struct slice stored;
+    struct slice copy;
+    if (all == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        all[i] = i;
+    }
+    buf_reset(&w->key);
+    TRY(row_key_encode(&w->format->indexes[0], old, &w->key));
+    TRY(storage_get(ctx->txn, buf_slice(&w->key), STORAGE_READ_EXCLUSIVE, STORAGE_WAIT,
+                    ctx->eval.arena, ctx->diag, ret_found, &stored));
+    if (!*ret_found) {
+        return ERR_OK;
+    }
+    TRY(arena_copy(ctx->arena, stored, &copy));
+    TRY(row_reader_new(ctx->arena, w->format->layout, all, n, &reader));
+    return row_read_values(reader, copy, ret_row);
+}

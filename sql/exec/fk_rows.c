@@ -1,0 +1,212 @@
+/* Keys of one table looked up in another, and the rows under them. */
+#include "sql/exec/fk_int.h"
+
+/* MYSQL: columns of a foreign key may differ in length, precision and nullability, strings also in
+ * kind; integers and collations are the same. */
+static bool same_form(const struct sql_type *to, const struct sql_type *from)
+{
+    if (type_phys(to) != type_phys(from)) {
+        return false;
+    }
+    switch (type_phys(to)) {
+    case PHYS_INT: return true;
+    case PHYS_STR: return to->id != TYPE_BINARY || from->id == TYPE_BINARY;
+    case PHYS_DECIMAL: return to->decimals == from->decimals;
+    case PHYS_TIME: return to->id == from->id && to->decimals >= from->decimals;
+    case PHYS_DOUBLE: return to->id == from->id;
+    case PHYS__COUNT: break;
+    }
+    return false;
+}
+
+db_err fk__convert(struct exec_ctx *ctx, const struct sql_type *to, const struct sql_type *from,
+                   const struct value *v, struct arena *arena, struct value *ret, bool *ret_fits)
+{
+    *ret_fits = true;
+    *ret = *v;
+    if (v->is_null) {
+        value_set_null(ret, to);
+        return ERR_OK;
+    }
+    if (same_form(to, from)) {
+        value_tag(ret, to);
+        return ERR_OK;
+    }
+    struct diag ignored;
+    struct store_target target = {.column = "", .row = 1};
+    struct cast_ctx cast = *ctx->eval.cast;
+    diag_reset(&ignored);
+    cast.arena = arena;
+    cast.diag = &ignored;
+    cast.warn = NULL;
+    cast.strict = true;
+    db_err err = type_store(&cast, to, &target, from, v, ret);
+    *ret_fits = err == ERR_OK;
+    return err == ERR_SQL ? ERR_OK : err;
+}
+
+db_err fk__key(struct exec_ctx *ctx, const struct fk_key_of *k, const struct value *row,
+               struct arena *arena, struct buf *out, bool *ret_has, bool *ret_fits)
+{
+    const struct index_format *f = &k->to->format->indexes[k->index];
+    *ret_has = true;
+    *ret_fits = true;
+    for (uint32_t i = 0; i < k->count; i++) {
+        if (row[k->from_columns[i]].is_null) {
+            *ret_has = false;
+            return ERR_OK;
+        }
+    }
+    TRY(buf_append_slice(out, k->to->format->index_prefixes[k->index]));
+    for (uint32_t i = 0; i < k->count; i++) {
+        struct value v;
+        const struct sql_type *to = &k->to->columns[k->to_columns[i]].type;
+        const struct sql_type *from = &k->from->columns[k->from_columns[i]].type;
+        TRY(fk__convert(ctx, to, from, &row[k->from_columns[i]], arena, &v, ret_fits));
+        if (!*ret_fits) {
+            return ERR_OK;
+        }
+        TRY(key_encode(&f->columns[i], &v, out));
+    }
+    return ERR_OK;
+}
+
+bool fk__same(const struct value *a, const struct value *b, const uint32_t *columns, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        const struct value *x = &a[columns[i]];
+        const struct value *y = &b[columns[i]];
+        if (x->is_null != y->is_null ||
+            (!x->is_null && value_compare_same(x, y, NULL) != 0)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* ---- rows under the beginning of a key ---- */
+
+void fk__matches_init(struct fk_matches *m, struct exec_ctx *ctx, const struct table_def *table,
+                      uint32_t index, struct slice prefix, enum storage_read_mode mode,
+                      uint32_t batch)
+{
+    *m = (struct fk_matches){
+        .table = table, .index = index, .prefix = prefix, .mode = mode, .batch = batch};
+    arena_init(&m->arena, NULL, ctx->mem, 0);
+    buf_init(&m->next, FK_KEY_MAX);
+}
+
+void fk__matches_fini(struct fk_matches *m)
+{
+    arena_fini(&m->arena);
+    buf_fini(&m->next);
+}
+
+static db_err decode(struct fk_matches *m, struct row_reader *reader, struct slice stored)
+{
+    struct slice copy;
+    TRY(arena_copy(&m->arena, stored, &copy));
+    TRY(row_read_values(reader, copy,
+                        &m->rows[(size_t)m->count * m->table->column_count]));
+    return ERR_OK;
+}
+
+/* Entries of indexes are not locked, the row is: it may have changed since its entry was read. */
+static db_err still_matches(struct fk_matches *m, struct buf *key, struct buf *value, bool *ret)
+{
+    const struct value *row = &m->rows[(size_t)m->count * m->table->column_count];
+    bool null;
+    buf_reset(key);
+    buf_reset(value);
+    TRY(index_entry_encode(&m->table->format->indexes[m->index], row, key, value, &null));
+    *ret = key->len >= m->prefix.len && memcmp(key->ptr, m->prefix.ptr, m->prefix.len) == 0;
+    return ERR_OK;
+}
+
+static db_err rows_of_entries(struct fk_matches *m, struct exec_ctx *ctx, struct row_reader *reader,
+                              const struct slice *keys, size_t n)
+{
+    struct slice *values = ARENA_ARRAY(&m->arena, struct slice, n);
+    bool *found = ARENA_ARRAY(&m->arena, bool, n);
+    SCOPE_BUF(key, FK_KEY_MAX);
+    SCOPE_BUF(value, STORAGE_VALUE_SIZE_MAX);
+    if (values == NULL || found == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(storage_multi_get(ctx->txn, keys, n, m->mode, STORAGE_WAIT, &m->arena, ctx->diag, found,
+                          values));
+    for (size_t i = 0; i < n; i++) {
+        bool same;
+        if (!found[i]) {
+            continue;
+        }
+        TRY(decode(m, reader, values[i]));
+        TRY(still_matches(m, &key, &value, &same));
+        m->count += same ? 1 : 0;
+    }
+    return ERR_OK;
+}
+
+static db_err take_batch(struct fk_matches *m, struct exec_ctx *ctx, const struct storage_kv *kv,
+                         size_t n)
+{
+    uint32_t width = m->table->column_count;
+    const struct index_format *f = &m->table->format->indexes[m->index];
+    uint32_t *all = ARENA_ARRAY(&m->arena, uint32_t, width);
+    struct slice *keys = ARENA_ARRAY(&m->arena, struct slice, n);
+    struct row_reader *reader;
+    m->rows = ARENA_ARRAY(&m->arena, struct value, n * width);
+    if (all == NULL || keys == NULL || m->rows == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < width; i++) {
+        all[i] = i;
+    }
+    TRY(row_reader_new(&m->arena, m->table->format->layout, all, width, &reader));
+    buf_reset(&m->next);
+    TRY(buf_append_slice(&m->next, kv[n - 1].key));
+    TRY(buf_append_u8(&m->next, 0));
+    for (size_t i = 0; i < n; i++) {
+        if (m->index == 0) {
+            TRY(decode(m, reader, kv[i].value));
+            m->count++;
+            continue;
+        }
+        struct index_entry entry;
+        SCOPE_BUF(key, FK_KEY_MAX);
+        TRY(index_entry_parse(f, kv[i].key, kv[i].value, &entry));
+        TRY(row_key_from_pk(f, entry.pk_bytes, &key));
+        TRY(arena_copy(&m->arena, buf_slice(&key), &keys[i]));
+    }
+    return m->index == 0 ? ERR_OK : rows_of_entries(m, ctx, reader, keys, n);
+}
+
+/* A scan of its own for each batch: what is done with the rows may write to the same index. */
+db_err fk__matches_next(struct fk_matches *m, struct exec_ctx *ctx)
+{
+    SCOPE_BUF(end, FK_KEY_MAX);
+    TRY(buf_append_slice(&end, m->prefix));
+    key_prefix_end(&end);
+    m->count = 0;
+    while (m->count == 0 && !m->end) {
+        const struct storage_kv *kv;
+        struct storage_scan *scan;
+        size_t n = 0;
+        struct storage_scan_opts opts = {.start = m->next.len == 0 ? m->prefix
+                                                                   : buf_slice(&m->next),
+                                         .end = buf_slice(&end),
+                                         .mode = m->mode,
+                                         .limit = m->batch,
+                                         .batch_rows = m->batch};
+        arena_reset(&m->arena);
+        TRY(storage_scan_open(ctx->txn, &opts, ctx->diag, &scan));
+        db_err err = storage_scan_next(scan, ctx->diag, &kv, &n);
+        if (err == ERR_OK && n != 0) {
+            err = take_batch(m, ctx, kv, n);
+        }
+        storage_scan_close(scan);
+        TRY(err);
+        m->end = n == 0;
+    }
+    return ERR_OK;
+}
