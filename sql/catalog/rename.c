@@ -127,8 +127,7 @@ static db_err rename_own_keys(struct arena *arena, struct table_def *t, const st
 }
 
 /* The next foreign key of another table that refers to the table by its old name. */
-static const struct table_def *next_child(const struct catalog_change *c,
-                                          const struct table_def *t)
+static const struct table_def *next_child(const struct catalog_change *c, const struct table_def *t)
 {
     uint32_t n;
     const struct fk_edge *edges = snapshot_children(c->view, t->schema_name, t->name, &n);

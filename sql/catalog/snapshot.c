@@ -243,7 +243,8 @@ const struct fk_edge *snapshot_children(const struct catalog_snapshot *snap, str
 {
     uint32_t first = edge_place(snap, schema, table);
     uint32_t n = 0;
-    while (first + n < snap->edge_count && edge_order(&snap->edges[first + n], schema, table) == 0) {
+    while (first + n < snap->edge_count &&
+           edge_order(&snap->edges[first + n], schema, table) == 0) {
         n++;
     }
     *ret_count = n;

@@ -238,9 +238,8 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
                         "ALGORITHM=COPY");
     }
     if (word_is(m->algorithm, "INPLACE") && checks_parents(a)) {
-        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON,
-                        "ALGORITHM=INPLACE", "Adding foreign keys needs foreign_key_checks=OFF",
-                        "ALGORITHM=COPY");
+        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=INPLACE",
+                        "Adding foreign keys needs foreign_key_checks=OFF", "ALGORITHM=COPY");
     }
     bool fills = false;
     for (uint32_t i = 0; i < a->draft.index_count; i++) {

@@ -96,8 +96,7 @@ static db_err own_columns(struct ddl_ctx *ctx, const struct table_def *t,
 
 static bool changes_child(const struct foreign_key_def *f)
 {
-    return f->on_delete == FK_SET_NULL || f->on_update == FK_SET_NULL ||
-           f->on_update == FK_CASCADE;
+    return f->on_delete == FK_SET_NULL || f->on_update == FK_SET_NULL || f->on_update == FK_CASCADE;
 }
 
 /* MYSQL: neither checks nor stored columns may be made of what an action changes. */
@@ -187,11 +186,10 @@ db_err ddl__check_fk_names(struct draft *d, const struct table_def *t,
 
 static db_err no_parent_key(struct ddl_ctx *ctx, const struct foreign_key_def *f)
 {
-    return ctx->fk_needs_unique
-               ? my_error(ctx->diag, ER_FK_NO_UNIQUE_INDEX_PARENT, text(ctx, f->name),
-                          text(ctx, f->ref_table))
-               : my_error(ctx->diag, ER_FK_NO_INDEX_PARENT, text(ctx, f->name),
-                          text(ctx, f->ref_table));
+    return ctx->fk_needs_unique ? my_error(ctx->diag, ER_FK_NO_UNIQUE_INDEX_PARENT,
+                                           text(ctx, f->name), text(ctx, f->ref_table))
+                                : my_error(ctx->diag, ER_FK_NO_INDEX_PARENT, text(ctx, f->name),
+                                           text(ctx, f->ref_table));
 }
 
 static db_err check_types(struct ddl_ctx *ctx, const struct table_def *child,
@@ -248,6 +246,16 @@ static bool is_self(const struct table_def *t, const struct foreign_key_def *f)
     return slice_eq(f->ref_schema, t->schema_name) && slice_eq(f->ref_table, t->name);
 }
 
+static bool same_columns(const struct foreign_key_def *f)
+{
+    for (uint32_t i = 0; i < f->column_count; i++) {
+        if (!slice_eq_nocase(f->columns[i], f->ref_columns[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static db_err check_new(struct ddl_ctx *ctx, const struct table_def *t,
                         const struct catalog_snapshot *snap, const struct foreign_key_def *f)
 {
@@ -258,6 +266,9 @@ static db_err check_new(struct ddl_ctx *ctx, const struct table_def *t,
     }
     if (parent == NULL || parent->kind != TABLE_BASE) {
         return my_error(ctx->diag, ER_FK_CANNOT_OPEN_PARENT, text(ctx, f->ref_table));
+    }
+    if (parent == t && same_columns(f)) {
+        return no_parent_key(ctx, f); /* MYSQL: a column cannot refer to itself */
     }
     return check_parent(ctx, t, parent, f);
 }
@@ -389,8 +400,7 @@ static db_err check_old(struct draft *d, const struct table_def *t,
                         const struct catalog_snapshot *snap)
 {
     uint32_t n;
-    const struct fk_edge *edges =
-        snapshot_children(snap, d->old->schema_name, d->old->name, &n);
+    const struct fk_edge *edges = snapshot_children(snap, d->old->schema_name, d->old->name, &n);
     for (uint32_t i = 0; i < n; i++) {
         if (edges[i].child->id != d->old->id) {
             TRY(check_referring(d, t, &edges[i]));

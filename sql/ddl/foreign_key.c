@@ -85,7 +85,7 @@ static db_err referenced_columns(struct draft *d, const struct ast_references *r
     const struct draft_index *pk = self ? ddl__primary(d) : NULL;
     const struct table_def *t =
         self ? NULL : snapshot_permanent(d->ctx->bind->snapshot, f->ref_schema, f->ref_table);
-    uint32_t n = pk != NULL ? pk->part_count
+    uint32_t n = pk != NULL                                             ? pk->part_count
                  : t != NULL && t->kind == TABLE_BASE && t->has_primary ? t->indexes[0].part_count
                                                                         : 0;
     if (n != f->column_count) {
@@ -168,8 +168,8 @@ db_err ddl__take_fks(struct draft *d, const struct table_def *t)
             return ERR_NOMEM;
         }
         fk->def = t->foreign_keys[i];
-        fk->self = slice_eq(fk->def.ref_schema, t->schema_name) &&
-                   slice_eq(fk->def.ref_table, t->name);
+        fk->self =
+            slice_eq(fk->def.ref_schema, t->schema_name) && slice_eq(fk->def.ref_table, t->name);
         fk->columns = ARENA_ARRAY(d->ctx->arena, struct draft_column *, fk->def.column_count + 1);
         fk->ref_columns =
             ARENA_ARRAY(d->ctx->arena, struct draft_column *, fk->def.column_count + 1);
@@ -201,8 +201,7 @@ static bool serves(const struct draft_index *a, const struct draft_index *b)
     if (!a->def.generated && !b->def.generated) {
         return false;
     }
-    if (!a->def.generated ||
-        (b->def.generated && a->part_count > b->part_count)) {
+    if (!a->def.generated || (b->def.generated && a->part_count > b->part_count)) {
         const struct draft_index *x = a;
         a = b;
         b = x;
@@ -228,9 +227,8 @@ void ddl__drop_generated(struct draft *d)
             if (!serves(key, earlier)) {
                 continue;
             }
-            bool drop_later =
-                !earlier->def.generated ||
-                (key->def.generated && key->part_count < earlier->part_count);
+            bool drop_later = !earlier->def.generated ||
+                              (key->def.generated && key->part_count < earlier->part_count);
             uint32_t at = drop_later ? i : k;
             memmove(d->indexes + at, d->indexes + at + 1,
                     (d->index_count - at - 1) * sizeof(*d->indexes));
@@ -290,8 +288,8 @@ static db_err finish_fk(struct draft *d, struct draft_fk *fk, struct foreign_key
             fk->columns[i] = ddl__find_column(d, fk->def.columns[i]);
         }
         if (is_gone(d, fk->columns[i])) {
-            return my_error(ctx->diag, ER_FK_COLUMN_CANNOT_DROP,
-                            ddl__text(ctx, fk->def.columns[i]), ddl__text(ctx, fk->def.name));
+            return my_error(ctx->diag, ER_FK_COLUMN_CANNOT_DROP, ddl__text(ctx, fk->def.columns[i]),
+                            ddl__text(ctx, fk->def.name));
         }
         out->columns[i] = fk->columns[i]->def.name;
         out->ref_columns[i] = fk->def.ref_columns[i];

@@ -196,7 +196,8 @@ static db_err new_columns(struct exec_ctx *ctx, const struct fk_ref *r, const st
                             ret_fits));
             if (*ret_fits && type_is_string(&to->type) && !v->is_null) {
                 const struct charset *cs = collation_by_id(to->type.collation)->cs;
-                *ret_fits = to->type.length == 0 || charset_char_count(cs, v->str) <= to->type.length;
+                *ret_fits =
+                    to->type.length == 0 || charset_char_count(cs, v->str) <= to->type.length;
             }
         }
         *ret_fits = *ret_fits && !(v->is_null && (to->type.flags & TYPE_F_NOT_NULL) != 0);
@@ -283,8 +284,8 @@ static db_err follow(struct exec_ctx *ctx, const struct fk_frame *up, const stru
     if (!fits || r->index == FK_NO_INDEX) {
         return ERR_OK;
     }
-    fk__matches_init(&m, ctx, r->child->table, r->index, buf_slice(&prefix),
-                     STORAGE_READ_EXCLUSIVE, meets_itself(r) ? 1 : FK_BATCH);
+    fk__matches_init(&m, ctx, r->child->table, r->index, buf_slice(&prefix), STORAGE_READ_EXCLUSIVE,
+                     meets_itself(r) ? 1 : FK_BATCH);
     do {
         err = fk__matches_next(&m, ctx);
         err = err == ERR_OK && m.count != 0 ? act_on(ctx, up, r, c, &m) : err;

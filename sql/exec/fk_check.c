@@ -112,8 +112,8 @@ static db_err lookup_init(struct lookup *l, struct arena *arena, size_t n)
     return l->keys == NULL || l->of == NULL || l->slots == NULL ? ERR_LIMIT : ERR_OK;
 }
 
-static db_err collect_keys(struct exec_ctx *ctx, const struct fk_table *fks, const struct value *rows,
-                           uint32_t count, struct lookup *l)
+static db_err collect_keys(struct exec_ctx *ctx, const struct fk_table *fks,
+                           const struct value *rows, uint32_t count, struct lookup *l)
 {
     SCOPE_BUF(key, FK_KEY_MAX);
     uint32_t width = fks->table->column_count;

@@ -76,8 +76,7 @@ bool fk__same(const struct value *a, const struct value *b, const uint32_t *colu
     for (uint32_t i = 0; i < count; i++) {
         const struct value *x = &a[columns[i]];
         const struct value *y = &b[columns[i]];
-        if (x->is_null != y->is_null ||
-            (!x->is_null && value_compare_same(x, y, NULL) != 0)) {
+        if (x->is_null != y->is_null || (!x->is_null && value_compare_same(x, y, NULL) != 0)) {
             return false;
         }
     }
@@ -106,8 +105,7 @@ static db_err decode(struct fk_matches *m, struct row_reader *reader, struct sli
 {
     struct slice copy;
     TRY(arena_copy(&m->arena, stored, &copy));
-    TRY(row_read_values(reader, copy,
-                        &m->rows[(size_t)m->count * m->table->column_count]));
+    TRY(row_read_values(reader, copy, &m->rows[(size_t)m->count * m->table->column_count]));
     return ERR_OK;
 }
 
@@ -192,8 +190,8 @@ db_err fk__matches_next(struct fk_matches *m, struct exec_ctx *ctx)
         const struct storage_kv *kv;
         struct storage_scan *scan;
         size_t n = 0;
-        struct storage_scan_opts opts = {.start = m->next.len == 0 ? m->prefix
-                                                                   : buf_slice(&m->next),
+        struct storage_scan_opts opts = {.start =
+                                             m->next.len == 0 ? m->prefix : buf_slice(&m->next),
                                          .end = buf_slice(&end),
                                          .mode = m->mode,
                                          .limit = m->batch,

@@ -189,10 +189,9 @@ static db_err reread(struct op_change *s, struct exec_ctx *ctx, uint32_t target,
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
     size_t width = t->table->column_count;
     struct value *row = &s->targets[target].rows[i * width];
-    struct value *source =
-        s->targets[target].source == NULL
-            ? NULL
-            : &s->targets[target].source[(size_t)i * s->scratch.column_count];
+    struct value *source = s->targets[target].source == NULL
+                               ? NULL
+                               : &s->targets[target].source[(size_t)i * s->scratch.column_count];
     TRY(fk_reread(ctx, &s->writers[target], row, row, ret_found));
     for (size_t c = 0; *ret_found && source != NULL && c < width; c++) {
         if (t->slots[c] != UINT32_MAX) {

@@ -212,12 +212,12 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
     const struct plan_node *n = s->op.node;
     const struct fk_table *fks = wanted(s, ctx);
     bool look = n->u.insert.replace || n->u.insert.ignore || n->u.insert.update_count != 0;
-    ctx->records++;
     db_err checked = fk_check_row(ctx, fks, NULL, row, known);
     if (ignored(ctx, checked)) {
         return ERR_OK;
     }
     TRY(checked);
+    ctx->records++;
     while (look) {
         int index;
         struct value *old = ARENA_ARRAY(ctx->arena, struct value, s->table->column_count);

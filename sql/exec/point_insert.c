@@ -6,7 +6,8 @@
  * MySQL names the first one in the order of the rows and of their indexes; so a duplicate takes
  * everything back and the very same rows (with the numbers they have been given and the warnings
  * they have raised) are written again by exec_insert_again, each under its lock, which finds the
- * same duplicate or, if it has gone meanwhile, succeeds. */
+ * same duplicate or, if it has gone meanwhile, succeeds. So does a row without a parent that is not
+ * the first: a row before it may be a duplicate. */
 #include "base/fiber.h"
 #include "sql/exec/fk.h"
 #include "sql/exec/insert_rows.h"
@@ -31,6 +32,9 @@ static db_err write_all(struct exec_ctx *ctx, const struct table_def *t)
         const struct value *row = &ctx->insert_rows[(size_t)i * t->column_count];
         if (fks != NULL) {
             err = fk_check_row(ctx, fks, NULL, row, &known[(size_t)i * fks->check_count]);
+            if (w.defer && i != 0 && fk_is_violation(ctx, err)) {
+                err = ERR_KEY_EXISTS; /* of a row before this one, perhaps */
+            }
         }
         err = err != ERR_OK ? err : row_insert(&w, row);
         if (err == ERR_OK && i % 16 == 15) {

@@ -89,6 +89,27 @@ db_err is__fill_statistics(struct is_rows *r)
     return is__each_table(r, table_statistics);
 }
 
+static db_err foreign_key_columns(struct is_rows *r, const struct table_def *t,
+                                  const struct foreign_key_def *f)
+{
+    for (uint32_t i = 0; i < f->column_count; i++) {
+        is__str(r, "def");
+        is__text(r, t->schema_name);
+        is__text(r, f->name);
+        is__str(r, "def");
+        is__text(r, t->schema_name);
+        is__text(r, t->name);
+        is__text(r, f->columns[i]);
+        is__uint(r, i + 1);
+        is__uint(r, i + 1);
+        is__text(r, f->ref_schema);
+        is__text(r, f->ref_table);
+        is__text(r, f->ref_columns[i]);
+        TRY(is__end(r));
+    }
+    return ERR_OK;
+}
+
 static db_err table_key_columns(struct is_rows *r, const struct schema_def *s,
                                 const struct table_def *t)
 {
@@ -110,6 +131,9 @@ static db_err table_key_columns(struct is_rows *r, const struct schema_def *s,
             is__nulls(r, 4);
             TRY(is__end(r));
         }
+    }
+    for (uint32_t i = 0; i < t->foreign_key_count; i++) {
+        TRY(foreign_key_columns(r, t, &t->foreign_keys[i]));
     }
     return ERR_OK;
 }
@@ -135,6 +159,16 @@ static db_err table_constraints(struct is_rows *r, const struct schema_def *s,
             is__str(r, "YES");
             TRY(is__end(r));
         }
+    }
+    for (uint32_t i = 0; i < t->foreign_key_count; i++) {
+        is__str(r, "def");
+        is__text(r, t->schema_name);
+        is__text(r, t->foreign_keys[i].name);
+        is__text(r, t->schema_name);
+        is__text(r, t->name);
+        is__str(r, "FOREIGN KEY");
+        is__str(r, "YES");
+        TRY(is__end(r));
     }
     for (uint32_t i = 0; i < t->check_count; i++) {
         is__str(r, "def");
@@ -179,15 +213,14 @@ static db_err table_constraints_extensions(struct is_rows *r, const struct schem
                                            const struct table_def *t)
 {
     (void)s;
-    for (uint32_t i = first_index(t); i < t->index_count; i++) {
-        if (is_unique(&t->indexes[i])) {
-            is__str(r, "def");
-            is__text(r, t->schema_name);
-            is__text(r, t->indexes[i].name);
-            is__text(r, t->name);
-            is__nulls(r, 2);
-            TRY(is__end(r));
-        }
+    /* MYSQL: all indexes, also the one that a table without primary key has. */
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        is__str(r, "def");
+        is__text(r, t->schema_name);
+        is__text(r, i == 0 ? SLICE_LIT("PRIMARY") : t->indexes[i].name);
+        is__text(r, t->name);
+        is__nulls(r, 2);
+        TRY(is__end(r));
     }
     return ERR_OK;
 }
