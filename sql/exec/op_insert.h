@@ -12,7 +12,7 @@ struct op_insert {
     struct expr_state **updates;
     struct row_rules update_rules;
     struct chunk scratch; /* one row: old ++ new */
-    bool *known; /* of rows on their way: by row, then foreign key (fk.h) */
+    bool *known;          /* of rows on their way: by row, then foreign key (fk.h) */
     uint32_t known_max;
     bool opened;
     bool done;
