@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Configures and builds one preset: scripts/build.sh [release|debug|clang|asan-ubsan|tsan] [ninja targets...]
+# Configures and builds one preset: scripts/build.sh [release|debug|clang|asan-ubsan|tsan|fuzz] [ninja targets...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 preset=${1:-release}
