@@ -120,6 +120,15 @@ MUST_USE db_err engine_multi_get(struct engine *e, enum engine_cf cf, const stru
                                  size_t count, struct arena *arena, bool *ret_found,
                                  struct slice *ret_values);
 
+/* The keys of [start, end) (end empty: to the end) when there are at most `max`; *ret_all is false
+ * when there are more, and then nothing is returned. In ENGINE_DATA give data keys. For whoever
+ * deletes: a few keys are better deleted one by one, as a deleted range makes reads slow until the
+ * engine has swept it out. Keys are in the arena. Blocks. */
+MUST_USE db_err engine_few_keys(struct engine *e, enum engine_cf cf, struct slice start,
+                                struct slice end, size_t max, struct arena *arena,
+                                struct slice **ret_keys, size_t *ret_count, bool *ret_all);
+enum { ENGINE_FEW_KEYS = 4096 }; /* a good max */
+
 /* A view that later writes do not change. Holds back RocksDB's clean-up, not the GC of versions:
  * close it soon. */
 MUST_USE db_err engine_snapshot_open(struct engine *e, struct engine_snapshot **ret_snapshot);

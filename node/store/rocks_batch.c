@@ -14,6 +14,7 @@ struct rocks_wbatch {
     size_t bucket_cap;
     size_t size;
     bool all_changed; /* a range was deleted, or the bucket list could not grow */
+    bool deletes_range;
 };
 
 enum { BUCKETS_MAX = 4096 }; /* beyond that a batch counts as changing everything */
@@ -106,6 +107,7 @@ static db_err batch_delete_range(struct engine_wbatch *base, enum engine_cf cf, 
                                            start.len, (const char *)end.ptr, end.len);
         b->size += start.len + end.len + 16;
         b->all_changed = true;
+        b->deletes_range = true;
     }
     buf_fini(&last);
     return ERR_OK;
@@ -123,6 +125,7 @@ static void batch_reset(struct engine_wbatch *base)
     b->bucket_count = 0;
     b->size = 0;
     b->all_changed = false;
+    b->deletes_range = false;
 }
 
 static void batch_free(struct engine_wbatch *base)
@@ -209,6 +212,9 @@ db_err rocks__apply(struct engine *e, struct engine_wbatch *base, bool may_block
     char *text = NULL;
     rocks__change_begin(r, &change);
     tell_buckets(r, b, &change);
+    if (UNLIKELY(b->deletes_range)) {
+        rocks__range_deletion(r);
+    }
     rocksdb_write(r->db, r->write[may_block], b->wb, &text);
     FAULT(store_batch_visible);
     rocks__change_end(r, &change);

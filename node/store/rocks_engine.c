@@ -245,6 +245,7 @@ static void rocks_stats(struct engine *e, struct engine_stats *ret_stats)
 
 static void destroy(struct rocks_engine *r)
 {
+    rocks__sweep_stop(r);
     rocks__upkeep_stop(r);
     if (r->db != NULL) {
         atomic_store_explicit(&r->gc_ready, false, memory_order_release);
@@ -258,6 +259,8 @@ static void destroy(struct rocks_engine *r)
     }
     rocks__options_free(r);
     pthread_cond_destroy(&r->cond);
+    pthread_cond_destroy(&r->sweep_cond);
+    pthread_mutex_destroy(&r->sweep_mutex);
     pthread_mutex_destroy(&r->mutex);
     pthread_mutex_destroy(&r->gc_mutex);
     ASSERT(list_empty(&r->changes));
@@ -340,6 +343,8 @@ db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_cond_init(&r->cond, &attr);
+    pthread_cond_init(&r->sweep_cond, &attr);
+    pthread_mutex_init(&r->sweep_mutex, NULL);
     pthread_condattr_destroy(&attr);
     r->path = mem_strdup(opts->path);
     r->changed = mem_calloc(CHANGE_BUCKETS, sizeof(*r->changed));
@@ -350,6 +355,7 @@ db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
     TRY_GOTO(rocks__options_make(r, opts), fail);
     TRY_GOTO(open_db(r, diag), fail);
     TRY_GOTO(rocks__upkeep_start(r), fail);
+    TRY_GOTO(rocks__sweep_start(r), fail);
     *ret_engine = &r->base;
     return ERR_OK;
 fail:

@@ -33,6 +33,7 @@ struct rocks_iter {
     uint64_t opened_ns;
     bool poolable;
     bool one_key;
+    bool blind; /* of the cached tier, and there are deleted ranges: rocks_sweep.c */
     rocksdb_readoptions_t *own_options; /* with a snapshot; else NULL */
 };
 
@@ -79,6 +80,15 @@ struct rocks_engine {
     _Atomic uint64_t gc_flush_kept; /* entries that flushes have written */
     uint64_t gc_flush_pause_ns;     /* upkeep thread only, as the next */
     uint64_t gc_flush_next_ns;
+
+    /* Deleted ranges (rocks_sweep.c). */
+    _Atomic bool ranges_deleted; /* some may be in memtables or files; written under sweep_mutex */
+    uint64_t range_deletions;    /* counts them; guarded by sweep_mutex */
+    pthread_t sweeper;
+    pthread_mutex_t sweep_mutex;
+    pthread_cond_t sweep_cond;
+    bool sweep_stop; /* guarded by sweep_mutex */
+    bool sweeper_started;
 
     _Atomic uint64_t reads_cached;
     _Atomic uint64_t reads_blocked;
@@ -141,6 +151,12 @@ void rocks__flush_async(struct engine *e, struct engine_flush *f);
 MUST_USE db_err rocks__flush(struct rocks_engine *r);
 void rocks__pool_touched(struct rocks_engine *r);
 void rocks__note_stepped(struct engine *e, uint64_t steps);
+
+/* rocks_sweep.c */
+/* Before a batch is written that deletes a range. */
+void rocks__range_deletion(struct rocks_engine *r);
+MUST_USE db_err rocks__sweep_start(struct rocks_engine *r);
+void rocks__sweep_stop(struct rocks_engine *r);
 
 /* rocks_sst.c */
 MUST_USE db_err rocks__sst_open(struct engine *e, enum engine_cf cf, const char *path,

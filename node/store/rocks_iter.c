@@ -27,7 +27,9 @@
 
 static void destroy(struct rocks_iter *ri)
 {
-    rocksdb_iter_destroy(ri->it);
+    if (ri->it != NULL) {
+        rocksdb_iter_destroy(ri->it);
+    }
     if (ri->own_options != NULL) {
         rocksdb_readoptions_destroy(ri->own_options);
     }
@@ -144,9 +146,19 @@ static inline struct rocks_iter *iter_of(struct engine_iter *it)
     return CONTAINER_OF(it, struct rocks_iter, base);
 }
 
+static db_err blocked(struct rocks_iter *ri)
+{
+    ri->base.valid = false;
+    atomic_fetch_add_explicit(&ri->engine->reads_blocked, 1, memory_order_relaxed);
+    return ERR_WOULD_BLOCK;
+}
+
 static db_err iter_seek(struct engine_iter *it, struct slice key)
 {
     struct rocks_iter *ri = iter_of(it);
+    if (UNLIKELY(ri->blind)) {
+        return blocked(ri);
+    }
     if (key.len == 0) {
         rocksdb_iter_seek_to_first(ri->it);
     } else {
@@ -158,6 +170,9 @@ static db_err iter_seek(struct engine_iter *it, struct slice key)
 static db_err iter_seek_for_prev(struct engine_iter *it, struct slice key)
 {
     struct rocks_iter *ri = iter_of(it);
+    if (UNLIKELY(ri->blind)) {
+        return blocked(ri);
+    }
     if (key.len == 0) {
         rocksdb_iter_seek_to_last(ri->it);
     } else {
@@ -227,6 +242,10 @@ static db_err make(struct rocks_engine *r, enum engine_cf cf, const struct engin
         ro = ri->own_options;
     }
     ri->it = rocksdb_create_iterator_cf(r->db, ro, r->cf[cf]);
+    /* Asked afterwards: what the iterator sees was announced before it was written. */
+    ri->blind = opts->tier == ENGINE_CACHED &&
+                atomic_load_explicit(&r->ranges_deleted, memory_order_acquire);
+    ri->poolable = ri->poolable && !ri->blind;
     *ret_iter = ri;
     return ERR_OK;
 }

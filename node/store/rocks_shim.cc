@@ -2,13 +2,24 @@
 //
 // The C API hands a factory over as a rocksdb_compactionfilterfactory_t, which is a class derived
 // from CompactionFilterFactory; all it does with one is to put it into a shared_ptr of the base
-// class. So any factory may be passed in its place.
+// class. So any factory may be passed in its place. Its handles of databases and families are
+// structs of one pointer.
 #include "node/store/rocks_shim.h"
 
 #include <rocksdb/compaction_filter.h>
+#include <rocksdb/db.h>
+#include <rocksdb/metadata.h>
+#include <rocksdb/table_properties.h>
 
 #include <memory>
 #include <string>
+
+struct rocksdb_t {
+    rocksdb::DB *rep;
+};
+struct rocksdb_column_family_handle_t {
+    rocksdb::ColumnFamilyHandle *rep;
+};
 
 namespace {
 
@@ -74,7 +85,41 @@ class Factory : public CompactionFilterFactory {
     void *state_;
 };
 
+void compact_file(rocksdb::DB *db, rocksdb::ColumnFamilyHandle *cf,
+                  const rocksdb::SstFileMetaData &file) {
+    rocksdb::CompactRangeOptions options;
+    options.exclusive_manual_compaction = false;
+    options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+    Slice first(file.smallestkey), last(file.largestkey);
+    rocksdb::Status ignored = db->CompactRange(options, cf, &first, &last);
+    ignored.PermitUncheckedError(); // whoever asks counts again
+}
+
 } // namespace
+
+uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_t *cf,
+                                    bool compact) {
+    rocksdb::TablePropertiesCollection properties;
+    rocksdb::ColumnFamilyMetaData family;
+    uint64_t count = 0;
+    if (!db->rep->GetPropertiesOfAllTables(cf->rep, &properties).ok()) {
+        return 1; // not known: as if there were
+    }
+    db->rep->GetColumnFamilyMetaData(cf->rep, &family);
+    for (const auto &level : family.levels) {
+        for (const auto &file : level.files) {
+            auto found = properties.find(file.db_path + file.name);
+            if (found != properties.end() && found->second->num_range_deletions == 0) {
+                continue;
+            }
+            count++;
+            if (compact) {
+                compact_file(db->rep, cf->rep, file);
+            }
+        }
+    }
+    return count;
+}
 
 void rocks_shim_set_filter(rocksdb_options_t *options, const rocks_filter_ops *ops, void *state) {
     CompactionFilterFactory *factory = new Factory(ops, state);

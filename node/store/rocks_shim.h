@@ -1,6 +1,7 @@
-/* The one thing the C API of RocksDB 7.8 cannot do: a compaction filter that also runs when a
- * memtable is flushed, and that drops a stretch of entries without leaving tombstones. Implemented
- * in C++ (rocks_shim.cc), a thin adapter without state or policy of its own. */
+/* What the C API of RocksDB 7.8 cannot do: a compaction filter that also runs when a memtable is
+ * flushed, and that drops a stretch of entries without leaving tombstones; to ask which files hold
+ * deleted ranges. Implemented in C++ (rocks_shim.cc), a thin adapter without state or policy of its
+ * own. */
 #ifndef SKEIN_NODE_STORE_ROCKS_SHIM_H
 #define SKEIN_NODE_STORE_ROCKS_SHIM_H
 
@@ -33,6 +34,11 @@ struct rocks_filter_ops {
                               size_t *ret_until_len);
     void (*close)(void *filter);
 };
+
+/* How many files of the family hold deleted ranges. compact: each of them is compacted first, all
+ * the way down, which takes its time. Thread-safe. */
+uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_t *cf,
+                                    bool compact);
 
 /* ops and state outlive the database. */
 void rocks_shim_set_filter(rocksdb_options_t *options, const struct rocks_filter_ops *ops,

@@ -1,0 +1,167 @@
+/* Deleted ranges and the cached tier: what is there is never missed (see rocks_sweep.c). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/test_main.h"
+#include "base/clock.h"
+#include "node/store/engine.h"
+#include "node/store/keyspace.h"
+
+#define DIR "./sweep_test.db"
+
+static struct engine *open_engine(bool manual)
+{
+    struct engine_opts opts = {.path = DIR, .memory_size = 32 << 20, .manual = manual};
+    struct diag diag = {0};
+    struct engine *e;
+    CHECK_OK(engine_open_rocks(&opts, &diag, &e));
+    return e;
+}
+
+static struct slice data_key(struct arena *a, const char *user, uint64_t ts)
+{
+    struct slice key;
+    CHECK_OK(data_key_make(a, slice_str(user), ts, &key));
+    return key;
+}
+
+static void apply(struct engine *e, struct engine_wbatch *b)
+{
+    CHECK_OK(engine_apply(e, b, NULL));
+}
+
+static db_err look(struct engine *e, enum engine_tier tier, const char *user, bool *ret_found);
+
+/* Old rows in one file, which is in the cache; their deletion and a new row in front of them in the
+ * next, which is not. */
+static void fill(struct engine *e)
+{
+    struct arena a;
+    struct engine_wbatch *b;
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(engine_wbatch_new(e, &b));
+    bool found;
+    for (int i = 0; i < 10; i++) {
+        char name[2] = {(char)('m' + i), 0};
+        CHECK_OK(engine_wbatch_put(b, ENGINE_DATA, data_key(&a, name, 10), SLICE_LIT("Pold")));
+    }
+    apply(e, b);
+    CHECK_OK(engine_flush_wait(e));
+    CHECK_OK(look(e, ENGINE_ANY, "p", &found));
+    CHECK(found);
+    CHECK_OK(engine_wbatch_delete_range(b, ENGINE_DATA, data_key(&a, "m", UINT64_MAX),
+                                        data_key(&a, "zz", UINT64_MAX)));
+    apply(e, b);
+    CHECK_OK(engine_wbatch_put(b, ENGINE_DATA, data_key(&a, "k", 20), SLICE_LIT("Pnew")));
+    apply(e, b);
+    CHECK_OK(engine_flush_wait(e));
+    engine_wbatch_free(b);
+    arena_fini(&a);
+}
+
+/* ERR_WOULD_BLOCK, or whether the row's newest version is there. */
+static db_err look(struct engine *e, enum engine_tier tier, const char *user, bool *ret_found)
+{
+    struct arena a;
+    struct engine_iter *it;
+    struct slice key = slice_str(user);
+    struct engine_iter_opts opts = {.tier = tier};
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(engine_iter_open(e, ENGINE_DATA, &opts, &it));
+    db_err err = engine_iter_seek(it, data_key(&a, user, UINT64_MAX));
+    *ret_found = err == ERR_OK && it->valid && slice_eq(data_key_user(it->key), key);
+    engine_iter_close(it);
+    arena_fini(&a);
+    return err;
+}
+
+static void remove_all(void)
+{
+    CHECK(system("rm -rf " DIR) == 0);
+}
+
+static void test_nothing_is_missed(void **state)
+{
+    bool found;
+    (void)state;
+    remove_all();
+    struct engine *e = open_engine(true);
+    fill(e);
+    db_err err = look(e, ENGINE_CACHED, "k", &found);
+    assert_true(err == ERR_WOULD_BLOCK || (err == ERR_OK && found));
+    assert_int_equal(look(e, ENGINE_ANY, "k", &found), ERR_OK);
+    assert_true(found);
+    assert_int_equal(look(e, ENGINE_ANY, "p", &found), ERR_OK);
+    assert_false(found);
+    engine_close(e, false);
+    remove_all();
+}
+
+static bool cached_in_time(struct engine *e)
+{
+    uint64_t until = clock_mono_ns() + 20 * NS_PER_S;
+    bool found = false;
+    while (look(e, ENGINE_CACHED, "k", &found) != ERR_OK) {
+        CHECK_OK(look(e, ENGINE_ANY, "k", &found)); /* into the cache */
+        if (clock_mono_ns() > until) {
+            return false;
+        }
+    }
+    return found;
+}
+
+/* Deleted ranges are swept out, those of an earlier life too, and the cache serves again. */
+static void test_swept(void **state)
+{
+    (void)state;
+    remove_all();
+    struct engine *e = open_engine(true);
+    fill(e);
+    engine_close(e, false);
+    e = open_engine(false);
+    assert_true(cached_in_time(e));
+    fill(e);
+    assert_true(cached_in_time(e));
+    engine_close(e, false);
+    remove_all();
+}
+
+static void test_few_keys(void **state)
+{
+    struct arena a;
+    struct slice *keys;
+    size_t count;
+    bool all;
+    (void)state;
+    remove_all();
+    struct engine *e = open_engine(true);
+    fill(e);
+    arena_init(&a, NULL, NULL, 0);
+    struct slice lo = data_key(&a, "a", UINT64_MAX);
+    assert_int_equal(engine_few_keys(e, ENGINE_DATA, lo, SLICE_EMPTY, 1, &a, &keys, &count, &all),
+                     ERR_OK);
+    assert_true(all && count == 1 && slice_eq(keys[0], data_key(&a, "k", 20)));
+    struct engine_wbatch *b;
+    CHECK_OK(engine_wbatch_new(e, &b));
+    CHECK_OK(engine_wbatch_put(b, ENGINE_DATA, data_key(&a, "l", 20), SLICE_LIT("Pnew")));
+    apply(e, b);
+    engine_wbatch_free(b);
+    assert_int_equal(engine_few_keys(e, ENGINE_DATA, lo, SLICE_EMPTY, 1, &a, &keys, &count, &all),
+                     ERR_OK);
+    assert_false(all);
+    assert_int_equal(engine_few_keys(e, ENGINE_DATA, lo, data_key(&a, "l", UINT64_MAX), 1, &a,
+                                     &keys, &count, &all),
+                     ERR_OK);
+    assert_true(all && count == 1);
+    arena_fini(&a);
+    engine_close(e, false);
+    remove_all();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_nothing_is_missed),
+                                       cmocka_unit_test(test_swept),
+                                       cmocka_unit_test(test_few_keys)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
