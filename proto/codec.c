@@ -69,6 +69,7 @@ static db_err fill_range(const struct range_desc *d, struct arena *arena, Skein_
     m->n_replicas = d->replica_count;
     m->replicas = list;
     m->leader = d->leader_hint;
+    m->load = d->load;
     return ERR_OK;
 }
 
@@ -105,7 +106,8 @@ db_err proto_ranges_take(Skein__Kv__Range *const *ranges, size_t count, struct a
                                        .end = proto_slice(m->end),
                                        .epoch = {m->version, m->conf},
                                        .replica_count = (unsigned)m->n_replicas,
-                                       .leader_hint = m->leader};
+                                       .leader_hint = m->leader,
+                                       .load = m->load};
         for (size_t k = 0; k < m->n_replicas; k++) {
             if (m->replicas[k]->kind > REPLICA_OUTGOING) {
                 return ERR_CORRUPT;

@@ -95,6 +95,7 @@ struct range_desc {
     unsigned replica_count;
     struct replica_desc replicas[RANGE_REPLICAS_MAX];
     node_id_t leader_hint; /* who was last heard to lead, 0: unknown; no part of what is stored */
+    uint32_t load;         /* as its leader last told: see node/range/load.c; not stored */
     /* Not 0: frozen, to become a part of that range, its left neighbour; serves nobody. Stored, not
      * sent to clients. */
     range_id_t merging_into;
@@ -398,6 +399,7 @@ struct node_info {
     enum node_liveness liveness;    /* as the meta range's leader sees it */
     uint32_t heard_ms;              /* since its last heartbeat */
     uint32_t incarnation;           /* how often its store was opened; 0: not known */
+    uint32_t load;                  /* of the ranges it leads, together */
 };
 
 struct node_directory {

@@ -146,6 +146,8 @@ enum range_admin_op {
     RANGE_ADMIN_CHANGE_REPLICAS = 1,
     RANGE_ADMIN_TRANSFER_LEASE = 2, /* to `node` */
     RANGE_ADMIN_SPLIT = 3,          /* at `key`; answer: be64 id of the new range in the header */
+    RANGE_ADMIN_MERGE = 4,          /* with its right neighbour; answer: be64 id of that */
+    RANGE_ADMIN_WEIGH = 5,          /* is it to be merged? answer: be64 bytes */
 };
 enum { RANGE_ADMIN_CHANGES_MAX = 16 };
 

@@ -22,6 +22,7 @@ static void fill_node(const struct node_info *n, Skein__Kv__Node *m)
     m->alive = 1u + (unsigned)n->liveness;
     m->heard_ms = n->heard_ms;
     m->incarnation = n->incarnation;
+    m->load = n->load;
 }
 
 static bool take_text(ProtobufCBinaryData from, char *to, size_t size)
@@ -48,7 +49,8 @@ static db_err take_node(const Skein__Kv__Node *m, struct node_info *n)
                             .liveness =
                                 m->alive == 0 ? NODE_DEAD : (enum node_liveness)(m->alive - 1u),
                             .heard_ms = m->heard_ms,
-                            .incarnation = m->incarnation};
+                            .incarnation = m->incarnation,
+                            .load = m->load};
     return take_text(m->rpc, n->rpc, sizeof(n->rpc)) &&
                    take_text(m->mysql, n->mysql, sizeof(n->mysql)) &&
                    take_text(m->admin, n->admin, sizeof(n->admin)) &&

@@ -29,7 +29,7 @@ db_err range_admin_decode(struct slice header, struct arena *arena,
     const Skein__Kv__RangeAdmin *m = (const Skein__Kv__RangeAdmin *)message_take(
         &skein__kv__range_admin__descriptor, header, arena);
     if (m == NULL || m->n_changes > RANGE_ADMIN_CHANGES_MAX ||
-        m->op < RANGE_ADMIN_CHANGE_REPLICAS || m->op > RANGE_ADMIN_SPLIT) {
+        m->op < RANGE_ADMIN_CHANGE_REPLICAS || m->op > RANGE_ADMIN_WEIGH) {
         return ERR_CORRUPT;
     }
     struct range_admin_call call = {.op = (enum range_admin_op)m->op,

@@ -34,6 +34,8 @@ struct admin_cluster {
     db_err (*lease)(void *ctx, range_id_t range, node_id_t to, struct diag *diag);
     db_err (*split)(void *ctx, struct slice key, struct diag *diag, range_id_t *ret_range,
                     range_id_t *ret_new);
+    /* With its right neighbour, which is no more. */
+    db_err (*merge)(void *ctx, range_id_t range, struct diag *diag, range_id_t *ret_right);
 };
 
 struct admin_opts {

@@ -1,4 +1,4 @@
-/* /ranges, /range/split, /range/lease and /range/move. */
+/* /ranges, /range/split, /range/merge, /range/lease and /range/move. */
 #include <microhttpd.h>
 #include <stdio.h>
 
@@ -42,9 +42,12 @@ static db_err put_range(void *arg, const struct range_desc *desc, bool serving)
     TRY(buf_printf(b, ",\"end\":"));
     TRY(json_hex(b, desc->end));
     TRY(put_members(b, &st));
-    return buf_printf(b, ",\"term\":%llu,\"applied\":%llu,\"compacted\":%llu,\"size\":%llu}",
+    return buf_printf(b,
+                      ",\"term\":%llu,\"applied\":%llu,\"compacted\":%llu,\"size\":%llu,"
+                      "\"load\":%llu}",
                       (unsigned long long)st.term, (unsigned long long)st.applied,
-                      (unsigned long long)st.compacted, (unsigned long long)st.size);
+                      (unsigned long long)st.compacted, (unsigned long long)st.size,
+                      (unsigned long long)st.load);
 }
 
 void admin__ranges(struct request *r)
@@ -129,6 +132,29 @@ void admin__range_split(struct request *r)
     if (err == ERR_OK) {
         written = buf_printf(&r->reply, "{\"split\":%llu,\"new\":%llu}\n",
                              (unsigned long long)range, (unsigned long long)id);
+    }
+    answer(r, err, &diag, written);
+}
+
+void admin__range_merge(struct request *r)
+{
+    unsigned long long range;
+    char rest;
+    range_id_t right = 0;
+    struct diag diag = {0};
+    if (!has_cluster(r)) {
+        return;
+    }
+    if (sscanf(r->query, "%llu%c", &range, &rest) != 1) {
+        request_fail(r, MHD_HTTP_BAD_REQUEST, "wanted: /range/merge?key=RANGE");
+        return;
+    }
+    const struct admin_opts *o = &r->admin->opts;
+    db_err err = o->cluster->merge(o->ctx, range, &diag, &right);
+    db_err written = ERR_OK;
+    if (err == ERR_OK) {
+        written = buf_printf(&r->reply, "{\"range\":%llu,\"merged\":%llu}\n", range,
+                             (unsigned long long)right);
     }
     answer(r, err, &diag, written);
 }

@@ -1,4 +1,4 @@
-/* skeindb range ls|split|move|lease: through the admin port of any running node. */
+/* skeindb range ls|split|merge|move|lease: through the admin port of any running node. */
 #include <stdio.h>
 #include <string.h>
 
@@ -12,6 +12,7 @@ static int usage(void)
 {
     fprintf(stderr, "Usage: skeindb range [--admin HOST:PORT] ls\n"
                     "       skeindb range [--admin HOST:PORT] split KEY-IN-HEX\n"
+                    "       skeindb range [--admin HOST:PORT] merge RANGE\n"
                     "       skeindb range [--admin HOST:PORT] move RANGE FROM-NODE TO-NODE\n"
                     "       skeindb range [--admin HOST:PORT] lease RANGE NODE\n"
                     "ls shows the ranges of the node that is asked; the others any node does.\n");
@@ -71,6 +72,7 @@ int ctl_range(int argc, char **argv)
         return ctl_ask("range", address, "POST", target);
     }
     if ((strcmp(verb, "move") == 0 && count == 3 && numbers(target, verb, rest, count)) ||
+        (strcmp(verb, "merge") == 0 && count == 1 && numbers(target, verb, rest, count)) ||
         (strcmp(verb, "lease") == 0 && count == 2 && numbers(target, verb, rest, count))) {
         return ctl_ask("range", address, "POST", target);
     }

@@ -20,7 +20,7 @@ db_err eval_get(struct eval_range *r, const struct kv_get_req *req, struct diag 
     TRY(eval__check_history(r, req->read_ts, diag));
     TRY(eval__check_again(r, &req->r, req->key, none, term, diag, reply));
     if (r->ops->note_load != NULL) {
-        r->ops->note_load(r, req->key, v.value.len, false);
+        r->ops->note_load(r, req->key, 1);
     }
     *ret_value = v;
     return ERR_OK;

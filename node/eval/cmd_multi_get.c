@@ -19,8 +19,8 @@ db_err eval_multi_get(struct eval_range *r, const struct kv_multi_get_req *req, 
     TRY(mvcc_multi_get(r->engine, req->keys, req->count, req->read_ts, req->r.arena, ret_values));
     TRY(eval__check_history(r, req->read_ts, diag));
     TRY(eval__check_again(r, &req->r, req->keys[0], none, term, diag, reply));
-    if (r->ops->note_load != NULL) {
-        r->ops->note_load(r, req->keys[0], req->count, false);
+    if (r->ops->note_load != NULL && req->count != 0) {
+        r->ops->note_load(r, req->keys[req->count / 2], (unsigned)req->count);
     }
     return ERR_OK;
 }

@@ -276,7 +276,7 @@ db_err eval_prewrite(struct eval_range *r, const struct kv_prewrite_req *req, st
     eval__write_end(&p.w);
     if (err == ERR_OK) {
         if (r->ops->note_load != NULL) {
-            r->ops->note_load(r, p.keys[0], req->count, true);
+            r->ops->note_load(r, p.keys[req->count / 2], UNITS_PER_WRITE + (unsigned)req->count);
         }
         *ret_resp = resp;
     }

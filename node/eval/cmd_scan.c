@@ -160,7 +160,7 @@ db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct dia
     }
     TRY(eval__check_again(r, &req->r, req->start, req->end, term, diag, reply));
     if (r->ops->note_load != NULL) {
-        r->ops->note_load(r, req->start, rows.count, false);
+        r->ops->note_load(r, req->start, 1 + (unsigned)(rows.count / SCANNED_ROWS_PER_UNIT));
     }
     *ret_resp =
         (struct kv_scan_resp){.pairs = rows.pairs,

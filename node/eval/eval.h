@@ -57,9 +57,9 @@ struct eval_range_ops {
      * transactions or gives space back is not asked about. May not park. ERR_DISK_FULL. */
     db_err (*admit)(struct eval_range *r, struct diag *diag);
 
-    /* Optional (NULL): a read or write of this key with so many bytes was done (load for splits).
-     */
-    void (*note_load)(struct eval_range *r, struct slice key, size_t bytes, bool write);
+    /* Optional (NULL): something was done at this key that cost so many units (load for splits): 1
+     * is a point read. */
+    void (*note_load)(struct eval_range *r, struct slice key, unsigned units);
 };
 
 /* Embedded in node/range's replica object. */

@@ -32,6 +32,10 @@ MUST_USE db_err eval__check_keys(struct eval_range *r, const struct kv_request *
                                  const struct slice *keys, size_t count, struct diag *diag,
                                  struct kv_reply *reply, uint64_t *ret_term);
 
+/* What note_load is told, as measured: a scan spends on this many rows what a point read costs, and
+ * a write, with its entry in the log, costs that many of them before its rows. */
+enum { SCANNED_ROWS_PER_UNIT = 16, UNITS_PER_WRITE = 8 };
+
 static inline bool eval__may_have_intents(struct eval_range *r)
 {
     uint64_t n = atomic_load_explicit(&r->intents, memory_order_acquire);

@@ -239,6 +239,14 @@ static db_err do_transfer_lease(void *ctx, node_id_t leader, range_id_t range, n
                                       : rpc_transfer_lease(m->client, leader, range, to, diag);
 }
 
+static db_err do_weigh(void *ctx, node_id_t leader, range_id_t range, struct diag *diag,
+                       uint64_t *ret_bytes)
+{
+    struct membership *m = ctx;
+    return leader == m->ident.node_id ? range_store_weigh(m->ranges, range, diag, ret_bytes)
+                                      : rpc_weigh(m->client, leader, range, diag, ret_bytes);
+}
+
 /* ---- what the engines tell each other ---- */
 
 static unsigned coord_members(void *ctx, bool fresh, struct node_info *out, unsigned max)
@@ -442,7 +450,8 @@ db_err membership_open(const struct membership_opts *opts, bool found,
                                        .members = on_members,
                                        .expelled = on_expelled,
                                        .change_replicas = do_change_replicas,
-                                       .transfer_lease = do_transfer_lease};
+                                       .transfer_lease = do_transfer_lease,
+                                       .weigh = do_weigh};
     rpc_replica_transport_init(&m->replicas);
     meta_client_init(&m->meta_client, 0, NULL, NULL);
     db_err err = open_rpc(m, found, inout_ident, diag, ret_joining);

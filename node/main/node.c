@@ -251,6 +251,8 @@ static db_err open_ranges(struct node *n, struct diag *diag)
                                   .snapshot_dir = snapshots,
                                   .hooks = meta_hooks(n->meta),
                                   .range_size_max = n->opts.range_size_max,
+                                  .merge_after_ms = n->opts.merge_after_ms,
+                                  .split_load = n->opts.split_load,
                                   .log_size_max = n->opts.log_size_max != 0 ? n->opts.log_size_max
                                                                             : n->space.log_size,
                                   .data_dir = n->opts.world == NULL ? n->dir : NULL,

@@ -31,6 +31,8 @@ struct node_opts {
     const struct node_world *world; /* NULL: the machine. Outlives the node */
     size_t memory_size;             /* of the store (block cache and memtables); 0: its default */
     uint64_t range_size_max;        /* 0: 256 MiB */
+    uint32_t merge_after_ms;        /* struct range_store_opts */
+    uint32_t split_load;            /* the same */
     uint64_t log_size_max;          /* 0: by the size of the disk, at most 64 MiB */
     uint64_t log_segment_size;      /* 0: the log's default */
     size_t lock_memory_max;         /* of one range's row locks; 0: its default */

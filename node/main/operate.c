@@ -231,6 +231,38 @@ static db_err op_split(void *ctx, struct slice key, struct diag *diag, range_id_
     return err;
 }
 
+static db_err try_merge(struct server *s, range_id_t range, struct diag *diag,
+                        range_id_t *ret_right)
+{
+    struct rpc_client *client = membership_client(members_of(s));
+    struct range_desc d;
+    struct arena a;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = find_range(s, range, SLICE_EMPTY, &a, diag, &d);
+    node_id_t leader = err == ERR_OK ? d.leader_hint : 0;
+    arena_fini(&a);
+    TRY(err);
+    return leader == self_of(s) || client == NULL
+               ? range_store_merge(node_ranges(s->node), range, diag, ret_right)
+               : rpc_merge(client, leader, range, diag, ret_right);
+}
+
+/* Leases that move at the same time, and members that are a little behind, are waited for. */
+static db_err op_merge(void *ctx, range_id_t range, struct diag *diag, range_id_t *ret_right)
+{
+    struct server *s = ctx;
+    db_err err = ERR_OK;
+    for (int i = 0; i < MOVE_TRIES; i++) {
+        diag_reset(diag);
+        err = try_merge(s, range, diag, ret_right);
+        if ((err != ERR_NOT_LEADER && err != ERR_BUSY && err != ERR_UNAVAILABLE) ||
+            fiber_sleep(PAUSE_NS) != ERR_OK) {
+            break;
+        }
+    }
+    return err;
+}
+
 /* One attempt with the range as it is now. The leader cannot go: it hands over first, to another of
  * the voters. */
 static db_err try_move(struct server *s, range_id_t range, node_id_t from, node_id_t to,
@@ -297,4 +329,5 @@ const struct admin_cluster g_admin_cluster = {
     .move = op_move,
     .lease = op_lease,
     .split = op_split,
+    .merge = op_merge,
 };

@@ -129,28 +129,32 @@ static db_err start_storage(struct server *s, struct diag *diag)
         return mem_storage_new(&opts, &s->storage);
     }
     listen_format(&s->rpc, rpc, sizeof(rpc));
-    struct node_opts opts = {.data_dir = s->config->data,
-                             .loops = s->loops,
-                             .memory_size = s->memory.store,
-                             .range_size_max = s->config->range_size,
-                             .lock_memory_max = s->memory.range_locks,
-                             .gc_age_ms = (uint32_t)(s->config->gc_age > UINT32_MAX / 1000
-                                                         ? UINT32_MAX
-                                                         : s->config->gc_age * 1000),
-                             .rpc_address = rpc,
-                             .advertise = s->config->advertise,
-                             .join = s->config->join,
-                             .join_token = s->config->join_token,
-                             .rpc_tls = rpc_tls(s),
-                             .replicas = (unsigned)s->config->replicas,
-                             .dead_after_ms = (uint32_t)s->config->dead_after * 1000,
-                             .describe = describe,
-                             .describe_ctx = s,
-                             .drain = operate_drain,
-                             .leaving = operate_leaving,
-                             .left = operate_left,
-                             .operator_ctx = s,
-                             .on_fatal = on_fatal};
+    struct node_opts opts = {
+        .data_dir = s->config->data,
+        .loops = s->loops,
+        .memory_size = s->memory.store,
+        .range_size_max = s->config->range_size,
+        .merge_after_ms = (uint32_t)(s->config->range_merge_after > UINT32_MAX / 1000
+                                         ? UINT32_MAX
+                                         : s->config->range_merge_after * 1000),
+        .split_load = (uint32_t)s->config->range_split_load,
+        .lock_memory_max = s->memory.range_locks,
+        .gc_age_ms = (uint32_t)(s->config->gc_age > UINT32_MAX / 1000 ? UINT32_MAX
+                                                                      : s->config->gc_age * 1000),
+        .rpc_address = rpc,
+        .advertise = s->config->advertise,
+        .join = s->config->join,
+        .join_token = s->config->join_token,
+        .rpc_tls = rpc_tls(s),
+        .replicas = (unsigned)s->config->replicas,
+        .dead_after_ms = (uint32_t)s->config->dead_after * 1000,
+        .describe = describe,
+        .describe_ctx = s,
+        .drain = operate_drain,
+        .leaving = operate_leaving,
+        .left = operate_left,
+        .operator_ctx = s,
+        .on_fatal = on_fatal};
     TRY(node_start(&opts, diag, &s->node));
     s->storage = node_storage(s->node);
     s->rpc.port = membership_port(node_membership(s->node));

@@ -55,6 +55,12 @@ static void hook_lease(void *ctx, const struct range_desc *desc, bool held)
     }
 }
 
+static db_err hook_gather(void *ctx, const struct range_desc *left, uint64_t bytes_max,
+                          struct diag *diag)
+{
+    return meta_gather(ctx, left, bytes_max, diag);
+}
+
 db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
 {
     struct meta *m = mem_calloc_aligned(sizeof(*m), _Alignof(struct meta));
@@ -79,7 +85,8 @@ db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
         m->opts.boot_id = clock_wall_us();
     }
     snprintf(m->token, sizeof(m->token), "%s", opts->join_token != NULL ? opts->join_token : "");
-    m->hooks = (struct range_hooks){m, hook_now_ts, hook_new_range_id, hook_changed, hook_lease};
+    m->hooks = (struct range_hooks){m,          hook_now_ts, hook_new_range_id, hook_changed,
+                                    hook_lease, hook_gather};
     tso_init(&m->tso);
     hash_init(&m->sequences);
     pthread_mutex_init(&m->seq_lock, NULL);

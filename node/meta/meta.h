@@ -30,6 +30,9 @@ struct meta_actions {
                               struct diag *diag);
     db_err (*transfer_lease)(void *ctx, node_id_t leader, range_id_t range, node_id_t to,
                              struct diag *diag);
+    /* range_store_weigh where the range is led. NULL: ranges are not brought together. */
+    db_err (*weigh)(void *ctx, node_id_t leader, range_id_t range, struct diag *diag,
+                    uint64_t *ret_bytes);
     /* A certificate with its key for a node, as PEM in the arena. NULL: no TLS. */
     db_err (*issue)(void *ctx, struct slice ca_cert, struct slice ca_key, node_id_t node,
                     struct arena *arena, struct diag *diag, struct slice *ret_cert,

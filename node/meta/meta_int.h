@@ -103,6 +103,10 @@ struct registry {
     uint8_t token_hash[TOKEN_HASH_SIZE];
 };
 
+/* gather.c: range_hooks.gather. */
+MUST_USE db_err meta_gather(struct meta *m, const struct range_desc *left, uint64_t bytes_max,
+                            struct diag *diag);
+
 /* Ranges led here that the leader of the meta range is to be told of. */
 enum { REPORT_IDS_MAX = 256 };
 struct reporter {

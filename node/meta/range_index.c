@@ -118,6 +118,7 @@ static db_err update(struct range_index *ix, const struct range_desc *desc, bool
         }
         if (d->id == desc->id && !newer(desc, d)) {
             d->leader_hint = desc->leader_hint != 0 ? desc->leader_hint : d->leader_hint;
+            d->load = desc->load;
             return ERR_OK;
         }
         end++;

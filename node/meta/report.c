@@ -189,6 +189,7 @@ static void describe(struct meta *m, struct node_info *self)
                                .incarnation = range_store_incarnation(m->rs),
                                .ranges = (uint32_t)st.ranges,
                                .leases = (uint32_t)st.leases,
+                               .load = st.load > UINT32_MAX ? UINT32_MAX : (uint32_t)st.load,
                                .flags = st.disk_full ? NODE_DISK_FULL : 0u};
     if (m->opts.actions != NULL && m->opts.actions->describe_self != NULL) {
         m->opts.actions->describe_self(m->opts.actions->ctx, self);

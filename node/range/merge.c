@@ -42,6 +42,7 @@
 
 enum { POLL_MS = 2 };
 #define FREEZE_WAIT_NS  (2 * NS_PER_S) /* for writes that are in flight */
+#define GATHER_WAIT_NS  (2 * NS_PER_S) /* for a lease that comes */
 #define MEMBERS_WAIT_NS (3 * NS_PER_S) /* for all logs to have the freeze */
 
 struct merging {
@@ -52,6 +53,7 @@ struct merging {
     struct range_desc rdesc;
     struct arena arena;
     struct diag *diag;
+    uint64_t bytes_max; /* of the right range; UINT64_MAX: whatever it is */
     uint64_t freeze_index;
     uint64_t freeze_term;
 };
@@ -287,6 +289,58 @@ static db_err merge_pair(struct merging *m)
     return err;
 }
 
+/* Are both led here, on the same nodes? */
+static db_err find_right(struct merging *m)
+{
+    struct range_store *rs = m->rs;
+    arena_reset(&m->arena);
+    TRY(replica_copy_desc(m->left, &m->arena, &m->ldesc));
+    m->right = find_beside(rs, (struct neighbour){m->ldesc.end, false});
+    if (m->right == NULL) {
+        return diag_set(m->diag, ERR_RANGE_NOT_FOUND,
+                        "the range to the right of range %llu is not on this node",
+                        (unsigned long long)m->left->id);
+    }
+    if (atomic_load(&m->right->lease_term) == 0) {
+        return diag_set(m->diag, ERR_NOT_LEADER, "this node does not lead range %llu",
+                        (unsigned long long)m->right->id);
+    }
+    TRY(replica_copy_desc(m->right, &m->arena, &m->rdesc));
+    return merge_same_nodes(&m->ldesc, &m->rdesc)
+               ? ERR_OK
+               : diag_set(m->diag, ERR_UNAVAILABLE,
+                          "ranges %llu and %llu do not have their members on the same nodes",
+                          (unsigned long long)m->left->id, (unsigned long long)m->right->id);
+}
+
+static db_err weigh_right(struct merging *m)
+{
+    uint64_t bytes;
+    if (m->bytes_max == UINT64_MAX) {
+        return ERR_OK;
+    }
+    TRY(range_store_weigh(m->rs, m->right->id, m->diag, &bytes));
+    return bytes <= m->bytes_max ? ERR_OK : ERR_LIMIT;
+}
+
+static db_err bring_right(struct merging *m)
+{
+    const struct range_hooks *h = m->rs->opts.hooks;
+    db_err err = find_right(m);
+    if (err == ERR_OK) {
+        return weigh_right(m);
+    }
+    if (h == NULL || h->gather == NULL) {
+        return err;
+    }
+    TRY(h->gather(h->ctx, &m->ldesc, m->bytes_max, m->diag));
+    uint64_t until = clock_mono_ns() + GATHER_WAIT_NS; /* until it serves here */
+    while ((err = find_right(m)) != ERR_OK && clock_mono_ns() < until) {
+        TRY(fiber_sleep(POLL_MS * NS_PER_MS));
+    }
+    return err;
+}
+
 /* With both ranges reserved. */
 static db_err merge_checked(struct merging *m)
 {
@@ -299,22 +353,12 @@ static db_err merge_checked(struct merging *m)
 
 static db_err with_left(struct merging *m)
 {
-    struct range_store *rs = m->rs;
     TRY(replica_copy_desc(m->left, &m->arena, &m->ldesc));
     if (m->ldesc.end.len == 0) {
         return diag_set(m->diag, ERR_INVALID, "range %llu is the last one",
                         (unsigned long long)m->left->id);
     }
-    m->right = find_beside(rs, (struct neighbour){m->ldesc.end, false});
-    if (m->right == NULL) {
-        return diag_set(m->diag, ERR_RANGE_NOT_FOUND,
-                        "the range to the right of range %llu is not on this node",
-                        (unsigned long long)m->left->id);
-    }
-    if (atomic_load(&m->right->lease_term) == 0) {
-        return diag_set(m->diag, ERR_NOT_LEADER, "this node does not lead range %llu",
-                        (unsigned long long)m->right->id);
-    }
+    TRY(bring_right(m));
     if (atomic_exchange(&m->right->reshaping, true)) {
         return diag_set(m->diag, ERR_BUSY, "range %llu is being split or changed",
                         (unsigned long long)m->right->id);
@@ -324,10 +368,10 @@ static db_err with_left(struct merging *m)
     return err;
 }
 
-db_err range_store_merge(struct range_store *rs, range_id_t left, struct diag *diag,
-                         range_id_t *ret_right)
+db_err merge_right_of(struct range_store *rs, range_id_t left, uint64_t bytes_max,
+                      struct diag *diag, range_id_t *ret_right)
 {
-    struct merging m = {.rs = rs, .diag = diag};
+    struct merging m = {.rs = rs, .bytes_max = bytes_max, .diag = diag};
     m.left = replica_find_live(rs, left);
     if (m.left == NULL) {
         return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
@@ -355,6 +399,12 @@ db_err range_store_merge(struct range_store *rs, range_id_t left, struct diag *d
         *ret_right = right;
     }
     return err;
+}
+
+db_err range_store_merge(struct range_store *rs, range_id_t left, struct diag *diag,
+                         range_id_t *ret_right)
+{
+    return merge_right_of(rs, left, UINT64_MAX, diag, ret_right);
 }
 
 /* ---- what was left frozen ---- */

@@ -42,6 +42,12 @@ struct range_hooks {
      * must not park. A lease that is about to run out because the others are not heard of is not an
      * end: whoever serves from memory asks range_store_lease_valid at each request. */
     void (*lease)(void *ctx, const struct range_desc *desc, bool held);
+    /* May be NULL. The range that begins where `left` (led here) ends comes to where left is: its
+     * members on the same nodes, its lease here. Not if it has more than bytes_max or is not to be
+     * merged by itself (range_store_weigh); UINT64_MAX: whatever it is. Parks. ERR_BUSY (it is not
+     * to be merged now), ERR_LIMIT (too large), ERR_UNAVAILABLE, and those of moving it. */
+    db_err (*gather)(void *ctx, const struct range_desc *left, uint64_t bytes_max,
+                     struct diag *diag);
 };
 
 struct store_ident {
@@ -68,8 +74,12 @@ struct range_store_opts {
     uint64_t snapshot_rate_max;      /* bytes per second sent, all snapshots together; 0: 128 MiB */
     const struct range_hooks *hooks; /* outlives the store */
     uint64_t range_size_max;         /* split above; 0: 256 MiB */
-    uint64_t log_size_max;  /* Raft log bytes above which the engine is flushed to free it; 0: 64
-                               MiB */
+    uint64_t log_size_max; /* Raft log bytes above which the engine is flushed to free it; 0: 64
+                              MiB */
+    /* Small neighbours without load are merged when neither was split for so long; 0: never */
+    uint32_t merge_after_ms;
+    uint32_t split_load;    /* units of load per second above which a range of several members is
+                               split; 0: never. See load.c */
     size_t lock_memory_max; /* of one range's lock table; 0: its default */
     /* The file system to be watched, and what is kept back on it (space_prepare). The path outlives
      * the store. NULL: it is not watched. */
@@ -183,14 +193,21 @@ MUST_USE db_err range_store_split(struct range_store *rs, range_id_t id, struct 
                                   struct diag *diag, range_id_t *ret_new_id);
 
 /* Merges the range with its right neighbour, which is no more afterwards: its keys, locks and
- * intents are this one's. Both must be led here and have all their members on the same nodes, all
- * of them up to date. Writes to both wait, reads of the right one too, for some milliseconds.
- * Parks. ERR_INVALID (nothing to the right; the meta range), ERR_NOT_LEADER, ERR_RANGE_NOT_FOUND
- * (the right one is not here), ERR_BUSY (being split or changed), ERR_UNAVAILABLE (a member of one
- * does not answer or is behind, or they are on different nodes), ERR_TIMEOUT; and those of a
- * proposal: after ERR_COMMIT_UNKNOWN it is merged or goes on as it was within seconds. */
+ * intents are this one's. This one is led here; the other is gathered if it is elsewhere (hooks).
+ * All members of both must be up to date. Writes to both wait, reads of the right one too, for some
+ * milliseconds. Parks. ERR_INVALID (nothing to the right; the meta range), ERR_NOT_LEADER,
+ * ERR_RANGE_NOT_FOUND (the right one is not here), ERR_BUSY (being split or changed),
+ * ERR_UNAVAILABLE (a member of one does not answer or is behind, or they are on different nodes),
+ * ERR_TIMEOUT; and those of a proposal: after ERR_COMMIT_UNKNOWN it is merged or goes on as it was
+ * within seconds. */
 MUST_USE db_err range_store_merge(struct range_store *rs, range_id_t left, struct diag *diag,
                                   range_id_t *ret_right);
+/* Its bytes, roughly, if the range may be merged by itself: led here, not split lately, without
+ * much load. Parks. ERR_BUSY otherwise; ERR_NOT_LEADER, ERR_RANGE_NOT_FOUND. */
+MUST_USE db_err range_store_weigh(struct range_store *rs, range_id_t id, struct diag *diag,
+                                  uint64_t *ret_bytes);
+/* One round of merging what is small; for tests. Parks. */
+void range_store_merge_round(struct range_store *rs);
 /* Where requests for a range that was merged away are to go: the descriptor of the range of this
  * node that has its keys; in the arena. ERR_RANGE_NOT_FOUND. */
 MUST_USE db_err range_store_redirect(struct range_store *rs, range_id_t gone, struct arena *arena,
@@ -221,6 +238,7 @@ struct range_status {
     uint64_t size;       /* bytes, as of the last check */
     unsigned owner_loop; /* of the moment; UINT32_MAX: at rest */
     uint64_t proposals;
+    uint64_t load; /* units per second, of late (load.c) */
 };
 MUST_USE db_err range_store_status(struct range_store *rs, range_id_t id,
                                    struct range_status *ret_status);
@@ -247,6 +265,7 @@ struct range_store_stats {
     uint64_t snapshots_received;
     uint64_t snapshot_bytes_sent;
     uint64_t replicas_removed;
+    uint64_t load; /* units per second of the ranges that are led here */
 };
 void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret_stats);
 

@@ -181,6 +181,16 @@ struct replica {
     uint64_t mark_index;
     bool look_again; /* too large even after a split */
 
+    _Atomic uint64_t shaped_ns; /* when it was split last, or came up */
+    uint64_t merge_look_ns;     /* the merge queue's: not before that */
+    _Atomic uint64_t load_units;
+    struct load_sample *_Atomic load_sample; /* stays once it is there */
+    _Atomic uint32_t load_rate;              /* units per second, of late */
+    uint64_t load_seen, load_seen_ns;        /* upkeep's, as are these */
+    uint32_t load_told;
+    unsigned load_rounds;  /* over the limit, in a row */
+    uint64_t load_rest_ns; /* no split by load before that */
+
     /* Ownership; see inbox.c. */
     struct inbox_msg *_Atomic inbox; /* newest first */
     _Atomic unsigned owner;
@@ -394,6 +404,8 @@ struct range_store {
     _Atomic unsigned proposers;  /* inside propose */
     struct periodic upkeep;
     struct periodic owner_watch;
+    struct periodic merge_queue;
+    unsigned merge_at; /* the bucket where its next round begins */
     struct fiber_mutex upkeep_lock;
     struct flush_state flush;
     _Atomic uint64_t flush_begun; /* numbers them */
@@ -702,11 +714,25 @@ struct merge_entry {
 enum merge_thaw { MERGE_FENCE = 1, MERGE_THAW = 2 };
 MUST_USE db_err merge_freeze_encode(struct buf *b, const struct merge_freeze *f);
 MUST_USE db_err merge_entry_encode(struct buf *b, const struct merge_entry *m);
+/* As range_store_merge, if the right range is not larger than that. */
+MUST_USE db_err merge_right_of(struct range_store *rs, range_id_t left, uint64_t bytes_max,
+                               struct diag *diag, range_id_t *ret_right);
 bool merge_same_nodes(const struct range_desc *a, const struct range_desc *b);
 /* Is some range of this node frozen to become a part of this one? */
 bool merge_pending_into(struct range_store *rs, range_id_t id);
 /* A range that is led here and was left frozen goes on. Parks. */
 void merge_resolve(struct replica *r);
+
+/* ---- merge_queue.c ---- */
+MUST_USE db_err merge_queue_start(struct range_store *rs);
+void merge_queue_stop(struct range_store *rs);
+
+/* ---- load.c ---- */
+struct load_sample;
+void load_note(struct eval_range *er, struct slice key, unsigned units);
+/* Upkeep's, each round: measures, and splits if there is too much. Parks. */
+void load_look(struct replica *r, uint64_t now);
+void load_free(struct replica *r);
 
 /* Bytes of the range's versions, roughly. Blocks. */
 MUST_USE db_err range_data_size(struct range_store *rs, const struct range_desc *desc,

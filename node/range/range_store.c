@@ -72,6 +72,7 @@ static db_err open_all(struct range_store *rs, struct diag *diag)
     }
     TRY(space_start(rs));
     TRY(owners_start(rs));
+    TRY(merge_queue_start(rs));
     return upkeep_start(rs);
 }
 
@@ -215,6 +216,7 @@ static void wait_for_proposers(struct range_store *rs)
 void range_store_stop(struct range_store *rs)
 {
     atomic_store(&rs->stopping, true);
+    merge_queue_stop(rs);
     upkeep_stop(rs);
     space_stop(rs);
     owners_stop(rs);
@@ -306,7 +308,9 @@ db_err range_store_each(struct range_store *rs,
                 continue;
             }
             unsigned slot = ebr_enter(&rs->ebr);
-            db_err err = fn(arg, replica_desc(r), atomic_load(&r->lease_term) != 0);
+            struct range_desc d = *replica_desc(r);
+            d.load = atomic_load(&r->load_rate);
+            db_err err = fn(arg, &d, atomic_load(&r->lease_term) != 0);
             ebr_leave(&rs->ebr, slot);
             TRY(err);
         }

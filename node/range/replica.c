@@ -133,7 +133,7 @@ const struct eval_range_ops replica_eval_ops = {
     .admit = eval_admit,
     .now_ts = eval_now_ts,
     .bounds = eval_bounds,
-    .note_load = NULL,
+    .note_load = load_note,
 };
 
 /* ---- making one ---- */
@@ -180,6 +180,7 @@ db_err replica_new(struct range_store *rs, const struct range_desc *desc,
     }
     atomic_store(&r->view, v);
     atomic_store(&r->merging_into, desc->merging_into);
+    atomic_store(&r->shaped_ns, clock_mono_ns());
     r->apply_view = v;
     eval_range_init(&r->eval, &replica_eval_ops, rs->opts.engine, locks);
     *ret_replica = r;
@@ -193,6 +194,7 @@ void replica_free(struct replica *r)
     }
     ASSERT(list_empty(&r->pending) && list_empty(&r->inflight));
     merge_hold_free(r);
+    load_free(r);
     raft_free(r->raft);
     log_fetch_free(r->fetched);
     lock_table_free(r->eval.locks);

@@ -171,6 +171,7 @@ void split_finish(struct range_loop *l, struct applied_change *c)
     struct replica *right = c->right;
     const struct range_hooks *h = l->rs->opts.hooks;
     db_err err = adopt_right(l->rs, c);
+    atomic_store(&left->shaped_ns, clock_mono_ns());
     l->links_dirty = true;
     atomic_fetch_add(&l->rs->stat_splits, 1);
     if (right != NULL && c->moved_locks) {

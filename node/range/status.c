@@ -72,6 +72,7 @@ db_err range_store_status(struct range_store *rs, range_id_t id, struct range_st
         .size = atomic_load(&r->size),
         .owner_loop = atomic_load(&r->owner) - 1,
         .proposals = atomic_load(&r->proposal_count),
+        .load = atomic_load(&r->load_rate),
     };
     memcpy(ret_status->members, info.members, sizeof(info.members));
     return ERR_OK;
@@ -85,6 +86,18 @@ bool range_store_lease_valid(struct range_store *rs, range_id_t range)
     }
     uint64_t until = atomic_load_explicit(&r->lease_until_ns, memory_order_acquire);
     return until == UINT64_MAX || clock_mono_ns() < until;
+}
+
+static uint64_t load_of_all(struct range_store *rs)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
+        struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
+        for (; r != NULL; r = r->map_next) {
+            sum += atomic_load_explicit(&r->load_rate, memory_order_relaxed);
+        }
+    }
+    return sum;
 }
 
 void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret_stats)
@@ -108,5 +121,6 @@ void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret
         .snapshots_received = atomic_load(&rs->stat_snap_received),
         .snapshot_bytes_sent = atomic_load(&rs->stat_snap_bytes),
         .replicas_removed = atomic_load(&rs->stat_removed),
+        .load = load_of_all(rs),
     };
 }

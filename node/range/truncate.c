@@ -244,12 +244,14 @@ void range_store_upkeep(struct range_store *rs, bool force_flush)
     if (force_flush || (flush_due(rs) && space_for_flush(rs))) {
         (void)flush(rs);
     }
+    uint64_t now = clock_mono_ns();
     struct compact_batch batch = {.short_of_space = short_of_space(rs)};
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
         for (; r != NULL && !atomic_load(&rs->stopping); r = r->map_next) {
             compact_replica(&batch, r);
             split_if_large(r);
+            load_look(r, now);
             replica_tend(r);
             merge_resolve(r);
             replica_forget_log(r);

@@ -119,6 +119,8 @@ static db_err range_admin_handler(void *ctx, struct rpc_request *req, struct dia
     case RANGE_ADMIN_TRANSFER_LEASE:
         TRY(range_store_transfer_lease(s->ranges, c.range, c.node, diag));
         break;
+    case RANGE_ADMIN_MERGE: TRY(range_store_merge(s->ranges, c.range, diag, &new_id)); break;
+    case RANGE_ADMIN_WEIGH: TRY(range_store_weigh(s->ranges, c.range, diag, &new_id)); break;
     default: TRY(range_store_split(s->ranges, c.range, c.key, diag, &new_id)); break;
     }
     for (int i = 0; i < 8; i++) {
@@ -225,4 +227,18 @@ db_err rpc_split(struct rpc_client *client, node_id_t leader, range_id_t range, 
 {
     struct range_admin_call c = {.op = RANGE_ADMIN_SPLIT, .range = range, .key = at};
     return ask(client, leader, &c, diag, ret_new_id);
+}
+
+db_err rpc_merge(struct rpc_client *client, node_id_t leader, range_id_t left, struct diag *diag,
+                 range_id_t *ret_right)
+{
+    struct range_admin_call c = {.op = RANGE_ADMIN_MERGE, .range = left};
+    return ask(client, leader, &c, diag, ret_right);
+}
+
+db_err rpc_weigh(struct rpc_client *client, node_id_t leader, range_id_t range, struct diag *diag,
+                 uint64_t *ret_bytes)
+{
+    struct range_admin_call c = {.op = RANGE_ADMIN_WEIGH, .range = range};
+    return ask(client, leader, &c, diag, ret_bytes);
 }

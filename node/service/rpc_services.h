@@ -50,6 +50,10 @@ MUST_USE db_err rpc_transfer_lease(struct rpc_client *client, node_id_t leader, 
                                    node_id_t to, struct diag *diag);
 MUST_USE db_err rpc_split(struct rpc_client *client, node_id_t leader, range_id_t range,
                           struct slice at, struct diag *diag, range_id_t *ret_new_id);
+MUST_USE db_err rpc_merge(struct rpc_client *client, node_id_t leader, range_id_t left,
+                          struct diag *diag, range_id_t *ret_right);
+MUST_USE db_err rpc_weigh(struct rpc_client *client, node_id_t leader, range_id_t range,
+                          struct diag *diag, uint64_t *ret_bytes);
 /* Asks another node to drain, or to end that. Errors as of the member `drain` and of rpc_call. */
 MUST_USE db_err rpc_drain(struct rpc_client *client, node_id_t node, bool on, struct diag *diag);
 
