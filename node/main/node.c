@@ -225,6 +225,9 @@ static db_err open_membership(struct node *n, struct diag *diag, struct store_id
     return membership_open(&mo, found, ret_ident, diag, ret_joining, &n->membership);
 }
 
+/* A range with so much of the load at which it would be split is worth a lease's move. */
+enum { LOAD_WORTH_PART = 8 };
+
 static db_err open_ranges(struct node *n, struct diag *diag)
 {
     struct store_ident ident = {0};
@@ -239,7 +242,8 @@ static db_err open_ranges(struct node *n, struct diag *diag)
         .actions = membership_actions(n->membership),
         .join_token = membership_token(n->membership),
         .replicas = n->opts.replicas,
-        .dead_after_ms = n->opts.dead_after_ms};
+        .dead_after_ms = n->opts.dead_after_ms,
+        .load_worth = n->opts.split_load / LOAD_WORTH_PART};
     membership_ca(n->membership, &mo.ca_cert, &mo.ca_key);
     TRY(meta_new(&mo, &n->meta));
     snprintf(snapshots, sizeof(snapshots), "%s/snapshots", n->dir);

@@ -52,6 +52,7 @@ struct meta_opts {
     struct slice ca_key;
     unsigned replicas;      /* wanted of each range; 0: 3 */
     uint32_t dead_after_ms; /* a member unheard so long is replaced; 0: 60 s */
+    uint32_t load_worth;    /* load of a range that counts for placing its lease; 0: none does */
     uint64_t boot_id;       /* of this process; 0: random */
 };
 

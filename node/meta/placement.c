@@ -17,6 +17,7 @@
 #define PLACEMENT_NS       (500 * NS_PER_MS)
 #define AFTER_SUCCESS_NS   (300 * NS_PER_MS)
 #define AFTER_FAILURE_NS   (3 * NS_PER_S)
+#define LOAD_MOVE_NS       (10 * NS_PER_S) /* until the rates tell what the last move has done */
 #define CHANGE_TIME_MAX_NS (300 * NS_PER_S)
 enum { JOBS_MAX = 4, REST_MAX = 64, RANGES_PER_PAGE = 256 };
 
@@ -36,6 +37,7 @@ struct placement {
     pthread_mutex_t mutex; /* guards the rest */
     struct resting resting[REST_MAX];
     unsigned jobs;
+    uint64_t load_move_ns; /* the next lease may move for its load */
 };
 
 db_err placement_new(struct placement **ret_p)
@@ -119,11 +121,11 @@ static void job_fiber(void *arg)
     mem_free(j);
 }
 
-static void start_job(struct meta *m, const struct range_desc *d, const struct placement_step *step)
+static bool start_job(struct meta *m, const struct range_desc *d, const struct placement_step *step)
 {
     struct placement *p = m->placement_state;
     if (!reserve(p, d->id, clock_mono_ns())) {
-        return;
+        return false;
     }
     struct placement_job *j = mem_calloc(1, sizeof(*j));
     db_err err = ERR_NOMEM;
@@ -135,6 +137,7 @@ static void start_job(struct meta *m, const struct range_desc *d, const struct p
         mem_free(j);
         release(p, d->id, err);
     }
+    return err == ERR_OK;
 }
 
 /* ---- a round ---- */
@@ -161,8 +164,9 @@ static void look_at(struct meta *m, struct round *r, const struct range_desc *d)
         return; /* nobody to ask yet */
     }
     placement_choose(&r->view, d, &step);
-    if (step.kind != PLACEMENT_NOTHING) {
-        start_job(m, d, &step);
+    if (step.kind != PLACEMENT_NOTHING && start_job(m, d, &step) && step.for_load) {
+        r->view.load_may_move = false;
+        m->placement_state->load_move_ns = clock_mono_ns() + LOAD_MOVE_NS;
     }
 }
 
@@ -223,10 +227,13 @@ void meta_placement_round(struct meta *m)
     arena_init(&page, NULL, NULL, 0);
     db_err err = registry_directory(m, &a, &dir);
     if (err == ERR_OK) {
-        struct round r = {.view = {.nodes = dir.nodes,
-                                   .count = dir.count,
-                                   .replicas = m->opts.replicas,
-                                   .meta_leader = m->self}};
+        struct round r = {
+            .view = {.nodes = dir.nodes,
+                     .count = dir.count,
+                     .replicas = m->opts.replicas,
+                     .meta_leader = m->self,
+                     .load_worth = m->opts.load_worth,
+                     .load_may_move = clock_mono_ns() >= m->placement_state->load_move_ns}};
         err = look_at_all(m, &r, &page);
         if (err == ERR_OK) {
             let_go(m, &r);

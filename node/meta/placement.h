@@ -12,6 +12,8 @@ struct placement_view {
     unsigned count;
     unsigned replicas;     /* wanted of each range */
     node_id_t meta_leader; /* who leads the meta range; 0: does not matter */
+    uint32_t load_worth;   /* a range with as much load counts as loaded; 0: none does */
+    bool load_may_move;    /* leases may be moved for their load in this round */
 };
 
 enum placement_kind { PLACEMENT_NOTHING, PLACEMENT_REPLICAS, PLACEMENT_LEASE };
@@ -22,6 +24,7 @@ struct placement_step {
     struct replica_change changes[PLACEMENT_CHANGES_MAX];
     unsigned count;
     node_id_t lease_to;
+    bool for_load;
     const char *why; /* static: for the log */
 };
 

@@ -10,8 +10,9 @@
  * Up to LEASES_TOGETHER leases in the whole cluster are not spread but gathered where the meta
  * range is led: a commit takes its timestamp there, and a transaction over several ranges is
  * prepared on one node. What a small database could win by a second node's processors is less than
- * what each commit would pay for a message there and back. */
-enum { REPLICA_SPREAD = 2, LEASE_SPREAD = 2, LEASES_TOGETHER = 8 };
+ * what each commit would pay for a message there and back. That is so as long as one node can
+ * do it: ranges with load are spread by load, however few they are. */
+enum { REPLICA_SPREAD = 2, LEASE_SPREAD = 2, LEASES_TOGETHER = 8, LOAD_MARGIN_PART = 4 };
 
 static const struct node_info *node_of(const struct placement_view *v, node_id_t id)
 {
@@ -183,12 +184,37 @@ static unsigned leases_of_all(const struct placement_view *v)
     return n;
 }
 
-/* A lease that nothing forces to move: with many it is evenness that counts, with few nearness to
- * the meta range. */
+/* To the member with the least load, if that makes the fuller of the two nodes emptier: by a good
+ * part of what moves, as what is known of loads is some seconds old. */
+static void choose_lease_for_load(const struct placement_view *v, const struct range_desc *d,
+                                  struct placement_step *s)
+{
+    const struct node_info *from = node_of(v, d->leader_hint);
+    const struct node_info *best = NULL;
+    for (unsigned i = 0; i < v->count; i++) {
+        const struct node_info *n = &v->nodes[i];
+        if (n->id != d->leader_hint && may_lead(n) && is_voter(d, n->id) &&
+            (best == NULL || n->load < best->load)) {
+            best = n;
+        }
+    }
+    uint64_t moved = (uint64_t)d->load + d->load / LOAD_MARGIN_PART;
+    if (v->load_may_move && best != NULL && from != NULL && best->load + moved <= from->load) {
+        s->kind = PLACEMENT_LEASE;
+        s->lease_to = best->id;
+        s->for_load = true;
+        s->why = "spread load";
+    }
+}
+
+/* A lease that nothing forces to move: with load it is that which is spread; without, with many it
+ * is evenness that counts, with few nearness to the meta range. */
 static void choose_lease_place(const struct placement_view *v, const struct range_desc *d,
                                struct placement_step *s)
 {
-    if (leases_of_all(v) > LEASES_TOGETHER) {
+    if (v->load_worth != 0 && d->load >= v->load_worth) {
+        choose_lease_for_load(v, d, s);
+    } else if (leases_of_all(v) > LEASES_TOGETHER) {
         choose_lease(v, d, true, s);
     } else if (v->meta_leader != 0 && v->meta_leader != d->leader_hint &&
                may_lead(node_of(v, v->meta_leader)) && is_voter(d, v->meta_leader)) {

@@ -170,10 +170,42 @@ static void few_leases_follow_the_meta_range(void **state)
     assert_int_equal(choose(ON(1, 2, 3)).kind, PLACEMENT_NOTHING);
 }
 
+static void load_is_spread_before_leases(void **state)
+{
+    (void)state;
+    nodes(3);
+    g_view.meta_leader = 1;
+    g_view.load_worth = 1000;
+    g_view.load_may_move = true;
+    struct range_desc d = ON(1, 2, 3);
+    g_nodes[0].load = 8000;
+    g_nodes[1].load = 500;
+    g_nodes[2].load = 100;
+    d.load = 4000; /* one of two halves */
+    struct placement_step s = choose(d);
+    assert_true(s.kind == PLACEMENT_LEASE && s.lease_to == 3 && s.for_load);
+    /* another has just been moved: what it has done is not known yet */
+    g_view.load_may_move = false;
+    assert_int_equal(choose(d).kind, PLACEMENT_NOTHING);
+    g_view.load_may_move = true;
+    /* all of the load is this one range's: it would only be elsewhere */
+    d.load = 8000;
+    assert_int_equal(choose(d).kind, PLACEMENT_NOTHING);
+    /* loaded, it is not gathered to the meta range; idle it is */
+    d = ON(2, 1, 3);
+    d.load = 4000;
+    g_nodes[0].load = g_nodes[1].load = g_nodes[2].load = 4000;
+    assert_int_equal(choose(d).kind, PLACEMENT_NOTHING);
+    d.load = 10;
+    s = choose(d);
+    assert_true(s.kind == PLACEMENT_LEASE && s.lease_to == 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_and_two_nodes_keep_one_replica),
+        cmocka_unit_test(load_is_spread_before_leases),
         cmocka_unit_test(three_nodes_get_three_at_once),
         cmocka_unit_test(a_dead_nodes_replica_is_replaced),
         cmocka_unit_test(a_node_that_leaves_is_emptied),

@@ -29,7 +29,8 @@ enum {
     SEEN_MIN = 300,  /* keys that came by before a decision, ... */
     SIDES_MIN = 100, /* ... and since one of the sample was taken */
     ROUNDS_MIN = 10, /* seconds over the limit */
-    TOLD_MIN = 1000, /* a lower rate is the same as none for placement */
+    TOLD_MIN = 1000, /* a lower rate is the same as none for placement, ... */
+    TOLD_PART = 16,  /* ... or one below this part of the limit */
 };
 #define LOAD_REST_NS (60 * NS_PER_S)
 
@@ -226,7 +227,8 @@ static void tell(struct replica *r)
 {
     const struct range_hooks *h = r->rs->opts.hooks;
     uint32_t rate = atomic_load(&r->load_rate);
-    uint32_t now = rate < TOLD_MIN ? 0 : rate;
+    uint32_t least = r->rs->opts.split_load / TOLD_PART;
+    uint32_t now = rate < (least < TOLD_MIN ? least : TOLD_MIN) ? 0 : rate;
     if (h == NULL || atomic_load(&r->lease_term) == 0 ||
         (now / 2 <= r->load_told && r->load_told / 2 <= now)) {
         return;

@@ -4,7 +4,9 @@ spread over a node that joins, gone from one that leaves. All of it while client
 
 The figures it prints depend on the machine; the limits that it checks are wide."""
 import argparse
+import multiprocessing
 import os
+import random
 import shutil
 import sys
 import threading
@@ -73,6 +75,40 @@ class Writers:
         return sum(self.acknowledged)
 
 
+class Readers:
+    """Clients that ask for rows at random, from processes of their own: Python's threads would not make enough load."""
+
+    def __init__(self, nodes, text, rows, count=6):
+        self.nodes, self.text, self.rows = nodes, text, rows
+        self.stop, self.counts, self.problems = multiprocessing.Event(), multiprocessing.Array("Q", count), []
+        self.queue = multiprocessing.Queue()
+        self.processes = [multiprocessing.Process(target=self.run, args=(i,), daemon=True) for i in range(count)]
+        for p in self.processes:
+            p.start()
+        self.count = 0
+
+    def run(self, who):
+        rand = random.Random(who)
+        try:
+            connection = self.nodes[who % len(self.nodes)].connect()
+            with connection.cursor() as c:
+                while not self.stop.is_set():
+                    c.execute(self.text % rand.randrange(self.rows))
+                    if len(c.fetchall()) != 1:
+                        self.queue.put("a row is missing")
+                    self.counts[who] += 1
+        except (pymysql.Error, OSError) as e:
+            self.queue.put(repr(e)[:200])
+
+    def end(self):
+        self.stop.set()
+        for p in self.processes:
+            p.join(20)
+        while not self.queue.empty():
+            self.problems.append(self.queue.get())
+        self.count = sum(self.counts)
+
+
 class Run(Operator):
     def sql(self, node, text):
         with node.connect() as connection, connection.cursor() as c:
@@ -87,6 +123,9 @@ class Run(Operator):
         before = set(c.ranges())
         for i in range(count):
             said = c.split("f0%06x" % i)
+            while "no range holds" in said:  # not told to all yet
+                time.sleep(0.02)
+                said = c.split("f0%06x" % i)
             if said:
                 self.check(False, "split %d" % i, said)
                 return set()
@@ -131,8 +170,8 @@ class Run(Operator):
                 self.check(status == 1 and len(text) > 10, "refused with a reason: " + " ".join(map(str, words)), text)
             self.judge(c, writers, "life.w")
 
-    def judge(self, c, writers, table, refused=False):
-        acknowledged = writers.end()
+    def judge(self, c, writers, table, refused=False, more=0):
+        acknowledged = writers.end() + more
         count = self.sql(c.nodes[0], "SELECT COUNT(*) FROM %s" % table)[0][0]
         self.check(count == acknowledged, "no write was lost (%d)" % count, (count, acknowledged))
         if not refused:
@@ -169,12 +208,20 @@ class Run(Operator):
         with Cluster(self.args.binary, 3, options=options, keep=self.args.keep) as c:
             self.sql(c.nodes[0], "CREATE DATABASE life")
             self.sql(c.nodes[0], "CREATE TABLE life.w (id BIGINT PRIMARY KEY, v VARCHAR(300))")
+            rows = 20000
+            with c.nodes[0].connect() as connection, connection.cursor() as cursor:
+                for k in range(0, rows, 1000):
+                    cursor.execute("INSERT INTO life.w VALUES " + ",".join("(%d, '%s')" % (-1 - n, ROW) for n in range(k, k + 1000)))
             before = self.count_ranges(c)
-            writers = Writers(c.nodes, "life.w", 8)
+            writers = Writers(c.nodes, "life.w", 1)
+            readers = Readers(c.nodes, "SELECT v FROM life.w WHERE id = -1 - %d", rows)
             self.wait("a range with load is split", lambda: self.count_ranges(c) > before, 60)
             self.wait("leases of the halves are on several nodes",
                       lambda: sum(1 for n in c.leases().values() if n > 0) > 1, 60)
-            self.judge(c, writers, "life.w")
+            peak = self.count_ranges(c)
+            readers.end()
+            self.check(not readers.problems, "no read was refused (%d, %d ranges)" % (readers.count, peak), readers.problems[:3])
+            self.judge(c, writers, "life.w", more=rows)
             self.wait("and merged when the load has gone", lambda: self.count_ranges(c) == before, 120)
 
     # ---- nodes ----

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Three nodes as real processes: what must hold over nodes, the corpus and the golden SQL through each node's port, also while nodes
 # die and ranges split and move, and an audit under kill -9 and SIGSTOP.
-#   tests/cluster_rpc/run.sh --binary PATH [--kills N] [--pauses N] [--only basic|operate|bad_input|partition|corpus|golden|audit] [--full]
+#   tests/cluster_rpc/run.sh --binary PATH [--kills N] [--pauses N] [--only basic|operate|range_life|bad_input|partition|corpus|golden|audit] [--full]
 # --kills, --pauses  faults of the audit (default 2 and 2)
 # --full  also partitions (network namespaces), the golden files while nodes die and while ranges split and move, and a verdict on the
 #         audit's gaps, which depend on the machine
@@ -47,6 +47,7 @@ stage() {
 }
 stage basic
 stage operate
+stage range_life
 stage bad_input
 if [ -n "$full" ] || [ "$only" = partition ]; then stage partition; fi
 stage corpus
