@@ -12,7 +12,7 @@ db_err eval_get(struct eval_range *r, const struct kv_get_req *req, struct diag 
     uint64_t term;
     TRY(eval__check(r, &req->r, req->key, none, diag, reply, &term));
     if (req->read_ts != TS_MAX) {
-        TRY(pending_wait_key(r->locks, req->key, req->read_ts, req->r.deadline_ns));
+        TRY(eval__await_keys(r, &req->r, &req->key, 1, req->read_ts, diag));
     }
     TRY(eval__intents_of_keys(r, &req->key, 1, req->read_ts, req->own_ts, req->r.arena, diag,
                               reply));

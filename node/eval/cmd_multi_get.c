@@ -11,8 +11,8 @@ db_err eval_multi_get(struct eval_range *r, const struct kv_multi_get_req *req, 
     if (req->count == 0) {
         return ERR_OK;
     }
-    for (size_t i = 0; i < req->count && req->read_ts != TS_MAX; i++) {
-        TRY(pending_wait_key(r->locks, req->keys[i], req->read_ts, req->r.deadline_ns));
+    if (req->read_ts != TS_MAX) {
+        TRY(eval__await_keys(r, &req->r, req->keys, req->count, req->read_ts, diag));
     }
     TRY(eval__intents_of_keys(r, req->keys, req->count, req->read_ts, req->own_ts, req->r.arena,
                               diag, reply));

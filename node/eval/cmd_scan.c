@@ -152,7 +152,7 @@ db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct dia
     TRY(clamp_open_ends(r, req, &scan));
     /* Locks come first where they are asked for; a locker waits for the latch of each row. */
     if (!locks) {
-        TRY(pending_wait_range(r->locks, scan.start, scan.end, scan.read_ts, req->r.deadline_ns));
+        TRY(eval__await_range(r, &req->r, scan.start, scan.end, scan.read_ts, diag));
     }
     TRY(scan_rows(r, req, &scan, diag, reply, &rows));
     if (locks && rows.count != 0) {

@@ -221,6 +221,46 @@ db_err eval__intents_of_keys(struct eval_range *r, const struct slice *keys, siz
     return ERR_OK;
 }
 
+/* ---- waiting for pending writes ---- */
+
+static uint64_t patience(struct eval_range *r, uint64_t deadline_ns)
+{
+    struct diag diag;
+    diag_reset(&diag);
+    if (LIKELY(r->ops->admit == NULL || r->ops->admit(r, &diag) == ERR_OK)) {
+        return deadline_ns;
+    }
+    uint64_t until = clock_mono_ns() + EVAL_FULL_WAIT_NS;
+    return until < deadline_ns ? until : deadline_ns;
+}
+
+static db_err out_of_patience(struct diag *diag)
+{
+    return diag_set(diag, ERR_DISK_FULL,
+                    "the disk is full, and a write to these rows waits for space");
+}
+
+db_err eval__await_keys(struct eval_range *r, const struct kv_request *req,
+                        const struct slice *keys, size_t count, ts_t read_ts, struct diag *diag)
+{
+    uint64_t deadline = patience(r, req->deadline_ns);
+    for (size_t i = 0; i < count; i++) {
+        db_err err = pending_wait_key(r->locks, keys[i], read_ts, deadline);
+        if (UNLIKELY(err != ERR_OK)) {
+            return err == ERR_TIMEOUT && deadline != req->deadline_ns ? out_of_patience(diag) : err;
+        }
+    }
+    return ERR_OK;
+}
+
+db_err eval__await_range(struct eval_range *r, const struct kv_request *req, struct slice start,
+                         struct slice end, ts_t read_ts, struct diag *diag)
+{
+    uint64_t deadline = patience(r, req->deadline_ns);
+    db_err err = pending_wait_range(r->locks, start, end, read_ts, deadline);
+    return err == ERR_TIMEOUT && deadline != req->deadline_ns ? out_of_patience(diag) : err;
+}
+
 /* ---- writes ---- */
 
 db_err eval__write_begin(struct eval_write *w, struct eval_range *r, const struct kv_request *req,

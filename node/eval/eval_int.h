@@ -10,6 +10,7 @@ enum {
     EVAL_LOCK_WAIT_MS_MAX = 50 * 1000, /* a write that meets a row lock of another transaction */
     EVAL_RESOLVE_PAGE = 256,
 };
+#define EVAL_FULL_WAIT_NS (6 * NS_PER_S) /* a store that is full looks for space every 5 s */
 
 /* The check at the start, for keys [start, end) (end empty: the key start). */
 MUST_USE db_err eval__check(struct eval_range *r, const struct kv_request *req, struct slice start,
@@ -59,6 +60,16 @@ db_err eval__key_locked(const struct mvcc_intent *intent, struct slice key, stru
 MUST_USE db_err eval__intents_of_keys(struct eval_range *r, const struct slice *keys, size_t count,
                                       ts_t read_ts, ts_t own_ts, struct arena *arena,
                                       struct diag *diag, struct kv_reply *reply);
+
+/* Before reading at read_ts: no write that may be committed by then is on its way to the keys, to
+ * [start, end). Parks. While the disk is full such a write may have to wait for space, and then so
+ * would the reader: it gives up after EVAL_FULL_WAIT_NS with ERR_DISK_FULL. */
+MUST_USE db_err eval__await_keys(struct eval_range *r, const struct kv_request *req,
+                                 const struct slice *keys, size_t count, ts_t read_ts,
+                                 struct diag *diag);
+MUST_USE db_err eval__await_range(struct eval_range *r, const struct kv_request *req,
+                                  struct slice start, struct slice end, ts_t read_ts,
+                                  struct diag *diag);
 
 /* A write in progress: latches, a batch, and what it will do to the number of intents. */
 struct eval_write {
