@@ -3,6 +3,7 @@
 #define SKEIN_NODE_EVAL_EVAL_INT_H
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "node/eval/eval.h"
 #include "node/mvcc/mvcc.h"
 

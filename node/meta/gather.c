@@ -88,7 +88,7 @@ static db_err step(struct meta *m, const struct range_desc *left, uint64_t bytes
                    struct arena *a, struct diag *diag, bool *ret_done)
 {
     const struct meta_actions *act = m->opts.actions;
-    struct range_desc right;
+    struct range_desc right = {0};
     TRY(find(m, left->end, a, diag, &right));
     if (bytes_max != UINT64_MAX) {
         uint64_t bytes;
