@@ -69,7 +69,8 @@ SET PERSIST is not built. Other variables are read-only.
 ## Known differences
 
 - Privileges: accounts and passwords work; every account may do everything; only `GRANT ALL ON *.*` is accepted, and changes nothing.
-- `UNLOCK TABLES` answers OK: LOCK TABLES is not built, so none can be locked.
+- LOCK TABLES: a table that a schema statement of the session itself gave a new id (ALTER by copy, TRUNCATE) is locked anew, and another
+  session that has waited may come between. SELECT ... FOR UPDATE of others does not wait for a READ lock.
 - Temporary tables are kept in memory whatever their ENGINE; a session's may take a quarter of the node's statement memory. One that stays
   when its database is dropped cannot be reached until the database exists again.
 - FLUSH of tables, logs, status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.

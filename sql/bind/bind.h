@@ -45,6 +45,10 @@ struct bind_opts {
     /* ERR_SQL 1193 unknown, 1238 wrong scope. */
     db_err (*system_var)(void *env, int scope, struct slice name, struct diag *diag,
                          struct sql_type *ret_type, const void **ret_sysvar);
+    /* May the statement use the table or view under this alias? NULL: any. Not asked of what a view
+     * uses. */
+    db_err (*may_use)(void *env, struct slice schema, struct slice name, struct slice alias,
+                      struct diag *diag);
     /* bind_scalar for a definition: of the column, constraint or index `owner` (3102, 3763 ...). */
     enum bind_use use;
     const char *owner;

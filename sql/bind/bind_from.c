@@ -29,6 +29,9 @@ static db_err table_columns(struct binder *b, const struct table_def *def, struc
     if (cols == NULL) {
         return ERR_NOMEM;
     }
+    /* MYSQL: these tables are views, and a view's columns are shown by their own names. */
+    bool system_view =
+        def->kind == TABLE_VIRTUAL && slice_eq(def->schema_name, SLICE_LIT("information_schema"));
     for (uint32_t i = 0; i < def->column_count; i++) {
         const struct column_def *c = &def->columns[i];
         cols[i] = (struct lcolumn){.id = bind__new_col(b),
@@ -39,7 +42,8 @@ static db_err table_columns(struct binder *b, const struct table_def *def, struc
                                    .table = alias,
                                    .org_table = def->name,
                                    .schema = def->schema_name,
-                                   .def = c};
+                                   .def = c,
+                                   .own_name = system_view};
     }
     n->columns = cols;
     n->column_count = def->column_count;
@@ -81,6 +85,11 @@ db_err bind__base_table(struct binder *b, const struct ast_name *name, struct sl
     if (b->opts->complete_tree && b->opts->temporaries != NULL &&
         snapshot_temporary(b->opts->temporaries, schema, name->name) != NULL) {
         return my_error(b->diag, ER_VIEW_SELECT_TMPTABLE, arena_strdup(b->arena, name->name));
+    }
+    if (UNLIKELY(b->opts->may_use != NULL) && b->views == NULL && !sd->virtual &&
+        (def == NULL || (def->kind != TABLE_VIRTUAL && !table_is_temporary(def)))) {
+        TRY(b->opts->may_use(b->opts->env, schema, name->name,
+                             alias.ptr != NULL ? alias : name->name, b->diag));
     }
     if (def == NULL) {
         if (sd->virtual) {
@@ -162,6 +171,15 @@ static bool is_stored(const struct lnode *n)
     return false;
 }
 
+/* MYSQL: what reads no table is kept in a table of its own, too. */
+static bool reads_table(const struct lnode *n)
+{
+    while (n->child_count == 1) {
+        n = n->children[0];
+    }
+    return n->child_count != 0 || n->kind == LNODE_TABLE;
+}
+
 /* MYSQL: an expression's integer of at most nine digits is kept as INT. */
 void bind__column_as_stored(struct lcolumn *c)
 {
@@ -195,6 +213,7 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
         if (stored) {
             bind__column_as_stored(&cols[i]);
         }
+        cols[i].own_name = !stored && reads_table(root);
         cols[i].table = table;
         cols[i].schema = SLICE_EMPTY;
         cols[i].hidden = i >= visible;

@@ -133,7 +133,7 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
             it->column.hidden = false;
         }
         if (e->kind == AST_EXPR_COLUMN) {
-            name = ((const struct ast_column *)e)->name;
+            name = c != NULL && c->own_name ? c->name : ((const struct ast_column *)e)->name;
         }
     } else if (e->kind == AST_EXPR_COLUMN) {
         name = ((const struct ast_column *)e)->name;

@@ -35,6 +35,7 @@ struct lcolumn {
     struct slice name, org_name, table, org_table, schema;
     const struct column_def *def; /* base column or NULL */
     bool hidden;                  /* not in SELECT *: USING duplicates, row ids */
+    bool own_name; /* a result shows `name`, however the reference to it is written */
 };
 
 enum join_kind { JOIN_INNER, JOIN_CROSS, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI };

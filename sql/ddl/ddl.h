@@ -49,9 +49,11 @@ struct ddl_ctx {
     uint64_t lock_deadline_ns;               /* of metadata locks (@@lock_wait_timeout); 0: none */
     struct sql_coord *coord;                 /* the other nodes; NULL: there are none */
     struct sql_coord_lock *coord_lock;       /* ddl_execute's own */
-    struct ddl_temporaries *temporaries;     /* NULL: there can be none (1235) */
-    uint64_t affected_rows;                  /* out */
-    const struct lcolumn *select_columns;    /* of CREATE TABLE ... SELECT: the query's */
+    bool locked;                         /* LOCK TABLES has all tables that the statement changes */
+    struct sql_coord_lock *outer_lock;   /* and this is its lock on the nodes; may be NULL */
+    struct ddl_temporaries *temporaries; /* NULL: there can be none (1235) */
+    uint64_t affected_rows;              /* out */
+    const struct lcolumn *select_columns; /* of CREATE TABLE ... SELECT: the query's */
     uint32_t select_count;
     bool tells_rows;     /* out: the answer says how many rows were copied */
     bool schema_dropped; /* out: the current database is gone */

@@ -243,7 +243,7 @@ static db_err edit_renames(struct ddl_ctx *ctx, struct catalog_change *change,
             return my_error(ctx->diag, ER_NO_SUCH_TABLE, ddl__text(ctx, r->from.schema),
                             ddl__text(ctx, r->from.name));
         }
-        if (ctx->mdl != NULL && !mdl_holds(ctx->mdl_owner, t->id, true)) {
+        if (ctx->mdl != NULL && !ctx->locked && !mdl_holds(ctx->mdl_owner, t->id, true)) {
             return ERR_SCHEMA_CHANGED; /* another table has that name by now */
         }
         if (t->kind == TABLE_BASE) {

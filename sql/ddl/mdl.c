@@ -223,10 +223,21 @@ static void push_ticket(struct mdl_owner *o, uint64_t table_id, uint16_t slot, b
 
 /* ---- the queue: all with the mutex ---- */
 
+/* Two exclusive locks of the group kind on one thing do not exclude each other. */
+static uint64_t thing(uint64_t id)
+{
+    return id & ~MDL_GROUP_BIT;
+}
+
+static bool conflict(uint64_t a, uint64_t b)
+{
+    return thing(a) == thing(b) && (a & b & MDL_GROUP_BIT) == 0;
+}
+
 static bool granted_to_other(const struct mdl *m, uint64_t table_id, const struct mdl_owner *owner)
 {
     for (uint32_t i = 0; i < m->granted_count; i++) {
-        if (m->granted[i].table_id == table_id && m->granted[i].owner != owner) {
+        if (conflict(m->granted[i].table_id, table_id) && m->granted[i].owner != owner) {
             return true;
         }
     }
@@ -236,7 +247,7 @@ static bool granted_to_other(const struct mdl *m, uint64_t table_id, const struc
 static bool names(const struct mdl_request *r, uint64_t table_id)
 {
     for (uint32_t i = 0; i < r->count; i++) {
-        if (r->table_ids[i] == table_id) {
+        if (conflict(r->table_ids[i], table_id)) {
             return true;
         }
     }
@@ -268,10 +279,10 @@ static bool can_exclude(struct mdl *m, const struct mdl_request *r)
 {
     for (uint32_t i = 0; i < r->count; i++) {
         uint64_t id = r->table_ids[i];
-        const struct mdl_ticket *own = find_ticket(r->owner, id);
+        const struct mdl_ticket *own = find_ticket(r->owner, thing(id));
         uint64_t mine = own != NULL && own->slot != MDL_NO_SLOT ? 1 : 0;
         if (granted_to_other(m, id, r->owner) || exclusive_before(m, r, id) ||
-            users_of(m, id) > mine) {
+            users_of(m, thing(id)) > mine) {
             return false;
         }
     }

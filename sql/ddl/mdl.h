@@ -1,4 +1,4 @@
-/* Metadata locks: who uses a table's definition on this node.
+/* Metadata locks: who uses a table's definition on this node, and LOCK TABLES.
  *
  * A statement takes a shared lock on each table that it names and its transaction keeps it to the
  * end; a schema statement takes an exclusive one. Locks are by table id, so that a lock never
@@ -19,6 +19,20 @@
 #include "base/err.h"
 
 struct mdl;
+
+/* A table's rows have a lock of their own beside the definition's, for LOCK TABLES. Who changes
+ * rows shares mdl_rows(id). LOCK TABLES ... READ takes mdl_no_writes(id) exclusively, which keeps
+ * those out but is compatible with itself; ... WRITE takes both id and mdl_rows(id) exclusively. */
+#define MDL_ROWS_BIT  ((uint64_t)1 << 61)
+#define MDL_GROUP_BIT ((uint64_t)1 << 60)
+static inline uint64_t mdl_rows(uint64_t table_id)
+{
+    return table_id | MDL_ROWS_BIT;
+}
+static inline uint64_t mdl_no_writes(uint64_t table_id)
+{
+    return table_id | MDL_ROWS_BIT | MDL_GROUP_BIT;
+}
 
 enum { MDL_INLINE_TICKETS = 8 };
 

@@ -74,6 +74,46 @@ static void alone(void *arg)
     atomic_fetch_add(&w->done, 1);
 }
 
+/* LOCK TABLES: READ locks share a table's rows with each other, not with writers or WRITE locks. */
+static void rows(void *arg)
+{
+    struct world *w = arg;
+    struct mdl_owner reader = {0};
+    struct mdl_owner other = {0};
+    struct mdl_owner writer = {0};
+    uint64_t no_writes = mdl_no_writes(7);
+    uint64_t both[] = {7, mdl_rows(7)};
+    uint64_t soon = clock_mono_ns() + NS_PER_MS;
+    struct diag d;
+    expect(w, mdl_lock_exclusive(w->mdl, &reader, &no_writes, 1, DEADLINE_NONE, &d) == ERR_OK);
+    expect(w, mdl_lock_exclusive(w->mdl, &other, &no_writes, 1, DEADLINE_NONE, &d) == ERR_OK);
+    expect(w, mdl_lock_shared(w->mdl, &writer, 7, DEADLINE_NONE, &d) == ERR_OK);
+    expect(w, mdl_lock_shared(w->mdl, &writer, mdl_rows(7), soon, &d) == ERR_SQL);
+    mdl_release_all(w->mdl, &writer);
+    expect(w, mdl_lock_exclusive(w->mdl, &writer, both, 2, soon, &d) == ERR_SQL);
+    mdl_release_all(w->mdl, &other);
+    expect(w, mdl_lock_shared(w->mdl, &writer, mdl_rows(7), soon, &d) == ERR_SQL);
+    mdl_release_all(w->mdl, &reader);
+    expect(w, mdl_lock_shared(w->mdl, &writer, mdl_rows(7), DEADLINE_NONE, &d) == ERR_OK);
+    soon = clock_mono_ns() + NS_PER_MS;
+    expect(w, mdl_lock_exclusive(w->mdl, &reader, &no_writes, 1, soon, &d) == ERR_SQL);
+    mdl_release_all(w->mdl, &writer);
+    expect(w, mdl_lock_exclusive(w->mdl, &writer, both, 2, DEADLINE_NONE, &d) == ERR_OK);
+    expect(w, mdl_lock_exclusive(w->mdl, &reader, &no_writes, 1, soon, &d) == ERR_SQL);
+    expect(w, mdl_lock_shared(w->mdl, &other, 7, soon, &d) == ERR_SQL);
+    mdl_release_all(w->mdl, &writer);
+    atomic_fetch_add(&w->done, 1);
+}
+
+static void test_rows(void **state)
+{
+    struct world w;
+    (void)state;
+    world_start(&w, 1);
+    assert_int_equal(fiber_spawn(loop_group_get(w.group, 0), rows, &w), ERR_OK);
+    world_stop(&w, 1);
+}
+
 static void test_alone(void **state)
 {
     struct world w;
@@ -274,10 +314,8 @@ static void test_storm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alone),
-        cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_storm),
+        cmocka_unit_test(test_alone), cmocka_unit_test(test_rows),  cmocka_unit_test(test_timeout),
+        cmocka_unit_test(test_order), cmocka_unit_test(test_storm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -104,7 +104,7 @@ static db_err lock_found(struct ddl_ctx *ctx, const struct ddl_target *targets, 
             ids[n++] = targets[i].def->id;
         }
     }
-    if (ctx->mdl == NULL || n == 0) {
+    if (ctx->mdl == NULL || n == 0 || ctx->locked) {
         return ERR_OK;
     }
     uint64_t deadline = ctx->lock_deadline_ns == 0 ? DEADLINE_NONE : ctx->lock_deadline_ns;
@@ -166,7 +166,8 @@ void ddl__unlock_targets(struct ddl_ctx *ctx, uint32_t mark)
 
 db_err ddl__commit(struct ddl_ctx *ctx, struct catalog_change *change)
 {
-    if (ctx->coord_lock != NULL && !ctx->coord->ops->holds(ctx->coord_lock)) {
+    const struct sql_coord_lock *held = ctx->locked ? ctx->outer_lock : ctx->coord_lock;
+    if (held != NULL && !ctx->coord->ops->holds(held)) {
         catalog_change_abort(change);
         return diag_set(ctx->diag, ERR_UNAVAILABLE,
                         "a node was lost while the schema was changed: nothing has changed, try "

@@ -216,7 +216,7 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
                               .flags = s->multi_statements ? PARSE_MULTI : 0};
     struct digest d;
     *ret_done = false;
-    if (UNLIKELY(s->temporaries.count != 0)) {
+    if (UNLIKELY(s->temporaries.count != 0) || table_locks__active(s)) {
         return ERR_OK; /* names mean here what they mean nowhere else */
     }
     if (st->text.len >= ROWS_TEXT_MIN && s->vars.short_paths) {

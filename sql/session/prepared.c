@@ -254,7 +254,8 @@ static bool same_types(const struct sql_type *a, const struct sql_type *b, uint3
 static bool current(const struct sql_stmt *p, const struct sql_type *types)
 {
     const struct sql_session *s = p->session;
-    return p->plan != NULL && p->key.catalog_version == catalog_version(s->engine->catalog) &&
+    return p->plan != NULL && !table_locks__active(s) &&
+           p->key.catalog_version == catalog_version(s->engine->catalog) &&
            p->plan->temporary_version == s->temporaries.version &&
            p->key.sql_mode == s->vars.sql_mode &&
            p->key.collation == s->vars.collation_connection &&

@@ -52,6 +52,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .select_limit = s->vars.sql_select_limit,
                               .tz = s->vars.tz,
                               .env = s,
+                              .may_use = table_locks__active(s) ? table_locks__may_use : NULL,
                               .warn = bind_warn,
                               .user_var_type = vars__bind_user,
                               .system_var = vars__bind_system};
@@ -252,16 +253,42 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
     cast->strict = cast->strict && !ctx->ignore;
 }
 
+const struct plan_target *query__targets(const struct plan *plan, uint32_t *ret_count)
+{
+    const struct plan_node *root = plan->root;
+    bool dml = root->kind == PLAN_UPDATE || root->kind == PLAN_DELETE;
+    *ret_count = root->kind == PLAN_INSERT ? 1 : dml ? root->u.dml.target_count : 0;
+    return root->kind == PLAN_INSERT ? root->u.insert.target : dml ? root->u.dml.targets : NULL;
+}
+
 static db_err lock_tables(struct sql_session *s, const struct plan *plan)
 {
     uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
+    uint32_t target_count;
+    const struct plan_target *targets = query__targets(plan, &target_count);
+    bool listed = table_locks__active(s);
+    if (listed) {
+        TRY(table_locks__check_targets(s, plan));
+    }
+    for (uint32_t i = 0; i < plan->fk_lock_count; i++) {
+        table_id_t id = plan->fk_locks[i]->id;
+        if (!listed || !table_locks__has(s, id)) {
+            TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, id, deadline, &s->diag));
+        }
+    }
+    if (listed) {
+        return ERR_OK;
+    }
     for (uint32_t i = 0; i < plan->table_count; i++) {
         if (plan->tables[i]->kind != TABLE_VIRTUAL && !table_is_temporary(plan->tables[i])) {
             TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, plan->tables[i]->id, deadline, &s->diag));
         }
     }
-    for (uint32_t i = 0; i < plan->fk_lock_count; i++) {
-        TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, plan->fk_locks[i]->id, deadline, &s->diag));
+    for (uint32_t i = 0; i < target_count; i++) {
+        if (!table_is_temporary(targets[i].table)) {
+            TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, mdl_rows(targets[i].table->id), deadline,
+                                &s->diag));
+        }
     }
     return ERR_OK;
 }

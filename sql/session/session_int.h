@@ -126,6 +126,17 @@ struct session_temporaries {
     size_t charged;
 };
 
+/* LOCK TABLES (table_locks.c). */
+struct session_table_locks {
+    struct mdl_owner owner;
+    struct sql_coord_lock *everywhere;
+    struct table_lock *list;
+    uint32_t count, cap;
+    bool active;    /* LOCK TABLES is in force */
+    bool has_arena; /* of the list */
+    struct arena arena;
+};
+
 struct sql_session {
     struct sql_engine *engine;
     struct list node;
@@ -161,6 +172,7 @@ struct sql_session {
     struct arena txn_arena;
     const struct catalog_snapshot *is_snapshot; /* of the statement that runs */
     struct session_temporaries temporaries;
+    struct session_table_locks table_locks;
     const struct table_def *is_only; /* SHOW COLUMNS or INDEX of a temporary table: that one */
     /* facts that functions ask */
     struct eval_env env;
@@ -244,6 +256,8 @@ db_err query__execute(struct statement *st, struct plan *plan);
 db_err query__eval(struct sql_session *s, const struct ast_expr *e,
                    struct value *ret); /* no columns; text in stmt_arena */
 void query__cast_ctx(struct sql_session *s, struct cast_ctx *ret, bool strict);
+/* The tables that a plan changes. */
+const struct plan_target *query__targets(const struct plan *plan, uint32_t *ret_count);
 db_err query__explain(struct statement *st, const struct ast_explain *e);
 
 /* result.c */
@@ -299,6 +313,29 @@ void temporaries__trim(struct sql_session *s);
 void temporaries__warn_rollback(struct sql_session *s);
 MUST_USE db_err temporaries__before_commit(struct sql_session *s);
 bool temporaries__only_target(const struct plan *plan);
+
+/* table_locks.c */
+static inline bool table_locks__active(const struct sql_session *s)
+{
+    return UNLIKELY(s->table_locks.active);
+}
+db_err table_locks__lock(struct statement *st, const struct ast_lock_item_list *items);
+db_err table_locks__unlock(struct statement *st);
+db_err table_locks__flush(struct statement *st, const struct ast_name_list *tables);
+void table_locks__release(struct sql_session *s);
+bool table_locks__has(const struct sql_session *s, table_id_t id);
+/* While they are active. 1100: not locked under the alias (bind_opts.may_use). */
+db_err table_locks__may_use(void *env, struct slice schema, struct slice name, struct slice alias,
+                            struct diag *diag);
+/* FLUSH TABLES: 1099 when a table is locked for READ. */
+db_err table_locks__check_flush(struct sql_session *s);
+/* 1099: what the plan changes is locked for READ. */
+db_err table_locks__check_targets(struct sql_session *s, const struct plan *plan);
+db_err table_locks__check_name(struct sql_session *s, const struct catalog_snapshot *snap,
+                               const struct ast_name *name, bool write);
+/* 1099, 1100, 1192: before a schema statement; after it the list follows the tables. */
+db_err table_locks__check_ddl(struct sql_session *s, const struct ast_stmt *ast);
+db_err table_locks__after_ddl(struct sql_session *s);
 
 /* variables.c */
 void vars__refresh(struct sql_session *s);

@@ -81,6 +81,13 @@ static db_err show_create(struct statement *st, const struct ast_show *show)
     struct show_row row;
     const struct catalog_snapshot *snap;
     TRY(session__snapshot(s, &snap));
+    if (table_locks__active(s) && show->what == AST_SHOW_CREATE_TABLE) {
+        db_err allowed = table_locks__check_name(s, snap, &show->name, false);
+        if (allowed != ERR_OK) {
+            catalog_release(snap);
+            return allowed;
+        }
+    }
     db_err err = show_create_row(&s->stmt_arena, snap, session__storage(s), show,
                                  s->has_schema ? s->schema : SLICE_EMPTY, &s->diag, &row);
     catalog_release(snap);

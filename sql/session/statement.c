@@ -60,6 +60,10 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
     struct bind_opts bind;
     const struct catalog_snapshot *snap;
     bool own = ddl_is_temporary(ast);
+    bool locked = !own && table_locks__active(s);
+    if (locked) {
+        TRY(table_locks__check_ddl(s, ast));
+    }
     if (!own) {
         TRY(txn__implicit_commit(s));
     } else if (s->txn_mode != TXN_NONE && s->txn_read_only) {
@@ -80,6 +84,8 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
                           .mdl = s->engine->mdl,
                           .mdl_owner = &s->mdl,
                           .coord = s->engine->opts.coord,
+                          .locked = locked,
+                          .outer_lock = s->table_locks.everywhere,
                           .select_columns = select == NULL ? NULL : select->result,
                           .select_count = select == NULL ? 0 : select->result_count,
                           .account_user = s->user,
@@ -96,6 +102,9 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
     }
     catalog_release(snap);
     temporaries__trim(s);
+    if (locked && err == ERR_OK) {
+        err = table_locks__after_ddl(s);
+    }
     TRY(err);
     if (ctx.schema_dropped) {
         s->has_schema = false;
@@ -228,7 +237,6 @@ static const char *feature_name(const struct ast_stmt *ast)
     case AST_STMT_XA: return "XA";
     case AST_STMT_CREATE_VIEW:
     case AST_STMT_DROP_VIEW: return "views";
-    case AST_STMT_LOCK_TABLES: return "LOCK TABLES";
     case AST_STMT_GRANT: return "GRANT";
     case AST_STMT_REVOKE: return "REVOKE";
     case AST_STMT_HELP: return "HELP";
@@ -300,8 +308,9 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_DEALLOCATE: return prepared__sql(st, ast);
     case AST_STMT_TABLE_ADMIN: return table_admin__run(st, (const struct ast_table_admin *)ast);
     case AST_STMT_FLUSH: return table_admin__flush(st, (const struct ast_flush *)ast);
-    case AST_STMT_UNLOCK_TABLES:
-        return session__ok(st, 0, SLICE_EMPTY); /* MYSQL: fine when none is locked */
+    case AST_STMT_LOCK_TABLES:
+        return table_locks__lock(st, &((const struct ast_lock_tables *)ast)->items);
+    case AST_STMT_UNLOCK_TABLES: return table_locks__unlock(st);
     case AST_STMT_EMPTY: return my_error(&st->session->diag, ER_EMPTY_QUERY);
     default: return run_other(st, ast);
     }

@@ -154,6 +154,11 @@ static db_err find_and_run(struct admin_run *r, const struct catalog_snapshot *s
         r->full = arena_printf(&s->stmt_arena, "%.*s.%.*s", SLICE_FMT(t->schema_name),
                                SLICE_FMT(t->name));
     }
+    if (table_locks__active(s) && t->kind == TABLE_BASE) {
+        struct ast_name full = {.schema = r->schema, .name = r->name};
+        db_err err = table_locks__check_name(s, snap, &full, false);
+        return err == ERR_OK ? on_table(r, t) : tell_error(r, err, false);
+    }
     uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
     if (t->kind == TABLE_BASE && !table_is_temporary(t) && !mdl_holds(&s->mdl, t->id, false)) {
         db_err err = mdl_lock_shared(s->engine->mdl, &s->mdl, t->id, deadline, &s->diag);
@@ -234,11 +239,17 @@ static void warn_deprecated(struct sql_session *s, const char *text)
 db_err table_admin__flush(struct statement *st, const struct ast_flush *f)
 {
     struct sql_session *s = st->session;
+    if (f->with_read_lock && f->tables.count != 0) {
+        return table_locks__flush(st, &f->tables);
+    }
     if (f->with_read_lock) {
         return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "FLUSH TABLES WITH READ LOCK");
     }
     if (f->for_export) {
         return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "FLUSH TABLES FOR EXPORT");
+    }
+    if ((f->what & AST_FLUSH_TABLES) != 0 && table_locks__active(s)) {
+        TRY(table_locks__check_flush(s));
     }
     TRY(txn__implicit_commit(s));
     if ((f->what & AST_FLUSH_PRIVILEGES) != 0) {

@@ -215,17 +215,12 @@ void temporaries__warn_rollback(struct sql_session *s)
 /* Does the plan change temporary tables only? */
 bool temporaries__only_target(const struct plan *plan)
 {
-    const struct plan_node *root = plan->root;
-    if (root->kind == PLAN_INSERT) {
-        return table_is_temporary(root->u.insert.target->table);
-    }
-    if (root->kind != PLAN_UPDATE && root->kind != PLAN_DELETE) {
-        return false;
-    }
-    for (uint32_t i = 0; i < root->u.dml.target_count; i++) {
-        if (!table_is_temporary(root->u.dml.targets[i].table)) {
+    uint32_t count;
+    const struct plan_target *targets = query__targets(plan, &count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (!table_is_temporary(targets[i].table)) {
             return false;
         }
     }
-    return true;
+    return count != 0;
 }

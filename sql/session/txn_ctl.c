@@ -151,6 +151,9 @@ db_err txn__implicit_commit(struct sql_session *s)
 db_err txn__start(struct sql_session *s, const struct ast_begin *b)
 {
     TRY(txn__implicit_commit(s));
+    if (table_locks__active(s)) {
+        table_locks__release(s); /* MYSQL: a transaction's beginning unlocks the tables */
+    }
     bool read_only = b->access == AST_ACCESS_READ_ONLY ||
                      (b->access == AST_ACCESS_UNSET &&
                       (s->has_next_access ? s->next_read_only : s->vars.tx_read_only));
