@@ -262,14 +262,6 @@ static db_err act_on(struct exec_ctx *ctx, const struct fk_frame *up, const stru
     return ERR_OK;
 }
 
-/* A batch has been read when its first row is deleted, and that may have deleted or changed the
- * others: then they are read again. */
-static bool meets_itself(const struct fk_ref *r)
-{
-    const struct fk_table *t = r->child;
-    return t->ref_count != 0;
-}
-
 static db_err follow(struct exec_ctx *ctx, const struct fk_frame *up, const struct fk_ref *r,
                      const struct fk_change *c)
 {
@@ -284,8 +276,9 @@ static db_err follow(struct exec_ctx *ctx, const struct fk_frame *up, const stru
     if (!fits || r->index == FK_NO_INDEX) {
         return ERR_OK;
     }
+    /* What is done with the first row of a batch may change the others, where actions come back. */
     fk__matches_init(&m, ctx, r->child->table, r->index, buf_slice(&prefix), STORAGE_READ_EXCLUSIVE,
-                     meets_itself(r) ? 1 : FK_BATCH);
+                     r->child->loops ? 1 : FK_BATCH);
     do {
         err = fk__matches_next(&m, ctx);
         err = err == ERR_OK && m.count != 0 ? act_on(ctx, up, r, c, &m) : err;

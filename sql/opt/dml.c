@@ -192,11 +192,12 @@ static void graph_init(struct optimizer *o, struct fk_graph *g)
     *g = (struct fk_graph){.arena = o->arena, .bind = o->opts->bind, .diag = o->diag};
 }
 
-static void graph_done(struct optimizer *o, const struct fk_graph *g)
+static db_err graph_done(struct optimizer *o, struct fk_graph *g)
 {
     o->plan->fk_locks = g->locks;
     o->plan->fk_lock_count = g->lock_count;
     o->plan->fk_table_count = g->table_count;
+    return fk_graph_finish(g);
 }
 
 static bool action_reaches(const struct fk_graph *g, const struct table_def *t)
@@ -330,7 +331,7 @@ static db_err plan_insert(struct optimizer *o)
     graph_init(o, &graph);
     TRY(fk_graph_add(&graph, t, true, s->replace || s->assign_count != 0, NULL,
                      &p->u.insert.target->fks));
-    graph_done(o, &graph);
+    TRY(graph_done(o, &graph));
     o->plan->root = p;
     if (rows.node->kind == PLAN_VALUES && s->assign_count == 0 && !s->replace && !s->ignore) {
         o->plan->shape = PLAN_SHAPE_INSERT_VALUES;
@@ -424,7 +425,7 @@ static db_err plan_change(struct optimizer *o, enum plan_kind kind)
     for (uint32_t i = 0; i < s->target_count && graph.table_count != 0; i++) {
         p->u.dml.targets[i].reread = action_reaches(&graph, p->u.dml.targets[i].table);
     }
-    graph_done(o, &graph);
+    TRY(graph_done(o, &graph));
     o->plan->root = p;
     if (rows.one_row && rows.node->kind == PLAN_POINT_GET && s->target_count == 1) {
         o->plan->shape = kind == PLAN_UPDATE ? PLAN_SHAPE_POINT_UPDATE : PLAN_SHAPE_POINT_DELETE;

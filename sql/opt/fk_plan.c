@@ -263,3 +263,36 @@ db_err fk_graph_add(struct fk_graph *g, const struct table_def *table, bool chec
     *ret_table = f->check_count == 0 && f->ref_count == 0 ? NULL : f;
     return ERR_OK;
 }
+
+static bool reaches(const struct fk_table *from, const struct fk_table *to, bool *seen)
+{
+    for (uint32_t i = 0; i < from->ref_count; i++) {
+        const struct fk_table *child = from->refs[i].child;
+        if (child == to) {
+            return true;
+        }
+        if (!seen[child->id]) {
+            seen[child->id] = true;
+            if (reaches(child, to, seen)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+db_err fk_graph_finish(struct fk_graph *g)
+{
+    if (g->table_count == 0) {
+        return ERR_OK;
+    }
+    bool *seen = ARENA_ARRAY(g->arena, bool, g->table_count);
+    if (seen == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < g->table_count; i++) {
+        memset(seen, 0, g->table_count * sizeof(*seen));
+        g->tables[i]->loops = g->tables[i]->changes && reaches(g->tables[i], g->tables[i], seen);
+    }
+    return ERR_OK;
+}

@@ -38,6 +38,7 @@ struct fk_table {
     struct fk_ref *refs;
     struct table_rules *rules; /* of rows that an action changes */
     bool changes;              /* an action changes or deletes its rows */
+    bool loops;                /* actions on its rows may come back to it */
 };
 
 struct fk_graph {
@@ -62,6 +63,9 @@ MUST_USE db_err fk_check_make(struct arena *arena, const struct catalog_snapshot
  * there is nothing to do: a table without foreign keys costs two look-ups when planning. */
 MUST_USE db_err fk_graph_add(struct fk_graph *g, const struct table_def *table, bool checks,
                              bool refs, const bool *changed, const struct fk_table **ret_table);
+
+/* Once, after the last table. */
+MUST_USE db_err fk_graph_finish(struct fk_graph *g);
 
 /* The index that a check uses: the unique one of exactly these columns (*ret_whole), else one that
  * begins with them; FK_NO_INDEX. */

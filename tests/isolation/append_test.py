@@ -280,8 +280,9 @@ class Nemesis(threading.Thread):
         self.done[what] = self.done.get(what, 0) + 1
 
     def split(self):
-        table, index = self.rand.randint(1, 12), self.rand.randint(1, 2)
-        key = "02%02x%02x%08x" % (table, index, 0x80000000 + self.rand.randrange(1, 60))
+        table, index = self.rand.randint(1001, 1015), self.rand.randint(1, 2)  # docs/formats/key.md
+        key = "02%02x%02x%02x%08x" % (241 + (table - 240) // 256, (table - 240) % 256, index,
+                                      0x80000000 + self.rand.randrange(1, 60))
         if not self.cluster.split(key):
             self.count("splits")
 

@@ -1,0 +1,192 @@
+#!/usr/bin/python3
+"""Foreign keys under concurrent changes: no snapshot shows a row without its parent, and none is left at the end. On one node whose
+ranges are split under the load, and on three whose leases go from node to node.
+
+    foreign_key_test.py --binary PATH [--only one|three|kill] [--seconds 4] [--seed N] [--keep]"""
+import argparse
+import os
+import random
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+sys.path.insert(0, HERE)
+
+import pymysql  # noqa: E402
+from append_test import EXPECTED, LOST, UNKNOWN, Nemesis  # noqa: E402
+from cluster import Cluster  # noqa: E402
+
+PARENTS = 12
+THREADS = 8
+DATABASE = "fk_test"
+REFUSED = {1451, 1452, 1062}
+TABLES = [
+    "CREATE TABLE parent (id INT PRIMARY KEY, u INT NOT NULL UNIQUE, v INT NOT NULL DEFAULT 0)",
+    """CREATE TABLE cascading (id INT PRIMARY KEY AUTO_INCREMENT, pid INT,
+       FOREIGN KEY (pid) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE)""",
+    "CREATE TABLE strict (id INT PRIMARY KEY AUTO_INCREMENT, pid INT, FOREIGN KEY (pid) REFERENCES parent (id))",
+    """CREATE TABLE loose (id INT PRIMARY KEY AUTO_INCREMENT, pu INT,
+       FOREIGN KEY (pu) REFERENCES parent (u) ON DELETE SET NULL ON UPDATE CASCADE)""",
+    """CREATE TABLE grandchild (id INT PRIMARY KEY AUTO_INCREMENT, cid INT NOT NULL,
+       FOREIGN KEY (cid) REFERENCES cascading (id) ON DELETE CASCADE)""",
+]
+KEYS = [("cascading", "pid", "parent", "id"), ("strict", "pid", "parent", "id"), ("loose", "pu", "parent", "u"),
+        ("grandchild", "cid", "cascading", "id")]
+
+
+def orphans(cursor, problems, when):
+    for child, column, parent, key in KEYS:
+        cursor.execute("SELECT c.id, c.%s FROM %s c LEFT JOIN %s p ON p.%s = c.%s WHERE c.%s IS NOT NULL AND p.%s IS NULL"
+                       % (column, child, parent, key, column, column, key))
+        rows = cursor.fetchall()
+        if rows:
+            problems.append("%s: rows of %s without a parent: %s" % (when, child, rows[:5]))
+
+
+class Client(threading.Thread):
+    def __init__(self, number, ports, seed, stop, problems, done):
+        super().__init__()
+        self.ports, self.home, self.stop = ports, number, stop
+        self.rand = random.Random(seed)
+        self.problems, self.done = problems, done
+        self.connection = None
+
+    def connect(self):
+        while not self.stop.is_set():
+            try:
+                self.connection = pymysql.connect(host="127.0.0.1", port=self.ports[self.home % len(self.ports)], user="root",
+                                                  password="", database=DATABASE, autocommit=True, connect_timeout=3,
+                                                  read_timeout=40)
+                self.cursor = self.connection.cursor()
+                self.cursor.execute("SET innodb_lock_wait_timeout = 2")
+                return True
+            except (pymysql.Error, OSError):
+                self.home += 1
+                self.stop.wait(0.05)
+        return False
+
+    def change(self):
+        """A statement."""
+        r = self.rand
+        p = r.randrange(PARENTS)
+        how = r.randrange(12)
+        if how < 3:
+            return "INSERT INTO parent VALUES (%d, %d, 0)" % (p, 100 + p)
+        if how == 3:
+            return "INSERT INTO cascading (pid) VALUES (%d), (%d)" % (p, r.randrange(PARENTS))
+        if how == 4:
+            return "INSERT INTO strict (pid) VALUES (%d)" % p
+        if how == 5:
+            return "INSERT INTO loose (pu) SELECT u FROM parent WHERE id <= %d" % p
+        if how == 6:
+            return "INSERT INTO grandchild (cid) SELECT id FROM cascading ORDER BY id DESC LIMIT 2"
+        if how == 7:
+            return "DELETE FROM parent WHERE id = %d" % p
+        if how == 8:
+            return "DELETE FROM parent WHERE id IN (%d, %d, %d)" % (p, r.randrange(PARENTS), r.randrange(PARENTS))
+        if how == 9:
+            return "UPDATE parent SET id = %d, u = %d WHERE id = %d" % (p, 100 + p, r.randrange(PARENTS))
+        if how == 10:
+            return "UPDATE cascading SET pid = %d WHERE pid = %d" % (p, r.randrange(PARENTS))
+        return r.choice(["DELETE FROM strict WHERE pid = %d", "DELETE FROM cascading WHERE pid = %d LIMIT 3",
+                         "REPLACE INTO parent VALUES (%d, 105, 1)"]) % p
+
+    def one(self):
+        r = self.rand
+        if r.random() < 0.15:
+            self.cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
+            orphans(self.cursor, self.problems, "a snapshot")
+            self.cursor.execute("COMMIT")
+            self.done["snapshots"] = self.done.get("snapshots", 0) + 1
+        elif r.random() < 0.5:
+            self.cursor.execute(self.change())
+        else:
+            self.cursor.execute("BEGIN")
+            for _ in range(r.randint(2, 4)):
+                try:
+                    self.cursor.execute(self.change())
+                except pymysql.Error as e:
+                    if e.args[0] not in REFUSED:
+                        raise
+            self.cursor.execute("ROLLBACK" if r.random() < 0.1 else "COMMIT")
+        self.done["changes"] = self.done.get("changes", 0) + 1
+
+    def run(self):
+        while not self.stop.is_set():
+            if self.connection is None and not self.connect():
+                break
+            try:
+                self.one()
+            except (pymysql.Error, OSError) as e:
+                code = e.args[0] if e.args and isinstance(e.args[0], int) else 0
+                lost = isinstance(e, (pymysql.InterfaceError, OSError)) or code in LOST
+                if code in REFUSED:
+                    self.done["refused"] = self.done.get("refused", 0) + 1
+                elif not lost and code not in EXPECTED and code != UNKNOWN:
+                    self.problems.append("unexpected error %r" % (e.args,))
+                try:
+                    if lost:
+                        raise OSError()
+                    self.cursor.execute("ROLLBACK")
+                except (pymysql.Error, OSError):
+                    self.connection.close()
+                    self.connection = None
+
+
+def run_load(cluster, seconds, rand, kills):
+    """(problems, a line about it)"""
+    ports = [n.ports[0] for n in cluster.nodes]
+    with cluster.nodes[0].connect() as setup, setup.cursor() as c:
+        c.execute("CREATE DATABASE " + DATABASE)
+        c.execute("USE " + DATABASE)
+        for t in TABLES:
+            c.execute(t)
+    nemesis = Nemesis(cluster, rand, kills)
+    for _ in range(20):
+        nemesis.split()
+    stop, problems, done = threading.Event(), [], {}
+    clients = [Client(i, ports, rand.getrandbits(24), stop, problems, done) for i in range(THREADS)]
+    for t in clients:
+        t.start()
+    nemesis.start()
+    time.sleep(seconds)
+    stop.set()
+    for t in clients:
+        t.join()
+    nemesis.stop_event.set()
+    nemesis.join()
+    with cluster.nodes[0].connect(database=DATABASE) as last, last.cursor() as c:
+        orphans(c, problems, "at the end")
+    if done.get("changes", 0) < 20:
+        problems.append("hardly anything was done: %r" % done)
+    done.update(nemesis.done)
+    return problems, ", ".join("%d %s" % (n, k) for k, n in sorted(done.items()))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--only", choices=["one", "three", "kill"])
+    parser.add_argument("--seconds", type=float, default=4)
+    parser.add_argument("--seed", type=int, default=None)
+    parser.add_argument("--keep", action="store_true", help="data and logs stay")
+    args = parser.parse_args()
+    seed = random.SystemRandom().getrandbits(24) if args.seed is None else args.seed
+    passed = failed = 0
+    for name in [args.only] if args.only else ["one", "three"]:
+        print("foreign keys, %s: seed %d" % (name, seed), flush=True)
+        with Cluster(args.binary, 1 if name == "one" else 3, keep=args.keep) as cluster:
+            problems, line = run_load(cluster, args.seconds, random.Random(seed), name == "kill")
+            cluster.keep = cluster.keep or bool(problems)
+        for p in problems[:20]:
+            print("  " + p)
+        print("%s %s: %s" % ("FAILED" if problems else "ok", name, line), flush=True)
+        passed, failed = passed + (not problems), failed + bool(problems)
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
