@@ -27,13 +27,14 @@ TABLES = [
     """CREATE TABLE cascading (id INT PRIMARY KEY AUTO_INCREMENT, pid INT,
        FOREIGN KEY (pid) REFERENCES parent (id) ON DELETE CASCADE ON UPDATE CASCADE)""",
     "CREATE TABLE strict (id INT PRIMARY KEY AUTO_INCREMENT, pid INT, FOREIGN KEY (pid) REFERENCES parent (id))",
+    "CREATE TABLE exact (id INT PRIMARY KEY AUTO_INCREMENT, pu INT, FOREIGN KEY (pu) REFERENCES parent (u))",
     """CREATE TABLE loose (id INT PRIMARY KEY AUTO_INCREMENT, pu INT,
        FOREIGN KEY (pu) REFERENCES parent (u) ON DELETE SET NULL ON UPDATE CASCADE)""",
     """CREATE TABLE grandchild (id INT PRIMARY KEY AUTO_INCREMENT, cid INT NOT NULL,
        FOREIGN KEY (cid) REFERENCES cascading (id) ON DELETE CASCADE)""",
 ]
 KEYS = [("cascading", "pid", "parent", "id"), ("strict", "pid", "parent", "id"), ("loose", "pu", "parent", "u"),
-        ("grandchild", "cid", "cascading", "id")]
+        ("exact", "pu", "parent", "u"), ("grandchild", "cid", "cascading", "id")]
 
 
 def orphans(cursor, problems, when):
@@ -77,7 +78,7 @@ class Client(threading.Thread):
         if how == 3:
             return "INSERT INTO cascading (pid) VALUES (%d), (%d)" % (p, r.randrange(PARENTS))
         if how == 4:
-            return "INSERT INTO strict (pid) VALUES (%d)" % p
+            return r.choice(["INSERT INTO strict (pid) VALUES (%d)", "INSERT INTO exact (pu) VALUES (100 + %d)"]) % p
         if how == 5:
             return "INSERT INTO loose (pu) SELECT u FROM parent WHERE id <= %d" % p
         if how == 6:
@@ -90,8 +91,8 @@ class Client(threading.Thread):
             return "UPDATE parent SET id = %d, u = %d WHERE id = %d" % (p, 100 + p, r.randrange(PARENTS))
         if how == 10:
             return "UPDATE cascading SET pid = %d WHERE pid = %d" % (p, r.randrange(PARENTS))
-        return r.choice(["DELETE FROM strict WHERE pid = %d", "DELETE FROM cascading WHERE pid = %d LIMIT 3",
-                         "REPLACE INTO parent VALUES (%d, 105, 1)"]) % p
+        return r.choice(["DELETE FROM strict WHERE pid = %d", "DELETE FROM exact WHERE pu = 100 + %d",
+                         "DELETE FROM cascading WHERE pid = %d LIMIT 3", "REPLACE INTO parent VALUES (%d, 105, 1)"]) % p
 
     def one(self):
         r = self.rand
