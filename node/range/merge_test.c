@@ -155,7 +155,8 @@ static void misses_merge(struct tcluster *c, bool by_snapshot)
     CHECK_OK(range_store_status(c->nodes[3].rs, right, &st));
     keys_from_to(c, 0, 40, 1000);
     if (by_snapshot) {
-        CHECK_OK(fiber_sleep(3 * NS_PER_S));
+        put_large(c, 400);
+        CHECK_OK(fiber_sleep(2 * NS_PER_S));
         range_store_upkeep(c->nodes[1].rs, true);
         range_store_upkeep(c->nodes[2].rs, true);
     } else { /* and it crashes: the engine has forgotten what was not flushed */

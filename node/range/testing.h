@@ -833,6 +833,21 @@ static inline void expect(struct tcluster *c, unsigned k, unsigned v)
     CHECK(strcmp(got, vb) == 0);
 }
 
+/* So many values of 8 KiB. A leader keeps up to 1 MiB of entries in memory for members that are
+ * behind, whether the log still has them or not. */
+static inline void put_large(struct tcluster *c, unsigned count)
+{
+    enum { LARGE = 8192 };
+    char kb[32];
+    uint8_t *value = mem_alloc(LARGE);
+    CHECK(value != NULL);
+    memset(value, 'x', LARGE);
+    for (unsigned i = 0; i < count; i++) {
+        CHECK_OK(t_put(c, key_of(kb, 90000 + i), slice_of(value, LARGE), 10 * NS_PER_S));
+    }
+    mem_free(value);
+}
+
 static const node_id_t three[] UNUSED = {1, 2, 3};
 
 static inline void three_members(struct tcluster *c)
