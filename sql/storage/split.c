@@ -226,6 +226,15 @@ static db_err split_scan_open(struct storage_txn *t, const struct storage_scan_o
     return storage_scan_open(side(txn_of(t), opts->start), opts, diag, ret_scan);
 }
 
+/* Likewise; only the shared side has other nodes. */
+static db_err split_fragment_open(struct storage_txn *t, const struct storage_fragment *fragment,
+                                  const struct storage_span *spans, size_t count, bool always,
+                                  bool eager, struct diag *diag, struct storage_scan **ret_scan)
+{
+    return storage_fragment_open(side(txn_of(t), spans[0].start), fragment, spans, count, always,
+                                 eager, diag, ret_scan);
+}
+
 static db_err split_put(struct storage_txn *t, struct slice key, struct slice value, unsigned flags,
                         struct diag *diag)
 {
@@ -317,4 +326,5 @@ static const struct storage_ops split_ops = {
     .sequence_peek = split_sequence_peek,
     .delete_range = split_delete_range,
     .estimate = split_estimate,
+    .fragment_open = split_fragment_open,
 };
