@@ -77,6 +77,12 @@ struct loop {
     uv_timer_t uv_timer;
     uint64_t uv_timer_deadline_ns; /* what uv_timer is armed for; DEADLINE_NONE: it is not */
     pthread_t thread;
+    int watch_fd; /* epoll set of fd_watch.c */
+    uv_poll_t watch_poll;
+    pthread_mutex_t watch_lock;     /* guards the slots */
+    struct watch_slot *watch_slots; /* fd_watch.c */
+    uint32_t watch_slot_count;
+    uint32_t watch_free; /* the first free slot + 1; 0: none */
 
     /* sim backend */
     int64_t drift_ppm;
@@ -110,6 +116,11 @@ struct loop_group {
 
     struct loop_group_sim *sim;
 };
+
+/* fd_watch.c: of one loop; closed after its handles. */
+struct watch_slot;
+MUST_USE db_err loop__watch_open(struct loop *loop);
+void loop__watch_close(struct loop *loop);
 
 /* loop.c */
 MUST_USE db_err loop__group_new(const struct loop_backend *backend, unsigned count,

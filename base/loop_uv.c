@@ -96,6 +96,12 @@ static db_err uv_init_loop(struct loop *loop)
         ASSERT(rc == 0);
         return ERR_IO;
     }
+    if (loop__watch_open(loop) != ERR_OK) {
+        wake_close(loop);
+        int rc = uv_loop_close(&loop->uv);
+        ASSERT(rc == 0);
+        return ERR_IO;
+    }
     int rc = uv_timer_init(&loop->uv, &loop->uv_timer);
     ASSERT(rc == 0);
     loop->uv_timer.data = loop;
@@ -127,6 +133,7 @@ static void uv_close_loop(struct loop *loop)
     int rc = uv_loop_close(&loop->uv);
     ASSERT(rc == 0);
     close(loop->wake_fd);
+    loop__watch_close(loop);
 }
 
 /* True when a timer is due already. */

@@ -389,7 +389,19 @@ static db_err split_address(struct membership *m, struct diag *diag)
 static db_err new_transport(struct membership *m)
 {
     const struct node_world *w = m->opts.world;
-    return w != NULL ? w->transport(w->ctx, &m->transport) : rpc_nng_transport_new(&m->transport);
+    struct loop *loops[64];
+    unsigned count = loop_group_count(m->opts.loops);
+    if (w != NULL) {
+        return w->transport(w->ctx, &m->transport);
+    }
+    if (m->opts.nng) {
+        return rpc_nng_transport_new(&m->transport);
+    }
+    count = count < ARRAY_COUNT(loops) ? count : (unsigned)ARRAY_COUNT(loops);
+    for (unsigned i = 0; i < count; i++) {
+        loops[i] = loop_group_get(m->opts.loops, i);
+    }
+    return rpc_tcp_transport_new(loops, count, &m->transport);
 }
 
 /* With TLS over a transport of its own: there is no certificate to show yet. */

@@ -29,6 +29,7 @@ struct membership_opts {
     const char *join;        /* HOST:PORT,... of members; NULL or "": this is the first */
     const char *join_token;  /* "" or NULL: none; with TLS TOKEN@FINGERPRINT to join */
     enum membership_tls tls; /* between the nodes */
+    bool nng;                /* NNG's streams instead of TCP on the loops */
     /* Fills mysql and admin addresses. Does not park; any thread. May be NULL. */
     void (*describe)(void *ctx, struct node_info *self);
     void *describe_ctx;

@@ -212,6 +212,7 @@ static db_err open_membership(struct node *n, struct diag *diag, struct store_id
                                  .join = n->opts.join,
                                  .join_token = n->opts.join_token,
                                  .tls = (enum membership_tls)n->opts.rpc_tls,
+                                 .nng = n->opts.rpc_transport != 0,
                                  .describe = n->opts.describe,
                                  .describe_ctx = n->opts.describe_ctx,
                                  .drain = n->opts.drain,

@@ -43,6 +43,7 @@ struct node_opts {
     const char *join; /* HOST:PORT,...: of an empty directory, become a member there */
     const char *join_token;
     unsigned rpc_tls;       /* enum membership_tls */
+    unsigned rpc_transport; /* 0: TCP on the loops; 1: NNG's streams */
     unsigned replicas;      /* wanted of each range; 0: 3 */
     uint32_t dead_after_ms; /* a member unheard so long is replaced; 0: 60 s */
     /* Fills mysql and admin addresses. Does not park; any thread. May be NULL. */

@@ -146,6 +146,7 @@ static db_err start_storage(struct server *s, struct diag *diag)
         .join = s->config->join,
         .join_token = s->config->join_token,
         .rpc_tls = rpc_tls(s),
+        .rpc_transport = (unsigned)s->config->rpc_transport,
         .replicas = (unsigned)s->config->replicas,
         .dead_after_ms = (uint32_t)s->config->dead_after * 1000,
         .describe = describe,

@@ -343,6 +343,10 @@ static unsigned choose_loop(struct rpc_server *s)
 {
     unsigned n = s->opts.loop_count;
     unsigned i = atomic_load_explicit(&s->request_loop, memory_order_relaxed);
+    struct loop *here = loop_current();
+    for (unsigned k = 0; here != NULL && k < n; k++) { /* the one that has read it, best of all */
+        i = s->loops[k] == here ? k : i;
+    }
     for (unsigned k = 0; k < n; k++) {
         unsigned at = (i + k) % n;
         if (atomic_load_explicit(&s->waiting[at], memory_order_relaxed) < CALLS_PER_LOOP) {

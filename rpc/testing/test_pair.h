@@ -3,6 +3,7 @@
 #define SKEIN_RPC_TESTING_TEST_PAIR_H
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -55,6 +56,14 @@ static inline void pair_state(void *ctx, uint64_t node UNUSED, enum rpc_class cl
     atomic_fetch_add(up ? &p->ups : &p->downs, 1);
 }
 
+/* SKEIN_TEST_TRANSPORT=nng runs the same tests over NNG's streams. */
+enum pair_transport { PAIR_TCP, PAIR_NNG };
+static inline enum pair_transport pair_transport(void)
+{
+    const char *name = getenv("SKEIN_TEST_TRANSPORT");
+    return name != NULL && strcmp(name, "nng") == 0 ? PAIR_NNG : PAIR_TCP;
+}
+
 /* Loops, transports and default options. */
 static inline void pair_init(struct pair *p, unsigned loop_count)
 {
@@ -65,8 +74,11 @@ static inline void pair_init(struct pair *p, unsigned loop_count)
     for (unsigned i = 0; i < loop_count; i++) {
         p->loops[i] = loop_group_get(p->group, i);
     }
-    CHECK_OK(rpc_nng_transport_new(&p->server_transport));
-    CHECK_OK(rpc_nng_transport_new(&p->client_transport));
+    bool nng = pair_transport() == PAIR_NNG;
+    CHECK_OK(nng ? rpc_nng_transport_new(&p->server_transport)
+                 : rpc_tcp_transport_new(p->loops, loop_count, &p->server_transport));
+    CHECK_OK(nng ? rpc_nng_transport_new(&p->client_transport)
+                 : rpc_tcp_transport_new(p->loops, loop_count, &p->client_transport));
     p->so = (struct rpc_server_opts){
         .address = "127.0.0.1:0",
         .identity = {.cluster = "cluster-of-tests", .node = SERVER_NODE, .kind = RPC_PEER_NODE},

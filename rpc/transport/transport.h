@@ -1,5 +1,5 @@
-/* The seam under rpc/: byte connections between nodes. Three implementations: NNG's byte streams
- * over TCP, TLS (OpenSSL) around another transport, and a simulated network.
+/* The seam under rpc/: byte connections between nodes. Four implementations: TCP on the loops,
+ * NNG's byte streams over TCP, TLS (OpenSSL) around another transport, and a simulated network.
  *
  * A transport dials and listens; what comes out is a pipe: bytes both ways, in order. At most one
  * send and one receive of a pipe are under way at a time. Nothing here parks or blocks.
@@ -123,5 +123,10 @@ void rpc_pipe_free(struct rpc_pipe *pipe);
 
 /* TCP over NNG's streams. One per process is enough. ERR_NOMEM. */
 MUST_USE db_err rpc_nng_transport_new(struct rpc_transport **ret_transport);
+
+/* TCP on the given loops (copied), which outlive it: each connection completes on one of them.
+ * ERR_NOMEM. */
+MUST_USE db_err rpc_tcp_transport_new(struct loop *const *loops, unsigned count,
+                                      struct rpc_transport **ret_transport);
 
 #endif
