@@ -7,6 +7,7 @@
 
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
+#include "sql/types/sql_mode.h"
 
 struct block {
     struct scope scope;
@@ -284,8 +285,8 @@ db_err bind__project(struct binder *b, struct select_item *items, uint32_t count
     return ERR_OK;
 }
 
-/* MYSQL: with DISTINCT, ORDER BY reads nothing that the select list does not show. What it computes
- * of shown columns does not make more rows distinct. */
+/* MYSQL: with DISTINCT and ONLY_FULL_GROUP_BY, ORDER BY reads nothing that the select list does not
+ * show. Without the mode the first row of each kind gives the value. */
 static db_err only_selected(struct binder *b, const struct block *k, const struct bexpr *e,
                             uint32_t number)
 {
@@ -318,7 +319,7 @@ static db_err order_columns(struct binder *b, struct block *k, bool distinct)
             at++;
         }
         if (at == k->count) {
-            if (distinct) {
+            if (distinct && (b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) != 0) {
                 TRY(only_selected(b, k, k->order[i].expr, i));
             }
             struct select_item extra = {.expr = k->order[i].expr};
@@ -582,6 +583,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         if (k.root == NULL) {
             return ERR_NOMEM;
         }
+        k.root->u.distinct.keys = visible; /* what ORDER BY reads makes no more rows distinct */
     }
     TRY(sort_node(b, &k));
     bool calc = outer != NULL && parent == NULL && sub == NULL && b->derived_depth == 0 &&

@@ -195,6 +195,9 @@ struct lnode {
             bool calc_found_rows;
         } limit;
         struct {
+            uint32_t keys; /* the first columns, by which rows differ */
+        } distinct;
+        struct {
             int op; /* enum ast_setop */
             bool distinct;
         } setop;

@@ -8,9 +8,10 @@
 #include "base/fiber.h"
 
 db_err dedup_init(struct dedup *d, struct exec_ctx *ctx, const struct sql_type *const *types,
-                  uint32_t count)
+                  uint32_t count, uint32_t keys)
 {
     d->width = count;
+    d->keys = keys;
     d->types = ARENA_ARRAY(ctx->arena, const struct sql_type *, count + 1);
     d->vectors = ARENA_ARRAY(ctx->arena, struct vector *, count + 1);
     d->hashes = arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*d->hashes));
@@ -28,7 +29,7 @@ db_err dedup_init(struct dedup *d, struct exec_ctx *ctx, const struct sql_type *
     TRY(vector_init_rows(&d->number, &d->number_type, 1, ctx->arena));
     d->number.index_mask = 0; /* one number, for whatever row is being kept */
     d->vectors[count] = &d->number;
-    row_table_init(&d->seen, &d->format, count, ctx->mem, spill_budget(ctx));
+    row_table_init(&d->seen, &d->format, keys, ctx->mem, spill_budget(ctx));
     spill_parts_init(&d->parts);
     arena_init(&d->scratch, NULL, ctx->mem, 0);
     d->initialised = true;
@@ -58,7 +59,7 @@ static db_err keep_new(struct dedup *d, struct exec_ctx *ctx, const struct chunk
     for (uint32_t i = 0; i < width; i++) {
         d->vectors[i] = &in->columns[i];
     }
-    packed_hash(&d->format, width, d->vectors, in->sel, in->count, d->hashes);
+    packed_hash(&d->format, d->keys, d->vectors, in->sel, in->count, d->hashes);
     for (uint32_t i = 0; i < in->count; i++) {
         uint32_t row = chunk_row(in, i);
         struct row_node *node;

@@ -11,6 +11,7 @@
 struct dedup {
     struct packed_format format; /* the columns, then the number */
     uint32_t width;              /* columns */
+    uint32_t keys;               /* the first of them decide */
     const struct sql_type **types;
     struct sql_type number_type;
     struct vector **vectors;
@@ -28,9 +29,9 @@ struct dedup {
     bool initialised, has_file;
 };
 
-/* The types outlive it. */
+/* Rows are of one kind when their first `keys` columns are equal. The types outlive it. */
 MUST_USE db_err dedup_init(struct dedup *d, struct exec_ctx *ctx,
-                           const struct sql_type *const *types, uint32_t count);
+                           const struct sql_type *const *types, uint32_t count, uint32_t keys);
 /* *ret: the new rows of the chunk (it borrows the chunk); NULL: none. */
 MUST_USE db_err dedup_take(struct dedup *d, struct exec_ctx *ctx, const struct chunk *in,
                            struct chunk **ret);

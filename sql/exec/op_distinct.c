@@ -14,7 +14,8 @@ static db_err distinct_open(struct op *op, struct exec_ctx *ctx)
     struct op_distinct *s = (struct op_distinct *)op;
     arena_init(&s->input, NULL, ctx->mem, 0);
     s->opened = true;
-    TRY(dedup_init(&s->dedup, ctx, op->node->types, op->node->column_count));
+    TRY(dedup_init(&s->dedup, ctx, op->node->types, op->node->column_count,
+                   op->node->u.distinct.keys));
     return op_open(op->children[0], ctx);
 }
 

@@ -55,7 +55,7 @@ static db_err setop_open(struct op *op, struct exec_ctx *ctx)
             return ERR_LIMIT;
         }
     } else if (n->u.setop.distinct) {
-        TRY(dedup_init(&s->dedup, ctx, n->types, n->column_count));
+        TRY(dedup_init(&s->dedup, ctx, n->types, n->column_count, n->column_count));
     }
     TRY(op_open(op->children[0], ctx));
     return op_open(op->children[1], ctx);

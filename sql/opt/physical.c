@@ -420,6 +420,7 @@ static db_err phys_distinct(struct optimizer *o, struct lnode *n, const struct w
     if (p == NULL) {
         return ERR_NOMEM;
     }
+    p->u.distinct.keys = n->u.distinct.keys;
     p->rows = opt__estimate(o, n);
     ret->node = p; /* rows come out in the order they came in */
     return ERR_OK;

@@ -199,6 +199,9 @@ struct plan_node {
         } join;
         struct plan_window *window;
         struct {
+            uint32_t keys; /* the first columns, by which rows differ */
+        } distinct;
+        struct {
             int op;
             bool distinct;
         } setop;
