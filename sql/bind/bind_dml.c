@@ -14,7 +14,8 @@ static db_err refuse_target(struct binder *b, const struct lnode *n, const char 
 {
     const struct lcolumn *c = n->column_count != 0 ? &n->columns[0] : NULL;
     const char *name = c == NULL ? "" : arena_strdup(b->arena, c->table);
-    if (name != NULL && n->u.project.count != 0 && bind__view_could_change(n)) {
+    if (name != NULL && n->u.project.count != 0 && n->u.project.view != NULL &&
+        bind__view_could_change(n)) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "changing rows through this view");
     }
     return my_error(b->diag, verb[0] == 'I' ? ER_NON_INSERTABLE_TABLE : ER_NON_UPDATABLE_TABLE,
@@ -220,6 +221,7 @@ static db_err insert_values(struct binder *b, const struct ast_insert *s, const 
 static db_err insert_query(struct binder *b, const struct ast_insert *s)
 {
     uint32_t visible;
+    b->source_body = s->on_duplicate.count == 0 ? NULL : s->query->body;
     TRY(bind__query(b, NULL, NULL, s->query, &b->stmt->root, &visible));
     if (visible != b->stmt->insert_column_count) {
         return my_error(b->diag, ER_WRONG_VALUE_COUNT_ON_ROW, 1ul);
@@ -235,71 +237,8 @@ static db_err insert_query(struct binder *b, const struct ast_insert *s)
     return ERR_OK;
 }
 
-static struct lcolumn *duplicate_scope(struct binder *b, const struct ast_insert *s,
-                                       const struct lnode *table)
-{
-    const struct table_def *def = table->u.table.def;
-    uint32_t n = def->column_count;
-    bool alias = s->row_alias.ptr != NULL;
-    struct lcolumn *cols = bind__add_columns(b, table->columns, n, table->columns, alias ? n : 0);
-    for (uint32_t i = 0; cols != NULL && alias && i < n; i++) {
-        struct lcolumn *c = &cols[n + i];
-        c->id = b->stmt->odku_new[i];
-        c->table = s->row_alias;
-        c->schema = SLICE_EMPTY;
-        c->hidden = true; /* only by its qualified name, unless the alias names columns */
-        for (uint32_t k = 0; k < b->stmt->insert_column_count && k < s->row_alias_columns.count;
-             k++) {
-            if (b->stmt->insert_columns[k] == i) {
-                c->name = s->row_alias_columns.items[k]->name;
-                c->hidden = false;
-            }
-        }
-    }
-    return cols;
-}
-
-static db_err on_duplicate(struct binder *b, const struct ast_insert *s, struct lnode *table)
-{
-    struct bound_stmt *st = b->stmt;
-    const struct table_def *def = table->u.table.def;
-    uint32_t n = def->column_count;
-    if (s->on_duplicate.count == 0) {
-        return ERR_OK;
-    }
-    st->odku_old = st->targets[0].columns;
-    st->odku_new = BIND_ARRAY(b, col_id_t, n + 1);
-    st->assigns = BIND_ARRAY(b, struct bound_assign, s->on_duplicate.count);
-    if (st->odku_new == NULL || st->assigns == NULL) {
-        return ERR_NOMEM;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        st->odku_new[i] = bind__new_col(b);
-    }
-    struct scope scope = {
-        .place = PLACE_FIELDS, .insert_target = &st->targets[0], .insert_new = st->odku_new};
-    scope.columns = duplicate_scope(b, s, table);
-    scope.count = s->row_alias.ptr != NULL ? 2 * n : n;
-    if (scope.columns == NULL) {
-        return ERR_NOMEM;
-    }
-    for (uint32_t i = 0; i < s->on_duplicate.count; i++) {
-        const struct ast_assignment *a = s->on_duplicate.items[i];
-        const struct column_def *col = table_column(def, a->column->name);
-        if (col == NULL || col->hidden) {
-            return my_error(b->diag, ER_BAD_FIELD_ERROR, arena_strdup(b->arena, a->column->name),
-                            "field list");
-        }
-        struct bound_assign *out = &st->assigns[st->assign_count++];
-        out->column = col->ordinal;
-        TRY(bind__expr(b, &scope, a->value, &out->expr));
-        TRY(bind__check_generated(b, def, col->ordinal, out->expr));
-    }
-    return ERR_OK;
-}
-
-static db_err insert_through_view(struct binder *b, bool on_duplicate, struct lnode **io_table,
-                                  col_id_t **ret_ids, uint32_t *ret_count)
+static db_err insert_through_view(struct binder *b, struct lnode **io_table, col_id_t **ret_ids,
+                                  uint32_t *ret_count)
 {
     struct lnode *view = *io_table;
     struct lnode *n;
@@ -309,21 +248,17 @@ static db_err insert_through_view(struct binder *b, bool on_duplicate, struct ln
     if (n == view) {
         return refuse_target(b, view, "INSERT");
     }
-    if (on_duplicate) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "ON DUPLICATE KEY UPDATE through a view");
-    }
     return bind__view_insertable(b, *io_table);
 }
 
-db_err bind__insert_target(struct binder *b, const struct ast_name *name, bool on_duplicate,
-                           struct lnode **ret_table, col_id_t **ret_view_ids,
-                           uint32_t *ret_view_count)
+db_err bind__insert_target(struct binder *b, const struct ast_name *name, struct lnode **ret_table,
+                           col_id_t **ret_view_ids, uint32_t *ret_view_count)
 {
     struct bound_stmt *st = b->stmt;
     struct lnode *table;
     TRY(bind__base_table(b, name, SLICE_EMPTY, &table));
     if (table->kind != LNODE_TABLE) {
-        TRY(insert_through_view(b, on_duplicate, &table, ret_view_ids, ret_view_count));
+        TRY(insert_through_view(b, &table, ret_view_ids, ret_view_count));
     }
     st->kind = BOUND_INSERT;
     st->targets = BIND_ARRAY(b, struct bound_target, 1);
@@ -344,7 +279,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     }
     col_id_t *ids = NULL;
     uint32_t view_count = 0;
-    TRY(bind__insert_target(b, &s->table, s->on_duplicate.count != 0, &table, &ids, &view_count));
+    TRY(bind__insert_target(b, &s->table, &table, &ids, &view_count));
     st->replace = s->replace;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
     TRY(insert_column_list(b, s, table, ids, view_count));
@@ -353,7 +288,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     } else {
         TRY(insert_values(b, s, table));
     }
-    return on_duplicate(b, s, table);
+    return bind__on_duplicate(b, s, table);
 }
 
 /* ---- UPDATE and DELETE ---- */
@@ -497,6 +432,9 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         TRY(target_index(b, table, &a->table));
         a->column = column->u.column.id - table->columns[0].id;
         TRY(bind__expr(b, &scope, s->set.items[i]->value, &a->expr));
+        if (a->expr->kind == BEXPR_ROW) {
+            return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+        }
         TRY(bind__check_generated(b, table->u.table.def, a->column, a->expr));
     }
     struct lnode *root = from;

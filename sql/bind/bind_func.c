@@ -222,6 +222,22 @@ static db_err bind_grouping(struct binder *b, const struct scope *scope, struct 
     return ERR_OK;
 }
 
+/* A literal as it stands, with a sign or a COLLATE clause. */
+static bool is_literal(const struct ast_expr *e)
+{
+    if (e->kind == AST_EXPR_COLLATE) {
+        e = ((const struct ast_collate *)e)->arg;
+    } else if (e->kind == AST_EXPR_UNARY && ((const struct ast_unary *)e)->op == AST_OP_NEG) {
+        e = ((const struct ast_unary *)e)->arg;
+    }
+    if (e->kind != AST_EXPR_LITERAL) {
+        return false;
+    }
+    enum ast_literal_kind k = ((const struct ast_literal *)e)->kind;
+    return k != AST_LIT_DATE && k != AST_LIT_TIME && k != AST_LIT_TIMESTAMP && k != AST_LIT_TRUE &&
+           k != AST_LIT_FALSE;
+}
+
 db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *f,
                   struct bexpr **ret)
 {
@@ -248,6 +264,10 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
         if (args[i]->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
+    }
+    if (slice_eq_nocase(f->name, SLICE_LIT("name_const")) && n == 2 &&
+        !(is_literal(f->args.items[0]) && is_literal(f->args.items[1]))) {
+        return my_error(b->diag, ER_WRONG_ARGUMENTS, "NAME_CONST");
     }
     if (slice_eq_nocase(f->name, SLICE_LIT("grouping"))) {
         return bind_grouping(b, scope, args, n, ret);
@@ -305,6 +325,25 @@ const char *bind__agg_name(enum ast_agg_func f)
     return names[f];
 }
 
+/* MYSQL: a whole number is the position of an argument, also as (SELECT 1). */
+static db_err check_position(struct binder *b, const struct ast_aggregate *a, const struct bexpr *e)
+{
+    const struct bexpr *at = e;
+    if (e->kind == BEXPR_SUBQUERY_SCALAR && e->u.subquery.sub->root->kind == LNODE_PROJECT &&
+        e->u.subquery.sub->root->children[0]->kind == LNODE_DUAL) {
+        at = e->u.subquery.sub->root->u.project.exprs[0].expr;
+    }
+    if (at->kind != BEXPR_CONST || at->folded != NULL || at->u.constant.is_null ||
+        at->u.constant.phys != PHYS_INT || type_is_temporal(&at->type)) {
+        return ERR_OK;
+    }
+    if (at->u.constant.u >= 1 && at->u.constant.u <= a->args.count) {
+        return ERR_OK;
+    }
+    return my_error(b->diag, ER_BAD_FIELD_ERROR,
+                    arena_printf(b->arena, "%lld", (long long)at->u.constant.i), "order clause");
+}
+
 static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
                         struct bexpr *e)
 {
@@ -319,6 +358,7 @@ static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_
     }
     for (uint32_t i = 0; i < n; i++) {
         TRY(bind__expr(b, scope, a->order_by.items[i]->expr, &e->u.agg.order_by[i]));
+        TRY(check_position(b, a, e->u.agg.order_by[i]));
         if (e->u.agg.order_by[i]->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }

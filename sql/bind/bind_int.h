@@ -131,6 +131,11 @@ struct binder {
     struct func_bind_ctx func;
     struct bound_stmt *stmt;
     const struct ast_select *into_select; /* the query block that INTO may stand in; or NULL */
+    /* INSERT ... SELECT ... ON DUPLICATE KEY UPDATE may read the tables of this block, or of TABLE
+     * t: their columns, once they are bound and the block does not group. */
+    const struct ast_body *source_body;
+    const struct lcolumn *source_columns;
+    uint32_t source_column_count;
     struct cte_def *ctes;
     struct lateral_use *laterals; /* all so far, newest first */
     struct bsubquery **subqueries;
@@ -373,9 +378,10 @@ db_err bind__file_format(struct binder *b, const struct ast_file_format *f, stru
 bool bind__load_variable(const struct binder *b, struct slice name, struct sql_type *ret);
 /* The table that rows go to, as the statement's only target. Of a view: the table behind it, and
  * its columns in the view's order (else NULL and 0). */
-db_err bind__insert_target(struct binder *b, const struct ast_name *name, bool on_duplicate,
-                           struct lnode **ret_table, col_id_t **ret_view_ids,
-                           uint32_t *ret_view_count);
+db_err bind__insert_target(struct binder *b, const struct ast_name *name, struct lnode **ret_table,
+                           col_id_t **ret_view_ids, uint32_t *ret_view_count);
+/* bind_duplicate.c: ON DUPLICATE KEY UPDATE, after the rows are bound. */
+db_err bind__on_duplicate(struct binder *b, const struct ast_insert *s, struct lnode *table);
 /* By the name that the statement uses: a view's, when it names one. NULL: there is none. */
 const struct column_def *bind__column_named(const struct lnode *table, const struct ast_column *c);
 /* 3105 when a generated column is given a value of its own. */

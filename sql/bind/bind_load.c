@@ -215,7 +215,7 @@ db_err bind__load(struct binder *b, const struct ast_load_data *s)
     if (slice_eq(l->field_term, l->line_term)) {
         l->line_term = SLICE_EMPTY; /* MYSQL: a line is as many fields as there are columns */
     }
-    TRY(bind__insert_target(b, &s->table, false, &table, &ids, &view_count));
+    TRY(bind__insert_target(b, &s->table, &table, &ids, &view_count));
     TRY(file_charset(b, s->format.charset, l));
     TRY(arena_copy(b->arena, s->file, &l->file));
     l->local = s->local;

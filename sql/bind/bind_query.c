@@ -212,6 +212,10 @@ static db_err bind_table(struct binder *b, const struct ast_body_table *t, struc
         }
         count++;
     }
+    if (&t->body == b->source_body) {
+        b->source_columns = n->columns;
+        b->source_column_count = n->column_count;
+    }
     TRY(bind__project(b, items, count, &n));
     *ret = n;
     *ret_visible = count;

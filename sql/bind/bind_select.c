@@ -510,6 +510,12 @@ static db_err window_block(struct binder *b, struct block *k)
 
 static db_err bind_input(struct binder *b, struct block *k)
 {
+    for (uint32_t i = 0; i < k->ast->items.count && k->ast->from == NULL; i++) {
+        const struct ast_expr *e = k->ast->items.items[i]->expr;
+        if (e->kind == AST_EXPR_STAR && ((const struct ast_column *)e)->table.ptr == NULL) {
+            return my_error(b->diag, ER_NO_TABLES_USED);
+        }
+    }
     if (k->ast->from == NULL) {
         k->root = bind__node(b, LNODE_DUAL, NULL);
         if (k->root == NULL) {
@@ -571,6 +577,10 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     bool distinct = (s->options & AST_SELECT_DISTINCT) != 0;
     if (s->group_by.count != 0 || k.scope.has_agg) {
         TRY(aggregate_block(b, &k));
+    }
+    if (&s->body == b->source_body && s->group_by.count == 0 && !k.scope.has_agg) {
+        b->source_columns = k.scope.columns;
+        b->source_column_count = k.scope.count;
     }
     TRY(having_filter(b, &k));
     if (windows.count != 0) {

@@ -287,6 +287,15 @@ db_err bind_type(struct arena *arena, const struct ast_type *type, uint16_t defa
     if (c.column == NULL) {
         return ERR_NOMEM;
     }
+    bool bytes = type->kind == AST_TYPE_BINARY || type->kind == AST_TYPE_VARBINARY ||
+                 (type->kind >= AST_TYPE_TINYBLOB && type->kind <= AST_TYPE_LONGBLOB);
+    if (bytes && type->collation.ptr != NULL) {
+        const struct collation *wanted;
+        TRY(collation_require(type->collation, diag, &wanted));
+        if (wanted->id != COLL_BINARY) {
+            return my_error(diag, ER_COLLATION_CHARSET_MISMATCH, wanted->name, "binary");
+        }
+    }
     struct sql_type t;
     TRY(bind_by_kind(&c, &t));
     if ((type->flags & AST_TYPE_F_ZEROFILL) != 0) {

@@ -260,8 +260,10 @@ struct bound_stmt {
     uint32_t insert_column_count;
     struct bound_assign *assigns; /* UPDATE SET, or ON DUPLICATE KEY UPDATE */
     uint32_t assign_count;
-    col_id_t *odku_old;     /* by ordinal: the existing row's columns in assigns' expressions */
-    col_id_t *odku_new;     /* by ordinal: the row that was to be inserted (VALUES(col)) */
+    col_id_t *odku_old;    /* by ordinal: the existing row's columns in assigns' expressions */
+    col_id_t *odku_new;    /* by ordinal: the row that was to be inserted (VALUES(col)) */
+    col_id_t *odku_source; /* columns of root behind the inserted ones that assigns read */
+    uint32_t odku_source_count;
     struct load_spec *load; /* INSERT: of LOAD DATA, whose SET is in assigns; root has no rows */
     bool ignore, replace, low_priority;
     struct bexpr

@@ -200,10 +200,11 @@ static db_err change_column(struct alter *a, struct slice name, const struct ast
 {
     struct draft_column *old = old_column(a, name);
     struct draft_column *made;
-    if (old == NULL) {
+    if (old == NULL || old->redefined) {
         return unknown_column(a, name);
     }
     TRY(ddl__column(&a->draft, x->column, &made));
+    made->redefined = true;
     made->source = old->source;
     made->def.id = old->def.id;
     made->def.has_absent = old->def.has_absent;
@@ -225,9 +226,10 @@ static db_err set_default(struct alter *a, const struct ast_alter_action *x)
 {
     struct draft_column *c = old_column(a, x->name);
     bool drop = x->kind == AST_ALTER_DROP_DEFAULT;
-    if (c == NULL) {
+    if (c == NULL || c->redefaulted) {
         return unknown_column(a, x->name);
     }
+    c->redefaulted = true;
     if (c->def.generated != GENERATED_NO) {
         return my_error(a->ctx->diag, ER_WRONG_USAGE, "DEFAULT", "generated column");
     }
@@ -241,10 +243,11 @@ static db_err set_default(struct alter *a, const struct ast_alter_action *x)
 static db_err rename_column(struct alter *a, const struct ast_alter_action *x)
 {
     struct draft_column *c = old_column(a, x->name);
-    if (c == NULL) {
+    if (c == NULL || c->renamed) {
         return unknown_column(a, x->name);
     }
     TRY(ddl__check_column_name(a->ctx, x->new_name));
+    c->renamed = true;
     c->def.name = x->new_name;
     return ERR_OK;
 }

@@ -229,6 +229,36 @@ static db_err make(struct draft *d, const struct ast_create_table *s)
     return s->temporary ? put_temporary(d->ctx, &def) : commit(d, &def, s->if_not_exists);
 }
 
+static db_err check_length(struct ddl_ctx *ctx, struct slice name)
+{
+    return ddl__too_long(name, DDL_NAME_CHARS_MAX)
+               ? my_error(ctx->diag, ER_TOO_LONG_IDENT, ddl__text(ctx, name))
+               : ERR_OK;
+}
+
+/* MYSQL: what the parser finds comes before the table that is there already. */
+static db_err check_identifiers(struct ddl_ctx *ctx, const struct ast_create_table *s)
+{
+    for (uint32_t i = 0; i < s->columns.count; i++) {
+        TRY(ddl__check_column_name(ctx, s->columns.items[i]->name));
+    }
+    for (uint32_t i = 0; i < s->indexes.count; i++) {
+        const struct ast_index_def *ix = s->indexes.items[i];
+        struct slice name = ix->name.ptr != NULL ? ix->name : ix->constraint;
+        TRY(check_length(ctx, name));
+        for (uint32_t k = 0; k < ix->parts.count; k++) {
+            if (ix->parts.items[k]->empty_prefix) {
+                return my_error(ctx->diag, ER_KEY_PART_0,
+                                ddl__text(ctx, ix->parts.items[k]->column));
+            }
+        }
+    }
+    for (uint32_t i = 0; i < s->checks.count; i++) {
+        TRY(check_length(ctx, s->checks.items[i]->name));
+    }
+    return ERR_OK;
+}
+
 db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
 {
     struct draft d = {.ctx = ctx};
@@ -243,6 +273,7 @@ db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
     }
     TRY(refuse_unsupported(ctx, s));
     if (exists_already(ctx, s, d.def.schema_name, d.def.name)) {
+        TRY(check_identifiers(ctx, s));
         if (!s->if_not_exists) {
             return my_error(ctx->diag, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, d.def.name));
         }

@@ -27,7 +27,9 @@ struct draft_column {
     int32_t source;        /* ordinal in the table that is altered; -1: a new column */
     bool explicit_null;    /* NULL was written */
     bool has_default;      /* DEFAULT was written */
-    bool row_default;      /* a new column whose default differs from row to row */
+    bool renamed, redefined,
+        redefaulted;  /* by ALTER TABLE: a second time there is no such column */
+    bool row_default; /* a new column whose default differs from row to row */
     /* Of a generated column or of DEFAULT (expr): as written. NULL: what def has as text. */
     const struct ast_expr *expr;
 };

@@ -18,6 +18,9 @@ static db_err add_parts(struct draft *d, const struct ast_index_def *ast, struct
     }
     for (uint32_t i = 0; i < ast->parts.count; i++) {
         const struct ast_key_part *p = ast->parts.items[i];
+        if (p->empty_prefix) {
+            return my_error(ctx->diag, ER_KEY_PART_0, ddl__text(ctx, p->column));
+        }
         if (p->prefix > UINT32_MAX) {
             return my_error(ctx->diag, ER_WRONG_SUB_KEY);
         }

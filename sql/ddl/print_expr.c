@@ -50,6 +50,7 @@ static db_err put_text(struct buf *out, struct slice charset, struct slice text)
     struct slice cs = charset.ptr == NULL ? SLICE_LIT("utf8mb4") : charset;
     TRY(buf_printf(out, "_%.*s", SLICE_FMT(cs)));
     if (!plain) {
+        TRY(put(out, " "));
         return put_hex(out, text);
     }
     TRY(put(out, "'"));
@@ -73,7 +74,7 @@ static db_err print_literal(const struct ast_literal *l, struct buf *out)
     case AST_LIT_HEX:
     case AST_LIT_BIT:
         if (l->charset.ptr != NULL) {
-            TRY(buf_printf(out, "_%.*s", SLICE_FMT(l->charset)));
+            TRY(buf_printf(out, "_%.*s ", SLICE_FMT(l->charset)));
         }
         return put_hex(out, l->text);
     case AST_LIT_DATE: TRY(put(out, "DATE")); break;

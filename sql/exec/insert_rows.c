@@ -245,7 +245,8 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
                 TRY(storage_sequence_raise(ctx->storage, name, highest, ctx->diag));
                 highest = 0;
             }
-            left = numbers_wanted(ctx, rows + col, width, i, n);
+            /* MYSQL: at first as many as there are rows, even when some have numbers. */
+            left = next == 0 ? n : numbers_wanted(ctx, rows + col, width, i, n);
             TRY(storage_sequence_next(ctx->storage, name, start == 0 ? 0 : start - 1, left, step,
                                       offset, ctx->diag, &next));
         }

@@ -11,27 +11,21 @@
 #include "sql/exec/fk.h"
 #include "sql/exec/load_rows.h"
 
-static db_err one_row_vectors(struct exec_ctx *ctx, const struct table_def *t, struct chunk *c)
+static db_err one_row_vectors(struct op_insert *s, struct exec_ctx *ctx)
 {
-    uint32_t n = t->column_count;
-    c->columns = ARENA_ARRAY(ctx->arena, struct vector, 2 * n);
-    if (c->columns == NULL) {
+    const struct plan_node *n = s->op.node;
+    uint32_t width = s->table->column_count;
+    uint32_t total = 2 * width + n->u.insert.source_count;
+    const struct sql_type **types = arena_alloc(ctx->arena, total * sizeof(*types));
+    if (types == NULL) {
         return ERR_LIMIT;
     }
-    for (uint32_t i = 0; i < 2 * n; i++) {
-        struct vector *v = &c->columns[i];
-        v->type = &t->columns[i % n].type;
-        v->phys = (uint8_t)type_phys(v->type);
-        v->capacity = 1;
-        v->index_mask = UINT32_MAX;
-        v->arena = ctx->arena;
-        v->data = arena_alloc(ctx->arena, phys_size_table[v->phys]);
-        if (v->data == NULL) {
-            return ERR_LIMIT;
-        }
+    for (uint32_t i = 0; i < total; i++) {
+        types[i] = i < 2 * width ? &s->table->columns[i % width].type
+                                 : n->children[0]->types[n->u.insert.sources[i - 2 * width]];
     }
-    c->column_count = 2 * n;
-    c->count = 1;
+    TRY(chunk_init_rows(&s->scratch, types, total, 1, ctx->arena));
+    s->scratch.count = 1;
     return ERR_OK;
 }
 
@@ -52,7 +46,7 @@ static db_err insert_open(struct op *op, struct exec_ctx *ctx)
             TRY(expr_prepare(ctx, n->u.insert.updates[i].expr, &s->updates[i]));
         }
         TRY(row_rules_init(&s->update_rules, ctx, s->table, n->u.insert.target->odku_rules));
-        TRY(one_row_vectors(ctx, s->table, &s->scratch));
+        TRY(one_row_vectors(s, ctx));
     }
     return op_open(op->children[0], ctx);
 }
@@ -116,10 +110,14 @@ static db_err load_scratch(struct op_insert *s, const struct value *old,
                            const struct value *new_row)
 {
     uint32_t n = s->table->column_count;
-    for (uint32_t i = 0; i < 2 * n; i++) {
+    uint32_t extra = s->op.node->u.insert.source_count;
+    for (uint32_t i = 0; i < 2 * n + extra; i++) {
         struct vector *v = &s->scratch.columns[i];
         vector_reset(v);
-        TRY(vector_set(v, 0, i < n ? &old[i] : &new_row[i - n]));
+        TRY(vector_set(v, 0,
+                       i < n       ? &old[i]
+                       : i < 2 * n ? &new_row[i - n]
+                                   : &s->sources[(size_t)s->at * extra + (i - 2 * n)]));
     }
     return ERR_OK;
 }
@@ -264,6 +262,7 @@ db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct valu
     bool *known;
     TRY(find_parents(s, ctx, rows, n, &known));
     for (uint32_t i = 0; i < n; i++) {
+        s->at = i;
         TRY(write_row(s, ctx, &rows[(size_t)i * s->table->column_count],
                       known == NULL ? NULL : &known[(size_t)i * fks->check_count]));
         TRY(fiber_checkpoint());
@@ -288,6 +287,16 @@ static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
     return kept == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, kept);
 }
 
+static db_err keep_sources(struct op_insert *s, struct exec_ctx *ctx, const struct chunk *in,
+                           uint32_t at, struct value *ret)
+{
+    for (uint32_t i = 0; i < s->op.node->u.insert.source_count; i++) {
+        vector_get(&in->columns[s->op.node->u.insert.sources[i]], at, &ret[i]);
+        TRY(value_copy(&ret[i], ctx->arena, &ret[i]));
+    }
+    return ERR_OK;
+}
+
 /* All rows of the source are read before the first is written: it may read the table that is
  * written. */
 static db_err insert_source(struct op_insert *s, struct exec_ctx *ctx)
@@ -295,7 +304,9 @@ static db_err insert_source(struct op_insert *s, struct exec_ctx *ctx)
     uint32_t cap = 0;
     uint32_t n = 0;
     size_t width = s->table->column_count;
+    uint32_t extra = s->op.node->u.insert.source_count;
     struct value *rows = NULL;
+    struct value *sources = NULL;
     struct chunk *in;
     for (;;) {
         TRY(op_child_next(&s->op, ctx, 0, &in));
@@ -308,10 +319,16 @@ static db_err insert_source(struct op_insert *s, struct exec_ctx *ctx)
             if (grown == NULL) {
                 return ERR_LIMIT;
             }
+            struct value *more = ARENA_ARRAY(ctx->arena, struct value, (size_t)cap * extra + 1);
+            if (more == NULL) {
+                return ERR_LIMIT;
+            }
             if (n != 0) {
                 memcpy(grown, rows, n * width * sizeof(*grown));
+                memcpy(more, sources, (size_t)n * extra * sizeof(*more));
             }
             rows = grown;
+            sources = more;
         }
         for (uint32_t i = 0; i < in->count; i++) {
             struct value *row = &rows[n * width];
@@ -322,9 +339,11 @@ static db_err insert_source(struct op_insert *s, struct exec_ctx *ctx)
             for (size_t c = 0; c < width; c++) {
                 TRY(value_copy(&row[c], ctx->arena, &row[c]));
             }
+            TRY(keep_sources(s, ctx, in, chunk_row(in, i), &sources[(size_t)n * extra]));
             n++;
         }
     }
+    s->sources = sources;
     return n == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, n);
 }
 

@@ -11,8 +11,10 @@ struct op_insert {
     struct insert_rows rows;
     struct expr_state **updates;
     struct row_rules update_rules;
-    struct chunk scratch; /* one row: old ++ new */
-    bool *known;          /* of rows on their way: by row, then foreign key (fk.h) */
+    struct chunk scratch;        /* one row: old ++ new ++ what the updates read of the source */
+    const struct value *sources; /* of all rows, row-major: the source's part; or NULL */
+    uint32_t at;                 /* the row being written */
+    bool *known;                 /* of rows on their way: by row, then foreign key (fk.h) */
     uint32_t known_max;
     bool opened;
     bool done;

@@ -130,6 +130,69 @@ db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *call, stru
     return ERR_OK;
 }
 
+static db_err cannot_convert(struct func_bind_ctx *ctx, struct slice text,
+                             const struct collation *from, const struct collation *to)
+{
+    struct buf shown;
+    buf_init(&shown, (size_t)1 << 16);
+    db_err err = ERR_OK;
+    for (size_t i = 0; i < text.len && shown.len < 64 && err == ERR_OK; i++) {
+        err = text.ptr[i] < 0x80 ? buf_append_u8(&shown, text.ptr[i])
+                                 : buf_printf(&shown, "\\x%02X", text.ptr[i]);
+    }
+    if (err == ERR_OK) {
+        err = my_error(ctx->diag, ER_CANNOT_CONVERT_STRING,
+                       arena_strdup(ctx->arena, buf_slice(&shown)), from->cs->name, to->cs->name);
+    }
+    buf_fini(&shown);
+    return err;
+}
+
+static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
+                           const struct collation *to)
+{
+    bool text = type_is_string(&a->type);
+    const struct collation *from = collation_by_id(text ? a->type.collation : a->want.collation);
+    if (to->id == COLL_BINARY || from->id == COLL_BINARY || from->cs == to->cs) {
+        return ERR_OK;
+    }
+    if (text) {
+        a->want_cast = true;
+        a->want = a->type;
+        const struct value *v = a->constant;
+        struct slice made;
+        size_t lost = 0;
+        if (v != NULL && !v->is_null && v->phys == PHYS_STR) {
+            TRY(charset_convert_arena(from->cs, v->str, to->cs, ctx->arena, &made, &lost));
+        }
+        if (lost != 0) {
+            return cannot_convert(ctx, v->str, from, to);
+        }
+    }
+    a->want.collation = to->id;
+    return ERR_OK;
+}
+
+db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *call,
+                          struct func_arg *subject, struct func_arg *const *others, uint32_t count)
+{
+    func__want_text(ctx, subject);
+    const struct sql_type *t = subject->want_cast ? &subject->want : &subject->type;
+    bool number = subject->want_cast && !func__is_text(&subject->type);
+    call->collation = t->collation;
+    call->coercibility = subject->type.id == TYPE_NULL ? 6
+                         : number && subject->type.id != TYPE_JSON && t->collation != COLL_BINARY
+                             ? 4
+                             : subject->coercibility;
+    const struct collation *to;
+    TRY(collation_require_id(call->collation, ctx->diag, &to));
+    for (uint32_t i = 0; i < count; i++) {
+        func__want_text(ctx, others[i]);
+        TRY(join_subject(ctx, others[i], to));
+    }
+    return ERR_OK;
+}
+
 /* ---- arguments ---- */
 
 void func__want(struct func_arg *arg, struct sql_type type)

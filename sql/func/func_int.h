@@ -43,6 +43,13 @@ MUST_USE db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *c
                                   struct func_arg *args, uint32_t first, uint32_t count,
                                   uint64_t chars);
 
+/* Text in the collation of one argument, whatever the others' are: they become text of its
+ * character set. Sets call->collation and call->coercibility. ERR_SQL 3854: a constant among the
+ * others has a character that this character set does not have. */
+MUST_USE db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *call,
+                                   struct func_arg *subject, struct func_arg *const *others,
+                                   uint32_t count);
+
 /* ---- what arguments become ---- */
 
 void func__want(struct func_arg *arg, struct sql_type type);

@@ -212,20 +212,28 @@ static bool action_reaches(const struct fk_graph *g, const struct table_def *t)
 
 /* ---- INSERT ---- */
 
-static db_err insert_updates(struct optimizer *o, struct plan_node *p, const struct table_def *t)
+static db_err insert_updates(struct optimizer *o, struct plan_node *p, const struct table_def *t,
+                             const struct phys *rows)
 {
     struct bound_stmt *s = o->stmt;
     uint32_t n = t->column_count;
     if (s->assign_count == 0) {
         return ERR_OK;
     }
-    col_id_t *cols = OPT_ARRAY(o, col_id_t, 2 * n);
+    uint32_t total = 2 * n + s->odku_source_count;
+    col_id_t *cols = OPT_ARRAY(o, col_id_t, total);
+    p->u.insert.sources = OPT_ARRAY(o, uint32_t, s->odku_source_count + 1);
     p->u.insert.updates = OPT_ARRAY(o, struct plan_assign, s->assign_count + n);
-    if (cols == NULL || p->u.insert.updates == NULL) {
+    if (cols == NULL || p->u.insert.updates == NULL || p->u.insert.sources == NULL) {
         return ERR_NOMEM;
     }
     memcpy(cols, s->odku_old, n * sizeof(*cols));
     memcpy(cols + n, s->odku_new, n * sizeof(*cols));
+    for (uint32_t i = 0; i < s->odku_source_count; i++) {
+        cols[2 * n + i] = s->odku_source[i];
+        p->u.insert.sources[i] = opt__slot(rows->cols, rows->node->column_count, s->odku_source[i]);
+    }
+    p->u.insert.source_count = s->odku_source_count;
     for (uint32_t i = 0; i < s->assign_count; i++) {
         struct bound_assign *a = &s->assigns[i];
         if (t->columns[a->column].generated != GENERATED_NO) {
@@ -234,7 +242,7 @@ static db_err insert_updates(struct optimizer *o, struct plan_node *p, const str
         TRY(replace_default(o, t, &t->columns[a->column], s->odku_old, &a->expr));
         struct plan_assign *out = &p->u.insert.updates[p->u.insert.update_count++];
         out->column = a->column;
-        TRY(opt__resolve(o, a->expr, cols, 2 * n, &out->expr));
+        TRY(opt__resolve(o, a->expr, cols, total, &out->expr));
     }
     TRY(on_update_now(o, t, p->u.insert.updates, &p->u.insert.update_count));
     bool *changed = OPT_ARRAY(o, bool, n);
@@ -325,7 +333,7 @@ static db_err plan_insert(struct optimizer *o)
         }
     }
     if (s->load == NULL) {
-        TRY(insert_updates(o, p, t));
+        TRY(insert_updates(o, p, t, &rows));
     }
     struct fk_graph graph;
     graph_init(o, &graph);

@@ -231,7 +231,10 @@ struct plan_node {
             uint32_t *columns; /* ordinals, in the order of the child's columns */
             uint32_t column_count;
             bool replace, ignore;
-            /* ON DUPLICATE KEY UPDATE: expressions on old row ++ new row, both by ordinal */
+            /* ON DUPLICATE KEY UPDATE: expressions on old row ++ new row, both by ordinal, ++
+             * those columns of the child */
+            uint32_t *sources;
+            uint32_t source_count;
             struct plan_assign *updates;
             uint32_t update_count;
             struct bexpr *

@@ -388,6 +388,8 @@ void *ast_references(struct parse_ctx *ctx, struct sql_loc loc, void *table,
                      struct ast_list *columns, uint64_t match, void *actions);
 void *ast_key_part(struct parse_ctx *ctx, struct sql_loc loc, struct slice column, uint64_t prefix,
                    uint64_t order);
+/* The part of a key with its written prefix, which may be a wrong 0. */
+void *ast_key_prefix(uint64_t prefix, void *part);
 void *ast_key_part_expr(struct parse_ctx *ctx, struct sql_loc loc, void *expr,
                         struct sql_loc expr_loc, uint64_t order);
 void *ast_partition_by(struct parse_ctx *ctx, struct sql_loc loc, void *method, uint64_t count,

@@ -251,6 +251,12 @@ void *ast_key_part(struct parse_ctx *ctx, struct sql_loc loc, struct slice colum
     return p;
 }
 
+void *ast_key_prefix(uint64_t prefix, void *part)
+{
+    ((struct ast_key_part *)part)->empty_prefix = prefix == 0;
+    return part;
+}
+
 void *ast_key_part_expr(struct parse_ctx *ctx, struct sql_loc loc, void *expr,
                         struct sql_loc expr_loc, uint64_t order)
 {

@@ -115,6 +115,7 @@ struct ast_key_part {
     struct ast_expr *expr; /* functional key part */
     struct slice text;     /* source of expr */
     uint64_t prefix;       /* 0: none */
+    bool empty_prefix;     /* (0) was written */
     bool has_order;        /* ASC or DESC was written */
     bool desc;
 };

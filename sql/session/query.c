@@ -362,6 +362,15 @@ static db_err insert_again(struct sql_session *s, struct exec_ctx *ctx, const st
     return txn__end_statement(s, err);
 }
 
+static bool is_single_table(const struct plan *plan)
+{
+    const struct plan_node *n = plan->root;
+    while (n->child_count == 1) {
+        n = n->children[0];
+    }
+    return n->child_count == 0;
+}
+
 static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
                             const struct plan *plan)
 {
@@ -384,6 +393,9 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
         info = arena_printf(&s->stmt_arena, "Records: %llu  Duplicates: %llu  Warnings: %u",
                             (unsigned long long)ctx->records, (unsigned long long)ctx->duplicates,
                             warnings);
+    }
+    if (plan->kind == BOUND_UPDATE) {
+        s->found_rows = is_single_table(plan) ? (int64_t)ctx->matched_rows : 0;
     }
     if (ctx->first_insert_id != 0) {
         s->last_insert_id = ctx->first_insert_id;

@@ -280,10 +280,8 @@ static db_err to_bool(enum sysvar_id id, const struct value *v, struct arena *ar
         return ERR_OK;
     }
     if (v->phys == PHYS_STR) {
-        bool on = slice_eq_nocase(v->str, SLICE_LIT("ON")) ||
-                  slice_eq_nocase(v->str, SLICE_LIT("TRUE")) || slice_eq(v->str, SLICE_LIT("1"));
-        bool off = slice_eq_nocase(v->str, SLICE_LIT("OFF")) ||
-                   slice_eq_nocase(v->str, SLICE_LIT("FALSE")) || slice_eq(v->str, SLICE_LIT("0"));
+        bool on = slice_eq_nocase(v->str, SLICE_LIT("ON"));
+        bool off = slice_eq_nocase(v->str, SLICE_LIT("OFF"));
         if (on || off) {
             *ret = on;
             return ERR_OK;

@@ -109,6 +109,7 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, con
     } else {
         /* A fraction does not round a DATE up, but for what lies below the microsecond. */
         ctx->lenient_date = (to->wire & TYPE_W_LENIENT_DATE) != 0;
+        ctx->whole_date = (to->wire & TYPE_W_WHOLE_DATE) != 0;
         ctx->refused_type = (to->wire & TYPE_W_REFUSE_DATE) == 0        ? NULL
                             : (to->wire & TYPE_W_REFUSE_DATETIME) != 0  ? "DATETIME"
                             : (to->wire & TYPE_W_REFUSE_TIMESTAMP) != 0 ? "TIMESTAMP"

@@ -36,6 +36,7 @@ struct cast_ctx {
      * diag, and whoever evaluates returns it. */
     bool refused;
     const char *refused_type; /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
+    bool whole_date;          /* likewise, TYPE_W_WHOLE_DATE */
     bool lenient_date;        /* set while a value is cast to a TYPE_W_LENIENT_DATE */
     uint8_t div_precision_increment; /* 4 by default */
     uint16_t collation;              /* of text made from numbers and times: collation_connection */

@@ -43,21 +43,21 @@ static bool tiny_date(int64_t whole, int64_t *ret)
 }
 
 static void number_to_datetime(const struct value *v, unsigned decimals, unsigned flags,
-                               bool lenient, struct temporal_result *ret)
+                               bool lenient, bool whole, struct temporal_result *ret)
 {
-    int64_t whole;
+    int64_t n;
     uint32_t nanos;
     bool neg;
     ret->v = 0;
-    if (!cast__split_number(v, &whole, &nanos, &neg) || neg) {
+    if (!cast__split_number(v, &n, &nanos, &neg) || neg) {
         ret->cond = TEMPORAL_INVALID;
         return;
     }
     ret->cond = TEMPORAL_OK;
-    if (lenient && tiny_date(whole, &ret->v)) {
+    if (lenient && (!whole || n == 0) && tiny_date(n, &ret->v)) {
         return;
     }
-    ret->cond = datetime_from_number(whole, nanos, decimals, flags, &ret->v);
+    ret->cond = datetime_from_number(n, nanos, decimals, flags, &ret->v);
 }
 
 /* A TIME is taken on the current date. */
@@ -98,11 +98,11 @@ db_err cast__to_datetime(struct cast_ctx *ctx, const struct sql_type *from, cons
             text = value_str(s, from->collation);
             return text_to_datetime(ctx, &text, decimals, flags, ret);
         }
-        number_to_datetime(v, decimals, flags, ctx->lenient_date, ret);
+        number_to_datetime(v, decimals, flags, ctx->lenient_date, ctx->whole_date, ret);
         return ERR_OK;
     case PHYS_DOUBLE:
     case PHYS_DECIMAL:
-        number_to_datetime(v, decimals, flags, ctx->lenient_date, ret);
+        number_to_datetime(v, decimals, flags, ctx->lenient_date, ctx->whole_date, ret);
         return ERR_OK;
     case PHYS__COUNT: break;
     }

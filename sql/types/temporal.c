@@ -71,6 +71,16 @@ static int64_t first_week(unsigned year, bool monday_first, bool by_majority)
     return january - weekday + 7;
 }
 
+/* The year before 0 has 365 days. */
+static int64_t week_of_year_minus_one(bool monday_first, bool by_majority)
+{
+    enum { DAYS = 365, WHOLE_WEEKS = 53 * 7 };
+    int64_t january = date_to_days(0, 1, 1);
+    int64_t weekday = (date_weekday((uint32_t)january, !monday_first) + WHOLE_WEEKS - DAYS) % 7;
+    bool same = by_majority ? weekday <= 3 : weekday == 0;
+    return january - DAYS - weekday + (same ? 0 : 7);
+}
+
 unsigned date_week(const struct time_parts *p, unsigned mode, unsigned *ret_year)
 {
     bool monday_first = (mode & 1) != 0;
@@ -85,8 +95,9 @@ unsigned date_week(const struct time_parts *p, unsigned mode, unsigned *ret_year
             *ret_year = year;
             return 0;
         }
+        start = year == 0 ? week_of_year_minus_one(monday_first, by_majority)
+                          : first_week(year - 1, monday_first, by_majority);
         year = year == 0 ? 0 : year - 1;
-        start = first_week(year, monday_first, by_majority);
     } else if (own_year && today >= first_week(year + 1, monday_first, by_majority)) {
         *ret_year = year + 1;
         return 1;

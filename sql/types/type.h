@@ -78,6 +78,7 @@ enum {
                                 names the type: DATE, or one of the next two */
     TYPE_W_REFUSE_DATETIME = 64,
     TYPE_W_REFUSE_TIMESTAMP = 128,
+    TYPE_W_WHOLE_DATE = 256,   /* with TYPE_W_LENIENT_DATE: numbers below 101 but 0 are no dates */
     TYPE_W_SHORT_YEAR = 16,    /* of a cast's target: 1..99 are years of two digits */
     TYPE_W_LENIENT_DATE = 8,   /* of a cast's target: a zero month or day is let through, as parts
                                   of dates (MONTH) see them, whatever sql_mode says */

@@ -229,9 +229,12 @@ db_err string_trim(EVAL_ARGS)
 {
     (void)ctx;
     uint32_t at = call->arg_count == 1 ? 0 : 1;
+    uint8_t space[8] = " ";
+    const struct charset *cs = result_charset(call);
+    size_t width = cs->minlen == 1 ? 1 : charset_encode(cs, ' ', space);
     EACH_ROW(row)
     {
-        struct slice what = call->arg_count == 3 ? vec_str(args[2], row) : SLICE_LIT(" ");
+        struct slice what = call->arg_count == 3 ? vec_str(args[2], row) : slice_of(space, width);
         set_part(out, row, trim_run(vec_str(args[at], row), what, call->variant));
     }
     return ERR_OK;

@@ -75,29 +75,43 @@ db_err string_bind_part(BIND_ARGS)
 
 db_err string_bind_substring_index(BIND_ARGS)
 {
-    TRY(func__result_text(ctx, call, args, 0, 2, func__chars(&args[0].type)));
+    struct func_arg *others[] = {&args[1]};
+    TRY(func__subject_text(ctx, call, &args[0], others, 1));
     func__want_int(&args[2]);
+    set_chars(call, func__chars(&args[0].type));
     return ERR_OK;
 }
 
-/* LOCATE, INSTR, FIND_IN_SET. */
+/* LOCATE(needle, s [, from]), INSTR(s, needle): variant says which is which. */
 db_err string_bind_locate(BIND_ARGS)
+{
+    uint32_t subject = call->variant == 0 ? 1 : 0;
+    struct func_arg *others[] = {&args[1 - subject]};
+    TRY(func__subject_text(ctx, call, &args[subject], others, 1));
+    uint8_t coercibility = call->coercibility;
+    if (call->arg_count == 3) {
+        func__want_int(&args[2]);
+    }
+    func__result(call, args, func__bigint(11));
+    call->coercibility = coercibility;
+    return ERR_OK;
+}
+
+static db_err find_in_set(BIND_ARGS)
 {
     uint8_t coercibility;
     const struct collation *c;
     func__want_texts(ctx, args, 2);
     TRY(func_agree_collation(ctx, call->def->name, args, 2, &call->collation, &coercibility));
     TRY(collation_require_id(call->collation, ctx->diag, &c));
-    if (call->arg_count == 3) {
-        func__want_int(&args[2]);
-    }
     func__result(call, args, func__bigint(11));
     return ERR_OK;
 }
 
 db_err string_bind_replace(BIND_ARGS)
 {
-    TRY(func__result_text(ctx, call, args, 0, 3, 0));
+    struct func_arg *others[] = {&args[1], &args[2]};
+    TRY(func__subject_text(ctx, call, &args[0], others, 2));
     uint64_t chars = chars_in(&args[0].type, call->collation);
     uint64_t from = chars_in(&args[1].type, call->collation);
     uint64_t to = chars_in(&args[2].type, call->collation);
@@ -110,10 +124,8 @@ db_err string_bind_replace(BIND_ARGS)
 
 db_err string_bind_insert(BIND_ARGS)
 {
-    struct func_arg two[2] = {args[0], args[3]};
-    TRY(func__result_text(ctx, call, two, 0, 2, 0));
-    args[0] = two[0];
-    args[3] = two[1];
+    struct func_arg *others[] = {&args[3]};
+    TRY(func__subject_text(ctx, call, &args[0], others, 1));
     func__want_int(&args[1]);
     func__want_int(&args[2]);
     set_chars(call,
@@ -161,11 +173,9 @@ db_err string_bind_space(BIND_ARGS)
 
 db_err string_bind_pad(BIND_ARGS)
 {
-    struct func_arg two[2] = {args[0], args[2]};
+    struct func_arg *others[] = {&args[2]};
     int64_t count;
-    TRY(func__result_text(ctx, call, two, 0, 2, 0));
-    args[0] = two[0];
-    args[2] = two[1];
+    TRY(func__subject_text(ctx, call, &args[0], others, 1));
     uint64_t chars = max_chars(ctx);
     if (func__const_int(&args[1], &count)) {
         chars = count < 0 ? 0 : (uint64_t)count < chars ? (uint64_t)count : chars;
@@ -181,7 +191,8 @@ db_err string_bind_trim(BIND_ARGS)
     int64_t mode = 0;
     (void)func__const_int(&args[0], &mode);
     call->variant = (int)mode;
-    TRY(func__result_text(ctx, call, args, 1, call->arg_count - 1, 0));
+    struct func_arg *others[] = {&args[call->arg_count - 1]};
+    TRY(func__subject_text(ctx, call, &args[1], others, call->arg_count == 3 ? 1 : 0));
     set_chars(call, chars_in(&args[1].type, call->collation));
     return ERR_OK;
 }
@@ -226,7 +237,7 @@ db_err string_bind_find_in_set(BIND_ARGS)
 {
     const struct value *v = args[0].constant;
     if (args[1].type.id != TYPE_SET || v == NULL || v->is_null || v->phys != PHYS_STR) {
-        return string_bind_locate(ctx, call, args);
+        return find_in_set(ctx, call, args);
     }
     const struct type_names *names = args[1].type.names;
     const struct collation *c;
@@ -254,12 +265,11 @@ db_err string_bind_field(BIND_ARGS)
     }
     call->variant = text ? PHYS_STR : exact ? PHYS_INT : PHYS_DOUBLE;
     if (text) {
-        uint8_t coercibility;
-        const struct collation *c;
-        func__want_texts(ctx, args, call->arg_count);
-        TRY(func_agree_collation(ctx, "field", args, call->arg_count, &call->collation,
-                                 &coercibility));
-        TRY(collation_require_id(call->collation, ctx->diag, &c));
+        struct func_arg *others[FUNC_ARGS_MAX];
+        for (uint32_t i = 1; i < call->arg_count; i++) {
+            others[i - 1] = &args[i];
+        }
+        TRY(func__subject_text(ctx, call, &args[0], others, call->arg_count - 1));
     }
     for (uint32_t i = 0; i < call->arg_count && !text; i++) {
         if (exact) {
@@ -312,6 +322,9 @@ db_err string_bind_decode(BIND_ARGS)
     func__want_text(ctx, &args[0]);
     const struct collation *c = collation_by_id(args[0].type.collation);
     uint64_t bytes = func__chars(&args[0].type) * c->cs->maxlen;
+    if (type_is_string(&args[0].type) && c->cs->minlen > 1) { /* it is characters that count */
+        func__want(&args[0], func__text(func__chars(&args[0].type), COLL_UTF8MB4_BIN));
+    }
     uint64_t chars = call->variant == 1 ? (bytes + 3) / 4 * 3 : (bytes + 1) / 2;
     func__result_null(call, func__text(chars, COLL_BINARY));
     call->coercibility = 4;

@@ -147,7 +147,8 @@ db_err temporal_bind_extract(BIND_ARGS)
     call->variant = (int)unit;
     if (unit_of_date(unit) || args[1].type.id == TYPE_TIMESTAMP) {
         func__want_datetime(&args[1]);
-        args[1].want.wire = TYPE_W_LENIENT_DATE;
+        args[1].want.wire = type_is_numeric(&args[1].type) ? TYPE_W_LENIENT_DATE | TYPE_W_WHOLE_DATE
+                                                           : TYPE_W_LENIENT_DATE;
     } else {
         temporal__want_any(ctx, &args[1]); /* a time or a date with a time: its text tells */
     }
