@@ -178,7 +178,8 @@ static db_err commit_1pc(struct prewrite *p, struct diag *diag, struct kv_reply 
         TRY(mvcc_write_version(&p->w.batch, m->key, commit_ts, m->op, m->value));
     }
     TRY(eval__write_propose(&p->w, diag, reply));
-    row_unlock_all(p->r->locks, req->start_ts);
+    db_err err = row_unlock_all(p->r->locks, req->start_ts);
+    ASSERT(err == ERR_OK); /* who seals the table keeps commands out first */
     resp->commit_ts = commit_ts;
     return ERR_OK;
 }

@@ -11,6 +11,6 @@ db_err eval_release(struct eval_range *r, const struct kv_release_req *req, stru
     /* Forgetting is right wherever the locks are by now; the check comes after it, so that a caller
      * who does not know of a split (which publishes the new epoch before it moves locks) learns
      * that some of them may have moved on. */
-    row_unlock_all(r->locks, req->start_ts);
+    TRY(row_unlock_all(r->locks, req->start_ts));
     return eval__check(r, &req->r, none, none, diag, reply, &term);
 }

@@ -661,7 +661,7 @@ static void owners_fiber(void *arg UNUSED)
     CHECK(other.lock_term == f.term);
     CHECK_OK(fiber_spawn(loop_current(), overtaker_fiber, &other));
     CHECK(commit_held(&mine, two, "a", true, 0) == ERR_LOCK_LOST);
-    row_unlock_all(f.r.locks, mine.start_ts);
+    CHECK_OK(row_unlock_all(f.r.locks, mine.start_ts));
     /* shared locks cannot be validated, and what is locked after is no proof of what was before */
     mine = (struct holder){.f = &f, .a = &a, .start_ts = now_ts(&f)};
     CHECK_OK(hold(&mine, two, "a", KV_LOCK_SHARED));
@@ -670,7 +670,7 @@ static void owners_fiber(void *arg UNUSED)
     CHECK_OK(hold(&mine, two, "a", KV_LOCK_SHARED));
     CHECK(mine.lock_term == 0);
     CHECK(commit_held(&mine, two, "b", false, shared_term) == ERR_LOCK_LOST);
-    row_unlock_all(f.r.locks, mine.start_ts);
+    CHECK_OK(row_unlock_all(f.r.locks, mine.start_ts));
     mine.start_ts = now_ts(&f); /* a transaction that began later is not concerned */
     CHECK_OK(hold(&mine, two, "a", KV_LOCK_SHARED));
     CHECK(mine.lock_term == f.term);
@@ -824,7 +824,7 @@ static void worker_fiber(void *arg)
             (void)fprintf(stderr, "transfer: %s\n", err_name(err));
         }
         CHECK(err == ERR_OK || err == ERR_DEADLOCK || err == ERR_KEY_LOCKED);
-        row_unlock_all(b->f.r.locks, start_ts);
+        CHECK_OK(row_unlock_all(b->f.r.locks, start_ts));
         atomic_fetch_add(err == ERR_OK ? &b->done : &b->aborted, 1);
         check_total(b, &a);
         arena_reset(&a);

@@ -113,6 +113,7 @@ struct lock_table {
     _Atomic size_t pending; /* guards */
     _Atomic size_t pending_all;
     _Atomic bool closed;
+    bool sealed; /* written under all mutexes, read under any of a shard */
     struct lock_shard shards[LOCK_SHARDS];
     struct txn_shard txns[TXN_SHARDS];
     struct pending_shard pend[PENDING_SHARDS];
@@ -157,6 +158,8 @@ struct lock_shard *lock__shard_of(struct lock_shard *_Atomic *where);
 MUST_USE db_err lock__wait_latch(struct lock_shard *s, struct lock_entry *e, uint64_t deadline_ns);
 
 /* row_lock.c */
+/* Waiters that need not wait any more. Under the shard's mutex, and not while sealed. */
+void lock__grant_waiters(struct lock_entry *e);
 void lock__cancel_all_rows(struct lock_table *t);
 bool lock__modes_conflict(enum kv_lock_mode a, enum kv_lock_mode b);
 struct txn_shard *lock__txn_shard(struct lock_table *t, ts_t start_ts);

@@ -1,4 +1,4 @@
-/* Row locks that move: export and import for a lease transfer, split and merge of ranges. The
+/* Row locks that move: sealing and import for a lease transfer, split and merge of ranges. The
  * callers have closed the gate of the tables, so that there are no latches; row locks may be taken
  * and released all the time, which is why split and merge hold every mutex of both tables,
  * transaction shards before key shards, the left table before the right. */
@@ -35,33 +35,101 @@ static void unlock_all(struct lock_table *t, struct lock_table *u)
     }
 }
 
-/* ---- export, import ---- */
+/* ---- seal, import ---- */
 
-db_err lock_table_export(struct lock_table *t, db_err (*fn)(void *arg, const struct lock_export *l),
+static void lock_one(struct lock_table *t)
+{
+    for (size_t i = 0; i < TXN_SHARDS; i++) {
+        pthread_mutex_lock(&t->txns[i].mutex);
+    }
+    for (size_t i = 0; i < LOCK_SHARDS; i++) {
+        pthread_mutex_lock(&t->shards[i].mutex);
+    }
+}
+
+static void unlock_one(struct lock_table *t)
+{
+    for (size_t i = 0; i < LOCK_SHARDS; i++) {
+        pthread_mutex_unlock(&t->shards[i].mutex);
+    }
+    for (size_t i = 0; i < TXN_SHARDS; i++) {
+        pthread_mutex_unlock(&t->txns[i].mutex);
+    }
+}
+
+/* All mutexes held. A lock whose transaction has been detached is on its way out. */
+static db_err export_entry(const struct lock_entry *e,
+                           db_err (*fn)(void *arg, const struct lock_export *l), void *arg)
+{
+    LIST_FOREACH (it, &e->holders) {
+        const struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
+        struct lock_export l = {entry_key(e), h->start_ts, h->owner, h->mode};
+        if (!h->detached) {
+            TRY(fn(arg, &l));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err export_all(struct lock_table *t, db_err (*fn)(void *arg, const struct lock_export *l),
                          void *arg)
 {
     for (size_t i = 0; i < LOCK_SHARDS; i++) {
         struct lock_shard *s = &t->shards[i];
-        db_err err = ERR_OK;
-        pthread_mutex_lock(&s->mutex);
-        for (size_t b = 0; b < s->bucket_count && err == ERR_OK; b++) {
-            for (struct lock_entry *e = s->buckets[b]; e != NULL && err == ERR_OK; e = e->next) {
-                LIST_FOREACH (it, &e->holders) {
-                    struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
-                    struct lock_export l = {entry_key(e), h->start_ts, h->owner, h->mode};
-                    err = err_first(err, fn(arg, &l));
-                }
+        for (size_t b = 0; b < s->bucket_count; b++) {
+            for (const struct lock_entry *e = s->buckets[b]; e != NULL; e = e->next) {
+                TRY(export_entry(e, fn, arg));
             }
         }
-        pthread_mutex_unlock(&s->mutex);
-        TRY(err);
     }
     return ERR_OK;
+}
+
+db_err lock_table_seal(struct lock_table *t,
+                       db_err (*fence)(void *arg, uint64_t node, ts_t start_ts),
+                       db_err (*lock)(void *arg, const struct lock_export *l), void *arg)
+{
+    db_err err = ERR_OK;
+    lock_one(t);
+    pthread_mutex_lock(&t->fence_mutex);
+    for (unsigned i = 0; i < atomic_load(&t->fence_count) && err == ERR_OK; i++) {
+        err = fence(arg, t->fences[i].node, t->fences[i].start_ts);
+    }
+    if (t->fence_all != 0) {
+        err = ERR_LIMIT;
+    }
+    pthread_mutex_unlock(&t->fence_mutex);
+    if (err == ERR_OK) {
+        err = export_all(t, lock, arg);
+    }
+    t->sealed = err == ERR_OK;
+    unlock_one(t);
+    return err;
+}
+
+void lock_table_unseal(struct lock_table *t)
+{
+    lock_one(t);
+    t->sealed = false;
+    for (size_t i = 0; i < LOCK_SHARDS; i++) {
+        struct lock_shard *s = &t->shards[i];
+        for (size_t b = 0; b < s->bucket_count; b++) {
+            for (struct lock_entry *e = s->buckets[b]; e != NULL; e = e->next) {
+                lock__grant_waiters(e);
+            }
+        }
+    }
+    unlock_one(t);
 }
 
 db_err lock_table_import(struct lock_table *t, const struct lock_export *l)
 {
     return row_lock(t, l->key, l->start_ts, l->owner, l->mode, KV_NOWAIT, 0, DEADLINE_NONE);
+}
+
+void lock_table_import_fence(struct lock_table *t, uint64_t node, ts_t start_ts)
+{
+    lock__fence(t, node, start_ts);
 }
 
 /* ---- split, merge ---- */

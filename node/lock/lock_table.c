@@ -214,6 +214,7 @@ void lock_table_close(struct lock_table *t)
 {
     atomic_store_explicit(&t->closed, true, memory_order_seq_cst);
     lock__cancel_all_rows(t);
+    lock_table_unseal(t);
 }
 
 void lock_table_open(struct lock_table *t, bool keep_locks)

@@ -87,6 +87,7 @@ MUST_USE db_err pending_wait_range(struct lock_table *t, struct slice start, str
  *   wait KV_WAIT: ERR_LOCK_WAIT_TIMEOUT after wait_ms; ERR_DEADLOCK when the wait would close a
  *   cycle on this node (the requester is the victim).
  *   KV_NOWAIT, KV_SKIP_LOCKED: ERR_LOCK_NOWAIT at once.
+ * ERR_BUSY: the table is sealed; later, perhaps at another node.
  * Also ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_CANCELED, ERR_TIMEOUT (deadline_ns), ERR_NOT_LEADER
  * (closed), ERR_LOCK_LOST (the owner was taken for dead meanwhile). */
 MUST_USE db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts, lock_owner_t owner,
@@ -97,9 +98,10 @@ enum kv_lock_mode row_lock_held(struct lock_table *t, struct slice key, ts_t sta
 /* Under the guard's latches: the index of the first key on which another transaction than start_ts
  * holds a row lock, or count. Near-zero cost when there are no row locks. */
 size_t row_lock_conflict(struct latch_guard *g, ts_t start_ts);
-/* Gives back one lock, or all of a transaction (O(its locks)); waiters get them. Not held: fine. */
-void row_unlock(struct lock_table *t, struct slice key, ts_t start_ts);
-void row_unlock_all(struct lock_table *t, ts_t start_ts);
+/* Gives back one lock, or all of a transaction (O(its locks)); waiters get them. Not held: fine.
+ * ERR_BUSY: the table is sealed, nothing has been given back. */
+MUST_USE db_err row_unlock(struct lock_table *t, struct slice key, ts_t start_ts);
+MUST_USE db_err row_unlock_all(struct lock_table *t, ts_t start_ts);
 size_t row_lock_count(const struct lock_table *t);
 
 /* ---- owners that die ----
@@ -123,17 +125,26 @@ bool lock_table_fenced(struct lock_table *t, lock_owner_t owner, ts_t start_ts);
 void lock_table_close(struct lock_table *t);
 void lock_table_open(struct lock_table *t, bool keep_locks);
 
+/* Seals the table, so that what is exported stays what is held: until it is opened, closed or
+ * unsealed no lock is given, to nobody, and none is taken back; waiters wait on. Then calls
+ * `fence` for each fence and `lock` for each row lock held (not the waiters), in no order, under
+ * the table's mutexes: they may not park. On an error of theirs, which ends it, the table is not
+ * sealed. The caller has latch_acquire_all: no command is under way. */
+struct lock_export;
+MUST_USE db_err lock_table_seal(struct lock_table *t,
+                                db_err (*fence)(void *arg, uint64_t node, ts_t start_ts),
+                                db_err (*lock)(void *arg, const struct lock_export *l), void *arg);
+void lock_table_unseal(struct lock_table *t); /* waiters get what has become free */
+
 struct lock_export {
     struct slice key;
     ts_t start_ts;
     lock_owner_t owner;
     enum kv_lock_mode mode;
 };
-/* Calls fn for each row lock held (not the waiters), in no order. Stops at its first error. The
- * caller has latch_acquire_all. */
-MUST_USE db_err lock_table_export(struct lock_table *t,
-                                  db_err (*fn)(void *arg, const struct lock_export *l), void *arg);
+/* What lock_table_seal has told of another table; nobody uses this one yet. Errors of row_lock. */
 MUST_USE db_err lock_table_import(struct lock_table *t, const struct lock_export *l);
+void lock_table_import_fence(struct lock_table *t, uint64_t node, ts_t start_ts);
 /* Moves row locks and waiters at or above `at` to the new, empty `right`; merge moves all of
  * `right` to t. The caller has latch_acquire_all on both. ERR_NOMEM: nothing has moved. */
 MUST_USE db_err lock_table_split(struct lock_table *t, struct slice at, struct lock_table *right);

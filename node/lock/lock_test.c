@@ -68,15 +68,15 @@ static void modes_fiber(void *arg UNUSED)
     start(&s);
     start(&up);
     CHECK(!x.done && !s.done && !up.done);
-    row_unlock_all(f.t, 2);
+    CHECK_OK(row_unlock_all(f.t, 2));
     CHECK_OK(fiber_sleep(NS_PER_MS));
     CHECK(up.done && up.err == ERR_OK && !x.done && !s.done);
     CHECK(row_lock_held(f.t, SLICE_LIT("k"), 1) == KV_LOCK_EXCLUSIVE);
     CHECK_OK(now(&f, "k", 1, KV_LOCK_SHARED)); /* reentrant */
-    row_unlock_all(f.t, 1);
+    CHECK_OK(row_unlock_all(f.t, 1));
     CHECK_OK(fiber_sleep(NS_PER_MS));
     CHECK(x.done && !s.done);
-    row_unlock(f.t, SLICE_LIT("k"), 3);
+    CHECK_OK(row_unlock(f.t, SLICE_LIT("k"), 3));
     CHECK_OK(fiber_sleep(NS_PER_MS));
     CHECK(s.done && s.err == ERR_OK);
     /* Time-out; a release of all ends a wait of the same transaction. */
@@ -84,7 +84,7 @@ static void modes_fiber(void *arg UNUSED)
           ERR_LOCK_WAIT_TIMEOUT);
     struct attempt gone = {f.t, "k", 6, KV_LOCK_EXCLUSIVE, false, ERR_OK};
     start(&gone);
-    row_unlock_all(f.t, 6);
+    CHECK_OK(row_unlock_all(f.t, 6));
     CHECK_OK(fiber_sleep(NS_PER_MS));
     CHECK(gone.done && gone.err == ERR_CANCELED);
     struct attempt closed = {f.t, "k", 7, KV_LOCK_EXCLUSIVE, false, ERR_OK};
@@ -114,7 +114,7 @@ static void deadlock_fiber(void *arg UNUSED)
     CHECK(row_lock(f.t, SLICE_LIT("k0"), 50, 0, KV_LOCK_SHARED, KV_WAIT, 5000, DEADLINE_NONE) ==
           ERR_DEADLOCK);
     for (int i = 49; i >= 0; i--) {
-        row_unlock_all(f.t, (ts_t)(i + 1));
+        CHECK_OK(row_unlock_all(f.t, (ts_t)(i + 1)));
         CHECK_OK(fiber_sleep(NS_PER_MS));
         CHECK(i == 0 || (a[i - 1].done && a[i - 1].err == ERR_OK));
     }
@@ -125,10 +125,10 @@ static void deadlock_fiber(void *arg UNUSED)
     start(&up);
     CHECK(row_lock(f.t, SLICE_LIT("u"), 2, 0, KV_LOCK_EXCLUSIVE, KV_WAIT, 5000, DEADLINE_NONE) ==
           ERR_DEADLOCK);
-    row_unlock_all(f.t, 2);
+    CHECK_OK(row_unlock_all(f.t, 2));
     CHECK_OK(fiber_sleep(NS_PER_MS));
     CHECK(up.done && up.err == ERR_OK);
-    row_unlock_all(f.t, 1);
+    CHECK_OK(row_unlock_all(f.t, 1));
     close_fixture(&f);
 }
 
@@ -168,7 +168,7 @@ static void pending_fiber(void *arg UNUSED)
     CHECK_OK(latch_acquire(f.t, keys, 2, DEADLINE_NONE, &g));
     CHECK(row_lock_conflict(&g, 1) == 1 && row_lock_conflict(&g, 9) == 2);
     latch_release(&g);
-    row_unlock_all(f.t, 9);
+    CHECK_OK(row_unlock_all(f.t, 9));
     close_fixture(&f);
 }
 
@@ -176,6 +176,17 @@ static db_err count_lock(void *arg, const struct lock_export *l UNUSED)
 {
     ++*(int *)arg;
     return ERR_OK;
+}
+
+static db_err no_fence(void *arg UNUSED, uint64_t node UNUSED, ts_t start_ts UNUSED)
+{
+    CHECK(false);
+    return ERR_OK;
+}
+
+static db_err now_in(struct lock_table *t, const char *key, ts_t ts)
+{
+    return row_lock(t, slice_str(key), ts, 0, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, DEADLINE_NONE);
 }
 
 static void split_fiber(void *arg UNUSED)
@@ -196,17 +207,19 @@ static void split_fiber(void *arg UNUSED)
     latch_release(&g);
     CHECK(now(&f, "n", 1, KV_LOCK_SHARED) == ERR_STALE_EPOCH);
     CHECK(row_lock_held(right, SLICE_LIT("m"), 1) == KV_LOCK_EXCLUSIVE);
-    row_unlock_all(f.t, 1);
+    CHECK_OK(row_unlock_all(f.t, 1));
     CHECK(!waits.done && row_lock_count(f.t) == 0 && row_lock_count(right) == 3);
-    row_unlock_all(right, 1);
+    CHECK_OK(row_unlock_all(right, 1));
     CHECK_OK(fiber_sleep(NS_PER_MS));
     CHECK(waits.done && waits.err == ERR_OK);
-    CHECK_OK(lock_table_export(right, count_lock, &n));
+    CHECK_OK(lock_table_seal(right, no_fence, count_lock, &n));
+    CHECK(row_unlock_all(right, 2) == ERR_BUSY && now_in(right, "q", 8) == ERR_BUSY);
+    lock_table_unseal(right);
     CHECK(n == 2);
     CHECK_OK(lock_table_merge(f.t, right));
     CHECK(row_lock_count(f.t) == 2 && row_lock_count(right) == 0);
-    row_unlock_all(f.t, 2);
-    row_unlock_all(f.t, 3);
+    CHECK_OK(row_unlock_all(f.t, 2));
+    CHECK_OK(row_unlock_all(f.t, 3));
     lock_table_free(right);
     close_fixture(&f);
     /* A bounded table says so. */
@@ -220,7 +233,7 @@ static void split_fiber(void *arg UNUSED)
         err = row_lock(small, slice_str(key), 1, 0, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, DEADLINE_NONE);
     }
     CHECK(err == ERR_LOCK_TABLE_FULL);
-    row_unlock_all(small, 1);
+    CHECK_OK(row_unlock_all(small, 1));
     lock_table_free(small);
     lock_graph_free(f.g);
 }
@@ -267,9 +280,9 @@ static void owners_fiber(void *arg UNUSED)
     CHECK(lock_table_fenced(right, two, 10));
     lock_table_open(right, false);
     CHECK(!lock_table_fenced(right, two, 10));
-    row_unlock_all(f.t, 11);
-    row_unlock_all(f.t, 12);
-    row_unlock_all(f.t, 13);
+    CHECK_OK(row_unlock_all(f.t, 11));
+    CHECK_OK(row_unlock_all(f.t, 12));
+    CHECK_OK(row_unlock_all(f.t, 13));
     lock_table_free(right);
     close_fixture(&f);
 }

@@ -101,7 +101,7 @@ size_t lock_table_reap(struct lock_table *t, bool (*dead)(void *ctx, lock_owner_
         struct list recs;
         list_init(&recs);
         pthread_mutex_lock(&s->mutex);
-        for (size_t b = 0; b < TXN_BUCKETS; b++) {
+        for (size_t b = 0; b < TXN_BUCKETS && !t->sealed; b++) {
             n += detach_dead(t, &s->buckets[b], dead, ctx, &recs);
         }
         pthread_mutex_unlock(&s->mutex);

@@ -173,7 +173,7 @@ static struct row_rec *find_held(const struct lock_entry *e, ts_t start_ts)
     return NULL;
 }
 
-static void grant_waiters(struct lock_entry *e)
+void lock__grant_waiters(struct lock_entry *e)
 {
     while (!list_empty(&e->row_waiters)) {
         struct row_rec *rec = CONTAINER_OF(e->row_waiters.next, struct row_rec, link);
@@ -184,6 +184,13 @@ static void grant_waiters(struct lock_entry *e)
         rec->state = ROW_HELD;
         list_push_back(&e->holders, &rec->link);
         wait_signal(rec->w, ERR_OK);
+    }
+}
+
+static void grant_waiters(struct lock_shard *s, struct lock_entry *e)
+{
+    if (LIKELY(!s->table->sealed)) {
+        lock__grant_waiters(e);
     }
 }
 
@@ -205,7 +212,7 @@ static void remove_held(struct lock_shard *s, struct row_rec *rec)
             h->upgrade_of = NULL;
         }
     }
-    grant_waiters(e);
+    grant_waiters(s, e);
     lock__drop_if_idle(s, e);
 }
 
@@ -238,6 +245,9 @@ static db_err try_lock(struct row_request *q, struct lock_shard *s, uint64_t has
     }
     if (beyond_end(q->t, q->key)) {
         return ERR_STALE_EPOCH;
+    }
+    if (UNLIKELY(q->t->sealed)) {
+        return ERR_BUSY;
     }
     TRY(lock__find_or_add(s, q->key, hash, &e));
     struct row_rec *held = find_held(e, rec->start_ts);
@@ -278,7 +288,7 @@ static enum row_state give_up(struct row_rec *rec, struct waiter *w)
         struct lock_entry *e = rec->entry;
         list_remove(&rec->link);
         rec->state = ROW_FAILED;
-        grant_waiters(e); /* those behind may have waited for this one only */
+        grant_waiters(s, e); /* those behind may have waited for this one only */
         lock__drop_if_idle(s, e);
         state = ROW_FAILED;
         pthread_mutex_unlock(&s->mutex);
@@ -459,7 +469,7 @@ static void release_detached(struct row_rec *rec, db_err reason)
     case ROW_WAITING:
         list_remove(&rec->link);
         wait_signal(rec->w, (int)reason);
-        grant_waiters(e);
+        grant_waiters(s, e);
         lock__drop_if_idle(s, e);
         break;
     case ROW_DEAD: mine = true; break;
@@ -492,22 +502,24 @@ void lock__release_list(struct list *recs, db_err reason)
     }
 }
 
-void row_unlock_all(struct lock_table *t, ts_t start_ts)
+db_err row_unlock_all(struct lock_table *t, ts_t start_ts)
 {
     struct list recs;
     if (atomic_load_explicit(&t->rows, memory_order_acquire) == 0) {
-        return;
+        return ERR_OK;
     }
     struct txn_shard *ts = lock__txn_shard(t, start_ts);
     list_init(&recs);
     pthread_mutex_lock(&ts->mutex);
     struct lock_txn *x = lock__txn_find(ts, start_ts, false);
-    if (x != NULL) {
+    bool refuse = x != NULL && t->sealed;
+    if (x != NULL && !refuse) {
         lock__txn_detach(x, &recs);
         txn_drop_if_empty(ts, start_ts);
     }
     pthread_mutex_unlock(&ts->mutex);
     lock__release_list(&recs, ERR_CANCELED);
+    return refuse ? ERR_BUSY : ERR_OK;
 }
 
 void lock__cancel_all_rows(struct lock_table *t)
@@ -530,7 +542,7 @@ void lock__cancel_all_rows(struct lock_table *t)
     }
 }
 
-void row_unlock(struct lock_table *t, struct slice key, ts_t start_ts)
+db_err row_unlock(struct lock_table *t, struct slice key, ts_t start_ts)
 {
     uint64_t hash = key_hash(key);
     struct txn_shard *ts = lock__txn_shard(t, start_ts);
@@ -546,6 +558,10 @@ void row_unlock(struct lock_table *t, struct slice key, ts_t start_ts)
             rec = NULL;
         }
     }
+    bool refuse = rec != NULL && t->sealed;
+    if (refuse) {
+        rec = NULL;
+    }
     if (rec != NULL) {
         busy = rec->busy;
         remove_held(s, rec);
@@ -559,4 +575,5 @@ void row_unlock(struct lock_table *t, struct slice key, ts_t start_ts)
     if (rec != NULL && !busy) {
         rec_free(t, rec);
     }
+    return refuse ? ERR_BUSY : ERR_OK;
 }

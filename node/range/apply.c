@@ -67,6 +67,9 @@ static db_err apply_normal(struct range_loop *l, struct replica *r, const struct
     case ENTRY_MERGE: return merge_apply(l, r, e, payload, p, ret_result);
     case ENTRY_BATCH: break;
     }
+    if (kind == ENTRY_LOCKS) {
+        return handed_apply(r, e->index, payload);
+    }
     return engine_wbatch_add(l->apply[l->apply_cur].wb, payload);
 }
 

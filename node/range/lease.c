@@ -24,6 +24,18 @@ static uint64_t lock_number(const struct replica *r)
     return r->id << 40 | (r->lease_msg.term & ((UINT64_C(1) << 39) - 1));
 }
 
+static void take_locks(struct replica *r)
+{
+    db_err err = handed_take(r, &r->taken);
+    if (err != ERR_OK) {
+        LOG_WARN("range.locks.not_taken", F_U64("range", r->id), F_ERR(err));
+        lock_table_open(r->eval.locks, false);
+    } else {
+        LOG_INFO("range.locks.taken", F_U64("range", r->id),
+                 F_U64("locks", row_lock_count(r->eval.locks)));
+    }
+}
+
 static void lease_fiber(void *arg)
 {
     struct replica *r = arg;
@@ -37,10 +49,13 @@ static void lease_fiber(void *arg)
     db_err err = range_desc_copy(&a, replica_desc(r), &desc);
     ebr_leave(&rs->ebr, slot);
     if (err == ERR_OK) {
-        uint64_t fresh = lock_number(r);
-        err = eval_range_lease_begin(&r->eval, desc.start, desc.end, r->keep_locks ? 0 : fresh,
-                                     &diag);
+        uint64_t number = r->keep_locks ? 0 : lock_number(r);
+        err = eval_range_lease_begin(&r->eval, desc.start, desc.end, number, &diag);
     }
+    if (err == ERR_OK && r->taken.index != 0) {
+        take_locks(r);
+    }
+    handed_drop(&r->taken);
     arena_fini(&a);
     if (err != ERR_OK) {
         LOG_WARN("range.lease.failed", F_U64("range", r->id), F_ERR(err),
@@ -100,9 +115,16 @@ void replica_soft_change(struct range_loop *l, struct replica *r, const struct r
     atomic_store(&r->leader_node, rd->leader == 0 ? 0
                                   : leader        ? l->rs->ident.node_id
                                                   : replica_node_of(r, rd->leader));
+    if (!leader && r->keep_locks && rd->leader != 0) {
+        r->keep_locks = false; /* they came with a split, and somebody else leads */
+        eval_range_lease_end(&r->eval);
+    }
+    if (leader && r->lead_term != rd->term) {
+        r->lead_term = rd->term;
+        r->lead_index = raft_last_index(r->raft);
+    }
     if (valid && !r->leading) {
         r->leading = true;
-        r->lead_term = rd->term;
         /* the term's own first entry is in the log already, or comes with this very ready */
         r->lease_wait_index = raft_last_index(r->raft);
     }
@@ -116,10 +138,15 @@ void replica_lease_check(struct range_loop *l, struct replica *r)
     }
     r->lease_wait_index = 0;
     r->lease_starting = true;
+    if (r->handed.index != 0 && r->handed.index + 1 == r->lead_index && !r->keep_locks) {
+        r->taken = r->handed;
+        r->handed = (struct handed_locks){0};
+    }
     r->lease_msg.term = raft_term(r->raft);
     atomic_fetch_add(&l->rs->fibers, 1);
     if (fiber_spawn(l->loop, lease_fiber, r) != ERR_OK) {
         atomic_fetch_sub(&l->rs->fibers, 1);
+        handed_drop(&r->taken);
         replica_break(l, r, ERR_NOMEM);
     }
 }

@@ -568,8 +568,8 @@ static db_err check_changes(struct range_store *rs, const struct replica_change 
     return ERR_OK;
 }
 
-static db_err find_led(struct range_store *rs, range_id_t range, struct diag *diag,
-                       struct replica **ret_replica)
+db_err replica_find_led(struct range_store *rs, range_id_t range, struct diag *diag,
+                        struct replica **ret_replica)
 {
     struct replica *r = replica_find_live(rs, range);
     if (r == NULL) {
@@ -590,7 +590,7 @@ db_err range_store_change_replicas(struct range_store *rs, range_id_t range,
 {
     struct change c = {.rs = rs, .changes = changes, .count = count, .diag = diag};
     TRY(check_changes(rs, changes, count, diag));
-    TRY(find_led(rs, range, diag, &c.r));
+    TRY(replica_find_led(rs, range, diag, &c.r));
     if (atomic_exchange(&c.r->reshaping, true)) {
         return diag_set(diag, ERR_BUSY, "range %llu is being split or changed",
                         (unsigned long long)range);
@@ -605,86 +605,4 @@ db_err range_store_change_replicas(struct range_store *rs, range_id_t range,
     atomic_fetch_sub(&rs->proposers, 1);
     arena_fini(&c.arena);
     return err;
-}
-
-/* ---- handing the lease over ---- */
-
-static db_err step_transfer(struct range_loop *l, struct replica *r, void *arg)
-{
-    struct raft_event ev = {.type = RAFT_EV_TRANSFER, .u.transfer_to = *(const uint64_t *)arg};
-    db_err err = ERR_NOT_LEADER;
-    if (replica_runs(r) && !replica_step(l, r, &ev, &err)) {
-        err = ERR_UNAVAILABLE;
-    }
-    replica_mark_dirty(l, r);
-    return err;
-}
-
-/* Is the node there, with all of the log? Writes wait for a transfer: they must not wait for one
- * that cannot be. A new leader has first to hear of the others. */
-static db_err wait_for_successor(struct replica *r, node_id_t node)
-{
-    uint64_t until = clock_mono_ns() + 3 * RANGE_HEARTBEAT_NS;
-    for (;;) {
-        struct range_status st;
-        TRY(range_store_status(r->rs, r->id, &st));
-        for (unsigned i = 0; i < st.member_count; i++) {
-            const struct range_member_status *m = &st.members[i];
-            if (m->node == node && st.role == RAFT_LEADER && m->live && m->caught_up) {
-                return ERR_OK;
-            }
-        }
-        if (clock_mono_ns() >= until) {
-            return ERR_UNAVAILABLE;
-        }
-        TRY(fiber_sleep(POLL_MS * NS_PER_MS));
-    }
-}
-
-static db_err transfer(struct replica *r, uint64_t to, node_id_t node)
-{
-    TRY(wait_for_successor(r, node));
-    uint64_t until = clock_mono_ns() + RANGE_ELECTION_NS;
-    TRY(eval_range_freeze(&r->eval, until));
-    db_err err = replica_call(r, step_transfer, &to);
-    while (err == ERR_OK && atomic_load(&r->leader_node) != node) {
-        err = clock_mono_ns() < until ? fiber_sleep(POLL_MS * NS_PER_MS) : ERR_TIMEOUT;
-    }
-    eval_range_thaw(&r->eval);
-    return err;
-}
-
-db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node_id_t node,
-                                  struct diag *diag)
-{
-    struct replica *r;
-    uint64_t to = 0;
-    TRY(find_led(rs, range, diag, &r));
-    if (node == rs->ident.node_id) {
-        return ERR_OK;
-    }
-    unsigned slot = ebr_enter(&rs->ebr);
-    const struct range_desc *d = replica_desc(r);
-    for (unsigned i = 0; i < d->replica_count; i++) {
-        if (d->replicas[i].node == node && d->replicas[i].kind == REPLICA_VOTER) {
-            to = d->replicas[i].replica_id;
-        }
-    }
-    ebr_leave(&rs->ebr, slot);
-    if (to == 0) {
-        return diag_set(diag, ERR_INVALID, "node %llu has no voter of range %llu",
-                        (unsigned long long)node, (unsigned long long)range);
-    }
-    if (atomic_exchange(&r->reshaping, true)) {
-        return diag_set(diag, ERR_BUSY, "range %llu is being split or changed",
-                        (unsigned long long)range);
-    }
-    atomic_fetch_add(&rs->proposers, 1);
-    db_err err = transfer(r, to, node);
-    atomic_store(&r->reshaping, false);
-    atomic_fetch_sub(&rs->proposers, 1);
-    return err == ERR_OK
-               ? ERR_OK
-               : diag_set(diag, err, "range %llu: node %llu does not take the lease: %s",
-                          (unsigned long long)range, (unsigned long long)node, err_text(err));
 }

@@ -40,8 +40,16 @@ enum entry_kind {
     ENTRY_FREEZE = 4,   /* the three of a merge; see merge.c */
     ENTRY_THAW = 5,
     ENTRY_MERGE = 6,
+    ENTRY_LOCKS = 7,    /* row locks for the next leader; see handover.c */
 };
-enum { ENTRY_KIND_LAST = ENTRY_MERGE };
+enum { ENTRY_KIND_LAST = ENTRY_LOCKS };
+
+/* Row locks as of this place in the log. */
+struct handed_locks {
+    uint64_t index; /* 0: none */
+    uint8_t *bytes;
+    size_t len;
+};
 
 struct split_ctx {
     struct replica *right; /* made in advance, not registered; taken by apply */
@@ -225,8 +233,11 @@ struct replica {
     unsigned addr_next; /* to be overwritten when full */
     bool leading;
     uint64_t lead_term;
-    bool lease_told;     /* hooks->lease(true) was called */
-    uint64_t kept_bytes; /* retain.c */
+    uint64_t lead_index;        /* of the first entry of this leader's term */
+    struct handed_locks handed; /* by a leader before */
+    struct handed_locks taken;  /* ... and the lease that begins takes them */
+    bool lease_told;            /* hooks->lease(true) was called */
+    uint64_t kept_bytes;        /* retain.c */
     uint64_t keep_from[2];
     uint64_t keep_mark, keep_old, keep_mark_ns;
     uint64_t handed_off_ns;    /* when the lease was last offered to others for a full disk */
@@ -492,6 +503,9 @@ void replica_register(struct range_store *rs, struct replica *r);
 struct replica *replica_find(struct range_store *rs, range_id_t id);
 /* NULL also when it is not LIVE. */
 struct replica *replica_find_live(struct range_store *rs, range_id_t id);
+/* ERR_RANGE_NOT_FOUND, ERR_NOT_LEADER. */
+MUST_USE db_err replica_find_led(struct range_store *rs, range_id_t range, struct diag *diag,
+                                 struct replica **ret_replica);
 /* Copies the present descriptor. */
 MUST_USE db_err replica_copy_desc(struct replica *r, struct arena *arena,
                                   struct range_desc *ret_desc);
@@ -600,6 +614,13 @@ uint64_t retain_limit(struct replica *r, uint64_t index, bool short_of_space);
 /* ---- lane.c ---- */
 /* NULL: no memory. */
 struct peer *peer_get(struct range_store *rs, node_id_t node);
+
+/* ---- handover.c ---- */
+void handed_drop(struct handed_locks *h);
+/* An entry of the kind is applied. */
+MUST_USE db_err handed_apply(struct replica *r, uint64_t index, struct slice payload);
+/* Into the lock table, which has been opened and is empty; on an error it has some of them. */
+MUST_USE db_err handed_take(struct replica *r, const struct handed_locks *h);
 
 /* ---- owners.c: who coordinates transactions, and lives ---- */
 MUST_USE db_err owners_start(struct range_store *rs);

@@ -197,6 +197,8 @@ void replica_free(struct replica *r)
     load_free(r);
     raft_free(r->raft);
     log_fetch_free(r->fetched);
+    handed_drop(&r->handed);
+    handed_drop(&r->taken);
     lock_table_free(r->eval.locks);
     mem_free(atomic_load(&r->view));
     pthread_mutex_destroy(&r->info_lock);
