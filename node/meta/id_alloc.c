@@ -109,10 +109,22 @@ static db_err raise_limit(struct sequence *s, uint64_t term, uint64_t need, stru
     return ERR_OK;
 }
 
+/* Waits while the lease is being handed over: what is reserved then would be skipped. */
+static db_err lock_extend(struct sequence *s)
+{
+    fiber_mutex_lock(&s->extend);
+    while (UNLIKELY(atomic_load(&s->meta->handing_over) != 0)) {
+        fiber_mutex_unlock(&s->extend);
+        TRY(fiber_sleep(NS_PER_MS));
+        fiber_mutex_lock(&s->extend);
+    }
+    return ERR_OK;
+}
+
 static db_err extend(struct sequence *s, uint64_t need, struct diag *diag)
 {
     db_err err = ERR_OK;
-    fiber_mutex_lock(&s->extend);
+    TRY(lock_extend(s));
     uint64_t term = atomic_load(&s->meta->term);
     if (term == 0) {
         err = meta_check(s->meta, diag);
@@ -207,25 +219,49 @@ db_err sequence_next(struct meta *m, struct slice name, uint64_t floor, uint64_t
     }
 }
 
+/* All counters of now; they live as long as meta. */
+static struct sequence **all_sequences(struct meta *m, size_t *ret_count)
+{
+    size_t n = 0;
+    pthread_mutex_lock(&m->seq_lock);
+    struct sequence **all = mem_alloc((m->sequences.count + 1) * sizeof(*all));
+    for (size_t i = 0; all != NULL && m->sequences.buckets != NULL && i <= m->sequences.mask; i++) {
+        for (struct hash_node *h = m->sequences.buckets[i]; h != NULL; h = h->next) {
+            all[n++] = CONTAINER_OF(h, struct sequence, node);
+        }
+    }
+    pthread_mutex_unlock(&m->seq_lock);
+    *ret_count = n;
+    return all;
+}
+
+/* No more is given than has been; what that is, is added to the batch. */
+static db_err give_back(struct sequence *s, uint64_t term, struct store_batch *b)
+{
+    uint8_t bytes[8];
+    fiber_mutex_lock(&s->extend); /* an extension under way ends first */
+    pthread_mutex_lock(&s->mutex);
+    bool due = s->term == term && s->last != s->limit;
+    uint64_t last = s->last;
+    s->limit = due ? last : s->limit;
+    pthread_mutex_unlock(&s->mutex);
+    fiber_mutex_unlock(&s->extend);
+    for (int k = 0; k < 8; k++) {
+        bytes[k] = (uint8_t)(last >> (56 - 8 * k));
+    }
+    return due ? meta_kv_put(b, META_KEY_SEQUENCE, name_of(s), slice_of(bytes, 8)) : ERR_OK;
+}
+
 void sequences_give_back(struct meta *m)
 {
     struct store_batch b;
     uint64_t term = atomic_load(&m->term);
+    size_t count;
+    struct sequence **all = all_sequences(m, &count);
     store_batch_init(&b);
-    db_err err = ERR_OK;
-    for (size_t i = 0; m->sequences.buckets != NULL && i <= m->sequences.mask; i++) {
-        for (struct hash_node *n = m->sequences.buckets[i]; n != NULL; n = n->next) {
-            struct sequence *s = CONTAINER_OF(n, struct sequence, node);
-            uint8_t bytes[8];
-            if (s->term != term || s->last == s->limit || err != ERR_OK) {
-                continue;
-            }
-            for (int k = 0; k < 8; k++) {
-                bytes[k] = (uint8_t)(s->last >> (56 - 8 * k));
-            }
-            s->limit = s->last;
-            err = meta_kv_put(&b, META_KEY_SEQUENCE, name_of(s), slice_of(bytes, 8));
-        }
+    db_err err = all == NULL ? ERR_NOMEM : ERR_OK;
+    for (size_t i = 0; i < count && err == ERR_OK; i++) {
+        err = give_back(all[i], term, &b);
     }
     if (err == ERR_OK && b.count != 0) {
         struct diag diag;
@@ -236,4 +272,5 @@ void sequences_give_back(struct meta *m)
         LOG_WARN("meta.sequence.stop", F_ERR(err)); /* some numbers will be skipped */
     }
     store_batch_fini(&b);
+    mem_free(all);
 }

@@ -61,6 +61,19 @@ static db_err hook_gather(void *ctx, const struct range_desc *left, uint64_t byt
     return meta_gather(ctx, left, bytes_max, diag);
 }
 
+/* Numbers are given back, so that the next leader skips none. */
+static void hook_handing_over(void *ctx, range_id_t range, bool on)
+{
+    struct meta *m = ctx;
+    if (range != RANGE_ID_META) {
+        return;
+    }
+    atomic_fetch_add(&m->handing_over, on ? 1 : -1);
+    if (on && atomic_load(&m->running)) {
+        sequences_give_back(m);
+    }
+}
+
 db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
 {
     struct meta *m = mem_calloc_aligned(sizeof(*m), _Alignof(struct meta));
@@ -86,7 +99,7 @@ db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
     }
     snprintf(m->token, sizeof(m->token), "%s", opts->join_token != NULL ? opts->join_token : "");
     m->hooks = (struct range_hooks){m,          hook_now_ts, hook_new_range_id, hook_changed,
-                                    hook_lease, hook_gather};
+                                    hook_lease, hook_gather, hook_handing_over};
     tso_init(&m->tso);
     hash_init(&m->sequences);
     pthread_mutex_init(&m->seq_lock, NULL);

@@ -139,6 +139,7 @@ struct meta {
 
     pthread_mutex_t seq_lock; /* guards the table */
     struct hash_table sequences;
+    _Atomic int handing_over; /* no number is reserved meanwhile */
 
     struct range_index index;
     struct registry registry;
@@ -191,6 +192,7 @@ void sequences_free(struct meta *m);
 MUST_USE db_err sequence_next(struct meta *m, struct slice name, uint64_t floor, uint64_t count,
                               uint64_t step, uint64_t offset, struct diag *diag,
                               uint64_t *ret_first);
+/* Writes the exact numbers. Parks. While others take numbers: with handing_over set. */
 void sequences_give_back(struct meta *m);
 
 /* range_index.c */

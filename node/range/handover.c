@@ -230,7 +230,6 @@ static void unseal(struct replica *r, const struct sealed *s)
 static db_err transfer(struct replica *r, uint64_t to, node_id_t node)
 {
     struct sealed s = {0};
-    TRY(wait_for_successor(r, node));
     uint64_t until = clock_mono_ns() + RANGE_ELECTION_NS;
     TRY(eval_range_freeze(&r->eval, until));
     db_err err = seal(r, &s);
@@ -273,7 +272,18 @@ db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node
                         (unsigned long long)range);
     }
     atomic_fetch_add(&rs->proposers, 1);
-    db_err err = transfer(r, to, node);
+    const struct range_hooks *h = rs->opts.hooks;
+    bool tell = h != NULL && h->handing_over != NULL;
+    db_err err = wait_for_successor(r, node);
+    if (err == ERR_OK) {
+        if (tell) {
+            h->handing_over(h->ctx, range, true);
+        }
+        err = transfer(r, to, node);
+        if (tell) {
+            h->handing_over(h->ctx, range, false);
+        }
+    }
     atomic_store(&r->reshaping, false);
     atomic_fetch_sub(&rs->proposers, 1);
     return err == ERR_OK

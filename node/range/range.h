@@ -48,6 +48,10 @@ struct range_hooks {
      * to be merged now), ERR_LIMIT (too large), ERR_UNAVAILABLE, and those of moving it. */
     db_err (*gather)(void *ctx, const struct range_desc *left, uint64_t bytes_max,
                      struct diag *diag);
+    /* May be NULL. This node is about to hand the lease of the range over (on), or it is over,
+     * however it went: what is better written down by who leads now is written meanwhile. On a
+     * fiber; may park. */
+    void (*handing_over)(void *ctx, range_id_t range, bool on);
 };
 
 struct store_ident {

@@ -40,7 +40,7 @@ enum entry_kind {
     ENTRY_FREEZE = 4,   /* the three of a merge; see merge.c */
     ENTRY_THAW = 5,
     ENTRY_MERGE = 6,
-    ENTRY_LOCKS = 7,    /* row locks for the next leader; see handover.c */
+    ENTRY_LOCKS = 7, /* row locks for the next leader; see handover.c */
 };
 enum { ENTRY_KIND_LAST = ENTRY_LOCKS };
 
