@@ -61,14 +61,12 @@ static db_err apply_normal(struct range_loop *l, struct replica *r, const struct
     *ret_result = ERR_OK;
     switch (kind) {
     case ENTRY_SPLIT: return split_apply(l, r, e->term, payload, p == NULL ? NULL : p->split);
+    case ENTRY_LOCKS: return handed_apply(r, e->index, payload);
     case ENTRY_REPLICAS: return members_apply_replicas(l, r, payload, ret_result);
     case ENTRY_FREEZE: return merge_apply_freeze(l, r, payload, ret_result);
     case ENTRY_THAW: return merge_apply_thaw(l, r, payload, ret_result);
     case ENTRY_MERGE: return merge_apply(l, r, e, payload, p, ret_result);
     case ENTRY_BATCH: break;
-    }
-    if (kind == ENTRY_LOCKS) {
-        return handed_apply(r, e->index, payload);
     }
     return engine_wbatch_add(l->apply[l->apply_cur].wb, payload);
 }

@@ -387,7 +387,8 @@ static void locks_move(struct tcluster *c)
     CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 2);
     CHECK_OK(lock_key(c, 30, 800, KV_WAIT, &right));
     merge_ok(c, 2, id);
-    CHECK_OK(lock_key(c, 30, 900, KV_WAIT, &merged));
+    CHECK(lock_key(c, 30, 900, KV_NOWAIT, &n) == ERR_LOCK_NOWAIT); /* it went with the lease */
+    CHECK_OK(lock_key(c, 31, 900, KV_WAIT, &merged));
     CHECK(merged != left && merged != right);
     t_stop_all(c);
 }
