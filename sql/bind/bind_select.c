@@ -115,6 +115,18 @@ static struct slice const_name(const struct ast_func *f, struct slice otherwise)
     return l->kind == AST_LIT_STRING ? l->text : otherwise;
 }
 
+/* A literal's text is in the client's charset, names are UTF-8. */
+static db_err from_client(struct binder *b, struct slice *io)
+{
+    const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
+    const struct collation *client =
+        b->opts->charset_client == 0 ? NULL : collation_by_id(b->opts->charset_client);
+    if (client == NULL || client->cs->maxlen == 0 || utf8_is_ascii(*io)) {
+        return ERR_OK;
+    }
+    return charset_convert_arena(client->cs, *io, utf8, b->arena, io, NULL);
+}
+
 /* MYSQL: a column is named after its alias, its column, the first part of a text literal, or its
  * source text. */
 static db_err name_item(struct binder *b, struct block *k, const struct ast_select_item *a,
@@ -147,6 +159,7 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
             while (name.len != 0 && name.ptr[0] <= ' ') {
                 name = slice_from(name, 1);
             }
+            TRY(from_client(b, &name));
         } else if (l->kind == AST_LIT_NULL) {
             name = SLICE_LIT("NULL");
         } else if (inner && l->text.len != 0 &&

@@ -159,6 +159,18 @@ static db_err bind_float(const struct type_ctx *c, struct sql_type *ret)
     return ERR_OK;
 }
 
+/* Members are kept in the column's charset; they come in UTF-8. */
+static db_err member_text(const struct type_ctx *c, const struct charset *cs, struct slice text,
+                          struct slice *ret)
+{
+    const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
+    struct slice s = charset_trim_space(text);
+    if (cs->ops != NULL && strcmp(cs->name, "binary") != 0) {
+        TRY(charset_convert_arena(utf8, s, cs, c->arena, &s, NULL));
+    }
+    return arena_copy(c->arena, s, ret);
+}
+
 static db_err bind_names(const struct type_ctx *c, struct sql_type *ret)
 {
     const struct ast_type *a = c->ast;
@@ -176,7 +188,7 @@ static db_err bind_names(const struct type_ctx *c, struct sql_type *ret)
     }
     const struct collation *coll = collation_by_id(collation);
     for (uint32_t i = 0; i < a->values.count; i++) {
-        TRY(arena_copy(c->arena, charset_trim_space(a->values.items[i]->text), &list[i]));
+        TRY(member_text(c, coll->cs, a->values.items[i]->text, &list[i]));
         for (uint32_t k = 0; k < i; k++) {
             if (collation_compare(coll, list[i], list[k]) == 0) {
                 return my_error(c->diag, ER_DUPLICATED_VALUE_IN_TYPE, c->column,

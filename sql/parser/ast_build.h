@@ -19,8 +19,10 @@
 #define LIST2(a, b)            ast_list_add(ctx, LIST1(a), (b))
 #define LISTADD(list, item)    ast_list_add(ctx, (list), (item))
 #define TOK_TEXT(tok)          slice_of((tok).ptr, (tok).len)
-#define NAME(node)             ((const struct ast_name *)(node))
-#define SPAN(a, b)             ((struct sql_loc){(a).offset, (b).end})
+/* Of a text that is no value. */
+#define TOK_NAME(tok) parse__to_utf8(ctx, TOK_TEXT(tok))
+#define NAME(node)    ((const struct ast_name *)(node))
+#define SPAN(a, b)    ((struct sql_loc){(a).offset, (b).end})
 #define POS_SPAN(a, b)                                                                             \
     {                                                                                              \
         (a).offset, (b).end - (a).offset                                                           \

@@ -179,7 +179,7 @@ void *ast_select_item(struct parse_ctx *ctx, struct sql_loc loc, void *expr, str
     struct ast_select_item *i = AST_NEW(ctx, ast_select_item);
     i->expr = expr;
     i->alias = alias;
-    i->text = parse__text_at(ctx, loc);
+    i->text = parse__to_utf8(ctx, parse__text_at(ctx, loc));
     i->pos = ast_pos_of(loc);
     return i;
 }

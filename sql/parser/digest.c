@@ -238,7 +238,7 @@ db_err digest_literal_value(struct arena *arena, const struct digest_literal *li
         .expr = {AST_EXPR_LITERAL, 0, 1, {t->offset, t->end - t->offset}},
         .kind = literal->kind,
     };
-    TRY(lex_unescape(arena, t, mode, &l.text));
+    TRY(lex_unescape(arena, t, mode, NULL, &l.text));
     if (l.kind == AST_LIT_INT) {
         for (size_t i = 0; i < l.text.len; i++) {
             l.u64 = l.u64 * 10 + (uint64_t)(l.text.ptr[i] - '0');

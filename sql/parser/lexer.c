@@ -171,6 +171,14 @@ static void bad(struct lexer *lx, struct lex_token *t)
     lx->pos = lx->end;
 }
 
+/* A byte of a character of several may look like a quote or a backslash: how many bytes follow the
+ * first one, at p. UTF-8 has no such bytes. */
+static inline size_t trail_bytes(const struct parse_charset *cs, const uint8_t *p,
+                                 const uint8_t *end)
+{
+    return LIKELY(cs == NULL) ? 0 : cs->char_size(cs->arg, p, end) - 1;
+}
+
 /* A quoted token; pos is at the opening quote. */
 static void lex_quoted(struct lexer *lx, int kind, struct lex_token *t)
 {
@@ -199,6 +207,7 @@ static void lex_quoted(struct lexer *lx, int kind, struct lex_token *t)
             p++;
         } else if (c >= 0x80) {
             flags |= LEX_NON_ASCII;
+            p += trail_bytes(lx->charset, p, lx->end);
         }
     }
     bad(lx, t);
@@ -240,7 +249,7 @@ static void lex_word(struct lexer *lx, struct lex_token *t)
 {
     const uint8_t *begin = lx->pos;
     while (lx->pos < lx->end && is_class(*lx->pos, C_IDENT)) {
-        lx->pos++;
+        lx->pos += *lx->pos < 0x80 ? 1 : 1 + trail_bytes(lx->charset, lx->pos, lx->end);
     }
     t->text = slice_of(begin, (size_t)(lx->pos - begin));
     t->kind = IDENT;
@@ -535,7 +544,7 @@ static uint8_t escape_value(uint8_t c)
 }
 
 db_err lex_unescape(struct arena *arena, const struct lex_token *token, uint32_t mode,
-                    struct slice *ret_text)
+                    const struct parse_charset *charset, struct slice *ret_text)
 {
     if ((token->flags & LEX_ESCAPED) == 0) {
         *ret_text = token->text;
@@ -559,6 +568,11 @@ db_err lex_unescape(struct arena *arena, const struct lex_token *token, uint32_t
                 out[n++] = '\\';
             }
             out[n++] = escape_value(*p);
+        } else if (*p >= 0x80 && charset != NULL) {
+            size_t size = 1 + trail_bytes(charset, p, end);
+            memcpy(out + n, p, size);
+            n += size;
+            p += size - 1;
         } else {
             out[n++] = *p;
             if (*p == quote) {

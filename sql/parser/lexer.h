@@ -26,9 +26,12 @@ struct lex_token {
     struct slice text;
 };
 
+struct parse_charset;
+
 struct lexer {
     const uint8_t *start, *pos, *end;
-    uint32_t mode; /* enum parse_mode */
+    const struct parse_charset *charset; /* NULL: UTF-8 */
+    uint32_t mode;                       /* enum parse_mode */
     bool in_version_comment;
     int prev; /* kind of the token before */
 };
@@ -37,9 +40,9 @@ void lexer_init(struct lexer *lx, struct slice text, uint32_t mode);
 void lexer_next(struct lexer *lx, struct lex_token *ret_token);
 
 /* The content of a quoted token: its text itself when nothing is escaped, else a copy in the arena.
- * NO_BACKSLASH_ESCAPES comes from mode. ERR_NOMEM, ERR_LIMIT. */
+ * NO_BACKSLASH_ESCAPES comes from mode. charset as in struct lexer. ERR_NOMEM, ERR_LIMIT. */
 MUST_USE db_err lex_unescape(struct arena *arena, const struct lex_token *token, uint32_t mode,
-                             struct slice *ret_text);
+                             const struct parse_charset *charset, struct slice *ret_text);
 
 /* Is word (any case) reserved, so that printing it as an identifier needs quotes? */
 bool lex_is_reserved(struct slice word);

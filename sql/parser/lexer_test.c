@@ -112,7 +112,7 @@ static void check_unescape(const char *text, uint32_t mode, const char *want, si
     struct slice s;
     lexer_init(&lx, slice_str(text), mode);
     lexer_next(&lx, &t);
-    assert_int_equal(lex_unescape(&test_arena, &t, mode, &s), ERR_OK);
+    assert_int_equal(lex_unescape(&test_arena, &t, mode, NULL, &s), ERR_OK);
     if (!slice_eq(s, slice_of(want, want_len))) {
         fail_msg("%s: '%.*s'", text, SLICE_FMT(s));
     }

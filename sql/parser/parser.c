@@ -158,6 +158,20 @@ static int adjust_word(struct parse_ctx *ctx, struct lex_token *t)
     }
 }
 
+struct slice parse__to_utf8(struct parse_ctx *ctx, struct slice text)
+{
+    const struct parse_charset *cs = ctx->opts.charset;
+    struct slice ret = text;
+    if (UNLIKELY(cs != NULL) && ctx->err == ERR_OK) {
+        db_err err = cs->to_utf8(cs->arg, ctx->arena, text, &ret);
+        if (err != ERR_OK) {
+            parse__fail(ctx, err);
+            ret = text;
+        }
+    }
+    return ret;
+}
+
 static void set_value(struct parse_ctx *ctx, const struct lex_token *t, bool lifted,
                       union sql_value *value)
 {
@@ -176,19 +190,20 @@ static void set_value(struct parse_ctx *ctx, const struct lex_token *t, bool lif
     case USER_VAR: {
         struct slice text = t->text;
         if ((t->flags & LEX_ESCAPED) != 0) {
-            db_err err = lex_unescape(ctx->arena, t, ctx->opts.mode, &text);
+            db_err err = lex_unescape(ctx->arena, t, ctx->opts.mode, ctx->opts.charset, &text);
             if (err != ERR_OK) {
                 parse__fail(ctx, err);
             }
         }
         if (t->kind == IDENT_QUOTED || t->kind == USER_VAR) {
-            value->text = text;
+            value->text = parse__to_utf8(ctx, text);
         } else {
             value->tok =
                 (struct sql_tok){text.ptr, (uint32_t)text.len, lifted ? ctx->lift.count : 0};
         }
         break;
     }
+    case IDENT: value->text = parse__to_utf8(ctx, t->text); break;
     default: value->text = t->text; break;
     }
 }
@@ -241,6 +256,7 @@ static void ctx_init(struct parse_ctx *ctx, struct arena *arena, struct slice te
     ctx->diag = diag;
     ctx->err = ERR_OK;
     lexer_init(&ctx->lexer, text, ctx->opts.mode);
+    ctx->lexer.charset = ctx->opts.charset;
     lift_init(&ctx->lift);
     ctx->has_ahead = false;
     ctx->started = false;

@@ -26,12 +26,24 @@ enum parse_flags {
     PARSE_NO_FULL_JOIN = 8, /* refuse what only we have, as MySQL would */
 };
 
-struct parse_options {
-    uint32_t mode;  /* enum parse_mode */
-    uint32_t flags; /* enum parse_flags */
+/* The client's charset when it is not UTF-8. Names, comments and other texts that are no values
+ * become UTF-8; literals stay as they were written. */
+struct parse_charset {
+    const void *arg;
+    /* Bytes of the character at p, at least 1; p is not ASCII. */
+    size_t (*char_size)(const void *arg, const uint8_t *p, const uint8_t *end);
+    /* Borrows the text when nothing changes. ERR_NOMEM, ERR_LIMIT. */
+    db_err (*to_utf8)(const void *arg, struct arena *arena, struct slice text,
+                      struct slice *ret_text);
 };
 
-/* Parses the first statement of text (UTF-8). *ret_consumed is the offset of what follows it: past
+struct parse_options {
+    uint32_t mode;                       /* enum parse_mode */
+    uint32_t flags;                      /* enum parse_flags */
+    const struct parse_charset *charset; /* NULL: UTF-8 */
+};
+
+/* Parses the first statement of text. *ret_consumed is the offset of what follows it: past
  * the ';', or text.len. Positions count from the start of text. Text longer than 4 GiB is refused.
  * AST_STMT_EMPTY for text without a statement.
  * Errors: ERR_SQL with 1064 (syntax, `position` set; also in multi text without PARSE_MULTI), 1436

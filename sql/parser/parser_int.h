@@ -58,6 +58,8 @@ struct parse_ctx {
 };
 
 /* ---- parser.c ---- */
+/* A name or a text that is no value, from the client's charset. */
+struct slice parse__to_utf8(struct parse_ctx *ctx, struct slice text);
 
 int parse__next_token(struct parse_ctx *ctx, union sql_value *value, struct sql_loc *loc);
 /* Error 1064 near `offset`; only the first error counts. */

@@ -213,11 +213,12 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
 {
     struct sql_session *s = st->session;
     struct parse_options o = {.mode = session__parse_mode(s),
+                              .charset = session__parse_charset(s),
                               .flags = s->multi_statements ? PARSE_MULTI : 0};
     struct digest d;
     *ret_done = false;
-    if (UNLIKELY(s->temporaries.count != 0) || table_locks__active(s)) {
-        return ERR_OK; /* names mean here what they mean nowhere else */
+    if (UNLIKELY(s->temporaries.count != 0) || table_locks__active(s) || o.charset != NULL) {
+        return ERR_OK; /* names mean here what they mean nowhere else, or are not in UTF-8 */
     }
     if (st->text.len >= ROWS_TEXT_MIN && s->vars.short_paths) {
         db_err tried = try_rows(st, &o, ret_done, ret_consumed);

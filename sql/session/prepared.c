@@ -99,7 +99,9 @@ static db_err describe_params(struct sql_stmt *p)
 static db_err parse(struct sql_stmt *p, struct slice sql)
 {
     struct sql_session *s = p->session;
-    struct parse_options o = {.mode = session__parse_mode(s), .flags = PARSE_PREPARE};
+    struct parse_options o = {.mode = session__parse_mode(s),
+                              .charset = session__parse_charset(s),
+                              .flags = PARSE_PREPARE};
     size_t consumed;
     TRY(arena_copy(&p->arena, sql, &p->text));
     TRY(parser_parse(&p->arena, p->text, &o, &s->diag, &p->ast, &consumed));

@@ -76,18 +76,28 @@ db_err result__columns(struct sql_session *s, const struct plan *plan, const str
                        uint32_t count, struct arena *arena, struct sql_column **ret)
 {
     struct sql_column *out = ARENA_ARRAY(arena, struct sql_column, count + 1);
+    const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
+    const struct charset *results =
+        s->vars.charset_results == 0 ? NULL : collation_by_id(s->vars.charset_results)->cs;
+    if (results != NULL && (results == utf8 || results->ops == NULL)) {
+        results = NULL;
+    }
     if (out == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct lcolumn *c = &cols[i];
         struct wire_column w;
+        struct slice name = c->name;
+        if (results != NULL && !utf8_is_ascii(name)) {
+            TRY(charset_convert_arena(utf8, name, results, arena, &name, NULL));
+        }
         type_wire_column(&c->type, s->vars.charset_results, &w);
         out[i] = (struct sql_column){
             .schema = c->schema,
             .table = c->table,
             .org_table = c->org_table,
-            .name = c->name,
+            .name = name,
             .org_name = c->org_name,
             .charset_id = w.charset,
             .length = w.length,

@@ -157,6 +157,7 @@ struct sql_session {
     struct override *overrides;
     uint32_t override_count, override_cap;
     struct session_vars vars;
+    struct parse_charset client_charset; /* arg NULL: UTF-8 */
     struct user_var *user_vars;
     /* transaction */
     struct storage_txn *txn;
@@ -225,6 +226,8 @@ db_err session__finish(struct statement *st, db_err err);
 /* Another statement (not only blanks and ';') is in the text. */
 bool session__has_more(struct slice text);
 uint32_t session__parse_mode(const struct sql_session *s);
+/* NULL: clients write UTF-8. */
+const struct parse_charset *session__parse_charset(const struct sql_session *s);
 /* KILL: 1094 when there is no such connection. */
 db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
                        struct diag *diag);

@@ -377,6 +377,7 @@ static db_err parse_one(struct sql_session *s, struct slice text, struct ast_stm
                         size_t *ret_consumed)
 {
     struct parse_options o = {.mode = session__parse_mode(s),
+                              .charset = session__parse_charset(s),
                               .flags = s->multi_statements ? PARSE_MULTI : 0};
     return parser_parse(&s->stmt_arena, text, &o, &s->diag, ret, ret_consumed);
 }

@@ -32,6 +32,38 @@ static uint16_t collation_of(const struct sysvar_value *v, uint16_t none)
     return c == NULL ? none : c->id;
 }
 
+static size_t client_char_size(const void *arg, const uint8_t *p, const uint8_t *end)
+{
+    const struct charset *cs = arg;
+    uint32_t cp;
+    unsigned n = cs->maxlen == 1 ? 1 : cs->ops->decode(cs, p, end, &cp);
+    return n == 0 ? 1 : n;
+}
+
+static db_err client_to_utf8(const void *arg, struct arena *arena, struct slice text,
+                             struct slice *ret_text)
+{
+    return charset_convert_arena(arg, text, collation_by_id(COLL_UTF8MB4_BIN)->cs, arena, ret_text,
+                                 NULL);
+}
+
+static void set_client_charset(struct sql_session *s, const struct charset *cs)
+{
+    static const char *const utf8[] = {"utf8mb4", "utf8mb3", "ascii", "binary"};
+    s->client_charset =
+        (struct parse_charset){.arg = cs, .char_size = client_char_size, .to_utf8 = client_to_utf8};
+    for (size_t i = 0; i < ARRAY_COUNT(utf8); i++) {
+        if (strcmp(cs->name, utf8[i]) == 0) {
+            s->client_charset.arg = NULL;
+        }
+    }
+}
+
+const struct parse_charset *session__parse_charset(const struct sql_session *s)
+{
+    return LIKELY(s->client_charset.arg == NULL) ? NULL : &s->client_charset;
+}
+
 void vars__refresh(struct sql_session *s)
 {
     struct session_vars *v = &s->vars;
@@ -49,6 +81,7 @@ void vars__refresh(struct sql_session *s)
     v->tx_read_only = vars__get(s, VAR_transaction_read_only)->i != 0;
     v->charset_client =
         charset_collation(vars__get(s, VAR_character_set_client), COLL_UTF8MB4_0900_AI_CI);
+    set_client_charset(s, collation_by_id(v->charset_client)->cs);
     v->charset_results = charset_collation(vars__get(s, VAR_character_set_results), 0);
     v->collation_connection =
         collation_of(vars__get(s, VAR_collation_connection), COLL_UTF8MB4_0900_AI_CI);

@@ -47,7 +47,9 @@ static struct storage_txn *side(struct split_txn *t, struct slice key)
 
 static struct storage_caps split_caps(struct storage *s)
 {
-    return storage_caps(storage_of(s)->shared);
+    struct storage_caps caps = storage_caps(storage_of(s)->shared);
+    caps.pushdown = false; /* a fragment may need rows of the own side */
+    return caps;
 }
 
 static void split_close(struct storage *s)

@@ -261,14 +261,32 @@ static db_err print_quoted(struct slice s, struct buf *out)
     return buf_append_u8(out, '\'');
 }
 
-static db_err print_names(const struct type_names *names, struct buf *out)
+/* Members are in the column's charset, what is printed is UTF-8. */
+static db_err print_member(const struct charset *cs, struct slice s, struct buf *out)
 {
+    struct buf text;
+    if (cs == NULL || cs->ops == NULL || (cs->ascii_superset && utf8_is_ascii(s))) {
+        return print_quoted(s, out);
+    }
+    buf_init(&text, s.len * 4 + 16);
+    db_err err = charset_convert(cs, s, collation_by_id(COLL_UTF8MB4_BIN)->cs, &text, NULL);
+    if (err == ERR_OK) {
+        err = print_quoted(buf_slice(&text), out);
+    }
+    buf_fini(&text);
+    return err;
+}
+
+static db_err print_names(const struct sql_type *t, struct buf *out)
+{
+    const struct type_names *names = t->names;
+    const struct collation *c = collation_by_id(t->collation);
     TRY(buf_append_u8(out, '('));
     for (uint32_t i = 0; i < names->count; i++) {
         if (i != 0) {
             TRY(buf_append_u8(out, ','));
         }
-        TRY(print_quoted(names->names[i], out));
+        TRY(print_member(c == NULL ? NULL : c->cs, names->names[i], out));
     }
     return buf_append_u8(out, ')');
 }
@@ -302,7 +320,7 @@ static db_err print_length(const struct sql_type *t, struct buf *out)
     case TYPE_VARBINARY:
     case TYPE_VECTOR: return buf_printf(out, "(%u)", t->length);
     case TYPE_ENUM:
-    case TYPE_SET: return print_names(t->names, out);
+    case TYPE_SET: return print_names(t, out);
     default: return ERR_OK;
     }
 }
