@@ -4,7 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "sql/priv/account.h"
+#include "sql/priv/acl.h"
 #include "sql/session/peer.h"
 #include "sql/session/plan_cache.h"
 #include "sql/session/session_int.h"
@@ -109,53 +109,76 @@ db_err sql_engine_statistics(struct sql_engine *engine, struct buf *out)
         atomic_load(&engine->slow_queries), up == 0 ? 0.0 : (double)questions / (double)up);
 }
 
+/* MYSQL: PASSWORD EXPIRE, or older than the account's or the server's lifetime. */
+bool engine__password_expired(struct sql_engine *e, const struct account *a)
+{
+    enum { DAY_US_FACTOR = 86400 };
+    struct sysvar_globals *g = engine__globals(e);
+    int64_t days = g->values[VAR_default_password_lifetime].i;
+    sysvar_globals_unref(g);
+    days = a->password_lifetime_days == ACCOUNT_UNSET ? days : a->password_lifetime_days;
+    uint64_t until = a->password_changed_us + (uint64_t)days * DAY_US_FACTOR * 1000000u;
+    return a->password_expired ||
+           (days > 0 && a->password_changed_us != 0 && a->auth_len != 0 && clock_wall_us() > until);
+}
+
 db_err sql_engine_find_account(struct sql_engine *engine, struct slice user, struct slice host,
                                struct diag *diag, struct sql_account *ret_account)
 {
-    struct account a;
     (void)diag;
-    *ret_account = (struct sql_account){.exists = accounts_match(engine->accounts, user, host, &a)};
-    if (!ret_account->exists) {
+    const struct acl *acl = accounts_acquire(engine->accounts);
+    const struct acl_user *u = acl_match(acl, user, host);
+    *ret_account = (struct sql_account){.exists = u != NULL};
+    if (u == NULL) {
         snprintf(ret_account->plugin, sizeof(ret_account->plugin), "caching_sha2_password");
+        acl_release(acl);
         return ERR_OK;
     }
-    snprintf(ret_account->plugin, sizeof(ret_account->plugin), "%s", a.plugin);
-    memcpy(ret_account->auth_string, a.auth, a.auth_len);
-    ret_account->auth_string_len = a.auth_len;
-    snprintf(ret_account->host_pattern, sizeof(ret_account->host_pattern), "%s", a.host);
-    ret_account->require_tls = a.require_tls;
-    ret_account->locked = a.locked;
-    ret_account->password_expired = a.password_expired;
-    ret_account->loopback_only = a.developer;
+    const struct account *a = &u->account;
+    snprintf(ret_account->plugin, sizeof(ret_account->plugin), "%s", a->plugin);
+    memcpy(ret_account->auth_string, a->auth, a->auth_len);
+    ret_account->auth_string_len = a->auth_len;
+    snprintf(ret_account->host_pattern, sizeof(ret_account->host_pattern), "%s", a->host);
+    ret_account->anonymous = u->user.len == 0;
+    ret_account->require_tls = a->tls != ACCOUNT_TLS_NONE;
+    ret_account->require_certificate = a->tls > ACCOUNT_TLS_ANY;
+    ret_account->locked = a->locked;
+    ret_account->password_expired = engine__password_expired(engine, a);
+    ret_account->loopback_only = a->developer;
+    acl_release(acl);
     return ERR_OK;
 }
 
-bool sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool connection)
+db_err sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool connection,
+                            struct slice owner, struct diag *diag)
 {
-    bool found = false;
+    db_err err = ERR_NOT_FOUND;
     fiber_mutex_lock(&e->sessions_mutex);
     LIST_FOREACH (n, &e->sessions) {
         struct sql_session *s = CONTAINER_OF(n, struct sql_session, node);
-        if (s->connection_id == connection_id) {
-            sql_session_kill(s, connection);
-            found = true;
-            break;
+        if (s->connection_id != connection_id) {
+            continue;
         }
+        if (owner.ptr != NULL && !slice_eq(owner, s->priv.user)) {
+            err = my_error(diag, ER_KILL_DENIED_ERROR, (unsigned long)connection_id);
+        } else {
+            sql_session_kill(s, connection);
+            err = ERR_OK;
+        }
+        break;
     }
     fiber_mutex_unlock(&e->sessions_mutex);
-    return found;
+    return err;
 }
 
 db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
-                       struct diag *diag)
+                       struct slice owner, struct diag *diag)
 {
     struct sql_coord *c = e->opts.coord;
-    if (sql_engine_kill_here(e, connection_id, connection)) {
-        return ERR_OK;
+    db_err err = sql_engine_kill_here(e, connection_id, connection, owner, diag);
+    if (err == ERR_NOT_FOUND && c != NULL) {
+        err = c->ops->kill(c, connection_id, connection, owner, SLICE_EMPTY, diag);
     }
-    db_err err = c == NULL
-                     ? ERR_NOT_FOUND
-                     : c->ops->kill(c, connection_id, connection, SLICE_EMPTY, SLICE_EMPTY, diag);
     return err == ERR_NOT_FOUND ? my_error(diag, ER_NO_SUCH_THREAD, (unsigned long)connection_id)
                                 : err;
 }

@@ -159,6 +159,8 @@ struct sql_session_opts {
     uint16_t charset;          /* collation id of the handshake */
     const char *program_name;  /* connect attribute or NULL */
     struct slice account_host; /* sql_account.host_pattern that was authenticated; copied */
+    bool anonymous;            /* sql_account.anonymous */
+    bool used_password;        /* said in error 1045 */
     /* How sql_session_kill reaches the connection; NULL: nothing to wake. Called from any thread,
      * under whatever makes sure that the session is not closed meanwhile; does not block. Cancels
      * the fiber of the command that runs now (its waits end with ERR_CANCELED), or with
@@ -247,8 +249,10 @@ struct sql_account {
                                               password */
     size_t auth_string_len;
     char host_pattern[256]; /* the host part that matched */
+    bool anonymous;         /* the account's user is '' */
     bool require_tls;
-    bool locked; /* 3118 */
+    bool require_certificate; /* of the client: none is ever asked for, so nobody gets in */
+    bool locked;              /* 3118 */
     bool password_expired;
     bool loopback_only; /* developer mode's password-less root */
 };

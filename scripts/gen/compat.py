@@ -68,12 +68,15 @@ SET PERSIST is not built. Other variables are read-only.
 
 ## Known differences
 
-- Privileges: accounts and passwords work; every account may do everything; only `GRANT ALL ON *.*` is accepted, and changes nothing.
 - LOCK TABLES: a table that a schema statement of the session itself gave a new id (ALTER by copy, TRUNCATE) is locked anew, and another
   session that has waited may come between. SELECT ... FOR UPDATE of others does not wait for a READ lock.
 - Temporary tables are kept in memory whatever their ENGINE; a session's may take a quarter of the node's statement memory. One that stays
   when its database is dropped cannot be reached until the database exists again.
 - FLUSH of tables, logs, status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.
+- Privileges: what is granted on a database counts for connected sessions from their next statement on, in MySQL for the current
+  database only after the next `USE`. The tables of the schema `mysql` about accounts are read only. `mysql_native_password` is there.
+  Certificates of clients are not looked at: who `REQUIRE X509`, `SUBJECT`, `ISSUER` or `CIPHER` cannot log in. `PROXY` is kept and
+  shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
 - EXPLAIN shows FORMAT=TREE text of our own plans only.
 - REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.

@@ -159,6 +159,7 @@ db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
     }
     b.stmt->subqueries = b.subqueries;
     b.stmt->next_col = b.next_col;
+    bind__finish_needs(&b);
     *ret_bound = b.stmt;
     return ERR_OK;
 }

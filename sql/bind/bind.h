@@ -38,6 +38,8 @@ struct bind_opts {
     bool complete_tree;    /* only for bind_view_query: the syntax tree is written to */
     /* With complete_tree: temporary tables of this snapshot must not be named (1352); NULL: none */
     const struct catalog_snapshot *temporaries;
+    const struct priv_session *priv; /* whose privileges are checked; NULL: nobody's */
+    bool explain;                    /* views are shown from within: 1345 without SHOW VIEW */
     /* Type of @name and of @@name as they are now. NULL members: user variables are text, system
      * variables unknown. */
     void *env;

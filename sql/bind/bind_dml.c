@@ -22,6 +22,25 @@ static db_err refuse_target(struct binder *b, const struct lnode *n, const char 
                     name, verb);
 }
 
+/* The table and the views above it, the one that is named first. */
+db_err bind__need_target(struct binder *b, const struct lnode *table, priv_t whole, priv_t any)
+{
+    for (uint32_t i = 0; i < table->u.table.via_view_count; i++) {
+        TRY(bind__need_table(b, table->u.table.via_views[i], whole, any));
+    }
+    return bind__need_table(b, table->u.table.need, whole, any);
+}
+
+/* A column that is written: of the view that is named, and of the table itself. */
+db_err bind__need_written(struct binder *b, const struct lnode *table, uint32_t ordinal, int kind)
+{
+    const struct lcolumn *c = &table->columns[ordinal];
+    TRY(bind__need_column(b, c->need, c->need_column, kind));
+    return table->u.table.via_view_count == 0
+               ? ERR_OK
+               : bind__need_column(b, table->u.table.need, ordinal, kind);
+}
+
 static db_err new_target(struct binder *b, struct lnode *table, struct bound_target *t)
 {
     const struct table_def *def = table->u.table.def;
@@ -84,8 +103,10 @@ static db_err insert_column_list(struct binder *b, const struct ast_insert *s,
             return my_error(b->diag, ER_FIELD_SPECIFIED_TWICE, arena_strdup(b->arena, col->name));
         }
         seen[col->ordinal] = true;
+        TRY(bind__need_written(b, table, col->ordinal, PRIV_NEED_INSERT));
         st->insert_columns[st->insert_column_count++] = col->ordinal;
     }
+    TRY(listed && given != 0 ? ERR_OK : bind__need_target(b, table, PRIV_INSERT, 0));
     for (uint32_t i = 0; !listed && i < view_count; i++) {
         st->insert_columns[st->insert_column_count++] =
             (uint32_t)(view_ids[i] - table->columns[0].id);
@@ -256,7 +277,9 @@ db_err bind__insert_target(struct binder *b, const struct ast_name *name, struct
 {
     struct bound_stmt *st = b->stmt;
     struct lnode *table;
+    b->access = PRIV_INSERT | b->target_access;
     TRY(bind__base_table(b, name, SLICE_EMPTY, &table));
+    b->access = PRIV_SELECT;
     if (table->kind != LNODE_TABLE) {
         TRY(insert_through_view(b, &table, ret_view_ids, ret_view_count));
     }
@@ -277,11 +300,14 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     if (s->partitions.count != 0) {
         return my_error(b->diag, ER_PARTITION_CLAUSE_ON_NONPARTITIONED);
     }
+    b->target_access = s->replace ? PRIV_DELETE : 0;
     col_id_t *ids = NULL;
     uint32_t view_count = 0;
     TRY(bind__insert_target(b, &s->table, &table, &ids, &view_count));
     st->replace = s->replace;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
+    TRY(bind__need_target(b, table, s->replace ? PRIV_DELETE : 0u,
+                          s->on_duplicate.count != 0 ? PRIV_UPDATE : 0u));
     TRY(insert_column_list(b, s, table, ids, view_count));
     if (s->source == AST_INSERT_QUERY) {
         TRY(insert_query(b, s));
@@ -365,6 +391,25 @@ static db_err target_index(struct binder *b, struct lnode *table, uint32_t *ret)
     return ERR_OK;
 }
 
+/* MYSQL: of the tables of an UPDATE or DELETE that are no targets, SELECT is needed. */
+static db_err need_read_tables(struct binder *b, struct lnode *n, priv_t change)
+{
+    if (n->kind == LNODE_TABLE) {
+        for (uint32_t i = 0; i < b->stmt->target_count; i++) {
+            if (b->stmt->targets[i].table_node == n) {
+                return bind__need_target(b, n, change == PRIV_DELETE ? change : 0,
+                                         change == PRIV_DELETE ? 0 : change);
+            }
+        }
+        return bind__need_target(b, n, 0, PRIV_SELECT);
+    }
+    for (uint32_t i = 0; i < n->child_count && (n->kind == LNODE_JOIN || n->kind == LNODE_FILTER);
+         i++) {
+        TRY(need_read_tables(b, n->children[i], change));
+    }
+    return ERR_OK;
+}
+
 /* WHERE, ORDER BY and LIMIT of a single-table change. */
 static db_err dml_rows(struct binder *b, struct scope *scope, const struct ast_expr *where,
                        const struct ast_order_list *order, const struct ast_limit *limit,
@@ -398,6 +443,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     struct lnode *from;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
     b->dml_target = true;
+    b->target_access = s->table->kind == AST_TABLE_BASE ? PRIV_UPDATE : 0;
     TRY(bind__from(b, &scope, s->table, &from));
     b->dml_target = false;
     scope.columns = from->columns;
@@ -416,7 +462,9 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     for (uint32_t i = 0; i < s->set.count; i++) {
         struct bexpr *column;
         struct bound_assign *a = &st->assigns[st->assign_count++];
+        b->column_use = PRIV_NEED_UPDATE;
         TRY(bind__column(b, &scope, s->set.items[i]->column, &column));
+        b->column_use = PRIV_NEED_READ;
         struct lnode *table =
             column->kind == BEXPR_COLUMN ? table_of_column(from, column->u.column.id) : NULL;
         if (table == NULL && from->kind == LNODE_PROJECT) {
@@ -431,12 +479,14 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         }
         TRY(target_index(b, table, &a->table));
         a->column = column->u.column.id - table->columns[0].id;
+        TRY(bind__need_written(b, table, a->column, PRIV_NEED_UPDATE));
         TRY(bind__expr(b, &scope, s->set.items[i]->value, &a->expr));
         if (a->expr->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
         TRY(bind__check_generated(b, table->u.table.def, a->column, a->expr));
     }
+    TRY(need_read_tables(b, from, PRIV_UPDATE));
     struct lnode *root = from;
     TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));
     lock_exclusive(root, st);
@@ -452,6 +502,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     uint32_t index;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
     b->dml_target = true;
+    b->target_access = s->multi ? 0 : PRIV_DELETE;
     TRY(bind__from(b, &scope, s->table, &from));
     b->dml_target = false;
     scope.columns = from->columns;
@@ -474,6 +525,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     if (!s->multi) {
         TRY(target_index(b, target, &index));
     }
+    TRY(need_read_tables(b, from, PRIV_DELETE));
     struct lnode *root = from;
     TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));
     lock_exclusive(root, st);

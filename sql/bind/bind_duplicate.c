@@ -18,6 +18,7 @@ static struct lcolumn *duplicate_scope(struct binder *b, const struct ast_insert
         c->id = b->stmt->odku_new[i];
         c->table = s->row_alias;
         c->schema = SLICE_EMPTY;
+        c->need = 0;
         c->hidden = true; /* only by its qualified name, unless the alias names columns */
         for (uint32_t k = 0; k < b->stmt->insert_column_count && k < s->row_alias_columns.count;
              k++) {
@@ -143,6 +144,7 @@ static db_err bind_assign(struct binder *b, struct scope *scope, const struct ln
         return unknown_column(b, a->column);
     }
     out->column = col->ordinal;
+    TRY(bind__need_written(b, table, col->ordinal, PRIV_NEED_UPDATE));
     TRY(bind__expr(b, scope, a->value, &out->expr));
     if (out->expr->kind == BEXPR_ROW) {
         return my_error(b->diag, ER_OPERAND_COLUMNS, 1);

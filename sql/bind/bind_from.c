@@ -43,7 +43,9 @@ static db_err table_columns(struct binder *b, const struct table_def *def, struc
                                    .org_table = def->name,
                                    .schema = def->schema_name,
                                    .def = c,
-                                   .own_name = system_view};
+                                   .own_name = system_view,
+                                   .need = n->u.table.need,
+                                   .need_column = i};
     }
     n->columns = cols;
     n->column_count = def->column_count;
@@ -75,13 +77,16 @@ db_err bind__base_table(struct binder *b, const struct ast_name *name, struct sl
         return my_error(b->diag, ER_NO_DB_ERROR);
     }
     const struct schema_def *sd = snapshot_schema(b->opts->snapshot, schema);
-    if (sd == NULL) {
-        return my_error(b->diag, ER_BAD_DB_ERROR, arena_strdup(b->arena, schema));
-    }
     /* MYSQL: names in a view never mean temporary tables. */
     const struct table_def *def = b->views != NULL
                                       ? snapshot_permanent(b->opts->snapshot, schema, name->name)
                                       : snapshot_table(b->opts->snapshot, schema, name->name);
+    if (def == NULL && b->opts->priv != NULL && b->views == NULL && (sd == NULL || !sd->virtual)) {
+        TRY(priv_need_table(b->opts->priv, b->access, schema, name->name, b->diag));
+    }
+    if (sd == NULL) {
+        return my_error(b->diag, ER_BAD_DB_ERROR, arena_strdup(b->arena, schema));
+    }
     if (b->opts->complete_tree && b->opts->temporaries != NULL &&
         snapshot_temporary(b->opts->temporaries, schema, name->name) != NULL) {
         return my_error(b->diag, ER_VIEW_SELECT_TMPTABLE, arena_strdup(b->arena, name->name));
@@ -109,8 +114,10 @@ db_err bind__base_table(struct binder *b, const struct ast_name *name, struct sl
     }
     struct slice shown;
     TRY(arena_copy(b->arena, alias.ptr != NULL ? alias : def->name, &shown));
-    if (table_is_temporary(def)) {
+    if (table_is_temporary(def)) { /* MYSQL: who made it may do everything with it */
         TRY(open_temporary(b, def, shown));
+    } else {
+        TRY(bind__need(b, def, b->access, &n->u.table.need));
     }
     n->u.table.def = def;
     n->u.table.alias = shown;
@@ -215,6 +222,7 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
         }
         cols[i].own_name = !stored && reads_table(root);
         cols[i].table = table;
+        cols[i].need = 0;
         cols[i].schema = SLICE_EMPTY;
         cols[i].hidden = i >= visible;
         if (i < visible && names->count != 0) {
@@ -251,6 +259,7 @@ db_err bind__wrap(struct binder *b, struct lnode *root, uint32_t visible, struct
         cols[i] = root->columns[i];
         cols[i].id = exprs[i].out;
         cols[i].def = NULL;
+        cols[i].need = 0;
     }
     p->u.project.exprs = exprs;
     p->u.project.count = visible;
@@ -291,11 +300,13 @@ static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_
     if (t->sample != AST_SAMPLE_NONE) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "TABLESAMPLE");
     }
+    bool target = b->dml_target && scope->parent == NULL && b->derived_depth == 0;
+    b->access = target ? b->target_access : PRIV_SELECT;
     TRY(bind__base_table(b, &t->name, t->alias, ret));
     if (t->partitions.count != 0) {
         return my_error(b->diag, ER_PARTITION_CLAUSE_ON_NONPARTITIONED);
     }
-    if (b->dml_target && scope->parent == NULL && b->derived_depth == 0) {
+    if (target) {
         col_id_t *ids;
         TRY(bind__view_target(b, *ret, &ids, ret));
     }

@@ -148,7 +148,29 @@ struct binder {
     const struct view_use *views; /* innermost first */
     struct open_temporary *temporaries; /* used so far */
     uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
+    /* bind_access.c */
+    struct priv_need *needs;
+    uint32_t need_count, need_cap;
+    struct acl_name definer; /* in whose name tables are read; user.ptr NULL: the session's */
+    priv_t access;           /* of the next base table that is named: at least on one column */
+    priv_t target_access;    /* the same of the tables of UPDATE and DELETE */
+    int column_use;          /* PRIV_NEED_* of the columns that are bound */
 };
+
+/* bind_access.c: each answers 1142, 1143, 1356, 1449 when the privilege is missing. */
+/* A reference to a table or view; `any` is needed of it or of one of its columns. */
+db_err bind__need(struct binder *b, const struct table_def *def, priv_t any, uint32_t *ret_need);
+db_err bind__need_table(struct binder *b, uint32_t need, priv_t whole, priv_t any);
+db_err bind__need_column(struct binder *b, uint32_t need, uint32_t ordinal, int kind);
+/* MYSQL: a column of * that may not be read is told as the table. */
+db_err bind__need_star(struct binder *b, const struct lcolumn *c);
+/* Before 1054 is told. */
+db_err bind__need_unknown(struct binder *b, const struct scope *scope, struct slice name);
+void bind__finish_needs(struct binder *b);
+/* bind_dml.c: of the table that is written and of the views above it, the one that is named first;
+ * of a column of it. */
+db_err bind__need_target(struct binder *b, const struct lnode *table, priv_t whole, priv_t any);
+db_err bind__need_written(struct binder *b, const struct lnode *table, uint32_t ordinal, int kind);
 
 /* scope.c */
 struct lcolumn *bind__add_columns(struct binder *b, const struct lcolumn *left, uint32_t left_count,

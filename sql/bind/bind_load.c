@@ -174,8 +174,9 @@ static db_err load_set(struct binder *b, const struct ast_load_data *s, struct l
 }
 
 /* The columns that get no default of their own: those that a field or an assignment fills. */
-static db_err given_columns(struct binder *b, const struct table_def *def)
+static db_err given_columns(struct binder *b, const struct lnode *table)
 {
+    const struct table_def *def = table->u.table.def;
     struct bound_stmt *st = b->stmt;
     bool *given = BIND_ARRAY(b, bool, def->column_count + 1);
     st->insert_columns = BIND_ARRAY(b, uint32_t, def->column_count + 1);
@@ -192,6 +193,7 @@ static db_err given_columns(struct binder *b, const struct table_def *def)
     }
     for (uint32_t i = 0; i < def->column_count; i++) {
         if (given[i]) {
+            TRY(bind__need_written(b, table, i, PRIV_NEED_INSERT));
             st->insert_columns[st->insert_column_count++] = i;
         }
     }
@@ -215,7 +217,11 @@ db_err bind__load(struct binder *b, const struct ast_load_data *s)
     if (slice_eq(l->field_term, l->line_term)) {
         l->line_term = SLICE_EMPTY; /* MYSQL: a line is as many fields as there are columns */
     }
+    b->target_access = s->duplicates == AST_LOAD_REPLACE ? PRIV_DELETE : 0;
     TRY(bind__insert_target(b, &s->table, &table, &ids, &view_count));
+    if (s->columns.count == 0) {
+        TRY(bind__need_target(b, table, PRIV_INSERT, 0));
+    }
     TRY(file_charset(b, s->format.charset, l));
     TRY(arena_copy(b->arena, s->file, &l->file));
     l->local = s->local;
@@ -226,7 +232,7 @@ db_err bind__load(struct binder *b, const struct ast_load_data *s)
     st->ignore = s->duplicates == AST_LOAD_IGNORE || (s->local && !st->replace);
     TRY(load_items(b, s, table, ids, view_count, l));
     TRY(load_set(b, s, table));
-    TRY(given_columns(b, table->u.table.def));
+    TRY(given_columns(b, table));
     st->root = bind__node(b, LNODE_VALUES, NULL);
     return st->root == NULL ? ERR_NOMEM : ERR_OK;
 }

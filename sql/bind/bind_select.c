@@ -66,6 +66,7 @@ static db_err expand_star(struct binder *b, struct block *k, const struct ast_co
             return ERR_NOMEM;
         }
         TRY(add_item(b, k, &item));
+        TRY(bind__need_star(b, c));
         TRY(bind__complete_star(b, c, io_completed));
         any = true;
     }

@@ -99,7 +99,13 @@ static db_err bind_apart(struct binder *b, const struct table_def *def, struct s
     b->views = &use;
     b->ctes = NULL;
     b->derived_depth++;
+    b->column_use = PRIV_NEED_READ;
+    if (!def->view.invoker) {
+        b->definer = (struct acl_name){def->view.definer_user, def->view.definer_host};
+    }
     db_err err = bind_text(b, def, alias, ret);
+    b->definer = saved.definer;
+    b->column_use = saved.column_use;
     b->opts = saved.opts;
     b->func.connection_collation = saved.func.connection_collation;
     b->views = saved.views;
@@ -116,6 +122,8 @@ static bool means_invalid(const struct diag *d)
     case ER_UNKNOWN_TABLE:
     case ER_BAD_FIELD_ERROR:
     case ER_BAD_TABLE_ERROR:
+    case ER_TABLEACCESS_DENIED_ERROR:
+    case ER_COLUMNACCESS_DENIED_ERROR:
     case ER_SP_DOES_NOT_EXIST:
     case ER_VIEW_WRONG_LIST: return true;
     default: return false;
@@ -140,7 +148,15 @@ db_err bind__view(struct binder *b, const struct table_def *def, struct slice al
     if (depth >= NESTING_MAX) {
         return bind__too_deep(b);
     }
+    uint32_t need;
     TRY(note_view(b, def));
+    TRY(bind__need(b, def, b->access, &need));
+    if (b->opts->explain && b->opts->priv != NULL &&
+        priv_need_table(b->opts->priv, PRIV_SHOW_VIEW, def->schema_name, def->name, b->diag) !=
+            ERR_OK) {
+        diag_reset(b->diag);
+        return my_error(b->diag, ER_VIEW_NO_EXPLAIN);
+    }
     db_err err = bind_apart(b, def, alias, ret);
     if (err != ERR_OK) {
         if (err == ERR_SQL && b->views == NULL && means_invalid(b->diag)) {
@@ -149,8 +165,11 @@ db_err bind__view(struct binder *b, const struct table_def *def, struct slice al
         }
         return err;
     }
+    (*ret)->u.project.view_need = need;
     for (uint32_t i = 0; i < (*ret)->column_count; i++) {
         (*ret)->columns[i].schema = def->schema_name;
+        (*ret)->columns[i].need = need;
+        (*ret)->columns[i].need_column = i;
     }
     return ERR_OK;
 }

@@ -18,6 +18,8 @@ struct flat {
     struct rule_check *checks;
     uint32_t check_count;
     const struct table_def *top; /* the view that the statement names */
+    uint32_t *needs;             /* of the views, the one that is named first */
+    uint32_t need_count;
 };
 
 static bool is_column(const struct bexpr *e)
@@ -138,6 +140,20 @@ static db_err add_project(struct binder *b, struct flat *f, const struct lnode *
     return ERR_OK;
 }
 
+static db_err add_need(struct binder *b, struct flat *f, uint32_t need)
+{
+    uint32_t *grown = BIND_ARRAY(b, uint32_t, f->need_count + 1);
+    if (grown == NULL) {
+        return ERR_NOMEM;
+    }
+    if (f->need_count != 0) {
+        memcpy(grown, f->needs, f->need_count * sizeof(*grown));
+    }
+    grown[f->need_count++] = need;
+    f->needs = grown;
+    return ERR_OK;
+}
+
 /* MYSQL: CASCADED holds for the views below as well, LOCAL for the view itself. `cascaded`: a view
  * further up says so; `checked`: the conditions of this view are to hold for what is written. */
 static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool cascaded,
@@ -148,6 +164,7 @@ static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool ca
         f->top = f->top == NULL ? view : f->top;
         cascaded = cascaded || view->view.check_option == VIEW_CHECK_CASCADED;
         checked = cascaded || view->view.check_option == VIEW_CHECK_LOCAL;
+        TRY(add_need(b, f, n->u.project.view_need));
     }
     switch ((int)n->kind) {
     case LNODE_TABLE:
@@ -186,13 +203,18 @@ static db_err rename_columns(struct binder *b, const struct flat *f, const struc
     }
     for (uint32_t i = 0; i < view->column_count; i++) {
         ids[i] = table_id(f, view->columns[i].id);
-        cols[ids[i] - t->columns[0].id].name = view->columns[i].name;
+        struct lcolumn *c = &cols[ids[i] - t->columns[0].id];
+        c->name = view->columns[i].name;
+        c->need = view->columns[i].need;
+        c->need_column = view->columns[i].need_column;
     }
     t->columns = cols;
     t->u.table.alias = view->columns[0].table;
     t->u.table.in_derived = false;
     t->u.table.view_checks = f->checks;
     t->u.table.view_check_count = f->check_count;
+    t->u.table.via_views = f->needs;
+    t->u.table.via_view_count = f->need_count;
     return ERR_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "sql/bind/bexpr.h"
 #include "sql/bind/load_spec.h"
 #include "sql/catalog/schema.h"
+#include "sql/priv/need.h"
 
 enum lnode_kind {
     LNODE_DUAL,   /* one row, no columns */
@@ -36,6 +37,9 @@ struct lcolumn {
     const struct column_def *def; /* base column or NULL */
     bool hidden;                  /* not in SELECT *: USING duplicates, row ids */
     bool own_name; /* a result shows `name`, however the reference to it is written */
+    /* Of a table or view that stands in the statement: its reference (bind_access.c), and which of
+     * its columns this is. need 0: none. */
+    uint32_t need, need_column;
 };
 
 enum join_kind { JOIN_INNER, JOIN_CROSS, JOIN_LEFT, JOIN_RIGHT, JOIN_FULL, JOIN_SEMI, JOIN_ANTI };
@@ -142,6 +146,9 @@ struct lnode {
             uint32_t filter_count;
             struct rule_check *view_checks; /* as in struct bound_target */
             uint32_t view_check_count;
+            uint32_t need;       /* its own reference, see struct lcolumn */
+            uint32_t *via_views; /* those of the views through which its rows are changed */
+            uint32_t via_view_count;
         } table;
         struct {
             uint32_t row_count;
@@ -155,6 +162,7 @@ struct lnode {
             struct lproj *exprs;
             uint32_t count;
             const struct table_def *view; /* the topmost node of a view's query; or NULL */
+            uint32_t view_need;           /* the view's reference */
         } project;
         struct {
             enum join_kind kind;
@@ -272,6 +280,7 @@ struct bound_stmt {
     struct slice *into_vars;
     uint32_t into_var_count;
     struct into_file *into_file; /* or NULL */
+    struct priv_needs needs;
 };
 
 #endif

@@ -271,6 +271,7 @@ static db_err not_found(struct binder *b, const struct scope *scope, const struc
             }
         }
     }
+    TRY(bind__need_unknown(b, scope, c->name));
     if (b->opts->use != BIND_USE_ANY) {
         return bind__definition_unknown_column(b, full_name(b, c));
     }
@@ -293,6 +294,7 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
             continue;
         }
         if (found != NULL) {
+            TRY(bind__need_column(b, found->need, found->need_column, b->column_use));
             bind__complete_column(b, c, found);
             return column_node(b, scope, s, depth, found, ret);
         }

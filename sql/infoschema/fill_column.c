@@ -148,6 +148,25 @@ static db_err expression(struct is_rows *r, struct slice text)
     return ERR_OK;
 }
 
+static const char *privileges_of(struct is_rows *r, priv_t privs)
+{
+    static const struct {
+        priv_t bit;
+        const char *name;
+    } names[] = {{PRIV_SELECT, "select"},
+                 {PRIV_INSERT, "insert"},
+                 {PRIV_UPDATE, "update"},
+                 {PRIV_REFERENCES, "references"}};
+    const char *text = "";
+    for (size_t i = 0; i < ARRAY_COUNT(names) && text != NULL; i++) {
+        if ((privs & names[i].bit) != 0) {
+            text = *text == '\0' ? names[i].name
+                                 : arena_printf(r->arena, "%s,%s", text, names[i].name);
+        }
+    }
+    return text == NULL ? "" : text;
+}
+
 static db_err one_column(struct is_rows *r, const struct table_def *t, const struct column_def *c,
                          uint32_t position)
 {
@@ -183,7 +202,7 @@ static db_err one_column(struct is_rows *r, const struct table_def *t, const str
     is__str(r, is__column_key(t, c->ordinal));
     /* MYSQL: a temporary table's columns have NULL for nothing. */
     is__str(r, table_is_temporary(t) && extra[0] == '\0' ? NULL : extra);
-    is__str(r, t->kind == TABLE_VIRTUAL ? "select" : "select,insert,update,references");
+    is__str(r, t->kind == TABLE_VIRTUAL ? "select" : privileges_of(r, is__on_column(r, t, c)));
     is__text(r, c->comment.len == 0 ? SLICE_LIT("") : c->comment);
     TRY(expression(r, c->generated_expr));
     is__null(r);
@@ -196,8 +215,12 @@ static db_err table_columns(struct is_rows *r, const struct schema_def *s,
     (void)s;
     uint32_t position = 0;
     for (uint32_t i = 0; i < t->column_count; i++) {
-        if (!t->columns[i].hidden) {
-            TRY(one_column(r, t, &t->columns[i], ++position));
+        if (t->columns[i].hidden) {
+            continue;
+        }
+        position++;
+        if (t->kind == TABLE_VIRTUAL || is__on_column(r, t, &t->columns[i]) != 0) {
+            TRY(one_column(r, t, &t->columns[i], position));
         }
     }
     return ERR_OK;

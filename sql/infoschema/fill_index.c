@@ -78,7 +78,10 @@ static db_err table_statistics(struct is_rows *r, const struct schema_def *s,
     }
     for (uint32_t i = first_index(t); i < t->index_count; i++) {
         for (uint32_t p = 0; p < t->indexes[i].part_count; p++) {
-            TRY(index_part(r, t, &t->indexes[i], p, rows));
+            const struct column_def *c = &t->columns[t->indexes[i].parts[p].column];
+            if (c->hidden || t->kind == TABLE_VIRTUAL || is__on_column(r, t, c) != 0) {
+                TRY(index_part(r, t, &t->indexes[i], p, rows));
+            }
         }
     }
     return ERR_OK;

@@ -181,68 +181,6 @@ db_err is__fill_session_status(struct is_rows *r)
     return fill_status(r, false);
 }
 
-/* ---- USER_PRIVILEGES: of the account that asks; there are no partial ones ---- */
-
-static const char *const static_privileges[] = {
-    "SELECT",
-    "INSERT",
-    "UPDATE",
-    "DELETE",
-    "CREATE",
-    "DROP",
-    "RELOAD",
-    "SHUTDOWN",
-    "PROCESS",
-    "FILE",
-    "REFERENCES",
-    "INDEX",
-    "ALTER",
-    "SHOW DATABASES",
-    "SUPER",
-    "CREATE TEMPORARY TABLES",
-    "LOCK TABLES",
-    "EXECUTE",
-    "REPLICATION SLAVE",
-    "REPLICATION CLIENT",
-    "CREATE VIEW",
-    "SHOW VIEW",
-    "CREATE ROUTINE",
-    "ALTER ROUTINE",
-    "CREATE USER",
-    "EVENT",
-    "TRIGGER",
-    "CREATE TABLESPACE",
-    "CREATE ROLE",
-    "DROP ROLE",
-};
-
-static const char *grantee(struct is_rows *r)
-{
-    struct slice a = r->env.account;
-    size_t at = a.len;
-    for (size_t i = 0; i < a.len; i++) {
-        at = a.ptr[i] == '@' ? i : at;
-    }
-    struct slice host = at < a.len ? slice_from(a, at + 1) : SLICE_LIT("%");
-    return arena_printf(r->arena, "'%.*s'@'%.*s'", (int)at, (const char *)a.ptr, SLICE_FMT(host));
-}
-
-db_err is__fill_user_privileges(struct is_rows *r)
-{
-    const char *who = grantee(r);
-    if (who == NULL) {
-        return ERR_NOMEM;
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(static_privileges); i++) {
-        is__str(r, who);
-        is__str(r, "def");
-        is__str(r, static_privileges[i]);
-        is__str(r, "YES");
-        TRY(is__end(r));
-    }
-    return ERR_OK;
-}
-
 /* ---- PLUGINS ---- */
 
 struct plugin_row {

@@ -17,6 +17,9 @@ db_err is__fill_schemata(struct is_rows *r)
 {
     for (uint32_t i = 0; i < snapshot_schema_count(r->env.snapshot); i++) {
         const struct schema_def *s = snapshot_schema_at(r->env.snapshot, i);
+        if (!is__sees_schema(r, s)) {
+            continue;
+        }
         const struct collation *c = collation_of(s->collation);
         is__str(r, "def");
         is__text(r, s->name);
@@ -33,6 +36,9 @@ db_err is__fill_schemata_extensions(struct is_rows *r)
 {
     for (uint32_t i = 0; i < snapshot_schema_count(r->env.snapshot); i++) {
         const struct schema_def *s = snapshot_schema_at(r->env.snapshot, i);
+        if (!is__sees_schema(r, s)) {
+            continue;
+        }
         is__str(r, "def");
         is__text(r, s->name);
         is__str(r, s->read_only ? "READ ONLY=1" : "");

@@ -20,7 +20,10 @@ static db_err one_view(struct is_rows *r, const struct schema_def *s, const stru
     is__str(r, "def");
     is__text(r, t->schema_name);
     is__text(r, t->name);
-    is__text(r, t->view_text);
+    priv_t have = r->env.priv->accounts == NULL
+                      ? PRIV_SHOW_VIEW
+                      : priv_on_table(&r->env.priv->subject, t->schema_name, t->name, NULL);
+    is__text(r, (have & PRIV_SHOW_VIEW) != 0 ? t->view_text : SLICE_LIT(""));
     is__str(r, checks[v->check_option]);
     is__str(r, v->updatable ? "YES" : "NO");
     is__str(r, definer);

@@ -14,6 +14,9 @@
 enum is_type {
     IS_TYPE_TABLE, /* the row begins a table */
     IS_TYPE_PERF_TABLE,
+    IS_TYPE_MYSQL_TABLE,
+    IS_TYPE_TINYINT,
+    IS_TYPE_USMALLINT,
     IS_TYPE_INT,
     IS_TYPE_UINT,
     IS_TYPE_BIGINT,
@@ -21,6 +24,7 @@ enum is_type {
     IS_TYPE_VARCHAR,
     IS_TYPE_CHAR,
     IS_TYPE_VARBINARY,
+    IS_TYPE_BLOB,
     IS_TYPE_TEXT,
     IS_TYPE_MEDIUMTEXT,
     IS_TYPE_LONGTEXT,
@@ -42,14 +46,17 @@ struct def_row {
 };
 
 static const struct def_row def_rows[] = {
-#define IS_TABLE(name, fill) {#name, is__fill_##fill, IS_TYPE_TABLE, 0, false, 0, NULL},
-#define PS_TABLE(name, fill) {#name, is__fill_##fill, IS_TYPE_PERF_TABLE, 0, false, 0, NULL},
+#define IS_TABLE(name, fill)    {#name, is__fill_##fill, IS_TYPE_TABLE, 0, false, 0, NULL},
+#define PS_TABLE(name, fill)    {#name, is__fill_##fill, IS_TYPE_PERF_TABLE, 0, false, 0, NULL},
+#define MYSQL_TABLE(name, fill) {#name, is__fill_##fill, IS_TYPE_MYSQL_TABLE, 0, false, 0, NULL},
 #define IS_COLUMN(name, type, length, nullable, collation, members)                                \
     {#name, NULL, IS_TYPE_##type, length, nullable, COLL_##collation, members},
 #define IS_END
 #include "sql/infoschema/tables.def"
+#include "sql/infoschema/mysql_tables.def"
 #undef IS_TABLE
 #undef PS_TABLE
+#undef MYSQL_TABLE
 #undef IS_COLUMN
 #undef IS_END
 };
@@ -128,6 +135,14 @@ void is__uint(struct is_rows *r, uint64_t u)
     v->u = u;
 }
 
+void is__set(struct is_rows *r, uint64_t bits)
+{
+    struct value *v = &r->values[r->at];
+    value_tag(v, next_type(r));
+    r->at++;
+    v->u = bits;
+}
+
 void is__time(struct is_rows *r, uint64_t unix_us)
 {
     const struct sql_type *t = next_type(r);
@@ -152,6 +167,32 @@ db_err is__end(struct is_rows *r)
     return fiber_checkpoint();
 }
 
+bool is__sees_schema(const struct is_rows *r, const struct schema_def *s)
+{
+    const struct priv_session *p = r->env.priv;
+    return p->accounts == NULL || priv_sees_schema(&p->subject, s->name);
+}
+
+bool is__sees_table(const struct is_rows *r, const struct table_def *t)
+{
+    const struct priv_session *p = r->env.priv;
+    return p->accounts == NULL || priv_everywhere(&p->subject, PRIV_SELECT) ||
+           slice_eq(t->schema_name, SLICE_LIT("information_schema")) ||
+           priv_sees_table(&p->subject, t->schema_name, t->name);
+}
+
+priv_t is__on_column(const struct is_rows *r, const struct table_def *t, const struct column_def *c)
+{
+    const struct priv_session *p = r->env.priv;
+    priv_t all = priv_all(PRIV_LEVEL_COLUMN, false);
+    if (p->accounts == NULL || priv_everywhere(&p->subject, all)) {
+        return all;
+    }
+    return (priv_on_table(&p->subject, t->schema_name, t->name, NULL) |
+            priv_on_column(&p->subject, t->schema_name, t->name, c->name)) &
+           all;
+}
+
 db_err is__each_table(struct is_rows *r, db_err (*fn)(struct is_rows *r, const struct schema_def *s,
                                                       const struct table_def *t))
 {
@@ -164,7 +205,8 @@ db_err is__each_table(struct is_rows *r, db_err (*fn)(struct is_rows *r, const s
         const struct schema_def *s = snapshot_schema_at(snap, i);
         uint32_t n = snapshot_table_count(snap, s);
         for (uint32_t k = 0; k < n; k++) {
-            TRY(fn(r, s, snapshot_table_at(snap, s, k)));
+            const struct table_def *t = snapshot_table_at(snap, s, k);
+            TRY(is__sees_table(r, t) ? fn(r, s, t) : ERR_OK);
         }
     }
     return ERR_OK;
@@ -222,6 +264,8 @@ static db_err type_of(struct arena *a, const struct def_row *d, struct sql_type 
 {
     struct type_names *names;
     switch (d->type) {
+    case IS_TYPE_TINYINT: *ret = type_int(TYPE_TINYINT, false); break;
+    case IS_TYPE_USMALLINT: *ret = type_int(TYPE_SMALLINT, true); break;
     case IS_TYPE_INT: *ret = type_int(TYPE_INT, false); break;
     case IS_TYPE_UINT: *ret = type_int(TYPE_INT, true); break;
     case IS_TYPE_BIGINT: *ret = type_int(TYPE_BIGINT, false); break;
@@ -229,19 +273,21 @@ static db_err type_of(struct arena *a, const struct def_row *d, struct sql_type 
     case IS_TYPE_VARCHAR: *ret = type_char(TYPE_VARCHAR, d->length, d->collation); break;
     case IS_TYPE_CHAR: *ret = type_char(TYPE_CHAR, d->length, d->collation); break;
     case IS_TYPE_VARBINARY: *ret = type_char(TYPE_VARBINARY, d->length, COLL_BINARY); break;
+    case IS_TYPE_BLOB: *ret = type_blob(TYPE_BLOB, COLL_BINARY); break;
     case IS_TYPE_TEXT: *ret = type_blob(TYPE_TEXT, d->collation); break;
     case IS_TYPE_MEDIUMTEXT: *ret = type_blob(TYPE_MEDIUMTEXT, d->collation); break;
     case IS_TYPE_LONGTEXT: *ret = type_blob(TYPE_LONGTEXT, d->collation); break;
     case IS_TYPE_JSON: *ret = type_blob(TYPE_JSON, COLL_BINARY); break;
     case IS_TYPE_DATETIME: *ret = type_temporal(TYPE_DATETIME, 0); break;
-    case IS_TYPE_TIMESTAMP: *ret = type_temporal(TYPE_TIMESTAMP, 0); break;
+    case IS_TYPE_TIMESTAMP: *ret = type_temporal(TYPE_TIMESTAMP, (uint8_t)d->length); break;
     case IS_TYPE_ENUM:
     case IS_TYPE_SET:
         TRY(members_of(a, d->members, &names));
         *ret = type_names_of(d->type == IS_TYPE_ENUM ? TYPE_ENUM : TYPE_SET, names, d->collation);
         break;
     case IS_TYPE_TABLE:
-    case IS_TYPE_PERF_TABLE: return ERR_INVALID;
+    case IS_TYPE_PERF_TABLE:
+    case IS_TYPE_MYSQL_TABLE: return ERR_INVALID;
     }
     if (!d->nullable) {
         ret->flags |= TYPE_F_NOT_NULL;
@@ -266,17 +312,20 @@ static db_err add_table(struct catalog *catalog, struct infoschema *is,
     t->ops = ops;
     t->fill = d->fill;
     bool perf = d->type == IS_TYPE_PERF_TABLE;
-    t->def = (struct table_def){
-        .schema_id = perf ? 0 : 1,
-        .schema_name = perf ? SLICE_LIT("performance_schema") : SLICE_LIT("information_schema"),
-        .name = slice_str(d->name),
-        .version = 1,
-        .kind = TABLE_VIRTUAL,
-        .column_count = columns,
-        .columns = c,
-        .auto_increment = -1,
-        .collation = perf ? COLL_UTF8MB4_0900_AI_CI : COLL_UTF8MB3_GENERAL_CI,
-        .provider = &t->provider};
+    bool mysql = d->type == IS_TYPE_MYSQL_TABLE;
+    t->def =
+        (struct table_def){.schema_id = perf || mysql ? 0 : 1,
+                           .schema_name = perf    ? SLICE_LIT("performance_schema")
+                                          : mysql ? SLICE_LIT("mysql")
+                                                  : SLICE_LIT("information_schema"),
+                           .name = slice_str(d->name),
+                           .version = 1,
+                           .kind = TABLE_VIRTUAL,
+                           .column_count = columns,
+                           .columns = c,
+                           .auto_increment = -1,
+                           .collation = perf ? COLL_UTF8MB4_0900_AI_CI : COLL_UTF8MB3_GENERAL_CI,
+                           .provider = &t->provider};
     return catalog_add_virtual_table(catalog, &t->def);
 }
 

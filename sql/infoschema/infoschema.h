@@ -5,6 +5,7 @@
 
 #include "base/diag.h"
 #include "sql/catalog/catalog.h"
+#include "sql/priv/check.h"
 
 struct infoschema;
 struct storage;
@@ -16,7 +17,7 @@ struct infoschema_env {
     const struct table_def *only;            /* a temporary table: show this one and no other */
     struct storage *storage;                 /* for estimates; may be NULL */
     const struct timezone *tz;               /* times are shown in it; NULL: UTC */
-    struct slice account;                    /* "root@localhost": the grantee of privilege tables */
+    const struct priv_session *priv;         /* decides which rows are shown */
 };
 
 struct infoschema_process {

@@ -286,6 +286,7 @@ struct plan {
     uint32_t fk_lock_count; /* tables that foreign keys bring in, for metadata locks */
     const struct table_def **fk_locks;
     uint32_t fk_table_count; /* ids of fk_table */
+    struct priv_needs needs; /* checked at each run */
     uint64_t catalog_version;
     uint64_t temporary_version;              /* of the session's temporary tables, 0: it had none */
     const struct catalog_snapshot *snapshot; /* reference held by the plan */

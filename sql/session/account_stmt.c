@@ -1,78 +1,33 @@
-/* CREATE, ALTER and DROP USER, SET PASSWORD, and the one GRANT that is true of every account. */
-#include <stdio.h>
-
-#include "sql/priv/account.h"
+/* CREATE, ALTER, DROP and RENAME USER, CREATE and DROP ROLE, SET PASSWORD.
+ *
+ * A statement is one change of the accounts (sql/priv/acl.h): all of its users or none. It returns
+ * once every node has read the accounts again. */
+#include "base/rand.h"
+#include "base/scope.h"
+#include "sql/priv/grants_text.h"
 #include "sql/session/session_int.h"
+#include "sql/types/json.h"
 
-static struct slice host_of(const struct ast_user *u)
-{
-    return u->host.ptr == NULL ? SLICE_LIT("%") : u->host;
-}
+enum { NAMES_MAX_BYTES = 64 * 1024 };
 
-static db_err user_name(struct sql_session *s, const struct ast_user *u, struct slice *ret_user,
-                        struct slice *ret_host)
+db_err account__name(struct sql_session *s, const struct ast_user *u, struct acl_name *ret)
 {
-    if (u != NULL && !u->current) {
-        *ret_user = u->name;
-        *ret_host = host_of(u);
-    } else {
-        *ret_user = s->user;
-        *ret_host = s->account_host;
+    enum { NAME_CHARS = 32 };
+    if (u == NULL || u->current) {
+        *ret = (struct acl_name){s->priv.user, s->priv.host};
+        return ERR_OK;
     }
-    if (ret_user->len > ACCOUNT_NAME_MAX || ret_host->len > ACCOUNT_HOST_MAX) {
-        return my_error(&s->diag, ER_WRONG_STRING_LENGTH, arena_strdup(&s->stmt_arena, *ret_user),
-                        "user name", 32);
+    ret->user = u->name.ptr == NULL ? SLICE_LIT("") : u->name;
+    ret->host = u->host.ptr == NULL ? SLICE_LIT("%") : u->host;
+    if (ret->user.len > NAME_CHARS) {
+        return my_error(&s->diag, ER_WRONG_STRING_LENGTH, arena_strdup(&s->stmt_arena, ret->user),
+                        "user name", NAME_CHARS);
+    }
+    if (ret->host.len > ACCOUNT_HOST_MAX) {
+        return my_error(&s->diag, ER_WRONG_STRING_LENGTH, arena_strdup(&s->stmt_arena, ret->host),
+                        "host name", ACCOUNT_HOST_MAX);
     }
     return ERR_OK;
-}
-
-static const char *quoted(struct sql_session *s, struct slice user, struct slice host)
-{
-    const char *t = arena_printf(&s->stmt_arena, "'%.*s'@'%.*s'", SLICE_FMT(user), SLICE_FMT(host));
-    return t == NULL ? "?" : t;
-}
-
-static db_err apply_options(struct sql_session *s, const struct ast_user_ddl *d, struct account *a)
-{
-    for (uint32_t i = 0; i < d->options.count; i++) {
-        const struct ast_user_option *o = d->options.items[i];
-        switch ((int)o->kind) {
-        case AST_UOPT_REQUIRE_NONE: a->require_tls = false; break;
-        case AST_UOPT_REQUIRE_SSL: a->require_tls = true; break;
-        case AST_UOPT_ACCOUNT_LOCK: a->locked = o->yes; break;
-        case AST_UOPT_EXPIRE: a->password_expired = true; break;
-        case AST_UOPT_EXPIRE_DEFAULT:
-        case AST_UOPT_EXPIRE_NEVER: a->password_expired = false; break;
-        default: return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "this account option");
-        }
-    }
-    if (d->default_role_kind != AST_ROLES_UNSET) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "roles");
-    }
-    return ERR_OK;
-}
-
-static db_err apply_auth(struct sql_session *s, const struct ast_user_spec *u, struct account *a)
-{
-    struct slice plugin =
-        a->plugin[0] != '\0' ? slice_str(a->plugin) : SLICE_LIT("caching_sha2_password");
-    if (u->auth.count > 1) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "multi-factor authentication");
-    }
-    if (u->auth.count == 0) {
-        return a->plugin[0] != '\0' ? ERR_OK
-                                    : account_set_password(a, plugin, SLICE_EMPTY, &s->diag);
-    }
-    const struct ast_auth *auth = u->auth.items[0];
-    plugin = auth->plugin.ptr != NULL ? auth->plugin : plugin;
-    a->password_expired = false;
-    switch ((int)auth->kind) {
-    case AST_AUTH_BY: return account_set_password(a, plugin, auth->secret, &s->diag);
-    case AST_AUTH_AS: return account_set_hash(a, plugin, auth->secret, &s->diag);
-    case AST_AUTH_NONE:
-    case AST_AUTH_PLUGIN: return account_set_password(a, plugin, SLICE_EMPTY, &s->diag);
-    default: return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "random passwords");
-    }
 }
 
 db_err session__publish_accounts(struct sql_session *s)
@@ -81,110 +36,584 @@ db_err session__publish_accounts(struct sql_session *s)
     return c == NULL ? ERR_OK : c->ops->publish_accounts(c, &s->diag);
 }
 
-static db_err user_ddl(struct statement *st, const struct ast_user_ddl *d, bool create)
+db_err account__commit(struct sql_session *s, struct acl_change *c)
 {
-    struct sql_session *s = st->session;
-    struct accounts *all = s->engine->accounts;
+    TRY(acl_change_commit(c, &s->diag));
+    TRY(session__publish_accounts(s));
+    return priv_refresh(&s->priv);
+}
+
+db_err account__may_change(struct sql_session *s, const struct acl *acl,
+                           const struct acl_name *name)
+{
+    const struct acl_user *u = acl_find(acl, name->user, name->host);
+    bool system = u != NULL && (u->dynamic & DYN_BIT(SYSTEM_USER)) != 0;
+    return system ? priv_need_any(&s->priv, 0, DYN_BIT(SYSTEM_USER), "SYSTEM_USER", &s->diag)
+                  : ERR_OK;
+}
+
+static const char *quoted(struct sql_session *s, const struct acl_name *n)
+{
+    const char *t =
+        arena_printf(&s->stmt_arena, "'%.*s'@'%.*s'", SLICE_FMT(n->user), SLICE_FMT(n->host));
+    return t == NULL ? "?" : t;
+}
+
+/* ---- names that are wrong: all of them are told in one error ---- */
+
+struct wrong_names {
+    struct buf text;
+    uint32_t count;
+};
+
+static db_err add_wrong(struct wrong_names *w, struct sql_session *s, const struct acl_name *n,
+                        const char *why)
+{
+    TRY(buf_printf(&w->text, "%s%s%s", w->count++ == 0 ? "" : ",", quoted(s, n), why));
+    return ERR_OK;
+}
+
+static db_err tell_wrong(struct wrong_names *w, struct sql_session *s, const char *operation)
+{
+    const char *names = arena_strdup(&s->stmt_arena, buf_slice(&w->text));
+    buf_fini(&w->text);
+    return w->count == 0   ? ERR_OK
+           : names == NULL ? ERR_NOMEM
+                           : my_error(&s->diag, ER_CANNOT_USER, operation, names);
+}
+
+#define WHY_EXISTS " (User account already exists)"
+#define WHY_ABSENT " (User account does not exist)"
+
+/* ---- options ---- */
+
+static db_err merge_attribute(struct sql_session *s, struct slice text, struct account *a)
+{
+    struct arena *arena = &s->stmt_arena;
+    struct json_syntax why;
+    struct json_node *patch;
+    struct json_node *old;
+    struct json_node *all;
+    if (json_parse(arena, text, &patch, &why) != ERR_OK || patch->type != JSON_OBJECT) {
+        return my_error(&s->diag, ER_INVALID_USER_ATTRIBUTE_JSON);
+    }
+    struct slice before = a->attributes.ptr == NULL ? SLICE_LIT("{}") : a->attributes;
+    TRY(json_parse(arena, before, &old, &why));
+    TRY(json_merge_patch(arena, old, patch, &all));
+    struct slice document;
+    TRY(json_write_arena(all, arena, &s->diag, &document));
+    return json_text(document, arena, &a->attributes);
+}
+
+static db_err merge_comment(struct sql_session *s, struct slice text, struct account *a)
+{
+    SCOPE_BUF(out, NAMES_MAX_BYTES * 4);
+    TRY(buf_append_slice(&out, SLICE_LIT("{\"comment\": ")));
+    TRY(json_quote(text, &out));
+    TRY(buf_append_slice(&out, SLICE_LIT("}")));
+    struct slice patch;
+    TRY(arena_copy(&s->stmt_arena, buf_slice(&out), &patch));
+    return merge_attribute(s, patch, a);
+}
+
+static db_err refuse_nonzero(struct sql_session *s, const struct ast_user_option *o,
+                             const char *feature)
+{
+    return o->is_default || o->number == 0 ? ERR_OK
+                                           : my_error(&s->diag, ER_NOT_SUPPORTED_YET, feature);
+}
+
+static db_err tls_option(const struct ast_user_option *o, struct account *a)
+{
+    switch ((int)o->kind) {
+    case AST_UOPT_REQUIRE_NONE: a->tls = ACCOUNT_TLS_NONE; break;
+    case AST_UOPT_REQUIRE_SSL: a->tls = ACCOUNT_TLS_ANY; break;
+    case AST_UOPT_REQUIRE_X509: a->tls = ACCOUNT_TLS_X509; break;
+    default: break;
+    }
+    if (o->kind <= AST_UOPT_REQUIRE_X509) {
+        a->tls_cipher = a->tls_issuer = a->tls_subject = SLICE_EMPTY;
+        return ERR_OK;
+    }
+    a->tls = ACCOUNT_TLS_SPECIFIED;
+    *(o->kind == AST_UOPT_REQUIRE_CIPHER   ? &a->tls_cipher
+      : o->kind == AST_UOPT_REQUIRE_ISSUER ? &a->tls_issuer
+                                           : &a->tls_subject) = o->text;
+    return ERR_OK;
+}
+
+static db_err one_option(struct sql_session *s, const struct ast_user_option *o, struct account *a)
+{
+    switch (o->kind) {
+    case AST_UOPT_REQUIRE_NONE:
+    case AST_UOPT_REQUIRE_SSL:
+    case AST_UOPT_REQUIRE_X509:
+    case AST_UOPT_REQUIRE_CIPHER:
+    case AST_UOPT_REQUIRE_ISSUER:
+    case AST_UOPT_REQUIRE_SUBJECT: return tls_option(o, a);
+    case AST_UOPT_ACCOUNT_LOCK: a->locked = o->yes; break;
+    case AST_UOPT_EXPIRE: a->password_expired = true; break;
+    case AST_UOPT_EXPIRE_DEFAULT: a->password_lifetime_days = ACCOUNT_UNSET; break;
+    case AST_UOPT_EXPIRE_NEVER: a->password_lifetime_days = 0; break;
+    case AST_UOPT_EXPIRE_INTERVAL: a->password_lifetime_days = (int32_t)o->number; break;
+    case AST_UOPT_COMMENT: return merge_comment(s, o->text, a);
+    case AST_UOPT_ATTRIBUTE: return merge_attribute(s, o->text, a);
+    case AST_UOPT_REQUIRE_CURRENT:
+        if (!o->is_default && o->yes) {
+            return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "PASSWORD REQUIRE CURRENT");
+        }
+        a->require_current = o->is_default ? ACCOUNT_UNSET : 0;
+        break;
+    case AST_UOPT_HISTORY:
+        TRY(refuse_nonzero(s, o, "PASSWORD HISTORY"));
+        a->reuse_history = o->is_default ? ACCOUNT_UNSET : 0;
+        break;
+    case AST_UOPT_REUSE_INTERVAL:
+        TRY(refuse_nonzero(s, o, "PASSWORD REUSE INTERVAL"));
+        a->reuse_interval_days = o->is_default ? ACCOUNT_UNSET : 0;
+        break;
+    case AST_UOPT_FAILED_LOGINS: return refuse_nonzero(s, o, "FAILED_LOGIN_ATTEMPTS");
+    case AST_UOPT_LOCK_TIME: return refuse_nonzero(s, o, "PASSWORD_LOCK_TIME");
+    case AST_UOPT_MAX_QUERIES:
+    case AST_UOPT_MAX_UPDATES:
+    case AST_UOPT_MAX_CONNECTIONS:
+    case AST_UOPT_MAX_USER_CONNECTIONS: return refuse_nonzero(s, o, "account resource limits");
+    }
+    return ERR_OK;
+}
+
+/* ---- passwords ---- */
+
+struct random_password {
+    struct acl_name name;
+    struct slice password;
+};
+
+static db_err make_password(struct sql_session *s, struct slice *ret)
+{
+    static const char chars[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!%&/()=+*{}[]<>,.;:_-";
+    enum { LENGTH = 20 };
+    uint8_t raw[LENGTH];
+    uint8_t *out = arena_alloc(&s->stmt_arena, LENGTH);
+    if (out == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(rand_secure(raw, sizeof(raw)));
+    for (size_t i = 0; i < LENGTH; i++) {
+        out[i] = (uint8_t)chars[raw[i] % (sizeof(chars) - 1)];
+    }
+    *ret = slice_of(out, LENGTH);
+    return ERR_OK;
+}
+
+/* random: the password that was made, for the answer; ptr NULL: none was. */
+static db_err apply_auth(struct sql_session *s, const struct ast_user_spec *u, struct account *a,
+                         struct slice *ret_random)
+{
+    struct slice plugin =
+        a->plugin[0] != '\0' ? slice_str(a->plugin) : SLICE_LIT("caching_sha2_password");
+    *ret_random = SLICE_EMPTY;
+    if (u->auth.count > 1 || u->discard_old_password) {
+        return my_error(&s->diag, ER_NOT_SUPPORTED_YET,
+                        u->auth.count > 1 ? "multi-factor authentication" : "DISCARD OLD PASSWORD");
+    }
+    if (u->auth.count == 0) {
+        return a->plugin[0] != '\0' ? ERR_OK
+                                    : account_set_password(a, plugin, SLICE_EMPTY, &s->diag);
+    }
+    const struct ast_auth *auth = u->auth.items[0];
+    if (auth->retain_current || auth->has_replace || auth->factor_op != AST_FACTOR_DEFAULT) {
+        return my_error(&s->diag, ER_NOT_SUPPORTED_YET,
+                        auth->retain_current ? "RETAIN CURRENT PASSWORD"
+                        : auth->has_replace  ? "REPLACE of a password"
+                                             : "multi-factor authentication");
+    }
+    plugin = auth->plugin.ptr != NULL ? auth->plugin : plugin;
+    a->password_expired = false;
+    switch ((int)auth->kind) {
+    case AST_AUTH_BY: return account_set_password(a, plugin, auth->secret, &s->diag);
+    case AST_AUTH_AS: return account_set_hash(a, plugin, auth->secret, &s->diag);
+    case AST_AUTH_NONE:
+    case AST_AUTH_PLUGIN: return account_set_password(a, plugin, SLICE_EMPTY, &s->diag);
+    case AST_AUTH_BY_RANDOM:
+        TRY(make_password(s, ret_random));
+        return account_set_password(a, plugin, *ret_random, &s->diag);
+    default: return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "multi-factor authentication");
+    }
+}
+
+static db_err answer(struct statement *st, const struct random_password *random, uint32_t count)
+{
+    static const char *const names[] = {"user", "host", "generated password", "auth_factor"};
+    static const uint32_t lengths[] = {32, 255, 64, 10};
+    struct text_result r;
+    if (count == 0) {
+        return session__ok(st, 0, SLICE_EMPTY);
+    }
+    TRY(text_result_begin(st, &r, names, lengths, 4));
+    for (uint32_t i = 0; i < count; i++) {
+        struct slice cells[] = {random[i].name.user, random[i].name.host, random[i].password,
+                                SLICE_LIT("1")};
+        TRY(text_result_row(&r, cells));
+    }
+    return text_result_end(&r);
+}
+
+/* ---- CREATE USER, ALTER USER ---- */
+
+/* MYSQL: who may write the tables of the schema mysql may do what the statements do to them. */
+static db_err need_create_user(struct sql_session *s, priv_t on_schema)
+{
+    return (priv_on_schema(&s->priv.subject, SLICE_LIT("mysql")) & on_schema) != 0
+               ? ERR_OK
+               : priv_need_any(&s->priv, PRIV_CREATE_USER, 0, "CREATE USER", &s->diag);
+}
+
+/* MYSQL: an account may give itself a new password; anything else needs CREATE USER. */
+static db_err may_alter(struct sql_session *s, const struct ast_user_ddl *d)
+{
+    bool own = d->options.count == 0;
     for (uint32_t i = 0; i < d->users.count; i++) {
-        struct slice user;
-        struct slice host;
-        struct account a = {0};
-        const struct ast_user_spec *u = d->users.items[i];
-        TRY(user_name(s, u->user, &user, &host));
-        bool exists = accounts_get(all, user, host, &a);
-        if (exists == create) {
+        struct acl_name n;
+        TRY(account__name(s, d->users.items[i]->user, &n));
+        own = own && slice_eq(n.user, s->priv.user) && slice_eq_nocase(n.host, s->priv.host);
+    }
+    return own ? ERR_OK : need_create_user(s, PRIV_UPDATE);
+}
+
+static db_err set_user(struct sql_session *s, const struct ast_user_ddl *d,
+                       const struct ast_user_spec *spec, struct acl_user *u, struct slice *random)
+{
+    struct account a = u->account;
+    TRY(apply_auth(s, spec, &a, random));
+    for (uint32_t i = 0; i < d->options.count; i++) {
+        TRY(one_option(s, d->options.items[i], &a));
+    }
+    struct arena *arena = &u->arena;
+    TRY(arena_copy(arena, a.tls_cipher, &a.tls_cipher));
+    TRY(arena_copy(arena, a.tls_issuer, &a.tls_issuer));
+    TRY(arena_copy(arena, a.tls_subject, &a.tls_subject));
+    if (a.attributes.ptr != NULL) {
+        TRY(arena_copy(arena, a.attributes, &a.attributes));
+    }
+    u->account = a;
+    return ERR_OK;
+}
+
+static db_err user_ddl_users(struct sql_session *s, const struct ast_user_ddl *d, bool create,
+                             struct acl_change *c, struct random_password *random,
+                             uint32_t *ret_random, struct wrong_names *wrong)
+{
+    for (uint32_t i = 0; i < d->users.count; i++) {
+        struct acl_name n;
+        struct acl_user *u;
+        struct account a;
+        struct slice password;
+        const struct ast_user_spec *spec = d->users.items[i];
+        TRY(account__name(s, spec->user, &n));
+        TRY(account__may_change(s, acl_change_view(c), &n));
+        TRY(acl_change_edit(c, n.user, n.host, &u));
+        if ((u != NULL) == create) {
             if (create ? d->if_not_exists : d->if_exists) {
                 diag_area_note(&s->conditions,
                                create ? ER_USER_ALREADY_EXISTS : ER_USER_DOES_NOT_EXIST,
-                               quoted(s, user, host));
-                continue;
+                               quoted(s, &n));
+            } else {
+                TRY(add_wrong(wrong, s, &n, create ? WHY_EXISTS : WHY_ABSENT));
             }
-            return my_error(&s->diag, ER_CANNOT_USER, create ? "CREATE USER" : "ALTER USER",
-                            quoted(s, user, host));
+            continue;
         }
         if (create) {
-            snprintf(a.user, sizeof(a.user), "%.*s", SLICE_FMT(user));
-            snprintf(a.host, sizeof(a.host), "%.*s", SLICE_FMT(host));
+            account_init(&a, n.user, n.host);
+            TRY(acl_change_add(c, &a, &u));
         }
-        TRY(apply_auth(s, u, &a));
-        TRY(apply_options(s, d, &a));
-        TRY(accounts_put(all, &a, &s->diag));
+        TRY(set_user(s, d, spec, u, &password));
+        if (password.ptr != NULL) {
+            random[(*ret_random)++] = (struct random_password){n, password};
+        }
+        if (d->default_role_kind != AST_ROLES_UNSET) {
+            TRY(account__default_roles(s, c, &n, d->default_role_kind, &d->default_roles, !create));
+        }
     }
-    TRY(session__publish_accounts(s));
+    return ERR_OK;
+}
+
+static db_err user_ddl(struct statement *st, const struct ast_user_ddl *d, bool create)
+{
+    struct sql_session *s = st->session;
+    struct wrong_names wrong = {.count = 0};
+    struct acl_change *c;
+    uint32_t random_count = 0;
+    struct random_password *random =
+        ARENA_ARRAY(&s->stmt_arena, struct random_password, d->users.count);
+    if (random == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(create ? need_create_user(s, PRIV_INSERT) : may_alter(s, d));
+    buf_init(&wrong.text, NAMES_MAX_BYTES);
+    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
+    db_err err = user_ddl_users(s, d, create, c, random, &random_count, &wrong);
+    db_err told = tell_wrong(&wrong, s, create ? "CREATE USER" : "ALTER USER");
+    err = err == ERR_OK ? told : err;
+    if (err != ERR_OK) {
+        acl_change_abort(c);
+        return err;
+    }
+    TRY(account__commit(s, c));
+    const struct acl_user *self = priv_self(&s->priv);
+    if (s->password_expired && self != NULL) {
+        s->password_expired = engine__password_expired(s->engine, &self->account);
+    }
+    return answer(st, random, random_count);
+}
+
+/* ---- DROP, RENAME ---- */
+
+/* MYSQL: 4005 when views are defined as the account. */
+static db_err warn_of_views(struct sql_session *s, const struct acl_name *n)
+{
+    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    bool found = false;
+    for (uint32_t i = 0; i < snapshot_schema_count(snap) && !found; i++) {
+        const struct schema_def *sd = snapshot_schema_at(snap, i);
+        uint32_t count = snapshot_table_count(snap, sd);
+        for (uint32_t k = 0; k < count && !found; k++) {
+            const struct table_def *t = snapshot_table_at(snap, sd, k);
+            found = t->kind == TABLE_VIEW && slice_eq(t->view.definer_user, n->user) &&
+                    slice_eq_nocase(t->view.definer_host, n->host);
+        }
+    }
+    catalog_release(snap);
+    if (found) {
+        diag_area_warn(&s->conditions, ER_USER_REFERENCED_AS_DEFINER,
+                       arena_strdup(&s->stmt_arena, n->user), arena_strdup(&s->stmt_arena, n->host),
+                       "a view");
+    }
+    return ERR_OK;
+}
+
+static db_err check_mandatory(struct sql_session *s, const struct acl_name *n)
+{
+    struct acl_name *all;
+    uint32_t count;
+    TRY(account__mandatory(s, &s->stmt_arena, &all, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        if (slice_eq(all[i].user, n->user) && slice_eq_nocase(all[i].host, n->host)) {
+            return my_error(&s->diag, ER_MANDATORY_ROLE,
+                            grants_name(&s->stmt_arena, n->user, n->host));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err drop_each(struct sql_session *s, const struct ast_drop_user *d, struct acl_change *c,
+                        struct wrong_names *wrong)
+{
+    for (uint32_t i = 0; i < d->users.count; i++) {
+        struct acl_name n;
+        TRY(account__name(s, d->users.items[i], &n));
+        TRY(account__may_change(s, acl_change_view(c), &n));
+        TRY(check_mandatory(s, &n));
+        if (acl_find(acl_change_view(c), n.user, n.host) != NULL) {
+            TRY(warn_of_views(s, &n));
+            TRY(acl_change_drop(c, n.user, n.host));
+        } else if (d->if_exists) {
+            diag_area_note(&s->conditions, ER_USER_DOES_NOT_EXIST, quoted(s, &n));
+        } else {
+            TRY(add_wrong(wrong, s, &n, WHY_ABSENT));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err drop_users(struct statement *st, const struct ast_drop_user *d, bool role)
+{
+    struct sql_session *s = st->session;
+    struct wrong_names wrong = {.count = 0};
+    struct acl_change *c;
+    TRY(role ? priv_need_any(&s->priv, PRIV_CREATE_USER | PRIV_DROP_ROLE, 0,
+                             "CREATE USER, DROP ROLE", &s->diag)
+             : need_create_user(s, PRIV_DELETE));
+    buf_init(&wrong.text, NAMES_MAX_BYTES);
+    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
+    db_err err = drop_each(s, d, c, &wrong);
+    db_err told = tell_wrong(&wrong, s, role ? "DROP ROLE" : "DROP USER");
+    err = err == ERR_OK ? told : err;
+    if (err != ERR_OK) {
+        acl_change_abort(c);
+        return err;
+    }
+    TRY(account__commit(s, c));
     return session__ok(st, 0, SLICE_EMPTY);
 }
 
-static db_err drop_users(struct statement *st, const struct ast_drop_user *d)
+/* A role is an account that cannot log in. */
+static db_err create_each(struct sql_session *s, const struct ast_drop_user *d,
+                          struct acl_change *c, struct wrong_names *wrong)
+{
+    for (uint32_t i = 0; i < d->users.count; i++) {
+        struct acl_name n;
+        struct account a;
+        struct acl_user *u;
+        TRY(account__name(s, d->users.items[i], &n));
+        if (acl_find(acl_change_view(c), n.user, n.host) == NULL) {
+            account_init(&a, n.user, n.host);
+            TRY(account_set_password(&a, SLICE_LIT("caching_sha2_password"), SLICE_EMPTY,
+                                     &s->diag));
+            a.locked = a.password_expired = true;
+            TRY(acl_change_add(c, &a, &u));
+        } else if (d->if_not_exists) {
+            diag_area_note(&s->conditions, ER_USER_ALREADY_EXISTS, quoted(s, &n));
+        } else {
+            TRY(add_wrong(wrong, s, &n, WHY_EXISTS));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err create_roles(struct statement *st, const struct ast_drop_user *d)
 {
     struct sql_session *s = st->session;
-    for (uint32_t i = 0; i < d->users.count; i++) {
-        struct slice user;
-        struct slice host;
-        struct account a;
-        TRY(user_name(s, d->users.items[i], &user, &host));
-        if (!accounts_get(s->engine->accounts, user, host, &a)) {
-            if (!d->if_exists) {
-                return my_error(&s->diag, ER_CANNOT_USER, "DROP USER", quoted(s, user, host));
-            }
-            diag_area_note(&s->conditions, ER_USER_DOES_NOT_EXIST, quoted(s, user, host));
+    struct wrong_names wrong = {.count = 0};
+    struct acl_change *c;
+    TRY(priv_need_any(&s->priv, PRIV_CREATE_USER | PRIV_CREATE_ROLE, 0, "CREATE USER, CREATE ROLE",
+                      &s->diag));
+    buf_init(&wrong.text, NAMES_MAX_BYTES);
+    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
+    db_err err = create_each(s, d, c, &wrong);
+    db_err told = tell_wrong(&wrong, s, "CREATE ROLE");
+    err = err == ERR_OK ? told : err;
+    if (err != ERR_OK) {
+        acl_change_abort(c);
+        return err;
+    }
+    TRY(account__commit(s, c));
+    return session__ok(st, 0, SLICE_EMPTY);
+}
+
+static bool is_granted_as_role(const struct acl *acl, const struct acl_name *n)
+{
+    for (uint32_t i = 0; i < acl->count; i++) {
+        if (acl_role_of(acl->users[i], n) != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err rename_each(struct sql_session *s, const struct ast_rename_user *r,
+                          struct acl_change *c, struct wrong_names *wrong)
+{
+    for (uint32_t i = 0; i < r->from.count; i++) {
+        struct acl_name from;
+        struct acl_name to;
+        TRY(account__name(s, r->from.items[i], &from));
+        TRY(account__name(s, r->to.items[i], &to));
+        const struct acl *view = acl_change_view(c);
+        TRY(account__may_change(s, view, &from));
+        if (is_granted_as_role(view, &from)) {
+            return my_error(&s->diag, ER_RENAME_ROLE);
+        }
+        if (acl_find(view, from.user, from.host) == NULL ||
+            acl_find(view, to.user, to.host) != NULL) {
+            TRY(add_wrong(wrong, s, &from, ""));
             continue;
         }
-        TRY(accounts_drop(s->engine->accounts, user, host, &s->diag));
+        TRY(warn_of_views(s, &from));
+        TRY(acl_change_rename(c, from.user, from.host, to.user, to.host));
     }
-    TRY(session__publish_accounts(s));
+    return ERR_OK;
+}
+
+static db_err rename_users(struct statement *st, const struct ast_rename_user *r)
+{
+    struct sql_session *s = st->session;
+    struct wrong_names wrong = {.count = 0};
+    struct acl_change *c;
+    TRY(need_create_user(s, PRIV_UPDATE));
+    buf_init(&wrong.text, NAMES_MAX_BYTES);
+    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
+    db_err err = rename_each(s, r, c, &wrong);
+    db_err told = tell_wrong(&wrong, s, "RENAME USER");
+    err = err == ERR_OK ? told : err;
+    if (err != ERR_OK) {
+        acl_change_abort(c);
+        return err;
+    }
+    TRY(account__commit(s, c));
     return session__ok(st, 0, SLICE_EMPTY);
+}
+
+/* ---- SET PASSWORD ---- */
+
+static db_err set_password_of(struct sql_session *s, const struct ast_set_password *p,
+                              const struct acl_name *n, struct slice password, struct acl_change *c)
+{
+    struct acl_user *u;
+    TRY(account__may_change(s, acl_change_view(c), n));
+    TRY(acl_change_edit(c, n->user, n->host, &u));
+    if (u == NULL) {
+        return my_error(&s->diag, ER_PASSWORD_NO_MATCH);
+    }
+    (void)p;
+    u->account.password_expired = false;
+    return account_set_password(&u->account, slice_str(u->account.plugin), password, &s->diag);
 }
 
 static db_err set_password(struct statement *st, const struct ast_set_password *p)
 {
     struct sql_session *s = st->session;
-    struct slice user;
-    struct slice host;
-    struct account a;
-    if (p->random || p->retain_current) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET,
-                        p->random ? "random passwords" : "RETAIN CURRENT PASSWORD");
+    struct acl_name n;
+    struct acl_change *c;
+    struct slice password = p->password;
+    if (p->retain_current) {
+        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "RETAIN CURRENT PASSWORD");
     }
-    TRY(user_name(s, p->user, &user, &host));
-    if (!accounts_get(s->engine->accounts, user, host, &a)) {
-        return my_error(&s->diag, ER_PASSWORD_NO_MATCH);
+    TRY(account__name(s, p->user, &n));
+    bool own = slice_eq(n.user, s->priv.user) && slice_eq_nocase(n.host, s->priv.host);
+    if (!own) {
+        TRY(priv_need_schema(&s->priv, PRIV_UPDATE, SLICE_LIT("mysql"), &s->diag));
     }
-    TRY(account_set_password(&a, slice_str(a.plugin), p->password, &s->diag));
-    a.password_expired = false;
-    TRY(accounts_put(s->engine->accounts, &a, &s->diag));
-    TRY(session__publish_accounts(s));
-    return session__ok(st, 0, SLICE_EMPTY);
-}
-
-/* Every account may do everything until privileges are built: granting all of it changes nothing,
- * granting less would be a lie. */
-static db_err grant(struct statement *st, const struct ast_grant *g)
-{
-    struct sql_session *s = st->session;
-    if (g->kind != AST_GRANT_PRIVILEGES || !g->all || !g->any_schema || !g->any_table) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "GRANT of less than ALL ON *.*");
+    TRY(p->random ? make_password(s, &password) : ERR_OK);
+    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
+    db_err err = set_password_of(s, p, &n, password, c);
+    if (err != ERR_OK) {
+        acl_change_abort(c);
+        return err;
     }
-    for (uint32_t i = 0; i < g->users.count; i++) {
-        struct slice user;
-        struct slice host;
-        struct account a;
-        TRY(user_name(s, g->users.items[i], &user, &host));
-        if (!accounts_get(s->engine->accounts, user, host, &a)) {
-            return my_error(&s->diag, ER_CANT_CREATE_USER_WITH_GRANT);
-        }
-    }
-    return session__ok(st, 0, SLICE_EMPTY);
+    TRY(account__commit(s, c));
+    s->password_expired = s->password_expired && !own;
+    struct random_password made = {n, password};
+    return answer(st, &made, p->random ? 1 : 0);
 }
 
 db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_handled)
 {
     *ret_handled = true;
     switch ((int)ast->kind) {
+    case AST_STMT_CREATE_USER:
+    case AST_STMT_ALTER_USER:
+    case AST_STMT_DROP_USER:
+    case AST_STMT_RENAME_USER:
+    case AST_STMT_CREATE_ROLE:
+    case AST_STMT_DROP_ROLE:
+    case AST_STMT_GRANT:
+    case AST_STMT_REVOKE:
+    case AST_STMT_SET_PASSWORD: TRY(txn__implicit_commit(st->session)); break;
+    default: break;
+    }
+    switch ((int)ast->kind) {
     case AST_STMT_CREATE_USER: return user_ddl(st, (const struct ast_user_ddl *)ast, true);
     case AST_STMT_ALTER_USER: return user_ddl(st, (const struct ast_user_ddl *)ast, false);
-    case AST_STMT_DROP_USER: return drop_users(st, (const struct ast_drop_user *)ast);
+    case AST_STMT_DROP_USER: return drop_users(st, (const struct ast_drop_user *)ast, false);
+    case AST_STMT_DROP_ROLE: return drop_users(st, (const struct ast_drop_user *)ast, true);
+    case AST_STMT_CREATE_ROLE: return create_roles(st, (const struct ast_drop_user *)ast);
+    case AST_STMT_RENAME_USER: return rename_users(st, (const struct ast_rename_user *)ast);
     case AST_STMT_SET_PASSWORD: return set_password(st, (const struct ast_set_password *)ast);
-    case AST_STMT_GRANT: return grant(st, (const struct ast_grant *)ast);
+    case AST_STMT_GRANT: return account__grant(st, (const struct ast_grant *)ast);
+    case AST_STMT_REVOKE: return account__revoke(st, (const struct ast_grant *)ast);
+    case AST_STMT_SET_ROLE: return account__set_role(st, (const struct ast_set_role *)ast);
     default: break;
     }
     *ret_handled = false;

@@ -78,7 +78,15 @@ static db_err find_plan(struct statement *st, struct slice text, const struct pa
     make_key(s, d, &key);
     key.kinds = hash_combine(key.kinds, kinds);
     *ret = plan_cache_get(s->engine->plans, &key);
-    return *ret != NULL ? ERR_OK : plan_anew(st, text, o, &key, ret);
+    if (*ret != NULL) {
+        TRY(priv_refresh(&s->priv));
+        if (LIKELY(priv_check_needs(&s->priv, &(*ret)->needs, &s->diag) == ERR_OK)) {
+            return ERR_OK;
+        }
+        diag_reset(&s->diag); /* binding it says what is missing as MySQL says it */
+        plan_unref(*ret);
+    }
+    return plan_anew(st, text, o, &key, ret);
 }
 
 /* ---- many rows ---- */
@@ -219,6 +227,9 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
     *ret_done = false;
     if (UNLIKELY(s->temporaries.count != 0) || table_locks__active(s) || o.charset != NULL) {
         return ERR_OK; /* names mean here what they mean nowhere else, or are not in UTF-8 */
+    }
+    if (s->password_expired) {
+        return ERR_OK; /* session__run says so */
     }
     if (st->text.len >= ROWS_TEXT_MIN && s->vars.short_paths) {
         db_err tried = try_rows(st, &o, ret_done, ret_consumed);

@@ -25,7 +25,7 @@ db_err query__explain(struct statement *st, const struct ast_explain *e)
                         : !tree    ? "this EXPLAIN format"
                                    : "this form of EXPLAIN");
     }
-    TRY(query__plan(s, e->target, NULL, 0, false, &plan));
+    TRY(query__plan_explained(s, e->target, &plan));
     buf_init(&text, 1024 * 1024);
     bool fragments =
         s->vars.pushdown != EXEC_PUSHDOWN_OFF && storage_caps(s->engine->opts.storage).pushdown;

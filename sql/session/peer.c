@@ -7,7 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "sql/priv/account.h"
+#include "sql/priv/acl.h"
 #include "sql/session/session_int.h"
 
 /* ---- tables locked on behalf of another node ---- */
@@ -159,11 +159,11 @@ static db_err peer_list(struct sql_peer *p, struct buf *out)
 static db_err peer_kill(struct sql_peer *p, uint64_t connection_id, bool connection,
                         struct slice user, struct slice host, struct diag *diag)
 {
-    (void)user;
     (void)host;
-    return sql_engine_kill_here(engine_of(p), connection_id, connection)
-               ? ERR_OK
-               : diag_set(diag, ERR_NOT_FOUND, "no such connection");
+    /* An owner that is not written is anybody, also when it comes as an empty text. */
+    struct slice owner = user.len == 0 ? SLICE_EMPTY : user;
+    db_err err = sql_engine_kill_here(engine_of(p), connection_id, connection, owner, diag);
+    return err == ERR_OK ? ERR_OK : diag_set(diag, ERR_NOT_FOUND, "no such connection");
 }
 
 const struct sql_peer_ops sql_engine_peer_ops = {

@@ -15,8 +15,8 @@ static db_err is_env(void *session, struct infoschema_env *ret_env)
                                        .only = s->is_only,
                                        .storage = session__storage(s),
                                        .tz = s->vars.tz,
-                                       .account = s->env.current_user};
-    return ERR_OK;
+                                       .priv = &s->priv};
+    return priv_refresh(&s->priv);
 }
 
 db_err session__describe(struct sql_session *of, struct arena *a, struct infoschema_process *p)
@@ -42,6 +42,12 @@ db_err session__describe(struct sql_session *of, struct arena *a, struct infosch
     return ERR_OK;
 }
 
+/* MYSQL: without PROCESS one's own connections only. */
+static bool shows(const struct sql_session *s, const struct infoschema_process *p)
+{
+    return (s->priv.subject.global & PRIV_PROCESS) != 0 || slice_eq(p->user, s->user);
+}
+
 /* The sessions of the other nodes. */
 static db_err processes_elsewhere(struct sql_session *s, struct infoschema_process_sink *sink)
 {
@@ -55,7 +61,7 @@ static db_err processes_elsewhere(struct sql_session *s, struct infoschema_proce
     struct slice rest = buf_slice(&list);
     struct infoschema_process p;
     while (err == ERR_OK && peer_session_take(&rest, &p)) {
-        err = sink->add(sink, &p);
+        err = shows(s, &p) ? sink->add(sink, &p) : ERR_OK;
     }
     buf_fini(&list);
     return err;
@@ -83,7 +89,7 @@ static db_err processes(void *session, struct infoschema_process_sink *sink)
     }
     fiber_mutex_unlock(&e->sessions_mutex);
     for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
-        err = sink->add(sink, &list[i]);
+        err = shows(s, &list[i]) ? sink->add(sink, &list[i]) : ERR_OK;
     }
     return err == ERR_OK ? processes_elsewhere(s, sink) : err;
 }

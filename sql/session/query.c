@@ -53,6 +53,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .tz = s->vars.tz,
                               .env = s,
                               .may_use = table_locks__active(s) ? table_locks__may_use : NULL,
+                              .priv = &s->priv,
                               .warn = bind_warn,
                               .user_var_type = vars__bind_user,
                               .system_var = vars__bind_system};
@@ -64,9 +65,11 @@ static double table_rows(void *env, const struct table_def *t)
     return estimate_table_rows(s->engine, session__storage(s), t);
 }
 
-db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
-                   uint32_t count, bool prepare, struct plan **ret)
+static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
+                        const struct sql_type *types, uint32_t count, bool prepare, bool explain,
+                        struct plan **ret)
 {
+    TRY(priv_refresh(&s->priv));
     const struct catalog_snapshot *snap;
     TRY(session__snapshot(s, &snap));
     struct plan *p = plan_new(NULL);
@@ -83,9 +86,11 @@ db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const stru
     bind.param_types = types;
     bind.param_count = count;
     bind.prepare = prepare;
+    bind.explain = explain;
     struct opt_opts opt = {.bind = &bind, .env = s, .table_rows = table_rows};
     db_err err = bind_statement(&p->arena, &bind, ast, &s->diag, &bound);
     if (err == ERR_OK) {
+        p->needs = bound->needs;
         err = optimize(p, bound, &opt, &s->diag);
     }
     if (err != ERR_OK) {
@@ -94,6 +99,17 @@ db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const stru
     }
     *ret = p;
     return ERR_OK;
+}
+
+db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
+                   uint32_t count, bool prepare, struct plan **ret)
+{
+    return make_plan(s, ast, types, count, prepare, false, ret);
+}
+
+db_err query__plan_explained(struct sql_session *s, const struct ast_stmt *ast, struct plan **ret)
+{
+    return make_plan(s, ast, NULL, 0, false, true, ret);
 }
 
 static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, struct value *ret);
@@ -456,6 +472,8 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
     struct exec_ctx ctx;
     struct row_target target = {.st = st, .plan = plan, .keep = keep};
     uint32_t mark = mdl_mark(&s->mdl);
+    TRY(priv_refresh(&s->priv));
+    TRY(priv_check_needs(&s->priv, &plan->needs, &s->diag));
     count_statement(s, plan);
     TRY(lock_tables(s, plan));
     if (plan->uses_tables && (plan->catalog_version != catalog_version(s->engine->catalog) ||

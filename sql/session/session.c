@@ -56,20 +56,36 @@ static void env_init(struct sql_session *s)
     e->rand = &s->rand;
 }
 
+/* The account's privileges with the roles that a log-in makes active. */
+static db_err login(struct sql_session *s, struct slice user, struct slice host)
+{
+    struct acl_name *mandatory;
+    uint32_t count;
+    bool all = s->globals->values[VAR_activate_all_roles_on_login].i != 0;
+    TRY(account__mandatory(s, &s->arena, &mandatory, &count));
+    TRY(priv_login(&s->priv, s->engine->accounts, user, host, s->host,
+                   all ? PRIV_ROLES_ALL : PRIV_ROLES_DEFAULT, mandatory, count));
+    TRY(account__show_roles(s));
+    const struct acl_user *self = priv_self(&s->priv);
+    s->password_expired = self != NULL && engine__password_expired(s->engine, &self->account);
+    return ERR_OK;
+}
+
 static db_err set_accounts(struct sql_session *s, const struct sql_session_opts *opts)
 {
+    struct slice account_host = opts->account_host.ptr != NULL ? opts->account_host : opts->host;
+    struct slice account_user = opts->anonymous ? SLICE_LIT("") : opts->user;
     const char *user =
         arena_printf(&s->arena, "%.*s@%.*s", SLICE_FMT(opts->user), SLICE_FMT(opts->host));
     const char *account =
-        arena_printf(&s->arena, "%.*s@%.*s", SLICE_FMT(opts->user),
-                     SLICE_FMT(opts->account_host.ptr != NULL ? opts->account_host : opts->host));
+        arena_printf(&s->arena, "%.*s@%.*s", SLICE_FMT(account_user), SLICE_FMT(account_host));
     if (user == NULL || account == NULL) {
         return ERR_NOMEM;
     }
     TRY(arena_copy(&s->arena, opts->user, &s->user));
     TRY(arena_copy(&s->arena, opts->host, &s->host));
-    TRY(arena_copy(&s->arena, opts->account_host.ptr != NULL ? opts->account_host : opts->host,
-                   &s->account_host));
+    TRY(login(s, account_user, account_host));
+    s->priv.used_password = opts->used_password;
     env_init(s);
     s->env.user = slice_str(user);
     s->env.current_user = slice_str(account);
@@ -176,6 +192,7 @@ void sql_session_close(struct sql_session *session)
         atomic_fetch_sub_explicit(&e->session_count, 1, memory_order_relaxed);
     }
     state_fini(session);
+    priv_fini(&session->priv);
     diag_area_fini(&session->conditions);
     buf_fini(&session->schema_buf);
     arena_fini(&session->txn_arena);
@@ -189,9 +206,12 @@ db_err sql_session_reset(struct sql_session *session, struct diag *diag)
 {
     (void)diag;
     uint16_t charset = session->opts.charset;
+    bool used_password = session->priv.used_password;
     state_fini(session);
     diag_area_reset(&session->conditions);
     state_init(session);
+    TRY(login(session, session->priv.user, session->priv.host));
+    session->priv.used_password = used_password;
     return set_charset(session, charset);
 }
 
@@ -209,6 +229,8 @@ db_err sql_session_change_user(struct sql_session *session, const struct sql_ses
 db_err sql_session_use(struct sql_session *session, struct slice schema, struct diag *diag)
 {
     char name[260];
+    TRY(priv_refresh(&session->priv));
+    TRY(access__schema(session, schema, diag));
     const struct catalog_snapshot *snap = catalog_acquire(session->engine->catalog);
     const struct schema_def *def = snapshot_schema(snap, schema);
     db_err err = ERR_OK;

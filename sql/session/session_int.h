@@ -20,6 +20,7 @@
 #include "sql/parser/ast_admin.h"
 #include "sql/parser/ast_ddl.h"
 #include "sql/parser/parser.h"
+#include "sql/priv/check.h"
 #include "sql/session/sysvar.h"
 #include "sql/sql.h"
 #include "sql/storage/coord.h"
@@ -149,7 +150,9 @@ struct sql_session {
     struct diag diag;
     struct diag_area conditions;
     struct sql_session_opts opts;
-    struct slice user, host, account_host, schema;
+    struct slice user, host, schema;
+    struct priv_session priv;
+    bool password_expired; /* nothing but a new password is accepted: 1820 */
     bool has_schema, multi_statements;
     struct buf schema_buf;
     /* variables */
@@ -228,11 +231,13 @@ bool session__has_more(struct slice text);
 uint32_t session__parse_mode(const struct sql_session *s);
 /* NULL: clients write UTF-8. */
 const struct parse_charset *session__parse_charset(const struct sql_session *s);
-/* KILL: 1094 when there is no such connection. */
+/* KILL: 1094 when there is no such connection; 1095 when it is not of `owner` (ptr NULL: of
+ * anybody). */
 db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
-                       struct diag *diag);
-/* The same among the connections of this node. */
-bool sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool connection);
+                       struct slice owner, struct diag *diag);
+/* The same among the connections of this node: ERR_NOT_FOUND, ERR_SQL. */
+db_err sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool connection,
+                            struct slice owner, struct diag *diag);
 /* One line of the list of connections, in the arena; under sessions_mutex. */
 db_err session__describe(struct sql_session *of, struct arena *a, struct infoschema_process *p);
 /* Accounts have changed: the other nodes are told. */
@@ -255,6 +260,8 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                       struct bind_opts *ret);
 db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
                    uint32_t count, bool prepare, struct plan **ret);
+/* For EXPLAIN: 1345 for views that may not be looked into. */
+db_err query__plan_explained(struct sql_session *s, const struct ast_stmt *ast, struct plan **ret);
 db_err query__execute(struct statement *st, struct plan *plan);
 db_err query__eval(struct sql_session *s, const struct ast_expr *e,
                    struct value *ret); /* no columns; text in stmt_arena */
@@ -393,6 +400,41 @@ db_err user_lock_get(struct sql_engine *e, uint64_t owner, struct slice name, do
 db_err user_lock_release(struct sql_engine *e, uint64_t owner, struct slice name, int *ret);
 int64_t user_lock_holder(struct sql_engine *e, struct slice name); /* connection id, -1: free */
 int64_t user_locks_release_all(struct sql_engine *e, uint64_t owner);
+
+/* access.c: what statements of all kinds need. */
+db_err access__check(struct statement *st, const struct ast_stmt *ast);
+/* SHOW and DESCRIBE, once what they name is known to exist. */
+db_err access__show(struct sql_session *s, const struct ast_stmt *ast);
+db_err access__schema(struct sql_session *s, struct slice schema,
+                      struct diag *diag); /* USE: 1044 */
+db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope scope);
+
+/* grant_stmt.c, role_stmt.c, account_stmt.c */
+struct acl_change;
+/* The name as a statement gives it: CURRENT_USER() is the session's account. 1470. */
+db_err account__name(struct sql_session *s, const struct ast_user *u, struct acl_name *ret);
+db_err account__grant(struct statement *st, const struct ast_grant *g);
+db_err account__revoke(struct statement *st, const struct ast_grant *g);
+/* GRANT and REVOKE of roles. */
+db_err account__roles(struct sql_session *s, const struct ast_grant *g, struct acl_change *c,
+                      bool revoke);
+db_err account__set_role(struct statement *st, const struct ast_set_role *r);
+db_err account__default_roles(struct sql_session *s, struct acl_change *c,
+                              const struct acl_name *user, int kind,
+                              const struct ast_user_list *roles, bool check_granted);
+/* CURRENT_ROLE() as the active roles are now. */
+db_err account__show_roles(struct sql_session *s);
+db_err account__show_grants(struct statement *st, const struct ast_show *show);
+db_err account__show_create(struct statement *st, const struct ast_show *show);
+/* Commits, and makes the other nodes read the accounts again. */
+db_err account__commit(struct sql_session *s, struct acl_change *c);
+/* 1227 when the account has SYSTEM_USER and the session has not. */
+db_err account__may_change(struct sql_session *s, const struct acl *acl,
+                           const struct acl_name *name);
+/* @@mandatory_roles as names, in the arena; what cannot be read is left out. */
+db_err account__mandatory(struct sql_session *s, struct arena *arena, struct acl_name **ret,
+                          uint32_t *ret_count);
+bool engine__password_expired(struct sql_engine *e, const struct account *a);
 
 /* session.c */
 struct sysvar_globals *engine__globals(struct sql_engine *e);

@@ -66,6 +66,7 @@ static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
         return my_error(&s->diag, ER_UNKNOWN_SYSTEM_VARIABLE,
                         arena_strdup(&s->stmt_arena, i->name));
     }
+    TRY(access__variable(s, id, i->scope));
     bool to_default = i->value == NULL || i->is_default;
     if (!to_default) {
         TRY(item_value(s, i->value, &v));

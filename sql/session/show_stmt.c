@@ -106,6 +106,8 @@ db_err show__run(struct statement *st, const struct ast_show *show)
     case AST_SHOW_CREATE_DATABASE:
     case AST_SHOW_CREATE_VIEW:
     case AST_SHOW_CREATE_TABLE: return show_create(st, show);
+    case AST_SHOW_GRANTS: return account__show_grants(st, show);
+    case AST_SHOW_CREATE_USER: return account__show_create(st, show);
     default: break;
     }
     return my_error(&st->session->diag, ER_NOT_SUPPORTED_YET, "this SHOW statement");

@@ -88,8 +88,8 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
                           .outer_lock = s->table_locks.everywhere,
                           .select_columns = select == NULL ? NULL : select->result,
                           .select_count = select == NULL ? 0 : select->result_count,
-                          .account_user = s->user,
-                          .account_host = s->host,
+                          .account_user = s->priv.user,
+                          .account_host = s->priv.host,
                           .lock_deadline_ns =
                               clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};
     db_err err = s->engine->opts.coord != NULL &&
@@ -175,7 +175,8 @@ static db_err run_kill(struct statement *st, const struct ast_kill *k)
     if (v.is_null || v.phys != PHYS_INT) {
         return my_error(&s->diag, ER_NO_SUCH_THREAD, 0ul);
     }
-    TRY(sql_engine_kill(s->engine, v.u, !k->query, &s->diag));
+    bool any = priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(CONNECTION_ADMIN));
+    TRY(sql_engine_kill(s->engine, v.u, !k->query, any ? SLICE_EMPTY : s->priv.user, &s->diag));
     if (v.u == s->connection_id) {
         return ERR_CANCELED;
     }
@@ -192,6 +193,9 @@ static db_err run_show_like(struct statement *st, const struct ast_stmt *ast)
     const struct catalog_snapshot *snap;
     TRY(session__snapshot(s, &snap));
     db_err err = show_check(&s->stmt_arena, snap, ast, schema, &s->diag, &only);
+    if (err == ERR_OK && (only == NULL || !table_is_temporary(only))) {
+        err = access__show(s, ast);
+    }
     if (err == ERR_OK) {
         err = show_rewrite(&s->stmt_arena, ast, schema, &s->diag, &sql, &done);
     }
@@ -237,15 +241,10 @@ static const char *feature_name(const struct ast_stmt *ast)
     case AST_STMT_XA: return "XA";
     case AST_STMT_CREATE_VIEW:
     case AST_STMT_DROP_VIEW: return "views";
-    case AST_STMT_GRANT: return "GRANT";
-    case AST_STMT_REVOKE: return "REVOKE";
     case AST_STMT_HELP: return "HELP";
     case AST_STMT_SHUTDOWN: return "SHUTDOWN";
     case AST_STMT_RESTART: return "RESTART";
     case AST_STMT_RESET_PERSIST: return "RESET PERSIST";
-    case AST_STMT_SET_ROLE: return "roles";
-    case AST_STMT_CREATE_ROLE:
-    case AST_STMT_DROP_ROLE: return "roles";
     case AST_STMT_SET_RESOURCE_GROUP: return "resource groups";
     default: return "this statement";
     }
@@ -277,6 +276,7 @@ static db_err run_use(struct statement *st, const struct ast_use *u)
 
 db_err session__run(struct statement *st, const struct ast_stmt *ast)
 {
+    TRY(access__check(st, ast));
     if (ddl_handles(ast->kind)) {
         return run_ddl(st, ast);
     }

@@ -11,19 +11,22 @@
 #include "sql/types/cast.h"
 #include "sql/types/sql_mode.h"
 
-#define GLOBAL  SYSVAR_GLOBAL
-#define SESSION SYSVAR_SESSION
-#define BOTH    SYSVAR_BOTH
-#define BOOL    SYSVAR_T_BOOL
-#define INT     SYSVAR_T_INT
-#define DOUBLE  SYSVAR_T_DOUBLE
-#define STR     SYSVAR_T_STR
-#define ENUM    SYSVAR_T_ENUM
-#define SET     SYSVAR_T_SET
-#define FLAGSET SYSVAR_T_FLAGSET
-#define DYNAMIC SYSVAR_DYNAMIC
-#define ACTS    SYSVAR_ACTS
-#define HIDDEN  SYSVAR_HIDDEN
+#define GLOBAL   SYSVAR_GLOBAL
+#define SESSION  SYSVAR_SESSION
+#define BOTH     SYSVAR_BOTH
+#define BOOL     SYSVAR_T_BOOL
+#define INT      SYSVAR_T_INT
+#define DOUBLE   SYSVAR_T_DOUBLE
+#define STR      SYSVAR_T_STR
+#define ENUM     SYSVAR_T_ENUM
+#define SET      SYSVAR_T_SET
+#define FLAGSET  SYSVAR_T_FLAGSET
+#define DYNAMIC  SYSVAR_DYNAMIC
+#define ACTS     SYSVAR_ACTS
+#define HIDDEN   SYSVAR_HIDDEN
+#define ADMIN    SYSVAR_ADMIN
+#define OPERATOR SYSVAR_OPERATOR
+#define APPLIER  SYSVAR_APPLIER
 const struct sysvar_def sysvar_defs[VAR__COUNT] = {
 #define SYSVAR(name, scope, type, def, min, max, allowed, flags)                                   \
     [VAR_##name] = {#name, scope, type, flags, def, (uint64_t)(min), (uint64_t)(max), allowed},
@@ -43,6 +46,9 @@ const struct sysvar_def sysvar_defs[VAR__COUNT] = {
 #undef DYNAMIC
 #undef ACTS
 #undef HIDDEN
+#undef ADMIN
+#undef OPERATOR
+#undef APPLIER
 
 static int name_order(struct slice name, const char *def)
 {

@@ -22,7 +22,14 @@ enum sysvar_type {
     SYSVAR_T_SET,
     SYSVAR_T_FLAGSET
 };
-enum sysvar_flags { SYSVAR_DYNAMIC = 1, SYSVAR_ACTS = 2, SYSVAR_HIDDEN = 4 };
+enum sysvar_flags {
+    SYSVAR_DYNAMIC = 1,
+    SYSVAR_ACTS = 2,
+    SYSVAR_HIDDEN = 4,
+    SYSVAR_ADMIN = 8,
+    SYSVAR_OPERATOR = 16,
+    SYSVAR_APPLIER = 32
+};
 
 enum sysvar_id {
 #define SYSVAR(name, scope, type, def, min, max, allowed, flags) VAR_##name,

@@ -8,7 +8,7 @@
  * through (sql/ddl/check.c). OPTIMIZE writes the table anew, as ALTER TABLE ... FORCE does, which
  * is what MySQL does for InnoDB; its note says so. */
 #include "base/clock.h"
-#include "sql/priv/account.h"
+#include "sql/priv/acl.h"
 #include "sql/session/session_int.h"
 
 enum { ADMIN_COLUMNS = 4 };

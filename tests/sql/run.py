@@ -43,14 +43,15 @@ class Statement:
     def __init__(self, sql, directives, line):
         self.sql = sql
         self.line = line
-        self.connection = DEFAULT
+        self.connection, self.login = DEFAULT, {}
         self.ours = self.sorted = self.send = self.reap = self.metadata = False
         self.close = False
         self.file = self.content = self.show_file = None
         self.mask = set()
         for word, arg in directives:
             if word == "connection":
-                self.connection = arg
+                self.connection, *login = arg.split()
+                self.login = dict(part.split("=", 1) for part in login)
             elif word in ("ours", "sorted", "send", "reap", "metadata", "close"):
                 setattr(self, word, True)
             elif word == "file":
@@ -126,17 +127,18 @@ class Runner:
         self.connections = {}
         self.temp = None
 
-    def connect(self, database=None):
-        c = pymysql.connect(host=self.host, port=self.port, user="root", database=database,
-                            charset="utf8mb4", conv={}, autocommit=None, connect_timeout=10,
-                            read_timeout=40, local_infile=True,
+    def connect(self, database=None, user="root", password=""):
+        c = pymysql.connect(host=self.host, port=self.port, user=user, password=password,
+                            database=database, charset="utf8mb4", conv={}, autocommit=None,
+                            connect_timeout=10, read_timeout=40, local_infile=True,
                             client_flag=CLIENT.MULTI_STATEMENTS)
         c.query("SET NAMES utf8mb4")
         return c
 
-    def connection(self, name):
+    def connection(self, name, login):
+        """With a user of its own, a connection begins without a database unless it names one."""
         if name not in self.connections:
-            self.connections[name] = self.connect(DATABASE)
+            self.connections[name] = self.connect(**login) if login else self.connect(DATABASE)
         return self.connections[name]
 
     def file(self, name):
@@ -225,8 +227,8 @@ class Runner:
         if s.show_file:
             with open(self.file(s.show_file), "rb") as f:
                 return [show(f.read())]
-        c = self.connection(s.connection)
         try:
+            c = self.connection(s.connection, s.login)
             if not s.reap:
                 sql = s.sql.replace("$TMP", self.file("")[:-1]) if "$TMP" in s.sql else s.sql
                 c._execute_command(COMMAND.COM_QUERY, sql.encode("utf-8"))

@@ -181,7 +181,7 @@ db_err auth_run(struct auth_server *auth, struct conn *c, const struct auth_requ
     }
     out.used_password = x.used_password;
     if (!out.account.exists || (out.account.loopback_only && !auth_is_loopback(c)) ||
-        (out.account.require_tls && c->tls == NULL)) {
+        (out.account.require_tls && c->tls == NULL) || out.account.require_certificate) {
         out.accepted = false;
     }
     OPENSSL_cleanse(x.response, sizeof(x.response));

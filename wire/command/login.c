@@ -130,6 +130,8 @@ void command__session_opts(struct conn *c, struct slice user, uint16_t charset,
         .multi_statements = (c->caps & CAP_MULTI_STATEMENTS) != 0,
         .charset = charset,
         .account_host = slice_str(outcome->account.host_pattern),
+        .anonymous = outcome->account.anonymous,
+        .used_password = outcome->used_password,
         .wake = wake,
         .wake_ctx = c,
     };

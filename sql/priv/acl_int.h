@@ -1,0 +1,25 @@
+/* Private to sql/priv. */
+#ifndef SKEIN_SQL_PRIV_ACL_INT_H
+#define SKEIN_SQL_PRIV_ACL_INT_H
+
+#include "base/buf.h"
+#include "sql/priv/acl.h"
+
+struct acl_user *user__new(const struct account *account); /* refs 1; NULL: no memory */
+struct acl_user *user__copy(const struct acl_user *from);  /* likewise */
+void user__unref(struct acl_user *u);                      /* NULL is fine */
+struct acl_user *user__ref(struct acl_user *u);
+/* A named account of another one: what it is granted is forgotten or renamed. *ret_changed. */
+bool user__mentions(const struct acl_user *u, const struct acl_name *name);
+void user__forget(struct acl_user *u, const struct acl_name *name);
+MUST_USE db_err user__rename_mentions(struct acl_user *u, const struct acl_name *from,
+                                      const struct acl_name *to);
+bool name__eq(const struct acl_name *a, const struct acl_name *b);
+int name__cmp(struct slice user, struct slice host, struct slice user2, struct slice host2);
+
+/* acl_record.c */
+MUST_USE db_err record__key(const struct acl_user *u, struct buf *key);
+MUST_USE db_err record__encode(const struct acl_user *u, struct buf *value);
+MUST_USE db_err record__decode(struct slice value, struct acl_user **ret);
+
+#endif
