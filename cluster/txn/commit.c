@@ -176,6 +176,9 @@ static db_err rollback_groups(struct commit *c, struct diag *diag)
             err = finish_keys(c->env, FINISH_ROLLBACK, c->start_ts, 0, keys, g->count, diag);
         }
         first = i == 0 ? err : first;
+        if (c->async && first != ERR_OK) {
+            return first; /* it is committed, or may be: the other intents are not ours to take */
+        }
     }
     return first; /* of the primary's group: that is what counts */
 }

@@ -74,6 +74,30 @@ static void hook_handing_over(void *ctx, range_id_t range, bool on)
     }
 }
 
+#define WHERE_TIME_NS NS_PER_S
+
+static db_err hook_where(void *ctx, struct slice key, struct arena *arena,
+                         struct range_desc *ret_desc)
+{
+    struct meta *m = ctx;
+    struct meta_service *s = m->opts.client;
+    struct range_desc *descs;
+    unsigned count = 0;
+    struct diag diag;
+    diag_reset(&diag);
+    if (s == NULL) {
+        return ERR_UNAVAILABLE;
+    }
+    uint64_t deadline = fiber_deadline();
+    fiber_set_deadline(clock_mono_ns() + WHERE_TIME_NS);
+    db_err err = s->ops->lookup(s, key, SLICE_EMPTY, 1, arena, &diag, &descs, &count);
+    fiber_set_deadline(deadline);
+    if (err == ERR_OK && count == 1) {
+        *ret_desc = descs[0];
+    }
+    return err == ERR_OK && count != 1 ? ERR_NOT_FOUND : err;
+}
+
 db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
 {
     struct meta *m = mem_calloc_aligned(sizeof(*m), _Alignof(struct meta));
@@ -99,7 +123,7 @@ db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
     }
     snprintf(m->token, sizeof(m->token), "%s", opts->join_token != NULL ? opts->join_token : "");
     m->hooks = (struct range_hooks){m,          hook_now_ts, hook_new_range_id, hook_changed,
-                                    hook_lease, hook_gather, hook_handing_over};
+                                    hook_lease, hook_gather, hook_handing_over, hook_where};
     tso_init(&m->tso);
     hash_init(&m->sequences);
     pthread_mutex_init(&m->seq_lock, NULL);

@@ -52,6 +52,9 @@ struct range_hooks {
      * however it went: what is better written down by who leads now is written meanwhile. On a
      * fiber; may park. */
     void (*handing_over)(void *ctx, range_id_t range, bool on);
+    /* May be NULL. The range that holds the key, as the cluster's index knows it (never ahead of
+     * what was decided, perhaps behind); in the arena. May park. */
+    db_err (*where)(void *ctx, struct slice key, struct arena *arena, struct range_desc *ret_desc);
 };
 
 struct store_ident {

@@ -242,6 +242,7 @@ struct replica {
     uint64_t keep_mark, keep_old, keep_mark_ns;
     uint64_t handed_off_ns;    /* when the lease was last offered to others for a full disk */
     uint64_t asked_ns;         /* when others were last asked whether this is a member */
+    uint64_t looked_up_ns;     /* when the index was; the upkeep fiber's */
     _Atomic uint64_t heard_ns; /* of a leader */
     uint64_t snapshot_hold;    /* the log keeps what comes after it while snapshots_out */
     uint64_t offer_failed;     /* a member whose snapshot could not be begun */
@@ -644,6 +645,8 @@ void replica_send(struct range_loop *l, struct replica *r, const struct raft_msg
 void replica_learn(struct replica *r, uint64_t replica_id, node_id_t node);
 node_id_t replica_node_of(const struct replica *r, uint64_t replica_id); /* 0: not known */
 /* Tells a replica on that node that it is no member. */
+/* By a descriptor that was applied somewhere: that replica is no member any more. */
+bool replica_was_removed(const struct range_desc *d, uint64_t replica_id);
 void replica_tell_removed(struct range_loop *l, struct replica *r, node_id_t node,
                           uint64_t replica_id);
 

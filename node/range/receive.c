@@ -176,8 +176,7 @@ static bool from_a_leader(uint8_t type)
     return type == RAFT_MSG_APPEND || type == RAFT_MSG_HEARTBEAT;
 }
 
-/* Applied here: that replica is no member. */
-static bool was_removed(const struct range_desc *d, uint64_t replica_id)
+bool replica_was_removed(const struct range_desc *d, uint64_t replica_id)
 {
     for (unsigned i = 0; i < d->replica_count; i++) {
         if (d->replicas[i].replica_id == replica_id) {
@@ -222,6 +221,12 @@ void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in
         m->type == RAFT_MSG_SNAPSHOT) {
         return;
     }
+    /* Also when it has an earlier replica of this node in mind. */
+    if ((is_question(m->type) || m->type == REPLICA_MSG_ASK) &&
+        replica_was_removed(replica_desc(r), m->from)) {
+        replica_tell_removed(l, r, in->from, m->from);
+        return;
+    }
     if (m->to != r->replica_id) {
         /* A later replica of the range on this node is addressed: ours was removed before. */
         if (m->to > r->replica_id && m->type != REPLICA_MSG_REMOVED) {
@@ -240,11 +245,6 @@ void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in
         LOG_INFO("range.removed.told", F_U64("range", r->id), F_U64("replica", r->replica_id),
                  F_U64("by", in->from));
         replica_leave(l, r);
-        return;
-    }
-    if ((is_question(m->type) || m->type == REPLICA_MSG_ASK) &&
-        was_removed(replica_desc(r), m->from)) {
-        replica_tell_removed(l, r, in->from, m->from);
         return;
     }
     if (m->from != 0) {

@@ -8,10 +8,13 @@
  * to a member that is up to date and whose node has not said that its own disk is full.
  *
  * A member that nobody talks to any more asks the others whether it still is one. A voter would
- * find out by standing for election, a learner never stands. */
+ * find out by standing for election, a learner never stands. But all those it knows may have been
+ * replaced while its node was away: when nobody answers it looks itself up in the index of ranges.
+ */
 
 #define HAND_OFF_NS (5 * NS_PER_S)
 #define ASK_NS      (5 * NS_PER_S)
+#define LOOK_UP_NS  (8 * NS_PER_S)
 
 /* The voter that has most of the log, on a node with space; 0: none. */
 static uint64_t successor(struct range_loop *l, const struct replica *r)
@@ -87,6 +90,39 @@ static db_err tend(struct range_loop *l, struct replica *r, void *arg)
     return ERR_OK;
 }
 
+static db_err leave(struct range_loop *l, struct replica *r, void *arg)
+{
+    (void)arg;
+    LOG_INFO("range.removed.found", F_U64("range", r->id), F_U64("replica", r->replica_id));
+    replica_leave(l, r);
+    return ERR_OK;
+}
+
+static void look_up(struct replica *r)
+{
+    const struct range_hooks *h = r->rs->opts.hooks;
+    uint64_t now = clock_mono_ns();
+    if (h->where == NULL || now - atomic_load(&r->heard_ns) < LOOK_UP_NS ||
+        now - r->looked_up_ns < LOOK_UP_NS) {
+        return;
+    }
+    struct range_desc d;
+    struct slice start;
+    struct arena a;
+    r->looked_up_ns = now;
+    arena_init(&a, NULL, NULL, 0);
+    unsigned slot = ebr_enter(&r->rs->ebr);
+    db_err err = arena_copy(&a, replica_desc(r)->start, &start);
+    ebr_leave(&r->rs->ebr, slot);
+    if (err == ERR_OK) {
+        err = h->where(h->ctx, start, &a, &d);
+    }
+    if (err == ERR_OK && d.id == r->id && replica_was_removed(&d, r->replica_id)) {
+        err = replica_call(r, leave, NULL);
+    }
+    arena_fini(&a);
+}
+
 void replica_tend(struct replica *r)
 {
     if (!replica_is(r, REPLICA_LIVE) || !atomic_load(&r->on_lane)) {
@@ -97,5 +133,8 @@ void replica_tend(struct replica *r)
               : !atomic_load(&r->asleep) && clock_mono_ns() - atomic_load(&r->heard_ns) > ASK_NS) {
         db_err err = replica_call(r, tend, NULL);
         (void)err;
+        if (!leads) {
+            look_up(r);
+        }
     }
 }

@@ -127,7 +127,8 @@ static db_err commit(struct client *c, struct storage_txn *t)
     uint64_t ts = 0;
     db_err err = met(c, "commit", storage_txn_commit(t, &diag, &ts), &diag);
     if (err == ERR_OK) {
-        world_say(c->w, "%s committed at %llu: %s", c->m->host, (unsigned long long)ts, c->doing);
+        world_say(c->w, "%s committed at %llu, tick %llu: %s", c->m->host, (unsigned long long)ts,
+                  (unsigned long long)c->w->tick, c->doing);
     }
     return err;
 }
@@ -387,8 +388,9 @@ static db_err do_append(struct client *c, struct list_txn *lt, unsigned list)
             plain ? 0 : STORAGE_W_LOCKED));
     lt->appended[list] = true;
     list_append(lists(c), lt->commit, list, value);
-    snprintf(c->doing, sizeof(c->doing), "append %u to list %u after %u values, plain %d", value,
-             list, l.count, plain);
+    size_t said = strlen(c->doing);
+    snprintf(c->doing + said, sizeof(c->doing) - said, " append %u to list %u after %u values",
+             value, list, l.count);
     list_read(lists(c), lt->commit, list, l.count, last_of(&l));
     return ERR_OK;
 }
