@@ -5,7 +5,7 @@
 
 static struct digest digest_of(const char *text)
 {
-    struct parse_options opts = {0, 0};
+    struct parse_options opts = {.mode = 0, .flags = 0};
     struct digest d = {0};
     if (digest_compute(&test_arena, slice_str(text), &opts, &d) != ERR_OK) {
         fail_msg("no digest: %s", text);
@@ -104,7 +104,7 @@ static void literals(void **state)
     assert_int_equal(l.u64, 3);
     d = digest_of("SELECT 1; SELECT 2");
     assert_int_equal(d.consumed, 9);
-    struct parse_options opts = {0, 0};
+    struct parse_options opts = {.mode = 0, .flags = 0};
     assert_int_equal(digest_compute(&test_arena, SLICE_LIT("SELECT 'x"), &opts, &d), ERR_INVALID);
 }
 
@@ -143,7 +143,7 @@ static void corpus_line(struct slice line)
 {
     const uint8_t *tab = memchr(line.ptr, '\t', line.len);
     struct slice text = tab != NULL ? slice_from(line, (size_t)(tab + 1 - line.ptr)) : line;
-    struct parse_options opts = {0, PARSE_LIFT_LITERALS | PARSE_PREPARE};
+    struct parse_options opts = {.mode = 0, .flags = PARSE_LIFT_LITERALS | PARSE_PREPARE};
     struct ast_stmt *stmt;
     size_t consumed;
     struct digest d;

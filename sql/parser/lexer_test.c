@@ -162,12 +162,42 @@ static void words(void **state)
     assert_false(lex_is_reserved(SLICE_LIT("status")));
 }
 
+/* Shift-JIS: the second byte of a character may be a backslash. */
+static size_t sjis_size(const void *arg, const uint8_t *p, const uint8_t *end)
+{
+    (void)arg;
+    return (*p < 0xa0 || *p >= 0xe0) && p + 1 < end ? 2 : 1;
+}
+
+static void test_charset(void **state)
+{
+    static const struct parse_charset sjis = {.char_size = sjis_size};
+    static const char text[] = "'\x83\x5c' '\\'\x83\x5c' \x83\x5c+1";
+    struct lexer lx;
+    struct lex_token t;
+    struct slice s;
+    (void)state;
+    lexer_init(&lx, slice_str(text), 0);
+    lx.charset = &sjis;
+    lexer_next(&lx, &t);
+    assert_int_equal(t.kind, TEXT_STRING);
+    assert_true(slice_eq(t.text, SLICE_LIT("\x83\x5c")));
+    lexer_next(&lx, &t);
+    assert_int_equal(lex_unescape(&test_arena, &t, 0, &sjis, &s), ERR_OK);
+    assert_true(slice_eq(s, SLICE_LIT("'\x83\x5c")));
+    lexer_next(&lx, &t);
+    assert_int_equal(t.kind, IDENT);
+    assert_true(slice_eq(t.text, SLICE_LIT("\x83\x5c")));
+    lexer_next(&lx, &t);
+    assert_int_equal(t.kind, '+');
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),  cmocka_unit_test(names),     cmocka_unit_test(strings),
-        cmocka_unit_test(comments), cmocka_unit_test(operators), cmocka_unit_test(unescape),
-        cmocka_unit_test(words),
+        cmocka_unit_test(numbers),  cmocka_unit_test(names),        cmocka_unit_test(strings),
+        cmocka_unit_test(comments), cmocka_unit_test(operators),    cmocka_unit_test(unescape),
+        cmocka_unit_test(words),    cmocka_unit_test(test_charset),
     };
     return cmocka_run_group_tests(tests, test_setup, test_teardown);
 }

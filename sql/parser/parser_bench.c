@@ -47,8 +47,8 @@ int main(void)
     enum { ROUNDS = 100000 };
     struct arena arena;
     arena_init(&arena, NULL, NULL, 0);
-    struct parse_options opts = {0, 0};
-    struct parse_options lift = {0, PARSE_LIFT_LITERALS};
+    struct parse_options opts = {.mode = 0, .flags = 0};
+    struct parse_options lift = {.mode = 0, .flags = PARSE_LIFT_LITERALS};
     printf("%-14s %8s %8s %8s %8s %8s\n", "us each", "tokens", "lex", "digest", "parse", "lifting");
     for (size_t i = 0; i < sizeof(statements) / sizeof(statements[0]); i++) {
         struct slice text = slice_str(statements[i][1]);

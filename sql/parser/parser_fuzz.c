@@ -25,7 +25,7 @@ static void check_print(struct arena *arena, const struct ast_stmt *stmt)
     struct buf first, second;
     buf_init(&first, 1 << 22);
     buf_init(&second, 1 << 22);
-    struct parse_options opts = {0, PARSE_PREPARE};
+    struct parse_options opts = {.mode = 0, .flags = PARSE_PREPARE};
     struct diag diag;
     struct ast_stmt *again;
     size_t consumed;
@@ -42,7 +42,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 1) {
         return 0;
     }
-    struct parse_options opts = {data[0] & 31u, (data[0] >> 5) | PARSE_PREPARE};
+    struct parse_options opts = {.mode = data[0] & 31u, .flags = (data[0] >> 5) | PARSE_PREPARE};
     struct slice text = slice_of(data + 1, size - 1);
     struct arena arena;
     arena_init(&arena, NULL, NULL, 32 << 20);

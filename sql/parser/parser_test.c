@@ -38,7 +38,7 @@ static void corpus(void **state)
 
 static struct slice printed_expr(struct slice text, struct buf *buf)
 {
-    struct parse_options opts = {0, PARSE_PREPARE};
+    struct parse_options opts = {.mode = 0, .flags = PARSE_PREPARE};
     struct ast_expr *e;
     diag_reset(&test_diag);
     if (parser_parse_expr(&test_arena, text, &opts, &test_diag, &e) != ERR_OK) {
@@ -133,7 +133,7 @@ static void precedence(void **state)
         {"CASE WHEN a OR b THEN c END + 1", "(CASE WHEN (`a` OR `b`) THEN `c` END + 1)"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
-        struct parse_options opts = {0, 0};
+        struct parse_options opts = {.mode = 0, .flags = 0};
         struct ast_expr *e;
         db_err err = parser_parse_expr(&test_arena, slice_str(pairs[i][0]), &opts, &test_diag, &e);
         if (pairs[i][1] == NULL) {
@@ -154,7 +154,8 @@ static void precedence(void **state)
 static void modes(void **state)
 {
     (void)state;
-    struct parse_options opts = {PARSE_MODE_PIPES_AS_CONCAT | PARSE_MODE_HIGH_NOT_PRECEDENCE, 0};
+    struct parse_options opts = {
+        .mode = PARSE_MODE_PIPES_AS_CONCAT | PARSE_MODE_HIGH_NOT_PRECEDENCE, .flags = 0};
     struct ast_expr *e;
     assert_int_equal(parser_parse_expr(&test_arena, SLICE_LIT("NOT a || b = c"), &opts, NULL, &e),
                      ERR_OK);
@@ -275,7 +276,7 @@ static void multi(void **state)
 {
     (void)state;
     struct slice text = SLICE_LIT("SELECT 1 ; /* x */ INSERT INTO t VALUES (';');\n SELECT 2;;\n");
-    struct parse_options opts = {0, PARSE_MULTI};
+    struct parse_options opts = {.mode = 0, .flags = PARSE_MULTI};
     static const enum ast_stmt_kind kinds[] = {AST_STMT_SELECT, AST_STMT_INSERT, AST_STMT_SELECT};
     for (size_t i = 0; i < ARRAY_COUNT(kinds); i++) {
         struct ast_stmt *stmt;

@@ -18,7 +18,7 @@ static struct diag test_diag;
 static inline db_err test_parse(struct slice text, uint32_t mode, uint32_t flags,
                                 struct ast_stmt **ret)
 {
-    struct parse_options opts = {mode, flags};
+    struct parse_options opts = {.mode = mode, .flags = flags};
     size_t consumed;
     diag_reset(&test_diag);
     return parser_parse(&test_arena, text, &opts, &test_diag, ret, &consumed);

@@ -4,7 +4,7 @@
 
 static bool split(const char *text, uint32_t mode, struct values_rows *ret)
 {
-    struct parse_options opts = {mode, 0};
+    struct parse_options opts = {.mode = mode, .flags = 0};
     bool is = false;
     assert_int_equal(values_rows_split(&test_arena, slice_str(text), &opts, &is, ret), ERR_OK);
     return is;
