@@ -179,7 +179,7 @@ class Run(Operator):
         c.keep = c.keep or self.failed != 0
 
     def shrink(self, count):
-        options = ["--memory", "512M", "--range-merge-after", "10"]
+        options = ["--memory", "512M", "--range-merge-after", str(max(10, count // 12))]
         with Cluster(self.args.binary, 3, options=options, keep=self.args.keep) as c:
             self.sql(c.nodes[0], "CREATE DATABASE life")
             self.sql(c.nodes[0], "CREATE TABLE life.w (id BIGINT PRIMARY KEY, v VARCHAR(300))")
@@ -200,6 +200,26 @@ class Run(Operator):
             victim.start()
             c.wait_replicated()
             self.check(len(c.known()) <= 4, "and stay few over a restart", sorted(c.known()))
+
+    def dropped(self):
+        """A table that has grown over many ranges, dropped."""
+        options = ["--memory", "512M", "--range-merge-after", "10", "--range-size", "1M"]
+        with Cluster(self.args.binary, 3, options=options, keep=self.args.keep) as c:
+            self.sql(c.nodes[0], "CREATE DATABASE life")
+            self.sql(c.nodes[0], "CREATE TABLE life.w (id BIGINT PRIMARY KEY, v VARCHAR(300))")
+            self.sql(c.nodes[0], "CREATE TABLE life.big (id BIGINT PRIMARY KEY, v VARCHAR(1000))")
+            with c.nodes[0].connect() as connection, connection.cursor() as cursor:
+                for i in range(0, 40000, 500):
+                    cursor.execute("INSERT INTO life.big VALUES " + ",".join("(%d, '%s')" % (k, os.urandom(400).hex()) for k in range(i, i + 500)))
+            self.wait("a table grows over many ranges", lambda: self.count_ranges(c) >= 8, 90)
+            peak = self.count_ranges(c)
+            self.sql(c.nodes[1], "DROP TABLE life.big")
+            began = time.monotonic()
+            self.wait("dropped, its %d ranges are few again" % peak, lambda: len(c.known()) <= 5, 180)
+            print("     after %.0f s" % (time.monotonic() - began))
+            self.sql(c.nodes[1], "INSERT INTO life.w VALUES (1, 'a')")
+            self.check(self.sql(c.nodes[2], "SELECT COUNT(*) FROM life.w")[0][0] == 1, "and serve")
+            c.keep = c.keep or self.failed != 0
 
     # ---- load ----
 
@@ -264,8 +284,7 @@ class Run(Operator):
                 print("refused around the kill: %d, %s" % (len(writers.problems), writers.problems[:2]))
 
     def fourth(self, c, writers):
-        for i in range(12):
-            c.split("f1%04x" % i)
+        self.split_many(c, 12)
         c.wait_replicated(voters=3)
         began = time.monotonic()
         extra = c.add()
@@ -291,13 +310,14 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--binary", required=True)
     p.add_argument("--keep", action="store_true")
-    p.add_argument("--only", choices=("command", "shrink", "load", "rebuild"))
+    p.add_argument("--only", choices=("command", "shrink", "dropped", "load", "rebuild"))
     p.add_argument("--ranges", type=int, default=200, help="that shrink makes")
     p.add_argument("--rows", type=int, default=100000, help="of 800 bytes, that a node is rebuilt with")
     args = p.parse_args()
     args.binary = os.path.abspath(args.binary)
     run = Run(args)
-    parts = {"command": run.by_command, "shrink": lambda: run.shrink(args.ranges), "load": run.by_load, "rebuild": run.rebuild}
+    parts = {"command": run.by_command, "shrink": lambda: run.shrink(args.ranges), "dropped": run.dropped,
+             "load": run.by_load, "rebuild": run.rebuild}
     for name, part in parts.items():
         if args.only not in (None, name):
             continue
