@@ -55,7 +55,7 @@ struct catalog_change {
     struct catalog_snapshot *view; /* owned: a copy that is edited */
 };
 
-enum { CATALOG_SYSTEM_TAG = 0x01 };
+enum { CATALOG_SYSTEM_TAG = 0x01, CATALOG_NAME_CHARS_MAX = 64 };
 
 /* snapshot.c */
 struct catalog_snapshot *snapshot__copy(const struct catalog_snapshot *from);

@@ -163,6 +163,8 @@ static pb_fk *fk_to(struct arena *a, const struct foreign_key_def *f)
     p->has_on_delete = p->has_on_update = true;
     p->on_delete = f->on_delete;
     p->on_update = f->on_update;
+    p->has_match = f->match != 0;
+    p->match = f->match;
     p->n_columns = p->n_ref_columns = f->column_count;
     p->columns = ARENA_ARRAY(a, ProtobufCBinaryData, f->column_count + 1);
     p->ref_columns = ARENA_ARRAY(a, ProtobufCBinaryData, f->column_count + 1);
@@ -375,6 +377,7 @@ static db_err fk_from(struct arena *a, const pb_fk *p, struct foreign_key_def *f
     TRY(take(a, p->ref_table, &f->ref_table));
     f->on_delete = (uint8_t)p->on_delete;
     f->on_update = (uint8_t)p->on_update;
+    f->match = (uint8_t)p->match;
     f->column_count = (uint32_t)p->n_columns;
     f->columns = ARENA_ARRAY(a, struct slice, p->n_columns + 1);
     f->ref_columns = ARENA_ARRAY(a, struct slice, p->n_columns + 1);

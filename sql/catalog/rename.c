@@ -1,5 +1,6 @@
 /* Renaming a table: what is named after it, and what names it, follows. */
 #include "sql/catalog/catalog_int.h"
+#include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 
 #include <stdlib.h>
@@ -61,8 +62,7 @@ static db_err rename_checks(struct arena *arena, struct table_def *t, struct sli
     return ERR_OK;
 }
 
-/* Does the name begin with TABLE_ibfk_ and go on with digits only? */
-static bool made_name(struct slice name, struct slice table)
+bool fk_name_follows(struct slice name, struct slice table)
 {
     size_t at = table.len + sizeof("_ibfk_") - 1;
     return name.len > at && slice_eq((struct slice){name.ptr, table.len}, table) &&
@@ -97,7 +97,8 @@ void foreign_keys_sort(struct foreign_key_def *keys, uint32_t count)
 }
 
 /* MYSQL: likewise those of foreign keys; a foreign key to the table itself goes with it. */
-static db_err rename_own_keys(struct arena *arena, struct table_def *t, const struct table_def *old)
+static db_err rename_own_keys(struct arena *arena, struct table_def *t, const struct table_def *old,
+                              struct diag *diag)
 {
     struct foreign_key_def *keys =
         ARENA_ARRAY(arena, struct foreign_key_def, t->foreign_key_count + 1);
@@ -107,7 +108,7 @@ static db_err rename_own_keys(struct arena *arena, struct table_def *t, const st
     for (uint32_t i = 0; i < t->foreign_key_count; i++) {
         struct foreign_key_def *f = &keys[i];
         *f = t->foreign_keys[i];
-        if (made_name(f->name, old->name)) {
+        if (fk_name_follows(f->name, old->name)) {
             const char *name =
                 arena_printf(arena, "%.*s%.*s", SLICE_FMT(t->name),
                              (int)(f->name.len - old->name.len), f->name.ptr + old->name.len);
@@ -115,6 +116,10 @@ static db_err rename_own_keys(struct arena *arena, struct table_def *t, const st
                 return ERR_NOMEM;
             }
             f->name = slice_str(name);
+            if (charset_char_count(collation_by_id(COLL_UTF8MB4_BIN)->cs, f->name) >
+                CATALOG_NAME_CHARS_MAX) {
+                return my_error(diag, ER_TOO_LONG_IDENT, name);
+            }
         }
         if (slice_eq(f->ref_schema, old->schema_name) && slice_eq(f->ref_table, old->name)) {
             f->ref_schema = t->schema_name;
@@ -187,7 +192,7 @@ db_err catalog_rename_table(struct catalog_change *c, table_id_t id, struct slic
     arena_init(&arena, NULL, NULL, 0);
     db_err err = t.check_count == 0 ? ERR_OK : rename_checks(&arena, &t, old->name);
     if (err == ERR_OK && t.foreign_key_count != 0) {
-        err = rename_own_keys(&arena, &t, old);
+        err = rename_own_keys(&arena, &t, old, diag);
     }
     err = err != ERR_OK ? err : rename_in_children(c, &arena, old, &t, diag);
     err = err != ERR_OK ? err : catalog__store_table(c, &t, old, diag);

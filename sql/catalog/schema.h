@@ -104,6 +104,7 @@ struct foreign_key_def {
     struct slice *columns;
     struct slice *ref_columns;
     uint8_t on_delete, on_update; /* enum fk_action */
+    uint8_t match;                /* shown: 0 none, 1 PARTIAL, 2 FULL */
 };
 
 enum view_algorithm { VIEW_UNDEFINED, VIEW_MERGE, VIEW_TEMPTABLE };
@@ -225,6 +226,8 @@ const struct index_def *table_index(const struct table_def *t, struct slice name
 uint64_t check_name_number(struct slice name, struct slice table);
 /* N of a foreign key's made name, TABLE_ibfk_N; 0 when it is none (N begins with 0, too). */
 uint64_t fk_name_number(struct slice name, struct slice table);
+/* Does the name follow the table's when that changes? TABLE_ibfk_ and digits. */
+bool fk_name_follows(struct slice name, struct slice table);
 /* By name, as descriptors have them. */
 void foreign_keys_sort(struct foreign_key_def *keys, uint32_t count);
 

@@ -25,7 +25,8 @@ static db_err rename_edit(struct alter *a, struct catalog_change *change, table_
         return ERR_OK;
     }
     TRY(ddl__check_adopted(a->ctx, catalog_change_view(change),
-                           snapshot_table_by_id(catalog_change_view(change), id), schema, name));
+                           snapshot_table_by_id(catalog_change_view(change), id), schema, name,
+                           false));
     return catalog_rename_table(change, id, schema, name, a->ctx->diag);
 }
 
@@ -90,7 +91,6 @@ static db_err alter_by_copy(struct alter *a)
     struct drop_set set = {&made, 1};
     TRY(catalog_new_table_id(ctx->catalog, ctx->diag, &made.table_id));
     TRY(ddl__finish(&a->draft, false, &def));
-    TRY(ddl__check_fks(&a->draft, &def, a->snapshot));
     def.id = made.table_id;
     def.create_time_us = 0;
     def.auto_increment_start = a->set_number ? def.auto_increment_start : 0;
@@ -185,7 +185,6 @@ static db_err alter_in_place(struct alter *a)
     struct table_def def;
     struct index_sets s = {0};
     TRY(ddl__finish(&a->draft, true, &def));
-    TRY(ddl__check_fks(&a->draft, &def, a->snapshot));
     TRY(table_format_new(ctx->arena, &def, &def.format));
     TRY(compare_indexes(a, &def, &s));
     TRY(raise_number(a, &def));
@@ -240,6 +239,10 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
     if (word_is(m->algorithm, "INPLACE") && checks_parents(a)) {
         return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=INPLACE",
                         "Adding foreign keys needs foreign_key_checks=OFF", "ALGORITHM=COPY");
+    }
+    if (word_is(m->algorithm, "COPY") && ddl__renames_fk_columns(&a->draft, a->snapshot)) {
+        return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=COPY",
+                        "Columns participating in a foreign key are renamed", "ALGORITHM=INPLACE");
     }
     bool fills = false;
     for (uint32_t i = 0; i < a->draft.index_count; i++) {
@@ -372,6 +375,25 @@ static db_err list_targets(struct ddl_ctx *ctx, const struct ddl_target *table,
     return ERR_OK;
 }
 
+/* Before anything is done with rows. */
+static db_err check_foreign_keys(struct alter *a)
+{
+    uint32_t n;
+    struct table_def def;
+    if (table_is_temporary(a->old)) {
+        return ERR_OK;
+    }
+    snapshot_children(a->snapshot, a->old->schema_name, a->old->name, &n);
+    if (n == 0 && a->draft.fk_count == 0) {
+        return ERR_OK;
+    }
+    if (!slice_eq_nocase(a->draft.def.engine, SLICE_LIT("InnoDB"))) {
+        return my_error(a->ctx->diag, ER_FK_CANNOT_CHANGE_ENGINE);
+    }
+    TRY(ddl__finish(&a->draft, true, &def));
+    return ddl__check_fks(&a->draft, &def, a->snapshot);
+}
+
 typedef db_err (*apply_fn)(struct alter *a, const void *arg);
 
 static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
@@ -394,6 +416,8 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     TRY(ddl__draft_of(ctx, t->def, &a.draft));
     TRY(apply(&a, arg));
     TRY(ddl__plan_alter(&a, &way));
+    a.draft.copy = word_is(modifiers->algorithm, "COPY");
+    TRY(check_foreign_keys(&a));
     TRY(check_algorithm(&a, modifiers, way));
     if (table_is_temporary(t->def)) {
         return alter_temporary(&a);

@@ -106,6 +106,31 @@ static db_err drop_index(struct alter *a, struct slice name)
     return cannot_drop(a, name);
 }
 
+/* Primary and unique keys, foreign keys and checks. */
+static db_err drop_constraint(struct alter *a, struct slice name)
+{
+    const struct draft_index *ix = old_index(a, name);
+    const struct draft_check *check = ddl__find_check(&a->draft, name);
+    bool key = ix != NULL && (ix->def.kind == INDEX_PRIMARY || ix->def.kind == INDEX_UNIQUE);
+    bool foreign = ddl__has_fk(&a->draft, name);
+    if ((check != NULL) + key + foreign > 1) {
+        return my_error(a->ctx->diag, ER_MULTIPLE_CONSTRAINTS_WITH_SAME_NAME,
+                        ddl__text(a->ctx, name));
+    }
+    if (key) {
+        return drop_index(a, name);
+    }
+    if (foreign) {
+        (void)ddl__drop_fk(&a->draft, name);
+        return ERR_OK;
+    }
+    if (check == NULL) {
+        return my_error(a->ctx->diag, ER_CONSTRAINT_NOT_FOUND, ddl__text(a->ctx, name));
+    }
+    ddl__drop_check(&a->draft, check);
+    return ERR_OK;
+}
+
 static db_err run_drop(struct alter *a, const struct ast_alter_action *x)
 {
     const struct draft_check *check;
@@ -115,23 +140,15 @@ static db_err run_drop(struct alter *a, const struct ast_alter_action *x)
     case AST_ALTER_DROP_PRIMARY: return drop_index(a, SLICE_LIT("PRIMARY"));
     case AST_ALTER_DROP_FOREIGN:
         return ddl__drop_fk(&a->draft, x->name) ? ERR_OK : cannot_drop(a, x->name);
+    case AST_ALTER_DROP_CONSTRAINT: return drop_constraint(a, x->name);
     case AST_ALTER_DROP_CHECK:
-    case AST_ALTER_DROP_CONSTRAINT:
-        if (x->kind == AST_ALTER_DROP_CONSTRAINT && old_index(a, x->name) != NULL) {
-            return drop_index(a, x->name);
-        }
         check = ddl__find_check(&a->draft, x->name);
-        if (check != NULL) {
-            ddl__drop_check(&a->draft, check);
-            return ERR_OK;
+        if (check == NULL) {
+            return my_error(a->ctx->diag, ER_CHECK_CONSTRAINT_NOT_FOUND,
+                            ddl__text(a->ctx, x->name));
         }
-        if (x->kind == AST_ALTER_DROP_CONSTRAINT && ddl__drop_fk(&a->draft, x->name)) {
-            return ERR_OK;
-        }
-        return my_error(a->ctx->diag,
-                        x->kind == AST_ALTER_DROP_CHECK ? ER_CHECK_CONSTRAINT_NOT_FOUND
-                                                        : ER_CONSTRAINT_NOT_FOUND,
-                        ddl__text(a->ctx, x->name));
+        ddl__drop_check(&a->draft, check);
+        return ERR_OK;
     default: return ERR_OK;
     }
 }
@@ -395,8 +412,10 @@ static db_err run_options(struct alter *a, const struct ast_alter_action *x)
     case AST_ALTER_CONVERT_CHARSET: return convert_charset(a, x);
     case AST_ALTER_FORCE: a->force = true; return ERR_OK;
     case AST_ALTER_RENAME_TABLE:
-        a->new_schema = x->table.schema.ptr != NULL ? x->table.schema : a->old->schema_name;
+        TRY(ddl__schema_of(a->ctx, &x->table, &a->new_schema));
         a->new_name = x->table.name;
+        a->draft.new_schema = a->new_schema;
+        a->draft.new_name = a->new_name;
         TRY(ddl__writable_schema(a->ctx, a->new_schema));
         return ddl__check_table_name(a->ctx, a->new_name);
     default: return ERR_OK;

@@ -145,6 +145,21 @@ static db_err fill_like(struct draft *d, const struct ast_create_table *s)
     return ddl__rename_checks(ctx, &d->def);
 }
 
+static bool has_foreign_key(const struct ast_create_table *s)
+{
+    for (uint32_t i = 0; i < s->columns.count; i++) {
+        if (s->columns.items[i]->references != NULL) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < s->indexes.count; i++) {
+        if (s->indexes.items[i]->references != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_create_table *s)
 {
     if (s->temporary && ctx->temporaries == NULL) {
@@ -155,6 +170,9 @@ static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_create_ta
     }
     if (s->external) {
         return ddl__unsupported(ctx, "EXTERNAL tables");
+    }
+    if (s->partition != NULL && has_foreign_key(s)) {
+        return my_error(ctx->diag, ER_FOREIGN_KEY_ON_PARTITIONED);
     }
     if (s->partition != NULL) {
         return ddl__unsupported(ctx, "PARTITION BY");

@@ -70,7 +70,9 @@ struct draft {
     uint32_t index_order;
     struct draft_check **checks; /* def.checks are made of them by ddl__check_derived */
     uint32_t check_count;
-    struct draft_fk **fks; /* def.foreign_keys are made of them by ddl__finish */
+    struct slice new_schema, new_name; /* ALTER ... RENAME; ptr NULL: none */
+    bool copy;                         /* ALGORITHM=COPY was written */
+    struct draft_fk **fks;             /* def.foreign_keys are made of them by ddl__finish */
     uint32_t fk_count;
     const struct table_def *old; /* the table that is altered, or NULL */
     bool keep_order;       /* the indexes are in order already: nothing was checked or changed */

@@ -247,7 +247,9 @@ static db_err edit_renames(struct ddl_ctx *ctx, struct catalog_change *change,
             return ERR_SCHEMA_CHANGED; /* another table has that name by now */
         }
         if (t->kind == TABLE_BASE) {
-            TRY(ddl__check_adopted(ctx, catalog_change_view(change), t, r->to.schema, r->to.name));
+            const struct catalog_snapshot *view = catalog_change_view(change);
+            TRY(ddl__check_adopted(ctx, view, t, r->to.schema, r->to.name, false));
+            TRY(ddl__check_renamed_names(ctx, t, t, view, r->to.schema, r->to.name));
         }
         TRY(catalog_rename_table(change, t->id, r->to.schema, r->to.name, ctx->diag));
     }

@@ -71,6 +71,26 @@ static bool renames(const struct draft *d, const struct foreign_key_def *f)
     return false;
 }
 
+bool ddl__renames_fk_columns(const struct draft *d, const struct catalog_snapshot *snap)
+{
+    uint32_t n;
+    const struct fk_edge *edges = snapshot_children(snap, d->old->schema_name, d->old->name, &n);
+    for (uint32_t i = 0; i < n; i++) {
+        if (renames(d, fk_of_edge(&edges[i]))) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < d->old->foreign_key_count; i++) {
+        const struct foreign_key_def *f = &d->old->foreign_keys[i];
+        for (uint32_t k = 0; k < f->column_count; k++) {
+            if (!slice_eq_nocase(new_name(d, f->columns[k]), f->columns[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static db_err rename_in(struct draft *d, struct catalog_change *change,
                         const struct table_def *child)
 {

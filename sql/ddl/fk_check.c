@@ -38,10 +38,9 @@ static bool is_moment(const struct sql_type *t)
     return t->id == TYPE_TIME || t->id == TYPE_DATETIME || t->id == TYPE_TIMESTAMP;
 }
 
-/* MYSQL: integers of one size and sign; strings of one collation (which foreign_key_checks = OFF
- * does not look at); lengths and precisions may differ. */
-static bool compatible(const struct ddl_ctx *ctx, const struct sql_type *a,
-                       const struct sql_type *b)
+/* MYSQL: integers of one size and sign; strings of one collation; lengths and precisions may
+ * differ. lenient: text is text. */
+static bool compatible(const struct sql_type *a, const struct sql_type *b, bool lenient)
 {
     uint32_t size = integer_size(a);
     if (size != 0) {
@@ -51,9 +50,8 @@ static bool compatible(const struct ddl_ctx *ctx, const struct sql_type *a,
         return false;
     }
     if (type_is_string(a) && type_is_string(b)) {
-        bool bytes = a->collation == COLL_BINARY;
         return a->collation == b->collation ||
-               (!ctx->foreign_key_checks && bytes == (b->collation == COLL_BINARY));
+               (lenient && a->collation != COLL_BINARY && b->collation != COLL_BINARY);
     }
     return a->id == b->id || (is_moment(a) && is_moment(b));
 }
@@ -63,11 +61,7 @@ static bool compatible(const struct ddl_ctx *ctx, const struct sql_type *a,
 static db_err generated_column(struct ddl_ctx *ctx, const struct foreign_key_def *f,
                                const struct column_def *c)
 {
-    if (c->generated == GENERATED_VIRTUAL) {
-        return my_error(ctx->diag, ER_FK_CANNOT_USE_VIRTUAL_COLUMN, text(ctx, f->name),
-                        text(ctx, c->name));
-    }
-    if (c->generated == GENERATED_STORED) {
+    if (c->generated != GENERATED_NO) {
         const char *clause = f->on_delete == FK_SET_NULL   ? "ON DELETE SET NULL"
                              : f->on_update == FK_CASCADE  ? "ON UPDATE CASCADE"
                              : f->on_update == FK_SET_NULL ? "ON UPDATE SET NULL"
@@ -75,6 +69,10 @@ static db_err generated_column(struct ddl_ctx *ctx, const struct foreign_key_def
         if (clause != NULL) {
             return my_error(ctx->diag, ER_WRONG_FK_OPTION_FOR_GENERATED_COLUMN, clause);
         }
+    }
+    if (c->generated == GENERATED_VIRTUAL) {
+        return my_error(ctx->diag, ER_FK_CANNOT_USE_VIRTUAL_COLUMN, text(ctx, f->name),
+                        text(ctx, c->name));
     }
     return ERR_OK;
 }
@@ -182,6 +180,28 @@ db_err ddl__check_fk_names(struct draft *d, const struct table_def *t,
     return ERR_OK;
 }
 
+db_err ddl__check_renamed_names(struct ddl_ctx *ctx, const struct table_def *t,
+                                const struct table_def *old, const struct catalog_snapshot *snap,
+                                struct slice schema, struct slice name)
+{
+    struct table_def in = {.schema_name = schema};
+    for (uint32_t i = 0; i < t->foreign_key_count; i++) {
+        struct slice to = t->foreign_keys[i].name;
+        if (fk_name_follows(to, t->name)) {
+            const char *made = arena_printf(ctx->arena, "%.*s%.*s", SLICE_FMT(name),
+                                            (int)(to.len - t->name.len), to.ptr + t->name.len);
+            if (made == NULL) {
+                return ERR_NOMEM;
+            }
+            to = slice_str(made);
+        }
+        if (name_in_schema(&in, old, snap, to)) {
+            return my_error(ctx->diag, ER_FK_DUP_NAME, text(ctx, to));
+        }
+    }
+    return ERR_OK;
+}
+
 /* ---- a key and the table it refers to ---- */
 
 static db_err no_parent_key(struct ddl_ctx *ctx, const struct foreign_key_def *f)
@@ -192,13 +212,17 @@ static db_err no_parent_key(struct ddl_ctx *ctx, const struct foreign_key_def *f
                                            text(ctx, f->ref_table));
 }
 
+/* MYSQL: ALTER of one of the tables may change the collation while foreign_key_checks is off, so
+ * that the other one can follow. */
 static db_err check_types(struct ddl_ctx *ctx, const struct table_def *child,
-                          const struct table_def *parent, const struct foreign_key_def *f)
+                          const struct table_def *parent, const struct foreign_key_def *f,
+                          bool is_new)
 {
+    bool lenient = !is_new && !ctx->foreign_key_checks;
     for (uint32_t i = 0; i < f->column_count; i++) {
         const struct column_def *c = table_column(child, f->columns[i]);
         const struct column_def *p = table_column(parent, f->ref_columns[i]);
-        if (!compatible(ctx, &c->type, &p->type)) {
+        if (!compatible(&c->type, &p->type, lenient)) {
             return my_error(ctx->diag, ER_FK_INCOMPATIBLE_COLUMNS, text(ctx, c->name),
                             text(ctx, p->name), text(ctx, f->name));
         }
@@ -235,10 +259,15 @@ static db_err check_parent(struct ddl_ctx *ctx, const struct table_def *child,
     uint32_t *columns = NULL;
     bool whole;
     TRY(parent_columns(ctx, parent, f, &columns));
-    TRY(check_types(ctx, child, parent, f));
+    TRY(check_types(ctx, child, parent, f, true));
     uint32_t index = fk_parent_index(parent, columns, f->column_count, &whole);
-    return index == FK_NO_INDEX || (ctx->fk_needs_unique && !whole) ? no_parent_key(ctx, f)
-                                                                    : ERR_OK;
+    if (index == FK_NO_INDEX || (ctx->fk_needs_unique && !whole)) {
+        return no_parent_key(ctx, f);
+    }
+    if (!whole) {
+        diag_area_warn(ctx->warnings, ER_WARN_DEPRECATED_NON_STANDARD_KEY, text(ctx, f->name));
+    }
+    return ERR_OK;
 }
 
 static bool is_self(const struct table_def *t, const struct foreign_key_def *f)
@@ -322,15 +351,22 @@ static bool types_changed(const struct draft *d, const struct table_def *t, cons
 }
 
 static db_err parent_keeps_index(struct draft *d, const struct table_def *t, const uint32_t *old,
-                                 const uint32_t *now, uint32_t count)
+                                 const uint32_t *now, uint32_t count, struct slice name)
 {
     bool was_whole;
     bool whole;
     uint32_t before = fk_parent_index(d->old, old, count, &was_whole);
     uint32_t index = fk_parent_index(t, now, count, &whole);
-    return before != FK_NO_INDEX && (index == FK_NO_INDEX || (was_whole && !whole))
-               ? needs_index(d->ctx, d->old, before)
-               : ERR_OK;
+    if (before == FK_NO_INDEX) {
+        return ERR_OK;
+    }
+    if (index == FK_NO_INDEX || (was_whole && !whole && d->ctx->fk_needs_unique)) {
+        return needs_index(d->ctx, d->old, before);
+    }
+    if (was_whole && !whole) {
+        diag_area_warn(d->ctx->warnings, ER_WARN_DEPRECATED_NON_STANDARD_KEY, text(d->ctx, name));
+    }
+    return ERR_OK;
 }
 
 /* A key that the table had before. f: as it is now. */
@@ -359,13 +395,14 @@ static db_err check_kept(struct draft *d, const struct table_def *t,
     if (self) {
         TRY(new_ordinals(d, t, was->ref_columns, f->column_count, old, now, &gone));
         changed = changed || types_changed(d, t, old, now, f->column_count);
-        TRY(parent_keeps_index(d, t, old, now, f->column_count));
+        TRY(parent_keeps_index(d, t, old, now, f->column_count, f->name));
     }
     for (uint32_t i = 0; parent != NULL && i < f->column_count; i++) {
         changed = changed && table_column(parent, f->ref_columns[i]) != NULL;
     }
-    return parent != NULL && parent->kind == TABLE_BASE && changed ? check_types(ctx, t, parent, f)
-                                                                   : ERR_OK;
+    return parent != NULL && parent->kind == TABLE_BASE && changed
+               ? check_types(ctx, t, parent, f, false)
+               : ERR_OK;
 }
 
 /* A key of another table that refers to the altered one. */
@@ -391,9 +428,9 @@ static db_err check_referring(struct draft *d, const struct table_def *t, const 
         f.ref_columns[i] = t->columns[now[i]].name;
     }
     if (types_changed(d, t, old, now, f.column_count)) {
-        TRY(check_types(ctx, e->child, t, &f));
+        TRY(check_types(ctx, e->child, t, &f, false));
     }
-    return parent_keeps_index(d, t, old, now, f.column_count);
+    return parent_keeps_index(d, t, old, now, f.column_count, f.name);
 }
 
 static db_err check_old(struct draft *d, const struct table_def *t,
@@ -410,15 +447,17 @@ static db_err check_old(struct draft *d, const struct table_def *t,
 }
 
 db_err ddl__check_adopted(struct ddl_ctx *ctx, const struct catalog_snapshot *snap,
-                          const struct table_def *t, struct slice schema, struct slice name)
+                          const struct table_def *t, struct slice schema, struct slice name,
+                          bool is_new)
 {
     uint32_t n;
     const struct fk_edge *edges = snapshot_children(snap, schema, name, &n);
     for (uint32_t i = 0; i < n; i++) {
         db_err err = check_parent(ctx, edges[i].child, t, fk_of_edge(&edges[i]));
-        /* MYSQL: it says so only when foreign_key_checks is off. */
-        if (err == ERR_SQL && ctx->foreign_key_checks &&
-            ctx->diag->number == ER_FK_INCOMPATIBLE_COLUMNS) {
+        /* MYSQL: CREATE says so only when foreign_key_checks is off. */
+        if (err == ERR_SQL && is_new && ctx->foreign_key_checks &&
+            (ctx->diag->number == ER_FK_INCOMPATIBLE_COLUMNS ||
+             ctx->diag->number == ER_FK_NO_INDEX_PARENT)) {
             return my_error(ctx->diag, ER_CANNOT_ADD_FOREIGN);
         }
         TRY(err);
@@ -434,11 +473,17 @@ db_err ddl__check_fks(struct draft *d, const struct table_def *t,
         TRY(own_columns(ctx, t, &t->foreign_keys[i]));
     }
     TRY(check_readers(ctx, t));
-    TRY(ddl__check_fk_names(d, t, snap));
+    /* MYSQL: a copy is made in the schema that it is renamed to. */
+    if (d->new_name.ptr == NULL || !d->copy || slice_eq(d->new_schema, t->schema_name)) {
+        TRY(ddl__check_fk_names(d, t, snap));
+    }
+    if (d->new_name.ptr != NULL) {
+        TRY(ddl__check_renamed_names(ctx, t, d->old, snap, d->new_schema, d->new_name));
+    }
     for (uint32_t i = 0; i < t->foreign_key_count; i++) {
         const struct foreign_key_def *f = &t->foreign_keys[i];
         TRY(ddl__is_new_fk(d, f) ? check_new(ctx, t, snap, f) : check_kept(d, t, snap, f));
     }
     return d->old != NULL ? check_old(d, t, snap)
-                          : ddl__check_adopted(ctx, snap, t, t->schema_name, t->name);
+                          : ddl__check_adopted(ctx, snap, t, t->schema_name, t->name, true);
 }

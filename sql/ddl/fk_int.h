@@ -18,7 +18,8 @@ MUST_USE db_err ddl__add_fk(struct draft *d, struct slice constraint, struct sli
                             const struct slice *columns, uint32_t count,
                             const struct ast_references *r);
 MUST_USE db_err ddl__foreign_key(struct draft *d, const struct ast_index_def *ast);
-bool ddl__drop_fk(struct draft *d, struct slice name); /* false: no such key */
+bool ddl__drop_fk(struct draft *d, struct slice name);      /* false: no such key */
+bool ddl__has_fk(const struct draft *d, struct slice name); /* of the old table, not dropped yet */
 MUST_USE db_err ddl__take_fks(struct draft *d, const struct table_def *t);
 /* Indexes made for foreign keys that another key makes needless. */
 void ddl__drop_generated(struct draft *d);
@@ -36,10 +37,15 @@ MUST_USE db_err ddl__check_fks(struct draft *d, const struct table_def *t,
 /* A table gets a name that foreign keys refer to already. */
 MUST_USE db_err ddl__check_adopted(struct ddl_ctx *ctx, const struct catalog_snapshot *snap,
                                    const struct table_def *t, struct slice schema,
-                                   struct slice name);
+                                   struct slice name, bool is_new);
 /* 1826: keys of other tables of the schema that have the name of a new one. */
 MUST_USE db_err ddl__check_fk_names(struct draft *d, const struct table_def *t,
                                     const struct catalog_snapshot *snap);
+/* 1826: keys of other tables, when t (which is `old` in snap) gets another name. */
+MUST_USE db_err ddl__check_renamed_names(struct ddl_ctx *ctx, const struct table_def *t,
+                                         const struct table_def *old,
+                                         const struct catalog_snapshot *snap, struct slice schema,
+                                         struct slice name);
 
 /* ---- fk_change.c: what a change of one table does to others ---- */
 
@@ -49,6 +55,8 @@ MUST_USE db_err ddl__check_drops(struct ddl_ctx *ctx, const struct catalog_snaps
 /* 1701. */
 MUST_USE db_err ddl__check_truncate(struct ddl_ctx *ctx, const struct catalog_snapshot *snap,
                                     const struct table_def *t);
+/* Does ALTER rename a column of a foreign key, of either side? */
+bool ddl__renames_fk_columns(const struct draft *d, const struct catalog_snapshot *snap);
 /* Columns that ALTER renames, in the keys that refer to them. */
 MUST_USE db_err ddl__rename_referenced(struct draft *d, struct catalog_change *change);
 /* Parents that a statement's new keys name: appended to the targets, which have room. */

@@ -63,6 +63,11 @@ static db_err mismatch(struct draft *d, struct slice name)
                     "Key reference and table reference don't match");
 }
 
+static bool refers_to(const struct foreign_key_def *f, const struct table_def *t)
+{
+    return slice_eq(f->ref_schema, t->schema_name) && slice_eq(f->ref_table, t->name);
+}
+
 /* MYSQL: without columns the parent's primary key is meant. */
 static db_err referenced_columns(struct draft *d, const struct ast_references *r,
                                  struct foreign_key_def *f)
@@ -76,12 +81,16 @@ static db_err referenced_columns(struct draft *d, const struct ast_references *r
         if (r->columns.count != f->column_count) {
             return mismatch(d, f->name);
         }
+        const struct table_def *parent =
+            snapshot_permanent(d->ctx->bind->snapshot, f->ref_schema, f->ref_table);
         for (uint32_t i = 0; i < f->column_count; i++) {
-            f->ref_columns[i] = r->columns.items[i]->name;
+            struct slice name = r->columns.items[i]->name;
+            const struct column_def *c = parent == NULL ? NULL : table_column(parent, name);
+            f->ref_columns[i] = c == NULL ? name : c->name; /* MYSQL: with the column's case */
         }
         return ERR_OK;
     }
-    bool self = slice_eq(f->ref_schema, d->def.schema_name) && slice_eq(f->ref_table, d->def.name);
+    bool self = refers_to(f, &d->def);
     const struct draft_index *pk = self ? ddl__primary(d) : NULL;
     const struct table_def *t =
         self ? NULL : snapshot_permanent(d->ctx->bind->snapshot, f->ref_schema, f->ref_table);
@@ -94,6 +103,32 @@ static db_err referenced_columns(struct draft *d, const struct ast_references *r
     for (uint32_t i = 0; i < n; i++) {
         f->ref_columns[i] =
             pk != NULL ? pk->parts[i].name : t->columns[t->indexes[0].parts[i].column].name;
+    }
+    return ERR_OK;
+}
+
+static bool bad_name(struct slice name)
+{
+    return ddl__too_long(name, DDL_NAME_CHARS_MAX) || name.len == 0 ||
+           name.ptr[name.len - 1] == ' ';
+}
+
+static db_err check_names(struct ddl_ctx *ctx, struct slice name, const struct ast_references *r)
+{
+    if (name.ptr != NULL && ddl__too_long(name, DDL_NAME_CHARS_MAX)) {
+        return my_error(ctx->diag, ER_TOO_LONG_IDENT, ddl__text(ctx, name));
+    }
+    if (r->table.schema.ptr != NULL) {
+        TRY(ddl__check_schema_name(ctx, r->table.schema));
+    }
+    if (bad_name(r->table.name)) {
+        return my_error(ctx->diag, ER_WRONG_TABLE_NAME, ddl__text(ctx, r->table.name));
+    }
+    for (uint32_t i = 0; i < r->columns.count; i++) {
+        if (bad_name(r->columns.items[i]->name)) {
+            return my_error(ctx->diag, ER_WRONG_COLUMN_NAME,
+                            ddl__text(ctx, r->columns.items[i]->name));
+        }
     }
     return ERR_OK;
 }
@@ -112,6 +147,7 @@ db_err ddl__add_fk(struct draft *d, struct slice constraint, struct slice index,
     f->column_count = count;
     f->on_delete = action_of(r->on_delete);
     f->on_update = action_of(r->on_update);
+    f->match = r->match == AST_MATCH_PARTIAL ? 1 : r->match == AST_MATCH_FULL ? 2 : 0;
     f->ref_schema = r->table.schema.ptr != NULL ? r->table.schema : d->def.schema_name;
     f->ref_table = r->table.name;
     f->columns = ARENA_ARRAY(ctx->arena, struct slice, count + 1);
@@ -120,9 +156,7 @@ db_err ddl__add_fk(struct draft *d, struct slice constraint, struct slice index,
         return ERR_NOMEM;
     }
     memcpy(f->columns, columns, count * sizeof(*columns));
-    if (constraint.ptr != NULL && ddl__too_long(constraint, DDL_NAME_CHARS_MAX)) {
-        return my_error(ctx->diag, ER_TOO_LONG_IDENT, ddl__text(ctx, constraint));
-    }
+    TRY(check_names(ctx, constraint.ptr != NULL ? constraint : index, r));
     TRY(referenced_columns(d, r, f));
     TRY(append_fk(d, fk));
     return add_index(d, constraint.ptr != NULL ? constraint : index, columns, count);
@@ -146,6 +180,16 @@ db_err ddl__foreign_key(struct draft *d, const struct ast_index_def *ast)
         columns[i] = p->column;
     }
     return ddl__add_fk(d, ast->constraint, ast->name, columns, n, ast->references);
+}
+
+bool ddl__has_fk(const struct draft *d, struct slice name)
+{
+    for (uint32_t i = 0; i < d->fk_count; i++) {
+        if (!d->fks[i]->is_new && slice_eq_nocase(d->fks[i]->def.name, name)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool ddl__drop_fk(struct draft *d, struct slice name)
@@ -293,9 +337,14 @@ static db_err finish_fk(struct draft *d, struct draft_fk *fk, struct foreign_key
         }
         out->columns[i] = fk->columns[i]->def.name;
         out->ref_columns[i] = fk->def.ref_columns[i];
+        if (fk->is_new && refers_to(&fk->def, &d->def)) {
+            const struct draft_column *c = ddl__find_column(d, fk->def.ref_columns[i]);
+            out->ref_columns[i] = c == NULL ? fk->def.ref_columns[i] : c->def.name;
+        }
         if (fk->self && is_gone(d, fk->ref_columns[i])) {
-            return my_error(ctx->diag, ER_FK_COLUMN_CANNOT_DROP,
-                            ddl__text(ctx, fk->def.ref_columns[i]), ddl__text(ctx, fk->def.name));
+            return my_error(ctx->diag, ER_FK_COLUMN_CANNOT_DROP_CHILD,
+                            ddl__text(ctx, fk->def.ref_columns[i]), ddl__text(ctx, fk->def.name),
+                            ddl__text(ctx, d->def.name));
         }
         if (fk->self) {
             out->ref_columns[i] = fk->ref_columns[i]->def.name;
@@ -306,6 +355,9 @@ static db_err finish_fk(struct draft *d, struct draft_fk *fk, struct foreign_key
 
 db_err ddl__finish_fks(struct draft *d, struct table_def *t)
 {
+    if (!slice_eq_nocase(d->def.engine, SLICE_LIT("InnoDB"))) {
+        d->fk_count = 0; /* MYSQL: other engines do without, and nothing is said */
+    }
     t->foreign_key_count = d->fk_count;
     t->foreign_keys = ARENA_ARRAY(d->ctx->arena, struct foreign_key_def, d->fk_count + 1);
     if (t->foreign_keys == NULL) {

@@ -340,8 +340,12 @@ db_err fk_update_row(struct exec_ctx *ctx, const struct fk_table *fks, struct ro
     if (fks == NULL) {
         return row_update(w, old, new_row, touched);
     }
-    TRY(fk_check_row(ctx, fks, old, new_row, NULL));
-    return update_row(ctx, &f, old, new_row, touched);
+    /* Where actions come back to the table, they may make the row's parents. */
+    if (!fks->loops) {
+        TRY(fk_check_row(ctx, fks, old, new_row, NULL));
+    }
+    TRY(update_row(ctx, &f, old, new_row, touched));
+    return fks->loops ? fk_check_row(ctx, fks, old, new_row, NULL) : ERR_OK;
 }
 
 db_err fk_reread(struct exec_ctx *ctx, struct row_writer *w, const struct value *old,

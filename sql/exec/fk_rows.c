@@ -10,7 +10,9 @@ static bool same_form(const struct sql_type *to, const struct sql_type *from)
     }
     switch (type_phys(to)) {
     case PHYS_INT: return true;
-    case PHYS_STR: return to->id != TYPE_BINARY || from->id == TYPE_BINARY;
+    case PHYS_STR:
+        return to->collation == from->collation &&
+               (to->id != TYPE_BINARY || from->id == TYPE_BINARY);
     case PHYS_DECIMAL: return to->decimals == from->decimals;
     case PHYS_TIME: return to->id == from->id && to->decimals >= from->decimals;
     case PHYS_DOUBLE: return to->id == from->id;
@@ -40,8 +42,11 @@ db_err fk__convert(struct exec_ctx *ctx, const struct sql_type *to, const struct
     cast.diag = &ignored;
     cast.warn = NULL;
     cast.strict = true;
+    struct value back;
     db_err err = type_store(&cast, to, &target, from, v, ret);
-    *ret_fits = err == ERR_OK;
+    err = err == ERR_OK ? type_store(&cast, from, &target, to, ret, &back) : err;
+    /* What was rounded is not equal. */
+    *ret_fits = err == ERR_OK && value_compare_same(v, &back, NULL) == 0;
     return err == ERR_SQL ? ERR_OK : err;
 }
 

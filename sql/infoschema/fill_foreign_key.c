@@ -51,7 +51,7 @@ static db_err referential(struct is_rows *r, const struct schema_def *s, const s
         is__str(r, "def");
         is__text(r, f->ref_schema);
         is__text(r, unique_name(r, f));
-        is__str(r, "NONE");
+        is__str(r, f->match == 1 ? "PARTIAL" : f->match == 2 ? "FULL" : "NONE");
         is__str(r, rule(f->on_update));
         is__str(r, rule(f->on_delete));
         is__text(r, t->name);

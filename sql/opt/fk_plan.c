@@ -268,7 +268,10 @@ static bool reaches(const struct fk_table *from, const struct fk_table *to, bool
 {
     for (uint32_t i = 0; i < from->ref_count; i++) {
         const struct fk_table *child = from->refs[i].child;
-        if (child == to) {
+        if (!child->changes) {
+            continue;
+        }
+        if (child->table == to->table) {
             return true;
         }
         if (!seen[child->id]) {
@@ -292,7 +295,7 @@ db_err fk_graph_finish(struct fk_graph *g)
     }
     for (uint32_t i = 0; i < g->table_count; i++) {
         memset(seen, 0, g->table_count * sizeof(*seen));
-        g->tables[i]->loops = g->tables[i]->changes && reaches(g->tables[i], g->tables[i], seen);
+        g->tables[i]->loops = reaches(g->tables[i], g->tables[i], seen);
     }
     return ERR_OK;
 }

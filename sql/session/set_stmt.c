@@ -53,6 +53,25 @@ static db_err item_value(struct sql_session *s, const struct ast_expr *e, struct
     return query__eval(s, e, ret);
 }
 
+/* MYSQL: SET OFF tells why, SET ON only that the variable goes. */
+static void warn_non_standard_key(struct sql_session *s)
+{
+    struct diag d;
+    diag_reset(&d);
+    if (!s->vars.fk_needs_unique) {
+        diag_area_warn(&s->conditions, ER_WARN_DEPRECATED_WITH_NOTE,
+                       "restrict_fk_on_non_standard_key",
+                       "Foreign key referring to non-unique or partial keys is unsafe and may "
+                       "break replication.");
+        return;
+    }
+    diag_set_sql(&d, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+                 my_error_sqlstate(ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT),
+                 "'restrict_fk_on_non_standard_key' is deprecated and will be removed in a future "
+                 "release.");
+    diag_area_add(&s->conditions, DIAG_WARNING, &d);
+}
+
 static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
 {
     struct value v;
@@ -75,7 +94,11 @@ static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
     if (isolation && i->scope == AST_SCOPE_DEFAULT && i->at_at && s->txn_mode == TXN_EXPLICIT) {
         return my_error(&s->diag, ER_CANT_CHANGE_TX_CHARACTERISTICS);
     }
-    return vars__set(s, id, i->scope, to_default ? NULL : &v);
+    TRY(vars__set(s, id, i->scope, to_default ? NULL : &v));
+    if (id == VAR_restrict_fk_on_non_standard_key) {
+        warn_non_standard_key(s);
+    }
+    return ERR_OK;
 }
 
 static db_err set_one(struct sql_session *s, const struct ast_set_item *i)
