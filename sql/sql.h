@@ -149,12 +149,12 @@ struct sql_sink_ops {
 
 struct sql_session_opts {
     uint64_t connection_id;
-    struct slice user, host; /* the client's; copied */
-    bool has_tls;
-    bool found_rows;   /* CLIENT_FOUND_ROWS */
-    bool ignore_space; /* CLIENT_IGNORE_SPACE */
-    bool local_files;  /* CLIENT_LOCAL_FILES */
-    bool interactive;  /* wait_timeout from interactive_timeout */
+    struct slice user, host;              /* the client's; copied */
+    const char *tls_cipher, *tls_version; /* as OpenSSL names them, for ever; NULL: no TLS */
+    bool found_rows;                      /* CLIENT_FOUND_ROWS */
+    bool ignore_space;                    /* CLIENT_IGNORE_SPACE */
+    bool local_files;                     /* CLIENT_LOCAL_FILES */
+    bool interactive;                     /* wait_timeout from interactive_timeout */
     bool multi_statements;
     uint16_t charset;          /* collation id of the handshake */
     const char *program_name;  /* connect attribute or NULL */

@@ -37,6 +37,14 @@ db_err session__variable_rows(void *session, bool global, struct infoschema_name
     return ERR_OK;
 }
 
+static db_err connection_rows(const struct sql_session *s, struct infoschema_name_sink *sink)
+{
+    const char *cipher = s->opts.tls_cipher != NULL ? s->opts.tls_cipher : "";
+    const char *version = s->opts.tls_version != NULL ? s->opts.tls_version : "";
+    TRY(sink->add(sink, SLICE_LIT("Ssl_cipher"), slice_str(cipher)));
+    return sink->add(sink, SLICE_LIT("Ssl_version"), slice_str(version));
+}
+
 db_err session__status_rows(void *session, bool global, struct infoschema_name_sink *sink)
 {
     struct sql_session *s = session;
@@ -58,7 +66,7 @@ db_err session__status_rows(void *session, bool global, struct infoschema_name_s
         {"Threads_connected", atomic_load(&e->session_count)},
         {"Uptime", (clock_wall_us() - e->start_us) / 1000000u},
     };
-    (void)global; /* all are counted for the node */
+    (void)global; /* counters are the node's */
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         const char *text = arena_printf(&s->stmt_arena, "%" PRIu64, rows[i].value);
         if (text == NULL) {
@@ -66,5 +74,5 @@ db_err session__status_rows(void *session, bool global, struct infoschema_name_s
         }
         TRY(sink->add(sink, slice_str(rows[i].name), slice_str(text)));
     }
-    return ERR_OK;
+    return connection_rows(s, sink);
 }

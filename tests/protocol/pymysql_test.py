@@ -146,6 +146,9 @@ def passwords():
 def login(user, password, more):
     c = pymysql.connect(host=HOST, port=PORT, user=user, password=password, connect_timeout=10, **more)
     assert rows(c, "SELECT USER()")[0][0].startswith(user + "@")
+    status = dict(rows(c, "SHOW STATUS LIKE 'Ssl\\_%'"))
+    encrypted = c._secure  # by default too, where the server can
+    assert (status["Ssl_cipher"] != "") == encrypted and status["Ssl_version"].startswith("TLS") == encrypted, (status, more)
     c.close()
 
 

@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "wire/command/command_int.h"
 #include "wire/net/reader.h"
+#include "wire/net/tls.h"
 
 struct login_copy {
     char user[USER_NAME_MAX + 1];
@@ -122,7 +123,8 @@ void command__session_opts(struct conn *c, struct slice user, uint16_t charset,
         .connection_id = c->id,
         .user = user,
         .host = slice_str(auth_client_host(c)),
-        .has_tls = c->tls != NULL,
+        .tls_cipher = c->tls != NULL ? tls_cipher(c->tls) : NULL,
+        .tls_version = c->tls != NULL ? tls_version(c->tls) : NULL,
         .found_rows = (c->caps & CAP_FOUND_ROWS) != 0,
         .ignore_space = (c->caps & CAP_IGNORE_SPACE) != 0,
         .local_files = (c->caps & CAP_LOCAL_FILES) != 0,

@@ -250,3 +250,8 @@ const char *tls_cipher(const struct tls_stream *stream)
 {
     return SSL_get_cipher(stream->ssl);
 }
+
+const char *tls_version(const struct tls_stream *stream)
+{
+    return SSL_get_version(stream->ssl);
+}

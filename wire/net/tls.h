@@ -38,6 +38,8 @@ enum tls_result tls_write(struct tls_stream *stream, const void *ptr, size_t siz
                           size_t *ret_size);
 /* Bytes were received that tls_read has not given out: the socket will not say so. */
 bool tls_pending(const struct tls_stream *stream);
+/* Constant texts of OpenSSL, after the handshake. */
 const char *tls_cipher(const struct tls_stream *stream);
+const char *tls_version(const struct tls_stream *stream);
 
 #endif
