@@ -27,14 +27,21 @@ enum meta_key_kind {
 /* ... when the oracle is ahead of the clock already: enough numbers, and restarts one after the
  * other do not carry it far away. */
 #define TSO_WINDOW_AHEAD ((ts_t)100 << TS_LOGICAL_BITS)
-#define TSO_FULL_FACTOR  10 /* while space is short: a window that outlasts looking for space */
+/* While space is short: a window that outlasts the store's looking for space, and how long a
+ * request waits for a write that waits for space. */
+#define TSO_FULL_FACTOR  10
+#define TSO_FULL_WAIT_NS (500 * NS_PER_MS)
 
 struct tso {
     _Alignas(64) _Atomic ts_t next;
     _Alignas(64) _Atomic ts_t limit; /* nothing at or above has been persisted as taken */
-    struct fiber_mutex lock;         /* one extension at a time; guards term */
+    _Atomic bool extending;          /* a fiber writes a new limit */
+    struct fiber_mutex lock;         /* guards the rest */
+    struct fiber_cond extended;      /* that fiber has ended */
     uint64_t term;                   /* of the lease that the numbers were loaded under */
-    _Atomic bool prefetching;
+    ts_t need;                       /* what the next limit has to reach */
+    uint64_t round;                  /* writes that have ended, and how the last one did */
+    db_err err;
 };
 
 enum {

@@ -25,8 +25,9 @@ void tso_init(struct tso *t)
 {
     atomic_init(&t->next, 0);
     atomic_init(&t->limit, 0);
-    atomic_init(&t->prefetching, false);
+    atomic_init(&t->extending, false);
     fiber_mutex_init(&t->lock);
+    fiber_cond_init(&t->extended);
 }
 
 static ts_t present(void)
@@ -34,27 +35,102 @@ static ts_t present(void)
     return (ts_t)(clock_wall_us() / 1000) << TS_LOGICAL_BITS;
 }
 
+/* One write of a new limit. Only the fiber that has set `extending` is here; the lock is not held
+ * meanwhile, for on a full disk the write may take until there is space again. */
+static db_err write_limit(struct meta *m, uint64_t term, ts_t need, struct diag *diag)
+{
+    struct tso *t = &m->tso;
+    ts_t now = present();
+    bool ahead = atomic_load(&t->next) > now + TSO_WINDOW_AHEAD;
+    ts_t window = range_store_disk_full(m->rs) ? TSO_WINDOW * TSO_FULL_FACTOR : TSO_WINDOW;
+    ts_t limit = ahead ? need + TSO_WINDOW_AHEAD : now + window;
+    limit = limit > need ? limit : need;
+    db_err err = meta_kv_write_u64(m, term, META_KEY_TSO, SLICE_EMPTY, limit, diag);
+    if (err == ERR_COMMIT_UNKNOWN) {
+        /* it may still come: the limit in force is the old one, and that is safe */
+        return diag_set(diag, ERR_UNAVAILABLE, "the timestamp oracle cannot write");
+    }
+    if (err == ERR_OK) {
+        fiber_mutex_lock(&t->lock);
+        if (t->term == term && atomic_load(&t->limit) < limit) {
+            atomic_store(&t->limit, limit);
+        }
+        fiber_mutex_unlock(&t->lock);
+    }
+    return err;
+}
+
+static void extend_fiber(void *arg)
+{
+    struct meta *m = arg;
+    struct tso *t = &m->tso;
+    struct diag diag;
+    diag_reset(&diag);
+    fiber_mutex_lock(&t->lock);
+    uint64_t term = t->term;
+    ts_t need = t->need > atomic_load(&t->limit) ? t->need : atomic_load(&t->limit) + 1;
+    fiber_mutex_unlock(&t->lock);
+    db_err err = write_limit(m, term, need, &diag);
+    if (err != ERR_OK) {
+        LOG_WARN("meta.tso.extend", F_ERR(err), F_STR("reason", diag.text));
+    }
+    fiber_mutex_lock(&t->lock);
+    t->round++;
+    t->err = err;
+    atomic_store(&t->extending, false);
+    fiber_cond_broadcast(&t->extended);
+    fiber_mutex_unlock(&t->lock);
+    meta_fiber_ends(m);
+}
+
+static db_err begin_extending(struct meta *m)
+{
+    db_err err = ERR_OK;
+    if (!atomic_exchange(&m->tso.extending, true)) {
+        err = meta_spawn(m, extend_fiber, m);
+        if (err != ERR_OK) {
+            atomic_store(&m->tso.extending, false);
+        }
+    }
+    return err;
+}
+
+/* Under the lock: waits for the write on its way. ERR_DISK_FULL when that waits for space. */
+static db_err await_extension(struct meta *m, struct diag *diag)
+{
+    struct tso *t = &m->tso;
+    uint64_t round = t->round;
+    while (t->round == round) {
+        db_err err = fiber_cond_wait(&t->extended, &t->lock, clock_mono_ns() + TSO_FULL_WAIT_NS);
+        if (err == ERR_TIMEOUT && !range_store_disk_full(m->rs)) {
+            continue;
+        }
+        if (err != ERR_OK) {
+            return diag_set(diag, err == ERR_TIMEOUT ? ERR_DISK_FULL : err,
+                            "no timestamp can be reserved: %s", err_text(err));
+        }
+    }
+    return ERR_OK;
+}
+
 /* Makes the limit at least `need`. */
 static db_err extend(struct meta *m, ts_t need, struct diag *diag)
 {
     struct tso *t = &m->tso;
     db_err err = ERR_OK;
+    bool own_round = false; /* a round that began after this call has ended */
     fiber_mutex_lock(&t->lock);
     uint64_t term = t->term;
-    if (atomic_load(&m->term) != term) {
-        err = diag_set(diag, ERR_NOT_LEADER, "the timestamp oracle has moved");
-    } else if (atomic_load(&t->limit) < need) {
-        ts_t now = present();
-        bool ahead = atomic_load(&t->next) > now + TSO_WINDOW_AHEAD;
-        ts_t window = range_store_disk_full(m->rs) ? TSO_WINDOW * TSO_FULL_FACTOR : TSO_WINDOW;
-        ts_t limit = ahead ? need + TSO_WINDOW_AHEAD : now + window;
-        limit = limit > need ? limit : need;
-        err = meta_kv_write_u64(m, term, META_KEY_TSO, SLICE_EMPTY, limit, diag);
-        if (err == ERR_OK) {
-            atomic_store(&t->limit, limit);
-        } else if (err == ERR_COMMIT_UNKNOWN) {
-            /* the write may still come: the limit in force is the old one, and that is safe */
-            err = diag_set(diag, ERR_UNAVAILABLE, "the timestamp oracle cannot write");
+    while (err == ERR_OK && atomic_load(&t->limit) < need) {
+        if (atomic_load(&m->term) != t->term || t->term != term) {
+            err = diag_set(diag, ERR_NOT_LEADER, "the timestamp oracle has moved");
+        } else if (own_round && t->err != ERR_OK) {
+            err = diag_set(diag, t->err, "no timestamp can be reserved: %s", err_text(t->err));
+        } else {
+            own_round = !atomic_load(&t->extending);
+            t->need = need > t->need ? need : t->need;
+            err = begin_extending(m);
+            err = err == ERR_OK ? await_extension(m, diag) : err;
         }
     }
     fiber_mutex_unlock(&t->lock);
@@ -80,6 +156,7 @@ db_err tso_load(struct meta *m, uint64_t term)
     }
     fiber_mutex_lock(&m->tso.lock);
     m->tso.term = term;
+    m->tso.need = 0;
     atomic_store(&m->tso.limit, limit);
     atomic_store(&m->tso.next, limit > now ? limit : now);
     fiber_mutex_unlock(&m->tso.lock);
@@ -99,26 +176,6 @@ void tso_give_back(struct meta *m)
     }
 }
 
-static void prefetch_fiber(void *arg)
-{
-    struct meta *m = arg;
-    struct diag diag;
-    diag_reset(&diag);
-    db_err err = extend(m, atomic_load(&m->tso.limit) + 1, &diag);
-    if (err != ERR_OK) {
-        LOG_WARN("meta.tso.extend", F_ERR(err), F_STR("reason", diag.text));
-    }
-    atomic_store(&m->tso.prefetching, false);
-    meta_fiber_ends(m);
-}
-
-static void prefetch(struct meta *m)
-{
-    if (!atomic_exchange(&m->tso.prefetching, true) && meta_spawn(m, prefetch_fiber, m) != ERR_OK) {
-        atomic_store(&m->tso.prefetching, false);
-    }
-}
-
 db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_first)
 {
     struct tso *t = &m->tso;
@@ -135,8 +192,9 @@ db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_fir
         TRY(extend(m, end + 1, diag));
     } else if (UNLIKELY(limit - end <
                         (end > now + TSO_WINDOW_AHEAD ? TSO_WINDOW_AHEAD / 2 : TSO_WINDOW / 2))) {
-        if (!atomic_load_explicit(&t->prefetching, memory_order_relaxed)) {
-            prefetch(m);
+        if (!atomic_load_explicit(&t->extending, memory_order_relaxed)) {
+            db_err ignored = begin_extending(m); /* else whoever needs it does it */
+            (void)ignored;
         }
     }
     *ret_first = first;
@@ -146,11 +204,9 @@ db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_fir
 ts_t tso_last(struct meta *m)
 {
     struct tso *t = &m->tso;
-    fiber_mutex_lock(&t->lock); /* the limit stays */
-    ts_t limit = atomic_load(&t->limit);
+    ts_t limit = atomic_load(&t->limit); /* should it move now, numbers go on above the old one */
     ts_t next = atomic_load(&t->next);
     while (next < limit && !atomic_compare_exchange_weak(&t->next, &next, limit)) {
     }
-    fiber_mutex_unlock(&t->lock);
     return limit == 0 ? 0 : limit - 1;
 }
