@@ -261,6 +261,8 @@ db_err bind__json_condition(struct binder *b, struct bexpr **io);
 /* MYSQL: BETWEEN takes JSON as text, or as a number beside numbers. */
 db_err bind__json_between(struct binder *b, struct bexpr **x, struct bexpr **low,
                           struct bexpr **high);
+/* MYSQL: CASE x WHEN y takes JSON beside a string as text, beside a number as a DOUBLE. */
+db_err bind__json_when(struct binder *b, struct bexpr **x, struct bexpr **y);
 
 /* bind_json_table.c */
 db_err bind__json_table(struct binder *b, struct scope *scope, const struct ast_json_table *a,

@@ -100,6 +100,20 @@ db_err bind__json_between(struct binder *b, struct bexpr **x, struct bexpr **low
     return ERR_OK;
 }
 
+static db_err json_like(struct binder *b, struct bexpr **io, const struct bexpr *other)
+{
+    struct sql_type t =
+        type_is_numeric(&other->type) ? type_double() : type_blob(TYPE_LONGTEXT, COLL_UTF8MB4_BIN);
+    bool same = !type_is_numeric(&other->type) && !type_is_string(&other->type);
+    return same || (*io)->type.id != TYPE_JSON ? ERR_OK : bind__cast(b, *io, &t, false, io);
+}
+
+db_err bind__json_when(struct binder *b, struct bexpr **x, struct bexpr **y)
+{
+    TRY(json_like(b, x, *y));
+    return json_like(b, y, *x);
+}
+
 db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_json_value *e,
                         struct bexpr **ret)
 {
