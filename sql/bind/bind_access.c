@@ -33,14 +33,20 @@ static db_err check(struct binder *b, const struct priv_need *n)
 db_err bind__need(struct binder *b, const struct table_def *def, priv_t any, uint32_t *ret_need)
 {
     *ret_need = 0;
-    if (def->kind == TABLE_VIRTUAL && slice_eq(def->schema_name, SLICE_LIT("information_schema"))) {
-        return ERR_OK; /* open to all; its rows are chosen by what the reader may see */
+    priv_t whole = 0;
+    if (def->kind == TABLE_VIRTUAL && !slice_eq(def->schema_name, SLICE_LIT("mysql"))) {
+        /* Open to all; rows are chosen by what the reader may see. MYSQL: but those of InnoDB. */
+        if (!slice_starts_with(def->name, SLICE_LIT("INNODB_"))) {
+            return ERR_OK;
+        }
+        whole = PRIV_PROCESS;
+        any = 0;
     }
     if (b->need_count == b->need_cap) {
         TRY(grow(b));
     }
     struct priv_need *n = &b->needs[b->need_count++];
-    *n = (struct priv_need){.def = def, .any = any, .definer = b->definer};
+    *n = (struct priv_need){.def = def, .whole = whole, .any = any, .definer = b->definer};
     for (const struct view_use *v = b->views; v != NULL; v = v->outer) {
         n->view = v->def;
     }
@@ -92,6 +98,16 @@ db_err bind__need_column(struct binder *b, uint32_t need, uint32_t ordinal, int 
     one[ordinal / 64] = bit;
     now.columns[kind] = one;
     return check(b, &now);
+}
+
+db_err bind__need_lock(struct binder *b, uint32_t need)
+{
+    if (need == 0) {
+        return ERR_OK;
+    }
+    struct priv_need *n = need_of(b, need);
+    n->locks = true;
+    return check(b, n);
 }
 
 /* Whether the session may do it on the table as a whole. */
@@ -151,7 +167,7 @@ void bind__finish_needs(struct binder *b)
             out->has_definers = true;
             continue;
         }
-        out->sum |= n->whole | n->any;
+        out->sum |= n->whole | n->any | (n->locks ? PRIV_NEED_LOCK_ANY : 0u);
         out->sum |= n->columns[PRIV_NEED_READ] != NULL ? PRIV_SELECT : 0u;
         out->sum |= n->columns[PRIV_NEED_INSERT] != NULL ? PRIV_INSERT : 0u;
         out->sum |= n->columns[PRIV_NEED_UPDATE] != NULL ? PRIV_UPDATE : 0u;

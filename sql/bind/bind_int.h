@@ -162,6 +162,8 @@ struct binder {
 db_err bind__need(struct binder *b, const struct table_def *def, priv_t any, uint32_t *ret_need);
 db_err bind__need_table(struct binder *b, uint32_t need, priv_t whole, priv_t any);
 db_err bind__need_column(struct binder *b, uint32_t need, uint32_t ordinal, int kind);
+/* SELECT ... FOR UPDATE: the right to change the rows, or LOCK TABLES. */
+db_err bind__need_lock(struct binder *b, uint32_t need);
 /* MYSQL: a column of * that may not be read is told as the table. */
 db_err bind__need_star(struct binder *b, const struct lcolumn *c);
 /* Before 1054 is told. */

@@ -415,6 +415,9 @@ static db_err lock_tables(struct binder *b, const struct ast_locking_list *locki
         }
         if (named) {
             n->u.table.lock = l->strength == AST_LOCK_UPDATE ? ROW_LOCK_EXCLUSIVE : ROW_LOCK_SHARED;
+            if (l->strength == AST_LOCK_UPDATE) {
+                TRY(bind__need_lock(b, n->u.table.need));
+            }
             n->u.table.wait = (enum row_lock_wait)l->wait;
             b->stmt->read_only = false;
         }

@@ -226,9 +226,11 @@ static db_err add_system_account(struct acl_change *c, const char *name, struct 
 {
     static const priv_dyn_t system =
         DYN_BIT(SYSTEM_USER) | DYN_BIT(AUDIT_ABORT_EXEMPT) | DYN_BIT(FIREWALL_EXEMPT);
+    static const char never[] = /* MYSQL: no password has this hash */
+        "$A$005$THISISACOMBINATIONOFINVALIDSALTANDPASSWORDTHATMUSTNEVERBRBEUSED";
     struct account account;
     account_init(&account, slice_str(name), SLICE_LIT("localhost"));
-    TRY(account_set_hash(&account, SLICE_LIT("caching_sha2_password"), SLICE_EMPTY, NULL));
+    TRY(account_set_hash(&account, SLICE_LIT("caching_sha2_password"), slice_str(never), NULL));
     account.locked = true;
     TRY(acl_change_add(c, &account, ret));
     (*ret)->dynamic = system;

@@ -60,8 +60,22 @@ static db_err deny(const struct priv_session *p, const struct priv_need *n, priv
     if (n->view != NULL) {
         return priv_view_invalid(n->view, diag);
     }
+    if ((missing & PRIV_PROCESS) != 0) {
+        return my_error(diag, ER_SPECIFIC_ACCESS_DENIED_ERROR, "PROCESS");
+    }
     return column == NULL ? priv_deny_table(p, missing, n->def->name, diag)
                           : priv_deny_column(p, missing, column->name, n->def->name, diag);
+}
+
+static db_err deny_lock(const struct priv_session *p, const struct priv_need *n, struct diag *diag)
+{
+    char user[NAME_TEXT];
+    char host[NAME_TEXT];
+    char name[NAME_TEXT];
+    return n->view != NULL
+               ? priv_view_invalid(n->view, diag)
+               : my_error(diag, ER_TABLEACCESS_DENIED_ERROR, "SELECT with locking clause",
+                          cut(user, p->user), cut(host, p->client_host), cut(name, n->def->name));
 }
 
 db_err priv_check_need(const struct priv_session *p, const struct priv_need *n, struct diag *diag)
@@ -71,7 +85,7 @@ db_err priv_check_need(const struct priv_session *p, const struct priv_need *n, 
     struct priv_subject s;
     priv_t columns;
     TRY(priv_need_subject(p, &n->definer, &slot, diag, &s));
-    priv_t want = n->whole | n->any;
+    priv_t want = n->whole | n->any | (n->locks ? PRIV_NEED_LOCK_ANY : 0u);
     for (int k = 0; k < PRIV_NEED_KINDS; k++) {
         want |= n->columns[k] != NULL ? kinds[k] : 0;
     }
@@ -82,6 +96,9 @@ db_err priv_check_need(const struct priv_session *p, const struct priv_need *n, 
     priv_t missing = (n->whole & ~have) | (n->any & ~(have | columns));
     if (missing != 0) {
         return deny(p, n, missing, NULL, diag);
+    }
+    if (n->locks && (have & PRIV_NEED_LOCK_ANY) == 0 && (columns & PRIV_UPDATE) == 0) {
+        return deny_lock(p, n, diag);
     }
     for (int k = 0; k < PRIV_NEED_KINDS; k++) {
         const struct column_def *c = (have & kinds[k]) != 0 ? NULL : missing_column(&s, n, k);

@@ -9,6 +9,8 @@
 #include "sql/catalog/schema.h"
 #include "sql/priv/check.h"
 
+/* One of these makes FOR UPDATE possible. */
+enum { PRIV_NEED_LOCK_ANY = PRIV_UPDATE | PRIV_DELETE | PRIV_LOCK_TABLES };
 enum { PRIV_NEED_READ, PRIV_NEED_INSERT, PRIV_NEED_UPDATE, PRIV_NEED_KINDS };
 
 /* One reference to a table or view. */
@@ -18,6 +20,7 @@ struct priv_need {
     priv_t any;   /* on the table, or on at least one column */
     /* By ordinal, a bit each: columns that are read, inserted, updated; NULL: none. */
     uint64_t *columns[PRIV_NEED_KINDS];
+    bool locks;                   /* its rows are read FOR UPDATE */
     struct acl_name definer;      /* of the view that the reference stands in; user.ptr NULL: the
                                      session itself */
     const struct table_def *view; /* the outermost one it stands in (1356), or NULL */

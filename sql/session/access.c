@@ -44,7 +44,17 @@ db_err access__schema(struct sql_session *s, struct slice schema, struct diag *d
 
 static db_err need_references(struct sql_session *s, const struct ast_references *r)
 {
-    return r == NULL ? ERR_OK : need(s, &r->table, PRIV_REFERENCES);
+    if (r == NULL) {
+        return ERR_OK;
+    }
+    struct slice schema = schema_of(s, &r->table);
+    const char *name =
+        arena_printf(&s->stmt_arena, "%.*s.%.*s", SLICE_FMT(schema), SLICE_FMT(r->table.name));
+    priv_t have = priv_on_table(&s->priv.subject, schema, r->table.name, NULL);
+    return schema.ptr == NULL || (have & PRIV_REFERENCES) != 0
+               ? ERR_OK
+               : priv_deny_table(&s->priv, PRIV_REFERENCES, slice_str(name == NULL ? "?" : name),
+                                 &s->diag);
 }
 
 static db_err columns_refer(struct sql_session *s, const struct ast_column_def_list *columns,
@@ -139,6 +149,29 @@ static db_err each_name(struct sql_session *s, const struct ast_name_list *names
     return ERR_OK;
 }
 
+/* MYSQL: a view of an account that has SYSTEM_USER goes only by another such one. */
+static db_err may_replace_view(struct sql_session *s, const struct ast_name *n)
+{
+    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    const struct table_def *t = snapshot_table(snap, schema_of(s, n), n->name);
+    db_err err = ERR_OK;
+    if (t != NULL && t->kind == TABLE_VIEW) {
+        struct acl_name definer = {t->view.definer_user, t->view.definer_host};
+        err = account__may_change(s, s->priv.acl, &definer);
+    }
+    catalog_release(snap);
+    return err;
+}
+
+static db_err drop_view(struct sql_session *s, const struct ast_drop_table *d)
+{
+    TRY(each_name(s, &d->names, PRIV_DROP));
+    for (uint32_t i = 0; i < d->names.count; i++) {
+        TRY(may_replace_view(s, d->names.items[i]));
+    }
+    return ERR_OK;
+}
+
 static db_err rename_tables(struct sql_session *s, const struct ast_rename_table *r)
 {
     for (uint32_t i = 0; i < r->pairs.count; i++) {
@@ -162,8 +195,7 @@ static db_err schema_statement(struct sql_session *s, const struct ast_stmt *ast
         const struct ast_drop_table *d = (const struct ast_drop_table *)ast;
         return d->temporary ? ERR_OK : each_name(s, &d->names, PRIV_DROP);
     }
-    case AST_STMT_DROP_VIEW:
-        return each_name(s, &((const struct ast_drop_table *)ast)->names, PRIV_DROP);
+    case AST_STMT_DROP_VIEW: return drop_view(s, (const struct ast_drop_table *)ast);
     case AST_STMT_RENAME_TABLE: return rename_tables(s, (const struct ast_rename_table *)ast);
     case AST_STMT_TRUNCATE_TABLE:
         return need(s, &((const struct ast_truncate_table *)ast)->name, PRIV_DROP);

@@ -260,6 +260,29 @@ static db_err answer(struct statement *st, const struct random_password *random,
     return text_result_end(&r);
 }
 
+/* MYSQL: 4005 when views are defined as the account. */
+static db_err warn_of_views(struct sql_session *s, const struct acl_name *n)
+{
+    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    bool found = false;
+    for (uint32_t i = 0; i < snapshot_schema_count(snap) && !found; i++) {
+        const struct schema_def *sd = snapshot_schema_at(snap, i);
+        uint32_t count = snapshot_table_count(snap, sd);
+        for (uint32_t k = 0; k < count && !found; k++) {
+            const struct table_def *t = snapshot_table_at(snap, sd, k);
+            found = t->kind == TABLE_VIEW && slice_eq(t->view.definer_user, n->user) &&
+                    slice_eq_nocase(t->view.definer_host, n->host);
+        }
+    }
+    catalog_release(snap);
+    if (found) {
+        diag_area_warn(&s->conditions, ER_USER_REFERENCED_AS_DEFINER,
+                       arena_strdup(&s->stmt_arena, n->user), arena_strdup(&s->stmt_arena, n->host),
+                       "a view");
+    }
+    return ERR_OK;
+}
+
 /* ---- CREATE USER, ALTER USER ---- */
 
 /* MYSQL: who may write the tables of the schema mysql may do what the statements do to them. */
@@ -325,6 +348,7 @@ static db_err user_ddl_users(struct sql_session *s, const struct ast_user_ddl *d
             continue;
         }
         if (create) {
+            TRY(warn_of_views(s, &n));
             account_init(&a, n.user, n.host);
             TRY(acl_change_add(c, &a, &u));
         }
@@ -369,29 +393,6 @@ static db_err user_ddl(struct statement *st, const struct ast_user_ddl *d, bool 
 }
 
 /* ---- DROP, RENAME ---- */
-
-/* MYSQL: 4005 when views are defined as the account. */
-static db_err warn_of_views(struct sql_session *s, const struct acl_name *n)
-{
-    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
-    bool found = false;
-    for (uint32_t i = 0; i < snapshot_schema_count(snap) && !found; i++) {
-        const struct schema_def *sd = snapshot_schema_at(snap, i);
-        uint32_t count = snapshot_table_count(snap, sd);
-        for (uint32_t k = 0; k < count && !found; k++) {
-            const struct table_def *t = snapshot_table_at(snap, sd, k);
-            found = t->kind == TABLE_VIEW && slice_eq(t->view.definer_user, n->user) &&
-                    slice_eq_nocase(t->view.definer_host, n->host);
-        }
-    }
-    catalog_release(snap);
-    if (found) {
-        diag_area_warn(&s->conditions, ER_USER_REFERENCED_AS_DEFINER,
-                       arena_strdup(&s->stmt_arena, n->user), arena_strdup(&s->stmt_arena, n->host),
-                       "a view");
-    }
-    return ERR_OK;
-}
 
 static db_err check_mandatory(struct sql_session *s, const struct acl_name *n)
 {

@@ -45,6 +45,18 @@ static db_err send_fields(struct statement *st, const struct table_def *t, struc
     return st->sink->ops->end(st->sink, &st->status, false);
 }
 
+static db_err may_list(struct sql_session *s, const struct table_def *t)
+{
+    TRY(priv_refresh(&s->priv));
+    if (s->password_expired) {
+        return my_error(&s->diag, ER_MUST_CHANGE_PASSWORD);
+    }
+    return t->kind == TABLE_VIRTUAL || table_is_temporary(t) ||
+                   priv_sees_table(&s->priv.subject, t->schema_name, t->name)
+               ? ERR_OK
+               : priv_deny_table(&s->priv, PRIV_SELECT, t->name, &s->diag);
+}
+
 db_err sql_session_field_list(struct sql_session *session, struct slice table, struct slice wild,
                               struct sql_sink *sink)
 {
@@ -66,7 +78,8 @@ db_err sql_session_field_list(struct sql_session *session, struct slice table, s
                        arena_strdup(&session->stmt_arena, session->schema),
                        arena_strdup(&session->stmt_arena, table));
     } else {
-        err = send_fields(&st, t, wild);
+        err = may_list(session, t);
+        err = err == ERR_OK ? send_fields(&st, t, wild) : err;
     }
     err = session__finish(&st, err);
     catalog_release(snap);

@@ -473,6 +473,9 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
     struct row_target target = {.st = st, .plan = plan, .keep = keep};
     uint32_t mark = mdl_mark(&s->mdl);
     TRY(priv_refresh(&s->priv));
+    if (UNLIKELY(s->password_expired) && keep == NULL) {
+        return my_error(&s->diag, ER_MUST_CHANGE_PASSWORD);
+    }
     TRY(priv_check_needs(&s->priv, &plan->needs, &s->diag));
     count_statement(s, plan);
     TRY(lock_tables(s, plan));

@@ -132,6 +132,7 @@ db_err set__transaction(struct statement *st, const struct ast_set_transaction *
         (s->txn_mode == TXN_EXPLICIT || s->txn_mode == TXN_IMPLICIT)) {
         return my_error(&s->diag, ER_CANT_CHANGE_TX_CHARACTERISTICS);
     }
+    TRY(access__variable(s, VAR_transaction_isolation, t->scope));
     if (t->isolation != AST_ISO_UNSET) {
         if (t->scope == AST_SCOPE_DEFAULT) {
             s->has_next_isolation = true;

@@ -123,6 +123,47 @@ class Basic:
             except pymysql.OperationalError as e:
                 expect(1045, e.args[0], "a dropped account")
 
+    def privileges(self):
+        """A connected session of another node feels GRANT and REVOKE at its next statement."""
+        a, b = self.connections()[:2]
+        for q in ("CREATE TABLE pt (a INT)", "INSERT INTO pt VALUES (1)", "CREATE USER basic_p",
+                  "CREATE ROLE basic_r"):
+            run(a, q)
+        name = "%s.pt" % DATABASE
+        try:
+            c = self.nodes[2].connect(user="basic_p")
+            for i in range(20):
+                expect(1142, error_of(c, "SELECT * FROM " + name), "before the grant")
+                run((a, b)[i % 2], "GRANT SELECT ON %s TO basic_p" % name)
+                expect(((1,),), run(c, "SELECT * FROM " + name), "after the grant")
+                run((b, a)[i % 2], "REVOKE SELECT ON %s FROM basic_p" % name)
+            run(b, "GRANT SELECT ON %s TO basic_r" % name)
+            run(a, "GRANT basic_r TO basic_p")
+            run(c, "SET ROLE basic_r")
+            expect(((1,),), run(c, "SELECT * FROM " + name), "by a role")
+            run(b, "DROP ROLE basic_r")
+            expect(1142, error_of(c, "SELECT * FROM " + name), "the role is gone")
+            expect(run(a, "SHOW GRANTS FOR basic_p"), run(b, "SHOW GRANTS FOR basic_p"), "grants")
+            c.close()
+            self.grants_at_once()
+        finally:
+            run(a, "DROP USER basic_p")
+            run(b, "DROP ROLE IF EXISTS basic_r")
+
+    def grants_at_once(self):
+        """Changes made on all nodes at the same time are all there in the end."""
+        def give(c, columns):
+            for x in columns:
+                run(c, "GRANT SELECT ON db_%d.* TO basic_p" % x)
+        threads = [threading.Thread(target=give, args=(c, range(i, 60, 3)))
+                   for i, c in enumerate(self.connections())]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        for n in self.connections():
+            expect(60, run(n, "SELECT COUNT(*) FROM mysql.db WHERE user = 'basic_p'")[0][0], "grants")
+
     def sessions(self):
         all_ = self.connections()
         ids = [run(c, "SELECT CONNECTION_ID()")[0][0] for c in all_]

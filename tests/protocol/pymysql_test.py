@@ -143,6 +143,35 @@ def passwords():
     c.close()
 
 
+@test
+def expired_password():
+    can_handle = 1 << 22
+    c = connect(autocommit=True)
+    rows(c, "DROP USER IF EXISTS protocol_old")
+    rows(c, "CREATE USER protocol_old IDENTIFIED BY 'old' PASSWORD EXPIRE")
+    try:
+        pymysql.connect(host=HOST, port=PORT, user="protocol_old", password="old")
+        raise AssertionError("logged in with an expired password")
+    except pymysql.MySQLError as e:
+        assert e.args[0] == 1862, e.args
+    o = pymysql.connect(host=HOST, port=PORT, user="protocol_old", password="old",
+                        client_flag=can_handle, autocommit=None)
+    for statement in ("SELECT 1", "SELECT 1 FROM DUAL WHERE 1 = 2", "SHOW DATABASES", "BEGIN",
+                      "DROP TABLE nothing.nowhere", "PREPARE p FROM 'SELECT 1'"):
+        try:
+            rows(o, statement)
+            raise AssertionError("an expired password may say " + statement)
+        except pymysql.MySQLError as e:
+            assert e.args[0] == 1820, e.args
+    rows(o, "SET @a = 1")
+    rows(o, "ALTER USER USER() IDENTIFIED BY 'new'")
+    assert rows(o, "SELECT 1") == ((1,),)
+    o.close()
+    login("protocol_old", "new", {})
+    rows(c, "DROP USER protocol_old")
+    c.close()
+
+
 def login(user, password, more):
     c = pymysql.connect(host=HOST, port=PORT, user=user, password=password, connect_timeout=10, **more)
     assert rows(c, "SELECT USER()")[0][0].startswith(user + "@")
