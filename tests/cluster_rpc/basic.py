@@ -384,7 +384,7 @@ class Basic:
             expect(((n.number,),), run(n.connect(database=DATABASE), "SELECT COUNT(*) FROM o"), "rows on the node that came back")
 
 
-TESTS = ["answers", "schema", "schema_waits_for_transactions", "auto_increment", "accounts", "sessions", "locks", "deadlock",
+TESTS = ["answers", "schema", "schema_waits_for_transactions", "auto_increment", "accounts", "privileges", "sessions", "locks", "deadlock",
          "locks_of_a_dead_node", "locks_of_a_paused_node", "ranges",
          "lease_moves", "restart_elsewhere", "all_restart", "one_after_another"]
 
