@@ -266,7 +266,8 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
         }
     }
     if (slice_eq_nocase(f->name, SLICE_LIT("name_const")) && n == 2 &&
-        !(is_literal(f->args.items[0]) && is_literal(f->args.items[1]))) {
+        !((f->args.items[0]->kind == AST_EXPR_LITERAL || is_literal(f->args.items[0])) &&
+          is_literal(f->args.items[1]))) {
         return my_error(b->diag, ER_WRONG_ARGUMENTS, "NAME_CONST");
     }
     if (slice_eq_nocase(f->name, SLICE_LIT("grouping"))) {

@@ -35,7 +35,8 @@ static bool has_part(const struct index_def *ix, uint32_t ordinal)
 /* MYSQL: without a primary key the first unique key that cannot be NULL is shown as one. */
 const char *is__column_key(const struct table_def *t, uint32_t ordinal)
 {
-    const char *found = "";
+    const char *found = ""; /* by the first unique key that begins with the column */
+    bool plain = false;
     bool primary_seen = t->has_primary;
     for (uint32_t i = t->has_primary ? 0 : 1; i < t->index_count; i++) {
         const struct index_def *ix = &t->indexes[i];
@@ -46,11 +47,15 @@ const char *is__column_key(const struct table_def *t, uint32_t ordinal)
         if (primary && has_part(ix, ordinal)) {
             return "PRI";
         }
-        if (ix->part_count != 0 && ix->parts[0].column == ordinal && found[0] != 'U') {
-            found = unique && only_part(ix, ordinal) ? "UNI" : "MUL";
+        if (ix->part_count == 0 || ix->parts[0].column != ordinal) {
+            continue;
+        }
+        plain = plain || !unique;
+        if (unique && found[0] == '\0') {
+            found = only_part(ix, ordinal) ? "UNI" : "MUL";
         }
     }
-    return found;
+    return found[0] == '\0' && plain ? "MUL" : found;
 }
 
 static void numeric_facts(struct is_rows *r, const struct sql_type *t)

@@ -560,6 +560,12 @@ static db_err create_table_row(struct arena *arena, const struct table_def *t,
     if (opts.next_auto_increment < t->auto_increment_start) {
         opts.next_auto_increment = t->auto_increment_start;
     }
+    if (t->auto_increment >= 0 && type_is_integer(&t->columns[t->auto_increment].type)) {
+        int64_t min;
+        uint64_t max; /* MYSQL: the last number is shown again when there is none behind it */
+        type_int_range(&t->columns[t->auto_increment].type, &min, &max);
+        opts.next_auto_increment = opts.next_auto_increment > max ? max : opts.next_auto_increment;
+    }
     TRY(ddl_show_create_table_opts(arena, t, &opts, &out));
     *row = (struct show_row){.count = 2, .names = {"Table", "Create Table"}, .lengths = {64, 1024}};
     row->cells[0] = t->name;

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""docs/compat/enginetest.md: what of the engine tests is answered as MySQL answers.
+
+    enginetest.py RESULTS.json > docs/compat/enginetest.md
+
+RESULTS.json is what the runner of the suite writes: one object a line with file, query, verdict
+("pass", "fail", "skip") and, of a failure, category and reason. Failures are gathered by what they
+wait for; of those that wait for nothing each is listed.
+"""
+import collections
+import json
+import re
+import sys
+
+# What a failure waits for, by what its reason or statement says; the first that fits.
+WAITS = [
+    ("triggers", r"create trigger|TriggerT|\btrigger"),
+    ("procedures and functions", r"create procedure|'CALL'|stored|create function|procedure"),
+    ("events", r"create event|\bevents?\b"),
+    ("privileges and roles", r"GRANT|\brole|privilege|denied|DEFINER"),
+    ("full-text search", r"FULLTEXT|MATCH"),
+    ("spatial types", r"spatial|POINT|LINESTRING|POLYGON|GEOM|point_table|line_table|polygon_table|\bST_"),
+    ("vectors", r"VECTOR|\bvec_"),
+    ("partitions", r"PARTITION"),
+]
+FILES = {
+    "priv_auth_queries.go": "privileges and roles", "trigger_queries.go": "triggers",
+    "procedure_queries.go": "procedures and functions", "event_queries.go": "events",
+    "external_procedure_queries.go": "procedures and functions",
+    "call_asof_queries.go": "procedures and functions", "fulltext_queries.go": "full-text search",
+    "spatial_queries.go": "spatial types", "large_geometry_queries.go": "spatial types",
+    "vector_ddl_queries.go": "vectors", "vector_index_queries.go": "vectors",
+}
+# Answers that belong to the server that was recorded and not to the language.
+OWN = [
+    (r"icu_version", "the version of ICU in use"),
+    (r"variable_name = 'version'|SELECT VERSION", "the server's own version"),
+    (r"gtid|%mode'", "replication settings of the recorded server"),
+    (r"CURRENT_USER\(\)", "the account that the recorded server had"),
+]
+
+
+def short(text, size):
+    text = " ".join(str(text).split()).replace("|", "\\|").replace("`", "'")
+    return text if len(text) <= size else text[: size - 1] + "…"
+
+
+def waits_for(row):
+    text = "%s %s" % (row.get("reason"), row.get("query"))
+    if row["file"] in FILES:
+        return FILES[row["file"]]
+    for name, pattern in WAITS:
+        if re.search(pattern, text, re.I):
+            return name
+    return None
+
+
+def note(row):
+    for pattern, why in OWN:
+        if re.search(pattern, str(row.get("query")), re.I):
+            return why
+    return short(row.get("reason"), 150)
+
+
+def main():
+    with open(sys.argv[1], encoding="utf-8") as f:
+        rows = [json.loads(line) for line in f]
+    count = collections.defaultdict(collections.Counter)
+    waiting = collections.defaultdict(collections.Counter)
+    rest = []
+    for row in rows:
+        verdict = row["verdict"]
+        count[row["file"]][verdict] += 1
+        if verdict != "fail":
+            continue
+        name = waits_for(row)
+        if name is not None:
+            waiting[row["file"]][name] += 1
+        else:
+            rest.append(row)
+    passed = sum(c["pass"] for c in count.values())
+    failed = sum(c["fail"] for c in count.values())
+    later = sum(sum(c.values()) for c in waiting.values())
+    print("# The engine tests\n")
+    print("Made by `scripts/gen/enginetest.py` from the runner's results: %d of %d answers are those "
+          "that MySQL\ngave (%.1f%%). %d of the others wait for a part that is not built; the "
+          "remaining %d are listed below.\n" % (passed, passed + failed,
+                                               100 * passed / (passed + failed), later, len(rest)))
+    print("| file | as MySQL | of | | waits for |\n|---|---|---|---|---|")
+    for name in sorted(count):
+        c, total = count[name], count[name]["pass"] + count[name]["fail"]
+        if total == 0:
+            continue
+        parts = ", ".join("%s %d" % x for x in waiting[name].most_common())
+        print("| %s | %d | %d | %.1f%% | %s |" % (name, c["pass"], total, 100 * c["pass"] / total,
+                                               parts))
+    print("\n## What is left\n\n| file | statement | why |\n|---|---|---|")
+    for row in sorted(rest, key=lambda r: (r["file"], str(r.get("query")))):
+        print("| %s | `%s` | %s |" % (row["file"].replace("_queries.go", "").replace(".go", ""),
+                                   short(row.get("query"), 110), note(row)))
+
+
+main()
