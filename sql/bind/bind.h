@@ -24,6 +24,7 @@ struct bind_opts {
     struct slice current_schema; /* ptr NULL: none (1046) */
     uint64_t sql_mode;
     uint16_t connection_collation;
+    bool localized;              /* lc_time_names is not en_US: names of days are no constants */
     uint16_t database_collation; /* collation_database: LOAD DATA's files */
     uint16_t charset_client;     /* default collation of character_set_client: literals' charset */
     uint32_t div_precision_increment;

@@ -148,6 +148,10 @@ db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
     if (!e->is_const || e->has_param || e->has_subquery || (!call && e->kind != BEXPR_CAST)) {
         return ERR_OK;
     }
+    if (call && (e->u.func->def->flags & FUNC_LOCALE) != 0 && b->opts->localized) {
+        b->stmt->session_bound = true;
+        return ERR_OK;
+    }
     for (uint32_t i = 0; i < e->arg_count; i++) {
         if (e->args[i]->kind != BEXPR_CONST) {
             return ERR_OK;

@@ -415,6 +415,9 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     }
     TRY(ddl__draft_of(ctx, t->def, &a.draft));
     TRY(apply(&a, arg));
+    if (ctx->require_primary && ddl__primary(&a.draft) == NULL) {
+        return my_error(ctx->diag, ER_TABLE_WITHOUT_PK);
+    }
     TRY(ddl__plan_alter(&a, &way));
     a.draft.copy = word_is(modifiers->algorithm, "COPY");
     TRY(check_foreign_keys(&a));

@@ -236,10 +236,70 @@ static db_err lock_parents(struct draft *d, const struct ast_create_table *s,
     return n == 0 ? ERR_OK : ddl__lock_family(ctx, targets, n, 0, ret_snapshot);
 }
 
+/* MYSQL: a table without a primary key gets my_row_id, in front of all columns. */
+static db_err generate_primary(struct draft *d)
+{
+    struct slice name = SLICE_LIT("my_row_id");
+    struct ast_type type = {.kind = AST_TYPE_BIGINT, .flags = AST_TYPE_F_UNSIGNED};
+    struct ast_column_def *ast = ARENA_NEW(d->ctx->arena, struct ast_column_def);
+    struct draft_column *c;
+    if (ast == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        if (slice_eq_nocase(d->columns[i]->def.name, name)) {
+            return my_error(d->ctx->diag, ER_GIPK_COLUMN_EXISTS,
+                            ddl__text(d->ctx, d->columns[i]->def.name));
+        }
+        if (d->columns[i]->def.auto_increment) {
+            return my_error(d->ctx->diag, ER_GIPK_FAILED_AUTOINC_COLUMN_EXISTS);
+        }
+    }
+    *ast = (struct ast_column_def){.name = name,
+                                   .type = &type,
+                                   .nullability = AST_NULL_NO,
+                                   .auto_increment = true,
+                                   .visible = AST_NO};
+    TRY(ddl__column(d, ast, &c));
+    TRY(ddl__add_column(d, c, 0));
+    return ddl__column_key(d, name, true);
+}
+
+/* MYSQL: a unique key without NULLs does as well. */
+static bool has_stand_in(const struct draft *d)
+{
+    for (uint32_t i = 0; i < d->index_count; i++) {
+        const struct draft_index *ix = d->indexes[i];
+        bool fits = ix->def.kind == INDEX_UNIQUE;
+        for (uint32_t k = 0; k < ix->part_count && fits; k++) {
+            const struct draft_column *c = ix->parts[k].column;
+            fits =
+                c != NULL && (c->def.type.flags & TYPE_F_NOT_NULL) != 0 && ix->parts[k].prefix == 0;
+        }
+        if (fits) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err fill_table(struct draft *d, const struct ast_create_table *s)
+{
+    TRY(s->has_like ? fill_like(d, s) : fill(d, s));
+    if (ddl__primary(d) != NULL) {
+        return ERR_OK;
+    }
+    if (d->ctx->generate_primary && !s->has_like && !has_stand_in(d)) {
+        TRY(generate_primary(d));
+        return ddl__check_indexes(d);
+    }
+    return d->ctx->require_primary ? my_error(d->ctx->diag, ER_TABLE_WITHOUT_PK) : ERR_OK;
+}
+
 static db_err make(struct draft *d, const struct ast_create_table *s)
 {
     struct table_def def;
-    TRY(s->has_like ? fill_like(d, s) : fill(d, s));
+    TRY(fill_table(d, s));
     if (s->temporary && d->fk_count != 0) {
         return my_error(d->ctx->diag, ER_CANNOT_ADD_FOREIGN);
     }

@@ -240,6 +240,12 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
             left = left != 0 && given >= next ? 0 : left;
             continue;
         }
+        if (ctx->forced_insert_id != 0) {
+            next = ctx->forced_insert_id;
+            highest = next;
+            left = 1;
+            ctx->forced_insert_id = 0;
+        }
         if (left == 0) {
             if (highest != 0) {
                 TRY(storage_sequence_raise(ctx->storage, name, highest, ctx->diag));

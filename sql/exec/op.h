@@ -59,6 +59,7 @@ struct exec_ctx {
     bool ignore;  /* INSERT/UPDATE/DELETE IGNORE */
     uint64_t sql_mode;
     uint32_t auto_inc_step, auto_inc_offset;
+    uint64_t forced_insert_id; /* the first AUTO_INCREMENT number of the statement; 0: the next */
     bool foreign_key_checks, unique_checks;
     uint32_t cte_depth_max; /* rounds of a recursive common table expression */
     /* results of DML */

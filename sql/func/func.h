@@ -52,9 +52,10 @@ struct eval_env {
     uint64_t group_concat_max_len;
     uint64_t max_allowed_packet;
     uint16_t connection_collation;
-    struct slice current_schema; /* ptr NULL: none */
-    struct slice user;           /* "root@localhost" as the client gave it */
-    struct slice current_user;   /* the account that matched */
+    const struct date_locale *locale; /* lc_time_names; NULL: en_US */
+    struct slice current_schema;      /* ptr NULL: none */
+    struct slice user;                /* "root@localhost" as the client gave it */
+    struct slice current_user;        /* the account that matched */
     struct slice current_role;
     struct slice version;
     struct rand *rand;
@@ -89,6 +90,7 @@ enum func_flags {
     FUNC_HIDDEN = 64,     /* an operator; no SQL text names it */
     FUNC_ARGS_EVEN = 256, /* an even number of arguments, an odd one: else 1582 */
     FUNC_ARGS_ODD = 512,
+    FUNC_LOCALE = 2048,     /* depends on lc_time_names */
     FUNC_JSON_BYTES = 1024, /* documents may be binary strings */
 };
 

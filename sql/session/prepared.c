@@ -122,10 +122,17 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
 
 static db_err prepare(struct sql_session *s, struct slice sql, struct sql_stmt **ret)
 {
+    struct sysvar_globals *g = engine__globals(s->engine);
+    uint64_t max = (uint64_t)g->values[VAR_max_prepared_stmt_count].i;
+    sysvar_globals_unref(g);
+    if (atomic_load_explicit(&s->engine->prepared_count, memory_order_relaxed) >= max) {
+        return my_error(&s->diag, ER_MAX_PREPARED_STMT_COUNT_REACHED, (unsigned long)max);
+    }
     struct sql_stmt *p = mem_calloc(1, sizeof(*p));
     if (p == NULL) {
         return ERR_NOMEM;
     }
+    atomic_fetch_add_explicit(&s->engine->prepared_count, 1, memory_order_relaxed);
     p->session = s;
     arena_init(&p->arena, NULL, NULL, 0);
     arena_init(&p->cursor_arena, NULL, &s->mem, 0);
@@ -486,6 +493,7 @@ void sql_stmt_close(struct sql_stmt *stmt)
         return;
     }
     sql_stmt_reset(stmt);
+    atomic_fetch_sub_explicit(&stmt->session->engine->prepared_count, 1, memory_order_relaxed);
     plan_unref(stmt->plan);
     buf_fini(&stmt->key.schema);
     arena_fini(&stmt->cursor_arena);

@@ -46,6 +46,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .sql_mode = s->vars.sql_mode,
                               .connection_collation = s->vars.collation_connection,
                               .database_collation = s->vars.collation_database,
+                              .localized = s->vars.locale != date_locale_en_us,
                               .charset_client = s->vars.charset_client,
                               .div_precision_increment = s->vars.div_precision_increment,
                               .max_allowed_packet = s->vars.max_allowed_packet,
@@ -244,6 +245,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
                              .given_row_count = st->row_count,
                              .temp_dir = s->engine->opts.temp_dir,
                              .sql_mode = s->vars.sql_mode,
+                             .forced_insert_id = s->vars.insert_id,
                              .auto_inc_step = s->vars.auto_increment_increment,
                              .auto_inc_offset = s->vars.auto_increment_offset,
                              .foreign_key_checks = s->vars.foreign_key_checks,
@@ -410,6 +412,9 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
                             (unsigned long long)ctx->records, (unsigned long long)ctx->duplicates,
                             warnings);
     }
+    if (plan->kind == BOUND_INSERT) {
+        vars__insert_id_used(s);
+    }
     if (plan->kind == BOUND_UPDATE) {
         s->found_rows = is_single_table(plan) ? (int64_t)ctx->matched_rows : 0;
     }
@@ -478,6 +483,7 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
     }
     TRY(priv_check_needs(&s->priv, &plan->needs, &s->diag));
     count_statement(s, plan);
+    TRY(guard__plan(s, plan));
     TRY(lock_tables(s, plan));
     if (plan->uses_tables && (plan->catalog_version != catalog_version(s->engine->catalog) ||
                               plan->temporary_version != s->temporaries.version)) {

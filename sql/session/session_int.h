@@ -71,6 +71,8 @@ struct sql_engine {
     struct fiber_cond user_locks_freed;
     struct user_lock *user_locks;
     struct estimate_slot estimates[ESTIMATE_SLOTS];
+    _Atomic bool super_read_only;
+    _Atomic uint32_t prepared_count; /* statements, of all sessions */
     /* SHOW STATUS counters */
     _Atomic uint64_t questions, com_select, com_insert, com_update, com_delete, com_commit,
         com_rollback, connections, slow_queries;
@@ -88,9 +90,12 @@ struct session_vars {
     uint32_t div_precision_increment, default_week_format, block_encryption_mode;
     uint32_t cte_max_recursion_depth;
     uint32_t auto_increment_increment, auto_increment_offset;
+    uint64_t max_join_size;
+    uint64_t insert_id; /* SET insert_id, until an INSERT has used it */
     uint64_t max_execution_time_ms, sql_select_limit, group_concat_max_len, max_allowed_packet;
     enum storage_isolation isolation;
     const struct timezone *tz;
+    const struct date_locale *locale;
     double timestamp; /* SET timestamp, 0: the clock's */
 };
 
@@ -356,6 +361,7 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
                  const struct value *v);
 db_err vars__user_set(struct sql_session *s, struct slice name, const struct value *v);
 const struct user_var *vars__user_get(const struct sql_session *s, struct slice name);
+void vars__insert_id_used(struct sql_session *s);
 void vars__free(struct sql_session *s);
 db_err vars__bind_system(void *env, int scope, struct slice name, struct diag *diag,
                          struct sql_type *ret_type, const void **ret_sysvar);
@@ -382,6 +388,12 @@ db_err set__run(struct statement *st, const struct ast_set *set);
 db_err set__transaction(struct statement *st, const struct ast_set_transaction *t);
 db_err show__run(struct statement *st, const struct ast_show *show);
 db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_handled);
+
+/* guards.c */
+/* Before anything is written: 1290. */
+db_err guard__write(struct sql_session *s);
+/* Before a plan runs: 1290, 1175, 1104. */
+db_err guard__plan(struct sql_session *s, const struct plan *plan);
 
 /* load_stmt.c */
 db_err load__run(struct statement *st, const struct ast_load_data *l);

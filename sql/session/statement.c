@@ -71,6 +71,7 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
     }
     TRY(session__snapshot(s, &snap));
     query__bind_opts(s, snap, &bind);
+<<<<<<< HEAD
     struct ddl_ctx ctx = {.catalog = s->engine->catalog,
                           .storage = session__storage(s),
                           .temporaries = &s->temporaries.ops,
@@ -92,6 +93,31 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
                           .account_host = s->priv.host,
                           .lock_deadline_ns =
                               clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};
+=======
+    struct ddl_ctx ctx = {
+        .catalog = s->engine->catalog,
+        .storage = session__storage(s),
+        .temporaries = &s->temporaries.ops,
+        .arena = &s->stmt_arena,
+        .diag = &s->diag,
+        .bind = &bind,
+        .server_collation = s->vars.collation_server,
+        .warnings = &s->conditions,
+        .foreign_key_checks = s->vars.foreign_key_checks,
+        .fk_needs_unique = s->vars.fk_needs_unique,
+        .require_primary = vars__get(s, VAR_sql_require_primary_key)->i != 0,
+        .generate_primary = vars__get(s, VAR_sql_generate_invisible_primary_key)->i != 0,
+        .mdl = s->engine->mdl,
+        .mdl_owner = &s->mdl,
+        .coord = s->engine->opts.coord,
+        .locked = locked,
+        .outer_lock = s->table_locks.everywhere,
+        .select_columns = select == NULL ? NULL : select->result,
+        .select_count = select == NULL ? 0 : select->result_count,
+        .account_user = s->user,
+        .account_host = s->host,
+        .lock_deadline_ns = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};
+>>>>>>> f27d5f8 (session: sql_safe_updates, max_join_size, lc_time_names, sql_require_primary_key, generated invisible keys, super_read_only, max_prepared_stmt_count, insert_id act; types: names of days in all locales)
     db_err err = s->engine->opts.coord != NULL &&
                          s->engine->opts.coord->ops->licence(s->engine->opts.coord) == 0
                      ? diag_set(&s->diag, ERR_UNAVAILABLE,
@@ -117,6 +143,9 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
 
 static db_err run_ddl(struct statement *st, const struct ast_stmt *ast)
 {
+    if (!ddl_is_temporary(ast)) {
+        TRY(guard__write(st->session));
+    }
     struct sql_session *s = st->session;
     uint64_t rows;
     bool tells;
@@ -254,6 +283,7 @@ static db_err run_other(struct statement *st, const struct ast_stmt *ast)
 {
     struct sql_session *s = st->session;
     bool handled = false;
+    TRY(guard__write(s));
     TRY(account__run(st, ast, &handled));
     if (handled) {
         return ERR_OK;
@@ -350,6 +380,7 @@ void session__begin_statement(struct sql_session *s)
     s->env.found_rows = s->found_rows;
     s->env.div_precision_increment = s->vars.div_precision_increment;
     s->env.block_encryption_mode = s->vars.block_encryption_mode;
+    s->env.locale = s->vars.locale;
     s->env.default_week_format = s->vars.default_week_format;
     s->env.group_concat_max_len = s->vars.group_concat_max_len;
     s->env.max_allowed_packet = s->vars.max_allowed_packet;

@@ -96,6 +96,11 @@ void vars__refresh(struct sql_session *s)
     v->default_week_format = (uint32_t)vars__get(s, VAR_default_week_format)->i;
     v->auto_increment_increment = (uint32_t)vars__get(s, VAR_auto_increment_increment)->i;
     v->auto_increment_offset = (uint32_t)vars__get(s, VAR_auto_increment_offset)->i;
+    v->locale = date_locale_by_name(vars__get(s, VAR_lc_time_names)->s);
+    v->locale = v->locale == NULL ? date_locale_en_us : v->locale;
+    v->insert_id = (uint64_t)vars__get(s, VAR_insert_id)->i;
+    v->big_selects = vars__get(s, VAR_sql_big_selects)->i != 0;
+    v->max_join_size = (uint64_t)vars__get(s, VAR_max_join_size)->i;
     v->max_execution_time_ms = (uint64_t)vars__get(s, VAR_max_execution_time)->i;
     v->sql_select_limit = (uint64_t)vars__get(s, VAR_sql_select_limit)->i;
     v->group_concat_max_len = (uint64_t)vars__get(s, VAR_group_concat_max_len)->i;
@@ -226,6 +231,8 @@ static db_err set_global(struct sql_session *s, enum sysvar_id id, const struct 
         struct sysvar_globals *old = e->globals;
         e->globals = g;
         g = old;
+        atomic_store_explicit(&e->super_read_only, e->globals->values[VAR_super_read_only].i != 0,
+                              memory_order_relaxed);
         atomic_store_explicit(&e->globals_lock, 0, memory_order_release);
     }
     fiber_mutex_unlock(&e->globals_mutex);
@@ -341,6 +348,42 @@ static db_err set_special(struct sql_session *s, enum sysvar_id id, const struct
     }
 }
 
+/* By name or number: its name as it is shown. */
+static db_err find_locale(struct sql_session *s, const struct value *v, struct value *ret)
+{
+    bool number = v->phys == PHYS_INT;
+    const struct date_locale *l = number                ? date_locale_by_number(v->u)
+                                  : v->phys == PHYS_STR ? date_locale_by_name(v->str)
+                                                        : NULL;
+    if (l == NULL) {
+        const char *text = number ? arena_printf(&s->stmt_arena, "%lld", (long long)v->i)
+                           : v->phys == PHYS_STR ? arena_strdup(&s->stmt_arena, v->str)
+                                                 : "";
+        return my_error(&s->diag, ER_UNKNOWN_LOCALE, text);
+    }
+    *ret = value_str(slice_str(l->name), COLL_UTF8MB3_GENERAL_CI);
+    return ERR_OK;
+}
+
+/* MYSQL: super_read_only brings read_only with it; without read_only there is neither. */
+static db_err read_only_pair(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *x)
+{
+    if (id == VAR_super_read_only && x->i != 0) {
+        return set_global(s, VAR_read_only, x);
+    }
+    return id == VAR_read_only && x->i == 0 ? set_global(s, VAR_super_read_only, x) : ERR_OK;
+}
+
+void vars__insert_id_used(struct sql_session *s)
+{
+    for (uint32_t i = 0; i < s->override_count && s->vars.insert_id != 0; i++) {
+        if (s->overrides[i].id == VAR_insert_id) {
+            s->overrides[i].value.i = 0;
+        }
+    }
+    s->vars.insert_id = 0;
+}
+
 db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
                  const struct value *v)
 {
@@ -355,6 +398,11 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
         as_double = value_double((double)v->i);
         v = &as_double;
     }
+    struct value named;
+    if (id == VAR_lc_time_names && v != NULL && !v->is_null) {
+        TRY(find_locale(s, v, &named));
+        v = &named;
+    }
     if (v == NULL && !global && (sysvar_defs[id].scope & SYSVAR_GLOBAL) != 0) {
         struct sysvar_globals *g =
             engine__globals(s->engine); /* MYSQL: a session's DEFAULT is the global value */
@@ -368,7 +416,8 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
         TRY(sysvar_convert(id, v, &s->stmt_arena, &s->diag, &x, &clipped));
     }
     TRY(check_value(s, id, &x));
-    bool own_only = id == VAR_max_allowed_packet || id == VAR_net_buffer_length;
+    bool own_only = id == VAR_max_user_connections || id == VAR_max_allowed_packet ||
+                    id == VAR_net_buffer_length;
     if (own_only && !global) {
         return my_error(&s->diag, ER_VARIABLE_IS_READONLY, "SESSION", sysvar_defs[id].name,
                         "GLOBAL");
@@ -385,6 +434,11 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
         TRY(global ? set_global(s, id, &x) : override_value(s, id, &x));
         if (sysvar_defs[id].type == SYSVAR_T_STR && !x.is_null) {
             TRY(set_companion(s, id, global, &x));
+        }
+        TRY(read_only_pair(s, id, &x));
+        if (id == VAR_max_join_size && !global) {
+            struct sysvar_value big = {.i = (uint64_t)x.i == UINT64_MAX};
+            TRY(override_value(s, VAR_sql_big_selects, &big));
         }
     }
     bool was_autocommit = s->vars.autocommit;

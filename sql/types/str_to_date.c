@@ -77,7 +77,7 @@ static bool take_fraction(struct parse *s)
 
 static bool parse_date_part(struct parse *s, char c, bool *ret_known)
 {
-    const struct date_locale *loc = &date_locale_en_us;
+    const struct date_locale *loc = date_locale_en_us;
     unsigned digits;
     uint32_t v;
     int name;

@@ -215,7 +215,8 @@ struct date_locale {
     const char *days_short[7];
 };
 const struct date_locale *date_locale_by_name(struct slice name); /* NULL when unknown */
-extern const struct date_locale date_locale_en_us;
+const struct date_locale *date_locale_by_number(uint64_t number);
+extern const struct date_locale *const date_locale_en_us;
 /* Appends p formatted by a DATE_FORMAT pattern (utf8). is_time: p is a TIME. *ret_null is set when
  * a specifier has no value for p (the result is NULL). */
 MUST_USE db_err temporal_format(const struct time_parts *p, bool is_time, struct slice pattern,

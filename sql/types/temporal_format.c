@@ -1,21 +1,37 @@
-/* DATE_FORMAT and TIME_FORMAT. The locale is en_US: others are looked up by name and are unknown
- * for now. */
+/* DATE_FORMAT and TIME_FORMAT. Names of months and days are those of lc_time_names. */
 #include "sql/types/temporal.h"
 
 #include <string.h>
 
-const struct date_locale date_locale_en_us = {
-    "en_US",
-    {"January", "February", "March", "April", "May", "June", "July", "August", "September",
-     "October", "November", "December"},
-    {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"},
-    {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"},
-    {"Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"},
+#define NAMES(...)                                                                                 \
+    {                                                                                              \
+        __VA_ARGS__                                                                                \
+    }
+#define LOCALE(number, name, months, months_short, days, days_short)                               \
+    [number] = {name, months, months_short, days, days_short},
+static const struct date_locale g_locales[] = {
+#include "sql/types/locales.def"
 };
+#undef LOCALE
+#undef NAMES
+
+enum { LOCALES = sizeof(g_locales) / sizeof(g_locales[0]) };
+
+const struct date_locale *const date_locale_en_us = &g_locales[0];
 
 const struct date_locale *date_locale_by_name(struct slice name)
 {
-    return slice_eq_nocase(name, SLICE_LIT("en_US")) ? &date_locale_en_us : NULL;
+    for (unsigned i = 0; i < LOCALES; i++) {
+        if (slice_eq_nocase(name, slice_str(g_locales[i].name))) {
+            return &g_locales[i];
+        }
+    }
+    return NULL;
+}
+
+const struct date_locale *date_locale_by_number(uint64_t number)
+{
+    return number < LOCALES ? &g_locales[number] : NULL;
 }
 
 static db_err put_text(struct buf *out, const char *text)

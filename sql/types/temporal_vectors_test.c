@@ -165,7 +165,7 @@ static unsigned check_format(char **field, char *out, size_t size)
     buf_init(&b, 4096);
     datetime_unpack(stamp(field[0]), &p);
     assert_int_equal(
-        temporal_format(&p, false, slice_str(field[1]), &date_locale_en_us, &b, &is_null), ERR_OK);
+        temporal_format(&p, false, slice_str(field[1]), date_locale_en_us, &b, &is_null), ERR_OK);
     snprintf(out, size, "%.*s", is_null ? 2 : (int)b.len, is_null ? "\\N" : (const char *)b.ptr);
     buf_fini(&b);
     return 2;

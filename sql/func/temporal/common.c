@@ -294,7 +294,9 @@ db_err temporal__format(struct eval_ctx *ctx, const struct time_parts *p, bool i
     enum { TEXT_MAX = 1 << 20 };
     bool null = false;
     SCOPE_BUF(b, TEXT_MAX);
-    TRY(temporal_format(p, is_time, pattern, &date_locale_en_us, &b, &null));
+    const struct date_locale *locale =
+        ctx->env == NULL || ctx->env->locale == NULL ? date_locale_en_us : ctx->env->locale;
+    TRY(temporal_format(p, is_time, pattern, locale, &b, &null));
     if (null) {
         vec_set_null(out, row);
         return ERR_OK;

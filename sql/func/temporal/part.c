@@ -292,11 +292,8 @@ db_err temporal_name(EVAL_ARGS)
             vec_set_null(out, row);
             continue;
         }
-        const char *name =
-            call->variant == 1
-                ? date_locale_en_us.months[p.month - 1]
-                : date_locale_en_us.days[date_weekday(date_to_days(p.year, p.month, p.day), false)];
-        TRY(func__set_ascii(ctx, out, row, slice_str(name)));
+        struct slice pattern = call->variant == 1 ? SLICE_LIT("%M") : SLICE_LIT("%W");
+        TRY(temporal__format(ctx, &p, false, pattern, out, row));
     }
     return ERR_OK;
 }
