@@ -17,6 +17,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/sim_break.h"
 #include "node/eval/eval_int.h"
 
 void eval_range_init(struct eval_range *r, const struct eval_range_ops *ops, struct engine *engine,
@@ -104,7 +105,7 @@ db_err eval_range_split(struct eval_range *r, struct slice at, struct eval_range
     atomic_store_explicit(&right->lock_number,
                           atomic_load_explicit(&r->lock_number, memory_order_acquire),
                           memory_order_release);
-    intents_set(right, intents_count(r));
+    intents_set(right, SIM_BROKEN(SPLIT_INTENTS) ? 0 : intents_count(r));
     return ERR_OK;
 }
 

@@ -2,6 +2,7 @@
  * about memory order are in lock_table.c. */
 #include "node/lock/lock_table.h"
 
+#include "base/sim_break.h"
 #include "node/lock/lock_int.h"
 #include "node/store/keyspace.h"
 
@@ -332,7 +333,8 @@ db_err lock__wait_latch(struct lock_shard *s, struct lock_entry *e, uint64_t dea
 
 db_err pending_wait_key(struct lock_table *t, struct slice key, ts_t read_ts, uint64_t deadline_ns)
 {
-    while (UNLIKELY(atomic_load_explicit(&t->pending, memory_order_acquire) != 0)) {
+    while (UNLIKELY(atomic_load_explicit(&t->pending, memory_order_acquire) != 0) &&
+           !SIM_BROKEN(PENDING)) {
         if (atomic_load_explicit(&t->pending_all, memory_order_acquire) != 0) {
             return pending_wait_range(t, key, key, read_ts, deadline_ns);
         }
@@ -378,7 +380,8 @@ db_err pending_wait_range(struct lock_table *t, struct slice start, struct slice
 {
     for (size_t i = 0; i < PENDING_SHARDS; i++) {
         struct pending_shard *p = &t->pend[i];
-        bool again = atomic_load_explicit(&t->pending, memory_order_acquire) != 0;
+        bool again =
+            atomic_load_explicit(&t->pending, memory_order_acquire) != 0 && !SIM_BROKEN(PENDING);
         while (again) {
             again = false;
             pthread_mutex_lock(&p->mutex);

@@ -22,6 +22,7 @@ enum {
     RAFT_BREAK_KEEP_EPOCH =
         1 << 10, /* breaks a promise given to a link without raising its epoch */
     RAFT_BREAK_APPEND_NO_CHECK = 1 << 11, /* takes appends whose previous entry does not match */
+    RAFT_BREAK_COMMIT_ALONE = 1 << 12,    /* commits what the leader alone holds */
 };
 #ifdef SKEIN_RAFT_TEST_FLAGS
 extern unsigned raft_test_flags;

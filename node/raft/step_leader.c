@@ -75,6 +75,9 @@ void raft__leader_commit(struct raft *r)
         }
     }
     uint64_t index = raft__quorum_value(r, values);
+    for (uint32_t i = 0; i < r->conf.count && RAFT_BROKEN(RAFT_BREAK_COMMIT_ALONE); i++) {
+        index = r->peers[i].id == r->id && values[i] > index ? values[i] : index;
+    }
     if (index <= r->commit || (index < r->term_start && !RAFT_BROKEN(RAFT_BREAK_COMMIT_OLD_TERM))) {
         return;
     }

@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "base/sim_break.h"
 
 /* A replica: made from its descriptor, opened (its group in the log, its core), found by id; and
  * what evaluation asks of it. */
@@ -56,7 +57,8 @@ static db_err eval_check(struct eval_range *er, const struct kv_request *req, st
     struct replica *r = replica_of(er);
     uint64_t term = atomic_load_explicit(&r->lease_term, memory_order_acquire);
     uint64_t until = atomic_load_explicit(&r->lease_until_ns, memory_order_acquire);
-    if (UNLIKELY(term == 0 || (until != UINT64_MAX && clock_mono_ns() >= until))) {
+    bool over = until != UINT64_MAX && clock_mono_ns() >= until && !SIM_BROKEN(LEASE);
+    if (UNLIKELY(term == 0 || over)) {
         if (!replica_is(r, REPLICA_LIVE)) {
             return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
                             (unsigned long long)r->id);

@@ -249,6 +249,7 @@ static const struct {
     {RAFT_BREAK_JOINT_NEW_ONLY, "joint decisions by the new half"},
     {RAFT_BREAK_KEEP_EPOCH, "break a link's promise silently"},
     {RAFT_BREAK_APPEND_NO_CHECK, "append without a matching log"},
+    {RAFT_BREAK_COMMIT_ALONE, "commit without a quorum"},
 };
 
 enum { CAUGHT_BY_SEED = 1, CAUGHT_BY_SCENARIO = 3 };
