@@ -70,7 +70,7 @@ static void list_led(struct world *w, struct led_list *ret_list)
 struct order {
     struct member *m;
     unsigned life;
-    enum { SPLIT, TRANSFER, CHANGE, FLUSH } what;
+    enum { SPLIT, MERGE, TRANSFER, CHANGE, FLUSH } what;
     range_id_t range;
     char at[8];
     node_id_t to;
@@ -91,6 +91,10 @@ static void order_fiber(void *arg)
     case SPLIT:
         err = range_store_split(rs, o->range, slice_str(o->at), &diag, &id);
         w->totals.splits += err == ERR_OK;
+        break;
+    case MERGE:
+        err = range_store_merge(rs, o->range, &diag, &id);
+        w->totals.merges += err == ERR_OK;
         break;
     case TRANSFER:
         err = range_store_transfer_lease(rs, o->range, o->to, &diag);
@@ -175,18 +179,22 @@ static void operate(struct world *w)
         return;
     }
     const struct led *r = &l.items[draw(w, l.count)];
-    switch (draw(w, 8)) {
+    switch (draw(w, 12)) {
     case 0:
     case 1:
+    case 2:
+    case 3:
         if (l.count < SPLITS_MAX) {
             split_some(w, &l);
         }
         break;
-    case 2:
-    case 3:
-    case 4: transfer_some(w, r); break;
-    case 5:
-    case 6: change_some(w, r); break;
+    case 4:
+    case 5: give((struct order){.m = r->leader, .what = MERGE, .range = r->id}); break;
+    case 6:
+    case 7:
+    case 8: transfer_some(w, r); break;
+    case 9:
+    case 10: change_some(w, r); break;
     default: give((struct order){.m = any_member(w), .what = FLUSH}); break;
     }
 }
@@ -340,7 +348,7 @@ static void stop_one(struct world *w)
     struct member *m = any_member(w);
     world_say(w, "%s is stopped", m->host);
     set_paused(w, m, true);
-    pause_ms(w, 2500);
+    pause_ms(w, draw(w, 3) == 0 ? 4500 : 2000);
     set_paused(w, m, false);
     world_say(w, "%s goes on", m->host);
 }
@@ -367,7 +375,7 @@ static void slow_disk(struct world *w)
 
 static void one_fault(struct world *w)
 {
-    switch (draw(w, 16)) {
+    switch (draw(w, 12)) {
     case 0:
     case 1:
     case 2: kill_some(w); break;
@@ -375,28 +383,41 @@ static void one_fault(struct world *w)
     case 4:
     case 5: partition(w); break;
     case 6: weather(w); break;
-    case 7: stop_one(w); break;
-    case 8: drift(w); break;
-    case 9: slow_disk(w); break;
-    default: operate(w); break;
+    case 7:
+    case 8: stop_one(w); break;
+    case 9: drift(w); break;
+    case 10: slow_disk(w); break;
+    default: break;
+    }
+}
+
+/* Beside the faults, all the time. */
+static void operator_fiber(void *arg)
+{
+    struct world *w = arg;
+    while (!w->healing && !w->failed) {
+        operate(w);
+        pause_ms(w, 250);
     }
 }
 
 void faults_run(struct world *w, uint64_t for_ns)
 {
     uint64_t until = clock_mono_ns() + for_ns;
+    ASSERT(fiber_spawn(w->loop, operator_fiber, w) == ERR_OK);
     while (clock_mono_ns() < until && !w->failed) {
         one_fault(w);
         if (count_up(w) == 0 && draw(w, 2) == 0) {
             continue;
         }
-        pause_ms(w, 600);
+        pause_ms(w, 300);
     }
 }
 
 void faults_heal(struct world *w)
 {
     world_say(w, "all heals");
+    w->healing = true;
     rpc_sim_net_heal(w->net);
     rpc_sim_net_set(w->net, &w->net_opts);
     for (unsigned i = 1; i <= w->opts.members; i++) {

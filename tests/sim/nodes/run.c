@@ -23,6 +23,7 @@ static void draw_settings(struct world *w)
 {
     w->gc_age_ms = 500 + rand_below(&w->rand, 5000);
     w->log_size_max = (32 << 10) << rand_below(&w->rand, 6);
+    w->merge_after_ms = rand_below(&w->rand, 2) == 0 ? 0 : 2000;
     w->dead_after_ms = rand_below(&w->rand, 2) == 0 ? 60000 : 3000;
 }
 

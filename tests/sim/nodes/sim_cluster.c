@@ -39,6 +39,7 @@ static void add(struct world_totals *sum, const struct world_totals *t)
     sum->kills += t->kills;
     sum->cuts += t->cuts;
     sum->splits += t->splits;
+    sum->merges += t->merges;
     sum->moves += t->moves;
     sum->transfers += t->transfers;
     sum->drifts += t->drifts;
@@ -78,15 +79,19 @@ static void print_totals(const struct job *jobs, uint64_t count, double seconds)
         runs += jobs[j].runs;
         failed += jobs[j].failed;
     }
-    printf("%llu seeds, %llu failed, %.0f s, %.0f s simulated: %llu commits, %llu unknown, %llu "
-           "refused, %llu reads, %llu audits; %llu kills, %llu partitions, %llu splits, %llu "
-           "moves, %llu lease transfers, %llu drifts\n",
-           (unsigned long long)runs, (unsigned long long)failed, seconds, (double)t.turns_ns / 1e9,
-           (unsigned long long)t.commits, (unsigned long long)t.unknown,
-           (unsigned long long)t.refused, (unsigned long long)t.reads, (unsigned long long)t.audits,
-           (unsigned long long)t.kills, (unsigned long long)t.cuts, (unsigned long long)t.splits,
-           (unsigned long long)t.moves, (unsigned long long)t.transfers,
-           (unsigned long long)t.drifts);
+    printf("%llu seeds, %llu failed, %.0f s, %.0f s simulated\n", (unsigned long long)runs,
+           (unsigned long long)failed, seconds, (double)t.turns_ns / 1e9);
+    const struct {
+        const char *name;
+        uint64_t n;
+    } rows[] = {{"commits", t.commits},      {"unknown", t.unknown},  {"refused", t.refused},
+                {"register reads", t.reads}, {"audits", t.audits},    {"kills", t.kills},
+                {"partitions", t.cuts},      {"splits", t.splits},    {"merges", t.merges},
+                {"moves", t.moves},          {"leases", t.transfers}, {"drifts", t.drifts}};
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        printf("%s%llu %s", i == 0 ? "" : ", ", (unsigned long long)rows[i].n, rows[i].name);
+    }
+    putchar('\n');
 }
 
 static double seconds_now(void)

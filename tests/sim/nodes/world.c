@@ -244,6 +244,7 @@ static void start_fiber(void *arg)
                              .rpc_tls = 2, /* none */
                              .replicas = 3,
                              .dead_after_ms = w->dead_after_ms,
+                             .merge_after_ms = w->merge_after_ms,
                              .on_fatal = on_fatal,
                              .on_fatal_arg = m};
     db_err err = node_start(&opts, &diag, &m->node);

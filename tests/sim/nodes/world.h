@@ -68,6 +68,7 @@ struct world {
     struct member members[MEMBERS_MAX_ + 1];
     char dir[DIR_SIZE - 16];
     uint64_t tick; /* counts events, for "before" */
+    bool healing;  /* no more faults */
     bool stopping; /* clients end */
     bool dying;    /* a process is being killed */
     bool done;
@@ -78,6 +79,7 @@ struct world {
     uint64_t gc_age_ms;
     uint64_t log_size_max;
     uint32_t dead_after_ms;
+    uint32_t merge_after_ms;
 };
 
 void world_init(struct world *w, const struct world_opts *opts);
