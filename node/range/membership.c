@@ -24,8 +24,9 @@ enum {
     CATCH_UP_ENTRIES = 2000, /* behind the last commit by less: near enough to become a voter */
     POLL_MS = 2,
 };
-#define SETTLE_NS (30 * NS_PER_S) /* a configuration entry commits, or the group is in trouble */
-#define STALL_NS  (60 * NS_PER_S) /* a learner that does not get on at all */
+#define SETTLE_NS  (30 * NS_PER_S) /* a configuration entry commits, or the group is in trouble */
+#define STALL_NS   (60 * NS_PER_S) /* a learner that does not get on at all */
+#define STAYING_NS (3 * NS_PER_S)  /* members that stay come up to date, or it is not the time */
 
 /* ---- configurations and descriptors ---- */
 
@@ -506,6 +507,51 @@ static db_err wait_caught_up(struct change *c)
     }
 }
 
+/* Will a quorum of those who are voters afterwards be up to date? A voter may have nothing at all:
+ * a split has made it one while its node was behind, and only a leader can give it its state. With
+ * too many of those, and the leader gone, nobody could be elected ever again. */
+static bool quorum_stays(const struct change *c, const struct raft_status *st)
+{
+    unsigned voters = 0;
+    unsigned good = 0;
+    uint64_t now = clock_mono_ns();
+    for (uint32_t i = 0; i < st->peer_count; i++) {
+        const struct raft_peer_status *p = &st->peers[i];
+        node_id_t node = 0;
+        for (unsigned k = 0; k < c->desc.replica_count; k++) {
+            node = c->desc.replicas[k].replica_id == p->id ? c->desc.replicas[k].node : node;
+        }
+        bool stays = (p->roles & RAFT_ROLE_VOTER) != 0 && !wanted(c, node, REPLICA_REMOVE);
+        if (node == 0 || (!stays && !wanted(c, node, REPLICA_ADD))) {
+            continue;
+        }
+        voters++;
+        good += node == c->rs->ident.node_id ||
+                (p->state == RAFT_REPLICATE && p->match != 0 &&
+                 p->match + CATCH_UP_ENTRIES >= st->commit &&
+                 (st->quiescent || p->acked_sent_ns + RANGE_ELECTION_NS > now));
+    }
+    return good > voters / 2;
+}
+
+static db_err wait_quorum_stays(struct change *c)
+{
+    uint64_t until = clock_mono_ns() + STAYING_NS;
+    for (;;) {
+        struct raft_status st;
+        TRY(replica_call(c->r, look, &st));
+        if (quorum_stays(c, &st)) {
+            return ERR_OK;
+        }
+        if (clock_mono_ns() >= until) {
+            return diag_set(c->diag, ERR_UNAVAILABLE,
+                            "range %llu: too few of the members that stay are up to date",
+                            (unsigned long long)c->r->id);
+        }
+        TRY(fiber_sleep(5 * POLL_MS * NS_PER_MS));
+    }
+}
+
 static db_err switch_members(struct change *c)
 {
     struct raft_change ch[RANGE_REPLICAS_MAX];
@@ -542,6 +588,7 @@ static db_err change_members(struct change *c)
     TRY(announce(c));
     TRY(add_learners(c));
     TRY(wait_caught_up(c));
+    TRY(wait_quorum_stays(c));
     return switch_members(c);
 }
 

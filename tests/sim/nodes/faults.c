@@ -65,6 +65,43 @@ static void list_led(struct world *w, struct led_list *ret_list)
     }
 }
 
+static db_err tell_range(void *arg, const struct range_desc *desc, bool serving)
+{
+    static const char kinds[] = "vlio"; /* enum replica_kind */
+    struct member *m = arg;
+    struct range_status st;
+    char members[128] = "";
+    if (range_store_status(node_ranges(m->node), desc->id, &st) != ERR_OK) {
+        return ERR_OK;
+    }
+    for (unsigned i = 0; i < desc->replica_count; i++) {
+        size_t n = strlen(members);
+        snprintf(members + n, sizeof(members) - n, " %llu%c",
+                 (unsigned long long)desc->replicas[i].node, kinds[desc->replicas[i].kind]);
+    }
+    world_say(m->w,
+              "%s: range %llu [%.*s, %.*s) epoch %llu.%llu members%s, replica %llu, role %d, term "
+              "%llu, leader %llu, applied %llu%s%s",
+              m->host, (unsigned long long)desc->id, SLICE_FMT(desc->start), SLICE_FMT(desc->end),
+              (unsigned long long)desc->epoch.version, (unsigned long long)desc->epoch.conf,
+              members, (unsigned long long)st.replica_id, (int)st.role,
+              (unsigned long long)st.raft_term, (unsigned long long)st.leader_node,
+              (unsigned long long)st.applied, serving ? ", serves" : "",
+              st.quiescent ? ", asleep" : "");
+    return ERR_OK;
+}
+
+void faults_tell_ranges(struct world *w)
+{
+    for (unsigned i = 1; i <= w->opts.members; i++) {
+        struct member *m = &w->members[i];
+        if (m->state == MEMBER_UP) {
+            db_err err = range_store_each(node_ranges(m->node), tell_range, m);
+            (void)err;
+        }
+    }
+}
+
 /* ---- what a member is asked to do ---- */
 
 struct order {

@@ -131,6 +131,9 @@ bool run_seed(uint64_t seed, bool verbose, bool quiet, struct run_result *result
     snprintf(g_dir, sizeof(g_dir), "%s", w.dir);
     draw_settings(&w);
     world_run(&w, scenario, RUN_MAX_NS);
+    if (w.failed) {
+        faults_tell_ranges(&w);
+    }
     result->digest = loop_group_sim_digest(w.group) * 31 + w.tick;
     result->totals = w.totals;
     result->ended = true;

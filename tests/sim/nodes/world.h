@@ -126,5 +126,6 @@ void workload_judge(struct world *w);
 void faults_run(struct world *w, uint64_t for_ns);
 void faults_heal(struct world *w);
 void faults_split_first(struct world *w); /* pieces to begin with */
+void faults_tell_ranges(struct world *w); /* into the trace */
 
 #endif
