@@ -71,29 +71,6 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
     }
     TRY(session__snapshot(s, &snap));
     query__bind_opts(s, snap, &bind);
-<<<<<<< HEAD
-    struct ddl_ctx ctx = {.catalog = s->engine->catalog,
-                          .storage = session__storage(s),
-                          .temporaries = &s->temporaries.ops,
-                          .arena = &s->stmt_arena,
-                          .diag = &s->diag,
-                          .bind = &bind,
-                          .server_collation = s->vars.collation_server,
-                          .warnings = &s->conditions,
-                          .foreign_key_checks = s->vars.foreign_key_checks,
-                          .fk_needs_unique = s->vars.fk_needs_unique,
-                          .mdl = s->engine->mdl,
-                          .mdl_owner = &s->mdl,
-                          .coord = s->engine->opts.coord,
-                          .locked = locked,
-                          .outer_lock = s->table_locks.everywhere,
-                          .select_columns = select == NULL ? NULL : select->result,
-                          .select_count = select == NULL ? 0 : select->result_count,
-                          .account_user = s->priv.user,
-                          .account_host = s->priv.host,
-                          .lock_deadline_ns =
-                              clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};
-=======
     struct ddl_ctx ctx = {
         .catalog = s->engine->catalog,
         .storage = session__storage(s),
@@ -114,10 +91,9 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
         .outer_lock = s->table_locks.everywhere,
         .select_columns = select == NULL ? NULL : select->result,
         .select_count = select == NULL ? 0 : select->result_count,
-        .account_user = s->user,
-        .account_host = s->host,
+        .account_user = s->priv.user,
+        .account_host = s->priv.host,
         .lock_deadline_ns = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};
->>>>>>> f27d5f8 (session: sql_safe_updates, max_join_size, lc_time_names, sql_require_primary_key, generated invisible keys, super_read_only, max_prepared_stmt_count, insert_id act; types: names of days in all locales)
     db_err err = s->engine->opts.coord != NULL &&
                          s->engine->opts.coord->ops->licence(s->engine->opts.coord) == 0
                      ? diag_set(&s->diag, ERR_UNAVAILABLE,
