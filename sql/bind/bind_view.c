@@ -245,8 +245,17 @@ static bool is_taken(const struct ast_select_list *items, struct slice name)
 static db_err own_name(struct binder *b, const struct ast_select_item *a, struct slice name,
                        const struct ast_select_list *items, struct slice *ret)
 {
+    enum { NAME_CHARS_MAX = 64 };
     *ret = name;
     bool named = a->alias.ptr != NULL || a->expr->kind == AST_EXPR_COLUMN;
+    const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
+    bool fit = name.len != 0 && name.ptr[name.len - 1] != ' ' &&
+               charset_char_count(utf8, name) <= NAME_CHARS_MAX;
+    if (!named && !fit) { /* MYSQL: what cannot be a name is called after its place */
+        const char *text = arena_printf(b->arena, "Name_exp_%u", (unsigned)items->count + 1);
+        *ret = text == NULL ? name : slice_str(text);
+        return text == NULL ? ERR_NOMEM : ERR_OK;
+    }
     for (uint32_t i = 0; !named && is_taken(items, *ret); i++) {
         const char *text =
             i == 0 ? arena_printf(b->arena, "Name_exp_%.*s", SLICE_FMT(name))

@@ -28,7 +28,7 @@ db_err is__fill_engines(struct is_rows *r)
         is__str(r, e->support);
         is__str(r, e->comment);
         is__str(r, e->works ? "YES" : NULL);
-        is__str(r, e->works ? "NO" : NULL);
+        is__str(r, e->works ? "NO" : NULL); /* XA */
         is__str(r, e->works ? "YES" : NULL);
         TRY(is__end(r));
     }

@@ -1,6 +1,7 @@
 /* SET in its forms. Assignments run left to right; an error leaves those before it done, as in
  * MySQL for session variables. */
 #include "sql/charset/charset.h"
+#include "sql/charset/deprecated.h"
 #include "sql/session/session_int.h"
 
 static db_err set_names(struct sql_session *s, const struct ast_set_item *i)
@@ -19,6 +20,8 @@ static db_err set_names(struct sql_session *s, const struct ast_set_item *i)
             return my_error(&s->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, cs->name);
         }
     }
+    charset_warn_deprecated(&s->conditions, i->text);
+    collation_warn_deprecated(&s->conditions, i->collation.ptr == NULL ? NULL : coll);
     struct value name = value_str(slice_str(cs->name), COLL_UTF8MB3_GENERAL_CI);
     for (size_t k = 0; k < ARRAY_COUNT(ids); k++) {
         TRY(vars__set(s, ids[k], AST_SCOPE_SESSION, &name));
@@ -33,6 +36,7 @@ static db_err set_charset(struct sql_session *s, const struct ast_set_item *i)
     const struct charset *cs = charset_by_name(SLICE_LIT("utf8mb4"));
     if (!i->is_default) {
         TRY(charset_require(i->text, &s->diag, &cs));
+        charset_warn_deprecated(&s->conditions, i->text);
     }
     struct value name = value_str(slice_str(cs->name), COLL_UTF8MB3_GENERAL_CI);
     TRY(vars__set(s, VAR_character_set_client, AST_SCOPE_SESSION, &name));
@@ -72,6 +76,41 @@ static void warn_non_standard_key(struct sql_session *s)
     diag_area_add(&s->conditions, DIAG_WARNING, &d);
 }
 
+static void warn_updating(struct sql_session *s, const char *name)
+{
+    struct diag d;
+    diag_reset(&d);
+    diag_set_sql(&d, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+                 my_error_sqlstate(ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT),
+                 "Updating '%s' is deprecated. It will be made read-only in a future release.",
+                 name);
+    diag_area_add(&s->conditions, DIAG_WARNING, &d);
+}
+
+/* What MySQL warns of when the variable is assigned to. v NULL: DEFAULT. */
+static void warn_set(struct sql_session *s, enum sysvar_id id, const struct value *v)
+{
+    bool text = v != NULL && !v->is_null && v->phys == PHYS_STR;
+    switch ((int)id) {
+    case VAR_character_set_client:
+    case VAR_character_set_connection:
+    case VAR_character_set_results:
+    case VAR_character_set_server:
+    case VAR_character_set_database:
+        charset_warn_deprecated(&s->conditions, text ? v->str : SLICE_EMPTY);
+        break;
+    case VAR_collation_connection:
+    case VAR_collation_server:
+    case VAR_collation_database:
+        collation_warn_deprecated(&s->conditions, text ? collation_by_name(v->str) : NULL);
+        break;
+    default: return;
+    }
+    if (id == VAR_character_set_database || id == VAR_collation_database) {
+        warn_updating(s, sysvar_defs[id].name);
+    }
+}
+
 static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
 {
     struct value v;
@@ -98,6 +137,7 @@ static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
     if (id == VAR_restrict_fk_on_non_standard_key) {
         warn_non_standard_key(s);
     }
+    warn_set(s, id, to_default ? NULL : &v);
     return ERR_OK;
 }
 

@@ -5,6 +5,8 @@
 #include "base/clock.h"
 #include "sql/session/session_int.h"
 
+enum { INNODB_PAGE_SIZE = 16384 }; /* as @@innodb_page_size: what limits of InnoDB follow from */
+
 static db_err text_of(struct sql_session *s, enum sysvar_id id, bool global, struct slice *ret)
 {
     const struct sysvar_def *d = &sysvar_defs[id];
@@ -60,11 +62,13 @@ db_err session__status_rows(void *session, bool global, struct infoschema_name_s
         {"Com_select", atomic_load(&e->com_select)},
         {"Com_update", atomic_load(&e->com_update)},
         {"Connections", atomic_load(&e->connections)},
+        {"Innodb_page_size", INNODB_PAGE_SIZE},
         {"Queries", atomic_load(&e->questions)},
         {"Questions", atomic_load(&e->questions)},
         {"Slow_queries", atomic_load(&e->slow_queries)},
         {"Threads_connected", atomic_load(&e->session_count)},
         {"Uptime", (clock_wall_us() - e->start_us) / 1000000u},
+        {"Uptime_since_flush_status", (clock_wall_us() - e->start_us) / 1000000u},
     };
     (void)global; /* counters are the node's */
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
