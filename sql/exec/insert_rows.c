@@ -155,8 +155,13 @@ db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx, struct b
     }
     for (uint32_t i = 0; i < s->node->u.insert.column_count; i++) {
         struct value v;
-        if (exprs[i]->kind == BEXPR_DEFAULT) { /* of a column that is computed from the row */
+        if (exprs[i]->kind == BEXPR_DEFAULT) { /* computed from the row, or there is none */
             uint32_t ordinal = s->node->u.insert.columns[i];
+            const struct column_def *c = &s->table->columns[ordinal];
+            if (c->default_kind == DEFAULT_NONE && c->generated == GENERATED_NO) {
+                TRY(default_value(s, ctx, ordinal, row));
+                continue;
+            }
             value_set_null(&row[ordinal], &s->table->columns[ordinal].type);
             if (s->pending != NULL) {
                 TRY(row_rules_default_of(&s->rules, ctx, ordinal, s->number, row));

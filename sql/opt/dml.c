@@ -98,6 +98,9 @@ static db_err replace_default(struct optimizer *o, const struct table_def *t,
         }
         struct bexpr *d;
         TRY(opt__column_default(o, t, of, &d));
+        if (d == NULL && e->arg_count == 0 && columns == NULL) {
+            return ERR_OK; /* MYSQL: whether that is an error is the row's business */
+        }
         if (d == NULL) {
             return my_error(o->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(o->arena, of->name));
         }
