@@ -117,7 +117,9 @@ db_err account_set_hash(struct account *account, struct slice plugin, struct sli
     }
     snprintf(account->plugin, sizeof(account->plugin), "%s",
              native ? "mysql_native_password" : "caching_sha2_password");
-    memcpy(account->auth, hash.ptr, hash.len);
+    if (hash.len != 0) {
+        memcpy(account->auth, hash.ptr, hash.len);
+    }
     account->auth[hash.len] = '\0';
     account->auth_len = (uint16_t)hash.len;
     account->developer = false;
