@@ -35,11 +35,11 @@ class ManyNodes(golden.Runner):
         super().__init__("127.0.0.1", nodes[0].ports[0])
         self.nodes, self.used = nodes, 0
 
-    def connection(self, name):
+    def connection(self, name, login):
         if name not in self.connections:
             self.port = self.nodes[self.used % len(self.nodes)].ports[0]
             self.used += 1
-        return super().connection(name)
+        return super().connection(name, login)
 
 
 def run_file(name, nodes):
