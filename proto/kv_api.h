@@ -229,6 +229,9 @@ struct kv_prewrite_req {
     uint32_t lock_wait_ms; /* for row locks of others on keys that are not locked; 0: the maximum */
     uint64_t shared_term;  /* 1PC: shared locks were given here under this term and must still be
                               held, else ERR_LOCK_LOST; 0: there are none */
+    uint32_t fences;       /* of the owner's node, as it knew when the transaction began: below what
+                              is known here, the transaction may have used an old schema:
+                              ERR_TXN_ABORTED */
 };
 
 struct kv_prewrite_resp {
@@ -399,6 +402,7 @@ struct node_info {
     enum node_liveness liveness;    /* as the meta range's leader sees it */
     uint32_t heard_ms;              /* since its last heartbeat */
     uint32_t incarnation;           /* how often its store was opened; 0: not known */
+    uint32_t fences;                /* how often others went on without it (meta_service.fence) */
     uint32_t load;                  /* of the ranges it leads, together */
 };
 
@@ -407,6 +411,7 @@ struct node_directory {
     node_id_t you;    /* the id given to one that joins */
     uint64_t version; /* grows with each change of `nodes` but liveness and counts */
     uint64_t meta_term;
+    uint64_t asked_ns; /* when it was asked for, by the clock of who asked; does not travel */
     struct kv_reads safe_point; /* what garbage collection must keep; floor 0: everything */
     struct node_info *nodes;
     unsigned count;
@@ -456,6 +461,10 @@ struct meta_service_ops {
     /* ERR_NOT_FOUND; ERR_INVALID for a step that is not possible. */
     db_err (*set_node_state)(struct meta_service *s, node_id_t node, enum node_state state,
                              struct diag *diag);
+    /* The caller wants to go on without a node that has not been heard of for silent_ms. ERR_OK: it
+     * counts as fenced, and learns that (its `fences`) from the next heartbeat that is answered.
+     * ERR_EXISTS: it was heard of since. ERR_NOT_FOUND. */
+    db_err (*fence)(struct meta_service *s, node_id_t node, uint32_t silent_ms, struct diag *diag);
 };
 
 #endif

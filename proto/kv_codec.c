@@ -90,6 +90,7 @@ static db_err put_prewrite(Skein__Kv__Request *m, const struct kv_prewrite_req *
     m->ts = q->start_ts;
     m->lock_term = q->lock_term;
     m->shared_term = q->shared_term;
+    m->fences = q->fences;
     m->ttl_ms = q->ttl_ms;
     m->lock_wait_ms = q->lock_wait_ms;
     m->flags = flag(q->try_1pc, WIRE_TRY_1PC) | flag(q->async_commit, WIRE_ASYNC_COMMIT);
@@ -248,6 +249,7 @@ static db_err take_prewrite(const Skein__Kv__Request *m, struct reader *r, struc
     q->start_ts = m->ts;
     q->lock_term = m->lock_term;
     q->shared_term = m->shared_term;
+    q->fences = m->fences;
     q->ttl_ms = m->ttl_ms;
     q->lock_wait_ms = m->lock_wait_ms;
     q->try_1pc = has(m, WIRE_TRY_1PC);

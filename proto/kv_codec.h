@@ -99,6 +99,7 @@ enum meta_method {
     META_METHOD_JOIN = 6,
     META_METHOD_HEARTBEAT = 7,
     META_METHOD_SET_NODE_STATE = 8,
+    META_METHOD_FENCE = 9,
     META_METHOD__END
 };
 

@@ -74,12 +74,13 @@ static void requests_come_back(void **state)
         {KV_PUT, KV_CHECK_NOT_EXISTS, KEY("k1"), KEY("v1"), 0},
         {KV_DELETE, KV_CHECK_LOCKED, KEY("k2"), SLICE_EMPTY, 77},
     };
-    q = (union kv_any_req){
-        .prewrite = {head(), mutations, 2, KEY("k1"), 100, 12, 3000, true, true, keys, 2, 750, 13}};
+    q = (union kv_any_req){.prewrite = {head(), mutations, 2, KEY("k1"), 100, 12, 3000, true, true,
+                                        keys, 2, 750, 13, 14}};
     o = through(KV_METHOD_PREWRITE, &q, &w, &a);
     assert_true(o.prewrite.count == 2 && o.prewrite.secondary_count == 2);
     assert_int_equal(o.prewrite.lock_wait_ms, 750);
     assert_int_equal(o.prewrite.shared_term, 13);
+    assert_int_equal(o.prewrite.fences, 14);
     assert_true(o.prewrite.try_1pc && o.prewrite.async_commit && o.prewrite.lock_term == 12);
     assert_true(o.prewrite.mutations[1].op == KV_DELETE);
     assert_true(o.prewrite.mutations[1].check == KV_CHECK_LOCKED);
@@ -192,7 +193,7 @@ static void damage_is_refused_or_read_safely(void **state)
     struct kv_wire w;
     struct kv_mutation u = {KV_PUT, KV_CHECK_NONE, KEY("key"), KEY("value"), 1};
     union kv_any_req q = {
-        .prewrite = {head(), &u, 1, KEY("key"), 100, 0, 0, true, false, keys, 2, 0, 0}};
+        .prewrite = {head(), &u, 1, KEY("key"), 100, 0, 0, true, false, keys, 2, 0, 0, 0}};
     struct rand rnd;
     unsigned refused = 0;
     (void)state;

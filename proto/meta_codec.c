@@ -22,6 +22,7 @@ static void fill_node(const struct node_info *n, Skein__Kv__Node *m)
     m->alive = 1u + (unsigned)n->liveness;
     m->heard_ms = n->heard_ms;
     m->incarnation = n->incarnation;
+    m->fences = n->fences;
     m->load = n->load;
 }
 
@@ -50,6 +51,7 @@ static db_err take_node(const Skein__Kv__Node *m, struct node_info *n)
                                 m->alive == 0 ? NODE_DEAD : (enum node_liveness)(m->alive - 1u),
                             .heard_ms = m->heard_ms,
                             .incarnation = m->incarnation,
+                            .fences = m->fences,
                             .load = m->load};
     return take_text(m->rpc, n->rpc, sizeof(n->rpc)) &&
                    take_text(m->mysql, n->mysql, sizeof(n->mysql)) &&

@@ -141,7 +141,8 @@ db_err cluster_storage_new(const struct cluster_storage_opts *opts, struct stora
     }
     s->base.ops = &cluster_storage_ops;
     node_view_init(&s->view, opts->self, opts->kv);
-    s->router = (struct router){&s->ranges, &s->view, opts->meta, opts->owner};
+    s->router = (struct router){
+        .ranges = &s->ranges, .view = &s->view, .meta = opts->meta, .owner = opts->owner};
     ts_client_init(&s->ts, opts->meta, opts->meta_is_local);
     txn_env_init(&s->env, &s->router, &s->ts, &cluster_storage_ops);
     err = periodic_start(&s->reporter, loop_current(), REPORT_NS, report, s);
@@ -151,6 +152,11 @@ db_err cluster_storage_new(const struct cluster_storage_opts *opts, struct stora
     }
     *ret_storage = &s->base;
     return ERR_OK;
+}
+
+void cluster_storage_fenced(struct storage *s, uint32_t fences)
+{
+    atomic_store_explicit(&cluster_of(s)->router.fences, fences, memory_order_release);
 }
 
 db_err cluster_storage_member(struct storage *s, node_id_t id, struct kv_service *kv)

@@ -23,6 +23,10 @@ MUST_USE db_err cluster_storage_new(const struct cluster_storage_opts *opts,
  * thread. ERR_LIMIT. */
 MUST_USE db_err cluster_storage_member(struct storage *s, node_id_t id, struct kv_service *kv);
 
+/* How often others went on without this node, as it has just heard: transactions that began before
+ * it had do not commit. Any thread. */
+void cluster_storage_fenced(struct storage *s, uint32_t fences);
+
 struct cluster_storage_stats {
     uint64_t commits_1pc;
     uint64_t commits_async;

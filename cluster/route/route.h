@@ -62,7 +62,8 @@ struct router {
     struct range_cache *ranges;
     struct node_view *view;
     struct meta_service *meta;
-    lock_owner_t owner; /* of the row locks that are asked for */
+    lock_owner_t owner;      /* of the row locks that are asked for */
+    _Atomic uint32_t fences; /* of this node, as last heard */
 };
 
 struct route {

@@ -111,7 +111,8 @@ static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t 
                                       .lock_term = commit_lock_term(c, 0, c->count),
                                       .try_1pc = true,
                                       .lock_wait_ms = ctxn_lock_wait_ms(c->t),
-                                      .shared_term = shared_term};
+                                      .shared_term = shared_term,
+                                      .fences = c->t->fences};
         db_err err = route.kv->ops->prewrite(route.kv, &req, diag, &reply, &resp);
         if (err == ERR_OK) {
             *ret_done = true;

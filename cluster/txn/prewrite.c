@@ -241,7 +241,8 @@ static db_err prewrite_some(struct commit *c, struct commit_group *g, size_t fir
                                       .async_commit = c->async,
                                       .secondaries = primary && c->async ? c->secondaries : NULL,
                                       .secondary_count = primary && c->async ? c->count - 1 : 0,
-                                      .lock_wait_ms = ctxn_lock_wait_ms(c->t)};
+                                      .lock_wait_ms = ctxn_lock_wait_ms(c->t),
+                                      .fences = c->t->fences};
         g->started = true;
         db_err err = route.kv->ops->prewrite(route.kv, &req, &g->diag, &reply, &resp);
         if (err == ERR_OK) {

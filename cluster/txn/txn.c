@@ -189,6 +189,7 @@ db_err ctxn_begin(struct txn_env *env, const struct storage_txn_opts *opts, stru
     t->shard = s;
     t->opts = *opts;
     t->state = TXN_ACTIVE;
+    t->fences = atomic_load_explicit(&env->router->fences, memory_order_acquire);
     t->start_ts = 0;
     t->read_ts = opts->as_of;
     ASSERT(!t->active && t->bound == 0 && t->scan_count == 0);

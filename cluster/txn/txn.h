@@ -75,8 +75,9 @@ struct ctxn {
     bool active;
     enum txn_state state;
     struct storage_txn_opts opts;
-    ts_t start_ts; /* its name; 0: not needed yet */
-    ts_t read_ts;  /* of its plain reads; 0: no snapshot yet */
+    uint32_t fences; /* of this node when it began */
+    ts_t start_ts;   /* its name; 0: not needed yet */
+    ts_t read_ts;    /* of its plain reads; 0: no snapshot yet */
     /* Written by the owner, read by the reporter as the two above, all atomically. */
     ts_t bound;   /* a timestamp is being asked for and will be greater; else 0 */
     ts_t scan_ts; /* the lowest that an open scan reads at; else 0 */

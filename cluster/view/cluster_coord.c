@@ -33,28 +33,45 @@ static uint64_t licence(struct sql_coord *base)
                : 0;
 }
 
-void cluster_coord_renew(struct cluster_coord *c, uint64_t sent_ns)
+static db_err read_again(struct cluster_coord *c, struct diag *diag)
+{
+    TRY(c->peer->ops->refresh_schema(c->peer, UINT64_MAX, diag));
+    return c->peer->ops->refresh_accounts(c->peer, diag);
+}
+
+/* A licence that had run out without a fence is as good as before: nobody has changed a thing
+ * without this node's locks. */
+void cluster_coord_renew(struct cluster_coord *c, uint64_t sent_ns, uint32_t fences)
 {
     uint64_t until = sent_ns + COORD_LICENCE_NS;
-    if (clock_mono_ns() >= atomic_load(&c->licence_until_ns)) {
+    db_err err = ERR_OK;
+    fiber_mutex_lock(&c->renewing);
+    if (atomic_load(&c->licence_number) == 0 || c->fences != fences) {
         struct diag diag;
         diag_reset(&diag);
-        db_err err = c->peer->ops->refresh_schema(c->peer, UINT64_MAX, &diag);
-        err = err == ERR_OK ? c->peer->ops->refresh_accounts(c->peer, &diag) : err;
-        if (err != ERR_OK) {
+        atomic_store(&c->licence_until_ns, 0);
+        err = read_again(c, &diag);
+        if (err == ERR_OK) {
+            c->fences = fences;
+            atomic_fetch_add(&c->licence_number, 1);
+        } else {
             LOG_WARN("coord.renew", F_ERR(err), F_STR("reason", diag.text));
-            return;
         }
-        atomic_fetch_add(&c->licence_number, 1);
     }
-    atomic_store_explicit(&c->licence_until_ns, until, memory_order_release);
+    if (err == ERR_OK && until > atomic_load(&c->licence_until_ns)) {
+        atomic_store_explicit(&c->licence_until_ns, until, memory_order_release);
+    }
+    fiber_mutex_unlock(&c->renewing);
 }
 
 /* ---- the other nodes ---- */
 
-static bool fenced(const struct node_info *n)
+/* Its licence has run out, and it knows that others went on before it gets another. */
+static bool fenced(struct cluster_coord *c, const struct node_info *n)
 {
-    return n->state == NODE_LEFT || (uint64_t)n->heard_ms * NS_PER_MS >= COORD_FENCE_NS;
+    return n->state == NODE_LEFT ||
+           ((uint64_t)n->heard_ms * NS_PER_MS >= COORD_FENCE_NS &&
+            c->env.fence(c->env.ctx, n->id, COORD_FENCE_NS / NS_PER_MS) == ERR_OK);
 }
 
 /* Sorted by id; those that may still use the schema. */
@@ -64,7 +81,7 @@ static unsigned living(struct cluster_coord *c, struct node_info *out)
     unsigned n = 0;
     for (unsigned i = 0; i < known && i < MEMBERS_MAX; i++) {
         struct node_info one = out[i];
-        if (one.id != c->self && fenced(&one)) {
+        if (one.id != c->self && fenced(c, &one)) {
             continue;
         }
         unsigned at = n++;
@@ -377,4 +394,5 @@ void cluster_coord_init(struct cluster_coord *c, node_id_t self, struct rpc_clie
 {
     *c = (struct cluster_coord){
         .base = {&coord_ops}, .self = self, .rpc = rpc, .peer = peer, .env = *env};
+    fiber_mutex_init(&c->renewing);
 }

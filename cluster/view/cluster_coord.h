@@ -11,12 +11,13 @@
 #include <stdatomic.h>
 
 #include "base/clock.h"
+#include "base/fiber.h"
 #include "proto/kv_api.h"
 #include "rpc/client/client.h"
 #include "sql/storage/coord.h"
 
-#define COORD_LICENCE_NS (4 * NS_PER_S)
-#define COORD_FENCE_NS   (6 * NS_PER_S)
+#define COORD_LICENCE_NS (1300 * NS_PER_MS)
+#define COORD_FENCE_NS   (1650 * NS_PER_MS)
 
 /* First byte of a coord call's header; numbers travel. The rest: version or connection id (8 bytes,
  * big endian), a flag byte for KILL. */
@@ -33,6 +34,8 @@ struct coord_env {
     /* The members as of now: asks the leader of the meta range if need be (fresh). At most max;
      * this node among them. Parks. */
     unsigned (*members)(void *ctx, bool fresh, struct node_info *out, unsigned max);
+    /* meta_service.fence. */
+    db_err (*fence)(void *ctx, node_id_t node, uint32_t silent_ms);
 };
 
 struct cluster_coord {
@@ -43,13 +46,16 @@ struct cluster_coord {
     struct coord_env env;
     _Atomic uint64_t licence_until_ns;
     _Atomic uint64_t licence_number;
+    struct fiber_mutex renewing; /* guards fences */
+    uint32_t fences;             /* of this node, as of the licence */
 };
 
 /* rpc, peer and env outlive it. Nothing to free. */
 void cluster_coord_init(struct cluster_coord *c, node_id_t self, struct rpc_client *rpc,
                         struct sql_peer *peer, const struct coord_env *env);
-/* A heartbeat that was sent then has been answered. After a time without one the schema is read
- * again before the licence begins anew. Parks. */
-void cluster_coord_renew(struct cluster_coord *c, uint64_t sent_ns);
+/* A heartbeat that was sent then has been answered, with the number of this node's fences. When
+ * others have gone on without this node the schema is read again, and the licence gets another
+ * number. Parks. */
+void cluster_coord_renew(struct cluster_coord *c, uint64_t sent_ns, uint32_t fences);
 
 #endif

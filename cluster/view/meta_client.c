@@ -97,6 +97,7 @@ static db_err ask_local(struct meta_client *c, enum meta_method method,
     case META_METHOD_HEARTBEAT: return l->ops->heartbeat(l, call->self, arena, diag, &a->dir);
     case META_METHOD_SET_NODE_STATE:
         return l->ops->set_node_state(l, call->node, call->state, diag);
+    case META_METHOD_FENCE: return l->ops->fence(l, call->node, (uint32_t)call->count, diag);
     default: return ERR_UNSUPPORTED;
     }
 }
@@ -290,6 +291,12 @@ static db_err set_node_state(struct meta_service *s, node_id_t node, enum node_s
     return tell(s, META_METHOD_SET_NODE_STATE, &call, diag);
 }
 
+static db_err fence(struct meta_service *s, node_id_t node, uint32_t silent_ms, struct diag *diag)
+{
+    struct meta_call call = {.node = node, .count = silent_ms};
+    return tell(s, META_METHOD_FENCE, &call, diag);
+}
+
 static const struct meta_service_ops client_ops = {
     .name = "client",
     .timestamps = timestamps,
@@ -300,6 +307,7 @@ static const struct meta_service_ops client_ops = {
     .join = join,
     .heartbeat = heartbeat,
     .set_node_state = set_node_state,
+    .fence = fence,
 };
 
 static const struct meta_service_ops single_ops = {

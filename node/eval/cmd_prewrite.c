@@ -258,6 +258,9 @@ db_err eval_prewrite(struct eval_range *r, const struct kv_prewrite_req *req, st
     if (r->ops->admit != NULL) {
         TRY(r->ops->admit(r, diag));
     }
+    if (r->ops->vouch != NULL) {
+        TRY(r->ops->vouch(r, req->r.owner, req->fences, diag));
+    }
     p.keys = ARENA_ARRAY(req->r.arena, struct slice, req->count);
     p.newest = ARENA_ARRAY(req->r.arena, struct kv_value, req->count);
     p.have_intent = ARENA_ARRAY(req->r.arena, bool, req->count);

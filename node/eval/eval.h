@@ -57,6 +57,10 @@ struct eval_range_ops {
      * transactions or gives space back is not asked about. May not park. ERR_DISK_FULL. */
     db_err (*admit)(struct eval_range *r, struct diag *diag);
 
+    /* Optional (NULL): may a transaction of this owner write that knew of so many fences of its
+     * node when it began? May not park. ERR_TXN_ABORTED. */
+    db_err (*vouch)(struct eval_range *r, lock_owner_t owner, uint32_t fences, struct diag *diag);
+
     /* Optional (NULL): something was done at this key that cost so many units (load for splits): 1
      * is a point read. */
     void (*note_load)(struct eval_range *r, struct slice key, unsigned units);

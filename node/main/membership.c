@@ -172,7 +172,6 @@ static void use_members(struct membership *m)
 static void describe_self(void *ctx, struct node_info *self)
 {
     struct membership *m = ctx;
-    atomic_store(&m->beat_ns, clock_mono_ns());
     snprintf(self->rpc, sizeof(self->rpc), "%.*s:%u", (int)sizeof(self->rpc) - 8, m->host, m->port);
     self->flags |= atomic_load(&m->draining) ? (unsigned)NODE_DRAINING : 0u;
     if (m->opts.describe != NULL) {
@@ -195,10 +194,24 @@ static void note_own_state(struct membership *m, const struct node_directory *di
     }
 }
 
+static uint32_t own_fences(const struct membership *m, const struct node_directory *dir)
+{
+    for (unsigned i = 0; i < dir->count; i++) {
+        if (dir->nodes[i].id == m->ident.node_id) {
+            return dir->nodes[i].fences;
+        }
+    }
+    return 0;
+}
+
 static void on_members(void *ctx, const struct node_directory *dir)
 {
     struct membership *m = ctx;
+    uint32_t fences = own_fences(m, dir);
     m->accepted = true;
+    if (m->storage != NULL) {
+        cluster_storage_fenced(m->storage, fences);
+    }
     note_own_state(m, dir);
     learn(m, dir->nodes, dir->count);
     if (m->client != NULL) {
@@ -207,7 +220,7 @@ static void on_members(void *ctx, const struct node_directory *dir)
     }
     atomic_store(&m->meta_local, meta_client_leads(&m->meta_client));
     if (atomic_load(&m->has_sql)) {
-        cluster_coord_renew(&m->coord, atomic_load(&m->beat_ns));
+        cluster_coord_renew(&m->coord, dir->asked_ns, fences);
     }
 }
 
@@ -256,6 +269,15 @@ static unsigned coord_members(void *ctx, bool fresh, struct node_info *out, unsi
         meta_heartbeat_round(m->meta);
     }
     return membership_nodes(m, out, max);
+}
+
+static db_err coord_fence(void *ctx, node_id_t node, uint32_t silent_ms)
+{
+    struct membership *m = ctx;
+    struct meta_service *c = &m->meta_client.base;
+    struct diag diag;
+    diag_reset(&diag);
+    return c->ops->fence(c, node, silent_ms, &diag);
 }
 
 struct sql_coord *membership_coord(struct membership *m)
@@ -535,7 +557,7 @@ db_err membership_listen(struct membership *m, const struct store_ident *ident,
                                         .ranges = ranges,
                                         .drain = m->opts.drain,
                                         .drain_ctx = m->opts.operator_ctx};
-    const struct coord_env env = {m, coord_members};
+    const struct coord_env env = {m, coord_members, coord_fence};
     if (m->opts.rpc_address == NULL) {
         return ERR_OK;
     }

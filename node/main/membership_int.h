@@ -46,7 +46,6 @@ struct membership {
     struct meta *meta;
     struct cluster_coord coord;
     _Atomic bool has_sql;
-    _Atomic uint64_t beat_ns; /* when the heartbeat under way was begun */
     struct range_store *ranges;
     struct storage *storage; /* NULL until attached */
     _Atomic bool meta_local;

@@ -90,6 +90,7 @@ MUST_USE db_err meta_heartbeat(struct meta *m, const struct node_info *self, str
                                struct diag *diag, struct node_directory *ret_dir);
 MUST_USE db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state,
                                     struct diag *diag);
+MUST_USE db_err meta_fence(struct meta *m, node_id_t node, uint32_t silent_ms, struct diag *diag);
 
 /* One round of garbage collection's upkeep now; for tests. Parks. */
 void meta_gc_round(struct meta *m);

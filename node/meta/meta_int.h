@@ -96,6 +96,7 @@ enum { NODES_MAX = REPORT_NODES, TOKEN_HASH_SIZE = SHA256_SIZE };
 struct member {
     struct node_info info;
     uint64_t heard_ns; /* 0: not since this node leads */
+    bool fenced;       /* since it was heard of */
 };
 
 /* The leader's; guarded by `mutex`. */

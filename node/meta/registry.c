@@ -217,7 +217,9 @@ static db_err put_member(struct meta *m, uint64_t term, const struct node_info *
         *b = (struct member){.info = *info};
     }
     if (b != NULL) {
+        uint32_t fences = b->info.fences; /* perhaps more by now */
         b->info = *info;
+        b->info.fences = fences > info->fences ? fences : info->fences;
         b->heard_ns = heard ? clock_mono_ns() : b->heard_ns;
     }
     g->version++;
@@ -361,6 +363,8 @@ static enum beat note_beat(struct meta *m, const struct node_info *self,
         beat = moved ? BEAT_CHANGED : BEAT_SAME;
         *ret_record = *self;
         ret_record->state = state;
+        ret_record->fences = b->info.fences;
+        b->fenced = false;
         if (!moved) {
             b->info = *ret_record;
         }
@@ -465,4 +469,61 @@ db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state
     info.state = state;
     LOG_INFO("meta.node.state", F_U64("node", node), F_U64("state", (uint64_t)state));
     return put_member(m, term, &info, false, diag);
+}
+
+/* ---- fences ---- */
+
+enum fence_step { FENCE_STRANGER, FENCE_HEARD, FENCE_NOW, FENCE_DONE };
+
+/* Under the mutex, as heartbeats are noted: one that is answered later brings the count along. */
+static enum fence_step fence_step(struct registry *g, struct member *b, uint64_t now,
+                                  uint64_t silent_ns)
+{
+    if (b == NULL) {
+        return FENCE_STRANGER;
+    }
+    uint64_t heard = b->heard_ns > g->since_ns ? b->heard_ns : g->since_ns;
+    if (now - heard < silent_ns) {
+        return FENCE_HEARD;
+    }
+    if (b->fenced) {
+        return FENCE_DONE;
+    }
+    b->info.fences++;
+    return FENCE_NOW;
+}
+
+/* A leader that comes after finds the count written, or the caller has been told nothing. */
+db_err meta_fence(struct meta *m, node_id_t node, uint32_t silent_ms, struct diag *diag)
+{
+    struct registry *g = &m->registry;
+    struct node_info info = {0};
+    uint64_t now = clock_mono_ns();
+    uint64_t silent_ns = silent_ms * NS_PER_MS;
+    TRY(meta_check(m, diag));
+    uint64_t term = atomic_load(&m->term);
+    pthread_mutex_lock(&g->mutex);
+    struct member *b = find(g, node);
+    enum fence_step step = fence_step(g, b, now, silent_ns);
+    if (b != NULL) {
+        info = b->info;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    switch (step) {
+    case FENCE_STRANGER:
+        return diag_set(diag, ERR_NOT_FOUND, "there is no node %llu", (unsigned long long)node);
+    case FENCE_HEARD:
+        return diag_set(diag, ERR_EXISTS, "node %llu was heard of", (unsigned long long)node);
+    case FENCE_DONE: return meta_check(m, diag);
+    case FENCE_NOW: break;
+    }
+    TRY(write_member(m, term, &info, diag));
+    pthread_mutex_lock(&g->mutex);
+    b = find(g, node);
+    if (b != NULL && b->info.fences == info.fences && b->heard_ns + silent_ns <= now) {
+        b->fenced = true;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    LOG_INFO("meta.node.fenced", F_U64("node", node), F_U64("fences", info.fences));
+    return meta_check(m, diag);
 }

@@ -6,7 +6,7 @@
  * and which ranges it leads (when one changes; all of them when the leader has changed or a report
  * failed). A single node tells itself nothing. */
 
-#define HEARTBEAT_NS          (500 * NS_PER_MS)
+#define HEARTBEAT_NS          (300 * NS_PER_MS)
 #define TWIN_TIME_NS          (6 * NS_PER_S)
 #define HEARTBEAT_TIME_MAX_NS (2 * NS_PER_S)
 #define REPORT_RETRY_NS       (200 * NS_PER_MS)
@@ -241,12 +241,14 @@ void meta_heartbeat_round(struct meta *m)
     describe(m, &self);
     diag_reset(&diag);
     arena_init(&a, NULL, NULL, 0);
-    fiber_set_deadline(clock_mono_ns() + HEARTBEAT_TIME_MAX_NS);
+    uint64_t asked = clock_mono_ns();
+    fiber_set_deadline(asked + HEARTBEAT_TIME_MAX_NS);
     db_err err = c == NULL ? meta_heartbeat(m, &self, &a, &diag, &dir)
                            : c->ops->heartbeat(c, &self, &a, &diag, &dir);
     fiber_set_deadline(DEADLINE_NONE);
     if (err == ERR_OK) {
         m->twin_since_ns = 0;
+        dir.asked_ns = asked;
         heard_back(m, &dir);
     } else if (refused_for_good(m, err) && act != NULL && act->expelled != NULL) {
         act->expelled(act->ctx, err, diag.text);

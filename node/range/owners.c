@@ -49,7 +49,21 @@ void range_store_note_member(struct range_store *rs, const struct node_info *nod
                looks < atomic_load_explicit(&p->silent, memory_order_relaxed)) {
         atomic_store_explicit(&p->silent, looks, memory_order_relaxed);
     }
+    uint32_t fences = atomic_load_explicit(&p->fences, memory_order_relaxed);
+    while (fences < node->fences &&
+           !atomic_compare_exchange_weak_explicit(&p->fences, &fences, node->fences,
+                                                  memory_order_release, memory_order_relaxed)) {
+    }
     atomic_store_explicit(&p->left, node->state == NODE_LEFT, memory_order_relaxed);
+}
+
+uint32_t owners_fences(struct range_store *rs, node_id_t node)
+{
+    struct peer *p = atomic_load_explicit(&rs->peers, memory_order_acquire);
+    while (p != NULL && p->node != node) {
+        p = p->next;
+    }
+    return p == NULL ? 0 : atomic_load_explicit(&p->fences, memory_order_acquire);
 }
 
 /* Under a mutex of a lock table. */

@@ -375,6 +375,7 @@ struct peer {
     _Atomic uint32_t incarnation; /* the newest that was heard of; 0: none */
     _Atomic unsigned silent;      /* looks since it was heard of (owners.c) */
     _Atomic bool left;            /* the cluster, for good */
+    _Atomic uint32_t fences;      /* how often others went on without it */
     struct lane_link lanes[RAFT_LANES];
 };
 
@@ -628,6 +629,7 @@ MUST_USE db_err owners_start(struct range_store *rs);
 void owners_stop(struct range_store *rs);
 /* A heartbeat came in. Any thread. */
 void owners_heard(struct peer *p, uint32_t incarnation);
+uint32_t owners_fences(struct range_store *rs, node_id_t node);
 struct raft_link *replica_link(void *ctx, uint64_t member);
 /* The pinned replica runs from now on. */
 void lane_enter(struct range_loop *l, struct replica *r);

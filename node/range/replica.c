@@ -105,6 +105,16 @@ static db_err eval_admit(struct eval_range *er, struct diag *diag)
                : space_refuse(diag);
 }
 
+static db_err eval_vouch(struct eval_range *er, lock_owner_t owner, uint32_t fences,
+                         struct diag *diag)
+{
+    return LIKELY(fences >= owners_fences(replica_of(er)->rs, lock_owner_node(owner)))
+               ? ERR_OK
+               : diag_set(diag, ERR_TXN_ABORTED,
+                          "the cluster went on without node %llu after the transaction began",
+                          (unsigned long long)lock_owner_node(owner));
+}
+
 static db_err eval_now_ts(struct eval_range *er, struct diag *diag, ts_t *ret_ts)
 {
     const struct range_hooks *h = replica_of(er)->rs->opts.hooks;
@@ -133,6 +143,7 @@ const struct eval_range_ops replica_eval_ops = {
     .check = eval_check,
     .propose = eval_propose,
     .admit = eval_admit,
+    .vouch = eval_vouch,
     .now_ts = eval_now_ts,
     .bounds = eval_bounds,
     .note_load = load_note,

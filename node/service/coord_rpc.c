@@ -130,6 +130,9 @@ static db_err lock_handler(void *ctx, const struct rpc_peer_info *from, struct s
     struct sql_peer *p = atomic_load(&s->sql);
     struct sql_peer_lock *lock = NULL;
     (void)from;
+    /* Who asks has perhaps fenced another node: from here on this one knows of it, and refuses what
+     * transactions of that node may still want to write. */
+    meta_heartbeat_round(s->meta);
     if (p != NULL) {
         TRY(take(p, header, diag, &lock));
     }

@@ -32,6 +32,9 @@ static db_err member_call(struct meta *m, enum meta_method method, const struct 
         return call->self == NULL ? ERR_INVALID
                                   : meta_join(m, call->name, call->self, arena, diag, &a->dir);
     case META_METHOD_SET_NODE_STATE: return meta_set_node_state(m, call->node, call->state, diag);
+    case META_METHOD_FENCE:
+        return call->count > UINT32_MAX ? ERR_INVALID
+                                        : meta_fence(m, call->node, (uint32_t)call->count, diag);
     default: return diag_set(diag, ERR_UNSUPPORTED, "no meta method %d", (int)method);
     }
 }

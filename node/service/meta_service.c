@@ -48,6 +48,11 @@ static db_err heartbeat(struct meta_service *s, const struct node_info *self, st
     return meta_heartbeat(meta_of(s), self, arena, diag, ret_dir);
 }
 
+static db_err fence(struct meta_service *s, node_id_t node, uint32_t silent_ms, struct diag *diag)
+{
+    return meta_fence(meta_of(s), node, silent_ms, diag);
+}
+
 static db_err set_node_state(struct meta_service *s, node_id_t node, enum node_state state,
                              struct diag *diag)
 {
@@ -64,6 +69,7 @@ static const struct meta_service_ops local_meta_ops = {
     .join = join,
     .heartbeat = heartbeat,
     .set_node_state = set_node_state,
+    .fence = fence,
 };
 
 void local_meta_service_init(struct local_meta_service *s, struct meta *m)

@@ -362,6 +362,21 @@ static db_err run_plan(struct statement *st, struct exec_ctx *ctx, const struct 
     return err;
 }
 
+/* The transaction has begun. Its licence may have been waited for, and the schema read anew before
+ * it came: the plan and the locks were made without one then, and are made again. */
+static db_err still_planned(struct sql_session *s, const struct plan *plan, uint32_t mark)
+{
+    if (LIKELY(plan->catalog_version == catalog_version(s->engine->catalog))) {
+        return ERR_OK;
+    }
+    if (s->txn_mode == TXN_STATEMENT) {
+        txn__rollback(s);
+    } else {
+        mdl_release_to(s->engine->mdl, &s->mdl, mark);
+    }
+    return ERR_SCHEMA_CHANGED;
+}
+
 /* An INSERT whose checks were left to the commit has met a duplicate: its transaction is gone with
  * the locks on definitions; the same rows once more, checked one by one. */
 static db_err insert_again(struct sql_session *s, struct exec_ctx *ctx, const struct plan *plan)
@@ -374,6 +389,7 @@ static db_err insert_again(struct sql_session *s, struct exec_ctx *ctx, const st
     }
     db_err err = txn__begin_statement(s, false, false);
     if (err == ERR_OK) {
+        TRY(still_planned(s, plan, 0));
         ctx->txn = s->txn;
         err = exec_insert_again(ctx);
     }
@@ -499,6 +515,7 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
         if (begun != ERR_OK) {
             return txn__end_statement(s, begun);
         }
+        TRY(still_planned(s, plan, mark));
     }
     arena_init(&target.text, NULL, &s->mem, 0);
     make_context(st, plan, &cast, &ctx);

@@ -312,6 +312,9 @@ db_err txn__release(struct sql_session *s, const struct ast_savepoint *sp);
 db_err txn__implicit_commit(struct sql_session *s);
 
 /* The options of a transaction that begins now. */
+/* The cluster's licence for what begins now, in s->txn_licence; waited for when it has run out, as
+ * it does for a moment when the meta range changes its leader. ERR_UNAVAILABLE. */
+MUST_USE db_err txn__wait_licence(struct sql_session *s);
 struct storage_txn_opts txn__opts(struct sql_session *s, bool read_only, bool autocommit,
                                   bool single_get);
 

@@ -69,6 +69,7 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
     } else if (s->txn_mode != TXN_NONE && s->txn_read_only) {
         return my_error(&s->diag, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION);
     }
+    TRY(txn__wait_licence(s));
     TRY(session__snapshot(s, &snap));
     query__bind_opts(s, snap, &bind);
     struct ddl_ctx ctx = {
@@ -94,11 +95,7 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
         .account_user = s->priv.user,
         .account_host = s->priv.host,
         .lock_deadline_ns = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};
-    db_err err = s->engine->opts.coord != NULL &&
-                         s->engine->opts.coord->ops->licence(s->engine->opts.coord) == 0
-                     ? diag_set(&s->diag, ERR_UNAVAILABLE,
-                                "this node cannot reach the majority of the cluster")
-                     : ddl_execute(&ctx, ast);
+    db_err err = ddl_execute(&ctx, ast);
     if (!own) {
         mdl_release_all(s->engine->mdl, &s->mdl);
     }

@@ -10,37 +10,47 @@
 #include "base/fiber.h"
 #include "sql/storage/split.h"
 
-#define LICENCE_WAIT_NS (3 * NS_PER_S)
+#define LICENCE_WAIT_NS (4 * NS_PER_S)
 #define LICENCE_LOOK_NS (20 * NS_PER_MS)
 
 /* A node that has lost the others may not use definitions that they may have changed. It finds them
  * again soon when it was only away for a moment, or the meta range has a new leader: a client waits
  * for that rather than being turned away. */
-static db_err take_licence(struct sql_session *s)
+db_err txn__wait_licence(struct sql_session *s)
 {
     struct sql_coord *c = s->engine->opts.coord;
-    if (c == NULL) {
+    if (c == NULL || s->txn != NULL) { /* a transaction keeps its own */
         return ERR_OK;
     }
     s->txn_licence = c->ops->licence(c);
-    if (UNLIKELY(s->txn_licence == 0)) {
-        uint64_t end = clock_mono_ns() + LICENCE_WAIT_NS;
-        while (s->txn_licence == 0 && clock_mono_ns() < end) {
-            TRY(fiber_sleep(LICENCE_LOOK_NS));
-            s->txn_licence = c->ops->licence(c);
-        }
+    if (LIKELY(s->txn_licence != 0)) {
+        return ERR_OK;
     }
-    return LIKELY(s->txn_licence != 0)
+    uint64_t end = clock_mono_ns() + LICENCE_WAIT_NS;
+    while (s->txn_licence == 0 && clock_mono_ns() < end) {
+        TRY(fiber_sleep(LICENCE_LOOK_NS));
+        s->txn_licence = c->ops->licence(c);
+    }
+    return s->txn_licence != 0
                ? ERR_OK
                : diag_set(&s->diag, ERR_UNAVAILABLE,
                           "this node cannot reach the majority of the cluster: connect to another "
                           "node, or try again");
 }
 
+/* One that has run out may be as good as before when it is renewed: that is waited for. */
 static bool licence_holds(const struct sql_session *s)
 {
     struct sql_coord *c = s->engine->opts.coord;
-    return c == NULL || c->ops->licence(c) == s->txn_licence;
+    uint64_t number = c == NULL ? 0 : c->ops->licence(c);
+    if (LIKELY(c == NULL || number == s->txn_licence)) {
+        return true;
+    }
+    uint64_t end = clock_mono_ns() + LICENCE_WAIT_NS;
+    while (number == 0 && clock_mono_ns() < end && fiber_sleep(LICENCE_LOOK_NS) == ERR_OK) {
+        number = c->ops->licence(c);
+    }
+    return number == s->txn_licence;
 }
 
 struct storage_txn_opts txn__opts(struct sql_session *s, bool read_only, bool autocommit,
@@ -57,7 +67,7 @@ struct storage_txn_opts txn__opts(struct sql_session *s, bool read_only, bool au
 
 static db_err begin_storage(struct sql_session *s, bool read_only, bool autocommit, bool single_get)
 {
-    TRY(take_licence(s));
+    TRY(txn__wait_licence(s));
     struct storage_txn_opts o = txn__opts(s, read_only, autocommit, single_get);
     return storage_txn_begin(session__storage(s), &o, &s->diag, &s->txn);
 }

@@ -92,6 +92,42 @@ class Basic:
         expect(1, len(done), "ALTER after the transaction")
         expect(((1, None),), run(b, "SELECT * FROM w"), "after ALTER")
 
+    def schema_without_a_node(self):
+        """A change waits for a node that is away no longer than that could still use the old schema. A node that comes back, and was only
+        stopped, commits nothing that it had begun under the old one."""
+        away = self.nodes[2]
+        a, b = self.nodes[0].connect(database=DATABASE), away.connect(database=DATABASE, autocommit=False)
+        run(a, "CREATE TABLE wn (id INT PRIMARY KEY, v INT)")
+        run(b, "INSERT INTO wn VALUES (1,1)")
+        others = [away.connect(database=DATABASE) for _ in range(3)]
+        away.pause()
+        threads = [threading.Thread(target=error_of, args=(c, "INSERT INTO wn VALUES (%d,%d)" % (10 + i, i))) for i, c in enumerate(others)]
+        for t in threads:
+            t.start()
+        began = time.monotonic()
+        run(a, "CREATE INDEX k ON wn (v)")
+        waited = time.monotonic() - began
+        run(a, "INSERT INTO wn VALUES (2,2)")
+        away.resume()
+        for t in threads:
+            t.join(20)
+        number = error_of(b, "COMMIT")
+        if number not in (1412, 1213):
+            raise AssertionError("COMMIT of a transaction that began under the old schema: error %d" % number)
+        self.cluster.wait_replicated()
+        rows = run(a, "SELECT COUNT(*) FROM wn FORCE INDEX (PRIMARY)")
+        expect(rows, run(a, "SELECT COUNT(*) FROM wn FORCE INDEX (k) WHERE v>=0"), "rows by the new index")
+        expect(0, run(a, "SELECT COUNT(*) FROM wn WHERE id=1")[0][0], "what was begun under the old schema")
+        away.kill()
+        began = time.monotonic()
+        run(a, "CREATE INDEX l ON wn (v, id)")
+        killed = time.monotonic() - began
+        away.start()
+        self.cluster.wait_replicated()
+        print("    a schema change took %.1f s with a node stopped, %.1f s with one killed" % (waited, killed))
+        if max(waited, killed) > 5:
+            raise AssertionError("a schema change waited for a node that was away")
+
     def auto_increment(self):
         all_ = self.connections()
         run(all_[0], "CREATE TABLE ai (id BIGINT AUTO_INCREMENT PRIMARY KEY, n INT)")
@@ -384,7 +420,8 @@ class Basic:
             expect(((n.number,),), run(n.connect(database=DATABASE), "SELECT COUNT(*) FROM o"), "rows on the node that came back")
 
 
-TESTS = ["answers", "schema", "schema_waits_for_transactions", "auto_increment", "accounts", "privileges", "sessions", "locks", "deadlock",
+TESTS = ["answers", "schema", "schema_waits_for_transactions", "schema_without_a_node", "auto_increment", "accounts", "privileges", "sessions", "locks",
+         "deadlock",
          "locks_of_a_dead_node", "locks_of_a_paused_node", "ranges",
          "lease_moves", "restart_elsewhere", "all_restart", "one_after_another"]
 

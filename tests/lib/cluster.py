@@ -196,7 +196,8 @@ class Cluster:
                 if status == 200:
                     return ""
                 said.append(text.strip())
-            wait = any("being" in s for s in said) or all("lead" in s for s in said)
+            # a half that has just come has no leader for a moment
+            wait = any("being" in s for s in said) or all("lead" in s or "no range holds" in s for s in said)
             if not wait or time.monotonic() > deadline:
                 return "; ".join(said)
             time.sleep(0.05)
