@@ -89,6 +89,14 @@ uint64_t sql_engine_max_connections(const struct sql_engine *engine)
     return n;
 }
 
+bool sql_engine_requires_secure_transport(const struct sql_engine *engine)
+{
+    struct sysvar_globals *g = engine__globals((struct sql_engine *)(uintptr_t)engine);
+    bool on = g->values[VAR_require_secure_transport].i != 0;
+    sysvar_globals_unref(g);
+    return on;
+}
+
 uint32_t sql_engine_connect_timeout_s(const struct sql_engine *engine)
 {
     struct sysvar_globals *g = engine__globals((struct sql_engine *)(uintptr_t)engine);

@@ -204,6 +204,8 @@ uint32_t sql_session_net_read_timeout_s(const struct sql_session *session);
 /* Connections now and the allowed number, KILL by id, SHOW PROCESSLIST are the engine's business.
  */
 uint64_t sql_engine_max_connections(const struct sql_engine *engine);
+/* Clients must come by TLS or a unix socket (@@require_secure_transport). */
+bool sql_engine_requires_secure_transport(const struct sql_engine *engine);
 uint32_t sql_engine_connect_timeout_s(const struct sql_engine *engine);
 
 /* ---- prepared statements ---- */

@@ -107,6 +107,11 @@ extern const struct collation_ops collation_uca_pad_ops;    /* PAD SPACE, one le
 extern const struct collation_ops collation_multi_ops;      /* charset_multi_ops' *_ci */
 extern const struct collation_ops collation_cp_general_ops; /* general_ci of any charset */
 extern const struct collation_ops collation_cp_bin_ops;     /* code points, PAD SPACE */
+struct pass_table;
+extern const struct collation_ops collation_pass_ops; /* several weights per byte */
+extern const struct pass_table collation_german2, collation_cp1250_czech, collation_latin2_czech;
+/* As WEIGHT_STRING() shows them: trailing spaces count. */
+db_err collation__pass_weights(const struct collation *c, struct slice s, struct buf *out);
 extern const struct collation_ops collation_thai_ops;       /* tis620_thai_ci */
 
 uint16_t general_ci_weight(uint32_t cp);

@@ -208,6 +208,9 @@ db_err collation_weight_string(const struct collation *c, struct slice s, struct
     if (c->ops == &collation_bin_ops && utf8) {
         return code_point_weights(c->cs, s, out);
     }
+    if (c->ops == &collation_pass_ops) {
+        return collation__pass_weights(c, s, out);
+    }
     if (c->ops == &collation_single_ops) {
         for (size_t i = 0; i < s.len; i++) {
             TRY(buf_append_u8(out, ((const uint8_t *)c->data)[s.ptr[i]]));

@@ -1,13 +1,18 @@
-/* What variables forbid a statement: super_read_only, sql_safe_updates, sql_big_selects and
- * max_join_size. */
+/* What variables forbid a statement: read_only, super_read_only, sql_safe_updates, sql_big_selects
+ * and max_join_size. */
 #include "sql/session/session_int.h"
 
 db_err guard__write(struct sql_session *s)
 {
-    if (UNLIKELY(atomic_load_explicit(&s->engine->super_read_only, memory_order_relaxed))) {
+    if (LIKELY(!atomic_load_explicit(&s->engine->read_only, memory_order_relaxed))) {
+        return ERR_OK;
+    }
+    if (atomic_load_explicit(&s->engine->super_read_only, memory_order_relaxed)) {
         return my_error(&s->diag, ER_OPTION_PREVENTS_STATEMENT, "--super-read-only");
     }
-    return ERR_OK;
+    return priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(CONNECTION_ADMIN))
+               ? ERR_OK
+               : my_error(&s->diag, ER_OPTION_PREVENTS_STATEMENT, "--read-only");
 }
 
 static bool is_target(const struct plan_node *change, const struct table_def *t)
@@ -82,7 +87,7 @@ db_err guard__plan(struct sql_session *s, const struct plan *plan)
     if (plan->kind == BOUND_SELECT) {
         return check_select(s, plan);
     }
-    if (UNLIKELY(atomic_load_explicit(&s->engine->super_read_only, memory_order_relaxed)) &&
+    if (UNLIKELY(atomic_load_explicit(&s->engine->read_only, memory_order_relaxed)) &&
         !changes_only_temporary(plan->root)) {
         return guard__write(s);
     }

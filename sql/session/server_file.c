@@ -164,6 +164,9 @@ db_err server_file_load(struct sql_session *s, struct slice name, struct arena *
     struct slice piece;
     struct buf all;
     *ret_null = true;
+    if (!priv_has(&s->priv.subject, PRIV_FILE, 0)) {
+        return ERR_OK;
+    }
     if (run_open(s, name, false, &j, &f) != ERR_OK) {
         bool limit = f.path == NULL || f.block == NULL;
         diag_reset(&s->diag);

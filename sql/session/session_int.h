@@ -71,8 +71,8 @@ struct sql_engine {
     struct fiber_cond user_locks_freed;
     struct user_lock *user_locks;
     struct estimate_slot estimates[ESTIMATE_SLOTS];
-    _Atomic bool super_read_only;
-    _Atomic uint32_t prepared_count; /* statements, of all sessions */
+    _Atomic bool read_only, super_read_only; /* super_read_only: then read_only, too */
+    _Atomic uint32_t prepared_count;         /* statements, of all sessions */
     /* SHOW STATUS counters */
     _Atomic uint64_t questions, com_select, com_insert, com_update, com_delete, com_commit,
         com_rollback, connections, slow_queries;

@@ -231,6 +231,8 @@ static db_err set_global(struct sql_session *s, enum sysvar_id id, const struct 
         struct sysvar_globals *old = e->globals;
         e->globals = g;
         g = old;
+        atomic_store_explicit(&e->read_only, e->globals->values[VAR_read_only].i != 0,
+                              memory_order_relaxed);
         atomic_store_explicit(&e->super_read_only, e->globals->values[VAR_super_read_only].i != 0,
                               memory_order_relaxed);
         atomic_store_explicit(&e->globals_lock, 0, memory_order_release);

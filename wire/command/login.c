@@ -98,6 +98,13 @@ db_err command__authenticate(struct conn *c, struct command_server *server,
                              bool *ret_accepted)
 {
     struct diag diag = {0};
+    if (c->tls == NULL && c->transport != CONN_UNIX &&
+        sql_engine_requires_secure_transport(server->engine)) {
+        *ret_accepted = false;
+        return result_error_text(c, 3159, "HY000",
+                                 "Connections using insecure transport are prohibited while "
+                                 "--require_secure_transport=ON.");
+    }
     db_err err = auth_run(server->auth, c, request, &diag, ret_outcome);
     if (err != ERR_OK) {
         if (diag.err != ERR_OK) { /* the look-up failed, not the client */

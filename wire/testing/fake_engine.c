@@ -223,6 +223,12 @@ uint64_t sql_engine_max_connections(const struct sql_engine *engine)
     return engine->limits.max_connections;
 }
 
+bool sql_engine_requires_secure_transport(const struct sql_engine *engine)
+{
+    (void)engine;
+    return false;
+}
+
 uint32_t sql_engine_connect_timeout_s(const struct sql_engine *engine)
 {
     return engine->limits.connect_timeout_s;
