@@ -285,6 +285,44 @@ class Basic:
         expect(((3,),), run(a, "SELECT v FROM l WHERE id=1"), "the later write wins")
         a.commit()
 
+    def table_locks(self):
+        """LOCK TABLES keeps the clients of all nodes out; a READ lock lets readers and other READ locks by. What a session has locked is
+        free when it ends."""
+        a, b, d = self.connections()
+        run(a, "CREATE TABLE lk1 (a INT PRIMARY KEY)")
+        run(a, "CREATE TABLE lk2 (a INT PRIMARY KEY)")
+
+        def waits(holder, free, other, sql, want):
+            got = []
+            t = threading.Thread(target=lambda: got.append(run(other, sql)))
+            t.start()
+            t.join(1)
+            expect([], got, "%r before the lock is given back" % sql)
+            free(holder)
+            t.join(20)
+            expect([tuple(want)], [tuple(g) for g in got], "%r afterwards" % sql)
+
+        def unlock(c):
+            run(c, "UNLOCK TABLES")
+
+        run(a, "LOCK TABLES lk1 READ, lk2 WRITE")
+        expect(((0,),), run(b, "SELECT COUNT(*) FROM lk1"), "a reader of a table locked for READ")
+        run(d, "LOCK TABLES lk1 READ")
+        run(d, "UNLOCK TABLES")
+        waits(a, unlock, b, "INSERT INTO lk1 VALUES (1)", ())
+        run(a, "LOCK TABLES lk2 WRITE")
+        waits(a, unlock, d, "SELECT COUNT(*) FROM lk2", ((0,),))
+        run(a, "LOCK TABLES lk1 READ")
+        waits(a, unlock, b, "ALTER TABLE lk1 ADD z INT", ())
+        run(b, "BEGIN")
+        run(b, "INSERT INTO lk1 VALUES (2, 2)")
+        waits(b, lambda c: run(c, "COMMIT"), a, "LOCK TABLES lk1 READ", ())
+        run(a, "LOCK TABLES lk1 WRITE")
+        run(a, "ALTER TABLE lk1 ADD y INT")
+        waits(a, unlock, d, "SELECT COUNT(*) FROM lk1", ((2,),))
+        run(a, "LOCK TABLES lk1 WRITE")
+        waits(a, lambda c: c.close(), b, "SELECT COUNT(*) FROM lk1", ((2,),))
+
     def deadlock(self):
         a, b = self.connections(autocommit=False)[:2]
         run(a, "CREATE TABLE d1 (id INT PRIMARY KEY, v INT)")
@@ -421,7 +459,7 @@ class Basic:
 
 
 TESTS = ["answers", "schema", "schema_waits_for_transactions", "schema_without_a_node", "auto_increment", "accounts", "privileges", "sessions", "locks",
-         "deadlock",
+         "table_locks", "deadlock",
          "locks_of_a_dead_node", "locks_of_a_paused_node", "ranges",
          "lease_moves", "restart_elsewhere", "all_restart", "one_after_another"]
 
