@@ -7,8 +7,11 @@
  * The engine needs nothing before its durable applied index; a member that is behind needs the
  * entries after its own, or else a snapshot of the whole range. A leader therefore keeps what any
  * member that was heard of lately still needs, within a bound of bytes. A follower does not know
- * what the others have; it keeps the last while, so that it can go on from where the old leader
- * stood. When the shared log is short of space nothing is kept for others. */
+ * what the others have, nor does a leader that has not heard of all yet; they keep the last while,
+ * so that they can go on from where the old leader stood. It matters beyond the work that it saves:
+ * who gets a snapshot instead of the entry of a split has nothing of the new half, and if a quorum
+ * of that is so, it depends on the few that have it to keep leading until they have sent it. When
+ * the shared log is short of space nothing is kept for others. */
 
 /* Between half of it and all of it is kept at most. */
 enum { KEEP_BYTES_MAX = 64 << 20 };
@@ -24,7 +27,8 @@ void retain_note(struct replica *r, uint64_t last_index, uint64_t bytes)
     }
 }
 
-static uint64_t needed_by_others(const struct replica *r, uint64_t index, uint64_t now)
+static uint64_t needed_by_others(const struct replica *r, uint64_t index, uint64_t now,
+                                 bool *ret_unknown)
 {
     struct raft_status st;
     uint64_t away = (uint64_t)r->rs->opts.member_away_ms * NS_PER_MS;
@@ -32,6 +36,7 @@ static uint64_t needed_by_others(const struct replica *r, uint64_t index, uint64
     for (uint32_t i = 0; i < st.peer_count; i++) {
         const struct raft_peer_status *p = &st.peers[i];
         bool live = st.quiescent || p->acked_sent_ns + away > now;
+        *ret_unknown = *ret_unknown || (p->id != r->replica_id && p->match == 0);
         if (p->id != r->replica_id && live && p->match != 0 && p->match < index) {
             index = p->match;
         }
@@ -59,8 +64,10 @@ uint64_t retain_limit(struct replica *r, uint64_t index, bool short_of_space)
     if (short_of_space || !atomic_load(&r->on_lane)) {
         return index;
     }
-    uint64_t keep = raft_role(r->raft) == RAFT_LEADER ? needed_by_others(r, index, now)
-                                                      : of_late(r, index, now);
+    uint64_t late = of_late(r, index, now);
+    bool unknown = raft_role(r->raft) != RAFT_LEADER;
+    uint64_t keep = unknown ? late : needed_by_others(r, index, now, &unknown);
+    keep = unknown && late < keep ? late : keep;
     if (keep < r->keep_from[0]) {
         keep = r->keep_from[0];
     }
