@@ -86,6 +86,7 @@ struct ddl_show_opts {
     uint64_t sql_mode;            /* ANSI_QUOTES */
     const struct timezone *tz;    /* defaults of TIMESTAMP columns are shown in it; NULL: UTC */
     uint64_t next_auto_increment; /* 0: what CREATE TABLE said */
+    bool temporary;               /* say so, whatever the table is */
 };
 /* Appends the text that SHOW CREATE TABLE gives. */
 MUST_USE db_err ddl_show_create_table_opts(struct arena *arena, const struct table_def *def,

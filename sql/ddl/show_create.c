@@ -336,7 +336,8 @@ db_err ddl_show_create_table_opts(struct arena *arena, const struct table_def *d
 {
     struct printer p = {arena, def, opts, out};
     bool first = true;
-    TRY(put(&p, table_is_temporary(def) ? "CREATE TEMPORARY TABLE " : "CREATE TABLE "));
+    TRY(put(&p, opts->temporary || table_is_temporary(def) ? "CREATE TEMPORARY TABLE "
+                                                           : "CREATE TABLE "));
     TRY(put_name(&p, def->name));
     TRY(put(&p, " (\n"));
     for (uint32_t i = 0; i < def->column_count; i++) {

@@ -591,6 +591,22 @@ static db_err create_view_row(struct arena *arena, const struct table_def *t,
     return arena_copy(arena, buf_slice(&out), &row->cells[1]);
 }
 
+/* MYSQL: tables of INFORMATION_SCHEMA are shown as temporary ones. */
+static db_err create_virtual_row(struct arena *arena, struct slice schema,
+                                 const struct table_def *t, struct show_row *row)
+{
+    SCOPE_BUF(out, SHOW_TEXT_MAX * 16);
+    bool info = slice_eq_nocase(schema, SLICE_LIT("information_schema"));
+    bool performance = slice_eq_nocase(schema, SLICE_LIT("performance_schema"));
+    struct ddl_show_opts opts = {.temporary = info};
+    struct table_def shown = *t;
+    shown.engine = slice_str(info ? "MEMORY" : performance ? "PERFORMANCE_SCHEMA" : "InnoDB");
+    TRY(ddl_show_create_table_opts(arena, &shown, &opts, &out));
+    *row = (struct show_row){.count = 2, .names = {"Table", "Create Table"}, .lengths = {64, 1024}};
+    row->cells[0] = t->name;
+    return arena_copy(arena, buf_slice(&out), &row->cells[1]);
+}
+
 static db_err create_schema_row(struct arena *arena, const struct schema_def *s, bool if_not_exists,
                                 struct show_row *row)
 {
@@ -639,10 +655,8 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snaps
             *ret_row = row;
             return ERR_OK;
         }
-        if (t->kind != TABLE_BASE) {
-            return my_error(diag, ER_NOT_SUPPORTED_YET, "SHOW CREATE TABLE of a system view");
-        }
-        TRY(create_table_row(arena, t, storage, &row));
+        TRY(t->kind == TABLE_BASE ? create_table_row(arena, t, storage, &row)
+                                  : create_virtual_row(arena, schema, t, &row));
     }
     *ret_row = row;
     return ERR_OK;

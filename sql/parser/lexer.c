@@ -55,8 +55,22 @@ static inline uint8_t peek(const struct lexer *lx, size_t n)
     return n < (size_t)(lx->end - lx->pos) ? lx->pos[n] : 0;
 }
 
+/* MYSQL: a zero byte ends the text when nothing but space and more of them come after it: some
+ * clients send the one that ends their string along. */
+static struct slice without_zeros(struct slice text)
+{
+    size_t n = text.len;
+    while (n > 0 && (text.ptr[n - 1] == 0 || text.ptr[n - 1] == ' ' || text.ptr[n - 1] == '\n' ||
+                     text.ptr[n - 1] == '\t' || text.ptr[n - 1] == '\r')) {
+        n--;
+    }
+    const void *zero = n < text.len ? memchr(text.ptr + n, 0, text.len - n) : NULL;
+    return zero == NULL ? text : slice_of(text.ptr, n);
+}
+
 void lexer_init(struct lexer *lx, struct slice text, uint32_t mode)
 {
+    text = without_zeros(text);
     *lx = (struct lexer){
         .start = text.ptr, .pos = text.ptr, .end = text.ptr + text.len, .mode = mode, .prev = 0};
 }

@@ -47,6 +47,25 @@ static void numbers(void **state)
           {IDENT, "1e5"}, {DECIMAL_NUM, "5.5"}, {0});
 }
 
+/* A client may send the zero byte that ends its string. */
+static void zeros(void **state)
+{
+    static const char ends[] = "a \0 \0";
+    static const char inside[] = "a \0 b";
+    struct lexer lx;
+    struct lex_token t;
+    (void)state;
+    lexer_init(&lx, slice_of(ends, sizeof(ends)), 0);
+    lexer_next(&lx, &t);
+    assert_int_equal(t.kind, IDENT);
+    lexer_next(&lx, &t);
+    assert_int_equal(t.kind, 0);
+    lexer_init(&lx, slice_of(inside, sizeof(inside) - 1), 0);
+    lexer_next(&lx, &t);
+    lexer_next(&lx, &t);
+    assert_int_equal(t.kind, LEX_BAD);
+}
+
 static void names(void **state)
 {
     (void)state;
@@ -195,9 +214,9 @@ static void test_charset(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers),  cmocka_unit_test(names),        cmocka_unit_test(strings),
-        cmocka_unit_test(comments), cmocka_unit_test(operators),    cmocka_unit_test(unescape),
-        cmocka_unit_test(words),    cmocka_unit_test(test_charset),
+        cmocka_unit_test(numbers),  cmocka_unit_test(zeros),    cmocka_unit_test(names),
+        cmocka_unit_test(strings),  cmocka_unit_test(comments), cmocka_unit_test(operators),
+        cmocka_unit_test(unescape), cmocka_unit_test(words),    cmocka_unit_test(test_charset),
     };
     return cmocka_run_group_tests(tests, test_setup, test_teardown);
 }

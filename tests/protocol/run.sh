@@ -32,4 +32,5 @@ if command -v go >/dev/null && [ -d "$gopath/src/github.com/go-sql-driver/mysql"
 else
   echo "SKIP go (install golang-go golang-github-go-sql-driver-mysql-dev)"
 fi
+"$here/dump_test.sh" "$host" "$port" "$user" "$password" || status=1
 exit $status
