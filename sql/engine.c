@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "sql/priv/acl.h"
+#include "sql/session/limits.h"
 #include "sql/session/peer.h"
 #include "sql/session/plan_cache.h"
 #include "sql/session/session_int.h"
@@ -15,6 +16,7 @@ static db_err open_parts(struct sql_engine *e, struct diag *diag)
 {
     TRY(sysvar_globals_new(&e->globals));
     TRY(mdl_new(&e->mdl));
+    TRY(account_uses_new(&e->uses));
     TRY(plan_cache_new(
         e->opts.plan_cache_bytes != 0 ? e->opts.plan_cache_bytes : PLAN_CACHE_DEFAULT, &e->plans));
     TRY(catalog_open(e->opts.storage, diag, &e->catalog));
@@ -73,6 +75,7 @@ void sql_engine_close(struct sql_engine *engine)
     }
     plan_cache_free(engine->plans);
     accounts_close(engine->accounts);
+    account_uses_free(engine->uses);
     catalog_close(engine->catalog);
     infoschema_free(engine->infoschema);
     mdl_free(engine->mdl);

@@ -75,7 +75,8 @@ static db_err add_up_members(struct priv_session *p)
 {
     const struct acl *acl = p->acl;
     struct priv_subject s = {.count = 1};
-    s.members = ARENA_ARRAY(&p->arena, const struct acl_user *, acl->count + 1u);
+    uint32_t room = p->role_count == 0 ? 1 : acl->count + 1u;
+    s.members = ARENA_ARRAY(&p->arena, const struct acl_user *, room);
     if (s.members == NULL) {
         return ERR_NOMEM;
     }

@@ -308,6 +308,7 @@ db_err access__check(struct statement *st, const struct ast_stmt *ast)
         return my_error(&s->diag, ER_MUST_CHANGE_PASSWORD);
     }
     if (ddl_handles(ast->kind)) {
+        TRY(session__count(s, true));
         return schema_statement(s, ast);
     }
     switch ((int)ast->kind) {

@@ -174,10 +174,10 @@ static db_err one_option(struct sql_session *s, const struct ast_user_option *o,
         break;
     case AST_UOPT_FAILED_LOGINS: return refuse_nonzero(s, o, "FAILED_LOGIN_ATTEMPTS");
     case AST_UOPT_LOCK_TIME: return refuse_nonzero(s, o, "PASSWORD_LOCK_TIME");
-    case AST_UOPT_MAX_QUERIES:
-    case AST_UOPT_MAX_UPDATES:
-    case AST_UOPT_MAX_CONNECTIONS:
-    case AST_UOPT_MAX_USER_CONNECTIONS: return refuse_nonzero(s, o, "account resource limits");
+    case AST_UOPT_MAX_QUERIES: a->max_questions = (uint32_t)o->number; break;
+    case AST_UOPT_MAX_UPDATES: a->max_updates = (uint32_t)o->number; break;
+    case AST_UOPT_MAX_CONNECTIONS: a->max_connections = (uint32_t)o->number; break;
+    case AST_UOPT_MAX_USER_CONNECTIONS: a->max_user_connections = (uint32_t)o->number; break;
     }
     return ERR_OK;
 }

@@ -419,6 +419,7 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
     db_err err = param_count == stmt->param_count
                      ? bind_params(stmt, params, param_count, &st)
                      : my_error(&s->diag, ER_WRONG_ARGUMENTS, "mysqld_stmt_execute");
+    err = err == ERR_OK ? session__count(s, false) : err;
     if (err == ERR_OK) {
         err = execute(stmt, &st);
     }

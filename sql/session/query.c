@@ -498,6 +498,7 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
         return my_error(&s->diag, ER_MUST_CHANGE_PASSWORD);
     }
     TRY(priv_check_needs(&s->priv, &plan->needs, &s->diag));
+    TRY(plan->kind == BOUND_SELECT ? ERR_OK : session__count(s, true));
     count_statement(s, plan);
     TRY(guard__plan(s, plan));
     TRY(lock_tables(s, plan));

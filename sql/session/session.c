@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "sql/charset/charset.h"
+#include "sql/session/limits.h"
 #include "sql/session/server_file.h"
 #include "sql/session/session_int.h"
 
@@ -67,8 +68,23 @@ static db_err login(struct sql_session *s, struct slice user, struct slice host)
                    all ? PRIV_ROLES_ALL : PRIV_ROLES_DEFAULT, mandatory, count));
     TRY(account__show_roles(s));
     const struct acl_user *self = priv_self(&s->priv);
+    account_use_disconnect(s->use);
+    s->use = NULL;
+    if (self != NULL) {
+        TRY(account_use_connect(s->engine->uses, &self->account, &s->diag, &s->use));
+    }
     s->password_expired = self != NULL && engine__password_expired(s->engine, &self->account);
     return ERR_OK;
+}
+
+db_err session__count(struct sql_session *s, bool update)
+{
+    const struct acl_user *self = priv_self(&s->priv);
+    if (LIKELY(s->use == NULL) || self == NULL) {
+        return ERR_OK;
+    }
+    return update ? account_use_update(s->use, &self->account, &s->diag)
+                  : account_use_question(s->use, &self->account, &s->diag);
 }
 
 static db_err set_accounts(struct sql_session *s, const struct sql_session_opts *opts)
@@ -153,7 +169,11 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
         err = set_charset(s, opts->charset);
     }
     if (err != ERR_OK) {
-        diag_set(diag, err, "a session could not be made");
+        if (err == ERR_SQL) {
+            *diag = s->diag;
+        } else {
+            diag_set(diag, err, "a session could not be made");
+        }
         sql_session_close(s);
         return err;
     }
@@ -192,6 +212,7 @@ void sql_session_close(struct sql_session *session)
         atomic_fetch_sub_explicit(&e->session_count, 1, memory_order_relaxed);
     }
     state_fini(session);
+    account_use_disconnect(session->use);
     priv_fini(&session->priv);
     diag_area_fini(&session->conditions);
     buf_fini(&session->schema_buf);

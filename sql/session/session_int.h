@@ -53,6 +53,7 @@ struct sql_engine {
     struct arena arena; /* copies of options */
     struct catalog *catalog;
     struct accounts *accounts;
+    struct account_uses *uses; /* limits.h */
     struct infoschema *infoschema;
     struct mdl *mdl;
     struct mem_tracker mem;
@@ -157,7 +158,8 @@ struct sql_session {
     struct sql_session_opts opts;
     struct slice user, host, schema;
     struct priv_session priv;
-    bool password_expired; /* nothing but a new password is accepted: 1820 */
+    struct account_use *use; /* NULL: the account had no limits at the log-in */
+    bool password_expired;   /* nothing but a new password is accepted: 1820 */
     bool has_schema, multi_statements;
     struct buf schema_buf;
     /* variables */
@@ -449,6 +451,8 @@ db_err account__may_change(struct sql_session *s, const struct acl *acl,
 /* @@mandatory_roles as names, in the arena; what cannot be read is left out. */
 db_err account__mandatory(struct sql_session *s, struct arena *arena, struct acl_name **ret,
                           uint32_t *ret_count);
+/* Counts a statement against the account's limits: 1226. */
+MUST_USE db_err session__count(struct sql_session *s, bool update);
 bool engine__password_expired(struct sql_engine *e, const struct account *a);
 
 /* session.c */

@@ -417,7 +417,8 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
         size_t consumed = 0;
         session__begin_statement(session);
         bool done = false;
-        db_err err = query__run_cached(&st, &done, &consumed);
+        db_err err = session__count(session, false);
+        err = err == ERR_OK ? query__run_cached(&st, &done, &consumed) : err;
         if (done) {
             rest = slice_from(rest, consumed);
         } else if (err == ERR_OK) {

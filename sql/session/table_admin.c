@@ -9,6 +9,7 @@
  * is what MySQL does for InnoDB; its note says so. */
 #include "base/clock.h"
 #include "sql/priv/acl.h"
+#include "sql/session/limits.h"
 #include "sql/session/session_int.h"
 
 enum { ADMIN_COLUMNS = 4 };
@@ -234,8 +235,8 @@ static void warn_deprecated(struct sql_session *s, const char *text)
     diag_area_add(&s->conditions, DIAG_WARNING, &d);
 }
 
-/* There are no log files, cost tables or limits of accounts here that could be stale, and no table
- * is kept open: for these there is nothing to do. */
+/* There are no log files or cost tables here that could be stale, and no table is kept open: for
+ * these there is nothing to do. */
 db_err table_admin__flush(struct statement *st, const struct ast_flush *f)
 {
     struct sql_session *s = st->session;
@@ -252,6 +253,9 @@ db_err table_admin__flush(struct statement *st, const struct ast_flush *f)
         TRY(table_locks__check_flush(s));
     }
     TRY(txn__implicit_commit(s));
+    if ((f->what & AST_FLUSH_USER_RESOURCES) != 0) {
+        account_uses_reset(s->engine->uses);
+    }
     if ((f->what & AST_FLUSH_PRIVILEGES) != 0) {
         warn_deprecated(s, "'FLUSH PRIVILEGES' is deprecated and will be removed in a future "
                            "release.");
