@@ -522,6 +522,7 @@ static db_err start_rpc(struct membership *m, struct diag *diag)
                                  .identity = identity(m),
                                  .loops = loops,
                                  .loop_count = count,
+                                 .lanes = m->opts.world == NULL && !m->opts.nng ? count : 0,
                                  .resolve = resolve,
                                  .state = on_state,
                                  .ctx = m};

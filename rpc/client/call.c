@@ -279,12 +279,24 @@ static db_err call_on(struct link *l, struct rpc_conn *c, const struct rpc_call 
     return diag_set(diag, err, "%s: %s", l->peer->label, err_text(err));
 }
 
+/* The calling loop's own, if there are several: it reads the reply, and nobody has to be woken. */
+static struct link *link_for(struct rpc_peer *peer, enum rpc_class class)
+{
+    const struct rpc_client_opts *o = &peer->client->opts;
+    struct loop *loop = loop_current();
+    if (class != RPC_CLASS_SQL || o->lanes <= 1 || loop == NULL) {
+        return &peer->links[class];
+    }
+    unsigned lane = loop_index(loop) % o->lanes;
+    return lane == 0 ? &peer->links[class] : &peer->links[RPC_CLASS__COUNT + lane - 1];
+}
+
 db_err rpc_call(struct rpc_peer *peer, const struct rpc_call *call, struct diag *diag,
                 struct rpc_reply *ret_reply)
 {
     const struct rpc_method_info *m = rpc_method_info(call->method);
     ASSERT(m != NULL && m->kind == RPC_UNARY);
-    struct link *l = &peer->links[m->class];
+    struct link *l = link_for(peer, m->class);
     struct rpc_conn *c;
     uint64_t deadline_ns = call_deadline(call->deadline_ns);
     *ret_reply = (struct rpc_reply){0};

@@ -1,10 +1,10 @@
 /* The calling side: a pool of peers by node id; one-way messages, calls, streams.
  *
- * A peer has up to three connections, one per class, dialled at first use and redialled for good
- * with a jittered back-off. Addresses come from the resolver, asked anew for each attempt. A peer
- * whose last attempt failed is down: calls to it fail at once with ERR_UNAVAILABLE until an attempt
- * in the background has succeeded. Calls made while the first attempt is under way, or right after
- * a connection was lost, wait for the attempt.
+ * A peer has up to three connections, one per class (and more of class SQL, see `lanes`), dialled
+ * at first use and redialled for good with a jittered back-off. Addresses come from the resolver,
+ * asked anew for each attempt. A peer whose last attempt failed is down: calls to it fail at once
+ * with ERR_UNAVAILABLE until an attempt in the background has succeeded. Calls made while the first
+ * attempt is under way, or right after a connection was lost, wait for the attempt.
  *
  * Thread-safe, from any loop. */
 #ifndef SKEIN_RPC_CLIENT_CLIENT_H
@@ -19,6 +19,8 @@
 struct rpc_client;
 struct rpc_peer;
 
+enum { RPC_LANES_MAX = 16 };
+
 struct rpc_client_opts {
     struct rpc_transport *transport; /* borrowed */
     struct rpc_identity identity;
@@ -27,6 +29,9 @@ struct rpc_client_opts {
     struct rpc_timing timing;
     size_t queue_max; /* bytes waiting per connection; 0: 64 MiB */
     size_t frame_max; /* 0: 64 MiB */
+    /* Connections of class SQL to each peer, made when first needed: a call goes by that of its
+     * loop, which then reads the reply itself. 0: one, for all loops. At most RPC_LANES_MAX. */
+    unsigned lanes;
 
     /* Writes the node's present address, "host:port", NUL-terminated. ERR_NOT_FOUND: nothing is
      * known, tried again later. Called on the clockwork's loop with no lock held; must not park. */

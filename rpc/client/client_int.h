@@ -46,6 +46,7 @@ struct link {
     struct rpc_peer *peer;
     struct rpc_client *client;
     enum rpc_class class;
+    unsigned lane;     /* of class SQL: which of several; else 0 */
     struct link *next; /* client->links; never changes once there */
 
     pthread_mutex_t lock; /* guards the rest */
@@ -76,7 +77,7 @@ struct rpc_peer {
     _Atomic uint64_t said_node;
     char address[RPC_ADDRESS_MAX];
     char label[RPC_ADDRESS_MAX]; /* for people: "node 3" or the address */
-    struct link links[RPC_CLASS__COUNT];
+    struct link links[RPC_CLASS__COUNT + RPC_LANES_MAX - 1]; /* by class; then lanes 1.. of SQL */
 };
 
 struct rpc_client {
@@ -99,8 +100,14 @@ struct rpc_client {
     bool stopped;            /* clockwork's loop only */
 };
 
+/* How many of peer->links there are. */
+static inline unsigned client__links(const struct rpc_client *client)
+{
+    return RPC_CLASS__COUNT + (client->opts.lanes > 1 ? client->opts.lanes - 1 : 0);
+}
+
 /* peer.c */
-void link__init(struct link *l, struct rpc_peer *peer, enum rpc_class class);
+void link__init(struct link *l, struct rpc_peer *peer, enum rpc_class class, unsigned lane);
 void link__fini(struct link *l);
 void link__tick(struct link *l, uint64_t now_ns); /* clockwork */
 void link__end(struct link *l);                   /* clockwork: the client stops */

@@ -32,16 +32,18 @@ static const struct sm_state g_states[LINK__COUNT] = {
     [LINK_DOWN] = {"down", SM_TO(LINK_DIALING) | SM_TO(LINK_IDLE), 0},
 };
 
-void link__init(struct link *l, struct rpc_peer *peer, enum rpc_class class)
+void link__init(struct link *l, struct rpc_peer *peer, enum rpc_class class, unsigned lane)
 {
     struct rpc_client *client = peer->client;
     l->peer = peer;
     l->client = client;
     l->class = class;
+    l->lane = lane;
     pthread_mutex_init(&l->lock, NULL);
     sm_init(&l->sm, "rpc link", g_states, LINK__COUNT, LINK_IDLE, NULL, NULL);
-    breaker_init(&l->breaker, client->opts.timing.redial_ms, client->opts.timing.redial_max_ms,
-                 hash_combine(client->seed, hash_combine(peer->node, (uint64_t) class)));
+    breaker_init(
+        &l->breaker, client->opts.timing.redial_ms, client->opts.timing.redial_max_ms,
+        hash_combine(client->seed, hash_combine(peer->node, (uint64_t) class + 16 * lane)));
     list_init(&l->waiting);
     snprintf(l->why, sizeof(l->why), "not connected yet");
 }
@@ -182,6 +184,14 @@ static db_err find_address(struct link *l, char *ret_address)
                               : ERR_NOT_FOUND;
 }
 
+/* A lane is its loop's; the others are spread. */
+static unsigned loop_of(const struct link *l)
+{
+    const struct rpc_client_opts *o = &l->client->opts;
+    unsigned first = (unsigned)l->peer->node + (unsigned)l->class;
+    return (o->lanes > 1 && l->class == RPC_CLASS_SQL ? l->lane : first) % o->loop_count;
+}
+
 /* Clockwork; with the lock held, gives it back. Nobody else looks for l->dial meanwhile. */
 static void dial_now(struct link *l, uint64_t now_ns)
 {
@@ -209,7 +219,7 @@ static void dial_now(struct link *l, uint64_t now_ns)
     d->dial = (struct rpc_dial){
         .address = slice_str(d->address),
         .server_name = d->server_name,
-        .loop = client->loops[((unsigned)node + (unsigned)l->class) % client->opts.loop_count],
+        .loop = client->loops[loop_of(l)],
         .done = dialed,
     };
     l->dial = d;
@@ -317,6 +327,9 @@ static void tell(struct link *l)
     l->told_up = up;
     l->told_generation = l->generation;
     pthread_mutex_unlock(&l->lock);
+    if (l->lane != 0) { /* the first one speaks for all */
+        return;
+    }
     if (o->state != NULL && down_first) {
         o->state(o->ctx, node, l->class, false, why);
     }

@@ -113,6 +113,7 @@ db_err rpc_client_start(const struct rpc_client_opts *opts, struct rpc_client **
     memcpy(loops, opts->loops, opts->loop_count * sizeof(*loops));
     client->opts = *opts;
     client->loops = loops;
+    client->opts.lanes = opts->lanes < RPC_LANES_MAX ? opts->lanes : RPC_LANES_MAX;
     rpc_timing_defaults(&client->opts.timing);
     client->seed = hash_combine(opts->identity.boot_id, opts->identity.node);
     pthread_mutex_init(&client->lock, NULL);
@@ -133,7 +134,7 @@ static void free_all(struct rpc_client *client)
     struct rpc_peer *peer = client->peers;
     while (peer != NULL) {
         struct rpc_peer *next = peer->next;
-        for (int i = 0; i < RPC_CLASS__COUNT; i++) {
+        for (unsigned i = 0; i < client__links(client); i++) {
             link__fini(&peer->links[i]);
         }
         mem_free(peer);
@@ -182,9 +183,11 @@ static struct rpc_peer *peer_new(struct rpc_client *client, uint64_t node, const
         mem_free(peer);
         return NULL;
     }
-    for (int i = 0; i < RPC_CLASS__COUNT; i++) {
+    for (unsigned i = 0; i < client__links(client); i++) {
         struct link *l = &peer->links[i];
-        link__init(l, peer, (enum rpc_class)i);
+        bool lane = i >= RPC_CLASS__COUNT;
+        link__init(l, peer, lane ? RPC_CLASS_SQL : (enum rpc_class)i,
+                   lane ? i - RPC_CLASS__COUNT + 1 : 0);
         l->next = client->links;
         client->links = l;
     }
@@ -241,7 +244,7 @@ bool rpc_peer_is_up(const struct rpc_peer *peer, enum rpc_class class)
 
 void rpc_peer_disconnect(struct rpc_peer *peer)
 {
-    for (int i = 0; i < RPC_CLASS__COUNT; i++) {
+    for (unsigned i = 0; i < client__links(peer->client); i++) {
         struct link *l = &peer->links[i];
         SCOPE_LOCK(&l->lock);
         l->wanted = false;
@@ -251,7 +254,7 @@ void rpc_peer_disconnect(struct rpc_peer *peer)
 
 void rpc_peer_poke(struct rpc_peer *peer)
 {
-    for (int i = 0; i < RPC_CLASS__COUNT; i++) {
+    for (unsigned i = 0; i < client__links(peer->client); i++) {
         struct link *l = &peer->links[i];
         SCOPE_LOCK(&l->lock);
         breaker_hurry(&l->breaker);

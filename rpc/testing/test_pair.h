@@ -90,6 +90,7 @@ static inline void pair_init(struct pair *p, unsigned loop_count)
         .identity = {.cluster = "cluster-of-tests", .node = CLIENT_NODE, .kind = RPC_PEER_NODE},
         .loops = p->loops,
         .loop_count = loop_count,
+        .lanes = nng ? 0 : loop_count,
         .timing = {.tick_ms = 5, .redial_ms = 10, .redial_max_ms = 50},
         .resolve = pair_resolve,
         .state = pair_state,

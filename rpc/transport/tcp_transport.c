@@ -65,6 +65,7 @@ struct tcp_pipe {
 struct attempt {
     struct tcp_transport *t;
     struct rpc_dial *dial;
+    struct loop *loop; /* of the connection */
     struct fd_watch watch;
     int fd;
     _Atomic unsigned refs;  /* being at work; an event; the resolver */
@@ -225,7 +226,8 @@ static void pipe_ready(struct fd_watch *w)
 }
 
 /* Takes the descriptor in every case. */
-static struct rpc_pipe *pipe_new(struct tcp_transport *t, int fd, const char *remote)
+static struct rpc_pipe *pipe_new(struct tcp_transport *t, struct loop *loop, int fd,
+                                 const char *remote)
 {
     int on = 1;
     struct tcp_pipe *p = mem_calloc(1, sizeof(*p));
@@ -243,7 +245,7 @@ static struct rpc_pipe *pipe_new(struct tcp_transport *t, int fd, const char *re
     pthread_mutex_init(&p->lock, NULL);
     snprintf(p->base.remote, sizeof(p->base.remote), "%s", remote);
     count_live(t, 1);
-    if (fd_watch_add(next_loop(t), &p->watch, fd) != ERR_OK) {
+    if (fd_watch_add(loop, &p->watch, fd) != ERR_OK) {
         pipe_unref(p);
         return NULL;
     }
@@ -322,7 +324,7 @@ static void finish(struct attempt *a, db_err err, const char *text)
         fd_watch_remove(&a->watch);
     }
     if (err == ERR_OK) {
-        pipe = pipe_new(t, a->fd, a->address);
+        pipe = pipe_new(t, a->loop, a->fd, a->address);
         a->fd = -1;
         err = pipe != NULL ? ERR_OK : ERR_NOMEM;
         text = "out of memory";
@@ -372,7 +374,7 @@ static void connect_to(struct attempt *a, const struct addrinfo *to)
     db_err err = ERR_OK;
     if (!a->finished) {
         a->watched = true; /* a cancel waits for the lock */
-        err = fd_watch_add(next_loop(t), &a->watch, a->fd);
+        err = fd_watch_add(a->loop, &a->watch, a->fd);
         a->watched = err == ERR_OK;
     }
     pthread_mutex_unlock(&t->lock);
@@ -452,6 +454,7 @@ static void transport_dial(struct rpc_transport *base, struct rpc_dial *dial)
     }
     a->t = t;
     a->dial = dial;
+    a->loop = dial->loop != NULL && loop_uv(dial->loop) != NULL ? dial->loop : next_loop(t);
     a->fd = -1;
     a->watch.hold = attempt_hold;
     a->watch.ready = attempt_ready;
@@ -511,7 +514,7 @@ static bool accept_one(struct rpc_listener *l)
     int fd = accept4(l->fd, (struct sockaddr *)&sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
         format_address((struct sockaddr *)&sa, len, remote);
-        struct rpc_pipe *pipe = pipe_new(l->t, fd, remote);
+        struct rpc_pipe *pipe = pipe_new(l->t, next_loop(l->t), fd, remote);
         if (pipe != NULL) {
             l->accepted(l->ctx, pipe);
         }

@@ -68,7 +68,7 @@ struct rpc_pipe {
 struct rpc_dial {
     struct slice address;    /* host:port; borrowed for the call of rpc_dial */
     const char *server_name; /* TLS: the name the certificate must carry; borrowed until done */
-    struct loop *loop;       /* where a simulated pipe completes */
+    struct loop *loop;       /* where the pipe completes (not NNG's) */
     /* ERR_OK: the pipe is the callee's. Else pipe is NULL: ERR_UNAVAILABLE (refused, unreachable,
      * no such host, handshake failed), ERR_CANCELED, ERR_NOMEM. text says why (static or borrowed
      * for the call). Any thread; may be called from within rpc_dial. */
