@@ -22,6 +22,8 @@ void ts_client_init(struct ts_client *c, struct meta_service *meta, const _Atomi
         pthread_mutex_init(&c->slots[i].mutex, NULL);
         c->slots[i].busy = false;
         c->slots[i].waiter_count = 0;
+        c->slots[i].names_left = 0;
+        c->slots[i].hungry_ns = 0;
         list_init(&c->slots[i].waiters);
     }
 }
@@ -95,6 +97,47 @@ db_err ts_client_next(struct ts_client *c, struct diag *diag, ts_t *ret_ts)
     db_err err = ask(c, 1, diag, ret_ts);
     serve_waiters(c, s);
     return err;
+}
+
+static bool take_name(struct ts_slot *s, ts_t floor, uint64_t now_ns, ts_t *ret_ts)
+{
+    if (s->names_left == 0 || s->name < floor || now_ns - s->names_ns > TS_NAMES_NS) {
+        s->names_left = 0;
+        return false;
+    }
+    *ret_ts = s->name++;
+    s->names_left--;
+    return true;
+}
+
+db_err ts_client_name(struct ts_client *c, ts_t floor, struct diag *diag, ts_t *ret_ts)
+{
+    if (LIKELY(atomic_load_explicit(c->direct, memory_order_relaxed))) {
+        return ask(c, 1, diag, ret_ts);
+    }
+    struct loop *loop = loop_current();
+    struct ts_slot *s = &c->slots[loop == NULL ? 0 : loop_index(loop) % TS_CLIENT_SLOTS];
+    uint64_t now_ns = clock_mono_ns();
+    pthread_mutex_lock(&s->mutex);
+    bool found = take_name(s, floor, now_ns, ret_ts);
+    bool often = now_ns - s->hungry_ns < TS_NAMES_NS;
+    s->hungry_ns = found ? s->hungry_ns : now_ns;
+    pthread_mutex_unlock(&s->mutex);
+    if (found) {
+        return ERR_OK;
+    }
+    if (!often) { /* one now and then: together with those who want to read */
+        return ts_client_next(c, diag, ret_ts);
+    }
+    ts_t first;
+    TRY(ask(c, TS_NAMES_AHEAD, diag, &first));
+    pthread_mutex_lock(&s->mutex);
+    s->name = first + 1;
+    s->names_left = TS_NAMES_AHEAD - 1;
+    s->names_ns = now_ns; /* as of before the call */
+    pthread_mutex_unlock(&s->mutex);
+    *ret_ts = first;
+    return ERR_OK;
 }
 
 db_err ts_client_last(struct ts_client *c, struct diag *diag, ts_t *ret_ts)

@@ -150,14 +150,16 @@ static void enter_active(struct ctxn *t)
     }
 }
 
-/* Asks for a timestamp under the protection of a bound, which stays until bound_ends. */
-static db_err ask(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
+/* Asks for a timestamp under the protection of a bound, which stays until bound_ends. A name may
+ * have been taken ahead, but not before the bound: what is protected from then on covers it. */
+static db_err ask(struct ctxn *t, bool name, struct diag *diag, ts_t *ret_ts)
 {
     ts_t floor = atomic_load(&t->env->floor);
     __atomic_store_n(&t->bound, floor != 0 ? floor : 1, __ATOMIC_SEQ_CST);
     enter_active(t);
     atomic_fetch_add(&t->shard->asked, 1);
-    return ts_client_next(t->env->ts, diag, ret_ts);
+    return name ? ts_client_name(t->env->ts, floor, diag, ret_ts)
+                : ts_client_next(t->env->ts, diag, ret_ts);
 }
 
 static void bound_ends(struct ctxn *t)
@@ -217,7 +219,7 @@ db_err ctxn_need_start(struct ctxn *t, struct diag *diag)
         return ERR_OK;
     }
     ts_t ts;
-    db_err err = ask(t, diag, &ts);
+    db_err err = ask(t, true, diag, &ts);
     if (err == ERR_OK) {
         set_ts(&t->start_ts, ts);
     }
@@ -232,7 +234,7 @@ db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag)
     }
     ts_t ts;
     bool named = true;
-    db_err err = ask(t, diag, &ts);
+    db_err err = ask(t, false, diag, &ts);
     if (UNLIKELY(err == ERR_DISK_FULL)) { /* reads go on; a name comes with the first write */
         named = false;
         diag_reset(diag);
