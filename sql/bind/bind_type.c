@@ -173,6 +173,7 @@ static db_err member_text(const struct type_ctx *c, const struct charset *cs, st
 
 static db_err bind_names(const struct type_ctx *c, struct sql_type *ret)
 {
+    enum { MEMBER_CHARS_MAX = 255 };
     const struct ast_type *a = c->ast;
     bool is_set = a->kind == AST_TYPE_SET;
     uint16_t collation;
@@ -189,6 +190,9 @@ static db_err bind_names(const struct type_ctx *c, struct sql_type *ret)
     const struct collation *coll = collation_by_id(collation);
     for (uint32_t i = 0; i < a->values.count; i++) {
         TRY(member_text(c, coll->cs, a->values.items[i]->text, &list[i]));
+        if (coll->cs->ops != NULL && charset_char_count(coll->cs, list[i]) > MEMBER_CHARS_MAX) {
+            return my_error(c->diag, ER_TOO_LONG_SET_ENUM_VALUE, c->column);
+        }
         for (uint32_t k = 0; k < i; k++) {
             if (collation_compare(coll, list[i], list[k]) == 0) {
                 return my_error(c->diag, ER_DUPLICATED_VALUE_IN_TYPE, c->column,

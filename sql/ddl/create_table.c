@@ -337,6 +337,49 @@ static db_err check_identifiers(struct ddl_ctx *ctx, const struct ast_create_tab
     return ERR_OK;
 }
 
+static bool is_one_of(struct slice s, const char *const *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (slice_eq_nocase(s, slice_str(list[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What follows the next '_'; ptr NULL: there is none. */
+static struct slice after_underscore(struct slice s)
+{
+    const uint8_t *p = s.len == 0 ? NULL : memchr(s.ptr, '_', s.len);
+    return p == NULL ? SLICE_EMPTY : slice_from(s, (size_t)(p + 1 - s.ptr));
+}
+
+/* MYSQL: names of InnoDB's tables of full-text indexes are taken: FTS_<id>_CONFIG,
+ * FTS_<id>_<id>_INDEX_1 ... */
+static db_err check_not_auxiliary(struct ddl_ctx *ctx, struct slice schema, struct slice name)
+{
+    static const char *const common[] = {"being_deleted", "being_deleted_cache", "config",
+                                         "deleted",       "deleted_cache",       "added",
+                                         "stopwords"};
+    static const char *const parts[] = {"index_1", "index_2", "index_3", "index_4",
+                                        "index_5", "index_6", "doc_id"};
+    if (name.len < 4 || !slice_eq_nocase(slice_of(name.ptr, 4), SLICE_LIT("fts_"))) {
+        return ERR_OK;
+    }
+    struct slice rest = after_underscore(slice_from(name, 4));
+    if (!is_one_of(rest, common, ARRAY_COUNT(common)) &&
+        !is_one_of(after_underscore(rest), parts, ARRAY_COUNT(parts))) {
+        return ERR_OK;
+    }
+    struct diag d;
+    diag_reset(&d);
+    diag_set_sql(&d, ER_WRONG_TABLE_NAME, my_error_sqlstate(ER_WRONG_TABLE_NAME),
+                 "Invalid table name. `%.*s/%.*s` has the form of an FTS auxiliary table name",
+                 SLICE_FMT(schema), SLICE_FMT(name));
+    diag_area_add(ctx->warnings, DIAG_WARNING, &d);
+    return my_error(ctx->diag, ER_WRONG_TABLE_NAME, ddl__text(ctx, name));
+}
+
 db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
 {
     struct draft d = {.ctx = ctx};
@@ -358,6 +401,7 @@ db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
         diag_area_note(ctx->warnings, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, d.def.name));
         return ERR_OK;
     }
+    TRY(check_not_auxiliary(ctx, d.def.schema_name, d.def.name));
     d.def.schema_id = schema->id;
     d.def.collation = schema->collation;
     d.def.engine = SLICE_LIT("InnoDB");
