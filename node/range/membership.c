@@ -26,6 +26,7 @@ enum {
 };
 #define SETTLE_NS  (30 * NS_PER_S) /* a configuration entry commits, or the group is in trouble */
 #define STALL_NS   (60 * NS_PER_S) /* a learner that does not get on at all */
+#define GONE_NS    (8 * NS_PER_S)  /* ... and whose node is not heard of: others wait for the range */
 #define STAYING_NS (3 * NS_PER_S)  /* members that stay come up to date, or it is not the time */
 
 /* ---- configurations and descriptors ---- */
@@ -329,6 +330,27 @@ static db_err look(struct range_loop *l, struct replica *r, void *arg)
     return ((struct raft_status *)arg)->role == RAFT_LEADER ? ERR_OK : ERR_NOT_LEADER;
 }
 
+/* The status, and whether the nodes of all members answer this one. */
+struct watch {
+    struct raft_status status;
+    bool all_heard;
+};
+
+static db_err look_around(struct range_loop *l, struct replica *r, void *arg)
+{
+    struct watch *w = arg;
+    TRY(look(l, r, &w->status));
+    w->all_heard = true;
+    const struct range_desc *d = replica_desc(r);
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        struct peer *p = d->replicas[i].node == l->rs->ident.node_id
+                             ? NULL
+                             : peer_get(l->rs, d->replicas[i].node);
+        w->all_heard = w->all_heard && (p == NULL || p->lanes[range_lane(r->id)].live);
+    }
+    return ERR_OK;
+}
+
 static db_err reload(struct change *c)
 {
     arena_reset(&c->arena);
@@ -485,20 +507,21 @@ static bool caught_up(const struct change *c, const struct raft_status *st, uint
 static db_err wait_caught_up(struct change *c)
 {
     uint64_t last = 0;
-    uint64_t stalled = clock_mono_ns() + STALL_NS;
+    uint64_t moved = clock_mono_ns(); /* it got on */
+    uint64_t heard = moved;
     for (;;) {
-        struct raft_status st;
+        struct watch w;
         uint64_t sum;
-        TRY(replica_call(c->r, look, &st));
-        if (caught_up(c, &st, &sum)) {
+        TRY(replica_call(c->r, look_around, &w));
+        if (caught_up(c, &w.status, &sum)) {
             return ERR_OK;
         }
+        uint64_t now = clock_mono_ns();
         uint64_t progress = sum + atomic_load(&c->r->snapshot_progress);
-        if (progress != last) {
-            last = progress;
-            stalled = clock_mono_ns() + STALL_NS;
-        }
-        if (clock_mono_ns() >= stalled) {
+        moved = progress != last ? now : moved;
+        heard = w.all_heard || progress != last ? now : heard;
+        last = progress;
+        if (now - moved >= STALL_NS || now - heard >= GONE_NS) {
             return diag_set(c->diag, ERR_TIMEOUT,
                             "range %llu: a new replica does not catch up; it stays a learner",
                             (unsigned long long)c->r->id);

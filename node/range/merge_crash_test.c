@@ -97,8 +97,11 @@ static void start_again(struct tcluster *c)
     if (c->count > 1) {
         t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     }
-    struct range_store_stats st;
-    range_store_get_stats(c->nodes[1].rs, &st);
+    struct range_store_stats st = {0};
+    for (int i = 0; i < 1000 && st.ranges != 2; i++) {
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+        range_store_get_stats(c->nodes[1].rs, &st);
+    }
     CHECK(st.ranges == 2);
     t_stop_all(c);
 }
