@@ -258,6 +258,7 @@ struct replica {
     bool keep_locks; /* the locks are those of before: the lease that begins keeps them */
     struct lease_msg lease_msg;
     struct inbox_msg opened_msg;
+    struct raft *opened;     /* the core that comes with opened_msg; `raft` from then on */
     struct merge_hold *hold; /* applying waits for the range to be merged; see merge_apply.c */
     bool resync;             /* leaving to come back by a snapshot */
     uint64_t want_lo;        /* the core asked for entries that are not in memory; 0: it did not */

@@ -209,6 +209,7 @@ void replica_free(struct replica *r)
     merge_hold_free(r);
     load_free(r);
     raft_free(r->raft);
+    raft_free(r->opened);
     log_fetch_free(r->fetched);
     handed_drop(&r->handed);
     handed_drop(&r->taken);
@@ -384,7 +385,7 @@ static db_err open_replica(struct replica *r)
     if (st.conf.count > 1) { /* the descriptor may be older than the log */
         atomic_store(&r->pinned, true);
     }
-    r->raft = j.raft;
+    r->opened = j.raft;
     return ERR_OK;
 }
 

@@ -45,6 +45,19 @@ void replica_break(struct range_loop *l, struct replica *r, db_err err)
     range_store_fatal(l->rs, err, "the Raft core of a range has failed");
 }
 
+/* A pinned one that can be driven is, from the first moment on. */
+static void enter_lane(struct range_loop *l, struct replica *r)
+{
+    if (r->raft != NULL && !replica_draining(l, r) &&
+        atomic_load_explicit(&r->pinned, memory_order_relaxed) &&
+        !atomic_load_explicit(&r->on_lane, memory_order_relaxed) && replica_runs(r)) {
+        lane_enter(l, r);
+        if (r->campaign_until_ns != 0) {
+            split_campaign(&r->campaign_timer);
+        }
+    }
+}
+
 static void take_inbox(struct range_loop *l, struct replica *r)
 {
     for (struct inbox_msg *m = inbox_take(r), *next; m != NULL; m = next) {
@@ -53,7 +66,11 @@ static void take_inbox(struct range_loop *l, struct replica *r)
         case INBOX_PROPOSE:
             list_push_back(&r->pending, &CONTAINER_OF(m, struct proposal, msg)->link);
             break;
-        case INBOX_OPENED: break; /* r->raft is set: drive it */
+        case INBOX_OPENED:
+            r->raft = r->opened;
+            r->opened = NULL;
+            enter_lane(l, r);
+            break;
         case INBOX_LEASE_READY:
             replica_lease_ready(l, r, CONTAINER_OF(m, struct lease_msg, msg));
             break;
@@ -82,13 +99,7 @@ static void take_inbox(struct range_loop *l, struct replica *r)
 void replica_work(struct range_loop *l, struct replica *r)
 {
     bool drains = replica_draining(l, r);
-    if (r->raft != NULL && !drains && atomic_load_explicit(&r->pinned, memory_order_relaxed) &&
-        !atomic_load_explicit(&r->on_lane, memory_order_relaxed) && replica_runs(r)) {
-        lane_enter(l, r);
-        if (r->campaign_until_ns != 0) {
-            split_campaign(&r->campaign_timer);
-        }
-    }
+    enter_lane(l, r);
     take_inbox(l, r);
     if (!replica_runs(r)) {
         replica_fail_pending(r, r->broken != ERR_OK ? ERR_UNAVAILABLE : ERR_NOT_LEADER);
