@@ -411,6 +411,31 @@ static void test_committed_elsewhere(void **state)
     cluster_free(c);
 }
 
+/* A follower that has everything and was cut off before it heard that the last entry is committed,
+ * long enough to ask for votes: the leader has nothing to append, its heartbeat must be enough. */
+static void test_commit_by_heartbeat(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_new(3);
+    elect(c, 2);
+    struct node *n = &c->nodes[1];
+    struct node *f = &c->nodes[0];
+    assert_int_equal(propose(c, n, 50), ERR_OK);
+    settle(c);
+    assert_true(f->applied < n->last && f->last == n->last);
+    c->cut = 1;
+    c->now += 5 * NS_PER_S;
+    assert_int_equal(step(c, f, (struct raft_event){.type = RAFT_EV_CAMPAIGN}), ERR_OK);
+    settle(c);
+    assert_int_equal(raft_role(f->raft), RAFT_PRECANDIDATE);
+    c->cut = 0;
+    beat(c);
+    beat(c);
+    assert_int_equal(raft_role(f->raft), RAFT_FOLLOWER);
+    assert_int_equal(f->applied, n->last);
+    cluster_free(c);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -704,6 +729,7 @@ int main(void)
         cmocka_unit_test(test_sole_voter),
         cmocka_unit_test(test_replication_and_reads),
         cmocka_unit_test(test_committed_elsewhere),
+        cmocka_unit_test(test_commit_by_heartbeat),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_paging_and_blocked_log),
         cmocka_unit_test(test_conf_change_rules),

@@ -139,10 +139,12 @@ static db_err follower_append(struct raft *r, const struct raft_msg *m)
 
 static void follower_heartbeat(struct raft *r, const struct raft_msg *m)
 {
-    /* The leader names no more than what we have acknowledged to it in this term. */
-    uint64_t commit = m->commit < r->verified ? m->commit : r->verified;
+    /* The leader names no more than what we have acknowledged to it in this term, durably: nobody
+     * else can have changed it since. `verified` would not do: it is forgotten by a pre-vote that
+     * came to nothing and by a restart, and a leader that has nothing to append would never tell
+     * again. */
     ASSERT(r->verified <= r->last);
-    raft__commit_to(r, commit);
+    raft__commit_to(r, m->commit < r->last ? m->commit : r->last);
     uint64_t epoch = 0;
     bool asleep = (m->flags & RAFT_MSG_F_QUIESCE) != 0 && raft__quiesce_request(r, m, &epoch);
     if (r->hs_term != r->term) {

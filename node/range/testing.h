@@ -697,6 +697,27 @@ static inline struct t_sum t_checksum(struct tcluster *c, node_id_t id, struct s
     return s;
 }
 
+static inline db_err t_print_range(void *arg, const struct range_desc *d, bool serving)
+{
+    struct tnode *n = arg;
+    struct range_status st;
+    CHECK_OK(range_store_status(n->rs, d->id, &st));
+    fprintf(stderr,
+            "node %llu: range %llu v%llu.%llu [%.*s, %.*s) %s role %d leader %llu term %llu "
+            "applied %llu%s\n",
+            (unsigned long long)n->id, (unsigned long long)d->id,
+            (unsigned long long)d->epoch.version, (unsigned long long)d->epoch.conf,
+            SLICE_FMT(d->start), SLICE_FMT(d->end), serving ? "serves" : "", (int)st.role,
+            (unsigned long long)st.leader_node, (unsigned long long)st.raft_term,
+            (unsigned long long)st.applied, st.quiescent ? " asleep" : "");
+    for (unsigned i = 0; i < st.member_count; i++) {
+        fprintf(stderr, "    on %llu: match %llu%s%s\n", (unsigned long long)st.members[i].node,
+                (unsigned long long)st.members[i].match, st.members[i].live ? "" : " dead",
+                st.members[i].caught_up ? "" : " behind");
+    }
+    return ERR_OK;
+}
+
 /* Waits until the nodes hold the same of [start, end). */
 static inline void t_wait_same(struct tcluster *c, const node_id_t *ids, size_t count,
                                struct slice start, struct slice end)
@@ -717,6 +738,7 @@ static inline void t_wait_same(struct tcluster *c, const node_id_t *ids, size_t 
         struct t_sum s = t_checksum(c, ids[i], start, end);
         fprintf(stderr, "node %llu: %llu versions\n", (unsigned long long)ids[i],
                 (unsigned long long)s.count);
+        CHECK_OK(range_store_each(c->nodes[ids[i]].rs, t_print_range, &c->nodes[ids[i]]));
     }
     T_FAIL("the replicas hold the same");
 }
