@@ -14,8 +14,8 @@ static db_err refuse_target(struct binder *b, const struct lnode *n, const char 
 {
     const struct lcolumn *c = n->column_count != 0 ? &n->columns[0] : NULL;
     const char *name = c == NULL ? "" : arena_strdup(b->arena, c->table);
-    if (name != NULL && n->u.project.count != 0 && n->u.project.view != NULL &&
-        bind__view_could_change(n)) {
+    if (name != NULL && verb[0] == 'I' && n->u.project.count != 0 && n->u.project.view != NULL &&
+        bind__view_could_change(n) && bind__is_join_view((struct lnode *)(uintptr_t)n)) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, "changing rows through this view");
     }
     return my_error(b->diag, verb[0] == 'I' ? ER_NON_INSERTABLE_TABLE : ER_NON_UPDATABLE_TABLE,
@@ -436,6 +436,16 @@ static db_err dml_rows(struct binder *b, struct scope *scope, const struct ast_e
     return bind__limit(b, limit, false, io);
 }
 
+static const struct lcolumn *column_by_id(const struct scope *s, const struct bexpr *e)
+{
+    for (uint32_t i = 0; i < s->count; i++) {
+        if (s->columns[i].id == e->u.column.id) {
+            return &s->columns[i];
+        }
+    }
+    return NULL;
+}
+
 db_err bind__update(struct binder *b, const struct ast_update *s)
 {
     struct bound_stmt *st = b->stmt;
@@ -450,7 +460,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     scope.count = from->column_count;
     st->kind = BOUND_UPDATE;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
-    bool multi = bind__target_table(from) == NULL;
+    bool multi = bind__target_table(from) == NULL && from->kind != LNODE_PROJECT;
     if (multi && (s->order_by.count != 0 || s->limit != NULL)) {
         return my_error(b->diag, ER_WRONG_USAGE, "UPDATE",
                         s->order_by.count != 0 ? "ORDER BY" : "LIMIT");
@@ -467,6 +477,13 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         b->column_use = PRIV_NEED_READ;
         struct lnode *table =
             column->kind == BEXPR_COLUMN ? table_of_column(from, column->u.column.id) : NULL;
+        const struct lcolumn *named =
+            table == NULL && column->kind == BEXPR_COLUMN ? column_by_id(&scope, column) : NULL;
+        a->column = table == NULL ? 0 : column->u.column.id - table->columns[0].id;
+        bool written = table != NULL;
+        if (named != NULL) {
+            TRY(bind__view_column(b, from, named, &table, &a->column));
+        }
         if (table == NULL && from->kind == LNODE_PROJECT) {
             return refuse_target(b, from, "UPDATE");
         }
@@ -478,8 +495,9 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
                             "UPDATE");
         }
         TRY(target_index(b, table, &a->table));
-        a->column = column->u.column.id - table->columns[0].id;
-        TRY(bind__need_written(b, table, a->column, PRIV_NEED_UPDATE));
+        if (written) {
+            TRY(bind__need_written(b, table, a->column, PRIV_NEED_UPDATE));
+        }
         TRY(bind__expr(b, &scope, s->set.items[i]->value, &a->expr));
         if (a->expr->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
@@ -519,6 +537,9 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
         TRY(target_index(b, t, &index));
     }
     struct lnode *target = bind__target_table(from);
+    if (!s->multi && target == NULL) {
+        TRY(bind__view_rows(b, from, &target));
+    }
     if (!s->multi && target == NULL) {
         return refuse_target(b, from, "DELETE");
     }

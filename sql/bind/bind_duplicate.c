@@ -34,52 +34,6 @@ static struct lcolumn *duplicate_scope(struct binder *b, const struct ast_insert
                : bind__add_columns(b, cols, own, b->source_columns, b->source_column_count);
 }
 
-static bool has_column(const struct lnode *n, col_id_t id)
-{
-    for (uint32_t i = 0; i < n->column_count; i++) {
-        if (n->columns[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* Gives the node, and those below it as far as needed, the column as its last one. */
-static db_err carry(struct binder *b, struct lnode *n, const struct lcolumn *c)
-{
-    if (has_column(n, c->id)) {
-        return ERR_OK;
-    }
-    switch ((int)n->kind) {
-    case LNODE_PROJECT: {
-        uint32_t count = n->u.project.count;
-        struct lproj *grown = BIND_ARRAY(b, struct lproj, count + 1);
-        struct bexpr *e = bind__column_expr(b, c);
-        if (grown == NULL || e == NULL) {
-            return ERR_NOMEM;
-        }
-        memcpy(grown, n->u.project.exprs, count * sizeof(*grown));
-        grown[count] = (struct lproj){.expr = e, .out = c->id};
-        n->u.project.exprs = grown;
-        n->u.project.count++;
-        break;
-    }
-    case LNODE_SORT:
-    case LNODE_LIMIT:
-    case LNODE_FILTER:
-    case LNODE_DISTINCT: TRY(carry(b, n->children[0], c)); break;
-    default:
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
-                        "a column of this query in ON DUPLICATE KEY UPDATE");
-    }
-    n->columns = bind__add_columns(b, n->columns, n->column_count, c, 1);
-    if (n->columns == NULL) {
-        return ERR_NOMEM;
-    }
-    n->columns[n->column_count++].hidden = true;
-    return ERR_OK;
-}
-
 static bool reads(const struct bexpr *e, col_id_t id)
 {
     if (e->kind == BEXPR_COLUMN) {
@@ -120,7 +74,7 @@ static db_err carry_source(struct binder *b)
             needed = needed || reads(st->assigns[k].expr, c->id);
         }
         if (needed) {
-            TRY(carry(b, st->root, c));
+            TRY(bind__carry(b, st->root, c));
             st->odku_source[st->odku_source_count++] = c->id;
         }
     }

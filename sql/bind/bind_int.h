@@ -406,6 +406,17 @@ bool bind__load_variable(const struct binder *b, struct slice name, struct sql_t
  * its columns in the view's order (else NULL and 0). */
 db_err bind__insert_target(struct binder *b, const struct ast_name *name, struct lnode **ret_table,
                            col_id_t **ret_view_ids, uint32_t *ret_view_count);
+/* bind_view_change.c */
+/* Gives the node, and those below it as far as needed, the column as its last one. 1235: the query
+ * is not of a kind through which a column can be carried. */
+db_err bind__carry(struct binder *b, struct lnode *n, const struct lcolumn *c);
+/* UPDATE: the base column behind a view's, whose table's columns `from` gives from here on.
+ * *ret_table NULL: it is no view's that could be changed. 1348, 1393. */
+db_err bind__view_column(struct binder *b, struct lnode *from, const struct lcolumn *named,
+                         struct lnode **ret_table, uint32_t *ret_ordinal);
+/* DELETE: the only table behind the view; NULL as above. 1395. */
+db_err bind__view_rows(struct binder *b, struct lnode *from, struct lnode **ret_table);
+bool bind__is_join_view(struct lnode *view);
 /* bind_duplicate.c: ON DUPLICATE KEY UPDATE, after the rows are bound. */
 db_err bind__on_duplicate(struct binder *b, const struct ast_insert *s, struct lnode *table);
 /* By the name that the statement uses: a view's, when it names one. NULL: there is none. */

@@ -112,7 +112,7 @@ extern const struct collation_ops collation_pass_ops; /* several weights per byt
 extern const struct pass_table collation_german2, collation_cp1250_czech, collation_latin2_czech;
 /* As WEIGHT_STRING() shows them: trailing spaces count. */
 db_err collation__pass_weights(const struct collation *c, struct slice s, struct buf *out);
-extern const struct collation_ops collation_thai_ops;       /* tis620_thai_ci */
+extern const struct collation_ops collation_thai_ops; /* tis620_thai_ci */
 
 uint16_t general_ci_weight(uint32_t cp);
 /* Primary weights with those of trailing spaces. */
