@@ -71,8 +71,7 @@ SET PERSIST is not built. Other variables are read-only.
 - LOCK TABLES: a table that a schema statement of the session itself gave a new id (ALTER by copy, TRUNCATE) is locked anew, and another
   session that has waited may come between. SELECT ... FOR UPDATE of others does not wait for a READ lock.
 - Foreign keys: an action that comes back to a table by a circle of keys goes on there (MySQL stops and leaves rows without parent), and
-  so does one on a generated column that is referred to. DECIMAL and temporal columns of different precision are compared by value, not
-  by their stored bytes. A secondary index does not count as having the primary key's columns behind its own. Messages of ALTER name the
+  so does one on a generated column that is referred to; what IGNORE passes over leaves no change of an action behind. A secondary index does not count as having the primary key's columns behind its own. Messages of ALTER name the
   table, not its temporary copy.
 - Temporary tables are kept in memory whatever their ENGINE; a session's may take a quarter of the node's statement memory. One that stays
   when its database is dropped cannot be reached until the database exists again.

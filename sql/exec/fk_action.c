@@ -1,8 +1,9 @@
 /* The parent's side: rows that refer to a row which goes or changes.
  *
  * First, before the row is written: is there a row that refers to it and may not be touched? Then
- * the row is written, then the rows that refer to it are deleted or changed, each in the same way:
- * depth first, so that a row's own children are done before its next sibling.
+ * the row's own parents are looked for and the row is written, then the rows that refer to it are
+ * deleted or changed, each in the same way: depth first, so that a row's own children are done
+ * before its next sibling.
  *
  * Against children that others insert meanwhile: a child's check locks the parent's key with S. The
  * parent's row is locked with X when it is read; when the key is that of another unique index, its
@@ -51,6 +52,20 @@ static bool gives_up(const struct fk_ref *r, const struct fk_change *c)
         }
     }
     return true;
+}
+
+/* MYSQL: while the two sides differ in their collations (ALTER may do that), no key of the parent
+ * is given up. */
+static bool differ_in_text(const struct fk_ref *r)
+{
+    for (uint32_t i = 0; i < r->def->column_count; i++) {
+        const struct sql_type *a = &r->child->table->columns[r->columns[i]].type;
+        const struct sql_type *b = &r->parent->columns[r->ref_columns[i]].type;
+        if (type_is_string(a) && type_is_string(b) && a->collation != b->collation) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Under which keys the child has rows that refer to the old row. */
@@ -112,32 +127,6 @@ static db_err refuse_referenced(struct exec_ctx *ctx, const struct fk_ref *r,
                       : fk__violation(ctx, ER_ROW_IS_REFERENCED_2, r->child->table, r->def);
 }
 
-static db_err before(struct exec_ctx *ctx, const struct fk_table *fks, const struct fk_change *c)
-{
-    struct arena arena;
-    db_err err = ERR_OK;
-    if (fks->ref_count == 0) {
-        return ERR_OK;
-    }
-    arena_init(&arena, NULL, ctx->mem, 0);
-    for (uint32_t i = 0; i < fks->ref_count && err == ERR_OK; i++) {
-        const struct fk_ref *r = &fks->refs[i];
-        uint8_t action = action_of(r, c);
-        if (gives_up(r, c) && action != FK_CASCADE && action != FK_SET_NULL) {
-            err = refuse_referenced(ctx, r, c->old, &arena);
-        }
-    }
-    arena_fini(&arena);
-    return err;
-}
-
-/* ---- after it ---- */
-
-static db_err delete_row(struct exec_ctx *ctx, struct fk_frame *f, const struct value *old,
-                         const struct value *by);
-static db_err update_row(struct exec_ctx *ctx, struct fk_frame *f, const struct value *old,
-                         const struct value *row, const bool *touched);
-
 static bool updated_above(const struct fk_frame *f, const struct table_def *t)
 {
     for (; f != NULL; f = f->up) {
@@ -147,6 +136,59 @@ static bool updated_above(const struct fk_frame *f, const struct table_def *t)
     }
     return false;
 }
+
+/* Is a row that refers to the old one an error? f: of the change itself. */
+static bool refuses(const struct fk_frame *f, const struct fk_ref *r, const struct fk_change *c)
+{
+    uint8_t action = action_of(r, c);
+    if (action != FK_CASCADE && action != FK_SET_NULL) {
+        return true;
+    }
+    return (c->update || action == FK_SET_NULL) && updated_above(f, r->child->table);
+}
+
+/* MYSQL: a row that refers to itself is in its own way, but not when an action deletes it. */
+static bool may_be_itself(const struct fk_frame *f, const struct fk_ref *r,
+                          const struct fk_change *c)
+{
+    return f->up != NULL && !c->update && r->child->table == r->parent;
+}
+
+/* MYSQL: keys are seen to one after the other; what an action has taken away is not in the way of a
+ * key that comes later. *ret_next: the first one with an action; from it on they are seen to when
+ * the row is written, but for those whose table no action reaches. */
+static db_err before(struct exec_ctx *ctx, const struct fk_frame *f, const struct fk_change *c,
+                     uint32_t *ret_next)
+{
+    struct arena arena;
+    db_err err = ERR_OK;
+    uint32_t next = UINT32_MAX;
+    arena_init(&arena, NULL, ctx->mem, 0);
+    for (uint32_t i = 0; i < f->fks->ref_count && err == ERR_OK; i++) {
+        const struct fk_ref *r = &f->fks->refs[i];
+        if (!gives_up(r, c)) {
+            continue;
+        }
+        if (differ_in_text(r)) {
+            err = fk__violation(ctx, ER_ROW_IS_REFERENCED_2, r->child->table, r->def);
+        } else if (!refuses(f, r, c) || may_be_itself(f, r, c)) {
+            next = next < i ? next : i;
+        } else if (next == UINT32_MAX || !r->child->reached) {
+            err = refuse_referenced(ctx, r, c->old, &arena);
+        }
+    }
+    arena_fini(&arena);
+    *ret_next = next;
+    return err;
+}
+
+/* ---- after it ---- */
+
+static db_err delete_row(struct exec_ctx *ctx, struct fk_frame *f, const struct value *old,
+                         const struct value *by);
+static db_err update_row(struct exec_ctx *ctx, struct fk_frame *f, const struct value *old,
+                         const struct value *row, const bool *touched,
+                         const struct foreign_key_def *but);
 
 static db_err writer_of(struct exec_ctx *ctx, const struct fk_table *fks, struct row_writer **ret)
 {
@@ -218,6 +260,23 @@ static db_err derive(struct exec_ctx *ctx, const struct fk_table *fks, struct ar
     return row_rules_apply(&rules, ctx, 1, row, &pass);
 }
 
+/* MYSQL: told as an error of the parent's new key. */
+static db_err duplicate_child(struct exec_ctx *ctx, const struct fk_frame *f,
+                              const struct fk_ref *r, const struct fk_change *c)
+{
+    SCOPE_BUF(record, FK_KEY_MAX);
+    struct arena *arena = ctx->arena;
+    for (uint32_t i = 0; i < r->def->column_count && c->by != NULL; i++) {
+        const struct column_def *p = &r->parent->columns[r->ref_columns[i]];
+        TRY(i == 0 ? ERR_OK : buf_append_u8(&record, '-'));
+        TRY(row_print_part(ctx, &p->type, &c->by[p->ordinal], &record));
+    }
+    return my_error(ctx->diag, ER_FOREIGN_DUPLICATE_KEY_WITH_CHILD_INFO,
+                    arena_strdup(arena, r->parent->name), arena_strdup(arena, buf_slice(&record)),
+                    arena_strdup(arena, r->child->table->name),
+                    arena_strdup(arena, r->child->table->indexes[f->writer->duplicate].name));
+}
+
 static db_err change_child(struct exec_ctx *ctx, struct fk_frame *f, const struct fk_ref *r,
                            const struct fk_change *c, struct arena *arena, const struct value *old)
 {
@@ -236,8 +295,9 @@ static db_err change_child(struct exec_ctx *ctx, struct fk_frame *f, const struc
         return ERR_OK;
     }
     TRY(derive(ctx, r->child, arena, row));
-    TRY(fk__check_but(ctx, r->child, old, row, NULL, r->def));
-    return update_row(ctx, f, old, row, NULL);
+    db_err err = update_row(ctx, f, old, row, NULL, r->def);
+    return err == ERR_SQL && ctx->diag->number == ER_DUP_ENTRY ? duplicate_child(ctx, f, r, c)
+                                                               : err;
 }
 
 static db_err act_on(struct exec_ctx *ctx, const struct fk_frame *up, const struct fk_ref *r,
@@ -246,9 +306,6 @@ static db_err act_on(struct exec_ctx *ctx, const struct fk_frame *up, const stru
     uint8_t action = action_of(r, c);
     struct fk_frame f = {.up = up, .fks = r->child, .depth = up->depth + 1};
     f.update = action == FK_SET_NULL || c->update;
-    if (f.update && updated_above(up, r->child->table)) {
-        return fk__violation(ctx, ER_ROW_IS_REFERENCED_2, r->child->table, r->def);
-    }
     if (f.depth >= FK_DEPTH_MAX) {
         return my_error(ctx->diag, ER_FK_DEPTH_EXCEEDED, (int)FK_DEPTH_MAX);
     }
@@ -287,14 +344,56 @@ static db_err follow(struct exec_ctx *ctx, const struct fk_frame *up, const stru
     return err;
 }
 
-static db_err after(struct exec_ctx *ctx, const struct fk_frame *f, const struct fk_change *c)
+/* Does the row that was written refer to what it was itself? */
+static db_err referred_to_itself(struct exec_ctx *ctx, const struct fk_ref *r,
+                                 const struct value *old, struct arena *arena, bool *ret_is)
 {
-    for (uint32_t i = 0; i < f->fks->ref_count; i++) {
+    SCOPE_BUF(prefix, FK_KEY_MAX);
+    SCOPE_BUF(key, FK_KEY_MAX);
+    SCOPE_BUF(value, STORAGE_VALUE_SIZE_MAX);
+    bool fits;
+    bool null;
+    *ret_is = false;
+    if (r->child->table != r->parent || r->index == 0 || r->index == FK_NO_INDEX) {
+        return ERR_OK;
+    }
+    TRY(child_prefix(ctx, r, old, arena, &prefix, &fits));
+    TRY(index_entry_encode(&r->parent->format->indexes[r->index], old, &key, &value, &null));
+    *ret_is = fits && key.len >= prefix.len && memcmp(key.ptr, prefix.ptr, prefix.len) == 0;
+    return ERR_OK;
+}
+
+static db_err refuse_late(struct exec_ctx *ctx, const struct fk_ref *r, const struct value *old,
+                          struct arena *arena)
+{
+    bool self;
+    TRY(referred_to_itself(ctx, r, old, arena, &self));
+    return self ? fk__violation(ctx, ER_ROW_IS_REFERENCED_2, r->child->table, r->def)
+                : refuse_referenced(ctx, r, old, arena);
+}
+
+static db_err after(struct exec_ctx *ctx, const struct fk_frame *f, const struct fk_change *c,
+                    uint32_t next)
+{
+    for (uint32_t i = next; i < f->fks->ref_count; i++) {
         const struct fk_ref *r = &f->fks->refs[i];
-        uint8_t action = action_of(r, c);
-        if (gives_up(r, c) && (action == FK_CASCADE || action == FK_SET_NULL)) {
-            TRY(follow(ctx, f, r, c));
+        struct arena arena;
+        if (!gives_up(r, c)) {
+            continue;
         }
+        if (!refuses(f, r, c)) {
+            TRY(follow(ctx, f, r, c));
+            continue;
+        }
+        bool gone = may_be_itself(f, r, c);
+        if (!gone && !r->child->reached) {
+            continue; /* seen to before */
+        }
+        arena_init(&arena, NULL, ctx->mem, 0);
+        db_err err =
+            gone ? refuse_referenced(ctx, r, c->old, &arena) : refuse_late(ctx, r, c->old, &arena);
+        arena_fini(&arena);
+        TRY(err);
     }
     return ERR_OK;
 }
@@ -303,18 +402,26 @@ static db_err delete_row(struct exec_ctx *ctx, struct fk_frame *f, const struct 
                          const struct value *by)
 {
     struct fk_change c = {.old = old, .by = by};
-    TRY(before(ctx, f->fks, &c));
+    uint32_t next;
+    TRY(before(ctx, f, &c, &next));
     TRY(row_delete(f->writer, old));
-    return after(ctx, f, &c);
+    return after(ctx, f, &c, next);
 }
 
+/* Where actions come back to the table, they may make the row's parents: it is checked last. */
 static db_err update_row(struct exec_ctx *ctx, struct fk_frame *f, const struct value *old,
-                         const struct value *row, const bool *touched)
+                         const struct value *row, const bool *touched,
+                         const struct foreign_key_def *but)
 {
     struct fk_change c = {.old = old, .by = row, .update = true};
-    TRY(before(ctx, f->fks, &c));
+    uint32_t next;
+    TRY(before(ctx, f, &c, &next));
+    if (!f->fks->loops) {
+        TRY(fk__check_but(ctx, f->fks, old, row, NULL, but));
+    }
     TRY(row_update(f->writer, old, row, touched));
-    return after(ctx, f, &c);
+    TRY(after(ctx, f, &c, next));
+    return f->fks->loops ? fk__check_but(ctx, f->fks, old, row, NULL, but) : ERR_OK;
 }
 
 /* ---- the statement's own rows ---- */
@@ -340,12 +447,7 @@ db_err fk_update_row(struct exec_ctx *ctx, const struct fk_table *fks, struct ro
     if (fks == NULL) {
         return row_update(w, old, new_row, touched);
     }
-    /* Where actions come back to the table, they may make the row's parents. */
-    if (!fks->loops) {
-        TRY(fk_check_row(ctx, fks, old, new_row, NULL));
-    }
-    TRY(update_row(ctx, &f, old, new_row, touched));
-    return fks->loops ? fk_check_row(ctx, fks, old, new_row, NULL) : ERR_OK;
+    return update_row(ctx, &f, old, new_row, touched, NULL);
 }
 
 db_err fk_reread(struct exec_ctx *ctx, struct row_writer *w, const struct value *old,

@@ -1,24 +1,50 @@
 /* Keys of one table looked up in another, and the rows under them. */
 #include "sql/exec/fk_int.h"
 
+/* Bytes of a DECIMAL's whole part as MySQL stores it: nine digits are four bytes. */
+static uint32_t whole_bytes(const struct sql_type *t)
+{
+    static const uint8_t rest[] = {0, 1, 1, 2, 2, 3, 3, 4, 4};
+    uint32_t digits = t->length - t->decimals;
+    return digits / 9 * 4 + rest[digits % 9];
+}
+
 /* MYSQL: columns of a foreign key may differ in length, precision and nullability, strings also in
- * kind; integers and collations are the same. */
+ * kind and (after ALTER) in collation. Values are equal when they are stored alike. */
 static bool same_form(const struct sql_type *to, const struct sql_type *from)
 {
-    if (type_phys(to) != type_phys(from)) {
-        return false;
-    }
     switch (type_phys(to)) {
-    case PHYS_INT: return true;
+    case PHYS_INT: return to->id != TYPE_BIT || (to->length + 7) / 8 == (from->length + 7) / 8;
     case PHYS_STR:
         return to->collation == from->collation &&
                (to->id != TYPE_BINARY || from->id == TYPE_BINARY);
-    case PHYS_DECIMAL: return to->decimals == from->decimals;
-    case PHYS_TIME: return to->id == from->id && to->decimals >= from->decimals;
+    case PHYS_DECIMAL:
+        return to->decimals == from->decimals && whole_bytes(to) == whole_bytes(from);
+    case PHYS_TIME: return to->id == from->id && (to->decimals + 1) / 2 == (from->decimals + 1) / 2;
     case PHYS_DOUBLE: return to->id == from->id;
     case PHYS__COUNT: break;
     }
     return false;
+}
+
+/* Text in the other column's character set. */
+static db_err convert_text(struct exec_ctx *ctx, const struct sql_type *to,
+                           const struct sql_type *from, const struct value *v, struct arena *arena,
+                           struct value *ret, bool *ret_fits)
+{
+    struct diag ignored;
+    struct value back;
+    struct store_target target = {.column = "", .row = 1};
+    struct cast_ctx cast = *ctx->eval.cast;
+    diag_reset(&ignored);
+    cast.arena = arena;
+    cast.diag = &ignored;
+    cast.warn = NULL;
+    cast.strict = true;
+    db_err err = type_store(&cast, to, &target, from, v, ret);
+    err = err == ERR_OK ? type_store(&cast, from, &target, to, ret, &back) : err;
+    *ret_fits = err == ERR_OK && value_compare_same(v, &back, NULL) == 0; /* nothing was lost */
+    return err == ERR_SQL ? ERR_OK : err;
 }
 
 db_err fk__convert(struct exec_ctx *ctx, const struct sql_type *to, const struct sql_type *from,
@@ -30,24 +56,14 @@ db_err fk__convert(struct exec_ctx *ctx, const struct sql_type *to, const struct
         value_set_null(ret, to);
         return ERR_OK;
     }
-    if (same_form(to, from)) {
+    if (type_phys(to) == type_phys(from) && same_form(to, from)) {
         value_tag(ret, to);
         return ERR_OK;
     }
-    struct diag ignored;
-    struct store_target target = {.column = "", .row = 1};
-    struct cast_ctx cast = *ctx->eval.cast;
-    diag_reset(&ignored);
-    cast.arena = arena;
-    cast.diag = &ignored;
-    cast.warn = NULL;
-    cast.strict = true;
-    struct value back;
-    db_err err = type_store(&cast, to, &target, from, v, ret);
-    err = err == ERR_OK ? type_store(&cast, from, &target, to, ret, &back) : err;
-    /* What was rounded is not equal. */
-    *ret_fits = err == ERR_OK && value_compare_same(v, &back, NULL) == 0;
-    return err == ERR_SQL ? ERR_OK : err;
+    *ret_fits = false;
+    return type_phys(to) == PHYS_STR && type_phys(from) == PHYS_STR
+               ? convert_text(ctx, to, from, v, arena, ret, ret_fits)
+               : ERR_OK;
 }
 
 db_err fk__key(struct exec_ctx *ctx, const struct fk_key_of *k, const struct value *row,

@@ -37,8 +37,8 @@ struct slice sequence_key(const struct table_def *t, bool row_id, uint8_t out[16
     return slice_of(out, 10);
 }
 
-static db_err print_part(struct exec_ctx *ctx, const struct sql_type *t, const struct value *v,
-                         struct buf *out)
+db_err row_print_part(struct exec_ctx *ctx, const struct sql_type *t, const struct value *v,
+                      struct buf *out)
 {
     if (v->is_null) {
         return buf_append(out, "NULL", 4);
@@ -56,13 +56,14 @@ db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct va
     enum { SHOWN_MAX = 192 };
     const struct index_def *ix = &w->table->indexes[index];
     struct buf text;
+    w->duplicate = index;
     buf_init(&text, 64 * 1024);
     db_err err = ERR_OK;
     for (uint32_t i = 0; i < ix->part_count && err == ERR_OK; i++) {
         const struct column_def *c = &w->table->columns[ix->parts[i].column];
         err = i == 0 ? ERR_OK : buf_append_u8(&text, '-');
         if (err == ERR_OK) {
-            err = print_part(w->ctx, &c->type, &row[c->ordinal], &text);
+            err = row_print_part(w->ctx, &c->type, &row[c->ordinal], &text);
         }
     }
     int len = text.len > SHOWN_MAX ? SHOWN_MAX : (int)text.len;

@@ -10,8 +10,9 @@ struct row_writer {
     const struct table_def *table;
     const struct table_format *format;
     struct buf key, value, old_key, old_value;
+    uint32_t duplicate; /* after ERR_SQL 1062: the index whose key another row has */
     bool defer; /* inserts: that keys are new is checked by the commit; ERR_KEY_EXISTS is given as
-                   it is */
+           it is */
 };
 
 void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct table_def *table);
@@ -29,6 +30,9 @@ MUST_USE db_err row_update(struct row_writer *w, const struct value *old,
  * (strings in `arena`). *ret_index: index ordinal, -1 when there is no conflict. */
 MUST_USE db_err row_find_conflict(struct row_writer *w, const struct value *row,
                                   struct arena *arena, struct value *ret_old, int *ret_index);
+/* Appends a value as messages about keys show it. */
+MUST_USE db_err row_print_part(struct exec_ctx *ctx, const struct sql_type *t,
+                               const struct value *v, struct buf *out);
 /* 1062 for index number `index` with the row's values. */
 db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct value *row);
 

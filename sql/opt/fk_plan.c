@@ -295,6 +295,11 @@ db_err fk_graph_finish(struct fk_graph *g)
     }
     for (uint32_t i = 0; i < g->table_count; i++) {
         memset(seen, 0, g->table_count * sizeof(*seen));
+        for (uint32_t k = 0; k < g->table_count; k++) {
+            g->tables[i]->reached =
+                g->tables[i]->reached ||
+                (g->tables[k]->changes && g->tables[k]->table == g->tables[i]->table);
+        }
         g->tables[i]->loops = reaches(g->tables[i], g->tables[i], seen);
     }
     return ERR_OK;

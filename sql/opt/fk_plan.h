@@ -38,6 +38,7 @@ struct fk_table {
     struct fk_ref *refs;
     struct table_rules *rules; /* of rows that an action changes */
     bool changes;              /* an action changes or deletes its rows */
+    bool reached;              /* an action changes rows of the same table */
     bool loops;                /* actions on its rows may come back to it */
 };
 
