@@ -294,6 +294,15 @@ struct kv_delete_range_req {
     struct slice end;
 };
 
+/* What ended transactions have left in a range. The caller knows that no transaction with a
+ * start_ts below `before` runs any more anywhere. */
+struct kv_sweep_req {
+    struct kv_request r;
+    ts_t before;
+    bool drop; /* false: ERR_KEY_LOCKED with an intent of such a transaction, if there is one; true:
+                  drops their records, when the caller has found that no range has one */
+};
+
 struct kv_estimate_req {
     struct kv_request r;
     struct slice start;
@@ -354,6 +363,8 @@ struct kv_service_ops {
                         struct kv_reply *reply);
     db_err (*delete_range)(struct kv_service *s, const struct kv_delete_range_req *req,
                            struct diag *diag, struct kv_reply *reply);
+    db_err (*sweep)(struct kv_service *s, const struct kv_sweep_req *req, struct diag *diag,
+                    struct kv_reply *reply);
     /* Rows and bytes of [start, end), roughly; exact when there are few. */
     db_err (*estimate)(struct kv_service *s, const struct kv_estimate_req *req, struct diag *diag,
                        struct kv_reply *reply, struct kv_estimate_resp *ret_resp);

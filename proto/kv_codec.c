@@ -16,6 +16,7 @@ enum kv_wire_flag {
     WIRE_TRY_1PC = 8,
     WIRE_ASYNC_COMMIT = 16,
     WIRE_ROLLBACK_MISSING = 32,
+    WIRE_DROP = 64,
 };
 
 /* Op, check, version and two lengths. */
@@ -145,6 +146,10 @@ static db_err put_writes(enum kv_method method, const union kv_any_req *q, Skein
         m->commit_ts = q->txn_keys.commit_ts;
         return put_keys(m, q->txn_keys.keys, q->txn_keys.count, b);
     case KV_METHOD_RELEASE: m->ts = q->release.start_ts; return ERR_OK;
+    case KV_METHOD_SWEEP:
+        m->ts = q->sweep.before;
+        m->flags = flag(q->sweep.drop, WIRE_DROP);
+        return ERR_OK;
     case KV_METHOD_CHECK_TXN:
         m->ts = q->check_txn.start_ts;
         m->commit_ts = q->check_txn.caller_ts;
@@ -305,6 +310,10 @@ static db_err take_writes(enum kv_method method, const Skein__Kv__Request *m, st
         q->txn_keys.count = m->count;
         return take_slices(r, m->count, arena, &q->txn_keys.keys);
     case KV_METHOD_RELEASE: q->release.start_ts = m->ts; return ERR_OK;
+    case KV_METHOD_SWEEP:
+        q->sweep.before = m->ts;
+        q->sweep.drop = has(m, WIRE_DROP);
+        return ERR_OK;
     case KV_METHOD_CHECK_TXN:
         q->check_txn.start_ts = m->ts;
         q->check_txn.caller_ts = m->commit_ts;

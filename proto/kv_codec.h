@@ -27,6 +27,7 @@ enum kv_method {
     KV_METHOD_DELETE_RANGE = 12,
     KV_METHOD_ESTIMATE = 13,
     KV_METHOD_FRAGMENT = 14,
+    KV_METHOD_SWEEP = 15,
     KV_METHOD__END
 };
 
@@ -44,6 +45,7 @@ union kv_any_req {
     struct kv_resolve_req resolve;
     struct kv_heartbeat_req heartbeat;
     struct kv_delete_range_req delete_range;
+    struct kv_sweep_req sweep;
     struct kv_estimate_req estimate;
     struct kv_fragment_req fragment;
 };

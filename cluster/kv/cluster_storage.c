@@ -8,6 +8,9 @@
 /* The vtable of sql/storage over routing and transactions, and the report of what is still read. */
 
 #define REPORT_NS NS_PER_S
+/* Records are kept for ten minutes at least: now and then is enough. */
+#define SWEEP_NS          (300 * NS_PER_S)
+#define SWEEP_TIME_MAX_NS (120 * NS_PER_S)
 
 static struct storage_caps caps(struct storage *s)
 {
@@ -73,6 +76,7 @@ static void cluster_close(struct storage *base)
 {
     struct cluster_storage *s = cluster_of(base);
     periodic_stop(&s->reporter);
+    periodic_stop(&s->sweeper);
     txn_env_fini(&s->env);
     ts_client_fini(&s->ts);
     range_cache_fini(&s->ranges);
@@ -128,6 +132,29 @@ static void report(void *arg)
     }
 }
 
+/* Where meta is led, what long ended transactions have left is cleared away. */
+static void sweep(void *arg)
+{
+    struct cluster_storage *s = arg;
+    struct diag diag;
+    ts_t before = s->sweep_floor == NULL ? 0 : s->sweep_floor(s->sweep_ctx);
+    if (before == 0) {
+        return;
+    }
+    diag_reset(&diag);
+    fiber_set_deadline(clock_mono_ns() + SWEEP_TIME_MAX_NS);
+    db_err err = txn_env_sweep(&s->env, before, &diag);
+    fiber_set_deadline(DEADLINE_NONE);
+    if (err != ERR_OK && !periodic_stopping(&s->sweeper)) {
+        LOG_INFO("cluster.sweep", F_ERR(err), F_STR("reason", diag.text)); /* the next round */
+    }
+}
+
+db_err cluster_storage_sweep(struct storage *s, ts_t before, struct diag *diag)
+{
+    return txn_env_sweep(&cluster_of(s)->env, before, diag);
+}
+
 db_err cluster_storage_new(const struct cluster_storage_opts *opts, struct storage **ret_storage)
 {
     struct cluster_storage *s = mem_calloc_aligned(sizeof(*s), _Alignof(struct cluster_storage));
@@ -145,7 +172,12 @@ db_err cluster_storage_new(const struct cluster_storage_opts *opts, struct stora
         .ranges = &s->ranges, .view = &s->view, .meta = opts->meta, .owner = opts->owner};
     ts_client_init(&s->ts, opts->meta, opts->meta_is_local);
     txn_env_init(&s->env, &s->router, &s->ts, &cluster_storage_ops);
+    s->sweep_floor = opts->sweep_floor;
+    s->sweep_ctx = opts->sweep_ctx;
     err = periodic_start(&s->reporter, loop_current(), REPORT_NS, report, s);
+    if (err == ERR_OK) {
+        err = periodic_start(&s->sweeper, loop_current(), SWEEP_NS, sweep, s);
+    }
     if (err != ERR_OK) {
         cluster_close(&s->base);
         return err;

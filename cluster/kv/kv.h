@@ -12,6 +12,10 @@ struct cluster_storage_opts {
     struct kv_service *kv;             /* this node's */
     struct meta_service *meta;         /* where meta is asked; */
     const _Atomic bool *meta_is_local; /* ... it is in this process, at the moment */
+    /* Where meta is led: before which moment nothing runs any more whose records are needed, 0:
+     * not known, or somebody else sweeps. Does not park. NULL: never. */
+    ts_t (*sweep_floor)(void *ctx);
+    void *sweep_ctx;
 };
 
 /* The services outlive it. From a fiber. The caller owns it: storage_close, from a fiber, when no
@@ -26,6 +30,9 @@ MUST_USE db_err cluster_storage_member(struct storage *s, node_id_t id, struct k
 /* How often others went on without this node, as it has just heard: transactions that began before
  * it had do not commit. Any thread. */
 void cluster_storage_fenced(struct storage *s, uint32_t fences);
+
+/* One round of it now; for tests. Parks. */
+MUST_USE db_err cluster_storage_sweep(struct storage *s, ts_t before, struct diag *diag);
 
 struct cluster_storage_stats {
     uint64_t commits_1pc;

@@ -22,6 +22,9 @@ struct cluster_storage {
     struct ts_client ts;
     struct txn_env env;
     struct periodic reporter;
+    struct periodic sweeper;
+    ts_t (*sweep_floor)(void *ctx);
+    void *sweep_ctx;
 };
 
 extern const struct storage_ops cluster_storage_ops;

@@ -145,6 +145,13 @@ static inline void resolver_init(struct resolver *r, struct txn_env *env)
 MUST_USE db_err resolve_lock(struct resolver *r, const struct kv_lock_info *lock,
                              struct diag *diag);
 
+/* ---- sweep.c ---- */
+
+/* Settles intents, then drops records, of transactions that began before `before`, in all ranges.
+ * The caller knows that none of them runs any more, on any node, and that no message of theirs is
+ * under way. Parks. Errors: those of a KV call; it can be tried again later. */
+MUST_USE db_err txn_env_sweep(struct txn_env *env, ts_t before, struct diag *diag);
+
 /* ---- release.c ---- */
 
 /* Gives back all row locks of transaction start_ts in [start, end) (end empty: the end). Best

@@ -15,6 +15,7 @@ static bool writes(enum kv_method m)
     case KV_METHOD_CHECK_TXN:
     case KV_METHOD_RESOLVE:
     case KV_METHOD_HEARTBEAT:
+    case KV_METHOD_SWEEP:
     case KV_METHOD_DELETE_RANGE: return true;
     default: return false;
     }
@@ -185,6 +186,7 @@ WITHOUT_RESULT(release, KV_METHOD_RELEASE, kv_release_req)
 WITHOUT_RESULT(resolve, KV_METHOD_RESOLVE, kv_resolve_req)
 WITHOUT_RESULT(heartbeat, KV_METHOD_HEARTBEAT, kv_heartbeat_req)
 WITHOUT_RESULT(delete_range, KV_METHOD_DELETE_RANGE, kv_delete_range_req)
+WITHOUT_RESULT(sweep, KV_METHOD_SWEEP, kv_sweep_req)
 
 static const struct kv_service_ops remote_kv_ops = {
     .name = "remote",
@@ -200,6 +202,7 @@ static const struct kv_service_ops remote_kv_ops = {
     .resolve = kv_resolve,
     .heartbeat = kv_heartbeat,
     .delete_range = kv_delete_range,
+    .sweep = kv_sweep,
     .estimate = kv_estimate,
     .fragment = kv_fragment,
 };

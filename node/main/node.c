@@ -268,6 +268,11 @@ static db_err open_ranges(struct node *n, struct diag *diag)
     return range_store_open(&ro, diag, &n->ranges);
 }
 
+static ts_t sweep_floor(void *ctx)
+{
+    return meta_sweep_floor(ctx);
+}
+
 static db_err open_services(struct node *n, struct diag *diag)
 {
     TRY(open_ranges(n, diag));
@@ -285,7 +290,9 @@ static db_err open_services(struct node *n, struct diag *diag)
         .owner = lock_owner_make(ident.node_id, range_store_incarnation(n->ranges)),
         .kv = &n->kv.base,
         .meta = membership_meta_client(n->membership),
-        .meta_is_local = membership_meta_is_local(n->membership)};
+        .meta_is_local = membership_meta_is_local(n->membership),
+        .sweep_floor = sweep_floor,
+        .sweep_ctx = n->meta};
     TRY(cluster_storage_new(&co, &n->storage));
     membership_attach(n->membership, n->storage);
     return ERR_OK;

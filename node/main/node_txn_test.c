@@ -4,6 +4,8 @@
 #include <stdlib.h>
 
 #include "base/test_main.h"
+#include "cluster/kv/kv.h"
+#include "node/mvcc/mvcc.h"
 #include "base/fiber.h"
 #include "node/eval/eval.h"
 #include "node/main/node.h"
@@ -166,18 +168,59 @@ static void body(struct world *w)
     meta_gc_round(node_meta(w->n));
 }
 
+static enum mvcc_txn_record record(struct world *w, struct slice k, ts_t start_ts)
+{
+    struct kv_request r;
+    enum mvcc_txn_record rec;
+    ts_t commit_ts;
+    struct eval_range *er = range_of(w, k, &r);
+    CHECK_OK(mvcc_txn_get(er->engine, k, start_ts, &w->a, &rec, &commit_ts));
+    return rec;
+}
+
+/* What is left of those that began before a moment is cleared away, in all ranges, and of no
+ * others. */
+static void swept(struct world *w)
+{
+    struct slice a = key(w, "a");
+    struct slice z = key(w, "z");
+    struct diag diag;
+    range_id_t id;
+    diag_reset(&diag);
+    CHECK_OK(range_store_split(node_ranges(w->n), RANGE_ID_FIRST, key(w, "m"), NULL, &id));
+    put(w, a, "old");
+    put(w, z, "old"); /* from then on the new range is known */
+    ts_t t1 = now_ts(w); /* committed, with an intent left in the other range */
+    prewrite(w, t1, a, "t1", a, NULL, 0, false);
+    prewrite(w, t1, z, "t1", a, NULL, 0, false);
+    CHECK_OK(commit(w, t1, a, now_ts(w)));
+    ts_t t2 = now_ts(w); /* given up before its primary was there */
+    prewrite(w, t2, key(w, "zz"), "t2", key(w, "b"), NULL, 0, false);
+    ts_t before = now_ts(w);
+    ts_t t3 = now_ts(w);
+    prewrite(w, t3, key(w, "c"), "t3", key(w, "c"), NULL, 0, false);
+    CHECK_OK(commit(w, t3, key(w, "c"), now_ts(w)));
+    CHECK(record(w, a, t1) == MVCC_TXN_COMMITTED);
+    CHECK(record(w, key(w, "c"), t3) == MVCC_TXN_COMMITTED);
+    CHECK_OK(cluster_storage_sweep(w->s, before, &diag));
+    CHECK(record(w, a, t1) == MVCC_TXN_NONE && record(w, z, t1) == MVCC_TXN_NONE);
+    CHECK(record(w, key(w, "b"), t2) == MVCC_TXN_NONE);
+    CHECK(record(w, key(w, "c"), t3) == MVCC_TXN_COMMITTED);
+    CHECK(reads(w, a, "t1") && reads(w, z, "t1") && reads(w, key(w, "c"), "t3"));
+    CHECK(!reads(w, key(w, "zz"), "t2"));
+}
+
 static void run_body(void *arg)
 {
     struct world *w = arg;
     w->body(w);
 }
 
-static void test_abandoned(void **state)
+static void in_world(void (*fn)(struct world *w))
 {
-    (void)state;
     char dir[64] = "./txn_test.XXXXXX";
     char cmd[128];
-    struct world w = {.body = body};
+    struct world w = {.body = fn};
     struct loop_group_opts lo = {.count = 2};
     struct diag diag;
     diag_reset(&diag);
@@ -195,8 +238,21 @@ static void test_abandoned(void **state)
     assert_int_equal(system(cmd), 0);
 }
 
+static void test_abandoned(void **state)
+{
+    (void)state;
+    in_world(body);
+}
+
+static void test_swept(void **state)
+{
+    (void)state;
+    in_world(swept);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_abandoned)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_abandoned),
+                                       cmocka_unit_test(test_swept)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

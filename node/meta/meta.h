@@ -90,6 +90,9 @@ MUST_USE db_err meta_heartbeat(struct meta *m, const struct node_info *self, str
                                struct diag *diag, struct node_directory *ret_dir);
 MUST_USE db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state,
                                     struct diag *diag);
+/* Where meta is led: transactions that began before do not run any more, and no message of theirs
+ * is under way. 0: not known now, or not led here. Any thread. */
+ts_t meta_sweep_floor(struct meta *m);
 MUST_USE db_err meta_fence(struct meta *m, node_id_t node, uint32_t silent_ms, struct diag *diag);
 
 /* One round of garbage collection's upkeep now; for tests. Parks. */

@@ -166,6 +166,7 @@ struct meta {
     size_t safe_point_count;
     struct periodic gc;
     uint64_t gc_rounds;
+    _Atomic ts_t sweep_floor; /* as of the last round */
 };
 
 /* meta_kv.c: state that is overwritten in place, outside of transactions. */

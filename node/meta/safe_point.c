@@ -234,7 +234,7 @@ static void gc_records(struct meta *m, ts_t safe)
 {
     ts_t oldest;
     if (m->registry.count > 1) {
-        return; /* intents of ranges that are not here could be older: nobody may drop records */
+        return; /* intents of ranges that are not here could be older: cluster/txn/sweep.c */
     }
     db_err err = oldest_intent(m, &oldest);
     if (err != ERR_OK) {
@@ -257,6 +257,11 @@ static void gc_records(struct meta *m, ts_t safe)
     arena_fini(&a);
 }
 
+ts_t meta_sweep_floor(struct meta *m)
+{
+    return meta_leads(m) ? atomic_load(&m->sweep_floor) : 0;
+}
+
 void meta_gc_round(struct meta *m)
 {
     if (!meta_leads(m)) {
@@ -265,10 +270,12 @@ void meta_gc_round(struct meta *m)
     pthread_mutex_lock(&m->report_lock);
     ts_t lowest = advance(m);
     pthread_mutex_unlock(&m->report_lock);
+    uint64_t now = clock_wall_us() / 1000;
+    ts_t before = now > RECORD_AGE_MS ? (now - RECORD_AGE_MS) << TS_LOGICAL_BITS : 0;
+    before = lowest < before ? lowest : before;
+    atomic_store(&m->sweep_floor, before);
     if (m->gc_rounds++ % GC_RECORD_ROUNDS == 0) {
-        uint64_t now = clock_wall_us() / 1000;
-        ts_t before = now > RECORD_AGE_MS ? (now - RECORD_AGE_MS) << TS_LOGICAL_BITS : 0;
-        gc_records(m, lowest < before ? lowest : before);
+        gc_records(m, before);
     }
 }
 

@@ -56,6 +56,7 @@ static db_err any_call(struct kv_service *kv, enum kv_method m, const union kv_a
         return kv->ops->check_txn(kv, &q->check_txn, diag, reply, &resp->check_txn);
     case KV_METHOD_RESOLVE: return kv->ops->resolve(kv, &q->resolve, diag, reply);
     case KV_METHOD_HEARTBEAT: return kv->ops->heartbeat(kv, &q->heartbeat, diag, reply);
+    case KV_METHOD_SWEEP: return kv->ops->sweep(kv, &q->sweep, diag, reply);
     case KV_METHOD_DELETE_RANGE: return kv->ops->delete_range(kv, &q->delete_range, diag, reply);
     default: return read_call(kv, m, q, diag, reply, resp, ret_count);
     }

@@ -52,6 +52,7 @@ static db_err find(struct kv_service *s, const struct kv_request *req, struct di
 #define RESP_ARG_resolve
 #define RESP_ARG_heartbeat
 #define RESP_ARG_delete_range
+#define RESP_ARG_sweep
 #include "node/eval/commands.def"
 #undef EVAL_CMD
 #undef RESP
@@ -134,6 +135,7 @@ static const struct kv_service_ops local_kv_ops = {
     .check_txn = kv_check_txn,
     .resolve = kv_resolve,
     .heartbeat = kv_heartbeat,
+    .sweep = kv_sweep,
     .delete_range = kv_delete_range,
     .estimate = kv_estimate,
     .fragment = kv_service_fragment,

@@ -9,8 +9,8 @@
  *
  * A node that cannot reach the others may not go on using definitions that they may have changed:
  * its licence runs out (coord_licensed), before the others stop waiting for it. The number of the
- * licence changes each time it had run out: a transaction that began under another one must not
- * commit.
+ * licence changes when others have gone on meanwhile: a transaction that began under another one
+ * must not commit.
  *
  * All calls may park unless said otherwise. */
 #ifndef SKEIN_SQL_STORAGE_COORD_H
@@ -29,7 +29,7 @@ struct sql_coord_lock; /* the implementation's own */
 
 struct sql_coord_ops {
     const char *name;
-    /* The licence's number, 0: it has run out. Cheap; does not park; any thread. */
+    /* The licence's number, 0: it has run out, perhaps for a moment. Cheap; does not park; any thread. */
     uint64_t (*licence)(struct sql_coord *c);
     /* Exclusive use of the tables on all living nodes, this one included (by calling back
      * sql_peer_ops.lock_tables, in its place in the order of nodes: no two changes wait for each
