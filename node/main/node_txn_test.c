@@ -189,7 +189,7 @@ static void swept(struct world *w)
     diag_reset(&diag);
     CHECK_OK(range_store_split(node_ranges(w->n), RANGE_ID_FIRST, key(w, "m"), NULL, &id));
     put(w, a, "old");
-    put(w, z, "old"); /* from then on the new range is known */
+    put(w, z, "old");    /* from then on the new range is known */
     ts_t t1 = now_ts(w); /* committed, with an intent left in the other range */
     prewrite(w, t1, a, "t1", a, NULL, 0, false);
     prewrite(w, t1, z, "t1", a, NULL, 0, false);

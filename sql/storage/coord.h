@@ -29,7 +29,8 @@ struct sql_coord_lock; /* the implementation's own */
 
 struct sql_coord_ops {
     const char *name;
-    /* The licence's number, 0: it has run out, perhaps for a moment. Cheap; does not park; any thread. */
+    /* The licence's number, 0: it has run out, perhaps for a moment. Cheap; does not park; any
+     * thread. */
     uint64_t (*licence)(struct sql_coord *c);
     /* Exclusive use of the tables on all living nodes, this one included (by calling back
      * sql_peer_ops.lock_tables, in its place in the order of nodes: no two changes wait for each
