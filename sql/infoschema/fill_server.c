@@ -125,6 +125,9 @@ static db_err add_process(struct infoschema_process_sink *base, const struct inf
     is__uint(r, p->seconds);
     is__text(r, p->state);
     is__text(r, p->info);
+    if (r->at < r->table->column_count) { /* performance_schema's has one more */
+        is__str(r, "PRIMARY");
+    }
     return is__end(r);
 }
 

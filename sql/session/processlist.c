@@ -37,7 +37,8 @@ db_err session__describe(struct sql_session *of, struct arena *a, struct infosch
     if (info == NULL) {
         return ERR_LIMIT;
     }
-    p->state = SLICE_LIT("");
+    const char *state = atomic_load_explicit(&of->state, memory_order_acquire);
+    p->state = slice_str(state == NULL ? "" : state);
     p->info = info[0] == '\0' ? SLICE_EMPTY : slice_str(info);
     return ERR_OK;
 }

@@ -279,7 +279,7 @@ const struct plan_target *query__targets(const struct plan *plan, uint32_t *ret_
     return root->kind == PLAN_INSERT ? root->u.insert.target : dml ? root->u.dml.targets : NULL;
 }
 
-static db_err lock_tables(struct sql_session *s, const struct plan *plan)
+static db_err lock_definitions(struct sql_session *s, const struct plan *plan)
 {
     uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
     uint32_t target_count;
@@ -309,6 +309,14 @@ static db_err lock_tables(struct sql_session *s, const struct plan *plan)
         }
     }
     return ERR_OK;
+}
+
+static db_err lock_tables(struct sql_session *s, const struct plan *plan)
+{
+    atomic_store_explicit(&s->state, "Waiting for table metadata lock", memory_order_release);
+    db_err err = lock_definitions(s, plan);
+    atomic_store_explicit(&s->state, NULL, memory_order_release);
+    return err;
 }
 
 static db_err keep_value(void *arg, const struct chunk *chunk)

@@ -343,14 +343,19 @@ static void set_last_insert_id(struct eval_env *env, uint64_t id)
 
 static db_err env_sleep(struct eval_env *env, uint64_t us)
 {
-    (void)env;
-    return fiber_sleep(us * NS_PER_US);
+    atomic_store_explicit(&of_env(env)->state, "User sleep", memory_order_release);
+    db_err err = fiber_sleep(us * NS_PER_US);
+    atomic_store_explicit(&of_env(env)->state, NULL, memory_order_release);
+    return err;
 }
 
 static db_err env_get_lock(struct eval_env *env, struct slice name, double timeout_s,
                            struct diag *diag, int *ret)
 {
-    return user_lock_get(of_env(env)->engine, env->connection_id, name, timeout_s, diag, ret);
+    atomic_store_explicit(&of_env(env)->state, "User lock", memory_order_release);
+    db_err err = user_lock_get(of_env(env)->engine, env->connection_id, name, timeout_s, diag, ret);
+    atomic_store_explicit(&of_env(env)->state, NULL, memory_order_release);
+    return err;
 }
 
 static db_err env_release_lock(struct eval_env *env, struct slice name, struct diag *diag, int *ret)

@@ -197,7 +197,8 @@ struct sql_session {
     char info[256];
     const char *command;
     uint64_t command_start_us;
-    _Atomic int killed; /* 0, 1 statement, 2 connection */
+    _Atomic(const char *) state; /* what it waits for, a literal; NULL: nothing */
+    _Atomic int killed;          /* 0, 1 statement, 2 connection */
     bool in_statement;
 };
 

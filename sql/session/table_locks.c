@@ -220,6 +220,7 @@ static db_err lock_list(struct sql_session *s, const struct ast_lock_item_list *
     uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
     bool same = false;
     db_err err = ERR_OK;
+    atomic_store_explicit(&s->state, "Waiting for table metadata lock", memory_order_release);
     while (err == ERR_OK && !same) {
         table_locks__release(s);
         arena_init(&s->table_locks.arena, NULL, NULL, 0);
@@ -231,6 +232,7 @@ static db_err lock_list(struct sql_session *s, const struct ast_lock_item_list *
         table_locks__release(s);
         s->diag = why;
     }
+    atomic_store_explicit(&s->state, NULL, memory_order_release);
     s->table_locks.active = err == ERR_OK;
     return err;
 }

@@ -73,6 +73,13 @@ db_err split_storage_new(const struct split_storage_opts *opts, struct storage *
     return ERR_OK;
 }
 
+/* A limit of the own side says so. */
+static db_err told(bool own, db_err err, struct diag *diag)
+{
+    bool silent = own && err == ERR_LIMIT && diag != NULL && diag->text[0] == '\0';
+    return silent ? diag_set(diag, err, "the session's temporary tables may not be larger") : err;
+}
+
 /* ---- transactions ---- */
 
 db_err split_storage_adopt(struct storage *split, struct storage_txn *shared,
@@ -141,7 +148,7 @@ static db_err split_txn_commit(struct storage_txn *t, struct diag *diag, uint64_
     uint64_t own_ts = 0;
     db_err err = storage_txn_commit(p->shared, diag, &shared_ts);
     if (err == ERR_OK) {
-        err = storage_txn_commit(p->own, diag, &own_ts);
+        err = told(true, storage_txn_commit(p->own, diag, &own_ts), diag);
     } else {
         storage_txn_rollback(p->own);
     }
@@ -246,7 +253,7 @@ static db_err split_put(struct storage_txn *t, struct slice key, struct slice va
         flags &= ~(unsigned)STORAGE_W_DEFER; /* nothing may be left that could fail the commit */
     }
     to->conflict = t->conflict;
-    return storage_put(to, key, value, flags, diag);
+    return told(to == p->own, storage_put(to, key, value, flags, diag), diag);
 }
 
 static db_err split_del(struct storage_txn *t, struct slice key, unsigned flags, struct diag *diag)
