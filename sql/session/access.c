@@ -294,7 +294,6 @@ static bool sets_password(const struct ast_stmt *ast)
     switch ((int)ast->kind) {
     case AST_STMT_SET_PASSWORD:
     case AST_STMT_ALTER_USER:
-    case AST_STMT_SET:
     case AST_STMT_EMPTY: return true;
     default: return false;
     }

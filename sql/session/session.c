@@ -379,12 +379,7 @@ static db_err env_release_all(struct eval_env *env, int64_t *ret)
 static db_err env_load_file(struct eval_env *env, struct slice name, struct arena *arena,
                             struct slice *ret, bool *ret_null)
 {
-    struct sql_session *s = of_env(env);
-    if (!priv_has(&s->priv.subject, PRIV_FILE, 0)) {
-        *ret_null = true; /* MYSQL: no error tells whether the file is there */
-        return ERR_OK;
-    }
-    return server_file_load(s, name, arena, ret, ret_null);
+    return server_file_load(of_env(env), name, arena, ret, ret_null);
 }
 
 const struct eval_env_ops session_env_ops = {.name = "session",

@@ -157,18 +157,69 @@ def expired_password():
     o = pymysql.connect(host=HOST, port=PORT, user="protocol_old", password="old",
                         client_flag=can_handle, autocommit=None)
     for statement in ("SELECT 1", "SELECT 1 FROM DUAL WHERE 1 = 2", "SHOW DATABASES", "BEGIN",
-                      "DROP TABLE nothing.nowhere", "PREPARE p FROM 'SELECT 1'"):
+                      "DROP TABLE nothing.nowhere", "PREPARE p FROM 'SELECT 1'", "SET @a = 1"):
         try:
             rows(o, statement)
             raise AssertionError("an expired password may say " + statement)
         except pymysql.MySQLError as e:
             assert e.args[0] == 1820, e.args
-    rows(o, "SET @a = 1")
     rows(o, "ALTER USER USER() IDENTIFIED BY 'new'")
     assert rows(o, "SELECT 1") == ((1,),)
     o.close()
     login("protocol_old", "new", {})
     rows(c, "DROP USER protocol_old")
+    c.close()
+
+
+def limited(what, f):
+    """Runs f; it must be refused because the limit `what` is reached."""
+    try:
+        f()
+    except pymysql.MySQLError as e:
+        assert e.args[0] == 1226 and "'%s'" % what in e.args[1], e.args
+        return
+    raise AssertionError("no limit: " + what)
+
+
+@test
+def limits():
+    """They count on each node for itself, so they are tested on one connection's node."""
+    def user():
+        return pymysql.connect(host=HOST, port=PORT, user="protocol_l", autocommit=None)
+    c = connect(autocommit=True)
+    rows(c, "DROP USER IF EXISTS protocol_l")
+    rows(c, "CREATE DATABASE IF NOT EXISTS protocol_l")
+    rows(c, "CREATE TABLE IF NOT EXISTS protocol_l.t (a INT)")
+    rows(c, "CREATE USER protocol_l WITH MAX_QUERIES_PER_HOUR 7 MAX_UPDATES_PER_HOUR 2 "
+            "MAX_CONNECTIONS_PER_HOUR 4 MAX_USER_CONNECTIONS 2")
+    rows(c, "GRANT ALL ON protocol_l.* TO protocol_l")
+    a, b = user(), user()
+    limited("max_user_connections", user)
+    rows(a, "INSERT INTO protocol_l.t VALUES (1)")
+    rows(b, "CREATE TABLE protocol_l.t2 (a INT)")
+    limited("max_updates", lambda: rows(a, "INSERT INTO protocol_l.t VALUES (2)"))
+    while True: # how many statements a driver sends by itself is its own business
+        try:
+            rows(b, "SELECT 1")
+        except pymysql.MySQLError as e:
+            assert e.args[0] == 1226 and "'max_questions'" in e.args[1], e.args
+            break
+    rows(c, "FLUSH USER_RESOURCES")
+    rows(a, "SELECT 1")
+    a.close()
+    b.close()
+    for _ in range(50): # a closed connection is given back a moment later
+        try:
+            user().close()
+        except pymysql.MySQLError as e:
+            if "'max_connections_per_hour'" in e.args[1]:
+                break
+            assert "'max_user_connections'" in e.args[1], e.args
+            time.sleep(0.05)
+    else:
+        raise AssertionError("no limit of connections")
+    rows(c, "DROP USER protocol_l")
+    rows(c, "DROP DATABASE protocol_l")
     c.close()
 
 
