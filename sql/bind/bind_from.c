@@ -390,12 +390,51 @@ static void merged_first(struct lnode *join, uint32_t left_count, struct slice c
     memcpy(join->columns, scratch, k * sizeof(*scratch));
 }
 
-static db_err merge_columns(struct binder *b, const struct ast_table_join *j, struct lnode *join,
-                            uint32_t left_count)
+/* The merged columns of a FULL JOIN are neither side's: of each row that one has which is there. */
+static db_err merge_full(struct binder *b, struct lnode **io_join, uint32_t left_count,
+                         struct slice const *names, uint32_t n)
 {
-    if (join->u.join.kind == JOIN_FULL) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "FULL JOIN with USING or NATURAL");
+    struct lnode *join = *io_join;
+    uint32_t total = join->column_count;
+    struct select_item *items = BIND_ARRAY(b, struct select_item, n + total + 1);
+    if (items == NULL) {
+        return ERR_NOMEM;
     }
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t found;
+        struct lcolumn *l = visible_named(join->columns, left_count, names[i], &found);
+        struct lcolumn *r =
+            visible_named(join->columns + left_count, total - left_count, names[i], &found);
+        struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 2);
+        if (l == NULL || r == NULL || args == NULL) {
+            return args == NULL ? ERR_NOMEM
+                                : my_error(b->diag, ER_BAD_FIELD_ERROR,
+                                           arena_strdup(b->arena, names[i]), "from clause");
+        }
+        args[0] = bind__column_expr(b, l);
+        args[1] = bind__column_expr(b, r);
+        if (args[0] == NULL || args[1] == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(bind__coalesce(b, "coalesce", args, 2, &items[i].expr));
+        items[i].column = (struct lcolumn){.name = l->name};
+        TRY(merge_column(b, join, left_count, names[i]));
+        l->hidden = true;
+    }
+    for (uint32_t i = 0; i < total; i++) {
+        items[n + i].column = join->columns[i];
+        items[n + i].expr = bind__column_expr(b, &join->columns[i]);
+        if (items[n + i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    return bind__project(b, items, n + total, io_join);
+}
+
+static db_err merge_columns(struct binder *b, const struct ast_table_join *j,
+                            struct lnode **io_join, uint32_t left_count)
+{
+    struct lnode *join = *io_join;
     uint32_t n = 0;
     struct slice *names = BIND_ARRAY(b, struct slice, join->column_count + j->using_.count + 1);
     struct lcolumn *scratch = BIND_ARRAY(b, struct lcolumn, join->column_count + 1);
@@ -416,6 +455,9 @@ static db_err merge_columns(struct binder *b, const struct ast_table_join *j, st
         for (uint32_t i = 0; i < j->using_.count; i++) {
             names[n++] = j->using_.items[i]->name;
         }
+    }
+    if (join->u.join.kind == JOIN_FULL) {
+        return merge_full(b, io_join, left_count, names, n);
     }
     for (uint32_t i = 0; i < n; i++) {
         TRY(merge_column(b, join, left_count, names[i]));
@@ -506,7 +548,7 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
     }
     TRY(bind__lateral_join(b, mark, join));
     if (j->natural || j->using_.count != 0) {
-        TRY(merge_columns(b, j, join, l->column_count));
+        TRY(merge_columns(b, j, &join, l->column_count));
     }
     if (j->on != NULL) {
         struct scope on = *scope;

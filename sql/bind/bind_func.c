@@ -59,8 +59,8 @@ static db_err bind_if(struct binder *b, struct bexpr **args, struct bexpr **ret)
     return ERR_OK;
 }
 
-static db_err bind_coalesce(struct binder *b, const char *name, struct bexpr **args, uint32_t n,
-                            struct bexpr **ret)
+db_err bind__coalesce(struct binder *b, const char *name, struct bexpr **args, uint32_t n,
+                      struct bexpr **ret)
 {
     struct sql_type t;
     uint8_t coercibility;
@@ -139,7 +139,7 @@ static db_err call_lazy(struct binder *b, const struct lazy_form *form, struct b
     case LAZY_NULLIF: return bind_nullif(b, args, ret);
     case LAZY_COALESCE: break;
     }
-    return bind_coalesce(b, form->name, args, n, ret);
+    return bind__coalesce(b, form->name, args, n, ret);
 }
 
 static int trim_mode(enum ast_func_mode mode)

@@ -406,6 +406,9 @@ bool bind__load_variable(const struct binder *b, struct slice name, struct sql_t
  * its columns in the view's order (else NULL and 0). */
 db_err bind__insert_target(struct binder *b, const struct ast_name *name, struct lnode **ret_table,
                            col_id_t **ret_view_ids, uint32_t *ret_view_count);
+/* COALESCE of the args, which it keeps; `name` is for messages. */
+db_err bind__coalesce(struct binder *b, const char *name, struct bexpr **args, uint32_t n,
+                      struct bexpr **ret);
 /* bind_view_change.c */
 /* Gives the node, and those below it as far as needed, the column as its last one. 1235: the query
  * is not of a kind through which a column can be carried. */
