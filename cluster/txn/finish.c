@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/faults.h"
 #include "base/log.h"
 
 /* After the decision: intents become versions, or nothing. Nobody waits for this but readers that
@@ -76,6 +77,7 @@ static void finish_main(void *arg)
     struct diag diag;
     diag_reset(&diag);
     fiber_set_deadline(DEADLINE_NONE);
+    FAULT(txn_before_finish);
     db_err err =
         finish_keys(env, FINISH_COMMIT, j->start_ts, j->commit_ts, j->keys, j->count, &diag);
     if (err != ERR_OK && err != ERR_TXN_NOT_FOUND) {

@@ -268,6 +268,7 @@ static void prewrite_group(struct commit *c, struct commit_group *g)
     diag_reset(&g->diag);
     arena_init(&g->arena, NULL, NULL, 0);
     size_t last = g->first + g->count;
+    FAULT(txn_prewrite_group);
     for (size_t i = g->first; i < last && g->err == ERR_OK;) {
         size_t done = 0;
         g->err = prewrite_some(c, g, i, last, &done);

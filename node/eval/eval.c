@@ -85,6 +85,9 @@ db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct s
         mvcc_intent_scan(r->engine, start, end, 0, false, COUNT_MAX, &arena, &intents, &count);
     arena_fini(&arena);
     TRY(err);
+    if (SIM_BROKEN(SPLIT_INTENTS) && lock_number == 0) {
+        count = 0;
+    }
     intents_set(r, count < COUNT_MAX ? count : INTENTS_UNKNOWN);
     if (lock_number != 0) {
         atomic_store_explicit(&r->lock_number, lock_number, memory_order_release);
@@ -105,7 +108,7 @@ db_err eval_range_split(struct eval_range *r, struct slice at, struct eval_range
     atomic_store_explicit(&right->lock_number,
                           atomic_load_explicit(&r->lock_number, memory_order_acquire),
                           memory_order_release);
-    intents_set(right, SIM_BROKEN(SPLIT_INTENTS) ? 0 : intents_count(r));
+    intents_set(right, intents_count(r));
     return ERR_OK;
 }
 

@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/faults.h"
+
 /* A run: the members start and join, the first ranges get their replicas, rows are loaded, clients
  * work while faults happen; then all heals, the clients end, and everything is read and judged. */
 
@@ -27,12 +29,27 @@ static void draw_settings(struct world *w)
     w->dead_after_ms = rand_below(&w->rand, 2) == 0 ? 60000 : 3000;
 }
 
+/* Coordinators that take their time: intents of commits that were acknowledged stay a while, and
+ * some are written when others have given the transaction up. */
+static void arm_faults(struct world *w)
+{
+    char list[256];
+    struct diag diag = {0};
+    snprintf(list, sizeof(list),
+             "txn_before_finish=delay=%u:prob=0.05:seed=%llu;"
+             "txn_prewrite_group=delay=%u:prob=0.003:seed=%llu",
+             100 + (unsigned)rand_below(&w->rand, 900), (unsigned long long)w->opts.seed,
+             3000 + (unsigned)rand_below(&w->rand, 1500), (unsigned long long)w->opts.seed);
+    db_err err = faults_set_list(list, &diag);
+    ASSERT(err == ERR_OK || err == ERR_UNSUPPORTED); /* not in every build */
+}
+
 static void start_all(struct world *w)
 {
     for (unsigned i = 1; i <= w->opts.members && !w->failed; i++) {
         member_start(&w->members[i]);
         if (!member_wait_up(&w->members[i], 60 * NS_PER_S) && !w->failed) {
-            world_violated(w, "%s does not come up", w->members[i].host);
+            world_stuck(w, "%s does not come up", w->members[i].host);
         }
     }
 }
@@ -55,7 +72,7 @@ static void wait_spread(struct world *w)
             (void)err;
         }
         if (clock_mono_ns() > until) {
-            world_violated(w, "the first ranges do not get three replicas");
+            world_stuck(w, "the first ranges do not get three replicas");
         }
         db_err err = fiber_sleep(20 * NS_PER_MS);
         (void)err;
@@ -77,10 +94,10 @@ static void wait_clients(struct world *w)
             return;
         }
         if (clock_mono_ns() > until) {
-            world_violated(w,
-                           up ? "%u clients are stuck after all has healed"
-                              : "not all members come back (%u clients)",
-                           running);
+            world_stuck(w,
+                        up ? "%u clients are stuck after all has healed"
+                           : "not all members come back (%u clients)",
+                        running);
         }
         db_err err = fiber_sleep(5 * NS_PER_MS);
         (void)err;
@@ -130,6 +147,7 @@ bool run_seed(uint64_t seed, bool verbose, bool quiet, struct run_result *result
     world_init(&w, &o);
     snprintf(g_dir, sizeof(g_dir), "%s", w.dir);
     draw_settings(&w);
+    arm_faults(&w);
     world_run(&w, scenario, RUN_MAX_NS);
     if (w.failed) {
         faults_tell_ranges(&w);
@@ -137,6 +155,7 @@ bool run_seed(uint64_t seed, bool verbose, bool quiet, struct run_result *result
     result->digest = loop_group_sim_digest(w.group) * 31 + w.tick;
     result->totals = w.totals;
     result->ended = true;
+    result->stuck = w.stuck;
     snprintf(result->violation, sizeof(result->violation), "%s", w.violation);
     world_fini(&w);
     if (w.failed && !quiet) {

@@ -9,6 +9,7 @@ struct run_result {
     struct world_totals totals;
     uint64_t digest;
     bool ended; /* else it was aborted: a failed assertion */
+    bool stuck; /* failed, but no answer was wrong */
     char violation[VIOLATION_SIZE];
 };
 

@@ -46,8 +46,8 @@ static bool bites(struct tooth *t, size_t i, uint64_t seed)
 {
     teeth_set(g_teeth[i].flag);
     t->tried++;
-    if (run_apart(seed, true, &t->result)) {
-        return false;
+    if (run_apart(seed, true, &t->result) || t->result.stuck) {
+        return false; /* a wrong answer is what counts */
     }
     teeth_set(0);
     t->sound = run_apart(seed, true, &t->control);

@@ -551,7 +551,7 @@ static void wait_done(struct world *w, const bool *done, const char *what)
     uint64_t until = clock_mono_ns() + 60 * NS_PER_S;
     while (!*done && !w->failed) {
         if (clock_mono_ns() > until) {
-            world_violated(w, "%s does not end", what);
+            world_stuck(w, "%s does not end", what);
         }
         db_err err = fiber_sleep(NS_PER_MS);
         (void)err;
@@ -646,7 +646,7 @@ void workload_judge(struct world *w)
         member_spawn(&w->members[i], final_fiber, t);
         wait_done(w, &t->done, "reading everything at the end");
         if (!w->failed && !t->ok) {
-            world_violated(w, "%s cannot read its rows after all has healed", w->members[i].host);
+            world_stuck(w, "%s cannot read its rows after all has healed", w->members[i].host);
         }
         first = first == NULL ? t : first;
         if (!w->failed && !same_lists(first, t)) {

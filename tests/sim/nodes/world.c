@@ -52,17 +52,31 @@ void world_say(struct world *w, const char *fmt, ...)
     putchar('\n');
 }
 
-void world_violated(struct world *w, const char *fmt, ...)
+static void fail(struct world *w, bool stuck, const char *fmt, va_list args)
 {
-    va_list args;
     if (!w->failed) {
-        va_start(args, fmt);
         vsnprintf(w->violation, sizeof(w->violation), fmt, args);
-        va_end(args);
         w->failed = true;
+        w->stuck = stuck;
         world_say(w, "VIOLATED: %s", w->violation);
     }
     loop_group_sim_break(w->group);
+}
+
+void world_violated(struct world *w, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fail(w, false, fmt, args);
+    va_end(args);
+}
+
+void world_stuck(struct world *w, const char *fmt, ...)
+{
+    va_list args;
+    va_start(args, fmt);
+    fail(w, true, fmt, args);
+    va_end(args);
 }
 
 static void on_log_line(void *ctx, enum log_level level, const char *line, size_t len)
@@ -411,7 +425,7 @@ void world_run(struct world *w, void (*fn)(struct world *w), uint64_t time_max_n
         loop_group_sim_run(w->group, end);
     }
     if (!w->done && !w->failed) {
-        world_violated(w, "the run does not come to its end");
+        world_stuck(w, "the run does not come to its end");
     }
     w->totals.turns_ns = world_now(w) - NS_PER_S;
 }

@@ -73,6 +73,7 @@ struct world {
     bool dying;    /* a process is being killed */
     bool done;
     bool failed;
+    bool stuck; /* it failed because nothing went on, not by what was answered */
     char violation[VIOLATION_SIZE];
     struct world_totals totals;
     struct history *history;
@@ -91,6 +92,8 @@ void world_run(struct world *w, void (*fn)(struct world *w), uint64_t time_max_n
 
 /* The first one counts; the run ends. */
 void world_violated(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* As that: what must happen in time does not. */
+void world_stuck(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* A line of the trace, with -v. */
 void world_say(struct world *w, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* A line a fault or a client writes into the trace, always hashed. */
