@@ -267,11 +267,11 @@ static bool computes_rows(const struct alter *a, const struct draft_column *c)
     return c->def.generated == GENERATED_STORED || c->row_default;
 }
 
-/* MYSQL: affected rows are told where values are converted or computed, checks look at rows, or the
- * primary key goes. */
+/* MYSQL: affected rows are told where values are converted or computed, checks or new foreign keys
+ * look at rows, or the primary key goes. */
 static bool counts_rows(const struct alter *a)
 {
-    if (ddl__checks_rows(&a->draft)) {
+    if (ddl__checks_rows(&a->draft) || checks_parents(a)) {
         return true;
     }
     if (a->old->has_primary && ddl__primary(&a->draft) == NULL) {

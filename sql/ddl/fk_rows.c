@@ -16,6 +16,7 @@ struct row_check {
     struct arena batch; /* of the rows */
     struct value *rows;
     uint32_t count;
+    uint64_t total;
     bool *known;
     struct cast_ctx cast;
     struct exec_ctx exec;
@@ -73,6 +74,7 @@ static db_err check_all(struct row_check *c)
         if (!row) {
             return in_transaction(c);
         }
+        c->total++;
         struct value *to = &c->rows[(size_t)c->count++ * width];
         for (uint32_t i = 0; i < width; i++) {
             TRY(value_copy(&c->scan.values[i], &c->batch, &to[i]));
@@ -102,5 +104,6 @@ db_err ddl__check_fk_rows(struct alter *a, const struct table_def *def)
         ddl__scan_close(&c.scan);
     }
     arena_fini(&c.batch);
+    a->copied = c.total;
     return err;
 }
