@@ -26,8 +26,8 @@ enum {
 };
 #define SETTLE_NS  (30 * NS_PER_S) /* a configuration entry commits, or the group is in trouble */
 #define STALL_NS   (60 * NS_PER_S) /* a learner that does not get on at all */
-#define GONE_NS    (8 * NS_PER_S)  /* ... and whose node is not heard of: others wait for the range */
-#define STAYING_NS (3 * NS_PER_S)  /* members that stay come up to date, or it is not the time */
+#define GONE_NS    (8 * NS_PER_S) /* ... and whose node is not heard of: others wait for the range */
+#define STAYING_NS (3 * NS_PER_S) /* members that stay come up to date, or it is not the time */
 
 /* ---- configurations and descriptors ---- */
 
