@@ -14,6 +14,8 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "crash"))
+import full_disk  # noqa: E402
 import pymysql  # noqa: E402
 from cluster import TOKEN, Cluster, Member  # noqa: E402
 from node import StartFailed  # noqa: E402
@@ -223,6 +225,68 @@ class Run:
             self.check(count == load.acknowledged, "no write was lost (%d)" % count, (count, load.acknowledged))
             c.keep = c.keep or self.failed != 0
 
+    def full_disk(self):
+        """One of three runs out of disk. It says so and gives its leases away; writes go on; with space again it catches up."""
+        path = None
+        c = Cluster(self.args.binary, 3, options=["--memory", "512M"], keep=self.args.keep)
+        try:
+            path = os.path.join(c.directory, "2")
+            try:
+                full_disk.mount_tmpfs(path, 512 << 20)
+            except full_disk.Skip as e:
+                path = None
+                print("skipped: " + str(e))
+                return
+            with c:
+                self.fill_up(c, path)
+        finally:
+            if path is not None:
+                subprocess.run(["umount", "-l", path], check=False)
+
+    def fill_up(self, c, path):
+        n = c.nodes[1]
+        with c.nodes[0].connect() as connection, connection.cursor() as cursor:
+            cursor.execute("CREATE DATABASE op")
+            cursor.execute("CREATE TABLE op.log (id BIGINT PRIMARY KEY)")
+        for r in c.ranges():  # it leads something
+            c.move_lease(r, n)
+        load = Load(c.nodes[0])
+        time.sleep(1)
+        filler = os.path.join(path, "filler")
+        full_disk.fill(filler, 8 << 20)
+
+        def full():
+            return next(r for r in c.nodes[0].json("/nodes") if r["id"] == n.node_id)["disk_full"]
+
+        def within(seconds, good):
+            deadline = time.monotonic() + seconds
+            while not good() and time.monotonic() < deadline:
+                time.sleep(0.2)
+            return good()
+        self.check(within(60, lambda: full() and c.leases()[n] == 0), "a node whose disk is full says so and leads nothing", c.leases())
+        self.check("range.disk.full" in n.log_tail(200), "its log says what that means", n.log_tail(5))
+        before = load.acknowledged
+        time.sleep(5)
+        self.check(load.acknowledged > before + 20 and not c.dead(), "the cluster goes on (%d writes in 5 s)" % (load.acknowledged - before))
+        with n.connect() as there, there.cursor() as cursor:  # and through it, as the leaders are elsewhere
+            cursor.execute("INSERT INTO op.log VALUES (-1)")
+            cursor.execute("SELECT COUNT(*) FROM op.log WHERE id = -1")
+            self.check(cursor.fetchall() == ((1,),), "its clients go on too")
+        os.unlink(filler)
+        try:
+            c.wait_replicated(60)
+            self.check(within(30, lambda: not full()), "with space again it catches up")
+        except TimeoutError as e:
+            self.check(False, "with space again it catches up", e)
+        load.end()
+        with c.nodes[2].connect() as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT COUNT(*) FROM op.log WHERE id > 0")
+            count = cursor.fetchall()[0][0]
+        self.check(count == load.acknowledged, "no write was lost (%d)" % count, (count, load.acknowledged))
+        if load.problems:
+            print("refused: %d, %s" % (len(load.problems), load.problems[:2]))
+        c.keep = c.keep or self.failed != 0
+
     def with_tls(self):
         with Cluster(self.args.binary, 1, options=["--rpc-tls", "on"], keep=self.args.keep) as c, \
                 Cluster(self.args.binary, 1, options=["--rpc-tls", "on"], keep=self.args.keep) as other:
@@ -254,11 +318,14 @@ def main():
     p.add_argument("--binary", required=True)
     p.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     p.add_argument("--keep", action="store_true")
+    p.add_argument("--only", choices=("plain", "full_disk", "with_tls"))
     args = p.parse_args()
     args.binary = os.path.abspath(args.binary)
     print("seed %d" % args.seed)
     run = Run(args)
-    for part in (run.plain, run.with_tls):
+    for part in (run.plain, run.full_disk, run.with_tls):
+        if args.only not in (None, part.__name__):
+            continue
         try:
             part()
         except (pymysql.Error, OSError, RuntimeError, TimeoutError, StartFailed) as e:
