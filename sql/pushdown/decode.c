@@ -11,9 +11,10 @@ struct decoder {
     uint32_t width; /* columns of the rows that expressions read */
 };
 
+/* Empty text has an address here, as everywhere in SQL; missing bytes of a message have none. */
 static struct slice slice_from_pb(ProtobufCBinaryData d)
 {
-    return slice_of(d.data, d.len);
+    return d.len == 0 ? SLICE_LIT("") : slice_of(d.data, d.len);
 }
 
 static db_err take_type(struct decoder *x, const pb_type *p, struct sql_type *ret)

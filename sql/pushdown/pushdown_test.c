@@ -428,6 +428,7 @@ static const char *const g_queries[] = {
     "select hour(ts), e + 0, concat(e) from t where e > 1 and ts > '2024-03-01'",
     "select greatest(a, 3), least(b, 'b'), strcmp(b, 'Alpha') from t where id < 300",
     "select count(*) from t where b regexp '^a.*a$' or b in ('beta', 'x') or not (a > 3)",
+    "select count(*), min(b) from t where b in ('', 'beta', 'b', 'x', 'y') or b = ''",
     "select json_extract(json_object('k', a), '$.k') from t where id < 40",
     "select a, b from t where a between 3 and 9 and b is not null",
     "select count(*) from t where @v := 3",

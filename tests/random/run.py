@@ -4,6 +4,7 @@
     tests/random/run.py --binary BINARY [--seconds N] [--seed S] [--storage disk|memory]   a node of its own
     tests/random/run.py --server HOST:PORT ...                                             one that runs
     ... --oracle HOST:PORT          the same statements on a reference server; answers must be equal
+    ... --binary BINARY --nodes 3   three nodes, tables cut into ranges: parts of plans that run on other nodes against none that do
 
 Without an oracle two properties are checked that hold for every SQL server: a query's rows are those of its three parts where a
 condition is true, false and unknown (ternary logic partitioning), and a WHERE keeps as many rows as its condition is true for when it
@@ -22,6 +23,7 @@ import pymysql
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from generate import Generator  # noqa: E402
+from cluster import Cluster  # noqa: E402
 from node import Node  # noqa: E402
 
 QUERIES_PER_SEED = 60
@@ -140,15 +142,36 @@ def check_oracle(server, oracle, g):
     return QUERIES_PER_SEED + CHANGES_PER_SEED
 
 
-def one_seed(seed, server, oracle):
+def check_pushdown(servers, g):
+    """servers[0] runs all of a query itself; each of the others asks for parts of it elsewhere."""
+    count = 0
+    for _ in range(QUERIES_PER_SEED):
+        sql = g.query()
+        wanted = servers[0].ask(sql)
+        for s in servers[1:]:
+            got = s.ask(sql)
+            count += 1
+            if got != wanted:
+                differ("with fragments at other nodes another answer than without", [sql], got, wanted)
+    for _ in range(CHANGES_PER_SEED):
+        servers[0].change(g.change())
+    return count
+
+
+def one_seed(seed, server, oracle, others=()):
     g = Generator(seed)
     statements = g.make_tables()
     server.fresh(statements)
+    for s in others:
+        with s.c.cursor() as cur:
+            cur.execute("USE " + s.schema)
     if oracle is not None:
         oracle.fresh(statements)
     try:
         if oracle is not None:
             return check_oracle(server, oracle, g)
+        if others:
+            return check_pushdown([server] + list(others), g) + check_pushdown([server] + list(others), g)
         count = 0
         for _ in range(QUERIES_PER_SEED // 3):
             count += check_partition(server, g) + check_norec(server, g)
@@ -158,16 +181,24 @@ def one_seed(seed, server, oracle):
         raise Failure("seed %d: %s\n  tables:\n    %s" % (seed, f, "\n    ".join(s[:2000] for s in statements)))
 
 
-def run(args, address):
+def run(args, address, cluster=None):
     schema = "random_%d" % os.getpid()
     server = Server(address, schema)
+    others = []
+    for mode, n in (("ALWAYS", 1), ("ALWAYS", 2), ("AUTO", 2)) if cluster else ():
+        others.append(Server("127.0.0.1:%d" % cluster.nodes[n].mysql_port, schema))
+        with others[-1].c.cursor() as cur:
+            cur.execute("SET skein_pushdown = " + mode)
+    if cluster:
+        with server.c.cursor() as cur:
+            cur.execute("SET skein_pushdown = OFF")
     oracle = Server(args.oracle, schema) if args.oracle else None
     first = args.seed if args.seed is not None else random.SystemRandom().randrange(10**9)
     end = time.monotonic() + args.seconds
     seeds = statements = failed = 0
     while time.monotonic() < end and failed < args.failures:
         try:
-            statements += one_seed(first + seeds, server, oracle)
+            statements += one_seed(first + seeds, server, oracle, others)
         except Failure as f:
             print("FAIL %s" % f, flush=True)
             failed += 1
@@ -181,18 +212,39 @@ def run(args, address):
     return seeds - failed, failed
 
 
+def in_pieces(args):
+    """Three nodes; the tables to come lie in ranges of a few rows, led by all of them."""
+    with Cluster(args.binary, args.nodes) as cluster:
+        for table in range(1, 150):
+            cluster.split("02%02x0180000003" % table, 1)
+        cluster.wait_replicated()
+        for i, r in enumerate(sorted(cluster.ranges())):
+            if r != 1:
+                cluster.move_lease(r, cluster.nodes[i % args.nodes])
+        result = run(args, "127.0.0.1:%d" % cluster.nodes[0].mysql_port, cluster)
+        pages = 0
+        for n in cluster.nodes:
+            for line in n.http("/metrics")[1].splitlines():
+                pages += int(line.split()[1]) if line.startswith("skein_pushdown_pages_total ") else 0
+        print("%d pages came from other nodes" % pages)
+        return result if pages > 0 else (result[0], result[1] + 1)
+
+
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--binary")
     p.add_argument("--server")
     p.add_argument("--oracle")
+    p.add_argument("--nodes", type=int, default=1)
     p.add_argument("--storage", default="disk")
     p.add_argument("--seconds", type=float, default=30)
     p.add_argument("--seed", type=int)
     p.add_argument("--once", action="store_true", help="only the given seed")
     p.add_argument("--failures", type=int, default=5, help="stop after so many")
     args = p.parse_args()
-    if args.server:
+    if args.nodes > 1:
+        passed, failed = in_pieces(args)
+    elif args.server:
         passed, failed = run(args, args.server)
     else:
         with tempfile.TemporaryDirectory(prefix="skein_random_") as directory:

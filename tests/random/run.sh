@@ -1,10 +1,11 @@
 #!/bin/sh
-# Random statements on both storages; properties alone, no reference server. The driver is Debian's python3-pymysql.
+# Random statements on both storages, and on three nodes with and without fragments; no reference server. The driver is Debian's python3-pymysql.
 here=$(dirname "$0")
 seconds=${SKEIN_RANDOM_SECONDS:-45}
 passed=0 failed=0
-for storage in memory disk; do
-    out=$(/usr/bin/python3 "$here/run.py" "$@" --storage $storage --seconds "$seconds") || true
+for how in "--storage memory" "--storage disk" "--nodes 3"; do
+    # shellcheck disable=SC2086  # two words
+    out=$(/usr/bin/python3 "$here/run.py" "$@" $how --seconds "$seconds") || true
     echo "$out"
     line=$(echo "$out" | tail -n 1)
     case $line in
