@@ -23,7 +23,7 @@ static db_err next_local(struct load_source *f, struct slice *ret_piece)
         return ERR_OK;
     }
     db_err err = sink->ops->local_file(sink, f->ast->file, ret_piece);
-    f->ended = err != ERR_OK || ret_piece->len == 0;
+    f->ended = (err != ERR_OK && err != ERR_CANCELED) || (err == ERR_OK && ret_piece->len == 0);
     return err;
 }
 
@@ -40,12 +40,19 @@ static db_err next_piece(void *arg, struct slice *ret_piece)
     return server_file_read(s, &f->file, ret_piece);
 }
 
-/* What the client still sends; the statement has failed. */
+/* What the client still sends; the statement has failed. KILL QUERY has ended it, but not this. */
 static db_err drain(struct load_source *f)
 {
     struct slice piece;
     while (f->asked && !f->ended) {
-        TRY(next_local(f, &piece));
+        bool whole = atomic_load(&f->st->session->killed) == 2;
+        if (!whole && fiber_self() != NULL) {
+            fiber_clear_cancel();
+        }
+        db_err err = next_local(f, &piece);
+        if (err != ERR_OK && (err != ERR_CANCELED || whole)) {
+            return err;
+        }
     }
     return ERR_OK;
 }

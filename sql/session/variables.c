@@ -201,7 +201,7 @@ db_err vars__read(struct sql_session *s, enum sysvar_id id, bool global, struct 
     if (computed(s, id, ret)) {
         return ERR_OK;
     }
-    if (!global) {
+    if (!global && sysvar_defs[id].scope != SYSVAR_GLOBAL) {
         return sysvar_to_value(id, vars__get(s, id), arena, ret);
     }
     struct sysvar_globals *g = engine__globals(s->engine);

@@ -14,6 +14,7 @@ for p in python3 /usr/bin/python3; do # Debian's package is for Debian's Python
 done
 if [ -n "$python" ]; then
   "$python" "$here/pymysql_test.py" "$host" "$port" "$user" "$password" || status=1
+  "$python" "$here/local_file_test.py" "$host" "$port" "$user" "$password" || status=1
 else
   echo "SKIP pymysql (install python3-pymysql)"
 fi
