@@ -6,11 +6,11 @@
  * they go on without it, and have a fence counted for it first (meta_service.fence). A licence that
  * is renewed without a new fence keeps its number.
  *
- * Why the times may be so short: a licence that has run out while the meta range has no leader costs
- * a wait and nothing else. The difference of the two pays for clocks that run apart and for the way
- * of a request; a process that is stopped between its last look at the licence and its write is
- * kept out by the fence: all others that hold leases have heard of it before the change begins
- * (node/service/coord_rpc.c), and refuse writes of transactions that do not know it. */
+ * Why the times may be so short: a licence that has run out while the meta range has no leader
+ * costs a wait and nothing else. The difference of the two pays for clocks that run apart and for
+ * the way of a request; a process that is stopped between its last look at the licence and its
+ * write is kept out by the fence: all others that hold leases have heard of it before the change
+ * begins (node/service/coord_rpc.c), and refuse writes of transactions that do not know it. */
 #ifndef SKEIN_CLUSTER_VIEW_CLUSTER_COORD_H
 #define SKEIN_CLUSTER_VIEW_CLUSTER_COORD_H
 
