@@ -97,6 +97,7 @@ struct member {
     struct node_info info;
     uint64_t heard_ns; /* 0: not since this node leads */
     bool fenced;       /* since it was heard of */
+    bool fencing;      /* ... is being written: it is not heard meanwhile */
 };
 
 /* The leader's; guarded by `mutex`. */

@@ -337,7 +337,7 @@ db_err meta_join(struct meta *m, struct slice token, const struct node_info *sel
 
 /* ---- heartbeats ---- */
 
-enum beat { BEAT_SAME, BEAT_CHANGED, BEAT_STRANGER, BEAT_TWIN, BEAT_GONE };
+enum beat { BEAT_SAME, BEAT_CHANGED, BEAT_STRANGER, BEAT_TWIN, BEAT_GONE, BEAT_FENCING };
 
 static enum beat note_beat(struct meta *m, const struct node_info *self,
                            struct node_info *ret_record)
@@ -351,6 +351,8 @@ static enum beat note_beat(struct meta *m, const struct node_info *self,
         beat = BEAT_STRANGER;
     } else if (b->info.state == NODE_LEFT) {
         beat = BEAT_GONE;
+    } else if (b->fencing) {
+        beat = BEAT_FENCING;
     } else if (b->info.boot_id != self->boot_id && strcmp(b->info.rpc, self->rpc) != 0 &&
                b->heard_ns != 0 && now - b->heard_ns < REPLACE_AFTER_NS) {
         beat = BEAT_TWIN;
@@ -388,6 +390,8 @@ static db_err refuse(enum beat beat, node_id_t id, struct diag *diag)
                         "node id %llu is in use by another living process: is this a copy of its "
                         "data directory?",
                         n);
+    case BEAT_FENCING:
+        return diag_set(diag, ERR_UNAVAILABLE, "others are about to go on without node %llu", n);
     default: return diag_set(diag, ERR_NOT_FOUND, "node %llu is no member of this cluster", n);
     }
 }
@@ -473,39 +477,54 @@ db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state
 
 /* ---- fences ---- */
 
-enum fence_step { FENCE_STRANGER, FENCE_HEARD, FENCE_NOW, FENCE_DONE };
+enum fence_step { FENCE_STRANGER, FENCE_HEARD, FENCE_BUSY, FENCE_DONE, FENCE_NOW };
 
-/* Under the mutex, as heartbeats are noted: one that is answered later brings the count along. */
-static enum fence_step fence_step(struct registry *g, struct member *b, uint64_t now,
-                                  uint64_t silent_ns)
+/* Under the mutex, as heartbeats are noted. */
+static enum fence_step fence_step(struct registry *g, struct member *b, uint64_t silent_ns)
 {
     if (b == NULL) {
         return FENCE_STRANGER;
     }
     uint64_t heard = b->heard_ns > g->since_ns ? b->heard_ns : g->since_ns;
-    if (now - heard < silent_ns) {
+    if (clock_mono_ns() - heard < silent_ns) {
         return FENCE_HEARD;
     }
-    if (b->fenced) {
-        return FENCE_DONE;
-    }
-    b->info.fences++;
-    return FENCE_NOW;
+    return b->fencing ? FENCE_BUSY : b->fenced ? FENCE_DONE : FENCE_NOW;
 }
 
-/* A leader that comes after finds the count written, or the caller has been told nothing. */
+/* The count is told only once it is written, so that it never goes back; until then the node's
+ * heartbeats are not answered. A leader that comes after finds it, or the caller was told nothing.
+ */
+static db_err fence_now(struct meta *m, struct node_info *info, struct diag *diag)
+{
+    struct registry *g = &m->registry;
+    uint64_t term = atomic_load(&m->term);
+    info->fences++;
+    db_err err = write_member(m, term, info, diag);
+    pthread_mutex_lock(&g->mutex);
+    struct member *b = find(g, info->id);
+    if (b != NULL) {
+        b->fencing = false;
+        b->fenced = err == ERR_OK;
+        b->info.fences = err == ERR_OK ? info->fences : b->info.fences;
+        g->version++;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    TRY(err);
+    LOG_INFO("meta.node.fenced", F_U64("node", info->id), F_U64("fences", info->fences));
+    return meta_check(m, diag);
+}
+
 db_err meta_fence(struct meta *m, node_id_t node, uint32_t silent_ms, struct diag *diag)
 {
     struct registry *g = &m->registry;
     struct node_info info = {0};
-    uint64_t now = clock_mono_ns();
-    uint64_t silent_ns = silent_ms * NS_PER_MS;
     TRY(meta_check(m, diag));
-    uint64_t term = atomic_load(&m->term);
     pthread_mutex_lock(&g->mutex);
     struct member *b = find(g, node);
-    enum fence_step step = fence_step(g, b, now, silent_ns);
-    if (b != NULL) {
+    enum fence_step step = fence_step(g, b, silent_ms * NS_PER_MS);
+    if (step == FENCE_NOW) {
+        b->fencing = true;
         info = b->info;
     }
     pthread_mutex_unlock(&g->mutex);
@@ -514,16 +533,9 @@ db_err meta_fence(struct meta *m, node_id_t node, uint32_t silent_ms, struct dia
         return diag_set(diag, ERR_NOT_FOUND, "there is no node %llu", (unsigned long long)node);
     case FENCE_HEARD:
         return diag_set(diag, ERR_EXISTS, "node %llu was heard of", (unsigned long long)node);
+    case FENCE_BUSY: return diag_set(diag, ERR_BUSY, "another asks for the same fence");
     case FENCE_DONE: return meta_check(m, diag);
     case FENCE_NOW: break;
     }
-    TRY(write_member(m, term, &info, diag));
-    pthread_mutex_lock(&g->mutex);
-    b = find(g, node);
-    if (b != NULL && b->info.fences == info.fences && b->heard_ns + silent_ns <= now) {
-        b->fenced = true;
-    }
-    pthread_mutex_unlock(&g->mutex);
-    LOG_INFO("meta.node.fenced", F_U64("node", node), F_U64("fences", info.fences));
-    return meta_check(m, diag);
+    return fence_now(m, &info, diag);
 }
