@@ -505,17 +505,40 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
     return ERR_OK;
 }
 
+/* MYSQL: only TIMESTAMP values and literals, only UTC. */
+static db_err at_time_zone(struct binder *b, const struct ast_cast *c, struct bexpr *e,
+                           struct bexpr **ret)
+{
+    bool literal = c->arg->kind == AST_EXPR_LITERAL &&
+                   ((const struct ast_literal *)c->arg)->kind == AST_LIT_TIMESTAMP;
+    if (!literal && e->type.id != TYPE_TIMESTAMP) {
+        return my_error(b->diag, ER_INVALID_CAST, "TIMESTAMP WITH TIME ZONE");
+    }
+    struct slice zone = ((const struct ast_literal *)c->time_zone)->text;
+    if (!slice_eq(zone, SLICE_LIT("+00:00")) && !slice_eq_nocase(zone, SLICE_LIT("UTC"))) {
+        return my_error(b->diag, ER_UNKNOWN_TIME_ZONE, arena_strdup(b->arena, zone));
+    }
+    struct bexpr **args = BIND_ARRAY(b, struct bexpr *, 1);
+    if (args == NULL) {
+        return ERR_NOMEM;
+    }
+    args[0] = e;
+    return bind__op(b, literal ? "op_local_at_utc" : "op_at_utc", args, 1, ret);
+}
+
 db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
                        struct bexpr **ret)
 {
-    if (c->time_zone != NULL || (c->type->flags & AST_TYPE_F_ARRAY) != 0) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
-                        c->time_zone != NULL ? "AT TIME ZONE" : "CAST to an array");
+    if ((c->type->flags & AST_TYPE_F_ARRAY) != 0) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "CAST to an array");
     }
     struct bexpr *e;
     TRY(bind__expr(b, scope, c->arg, &e));
     if (e->kind == BEXPR_ROW) {
         return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+    }
+    if (c->time_zone != NULL) {
+        TRY(at_time_zone(b, c, e, &e));
     }
     struct sql_type t;
     if (c->type->kind == AST_TYPE_JSON) {

@@ -156,8 +156,12 @@ static db_err temporal_literal(struct binder *b, const struct ast_literal *l, st
     unsigned decimals = 0;
     if (id != TYPE_DATE) {
         for (size_t i = 0; i < l->text.len; i++) {
-            if (l->text.ptr[i] == '.') {
-                size_t n = l->text.len - i - 1;
+            if (l->text.ptr[i] == '.') { /* an offset from UTC may follow the digits */
+                size_t n = i + 1;
+                while (n < l->text.len && l->text.ptr[n] >= '0' && l->text.ptr[n] <= '9') {
+                    n++;
+                }
+                n -= i + 1;
                 decimals = n > 6 ? 6 : (unsigned)n;
             }
         }
@@ -169,6 +173,9 @@ static db_err temporal_literal(struct binder *b, const struct ast_literal *l, st
     struct cast_ctx cast;
     cast_ctx_init(&cast, b->arena, b->diag);
     cast.sql_mode = b->opts->sql_mode;
+    if (b->opts->tz != NULL) {
+        cast.tz = b->opts->tz;
+    }
     struct value v;
     TRY(value_cast(&cast, &from, &text, &t, &v));
     if (v.is_null) {

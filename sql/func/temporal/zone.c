@@ -154,3 +154,33 @@ db_err temporal_convert_tz(EVAL_ARGS)
     }
     return ERR_OK;
 }
+
+/* CAST(x AT TIME ZONE '+00:00' AS DATETIME), before the cast. variant 0: x is a TIMESTAMP, which is
+ * kept in UTC; 1: a literal, in the session's zone. */
+db_err temporal_bind_at_utc(BIND_ARGS)
+{
+    (void)ctx;
+    (void)args;
+    func__result_null(call, type_temporal(TYPE_DATETIME, 0)); /* MYSQL: the fraction is lost */
+    return ERR_OK;
+}
+
+db_err temporal_at_utc(EVAL_ARGS)
+{
+    EACH_ROW(row)
+    {
+        int64_t at = vec_i64(args[0], row);
+        int64_t seconds;
+        uint32_t micro;
+        if (call->variant == 1 && (!timezone_to_unix(ctx->cast->tz, at, &seconds, &micro, NULL) ||
+                                   !timezone_from_unix(timezone_utc(), seconds, micro, &at))) {
+            vec_set_null(out, row);
+            continue;
+        }
+        struct time_parts p;
+        datetime_unpack(at, &p);
+        p.micro = 0;
+        vec_set_i64(out, row, datetime_pack(&p));
+    }
+    return ERR_OK;
+}
