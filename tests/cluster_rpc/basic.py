@@ -342,6 +342,57 @@ class Basic:
         a.rollback()
         b.rollback()
 
+    def fragments(self):
+        """Parts of plans that run where the rows are answer as the statement alone would, while ranges split and leases move; a KILL ends
+        them."""
+        writer = self.nodes[0].connect(database=DATABASE)
+        run(writer, "CREATE TABLE f (id INT PRIMARY KEY, a INT, b VARCHAR(30))")
+        for first in range(0, 6000, 1000):
+            rows = ",".join("(%d,%d,'text %d')" % (i, i % 37, i % 101) for i in range(first, first + 1000))
+            run(writer, "INSERT INTO f VALUES " + rows)
+        queries = ["SELECT COUNT(*), SUM(id), AVG(a), MIN(b), MAX(b) FROM f", "SELECT a, COUNT(*), SUM(id) FROM f GROUP BY a",
+                   "SELECT id, b FROM f WHERE b LIKE '%7' ORDER BY b, id LIMIT 20", "SELECT id FROM f WHERE a = 5"]
+        run(writer, "SET skein_pushdown = OFF")
+        wanted = [run(writer, q) for q in queries]
+        stop = threading.Event()
+        wrong, asked, killed = [], [0] * 4, [0]
+
+        def ask(number):
+            c = self.nodes[number % 3].connect(database=DATABASE)
+            run(c, "SET skein_pushdown = %s" % ("AUTO" if number == 3 else "ALWAYS"))
+            while not stop.is_set():
+                for q, w in zip(queries, wanted):
+                    got = run(c, q)
+                    asked[number] += 1
+                    if got != w:
+                        wrong.append((q, got))
+
+        def kill():
+            c, other = self.nodes[2].connect(database=DATABASE), self.nodes[1].connect()
+            run(c, "SET skein_pushdown = ALWAYS")
+            while not stop.is_set():
+                timer = threading.Timer(0.003, run, (other, "KILL QUERY %d" % c.thread_id()))
+                timer.start()
+                killed[0] += error_of(c, queries[0]) == 1317
+                timer.join()
+
+        threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)] + [threading.Thread(target=kill)]
+        for t in threads:
+            t.start()
+        end, moves = time.monotonic() + 4, 0
+        while time.monotonic() < end:
+            for table in range(1, 90):
+                if time.monotonic() < end:
+                    self.cluster.split("02%02x01%08x" % (table, 0x80000000 + 1000 + 37 * moves), 1)
+                    ranges = [r for r in self.cluster.ranges() if r != 1]
+                    moves += self.cluster.move_lease(ranges[table % len(ranges)], self.nodes[table % 3])[0]
+        stop.set()
+        for t in threads:
+            t.join()
+        expect([], wrong[:1], "with fragments")
+        if min(asked) == 0 or killed[0] == 0 or moves == 0:
+            raise AssertionError("nothing was tried: %r asked, %d killed, %d leases moved" % (asked, killed[0], moves))
+
     def lease_moves(self):
         """Leases move to and fro under writes: none fails."""
         stop, failures, done = threading.Event(), [], [0, 0, 0]
@@ -461,7 +512,7 @@ class Basic:
 TESTS = ["answers", "schema", "schema_waits_for_transactions", "schema_without_a_node", "auto_increment", "accounts", "privileges", "sessions", "locks",
          "table_locks", "deadlock",
          "locks_of_a_dead_node", "locks_of_a_paused_node", "ranges",
-         "lease_moves", "restart_elsewhere", "all_restart", "one_after_another"]
+         "lease_moves", "fragments", "restart_elsewhere", "all_restart", "one_after_another"]
 
 
 def known_failures():
