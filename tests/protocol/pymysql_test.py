@@ -193,6 +193,7 @@ def limits():
     rows(c, "CREATE USER protocol_l WITH MAX_QUERIES_PER_HOUR 7 MAX_UPDATES_PER_HOUR 2 "
             "MAX_CONNECTIONS_PER_HOUR 4 MAX_USER_CONNECTIONS 2")
     rows(c, "GRANT ALL ON protocol_l.* TO protocol_l")
+    rows(c, "FLUSH USER_RESOURCES")
     a, b = user(), user()
     limited("max_user_connections", user)
     rows(a, "INSERT INTO protocol_l.t VALUES (1)")
