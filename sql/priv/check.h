@@ -44,7 +44,8 @@ MUST_USE db_err priv_login(struct priv_session *p, struct accounts *accounts, st
                            struct slice host, struct slice client_host, enum priv_login_roles roles,
                            const struct acl_name *mandatory, uint32_t mandatory_count);
 void priv_fini(struct priv_session *p); /* zeroed memory is fine */
-db_err priv_refresh_slow(struct priv_session *p);
+MUST_USE db_err
+priv_refresh_slow(struct priv_session *p); /* anew, whether or not it is out of date */
 /* Before each statement. ERR_NOMEM. */
 MUST_USE static inline db_err priv_refresh(struct priv_session *p)
 {

@@ -75,12 +75,14 @@ static db_err not_granted(struct sql_session *s, const struct acl_name *role,
 
 db_err account__show_roles(struct sql_session *s)
 {
-    SCOPE_BUF(text, ROLES_TEXT_MAX);
+    struct buf *text = &s->role_buf;
+    buf_reset(text);
     for (uint32_t i = 0; i < s->priv.role_count; i++) {
-        TRY(buf_append_slice(&text, i == 0 ? SLICE_LIT("") : SLICE_LIT(",")));
-        TRY(grants_put_name(&text, s->priv.roles[i].user, s->priv.roles[i].host));
+        TRY(buf_append_slice(text, i == 0 ? SLICE_LIT("") : SLICE_LIT(",")));
+        TRY(grants_put_name(text, s->priv.roles[i].user, s->priv.roles[i].host));
     }
-    return arena_copy(&s->arena, buf_slice(&text), &s->env.current_role);
+    s->env.current_role = buf_slice(text);
+    return ERR_OK;
 }
 
 static bool listed(const struct acl_name *names, uint32_t count, const struct acl_name *name)
@@ -146,6 +148,7 @@ static db_err set_role(struct statement *st, const struct ast_set_role *r)
     case AST_ROLE_NONE: break;
     }
     TRY(priv_set_roles(&s->priv, all, n));
+    TRY(priv_refresh_slow(&s->priv)); /* what the roles before took is given back */
     TRY(account__show_roles(s));
     return session__ok(st, 0, SLICE_EMPTY);
 }

@@ -8,7 +8,7 @@
 #include "sql/session/server_file.h"
 #include "sql/session/session_int.h"
 
-enum { STATEMENT_MEMORY_DEFAULT = 256 * 1024 * 1024 };
+enum { STATEMENT_MEMORY_DEFAULT = 256 * 1024 * 1024, ROLES_TEXT_MAX = 1024 * 1024 };
 
 struct sysvar_globals *engine__globals(struct sql_engine *e)
 {
@@ -62,15 +62,19 @@ static db_err login(struct sql_session *s, struct slice user, struct slice host)
 {
     struct acl_name *mandatory;
     uint32_t count;
+    struct arena arena; /* not the session's: a session may be reset any number of times */
     bool all = s->globals->values[VAR_activate_all_roles_on_login].i != 0;
-    TRY(account__mandatory(s, &s->arena, &mandatory, &count));
-    TRY(priv_login(&s->priv, s->engine->accounts, user, host, s->host,
-                   all ? PRIV_ROLES_ALL : PRIV_ROLES_DEFAULT, mandatory, count));
+    arena_init(&arena, NULL, NULL, 0);
+    db_err err = account__mandatory(s, &arena, &mandatory, &count);
+    if (err == ERR_OK) {
+        err = priv_login(&s->priv, s->engine->accounts, user, host, s->host,
+                         all ? PRIV_ROLES_ALL : PRIV_ROLES_DEFAULT, mandatory, count);
+    }
+    arena_fini(&arena);
+    TRY(err);
     TRY(account__show_roles(s));
     const struct acl_user *self = priv_self(&s->priv);
-    account_use_disconnect(s->use);
-    s->use = NULL;
-    if (self != NULL) {
+    if (self != NULL && s->use == NULL) { /* a reset is no connection anew */
         TRY(account_use_connect(s->engine->uses, &self->account, &s->diag, &s->use));
     }
     s->password_expired = self != NULL && engine__password_expired(s->engine, &self->account);
@@ -161,6 +165,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     arena_init(&s->chunk_arena, NULL, &s->mem, 0);
     arena_init(&s->txn_arena, NULL, &s->mem, 0);
     buf_init(&s->schema_buf, 1024);
+    buf_init(&s->role_buf, ROLES_TEXT_MAX);
     diag_area_init(&s->conditions);
     list_init(&s->node);
     state_init(s);
@@ -216,6 +221,7 @@ void sql_session_close(struct sql_session *session)
     priv_fini(&session->priv);
     diag_area_fini(&session->conditions);
     buf_fini(&session->schema_buf);
+    buf_fini(&session->role_buf);
     arena_fini(&session->txn_arena);
     arena_fini(&session->chunk_arena);
     arena_fini(&session->stmt_arena);
@@ -240,6 +246,8 @@ db_err sql_session_change_user(struct sql_session *session, const struct sql_ses
                                struct diag *diag)
 {
     TRY(sql_session_reset(session, diag));
+    account_use_disconnect(session->use);
+    session->use = NULL;
     session->opts = *opts;
     session->has_schema = false;
     buf_reset(&session->schema_buf);

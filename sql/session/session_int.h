@@ -162,6 +162,7 @@ struct sql_session {
     bool password_expired;   /* nothing but a new password is accepted: 1820 */
     bool has_schema, multi_statements;
     struct buf schema_buf;
+    struct buf role_buf; /* CURRENT_ROLE() */
     /* variables */
     struct sysvar_globals *globals;
     struct override *overrides;
