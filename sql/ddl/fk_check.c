@@ -97,7 +97,12 @@ static bool changes_child(const struct foreign_key_def *f)
     return f->on_delete == FK_SET_NULL || f->on_update == FK_SET_NULL || f->on_update == FK_CASCADE;
 }
 
-/* MYSQL: neither checks nor stored columns may be made of what an action changes. */
+static bool has_action(const struct foreign_key_def *f)
+{
+    return changes_child(f) || f->on_delete == FK_CASCADE;
+}
+
+/* MYSQL: no check may be made of what an action changes, no stored column of what has an action. */
 static db_err readers(struct ddl_ctx *ctx, const struct table_def *t,
                       const struct foreign_key_def *f, const struct table_rules *rules)
 {
@@ -105,7 +110,7 @@ static db_err readers(struct ddl_ctx *ctx, const struct table_def *t,
     if (reads == NULL) {
         return ERR_NOMEM;
     }
-    for (uint32_t i = 0; i < rules->check_count; i++) {
+    for (uint32_t i = 0; i < rules->check_count && changes_child(f); i++) {
         memset(reads, 0, t->column_count * sizeof(*reads));
         bexpr_note_columns(rules->checks[i].expr, reads);
         for (uint32_t k = 0; k < f->column_count; k++) {
@@ -135,7 +140,7 @@ static db_err check_readers(struct ddl_ctx *ctx, const struct table_def *t)
 {
     struct table_rules *rules = NULL;
     for (uint32_t i = 0; i < t->foreign_key_count; i++) {
-        if (!changes_child(&t->foreign_keys[i])) {
+        if (!has_action(&t->foreign_keys[i])) {
             continue;
         }
         if (rules == NULL) {
@@ -275,14 +280,29 @@ static bool is_self(const struct table_def *t, const struct foreign_key_def *f)
     return slice_eq(f->ref_schema, t->schema_name) && slice_eq(f->ref_table, t->name);
 }
 
-static bool same_columns(const struct foreign_key_def *f)
+/* MYSQL: a column may refer to itself only by another index than the one that serves its key. */
+static bool is_own_key(const struct table_def *t, const struct foreign_key_def *f)
 {
+    uint32_t indexes = 0;
     for (uint32_t i = 0; i < f->column_count; i++) {
         if (!slice_eq_nocase(f->columns[i], f->ref_columns[i])) {
             return false;
         }
     }
-    return true;
+    for (uint32_t k = t->has_primary ? 0 : 1; k < t->index_count; k++) {
+        bool fits = t->indexes[k].part_count >= f->column_count;
+        for (uint32_t i = 0; fits && i < f->column_count; i++) {
+            const struct index_part *p = &t->indexes[k].parts[i];
+            fits = p->prefix_len == 0 && slice_eq_nocase(t->columns[p->column].name, f->columns[i]);
+        }
+        indexes += fits ? 1 : 0;
+    }
+    return indexes < 2;
+}
+
+static bool has_keys(const struct table_def *t)
+{
+    return t->kind == TABLE_BASE && slice_eq_nocase(t->engine, SLICE_LIT("InnoDB"));
 }
 
 static db_err check_new(struct ddl_ctx *ctx, const struct table_def *t,
@@ -290,14 +310,15 @@ static db_err check_new(struct ddl_ctx *ctx, const struct table_def *t,
 {
     const struct table_def *parent =
         is_self(t, f) ? t : snapshot_table(snap, f->ref_schema, f->ref_table);
-    if (parent == NULL && !ctx->foreign_key_checks) {
+    bool found = parent != NULL && has_keys(parent);
+    if (!found && (parent == NULL || parent->kind == TABLE_BASE) && !ctx->foreign_key_checks) {
         return ERR_OK;
     }
-    if (parent == NULL || parent->kind != TABLE_BASE) {
+    if (!found) {
         return my_error(ctx->diag, ER_FK_CANNOT_OPEN_PARENT, text(ctx, f->ref_table));
     }
-    if (parent == t && same_columns(f)) {
-        return no_parent_key(ctx, f); /* MYSQL: a column cannot refer to itself */
+    if (parent == t && is_own_key(t, f)) {
+        return no_parent_key(ctx, f);
     }
     return check_parent(ctx, t, parent, f);
 }
@@ -452,7 +473,7 @@ db_err ddl__check_adopted(struct ddl_ctx *ctx, const struct catalog_snapshot *sn
 {
     uint32_t n;
     const struct fk_edge *edges = snapshot_children(snap, schema, name, &n);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n && has_keys(t); i++) {
         db_err err = check_parent(ctx, edges[i].child, t, fk_of_edge(&edges[i]));
         /* MYSQL: CREATE says so only when foreign_key_checks is off. */
         if (err == ERR_SQL && is_new && ctx->foreign_key_checks &&
