@@ -385,13 +385,43 @@ static void test_half_leaves(void **state)
     t_run(3, half_leaves);
 }
 
+/* Nobody leaves while a quorum of those who would stay is not up to date. */
+
+static void quorum_stays(struct tcluster *c)
+{
+    struct replica_change out = {REPLICA_REMOVE, 2};
+    struct diag diag;
+    three_members(c);
+    put_ok(c, 1, 1);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_isolate(c, 3, true);
+    put_ok(c, 1, 2);
+    CHECK_OK(fiber_sleep(1500 * NS_PER_MS));
+    put_ok(c, 1, 3);
+    diag_reset(&diag);
+    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 1);
+    CHECK(range_store_change_replicas(c->nodes[1].rs, 2, &out, 1, &diag) == ERR_UNAVAILABLE);
+    put_ok(c, 1, 4);
+    t_isolate(c, 3, false);
+    CHECK_OK(t_change(c, 2, &out, 1));
+    put_ok(c, 1, 5);
+    expect(c, 1, 5);
+    t_stop_all(c);
+}
+
+static void test_quorum_stays(void **state)
+{
+    (void)state;
+    t_run(3, quorum_stays);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lagging),      cmocka_unit_test(test_replace),
         cmocka_unit_test(test_removed_away), cmocka_unit_test(test_dead_node),
         cmocka_unit_test(test_splits),       cmocka_unit_test(test_split_away),
-        cmocka_unit_test(test_half_leaves),
+        cmocka_unit_test(test_half_leaves),  cmocka_unit_test(test_quorum_stays),
     };
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);
