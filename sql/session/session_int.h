@@ -118,6 +118,8 @@ struct override {
     struct sysvar_value value;
 };
 
+enum { CHANGED_VARS_MAX = 16 };
+
 enum txn_mode { TXN_NONE, TXN_STATEMENT, TXN_EXPLICIT, TXN_IMPLICIT };
 
 /* Temporary tables (temporaries.c). */
@@ -193,6 +195,9 @@ struct sql_session {
     int64_t row_count, found_rows;
     /* prepared statements by name (SQL PREPARE) */
     struct named_stmt *named;
+    uint16_t changed_vars[CHANGED_VARS_MAX]; /* enum sysvar_id, by the statement that runs */
+    uint32_t changed_var_count;
+    bool state_changed; /* by the statement that runs: a variable of either kind */
     /* what others see: guarded by info_lock */
     _Atomic int info_lock;
     char info[256];
@@ -395,6 +400,12 @@ db_err set__run(struct statement *st, const struct ast_set *set);
 db_err set__transaction(struct statement *st, const struct ast_set_transaction *t);
 db_err show__run(struct statement *st, const struct ast_show *show);
 db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_handled);
+
+/* track.c */
+/* A session's variable has a new value. */
+void track__variable(struct sql_session *s, enum sysvar_id id);
+/* What the answer tells of the session's state (session_track_*), in st->status. */
+db_err track__answer(struct statement *st);
 
 /* guards.c */
 /* Before anything is written: 1290. */

@@ -50,6 +50,7 @@ db_err session__ok(struct statement *st, uint64_t affected, struct slice info)
     st->status.info = info;
     st->status.server_status = session__status(s);
     st->status.warnings = sql_session_warning_count(s);
+    TRY(track__answer(st));
     return st->sink->ops->ok(st->sink, &st->status, st->more);
 }
 
@@ -272,6 +273,7 @@ static db_err run_use(struct statement *st, const struct ast_use *u)
     if (change == NULL) {
         return ERR_NOMEM;
     }
+    s->changed_var_count = 0; /* MYSQL: what follows from the database is not told */
     *change = (struct sql_state_change){.kind = SQL_TRACK_SCHEMA, .value = s->schema};
     st->status.state_changes = change;
     return session__ok(st, 0, SLICE_EMPTY);
@@ -298,7 +300,9 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_RELEASE_SAVEPOINT: return run_txn_statement(st, ast);
     case AST_STMT_GET_DIAGNOSTICS: return diag__get(st, (const struct ast_get_diagnostics *)ast);
     case AST_STMT_SIGNAL: return diag__signal(st, (const struct ast_signal *)ast);
-    case AST_STMT_SET: return set__run(st, (const struct ast_set *)ast);
+    case AST_STMT_SET:
+        st->session->state_changed = true;
+        return set__run(st, (const struct ast_set *)ast);
     case AST_STMT_SET_TRANSACTION:
         return set__transaction(st, (const struct ast_set_transaction *)ast);
     case AST_STMT_USE: return run_use(st, (const struct ast_use *)ast);
@@ -347,6 +351,8 @@ void session__begin_statement(struct sql_session *s)
     diag_reset(&s->diag);
     arena_reset(&s->stmt_arena);
     arena_reset(&s->chunk_arena);
+    s->changed_var_count = 0;
+    s->state_changed = false;
     s->env.now_us = s->vars.timestamp != 0 ? (uint64_t)(s->vars.timestamp * 1e6) : clock_wall_us();
     s->env.sql_mode = s->vars.sql_mode;
     s->env.row_count = s->row_count;

@@ -443,6 +443,9 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
             TRY(override_value(s, VAR_sql_big_selects, &big));
         }
     }
+    if (!global) {
+        track__variable(s, id);
+    }
     bool was_autocommit = s->vars.autocommit;
     double timestamp = s->vars.timestamp;
     vars__refresh(s);

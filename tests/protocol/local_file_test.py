@@ -100,6 +100,27 @@ def killed():
 
 
 @test
+def changes_of_the_session_are_told():
+    track = 1 << 23
+    c = connect(database=SCHEMA, client_flag=CLIENT.MULTI_STATEMENTS | track)
+    rows(c, "SET autocommit = 0, sort_buffer_size = 40000")
+    told = c._result.message
+    assert b"autocommit\x03OFF" in told and b"sort_buffer_size" not in told, told
+    rows(c, "SET NAMES latin1")
+    assert c._result.message.count(b"latin1") == 3, c._result.message
+    rows(c, "SET session_track_system_variables = '*', session_track_state_change = 1")
+    rows(c, "SET sort_buffer_size = 50000")
+    assert b"sort_buffer_size" in c._result.message
+    assert b"\x02\x011" in c._result.message, c._result.message
+    rows(c, "USE " + SCHEMA)
+    assert SCHEMA.encode() in c._result.message
+    rows(c, "SET session_track_schema = 0")
+    rows(c, "USE " + SCHEMA)
+    assert SCHEMA.encode() not in c._result.message
+    c.close()
+
+
+@test
 def prepared_statements_are_counted():
     c = connect(database=SCHEMA)
     rows(c, "SET GLOBAL max_prepared_stmt_count = 1")

@@ -5,6 +5,9 @@
 
 static size_t change_size(const struct sql_state_change *s)
 {
+    if (s->kind == SQL_TRACK_STATE) {
+        return s->value.len; /* MYSQL: the flag alone */
+    }
     size_t value = lenenc_size(s->value.len) + s->value.len;
     if (s->kind == SQL_TRACK_SYSVAR) {
         return value + lenenc_size(s->name.len) + s->name.len;
@@ -26,7 +29,7 @@ static db_err put_state_changes(struct packet_out *o, const struct sql_state_cha
         if (s->kind == SQL_TRACK_SYSVAR) {
             TRY(put_lenenc_bytes(o, s->name));
         }
-        TRY(put_lenenc_bytes(o, s->value));
+        TRY(s->kind == SQL_TRACK_STATE ? put_bytes(o, s->value) : put_lenenc_bytes(o, s->value));
     }
     return ERR_OK;
 }
