@@ -336,11 +336,17 @@ static db_err deny_show(struct sql_session *s, struct slice table)
         arena_strdup(&s->stmt_arena, s->priv.client_host), arena_strdup(&s->stmt_arena, table));
 }
 
+/* MYSQL: a definer that does not exist is noted. */
 static bool is_view(struct sql_session *s, struct slice schema, struct slice name)
 {
     const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
     const struct table_def *t = snapshot_table(snap, schema, name);
     bool is = t != NULL && t->kind == TABLE_VIEW;
+    if (is && acl_find(s->priv.acl, t->view.definer_user, t->view.definer_host) == NULL) {
+        diag_area_note(&s->conditions, ER_NO_SUCH_USER,
+                       arena_strdup(&s->stmt_arena, t->view.definer_user),
+                       arena_strdup(&s->stmt_arena, t->view.definer_host));
+    }
     catalog_release(snap);
     return is;
 }
@@ -352,7 +358,7 @@ static db_err show_create(struct sql_session *s, const struct ast_show *show)
     if (schema.ptr == NULL || slice_eq_nocase(schema, SLICE_LIT("information_schema"))) {
         return ERR_OK;
     }
-    if (show->what == AST_SHOW_CREATE_VIEW || is_view(s, schema, show->name.name)) {
+    if (is_view(s, schema, show->name.name) || show->what == AST_SHOW_CREATE_VIEW) {
         TRY(priv_need_table(&s->priv, PRIV_SELECT, schema, show->name.name, &s->diag));
         return priv_need_table(&s->priv, PRIV_SHOW_VIEW, schema, show->name.name, &s->diag);
     }
