@@ -24,6 +24,7 @@ struct fk_frame {
     const struct fk_frame *up;
     const struct fk_table *fks;
     struct row_writer *writer;
+    const struct value *old; /* the row that is being changed */
     uint32_t depth;
     bool update;
 };
@@ -319,6 +320,28 @@ static db_err act_on(struct exec_ctx *ctx, const struct fk_frame *up, const stru
     return ERR_OK;
 }
 
+/* MYSQL: rows that are being deleted further up count for the length of the chain, although they
+ * are not deleted twice. */
+static db_err closes_circle(const struct fk_frame *f, const struct fk_ref *r, struct slice prefix,
+                            bool *ret_closes)
+{
+    SCOPE_BUF(key, FK_KEY_MAX);
+    SCOPE_BUF(value, STORAGE_VALUE_SIZE_MAX);
+    *ret_closes = false;
+    for (; f != NULL && !*ret_closes; f = f->up) {
+        bool null;
+        if (f->fks->table != r->child->table || f->update || r->index == 0) {
+            continue;
+        }
+        buf_reset(&key);
+        buf_reset(&value);
+        TRY(index_entry_encode(&f->fks->table->format->indexes[r->index], f->old, &key, &value,
+                               &null));
+        *ret_closes = key.len >= prefix.len && memcmp(key.ptr, prefix.ptr, prefix.len) == 0;
+    }
+    return ERR_OK;
+}
+
 static db_err follow(struct exec_ctx *ctx, const struct fk_frame *up, const struct fk_ref *r,
                      const struct fk_change *c)
 {
@@ -332,6 +355,13 @@ static db_err follow(struct exec_ctx *ctx, const struct fk_frame *up, const stru
     TRY(err);
     if (!fits || r->index == FK_NO_INDEX) {
         return ERR_OK;
+    }
+    if (r->child->loops && up->depth + 1 >= FK_DEPTH_MAX) {
+        bool closes;
+        TRY(closes_circle(up, r, buf_slice(&prefix), &closes));
+        if (closes) {
+            return my_error(ctx->diag, ER_FK_DEPTH_EXCEEDED, (int)FK_DEPTH_MAX);
+        }
     }
     /* What is done with the first row of a batch may change the others, where actions come back. */
     fk__matches_init(&m, ctx, r->child->table, r->index, buf_slice(&prefix), STORAGE_READ_EXCLUSIVE,
@@ -403,6 +433,7 @@ static db_err delete_row(struct exec_ctx *ctx, struct fk_frame *f, const struct 
 {
     struct fk_change c = {.old = old, .by = by};
     uint32_t next;
+    f->old = old;
     TRY(before(ctx, f, &c, &next));
     TRY(row_delete(f->writer, old));
     return after(ctx, f, &c, next);
@@ -415,6 +446,7 @@ static db_err update_row(struct exec_ctx *ctx, struct fk_frame *f, const struct 
 {
     struct fk_change c = {.old = old, .by = row, .update = true};
     uint32_t next;
+    f->old = old;
     TRY(before(ctx, f, &c, &next));
     if (!f->fks->loops) {
         TRY(fk__check_but(ctx, f->fks, old, row, NULL, but));
