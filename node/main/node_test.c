@@ -220,6 +220,7 @@ struct load_job {
     struct conformance_report report;
     const char *only;
     char prefix[16];
+    void (*reshape)(void *arg); /* NULL: splits alone */
     _Atomic bool splitting;
     unsigned splits;
 };
@@ -248,11 +249,61 @@ static void run_load(void *arg)
     struct conformance_opts opts = {
         .loops = j->loops, .only = j->only, .seed = 5, .prefix = slice_str(j->prefix)};
     j->splitting = true;
-    CHECK_OK(fiber_spawn(loop_group_get(j->loops, 0), splitter, j));
+    CHECK_OK(
+        fiber_spawn(loop_group_get(j->loops, 0), j->reshape != NULL ? j->reshape : splitter, j));
     storage_conformance_run(node_storage(j->n), &opts, &j->report);
     while (j->splitting) {
         CHECK_OK(fiber_sleep(NS_PER_MS));
     }
+}
+
+/* The same range over and over: split in the middle of the case's keys, and merged again. */
+static void reshaper(void *arg)
+{
+    struct load_job *j = arg;
+    for (unsigned i = 0; i < 12; i++) {
+        char key[64];
+        range_id_t left = 0;
+        range_id_t right;
+        struct diag diag;
+        int len = snprintf(key, sizeof(key), "%s%s/", j->prefix, j->only);
+        memset(key + len, 0, 7);
+        key[len + 7] = (char)(1 + i % 7);
+        struct slice at = slice_of(key, (size_t)len + 8);
+        struct split_job sj = {.n = j->n, .keys = &at, .count = 1};
+        CHECK_OK(find_range(j->n, at, &left));
+        run_splits(&sj);
+        CHECK_OK(sj.err);
+        CHECK_OK(fiber_sleep(2 * NS_PER_MS));
+        db_err err = ERR_BUSY;
+        for (int tries = 0; tries < 1000 && err != ERR_OK; tries++) {
+            diag_reset(&diag);
+            err = range_store_merge(node_ranges(j->n), left, &diag, &right);
+            CHECK_OK(fiber_sleep(NS_PER_MS));
+        }
+        CHECK_OK(err);
+        j->splits++;
+    }
+    j->splitting = false;
+}
+
+static void test_merges_under_load(void **state)
+{
+    (void)state;
+    struct loop_group *loops = start_loops(3);
+    struct node *n = start_node(loops, 0);
+    static const char *const cases[] = {"bank", "increments", "insert_race", "bank"};
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct load_job j = {.n = n, .loops = loops, .only = cases[i], .reshape = reshaper};
+        snprintf(j.prefix, sizeof(j.prefix), "\2%zu", i);
+        assert_int_equal(loop_run_main(run_load, &j), ERR_OK);
+        if (j.report.failed != 0) {
+            fail_msg("%s", j.report.first);
+        }
+        assert_int_equal(j.splits, 12);
+    }
+    node_stop(n);
+    loop_group_stop(loops);
 }
 
 static void test_splits_under_load(void **state)
@@ -485,6 +536,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_conformance_many_ranges, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_late_writers, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_splits_under_load, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_merges_under_load, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_restart, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_second_start_refused, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_split_by_size, make_dir, remove_dir),

@@ -38,6 +38,34 @@ def split_tables(cluster, rand):
             cluster.move_lease(i, rand.choice(cluster.nodes))
 
 
+class Reshape(threading.Thread):
+    """Splits ranges and merges them again, at any node that lives, until it is told to stop."""
+
+    def __init__(self, cluster, rand):
+        super().__init__(daemon=True)
+        self.cluster, self.rand, self.stop_event = cluster, random.Random(rand.getrandbits(32)), threading.Event()
+        self.splits = self.merges = 0
+
+    def run(self):
+        while not self.stop_event.wait(0.1):
+            try:
+                node = self.rand.choice(self.cluster.living())
+                if self.rand.random() < 0.5:
+                    table = self.rand.randrange(1, 9)
+                    key = "02%02x01%08x" % (table, 0x80000000 + self.rand.randrange(0, 120))
+                    self.splits += node.http("/range/split?key=" + key, b"", 5)[0] == 200
+                else:
+                    ranges = [r["id"] for r in node.json("/ranges") if r["id"] != 1 and r["end"]]
+                    self.merges += bool(ranges) and node.http("/range/merge?key=%d" % self.rand.choice(ranges), b"", 15)[0] == 200
+            except (OSError, IndexError):
+                pass
+
+    def end(self):
+        self.stop_event.set()
+        self.join(30)
+        print("%d splits, %d merges meanwhile" % (self.splits, self.merges))
+
+
 class Load:
     """The clients, started and stopped."""
 
@@ -154,11 +182,16 @@ class Run:
             connection.close()
             split_tables(cluster, self.rand)
             print("%d ranges, leases %s" % (len(cluster.ranges()), list(cluster.leases().values())), flush=True)
+            reshape = Reshape(cluster, self.rand) if self.args.reshape else None
+            if reshape is not None:
+                reshape.start()
             for at in range(0, len(kinds), AUDIT_EVERY):
                 some = kinds[at:at + AUDIT_EVERY]
                 if not self.batch(cluster, some, "faults %d to %d: nothing lost, nothing invented" % (at + 1, at + len(some))):
                     cluster.keep = True
                     break
+            if reshape is not None:
+                reshape.end()
             bad = cluster.stop()
             self.verdict(not bad, "all nodes stop cleanly", repr(bad) if bad else "")
         self.figures()
@@ -188,6 +221,7 @@ def main():
     p.add_argument("--pauses", type=int, default=3)
     p.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 30))
     p.add_argument("--keep", action="store_true")
+    p.add_argument("--reshape", action="store_true", help="ranges are split and merged all the time")
     p.add_argument("--limit", type=float, default=GAP_LIMIT_S, help="seconds without a write after which the run fails")
     args = p.parse_args()
     print("seed %d" % args.seed)

@@ -56,12 +56,12 @@ def nodes_of(cluster, first):
 
 
 class Splitter(threading.Thread):
-    """Splits ranges and moves leases until it is told to stop."""
+    """Splits ranges, merges some again and moves leases until it is told to stop."""
 
     def __init__(self, cluster, seed):
         super().__init__(daemon=True)
         self.cluster, self.rand, self.stop_event = cluster, random.Random(seed), threading.Event()
-        self.splits = self.moves = 0
+        self.splits = self.moves = self.merges = 0
 
     def table(self):
         """The key of some table, of those that a run makes (docs/formats/key.md)."""
@@ -75,6 +75,9 @@ class Splitter(threading.Thread):
                     key = "02" + self.table() + "01" + ("" if self.rand.random() < 0.5 else "800000%02x" % self.rand.randrange(1, 9))
                     self.splits += self.cluster.split(key, 1) == ""
                 ranges = list(self.cluster.ranges())
+                if ranges and self.rand.random() < 0.1:
+                    node = self.rand.choice(self.cluster.nodes)
+                    self.merges += node.http("/range/merge?key=%d" % self.rand.choice(ranges), b"", 10)[0] == 200
                 if ranges:
                     self.moves += self.cluster.move_lease(self.rand.choice(ranges), self.rand.choice(self.cluster.nodes))[0]
             except OSError:
@@ -147,7 +150,7 @@ class Suite:
                 self.each("moves", names, c, lambda i: nodes_of(c, i % 3), lambda i: None)
             finally:
                 splitter.end()
-            print("%d splits, %d moves of leases" % (splitter.splits, splitter.moves))
+            print("%d splits, %d merges, %d moves of leases" % (splitter.splits, splitter.merges, splitter.moves))
 
 
 def chosen(args, some):
