@@ -68,10 +68,11 @@ struct attempt {
     struct loop *loop; /* of the connection */
     struct fd_watch watch;
     int fd;
-    _Atomic unsigned refs;  /* being at work; an event; the resolver */
-    bool watched, finished; /* guarded by t->lock */
-    struct list link;       /* t->attempts */
-    struct list name_link;  /* t->names */
+    _Atomic unsigned refs;            /* being at work; an event; the resolver */
+    bool watched, finished, canceled; /* guarded by t->lock */
+    struct loop_task cancel;
+    struct list link;      /* t->attempts */
+    struct list name_link; /* t->names */
     char host[RPC_ADDRESS_MAX];
     char port[8];
     char address[RPC_ADDRESS_MAX];
@@ -478,24 +479,29 @@ static void transport_dial(struct rpc_transport *base, struct rpc_dial *dial)
     attempt_unref(a);
 }
 
+static void cancel_run(struct loop_task *task)
+{
+    struct attempt *a = CONTAINER_OF(task, struct attempt, cancel);
+    finish(a, ERR_CANCELED, "no answer in time");
+    attempt_unref(a);
+}
+
+/* Ends it from its loop: who cancels may hold what `done` wants. */
 static void transport_dial_cancel(struct rpc_transport *base, struct rpc_dial *dial)
 {
     struct tcp_transport *t = transport_of(base);
-    struct attempt *found = NULL;
     pthread_mutex_lock(&t->lock);
     LIST_FOREACH (n, &t->attempts) {
         struct attempt *a = CONTAINER_OF(n, struct attempt, link);
-        if (a->dial == dial && !a->finished) {
+        if (a->dial == dial && !a->finished && !a->canceled) {
+            a->canceled = true;
+            a->cancel.fn = cancel_run;
             atomic_fetch_add(&a->refs, 1);
-            found = a;
+            loop_post(a->loop, &a->cancel);
             break;
         }
     }
     pthread_mutex_unlock(&t->lock);
-    if (found != NULL) {
-        finish(found, ERR_CANCELED, "no answer in time");
-        attempt_unref(found);
-    }
 }
 
 /* --- listening --- */
