@@ -81,6 +81,8 @@ SET PERSIST is not built. Other variables are read-only.
   Certificates of clients are not looked at: who `REQUIRE X509`, `SUBJECT`, `ISSUER` or `CIPHER` cannot log in. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
 - EXPLAIN shows FORMAT=TREE text of our own plans only.
+- Several nodes: `GET_LOCK` and `SET GLOBAL` are of the node that is asked; the process list shows connections of all nodes, but STATE only
+  of its own node's.
 - REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
 """
