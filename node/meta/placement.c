@@ -144,33 +144,75 @@ static bool start_job(struct meta *m, const struct range_desc *d, const struct p
 
 struct round {
     struct placement_view view;
-    uint32_t held[NODES_MAX]; /* replicas of each node of the view, as the index has them */
+    struct node_info *nodes;  /* of the view: replicas and leases as the index has them */
+    uint32_t told[NODES_MAX]; /* replicas of each node by its own word */
+    uint32_t held[NODES_MAX]; /* by the index, before the round's steps */
 };
 
-static void count_replicas(struct round *r, const struct range_desc *d)
+static struct node_info *node_in(struct round *r, node_id_t id)
 {
-    for (unsigned i = 0; i < d->replica_count; i++) {
-        for (unsigned k = 0; k < r->view.count; k++) {
-            r->held[k] += r->view.nodes[k].id == d->replicas[i].node;
+    for (unsigned i = 0; i < r->view.count; i++) {
+        if (r->nodes[i].id == id) {
+            return &r->nodes[i];
         }
+    }
+    return NULL;
+}
+
+/* What nodes tell with their heartbeats is older than the index: a round that went by it would do
+ * again what the last one has done, and the next one would undo both. */
+static void count_range(struct meta *m UNUSED, struct round *r, const struct range_desc *d)
+{
+    struct node_info *n;
+    for (unsigned i = 0; i < d->replica_count; i++) {
+        n = node_in(r, d->replicas[i].node);
+        if (n != NULL) {
+            n->ranges++;
+        }
+    }
+    n = node_in(r, d->leader_hint);
+    if (n != NULL) {
+        n->leases++;
+    }
+}
+
+/* A step is under way: the next ranges of the round are decided as if it were done. */
+static void count_step(struct round *r, const struct range_desc *d,
+                       const struct placement_step *step)
+{
+    for (unsigned i = 0; i < step->count; i++) {
+        struct node_info *n = node_in(r, step->changes[i].node);
+        if (n != NULL) {
+            n->ranges += step->changes[i].op == REPLICA_ADD ? 1 : n->ranges != 0 ? -1u : 0;
+        }
+    }
+    struct node_info *from = node_in(r, d->leader_hint);
+    struct node_info *to = node_in(r, step->lease_to);
+    if (step->kind == PLACEMENT_LEASE && from != NULL && to != NULL) {
+        from->leases -= from->leases != 0;
+        to->leases++;
     }
 }
 
 static void look_at(struct meta *m, struct round *r, const struct range_desc *d)
 {
     struct placement_step step;
-    count_replicas(r, d);
     if (d->leader_hint == 0) {
         return; /* nobody to ask yet */
     }
     placement_choose(&r->view, d, &step);
-    if (step.kind != PLACEMENT_NOTHING && start_job(m, d, &step) && step.for_load) {
+    if (step.kind == PLACEMENT_NOTHING || !start_job(m, d, &step)) {
+        return;
+    }
+    count_step(r, d, &step);
+    if (step.for_load) {
         r->view.load_may_move = false;
         m->placement_state->load_move_ns = clock_mono_ns() + LOAD_MOVE_NS;
     }
 }
 
-static db_err look_at_all(struct meta *m, struct round *r, struct arena *a)
+static db_err each_range(struct meta *m, struct round *r, struct arena *a,
+                         void (*fn)(struct meta *m, struct round *r, const struct range_desc *d))
 {
     struct range_desc *descs;
     unsigned count = RANGES_PER_PAGE;
@@ -182,7 +224,7 @@ static db_err look_at_all(struct meta *m, struct round *r, struct arena *a)
         err = meta_lookup(m, buf_slice(&start), SLICE_EMPTY, RANGES_PER_PAGE, a, NULL, &descs,
                           &count);
         for (unsigned i = 0; err == ERR_OK && i < count; i++) {
-            look_at(m, r, &descs[i]);
+            fn(m, r, &descs[i]);
         }
         if (err == ERR_OK && count == RANGES_PER_PAGE) {
             buf_reset(&start);
@@ -193,6 +235,20 @@ static db_err look_at_all(struct meta *m, struct round *r, struct arena *a)
     return err;
 }
 
+static db_err look_at_all(struct meta *m, struct round *r, struct arena *a)
+{
+    for (unsigned i = 0; i < r->view.count; i++) {
+        r->told[i] = r->nodes[i].ranges;
+        r->nodes[i].ranges = 0;
+        r->nodes[i].leases = 0;
+    }
+    TRY(each_range(m, r, a, count_range));
+    for (unsigned i = 0; i < r->view.count; i++) {
+        r->held[i] = r->nodes[i].ranges;
+    }
+    return each_range(m, r, a, look_at);
+}
+
 /* Who was told to leave and holds nothing any more, by the index and by its own word (of a dead one
  * there is none to wait for), has left. */
 static void let_go(struct meta *m, const struct round *r)
@@ -201,7 +257,7 @@ static void let_go(struct meta *m, const struct round *r)
         const struct node_info *n = &r->view.nodes[i];
         struct diag diag;
         if (n->state != NODE_DECOMMISSIONING || r->held[i] != 0 ||
-            (n->liveness != NODE_DEAD && n->ranges != 0)) {
+            (n->liveness != NODE_DEAD && r->told[i] != 0)) {
             continue;
         }
         diag_reset(&diag);
@@ -228,6 +284,7 @@ void meta_placement_round(struct meta *m)
     db_err err = registry_directory(m, &a, &dir);
     if (err == ERR_OK) {
         struct round r = {
+            .nodes = dir.nodes,
             .view = {.nodes = dir.nodes,
                      .count = dir.count,
                      .replicas = m->opts.replicas,
