@@ -19,12 +19,12 @@ static const struct {
     uint64_t seed; /* one that caught it; tried first */
     const char *name;
 } g_teeth[] = {
-    {SIM_BREAK_FENCE, 1, "commit without asking whether the locks were held"},
-    {SIM_BREAK_LEASE, 33, "serve after the lease is over"},
-    {SIM_BREAK_QUORUM, 2, "acknowledge before a quorum has it"},
+    {SIM_BREAK_FENCE, 2, "commit without asking whether the locks were held"},
+    {SIM_BREAK_LEASE, 331, "serve after the lease is over"},
+    {SIM_BREAK_QUORUM, 31, "acknowledge before a quorum has it"},
     {SIM_BREAK_PENDING, 1, "snapshots that do not wait for earlier commits"},
     {SIM_BREAK_SPLIT_INTENTS, 2, "a split that forgets intents"},
-    {SIM_BREAK_RECORDS, 9, "prewrite after a rollback"},
+    {SIM_BREAK_RECORDS, 6, "prewrite after a rollback"},
 };
 
 struct tooth {
