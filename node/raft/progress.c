@@ -173,7 +173,6 @@ void raft__progress_acked(struct raft *r, struct raft__progress *p, uint64_t ind
 {
     ASSERT(index <= r->last);
     p->probe_paused = false;
-    p->forgot = false;
     if (index > p->match) {
         p->match = index;
         p->acked_since_beat = true;
@@ -201,8 +200,7 @@ void raft__progress_acked(struct raft *r, struct raft__progress *p, uint64_t ind
 static void send_snapshot_offer(struct raft *r, struct raft__progress *p)
 {
     db_err err = r->cfg.log->snapshot_meta(r->cfg.log_ctx, &r->offer);
-    bool useful = r->offer.index > p->match || (p->forgot && r->offer.index == p->match);
-    if (err != ERR_OK || !useful) {
+    if (err != ERR_OK || r->offer.index <= p->match) {
         p->page_blocked = true; /* asked again later */
         return;
     }
@@ -237,7 +235,7 @@ static bool send_one(struct raft *r, struct raft__progress *p, bool allow_empty)
 {
     uint64_t prev_term = 0;
     db_err err = raft__term_of(r, p->next - 1, &prev_term);
-    if (err != ERR_OK || p->forgot) {
+    if (err != ERR_OK) {
         send_snapshot_offer(r, p);
         return false;
     }

@@ -218,10 +218,6 @@ enum {
     RAFT_MSG_F_REJECT = 1,   /* responses: no */
     RAFT_MSG_F_TRANSFER = 2, /* vote requests: the old leader has given up its lease */
     RAFT_MSG_F_QUIESCE = 4,  /* heartbeat and response: the group goes to sleep */
-    /* Responses that an owner gives by itself for a member of which it has no state, be there a log
-     * or not (a restart came before what made it was durable): entries do not help it, a leader
-     * that has heard of it before offers it a snapshot. */
-    RAFT_MSG_F_NO_STATE = 8,
 };
 
 /* All fields of all types; unused ones are 0. All are to be carried. */

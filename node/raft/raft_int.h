@@ -56,8 +56,7 @@ struct raft__progress {
     size_t window_bytes;
     enum raft_progress_state state;
     bool probe_paused;
-    bool forgot;       /* it has no state below what it has acknowledged: only a snapshot helps */
-    bool page_blocked; /* the log could not give its entries at once */
+    bool page_blocked;     /* the log could not give its entries at once */
     bool acked_since_beat; /* an append was acknowledged since the last heartbeat */
 };
 

@@ -164,14 +164,6 @@ db_err raft__leader_response(struct raft *r, const struct raft_msg *m)
     if (m->sent_ns > r->now) {
         return ERR_INVALID;
     }
-    if ((m->flags & RAFT_MSG_F_NO_STATE) != 0 && p->match != 0) {
-        if (p->state != RAFT_SNAPSHOT) {
-            p->forgot = true;
-            raft__progress_probe(p, p->match + 1);
-            raft__send_probe(r, p);
-        }
-        return ERR_OK;
-    }
     p->acked_sent_ns = p->acked_sent_ns > m->sent_ns ? p->acked_sent_ns : m->sent_ns;
     if (m->type == RAFT_MSG_APPEND_RESP) {
         return append_answered(r, p, m);
@@ -188,7 +180,6 @@ void raft__snapshot_status(struct raft *r, uint64_t peer, bool ok)
     }
     uint64_t reached = ok && p->pending_snapshot > p->match ? p->pending_snapshot : p->match;
     raft__progress_probe(p, reached + 1);
-    p->forgot = false;
     p->probe_paused = true; /* until it acknowledges, or answers a heartbeat */
     ASSERT(p->next <= r->last + 1);
 }

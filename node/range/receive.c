@@ -96,13 +96,12 @@ static void answer_shell(struct range_store *rs, node_id_t from, range_id_t rang
 {
     struct replica_transport *t = rs->opts.transport;
     struct raft_msg resp = {.from = m->to, .to = m->from, .term = m->term};
-    resp.flags = RAFT_MSG_F_NO_STATE;
     if (t == NULL || rs->snapshot_dir == NULL) {
         return;
     }
     if (m->type == RAFT_MSG_APPEND) {
         resp.type = RAFT_MSG_APPEND_RESP;
-        resp.flags |= RAFT_MSG_F_REJECT;
+        resp.flags = RAFT_MSG_F_REJECT;
         resp.index = m->index;
     } else if (m->type == RAFT_MSG_HEARTBEAT) {
         resp.type = RAFT_MSG_HEARTBEAT_RESP;
