@@ -188,7 +188,9 @@ static void canceled_call(void *arg)
 static void canceler(void *arg)
 {
     struct pair *p = arg;
-    CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+    for (int i = 0; i < 20000 && atomic_load(&g_begun) == 0; i++) {
+        CHECK_OK(fiber_sleep(NS_PER_MS)); /* a call that has not begun has nobody to tell */
+    }
     fiber_cancel(atomic_load((struct fiber * _Atomic *)p->ctx));
 }
 
