@@ -16,6 +16,16 @@ void bexpr_note_columns(const struct bexpr *e, bool *reads)
     bexpr_walk(e, note, reads);
 }
 
+void bexpr_move_columns(struct bexpr *e, const uint32_t *to)
+{
+    if (e->kind == BEXPR_COLUMN) {
+        e->u.column.slot = to[e->u.column.slot];
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        bexpr_move_columns(e->args[i], to);
+    }
+}
+
 struct rule_binder {
     struct arena *arena;
     const struct bind_opts *opts;
@@ -114,6 +124,52 @@ db_err bind_table_rules(struct arena *arena, const struct bind_opts *opts,
     TRY(bind_checks(&b));
     bool any = r->default_count != 0 || r->generated_count != 0 || r->check_count != 0;
     *ret_rules = any ? r : NULL;
+    return ERR_OK;
+}
+
+static bool any_virtual(const struct table_def *t, const bool *wanted)
+{
+    for (uint32_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].generated == GENERATED_VIRTUAL && (wanted == NULL || wanted[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A column reads only generated ones before it: from the last to the first. */
+db_err bind_virtual_columns(struct arena *arena, const struct bind_opts *opts,
+                            const struct table_def *table, const bool *wanted, struct diag *diag,
+                            struct table_rules **ret_rules)
+{
+    uint32_t n = table->column_count;
+    struct table_rules *r = NULL;
+    if (any_virtual(table, wanted)) {
+        r = ARENA_NEW(arena, struct table_rules);
+        if (r == NULL) {
+            return ERR_NOMEM;
+        }
+        struct bind_opts quiet = *opts;
+        quiet.warn = NULL;
+        struct rule_binder b = {arena, &quiet, table, diag, r};
+        struct rule_column *all = ARENA_ARRAY(arena, struct rule_column, n);
+        r->reads = ARENA_ARRAY(arena, bool, n + 1);
+        if (all == NULL || r->reads == NULL) {
+            return ERR_NOMEM;
+        }
+        uint32_t at = n;
+        for (uint32_t i = n; i-- > 0;) {
+            const struct column_def *c = &table->columns[i];
+            if (c->generated == GENERATED_VIRTUAL && (wanted == NULL || wanted[i] || r->reads[i])) {
+                all[--at].column = i;
+                TRY(bind_text(&b, c->generated_expr, &all[at].expr));
+                bexpr_note_columns(all[at].expr, r->reads);
+            }
+        }
+        r->generated = &all[at];
+        r->generated_count = n - at;
+    }
+    *ret_rules = r;
     return ERR_OK;
 }
 

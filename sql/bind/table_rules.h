@@ -40,6 +40,12 @@ MUST_USE db_err bind_table_rules(struct arena *arena, const struct bind_opts *op
                                  const struct table_def *table, enum rules_defaults defaults,
                                  struct diag *diag, struct table_rules **ret_rules);
 
+/* Rules of VIRTUAL columns only, as who reads a row needs them: those `wanted` (by ordinal; NULL:
+ * all) and those that these read. *ret_rules is NULL when there is none. Errors as above. */
+MUST_USE db_err bind_virtual_columns(struct arena *arena, const struct bind_opts *opts,
+                                     const struct table_def *table, const bool *wanted,
+                                     struct diag *diag, struct table_rules **ret_rules);
+
 /* Adds the conditions of views to a table's rules (NULL: it has none). */
 MUST_USE db_err table_rules_add_checks(struct arena *arena, const struct table_def *table,
                                        const struct rule_check *checks, uint32_t count,
@@ -53,5 +59,7 @@ struct table_rules *table_rules_affected(struct table_rules *rules, const struct
 
 /* Adds the columns that e, bound on a table by ordinal, reads to `reads`. */
 void bexpr_note_columns(const struct bexpr *e, bool *reads);
+/* Such an expression's columns get the slots to[ordinal]. No node may be in it twice. */
+void bexpr_move_columns(struct bexpr *e, const uint32_t *to);
 
 #endif

@@ -225,6 +225,7 @@ static db_err encode_table(struct arena *a, const struct table_def *t, struct bu
     p.has_auto_increment_start = t->auto_increment_start != 0;
     p.auto_increment_start = t->auto_increment_start;
     p.collation = t->collation;
+    p.has_lean_rows = p.lean_rows = t->lean_rows;
     p.has_comment = t->comment.len != 0;
     p.comment = bytes_of(t->comment);
     p.has_engine = t->engine.len != 0;
@@ -450,7 +451,8 @@ static db_err table_from(struct arena *a, const pb_table *p, struct slice schema
                             .collation = (uint16_t)p->collation,
                             .create_time_us = p->create_time_us,
                             .next_column_id = p->next_column_id,
-                            .next_index_id = p->next_index_id};
+                            .next_index_id = p->next_index_id,
+                            .lean_rows = p->lean_rows != 0};
     TRY(arena_copy(a, schema_name, &t->schema_name));
     TRY(take(a, p->name, &t->name));
     TRY(take(a, p->comment, &t->comment));

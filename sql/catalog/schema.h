@@ -144,6 +144,9 @@ struct table_def {
     struct index_def
         *indexes;     /* indexes[0] is the clustered one: the primary key, or a hidden row id */
     bool has_primary; /* false: the clustered index is on the hidden column */
+    /* No row of this table id holds a VIRTUAL column's value, which those of older versions did:
+     * one can be dropped without a copy. */
+    bool lean_rows;
     int32_t auto_increment;        /* ordinal or -1 */
     uint64_t auto_increment_start; /* AUTO_INCREMENT=n of CREATE TABLE, 0 = none */
     column_id_t next_column_id;    /* above every id that a column of this table id has had */

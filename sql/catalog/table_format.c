@@ -13,6 +13,7 @@ static db_err make_layout(struct arena *arena, const struct table_def *def, stru
         const struct column_def *c = &def->columns[i];
         cols[i].id = c->id;
         cols[i].type = c->type;
+        cols[i].dropped = c->generated == GENERATED_VIRTUAL;
         if (c->has_absent) {
             cols[i].absent = c->absent;
         } else {

@@ -6,7 +6,8 @@
 #include "sql/catalog/schema.h"
 #include "sql/codec/index_codec.h"
 
-/* Position i of the layout is column ordinal i. indexes[i] is that of table_def.indexes[i];
+/* Position i of the layout is column ordinal i; that of a VIRTUAL column is one that rows do not
+ * hold: who reads it computes it. indexes[i] is that of table_def.indexes[i];
  * indexes[0] gives row keys. */
 struct table_format {
     const struct row_layout *layout;

@@ -379,7 +379,7 @@ static bool bit_is_set(const uint8_t *bits, size_t size, uint32_t bit)
 static void place_column(const struct row_reader *r, struct plan *plan, uint32_t position,
                          struct place at)
 {
-    for (uint32_t k = 0; k < r->count; k++) {
+    for (uint32_t k = 0; k < r->count && !r->layout->columns[position].dropped; k++) {
         if (r->positions[k] == position) {
             plan->places[k] = at;
         }

@@ -30,7 +30,7 @@ struct row_column {
     struct value
         absent; /* for rows written before the column was added (its default then, or NULL) */
     /* Not in use by new rows: dropped columns stay in the layout as long as old rows may hold them,
-     * so that their bytes can be stepped over. */
+     * so that their bytes can be stepped over. They read as `absent`. */
     bool dropped;
 };
 

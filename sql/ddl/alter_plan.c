@@ -2,8 +2,8 @@
  *
  * In place is everything that leaves the stored rows as they are: names, comments, defaults,
  * visibility, the order of columns (rows name columns by id), new columns whose value in old rows
- * is one constant, wider VARCHARs, members at the end of an ENUM or SET, NOT NULL that becomes NULL
- * outside keys, and indexes that come or go. All else copies. */
+ * is one constant, VIRTUAL columns that come or go, wider VARCHARs, members at the end of an ENUM
+ * or SET, NOT NULL that becomes NULL outside keys, and indexes that come or go. All else copies. */
 #include "base/clock.h"
 #include "sql/codec/table_keys.h"
 #include "sql/ddl/alter_int.h"
@@ -63,6 +63,20 @@ static bool is_key_part(const struct draft *d, const struct draft_column *c)
     return false;
 }
 
+/* Columns that go without a trace in the rows. */
+static uint32_t gone_virtuals(const struct alter *a)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; a->old->lean_rows && i < a->old->column_count; i++) {
+        bool kept = a->old->columns[i].generated != GENERATED_VIRTUAL;
+        for (uint32_t k = 0; k < a->draft.column_count && !kept; k++) {
+            kept = a->draft.columns[k]->source == (int32_t)i;
+        }
+        n += !kept;
+    }
+    return n;
+}
+
 static bool columns_stay(const struct alter *a)
 {
     const struct draft *d = &a->draft;
@@ -83,7 +97,7 @@ static bool columns_stay(const struct alter *a)
             return false;
         }
     }
-    return kept + (a->old->has_primary ? 0u : 1u) == a->old->column_count;
+    return kept + gone_virtuals(a) + (a->old->has_primary ? 0u : 1u) == a->old->column_count;
 }
 
 /* Has an index that stays the parts that it had? (It loses those of dropped columns.) */
@@ -175,9 +189,9 @@ static db_err expr_value(struct alter *a, struct draft_column *dc, bool *io_in_p
 static db_err absent_value(struct alter *a, struct draft_column *dc, bool *io_in_place)
 {
     struct column_def *c = &dc->def;
-    c->has_absent = true;
+    c->has_absent = c->generated != GENERATED_VIRTUAL; /* those are computed for any row */
     if (c->generated != GENERATED_NO) {
-        *io_in_place = false;
+        *io_in_place = *io_in_place && c->generated == GENERATED_VIRTUAL;
         value_set_null(&c->absent, &c->type);
         return ERR_OK;
     }

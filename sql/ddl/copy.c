@@ -256,7 +256,7 @@ db_err ddl__copy_rows(struct alter *a, const struct table_def *def)
                                .sql_mode = a->ctx->bind->sql_mode};
     c.exec.eval = (struct eval_ctx){
         .arena = &c.row_arena, .statement = a->ctx->arena, .cast = &c.cast, .diag = a->ctx->diag};
-    row_writer_init(&c.writer, &c.exec, def);
+    row_writer_init(&c.writer, &c.exec, def, NULL);
     db_err err = init_rules(&c);
     if (err == ERR_OK) {
         err = ddl__scan_open(a->ctx, a->old->format->layout, a->old->format->row_prefix, &c.scan);

@@ -224,6 +224,7 @@ db_err ddl__finish(struct draft *d, bool keep_ids, struct table_def *ret_def)
     if (!keep_ids) {
         t.next_column_id = 1;
         t.next_index_id = INDEX_ID_CLUSTERED + 1;
+        t.lean_rows = true;
     }
     if (d->index_count > 1 && !d->keep_order) {
         qsort(d->indexes, d->index_count, sizeof(*d->indexes), compare_indexes);

@@ -118,8 +118,8 @@ static db_err refuse_referenced(struct exec_ctx *ctx, const struct fk_ref *r,
         return ERR_OK;
     }
     TRY(lock_key(ctx, r, old, arena));
-    fk__matches_init(&m, ctx, r->child->table, r->index, buf_slice(&prefix), STORAGE_READ_SHARED,
-                     1);
+    fk__matches_init(&m, ctx, r->child->table, NULL, r->index, buf_slice(&prefix),
+                     STORAGE_READ_SHARED, 1);
     db_err err = fk__matches_next(&m, ctx);
     uint32_t count = m.count;
     fk__matches_fini(&m);
@@ -205,7 +205,7 @@ static db_err writer_of(struct exec_ctx *ctx, const struct fk_table *fks, struct
         if (w == NULL) {
             return ERR_LIMIT;
         }
-        row_writer_init(w, ctx, fks->table);
+        row_writer_init(w, ctx, fks->table, fks->virtuals);
         ctx->fk_writers[fks->id] = w;
     }
     *ret = ctx->fk_writers[fks->id];
@@ -364,8 +364,8 @@ static db_err follow(struct exec_ctx *ctx, const struct fk_frame *up, const stru
         }
     }
     /* What is done with the first row of a batch may change the others, where actions come back. */
-    fk__matches_init(&m, ctx, r->child->table, r->index, buf_slice(&prefix), STORAGE_READ_EXCLUSIVE,
-                     r->child->loops ? 1 : FK_BATCH);
+    fk__matches_init(&m, ctx, r->child->table, r->child->virtuals, r->index, buf_slice(&prefix),
+                     STORAGE_READ_EXCLUSIVE, r->child->loops ? 1 : FK_BATCH);
     do {
         err = fk__matches_next(&m, ctx);
         err = err == ERR_OK && m.count != 0 ? act_on(ctx, up, r, c, &m) : err;
@@ -485,17 +485,8 @@ db_err fk_update_row(struct exec_ctx *ctx, const struct fk_table *fks, struct ro
 db_err fk_reread(struct exec_ctx *ctx, struct row_writer *w, const struct value *old,
                  struct value *ret_row, bool *ret_found)
 {
-    uint32_t n = w->table->column_count;
-    uint32_t *all = ARENA_ARRAY(ctx->arena, uint32_t, n);
-    struct row_reader *reader;
     struct slice stored;
     struct slice copy;
-    if (all == NULL) {
-        return ERR_LIMIT;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        all[i] = i;
-    }
     buf_reset(&w->key);
     TRY(row_key_encode(&w->format->indexes[0], old, &w->key));
     TRY(storage_get(ctx->txn, buf_slice(&w->key), STORAGE_READ_EXCLUSIVE, STORAGE_WAIT,
@@ -504,6 +495,5 @@ db_err fk_reread(struct exec_ctx *ctx, struct row_writer *w, const struct value 
         return ERR_OK;
     }
     TRY(arena_copy(ctx->arena, stored, &copy));
-    TRY(row_reader_new(ctx->arena, w->format->layout, all, n, &reader));
-    return row_read_values(reader, copy, ret_row);
+    return whole_row_read(&w->rows, ctx, copy, ctx->arena, ret_row);
 }

@@ -224,7 +224,7 @@ static db_err has_parent(struct exec_ctx *ctx, const struct fk_check *c, const s
         return storage_get(ctx->txn, buf_slice(&key), STORAGE_READ_SHARED, STORAGE_WAIT, arena,
                            ctx->diag, ret_has, &value);
     }
-    fk__matches_init(&m, ctx, c->parent, c->index, buf_slice(&key), STORAGE_READ_SHARED, 1);
+    fk__matches_init(&m, ctx, c->parent, NULL, c->index, buf_slice(&key), STORAGE_READ_SHARED, 1);
     db_err err = fk__matches_next(&m, ctx);
     *ret_has = m.count != 0;
     fk__matches_fini(&m);

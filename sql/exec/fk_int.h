@@ -34,14 +34,16 @@ struct fk_matches {
     enum storage_read_mode mode;
     uint32_t batch; /* rows wanted at a time */
     struct arena arena;
+    struct whole_row reader;
     struct buf next; /* where to go on */
     bool end;
     struct value *rows; /* row-major */
     uint32_t count;
 };
+/* virtuals: NULL: VIRTUAL columns need not be right. */
 void fk__matches_init(struct fk_matches *m, struct exec_ctx *ctx, const struct table_def *table,
-                      uint32_t index, struct slice prefix, enum storage_read_mode mode,
-                      uint32_t batch);
+                      const struct table_rules *virtuals, uint32_t index, struct slice prefix,
+                      enum storage_read_mode mode, uint32_t batch);
 void fk__matches_fini(struct fk_matches *m);
 /* count 0: the end. */
 MUST_USE db_err fk__matches_next(struct fk_matches *m, struct exec_ctx *ctx);

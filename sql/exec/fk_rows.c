@@ -107,48 +107,52 @@ bool fk__same(const struct value *a, const struct value *b, const uint32_t *colu
 /* ---- rows under the beginning of a key ---- */
 
 void fk__matches_init(struct fk_matches *m, struct exec_ctx *ctx, const struct table_def *table,
-                      uint32_t index, struct slice prefix, enum storage_read_mode mode,
-                      uint32_t batch)
+                      const struct table_rules *virtuals, uint32_t index, struct slice prefix,
+                      enum storage_read_mode mode, uint32_t batch)
 {
     *m = (struct fk_matches){
         .table = table, .index = index, .prefix = prefix, .mode = mode, .batch = batch};
     arena_init(&m->arena, NULL, ctx->mem, 0);
+    whole_row_init(&m->reader, ctx->mem, table, virtuals);
     buf_init(&m->next, FK_KEY_MAX);
 }
 
 void fk__matches_fini(struct fk_matches *m)
 {
     arena_fini(&m->arena);
+    whole_row_fini(&m->reader);
     buf_fini(&m->next);
 }
 
-static db_err decode(struct fk_matches *m, struct row_reader *reader, struct slice stored)
+static db_err decode(struct fk_matches *m, struct exec_ctx *ctx, struct slice stored)
 {
     struct slice copy;
     TRY(arena_copy(&m->arena, stored, &copy));
-    TRY(row_read_values(reader, copy, &m->rows[(size_t)m->count * m->table->column_count]));
-    return ERR_OK;
+    return whole_row_read(&m->reader, ctx, copy, &m->arena,
+                          &m->rows[(size_t)m->count * m->table->column_count]);
 }
 
-/* Entries of indexes are not locked, the row is: it may have changed since its entry was read. */
-static db_err still_matches(struct fk_matches *m, struct buf *key, struct buf *value, bool *ret)
+/* Entries of indexes are not locked, the row is: it may have changed since its entry was read. The
+ * columns that make up the prefix are looked at, no others. */
+static db_err still_matches(struct fk_matches *m, struct buf *key, bool *ret)
 {
     const struct value *row = &m->rows[(size_t)m->count * m->table->column_count];
-    bool null;
+    const struct index_format *f = &m->table->format->indexes[m->index];
     buf_reset(key);
-    buf_reset(value);
-    TRY(index_entry_encode(&m->table->format->indexes[m->index], row, key, value, &null));
+    TRY(buf_append_slice(key, m->table->format->index_prefixes[m->index]));
+    for (uint32_t i = 0; i < f->column_count && key->len < m->prefix.len; i++) {
+        TRY(key_encode(&f->columns[i], &row[f->positions[i]], key));
+    }
     *ret = key->len >= m->prefix.len && memcmp(key->ptr, m->prefix.ptr, m->prefix.len) == 0;
     return ERR_OK;
 }
 
-static db_err rows_of_entries(struct fk_matches *m, struct exec_ctx *ctx, struct row_reader *reader,
-                              const struct slice *keys, size_t n)
+static db_err rows_of_entries(struct fk_matches *m, struct exec_ctx *ctx, const struct slice *keys,
+                              size_t n)
 {
     struct slice *values = ARENA_ARRAY(&m->arena, struct slice, n);
     bool *found = ARENA_ARRAY(&m->arena, bool, n);
     SCOPE_BUF(key, FK_KEY_MAX);
-    SCOPE_BUF(value, STORAGE_VALUE_SIZE_MAX);
     if (values == NULL || found == NULL) {
         return ERR_LIMIT;
     }
@@ -159,8 +163,8 @@ static db_err rows_of_entries(struct fk_matches *m, struct exec_ctx *ctx, struct
         if (!found[i]) {
             continue;
         }
-        TRY(decode(m, reader, values[i]));
-        TRY(still_matches(m, &key, &value, &same));
+        TRY(decode(m, ctx, values[i]));
+        TRY(still_matches(m, &key, &same));
         m->count += same ? 1 : 0;
     }
     return ERR_OK;
@@ -171,23 +175,17 @@ static db_err take_batch(struct fk_matches *m, struct exec_ctx *ctx, const struc
 {
     uint32_t width = m->table->column_count;
     const struct index_format *f = &m->table->format->indexes[m->index];
-    uint32_t *all = ARENA_ARRAY(&m->arena, uint32_t, width);
     struct slice *keys = ARENA_ARRAY(&m->arena, struct slice, n);
-    struct row_reader *reader;
     m->rows = ARENA_ARRAY(&m->arena, struct value, n * width);
-    if (all == NULL || keys == NULL || m->rows == NULL) {
+    if (keys == NULL || m->rows == NULL) {
         return ERR_LIMIT;
     }
-    for (uint32_t i = 0; i < width; i++) {
-        all[i] = i;
-    }
-    TRY(row_reader_new(&m->arena, m->table->format->layout, all, width, &reader));
     buf_reset(&m->next);
     TRY(buf_append_slice(&m->next, kv[n - 1].key));
     TRY(buf_append_u8(&m->next, 0));
     for (size_t i = 0; i < n; i++) {
         if (m->index == 0) {
-            TRY(decode(m, reader, kv[i].value));
+            TRY(decode(m, ctx, kv[i].value));
             m->count++;
             continue;
         }
@@ -197,7 +195,7 @@ static db_err take_batch(struct fk_matches *m, struct exec_ctx *ctx, const struc
         TRY(row_key_from_pk(f, entry.pk_bytes, &key));
         TRY(arena_copy(&m->arena, buf_slice(&key), &keys[i]));
     }
-    return m->index == 0 ? ERR_OK : rows_of_entries(m, ctx, reader, keys, n);
+    return m->index == 0 ? ERR_OK : rows_of_entries(m, ctx, keys, n);
 }
 
 /* A scan of its own for each batch: what is done with the rows may write to the same index. */

@@ -37,9 +37,13 @@ struct row_source {
     /* covering scans of secondary indexes: for each key part and pk part the output column it
      * fills, or UINT32_MAX */
     uint32_t *part_out, *pk_out;
+    struct expr_state **virtuals; /* of the scan's VIRTUAL columns */
 };
 MUST_USE db_err exec__source_init(struct exec_ctx *ctx, const struct scan_spec *s,
                                   struct chunk *out, struct row_source *ret);
+/* For a chunk whose rows are all decoded: its VIRTUAL columns. */
+MUST_USE db_err exec__source_compute(struct exec_ctx *ctx, struct row_source *s,
+                                     const struct chunk *chunk);
 /* Row `at` of the chunk from a stored row; text borrows `stored`. */
 MUST_USE db_err exec__source_row(struct row_source *s, struct slice stored, uint32_t at);
 /* Row `at` from an index entry that covers the columns. */

@@ -61,7 +61,7 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct plan_target *t = &n->u.dml.targets[i];
-        row_writer_init(&s->writers[i], ctx, t->table);
+        row_writer_init(&s->writers[i], ctx, t->table, t->virtuals);
         s->opened++;
         TRY(row_rules_init(&s->rules[i], ctx, t->table, t->rules));
         s->assigns[i] = ARENA_ARRAY(ctx->arena, struct expr_state *, t->assign_count + 1);

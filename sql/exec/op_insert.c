@@ -34,7 +34,7 @@ static db_err insert_open(struct op *op, struct exec_ctx *ctx)
     struct op_insert *s = (struct op_insert *)op;
     const struct plan_node *n = op->node;
     s->table = n->u.insert.target->table;
-    row_writer_init(&s->writer, ctx, s->table);
+    row_writer_init(&s->writer, ctx, s->table, n->u.insert.target->virtuals);
     s->opened = true;
     TRY(insert_rows_init(&s->rows, ctx, n));
     if (n->u.insert.update_count != 0) {

@@ -165,6 +165,7 @@ static db_err keep_rows(struct op_lookup_join *s, struct exec_ctx *ctx, const ui
 {
     uint32_t n = s->right.count;
     const uint16_t *sel = NULL;
+    TRY(exec__source_compute(ctx, &s->source, &s->right));
     if (n != 0 && s->spec->filter_count != 0) {
         TRY(expr_filter(ctx, s->filters, s->spec->filter_count, &s->right, s->sel, &n));
         sel = s->sel;

@@ -163,6 +163,7 @@ static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
         }
         ASSERT(n <= CHUNK_ROWS);
         TRY(fill(s, ctx, kv, n));
+        TRY(exec__source_compute(ctx, &s->source, &s->chunk));
         if (spec_of(s)->filter_count != 0 && s->chunk.count != 0) {
             TRY(expr_filter(ctx, s->filters, spec_of(s)->filter_count, &s->chunk, s->sel,
                             &s->chunk.count));
@@ -321,6 +322,7 @@ static db_err point_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret
     while (p->at < spec->range_count) {
         chunk_reset(&p->chunk);
         TRY(point_fill(p, ctx));
+        TRY(exec__source_compute(ctx, &p->source, &p->chunk));
         if (spec->filter_count != 0 && p->chunk.count != 0) {
             TRY(expr_filter(ctx, p->filters, spec->filter_count, &p->chunk, p->sel,
                             &p->chunk.count));

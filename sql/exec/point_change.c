@@ -34,23 +34,16 @@ static bool is_simple(const struct plan *plan, struct point_change *p)
 }
 
 /* The row is copied: what storage_get gives may be gone with the next write. */
-static db_err decode(struct exec_ctx *ctx, struct point_change *p, struct slice stored)
+static db_err decode(struct exec_ctx *ctx, struct point_change *p, struct row_writer *w,
+                     struct slice stored)
 {
-    const struct table_def *t = p->target->table;
-    uint32_t n = t->column_count;
-    uint32_t *all = arena_alloc(ctx->arena, n * sizeof(*all));
-    struct row_reader *reader;
     struct slice copy;
-    p->old = arena_alloc(ctx->arena, n * sizeof(*p->old));
-    if (all == NULL || p->old == NULL) {
+    p->old = arena_alloc(ctx->arena, p->target->table->column_count * sizeof(*p->old));
+    if (p->old == NULL) {
         return ERR_LIMIT;
     }
-    for (uint32_t i = 0; i < n; i++) {
-        all[i] = i;
-    }
     TRY(arena_copy(ctx->arena, stored, &copy));
-    TRY(row_reader_new(ctx->arena, t->format->layout, all, n, &reader));
-    return row_read_values(reader, copy, p->old);
+    return whole_row_read(&w->rows, ctx, copy, ctx->arena, p->old);
 }
 
 static db_err show_row(struct exec_ctx *ctx, struct point_change *p)
@@ -110,8 +103,15 @@ static db_err prepare_assigns(struct exec_ctx *ctx, struct point_change *p,
     return ERR_OK;
 }
 
-static db_err change(struct exec_ctx *ctx, struct point_change *p, struct row_writer *w)
+static db_err change(struct exec_ctx *ctx, struct point_change *p, struct row_writer *w,
+                     struct slice stored)
 {
+    bool pass;
+    TRY(decode(ctx, p, w, stored));
+    TRY(passes(ctx, p, &pass));
+    if (!pass) {
+        return ERR_OK;
+    }
     if (p->node->kind == PLAN_DELETE) {
         TRY(fk_delete_row(ctx, fk_wanted(ctx, p->target->fks), w, p->old));
         ctx->deleted_rows++;
@@ -139,15 +139,10 @@ db_err exec__point_change(struct exec_ctx *ctx, bool *ret_done)
     if (!found) {
         return ERR_OK;
     }
-    bool pass;
-    TRY(decode(ctx, &p, stored));
-    TRY(passes(ctx, &p, &pass));
-    if (!pass) {
-        return ERR_OK;
-    }
     struct row_writer w;
-    row_writer_init(&w, ctx, p.target->table);
-    db_err err = change(ctx, &p, &w);
+    row_writer_init(&w, ctx, p.target->table, p.target->virtuals);
+    w.rows.arena = ctx->arena;
+    db_err err = change(ctx, &p, &w, stored);
     row_writer_fini(&w);
     TRY(err);
     ctx->affected_rows = p.node->kind == PLAN_DELETE ? ctx->deleted_rows

@@ -26,7 +26,7 @@ static db_err write_all(struct exec_ctx *ctx, const struct table_def *t)
         TRY(fk_find_parents(ctx, fks, ctx->insert_rows, ctx->insert_row_count, known));
     }
     db_err err = ERR_OK;
-    row_writer_init(&w, ctx, t);
+    row_writer_init(&w, ctx, t, ctx->plan->root->u.insert.target->virtuals);
     w.defer = ctx->defer_checks;
     for (uint32_t i = 0; i < ctx->insert_row_count && err == ERR_OK; i++) {
         const struct value *row = &ctx->insert_rows[(size_t)i * t->column_count];

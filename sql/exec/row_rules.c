@@ -141,6 +141,114 @@ static db_err generate(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, ui
     return r->rules->reads[g->column] ? show_value(r, g->column, &row[g->column]) : ERR_OK;
 }
 
+/* ---- rows that are read ---- */
+
+/* MYSQL: reading computes under the mode of the session, but what does not fit is no error. */
+db_err row_virtual_value(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                         const struct bexpr *e, const struct value *v, struct arena *arena,
+                         struct value *ret)
+{
+    const struct column_def *c = &t->columns[ordinal];
+    struct store_target target = {.column = "", .table = "", .row = 1};
+    struct cast_ctx cast = *ctx->eval.cast;
+    struct diag ignored;
+    if (v->is_null) {
+        value_set_null(ret, &c->type);
+        return (c->type.flags & TYPE_F_NOT_NULL) == 0 ? ERR_OK
+                                                      : exec__implicit_default(ctx, c, ret);
+    }
+    diag_reset(&ignored);
+    cast.arena = arena;
+    cast.strict = false;
+    cast.warn = NULL;
+    cast.diag = &ignored;
+    cast.json_source = e->json_source;
+    db_err err = type_store(&cast, &c->type, &target, &e->type, v, ret);
+    if (err == ERR_SQL) { /* not even a value cut to size (JSON) */
+        value_set_null(ret, &c->type);
+        return ERR_OK;
+    }
+    return err;
+}
+
+db_err row_rules_read(struct row_rules *r, struct exec_ctx *ctx, struct value *row)
+{
+    struct arena *arena = r->values != NULL ? r->values : ctx->arena;
+    struct cast_ctx *cast = ctx->eval.cast;
+    void (*warn)(void *, enum cast_level, uint16_t, const char *) = cast->warn;
+    bool strict = cast->strict;
+    db_err err = show_row(r, row);
+    cast->warn = NULL;
+    cast->strict = false;
+    for (uint32_t i = 0; i < r->rules->generated_count && err == ERR_OK; i++) {
+        const struct rule_column *g = &r->rules->generated[i];
+        struct value *to = &row[g->column];
+        struct vector *v;
+        struct value x;
+        err = expr_eval(ctx, r->generated[i], &r->row, &v);
+        if (err != ERR_OK) {
+            break;
+        }
+        vector_get(v, 0, &x);
+        err = row_virtual_value(ctx, r->table, g->column, g->expr, &x, arena, to);
+        err = err != ERR_OK ? err : value_copy(to, arena, to);
+        if (err == ERR_OK && r->rules->reads[g->column]) {
+            err = show_value(r, g->column, to);
+        }
+    }
+    cast->warn = warn;
+    cast->strict = strict;
+    return err;
+}
+
+void whole_row_init(struct whole_row *w, struct mem_tracker *mem, const struct table_def *table,
+                    const struct table_rules *virtuals)
+{
+    *w = (struct whole_row){.table = table, .virtuals = virtuals};
+    arena_init(&w->state, NULL, mem, 0);
+}
+
+void whole_row_fini(struct whole_row *w)
+{
+    arena_fini(&w->state);
+}
+
+static db_err whole_row_open(struct whole_row *w, struct exec_ctx *ctx)
+{
+    uint32_t n = w->table->column_count;
+    uint32_t *all = ARENA_ARRAY(w->arena, uint32_t, n);
+    if (all == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        all[i] = i;
+    }
+    TRY(row_rules_init(&w->rules, ctx, w->table, w->virtuals));
+    return row_reader_new(w->arena, w->table->format->layout, all, n, &w->reader);
+}
+
+/* State that is made on the way goes where the reader's goes. */
+db_err whole_row_read(struct whole_row *w, struct exec_ctx *ctx, struct slice stored,
+                      struct arena *arena, struct value *ret_row)
+{
+    struct arena *statement = ctx->arena;
+    db_err err = ERR_OK;
+    w->arena = w->arena == NULL ? &w->state : w->arena;
+    ctx->arena = w->arena;
+    if (w->reader == NULL) {
+        err = whole_row_open(w, ctx);
+    }
+    err = err != ERR_OK ? err : row_read_values(w->reader, stored, ret_row);
+    if (err == ERR_OK && w->virtuals != NULL) {
+        w->rules.values = arena;
+        err = row_rules_read(&w->rules, ctx, ret_row);
+    }
+    ctx->arena = statement;
+    return err;
+}
+
+/* ---- checks ---- */
+
 /* MYSQL: only FALSE violates; the checks run in the order of their names. */
 static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool *ret_pass)
 {

@@ -30,4 +30,31 @@ MUST_USE db_err row_rules_default_of(struct row_rules *r, struct exec_ctx *ctx, 
 MUST_USE db_err row_rules_apply(struct row_rules *r, struct exec_ctx *ctx, uint64_t number,
                                 struct value *row, bool *ret_pass);
 
+/* What a row that is read has in its VIRTUAL columns (rules of bind_virtual_columns; text in
+ * r->values). Values that do not fit are cut without a word. */
+MUST_USE db_err row_rules_read(struct row_rules *r, struct exec_ctx *ctx, struct value *row);
+/* v, of the type of `e`, as column `ordinal` shows it when it is computed from a row; text in the
+ * arena or where it was. */
+MUST_USE db_err row_virtual_value(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                                  const struct bexpr *e, const struct value *v, struct arena *arena,
+                                  struct value *ret);
+
+/* Reads stored rows whole, VIRTUAL columns included. */
+struct whole_row {
+    const struct table_def *table;
+    const struct table_rules *virtuals;
+    struct arena *arena; /* of the state: set by a caller whose statement's arena is not reset
+                            between rows; NULL: */
+    struct arena state;
+    struct row_reader *reader; /* NULL: not used yet */
+    struct row_rules rules;
+};
+/* virtuals: all of the table's, NULL: it has none (or they are not needed, and read as NULL). */
+void whole_row_init(struct whole_row *w, struct mem_tracker *mem, const struct table_def *table,
+                    const struct table_rules *virtuals);
+void whole_row_fini(struct whole_row *w);
+/* Values by ordinal. Text borrows `stored` or is in the arena. */
+MUST_USE db_err whole_row_read(struct whole_row *w, struct exec_ctx *ctx, struct slice stored,
+                               struct arena *arena, struct value *ret_row);
+
 #endif

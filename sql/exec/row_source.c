@@ -1,6 +1,7 @@
 /* From keys and values of the storage to columns of a chunk. */
 #include "base/buf.h"
 #include "sql/exec/keys.h"
+#include "sql/exec/row_rules.h"
 
 static uint32_t output_of(const struct scan_spec *s, uint32_t ordinal)
 {
@@ -42,8 +43,45 @@ db_err exec__source_init(struct exec_ctx *ctx, const struct scan_spec *s, struct
         ret->pk_out = outputs(ctx, s, f->pk_columns, f->pk_positions, f->pk_count);
         return ret->part_out == NULL || ret->pk_out == NULL ? ERR_LIMIT : ERR_OK;
     }
+    ret->virtuals = ARENA_ARRAY(ctx->arena, struct expr_state *, s->virtual_count + 1);
+    if (ret->virtuals == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < s->virtual_count; i++) {
+        TRY(expr_prepare(ctx, s->virtuals[i].expr, &ret->virtuals[i]));
+    }
     return row_reader_new(ctx->arena, ret->format->layout, s->columns, s->column_count,
                           &ret->reader);
+}
+
+/* The columns were read as NULL, which goes. */
+static db_err compute(struct exec_ctx *ctx, struct row_source *s, uint32_t i,
+                      const struct chunk *chunk)
+{
+    const struct scan_virtual *virt = &s->spec->virtuals[i];
+    struct vector *to = s->vectors[virt->out];
+    uint32_t ordinal = s->spec->columns[virt->out];
+    struct vector *from;
+    TRY(expr_eval(ctx, s->virtuals[i], chunk, &from));
+    vector_reset(to);
+    to->arena = ctx->eval.arena;
+    for (uint32_t row = 0; row < chunk->count; row++) {
+        struct value x;
+        struct value v;
+        vector_get(from, row, &x);
+        TRY(row_virtual_value(ctx, s->spec->table, ordinal, virt->expr, &x, ctx->eval.arena, &v));
+        TRY(vector_set(to, row, &v));
+    }
+    return ERR_OK;
+}
+
+db_err exec__source_compute(struct exec_ctx *ctx, struct row_source *s, const struct chunk *chunk)
+{
+    for (uint32_t i = 0; chunk->count != 0 && s->virtuals != NULL && i < s->spec->virtual_count;
+         i++) {
+        TRY(compute(ctx, s, i, chunk));
+    }
+    return ERR_OK;
 }
 
 db_err exec__source_row(struct row_source *s, struct slice stored, uint32_t at)

@@ -10,9 +10,11 @@
 
 enum { KEY_BUF_MAX = 64 * 1024 };
 
-void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct table_def *table)
+void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct table_def *table,
+                     const struct table_rules *virtuals)
 {
     *w = (struct row_writer){.ctx = ctx, .table = table, .format = table->format};
+    whole_row_init(&w->rows, ctx->mem, table, virtuals);
     buf_init(&w->key, KEY_BUF_MAX);
     buf_init(&w->old_key, KEY_BUF_MAX);
     buf_init(&w->value, STORAGE_VALUE_SIZE_MAX);
@@ -25,6 +27,7 @@ void row_writer_fini(struct row_writer *w)
     buf_fini(&w->old_key);
     buf_fini(&w->value);
     buf_fini(&w->old_value);
+    whole_row_fini(&w->rows);
 }
 
 struct slice sequence_key(const struct table_def *t, bool row_id, uint8_t out[16])
@@ -127,19 +130,9 @@ static db_err del_entry(struct row_writer *w, uint32_t i, const struct value *ro
 static db_err decode_row(struct row_writer *w, struct slice stored, struct arena *arena,
                          struct value *ret_row)
 {
-    uint32_t n = w->table->column_count;
-    uint32_t *all = ARENA_ARRAY(arena, uint32_t, n);
-    struct row_reader *reader;
     struct slice copy;
-    if (all == NULL) {
-        return ERR_LIMIT;
-    }
-    for (uint32_t i = 0; i < n; i++) {
-        all[i] = i;
-    }
     TRY(arena_copy(arena, stored, &copy));
-    TRY(row_reader_new(arena, w->format->layout, all, n, &reader));
-    return row_read_values(reader, copy, ret_row);
+    return whole_row_read(&w->rows, w->ctx, copy, arena, ret_row);
 }
 
 static db_err hide_entries(struct row_writer *w, struct slice stored, struct arena *arena)

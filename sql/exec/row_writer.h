@@ -3,19 +3,22 @@
 #define SKEIN_SQL_EXEC_ROW_WRITER_H
 
 #include "sql/catalog/table_format.h"
-#include "sql/exec/exec_int.h"
+#include "sql/exec/row_rules.h"
 
 struct row_writer {
     struct exec_ctx *ctx;
     const struct table_def *table;
     const struct table_format *format;
     struct buf key, value, old_key, old_value;
-    uint32_t duplicate; /* after ERR_SQL 1062: the index whose key another row has */
+    struct whole_row rows; /* those that are read */
+    uint32_t duplicate;    /* after ERR_SQL 1062: the index whose key another row has */
     bool defer; /* inserts: that keys are new is checked by the commit; ERR_KEY_EXISTS is given as
            it is */
 };
 
-void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct table_def *table);
+/* virtuals: the table's VIRTUAL columns (bind_virtual_columns), NULL: none, or no row is read. */
+void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct table_def *table,
+                     const struct table_rules *virtuals);
 void row_writer_fini(struct row_writer *w);
 
 /* Inserts a whole row (values by ordinal, already stored forms). ERR_SQL 1062 when a unique key has

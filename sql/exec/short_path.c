@@ -127,6 +127,7 @@ db_err exec__point_select(struct exec_ctx *ctx, exec_rows_fn rows, void *arg, bo
     }
     TRY(exec__source_row(&p.source, stored, 0));
     p.row.count = 1;
+    TRY(exec__source_compute(ctx, &p.source, &p.row));
     bool pass;
     TRY(passes(ctx, &p, &pass));
     return pass && rows != NULL ? give(ctx, &p, rows, arg) : ERR_OK;

@@ -11,6 +11,7 @@
 
 #include <math.h>
 
+#include "sql/bind/table_rules.h"
 #include "sql/charset/charset.h"
 
 enum { RANGES_MAX = 1000 };
@@ -399,20 +400,47 @@ static db_err try_index(struct optimizer *o, struct lnode *n, const struct index
     return ERR_OK;
 }
 
-db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, struct plan_node *p,
-                         struct phys *ret)
+/* Expressions of VIRTUAL columns on the scan's output. */
+static db_err add_virtuals(struct optimizer *o, const struct table_rules *rules, const uint32_t *at,
+                           struct scan_spec *s)
+{
+    s->virtuals = OPT_ARRAY(o, struct scan_virtual, rules->generated_count);
+    if (s->virtuals == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < rules->generated_count; i++) {
+        const struct rule_column *g = &rules->generated[i];
+        struct bexpr *e = bexpr_clone(o->arena, g->expr); /* nodes may be shared before that */
+        if (e == NULL) {
+            return ERR_NOMEM;
+        }
+        bexpr_move_columns(e, at);
+        s->virtuals[s->virtual_count++] = (struct scan_virtual){at[g->column], e};
+    }
+    return ERR_OK;
+}
+
+db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, bool from_entries,
+                         struct plan_node *p, struct phys *ret)
 {
     const struct table_def *t = n->u.table.def;
     struct scan_spec *s = &p->u.scan;
+    const bool *used = n->u.table.used;
+    struct table_rules *rules = NULL;
+    uint32_t *at = OPT_ARRAY(o, uint32_t, t->column_count); /* by ordinal: where it is given */
+    if (!from_entries) {
+        TRY(bind_virtual_columns(o->arena, o->opts->bind, t, used, o->diag, &rules));
+    }
     s->columns = OPT_ARRAY(o, uint32_t, t->column_count);
     p->types = OPT_ARRAY(o, const struct sql_type *, t->column_count);
     ret->cols = OPT_ARRAY(o, col_id_t, t->column_count);
-    if (s->columns == NULL || ret->cols == NULL || p->types == NULL) {
+    if (s->columns == NULL || ret->cols == NULL || p->types == NULL || at == NULL) {
         return ERR_NOMEM;
     }
     s->column_count = 0;
     for (uint32_t i = 0; i < t->column_count; i++) {
-        if (n->u.table.used == NULL || n->u.table.used[i]) {
+        if (used == NULL || used[i] || (rules != NULL && rules->reads[i])) {
+            at[i] = s->column_count;
             s->columns[s->column_count] = i;
             p->types[s->column_count] = &t->columns[i].type;
             ret->cols[s->column_count++] = n->columns[i].id;
@@ -422,7 +450,7 @@ db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, struct plan
     s->table = t;
     s->lock = n->u.table.lock;
     s->wait = n->u.table.wait;
-    return ERR_OK;
+    return rules == NULL ? ERR_OK : add_virtuals(o, rules, at, s);
 }
 
 static db_err resolve_ranges(struct optimizer *o, struct path *p)
@@ -469,7 +497,7 @@ static db_err virtual_scan(struct optimizer *o, struct lnode *n, struct phys *re
     if (p == NULL) {
         return ERR_NOMEM;
     }
-    TRY(opt__scan_columns(o, n, p, ret));
+    TRY(opt__scan_columns(o, n, true, p, ret));
     TRY(opt__resolve_list(o, n->u.table.filters, n->u.table.filter_count, ret->cols,
                           p->column_count, &p->u.scan.filters));
     p->u.scan.filter_count = n->u.table.filter_count;
@@ -490,15 +518,16 @@ static db_err build(struct optimizer *o, struct lnode *n, struct path *best, boo
     if (p == NULL) {
         return ERR_NOMEM;
     }
-    TRY(opt__scan_columns(o, n, p, ret));
-    TRY(resolve_ranges(o, best));
     struct scan_spec *s = &p->u.scan;
+    bool covering = best->covering && (n->u.table.lock == ROW_LOCK_NONE || clustered);
+    TRY(opt__scan_columns(o, n, covering && kind == PLAN_INDEX_SCAN, p, ret));
+    TRY(resolve_ranges(o, best));
     s->index = best->index;
     s->ranges = best->ranges;
     s->range_count = best->range_count;
     s->ranges_sorted = best->range_count <= 1;
     s->reverse = reverse;
-    s->covering = best->covering && !(s->lock != ROW_LOCK_NONE && !clustered);
+    s->covering = covering;
     s->rows = p->rows = best->rows;
     p->cost = best->cost;
     for (uint32_t i = 0; i < n->u.table.filter_count; i++) {

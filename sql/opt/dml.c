@@ -132,7 +132,7 @@ static db_err make_target(struct optimizer *o, const struct bound_target *bt,
     for (uint32_t i = 0; rows != NULL && i < t->column_count; i++) {
         ret->slots[i] = opt__slot(rows->cols, rows->node->column_count, bt->columns[i]);
     }
-    return ERR_OK;
+    return bind_virtual_columns(o->arena, o->opts->bind, t, NULL, o->diag, &ret->virtuals);
 }
 
 /* The rules that an UPDATE's assignments concern; what it can change, by column. */

@@ -197,6 +197,7 @@ static db_err child_table(struct fk_graph *g, const struct fk_edge *e, struct fk
             f->changes = true; /* before what follows: a cycle ends here */
             TRY(bind_table_rules(g->arena, g->bind, e->child, RULES_NO_DEFAULTS, g->diag,
                                  &f->rules));
+            TRY(bind_virtual_columns(g->arena, g->bind, e->child, NULL, g->diag, &f->virtuals));
             TRY(fill_checks(g, f, NULL));
             TRY(fill_refs(g, f, NULL));
         }

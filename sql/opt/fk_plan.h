@@ -36,10 +36,11 @@ struct fk_table {
     struct fk_check *checks;
     uint32_t ref_count;
     struct fk_ref *refs;
-    struct table_rules *rules; /* of rows that an action changes */
-    bool changes;              /* an action changes or deletes its rows */
-    bool reached;              /* an action changes rows of the same table */
-    bool loops;                /* actions on its rows may come back to it */
+    struct table_rules *rules;    /* of rows that an action changes */
+    struct table_rules *virtuals; /* the VIRTUAL columns of those; NULL: none */
+    bool changes;                 /* an action changes or deletes its rows */
+    bool reached;                 /* an action changes rows of the same table */
+    bool loops;                   /* actions on its rows may come back to it */
 };
 
 struct fk_graph {

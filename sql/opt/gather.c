@@ -69,6 +69,16 @@ static bool all_move(struct bexpr *const *list, uint32_t count)
 
 /* ---- chains ---- */
 
+static bool virtuals_move(const struct scan_spec *s)
+{
+    for (uint32_t i = 0; i < s->virtual_count; i++) {
+        if (!moves(s->virtuals[i].expr)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool scan_moves(const struct plan_node *n)
 {
     const struct scan_spec *s = &n->u.scan;
@@ -76,7 +86,7 @@ static bool scan_moves(const struct plan_node *n)
     return (n->kind == PLAN_TABLE_SCAN || (n->kind == PLAN_INDEX_SCAN && s->covering) ||
             (n->kind == PLAN_INDEX_SCAN && clustered)) &&
            s->lock == ROW_LOCK_NONE && !s->reverse && s->table->kind == TABLE_BASE &&
-           all_move(s->filters, s->filter_count);
+           all_move(s->filters, s->filter_count) && virtuals_move(s);
 }
 
 /* The scan at the lower end of a chain; NULL: it is no chain that could move. */

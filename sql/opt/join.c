@@ -146,7 +146,10 @@ static db_err lookup_join(struct optimizer *o, struct lnode *n, const struct key
     if (scan == NULL) {
         return ERR_NOMEM;
     }
-    TRY(opt__scan_columns(o, rn, scan, &r));
+    const struct table_def *t = rn->u.table.def;
+    bool covering = ix->id == INDEX_ID_CLUSTERED ||
+                    (opt__covers(t, ix, rn->u.table.used) && rn->u.table.lock == ROW_LOCK_NONE);
+    TRY(opt__scan_columns(o, rn, covering && ix->id != INDEX_ID_CLUSTERED, scan, &r));
     TRY(join_node(o, n, PLAN_LOOKUP_JOIN, l, &r, ret, &both));
     struct plan_node *p = ret->node;
     p->child_count = 1;
@@ -154,8 +157,7 @@ static db_err lookup_join(struct optimizer *o, struct lnode *n, const struct key
     struct scan_spec *s = &p->u.join.lookup;
     *s = scan->u.scan;
     s->index = ix;
-    s->covering = (ix->id == INDEX_ID_CLUSTERED || opt__covers(s->table, ix, rn->u.table.used)) &&
-                  !(s->lock != ROW_LOCK_NONE && ix->id != INDEX_ID_CLUSTERED);
+    s->covering = covering;
     s->ranges = OPT_ARRAY(o, struct scan_range, 1);
     if (s->ranges == NULL) {
         return ERR_NOMEM;

@@ -111,8 +111,10 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
 const struct index_def *opt__lookup_index(const struct lnode *n, const col_id_t *keys,
                                           uint32_t key_count, uint32_t *ret_parts,
                                           uint32_t *ret_keys);
-db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, struct plan_node *p,
-                         struct phys *ret);
+/* from_entries: all columns wanted are in the entries of an index. Else VIRTUAL columns are
+ * computed, and the scan also gives what they read. */
+db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, bool from_entries,
+                         struct plan_node *p, struct phys *ret);
 /* Key parts that a secondary index's entries carry suffice for the columns wanted. */
 bool opt__covers(const struct table_def *t, const struct index_def *ix, const bool *used);
 

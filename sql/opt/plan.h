@@ -63,6 +63,13 @@ struct scan_range {
     bool not_null; /* IS NOT NULL on the next part, also implied by low/high */
 };
 
+/* A VIRTUAL column that a scan gives: computed from columns of its output that stand before it or
+ * are stored. */
+struct scan_virtual {
+    uint32_t out; /* position in the output */
+    struct bexpr *expr;
+};
+
 struct scan_spec {
     const struct table_def *table;
     const struct index_def *index;
@@ -73,6 +80,8 @@ struct scan_spec {
     bool covering; /* the index has every column wanted */
     uint32_t column_count;
     uint32_t *columns;      /* ordinals to give, in output order */
+    uint32_t virtual_count; /* in the order in which they are computed */
+    struct scan_virtual *virtuals;
     struct bexpr **filters; /* on the output columns; conjunction */
     uint32_t filter_count;
     enum row_lock lock;
@@ -139,6 +148,7 @@ struct plan_target {
      * those that its assignments can change. NULL: none. */
     struct table_rules *rules;
     struct table_rules *odku_rules; /* INSERT ... ON DUPLICATE KEY UPDATE: of the update */
+    struct table_rules *virtuals;   /* the VIRTUAL columns, for rows read whole; NULL: none */
     const struct fk_table *fks;     /* foreign keys (sql/opt/fk_plan.h) that concern the statement;
                                        NULL: none */
     bool reread; /* an action of the statement's own may have changed the row since it was read */

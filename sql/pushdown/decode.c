@@ -197,6 +197,30 @@ static struct bexpr *number(struct decoder *x, uint64_t v)
 
 /* ---- nodes ---- */
 
+/* Conditions, then the expressions of VIRTUAL columns. */
+static db_err take_conditions(struct decoder *x, const pb_node *p, struct scan_spec *s)
+{
+    struct bexpr **exprs;
+    if (p->n_computed > p->n_exprs) {
+        return ERR_CORRUPT;
+    }
+    TRY(take_exprs(x, p->exprs, p->n_exprs, 0, &exprs));
+    s->filters = exprs;
+    s->filter_count = (uint32_t)(p->n_exprs - p->n_computed);
+    s->virtuals = ARENA_ARRAY(x->arena, struct scan_virtual, p->n_computed + 1);
+    if (s->virtuals == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < p->n_computed; i++) {
+        if (p->computed[i] >= s->column_count || (p->index != 0 && s->covering)) {
+            return ERR_CORRUPT;
+        }
+        s->virtuals[s->virtual_count++] =
+            (struct scan_virtual){p->computed[i], exprs[s->filter_count + i]};
+    }
+    return ERR_OK;
+}
+
 static db_err take_scan(struct decoder *x, const pb_node *p, struct plan_node *n,
                         struct decoded *ret)
 {
@@ -223,9 +247,8 @@ static db_err take_scan(struct decoder *x, const pb_node *p, struct plan_node *n
         return ERR_CORRUPT;
     }
     x->width = n->column_count;
-    s->filter_count = (uint32_t)p->n_exprs;
     ret->scan = n;
-    return take_exprs(x, p->exprs, p->n_exprs, 0, &s->filters);
+    return take_conditions(x, p, s);
 }
 
 static db_err take_aggs(struct decoder *x, const pb_node *p, struct plan_node *n)

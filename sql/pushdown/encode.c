@@ -225,8 +225,22 @@ static db_err put_scan(struct encoder *x, const struct plan_node *n, pb_node *p)
     p->covering = s->covering;
     p->n_columns = s->column_count;
     p->columns = s->columns;
-    p->n_exprs = s->filter_count;
-    return put_exprs(x, s->filters, s->filter_count, &p->exprs);
+    uint32_t filters = s->filter_count;
+    struct bexpr **exprs = ARENA_ARRAY(&x->arena, struct bexpr *, filters + s->virtual_count + 1);
+    p->computed = ARENA_ARRAY(&x->arena, uint32_t, s->virtual_count + 1);
+    if (exprs == NULL || p->computed == NULL) {
+        return ERR_NOMEM;
+    }
+    if (filters != 0) {
+        memcpy(exprs, s->filters, filters * sizeof(struct bexpr *));
+    }
+    for (uint32_t i = 0; i < s->virtual_count; i++) {
+        exprs[filters + i] = s->virtuals[i].expr;
+        p->computed[i] = s->virtuals[i].out;
+    }
+    p->n_computed = s->virtual_count;
+    p->n_exprs = filters + s->virtual_count;
+    return put_exprs(x, exprs, (uint32_t)p->n_exprs, &p->exprs);
 }
 
 static db_err put_node(struct encoder *x, const struct plan_node *n, pb_node **ret)
