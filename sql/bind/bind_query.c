@@ -210,6 +210,7 @@ static db_err bind_table(struct binder *b, const struct ast_body_table *t, struc
         if (items[count].expr == NULL) {
             return ERR_NOMEM;
         }
+        TRY(bind__need_star(b, c));
         count++;
     }
     if (&t->body == b->source_body) {

@@ -118,6 +118,9 @@ bool acl_host_fits(const char *pattern, struct slice host);
 unsigned acl_specificity(struct slice pattern);
 /* Does a database pattern (%, _, \) fit the name? */
 bool acl_db_fits(struct slice pattern, struct slice schema);
+/* Is every name that fits the other pattern one that fits this one? (May say no to patterns whose
+ * wildcards stand in another order.) */
+bool acl_db_covers(struct slice pattern, struct slice other);
 
 const struct acl_table *acl_table_of(const struct acl_user *u, struct slice schema,
                                      struct slice name);

@@ -176,24 +176,51 @@ const struct acl_user *acl_find(const struct acl *acl, struct slice user, struct
 
 /* ---- databases ---- */
 
-bool acl_db_fits(struct slice pattern, struct slice schema)
+enum glyph_kind { GLYPH_CHAR, GLYPH_ONE, GLYPH_MANY };
+struct glyph {
+    enum glyph_kind kind;
+    uint8_t c;
+    uint8_t size; /* bytes of the text */
+};
+
+/* `at` is within s. */
+static struct glyph glyph_at(struct slice s, size_t at, bool is_pattern)
+{
+    uint8_t c = s.ptr[at];
+    if (is_pattern && c == '\\' && at + 1 < s.len) {
+        return (struct glyph){GLYPH_CHAR, s.ptr[at + 1], 2};
+    }
+    if (is_pattern && (c == '%' || c == '_')) {
+        return (struct glyph){c == '%' ? GLYPH_MANY : GLYPH_ONE, c, 1};
+    }
+    return (struct glyph){GLYPH_CHAR, c, 1};
+}
+
+/* Does everything that `text` stands for fit the pattern? What one glyph of the pattern covers is
+ * one glyph of the text; a % of the text only a % covers. */
+static bool covers(struct slice pattern, struct slice text, bool text_is_pattern)
 {
     size_t p = 0;
     size_t at = 0;
     size_t star = SIZE_MAX;
     size_t star_at = 0;
-    while (at < schema.len) {
-        bool escaped = p + 1 < pattern.len && pattern.ptr[p] == '\\';
-        if (p < pattern.len && pattern.ptr[p] == '%') {
+    while (at < text.len) {
+        struct glyph t = glyph_at(text, at, text_is_pattern);
+        struct glyph g = {GLYPH_CHAR, 0, 0};
+        if (p < pattern.len) {
+            g = glyph_at(pattern, p, true);
+        }
+        if (g.kind == GLYPH_MANY) {
             star = ++p;
             star_at = at;
-        } else if (p < pattern.len && (pattern.ptr[p + escaped] == schema.ptr[at] ||
-                                       (!escaped && pattern.ptr[p] == '_'))) {
-            p += 1u + escaped;
-            at++;
+        } else if (g.size != 0 && (g.kind == GLYPH_ONE ? t.kind != GLYPH_MANY
+                                                       : t.kind == GLYPH_CHAR && t.c == g.c)) {
+            p += g.size;
+            at += t.size;
         } else if (star != SIZE_MAX) {
             p = star;
-            at = ++star_at;
+            star_at += glyph_at(text, star_at, text_is_pattern).size;
+            at = star_at;
         } else {
             return false;
         }
@@ -202,4 +229,14 @@ bool acl_db_fits(struct slice pattern, struct slice schema)
         p++;
     }
     return p == pattern.len;
+}
+
+bool acl_db_fits(struct slice pattern, struct slice schema)
+{
+    return covers(pattern, schema, false);
+}
+
+bool acl_db_covers(struct slice pattern, struct slice other)
+{
+    return covers(pattern, other, true);
 }

@@ -127,18 +127,43 @@ static void databases(void **state)
     assert_false(acl_db_fits(slice_str("%op"), slice_str("shops")));
     assert_true(acl_db_fits(slice_str("a\\%b"), slice_str("a%b")));
     assert_false(acl_db_fits(slice_str(""), slice_str("a")));
+    assert_true(acl_db_fits(slice_str("f_o"), slice_str("f%o"))); /* a name, not a pattern */
     assert_true(acl_specificity(slice_str("shop")) > acl_specificity(slice_str("sho%")));
     assert_true(acl_specificity(slice_str("sho%")) > acl_specificity(slice_str("s%")));
     assert_true(acl_specificity(slice_str("a\\_b")) > acl_specificity(slice_str("a_b")));
 }
 
+/* Who has a privilege on a pattern may give it on what is no wider. */
+static void patterns(void **state)
+{
+    static const struct {
+        const char *pattern, *other;
+        bool covers;
+    } rows[] = {
+        {"f_o", "f_o", true},    {"f_o", "f\\_o", true},
+        {"f_o", "f\\%o", true},  {"f_o", "fxo", true},
+        {"f_o", "f%o", false},   {"f_o", "f%", false},
+        {"f\\_o", "f_o", false}, {"f\\_o", "f\\_o", true},
+        {"f\\_o", "f%o", false}, {"f%", "f%o", true},
+        {"f%", "f_", true},      {"f%o", "f%", false},
+        {"%", "%", true},        {"%", "_", true},
+        {"_", "%", false},       {"a%c", "a%b%c", true},
+        {"a%b", "a%b%c", false}, {"a", "", false},
+        {"%", "", true},         {"%b\\_", "a\\_b\\_", true},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        assert_int_equal(acl_db_covers(slice_str(rows[i].pattern), slice_str(rows[i].other)),
+                         rows[i].covers);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(hosts),
-        cmocka_unit_test(most_specific_first),
-        cmocka_unit_test(nobody),
-        cmocka_unit_test(databases),
+        cmocka_unit_test(hosts),    cmocka_unit_test(most_specific_first),
+        cmocka_unit_test(nobody),   cmocka_unit_test(databases),
+        cmocka_unit_test(patterns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

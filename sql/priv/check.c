@@ -240,13 +240,15 @@ void priv_fini(struct priv_session *p)
 
 /* ---- objects ---- */
 
+typedef bool (*db_match)(struct slice pattern, struct slice schema);
+
 /* MYSQL: of the patterns of an account that fit, the most specific one alone counts. */
-static priv_t schema_of_member(const struct acl_user *u, struct slice schema)
+static priv_t schema_of_member(const struct acl_user *u, struct slice schema, db_match fits)
 {
     const struct acl_db *best = NULL;
     for (uint32_t i = 0; i < u->db_count; i++) {
         const struct acl_db *d = &u->dbs[i];
-        if (acl_db_fits(d->pattern, schema) &&
+        if (fits(d->pattern, schema) &&
             (best == NULL || acl_specificity(d->pattern) > acl_specificity(best->pattern))) {
             best = d;
         }
@@ -254,18 +256,20 @@ static priv_t schema_of_member(const struct acl_user *u, struct slice schema)
     return best == NULL ? 0 : best->privs;
 }
 
-static priv_t restricted_of_member(const struct acl_user *u, struct slice schema)
+static priv_t restricted_of_member(const struct acl_user *u, struct slice schema, bool is_pattern)
 {
+    priv_t all = 0;
     for (uint32_t i = 0; i < u->restriction_count; i++) {
-        if (slice_eq(u->restrictions[i].schema, schema)) {
-            return u->restrictions[i].privs;
+        const struct acl_restriction *r = &u->restrictions[i];
+        if (slice_eq(r->schema, schema) || (is_pattern && acl_db_fits(schema, r->schema))) {
+            all |= r->privs;
         }
     }
-    return 0;
+    return all;
 }
 
 /* A restriction takes from the account's own global privileges; a role may bring them back. */
-static priv_t global_on_schema(const struct priv_subject *s, struct slice schema)
+static priv_t global_on_schema(const struct priv_subject *s, struct slice schema, bool is_pattern)
 {
     if (LIKELY(!s->restricted)) {
         return s->global;
@@ -275,20 +279,31 @@ static priv_t global_on_schema(const struct priv_subject *s, struct slice schema
     priv_t given = 0;
     for (uint32_t i = 0; i < s->count; i++) {
         const struct acl_user *u = s->members[i];
-        priv_t r = u == NULL ? 0 : restricted_of_member(u, schema);
+        priv_t r = u == NULL ? 0 : restricted_of_member(u, schema, is_pattern);
         taken |= r;
         given |= u == NULL ? 0 : u->global & ~r;
     }
     return all & (~taken | given);
 }
 
-priv_t priv_on_schema(const struct priv_subject *s, struct slice schema)
+static priv_t on_schema(const struct priv_subject *s, struct slice schema, bool is_pattern)
 {
-    priv_t all = global_on_schema(s, schema);
+    db_match fits = is_pattern ? acl_db_covers : acl_db_fits;
+    priv_t all = global_on_schema(s, schema, is_pattern);
     for (uint32_t i = 0; i < s->count; i++) {
-        all |= s->members[i] == NULL ? 0 : schema_of_member(s->members[i], schema);
+        all |= s->members[i] == NULL ? 0 : schema_of_member(s->members[i], schema, fits);
     }
     return all;
+}
+
+priv_t priv_on_schema(const struct priv_subject *s, struct slice schema)
+{
+    return on_schema(s, schema, false);
+}
+
+priv_t priv_on_pattern(const struct priv_subject *s, struct slice pattern)
+{
+    return on_schema(s, pattern, true);
 }
 
 priv_t priv_on_table(const struct priv_subject *s, struct slice schema, struct slice table,

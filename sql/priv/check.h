@@ -72,6 +72,8 @@ static inline bool priv_everywhere(const struct priv_subject *s, priv_t want)
 }
 /* Privileges on a database: at *.* and db.*, less what is partially revoked. */
 priv_t priv_on_schema(const struct priv_subject *s, struct slice schema);
+/* On every database that a pattern (%, _, \) fits. */
+priv_t priv_on_pattern(const struct priv_subject *s, struct slice pattern);
 /* And on the table itself. ret_columns (or NULL): those granted on some of its columns. */
 priv_t priv_on_table(const struct priv_subject *s, struct slice schema, struct slice table,
                      priv_t *ret_columns);

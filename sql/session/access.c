@@ -28,9 +28,15 @@ static bool is_temporary(struct sql_session *s, struct slice schema, struct slic
 static db_err need(struct sql_session *s, const struct ast_name *n, priv_t want)
 {
     struct slice schema = schema_of(s, n);
-    return schema.ptr == NULL || is_temporary(s, schema, n->name)
-               ? ERR_OK
-               : priv_need_table(&s->priv, want, schema, n->name, &s->diag);
+    return schema.ptr == NULL ? ERR_OK : priv_need_table(&s->priv, want, schema, n->name, &s->diag);
+}
+
+/* Of statements that mean the temporary table where there is one of the name. (Those that make a
+ * table or view, or mean a base table or view whatever hides it, ask `need`.) */
+static db_err need_unless_temporary(struct sql_session *s, const struct ast_name *n, priv_t want)
+{
+    struct slice schema = schema_of(s, n);
+    return schema.ptr != NULL && is_temporary(s, schema, n->name) ? ERR_OK : need(s, n, want);
 }
 
 db_err access__schema(struct sql_session *s, struct slice schema, struct diag *diag)
@@ -78,29 +84,25 @@ static db_err create_table(struct sql_session *s, const struct ast_create_table 
     } else {
         TRY(need(s, &c->name, PRIV_CREATE | (c->query != NULL ? PRIV_INSERT : 0u)));
     }
-    TRY(c->has_like ? need(s, &c->like, PRIV_SELECT) : ERR_OK);
+    TRY(c->has_like ? need_unless_temporary(s, &c->like, PRIV_SELECT) : ERR_OK);
     return columns_refer(s, &c->columns, &c->indexes);
 }
 
 /* MYSQL: a table gets another name by ALTER and DROP on the old one, CREATE and INSERT on the new.
  */
-static db_err rename_table(struct sql_session *s, const struct ast_name *from,
-                           const struct ast_name *to)
-{
-    TRY(need(s, from, PRIV_ALTER | PRIV_DROP));
-    return need(s, to, PRIV_CREATE | PRIV_INSERT);
-}
+static const priv_t rename_from = PRIV_ALTER | PRIV_DROP, rename_to = PRIV_CREATE | PRIV_INSERT;
 
 static db_err alter_table(struct sql_session *s, const struct ast_alter_table *a)
 {
-    TRY(need(s, &a->name, PRIV_ALTER));
+    TRY(need_unless_temporary(s, &a->name, PRIV_ALTER));
     for (uint32_t i = 0; i < a->actions.count; i++) {
         const struct ast_alter_action *x = a->actions.items[i];
         if (x->kind == AST_ALTER_RENAME_TABLE) {
-            TRY(rename_table(s, &a->name, &x->table));
+            TRY(need_unless_temporary(s, &a->name, rename_from));
+            TRY(need(s, &x->table, rename_to));
         }
         if (x->kind == AST_ALTER_DROP_PARTITION || x->kind == AST_ALTER_TRUNCATE_PARTITION) {
-            TRY(need(s, &a->name, PRIV_DROP));
+            TRY(need_unless_temporary(s, &a->name, PRIV_DROP));
         }
         TRY(need_references(s, x->column == NULL ? NULL : x->column->references));
         TRY(need_references(s, x->index == NULL ? NULL : x->index->references));
@@ -141,10 +143,10 @@ static db_err database(struct sql_session *s, const struct ast_database_ddl *d, 
     return name.ptr == NULL ? ERR_OK : priv_need_schema(&s->priv, want, name, &s->diag);
 }
 
-static db_err each_name(struct sql_session *s, const struct ast_name_list *names, priv_t want)
+static db_err each_table(struct sql_session *s, const struct ast_name_list *names, priv_t want)
 {
     for (uint32_t i = 0; i < names->count; i++) {
-        TRY(need(s, names->items[i], want));
+        TRY(need_unless_temporary(s, names->items[i], want));
     }
     return ERR_OK;
 }
@@ -165,7 +167,9 @@ static db_err may_replace_view(struct sql_session *s, const struct ast_name *n)
 
 static db_err drop_view(struct sql_session *s, const struct ast_drop_table *d)
 {
-    TRY(each_name(s, &d->names, PRIV_DROP));
+    for (uint32_t i = 0; i < d->names.count; i++) {
+        TRY(need(s, d->names.items[i], PRIV_DROP));
+    }
     for (uint32_t i = 0; i < d->names.count; i++) {
         TRY(may_replace_view(s, d->names.items[i]));
     }
@@ -175,7 +179,8 @@ static db_err drop_view(struct sql_session *s, const struct ast_drop_table *d)
 static db_err rename_tables(struct sql_session *s, const struct ast_rename_table *r)
 {
     for (uint32_t i = 0; i < r->pairs.count; i++) {
-        TRY(rename_table(s, &r->pairs.items[i]->from, &r->pairs.items[i]->to));
+        TRY(need(s, &r->pairs.items[i]->from, rename_from));
+        TRY(need(s, &r->pairs.items[i]->to, rename_to));
     }
     return ERR_OK;
 }
@@ -193,16 +198,16 @@ static db_err schema_statement(struct sql_session *s, const struct ast_stmt *ast
     case AST_STMT_ALTER_TABLE: return alter_table(s, (const struct ast_alter_table *)ast);
     case AST_STMT_DROP_TABLE: {
         const struct ast_drop_table *d = (const struct ast_drop_table *)ast;
-        return d->temporary ? ERR_OK : each_name(s, &d->names, PRIV_DROP);
+        return d->temporary ? ERR_OK : each_table(s, &d->names, PRIV_DROP);
     }
     case AST_STMT_DROP_VIEW: return drop_view(s, (const struct ast_drop_table *)ast);
     case AST_STMT_RENAME_TABLE: return rename_tables(s, (const struct ast_rename_table *)ast);
     case AST_STMT_TRUNCATE_TABLE:
-        return need(s, &((const struct ast_truncate_table *)ast)->name, PRIV_DROP);
+        return need_unless_temporary(s, &((const struct ast_truncate_table *)ast)->name, PRIV_DROP);
     case AST_STMT_CREATE_INDEX:
-        return need(s, &((const struct ast_create_index *)ast)->table, PRIV_INDEX);
+        return need_unless_temporary(s, &((const struct ast_create_index *)ast)->table, PRIV_INDEX);
     case AST_STMT_DROP_INDEX:
-        return need(s, &((const struct ast_drop_index *)ast)->table, PRIV_INDEX);
+        return need_unless_temporary(s, &((const struct ast_drop_index *)ast)->table, PRIV_INDEX);
     case AST_STMT_CREATE_VIEW: return create_view(s, (const struct ast_create_view *)ast);
     default: return ERR_OK;
     }
@@ -238,7 +243,7 @@ static db_err flush(struct sql_session *s, const struct ast_flush *f)
 static db_err table_admin(struct sql_session *s, const struct ast_table_admin *t)
 {
     bool reads = t->op == AST_ADMIN_CHECK || t->op == AST_ADMIN_CHECKSUM;
-    return each_name(s, &t->tables, PRIV_SELECT | (reads ? 0u : PRIV_INSERT));
+    return each_table(s, &t->tables, PRIV_SELECT | (reads ? 0u : PRIV_INSERT));
 }
 
 static db_err lock_tables(struct sql_session *s, const struct ast_lock_tables *l)
@@ -246,7 +251,7 @@ static db_err lock_tables(struct sql_session *s, const struct ast_lock_tables *l
     for (uint32_t i = 0; i < l->items.count; i++) {
         const struct ast_name *n = &l->items.items[i]->table;
         struct slice schema = schema_of(s, n);
-        if (schema.ptr != NULL) {
+        if (schema.ptr != NULL && !is_temporary(s, schema, n->name)) {
             TRY(priv_need_schema(&s->priv, PRIV_LOCK_TABLES, schema, &s->diag));
             TRY(need(s, n, PRIV_SELECT));
         }

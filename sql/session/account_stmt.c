@@ -2,6 +2,8 @@
  *
  * A statement is one change of the accounts (sql/priv/acl.h): all of its users or none. It returns
  * once every node has read the accounts again. */
+#include <inttypes.h>
+
 #include "base/rand.h"
 #include "base/scope.h"
 #include "sql/priv/grants_text.h"
@@ -142,6 +144,18 @@ static db_err tls_option(const struct ast_user_option *o, struct account *a)
     return ERR_OK;
 }
 
+static db_err expire_interval(struct sql_session *s, const struct ast_user_option *o,
+                              struct account *a)
+{
+    enum { DAYS_MAX = 65535 };
+    if (o->number == 0 || o->number > DAYS_MAX) {
+        return my_error(&s->diag, ER_WRONG_VALUE, "DAY",
+                        arena_printf(&s->stmt_arena, "%" PRIu64, o->number));
+    }
+    a->password_lifetime_days = (int32_t)o->number;
+    return ERR_OK;
+}
+
 static db_err one_option(struct sql_session *s, const struct ast_user_option *o, struct account *a)
 {
     switch (o->kind) {
@@ -155,7 +169,7 @@ static db_err one_option(struct sql_session *s, const struct ast_user_option *o,
     case AST_UOPT_EXPIRE: a->password_expired = true; break;
     case AST_UOPT_EXPIRE_DEFAULT: a->password_lifetime_days = ACCOUNT_UNSET; break;
     case AST_UOPT_EXPIRE_NEVER: a->password_lifetime_days = 0; break;
-    case AST_UOPT_EXPIRE_INTERVAL: a->password_lifetime_days = (int32_t)o->number; break;
+    case AST_UOPT_EXPIRE_INTERVAL: return expire_interval(s, o, a);
     case AST_UOPT_COMMENT: return merge_comment(s, o->text, a);
     case AST_UOPT_ATTRIBUTE: return merge_attribute(s, o->text, a);
     case AST_UOPT_REQUIRE_CURRENT:
@@ -293,6 +307,15 @@ static db_err need_create_user(struct sql_session *s, priv_t on_schema)
                : priv_need_any(&s->priv, PRIV_CREATE_USER, 0, "CREATE USER", &s->diag);
 }
 
+static bool names_plugin(const struct ast_user_spec *spec)
+{
+    bool named = false;
+    for (uint32_t i = 0; i < spec->auth.count; i++) {
+        named = named || spec->auth.items[i]->plugin.ptr != NULL;
+    }
+    return named;
+}
+
 /* MYSQL: an account may give itself a new password; anything else needs CREATE USER. */
 static db_err may_alter(struct sql_session *s, const struct ast_user_ddl *d)
 {
@@ -300,7 +323,8 @@ static db_err may_alter(struct sql_session *s, const struct ast_user_ddl *d)
     for (uint32_t i = 0; i < d->users.count; i++) {
         struct acl_name n;
         TRY(account__name(s, d->users.items[i]->user, &n));
-        own = own && slice_eq(n.user, s->priv.user) && slice_eq_nocase(n.host, s->priv.host);
+        own = own && slice_eq(n.user, s->priv.user) && slice_eq_nocase(n.host, s->priv.host) &&
+              !names_plugin(d->users.items[i]);
     }
     return own ? ERR_OK : need_create_user(s, PRIV_UPDATE);
 }

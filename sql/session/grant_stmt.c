@@ -168,7 +168,10 @@ static db_err may_give(struct sql_session *s, const struct request *r)
             TRY((want & ~me->global) == 0 ? ERR_OK : priv_deny_account(&s->priv, &s->diag));
         }
         return may_give_dynamic(s, r);
-    case PRIV_LEVEL_DB: return priv_need_schema(&s->priv, want, r->object.schema, &s->diag);
+    case PRIV_LEVEL_DB:
+        return (want & ~priv_on_pattern(me, r->object.schema)) == 0
+                   ? ERR_OK
+                   : priv_deny_schema(&s->priv, r->object.schema, &s->diag);
     case PRIV_LEVEL_ROUTINE:
         missing = want & ~priv_on_routine(me, r->routine, r->object.schema, r->object.name);
         return missing == 0 ? ERR_OK : priv_deny_table(&s->priv, missing, r->object.name, &s->diag);
@@ -501,23 +504,40 @@ static db_err proxies(struct sql_session *s, const struct ast_grant *g, bool rev
 
 /* ---- roles ---- */
 
-/* Would the account be (directly or not) among the roles of the role? */
-static bool leads_to(const struct acl *acl, const struct acl_name *role,
-                     const struct acl_name *user, uint32_t depth)
+/* Is the account among the roles of the role, directly or not? Each role is looked at once,
+ * however many ways lead to it. */
+static db_err leads_to(struct sql_session *s, const struct acl *acl, const struct acl_name *role,
+                       const struct acl_name *user, bool *ret)
 {
-    const struct acl_user *u = acl_find(acl, role->user, role->host);
-    if (slice_eq(role->user, user->user) && slice_eq_nocase(role->host, user->host)) {
-        return true;
+    const struct acl_user *to = acl_find(acl, user->user, user->host);
+    const struct acl_user **seen =
+        ARENA_ARRAY(&s->stmt_arena, const struct acl_user *, acl->count + 1u);
+    uint32_t count = 0;
+    if (seen == NULL) {
+        return ERR_LIMIT;
     }
-    for (uint32_t i = 0; u != NULL && depth != 0 && i < u->role_count; i++) {
-        if (leads_to(acl, &u->roles[i].name, user, depth - 1)) {
-            return true;
+    seen[count++] = acl_find(acl, role->user, role->host);
+    for (uint32_t i = 0; i < count && seen[i] != NULL && seen[i] != to; i++) {
+        for (uint32_t k = 0; k < seen[i]->role_count; k++) {
+            const struct acl_name *n = &seen[i]->roles[k].name;
+            const struct acl_user *u = acl_find(acl, n->user, n->host);
+            uint32_t at = 0;
+            while (at < count && seen[at] != u) {
+                at++;
+            }
+            if (u != NULL && at == count) {
+                seen[count++] = u;
+            }
         }
     }
-    return false;
+    *ret = false;
+    for (uint32_t i = 0; i < count; i++) {
+        *ret = *ret || seen[i] == to;
+    }
+    return ERR_OK;
 }
 
-static db_err may_give_role(struct sql_session *s, const struct acl_name *role)
+db_err account__may_give_role(struct sql_session *s, const struct acl_name *role)
 {
     for (uint32_t i = 0; i < s->priv.subject.count; i++) {
         const struct acl_user *u = s->priv.subject.members[i];
@@ -533,9 +553,10 @@ static db_err may_give_role(struct sql_session *s, const struct acl_name *role)
 static db_err give_role(struct sql_session *s, struct acl_change *c, const struct acl_name *role,
                         const struct acl_name *user, bool admin)
 {
-    enum { DEPTH_MAX = 64 };
     struct acl_user *u;
-    if (leads_to(acl_change_view(c), role, user, DEPTH_MAX)) {
+    bool circle;
+    TRY(leads_to(s, acl_change_view(c), role, user, &circle));
+    if (circle) {
         return my_error(&s->diag, ER_ROLE_GRANTED_TO_ITSELF,
                         grants_name(&s->stmt_arena, user->user, user->host),
                         grants_name(&s->stmt_arena, role->user, role->host));
@@ -577,7 +598,8 @@ db_err account__roles(struct sql_session *s, const struct ast_grant *g, struct a
     for (uint32_t i = 0; i < g->roles.count; i++) {
         struct acl_name role;
         TRY(account__name(s, g->roles.items[i], &role));
-        TRY(may_give_role(s, &role));
+        TRY(account__may_give_role(s, &role));
+        TRY(account__may_change(s, acl_change_view(c), &role));
         TRY(revoke ? check_not_mandatory(s, &role) : ERR_OK);
         for (uint32_t k = 0; k < g->users.count; k++) {
             struct acl_name user;

@@ -190,8 +190,11 @@ db_err account__default_roles(struct sql_session *s, struct acl_change *c,
             return my_error(&s->diag, ER_USER_DOES_NOT_EXIST,
                             grants_name(&s->stmt_arena, r->user, r->host));
         }
-        /* MYSQL: CREATE USER ... DEFAULT ROLE grants the role as well. */
-        TRY(check_granted ? ERR_OK : acl_user_add_role(u, r, false));
+        if (!check_granted) { /* MYSQL: CREATE USER ... DEFAULT ROLE grants the role as well */
+            TRY(account__may_give_role(s, r));
+            TRY(account__may_change(s, acl_change_view(c), r));
+            TRY(acl_user_add_role(u, r, false));
+        }
     }
     return acl_user_set_default_roles(u, names, n);
 }

@@ -445,6 +445,8 @@ struct acl_change;
 db_err account__name(struct sql_session *s, const struct ast_user *u, struct acl_name *ret);
 db_err account__grant(struct statement *st, const struct ast_grant *g);
 db_err account__revoke(struct statement *st, const struct ast_grant *g);
+/* Has the session the role WITH ADMIN, or a privilege to grant any role? 1227. */
+MUST_USE db_err account__may_give_role(struct sql_session *s, const struct acl_name *role);
 /* GRANT and REVOKE of roles. */
 db_err account__roles(struct sql_session *s, const struct ast_grant *g, struct acl_change *c,
                       bool revoke);
