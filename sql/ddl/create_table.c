@@ -1,6 +1,8 @@
 /* CREATE TABLE. */
 #include <stdlib.h>
 
+#include "base/faults.h"
+#include "sql/catalog/table_format.h"
 #include "sql/ddl/fk_int.h"
 
 /* A key as it was written: a definition of its own, or an attribute of a column. */
@@ -180,24 +182,53 @@ static db_err refuse_unsupported(struct ddl_ctx *ctx, const struct ast_create_ta
     return ERR_OK;
 }
 
-static db_err commit(struct draft *d, const struct table_def *def, bool if_not_exists)
+/* made: the record of its rows, which are there already; NULL: there are none. */
+static db_err commit(struct draft *d, const struct table_def *def, bool if_not_exists,
+                     const struct pending_drop *made)
 {
     struct ddl_ctx *ctx = d->ctx;
     struct catalog_change *change;
     TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
     bool exists = snapshot_table(catalog_change_view(change), def->schema_name, def->name) != NULL;
-    if (exists && if_not_exists) {
+    if (exists && if_not_exists && made == NULL) {
         catalog_change_abort(change);
         diag_area_note(ctx->warnings, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, def->name));
         return ERR_OK;
     }
     db_err err = exists ? ERR_OK : ddl__check_fks(d, def, catalog_change_view(change));
+    if (err == ERR_OK && made != NULL) {
+        err = catalog_cancel_drop(change, made, ctx->diag);
+    }
     err = err != ERR_OK ? err : catalog_create_table(change, def, ctx->diag, NULL);
     if (err != ERR_OK) {
         catalog_change_abort(change);
         return err;
     }
     return ddl__commit(ctx, change);
+}
+
+/* The rows first, under a record that has them deleted when the table does not come to be; then the
+ * table, in one change that takes the record back. */
+static db_err commit_filled(struct draft *d, struct table_def *def, bool if_not_exists)
+{
+    struct ddl_ctx *ctx = d->ctx;
+    struct pending_drop made = {0};
+    struct diag ignored;
+    TRY(catalog_new_table_id(ctx->catalog, ctx->diag, &made.table_id));
+    def->id = made.table_id;
+    TRY(table_format_new(ctx->arena, def, &def->format));
+    TRY(ddl__check_fks(d, def, ctx->bind->snapshot));
+    TRY(catalog_put_drop(ctx->catalog, &made, true, ctx->diag));
+    db_err err = ctx->fill(ctx->fill_arg, def);
+    FAULT(ddl_before_swap);
+    err = err != ERR_OK ? err : commit(d, def, if_not_exists, &made);
+    if (err == ERR_OK || err == ERR_COMMIT_UNKNOWN) {
+        return err;
+    }
+    diag_reset(&ignored);
+    db_err ignored_err = ddl__delete_ranges(ctx->catalog, ctx->storage, &made, 1, &ignored);
+    (void)ignored_err; /* the record stays: recovery does it */
+    return err;
 }
 
 /* MYSQL: a temporary table may have the name of another table, and be in front of it. */
@@ -304,7 +335,11 @@ static db_err make(struct draft *d, const struct ast_create_table *s)
         return my_error(d->ctx->diag, ER_CANNOT_ADD_FOREIGN);
     }
     TRY(ddl__finish(d, false, &def));
-    return s->temporary ? put_temporary(d->ctx, &def) : commit(d, &def, s->if_not_exists);
+    if (s->temporary) {
+        return put_temporary(d->ctx, &def);
+    }
+    return d->ctx->fill != NULL ? commit_filled(d, &def, s->if_not_exists)
+                                : commit(d, &def, s->if_not_exists, NULL);
 }
 
 static db_err check_length(struct ddl_ctx *ctx, struct slice name)

@@ -57,6 +57,10 @@ struct ddl_ctx {
     uint64_t affected_rows;              /* out */
     const struct lcolumn *select_columns; /* of CREATE TABLE ... SELECT: the query's */
     uint32_t select_count;
+    /* CREATE TABLE ... SELECT: puts the rows into the table, whose definition is whole but in no
+     * catalog yet: it enters that when all rows are there. NULL: there are none. */
+    db_err (*fill)(void *arg, const struct table_def *def);
+    void *fill_arg;
     bool tells_rows;     /* out: the answer says how many rows were copied */
     bool schema_dropped; /* out: the current database is gone */
 };

@@ -1,5 +1,8 @@
-/* CREATE TABLE ... SELECT: the table is created, then filled by an INSERT ... SELECT of the query;
- * if that fails, the table is dropped again. Others may see the table before its rows. */
+/* CREATE TABLE ... SELECT: an INSERT ... SELECT of the query fills the table before it enters the
+ * catalog: the statement's session has it meanwhile as if it were a temporary table, so that the
+ * INSERT finds it by its name. Others see the table with all its rows or, when anything fails,
+ * none; a crash leaves rows that recovery deletes (sql/ddl/create_table.c). A temporary table is
+ * made first and dropped again on failure: nobody else sees it. */
 #include "sql/bind/bind.h"
 #include "sql/catalog/catalog.h"
 #include "sql/parser/ast_ddl.h"
@@ -54,6 +57,25 @@ static db_err fill(struct statement *st, const struct ast_create_table *c,
     return err;
 }
 
+struct filler {
+    struct statement *st;
+    const struct ast_create_table *create;
+    const struct bound_stmt *bound;
+};
+
+/* The answer waits until the table is there. */
+static db_err fill_unseen(void *arg, const struct table_def *def)
+{
+    struct filler *f = arg;
+    struct sql_session *s = f->st->session;
+    TRY(temporaries__lend(s, def));
+    f->st->holds_answer = true;
+    db_err err = fill(f->st, f->create, f->bound);
+    f->st->holds_answer = false;
+    temporaries__take_back(s, def->id);
+    return err;
+}
+
 static void drop_again(struct statement *st, const struct ast_create_table *c)
 {
     struct sql_session *s = st->session;
@@ -74,7 +96,7 @@ static void drop_again(struct statement *st, const struct ast_create_table *c)
 db_err session__create_select(struct statement *st, const struct ast_create_table *c)
 {
     struct sql_session *s = st->session;
-    struct bound_stmt *bound;
+    struct bound_stmt *bound = NULL;
     uint64_t affected;
     bool tells;
     const struct catalog_snapshot *snap;
@@ -90,13 +112,18 @@ db_err session__create_select(struct statement *st, const struct ast_create_tabl
     if (!exists) {
         err = query_columns(st, snap, c, &bound);
     }
+    struct filler filler = {st, c, bound};
+    struct ddl_select select = {bound, c->temporary ? NULL : fill_unseen, &filler};
     if (err == ERR_OK) {
-        err = session__ddl(st, &c->stmt, exists ? NULL : bound, &affected, &tells);
+        err = session__ddl(st, &c->stmt, exists ? NULL : &select, &affected, &tells);
     }
     catalog_release(snap);
     TRY(err);
     if (exists) { /* IF NOT EXISTS: nothing is inserted */
         return session__ok(st, 0, SLICE_EMPTY);
+    }
+    if (!c->temporary) {
+        return session__ok(st, st->status.affected_rows, st->status.info);
     }
     err = fill(st, c, bound);
     if (err != ERR_OK) {

@@ -229,6 +229,7 @@ struct statement {
     const struct value *row_values; /* INSERT of many rows of literals: row-major; or NULL */
     uint32_t row_count;
     struct sql_status status;
+    bool holds_answer; /* session__ok only fills `status`: the statement is a part of another */
     const struct load_input *load; /* LOAD DATA: its file (sql/exec/load_reader.h) */
 };
 
@@ -260,10 +261,18 @@ void session__set_info(struct sql_session *s, const char *command, struct slice 
 
 /* query.c: SELECT, INSERT, UPDATE, DELETE */
 db_err query__run(struct statement *st, const struct ast_stmt *ast);
-/* A schema statement without the answer to it. `select`: the bound query of CREATE TABLE ...
- * SELECT, or NULL. */
+/* The query of CREATE TABLE ... SELECT, and what puts its rows into the table (ddl.h). */
+struct ddl_select {
+    const struct bound_stmt *bound;
+    db_err (*fill)(void *arg, const struct table_def *def); /* NULL: nobody */
+    void *arg;
+};
+/* A schema statement without the answer to it. select may be NULL. */
 db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
-                    const struct bound_stmt *select, uint64_t *ret_affected, bool *ret_tells_rows);
+                    const struct ddl_select *select, uint64_t *ret_affected, bool *ret_tells_rows);
+/* A table that is in no catalog yet, for this session's statements until it is taken back. */
+db_err temporaries__lend(struct sql_session *s, const struct table_def *def);
+void temporaries__take_back(struct sql_session *s, table_id_t id);
 db_err session__create_select(struct statement *st, const struct ast_create_table *c);
 /* A text statement through the plan cache. *ret_done false: it is none of those (or cannot be
  * read): parse it. */

@@ -50,12 +50,15 @@ db_err session__ok(struct statement *st, uint64_t affected, struct slice info)
     st->status.info = info;
     st->status.server_status = session__status(s);
     st->status.warnings = sql_session_warning_count(s);
+    if (st->holds_answer) {
+        return ERR_OK;
+    }
     TRY(track__answer(st));
     return st->sink->ops->ok(st->sink, &st->status, st->more);
 }
 
 db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
-                    const struct bound_stmt *select, uint64_t *ret_affected, bool *ret_tells_rows)
+                    const struct ddl_select *select, uint64_t *ret_affected, bool *ret_tells_rows)
 {
     struct sql_session *s = st->session;
     struct bind_opts bind;
@@ -91,8 +94,10 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
         .coord = s->engine->opts.coord,
         .locked = locked,
         .outer_lock = s->table_locks.everywhere,
-        .select_columns = select == NULL ? NULL : select->result,
-        .select_count = select == NULL ? 0 : select->result_count,
+        .select_columns = select == NULL ? NULL : select->bound->result,
+        .select_count = select == NULL ? 0 : select->bound->result_count,
+        .fill = select == NULL ? NULL : select->fill,
+        .fill_arg = select == NULL ? NULL : select->arg,
         .account_user = s->priv.user,
         .account_host = s->priv.host,
         .lock_deadline_ns = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S};

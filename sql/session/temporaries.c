@@ -146,6 +146,24 @@ static void remove_table(struct ddl_temporaries *base, table_id_t id)
     }
 }
 
+/* ROLLBACK has nothing to say of these. */
+db_err temporaries__lend(struct sql_session *s, const struct table_def *def)
+{
+    struct session_temporaries *t = &s->temporaries;
+    bool made = t->made;
+    db_err err = put(&t->ops, 0, def);
+    t->made = made;
+    return err;
+}
+
+void temporaries__take_back(struct sql_session *s, table_id_t id)
+{
+    struct session_temporaries *t = &s->temporaries;
+    bool dropped = t->dropped;
+    remove_table(&t->ops, id);
+    t->dropped = dropped;
+}
+
 void temporaries__init(struct sql_session *s)
 {
     s->temporaries.ops = (struct ddl_temporaries){new_id, put, remove_table};

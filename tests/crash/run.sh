@@ -44,6 +44,7 @@ stage() {
     passed=$((passed + p)) failed=$((failed + f))
 }
 [ "$only" = input ] || stage "$here/kill_test.py" --binary "$binary" --cycles "$cycles"
+[ "$only" = input ] || stage "$here/create_select_test.py" --binary "$binary" --cycles "$cycles"
 [ "$only" = kill ] || stage "$here/bad_input.py" --binary "$binary" --seconds "$seconds" --idle "$idle" $full
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
