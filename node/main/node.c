@@ -191,12 +191,99 @@ static db_err open_files(struct node *n, struct diag *diag)
     return ERR_OK;
 }
 
-static db_err wait_ready(struct node *n, struct diag *diag)
+/* ---- waiting for the others ----
+ * A node of a cluster can do nothing before a majority is up, and whoever starts it may start the
+ * others a minute later: so it waits, tells the log what for, and ends when it is told to. */
+
+#define START_POLL_NS       (100 * NS_PER_MS)
+#define START_TELL_NS       (10 * NS_PER_S)
+#define START_LEADERLESS_NS (10 * NS_PER_S) /* for a range that may have lost its majority */
+#define START_META_TRY_NS   (1 * NS_PER_S)
+
+struct start_wait {
+    struct node *n;
+    uint64_t begin_ns;
+    uint64_t told_ns;
+};
+
+static struct start_wait start_wait_begin(struct node *n)
 {
-    uint64_t ms = n->opts.start_timeout_ms != 0 ? n->opts.start_timeout_ms : 600000;
-    db_err err = range_store_wait_ready(n->ranges, clock_mono_ns() + ms * NS_PER_MS);
+    uint64_t now = clock_mono_ns();
+    return (struct start_wait){.n = n, .begin_ns = now, .told_ns = now};
+}
+
+/* Whether to go on waiting, and whether it is time to say so. */
+static db_err start_wait_on(struct start_wait *w, const char *what, struct diag *diag,
+                            bool *ret_tell)
+{
+    const struct node_opts *o = &w->n->opts;
+    uint64_t now = clock_mono_ns();
+    if (o->start_stop != NULL && atomic_load(o->start_stop)) {
+        return diag_set(diag, ERR_CANCELED, "told to stop while it waited for %s", what);
+    }
+    if (o->start_timeout_ms != 0 && now - w->begin_ns >= o->start_timeout_ms * NS_PER_MS) {
+        return diag_set(diag, ERR_TIMEOUT, "it has waited too long for %s", what);
+    }
+    *ret_tell = now - w->told_ns >= START_TELL_NS;
+    w->told_ns = *ret_tell ? now : w->told_ns;
+    return ERR_OK;
+}
+
+static db_err ask_meta(struct node *n, struct diag *diag)
+{
+    struct meta_service *s = membership_meta_client(n->membership);
+    uint64_t before = fiber_deadline();
+    ts_t first;
+    fiber_set_deadline(clock_mono_ns() + START_META_TRY_NS);
+    db_err err = s->ops->timestamps(s, 1, diag, &first);
+    fiber_set_deadline(before);
+    return err;
+}
+
+static db_err wait_ranges(struct node *n, struct diag *diag)
+{
+    struct start_wait w = start_wait_begin(n);
+    struct range_unready u;
+    db_err err;
+    bool tell;
+    while ((err = range_store_wait_ready(n->ranges, clock_mono_ns() + START_POLL_NS)) ==
+           ERR_TIMEOUT) {
+        TRY(start_wait_on(&w, "ranges without a leader", diag, &tell));
+        range_store_unready(n->ranges, &u);
+        if (tell) {
+            LOG_WARN("node.start.waits", F_STR("for", "leaders of ranges: are the others up?"),
+                     F_U64("ranges", u.count), F_U64("one", u.first));
+        }
+        if (!u.alone && clock_mono_ns() - w.begin_ns >= START_LEADERLESS_NS &&
+            ask_meta(n, diag) == ERR_OK) {
+            LOG_WARN("node.start.leaderless", F_U64("ranges", u.count), F_U64("one", u.first));
+            return ERR_OK;
+        }
+    }
     return err == ERR_OK ? err
                          : diag_set(diag, err, "the ranges do not get ready: %s", err_text(err));
+}
+
+static db_err wait_meta(struct node *n, struct diag *diag)
+{
+    struct start_wait w = start_wait_begin(n);
+    db_err err;
+    bool tell;
+    while ((err = ask_meta(n, diag)) != ERR_OK) {
+        if (err != ERR_TIMEOUT &&
+            (err_class(err) == ERR_CLASS_USER || err_class(err) == ERR_CLASS_FATAL)) {
+            return err;
+        }
+        TRY(start_wait_on(&w, "a leader of the meta range", diag, &tell));
+        if (tell) {
+            LOG_WARN("node.start.waits",
+                     F_STR("for", "a leader of the meta range: is a majority of its members up?"),
+                     F_ERR(err));
+        }
+        TRY(fiber_sleep(START_POLL_NS));
+    }
+    diag_reset(diag);
+    return ERR_OK;
 }
 
 /* Who this node is: by its data directory, by the cluster that it joins, or the first of a new one.
@@ -281,10 +368,12 @@ static db_err open_services(struct node *n, struct diag *diag)
     local_meta_service_init(&n->meta_service, n->meta);
     TRY(membership_listen(n->membership, &ident, n->ranges, &n->kv.base, &n->meta_service.base,
                           n->meta, diag));
-    TRY(wait_ready(n, diag));
-    membership_announced(n->membership);
+    /* before the ranges are all led: who leads the meta range may be what they wait for */
     TRY(meta_start(n->meta, n->ranges, diag));
     n->meta_started = true;
+    TRY(wait_ranges(n, diag));
+    TRY(wait_meta(n, diag));
+    membership_announced(n->membership);
     struct cluster_storage_opts co = {
         .self = ident.node_id,
         .owner = lock_owner_make(ident.node_id, range_store_incarnation(n->ranges)),

@@ -37,7 +37,9 @@ struct node_opts {
     uint64_t log_segment_size;      /* 0: the log's default */
     size_t lock_memory_max;         /* of one range's row locks; 0: its default */
     uint32_t gc_age_ms;             /* of old versions that nobody reads */
-    uint32_t start_timeout_ms;      /* replaying the log; 0: 10 minutes */
+    /* 0: a start waits for the cluster as long as it takes, and says each 10 s what for. */
+    uint32_t start_timeout_ms;
+    const _Atomic bool *start_stop; /* set: a start that waits gives up. May be NULL */
     const char *rpc_address;        /* HOST:PORT; NULL: no other node can ever join */
     const char *advertise;          /* host for other nodes; NULL: that of rpc_address */
     const char *join; /* HOST:PORT,...: of an empty directory, become a member there */
@@ -60,8 +62,10 @@ struct node_opts {
     void *on_fatal_arg;
 };
 
-/* Returns when the node serves all its ranges. From a fiber (it parks) or a thread that runs no
- * loop (it blocks). Errors: ERR_BUSY (another process has the directory open), ERR_UNSUPPORTED
+/* Returns when the node serves its ranges and the cluster's meta range answers. A range of several
+ * members that finds no leader while the meta range answers holds nobody up for long: its majority
+ * may be gone. From a fiber (it parks) or a thread that runs no loop (it blocks). Errors:
+ * ERR_CANCELED (start_stop), ERR_BUSY (another process has the directory open), ERR_UNSUPPORTED
  * (another format version), ERR_CORRUPT, ERR_DISK_FULL, ERR_IO, ERR_NOMEM, ERR_TIMEOUT. */
 MUST_USE db_err node_start(const struct node_opts *opts, struct diag *diag, struct node **ret_node);
 /* The storage for sql/; usable on all loops of the group. */

@@ -19,6 +19,8 @@
 #include "node/main/server_int.h"
 #include "sql/storage/mem/mem.h"
 
+#define ENGINE_RETRY_NS (500 * NS_PER_MS)
+
 enum { ADMIN_BACKLOG = 64, PATH_TEXT_MAX = 1024 };
 
 static bool in_memory(const struct server *s)
@@ -155,6 +157,7 @@ static db_err start_storage(struct server *s, struct diag *diag)
         .leaving = operate_leaving,
         .left = operate_left,
         .operator_ctx = s,
+        .start_stop = &s->start_stop,
         .on_fatal = on_fatal};
     TRY(node_start(&opts, diag, &s->node));
     s->storage = node_storage(s->node);
@@ -185,6 +188,25 @@ static void stop_storage(struct server *s)
 
 /* ---- SQL ---- */
 
+/* It reads the catalog, which a majority may leave without a leader for a while. */
+static db_err open_engine(struct server *s, const struct sql_engine_opts *opts, struct diag *diag)
+{
+    for (;;) {
+        db_err err = sql_engine_open(opts, diag, &s->engine);
+        enum err_class class = err_class(err);
+        if ((class != ERR_CLASS_RETRY_SAME && class != ERR_CLASS_RETRY_ROUTE) || s->node == NULL) {
+            return err;
+        }
+        LOG_WARN("server.start.waits", F_STR("for", "the catalog"), F_STR("reason", diag->text),
+                 F_ERR(err));
+        if (atomic_load(&s->start_stop)) {
+            return diag_set(diag, ERR_CANCELED, "told to stop while it waited for the catalog");
+        }
+        TRY(fiber_sleep(ENGINE_RETRY_NS));
+        diag_reset(diag);
+    }
+}
+
 static db_err start_sql(struct server *s, struct diag *diag)
 {
     char temp[PATH_TEXT_MAX];
@@ -205,7 +227,7 @@ static db_err start_sql(struct server *s, struct diag *diag)
         .server_id = s->node == NULL ? 1 : range_store_ident(node_ranges(s->node)).node_id,
         .coord = s->node == NULL ? NULL : membership_coord(node_membership(s->node)),
     };
-    TRY(sql_engine_open(&opts, diag, &s->engine));
+    TRY(open_engine(s, &opts, diag));
     if (s->node == NULL) {
         return ERR_OK;
     }

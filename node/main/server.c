@@ -89,6 +89,7 @@ void server_ask_to_stop(struct server *s)
     s->stop_wanted = true;
     bool waiting = s->waiting;
     s->waiting = false;
+    atomic_store(&s->start_stop, true);
     pthread_mutex_unlock(&s->mutex);
     if (waiting) {
         wait_signal(&s->stop, 0);
@@ -100,7 +101,9 @@ static void server_fiber(void *arg)
     struct server *s = arg;
     struct diag diag = {0};
     db_err err = start_parts(s, &diag);
-    if (err != ERR_OK) {
+    if (err == ERR_CANCELED && atomic_load(&s->start_stop)) {
+        LOG_INFO("server.stopped", F_STR("reason", diag.text));
+    } else if (err != ERR_OK) {
         LOG_ERROR("server.start.failed", F_STR("reason", diag.text), F_ERR(err));
         s->exit_status = 1;
     } else {

@@ -31,8 +31,9 @@ struct server {
     bool stop_wanted; /* guarded by mutex */
     bool waiting;     /* stop is initialised; guarded by mutex */
     struct waiter stop;
-    _Atomic bool serving; /* started, and not stopping */
-    _Atomic bool leaving; /* told to leave the cluster */
+    _Atomic bool start_stop; /* stop_wanted, for a start that waits */
+    _Atomic bool serving;    /* started, and not stopping */
+    _Atomic bool leaving;    /* told to leave the cluster */
     _Atomic bool said_left;
     int done_fd; /* an eventfd: the fiber has ended */
     int exit_status;

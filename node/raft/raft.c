@@ -63,7 +63,8 @@ static db_err load(struct raft *r)
     return raft__conf_scan(r);
 }
 
-/* A replica that may have forgotten a promise keeps quiet for one time-out. */
+/* A replica that may have forgotten a promise keeps quiet for one time-out after the last moment at
+ * which it can have been made. */
 static db_err begin(struct raft *r)
 {
     bool fresh = r->term == 0 && r->last == 0;
@@ -77,7 +78,9 @@ static db_err begin(struct raft *r)
         TRY(raft__prepare_to_lead(r, r->conf.count));
         raft__campaign(r, false);
     } else if (!fresh && !r->cfg.never_ran && !RAFT_BROKEN(RAFT_BREAK_RESTART_FORGETS)) {
-        r->promise_until = r->silent_until = r->now + r->cfg.election_timeout_ns;
+        uint64_t before = r->cfg.promised_before_ns;
+        before = before != 0 && before < r->now ? before : r->now;
+        r->promise_until = r->silent_until = before + r->cfg.election_timeout_ns;
     }
     ASSERT(r->role != RAFT_LEADER);
     return ERR_OK;

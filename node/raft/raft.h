@@ -398,7 +398,10 @@ struct raft_config {
     void *link_ctx;
     uint64_t now_ns;
     bool never_ran; /* certainly: it has no promise to forget and need not keep quiet at first */
-    uint64_t seed;  /* of the election timeouts; different on each replica */
+    /* No core of this member has run since then, as when the process is newer than the member: what
+     * it may have promised was promised before. 0: now_ns. */
+    uint64_t promised_before_ns;
+    uint64_t seed; /* of the election timeouts; different on each replica */
 
     /* 0: the default in limits.h */
     uint64_t heartbeat_ns;        /* 100 ms */

@@ -107,6 +107,13 @@ MUST_USE db_err range_store_open(const struct range_store_opts *opts, struct dia
 /* Waits until every replica of this node either leads, has caught up with its log and has a lease,
  * or knows a leader on another node. Parks. ERR_TIMEOUT, ERR_IO. */
 MUST_USE db_err range_store_wait_ready(struct range_store *rs, uint64_t deadline_ns);
+/* What range_store_wait_ready still waits for. */
+struct range_unready {
+    unsigned count;
+    range_id_t first; /* one of them */
+    bool alone;       /* one of them has no other member: it waits for its log alone */
+};
+void range_store_unready(struct range_store *rs, struct range_unready *ret_unready);
 /* Refuses new proposals, lets those in flight end, ends the store's own fibers. Parks. After that
  * the log and the engine can be closed. */
 void range_store_stop(struct range_store *rs);

@@ -266,6 +266,7 @@ struct replica {
     bool fetching;
     struct log_fetch *fetched;
     db_err broken; /* the core failed: the replica is stopped */
+    bool ran;      /* a core of it has run since the store was opened */
 };
 
 static inline struct replica *replica_of(struct eval_range *r)
@@ -403,6 +404,7 @@ struct range_store {
     struct replica *_Atomic buckets[REPLICA_BUCKETS];
     struct peer *_Atomic peers; /* only grows; guarded by map_lock */
     uint64_t incarnation;       /* how often this store was opened */
+    uint64_t opened_ns;         /* when it began to open: no replica had run before */
     char *snapshot_dir;         /* NULL: takes none */
     _Atomic unsigned snapshots_out, snapshots_in;
     _Atomic uint64_t snapshot_next_ns; /* when the rate allows more */

@@ -93,6 +93,7 @@ db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
         return ERR_NOMEM;
     }
     rs->opts = *opts;
+    rs->opened_ns = clock_mono_ns();
     if (rs->opts.range_size_max == 0) {
         rs->opts.range_size_max = RANGE_SIZE_MAX_DEFAULT;
     }
@@ -129,19 +130,29 @@ db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
     return ERR_OK;
 }
 
-static bool all_ready(struct range_store *rs)
+void range_store_unready(struct range_store *rs, struct range_unready *ret_unready)
 {
+    struct range_unready u = {0};
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
         for (; r != NULL; r = r->map_next) {
             node_id_t leader = atomic_load(&r->leader_node);
             bool led_elsewhere = leader != 0 && leader != rs->ident.node_id;
             if (replica_is(r, REPLICA_LIVE) && atomic_load(&r->lease_term) == 0 && !led_elsewhere) {
-                return false;
+                u.count++;
+                u.first = r->id;
+                u.alone = u.alone || !atomic_load(&r->pinned);
             }
         }
     }
-    return true;
+    *ret_unready = u;
+}
+
+static bool all_ready(struct range_store *rs)
+{
+    struct range_unready u;
+    range_store_unready(rs, &u);
+    return u.count == 0;
 }
 
 db_err range_store_wait_ready(struct range_store *rs, uint64_t deadline_ns)

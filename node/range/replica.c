@@ -369,6 +369,7 @@ static db_err open_replica(struct replica *r)
     j.config.log = &replica_log_ops;
     j.config.log_ctx = r;
     j.config.now_ns = clock_mono_ns();
+    j.config.promised_before_ns = r->ran ? j.config.now_ns : rs->opened_ns;
     j.config.seed = hash_combine(r->id, r->replica_id ^ rs->ident.node_id);
     j.config.link = replica_link;
     j.config.link_ctx = r;
@@ -386,6 +387,7 @@ static db_err open_replica(struct replica *r)
         atomic_store(&r->pinned, true);
     }
     r->opened = j.raft;
+    r->ran = true;
     return ERR_OK;
 }
 
