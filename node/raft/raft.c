@@ -418,6 +418,7 @@ db_err raft_step(struct raft *raft, const struct raft_event *event)
     case RAFT_EV_CONF_CHANGE:
         return raft__conf_change(r, event->u.conf_change.changes, event->u.conf_change.count);
     case RAFT_EV_CAMPAIGN: return step_campaign(r);
+    case RAFT_EV_SAVE_COMMIT: r->save_commit = true; return ERR_OK;
     case RAFT_EV_SNAPSHOT_STATUS:
         raft__snapshot_status(r, event->u.snapshot_status.peer, event->u.snapshot_status.ok);
         return ERR_OK;

@@ -255,6 +255,8 @@ enum raft_event_type {
     RAFT_EV_CONF_CHANGE,
     RAFT_EV_CAMPAIGN, /* stand for election now (pre-vote and other replicas' promises still hold)
                        */
+    RAFT_EV_SAVE_COMMIT, /* the log is to know soon how far is committed: a start applies so far
+                            without waiting for a leader */
     RAFT_EV_SNAPSHOT_STATUS,
     RAFT_EV_SNAPSHOT_INSTALLED,
     RAFT_EV_UNREACHABLE, /* a message to `peer` is known to be lost */

@@ -110,6 +110,7 @@ struct raft {
 
     uint64_t hs_term, hs_vote; /* durable */
     struct raft_hard_state hs_handed;
+    bool save_commit; /* the next hard state is due when the commit index has moved */
     uint64_t write_seq;
     uint32_t write_head, write_count;
 

@@ -20,7 +20,8 @@ static uint64_t appliable(const struct raft *r)
 static bool hard_state_due(const struct raft *r)
 {
     ASSERT(r->hs_handed.term <= r->term);
-    return r->hs_handed.term != r->term || r->hs_handed.vote != r->vote;
+    return r->hs_handed.term != r->term || r->hs_handed.vote != r->vote ||
+           (r->save_commit && r->hs_handed.commit != r->commit);
 }
 
 /* Entries that a snapshot is about to replace are not written any more: the write could come after
@@ -132,6 +133,7 @@ static void collect_writes(struct raft *r, struct raft_ready *rd)
     if (hard) {
         r->hs_handed = (struct raft_hard_state){r->term, r->vote, r->commit};
         rd->hard_state = r->hs_handed;
+        r->save_commit = false;
     }
     rd->persist_seq = ++r->write_seq;
     uint32_t at = (r->write_head + r->write_count) % RAFT_WRITES_MAX;

@@ -165,6 +165,22 @@ static db_err adopt_right(struct range_store *rs, struct applied_change *c)
     return err;
 }
 
+/* The log is told that the split is committed: a start with an engine that does not hold it yet
+ * makes the right half at once, not when the left one has a leader, and its right half after that,
+ * one election after the other. The other members apply it as soon as they hear that it is
+ * committed. */
+static void after_split(struct range_loop *l, struct replica *left)
+{
+    bool leads = left->leading && atomic_load(&left->on_lane);
+    struct raft_event events[] = {{.type = RAFT_EV_SAVE_COMMIT}, {.type = RAFT_EV_HEARTBEAT}};
+    for (unsigned i = 0; i < (leads ? 2 : 1); i++) {
+        db_err err;
+        if (replica_runs(left) && replica_step(l, left, &events[i], &err)) {
+            replica_mark_dirty(l, left);
+        }
+    }
+}
+
 void split_finish(struct range_loop *l, struct applied_change *c)
 {
     struct replica *left = c->replica;
@@ -192,13 +208,7 @@ void split_finish(struct range_loop *l, struct applied_change *c)
     if (err != ERR_OK) {
         range_store_fatal(l->rs, err, "a new range cannot be opened");
     }
-    if (left->leading && atomic_load(&left->on_lane) && replica_runs(left)) {
-        /* the others apply it as soon as they hear that it is committed */
-        struct raft_event ev = {.type = RAFT_EV_HEARTBEAT};
-        if (replica_step(l, left, &ev, &err)) {
-            replica_mark_dirty(l, left);
-        }
-    }
+    after_split(l, left);
     if (h != NULL && atomic_load(&left->lease_term) != 0) {
         h->changed(h->ctx, replica_desc(left));
     }
