@@ -22,6 +22,7 @@ struct node {
     uint64_t last, base, base_term;
     struct raft_conf snapshot_conf;
     uint64_t applied;
+    struct raft_hard_state hard_state;
     bool blocked;
     struct raft_read read;
     size_t reads;
@@ -191,6 +192,7 @@ static bool serve(struct cluster *c, struct node *n)
             post(c, &rd.messages[i]);
         }
         persist(n, &rd);
+        n->hard_state = rd.has_hard_state ? rd.hard_state : n->hard_state;
         for (size_t i = 0; i < rd.committed_count; i++) {
             assert_int_equal(rd.committed[i].index, n->applied + 1);
             n->applied++;
@@ -434,6 +436,53 @@ static void test_commit_by_heartbeat(void **state)
     assert_int_equal(raft_role(f->raft), RAFT_FOLLOWER);
     assert_int_equal(f->applied, n->last);
     cluster_free(c);
+}
+
+/* A start applies as far as the log knows to be committed. The last entry's commit is not written
+ * with it, only when it is asked for. */
+static void test_commit_saved(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_new(3);
+    elect(c, 1);
+    struct node *n = &c->nodes[0];
+    assert_int_equal(propose(c, n, 50), ERR_OK);
+    settle(c);
+    assert_true(n->applied == n->last && n->hard_state.commit < n->last);
+    assert_int_equal(step(c, n, (struct raft_event){.type = RAFT_EV_SAVE_COMMIT}), ERR_OK);
+    settle(c);
+    assert_int_equal(n->hard_state.commit, n->last);
+    uint64_t applied = n->applied;
+    raft_free(n->raft);
+    n->raft = NULL;
+    struct raft_config cfg = config_of(c, 1, 3);
+    cfg.hard_state = n->hard_state;
+    cfg.applied = n->applied = applied - 1; /* the state machine had not kept it */
+    assert_int_equal(raft_new(&cfg, &n->raft), ERR_OK);
+    assert_true(serve(c, n));
+    assert_int_equal(n->applied, applied);
+    cluster_free(c);
+}
+
+/* A replica that may have made a promise keeps quiet, but not for what only an earlier process can
+ * have promised a time-out ago. */
+static void test_quiet_after_start(void **state)
+{
+    (void)state;
+    for (unsigned late = 0; late < 2; late++) {
+        struct cluster *c = cluster_new(3);
+        elect(c, 1);
+        struct node *n = &c->nodes[0];
+        raft_free(n->raft);
+        struct raft_config cfg = config_of(c, 1, 3);
+        cfg.hard_state = n->hard_state;
+        cfg.applied = n->applied;
+        cfg.promised_before_ns = late ? c->now - RAFT_DEFAULT_ELECTION_NS : 0;
+        assert_int_equal(raft_new(&cfg, &n->raft), ERR_OK);
+        assert_int_equal(step(c, n, (struct raft_event){.type = RAFT_EV_CAMPAIGN}), ERR_OK);
+        assert_int_equal(raft_role(n->raft), late ? RAFT_PRECANDIDATE : RAFT_FOLLOWER);
+        cluster_free(c);
+    }
 }
 
 static void test_limits(void **state)
@@ -730,6 +779,8 @@ int main(void)
         cmocka_unit_test(test_replication_and_reads),
         cmocka_unit_test(test_committed_elsewhere),
         cmocka_unit_test(test_commit_by_heartbeat),
+        cmocka_unit_test(test_commit_saved),
+        cmocka_unit_test(test_quiet_after_start),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_paging_and_blocked_log),
         cmocka_unit_test(test_conf_change_rules),

@@ -448,6 +448,40 @@ class Basic:
         for c in self.connections():
             expect(((1,),), run(c, "SELECT * FROM e"), "what was written before")
 
+    def one_waits_for_the_others(self):
+        """A node that is started alone waits for a majority, longer than any call does, and ends when it is told to."""
+        for n in self.nodes:
+            n.kill()
+        first = self.nodes[0]
+        failed = []
+
+        def start(n):
+            try:
+                n.start()
+            except Exception as e:
+                failed.append(e)
+
+        alone = threading.Thread(target=start, args=(first,))
+        alone.start()
+        time.sleep(1)
+        waits = first.process
+        waits.terminate()
+        expect(0, waits.wait(10), "status of a start that was told to stop")
+        alone.join()
+        expect(1, len(failed), "starts that came to nothing")
+        failed.clear()
+        threads = [threading.Thread(target=start, args=(n,)) for n in self.nodes]
+        threads[0].start()
+        time.sleep(12)
+        expect(True, first.alive(), "a node that waits lives")
+        for t in threads[1:]:
+            t.start()
+        for t in threads:
+            t.join()
+        expect([], failed, "starts that failed")
+        self.cluster.wait_replicated()
+        expect(((1,),), run(first.connect(database=DATABASE), "SELECT * FROM e"), "what was written before")
+
     def locks_of_a_dead_node(self):
         """Row locks of a client whose node dies are given back within seconds, not with the lock wait time-out."""
         led = self.cluster.leases()
@@ -512,7 +546,8 @@ class Basic:
 TESTS = ["answers", "schema", "schema_waits_for_transactions", "schema_without_a_node", "auto_increment", "accounts", "privileges", "sessions", "locks",
          "table_locks", "deadlock",
          "locks_of_a_dead_node", "locks_of_a_paused_node", "ranges",
-         "lease_moves", "fragments", "restart_elsewhere", "all_restart", "one_after_another"]
+         "lease_moves", "fragments", "restart_elsewhere", "all_restart",
+         "one_waits_for_the_others", "one_after_another"]
 
 
 def known_failures():
