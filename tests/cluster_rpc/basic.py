@@ -584,6 +584,7 @@ def main():
                 print("FAIL %s: %s: %s" % (name, type(e).__name__, e), flush=True)
                 if not isinstance(e, AssertionError):
                     traceback.print_exc()
+                    cluster.print_logs()
                 for n in cluster.dead():
                     print("node %d has died; log ends with:\n%s" % (n.number, n.log_tail()))
                     n._reap(1)

@@ -102,8 +102,17 @@ class Cluster:
         return self
 
     def __exit__(self, kind, value, trace):
-        self.keep = self.keep or (kind is not None and kind is not KeyboardInterrupt)
+        failed = kind is not None and kind is not KeyboardInterrupt
+        if failed:
+            self.print_logs()
+        self.keep = self.keep or failed
         self.close()
+
+    def print_logs(self, lines=40):
+        """What the nodes said last, for a failure whose directories nobody can look into later."""
+        for n in self.nodes:
+            state = "alive" if n.alive() else "dead"
+            print("--- node %d (%s), its log ends with:\n%s" % (n.number, state, n.log_tail(lines)), flush=True)
 
     def add(self):
         """One node more, joined and ready."""
@@ -183,7 +192,7 @@ class Cluster:
             except OSError as e:
                 state = str(e)
             time.sleep(0.05)
-        raise TimeoutError("ranges do not get %d voters within %d s: %s" % (wanted, timeout, state))
+        raise TimeoutError("ranges do not get %d voters within %d s: %.4000s" % (wanted, timeout, state))
 
     def split(self, key_hex, timeout=10):
         """Splits the range that holds the key, at whoever leads it. "" when a range came of it, else what was said last. A range that is
