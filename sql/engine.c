@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "sql/priv/acl.h"
+#include "sql/session/globals.h"
 #include "sql/session/limits.h"
 #include "sql/session/peer.h"
 #include "sql/session/plan_cache.h"
@@ -22,6 +23,7 @@ static db_err open_parts(struct sql_engine *e, struct diag *diag)
     TRY(catalog_open(e->opts.storage, diag, &e->catalog));
     catalog_set_owner(e->catalog, e->opts.server_id);
     TRY(ddl_recover(e->catalog, e->opts.storage, e->opts.server_id, diag));
+    TRY(globals__open(e, diag));
     TRY(infoschema_register(e->catalog, &session_infoschema_ops, &e->infoschema));
     return accounts_open(e->opts.storage, diag, &e->accounts);
 }

@@ -36,7 +36,8 @@ static uint64_t licence(struct sql_coord *base)
 static db_err read_again(struct cluster_coord *c, struct diag *diag)
 {
     TRY(c->peer->ops->refresh_schema(c->peer, UINT64_MAX, diag));
-    return c->peer->ops->refresh_accounts(c->peer, diag);
+    TRY(c->peer->ops->refresh_accounts(c->peer, diag));
+    return c->peer->ops->refresh_globals(c->peer, diag);
 }
 
 /* A licence that had run out without a fence is as good as before: nobody has changed a thing
@@ -160,8 +161,11 @@ static db_err tell_all(struct cluster_coord *c, enum coord_method m, uint64_t nu
             continue;
         }
         diag_reset(&diag);
-        while (call_node(c, nodes[i].id, m, number, false, NULL, &diag) != ERR_OK &&
-               still_lives(c, nodes[i].id)) {
+        for (;;) {
+            db_err err = call_node(c, nodes[i].id, m, number, false, NULL, &diag);
+            if (err == ERR_OK || err == ERR_UNSUPPORTED || !still_lives(c, nodes[i].id)) {
+                break; /* a node of an earlier version does not know of what it is told */
+            }
             pause_before_retry();
         }
     }
@@ -178,6 +182,40 @@ static db_err publish_accounts(struct sql_coord *base, struct diag *diag)
 {
     (void)diag;
     return tell_all(coord_of(base), COORD_REFRESH_ACCOUNTS, 0);
+}
+
+static db_err publish_globals(struct sql_coord *base, struct diag *diag)
+{
+    (void)diag;
+    return tell_all(coord_of(base), COORD_REFRESH_GLOBALS, 0);
+}
+
+/* A node that is silent now is not waited for: it reads the variables again when it is back. */
+static bool runs(struct sql_coord *base, uint64_t run)
+{
+    struct cluster_coord *c = coord_of(base);
+    struct node_info nodes[MEMBERS_MAX];
+    unsigned n = c->env.members(c->env.ctx, true, nodes, MEMBERS_MAX);
+    bool found = false;
+    for (unsigned i = 0; i < n && i < MEMBERS_MAX && !found; i++) {
+        struct diag ignored;
+        struct buf answer;
+        uint64_t theirs = 0;
+        if (nodes[i].id == c->self || nodes[i].state == NODE_LEFT ||
+            (uint64_t)nodes[i].heard_ms * NS_PER_MS >= COORD_FENCE_NS) {
+            continue;
+        }
+        diag_reset(&ignored);
+        buf_init(&answer, 64);
+        if (call_node(c, nodes[i].id, COORD_RUN, run, false, &answer, &ignored) == ERR_OK) {
+            for (size_t k = 0; k < answer.len && k < 8; k++) {
+                theirs = theirs << 8 | answer.ptr[k];
+            }
+        }
+        buf_fini(&answer);
+        found = theirs == run;
+    }
+    return found;
 }
 
 /* ---- locks ---- */
@@ -385,6 +423,8 @@ static const struct sql_coord_ops coord_ops = {
     .unlock_tables = unlock_tables,
     .publish_schema = publish_schema,
     .publish_accounts = publish_accounts,
+    .publish_globals = publish_globals,
+    .runs = runs,
     .list_sessions = list_sessions,
     .kill = kill_session,
 };

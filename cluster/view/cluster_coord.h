@@ -33,6 +33,8 @@ enum coord_method {
     COORD_REFRESH_ACCOUNTS = 2,
     COORD_LIST_SESSIONS = 3,
     COORD_KILL = 4,
+    COORD_REFRESH_GLOBALS = 5,
+    COORD_RUN = 6,
 };
 
 /* What the coordinator needs of the node around it. */

@@ -316,6 +316,7 @@ db_err membership_attach_sql(struct membership *m, struct sql_peer *peer, struct
     atomic_store(&m->services.sql, peer);
     TRY(peer->ops->refresh_schema(peer, UINT64_MAX, diag));
     TRY(peer->ops->refresh_accounts(peer, diag));
+    TRY(peer->ops->refresh_globals(peer, diag));
     atomic_store(&m->has_sql, true);
     return wait_for_licence(m, diag);
 }

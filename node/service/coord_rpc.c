@@ -7,7 +7,14 @@
  * side and the formats). Before there is an engine nothing has to be refreshed: it reads the schema
  * when it opens, and once more when it is attached. */
 
-enum coord_method { REFRESH_SCHEMA = 1, REFRESH_ACCOUNTS = 2, LIST_SESSIONS = 3, KILL = 4 };
+enum coord_method {
+    REFRESH_SCHEMA = 1,
+    REFRESH_ACCOUNTS = 2,
+    LIST_SESSIONS = 3,
+    KILL = 4,
+    REFRESH_GLOBALS = 5,
+    RUN = 6
+};
 enum { CALL_SIZE = 10, LIST_MAX = 32 << 20 };
 
 /* How long a lock outlives its coordinator's connection: longer than that one could need to notice,
@@ -37,6 +44,16 @@ static db_err answer_list(struct sql_peer *p, struct rpc_request *req)
     return err;
 }
 
+static db_err answer_number(uint64_t number, struct rpc_request *req)
+{
+    uint8_t bytes[8];
+    for (int i = 0; i < 8; i++) {
+        bytes[i] = (uint8_t)(number >> (56 - 8 * i));
+    }
+    struct rpc_part part = RPC_PART(slice_of(bytes, sizeof(bytes)));
+    return rpc_respond(req, SLICE_EMPTY, &part, 1);
+}
+
 static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *diag)
 {
     struct rpc_services *s = ctx;
@@ -49,6 +66,8 @@ static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *dia
     switch (h.ptr[0]) {
     case REFRESH_SCHEMA: TRY(p == NULL ? ERR_OK : p->ops->refresh_schema(p, number, diag)); break;
     case REFRESH_ACCOUNTS: TRY(p == NULL ? ERR_OK : p->ops->refresh_accounts(p, diag)); break;
+    case REFRESH_GLOBALS: TRY(p == NULL ? ERR_OK : p->ops->refresh_globals(p, diag)); break;
+    case RUN: return answer_number(p == NULL ? 0 : p->ops->run(p), req);
     case LIST_SESSIONS: return answer_list(p, req);
     case KILL:
         TRY(p == NULL ? ERR_NOT_FOUND

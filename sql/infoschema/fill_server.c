@@ -174,6 +174,12 @@ db_err is__fill_session_variables(struct is_rows *r)
     return fill_variables(r, false);
 }
 
+db_err is__fill_persisted_variables(struct is_rows *r)
+{
+    struct name_sink sink = {{add_name}, r};
+    return r->ops->persisted == NULL ? ERR_OK : r->ops->persisted(r->session, &sink.base);
+}
+
 db_err is__fill_global_status(struct is_rows *r)
 {
     return fill_status(r, true);

@@ -47,6 +47,8 @@ struct infoschema_ops {
      * rows. */
     db_err (*variables)(void *session, bool global, struct infoschema_name_sink *sink);
     db_err (*status)(void *session, bool global, struct infoschema_name_sink *sink);
+    /* What SET PERSIST has kept. NULL: no rows. */
+    db_err (*persisted)(void *session, struct infoschema_name_sink *sink);
 };
 
 /* Adds the tables to the catalog, once after catalog_open. ops and the result must live as long as

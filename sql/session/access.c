@@ -431,12 +431,30 @@ db_err access__show(struct sql_session *s, const struct ast_stmt *ast)
 /* ---- variables ---- */
 
 /* What cannot be set at all is told by whoever sets it. */
+static db_err need_persist_only(struct sql_session *s)
+{
+    priv_dyn_t both = DYN_BIT(SYSTEM_VARIABLES_ADMIN) | DYN_BIT(PERSIST_RO_VARIABLES_ADMIN);
+    return s->priv.accounts == NULL || (s->priv.subject.dynamic & both) == both
+               ? ERR_OK
+               : my_error(&s->diag, ER_PERSIST_ONLY_ACCESS_DENIED_ERROR,
+                          "SYSTEM_VARIABLES_ADMIN and PERSIST_RO_VARIABLES_ADMIN");
+}
+
+db_err access__reset_persist(struct sql_session *s, bool dynamic)
+{
+    return dynamic ? NEED(PRIV_SUPER, DYN_BIT(SYSTEM_VARIABLES_ADMIN),
+                          "SUPER or SYSTEM_VARIABLES_ADMIN")
+                   : need_persist_only(s);
+}
+
 db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope scope)
 {
     const struct sysvar_def *d = &sysvar_defs[id];
     priv_dyn_t system = DYN_BIT(SYSTEM_VARIABLES_ADMIN);
     priv_dyn_t own = system | DYN_BIT(SESSION_VARIABLES_ADMIN);
-    if ((d->flags & SYSVAR_DYNAMIC) == 0) {
+    bool persistable = scope == AST_SCOPE_PERSIST_ONLY && (d->flags & SYSVAR_NOPERSIST) == 0 &&
+                       (d->scope & SYSVAR_GLOBAL) != 0;
+    if ((d->flags & SYSVAR_DYNAMIC) == 0 && !persistable) {
         return ERR_OK;
     }
     switch (scope) {
@@ -446,8 +464,7 @@ db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope
                    ? ERR_OK
                    : NEED(PRIV_SUPER, system, "SUPER or SYSTEM_VARIABLES_ADMIN");
     case AST_SCOPE_PERSIST_ONLY:
-        return NEED(0, DYN_BIT(PERSIST_RO_VARIABLES_ADMIN),
-                    "SYSTEM_VARIABLES_ADMIN and PERSIST_RO_VARIABLES_ADMIN");
+        return (d->scope & SYSVAR_GLOBAL) == 0 ? ERR_OK : need_persist_only(s);
     case AST_SCOPE_DEFAULT:
     case AST_SCOPE_SESSION: break;
     }

@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "sql/priv/acl.h"
+#include "sql/session/globals.h"
 #include "sql/session/session_int.h"
 
 /* ---- tables locked on behalf of another node ---- */
@@ -58,6 +59,16 @@ static db_err peer_refresh_schema(struct sql_peer *p, uint64_t version, struct d
 static db_err peer_refresh_accounts(struct sql_peer *p, struct diag *diag)
 {
     return accounts_reload(engine_of(p)->accounts, diag);
+}
+
+static db_err peer_refresh_globals(struct sql_peer *p, struct diag *diag)
+{
+    return globals__refresh(engine_of(p), diag);
+}
+
+static uint64_t peer_run(struct sql_peer *p)
+{
+    return atomic_load(&engine_of(p)->run);
 }
 
 /* ---- sessions ---- */
@@ -171,6 +182,8 @@ const struct sql_peer_ops sql_engine_peer_ops = {
     .unlock_tables = peer_unlock,
     .refresh_schema = peer_refresh_schema,
     .refresh_accounts = peer_refresh_accounts,
+    .refresh_globals = peer_refresh_globals,
+    .run = peer_run,
     .list_sessions = peer_list,
     .kill = peer_kill,
 };

@@ -3,6 +3,7 @@
  * Rows are copied under the sessions' mutex into the asking statement's arena first and given to
  * the sink afterwards: nothing parks while the mutex is held. */
 #include "base/clock.h"
+#include "sql/session/globals.h"
 #include "sql/session/peer.h"
 #include "sql/session/session_int.h"
 
@@ -95,5 +96,5 @@ static db_err processes(void *session, struct infoschema_process_sink *sink)
     return err == ERR_OK ? processes_elsewhere(s, sink) : err;
 }
 
-const struct infoschema_ops session_infoschema_ops = {is_env, processes, session__variable_rows,
-                                                      session__status_rows};
+const struct infoschema_ops session_infoschema_ops = {
+    is_env, processes, session__variable_rows, session__status_rows, session__persisted_rows};

@@ -62,6 +62,8 @@ struct sql_engine {
     struct fiber_mutex globals_mutex; /* one SET GLOBAL at a time */
     _Atomic int globals_lock;         /* spin: load-and-reference of `globals` */
     struct sysvar_globals *globals;
+    uint64_t globals_version; /* of the record (globals.c); guarded by globals_mutex */
+    _Atomic uint64_t run;     /* of the cluster */
     /* sessions: guarded by sessions_mutex */
     struct fiber_mutex sessions_mutex;
     struct list sessions;
@@ -382,6 +384,11 @@ db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
                  const struct value *v);
 db_err vars__user_set(struct sql_session *s, struct slice name, const struct value *v);
 const struct user_var *vars__user_get(const struct sql_session *s, struct slice name);
+struct global_change;
+/* The variable that moves with this one, and its value; false: there is none. */
+bool vars__companion(enum sysvar_id id, const struct sysvar_value *v, struct global_change *ret);
+/* 1228, 1229, 1238. */
+MUST_USE db_err vars__check_scope(struct sql_session *s, enum sysvar_id id, enum ast_scope scope);
 void vars__insert_id_used(struct sql_session *s);
 void vars__free(struct sql_session *s);
 db_err vars__bind_system(void *env, int scope, struct slice name, struct diag *diag,
@@ -447,6 +454,8 @@ db_err access__show(struct sql_session *s, const struct ast_stmt *ast);
 db_err access__schema(struct sql_session *s, struct slice schema,
                       struct diag *diag); /* USE: 1044 */
 db_err access__variable(struct sql_session *s, enum sysvar_id id, enum ast_scope scope);
+/* RESET PERSIST of a variable that is kept. */
+MUST_USE db_err access__reset_persist(struct sql_session *s, bool dynamic);
 
 /* grant_stmt.c, role_stmt.c, account_stmt.c */
 struct acl_change;

@@ -1,5 +1,5 @@
-/* SET in its forms. Assignments run left to right; an error leaves those before it done, as in
- * MySQL for session variables. */
+/* SET in its forms. Assignments run left to right; an error in a value leaves those before it done,
+ * as in MySQL for session variables. */
 #include "sql/charset/charset.h"
 #include "sql/charset/deprecated.h"
 #include "sql/session/session_int.h"
@@ -111,9 +111,9 @@ static void warn_set(struct sql_session *s, enum sysvar_id id, const struct valu
     }
 }
 
-static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
+/* MYSQL: names, scopes and privileges of all items are looked at before the first is set. */
+static db_err check_system(struct sql_session *s, const struct ast_set_item *i)
 {
-    struct value v;
     if (i->component.ptr != NULL) {
         return my_error(
             &s->diag, ER_UNKNOWN_SYSTEM_VARIABLE,
@@ -125,6 +125,13 @@ static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
                         arena_strdup(&s->stmt_arena, i->name));
     }
     TRY(access__variable(s, id, i->scope));
+    return vars__check_scope(s, id, i->scope);
+}
+
+static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
+{
+    struct value v;
+    enum sysvar_id id = sysvar_find(i->name);
     bool to_default = i->value == NULL || i->is_default;
     if (!to_default) {
         TRY(item_value(s, i->value, &v));
@@ -155,6 +162,11 @@ static db_err set_one(struct sql_session *s, const struct ast_set_item *i)
 
 db_err set__run(struct statement *st, const struct ast_set *set)
 {
+    for (uint32_t i = 0; i < set->items.count; i++) {
+        if (set->items.items[i]->kind == AST_SET_SYS_VAR) {
+            TRY(check_system(st->session, set->items.items[i]));
+        }
+    }
     for (uint32_t i = 0; i < set->items.count; i++) {
         TRY(set_one(st->session, set->items.items[i]));
     }

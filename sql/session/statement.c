@@ -4,6 +4,7 @@
  * An error ends the command: the sink is told, and what the statement did is undone (txn_ctl.c). */
 #include "base/clock.h"
 #include "sql/infoschema/show.h"
+#include "sql/session/globals.h"
 #include "sql/session/session_int.h"
 
 /* An error 20003 should say which memory it was. The session's count is of this statement: it is
@@ -252,7 +253,6 @@ static const char *feature_name(const struct ast_stmt *ast)
     case AST_STMT_HELP: return "HELP";
     case AST_STMT_SHUTDOWN: return "SHUTDOWN";
     case AST_STMT_RESTART: return "RESTART";
-    case AST_STMT_RESET_PERSIST: return "RESET PERSIST";
     case AST_STMT_SET_RESOURCE_GROUP: return "resource groups";
     default: return "this statement";
     }
@@ -308,6 +308,7 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_SET:
         st->session->state_changed = true;
         return set__run(st, (const struct ast_set *)ast);
+    case AST_STMT_RESET_PERSIST: return globals__reset(st, (const struct ast_reset_persist *)ast);
     case AST_STMT_SET_TRANSACTION:
         return set__transaction(st, (const struct ast_set_transaction *)ast);
     case AST_STMT_USE: return run_use(st, (const struct ast_use *)ast);

@@ -11,22 +11,24 @@
 #include "sql/types/cast.h"
 #include "sql/types/sql_mode.h"
 
-#define GLOBAL   SYSVAR_GLOBAL
-#define SESSION  SYSVAR_SESSION
-#define BOTH     SYSVAR_BOTH
-#define BOOL     SYSVAR_T_BOOL
-#define INT      SYSVAR_T_INT
-#define DOUBLE   SYSVAR_T_DOUBLE
-#define STR      SYSVAR_T_STR
-#define ENUM     SYSVAR_T_ENUM
-#define SET      SYSVAR_T_SET
-#define FLAGSET  SYSVAR_T_FLAGSET
-#define DYNAMIC  SYSVAR_DYNAMIC
-#define ACTS     SYSVAR_ACTS
-#define HIDDEN   SYSVAR_HIDDEN
-#define ADMIN    SYSVAR_ADMIN
-#define OPERATOR SYSVAR_OPERATOR
-#define APPLIER  SYSVAR_APPLIER
+#define GLOBAL    SYSVAR_GLOBAL
+#define SESSION   SYSVAR_SESSION
+#define BOTH      SYSVAR_BOTH
+#define BOOL      SYSVAR_T_BOOL
+#define INT       SYSVAR_T_INT
+#define DOUBLE    SYSVAR_T_DOUBLE
+#define STR       SYSVAR_T_STR
+#define ENUM      SYSVAR_T_ENUM
+#define SET       SYSVAR_T_SET
+#define FLAGSET   SYSVAR_T_FLAGSET
+#define DYNAMIC   SYSVAR_DYNAMIC
+#define ACTS      SYSVAR_ACTS
+#define HIDDEN    SYSVAR_HIDDEN
+#define ADMIN     SYSVAR_ADMIN
+#define OPERATOR  SYSVAR_OPERATOR
+#define APPLIER   SYSVAR_APPLIER
+#define NODE      SYSVAR_NODE
+#define NOPERSIST SYSVAR_NOPERSIST
 const struct sysvar_def sysvar_defs[VAR__COUNT] = {
 #define SYSVAR(name, scope, type, def, min, max, allowed, flags)                                   \
     [VAR_##name] = {#name, scope, type, flags, def, (uint64_t)(min), (uint64_t)(max), allowed},
@@ -49,6 +51,8 @@ const struct sysvar_def sysvar_defs[VAR__COUNT] = {
 #undef ADMIN
 #undef OPERATOR
 #undef APPLIER
+#undef NODE
+#undef NOPERSIST
 
 static int name_order(struct slice name, const char *def)
 {
@@ -434,7 +438,8 @@ db_err sysvar_convert(enum sysvar_id id, const struct value *from, struct arena 
     default_value(id, &v);
     if (from != NULL) {
         if (from->is_null && d->type != SYSVAR_T_STR) {
-            return wrong_value(id, from, arena, diag);
+            bool number = d->type == SYSVAR_T_INT || d->type == SYSVAR_T_DOUBLE;
+            return number ? wrong_type(id, diag) : wrong_value(id, from, arena, diag);
         }
         v.is_null = from->is_null;
         switch (d->type) {

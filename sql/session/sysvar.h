@@ -28,7 +28,9 @@ enum sysvar_flags {
     SYSVAR_HIDDEN = 4,
     SYSVAR_ADMIN = 8,
     SYSVAR_OPERATOR = 16,
-    SYSVAR_APPLIER = 32
+    SYSVAR_APPLIER = 32,
+    SYSVAR_NODE = 64,
+    SYSVAR_NOPERSIST = 128
 };
 
 enum sysvar_id {

@@ -5,6 +5,7 @@
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "sql/charset/charset.h"
+#include "sql/session/globals.h"
 #include "sql/session/session_int.h"
 #include "sql/types/json.h"
 
@@ -213,52 +214,24 @@ db_err vars__read(struct sql_session *s, enum sysvar_id id, bool global, struct 
     return err;
 }
 
-static db_err set_global(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *v)
+db_err vars__check_scope(struct sql_session *s, enum sysvar_id id, enum ast_scope scope)
 {
-    struct sql_engine *e = s->engine;
-    fiber_mutex_lock(&e->globals_mutex);
-    struct sysvar_globals *g = NULL;
-    db_err err = sysvar_globals_copy(e->globals, &g);
-    if (err == ERR_OK) {
-        g->values[id] = *v;
-        if (sysvar_defs[id].type == SYSVAR_T_STR) {
-            err = arena_copy(&g->arena, v->s, &g->values[id].s);
-        }
-    }
-    if (err == ERR_OK) {
-        while (atomic_exchange_explicit(&e->globals_lock, 1, memory_order_acquire) != 0) {
-        }
-        struct sysvar_globals *old = e->globals;
-        e->globals = g;
-        g = old;
-        atomic_store_explicit(&e->read_only, e->globals->values[VAR_read_only].i != 0,
-                              memory_order_relaxed);
-        atomic_store_explicit(&e->super_read_only, e->globals->values[VAR_super_read_only].i != 0,
-                              memory_order_relaxed);
-        atomic_store_explicit(&e->globals_lock, 0, memory_order_release);
-    }
-    fiber_mutex_unlock(&e->globals_mutex);
-    sysvar_globals_unref(g);
-    return err;
-}
-
-static db_err check_scope(struct sql_session *s, enum sysvar_id id, enum ast_scope scope)
-{
-    const struct sysvar_def *d = &sysvar_defs[id];
-    bool global = scope == AST_SCOPE_GLOBAL || scope == AST_SCOPE_PERSIST;
-    if (scope == AST_SCOPE_PERSIST || scope == AST_SCOPE_PERSIST_ONLY) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "SET PERSIST");
-    }
-    if ((d->flags & SYSVAR_DYNAMIC) == 0) {
+    const struct sysvar_def *d = &sysvar_defs[canonical(id)];
+    bool own = scope == AST_SCOPE_DEFAULT || scope == AST_SCOPE_SESSION;
+    bool read_only = (d->flags & SYSVAR_DYNAMIC) == 0;
+    if (read_only && scope != AST_SCOPE_PERSIST_ONLY) {
         return my_error(&s->diag, ER_INCORRECT_GLOBAL_LOCAL_VAR, d->name, "read only");
     }
-    if (global && (d->scope & SYSVAR_GLOBAL) == 0) {
+    if (!own && (d->scope & SYSVAR_GLOBAL) == 0) {
         return my_error(&s->diag, ER_LOCAL_VARIABLE, d->name);
     }
-    if (!global && (d->scope & SYSVAR_SESSION) == 0) {
+    if (own && (d->scope & SYSVAR_SESSION) == 0) {
         return my_error(&s->diag, ER_GLOBAL_VARIABLE, d->name);
     }
-    return ERR_OK;
+    return read_only && (d->flags & SYSVAR_NOPERSIST) != 0
+               ? my_error(&s->diag, ER_INCORRECT_GLOBAL_LOCAL_VAR, d->name,
+                          "non persistent read only")
+               : ERR_OK;
 }
 
 /* Checks that need more than the type: names that must exist. */
@@ -296,10 +269,8 @@ static db_err check_value(struct sql_session *s, enum sysvar_id id, const struct
 }
 
 /* character_set_x and collation_x move together. */
-static db_err set_companion(struct sql_session *s, enum sysvar_id id, bool global,
-                            const struct sysvar_value *v)
+bool vars__companion(enum sysvar_id id, const struct sysvar_value *v, struct global_change *ret)
 {
-    struct sysvar_value other = {0};
     enum sysvar_id to = VAR__COUNT;
     switch ((int)id) {
     case VAR_character_set_connection: to = VAR_collation_connection; break;
@@ -308,12 +279,20 @@ static db_err set_companion(struct sql_session *s, enum sysvar_id id, bool globa
     case VAR_collation_connection: to = VAR_character_set_connection; break;
     case VAR_collation_server: to = VAR_character_set_server; break;
     case VAR_collation_database: to = VAR_character_set_database; break;
-    default: return ERR_OK;
+    default: return false;
+    }
+    if (v->is_null) {
+        return false;
     }
     const struct charset *cs = charset_by_name(v->s);
     const struct collation *c = collation_by_name(v->s);
-    other.s = cs != NULL ? slice_str(charset_default_collation(cs)->name) : slice_str(c->cs->name);
-    return global ? set_global(s, to, &other) : override_value(s, to, &other);
+    if (cs == NULL && c == NULL) {
+        return false;
+    }
+    *ret = (struct global_change){.id = to};
+    ret->value.s =
+        cs != NULL ? slice_str(charset_default_collation(cs)->name) : slice_str(c->cs->name);
+    return true;
 }
 
 static void warn_mode(struct sql_session *s, uint64_t mode)
@@ -367,13 +346,48 @@ static db_err find_locale(struct sql_session *s, const struct value *v, struct v
     return ERR_OK;
 }
 
-/* MYSQL: super_read_only brings read_only with it; without read_only there is neither. */
-static db_err read_only_pair(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *x)
+/* The variable and those that follow it. */
+static unsigned with_followers(enum sysvar_id id, const struct sysvar_value *x,
+                               struct global_change out[2])
 {
+    out[0] = (struct global_change){id, *x};
+    /* MYSQL: super_read_only brings read_only with it; without read_only there is neither. */
     if (id == VAR_super_read_only && x->i != 0) {
-        return set_global(s, VAR_read_only, x);
+        out[1] = (struct global_change){VAR_read_only, *x};
+        return 2;
     }
-    return id == VAR_read_only && x->i == 0 ? set_global(s, VAR_super_read_only, x) : ERR_OK;
+    if (id == VAR_read_only && x->i == 0) {
+        out[1] = (struct global_change){VAR_super_read_only, *x};
+        return 2;
+    }
+    return vars__companion(id, x, &out[1]) ? 2 : 1;
+}
+
+static db_err change_own(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *x)
+{
+    struct global_change follows;
+    TRY(override_value(s, id, x));
+    if (vars__companion(id, x, &follows)) {
+        TRY(override_value(s, follows.id, &follows.value));
+    }
+    if (id == VAR_max_join_size) {
+        struct sysvar_value big = {.i = (uint64_t)x->i == UINT64_MAX};
+        TRY(override_value(s, VAR_sql_big_selects, &big));
+    }
+    return ERR_OK;
+}
+
+static db_err change_global(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
+                            const struct sysvar_value *x)
+{
+    struct global_change changes[2];
+    unsigned how = scope == AST_SCOPE_GLOBAL    ? GLOBALS_NOW
+                   : scope == AST_SCOPE_PERSIST ? GLOBALS_NOW | GLOBALS_PERSIST
+                                                : GLOBALS_PERSIST;
+    if (x->is_null && (sysvar_defs[id].flags & SYSVAR_DYNAMIC) == 0) {
+        return my_error(&s->diag, ER_NULL_CANT_BE_PERSISTED_FOR_READONLY, sysvar_defs[id].name);
+    }
+    return globals__change(s, changes, with_followers(id, x, changes), how);
 }
 
 void vars__insert_id_used(struct sql_session *s)
@@ -386,62 +400,79 @@ void vars__insert_id_used(struct sql_session *s)
     s->vars.insert_id = 0;
 }
 
-db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
-                 const struct value *v)
+/* MYSQL: a session's DEFAULT is the global value. A FLAGSET starts from the value it has. */
+static db_err start_value(struct sql_session *s, enum sysvar_id id, bool global,
+                          struct sysvar_value *ret)
 {
-    bool global = scope == AST_SCOPE_GLOBAL;
-    bool clipped = false;
-    bool done;
+    if (!global && (sysvar_defs[id].scope & SYSVAR_GLOBAL) == 0) {
+        *ret = *vars__get(s, id);
+        return ERR_OK;
+    }
+    struct sysvar_globals *g = engine__globals(s->engine);
+    *ret = g->values[id];
+    db_err err =
+        sysvar_defs[id].type == SYSVAR_T_STR ? arena_copy(&s->stmt_arena, ret->s, &ret->s) : ERR_OK;
+    sysvar_globals_unref(g);
+    return err;
+}
+
+/* The value that is to be: checked, with warnings. v NULL: DEFAULT. */
+static db_err wanted_value(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
+                           const struct value *v, struct sysvar_value *ret)
+{
+    struct value other;
     struct sysvar_value x;
-    id = canonical(id);
-    TRY(check_scope(s, id, scope));
-    struct value as_double;
+    bool clipped = false;
+    bool global = scope != AST_SCOPE_DEFAULT && scope != AST_SCOPE_SESSION;
     if (id == VAR_timestamp && v != NULL && v->phys == PHYS_INT) {
-        as_double = value_double((double)v->i);
-        v = &as_double;
+        other = value_double((double)v->i);
+        v = &other;
     }
-    struct value named;
     if (id == VAR_lc_time_names && v != NULL && !v->is_null) {
-        TRY(find_locale(s, v, &named));
-        v = &named;
+        TRY(find_locale(s, v, &other));
+        v = &other;
     }
-    if (v == NULL && !global && (sysvar_defs[id].scope & SYSVAR_GLOBAL) != 0) {
-        struct sysvar_globals *g =
-            engine__globals(s->engine); /* MYSQL: a session's DEFAULT is the global value */
-        x = g->values[id];
-        db_err err =
-            sysvar_defs[id].type == SYSVAR_T_STR ? arena_copy(&s->stmt_arena, x.s, &x.s) : ERR_OK;
-        sysvar_globals_unref(g);
-        TRY(err);
+    bool of_globals = v == NULL && !global && (sysvar_defs[id].scope & SYSVAR_GLOBAL) != 0;
+    if (of_globals || global) {
+        TRY(start_value(s, id, global, &x));
     } else {
-        x.i = vars__get(s, id)->i; /* FLAGSET starts from the value it has */
+        x = *vars__get(s, id);
+    }
+    if (!of_globals) {
         TRY(sysvar_convert(id, v, &s->stmt_arena, &s->diag, &x, &clipped));
     }
     TRY(check_value(s, id, &x));
-    bool own_only = id == VAR_max_user_connections || id == VAR_max_allowed_packet ||
-                    id == VAR_net_buffer_length;
-    if (own_only && !global) {
-        return my_error(&s->diag, ER_VARIABLE_IS_READONLY, "SESSION", sysvar_defs[id].name,
-                        "GLOBAL");
-    }
-    if (clipped) {
+    if (clipped && scope == AST_SCOPE_PERSIST_ONLY) {
+        x.i = v->i; /* MYSQL: kept as given, and clipped when it is used */
+    } else if (clipped) {
         struct slice text;
         struct sysvar_value given = {.i = v->i};
         TRY(sysvar_to_text(id, &given, &s->stmt_arena, &text));
         diag_area_warn(&s->conditions, ER_TRUNCATED_WRONG_VALUE, sysvar_defs[id].name,
                        arena_strdup(&s->stmt_arena, text));
     }
+    *ret = x;
+    return ERR_OK;
+}
+
+db_err vars__set(struct sql_session *s, enum sysvar_id id, enum ast_scope scope,
+                 const struct value *v)
+{
+    bool global = scope != AST_SCOPE_DEFAULT && scope != AST_SCOPE_SESSION;
+    bool done;
+    struct sysvar_value x;
+    id = canonical(id);
+    TRY(vars__check_scope(s, id, scope));
+    TRY(wanted_value(s, id, scope, v, &x));
+    bool own_only = id == VAR_max_user_connections || id == VAR_max_allowed_packet ||
+                    id == VAR_net_buffer_length;
+    if (own_only && !global) {
+        return my_error(&s->diag, ER_VARIABLE_IS_READONLY, "SESSION", sysvar_defs[id].name,
+                        "GLOBAL");
+    }
     TRY(set_special(s, id, &x, &done));
     if (!done) {
-        TRY(global ? set_global(s, id, &x) : override_value(s, id, &x));
-        if (sysvar_defs[id].type == SYSVAR_T_STR && !x.is_null) {
-            TRY(set_companion(s, id, global, &x));
-        }
-        TRY(read_only_pair(s, id, &x));
-        if (id == VAR_max_join_size && !global) {
-            struct sysvar_value big = {.i = (uint64_t)x.i == UINT64_MAX};
-            TRY(override_value(s, VAR_sql_big_selects, &big));
-        }
+        TRY(global ? change_global(s, id, scope, &x) : change_own(s, id, &x));
     }
     if (!global) {
         track__variable(s, id);

@@ -46,6 +46,11 @@ struct sql_coord_ops {
     db_err (*publish_schema)(struct sql_coord *c, uint64_t version, struct diag *diag);
     /* Accounts have changed: the other nodes read them again before this returns. */
     db_err (*publish_accounts)(struct sql_coord *c, struct diag *diag);
+    /* Global variables have changed: the other nodes read them again before this returns. */
+    db_err (*publish_globals)(struct sql_coord *c, struct diag *diag);
+    /* Does a node that can be reached say that it belongs to this run of the cluster
+     * (sql_peer_ops.run)? */
+    bool (*runs)(struct sql_coord *c, uint64_t run);
     /* Appends the other nodes' sessions (sql_peer_ops.list_sessions). Nodes that do not answer are
      * left out. */
     db_err (*list_sessions)(struct sql_coord *c, struct buf *out, struct diag *diag);
@@ -72,6 +77,10 @@ struct sql_peer_ops {
     /* Reads the catalog again unless it is at the version or later. */
     db_err (*refresh_schema)(struct sql_peer *p, uint64_t version, struct diag *diag);
     db_err (*refresh_accounts)(struct sql_peer *p, struct diag *diag);
+    db_err (*refresh_globals)(struct sql_peer *p, struct diag *diag);
+    /* Names the time since the whole cluster was last down: what SET GLOBAL has set in it lasts as
+     * long. 0: not known yet. Does not park. */
+    uint64_t (*run)(struct sql_peer *p);
     /* Appends this node's sessions in a form of its own, which the asking engine decodes. */
     db_err (*list_sessions)(struct sql_peer *p, struct buf *out);
     db_err (*kill)(struct sql_peer *p, uint64_t connection_id, bool connection, struct slice user,
