@@ -12,7 +12,8 @@
  * (and not what was persisted since for later). If not, the whole cluster was down: a new run
  * begins with what is persisted, as MySQL's does after a restart. Two that open at the same time
  * come one after the other, by the lock; one that has opened but is not known to the others yet
- * reads the record again when it is (membership), and adopts the run that it finds.
+ * reads the record again when it is (node/main's membership), this once with a lock, and adopts the
+ * run that it finds.
  *
  * A node that others have gone on without reads the record again with its next licence.
  *
@@ -23,6 +24,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/rand.h"
 #include "sql/session/session_int.h"
 
@@ -32,8 +34,10 @@ enum {
     ENTRY_HEAD = 8,
     RECORD_MAX = 1 << 20,
     KIND_NOW = 'N',
-    KIND_PERSISTED = 'P'
+    KIND_PERSISTED = 'P',
+    OPEN_TRIES_MAX = 50
 };
+#define OPEN_PAUSE_NS (200 * NS_PER_MS)
 
 static const uint8_t g_key[] = {SYSTEM_TAG, 'G'};
 
@@ -511,15 +515,13 @@ static db_err open_alone(struct sql_engine *e, struct diag *diag)
     return err;
 }
 
-static db_err open_among_others(struct sql_engine *e, struct diag *diag, bool *ret_began)
+static db_err open_among_others(struct sql_engine *e, struct diag *diag)
 {
     struct sql_coord *coord = e->opts.coord;
     struct change c;
-    bool began = false;
     TRY(change_begin(e, diag, &c));
     db_err err = ERR_OK;
     if (c.record.run == 0 || !coord->ops->runs(coord, c.record.run)) {
-        began = true;
         err = begin_run(&c.record, &c.arena);
         err = err == ERR_OK ? change_commit(&c, diag) : err;
     }
@@ -529,18 +531,38 @@ static db_err open_among_others(struct sql_engine *e, struct diag *diag, bool *r
         fiber_mutex_unlock(&e->globals_mutex);
     }
     change_abort(&c);
-    *ret_began = began;
     return err;
 }
 
 db_err globals__open(struct sql_engine *e, struct diag *diag)
 {
-    bool began;
     if (e->opts.coord == NULL) {
         return open_alone(e, diag);
     }
-    TRY(open_among_others(e, diag, &began));
-    return began ? e->opts.coord->ops->publish_globals(e->opts.coord, diag) : ERR_OK;
+    for (unsigned tries = 1;; tries++) {
+        db_err err = open_among_others(e, diag);
+        if (err_class(err) != ERR_CLASS_RETRY_TXN || tries == OPEN_TRIES_MAX) {
+            return err;
+        }
+        TRY(fiber_sleep(OPEN_PAUSE_NS)); /* others took this node for dead, and learn better */
+        diag_reset(diag);
+    }
+}
+
+/* With a lock: who is about to write the record has done it. */
+static db_err settled_record(struct sql_engine *e, struct arena *a, struct diag *diag,
+                             struct record *ret)
+{
+    struct change c;
+    struct buf copy;
+    TRY(change_begin(e, diag, &c));
+    buf_init(&copy, RECORD_MAX);
+    db_err err = encode(&c.record, &copy);
+    struct slice bytes = buf_slice(&copy);
+    err = err == ERR_OK ? arena_copy(a, bytes, &bytes) : err;
+    change_abort(&c);
+    buf_fini(&copy);
+    return err == ERR_OK ? decode(bytes, a, diag, ret) : err;
 }
 
 db_err globals__refresh(struct sql_engine *e, struct diag *diag)
@@ -548,11 +570,15 @@ db_err globals__refresh(struct sql_engine *e, struct diag *diag)
     struct record r;
     struct arena a;
     arena_init(&a, NULL, NULL, 0);
-    db_err err = read_only_record(e, &a, diag, &r);
+    db_err err = atomic_load(&e->settled) ? read_only_record(e, &a, diag, &r)
+                                          : settled_record(e, &a, diag, &r);
     if (err == ERR_OK) {
         fiber_mutex_lock(&e->globals_mutex);
         err = use_record(e, &r);
         fiber_mutex_unlock(&e->globals_mutex);
+    }
+    if (err == ERR_OK) {
+        atomic_store(&e->settled, true);
     }
     arena_fini(&a);
     return err;

@@ -64,6 +64,7 @@ struct sql_engine {
     struct sysvar_globals *globals;
     uint64_t globals_version; /* of the record (globals.c); guarded by globals_mutex */
     _Atomic uint64_t run;     /* of the cluster */
+    _Atomic bool settled;     /* the record was read since the other nodes know this one */
     /* sessions: guarded by sessions_mutex */
     struct fiber_mutex sessions_mutex;
     struct list sessions;

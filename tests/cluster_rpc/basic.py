@@ -39,6 +39,8 @@ def expect(wanted, got, what):
 
 
 class Basic:
+    OPTIONS = ()
+
     def __init__(self, cluster):
         self.cluster = cluster
         self.nodes = cluster.nodes
@@ -555,7 +557,7 @@ def known_failures():
         return {line.partition(":")[0].strip() for line in f if not line.startswith("#")}
 
 
-def main():
+def main(tests_of=Basic, tests=TESTS, area="basic"):
     p = argparse.ArgumentParser()
     p.add_argument("--binary", required=True)
     p.add_argument("--keep", action="store_true")
@@ -563,13 +565,13 @@ def main():
     args = p.parse_args()
     passed = failed = 0
     began = time.monotonic()
-    with Cluster(args.binary, 3, keep=args.keep) as cluster:
+    with Cluster(args.binary, 3, options=tests_of.OPTIONS, keep=args.keep) as cluster:
         print("three nodes, each range on all of them, after %.2f s" % (time.monotonic() - began))
         run(cluster.nodes[0].connect(), "CREATE DATABASE " + DATABASE)
-        basic = Basic(cluster)
-        for name in args.names or TESTS:
+        basic = tests_of(cluster)
+        for name in args.names or tests:
             began = time.monotonic()
-            known = "basic/" + name in known_failures()
+            known = area + "/" + name in known_failures()
             try:
                 getattr(basic, name)()
                 passed, failed = passed + (not known), failed + known
