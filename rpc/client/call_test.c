@@ -73,6 +73,7 @@ static void start(struct pair *p)
 {
     pair_init(p, 2);
     p->handlers = handlers;
+    p->so.timing.dead_ms = p->co.timing.dead_ms = 60000; /* a machine with too much to do */
 }
 
 /* --- round trips --- */

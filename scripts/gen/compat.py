@@ -64,7 +64,10 @@ All {sum(not n.startswith('skein_') for n, _ in variables)} of MySQL's variables
 
 These can be set, are checked, kept and shown, and change nothing ({len(kept)}): {wrap(kept)}
 
-SET PERSIST is not built. Other variables are read-only.
+Other variables are read-only. SET GLOBAL acts on all nodes of the cluster, and lasts as long as one of them is up: a node that starts
+again takes what was set meanwhile. What SET PERSIST keeps, in the system keyspace, acts when the whole cluster starts. Paths of log
+files are of the node. SET PERSIST_ONLY looks at values as SET GLOBAL does (MySQL keeps a SQL mode or a character set that it does not
+know).
 
 ## Known differences
 
@@ -81,7 +84,7 @@ SET PERSIST is not built. Other variables are read-only.
   Certificates of clients are not looked at: who `REQUIRE X509`, `SUBJECT`, `ISSUER` or `CIPHER` cannot log in. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
 - EXPLAIN shows FORMAT=TREE text of our own plans only.
-- Several nodes: `GET_LOCK` and `SET GLOBAL` are of the node that is asked; the process list shows connections of all nodes, but STATE only
+- Several nodes: `GET_LOCK` is of the node that is asked; the process list shows connections of all nodes, but STATE only
   of its own node's.
 - REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
