@@ -31,10 +31,10 @@
 enum coord_method {
     COORD_REFRESH_SCHEMA = 1,
     COORD_REFRESH_ACCOUNTS = 2,
-    COORD_LIST_SESSIONS = 3,
     COORD_KILL = 4,
     COORD_REFRESH_GLOBALS = 5,
     COORD_RUN = 6,
+    COORD_LIST_SESSIONS = 7, /* 3 was a form without what they wait for */
 };
 
 /* What the coordinator needs of the node around it. */

@@ -10,10 +10,10 @@
 enum coord_method {
     REFRESH_SCHEMA = 1,
     REFRESH_ACCOUNTS = 2,
-    LIST_SESSIONS = 3,
     KILL = 4,
     REFRESH_GLOBALS = 5,
-    RUN = 6
+    RUN = 6,
+    LIST_SESSIONS = 7
 };
 enum { CALL_SIZE = 10, LIST_MAX = 32 << 20 };
 

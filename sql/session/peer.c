@@ -2,7 +2,7 @@
  * which sessions travel between engines.
  *
  * A session in a list: id, seconds (8 bytes each, big endian), then user, host, schema, command,
- * info, each with a length of 2 bytes; 0xffff: NULL. */
+ * state, info, each with a length of 2 bytes; 0xffff: NULL. */
 #include "sql/session/peer.h"
 
 #include "base/alloc.h"
@@ -101,6 +101,7 @@ db_err peer_session_put(struct buf *b, const struct infoschema_process *p)
     TRY(put_text(b, p->host, false));
     TRY(put_text(b, p->schema, p->schema.ptr == NULL));
     TRY(put_text(b, p->command, false));
+    TRY(put_text(b, p->state, false));
     return put_text(b, p->info, p->info.ptr == NULL);
 }
 
@@ -138,10 +139,10 @@ static bool take_text(struct slice *io, struct slice *ret)
 
 bool peer_session_take(struct slice *io, struct infoschema_process *ret)
 {
-    *ret = (struct infoschema_process){.state = SLICE_LIT("")};
+    *ret = (struct infoschema_process){0};
     return take_number(io, &ret->id) && take_number(io, &ret->seconds) &&
            take_text(io, &ret->user) && take_text(io, &ret->host) && take_text(io, &ret->schema) &&
-           take_text(io, &ret->command) && take_text(io, &ret->info);
+           take_text(io, &ret->command) && take_text(io, &ret->state) && take_text(io, &ret->info);
 }
 
 static db_err peer_list(struct sql_peer *p, struct buf *out)

@@ -123,7 +123,32 @@ class Sessions(basic.Basic):
         run(self.nodes[1].connect(), "SET GLOBAL max_error_count = DEFAULT, GLOBAL group_concat_max_len = DEFAULT")
 
 
-TESTS = ["global_variables", "global_variables_at_once", "global_variables_of_a_run"]
+    def process_list(self):
+        """What a connection waits for is shown on every node."""
+        waiter, other = self.nodes[0].connect(), self.nodes[1].connect(database=DATABASE)
+        t = threading.Thread(target=error_of, args=(waiter, "SELECT SLEEP(60), 'process list'"))
+        t.start()
+        shown = "SELECT COMMAND, STATE, INFO FROM performance_schema.processlist WHERE ID = %d" % waiter.thread_id()
+        for n in self.nodes:
+            within(5, (("Query", "User sleep", "SELECT SLEEP(60), 'process list'"),), lambda: run(n.connect(), shown), "node %d" % n.number)
+        run(other, "KILL QUERY %d" % waiter.thread_id())
+        t.join(5)
+        expect(False, t.is_alive(), "a killed statement ends")
+        for n in self.nodes:
+            within(5, (("Sleep", "", None),), lambda: run(n.connect(), shown), "idle, on node %d" % n.number)
+        run(other, "CREATE TABLE pl (a INT)")
+        run(other, "LOCK TABLES pl WRITE")
+        waiter = self.nodes[2].connect(database=DATABASE)
+        t = threading.Thread(target=run, args=(waiter, "SELECT * FROM pl"))
+        t.start()
+        shown = "SELECT STATE FROM information_schema.processlist WHERE ID = %d" % waiter.thread_id()
+        for n in self.nodes:
+            within(5, (("Waiting for table metadata lock",),), lambda: run(n.connect(), shown), "a table lock, node %d" % n.number)
+        run(other, "UNLOCK TABLES")
+        t.join(5)
+
+
+TESTS = ["process_list", "global_variables", "global_variables_at_once", "global_variables_of_a_run"]
 
 if __name__ == "__main__":
     sys.exit(basic.main(Sessions, TESTS, "sessions"))
