@@ -85,12 +85,14 @@ static db_err add(struct sql_session *s, struct slice schema, struct slice name,
 /* A view stands for itself and for the tables that it reads, under their own names. */
 static db_err add_view(struct sql_session *s, const struct table_def *view, bool write)
 {
-    struct parse_options opts = {0};
-    struct ast_stmt *ast;
+    struct ast_body_table table = {
+        .body = {.kind = AST_BODY_TABLE},
+        .name = {.schema = view->schema_name, .name = view->name},
+    };
+    struct ast_query query = {.body = &table.body};
+    struct ast_select_stmt stmt = {.stmt = {.kind = AST_STMT_SELECT}, .query = &query};
     struct plan *plan;
-    size_t consumed;
-    TRY(parser_parse(&s->stmt_arena, view->view_text, &opts, &s->diag, &ast, &consumed));
-    TRY(query__plan(s, ast, NULL, 0, false, &plan));
+    TRY(query__plan(s, &stmt.stmt, NULL, 0, false, &plan)); /* in the name of its definer */
     db_err err = ERR_OK;
     for (uint32_t i = 0; i < plan->table_count && err == ERR_OK; i++) {
         const struct table_def *t = plan->tables[i];
