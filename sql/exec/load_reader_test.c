@@ -100,13 +100,28 @@ static void test_multibyte(void **state)
     expect(&s, "\xbe\\n,\xff,b\n", "[\xbe\\n][\xff][b]||");
 }
 
+/* Columns without a width in lines that nothing ends: there is no end of lines to find. */
+static void test_no_width(void **state)
+{
+    (void)state;
+    struct load_spec s = spec_of("", "", LOAD_NO_CHAR, '\\');
+    struct pieces text = {SLICE_LIT("abc"), 3};
+    struct load_input input = {next, &text};
+    struct load_reader r;
+    struct slice line;
+    bool found = true;
+    assert_int_equal(load_reader_init(&r, &s, &input), ERR_OK);
+    assert_int_equal(load_read_fixed(&r, &line, &found), ERR_OK);
+    assert_false(found);
+    load_reader_fini(&r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_long_terminators),
-        cmocka_unit_test(test_enclosed),
-        cmocka_unit_test(test_multibyte),
+        cmocka_unit_test(test_plain),    cmocka_unit_test(test_long_terminators),
+        cmocka_unit_test(test_enclosed), cmocka_unit_test(test_multibyte),
+        cmocka_unit_test(test_no_width),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

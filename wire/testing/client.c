@@ -13,7 +13,7 @@
 
 #include "wire/net/protocol.h"
 
-enum { TIMEOUT_S = 10, PACKET_MAX = 256 << 20, SHA256_LEN = 32 };
+enum { TIMEOUT_S = 60, PACKET_MAX = 256 << 20, SHA256_LEN = 32 };
 #define CAPS_USUAL                                                                                 \
     (CAP_LONG_PASSWORD | CAP_LONG_FLAG | CAP_PROTOCOL_41 | CAP_TRANSACTIONS |                      \
      CAP_SECURE_CONNECTION | CAP_MULTI_RESULTS | CAP_PS_MULTI_RESULTS | CAP_PLUGIN_AUTH |          \
