@@ -14,6 +14,8 @@ enum sim_break {
     SIM_BREAK_PENDING = 1 << 3, /* a snapshot does not wait for earlier commits on their way */
     SIM_BREAK_SPLIT_INTENTS = 1 << 4, /* a split forgets that there are intents */
     SIM_BREAK_RECORDS = 1 << 5,       /* a prewrite ignores that it was rolled back before */
+    SIM_BREAK_RETRY_BLIND = 1 << 6,   /* a repeated 1PC does not look whether it was applied */
+    SIM_BREAK_LATE_1PC = 1 << 7,      /* a 1PC that comes late ignores what was decided */
 };
 
 #ifdef SKEIN_SIM_BREAKS

@@ -31,6 +31,10 @@
  * time; otherwise every mutation is validated against version_ts: ERR_LOCK_LOST when something
  * newer has been committed.
  *
+ * A 1PC whose reply is lost is asked about: the version of its primary has its start_ts, which the
+ * next leaseholder finds. A repeated 1PC leaves a record when it commits, and check_txn one when it
+ * finds nothing, at the primary: the first try, should it come late, meets it and fails.
+ *
  * All calls may park. Returned slices are in the request's arena. Errors of all calls:
  * ERR_NOT_LEADER, ERR_STALE_EPOCH, ERR_RANGE_NOT_FOUND (route again; resp->header tells what is
  * known), ERR_TIMEOUT, ERR_CANCELED, ERR_UNAVAILABLE, ERR_NOMEM, ERR_LIMIT, ERR_DISK_FULL,
@@ -218,7 +222,7 @@ struct kv_prewrite_req {
     struct kv_request r;
     const struct kv_mutation *mutations; /* ascending by key, each key once */
     size_t count;
-    struct slice primary;
+    struct slice primary; /* 1PC: one that is written, if any is; its version gets start_ts */
     ts_t start_ts;
     uint64_t lock_term; /* 0: no locks were taken in this range */
     uint32_t ttl_ms;
@@ -232,6 +236,9 @@ struct kv_prewrite_req {
     uint32_t fences;       /* of the owner's node, as it knew when the transaction began: below what
                               is known here, the transaction may have used an old schema:
                               ERR_TXN_ABORTED */
+    /* 1PC: 0 at the first try. Else the outcome of an earlier one is unknown: if it was applied, at
+     * a timestamp above this, that is the answer, and if it was not it will never be. */
+    ts_t retried_above;
 };
 
 struct kv_prewrite_resp {
@@ -260,6 +267,11 @@ struct kv_check_txn_req {
     ts_t start_ts;
     ts_t caller_ts;        /* now, from the oracle: against the intent's ttl */
     bool rollback_missing; /* no trace of the transaction: record that it may never commit */
+    /* Not 0: it may have been committed by 1PC, above this, with `primary` as the request said.
+     * When it cannot be told any more (its node was fenced, or history is gone) and there is no
+     * trace: ERR_SNAPSHOT_TOO_OLD. */
+    ts_t retried_above;
+    uint32_t fences; /* with retried_above: as for prewrite */
 };
 
 struct kv_check_txn_resp {

@@ -92,6 +92,7 @@ static db_err put_prewrite(Skein__Kv__Request *m, const struct kv_prewrite_req *
     m->lock_term = q->lock_term;
     m->shared_term = q->shared_term;
     m->fences = q->fences;
+    m->retried_above = q->retried_above;
     m->ttl_ms = q->ttl_ms;
     m->lock_wait_ms = q->lock_wait_ms;
     m->flags = flag(q->try_1pc, WIRE_TRY_1PC) | flag(q->async_commit, WIRE_ASYNC_COMMIT);
@@ -154,6 +155,8 @@ static db_err put_writes(enum kv_method method, const union kv_any_req *q, Skein
         m->ts = q->check_txn.start_ts;
         m->commit_ts = q->check_txn.caller_ts;
         m->flags = flag(q->check_txn.rollback_missing, WIRE_ROLLBACK_MISSING);
+        m->retried_above = q->check_txn.retried_above;
+        m->fences = q->check_txn.fences;
         return put_slice(b, q->check_txn.primary);
     case KV_METHOD_RESOLVE:
         m->ts = q->resolve.start_ts;
@@ -255,6 +258,7 @@ static db_err take_prewrite(const Skein__Kv__Request *m, struct reader *r, struc
     q->lock_term = m->lock_term;
     q->shared_term = m->shared_term;
     q->fences = m->fences;
+    q->retried_above = m->retried_above;
     q->ttl_ms = m->ttl_ms;
     q->lock_wait_ms = m->lock_wait_ms;
     q->try_1pc = has(m, WIRE_TRY_1PC);
@@ -318,6 +322,8 @@ static db_err take_writes(enum kv_method method, const Skein__Kv__Request *m, st
         q->check_txn.start_ts = m->ts;
         q->check_txn.caller_ts = m->commit_ts;
         q->check_txn.rollback_missing = has(m, WIRE_ROLLBACK_MISSING);
+        q->check_txn.retried_above = m->retried_above;
+        q->check_txn.fences = m->fences;
         q->check_txn.primary = take_slice(r);
         return ERR_OK;
     case KV_METHOD_RESOLVE:

@@ -75,12 +75,13 @@ static void requests_come_back(void **state)
         {KV_DELETE, KV_CHECK_LOCKED, KEY("k2"), SLICE_EMPTY, 77},
     };
     q = (union kv_any_req){.prewrite = {head(), mutations, 2, KEY("k1"), 100, 12, 3000, true, true,
-                                        keys, 2, 750, 13, 14}};
+                                        keys, 2, 750, 13, 14, 15}};
     o = through(KV_METHOD_PREWRITE, &q, &w, &a);
     assert_true(o.prewrite.count == 2 && o.prewrite.secondary_count == 2);
     assert_int_equal(o.prewrite.lock_wait_ms, 750);
     assert_int_equal(o.prewrite.shared_term, 13);
     assert_int_equal(o.prewrite.fences, 14);
+    assert_int_equal(o.prewrite.retried_above, 15);
     assert_true(o.prewrite.try_1pc && o.prewrite.async_commit && o.prewrite.lock_term == 12);
     assert_true(o.prewrite.mutations[1].op == KV_DELETE);
     assert_true(o.prewrite.mutations[1].check == KV_CHECK_LOCKED);
@@ -92,9 +93,10 @@ static void requests_come_back(void **state)
     o = through(KV_METHOD_COMMIT, &q, &w, &a);
     assert_true(o.txn_keys.start_ts == 5 && o.txn_keys.commit_ts == 6 && o.txn_keys.count == 2);
 
-    q = (union kv_any_req){.check_txn = {head(), KEY("p"), 5, 6, true}};
+    q = (union kv_any_req){.check_txn = {head(), KEY("p"), 5, 6, true, 7, 8}};
     o = through(KV_METHOD_CHECK_TXN, &q, &w, &a);
     assert_true(o.check_txn.caller_ts == 6 && o.check_txn.rollback_missing);
+    assert_true(o.check_txn.retried_above == 7 && o.check_txn.fences == 8);
 
     q = (union kv_any_req){.resolve = {head(), 5, 0, NULL, 0}};
     o = through(KV_METHOD_RESOLVE, &q, &w, &a);

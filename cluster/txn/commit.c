@@ -5,8 +5,7 @@
 
 /* The end of a transaction that has written.
  *
- *   one range, not too much: one call checks and commits (1PC). Its outcome is unknown only if the
- *     range lost its leader while the entry was on its way.
+ *   one range, not too much: one call checks and commits (1PC; one_phase.c).
  *   several ranges, few keys: async commit. Every intent carries a lower bound of the commit
  *     timestamp, the primary's names all keys; when all are written the transaction is committed,
  *     at the largest of the bounds. The intents are settled after the reply.
@@ -20,7 +19,7 @@
  * certain whatever becomes of that. With async commit it is certain only when the primary's
  * rollback is recorded: somebody may have found all intents in place. */
 
-static db_err copy_conflict(struct ctxn *t, struct slice key)
+db_err commit_copy_conflict(struct ctxn *t, struct slice key)
 {
     if (t->base.conflict == NULL) {
         return ERR_OK;
@@ -42,98 +41,6 @@ static void note_spans(struct commit *c)
         if (route_find(&at, c->muts[c->groups[i].first].key, c->arena, &diag, &route) != ERR_OK ||
             ctxn_note_span(c->t, &route.loc, &span) != ERR_OK) {
             return;
-        }
-    }
-}
-
-/* ---- one range ---- */
-
-/* The call has given back all locks of the transaction in this range. */
-static void forget_span(struct ctxn *t, const struct range_location *loc)
-{
-    struct lock_span **link = &t->spans;
-    while (*link != NULL) {
-        struct lock_span *s = *link;
-        if (s->range == loc->id && slice_eq(s->start, loc->start) && slice_eq(s->end, loc->end)) {
-            *link = s->next;
-        } else {
-            link = &s->next;
-        }
-    }
-}
-
-/* Shared locks that are all in this range, under one term: the term under which it commits. */
-static bool shared_here(const struct commit *c, const struct range_location *loc,
-                        uint64_t *ret_term)
-{
-    uint64_t term = 0;
-    for (size_t i = 0; i < c->shared_count; i++) {
-        const struct lock_span *s = c->t->span_of[c->shared_slots[i] - 1];
-        if (slice_cmp(c->shared[i], loc->start) < 0 ||
-            (loc->end.len != 0 && slice_cmp(c->shared[i], loc->end) >= 0) || s->lock_term == 0 ||
-            (term != 0 && term != s->lock_term)) {
-            return false;
-        }
-        term = s->lock_term;
-    }
-    *ret_term = term;
-    return true;
-}
-
-static bool fits_1pc(const struct commit *c, const struct range_location *loc)
-{
-    return c->bytes <= COMMIT_1PC_BYTES_MAX && c->count <= COMMIT_1PC_KEYS_MAX &&
-           (loc->end.len == 0 || slice_cmp(c->muts[c->count - 1].key, loc->end) < 0);
-}
-
-/* ERR_OK with *ret_done false: nothing was done, it does not fit one range (any more). */
-static db_err try_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t *ret_ts)
-{
-    struct attempt at;
-    struct resolver resolver;
-    attempt_init(&at, c->env->router);
-    resolver_init(&resolver, c->env);
-    *ret_done = false;
-    for (;;) {
-        struct route route;
-        struct kv_reply reply = {0};
-        struct kv_prewrite_resp resp;
-        uint64_t shared_term = 0;
-        TRY(route_find(&at, c->muts[0].key, c->arena, diag, &route));
-        if (!fits_1pc(c, &route.loc) || !shared_here(c, &route.loc, &shared_term)) {
-            return ERR_OK;
-        }
-        struct kv_prewrite_req req = {.r = route_request(&route, fiber_deadline(), c->arena),
-                                      .mutations = c->muts,
-                                      .count = c->count,
-                                      .primary = c->muts[0].key,
-                                      .start_ts = c->start_ts,
-                                      .lock_term = commit_lock_term(c, 0, c->count),
-                                      .try_1pc = true,
-                                      .lock_wait_ms = ctxn_lock_wait_ms(c->t),
-                                      .shared_term = shared_term,
-                                      .fences = c->t->fences};
-        db_err err = route.kv->ops->prewrite(route.kv, &req, diag, &reply, &resp);
-        if (err == ERR_OK) {
-            *ret_done = true;
-            forget_span(c->t, &route.loc);
-            atomic_fetch_add_explicit(&c->env->commits_1pc, 1, memory_order_relaxed);
-            *ret_ts = resp.commit_ts;
-            return ERR_OK;
-        }
-        if (err == ERR_KEY_LOCKED) {
-            err = resolve_lock(&resolver, &reply.lock, diag);
-        } else if (err == ERR_KEY_EXISTS) {
-            TRY(copy_conflict(c->t, reply.conflict_key));
-        }
-        if (err != ERR_OK) {
-            err = attempt_again(&at, err, &route, &reply, diag);
-        }
-        if (err != ERR_OK) {
-            struct lock_span *span;
-            db_err noted = ctxn_note_span(c->t, &route.loc, &span);
-            (void)noted; /* without memory the locks go with the lease */
-            return err;
         }
     }
 }
@@ -202,6 +109,7 @@ static db_err committed_at(struct commit *c, struct diag *diag, ts_t *ret_ts)
             *ret_ts = resp.commit_ts;
             return resp.state == KV_TXN_COMMITTED ? ERR_OK : ERR_COMMIT_UNKNOWN;
         }
+        err = err == ERR_COMMIT_UNKNOWN ? ERR_UNAVAILABLE : err; /* asking does no harm */
         TRY(attempt_again(&at, err, &route, &reply, diag));
     }
 }
@@ -211,7 +119,7 @@ static db_err give_up(struct commit *c, db_err err, struct slice conflict, struc
                       ts_t *ret_ts)
 {
     if (err == ERR_KEY_EXISTS) {
-        TRY(copy_conflict(c->t, conflict));
+        TRY(commit_copy_conflict(c->t, conflict));
     }
     note_spans(c);
     uint64_t deadline = fiber_deadline();
@@ -303,7 +211,7 @@ static db_err commit_writes(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
     c.start_ts = t->start_ts;
     TRY(commit_collect(&c));
     FAULT(txn_before_prewrite);
-    TRY(try_1pc(&c, diag, &done, ret_ts));
+    TRY(commit_1pc(&c, diag, &done, ret_ts));
     return done ? ERR_OK : commit_intents(&c, diag, ret_ts);
 }
 

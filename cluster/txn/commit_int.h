@@ -51,6 +51,13 @@ struct commit {
     _Atomic bool stop; /* some group has failed: the others need not begin */
 };
 
+/* commit.c */
+MUST_USE db_err commit_copy_conflict(struct ctxn *t, struct slice key);
+
+/* one_phase.c: the whole commit in one call. *ret_done false: nothing was done, it does not fit one
+ * range (any more). Errors as storage_txn_commit. */
+MUST_USE db_err commit_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t *ret_ts);
+
 /* prewrite.c */
 MUST_USE db_err commit_collect(struct commit *c);
 /* The lock term if all locks of these mutations were given under one, else 0. */

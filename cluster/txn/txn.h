@@ -44,6 +44,7 @@ struct txn_env {
     uint64_t asked;              /* by all shards, when floor was set; the reporter's */
     _Atomic unsigned background; /* fibers that finish commits */
     _Atomic uint64_t commits_1pc, commits_async, commits_2pc, resolved;
+    _Atomic uint64_t doubts_settled, doubts_left; /* 1PC whose reply was lost: known, unknown */
 };
 
 void txn_env_init(struct txn_env *env, struct router *router, struct ts_client *ts,

@@ -1,6 +1,8 @@
 #include "cluster/view/remote_kv.h"
 
+#include "base/alloc.h"
 #include "base/assert.h"
+#include "base/faults.h"
 #include "base/fiber.h"
 #include "proto/kv_codec.h"
 
@@ -61,6 +63,60 @@ static db_err decode(enum kv_method m, const struct rpc_msg *msg, size_t count, 
     return kv_reply_decode(m, msg->header, msg->payload, count, arena, diag, reply, resp);
 }
 
+/* ---- for tests: a call whose caller has given it up, and that arrives nevertheless ---- */
+
+struct late_call {
+    struct rpc_peer *peer;
+    struct kv_wire w;
+};
+
+static db_err send_wire(struct rpc_peer *peer, struct kv_wire *w, uint64_t deadline_ns,
+                        struct diag *diag, struct rpc_reply *back)
+{
+    struct rpc_part part = RPC_PART(buf_slice(&w->payload));
+    struct rpc_call c = {.method = RPC_M_kv,
+                         .header = buf_slice(&w->header),
+                         .parts = &part,
+                         .part_count = w->payload.len != 0 ? 1 : 0,
+                         .deadline_ns = deadline_ns};
+    return rpc_call(peer, &c, diag, back);
+}
+
+static void late_main(void *arg)
+{
+    struct late_call *l = arg;
+    struct rpc_reply back = {0};
+    struct diag diag;
+    diag_reset(&diag);
+    FAULT(kv_call_late);
+    db_err err = send_wire(l->peer, &l->w, clock_mono_ns() + NS_PER_S, &diag, &back);
+    (void)err; /* nobody waits for it */
+    rpc_msg_release(&back.msg);
+    kv_wire_fini(&l->w);
+    mem_free(l);
+}
+
+/* Takes the request over, if the fault is armed. */
+static bool lose(enum kv_method m, struct rpc_peer *peer, struct kv_wire *w)
+{
+    bool may = m == KV_METHOD_PREWRITE || m == KV_METHOD_COMMIT || m == KV_METHOD_ROLLBACK ||
+               m == KV_METHOD_RESOLVE || m == KV_METHOD_CHECK_TXN;
+    if (!may || !FAULT_DROP(kv_call_lost)) {
+        return false;
+    }
+    struct late_call *l = mem_alloc(sizeof(*l));
+    if (l == NULL) {
+        return false;
+    }
+    *l = (struct late_call){.peer = peer, .w = *w};
+    if (fiber_spawn(loop_current(), late_main, l) != ERR_OK) {
+        mem_free(l);
+        return false;
+    }
+    kv_wire_init(w);
+    return true;
+}
+
 static db_err call(struct kv_service *s, enum kv_method m, const union kv_any_req *req,
                    size_t count, struct diag *diag, struct kv_reply *reply, union kv_any_resp *resp)
 {
@@ -72,14 +128,10 @@ static db_err call(struct kv_service *s, enum kv_method m, const union kv_any_re
     if (err == ERR_OK) {
         err = kv_request_encode(m, req, &w);
     }
-    if (err == ERR_OK) {
-        struct rpc_part part = RPC_PART(buf_slice(&w.payload));
-        struct rpc_call c = {.method = RPC_M_kv,
-                             .header = buf_slice(&w.header),
-                             .parts = &part,
-                             .part_count = w.payload.len != 0 ? 1 : 0,
-                             .deadline_ns = req->r.deadline_ns};
-        err = rpc_call(peer, &c, diag, &back);
+    if (err == ERR_OK && UNLIKELY(lose(m, peer, &w))) {
+        err = diag_set(diag, ERR_COMMIT_UNKNOWN, "%s", err_text(ERR_COMMIT_UNKNOWN));
+    } else if (err == ERR_OK) {
+        err = send_wire(peer, &w, req->r.deadline_ns, diag, &back);
         bool heard = err == ERR_OK;
         if (heard) {
             err = decode(m, &back.msg, count, req->r.arena, diag, reply, resp);

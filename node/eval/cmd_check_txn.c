@@ -1,9 +1,12 @@
 /* check_txn: what has become of a transaction, asked at its primary (or, for async commit, at a
  * secondary: any key of the transaction can be asked). One whose time is over is rolled back,
  * unless it may have been committed without our knowing (async commit): then its other keys decide.
+ *
+ * Its own coordinator asks what has become of a 1PC that it heard nothing of: see cmd_prewrite.c.
  */
 #include "node/eval/eval.h"
 
+#include "base/sim_break.h"
 #include "node/eval/eval_int.h"
 
 static uint32_t ttl_left(const struct mvcc_intent *in, ts_t now)
@@ -36,6 +39,25 @@ static db_err with_intent(struct eval_write *w, const struct kv_check_txn_req *r
     return ERR_OK;
 }
 
+/* Was it committed by 1PC? Nothing found means "no" only if what it wrote would still be there: not
+ * collected, nor deleted with its table by those who went on without its node. */
+static db_err find_1pc(struct eval_write *w, const struct kv_check_txn_req *req, struct diag *diag,
+                       ts_t *ret_commit_ts)
+{
+    ts_t commit_ts;
+    TRY(mvcc_version_of(w->r->engine, req->primary, req->start_ts, req->retried_above, req->r.arena,
+                        &commit_ts));
+    if (commit_ts != 0 && !SIM_BROKEN(RETRY_BLIND)) {
+        *ret_commit_ts = commit_ts;
+        return ERR_OK;
+    }
+    bool fenced = w->r->ops->vouch != NULL &&
+                  w->r->ops->vouch(w->r, req->r.owner, req->fences, diag) != ERR_OK;
+    return fenced || engine_safe_point(w->r->engine) > req->retried_above
+               ? diag_set(diag, ERR_SNAPSHOT_TOO_OLD, "%s", err_text(ERR_SNAPSHOT_TOO_OLD))
+               : ERR_OK;
+}
+
 static db_err without_intent(struct eval_write *w, const struct kv_check_txn_req *req,
                              struct diag *diag, struct kv_reply *reply,
                              struct kv_check_txn_resp *resp)
@@ -48,6 +70,13 @@ static db_err without_intent(struct eval_write *w, const struct kv_check_txn_req
         return ERR_OK;
     }
     resp->commit_ts = 0;
+    if (rec == MVCC_TXN_NONE && req->retried_above != 0) {
+        TRY(find_1pc(w, req, diag, &resp->commit_ts));
+        if (resp->commit_ts != 0) {
+            resp->state = KV_TXN_COMMITTED;
+            return ERR_OK;
+        }
+    }
     resp->state = KV_TXN_ROLLED_BACK;
     if (rec == MVCC_TXN_ROLLED_BACK) {
         return ERR_OK;
@@ -55,6 +84,7 @@ static db_err without_intent(struct eval_write *w, const struct kv_check_txn_req
     if (!req->rollback_missing) {
         return diag_set(diag, ERR_TXN_NOT_FOUND, "%s", err_text(ERR_TXN_NOT_FOUND));
     }
+    eval__note_record(w->r, req->start_ts);
     TRY(mvcc_write_txn_record(&w->batch, req->primary, req->start_ts, MVCC_TXN_ROLLED_BACK, 0));
     return eval__write_propose(w, diag, reply);
 }

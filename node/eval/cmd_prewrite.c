@@ -8,6 +8,14 @@
  * without locks of its own, such as an autocommit INSERT, respects those of others. The locks taken
  * here belong to the transaction and go with it.
  *
+ * A 1PC that is repeated because the outcome of an earlier try is unknown (the range lost its
+ * leader, the connection its reply) first looks whether that try was applied. It cannot be on its
+ * way any more: what an earlier leaseholder had in its log is applied before the lease of now
+ * began, or never will be; and what is being evaluated here has the latches. If it was applied, the
+ * version that it wrote at its primary bears its name. If not, the request may still lie in some
+ * queue; so the repetition, when it commits, records that at the primary, and every 1PC looks for
+ * such a record of its own (eval.c says why this costs nothing).
+ *
  * Intents of a transaction that is already known at the key (a retry) are left as they are, and so
  * is the bound of an async commit that they carry: whoever finds all intents in place computes the
  * commit timestamp from these, and must come to the same as the coordinator. A rollback record at
@@ -79,19 +87,50 @@ static db_err check_intents(struct prewrite *p, struct diag *diag, struct kv_rep
     return ERR_OK;
 }
 
-/* Somebody may have decided about the transaction at one of the keys. 1PC leaves no intents that
- * anybody could ask about. */
+/* ERR_OK: nothing is recorded there. */
+static db_err check_record(struct prewrite *p, struct slice key, struct diag *diag,
+                           ts_t *ret_commit_ts)
+{
+    enum mvcc_txn_record rec;
+    ts_t commit_ts = 0;
+    TRY(mvcc_txn_get(p->r->engine, key, p->req->start_ts, p->req->r.arena, &rec, &commit_ts));
+    *ret_commit_ts = commit_ts;
+    if (rec == MVCC_TXN_NONE) {
+        return ERR_OK;
+    }
+    db_err err = rec == MVCC_TXN_COMMITTED ? ERR_TXN_COMMITTED : ERR_TXN_ABORTED;
+    return diag_set(diag, err, "%s", err_text(err));
+}
+
+/* 1PC: has this very transaction been decided? *ret_commit_ts not 0: an earlier try did it all. */
+static db_err check_decided(struct prewrite *p, struct diag *diag, ts_t *ret_commit_ts)
+{
+    const struct kv_prewrite_req *req = p->req;
+    bool retried = req->retried_above != 0;
+    ts_t commit_ts = 0;
+    if (eval__may_have_record(p->r, p->w.term, req->start_ts) && !SIM_BROKEN(LATE_1PC)) {
+        db_err err = check_record(p, req->primary, diag, &commit_ts);
+        if (err != ERR_OK && (err != ERR_TXN_COMMITTED || !retried)) {
+            return err;
+        }
+    }
+    if (retried && commit_ts == 0 && !SIM_BROKEN(RETRY_BLIND)) {
+        TRY(mvcc_version_of(p->r->engine, req->primary, req->start_ts, req->retried_above,
+                            req->r.arena, &commit_ts));
+        if (commit_ts == 0 && engine_safe_point(p->r->engine) > req->retried_above) {
+            return diag_set(diag, ERR_SNAPSHOT_TOO_OLD, "%s", err_text(ERR_SNAPSHOT_TOO_OLD));
+        }
+    }
+    *ret_commit_ts = commit_ts;
+    return ERR_OK;
+}
+
+/* Somebody may have decided about the transaction at one of the keys. */
 static db_err check_records(struct prewrite *p, struct diag *diag)
 {
     for (size_t i = 0; i < p->req->count; i++) {
-        enum mvcc_txn_record rec;
         ts_t commit_ts;
-        TRY(mvcc_txn_get(p->r->engine, p->keys[i], p->req->start_ts, p->req->r.arena, &rec,
-                         &commit_ts));
-        if (rec != MVCC_TXN_NONE) {
-            db_err err = rec == MVCC_TXN_COMMITTED ? ERR_TXN_COMMITTED : ERR_TXN_ABORTED;
-            return diag_set(diag, err, "%s", err_text(err));
-        }
+        TRY(check_record(p, p->keys[i], diag, &commit_ts));
     }
     return ERR_OK;
 }
@@ -162,6 +201,29 @@ static db_err check_versions(struct prewrite *p, struct diag *diag, struct kv_re
     return ERR_OK;
 }
 
+static db_err write_1pc(struct prewrite *p, ts_t commit_ts)
+{
+    const struct kv_prewrite_req *req = p->req;
+    for (size_t i = 0; i < req->count; i++) {
+        const struct kv_mutation *m = &req->mutations[i];
+        bool named = m->op != KV_LOCK_ONLY && slice_eq(m->key, req->primary);
+        TRY(named ? mvcc_write_named(&p->w.batch, m->key, commit_ts, m->op, m->value, req->start_ts)
+                  : mvcc_write_version(&p->w.batch, m->key, commit_ts, m->op, m->value));
+    }
+    if (UNLIKELY(req->retried_above != 0)) {
+        eval__note_record(p->r, req->start_ts);
+        TRY(mvcc_write_txn_record(&p->w.batch, req->primary, req->start_ts, MVCC_TXN_COMMITTED,
+                                  commit_ts));
+    }
+    return ERR_OK;
+}
+
+static void unlock_rows(struct prewrite *p)
+{
+    db_err err = row_unlock_all(p->r->locks, p->req->start_ts);
+    ASSERT(err == ERR_OK); /* who seals the table keeps commands out first */
+}
+
 static db_err commit_1pc(struct prewrite *p, struct diag *diag, struct kv_reply *reply,
                          struct kv_prewrite_resp *resp)
 {
@@ -170,17 +232,25 @@ static db_err commit_1pc(struct prewrite *p, struct diag *diag, struct kv_reply 
     latch_begin_pending(&p->w.guard);
     TRY(p->r->ops->now_ts(p->r, diag, &commit_ts));
     ASSERT(commit_ts > req->start_ts);
+    eval__records_known(p->r, p->w.term, commit_ts);
     if (req->shared_term != 0 && lock_table_fenced(p->r->locks, req->r.owner, req->start_ts)) {
         return conflict(p->keys[0], ERR_LOCK_LOST, diag, reply); /* somebody may commit before it */
     }
     latch_set_commit_ts(&p->w.guard, commit_ts);
-    for (size_t i = 0; i < req->count; i++) {
-        const struct kv_mutation *m = &req->mutations[i];
-        TRY(mvcc_write_version(&p->w.batch, m->key, commit_ts, m->op, m->value));
-    }
+    TRY(write_1pc(p, commit_ts));
     TRY(eval__write_propose(&p->w, diag, reply));
-    db_err err = row_unlock_all(p->r->locks, req->start_ts);
-    ASSERT(err == ERR_OK); /* who seals the table keeps commands out first */
+    unlock_rows(p);
+    resp->commit_ts = commit_ts;
+    return ERR_OK;
+}
+
+/* An earlier try was applied. Nothing is proposed, so the lease is looked at once more. */
+static db_err done_before(struct prewrite *p, ts_t commit_ts, struct diag *diag,
+                          struct kv_reply *reply, struct kv_prewrite_resp *resp)
+{
+    struct slice none = SLICE_EMPTY;
+    TRY(eval__check_again(p->r, &p->req->r, p->keys[0], none, p->w.term, diag, reply));
+    unlock_rows(p);
     resp->commit_ts = commit_ts;
     return ERR_OK;
 }
@@ -238,6 +308,13 @@ static db_err write_intents(struct prewrite *p, struct diag *diag, struct kv_rep
 static db_err run(struct prewrite *p, struct diag *diag, struct kv_reply *reply,
                   struct kv_prewrite_resp *resp)
 {
+    ts_t commit_ts = 0;
+    if (p->req->try_1pc) {
+        TRY(check_decided(p, diag, &commit_ts));
+    }
+    if (UNLIKELY(commit_ts != 0)) {
+        return done_before(p, commit_ts, diag, reply, resp);
+    }
     p->lock_term = eval__lock_term(p->r, &p->req->r, p->req->start_ts);
     if (p->req->shared_term != 0 && p->req->shared_term != p->lock_term) {
         return conflict(p->keys[0], ERR_LOCK_LOST, diag, reply);

@@ -23,6 +23,7 @@ static db_err run(struct eval_write *w, const struct kv_txn_keys_req *req, const
             return diag_set(diag, ERR_TXN_COMMITTED, "%s", err_text(ERR_TXN_COMMITTED));
         }
         if (rec == MVCC_TXN_NONE) {
+            eval__note_record(w->r, req->start_ts);
             TRY(mvcc_write_txn_record(&w->batch, keys[i], req->start_ts, MVCC_TXN_ROLLED_BACK, 0));
         }
     }

@@ -11,7 +11,14 @@
  * A lease that begins counts anew. A write of an earlier lease may hear of its fate only after
  * that: what it added or removed is in the new count or is not, as the engine has it, and must not
  * be taken off once more. So the counter carries a generation, and a write takes off only from the
- * one it added to. */
+ * one it added to.
+ *
+ * Records that a 1PC has to look for. A 1PC leaves no intent, so that its late or lost request can
+ * only be fenced by a record at its primary, which every 1PC would have to read before it commits.
+ * Such records are rare, and which transactions can have one is known: all that were recorded
+ * before the lease began have names below the first timestamp that was given under the lease, and
+ * those recorded since are counted as they come. So a transaction that began under the lease reads
+ * nothing, unless a younger one was recorded. */
 #include "node/eval/eval.h"
 
 #include <stdlib.h>
@@ -29,6 +36,9 @@ void eval_range_init(struct eval_range *r, const struct eval_range_ops *ops, str
     atomic_init(&r->intents, INTENTS_UNKNOWN);
     atomic_init(&r->frozen, NULL);
     atomic_init(&r->lock_number, 0);
+    atomic_init(&r->records_term, 0);
+    atomic_init(&r->records_below, 0);
+    atomic_init(&r->records_high, 0);
 }
 
 /* ---- the number of intents ---- */
@@ -69,6 +79,31 @@ static void intents_sub(struct eval_range *r, uint64_t generation, uint64_t n)
         new = enough ? old - n : generation << INTENTS_BITS | INTENTS_UNKNOWN;
     } while (!atomic_compare_exchange_weak_explicit(&r->intents, &old, new, memory_order_release,
                                                     memory_order_relaxed));
+}
+
+/* ---- records that a 1PC has to look for ---- */
+
+static void raise_to(_Atomic uint64_t *at, uint64_t v)
+{
+    uint64_t old = atomic_load_explicit(at, memory_order_acquire);
+    while (old < v && !atomic_compare_exchange_weak_explicit(at, &old, v, memory_order_release,
+                                                             memory_order_acquire)) {
+    }
+}
+
+void eval__note_record(struct eval_range *r, ts_t start_ts)
+{
+    raise_to(&r->records_high, start_ts);
+}
+
+void eval__records_known(struct eval_range *r, uint64_t term, ts_t now)
+{
+    if (LIKELY(atomic_load_explicit(&r->records_term, memory_order_acquire) == term)) {
+        return;
+    }
+    /* Both only ascend: whoever still works in an older term looks for more than he needs to. */
+    raise_to(&r->records_below, now);
+    raise_to(&r->records_term, term);
 }
 
 /* ---- leases, splits ---- */
@@ -122,6 +157,7 @@ db_err eval_range_merge(struct eval_range *r, struct eval_range *right, uint64_t
         atomic_store_explicit(&r->lock_number, fresh, memory_order_release);
     }
     intents_add(r, intents_count(right));
+    atomic_store_explicit(&r->records_term, 0, memory_order_release); /* right's are unknown */
     return err;
 }
 

@@ -76,6 +76,11 @@ struct eval_range {
      * was set anew. */
     _Atomic uint64_t intents;
     struct latch_guard *_Atomic frozen; /* internal */
+    /* Which transactions may have a record that a 1PC has to look for: those below records_below,
+     * known since the lease of term records_term, and up to records_high, made since. */
+    _Atomic uint64_t records_term;
+    _Atomic ts_t records_below;
+    _Atomic ts_t records_high;
     /* Numbers the lifetime of the lock table, unique in the cluster; 0: none. What transactions
      * know as lock_term: it stays the same when locks are handed over with a lease or move to the
      * right half of a split, where the lease's term does not. Changes only between leases. */

@@ -93,6 +93,20 @@ MUST_USE db_err eval__write_propose(struct eval_write *w, struct diag *diag,
                                     struct kv_reply *reply);
 void eval__write_end(struct eval_write *w);
 
+/* May there be a record of the transaction, made when nothing else was known of it? Asked under the
+ * latch of its primary. */
+static inline bool eval__may_have_record(struct eval_range *r, uint64_t term, ts_t start_ts)
+{
+    return UNLIKELY(atomic_load_explicit(&r->records_term, memory_order_acquire) != term) ||
+           start_ts < atomic_load_explicit(&r->records_below, memory_order_relaxed) ||
+           start_ts <= atomic_load_explicit(&r->records_high, memory_order_relaxed);
+}
+/* Such a record is about to be proposed; under the latch of its key. */
+void eval__note_record(struct eval_range *r, ts_t start_ts);
+/* `now` was given while the lease of `term` was in force: what earlier leases recorded is below.
+ * Under a latch. */
+void eval__records_known(struct eval_range *r, uint64_t term, ts_t now);
+
 /* A sorted copy of the keys without duplicates, in the request's arena. */
 MUST_USE db_err eval__sorted_keys(const struct kv_request *req, const struct slice *keys,
                                   size_t count, struct slice **ret_keys, size_t *ret_count);

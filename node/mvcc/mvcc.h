@@ -28,6 +28,11 @@ MUST_USE db_err mvcc_multi_get(struct engine *e, const struct slice *keys, size_
 MUST_USE db_err mvcc_absent(struct engine *e, const struct slice *keys, size_t count,
                             size_t *ret_count);
 
+/* The version of the key that transaction start_ts wrote with its name (mvcc_write_named), if it is
+ * above `above`; *ret_commit_ts 0: there is none. */
+MUST_USE db_err mvcc_version_of(struct engine *e, struct slice key, ts_t start_ts, ts_t above,
+                                struct arena *arena, ts_t *ret_commit_ts);
+
 struct mvcc_scan {
     struct slice start;
     struct slice end; /* exclusive; empty: no end */
@@ -112,6 +117,9 @@ MUST_USE db_err mvcc_txn_gc(struct engine *e, struct slice start, struct slice e
 
 MUST_USE db_err mvcc_write_version(struct store_batch *b, struct slice key, ts_t commit_ts,
                                    enum kv_op op, struct slice value);
+/* The same with the name of the transaction, a few bytes, by which mvcc_version_of finds it. */
+MUST_USE db_err mvcc_write_named(struct store_batch *b, struct slice key, ts_t commit_ts,
+                                 enum kv_op op, struct slice value, ts_t start_ts);
 MUST_USE db_err mvcc_write_intent(struct store_batch *b, struct slice key,
                                   const struct mvcc_intent *intent);
 /* Turns the intent into a version, and records the commit where somebody may ask for it: at the

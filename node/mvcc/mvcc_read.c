@@ -11,15 +11,14 @@ static db_err copy_version(struct engine_iter *it, struct arena *arena, struct k
 {
     struct kv_value v = {0};
     if (it->valid) {
-        if (it->value.len == 0) {
+        struct slice row;
+        uint64_t age;
+        if (!data_value_get(it->value, &v.found, &row, &age)) {
             return ERR_CORRUPT;
         }
         v.version_ts = data_key_ts(it->key);
-        v.found = it->value.ptr[0] == DATA_PUT;
         if (v.found) {
-            TRY(arena_copy(arena, slice_from(it->value, 1), &v.value));
-        } else if (it->value.ptr[0] != DATA_DELETE) {
-            return ERR_CORRUPT;
+            TRY(arena_copy(arena, row, &v.value));
         }
     }
     *ret = v;
@@ -86,4 +85,66 @@ db_err mvcc_get(struct engine *e, struct slice key, ts_t read_ts, struct arena *
                 struct kv_value *ret_value)
 {
     return mvcc_multi_get(e, &key, 1, read_ts, arena, ret_value);
+}
+
+/* ---- whose version ---- */
+
+struct whose_job {
+    struct engine *e;
+    struct slice key;
+    ts_t start_ts, above;
+    struct arena *arena;
+    enum engine_tier tier;
+    ts_t commit_ts; /* 0: none */
+    db_err err;
+};
+
+static db_err walk_versions(struct whose_job *j, struct engine_iter *it)
+{
+    struct slice at;
+    TRY(data_key_make(j->arena, j->key, TS_MAX, &at));
+    TRY(engine_iter_seek(it, at));
+    while (it->valid && slice_eq(data_key_user(it->key), j->key)) {
+        ts_t ts = data_key_ts(it->key);
+        struct slice row;
+        uint64_t age;
+        bool put;
+        if (ts <= j->above) {
+            return ERR_OK;
+        }
+        if (!data_value_get(it->value, &put, &row, &age)) {
+            return ERR_CORRUPT;
+        }
+        if (age != 0 && ts - age == j->start_ts) {
+            j->commit_ts = ts;
+            return ERR_OK;
+        }
+        TRY(engine_iter_next(it));
+    }
+    return ERR_OK;
+}
+
+static void whose_run(void *arg)
+{
+    struct whose_job *j = arg;
+    struct engine_iter *it;
+    j->err = engine_iter_open(j->e, ENGINE_DATA, &(struct engine_iter_opts){.tier = j->tier}, &it);
+    if (j->err == ERR_OK) {
+        j->err = walk_versions(j, it);
+        engine_iter_close(it);
+    }
+}
+
+db_err mvcc_version_of(struct engine *e, struct slice key, ts_t start_ts, ts_t above,
+                       struct arena *arena, ts_t *ret_commit_ts)
+{
+    struct whose_job j = {e, key, start_ts, above, arena, ENGINE_CACHED, 0, ERR_OK};
+    whose_run(&j);
+    if (j.err == ERR_WOULD_BLOCK) {
+        j.tier = ENGINE_ANY;
+        blocking_run(whose_run, &j);
+    }
+    TRY(j.err);
+    *ret_commit_ts = j.commit_ts;
+    return ERR_OK;
 }

@@ -142,6 +142,8 @@ static db_err after_key(struct scan_run *r, struct slice key, struct slice *ret_
 static db_err scan_forward(struct scan_run *r)
 {
     struct buf current; /* the key when no row was emitted for it */
+    uint64_t age;
+    bool put;
     db_err err;
     buf_init(&current, KEY_MAX);
     TRY_GOTO(seek_to(r, r->s->start, TS_MAX), out);
@@ -161,12 +163,12 @@ static db_err scan_forward(struct scan_run *r)
         }
         struct slice value = r->it->value;
         ts_t ts = data_key_ts(r->it->key);
-        if (value.len == 0) {
+        if (!data_value_get(value, &put, &value, &age)) {
             err = ERR_CORRUPT;
             goto out;
         }
-        if (value.ptr[0] == DATA_PUT) {
-            TRY_GOTO(emit(r, key, slice_from(value, 1), ts, &key), out);
+        if (put) {
+            TRY_GOTO(emit(r, key, value, ts, &key), out);
             if (full(r)) {
                 r->rows.more = true;
                 err = after_key(r, key, &r->rows.resume);
@@ -220,6 +222,8 @@ static db_err collect_backward(struct scan_run *r, struct slice key, ts_t *ret_t
 static db_err scan_backward(struct scan_run *r)
 {
     struct buf current;
+    uint64_t age;
+    bool put;
     db_err err;
     buf_init(&current, KEY_MAX);
     if (r->s->end.len == 0) {
@@ -245,12 +249,12 @@ static db_err scan_backward(struct scan_run *r)
             continue;
         }
         struct slice value = buf_slice(&r->value);
-        if (value.len == 0) {
+        if (!data_value_get(value, &put, &value, &age)) {
             err = ERR_CORRUPT;
             goto out;
         }
-        if (value.ptr[0] == DATA_PUT) {
-            TRY_GOTO(emit(r, key, slice_from(value, 1), ts, &key), out);
+        if (put) {
+            TRY_GOTO(emit(r, key, value, ts, &key), out);
             if (full(r)) {
                 r->rows.more = true;
                 r->rows.resume = key;

@@ -21,6 +21,19 @@ db_err mvcc_write_version(struct store_batch *b, struct slice key, ts_t commit_t
                                  slice_of(&kind, 1), op == KV_PUT ? value : SLICE_EMPTY);
 }
 
+db_err mvcc_write_named(struct store_batch *b, struct slice key, ts_t commit_ts, enum kv_op op,
+                        struct slice value, ts_t start_ts)
+{
+    uint8_t suffix[DATA_TS_SIZE];
+    uint8_t head[1 + VARINT_MAX];
+    ASSERT(op != KV_LOCK_ONLY && start_ts < commit_ts && commit_ts != TS_MAX);
+    put_be64(suffix, ~commit_ts);
+    head[0] = op == KV_PUT ? DATA_PUT_NAMED : DATA_DELETE_NAMED;
+    size_t n = 1 + varint_put(head + 1, commit_ts - start_ts);
+    return store_batch_put_parts(b, ENGINE_DATA, key, slice_of(suffix, sizeof(suffix)),
+                                 slice_of(head, n), op == KV_PUT ? value : SLICE_EMPTY);
+}
+
 /* The local key as two parts is not enough (three parts): built here. */
 static db_err record_key(struct buf *out, struct slice key, ts_t start_ts)
 {

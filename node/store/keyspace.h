@@ -3,7 +3,7 @@
  * ENGINE_DATA: user key | big-endian ^commit_ts (8 bytes). The comparator of the family orders by
  * user key first and by the last 8 bytes second, so that any bytes may be user keys, one a prefix
  * of another or not, and versions of a key come newest first. Value: one byte of enum data_kind,
- * then the row.
+ * for the named kinds the transaction, then the row.
  * ENGINE_LOCK: user key, bytewise.
  * ENGINE_LOCAL: one byte of enum local_kind, then
  *   LOCAL_RANGE: range id (8 bytes, big-endian) | one byte of enum local_range_key or whatever
@@ -17,12 +17,16 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/slice.h"
+#include "node/store/varint.h"
 
 enum { DATA_TS_SIZE = 8 };
 
 enum data_kind {
     DATA_PUT = 'P',
     DATA_DELETE = 'D',
+    /* The same, and then who wrote it: commit_ts - start_ts as a varint. */
+    DATA_PUT_NAMED = 'p',
+    DATA_DELETE_NAMED = 'd',
 };
 
 enum local_kind {
@@ -57,6 +61,38 @@ static inline uint64_t data_key_ts(struct slice data_key)
 static inline struct slice data_key_user(struct slice data_key)
 {
     return (struct slice){data_key.ptr, data_key.len - DATA_TS_SIZE};
+}
+
+static inline bool data_is_delete(uint8_t kind)
+{
+    return kind == DATA_DELETE || kind == DATA_DELETE_NAMED;
+}
+
+/* Takes the value of a data key apart: is it a row, which, and how long before its commit_ts the
+ * transaction that wrote it began, for the named kinds (else 0). False: it is none. */
+static inline bool data_value_get(struct slice value, bool *ret_put, struct slice *ret_row,
+                                  uint64_t *ret_age)
+{
+    if (value.len == 0) {
+        return false;
+    }
+    const uint8_t *pos = value.ptr + 1;
+    uint64_t age = 0;
+    switch (value.ptr[0]) {
+    case DATA_PUT:
+    case DATA_DELETE: break;
+    case DATA_PUT_NAMED:
+    case DATA_DELETE_NAMED:
+        if (!varint_get(&pos, value.ptr + value.len, &age)) {
+            return false;
+        }
+        break;
+    default: return false;
+    }
+    *ret_put = !data_is_delete(value.ptr[0]);
+    *ret_row = slice_from(value, (size_t)(pos - value.ptr));
+    *ret_age = age;
+    return true;
 }
 
 /* The key of the version at ts. UINT64_MAX sorts before all versions of the user key. Memory from

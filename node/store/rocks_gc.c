@@ -133,7 +133,7 @@ static enum rocks_verdict judge(struct gc_filter *f, struct slice key, const uin
         return jump(f, user, until, ret_until_len);
     }
     serve_points(f, ts);
-    if (value[0] == DATA_DELETE && deletion_may_go(f, key)) {
+    if (data_is_delete(value[0]) && deletion_may_go(f, key)) {
         f->tombstones++;
         return ROCKS_REMOVE;
     }

@@ -30,16 +30,18 @@ static void draw_settings(struct world *w)
 }
 
 /* Coordinators that take their time: intents of commits that were acknowledged stay a while, and
- * some are written when others have given the transaction up. */
+ * some are written when others have given the transaction up. Calls that are lost and come late. */
 static void arm_faults(struct world *w)
 {
-    char list[256];
+    char list[512];
     struct diag diag = {0};
     snprintf(list, sizeof(list),
              "txn_before_finish=delay=%u:prob=0.05:seed=%llu;"
-             "txn_prewrite_group=delay=%u:prob=0.003:seed=%llu",
+             "txn_prewrite_group=delay=%u:prob=0.003:seed=%llu;"
+             "kv_call_lost=drop:prob=0.02:seed=%llu;kv_call_late=delay=%u",
              100 + (unsigned)rand_below(&w->rand, 900), (unsigned long long)w->opts.seed,
-             3000 + (unsigned)rand_below(&w->rand, 1500), (unsigned long long)w->opts.seed);
+             3000 + (unsigned)rand_below(&w->rand, 1500), (unsigned long long)w->opts.seed,
+             (unsigned long long)w->opts.seed, 1 + (unsigned)rand_below(&w->rand, 400));
     db_err err = faults_set_list(list, &diag);
     ASSERT(err == ERR_OK || err == ERR_UNSUPPORTED); /* not in every build */
 }

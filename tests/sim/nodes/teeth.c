@@ -19,12 +19,14 @@ static const struct {
     uint64_t seed; /* one that caught it; tried first */
     const char *name;
 } g_teeth[] = {
-    {SIM_BREAK_FENCE, 2, "commit without asking whether the locks were held"},
-    {SIM_BREAK_LEASE, 331, "serve after the lease is over"},
-    {SIM_BREAK_QUORUM, 31, "acknowledge before a quorum has it"},
+    {SIM_BREAK_FENCE, 3, "commit without asking whether the locks were held"},
+    {SIM_BREAK_LEASE, 77, "serve after the lease is over"},
+    {SIM_BREAK_QUORUM, 13, "acknowledge before a quorum has it"},
     {SIM_BREAK_PENDING, 1, "snapshots that do not wait for earlier commits"},
-    {SIM_BREAK_SPLIT_INTENTS, 2, "a split that forgets intents"},
+    {SIM_BREAK_SPLIT_INTENTS, 1, "a split that forgets intents"},
     {SIM_BREAK_RECORDS, 6, "prewrite after a rollback"},
+    {SIM_BREAK_RETRY_BLIND, 10, "repeat a commit that was applied"},
+    {SIM_BREAK_LATE_1PC, 3, "apply a request that was given up"},
 };
 
 struct tooth {
