@@ -83,7 +83,7 @@ know).
   database only after the next `USE`. The tables of the schema `mysql` about accounts are read only. `mysql_native_password` is there.
   Certificates of clients are not looked at: who `REQUIRE X509`, `SUBJECT`, `ISSUER` or `CIPHER` cannot log in. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
-- EXPLAIN shows FORMAT=TREE text of our own plans only.
+- EXPLAIN describes our own plans in MySQL's forms. The note 1003 shows the query as its names were resolved, before rewriting, and is left out where columns have one name twice. Of a connection of another node it knows nothing (1094).
 - Several nodes: `GET_LOCK` is of the node that is asked; the process list shows connections of all nodes, but STATE only
   of its own node's.
 - REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.

@@ -122,6 +122,13 @@ bool bexpr_equal(const struct bexpr *a, const struct bexpr *b);
 /* The expression as MySQL shows it in messages: (`db`.`t`.`c` + 1). What does not fit is left out.
  */
 void bexpr_print(const struct bexpr *e, struct buf *out);
+/* The same for a plan: (t.c + 1). column writes the name of an input column by its slot, or returns
+ * false: then it is that of the column's origin. */
+struct bexpr_names {
+    bool (*column)(void *arg, uint32_t slot, struct buf *out);
+    void *arg;
+};
+void bexpr_print_named(const struct bexpr *e, const struct bexpr_names *names, struct buf *out);
 struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e); /* NULL: out of memory */
 
 #endif

@@ -59,8 +59,29 @@ static void print_const(const struct value *v, const struct sql_type *t, struct 
     }
 }
 
-static void print_column(const struct lcolumn *c, struct buf *out)
+/* How columns are shown, and where the text goes. */
+struct style {
+    struct buf *out;
+    const struct bexpr_names *names; /* NULL: in backquotes with schema and table */
+};
+
+static void print(const struct style *st, const struct bexpr *e);
+
+static void print_column(const struct style *st, const struct bexpr *e)
 {
+    struct buf *out = st->out;
+    const struct lcolumn *c = e->u.column.origin;
+    if (st->names != NULL) {
+        bool done = e->kind == BEXPR_COLUMN && st->names->column != NULL &&
+                    st->names->column(st->names->arg, e->u.column.slot, out);
+        if (!done && c != NULL) {
+            put_slice(out, "", c->table, c->table.len != 0 ? "." : "");
+            put_slice(out, "", c->name, "");
+        } else if (!done) {
+            put(out, "<column>");
+        }
+        return;
+    }
     if (c == NULL) {
         put(out, "?");
         return;
@@ -74,14 +95,29 @@ static void print_column(const struct lcolumn *c, struct buf *out)
     put_slice(out, "`", c->name, "`");
 }
 
-static void print_list(const struct bexpr *e, const char *separator, struct buf *out)
+static void print_list(const struct style *st, const struct bexpr *e, const char *separator)
 {
     for (uint32_t i = 0; i < e->arg_count; i++) {
         if (i != 0) {
-            put(out, separator);
+            put(st->out, separator);
         }
-        bexpr_print(e->args[i], out);
+        print(st, e->args[i]);
     }
+}
+
+/* Tests that stand behind their operand. */
+static const char *test_of(const char *name)
+{
+    static const char *const tests[][2] = {
+        {"op_is_null", " is null)"},   {"op_is_not_null", " is not null)"},
+        {"op_is_true", " is true)"},   {"op_is_not_true", " is not true)"},
+        {"op_is_false", " is false)"}, {"op_is_not_false", " is not false)"}};
+    for (size_t i = 0; i < ARRAY_COUNT(tests); i++) {
+        if (strcmp(tests[i][0], name) == 0) {
+            return tests[i][1];
+        }
+    }
+    return NULL;
 }
 
 static const char *sign_of(const char *name)
@@ -100,10 +136,18 @@ static const char *sign_of(const char *name)
     return NULL;
 }
 
-static void print_func(const struct bexpr *e, struct buf *out)
+static void print_func(const struct style *st, const struct bexpr *e)
 {
+    struct buf *out = st->out;
     const char *name = e->u.func->def->name;
     const char *sign = sign_of(name);
+    const char *test = test_of(name);
+    if (test != NULL) {
+        put(out, "(");
+        print_list(st, e, ",");
+        put(out, test);
+        return;
+    }
     if (sign == NULL) {
         bool op = strncmp(name, "op_", 3) == 0;
         name = strcmp(name, "power") == 0 ? "pow" : name;
@@ -113,43 +157,69 @@ static void print_func(const struct bexpr *e, struct buf *out)
                                                      : name + 3);
     }
     put(out, "(");
-    print_list(e, sign != NULL ? sign : ",", out);
+    print_list(st, e, sign != NULL ? sign : ",");
     put(out, strcmp(name, "op_json_cast") == 0 ? " as json)" : ")");
 }
 
-void bexpr_print(const struct bexpr *e, struct buf *out)
+static void print_in_list(const struct style *st, const struct bexpr *e)
 {
-    if (e->folded != NULL) {
+    put(st->out, "(");
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        print(st, e->args[i]);
+        put(st->out, i + 1 == e->arg_count ? "))"
+                     : i != 0              ? ","
+                     : e->u.negated        ? " not in ("
+                                           : " in (");
+    }
+}
+
+static void print_subquery(const struct style *st, const struct bexpr *e)
+{
+    if (e->kind == BEXPR_SUBQUERY_EXISTS) {
+        put(st->out, e->u.subquery.negated ? "not exists(" : "exists(");
+    } else if (e->kind == BEXPR_SUBQUERY_IN) {
+        put(st->out, "<in_optimizer>(");
+        print_list(st, e, ",");
+        put(st->out, e->u.subquery.negated ? " not in " : " in ");
+    }
+    put(st->out, "(select)");
+    put(st->out, e->kind == BEXPR_SUBQUERY_SCALAR ? "" : ")");
+}
+
+static void print(const struct style *st, const struct bexpr *e)
+{
+    struct buf *out = st->out;
+    if (e->folded != NULL && st->names == NULL) {
         e = e->folded;
     }
     switch (e->kind) {
     case BEXPR_CONST: print_const(&e->u.constant, &e->type, out); return;
     case BEXPR_COLUMN:
     case BEXPR_OUTER:
-    case BEXPR_INSERT_VALUE: print_column(e->u.column.origin, out); return;
-    case BEXPR_FUNC: print_func(e, out); return;
-    case BEXPR_CAST: bexpr_print(e->args[0], out); return;
+    case BEXPR_INSERT_VALUE: print_column(st, e); return;
+    case BEXPR_FUNC: print_func(st, e); return;
+    case BEXPR_CAST: print(st, e->args[0]); return;
     case BEXPR_AND:
     case BEXPR_OR:
     case BEXPR_COALESCE:
         put(out, e->kind == BEXPR_COALESCE ? "coalesce(" : "(");
-        print_list(e, e->kind == BEXPR_AND ? " and " : e->kind == BEXPR_OR ? " or " : ",", out);
+        print_list(st, e, e->kind == BEXPR_AND ? " and " : e->kind == BEXPR_OR ? " or " : ",");
         put(out, ")");
         return;
     case BEXPR_CASE:
         put(out, e->arg_count == 3 ? "if(" : "case(");
-        print_list(e, ",", out);
+        print_list(st, e, ",");
         put(out, ")");
         return;
     case BEXPR_USER_VAR:
     case BEXPR_USER_VAR_SET: put_slice(out, "@", e->u.var.name, ""); return;
     case BEXPR_SYSTEM_VAR: put_slice(out, "@@", e->u.var.name, ""); return;
-    case BEXPR_PARAM:
-    case BEXPR_IN_LIST:
+    case BEXPR_IN_LIST: print_in_list(st, e); return;
     case BEXPR_SUBQUERY_SCALAR:
     case BEXPR_SUBQUERY_EXISTS:
     case BEXPR_SUBQUERY_IN:
-    case BEXPR_SUBQUERY_QUANTIFIED:
+    case BEXPR_SUBQUERY_QUANTIFIED: print_subquery(st, e); return;
+    case BEXPR_PARAM:
     case BEXPR_ROW:
     case BEXPR_AGG:
     case BEXPR_WINDOW:
@@ -157,4 +227,14 @@ void bexpr_print(const struct bexpr *e, struct buf *out)
     case BEXPR_DEFAULT: break;
     }
     put(out, "?");
+}
+
+void bexpr_print(const struct bexpr *e, struct buf *out)
+{
+    print(&(struct style){.out = out}, e);
+}
+
+void bexpr_print_named(const struct bexpr *e, const struct bexpr_names *names, struct buf *out)
+{
+    print(&(struct style){.out = out, .names = names}, e);
 }

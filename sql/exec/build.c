@@ -65,30 +65,62 @@ db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op 
     return ERR_OK;
 }
 
+/* EXPLAIN ANALYZE: a loop begins. */
+static void count_loop(struct node_counters *c, uint64_t start)
+{
+    c->loops++;
+    c->started = true;
+    uint64_t ns = clock_mono_ns() - start;
+    c->first_ns += ns;
+    c->total_ns += ns;
+}
+
 db_err op_open(struct op *op, struct exec_ctx *ctx)
 {
-    return op->ops->open(op, ctx);
+    if (LIKELY(ctx->counters == NULL)) {
+        return op->ops->open(op, ctx);
+    }
+    uint64_t start = clock_mono_ns();
+    db_err err = op->ops->open(op, ctx);
+    count_loop(&ctx->counters[op->node->id], start);
+    return err;
+}
+
+static db_err counted_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret_chunk)
+{
+    struct node_counters *c = &ctx->counters[op->node->id];
+    uint64_t start = clock_mono_ns();
+    db_err err = op->ops->next(op, ctx, ret_chunk);
+    uint64_t ns = clock_mono_ns() - start;
+    c->total_ns += ns;
+    if (c->started) {
+        c->started = false;
+        c->first_ns += ns;
+    }
+    if (err == ERR_OK && *ret_chunk != NULL) {
+        c->rows += (*ret_chunk)->count;
+    }
+    return err;
 }
 
 db_err op_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret_chunk)
 {
     TRY(fiber_checkpoint());
-    if (LIKELY(!ctx->analyze)) {
+    if (LIKELY(ctx->counters == NULL)) {
         return op->ops->next(op, ctx, ret_chunk);
     }
-    uint64_t start = clock_mono_ns();
-    db_err err = op->ops->next(op, ctx, ret_chunk);
-    op->ns += clock_mono_ns() - start;
-    op->next_calls++;
-    if (err == ERR_OK && *ret_chunk != NULL) {
-        op->rows_out += (*ret_chunk)->count;
-    }
-    return err;
+    return counted_next(op, ctx, ret_chunk);
 }
 
 db_err op_rescan(struct op *op, struct exec_ctx *ctx)
 {
-    return op->ops->rescan(op, ctx);
+    if (LIKELY(ctx->counters == NULL)) {
+        return op->ops->rescan(op, ctx);
+    }
+    uint64_t start = clock_mono_ns();
+    db_err err = op->ops->rescan(op, ctx);
+    count_loop(&ctx->counters[op->node->id], start);
+    return err;
 }
 
 void op_close(struct op *op, struct exec_ctx *ctx)

@@ -81,7 +81,7 @@ db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
     db_err err = ERR_OK;
     struct arena *cast_arena = ctx->eval.cast->arena;
     ctx->eval.cast->arena = ctx->eval.arena; /* what casts make lives as long as their chunk */
-    if (ctx->short_paths && !ctx->analyze) {
+    if (ctx->short_paths && ctx->counters == NULL) {
         err = run_short(ctx, rows, arg, &done);
     }
     if (!done && err == ERR_OK) {

@@ -7,6 +7,7 @@
 #define SKEIN_SQL_EXEC_OP_H
 
 #include "sql/func/func.h"
+#include "sql/opt/explain.h"
 #include "sql/opt/plan.h"
 #include "sql/storage/storage.h"
 
@@ -27,7 +28,6 @@ struct op {
     const struct op_ops *ops;
     const struct plan_node *node;
     struct op *children[2];
-    uint64_t rows_out, next_calls, ns; /* EXPLAIN ANALYZE */
 };
 
 enum exec_pushdown {
@@ -55,8 +55,8 @@ struct exec_ctx {
     struct eval_ctx eval; /* arena: the current chunk's, reset by the driver between root chunks */
     const struct value *params; /* plan->param_count, cast to param_types */
     const char *temp_dir;
-    bool analyze; /* keep counters */
-    bool ignore;  /* INSERT/UPDATE/DELETE IGNORE */
+    struct node_counters *counters; /* EXPLAIN ANALYZE: by node id (sql/opt/explain.h); or NULL */
+    bool ignore;                    /* INSERT/UPDATE/DELETE IGNORE */
     uint64_t sql_mode;
     uint32_t auto_inc_step, auto_inc_offset;
     uint64_t forced_insert_id; /* the first AUTO_INCREMENT number of the statement; 0: the next */

@@ -448,6 +448,8 @@ db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, bool from_e
     }
     p->column_count = s->column_count;
     s->table = t;
+    s->alias = n->u.table.alias;
+    s->filtered = 1;
     s->lock = n->u.table.lock;
     s->wait = n->u.table.wait;
     return rules == NULL ? ERR_OK : add_virtuals(o, rules, at, s);
@@ -537,9 +539,21 @@ static db_err build(struct optimizer *o, struct lnode *n, struct path *best, boo
     }
     TRY(opt__resolve_list(o, rest.list, rest.count, ret->cols, p->column_count, &s->filters));
     s->filter_count = rest.count;
+    for (uint32_t i = 0; i < rest.count; i++) {
+        s->filtered *= opt__selectivity(rest.list[i]);
+    }
     ret->node = p;
     ret->one_row = best->unique && best->range_count == 1;
     return ERR_OK;
+}
+
+/* What the paths tried say for EXPLAIN, of the one taken. */
+static void tell_choice(const struct path *best, bool ordered, const struct index_def **possible,
+                        uint32_t count, struct scan_spec *s)
+{
+    s->possible = possible;
+    s->possible_count = count;
+    s->by_order = ordered && best->range_count == 0;
 }
 
 db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret)
@@ -552,6 +566,11 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
     struct path best = {0};
     bool ordered = false;
     bool reverse = false;
+    uint32_t possible_count = 0;
+    const struct index_def **possible = OPT_ARRAY(o, const struct index_def *, t->index_count);
+    if (possible == NULL) {
+        return ERR_NOMEM;
+    }
     for (uint32_t i = 0; i < t->index_count; i++) {
         const struct index_def *ix = &t->indexes[i];
         struct path p;
@@ -561,6 +580,9 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
             continue;
         }
         TRY(try_index(o, n, ix, want, &p, &p_ordered, &p_reverse));
+        if (p.range_count != 0) {
+            possible[possible_count++] = ix;
+        }
         if (best.index == NULL || p.cost < best.cost) {
             best = p;
             ordered = p_ordered;
@@ -568,6 +590,7 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
         }
     }
     TRY(build(o, n, &best, reverse, ret));
+    tell_choice(&best, ordered, possible, possible_count, &ret->node->u.scan);
     return output_order(o, n, &best, want, ordered, ret);
 }
 

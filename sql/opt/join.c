@@ -176,6 +176,13 @@ static db_err lookup_join(struct optimizer *o, struct lnode *n, const struct key
     TRY(opt__resolve_list(o, rn->u.table.filters, rn->u.table.filter_count, r.cols,
                           scan->column_count, &s->filters));
     s->filter_count = rn->u.table.filter_count;
+    s->possible = OPT_ARRAY(o, const struct index_def *, 1);
+    if (s->possible == NULL) {
+        return ERR_NOMEM;
+    }
+    s->possible[0] = ix;
+    s->possible_count = 1;
+    s->rows = p->rows / (l->node->rows < 1 ? 1 : l->node->rows);
     /* All conditions are checked again on the joined row: a key that the index could not state
      * exactly stays true. */
     TRY(opt__resolve_list(o, n->u.join.on, n->u.join.on_count, both,

@@ -87,6 +87,12 @@ struct scan_spec {
     enum row_lock lock;
     enum row_lock_wait wait;
     double rows; /* estimate */
+    /* for EXPLAIN */
+    struct slice alias;
+    double filtered; /* share of `rows` that the filters leave */
+    bool by_order;   /* the index was taken for the order of its rows */
+    uint32_t possible_count;
+    const struct index_def **possible; /* indexes that fit the conditions */
 };
 
 struct plan_sort_key {

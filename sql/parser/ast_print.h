@@ -17,6 +17,8 @@ MUST_USE db_err ast_print_type(struct buf *buf, const struct ast_type *type);
 /* A view's query in the form in which MySQL shows it: keywords in small letters, no blanks behind
  * commas. Names of the schema `hide` (ptr NULL: none) go without it. It reads back in mode 0. */
 MUST_USE db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct slice hide);
+/* The same with the number of each SELECT in a comment: the note of EXPLAIN. */
+MUST_USE db_err ast_print_explained(struct buf *buf, const struct ast_query *query);
 /* SELECT, INSERT, REPLACE, UPDATE, DELETE, DO, CALL; ERR_UNSUPPORTED for another statement. */
 MUST_USE db_err ast_print_stmt(struct buf *buf, const struct ast_stmt *stmt);
 /* As ast_print_stmt, with $index@offset for each lifted literal: what a cached plan is made of. */

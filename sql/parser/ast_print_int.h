@@ -9,7 +9,9 @@ struct printer {
     db_err err;
     bool number_lifted; /* a lifted literal is printed as $index@offset */
     bool view;          /* the form in which MySQL shows views */
-    struct slice hide;  /* this schema is not printed; ptr NULL: all are */
+    bool count_selects; /* of a view: each SELECT says its number */
+    unsigned selects;
+    struct slice hide; /* this schema is not printed; ptr NULL: all are */
 };
 
 void print__text(struct printer *p, const char *text);

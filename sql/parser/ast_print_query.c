@@ -254,6 +254,11 @@ static void print_items(struct printer *p, const struct ast_select_list *items)
 
 static void print_select(struct printer *p, const struct ast_select *s)
 {
+    if (p->count_selects) {
+        print__text(p, "/* select#");
+        print__u64(p, ++p->selects);
+        print__text(p, " */ ");
+    }
     print__text(p, "SELECT");
     print_hints(p, s->hints);
     print_options(p, s->options);
@@ -479,6 +484,13 @@ db_err ast_print_query(struct buf *buf, const struct ast_query *query)
 db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct slice hide)
 {
     struct printer p = {.buf = buf, .view = true, .hide = hide};
+    print__query(&p, query);
+    return p.err;
+}
+
+db_err ast_print_explained(struct buf *buf, const struct ast_query *query)
+{
+    struct printer p = {.buf = buf, .view = true, .count_selects = true};
     print__query(&p, query);
     return p.err;
 }

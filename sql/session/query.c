@@ -108,9 +108,10 @@ db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const stru
     return make_plan(s, ast, types, count, prepare, false, ret);
 }
 
-db_err query__plan_explained(struct sql_session *s, const struct ast_stmt *ast, struct plan **ret)
+db_err query__plan_explained(struct sql_session *s, const struct statement *st,
+                             const struct ast_stmt *ast, struct plan **ret)
 {
-    return make_plan(s, ast, NULL, 0, false, true, ret);
+    return make_plan(s, ast, st->types, st->param_count, false, true, ret);
 }
 
 static db_err eval_as_query(struct sql_session *s, const struct ast_expr *e, struct value *ret);
@@ -239,6 +240,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
                              .arena = &s->stmt_arena,
                              .mem = &s->mem,
                              .diag = &s->diag,
+                             .counters = st->counters,
                              .params = st->values,
                              .load = st->load,
                              .given_rows = st->row_values,
@@ -335,9 +337,11 @@ static db_err write_into(void *arg, const struct chunk *chunk)
 static db_err run_select(struct statement *st, struct exec_ctx *ctx, const struct plan *plan,
                          struct row_target *t)
 {
-    (void)st;
     if (t->keep != NULL) {
         return exec_run(ctx, keep_value, t);
+    }
+    if (st->counters != NULL) {
+        return exec_run(ctx, NULL, NULL);
     }
     if (plan->into_file != NULL) {
         struct into_writer w;
@@ -494,6 +498,18 @@ static bool is_single_get(const struct plan *plan)
     return s->index->id == INDEX_ID_CLUSTERED && s->lock == ROW_LOCK_NONE;
 }
 
+/* What EXPLAIN FOR CONNECTION of another session finds; one row by its key is over before it could
+ * be asked for. */
+static void show_running(struct sql_session *s, struct plan *plan, bool on)
+{
+    if (plan->shape == PLAN_SHAPE_TREE) {
+        while (atomic_exchange_explicit(&s->info_lock, 1, memory_order_acquire) != 0) {
+        }
+        s->running = on ? plan : NULL;
+        atomic_store_explicit(&s->info_lock, 0, memory_order_release);
+    }
+}
+
 static db_err execute(struct statement *st, struct plan *plan, struct value *keep)
 {
     struct sql_session *s = st->session;
@@ -532,7 +548,9 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
         fiber_set_deadline(clock_mono_ns() + s->vars.max_execution_time_ms * NS_PER_MS);
     }
     s->is_snapshot = plan->snapshot;
+    show_running(s, plan, true);
     db_err err = run_plan(st, &ctx, plan, &target);
+    show_running(s, plan, false);
     s->is_snapshot = NULL;
     fiber_set_deadline(DEADLINE_NONE);
     if (needs_txn) {
@@ -543,7 +561,7 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
     } else if (s->txn_mode == TXN_NONE) {
         mdl_release_to(s->engine->mdl, &s->mdl, mark);
     }
-    if (err == ERR_OK && keep == NULL) {
+    if (err == ERR_OK && keep == NULL && st->counters == NULL) {
         err = plan->kind == BOUND_SELECT ? answer_select(st, &ctx, plan, &target)
                                          : answer_change(st, &ctx, plan);
     }

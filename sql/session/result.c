@@ -239,26 +239,39 @@ void sql_rows_cell(const struct sql_rows *rows, uint32_t row, uint32_t column,
 
 /* ---- results made here ---- */
 
-db_err text_result_begin(struct statement *st, struct text_result *r, const char *const *names,
-                         const uint32_t *lengths, uint32_t count)
+db_err text_result_begin_typed(struct statement *st, struct text_result *r,
+                               const char *const *names, const struct sql_type *types,
+                               uint32_t count)
 {
     struct sql_session *s = st->session;
     struct sql_column *columns;
     *r = (struct text_result){.st = st, .count = count};
     r->cols = ARENA_ARRAY(&s->stmt_arena, struct lcolumn, count);
-    const struct sql_type **types = ARENA_ARRAY(&s->stmt_arena, const struct sql_type *, count);
-    if (r->cols == NULL || types == NULL) {
+    const struct sql_type **of = ARENA_ARRAY(&s->stmt_arena, const struct sql_type *, count);
+    if (r->cols == NULL || of == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < count; i++) {
-        r->cols[i] = (struct lcolumn){.id = i + 1, .name = slice_str(names[i])};
-        r->cols[i].type =
-            type_char(TYPE_VARCHAR, lengths == NULL ? 256 : lengths[i], COLL_UTF8MB3_GENERAL_CI);
-        types[i] = &r->cols[i].type;
+        r->cols[i] = (struct lcolumn){.id = i + 1, .name = slice_str(names[i]), .type = types[i]};
+        of[i] = &r->cols[i].type;
     }
-    TRY(chunk_init(&r->chunk, types, count, &s->stmt_arena));
+    TRY(chunk_init(&r->chunk, of, count, &s->stmt_arena));
     TRY(result__columns(s, NULL, r->cols, count, &s->stmt_arena, &columns));
     return st->sink->ops->columns(st->sink, columns, count);
+}
+
+db_err text_result_begin(struct statement *st, struct text_result *r, const char *const *names,
+                         const uint32_t *lengths, uint32_t count)
+{
+    struct sql_type *types = ARENA_ARRAY(&st->session->stmt_arena, struct sql_type, count);
+    if (types == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        types[i] =
+            type_char(TYPE_VARCHAR, lengths == NULL ? 256 : lengths[i], COLL_UTF8MB3_GENERAL_CI);
+    }
+    return text_result_begin_typed(st, r, names, types, count);
 }
 
 static db_err flush(struct text_result *r)
@@ -277,17 +290,38 @@ static db_err flush(struct text_result *r)
     return ERR_OK;
 }
 
+/* A cell of a column of numbers comes as its text, too. */
+static db_err set_cell(struct vector *v, const struct sql_type *type, uint32_t row,
+                       struct slice cell)
+{
+    char text[64];
+    if (cell.ptr == NULL) {
+        vec_set_null(v, row);
+        return ERR_OK;
+    }
+    if (type_is_string(type)) {
+        return vec_set_str(v, row, cell);
+    }
+    size_t n = cell.len < sizeof(text) - 1 ? cell.len : sizeof(text) - 1;
+    memcpy(text, cell.ptr, n);
+    text[n] = '\0';
+    struct value value;
+    value_tag(&value, type);
+    if (type_phys(type) == PHYS_DOUBLE) {
+        value.d = strtod(text, NULL);
+    } else {
+        value.u = strtoull(text, NULL, 10);
+    }
+    return vector_set(v, row, &value);
+}
+
 db_err text_result_row(struct text_result *r, const struct slice *cells)
 {
     if (r->chunk.count == CHUNK_ROWS) {
         TRY(flush(r));
     }
     for (uint32_t i = 0; i < r->count; i++) {
-        if (cells[i].ptr == NULL) {
-            vec_set_null(&r->chunk.columns[i], r->chunk.count);
-        } else {
-            TRY(vec_set_str(&r->chunk.columns[i], r->chunk.count, cells[i]));
-        }
+        TRY(set_cell(&r->chunk.columns[i], &r->cols[i].type, r->chunk.count, cells[i]));
     }
     r->chunk.count++;
     return ERR_OK;

@@ -204,6 +204,7 @@ struct sql_session {
     /* what others see: guarded by info_lock */
     _Atomic int info_lock;
     char info[256];
+    struct plan *running; /* EXPLAIN FOR CONNECTION; NULL: none, or one that needs no explaining */
     const char *command;
     uint64_t command_start_us;
     _Atomic(const char *) state; /* what it waits for, a literal; NULL: nothing */
@@ -234,6 +235,7 @@ struct statement {
     struct sql_status status;
     bool holds_answer; /* session__ok only fills `status`: the statement is a part of another */
     const struct load_input *load; /* LOAD DATA: its file (sql/exec/load_reader.h) */
+    struct node_counters *counters; /* EXPLAIN ANALYZE: the statement runs, nothing is answered */
 };
 
 db_err session__fail(struct sql_session *s,
@@ -287,7 +289,8 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
 db_err query__plan(struct sql_session *s, const struct ast_stmt *ast, const struct sql_type *types,
                    uint32_t count, bool prepare, struct plan **ret);
 /* For EXPLAIN: 1345 for views that may not be looked into. */
-db_err query__plan_explained(struct sql_session *s, const struct ast_stmt *ast, struct plan **ret);
+db_err query__plan_explained(struct sql_session *s, const struct statement *st,
+                             const struct ast_stmt *ast, struct plan **ret);
 db_err query__execute(struct statement *st, struct plan *plan);
 db_err query__eval(struct sql_session *s, const struct ast_expr *e,
                    struct value *ret); /* no columns; text in stmt_arena */
@@ -318,6 +321,10 @@ struct text_result {
 };
 db_err text_result_begin(struct statement *st, struct text_result *r, const char *const *names,
                          const uint32_t *lengths, uint32_t count);
+/* The same with types; cells of integers and doubles are given as text, too. */
+db_err text_result_begin_typed(struct statement *st, struct text_result *r,
+                               const char *const *names, const struct sql_type *types,
+                               uint32_t count);
 db_err text_result_row(struct text_result *r, const struct slice *cells); /* ptr NULL: NULL */
 db_err text_result_end(struct text_result *r);
 
