@@ -125,9 +125,11 @@ enum ast_stmt_kind {
     AST_STMT_TABLE_ADMIN,   /* struct ast_table_admin: ANALYZE, CHECK, OPTIMIZE, REPAIR, CHECKSUM */
     AST_STMT_LOCK_TABLES,   /* struct ast_lock_tables */
     AST_STMT_UNLOCK_TABLES, /* struct ast_stmt */
-    AST_STMT_PREPARE,       /* struct ast_prepare */
-    AST_STMT_EXECUTE,       /* struct ast_execute */
-    AST_STMT_DEALLOCATE,    /* struct ast_deallocate */
+    AST_STMT_LOCK_INSTANCE, /* struct ast_stmt: FOR BACKUP */
+    AST_STMT_UNLOCK_INSTANCE, /* struct ast_stmt */
+    AST_STMT_PREPARE,         /* struct ast_prepare */
+    AST_STMT_EXECUTE,         /* struct ast_execute */
+    AST_STMT_DEALLOCATE,      /* struct ast_deallocate */
     AST_STMT_GET_DIAGNOSTICS, /* struct ast_get_diagnostics */
     AST_STMT_SIGNAL,          /* struct ast_signal: SIGNAL, RESIGNAL */
     AST_STMT_CREATE_USER,     /* struct ast_user_ddl: also ALTER USER */

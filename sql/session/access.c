@@ -324,6 +324,8 @@ db_err access__check(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_FLUSH: return flush(s, (const struct ast_flush *)ast);
     case AST_STMT_TABLE_ADMIN: return table_admin(s, (const struct ast_table_admin *)ast);
     case AST_STMT_LOCK_TABLES: return lock_tables(s, (const struct ast_lock_tables *)ast);
+    case AST_STMT_LOCK_INSTANCE:
+    case AST_STMT_UNLOCK_INSTANCE: return NEED(0, DYN_BIT(BACKUP_ADMIN), "BACKUP_ADMIN");
     case AST_STMT_SHUTDOWN:
     case AST_STMT_RESTART: return NEED(PRIV_SHUTDOWN, 0, "SHUTDOWN");
     case AST_STMT_UNSUPPORTED:

@@ -613,8 +613,24 @@ static db_err set_password(struct statement *st, const struct ast_set_password *
     return answer(st, &made, p->random ? 1 : 0);
 }
 
+static db_err change_accounts(struct statement *st, const struct ast_stmt *ast)
+{
+    switch ((int)ast->kind) {
+    case AST_STMT_CREATE_USER: return user_ddl(st, (const struct ast_user_ddl *)ast, true);
+    case AST_STMT_ALTER_USER: return user_ddl(st, (const struct ast_user_ddl *)ast, false);
+    case AST_STMT_DROP_USER: return drop_users(st, (const struct ast_drop_user *)ast, false);
+    case AST_STMT_DROP_ROLE: return drop_users(st, (const struct ast_drop_user *)ast, true);
+    case AST_STMT_CREATE_ROLE: return create_roles(st, (const struct ast_drop_user *)ast);
+    case AST_STMT_RENAME_USER: return rename_users(st, (const struct ast_rename_user *)ast);
+    case AST_STMT_SET_PASSWORD: return set_password(st, (const struct ast_set_password *)ast);
+    case AST_STMT_GRANT: return account__grant(st, (const struct ast_grant *)ast);
+    default: return account__revoke(st, (const struct ast_grant *)ast);
+    }
+}
+
 db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_handled)
 {
+    struct sql_session *s = st->session;
     *ret_handled = true;
     switch ((int)ast->kind) {
     case AST_STMT_CREATE_USER:
@@ -625,19 +641,13 @@ db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_
     case AST_STMT_DROP_ROLE:
     case AST_STMT_GRANT:
     case AST_STMT_REVOKE:
-    case AST_STMT_SET_PASSWORD: TRY(txn__implicit_commit(st->session)); break;
-    default: break;
+    case AST_STMT_SET_PASSWORD: {
+        TRY(txn__implicit_commit(s));
+        TRY(global_lock__change_definitions(s));
+        db_err err = change_accounts(st, ast);
+        mdl_release_all(s->engine->mdl, &s->mdl);
+        return err;
     }
-    switch ((int)ast->kind) {
-    case AST_STMT_CREATE_USER: return user_ddl(st, (const struct ast_user_ddl *)ast, true);
-    case AST_STMT_ALTER_USER: return user_ddl(st, (const struct ast_user_ddl *)ast, false);
-    case AST_STMT_DROP_USER: return drop_users(st, (const struct ast_drop_user *)ast, false);
-    case AST_STMT_DROP_ROLE: return drop_users(st, (const struct ast_drop_user *)ast, true);
-    case AST_STMT_CREATE_ROLE: return create_roles(st, (const struct ast_drop_user *)ast);
-    case AST_STMT_RENAME_USER: return rename_users(st, (const struct ast_rename_user *)ast);
-    case AST_STMT_SET_PASSWORD: return set_password(st, (const struct ast_set_password *)ast);
-    case AST_STMT_GRANT: return account__grant(st, (const struct ast_grant *)ast);
-    case AST_STMT_REVOKE: return account__revoke(st, (const struct ast_grant *)ast);
     case AST_STMT_SET_ROLE: return account__set_role(st, (const struct ast_set_role *)ast);
     default: break;
     }

@@ -91,6 +91,9 @@ db_err guard__plan(struct sql_session *s, const struct plan *plan)
         !changes_only_temporary(plan->root)) {
         return guard__write(s);
     }
+    if (UNLIKELY(s->global_locks.read) && !changes_only_temporary(plan->root)) {
+        return my_error(&s->diag, ER_CANT_UPDATE_WITH_READLOCK);
+    }
     const struct plan_node *root = plan->root;
     if (s->vars.safe_updates && root->kind != PLAN_INSERT && root->u.dml.limit == NULL &&
         !has_limit(root->children[0]) && scans_target(root, root->children[0])) {

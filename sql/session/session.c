@@ -198,6 +198,7 @@ static void state_fini(struct sql_session *s)
     prepared__drop_all(s);
     user_locks_release_all(s->engine, s->connection_id);
     table_locks__release(s);
+    global_lock__release(s);
     temporaries__drop_all(s);
     vars__free(s);
     sysvar_globals_unref(s->globals);

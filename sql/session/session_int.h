@@ -149,6 +149,17 @@ struct session_table_locks {
     struct arena arena;
 };
 
+/* FLUSH TABLES WITH READ LOCK, LOCK INSTANCE FOR BACKUP (global_lock.c). */
+struct global_lock {
+    struct mdl_owner owner;
+    struct sql_coord_lock *everywhere;
+};
+struct session_global_locks {
+    struct global_lock definitions, rows, backup;
+    bool read;     /* FLUSH TABLES WITH READ LOCK is in force: definitions and rows */
+    bool instance; /* LOCK INSTANCE: backup */
+};
+
 struct sql_session {
     struct sql_engine *engine;
     struct list node;
@@ -190,6 +201,7 @@ struct sql_session {
     const struct catalog_snapshot *is_snapshot; /* of the statement that runs */
     struct session_temporaries temporaries;
     struct session_table_locks table_locks;
+    struct session_global_locks global_locks;
     const struct table_def *is_only; /* SHOW COLUMNS or INDEX of a temporary table: that one */
     /* facts that functions ask */
     struct eval_env env;
@@ -382,6 +394,15 @@ db_err table_locks__check_name(struct sql_session *s, const struct catalog_snaps
 /* 1099, 1100, 1192: before a schema statement; after it the list follows the tables. */
 db_err table_locks__check_ddl(struct sql_session *s, const struct ast_stmt *ast);
 db_err table_locks__after_ddl(struct sql_session *s);
+
+/* global_lock.c */
+db_err global_lock__read(struct statement *st);
+void global_lock__unlock_read(struct sql_session *s);
+db_err global_lock__instance(struct statement *st, bool lock);
+void global_lock__release(struct sql_session *s); /* both; at the session's end */
+/* Before the schema or accounts are changed: waits for those locks of others, and keeps them out to
+ * the end of s->mdl. 1223: the session's own. */
+db_err global_lock__change_definitions(struct sql_session *s);
 
 /* variables.c */
 void vars__refresh(struct sql_session *s);

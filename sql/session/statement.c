@@ -58,6 +58,27 @@ db_err session__ok(struct statement *st, uint64_t affected, struct slice info)
     return st->sink->ops->ok(st->sink, &st->status, st->more);
 }
 
+/* DROP TABLE without TEMPORARY of nothing but temporary tables. */
+static bool drops_temporaries(struct sql_session *s, const struct ast_stmt *ast)
+{
+    if (ast->kind != AST_STMT_DROP_TABLE || s->temporaries.count == 0) {
+        return false;
+    }
+    const struct ast_drop_table *d = (const struct ast_drop_table *)ast;
+    const struct catalog_snapshot *snap;
+    if (session__snapshot(s, &snap) != ERR_OK) {
+        return false;
+    }
+    bool all = true;
+    for (uint32_t i = 0; i < d->names.count && all; i++) {
+        const struct ast_name *n = d->names.items[i];
+        struct slice schema = n->schema.ptr != NULL ? n->schema : s->schema;
+        all = snapshot_temporary(snap, schema, n->name) != NULL;
+    }
+    catalog_release(snap);
+    return all;
+}
+
 db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
                     const struct ddl_select *select, uint64_t *ret_affected, bool *ret_tells_rows)
 {
@@ -71,6 +92,7 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
     }
     if (!own) {
         TRY(txn__implicit_commit(s));
+        TRY(drops_temporaries(s, ast) ? ERR_OK : global_lock__change_definitions(s));
     } else if (s->txn_mode != TXN_NONE && s->txn_read_only) {
         return my_error(&s->diag, ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION);
     }
@@ -324,6 +346,8 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_LOCK_TABLES:
         return table_locks__lock(st, &((const struct ast_lock_tables *)ast)->items);
     case AST_STMT_UNLOCK_TABLES: return table_locks__unlock(st);
+    case AST_STMT_LOCK_INSTANCE: return global_lock__instance(st, true);
+    case AST_STMT_UNLOCK_INSTANCE: return global_lock__instance(st, false);
     case AST_STMT_EMPTY: return my_error(&st->session->diag, ER_EMPTY_QUERY);
     default: return run_other(st, ast);
     }

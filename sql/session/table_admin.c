@@ -244,7 +244,7 @@ db_err table_admin__flush(struct statement *st, const struct ast_flush *f)
         return table_locks__flush(st, &f->tables);
     }
     if (f->with_read_lock) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "FLUSH TABLES WITH READ LOCK");
+        return global_lock__read(st);
     }
     if (f->for_export) {
         return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "FLUSH TABLES FOR EXPORT");

@@ -242,6 +242,11 @@ static db_err lock_list(struct sql_session *s, const struct ast_lock_item_list *
 db_err table_locks__lock(struct statement *st, const struct ast_lock_item_list *items)
 {
     struct sql_session *s = st->session;
+    for (uint32_t i = 0; i < items->count && s->global_locks.read; i++) {
+        if (items->items[i]->write) {
+            return my_error(&s->diag, ER_CANT_UPDATE_WITH_READLOCK);
+        }
+    }
     TRY(txn__implicit_commit(s));
     table_locks__release(s);
     TRY(lock_list(s, items));
@@ -256,6 +261,7 @@ db_err table_locks__unlock(struct statement *st)
         table_locks__release(s);
         TRY(err);
     }
+    global_lock__unlock_read(s);
     return session__ok(st, 0, SLICE_EMPTY);
 }
 
