@@ -9,9 +9,14 @@
  * - REPLICATE: entries are sent ahead of acknowledgements, as long as the window (messages and
  * bytes) has room.
  *
- * - SNAPSHOT: the entries the follower needs have been compacted away; it has been offered a
- * snapshot, and nothing is sent until the owner reports the end of it, or the follower acknowledges
- * entries that we have.
+ * - SNAPSHOT: the entries the follower needs have been compacted away, or it has told that it has
+ * no state; it has been offered a snapshot, and nothing is sent until the owner reports the end of
+ * it, or the follower acknowledges entries that we have.
+ *
+ * A member without state may have acknowledged all there is (its engine forgot what its log still
+ * holds). What it acknowledged goes on to count: it neither votes nor forgets until it has a
+ * snapshot that its log goes on from. So it is offered none that ends before its match; that much
+ * gets committed without its help, or by its match.
  *
  * A lost append is noticed by the next one that is refused, or, when there is no next one, by a
  * heartbeat's answer: if nothing has been acknowledged since the last heartbeat, an empty append
@@ -200,7 +205,8 @@ void raft__progress_acked(struct raft *r, struct raft__progress *p, uint64_t ind
 static void send_snapshot_offer(struct raft *r, struct raft__progress *p)
 {
     db_err err = r->cfg.log->snapshot_meta(r->cfg.log_ctx, &r->offer);
-    if (err != ERR_OK || r->offer.index <= p->match) {
+    bool useful = r->offer.index > p->match || (p->stateless && r->offer.index == p->match);
+    if (err != ERR_OK || !useful) {
         p->page_blocked = true; /* asked again later */
         return;
     }
@@ -235,7 +241,7 @@ static bool send_one(struct raft *r, struct raft__progress *p, bool allow_empty)
 {
     uint64_t prev_term = 0;
     db_err err = raft__term_of(r, p->next - 1, &prev_term);
-    if (err != ERR_OK) {
+    if (err != ERR_OK || p->stateless) {
         send_snapshot_offer(r, p);
         return false;
     }

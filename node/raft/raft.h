@@ -218,6 +218,11 @@ enum {
     RAFT_MSG_F_REJECT = 1,   /* responses: no */
     RAFT_MSG_F_TRANSFER = 2, /* vote requests: the old leader has given up its lease */
     RAFT_MSG_F_QUIESCE = 4,  /* heartbeat and response: the group goes to sleep */
+    /* What an owner answers by itself for a member of which it has no state machine, though perhaps
+     * a log: entries do not help it, only a snapshot does. `context` echoes sent_ns of what is
+     * answered. What the member has acknowledged it still holds: its owner must not take a snapshot
+     * that would make it forget some of it, nor let it vote before. */
+    RAFT_MSG_F_NO_STATE = 8,
 };
 
 /* All fields of all types; unused ones are 0. All are to be carried. */
@@ -455,6 +460,7 @@ struct raft_peer_status {
     uint64_t match;
     uint64_t next;
     uint64_t acked_sent_ns; /* when the newest message was sent that it has answered */
+    bool stateless;         /* waits for a snapshot, whatever it has acknowledged */
 };
 
 struct raft_status {

@@ -47,6 +47,7 @@ struct raft__progress {
     uint64_t acked_sent_ns; /* our clock when the newest message it answered was sent */
     uint64_t read_acked;    /* newest read round it answered */
     uint64_t commit_sent;
+    uint64_t settled_ns; /* the last snapshot ended; what it says of the time before is old */
     uint64_t link_epoch; /* asleep under this epoch of its link; 0: awake */
     struct raft_link *link;
     struct raft__inflight *window; /* ring */
@@ -56,6 +57,7 @@ struct raft__progress {
     size_t window_bytes;
     enum raft_progress_state state;
     bool probe_paused;
+    bool stateless;        /* it has a log at best: only a snapshot helps */
     bool page_blocked;     /* the log could not give its entries at once */
     bool acked_since_beat; /* an append was acknowledged since the last heartbeat */
 };

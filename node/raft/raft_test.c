@@ -637,6 +637,45 @@ static void test_snapshot(void **state)
     cluster_free(c);
 }
 
+/* A member that has acknowledged all comes back without its state: it is offered a snapshot, though
+ * there is nothing to send it. */
+static void test_member_without_state(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_new(3);
+    elect(c, 1);
+    for (unsigned i = 0; i < 3; i++) {
+        assert_int_equal(propose(c, &c->nodes[0], 10), ERR_OK);
+        settle(c);
+    }
+    beat(c);
+    struct node *n = &c->nodes[0];
+    struct raft_status st;
+    raft_status(n->raft, &st);
+    assert_true(st.peers[2].match == st.last_index && st.peers[2].state == RAFT_REPLICATE);
+    c->cut = 0x4;
+    struct raft_msg m = {.type = RAFT_MSG_HEARTBEAT_RESP,
+                         .flags = RAFT_MSG_F_NO_STATE,
+                         .from = 3,
+                         .to = 1,
+                         .term = st.term,
+                         .context = c->now};
+    struct raft_event ev = {.type = RAFT_EV_MESSAGE, .u.message = &m};
+    assert_int_equal(step(c, n, ev), ERR_OK);
+    raft_status(n->raft, &st);
+    assert_int_equal(st.peers[2].state, RAFT_SNAPSHOT);
+    struct raft_event failed = {.type = RAFT_EV_SNAPSHOT_STATUS};
+    failed.u.snapshot_status.peer = 3;
+    failed.u.snapshot_status.ok = false;
+    assert_int_equal(step(c, n, failed), ERR_OK);
+    raft_status(n->raft, &st);
+    assert_int_equal(st.peers[2].state, RAFT_PROBE);
+    assert_int_equal(step(c, n, ev), ERR_OK); /* asked for again as long as it says so */
+    raft_status(n->raft, &st);
+    assert_int_equal(st.peers[2].state, RAFT_SNAPSHOT);
+    cluster_free(c);
+}
+
 /* ---- what a peer can send ---- */
 
 static void test_malformed_messages(void **state)
@@ -653,7 +692,7 @@ static void test_malformed_messages(void **state)
         struct raft_msg m;
         memset(&m, 0, sizeof(m));
         m.type = (uint8_t)rand_below(&rng, RAFT_MSG__END + 1);
-        m.flags = (uint8_t)rand_below(&rng, 8);
+        m.flags = (uint8_t)rand_below(&rng, 16);
         m.from = rand_below(&rng, 5);
         m.to = 2 + rand_below(&rng, 2);
         m.term = rand_below(&rng, 4) == 0 ? rand_u64(&rng) : rand_below(&rng, 2);
@@ -785,6 +824,7 @@ int main(void)
         cmocka_unit_test(test_paging_and_blocked_log),
         cmocka_unit_test(test_conf_change_rules),
         cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_member_without_state),
         cmocka_unit_test(test_malformed_messages),
         cmocka_unit_test(test_memory_runs_out),
         cmocka_unit_test(test_bad_config),

@@ -296,8 +296,9 @@ void raft_status(const struct raft *raft, struct raft_status *ret_status)
     };
     for (uint32_t i = 0; r->role == RAFT_LEADER && i < r->conf.count; i++) {
         const struct raft__progress *p = &r->peers[i];
-        s.peers[s.peer_count++] = (struct raft_peer_status){
-            p->id, r->conf.members[i].roles, p->state, p->match, p->next, p->acked_sent_ns};
+        s.peers[s.peer_count++] =
+            (struct raft_peer_status){p->id,   r->conf.members[i].roles, p->state,    p->match,
+                                      p->next, p->acked_sent_ns,         p->stateless};
     }
     *ret_status = s;
 }

@@ -154,6 +154,20 @@ static void heartbeat_answered(struct raft *r, struct raft__progress *p, const s
     }
 }
 
+/* Its owner answers: no state. */
+static void stateless_answered(struct raft *r, struct raft__progress *p, const struct raft_msg *m)
+{
+    ASSERT(p->id == m->from);
+    if (m->context <= p->settled_ns || m->context > r->now || p->state == RAFT_SNAPSHOT) {
+        return;
+    }
+    p->stateless = true;
+    /* Where it is asked next when it gets its state by itself meanwhile (a split that it applies
+     * late): there, not at the beginning, of which no log has anything. */
+    raft__progress_probe(p, p->state == RAFT_PROBE ? p->next : p->match + 1);
+    raft__send_probe(r, p);
+}
+
 db_err raft__leader_response(struct raft *r, const struct raft_msg *m)
 {
     ASSERT(r->role == RAFT_LEADER && m->term == r->term);
@@ -164,6 +178,11 @@ db_err raft__leader_response(struct raft *r, const struct raft_msg *m)
     if (m->sent_ns > r->now) {
         return ERR_INVALID;
     }
+    if ((m->flags & RAFT_MSG_F_NO_STATE) != 0) {
+        stateless_answered(r, p, m);
+        return ERR_OK;
+    }
+    p->stateless = false;
     p->acked_sent_ns = p->acked_sent_ns > m->sent_ns ? p->acked_sent_ns : m->sent_ns;
     if (m->type == RAFT_MSG_APPEND_RESP) {
         return append_answered(r, p, m);
@@ -178,8 +197,12 @@ void raft__snapshot_status(struct raft *r, uint64_t peer, bool ok)
     if (p == NULL || p->state != RAFT_SNAPSHOT) {
         return;
     }
+    if (ok) {
+        p->stateless = false;
+        p->settled_ns = r->now;
+    }
     uint64_t reached = ok && p->pending_snapshot > p->match ? p->pending_snapshot : p->match;
-    raft__progress_probe(p, reached + 1);
+    raft__progress_probe(p, ok ? reached + 1 : p->next);
     p->probe_paused = true; /* until it acknowledges, or answers a heartbeat */
     ASSERT(p->next <= r->last + 1);
 }

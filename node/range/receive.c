@@ -7,10 +7,13 @@
 /* Messages of other members: how they come in, who answers for a replica that is not here, and
  * where the replicas of a group are.
  *
- * A replica that is no member here yet, or waits for its first snapshot, has no core: it has
- * nothing to remember and must not vote. What a leader asks of it is answered from nothing: "I have
- * no log" (so that a snapshot is sent). Such an answer names no time and no read round, so it never
- * counts for a lease: the shell may stand in for a replica that has voted in its former life.
+ * A replica that is no member here yet, or waits for a snapshot, has no core and must not vote.
+ * What a leader asks of it is answered from nothing: "I have no state" (so that a snapshot is
+ * sent). Such an answer names no time and no read round, so it never counts for a lease: the shell
+ * may stand in for a replica that has voted in its former life. It may have a log, too: a restart
+ * forgets what the engine had not made durable, and when the left half of a split then gets a
+ * snapshot of a later time, nothing brings the right half's first state back. The log still holds
+ * what was acknowledged with it, so a snapshot has to go together with it (snapshot_receive.c).
  *
  * Addresses. A group's messages name replicas by id; which node an id is on stands in the
  * descriptor, and is known earlier from the entry that announces a new replica (it is learnt when
@@ -95,13 +98,17 @@ static void answer_shell(struct range_store *rs, node_id_t from, range_id_t rang
                          const struct raft_msg *m)
 {
     struct replica_transport *t = rs->opts.transport;
-    struct raft_msg resp = {.from = m->to, .to = m->from, .term = m->term};
+    struct raft_msg resp = {.flags = RAFT_MSG_F_NO_STATE,
+                            .from = m->to,
+                            .to = m->from,
+                            .term = m->term,
+                            .context = m->sent_ns};
     if (t == NULL || rs->snapshot_dir == NULL) {
         return;
     }
     if (m->type == RAFT_MSG_APPEND) {
         resp.type = RAFT_MSG_APPEND_RESP;
-        resp.flags = RAFT_MSG_F_REJECT;
+        resp.flags |= RAFT_MSG_F_REJECT;
         resp.index = m->index;
     } else if (m->type == RAFT_MSG_HEARTBEAT) {
         resp.type = RAFT_MSG_HEARTBEAT_RESP;

@@ -27,6 +27,14 @@
  *   3. one batch puts descriptor, configuration and applied position in the place of the record.
  * A start that finds the record deletes what the interrupted second step has left.
  *
+ * The log of a replica without a core. It holds what the replica has acknowledged in a former life,
+ * and others count on that: it may not forget what could be committed. A snapshot that ends with an
+ * entry of that log is taken and the log goes on from there; one that ends with a later term or
+ * index than the log has all of it that is committed, so the log begins anew. Any other is refused:
+ * the leader's comes to that in time. (A log that has more of the same term: the leader has it too,
+ * and commits it. One that ends with a later term: what the leader commits first is of a later one
+ * still.)
+ *
  * The key space. A snapshot may not cover what another replica of this node has, or is about to
  * have: it is refused until that one has been split or removed. Who takes which part is decided
  * under map_lock. */
@@ -56,6 +64,7 @@ struct receiving {
     uint32_t crc;
     bool ended;
     bool had_core;
+    bool keep_tail;       /* the log goes on after the snapshot */
     bool taken;           /* the core has: `installed` will be signalled */
     struct replica *dead; /* in the way, and of a range that is no more */
     struct waiter installed;
@@ -296,12 +305,16 @@ static db_err reset_log(struct receiving *s)
         return err;
     }
     TRY(raft_log_batch_new(log, 0, &b));
-    err = raft_log_batch_reset(b, s->head.range, m->index, m->term);
+    err = s->keep_tail ? raft_log_batch_compact(b, s->head.range, m->index, m->term)
+                       : raft_log_batch_reset(b, s->head.range, m->index, m->term);
     if (err == ERR_OK && !s->had_core) {
         struct raft_log_hard_state hs = {.term = m->term, .commit = m->index};
         if (g.hard_state.term >= m->term) {
             hs.term = g.hard_state.term;
             hs.vote = g.hard_state.vote;
+        }
+        if (s->keep_tail && g.hard_state.commit > m->index) {
+            hs.commit = g.hard_state.commit;
         }
         err = raft_log_batch_hard_state(b, s->head.range, hs);
     }
@@ -536,6 +549,26 @@ static bool space_is_free(struct range_store *rs, const struct replica *self,
     return true;
 }
 
+/* Does the snapshot go together with the log that is left of a former life? */
+static db_err fits_log(struct receiving *s)
+{
+    const struct raft_snapshot_meta *m = &s->head.meta;
+    struct raft_log *log = s->rs->opts.log;
+    struct raft_log_group g;
+    uint64_t term;
+    db_err err = raft_log_group_get(log, s->head.range, &g);
+    if (err != ERR_OK) {
+        return err == ERR_NOT_FOUND ? ERR_OK : err;
+    }
+    err = raft_log_term(log, s->head.range, m->index, &term);
+    if (err != ERR_OK && err != ERR_NOT_FOUND) {
+        return err;
+    }
+    s->keep_tail = err == ERR_OK && term == m->term;
+    bool later = m->term > g.last_term || (m->term == g.last_term && m->index >= g.last_index);
+    return s->keep_tail || later ? ERR_OK : ERR_BUSY;
+}
+
 /* Under map_lock. */
 static db_err admit_locked(struct receiving *s)
 {
@@ -558,6 +591,7 @@ static db_err admit_locked(struct receiving *s)
     if (!space_is_free(rs, r, &s->head.desc, &s->dead)) {
         return ERR_BUSY;
     }
+    TRY(fits_log(s));
     struct range_view *v = range_view_new(&s->head.desc);
     if (v == NULL) {
         return ERR_NOMEM;

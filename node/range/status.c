@@ -26,8 +26,9 @@ void replica_publish_info(struct range_loop *l, struct replica *r)
             }
             bool self = m->node == l->rs->ident.node_id;
             m->match = p->match;
-            m->caught_up = self || (p->match != 0 && (p->state == RAFT_REPLICATE ||
-                                                      p->match >= raft_last_index(r->raft)));
+            m->caught_up =
+                self || (p->match != 0 && !p->stateless &&
+                         (p->state == RAFT_REPLICATE || p->match >= raft_last_index(r->raft)));
             m->live = self || st.quiescent || p->acked_sent_ns + RANGE_ELECTION_NS > now;
         }
     }
