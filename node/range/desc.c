@@ -347,6 +347,26 @@ static bool parse_gone(struct slice key, struct slice value, struct store_gone *
     return pos == end;
 }
 
+db_err store_min_replica(struct engine *e, range_id_t id, uint64_t *ret_min)
+{
+    uint8_t bytes[LOCAL_RANGE_KEY_SIZE];
+    const struct slice key = slice_of(bytes, sizeof(bytes));
+    struct store_gone g = {0};
+    struct arena a;
+    struct slice value;
+    bool found = false;
+    arena_init(&a, NULL, NULL, 0);
+    local_range_key(bytes, id, LOCAL_RANGE_GONE);
+    db_err err = engine_get_tier(e, ENGINE_LOCAL, key, ENGINE_ANY, &a, &found, &value);
+    if (err == ERR_OK && found && !parse_gone(key, value, &g)) {
+        err = ERR_CORRUPT;
+    }
+    arena_fini(&a);
+    TRY(err);
+    *ret_min = found ? g.min_replica_id : 0;
+    return ERR_OK;
+}
+
 db_err store_delete_desc(struct engine_wbatch *wb, range_id_t id)
 {
     uint8_t key[LOCAL_RANGE_KEY_SIZE];

@@ -30,7 +30,8 @@
  * stays frozen until whoever leads it finds out (merge_resolve, once a second): if the left range
  * has merged, there is no right range to ask. Else a FENCE in the left range's log raises the
  * version, so that no MERGE from before can ever be applied, and then the right one is thawed. The
- * two must be led by one node for this; the right one's lease goes to where the left one's is.
+ * two must be led by one node for this; the right one's lease goes to where the left one's is, or
+ * if it has no member there, the left one's is asked to come.
  *
  * A lease of the right range that moves between freeze and merge loses its locks as on any change
  * of leaders: transactions validate what they had locked.
@@ -428,6 +429,37 @@ static db_err pass_on(struct replica *r, node_id_t to)
                                               : range_store_transfer_lease(rs, r->id, to, &diag);
 }
 
+static db_err send_yield(struct range_loop *l, struct replica *left, void *arg)
+{
+    struct raft_status st;
+    (void)arg;
+    if (!replica_runs(left) || !atomic_load(&left->on_lane)) {
+        return ERR_UNAVAILABLE;
+    }
+    raft_status(left->raft, &st);
+    if (st.leader == 0 || st.leader == st.id ||
+        (raft_conf_roles(&st.conf, st.id) & RAFT_ROLE_VOTER) == 0) {
+        return ERR_UNAVAILABLE;
+    }
+    struct raft_msg m = {
+        .type = REPLICA_MSG_YIELD, .from = left->replica_id, .to = st.leader, .term = 1};
+    replica_send(l, left, &m);
+    range_loop_kick(l);
+    return ERR_BUSY; /* until it comes */
+}
+
+/* The left range has a leader, but not here. It may be where the right one has no member: the left
+ * one can have got others since, while the right one, frozen, cannot. */
+static db_err bring_together(struct replica *r, const struct range_desc *d, struct replica *left)
+{
+    node_id_t leader = left == NULL ? 0 : atomic_load(&left->leader_node);
+    if (leader != 0 && desc_replica_on(d, leader) == 0 &&
+        replica_call(left, send_yield, NULL) == ERR_BUSY) {
+        return ERR_BUSY;
+    }
+    return pass_on(r, leader != 0 && desc_replica_on(d, leader) == 0 ? 0 : leader);
+}
+
 /* Reserved, and so is the left one. */
 static db_err fence_and_thaw(struct replica *r, struct replica *left, struct diag *diag)
 {
@@ -447,10 +479,14 @@ static db_err resolve(struct replica *r, struct diag *diag)
     db_err err = replica_copy_desc(r, &a, &d);
     struct replica *left =
         err == ERR_OK ? find_beside(r->rs, (struct neighbour){d.start, true}) : NULL;
+    bool apart = err == ERR_OK && (left == NULL || atomic_load(&left->lease_term) == 0);
+    if (apart) {
+        err = bring_together(r, &d, left);
+    }
     arena_fini(&a);
     TRY(err);
-    if (left == NULL || atomic_load(&left->lease_term) == 0) {
-        return pass_on(r, left == NULL ? 0 : atomic_load(&left->leader_node));
+    if (apart) {
+        return ERR_OK;
     }
     if (atomic_exchange(&left->reshaping, true)) {
         return ERR_BUSY;

@@ -245,8 +245,10 @@ struct replica {
     uint64_t looked_up_ns;     /* when the index was; the upkeep fiber's */
     _Atomic uint64_t heard_ns; /* of a leader */
     uint64_t snapshot_hold;    /* the log keeps what comes after it while snapshots_out */
-    uint64_t offer_failed;     /* a member whose snapshot could not be begun */
-    struct receiving *staged;  /* what the core is being asked about */
+    uint64_t orphan_since_ns;  /* members without a state keep it from being elected */
+    uint64_t orphan_heard_ns;
+    uint64_t offer_failed;    /* a member whose snapshot could not be begun */
+    struct receiving *staged; /* what the core is being asked about */
     bool installing;
     _Atomic bool receiving;
     unsigned snapshots_out;             /* on their way to others */
@@ -472,6 +474,8 @@ MUST_USE db_err store_put_gone(struct engine_wbatch *wb, const struct store_gone
 /* Deletes what stands for a replica that is here: descriptor and configuration; or not: gone. */
 MUST_USE db_err store_delete_desc(struct engine_wbatch *wb, range_id_t id);
 MUST_USE db_err store_delete_gone(struct engine_wbatch *wb, range_id_t id);
+/* The lowest replica that may be here, by that record; 0: there is none. Blocks. */
+MUST_USE db_err store_min_replica(struct engine *e, range_id_t id, uint64_t *ret_min);
 MUST_USE db_err store_each_gone(struct engine *e, struct diag *diag,
                                 db_err (*fn)(void *arg, const struct store_gone *gone), void *arg);
 /* Where a key of ENGINE_LOCAL lies, when transaction records are walked from that of `start` on. */
@@ -691,6 +695,8 @@ MUST_USE db_err replicas_clean_up(struct range_store *rs, struct diag *diag);
 /* ---- snapshot_send.c, snapshot_receive.c ---- */
 /* The core offers a member a snapshot. */
 void snapshot_offer(struct range_loop *l, struct replica *r, const struct raft_msg *m);
+/* A member without a state has been asked for its vote. */
+void snapshot_sponsor(struct range_loop *l, struct replica *r, uint64_t member);
 /* The core takes the one that was given to it last. */
 void snapshot_accepted(struct range_loop *l, struct replica *r,
                        const struct raft_snapshot_meta *meta);

@@ -9,7 +9,8 @@
  *
  * A replica that is no member here yet, or waits for a snapshot, has no core and must not vote.
  * What a leader asks of it is answered from nothing: "I have no state" (so that a snapshot is
- * sent). Such an answer names no time and no read round, so it never counts for a lease: the shell
+ * sent); so is who stands for election, and may have to lend it its own (snapshot_send.c). Such an
+ * answer names no time and no read round, so it never counts for a lease: the shell
  * may stand in for a replica that has voted in its former life. It may have a log, too: a restart
  * forgets what the engine had not made durable, and when the left half of a split then gets a
  * snapshot of a later time, nothing brings the right half's first state back. The log still holds
@@ -93,17 +94,29 @@ node_id_t replica_node_of(const struct replica *r, uint64_t replica_id)
 
 /* ---- coming in ---- */
 
+static void answer(struct range_store *rs, node_id_t to, range_id_t range,
+                   const struct raft_msg *resp)
+{
+    struct replica_transport *t = rs->opts.transport;
+    if (t == NULL) {
+        return;
+    }
+    t->ops->send(t, to, range, resp);
+    if (t->ops->flush != NULL) {
+        t->ops->flush(t);
+    }
+}
+
 /* For a replica without a core. */
 static void answer_shell(struct range_store *rs, node_id_t from, range_id_t range,
                          const struct raft_msg *m)
 {
-    struct replica_transport *t = rs->opts.transport;
     struct raft_msg resp = {.flags = RAFT_MSG_F_NO_STATE,
                             .from = m->to,
                             .to = m->from,
                             .term = m->term,
                             .context = m->sent_ns};
-    if (t == NULL || rs->snapshot_dir == NULL) {
+    if (rs->snapshot_dir == NULL) {
         return;
     }
     if (m->type == RAFT_MSG_APPEND) {
@@ -112,13 +125,26 @@ static void answer_shell(struct range_store *rs, node_id_t from, range_id_t rang
         resp.index = m->index;
     } else if (m->type == RAFT_MSG_HEARTBEAT) {
         resp.type = RAFT_MSG_HEARTBEAT_RESP;
+    } else if (m->type == RAFT_MSG_PREVOTE) {
+        resp.type = RAFT_MSG_PREVOTE_RESP; /* not for the core, see snapshot_sponsor */
+        resp.flags |= RAFT_MSG_F_REJECT;
     } else {
         return;
     }
-    t->ops->send(t, from, range, &resp);
-    if (t->ops->flush != NULL) {
-        t->ops->flush(t);
-    }
+    answer(rs, from, range, &resp);
+}
+
+/* Who promised something to a replica that is not here any more is free: without this, members that
+ * sleep on the link to its node would refuse each other their votes for as long as that lives. */
+static void answer_poke(struct range_store *rs, node_id_t from, range_id_t range,
+                        const struct raft_msg *m)
+{
+    struct raft_msg resp = {.type = RAFT_MSG_RELEASE,
+                            .from = m->to,
+                            .to = m->from,
+                            .term = m->term,
+                            .context = m->context};
+    answer(rs, from, range, &resp);
 }
 
 static bool is_question(uint8_t type)
@@ -130,16 +156,18 @@ static bool is_question(uint8_t type)
 static void answer_merged(struct range_store *rs, node_id_t from, range_id_t range,
                           const struct raft_msg *m)
 {
-    struct replica_transport *t = rs->opts.transport;
     struct raft_msg resp = {
         .type = REPLICA_MSG_REMOVED, .from = m->to, .to = m->from, .term = 1, .index = 0};
-    if (t == NULL || (m->type != REPLICA_MSG_ASK && !is_question(m->type))) {
+    if (m->type != REPLICA_MSG_ASK && !is_question(m->type)) {
         return;
     }
-    t->ops->send(t, from, range, &resp);
-    if (t->ops->flush != NULL) {
-        t->ops->flush(t);
-    }
+    answer(rs, from, range, &resp);
+}
+
+/* Was it merged away? */
+static bool never(const struct replica *r)
+{
+    return r != NULL && atomic_load(&r->min_replica_id) == REPLICA_ID_NEVER;
 }
 
 void range_store_receive(struct range_store *rs, node_id_t from, range_id_t range,
@@ -153,9 +181,11 @@ void range_store_receive(struct range_store *rs, node_id_t from, range_id_t rang
     if (r == NULL || !replica_is(r, REPLICA_LIVE)) {
         bool expected = r == NULL || (replica_is(r, REPLICA_EMPTY) &&
                                       msg->to >= atomic_load(&r->min_replica_id));
-        if (expected) {
+        if (msg->type == RAFT_MSG_POKE && !never(r)) {
+            answer_poke(rs, from, range, msg);
+        } else if (expected) {
             answer_shell(rs, from, range, msg);
-        } else if (r != NULL && atomic_load(&r->min_replica_id) == REPLICA_ID_NEVER) {
+        } else if (never(r)) {
             answer_merged(rs, from, range, msg);
         }
         return;
@@ -221,6 +251,16 @@ static bool entries_carry_blobs(const struct raft_msg *m)
     return true;
 }
 
+static void yield(struct range_loop *l, struct replica *r, uint64_t to)
+{
+    struct raft_event ev = {.type = RAFT_EV_TRANSFER, .u.transfer_to = to};
+    db_err err;
+    if (raft_role(r->raft) == RAFT_LEADER && replica_step(l, r, &ev, &err)) {
+        LOG_INFO("range.lease.yielded", F_U64("range", r->id), F_U64("to_replica", to), F_ERR(err));
+        replica_mark_dirty(l, r);
+    }
+}
+
 void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in)
 {
     const struct raft_msg *m = &in->m;
@@ -235,6 +275,9 @@ void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in
         return;
     }
     if (m->to != r->replica_id) {
+        if (m->type == RAFT_MSG_POKE && m->to < r->replica_id) {
+            answer_poke(r->rs, in->from, r->id, m);
+        }
         /* A later replica of the range on this node is addressed: ours was removed before. */
         if (m->to > r->replica_id && m->type != REPLICA_MSG_REMOVED) {
             replica_leave(l, r);
@@ -258,6 +301,14 @@ void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in
         replica_learn(r, m->from, in->from);
     }
     if (m->type == REPLICA_MSG_ASK) {
+        return;
+    }
+    if (m->type == REPLICA_MSG_YIELD) {
+        yield(l, r, m->from);
+        return;
+    }
+    if (m->type == RAFT_MSG_PREVOTE_RESP && (m->flags & RAFT_MSG_F_NO_STATE) != 0) {
+        snapshot_sponsor(l, r, m->from);
         return;
     }
     if (from_a_leader(m->type)) {

@@ -13,7 +13,11 @@
  * The order makes each crash harmless: that the replica is gone is durable in the engine (with the
  * data deleted by the same batch) before its log goes. A removal that the replica applied itself is
  * in the engine as soon as the entry is, with the bounds of what is to be deleted; the start
- * finishes it. */
+ * finishes it.
+ *
+ * What a replica has acknowledged it never forgets without a trace: either there is its log, or the
+ * record that stands for it. So the record of a range that was merged away stays for good, some ten
+ * bytes; only with it can a member take a state from one that does not lead (snapshot_send.c). */
 
 struct clean_job {
     struct range_store *rs;
@@ -247,43 +251,6 @@ db_err replica_delete_halted(struct replica *r)
     return ERR_OK;
 }
 
-struct forget_job {
-    struct range_store *rs;
-    const range_id_t *ids;
-    size_t count;
-    db_err err;
-};
-
-static void forget_records(void *arg)
-{
-    struct forget_job *j = arg;
-    struct engine_wbatch *wb;
-    j->err = engine_wbatch_new(j->rs->opts.engine, &wb);
-    if (j->err != ERR_OK) {
-        return;
-    }
-    for (size_t i = 0; i < j->count && j->err == ERR_OK; i++) {
-        j->err = store_delete_gone(wb, j->ids[i]);
-    }
-    if (j->err == ERR_OK) {
-        j->err = engine_apply(j->rs->opts.engine, wb, NULL);
-    }
-    engine_wbatch_free(wb);
-}
-
-/* Nothing refers to it any more: first the log, then the record that says that it is to go. */
-static db_err forget(struct range_store *rs, const range_id_t *ids, size_t count)
-{
-    struct forget_job j = {.rs = rs, .ids = ids, .count = count};
-    for (size_t i = 0; i < count; i++) {
-        TRY(remove_log(rs, ids[i]));
-    }
-    if (count != 0) {
-        blocking_run(forget_records, &j);
-    }
-    return j.err;
-}
-
 void replica_forget_log(struct replica *r)
 {
     struct range_store *rs = r->rs;
@@ -291,7 +258,7 @@ void replica_forget_log(struct replica *r)
         return;
     }
     FAULT(range_merge_before_forget);
-    db_err err = forget(rs, &r->id, 1);
+    db_err err = remove_log(rs, r->id);
     if (err == ERR_OK) {
         atomic_store(&r->log_left, false);
         atomic_fetch_sub(&rs->logs_left, 1);
@@ -336,7 +303,7 @@ static void list_gone(void *arg)
 static db_err clean_one(struct range_store *rs, const struct store_gone *gone)
 {
     if (gone->min_replica_id == REPLICA_ID_NEVER && !gone->has_bounds) {
-        return forget(rs, &gone->id, 1);
+        return remove_log(rs, gone->id); /* the record says enough when it is asked for */
     }
     struct range_desc d = {.id = gone->id};
     struct replica *r;

@@ -48,7 +48,7 @@ db_err snapshot_head_decode(struct slice bytes, struct arena *arena, struct snap
     pos += conf_size;
     TRY(range_desc_decode(slice_of(pos, (size_t)(end - pos)), arena, &h.desc));
     if (h.desc.id != h.range || h.from == 0 || h.to == 0 || h.meta.index == 0 || h.meta.term == 0 ||
-        h.meta.term > h.raft_term || h.conf_index > h.meta.index ||
+        (h.raft_term != 0 && h.meta.term > h.raft_term) || h.conf_index > h.meta.index ||
         (h.desc.end.len != 0 && slice_cmp(h.desc.start, h.desc.end) >= 0)) {
         return ERR_CORRUPT;
     }

@@ -11,7 +11,7 @@ struct snapshot_head {
     range_id_t range;
     uint64_t from; /* replica ids */
     uint64_t to;
-    uint64_t raft_term; /* of the leader that offers it */
+    uint64_t raft_term; /* of the leader that offers it; 0: a member lends it, nobody leads */
     struct raft_snapshot_meta meta;
     uint64_t conf_index;
     struct range_desc desc;

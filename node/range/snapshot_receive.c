@@ -64,9 +64,10 @@ struct receiving {
     uint32_t crc;
     bool ended;
     bool had_core;
-    bool keep_tail;       /* the log goes on after the snapshot */
-    bool taken;           /* the core has: `installed` will be signalled */
-    struct replica *dead; /* in the way, and of a range that is no more */
+    bool keep_tail;          /* the log goes on after the snapshot */
+    bool taken;              /* the core has: `installed` will be signalled */
+    uint64_t min_replica_id; /* as the record of it says */
+    struct replica *dead;    /* in the way, and of a range that is no more */
     struct waiter installed;
     db_err err;
 };
@@ -577,6 +578,9 @@ static db_err admit_locked(struct receiving *s)
     s->r = r;
     if (r != NULL && replica_is(r, REPLICA_LIVE)) {
         s->had_core = true;
+        if (s->head.raft_term == 0) {
+            return ERR_INVALID; /* it has a state of its own */
+        }
         if (r->replica_id != s->head.to) {
             return ERR_BUSY;
         }
@@ -650,8 +654,51 @@ static void release(struct receiving *s)
     pthread_mutex_unlock(&s->rs->map_lock);
 }
 
+/* Lent, that is without the authority of a leader's term, by a member that may not know that the
+ * range is no more or that this replica was removed. It is safe where the replica has never
+ * acknowledged anything or still has the log of it: then a quorum of others cannot have gone on
+ * without leaving a trace in the logs of those whose votes it takes. */
+static void never_job(void *arg)
+{
+    struct receiving *s = arg;
+    s->err = store_min_replica(s->rs->opts.engine, s->head.range, &s->min_replica_id);
+}
+
+static db_err remember_gone(struct receiving *s)
+{
+    struct range_store *rs = s->rs;
+    const struct range_desc none = {.id = s->head.range};
+    struct replica *r = NULL;
+    db_err err = ERR_OK;
+    pthread_mutex_lock(&rs->map_lock);
+    if (replica_find(rs, none.id) == NULL) {
+        err = replica_new(rs, &none, &r);
+    }
+    if (r != NULL) { /* who asks for it from now on is told */
+        atomic_store(&r->min_replica_id, s->min_replica_id);
+        replica_register(rs, r);
+    }
+    pthread_mutex_unlock(&rs->map_lock);
+    return err;
+}
+
+static db_err admit_lent(struct receiving *s)
+{
+    blocking_run(never_job, s);
+    TRY(s->err);
+    if (s->head.to >= s->min_replica_id) {
+        return ERR_OK;
+    }
+    TRY(remember_gone(s));
+    return diag_set(s->diag, ERR_INVALID, "range %llu is not to come back here",
+                    (unsigned long long)s->head.range);
+}
+
 static db_err receive(struct receiving *s, struct snapshot_reader *reader)
 {
+    if (s->head.raft_term == 0) {
+        TRY(admit_lent(s));
+    }
     TRY(admit(s));
     TRY(stage(s, reader));
     return s->had_core ? hand_to_core(s) : install_new(s);

@@ -11,12 +11,24 @@
  * The core offers; a fiber takes a snapshot of the engine, reads from it where the range stands
  * (descriptor, configuration and applied position are written by the same batches as the data, so
  * they fit), and streams it in chunks that are read on the blocking pool. While it runs the log
- * keeps what follows the snapshot. Few snapshots go out at one time, and together not faster than
+ * keeps what follows the snapshot.
+ *
+ * Where nobody leads. A member without a state does not vote, so when too many have none nobody is
+ * elected who could give them theirs: of the members of a split, say, only one has applied it, and
+ * the others get snapshots of the left half that are past it. Who has a state and stands for
+ * election in vain lends it to those that answer that they have none. What it has applied is
+ * committed, whoever tells; that the range still is one is certain when the receiver has not had to
+ * do with it before, or has the log of that (remove.c).
+ *
+ * Few snapshots go out at one time, and together not faster than
  * the rate that was set, so that they do not push the live traffic aside. */
 
 enum { FILL_BYTES = 256 << 10 };
 #define SLOT_WAIT_NS (60 * NS_PER_S)
 #define REFUSED_NS   (300 * NS_PER_MS) /* before it is offered again */
+/* Elections fail for so long, without a pause longer than the second, before states are lent. */
+#define ORPHAN_NS     (4 * NS_PER_S)
+#define ORPHAN_GAP_NS (5 * NS_PER_S)
 
 struct sending {
     struct replica *r;
@@ -185,7 +197,9 @@ static void close_job(void *arg)
 
 static bool still_wanted(const struct sending *s)
 {
-    return replica_runs(s->r) && raft_role(s->r->raft) == RAFT_LEADER &&
+    bool lent = s->head.raft_term == 0;
+    return replica_runs(s->r) &&
+           (lent ? atomic_load(&s->r->leader_node) == 0 : raft_role(s->r->raft) == RAFT_LEADER) &&
            !atomic_load(&s->r->rs->stopping) && !atomic_load(&s->r->rs->failed);
 }
 
@@ -274,7 +288,7 @@ static db_err send_snapshot(struct sending *s, struct diag *diag)
 static void tell_core(struct sending *s, bool ok)
 {
     struct replica *r = s->r;
-    if (!replica_runs(r)) {
+    if (!replica_runs(r) || s->head.raft_term == 0) {
         return;
     }
     struct raft_event ev = {.type = RAFT_EV_SNAPSHOT_STATUS,
@@ -332,7 +346,7 @@ void snapshot_offer(struct range_loop *l, struct replica *r, const struct raft_m
     s->head.range = r->id;
     s->head.from = m->from;
     s->head.to = m->to;
-    s->head.raft_term = m->term;
+    s->head.raft_term = m->type == RAFT_MSG_SNAPSHOT ? m->term : 0;
     arena_init(&s->arena, NULL, NULL, 0);
     arena_init(&s->bounds, NULL, NULL, 0);
     buf_init(&s->chunk, STORE_BATCH_SIZE_MAX + (4 << 20));
@@ -347,4 +361,26 @@ void snapshot_offer(struct range_loop *l, struct replica *r, const struct raft_m
         buf_fini(&s->chunk);
         mem_free(s);
     }
+}
+
+void snapshot_sponsor(struct range_loop *l, struct replica *r, uint64_t member)
+{
+    uint64_t now = clock_mono_ns();
+    if (raft_role(r->raft) == RAFT_LEADER || atomic_load(&r->leader_node) != 0) {
+        return;
+    }
+    if (now - r->orphan_heard_ns > ORPHAN_GAP_NS) {
+        r->orphan_since_ns = now;
+    }
+    r->orphan_heard_ns = now;
+    if (now - r->orphan_since_ns < ORPHAN_NS || r->snapshots_out != 0) {
+        return;
+    }
+    const struct raft_msg m = {.type = RAFT_MSG_PREVOTE,
+                               .from = r->replica_id,
+                               .to = member,
+                               .index = atomic_load(&r->applied_index)};
+    LOG_INFO("range.snapshot.lent", F_U64("range", r->id), F_U64("to_replica", member));
+    snapshot_offer(l, r, &m);
+    r->offer_failed = 0;
 }

@@ -108,25 +108,25 @@ static db_err next_chunk(struct snapshot_reader *r, struct slice *ret_chunk)
 static const struct snapshot_reader_ops one_chunk_ops = {.name = "one", .next = next_chunk};
 
 /* An empty range between two keys of its own. */
-static db_err give_snapshot(struct tnode *n, range_id_t range, uint64_t index, uint64_t term)
+static db_err send_snapshot(struct tnode *n, struct snapshot_head h)
 {
     char start[32];
     char end[32];
     struct diag diag;
     struct one_chunk o = {.reader.ops = &one_chunk_ops};
     struct buf head;
-    struct snapshot_head h = {.range = range, .from = 257, .to = 258, .raft_term = 9};
+    range_id_t range = h.range;
     snprintf(start, sizeof(start), "\x02s%llu", (unsigned long long)range);
     snprintf(end, sizeof(end), "\x02s%llu-", (unsigned long long)range);
-    h.meta.index = index;
-    h.meta.term = term;
+    h.from = h.to - 1;
     h.desc = (struct range_desc){.id = range,
                                  .epoch = {1, 1},
                                  .start = slice_str(start),
                                  .end = slice_str(end),
                                  .replica_count = 3};
     for (unsigned i = 0; i < 3; i++) {
-        h.desc.replicas[i] = (struct replica_desc){i + 1, 257 + i, REPLICA_VOTER};
+        h.desc.replicas[i] =
+            (struct replica_desc){(n->id + i - 1) % 3 + 1, h.to + i, REPLICA_VOTER};
     }
     CHECK_OK(members_conf_of(&h.desc, &h.meta.conf));
     diag_reset(&diag);
@@ -138,6 +138,26 @@ static db_err give_snapshot(struct tnode *n, range_id_t range, uint64_t index, u
     buf_fini(&head);
     buf_fini(&o.chunk);
     return err;
+}
+
+static db_err give_snapshot(struct tnode *n, range_id_t range, uint64_t index, uint64_t term)
+{
+    return send_snapshot(
+        n, (struct snapshot_head){
+               .range = range, .to = 258, .raft_term = 9, .meta = {.index = index, .term = term}});
+}
+
+static db_err lend_snapshot(struct tnode *n, range_id_t range, uint64_t index, uint64_t term)
+{
+    return send_snapshot(n, (struct snapshot_head){
+                                .range = range, .to = 258, .meta = {.index = index, .term = term}});
+}
+
+static db_err lend_to(struct tnode *n, range_id_t range, uint64_t replica_id)
+{
+    return send_snapshot(
+        n,
+        (struct snapshot_head){.range = range, .to = replica_id, .meta = {.index = 99, .term = 9}});
 }
 
 static void log_is(struct tnode *n, range_id_t range, uint64_t first, uint64_t last)
@@ -185,11 +205,152 @@ static void test_with_a_log(void **state)
     t_run(2, with_a_log);
 }
 
+/* ---- a right half that one member alone has ---- */
+
+/* Waits until the log of node 1 begins after what it has applied by now. It keeps some for others
+ * for a while. */
+static void cut_log(struct tcluster *c)
+{
+    struct range_status st;
+    CHECK_OK(range_store_status(c->nodes[1].rs, 2, &st));
+    for (uint64_t applied = st.applied; st.compacted < applied;) {
+        CHECK_OK(fiber_sleep(500 * NS_PER_MS));
+        range_store_upkeep(c->nodes[1].rs, true);
+        CHECK_OK(range_store_status(c->nodes[1].rs, 2, &st));
+    }
+}
+
+/* The split is applied, but before anybody is elected in the right half all others have lost it:
+ * node 3 was away and gets a snapshot of the left half as it is after the split; node 2 wrote the
+ * split into its log, died before it heard that it is committed, and comes back as late. */
+static void lonely_half(struct tcluster *c)
+{
+    struct range_status st;
+    struct diag diag;
+    range_id_t id;
+    char kb[32];
+    diag_reset(&diag);
+    three_members(c);
+    put_ok(c, 95001, 1);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_isolate(c, 3, true);
+    put_large(c, 400);
+    atomic_store(&c->mute, atomic_load(&c->next_range));
+    CHECK_OK(range_store_split(c->nodes[1].rs, 2, key_of(kb, 95000), &diag, &id));
+    t_stop(c, 2, true);
+    cut_log(c);
+    t_isolate(c, 3, false);
+    t_isolate(c, 2, true);
+    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    put_large(c, 400);
+    cut_log(c);
+    t_start(c, 2);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), key_of(kb, 95000));
+    CHECK(range_store_status(c->nodes[1].rs, id, &st) == ERR_OK);
+    CHECK(range_store_status(c->nodes[2].rs, id, &st) == ERR_RANGE_NOT_FOUND);
+    CHECK(range_store_status(c->nodes[3].rs, id, &st) == ERR_RANGE_NOT_FOUND);
+    uint64_t began = clock_mono_ns();
+    atomic_store(&c->mute, 0);
+    CHECK(t_wait_leader(c, id, 30 * NS_PER_S) != 0);
+    printf("  it has a leader after %llu ms\n",
+           (unsigned long long)((clock_mono_ns() - began) / NS_PER_MS));
+    expect(c, 95001, 1);
+    put_ok(c, 95001, 2);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_lonely_half(void **state)
+{
+    (void)state;
+    t_run(3, lonely_half);
+}
+
+/* A state that is lent comes from who may not know what has become of the range. */
+static void lent_too_late(struct tcluster *c)
+{
+    t_start(c, 1);
+    t_start(c, 2);
+    struct tnode *n = &c->nodes[2];
+    leave_log(n, 201);
+    CHECK(lend_snapshot(n, 201, 12, 6) == ERR_BUSY);
+    CHECK(lend_snapshot(n, 201, 14, 7) == ERR_OK);
+    CHECK(lend_snapshot(n, 201, 15, 7) == ERR_INVALID); /* it has one of its own */
+    CHECK(lend_snapshot(n, 202, 15, 7) == ERR_OK);
+    t_stop_all(c);
+}
+
+static void lent_of_merged(struct tcluster *c)
+{
+    struct range_status st;
+    t_start_all(c);
+    keys_from_to(c, 0, 40, 0);
+    range_id_t right = split_at(c, 20);
+    merge_ok(c, 2, right);
+    wait_no_range(c, 1, right);
+    struct tnode *n = &c->nodes[1];
+    for (int i = 0; i < 3; i++) {
+        range_store_upkeep(n->rs, true); /* its log goes */
+    }
+    for (int restarts = 0; restarts < 3; restarts++) {
+        CHECK(lend_to(n, right, 2) == ERR_INVALID);
+        CHECK(range_store_status(n->rs, right, &st) == ERR_RANGE_NOT_FOUND);
+        t_stop(c, 1, restarts == 1);
+        t_start(c, 1);
+    }
+    t_stop_all(c);
+}
+
+static void test_lent(void **state)
+{
+    (void)state;
+    t_run(2, lent_too_late);
+    t_run(1, lent_of_merged);
+}
+
+/* ---- promises to a replica that is gone ---- */
+
+static void poke_the_gone(struct tcluster *c)
+{
+    struct replica_change out = {REPLICA_REMOVE, 1};
+    struct range_status st;
+    three_members(c);
+    CHECK_OK(range_store_status(c->nodes[1].rs, 2, &st));
+    const struct raft_msg poke = {.type = RAFT_MSG_POKE,
+                                  .from = 513,
+                                  .to = st.replica_id,
+                                  .term = st.raft_term,
+                                  .context = st.raft_term};
+    CHECK_OK(t_change(c, 2, &out, 1));
+    wait_no_range(c, 1, 2);
+    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) > 1);
+    uint64_t before = atomic_load(&c->sent[RAFT_MSG_RELEASE]);
+    range_store_receive(c->nodes[1].rs, 2, 2, &poke);
+    CHECK(atomic_load(&c->sent[RAFT_MSG_RELEASE]) == before + 1);
+    /* it is a member again, under another id */
+    CHECK_OK(t_add(c, 2, 1));
+    CHECK_OK(range_store_status(c->nodes[1].rs, 2, &st));
+    CHECK(st.replica_id > poke.to);
+    range_store_receive(c->nodes[1].rs, 2, 2, &poke);
+    for (int i = 0; i < 500 && atomic_load(&c->sent[RAFT_MSG_RELEASE]) < before + 2; i++) {
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    }
+    CHECK(atomic_load(&c->sent[RAFT_MSG_RELEASE]) >= before + 2);
+    t_stop_all(c);
+}
+
+static void test_poke_the_gone(void **state)
+{
+    (void)state;
+    t_run(3, poke_the_gone);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half_forgotten),
-        cmocka_unit_test(test_with_a_log),
+        cmocka_unit_test(test_half_forgotten), cmocka_unit_test(test_with_a_log),
+        cmocka_unit_test(test_lonely_half),    cmocka_unit_test(test_lent),
+        cmocka_unit_test(test_poke_the_gone),
     };
     if (argc > 1) {
         cmocka_set_test_filter(argv[1]);

@@ -48,6 +48,8 @@ struct tcluster {
     unsigned count;
     uint8_t cluster_id[16];
     _Atomic bool cut[T_NODES_MAX + 1][T_NODES_MAX + 1]; /* from, to */
+    _Atomic range_id_t mute;                            /* messages of this range are lost */
+    _Atomic uint64_t sent[256];                         /* by type */
     _Atomic unsigned loss_permille;
     _Atomic unsigned delay_us; /* up to */
     _Atomic uint64_t seed;
@@ -166,6 +168,11 @@ static inline void t_post(struct tnode *n, node_id_t to, struct tpacket *p)
 static inline void t_send(struct replica_transport *t, node_id_t to, range_id_t range,
                           const struct raft_msg *msg)
 {
+    struct tcluster *c = ((struct tnode *)t)->c;
+    atomic_fetch_add(&c->sent[msg->type], 1);
+    if (range == atomic_load(&c->mute)) {
+        return;
+    }
     struct tpacket *p = mem_calloc(1, sizeof(*p));
     struct buf b;
     buf_init(&b, 1 << 20);

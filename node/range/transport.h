@@ -33,6 +33,8 @@ enum {
     REPLICA_MSG_REMOVED = 100,
     /* Nobody talks to me: am I a member? Answered only by the one above. */
     REPLICA_MSG_ASK = 101,
+    /* To the leader: hand the lease over to me. */
+    REPLICA_MSG_YIELD = 102,
 };
 
 enum link_msg_kind {

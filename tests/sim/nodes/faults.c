@@ -200,8 +200,7 @@ static void change_some(struct world *w, const struct led *r)
     if (!holds(r, in) && in != 0) {
         o.changes[o.change_count++] = (struct replica_change){REPLICA_ADD, in};
     }
-    /* Operators move the lease before they remove its holder, as placement does. */
-    if (r->count > 2 && out != r->leader->id && (o.change_count == 1 || draw(w, 2) == 0)) {
+    if (r->count > 2 && (o.change_count == 1 || draw(w, 2) == 0)) {
         o.changes[o.change_count++] = (struct replica_change){REPLICA_REMOVE, out};
     }
     if (o.change_count > 0) {
