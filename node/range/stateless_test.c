@@ -236,8 +236,10 @@ static void lonely_half(struct tcluster *c)
     t_isolate(c, 3, true);
     put_large(c, 400);
     atomic_store(&c->mute, atomic_load(&c->next_range));
+    atomic_store(&c->uninformed, 2);
     CHECK_OK(range_store_split(c->nodes[1].rs, 2, key_of(kb, 95000), &diag, &id));
     t_stop(c, 2, true);
+    atomic_store(&c->uninformed, 0);
     cut_log(c);
     t_isolate(c, 3, false);
     t_isolate(c, 2, true);

@@ -49,6 +49,7 @@ struct tcluster {
     uint8_t cluster_id[16];
     _Atomic bool cut[T_NODES_MAX + 1][T_NODES_MAX + 1]; /* from, to */
     _Atomic range_id_t mute;                            /* messages of this range are lost */
+    _Atomic node_id_t uninformed;                       /* does not hear what is committed */
     _Atomic uint64_t sent[256];                         /* by type */
     _Atomic unsigned loss_permille;
     _Atomic unsigned delay_us; /* up to */
@@ -174,10 +175,14 @@ static inline void t_send(struct replica_transport *t, node_id_t to, range_id_t 
         return;
     }
     struct tpacket *p = mem_calloc(1, sizeof(*p));
+    struct raft_msg m = *msg;
     struct buf b;
     buf_init(&b, 1 << 20);
     CHECK(p != NULL);
-    CHECK_OK(raft_msg_encode(&b, range, msg));
+    if (to == atomic_load(&c->uninformed)) {
+        m.commit = 0;
+    }
+    CHECK_OK(raft_msg_encode(&b, range, &m));
     p->header = b.len;
     p->blob = raft_blob_new(b.len + raft_msg_payload_size(msg));
     CHECK(p->blob != NULL);
