@@ -71,6 +71,15 @@ db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struc
     return row_order(b, op, x, y, 0, ret);
 }
 
+db_err bind__comparison_among(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
+                              struct bexpr **ret)
+{
+    b->func.among = true;
+    db_err err = bind__comparison(b, op, x, y, ret);
+    b->func.among = false;
+    return err;
+}
+
 static db_err negate(struct binder *b, bool negated, struct bexpr *e, struct bexpr **ret)
 {
     if (!negated) {
@@ -85,23 +94,78 @@ static db_err negate(struct binder *b, bool negated, struct bexpr *e, struct bex
     return bind__op(b, "op_not", args, 1, ret);
 }
 
+/* MYSQL: text between a date and anything is a date, beside both of them; between a number and
+ * anything it is a number. */
+static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *low,
+                            struct bexpr *high)
+{
+    if (type_is_string(&(*x)->type) &&
+        (type_is_numeric(&low->type) != type_is_numeric(&high->type))) {
+        struct sql_type number = type_double();
+        return bind__cast(b, *x, &number, false, x);
+    }
+    struct sql_type t = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
+    if (!type_is_string(&(*x)->type) ||
+        (!type_has_date(&low->type) && !type_has_date(&high->type))) {
+        return ERR_OK;
+    }
+    t.wire |= TYPE_W_LOW_DATE | TYPE_W_NAME_DATE;
+    return bind__cast(b, *x, &t, false, x);
+}
+
+/* Text that is compared with several texts meets all of them in one collation. */
+static db_err agree_texts(struct binder *b, const char *operation, struct bexpr **args,
+                          uint32_t count)
+{
+    struct func_arg *fa = BIND_ARRAY(b, struct func_arg, count);
+    uint16_t collation;
+    uint8_t coercibility;
+    if (fa == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bool text = type_is_string(&args[i]->type) || args[i]->type.id == TYPE_ENUM ||
+                    args[i]->type.id == TYPE_SET;
+        if (!text) {
+            return ERR_OK;
+        }
+        fa[i] = bind__arg(args[i]);
+    }
+    TRY(func_agree_collation(&b->func, operation, fa, count, &collation, &coercibility));
+    for (uint32_t i = 0; i < count; i++) {
+        struct sql_type t = args[i]->type;
+        if (t.collation != collation && args[i]->kind != BEXPR_CONST) {
+            if (!type_is_string(&t)) {
+                t = type_char(TYPE_VARCHAR, t.length, collation);
+            }
+            t.collation = collation;
+            TRY(bind__cast(b, args[i], &t, false, &args[i]));
+            args[i]->coercibility = coercibility;
+        }
+    }
+    return ERR_OK;
+}
+
 db_err bind__between(struct binder *b, struct scope *scope, const struct ast_between *e,
                      struct bexpr **ret)
 {
-    struct bexpr *x;
-    struct bexpr *low;
-    struct bexpr *high;
-    TRY(bind__expr(b, scope, e->arg, &x));
-    TRY(bind__expr(b, scope, e->low, &low));
-    TRY(bind__expr(b, scope, e->high, &high));
-    TRY(bind__json_between(b, &x, &low, &high));
+    struct bexpr *args[3];
+    TRY(bind__expr(b, scope, e->arg, &args[0]));
+    TRY(bind__expr(b, scope, e->low, &args[1]));
+    TRY(bind__expr(b, scope, e->high, &args[2]));
+    TRY(bind__json_between(b, &args[0], &args[1], &args[2]));
+    TRY(between_kinds(b, &args[0], args[1], args[2]));
+    TRY(agree_texts(b, "between", args, ARRAY_COUNT(args)));
+    struct bexpr *x = args[0];
+    struct bexpr *low = args[1];
+    struct bexpr *high = args[2];
     struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, 2);
     struct bexpr *again = bexpr_clone(b->arena, x);
     if (parts == NULL || again == NULL) {
         return ERR_NOMEM;
     }
-    TRY(bind__comparison(b, AST_OP_GE, x, low, &parts[0]));
-    TRY(bind__comparison(b, AST_OP_LE, again, high, &parts[1]));
+    TRY(bind__comparison_among(b, AST_OP_GE, x, low, &parts[0]));
+    TRY(bind__comparison_among(b, AST_OP_LE, again, high, &parts[1]));
     struct bexpr *both;
     TRY(bind__logic(b, BEXPR_AND, parts, 2, &both));
     return negate(b, e->negated, both, ret);
@@ -145,6 +209,10 @@ static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
             struct sql_type t = x->type;
             if (to_unsigned) {
                 t = type_int(TYPE_BIGINT, true);
+            } else if (count > 2 && type_is_temporal(&t)) {
+                t.wire |= TYPE_W_LOW_DATE;
+            } else if (count == 2) { /* as = takes it */
+                continue;
             }
             TRY(bind__cast(b, e, &t, false, &args[i]));
         }
@@ -172,6 +240,9 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
         }
     }
     TRY(fit_list(b, args, n + 1));
+    if (n > 1) {
+        TRY(agree_texts(b, " IN ", args, n + 1));
+    }
     if (x->kind == BEXPR_ROW || n == 1 || !uniform(args, n + 1)) {
         struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, n);
         if (parts == NULL) {
@@ -182,7 +253,8 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
             if (left == NULL) {
                 return ERR_NOMEM;
             }
-            TRY(bind__comparison(b, AST_OP_EQ, left, args[i + 1], &parts[i]));
+            TRY(n == 1 ? bind__comparison(b, AST_OP_EQ, left, args[i + 1], &parts[i])
+                       : bind__comparison_among(b, AST_OP_EQ, left, args[i + 1], &parts[i]));
         }
         struct bexpr *any;
         TRY(bind__logic(b, BEXPR_OR, parts, n, &any));

@@ -203,7 +203,7 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
                 return ERR_NOMEM;
             }
             TRY(bind__json_when(b, &v, &args[2 * i]));
-            TRY(bind__comparison(b, AST_OP_EQ, v, args[2 * i], &args[2 * i]));
+            TRY(bind__comparison_among(b, AST_OP_EQ, v, args[2 * i], &args[2 * i]));
         } else {
             TRY(bind__json_condition(b, &args[2 * i]));
         }

@@ -327,8 +327,10 @@ const char *bind__agg_name(enum ast_agg_func f)
 }
 
 /* MYSQL: a whole number is the position of an argument, also as (SELECT 1). */
-static db_err check_position(struct binder *b, const struct ast_aggregate *a, const struct bexpr *e)
+static db_err take_position(struct binder *b, const struct ast_aggregate *a,
+                            struct bexpr *const *args, struct bexpr **io)
 {
+    const struct bexpr *e = *io;
     const struct bexpr *at = e;
     if (e->kind == BEXPR_SUBQUERY_SCALAR && e->u.subquery.sub->root->kind == LNODE_PROJECT &&
         e->u.subquery.sub->root->children[0]->kind == LNODE_DUAL) {
@@ -339,7 +341,8 @@ static db_err check_position(struct binder *b, const struct ast_aggregate *a, co
         return ERR_OK;
     }
     if (at->u.constant.u >= 1 && at->u.constant.u <= a->args.count) {
-        return ERR_OK;
+        *io = bexpr_clone(b->arena, args[at->u.constant.u - 1]);
+        return *io == NULL ? ERR_NOMEM : ERR_OK;
     }
     return my_error(b->diag, ER_BAD_FIELD_ERROR,
                     arena_printf(b->arena, "%lld", (long long)at->u.constant.i), "order clause");
@@ -359,7 +362,7 @@ static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_
     }
     for (uint32_t i = 0; i < n; i++) {
         TRY(bind__expr(b, scope, a->order_by.items[i]->expr, &e->u.agg.order_by[i]));
-        TRY(check_position(b, a, e->u.agg.order_by[i]));
+        TRY(take_position(b, a, e->args, &e->u.agg.order_by[i]));
         if (e->u.agg.order_by[i]->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }

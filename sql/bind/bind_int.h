@@ -226,6 +226,9 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
 /* bind_compare.c */
 db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
                         struct bexpr **ret);
+/* One of several comparisons of an IN list, BETWEEN or CASE. */
+db_err bind__comparison_among(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
+                              struct bexpr **ret);
 db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, struct bexpr **ret);
 db_err bind__between(struct binder *b, struct scope *scope, const struct ast_between *e,
                      struct bexpr **ret);

@@ -121,6 +121,24 @@ db_err bind__exists(struct binder *b, struct scope *scope, const struct ast_subq
     return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }
 
+/* Both sides of a comparison of texts in the collation that it goes by: sets of values hash them one
+ * by one. */
+static db_err in_one_collation(struct binder *b, struct bexpr *eq)
+{
+    for (uint32_t k = 0; k < 2; k++) {
+        struct sql_type t = eq->args[k]->type;
+        uint16_t collation = eq->u.func->collation;
+        if (type_is_string(&t) && type_is_string(&eq->args[1 - k]->type) && collation != 0 &&
+            t.collation != collation) {
+            uint8_t coercibility = eq->args[k]->coercibility;
+            t.collation = collation;
+            TRY(bind__cast(b, eq->args[k], &t, false, &eq->args[k]));
+            eq->args[k]->coercibility = coercibility;
+        }
+    }
+    return ERR_OK;
+}
+
 /* Casts the left side and the subquery's columns to types in which they compare as MySQL compares
  * them. */
 static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexpr **left,
@@ -148,6 +166,7 @@ static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexp
         if (eq->kind != BEXPR_FUNC || eq->arg_count != 2) {
             continue; /* folded: nothing to cast */
         }
+        TRY(in_one_collation(b, eq));
         left[i] = eq->args[0];
         any = any || eq->args[1] != column;
         items[i].expr = eq->args[1];

@@ -87,6 +87,7 @@ struct func_arg bind__arg(const struct bexpr *e)
     struct func_arg a = {.type = e->type, .coercibility = e->coercibility};
     a.constant = e->kind == BEXPR_CONST ? &e->u.constant : NULL;
     a.is_const = e->is_const || e->kind == BEXPR_PARAM;
+    a.is_column = e->kind == BEXPR_COLUMN;
     return a;
 }
 
@@ -171,7 +172,7 @@ db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
     } else {
         err = value_cast(&cast, &e->args[0]->type, &e->args[0]->u.constant, &e->type, &v);
     }
-    if (err != ERR_OK || watch.warned) {
+    if (err != ERR_OK || watch.warned || cast.asked_now) {
         return err == ERR_NOMEM || err == ERR_LIMIT ? err : ERR_OK;
     }
     struct bexpr *c = NULL;

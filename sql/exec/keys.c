@@ -49,6 +49,12 @@ static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
         }
         return ERR_OK;
     }
+    if (type_is_temporal(column) && v->phys == PHYS_TIME && v->t == TEMPORAL_LOWEST) {
+        value_tag(ret, column);
+        ret->t = column->id == TYPE_TIME ? -TIME_MICROS_MAX : 0;
+        *ret_order = 1; /* what is stored is greater, also a zero date */
+        return ERR_OK;
+    }
     struct cast_ctx quiet = *ctx->eval.cast;
     struct diag scratch;
     quiet.strict = false;

@@ -3,7 +3,9 @@
  * Collations (MYSQL: "Collation Coercibility in Expressions"): the lowest coercibility wins. On a
  * tie: the same collation is no conflict; a Unicode charset takes a non-Unicode one in; a _bin
  * collation beats another of the same charset; otherwise it is an illegal mix, unless both are
- * literals of which one is pure ASCII. A side that loses is converted when its charset differs,
+ * literals of which one is pure ASCII. What only gives the text on (CONCAT, COALESCE) does not mind
+ * two collations of one charset: its text is in the charset's _bin collation and loses to all
+ * other. A side that loses is converted when its charset differs,
  * which is allowed when it is a constant or the winner is Unicode. */
 #include "sql/func/func.h"
 
@@ -44,9 +46,37 @@ static bool ends_bin(const struct collation *c)
 
 static const char *coercibility_name(uint8_t c)
 {
-    static const char *const names[] = {"EXPLICIT",  "NONE",    "IMPLICIT", "SYSCONST",
-                                        "COERCIBLE", "NUMERIC", "IGNORABLE"};
-    return names[c < 7 ? c : 6];
+    static const char *const names[] = {"EXPLICIT",  "NONE",    "IMPLICIT",  "SYSCONST",
+                                        "COERCIBLE", "NUMERIC", "IGNORABLE", "NONE"};
+    return names[c <= COERCIBILITY_MIX ? c : 6];
+}
+
+/* Does the operation only give its text on? */
+static bool keeps_mix(const char *operation)
+{
+    static const char *const names[] = {"coalesce", "case",      "if",         "ifnull",
+                                        "concat",   "concat_ws", "elt",        "make_set",
+                                        "greatest", "least",     "export_set", "group_concat"};
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (strcmp(operation, names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Is text of no certain collation among operands whose collation would be its own? */
+static const struct func_arg *uncertain(struct func_arg *args, uint32_t count,
+                                        const struct func_arg *best)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (has_collation(&args[i].type) && args[i].coercibility == COERCIBILITY_MIX &&
+            best->coercibility != 0 && own_collation(&args[i]) == own_collation(best) &&
+            (&args[i] != best || count > 1)) {
+            return &args[i];
+        }
+    }
+    return NULL;
 }
 
 /* Text that every charset with ASCII in it takes as it is. */
@@ -165,11 +195,23 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
         *ret_coercibility = 4;
         return ERR_OK;
     }
-    if (rival != NULL) {
+    const struct func_arg *loose = uncertain(args, count, best);
+    if (loose != NULL && !keeps_mix(operation)) {
+        const struct func_arg *other = loose == best ? &args[best == args ? 1 : 0] : best;
+        return illegal_mix(ctx, operation, args, count, loose < other ? loose : other,
+                           loose < other ? other : loose);
+    }
+    bool mix = rival != NULL && own_coercibility(best) != 0 && keeps_mix(operation) &&
+               own_collation(best)->cs == own_collation(rival)->cs;
+    if (rival != NULL && !mix) {
         return illegal_mix(ctx, operation, args, count, best < rival ? best : rival,
                            best < rival ? rival : best);
     }
     const struct collation *win = own_collation(best);
+    if (mix) {
+        const struct collation *bin = charset_bin_collation(win->cs);
+        win = bin == NULL ? win : bin;
+    }
     for (uint32_t i = 0; i < count; i++) {
         struct func_arg *a = &args[i];
         if (!has_collation(&a->type) || win->id == COLL_BINARY) {
@@ -184,7 +226,7 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
         a->want.collation = win->id;
     }
     *ret_collation = win->id;
-    *ret_coercibility = own_coercibility(best);
+    *ret_coercibility = mix ? COERCIBILITY_MIX : own_coercibility(best);
     return ERR_OK;
 }
 

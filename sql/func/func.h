@@ -103,7 +103,7 @@ struct func_def;
 struct func_call {
     const struct func_def *def;
     struct sql_type type; /* result */
-    uint8_t coercibility; /* of the result, 0..6 */
+    uint8_t coercibility; /* of the result, 0..7 */
     uint16_t collation;   /* for comparisons: the collation agreed on */
     uint32_t arg_count;
     struct sql_type *arg_types;            /* after the casts asked for */
@@ -124,7 +124,12 @@ struct func_bind_ctx {
     uint16_t connection_collation;
     uint32_t div_precision_increment;
     uint64_t max_allowed_packet;
+    bool among; /* a comparison is one of those of IN, BETWEEN or CASE: constant text that is no
+                   date is no error there, and a TIME meets all text as a time */
 };
+
+/* Coercibility of text that two collations have gone into: of no certain one. */
+enum { COERCIBILITY_MIX = 7 };
 
 /* What an argument is to be cast to. want_cast false: as it is. */
 struct func_arg {
@@ -132,6 +137,7 @@ struct func_arg {
     uint8_t coercibility;
     const struct value *constant; /* or NULL */
     bool is_const; /* no columns: a constant, or a parameter whose value comes later */
+    bool is_column;
     bool want_cast;
     struct sql_type want;
 };

@@ -114,8 +114,9 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, con
                             : (to->wire & TYPE_W_REFUSE_DATETIME) != 0  ? "DATETIME"
                             : (to->wire & TYPE_W_REFUSE_TIMESTAMP) != 0 ? "TIMESTAMP"
                                                                         : "DATE";
-        db_err err = cast__datetime(ctx, from, v, to->id == TYPE_DATE ? 6 : to->decimals,
-                                    to->id == TYPE_DATE, &t, &is_null);
+        db_err err =
+            cast__datetime(ctx, from, v, to->id == TYPE_DATE ? 6 : to->decimals,
+                           to->id == TYPE_DATE || (to->wire & TYPE_W_NAME_DATE) != 0, &t, &is_null);
         ctx->lenient_date = false;
         ctx->refused_type = NULL;
         TRY(err);
@@ -129,7 +130,9 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, con
         is_null = !timestamp_from_local(ctx->tz, t, &utc, &gap);
         t = is_null ? 0 : utc;
     }
-    if (is_null) {
+    if (is_null && (to->wire & TYPE_W_LOW_DATE) != 0) {
+        t = TEMPORAL_LOWEST;
+    } else if (is_null) {
         value_set_null(ret, to);
         return ERR_OK;
     }

@@ -42,7 +42,8 @@ struct cast_ctx {
     uint16_t collation;              /* of text made from numbers and times: collation_connection */
     const struct timezone *tz;       /* @@time_zone */
     int64_t
-        now_local; /* packed DATETIME of the statement's start: TIME -> DATETIME takes its date */
+        now_local;  /* packed DATETIME of the statement's start: TIME -> DATETIME takes its date */
+    bool asked_now; /* set when now_local was looked at: the value is of this statement only */
     const char *expr;        /* text of the cast for messages; may be NULL */
     const char *json_source; /* where a JSON value comes from, for messages; may be NULL */
     uint64_t row;            /* number of the row for messages; 1 at first */

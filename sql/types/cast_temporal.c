@@ -61,8 +61,9 @@ static void number_to_datetime(const struct value *v, unsigned decimals, unsigne
 }
 
 /* A TIME is taken on the current date. */
-static bool time_on_today(const struct cast_ctx *ctx, int64_t time, int64_t *ret)
+static bool time_on_today(struct cast_ctx *ctx, int64_t time, int64_t *ret)
 {
+    ctx->asked_now = true;
     return datetime_from_micros(datetime_to_micros(datetime_date(ctx->now_local)) + time, ret);
 }
 
@@ -228,6 +229,7 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
     if (for_date && v->phys == PHYS_TIME && v->type == TYPE_TIME && v->t < 0) {
         from_now = *v; /* MYSQL: a negative TIME counts from now, a positive one from midnight */
         from_now.t += datetime_time(ctx->now_local);
+        ctx->asked_now = true;
         v = &from_now;
     }
     if (ctx->lenient_date) {

@@ -32,6 +32,8 @@ struct time_parts {
 };
 
 #define TIME_MICROS_MAX (((838ll * 60 + 59) * 60 + 59) * 1000000)
+/* Below every date: what a cast to TYPE_W_LOW_DATE makes of what is no date. */
+#define TEMPORAL_LOWEST INT64_MIN
 #define US_PER_SECOND   1000000ll
 #define US_PER_DAY      (86400ll * US_PER_SECOND)
 

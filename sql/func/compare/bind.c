@@ -175,17 +175,73 @@ static void refuse_later(const struct func_arg *date, struct func_arg *text)
     }
 }
 
+static bool is_time_text(struct func_bind_ctx *ctx, const struct value *v)
+{
+    int64_t packed;
+    int64_t datetime = 0;
+    int32_t offset;
+    return v->phys != PHYS_STR ||
+           (time_parse(v->str, TIME_DECIMALS_MAX, temporal_flags(ctx->sql_mode), &packed, &datetime,
+                       &offset, NULL) &
+            TEMPORAL_INVALID) == 0;
+}
+
+/* MYSQL: only a column meets text as a time, and only constant text that is one. */
+static bool times_as_text(struct func_bind_ctx *ctx, const struct func_arg *time,
+                          const struct func_arg *text)
+{
+    if (time->type.id != TYPE_TIME || type_is_temporal(&text->type) ||
+        !func__is_text(&text->type)) {
+        return false;
+    }
+    if (text->is_const && text->constant == NULL) { /* a parameter takes the other's type */
+        return false;
+    }
+    bool known = text->constant != NULL && !text->constant->is_null;
+    return !time->is_column || !text->is_const || (known && !is_time_text(ctx, text->constant));
+}
+
+/* MYSQL: what is no date is below every date; constant text (above) is refused first. */
+static void lowest_if_none(const struct func_arg *date, struct func_arg *other)
+{
+    if (type_has_date(&date->type) && !type_is_temporal(&other->type) && other->want_cast &&
+        type_has_date(&other->want)) {
+        other->want.wire |=
+            (uint16_t)(TYPE_W_LOW_DATE | (date->type.id == TYPE_DATE && type_is_string(&other->type)
+                                              ? TYPE_W_NAME_DATE
+                                              : 0));
+    }
+}
+
 db_err compare_bind(BIND_ARGS)
 {
     static const char *const signs[] = {"=", "<>", "<", "<=", ">", ">="};
     const char *sign = (call->def->flags & FUNC_NULL_IF_ANY) == 0 ? "<=>" : signs[call->variant];
     enum compare_kind kind = choose(&args[0], &args[1]);
-    if (kind == COMPARE_DATETIME) {
+    /* MYSQL: a constant is made of the type of the column that it is compared with. */
+    for (int i = 0; i < 2; i++) {
+        if (args[i].is_column && args[i].type.id == TYPE_TIME && args[1 - i].constant != NULL &&
+            type_has_date(&args[1 - i].type) && !ctx->among) {
+            kind = COMPARE_TIME;
+        }
+    }
+    if (kind == COMPARE_TIME && !ctx->among &&
+        (times_as_text(ctx, &args[0], &args[1]) || times_as_text(ctx, &args[1], &args[0]))) {
+        kind = COMPARE_STRING;
+    }
+    if (kind == COMPARE_DATETIME && !ctx->among) {
         TRY(check_date_text(ctx, &args[0], &args[1]));
         TRY(check_date_text(ctx, &args[1], &args[0]));
     }
     want_kind(ctx, args, kind);
     if (kind == COMPARE_DATETIME) {
+        lowest_if_none(&args[0], &args[1]);
+        lowest_if_none(&args[1], &args[0]);
+    } else if (kind == COMPARE_TIME && ctx->among) {
+        args[0].want.wire |= TYPE_W_LOW_DATE;
+        args[1].want.wire |= TYPE_W_LOW_DATE;
+    }
+    if (kind == COMPARE_DATETIME && !ctx->among) {
         refuse_later(&args[0], &args[1]);
         refuse_later(&args[1], &args[0]);
     }
@@ -194,8 +250,8 @@ db_err compare_bind(BIND_ARGS)
         func__result_not_null(call, func__bool());
     } else {
         func__result(call, args, func__bool());
-        if (kind == COMPARE_DATETIME || kind == COMPARE_TIME) {
-            call->type.flags &= (uint8_t)~TYPE_F_NOT_NULL; /* text that is no date is NULL */
+        if (kind == COMPARE_TIME) {
+            call->type.flags &= (uint8_t)~TYPE_F_NOT_NULL; /* text that is no time is NULL */
         }
     }
     return ERR_OK;
@@ -255,7 +311,7 @@ db_err compare_bind_extreme(BIND_ARGS)
     bool text = false;
     for (uint32_t i = 0; i < call->arg_count; i++) {
         temporal = temporal || type_has_date(&args[i].type);
-        text = text || func__is_text(&args[i].type);
+        text = text || func__is_text(&args[i].type) || type_is_numeric(&args[i].type);
     }
     TRY(func_agree_type(ctx, call->def->name, args, call->arg_count, &t, &coercibility));
     if (t.id == TYPE_JSON) { /* MYSQL: they compare as text */
@@ -276,7 +332,8 @@ db_err compare_bind_extreme(BIND_ARGS)
     }
     if (p->kind == COMPARE_STRING) {
         TRY(collation_require_id(t.collation, ctx->diag, &p->collation));
-        /* MYSQL: a date among texts makes all compare as dates; the winner is given as text. */
+        /* MYSQL: a date among texts and numbers makes all compare as dates; the winner is given as
+         * text. */
         p->kind = temporal && text ? COMPARE_DATETIME : COMPARE_STRING;
         p->date_only = true;
         for (uint32_t i = 0; i < call->arg_count; i++) {
