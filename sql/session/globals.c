@@ -15,6 +15,9 @@
  * reads the record again when it is (node/main's membership), this once with a lock, and adopts the
  * run that it finds.
  *
+ * On a full disk nothing can be written, and the node is to start all the same: the record counts
+ * as it is, the last run goes on.
+ *
  * A node that others have gone on without reads the record again with its next licence.
  *
  * The record: version and run (8 bytes each, big endian), then entries: kind (one byte, 'N' now,
@@ -534,6 +537,21 @@ static db_err open_among_others(struct sql_engine *e, struct diag *diag)
     return err;
 }
 
+static db_err open_as_it_is(struct sql_engine *e, struct diag *diag)
+{
+    struct record r;
+    struct arena a;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = read_only_record(e, &a, diag, &r);
+    if (err == ERR_OK) {
+        fiber_mutex_lock(&e->globals_mutex);
+        err = use_record(e, &r);
+        fiber_mutex_unlock(&e->globals_mutex);
+    }
+    arena_fini(&a);
+    return err;
+}
+
 db_err globals__open(struct sql_engine *e, struct diag *diag)
 {
     if (e->opts.coord == NULL) {
@@ -541,6 +559,10 @@ db_err globals__open(struct sql_engine *e, struct diag *diag)
     }
     for (unsigned tries = 1;; tries++) {
         db_err err = open_among_others(e, diag);
+        if (err == ERR_DISK_FULL) {
+            diag_reset(diag);
+            return open_as_it_is(e, diag);
+        }
         if (err_class(err) != ERR_CLASS_RETRY_TXN || tries == OPEN_TRIES_MAX) {
             return err;
         }
