@@ -121,8 +121,8 @@ db_err bind__exists(struct binder *b, struct scope *scope, const struct ast_subq
     return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }
 
-/* Both sides of a comparison of texts in the collation that it goes by: sets of values hash them one
- * by one. */
+/* Both sides of a comparison of texts in the collation that it goes by: sets of values hash them
+ * one by one. */
 static db_err in_one_collation(struct binder *b, struct bexpr *eq)
 {
     for (uint32_t k = 0; k < 2; k++) {

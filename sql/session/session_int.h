@@ -246,7 +246,7 @@ struct statement {
     uint32_t row_count;
     struct sql_status status;
     bool holds_answer; /* session__ok only fills `status`: the statement is a part of another */
-    const struct load_input *load; /* LOAD DATA: its file (sql/exec/load_reader.h) */
+    const struct load_input *load;  /* LOAD DATA: its file (sql/exec/load_reader.h) */
     struct node_counters *counters; /* EXPLAIN ANALYZE: the statement runs, nothing is answered */
 };
 
