@@ -191,24 +191,31 @@ static db_err update_row(struct exec_ctx *ctx, struct fk_frame *f, const struct 
                          const struct value *row, const bool *touched,
                          const struct foreign_key_def *but);
 
+/* What changes the rows of a table: made once for the statement, however many rows there are. */
+struct fk_writer {
+    struct row_writer writer;
+    struct row_rules rules;
+};
+
 static db_err writer_of(struct exec_ctx *ctx, const struct fk_table *fks, struct row_writer **ret)
 {
     if (ctx->fk_writers == NULL) {
         ctx->fk_writers =
-            ARENA_ARRAY(ctx->arena, struct row_writer *, ctx->plan->fk_table_count + 1);
+            ARENA_ARRAY(ctx->arena, struct fk_writer *, ctx->plan->fk_table_count + 1);
         if (ctx->fk_writers == NULL) {
             return ERR_LIMIT;
         }
     }
     if (ctx->fk_writers[fks->id] == NULL) {
-        struct row_writer *w = ARENA_NEW(ctx->arena, struct row_writer);
+        struct fk_writer *w = ARENA_NEW(ctx->arena, struct fk_writer);
         if (w == NULL) {
             return ERR_LIMIT;
         }
-        row_writer_init(w, ctx, fks->table, fks->virtuals);
+        TRY(row_rules_init(&w->rules, ctx, fks->table, fks->rules));
+        row_writer_init(&w->writer, ctx, fks->table, fks->virtuals);
         ctx->fk_writers[fks->id] = w;
     }
-    *ret = ctx->fk_writers[fks->id];
+    *ret = &ctx->fk_writers[fks->id]->writer;
     return ERR_OK;
 }
 
@@ -216,7 +223,7 @@ void fk_close(struct exec_ctx *ctx)
 {
     for (uint32_t i = 0; ctx->fk_writers != NULL && i < ctx->plan->fk_table_count; i++) {
         if (ctx->fk_writers[i] != NULL) {
-            row_writer_fini(ctx->fk_writers[i]);
+            row_writer_fini(&ctx->fk_writers[i]->writer);
         }
     }
     ctx->fk_writers = NULL;
@@ -248,17 +255,17 @@ static db_err new_columns(struct exec_ctx *ctx, const struct fk_ref *r, const st
     return ERR_OK;
 }
 
+/* Generated columns and checks of the new row. */
 static db_err derive(struct exec_ctx *ctx, const struct fk_table *fks, struct arena *arena,
                      struct value *row)
 {
-    struct row_rules rules;
+    struct row_rules *rules = &ctx->fk_writers[fks->id]->rules;
     bool pass;
     if (fks->rules == NULL) {
         return ERR_OK;
     }
-    TRY(row_rules_init(&rules, ctx, fks->table, fks->rules));
-    rules.values = arena;
-    return row_rules_apply(&rules, ctx, 1, row, &pass);
+    rules->values = arena;
+    return row_rules_apply(rules, ctx, 1, row, &pass);
 }
 
 /* MYSQL: told as an error of the parent's new key. */
