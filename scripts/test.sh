@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs all tests. Ends with a line "N passed, N failed".
-#   scripts/test.sh [--no-install] [--only unit|lint|sanitize|sql|random|protocol|crash|isolation]
+#   scripts/test.sh [--no-install] [--only lint|unit|sql|random|crash|isolation|cluster|protocol|sanitize]
 # Every stage is a script that prints "N passed, N failed" as its last line (or is ctest).
 set -uo pipefail
 cd "$(dirname "$0")/.."
@@ -15,26 +15,13 @@ while [ $# -gt 0 ]; do
 done
 [ $install = 0 ] || scripts/install_deps.sh || { echo "0 passed, 1 failed"; exit 1; }
 
-passed=0 failed=0
+. tests/lib/stages.sh
 jobs=$(nproc)
 want() { [ -z "$only" ] || [ "$only" = "$1" ]; }
 one() { # one NAME COMMAND...: a stage that counts as one test
     local name=$1 start=$SECONDS; shift
     if "$@"; then passed=$((passed + 1)); echo "ok: $name ($((SECONDS - start)) s)"
     else failed=$((failed + 1)); echo "FAILED: $name"; fi
-}
-counted() { # counted NAME COMMAND...: a stage whose last line says "N passed, N failed"
-    local name=$1 start=$SECONDS out line; shift
-    out=$(mktemp)
-    "$@" 2>&1 | tee "$out"
-    local rc=${PIPESTATUS[0]}
-    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out" | tail -n 1)
-    rm -f "$out"
-    if [ -z "$line" ]; then failed=$((failed + 1)); echo "FAILED: $name (no count; exit $rc)"; return; fi
-    local p=${line%% passed*} f=${line#*, }; f=${f%% failed*}
-    [ "$rc" -ne 0 ] && [ "$f" -eq 0 ] && f=1
-    passed=$((passed + p)) failed=$((failed + f))
-    echo "stage $name: $p passed, $f failed ($((SECONDS - start)) s)"
 }
 unit() { # unit PRESET [ctest options...]
     local preset=$1; shift
@@ -48,18 +35,17 @@ unit() { # unit PRESET [ctest options...]
     [ "${bad:-1}" = 0 ]
 }
 
-if want lint; then counted lint scripts/lint/all.sh; fi
-if want unit || want sql || want random || want protocol || want crash || want isolation; then one "build release" scripts/build.sh release; fi
-if want unit; then counted "unit tests" unit release; fi
+if want lint; then stage lint scripts/lint/all.sh; fi
+case $only in lint | sanitize) ;; *) one "build release" scripts/build.sh release ;; esac
+if want unit; then stage "unit tests" unit release; fi
 binary=build/release/bin/skeindb
-for stage in sql random crash isolation; do
-    if want $stage; then counted $stage tests/$stage/run.sh --binary $binary; fi
+for name in sql random crash isolation; do
+    if want $name; then stage $name tests/$name/run.sh --binary $binary; fi
 done
-if want cluster; then counted cluster tests/cluster_rpc/run.sh --binary $binary; fi
-if want protocol; then counted protocol tests/lib/with_node.sh $binary -- tests/protocol/run.sh; fi
+if want cluster; then stage cluster tests/cluster_rpc/run.sh --binary $binary; fi
+if want protocol; then stage protocol tests/lib/with_node.sh $binary -- tests/protocol/run.sh; fi
 if want sanitize; then
     one "build asan-ubsan" scripts/build.sh asan-ubsan
-    counted "unit tests under ASan and UBSan" unit asan-ubsan -LE 'slow|sim'
+    stage "unit tests under ASan and UBSan" unit asan-ubsan -LE 'slow|sim'
 fi
-echo "$passed passed, $failed failed"
-[ $failed -eq 0 ]
+summary

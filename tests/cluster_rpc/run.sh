@@ -21,38 +21,23 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ -x "$binary" ] || { echo "no such binary: '$binary'"; echo "0 passed, 1 failed"; exit 1; }
-python=
-for p in /usr/bin/python3 python3; do # Debian's package is for Debian's Python
-    [ -n "$python" ] || { "$p" -c 'import pymysql' 2>/dev/null && python=$p; }
-done
-[ -n "$python" ] || { echo "install python3-pymysql"; echo "0 passed, 1 failed"; exit 1; }
-export PYTHONDONTWRITEBYTECODE=1
+. "$here/../lib/stages.sh"
+[ -x "$binary" ] || fail_early "no such binary: '$binary'"
+find_python
 
-passed=0 failed=0
-stage() {
-    local name=$1 start=$SECONDS out rc line
+run() {
+    local name=$1
     shift
-    [ -z "$only" ] || [ "$only" = "$name" ] || return
-    out=$(mktemp)
-    "$python" "$here/$name.py" --binary "$binary" "$@" 2>&1 | tee "$out"
-    rc=${PIPESTATUS[0]}
-    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$out" | tail -n 1)
-    rm -f "$out"
-    echo "$name: $((SECONDS - start)) s"
-    if [ -z "$line" ]; then failed=$((failed + 1)); return; fi
-    local p=${line%% passed*} f=${line#*, }; f=${f%% failed*}
-    [ "$rc" -ne 0 ] && [ "$f" -eq 0 ] && f=1
-    passed=$((passed + p)) failed=$((failed + f))
+    [ -z "$only" ] || [ "$only" = "$name" ] || return 0
+    stage "$name" "$python" "$here/$name.py" --binary "$binary" "$@"
 }
-stage basic
-stage sessions
-stage operate
-stage range_life
-stage bad_input
-if [ -n "$full" ] || [ "$only" = partition ]; then stage partition; fi
-stage corpus
-stage golden $full
-stage audit --kills "$kills" --pauses "$pauses" --limit "$limit"
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+run basic
+run sessions
+run operate
+run range_life
+run bad_input
+if [ -n "$full" ] || [ "$only" = partition ]; then run partition; fi
+run corpus
+run golden $full
+run audit --kills "$kills" --pauses "$pauses" --limit "$limit"
+summary

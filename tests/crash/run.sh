@@ -22,29 +22,16 @@ while [ $# -gt 0 ]; do
     esac
     shift
 done
-[ -x "$binary" ] || { echo "no such binary: '$binary'"; echo "0 passed, 1 failed"; exit 1; }
-python=
-for p in /usr/bin/python3 python3; do # Debian's package is for Debian's Python
-    [ -n "$python" ] || { "$p" -c 'import pymysql' 2>/dev/null && python=$p; }
-done
-[ -n "$python" ] || { echo "install python3-pymysql"; echo "0 passed, 1 failed"; exit 1; }
-export PYTHONDONTWRITEBYTECODE=1
+. "$here/../lib/stages.sh"
+[ -x "$binary" ] || fail_early "no such binary: '$binary'"
+find_python
 
-passed=0 failed=0
-stage() {
-    local out rc line
-    out=$(mktemp)
-    "$python" "$@" 2>&1 | tee "$out"
-    rc=${PIPESTATUS[0]}
-    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed$' "$out" | tail -n 1)
-    rm -f "$out"
-    if [ -z "$line" ]; then failed=$((failed + 1)); return; fi
-    local p=${line%% passed*} f=${line#*, }; f=${f%% failed*}
-    [ "$rc" -ne 0 ] && [ "$f" -eq 0 ] && f=1
-    passed=$((passed + p)) failed=$((failed + f))
+run() {
+    local name=$1
+    shift
+    stage "$name" "$python" "$here/$name.py" --binary "$binary" "$@"
 }
-[ "$only" = input ] || stage "$here/kill_test.py" --binary "$binary" --cycles "$cycles"
-[ "$only" = input ] || stage "$here/create_select_test.py" --binary "$binary" --cycles "$cycles"
-[ "$only" = kill ] || stage "$here/bad_input.py" --binary "$binary" --seconds "$seconds" --idle "$idle" $full
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+[ "$only" = input ] || run kill_test --cycles "$cycles"
+[ "$only" = input ] || run create_select_test --cycles "$cycles"
+[ "$only" = kill ] || run bad_input --seconds "$seconds" --idle "$idle" $full
+summary

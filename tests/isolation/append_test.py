@@ -5,21 +5,16 @@ leases go from node to node.
     append_test.py --binary PATH [--only one|three|kill] [--seconds 4] [--seed N] [--keep]
 
 `kill` is three nodes of which one after another is killed and started again; it runs only when asked for."""
-import argparse
 import multiprocessing
-import os
 import random
 import sys
 import threading
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-sys.path.insert(0, HERE)
+import pymysql
 
-import pymysql  # noqa: E402
-import graph  # noqa: E402
-from cluster import Cluster  # noqa: E402
+import driver
+import graph
 
 KEYS = 24
 PROCESSES = 3
@@ -352,29 +347,6 @@ def run_history(cluster, seconds, rand, kills):
     return problems + found, line
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--only", choices=["one", "three", "kill"])
-    parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--keep", action="store_true", help="data and logs stay")
-    args = parser.parse_args()
-    graph.self_test()
-    seed = random.SystemRandom().getrandbits(24) if args.seed is None else args.seed
-    passed = failed = 0
-    for name in [args.only] if args.only else ["one", "three"]:
-        print("%s: seed %d" % (name, seed), flush=True)
-        with Cluster(args.binary, 1 if name == "one" else 3, keep=args.keep) as cluster:
-            problems, line = run_history(cluster, args.seconds, random.Random(seed), name == "kill")
-            cluster.keep = cluster.keep or bool(problems)
-        for p in problems[:20]:
-            print("  " + p)
-        print("%s %s: %s" % ("FAILED" if problems else "ok", name, line), flush=True)
-        passed, failed = passed + (not problems), failed + bool(problems)
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    graph.self_test()
+    sys.exit(driver.main("transactions", __doc__, run_history))

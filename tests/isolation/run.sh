@@ -5,24 +5,9 @@
 # "N passed, N failed".
 set -uo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-python=
-for p in /usr/bin/python3 python3; do # Debian's package is for Debian's Python
-    [ -n "$python" ] || { "$p" -c 'import pymysql' 2>/dev/null && python=$p; }
-done
-[ -n "$python" ] || { echo "install python3-pymysql"; echo "0 passed, 1 failed"; exit 1; }
-export PYTHONDONTWRITEBYTECODE=1
-passed=0 failed=0
+. "$here/../lib/stages.sh"
+find_python
 for test in append_test foreign_key_test; do
-    out=$("$python" "$here/$test.py" "$@" 2>&1)
-    printf '%s\n' "$out" | sed '$d'
-    case ${out##*$'\n'} in
-    *" passed, "*" failed")
-        read -r p _ f _ <<<"${out##*$'\n'}"
-        passed=$((passed + p)) failed=$((failed + f)) ;;
-    *)
-        printf '%s\n' "$out" | tail -1
-        failed=$((failed + 1)) ;;
-    esac
+    stage "$test" "$python" "$here/$test.py" "$@"
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary

@@ -1,17 +1,14 @@
-#!/bin/sh
-# Random statements on both storages, and on three nodes with and without fragments; no reference server. The driver is Debian's python3-pymysql.
-here=$(dirname "$0")
+#!/usr/bin/env bash
+# Random statements on both storages, and on three nodes with and without fragments; no reference server.
+#   tests/random/run.sh --binary PATH [options of run.py]
+# SKEIN_RANDOM_SECONDS: of each (default 45). Needs python3-pymysql from Debian.
+set -uo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
 seconds=${SKEIN_RANDOM_SECONDS:-45}
-passed=0 failed=0
-for how in "--storage memory" "--storage disk" "--nodes 3"; do
-    # shellcheck disable=SC2086  # two words
-    out=$(/usr/bin/python3 "$here/run.py" "$@" $how --seconds "$seconds") || true
-    echo "$out"
-    line=$(echo "$out" | tail -n 1)
-    case $line in
-    *" passed, "*" failed") passed=$((passed + ${line%% passed*})) line=${line#*, } failed=$((failed + ${line%% failed*})) ;;
-    *) failed=$((failed + 1)) ;;
-    esac
+. "$here/../lib/stages.sh"
+find_python
+for how in "storage memory" "storage disk" "nodes 3"; do
+    read -r option value <<<"$how"
+    stage "$how" "$python" "$here/run.py" "$@" "--$option" "$value" --seconds "$seconds"
 done
-echo "$passed passed, $failed failed"
-[ "$failed" -eq 0 ]
+summary

@@ -1,0 +1,41 @@
+# For scripts of several stages, each of which prints "N passed, N failed" as its last line; sourced by bash.
+#   find_python               sets $python: one that has PyMySQL (Debian's package is for Debian's Python)
+#   stage NAME COMMAND...     runs it, shows what it prints, adds its counts; without counts it is one failure
+#   summary                   prints the sum; its status is that of the script
+passed=0 failed=0
+
+fail_early() { echo "$1"; echo "0 passed, 1 failed"; exit 1; }
+
+find_python() {
+    local p
+    python=
+    for p in /usr/bin/python3 python3; do
+        [ -n "$python" ] || { "$p" -c 'import pymysql' 2>/dev/null && python=$p; }
+    done
+    [ -n "$python" ] || fail_early "install python3-pymysql"
+    export PYTHONDONTWRITEBYTECODE=1
+}
+
+stage() {
+    local name=$1 start=$SECONDS out rc line p f
+    shift
+    out=$(mktemp)
+    "$@" 2>&1 | tee "$out"
+    rc=${PIPESTATUS[0]}
+    line=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$out" | tail -n 1)
+    rm -f "$out"
+    if [ -z "$line" ]; then
+        failed=$((failed + 1))
+        echo "FAILED: $name (no count; exit $rc)"
+        return
+    fi
+    p=${line%% passed*} f=${line#*, } f=${f%% failed*}
+    [ "$rc" -ne 0 ] && [ "$f" -eq 0 ] && f=1
+    passed=$((passed + p)) failed=$((failed + f))
+    echo "stage $name: $p passed, $f failed ($((SECONDS - start)) s)"
+}
+
+summary() {
+    echo "$passed passed, $failed failed"
+    [ "$failed" -eq 0 ]
+}
