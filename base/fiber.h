@@ -16,6 +16,7 @@
 #include "base/err.h"
 #include "base/list.h"
 #include "base/loop.h"
+#include "base/spin.h"
 
 struct fiber;
 typedef void (*fiber_fn)(void *arg);
@@ -71,7 +72,7 @@ void *fiber_get_local(void);
 
 /* Mutex that parks; FIFO; usable from fibers of different loops. Owner and waiters are fibers. */
 struct fiber_mutex {
-    _Atomic int lock; /* guards the rest: held for a few instructions */
+    struct spin lock; /* guards the rest */
     bool held;
     struct list waiters;
 };
@@ -82,7 +83,7 @@ void fiber_mutex_unlock(struct fiber_mutex *m);
 /* Condition: fibers wait in FIFO order; signal wakes one, broadcast all. The caller guards its
  * predicate with a fiber_mutex that wait releases and takes again. ERR_TIMEOUT, ERR_CANCELED. */
 struct fiber_cond {
-    _Atomic int lock;
+    struct spin lock;
     struct list waiters;
 };
 void fiber_cond_init(struct fiber_cond *c);

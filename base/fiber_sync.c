@@ -9,35 +9,13 @@
  * others. */
 #include "base/fiber.h"
 
-#include <sched.h>
-
 #include "base/assert.h"
-
-enum { SPINS_BEFORE_YIELD = 64 };
 
 struct sync_node {
     struct list link; /* in no list: a signaller has chosen it */
     struct sync_node *next_chosen;
     struct waiter waiter;
 };
-
-static void spin_lock(_Atomic int *lock)
-{
-    unsigned spins = 0;
-    while (atomic_exchange_explicit(lock, 1, memory_order_acquire) != 0) {
-        while (atomic_load_explicit(lock, memory_order_relaxed) != 0) {
-            /* The holder may have lost its core. */
-            if (++spins % SPINS_BEFORE_YIELD == 0) {
-                sched_yield();
-            }
-        }
-    }
-}
-
-static void spin_unlock(_Atomic int *lock)
-{
-    atomic_store_explicit(lock, 0, memory_order_release);
-}
 
 static struct sync_node *pop_node(struct list *waiters)
 {
@@ -47,7 +25,7 @@ static struct sync_node *pop_node(struct list *waiters)
 
 void fiber_mutex_init(struct fiber_mutex *m)
 {
-    atomic_init(&m->lock, 0);
+    atomic_init(&m->lock.taken, 0);
     m->held = false;
     list_init(&m->waiters);
 }
@@ -81,7 +59,7 @@ void fiber_mutex_unlock(struct fiber_mutex *m)
 
 void fiber_cond_init(struct fiber_cond *c)
 {
-    atomic_init(&c->lock, 0);
+    atomic_init(&c->lock.taken, 0);
     list_init(&c->waiters);
 }
 

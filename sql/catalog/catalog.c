@@ -33,27 +33,14 @@ static struct slice make_key(struct cat_key *k, char kind, uint64_t id)
     return slice_of(k->bytes, kind == 'V' ? 2 : sizeof(k->bytes));
 }
 
-/* ---- the current snapshot: a spin lock of a few instructions makes load-and-reference atomic ----
- */
-
-static void lock(struct catalog *c)
-{
-    while (atomic_exchange_explicit(&c->lock, 1, memory_order_acquire) != 0) {
-        __builtin_ia32_pause();
-    }
-}
-
-static void unlock(struct catalog *c)
-{
-    atomic_store_explicit(&c->lock, 0, memory_order_release);
-}
+/* ---- the current snapshot ---- */
 
 const struct catalog_snapshot *catalog_acquire(struct catalog *catalog)
 {
-    lock(catalog);
+    spin_lock(&catalog->lock);
     struct catalog_snapshot *s = catalog->current;
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-    unlock(catalog);
+    spin_unlock(&catalog->lock);
     return s;
 }
 
@@ -70,14 +57,14 @@ uint64_t catalog_version(const struct catalog *catalog)
 /* Never goes back: what was read from the storage may be overtaken by a change made here. */
 static void publish(struct catalog *c, struct catalog_snapshot *s)
 {
-    lock(c);
+    spin_lock(&c->lock);
     struct catalog_snapshot *old = c->current;
     bool older = old != NULL && s->version < old->version;
     if (!older) {
         c->current = s;
         atomic_store_explicit(&c->version, s->version, memory_order_release);
     }
-    unlock(c);
+    spin_unlock(&c->lock);
     snapshot__unref(older ? s : old);
 }
 

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 
 #include "base/fiber.h"
+#include "base/spin.h"
 #include "sql/catalog/catalog.h"
 #include "sql/storage/storage.h"
 
@@ -41,7 +42,7 @@ struct catalog_snapshot {
 
 struct catalog {
     struct storage *storage;
-    _Atomic int lock; /* guards `current` against being freed between load and reference */
+    struct spin lock; /* guards `current` against being freed between load and reference */
     struct catalog_snapshot *current;
     _Atomic uint64_t version;
     struct fiber_mutex change_mutex;

@@ -31,6 +31,7 @@
 #include "base/fiber.h"
 #include "base/hash.h"
 #include "base/scope.h"
+#include "base/spin.h"
 #include "sql/diag/my_error.h"
 
 enum { MDL_SLOTS = 64, MDL_SLOT_FIRST_CAP = 64, MDL_NO_SLOT = UINT16_MAX };
@@ -41,7 +42,7 @@ struct mdl_count {
 };
 
 struct mdl_slot {
-    _Alignas(64) _Atomic int lock;
+    _Alignas(64) struct spin lock;
     uint32_t cap, used;        /* cap: 0 or a power of two; used: entries, zero counts included */
     struct mdl_count *entries; /* open addressing */
 };
@@ -74,20 +75,6 @@ struct mdl {
 };
 
 /* ---- slots ---- */
-
-static void slot_lock(struct mdl_slot *s)
-{
-    while (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire) != 0) {
-        while (atomic_load_explicit(&s->lock, memory_order_relaxed) != 0) {
-            __builtin_ia32_pause();
-        }
-    }
-}
-
-static void slot_unlock(struct mdl_slot *s)
-{
-    atomic_store_explicit(&s->lock, 0, memory_order_release);
-}
 
 static struct mdl_count *slot_find(const struct mdl_slot *s, uint64_t table_id)
 {
@@ -163,10 +150,10 @@ static uint64_t users_of(struct mdl *m, uint64_t table_id)
     uint64_t sum = 0;
     for (uint32_t i = 0; i < MDL_SLOTS; i++) {
         struct mdl_slot *s = &m->slots[i];
-        slot_lock(s);
+        spin_lock(&s->lock);
         const struct mdl_count *e = slot_find(s, table_id);
         sum += e != NULL && e->table_id == table_id ? e->count : 0;
-        slot_unlock(s);
+        spin_unlock(&s->lock);
     }
     return sum;
 }
@@ -292,9 +279,9 @@ static bool can_exclude(struct mdl *m, const struct mdl_request *r)
 static db_err count_shared(struct mdl *m, const struct mdl_request *r)
 {
     struct mdl_slot *s = &m->slots[r->slot];
-    slot_lock(s);
+    spin_lock(&s->lock);
     bool ok = slot_add(s, r->table_ids[0]);
-    slot_unlock(s);
+    spin_unlock(&s->lock);
     return ok ? ERR_OK : ERR_NOMEM;
 }
 
@@ -397,10 +384,10 @@ db_err mdl_lock_shared(struct mdl *mdl, struct mdl_owner *owner, uint64_t table_
     TRY(reserve(owner, 1));
     uint16_t at = own_slot();
     struct mdl_slot *s = &mdl->slots[at];
-    slot_lock(s);
+    spin_lock(&s->lock);
     bool quiet = atomic_load(&mdl->exclusive) == 0;
     bool ok = quiet && slot_add(s, table_id);
-    slot_unlock(s);
+    spin_unlock(&s->lock);
     if (quiet && !ok) {
         return ERR_NOMEM;
     }
@@ -486,9 +473,9 @@ static void release_one(struct mdl *m, struct mdl_owner *owner, const struct mdl
 {
     if (t->slot != MDL_NO_SLOT) {
         struct mdl_slot *s = &m->slots[t->slot];
-        slot_lock(s);
+        spin_lock(&s->lock);
         slot_sub(s, t->table_id);
-        slot_unlock(s);
+        spin_unlock(&s->lock);
     }
     if (t->exclusive) {
         pthread_mutex_lock(&m->mutex);

@@ -9,6 +9,7 @@
 
 #include "base/alloc.h"
 #include "base/fiber.h"
+#include "base/spin.h"
 #include "sql/priv/acl_int.h"
 #include "sql/storage/storage.h"
 
@@ -17,7 +18,7 @@ enum { SYSTEM_TAG = 0x01, RECORD_MAX = 64 * 1024 * 1024, KEY_MAX = 1024 };
 struct accounts {
     struct storage *storage;
     struct fiber_mutex mutex; /* one change at a time */
-    _Atomic int lock;         /* spin: load-and-reference of `current` */
+    struct spin lock;         /* load-and-reference of `current` */
     struct acl *current;
     _Atomic uint64_t generation;
 };
@@ -34,23 +35,12 @@ struct acl_change {
 
 /* ---- generations ---- */
 
-static void spin_lock(struct accounts *a)
-{
-    while (atomic_exchange_explicit(&a->lock, 1, memory_order_acquire) != 0) {
-    }
-}
-
-static void spin_unlock(struct accounts *a)
-{
-    atomic_store_explicit(&a->lock, 0, memory_order_release);
-}
-
 const struct acl *accounts_acquire(struct accounts *a)
 {
-    spin_lock(a);
+    spin_lock(&a->lock);
     struct acl *acl = a->current;
     atomic_fetch_add_explicit(&acl->refs, 1, memory_order_relaxed);
-    spin_unlock(a);
+    spin_unlock(&a->lock);
     return acl;
 }
 
@@ -122,14 +112,14 @@ static db_err acl_insert(struct acl *acl, struct acl_user *u)
 /* Never back to an older one. Takes the reference. */
 static void publish(struct accounts *a, struct acl *acl)
 {
-    spin_lock(a);
+    spin_lock(&a->lock);
     struct acl *old = a->current;
     bool older = old != NULL && acl->version < old->version;
     if (!older) {
         a->current = acl;
         atomic_fetch_add_explicit(&a->generation, 1, memory_order_acq_rel);
     }
-    spin_unlock(a);
+    spin_unlock(&a->lock);
     acl_release(older ? acl : old);
 }
 

@@ -10,17 +10,6 @@
 
 enum { FRESH_S = 5, ROWS_UNKNOWN = 1000 };
 
-static void lock(struct estimate_slot *s)
-{
-    while (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire) != 0) {
-    }
-}
-
-static void unlock(struct estimate_slot *s)
-{
-    atomic_store_explicit(&s->lock, 0, memory_order_release);
-}
-
 static uint64_t ask(struct storage *storage, const struct table_def *t)
 {
     uint64_t rows = ROWS_UNKNOWN;
@@ -41,9 +30,9 @@ static uint64_t ask(struct storage *storage, const struct table_def *t)
 void estimate_forget(struct sql_engine *e, table_id_t id)
 {
     struct estimate_slot *slot = &e->estimates[id % ESTIMATE_SLOTS];
-    lock(slot);
+    spin_lock(&slot->lock);
     slot->table = slot->table == id ? 0 : slot->table;
-    unlock(slot);
+    spin_unlock(&slot->lock);
 }
 
 double estimate_table_rows(struct sql_engine *e, struct storage *storage, const struct table_def *t)
@@ -53,18 +42,18 @@ double estimate_table_rows(struct sql_engine *e, struct storage *storage, const 
     }
     struct estimate_slot *slot = &e->estimates[t->id % ESTIMATE_SLOTS];
     uint64_t now = clock_mono_ns();
-    lock(slot);
+    spin_lock(&slot->lock);
     bool fresh = slot->table == t->id && now - slot->asked_ns < FRESH_S * NS_PER_S;
     uint64_t rows = slot->rows;
-    unlock(slot);
+    spin_unlock(&slot->lock);
     if (fresh) {
         return (double)rows;
     }
     rows = ask(storage, t);
-    lock(slot);
+    spin_lock(&slot->lock);
     slot->table = t->id;
     slot->rows = rows;
     slot->asked_ns = now;
-    unlock(slot);
+    spin_unlock(&slot->lock);
     return (double)rows;
 }

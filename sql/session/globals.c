@@ -311,14 +311,13 @@ static db_err generation_of(struct sql_engine *e, const struct record *r,
 /* Takes the reference. */
 static void install(struct sql_engine *e, struct sysvar_globals *g)
 {
-    while (atomic_exchange_explicit(&e->globals_lock, 1, memory_order_acquire) != 0) {
-    }
+    spin_lock(&e->globals_lock);
     struct sysvar_globals *old = e->globals;
     e->globals = g;
     atomic_store_explicit(&e->read_only, g->values[VAR_read_only].i != 0, memory_order_relaxed);
     atomic_store_explicit(&e->super_read_only, g->values[VAR_super_read_only].i != 0,
                           memory_order_relaxed);
-    atomic_store_explicit(&e->globals_lock, 0, memory_order_release);
+    spin_unlock(&e->globals_lock);
     sysvar_globals_unref(old);
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/alloc.h"
 #include "base/list.h"
+#include "base/spin.h"
 
 enum { SHARDS = 32, BUCKETS = 256, PLAN_BYTES_MAX = 256 * 1024 };
 
@@ -16,7 +17,7 @@ struct entry {
 };
 
 struct shard {
-    _Atomic int lock; /* held for a look-up or an insertion */
+    struct spin lock; /* held for a look-up or an insertion */
     struct entry *buckets[BUCKETS];
     struct list recent; /* most recent first */
     size_t bytes;
@@ -27,17 +28,6 @@ struct plan_cache {
     size_t shard_bytes_max;
     struct shard shards[SHARDS];
 };
-
-static void lock(struct shard *s)
-{
-    while (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire) != 0) {
-    }
-}
-
-static void unlock(struct shard *s)
-{
-    atomic_store_explicit(&s->lock, 0, memory_order_release);
-}
 
 db_err plan_cache_new(size_t bytes_max, struct plan_cache **ret)
 {
@@ -111,7 +101,7 @@ struct plan *plan_cache_get(struct plan_cache *c, const struct plan_cache_key *k
 {
     struct shard *s = shard_of(c, key);
     struct plan *plan = NULL;
-    lock(s);
+    spin_lock(&s->lock);
     struct entry *e = *place(s, key);
     if (e != NULL) {
         plan = e->plan;
@@ -122,7 +112,7 @@ struct plan *plan_cache_get(struct plan_cache *c, const struct plan_cache_key *k
     } else {
         s->misses++;
     }
-    unlock(s);
+    spin_unlock(&s->lock);
     return plan;
 }
 
@@ -143,7 +133,7 @@ void plan_cache_put(struct plan_cache *c, const struct plan_cache_key *key, stru
     plan_ref(plan);
     struct list gone;
     list_init(&gone);
-    lock(s);
+    spin_lock(&s->lock);
     struct entry **link = place(s, key);
     if (*link != NULL) {
         list_push_back(&gone, &take_out(s, link)->recent);
@@ -158,7 +148,7 @@ void plan_cache_put(struct plan_cache *c, const struct plan_cache_key *key, stru
     list_push_front(&s->recent, &e->recent);
     s->bytes += bytes;
     s->entries++;
-    unlock(s);
+    spin_unlock(&s->lock);
     struct list *n;
     while ((n = list_pop_front(&gone)) != NULL) {
         entry_free(CONTAINER_OF(n, struct entry, recent));
@@ -170,11 +160,11 @@ void plan_cache_stats(struct plan_cache *c, struct plan_cache_stats *ret)
     *ret = (struct plan_cache_stats){0};
     for (int i = 0; i < SHARDS; i++) {
         struct shard *s = &c->shards[i];
-        lock(s);
+        spin_lock(&s->lock);
         ret->hits += s->hits;
         ret->misses += s->misses;
         ret->entries += s->entries;
         ret->bytes += s->bytes;
-        unlock(s);
+        spin_unlock(&s->lock);
     }
 }

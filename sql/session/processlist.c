@@ -20,27 +20,44 @@ static db_err is_env(void *session, struct infoschema_env *ret_env)
     return priv_refresh(&s->priv);
 }
 
+struct seen {
+    char user[256], host[256], schema[1024], info[256];
+};
+
+static void copy_text(char *out, size_t room, struct slice s)
+{
+    size_t n = s.len < room ? s.len : room - 1;
+    if (n != 0) {
+        memcpy(out, s.ptr, n);
+    }
+    out[n] = '\0';
+}
+
 db_err session__describe(struct sql_session *of, struct arena *a, struct infoschema_process *p)
 {
     uint64_t now = clock_wall_us();
+    struct seen seen;
     p->id = of->connection_id;
-    TRY(arena_copy(a, of->user, &p->user));
-    TRY(arena_copy(a, of->host, &p->host));
-    if (of->has_schema) {
-        TRY(arena_copy(a, of->schema, &p->schema));
-    }
-    while (atomic_exchange_explicit(&of->info_lock, 1, memory_order_acquire) != 0) {
-    }
-    char *info = arena_strdup(a, slice_str(of->info));
+    spin_lock(&of->info_lock);
+    copy_text(seen.user, sizeof(seen.user), of->user);
+    copy_text(seen.host, sizeof(seen.host), of->host);
+    copy_text(seen.schema, sizeof(seen.schema), of->schema);
+    copy_text(seen.info, sizeof(seen.info), slice_str(of->info));
+    bool has_schema = of->has_schema;
     p->command = slice_str(of->command == NULL ? "Sleep" : of->command);
     p->seconds = now > of->command_start_us ? (now - of->command_start_us) / 1000000u : 0;
-    atomic_store_explicit(&of->info_lock, 0, memory_order_release);
-    if (info == NULL) {
-        return ERR_LIMIT;
+    spin_unlock(&of->info_lock);
+    TRY(arena_copy(a, slice_str(seen.user), &p->user));
+    TRY(arena_copy(a, slice_str(seen.host), &p->host));
+    if (has_schema) {
+        TRY(arena_copy(a, slice_str(seen.schema), &p->schema));
+    }
+    p->info = SLICE_EMPTY;
+    if (seen.info[0] != '\0') {
+        TRY(arena_copy(a, slice_str(seen.info), &p->info));
     }
     const char *state = atomic_load_explicit(&of->state, memory_order_acquire);
     p->state = slice_str(state == NULL ? "" : state);
-    p->info = info[0] == '\0' ? SLICE_EMPTY : slice_str(info);
     return ERR_OK;
 }
 

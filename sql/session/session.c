@@ -9,14 +9,14 @@
 #include "sql/session/session_int.h"
 
 enum { STATEMENT_MEMORY_DEFAULT = 256 * 1024 * 1024, ROLES_TEXT_MAX = 1024 * 1024 };
+enum { SCHEMA_TEXT_MAX = 1024 };
 
 struct sysvar_globals *engine__globals(struct sql_engine *e)
 {
-    while (atomic_exchange_explicit(&e->globals_lock, 1, memory_order_acquire) != 0) {
-    }
+    spin_lock(&e->globals_lock);
     struct sysvar_globals *g = e->globals;
     sysvar_globals_ref(g);
-    atomic_store_explicit(&e->globals_lock, 0, memory_order_release);
+    spin_unlock(&e->globals_lock);
     return g;
 }
 
@@ -36,15 +36,14 @@ uint16_t session__status(const struct sql_session *s)
 void session__set_info(struct sql_session *s, const char *command, struct slice text)
 {
     size_t n = text.len < sizeof(s->info) - 1 ? text.len : sizeof(s->info) - 1;
-    while (atomic_exchange_explicit(&s->info_lock, 1, memory_order_acquire) != 0) {
-    }
+    spin_lock(&s->info_lock);
     if (n != 0) {
         memcpy(s->info, text.ptr, n);
     }
     s->info[n] = '\0';
     s->command = command;
     s->command_start_us = clock_wall_us();
-    atomic_store_explicit(&s->info_lock, 0, memory_order_release);
+    spin_unlock(&s->info_lock);
 }
 
 static void env_init(struct sql_session *s)
@@ -102,8 +101,14 @@ static db_err set_accounts(struct sql_session *s, const struct sql_session_opts 
     if (user == NULL || account == NULL) {
         return ERR_NOMEM;
     }
-    TRY(arena_copy(&s->arena, opts->user, &s->user));
-    TRY(arena_copy(&s->arena, opts->host, &s->host));
+    struct slice name;
+    struct slice host;
+    TRY(arena_copy(&s->arena, opts->user, &name));
+    TRY(arena_copy(&s->arena, opts->host, &host));
+    spin_lock(&s->info_lock);
+    s->user = name;
+    s->host = host;
+    spin_unlock(&s->info_lock);
     TRY(login(s, account_user, account_host));
     s->priv.used_password = opts->used_password;
     env_init(s);
@@ -164,7 +169,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     arena_init(&s->stmt_arena, NULL, &s->mem, 0);
     arena_init(&s->chunk_arena, NULL, &s->mem, 0);
     arena_init(&s->txn_arena, NULL, &s->mem, 0);
-    buf_init(&s->schema_buf, 1024);
+    buf_init(&s->schema_buf, SCHEMA_TEXT_MAX);
     buf_init(&s->role_buf, ROLES_TEXT_MAX);
     diag_area_init(&s->conditions);
     list_init(&s->node);
@@ -250,10 +255,34 @@ db_err sql_session_change_user(struct sql_session *session, const struct sql_ses
     account_use_disconnect(session->use);
     session->use = NULL;
     session->opts = *opts;
-    session->has_schema = false;
-    buf_reset(&session->schema_buf);
+    session__leave_schema(session);
     TRY(set_accounts(session, opts));
     return set_charset(session, opts->charset);
+}
+
+/* Others may be reading the name: the old one goes when none does. */
+static db_err enter_schema(struct sql_session *s, struct slice name)
+{
+    struct buf fresh;
+    buf_init(&fresh, SCHEMA_TEXT_MAX);
+    TRY(buf_append_slice(&fresh, name));
+    struct buf old = s->schema_buf;
+    spin_lock(&s->info_lock);
+    s->schema_buf = fresh;
+    s->schema = buf_slice(&s->schema_buf);
+    s->has_schema = true;
+    spin_unlock(&s->info_lock);
+    s->env.current_schema = s->schema;
+    buf_fini(&old);
+    return ERR_OK;
+}
+
+void session__leave_schema(struct sql_session *s)
+{
+    spin_lock(&s->info_lock);
+    s->has_schema = false;
+    spin_unlock(&s->info_lock);
+    s->env.current_schema = SLICE_EMPTY;
 }
 
 db_err sql_session_use(struct sql_session *session, struct slice schema, struct diag *diag)
@@ -268,15 +297,11 @@ db_err sql_session_use(struct sql_session *session, struct slice schema, struct 
         snprintf(name, sizeof(name), "%.*s", SLICE_FMT(schema));
         err = my_error(diag, ER_BAD_DB_ERROR, name);
     } else {
-        buf_reset(&session->schema_buf);
-        err = buf_append_slice(&session->schema_buf, def->name);
+        err = enter_schema(session, def->name);
     }
     if (err == ERR_OK) {
         const struct collation *c = collation_by_id(def->collation);
         struct value v = value_str(slice_str(c->name), COLL_UTF8MB3_GENERAL_CI);
-        session->schema = buf_slice(&session->schema_buf);
-        session->has_schema = true;
-        session->env.current_schema = session->schema;
         err = vars__set(session, VAR_collation_database, AST_SCOPE_SESSION, &v);
     }
     catalog_release(snap);

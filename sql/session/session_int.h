@@ -7,6 +7,7 @@
 #include "base/fiber.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/spin.h"
 #include "sql/bind/bind.h"
 #include "sql/catalog/catalog.h"
 #include "sql/ddl/ddl.h"
@@ -42,7 +43,7 @@ struct plan_cache;
 
 enum { ESTIMATE_SLOTS = 256 };
 struct estimate_slot { /* estimate.c */
-    _Atomic int lock;
+    struct spin lock;
     uint64_t table, rows, asked_ns;
 };
 
@@ -60,7 +61,7 @@ struct sql_engine {
     struct plan_cache *plans;
     /* system variables */
     struct fiber_mutex globals_mutex; /* one SET GLOBAL at a time */
-    _Atomic int globals_lock;         /* spin: load-and-reference of `globals` */
+    struct spin globals_lock;         /* load-and-reference of `globals` */
     struct sysvar_globals *globals;
     uint64_t globals_version; /* of the record (globals.c); guarded by globals_mutex */
     _Atomic uint64_t run;     /* of the cluster */
@@ -213,8 +214,9 @@ struct sql_session {
     uint16_t changed_vars[CHANGED_VARS_MAX]; /* enum sysvar_id, by the statement that runs */
     uint32_t changed_var_count;
     bool state_changed; /* by the statement that runs: a variable of either kind */
-    /* what others see: guarded by info_lock */
-    _Atomic int info_lock;
+    /* what others see: this, and user, host, has_schema and schema, which only the session's own
+     * fiber changes */
+    struct spin info_lock;
     char info[256];
     struct plan *running; /* EXPLAIN FOR CONNECTION; NULL: none, or one that needs no explaining */
     const char *command;
@@ -275,6 +277,8 @@ db_err session__describe(struct sql_session *of, struct arena *a, struct infosch
 /* Accounts have changed: the other nodes are told. */
 db_err session__publish_accounts(struct sql_session *s);
 void session__set_info(struct sql_session *s, const char *command, struct slice text);
+/* There is no current schema any more. */
+void session__leave_schema(struct sql_session *s);
 
 /* query.c: SELECT, INSERT, UPDATE, DELETE */
 db_err query__run(struct statement *st, const struct ast_stmt *ast);

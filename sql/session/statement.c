@@ -135,8 +135,7 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
     }
     TRY(err);
     if (ctx.schema_dropped) {
-        s->has_schema = false;
-        s->env.current_schema = SLICE_EMPTY;
+        session__leave_schema(s);
     }
     *ret_affected = ctx.affected_rows;
     *ret_tells_rows = ctx.tells_rows;
