@@ -3,6 +3,8 @@
 import datetime
 import decimal
 import sys
+import threading
+import time
 
 import pymysql
 
@@ -234,6 +236,37 @@ def login(user, password, more):
     encrypted = c._secure  # by default too, where the server can
     assert (status["Ssl_cipher"] != "") == encrypted and status["Ssl_version"].startswith("TLS") == encrypted, (status, more)
     c.close()
+
+
+@test
+def process_list_of_others():
+    """Names that connections are changing are shown whole."""
+    names = ["protocol_a", "protocol_" + "b" * 50]
+    c = connect(autocommit=True)
+    for name in names:
+        rows(c, "CREATE DATABASE IF NOT EXISTS " + name)
+    stop = threading.Event()
+
+    def use():
+        mine = connect()
+        while not stop.is_set():
+            for name in names:
+                mine.select_db(name)
+        mine.close()
+
+    threads = [threading.Thread(target=use) for _ in range(3)]
+    for t in threads:
+        t.start()
+    end, wrong = time.monotonic() + 1.5, set()
+    while time.monotonic() < end:
+        wrong |= {r[3] for r in rows(c, "SHOW PROCESSLIST") if (r[3] or "").startswith("protocol_")} - set(names) - {SCHEMA}
+    stop.set()
+    for t in threads:
+        t.join()
+    for name in names:
+        rows(c, "DROP DATABASE " + name)
+    c.close()
+    assert not wrong, wrong
 
 
 @test
