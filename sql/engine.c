@@ -10,6 +10,7 @@
 #include "sql/session/peer.h"
 #include "sql/session/plan_cache.h"
 #include "sql/session/session_int.h"
+#include "sql/session/user_lock.h"
 
 enum { PLAN_CACHE_DEFAULT = 32 * 1024 * 1024 };
 
@@ -24,6 +25,7 @@ static db_err open_parts(struct sql_engine *e, struct diag *diag)
     catalog_set_owner(e->catalog, e->opts.server_id);
     TRY(ddl_recover(e->catalog, e->opts.storage, e->opts.server_id, diag));
     TRY(globals__open(e, diag));
+    TRY(user_locks_new(e->opts.storage, e->opts.coord, e->opts.server_id, &e->user_locks));
     TRY(infoschema_register(e->catalog, &session_infoschema_ops, &e->infoschema));
     return accounts_open(e->opts.storage, diag, &e->accounts);
 }
@@ -52,8 +54,6 @@ db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
              opts->version == NULL ? "9.7.4-SkeinDB-0.1" : opts->version);
     fiber_mutex_init(&e->globals_mutex);
     fiber_mutex_init(&e->sessions_mutex);
-    fiber_mutex_init(&e->user_locks_mutex);
-    fiber_cond_init(&e->user_locks_freed);
     list_init(&e->sessions);
     e->start_us = clock_wall_us();
     db_err err = open_parts(e, diag);
@@ -81,6 +81,7 @@ void sql_engine_close(struct sql_engine *engine)
     catalog_close(engine->catalog);
     infoschema_free(engine->infoschema);
     mdl_free(engine->mdl);
+    user_locks_free(engine->user_locks);
     sysvar_globals_unref(engine->globals);
     arena_fini(&engine->arena);
     mem_free(engine);

@@ -16,6 +16,8 @@
 enum { MEMBERS_MAX = 64, CALL_HEADER_MAX = 16 };
 #define RETRY_NS     (200 * NS_PER_MS)
 #define CALL_TIME_NS (5 * NS_PER_S)
+#define WAKE_TIME_NS (300 * NS_PER_MS)
+#define ASK_TIME_NS  (1 * NS_PER_S)
 
 static struct cluster_coord *coord_of(struct sql_coord *c)
 {
@@ -118,8 +120,9 @@ static size_t call_header(uint8_t out[CALL_HEADER_MAX], enum coord_method m, uin
     return 10;
 }
 
-static db_err call_node(struct cluster_coord *c, node_id_t node, enum coord_method m,
-                        uint64_t number, bool flag, struct buf *out, struct diag *diag)
+static db_err call_until(struct cluster_coord *c, node_id_t node, enum coord_method m,
+                         uint64_t number, bool flag, uint64_t time_ns, struct buf *out,
+                         struct diag *diag)
 {
     struct rpc_peer *peer = rpc_client_peer(c->rpc, node);
     uint8_t header[CALL_HEADER_MAX];
@@ -129,13 +132,19 @@ static db_err call_node(struct cluster_coord *c, node_id_t node, enum coord_meth
     }
     struct rpc_call call = {.method = RPC_M_coord,
                             .header = slice_of(header, call_header(header, m, number, flag)),
-                            .deadline_ns = clock_mono_ns() + CALL_TIME_NS};
+                            .deadline_ns = clock_mono_ns() + time_ns};
     db_err err = rpc_call(peer, &call, diag, &back);
     if (err == ERR_OK && out != NULL) {
         err = buf_append_slice(out, back.msg.payload);
     }
     rpc_msg_release(&back.msg);
     return err;
+}
+
+static db_err call_node(struct cluster_coord *c, node_id_t node, enum coord_method m,
+                        uint64_t number, bool flag, struct buf *out, struct diag *diag)
+{
+    return call_until(c, node, m, number, flag, CALL_TIME_NS, out, diag);
 }
 
 /* Waits although the statement may be cancelled: the others still have to know. */
@@ -216,6 +225,50 @@ static bool runs(struct sql_coord *base, uint64_t run)
         found = theirs == run;
     }
     return found;
+}
+
+/* ---- named locks ---- */
+
+static bool has_others(struct sql_coord *base)
+{
+    struct cluster_coord *c = coord_of(base);
+    struct node_info nodes[MEMBERS_MAX];
+    unsigned n = c->env.members(c->env.ctx, false, nodes, MEMBERS_MAX);
+    for (unsigned i = 0; i < n && i < MEMBERS_MAX; i++) {
+        if (nodes[i].id != c->self && nodes[i].state != NODE_LEFT) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool lock_owner_gone(struct sql_coord *base, uint64_t node, uint64_t engine,
+                            uint64_t connection_id)
+{
+    struct cluster_coord *c = coord_of(base);
+    struct diag ignored;
+    struct buf answer;
+    uint64_t theirs = 0;
+    diag_reset(&ignored);
+    buf_init(&answer, 64);
+    db_err err =
+        call_until(c, node, COORD_LOCK_OWNER, connection_id, false, ASK_TIME_NS, &answer, &ignored);
+    bool sound = err == ERR_OK && answer.len == 9;
+    for (size_t k = 0; sound && k < 8; k++) {
+        theirs = theirs << 8 | answer.ptr[k];
+    }
+    bool gone = sound && (theirs != engine || answer.ptr[8] == 0);
+    buf_fini(&answer);
+    return sound || err == ERR_UNSUPPORTED || err == ERR_CANCELED ? gone : !still_lives(c, node);
+}
+
+static void wake_lock(struct sql_coord *base, uint64_t node, uint64_t connection_id)
+{
+    struct diag ignored;
+    diag_reset(&ignored);
+    db_err err = call_until(coord_of(base), node, COORD_WAKE_LOCK, connection_id, false,
+                            WAKE_TIME_NS, NULL, &ignored);
+    (void)err; /* it looks by itself, later */
 }
 
 /* ---- locks ---- */
@@ -425,6 +478,9 @@ static const struct sql_coord_ops coord_ops = {
     .publish_accounts = publish_accounts,
     .publish_globals = publish_globals,
     .runs = runs,
+    .has_others = has_others,
+    .lock_owner_gone = lock_owner_gone,
+    .wake_lock = wake_lock,
     .list_sessions = list_sessions,
     .kill = kill_session,
 };

@@ -34,6 +34,8 @@ enum coord_method {
     COORD_KILL = 4,
     COORD_REFRESH_GLOBALS = 5,
     COORD_RUN = 6,
+    COORD_LOCK_OWNER = 8,
+    COORD_WAKE_LOCK = 9,
     COORD_LIST_SESSIONS = 7, /* 3 was a form without what they wait for */
 };
 

@@ -13,7 +13,9 @@ enum coord_method {
     KILL = 4,
     REFRESH_GLOBALS = 5,
     RUN = 6,
-    LIST_SESSIONS = 7
+    LIST_SESSIONS = 7,
+    LOCK_OWNER = 8,
+    WAKE_LOCK = 9
 };
 enum { CALL_SIZE = 10, LIST_MAX = 32 << 20 };
 
@@ -44,12 +46,32 @@ static db_err answer_list(struct sql_peer *p, struct rpc_request *req)
     return err;
 }
 
-static db_err answer_number(uint64_t number, struct rpc_request *req)
+static db_err answer_run(struct sql_peer *p, struct rpc_request *req, struct diag *diag)
 {
+    uint64_t number = 0;
+    TRY(p == NULL ? ERR_OK : p->ops->run(p, diag, &number));
     uint8_t bytes[8];
     for (int i = 0; i < 8; i++) {
         bytes[i] = (uint8_t)(number >> (56 - 8 * i));
     }
+    struct rpc_part part = RPC_PART(slice_of(bytes, sizeof(bytes)));
+    return rpc_respond(req, SLICE_EMPTY, &part, 1);
+}
+
+/* 8 bytes, big endian: the engine's number, 0 while there is none; a byte: is the connection known?
+ */
+static db_err answer_lock_owner(struct sql_peer *p, uint64_t connection_id, struct rpc_request *req)
+{
+    uint64_t engine = 0;
+    bool known = false;
+    uint8_t bytes[9];
+    if (p != NULL) {
+        p->ops->lock_owner(p, connection_id, &engine, &known);
+    }
+    for (int i = 0; i < 8; i++) {
+        bytes[i] = (uint8_t)(engine >> (56 - 8 * i));
+    }
+    bytes[8] = known;
     struct rpc_part part = RPC_PART(slice_of(bytes, sizeof(bytes)));
     return rpc_respond(req, SLICE_EMPTY, &part, 1);
 }
@@ -67,8 +89,14 @@ static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *dia
     case REFRESH_SCHEMA: TRY(p == NULL ? ERR_OK : p->ops->refresh_schema(p, number, diag)); break;
     case REFRESH_ACCOUNTS: TRY(p == NULL ? ERR_OK : p->ops->refresh_accounts(p, diag)); break;
     case REFRESH_GLOBALS: TRY(p == NULL ? ERR_OK : p->ops->refresh_globals(p, diag)); break;
-    case RUN: return answer_number(p == NULL ? 0 : p->ops->run(p), req);
+    case RUN: return answer_run(p, req, diag);
     case LIST_SESSIONS: return answer_list(p, req);
+    case LOCK_OWNER: return answer_lock_owner(p, number, req);
+    case WAKE_LOCK:
+        if (p != NULL) {
+            p->ops->wake_lock(p, number);
+        }
+        break;
     case KILL:
         TRY(p == NULL ? ERR_NOT_FOUND
                       : p->ops->kill(p, number, h.ptr[9] != 0, SLICE_EMPTY, SLICE_EMPTY, diag));

@@ -10,6 +10,7 @@
 #include "sql/priv/acl.h"
 #include "sql/session/globals.h"
 #include "sql/session/session_int.h"
+#include "sql/session/user_lock.h"
 
 /* ---- tables locked on behalf of another node ---- */
 
@@ -66,9 +67,24 @@ static db_err peer_refresh_globals(struct sql_peer *p, struct diag *diag)
     return globals__refresh(engine_of(p), diag);
 }
 
-static uint64_t peer_run(struct sql_peer *p)
+static db_err peer_run(struct sql_peer *p, struct diag *diag, uint64_t *ret_run)
 {
-    return atomic_load(&engine_of(p)->run);
+    TRY(user_locks_share(engine_of(p)->user_locks, diag));
+    *ret_run = atomic_load(&engine_of(p)->run);
+    return ERR_OK;
+}
+
+static void peer_lock_owner(struct sql_peer *p, uint64_t connection_id, uint64_t *ret_engine,
+                            bool *ret_known)
+{
+    struct user_locks *u = engine_of(p)->user_locks;
+    *ret_engine = user_locks_engine(u);
+    *ret_known = user_locks_knows(u, *ret_engine, connection_id);
+}
+
+static void peer_wake_lock(struct sql_peer *p, uint64_t connection_id)
+{
+    user_locks_wake(engine_of(p)->user_locks, connection_id);
 }
 
 /* ---- sessions ---- */
@@ -185,6 +201,8 @@ const struct sql_peer_ops sql_engine_peer_ops = {
     .refresh_accounts = peer_refresh_accounts,
     .refresh_globals = peer_refresh_globals,
     .run = peer_run,
+    .lock_owner = peer_lock_owner,
+    .wake_lock = peer_wake_lock,
     .list_sessions = peer_list,
     .kill = peer_kill,
 };

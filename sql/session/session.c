@@ -7,6 +7,7 @@
 #include "sql/session/limits.h"
 #include "sql/session/server_file.h"
 #include "sql/session/session_int.h"
+#include "sql/session/user_lock.h"
 
 enum { STATEMENT_MEMORY_DEFAULT = 256 * 1024 * 1024, ROLES_TEXT_MAX = 1024 * 1024 };
 enum { SCHEMA_TEXT_MAX = 1024 };
@@ -201,7 +202,8 @@ static void state_fini(struct sql_session *s)
 {
     txn__rollback(s);
     prepared__drop_all(s);
-    user_locks_release_all(s->engine, s->connection_id);
+    int64_t released;
+    user_locks_release_all(s->engine->user_locks, s->connection_id, &released);
     table_locks__release(s);
     global_lock__release(s);
     temporaries__drop_all(s);
@@ -383,30 +385,53 @@ static db_err env_sleep(struct eval_env *env, uint64_t us)
     return err;
 }
 
+/* MYSQL: names are compared in lower case, as names of the system are. */
+static db_err lock_name(struct sql_session *s, struct slice name, struct slice *ret)
+{
+    enum { LOCK_NAME_BYTES_MAX = 64 * 4 * 2 };
+    struct buf b;
+    buf_init(&b, LOCK_NAME_BYTES_MAX);
+    db_err err = collation_lower(collation_by_id(COLL_UTF8MB3_GENERAL_CI), name, &b);
+    err = err == ERR_OK ? arena_copy(&s->stmt_arena, buf_slice(&b), ret) : err;
+    buf_fini(&b);
+    return err;
+}
+
 static db_err env_get_lock(struct eval_env *env, struct slice name, double timeout_s,
                            struct diag *diag, int *ret)
 {
-    atomic_store_explicit(&of_env(env)->state, "User lock", memory_order_release);
-    db_err err = user_lock_get(of_env(env)->engine, env->connection_id, name, timeout_s, diag, ret);
-    atomic_store_explicit(&of_env(env)->state, NULL, memory_order_release);
+    struct sql_session *s = of_env(env);
+    uint64_t deadline = DEADLINE_NONE;
+    bool got;
+    TRY(lock_name(s, name, &name));
+    if (timeout_s >= 0 && timeout_s < 1e9) {
+        deadline = clock_mono_ns() + (uint64_t)(timeout_s * 1e9);
+    }
+    atomic_store_explicit(&s->state, "User lock", memory_order_release);
+    db_err err =
+        user_lock_get(s->engine->user_locks, env->connection_id, name, deadline, diag, &got);
+    atomic_store_explicit(&s->state, NULL, memory_order_release);
+    *ret = got;
     return err;
 }
 
 static db_err env_release_lock(struct eval_env *env, struct slice name, struct diag *diag, int *ret)
 {
-    (void)diag;
-    return user_lock_release(of_env(env)->engine, env->connection_id, name, ret);
+    struct sql_session *s = of_env(env);
+    TRY(lock_name(s, name, &name));
+    return user_lock_release(s->engine->user_locks, env->connection_id, name, diag, ret);
 }
 
 static db_err env_lock_holder(struct eval_env *env, struct slice name, int64_t *ret)
 {
-    *ret = user_lock_holder(of_env(env)->engine, name);
-    return ERR_OK;
+    struct sql_session *s = of_env(env);
+    TRY(lock_name(s, name, &name));
+    return user_lock_holder(s->engine->user_locks, name, &s->diag, ret);
 }
 
 static db_err env_release_all(struct eval_env *env, int64_t *ret)
 {
-    *ret = user_locks_release_all(of_env(env)->engine, env->connection_id);
+    user_locks_release_all(of_env(env)->engine->user_locks, env->connection_id, ret);
     return ERR_OK;
 }
 

@@ -40,6 +40,7 @@ enum {
 };
 
 struct plan_cache;
+struct user_locks;
 
 enum { ESTIMATE_SLOTS = 256 };
 struct estimate_slot { /* estimate.c */
@@ -72,9 +73,7 @@ struct sql_engine {
     _Atomic uint32_t session_count;
     _Atomic uint64_t temporary_ids;
     uint64_t start_us;
-    struct fiber_mutex user_locks_mutex; /* guards user_locks */
-    struct fiber_cond user_locks_freed;
-    struct user_lock *user_locks;
+    struct user_locks *user_locks;
     struct estimate_slot estimates[ESTIMATE_SLOTS];
     _Atomic bool read_only, super_read_only; /* super_read_only: then read_only, too */
     _Atomic uint32_t prepared_count;         /* statements, of all sessions */
@@ -472,13 +471,6 @@ void prepared__drop_all(struct sql_session *s);
 /* Rows of a base table, roughly; asks the storage every few seconds. May park. */
 double estimate_table_rows(struct sql_engine *e, struct storage *storage,
                            const struct table_def *t);
-
-/* user_lock.c: ret 1 got or released, 0 timed out or another's, -1 no such lock */
-db_err user_lock_get(struct sql_engine *e, uint64_t owner, struct slice name, double timeout_s,
-                     struct diag *diag, int *ret);
-db_err user_lock_release(struct sql_engine *e, uint64_t owner, struct slice name, int *ret);
-int64_t user_lock_holder(struct sql_engine *e, struct slice name); /* connection id, -1: free */
-int64_t user_locks_release_all(struct sql_engine *e, uint64_t owner);
 
 /* access.c: what statements of all kinds need. */
 db_err access__check(struct statement *st, const struct ast_stmt *ast);

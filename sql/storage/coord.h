@@ -51,6 +51,15 @@ struct sql_coord_ops {
     /* Does a node that can be reached say that it belongs to this run of the cluster
      * (sql_peer_ops.run)? */
     bool (*runs)(struct sql_coord *c, uint64_t run);
+    /* Are there other members? Cheap; does not park. */
+    bool (*has_others)(struct sql_coord *c);
+    /* Has another node's engine ended, or does it not know the connection
+     * (sql_peer_ops.lock_owner)? A node that does not answer is fenced first; false while that is
+     * not possible. */
+    bool (*lock_owner_gone)(struct sql_coord *c, uint64_t node, uint64_t engine,
+                            uint64_t connection_id);
+    /* A named lock was handed to a connection of another node: it is told if it can be reached. */
+    void (*wake_lock)(struct sql_coord *c, uint64_t node, uint64_t connection_id);
     /* Appends the other nodes' sessions (sql_peer_ops.list_sessions). Nodes that do not answer are
      * left out. */
     db_err (*list_sessions)(struct sql_coord *c, struct buf *out, struct diag *diag);
@@ -79,8 +88,13 @@ struct sql_peer_ops {
     db_err (*refresh_accounts)(struct sql_peer *p, struct diag *diag);
     db_err (*refresh_globals)(struct sql_peer *p, struct diag *diag);
     /* Names the time since the whole cluster was last down: what SET GLOBAL has set in it lasts as
-     * long. 0: not known yet. Does not park. */
-    uint64_t (*run)(struct sql_peer *p);
+     * long. The node that asks is about to serve clients: named locks are shared from now on. */
+    db_err (*run)(struct sql_peer *p, struct diag *diag, uint64_t *ret_run);
+    /* The number of this life of the engine, and whether the connection has named locks, or waits
+     * for one. */
+    void (*lock_owner)(struct sql_peer *p, uint64_t connection_id, uint64_t *ret_engine,
+                       bool *ret_known);
+    void (*wake_lock)(struct sql_peer *p, uint64_t connection_id);
     /* Appends this node's sessions in a form of its own, which the asking engine decodes. */
     db_err (*list_sessions)(struct sql_peer *p, struct buf *out);
     db_err (*kill)(struct sql_peer *p, uint64_t connection_id, bool connection, struct slice user,

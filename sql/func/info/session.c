@@ -200,7 +200,11 @@ static db_err lock_one(struct eval_ctx *ctx, const struct func_call *call, struc
     enum { NAME_CHARS_MAX = 64 };
     struct eval_env *e = ctx->env;
     const struct charset *cs = func__charset(&call->arg_types[0]);
-    if (name.len == 0 || charset_char_count(cs, name) > NAME_CHARS_MAX) {
+    if (charset_char_count(cs, name) > NAME_CHARS_MAX) {
+        return my_error(ctx->diag, ER_USER_LOCK_OVERLONG_NAME, arena_strdup(ctx->arena, name),
+                        NAME_CHARS_MAX);
+    }
+    if (name.len == 0) {
         return my_error(ctx->diag, ER_USER_LOCK_WRONG_NAME,
                         name.ptr == NULL ? "NULL" : arena_strdup(ctx->arena, name));
     }
