@@ -7,7 +7,7 @@ import threading
 import time
 
 import basic
-from basic import DATABASE, error_of, expect, run
+from basic import Cluster, DATABASE, error_of, expect, run
 
 PERSISTED = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.persisted_variables ORDER BY 1"
 
@@ -148,7 +148,148 @@ class Sessions(basic.Basic):
         t.join(5)
 
 
-TESTS = ["process_list", "global_variables", "global_variables_at_once", "global_variables_of_a_run"]
+    def user_locks(self):
+        """GET_LOCK is one of the cluster's; who waits gets it when it is given back, in the order of waiting."""
+        a, b, c = self.connections()
+        get, free = "SELECT GET_LOCK('%s', %s)", "SELECT IS_FREE_LOCK('%s'), IS_USED_LOCK('%s')"
+        expect(((1,),), run(a, get % ("one", 0)), "a free lock")
+        for other in (b, c):
+            expect(((0,),), run(other, get % ("One", 0)), "a lock of another node")
+            expect(((0, a.thread_id()),), run(other, free % ("one", "one")), "whose it is")
+            expect(((0,),), run(other, "SELECT RELEASE_LOCK('one')"), "RELEASE_LOCK of another's")
+        expect(((None,),), run(b, "SELECT RELEASE_LOCK('nobody')"), "RELEASE_LOCK of nobody's")
+        began = time.monotonic()
+        expect(((0,),), run(b, get % ("one", 0.5)), "a wait that ends")
+        if not 0.4 < time.monotonic() - began < 2:
+            raise AssertionError("a wait of 0.5 s took %.1f s" % (time.monotonic() - began))
+        order, threads = [], []
+
+        def wait(connection, name):
+            order.append((name, error_of(connection, get % ("one", 20)), time.monotonic()))
+
+        for name, connection in (("b", b), ("c", c)):
+            threads.append(threading.Thread(target=wait, args=(connection, name)))
+            threads[-1].start()
+            time.sleep(0.5)
+        began = time.monotonic()
+        expect(((1,),), run(a, "SELECT RELEASE_LOCK('one')"), "RELEASE_LOCK")
+        threads[0].join(10)
+        waited = time.monotonic() - began
+        expect(((0, b.thread_id()),), run(a, free % ("one", "one")), "the first that has waited has it")
+        b.close()
+        threads[1].join(10)
+        expect(["b", "c"], [o[0] for o in order], "the order of waiting")
+        expect(((0, c.thread_id()),), run(a, free % ("one", "one")), "the end of a connection gives it on")
+        print("    a lock went to a waiter of another node in %.0f ms" % (1000 * waited))
+        if waited > 0.9:
+            raise AssertionError("nobody has told the waiter")
+        t = threading.Thread(target=error_of, args=(a, get % ("one", 60)))
+        t.start()
+        time.sleep(0.3)
+        run(self.nodes[1].connect(), "KILL QUERY %d" % a.thread_id())
+        t.join(5)
+        expect(False, t.is_alive(), "a wait that is killed ends")
+        expect(((1,),), run(c, "SELECT RELEASE_ALL_LOCKS()"), "RELEASE_ALL_LOCKS")
+        expect(((1, None),), run(a, free % ("one", "one")), "who was killed does not get it")
+
+    def user_lock_deadlock(self):
+        """Connections of three nodes that wait for each other: the last one to wait learns of it at once."""
+        all_ = self.connections()
+        for i, c in enumerate(all_):
+            expect(((1,),), run(c, "SELECT GET_LOCK('circle %d', 0)" % i), "a free lock")
+        results = [None] * 3
+
+        def wait(i):
+            results[i] = error_of(all_[i], "SELECT GET_LOCK('circle %d', 30)" % ((i + 1) % 3))
+
+        threads = [threading.Thread(target=wait, args=(i,)) for i in range(3)]
+        for t in threads:
+            t.start()
+            time.sleep(0.4)
+        threads[2].join(3)
+        expect(3058, results[2], "the last one")
+        expect([None, None], results[:2], "the others wait on")
+        for c in reversed(all_[1:]):
+            threads[all_.index(c)].join(10)
+            run(c, "SELECT RELEASE_ALL_LOCKS()")
+        threads[0].join(10)
+        expect([0, 0, 3058], results, "in the end")
+        run(all_[0], "DO RELEASE_ALL_LOCKS()")
+
+    def user_locks_of_a_dead_node(self):
+        """Locks of clients whose node dies, or is stopped and left behind, go to who waits for them."""
+        dies, a = self.nodes[1], self.nodes[0].connect()
+        b = dies.connect()
+        run(b, "SELECT GET_LOCK('killed', 0), GET_LOCK('paused', 0)")
+        dies.kill()
+        began = time.monotonic()
+        expect(((1,),), run(a, "SELECT GET_LOCK('killed', 20)"), "a lock of a node that was killed")
+        killed = time.monotonic() - began
+        dies.start()
+        self.cluster.wait_replicated()
+        expect(((1,),), run(dies.connect(), "SELECT IS_FREE_LOCK('paused')"), "a lock of an earlier life of the node")
+        b = dies.connect()
+        expect(((1,),), run(b, "SELECT GET_LOCK('paused', 0)"), "a lock of an earlier life of the node")
+        dies.pause()
+        began = time.monotonic()
+        try:
+            expect(((1,),), run(a, "SELECT GET_LOCK('paused', 20)"), "a lock of a node that is stopped")
+        finally:
+            dies.resume()
+        paused = time.monotonic() - began
+        within(10, ((0,),), lambda: run(b, "SELECT GET_LOCK('paused', 0)"), "a lock that was lost")
+        expect(((0,),), run(b, "SELECT RELEASE_LOCK('paused')"), "a lock that was lost")
+        expect(((a.thread_id(),),), run(b, "SELECT IS_USED_LOCK('paused')"), "a lock that was lost")
+        print("    locks of a node that was killed after %.1f s, of one that was stopped after %.1f s" % (killed, paused))
+        run(a, "DO RELEASE_ALL_LOCKS()")
+
+    def user_locks_taken_alone(self):
+        """What a node has given out while it was alone holds when others join."""
+        with Cluster(self.cluster.binary, 1) as small:
+            a, waits = small.nodes[0].connect(), small.nodes[0].connect()
+            run(a, "SELECT GET_LOCK('alone', 0), GET_LOCK('alone too', 0)")
+            got = []
+            t = threading.Thread(target=lambda: got.append(run(waits, "SELECT GET_LOCK('alone', 60)")))
+            t.start()
+            time.sleep(0.3)
+            b = small.add().connect()
+            expect(((0, a.thread_id()),), run(b, "SELECT GET_LOCK('alone', 0), IS_USED_LOCK('alone too')"), "on a node that joins")
+            expect(((2,),), run(a, "SELECT RELEASE_ALL_LOCKS()"), "RELEASE_ALL_LOCKS")
+            t.join(5)
+            expect([((1,),)], got, "who has waited since before")
+            expect(((waits.thread_id(), 1),), run(b, "SELECT IS_USED_LOCK('alone'), GET_LOCK('alone too', 0)"), "on a node that joins")
+
+    def user_locks_at_once(self):
+        """Clients of all nodes take turns with few locks: each is one client's at a time, and none is lost."""
+        holders, counts, wrong = {}, [0], []
+        stop = time.monotonic() + 6
+
+        def work(i):
+            c = self.nodes[i % 3].connect()
+            while time.monotonic() < stop:
+                name = "turn %d" % (counts[0] % 3)
+                if run(c, "SELECT GET_LOCK('%s', 10)" % name)[0][0] != 1:
+                    wrong.append("%s was not got" % name)
+                    continue
+                if holders.setdefault(name, i) != i:
+                    wrong.append("%s is held twice" % name)
+                counts[0] += 1
+                holders.pop(name, None)
+                if run(c, "SELECT RELEASE_LOCK('%s')" % name)[0][0] != 1:
+                    wrong.append("%s was lost" % name)
+            c.close()
+
+        threads = [threading.Thread(target=work, args=(i,)) for i in range(9)]
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        expect([], wrong[:3], "named locks")
+        print("    %d turns in 6 s" % counts[0])
+
+
+TESTS = ["process_list", "user_locks", "user_lock_deadlock", "user_locks_at_once", "user_locks_of_a_dead_node", "user_locks_taken_alone",
+         "global_variables", "global_variables_at_once", "global_variables_of_a_run"]
 
 if __name__ == "__main__":
     sys.exit(basic.main(Sessions, TESTS, "sessions"))
