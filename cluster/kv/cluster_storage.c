@@ -69,7 +69,7 @@ static db_err txn_rollback_to(struct storage_txn *base, uint64_t savepoint)
 
 static bool txn_has_writes(const struct storage_txn *base)
 {
-    return CONTAINER_OF(base, const struct ctxn, base)->wb.write_count != 0;
+    return ctxn_has_writes(CONTAINER_OF(base, const struct ctxn, base));
 }
 
 static void cluster_close(struct storage *base)

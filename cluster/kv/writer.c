@@ -68,12 +68,37 @@ static db_err prepare(struct ctxn *t, struct slice key, unsigned flags, struct d
     return ERR_OK;
 }
 
+/* What need not go to disk is committed in the usual ways, which take several times its memory. */
+static size_t run_bytes(const struct ctxn *t)
+{
+    enum { PART_OF_LIMIT = 24, LEAST = 1 << 20, MOST = 32 << 20 };
+    size_t limit = t->opts.mem == NULL ? 0 : t->opts.mem->limit;
+    size_t part = limit / PART_OF_LIMIT;
+    return limit == 0 || part > MOST ? MOST : part < LEAST ? LEAST : part;
+}
+
+static db_err put_aside(struct ctxn *t, struct slice key, struct slice value, bool must_be_new,
+                        struct diag *diag)
+{
+    struct write_record r = {.key = key, .value = value, .must_be_new = must_be_new};
+    if (t->opts.read_only) {
+        return diag_set(diag, ERR_INVALID, "a write in a read-only transaction");
+    }
+    if (t->runs == NULL) {
+        TRY(write_runs_new(t->opts.temp_dir, t->opts.mem, run_bytes(t), &t->runs));
+    }
+    return write_runs_add(t->runs, &r, diag);
+}
+
 db_err cluster_put(struct storage_txn *base, struct slice key, struct slice value, unsigned flags,
                    struct diag *diag)
 {
     struct ctxn *t = ctxn_of(base);
     struct wb_entry *e;
     bool must_be_new;
+    if (UNLIKELY((flags & STORAGE_W_BULK) != 0 && t->opts.autocommit && t->opts.temp_dir != NULL)) {
+        return put_aside(t, key, value, (flags & STORAGE_W_INSERT) != 0, diag);
+    }
     TRY(prepare(t, key, flags, diag, &e, &must_be_new));
     return wb_put(&t->wb, e, value, must_be_new);
 }

@@ -28,8 +28,7 @@ db_err commit_copy_conflict(struct ctxn *t, struct slice key)
     return buf_append_slice(t->base.conflict, key);
 }
 
-/* What the prewrites of this commit may have locked goes with the transaction. */
-static void note_spans(struct commit *c)
+void commit_note_spans(struct commit *c)
 {
     struct attempt at;
     struct diag diag;
@@ -47,12 +46,19 @@ static void note_spans(struct commit *c)
 
 /* ---- several ranges ---- */
 
-static db_err prepare_intents(struct commit *c, struct diag *diag)
+db_err commit_ttl(struct commit *c, struct diag *diag)
 {
     ts_t now;
     TRY(ts_client_next(c->env->ts, diag, &now));
     uint64_t age_ms = (now >> TS_LOGICAL_BITS) - (c->start_ts >> TS_LOGICAL_BITS);
     c->ttl_ms = age_ms > UINT32_MAX - COMMIT_TTL_MS ? UINT32_MAX : (uint32_t)age_ms + COMMIT_TTL_MS;
+    return ERR_OK;
+}
+
+static db_err prepare_intents(struct commit *c, struct diag *diag)
+{
+    TRY(commit_ttl(c, diag));
+    c->primary = c->muts[0].key;
     c->async = c->count <= COMMIT_ASYNC_KEYS_MAX && c->key_bytes <= COMMIT_ASYNC_BYTES_MAX &&
                c->shared_count == 0;
     if (c->async) {
@@ -121,7 +127,7 @@ static db_err give_up(struct commit *c, db_err err, struct slice conflict, struc
     if (err == ERR_KEY_EXISTS) {
         TRY(commit_copy_conflict(c->t, conflict));
     }
-    note_spans(c);
+    commit_note_spans(c);
     uint64_t deadline = fiber_deadline();
     fiber_set_deadline(clock_mono_ns() + 10 * NS_PER_S);
     struct diag ignored;
@@ -137,10 +143,9 @@ static db_err give_up(struct commit *c, db_err err, struct slice conflict, struc
     return err;
 }
 
-/* The primary's commit decides. */
-static db_err commit_primary(struct commit *c, ts_t commit_ts, struct diag *diag)
+db_err commit_primary(struct commit *c, ts_t commit_ts, struct diag *diag)
 {
-    struct slice key = c->muts[0].key;
+    struct slice key = c->primary;
     db_err err = finish_keys(c->env, FINISH_COMMIT, c->start_ts, commit_ts, &key, 1, diag);
     switch ((int)err) {
     case ERR_OK:
@@ -169,7 +174,7 @@ static db_err commit_intents(struct commit *c, struct diag *diag, ts_t *ret_ts)
         err = give_up(c, err, conflict, diag, &commit_ts);
         goto out;
     }
-    note_spans(c);
+    commit_note_spans(c);
     FAULT(txn_after_prewrite);
     if (c->async) {
         for (size_t i = 0; i < c->group_count; i++) {
@@ -207,6 +212,12 @@ static db_err commit_writes(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
 {
     struct commit c = {.t = t, .env = t->env, .arena = &t->scratch};
     bool done;
+    if (UNLIKELY(t->runs != NULL)) {
+        if (write_runs_spilled(t->runs)) {
+            return commit_bulk(t, diag, ret_ts);
+        }
+        TRY(commit_fold_runs(t, diag));
+    }
     TRY(ctxn_need_start(t, diag));
     c.start_ts = t->start_ts;
     TRY(commit_collect(&c));
@@ -221,10 +232,10 @@ db_err ctxn_commit(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
     ts_t ts = 0;
     if (t->state == TXN_ABORTED) {
         err = diag_set(diag, ERR_TXN_ABORTED, "%s", err_text(ERR_TXN_ABORTED));
-    } else if (t->wb.write_count != 0) {
+    } else if (ctxn_has_writes(t)) {
         err = commit_writes(t, diag, &ts);
     }
-    ASSERT(err != ERR_OK || t->wb.write_count == 0 || ts > t->start_ts);
+    ASSERT(err != ERR_OK || !ctxn_has_writes(t) || ts > t->start_ts);
     ctxn_end(t);
     if (err == ERR_OK) {
         *ret_ts = ts;

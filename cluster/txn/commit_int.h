@@ -41,6 +41,7 @@ struct commit {
     size_t bytes;
     size_t key_bytes;
     ts_t start_ts;
+    struct slice primary; /* key */
     uint32_t ttl_ms;
     bool async;
     struct slice *secondaries;
@@ -50,9 +51,6 @@ struct commit {
     _Atomic size_t next_group;
     _Atomic bool stop; /* some group has failed: the others need not begin */
 };
-
-/* commit.c */
-MUST_USE db_err commit_copy_conflict(struct ctxn *t, struct slice key);
 
 /* one_phase.c: the whole commit in one call. *ret_done false: nothing was done, it does not fit one
  * range (any more). Errors as storage_txn_commit. */
@@ -69,6 +67,21 @@ MUST_USE db_err commit_plan(struct commit *c, struct diag *diag);
 /* Prewrites all groups, in parallel; the first error by order of keys. */
 MUST_USE db_err commit_prewrite_all(struct commit *c, struct diag *diag,
                                     struct slice *ret_conflict);
+
+/* commit.c */
+/* Where the transaction's owner wants the key that is in the way. */
+MUST_USE db_err commit_copy_conflict(struct ctxn *t, struct slice key);
+/* What the prewrites of c's groups may have locked goes with the transaction. */
+void commit_note_spans(struct commit *c);
+/* How long an intent lives without a sign of life of its owner. */
+MUST_USE db_err commit_ttl(struct commit *c, struct diag *diag);
+/* The primary's commit decides. */
+MUST_USE db_err commit_primary(struct commit *c, ts_t commit_ts, struct diag *diag);
+
+/* commit_bulk.c: the commit of a transaction with runs (t->runs). */
+MUST_USE db_err commit_bulk(struct ctxn *t, struct diag *diag, ts_t *ret_ts);
+/* Moves the runs' records, which are few, to the write buffer. */
+MUST_USE db_err commit_fold_runs(struct ctxn *t, struct diag *diag);
 
 /* finish.c */
 enum finish_what { FINISH_COMMIT, FINISH_ROLLBACK };

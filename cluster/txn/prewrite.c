@@ -234,7 +234,7 @@ static db_err prewrite_some(struct commit *c, struct commit_group *g, size_t fir
         struct kv_prewrite_req req = {.r = route_request(&route, fiber_deadline(), &g->arena),
                                       .mutations = c->muts + first,
                                       .count = n,
-                                      .primary = c->muts[0].key,
+                                      .primary = c->primary,
                                       .start_ts = c->start_ts,
                                       .lock_term = commit_lock_term(c, first, n),
                                       .ttl_ms = c->ttl_ms,

@@ -372,6 +372,8 @@ void ctxn_end(struct ctxn *t)
     t->span_count = 0;
     t->base.conflict = NULL;
     wb_reset(&t->wb);
+    write_runs_free(t->runs);
+    t->runs = NULL;
     if (t->scratch.blocks != NULL) {
         if (t->scratch.used > SCRATCH_KEEP) {
             arena_fini(&t->scratch);

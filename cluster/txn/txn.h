@@ -19,6 +19,7 @@
 #include "cluster/time/ts_client.h"
 #include "sql/storage/storage.h"
 #include "sql/storage/write_buffer.h"
+#include "sql/storage/write_runs.h"
 
 enum {
     TXN_SHARDS = 16,
@@ -84,7 +85,8 @@ struct ctxn {
     ts_t scan_ts; /* the lowest that an open scan reads at; else 0 */
     unsigned scan_count;
     struct write_buffer wb;
-    struct arena scratch; /* of the commit */
+    struct write_runs *runs; /* STORAGE_W_BULK: beside the buffer; NULL: none */
+    struct arena scratch;    /* of the commit */
     struct lock_span *spans;
     struct lock_span **span_of; /* by wb_entry.slot - 1 */
     uint32_t span_count;
@@ -94,6 +96,11 @@ struct ctxn {
 static inline struct ctxn *ctxn_of(struct storage_txn *t)
 {
     return CONTAINER_OF(t, struct ctxn, base);
+}
+
+static inline bool ctxn_has_writes(const struct ctxn *t)
+{
+    return t->wb.write_count != 0 || t->runs != NULL;
 }
 
 MUST_USE db_err ctxn_begin(struct txn_env *env, const struct storage_txn_opts *opts,

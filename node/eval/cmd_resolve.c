@@ -42,6 +42,7 @@ static db_err resolve_range(struct eval_range *r, const struct kv_resolve_req *r
     struct slice none = SLICE_EMPTY;
     struct slice start = SLICE_EMPTY;
     struct slice end = SLICE_EMPTY;
+    struct slice from = SLICE_EMPTY; /* a page does not step over what those before have removed */
     for (;;) {
         struct mvcc_intent_at *intents;
         struct slice *keys;
@@ -49,6 +50,7 @@ static db_err resolve_range(struct eval_range *r, const struct kv_resolve_req *r
         uint64_t term;
         TRY(eval__check(r, &req->r, none, none, diag, reply, &term));
         TRY(r->ops->bounds(r, req->r.arena, &start, &end));
+        start = slice_cmp(from, start) > 0 ? from : start;
         TRY(mvcc_intent_scan(r->engine, start, end, req->start_ts, false, EVAL_RESOLVE_PAGE,
                              req->r.arena, &intents, &count));
         if (count == 0) {
@@ -65,6 +67,7 @@ static db_err resolve_range(struct eval_range *r, const struct kv_resolve_req *r
         if (count < EVAL_RESOLVE_PAGE) {
             return ERR_OK;
         }
+        from = keys[count - 1];
     }
 }
 

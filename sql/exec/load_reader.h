@@ -11,6 +11,8 @@
 struct load_input {
     db_err (*next)(void *arg, struct slice *ret_piece);
     void *arg;
+    /* From the beginning again. */
+    db_err (*rewind)(void *arg);
 };
 
 struct load_field {

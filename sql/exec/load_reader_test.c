@@ -22,7 +22,7 @@ static db_err next(void *arg, struct slice *ret_piece)
 static void read_all(const struct load_spec *spec, const char *text, size_t size, struct buf *out)
 {
     struct pieces p = {slice_str(text), size};
-    struct load_input in = {next, &p};
+    struct load_input in = {next, &p, NULL};
     struct load_reader r;
     bool end = false;
     assert_int_equal(load_reader_init(&r, spec, &in), ERR_OK);

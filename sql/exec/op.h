@@ -76,6 +76,10 @@ struct exec_ctx {
      */
     const struct plan_node *span_node;
     struct storage_span span;
+    /* The statement is a transaction of its own: many new rows may be kept aside until the commit
+     * (STORAGE_W_BULK). in_bulk is set when that was done: ERR_KEY_EXISTS of the commit is then for
+     * exec_duplicate; with IGNORE the statement is to be run again without may_bulk. */
+    bool may_bulk, in_bulk;
     bool defer_checks; /* INSERT VALUES: that keys are new is left to the commit (autocommit) */
     /* INSERT VALUES: the plan's row stands for these, whose values are those of its parameters 0..,
      * row-major; NULL: the plan's rows themselves */
@@ -115,6 +119,10 @@ MUST_USE db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg);
  * (ctx->txn): writes the same rows with the checks made at once, so that ERR_SQL 1062 names the
  * right one. May park. */
 MUST_USE db_err exec_insert_again(struct exec_ctx *ctx);
+
+/* After ERR_KEY_EXISTS of a commit whose run has set in_bulk, in a new transaction (ctx->txn): 1062
+ * for the key. May park. */
+db_err exec_duplicate(struct exec_ctx *ctx, struct slice key);
 
 /* Evaluates one expression on the logical rows of a chunk; *ret is valid until the evaluation arena
  * is reset. in == NULL: an expression without columns, one row. */

@@ -82,7 +82,8 @@ static db_err find_parents(struct op_insert *s, struct exec_ctx *ctx, const stru
         return ERR_OK;
     }
     if (s->known_max < n) {
-        s->known = ARENA_ARRAY(ctx->arena, bool, (size_t)n * fks->check_count + 1);
+        struct arena *arena = s->rows.kept != NULL ? s->rows.kept : ctx->arena;
+        s->known = ARENA_ARRAY(arena, bool, (size_t)n * fks->check_count + 1);
         if (s->known == NULL) {
             return ERR_LIMIT;
         }
@@ -209,7 +210,8 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
 {
     const struct plan_node *n = s->op.node;
     const struct fk_table *fks = wanted(s, ctx);
-    bool look = n->u.insert.replace || n->u.insert.ignore || n->u.insert.update_count != 0;
+    bool look = !s->writer.bulk &&
+                (n->u.insert.replace || n->u.insert.ignore || n->u.insert.update_count != 0);
     db_err checked = fk_check_row(ctx, fks, NULL, row, known);
     if (ignored(ctx, checked)) {
         return ERR_OK;
@@ -255,12 +257,28 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
     return ERR_OK;
 }
 
+/* Few rows are checked one by one, as MySQL does it: the first row in the order of the statement is
+ * the one that is told of, and a refused statement costs no commit. With IGNORE there are taken to
+ * be no duplicates; when there is one after all the whole statement runs again, looking at each. */
+enum { BULK_AFTER_ROWS = 4096 };
+
+static bool may_bulk(const struct op_insert *s, const struct exec_ctx *ctx)
+{
+    const struct plan_node *n = s->op.node;
+    return ctx->may_bulk && !n->u.insert.reads_target && !n->u.insert.replace &&
+           n->u.insert.update_count == 0 && wanted(s, ctx) == NULL && !table_is_temporary(s->table);
+}
+
 db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)
 {
     TRY(insert_rows_number(&s->rows, ctx, rows, n));
     const struct fk_table *fks = wanted(s, ctx);
     bool *known;
     TRY(find_parents(s, ctx, rows, n, &known));
+    bool bulk = s->written >= BULK_AFTER_ROWS && may_bulk(s, ctx);
+    s->writer.bulk = bulk;
+    ctx->in_bulk = ctx->in_bulk || bulk;
+    s->written += n;
     for (uint32_t i = 0; i < n; i++) {
         s->at = i;
         TRY(write_row(s, ctx, &rows[(size_t)i * s->table->column_count],
@@ -296,6 +314,61 @@ static db_err keep_sources(struct op_insert *s, struct exec_ctx *ctx, const stru
     }
     return ERR_OK;
 }
+
+/* ---- INSERT ... SELECT, chunk by chunk ---- */
+
+static db_err write_chunk(struct op_insert *s, struct exec_ctx *ctx, const struct chunk *in)
+{
+    size_t width = s->table->column_count;
+    struct value *rows = ARENA_ARRAY(ctx->arena, struct value, in->count * width + 1);
+    uint32_t n = 0;
+    if (rows == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < in->count; i++) {
+        TRY(complete_row(s, ctx, in, chunk_row(in, i), &rows[n * width], true));
+        n += s->rows.skip ? 0 : 1;
+    }
+    return n == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, n);
+}
+
+/* The statement's memory is for the source; what is made of a chunk goes with it. */
+static db_err stream_chunks(struct op_insert *s, struct exec_ctx *ctx, struct arena *batch,
+                            struct arena *eval)
+{
+    struct arena *statement = ctx->arena;
+    s->rows.kept = statement;
+    s->rows.rules.values = batch;
+    for (;;) {
+        struct chunk *in;
+        arena_reset(batch);
+        arena_reset(eval);
+        TRY(op_child_next(&s->op, ctx, 0, &in));
+        if (in == NULL) {
+            return ERR_OK;
+        }
+        ctx->arena = batch;
+        db_err err = write_chunk(s, ctx, in);
+        ctx->arena = statement;
+        TRY(err);
+    }
+}
+
+static db_err insert_stream(struct op_insert *s, struct exec_ctx *ctx)
+{
+    struct arena batch;
+    struct arena eval;
+    arena_init(&batch, NULL, ctx->mem, 0);
+    arena_init(&eval, NULL, ctx->mem, 0);
+    struct saved_arenas saved = exec__enter_arena(ctx, &eval);
+    db_err err = stream_chunks(s, ctx, &batch, &eval);
+    exec__leave_arena(ctx, saved);
+    arena_fini(&eval);
+    arena_fini(&batch);
+    return err;
+}
+
+/* ---- at once ---- */
 
 /* All rows of the source are read before the first is written: it may read the table that is
  * written. */
@@ -361,7 +434,20 @@ static db_err insert_next(struct op *op, struct exec_ctx *ctx, struct chunk **re
     if (op->node->children[0]->kind == PLAN_LOAD) {
         return exec__load_rows(s, ctx);
     }
-    return insert_source(s, ctx);
+    const struct plan_node *n = op->node;
+    bool stream = !n->u.insert.reads_target && !n->u.insert.replace && !n->u.insert.ignore &&
+                  n->u.insert.update_count == 0;
+    return stream ? insert_stream(s, ctx) : insert_source(s, ctx);
+}
+
+db_err exec_duplicate(struct exec_ctx *ctx, struct slice key)
+{
+    struct row_writer w;
+    const struct plan_target *target = ctx->plan->root->u.insert.target;
+    row_writer_init(&w, ctx, target->table, target->virtuals);
+    db_err err = row_duplicate_key(&w, key);
+    row_writer_fini(&w);
+    return err;
 }
 
 static db_err insert_rescan(struct op *op, struct exec_ctx *ctx)

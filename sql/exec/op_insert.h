@@ -16,6 +16,7 @@ struct op_insert {
     uint32_t at;                 /* the row being written */
     bool *known;                 /* of rows on their way: by row, then foreign key (fk.h) */
     uint32_t known_max;
+    uint64_t written; /* rows so far */
     bool opened;
     bool done;
 };

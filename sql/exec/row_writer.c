@@ -106,6 +106,9 @@ static db_err put_row(struct row_writer *w, const struct value *row, unsigned fl
 /* Flags of a write that must be of a new key. */
 static unsigned insert_flags(const struct row_writer *w)
 {
+    if (UNLIKELY(w->bulk)) {
+        return STORAGE_W_INSERT | STORAGE_W_DEFER | STORAGE_W_BULK;
+    }
     return w->defer ? STORAGE_W_INSERT | STORAGE_W_DEFER : STORAGE_W_INSERT;
 }
 
@@ -113,7 +116,8 @@ static db_err put_entry(struct row_writer *w, uint32_t i, const struct value *ro
 {
     bool null;
     TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
-    unsigned flags = w->format->indexes[i].unique && !null ? insert_flags(w) : STORAGE_W_BLIND;
+    unsigned blind = w->bulk ? STORAGE_W_BLIND | STORAGE_W_BULK : STORAGE_W_BLIND;
+    unsigned flags = w->format->indexes[i].unique && !null ? insert_flags(w) : blind;
     db_err err =
         storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
     return err == ERR_KEY_EXISTS && !w->defer ? row_duplicate_error(w, i, row) : err;
@@ -181,8 +185,11 @@ db_err row_insert(struct row_writer *w, const struct value *row)
 {
     bool outdated;
     /* MYSQL: the hidden row id is never a duplicate; the primary key is checked first. */
-    TRY(put_row(w, row, w->table->has_primary ? insert_flags(w) : STORAGE_W_BLIND));
-    TRY(hide_snapshot(w, &outdated));
+    unsigned blind = w->bulk ? STORAGE_W_BLIND | STORAGE_W_BULK : STORAGE_W_BLIND;
+    TRY(put_row(w, row, w->table->has_primary ? insert_flags(w) : blind));
+    if (!w->bulk) {
+        TRY(hide_snapshot(w, &outdated));
+    }
     for (uint32_t i = 1; i < w->table->index_count; i++) {
         TRY(put_entry(w, i, row));
     }
@@ -299,6 +306,64 @@ db_err row_find_conflict(struct row_writer *w, const struct value *row, struct a
         }
     }
     return ERR_OK;
+}
+
+/* What a key of index `index` says of its columns; text whose key does not hold it reads as empty.
+ */
+static db_err values_of_key(struct row_writer *w, uint32_t index, struct slice key,
+                            struct arena *arena, struct value *row)
+{
+    const struct index_format *f = &w->format->indexes[index];
+    struct slice rest = slice_from(key, w->format->index_prefixes[index].len);
+    for (uint32_t i = 0; i < f->column_count; i++) {
+        struct value *v = &row[f->positions[i]];
+        if (key_column_reversible(&f->columns[i])) {
+            TRY(key_decode(&f->columns[i], &rest, arena, v));
+        } else {
+            TRY(key_skip(&f->columns[i], &rest));
+            value_tag(v, &w->table->columns[f->positions[i]].type);
+            v->is_null = false;
+            v->str = SLICE_EMPTY;
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err row_under(struct row_writer *w, uint32_t index, struct slice key, struct arena *arena,
+                        struct value *row, bool *ret_found)
+{
+    struct slice value;
+    TRY(storage_get(w->ctx->txn, key, STORAGE_READ_PLAIN, STORAGE_WAIT, arena, w->ctx->diag,
+                    ret_found, &value));
+    if (*ret_found && index != 0) {
+        struct index_entry entry;
+        TRY(index_entry_parse(&w->format->indexes[index], key, value, &entry));
+        buf_reset(&w->key);
+        TRY(row_key_from_pk(&w->format->indexes[index], entry.pk_bytes, &w->key));
+        TRY(storage_get(w->ctx->txn, buf_slice(&w->key), STORAGE_READ_PLAIN, STORAGE_WAIT, arena,
+                        w->ctx->diag, ret_found, &value));
+    }
+    return *ret_found ? decode_row(w, value, arena, row) : ERR_OK;
+}
+
+db_err row_duplicate_key(struct row_writer *w, struct slice key)
+{
+    struct arena *arena = w->ctx->arena;
+    struct value *row = ARENA_ARRAY(arena, struct value, w->table->column_count);
+    bool found;
+    if (row == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < w->table->index_count; i++) {
+        if (slice_starts_with(key, w->format->index_prefixes[i])) {
+            TRY(row_under(w, i, key, arena, row, &found));
+            if (!found) {
+                TRY(values_of_key(w, i, key, arena, row));
+            }
+            return row_duplicate_error(w, i, row);
+        }
+    }
+    return ERR_KEY_EXISTS;
 }
 
 /* An integer within the range of an integer column is what it is. */

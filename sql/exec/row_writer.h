@@ -12,6 +12,7 @@ struct row_writer {
     struct buf key, value, old_key, old_value;
     struct whole_row rows; /* those that are read */
     uint32_t duplicate;    /* after ERR_SQL 1062: the index whose key another row has */
+    bool bulk;  /* inserts: the statement neither reads nor writes the row again (STORAGE_W_BULK) */
     bool defer; /* inserts: that keys are new is checked by the commit; ERR_KEY_EXISTS is given as
            it is */
 };
@@ -38,6 +39,10 @@ MUST_USE db_err row_print_part(struct exec_ctx *ctx, const struct sql_type *t,
                                const struct value *v, struct buf *out);
 /* 1062 for index number `index` with the row's values. */
 db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct value *row);
+
+/* 1062 for a key that a row of the table has by now, as storage names it (the row is looked up;
+ * when it is gone, or is not there yet, the values are what the key tells). Parks. */
+db_err row_duplicate_key(struct row_writer *w, struct slice key);
 
 /* Assigns v to column `ordinal` of row, as MySQL stores into columns (strictness, NULLs: 1048).
  * `number`: 1-based row. */

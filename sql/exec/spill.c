@@ -5,11 +5,7 @@
  * partitions cost one descriptor. A row larger than a block is a block of its own. */
 #include "sql/exec/spill.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fiber.h"
@@ -20,7 +16,6 @@ enum {
     BUDGET_MIN = 32 * 1024,
     BUDGET_SHARE = 4,       /* of the least limit: several operators of a plan spill at a time */
     BLOCKS_PER_BUDGET = 64, /* 16 parts of two sides are open at a time */
-    PATH_SIZE = 1024,
 };
 #define SPILL_BLOCK_BYTES_MAX ((size_t)UINT32_MAX)
 
@@ -51,46 +46,17 @@ bool spill_possible(const struct exec_ctx *ctx)
 
 void spill_file_init(struct spill_file *f)
 {
-    *f = (struct spill_file){.fd = -1};
+    *f = (struct spill_file){.file = {-1}};
 }
 
 void spill_file_close(struct spill_file *f)
 {
-    if (f->fd >= 0) {
-        close(f->fd);
-        f->fd = -1;
-    }
-}
-
-struct make_job {
-    const char *dir;
-    int fd;
-    int error;
-};
-
-static void make_file(void *arg)
-{
-    struct make_job *j = arg;
-    char path[PATH_SIZE];
-    j->fd = open(j->dir, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-    if (j->fd >= 0) {
-        return;
-    }
-    /* A file system without nameless files: make one with a name and take the name away. */
-    if (snprintf(path, sizeof(path), "%s/spill-XXXXXX", j->dir) >= (int)sizeof(path)) {
-        j->error = ENAMETOOLONG;
-        return;
-    }
-    j->fd = mkostemp(path, O_CLOEXEC);
-    j->error = j->fd < 0 ? errno : 0;
-    if (j->fd >= 0) {
-        unlink(path);
-    }
+    temp_file_close(&f->file);
 }
 
 static db_err ensure_file(struct spill_file *f, struct exec_ctx *ctx)
 {
-    if (f->fd >= 0) {
+    if (f->file.fd >= 0) {
         return ERR_OK;
     }
     if (!spill_possible(ctx)) {
@@ -98,56 +64,11 @@ static db_err ensure_file(struct spill_file *f, struct exec_ctx *ctx)
                         "the statement needs more memory than it may have, and there is no "
                         "directory for temporary files");
     }
-    struct make_job job = {.dir = ctx->temp_dir, .fd = -1};
-    blocking_run(make_file, &job);
-    if (job.fd < 0) {
-        return diag_set(ctx->diag, ERR_IO, "temporary file in %s: %s", ctx->temp_dir,
-                        strerror(job.error));
-    }
+    TRY(temp_file_make(&f->file, ctx->temp_dir, ctx->diag));
     size_t block = spill_budget(ctx) / BLOCKS_PER_BUDGET;
     f->block_size = block < BLOCK_MIN ? BLOCK_MIN : block > BLOCK_MAX ? BLOCK_MAX : block;
-    f->fd = job.fd;
     f->end = 0;
     return ERR_OK;
-}
-
-struct io_job {
-    int fd;
-    uint8_t *bytes;
-    size_t len;
-    uint64_t offset;
-    bool write;
-    int error; /* errno; -1: the file ends too early */
-};
-
-static void do_io(void *arg)
-{
-    struct io_job *j = arg;
-    size_t done = 0;
-    while (done < j->len) {
-        off_t at = (off_t)(j->offset + done);
-        ssize_t n = j->write ? pwrite(j->fd, j->bytes + done, j->len - done, at)
-                             : pread(j->fd, j->bytes + done, j->len - done, at);
-        if (n < 0 && errno == EINTR) {
-            continue;
-        }
-        if (n <= 0) {
-            j->error = n < 0 ? errno : -1;
-            return;
-        }
-        done += (size_t)n;
-    }
-}
-
-static db_err run_io(struct io_job *job, struct exec_ctx *ctx)
-{
-    blocking_run(do_io, job);
-    if (job->error == 0) {
-        return ERR_OK;
-    }
-    bool full = job->error == ENOSPC || job->error == EDQUOT || job->error == EFBIG;
-    return diag_set(ctx->diag, full ? ERR_DISK_FULL : ERR_IO, "temporary file: %s",
-                    job->error < 0 ? "unexpected end" : strerror(job->error));
 }
 
 /* ---- writing ---- */
@@ -188,14 +109,10 @@ static db_err flush(struct spill_run *r, struct exec_ctx *ctx)
     if (r->out.len == 0) {
         return ERR_OK;
     }
-    struct io_job job = {.fd = r->file->fd,
-                         .bytes = r->out.ptr,
-                         .len = r->out.len,
-                         .offset = r->file->end,
-                         .write = true};
-    TRY(add_block(r, job.offset, job.len));
-    r->file->end += job.len;
-    TRY(run_io(&job, ctx));
+    uint64_t offset = r->file->end;
+    TRY(add_block(r, offset, r->out.len));
+    r->file->end += r->out.len;
+    TRY(temp_file_write(&r->file->file, r->out.ptr, r->out.len, offset, ctx->diag));
     buf_reset(&r->out);
     return fiber_checkpoint();
 }
@@ -289,9 +206,7 @@ static db_err next_block(struct spill_reader *r, struct exec_ctx *ctx, bool *ret
     const struct spill_block *b = &r->run->blocks[r->at];
     r->len = r->pos = 0;
     TRY(reader_room(r, b->len));
-    struct io_job job = {
-        .fd = r->run->file->fd, .bytes = r->block, .len = b->len, .offset = b->offset};
-    TRY(run_io(&job, ctx));
+    TRY(temp_file_read(&r->run->file->file, r->block, b->len, b->offset, ctx->diag));
     r->len = b->len;
     r->at++;
     return fiber_checkpoint();

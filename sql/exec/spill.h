@@ -8,11 +8,12 @@
 #ifndef SKEIN_SQL_EXEC_SPILL_H
 #define SKEIN_SQL_EXEC_SPILL_H
 
+#include "base/temp_file.h"
 #include "sql/exec/op.h"
 #include "sql/exec/packed_row.h"
 
 struct spill_file {
-    int fd; /* -1: not made yet */
+    struct temp_file file;
     uint64_t end;
     size_t block_size;
 };

@@ -285,12 +285,38 @@ static db_err plan_load(struct optimizer *o, struct plan_node **ret)
     return ERR_OK;
 }
 
+static bool tree_reads(const struct lnode *n, const struct table_def *t)
+{
+    if (n == NULL) {
+        return false;
+    }
+    bool reads = n->kind == LNODE_TABLE && n->u.table.def->id == t->id;
+    for (uint32_t i = 0; i < n->child_count && !reads; i++) {
+        reads = tree_reads(n->children[i], t);
+    }
+    return reads;
+}
+
+/* Before the trees are planned: inlined expressions and subqueries count, too. */
+static bool statement_reads(const struct bound_stmt *s, const struct table_def *t)
+{
+    bool reads = s->load == NULL && tree_reads(s->root, t); /* of LOAD it names the target */
+    for (uint32_t i = 0; i < s->subquery_count && !reads; i++) {
+        reads = tree_reads(s->subqueries[i]->root, t);
+    }
+    for (uint32_t i = 0; i < s->cte_count && !reads; i++) {
+        reads = tree_reads(s->ctes[i], t);
+    }
+    return reads;
+}
+
 static db_err plan_insert(struct optimizer *o)
 {
     struct bound_stmt *s = o->stmt;
     const struct table_def *t = s->targets[0].def;
     struct want nothing = {.limit = -1};
     struct phys rows;
+    bool reads_target = statement_reads(s, t);
     if (s->root->kind == LNODE_VALUES) {
         for (uint32_t r = 0; r < s->root->u.values.row_count; r++) {
             for (uint32_t c = 0; c < s->insert_column_count; c++) {
@@ -325,6 +351,7 @@ static db_err plan_insert(struct optimizer *o)
     p->u.insert.columns = s->insert_columns;
     p->u.insert.column_count = s->insert_column_count;
     p->u.insert.replace = s->replace;
+    p->u.insert.reads_target = reads_target;
     p->u.insert.ignore = s->ignore;
     for (uint32_t i = 0; i < t->column_count; i++) {
         bool given = false;

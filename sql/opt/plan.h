@@ -247,6 +247,7 @@ struct plan_node {
             uint32_t *columns; /* ordinals, in the order of the child's columns */
             uint32_t column_count;
             bool replace, ignore;
+            bool reads_target; /* the source may read the table that is written */
             /* ON DUPLICATE KEY UPDATE: expressions on old row ++ new row, both by ordinal, ++
              * those columns of the child */
             uint32_t *sources;

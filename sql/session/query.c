@@ -1,7 +1,9 @@
 /* SELECT, INSERT, REPLACE, UPDATE, DELETE: bind, optimise, lock the tables' definitions, run,
  * answer. */
 #include "base/clock.h"
+#include "base/scope.h"
 #include "sql/charset/charset.h"
+#include "sql/exec/load_reader.h"
 #include "sql/session/into_file.h"
 #include "sql/session/session_int.h"
 
@@ -234,33 +236,35 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
 {
     struct sql_session *s = st->session;
     query__cast_ctx(s, cast, plan->kind != BOUND_SELECT);
-    *ctx = (struct exec_ctx){.plan = plan,
-                             .storage = session__storage(s),
-                             .txn = s->txn,
-                             .arena = &s->stmt_arena,
-                             .mem = &s->mem,
-                             .diag = &s->diag,
-                             .counters = st->counters,
-                             .params = st->values,
-                             .load = st->load,
-                             .given_rows = st->row_values,
-                             .given_row_count = st->row_count,
-                             .temp_dir = s->engine->opts.temp_dir,
-                             .sql_mode = s->vars.sql_mode,
-                             .forced_insert_id = s->vars.insert_id,
-                             .auto_inc_step = s->vars.auto_increment_increment,
-                             .auto_inc_offset = s->vars.auto_increment_offset,
-                             .foreign_key_checks = s->vars.foreign_key_checks,
-                             .unique_checks = s->vars.unique_checks,
-                             .cte_depth_max = s->vars.cte_max_recursion_depth,
-                             .found_rows_flag = s->opts.found_rows,
-                             .short_paths = s->vars.short_paths,
-                             .pushdown = s->vars.pushdown,
-                             .defer_checks = s->vars.short_paths && s->txn_mode == TXN_STATEMENT &&
-                                             s->temporaries.storage == NULL &&
-                                             plan->shape == PLAN_SHAPE_INSERT_VALUES,
-                             .vars = &session_var_ops,
-                             .session = s};
+    *ctx = (struct exec_ctx){
+        .plan = plan,
+        .storage = session__storage(s),
+        .txn = s->txn,
+        .arena = &s->stmt_arena,
+        .mem = &s->mem,
+        .diag = &s->diag,
+        .counters = st->counters,
+        .params = st->values,
+        .load = st->load,
+        .given_rows = st->row_values,
+        .given_row_count = st->row_count,
+        .temp_dir = s->engine->opts.temp_dir,
+        .sql_mode = s->vars.sql_mode,
+        .forced_insert_id = s->vars.insert_id,
+        .auto_inc_step = s->vars.auto_increment_increment,
+        .auto_inc_offset = s->vars.auto_increment_offset,
+        .foreign_key_checks = s->vars.foreign_key_checks,
+        .unique_checks = s->vars.unique_checks,
+        .cte_depth_max = s->vars.cte_max_recursion_depth,
+        .found_rows_flag = s->opts.found_rows,
+        .short_paths = s->vars.short_paths,
+        .pushdown = s->vars.pushdown,
+        .defer_checks = s->vars.short_paths && s->txn_mode == TXN_STATEMENT &&
+                        s->temporaries.storage == NULL && plan->shape == PLAN_SHAPE_INSERT_VALUES,
+        .may_bulk = s->vars.short_paths && s->txn_mode == TXN_STATEMENT &&
+                    s->temporaries.storage == NULL && plan->kind == BOUND_INSERT && !st->no_bulk,
+        .vars = &session_var_ops,
+        .session = s};
     ctx->eval = (struct eval_ctx){.arena = &s->chunk_arena,
                                   .statement = &s->stmt_arena,
                                   .cast = cast,
@@ -406,6 +410,34 @@ static db_err insert_again(struct sql_session *s, struct exec_ctx *ctx, const st
         err = exec_insert_again(ctx);
     }
     return txn__end_statement(s, err);
+}
+
+/* Rows that were kept aside have met a duplicate when the transaction was to be committed: which is
+ * looked up in another one. */
+static db_err tell_duplicate(struct sql_session *s, struct exec_ctx *ctx, const struct plan *plan,
+                             struct slice key)
+{
+    diag_reset(&s->diag);
+    TRY(lock_tables(s, plan));
+    db_err err = txn__begin_statement(s, false, false);
+    if (err == ERR_OK) {
+        ctx->txn = s->txn;
+        err = exec_duplicate(ctx, key);
+    }
+    return txn__end_statement(s, err);
+}
+
+/* IGNORE, and there are duplicates: once more, row by row. query__run plans it again. */
+static db_err run_looking(struct statement *st)
+{
+    struct sql_session *s = st->session;
+    diag_reset(&s->diag);
+    diag_area_reset(&s->conditions);
+    st->no_bulk = true;
+    if (st->load != NULL) {
+        TRY(st->load->rewind(st->load->arg));
+    }
+    return ERR_SCHEMA_CHANGED;
 }
 
 static bool is_single_table(const struct plan *plan)
@@ -554,7 +586,18 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
     s->is_snapshot = NULL;
     fiber_set_deadline(DEADLINE_NONE);
     if (needs_txn) {
+        SCOPE_BUF(conflict, STORAGE_KEY_SIZE_MAX);
+        if (UNLIKELY(ctx.in_bulk) && s->txn != NULL) {
+            s->txn->conflict = &conflict;
+        }
         err = txn__end_statement(s, err);
+        if (err == ERR_KEY_EXISTS && ctx.in_bulk && ctx.ignore) {
+            arena_fini(&target.text);
+            return run_looking(st);
+        }
+        if (err == ERR_KEY_EXISTS && ctx.in_bulk) {
+            err = tell_duplicate(s, &ctx, plan, buf_slice(&conflict));
+        }
         if (err == ERR_KEY_EXISTS && ctx.defer_checks) {
             err = insert_again(s, &ctx, plan);
         }

@@ -246,6 +246,7 @@ struct statement {
     const struct value *row_values; /* INSERT of many rows of literals: row-major; or NULL */
     uint32_t row_count;
     struct sql_status status;
+    bool no_bulk;      /* its rows must be looked at one by one (struct exec_ctx, may_bulk) */
     bool holds_answer; /* session__ok only fills `status`: the statement is a part of another */
     const struct load_input *load;  /* LOAD DATA: its file (sql/exec/load_reader.h) */
     struct node_counters *counters; /* EXPLAIN ANALYZE: the statement runs, nothing is answered */

@@ -62,7 +62,8 @@ struct storage_txn_opts txn__opts(struct sql_session *s, bool read_only, bool au
                                      .autocommit = autocommit,
                                      .single_get = single_get,
                                      .lock_wait_timeout_ms = s->vars.lock_wait_timeout_s * 1000u,
-                                     .mem = &s->mem};
+                                     .mem = &s->mem,
+                                     .temp_dir = s->engine->opts.temp_dir};
 }
 
 static db_err begin_storage(struct sql_session *s, bool read_only, bool autocommit, bool single_get)

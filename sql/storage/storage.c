@@ -173,10 +173,12 @@ void storage_scan_close(struct storage_scan *scan)
 
 static void assert_flags(unsigned flags)
 {
-    const unsigned known = STORAGE_W_INSERT | STORAGE_W_DEFER | STORAGE_W_LOCKED | STORAGE_W_BLIND;
+    const unsigned known =
+        STORAGE_W_INSERT | STORAGE_W_DEFER | STORAGE_W_LOCKED | STORAGE_W_BLIND | STORAGE_W_BULK;
     ASSERT((flags & ~known) == 0);
     ASSERT((flags & STORAGE_W_DEFER) == 0 || (flags & STORAGE_W_INSERT) != 0);
     ASSERT((flags & STORAGE_W_BLIND) == 0 || (flags & STORAGE_W_INSERT) == 0);
+    ASSERT((flags & STORAGE_W_BULK) == 0 || (flags & (STORAGE_W_DEFER | STORAGE_W_BLIND)) != 0);
 }
 
 db_err storage_put(struct storage_txn *t, struct slice key, struct slice value, unsigned flags,

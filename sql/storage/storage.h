@@ -69,6 +69,8 @@ struct storage_txn_opts {
     uint32_t lock_wait_timeout_ms; /* 0: the default of 50,000 */
     uint64_t as_of;                /* 0, or a timestamp to read at (read_only) */
     struct mem_tracker *mem;       /* charged for buffered writes; may be NULL */
+    const char *temp_dir; /* for writes that do not fit into memory; outlives the transaction; NULL:
+                             they must */
 };
 
 /* A part of a plan that can be run beside the data it reads (sql/exec makes it, sql/pushdown knows
@@ -112,12 +114,15 @@ struct storage_scan_opts {
  * read the key with STORAGE_READ_EXCLUSIVE), so that no second lock request is made. Without
  * LOCKED, INSERT|DEFER or BLIND a put or delete takes the X lock itself. BLIND: neither lock nor
  * check (keys that are guarded by another key's lock, such as the entries of non-unique indexes).
- */
+ * BULK, with INSERT|DEFER or BLIND, in an autocommit transaction: a hint that the transaction will
+ * neither read nor write the key again, nor roll back to a savepoint, so that the write may be kept
+ * on disk until the commit. A key that comes twice is ERR_KEY_EXISTS there. */
 enum storage_write_flags {
     STORAGE_W_INSERT = 1,
     STORAGE_W_DEFER = 2,
     STORAGE_W_LOCKED = 4,
     STORAGE_W_BLIND = 8,
+    STORAGE_W_BULK = 16,
 };
 
 /* A storage whose `put` is NULL serves reads only: `del`, `lock`, `txn_stmt_begin`,

@@ -33,5 +33,6 @@ run() {
 }
 [ "$only" = input ] || run kill_test --cycles "$cycles"
 [ "$only" = input ] || run create_select_test --cycles "$cycles"
+[ "$only" = input ] || run big_load_test
 [ "$only" = kill ] || run bad_input --seconds "$seconds" --idle "$idle" $full
 summary

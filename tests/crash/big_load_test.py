@@ -1,0 +1,168 @@
+"""Statements that insert more rows than fit into the memory that a statement may have: all rows or none, also with duplicates and
+when the node is killed. One line per test; see run.sh."""
+import argparse
+import os
+import random
+import shutil
+import sys
+import tempfile
+import threading
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import pymysql  # noqa: E402
+from node import Node, StartFailed  # noqa: E402
+
+ROWS = 60000
+TABLE = "(id INT PRIMARY KEY, n INT, s VARCHAR(60), d DECIMAL(12,2), KEY (n), UNIQUE KEY (s))"
+
+
+def write_rows(path, numbers):
+    with open(path, "w") as f:
+        for i in numbers:
+            f.write("%d,%d,this is the name of row %d,%d.5\n" % (i, i * 7 % 1000, i, i))
+
+
+def connect(node):
+    return pymysql.connect(host="127.0.0.1", port=node.mysql_port, user="root", local_infile=True, database="d", autocommit=True)
+
+
+def ask(connection, sql):
+    with connection.cursor() as q:
+        count = q.execute(sql)
+        return q.fetchall() if q.description else count
+
+
+def problems_of(connection, table, rows):
+    got = ask(connection, "SELECT (SELECT COUNT(*) FROM %s), (SELECT COUNT(*) FROM %s FORCE INDEX (n) WHERE n >= 0), "
+                          "(SELECT COUNT(*) FROM %s FORCE INDEX (s) WHERE s >= '')" % (table, table, table))[0]
+    checked = ask(connection, "CHECK TABLE " + table)[0][3]
+    return ([] if got == (rows, rows, rows) else ["%s: %r rows and entries, not %d" % (table, got, rows)]) + \
+           ([] if checked == "OK" else ["%s: %s" % (table, checked)])
+
+
+def load(connection, path, table, words="LOCAL"):
+    return ask(connection, "LOAD DATA %s INFILE '%s' INTO TABLE %s FIELDS TERMINATED BY ','" % (words, path, table))
+
+
+def from_client(connection, path):
+    ask(connection, "CREATE TABLE t " + TABLE)
+    count = load(connection, path, "t")
+    return problems_of(connection, "t", ROWS), "%d rows" % count
+
+
+def insert_select(connection, path):
+    ask(connection, "CREATE TABLE u " + TABLE)
+    count = ask(connection, "INSERT INTO u SELECT * FROM t ORDER BY id DESC")
+    return problems_of(connection, "u", ROWS), "%d rows" % count
+
+
+def duplicate(connection, path):
+    ask(connection, "CREATE TABLE v " + TABLE)
+    ask(connection, "INSERT INTO v VALUES (%d, 1, 'x', 1)" % (ROWS - 5))
+    try:
+        ask(connection, "INSERT INTO v SELECT * FROM t")
+    except pymysql.err.IntegrityError as e:
+        wanted = (1062, "Duplicate entry '%d' for key 'v.PRIMARY'" % (ROWS - 5))
+        return problems_of(connection, "v", 1) + ([] if e.args == wanted else [repr(e)]), "%r" % (e,)
+    return ["no error"], ""
+
+
+def passed_over(connection, path):
+    ask(connection, "CREATE TABLE w " + TABLE)
+    twice = path + "_twice"
+    write_rows(twice, list(range(20000)) + [100])
+    ask(connection, "INSERT INTO w VALUES (15000, 1, 'x', 1)")
+    count = load(connection, twice, "w")
+    warnings = ask(connection, "SHOW WARNINGS")
+    ok = count == 19999 and len(warnings) == 2 and int(warnings[0][1]) == 1062 and "15000" in warnings[0][2] and "100'" in warnings[1][2]
+    return problems_of(connection, "w", 20000) + ([] if ok else ["%d rows, %r" % (count, warnings)]), "%d rows" % count
+
+
+class Loader(threading.Thread):
+    def __init__(self, node, path):
+        super().__init__()
+        self.connection, self.path, self.done = connect(node), path, False
+
+    def run(self):
+        try:
+            load(self.connection, self.path, "k")
+            self.done = True
+        except (pymysql.err.Error, OSError, AttributeError):
+            pass
+
+
+def killed(node, path, after):
+    connection = connect(node)
+    ask(connection, "DROP TABLE IF EXISTS k")
+    ask(connection, "CREATE TABLE k " + TABLE)
+    loader = Loader(node, path)
+    loader.start()
+    loader.join(after)
+    node.kill()
+    loader.join()
+    node.start()
+    connection = connect(node)
+    rows = ask(connection, "SELECT COUNT(*) FROM k")[0][0]
+    problems = problems_of(connection, "k", rows)
+    if rows not in (0, ROWS) or (loader.done and rows == 0):
+        problems.append("%d rows after the kill" % rows)
+    return problems, "killed after %.2f s, %d rows" % (after, rows)
+
+
+def report(name, result, seconds):
+    problems, text = result
+    print("%s %s: %s, %.1f s" % ("FAIL" if problems else "PASS", name, text, seconds), flush=True)
+    for p in problems[:5]:
+        print("     " + p, flush=True)
+    return not problems
+
+
+def run(args, directory):
+    node = Node(args.binary, directory, ["--memory", "256M"])
+    rand = random.Random(args.seed)
+    path = os.path.join(directory, "rows")
+    write_rows(path, range(ROWS))
+    results = []
+    try:
+        node.start()
+        c = node.connect()
+        with c.cursor() as q:
+            q.execute("CREATE DATABASE d")
+            q.execute("SET GLOBAL local_infile = 1")
+        connection = connect(node)
+        took = 0
+        for test in (from_client, insert_select, duplicate, passed_over):
+            began = time.monotonic()
+            results.append(report(test.__name__, test(connection, path), time.monotonic() - began))
+            took = took or time.monotonic() - began
+        for number in range(1, args.cycles + 1):
+            connection = connect(node)
+            ask(connection, "SET GLOBAL local_infile = 1")
+            began = time.monotonic()
+            results.append(report("kill %d" % number, killed(node, path, rand.uniform(0.3, 1.1) * took), time.monotonic() - began))
+    except (StartFailed, OSError, pymysql.Error) as e:
+        print("FAIL %r\n%s" % (e, node.log_tail()), flush=True)
+        results.append(False)
+    finally:
+        node.kill()
+    return results.count(True), results.count(False)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--cycles", type=int, default=2)
+    parser.add_argument("--seed", type=int, default=int(time.time()) & 0xFFFFFF)
+    args = parser.parse_args()
+    directory = tempfile.mkdtemp(prefix="skein_crash_")
+    print("seed %d" % args.seed, flush=True)
+    try:
+        passed, failed = run(args, directory)
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+    print("%d passed, %d failed" % (passed, failed))
+    return 1 if failed else 0
+
+
+sys.exit(main())
