@@ -106,7 +106,7 @@ static void test_no_width(void **state)
     (void)state;
     struct load_spec s = spec_of("", "", LOAD_NO_CHAR, '\\');
     struct pieces text = {SLICE_LIT("abc"), 3};
-    struct load_input input = {next, &text};
+    struct load_input input = {next, &text, NULL};
     struct load_reader r;
     struct slice line;
     bool found = true;
