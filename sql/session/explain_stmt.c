@@ -229,14 +229,13 @@ static db_err running_plan(struct explain *x)
             continue;
         }
         found = true;
+        spin_lock(&of->info_lock);
         may = slice_eq(of->user, s->user) || priv_has(&s->priv.subject, PRIV_PROCESS, 0);
-        while (atomic_exchange_explicit(&of->info_lock, 1, memory_order_acquire) != 0) {
-        }
         if (may && of->running != NULL) {
             x->plan = of->running;
             plan_ref(x->plan);
         }
-        atomic_store_explicit(&of->info_lock, 0, memory_order_release);
+        spin_unlock(&of->info_lock);
         break;
     }
     fiber_mutex_unlock(&e->sessions_mutex);

@@ -535,10 +535,9 @@ static bool is_single_get(const struct plan *plan)
 static void show_running(struct sql_session *s, struct plan *plan, bool on)
 {
     if (plan->shape == PLAN_SHAPE_TREE) {
-        while (atomic_exchange_explicit(&s->info_lock, 1, memory_order_acquire) != 0) {
-        }
+        spin_lock(&s->info_lock);
         s->running = on ? plan : NULL;
-        atomic_store_explicit(&s->info_lock, 0, memory_order_release);
+        spin_unlock(&s->info_lock);
     }
 }
 
