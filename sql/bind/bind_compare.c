@@ -134,7 +134,7 @@ static db_err agree_texts(struct binder *b, const char *operation, struct bexpr 
     TRY(func_agree_collation(&b->func, operation, fa, count, &collation, &coercibility));
     for (uint32_t i = 0; i < count; i++) {
         struct sql_type t = args[i]->type;
-        if (t.collation != collation && args[i]->kind != BEXPR_CONST) {
+        if (t.collation != collation) {
             if (!type_is_string(&t)) {
                 t = type_char(TYPE_VARCHAR, t.length, collation);
             }

@@ -234,8 +234,6 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
             }
         }
         cols[i].org_table = table;
-        cols[i].coercibility =
-            cols[i].coercibility > 2 && type_is_string(&cols[i].type) ? 2 : cols[i].coercibility;
     }
     root->columns = cols;
     return ERR_OK;

@@ -455,18 +455,23 @@ void func__wrong_value(struct eval_ctx *ctx, const struct func_call *call, uint3
     buf_fini(&b);
 }
 
-void func__temporal_overflow(struct eval_ctx *ctx, const struct func_call *call, const char *what,
-                             struct vector *out, uint32_t row)
+void func__warn_overflow(struct eval_ctx *ctx, const struct func_call *call, const char *what)
 {
     struct buf b;
     buf_init(&b, DIAG_TEXT_SIZE);
-    vec_set_null(out, row);
     if (call->print != NULL) {
         call->print(call->source, &b);
     }
     bool ended = buf_append_u8(&b, 0) == ERR_OK;
     func__warn(ctx, ER_TEMPORAL_FUNCTION_OVERFLOW, what, ended ? (const char *)b.ptr : "");
     buf_fini(&b);
+}
+
+void func__temporal_overflow(struct eval_ctx *ctx, const struct func_call *call, const char *what,
+                             struct vector *out, uint32_t row)
+{
+    vec_set_null(out, row);
+    func__warn_overflow(ctx, call, what);
 }
 
 uint64_t func__packet_max(const struct eval_ctx *ctx)

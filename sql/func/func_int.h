@@ -97,6 +97,8 @@ db_err func__out_of_range(struct eval_ctx *ctx, const struct func_call *call, co
  */
 void func__wrong_value(struct eval_ctx *ctx, const struct func_call *call, uint32_t arg,
                        const char *what, struct vector *out, uint32_t row);
+/* Warning 6527: the call's result is no value of `what`. */
+void func__warn_overflow(struct eval_ctx *ctx, const struct func_call *call, const char *what);
 /* Warning 6527: the call's result is no value of `what`. NULL is the result. */
 void func__temporal_overflow(struct eval_ctx *ctx, const struct func_call *call, const char *what,
                              struct vector *out, uint32_t row);

@@ -198,7 +198,7 @@ class Generator(Expressions):
                  lambda: "%s %s %s" % (self.column(scope, self.pick(kinds)), self.pick("+-*"), self.column(scope, self.pick((INT, DEC, STR)))),
                  lambda: "COALESCE(%s, %s)" % (self.column(scope, self.pick(kinds)), self.column(scope, self.pick(kinds))),
                  lambda: "IF(%s, %s, %s)" % (self.column(scope, self.pick(kinds)), self.column(scope, self.pick(kinds)), self.column(scope, self.pick(kinds))),
-                 lambda: "%s IN (%s, %s)" % tuple(self.column(scope, self.pick(kinds)) for _ in range(3)),
+                 lambda: "%s IN (%s, %s)" % tuple(self.column(scope, self.pick((INT, STR, DEC))) for _ in range(3)),
                  lambda: "%s BETWEEN %s AND %s" % tuple(self.column(scope, self.pick((INT, STR, DEC))) for _ in range(3)),
                  lambda: "CONCAT(%s, %s)" % tuple(self.column(scope, self.pick((INT, STR, DEC, DATE, DTM, TIME))) for _ in range(2)),
                  lambda: "GREATEST(%s, %s)" % tuple(self.column(scope, self.pick((INT, STR, DEC))) for _ in range(2)))

@@ -127,6 +127,22 @@ db_err string_substring_index(EVAL_ARGS)
     return ERR_OK;
 }
 
+static size_t trailing_spaces(struct slice s)
+{
+    size_t n = 0;
+    while (n < s.len && s.ptr[s.len - 1 - n] == ' ') {
+        n++;
+    }
+    return n;
+}
+
+/* MYSQL: spaces at the end count here whatever the collation. */
+static bool is_member(const struct collation *c, struct slice a, struct slice b)
+{
+    return collation_compare(c, a, b) == 0 &&
+           (c->pad != COLLATION_PAD_SPACE || trailing_spaces(a) == trailing_spaces(b));
+}
+
 db_err string_find_in_set(EVAL_ARGS)
 {
     (void)ctx;
@@ -152,7 +168,7 @@ db_err string_find_in_set(EVAL_ARGS)
                 continue;
             }
             at++;
-            if (collation_compare(c, needle, slice_of(set.ptr + start, i - start)) == 0) {
+            if (is_member(c, needle, slice_of(set.ptr + start, i - start))) {
                 vec_set_i64(out, row, at);
                 break;
             }

@@ -269,10 +269,12 @@ static db_err set_sum(struct eval_ctx *ctx, const struct func_call *call, struct
     } else {
         a += b;
         if (a > TIME_MICROS_MAX || a < -TIME_MICROS_MAX) {
-            char text[TEMPORAL_TEXT_MAX];
-            unsigned len = time_to_text(a, 0, text);
-            func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time",
-                       arena_strdup(ctx->arena, slice_of(text, len)));
+            func__warn_overflow(ctx, call, "TIME");
+            if (type_phys(&call->type) != PHYS_STR) {
+                vec_set_null(out, row);
+                return ERR_OK;
+            }
+            /* MYSQL: of text it is the range's end */
             a = a < 0 ? -TIME_MICROS_MAX : TIME_MICROS_MAX;
         }
     }
@@ -332,6 +334,19 @@ db_err temporal_bind_timediff(BIND_ARGS)
     return ERR_OK;
 }
 
+/* MYSQL: unlike a sum, a difference ends at the range's end. */
+static int64_t clipped(struct eval_ctx *ctx, int64_t v)
+{
+    if (v <= TIME_MICROS_MAX && v >= -TIME_MICROS_MAX) {
+        return v;
+    }
+    long long seconds = (v < 0 ? -v : v) / US_PER_SECOND;
+    func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time",
+               arena_printf(ctx->arena, "%s%02lld:%02lld:%02lld", v < 0 ? "-" : "", seconds / 3600,
+                            seconds / 60 % 60, seconds % 60));
+    return v < 0 ? -TIME_MICROS_MAX : TIME_MICROS_MAX;
+}
+
 db_err temporal_timediff(EVAL_ARGS)
 {
     static const enum temporal_role roles[2] = {TEMPORAL_OPERAND, TEMPORAL_OPERAND};
@@ -349,7 +364,7 @@ db_err temporal_timediff(EVAL_ARGS)
             v[0] = datetime_to_micros(v[0]);
             v[1] = datetime_to_micros(v[1]);
         }
-        TRY(set_sum(ctx, call, out, row, v[0], -v[1], false));
+        vec_set_i64(out, row, clipped(ctx, v[0] - v[1]));
     }
     return ERR_OK;
 }
