@@ -2,6 +2,7 @@
 """What sessions of three nodes share: global variables, what SET PERSIST keeps, named locks, the process list, KILL.
 
     sessions.py --binary PATH [NAME...]"""
+import os
 import sys
 import threading
 import time
@@ -288,7 +289,67 @@ class Sessions(basic.Basic):
         print("    %d turns in 6 s" % counts[0])
 
 
-TESTS = ["process_list", "user_locks", "user_lock_deadlock", "user_locks_at_once", "user_locks_of_a_dead_node", "user_locks_taken_alone",
+    def cpu(self, but):
+        """Seconds that the other nodes have worked."""
+        used = 0
+        for n in self.nodes:
+            if n is not but:
+                with open("/proc/%d/stat" % n.process.pid, encoding="ascii") as f:
+                    used += sum(int(t) for t in f.read().rpartition(")")[2].split()[11:13])
+        return used / os.sysconf("SC_CLK_TCK")
+
+    def ends_elsewhere(self, what, sql, numbers, end):
+        """The statement, which works for long on other nodes, ends soon after end(connection), and so does their work."""
+        led = self.cluster.leases()
+        here = min(led, key=led.get)
+        c, results = here.connect(database=DATABASE), []
+        run(c, "SET skein_pushdown = ALWAYS")
+        if numbers == [3024]:
+            run(c, "SET max_execution_time = 1500")
+        idle = self.cpu(here)
+        time.sleep(0.5)
+        idle = self.cpu(here) - idle
+        before = self.cpu(here)
+        t = threading.Thread(target=lambda: results.append(error_of(c, sql)))
+        t.start()
+        time.sleep(1)
+        worked = self.cpu(here) - before - 2 * idle
+        began = time.monotonic()
+        end(c)
+        t.join(10)
+        ended = time.monotonic() - began
+        time.sleep(0.3)
+        before = self.cpu(here)
+        time.sleep(1)
+        after = self.cpu(here) - before - 2 * idle
+        print("    %s: others had worked %.2f s; the statement ended after %.2f s; in the second after it they worked %.2f s"
+              % (what, worked, ended, after))
+        if not results or results[0] not in numbers:
+            raise AssertionError("%s: error %r" % (what, results))
+        if ended > 2 or after > 0.3:
+            raise AssertionError("%s: what runs elsewhere goes on" % what)
+        return worked > 0.1
+
+    def ended_elsewhere(self):
+        """KILL QUERY, KILL and max_execution_time end what runs on other nodes."""
+        c = self.nodes[0].connect(database=DATABASE)
+        run(c, "CREATE TABLE work (id INT PRIMARY KEY, b VARCHAR(30))")
+        for first in range(0, 60000, 2000):
+            run(c, "INSERT INTO work VALUES " + ",".join("(%d,'text %d')" % (i, i % 101) for i in range(first, first + 2000)))
+        sql = "SELECT COUNT(*) FROM work WHERE CONCAT(b,b,b) REGEXP '^(([a-z0-9 ])+.)+[A-Z]([a-z])+$'"
+        admin = self.nodes[1].connect()
+        ways = [("KILL QUERY", [1317], lambda c: run(admin, "KILL QUERY %d" % c.thread_id())),
+                ("KILL", [1317, 2006, 2013], lambda c: run(admin, "KILL %d" % c.thread_id())),
+                ("max_execution_time", [3024], lambda c: None)]
+        for what, numbers, end in ways:
+            for _ in range(5): # leases may have moved just then
+                if self.ends_elsewhere(what, sql, numbers, end):
+                    break
+            else:
+                raise AssertionError("%s: nothing was done on other nodes" % what)
+
+
+TESTS = ["ended_elsewhere", "process_list", "user_locks", "user_lock_deadlock", "user_locks_at_once", "user_locks_of_a_dead_node", "user_locks_taken_alone",
          "global_variables", "global_variables_at_once", "global_variables_of_a_run"]
 
 if __name__ == "__main__":
