@@ -1,5 +1,5 @@
-/* A lock for a few instructions: whoever waits for it burns its core, and gives it up now and then in
- * case the holder has lost its own. The holder may not park or block. */
+/* A lock for a few instructions: whoever waits for it burns its core, and gives it up now and then
+ * in case the holder has lost its own. The holder may not park or block. */
 #ifndef SKEIN_BASE_SPIN_H
 #define SKEIN_BASE_SPIN_H
 
