@@ -16,6 +16,7 @@ enum sim_break {
     SIM_BREAK_RECORDS = 1 << 5,       /* a prewrite ignores that it was rolled back before */
     SIM_BREAK_RETRY_BLIND = 1 << 6,   /* a repeated 1PC does not look whether it was applied */
     SIM_BREAK_LATE_1PC = 1 << 7,      /* a 1PC that comes late ignores what was decided */
+    SIM_BREAK_FOLLOWER = 1 << 8,      /* a replica answers that has not applied enough */
 };
 
 #ifdef SKEIN_SIM_BREAKS

@@ -111,6 +111,11 @@ struct kv_request {
     uint64_t deadline_ns; /* clock_mono_ns at the caller; DEADLINE_NONE */
     struct arena *arena;  /* results go here; lives longer than the call */
     lock_owner_t owner;   /* of the row locks that the call may take */
+    /* Plain reads (get, multi_get, scan) at a timestamp that is closed here: any replica answers
+     * that has applied the log up to this place (`closed` tells which), with ERR_NOT_LEADER when it
+     * has not, or an intent is in the way. 0: only the leaseholder. Does not travel: for the
+     * replica on this node. */
+    uint64_t applied_min;
 };
 
 /* An intent in the way. */
@@ -315,6 +320,18 @@ struct kv_sweep_req {
                   drops their records, when the caller has found that no range has one */
 };
 
+/* From which place of the range's log on does a replica have everything that is committed at or
+ * below ts, a timestamp that was given before the call, as a version or an intent? Waits for what
+ * is on its way. True as long as the epoch's version is that of the request. */
+struct kv_closed_req {
+    struct kv_request r;
+    ts_t ts;
+};
+
+struct kv_closed_resp {
+    uint64_t index;
+};
+
 struct kv_estimate_req {
     struct kv_request r;
     struct slice start;
@@ -377,6 +394,8 @@ struct kv_service_ops {
                            struct diag *diag, struct kv_reply *reply);
     db_err (*sweep)(struct kv_service *s, const struct kv_sweep_req *req, struct diag *diag,
                     struct kv_reply *reply);
+    db_err (*closed)(struct kv_service *s, const struct kv_closed_req *req, struct diag *diag,
+                     struct kv_reply *reply, struct kv_closed_resp *ret_resp);
     /* Rows and bytes of [start, end), roughly; exact when there are few. */
     db_err (*estimate)(struct kv_service *s, const struct kv_estimate_req *req, struct diag *diag,
                        struct kv_reply *reply, struct kv_estimate_resp *ret_resp);

@@ -125,6 +125,7 @@ static db_err put_reads(enum kv_method method, const union kv_any_req *q, Skein_
         return put_keys(m, q->multi_get.keys, q->multi_get.count, b);
     case KV_METHOD_SCAN: return put_scan(m, &q->scan, b);
     case KV_METHOD_LOCK: return put_lock(m, &q->lock, b);
+    case KV_METHOD_CLOSED: m->ts = q->closed.ts; return ERR_OK;
     case KV_METHOD_ESTIMATE: return put_pair(q->estimate.start, q->estimate.end, b);
     case KV_METHOD_FRAGMENT:
         m->ts = q->fragment.read_ts;
@@ -286,6 +287,7 @@ static db_err take_reads(enum kv_method method, const Skein__Kv__Request *m, str
         return take_slices(r, m->count, arena, &q->multi_get.keys);
     case KV_METHOD_SCAN: return take_scan(m, r, &q->scan);
     case KV_METHOD_LOCK: return take_lock(m, r, arena, &q->lock);
+    case KV_METHOD_CLOSED: q->closed.ts = m->ts; return ERR_OK;
     case KV_METHOD_ESTIMATE:
         q->estimate.start = take_slice(r);
         q->estimate.end = take_slice(r);

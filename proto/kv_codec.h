@@ -28,6 +28,7 @@ enum kv_method {
     KV_METHOD_ESTIMATE = 13,
     KV_METHOD_FRAGMENT = 14,
     KV_METHOD_SWEEP = 15,
+    KV_METHOD_CLOSED = 16,
     KV_METHOD__END
 };
 
@@ -46,6 +47,7 @@ union kv_any_req {
     struct kv_heartbeat_req heartbeat;
     struct kv_delete_range_req delete_range;
     struct kv_sweep_req sweep;
+    struct kv_closed_req closed;
     struct kv_estimate_req estimate;
     struct kv_fragment_req fragment;
 };
@@ -59,6 +61,7 @@ union kv_any_resp {
     struct kv_lock_resp lock; /* values: as for MULTI_GET */
     struct kv_prewrite_resp prewrite;
     struct kv_check_txn_resp check_txn;
+    struct kv_closed_resp closed;
     struct kv_estimate_resp estimate;
     struct kv_fragment_resp fragment;
 };

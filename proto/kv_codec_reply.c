@@ -77,6 +77,7 @@ static db_err put_resp(enum kv_method method, const union kv_any_resp *resp, siz
         m->min_commit_ts = resp->prewrite.min_commit_ts;
         return ERR_OK;
     case KV_METHOD_CHECK_TXN: return put_check_txn(&resp->check_txn, m, b);
+    case KV_METHOD_CLOSED: m->rows = resp->closed.index; return ERR_OK;
     case KV_METHOD_ESTIMATE:
         m->rows = resp->estimate.rows;
         m->bytes = resp->estimate.bytes;
@@ -212,6 +213,7 @@ static db_err take_resp(enum kv_method method, const Skein__Kv__Reply *m, struct
         resp->prewrite = (struct kv_prewrite_resp){m->commit_ts, m->min_commit_ts};
         break;
     case KV_METHOD_CHECK_TXN: TRY(take_check_txn(m, &r, arena, &resp->check_txn)); break;
+    case KV_METHOD_CLOSED: resp->closed.index = m->rows; break;
     case KV_METHOD_ESTIMATE: resp->estimate = (struct kv_estimate_resp){m->rows, m->bytes}; break;
     case KV_METHOD_FRAGMENT:
         resp->fragment = (struct kv_fragment_resp){.page = payload,

@@ -39,7 +39,7 @@ static union kv_any_req through(enum kv_method method, const union kv_any_req *q
 
 static struct kv_request head(void)
 {
-    return (struct kv_request){7, {3, 4}, DEADLINE_NONE, NULL, lock_owner_make(3, 8)};
+    return (struct kv_request){7, {3, 4}, DEADLINE_NONE, NULL, lock_owner_make(3, 8), 0};
 }
 
 static void requests_come_back(void **state)
@@ -97,6 +97,10 @@ static void requests_come_back(void **state)
     o = through(KV_METHOD_CHECK_TXN, &q, &w, &a);
     assert_true(o.check_txn.caller_ts == 6 && o.check_txn.rollback_missing);
     assert_true(o.check_txn.retried_above == 7 && o.check_txn.fences == 8);
+
+    q = (union kv_any_req){.closed = {head(), 77}};
+    o = through(KV_METHOD_CLOSED, &q, &w, &a);
+    assert_true(o.closed.ts == 77 && o.closed.r.applied_min == 0);
 
     q = (union kv_any_req){.resolve = {head(), 5, 0, NULL, 0}};
     o = through(KV_METHOD_RESOLVE, &q, &w, &a);

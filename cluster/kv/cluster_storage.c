@@ -205,5 +205,9 @@ void cluster_storage_stats(struct storage *base, struct cluster_storage_stats *r
         .commits_2pc = atomic_load(&s->env.commits_2pc),
         .intents_resolved = atomic_load(&s->env.resolved),
         .ranges_cached = range_cache_count(&s->ranges),
+        .doubts_settled = atomic_load(&s->env.doubts_settled),
+        .doubts_left = atomic_load(&s->env.doubts_left),
+        .follower_reads = atomic_load(&s->env.follower_reads),
+        .closed_asked = atomic_load(&s->env.closed_asked),
     };
 }

@@ -40,6 +40,9 @@ struct cluster_storage_stats {
     uint64_t commits_2pc;
     uint64_t intents_resolved;
     uint64_t ranges_cached;
+    uint64_t doubts_settled, doubts_left; /* 1PC whose reply was lost: known, unknown */
+    uint64_t follower_reads;              /* answered by a replica here without the lease */
+    uint64_t closed_asked;                /* leaseholders asked for that */
 };
 void cluster_storage_stats(struct storage *s, struct cluster_storage_stats *ret_stats);
 

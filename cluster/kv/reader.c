@@ -9,6 +9,7 @@ static db_err fetch(struct ctxn *t, struct slice key, ts_t read_ts, struct arena
                     struct diag *diag, struct kv_value *ret_value)
 {
     struct attempt at;
+    struct follower f = {0};
     attempt_init(&at, t->env->router);
     for (;;) {
         struct route route;
@@ -18,7 +19,11 @@ static db_err fetch(struct ctxn *t, struct slice key, ts_t read_ts, struct arena
                                  .key = key,
                                  .read_ts = read_ts,
                                  .own_ts = t->start_ts};
+        follower_choose(&f, t, read_ts, &route, &req.r, diag);
         db_err err = route.kv->ops->get(route.kv, &req, diag, &reply, ret_value);
+        if (follower_refused(&f, t, err, diag)) {
+            continue;
+        }
         if (LIKELY(err == ERR_OK)) {
             return ERR_OK;
         }
@@ -45,7 +50,8 @@ static bool lock_held(const struct wb_entry *e, enum storage_read_mode mode)
 
 static db_err read_ts_of(struct ctxn *t, bool single, struct diag *diag, ts_t *ret_ts)
 {
-    if (single && t->opts.autocommit && t->opts.single_get && t->read_ts == 0) {
+    if (single && t->opts.autocommit && t->opts.single_get && t->read_ts == 0 &&
+        t->opts.fresh_from_ns == 0) {
         *ret_ts = TS_MAX;
         return ERR_OK;
     }
@@ -162,6 +168,7 @@ static db_err fetch_some(struct ctxn *t, const struct slice *keys, size_t count,
 {
     struct attempt at;
     struct resolver resolver;
+    struct follower f = {0};
     attempt_init(&at, t->env->router);
     resolver_init(&resolver, t->env);
     for (;;) {
@@ -173,7 +180,11 @@ static db_err fetch_some(struct ctxn *t, const struct slice *keys, size_t count,
                                        .count = in_range(keys, count, route.loc.end),
                                        .read_ts = read_ts,
                                        .own_ts = t->start_ts};
+        follower_choose(&f, t, read_ts, &route, &req.r, diag);
         db_err err = route.kv->ops->multi_get(route.kv, &req, diag, &reply, values);
+        if (follower_refused(&f, t, err, diag)) {
+            continue;
+        }
         if (err == ERR_OK) {
             *ret_done = req.count;
             return ERR_OK;

@@ -159,6 +159,7 @@ static db_err fetch_page(struct cluster_scan *s, struct diag *diag)
     struct ctxn *t = s->t;
     struct attempt at;
     struct resolver resolver;
+    struct follower f = {0};
     bool locks = s->opts.mode != STORAGE_READ_PLAIN;
     attempt_init(&at, t->env->router);
     resolver_init(&resolver, t->env);
@@ -189,7 +190,11 @@ static db_err fetch_page(struct cluster_scan *s, struct diag *diag)
         if (locks) {
             TRY(ctxn_note_span(t, &route.loc, &span));
         }
+        follower_choose(&f, t, locks ? 0 : s->read_ts, &route, &req.r, diag);
         db_err err = route.kv->ops->scan(route.kv, &req, diag, &reply, &resp);
+        if (follower_refused(&f, t, err, diag)) {
+            continue;
+        }
         if (err == ERR_OK) {
             if (locks) {
                 TRY(note_locks(s, span, &resp));

@@ -107,7 +107,7 @@ MUST_USE db_err attempt_wait(struct attempt *a, struct diag *diag);
 static inline struct kv_request route_request(const struct route *r, uint64_t deadline_ns,
                                               struct arena *arena)
 {
-    return (struct kv_request){r->loc.id, r->loc.epoch, deadline_ns, arena, r->owner};
+    return (struct kv_request){r->loc.id, r->loc.epoch, deadline_ns, arena, r->owner, 0};
 }
 
 #endif

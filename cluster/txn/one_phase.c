@@ -1,6 +1,6 @@
 #include "cluster/txn/commit_int.h"
 
-#include "base/faults.h"
+#include "base/metrics.h"
 
 /* All writes in one range: one call checks and commits.
  *
@@ -19,7 +19,8 @@
  *
  * What remains unknown: nobody could be asked in time, the statement was killed meanwhile, or the
  * answer would be no proof, because this node was taken for dead (a table may have been dropped
- * with the version) or garbage collection may have passed. */
+ * with the version) or garbage collection may have passed, which this node holds back as long as
+ * meta hears of it. */
 
 struct one_phase {
     struct commit *c;
@@ -206,7 +207,7 @@ static db_err settle(struct one_phase *o, db_err err, struct diag *diag)
 db_err commit_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t *ret_ts)
 {
     struct one_phase o = {.c = c};
-    ts_t floor = atomic_load_explicit(&c->env->floor, memory_order_relaxed);
+    ts_t floor = ctxn_hold(c->t); /* what is looked for is not collected */
     o.above = floor > c->start_ts ? floor : c->start_ts;
     for (size_t i = 0; i < c->count && o.named == NULL; i++) {
         o.named = c->muts[i].op != KV_LOCK_ONLY ? &c->muts[i] : NULL;
@@ -216,10 +217,12 @@ db_err commit_1pc(struct commit *c, struct diag *diag, bool *ret_done, ts_t *ret
         if (!o.done) {
             err = settle(&o, err, diag);
         }
-        atomic_fetch_add_explicit(err == ERR_COMMIT_UNKNOWN ? &c->env->doubts_left
-                                                            : &c->env->doubts_settled,
-                                  1, memory_order_relaxed);
+        bool left = err == ERR_COMMIT_UNKNOWN;
+        atomic_fetch_add_explicit(left ? &c->env->doubts_left : &c->env->doubts_settled, 1,
+                                  memory_order_relaxed);
+        metrics_add(left ? METRIC_txn_doubts_left : METRIC_txn_doubts_settled, 1);
     }
+    ctxn_unhold(c->t);
     TRY(err);
     *ret_done = o.done;
     if (o.done) {

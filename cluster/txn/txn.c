@@ -15,6 +15,7 @@ void txn_env_init(struct txn_env *env, struct router *router, struct ts_client *
     env->router = router;
     env->ts = ts;
     env->ops = ops;
+    pthread_mutex_init(&env->shared.lock, NULL);
     for (unsigned i = 0; i < TXN_SHARDS; i++) {
         pthread_mutex_init(&env->shards[i].mutex, NULL);
         list_init(&env->shards[i].active);
@@ -45,6 +46,7 @@ void txn_env_fini(struct txn_env *env)
         }
         pthread_mutex_destroy(&s->mutex);
     }
+    pthread_mutex_destroy(&env->shared.lock);
 }
 
 static struct txn_shard *this_shard(struct txn_env *env)
@@ -227,10 +229,44 @@ db_err ctxn_need_start(struct ctxn *t, struct diag *diag)
     return err;
 }
 
+/* A snapshot that was asked for at or after t->opts.fresh_from_ns holds all that was committed by
+ * then. All transactions of the node share one until it is too old for who asks. */
+static db_err need_old_snapshot(struct ctxn *t, struct diag *diag)
+{
+    struct shared_snapshot *s = &t->env->shared;
+    ts_t floor = atomic_load(&t->env->floor);
+    __atomic_store_n(&t->bound, floor != 0 ? floor : 1, __ATOMIC_SEQ_CST);
+    enter_active(t);
+    pthread_mutex_lock(&s->lock);
+    bool good = s->ts > floor && s->asked_ns >= t->opts.fresh_from_ns;
+    ts_t ts = s->ts;
+    pthread_mutex_unlock(&s->lock);
+    db_err err = ERR_OK;
+    if (!good) {
+        uint64_t asked_ns = clock_mono_ns();
+        atomic_fetch_add(&t->shard->asked, 1);
+        err = ts_client_next(t->env->ts, diag, &ts);
+        pthread_mutex_lock(&s->lock);
+        if (err == ERR_OK && ts > s->ts && asked_ns >= s->asked_ns) {
+            s->ts = ts;
+            s->asked_ns = asked_ns;
+        }
+        pthread_mutex_unlock(&s->lock);
+    }
+    if (err == ERR_OK) {
+        set_ts(&t->read_ts, ts);
+    }
+    bound_ends(t);
+    return err;
+}
+
 db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag)
 {
     if (t->read_ts != 0) {
         return ERR_OK;
+    }
+    if (UNLIKELY(t->opts.fresh_from_ns != 0)) {
+        return need_old_snapshot(t, diag);
     }
     ts_t ts;
     bool named = true;
@@ -248,6 +284,19 @@ db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag)
     }
     bound_ends(t);
     return err;
+}
+
+ts_t ctxn_hold(struct ctxn *t)
+{
+    ASSERT(t->active);
+    ts_t floor = atomic_load(&t->env->floor);
+    __atomic_store_n(&t->bound, floor != 0 ? floor : 1, __ATOMIC_SEQ_CST);
+    return floor;
+}
+
+void ctxn_unhold(struct ctxn *t)
+{
+    bound_ends(t);
 }
 
 void ctxn_drop_snapshot(struct ctxn *t)

@@ -35,14 +35,33 @@ struct txn_shard {
     _Atomic uint64_t asked; /* timestamps asked for */
 };
 
+/* Of reads that need not be of now; see cluster/kv/follower.c. */
+enum { CLOSED_RANGES = 256 };
+struct closed_range {
+    range_id_t range;
+    uint64_t version; /* of its epoch */
+    ts_t ts;          /* at or below it, all is in the log up to index */
+    uint64_t index;
+    uint64_t absent_ns; /* until then it is not looked for on this node */
+};
+
+struct shared_snapshot {
+    pthread_mutex_t lock; /* guards the rest */
+    ts_t ts;
+    uint64_t asked_ns; /* before it was asked for */
+    struct closed_range closed[CLOSED_RANGES];
+};
+
 /* What all transactions of a node share. */
 struct txn_env {
     struct router *router;
     struct ts_client *ts;
     const struct storage_ops *ops; /* of the storage whose transactions these are */
     struct txn_shard shards[TXN_SHARDS];
-    _Atomic ts_t floor;          /* timestamps given from now on are greater */
-    uint64_t asked;              /* by all shards, when floor was set; the reporter's */
+    _Atomic ts_t floor; /* timestamps given from now on are greater */
+    uint64_t asked;     /* by all shards, when floor was set; the reporter's */
+    struct shared_snapshot shared;
+    _Atomic uint64_t follower_reads, closed_asked;
     _Atomic unsigned background; /* fibers that finish commits */
     _Atomic uint64_t commits_1pc, commits_async, commits_2pc, resolved;
     _Atomic uint64_t doubts_settled, doubts_left; /* 1PC whose reply was lost: known, unknown */
@@ -113,6 +132,10 @@ MUST_USE db_err ctxn_commit(struct ctxn *t, struct diag *diag, ts_t *ret_ts);
 /* Makes sure that the transaction has its name, its snapshot. May park. */
 MUST_USE db_err ctxn_need_start(struct ctxn *t, struct diag *diag);
 MUST_USE db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag);
+/* From now on nothing above the timestamp that is returned is collected, until unhold; everybody is
+ * given greater ones. For one that has its name. */
+ts_t ctxn_hold(struct ctxn *t);
+void ctxn_unhold(struct ctxn *t);
 void ctxn_drop_snapshot(struct ctxn *t); /* READ COMMITTED, before a statement */
 /* A scan may go on reading in a snapshot that has been dropped. */
 void ctxn_scan_opens(struct ctxn *t, ts_t read_ts);

@@ -205,6 +205,15 @@ static db_err kv_check_txn(struct kv_service *s, const struct kv_check_txn_req *
     return ERR_OK;
 }
 
+static db_err kv_closed(struct kv_service *s, const struct kv_closed_req *req, struct diag *diag,
+                        struct kv_reply *reply, struct kv_closed_resp *ret_resp)
+{
+    union kv_any_resp resp;
+    TRY(call(s, KV_METHOD_CLOSED, AS_ANY(req), 0, diag, reply, &resp));
+    *ret_resp = resp.closed;
+    return ERR_OK;
+}
+
 static db_err kv_estimate(struct kv_service *s, const struct kv_estimate_req *req,
                           struct diag *diag, struct kv_reply *reply,
                           struct kv_estimate_resp *ret_resp)
@@ -255,6 +264,7 @@ static const struct kv_service_ops remote_kv_ops = {
     .heartbeat = kv_heartbeat,
     .delete_range = kv_delete_range,
     .sweep = kv_sweep,
+    .closed = kv_closed,
     .estimate = kv_estimate,
     .fragment = kv_fragment,
 };

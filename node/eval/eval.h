@@ -26,9 +26,10 @@ struct eval_range_ops {
      * Called when a command starts and again after it has read, with the same meaning: if the
      * second call says yes, the lease was held in between without a gap. Must be cheap (a few
      * loads) and may not park. ret_term: the lease's term, which also numbers the lifetime of the
-     * lock table; 0 is no term. Errors: ERR_NOT_LEADER, ERR_STALE_EPOCH, ERR_RANGE_NOT_FOUND,
-     * ERR_UNAVAILABLE, with *reply filled; ERR_INVALID for keys outside the range although the
-     * epoch matches. */
+     * lock table; 0 is no term. With req->applied_min a replica that is not the leaseholder says
+     * yes as well, when it has applied as much, with a term of its own. Errors: ERR_NOT_LEADER,
+     * ERR_STALE_EPOCH, ERR_RANGE_NOT_FOUND, ERR_UNAVAILABLE, with *reply filled; ERR_INVALID for
+     * keys outside the range although the epoch matches. */
     db_err (*check)(struct eval_range *r, const struct kv_request *req, struct slice start,
                     struct slice end, struct diag *diag, struct kv_reply *reply,
                     uint64_t *ret_term);
@@ -60,6 +61,9 @@ struct eval_range_ops {
     /* Optional (NULL): may a transaction of this owner write that knew of so many fences of its
      * node when it began? May not park. ERR_TXN_ABORTED. */
     db_err (*vouch)(struct eval_range *r, lock_owner_t owner, uint32_t fences, struct diag *diag);
+
+    /* Optional (NULL): the place in the log up to which this replica has applied. */
+    uint64_t (*position)(struct eval_range *r);
 
     /* Optional (NULL): something was done at this key that cost so many units (load for splits): 1
      * is a point read. */

@@ -35,7 +35,7 @@ static struct eval_range *range_of(struct world *w, struct slice k, struct kv_re
     CHECK_OK(meta_lookup(node_meta(w->n), k, SLICE_EMPTY, 1, &w->a, NULL, &d, &n));
     CHECK(n == 1);
     CHECK_OK(range_store_find(node_ranges(w->n), d->id, &er));
-    *ret_req = (struct kv_request){d->id, d->epoch, DEADLINE_NONE, &w->a, 0};
+    *ret_req = (struct kv_request){d->id, d->epoch, DEADLINE_NONE, &w->a, 0, 0};
     return er;
 }
 

@@ -167,6 +167,7 @@ struct replica {
     _Atomic uint64_t lease_until_ns;
     _Atomic node_id_t leader_node;
     _Atomic uint64_t applied_index;
+    _Atomic uint64_t lives; /* how often its state was given up */
     _Atomic uint64_t compacted_index;
     _Atomic uint64_t written_bytes; /* since the start */
     _Atomic uint64_t size;

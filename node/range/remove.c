@@ -163,6 +163,7 @@ static void leave_fiber(void *arg)
 void replica_halt(struct range_loop *l, struct replica *r, bool keep_locks)
 {
     bool on_lane = atomic_load(&r->on_lane);
+    atomic_fetch_add(&r->lives, 1);
     atomic_store(&r->state, REPLICA_LEAVING);
     if (keep_locks) {
         replica_lease_stop(l, r);

@@ -50,6 +50,22 @@ static db_err check_view(const struct range_desc *d, const struct kv_request *re
                              (unsigned long long)d->id);
 }
 
+/* What a replica without the lease answers under: as long as it is the same, nothing of its state
+ * was taken away. 0: it may not. */
+static uint64_t follower_term(struct replica *r, const struct kv_request *req)
+{
+    uint64_t life = atomic_load_explicit(&r->lives, memory_order_acquire);
+    bool has = replica_is(r, REPLICA_LIVE) &&
+               (atomic_load_explicit(&r->applied_index, memory_order_acquire) >= req->applied_min ||
+                SIM_BROKEN(FOLLOWER));
+    return has ? UINT64_C(1) << 63 | life : 0;
+}
+
+static uint64_t eval_position(struct eval_range *er)
+{
+    return atomic_load_explicit(&replica_of(er)->applied_index, memory_order_acquire);
+}
+
 static db_err eval_check(struct eval_range *er, const struct kv_request *req, struct slice start,
                          struct slice end, struct diag *diag, struct kv_reply *reply,
                          uint64_t *ret_term)
@@ -58,6 +74,10 @@ static db_err eval_check(struct eval_range *er, const struct kv_request *req, st
     uint64_t term = atomic_load_explicit(&r->lease_term, memory_order_acquire);
     uint64_t until = atomic_load_explicit(&r->lease_until_ns, memory_order_acquire);
     bool over = until != UINT64_MAX && clock_mono_ns() >= until && !SIM_BROKEN(LEASE);
+    if (UNLIKELY(req->applied_min != 0) && (term == 0 || over)) {
+        term = follower_term(r, req);
+        over = false;
+    }
     if (UNLIKELY(term == 0 || over)) {
         if (!replica_is(r, REPLICA_LIVE)) {
             return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
@@ -146,6 +166,7 @@ const struct eval_range_ops replica_eval_ops = {
     .vouch = eval_vouch,
     .now_ts = eval_now_ts,
     .bounds = eval_bounds,
+    .position = eval_position,
     .note_load = load_note,
 };
 

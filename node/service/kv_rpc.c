@@ -33,6 +33,7 @@ static db_err read_call(struct kv_service *kv, enum kv_method m, const union kv_
         resp->lock.values = values_for(q->r.arena, *ret_count);
         return resp->lock.values == NULL ? ERR_NOMEM
                                          : kv->ops->lock(kv, &q->lock, diag, reply, &resp->lock);
+    case KV_METHOD_CLOSED: return kv->ops->closed(kv, &q->closed, diag, reply, &resp->closed);
     case KV_METHOD_ESTIMATE:
         return kv->ops->estimate(kv, &q->estimate, diag, reply, &resp->estimate);
     case KV_METHOD_FRAGMENT:

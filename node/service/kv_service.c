@@ -53,6 +53,7 @@ static db_err find(struct kv_service *s, const struct kv_request *req, struct di
 #define RESP_ARG_heartbeat
 #define RESP_ARG_delete_range
 #define RESP_ARG_sweep
+#define RESP_ARG_closed , ret_resp
 #include "node/eval/commands.def"
 #undef EVAL_CMD
 #undef RESP
@@ -136,6 +137,7 @@ static const struct kv_service_ops local_kv_ops = {
     .resolve = kv_resolve,
     .heartbeat = kv_heartbeat,
     .sweep = kv_sweep,
+    .closed = kv_closed,
     .delete_range = kv_delete_range,
     .estimate = kv_estimate,
     .fragment = kv_service_fragment,

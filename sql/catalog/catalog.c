@@ -54,6 +54,11 @@ uint64_t catalog_version(const struct catalog *catalog)
     return atomic_load_explicit(&catalog->version, memory_order_acquire);
 }
 
+uint64_t catalog_changed_ns(const struct catalog *catalog)
+{
+    return atomic_load_explicit(&catalog->changed_ns, memory_order_acquire);
+}
+
 /* Never goes back: what was read from the storage may be overtaken by a change made here. */
 static void publish(struct catalog *c, struct catalog_snapshot *s)
 {
@@ -62,6 +67,7 @@ static void publish(struct catalog *c, struct catalog_snapshot *s)
     bool older = old != NULL && s->version < old->version;
     if (!older) {
         c->current = s;
+        atomic_store_explicit(&c->changed_ns, clock_mono_ns(), memory_order_relaxed);
         atomic_store_explicit(&c->version, s->version, memory_order_release);
     }
     spin_unlock(&c->lock);

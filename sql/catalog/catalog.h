@@ -31,6 +31,9 @@ const struct catalog_snapshot *catalog_acquire(struct catalog *catalog);
 void catalog_release(const struct catalog_snapshot *snap);
 /* The version in force, to see whether a cached plan is current. One atomic load. */
 uint64_t catalog_version(const struct catalog *catalog);
+/* When it came into force on this node (clock_mono_ns): what is read by it must be of that time or
+ * later, because indexes and copies may have been filled right before. */
+uint64_t catalog_changed_ns(const struct catalog *catalog);
 
 /* Temporary tables of one session. A descriptor is a copy with memory of its own; a snapshot with
  * temporary tables is one of the catalog's with these in front of those of the same name. It keeps

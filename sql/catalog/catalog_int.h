@@ -45,6 +45,7 @@ struct catalog {
     struct spin lock; /* guards `current` against being freed between load and reference */
     struct catalog_snapshot *current;
     _Atomic uint64_t version;
+    _Atomic uint64_t changed_ns;
     struct fiber_mutex change_mutex;
     struct fiber_mutex refresh_mutex; /* one reading at a time */
     uint64_t owner;                   /* of the records of pending drops that this process writes */

@@ -66,10 +66,24 @@ struct storage_txn_opts txn__opts(struct sql_session *s, bool read_only, bool au
                                      .temp_dir = s->engine->opts.temp_dir};
 }
 
+/* From when on a snapshot is fresh enough for skein_read_staleness. Clocks of nodes that count the
+ * same second differ by less than the fiftieth that is taken off. */
+static uint64_t fresh_from(const struct sql_session *s)
+{
+    uint64_t now = clock_mono_ns();
+    uint64_t age = s->vars.read_staleness_ms * (NS_PER_MS - NS_PER_MS / 50);
+    uint64_t from = age < now ? now - age : 1;
+    uint64_t changed = catalog_changed_ns(s->engine->catalog);
+    return changed > from ? changed : from;
+}
+
 static db_err begin_storage(struct sql_session *s, bool read_only, bool autocommit, bool single_get)
 {
     TRY(txn__wait_licence(s));
     struct storage_txn_opts o = txn__opts(s, read_only, autocommit, single_get);
+    if (UNLIKELY(s->vars.read_staleness_ms != 0) && autocommit && read_only) {
+        o.fresh_from_ns = fresh_from(s);
+    }
     return storage_txn_begin(session__storage(s), &o, &s->diag, &s->txn);
 }
 

@@ -95,6 +95,7 @@ db_err split_storage_adopt(struct storage *split, struct storage_txn *shared,
     own.read_only = false; /* MYSQL: temporary tables may be changed in a read-only transaction */
     own.single_get = false;
     own.as_of = 0;
+    own.fresh_from_ns = 0;
     t->base.ops = &split_ops;
     t->storage = p;
     t->shared = shared;

@@ -53,7 +53,7 @@ void storage_close(struct storage *s)
 db_err storage_txn_begin(struct storage *s, const struct storage_txn_opts *opts, struct diag *diag,
                          struct storage_txn **ret_txn)
 {
-    ASSERT(opts->as_of == 0 || opts->read_only);
+    ASSERT((opts->as_of == 0 && opts->fresh_from_ns == 0) || opts->read_only);
     struct storage_txn *t = NULL;
     TRY(s->ops->txn_begin(s, opts, diag, &t));
     ASSERT(t != NULL && t->ops == s->ops);

@@ -68,7 +68,10 @@ struct storage_txn_opts {
                         no snapshot is taken for it */
     uint32_t lock_wait_timeout_ms; /* 0: the default of 50,000 */
     uint64_t as_of;                /* 0, or a timestamp to read at (read_only) */
-    struct mem_tracker *mem;       /* charged for buffered writes; may be NULL */
+    /* Not 0 (read_only): the snapshot need not be of now, one that was taken at or after this
+     * moment of clock_mono_ns is good, and who holds a copy may answer. */
+    uint64_t fresh_from_ns;
+    struct mem_tracker *mem; /* charged for buffered writes; may be NULL */
     const char *temp_dir; /* for writes that do not fit into memory; outlives the transaction; NULL:
                              they must */
 };

@@ -395,6 +395,47 @@ class Basic:
         if min(asked) == 0 or killed[0] == 0 or moves == 0:
             raise AssertionError("nothing was tried: %r asked, %d killed, %d leases moved" % (asked, killed[0], moves))
 
+    def copies(self):
+        """skein_read_staleness: every node answers from its own copy, one snapshot that is never older than asked for."""
+        def count(n, name):
+            return sum(int(float(line.split()[-1])) for line in n.http("/metrics")[1].splitlines() if line.startswith(name))
+
+        all_ = self.connections()
+        run(all_[0], "CREATE TABLE cp (id INT PRIMARY KEY, v INT NOT NULL, KEY (v))")
+        run(all_[0], "INSERT INTO cp VALUES (1, 0), (2, 0)")
+        self.cluster.wait_replicated()
+        run(all_[0], "CREATE TABLE cp2 AS SELECT * FROM cp")
+        before = [count(n, "skein_kv_copy_reads_total") for n in self.nodes]
+        for c in all_:
+            run(c, "SET skein_read_staleness = 1000")
+            expect(((2,),), run(c, "SELECT COUNT(*) FROM cp2"), "what is older than the table is not used")
+        writer = self.nodes[1].connect(database=DATABASE)
+        written = []  # (moment of the answer, value)
+        for value in range(1, 26):
+            run(writer, "BEGIN")
+            run(writer, "UPDATE cp SET v = %d WHERE id = 1" % value)
+            run(writer, "UPDATE cp SET v = %d WHERE id = 2" % -value)
+            run(writer, "COMMIT")
+            written.append((time.monotonic(), value))
+            for c in all_:
+                began = time.monotonic()
+                ((one,),), rows = run(c, "SELECT v FROM cp WHERE id = 1"), run(c, "SELECT id, v FROM cp ORDER BY id")
+                expect(0, rows[0][1] + rows[1][1], "one snapshot")
+                least = max([v for at, v in written if at < began - 1] or [0])
+                if one < least:
+                    raise AssertionError("%d was read, %d was there a second before" % (one, least))
+            time.sleep(0.1)
+        for c in all_:
+            run(c, "SET skein_read_staleness = 0")
+            expect(((25,),), run(c, "SELECT v FROM cp WHERE id = 1"), "of now")
+            run(c, "SET skein_read_staleness = 1000")
+            run(c, "BEGIN")
+            expect(((25,),), run(c, "SELECT v FROM cp WHERE id = 1"), "of now, in a transaction")
+            run(c, "COMMIT")
+        used = sum(count(n, "skein_kv_copy_reads_total") for n in self.nodes) - sum(before)
+        if used < 50:
+            raise AssertionError("copies answered %d reads" % used)
+
     def lease_moves(self):
         """Leases move to and fro under writes: none fails."""
         stop, failures, done = threading.Event(), [], [0, 0, 0]
@@ -548,7 +589,7 @@ class Basic:
 TESTS = ["answers", "schema", "schema_waits_for_transactions", "schema_without_a_node", "auto_increment", "accounts", "privileges", "sessions", "locks",
          "table_locks", "deadlock",
          "locks_of_a_dead_node", "locks_of_a_paused_node", "ranges",
-         "lease_moves", "fragments", "restart_elsewhere", "all_restart",
+         "copies", "lease_moves", "fragments", "restart_elsewhere", "all_restart",
          "one_waits_for_the_others", "one_after_another"]
 
 

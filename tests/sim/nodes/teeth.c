@@ -20,13 +20,14 @@ static const struct {
     const char *name;
 } g_teeth[] = {
     {SIM_BREAK_FENCE, 3, "commit without asking whether the locks were held"},
-    {SIM_BREAK_LEASE, 77, "serve after the lease is over"},
-    {SIM_BREAK_QUORUM, 13, "acknowledge before a quorum has it"},
+    {SIM_BREAK_LEASE, 9, "serve after the lease is over"},
+    {SIM_BREAK_QUORUM, 34, "acknowledge before a quorum has it"},
     {SIM_BREAK_PENDING, 1, "snapshots that do not wait for earlier commits"},
-    {SIM_BREAK_SPLIT_INTENTS, 1, "a split that forgets intents"},
+    {SIM_BREAK_SPLIT_INTENTS, 40, "a split that forgets intents"},
     {SIM_BREAK_RECORDS, 6, "prewrite after a rollback"},
-    {SIM_BREAK_RETRY_BLIND, 10, "repeat a commit that was applied"},
-    {SIM_BREAK_LATE_1PC, 3, "apply a request that was given up"},
+    {SIM_BREAK_RETRY_BLIND, 5, "repeat a commit that was applied"},
+    {SIM_BREAK_FOLLOWER, 1, "answer from a copy that is behind"},
+    {SIM_BREAK_LATE_1PC, 8, "apply a request that was given up"},
 };
 
 struct tooth {

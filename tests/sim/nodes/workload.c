@@ -3,6 +3,7 @@
  *  - bank: money moves between accounts; every snapshot of all accounts has the same total;
  *  - registers: single rows written and read; linearizable (reg_check.c);
  *  - lists: appends and reads in transactions of several rows; no cycle (list_check.c).
+ * Some reads need not be of now: they begin, for the judges, as long ago as was allowed.
  * A client dies with its node; what it had asked and not heard is unknown. An answer that is not
  * among those a client may meet is a violation as well. */
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 
 #include "base/alloc.h"
 #include "base/arena.h"
+#include "cluster/kv/kv.h"
 #include "tests/sim/nodes/history.h"
 #include "tests/sim/nodes/world.h"
 
@@ -20,12 +22,17 @@ enum {
     MONEY = 100,
     KEY_SIZE = 8,
     LIST_VALUES_MAX = 4000,
+    MOMENTS = 8192,
 };
 
 struct history {
     struct reg_history regs[REGISTERS];
     struct list_history lists;
     uint32_t next_value;
+    struct moment {
+        uint64_t time, tick;
+    } moments[MOMENTS]; /* when which tick was, of late */
+    size_t moment_count;
 };
 
 struct client {
@@ -49,6 +56,39 @@ static struct slice key_of(struct client *c, char kind, unsigned i)
 static unsigned draw(struct client *c, unsigned bound)
 {
     return (unsigned)rand_below(&c->rand, bound);
+}
+
+/* ---- reads that need not be of now ---- */
+
+static void note_moment(struct world *w)
+{
+    struct history *h = w->history;
+    h->moments[h->moment_count++ % MOMENTS] = (struct moment){world_now(w), world_tick(w)};
+}
+
+/* The last tick that was at or before that time; 0: of all that is known the first. */
+static uint64_t tick_at(struct world *w, uint64_t time)
+{
+    const struct history *h = w->history;
+    for (size_t i = h->moment_count; i > 0 && i + MOMENTS > h->moment_count; i--) {
+        const struct moment *m = &h->moments[(i - 1) % MOMENTS];
+        if (m->time <= time) {
+            return m->tick;
+        }
+    }
+    return 0;
+}
+
+/* Makes it one for a transaction; the tick at which it begins. The member's clock drifts. */
+static uint64_t allow_age(struct client *c, struct storage_txn_opts *o)
+{
+    struct world *w = c->w;
+    uint64_t age = (20 + draw(c, 1500)) * NS_PER_MS;
+    uint64_t real = age + age / 50 + NS_PER_MS;
+    uint64_t now = clock_mono_ns();
+    o->fresh_from_ns = age < now ? now - age : 1;
+    w->totals.old_reads++;
+    return real < world_now(w) ? tick_at(w, world_now(w) - real) : 0;
 }
 
 /* ---- what may be answered ---- */
@@ -101,6 +141,10 @@ static db_err begin(struct client *c, enum storage_isolation isolation, bool rea
     struct storage_txn_opts o = {.isolation = isolation,
                                  .read_only = read_only,
                                  .lock_wait_timeout_ms = 200 + draw(c, 2000)};
+    if (read_only && !c->w->stopping && draw(c, 3) == 0) {
+        uint64_t tick = allow_age(c, &o); /* any snapshot will do */
+        (void)tick;
+    }
     return met(c, "begin", storage_txn_begin(c->s, &o, &diag, ret_txn), &diag);
 }
 
@@ -321,10 +365,11 @@ static void reg_read(struct client *c, unsigned reg)
     struct storage_txn *t;
     struct slice v;
     bool found;
+    uint64_t from = draw(c, 3) == 0 ? allow_age(c, &o) : world_tick(w);
     if (met(c, "begin", storage_txn_begin(c->s, &o, &diag, &t), &diag) != ERR_OK) {
         return;
     }
-    size_t op = reg_begin(h, false, 0, world_tick(w));
+    size_t op = reg_begin(h, false, 0, from);
     db_err err = get(c, t, key_of(c, 'r', reg), STORAGE_READ_PLAIN, &found, &v);
     uint32_t value = err == ERR_OK ? number_of(found, v) : 0;
     reg_end(h, op, value, err == ERR_OK ? OUTCOME_YES : OUTCOME_NO, world_tick(w));
@@ -466,12 +511,45 @@ static void list_txn(struct client *c)
     list_end(lists(c), lt.commit, judged ? outcome : OUTCOME_NO, world_tick(w));
 }
 
+/* All lists as of one moment of late. */
+static void list_look(struct client *c)
+{
+    struct world *w = c->w;
+    struct diag diag = {0};
+    struct storage_txn_opts o = {
+        .isolation = STORAGE_REPEATABLE_READ, .read_only = true, .autocommit = true};
+    struct storage_txn *t;
+    struct list_value seen[LISTS];
+    uint64_t from = allow_age(c, &o);
+    if (met(c, "begin", storage_txn_begin(c->s, &o, &diag, &t), &diag) != ERR_OK) {
+        return;
+    }
+    db_err err = ERR_OK;
+    for (unsigned i = 0; i < LISTS && err == ERR_OK; i++) {
+        struct slice v;
+        bool found;
+        err = get(c, t, key_of(c, 'l', i), STORAGE_READ_PLAIN, &found, &v);
+        seen[i] = list_of(c, err == ERR_OK && found, v);
+        think(c, 500);
+    }
+    storage_txn_rollback(t);
+    if (err != ERR_OK) {
+        return;
+    }
+    size_t event = list_begin(lists(c), "old snapshot", from);
+    for (unsigned i = 0; i < LISTS; i++) {
+        list_read(lists(c), event, i, seen[i].count, last_of(&seen[i]));
+    }
+    list_end(lists(c), event, OUTCOME_YES, world_tick(w));
+}
+
 /* ---- clients ---- */
 
 static void one_step(struct client *c)
 {
     unsigned what = draw(c, 100);
     c->doing[0] = '\0';
+    note_moment(c->w);
     if (what < 30) {
         bank_transfer(c);
     } else if (what < 42) {
@@ -480,6 +558,8 @@ static void one_step(struct client *c)
         reg_write(c, draw(c, REGISTERS));
     } else if (what < 70) {
         reg_read(c, draw(c, REGISTERS));
+    } else if (what < 76) {
+        list_look(c);
     } else {
         list_txn(c);
     }
@@ -639,6 +719,11 @@ static void judge_histories(struct world *w, const struct task *t)
 void workload_judge(struct world *w)
 {
     struct task *first = NULL;
+    for (unsigned i = 1; i <= w->opts.members; i++) {
+        struct cluster_storage_stats stats;
+        cluster_storage_stats(node_storage(w->members[i].node), &stats);
+        w->totals.by_copies += stats.follower_reads;
+    }
     for (unsigned i = 1; i <= w->opts.members && !w->failed; i++) {
         struct task *t = mem_calloc(1, sizeof(*t));
         ASSERT(t != NULL);

@@ -54,6 +54,7 @@ struct world_opts {
 struct world_totals {
     uint64_t turns_ns; /* virtual time */
     uint64_t commits, unknown, refused, reads, audits;
+    uint64_t old_reads, by_copies; /* may be old; answered by a replica without the lease */
     uint64_t kills, cuts, splits, moves, transfers, drifts, merges;
 };
 
