@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/clock.h"
 #include "sql/catalog/catalog_int.h"
 #include "sql/charset/charset.h"
@@ -520,6 +521,13 @@ db_err catalog_create_table(struct catalog_change *c, const struct table_def *de
         return my_error(diag, ER_TABLE_EXISTS_ERROR, catalog__text(def->name, text));
     }
     struct table_def t = *def;
+    struct index_def indexes[CATALOG_INDEXES_MAX + 1];
+    ASSERT(t.index_count <= ARRAY_COUNT(indexes));
+    for (uint32_t i = 0; i < t.index_count; i++) { /* what was counted was another table's */
+        indexes[i] = def->indexes[i];
+        indexes[i].distinct = NULL;
+    }
+    t.indexes = indexes;
     if (t.id == 0) {
         TRY(new_id(c, diag, &t.id));
     }

@@ -128,6 +128,8 @@ static pb_index *index_to(struct arena *a, const struct index_def *ix)
     p->generated = ix->generated;
     p->has_comment = ix->comment.len != 0;
     p->comment = bytes_of(ix->comment);
+    p->n_distinct = ix->distinct == NULL ? 0 : ix->part_count;
+    p->distinct = ix->distinct;
     p->n_parts = ix->part_count;
     p->parts = ARENA_ARRAY(a, pb_part *, ix->part_count + 1);
     for (uint32_t i = 0; p->parts != NULL && i < ix->part_count; i++) {
@@ -367,6 +369,13 @@ static db_err index_from(struct arena *a, const pb_index *p, uint32_t columns, s
         }
         ix->parts[i] = (struct index_part){p->parts[i]->column, p->parts[i]->prefix_len,
                                            p->parts[i]->descending != 0};
+    }
+    if (p->n_distinct == p->n_parts && p->n_parts != 0) {
+        ix->distinct = ARENA_ARRAY(a, uint64_t, p->n_parts);
+        if (ix->distinct == NULL) {
+            return ERR_NOMEM;
+        }
+        memcpy(ix->distinct, p->distinct, p->n_parts * sizeof(*p->distinct));
     }
     return ERR_OK;
 }

@@ -78,6 +78,8 @@ struct index_def {
     uint32_t part_count;
     struct index_part *parts;
     struct slice comment;
+    uint64_t *distinct; /* by part: different values of it and those before it, as ANALYZE TABLE
+                           found them; NULL: not known */
 };
 
 struct check_def {

@@ -119,4 +119,9 @@ MUST_USE db_err ddl_show_create_view(struct arena *arena, const struct table_def
 MUST_USE db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists,
                                        struct buf *out);
 
+/* ANALYZE TABLE: distinct[i] is that of index i. The caller shares the table's metadata lock.
+ * ERR_SCHEMA_CHANGED: the table is not `t` any more. */
+MUST_USE db_err ddl_store_statistics(struct ddl_ctx *ctx, const struct table_def *t,
+                                     uint64_t *const *distinct);
+
 #endif

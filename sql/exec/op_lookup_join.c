@@ -345,6 +345,7 @@ static db_err look_up_prefixes(struct op_lookup_join *s, struct exec_ctx *ctx)
 
 static db_err look_up(struct op_lookup_join *s, struct exec_ctx *ctx, const struct chunk *left)
 {
+    ctx->examined_rows += left->count; /* at least one entry for each is looked at */
     uint32_t n;
     row_table_clear(&s->rows);
     TRY(make_keys(s, ctx, left, &n));

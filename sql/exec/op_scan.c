@@ -162,6 +162,7 @@ static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
             continue;
         }
         ASSERT(n <= CHUNK_ROWS);
+        ctx->examined_rows += n;
         TRY(fill(s, ctx, kv, n));
         TRY(exec__source_compute(ctx, &s->source, &s->chunk));
         if (spec_of(s)->filter_count != 0 && s->chunk.count != 0) {
@@ -308,6 +309,7 @@ static db_err point_fill(struct op_point *p, struct exec_ctx *ctx)
     }
     for (uint32_t i = 0; i < n; i++) {
         if (found[i]) {
+            ctx->examined_rows++;
             TRY(exec__source_row(&p->source, values[i], p->chunk.count));
             p->chunk.count++;
         }

@@ -69,6 +69,7 @@ db_err exec__point_read(struct exec_ctx *ctx, const struct scan_spec *spec, bool
 
 static db_err passes(struct exec_ctx *ctx, struct point *p, bool *ret_pass)
 {
+    ctx->examined_rows++;
     struct expr_state **filters;
     uint16_t sel[1];
     uint32_t n = 1;

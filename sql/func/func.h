@@ -51,6 +51,7 @@ struct eval_env {
     uint32_t block_encryption_mode; /* the variable's value */
     uint64_t group_concat_max_len;
     uint64_t max_allowed_packet;
+    uint32_t regexp_time_limit, regexp_stack_limit; /* 0: the default */
     uint16_t connection_collation;
     const struct date_locale *locale; /* lc_time_names; NULL: en_US */
     struct slice current_schema;      /* ptr NULL: none */

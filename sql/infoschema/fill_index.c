@@ -46,7 +46,7 @@ static db_err index_part(struct is_rows *r, const struct table_def *t, const str
         is__text(r, c->name);
     }
     is__str(r, p->descending ? "D" : "A");
-    is__uint(r, rows);
+    is__uint(r, ix->distinct != NULL ? ix->distinct[at] : rows);
     if (p->prefix_len == 0) {
         is__null(r);
     } else {

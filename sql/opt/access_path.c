@@ -297,7 +297,7 @@ static void cost_path(struct optimizer *o, struct lnode *n, struct path *p, bool
     if (p->unique) {
         per_range = 1;
     } else if (has_ranges) {
-        per_range = table * pow(0.05, p->eq_count) * (interval ? 0.1 : 1);
+        per_range = opt__index_rows(o, t, p->index, p->eq_count) * (interval ? 0.1 : 1);
         per_range = per_range < 1 ? 1 : per_range;
     }
     p->rows = per_range * (has_ranges ? p->range_count : 1);

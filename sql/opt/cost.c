@@ -11,6 +11,15 @@ double opt__table_rows(const struct optimizer *o, const struct table_def *t)
     return rows < 1 ? 1 : rows;
 }
 
+double opt__index_rows(const struct optimizer *o, const struct table_def *t,
+                       const struct index_def *ix, uint32_t parts)
+{
+    double table = opt__table_rows(o, t);
+    bool known = parts != 0 && ix->distinct != NULL && ix->distinct[parts - 1] != 0;
+    double rows = known ? table / (double)ix->distinct[parts - 1] : table * pow(0.05, parts);
+    return rows < 1 ? 1 : rows;
+}
+
 double opt__selectivity(const struct bexpr *e)
 {
     switch ((int)e->kind) {

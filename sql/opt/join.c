@@ -130,8 +130,7 @@ static bool lookup_pays(struct optimizer *o, const struct lnode *n, const struct
     double left = n->children[0]->rows;
     double table = opt__table_rows(o, n->children[1]->u.table.def);
     bool unique = ix->kind != INDEX_PLAIN && parts == ix->part_count;
-    double per_row = unique ? 1 : table * pow(0.05, parts);
-    per_row = per_row < 1 ? 1 : per_row;
+    double per_row = unique ? 1 : opt__index_rows(o, n->children[1]->u.table.def, ix, parts);
     return left * (3 + per_row * 2) < table + left;
 }
 

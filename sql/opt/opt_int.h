@@ -70,6 +70,9 @@ bool opt__rejects_nulls(const struct bexpr *e, const struct lnode *n);
 /* ---- estimates (cost.c) ---- */
 
 double opt__table_rows(const struct optimizer *o, const struct table_def *t);
+/* Of one value of the index's first parts; what ANALYZE has counted, or a guess. */
+double opt__index_rows(const struct optimizer *o, const struct table_def *t,
+                       const struct index_def *ix, uint32_t parts);
 double opt__selectivity(const struct bexpr *conjunct);
 double opt__estimate(struct optimizer *o, struct lnode *n);
 

@@ -317,6 +317,9 @@ static void install(struct sql_engine *e, struct sysvar_globals *g)
     atomic_store_explicit(&e->read_only, g->values[VAR_read_only].i != 0, memory_order_relaxed);
     atomic_store_explicit(&e->super_read_only, g->values[VAR_super_read_only].i != 0,
                           memory_order_relaxed);
+    atomic_store_explicit(&e->offline, g->values[VAR_offline_mode].i != 0, memory_order_relaxed);
+    atomic_store_explicit(&e->slow_log, g->values[VAR_slow_query_log].i != 0, memory_order_relaxed);
+    atomic_store_explicit(&e->general_log, g->values[VAR_general_log].i != 0, memory_order_relaxed);
     spin_unlock(&e->globals_lock);
     sysvar_globals_unref(old);
 }

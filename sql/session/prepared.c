@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "sql/charset/charset.h"
+#include "sql/session/query_log.h"
 #include "sql/session/session_int.h"
 #include "sql/types/temporal.h"
 
@@ -149,9 +150,12 @@ static db_err prepare(struct sql_session *s, struct slice sql, struct sql_stmt *
 db_err sql_stmt_prepare(struct sql_session *session, struct slice sql, struct diag *diag,
                         struct sql_stmt **ret_stmt)
 {
-    session__begin_statement(session);
-    diag_area_reset(&session->conditions);
-    db_err err = prepare(session, sql, ret_stmt);
+    db_err err = UNLIKELY(!session->greeted) ? session__greet(session) : ERR_OK;
+    if (err == ERR_OK) {
+        session__begin_statement(session);
+        diag_area_reset(&session->conditions);
+        err = prepare(session, sql, ret_stmt);
+    }
     if (session->txn_mode == TXN_NONE) {
         mdl_release_all(session->engine->mdl, &session->mdl);
     }
@@ -414,6 +418,12 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
     struct statement st = {.session = s, .sink = cursor ? &keep.sink : sink, .text = stmt->text};
     session__begin_statement(s);
     session__set_info(s, "Execute", stmt->text);
+    s->sent_rows = s->examined_rows = 0;
+    s->hides_profile = !s->vars.profiling;
+    s->secret_text = false;
+    if (query_log__general_on(s)) {
+        query_log__general(s, "Execute", stmt->text, false);
+    }
     diag_area_reset(&s->conditions);
     sql_stmt_reset(stmt);
     db_err err = param_count == stmt->param_count
@@ -428,7 +438,7 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
         plan_ref(stmt->cursor_plan);
     }
     err = session__finish(&st, err);
-    session__set_info(s, "Sleep", SLICE_EMPTY);
+    session__end_command(s, stmt->text);
     return err;
 }
 

@@ -466,7 +466,8 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
             (unsigned long long)ctx->records, (unsigned long long)(replace ? ctx->duplicates : 0),
             (unsigned long long)(replace ? 0 : ctx->records - ctx->affected_rows), warnings);
     } else if (plan->kind == BOUND_INSERT &&
-               (ctx->records > 1 || plan->root->children[0]->u.values.row_count > 1 ||
+               (ctx->records > 1 || (s->vars.sql_warnings && warnings != 0) ||
+                plan->root->children[0]->u.values.row_count > 1 ||
                 plan->root->children[0]->kind != PLAN_VALUES)) {
         info = arena_printf(&s->stmt_arena, "Records: %llu  Duplicates: %llu  Warnings: %u",
                             (unsigned long long)ctx->records, (unsigned long long)ctx->duplicates,
@@ -494,6 +495,7 @@ static db_err answer_select(struct statement *st, const struct exec_ctx *ctx,
 {
     struct sql_session *s = st->session;
     s->found_rows = (int64_t)(ctx->found_rows != 0 ? ctx->found_rows : t->rows);
+    s->sent_rows += t->rows;
     if (plan->into_file != NULL) {
         return session__ok(st, t->rows, SLICE_EMPTY);
     }
@@ -582,6 +584,7 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
     show_running(s, plan, true);
     db_err err = run_plan(st, &ctx, plan, &target);
     show_running(s, plan, false);
+    s->examined_rows += ctx.examined_rows;
     s->is_snapshot = NULL;
     fiber_set_deadline(DEADLINE_NONE);
     if (needs_txn) {

@@ -6,6 +6,7 @@
 #include "sql/charset/charset.h"
 #include "sql/session/limits.h"
 #include "sql/session/server_file.h"
+#include "sql/session/query_log.h"
 #include "sql/session/session_int.h"
 #include "sql/session/user_lock.h"
 
@@ -47,6 +48,17 @@ void session__set_info(struct sql_session *s, const char *command, struct slice 
     spin_unlock(&s->info_lock);
 }
 
+void session__end_command(struct sql_session *s, struct slice text)
+{
+    uint64_t start = s->command_start_us;
+    session__set_info(s, "Sleep", SLICE_EMPTY);
+    uint64_t end = s->command_start_us;
+    uint64_t took = end > start ? end - start : 0;
+    if (UNLIKELY(took > s->vars.long_query_us || s->vars.profiling)) {
+        query_log__ended(s, text, start, took);
+    }
+}
+
 static void env_init(struct sql_session *s)
 {
     struct eval_env *e = &s->env;
@@ -55,6 +67,36 @@ static void env_init(struct sql_session *s)
     e->user = s->user;
     e->version = slice_str(s->engine->version);
     e->rand = &s->rand;
+}
+
+/* MYSQL: offline_mode ends the connections of all but administrators. */
+static db_err check_offline(struct sql_session *s)
+{
+    if (priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(CONNECTION_ADMIN))) {
+        return ERR_OK;
+    }
+    atomic_store(&s->killed, 2);
+    return my_error(&s->diag, ER_SERVER_OFFLINE_MODE);
+}
+
+/* max_user_connections, for accounts without a limit of their own; counted on this node. */
+static db_err check_user_connections(struct sql_session *s, const struct account *a)
+{
+    uint64_t max = (uint64_t)s->globals->values[VAR_max_user_connections].i;
+    uint64_t count = 0;
+    if (max == 0 || a->max_user_connections != 0) {
+        return ERR_OK;
+    }
+    fiber_mutex_lock(&s->engine->sessions_mutex);
+    LIST_FOREACH (node, &s->engine->sessions) {
+        struct sql_session *of = CONTAINER_OF(node, struct sql_session, node);
+        spin_lock(&of->info_lock);
+        count +=
+            of != s && slice_eq(of->user, s->user) && slice_eq(of->account_host, s->account_host);
+        spin_unlock(&of->info_lock);
+    }
+    fiber_mutex_unlock(&s->engine->sessions_mutex);
+    return count < max ? ERR_OK : my_error(&s->diag, ER_TOO_MANY_USER_CONNECTIONS, a->user);
 }
 
 /* The account's privileges with the roles that a log-in makes active. */
@@ -77,12 +119,21 @@ static db_err login(struct sql_session *s, struct slice user, struct slice host)
     if (self != NULL && s->use == NULL) { /* a reset is no connection anew */
         TRY(account_use_connect(s->engine->uses, &self->account, &s->diag, &s->use));
     }
+    if (self != NULL && list_empty(&s->node)) {
+        TRY(check_user_connections(s, &self->account));
+    }
+    if (atomic_load_explicit(&s->engine->offline, memory_order_relaxed)) {
+        TRY(check_offline(s));
+    }
     s->password_expired = self != NULL && engine__password_expired(s->engine, &self->account);
     return ERR_OK;
 }
 
 db_err session__count(struct sql_session *s, bool update)
 {
+    if (UNLIKELY(atomic_load_explicit(&s->engine->offline, memory_order_relaxed))) {
+        TRY(check_offline(s));
+    }
     const struct acl_user *self = priv_self(&s->priv);
     if (LIKELY(s->use == NULL) || self == NULL) {
         return ERR_OK;
@@ -104,11 +155,14 @@ static db_err set_accounts(struct sql_session *s, const struct sql_session_opts 
     }
     struct slice name;
     struct slice host;
+    struct slice account;
     TRY(arena_copy(&s->arena, opts->user, &name));
     TRY(arena_copy(&s->arena, opts->host, &host));
+    TRY(arena_copy(&s->arena, account_host, &account));
     spin_lock(&s->info_lock);
     s->user = name;
     s->host = host;
+    s->account_host = account;
     spin_unlock(&s->info_lock);
     TRY(login(s, account_user, account_host));
     s->priv.used_password = opts->used_password;
@@ -206,6 +260,7 @@ static void state_fini(struct sql_session *s)
     user_locks_release_all(s->engine->user_locks, s->connection_id, &released);
     table_locks__release(s);
     global_lock__release(s);
+    profile__free(s);
     temporaries__drop_all(s);
     vars__free(s);
     sysvar_globals_unref(s->globals);

@@ -75,8 +75,9 @@ struct sql_engine {
     uint64_t start_us;
     struct user_locks *user_locks;
     struct estimate_slot estimates[ESTIMATE_SLOTS];
-    _Atomic bool read_only, super_read_only; /* super_read_only: then read_only, too */
-    _Atomic uint32_t prepared_count;         /* statements, of all sessions */
+    _Atomic bool read_only, super_read_only;     /* super_read_only: then read_only, too */
+    _Atomic bool offline, slow_log, general_log; /* global variables that every statement asks */
+    _Atomic uint32_t prepared_count;             /* statements, of all sessions */
     /* SHOW STATUS counters */
     _Atomic uint64_t questions, com_select, com_insert, com_update, com_delete, com_commit,
         com_rollback, connections, slow_queries;
@@ -86,7 +87,7 @@ struct sql_engine {
 struct session_vars {
     uint64_t sql_mode;
     bool autocommit, foreign_key_checks, fk_needs_unique, unique_checks, notes, big_selects,
-        safe_updates, tx_read_only, short_paths;
+        safe_updates, tx_read_only, short_paths, profiling, sql_log_off, sql_warnings;
     enum exec_pushdown pushdown;
     uint16_t charset_client, charset_results; /* default collations; results 0: NULL */
     uint16_t collation_connection, collation_database, collation_server;
@@ -102,6 +103,7 @@ struct session_vars {
     const struct timezone *tz;
     const struct date_locale *locale;
     double timestamp; /* SET timestamp, 0: the clock's */
+    uint64_t long_query_us, min_examined_rows;
 };
 
 struct user_var {
@@ -161,6 +163,8 @@ struct session_global_locks {
     bool instance; /* LOCK INSTANCE: backup */
 };
 
+struct profile;
+
 struct sql_session {
     struct sql_engine *engine;
     struct list node;
@@ -174,6 +178,7 @@ struct sql_session {
     struct diag_area conditions;
     struct sql_session_opts opts;
     struct slice user, host, schema;
+    struct slice account_host;
     struct priv_session priv;
     struct account_use *use; /* NULL: the account had no limits at the log-in */
     bool password_expired;   /* nothing but a new password is accepted: 1820 */
@@ -224,6 +229,14 @@ struct sql_session {
     _Atomic(const char *) state; /* what it waits for, a literal; NULL: nothing */
     _Atomic int killed;          /* 0, 1 statement, 2 connection */
     bool in_statement;
+    /* what is told of the command that runs (query_log.h) */
+    uint64_t sent_rows, examined_rows;
+    bool secret_text;   /* its text may hold a password */
+    bool greeted;       /* init_connect has run */
+    bool hides_profile; /* SHOW PROFILES does not tell of it */
+    struct profile *profiles;
+    uint32_t profile_count;
+    uint64_t profile_id;
 };
 
 struct named_stmt {
@@ -280,6 +293,11 @@ db_err session__publish_accounts(struct sql_session *s);
 void session__set_info(struct sql_session *s, const char *command, struct slice text);
 /* There is no current schema any more. */
 void session__leave_schema(struct sql_session *s);
+/* Before a session's first command: init_connect. ERR_SQL 1184: it failed, and the session is
+ * killed. */
+db_err session__greet(struct sql_session *s);
+/* A command of that text is over: the session sleeps, the logs are written. May park. */
+void session__end_command(struct sql_session *s, struct slice text);
 
 /* query.c: SELECT, INSERT, UPDATE, DELETE */
 db_err query__run(struct statement *st, const struct ast_stmt *ast);

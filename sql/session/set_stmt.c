@@ -87,11 +87,22 @@ static void warn_updating(struct sql_session *s, const char *name)
     diag_area_add(&s->conditions, DIAG_WARNING, &d);
 }
 
+static void warn_deprecated(struct sql_session *s, const char *name)
+{
+    struct diag d;
+    diag_reset(&d);
+    diag_set_sql(&d, ER_WARN_DEPRECATED_SYNTAX, my_error_sqlstate(ER_WARN_DEPRECATED_SYNTAX),
+                 "'@@%s' is deprecated and will be removed in a future release.", name);
+    diag_area_add(&s->conditions, DIAG_WARNING, &d);
+}
+
 /* What MySQL warns of when the variable is assigned to. v NULL: DEFAULT. */
 static void warn_set(struct sql_session *s, enum sysvar_id id, const struct value *v)
 {
     bool text = v != NULL && !v->is_null && v->phys == PHYS_STR;
     switch ((int)id) {
+    case VAR_profiling:
+    case VAR_profiling_history_size: warn_deprecated(s, sysvar_defs[id].name); break;
     case VAR_character_set_client:
     case VAR_character_set_connection:
     case VAR_character_set_results:

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "sql/charset/charset.h"
 #include "sql/infoschema/show.h"
+#include "sql/session/query_log.h"
 #include "sql/session/session_int.h"
 
 static db_err show_count(struct statement *st, bool errors)
@@ -108,6 +109,8 @@ db_err show__run(struct statement *st, const struct ast_show *show)
     case AST_SHOW_CREATE_TABLE: return show_create(st, show);
     case AST_SHOW_GRANTS: return account__show_grants(st, show);
     case AST_SHOW_CREATE_USER: return account__show_create(st, show);
+    case AST_SHOW_PROFILES:
+    case AST_SHOW_PROFILE: return profile__show(st, show);
     default: break;
     }
     return my_error(&st->session->diag, ER_NOT_SUPPORTED_YET, "this SHOW statement");

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "sql/infoschema/show.h"
 #include "sql/session/globals.h"
+#include "sql/session/query_log.h"
 #include "sql/session/session_int.h"
 
 /* An error 20003 should say which memory it was. The session's count is of this statement: it is
@@ -369,6 +370,9 @@ static void begin_command(struct sql_session *s, struct slice text)
 {
     int one = 1;
     session__set_info(s, "Query", text);
+    s->sent_rows = s->examined_rows = 0;
+    s->hides_profile = !s->vars.profiling;
+    s->secret_text = false;
     atomic_compare_exchange_strong(&s->killed, &one, 0);
     if (fiber_self() != NULL) {
         fiber_clear_cancel();
@@ -441,10 +445,78 @@ bool session__has_more(struct slice text)
     return false;
 }
 
+/* Its text may hold a password. */
+static bool changes_accounts(const struct ast_stmt *ast)
+{
+    switch ((int)ast->kind) {
+    case AST_STMT_CREATE_USER:
+    case AST_STMT_ALTER_USER:
+    case AST_STMT_SET_PASSWORD:
+    case AST_STMT_GRANT:
+    case AST_STMT_PREPARE: return true;
+    default: return false;
+    }
+}
+
+/* ---- init_connect ---- */
+
+static db_err ignore_columns(struct sql_sink *sink, const struct sql_column *c, uint32_t count)
+{
+    (void)sink, (void)c, (void)count;
+    return ERR_OK;
+}
+static db_err ignore_rows(struct sql_sink *sink, const struct sql_rows *rows)
+{
+    (void)sink, (void)rows;
+    return ERR_OK;
+}
+static db_err ignore_end(struct sql_sink *sink, const struct sql_status *status, bool more)
+{
+    (void)sink, (void)status, (void)more;
+    return ERR_OK;
+}
+static db_err note_error(struct sql_sink *sink, const struct diag *diag)
+{
+    (void)sink, (void)diag;
+    return ERR_CLOSED; /* sql_session_query's answer says that it failed */
+}
+
+/* The statements of init_connect come before the first command of who is no administrator; when one
+ * fails, the connection ends. */
+db_err session__greet(struct sql_session *s)
+{
+    static const struct sql_sink_ops quiet = {ignore_columns, ignore_rows, ignore_end,
+                                              ignore_end,     note_error,  NULL};
+    struct sql_sink nobody = {.ops = &quiet};
+    struct slice text = s->globals->values[VAR_init_connect].s;
+    s->greeted = true;
+    if (text.len == 0 || s->password_expired ||
+        priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(CONNECTION_ADMIN))) {
+        return ERR_OK;
+    }
+    bool multi = s->multi_statements;
+    s->multi_statements = true;
+    db_err err = sql_session_query(s, text, &nobody);
+    s->multi_statements = multi;
+    if (err == ERR_OK) {
+        return ERR_OK;
+    }
+    const char *db = s->has_schema ? arena_strdup(&s->stmt_arena, s->schema) : "unconnected";
+    atomic_store(&s->killed, 2);
+    diag_reset(&s->diag);
+    return my_error(&s->diag, ER_NEW_ABORTING_CONNECTION, (unsigned long)s->connection_id, db,
+                    arena_strdup(&s->stmt_arena, s->user), arena_strdup(&s->stmt_arena, s->host),
+                    "init_connect command failed");
+}
+
 db_err sql_session_query(struct sql_session *session, struct slice sql, struct sql_sink *sink)
 {
     struct slice rest = sql;
     bool first = true;
+    if (UNLIKELY(!session->greeted) && session__greet(session) != ERR_OK) {
+        TRY(sink->ops->error(sink, &session->diag));
+        return ERR_CLOSED;
+    }
     begin_command(session, sql);
     for (;;) {
         struct statement st = {.session = session, .sink = sink, .text = rest};
@@ -468,15 +540,22 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
             if (ast->kind == AST_STMT_EMPTY && !first) {
                 break; /* only comments after the last ';' */
             }
+            session->secret_text = session->secret_text || changes_accounts(ast);
+            if (query_log__general_on(session)) {
+                query_log__general(session, "Query", slice_of(st.text.ptr, consumed),
+                                   session->secret_text);
+            }
             err = session__run(&st, ast);
+        } else if (done && query_log__general_on(session)) {
+            query_log__general(session, "Query", slice_of(st.text.ptr, consumed), false);
         }
         db_err told = session__finish(&st, err);
         if (told != ERR_OK || err != ERR_OK || !st.more) {
-            session__set_info(session, "Sleep", SLICE_EMPTY);
+            session__end_command(session, sql);
             return told;
         }
         first = false;
     }
-    session__set_info(session, "Sleep", SLICE_EMPTY);
+    session__end_command(session, sql);
     return ERR_OK;
 }

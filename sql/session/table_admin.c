@@ -4,12 +4,15 @@
  * are collected first and sent at the end: an error of the statement itself (KILL, no memory) comes
  * instead of them.
  *
- * ANALYZE forgets the row count that the optimiser has kept. CHECK reads the table and its indexes
- * through (sql/ddl/check.c). OPTIMIZE writes the table anew, as ALTER TABLE ... FORCE does, which
- * is what MySQL does for InnoDB; its note says so. */
+ * ANALYZE counts the different values of the indexes (statistics.c) and forgets the row count that
+ * the optimiser has kept. CHECK reads the table and its indexes
+ * through (sql/ddl/check.c). CHECKSUM is in checksum.c. OPTIMIZE writes the table anew, as ALTER
+ * TABLE ... FORCE does, which is what MySQL does for InnoDB; its note says so. */
 #include "base/clock.h"
 #include "sql/priv/acl.h"
+#include "sql/session/checksum.h"
 #include "sql/session/limits.h"
+#include "sql/session/statistics.h"
 #include "sql/session/session_int.h"
 
 enum { ADMIN_COLUMNS = 4 };
@@ -123,7 +126,17 @@ static db_err on_table(struct admin_run *r, const struct table_def *t)
         return tell_error(r, err, false);
     }
     switch ((int)op) {
-    case AST_ADMIN_ANALYZE: estimate_forget(s->engine, t->id); break;
+    case AST_ADMIN_ANALYZE: {
+        estimate_forget(s->engine, t->id);
+        db_err err = table_is_temporary(t) ? ERR_OK : statistics_collect(r->st, t);
+        if (err == ERR_SCHEMA_CHANGED) {
+            return err; /* look again */
+        }
+        if (err != ERR_OK) {
+            return tell_error(r, err, false);
+        }
+        break;
+    }
     case AST_ADMIN_CHECK:
         if (t->kind == TABLE_VIEW) {
             return check_view(r, t);
@@ -198,6 +211,78 @@ static db_err run_one(struct admin_run *r, const struct ast_name *name)
     return err;
 }
 
+/* ---- CHECKSUM ---- */
+
+/* What is wrong with a table is a condition, and its checksum NULL. */
+static db_err checksum_error(struct sql_session *s, db_err err)
+{
+    if (err == ERR_CANCELED || err == ERR_CLOSED || err == ERR_NOMEM || err == ERR_LIMIT) {
+        return err;
+    }
+    session__fail(s, err);
+    diag_area_add(&s->conditions, DIAG_ERROR, &s->diag);
+    diag_reset(&s->diag);
+    return ERR_OK;
+}
+
+static db_err checksum_one(struct statement *st, const struct ast_table_admin *a,
+                           const struct ast_name *name, struct slice *ret_cells)
+{
+    struct sql_session *s = st->session;
+    struct slice schema = name->schema.ptr != NULL ? name->schema : s->schema;
+    const struct catalog_snapshot *snap;
+    uint64_t sum = 0;
+    if (name->schema.ptr == NULL && !s->has_schema) {
+        return my_error(&s->diag, ER_NO_DB_ERROR);
+    }
+    TRY(session__snapshot(s, &snap));
+    const struct table_def *t = snapshot_table(snap, schema, name->name);
+    struct slice shown = t != NULL && t->kind == TABLE_VIRTUAL ? t->name : name->name;
+    const char *full =
+        arena_printf(&s->stmt_arena, "%.*s.%.*s", SLICE_FMT(schema), SLICE_FMT(shown));
+    db_err err = full == NULL ? ERR_LIMIT : ERR_OK;
+    bool counts = false;
+    if (err == ERR_OK && t == NULL) {
+        err = my_error(&s->diag, ER_NO_SUCH_TABLE, arena_strdup(&s->stmt_arena, schema),
+                       arena_strdup(&s->stmt_arena, name->name));
+    } else if (err == ERR_OK && t->kind != TABLE_BASE) {
+        err = my_error(&s->diag, ER_WRONG_OBJECT, arena_strdup(&s->stmt_arena, schema),
+                       arena_strdup(&s->stmt_arena, shown), "BASE TABLE");
+    } else if (err == ERR_OK && (a->flags & AST_ADMIN_QUICK) == 0) {
+        err = checksum_table(st, t, &sum);
+        counts = err == ERR_OK;
+    }
+    catalog_release(snap);
+    TRY(err == ERR_OK ? ERR_OK : checksum_error(s, err));
+    const char *text =
+        counts ? arena_printf(&s->stmt_arena, "%llu", (unsigned long long)sum) : NULL;
+    ret_cells[0] = slice_str(full);
+    ret_cells[1] = text == NULL ? SLICE_EMPTY : slice_str(text);
+    return ERR_OK;
+}
+
+static db_err checksum(struct statement *st, const struct ast_table_admin *a)
+{
+    static const char *const names[] = {"Table", "Checksum"};
+    struct sql_session *s = st->session;
+    struct sql_type types[] = {type_char(TYPE_VARCHAR, 128, COLL_UTF8MB3_GENERAL_CI),
+                               type_int(TYPE_BIGINT, false)};
+    struct slice *cells = ARENA_ARRAY(&s->stmt_arena, struct slice, a->tables.count * 2 + 1);
+    struct text_result out;
+    if (cells == NULL) {
+        return ERR_LIMIT;
+    }
+    types[1].length = 21;
+    for (uint32_t i = 0; i < a->tables.count; i++) {
+        TRY(checksum_one(st, a, a->tables.items[i], &cells[i * 2]));
+    }
+    TRY(text_result_begin_typed(st, &out, names, types, ARRAY_COUNT(names)));
+    for (uint32_t i = 0; i < a->tables.count; i++) {
+        TRY(text_result_row(&out, &cells[i * 2]));
+    }
+    return text_result_end(&out);
+}
+
 db_err table_admin__run(struct statement *st, const struct ast_table_admin *a)
 {
     static const char *const ops[] = {"analyze", "check", "checksum", "optimize", "repair"};
@@ -211,7 +296,7 @@ db_err table_admin__run(struct statement *st, const struct ast_table_admin *a)
         return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "histograms");
     }
     if (a->op == AST_ADMIN_CHECKSUM) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "CHECKSUM TABLE");
+        return checksum(st, a);
     }
     TRY(txn__implicit_commit(s));
     for (uint32_t i = 0; i < a->tables.count; i++) {

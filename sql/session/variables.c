@@ -112,6 +112,13 @@ void vars__refresh(struct sql_session *s)
     if (timezone_find(vars__get(s, VAR_time_zone)->s, NULL, &v->tz) != ERR_OK) {
         v->tz = timezone_system();
     }
+    v->profiling = vars__get(s, VAR_profiling)->i != 0;
+    v->sql_log_off = vars__get(s, VAR_sql_log_off)->i != 0;
+    v->sql_warnings = vars__get(s, VAR_sql_warnings)->i != 0;
+    v->long_query_us = (uint64_t)(vars__get(s, VAR_long_query_time)->d * 1e6);
+    v->min_examined_rows = (uint64_t)vars__get(s, VAR_min_examined_row_limit)->i;
+    s->env.regexp_time_limit = (uint32_t)vars__get(s, VAR_regexp_time_limit)->i;
+    s->env.regexp_stack_limit = (uint32_t)vars__get(s, VAR_regexp_stack_limit)->i;
     s->conditions.max = (uint32_t)vars__get(s, VAR_max_error_count)->i;
     s->conditions.notes_off = !v->notes;
 }

@@ -197,8 +197,10 @@ static db_err compile(struct eval_ctx *ctx, struct regexp *r, struct slice patte
         return regexp__error(ctx, status, &where);
     }
     r->flags = flags;
-    uregex_setTimeLimit(r->re, TIME_LIMIT_STEPS, &status);
-    uregex_setStackLimit(r->re, STACK_BYTES, &status);
+    uint32_t steps = ctx->env == NULL ? 0 : ctx->env->regexp_time_limit;
+    uint32_t stack = ctx->env == NULL ? 0 : ctx->env->regexp_stack_limit;
+    uregex_setTimeLimit(r->re, steps != 0 ? (int32_t)steps : TIME_LIMIT_STEPS, &status);
+    uregex_setStackLimit(r->re, stack != 0 ? (int32_t)stack : STACK_BYTES, &status);
     return ERR_OK;
 }
 
