@@ -148,8 +148,7 @@ static db_err count_index(struct statement *st, const struct table_def *t,
     struct slice text;
     SCOPE_BUF(sql, 64 * 1024);
     for (uint32_t i = 0; i < c.parts; i++) {
-        c.collations[i] =
-            collation_by_id(t->columns[ix->parts[i].column].type.collation);
+        c.collations[i] = collation_by_id(t->columns[ix->parts[i].column].type.collation);
     }
     TRY(query_of(t, ix, &sql));
     TRY(arena_copy(&s->stmt_arena, buf_slice(&sql), &text));
