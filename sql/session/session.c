@@ -155,14 +155,14 @@ static db_err set_accounts(struct sql_session *s, const struct sql_session_opts 
     }
     struct slice name;
     struct slice host;
-    struct slice account;
+    struct slice pattern;
     TRY(arena_copy(&s->arena, opts->user, &name));
     TRY(arena_copy(&s->arena, opts->host, &host));
-    TRY(arena_copy(&s->arena, account_host, &account));
+    TRY(arena_copy(&s->arena, account_host, &pattern));
     spin_lock(&s->info_lock);
     s->user = name;
     s->host = host;
-    s->account_host = account;
+    s->account_host = pattern;
     spin_unlock(&s->info_lock);
     TRY(login(s, account_user, account_host));
     s->priv.used_password = opts->used_password;
