@@ -78,7 +78,6 @@ static db_err add_wrong(struct wrong_names *w, struct sql_session *s, const stru
 static db_err tell_wrong(struct wrong_names *w, struct sql_session *s, const char *operation)
 {
     const char *names = arena_strdup(&s->stmt_arena, buf_slice(&w->text));
-    buf_fini(&w->text);
     return w->count == 0   ? ERR_OK
            : names == NULL ? ERR_NOMEM
                            : my_error(&s->diag, ER_CANNOT_USER, operation, names);
@@ -86,6 +85,30 @@ static db_err tell_wrong(struct wrong_names *w, struct sql_session *s, const cha
 
 #define WHY_EXISTS " (User account already exists)"
 #define WHY_ABSENT " (User account does not exist)"
+
+/* ---- one change ---- */
+
+typedef db_err (*edit_fn)(struct sql_session *s, void *arg, struct acl_change *c,
+                          struct wrong_names *wrong);
+
+/* Commits what `edit` has done, unless that is an error or there are names to be told. */
+static db_err edit_accounts(struct sql_session *s, const char *operation, edit_fn edit, void *arg)
+{
+    struct wrong_names wrong = {.count = 0};
+    struct acl_change *c;
+    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
+    buf_init(&wrong.text, NAMES_MAX_BYTES);
+    db_err err = edit(s, arg, c, &wrong);
+    if (err == ERR_OK) {
+        err = tell_wrong(&wrong, s, operation);
+    }
+    buf_fini(&wrong.text);
+    if (err != ERR_OK) {
+        acl_change_abort(c);
+        return err;
+    }
+    return account__commit(s, c);
+}
 
 /* ---- options ---- */
 
@@ -198,7 +221,8 @@ static db_err one_option(struct sql_session *s, const struct ast_user_option *o,
 
 /* ---- passwords ---- */
 
-struct random_password {
+/* What an account is given; told in the answer when it was made up. */
+struct new_password {
     struct acl_name name;
     struct slice password;
 };
@@ -257,7 +281,7 @@ static db_err apply_auth(struct sql_session *s, const struct ast_user_spec *u, s
     }
 }
 
-static db_err answer(struct statement *st, const struct random_password *random, uint32_t count)
+static db_err answer(struct statement *st, const struct new_password *random, uint32_t count)
 {
     static const char *const names[] = {"user", "host", "generated password", "auth_factor"};
     static const uint32_t lengths[] = {32, 255, 64, 10};
@@ -348,10 +372,19 @@ static db_err set_user(struct sql_session *s, const struct ast_user_ddl *d,
     return ERR_OK;
 }
 
-static db_err user_ddl_users(struct sql_session *s, const struct ast_user_ddl *d, bool create,
-                             struct acl_change *c, struct random_password *random,
-                             uint32_t *ret_random, struct wrong_names *wrong)
+struct user_edit {
+    const struct ast_user_ddl *ast;
+    bool create;
+    struct new_password *random;
+    uint32_t random_count;
+};
+
+static db_err edit_users(struct sql_session *s, void *arg, struct acl_change *c,
+                         struct wrong_names *wrong)
 {
+    struct user_edit *e = arg;
+    const struct ast_user_ddl *d = e->ast;
+    bool create = e->create;
     for (uint32_t i = 0; i < d->users.count; i++) {
         struct acl_name n;
         struct acl_user *u;
@@ -378,7 +411,7 @@ static db_err user_ddl_users(struct sql_session *s, const struct ast_user_ddl *d
         }
         TRY(set_user(s, d, spec, u, &password));
         if (password.ptr != NULL) {
-            random[(*ret_random)++] = (struct random_password){n, password};
+            e->random[e->random_count++] = (struct new_password){n, password};
         }
         if (d->default_role_kind != AST_ROLES_UNSET) {
             TRY(account__default_roles(s, c, &n, d->default_role_kind, &d->default_roles, !create));
@@ -390,30 +423,18 @@ static db_err user_ddl_users(struct sql_session *s, const struct ast_user_ddl *d
 static db_err user_ddl(struct statement *st, const struct ast_user_ddl *d, bool create)
 {
     struct sql_session *s = st->session;
-    struct wrong_names wrong = {.count = 0};
-    struct acl_change *c;
-    uint32_t random_count = 0;
-    struct random_password *random =
-        ARENA_ARRAY(&s->stmt_arena, struct random_password, d->users.count);
-    if (random == NULL) {
+    struct user_edit e = {.ast = d, .create = create};
+    e.random = ARENA_ARRAY(&s->stmt_arena, struct new_password, d->users.count);
+    if (e.random == NULL) {
         return ERR_LIMIT;
     }
     TRY(create ? need_create_user(s, PRIV_INSERT) : may_alter(s, d));
-    buf_init(&wrong.text, NAMES_MAX_BYTES);
-    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
-    db_err err = user_ddl_users(s, d, create, c, random, &random_count, &wrong);
-    db_err told = tell_wrong(&wrong, s, create ? "CREATE USER" : "ALTER USER");
-    err = err == ERR_OK ? told : err;
-    if (err != ERR_OK) {
-        acl_change_abort(c);
-        return err;
-    }
-    TRY(account__commit(s, c));
+    TRY(edit_accounts(s, create ? "CREATE USER" : "ALTER USER", edit_users, &e));
     const struct acl_user *self = priv_self(&s->priv);
     if (s->password_expired && self != NULL) {
         s->password_expired = engine__password_expired(s->engine, &self->account);
     }
-    return answer(st, random, random_count);
+    return answer(st, e.random, e.random_count);
 }
 
 /* ---- DROP, RENAME ---- */
@@ -432,15 +453,32 @@ static db_err check_mandatory(struct sql_session *s, const struct acl_name *n)
     return ERR_OK;
 }
 
-static db_err drop_each(struct sql_session *s, const struct ast_drop_user *d, struct acl_change *c,
+struct drop {
+    const struct ast_drop_user *ast;
+    bool role; /* DROP ROLE */
+};
+
+/* MYSQL: the privilege DROP ROLE is one on accounts that are locked, as roles are. */
+static db_err may_drop_role(struct sql_session *s, const struct acl_user *u)
+{
+    return u->account.locked
+               ? ERR_OK
+               : priv_need_any(&s->priv, PRIV_CREATE_USER, 0, "CREATE USER", &s->diag);
+}
+
+static db_err drop_each(struct sql_session *s, void *arg, struct acl_change *c,
                         struct wrong_names *wrong)
 {
+    const struct drop *drop = arg;
+    const struct ast_drop_user *d = drop->ast;
     for (uint32_t i = 0; i < d->users.count; i++) {
         struct acl_name n;
         TRY(account__name(s, d->users.items[i], &n));
         TRY(account__may_change(s, acl_change_view(c), &n));
         TRY(check_mandatory(s, &n));
-        if (acl_find(acl_change_view(c), n.user, n.host) != NULL) {
+        const struct acl_user *u = acl_find(acl_change_view(c), n.user, n.host);
+        if (u != NULL) {
+            TRY(drop->role ? may_drop_role(s, u) : ERR_OK);
             TRY(warn_of_views(s, &n));
             TRY(acl_change_drop(c, n.user, n.host));
         } else if (d->if_exists) {
@@ -455,28 +493,19 @@ static db_err drop_each(struct sql_session *s, const struct ast_drop_user *d, st
 static db_err drop_users(struct statement *st, const struct ast_drop_user *d, bool role)
 {
     struct sql_session *s = st->session;
-    struct wrong_names wrong = {.count = 0};
-    struct acl_change *c;
+    struct drop drop = {d, role};
     TRY(role ? priv_need_any(&s->priv, PRIV_CREATE_USER | PRIV_DROP_ROLE, 0,
                              "CREATE USER, DROP ROLE", &s->diag)
              : need_create_user(s, PRIV_DELETE));
-    buf_init(&wrong.text, NAMES_MAX_BYTES);
-    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
-    db_err err = drop_each(s, d, c, &wrong);
-    db_err told = tell_wrong(&wrong, s, role ? "DROP ROLE" : "DROP USER");
-    err = err == ERR_OK ? told : err;
-    if (err != ERR_OK) {
-        acl_change_abort(c);
-        return err;
-    }
-    TRY(account__commit(s, c));
+    TRY(edit_accounts(s, role ? "DROP ROLE" : "DROP USER", drop_each, &drop));
     return session__ok(st, 0, SLICE_EMPTY);
 }
 
 /* A role is an account that cannot log in. */
-static db_err create_each(struct sql_session *s, const struct ast_drop_user *d,
-                          struct acl_change *c, struct wrong_names *wrong)
+static db_err create_each(struct sql_session *s, void *arg, struct acl_change *c,
+                          struct wrong_names *wrong)
 {
+    const struct ast_drop_user *d = arg;
     for (uint32_t i = 0; i < d->users.count; i++) {
         struct acl_name n;
         struct account a;
@@ -500,20 +529,9 @@ static db_err create_each(struct sql_session *s, const struct ast_drop_user *d,
 static db_err create_roles(struct statement *st, const struct ast_drop_user *d)
 {
     struct sql_session *s = st->session;
-    struct wrong_names wrong = {.count = 0};
-    struct acl_change *c;
     TRY(priv_need_any(&s->priv, PRIV_CREATE_USER | PRIV_CREATE_ROLE, 0, "CREATE USER, CREATE ROLE",
                       &s->diag));
-    buf_init(&wrong.text, NAMES_MAX_BYTES);
-    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
-    db_err err = create_each(s, d, c, &wrong);
-    db_err told = tell_wrong(&wrong, s, "CREATE ROLE");
-    err = err == ERR_OK ? told : err;
-    if (err != ERR_OK) {
-        acl_change_abort(c);
-        return err;
-    }
-    TRY(account__commit(s, c));
+    TRY(edit_accounts(s, "CREATE ROLE", create_each, (void *)(uintptr_t)d));
     return session__ok(st, 0, SLICE_EMPTY);
 }
 
@@ -527,9 +545,10 @@ static bool is_granted_as_role(const struct acl *acl, const struct acl_name *n)
     return false;
 }
 
-static db_err rename_each(struct sql_session *s, const struct ast_rename_user *r,
-                          struct acl_change *c, struct wrong_names *wrong)
+static db_err rename_each(struct sql_session *s, void *arg, struct acl_change *c,
+                          struct wrong_names *wrong)
 {
+    const struct ast_rename_user *r = arg;
     for (uint32_t i = 0; i < r->from.count; i++) {
         struct acl_name from;
         struct acl_name to;
@@ -554,62 +573,43 @@ static db_err rename_each(struct sql_session *s, const struct ast_rename_user *r
 static db_err rename_users(struct statement *st, const struct ast_rename_user *r)
 {
     struct sql_session *s = st->session;
-    struct wrong_names wrong = {.count = 0};
-    struct acl_change *c;
     TRY(need_create_user(s, PRIV_UPDATE));
-    buf_init(&wrong.text, NAMES_MAX_BYTES);
-    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
-    db_err err = rename_each(s, r, c, &wrong);
-    db_err told = tell_wrong(&wrong, s, "RENAME USER");
-    err = err == ERR_OK ? told : err;
-    if (err != ERR_OK) {
-        acl_change_abort(c);
-        return err;
-    }
-    TRY(account__commit(s, c));
+    TRY(edit_accounts(s, "RENAME USER", rename_each, (void *)(uintptr_t)r));
     return session__ok(st, 0, SLICE_EMPTY);
 }
 
 /* ---- SET PASSWORD ---- */
 
-static db_err set_password_of(struct sql_session *s, const struct ast_set_password *p,
-                              const struct acl_name *n, struct slice password, struct acl_change *c)
+static db_err edit_password(struct sql_session *s, void *arg, struct acl_change *c,
+                            struct wrong_names *wrong UNUSED)
 {
+    const struct new_password *p = arg;
     struct acl_user *u;
-    TRY(account__may_change(s, acl_change_view(c), n));
-    TRY(acl_change_edit(c, n->user, n->host, &u));
+    TRY(account__may_change(s, acl_change_view(c), &p->name));
+    TRY(acl_change_edit(c, p->name.user, p->name.host, &u));
     if (u == NULL) {
         return my_error(&s->diag, ER_PASSWORD_NO_MATCH);
     }
-    (void)p;
     u->account.password_expired = false;
-    return account_set_password(&u->account, slice_str(u->account.plugin), password, &s->diag);
+    return account_set_password(&u->account, slice_str(u->account.plugin), p->password, &s->diag);
 }
 
 static db_err set_password(struct statement *st, const struct ast_set_password *p)
 {
     struct sql_session *s = st->session;
-    struct acl_name n;
-    struct acl_change *c;
-    struct slice password = p->password;
+    struct new_password made = {.password = p->password};
     if (p->retain_current) {
         return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "RETAIN CURRENT PASSWORD");
     }
-    TRY(account__name(s, p->user, &n));
-    bool own = slice_eq(n.user, s->priv.user) && slice_eq_nocase(n.host, s->priv.host);
+    TRY(account__name(s, p->user, &made.name));
+    bool own =
+        slice_eq(made.name.user, s->priv.user) && slice_eq_nocase(made.name.host, s->priv.host);
     if (!own) {
         TRY(priv_need_schema(&s->priv, PRIV_UPDATE, SLICE_LIT("mysql"), &s->diag));
     }
-    TRY(p->random ? make_password(s, &password) : ERR_OK);
-    TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
-    db_err err = set_password_of(s, p, &n, password, c);
-    if (err != ERR_OK) {
-        acl_change_abort(c);
-        return err;
-    }
-    TRY(account__commit(s, c));
+    TRY(p->random ? make_password(s, &made.password) : ERR_OK);
+    TRY(edit_accounts(s, "SET PASSWORD", edit_password, &made));
     s->password_expired = s->password_expired && !own;
-    struct random_password made = {n, password};
     return answer(st, &made, p->random ? 1 : 0);
 }
 
