@@ -88,6 +88,18 @@ know).
   who waits for them; a client of such a node that comes back learns of it by RELEASE_LOCK and GET_LOCK only. Deadlocks are found among
   named locks, not between them and table locks.
 - REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.
+- Values: `IF` and `CASE` with a DECIMAL give all their results its decimals (MySQL shows an integer branch without them), BIT beside
+  other types stays a number of bits, `YEAR + INTERVAL` is NULL, `GREATEST` and `LEAST` of a date and of what is none compare as text
+  (MySQL shows dates such as `16383-15-31`), text that is no date equals no other such text in `IN`. Warnings about text that is no date
+  name the value, not the column and row.
+- Result metadata: `(SELECT x)` without a table is described as an expression, a constant of a derived table as BIGINT, a column of
+  GROUP BY with ROLLUP as the table's, a sum of 65 digits as one shorter, LEAST of JSON as a blob; a recursive CTE's column has no
+  original table.
+- Collations: set operations agree pair by pair and not on all operands at once; `IN` and MAX of text of no certain collation is not
+  refused. A parameter's type is its value's, not what the place where it stands suggests.
+- Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
+  `MAKE_SET` or `CONCAT_WS` that NULL passes; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
+  `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
 """
     if "--check" in sys.argv:

@@ -273,6 +273,11 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
     struct sql_type t = type_int(TYPE_BIGINT, false);
     t.length = 1;
     t.flags |= TYPE_F_BOOL | TYPE_F_EXPR;
+    bool not_null = true;
+    for (uint32_t i = 0; i <= n; i++) {
+        not_null = not_null && (args[i]->type.flags & TYPE_F_NOT_NULL) != 0;
+    }
+    t.flags |= (uint8_t)(not_null ? TYPE_F_NOT_NULL : 0);
     struct bexpr *e = bind__new(b, BEXPR_IN_LIST, &t, 0);
     if (e == NULL) {
         return ERR_NOMEM;

@@ -207,8 +207,8 @@ static db_err bind_grouping(struct binder *b, const struct scope *scope, struct 
         return my_error(b->diag, ER_INVALID_GROUP_FUNC_USE);
     }
     struct sql_type t = type_int(TYPE_BIGINT, false);
-    t.length = 1;
-    t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    t.length = 21; /* MYSQL: as of a sum, and nullable */
+    t.flags |= TYPE_F_EXPR;
     struct bexpr *e = bind__new(b, BEXPR_GROUPING, &t, 0);
     if (e == NULL) {
         return ERR_NOMEM;

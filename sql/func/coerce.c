@@ -362,6 +362,15 @@ static struct sql_type wider_temporal(const struct sql_type *a, const struct sql
 }
 
 /* MYSQL: FLOAT with integers of at most three bytes stays FLOAT. */
+static bool stays_float(const struct sql_type *a, const struct sql_type *b)
+{
+    enum { MEDIUMINT_DIGITS = 7 };
+    return a->id == TYPE_FLOAT && a->decimals == DECIMALS_NOT_FIXED && type_is_integer(b) &&
+           b->id != TYPE_INT &&
+           (b->id != TYPE_BIGINT ||
+            ((b->flags & TYPE_F_EXPR) != 0 && b->length <= MEDIUMINT_DIGITS + 1));
+}
+
 static struct sql_type wider_double(const struct sql_type *a, const struct sql_type *b)
 {
     struct sql_type t = func__double();
@@ -401,6 +410,9 @@ static struct sql_type merge(const struct sql_type *a, const struct sql_type *b,
         case FAM_STRING: break;
         }
     } else if (fa <= FAM_DOUBLE && fb <= FAM_DOUBLE) {
+        if (stays_float(a, b) || stays_float(b, a)) {
+            return wider_double(fa == FAM_DOUBLE ? a : b, fa == FAM_DOUBLE ? a : b);
+        }
         return fa == FAM_DOUBLE || fb == FAM_DOUBLE ? func__double() : wider_decimal(a, b);
     } else if (fa == FAM_JSON && fb == FAM_JSON) {
         return *a;

@@ -116,6 +116,14 @@ db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *call, stru
             collation = COLL_BINARY;
         }
     }
+    bool nothing = count != 0;
+    for (uint32_t i = first; i < first + count; i++) {
+        nothing = nothing && args[i].type.id == TYPE_NULL;
+    }
+    if (nothing) { /* MYSQL: of NULLs alone the result is binary */
+        collation = COLL_BINARY;
+        coercibility = 6;
+    }
     const struct charset *cs = collation_by_id(collation)->cs;
     for (uint32_t i = first; i < first + count; i++) {
         /* Numbers and dates become text of the result's own charset. */

@@ -230,7 +230,9 @@ db_err arith_bind_neg(BIND_ARGS)
         kind = NUM_DOUBLE;
         func__result(call, args, t);
     } else if (kind == NUM_DOUBLE) {
-        func__result(call, args, double_result(args, 1));
+        struct sql_type t = double_result(args, 1);
+        t.length = t.decimals < DECIMALS_NOT_FIXED ? 17u + t.decimals : t.length;
+        func__result(call, args, t);
     } else if (kind == NUM_INT) {
         unsigned length = func__precision(a) + 1;
         func__result(call, args, func__bigint(length > 20 ? 20 : length));

@@ -46,7 +46,9 @@ db_err math_bind_abs(BIND_ARGS)
     const struct sql_type *t = &args[0].type;
     call->variant = (int)number(&args[0]);
     if (call->variant == NUM_DOUBLE) {
-        func__result(call, args, double_like(t));
+        struct sql_type d = double_like(t);
+        d.length = d.decimals < DECIMALS_NOT_FIXED ? 17u + d.decimals : d.length;
+        func__result(call, args, d);
     } else if (call->variant == NUM_DECIMAL) {
         func__result(call, args, type_decimal(func__precision(t), scale_of(t), is_unsigned(t)));
     } else {

@@ -113,10 +113,9 @@ db_err string_bind_replace(BIND_ARGS)
     struct func_arg *others[] = {&args[1], &args[2]};
     TRY(func__subject_text(ctx, call, &args[0], others, 2));
     uint64_t chars = chars_in(&args[0].type, call->collation);
-    uint64_t from = chars_in(&args[1].type, call->collation);
     uint64_t to = chars_in(&args[2].type, call->collation);
-    if (to > from) {
-        chars += chars / (from == 0 ? 1 : from) * (to - from);
+    if (to > 2) { /* MYSQL: announced so, whatever is replaced */
+        chars += chars * (to - 2);
     }
     set_chars(call, chars);
     return ERR_OK;
