@@ -162,6 +162,32 @@ static void test_tso(void **state)
     remove_dir(&w);
 }
 
+/* Its time is over before the limit is written: it gives up, and lets go of the loop, which the
+ * write needs. */
+static void late_body(struct world *w)
+{
+    ts_t ts;
+    CHECK_OK(meta_timestamps(w->m, 1, NULL, &ts));
+    g_wall_shift_us += 3600ll * 1000000;
+    fiber_set_deadline(clock_mono_ns());
+    CHECK(meta_timestamps(w->m, 1, NULL, &ts) == ERR_TIMEOUT);
+    fiber_set_deadline(DEADLINE_NONE);
+    CHECK_OK(meta_timestamps(w->m, 1, NULL, &ts));
+}
+
+static void test_tso_late(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    static const struct clock_ops shifted = {"shifted", shifted_mono, shifted_wall, NULL};
+    make_dir(&w);
+    g_wall_shift_us = 0;
+    clock_set(&shifted);
+    life(&w, true, late_body);
+    clock_set(NULL);
+    remove_dir(&w);
+}
+
 struct tso_worker {
     struct world *w;
     struct waiter done;
@@ -357,9 +383,9 @@ static void test_desc_codec(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tso),        cmocka_unit_test(test_tso_race),
-        cmocka_unit_test(test_sequences),  cmocka_unit_test(test_index),
-        cmocka_unit_test(test_desc_codec),
+        cmocka_unit_test(test_tso),      cmocka_unit_test(test_tso_race),
+        cmocka_unit_test(test_tso_late), cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_index),    cmocka_unit_test(test_desc_codec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

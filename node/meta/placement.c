@@ -14,9 +14,11 @@
  * leaves its range alone for a while. Everything is looked at anew in each round, so nothing has to
  * be remembered over a change of leaders. */
 
-#define PLACEMENT_NS       (500 * NS_PER_MS)
-#define AFTER_SUCCESS_NS   (300 * NS_PER_MS)
-#define AFTER_FAILURE_NS   (3 * NS_PER_S)
+#define PLACEMENT_NS     (500 * NS_PER_MS)
+#define AFTER_SUCCESS_NS (300 * NS_PER_MS)
+#define AFTER_FAILURE_NS (3 * NS_PER_S)
+/* The index hears of a change from the range's leader, a moment after that has told us. */
+#define INDEX_LAG_NS       (5 * NS_PER_S)
 #define LOAD_MOVE_NS       (10 * NS_PER_S) /* until the rates tell what the last move has done */
 #define CHANGE_TIME_MAX_NS (300 * NS_PER_S)
 enum { JOBS_MAX = 4, REST_MAX = 64, RANGES_PER_PAGE = 256 };
@@ -30,7 +32,9 @@ struct placement_job {
 
 struct resting {
     range_id_t range;
-    uint64_t until_ns; /* UINT64_MAX: a change is under way */
+    uint64_t until_ns;          /* UINT64_MAX: a change is under way */
+    struct placement_step step; /* under way, or done and perhaps not in the index yet ... */
+    uint64_t lag_until_ns;      /* ... which is waited for so long */
 };
 
 struct placement {
@@ -62,7 +66,8 @@ void placement_free(struct placement *p)
 /* ---- jobs ---- */
 
 /* A place for the range, unless it is resting or all places are taken. */
-static bool reserve(struct placement *p, range_id_t range, uint64_t now)
+static bool reserve(struct placement *p, range_id_t range, const struct placement_step *step,
+                    uint64_t now)
 {
     struct resting *place = NULL;
     bool free_to_go = true;
@@ -72,13 +77,13 @@ static bool reserve(struct placement *p, range_id_t range, uint64_t now)
         if (r->range == range && r->until_ns > now) {
             free_to_go = false;
         }
-        if (place == NULL && r->until_ns <= now) {
+        if (place == NULL && r->until_ns <= now && r->lag_until_ns <= now) {
             place = r;
         }
     }
     free_to_go = free_to_go && place != NULL && p->jobs < JOBS_MAX;
     if (free_to_go) {
-        *place = (struct resting){range, UINT64_MAX};
+        *place = (struct resting){range, UINT64_MAX, *step, UINT64_MAX};
         p->jobs++;
     }
     pthread_mutex_unlock(&p->mutex);
@@ -87,11 +92,13 @@ static bool reserve(struct placement *p, range_id_t range, uint64_t now)
 
 static void release(struct placement *p, range_id_t range, db_err err)
 {
-    uint64_t until = clock_mono_ns() + (err == ERR_OK ? AFTER_SUCCESS_NS : AFTER_FAILURE_NS);
+    uint64_t now = clock_mono_ns();
+    uint64_t until = now + (err == ERR_OK ? AFTER_SUCCESS_NS : AFTER_FAILURE_NS);
     pthread_mutex_lock(&p->mutex);
     for (unsigned i = 0; i < REST_MAX; i++) {
         if (p->resting[i].range == range && p->resting[i].until_ns == UINT64_MAX) {
             p->resting[i].until_ns = until;
+            p->resting[i].lag_until_ns = err == ERR_OK ? now + INDEX_LAG_NS : 0;
         }
     }
     p->jobs--;
@@ -124,7 +131,7 @@ static void job_fiber(void *arg)
 static bool start_job(struct meta *m, const struct range_desc *d, const struct placement_step *step)
 {
     struct placement *p = m->placement_state;
-    if (!reserve(p, d->id, clock_mono_ns())) {
+    if (!reserve(p, d->id, step, clock_mono_ns())) {
         return false;
     }
     struct placement_job *j = mem_calloc(1, sizeof(*j));
@@ -144,8 +151,10 @@ static bool start_job(struct meta *m, const struct range_desc *d, const struct p
 
 struct round {
     struct placement_view view;
-    struct node_info *nodes;  /* of the view: replicas and leases as the index has them */
-    uint32_t told[NODES_MAX]; /* replicas of each node by its own word */
+    struct node_info *nodes;       /* of the view: replicas and leases as the index has them */
+    uint32_t told[NODES_MAX];      /* replicas of each node by its own word */
+    struct resting open[REST_MAX]; /* steps that the index may not show yet */
+    unsigned open_count;
     uint32_t held[NODES_MAX]; /* by the index, before the round's steps */
 };
 
@@ -159,21 +168,35 @@ static struct node_info *node_in(struct round *r, node_id_t id)
     return NULL;
 }
 
-/* What nodes tell with their heartbeats is older than the index: a round that went by it would do
- * again what the last one has done, and the next one would undo both. */
-static void count_range(struct meta *m UNUSED, struct round *r, const struct range_desc *d)
+static void note_open(struct placement *p, struct round *r)
 {
-    struct node_info *n;
-    for (unsigned i = 0; i < d->replica_count; i++) {
-        n = node_in(r, d->replicas[i].node);
-        if (n != NULL) {
-            n->ranges++;
+    uint64_t now = clock_mono_ns();
+    pthread_mutex_lock(&p->mutex);
+    for (unsigned i = 0; i < REST_MAX; i++) {
+        if (p->resting[i].lag_until_ns > now) {
+            r->open[r->open_count++] = p->resting[i];
         }
     }
-    n = node_in(r, d->leader_hint);
-    if (n != NULL) {
-        n->leases++;
+    pthread_mutex_unlock(&p->mutex);
+}
+
+/* The step of the range that the index does not show yet. */
+static const struct placement_step *open_step(const struct round *r, const struct range_desc *d)
+{
+    for (unsigned i = 0; i < r->open_count; i++) {
+        if (r->open[i].range == d->id && !placement_done(&r->open[i].step, d)) {
+            return &r->open[i].step;
+        }
     }
+    return NULL;
+}
+
+/* What nodes tell with their heartbeats is older than the index, and the index is older than what
+ * is under way: a round that went by either would do again what the last one has begun, with
+ * another range, and the next one would undo both, for ever. */
+static void count_range(struct meta *m UNUSED, struct round *r, const struct range_desc *d)
+{
+    placement_count(r->nodes, r->view.count, d, open_step(r, d));
 }
 
 /* A step is under way: the next ranges of the round are decided as if it were done. */
@@ -197,8 +220,8 @@ static void count_step(struct round *r, const struct range_desc *d,
 static void look_at(struct meta *m, struct round *r, const struct range_desc *d)
 {
     struct placement_step step;
-    if (d->leader_hint == 0) {
-        return; /* nobody to ask yet */
+    if (d->leader_hint == 0 || open_step(r, d) != NULL) {
+        return; /* nobody to ask yet; or it is not as it seems */
     }
     placement_choose(&r->view, d, &step);
     if (step.kind == PLACEMENT_NOTHING || !start_job(m, d, &step)) {
@@ -242,6 +265,7 @@ static db_err look_at_all(struct meta *m, struct round *r, struct arena *a)
         r->nodes[i].ranges = 0;
         r->nodes[i].leases = 0;
     }
+    note_open(m->placement_state, r);
     TRY(each_range(m, r, a, count_range));
     for (unsigned i = 0; i < r->view.count; i++) {
         r->held[i] = r->nodes[i].ranges;

@@ -33,6 +33,13 @@ struct placement_step {
 void placement_choose(const struct placement_view *view, const struct range_desc *desc,
                       struct placement_step *ret_step);
 
+/* Does the descriptor show what the step was to do? */
+bool placement_done(const struct placement_step *step, const struct range_desc *desc);
+/* Adds the range's replicas and its lease to the counts of their nodes, as they are when the step
+ * is done (NULL: none is under way). */
+void placement_count(struct node_info *nodes, unsigned count, const struct range_desc *desc,
+                     const struct placement_step *step);
+
 struct placement;
 MUST_USE db_err placement_new(struct placement **ret_p);
 void placement_free(struct placement *p);

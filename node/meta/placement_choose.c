@@ -310,3 +310,48 @@ void placement_choose(const struct placement_view *view, const struct range_desc
     }
     *ret_step = s;
 }
+
+bool placement_done(const struct placement_step *step, const struct range_desc *desc)
+{
+    bool done = step->kind != PLACEMENT_LEASE || desc->leader_hint == step->lease_to;
+    for (unsigned i = 0; i < step->count; i++) {
+        node_id_t node = step->changes[i].node;
+        done = done &&
+               (step->changes[i].op == REPLICA_ADD ? is_voter(desc, node) : !holds(desc, node));
+    }
+    return done;
+}
+
+static struct node_info *counted(struct node_info *nodes, unsigned count, node_id_t id)
+{
+    for (unsigned i = 0; i < count; i++) {
+        if (nodes[i].id == id) {
+            return &nodes[i];
+        }
+    }
+    return NULL;
+}
+
+void placement_count(struct node_info *nodes, unsigned count, const struct range_desc *desc,
+                     const struct placement_step *step)
+{
+    bool moves = step != NULL && step->kind == PLACEMENT_LEASE;
+    node_id_t leader = moves ? step->lease_to : desc->leader_hint;
+    struct node_info *n = counted(nodes, count, leader);
+    if (n != NULL) {
+        n->leases++;
+    }
+    for (unsigned i = 0; i < desc->replica_count; i++) {
+        n = counted(nodes, count, desc->replicas[i].node);
+        if (n != NULL) {
+            n->ranges++;
+        }
+    }
+    for (unsigned i = 0; step != NULL && i < step->count; i++) {
+        bool add = step->changes[i].op == REPLICA_ADD;
+        n = counted(nodes, count, step->changes[i].node);
+        if (n != NULL && add != holds(desc, n->id)) {
+            n->ranges += add ? 1u : -1u;
+        }
+    }
+}

@@ -201,11 +201,89 @@ static void load_is_spread_before_leases(void **state)
     assert_true(s.kind == PLACEMENT_LEASE && s.lease_to == 1);
 }
 
+/* Rounds as the leader of the meta range makes them. What it decides takes a while, and a while
+ * more until the index shows it. */
+enum { SIM_RANGES = 23, SIM_ROUNDS = 400 };
+
+struct sim_range {
+    struct range_desc shown;
+    struct placement_step step;
+    unsigned left; /* rounds until the index shows it; 0: none is under way */
+};
+
+static void carry_out(struct range_desc *d, const struct placement_step *s)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        if (s->changes[i].op == REPLICA_ADD) {
+            node_id_t node = s->changes[i].node;
+            d->replicas[d->replica_count++] = (struct replica_desc){node, node, REPLICA_VOTER};
+            continue;
+        }
+        for (unsigned k = 0; k < d->replica_count; k++) {
+            if (d->replicas[k].node == s->changes[i].node) {
+                d->replicas[k] = d->replicas[--d->replica_count];
+            }
+        }
+    }
+    d->leader_hint = s->kind == PLACEMENT_LEASE ? s->lease_to : d->leader_hint;
+}
+
+static unsigned sim_round(struct sim_range *ranges, unsigned round)
+{
+    unsigned begun = 0;
+    for (unsigned i = 0; i < g_view.count; i++) {
+        g_nodes[i].ranges = g_nodes[i].leases = 0;
+    }
+    for (unsigned i = 0; i < SIM_RANGES; i++) {
+        struct sim_range *r = &ranges[i];
+        if (r->left != 0 && --r->left == 0) {
+            carry_out(&r->shown, &r->step);
+            assert_true(placement_done(&r->step, &r->shown));
+        }
+        assert_true(r->left == 0 || !placement_done(&r->step, &r->shown));
+        placement_count(g_nodes, g_view.count, &r->shown, r->left != 0 ? &r->step : NULL);
+    }
+    for (unsigned i = 0; i < SIM_RANGES && begun == 0; i++) {
+        struct sim_range *r = &ranges[i];
+        if (r->left == 0) {
+            placement_choose(&g_view, &r->shown, &r->step);
+            begun += r->step.kind != PLACEMENT_NOTHING;
+            r->left = r->step.kind != PLACEMENT_NOTHING ? 1 + (i * 7 + round) % 9 : 0;
+        }
+    }
+    return begun;
+}
+
+static void it_comes_to_rest(void **state)
+{
+    (void)state;
+    static struct sim_range ranges[SIM_RANGES];
+    nodes(5);
+    for (unsigned i = 0; i < SIM_RANGES; i++) {
+        ranges[i] = (struct sim_range){.shown = ON(1, 2, 3)};
+        ranges[i].shown.id = i + 2;
+    }
+    unsigned last = 0;
+    unsigned steps = 0;
+    for (unsigned round = 1; round <= SIM_ROUNDS; round++) {
+        if (sim_round(ranges, round) != 0) {
+            last = round;
+            steps++;
+        }
+    }
+    printf("  %u steps, the last one in round %u\n", steps, last);
+    assert_true(last < SIM_ROUNDS / 4 && steps < 2 * SIM_RANGES + 20);
+    for (unsigned i = 0; i < 5; i++) {
+        assert_true(g_nodes[i].ranges >= 12 && g_nodes[i].ranges <= 15);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_and_two_nodes_keep_one_replica),
         cmocka_unit_test(load_is_spread_before_leases),
+        cmocka_unit_test(it_comes_to_rest),
         cmocka_unit_test(three_nodes_get_three_at_once),
         cmocka_unit_test(a_dead_nodes_replica_is_replaced),
         cmocka_unit_test(a_node_that_leaves_is_emptied),

@@ -102,8 +102,12 @@ static db_err await_extension(struct meta *m, struct diag *diag)
     uint64_t round = t->round;
     while (t->round == round) {
         db_err err = fiber_cond_wait(&t->extended, &t->lock, clock_mono_ns() + TSO_FULL_WAIT_NS);
-        if (err == ERR_TIMEOUT && !range_store_disk_full(m->rs)) {
-            continue;
+        bool mine = err == ERR_TIMEOUT && clock_mono_ns() >= fiber_deadline();
+        if (err == ERR_TIMEOUT && !mine && !range_store_disk_full(m->rs)) {
+            continue; /* not with a deadline of our own over: there would be no wait any more */
+        }
+        if (mine) {
+            return diag_set(diag, err, "no timestamp was reserved in time");
         }
         if (err != ERR_OK) {
             return diag_set(diag, err == ERR_TIMEOUT ? ERR_DISK_FULL : err,
