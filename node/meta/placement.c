@@ -77,7 +77,8 @@ static bool reserve(struct placement *p, range_id_t range, const struct placemen
         if (r->range == range && r->until_ns > now) {
             free_to_go = false;
         }
-        if (place == NULL && r->until_ns <= now && r->lag_until_ns <= now) {
+        bool idle = r->until_ns <= now && r->lag_until_ns <= now;
+        if (idle && (place == NULL || r->range == range)) {
             place = r;
         }
     }
@@ -180,22 +181,47 @@ static void note_open(struct placement *p, struct round *r)
     pthread_mutex_unlock(&p->mutex);
 }
 
+/* The index shows it. What becomes of the range from now on has nothing to do with this step. */
+static void close_step(struct placement *p, struct resting *o)
+{
+    pthread_mutex_lock(&p->mutex);
+    for (unsigned i = 0; i < REST_MAX; i++) {
+        struct resting *r = &p->resting[i];
+        if (r->range == o->range && r->until_ns != UINT64_MAX) {
+            r->lag_until_ns = 0;
+        }
+    }
+    pthread_mutex_unlock(&p->mutex);
+    o->range = 0;
+}
+
 /* The step of the range that the index does not show yet. */
-static const struct placement_step *open_step(const struct round *r, const struct range_desc *d)
+static const struct placement_step *open_step(struct round *r, const struct range_desc *d)
 {
     for (unsigned i = 0; i < r->open_count; i++) {
-        if (r->open[i].range == d->id && !placement_done(&r->open[i].step, d)) {
+        if (r->open[i].range == d->id) {
             return &r->open[i].step;
         }
     }
     return NULL;
 }
 
+static void close_steps(struct meta *m, struct round *r, const struct range_desc *d)
+{
+    for (unsigned i = 0; i < r->open_count; i++) {
+        struct resting *o = &r->open[i];
+        if (o->range == d->id && placement_done(&o->step, d)) {
+            close_step(m->placement_state, o);
+        }
+    }
+}
+
 /* What nodes tell with their heartbeats is older than the index, and the index is older than what
  * is under way: a round that went by either would do again what the last one has begun, with
  * another range, and the next one would undo both, for ever. */
-static void count_range(struct meta *m UNUSED, struct round *r, const struct range_desc *d)
+static void count_range(struct meta *m, struct round *r, const struct range_desc *d)
 {
+    close_steps(m, r, d);
     placement_count(r->nodes, r->view.count, d, open_step(r, d));
 }
 
