@@ -78,7 +78,7 @@ know).
   table, not its temporary copy.
 - Temporary tables are kept in memory whatever their ENGINE; a session's may take a quarter of the node's statement memory. One that stays
   when its database is dropped cannot be reached until the database exists again.
-- FLUSH of tables, logs, status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.
+- FLUSH of tables, logs (their files are opened for each entry), status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.
 - Privileges: what is granted on a database counts for connected sessions from their next statement on, in MySQL for the current
   database only after the next `USE`. The tables of the schema `mysql` about accounts are read only. `mysql_native_password` is there.
   Certificates of clients are not looked at: who `REQUIRE X509`, `SUBJECT`, `ISSUER` or `CIPHER` cannot log in. `PROXY` is kept and
@@ -87,6 +87,11 @@ know).
 - Several nodes: named locks (`GET_LOCK`) are of the cluster. Those of a node that dies, or that the others have gone on without, go to
   who waits for them; a client of such a node that comes back learns of it by RELEASE_LOCK and GET_LOCK only. Deadlocks are found among
   named locks, not between them and table locks.
+- `FLUSH TABLES WITH READ LOCK` is of all nodes, and waits for the end of transactions that have changed rows; MySQL holds them up at their COMMIT.
+- ANALYZE TABLE reads the indexes (of a large one the first two million entries) and keeps how many values they have; histograms are not built.
+- Logs of queries are files (`log_output` TABLE writes none) and leave out the text of statements about accounts unless `log_raw` is on.
+  `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. `max_user_connections` counts one node's.
+- CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
 - REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.
 - Values: `IF` and `CASE` with a DECIMAL give all their results its decimals (MySQL shows an integer branch without them), BIT beside
   other types stays a number of bits, `YEAR + INTERVAL` is NULL, `GREATEST` and `LEAST` of a date and of what is none compare as text

@@ -439,7 +439,8 @@ db_err ddl__create_table(struct ddl_ctx *ctx, const struct ast_create_table *s)
     TRY(check_not_auxiliary(ctx, d.def.schema_name, d.def.name));
     d.def.schema_id = schema->id;
     d.def.collation = schema->collation;
-    d.def.engine = SLICE_LIT("InnoDB");
+    struct slice engine = s->temporary ? ctx->default_temporary_engine : ctx->default_engine;
+    d.def.engine = engine.ptr != NULL ? engine : SLICE_LIT("InnoDB");
     snap = NULL;
     if (!s->temporary) {
         TRY(lock_parents(&d, s, &snap));

@@ -51,6 +51,7 @@ struct ddl_ctx {
     uint64_t lock_deadline_ns;               /* of metadata locks (@@lock_wait_timeout); 0: none */
     struct sql_coord *coord;                 /* the other nodes; NULL: there are none */
     struct sql_coord_lock *coord_lock;       /* ddl_execute's own */
+    struct slice default_engine, default_temporary_engine; /* ptr NULL: InnoDB */
     bool locked;                         /* LOCK TABLES has all tables that the statement changes */
     struct sql_coord_lock *outer_lock;   /* and this is its lock on the nodes; may be NULL */
     struct ddl_temporaries *temporaries; /* NULL: there can be none (1235) */
@@ -86,11 +87,15 @@ MUST_USE db_err ddl_check_table(struct ddl_ctx *ctx, const struct table_def *t,
 MUST_USE db_err ddl_recover(struct catalog *catalog, struct storage *storage, uint64_t node,
                             struct diag *diag);
 
+/* An engine that CREATE TABLE takes, under any of its names, as it is shown (a literal). */
+bool ddl_engine_name(struct slice word, struct slice *ret_shown);
 struct ddl_show_opts {
     uint64_t sql_mode;            /* ANSI_QUOTES */
     const struct timezone *tz;    /* defaults of TIMESTAMP columns are shown in it; NULL: UTC */
     uint64_t next_auto_increment; /* 0: what CREATE TABLE said */
     bool temporary;               /* say so, whatever the table is */
+    bool bare;                    /* names without quotes where they need none */
+    bool verbose;                 /* ROW_FORMAT is told also when nobody set it */
 };
 /* Appends the text that SHOW CREATE TABLE gives. */
 MUST_USE db_err ddl_show_create_table_opts(struct arena *arena, const struct table_def *def,
@@ -116,7 +121,7 @@ MUST_USE db_err ddl_print_expr(const struct ast_expr *expr, struct buf *out);
 MUST_USE db_err ddl_show_create_view(struct arena *arena, const struct table_def *def,
                                      bool short_names, struct diag *diag, struct buf *out);
 /* SHOW CREATE DATABASE. */
-MUST_USE db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists,
+MUST_USE db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists, bool bare,
                                        struct buf *out);
 
 /* ANALYZE TABLE: distinct[i] is that of index i. The caller shares the table's metadata lock.

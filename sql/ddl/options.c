@@ -146,6 +146,17 @@ static const struct engine_name engine_names[] = {
     {"ndbcluster", "ndbcluster", false}, {"NDB", "ndbcluster", false},
 };
 
+bool ddl_engine_name(struct slice word, struct slice *ret_shown)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(engine_names); i++) {
+        if (engine_names[i].usable && slice_eq_nocase(word, slice_str(engine_names[i].word))) {
+            *ret_shown = slice_str(engine_names[i].shown);
+            return true;
+        }
+    }
+    return false;
+}
+
 static db_err set_engine(struct draft *d, struct slice word)
 {
     struct ddl_ctx *ctx = d->ctx;

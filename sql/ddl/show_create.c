@@ -2,6 +2,7 @@
  * the letter as MySQL prints it. */
 #include "sql/charset/charset.h"
 #include "sql/ddl/ddl_int.h"
+#include "sql/parser/parser.h"
 #include "sql/types/cast.h"
 #include "sql/types/sql_mode.h"
 
@@ -19,8 +20,28 @@ static db_err put(struct printer *p, const char *text)
     return buf_append(p->out, text, strlen(text));
 }
 
+/* MYSQL: letters, digits, _, $ and what is not ASCII; not only digits, and no keyword. */
+static bool needs_quotes(struct slice name)
+{
+    bool digits = true;
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.ptr[i];
+        bool digit = c >= '0' && c <= '9';
+        bool plain = digit || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+                     (c == '$' && i != 0) || c >= 0x80;
+        if (!plain) {
+            return true;
+        }
+        digits = digits && digit;
+    }
+    return digits || parser_is_keyword(name);
+}
+
 static db_err put_name(struct printer *p, struct slice name)
 {
+    if (p->opts->bare && !needs_quotes(name)) {
+        return buf_append_slice(p->out, name);
+    }
     uint8_t quote = (p->opts->sql_mode & SQL_MODE_ANSI_QUOTES) != 0 ? '"' : '`';
     TRY(buf_append_u8(p->out, quote));
     for (size_t i = 0; i < name.len; i++) {
@@ -324,6 +345,10 @@ static db_err put_tail(struct printer *p)
     if (t->create_options.len != 0) {
         TRY(buf_printf(p->out, " %.*s", SLICE_FMT(t->create_options)));
     }
+    if (p->opts->verbose && ddl_table_option(t, "ROW_FORMAT").ptr == NULL) {
+        TRY(put(p, slice_eq(t->engine, SLICE_LIT("InnoDB")) ? " ROW_FORMAT=DYNAMIC"
+                                                            : " ROW_FORMAT=FIXED"));
+    }
     if (t->comment.len != 0) {
         TRY(put(p, " COMMENT="));
         TRY(put_text(p, t->comment));
@@ -366,9 +391,10 @@ db_err ddl_show_create_table(struct arena *arena, const struct table_def *def, s
     return ddl_show_create_table_opts(arena, def, &opts, out);
 }
 
-db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists, struct buf *out)
+db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists, bool bare,
+                              struct buf *out)
 {
-    struct ddl_show_opts opts = {0};
+    struct ddl_show_opts opts = {.bare = bare};
     struct printer p = {.opts = &opts, .out = out};
     const struct collation *coll = collation_by_id(def->collation);
     TRY(put(&p, "CREATE DATABASE "));

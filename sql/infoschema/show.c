@@ -547,10 +547,11 @@ db_err show_check(struct arena *arena, const struct catalog_snapshot *snapshot,
 /* ---- SHOW CREATE ---- */
 
 static db_err create_table_row(struct arena *arena, const struct table_def *t,
-                               struct storage *storage, struct show_row *row)
+                               struct storage *storage, const struct show_form *form,
+                               struct show_row *row)
 {
     SCOPE_BUF(out, SHOW_TEXT_MAX * 16);
-    struct ddl_show_opts opts = {0};
+    struct ddl_show_opts opts = {.bare = form->bare, .verbose = form->verbose};
     uint8_t key[16];
     if (storage != NULL && t->auto_increment >= 0 &&
         storage_sequence_peek(storage, sequence_key(t, false, key), NULL,
@@ -608,10 +609,10 @@ static db_err create_virtual_row(struct arena *arena, struct slice schema,
 }
 
 static db_err create_schema_row(struct arena *arena, const struct schema_def *s, bool if_not_exists,
-                                struct show_row *row)
+                                bool bare, struct show_row *row)
 {
     SCOPE_BUF(out, SHOW_TEXT_MAX);
-    TRY(ddl_show_create_schema(s, if_not_exists, &out));
+    TRY(ddl_show_create_schema(s, if_not_exists, bare, &out));
     *row = (struct show_row){
         .count = 2, .names = {"Database", "Create Database"}, .lengths = {64, 1024}};
     row->cells[0] = s->name;
@@ -620,7 +621,8 @@ static db_err create_schema_row(struct arena *arena, const struct schema_def *s,
 
 db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snapshot,
                        struct storage *storage, const struct ast_show *show,
-                       struct slice current_schema, struct diag *diag, struct show_row *ret_row)
+                       struct slice current_schema, const struct show_form *form, struct diag *diag,
+                       struct show_row *ret_row)
 {
     struct show_row row;
     bool database = show->what == AST_SHOW_CREATE_DATABASE;
@@ -640,7 +642,7 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snaps
         return name == NULL ? ERR_NOMEM : my_error(diag, ER_BAD_DB_ERROR, name);
     }
     if (database) {
-        TRY(create_schema_row(arena, s, show->if_not_exists, &row));
+        TRY(create_schema_row(arena, s, show->if_not_exists, form->bare, &row));
     } else {
         const struct table_def *t = snapshot_table(snapshot, schema, show->name.name);
         if (t == NULL) {
@@ -655,7 +657,7 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snaps
             *ret_row = row;
             return ERR_OK;
         }
-        TRY(t->kind == TABLE_BASE ? create_table_row(arena, t, storage, &row)
+        TRY(t->kind == TABLE_BASE ? create_table_row(arena, t, storage, form, &row)
                                   : create_virtual_row(arena, schema, t, &row));
     }
     *ret_row = row;

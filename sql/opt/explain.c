@@ -11,6 +11,7 @@ struct tree {
     struct arena *arena;
     const struct plan *plan;
     bool fragments;
+    const struct node_counters *counters;
     bool *cte_shown;
 };
 

@@ -1,6 +1,7 @@
 #include "sql/parser/lexer_word.h"
 
 #include "sql/parser/lexer.h"
+#include "sql/parser/parser.h"
 #include "sql_grammar.h"
 
 #include "keyword_hash.inc"
@@ -49,4 +50,10 @@ bool lex_is_reserved(struct slice word)
 {
     const struct word_entry *e = lex_word_find(word);
     return e != NULL && e->class == WORD_RESERVED;
+}
+
+bool parser_is_keyword(struct slice word)
+{
+    const struct word_entry *e = lex_word_find(word);
+    return e != NULL && e->class != WORD_FUNCTION;
 }

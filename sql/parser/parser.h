@@ -58,4 +58,7 @@ MUST_USE db_err parser_parse_expr(struct arena *arena, struct slice text,
                                   const struct parse_options *opts, struct diag *diag,
                                   struct ast_expr **ret_expr);
 
+/* Is it a word of the grammar, reserved or not, as INFORMATION_SCHEMA.KEYWORDS lists them? */
+bool parser_is_keyword(struct slice word);
+
 #endif

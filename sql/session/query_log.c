@@ -51,17 +51,22 @@ static void append(void *arg)
     close(fd);
 }
 
-/* What the variable names, or HOST`suffix`; in the data directory unless it is absolute. */
-static const char *path_of(struct sql_session *s, enum sysvar_id file, const char *suffix)
+const char *query_log__path(struct sql_session *s, bool slow)
 {
     struct sysvar_globals *g = engine__globals(s->engine);
-    struct slice name = g->values[file].s;
+    struct slice name = g->values[slow ? VAR_slow_query_log_file : VAR_general_log_file].s;
     const char *dir = s->engine->opts.data_dir == NULL ? "." : s->engine->opts.data_dir;
-    struct slice host = g->values[VAR_hostname].s;
-    const char *path =
-        name.len == 0 ? arena_printf(&s->stmt_arena, "%s/%.*s%s", dir, SLICE_FMT(host), suffix)
-        : name.ptr[0] == '/' ? arena_strdup(&s->stmt_arena, name)
-                             : arena_printf(&s->stmt_arena, "%s/%.*s", dir, SLICE_FMT(name));
+    char host[256] = "";
+    const char *path;
+    if (name.len == 0) {
+        path = gethostname(host, sizeof(host) - 1) == 0
+                   ? arena_printf(&s->stmt_arena, "%s/%s%s.log", dir, host, slow ? "-slow" : "")
+                   : NULL;
+    } else if (name.ptr[0] == '/') {
+        path = arena_strdup(&s->stmt_arena, name);
+    } else {
+        path = arena_printf(&s->stmt_arena, "%s/%.*s", dir, SLICE_FMT(name));
+    }
     sysvar_globals_unref(g);
     return path;
 }
@@ -74,10 +79,10 @@ static bool to_file(struct sql_session *s)
     return on;
 }
 
-static void write_entry(struct sql_session *s, enum sysvar_id file, const char *suffix,
-                        const char *header, struct slice text)
+static void write_entry(struct sql_session *s, bool slow, struct slice text)
 {
-    struct entry e = {.path = path_of(s, file, suffix), .header = slice_str(header), .text = text};
+    struct entry e = {.path = query_log__path(s, slow), .text = text};
+    e.header = SLICE_LIT("Time                 Id Command    Argument\n");
     if (e.path == NULL) {
         return;
     }
@@ -120,8 +125,7 @@ void query_log__general(struct sql_session *s, const char *command, struct slice
     if (buf_printf(&b, "%s\t%5llu %s\t", when, (unsigned long long)s->connection_id, command) ==
             ERR_OK &&
         buf_append_slice(&b, body) == ERR_OK && buf_append_u8(&b, '\n') == ERR_OK) {
-        write_entry(s, VAR_general_log_file, ".log",
-                    "Time                 Id Command    Argument\n", buf_slice(&b));
+        write_entry(s, false, buf_slice(&b));
     }
     buf_fini(&b);
 }
@@ -161,8 +165,7 @@ static void slow(struct sql_session *s, struct slice text, uint64_t start_us, ui
     }
     buf_init(&b, ENTRY_MAX);
     if (slow_text(s, text, start_us, took_us, &b) == ERR_OK) {
-        write_entry(s, VAR_slow_query_log_file, "-slow.log",
-                    "Time                 Id Command    Argument\n", buf_slice(&b));
+        write_entry(s, true, buf_slice(&b));
     }
     buf_fini(&b);
 }

@@ -21,6 +21,9 @@ void query_log__general(struct sql_session *s, const char *command, struct slice
 void query_log__ended(struct sql_session *s, struct slice text, uint64_t start_us,
                       uint64_t took_us);
 
+/* The log's file, in the statement's arena; NULL: no memory. */
+const char *query_log__path(struct sql_session *s, bool slow);
+
 /* SHOW PROFILES, SHOW PROFILE. */
 db_err profile__show(struct statement *st, const struct ast_show *show);
 void profile__free(struct sql_session *s);

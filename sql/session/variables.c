@@ -1,11 +1,13 @@
 /* A session's variables: system variables over the globals, user variables, and the cached fields
  * that statements ask. */
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "sql/charset/charset.h"
 #include "sql/session/globals.h"
+#include "sql/session/query_log.h"
 #include "sql/session/session_int.h"
 #include "sql/types/json.h"
 
@@ -171,6 +173,20 @@ static bool computed(struct sql_session *s, enum sysvar_id id, struct value *ret
     case VAR_version:
         *ret = value_str(slice_str(s->engine->version), COLL_UTF8MB3_GENERAL_CI);
         return true;
+    case VAR_hostname: {
+        char host[256] = "";
+        const char *name = gethostname(host, sizeof(host) - 1) == 0
+                               ? arena_strdup(&s->stmt_arena, slice_str(host))
+                               : "";
+        *ret = value_str(slice_str(name == NULL ? "" : name), COLL_UTF8MB3_GENERAL_CI);
+        return true;
+    }
+    case VAR_slow_query_log_file:
+    case VAR_general_log_file: {
+        const char *path = query_log__path(s, id == VAR_slow_query_log_file);
+        *ret = path == NULL ? value_null() : value_str(slice_str(path), COLL_UTF8MB3_GENERAL_CI);
+        return true;
+    }
     case VAR_port: *ret = value_uint(s->engine->opts.port); return true;
     case VAR_server_id: *ret = value_uint(s->engine->opts.server_id); return true;
     case VAR_socket:
@@ -450,6 +466,14 @@ static db_err wanted_value(struct sql_session *s, enum sysvar_id id, enum ast_sc
         TRY(sysvar_convert(id, v, &s->stmt_arena, &s->diag, &x, &clipped));
     }
     TRY(check_value(s, id, &x));
+    if (id == VAR_default_storage_engine || id == VAR_default_tmp_storage_engine) {
+        if (x.is_null) {
+            return my_error(&s->diag, ER_WRONG_VALUE_FOR_VAR, sysvar_defs[id].name, "NULL");
+        }
+        if (!ddl_engine_name(x.s, &x.s)) {
+            return my_error(&s->diag, ER_UNKNOWN_STORAGE_ENGINE, arena_strdup(&s->stmt_arena, x.s));
+        }
+    }
     if (clipped && scope == AST_SCOPE_PERSIST_ONLY) {
         x.i = v->i; /* MYSQL: kept as given, and clipped when it is used */
     } else if (clipped) {
