@@ -438,6 +438,12 @@ static db_err line(struct tree *t, struct xnode *parent, const struct plan_node 
     return ERR_OK;
 }
 
+/* Which way was gone is known once the plan has run. */
+static bool runs_fragments(const struct tree *t, const struct plan_fragment *f)
+{
+    return t->counters == NULL ? t->fragments : t->counters[f->above->id].loops != 0;
+}
+
 /* What runs on other nodes is not counted here. */
 static void uncount(struct xnode *x)
 {
@@ -451,7 +457,9 @@ static db_err walk(struct tree *t, struct xnode *parent, const struct plan_node 
 {
     switch ((int)n->kind) {
     case PLAN_PROJECT: return walk(t, parent, n->children[0]);
-    case PLAN_GATHER: return walk(t, parent, t->fragments ? n->u.gather->above : n->children[0]);
+    case PLAN_GATHER:
+        return walk(t, parent,
+                    runs_fragments(t, n->u.gather) ? n->u.gather->above : n->children[0]);
     case PLAN_FRAGMENT: {
         struct xnode *x = add(t, parent, "Gather rows of fragments, run where the data lies");
         if (x == NULL) {
@@ -480,7 +488,8 @@ static db_err walk(struct tree *t, struct xnode *parent, const struct plan_node 
 db_err explain__tree(const struct plan *plan, const struct explain_opts *opts, struct arena *arena,
                      struct xnode **ret_root)
 {
-    struct tree t = {.arena = arena, .plan = plan, .fragments = opts->fragments};
+    struct tree t = {
+        .arena = arena, .plan = plan, .fragments = opts->fragments, .counters = opts->counters};
     struct xnode *top = ARENA_NEW(arena, struct xnode);
     t.cte_shown = arena_calloc(arena, plan->cte_count + 1, sizeof(bool));
     if (top == NULL || t.cte_shown == NULL) {
