@@ -54,6 +54,8 @@ static db_err copy_columns(struct binder *b, const struct lcolumn *from, uint32_
     }
     for (uint32_t i = 0; i < count; i++) {
         n->columns[i].id = bind__new_col(b);
+        const struct column_def *def = n->columns[i].def;
+        n->columns[i].base = def != NULL ? def : n->columns[i].base;
         n->columns[i].def = NULL;
         n->columns[i].hidden = false;
     }

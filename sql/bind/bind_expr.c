@@ -357,8 +357,9 @@ static const struct column_def *definition(const struct scope *scope, const stru
 {
     for (const struct scope *s = scope; s != NULL; s = s->parent) {
         for (uint32_t i = 0; i < s->count; i++) {
-            if (s->columns[i].id == column->u.column.id) {
-                return s->columns[i].def;
+            const struct lcolumn *c = &s->columns[i];
+            if (c->id == column->u.column.id) {
+                return c->def != NULL ? c->def : c->base;
             }
         }
     }
@@ -386,6 +387,27 @@ static db_err constant_default(struct binder *b, const struct column_def *def, s
     return ERR_OK;
 }
 
+/* MYSQL: where no row is being made, the number that comes next is 0 and the time of a change NULL.
+ */
+static db_err default_of_query(struct binder *b, const struct column_def *def, struct slice name,
+                               struct bexpr **ret)
+{
+    struct value v;
+    if (def == NULL || def->generated != GENERATED_NO) {
+        return my_error(b->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(b->arena, name));
+    }
+    if (def->auto_increment) {
+        v = value_int(0);
+        value_tag(&v, &def->type);
+        return bind__const(b, &v, &def->type, 2, ret);
+    }
+    if (def->default_kind == DEFAULT_EXPR) {
+        return my_error(b->diag, ER_DEFAULT_AS_VAL_GENERATED);
+    }
+    value_set_null(&v, &def->type);
+    return bind__const(b, &v, &def->type, 2, ret);
+}
+
 static db_err bind_default(struct binder *b, struct scope *scope, const struct ast_column *c,
                            struct bexpr **ret)
 {
@@ -394,9 +416,13 @@ static db_err bind_default(struct binder *b, struct scope *scope, const struct a
     if (c->name.ptr != NULL) {
         TRY(bind__column(b, scope, c, &column));
         t = column->type;
-        TRY(constant_default(b, definition(scope, column), ret));
+        const struct column_def *def = definition(scope, column);
+        TRY(constant_default(b, def, ret));
         if (*ret != NULL) {
             return ERR_OK;
+        }
+        if (b->stmt != NULL && b->stmt->target_count == 0) {
+            return default_of_query(b, def, c->name, ret);
         }
     }
     struct bexpr *e = bind__new(b, BEXPR_DEFAULT, &t, column != NULL ? 1 : 0);

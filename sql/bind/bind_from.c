@@ -256,6 +256,7 @@ db_err bind__wrap(struct binder *b, struct lnode *root, uint32_t visible, struct
         exprs[i].out = bind__new_col(b);
         cols[i] = root->columns[i];
         cols[i].id = exprs[i].out;
+        cols[i].base = cols[i].def != NULL ? cols[i].def : cols[i].base;
         cols[i].def = NULL;
         cols[i].need = 0;
     }

@@ -57,13 +57,11 @@ static db_err file_charset(struct binder *b, struct slice name, struct load_spec
     if (name.ptr != NULL) {
         const struct charset *cs;
         TRY(charset_require(name, b->diag, &cs));
+        bind__warn_charset(b, name);
         c = charset_default_collation(cs);
     }
     if (c == NULL) {
         c = collation_by_id(COLL_UTF8MB4_0900_AI_CI);
-    }
-    if (c->cs->minlen > 1) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "LOAD DATA in this character set");
     }
     l->charset = c->cs;
     l->text = func_text_type(TEXT_CHARS, c->id);

@@ -40,7 +40,7 @@ static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolum
     for (uint32_t i = 0; i < n; i++) {
         const struct lcolumn *c = &(*io)->columns[i];
         items[i].column = *c;
-        items[i].column.def = NULL;
+        items[i].column.def = items[i].column.base = NULL;
         items[i].expr = bind__column_expr(b, c);
         if (items[i].expr == NULL) {
             return ERR_NOMEM;
@@ -89,7 +89,7 @@ static db_err common_columns(struct binder *b, const struct lnode *l, const stru
         c->table = c->org_table = c->schema = SLICE_EMPTY;
         c->org_name = c->name;
         bind_stored_type(&c->type);
-        c->def = NULL;
+        c->def = c->base = NULL;
         c->hidden = false;
     }
     return ERR_OK;

@@ -34,8 +34,9 @@ struct lcolumn {
     uint8_t coercibility;
     /* for result metadata and name resolution; empty for expressions */
     struct slice name, org_name, table, org_table, schema;
-    const struct column_def *def; /* base column or NULL */
-    bool hidden;                  /* not in SELECT *: USING duplicates, row ids */
+    const struct column_def *def;  /* base column or NULL */
+    const struct column_def *base; /* of a derived table: the base column that it shows, or NULL */
+    bool hidden;                   /* not in SELECT *: USING duplicates, row ids */
     bool own_name; /* a result shows `name`, however the reference to it is written */
     /* Of a table or view that stands in the statement: its reference (bind_access.c), and which of
      * its columns this is. need 0: none. */

@@ -21,7 +21,9 @@ static int first_of(struct slice s)
     return s.len == 0 ? LOAD_NO_CHAR : s.ptr[0];
 }
 
-/* Bytes that scan_field has to look at. */
+/* Bytes that scan_field has to look at. MYSQL: in UTF-16 and UTF-32 any byte begins a character,
+ * and separators are single bytes all the same: they are seen only where a character would begin.
+ */
 static void mark_special(struct load_reader *r)
 {
     const struct load_spec *s = r->spec;
@@ -31,7 +33,8 @@ static void mark_special(struct load_reader *r)
             r->special[bytes[i]] = true;
         }
     }
-    for (int i = 0x80; i < 0x100 && s->multibyte; i++) {
+    r->lead_min = !s->multibyte ? 0x100 : s->charset->minlen > 1 ? 0 : 0x80;
+    for (int i = r->lead_min; i < 0x100; i++) {
         r->special[i] = true;
     }
 }
@@ -168,7 +171,7 @@ static void put_character(struct load_reader *r, int lead)
 
 static void put_plain(struct load_reader *r, int c)
 {
-    if (UNLIKELY(c >= 0x80 && r->spec->multibyte)) {
+    if (UNLIKELY(c >= r->lead_min)) {
         put_character(r, c);
     } else {
         put(r, c);

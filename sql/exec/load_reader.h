@@ -29,6 +29,7 @@ struct load_reader {
     size_t back_count;
     struct buf field;
     bool special[256]; /* bytes that may be more than text */
+    int lead_min;      /* bytes from here on may begin a character of several */
     bool eof;          /* the input has ended */
     bool end_of_line;  /* the line of the field that was read last has ended */
     bool at_start;     /* LINES STARTING BY is still to be looked for */
