@@ -124,6 +124,7 @@ db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct s
         count = 0;
     }
     intents_set(r, count < COUNT_MAX ? count : INTENTS_UNKNOWN);
+    TRY(lock_table_set_end(r->locks, end));
     if (lock_number != 0) {
         atomic_store_explicit(&r->lock_number, lock_number, memory_order_release);
     }

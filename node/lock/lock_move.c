@@ -267,6 +267,29 @@ db_err lock_table_split(struct lock_table *t, struct slice at, struct lock_table
     return err;
 }
 
+db_err lock_table_set_end(struct lock_table *t, struct slice end)
+{
+    uint8_t *copy = NULL;
+    if (end.len != 0) {
+        copy = mem_alloc(end.len);
+        if (copy == NULL) {
+            return ERR_NOMEM;
+        }
+        memcpy(copy, end.ptr, end.len);
+    }
+    for (size_t i = 0; i < LOCK_SHARDS; i++) {
+        pthread_mutex_lock(&t->shards[i].mutex);
+    }
+    uint8_t *old = t->end;
+    t->end = copy;
+    t->end_len = end.len;
+    for (size_t i = 0; i < LOCK_SHARDS; i++) {
+        pthread_mutex_unlock(&t->shards[i].mutex);
+    }
+    mem_free(old);
+    return ERR_OK;
+}
+
 db_err lock_table_merge(struct lock_table *t, struct lock_table *right)
 {
     lock_all(t, right);

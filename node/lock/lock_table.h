@@ -124,6 +124,9 @@ bool lock_table_fenced(struct lock_table *t, lock_owner_t owner, ts_t start_ts);
  * While closed, locking and latching fail with ERR_NOT_LEADER; open again with lock_table_open. */
 void lock_table_close(struct lock_table *t);
 void lock_table_open(struct lock_table *t, bool keep_locks);
+/* The table's range ends here (empty: nowhere), whatever splits and merges it was told of: a range
+ * that is merged while another node leads it grows without its table. */
+MUST_USE db_err lock_table_set_end(struct lock_table *t, struct slice end);
 
 /* Seals the table, so that what is exported stays what is held: until it is opened, closed or
  * unsealed no lock is given, to nobody, and none is taken back; waiters wait on. Then calls

@@ -220,6 +220,14 @@ static void split_fiber(void *arg UNUSED)
     CHECK(row_lock_count(f.t) == 2 && row_lock_count(right) == 0);
     CHECK_OK(row_unlock_all(f.t, 2));
     CHECK_OK(row_unlock_all(f.t, 3));
+    /* A range that was merged elsewhere: its table learns the new end. */
+    CHECK_OK(lock_table_split(f.t, slice_str("m"), right));
+    CHECK(now_in(f.t, "q", 9) == ERR_STALE_EPOCH);
+    CHECK_OK(lock_table_set_end(f.t, slice_str("r")));
+    CHECK(now_in(f.t, "q", 9) == ERR_OK && now_in(f.t, "s", 9) == ERR_STALE_EPOCH);
+    CHECK_OK(lock_table_set_end(f.t, SLICE_EMPTY));
+    CHECK_OK(now_in(f.t, "s", 9));
+    CHECK_OK(row_unlock_all(f.t, 9));
     lock_table_free(right);
     close_fixture(&f);
     /* A bounded table says so. */

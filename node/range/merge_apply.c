@@ -413,6 +413,11 @@ void merge_finish(struct range_loop *l, struct applied_change *c)
             /* Their transactions do not find them under the left range's term: they validate. */
             LOG_WARN("range.merge.locks", F_U64("range", left->id), F_ERR(err));
         }
+    } else { /* another's proposal: no locks to move, but the table ends where the range now does */
+        db_err err = lock_table_set_end(left->eval.locks, c->view->desc.end);
+        if (err != ERR_OK) {
+            LOG_WARN("range.merge.locks", F_U64("range", left->id), F_ERR(err));
+        }
     }
     eval_range_lease_end(&right->eval);
     right->log_left_flush = atomic_load(&rs->flush_begun);
