@@ -268,12 +268,33 @@ static void test_scope(void **state UNUSED)
     }
 }
 
+static void test_buf_quoted(void **state)
+{
+    static const struct {
+        const char *text, *want;
+    } rows[] = {{"", "``"}, {"a", "`a`"}, {"`", "````"}, {"a`b", "`a``b`"}, {"a``", "`a`````"}};
+    (void)state;
+    for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
+        struct buf b;
+        buf_init(&b, 100);
+        assert_int_equal(buf_append_quoted(&b, slice_str(rows[i].text), '`'), ERR_OK);
+        assert_true(slice_eq(buf_slice(&b), slice_str(rows[i].want)));
+        buf_fini(&b);
+    }
+    struct buf small;
+    buf_init(&small, 3);
+    assert_int_equal(buf_append_quoted(&small, slice_str("ab"), '`'), ERR_LIMIT);
+    buf_fini(&small);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slice), cmocka_unit_test(test_buf),   cmocka_unit_test(test_diag),
-        cmocka_unit_test(test_err),   cmocka_unit_test(test_list),  cmocka_unit_test(test_heap),
-        cmocka_unit_test(test_rand),  cmocka_unit_test(test_clock), cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_slice),      cmocka_unit_test(test_buf),
+        cmocka_unit_test(test_diag),       cmocka_unit_test(test_err),
+        cmocka_unit_test(test_list),       cmocka_unit_test(test_heap),
+        cmocka_unit_test(test_rand),       cmocka_unit_test(test_clock),
+        cmocka_unit_test(test_buf_quoted), cmocka_unit_test(test_scope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -42,6 +42,20 @@ db_err buf_reserve_slow(struct buf *b, size_t extra)
     return ERR_OK;
 }
 
+db_err buf_append_quoted(struct buf *b, struct slice text, char quote)
+{
+    uint8_t q = (uint8_t)quote;
+    TRY(buf_append_u8(b, q));
+    for (size_t from = 0; from < text.len;) {
+        const uint8_t *found = memchr(text.ptr + from, q, text.len - from);
+        size_t n = found == NULL ? text.len - from : (size_t)(found - text.ptr) - from + 1;
+        TRY(buf_append(b, text.ptr + from, n));
+        TRY(found == NULL ? ERR_OK : buf_append_u8(b, q));
+        from += n;
+    }
+    return buf_append_u8(b, q);
+}
+
 db_err buf_printf(struct buf *b, const char *fmt, ...)
 {
     va_list args;

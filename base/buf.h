@@ -53,6 +53,9 @@ MUST_USE static inline db_err buf_append_u8(struct buf *b, uint8_t v)
     return ERR_OK;
 }
 
+/* The text between quotes, quotes within it doubled. */
+MUST_USE db_err buf_append_quoted(struct buf *b, struct slice text, char quote);
+
 /* Formats at the end; no terminating NUL is kept. */
 MUST_USE db_err buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

@@ -11,16 +11,6 @@ static db_err put(struct buf *out, const char *text)
     return buf_append(out, text, strlen(text));
 }
 
-static db_err put_name(struct buf *out, struct slice name)
-{
-    TRY(put(out, "`"));
-    for (size_t i = 0; i < name.len; i++) {
-        TRY(put(out, name.ptr[i] == '`' ? "`" : ""));
-        TRY(buf_append_u8(out, name.ptr[i]));
-    }
-    return put(out, "`");
-}
-
 static db_err put_lower(struct buf *out, struct slice name)
 {
     for (size_t i = 0; i < name.len; i++) {
@@ -86,7 +76,7 @@ static db_err print_literal(const struct ast_literal *l, struct buf *out)
 
 static db_err print_column(const struct ast_column *c, struct buf *out)
 {
-    return put_name(out, c->name);
+    return buf_append_quoted(out, c->name, '`');
 }
 
 static db_err print_unary(const struct ast_unary *u, struct buf *out)

@@ -42,15 +42,8 @@ static db_err put_name(struct printer *p, struct slice name)
     if (p->opts->bare && !needs_quotes(name)) {
         return buf_append_slice(p->out, name);
     }
-    uint8_t quote = (p->opts->sql_mode & SQL_MODE_ANSI_QUOTES) != 0 ? '"' : '`';
-    TRY(buf_append_u8(p->out, quote));
-    for (size_t i = 0; i < name.len; i++) {
-        if (name.ptr[i] == quote) {
-            TRY(buf_append_u8(p->out, quote));
-        }
-        TRY(buf_append_u8(p->out, name.ptr[i]));
-    }
-    return buf_append_u8(p->out, quote);
+    char quote = (p->opts->sql_mode & SQL_MODE_ANSI_QUOTES) != 0 ? '"' : '`';
+    return buf_append_quoted(p->out, name, quote);
 }
 
 /* A literal with the escapes that MySQL itself prints. */

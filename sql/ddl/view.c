@@ -314,16 +314,6 @@ static db_err put(struct buf *out, const char *text)
     return buf_append(out, text, strlen(text));
 }
 
-static db_err put_name(struct buf *out, struct slice name)
-{
-    TRY(put(out, "`"));
-    for (size_t i = 0; i < name.len; i++) {
-        TRY(put(out, name.ptr[i] == '`' ? "`" : ""));
-        TRY(buf_append_u8(out, name.ptr[i]));
-    }
-    return put(out, "`");
-}
-
 static db_err put_query(struct arena *arena, const struct table_def *def, struct slice hide,
                         struct diag *diag, struct buf *out)
 {
@@ -344,18 +334,18 @@ db_err ddl_show_create_view(struct arena *arena, const struct table_def *def, bo
                                          " WITH CASCADED CHECK OPTION"};
     const struct view_def *v = &def->view;
     TRY(buf_printf(out, "CREATE ALGORITHM=%s DEFINER=", algorithms[v->algorithm]));
-    TRY(put_name(out, v->definer_user));
+    TRY(buf_append_quoted(out, v->definer_user, '`'));
     TRY(put(out, "@"));
-    TRY(put_name(out, v->definer_host));
+    TRY(buf_append_quoted(out, v->definer_host, '`'));
     TRY(buf_printf(out, " SQL SECURITY %s VIEW ", v->invoker ? "INVOKER" : "DEFINER"));
     if (!short_names) {
-        TRY(put_name(out, def->schema_name));
+        TRY(buf_append_quoted(out, def->schema_name, '`'));
         TRY(put(out, "."));
     }
-    TRY(put_name(out, def->name));
+    TRY(buf_append_quoted(out, def->name, '`'));
     for (uint32_t i = 0; v->has_column_list && i < def->column_count; i++) {
         TRY(put(out, i == 0 ? " (" : ","));
-        TRY(put_name(out, def->columns[i].name));
+        TRY(buf_append_quoted(out, def->columns[i].name, '`'));
     }
     TRY(put(out, v->has_column_list ? ") AS " : " AS "));
     TRY(put_query(arena, def, short_names ? def->schema_name : SLICE_EMPTY, diag, out));

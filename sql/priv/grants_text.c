@@ -13,16 +13,6 @@ static db_err put(struct buf *out, const char *text)
     return buf_append(out, text, strlen(text));
 }
 
-static db_err put_quoted(struct buf *out, struct slice name)
-{
-    TRY(put(out, "`"));
-    for (size_t i = 0; i < name.len; i++) {
-        TRY(put(out, name.ptr[i] == '`' ? "`" : ""));
-        TRY(buf_append_u8(out, name.ptr[i]));
-    }
-    return put(out, "`");
-}
-
 static db_err put_text(struct buf *out, struct slice text)
 {
     TRY(put(out, "'"));
@@ -38,9 +28,9 @@ static db_err put_text(struct buf *out, struct slice text)
 
 db_err grants_put_name(struct buf *out, struct slice user, struct slice host)
 {
-    TRY(put_quoted(out, user));
+    TRY(buf_append_quoted(out, user, '`'));
     TRY(put(out, "@"));
-    return put_quoted(out, host);
+    return buf_append_quoted(out, host, '`');
 }
 
 const char *grants_name(struct arena *a, struct slice user, struct slice host)
@@ -224,7 +214,7 @@ static db_err db_lines(const struct acl_user *u, struct buf *line, struct grants
         TRY(put(line, "GRANT "));
         TRY(put_privs(line, d->privs, all, true));
         TRY(put(line, " ON "));
-        TRY(put_quoted(line, d->pattern));
+        TRY(buf_append_quoted(line, d->pattern, '`'));
         TRY(put(line, ".*"));
         TRY(put_to(line, u, (d->privs & PRIV_GRANT) != 0));
         TRY(emit(sink, line));
@@ -233,7 +223,7 @@ static db_err db_lines(const struct acl_user *u, struct buf *line, struct grants
         TRY(put(line, "REVOKE "));
         TRY(put_privs(line, u->restrictions[i].privs, all, false));
         TRY(put(line, " ON "));
-        TRY(put_quoted(line, u->restrictions[i].schema));
+        TRY(buf_append_quoted(line, u->restrictions[i].schema, '`'));
         TRY(put(line, ".* FROM "));
         TRY(grants_put_name(line, u->user, u->host));
         TRY(emit(sink, line));
@@ -247,7 +237,7 @@ static db_err put_column_list(struct buf *out, const struct acl_table *t, priv_t
     for (uint32_t i = 0; i < t->column_count; i++) {
         if ((t->columns[i].privs & bit) != 0) {
             TRY(put(out, *ret_any ? ", " : " ("));
-            TRY(put_quoted(out, t->columns[i].name));
+            TRY(buf_append_quoted(out, t->columns[i].name, '`'));
             *ret_any = true;
         }
     }
@@ -308,9 +298,9 @@ static db_err table_line(const struct acl_user *u, const struct acl_table *t, st
     TRY(put(line, "GRANT "));
     TRY(put_table_privs(line, t));
     TRY(put(line, " ON "));
-    TRY(put_quoted(line, t->schema));
+    TRY(buf_append_quoted(line, t->schema, '`'));
     TRY(put(line, "."));
-    TRY(put_quoted(line, t->name));
+    TRY(buf_append_quoted(line, t->name, '`'));
     TRY(put_to(line, u, (t->privs & PRIV_GRANT) != 0));
     return emit(sink, line);
 }
@@ -343,9 +333,9 @@ static db_err object_lines(const struct acl_user *u, struct buf *line, struct gr
         TRY(put(line, "GRANT "));
         TRY(put_privs(line, r->privs, 0, false));
         TRY(buf_printf(line, " ON %s ", kinds[r->kind]));
-        TRY(put_quoted(line, r->schema));
+        TRY(buf_append_quoted(line, r->schema, '`'));
         TRY(put(line, "."));
-        TRY(put_quoted(line, r->name));
+        TRY(buf_append_quoted(line, r->name, '`'));
         TRY(put_to(line, u, (r->privs & PRIV_GRANT) != 0));
         TRY(emit(sink, line));
     }
