@@ -141,6 +141,18 @@ static void test_member_away(void **state)
     t_run(3, with_member_away);
 }
 
+/* The merge has come to the point that was armed before, where it is delayed. */
+static void wait_hit(const char *point)
+{
+    uint64_t hits = 0;
+    uint64_t acted;
+    for (int i = 0; i < 5000 && hits == 0; i++) {
+        CHECK_OK(fiber_sleep(2 * NS_PER_MS));
+        CHECK_OK(faults_hits(point, &hits, &acted));
+    }
+    CHECK(hits > 0);
+}
+
 /* Cut off between the freeze and the merge: the log of the left range tells it, whether or not the
  * right one still has a leader. by_snapshot: for so long that the log is gone too. */
 static void misses_merge(struct tcluster *c, bool by_snapshot)
@@ -153,9 +165,10 @@ static void misses_merge(struct tcluster *c, bool by_snapshot)
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     wait_settled(c, 2);
     wait_settled(c, right);
-    CHECK_OK(faults_set("range_merge_before_commit", "delay=300"));
+    const char *point = "range_merge_before_commit";
+    CHECK_OK(faults_set(point, "delay=1000"));
     start_merge(c, &m);
-    CHECK_OK(fiber_sleep(150 * NS_PER_MS));
+    wait_hit(point);
     t_isolate(c, 3, true);
     wait_block_uncancelable(&m.done);
     faults_reset();
@@ -219,7 +232,7 @@ static void leader_gone(struct tcluster *c, const char *point)
     wait_settled(c, right);
     CHECK_OK(faults_set(point, "delay=3000:count=1"));
     start_merge(c, &m);
-    CHECK_OK(fiber_sleep(300 * NS_PER_MS));
+    wait_hit(point);
     t_isolate(c, 1, true);
     /* the others find out and go on, one way or the other */
     for (unsigned i = 15; i < 25; i++) {
