@@ -111,6 +111,11 @@ know).
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
   `MAKE_SET` or `CONCAT_WS` that NULL passes; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
   `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION.
+- INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
+  row 4,096 on a duplicate is found there: the one with the lowest key is told of. UPDATE, DELETE, REPLACE, ON DUPLICATE KEY UPDATE, rows
+  with foreign keys and what is inside a transaction are bounded by the statement's memory and by the table of row locks (1206).
+- A stored row whose VIRTUAL column does not fit its type is read cut to size also by a strict UPDATE (MySQL: 1264). ALTER TABLE may drop
+  any VIRTUAL column without a copy.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
 """
     if "--check" in sys.argv:
