@@ -1,6 +1,7 @@
 #include "cluster/kv/kv_int.h"
 
 #include "base/assert.h"
+#include "base/fiber.h"
 
 /* Point reads: the transaction's own writes first, then the range. */
 
@@ -197,6 +198,169 @@ static db_err fetch_some(struct ctxn *t, const struct slice *keys, size_t count,
     }
 }
 
+/* ---- several ranges at once ----
+ *
+ * Keys of several ranges, some of them led elsewhere, are asked for by several fibers, so that the
+ * ways there and back are waited for together. Each has memory of its own, because what is not
+ * cached is read on other threads; it goes with the caller's. */
+
+struct fetch_group {
+    size_t first, count;
+    struct arena arena;
+    struct diag diag;
+    db_err err;
+};
+
+struct fetch_job {
+    struct ctxn *t;
+    const struct slice *keys;
+    ts_t read_ts;
+    struct kv_value *values;
+    struct fetch_group *groups;
+    size_t group_count;
+    size_t next;
+    bool stop; /* one has failed, or nobody wants them any more */
+};
+
+struct fetch_worker {
+    struct fetch_job *job;
+    struct fiber *fiber; /* while it runs */
+    uint64_t deadline_ns;
+    struct waiter done;
+};
+
+enum { FETCH_WORKERS_MAX = 15 };
+
+static db_err fetch_run(struct ctxn *t, const struct slice *keys, size_t count, ts_t read_ts,
+                        struct arena *arena, struct diag *diag, struct kv_value *values)
+{
+    for (size_t i = 0; i < count;) {
+        size_t done = 0;
+        TRY(fetch_some(t, keys + i, count - i, read_ts, arena, diag, values + i, &done));
+        i += done;
+    }
+    return ERR_OK;
+}
+
+static void run_groups(struct fetch_job *job)
+{
+    while (job->next < job->group_count && !job->stop) {
+        struct fetch_group *g = &job->groups[job->next++];
+        g->err = fetch_run(job->t, job->keys + g->first, g->count, job->read_ts, &g->arena,
+                           &g->diag, job->values + g->first);
+        job->stop = job->stop || g->err != ERR_OK;
+    }
+}
+
+static void fetch_worker_main(void *arg)
+{
+    struct fetch_worker *w = arg;
+    w->fiber = fiber_self();
+    fiber_set_deadline(w->deadline_ns);
+    run_groups(w->job);
+    w->fiber = NULL;
+    wait_signal(&w->done, 0);
+}
+
+static void await_workers(struct fetch_job *job, struct fetch_worker *workers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (LIKELY(wait_block(&workers[i].done, DEADLINE_NONE) == ERR_OK)) {
+            continue;
+        }
+        job->stop = true; /* they stop as the caller does */
+        for (size_t k = i; k < count; k++) {
+            if (workers[k].fiber != NULL) {
+                fiber_cancel(workers[k].fiber);
+            }
+        }
+        wait_block_uncancelable(&workers[i].done);
+    }
+}
+
+static void drop_group(void *group)
+{
+    arena_fini(&((struct fetch_group *)group)->arena);
+}
+
+static db_err fetch_together(struct fetch_job *job, struct diag *diag)
+{
+    struct fetch_worker workers[FETCH_WORKERS_MAX];
+    size_t want =
+        job->group_count - 1 < FETCH_WORKERS_MAX ? job->group_count - 1 : FETCH_WORKERS_MAX;
+    size_t started = 0;
+    for (; started < want; started++) {
+        struct fetch_worker *w = &workers[started];
+        *w = (struct fetch_worker){.job = job, .deadline_ns = fiber_deadline()};
+        wait_init(&w->done);
+        if (fiber_spawn(loop_current(), fetch_worker_main, w) != ERR_OK) {
+            break; /* fewer hands */
+        }
+    }
+    run_groups(job);
+    await_workers(job, workers, started);
+    for (size_t i = 0; i < job->group_count; i++) {
+        if (job->groups[i].err != ERR_OK) {
+            if (diag != NULL) {
+                *diag = job->groups[i].diag;
+            }
+            return job->groups[i].err;
+        }
+    }
+    return job->stop ? ERR_CANCELED : ERR_OK;
+}
+
+/* Divides the keys by range. One group only if there is nothing to be won. */
+static db_err plan_groups(struct fetch_job *job, size_t count, struct arena *arena,
+                          struct diag *diag)
+{
+    struct router *router = job->t->env->router;
+    struct attempt at;
+    size_t cap = 0;
+    bool away = false;
+    attempt_init(&at, router);
+    for (size_t i = 0; i < count;) {
+        struct route route;
+        TRY(route_find(&at, job->keys[i], arena, diag, &route));
+        size_t n = in_range(job->keys + i, count - i, route.loc.end);
+        if (job->group_count == cap) {
+            cap = cap == 0 ? 8 : cap * 2;
+            struct fetch_group *grown = ARENA_ARRAY(arena, struct fetch_group, cap);
+            if (grown == NULL) {
+                return ERR_NOMEM;
+            }
+            if (job->group_count != 0) {
+                memcpy(grown, job->groups, job->group_count * sizeof(*grown));
+            }
+            job->groups = grown;
+        }
+        job->groups[job->group_count++] = (struct fetch_group){.first = i, .count = n};
+        away = away || route.kv != router->view->self_kv;
+        i += n;
+    }
+    job->group_count = away ? job->group_count : 1;
+    return ERR_OK;
+}
+
+static db_err fetch_plain(struct ctxn *t, const struct slice *keys, size_t count, ts_t read_ts,
+                          struct arena *arena, struct diag *diag, struct kv_value *values)
+{
+    struct fetch_job job = {.t = t, .keys = keys, .read_ts = read_ts, .values = values};
+    if (count > 1 && node_view_others(t->env->router->view)) {
+        TRY(plan_groups(&job, count, arena, diag));
+    }
+    if (job.group_count <= 1) {
+        return fetch_run(t, keys, count, read_ts, arena, diag, values);
+    }
+    for (size_t i = 0; i < job.group_count; i++) {
+        struct fetch_group *g = &job.groups[i];
+        arena_init(&g->arena, NULL, arena->tracker, 0);
+        diag_reset(&g->diag);
+        TRY(arena_on_reset(arena, drop_group, g));
+    }
+    return fetch_together(&job, diag);
+}
+
 static db_err fetch_all(struct ctxn *t, const struct slice *keys, size_t count,
                         enum storage_read_mode mode, enum storage_wait wait, struct arena *arena,
                         struct diag *diag, struct kv_value *values)
@@ -209,12 +373,7 @@ static db_err fetch_all(struct ctxn *t, const struct slice *keys, size_t count,
     }
     ts_t ts;
     TRY(read_ts_of(t, false, diag, &ts));
-    for (size_t i = 0; i < count;) {
-        size_t done = 0;
-        TRY(fetch_some(t, keys + i, count - i, ts, arena, diag, values + i, &done));
-        i += done;
-    }
-    return ERR_OK;
+    return fetch_plain(t, keys, count, ts, arena, diag, values);
 }
 
 db_err cluster_multi_get(struct storage_txn *base, const struct slice *keys, size_t count,

@@ -19,15 +19,15 @@ static const struct {
     uint64_t seed; /* one that caught it; tried first */
     const char *name;
 } g_teeth[] = {
-    {SIM_BREAK_FENCE, 2, "commit without asking whether the locks were held"},
-    {SIM_BREAK_LEASE, 195, "serve after the lease is over"},
+    {SIM_BREAK_FENCE, 3, "commit without asking whether the locks were held"},
+    {SIM_BREAK_LEASE, 127, "serve after the lease is over"},
     {SIM_BREAK_QUORUM, 17, "acknowledge before a quorum has it"},
     {SIM_BREAK_PENDING, 1, "snapshots that do not wait for earlier commits"},
-    {SIM_BREAK_SPLIT_INTENTS, 5, "a split that forgets intents"},
-    {SIM_BREAK_RECORDS, 7, "prewrite after a rollback"},
-    {SIM_BREAK_RETRY_BLIND, 20, "repeat a commit that was applied"},
+    {SIM_BREAK_SPLIT_INTENTS, 14, "a split that forgets intents"},
+    {SIM_BREAK_RECORDS, 9, "prewrite after a rollback"},
+    {SIM_BREAK_RETRY_BLIND, 8, "repeat a commit that was applied"},
     {SIM_BREAK_FOLLOWER, 1, "answer from a copy that is behind"},
-    {SIM_BREAK_LATE_1PC, 8, "apply a request that was given up"},
+    {SIM_BREAK_LATE_1PC, 11, "apply a request that was given up"},
 };
 
 struct tooth {

@@ -511,7 +511,7 @@ static void list_txn(struct client *c)
     list_end(lists(c), lt.commit, judged ? outcome : OUTCOME_NO, world_tick(w));
 }
 
-/* All lists as of one moment of late. */
+/* All lists as of one moment, of now or of late. */
 static void list_look(struct client *c)
 {
     struct world *w = c->w;
@@ -520,17 +520,21 @@ static void list_look(struct client *c)
         .isolation = STORAGE_REPEATABLE_READ, .read_only = true, .autocommit = true};
     struct storage_txn *t;
     struct list_value seen[LISTS];
-    uint64_t from = allow_age(c, &o);
+    uint64_t from = draw(c, 2) == 0 ? allow_age(c, &o) : world_tick(w);
     if (met(c, "begin", storage_txn_begin(c->s, &o, &diag, &t), &diag) != ERR_OK) {
         return;
     }
-    db_err err = ERR_OK;
+    struct slice keys[LISTS], values[LISTS];
+    bool found[LISTS];
+    for (unsigned i = 0; i < LISTS; i++) {
+        keys[i] = key_of(c, 'l', i);
+    }
+    db_err err = met(c, "multi_get",
+                     storage_multi_get(t, keys, LISTS, STORAGE_READ_PLAIN, STORAGE_WAIT, &c->a,
+                                       &diag, found, values),
+                     &diag);
     for (unsigned i = 0; i < LISTS && err == ERR_OK; i++) {
-        struct slice v;
-        bool found;
-        err = get(c, t, key_of(c, 'l', i), STORAGE_READ_PLAIN, &found, &v);
-        seen[i] = list_of(c, err == ERR_OK && found, v);
-        think(c, 500);
+        seen[i] = list_of(c, found[i], values[i]);
     }
     storage_txn_rollback(t);
     if (err != ERR_OK) {
