@@ -20,14 +20,14 @@ static const struct {
     const char *name;
 } g_teeth[] = {
     {SIM_BREAK_FENCE, 3, "commit without asking whether the locks were held"},
-    {SIM_BREAK_LEASE, 127, "serve after the lease is over"},
+    {SIM_BREAK_LEASE, 145, "serve after the lease is over"},
     {SIM_BREAK_QUORUM, 17, "acknowledge before a quorum has it"},
     {SIM_BREAK_PENDING, 1, "snapshots that do not wait for earlier commits"},
     {SIM_BREAK_SPLIT_INTENTS, 14, "a split that forgets intents"},
-    {SIM_BREAK_RECORDS, 9, "prewrite after a rollback"},
-    {SIM_BREAK_RETRY_BLIND, 8, "repeat a commit that was applied"},
+    {SIM_BREAK_RECORDS, 11, "prewrite after a rollback"},
+    {SIM_BREAK_RETRY_BLIND, 10, "repeat a commit that was applied"},
     {SIM_BREAK_FOLLOWER, 1, "answer from a copy that is behind"},
-    {SIM_BREAK_LATE_1PC, 11, "apply a request that was given up"},
+    {SIM_BREAK_LATE_1PC, 12, "apply a request that was given up"},
 };
 
 struct tooth {
