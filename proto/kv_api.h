@@ -142,7 +142,8 @@ struct kv_pair {
     struct slice value;
 };
 
-enum kv_lock_mode { KV_LOCK_NONE, KV_LOCK_SHARED, KV_LOCK_EXCLUSIVE };
+/* INSERT: exclusive, of a key that is to be inserted: waits for span locks of others too. */
+enum kv_lock_mode { KV_LOCK_NONE, KV_LOCK_SHARED, KV_LOCK_EXCLUSIVE, KV_LOCK_INSERT };
 enum kv_wait { KV_WAIT, KV_NOWAIT, KV_SKIP_LOCKED };
 
 struct kv_value {

@@ -3,7 +3,7 @@
  * The graph keeps only who waits (records by start_ts, in 32 shards); for whom is read from the
  * lock tables at the moment of the search, so there are no stale edges. A request that is about to
  * wait enters itself and then searches from itself along "waits for" (conflicting holders of the
- * key, and conflicting waiters before it). It finds itself exactly if its wait closes a cycle: it
+ * key, conflicting waiters before it, and for an insert the holders of span locks). It finds itself exactly if its wait closes a cycle: it
  * is then the victim, which ends its own wait and keeps its other locks until the client rolls
  * back. Two requests that close one cycle together may both find it; at least one does, since each
  * enters before it searches. The search holds one graph shard and one key shard at a time and is
@@ -85,6 +85,19 @@ static void add_node(struct search *s, ts_t ts)
     }
 }
 
+struct span_search {
+    struct search *s;
+    ts_t start_ts;
+    bool found;
+};
+
+static void add_span_holder(void *ctx, ts_t ts)
+{
+    struct span_search *b = ctx;
+    b->found = b->found || ts == b->start_ts;
+    add_node(b->s, ts);
+}
+
 /* Under the graph shard's mutex, which keeps the record alive. true: start_ts blocks it. */
 static bool add_blockers(struct search *s, struct row_rec *rec, ts_t start_ts)
 {
@@ -103,11 +116,14 @@ static bool add_blockers(struct search *s, struct row_rec *rec, ts_t start_ts)
             if (w == rec) {
                 break;
             }
-            if (w->start_ts != rec->start_ts && lock__modes_conflict(w->mode, rec->mode)) {
+            if (lock__waiter_blocks(w, rec)) {
                 found = found || w->start_ts == start_ts;
                 add_node(s, w->start_ts);
             }
         }
+        struct span_search b = {s, start_ts, found};
+        lock__span_blockers(rec, add_span_holder, &b);
+        found = b.found;
     }
     pthread_mutex_unlock(&shard->mutex);
     return found;

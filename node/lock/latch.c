@@ -191,7 +191,7 @@ static struct pending_shard *pending_shard(struct latch_guard *g)
     return &g->table->pend[((uintptr_t)g >> 7) % PENDING_SHARDS];
 }
 
-static void end_pending(struct latch_guard *g)
+static void leave_list(struct latch_guard *g)
 {
     struct pending_shard *p = pending_shard(g);
     struct list *l;
@@ -219,8 +219,8 @@ void latch_release(struct latch_guard *g)
 {
     struct lock_table *t = g->table;
     bool pending = atomic_load_explicit(&g->pending, memory_order_relaxed);
-    if (pending) {
-        end_pending(g);
+    if (pending || g->announced) {
+        leave_list(g);
     }
     if (!g->all) {
         release_entries(g);
@@ -246,6 +246,7 @@ db_err latch_acquire(struct lock_table *t, const struct slice *keys, size_t coun
     TRY(gate_enter(t, deadline_ns));
     g->table = t;
     g->all = false;
+    g->announced = false;
     atomic_init(&g->pending, false);
     atomic_init(&g->commit_ts, 0);
     g->keys = keys;
@@ -275,14 +276,29 @@ db_err latch_acquire(struct lock_table *t, const struct slice *keys, size_t coun
     return err;
 }
 
+static void enter_list(struct latch_guard *g)
+{
+    struct pending_shard *p = pending_shard(g);
+    pthread_mutex_lock(&p->mutex);
+    g->seq = ++p->seq;
+    list_push_back(&p->guards, &g->link);
+    pthread_mutex_unlock(&p->mutex);
+}
+
+void latch_announce(struct latch_guard *g)
+{
+    ASSERT(!g->announced && !atomic_load_explicit(&g->pending, memory_order_relaxed));
+    enter_list(g);
+    g->announced = true;
+}
+
 void latch_begin_pending(struct latch_guard *g)
 {
     struct lock_table *t = g->table;
-    struct pending_shard *p = pending_shard(g);
     ASSERT(!atomic_load_explicit(&g->pending, memory_order_relaxed));
-    pthread_mutex_lock(&p->mutex);
-    list_push_back(&p->guards, &g->link);
-    pthread_mutex_unlock(&p->mutex);
+    if (!g->announced) {
+        enter_list(g);
+    }
     atomic_store_explicit(&g->pending, true, memory_order_release);
     if (g->all) {
         atomic_fetch_add_explicit(&t->pending_all, 1, memory_order_seq_cst);
@@ -387,8 +403,7 @@ db_err pending_wait_range(struct lock_table *t, struct slice start, struct slice
             pthread_mutex_lock(&p->mutex);
             LIST_FOREACH (it, &p->guards) {
                 struct latch_guard *g = CONTAINER_OF(it, struct latch_guard, link);
-                uint64_t ts = atomic_load_explicit(&g->commit_ts, memory_order_acquire);
-                if ((ts == 0 || ts <= read_ts) && overlaps(g, start, end)) {
+                if (must_wait(g, read_ts) && overlaps(g, start, end)) {
                     again = true;
                     break;
                 }
@@ -399,6 +414,38 @@ db_err pending_wait_range(struct lock_table *t, struct slice start, struct slice
             }
             TRY(wait_woken(&p->mutex, &p->waiters, deadline_ns));
         }
+    }
+    return ERR_OK;
+}
+
+/* Under the mutex of the list. */
+static bool announced_before(const struct pending_shard *p, uint64_t seq, struct slice start,
+                             struct slice end)
+{
+    LIST_FOREACH (it, &p->guards) {
+        const struct latch_guard *g = CONTAINER_OF(it, const struct latch_guard, link);
+        if (g->seq > seq) {
+            return false;
+        }
+        if (overlaps(g, start, end)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+db_err latch_wait_announced(struct lock_table *t, struct slice start, struct slice end,
+                            uint64_t deadline_ns)
+{
+    for (size_t i = 0; i < PENDING_SHARDS; i++) {
+        struct pending_shard *p = &t->pend[i];
+        pthread_mutex_lock(&p->mutex);
+        uint64_t seq = p->seq;
+        while (announced_before(p, seq, start, end)) {
+            TRY(wait_woken(&p->mutex, &p->waiters, deadline_ns));
+            pthread_mutex_lock(&p->mutex);
+        }
+        pthread_mutex_unlock(&p->mutex);
     }
     return ERR_OK;
 }

@@ -7,6 +7,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/fiber.h"
+#include "base/span_tree.h"
 #include "node/lock/lock_table.h"
 
 enum {
@@ -56,6 +57,7 @@ struct lock_shard {
     struct lock_entry **buckets;
     size_t bucket_count;
     size_t count;
+    struct span_tree marks; /* insert_rec.node: locks for an insert, held or waited for */
 };
 
 /* NEW: in no entry yet. FAILED: the locking fiber has given up. CANCELED: a release has let go of
@@ -75,10 +77,29 @@ struct row_rec {
     db_err reason; /* ROW_CANCELED: what the locking fiber returns */
     bool busy;     /* held, but the locking fiber still uses the record */
     bool detached; /* taken out of the transaction's list by a release of all */
+    bool marked;   /* its node is in the shard's marks */
     struct lock_shard *_Atomic shard;
     struct lock_entry *entry;
     struct row_rec *upgrade_of; /* S held by the same transaction that this X will replace */
     struct waiter *w;           /* while waiting */
+};
+
+/* Every record of KV_LOCK_INSERT. */
+struct insert_rec {
+    struct row_rec rec;
+    struct span_node node; /* the key: its entry's bytes */
+};
+
+/* A span lock. In its transaction's list and in the table's tree, or on its way out. */
+struct span_rec {
+    struct span_node node; /* bounds: in `bytes` */
+    struct list txn_link;
+    ts_t start_ts;
+    lock_owner_t owner;
+    uint64_t id;
+    size_t cost;
+    struct span_rec *halves[2]; /* during a split */
+    uint8_t bytes[];
 };
 
 struct lock_txn {
@@ -86,6 +107,7 @@ struct lock_txn {
     ts_t start_ts;
     lock_owner_t owner;
     struct list recs;
+    struct list spans; /* struct span_rec, the newest first */
 };
 
 struct txn_shard {
@@ -96,7 +118,8 @@ struct txn_shard {
 struct pending_shard {
     pthread_mutex_t mutex;
     struct list guards;
-    struct list waiters; /* struct pending_wait; woken at each end of a pending write here */
+    struct list waiters; /* struct pending_wait; woken when a guard leaves */
+    uint64_t seq;        /* of the guard that came last */
 };
 
 /* Transactions of the node up to start_ts may have lost locks. */
@@ -109,7 +132,9 @@ struct lock_table {
     struct lock_graph *graph;
     size_t memory_max;
     _Atomic size_t memory;
-    _Atomic size_t rows;    /* records, held or waiting */
+    _Atomic size_t rows;    /* records, held or waiting, and span locks */
+    _Atomic size_t marks;   /* records of KV_LOCK_INSERT in an entry */
+    _Atomic size_t span_count;
     _Atomic size_t pending; /* guards */
     _Atomic size_t pending_all;
     _Atomic bool closed;
@@ -121,6 +146,11 @@ struct lock_table {
     _Atomic unsigned fence_count; /* written under it */
     struct lock_fence fences[FENCES_MAX];
     ts_t fence_all; /* of the nodes that have no place */
+    /* Changed under the mutex of a transaction shard and this one, looked at under this one; after
+     * any other. */
+    pthread_mutex_t span_mutex;
+    struct span_tree spans;
+    uint64_t span_id;
     uint8_t
         *end; /* keys at or above belong to another table since a split; guarded by all shards */
     size_t end_len;
@@ -164,9 +194,38 @@ void lock__cancel_all_rows(struct lock_table *t);
 bool lock__modes_conflict(enum kv_lock_mode a, enum kv_lock_mode b);
 struct txn_shard *lock__txn_shard(struct lock_table *t, ts_t start_ts);
 struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add);
+void lock__txn_drop_if_empty(struct txn_shard *s, ts_t start_ts);
+/* What a record is charged. */
+size_t lock__rec_cost(const struct row_rec *rec);
 /* Takes all records of the transaction off it, marked as detached. Under the shard's mutex. */
 void lock__txn_detach(struct lock_txn *x, struct list *out);
 void lock__release_list(struct list *recs, db_err reason);
+
+bool lock__beyond_end(const struct lock_table *t, struct slice key);
+/* Must a request behind it wait for this waiter? One that only waits for span locks blocks nobody.
+ * Under the shard's mutex. */
+bool lock__waiter_blocks(const struct row_rec *waiter, const struct row_rec *rec);
+
+/* span.c */
+/* Does another transaction's span lock keep this record of KV_LOCK_INSERT waiting? Under the mutex
+ * of its shard. False for other modes. */
+bool lock__span_blocks(const struct row_rec *rec);
+/* Calls fn for the transactions whose span locks do. As above. */
+void lock__span_blockers(const struct row_rec *rec, void (*fn)(void *ctx, ts_t start_ts),
+                         void *ctx);
+/* Enters the record in its shard's marks, takes it out. Under the shard's mutex. */
+void lock__mark(struct lock_shard *s, struct row_rec *rec);
+void lock__unmark(struct lock_shard *s, struct row_rec *rec);
+/* Takes the span locks of the transaction out of the table; under its shard's mutex. Then, without
+ * it: wakes who waited for them and frees them. */
+void lock__spans_detach(struct lock_table *t, struct lock_txn *x, struct list *out);
+void lock__spans_free(struct lock_table *t, struct list *spans);
+/* For a split or merge: under all mutexes but span_mutex. `at` empty: all of them. The first makes
+ * what the second needs. */
+MUST_USE db_err lock__spans_prepare(struct lock_table *from, struct lock_table *to,
+                                    struct slice at);
+void lock__spans_move(struct lock_table *from, struct lock_table *to, struct slice at);
+void lock__spans_undo(struct lock_table *from, struct lock_table *to);
 
 /* owner.c */
 void lock__fence(struct lock_table *t, uint64_t node, ts_t start_ts);

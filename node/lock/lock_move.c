@@ -63,9 +63,31 @@ static db_err export_entry(const struct lock_entry *e,
 {
     LIST_FOREACH (it, &e->holders) {
         const struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
-        struct lock_export l = {entry_key(e), h->start_ts, h->owner, h->mode};
+        struct lock_export l = {
+            .key = entry_key(e), .start_ts = h->start_ts, .owner = h->owner, .mode = h->mode};
         if (!h->detached) {
             TRY(fn(arg, &l));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err export_spans(const struct lock_table *t,
+                           db_err (*fn)(void *arg, const struct lock_export *l), void *arg)
+{
+    for (size_t i = 0; i < TXN_SHARDS; i++) {
+        for (size_t b = 0; b < TXN_BUCKETS; b++) {
+            for (const struct lock_txn *x = t->txns[i].buckets[b]; x != NULL; x = x->next) {
+                LIST_FOREACH (it, &x->spans) {
+                    const struct span_rec *r = CONTAINER_OF(it, struct span_rec, txn_link);
+                    struct lock_export l = {.span = true,
+                                            .key = r->node.start,
+                                            .end = r->node.end,
+                                            .start_ts = r->start_ts,
+                                            .owner = r->owner};
+                    TRY(fn(arg, &l));
+                }
+            }
         }
     }
     return ERR_OK;
@@ -82,7 +104,7 @@ static db_err export_all(struct lock_table *t, db_err (*fn)(void *arg, const str
             }
         }
     }
-    return ERR_OK;
+    return export_spans(t, fn, arg);
 }
 
 db_err lock_table_seal(struct lock_table *t,
@@ -122,11 +144,6 @@ void lock_table_unseal(struct lock_table *t)
     unlock_one(t);
 }
 
-db_err lock_table_import(struct lock_table *t, const struct lock_export *l)
-{
-    return row_lock(t, l->key, l->start_ts, l->owner, l->mode, KV_NOWAIT, 0, DEADLINE_NONE);
-}
-
 void lock_table_import_fence(struct lock_table *t, uint64_t node, ts_t start_ts)
 {
     lock__fence(t, node, start_ts);
@@ -154,9 +171,13 @@ static db_err prepare_txns(struct lock_table *to, const struct lock_entry *e)
 static void move_recs(struct lock_table *from, struct lock_table *to, struct lock_shard *shard,
                       struct list *list)
 {
-    size_t cost = sizeof(struct row_rec) + sizeof(struct lock_txn) / 4;
     LIST_FOREACH (it, list) {
         struct row_rec *rec = CONTAINER_OF(it, struct row_rec, link);
+        size_t cost = lock__rec_cost(rec);
+        if (rec->marked) {
+            lock__unmark(atomic_load_explicit(&rec->shard, memory_order_relaxed), rec);
+            lock__mark(shard, rec);
+        }
         atomic_store_explicit(&rec->shard, shard, memory_order_release);
         atomic_fetch_sub_explicit(&from->rows, 1, memory_order_relaxed);
         atomic_fetch_add_explicit(&to->rows, 1, memory_order_seq_cst);
@@ -186,6 +207,7 @@ static void move_entry(struct lock_table *from, struct lock_table *to, struct lo
     shard->count++;
     lock__release_memory(from, size);
     atomic_fetch_add_explicit(&to->memory, size, memory_order_relaxed);
+    lock__grant_waiters(e); /* who just now ends a span lock looks for them in the other table */
 }
 
 /* Transactions without a record left in the table. */
@@ -196,7 +218,7 @@ static void drop_empty_txns(struct lock_table *t)
             struct lock_txn **p = &t->txns[i].buckets[b];
             while (*p != NULL) {
                 struct lock_txn *x = *p;
-                if (list_empty(&x->recs)) {
+                if (list_empty(&x->recs) && list_empty(&x->spans)) {
                     *p = x->next;
                     mem_free(x);
                 } else {
@@ -208,9 +230,12 @@ static void drop_empty_txns(struct lock_table *t)
 }
 
 /* All mutexes held. at empty: everything. */
-static db_err move_from(struct lock_table *from, struct lock_table *to, struct slice at)
+static db_err move_keys(struct lock_table *from, struct lock_table *to, struct slice at)
 {
     for (int pass = 0; pass < 2; pass++) {
+        if (pass == 1) {
+            lock__spans_move(from, to, at);
+        }
         for (size_t i = 0; i < LOCK_SHARDS; i++) {
             struct lock_shard *s = &from->shards[i];
             for (size_t b = 0; b < s->bucket_count; b++) {
@@ -232,6 +257,18 @@ static db_err move_from(struct lock_table *from, struct lock_table *to, struct s
         }
     }
     return ERR_OK;
+}
+
+static db_err move_from(struct lock_table *from, struct lock_table *to, struct slice at)
+{
+    db_err err = lock__spans_prepare(from, to, at);
+    if (err == ERR_OK) {
+        err = move_keys(from, to, at);
+    }
+    if (err != ERR_OK) {
+        lock__spans_undo(from, to);
+    }
+    return err;
 }
 
 db_err lock_table_split(struct lock_table *t, struct slice at, struct lock_table *right)

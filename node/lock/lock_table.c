@@ -52,6 +52,7 @@ static bool table_init(struct lock_table *t)
     }
     pthread_mutex_init(&t->gate_mutex, NULL);
     pthread_mutex_init(&t->fence_mutex, NULL);
+    pthread_mutex_init(&t->span_mutex, NULL);
     list_init(&t->gate_waiters);
     list_init(&t->exclusive_waiters);
     return ok;
@@ -93,6 +94,8 @@ void lock_table_free(struct lock_table *t)
     }
     pthread_mutex_destroy(&t->gate_mutex);
     pthread_mutex_destroy(&t->fence_mutex);
+    ASSERT(t->spans.count == 0);
+    pthread_mutex_destroy(&t->span_mutex);
     mem_free(t->end);
     mem_free(t);
 }

@@ -1,4 +1,4 @@
-/* The lock table of one range at its leaseholder: latches, row locks and pending writes.
+/* The lock table of one range at its leaseholder: latches, row and span locks, pending writes.
  *
  * One entry per key in use holds all three, so that what one of them decides the others see under
  * the same shard lock. The essay in lock_table.c gives the rules and the memory-ordering argument.
@@ -14,6 +14,7 @@
 
 #include <stdatomic.h>
 
+#include "base/arena.h"
 #include "base/diag.h"
 #include "base/err.h"
 #include "base/list.h"
@@ -47,10 +48,12 @@ struct latch_guard {
     struct lock_entry **entries;
     struct lock_entry *inline_entries[LATCH_INLINE];
     bool all;
+    bool announced;
     _Atomic bool pending;
     const struct slice *keys; /* the caller's, ascending; live until latch_release */
     size_t key_count;
     _Atomic uint64_t commit_ts;
+    uint64_t seq; /* of the announcement */
     struct list link;
 };
 
@@ -71,6 +74,14 @@ void latch_release(struct latch_guard *g);
 void latch_begin_pending(struct latch_guard *g);
 void latch_set_commit_ts(struct latch_guard *g, ts_t commit_ts);
 
+/* Before the holder looks for span locks (span_lock_conflict): who has taken one waits for the end of
+ * the latches that were announced by then. */
+void latch_announce(struct latch_guard *g);
+/* Waits for the end of those on keys of [start, end) (end empty: to the end). Parks. ERR_TIMEOUT,
+ * ERR_CANCELED. */
+MUST_USE db_err latch_wait_announced(struct lock_table *t, struct slice start, struct slice end,
+                                     uint64_t deadline_ns);
+
 /* Waits until no write that may commit at or below read_ts is pending on the key, or on any key of
  * [start, end) (end empty: to the end). One atomic load when nothing is pending. Parks else.
  * ERR_TIMEOUT, ERR_CANCELED. */
@@ -87,6 +98,8 @@ MUST_USE db_err pending_wait_range(struct lock_table *t, struct slice start, str
  *   wait KV_WAIT: ERR_LOCK_WAIT_TIMEOUT after wait_ms; ERR_DEADLOCK when the wait would close a
  *   cycle on this node (the requester is the victim).
  *   KV_NOWAIT, KV_SKIP_LOCKED: ERR_LOCK_NOWAIT at once.
+ * KV_LOCK_INSERT is exclusive and waits for the span locks of others on the key as well; while it
+ * only waits for those, requests behind it do not wait for it (so that one of them can insert).
  * ERR_BUSY: the table is sealed; later, perhaps at another node.
  * Also ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_CANCELED, ERR_TIMEOUT (deadline_ns), ERR_NOT_LEADER
  * (closed), ERR_LOCK_LOST (the owner was taken for dead meanwhile). */
@@ -102,7 +115,35 @@ size_t row_lock_conflict(struct latch_guard *g, ts_t start_ts);
  * ERR_BUSY: the table is sealed, nothing has been given back. */
 MUST_USE db_err row_unlock(struct lock_table *t, struct slice key, ts_t start_ts);
 MUST_USE db_err row_unlock_all(struct lock_table *t, ts_t start_ts);
-size_t row_lock_count(const struct lock_table *t);
+size_t row_lock_count(const struct lock_table *t); /* with span locks */
+
+/* ---- span locks ----
+ *
+ * A transaction that has read a stretch of keys keeps others from inserting into it. Span locks do
+ * not conflict with each other, nor with locks of rows that are there; KV_LOCK_INSERT waits for
+ * them. The order of who reads:
+ *   span_lock; latch_wait_announced: inserts that had passed their check have been applied;
+ *   read; span_keep what was read;
+ *   insert_next: inserts of others that are under way: wait for the row lock, and read again. */
+
+/* Takes it; waits for nobody. ret_id 0: the transaction holds all of it already. Errors of row_lock.
+ */
+MUST_USE db_err span_lock(struct lock_table *t, struct slice start, struct slice end, ts_t start_ts,
+                          lock_owner_t owner, uint64_t *ret_id);
+/* Leaves of a span lock just taken only [start, end), which is a part of it; joins it with one of
+ * the transaction's that it touches. Does nothing when it has been released (or id is 0). */
+void span_keep(struct lock_table *t, ts_t start_ts, uint64_t id, struct slice start,
+               struct slice end);
+void span_drop(struct lock_table *t, ts_t start_ts, uint64_t id);
+/* The first key of [start, end) that another transaction holds with KV_LOCK_INSERT, in the arena.
+ * One atomic load when there are none. */
+MUST_USE db_err insert_next(struct lock_table *t, struct slice start, struct slice end,
+                            ts_t start_ts, struct arena *arena, bool *ret_found,
+                            struct slice *ret_key);
+/* Does another transaction keep this one from inserting the key? One atomic load when there are no
+ * span locks. */
+bool span_lock_conflict(struct lock_table *t, struct slice key, ts_t start_ts);
+size_t span_lock_count(const struct lock_table *t);
 
 /* ---- owners that die ----
  *
@@ -140,7 +181,9 @@ MUST_USE db_err lock_table_seal(struct lock_table *t,
 void lock_table_unseal(struct lock_table *t); /* waiters get what has become free */
 
 struct lock_export {
-    struct slice key;
+    bool span;        /* of [key, end); mode is KV_LOCK_NONE */
+    struct slice key; /* of a row; start of a span */
+    struct slice end;
     ts_t start_ts;
     lock_owner_t owner;
     enum kv_lock_mode mode;
@@ -148,7 +191,7 @@ struct lock_export {
 /* What lock_table_seal has told of another table; nobody uses this one yet. Errors of row_lock. */
 MUST_USE db_err lock_table_import(struct lock_table *t, const struct lock_export *l);
 void lock_table_import_fence(struct lock_table *t, uint64_t node, ts_t start_ts);
-/* Moves row locks and waiters at or above `at` to the new, empty `right`; merge moves all of
+/* Moves row locks and waiters at or above `at`, and the parts of span locks there, to the new, empty `right`; merge moves all of
  * `right` to t. The caller has latch_acquire_all on both. ERR_NOMEM: nothing has moved. */
 MUST_USE db_err lock_table_split(struct lock_table *t, struct slice at, struct lock_table *right);
 MUST_USE db_err lock_table_merge(struct lock_table *t, struct lock_table *right);

@@ -72,7 +72,8 @@ void lock__fences_clear(struct lock_table *t)
 
 /* Under the shard's mutex. */
 static size_t detach_dead(struct lock_table *t, struct lock_txn **bucket,
-                          bool (*dead)(void *ctx, lock_owner_t owner), void *ctx, struct list *out)
+                          bool (*dead)(void *ctx, lock_owner_t owner), void *ctx, struct list *out,
+                          struct list *spans)
 {
     size_t n = 0;
     while (*bucket != NULL) {
@@ -83,6 +84,7 @@ static size_t detach_dead(struct lock_table *t, struct lock_txn **bucket,
         }
         lock__fence(t, lock_owner_node(x->owner), x->start_ts);
         lock__txn_detach(x, out);
+        lock__spans_detach(t, x, spans);
         *bucket = x->next;
         mem_free(x);
         n++;
@@ -99,13 +101,16 @@ size_t lock_table_reap(struct lock_table *t, bool (*dead)(void *ctx, lock_owner_
     for (size_t i = 0; i < TXN_SHARDS; i++) {
         struct txn_shard *s = &t->txns[i];
         struct list recs;
+        struct list spans;
         list_init(&recs);
+        list_init(&spans);
         pthread_mutex_lock(&s->mutex);
         for (size_t b = 0; b < TXN_BUCKETS && !t->sealed; b++) {
-            n += detach_dead(t, &s->buckets[b], dead, ctx, &recs);
+            n += detach_dead(t, &s->buckets[b], dead, ctx, &recs, &spans);
         }
         pthread_mutex_unlock(&s->mutex);
         lock__release_list(&recs, ERR_LOCK_LOST);
+        lock__spans_free(t, &spans);
     }
     return n;
 }

@@ -19,11 +19,10 @@
 #include "node/lock/lock_int.h"
 #include "node/store/keyspace.h"
 
-enum { REC_COST = sizeof(struct row_rec) + sizeof(struct lock_txn) / 4 };
 
 bool lock__modes_conflict(enum kv_lock_mode a, enum kv_lock_mode b)
 {
-    return a == KV_LOCK_EXCLUSIVE || b == KV_LOCK_EXCLUSIVE;
+    return a >= KV_LOCK_EXCLUSIVE || b >= KV_LOCK_EXCLUSIVE;
 }
 
 /* ---- transactions ---- */
@@ -52,6 +51,7 @@ struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add)
             x->start_ts = start_ts;
             x->owner = 0;
             list_init(&x->recs);
+            list_init(&x->spans);
             x->next = *bucket;
             *bucket = x;
         }
@@ -59,34 +59,48 @@ struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add)
     return x;
 }
 
-static void txn_drop_if_empty(struct txn_shard *s, ts_t start_ts)
+void lock__txn_drop_if_empty(struct txn_shard *s, ts_t start_ts)
 {
     struct lock_txn **p = txn_bucket(s, start_ts);
     while (*p != NULL && (*p)->start_ts != start_ts) {
         p = &(*p)->next;
     }
-    if (*p != NULL && list_empty(&(*p)->recs)) {
+    if (*p != NULL && list_empty(&(*p)->recs) && list_empty(&(*p)->spans)) {
         struct lock_txn *x = *p;
         *p = x->next;
         mem_free(x);
     }
 }
 
+/* Freed by the address of the record, which begins what was allocated. */
+_Static_assert(offsetof(struct insert_rec, rec) == 0, "a record comes first");
+
+static size_t rec_size(enum kv_lock_mode mode)
+{
+    return mode == KV_LOCK_INSERT ? sizeof(struct insert_rec) : sizeof(struct row_rec);
+}
+
+size_t lock__rec_cost(const struct row_rec *rec)
+{
+    return rec_size(rec->mode) + sizeof(struct lock_txn) / 4;
+}
+
 static void rec_free(struct lock_table *t, struct row_rec *rec)
 {
     atomic_fetch_sub_explicit(&t->rows, 1, memory_order_release);
-    lock__release_memory(t, REC_COST);
+    lock__release_memory(t, lock__rec_cost(rec));
     mem_free(rec);
 }
 
 static db_err rec_new(struct lock_table *t, struct lock_shard *shard, ts_t start_ts,
                       lock_owner_t owner, enum kv_lock_mode mode, struct row_rec **ret_rec)
 {
-    TRY(lock__charge(t, REC_COST));
-    struct row_rec *rec = mem_calloc(1, sizeof(*rec));
+    size_t cost = rec_size(mode) + sizeof(struct lock_txn) / 4;
+    TRY(lock__charge(t, cost));
+    struct row_rec *rec = mem_calloc(1, rec_size(mode));
     struct txn_shard *ts = lock__txn_shard(t, start_ts);
     if (rec == NULL) {
-        lock__release_memory(t, REC_COST);
+        lock__release_memory(t, cost);
         return ERR_NOMEM;
     }
     rec->start_ts = start_ts;
@@ -121,7 +135,7 @@ static void rec_abandon(struct row_rec *rec)
     detached = rec->detached;
     if (!detached) {
         list_remove(&rec->txn_link);
-        txn_drop_if_empty(ts, rec->start_ts);
+        lock__txn_drop_if_empty(ts, rec->start_ts);
     }
     pthread_mutex_unlock(&ts->mutex);
     if (detached) {
@@ -151,11 +165,16 @@ static bool holders_conflict(const struct lock_entry *e, const struct row_rec *r
     return false;
 }
 
+bool lock__waiter_blocks(const struct row_rec *w, const struct row_rec *rec)
+{
+    return w->start_ts != rec->start_ts && lock__modes_conflict(w->mode, rec->mode) &&
+           !lock__span_blocks(w);
+}
+
 static bool waiters_conflict(const struct lock_entry *e, const struct row_rec *rec)
 {
     LIST_FOREACH (it, &e->row_waiters) {
-        const struct row_rec *w = CONTAINER_OF(it, struct row_rec, link);
-        if (w->start_ts != rec->start_ts && lock__modes_conflict(w->mode, rec->mode)) {
+        if (lock__waiter_blocks(CONTAINER_OF(it, struct row_rec, link), rec)) {
             return true;
         }
     }
@@ -175,8 +194,11 @@ static struct row_rec *find_held(const struct lock_entry *e, ts_t start_ts)
 
 void lock__grant_waiters(struct lock_entry *e)
 {
-    while (!list_empty(&e->row_waiters)) {
-        struct row_rec *rec = CONTAINER_OF(e->row_waiters.next, struct row_rec, link);
+    LIST_FOREACH_SAFE (it, &e->row_waiters) {
+        struct row_rec *rec = CONTAINER_OF(it, struct row_rec, link);
+        if (lock__span_blocks(rec)) {
+            continue;
+        }
         if (holders_conflict(e, rec)) {
             return;
         }
@@ -199,6 +221,7 @@ static void remove_held(struct lock_shard *s, struct row_rec *rec)
 {
     struct lock_entry *e = rec->entry;
     list_remove(&rec->link);
+    lock__unmark(s, rec);
     rec->state = ROW_FAILED;
     LIST_FOREACH (it, &e->row_waiters) {
         struct row_rec *w = CONTAINER_OF(it, struct row_rec, link);
@@ -226,9 +249,10 @@ struct row_request {
     uint64_t deadline_ns;      /* the request's */
     uint64_t wait_deadline_ns; /* of the lock wait */
     bool have;                 /* was held already */
+    bool import;               /* conflicts with nothing: all was held together before */
 };
 
-static bool beyond_end(const struct lock_table *t, struct slice key)
+bool lock__beyond_end(const struct lock_table *t, struct slice key)
 {
     return t->end != NULL && slice_cmp(key, slice_of(t->end, t->end_len)) >= 0;
 }
@@ -243,7 +267,7 @@ static db_err try_lock(struct row_request *q, struct lock_shard *s, uint64_t has
     if (rec->state == ROW_CANCELED) {
         return rec->reason;
     }
-    if (beyond_end(q->t, q->key)) {
+    if (lock__beyond_end(q->t, q->key)) {
         return ERR_STALE_EPOCH;
     }
     if (UNLIKELY(q->t->sealed)) {
@@ -258,7 +282,11 @@ static db_err try_lock(struct row_request *q, struct lock_shard *s, uint64_t has
     }
     rec->entry = e;
     rec->upgrade_of = held;
-    bool waits = holders_conflict(e, rec) || (held == NULL && waiters_conflict(e, rec));
+    if (rec->mode == KV_LOCK_INSERT) {
+        lock__mark(s, rec); /* before the look for span locks: span.c */
+    }
+    bool waits = !q->import && (holders_conflict(e, rec) || lock__span_blocks(rec) ||
+                                (held == NULL && waiters_conflict(e, rec)));
     if (!waits) {
         rec->state = ROW_HELD;
         list_push_back(&e->holders, &rec->link);
@@ -266,6 +294,7 @@ static db_err try_lock(struct row_request *q, struct lock_shard *s, uint64_t has
         return ERR_OK;
     }
     if (q->wait != KV_WAIT) {
+        lock__unmark(s, rec);
         lock__drop_if_idle(s, e);
         return ERR_LOCK_NOWAIT;
     }
@@ -287,6 +316,7 @@ static enum row_state give_up(struct row_rec *rec, struct waiter *w)
     if (state == ROW_WAITING) {
         struct lock_entry *e = rec->entry;
         list_remove(&rec->link);
+        lock__unmark(s, rec);
         rec->state = ROW_FAILED;
         grant_waiters(s, e); /* those behind may have waited for this one only */
         lock__drop_if_idle(s, e);
@@ -338,6 +368,7 @@ static db_err settle(struct row_request *q)
         old = rec->upgrade_of;
         rec->upgrade_of = NULL;
         list_remove(&old->link);
+        lock__unmark(s, old);
         old->state = ROW_FAILED;
     }
     if (rec->state == ROW_HELD && rec->entry->latch != NULL) {
@@ -386,6 +417,17 @@ static db_err lock_with(struct row_request *q)
     return err;
 }
 
+static db_err request(struct row_request *q, ts_t start_ts, lock_owner_t owner,
+                      enum kv_lock_mode mode)
+{
+    ASSERT(mode != KV_LOCK_NONE);
+    if (atomic_load_explicit(&q->t->closed, memory_order_acquire)) {
+        return ERR_NOT_LEADER;
+    }
+    TRY(rec_new(q->t, lock__shard(q->t, key_hash(q->key)), start_ts, owner, mode, &q->rec));
+    return lock_with(q);
+}
+
 db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts, lock_owner_t owner,
                 enum kv_lock_mode mode, enum kv_wait wait, uint32_t wait_ms, uint64_t deadline_ns)
 {
@@ -395,12 +437,16 @@ db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts, lock_owne
                             .wait = wait,
                             .deadline_ns = deadline_ns,
                             .wait_deadline_ns = now + wait_ms * NS_PER_MS};
-    ASSERT(mode != KV_LOCK_NONE);
-    if (atomic_load_explicit(&t->closed, memory_order_acquire)) {
-        return ERR_NOT_LEADER;
-    }
-    TRY(rec_new(t, lock__shard(t, key_hash(key)), start_ts, owner, mode, &q.rec));
-    return lock_with(&q);
+    return request(&q, start_ts, owner, mode);
+}
+
+db_err lock_table_import(struct lock_table *t, const struct lock_export *l)
+{
+    struct row_request q = {
+        .t = t, .key = l->key, .wait = KV_NOWAIT, .deadline_ns = DEADLINE_NONE, .import = true};
+    uint64_t id;
+    return l->span ? span_lock(t, l->key, l->end, l->start_ts, l->owner, &id)
+                   : request(&q, l->start_ts, l->owner, l->mode);
 }
 
 enum kv_lock_mode row_lock_held(struct lock_table *t, struct slice key, ts_t start_ts)
@@ -468,6 +514,7 @@ static void release_detached(struct row_rec *rec, db_err reason)
         break;
     case ROW_WAITING:
         list_remove(&rec->link);
+        lock__unmark(s, rec);
         wait_signal(rec->w, (int)reason);
         grant_waiters(s, e);
         lock__drop_if_idle(s, e);
@@ -505,20 +552,24 @@ void lock__release_list(struct list *recs, db_err reason)
 db_err row_unlock_all(struct lock_table *t, ts_t start_ts)
 {
     struct list recs;
+    struct list spans;
     if (atomic_load_explicit(&t->rows, memory_order_acquire) == 0) {
         return ERR_OK;
     }
     struct txn_shard *ts = lock__txn_shard(t, start_ts);
     list_init(&recs);
+    list_init(&spans);
     pthread_mutex_lock(&ts->mutex);
     struct lock_txn *x = lock__txn_find(ts, start_ts, false);
     bool refuse = x != NULL && t->sealed;
     if (x != NULL && !refuse) {
         lock__txn_detach(x, &recs);
-        txn_drop_if_empty(ts, start_ts);
+        lock__spans_detach(t, x, &spans);
+        lock__txn_drop_if_empty(ts, start_ts);
     }
     pthread_mutex_unlock(&ts->mutex);
     lock__release_list(&recs, ERR_CANCELED);
+    lock__spans_free(t, &spans);
     return refuse ? ERR_BUSY : ERR_OK;
 }
 
@@ -527,18 +578,22 @@ void lock__cancel_all_rows(struct lock_table *t)
     for (size_t i = 0; i < TXN_SHARDS; i++) {
         struct txn_shard *ts = &t->txns[i];
         struct list recs;
+        struct list spans;
         list_init(&recs);
+        list_init(&spans);
         pthread_mutex_lock(&ts->mutex);
         for (size_t b = 0; b < TXN_BUCKETS; b++) {
             while (ts->buckets[b] != NULL) {
                 struct lock_txn *x = ts->buckets[b];
                 lock__txn_detach(x, &recs);
+                lock__spans_detach(t, x, &spans);
                 ts->buckets[b] = x->next;
                 mem_free(x);
             }
         }
         pthread_mutex_unlock(&ts->mutex);
         lock__release_list(&recs, ERR_NOT_LEADER);
+        lock__spans_free(t, &spans);
     }
 }
 
@@ -568,7 +623,7 @@ db_err row_unlock(struct lock_table *t, struct slice key, ts_t start_ts)
         rec->state = ROW_CANCELED;
         rec->reason = ERR_CANCELED;
         list_remove(&rec->txn_link);
-        txn_drop_if_empty(ts, start_ts);
+        lock__txn_drop_if_empty(ts, start_ts);
     }
     pthread_mutex_unlock(&s->mutex);
     pthread_mutex_unlock(&ts->mutex);

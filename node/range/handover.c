@@ -24,9 +24,10 @@
  * entry are not handed over either: what was written is validated at the commit, as after a death.
  *
  * Payload: nothing (void), or varint number of the table, then items: 1, varint node, varint
- * start_ts (a fence); 2, varint owner, varint start_ts, one byte mode, varint length, key. */
+ * start_ts (a fence); 2, varint owner, varint start_ts, one byte mode, varint length, key; 3, varint
+ * owner, varint start_ts, varint length, start, varint length, end (a span lock). */
 
-enum { ITEM_FENCE = 1, ITEM_LOCK = 2, HANDED_BYTES_MAX = 1 << 20, POLL_MS = 2 };
+enum { ITEM_FENCE = 1, ITEM_LOCK = 2, ITEM_SPAN = 3, HANDED_BYTES_MAX = 1 << 20, POLL_MS = 2 };
 
 /* ---- encoding ---- */
 
@@ -49,33 +50,51 @@ static db_err put_fence(void *arg, uint64_t node, ts_t start_ts)
     return put_varint(x->b, start_ts);
 }
 
+static db_err put_key(struct buf *b, struct slice key)
+{
+    TRY(put_varint(b, key.len));
+    return buf_append_slice(b, key);
+}
+
 static db_err put_lock(void *arg, const struct lock_export *l)
 {
     struct exported *x = arg;
     x->count++;
-    TRY(buf_append_u8(x->b, ITEM_LOCK));
+    TRY(buf_append_u8(x->b, l->span ? ITEM_SPAN : ITEM_LOCK));
     TRY(put_varint(x->b, l->owner));
     TRY(put_varint(x->b, l->start_ts));
+    if (l->span) {
+        TRY(put_key(x->b, l->key));
+        return put_key(x->b, l->end);
+    }
     TRY(buf_append_u8(x->b, (uint8_t)l->mode));
-    TRY(put_varint(x->b, l->key.len));
-    return buf_append_slice(x->b, l->key);
+    return put_key(x->b, l->key);
 }
 
-static db_err import_lock(struct lock_table *t, const uint8_t **pos, const uint8_t *end)
+static bool take_key(const uint8_t **pos, const uint8_t *end, struct slice *ret_key)
 {
-    struct lock_export l;
     uint64_t len;
+    if (!varint_get(pos, end, &len) || len > (size_t)(end - *pos)) {
+        return false;
+    }
+    *ret_key = slice_of(*pos, (size_t)len);
+    *pos += len;
+    return true;
+}
+
+static db_err import_lock(struct lock_table *t, bool span, const uint8_t **pos, const uint8_t *end)
+{
+    struct lock_export l = {.span = span};
     if (!varint_get(pos, end, &l.owner) || !varint_get(pos, end, &l.start_ts) || *pos == end) {
         return ERR_CORRUPT;
     }
-    uint8_t mode = *(*pos)++;
-    if ((mode != KV_LOCK_SHARED && mode != KV_LOCK_EXCLUSIVE) || !varint_get(pos, end, &len) ||
-        len > (size_t)(end - *pos)) {
+    uint8_t mode = span ? KV_LOCK_NONE : *(*pos)++;
+    if ((!span && (mode < KV_LOCK_SHARED || mode > KV_LOCK_INSERT)) ||
+        !take_key(pos, end, &l.key) || (span && !take_key(pos, end, &l.end)) ||
+        (l.end.len != 0 && slice_cmp(l.key, l.end) >= 0)) {
         return ERR_CORRUPT;
     }
     l.mode = (enum kv_lock_mode)mode;
-    l.key = slice_of(*pos, (size_t)len);
-    *pos += len;
     return lock_table_import(t, &l);
 }
 
@@ -84,8 +103,8 @@ static db_err import_all(struct lock_table *t, const uint8_t *pos, const uint8_t
     while (pos != end) {
         uint8_t item = *pos++;
         uint64_t node, start_ts;
-        if (item == ITEM_LOCK) {
-            TRY(import_lock(t, &pos, end));
+        if (item == ITEM_LOCK || item == ITEM_SPAN) {
+            TRY(import_lock(t, item == ITEM_SPAN, &pos, end));
         } else if (item == ITEM_FENCE && varint_get(&pos, end, &node) &&
                    varint_get(&pos, end, &start_ts)) {
             lock_table_import_fence(t, node, start_ts);
