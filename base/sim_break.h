@@ -17,6 +17,7 @@ enum sim_break {
     SIM_BREAK_RETRY_BLIND = 1 << 6,   /* a repeated 1PC does not look whether it was applied */
     SIM_BREAK_LATE_1PC = 1 << 7,      /* a 1PC that comes late ignores what was decided */
     SIM_BREAK_FOLLOWER = 1 << 8,      /* a replica answers that has not applied enough */
+    SIM_BREAK_SPANS = 1 << 9,         /* a locking scan does not keep others from inserting */
 };
 
 #ifdef SKEIN_SIM_BREAKS

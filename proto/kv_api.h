@@ -29,7 +29,9 @@
  * commit_ts of the version that was seen under the lock (version_ts), and the request the term
  * under which locks were given (lock_term). If the term is still the same the locks held all the
  * time; otherwise every mutation is validated against version_ts: ERR_LOCK_LOST when something
- * newer has been committed.
+ * newer has been committed. Shared and span locks have no such versions: a commit proves that they
+ * were held until its timestamp was given (shared_term, or a lock request of mode NONE after it),
+ * else it fails with ERR_LOCK_LOST.
  *
  * A 1PC whose reply is lost is asked about: the version of its primary has its start_ts, which the
  * next leaseholder finds. A repeated 1PC leaves a record when it commits, and check_txn one when it
@@ -181,6 +183,7 @@ struct kv_scan_req {
     enum kv_lock_mode lock; /* locks each row returned */
     enum kv_wait wait;
     uint32_t lock_wait_ms;
+    bool gaps; /* with a lock mode: and keeps others from inserting into what was read */
 };
 
 struct kv_scan_resp {
@@ -192,12 +195,18 @@ struct kv_scan_resp {
     uint64_t lock_term;  /* with a lock mode */
 };
 
+/* What becomes of the lock of a key that is not there: it stays; the key is locked against inserts
+ * only, for which others may do the same; it goes. */
+enum kv_absent { KV_ABSENT_LOCK, KV_ABSENT_SPAN, KV_ABSENT_FREE };
+
 struct kv_lock_req {
     struct kv_request r;
     const struct slice *keys; /* ascending */
     size_t count;
     ts_t own_ts;
-    enum kv_lock_mode mode;
+    enum kv_lock_mode mode; /* NONE: only asks for lock_term */
+    enum kv_absent absent;  /* others than LOCK: not with KV_LOCK_INSERT */
+    bool unread;            /* the newest versions are not asked for: values are empty */
     enum kv_wait wait;
     uint32_t lock_wait_ms; /* ERR_LOCK_WAIT_TIMEOUT after that */
     bool want_values;
@@ -219,6 +228,7 @@ enum kv_check {
 struct kv_mutation {
     enum kv_op op;
     enum kv_check check;
+    bool inserts; /* a put of a key that may not be there: waits for span locks of others */
     struct slice key;
     struct slice value;
     ts_t version_ts;
@@ -237,7 +247,7 @@ struct kv_prewrite_req {
     const struct slice *secondaries; /* async commit, in the primary's request */
     size_t secondary_count;
     uint32_t lock_wait_ms; /* for row locks of others on keys that are not locked; 0: the maximum */
-    uint64_t shared_term;  /* 1PC: shared locks were given here under this term and must still be
+    uint64_t shared_term;  /* 1PC: shared or span locks were given here under this term and must still be
                               held, else ERR_LOCK_LOST; 0: there are none */
     uint32_t fences;       /* of the owner's node, as it knew when the transaction began: below what
                               is known here, the transaction may have used an old schema:

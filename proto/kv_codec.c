@@ -7,7 +7,7 @@
 /* Requests. The header has the numbers; the payload, in this order: GET key · MULTI_GET, LOCK,
  * COMMIT, ROLLBACK, RESOLVE keys · SCAN, DELETE_RANGE, ESTIMATE start, end · CHECK_TXN, HEARTBEAT
  * primary · PREWRITE primary, mutations, secondaries · FRAGMENT start, end, plan. A mutation: u8
- * op, u8 check, u64 version_ts, key, value. */
+ * op, u8 check (and whether it inserts), u64 version_ts, key, value. */
 
 enum kv_wire_flag {
     WIRE_REVERSE = 1,
@@ -17,7 +17,14 @@ enum kv_wire_flag {
     WIRE_ASYNC_COMMIT = 16,
     WIRE_ROLLBACK_MISSING = 32,
     WIRE_DROP = 64,
+    WIRE_GAPS = 128,
+    WIRE_UNREAD = 256,
+    WIRE_ABSENT_SPAN = 512,
+    WIRE_ABSENT_FREE = 1024,
 };
+
+/* Of the byte `check`. */
+enum { MUTATION_INSERTS = 0x80 };
 
 /* Op, check, version and two lengths. */
 enum { MUTATION_BYTES_MIN = 1 + 1 + 8 + 4 + 4 };
@@ -54,7 +61,8 @@ static db_err put_scan(Skein__Kv__Request *m, const struct kv_scan_req *q, struc
 {
     m->ts = q->read_ts;
     m->own_ts = q->own_ts;
-    m->flags = flag(q->reverse, WIRE_REVERSE) | flag(q->keys_only, WIRE_KEYS_ONLY);
+    m->flags = flag(q->reverse, WIRE_REVERSE) | flag(q->keys_only, WIRE_KEYS_ONLY) |
+               flag(q->gaps, WIRE_GAPS);
     m->rows_max = q->rows_max;
     m->bytes_max = q->bytes_max;
     m->lock_mode = q->lock;
@@ -70,14 +78,16 @@ static db_err put_lock(Skein__Kv__Request *m, const struct kv_lock_req *q, struc
     m->lock_mode = q->mode;
     m->wait = q->wait;
     m->lock_wait_ms = q->lock_wait_ms;
-    m->flags = flag(q->want_values, WIRE_WANT_VALUES);
+    m->flags = flag(q->want_values, WIRE_WANT_VALUES) | flag(q->unread, WIRE_UNREAD) |
+               flag(q->absent == KV_ABSENT_SPAN, WIRE_ABSENT_SPAN) |
+               flag(q->absent == KV_ABSENT_FREE, WIRE_ABSENT_FREE);
     return put_keys(m, q->keys, q->count, b);
 }
 
 static db_err put_mutation(const struct kv_mutation *u, struct buf *b)
 {
     TRY(buf_append_u8(b, (uint8_t)u->op));
-    TRY(buf_append_u8(b, (uint8_t)u->check));
+    TRY(buf_append_u8(b, (uint8_t)(u->check | (u->inserts ? MUTATION_INSERTS : 0))));
     TRY(put_u64(b, u->version_ts));
     TRY(put_slice(b, u->key));
     return put_slice(b, u->value);
@@ -193,7 +203,7 @@ static bool has(const Skein__Kv__Request *m, enum kv_wire_flag f)
 static db_err take_lock_kind(const Skein__Kv__Request *m, enum kv_lock_mode *ret_mode,
                              enum kv_wait *ret_wait)
 {
-    if (m->lock_mode > KV_LOCK_EXCLUSIVE || m->wait > KV_SKIP_LOCKED) {
+    if (m->lock_mode > KV_LOCK_INSERT || m->wait > KV_SKIP_LOCKED) {
         return ERR_CORRUPT;
     }
     *ret_mode = (enum kv_lock_mode)m->lock_mode;
@@ -207,6 +217,7 @@ static db_err take_scan(const Skein__Kv__Request *m, struct reader *r, struct kv
     q->own_ts = m->own_ts;
     q->reverse = has(m, WIRE_REVERSE);
     q->keys_only = has(m, WIRE_KEYS_ONLY);
+    q->gaps = has(m, WIRE_GAPS);
     q->rows_max = m->rows_max;
     q->bytes_max = m->bytes_max;
     q->lock_wait_ms = m->lock_wait_ms;
@@ -221,6 +232,10 @@ static db_err take_lock(const Skein__Kv__Request *m, struct reader *r, struct ar
     q->own_ts = m->own_ts;
     q->lock_wait_ms = m->lock_wait_ms;
     q->want_values = has(m, WIRE_WANT_VALUES);
+    q->unread = has(m, WIRE_UNREAD);
+    q->absent = has(m, WIRE_ABSENT_SPAN)   ? KV_ABSENT_SPAN
+                : has(m, WIRE_ABSENT_FREE) ? KV_ABSENT_FREE
+                                           : KV_ABSENT_LOCK;
     q->count = m->count;
     TRY(take_lock_kind(m, &q->mode, &q->wait));
     return take_slices(r, m->count, arena, &q->keys);
@@ -239,6 +254,8 @@ static db_err take_mutations(struct reader *r, size_t count, struct arena *arena
     for (size_t i = 0; i < count; i++) {
         unsigned op = take_u8(r);
         unsigned check = take_u8(r);
+        u[i].inserts = (check & MUTATION_INSERTS) != 0;
+        check &= ~(unsigned)MUTATION_INSERTS;
         if (op > KV_LOCK_ONLY || check > KV_CHECK_LOCKED) {
             return ERR_CORRUPT;
         }

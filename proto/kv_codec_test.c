@@ -56,7 +56,7 @@ static void requests_come_back(void **state)
     assert_true(o.get.read_ts == TS_MAX && o.get.own_ts == 9);
 
     q = (union kv_any_req){.scan = {head(), KEY("s"), KEY("t"), true, true, 5, 6, 7, 8,
-                                    KV_LOCK_SHARED, KV_SKIP_LOCKED, 10}};
+                                    KV_LOCK_SHARED, KV_SKIP_LOCKED, 10, false}};
     o = through(KV_METHOD_SCAN, &q, &w, &a);
     assert_slice(o.scan.start, KEY("s"));
     assert_slice(o.scan.end, KEY("t"));
@@ -65,14 +65,24 @@ static void requests_come_back(void **state)
     assert_true(o.scan.lock == KV_LOCK_SHARED && o.scan.wait == KV_SKIP_LOCKED);
     assert_int_equal(o.scan.lock_wait_ms, 10);
 
-    q = (union kv_any_req){.lock = {head(), keys, 3, 5, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 11, true}};
+    q.scan.gaps = true;
+    assert_true(!o.scan.gaps && through(KV_METHOD_SCAN, &q, &w, &a).scan.gaps);
+
+    q = (union kv_any_req){.lock = {head(), keys, 3, 5, KV_LOCK_EXCLUSIVE, KV_ABSENT_SPAN, true,
+                                    KV_NOWAIT, 11, true}};
     o = through(KV_METHOD_LOCK, &q, &w, &a);
+    assert_true(o.lock.absent == KV_ABSENT_SPAN && o.lock.unread);
+    q.lock.mode = KV_LOCK_INSERT;
+    q.lock.absent = KV_ABSENT_FREE;
+    q.lock.unread = false;
+    struct kv_lock_req other = through(KV_METHOD_LOCK, &q, &w, &a).lock;
+    assert_true(other.mode == KV_LOCK_INSERT && other.absent == KV_ABSENT_FREE && !other.unread);
     assert_true(o.lock.count == 3 && o.lock.mode == KV_LOCK_EXCLUSIVE && o.lock.want_values);
     assert_slice(o.lock.keys[1], keys[1]);
 
     struct kv_mutation mutations[] = {
-        {KV_PUT, KV_CHECK_NOT_EXISTS, KEY("k1"), KEY("v1"), 0},
-        {KV_DELETE, KV_CHECK_LOCKED, KEY("k2"), SLICE_EMPTY, 77},
+        {KV_PUT, KV_CHECK_NOT_EXISTS, true, KEY("k1"), KEY("v1"), 0},
+        {KV_DELETE, KV_CHECK_LOCKED, false, KEY("k2"), SLICE_EMPTY, 77},
     };
     q = (union kv_any_req){.prewrite = {head(), mutations, 2, KEY("k1"), 100, 12, 3000, true, true,
                                         keys, 2, 750, 13, 14, 15}};
@@ -85,6 +95,7 @@ static void requests_come_back(void **state)
     assert_true(o.prewrite.try_1pc && o.prewrite.async_commit && o.prewrite.lock_term == 12);
     assert_true(o.prewrite.mutations[1].op == KV_DELETE);
     assert_true(o.prewrite.mutations[1].check == KV_CHECK_LOCKED);
+    assert_true(o.prewrite.mutations[0].inserts && !o.prewrite.mutations[1].inserts);
     assert_true(o.prewrite.mutations[1].version_ts == 77);
     assert_slice(o.prewrite.mutations[0].value, KEY("v1"));
     assert_slice(o.prewrite.secondaries[0], keys[0]);
@@ -197,7 +208,7 @@ static void meta_comes_back(void **state)
 static void damage_is_refused_or_read_safely(void **state)
 {
     struct kv_wire w;
-    struct kv_mutation u = {KV_PUT, KV_CHECK_NONE, KEY("key"), KEY("value"), 1};
+    struct kv_mutation u = {KV_PUT, KV_CHECK_NONE, false, KEY("key"), KEY("value"), 1};
     union kv_any_req q = {
         .prewrite = {head(), &u, 1, KEY("key"), 100, 0, 0, true, false, keys, 2, 0, 0, 0}};
     struct rand rnd;

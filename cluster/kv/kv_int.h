@@ -12,6 +12,8 @@ enum {
     SCAN_ROWS_MAX = 1024,
     SCAN_BYTES_MAX = 1 << 20, /* of one page */
     LOCK_KEYS_MAX = 1024,     /* of one request */
+    EARLY_INSERTS_MAX = 1024, /* of a transaction: index entries that wait for gap locks in their
+                                 statement; beyond, the commit does */
 };
 
 struct cluster_storage {
@@ -48,10 +50,12 @@ MUST_USE db_err cluster_multi_get(struct storage_txn *t, const struct slice *key
 
 /* locker.c: row locks on ascending keys (each once), noted in the transaction. values (may be
  * NULL): the newest version of each, in the arena. With STORAGE_SKIP_LOCKED keys that are locked
- * are marked as skipped. */
+ * are marked as skipped. A key that is not found is locked as the mode says (storage.h). */
 MUST_USE db_err lock_keys(struct ctxn *t, const struct slice *keys, size_t count,
                           enum storage_read_mode mode, enum storage_wait wait, bool want_values,
                           struct arena *arena, struct diag *diag, struct kv_value *ret_values);
+/* The lock for an insert; `seen`: and what is there is noted as with lock_keys. */
+MUST_USE db_err lock_for_insert(struct ctxn *t, struct wb_entry *e, bool seen, struct diag *diag);
 enum kv_lock_mode kv_mode_of(enum storage_read_mode mode);
 enum kv_wait kv_wait_of(enum storage_wait wait);
 

@@ -9,9 +9,16 @@
 
 enum kv_lock_mode kv_mode_of(enum storage_read_mode mode)
 {
-    return mode == STORAGE_READ_EXCLUSIVE ? KV_LOCK_EXCLUSIVE
-           : mode == STORAGE_READ_SHARED  ? KV_LOCK_SHARED
-                                          : KV_LOCK_NONE;
+    return mode == STORAGE_READ_PLAIN     ? KV_LOCK_NONE
+           : storage_mode_exclusive(mode) ? KV_LOCK_EXCLUSIVE
+                                          : KV_LOCK_SHARED;
+}
+
+static enum kv_absent absent_of(const struct ctxn *t, enum storage_read_mode mode)
+{
+    return !storage_mode_range(mode) || t->opts.isolation == STORAGE_SNAPSHOT ? KV_ABSENT_LOCK
+           : storage_locks_gaps(t->opts.isolation)                            ? KV_ABSENT_SPAN
+                                                                              : KV_ABSENT_FREE;
 }
 
 enum kv_wait kv_wait_of(enum storage_wait wait)
@@ -28,14 +35,36 @@ static size_t in_range(const struct slice *keys, size_t count, struct slice end)
     return n;
 }
 
+/* What the requests for some keys have in common. */
+struct ask {
+    enum storage_read_mode mode; /* noted for the keys */
+    struct kv_lock_req req;      /* without keys */
+};
+
+static db_err note_gap_of_key(struct ctxn *t, uint64_t lock_term, struct slice key)
+{
+    uint8_t *end = arena_alloc(&t->wb.arena, key.len + 1);
+    if (end == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(end, key.ptr, key.len);
+    end[key.len] = 0;
+    return ctxn_note_gap(t, lock_term, key, slice_of(end, key.len + 1));
+}
+
 static db_err note_all(struct ctxn *t, struct lock_span *span, const struct kv_lock_req *req,
                        const struct kv_lock_resp *resp, enum storage_read_mode mode)
 {
     for (size_t i = 0; i < req->count; i++) {
         const struct kv_value *v = &resp->values[i];
-        if (!v->skipped) {
+        if (v->skipped || req->unread) {
+            continue;
+        }
+        if (v->found || req->absent == KV_ABSENT_LOCK) {
             TRY(ctxn_note_lock(t, span, resp->lock_term, req->keys[i], mode, v->found,
                                v->version_ts));
+        } else if (req->absent == KV_ABSENT_SPAN) {
+            TRY(note_gap_of_key(t, resp->lock_term, req->keys[i]));
         }
     }
     return ERR_OK;
@@ -43,9 +72,8 @@ static db_err note_all(struct ctxn *t, struct lock_span *span, const struct kv_l
 
 /* The keys that lie in the first key's range. */
 static db_err lock_some(struct ctxn *t, const struct slice *keys, size_t count,
-                        enum storage_read_mode mode, enum storage_wait wait, bool want_values,
-                        struct arena *arena, struct diag *diag, struct kv_value *ret_values,
-                        size_t *ret_done)
+                        const struct ask *ask, struct arena *arena, struct diag *diag,
+                        struct kv_value *ret_values, size_t *ret_done)
 {
     struct attempt at;
     struct resolver resolver;
@@ -58,18 +86,16 @@ static db_err lock_some(struct ctxn *t, const struct slice *keys, size_t count,
         struct kv_lock_resp resp = {0};
         TRY(route_find(&at, keys[0], arena, diag, &route));
         TRY(ctxn_note_span(t, &route.loc, &span));
-        struct kv_lock_req req = {.r = route_request(&route, fiber_deadline(), arena),
-                                  .keys = keys,
-                                  .count = in_range(keys, count, route.loc.end),
-                                  .own_ts = t->start_ts,
-                                  .mode = kv_mode_of(mode),
-                                  .wait = kv_wait_of(wait),
-                                  .lock_wait_ms = ctxn_lock_wait_ms(t),
-                                  .want_values = want_values};
+        struct kv_lock_req req = ask->req;
+        req.r = route_request(&route, fiber_deadline(), arena);
+        req.keys = keys;
+        req.count = in_range(keys, count, route.loc.end);
+        req.own_ts = t->start_ts;
+        req.lock_wait_ms = ctxn_lock_wait_ms(t);
         ASSERT(req.count > 0);
         db_err err = route.kv->ops->lock(route.kv, &req, diag, &reply, &resp);
         if (err == ERR_OK) {
-            TRY(note_all(t, span, &req, &resp, mode));
+            TRY(note_all(t, span, &req, &resp, ask->mode));
             memcpy(ret_values, resp.values, req.count * sizeof(*ret_values));
             *ret_done = req.count;
             return ERR_OK;
@@ -86,12 +112,31 @@ db_err lock_keys(struct ctxn *t, const struct slice *keys, size_t count,
                  enum storage_read_mode mode, enum storage_wait wait, bool want_values,
                  struct arena *arena, struct diag *diag, struct kv_value *ret_values)
 {
+    struct ask ask = {.mode = mode,
+                      .req = {.mode = kv_mode_of(mode),
+                              .absent = absent_of(t, mode),
+                              .wait = kv_wait_of(wait),
+                              .want_values = want_values}};
     TRY(ctxn_need_start(t, diag));
     for (size_t i = 0; i < count;) {
         size_t done = 0;
-        TRY(lock_some(t, keys + i, count - i, mode, wait, want_values, arena, diag, ret_values + i,
-                      &done));
+        TRY(lock_some(t, keys + i, count - i, &ask, arena, diag, ret_values + i, &done));
         i += done;
     }
     return ERR_OK;
+}
+
+db_err lock_for_insert(struct ctxn *t, struct wb_entry *e, bool seen, struct diag *diag)
+{
+    struct ask ask = {.mode = STORAGE_READ_EXCLUSIVE,
+                      .req = {.mode = KV_LOCK_INSERT, .wait = KV_WAIT, .unread = !seen}};
+    struct arena a;
+    struct kv_value v;
+    size_t done;
+    TRY(ctxn_need_start(t, diag));
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = lock_some(t, &e->key, 1, &ask, &a, diag, &v, &done);
+    arena_fini(&a);
+    e->may_insert = e->may_insert || err == ERR_OK;
+    return err;
 }

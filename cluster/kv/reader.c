@@ -46,7 +46,7 @@ static db_err fetch(struct ctxn *t, struct slice key, ts_t read_ts, struct arena
 static bool lock_held(const struct wb_entry *e, enum storage_read_mode mode)
 {
     return e != NULL && (e->lock == WB_LOCK_EXCLUSIVE ||
-                         (e->lock == WB_LOCK_SHARED && mode == STORAGE_READ_SHARED));
+                         (e->lock == WB_LOCK_SHARED && !storage_mode_exclusive(mode)));
 }
 
 static db_err read_ts_of(struct ctxn *t, bool single, struct diag *diag, ts_t *ret_ts)
@@ -84,7 +84,6 @@ db_err cluster_get(struct storage_txn *base, struct slice key, enum storage_read
             return ERR_OK;
         }
         e = wb_find(&t->wb, key);
-        ASSERT(e != NULL);
     } else if (e == NULL || !wb_is_write(e)) {
         ts_t ts = TS_MAX;
         if (mode == STORAGE_READ_PLAIN) {

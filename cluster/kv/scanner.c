@@ -26,6 +26,7 @@ struct cluster_scan {
     uint32_t page_rows;
     ts_t read_ts; /* of the plain scan: the snapshot it was opened in */
     bool noted;   /* by ctxn_scan_opens */
+    bool gaps;
 
     struct arena page; /* of the page's rows */
     const struct kv_pair *pairs;
@@ -56,6 +57,7 @@ db_err cluster_scan_open(struct storage_txn *base, const struct storage_scan_opt
     s->t = t;
     s->opts = *opts;
     s->opts.mode = mode;
+    s->gaps = storage_mode_range(mode) && storage_locks_gaps(t->opts.isolation);
     s->read_ts = mode == STORAGE_READ_PLAIN ? t->read_ts : TS_MAX;
     if (s->opts.batch_rows == 0 || s->opts.batch_rows > SCAN_ROWS_MAX) {
         s->opts.batch_rows = SCAN_ROWS_MAX;
@@ -136,6 +138,14 @@ static db_err note_locks(struct cluster_scan *s, struct lock_span *span,
     return ERR_OK;
 }
 
+static db_err note_gap(struct cluster_scan *s, const struct kv_scan_req *req,
+                       const struct kv_scan_resp *resp)
+{
+    bool more = resp->more;
+    return ctxn_note_gap(s->t, resp->lock_term, more && req->reverse ? resp->resume : req->start,
+                         more && !req->reverse ? resp->resume : req->end);
+}
+
 static db_err take_page(struct cluster_scan *s, const struct kv_scan_req *req,
                         const struct kv_scan_resp *resp)
 {
@@ -184,6 +194,7 @@ static db_err fetch_page(struct cluster_scan *s, struct diag *diag)
                                   .read_ts = s->read_ts,
                                   .own_ts = t->start_ts,
                                   .lock = kv_mode_of(s->opts.mode),
+                                  .gaps = s->gaps,
                                   .wait = kv_wait_of(s->opts.wait),
                                   .lock_wait_ms = ctxn_lock_wait_ms(t)};
         bounds_in(s, &route.loc, &req.start, &req.end);
@@ -198,6 +209,9 @@ static db_err fetch_page(struct cluster_scan *s, struct diag *diag)
         if (err == ERR_OK) {
             if (locks) {
                 TRY(note_locks(s, span, &resp));
+            }
+            if (s->gaps) {
+                TRY(note_gap(s, &req, &resp));
             }
             return take_page(s, &req, &resp);
         }

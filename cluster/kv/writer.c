@@ -2,7 +2,12 @@
 
 #include "base/assert.h"
 
-/* Writes: lock and check as the flags say, then into the buffer. */
+/* Writes: lock and check as the flags say, then into the buffer.
+ *
+ * A key that is to be inserted gets a lock for that, which waits for gap locks of others. The entry
+ * of an index that is not unique needs no other lock; it takes this one in a transaction of several
+ * statements, so that the statement waits and not the commit, and so that locking reads of others
+ * wait for it. */
 
 static db_err key_exists(struct ctxn *t, struct slice key, struct diag *diag)
 {
@@ -14,8 +19,12 @@ static db_err key_exists(struct ctxn *t, struct slice key, struct diag *diag)
 }
 
 /* The X lock of the key, and what was seen under it. */
-static db_err lock_for_write(struct ctxn *t, struct wb_entry *e, struct diag *diag)
+static db_err lock_for_write(struct ctxn *t, struct wb_entry *e, bool insert, struct diag *diag)
 {
+    bool exists = e->has_version && e->exists;
+    if (insert && !exists) {
+        return e->may_insert ? ERR_OK : lock_for_insert(t, e, true, diag);
+    }
     if (e->lock == WB_LOCK_EXCLUSIVE) {
         return ERR_OK;
     }
@@ -58,11 +67,19 @@ static db_err prepare(struct ctxn *t, struct slice key, unsigned flags, struct d
     }
     bool first = !wb_is_write(e);
     if (!defer && !blind) {
-        TRY(lock_for_write(t, e, diag));
+        TRY(lock_for_write(t, e, insert && first, diag));
+    }
+    if ((flags & STORAGE_W_NEW) != 0 && !t->opts.autocommit && !e->may_insert &&
+        t->early_inserts < EARLY_INSERTS_MAX) {
+        t->early_inserts++;
+        TRY(lock_for_insert(t, e, false, diag));
     }
     if (first && !blind && e->lock == WB_LOCK_EXCLUSIVE) {
         TRY(check_seen(t, e, insert, diag));
     }
+    bool exists = e->has_version && e->exists;
+    e->fresh = e->fresh || (!exists && ((flags & (STORAGE_W_INSERT | STORAGE_W_NEW)) != 0 ||
+                                        e->has_version));
     *ret_must_be_new = insert && first && e->lock != WB_LOCK_EXCLUSIVE;
     *ret_entry = e;
     return ERR_OK;

@@ -11,9 +11,10 @@
  *     at the largest of the bounds. The intents are settled after the reply.
  *   else 2PC: all intents, then a commit timestamp, then the primary's commit decides.
  *
- * Shared locks on keys that are not written must be held until after the commit timestamp was
- * given. They go with a lease. 1PC in the one range that has them all names the term; else it is
- * 2PC, which asks for them before it decides.
+ * Shared locks on keys that are not written, and locks of gaps, must be held until after the commit
+ * timestamp was given. They go with a lease. 1PC in the one range that has them all names the term;
+ * else it is 2PC, which asks for them before it decides. A SERIALIZABLE transaction that has written
+ * nothing asks too: what it read by and by under locks that were lost is no state of any moment.
  *
  * When a prewrite fails the intents are taken back. With 2PC nothing was decided, so failure is
  * certain whatever becomes of that. With async commit it is certain only when the primary's
@@ -60,7 +61,7 @@ static db_err prepare_intents(struct commit *c, struct diag *diag)
     TRY(commit_ttl(c, diag));
     c->primary = c->muts[0].key;
     c->async = c->count <= COMMIT_ASYNC_KEYS_MAX && c->key_bytes <= COMMIT_ASYNC_BYTES_MAX &&
-               c->shared_count == 0;
+               c->shared_count == 0 && c->t->gaps == NULL;
     if (c->async) {
         c->secondaries = ARENA_ARRAY(c->arena, struct slice, c->count);
         if (c->secondaries == NULL) {
@@ -226,6 +227,14 @@ static db_err commit_writes(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
     return done ? ERR_OK : commit_intents(&c, diag, ret_ts);
 }
 
+static db_err commit_reads(struct ctxn *t, struct diag *diag)
+{
+    struct commit c = {
+        .t = t, .env = t->env, .arena = &t->scratch, .start_ts = t->start_ts, .read_only = true};
+    TRY(commit_collect_shared(&c));
+    return commit_check_shared(&c, diag);
+}
+
 db_err ctxn_commit(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
 {
     db_err err = ERR_OK;
@@ -234,6 +243,9 @@ db_err ctxn_commit(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
         err = diag_set(diag, ERR_TXN_ABORTED, "%s", err_text(ERR_TXN_ABORTED));
     } else if (ctxn_has_writes(t)) {
         err = commit_writes(t, diag, &ts);
+    } else if (t->opts.isolation == STORAGE_SERIALIZABLE && t->spans != NULL &&
+               !t->opts.autocommit) {
+        err = commit_reads(t, diag);
     }
     ASSERT(err != ERR_OK || !ctxn_has_writes(t) || ts > t->start_ts);
     ctxn_end(t);

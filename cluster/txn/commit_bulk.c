@@ -63,6 +63,7 @@ static db_err take(struct bulk_commit *b, struct diag *diag, struct kv_mutation 
     TRY(arena_copy(&b->arena, b->next.value, &value));
     *ret = (struct kv_mutation){.op = KV_PUT,
                                 .check = b->next.must_be_new ? KV_CHECK_NOT_EXISTS : KV_CHECK_NONE,
+                                .inserts = true,
                                 .key = key,
                                 .value = value};
     return write_runs_next(b->reader, diag, &b->next, &b->reader_end);
@@ -327,6 +328,7 @@ db_err commit_fold_runs(struct ctxn *t, struct diag *diag)
         err = err != ERR_OK ? err
                             : wb_put(&t->wb, e, record.value,
                                      record.must_be_new && e->lock != WB_LOCK_EXCLUSIVE);
+        e->fresh = e->fresh || err == ERR_OK;
     }
     write_runs_close(r);
     return err;

@@ -38,6 +38,7 @@ struct commit {
     struct slice *shared; /* keys that are locked shared and not written */
     uint32_t *shared_slots;
     size_t shared_count;
+    bool read_only; /* nothing was written: exclusive locks are looked at as shared ones */
     size_t bytes;
     size_t key_bytes;
     ts_t start_ts;
@@ -60,7 +61,9 @@ MUST_USE db_err commit_1pc(struct commit *c, struct diag *diag, bool *ret_done, 
 MUST_USE db_err commit_collect(struct commit *c);
 /* The lock term if all locks of these mutations were given under one, else 0. */
 uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count);
-/* Are all shared locks still held? Asked after the commit timestamp is known, before the decision:
+/* The keys that are locked and not written. */
+MUST_USE db_err commit_collect_shared(struct commit *c);
+/* Are all shared locks, and locks of gaps, still held? Asked after the commit timestamp is known, before the decision:
  * whoever writes one of these keys then commits later. ERR_LOCK_LOST. */
 MUST_USE db_err commit_check_shared(struct commit *c, struct diag *diag);
 MUST_USE db_err commit_plan(struct commit *c, struct diag *diag);

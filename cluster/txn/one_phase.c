@@ -45,7 +45,7 @@ static void forget_span(struct ctxn *t, const struct range_location *loc)
     }
 }
 
-/* Shared locks that are all in this range, under one term: the term under which it commits. */
+/* Shared locks, and locks of gaps, that are all in this range, under one term: the term under which it commits. */
 static bool shared_here(const struct commit *c, const struct range_location *loc,
                         uint64_t *ret_term)
 {
@@ -58,6 +58,14 @@ static bool shared_here(const struct commit *c, const struct range_location *loc
             return false;
         }
         term = s->lock_term;
+    }
+    for (const struct gap_lock *g = c->t->gaps; g != NULL; g = g->next) {
+        bool inside = slice_cmp(g->start, loc->start) >= 0 &&
+                      (loc->end.len == 0 || (g->end.len != 0 && slice_cmp(g->end, loc->end) <= 0));
+        if (!inside || g->lock_term == 0 || (term != 0 && term != g->lock_term)) {
+            return false;
+        }
+        term = g->lock_term;
     }
     *ret_term = term;
     return true;

@@ -26,20 +26,28 @@ static bool takes_part(const struct wb_entry *e)
     return wb_is_write(e) || (e->lock == WB_LOCK_EXCLUSIVE && e->has_version);
 }
 
-static bool is_shared(const struct wb_entry *e)
+static bool is_shared(const struct commit *c, const struct wb_entry *e)
 {
-    return e->lock == WB_LOCK_SHARED && e->has_version && !wb_is_write(e);
+    return (e->lock == WB_LOCK_SHARED || (c->read_only && e->lock == WB_LOCK_EXCLUSIVE)) &&
+           e->has_version && !wb_is_write(e);
 }
 
-static db_err collect_shared(struct commit *c, size_t count)
+db_err commit_collect_shared(struct commit *c)
 {
+    size_t count = 0;
+    for (const struct wb_entry *e = wb_first(&c->t->wb); e != NULL; e = wb_next(e)) {
+        count += is_shared(c, e);
+    }
+    if (LIKELY(count == 0)) {
+        return ERR_OK;
+    }
     c->shared = arena_alloc(c->arena, count * sizeof(*c->shared));
     c->shared_slots = arena_alloc(c->arena, count * sizeof(*c->shared_slots));
     if (c->shared == NULL || c->shared_slots == NULL) {
         return ERR_NOMEM;
     }
     for (const struct wb_entry *e = wb_first(&c->t->wb); e != NULL; e = wb_next(e)) {
-        if (is_shared(e)) {
+        if (is_shared(c, e)) {
             c->shared[c->shared_count] = e->key;
             c->shared_slots[c->shared_count++] = e->slot;
         }
@@ -51,19 +59,15 @@ db_err commit_collect(struct commit *c)
 {
     struct ctxn *t = c->t;
     size_t count = 0;
-    size_t shared = 0;
     for (const struct wb_entry *e = wb_first(&t->wb); e != NULL; e = wb_next(e)) {
         count += takes_part(e);
-        shared += is_shared(e);
     }
     c->muts = arena_alloc(c->arena, count * sizeof(*c->muts));
     c->slots = arena_alloc(c->arena, count * sizeof(*c->slots));
     if (c->muts == NULL || c->slots == NULL) {
         return ERR_NOMEM;
     }
-    if (UNLIKELY(shared != 0)) {
-        TRY(collect_shared(c, shared));
-    }
+    TRY(commit_collect_shared(c));
     for (const struct wb_entry *e = wb_first(&t->wb); e != NULL; e = wb_next(e)) {
         if (!takes_part(e)) {
             continue;
@@ -75,6 +79,7 @@ db_err commit_collect(struct commit *c)
                                   .check = check_of(t, e),
                                   .key = e->key};
         m->value = m->op == KV_PUT ? e->now.value : SLICE_EMPTY;
+        m->inserts = m->op == KV_PUT && e->fresh;
         m->version_ts = m->check == KV_CHECK_LOCKED    ? e->version_ts
                         : m->check == KV_CHECK_VERSION ? t->read_ts
                                                        : 0;
@@ -152,11 +157,81 @@ static db_err check_some_shared(struct commit *c, size_t first, struct arena *ar
     }
 }
 
+enum { PROVEN_MAX = 8 };
+
+/* Where a lock table of some number is in use, as was just found. */
+struct proven {
+    struct range_location loc[PROVEN_MAX];
+    uint64_t term[PROVEN_MAX];
+    unsigned count;
+};
+
+static const struct range_location *find_proven(const struct proven *p, struct slice key,
+                                                uint64_t term)
+{
+    for (unsigned i = 0; i < p->count && i < PROVEN_MAX; i++) {
+        const struct range_location *l = &p->loc[i];
+        if (p->term[i] == term && slice_cmp(key, l->start) >= 0 &&
+            (l->end.len == 0 || slice_cmp(key, l->end) < 0)) {
+            return l;
+        }
+    }
+    return NULL;
+}
+
+/* Asks for the number in the range of the key. */
+static db_err prove(struct commit *c, struct slice key, uint64_t term, struct arena *arena,
+                    struct diag *diag, struct proven *p)
+{
+    struct attempt at;
+    attempt_init(&at, c->env->router);
+    for (;;) {
+        struct route route;
+        struct kv_reply reply = {0};
+        struct kv_lock_resp resp = {0};
+        TRY(route_find(&at, key, arena, diag, &route));
+        struct kv_lock_req req = {.r = route_request(&route, fiber_deadline(), arena),
+                                  .keys = &key,
+                                  .count = 1,
+                                  .own_ts = c->start_ts,
+                                  .mode = KV_LOCK_NONE};
+        db_err err = route.kv->ops->lock(route.kv, &req, diag, &reply, &resp);
+        if (err == ERR_OK) {
+            p->loc[p->count % PROVEN_MAX] = route.loc;
+            p->term[p->count++ % PROVEN_MAX] = resp.lock_term;
+            return resp.lock_term != 0 && resp.lock_term == term ? ERR_OK : lock_lost(diag);
+        }
+        TRY(attempt_again(&at, err, &route, &reply, diag));
+    }
+}
+
+/* The range that a gap lay in may have been split since, which keeps the number. */
+static db_err check_gaps(struct commit *c, struct arena *arena, struct diag *diag)
+{
+    struct proven p = {.count = 0};
+    for (const struct gap_lock *g = c->t->gaps; g != NULL; g = g->next) {
+        struct slice key = g->start;
+        for (;;) {
+            const struct range_location *l = find_proven(&p, key, g->lock_term);
+            if (l == NULL) {
+                TRY(prove(c, key, g->lock_term, arena, diag, &p));
+                l = &p.loc[(p.count - 1) % PROVEN_MAX];
+            }
+            if (l->end.len == 0 || (g->end.len != 0 && slice_cmp(g->end, l->end) <= 0)) {
+                break;
+            }
+            key = l->end;
+        }
+    }
+    return ERR_OK;
+}
+
 db_err commit_check_shared(struct commit *c, struct diag *diag)
 {
     struct arena a;
     db_err err = ERR_OK;
     arena_init(&a, NULL, NULL, 0);
+    err = check_gaps(c, &a, diag);
     for (size_t i = 0; i < c->shared_count && err == ERR_OK;) {
         size_t done = 0;
         arena_reset(&a);

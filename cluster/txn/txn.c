@@ -324,8 +324,8 @@ void ctxn_scan_closes(struct ctxn *t)
 enum storage_read_mode ctxn_read_mode(const struct ctxn *t, enum storage_read_mode mode)
 {
     bool lock = mode == STORAGE_READ_PLAIN && t->opts.isolation == STORAGE_SERIALIZABLE &&
-                !t->opts.autocommit && !t->opts.read_only;
-    return lock ? STORAGE_READ_SHARED : mode;
+                !t->opts.read_only;
+    return lock ? STORAGE_READ_SHARED_RANGE : mode;
 }
 
 /* ---- locks ---- */
@@ -388,7 +388,7 @@ db_err ctxn_note_lock(struct ctxn *t, struct lock_span *span, uint64_t lock_term
     uint32_t slot;
     TRY(wb_touch(&t->wb, key, &e));
     TRY(span_slot(t, span, lock_term, &slot));
-    uint8_t lock = mode == STORAGE_READ_EXCLUSIVE ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
+    uint8_t lock = storage_mode_exclusive(mode) ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
     if (e->lock < lock) {
         /* An upgrade keeps the version that was seen first: it is the same if the shared lock was
          * never lost, and else what was read under it is checked, whatever the lock of now. */
@@ -407,6 +407,39 @@ db_err ctxn_note_lock(struct ctxn *t, struct lock_span *span, uint64_t lock_term
     return ERR_OK;
 }
 
+static bool within(struct slice start, struct slice end, const struct gap_lock *g)
+{
+    return slice_cmp(g->start, start) <= 0 &&
+           (g->end.len == 0 || (end.len != 0 && slice_cmp(end, g->end) <= 0));
+}
+
+db_err ctxn_note_gap(struct ctxn *t, uint64_t lock_term, struct slice start, struct slice end)
+{
+    struct gap_lock *g = t->gaps;
+    if (g != NULL && g->lock_term == lock_term) {
+        if (within(start, end, g)) {
+            return ERR_OK;
+        }
+        if (g->end.len != 0 && slice_eq(g->end, start)) { /* the next page of a scan */
+            return end.len == 0 ? (g->end = SLICE_EMPTY, ERR_OK)
+                                : arena_copy(&t->wb.arena, end, &g->end);
+        }
+        if (end.len != 0 && slice_eq(g->start, end)) {
+            return arena_copy(&t->wb.arena, start, &g->start);
+        }
+    }
+    g = ARENA_NEW(&t->wb.arena, struct gap_lock);
+    if (g == NULL) {
+        return ERR_NOMEM;
+    }
+    g->lock_term = lock_term;
+    TRY(arena_copy(&t->wb.arena, start, &g->start));
+    TRY(arena_copy(&t->wb.arena, end, &g->end));
+    g->next = t->gaps;
+    t->gaps = g;
+    return ERR_OK;
+}
+
 /* ---- end ---- */
 
 void ctxn_end(struct ctxn *t)
@@ -419,6 +452,8 @@ void ctxn_end(struct ctxn *t)
     leave_active(t);
     t->spans = NULL;
     t->span_count = 0;
+    t->gaps = NULL;
+    t->early_inserts = 0;
     t->base.conflict = NULL;
     wb_reset(&t->wb);
     write_runs_free(t->runs);

@@ -85,6 +85,14 @@ struct lock_span {
     struct slice end;
 };
 
+/* Locked against inserts, as a lock table of this number knows it. */
+struct gap_lock {
+    struct gap_lock *next;
+    uint64_t lock_term;
+    struct slice start; /* in the write buffer's arena */
+    struct slice end;
+};
+
 enum txn_state { TXN_ACTIVE, TXN_ABORTED };
 
 struct ctxn {
@@ -110,6 +118,8 @@ struct ctxn {
     struct lock_span **span_of; /* by wb_entry.slot - 1 */
     uint32_t span_count;
     uint32_t span_cap;
+    struct gap_lock *gaps;  /* the newest first */
+    unsigned early_inserts; /* locks for inserts of keys that need no other lock */
 };
 
 static inline struct ctxn *ctxn_of(struct storage_txn *t)
@@ -156,6 +166,10 @@ MUST_USE db_err ctxn_note_span(struct ctxn *t, const struct range_location *loc,
 MUST_USE db_err ctxn_note_lock(struct ctxn *t, struct lock_span *span, uint64_t lock_term,
                                struct slice key, enum storage_read_mode mode, bool exists,
                                ts_t version_ts);
+
+/* [start, end) is locked against inserts. */
+MUST_USE db_err ctxn_note_gap(struct ctxn *t, uint64_t lock_term, struct slice start,
+                              struct slice end);
 
 /* ---- resolve.c ---- */
 

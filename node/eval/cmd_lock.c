@@ -2,7 +2,11 @@
  *
  * A lock is taken first and the row read after, so what is returned stays the newest version as
  * long as the lock is held. An intent of another transaction on a locked key is reported: the
- * caller resolves it and asks again (the lock is then held already). */
+ * caller resolves it and asks again (the lock is then held already).
+ *
+ * A key that is not there: under its lock nobody inserts it, so the transaction can take a span lock
+ * of this one key and give the row lock back; others may then look for the key too, as with InnoDB's
+ * gap locks. */
 #include "node/eval/eval.h"
 
 #include "node/eval/eval_int.h"
@@ -48,6 +52,40 @@ static db_err read_locked(struct eval_range *r, const struct kv_lock_req *req,
     return ERR_OK;
 }
 
+static db_err key_span(struct arena *arena, struct slice key, struct slice *ret_end)
+{
+    uint8_t *p = arena_alloc(arena, key.len + 1);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    memcpy(p, key.ptr, key.len);
+    p[key.len] = 0;
+    *ret_end = slice_of(p, key.len + 1);
+    return ERR_OK;
+}
+
+static db_err let_go_absent(struct eval_range *r, const struct kv_lock_req *req,
+                            const struct kv_value *values, struct diag *diag,
+                            struct kv_reply *reply)
+{
+    for (size_t i = 0; i < req->count; i++) {
+        struct slice key = req->keys[i];
+        if (values[i].found || values[i].skipped) {
+            continue;
+        }
+        if (req->absent == KV_ABSENT_SPAN) {
+            struct slice end;
+            uint64_t id;
+            TRY(key_span(req->r.arena, key, &end));
+            TRY(lock_error(span_lock(r->locks, key, end, req->own_ts, req->r.owner, &id), key, diag,
+                           reply));
+        }
+        db_err err = row_unlock(r->locks, key, req->own_ts);
+        (void)err; /* sealed: it goes with the others */
+    }
+    return ERR_OK;
+}
+
 db_err eval_lock(struct eval_range *r, const struct kv_lock_req *req, struct diag *diag,
                  struct kv_reply *reply, struct kv_lock_resp *ret_resp)
 {
@@ -67,7 +105,12 @@ db_err eval_lock(struct eval_range *r, const struct kv_lock_req *req, struct dia
             return lock_error(err, req->keys[i], diag, reply);
         }
     }
-    TRY(read_locked(r, req, values, diag, reply));
+    if (req->mode != KV_LOCK_NONE && !req->unread) {
+        TRY(read_locked(r, req, values, diag, reply));
+        if (req->absent != KV_ABSENT_LOCK) {
+            TRY(let_go_absent(r, req, values, diag, reply));
+        }
+    }
     if (req->count != 0) {
         TRY(eval__check_again(r, &req->r, req->keys[0], none, term, diag, reply));
     }

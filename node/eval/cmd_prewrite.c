@@ -6,7 +6,9 @@
  * A key on which another transaction has a row lock may not be written: the latches are given back,
  * the row lock is taken (waiting, with deadlock detection) and everything begins again. So a write
  * without locks of its own, such as an autocommit INSERT, respects those of others. The locks taken
- * here belong to the transaction and go with it.
+ * here belong to the transaction and go with it. In the same way a key that is to be inserted waits
+ * for span locks of others, unless the transaction has its lock for an insert: then they wait for
+ * this one.
  *
  * A 1PC that is repeated because the outcome of an earlier try is unknown (the range lost its
  * leader, the connection its reply) first looks whether that try was applied. It cannot be on its
@@ -35,6 +37,7 @@ struct prewrite {
     bool *have_intent;       /* own, from an earlier try */
     size_t intent_count;     /* such keys */
     ts_t min_commit_ts;      /* async: the largest of them */
+    bool inserts;            /* some mutation does */
     uint64_t lock_term;      /* that locks of the transaction must be known by; 0: none is good */
     struct eval_write w;
 };
@@ -45,20 +48,45 @@ static db_err conflict(struct slice key, db_err err, struct diag *diag, struct k
     return diag_set(diag, err, "%s", err_text(err));
 }
 
-/* Latches all keys while no other transaction has a row lock on any. */
+/* Under announced latches: the index of the first key that another transaction's span lock keeps
+ * from being inserted, or count. */
+static size_t span_conflict(struct prewrite *p)
+{
+    const struct kv_prewrite_req *req = p->req;
+    if (LIKELY(!p->inserts || span_lock_count(p->r->locks) == 0)) {
+        return req->count;
+    }
+    for (size_t i = 0; i < req->count; i++) {
+        if (req->mutations[i].inserts &&
+            span_lock_conflict(p->r->locks, p->keys[i], req->start_ts) &&
+            row_lock_held(p->r->locks, p->keys[i], req->start_ts) != KV_LOCK_INSERT) {
+            return i;
+        }
+    }
+    return req->count;
+}
+
+/* Latches all keys while no other transaction has a row lock on any, or a span lock on one that is
+ * new. */
 static db_err begin(struct prewrite *p, struct diag *diag, struct kv_reply *reply)
 {
     const struct kv_prewrite_req *req = p->req;
     for (;;) {
         TRY(eval__write_begin(&p->w, p->r, &req->r, p->keys, req->count, diag, reply));
+        if (p->inserts) {
+            latch_announce(&p->w.guard);
+        }
         size_t at = row_lock_conflict(&p->w.guard, req->start_ts);
+        if (LIKELY(at == req->count)) {
+            at = span_conflict(p);
+        }
         if (LIKELY(at == req->count)) {
             return ERR_OK;
         }
         eval__write_end(&p->w);
         uint32_t wait_ms = req->lock_wait_ms != 0 ? req->lock_wait_ms : EVAL_LOCK_WAIT_MS_MAX;
-        db_err err = row_lock(p->r->locks, p->keys[at], req->start_ts, req->r.owner,
-                              KV_LOCK_EXCLUSIVE, KV_WAIT, wait_ms, req->r.deadline_ns);
+        enum kv_lock_mode mode = req->mutations[at].inserts ? KV_LOCK_INSERT : KV_LOCK_EXCLUSIVE;
+        db_err err = row_lock(p->r->locks, p->keys[at], req->start_ts, req->r.owner, mode, KV_WAIT, wait_ms, req->r.deadline_ns);
         if (err != ERR_OK) {
             return conflict(p->keys[at], err, diag, reply);
         }
@@ -349,6 +377,7 @@ db_err eval_prewrite(struct eval_range *r, const struct kv_prewrite_req *req, st
     }
     for (size_t i = 0; i < req->count; i++) {
         p.keys[i] = req->mutations[i].key;
+        p.inserts = p.inserts || req->mutations[i].inserts;
         if (i != 0 && slice_cmp(p.keys[i - 1], p.keys[i]) >= 0) {
             return diag_set(diag, ERR_INVALID, "prewrite: keys do not ascend");
         }

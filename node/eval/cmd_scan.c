@@ -4,9 +4,14 @@
  * when nothing does lie before it is ERR_KEY_LOCKED returned. With locks, rows are found first,
  * then locked, then read again: a row may have changed or gone while the lock was waited for. One
  * that has gone ends the page: it may have been put back further on (an index entry whose row was
- * changed), among keys that were not there when the rows were found. */
+ * changed), among keys that were not there when the rows were found.
+ *
+ * With gaps the whole of what is asked for is locked against inserts before the rows are looked for,
+ * and cut down to what was read after. An insert of another transaction that has its lock already
+ * and is not committed is waited for, like a row that is locked; then all is read again. */
 #include "node/eval/eval.h"
 
+#include "base/sim_break.h"
 #include "node/eval/eval_int.h"
 
 static db_err next_key(struct arena *arena, struct slice key, struct slice *ret)
@@ -132,6 +137,71 @@ static db_err clamp_open_ends(struct eval_range *r, const struct kv_scan_req *re
     return ERR_OK;
 }
 
+/* What the page covers. */
+static void cover_of(const struct mvcc_scan *scan, const struct mvcc_rows *rows,
+                     struct slice *ret_start, struct slice *ret_end)
+{
+    *ret_start = rows->more && scan->reverse ? rows->resume : scan->start;
+    *ret_end = rows->more && !scan->reverse ? rows->resume : scan->end;
+}
+
+/* An insert under way in the page: *ret_again when it was waited for. */
+static db_err await_insert(struct eval_range *r, const struct kv_scan_req *req, struct slice start,
+                           struct slice end, struct diag *diag, struct kv_reply *reply,
+                           bool *ret_again)
+{
+    struct slice key;
+    *ret_again = false;
+    if (req->wait == KV_SKIP_LOCKED) {
+        return ERR_OK;
+    }
+    TRY(insert_next(r->locks, start, end, req->own_ts, req->r.arena, ret_again, &key));
+    if (!*ret_again) {
+        return ERR_OK;
+    }
+    db_err err = row_lock(r->locks, key, req->own_ts, req->r.owner, req->lock, req->wait,
+                          req->lock_wait_ms, req->r.deadline_ns);
+    if (err != ERR_OK) {
+        reply->conflict_key = key;
+        return diag_set(diag, err, "%s", err_text(err));
+    }
+    err = row_unlock(r->locks, key, req->own_ts);
+    (void)err; /* sealed: it stays locked. If it is a row now, it is locked as such. */
+    return ERR_OK;
+}
+
+static db_err scan_gaps(struct eval_range *r, const struct kv_scan_req *req,
+                        const struct mvcc_scan *want, struct diag *diag, struct kv_reply *reply,
+                        struct mvcc_rows *ret_rows)
+{
+    bool again = true;
+    while (again) {
+        struct mvcc_scan scan = *want;
+        struct mvcc_rows rows = {0};
+        struct slice start, end;
+        uint64_t id;
+        db_err err =
+            span_lock(r->locks, scan.start, scan.end, req->own_ts, req->r.owner, &id);
+        if (err != ERR_OK) {
+            reply->conflict_key = scan.start;
+            return diag_set(diag, err, "%s", err_text(err));
+        }
+        err = latch_wait_announced(r->locks, scan.start, scan.end, req->r.deadline_ns);
+        if (err == ERR_OK) {
+            err = scan_rows(r, req, &scan, diag, reply, &rows);
+        }
+        if (err != ERR_OK) {
+            span_drop(r->locks, req->own_ts, id);
+            return err;
+        }
+        cover_of(&scan, &rows, &start, &end);
+        span_keep(r->locks, req->own_ts, id, start, end);
+        TRY(await_insert(r, req, start, end, diag, reply, &again));
+        *ret_rows = rows;
+    }
+    return ERR_OK;
+}
+
 db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct diag *diag,
                  struct kv_reply *reply, struct kv_scan_resp *ret_resp)
 {
@@ -154,7 +224,11 @@ db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct dia
     if (!locks) {
         TRY(eval__await_range(r, &req->r, scan.start, scan.end, scan.read_ts, diag));
     }
-    TRY(scan_rows(r, req, &scan, diag, reply, &rows));
+    if (locks && req->gaps && !SIM_BROKEN(SPANS)) {
+        TRY(scan_gaps(r, req, &scan, diag, reply, &rows));
+    } else {
+        TRY(scan_rows(r, req, &scan, diag, reply, &rows));
+    }
     if (locks && rows.count != 0) {
         TRY(lock_rows(r, req, &rows, diag, reply));
     }

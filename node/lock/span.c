@@ -341,12 +341,35 @@ static struct span_rec *neighbour(const struct lock_txn *x, const struct span_re
     return NULL;
 }
 
+static bool has_another(const struct lock_txn *x, const struct span_rec *r, struct slice start,
+                        struct slice end)
+{
+    int looked_at = 0;
+    LIST_FOREACH (it, &x->spans) {
+        const struct span_rec *n = CONTAINER_OF(it, const struct span_rec, txn_link);
+        if (looked_at++ == JOIN_LOOKED_AT) {
+            break;
+        }
+        if (n != r && contains(&n->node, start, end)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Under the mutex of the transaction's shard. What is to be freed goes to `out`. */
 static void keep(struct lock_table *t, struct lock_txn *x, struct span_rec *r, struct slice start,
                  struct slice end, struct list *out)
 {
     struct span_rec *n = neighbour(x, r, start, end);
     struct span_rec *joined;
+    if (has_another(x, r, start, end)) { /* the page was read once more */
+        pthread_mutex_lock(&t->span_mutex);
+        leave(t, r);
+        pthread_mutex_unlock(&t->span_mutex);
+        list_push_back(out, &r->txn_link);
+        return;
+    }
     if (n == NULL && slice_eq(r->node.start, start) && slice_eq(r->node.end, end)) {
         return;
     }

@@ -55,8 +55,8 @@ MUST_USE db_err exec__entry_row_key(const struct row_source *s, struct slice key
 
 static inline enum storage_read_mode exec__read_mode(const struct scan_spec *s)
 {
-    return s->lock == ROW_LOCK_EXCLUSIVE ? STORAGE_READ_EXCLUSIVE
-           : s->lock == ROW_LOCK_SHARED  ? STORAGE_READ_SHARED
+    return s->lock == ROW_LOCK_EXCLUSIVE ? STORAGE_READ_EXCLUSIVE_RANGE
+           : s->lock == ROW_LOCK_SHARED  ? STORAGE_READ_SHARED_RANGE
                                          : STORAGE_READ_PLAIN;
 }
 static inline enum storage_wait exec__wait_mode(const struct scan_spec *s)

@@ -10,6 +10,9 @@
 
 enum { KEY_BUF_MAX = 64 * 1024 };
 
+/* Of a key that nobody else can be about to write. */
+enum { NEW_ENTRY = STORAGE_W_BLIND | STORAGE_W_NEW };
+
 void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct table_def *table,
                      const struct table_rules *virtuals)
 {
@@ -116,7 +119,7 @@ static db_err put_entry(struct row_writer *w, uint32_t i, const struct value *ro
 {
     bool null;
     TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
-    unsigned blind = w->bulk ? STORAGE_W_BLIND | STORAGE_W_BULK : STORAGE_W_BLIND;
+    unsigned blind = w->bulk ? NEW_ENTRY | STORAGE_W_BULK : NEW_ENTRY;
     unsigned flags = w->format->indexes[i].unique && !null ? insert_flags(w) : blind;
     db_err err =
         storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
@@ -185,7 +188,7 @@ db_err row_insert(struct row_writer *w, const struct value *row)
 {
     bool outdated;
     /* MYSQL: the hidden row id is never a duplicate; the primary key is checked first. */
-    unsigned blind = w->bulk ? STORAGE_W_BLIND | STORAGE_W_BULK : STORAGE_W_BLIND;
+    unsigned blind = w->bulk ? NEW_ENTRY | STORAGE_W_BULK : NEW_ENTRY;
     TRY(put_row(w, row, w->table->has_primary ? insert_flags(w) : blind));
     if (!w->bulk) {
         TRY(hide_snapshot(w, &outdated));
@@ -225,7 +228,7 @@ static db_err update_entry(struct row_writer *w, uint32_t i, const struct value 
     bool unique = w->format->indexes[i].unique;
     TRY(storage_del(w->ctx->txn, buf_slice(&w->old_key), unique && !old_null ? 0 : STORAGE_W_BLIND,
                     w->ctx->diag));
-    unsigned flags = unique && !new_null ? STORAGE_W_INSERT : STORAGE_W_BLIND;
+    unsigned flags = unique && !new_null ? STORAGE_W_INSERT : NEW_ENTRY;
     db_err err =
         storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
     return err == ERR_KEY_EXISTS ? row_duplicate_error(w, i, new_row) : err;

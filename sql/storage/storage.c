@@ -28,8 +28,7 @@ static db_err check_keys(const struct slice *keys, size_t count, struct diag *di
 
 static bool mode_valid(enum storage_read_mode mode)
 {
-    return mode == STORAGE_READ_PLAIN || mode == STORAGE_READ_SHARED ||
-           mode == STORAGE_READ_EXCLUSIVE;
+    return mode <= STORAGE_READ_EXCLUSIVE_RANGE;
 }
 
 /* Without `put` a storage serves reads only, and may leave out what goes with writing. */
@@ -173,12 +172,13 @@ void storage_scan_close(struct storage_scan *scan)
 
 static void assert_flags(unsigned flags)
 {
-    const unsigned known =
-        STORAGE_W_INSERT | STORAGE_W_DEFER | STORAGE_W_LOCKED | STORAGE_W_BLIND | STORAGE_W_BULK;
+    const unsigned known = STORAGE_W_INSERT | STORAGE_W_DEFER | STORAGE_W_LOCKED | STORAGE_W_BLIND |
+                           STORAGE_W_BULK | STORAGE_W_NEW;
     ASSERT((flags & ~known) == 0);
     ASSERT((flags & STORAGE_W_DEFER) == 0 || (flags & STORAGE_W_INSERT) != 0);
     ASSERT((flags & STORAGE_W_BLIND) == 0 || (flags & STORAGE_W_INSERT) == 0);
     ASSERT((flags & STORAGE_W_BULK) == 0 || (flags & (STORAGE_W_DEFER | STORAGE_W_BLIND)) != 0);
+    ASSERT((flags & STORAGE_W_NEW) == 0 || (flags & STORAGE_W_BLIND) != 0);
 }
 
 db_err storage_put(struct storage_txn *t, struct slice key, struct slice value, unsigned flags,

@@ -14,6 +14,14 @@
  * transaction (or until a rollback to the savepoint taken before them, which may, but need not,
  * release them).
  *
+ * Gaps. A current read in a mode of ..._RANGE in REPEATABLE READ or SERIALIZABLE locks what it has
+ * looked through as well: until the end of the transaction no other one inserts a key there (of a
+ * scan: between its start and where it was left; of a get: the key, when it was not found). Such
+ * locks do not conflict with each other, and rows that others have inserted and not committed are
+ * waited for. In READ COMMITTED a key that was not found is not locked at all. In SERIALIZABLE all
+ * plain reads are done with STORAGE_READ_SHARED_RANGE, except in a read-only transaction (one
+ * snapshot is serializable).
+ *
  * Every call may park the fiber. A transaction is used by one fiber at a time. Errors any call may
  * give: ERR_NOMEM, ERR_LIMIT, ERR_TIMEOUT, ERR_CANCELED, ERR_UNAVAILABLE, ERR_TXN_ABORTED (only
  * rollback is left). */
@@ -43,9 +51,24 @@ enum storage_isolation {
 
 enum storage_read_mode {
     STORAGE_READ_PLAIN,     /* the snapshot */
-    STORAGE_READ_SHARED,    /* newest, S lock */
-    STORAGE_READ_EXCLUSIVE, /* newest, X lock */
+    STORAGE_READ_SHARED,    /* newest, S lock; also on a key that is not there */
+    STORAGE_READ_EXCLUSIVE, /* newest, X lock; likewise */
+    STORAGE_READ_SHARED_RANGE, /* and gaps, see above */
+    STORAGE_READ_EXCLUSIVE_RANGE,
 };
+static inline bool storage_mode_exclusive(enum storage_read_mode mode)
+{
+    return mode == STORAGE_READ_EXCLUSIVE || mode == STORAGE_READ_EXCLUSIVE_RANGE;
+}
+static inline bool storage_mode_range(enum storage_read_mode mode)
+{
+    return mode >= STORAGE_READ_SHARED_RANGE;
+}
+/* Does a transaction of this level lock gaps? */
+static inline bool storage_locks_gaps(enum storage_isolation level)
+{
+    return level == STORAGE_REPEATABLE_READ || level == STORAGE_SERIALIZABLE;
+}
 
 enum storage_wait {
     STORAGE_WAIT,        /* up to lock_wait_timeout_ms: ERR_LOCK_WAIT_TIMEOUT; ERR_DEADLOCK */
@@ -117,6 +140,8 @@ struct storage_scan_opts {
  * read the key with STORAGE_READ_EXCLUSIVE), so that no second lock request is made. Without
  * LOCKED, INSERT|DEFER or BLIND a put or delete takes the X lock itself. BLIND: neither lock nor
  * check (keys that are guarded by another key's lock, such as the entries of non-unique indexes).
+ * An INSERT waits for gap locks of others, as does a put with BLIND|NEW, which says that the key may
+ * not be there yet: at once, or in an autocommit statement at its commit.
  * BULK, with INSERT|DEFER or BLIND, in an autocommit transaction: a hint that the transaction will
  * neither read nor write the key again, nor roll back to a savepoint, so that the write may be kept
  * on disk until the commit. A key that comes twice is ERR_KEY_EXISTS there. */
@@ -126,6 +151,7 @@ enum storage_write_flags {
     STORAGE_W_LOCKED = 4,
     STORAGE_W_BLIND = 8,
     STORAGE_W_BULK = 16,
+    STORAGE_W_NEW = 32,
 };
 
 /* A storage whose `put` is NULL serves reads only: `del`, `lock`, `txn_stmt_begin`,

@@ -32,6 +32,8 @@ struct wb_entry {
     struct wb_state now;
     uint8_t lock; /* enum wb_lock: held at commit, unless lost with the lease */
     uint8_t height;
+    bool may_insert;     /* with a lock for an insert */
+    bool fresh;          /* the write, if it is a put, may be of a key that is not there yet */
     bool has_version;    /* version_ts was seen under the lock */
     bool exists;         /* with has_version: the newest version is a value, not a deletion */
     uint32_t slot;       /* the backend's own (route of the key, lock handle) */

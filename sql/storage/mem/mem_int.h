@@ -7,6 +7,7 @@
 
 #include "base/fiber.h"
 #include "base/list.h"
+#include "base/span_tree.h"
 #include "sql/storage/mem/mem.h"
 #include "sql/storage/write_buffer.h"
 
@@ -118,8 +119,19 @@ void mem_snapshot_drop(struct mem_store *s, struct mem_snapshot *snap);
 
 /* Checks and publishes a transaction's writes as one. si_ts != 0: nothing newer may be under them
  * (ERR_WRITE_CONFLICT). ERR_KEY_EXISTS fills conflict (may be NULL). */
-MUST_USE db_err mem_store_commit(struct mem_store *s, struct write_buffer *wb, uint64_t si_ts,
-                                 struct buf *conflict, struct diag *diag, uint64_t *ret_ts);
+/* blocked (may be NULL): asked, with the store locked, of keys that may be new and have no lock for
+ * an insert; ERR_WOULD_BLOCK with *ret_blocked when it says so. */
+struct mem_commit_opts {
+    uint64_t si_ts;
+    struct buf *conflict;
+    bool (*blocked)(void *ctx, struct slice key);
+    void *ctx;
+};
+MUST_USE db_err mem_store_commit(struct mem_store *s, struct write_buffer *wb,
+                                 const struct mem_commit_opts *opts, struct diag *diag,
+                                 const struct wb_entry **ret_blocked, uint64_t *ret_ts);
+/* Commits that were under way have ended on return. */
+void mem_store_barrier(struct mem_store *s);
 void mem_store_delete_range(struct mem_store *s, struct slice start, struct slice end);
 void mem_store_estimate(struct mem_store *s, struct slice start, struct slice end,
                         uint64_t *ret_rows, uint64_t *ret_bytes);
@@ -135,9 +147,27 @@ struct mem_lock_shard {
     size_t lock_count;
 };
 
+/* INSERT is exclusive, of a key that is to be inserted, and waits for spans too. */
+enum mem_lock_kind { MEM_LOCK_SHARED, MEM_LOCK_EXCLUSIVE, MEM_LOCK_INSERT };
+
+/* A lock for an insert, held or waited for. */
+struct mem_mark {
+    struct span_node node; /* the key: its lock's bytes */
+    const struct mem_txn *txn;
+    bool held; /* guarded by the mutex of the spans */
+};
+
+struct mem_spans {
+    pthread_mutex_t mutex; /* guards the trees; taken after any other */
+    struct span_tree spans;
+    struct span_tree marks;
+    _Atomic size_t span_count;
+};
+
 struct mem_wait {
     struct mem_wait *next; /* in the waits of the table */
     uint64_t txn_id;
+    bool insert;
     struct mem_lock *lock;
     struct mem_lock_shard *shard;
 };
@@ -146,12 +176,14 @@ struct mem_locks {
     struct mem_lock_shard shards[MEM_LOCK_SHARDS];
     pthread_mutex_t graph; /* taken before a shard's mutex; only by who has to wait */
     struct mem_wait *waits;
+    struct mem_spans spans;
 };
 
 struct mem_held {
     struct mem_held *next; /* of the transaction */
-    struct mem_lock *lock;
+    struct mem_lock *lock; /* NULL: only the mark; the lock is held by an older one */
     struct mem_lock_shard *shard;
+    struct mem_mark *mark; /* or NULL */
 };
 
 MUST_USE db_err mem_locks_init(struct mem_locks *l);
@@ -159,10 +191,37 @@ void mem_locks_fini(struct mem_locks *l);
 /* Exclusive or shared lock of a key for the transaction, which may hold it already (then it is made
  * stronger). ERR_LOCK_NOWAIT also for STORAGE_SKIP_LOCKED. May park. */
 MUST_USE db_err mem_lock_acquire(struct mem_locks *l, struct mem_txn *t, struct slice key,
-                                 bool exclusive, enum storage_wait wait, uint32_t timeout_ms);
+                                 enum mem_lock_kind kind, enum storage_wait wait,
+                                 uint32_t timeout_ms);
+/* Grants what no span keeps waiting any more. */
+void mem_locks_wake_inserts(struct mem_locks *l);
 /* Gives up the lock that was granted last. */
 void mem_lock_release_last(struct mem_locks *l, struct mem_txn *t);
 void mem_lock_release_all(struct mem_locks *l, struct mem_txn *t);
+
+/* ---- spans (mem_span.c) ---- */
+
+void mem_spans_init(struct mem_spans *s);
+void mem_spans_fini(struct mem_spans *s);
+/* Locks [start, end) (end empty: no bound) against inserts of others; never waits. *ret_new false:
+ * the transaction's newest span covers it. */
+MUST_USE db_err mem_span_lock(struct mem_locks *l, struct mem_txn *t, struct slice start,
+                              struct slice end, bool *ret_new);
+/* Of the span locked last only this part is kept, joined with the one before if they touch. */
+MUST_USE db_err mem_span_keep(struct mem_locks *l, struct mem_txn *t, struct slice start,
+                              struct slice end);
+void mem_span_drop(struct mem_locks *l, struct mem_txn *t);
+void mem_spans_release(struct mem_locks *l, struct mem_txn *t);
+bool mem_span_blocks(struct mem_spans *s, const struct mem_txn *t, struct slice key);
+void mem_span_blockers(struct mem_spans *s, const struct mem_txn *t, struct slice key,
+                       void (*fn)(void *ctx, uint64_t txn_id), void *ctx);
+void mem_mark(struct mem_spans *s, struct mem_mark *m, const struct mem_txn *t, struct slice key);
+void mem_unmark(struct mem_spans *s, struct mem_mark *m);
+void mem_mark_held(struct mem_spans *s, struct mem_mark *m);
+/* The first key of [start, end) that another transaction has locked for an insert. */
+MUST_USE db_err mem_mark_next(struct mem_spans *s, const struct mem_txn *t, struct slice start,
+                              struct slice end, struct arena *arena, bool *ret_found,
+                              struct slice *ret_key);
 
 /* ---- transactions ---- */
 
@@ -186,6 +245,8 @@ struct mem_txn {
     struct storage_txn_opts opts;
     struct mem_snapshot snapshot;
     struct mem_held *held;
+    struct mem_span *spans; /* the newest first */
+    unsigned early_inserts;
     struct write_buffer wb;
 };
 
@@ -194,6 +255,11 @@ extern const struct storage_ops mem_storage_ops;
 /* The newest committed state of a key under a lock the transaction now holds. */
 MUST_USE db_err mem_txn_lock_key(struct mem_txn *t, struct slice key, enum storage_read_mode mode,
                                  enum storage_wait wait, bool *ret_new, struct diag *diag);
+MUST_USE db_err mem_txn_lock_insert(struct mem_txn *t, struct slice key, struct diag *diag);
+static inline bool mem_txn_locks_gaps(const struct mem_txn *t, enum storage_read_mode mode)
+{
+    return storage_mode_range(mode) && storage_locks_gaps(t->opts.isolation);
+}
 /* The mode that a read really uses (SERIALIZABLE locks plain reads). */
 enum storage_read_mode mem_txn_read_mode(const struct mem_txn *t, enum storage_read_mode mode);
 /* The timestamp of plain reads; takes the snapshot when there is none. */

@@ -6,7 +6,8 @@
 /* Row locks: a hash table in shards, each with its own mutex (held for a few instructions, never
  * across a park). A lock has holders and a FIFO of waiters; a request waits when it conflicts with
  * a holder or, to be fair, with somebody who waits already. A holder of S that wants X goes to the
- * front.
+ * front. A lock for an insert waits for spans of others too (mem_span.c); as long as it only waits
+ * for those it is in nobody's way.
  *
  * Deadlocks. Only who must wait takes the graph mutex; it enters itself into the list of waits,
  * then walks from the transactions in its way to those in their way. It is the last edge that
@@ -16,7 +17,7 @@
 
 struct mem_holder {
     struct mem_txn *txn;
-    bool exclusive;
+    enum mem_lock_kind kind;
 };
 
 struct mem_lock {
@@ -35,7 +36,8 @@ struct mem_waiter {
     struct list node;
     struct waiter wait;
     struct mem_txn *txn;
-    bool exclusive;
+    enum mem_lock_kind kind;
+    struct mem_mark *mark; /* with MEM_LOCK_INSERT */
     bool granted;
 };
 
@@ -44,6 +46,7 @@ enum { GRAPH_MAX = 256 }; /* transactions one walk visits; more counts as a dead
 db_err mem_locks_init(struct mem_locks *l)
 {
     pthread_mutex_init(&l->graph, NULL);
+    mem_spans_init(&l->spans);
     for (unsigned i = 0; i < MEM_LOCK_SHARDS; i++) {
         struct mem_lock_shard *sh = &l->shards[i];
         pthread_mutex_init(&sh->mutex, NULL);
@@ -64,6 +67,7 @@ void mem_locks_fini(struct mem_locks *l)
         pthread_mutex_destroy(&l->shards[i].mutex);
     }
     pthread_mutex_destroy(&l->graph);
+    mem_spans_fini(&l->spans);
 }
 
 static uint64_t hash_key(struct slice key)
@@ -157,21 +161,35 @@ static struct mem_holder *holder_of(struct mem_lock *k, const struct mem_txn *t)
     return NULL;
 }
 
+static bool conflict(enum mem_lock_kind a, enum mem_lock_kind b)
+{
+    return a != MEM_LOCK_SHARED || b != MEM_LOCK_SHARED;
+}
+
 static bool conflicts_with_holders(const struct mem_lock *k, const struct mem_txn *t,
-                                   bool exclusive)
+                                   enum mem_lock_kind kind)
 {
     for (unsigned i = 0; i < k->holder_count; i++) {
-        if (k->holders[i].txn != t && (exclusive || k->holders[i].exclusive)) {
+        if (k->holders[i].txn != t && conflict(kind, k->holders[i].kind)) {
             return true;
         }
     }
     return false;
 }
 
-static bool conflicts_with_waiters(const struct mem_lock *k, bool exclusive)
+static bool waits_for_spans(struct mem_locks *l, const struct mem_lock *k,
+                            const struct mem_waiter *w)
+{
+    return w->kind == MEM_LOCK_INSERT &&
+           mem_span_blocks(&l->spans, w->txn, slice_of(k->key, k->key_len));
+}
+
+static bool conflicts_with_waiters(struct mem_locks *l, const struct mem_lock *k,
+                                   enum mem_lock_kind kind)
 {
     LIST_FOREACH (it, &k->waiters) {
-        if (exclusive || CONTAINER_OF(it, struct mem_waiter, node)->exclusive) {
+        const struct mem_waiter *w = CONTAINER_OF(it, struct mem_waiter, node);
+        if (conflict(kind, w->kind) && !waits_for_spans(l, k, w)) {
             return true;
         }
     }
@@ -197,38 +215,46 @@ static db_err reserve_holder(struct mem_lock *k)
     return ERR_OK;
 }
 
-static void add_holder(struct mem_lock *k, struct mem_txn *t, bool exclusive)
+static void add_holder(struct mem_locks *l, struct mem_lock *k, struct mem_txn *t,
+                       enum mem_lock_kind kind, struct mem_mark *mark)
 {
     struct mem_holder *h = holder_of(k, t);
     if (h != NULL) {
-        h->exclusive = h->exclusive || exclusive;
+        h->kind = h->kind > kind ? h->kind : kind;
     } else {
         ASSERT(k->holder_count < k->holder_cap);
-        k->holders[k->holder_count++] = (struct mem_holder){t, exclusive};
+        k->holders[k->holder_count++] = (struct mem_holder){t, kind};
+    }
+    if (mark != NULL) {
+        mem_mark_held(&l->spans, mark);
     }
 }
 
 /* Grants from the front as far as it goes. */
-static void grant_waiters(struct mem_lock *k)
+static void grant_waiters(struct mem_locks *l, struct mem_lock *k)
 {
-    while (!list_empty(&k->waiters)) {
-        struct mem_waiter *w = CONTAINER_OF(k->waiters.next, struct mem_waiter, node);
-        if (conflicts_with_holders(k, w->txn, w->exclusive) || reserve_holder(k) != ERR_OK) {
+    LIST_FOREACH_SAFE (it, &k->waiters) {
+        struct mem_waiter *w = CONTAINER_OF(it, struct mem_waiter, node);
+        if (waits_for_spans(l, k, w)) {
+            continue;
+        }
+        if (conflicts_with_holders(k, w->txn, w->kind) || reserve_holder(k) != ERR_OK) {
             return;
         }
         list_remove(&w->node);
-        add_holder(k, w->txn, w->exclusive);
+        add_holder(l, k, w->txn, w->kind, w->mark);
         w->granted = true;
         wait_signal(&w->wait, 0);
     }
 }
 
-static void remove_holder(struct mem_lock_shard *sh, struct mem_lock *k, const struct mem_txn *t)
+static void remove_holder(struct mem_locks *l, struct mem_lock_shard *sh, struct mem_lock *k,
+                          const struct mem_txn *t)
 {
     struct mem_holder *h = holder_of(k, t);
     ASSERT(h != NULL);
     *h = k->holders[--k->holder_count];
-    grant_waiters(k);
+    grant_waiters(l, k);
     drop_if_unused(sh, k);
 }
 
@@ -245,6 +271,17 @@ static unsigned add_blocker(uint64_t *ids, unsigned count, uint64_t id)
         ids[count++] = id;
     }
     return count;
+}
+
+struct blocker_list {
+    uint64_t *ids;
+    unsigned count;
+};
+
+static void add_span_holder(void *ctx, uint64_t id)
+{
+    struct blocker_list *b = ctx;
+    b->count = add_blocker(b->ids, b->count, id);
 }
 
 /* Adds the transactions that `id`'s wait is for. */
@@ -269,7 +306,7 @@ static unsigned add_blockers_of(struct mem_locks *l, uint64_t id, uint64_t *ids,
     if (self != NULL) { /* else: granted already */
         for (unsigned i = 0; i < w->lock->holder_count; i++) {
             const struct mem_holder *h = &w->lock->holders[i];
-            if (h->txn->id != id && (self->exclusive || h->exclusive)) {
+            if (h->txn->id != id && conflict(self->kind, h->kind)) {
                 count = add_blocker(ids, count, h->txn->id);
             }
         }
@@ -278,9 +315,15 @@ static unsigned add_blockers_of(struct mem_locks *l, uint64_t id, uint64_t *ids,
             if (m == self) {
                 break;
             }
-            if (self->exclusive || m->exclusive) {
+            if (conflict(self->kind, m->kind) && !waits_for_spans(l, w->lock, m)) {
                 count = add_blocker(ids, count, m->txn->id);
             }
+        }
+        if (self->kind == MEM_LOCK_INSERT) {
+            struct blocker_list b = {ids, count};
+            mem_span_blockers(&l->spans, self->txn, slice_of(w->lock->key, w->lock->key_len),
+                              add_span_holder, &b);
+            count = b.count;
         }
     }
     pthread_mutex_unlock(&w->shard->mutex);
@@ -305,26 +348,49 @@ static bool closes_cycle(struct mem_locks *l, uint64_t id)
 /* ---- the interface ---- */
 
 static void remember_held(struct mem_txn *t, struct mem_lock_shard *sh, struct mem_lock *k,
-                          struct mem_held *held)
+                          struct mem_mark *mark, struct mem_held *held)
 {
     held->lock = k;
     held->shard = sh;
+    held->mark = mark;
     held->next = t->held;
     t->held = held;
 }
 
 /* Takes the waiter out of the queue if it is still there; false: it has been granted. */
-static bool withdraw(struct mem_lock_shard *sh, struct mem_lock *k, struct mem_waiter *w)
+static bool withdraw(struct mem_locks *l, struct mem_lock_shard *sh, struct mem_lock *k, struct mem_waiter *w)
 {
     pthread_mutex_lock(&sh->mutex);
     bool granted = w->granted;
     if (!granted) {
         list_remove(&w->node);
-        grant_waiters(k);
+        if (w->mark != NULL) {
+            mem_unmark(&l->spans, w->mark);
+        }
+        grant_waiters(l, k);
         drop_if_unused(sh, k);
     }
     pthread_mutex_unlock(&sh->mutex);
     return !granted;
+}
+
+/* A wait stays in the list until its owner is awake again, so its lock lives. */
+static void wake_inserts(struct mem_locks *l)
+{
+    for (struct mem_wait *w = l->waits; w != NULL; w = w->next) {
+        if (w->insert) {
+            pthread_mutex_lock(&w->shard->mutex);
+            grant_waiters(l, w->lock);
+            pthread_mutex_unlock(&w->shard->mutex);
+        }
+    }
+}
+
+void mem_locks_wake_inserts(struct mem_locks *l)
+{
+    pthread_mutex_lock(&l->graph);
+    wake_inserts(l);
+    pthread_mutex_unlock(&l->graph);
 }
 
 static void forget_wait(struct mem_locks *l, struct mem_wait *wait)
@@ -350,10 +416,14 @@ static db_err wait_for_lock(struct mem_locks *l, struct mem_lock_shard *sh, stru
     }
     pthread_mutex_unlock(&sh->mutex);
 
-    struct mem_wait wait = {.txn_id = w->txn->id, .lock = k, .shard = sh};
+    struct mem_wait wait = {
+        .txn_id = w->txn->id, .insert = w->kind == MEM_LOCK_INSERT, .lock = k, .shard = sh};
     pthread_mutex_lock(&l->graph);
     wait.next = l->waits;
     l->waits = &wait;
+    if (wait.insert) { /* a span that ended just now did not find this wait */
+        wake_inserts(l);
+    }
     bool deadlock = closes_cycle(l, wait.txn_id);
     pthread_mutex_unlock(&l->graph);
 
@@ -363,7 +433,7 @@ static db_err wait_for_lock(struct mem_locks *l, struct mem_lock_shard *sh, stru
         err = ERR_LOCK_WAIT_TIMEOUT;
     }
     forget_wait(l, &wait);
-    if (err != ERR_OK && !withdraw(sh, k, w)) {
+    if (err != ERR_OK && !withdraw(l, sh, k, w)) {
         wait_block_uncancelable(
             &w->wait); /* the grant came first: take its signal, keep the lock */
         err = ERR_OK;
@@ -371,13 +441,25 @@ static db_err wait_for_lock(struct mem_locks *l, struct mem_lock_shard *sh, stru
     return err;
 }
 
-db_err mem_lock_acquire(struct mem_locks *l, struct mem_txn *t, struct slice key, bool exclusive,
-                        enum storage_wait wait, uint32_t timeout_ms)
+/* Under the shard's mutex: has it at once, or is to wait. */
+static bool is_blocked(struct mem_locks *l, const struct mem_lock *k, const struct mem_txn *t,
+                       enum mem_lock_kind kind, bool upgrade)
+{
+    return conflicts_with_holders(k, t, kind) ||
+           (kind == MEM_LOCK_INSERT &&
+            mem_span_blocks(&l->spans, t, slice_of(k->key, k->key_len))) ||
+           (!upgrade && conflicts_with_waiters(l, k, kind));
+}
+
+db_err mem_lock_acquire(struct mem_locks *l, struct mem_txn *t, struct slice key,
+                        enum mem_lock_kind kind, enum storage_wait wait, uint32_t timeout_ms)
 {
     uint64_t hash = hash_key(key);
     struct mem_lock_shard *sh = &l->shards[hash % MEM_LOCK_SHARDS];
     struct mem_held *held = arena_alloc(&t->wb.arena, sizeof(*held));
-    if (held == NULL) {
+    struct mem_mark *mark =
+        kind == MEM_LOCK_INSERT ? arena_alloc(&t->wb.arena, sizeof(*mark)) : NULL;
+    if (held == NULL || (kind == MEM_LOCK_INSERT && mark == NULL)) {
         return ERR_NOMEM;
     }
     pthread_mutex_lock(&sh->mutex);
@@ -389,41 +471,48 @@ db_err mem_lock_acquire(struct mem_locks *l, struct mem_txn *t, struct slice key
         pthread_mutex_unlock(&sh->mutex);
         return ERR_NOMEM;
     }
-    struct mem_holder *own = holder_of(k, t);
+    const struct mem_holder *own = holder_of(k, t);
     bool upgrade = own != NULL;
-    bool enough = own != NULL && (own->exclusive || !exclusive);
-    bool blocked = !enough && (conflicts_with_holders(k, t, exclusive) ||
-                               (!upgrade && conflicts_with_waiters(k, exclusive)));
-    if (!blocked) {
-        add_holder(k, t, exclusive);
+    if (own != NULL && own->kind >= kind) {
+        pthread_mutex_unlock(&sh->mutex);
+        return ERR_OK;
+    }
+    if (mark != NULL) { /* before the look for spans */
+        mem_mark(&l->spans, mark, t, slice_of(k->key, k->key_len));
+    }
+    if (!is_blocked(l, k, t, kind, upgrade)) {
+        add_holder(l, k, t, kind, mark);
         pthread_mutex_unlock(&sh->mutex);
     } else if (wait != STORAGE_WAIT) {
+        if (mark != NULL) {
+            mem_unmark(&l->spans, mark);
+        }
+        drop_if_unused(sh, k);
         pthread_mutex_unlock(&sh->mutex);
         return ERR_LOCK_NOWAIT;
     } else {
-        struct mem_waiter w = {.txn = t, .exclusive = exclusive};
+        struct mem_waiter w = {.txn = t, .kind = kind, .mark = mark};
         TRY(wait_for_lock(l, sh, k, &w, upgrade, timeout_ms));
     }
-    if (!upgrade) {
-        remember_held(t, sh, k, held);
+    if (!upgrade || mark != NULL) {
+        remember_held(t, sh, upgrade ? NULL : k, mark, held);
     }
     return ERR_OK;
 }
 
-static void release_one(struct mem_txn *t, struct mem_held *h)
-{
-    pthread_mutex_lock(&h->shard->mutex);
-    remove_holder(h->shard, h->lock, t);
-    pthread_mutex_unlock(&h->shard->mutex);
-}
-
 void mem_lock_release_last(struct mem_locks *l, struct mem_txn *t)
 {
-    (void)l;
     struct mem_held *h = t->held;
     ASSERT(h != NULL);
     t->held = h->next;
-    release_one(t, h);
+    if (h->mark != NULL) {
+        mem_unmark(&l->spans, h->mark);
+    }
+    if (h->lock != NULL) {
+        pthread_mutex_lock(&h->shard->mutex);
+        remove_holder(l, h->shard, h->lock, t);
+        pthread_mutex_unlock(&h->shard->mutex);
+    }
 }
 
 void mem_lock_release_all(struct mem_locks *l, struct mem_txn *t)

@@ -8,7 +8,11 @@
  * transaction may write while it scans.
  *
  * A locking scan finds one candidate at a time, locks it (which may park, so outside of the guard)
- * and only then reads it: what was there before the lock may be gone. */
+ * and only then reads it: what was there before the lock may be gone.
+ *
+ * One that locks gaps too finds all candidates of a batch under a lock of everything that is left,
+ * gives back the span behind the last of them, waits for inserts of others that are not committed
+ * (and then finds anew), and locks the candidates after that. */
 
 enum { FIRST_BATCH = 32, BATCH_BYTES_MAX = 1 << 20, KEEP_MAX = 1 << 18 };
 
@@ -282,6 +286,105 @@ static db_err lock_candidate(struct mem_scan *scan, struct slice key, struct dia
     return err;
 }
 
+/* ---- with gaps ---- */
+
+struct batch_keys {
+    struct slice *keys;
+    size_t count;
+};
+
+static db_err find_batch(struct mem_scan *scan, struct batch_keys *b)
+{
+    b->count = 0;
+    while (!scan->done && b->count < scan->batch) {
+        bool found;
+        TRY(find_candidate(scan, &found, &b->keys[b->count]));
+        b->count += found;
+    }
+    return ERR_OK;
+}
+
+/* Puts the scan back to where it stood. */
+static db_err stand(struct mem_scan *scan, struct slice start, struct slice end)
+{
+    scan->done = false;
+    buf_reset(&scan->start);
+    buf_reset(&scan->end);
+    TRY(buf_append_slice(&scan->start, start));
+    return buf_append_slice(&scan->end, end);
+}
+
+/* What was looked through since the scan stood at [start, end). */
+static void cover_of(const struct mem_scan *scan, struct slice *start, struct slice *end)
+{
+    if (!scan->done && scan->opts.reverse) {
+        *start = buf_slice(&scan->end);
+    } else if (!scan->done) {
+        *end = buf_slice(&scan->start);
+    }
+}
+
+/* An insert of another transaction in the way: *ret_again when it was waited for. */
+static db_err await_insert(struct mem_scan *scan, struct slice start, struct slice end,
+                           struct diag *diag, bool *ret_again)
+{
+    struct mem_txn *t = scan->txn;
+    struct slice key;
+    bool fresh;
+    *ret_again = false;
+    if (scan->opts.wait == STORAGE_SKIP_LOCKED) {
+        return ERR_OK;
+    }
+    TRY(mem_mark_next(&t->storage->locks.spans, t, start, end, &scan->arena, ret_again, &key));
+    if (!*ret_again) {
+        return ERR_OK;
+    }
+    TRY(mem_txn_lock_key(t, key, scan->opts.mode, scan->opts.wait, &fresh, diag));
+    if (fresh) { /* a candidate, if it is a row now */
+        mem_lock_release_last(&t->storage->locks, t);
+        wb_find(&t->wb, key)->lock = WB_UNLOCKED;
+    }
+    return ERR_OK;
+}
+
+static db_err fill_gaps(struct mem_scan *scan, struct diag *diag)
+{
+    struct mem_txn *t = scan->txn;
+    struct mem_locks *l = &t->storage->locks;
+    struct slice start, end;
+    struct batch_keys b = {.keys = ARENA_ARRAY(&scan->arena, struct slice, scan->batch)};
+    bool again = true;
+    if (b.keys == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(arena_copy(&scan->arena, buf_slice(&scan->start), &start));
+    TRY(arena_copy(&scan->arena, buf_slice(&scan->end), &end));
+    if (end.len != 0 && slice_cmp(start, end) >= 0) {
+        scan->done = true;
+        return ERR_OK;
+    }
+    while (again) {
+        struct slice from = start, to = end;
+        bool added;
+        TRY(stand(scan, start, end));
+        TRY(mem_span_lock(l, t, start, end, &added));
+        mem_store_barrier(&t->storage->store);
+        db_err err = find_batch(scan, &b);
+        cover_of(scan, &from, &to);
+        if (err == ERR_OK && added) {
+            err = mem_span_keep(l, t, from, to);
+        } else if (added) {
+            mem_span_drop(l, t);
+        }
+        TRY(err);
+        TRY(await_insert(scan, from, to, diag, &again));
+    }
+    for (size_t i = 0; i < b.count; i++) {
+        TRY(lock_candidate(scan, b.keys[i], diag));
+    }
+    return ERR_OK;
+}
+
 static void begin_batch(struct mem_scan *scan)
 {
     if (scan->arena.used > KEEP_MAX) {
@@ -309,10 +412,16 @@ db_err mem_scan_next(struct storage_scan *base, struct diag *diag,
         return ERR_NOMEM;
     }
     bool plain = scan->opts.mode == STORAGE_READ_PLAIN;
+    bool gaps = mem_txn_locks_gaps(scan->txn, scan->opts.mode);
     uint64_t ts = plain ? mem_txn_read_ts(scan->txn) : 0;
     while (!scan->done && !batch_full(scan)) {
         if (plain) {
             TRY(fill_section(scan, ts));
+        } else if (gaps) {
+            TRY(fill_gaps(scan, diag));
+            if (scan->count != 0) {
+                break; /* the batch has room for the rows of one turn only */
+            }
         } else {
             bool found;
             struct slice key;

@@ -379,10 +379,16 @@ static db_err make_versions(struct mem_store *s, struct write_buffer *wb, struct
     return ERR_OK;
 }
 
-static db_err check_one(struct mem_store *s, struct planned *p, uint64_t si_ts,
-                        struct buf *conflict, struct diag *diag)
+static db_err check_one(struct mem_store *s, struct planned *p, const struct mem_commit_opts *opts,
+                        struct diag *diag)
 {
     struct slice key = p->entry->key;
+    struct buf *conflict = opts->conflict;
+    uint64_t si_ts = opts->si_ts;
+    if (p->entry->fresh && !p->entry->may_insert && opts->blocked != NULL &&
+        p->entry->now.op == WB_PUT && opts->blocked(opts->ctx, key)) {
+        return ERR_WOULD_BLOCK;
+    }
     p->found = mem_store_find(s, key);
     if (p->found == NULL) {
         p->fresh = new_node(s, key);
@@ -432,8 +438,15 @@ static void link_one(struct mem_store *s, struct planned *p, uint64_t ts)
     }
 }
 
-db_err mem_store_commit(struct mem_store *s, struct write_buffer *wb, uint64_t si_ts,
-                        struct buf *conflict, struct diag *diag, uint64_t *ret_ts)
+void mem_store_barrier(struct mem_store *s)
+{
+    pthread_mutex_lock(&s->commit_lock);
+    pthread_mutex_unlock(&s->commit_lock);
+}
+
+db_err mem_store_commit(struct mem_store *s, struct write_buffer *wb,
+                        const struct mem_commit_opts *opts, struct diag *diag,
+                        const struct wb_entry **ret_blocked, uint64_t *ret_ts)
 {
     size_t count = wb->write_count;
     struct planned *plan = arena_calloc(&wb->arena, count, sizeof(*plan));
@@ -447,7 +460,10 @@ db_err mem_store_commit(struct mem_store *s, struct write_buffer *wb, uint64_t s
         pthread_mutex_lock(&s->commit_lock);
         err = reserve_cleaning(s, count);
         for (size_t i = 0; i < count && err == ERR_OK; i++) {
-            err = check_one(s, &plan[i], si_ts, conflict, diag);
+            err = check_one(s, &plan[i], opts, diag);
+            if (err == ERR_WOULD_BLOCK) {
+                *ret_blocked = plan[i].entry;
+            }
         }
     }
     if (err != ERR_OK) {

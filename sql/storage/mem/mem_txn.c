@@ -6,7 +6,10 @@
 /* Transactions of the in-memory storage: reads look into the write buffer first, then into the
  * versions; writes lock, check, and go into the buffer; the commit publishes the buffer as one. */
 
-enum { POOL_MAX = 256 };
+enum {
+    POOL_MAX = 256,
+    EARLY_MAX = 1024, /* index entries that wait for spans in their statement; others at the commit */
+};
 
 static struct mem_txn *txn_of(struct storage_txn *t)
 {
@@ -45,6 +48,7 @@ static void txn_end(struct mem_txn *t)
     struct mem_storage *s = t->storage;
     mem_snapshot_drop(&s->store, &t->snapshot);
     mem_lock_release_all(&s->locks, t);
+    mem_spans_release(&s->locks, t);
     wb_reset(&t->wb);
     pthread_mutex_lock(&s->pool_lock);
     bool keep = s->pool_count < POOL_MAX;
@@ -81,6 +85,7 @@ db_err mem_txn_begin(struct storage *base, const struct storage_txn_opts *opts, 
     }
     t->id = atomic_fetch_add_explicit(&s->next_txn_id, 1, memory_order_relaxed) + 1;
     t->opts = *opts;
+    t->early_inserts = 0;
     wb_begin(&t->wb, opts->mem);
     *ret_txn = &t->base;
     return ERR_OK;
@@ -117,11 +122,36 @@ static db_err lock_deferred(struct mem_txn *t, struct diag *diag)
 {
     for (struct wb_entry *e = wb_first(&t->wb); e != NULL; e = wb_next(e)) {
         if (e->now.must_be_new && e->lock != WB_LOCK_EXCLUSIVE) {
-            bool fresh;
-            TRY(mem_txn_lock_key(t, e->key, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, &fresh, diag));
+            TRY(mem_txn_lock_insert(t, e->key, diag));
         }
     }
     return ERR_OK;
+}
+
+static bool span_blocks(void *ctx, struct slice key)
+{
+    struct mem_txn *t = ctx;
+    return mem_span_blocks(&t->storage->locks.spans, t, key);
+}
+
+/* Waits for spans over keys that took no lock. */
+static db_err commit_writes(struct mem_txn *t, struct diag *diag, uint64_t *ret_ts)
+{
+    struct mem_commit_opts o = {.si_ts =
+                                    t->opts.isolation == STORAGE_SNAPSHOT ? t->snapshot.ts : 0,
+                                .conflict = t->base.conflict,
+                                .blocked = span_blocks,
+                                .ctx = t};
+    mem_snapshot_drop(&t->storage->store, &t->snapshot);
+    TRY(lock_deferred(t, diag));
+    for (;;) {
+        const struct wb_entry *e = NULL;
+        db_err err = mem_store_commit(&t->storage->store, &t->wb, &o, diag, &e, ret_ts);
+        if (err != ERR_WOULD_BLOCK) {
+            return err;
+        }
+        TRY(mem_txn_lock_insert(t, e->key, diag));
+    }
 }
 
 db_err mem_txn_commit(struct storage_txn *base, struct diag *diag, uint64_t *ret_ts)
@@ -130,12 +160,8 @@ db_err mem_txn_commit(struct storage_txn *base, struct diag *diag, uint64_t *ret
     db_err err = ERR_OK;
     uint64_t ts = 0;
     if (t->wb.write_count != 0) {
-        uint64_t si_ts = t->opts.isolation == STORAGE_SNAPSHOT ? t->snapshot.ts : 0;
-        mem_snapshot_drop(&t->storage->store, &t->snapshot);
-        TRY_GOTO(lock_deferred(t, diag), out);
-        err = mem_store_commit(&t->storage->store, &t->wb, si_ts, base->conflict, diag, &ts);
+        err = commit_writes(t, diag, &ts);
     }
-out:
     txn_end(t);
     if (err == ERR_OK) {
         *ret_ts = ts;
@@ -167,30 +193,46 @@ bool mem_txn_has_writes(const struct storage_txn *base)
 enum storage_read_mode mem_txn_read_mode(const struct mem_txn *t, enum storage_read_mode mode)
 {
     bool lock = mode == STORAGE_READ_PLAIN && t->opts.isolation == STORAGE_SERIALIZABLE &&
-                !t->opts.autocommit && !t->opts.read_only;
-    return lock ? STORAGE_READ_SHARED : mode;
+                !t->opts.read_only;
+    return lock ? STORAGE_READ_SHARED_RANGE : mode;
 }
 
 /* ---- locks ---- */
+
+static db_err acquire(struct mem_txn *t, struct slice key, enum mem_lock_kind kind,
+                      enum storage_wait wait, struct diag *diag)
+{
+    uint32_t timeout =
+        t->opts.lock_wait_timeout_ms != 0 ? t->opts.lock_wait_timeout_ms : MEM_LOCK_WAIT_DEFAULT_MS;
+    db_err err = mem_lock_acquire(&t->storage->locks, t, key, kind, wait, timeout);
+    return err == ERR_OK ? ERR_OK : diag_set(diag, err, "%s", err_text(err));
+}
 
 db_err mem_txn_lock_key(struct mem_txn *t, struct slice key, enum storage_read_mode mode,
                         enum storage_wait wait, bool *ret_new, struct diag *diag)
 {
     struct wb_entry *e;
     TRY(wb_touch(&t->wb, key, &e));
-    uint8_t want = mode == STORAGE_READ_EXCLUSIVE ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
+    uint8_t want = storage_mode_exclusive(mode) ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
     *ret_new = e->lock == WB_UNLOCKED;
     if (e->lock >= want) {
         return ERR_OK;
     }
-    uint32_t timeout =
-        t->opts.lock_wait_timeout_ms != 0 ? t->opts.lock_wait_timeout_ms : MEM_LOCK_WAIT_DEFAULT_MS;
-    db_err err =
-        mem_lock_acquire(&t->storage->locks, t, key, want == WB_LOCK_EXCLUSIVE, wait, timeout);
-    if (err != ERR_OK) {
-        return diag_set(diag, err, "%s", err_text(err));
-    }
+    enum mem_lock_kind kind = want == WB_LOCK_EXCLUSIVE ? MEM_LOCK_EXCLUSIVE : MEM_LOCK_SHARED;
+    TRY(acquire(t, key, kind, wait, diag));
     e->lock = want;
+    return ERR_OK;
+}
+
+db_err mem_txn_lock_insert(struct mem_txn *t, struct slice key, struct diag *diag)
+{
+    struct wb_entry *e;
+    TRY(wb_touch(&t->wb, key, &e));
+    if (!e->may_insert) {
+        TRY(acquire(t, key, MEM_LOCK_INSERT, STORAGE_WAIT, diag));
+        e->lock = WB_LOCK_EXCLUSIVE;
+        e->may_insert = true;
+    }
     return ERR_OK;
 }
 
@@ -209,6 +251,30 @@ db_err mem_txn_lock(struct storage_txn *base, const struct slice *keys, size_t c
 }
 
 /* ---- reads ---- */
+
+/* A key that was looked for with a lock and is not there: `fresh` when the lock was taken for that.
+ */
+static db_err let_go_absent(struct mem_txn *t, struct slice key, enum storage_read_mode mode,
+                            bool fresh)
+{
+    struct wb_entry *e = wb_find(&t->wb, key);
+    if (!storage_mode_range(mode) || t->opts.isolation == STORAGE_SNAPSHOT || !fresh) {
+        return ERR_OK;
+    }
+    if (mem_txn_locks_gaps(t, mode)) {
+        bool added;
+        uint8_t *end = arena_alloc(&t->wb.arena, key.len + 1);
+        if (end == NULL) {
+            return ERR_NOMEM;
+        }
+        memcpy(end, key.ptr, key.len);
+        end[key.len] = 0;
+        TRY(mem_span_lock(&t->storage->locks, t, key, slice_of(end, key.len + 1), &added));
+    }
+    mem_lock_release_last(&t->storage->locks, t);
+    e->lock = WB_UNLOCKED;
+    return ERR_OK;
+}
 
 static db_err read_committed(struct mem_txn *t, struct slice key, uint64_t ts, struct arena *arena,
                              bool *ret_found, struct slice *ret_value)
@@ -234,9 +300,9 @@ db_err mem_txn_get(struct storage_txn *base, struct slice key, enum storage_read
 {
     struct mem_txn *t = txn_of(base);
     uint64_t ts = MEM_TS_CURRENT;
+    bool fresh = false;
     mode = mem_txn_read_mode(t, mode);
     if (mode != STORAGE_READ_PLAIN) {
-        bool fresh;
         db_err err = mem_txn_lock_key(t, key, mode, wait, &fresh, diag);
         if (err == ERR_LOCK_NOWAIT && wait == STORAGE_SKIP_LOCKED) {
             *ret_found = false;
@@ -255,7 +321,8 @@ db_err mem_txn_get(struct storage_txn *base, struct slice key, enum storage_read
     if (mode == STORAGE_READ_PLAIN && !(t->opts.autocommit && t->opts.single_get)) {
         ts = mem_txn_read_ts(t);
     }
-    return read_committed(t, key, ts, arena, ret_found, ret_value);
+    TRY(read_committed(t, key, ts, arena, ret_found, ret_value));
+    return *ret_found ? ERR_OK : let_go_absent(t, key, mode, fresh);
 }
 
 db_err mem_txn_multi_get(struct storage_txn *base, const struct slice *keys, size_t count,
@@ -344,6 +411,18 @@ static db_err prepare_write(struct mem_txn *t, struct slice key, unsigned flags,
         return key_exists(t, key, diag);
     }
     bool own_deletion = e->now.op == WB_DELETE;
+    if (insert && !defer && !wb_is_write(e) && !e->may_insert) {
+        if (e->lock == WB_LOCK_EXCLUSIVE) {
+            TRY(check_committed(t, key, true, diag));
+        }
+        TRY(mem_txn_lock_insert(t, key, diag));
+    }
+    bool new_entry = (flags & STORAGE_W_NEW) != 0;
+    if (new_entry && !t->opts.autocommit && !e->may_insert && t->early_inserts < EARLY_MAX) {
+        t->early_inserts++;
+        TRY(mem_txn_lock_insert(t, key, diag));
+    }
+    e->fresh = e->fresh || insert || new_entry;
     if (!defer && (flags & (STORAGE_W_LOCKED | STORAGE_W_BLIND)) == 0 &&
         e->lock != WB_LOCK_EXCLUSIVE) {
         bool fresh;
