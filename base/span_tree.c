@@ -147,7 +147,7 @@ static bool visit(struct span_node *at, const struct visit *v)
         if (visit(at->left, v)) {
             return true;
         }
-        int c = v->key             ? slice_cmp(at->start, v->start)
+        int c = v->key            ? slice_cmp(at->start, v->start)
                 : v->end.len == 0 ? -1
                                   : slice_cmp(at->start, v->end);
         if (v->key ? c > 0 : c >= 0) {

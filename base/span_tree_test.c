@@ -45,10 +45,10 @@ static void make(struct rand *r, struct item *it)
 static bool overlaps(const struct item *it, struct slice start, struct slice end, bool key)
 {
     const struct span_node *n = &it->node;
-    bool after_start = n->end.len == 0 || slice_cmp(n->end, start) > 0 ||
-                       (it->point && slice_eq(n->start, start));
-    bool before_end = key ? slice_cmp(n->start, start) <= 0
-                          : end.len == 0 || slice_cmp(n->start, end) < 0;
+    bool after_start =
+        n->end.len == 0 || slice_cmp(n->end, start) > 0 || (it->point && slice_eq(n->start, start));
+    bool before_end =
+        key ? slice_cmp(n->start, start) <= 0 : end.len == 0 || slice_cmp(n->start, end) < 0;
     return after_start && before_end;
 }
 
@@ -83,8 +83,8 @@ static void compare(const struct span_tree *t, struct slice start, struct slice 
     for (size_t i = 0; i < NODES; i++) {
         g_items[i].seen = false;
     }
-    bool stopped = key ? span_tree_visit_key(t, start, note, &w)
-                       : span_tree_visit(t, start, end, note, &w);
+    bool stopped =
+        key ? span_tree_visit_key(t, start, note, &w) : span_tree_visit(t, start, end, note, &w);
     assert_false(stopped);
     for (size_t i = 0; i < NODES; i++) {
         bool fits = g_items[i].in && overlaps(&g_items[i], start, end, key);

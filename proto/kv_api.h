@@ -247,8 +247,8 @@ struct kv_prewrite_req {
     const struct slice *secondaries; /* async commit, in the primary's request */
     size_t secondary_count;
     uint32_t lock_wait_ms; /* for row locks of others on keys that are not locked; 0: the maximum */
-    uint64_t shared_term;  /* 1PC: shared or span locks were given here under this term and must still be
-                              held, else ERR_LOCK_LOST; 0: there are none */
+    uint64_t shared_term;  /* 1PC: shared or span locks were given here under this term and must
+                              still be  held, else ERR_LOCK_LOST; 0: there are none */
     uint32_t fences;       /* of the owner's node, as it knew when the transaction began: below what
                               is known here, the transaction may have used an old schema:
                               ERR_TXN_ABORTED */

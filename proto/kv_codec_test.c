@@ -68,8 +68,8 @@ static void requests_come_back(void **state)
     q.scan.gaps = true;
     assert_true(!o.scan.gaps && through(KV_METHOD_SCAN, &q, &w, &a).scan.gaps);
 
-    q = (union kv_any_req){.lock = {head(), keys, 3, 5, KV_LOCK_EXCLUSIVE, KV_ABSENT_SPAN, true,
-                                    KV_NOWAIT, 11, true}};
+    q = (union kv_any_req){
+        .lock = {head(), keys, 3, 5, KV_LOCK_EXCLUSIVE, KV_ABSENT_SPAN, true, KV_NOWAIT, 11, true}};
     o = through(KV_METHOD_LOCK, &q, &w, &a);
     assert_true(o.lock.absent == KV_ABSENT_SPAN && o.lock.unread);
     q.lock.mode = KV_LOCK_INSERT;

@@ -78,8 +78,8 @@ static db_err prepare(struct ctxn *t, struct slice key, unsigned flags, struct d
         TRY(check_seen(t, e, insert, diag));
     }
     bool exists = e->has_version && e->exists;
-    e->fresh = e->fresh || (!exists && ((flags & (STORAGE_W_INSERT | STORAGE_W_NEW)) != 0 ||
-                                        e->has_version));
+    e->fresh = e->fresh ||
+               (!exists && ((flags & (STORAGE_W_INSERT | STORAGE_W_NEW)) != 0 || e->has_version));
     *ret_must_be_new = insert && first && e->lock != WB_LOCK_EXCLUSIVE;
     *ret_entry = e;
     return ERR_OK;

@@ -13,8 +13,9 @@
  *
  * Shared locks on keys that are not written, and locks of gaps, must be held until after the commit
  * timestamp was given. They go with a lease. 1PC in the one range that has them all names the term;
- * else it is 2PC, which asks for them before it decides. A SERIALIZABLE transaction that has written
- * nothing asks too: what it read by and by under locks that were lost is no state of any moment.
+ * else it is 2PC, which asks for them before it decides. A SERIALIZABLE transaction that has
+ * written nothing asks too: what it read by and by under locks that were lost is no state of any
+ * moment.
  *
  * When a prewrite fails the intents are taken back. With 2PC nothing was decided, so failure is
  * certain whatever becomes of that. With async commit it is certain only when the primary's

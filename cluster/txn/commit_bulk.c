@@ -328,7 +328,9 @@ db_err commit_fold_runs(struct ctxn *t, struct diag *diag)
         err = err != ERR_OK ? err
                             : wb_put(&t->wb, e, record.value,
                                      record.must_be_new && e->lock != WB_LOCK_EXCLUSIVE);
-        e->fresh = e->fresh || err == ERR_OK;
+        if (err == ERR_OK) {
+            e->fresh = true;
+        }
     }
     write_runs_close(r);
     return err;

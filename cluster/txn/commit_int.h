@@ -63,8 +63,8 @@ MUST_USE db_err commit_collect(struct commit *c);
 uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count);
 /* The keys that are locked and not written. */
 MUST_USE db_err commit_collect_shared(struct commit *c);
-/* Are all shared locks, and locks of gaps, still held? Asked after the commit timestamp is known, before the decision:
- * whoever writes one of these keys then commits later. ERR_LOCK_LOST. */
+/* Are all shared locks, and locks of gaps, still held? Asked after the commit timestamp is known,
+ * before the decision: whoever writes one of these keys then commits later. ERR_LOCK_LOST. */
 MUST_USE db_err commit_check_shared(struct commit *c, struct diag *diag);
 MUST_USE db_err commit_plan(struct commit *c, struct diag *diag);
 /* Prewrites all groups, in parallel; the first error by order of keys. */

@@ -4,9 +4,9 @@
  * long as the lock is held. An intent of another transaction on a locked key is reported: the
  * caller resolves it and asks again (the lock is then held already).
  *
- * A key that is not there: under its lock nobody inserts it, so the transaction can take a span lock
- * of this one key and give the row lock back; others may then look for the key too, as with InnoDB's
- * gap locks. */
+ * A key that is not there: under its lock nobody inserts it, so the transaction can take a span
+ * lock of this one key and give the row lock back; others may then look for the key too, as with
+ * InnoDB's gap locks. */
 #include "node/eval/eval.h"
 
 #include "node/eval/eval_int.h"

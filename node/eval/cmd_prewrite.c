@@ -86,7 +86,8 @@ static db_err begin(struct prewrite *p, struct diag *diag, struct kv_reply *repl
         eval__write_end(&p->w);
         uint32_t wait_ms = req->lock_wait_ms != 0 ? req->lock_wait_ms : EVAL_LOCK_WAIT_MS_MAX;
         enum kv_lock_mode mode = req->mutations[at].inserts ? KV_LOCK_INSERT : KV_LOCK_EXCLUSIVE;
-        db_err err = row_lock(p->r->locks, p->keys[at], req->start_ts, req->r.owner, mode, KV_WAIT, wait_ms, req->r.deadline_ns);
+        db_err err = row_lock(p->r->locks, p->keys[at], req->start_ts, req->r.owner, mode, KV_WAIT,
+                              wait_ms, req->r.deadline_ns);
         if (err != ERR_OK) {
             return conflict(p->keys[at], err, diag, reply);
         }

@@ -6,9 +6,9 @@
  * that has gone ends the page: it may have been put back further on (an index entry whose row was
  * changed), among keys that were not there when the rows were found.
  *
- * With gaps the whole of what is asked for is locked against inserts before the rows are looked for,
- * and cut down to what was read after. An insert of another transaction that has its lock already
- * and is not committed is waited for, like a row that is locked; then all is read again. */
+ * With gaps the whole of what is asked for is locked against inserts before the rows are looked
+ * for, and cut down to what was read after. An insert of another transaction that has its lock
+ * already and is not committed is waited for, like a row that is locked; then all is read again. */
 #include "node/eval/eval.h"
 
 #include "base/sim_break.h"
@@ -180,8 +180,7 @@ static db_err scan_gaps(struct eval_range *r, const struct kv_scan_req *req,
         struct mvcc_rows rows = {0};
         struct slice start, end;
         uint64_t id;
-        db_err err =
-            span_lock(r->locks, scan.start, scan.end, req->own_ts, req->r.owner, &id);
+        db_err err = span_lock(r->locks, scan.start, scan.end, req->own_ts, req->r.owner, &id);
         if (err != ERR_OK) {
             reply->conflict_key = scan.start;
             return diag_set(diag, err, "%s", err_text(err));

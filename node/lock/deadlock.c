@@ -3,11 +3,11 @@
  * The graph keeps only who waits (records by start_ts, in 32 shards); for whom is read from the
  * lock tables at the moment of the search, so there are no stale edges. A request that is about to
  * wait enters itself and then searches from itself along "waits for" (conflicting holders of the
- * key, conflicting waiters before it, and for an insert the holders of span locks). It finds itself exactly if its wait closes a cycle: it
- * is then the victim, which ends its own wait and keeps its other locks until the client rolls
- * back. Two requests that close one cycle together may both find it; at least one does, since each
- * enters before it searches. The search holds one graph shard and one key shard at a time and is
- * bounded. */
+ * key, conflicting waiters before it, and for an insert the holders of span locks). It finds itself
+ * exactly if its wait closes a cycle: it is then the victim, which ends its own wait and keeps its
+ * other locks until the client rolls back. Two requests that close one cycle together may both find
+ * it; at least one does, since each enters before it searches. The search holds one graph shard and
+ * one key shard at a time and is bounded. */
 #include "node/lock/lock_table.h"
 
 #include "node/lock/lock_int.h"

@@ -132,8 +132,8 @@ struct lock_table {
     struct lock_graph *graph;
     size_t memory_max;
     _Atomic size_t memory;
-    _Atomic size_t rows;    /* records, held or waiting, and span locks */
-    _Atomic size_t marks;   /* records of KV_LOCK_INSERT in an entry */
+    _Atomic size_t rows;  /* records, held or waiting, and span locks */
+    _Atomic size_t marks; /* records of KV_LOCK_INSERT in an entry */
     _Atomic size_t span_count;
     _Atomic size_t pending; /* guards */
     _Atomic size_t pending_all;

@@ -74,8 +74,8 @@ void latch_release(struct latch_guard *g);
 void latch_begin_pending(struct latch_guard *g);
 void latch_set_commit_ts(struct latch_guard *g, ts_t commit_ts);
 
-/* Before the holder looks for span locks (span_lock_conflict): who has taken one waits for the end of
- * the latches that were announced by then. */
+/* Before the holder looks for span locks (span_lock_conflict): who has taken one waits for the end
+ * of the latches that were announced by then. */
 void latch_announce(struct latch_guard *g);
 /* Waits for the end of those on keys of [start, end) (end empty: to the end). Parks. ERR_TIMEOUT,
  * ERR_CANCELED. */
@@ -126,7 +126,8 @@ size_t row_lock_count(const struct lock_table *t); /* with span locks */
  *   read; span_keep what was read;
  *   insert_next: inserts of others that are under way: wait for the row lock, and read again. */
 
-/* Takes it; waits for nobody. ret_id 0: the transaction holds all of it already. Errors of row_lock.
+/* Takes it; waits for nobody. ret_id 0: the transaction holds all of it already. Errors of
+ * row_lock.
  */
 MUST_USE db_err span_lock(struct lock_table *t, struct slice start, struct slice end, ts_t start_ts,
                           lock_owner_t owner, uint64_t *ret_id);
@@ -191,8 +192,9 @@ struct lock_export {
 /* What lock_table_seal has told of another table; nobody uses this one yet. Errors of row_lock. */
 MUST_USE db_err lock_table_import(struct lock_table *t, const struct lock_export *l);
 void lock_table_import_fence(struct lock_table *t, uint64_t node, ts_t start_ts);
-/* Moves row locks and waiters at or above `at`, and the parts of span locks there, to the new, empty `right`; merge moves all of
- * `right` to t. The caller has latch_acquire_all on both. ERR_NOMEM: nothing has moved. */
+/* Moves row locks and waiters at or above `at`, and the parts of span locks there, to the new,
+ * empty `right`; merge moves all of `right` to t. The caller has latch_acquire_all on both.
+ * ERR_NOMEM: nothing has moved. */
 MUST_USE db_err lock_table_split(struct lock_table *t, struct slice at, struct lock_table *right);
 MUST_USE db_err lock_table_merge(struct lock_table *t, struct lock_table *right);
 

@@ -19,7 +19,6 @@
 #include "node/lock/lock_int.h"
 #include "node/store/keyspace.h"
 
-
 bool lock__modes_conflict(enum kv_lock_mode a, enum kv_lock_mode b)
 {
     return a >= KV_LOCK_EXCLUSIVE || b >= KV_LOCK_EXCLUSIVE;

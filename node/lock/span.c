@@ -10,15 +10,15 @@
  * mutex; a reader enters its span lock, then looks through the shards. Whoever comes second to the
  * shard sees the other. The two counters that save the look (span_count, marks) are each raised
  * before the other one is loaded, sequentially consistent: not both can miss. Writes that have no
- * such lock (an autocommit insert) announce their latches, then look for span locks; a reader enters
- * its span lock, then waits for the latches announced by then (latch.c): again one of them sees the
- * other, by the mutex of the list. A wake is not lost either: who ends a span lock takes it out of
- * the tree first and visits the shards then; an insert looks into the tree and queues under the
- * shard's mutex.
+ * such lock (an autocommit insert) announce their latches, then look for span locks; a reader
+ * enters its span lock, then waits for the latches announced by then (latch.c): again one of them
+ * sees the other, by the mutex of the list. A wake is not lost either: who ends a span lock takes
+ * it out of the tree first and visits the shards then; an insert looks into the tree and queues
+ * under the shard's mutex.
  *
  * As in InnoDB an insert that waits for span locks blocks nobody: the holder of the span lock, and
- * others, may get the same key meanwhile; and new span locks are given although an insert waits. The
- * waits among inserts of one key are first come first served.
+ * others, may get the same key meanwhile; and new span locks are given although an insert waits.
+ * The waits among inserts of one key are first come first served.
  *
  * The parts of a scan that goes page by page, each of which begins where the one before ended, are
  * joined, so that a scan of any length is one lock. */
@@ -270,8 +270,7 @@ static db_err try_enter(struct lock_table *t, struct txn_shard *ts, struct span_
     if (UNLIKELY(t->sealed)) {
         return ERR_BUSY;
     }
-    if (t->end != NULL &&
-        (c.end.len == 0 || slice_cmp(c.end, slice_of(t->end, t->end_len)) > 0)) {
+    if (t->end != NULL && (c.end.len == 0 || slice_cmp(c.end, slice_of(t->end, t->end_len)) > 0)) {
         return ERR_STALE_EPOCH;
     }
     struct lock_txn *x = lock__txn_find(ts, r->start_ts, true);
@@ -322,7 +321,8 @@ static struct span_rec *find_id(const struct lock_txn *x, uint64_t id)
     return NULL;
 }
 
-/* One of the transaction's newest span locks that ends where [start, end) begins, or the reverse. */
+/* One of the transaction's newest span locks that ends where [start, end) begins, or the reverse.
+ */
 static struct span_rec *neighbour(const struct lock_txn *x, const struct span_rec *r,
                                   struct slice start, struct slice end)
 {
@@ -534,7 +534,8 @@ static void undo_txn(struct lock_table *from, struct lock_table *to, struct lock
 
 db_err lock__spans_prepare(struct lock_table *from, struct lock_table *to, struct slice at)
 {
-    FOREACH_TXN (x, from) {
+    FOREACH_TXN(x, from)
+    {
         TRY(prepare_txn(from, to, x, at));
     }
     return ERR_OK;
@@ -545,7 +546,8 @@ void lock__spans_move(struct lock_table *from, struct lock_table *to, struct sli
     uint64_t id = from->span_id > to->span_id ? from->span_id : to->span_id;
     pthread_mutex_lock(&from->span_mutex);
     pthread_mutex_lock(&to->span_mutex);
-    FOREACH_TXN (x, from) {
+    FOREACH_TXN(x, from)
+    {
         move_txn(from, to, x, at);
     }
     from->span_id = to->span_id = id;
@@ -555,7 +557,8 @@ void lock__spans_move(struct lock_table *from, struct lock_table *to, struct sli
 
 void lock__spans_undo(struct lock_table *from, struct lock_table *to)
 {
-    FOREACH_TXN (x, from) {
+    FOREACH_TXN(x, from)
+    {
         undo_txn(from, to, x);
     }
 }

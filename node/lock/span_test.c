@@ -83,8 +83,10 @@ static void conflicts_fiber(void *arg UNUSED)
     open_fixture(&f);
     CHECK(span(f.t, "b", "d", 1) != 0 && span(f.t, "c", "z", 2) != 0);
     CHECK(span(f.t, "bb", "c", 1) == 0); /* has it */
-    CHECK(span_lock_conflict(f.t, SLICE_LIT("b"), 3) && !span_lock_conflict(f.t, SLICE_LIT("b"), 1));
-    CHECK(!span_lock_conflict(f.t, SLICE_LIT("a"), 3) && span_lock_conflict(f.t, SLICE_LIT("y"), 1));
+    CHECK(span_lock_conflict(f.t, SLICE_LIT("b"), 3) &&
+          !span_lock_conflict(f.t, SLICE_LIT("b"), 1));
+    CHECK(!span_lock_conflict(f.t, SLICE_LIT("a"), 3) &&
+          span_lock_conflict(f.t, SLICE_LIT("y"), 1));
     /* rows that are there are not concerned, inserts are */
     CHECK_OK(now(f.t, "ba", 3, KV_LOCK_EXCLUSIVE));
     CHECK(now(f.t, "bc", 3, KV_LOCK_INSERT) == ERR_LOCK_NOWAIT);
@@ -209,7 +211,8 @@ static void keep_fiber(void *arg UNUSED)
     CHECK_OK(row_unlock_all(f.t, 1));
     /* an end without bound */
     CHECK_OK(span_lock(f.t, SLICE_LIT("m"), SLICE_EMPTY, 1, 0, &id));
-    CHECK(span_lock_conflict(f.t, SLICE_LIT("zzz"), 2) && !span_lock_conflict(f.t, SLICE_LIT("l"), 2));
+    CHECK(span_lock_conflict(f.t, SLICE_LIT("zzz"), 2) &&
+          !span_lock_conflict(f.t, SLICE_LIT("l"), 2));
     CHECK_OK(row_unlock_all(f.t, 1));
     close_fixture(&f);
 }
@@ -247,7 +250,8 @@ static void move_fiber(void *arg UNUSED)
     open_fixture(&f);
     CHECK_OK(lock_table_new(f.g, NULL, &right));
     CHECK_OK(lock_table_new(f.g, NULL, &next));
-    CHECK(span(f.t, "a", "t", 1) != 0 && span(f.t, "a", "c", 2) != 0 && span(f.t, "p", "t", 3) != 0);
+    CHECK(span(f.t, "a", "t", 1) != 0 && span(f.t, "a", "c", 2) != 0 &&
+          span(f.t, "p", "t", 3) != 0);
     struct attempt l = {f.t, "b", 9, KV_LOCK_INSERT, false, ERR_OK};
     struct attempt r = {f.t, "n", 9, KV_LOCK_INSERT, false, ERR_OK};
     start(&l);
@@ -257,7 +261,8 @@ static void move_fiber(void *arg UNUSED)
     latch_release(&g);
     CHECK(span_lock_count(f.t) == 2 && span_lock_count(right) == 2 && !l.done && !r.done);
     CHECK(span_lock(f.t, SLICE_LIT("k"), SLICE_LIT("n"), 5, 0, &id) == ERR_STALE_EPOCH);
-    CHECK(span_lock_conflict(right, SLICE_LIT("m"), 9) && span_lock_conflict(f.t, SLICE_LIT("l"), 9));
+    CHECK(span_lock_conflict(right, SLICE_LIT("m"), 9) &&
+          span_lock_conflict(f.t, SLICE_LIT("l"), 9));
     CHECK_OK(row_unlock_all(right, 1));
     pause_ms();
     CHECK(r.done && r.err == ERR_OK && !l.done);
@@ -320,8 +325,8 @@ static void announce_fiber(void *arg UNUSED)
 /* ---- the race ----
  *
  * Cells are the keys 0..15. An inserter takes a cell's lock for an insert and marks the cell, or
- * does so under latches, as an autocommit insert does; a reader takes a span lock, waits as it must,
- * looks at the cells twice, and must see the same. */
+ * does so under latches, as an autocommit insert does; a reader takes a span lock, waits as it
+ * must, looks at the cells twice, and must see the same. */
 
 enum { CELLS = 16, ROUNDS = 2000, FIBERS = 8 };
 
@@ -343,8 +348,8 @@ static void insert_locked(struct rand *r, ts_t ts)
 {
     char name[3];
     unsigned i = (unsigned)rand_below(r, CELLS);
-    db_err err = row_lock(g_race.t, cell_key(i, name), ts, 0, KV_LOCK_INSERT, KV_WAIT, 5000,
-                          DEADLINE_NONE);
+    db_err err =
+        row_lock(g_race.t, cell_key(i, name), ts, 0, KV_LOCK_INSERT, KV_WAIT, 5000, DEADLINE_NONE);
     CHECK(err == ERR_OK || err == ERR_DEADLOCK);
     if (err == ERR_OK) {
         g_race.cells[i]++;
@@ -362,9 +367,9 @@ static void insert_latched(struct rand *r, ts_t ts)
         struct latch_guard g;
         CHECK_OK(latch_acquire(g_race.t, &key, 1, DEADLINE_NONE, &g));
         latch_announce(&g);
-        bool ok = row_lock_conflict(&g, ts) == 1 &&
-                  (!span_lock_conflict(g_race.t, key, ts) ||
-                   row_lock_held(g_race.t, key, ts) == KV_LOCK_INSERT);
+        bool ok =
+            row_lock_conflict(&g, ts) == 1 && (!span_lock_conflict(g_race.t, key, ts) ||
+                                               row_lock_held(g_race.t, key, ts) == KV_LOCK_INSERT);
         if (ok) {
             g_race.cells[i]++;
         }

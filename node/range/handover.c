@@ -24,8 +24,8 @@
  * entry are not handed over either: what was written is validated at the commit, as after a death.
  *
  * Payload: nothing (void), or varint number of the table, then items: 1, varint node, varint
- * start_ts (a fence); 2, varint owner, varint start_ts, one byte mode, varint length, key; 3, varint
- * owner, varint start_ts, varint length, start, varint length, end (a span lock). */
+ * start_ts (a fence); 2, varint owner, varint start_ts, one byte mode, varint length, key; 3,
+ * varint owner, varint start_ts, varint length, start, varint length, end (a span lock). */
 
 enum { ITEM_FENCE = 1, ITEM_LOCK = 2, ITEM_SPAN = 3, HANDED_BYTES_MAX = 1 << 20, POLL_MS = 2 };
 

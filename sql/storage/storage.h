@@ -50,9 +50,9 @@ enum storage_isolation {
 };
 
 enum storage_read_mode {
-    STORAGE_READ_PLAIN,     /* the snapshot */
-    STORAGE_READ_SHARED,    /* newest, S lock; also on a key that is not there */
-    STORAGE_READ_EXCLUSIVE, /* newest, X lock; likewise */
+    STORAGE_READ_PLAIN,        /* the snapshot */
+    STORAGE_READ_SHARED,       /* newest, S lock; also on a key that is not there */
+    STORAGE_READ_EXCLUSIVE,    /* newest, X lock; likewise */
     STORAGE_READ_SHARED_RANGE, /* and gaps, see above */
     STORAGE_READ_EXCLUSIVE_RANGE,
 };

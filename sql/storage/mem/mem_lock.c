@@ -358,7 +358,8 @@ static void remember_held(struct mem_txn *t, struct mem_lock_shard *sh, struct m
 }
 
 /* Takes the waiter out of the queue if it is still there; false: it has been granted. */
-static bool withdraw(struct mem_locks *l, struct mem_lock_shard *sh, struct mem_lock *k, struct mem_waiter *w)
+static bool withdraw(struct mem_locks *l, struct mem_lock_shard *sh, struct mem_lock *k,
+                     struct mem_waiter *w)
 {
     pthread_mutex_lock(&sh->mutex);
     bool granted = w->granted;

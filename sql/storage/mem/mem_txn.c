@@ -8,7 +8,8 @@
 
 enum {
     POOL_MAX = 256,
-    EARLY_MAX = 1024, /* index entries that wait for spans in their statement; others at the commit */
+    EARLY_MAX =
+        1024, /* index entries that wait for spans in their statement; others at the commit */
 };
 
 static struct mem_txn *txn_of(struct storage_txn *t)
@@ -137,8 +138,7 @@ static bool span_blocks(void *ctx, struct slice key)
 /* Waits for spans over keys that took no lock. */
 static db_err commit_writes(struct mem_txn *t, struct diag *diag, uint64_t *ret_ts)
 {
-    struct mem_commit_opts o = {.si_ts =
-                                    t->opts.isolation == STORAGE_SNAPSHOT ? t->snapshot.ts : 0,
+    struct mem_commit_opts o = {.si_ts = t->opts.isolation == STORAGE_SNAPSHOT ? t->snapshot.ts : 0,
                                 .conflict = t->base.conflict,
                                 .blocked = span_blocks,
                                 .ctx = t};

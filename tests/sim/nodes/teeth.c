@@ -28,6 +28,7 @@ static const struct {
     {SIM_BREAK_RETRY_BLIND, 10, "repeat a commit that was applied"},
     {SIM_BREAK_FOLLOWER, 1, "answer from a copy that is behind"},
     {SIM_BREAK_LATE_1PC, 12, "apply a request that was given up"},
+    {SIM_BREAK_SPANS, 1, "locking scans that lock no gaps"},
 };
 
 struct tooth {

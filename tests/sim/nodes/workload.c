@@ -2,7 +2,9 @@
  * another through that member's storage, as SQL sessions would. Three loads on the same ranges:
  *  - bank: money moves between accounts; every snapshot of all accounts has the same total;
  *  - registers: single rows written and read; linearizable (reg_check.c);
- *  - lists: appends and reads in transactions of several rows; no cycle (list_check.c).
+ *  - lists: appends and reads in transactions of several rows; no cycle (list_check.c);
+ *  - quota: who has counted the rows of two groups, by locking scans, and found room inserts one;
+ *    no snapshot has more than the quota (phantoms, and write skew by inserts).
  * Some reads need not be of now: they begin, for the judges, as long ago as was allowed.
  * A client dies with its node; what it had asked and not heard is unknown. An answer that is not
  * among those a client may meet is a violation as well. */
@@ -23,6 +25,8 @@ enum {
     KEY_SIZE = 8,
     LIST_VALUES_MAX = 4000,
     MOMENTS = 8192,
+    GROUPS = 2,
+    QUOTA = 6, /* rows of all groups */
 };
 
 struct history {
@@ -504,10 +508,10 @@ static void list_txn(struct client *c)
         return;
     }
     struct list_event *e = &lists(c)->events[lt.commit];
-    bool judged = e->append_count > 0;
+    bool judged = e->append_count > 0 || lt.level == STORAGE_SERIALIZABLE;
     e->begin = judged ? world_tick(w) : e->begin;
     enum outcome outcome = outcome_of(c, commit(c, lt.t));
-    /* Locks of a transaction that wrote nothing are not asked about at its end. */
+    /* Otherwise nobody asks at the end about the locks of a transaction that wrote nothing. */
     list_end(lists(c), lt.commit, judged ? outcome : OUTCOME_NO, world_tick(w));
 }
 
@@ -547,6 +551,110 @@ static void list_look(struct client *c)
     list_end(lists(c), event, OUTCOME_YES, world_tick(w));
 }
 
+/* ---- quota ---- */
+
+struct counted {
+    unsigned count;
+    struct slice last; /* a row, in the client's arena */
+};
+
+static db_err count_group(struct client *c, struct storage_txn *t, unsigned group,
+                          enum storage_read_mode mode, struct counted *counted)
+{
+    struct storage_scan_opts so = {.start = key_of(c, 'q', group),
+                                   .end = key_of(c, 'q', group + 1),
+                                   .mode = mode,
+                                   .reverse = draw(c, 3) == 0,
+                                   .keys_only = draw(c, 2) == 0,
+                                   .batch_rows = 1 + draw(c, 4)};
+    struct storage_scan *scan;
+    struct diag diag = {0};
+    const struct storage_kv *rows;
+    size_t n = 1;
+    TRY(met(c, "scan", storage_scan_open(t, &so, &diag, &scan), &diag));
+    db_err err = ERR_OK;
+    while (n > 0 && err == ERR_OK) {
+        err = met(c, "scan", storage_scan_next(scan, &diag, &rows, &n), &diag);
+        if (err == ERR_OK && n > 0) {
+            counted->count += (unsigned)n;
+            err = arena_copy(&c->a, rows[n - 1].key, &counted->last);
+        }
+    }
+    storage_scan_close(scan);
+    return err;
+}
+
+static db_err count_groups(struct client *c, struct storage_txn *t, enum storage_read_mode mode,
+                           struct counted *counted)
+{
+    unsigned first = draw(c, GROUPS);
+    for (unsigned i = 0; i < GROUPS; i++) {
+        TRY(count_group(c, t, (first + i) % GROUPS, mode, counted));
+        think(c, 2000);
+    }
+    return ERR_OK;
+}
+
+static db_err insert_member(struct client *c, struct storage_txn *t)
+{
+    static const unsigned flags[] = {STORAGE_W_INSERT, STORAGE_W_INSERT | STORAGE_W_DEFER,
+                                     STORAGE_W_BLIND | STORAGE_W_NEW};
+    uint32_t number = ++c->w->history->next_value;
+    char *key = arena_printf(&c->a, "\x02q%02u%08x", draw(c, GROUPS), number * 0x9e3779b1u);
+    ASSERT(key != NULL);
+    return put(c, t, slice_str(key), SLICE_LIT("x"), flags[draw(c, ARRAY_COUNT(flags))]);
+}
+
+static db_err quota_steps(struct client *c, struct storage_txn *t, enum storage_isolation level)
+{
+    struct counted counted = {0};
+    enum storage_read_mode mode = level == STORAGE_SERIALIZABLE ? STORAGE_READ_PLAIN
+                                  : draw(c, 2) == 0             ? STORAGE_READ_SHARED_RANGE
+                                                                : STORAGE_READ_EXCLUSIVE_RANGE;
+    struct diag diag = {0};
+    TRY(count_groups(c, t, mode, &counted));
+    snprintf(c->doing, sizeof(c->doing), "client %p level %d quota: %u rows", (void *)c, (int)level,
+             counted.count);
+    if (counted.count < QUOTA) {
+        return insert_member(c, t);
+    }
+    unsigned flags = mode == STORAGE_READ_EXCLUSIVE_RANGE ? STORAGE_W_LOCKED : 0;
+    return met(c, "delete", storage_del(t, counted.last, flags, &diag), &diag);
+}
+
+static void quota_change(struct client *c)
+{
+    enum storage_isolation level = draw(c, 2) == 0 ? STORAGE_SERIALIZABLE : STORAGE_REPEATABLE_READ;
+    struct storage_txn *t;
+    if (begin(c, level, false, &t) != ERR_OK) {
+        return;
+    }
+    if (quota_steps(c, t, level) != ERR_OK) {
+        storage_txn_rollback(t);
+        return;
+    }
+    (void)outcome_of(c, commit(c, t));
+}
+
+static void quota_audit(struct client *c)
+{
+    struct storage_txn *t;
+    struct counted counted = {0};
+    if (begin(c, STORAGE_REPEATABLE_READ, true, &t) != ERR_OK) {
+        return;
+    }
+    db_err err = count_groups(c, t, STORAGE_READ_PLAIN, &counted);
+    storage_txn_rollback(t);
+    if (err != ERR_OK) {
+        return;
+    }
+    c->w->totals.audits++;
+    if (counted.count > QUOTA) {
+        world_violated(c->w, "quota: a snapshot read on %s has %u rows, not %d at most", c->m->host,
+                       counted.count, QUOTA);
+    }
+}
+
 /* ---- clients ---- */
 
 static void one_step(struct client *c)
@@ -554,8 +662,12 @@ static void one_step(struct client *c)
     unsigned what = draw(c, 100);
     c->doing[0] = '\0';
     note_moment(c->w);
-    if (what < 30) {
+    if (what < 20) {
         bank_transfer(c);
+    } else if (what < 32) {
+        quota_change(c);
+    } else if (what < 36) {
+        quota_audit(c);
     } else if (what < 42) {
         bank_audit(c);
     } else if (what < 52) {
