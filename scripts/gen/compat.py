@@ -98,7 +98,6 @@ know).
 - Logs of queries are files (`log_output` TABLE writes none) and leave out the text of statements about accounts unless `log_raw` is on.
   `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
-- REPEATABLE READ takes no gap locks: a locking read does not keep other transactions from inserting into the range it read.
 - Values: `IF` and `CASE` with a DECIMAL give all their results its decimals (MySQL shows an integer branch without them), BIT beside
   other types stays a number of bits, `YEAR + INTERVAL` is NULL, `GREATEST` and `LEAST` of a date and of what is none compare as text
   (MySQL shows dates such as `16383-15-31`), text that is no date equals no other such text in `IN`. Warnings about text that is no date
@@ -116,6 +115,16 @@ know).
   with foreign keys and what is inside a transaction are bounded by the statement's memory and by the table of row locks (1206).
 - A stored row whose VIRTUAL column does not fit its type is read cut to size also by a strict UPDATE (MySQL: 1264). ALTER TABLE may drop
   any VIRTUAL column without a copy.
+- Gap locks (REPEATABLE READ, SERIALIZABLE) lock exactly the keys that were looked through: the bounds of the condition on the index that our
+  plan uses, or the one key that was not found. MySQL locks up to the neighbouring rows, or to the end of the index, because its locks hang on
+  rows: more inserts wait there, none that could change what was read. A scan locks a page of rows at a time, also under a LIMIT (32 rows first).
+- An insert that waits for a gap is in nobody's way; the holder of the gap may insert the same key meanwhile (MySQL: a deadlock), and the waiter
+  then finds the duplicate. Of a deadlock the victim is who closes the circle.
+- INSERT ... SELECT and CREATE TABLE ... SELECT read their source in the snapshot, without locks, below SERIALIZABLE.
+- Entries of indexes that are not unique wait for gap locks in their statement for the first 1,024 of a transaction, then in the commit, which
+  may answer 1205 or 1213 for them.
+- Locks of gaps are in the memory of a range's leader, like row locks. When it dies the commit of a transaction that relied on them fails (1213).
+- `performance_schema.data_locks` and `data_lock_waits` are not built.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
 """
     if "--check" in sys.argv:

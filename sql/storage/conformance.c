@@ -217,7 +217,8 @@ void storage_conformance_run(struct storage *s, const struct conformance_opts *o
                              struct conformance_report *ret_report)
 {
     struct conformance_report report = {0};
-    const struct conf_row *const groups[] = {conf_basic_cases, conf_scan_cases, conf_lock_cases};
+    const struct conf_row *const groups[] = {conf_basic_cases, conf_scan_cases, conf_lock_cases,
+                                             conf_gap_cases};
     for (size_t g = 0; g < ARRAY_COUNT(groups); g++) {
         for (const struct conf_row *row = groups[g]; row->name != NULL; row++) {
             run_case(s, opts, row, &report);

@@ -72,5 +72,6 @@ void conf_parallel(struct conf *c, unsigned n, void (*fn)(struct conf_fiber *f),
 extern const struct conf_row conf_basic_cases[];
 extern const struct conf_row conf_scan_cases[];
 extern const struct conf_row conf_lock_cases[];
+extern const struct conf_row conf_gap_cases[];
 
 #endif
