@@ -500,12 +500,18 @@ static void move_txn(struct lock_table *from, struct lock_table *to, struct lock
         if (!cut && !lies_right(r, at)) {
             continue;
         }
+        pthread_mutex_lock(&from->span_mutex);
         leave(from, r);
-        enter(to, lock__txn_find(lock__txn_shard(to, x->start_ts), x->start_ts, false),
-              cut ? r->halves[1] : r);
         if (cut) {
             r->halves[0]->id = r->id;
             enter(from, x, r->halves[0]);
+        }
+        pthread_mutex_unlock(&from->span_mutex);
+        pthread_mutex_lock(&to->span_mutex);
+        enter(to, lock__txn_find(lock__txn_shard(to, x->start_ts), x->start_ts, false),
+              cut ? r->halves[1] : r);
+        pthread_mutex_unlock(&to->span_mutex);
+        if (cut) {
             span_free(from, r);
         } else {
             lock__release_memory(from, r->cost);
@@ -544,15 +550,11 @@ db_err lock__spans_prepare(struct lock_table *from, struct lock_table *to, struc
 void lock__spans_move(struct lock_table *from, struct lock_table *to, struct slice at)
 {
     uint64_t id = from->span_id > to->span_id ? from->span_id : to->span_id;
-    pthread_mutex_lock(&from->span_mutex);
-    pthread_mutex_lock(&to->span_mutex);
     FOREACH_TXN(x, from)
     {
         move_txn(from, to, x, at);
     }
     from->span_id = to->span_id = id;
-    pthread_mutex_unlock(&to->span_mutex);
-    pthread_mutex_unlock(&from->span_mutex);
 }
 
 void lock__spans_undo(struct lock_table *from, struct lock_table *to)

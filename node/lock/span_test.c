@@ -42,7 +42,7 @@ struct attempt {
 static void attempt_fiber(void *arg)
 {
     struct attempt *a = arg;
-    a->err = row_lock(a->t, slice_str(a->key), a->ts, 0, a->mode, KV_WAIT, 5000, DEADLINE_NONE);
+    a->err = row_lock(a->t, slice_str(a->key), a->ts, 0, a->mode, KV_WAIT, 60000, DEADLINE_NONE);
     a->done = true;
 }
 
@@ -162,7 +162,7 @@ static void deadlock_fiber(void *arg UNUSED)
     CHECK(span(f.t, "a", "m", 1) != 0 && span(f.t, "a", "m", 2) != 0);
     struct attempt a = {f.t, "c", 1, KV_LOCK_INSERT, false, ERR_OK};
     start(&a);
-    CHECK(row_lock(f.t, SLICE_LIT("d"), 2, 0, KV_LOCK_INSERT, KV_WAIT, 5000, DEADLINE_NONE) ==
+    CHECK(row_lock(f.t, SLICE_LIT("d"), 2, 0, KV_LOCK_INSERT, KV_WAIT, 60000, DEADLINE_NONE) ==
           ERR_DEADLOCK);
     CHECK_OK(row_unlock_all(f.t, 2));
     pause_ms();
@@ -173,7 +173,7 @@ static void deadlock_fiber(void *arg UNUSED)
     CHECK_OK(now(f.t, "x", 2, KV_LOCK_EXCLUSIVE));
     a = (struct attempt){f.t, "c", 2, KV_LOCK_INSERT, false, ERR_OK};
     start(&a);
-    CHECK(row_lock(f.t, SLICE_LIT("x"), 1, 0, KV_LOCK_SHARED, KV_WAIT, 5000, DEADLINE_NONE) ==
+    CHECK(row_lock(f.t, SLICE_LIT("x"), 1, 0, KV_LOCK_SHARED, KV_WAIT, 60000, DEADLINE_NONE) ==
           ERR_DEADLOCK);
     CHECK_OK(row_unlock_all(f.t, 1));
     pause_ms();
@@ -349,7 +349,7 @@ static void insert_locked(struct rand *r, ts_t ts)
     char name[3];
     unsigned i = (unsigned)rand_below(r, CELLS);
     db_err err =
-        row_lock(g_race.t, cell_key(i, name), ts, 0, KV_LOCK_INSERT, KV_WAIT, 5000, DEADLINE_NONE);
+        row_lock(g_race.t, cell_key(i, name), ts, 0, KV_LOCK_INSERT, KV_WAIT, 60000, DEADLINE_NONE);
     CHECK(err == ERR_OK || err == ERR_DEADLOCK);
     if (err == ERR_OK) {
         g_race.cells[i]++;
@@ -377,7 +377,7 @@ static void insert_latched(struct rand *r, ts_t ts)
         if (ok) {
             return;
         }
-        CHECK_OK(row_lock(g_race.t, key, ts, 0, KV_LOCK_INSERT, KV_WAIT, 5000, DEADLINE_NONE));
+        CHECK_OK(row_lock(g_race.t, key, ts, 0, KV_LOCK_INSERT, KV_WAIT, 60000, DEADLINE_NONE));
     }
 }
 
@@ -409,7 +409,7 @@ static void read_span(struct rand *r, ts_t ts)
         if (!found) {
             break;
         }
-        CHECK_OK(row_lock(g_race.t, key, ts, 0, KV_LOCK_SHARED, KV_WAIT, 5000, DEADLINE_NONE));
+        CHECK_OK(row_lock(g_race.t, key, ts, 0, KV_LOCK_SHARED, KV_WAIT, 60000, DEADLINE_NONE));
     }
     uint64_t sum = sum_of(a, z);
     fiber_yield();
