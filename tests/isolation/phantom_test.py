@@ -4,20 +4,15 @@ index, and one is added where there is room. No snapshot may show more than the 
 read the same twice. On one node whose ranges are split under the load, and on three whose leases go from node to node.
 
     phantom_test.py --binary PATH [--only one|three|kill] [--seconds 4] [--seed N] [--keep]"""
-import argparse
-import os
 import random
 import sys
 import threading
 import time
 
-HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "..", "lib"))
-sys.path.insert(0, HERE)
+import pymysql
 
-import pymysql  # noqa: E402
-from append_test import EXPECTED, LOST, UNKNOWN, Nemesis  # noqa: E402
-from cluster import Cluster  # noqa: E402
+import driver
+from append_test import EXPECTED, LOST, UNKNOWN, Nemesis
 
 GROUPS = 3
 QUOTA = 6
@@ -156,28 +151,5 @@ def run_load(cluster, seconds, rand, kills):
     return problems, ", ".join("%d %s" % (n, k) for k, n in sorted(done.items()))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--only", choices=["one", "three", "kill"])
-    parser.add_argument("--seconds", type=float, default=4)
-    parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("--keep", action="store_true", help="data and logs stay")
-    args = parser.parse_args()
-    seed = random.SystemRandom().getrandbits(24) if args.seed is None else args.seed
-    passed = failed = 0
-    for name in [args.only] if args.only else ["one", "three"]:
-        print("phantoms, %s: seed %d" % (name, seed), flush=True)
-        with Cluster(args.binary, 1 if name == "one" else 3, keep=args.keep) as cluster:
-            problems, line = run_load(cluster, args.seconds, random.Random(seed), name == "kill")
-            cluster.keep = cluster.keep or bool(problems)
-        for p in problems[:20]:
-            print("  " + p)
-        print("%s %s: %s" % ("FAILED" if problems else "ok", name, line), flush=True)
-        passed, failed = passed + (not problems), failed + bool(problems)
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(driver.main("phantoms", __doc__, run_load))
