@@ -168,7 +168,7 @@ static db_err check_records(struct prewrite *p, struct diag *diag)
 static bool lock_still_held(struct prewrite *p, const struct kv_mutation *m)
 {
     return p->req->lock_term != 0 && p->req->lock_term == p->lock_term &&
-           row_lock_held(p->r->locks, m->key, p->req->start_ts) == KV_LOCK_EXCLUSIVE;
+           row_lock_held(p->r->locks, m->key, p->req->start_ts) >= KV_LOCK_EXCLUSIVE;
 }
 
 static bool must_read(struct prewrite *p, const struct kv_mutation *m)
