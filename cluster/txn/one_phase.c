@@ -45,7 +45,8 @@ static void forget_span(struct ctxn *t, const struct range_location *loc)
     }
 }
 
-/* Shared locks, and locks of gaps, that are all in this range, under one term: the term under which it commits. */
+/* Shared locks, and locks of gaps, that are all in this range, under one term: the term under which
+ * it commits. */
 static bool shared_here(const struct commit *c, const struct range_location *loc,
                         uint64_t *ret_term)
 {

@@ -140,11 +140,11 @@ struct storage_scan_opts {
  * read the key with STORAGE_READ_EXCLUSIVE), so that no second lock request is made. Without
  * LOCKED, INSERT|DEFER or BLIND a put or delete takes the X lock itself. BLIND: neither lock nor
  * check (keys that are guarded by another key's lock, such as the entries of non-unique indexes).
- * An INSERT waits for gap locks of others, as does a put with BLIND|NEW, which says that the key may
- * not be there yet: at once, or in an autocommit statement at its commit.
- * BULK, with INSERT|DEFER or BLIND, in an autocommit transaction: a hint that the transaction will
- * neither read nor write the key again, nor roll back to a savepoint, so that the write may be kept
- * on disk until the commit. A key that comes twice is ERR_KEY_EXISTS there. */
+ * An INSERT waits for gap locks of others, as does a put with BLIND|NEW, which says that the key
+ * may not be there yet: at once, or in an autocommit statement at its commit. BULK, with
+ * INSERT|DEFER or BLIND, in an autocommit transaction: a hint that the transaction will neither
+ * read nor write the key again, nor roll back to a savepoint, so that the write may be kept on disk
+ * until the commit. A key that comes twice is ERR_KEY_EXISTS there. */
 enum storage_write_flags {
     STORAGE_W_INSERT = 1,
     STORAGE_W_DEFER = 2,
