@@ -53,7 +53,7 @@ struct membership {
     _Atomic bool announcing; /* that fiber lives */
     _Atomic bool announce_end;
     /* The heartbeat's: */
-    bool accepted; /* as a member, since this process began */
+    _Atomic bool accepted; /* as a member, since this process began */
     bool leaving;
     pthread_mutex_t mutex; /* guards the rest */
     struct known_member members[MEMBERS_MAX];

@@ -156,8 +156,8 @@ struct meta {
     struct periodic heartbeat;
     struct periodic placement;
     struct placement *placement_state;
-    uint64_t twin_since_ns;  /* the heartbeat's: refused since then, for a twin */
-    uint64_t seen_meta_term; /* the heartbeat's: of the last answer */
+    _Atomic uint64_t twin_since_ns;  /* the heartbeat's: refused since then, for a twin */
+    _Atomic uint64_t seen_meta_term; /* the heartbeat's: of the last answer */
 
     pthread_mutex_t report_lock; /* guards reports, and the order of safe points */
     struct reads_report *reports[REPORT_NODES];

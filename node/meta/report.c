@@ -223,11 +223,14 @@ static bool refused_for_good(struct meta *m, db_err err)
 {
     uint64_t now = clock_mono_ns();
     if (err != ERR_EXISTS) {
-        m->twin_since_ns = 0;
+        atomic_store(&m->twin_since_ns, 0);
         return err == ERR_NOT_FOUND;
     }
-    m->twin_since_ns = m->twin_since_ns == 0 ? now : m->twin_since_ns;
-    return now - m->twin_since_ns > TWIN_TIME_NS;
+    uint64_t since = 0;
+    if (atomic_compare_exchange_strong(&m->twin_since_ns, &since, now)) {
+        return false;
+    }
+    return now > since && now - since > TWIN_TIME_NS;
 }
 
 void meta_heartbeat_round(struct meta *m)
@@ -242,12 +245,13 @@ void meta_heartbeat_round(struct meta *m)
     diag_reset(&diag);
     arena_init(&a, NULL, NULL, 0);
     uint64_t asked = clock_mono_ns();
+    uint64_t deadline = fiber_deadline(); /* of a statement that wants to know now */
     fiber_set_deadline(asked + HEARTBEAT_TIME_MAX_NS);
     db_err err = c == NULL ? meta_heartbeat(m, &self, &a, &diag, &dir)
                            : c->ops->heartbeat(c, &self, &a, &diag, &dir);
-    fiber_set_deadline(DEADLINE_NONE);
+    fiber_set_deadline(deadline);
     if (err == ERR_OK) {
-        m->twin_since_ns = 0;
+        atomic_store(&m->twin_since_ns, 0);
         dir.asked_ns = asked;
         heard_back(m, &dir);
     } else if (refused_for_good(m, err) && act != NULL && act->expelled != NULL) {
