@@ -89,7 +89,7 @@ know).
   database only after the next `USE`. The tables of the schema `mysql` about accounts are read only. `mysql_native_password` is there.
   Certificates of clients are not looked at: who `REQUIRE X509`, `SUBJECT`, `ISSUER` or `CIPHER` cannot log in. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
-- EXPLAIN describes our own plans in MySQL's forms. The note 1003 shows the query as its names were resolved, before rewriting, and is left out where columns have one name twice. Of a connection of another node it knows nothing (1094).
+- EXPLAIN describes our own plans in MySQL's forms. The note 1003 shows the query as its names were resolved, before rewriting. Of a connection of another node it knows nothing (1094).
 - Several nodes: named locks (`GET_LOCK`) are of the cluster. Those of a node that dies, or that the others have gone on without, go to
   who waits for them; a client of such a node that comes back learns of it by RELEASE_LOCK and GET_LOCK only. Deadlocks are found among
   named locks, not between them and table locks.

@@ -359,7 +359,7 @@ db_err bind_view_query(struct arena *arena, const struct bind_opts *opts, struct
     }
     TRY(bind_completed(arena, opts, &select.stmt, diag, &st));
     st->updatable = bind__view_could_change(st->root);
-    TRY(check_names(st, arena, diag));
+    TRY(opts->names_may_repeat ? ERR_OK : check_names(st, arena, diag));
     *ret_bound = st;
     return ERR_OK;
 }

@@ -98,6 +98,7 @@ static void resolve_text(struct explain *x)
     diag_reset(&ignored);
     query__bind_opts(s, snap, &bind);
     bind.warn = NULL;
+    bind.names_may_repeat = true;
     if (bind_view_query(&s->stmt_arena, &bind, q, &ignored, &bound) == ERR_OK &&
         ast_print_explained(&text, q) == ERR_OK &&
         arena_copy(&s->stmt_arena, buf_slice(&text), &x->query) != ERR_OK) {
