@@ -119,7 +119,8 @@ static db_err interval_start(struct exec_ctx *ctx, const struct key_column *kc,
                              const struct scan_range *r, const struct bound *low,
                              const struct bound *high, struct buf *base, struct key_range *ret)
 {
-    size_t len = base->len;
+    struct slice prefix; /* the end of a prefix of 0xff bytes changes what stands before it */
+    TRY(copy_key(ctx, base, &prefix));
     const struct bound *first = kc->desc ? high : low;
     bool skip_null = kc->nullable && r->not_null;
     if (first->given) {
@@ -132,8 +133,8 @@ static db_err interval_start(struct exec_ctx *ctx, const struct key_column *kc,
         key_prefix_end(base);
     }
     TRY(copy_key(ctx, base, &ret->start));
-    base->len = len;
-    return ERR_OK;
+    buf_reset(base);
+    return buf_append_slice(base, prefix);
 }
 
 static db_err interval_end(struct exec_ctx *ctx, const struct key_column *kc,
