@@ -235,6 +235,8 @@ static db_err make(struct rocks_engine *r, enum engine_cf cf, const struct engin
     if (opts->snapshot != NULL) {
         ri->own_options = rocksdb_readoptions_create();
         rocksdb_readoptions_set_read_tier(ri->own_options, opts->tier == ENGINE_CACHED ? 1 : 0);
+        rocksdb_readoptions_set_ignore_range_deletions(ri->own_options,
+                                                       opts->tier == ENGINE_CACHED);
         rocksdb_readoptions_set_total_order_seek(ri->own_options, 1);
         rocksdb_readoptions_set_fill_cache(ri->own_options, !opts->bulk);
         rocksdb_readoptions_set_snapshot(ri->own_options,

@@ -168,6 +168,7 @@ static void make_read_options(struct rocks_read_options *read)
                 rocksdb_readoptions_set_prefix_same_as_start(ro, one_key != 0);
                 rocksdb_readoptions_set_total_order_seek(ro, one_key == 0);
                 rocksdb_readoptions_set_fill_cache(ro, bulk == 0);
+                rocksdb_readoptions_set_ignore_range_deletions(ro, tier == ENGINE_CACHED);
                 read->iter[tier][one_key][bulk] = ro;
             }
         }

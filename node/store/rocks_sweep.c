@@ -1,14 +1,16 @@
 /* Deleted ranges, and why the cached tier does not look while there are any.
  *
  * An iterator that may not read from the disk fails with "incomplete" when a block is not in the
- * cache. With deleted ranges about, RocksDB 7.8 forgets that failure: its merging iterator skips
- * from a key that is covered to the end of the deletion, seeks the deeper levels again, and begins
- * that with a fresh status; and where a level goes on to its next file behind a deletion, the
- * status is not asked for at all. What the failed level holds is then missing from the result, and
- * nobody is told: rows that are there are not found, or older versions of them are.
+ * cache. An iterator of RocksDB 7.8 that minds deleted ranges forgets that failure: it skips from a
+ * key that is covered to the end of the deletion, seeks the deeper levels again, and begins that
+ * with a fresh status; and each file of a level ends with a mark, so that its deletions are known
+ * to end there, behind which the level goes on to its next file without being asked for its status,
+ * whether there are deletions or not. What the failed level holds is then missing from the result,
+ * and nobody is told: rows that are there are not found, or older versions of them are.
  *
- * So as long as a memtable or a file may hold a deleted range, iterators of the cached tier answer
- * ERR_WOULD_BLOCK, and every read is made where it may block. Few deletions come here: small ranges
+ * So iterators of the cached tier do not mind deleted ranges (rocks_options.c), and as long as a
+ * memtable or a file may hold one they answer ERR_WOULD_BLOCK: every read is made where it may
+ * block. Few deletions come here: small ranges
  * are deleted key by key by those who know them. And they go soon: a thread flushes and compacts
  * the files that hold them, all the way down, where nothing is left for them to hide. It waits for
  * a moment without new ones, and longer when a pass has left some over (a snapshot holds them).
