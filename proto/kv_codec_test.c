@@ -210,7 +210,7 @@ static void damage_is_refused_or_read_safely(void **state)
     struct kv_wire w;
     struct kv_mutation u = {KV_PUT, KV_CHECK_NONE, false, KEY("key"), KEY("value"), 1};
     union kv_any_req q = {
-        .prewrite = {head(), &u, 1, KEY("key"), 100, 0, 0, true, false, keys, 2, 0, 0, 0}};
+        .prewrite = {head(), &u, 1, KEY("key"), 100, 0, 0, true, false, keys, 2, 0, 0, 0, 0}};
     struct rand rnd;
     unsigned refused = 0;
     (void)state;

@@ -8,6 +8,9 @@
  * acknowledged is there, the interrupted replica is brought back, and all hold the same. */
 
 enum { KEYS = 3000 };
+/* How a run ends that does not die. Entries may still be in the leader's memory when the log has
+ * let go of them; a member that gets those needs no snapshot, and the run is to be made again. */
+enum { NO_SNAPSHOT = 3, CAUGHT_UP = 4, TRIES = 5 };
 static char g_dir[64];
 static const char *g_point;
 static bool g_had_core; /* the snapshot is for a member that fell behind, not for a new one */
@@ -47,7 +50,32 @@ static void forget_what_3_lacks(struct tcluster *c)
         }
         CHECK_OK(fiber_sleep(200 * NS_PER_MS));
     }
-    CHECK(!"the log is not let go of");
+    bool let_go = false;
+    CHECK(let_go);
+}
+
+static void wait_to_die(struct tcluster *c)
+{
+    struct range_status led = {0};
+    struct range_status st = {0};
+    for (int i = 0; i < 600; i++) {
+        CHECK_OK(fiber_sleep(100 * NS_PER_MS));
+        CHECK_OK(range_store_status(c->nodes[1].rs, 2, &led));
+        CHECK_OK(range_store_status(c->nodes[3].rs, 2, &st));
+        if (st.applied == led.applied) {
+            _exit(CAUGHT_UP);
+        }
+    }
+    for (unsigned i = 0; i < led.member_count; i++) {
+        const struct range_member_status *m = &led.members[i];
+        printf("member on node %u: match %llu, live %d, caught up %d\n", (unsigned)m->node,
+               (unsigned long long)m->match, m->live, m->caught_up);
+    }
+    printf("node 1: leader %u, compacted %llu, applied %llu; node 3: leader %u, applied %llu\n",
+           (unsigned)led.leader_node, (unsigned long long)led.compacted,
+           (unsigned long long)led.applied, (unsigned)st.leader_node,
+           (unsigned long long)st.applied);
+    fflush(stdout);
 }
 
 static void until_it_dies(struct tcluster *c)
@@ -64,13 +92,13 @@ static void until_it_dies(struct tcluster *c)
         forget_what_3_lacks(c);
         CHECK_OK(faults_set(g_point, action));
         t_isolate(c, 3, false);
-        CHECK_OK(fiber_sleep(30 * NS_PER_S));
+        wait_to_die(c);
     } else {
         put_many(c, KEYS / 2, KEYS);
         CHECK_OK(faults_set(g_point, action));
         CHECK_OK(t_add(c, 2, 3));
     }
-    _exit(3); /* it should have died */
+    _exit(NO_SNAPSHOT);
 }
 
 static void start_again(struct tcluster *c)
@@ -115,12 +143,18 @@ static void crash_at(const char *point, bool had_core)
     char cmd[128];
     g_point = point;
     g_had_core = had_core;
-    snprintf(g_dir, sizeof(g_dir), "./snapshot_crash.XXXXXX");
-    assert_non_null(mkdtemp(g_dir));
-    assert_int_equal(in_process(until_it_dies), 137);
-    assert_int_equal(in_process(start_again), 0);
-    snprintf(cmd, sizeof(cmd), "rm -rf %s", g_dir);
-    assert_int_equal(system(cmd), 0);
+    int status = CAUGHT_UP;
+    for (int i = 0; i < TRIES && status == CAUGHT_UP; i++) {
+        snprintf(g_dir, sizeof(g_dir), "./snapshot_crash.XXXXXX");
+        assert_non_null(mkdtemp(g_dir));
+        status = in_process(until_it_dies);
+        if (status == 137) {
+            assert_int_equal(in_process(start_again), 0);
+        }
+        snprintf(cmd, sizeof(cmd), "rm -rf %s", g_dir);
+        assert_int_equal(system(cmd), 0);
+    }
+    assert_int_equal(status, 137);
 }
 
 static void test_new_member(void **state)
