@@ -1,17 +1,13 @@
 """Statements that insert more rows than fit into the memory that a statement may have: all rows or none, also with duplicates and
 when the node is killed. One line per test; see run.sh."""
-import argparse
 import os
-import random
-import shutil
 import sys
-import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import pymysql  # noqa: E402
-from node import Node, StartFailed  # noqa: E402
+import pymysql
+
+import driver
 
 ROWS = 60000
 TABLE = "(id INT PRIMARY KEY, n INT, s VARCHAR(60), d DECIMAL(12,2), KEY (n), UNIQUE KEY (s))"
@@ -110,59 +106,34 @@ def killed(node, path, after):
     return problems, "killed after %.2f s, %d rows" % (after, rows)
 
 
-def report(name, result, seconds):
-    problems, text = result
-    print("%s %s: %s, %.1f s" % ("FAIL" if problems else "PASS", name, text, seconds), flush=True)
-    for p in problems[:5]:
-        print("     " + p, flush=True)
-    return not problems
+def main():
+    parser = driver.parser_of(__doc__, 2)
+    parser.set_defaults(option=["--memory=256M"])
+    args = parser.parse_args()
 
+    def timed(report, name, test, *arguments):
+        """How long it took."""
+        began = time.monotonic()
+        problems, text = test(*arguments)
+        took = time.monotonic() - began
+        report.add(name, problems, "%s, %.1f s" % (text, took))
+        return took
 
-def run(args, directory):
-    node = Node(args.binary, directory, ["--memory", "256M"])
-    rand = random.Random(args.seed)
-    path = os.path.join(directory, "rows")
-    write_rows(path, range(ROWS))
-    results = []
-    try:
-        node.start()
-        c = node.connect()
-        with c.cursor() as q:
+    def run(node, rand, report):
+        path = os.path.join(node.directory, "rows")
+        write_rows(path, range(ROWS))
+        with node.connect().cursor() as q:
             q.execute("CREATE DATABASE d")
             q.execute("SET GLOBAL local_infile = 1")
         connection = connect(node)
-        took = 0
-        for test in (from_client, insert_select, duplicate, passed_over):
-            began = time.monotonic()
-            results.append(report(test.__name__, test(connection, path), time.monotonic() - began))
-            took = took or time.monotonic() - began
+        took = timed(report, "from_client", from_client, connection, path)
+        for test in (insert_select, duplicate, passed_over):
+            timed(report, test.__name__, test, connection, path)
         for number in range(1, args.cycles + 1):
-            connection = connect(node)
-            ask(connection, "SET GLOBAL local_infile = 1")
-            began = time.monotonic()
-            results.append(report("kill %d" % number, killed(node, path, rand.uniform(0.3, 1.1) * took), time.monotonic() - began))
-    except (StartFailed, OSError, pymysql.Error) as e:
-        print("FAIL %r\n%s" % (e, node.log_tail()), flush=True)
-        results.append(False)
-    finally:
-        node.kill()
-    return results.count(True), results.count(False)
+            ask(connect(node), "SET GLOBAL local_infile = 1")
+            timed(report, "kill %d" % number, killed, node, path, rand.uniform(0.3, 1.1) * took)
 
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--cycles", type=int, default=2)
-    parser.add_argument("--seed", type=int, default=int(time.time()) & 0xFFFFFF)
-    args = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="skein_crash_")
-    print("seed %d" % args.seed, flush=True)
-    try:
-        passed, failed = run(args, directory)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return driver.main(args, run)
 
 
 sys.exit(main())

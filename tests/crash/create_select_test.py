@@ -1,17 +1,12 @@
 """CREATE TABLE ... SELECT is all or nothing: somebody who looks all the time sees no table or all of its rows, an error leaves none,
 and after kill -9 at a random moment there is none or a whole one. A cycle is one test. Prints a line per test; see run.sh."""
-import argparse
-import os
-import random
-import shutil
 import sys
-import tempfile
 import threading
 import time
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import pymysql  # noqa: E402
-from node import Node, StartFailed  # noqa: E402
+import pymysql
+
+import driver
 
 ROWS = 20000
 CREATE = "CREATE TABLE made (PRIMARY KEY (id), KEY (n)) SELECT id, n, REPEAT('x', 100) AS t FROM source"
@@ -113,50 +108,19 @@ def killed(node, after):
     return problems, "killed after %.3f s, %s" % (after, "no table" if seen is None else "a table")
 
 
-def report(name, result):
-    problems, text = result
-    print("%s %s: %s" % ("FAIL" if problems else "PASS", name, text), flush=True)
-    for p in problems[:5]:
-        print("     " + p, flush=True)
-    return not problems
+def main():
+    args = driver.parser_of(__doc__, 5).parse_args()
 
-
-def run(args, directory):
-    node = Node(args.binary, directory)
-    rand = random.Random(args.seed)
-    passed = failed = 0
-    try:
-        node.start()
+    def run(node, rand, report):
         prepare(node)
         began = time.monotonic()
-        ok = [report("watched", watched(node))]
+        report.add("watched", *watched(node))
         took = time.monotonic() - began
-        ok.append(report("refused", refused(node)))
+        report.add("refused", *refused(node))
         for number in range(1, args.cycles + 1):
-            ok.append(report("kill %d" % number, killed(node, rand.uniform(0.0, 1.2) * took)))
-        passed, failed = ok.count(True), ok.count(False)
-    except (StartFailed, OSError, pymysql.Error) as e:
-        print("FAIL %r\n%s" % (e, node.log_tail()), flush=True)
-        failed += 1
-    finally:
-        node.kill()
-    return passed, failed
+            report.add("kill %d" % number, *killed(node, rand.uniform(0.0, 1.2) * took))
 
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--cycles", type=int, default=5)
-    parser.add_argument("--seed", type=int, default=int(time.time()) & 0xFFFFFF)
-    args = parser.parse_args()
-    directory = tempfile.mkdtemp(prefix="skein_crash_")
-    print("seed %d" % args.seed, flush=True)
-    try:
-        passed, failed = run(args, directory)
-    finally:
-        shutil.rmtree(directory, ignore_errors=True)
-    print("%d passed, %d failed" % (passed, failed))
-    return 1 if failed else 0
+    return driver.main(args, run)
 
 
 sys.exit(main())

@@ -15,15 +15,13 @@ import pymysql
 
 import driver
 import graph
+from client import EXPECTED, UNKNOWN, Connection, code_of, is_lost
+from nemesis import Nemesis
 
 KEYS = 24
 PROCESSES = 3
 THREADS = 4
 DATABASE = "append_test"
-UNKNOWN = 20001  # the transaction may or may not be committed
-# Lock wait, deadlock, definition changed, shutting down, data not available: for certain it did not happen.
-EXPECTED = {1205, 1213, 1412, 1053, 20005}
-LOST = {0, 2003, 2006, 2013, 2014}
 TABLE = """CREATE TABLE list (id INT PRIMARY KEY, n INT NOT NULL, v TEXT NOT NULL, INDEX by_length (n))"""
 
 
@@ -39,34 +37,19 @@ def values_of(text):
     return [int(x) for x in text.split(",") if x]
 
 
-class Client:
-    """One connection. Records are plain tuples, because they go from process to process:
+class Client(Connection):
+    """Records are plain tuples, because they go from process to process:
     (kind, name, start, end, [(key, value, state)], [(key, values or their number)])"""
 
     def __init__(self, number, ports, seed, stop, records, problems, still):
-        self.number, self.ports, self.stop = number, ports, stop
+        super().__init__(DATABASE, ports, number, stop)
+        self.number = number
         self.still = still  # no lease moves
         self.rand = random.Random(seed)
         self.records, self.problems = records, problems
-        self.home = number
-        self.connection = None
         self.serial = 0
 
     # ---- statements ----
-
-    def connect(self):
-        while not self.stop.is_set():
-            try:
-                self.connection = pymysql.connect(host="127.0.0.1", port=self.ports[self.home % len(self.ports)], user="root",
-                                                  password="", database=DATABASE, autocommit=True, connect_timeout=3,
-                                                  read_timeout=40)
-                self.cursor = self.connection.cursor()
-                self.cursor.execute("SET innodb_lock_wait_timeout = 2")
-                return True
-            except (pymysql.Error, OSError):
-                self.home += 1
-                self.stop.wait(0.05)
-        return False
 
     def do(self, sql, decides=False):
         """decides: its success is the success of a transaction."""
@@ -74,8 +57,7 @@ class Client:
             self.cursor.execute(sql)
             return self.cursor.fetchall()
         except (pymysql.Error, OSError) as e:
-            code = e.args[0] if e.args and isinstance(e.args[0], int) else 0
-            lost = isinstance(e, (pymysql.InterfaceError, OSError)) or code in LOST
+            code, lost = code_of(e), is_lost(e)
             if not lost and code not in EXPECTED and code != UNKNOWN:
                 self.problems.append("unexpected error %r of %s" % (e.args, sql[:200]))
             raise Failed("unknown" if decides and (lost or code == UNKNOWN) else "no", lost) from e
@@ -216,21 +198,12 @@ class Client:
             self.record("commit", start, end, [(k, value + k, state) for k in keys], [])
 
     def run(self):
-        while not self.stop.is_set():
-            if self.connection is None and not self.connect():
-                break
+        while not self.stop.is_set() and self.ready():
             try:
                 self.rand.choice([self.reader, self.writer, self.writer, self.single])()
             except Failed as e:
-                try:
-                    if e.lost:
-                        raise OSError()
-                    self.cursor.execute("ROLLBACK")
-                except (pymysql.Error, OSError):
-                    self.connection.close()
-                    self.connection = None
-        if self.connection is not None:
-            self.connection.close()
+                self.give_up(e.lost)
+        self.close()
 
 
 def client_process(number, ports, seed, stop, queue, still):
@@ -262,50 +235,6 @@ def check(final, records):
     return h.check(), commits, snapshots
 
 
-class Nemesis(threading.Thread):
-    """Splits ranges, moves leases, kills nodes."""
-
-    def __init__(self, cluster, rand, kills):
-        super().__init__()
-        self.cluster, self.rand, self.kills = cluster, rand, kills
-        self.stop_event = threading.Event()
-        self.done = {}
-
-    def count(self, what):
-        self.done[what] = self.done.get(what, 0) + 1
-
-    def split(self):
-        table, index = self.rand.randint(1001, 1015), self.rand.randint(1, 2)  # docs/formats/key.md
-        key = "02%02x%02x%02x%08x" % (241 + (table - 240) // 256, (table - 240) % 256, index,
-                                      0x80000000 + self.rand.randrange(1, 60))
-        if not self.cluster.split(key):
-            self.count("splits")
-
-    def move(self):
-        ranges = self.cluster.ranges()
-        if ranges:
-            done, _ = self.cluster.move_lease(self.rand.choice(sorted(ranges)), self.rand.choice(self.cluster.living()))
-            self.count("leases moved" if done else "leases not moved")
-
-    def run(self):
-        next_kill = time.monotonic() + 2
-        while not self.stop_event.wait(0.05):
-            try:
-                if self.rand.random() < 0.3:
-                    self.split()
-                if len(self.cluster.nodes) > 1:
-                    self.move()
-                if self.kills and time.monotonic() > next_kill:
-                    node = self.rand.choice(self.cluster.nodes)
-                    node.kill()
-                    self.count("kills")
-                    self.stop_event.wait(1)
-                    node.start()
-                    next_kill = time.monotonic() + 4
-            except OSError:
-                self.count("no answer")
-
-
 def run_history(cluster, seconds, rand, kills):
     """(problems, a line about it)"""
     ports = [n.ports[0] for n in cluster.nodes]
@@ -316,8 +245,7 @@ def run_history(cluster, seconds, rand, kills):
         c.execute(TABLE)
         c.execute("INSERT INTO list VALUES " + ",".join("(%d, 0, '')" % i for i in range(KEYS)))
     nemesis = Nemesis(cluster, rand, kills)
-    for _ in range(20):
-        nemesis.split()
+    nemesis.prepare()
     stop, queue = multiprocessing.Event(), multiprocessing.Queue()
     still = len(ports) == 1
     workers = [multiprocessing.Process(target=client_process, args=(i, ports[i:] + ports[:i], rand.getrandbits(24), stop, queue,
@@ -331,8 +259,7 @@ def run_history(cluster, seconds, rand, kills):
     results = [queue.get(timeout=90) for _ in workers]
     for w in workers:
         w.join()
-    nemesis.stop_event.set()
-    nemesis.join()
+    nemesis.finish()
     setup.close()
     with cluster.nodes[0].connect(database=DATABASE) as last, last.cursor() as c:
         c.execute("SELECT id, v, n FROM list")

@@ -3,19 +3,15 @@
 ranges are split under the load, and on three whose leases go from node to node.
 
     foreign_key_test.py --binary PATH [--only one|three|kill] [--seconds 4] [--seed N] [--keep]"""
-import random
 import sys
-import threading
-import time
 
 import pymysql
 
+import client
 import driver
-from append_test import EXPECTED, LOST, UNKNOWN, Nemesis
 
 PARENTS = 12
 THREADS = 8
-DATABASE = "fk_test"
 REFUSED = {1451, 1452, 1062}
 TABLES = [
     "CREATE TABLE parent (id INT PRIMARY KEY, u INT NOT NULL UNIQUE, v INT NOT NULL DEFAULT 0)",
@@ -41,27 +37,8 @@ def orphans(cursor, problems, when):
             problems.append("%s: rows of %s without a parent: %s" % (when, child, rows[:5]))
 
 
-class Client(threading.Thread):
-    def __init__(self, number, ports, seed, stop, problems, done):
-        super().__init__()
-        self.ports, self.home, self.stop = ports, number, stop
-        self.rand = random.Random(seed)
-        self.problems, self.done = problems, done
-        self.connection = None
-
-    def connect(self):
-        while not self.stop.is_set():
-            try:
-                self.connection = pymysql.connect(host="127.0.0.1", port=self.ports[self.home % len(self.ports)], user="root",
-                                                  password="", database=DATABASE, autocommit=True, connect_timeout=3,
-                                                  read_timeout=40)
-                self.cursor = self.connection.cursor()
-                self.cursor.execute("SET innodb_lock_wait_timeout = 2")
-                return True
-            except (pymysql.Error, OSError):
-                self.home += 1
-                self.stop.wait(0.05)
-        return False
+class Client(client.Client):
+    refused = REFUSED
 
     def change(self):
         """A statement."""
@@ -95,7 +72,7 @@ class Client(threading.Thread):
             self.cursor.execute("START TRANSACTION WITH CONSISTENT SNAPSHOT")
             orphans(self.cursor, self.problems, "a snapshot")
             self.cursor.execute("COMMIT")
-            self.done["snapshots"] = self.done.get("snapshots", 0) + 1
+            self.count("snapshots")
         elif r.random() < 0.5:
             self.cursor.execute(self.change())
         else:
@@ -107,59 +84,12 @@ class Client(threading.Thread):
                     if e.args[0] not in REFUSED:
                         raise
             self.cursor.execute("ROLLBACK" if r.random() < 0.1 else "COMMIT")
-        self.done["changes"] = self.done.get("changes", 0) + 1
-
-    def run(self):
-        while not self.stop.is_set():
-            if self.connection is None and not self.connect():
-                break
-            try:
-                self.one()
-            except (pymysql.Error, OSError) as e:
-                code = e.args[0] if e.args and isinstance(e.args[0], int) else 0
-                lost = isinstance(e, (pymysql.InterfaceError, OSError)) or code in LOST
-                if code in REFUSED:
-                    self.done["refused"] = self.done.get("refused", 0) + 1
-                elif not lost and code not in EXPECTED and code != UNKNOWN:
-                    self.problems.append("unexpected error %r" % (e.args,))
-                try:
-                    if lost:
-                        raise OSError()
-                    self.cursor.execute("ROLLBACK")
-                except (pymysql.Error, OSError):
-                    self.connection.close()
-                    self.connection = None
+        self.count("changes")
 
 
-def run_load(cluster, seconds, rand, kills):
-    """(problems, a line about it)"""
-    ports = [n.ports[0] for n in cluster.nodes]
-    with cluster.nodes[0].connect() as setup, setup.cursor() as c:
-        c.execute("CREATE DATABASE " + DATABASE)
-        c.execute("USE " + DATABASE)
-        for t in TABLES:
-            c.execute(t)
-    nemesis = Nemesis(cluster, rand, kills)
-    for _ in range(20):
-        nemesis.split()
-    stop, problems, done = threading.Event(), [], {}
-    clients = [Client(i, ports, rand.getrandbits(24), stop, problems, done) for i in range(THREADS)]
-    for t in clients:
-        t.start()
-    nemesis.start()
-    time.sleep(seconds)
-    stop.set()
-    for t in clients:
-        t.join()
-    nemesis.stop_event.set()
-    nemesis.join()
-    with cluster.nodes[0].connect(database=DATABASE) as last, last.cursor() as c:
-        orphans(c, problems, "at the end")
-    if done.get("changes", 0) < 20:
-        problems.append("hardly anything was done: %r" % done)
-    done.update(nemesis.done)
-    return problems, ", ".join("%d %s" % (n, k) for k, n in sorted(done.items()))
+def orphans_at_end(cursor, problems):
+    orphans(cursor, problems, "at the end")
 
 
 if __name__ == "__main__":
-    sys.exit(driver.main("foreign keys", __doc__, run_load))
+    sys.exit(driver.main("foreign keys", __doc__, client.run_load(Client, "fk_test", TABLES, THREADS, orphans_at_end, 20)))

@@ -4,49 +4,22 @@ index, and one is added where there is room. No snapshot may show more than the 
 read the same twice. On one node whose ranges are split under the load, and on three whose leases go from node to node.
 
     phantom_test.py --binary PATH [--only one|three|kill] [--seconds 4] [--seed N] [--keep]"""
-import random
 import sys
-import threading
 import time
 
-import pymysql
-
+import client
 import driver
-from append_test import EXPECTED, LOST, UNKNOWN, Nemesis
 
 GROUPS = 3
 QUOTA = 6
 THREADS = 8
 SPAN = 1000  # ids of a group
-DATABASE = "phantom_test"
 TABLES = ["a", "b"]
 DUPLICATE = 1062
 
 
-class Client(threading.Thread):
-    def __init__(self, number, ports, seed, stop, problems, done):
-        super().__init__()
-        self.ports, self.home, self.stop = ports, number, stop
-        self.rand = random.Random(seed)
-        self.problems, self.done = problems, done
-        self.connection = None
-
-    def connect(self):
-        while not self.stop.is_set():
-            try:
-                self.connection = pymysql.connect(host="127.0.0.1", port=self.ports[self.home % len(self.ports)], user="root",
-                                                  password="", database=DATABASE, autocommit=True, connect_timeout=3,
-                                                  read_timeout=40)
-                self.cursor = self.connection.cursor()
-                self.cursor.execute("SET innodb_lock_wait_timeout = 2")
-                return True
-            except (pymysql.Error, OSError):
-                self.home += 1
-                self.stop.wait(0.05)
-        return False
-
-    def count(self, what):
-        self.done[what] = self.done.get(what, 0) + 1
+class Client(client.Client):
+    refused = {DUPLICATE}
 
     def group(self, g, lock):
         """(table, id) of the group's rows."""
@@ -98,58 +71,16 @@ class Client(threading.Thread):
             self.problems.append("SERIALIZABLE: group %d was %r, then %r" % (g, first, second))
         self.count("read twice")
 
-    def run(self):
-        while not self.stop.is_set():
-            if self.connection is None and not self.connect():
-                break
-            try:
-                how = self.rand.random()
-                self.change() if how < 0.7 else self.snapshot() if how < 0.85 else self.twice()
-            except (pymysql.Error, OSError) as e:
-                code = e.args[0] if e.args and isinstance(e.args[0], int) else 0
-                lost = isinstance(e, (pymysql.InterfaceError, OSError)) or code in LOST
-                if not lost and code not in EXPECTED and code not in (UNKNOWN, DUPLICATE):
-                    self.problems.append("unexpected error %r" % (e.args,))
-                self.count("lost" if lost else "error %d" % code)
-                try:
-                    if lost:
-                        raise OSError()
-                    self.cursor.execute("ROLLBACK")
-                except (pymysql.Error, OSError):
-                    self.connection.close()
-                    self.connection = None
+    def one(self):
+        how = self.rand.random()
+        self.change() if how < 0.7 else self.snapshot() if how < 0.85 else self.twice()
 
 
-def run_load(cluster, seconds, rand, kills):
-    """(problems, a line about it)"""
-    ports = [n.ports[0] for n in cluster.nodes]
-    with cluster.nodes[0].connect() as setup, setup.cursor() as c:
-        c.execute("CREATE DATABASE " + DATABASE)
-        c.execute("USE " + DATABASE)
-        for t in TABLES:
-            c.execute("CREATE TABLE %s (id INT PRIMARY KEY, g INT NOT NULL, KEY (g))" % t)
-    nemesis = Nemesis(cluster, rand, kills)
-    for _ in range(20):
-        nemesis.split()
-    stop, problems, done = threading.Event(), [], {}
-    clients = [Client(i, ports, rand.getrandbits(24), stop, problems, done) for i in range(THREADS)]
-    for t in clients:
-        t.start()
-    nemesis.start()
-    time.sleep(seconds)
-    stop.set()
-    for t in clients:
-        t.join()
-    nemesis.stop_event.set()
-    nemesis.join()
-    with cluster.nodes[0].connect(database=DATABASE) as last, last.cursor() as c:
-        c.execute("SELECT g, COUNT(*) FROM (SELECT g FROM a UNION ALL SELECT g FROM b) u GROUP BY g HAVING COUNT(*) > %d" % QUOTA)
-        problems += ["at the end: group %d has %d rows" % row for row in c.fetchall()]
-    if done.get("changes", 0) < 5:
-        problems.append("hardly anything was done: %r" % done)
-    done.update(nemesis.done)
-    return problems, ", ".join("%d %s" % (n, k) for k, n in sorted(done.items()))
+def too_many(cursor, problems):
+    cursor.execute("SELECT g, COUNT(*) FROM (SELECT g FROM a UNION ALL SELECT g FROM b) u GROUP BY g HAVING COUNT(*) > %d" % QUOTA)
+    problems += ["at the end: group %d has %d rows" % row for row in cursor.fetchall()]
 
 
 if __name__ == "__main__":
-    sys.exit(driver.main("phantoms", __doc__, run_load))
+    made = ["CREATE TABLE %s (id INT PRIMARY KEY, g INT NOT NULL, KEY (g))" % t for t in TABLES]
+    sys.exit(driver.main("phantoms", __doc__, client.run_load(Client, "phantom_test", made, THREADS, too_many, 5)))
