@@ -171,6 +171,17 @@ static db_err load_set(struct binder *b, const struct ast_load_data *s, struct l
     return ERR_OK;
 }
 
+/* MYSQL: ROWS IDENTIFIED BY '<row>': what stands between the first character and the last. */
+static db_err xml_rows(struct binder *b, const struct ast_load_data *s, struct load_spec *l)
+{
+    struct slice tag = s->rows_identified_by;
+    tag = tag.ptr == NULL ? SLICE_LIT("<row>") : tag;
+    l->xml = true;
+    l->fixed = false;
+    return tag.len < 2 ? ERR_OK
+                       : arena_copy(b->arena, slice_of(tag.ptr + 1, tag.len - 2), &l->row_tag);
+}
+
 /* The columns that get no default of their own: those that a field or an assignment fills. */
 static db_err given_columns(struct binder *b, const struct lnode *table)
 {
@@ -212,6 +223,7 @@ db_err bind__load(struct binder *b, const struct ast_load_data *s)
         return my_error(b->diag, ER_PARTITION_CLAUSE_ON_NONPARTITIONED);
     }
     TRY(bind__file_format(b, &s->format, l));
+    TRY(s->xml ? xml_rows(b, s, l) : ERR_OK);
     if (slice_eq(l->field_term, l->line_term)) {
         l->line_term = SLICE_EMPTY; /* MYSQL: a line is as many fields as there are columns */
     }

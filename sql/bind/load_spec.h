@@ -43,7 +43,9 @@ struct load_spec {
     bool multibyte; /* bytes of a longer character may look like a separator */
     bool fixed;     /* FIELDS TERMINATED BY '' ENCLOSED BY '' */
     size_t fixed_size;
-    uint64_t ignore_lines;
+    bool xml;              /* LOAD XML: */
+    struct slice row_tag;  /* the element that is a row; empty: none is */
+    uint64_t ignore_lines; /* rows of XML */
     struct load_item *items;
     uint32_t item_count;
 };

@@ -14,7 +14,7 @@
 
 #define FIELD_MAX ((size_t)1 << 30)
 
-enum { END_OF_INPUT = -1 };
+enum { END_OF_INPUT = LOAD_END };
 
 static int first_of(struct slice s)
 {
@@ -42,7 +42,7 @@ static void mark_special(struct load_reader *r)
 db_err load_reader_init(struct load_reader *r, const struct load_spec *spec,
                         const struct load_input *input)
 {
-    enum { SPARE = 16 };
+    enum { SPARE = 16 }; /* longer than what load_skip is asked for */
     *r = (struct load_reader){.spec = spec, .input = input, .at_start = spec->line_start.len != 0};
     buf_init(&r->field, FIELD_MAX);
     mark_special(r);
@@ -375,4 +375,14 @@ db_err load_next_line(struct load_reader *r, bool *ret_end)
         r->cut = true;
     }
     return r->err;
+}
+
+int load_get(struct load_reader *r)
+{
+    return get(r);
+}
+
+bool load_skip(struct load_reader *r, struct slice text)
+{
+    return is_term(r, text);
 }

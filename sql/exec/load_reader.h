@@ -50,4 +50,11 @@ MUST_USE db_err load_read_fixed(struct load_reader *r, struct slice *ret_line, b
 /* To the next line; r->cut tells whether something was skipped. *ret_end: there is none. */
 MUST_USE db_err load_next_line(struct load_reader *r, bool *ret_end);
 
+/* Byte by byte, for what is no list of fields: the next byte, or LOAD_END at the end and on an
+ * error (r->err). load_skip: does `text`, whose first byte has been read, stand here? If so it is
+ * read. */
+enum { LOAD_END = -1 };
+int load_get(struct load_reader *r);
+bool load_skip(struct load_reader *r, struct slice text);
+
 #endif

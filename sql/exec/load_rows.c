@@ -9,6 +9,7 @@
 
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
+#include "sql/exec/load_xml.h"
 
 enum { BATCH_ROWS = 1024, BATCH_BYTES = 1024 * 1024 };
 
@@ -19,6 +20,7 @@ struct loader {
     const struct plan_node *node; /* PLAN_LOAD */
     const struct table_def *table;
     struct load_reader reader;
+    struct load_xml xml;
     struct arena *statement; /* ctx->arena at other times */
     struct arena batch;
     struct expr_state **sets;
@@ -216,6 +218,33 @@ static db_err read_fixed(struct loader *l, struct value *row, bool *ret_found)
     return line.len == 0 ? ERR_OK : too_many(l);
 }
 
+/* MYSQL: what the row does not have is NULL, not the column's default. */
+static db_err read_xml(struct loader *l, struct value *row, bool *ret_found)
+{
+    TRY(load_xml_next(&l->xml, ret_found));
+    if (!*ret_found) {
+        return ERR_OK;
+    }
+    begin_row(l, row);
+    for (uint32_t i = 0; i < l->spec->item_count; i++) {
+        const struct load_item *it = &l->spec->items[i];
+        struct load_field f = {.is_null = true};
+        struct slice name =
+            it->kind == LOAD_TO_VARIABLE ? it->var : l->table->columns[it->column].name;
+        f.is_null = !load_xml_value(&l->xml, name, &f.text);
+        TRY(store_field(l, it, &f, row));
+    }
+    return ERR_OK;
+}
+
+static db_err read_fields(struct loader *l, struct value *row, bool *ret_found)
+{
+    if (l->spec->xml) {
+        return read_xml(l, row, ret_found);
+    }
+    return l->spec->fixed ? read_fixed(l, row, ret_found) : read_delimited(l, row, ret_found);
+}
+
 /* What the expressions make may live as long as the statement: their state is made on the way. */
 static db_err eval_set(struct loader *l, uint32_t i, struct value *ret)
 {
@@ -268,7 +297,7 @@ static db_err read_row(struct loader *l, bool *ret_end)
 {
     struct value *row = row_at(l, l->count);
     bool found;
-    TRY(l->spec->fixed ? read_fixed(l, row, &found) : read_delimited(l, row, &found));
+    TRY(read_fields(l, row, &found));
     if (!found) {
         *ret_end = true;
         return ERR_OK;
@@ -282,6 +311,9 @@ static db_err read_row(struct loader *l, bool *ret_end)
         l->insert->rows.number--; /* MYSQL: messages do not count it */
     } else {
         l->count++;
+    }
+    if (l->spec->xml) {
+        return ERR_OK;
     }
     TRY(load_next_line(&l->reader, ret_end));
     if (!l->reader.cut || *ret_end) {
@@ -313,6 +345,11 @@ static db_err skip_lines(struct loader *l, bool *ret_end)
     struct slice line;
     bool found = true;
     for (uint64_t i = 0; i < l->spec->ignore_lines && !*ret_end; i++) {
+        if (l->spec->xml) {
+            TRY(load_xml_next(&l->xml, &found));
+            *ret_end = !found;
+            continue;
+        }
         if (l->spec->line_term.len != 0) {
             TRY(load_next_line(&l->reader, ret_end));
             continue;
@@ -392,6 +429,7 @@ db_err exec__load_rows(struct op_insert *s, struct exec_ctx *ctx)
                        .statement = ctx->arena};
     TRY(prepare(&l));
     TRY(load_reader_init(&l.reader, l.spec, ctx->load));
+    load_xml_init(&l.xml, &l.reader);
     arena_init(&l.batch, NULL, ctx->mem, 0);
     ctx->arena = &l.batch;
     s->rows.kept = l.statement;
@@ -399,6 +437,7 @@ db_err exec__load_rows(struct op_insert *s, struct exec_ctx *ctx)
     db_err err = run(&l);
     ctx->arena = l.statement;
     arena_fini(&l.batch);
+    load_xml_fini(&l.xml);
     load_reader_fini(&l.reader);
     return err;
 }

@@ -1,4 +1,4 @@
-/* LOAD DATA: where the bytes come from. The rows are an INSERT's (sql/exec/load_rows.c).
+/* LOAD DATA and LOAD XML: where the bytes come from. The rows are an INSERT's (sql/exec/load_rows.c).
  *
  * A client sends its file only when it is asked, in packets that end with an empty one; whatever
  * happens, the rest has to be read before the answer. So the file is asked for when the first byte
@@ -149,9 +149,6 @@ db_err load__run(struct statement *st, const struct ast_load_data *l)
     struct sql_session *s = st->session;
     struct load_source source = {.st = st, .ast = l, .file = {.fd = -1}};
     struct load_input input = {next_piece, &source, from_start};
-    if (l->xml) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "LOAD XML");
-    }
     if (l->local && !local_allowed(st)) {
         return my_error(&s->diag, ER_CLIENT_LOCAL_FILES_DISABLED);
     }

@@ -30,6 +30,8 @@ struct sql_stmt {
     struct arena arena; /* text and tree */
     struct slice text;
     struct ast_stmt *ast;
+    struct parse_options parse; /* those in force when it was prepared */
+    struct parse_charset charset;
     uint32_t param_count;
     struct sql_column *params, *columns;
     uint32_t column_count;
@@ -100,17 +102,21 @@ static db_err describe_params(struct sql_stmt *p)
 static db_err parse(struct sql_stmt *p, struct slice sql)
 {
     struct sql_session *s = p->session;
-    struct parse_options o = {.mode = session__parse_mode(s),
-                              .charset = session__parse_charset(s),
-                              .flags = PARSE_PREPARE};
     size_t consumed;
+    p->parse = (struct parse_options){.mode = session__parse_mode(s), .flags = PARSE_PREPARE};
+    if (session__parse_charset(s) != NULL) {
+        p->charset = *session__parse_charset(s);
+        p->parse.charset = &p->charset;
+    }
     TRY(arena_copy(&p->arena, sql, &p->text));
-    TRY(parser_parse(&p->arena, p->text, &o, &s->diag, &p->ast, &consumed));
+    TRY(parser_parse(&p->arena, p->text, &p->parse, &s->diag, &p->ast, &consumed));
     if (p->ast->kind == AST_STMT_EMPTY) {
         return my_error(&s->diag, ER_EMPTY_QUERY);
     }
+    bool alters_view =
+        p->ast->kind == AST_STMT_CREATE_VIEW && ((const struct ast_create_view *)p->ast)->alter;
     if (p->ast->kind == AST_STMT_LOAD_DATA || p->ast->kind == AST_STMT_PREPARE ||
-        p->ast->kind == AST_STMT_EXECUTE || p->ast->kind == AST_STMT_DEALLOCATE) {
+        p->ast->kind == AST_STMT_EXECUTE || p->ast->kind == AST_STMT_DEALLOCATE || alters_view) {
         return my_error(&s->diag, ER_UNSUPPORTED_PS);
     }
     p->param_count = p->ast->param_count;
@@ -315,9 +321,24 @@ static db_err run_query(struct sql_stmt *p, struct statement *st)
     return err;
 }
 
+/* What shows or stores a query's text completes the names in its tree, in the statement's memory:
+ * such a tree is good for one execution. */
+static db_err run_fresh(struct sql_stmt *p, struct statement *st)
+{
+    struct sql_session *s = p->session;
+    struct ast_stmt *ast;
+    size_t consumed;
+    TRY(parser_parse(&s->stmt_arena, p->text, &p->parse, &s->diag, &ast, &consumed));
+    return session__run(st, ast);
+}
+
 static db_err execute(struct sql_stmt *p, struct statement *st)
 {
-    return is_query(p->ast) ? run_query(p, st) : session__run(st, p->ast);
+    if (is_query(p->ast)) {
+        return run_query(p, st);
+    }
+    bool completes = p->ast->kind == AST_STMT_EXPLAIN || p->ast->kind == AST_STMT_CREATE_VIEW;
+    return completes ? run_fresh(p, st) : session__run(st, p->ast);
 }
 
 static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, uint32_t count,
