@@ -1,4 +1,5 @@
-/* LOAD DATA and LOAD XML: where the bytes come from. The rows are an INSERT's (sql/exec/load_rows.c).
+/* LOAD DATA and LOAD XML: where the bytes come from. The rows are an INSERT's
+ * (sql/exec/load_rows.c).
  *
  * A client sends its file only when it is asked, in packets that end with an empty one; whatever
  * happens, the rest has to be read before the answer. So the file is asked for when the first byte
