@@ -77,6 +77,8 @@ struct exec_ctx {
      */
     const struct plan_node *span_node;
     struct storage_span span;
+    struct buf *cursor_key; /* HANDLER: the scan gives its rows one by one, and here the key of the
+                               last one; NULL: it does not */
     /* The statement is a transaction of its own: many new rows may be kept aside until the commit
      * (STORAGE_W_BULK). in_bulk is set when that was done: ERR_KEY_EXISTS of the commit is then for
      * exec_duplicate; with IGNORE the statement is to be run again without may_bulk. */

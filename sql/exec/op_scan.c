@@ -20,6 +20,8 @@ struct op_scan {
     struct key_range *ranges;
     uint32_t range_count, at;
     struct storage_scan *scan;
+    const struct storage_kv *held; /* of the storage's batch, given one by one (cursor_key) */
+    size_t held_count;
     struct arena batch; /* row keys and rows of an index scan's batch */
     uint16_t *sel;
     bool opened;
@@ -34,6 +36,7 @@ static void close_current(struct op_scan *s)
 {
     storage_scan_close(s->scan);
     s->scan = NULL;
+    s->held_count = 0;
 }
 
 /* The scan's own ranges, or the span that a fragment is run on. */
@@ -143,6 +146,24 @@ static db_err fill(struct op_scan *s, struct exec_ctx *ctx, const struct storage
     return ERR_OK;
 }
 
+/* One row: whoever stops after it finds its key in ctx->cursor_key. */
+static db_err next_held(struct op_scan *s, struct exec_ctx *ctx, const struct storage_kv **ret_kv,
+                        size_t *ret_n)
+{
+    if (s->held_count == 0) {
+        TRY(storage_scan_next(s->scan, ctx->diag, &s->held, &s->held_count));
+    }
+    *ret_kv = s->held;
+    *ret_n = s->held_count != 0 ? 1 : 0;
+    if (s->held_count != 0) {
+        buf_reset(ctx->cursor_key);
+        TRY(buf_append_slice(ctx->cursor_key, s->held->key));
+        s->held++;
+        s->held_count--;
+    }
+    return ERR_OK;
+}
+
 static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_scan *s = (struct op_scan *)op;
@@ -156,7 +177,8 @@ static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
             }
             TRY(next_range(s, ctx));
         }
-        TRY(storage_scan_next(s->scan, ctx->diag, &kv, &n));
+        bool one = UNLIKELY(ctx->cursor_key != NULL) && ctx->span_node == op->node;
+        TRY(one ? next_held(s, ctx, &kv, &n) : storage_scan_next(s->scan, ctx->diag, &kv, &n));
         if (n == 0) {
             close_current(s);
             continue;

@@ -116,7 +116,8 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
     bool alters_view =
         p->ast->kind == AST_STMT_CREATE_VIEW && ((const struct ast_create_view *)p->ast)->alter;
     if (p->ast->kind == AST_STMT_LOAD_DATA || p->ast->kind == AST_STMT_PREPARE ||
-        p->ast->kind == AST_STMT_EXECUTE || p->ast->kind == AST_STMT_DEALLOCATE || alters_view) {
+        p->ast->kind == AST_STMT_EXECUTE || p->ast->kind == AST_STMT_DEALLOCATE ||
+        p->ast->kind == AST_STMT_HANDLER || alters_view) {
         return my_error(&s->diag, ER_UNSUPPORTED_PS);
     }
     p->param_count = p->ast->param_count;

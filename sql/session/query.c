@@ -275,6 +275,11 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
                   ((root->kind == PLAN_UPDATE || root->kind == PLAN_DELETE) && root->u.dml.ignore);
     /* MYSQL: under IGNORE an expression warns where it would fail. */
     cast->strict = cast->strict && !ctx->ignore;
+    if (UNLIKELY(st->walk != NULL)) {
+        ctx->span_node = st->walk->scan;
+        ctx->span = st->walk->span;
+        ctx->cursor_key = st->walk->key;
+    }
 }
 
 const struct plan_target *query__targets(const struct plan *plan, uint32_t *ret_count)

@@ -256,6 +256,7 @@ static void state_fini(struct sql_session *s)
 {
     txn__rollback(s);
     prepared__drop_all(s);
+    handler__close_all(s);
     int64_t released;
     user_locks_release_all(s->engine->user_locks, s->connection_id, &released);
     table_locks__release(s);

@@ -164,6 +164,7 @@ struct session_global_locks {
 };
 
 struct profile;
+struct open_handler;
 
 struct sql_session {
     struct sql_engine *engine;
@@ -216,6 +217,8 @@ struct sql_session {
     int64_t row_count, found_rows;
     /* prepared statements by name (SQL PREPARE) */
     struct named_stmt *named;
+    struct open_handler *handlers; /* handler_stmt.c */
+    uint32_t handler_count;
     uint16_t changed_vars[CHANGED_VARS_MAX]; /* enum sysvar_id, by the statement that runs */
     uint32_t changed_var_count;
     bool state_changed; /* by the statement that runs: a variable of either kind */
@@ -262,8 +265,16 @@ struct statement {
     struct sql_status status;
     bool no_bulk;      /* its rows must be looked at one by one (struct exec_ctx, may_bulk) */
     bool holds_answer; /* session__ok only fills `status`: the statement is a part of another */
-    const struct load_input *load;  /* LOAD DATA: its file (sql/exec/load_reader.h) */
-    struct node_counters *counters; /* EXPLAIN ANALYZE: the statement runs, nothing is answered */
+    const struct load_input *load;   /* LOAD DATA: its file (sql/exec/load_reader.h) */
+    struct node_counters *counters;  /* EXPLAIN ANALYZE: the statement runs, nothing is answered */
+    const struct handler_walk *walk; /* HANDLER ... READ: where its scan reads; else NULL */
+};
+
+/* For exec_ctx: the scan, its keys, and where the key of the row given last goes. */
+struct handler_walk {
+    const struct plan_node *scan;
+    struct storage_span span;
+    struct buf *key;
 };
 
 db_err session__fail(struct sql_session *s,
@@ -333,6 +344,12 @@ void query__cast_ctx(struct sql_session *s, struct cast_ctx *ret, bool strict);
 /* The tables that a plan changes. */
 const struct plan_target *query__targets(const struct plan *plan, uint32_t *ret_count);
 db_err query__explain(struct statement *st, const struct ast_explain *e);
+
+/* handler_stmt.c: HANDLER */
+db_err handler__run(struct statement *st, const struct ast_handler *h);
+/* The session has changed definitions: handlers of tables that are others now, or gone, close. */
+db_err handler__after_ddl(struct sql_session *s);
+void handler__close_all(struct sql_session *s);
 
 /* result.c */
 struct sql_rows {

@@ -140,6 +140,7 @@ db_err session__ddl(struct statement *st, const struct ast_stmt *ast,
     if (ctx.schema_dropped) {
         session__leave_schema(s);
     }
+    TRY(LIKELY(s->handlers == NULL) ? ERR_OK : handler__after_ddl(s));
     *ret_affected = ctx.affected_rows;
     *ret_tells_rows = ctx.tells_rows;
     return ERR_OK;
@@ -270,7 +271,6 @@ static const char *feature_name(const struct ast_stmt *ast)
     switch ((int)ast->kind) {
     case AST_STMT_UNSUPPORTED: return ((const struct ast_unsupported *)ast)->feature;
     case AST_STMT_CALL: return "CALL";
-    case AST_STMT_HANDLER: return "HANDLER";
     case AST_STMT_XA: return "XA";
     case AST_STMT_CREATE_VIEW:
     case AST_STMT_DROP_VIEW: return "views";
@@ -319,6 +319,7 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_INSERT:
     case AST_STMT_UPDATE:
     case AST_STMT_DELETE: return query__run(st, ast);
+    case AST_STMT_HANDLER: return handler__run(st, (const struct ast_handler *)ast);
     case AST_STMT_LOAD_DATA: return load__run(st, (const struct ast_load_data *)ast);
     case AST_STMT_DO: return run_do(st, (const struct ast_do *)ast);
     case AST_STMT_BEGIN:
