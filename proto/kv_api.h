@@ -425,6 +425,18 @@ struct kv_reads {
 };
 enum { KV_READS_MAX = 256 };
 
+/* ---- waits, for finding deadlocks ---- */
+
+/* At the node that says so, transaction `waiter` waits for a lock that `blocker` has, or is before
+ * it in getting. A wait has a number at its node; it is one edge for each transaction in its way,
+ * or less: what follows from others may be left out. */
+struct kv_wait_edge {
+    uint64_t wait;
+    ts_t waiter;
+    ts_t blocker;
+};
+enum { KV_WAITS_MAX = 4096 }; /* edges of a report */
+
 /* ---- members of the cluster ---- */
 
 enum { NODE_ADDRESS_MAX = 128, NODE_VERSION_MAX = 32 };
@@ -518,6 +530,12 @@ struct meta_service_ops {
      * counts as fenced, and learns that (its `fences`) from the next heartbeat that is answered.
      * ERR_EXISTS: it was heard of since. ERR_NOT_FOUND. */
     db_err (*fence)(struct meta_service *s, node_id_t node, uint32_t silent_ms, struct diag *diag);
+    /* The waits for row locks at the node's ranges now, ascending by `wait`, at most KV_WAITS_MAX;
+     * a node has one report under way at a time. Back come those that are to end with a deadlock,
+     * in the arena. ERR_LIMIT. */
+    db_err (*report_waits)(struct meta_service *s, node_id_t node, const struct kv_wait_edge *edges,
+                           unsigned count, struct arena *arena, struct diag *diag,
+                           uint64_t **ret_victims, unsigned *ret_count);
 };
 
 #endif

@@ -105,6 +105,7 @@ enum meta_method {
     META_METHOD_HEARTBEAT = 7,
     META_METHOD_SET_NODE_STATE = 8,
     META_METHOD_FENCE = 9,
+    META_METHOD_REPORT_WAITS = 10,
     META_METHOD__END
 };
 
@@ -122,6 +123,8 @@ struct meta_call {
     unsigned desc_count;
     const struct node_info *self;
     enum node_state state;
+    const struct kv_wait_edge *waits; /* REPORT_WAITS */
+    unsigned wait_count;
 };
 
 struct meta_answer {
@@ -129,7 +132,9 @@ struct meta_answer {
     struct range_desc *descs;
     unsigned desc_count;
     struct node_directory dir;
-    node_id_t leader; /* ERR_NOT_LEADER: who leads the meta range; 0 unknown */
+    node_id_t leader;  /* ERR_NOT_LEADER: who leads the meta range; 0 unknown */
+    uint64_t *victims; /* REPORT_WAITS */
+    unsigned victim_count;
 };
 
 /* A member's record as the meta range keeps it. */

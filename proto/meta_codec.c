@@ -102,6 +102,10 @@ db_err meta_call_encode(const struct meta_call *call, struct buf *header)
     m.n_snapshots = call->reads.count;
     m.snapshots = (uint64_t *)(uintptr_t)call->reads.snapshots;
     m.state = call->state;
+    /* An edge is three numbers and no more: they travel as they lie. */
+    _Static_assert(sizeof(struct kv_wait_edge) == 3 * sizeof(uint64_t), "no padding");
+    m.n_waits = 3 * (size_t)call->wait_count;
+    m.waits = (uint64_t *)(uintptr_t)call->waits;
     m.n_ranges = call->desc_count;
     if (call->self != NULL) {
         fill_node(call->self, &self);
@@ -122,7 +126,7 @@ db_err meta_call_decode(struct slice header, struct arena *arena, struct meta_ca
         &skein__kv__meta_request__descriptor, header, arena);
     struct range_desc *descs = NULL;
     struct node_info *self = NULL;
-    if (m == NULL || m->state > NODE_LEFT) {
+    if (m == NULL || m->state > NODE_LEFT || m->n_waits % 3 != 0 || m->n_waits / 3 > KV_WAITS_MAX) {
         return ERR_CORRUPT;
     }
     TRY(proto_ranges_take(m->ranges, m->n_ranges, arena, &descs));
@@ -145,7 +149,9 @@ db_err meta_call_decode(struct slice header, struct arena *arena, struct meta_ca
                                    .descs = descs,
                                    .desc_count = (unsigned)m->n_ranges,
                                    .self = self,
-                                   .state = (enum node_state)m->state};
+                                   .state = (enum node_state)m->state,
+                                   .waits = (const struct kv_wait_edge *)(const void *)m->waits,
+                                   .wait_count = (unsigned)(m->n_waits / 3)};
     return ERR_OK;
 }
 
@@ -190,6 +196,8 @@ db_err meta_answer_encode(db_err err, const struct diag *diag, const struct meta
     m.first = answer->first;
     m.leader = answer->leader;
     m.n_ranges = answer->desc_count;
+    m.n_victims = answer->victim_count;
+    m.victims = answer->victims;
     arena_init(&arena, NULL, NULL, 0);
     db_err result = proto_ranges(answer->descs, answer->desc_count, &arena, &m.ranges);
     if (result == ERR_OK && answer->dir.count != 0) {
@@ -244,6 +252,8 @@ db_err meta_answer_decode(struct slice header, struct arena *arena, struct diag 
     answer.first = m->first;
     answer.desc_count = (unsigned)m->n_ranges;
     answer.leader = m->leader;
+    answer.victims = m->victims;
+    answer.victim_count = (unsigned)m->n_victims;
     *ret_answer = answer;
     if (m->err != ERR_OK) {
         diag_set(diag, (db_err)m->err, "%.*s", SLICE_FMT(proto_slice(m->text)));

@@ -98,6 +98,9 @@ static db_err ask_local(struct meta_client *c, enum meta_method method,
     case META_METHOD_SET_NODE_STATE:
         return l->ops->set_node_state(l, call->node, call->state, diag);
     case META_METHOD_FENCE: return l->ops->fence(l, call->node, (uint32_t)call->count, diag);
+    case META_METHOD_REPORT_WAITS:
+        return l->ops->report_waits(l, call->node, call->waits, call->wait_count, arena, diag,
+                                    &a->victims, &a->victim_count);
     default: return ERR_UNSUPPORTED;
     }
 }
@@ -297,6 +300,18 @@ static db_err fence(struct meta_service *s, node_id_t node, uint32_t silent_ms, 
     return tell(s, META_METHOD_FENCE, &call, diag);
 }
 
+static db_err report_waits(struct meta_service *s, node_id_t node, const struct kv_wait_edge *edges,
+                           unsigned count, struct arena *arena, struct diag *diag,
+                           uint64_t **ret_victims, unsigned *ret_count)
+{
+    struct meta_call call = {.node = node, .waits = edges, .wait_count = count};
+    struct meta_answer a = {0};
+    TRY(ask(s, META_METHOD_REPORT_WAITS, &call, arena, diag, &a));
+    *ret_victims = a.victims;
+    *ret_count = a.victim_count;
+    return ERR_OK;
+}
+
 static const struct meta_service_ops client_ops = {
     .name = "client",
     .timestamps = timestamps,
@@ -308,6 +323,7 @@ static const struct meta_service_ops client_ops = {
     .heartbeat = heartbeat,
     .set_node_state = set_node_state,
     .fence = fence,
+    .report_waits = report_waits,
 };
 
 static const struct meta_service_ops single_ops = {

@@ -80,6 +80,8 @@ struct row_rec {
     bool marked;   /* its node is in the shard's marks */
     struct lock_shard *_Atomic shard;
     struct lock_entry *entry;
+    uint64_t wait; /* its number while it is in the graph, and when that began */
+    uint64_t wait_ns;
     struct row_rec *upgrade_of; /* S held by the same transaction that this X will replace */
     struct waiter *w;           /* while waiting */
 };
@@ -188,6 +190,8 @@ struct lock_shard *lock__shard_of(struct lock_shard *_Atomic *where);
 MUST_USE db_err lock__wait_latch(struct lock_shard *s, struct lock_entry *e, uint64_t deadline_ns);
 
 /* row_lock.c */
+/* Ends a wait with the error. False: it has ended. */
+bool lock__refuse(struct row_rec *rec, db_err err);
 /* Waiters that need not wait any more. Under the shard's mutex, and not while sealed. */
 void lock__grant_waiters(struct lock_entry *e);
 void lock__cancel_all_rows(struct lock_table *t);
@@ -235,6 +239,7 @@ void lock__fences_clear(struct lock_table *t);
 /* deadlock.c */
 void lock__graph_add(struct lock_graph *g, struct row_rec *rec);
 void lock__graph_remove(struct lock_graph *g, struct row_rec *rec);
-bool lock__graph_cycle(struct lock_graph *g, ts_t start_ts);
+/* Would this wait, which is in the graph, never end? Then it is over, with ERR_DEADLOCK. */
+void lock__graph_check(struct lock_graph *g, struct row_rec *rec);
 
 #endif

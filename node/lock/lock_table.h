@@ -29,6 +29,22 @@ struct lock_graph;
 MUST_USE db_err lock_graph_new(struct lock_graph **ret_graph);
 void lock_graph_free(struct lock_graph *g);
 
+/* ---- deadlocks over several nodes: who looks at the waits of all (node/meta/deadlock.c) ----
+ *
+ * fn is called when a wait has begun and nobody watches; it must not park. True: from now on
+ * somebody does, until lock_graph_unwatch. Before the first table. */
+void lock_graph_watch(struct lock_graph *g, bool (*fn)(void *ctx), void *ctx);
+/* Who watches, goes. False: there are waits, it goes on. */
+bool lock_graph_unwatch(struct lock_graph *g);
+size_t lock_graph_waits(const struct lock_graph *g);
+/* The waits that began at or before `until_ns`, ascending by number, and who is in their way; at
+ * most max edges of them. Edges that follow from others are left out. ERR_NOMEM. */
+MUST_USE db_err lock_graph_edges(struct lock_graph *g, uint64_t until_ns, unsigned max,
+                                 struct arena *arena, struct kv_wait_edge **ret_edges,
+                                 unsigned *ret_count);
+/* Ends the wait of this number and transaction with ERR_DEADLOCK. False: it is over. */
+bool lock_graph_refuse(struct lock_graph *g, uint64_t wait, ts_t waiter);
+
 struct lock_table_opts {
     size_t memory_max; /* of entries and locks; ERR_LOCK_TABLE_FULL past it; 0 = 32 MiB */
 };

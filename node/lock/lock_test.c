@@ -132,6 +132,61 @@ static void deadlock_fiber(void *arg UNUSED)
     close_fixture(&f);
 }
 
+static bool watch(void *ctx)
+{
+    unsigned *calls = ctx;
+    (*calls)++;
+    return *calls > 1;
+}
+
+/* What a search over all nodes is told, and what it may do. */
+static void edges_fiber(void *arg UNUSED)
+{
+    struct fixture f;
+    struct arena a;
+    struct kv_wait_edge *e;
+    unsigned n;
+    unsigned calls = 0;
+    open_fixture(&f);
+    arena_init(&a, NULL, NULL, 0);
+    lock_graph_watch(f.g, watch, &calls);
+    CHECK_OK(now(&f, "k", 1, KV_LOCK_SHARED));
+    CHECK_OK(now(&f, "k", 2, KV_LOCK_SHARED));
+    struct attempt x = {f.t, "k", 3, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    struct attempt s = {f.t, "k", 4, KV_LOCK_SHARED, false, ERR_OK};
+    struct attempt y = {f.t, "k", 5, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    start(&x);
+    uint64_t until = clock_mono_ns();
+    start(&s);
+    start(&y);
+    CHECK(calls == 2 && lock_graph_waits(f.g) == 3);
+    CHECK(!lock_graph_unwatch(f.g)); /* there are waits */
+    CHECK_OK(lock_graph_edges(f.g, until, 100, &a, &e, &n));
+    CHECK(n == 2 && e[0].waiter == 3 && e[0].blocker == 1 && e[1].blocker == 2);
+    uint64_t wait = e[0].wait;
+    /* 4 waits for 3, who is before it, and by that for the others; 5 for 4 and for 3. */
+    CHECK_OK(lock_graph_edges(f.g, clock_mono_ns(), 100, &a, &e, &n));
+    CHECK(n == 5 && e[2].waiter == 4 && e[2].blocker == 3);
+    CHECK(e[3].waiter == 5 && e[3].blocker == 3 && e[4].blocker == 4);
+    CHECK_OK(lock_graph_edges(f.g, clock_mono_ns(), 3, &a, &e, &n));
+    CHECK(n == 3);
+    CHECK(!lock_graph_refuse(f.g, wait, 4) && !lock_graph_refuse(f.g, wait + 1, 3));
+    CHECK(lock_graph_refuse(f.g, wait, 3));
+    CHECK(!lock_graph_refuse(f.g, wait, 3));
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(x.done && x.err == ERR_DEADLOCK && s.done && s.err == ERR_OK && !y.done);
+    CHECK_OK(row_unlock_all(f.t, 3));
+    for (ts_t ts = 1; ts <= 4; ts++) {
+        CHECK_OK(row_unlock_all(f.t, ts));
+    }
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(y.done && y.err == ERR_OK && lock_graph_waits(f.g) == 0);
+    CHECK_OK(row_unlock_all(f.t, 5));
+    CHECK(lock_graph_unwatch(f.g) && calls == 2);
+    arena_fini(&a);
+    close_fixture(&f);
+}
+
 static void pending_fiber(void *arg UNUSED)
 {
     struct fixture f;
@@ -304,6 +359,11 @@ static void test_modes(void **state UNUSED)
 {
     CHECK_OK(loop_run_main(modes_fiber, NULL));
 }
+static void test_edges(void **state UNUSED)
+{
+    CHECK_OK(loop_run_main(edges_fiber, NULL));
+}
+
 static void test_deadlock(void **state UNUSED)
 {
     CHECK_OK(loop_run_main(deadlock_fiber, NULL));
@@ -320,9 +380,9 @@ static void test_split(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_modes),   cmocka_unit_test(test_deadlock),
-        cmocka_unit_test(test_pending), cmocka_unit_test(test_split),
-        cmocka_unit_test(test_owners),
+        cmocka_unit_test(test_modes), cmocka_unit_test(test_deadlock),
+        cmocka_unit_test(test_edges), cmocka_unit_test(test_pending),
+        cmocka_unit_test(test_split), cmocka_unit_test(test_owners),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

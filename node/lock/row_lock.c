@@ -328,15 +328,29 @@ static enum row_state give_up(struct row_rec *rec, struct waiter *w)
     return state;
 }
 
+bool lock__refuse(struct row_rec *rec, db_err err)
+{
+    struct lock_shard *s = lock__shard_of(&rec->shard);
+    bool waits = rec->state == ROW_WAITING;
+    if (waits) {
+        struct lock_entry *e = rec->entry;
+        list_remove(&rec->link);
+        lock__unmark(s, rec);
+        rec->state = ROW_FAILED;
+        wait_signal(rec->w, (int)err);
+        grant_waiters(s, e);
+        lock__drop_if_idle(s, e);
+    }
+    pthread_mutex_unlock(&s->mutex);
+    return waits;
+}
+
 /* Waits in the queue. On ERR_OK the lock is held; else the record is out of the entry. */
 static db_err wait_in_queue(struct row_request *q, struct waiter *w)
 {
     struct row_rec *rec = q->rec;
     lock__graph_add(q->t->graph, rec);
-    if (lock__graph_cycle(q->t->graph, rec->start_ts) && !wait_signaled(w)) {
-        lock__graph_remove(q->t->graph, rec);
-        return give_up(rec, w) == ROW_HELD ? ERR_OK : ERR_DEADLOCK;
-    }
+    lock__graph_check(q->t->graph, rec);
     uint64_t until = q->wait_deadline_ns < q->deadline_ns ? q->wait_deadline_ns : q->deadline_ns;
     db_err err = wait_block(w, until);
     lock__graph_remove(q->t->graph, rec);

@@ -26,6 +26,7 @@ static db_err load(struct meta *m, uint64_t term)
 {
     range_index_clear(&m->index);
     safe_point_forget(m);
+    waits_forget(m);
     TRY(registry_load(m));
     TRY(range_index_load(m));
     TRY(tso_load(m, term));

@@ -111,6 +111,9 @@ db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
     if (err == ERR_OK) {
         err = placement_new(&m->placement_state);
     }
+    if (err == ERR_OK) {
+        err = wait_graph_new(&m->waits);
+    }
     if (err != ERR_OK) {
         mem_free_aligned(m);
         return err;
@@ -122,12 +125,14 @@ db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
         m->opts.boot_id = clock_wall_us();
     }
     snprintf(m->token, sizeof(m->token), "%s", opts->join_token != NULL ? opts->join_token : "");
-    m->hooks = (struct range_hooks){m,          hook_now_ts, hook_new_range_id, hook_changed,
-                                    hook_lease, hook_gather, hook_handing_over, hook_where};
+    m->hooks = (struct range_hooks){
+        m,           hook_now_ts,       hook_new_range_id, hook_changed,    hook_lease,
+        hook_gather, hook_handing_over, hook_where,        meta_watch_waits};
     tso_init(&m->tso);
     hash_init(&m->sequences);
     pthread_mutex_init(&m->seq_lock, NULL);
     pthread_mutex_init(&m->report_lock, NULL);
+    pthread_mutex_init(&m->waits_lock, NULL);
     pthread_mutex_init(&m->lead_lock, NULL);
     pthread_mutex_init(&m->reporter.mutex, NULL);
     *ret_meta = m;
@@ -193,6 +198,8 @@ void meta_free(struct meta *m)
     pthread_mutex_destroy(&m->seq_lock);
     safe_point_free(m);
     pthread_mutex_destroy(&m->report_lock);
+    wait_graph_free(m->waits);
+    pthread_mutex_destroy(&m->waits_lock);
     pthread_mutex_destroy(&m->lead_lock);
     pthread_mutex_destroy(&m->reporter.mutex);
     mem_free_aligned(m);

@@ -95,6 +95,11 @@ MUST_USE db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_st
 ts_t meta_sweep_floor(struct meta *m);
 MUST_USE db_err meta_fence(struct meta *m, node_id_t node, uint32_t silent_ms, struct diag *diag);
 
+/* Any node of the cluster tells the leader (proto/kv_api.h). */
+MUST_USE db_err meta_report_waits(struct meta *m, node_id_t node, const struct kv_wait_edge *edges,
+                                  unsigned count, struct arena *arena, struct diag *diag,
+                                  uint64_t **ret_victims, unsigned *ret_count);
+
 /* One round of garbage collection's upkeep now; for tests. Parks. */
 void meta_gc_round(struct meta *m);
 /* One heartbeat of this node, and one round of placement, now; for tests. Park. */

@@ -12,6 +12,7 @@
 #include "base/sha_crypt.h"
 #include "node/meta/meta.h"
 #include "node/meta/placement.h"
+#include "node/meta/wait_graph.h"
 
 /* Second byte of a meta key, after KEYSPACE_META. */
 enum meta_key_kind {
@@ -159,6 +160,10 @@ struct meta {
     _Atomic uint64_t twin_since_ns;  /* the heartbeat's: refused since then, for a twin */
     _Atomic uint64_t seen_meta_term; /* the heartbeat's: of the last answer */
 
+    _Atomic unsigned members;   /* of the cluster, as of the last heartbeat */
+    pthread_mutex_t waits_lock; /* guards waits */
+    struct wait_graph *waits;
+
     pthread_mutex_t report_lock; /* guards reports, and the order of safe points */
     struct reads_report *reports[REPORT_NODES];
     unsigned report_count;
@@ -240,6 +245,12 @@ MUST_USE db_err registry_directory(struct meta *m, struct arena *arena,
 void report_range(struct meta *m, range_id_t id);
 void report_all(struct meta *m);
 MUST_USE db_err meta_heartbeat_start(struct meta *m);
+
+/* deadlock.c */
+/* range_hooks.lock_waits. */
+bool meta_watch_waits(void *ctx);
+/* What another leader was told counts no more. */
+void waits_forget(struct meta *m);
 
 /* placement.c; placement.h */
 MUST_USE db_err placement_start(struct meta *m);

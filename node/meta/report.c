@@ -199,6 +199,7 @@ static void describe(struct meta *m, struct node_info *self)
 static void heard_back(struct meta *m, const struct node_directory *dir)
 {
     const struct meta_actions *a = m->opts.actions;
+    atomic_store(&m->members, dir->count);
     for (unsigned i = 0; i < dir->count; i++) {
         range_store_note_member(m->rs, &dir->nodes[i]);
     }

@@ -55,6 +55,8 @@ struct range_hooks {
     /* May be NULL. The range that holds the key, as the cluster's index knows it (never ahead of
      * what was decided, perhaps behind); in the arena. May park. */
     db_err (*where)(void *ctx, struct slice key, struct arena *arena, struct range_desc *ret_desc);
+    /* May be NULL. lock_graph_watch of the store's graph. */
+    bool (*lock_waits)(void *ctx);
 };
 
 struct store_ident {
@@ -125,6 +127,8 @@ void range_store_free(struct range_store *rs);
 MUST_USE db_err range_store_read_ident(struct engine *e, struct diag *diag, bool *ret_found,
                                        struct store_ident *ret_ident);
 struct store_ident range_store_ident(const struct range_store *rs);
+/* Who waits for row locks of the node's ranges; lives as long as the store. */
+struct lock_graph *range_store_lock_graph(const struct range_store *rs);
 struct engine *range_store_engine(const struct range_store *rs);
 uint32_t range_store_incarnation(const struct range_store *rs); /* how often it was opened */
 

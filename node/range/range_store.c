@@ -112,6 +112,9 @@ db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
     rs->loop_count = loop_group_count(opts->loops);
     rs->loops = mem_calloc(rs->loop_count, sizeof(*rs->loops));
     db_err err = rs->loops == NULL ? ERR_NOMEM : lock_graph_new(&rs->graph);
+    if (err == ERR_OK && opts->hooks->lock_waits != NULL) {
+        lock_graph_watch(rs->graph, opts->hooks->lock_waits, opts->hooks->ctx);
+    }
     for (unsigned i = 0; i < rs->loop_count && err == ERR_OK; i++) {
         err = range_loop_init(rs, i);
     }
@@ -286,6 +289,11 @@ void range_store_free(struct range_store *rs)
     ebr_fini(&rs->ebr);
     pthread_mutex_destroy(&rs->map_lock);
     mem_free_aligned(rs);
+}
+
+struct lock_graph *range_store_lock_graph(const struct range_store *rs)
+{
+    return rs->graph;
 }
 
 struct store_ident range_store_ident(const struct range_store *rs)

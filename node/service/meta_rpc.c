@@ -35,6 +35,9 @@ static db_err member_call(struct meta *m, enum meta_method method, const struct 
     case META_METHOD_FENCE:
         return call->count > UINT32_MAX ? ERR_INVALID
                                         : meta_fence(m, call->node, (uint32_t)call->count, diag);
+    case META_METHOD_REPORT_WAITS:
+        return meta_report_waits(m, call->node, call->waits, call->wait_count, arena, diag,
+                                 &a->victims, &a->victim_count);
     default: return diag_set(diag, ERR_UNSUPPORTED, "no meta method %d", (int)method);
     }
 }

@@ -53,6 +53,13 @@ static db_err fence(struct meta_service *s, node_id_t node, uint32_t silent_ms, 
     return meta_fence(meta_of(s), node, silent_ms, diag);
 }
 
+static db_err report_waits(struct meta_service *s, node_id_t node, const struct kv_wait_edge *edges,
+                           unsigned count, struct arena *arena, struct diag *diag,
+                           uint64_t **ret_victims, unsigned *ret_count)
+{
+    return meta_report_waits(meta_of(s), node, edges, count, arena, diag, ret_victims, ret_count);
+}
+
 static db_err set_node_state(struct meta_service *s, node_id_t node, enum node_state state,
                              struct diag *diag)
 {
@@ -70,6 +77,7 @@ static const struct meta_service_ops local_meta_ops = {
     .heartbeat = heartbeat,
     .set_node_state = set_node_state,
     .fence = fence,
+    .report_waits = report_waits,
 };
 
 void local_meta_service_init(struct local_meta_service *s, struct meta *m)

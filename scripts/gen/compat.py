@@ -119,7 +119,8 @@ know).
   plan uses, or the one key that was not found. MySQL locks up to the neighbouring rows, or to the end of the index, because its locks hang on
   rows: more inserts wait there, none that could change what was read. A scan locks a page of rows at a time, also under a LIMIT (32 rows first).
 - An insert that waits for a gap is in nobody's way; the holder of the gap may insert the same key meanwhile (MySQL: a deadlock), and the waiter
-  then finds the duplicate. Of a deadlock the victim is who closes the circle.
+  then finds the duplicate. Of a deadlock the victim is who closes the circle (MySQL: who has changed the fewest rows); when the locks lie on
+  several nodes it is found within some tenths of a second, and the victim is the youngest transaction.
 - INSERT ... SELECT and CREATE TABLE ... SELECT read their source in the snapshot, without locks, below SERIALIZABLE.
 - Entries of indexes that are not unique wait for gap locks in their statement for the first 1,024 of a transaction, then in the commit, which
   may answer 1205 or 1213 for them.

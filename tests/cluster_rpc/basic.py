@@ -38,6 +38,16 @@ def expect(wanted, got, what):
         raise AssertionError("%s: wanted %r, got %r" % (what, wanted, got))
 
 
+def key_of(table, at=None):
+    """The hex key of a table (the cluster gives ids from FIRST_TABLE on), or of its row with that INT key; docs/formats/key.md."""
+    assert 240 <= table < 2288
+    key = "02%02x%02x" % (241 + (table - 240) // 256, (table - 240) % 256)
+    return key if at is None else key + "01%08x" % (0x80000000 + at)
+
+
+FIRST_TABLE = 1001
+
+
 class Basic:
     OPTIONS = ()
 
@@ -233,9 +243,9 @@ class Basic:
             run(all_[0], "CREATE TABLE %s (id INT PRIMARY KEY, v INT NOT NULL)" % name)
             run(all_[0], "INSERT INTO %s VALUES (1,0),(1000,0)" % name)
         before = len(self.cluster.ranges())
-        for table in range(1, 31):
-            self.cluster.split("02%02x" % table, 3)
-            self.cluster.split("02%02x01%08x" % (table, 0x80000000 + 500), 3)
+        for table in range(FIRST_TABLE, FIRST_TABLE + 30):
+            self.cluster.split(key_of(table), 3)
+            self.cluster.split(key_of(table, 500), 3)
         count = len(self.cluster.ranges())
         if count <= before:
             raise AssertionError("no range was split")
@@ -383,9 +393,9 @@ class Basic:
             t.start()
         end, moves = time.monotonic() + 4, 0
         while time.monotonic() < end:
-            for table in range(1, 90):
+            for table in range(FIRST_TABLE, FIRST_TABLE + 90):
                 if time.monotonic() < end:
-                    self.cluster.split("02%02x01%08x" % (table, 0x80000000 + 1000 + 37 * moves), 1)
+                    self.cluster.split(key_of(table, 1000 + 37 * moves), 1)
                     ranges = [r for r in self.cluster.ranges() if r != 1]
                     moves += self.cluster.move_lease(ranges[table % len(ranges)], self.nodes[table % 3])[0]
         stop.set()
