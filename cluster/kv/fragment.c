@@ -45,6 +45,7 @@ struct piece {
     unsigned fetching;      /* which of them is the next */
     bool has_arenas;
     struct buf resume; /* memory of `start` */
+    struct intents_met met;
 };
 
 struct fragment_scan {
@@ -109,7 +110,7 @@ static db_err fetch_page(struct fragment_scan *s, struct piece *p, struct diag *
     struct resolver resolver;
     struct arena *arena = &p->arenas[p->fetching];
     attempt_init(&at, s->t->env->router);
-    resolver_init(&resolver, s->t->env);
+    resolver_init(&resolver, s->t->env, &p->met);
     arena_reset(arena);
     for (;;) {
         struct route route;

@@ -78,7 +78,7 @@ static db_err lock_some(struct ctxn *t, const struct slice *keys, size_t count,
     struct attempt at;
     struct resolver resolver;
     attempt_init(&at, t->env->router);
-    resolver_init(&resolver, t->env);
+    resolver_init(&resolver, t->env, &t->met);
     for (;;) {
         struct route route;
         struct lock_span *span;

@@ -30,7 +30,7 @@ static db_err fetch(struct ctxn *t, struct slice key, ts_t read_ts, struct arena
         }
         if (err == ERR_KEY_LOCKED) {
             struct resolver resolver;
-            resolver_init(&resolver, t->env);
+            resolver_init(&resolver, t->env, &t->met);
             do {
                 TRY(resolve_lock(&resolver, &reply.lock, diag));
                 err = route.kv->ops->get(route.kv, &req, diag, &reply, ret_value);
@@ -168,9 +168,10 @@ static db_err fetch_some(struct ctxn *t, const struct slice *keys, size_t count,
 {
     struct attempt at;
     struct resolver resolver;
+    struct intents_met met = {0};
     struct follower f = {0};
     attempt_init(&at, t->env->router);
-    resolver_init(&resolver, t->env);
+    resolver_init(&resolver, t->env, &met);
     for (;;) {
         struct route route;
         struct kv_reply reply = {0};

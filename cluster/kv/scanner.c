@@ -27,6 +27,7 @@ struct cluster_scan {
     ts_t read_ts; /* of the plain scan: the snapshot it was opened in */
     bool noted;   /* by ctxn_scan_opens */
     bool gaps;
+    struct intents_met met;
 
     struct arena page; /* of the page's rows */
     const struct kv_pair *pairs;
@@ -172,7 +173,7 @@ static db_err fetch_page(struct cluster_scan *s, struct diag *diag)
     struct follower f = {0};
     bool locks = s->opts.mode != STORAGE_READ_PLAIN;
     attempt_init(&at, t->env->router);
-    resolver_init(&resolver, t->env);
+    resolver_init(&resolver, t->env, &s->met);
     if (s->page.used > PAGE_KEEP) {
         arena_fini(&s->page);
         arena_init(&s->page, NULL, NULL, 0);

@@ -155,8 +155,9 @@ static db_err try_1pc(struct one_phase *o, struct diag *diag)
     struct commit *c = o->c;
     struct attempt at;
     struct resolver resolver;
+    struct intents_met met = {0};
     attempt_init(&at, c->env->router);
-    resolver_init(&resolver, c->env);
+    resolver_init(&resolver, c->env, &met);
     while (!o->done) {
         struct route route;
         struct kv_reply reply = {0};

@@ -297,8 +297,9 @@ static db_err prewrite_some(struct commit *c, struct commit_group *g, size_t fir
 {
     struct attempt at;
     struct resolver resolver;
+    struct intents_met met = {0};
     attempt_init(&at, c->env->router);
-    resolver_init(&resolver, c->env);
+    resolver_init(&resolver, c->env, &met);
     for (;;) {
         struct route route;
         struct kv_reply reply = {0};

@@ -120,10 +120,10 @@ db_err resolve_lock(struct resolver *r, const struct kv_lock_info *lock, struct 
 {
     struct arena a;
     ASSERT(lock->start_ts != 0);
-    r->met = lock->start_ts == r->last_start_ts ? r->met + 1 : 1;
-    r->last_start_ts = lock->start_ts;
+    r->met->count = lock->start_ts == r->met->start_ts ? r->met->count + 1 : 1;
+    r->met->start_ts = lock->start_ts;
     arena_init(&a, NULL, NULL, 0);
-    db_err err = resolve(r, lock, r->met > 2, &a, diag);
+    db_err err = resolve(r, lock, r->met->count > 2, &a, diag);
     arena_fini(&a);
     return err;
 }

@@ -14,8 +14,9 @@ static db_err sweep_range(struct txn_env *env, struct slice key, ts_t before, bo
 {
     struct attempt at;
     struct resolver resolver;
+    struct intents_met met = {0};
     attempt_init(&at, env->router);
-    resolver_init(&resolver, env);
+    resolver_init(&resolver, env, &met);
     for (;;) {
         struct route route;
         struct kv_reply reply = {0};

@@ -95,6 +95,14 @@ struct gap_lock {
 
 enum txn_state { TXN_ACTIVE, TXN_ABORTED };
 
+/* Whose intents were met last, and how often. Who meets the third of a transaction has all of them
+ * settled that are in the range: a large one may have left many thousand, and each alone would
+ * cost a write to the log. */
+struct intents_met {
+    ts_t start_ts;
+    unsigned count;
+};
+
 struct ctxn {
     struct storage_txn base;
     struct txn_env *env;
@@ -120,6 +128,7 @@ struct ctxn {
     uint32_t span_cap;
     struct gap_lock *gaps;  /* the newest first */
     unsigned early_inserts; /* locks for inserts of keys that need no other lock */
+    struct intents_met met; /* by reads of rows and locks, one after the other */
 };
 
 static inline struct ctxn *ctxn_of(struct storage_txn *t)
@@ -177,12 +186,13 @@ MUST_USE db_err ctxn_note_gap(struct ctxn *t, uint64_t lock_term, struct slice s
 struct resolver {
     struct txn_env *env;
     struct attempt at;
-    ts_t last_start_ts;
-    unsigned met; /* how often the last one was met */
+    struct intents_met *met;
 };
-static inline void resolver_init(struct resolver *r, struct txn_env *env)
+/* met: of what the operation is a part of (a scan, a transaction), zeroed at first; that of several
+ * fibers at once is not shared. */
+static inline void resolver_init(struct resolver *r, struct txn_env *env, struct intents_met *met)
 {
-    *r = (struct resolver){.env = env};
+    *r = (struct resolver){.env = env, .met = met};
     attempt_init(&r->at, env->router);
 }
 /* An intent is in the way: finishes what its owner has decided, rolls it back when its time is

@@ -1,6 +1,7 @@
 """Statements that insert more rows than fit into the memory that a statement may have: all rows or none, also with duplicates and
 when the node is killed. One line per test; see run.sh."""
 import os
+import re
 import sys
 import threading
 import time
@@ -106,6 +107,32 @@ def killed(node, path, after):
     return problems, "killed after %.2f s, %d rows" % (after, rows)
 
 
+def proposals(node):
+    return int(re.search(r"^skein_range_proposals_total (\d+)", node.http("/metrics")[1], re.M).group(1))
+
+
+def decided(node, path):
+    """The node dies as soon as the transaction is committed: whoever meets one of its many intents settles all of a range at once,
+    not each with a write to the log of its own."""
+    connection = connect(node)
+    ask(connection, "SET GLOBAL local_infile = 1")
+    ask(connection, "DROP TABLE IF EXISTS k")
+    ask(connection, "CREATE TABLE k " + TABLE)
+    loader = Loader(node, path)
+    if node.http("/faults", b"txn_after_primary=crash")[0] == 501:
+        return [], "not looked at: a build without fault points"
+    loader.start()
+    loader.join()
+    node.kill()
+    node.start()
+    before, began = proposals(node), time.monotonic()
+    problems = problems_of(connect(node), "k", ROWS)
+    made, took = proposals(node) - before, time.monotonic() - began
+    if loader.done or made > ROWS / 10:
+        problems.append("%s; %d writes to the log" % ("was not killed" if loader.done else "killed", made))
+    return problems, "settled with %d writes to the log in %.1f s" % (made, took)
+
+
 def main():
     parser = driver.parser_of(__doc__, 2)
     parser.set_defaults(option=["--memory=256M"])
@@ -132,6 +159,7 @@ def main():
         for number in range(1, args.cycles + 1):
             ask(connect(node), "SET GLOBAL local_infile = 1")
             timed(report, "kill %d" % number, killed, node, path, rand.uniform(0.3, 1.1) * took)
+        timed(report, "decided", decided, node, path)
 
     return driver.main(args, run)
 
