@@ -54,7 +54,7 @@ static db_err resolve_range(struct eval_range *r, const struct kv_resolve_req *r
         TRY(mvcc_intent_scan(r->engine, start, end, req->start_ts, false, EVAL_RESOLVE_PAGE,
                              req->r.arena, &intents, &count));
         if (count == 0) {
-            return ERR_OK;
+            break;
         }
         keys = ARENA_ARRAY(req->r.arena, struct slice, count);
         if (keys == NULL) {
@@ -65,10 +65,12 @@ static db_err resolve_range(struct eval_range *r, const struct kv_resolve_req *r
         }
         TRY(resolve_keys(r, req, keys, count, diag, reply));
         if (count < EVAL_RESOLVE_PAGE) {
-            return ERR_OK;
+            break;
         }
         from = keys[count - 1];
     }
+    eval__intents_gone(r, &req->r);
+    return ERR_OK;
 }
 
 db_err eval_resolve(struct eval_range *r, const struct kv_resolve_req *req, struct diag *diag,

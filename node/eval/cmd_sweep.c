@@ -47,6 +47,7 @@ db_err eval_sweep(struct eval_range *r, const struct kv_sweep_req *req, struct d
     TRY(r->ops->bounds(r, req->r.arena, &start, &end));
     if (!req->drop) {
         TRY(find_old(r, req, start, end, diag, reply));
+        eval__intents_gone(r, &req->r);
     }
     while (req->drop && dropped == SWEEP_RECORDS) {
         TRY(eval_gc(r, &req->r, start, end, req->before, SWEEP_RECORDS, diag, reply, &dropped));

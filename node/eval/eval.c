@@ -13,6 +13,11 @@
  * be taken off once more. So the counter carries a generation, and a write takes off only from the
  * one it added to.
  *
+ * It may stay too high: a lease begins with more intents than are worth counting, both halves of a
+ * split begin with the number of the whole, a write may or may not have been applied. So who has
+ * settled a whole range, or looked through it, finds out whether none is left: with writes kept out
+ * for the time of a seek, and never when the fate of a write of this lease is open.
+ *
  * Records that a 1PC has to look for. A 1PC leaves no intent, so that its late or lost request can
  * only be fenced by a record at its primary, which every 1PC would have to read before it commits.
  * Such records are rare, and which transactions can have one is known: all that were recorded
@@ -24,6 +29,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/sim_break.h"
 #include "node/eval/eval_int.h"
 
@@ -34,6 +40,7 @@ void eval_range_init(struct eval_range *r, const struct eval_range_ops *ops, str
     r->engine = engine;
     r->locks = locks;
     atomic_init(&r->intents, INTENTS_UNKNOWN);
+    atomic_init(&r->uncertain, false);
     atomic_init(&r->frozen, NULL);
     atomic_init(&r->lock_number, 0);
     atomic_init(&r->records_term, 0);
@@ -81,6 +88,32 @@ static void intents_sub(struct eval_range *r, uint64_t generation, uint64_t n)
                                                     memory_order_relaxed));
 }
 
+void eval__intents_gone(struct eval_range *r, const struct kv_request *req)
+{
+    enum { PATIENCE_NS = 200 * NS_PER_MS };
+    struct latch_guard guard;
+    struct slice start, end;
+    struct mvcc_intent_at *found;
+    size_t count = 1;
+    uint64_t deadline = clock_mono_ns() + PATIENCE_NS;
+    if (intents_count(r) == 0 ||
+        latch_acquire_all(r->locks, deadline < req->deadline_ns ? deadline : req->deadline_ns,
+                          &guard) != ERR_OK) {
+        return;
+    }
+    uint64_t old = atomic_load_explicit(&r->intents, memory_order_seq_cst);
+    db_err err = r->ops->bounds(r, req->arena, &start, &end);
+    if (err == ERR_OK) {
+        err = mvcc_intent_scan(r->engine, start, end, 0, false, 1, req->arena, &found, &count);
+    }
+    if (err == ERR_OK && count == 0 && !atomic_load_explicit(&r->uncertain, memory_order_seq_cst)) {
+        uint64_t none = ((old >> INTENTS_BITS) + 1) << INTENTS_BITS;
+        atomic_compare_exchange_strong_explicit(&r->intents, &old, none, memory_order_seq_cst,
+                                                memory_order_relaxed);
+    }
+    latch_release(&guard);
+}
+
 /* ---- records that a 1PC has to look for ---- */
 
 static void raise_to(_Atomic uint64_t *at, uint64_t v)
@@ -123,6 +156,7 @@ db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct s
     if (SIM_BROKEN(SPLIT_INTENTS) && lock_number == 0) {
         count = 0;
     }
+    atomic_store_explicit(&r->uncertain, false, memory_order_seq_cst);
     intents_set(r, count < COUNT_MAX ? count : INTENTS_UNKNOWN);
     TRY(lock_table_set_end(r->locks, end));
     if (lock_number != 0) {
@@ -333,6 +367,8 @@ db_err eval__write_propose(struct eval_write *w, struct diag *diag, struct kv_re
         intents_sub(w->r, generation, w->intents_removed);
     } else if (err != ERR_COMMIT_UNKNOWN) {
         intents_sub(w->r, generation, w->intents_added);
+    } else {
+        atomic_store_explicit(&w->r->uncertain, true, memory_order_seq_cst);
     }
     return err;
 }

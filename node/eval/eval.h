@@ -79,6 +79,7 @@ struct eval_range {
      * INTENTS_UNKNOWN until eval_range_lease_begin has counted. Above INTENTS_BITS: how often it
      * was set anew. */
     _Atomic uint64_t intents;
+    _Atomic bool uncertain;             /* a write of this lease may still be applied */
     struct latch_guard *_Atomic frozen; /* internal */
     /* Which transactions may have a record that a 1PC has to look for: those below records_below,
      * known since the lease of term records_term, and up to records_high, made since. */

@@ -44,6 +44,10 @@ static inline bool eval__may_have_intents(struct eval_range *r)
     return (n & ((UINT64_C(1) << INTENTS_BITS) - 1)) != 0;
 }
 
+/* The range has been looked through, and there may be no intent left: if so, and if that is
+ * certain, readers need not look any more. Parks. */
+void eval__intents_gone(struct eval_range *r, const struct kv_request *req);
+
 /* What a transaction may note as lock_term of locks that it has been given in this call: 0 when it
  * cannot be sure of others that it holds here. Asked after the last one was given. */
 static inline uint64_t eval__lock_term(struct eval_range *r, const struct kv_request *req,

@@ -15,7 +15,8 @@ struct fake_range {
     struct eval_range r;
     _Atomic uint64_t ts;
     uint64_t term;
-    bool slow; /* propose parks for a while before it applies */
+    bool slow;    /* propose parks for a while before it applies */
+    bool unknown; /* once: nothing is applied, and nobody knows */
     /* Once: the lease is lost and comes back while a proposal is on its way, which then has this
      * outcome. */
     bool lose_lease;
@@ -46,6 +47,10 @@ static db_err fake_propose(struct eval_range *r, const struct kv_request *req UN
     if (fake_of(r)->slow) {
         db_err ignored = fiber_sleep(100 * NS_PER_US);
         (void)ignored;
+    }
+    if (fake_of(r)->unknown) {
+        fake_of(r)->unknown = false;
+        return ERR_COMMIT_UNKNOWN;
     }
     TRY(engine_wbatch_new(r->engine, &b));
     bool lose = fake_of(r)->lose_lease;
