@@ -130,8 +130,24 @@ db_err bind__check_generated(struct binder *b, const struct table_def *def, uint
     return ERR_OK;
 }
 
-/* MYSQL: a value may read the columns of the row that stand before it, as assigned, and the others'
- * defaults: each reference becomes the expression that was assigned. */
+/* What a column holds that nothing was assigned to yet. MYSQL: its constant default, else NULL or,
+ * where there can be none, the zero of its type. */
+static db_err unassigned(struct binder *b, const struct column_def *c, struct bexpr **ret)
+{
+    struct value v;
+    if (c->default_kind == DEFAULT_CONST) {
+        return bind__const(b, &c->default_value, &c->type, 2, ret);
+    }
+    if ((c->type.flags & TYPE_F_NOT_NULL) != 0) {
+        value_set_zero(&v, &c->type);
+    } else {
+        value_set_null(&v, &c->type);
+    }
+    return bind__const(b, &v, &c->type, 2, ret);
+}
+
+/* MYSQL: a value may read the columns of the row that stand before it, as assigned, and what the
+ * others hold before: each reference becomes the expression that was assigned. */
 static db_err earlier_columns(struct binder *b, const struct bound_target *t, struct bexpr **row,
                               uint32_t done, struct bexpr *e, struct bexpr **ret)
 {
@@ -147,18 +163,17 @@ static db_err earlier_columns(struct binder *b, const struct bound_target *t, st
     }
     for (uint32_t i = 0; i < done; i++) {
         uint32_t ordinal = b->stmt->insert_columns[i];
-        if (t->columns[ordinal] == e->u.column.id) {
+        if (t->columns[ordinal] == e->u.column.id && row[i]->kind != BEXPR_DEFAULT) {
             *ret = bexpr_clone(b->arena, row[i]);
             return *ret == NULL ? ERR_NOMEM
                                 : bind__cast(b, *ret, &t->def->columns[ordinal].type, false, ret);
         }
     }
-    struct bexpr *d = bind__new(b, BEXPR_DEFAULT, &e->type, 1);
-    if (d == NULL) {
-        return ERR_NOMEM;
+    for (uint32_t i = 0; i < t->def->column_count; i++) {
+        if (t->columns[i] == e->u.column.id) {
+            return unassigned(b, &t->def->columns[i], ret);
+        }
     }
-    d->args[0] = e;
-    *ret = d;
     return ERR_OK;
 }
 

@@ -366,7 +366,7 @@ static const struct column_def *definition(const struct scope *scope, const stru
     return NULL;
 }
 
-/* DEFAULT(column) of a constant is known here; others are the change's business. */
+/* DEFAULT(column) of a constant. NULL: it is none. */
 static db_err constant_default(struct binder *b, const struct column_def *def, struct bexpr **ret)
 {
     struct value null;
@@ -387,9 +387,8 @@ static db_err constant_default(struct binder *b, const struct column_def *def, s
     return ERR_OK;
 }
 
-/* MYSQL: where no row is being made, the number that comes next is 0 and the time of a change NULL.
- */
-static db_err default_of_query(struct binder *b, const struct column_def *def, struct slice name,
+/* MYSQL: the number that comes next is 0 and the time of a change NULL, also where a row is made. */
+static db_err other_default(struct binder *b, const struct column_def *def, struct slice name,
                                struct bexpr **ret)
 {
     struct value v;
@@ -412,28 +411,15 @@ static db_err bind_default(struct binder *b, struct scope *scope, const struct a
                            struct bexpr **ret)
 {
     struct sql_type t = type_null();
-    struct bexpr *column = NULL;
     if (c->name.ptr != NULL) {
+        struct bexpr *column;
         TRY(bind__column(b, scope, c, &column));
-        t = column->type;
         const struct column_def *def = definition(scope, column);
         TRY(constant_default(b, def, ret));
-        if (*ret != NULL) {
-            return ERR_OK;
-        }
-        if (b->stmt != NULL && b->stmt->target_count == 0) {
-            return default_of_query(b, def, c->name, ret);
-        }
+        return *ret != NULL ? ERR_OK : other_default(b, def, c->name, ret);
     }
-    struct bexpr *e = bind__new(b, BEXPR_DEFAULT, &t, column != NULL ? 1 : 0);
-    if (e == NULL) {
-        return ERR_NOMEM;
-    }
-    if (column != NULL) {
-        e->args[0] = column;
-    }
-    *ret = e;
-    return ERR_OK;
+    *ret = bind__new(b, BEXPR_DEFAULT, &t, 0);
+    return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }
 
 static db_err bind_values_ref(struct binder *b, struct scope *scope, const struct ast_column *c,

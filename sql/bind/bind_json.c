@@ -66,7 +66,7 @@ static db_err bind_on(struct binder *b, const struct ast_json_on *on, const stru
         struct bexpr *e;
         TRY(bind__expr(b, NULL, on->value, &e));
         if (e->kind != BEXPR_CONST) {
-            return my_error(b->diag, ER_NOT_SUPPORTED_YET, "a DEFAULT that is no literal");
+            return diag_set(b->diag, ERR_INVALID, "internal: a DEFAULT that is no literal");
         }
         if (!e->u.constant.is_null) {
             TRY(default_value(b, t, e, &v));

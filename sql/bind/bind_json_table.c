@@ -27,6 +27,8 @@ static db_err parse_path(struct binder *b, struct slice text, struct json_path *
     return err;
 }
 
+#define JSON_TABLE_DEFAULT "non-string DEFAULT value for a column in a JSON_TABLE expression"
+
 /* DEFAULT '...': JSON text whose value the column must be able to hold. */
 static db_err default_value(struct binder *b, const struct json_table_column *c,
                             const struct ast_json_on *on, struct value *ret)
@@ -39,12 +41,8 @@ static db_err default_value(struct binder *b, const struct json_table_column *c,
     struct cast_ctx cast;
     bool fits;
     TRY(bind__expr(b, NULL, on->value, &e));
-    if (e->kind != BEXPR_CONST) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "a DEFAULT that is no literal");
-    }
-    if (e->u.constant.is_null) {
-        value_set_null(ret, &c->type);
-        return ERR_OK;
+    if (e->kind != BEXPR_CONST || e->u.constant.phys != PHYS_STR) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, JSON_TABLE_DEFAULT);
     }
     cast_ctx_init(&cast, b->arena, b->diag);
     cast.sql_mode = b->opts->sql_mode;

@@ -215,7 +215,7 @@ db_err bind__literal(struct binder *b, const struct ast_literal *l, struct bexpr
     case AST_LIT_TIME:
     case AST_LIT_TIMESTAMP: return temporal_literal(b, l, ret);
     }
-    return my_error(b->diag, ER_NOT_SUPPORTED_YET, "this literal");
+    return diag_set(b->diag, ERR_INVALID, "internal: literal of kind %d", (int)l->kind);
 }
 
 /* A lifted literal's plan serves all literals of its kind: the type must hold any of them. */

@@ -66,7 +66,9 @@ db_err bind__carry(struct binder *b, struct lnode *n, const struct lcolumn *c)
     case LNODE_LIMIT:
     case LNODE_FILTER:
     case LNODE_DISTINCT: TRY(bind__carry(b, n->children[0], c)); break;
-    default: return my_error(b->diag, ER_NOT_SUPPORTED_YET, "a column of this query here");
+    default:
+        return diag_set(b->diag, ERR_INVALID, "internal: no column can be carried through %d",
+                        (int)n->kind);
     }
     n->columns = bind__add_columns(b, n->columns, n->column_count, c, 1);
     if (n->columns == NULL) {

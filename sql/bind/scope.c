@@ -200,20 +200,58 @@ static bool having_sees(const struct scope *s, const struct lcolumn *c)
 static db_err seen_from_within(struct binder *b, struct scope *scope, const struct scope *owner,
                                uint32_t depth, struct bexpr *e)
 {
-    bool subquery = e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED;
-    if (subquery || e->kind == BEXPR_AGG || e->kind == BEXPR_WINDOW || e->kind == BEXPR_GROUPING) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
-                        "a reference to an outer query's select list");
-    }
     if (e->kind == BEXPR_COLUMN || e->kind == BEXPR_OUTER) {
         e->u.column.depth = depth + (e->kind == BEXPR_OUTER ? e->u.column.depth : 0);
         e->kind = BEXPR_OUTER;
         TRY(bind__note_outer(b, scope, owner, e->u.column.id));
     }
+    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
+        const struct bsubquery *sub = e->u.subquery.sub;
+        for (uint32_t i = 0; i < sub->outer_count; i++) {
+            TRY(bind__note_outer(b, scope, owner, sub->outer_columns[i]));
+        }
+    }
     for (uint32_t i = 0; i < e->arg_count; i++) {
         TRY(seen_from_within(b, scope, owner, depth, e->args[i]));
     }
     return ERR_OK;
+}
+
+/* A subquery belongs to one place: where its item is named from within, it is bound anew, with the
+ * names that the item itself sees. */
+static db_err bind_again(struct binder *b, const struct scope *owner,
+                         const struct select_item *item, struct bexpr **ret)
+{
+    struct scope *again = BIND_NEW(b, struct scope);
+    if (again == NULL) {
+        return ERR_NOMEM;
+    }
+    *again = *owner;
+    again->place = PLACE_FIELDS;
+    again->item_count = (uint32_t)(item - owner->items);
+    again->in_agg = 0;
+    again->aggs_allowed = true;
+    again->has_agg = false;
+    return bind__expr(b, again, item->ast, ret);
+}
+
+static db_err item_from_within(struct binder *b, struct scope *scope, const struct scope *owner,
+                               uint32_t depth, const struct ast_column *c,
+                               const struct select_item *item, struct bexpr **ret)
+{
+    if (item->expr->has_window) {
+        return my_error(b->diag, ER_WINDOW_INVALID_WINDOW_FUNC_ALIAS_USE, full_name(b, c));
+    }
+    if (item->expr->has_agg) {
+        return my_error(b->diag, ER_ILLEGAL_REFERENCE, full_name(b, c),
+                        "reference to group function");
+    }
+    if (item->expr->has_subquery && item->ast != NULL) {
+        TRY(bind_again(b, owner, item, ret));
+    } else {
+        *ret = bexpr_clone(b->arena, item->expr);
+    }
+    return *ret == NULL ? ERR_NOMEM : seen_from_within(b, scope, owner, depth, *ret);
 }
 
 static db_err item_node(struct binder *b, struct scope *scope, const struct scope *owner,
@@ -226,11 +264,11 @@ static db_err item_node(struct binder *b, struct scope *scope, const struct scop
     if (owner->place == PLACE_GROUP && (item->expr->has_agg || item->expr->has_window)) {
         return my_error(b->diag, ER_WRONG_GROUP_FIELD, full_name(b, c));
     }
-    *ret = bexpr_clone(b->arena, item->expr);
-    if (*ret == NULL) {
-        return ERR_NOMEM;
+    if (depth != 0) {
+        return item_from_within(b, scope, owner, depth, c, item, ret);
     }
-    return depth == 0 ? ERR_OK : seen_from_within(b, scope, owner, depth, *ret);
+    *ret = bexpr_clone(b->arena, item->expr);
+    return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }
 
 /* MYSQL: HAVING and ORDER BY know the select list's names; in GROUP BY a column comes before an

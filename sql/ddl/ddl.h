@@ -89,6 +89,8 @@ MUST_USE db_err ddl_recover(struct catalog *catalog, struct storage *storage, ui
 
 /* An engine that CREATE TABLE takes, under any of its names, as it is shown (a literal). */
 bool ddl_engine_name(struct slice word, struct slice *ret_shown);
+/* An engine that MySQL has, whether CREATE TABLE takes it or not; likewise. */
+bool ddl_engine_known(struct slice word, struct slice *ret_shown);
 struct ddl_show_opts {
     uint64_t sql_mode;            /* ANSI_QUOTES */
     const struct timezone *tz;    /* defaults of TIMESTAMP columns are shown in it; NULL: UTC */

@@ -157,6 +157,17 @@ bool ddl_engine_name(struct slice word, struct slice *ret_shown)
     return false;
 }
 
+bool ddl_engine_known(struct slice word, struct slice *ret_shown)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(engine_names); i++) {
+        if (slice_eq_nocase(word, slice_str(engine_names[i].word))) {
+            *ret_shown = slice_str(engine_names[i].shown);
+            return true;
+        }
+    }
+    return false;
+}
+
 static db_err set_engine(struct draft *d, struct slice word)
 {
     struct ddl_ctx *ctx = d->ctx;

@@ -36,8 +36,6 @@ static const struct op_kind *kind_of(enum plan_kind kind)
     case PLAN_RECURSIVE: return &op_recursive_kind;
     case PLAN_GATHER: return &op_gather_kind;
     case PLAN_FRAGMENT: return &op_fragment_kind;
-    case PLAN_INDEX_MERGE:
-    case PLAN_MERGE_JOIN: break;
     }
     return NULL;
 }
@@ -46,9 +44,7 @@ db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op 
 {
     enum { STACK_RESERVE = 32 * 1024 };
     const struct op_kind *kind = kind_of(node->kind);
-    if (kind == NULL) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "this plan");
-    }
+    ASSERT(kind != NULL);
     if (fiber_stack_left() < STACK_RESERVE) {
         return my_error(ctx->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
     }

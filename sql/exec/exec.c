@@ -19,18 +19,7 @@ void exec__warn_text(struct exec_ctx *ctx, enum cast_level level, uint16_t numbe
 db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, struct value *ret)
 {
     (void)ctx;
-    value_tag(ret, &c->type);
-    switch (type_phys(&c->type)) {
-    case PHYS_INT: ret->i = c->type.id == TYPE_ENUM ? 1 : 0; break;
-    case PHYS_DOUBLE: ret->d = 0; break;
-    case PHYS_DECIMAL:
-        decimal_zero(&ret->dec);
-        ret->dec.scale = c->type.decimals;
-        break;
-    case PHYS_TIME: ret->t = 0; break;
-    case PHYS_STR: ret->str = SLICE_LIT(""); break;
-    case PHYS__COUNT: break;
-    }
+    value_set_zero(ret, &c->type);
     return ERR_OK;
 }
 

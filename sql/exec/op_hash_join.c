@@ -111,9 +111,7 @@ static db_err hash_join_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_hash_join *s = (struct op_hash_join *)op;
     const struct plan_node *n = op->node;
-    if (n->u.join.null_aware && (n->u.join.key_count != 1 || n->u.join.filter_count != 0)) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "NOT IN with several columns as a join");
-    }
+    ASSERT(!n->u.join.null_aware || (n->u.join.key_count == 1 && n->u.join.filter_count == 0));
     s->key_count = n->u.join.key_count;
     s->left_width = n->children[0]->column_count;
     s->right_width = n->children[1]->column_count;

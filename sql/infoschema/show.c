@@ -12,6 +12,7 @@
 #include "sql/ddl/ddl.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/row_writer.h"
+#include "sql/parser/ast_print.h"
 #include "sql/storage/storage.h"
 
 enum { SHOW_TEXT_MAX = 1024 * 1024, SPEC_COLUMNS_MAX = 20 };
@@ -420,7 +421,7 @@ static db_err put_select(const struct request *r)
     TRY(put_conditions(r));
     if (nested) {
         TRY(put(r->out, ") AS `show_rows` WHERE "));
-        TRY(ddl_print_expr(r->where, r->out));
+        TRY(ast_print_expr(r->out, r->where));
     }
     if (s->order == NULL) {
         return ERR_OK;
@@ -508,11 +509,7 @@ db_err show_rewrite(struct arena *arena, const struct ast_stmt *stmt, struct sli
     if ((r.spec->flags & SPEC_SCHEMA) != 0 && r.schema.ptr == NULL) {
         return my_error(diag, ER_NO_DB_ERROR);
     }
-    db_err err = put_select(&r);
-    if (err == ERR_UNSUPPORTED) {
-        return my_error(diag, ER_NOT_SUPPORTED_YET, "this WHERE in SHOW");
-    }
-    TRY(err);
+    TRY(put_select(&r));
     return arena_copy(arena, buf_slice(&out), ret_sql);
 }
 
@@ -630,9 +627,7 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snaps
                           : show->name.schema.ptr != NULL ? show->name.schema
                                                           : current_schema;
     bool view = show->what == AST_SHOW_CREATE_VIEW;
-    if (!database && !view && show->what != AST_SHOW_CREATE_TABLE) {
-        return my_error(diag, ER_NOT_SUPPORTED_YET, "this SHOW CREATE");
-    }
+    ASSERT(database || view || show->what == AST_SHOW_CREATE_TABLE);
     if (schema.ptr == NULL) {
         return my_error(diag, ER_NO_DB_ERROR);
     }

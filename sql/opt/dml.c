@@ -73,36 +73,17 @@ static db_err replace_default(struct optimizer *o, const struct table_def *t,
 {
     struct bexpr *e = *io;
     if (e->kind == BEXPR_DEFAULT) {
-        const struct column_def *of = c;
-        if (e->arg_count == 0 && c->generated != GENERATED_NO) {
+        if (c->generated != GENERATED_NO) {
             return columns == NULL ? ERR_OK
                                    : const_expr(o, &(struct value){.is_null = true}, &c->type, io);
         }
-        if (e->arg_count == 1) {
-            of = NULL;
-            for (uint32_t i = 0; i < o->stmt->target_count && of == NULL; i++) {
-                const struct bound_target *bt = &o->stmt->targets[i];
-                for (uint32_t k = 0; k < bt->def->column_count; k++) {
-                    if (bt->columns[k] == e->args[0]->u.column.id) {
-                        of = &bt->def->columns[k];
-                        t = bt->def;
-                    }
-                }
-            }
-            if (of == NULL) {
-                return my_error(o->diag, ER_NOT_SUPPORTED_YET, "DEFAULT() here");
-            }
-            if (of->default_kind == DEFAULT_EXPR) {
-                return my_error(o->diag, ER_DEFAULT_AS_VAL_GENERATED);
-            }
-        }
         struct bexpr *d;
-        TRY(opt__column_default(o, t, of, &d));
-        if (d == NULL && e->arg_count == 0 && columns == NULL) {
+        TRY(opt__column_default(o, t, c, &d));
+        if (d == NULL && columns == NULL) {
             return ERR_OK; /* MYSQL: whether that is an error is the row's business */
         }
         if (d == NULL) {
-            return my_error(o->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(o->arena, of->name));
+            return my_error(o->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(o->arena, c->name));
         }
         if (bexpr_reads_columns(d)) {
             if (columns == NULL) {

@@ -220,9 +220,7 @@ db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, 
     struct want left_want = {.limit = -1};
     struct want nothing = {.limit = -1};
     col_id_t *both;
-    if (n->u.join.kind == JOIN_RIGHT) {
-        return my_error(o->diag, ER_NOT_SUPPORTED_YET, "this RIGHT JOIN");
-    }
+    ASSERT(n->u.join.kind != JOIN_RIGHT); /* the rule about outer joins has turned them round */
     bool order_of_left = want->order_count != 0;
     for (uint32_t i = 0; i < want->order_count; i++) {
         order_of_left = order_of_left && opt__reads_only(want->order[i].expr, n->children[0]);

@@ -19,7 +19,6 @@ enum plan_kind {
     PLAN_TABLE_SCAN,   /* clustered index, whole or ranges */
     PLAN_INDEX_SCAN,   /* secondary index; covering, or looks rows up by primary key in batches */
     PLAN_POINT_GET,    /* full unique keys only */
-    PLAN_INDEX_MERGE,  /* union of index scans by primary key */
     PLAN_VIRTUAL_SCAN, /* rows from a provider */
     PLAN_JSON_TABLE,   /* rows of a JSON document */
     PLAN_FILTER,
@@ -34,7 +33,6 @@ enum plan_kind {
     PLAN_HASH_JOIN,   /* builds on the right side */
     PLAN_NL_JOIN,     /* right side kept in memory (or rescanned when correlated: APPLY) */
     PLAN_LOOKUP_JOIN, /* for a batch of left rows looks the right table up by an index */
-    PLAN_MERGE_JOIN,
     PLAN_SETOP,
     PLAN_WINDOW,
     PLAN_CTE_REF,

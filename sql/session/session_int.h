@@ -484,6 +484,9 @@ db_err diag__signal(struct statement *st, const struct ast_signal *g);
 db_err set__run(struct statement *st, const struct ast_set *set);
 db_err set__transaction(struct statement *st, const struct ast_set_transaction *t);
 db_err show__run(struct statement *st, const struct ast_show *show);
+/* Of what this server does not have: logs, replicas, programs. Errors: MySQL's of each. */
+MUST_USE
+db_err show_none__run(struct statement *st, const struct ast_show *show);
 db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_handled);
 
 /* track.c */

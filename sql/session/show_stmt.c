@@ -20,7 +20,8 @@ static db_err show_count(struct statement *st, bool errors)
         return ERR_NOMEM;
     }
     cell = slice_str(text);
-    TRY(text_result_begin(st, &r, &name, NULL, 1));
+    struct sql_type t = type_int(TYPE_BIGINT, false);
+    TRY(text_result_begin_typed(st, &r, &name, &t, 1));
     TRY(text_result_row(&r, &cell));
     r.no_warnings = true;
     return text_result_end(&r);
@@ -47,7 +48,9 @@ static db_err limit_of(struct sql_session *s, const struct ast_limit *l, uint64_
 static db_err show_conditions(struct statement *st, const struct ast_show *show, bool errors)
 {
     static const char *const names[] = {"Level", "Code", "Message"};
-    static const uint32_t lengths[] = {7, 4, 512};
+    const struct sql_type types[] = {type_char(TYPE_VARCHAR, 7, COLL_UTF8MB3_GENERAL_CI),
+                                     type_int(TYPE_INT, true),
+                                     type_char(TYPE_VARCHAR, 512, COLL_UTF8MB3_GENERAL_CI)};
     struct sql_session *s = st->session;
     uint64_t skip;
     uint64_t count;
@@ -56,7 +59,7 @@ static db_err show_conditions(struct statement *st, const struct ast_show *show,
         return show_count(st, errors);
     }
     TRY(limit_of(s, show->limit, &skip, &count));
-    TRY(text_result_begin(st, &r, names, lengths, 3));
+    TRY(text_result_begin_typed(st, &r, names, types, 3));
     for (uint32_t i = 0; i < s->conditions.count && count != 0; i++) {
         const struct diag_condition *c = &s->conditions.conditions[i];
         if (errors && c->level != DIAG_ERROR) {
@@ -116,5 +119,5 @@ db_err show__run(struct statement *st, const struct ast_show *show)
     case AST_SHOW_PROFILE: return profile__show(st, show);
     default: break;
     }
-    return my_error(&st->session->diag, ER_NOT_SUPPORTED_YET, "this SHOW statement");
+    return show_none__run(st, show);
 }

@@ -243,10 +243,8 @@ static db_err run_show_like(struct statement *st, const struct ast_stmt *ast)
     if (done) {
         return ERR_OK;
     }
-    if (ast->kind == AST_STMT_SHOW) {
-        return show__run(st, (const struct ast_show *)ast);
-    }
-    return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "this DESCRIBE");
+    ASSERT(ast->kind == AST_STMT_SHOW); /* DESCRIBE is always a SELECT */
+    return show__run(st, (const struct ast_show *)ast);
 }
 
 static db_err run_txn_statement(struct statement *st, const struct ast_stmt *ast)

@@ -2,6 +2,23 @@
 
 #include "sql/charset/charset.h"
 
+void value_set_zero(struct value *v, const struct sql_type *t)
+{
+    value_tag(v, t);
+    v->is_null = false;
+    switch (type_phys(t)) {
+    case PHYS_INT: v->i = t->id == TYPE_ENUM ? 1 : 0; break;
+    case PHYS_DOUBLE: v->d = 0; break;
+    case PHYS_DECIMAL:
+        decimal_zero(&v->dec);
+        v->dec.scale = t->decimals;
+        break;
+    case PHYS_TIME: v->t = 0; break;
+    case PHYS_STR: v->str = SLICE_LIT(""); break;
+    case PHYS__COUNT: break;
+    }
+}
+
 struct value value_null(void)
 {
     return (struct value){

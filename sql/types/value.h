@@ -46,6 +46,9 @@ static inline void value_set_null(struct value *v, const struct sql_type *t)
     v->is_null = true;
     v->i = 0;
 }
+/* What a column of this type that may not be NULL holds where nothing was given: 0, '', the first
+ * member of an ENUM. */
+void value_set_zero(struct value *v, const struct sql_type *t);
 struct value value_null(void);
 struct value value_int(int64_t i);   /* BIGINT */
 struct value value_uint(uint64_t u); /* BIGINT UNSIGNED */
