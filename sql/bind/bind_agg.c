@@ -76,6 +76,17 @@ static db_err bind_groups(struct split *s)
     return ERR_OK;
 }
 
+/* The value of a column keeps the column's id, too, unless a group has it. */
+static col_id_t agg_id(const struct split *s, const struct bexpr *e)
+{
+    bool kept = e->u.agg.call->arg_count == 1 && e->args[0]->kind == BEXPR_COLUMN &&
+                strcmp(e->u.agg.call->def->name, "any_value") == 0;
+    for (uint32_t i = 0; kept && i < s->node->u.aggregate.group_count; i++) {
+        kept = s->node->u.aggregate.groups[i].out != e->args[0]->u.column.id;
+    }
+    return kept ? e->args[0]->u.column.id : bind__new_col(s->b);
+}
+
 static db_err agg_column(struct split *s, struct bexpr *e, struct bexpr **ret)
 {
     struct binder *b = s->b;
@@ -101,7 +112,7 @@ static db_err agg_column(struct split *s, struct bexpr *e, struct bexpr **ret)
     struct lagg *agg = &s->node->u.aggregate.aggs[i];
     if (i == s->node->u.aggregate.agg_count) {
         s->agg_exprs[i] = e;
-        *agg = (struct lagg){.call = e->u.agg.call, .args = e->args, .out = bind__new_col(b)};
+        *agg = (struct lagg){.call = e->u.agg.call, .args = e->args, .out = agg_id(s, e)};
         agg->order_count = e->u.agg.order_count;
         agg->order = BIND_ARRAY(b, struct lsort_key, agg->order_count + 1);
         if (agg->order == NULL) {
@@ -248,12 +259,49 @@ static db_err grouping(struct split *s, const struct bexpr *e, struct bexpr **re
     return bind__cast(b, sum, &e->type, false, ret);
 }
 
+/* A column of the groups' rows: of one of them. */
+static db_err of_one_row(struct split *s, struct bexpr *e, struct bexpr **ret)
+{
+    bool dependent = (s->b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) == 0;
+    if (!dependent) {
+        TRY(depends_on_groups(s, e->u.column.id, &dependent));
+    }
+    return dependent ? any_value(s, e, ret) : not_grouped(s, e);
+}
+
+static bool is_group(const struct split *s, col_id_t id)
+{
+    for (uint32_t i = 0; i < s->node->u.aggregate.group_count; i++) {
+        if (s->node->u.aggregate.groups[i].out == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a subquery reads of the block has to come out of the aggregation under its id. */
+static db_err subquery_columns(struct split *s, const struct bsubquery *sub)
+{
+    const struct scope *scope = s->in->scope;
+    for (uint32_t i = 0; i < sub->outer_count; i++) {
+        for (uint32_t k = 0; k < scope->count && !is_group(s, sub->outer_columns[i]); k++) {
+            if (scope->columns[k].id == sub->outer_columns[i]) {
+                struct bexpr *e = bind__column_expr(s->b, &scope->columns[k]);
+                TRY(e == NULL ? ERR_NOMEM : of_one_row(s, e, &e));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
 {
+    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
+        TRY(subquery_columns(s, e->u.subquery.sub));
+    }
     if (e->kind == BEXPR_GROUPING) {
         return grouping(s, e, ret);
     }
-    struct binder *b = s->b;
     if (e->kind == BEXPR_AGG) {
         return agg_column(s, e, ret);
     }
@@ -263,7 +311,7 @@ static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
             struct lcolumn c = {.id = g->out,
                                 .type = group_type(s, g->expr),
                                 .coercibility = g->expr->coercibility};
-            *ret = bind__column_expr(b, &c);
+            *ret = bind__column_expr(s->b, &c);
             return *ret == NULL ? ERR_NOMEM : ERR_OK;
         }
     }
@@ -272,15 +320,7 @@ static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
         return any_value(s, e->args[0], ret);
     }
     if (e->kind == BEXPR_COLUMN) {
-        bool strict = (b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) != 0;
-        bool dependent = !strict;
-        if (strict) {
-            TRY(depends_on_groups(s, e->u.column.id, &dependent));
-        }
-        if (!dependent) {
-            return not_grouped(s, e);
-        }
-        return any_value(s, e, ret);
+        return of_one_row(s, e, ret);
     }
     for (uint32_t i = 0; i < e->arg_count; i++) {
         TRY(rewrite(s, e->args[i], &e->args[i]));

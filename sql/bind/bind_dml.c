@@ -8,6 +8,7 @@
 #include "sql/bind/bind_int.h"
 
 #include "sql/diag/my_error.h"
+#include "sql/parser/parser.h"
 
 /* A view that the statement would change, or whatever else is no table. */
 static db_err refuse_target(struct binder *b, const struct lnode *n, const char *verb)
@@ -146,6 +147,23 @@ static db_err unassigned(struct binder *b, const struct column_def *c, struct be
     return bind__const(b, &v, &c->type, 2, ret);
 }
 
+/* A column that DEFAULT was assigned to before. An expression that reads columns is computed only
+ * when the row is there. */
+static db_err assigned_default(struct binder *b, const struct table_def *t,
+                               const struct column_def *c, struct bexpr **ret)
+{
+    if (c->default_kind == DEFAULT_EXPR) {
+        struct parse_options po = {0};
+        struct ast_expr *ast;
+        TRY(parser_parse_expr(b->arena, c->default_expr, &po, b->diag, &ast));
+        TRY(bind_scalar(b->arena, b->opts, ast, t, b->diag, ret));
+        if (!bexpr_reads_columns(*ret)) {
+            return bind__cast(b, *ret, &c->type, false, ret);
+        }
+    }
+    return unassigned(b, c, ret);
+}
+
 /* MYSQL: a value may read the columns of the row that stand before it, as assigned, and what the
  * others hold before: each reference becomes the expression that was assigned. */
 static db_err earlier_columns(struct binder *b, const struct bound_target *t, struct bexpr **row,
@@ -163,7 +181,10 @@ static db_err earlier_columns(struct binder *b, const struct bound_target *t, st
     }
     for (uint32_t i = 0; i < done; i++) {
         uint32_t ordinal = b->stmt->insert_columns[i];
-        if (t->columns[ordinal] == e->u.column.id && row[i]->kind != BEXPR_DEFAULT) {
+        if (t->columns[ordinal] == e->u.column.id) {
+            if (row[i]->kind == BEXPR_DEFAULT) {
+                return assigned_default(b, t->def, &t->def->columns[ordinal], ret);
+            }
             *ret = bexpr_clone(b->arena, row[i]);
             return *ret == NULL ? ERR_NOMEM
                                 : bind__cast(b, *ret, &t->def->columns[ordinal].type, false, ret);

@@ -327,8 +327,8 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
         if (item != NULL) {
             return item_node(b, scope, s, depth, c, item, ret);
         }
-        if (found != NULL && s->place == PLACE_HAVING && s->in_agg == 0 && s->items_known &&
-            !having_sees(s, found)) {
+        if (found != NULL && depth == 0 && s->place == PLACE_HAVING && s->in_agg == 0 &&
+            s->items_known && !having_sees(s, found)) {
             continue;
         }
         if (found != NULL) {

@@ -29,8 +29,8 @@ struct shown {
     }
 
 static const struct shown log_events[] = {
-    TEXT("Log_name", 20), POSITION("Pos"),          TEXT("Event_type", 20),
-    NUMBER("Server_id"),  POSITION("End_log_pos"),  TEXT("Info", 20),
+    TEXT("Log_name", 20), POSITION("Pos"),         TEXT("Event_type", 20),
+    NUMBER("Server_id"),  POSITION("End_log_pos"), TEXT("Info", 20),
 };
 static const struct shown log_status[] = {
     TEXT("File", 512),
@@ -188,8 +188,7 @@ static db_err engine_status(struct statement *st, const struct ast_show *show)
     if (!all && !ddl_engine_known(name, &shown)) {
         return my_error(&s->diag, ER_UNKNOWN_STORAGE_ENGINE, arena_strdup(&s->stmt_arena, name));
     }
-    if (show->what != AST_SHOW_ENGINE_STATUS ||
-        (!all && !slice_eq(shown, SLICE_LIT("InnoDB")))) {
+    if (show->what != AST_SHOW_ENGINE_STATUS || (!all && !slice_eq(shown, SLICE_LIT("InnoDB")))) {
         return NO_ROWS(st, engine);
     }
     return query__run_text(
