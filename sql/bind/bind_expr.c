@@ -387,9 +387,10 @@ static db_err constant_default(struct binder *b, const struct column_def *def, s
     return ERR_OK;
 }
 
-/* MYSQL: the number that comes next is 0 and the time of a change NULL, also where a row is made. */
+/* MYSQL: the number that comes next is 0 and the time of a change NULL, also where a row is made.
+ */
 static db_err other_default(struct binder *b, const struct column_def *def, struct slice name,
-                               struct bexpr **ret)
+                            struct bexpr **ret)
 {
     struct value v;
     if (def == NULL || def->generated != GENERATED_NO) {
