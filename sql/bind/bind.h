@@ -34,10 +34,11 @@ struct bind_opts {
      * text). Lifted literals that are not in the list take their type from the literal itself. */
     const struct sql_type *param_types;
     uint32_t param_count;
-    uint64_t select_limit; /* sql_select_limit; 0, UINT64_MAX: none */
-    bool prepare;          /* parameters have no values yet */
-    bool complete_tree;    /* only for bind_view_query: the syntax tree is written to */
-    bool names_may_repeat; /* bind_view_query: of the result's columns; else 1060 */
+    uint64_t select_limit;     /* sql_select_limit; 0, UINT64_MAX: none */
+    bool view_limit_needs_key; /* updatable_views_with_limit is off */
+    bool prepare;              /* parameters have no values yet */
+    bool complete_tree;        /* only for bind_view_query: the syntax tree is written to */
+    bool names_may_repeat;     /* bind_view_query: of the result's columns; else 1060 */
     /* With complete_tree: temporary tables of this snapshot must not be named (1352); NULL: none */
     const struct catalog_snapshot *temporaries;
     const struct priv_session *priv; /* whose privileges are checked; NULL: nobody's */

@@ -15,10 +15,6 @@ static db_err refuse_target(struct binder *b, const struct lnode *n, const char 
 {
     const struct lcolumn *c = n->column_count != 0 ? &n->columns[0] : NULL;
     const char *name = c == NULL ? "" : arena_strdup(b->arena, c->table);
-    if (name != NULL && verb[0] == 'I' && n->u.project.count != 0 && n->u.project.view != NULL &&
-        bind__view_could_change(n) && bind__is_join_view((struct lnode *)(uintptr_t)n)) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "changing rows through this view");
-    }
     return my_error(b->diag, verb[0] == 'I' ? ER_NON_INSERTABLE_TABLE : ER_NON_UPDATABLE_TABLE,
                     name, verb);
 }
@@ -299,12 +295,22 @@ static db_err insert_through_view(struct binder *b, struct lnode **io_table, col
 {
     struct lnode *view = *io_table;
     struct lnode *n;
-    TRY(bind__view_target(b, view, ret_ids, &n));
+    TRY(bind__view_target(b, view, true, ret_ids, &n));
+    if (n == view) {
+        bool merges =
+            view->kind == LNODE_PROJECT && view->u.project.view != NULL && bind__view_merges(view);
+        if (!merges || b->insert == NULL) {
+            return refuse_target(b, view, b->insert == NULL ? "LOAD" : "INSERT");
+        }
+        if (!bind__is_join_view(view)) {
+            TRY(bind__computed_column_named(b, b->insert, view));
+            return refuse_target(b, view, "INSERT");
+        }
+        TRY(bind__insert_into_join(b, b->insert, view, io_table));
+        return bind__view_insertable(b, *io_table);
+    }
     *io_table = bind__target_table(n);
     *ret_count = view->column_count;
-    if (n == view) {
-        return refuse_target(b, view, "INSERT");
-    }
     return bind__view_insertable(b, *io_table);
 }
 
@@ -337,6 +343,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
         return my_error(b->diag, ER_PARTITION_CLAUSE_ON_NONPARTITIONED);
     }
     b->target_access = s->replace ? PRIV_DELETE : 0;
+    b->insert = s;
     col_id_t *ids = NULL;
     uint32_t view_count = 0;
     TRY(bind__insert_target(b, &s->table, &table, &ids, &view_count));
@@ -383,6 +390,24 @@ static struct lnode *find_table(struct lnode *n, struct slice schema, struct sli
         struct lnode *t = find_table(n->children[i], schema, alias);
         if (t != NULL) {
             return t;
+        }
+    }
+    return NULL;
+}
+
+/* A view of that name among the tables. */
+static struct lnode *find_view(struct lnode *n, struct slice alias)
+{
+    if (n->kind == LNODE_PROJECT) {
+        bool is = n->u.project.view != NULL && n->column_count != 0 &&
+                  slice_eq(n->columns[0].table, alias);
+        return is ? n : NULL;
+    }
+    for (uint32_t i = 0; i < n->child_count && (n->kind == LNODE_JOIN || n->kind == LNODE_FILTER);
+         i++) {
+        struct lnode *v = find_view(n->children[i], alias);
+        if (v != NULL) {
+            return v;
         }
     }
     return NULL;
@@ -496,7 +521,9 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     scope.count = from->column_count;
     st->kind = BOUND_UPDATE;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
-    bool multi = bind__target_table(from) == NULL && from->kind != LNODE_PROJECT;
+    bool multi =
+        bind__target_table(from) == NULL &&
+        (from->kind != LNODE_PROJECT || (from->u.project.view != NULL && bind__is_join_view(from)));
     if (multi && (s->order_by.count != 0 || s->limit != NULL)) {
         return my_error(b->diag, ER_WRONG_USAGE, "UPDATE",
                         s->order_by.count != 0 ? "ORDER BY" : "LIMIT");
@@ -531,6 +558,10 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
                             "UPDATE");
         }
         TRY(target_index(b, table, &a->table));
+        struct lnode *view = named == NULL ? NULL : bind__view_of(from, named->id);
+        if (view != NULL && bind__has_check(view)) {
+            TRY(bind__joined_checks(b, from, view, &st->targets[a->table]));
+        }
         if (written) {
             TRY(bind__need_written(b, table, a->column, PRIV_NEED_UPDATE));
         }
@@ -540,6 +571,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         }
         TRY(bind__check_generated(b, table->u.table.def, a->column, a->expr));
     }
+    TRY(s->limit == NULL ? ERR_OK : bind__view_limit(b, from, "UPDATE"));
     TRY(need_read_tables(b, from, PRIV_UPDATE));
     struct lnode *root = from;
     TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));
@@ -566,6 +598,13 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     for (uint32_t i = 0; s->multi && i < s->targets.count; i++) {
         const struct ast_name *n = s->targets.items[i];
         struct lnode *t = find_table(from, n->schema, n->name);
+        struct lnode *view = t == NULL ? find_view(from, n->name) : NULL;
+        if (view != NULL) {
+            TRY(bind__view_rows(b, from, view, &t));
+            if (t == NULL) {
+                return refuse_target(b, view, "DELETE");
+            }
+        }
         if (t == NULL) {
             return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, n->name),
                             "MULTI DELETE");
@@ -574,7 +613,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     }
     struct lnode *target = bind__target_table(from);
     if (!s->multi && target == NULL) {
-        TRY(bind__view_rows(b, from, &target));
+        TRY(bind__view_rows(b, from, from, &target));
     }
     if (!s->multi && target == NULL) {
         return refuse_target(b, from, "DELETE");
@@ -582,6 +621,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     if (!s->multi) {
         TRY(target_index(b, target, &index));
     }
+    TRY(s->limit == NULL ? ERR_OK : bind__view_limit(b, from, "DELETE"));
     TRY(need_read_tables(b, from, PRIV_DELETE));
     struct lnode *root = from;
     TRY(dml_rows(b, &scope, s->where, &s->order_by, s->limit, &root));

@@ -307,7 +307,7 @@ static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_
     }
     if (target) {
         col_id_t *ids;
-        TRY(bind__view_target(b, *ret, &ids, ret));
+        TRY(bind__view_target(b, *ret, false, &ids, ret));
     }
     return (*ret)->kind == LNODE_TABLE ? bind_hints(b, t, *ret) : ERR_OK;
 }

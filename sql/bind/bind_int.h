@@ -142,10 +142,11 @@ struct binder {
     uint32_t subquery_filled;
     col_id_t next_col;
     uint32_t depth;
-    bool scalar;                  /* bind_scalar: there is no statement that could run a subquery */
-    uint32_t null_side;           /* nesting of outer joins' inner sides */
-    bool dml_target;              /* the FROM clause of UPDATE and DELETE is being bound */
-    const struct view_use *views; /* innermost first */
+    bool scalar;        /* bind_scalar: there is no statement that could run a subquery */
+    uint32_t null_side; /* nesting of outer joins' inner sides */
+    const struct ast_insert *insert;    /* that is being bound; NULL: none */
+    bool dml_target;                    /* the FROM clause of UPDATE and DELETE is being bound */
+    const struct view_use *views;       /* innermost first */
     struct open_temporary *temporaries; /* used so far */
     uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
     /* bind_access.c */
@@ -390,7 +391,7 @@ void bind__complete_table(struct binder *b, const struct ast_name *name,
 /* bind_view_target.c */
 /* What bind__view has made, as a table under conditions whose rows can be changed; *ret_ids: the
  * table's column of each of the view's. *ret == view: it cannot be. */
-db_err bind__view_target(struct binder *b, struct lnode *view, col_id_t **ret_ids,
+db_err bind__view_target(struct binder *b, struct lnode *view, bool insert, col_id_t **ret_ids,
                          struct lnode **ret);
 /* The table of such a node, or the table that it is; NULL: neither. */
 struct lnode *bind__target_table(struct lnode *n);
@@ -421,8 +422,31 @@ db_err bind__carry(struct binder *b, struct lnode *n, const struct lcolumn *c);
 db_err bind__view_column(struct binder *b, struct lnode *from, const struct lcolumn *named,
                          struct lnode **ret_table, uint32_t *ret_ordinal);
 /* DELETE: the only table behind the view; NULL as above. 1395. */
-db_err bind__view_rows(struct binder *b, struct lnode *from, struct lnode **ret_table);
+db_err bind__view_rows(struct binder *b, struct lnode *from, struct lnode *view,
+                       struct lnode **ret_table);
 bool bind__is_join_view(struct lnode *view);
+/* A view of inner joins of base tables, or of one. */
+bool bind__view_merges(const struct lnode *view);
+/* The view among the tables of `from` that shows the column; NULL: none. */
+struct lnode *bind__view_of(struct lnode *from, col_id_t id);
+bool bind__has_check(const struct lnode *view);
+/* The table, at n or below, whose column is shown as this one. NULL: it is computed. */
+struct lnode *bind__trace(struct lnode *n, col_id_t id, uint32_t *ret_ordinal);
+bool bind__is_below(const struct lnode *n, const struct lnode *table);
+/* MYSQL: LIMIT through a view (kind: "UPDATE", "DELETE") that shows no whole key of the table. 1288
+ * or a note, as updatable_views_with_limit says. */
+db_err bind__view_limit(struct binder *b, struct lnode *from, const char *kind);
+/* bind_view_check.c: of a view that is changed as a derived table: its check options, once for a
+ * target. */
+db_err bind__joined_checks(struct binder *b, struct lnode *from, struct lnode *view,
+                           struct bound_target *target);
+/* bind_view_insert.c: the table of the columns that the INSERT names, under the view's names. 1348,
+ * 1393, 1394, 1395. */
+db_err bind__insert_into_join(struct binder *b, const struct ast_insert *s, struct lnode *view,
+                              struct lnode **ret_table);
+/* 1348 when the INSERT names a column that the view computes. */
+db_err bind__computed_column_named(struct binder *b, const struct ast_insert *s,
+                                   struct lnode *view);
 /* bind_duplicate.c: ON DUPLICATE KEY UPDATE, after the rows are bound. */
 db_err bind__on_duplicate(struct binder *b, const struct ast_insert *s, struct lnode *table);
 /* By the name that the statement uses: a view's, when it names one. NULL: there is none. */

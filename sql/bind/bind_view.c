@@ -182,7 +182,7 @@ bool bind__view_could_change(const struct lnode *n)
         }
         n = n->children[0];
     }
-    return (n->kind == LNODE_TABLE && n->u.table.def->kind == TABLE_BASE) || n->kind == LNODE_JOIN;
+    return (n->kind == LNODE_TABLE || n->kind == LNODE_JOIN) && bind__view_merges(n);
 }
 
 /* ---- completing the tree of a view in the making ---- */

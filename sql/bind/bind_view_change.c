@@ -7,6 +7,7 @@
 #include "sql/bind/bind_int.h"
 
 #include "sql/bind/table_rules.h"
+#include "sql/types/cast.h"
 
 static bool has_column(const struct lnode *n, col_id_t id)
 {
@@ -18,11 +19,11 @@ static bool has_column(const struct lnode *n, col_id_t id)
     return false;
 }
 
-/* Somewhere in the tree is the table that has it. */
+/* Somewhere in the tree is a node that gives it. */
 static bool holds(const struct lnode *n, col_id_t id)
 {
-    if (n->kind == LNODE_TABLE) {
-        return has_column(n, id);
+    if (has_column(n, id)) {
+        return true;
     }
     for (uint32_t i = 0; i < n->child_count; i++) {
         if (holds(n->children[i], id)) {
@@ -79,27 +80,27 @@ db_err bind__carry(struct binder *b, struct lnode *n, const struct lcolumn *c)
 }
 
 /* MYSQL: inner joins of base tables, with conditions; views of such. */
-static bool can_change(const struct lnode *n)
+bool bind__view_merges(const struct lnode *n)
 {
     switch ((int)n->kind) {
     case LNODE_TABLE: return n->u.table.def->kind == TABLE_BASE;
     case LNODE_FILTER:
-    case LNODE_PROJECT: return n->child_count != 0 && can_change(n->children[0]);
+    case LNODE_PROJECT: return n->child_count != 0 && bind__view_merges(n->children[0]);
     case LNODE_JOIN:
         return (n->u.join.kind == JOIN_INNER || n->u.join.kind == JOIN_CROSS) &&
-               can_change(n->children[0]) && can_change(n->children[1]);
+               bind__view_merges(n->children[0]) && bind__view_merges(n->children[1]);
     default: return false;
     }
 }
 
-static bool has_check(const struct lnode *n)
+bool bind__has_check(const struct lnode *n)
 {
     if (n->kind == LNODE_PROJECT && n->u.project.view != NULL &&
         n->u.project.view->view.check_option != VIEW_CHECK_NONE) {
         return true;
     }
     for (uint32_t i = 0; i < n->child_count; i++) {
-        if (has_check(n->children[i])) {
+        if (bind__has_check(n->children[i])) {
             return true;
         }
     }
@@ -107,7 +108,7 @@ static bool has_check(const struct lnode *n)
 }
 
 /* The base column that is shown as this one. NULL: it is computed. */
-static struct lnode *trace(struct lnode *n, col_id_t id, uint32_t *ret_ordinal)
+struct lnode *bind__trace(struct lnode *n, col_id_t id, uint32_t *ret_ordinal)
 {
     if (n->kind == LNODE_TABLE) {
         *ret_ordinal = id - n->columns[0].id;
@@ -117,12 +118,12 @@ static struct lnode *trace(struct lnode *n, col_id_t id, uint32_t *ret_ordinal)
         const struct lproj *p = &n->u.project.exprs[i];
         if (p->out == id) {
             return p->expr->kind == BEXPR_COLUMN
-                       ? trace(n->children[0], p->expr->u.column.id, ret_ordinal)
+                       ? bind__trace(n->children[0], p->expr->u.column.id, ret_ordinal)
                        : NULL;
         }
     }
     for (uint32_t i = 0; i < n->child_count; i++) {
-        struct lnode *t = trace(n->children[i], id, ret_ordinal);
+        struct lnode *t = bind__trace(n->children[i], id, ret_ordinal);
         if (t != NULL) {
             return t;
         }
@@ -131,14 +132,14 @@ static struct lnode *trace(struct lnode *n, col_id_t id, uint32_t *ret_ordinal)
 }
 
 /* The view among the tables of the statement that shows the column. */
-static struct lnode *view_of(struct lnode *n, col_id_t id)
+struct lnode *bind__view_of(struct lnode *n, col_id_t id)
 {
     if (n->kind == LNODE_PROJECT) {
         return has_column(n, id) ? n : NULL;
     }
     for (uint32_t i = 0; i < n->child_count && (n->kind == LNODE_JOIN || n->kind == LNODE_FILTER);
          i++) {
-        struct lnode *v = view_of(n->children[i], id);
+        struct lnode *v = bind__view_of(n->children[i], id);
         if (v != NULL) {
             return v;
         }
@@ -154,11 +155,11 @@ static db_err carry_table(struct binder *b, struct lnode *from, const struct lno
     return ERR_OK;
 }
 
-static bool is_below(const struct lnode *n, const struct lnode *table)
+bool bind__is_below(const struct lnode *n, const struct lnode *table)
 {
     bool below = n == table;
     for (uint32_t i = 0; i < n->child_count && !below; i++) {
-        below = is_below(n->children[i], table);
+        below = bind__is_below(n->children[i], table);
     }
     return below;
 }
@@ -176,21 +177,18 @@ static db_err of_view(struct binder *b, enum my_errno number, const struct lnode
 db_err bind__view_column(struct binder *b, struct lnode *from, const struct lcolumn *named,
                          struct lnode **ret_table, uint32_t *ret_ordinal)
 {
-    struct lnode *view = view_of(from, named->id);
+    struct lnode *view = bind__view_of(from, named->id);
     *ret_table = NULL;
-    if (view == NULL || view->u.project.view == NULL || !can_change(view)) {
+    if (view == NULL || view->u.project.view == NULL || !bind__view_merges(view)) {
         return ERR_OK;
     }
-    if (has_check(view)) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "WITH CHECK OPTION of this view");
-    }
-    struct lnode *table = trace(view, named->id, ret_ordinal);
+    struct lnode *table = bind__trace(view, named->id, ret_ordinal);
     if (table == NULL) {
         return my_error(b->diag, ER_NONUPDATEABLE_COLUMN, arena_strdup(b->arena, named->name));
     }
     for (uint32_t i = 0; i < b->stmt->target_count; i++) {
         const struct lnode *other = b->stmt->targets[i].table_node;
-        if (other != table && is_below(view, other)) {
+        if (other != table && bind__is_below(view, other)) {
             return of_view(b, ER_VIEW_MULTIUPDATE, view);
         }
     }
@@ -211,16 +209,17 @@ static struct lnode *only_table(struct lnode *n, uint32_t *io_count)
     return found;
 }
 
-db_err bind__view_rows(struct binder *b, struct lnode *from, struct lnode **ret_table)
+db_err bind__view_rows(struct binder *b, struct lnode *from, struct lnode *view,
+                       struct lnode **ret_table)
 {
     uint32_t count = 0;
     *ret_table = NULL;
-    if (from->kind != LNODE_PROJECT || from->u.project.view == NULL || !can_change(from)) {
+    if (view->kind != LNODE_PROJECT || view->u.project.view == NULL || !bind__view_merges(view)) {
         return ERR_OK;
     }
-    struct lnode *table = only_table(from, &count);
+    struct lnode *table = only_table(view, &count);
     if (count != 1) {
-        return of_view(b, ER_VIEW_DELETE_MERGE_VIEW, from);
+        return of_view(b, ER_VIEW_DELETE_MERGE_VIEW, view);
     }
     *ret_table = table;
     return carry_table(b, from, table);
@@ -230,4 +229,66 @@ bool bind__is_join_view(struct lnode *view)
 {
     uint32_t count = 0;
     return only_table(view, &count) != NULL && count > 1;
+}
+
+/* ---- LIMIT ---- */
+
+static bool shows_key(const struct table_def *def, const bool *shown)
+{
+    bool all = true;
+    for (uint32_t i = 0; i < def->index_count; i++) {
+        const struct index_def *ix = &def->indexes[i];
+        bool whole = ix->kind == INDEX_PRIMARY || ix->kind == INDEX_UNIQUE;
+        for (uint32_t p = 0; p < ix->part_count && whole; p++) {
+            const struct column_def *c = &def->columns[ix->parts[p].column];
+            whole = shown[c->ordinal] && (c->type.flags & TYPE_F_NOT_NULL) != 0;
+        }
+        if (whole) {
+            return true;
+        }
+    }
+    for (uint32_t i = 0; i < def->column_count; i++) {
+        all = all && (shown[i] || def->columns[i].hidden);
+    }
+    return all;
+}
+
+db_err bind__view_limit(struct binder *b, struct lnode *from, const char *kind)
+{
+    struct lnode *table = bind__target_table(from);
+    uint32_t count = 0;
+    bool flat = table != NULL;
+    if (flat ? table->u.table.via_view_count == 0
+             : from->kind != LNODE_PROJECT || from->u.project.view == NULL) {
+        return ERR_OK;
+    }
+    table = flat ? table : only_table(from, &count);
+    if (table == NULL || count > 1) {
+        return ERR_OK;
+    }
+    bool *shown = BIND_ARRAY(b, bool, table->column_count + 1);
+    if (shown == NULL) {
+        return ERR_NOMEM;
+    }
+    const struct lnode *named = flat ? table : from;
+    for (uint32_t i = 0; i < named->column_count; i++) {
+        uint32_t ordinal = i;
+        bool is = flat ? table->columns[i].name.len != 0
+                       : bind__trace(from, from->columns[i].id, &ordinal) != NULL;
+        shown[ordinal] = shown[ordinal] || is;
+    }
+    if (shows_key(table->u.table.def, shown)) {
+        return ERR_OK;
+    }
+    if (b->opts->view_limit_needs_key) {
+        b->stmt->session_bound = true;
+        return my_error(b->diag, ER_NON_UPDATABLE_TABLE,
+                        arena_strdup(b->arena, named->columns[0].table), kind);
+    }
+    b->stmt->session_bound = true; /* the note is the statement's own */
+    if (b->opts->warn != NULL) {
+        b->opts->warn(b->opts->env, CAST_NOTE, ER_WARN_VIEW_WITHOUT_KEY,
+                      my_error_format(ER_WARN_VIEW_WITHOUT_KEY));
+    }
+    return ERR_OK;
 }

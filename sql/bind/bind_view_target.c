@@ -20,6 +20,9 @@ struct flat {
     const struct table_def *top; /* the view that the statement names */
     uint32_t *needs;             /* of the views, the one that is named first */
     uint32_t need_count;
+    bool insert;   /* conditions are of no use but as checks */
+    col_id_t *ids; /* as in struct rule_check, for all levels so far */
+    uint32_t id_count;
 };
 
 static bool is_column(const struct bexpr *e)
@@ -69,7 +72,7 @@ static db_err add_filter(struct binder *b, struct flat *f, const struct lnode *n
         if (c == NULL) {
             return ERR_NOMEM;
         }
-        *ret_is = f->shown_count == 0 || (!e->has_subquery && to_table(f, c));
+        *ret_is = f->shown_count == 0 || (e->has_subquery ? f->insert : to_table(f, c));
         list[f->count + i] = c;
     }
     f->conjuncts = list;
@@ -88,6 +91,39 @@ static void number_slots(struct bexpr *e, col_id_t first)
     }
 }
 
+/* Another level's names of the table's columns: of the table itself, or of those that are shown. */
+static db_err add_ids(struct binder *b, struct flat *f)
+{
+    uint32_t n = f->table->column_count;
+    col_id_t *grown = BIND_ARRAY(b, col_id_t, f->id_count + n + 1);
+    if (grown == NULL) {
+        return ERR_NOMEM;
+    }
+    if (f->id_count != 0) {
+        memcpy(grown, f->ids, f->id_count * sizeof(*grown));
+    }
+    for (uint32_t i = 0; i < n && f->shown == NULL; i++) {
+        grown[i] = f->table->columns[i].id;
+    }
+    for (uint32_t i = 0; i < f->shown_count; i++) {
+        grown[f->id_count + f->shown[i].expr->u.column.id - f->table->columns[0].id] =
+            f->shown[i].out;
+    }
+    f->ids = grown;
+    f->id_count += n;
+    return ERR_OK;
+}
+
+static bool any_subquery(const struct lnode *n)
+{
+    for (uint32_t i = 0; i < n->u.filter.count; i++) {
+        if (n->u.filter.conjuncts[i]->has_subquery) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static db_err add_checks(struct binder *b, struct flat *f, uint32_t first)
 {
     uint32_t total = f->check_count + (f->count - first);
@@ -100,15 +136,17 @@ static db_err add_checks(struct binder *b, struct flat *f, uint32_t first)
     }
     for (uint32_t i = first; i < f->count; i++) {
         struct rule_check *c = &list[f->check_count++];
-        if (f->conjuncts[i]->has_subquery) {
-            return my_error(b->diag, ER_NOT_SUPPORTED_YET,
-                            "WITH CHECK OPTION of a view with a subquery");
-        }
+        bool subquery = f->conjuncts[i]->has_subquery;
         c->expr = bexpr_clone(b->arena, f->conjuncts[i]);
         if (c->expr == NULL) {
             return ERR_NOMEM;
         }
-        number_slots(c->expr, f->table->columns[0].id);
+        if (subquery) {
+            c->ids = f->ids;
+            c->id_count = f->id_count;
+        } else {
+            number_slots(c->expr, f->table->columns[0].id);
+        }
         c->of_view = true;
         c->name = f->top->name;
         c->schema = f->top->schema_name;
@@ -137,7 +175,7 @@ static db_err add_project(struct binder *b, struct flat *f, const struct lnode *
     }
     f->shown = shown;
     f->shown_count = count;
-    return ERR_OK;
+    return *ret_is ? add_ids(b, f) : ERR_OK;
 }
 
 static db_err add_need(struct binder *b, struct flat *f, uint32_t need)
@@ -170,7 +208,7 @@ static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool ca
     case LNODE_TABLE:
         f->table = n;
         *ret_is = n->u.table.def->kind == TABLE_BASE;
-        return ERR_OK;
+        return add_ids(b, f);
     case LNODE_FILTER:
     case LNODE_PROJECT: break;
     default: *ret_is = false; return ERR_OK;
@@ -181,6 +219,10 @@ static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool ca
     }
     if (n->kind == LNODE_PROJECT) {
         return add_project(b, f, n, ret_is);
+    }
+    if (checked && !f->insert && any_subquery(n)) {
+        *ret_is = false; /* it is needed twice: bind_view_check.c */
+        return ERR_OK;
     }
     uint32_t first = f->count;
     TRY(add_filter(b, f, n, ret_is));
@@ -218,10 +260,10 @@ static db_err rename_columns(struct binder *b, const struct flat *f, const struc
     return ERR_OK;
 }
 
-db_err bind__view_target(struct binder *b, struct lnode *view, col_id_t **ret_ids,
+db_err bind__view_target(struct binder *b, struct lnode *view, bool insert, col_id_t **ret_ids,
                          struct lnode **ret)
 {
-    struct flat f = {0};
+    struct flat f = {.insert = insert};
     bool is = view->kind == LNODE_PROJECT && view->column_count != 0;
     *ret = view;
     if (is) {

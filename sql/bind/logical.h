@@ -233,12 +233,22 @@ struct bound_assign {
     struct bexpr *expr;
 };
 
+struct col_pair {
+    col_id_t here, there;
+};
+
 struct bound_target { /* a table that DML changes */
     const struct table_def *def;
     struct lnode *table_node;
     col_id_t *columns;              /* by ordinal: where its columns are in the source */
     struct rule_check *view_checks; /* WITH CHECK OPTION (sql/bind/table_rules.h) */
     uint32_t view_check_count;
+    /* UPDATE of a view that is a derived table: its checks name columns of another tree; `pairs`
+     * tells which of ours are meant (here) */
+    struct rule_check *joined_checks;
+    uint32_t joined_count;
+    struct col_pair *pairs;
+    uint32_t pair_count;
 };
 
 struct bound_stmt {

@@ -2,11 +2,21 @@
 
 #include "sql/parser/parser.h"
 
+static bool is_subquery(const struct bexpr *e)
+{
+    return e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED;
+}
+
 static bool note(const struct bexpr *e, void *arg)
 {
     bool *reads = arg;
     if (e->kind == BEXPR_COLUMN) {
         reads[e->u.column.slot] = true;
+    }
+    for (uint32_t i = 0; is_subquery(e) && i < e->u.subquery.sub->outer_count; i++) {
+        if (e->u.subquery.outer_slots[i] != UINT32_MAX) {
+            reads[e->u.subquery.outer_slots[i]] = true;
+        }
     }
     return true;
 }
@@ -213,7 +223,8 @@ struct reads_any {
 static bool look(const struct bexpr *e, void *arg)
 {
     struct reads_any *a = arg;
-    a->found = a->found || (e->kind == BEXPR_COLUMN && a->columns[e->u.column.slot]);
+    a->found =
+        a->found || (e->kind == BEXPR_COLUMN && a->columns[e->u.column.slot]) || is_subquery(e);
     return !a->found;
 }
 

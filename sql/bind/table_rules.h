@@ -16,6 +16,10 @@ struct rule_check {
     struct bexpr *expr;
     bool of_view; /* WITH CHECK OPTION: must be TRUE, tells of the view schema.name */
     struct slice schema;
+    /* A view's with a subquery, before it is planned: the ids under which it names the table's
+     * columns, by ordinal, once for each view (0: not named so). NULL: the slots are ordinals. */
+    col_id_t *ids;
+    uint32_t id_count;
 };
 
 struct table_rules {

@@ -70,6 +70,25 @@ static db_err write_changed(struct change_row *c, struct exec_ctx *ctx, const st
     return ERR_OK;
 }
 
+/* The view's conditions on the row of the join, with the new values in it. */
+static db_err joined_checks(struct change_row *c, struct exec_ctx *ctx, const struct value *row,
+                            bool *ret_pass)
+{
+    const struct plan_target *t = c->target;
+    for (uint32_t i = 0; i < t->table->column_count; i++) { /* the generated ones, too */
+        struct vector *slot = &c->scratch->columns[t->slots[i]];
+        vector_reset(slot);
+        TRY(vector_set(slot, 0, &row[i]));
+    }
+    *ret_pass = true;
+    for (uint32_t i = 0; i < t->joined_count && *ret_pass; i++) {
+        struct vector *v;
+        TRY(expr_eval(ctx, c->joined[i], c->scratch, &v));
+        TRY(row_rules_judge(ctx, &t->joined_checks[i], v, ret_pass));
+    }
+    return ERR_OK;
+}
+
 db_err change_row_update(struct change_row *c, struct exec_ctx *ctx, const struct value *old,
                          uint64_t number)
 {
@@ -86,6 +105,13 @@ db_err change_row_update(struct change_row *c, struct exec_ctx *ctx, const struc
     if (c->rules->rules != NULL && !row_equal(c->target->table, old, row)) {
         bool pass;
         TRY(row_rules_apply(c->rules, ctx, number, row, &pass));
+        if (!pass) {
+            return ERR_OK;
+        }
+    }
+    if (c->target->joined_count != 0 && !row_equal(c->target->table, old, row)) {
+        bool pass;
+        TRY(joined_checks(c, ctx, row, &pass));
         if (!pass) {
             return ERR_OK;
         }

@@ -11,6 +11,7 @@ struct change_row {
     struct expr_state **assigns; /* by assignment; NULL: a constant or a parameter */
     struct chunk *scratch;   /* one row of the columns that the expressions read; NULL: none does */
     struct row_rules *rules; /* of the target's rules */
+    struct expr_state **joined; /* of the target's joined_checks */
     bool ignore;
 };
 

@@ -18,6 +18,7 @@ struct op_change {
     struct row_writer *writers;   /* by target */
     struct changed_rows *targets; /* by target */
     struct expr_state ***assigns; /* by target, then assignment */
+    struct expr_state ***joined;  /* by target, then check (plan_target.joined_checks) */
     struct row_rules *rules;      /* by target */
     struct chunk scratch;         /* one row of the child's columns */
     uint32_t opened;
@@ -55,8 +56,10 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
     s->writers = ARENA_ARRAY(ctx->arena, struct row_writer, count);
     s->targets = ARENA_ARRAY(ctx->arena, struct changed_rows, count);
     s->assigns = ARENA_ARRAY(ctx->arena, struct expr_state **, count);
+    s->joined = ARENA_ARRAY(ctx->arena, struct expr_state **, count);
     s->rules = ARENA_ARRAY(ctx->arena, struct row_rules, count);
-    if (s->writers == NULL || s->targets == NULL || s->assigns == NULL || s->rules == NULL) {
+    if (s->writers == NULL || s->targets == NULL || s->assigns == NULL || s->joined == NULL ||
+        s->rules == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -70,6 +73,13 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
         }
         for (uint32_t k = 0; k < t->assign_count; k++) {
             TRY(expr_prepare(ctx, t->assigns[k].expr, &s->assigns[i][k]));
+        }
+        s->joined[i] = ARENA_ARRAY(ctx->arena, struct expr_state *, t->joined_count + 1);
+        if (s->joined[i] == NULL) {
+            return ERR_LIMIT;
+        }
+        for (uint32_t k = 0; k < t->joined_count; k++) {
+            TRY(expr_prepare(ctx, t->joined_checks[k].expr, &s->joined[i][k]));
         }
     }
     TRY(scratch_row(ctx, n->children[0], &s->scratch));
@@ -178,6 +188,7 @@ static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
                                 .assigns = s->assigns[target],
                                 .scratch = &s->scratch,
                                 .rules = &s->rules[target],
+                                .joined = s->joined[target],
                                 .ignore = s->op.node->u.dml.ignore};
     return change_row_update(&change, ctx, &c->rows[(size_t)i * t->table->column_count], i + 1ull);
 }

@@ -250,12 +250,10 @@ db_err whole_row_read(struct whole_row *w, struct exec_ctx *ctx, struct slice st
 /* ---- checks ---- */
 
 /* MYSQL: only FALSE violates; the checks run in the order of their names. */
-static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool *ret_pass)
+db_err row_rules_judge(struct exec_ctx *ctx, const struct rule_check *rule, const struct vector *v,
+                       bool *ret_pass)
 {
-    struct vector *v;
     bool holds;
-    TRY(expr_eval(ctx, r->checks[i], &r->row, &v));
-    const struct rule_check *rule = &r->rules->checks[i];
     if (vec_is_null(v, 0) && !rule->of_view) {
         return ERR_OK;
     }
@@ -279,6 +277,13 @@ static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool 
     exec__warn_text(ctx, CAST_WARNING, d.number, d.text);
     *ret_pass = false;
     return ERR_OK;
+}
+
+static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool *ret_pass)
+{
+    struct vector *v;
+    TRY(expr_eval(ctx, r->checks[i], &r->row, &v));
+    return row_rules_judge(ctx, &r->rules->checks[i], v, ret_pass);
 }
 
 db_err row_rules_apply(struct row_rules *r, struct exec_ctx *ctx, uint64_t number,

@@ -23,6 +23,10 @@ MUST_USE db_err row_rules_default(struct row_rules *r, struct exec_ctx *ctx, con
 /* The default of one column, if it is a rule, from the row as it is now. */
 MUST_USE db_err row_rules_default_of(struct row_rules *r, struct exec_ctx *ctx, uint32_t ordinal,
                                      uint64_t number, struct value *row);
+/* What came of a check: row 0 of v. *ret_pass as below, untouched when the check holds. 1369, 3819.
+ */
+MUST_USE db_err row_rules_judge(struct exec_ctx *ctx, const struct rule_check *rule,
+                                const struct vector *v, bool *ret_pass);
 /* Computes the generated columns of the row (values by ordinal; text in r->values) and then the
  * checks. *ret_pass false: a check is violated and the statement has IGNORE: it has been warned of,
  * and the row is not to be written. `number`: 1-based row of the statement, for messages.

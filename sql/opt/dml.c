@@ -116,13 +116,78 @@ static db_err make_target(struct optimizer *o, const struct bound_target *bt,
     return bind_virtual_columns(o->arena, o->opts->bind, t, NULL, o->diag, &ret->virtuals);
 }
 
+/* ---- check options of views ---- */
+
+/* Slots of a table's columns under several names: which name it was is of no interest. */
+static void fold_slots(struct bexpr *e, uint32_t width)
+{
+    if (e->kind == BEXPR_COLUMN) {
+        e->u.column.slot %= width;
+    }
+    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
+        for (uint32_t i = 0; i < e->u.subquery.sub->outer_count; i++) {
+            if (e->u.subquery.outer_slots[i] != UINT32_MAX) {
+                e->u.subquery.outer_slots[i] %= width;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        fold_slots(e->args[i], width);
+    }
+}
+
+static db_err add_view_checks(struct optimizer *o, const struct bound_target *target,
+                              struct table_rules **io_rules)
+{
+    uint32_t n = target->view_check_count;
+    struct rule_check *checks = OPT_ARRAY(o, struct rule_check, n + 1);
+    if (checks == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        checks[i] = target->view_checks[i];
+        if (checks[i].ids != NULL) {
+            TRY(opt__resolve(o, checks[i].expr, checks[i].ids, checks[i].id_count,
+                             &checks[i].expr));
+            fold_slots(checks[i].expr, target->def->column_count);
+        }
+    }
+    return table_rules_add_checks(o->arena, target->def, checks, n, io_rules);
+}
+
+/* The checks name columns of the view's other tree. */
+static db_err joined_checks(struct optimizer *o, const struct bound_target *target,
+                            const struct phys *rows, struct plan_target *t)
+{
+    uint32_t width = rows->node->column_count;
+    col_id_t *cols = OPT_ARRAY(o, col_id_t, width + 1);
+    t->joined_checks = OPT_ARRAY(o, struct rule_check, target->joined_count + 1);
+    if (cols == NULL || t->joined_checks == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < width; i++) {
+        cols[i] = rows->cols[i];
+        for (uint32_t k = 0; k < target->pair_count; k++) {
+            if (target->pairs[k].here == rows->cols[i]) {
+                cols[i] = target->pairs[k].there;
+            }
+        }
+    }
+    for (uint32_t i = 0; i < target->joined_count; i++) {
+        t->joined_checks[i] = target->joined_checks[i];
+        TRY(opt__resolve(o, target->joined_checks[i].expr, cols, width, &t->joined_checks[i].expr));
+    }
+    t->joined_count = target->joined_count;
+    return ERR_OK;
+}
+
 /* The rules that an UPDATE's assignments concern; what it can change, by column. */
 static db_err update_rules(struct optimizer *o, const struct table_def *t,
                            const struct plan_assign *assigns, uint32_t count, bool *ret_changed,
                            const struct bound_target *target, struct table_rules **ret)
 {
     TRY(bind_table_rules(o->arena, o->opts->bind, t, RULES_NO_DEFAULTS, o->diag, ret));
-    TRY(table_rules_add_checks(o->arena, t, target->view_checks, target->view_check_count, ret));
+    TRY(add_view_checks(o, target, ret));
     for (uint32_t i = 0; i < count; i++) {
         ret_changed[assigns[i].column] = true;
     }
@@ -327,8 +392,7 @@ static db_err plan_insert(struct optimizer *o)
     TRY(make_target(o, &s->targets[0], NULL, p->u.insert.target));
     TRY(bind_table_rules(o->arena, o->opts->bind, t, RULES_ROW_DEFAULTS, o->diag,
                          &p->u.insert.target->rules));
-    TRY(table_rules_add_checks(o->arena, t, s->targets[0].view_checks,
-                               s->targets[0].view_check_count, &p->u.insert.target->rules));
+    TRY(add_view_checks(o, &s->targets[0], &p->u.insert.target->rules));
     p->u.insert.columns = s->insert_columns;
     p->u.insert.column_count = s->insert_column_count;
     p->u.insert.replace = s->replace;
@@ -405,6 +469,7 @@ static db_err plan_assigns(struct optimizer *o, uint32_t target, const struct ph
     TRY(update_rules(o, t->table, t->assigns, t->assign_count, changed, &s->targets[target],
                      &t->rules));
     touch_indexes(t, changed);
+    TRY(joined_checks(o, &s->targets[target], rows, t));
     return fk_graph_add(graph, t->table, true, true, changed, &t->fks);
 }
 
@@ -446,7 +511,8 @@ static db_err plan_change(struct optimizer *o, enum plan_kind kind)
     }
     TRY(graph_done(o, &graph));
     o->plan->root = p;
-    if (rows.one_row && rows.node->kind == PLAN_POINT_GET && s->target_count == 1) {
+    if (rows.one_row && rows.node->kind == PLAN_POINT_GET && s->target_count == 1 &&
+        s->targets[0].joined_count == 0) {
         o->plan->shape = kind == PLAN_UPDATE ? PLAN_SHAPE_POINT_UPDATE : PLAN_SHAPE_POINT_DELETE;
     }
     return ERR_OK;

@@ -153,6 +153,9 @@ struct plan_target {
     struct table_rules *rules;
     struct table_rules *odku_rules; /* INSERT ... ON DUPLICATE KEY UPDATE: of the update */
     struct table_rules *virtuals;   /* the VIRTUAL columns, for rows read whole; NULL: none */
+    /* UPDATE: of views that are joins: asked of the child's row with the new values in it */
+    struct rule_check *joined_checks;
+    uint32_t joined_count;
     const struct fk_table *fks;     /* foreign keys (sql/opt/fk_plan.h) that concern the statement;
                                        NULL: none */
     bool reread; /* an action of the statement's own may have changed the row since it was read */

@@ -46,6 +46,8 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
     *ret = (struct bind_opts){.snapshot = snap,
                               .current_schema = s->has_schema ? s->schema : SLICE_EMPTY,
                               .sql_mode = s->vars.sql_mode,
+                              .view_limit_needs_key =
+                                  vars__get(s, VAR_updatable_views_with_limit)->i == 0,
                               .connection_collation = s->vars.collation_connection,
                               .database_collation = s->vars.collation_database,
                               .localized = s->vars.locale != date_locale_en_us,
