@@ -3,6 +3,7 @@
 
 #include "sql/diag/my_error.h"
 #include "sql/exec/fk.h"
+#include "sql/exec/insert_rows.h"
 
 static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k, struct value *ret)
 {
@@ -67,7 +68,7 @@ static db_err write_changed(struct change_row *c, struct exec_ctx *ctx, const st
     }
     TRY(err);
     ctx->changed_rows++;
-    return ERR_OK;
+    return insert_rows_number_set(ctx, c->target->table, old, row);
 }
 
 /* The view's conditions on the row of the join, with the new values in it. */

@@ -186,20 +186,23 @@ static bool wants_number(const struct exec_ctx *ctx, const struct value *v)
     return v->is_null || (zero && (ctx->sql_mode & SQL_MODE_NO_AUTO_VALUE_ON_ZERO) == 0);
 }
 
+/* MYSQL: the first number of a statement is cut to the type's greatest, which is a duplicate then;
+ * for those behind it there is none. */
 static db_err set_number(struct insert_rows *s, struct exec_ctx *ctx, uint32_t column,
                          uint64_t number, struct value *row)
 {
-    struct value v = value_uint(number);
     struct sql_type t = type_int(TYPE_BIGINT, true);
     const struct sql_type *ct = &s->table->columns[column].type;
     if (type_is_integer(ct)) {
         int64_t min;
         uint64_t max;
         type_int_range(ct, &min, &max);
-        if (number > max) {
+        if (number == UINT64_MAX || (number > max && ctx->first_insert_id != 0)) {
             return my_error(ctx->diag, ER_AUTOINC_READ_FAILED);
         }
+        number = number > max ? max : number;
     }
+    struct value v = value_uint(number);
     return row_assign(ctx, s->table, column, &t, &v, s->number, row);
 }
 
@@ -219,6 +222,20 @@ static uint32_t numbers_wanted(const struct exec_ctx *ctx, const struct value *r
     return need;
 }
 
+static db_err next_numbers(struct exec_ctx *ctx, struct slice name, uint64_t floor, uint32_t count,
+                           uint64_t *ret_next)
+{
+    uint64_t step = ctx->auto_inc_step == 0 ? 1 : ctx->auto_inc_step;
+    uint64_t offset = ctx->auto_inc_offset == 0 ? 1 : ctx->auto_inc_offset;
+    db_err err =
+        storage_sequence_next(ctx->storage, name, floor, count, step, offset, ctx->diag, ret_next);
+    if (err != ERR_LIMIT) {
+        return err;
+    }
+    diag_reset(ctx->diag);
+    return my_error(ctx->diag, ER_AUTOINC_READ_FAILED);
+}
+
 /* MYSQL: numbers given in the rows count from there on: a row without one gets more than each row
  * before it has. The numbers of all rows are taken at once; those that an explicit one has passed
  * are lost. */
@@ -228,12 +245,12 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
     uint32_t width = s->table->column_count;
     uint32_t col = (uint32_t)s->table->auto_increment;
     uint64_t step = ctx->auto_inc_step == 0 ? 1 : ctx->auto_inc_step;
-    uint64_t offset = ctx->auto_inc_offset == 0 ? 1 : ctx->auto_inc_offset;
     uint64_t start = s->table->auto_increment_start;
     uint64_t next = 0;
     uint64_t highest = 0; /* explicit, not yet told to the sequence */
     uint64_t told = 0;
-    uint32_t left = 0; /* numbers from `next` on that are ours */
+    uint64_t shown = 0; /* the last explicit one, negative ones as well */
+    uint32_t left = 0;  /* numbers from `next` on that are ours */
     uint8_t key[16];
     struct slice name = sequence_key(s->table, false, key);
     for (uint32_t i = 0; i < n; i++) {
@@ -242,6 +259,7 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
             uint64_t given = explicit_number(v);
             highest = given > highest && given > told ? given : highest;
             told = given > told ? given : told;
+            shown = v->phys == PHYS_INT ? v->u : given;
             left = left != 0 && given >= next ? 0 : left;
             continue;
         }
@@ -258,18 +276,35 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
             }
             /* MYSQL: at first as many as there are rows, even when some have numbers. */
             left = next == 0 ? n : numbers_wanted(ctx, rows + col, width, i, n);
-            TRY(storage_sequence_next(ctx->storage, name, start == 0 ? 0 : start - 1, left, step,
-                                      offset, ctx->diag, &next));
+            TRY(next_numbers(ctx, name, start == 0 ? 0 : start - 1, left, &next));
+            if (step >
+                1) { /* MYSQL: what comes next is a step further, whatever the step then is */
+                TRY(storage_sequence_raise(ctx->storage, name, next + left * step - 1, ctx->diag));
+            }
         }
         TRY(set_number(s, ctx, col, next, &rows[(size_t)i * width]));
         ctx->first_insert_id = ctx->first_insert_id == 0 ? next : ctx->first_insert_id;
         next += step;
         left--;
     }
-    if (told != 0) {
-        ctx->last_insert_id = told;
+    if (shown != 0) {
+        ctx->last_insert_id = told != 0 ? told : shown;
     }
     return highest == 0 ? ERR_OK : storage_sequence_raise(ctx->storage, name, highest, ctx->diag);
+}
+
+db_err insert_rows_number_set(struct exec_ctx *ctx, const struct table_def *t,
+                              const struct value *old, const struct value *row)
+{
+    uint8_t key[16];
+    if (t->auto_increment < 0) {
+        return ERR_OK;
+    }
+    uint64_t given = explicit_number(&row[t->auto_increment]);
+    return given == 0 || given == explicit_number(&old[t->auto_increment])
+               ? ERR_OK
+               : storage_sequence_raise(ctx->storage, sequence_key(t, false, key), given,
+                                        ctx->diag);
 }
 
 static db_err row_ids(struct insert_rows *s, struct exec_ctx *ctx, struct value *rows, uint32_t n)

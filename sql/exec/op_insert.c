@@ -193,7 +193,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
         return ERR_OK;
     }
     TRY(write_update(s, ctx, old, changed));
-    return ERR_OK;
+    return insert_rows_number_set(ctx, s->table, old, changed);
 }
 
 static uint32_t last_unique(const struct table_def *t)

@@ -156,8 +156,8 @@ struct plan_target {
     /* UPDATE: of views that are joins: asked of the child's row with the new values in it */
     struct rule_check *joined_checks;
     uint32_t joined_count;
-    const struct fk_table *fks;     /* foreign keys (sql/opt/fk_plan.h) that concern the statement;
-                                       NULL: none */
+    const struct fk_table *fks; /* foreign keys (sql/opt/fk_plan.h) that concern the statement;
+                                   NULL: none */
     bool reread; /* an action of the statement's own may have changed the row since it was read */
 };
 

@@ -491,8 +491,10 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
         s->env.last_insert_id = (int64_t)ctx->first_insert_id;
     }
     if (st->load == NULL) { /* MYSQL: LOAD DATA tells none */
-        st->status.last_insert_id =
-            ctx->first_insert_id != 0 ? ctx->first_insert_id : ctx->last_insert_id;
+        bool given = s->insert_id_given && plan->kind != BOUND_DELETE;
+        st->status.last_insert_id = ctx->first_insert_id != 0 ? ctx->first_insert_id
+                                    : given                   ? s->last_insert_id
+                                                              : ctx->last_insert_id;
     }
     return session__ok(st, ctx->affected_rows, info == NULL ? SLICE_EMPTY : slice_str(info));
 }

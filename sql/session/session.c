@@ -430,6 +430,7 @@ static struct sql_session *of_env(struct eval_env *env)
 static void set_last_insert_id(struct eval_env *env, uint64_t id)
 {
     of_env(env)->last_insert_id = id;
+    of_env(env)->insert_id_given = true;
     env->last_insert_id = (int64_t)id;
 }
 

@@ -214,6 +214,7 @@ struct sql_session {
     struct eval_env env;
     struct rand rand;
     uint64_t last_insert_id, last_insert_id_shown;
+    bool insert_id_given; /* LAST_INSERT_ID(n) was called in this statement */
     int64_t row_count, found_rows;
     /* prepared statements by name (SQL PREPARE) */
     struct named_stmt *named;

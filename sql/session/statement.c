@@ -389,6 +389,7 @@ void session__begin_statement(struct sql_session *s)
     s->state_changed = false;
     s->env.now_us = s->vars.timestamp != 0 ? (uint64_t)(s->vars.timestamp * 1e6) : clock_wall_us();
     s->env.sql_mode = s->vars.sql_mode;
+    s->insert_id_given = false;
     s->env.row_count = s->row_count;
     s->env.found_rows = s->found_rows;
     s->env.div_precision_increment = s->vars.div_precision_increment;
