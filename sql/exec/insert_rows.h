@@ -44,7 +44,8 @@ MUST_USE db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx,
  * that the numbers are consecutive. May park. */
 MUST_USE db_err insert_rows_number(struct insert_rows *s, struct exec_ctx *ctx, struct value *rows,
                                    uint32_t n);
-/* An update has written `row` for `old`: the numbers that are given go on from its own. May park. */
+/* An update has written `row` for `old`: the numbers that are given go on from its own. May park.
+ */
 MUST_USE db_err insert_rows_number_set(struct exec_ctx *ctx, const struct table_def *t,
                                        const struct value *old, const struct value *row);
 
