@@ -213,6 +213,9 @@ struct raft_log_holder {
 void raft_log_oldest(struct raft_log *log, struct raft_log_holder *holders, size_t max,
                      size_t *ret_count);
 
+/* The disk is full, and what is left of the log is for what is on its way: submit nothing new. */
+bool raft_log_low(const struct raft_log *log);
+
 struct raft_log_stats {
     uint64_t rounds, batches, records, entries, bytes; /* since open */
     uint64_t write_ns, sync_ns;                        /* sums over rounds */

@@ -169,6 +169,7 @@ struct raft_log {
     unsigned ready_count;
     unsigned segment_count;
     enum log_ready_state ready_state;
+    _Atomic bool low; /* written under seg_lock */
     uint64_t next_no;
     bool prep_stop;
     bool prep_busy; /* a step has released the lock */
@@ -230,7 +231,8 @@ MUST_USE db_err log__segment_header(struct raft_log *log, struct log_segment *se
 bool log__prepare_step(struct raft_log *log);
 void *log__prepare_main(void *arg);
 /* Writer: the next prepared segment becomes active. append: entries are to be written, they may not
- * take the reserve. Waits for the preparer if it must. ERR_DISK_FULL, ERR_IO. */
+ * take the reserve, nor, unless the disk is full, the one before it. Waits for the preparer if it
+ * must. ERR_DISK_FULL, ERR_IO. */
 MUST_USE db_err log__segment_roll(struct raft_log *log, bool append);
 /* Writer: may the active segment take entries now? */
 bool log__segment_may_append(struct raft_log *log);

@@ -7,9 +7,12 @@
  * becomes a ready one with a new number and a new header; its old bytes stay and are told from new
  * records by the checksum's salt.
  *
- * One of the ready segments is the reserve. When the disk is full and only the reserve is left,
- * entries are refused; compactions, hard states and removals still find room there, and they are
- * what frees old segments, which are then recycled: the log gets out of a full disk without help.
+ * Two of the ready segments are kept back. Entries wait for the preparer rather than take one of
+ * them; only when the disk is known to be full (raft_log_low then tells: nothing new) may those
+ * that were on their way fill one, so that they end with an outcome. The last one is the reserve,
+ * never for entries: compactions, hard states and removals still find room there, and they are what
+ * frees old segments, which are then recycled: the log gets out of a full disk without help. It is
+ * also what a start on a full disk needs.
  *
  * The order of the steps makes every crash harmless: a file gets its new name (synced) before its
  * new header; a file whose header does not fit its name and that holds no record of that number was
@@ -168,6 +171,19 @@ static unsigned ready_target(const struct raft_log *log)
     return log->opts.spare_segments + 1;
 }
 
+/* Ready segments that are not for new entries. */
+static unsigned kept(const struct raft_log *log)
+{
+    return log->opts.spare_segments < 2 ? log->opts.spare_segments : 2;
+}
+
+/* seg_lock held. */
+static void tell_low(struct raft_log *log)
+{
+    bool low = log->ready_state == LOG_READY_FULL && log->ready_count <= kept(log);
+    atomic_store_explicit(&log->low, low, memory_order_relaxed);
+}
+
 static void ready_set(struct raft_log *log, db_err err)
 {
     if (err == ERR_OK) {
@@ -177,6 +193,7 @@ static void ready_set(struct raft_log *log, db_err err)
     } else {
         log->ready_state = LOG_READY_FAILED;
     }
+    tell_low(log);
     (void)pthread_cond_broadcast(&log->seg_ready);
 }
 
@@ -253,8 +270,8 @@ void *log__prepare_main(void *arg)
 /* seg_lock held. */
 static bool may_take(const struct raft_log *log, bool append)
 {
-    unsigned keep = append && log->ready_state == LOG_READY_FULL ? 1 : 0;
-    return log->ready_count > keep;
+    unsigned keep = log->ready_state == LOG_READY_FULL ? 1 : kept(log);
+    return log->ready_count > (append ? keep : 0);
 }
 
 db_err log__segment_roll(struct raft_log *log, bool append)
@@ -284,6 +301,7 @@ db_err log__segment_roll(struct raft_log *log, bool append)
         log->active_reserve = log->ready_state == LOG_READY_FULL && log->ready_count == 1;
         struct list *node = list_pop_front(&log->ready);
         log->ready_count--;
+        tell_low(log);
         log->active = CONTAINER_OF(node, struct log_segment, node);
         list_push_back(&log->segments, node);
         log->segment_count++;
@@ -306,4 +324,9 @@ bool log__segment_may_append(struct raft_log *log)
         (void)pthread_mutex_unlock(&log->seg_lock);
     }
     return !log->active_reserve;
+}
+
+bool raft_log_low(const struct raft_log *log)
+{
+    return atomic_load_explicit(&log->low, memory_order_relaxed);
 }

@@ -65,7 +65,7 @@ db_err replica_propose(struct replica *r, struct proposal *p, struct diag *diag)
         return diag_set(diag, ERR_LIMIT, "a write of %zu bytes; at most %d go at once",
                         p->payload.len, RANGE_ENTRY_MAX);
     }
-    if (UNLIKELY((atomic_load_explicit(&rs->disk_full, memory_order_relaxed) & ~FULL_SOON) != 0)) {
+    if (UNLIKELY((atomic_load_explicit(&rs->disk_full, memory_order_relaxed) & ~FULL_MILD) != 0)) {
         return space_refuse(diag);
     }
     atomic_fetch_add(&rs->proposers, 1);

@@ -556,7 +556,12 @@ enum full_reason {
     FULL_SOON = 1,   /* little is left: what ends transactions goes on */
     FULL_LOG = 2,    /* the log has refused entries */
     FULL_ENGINE = 4, /* the engine has refused a batch */
+    FULL_KEPT = 8,   /* log or engine goes on with what is kept for what is on its way */
 };
+/* These say that little is left, and do not stop what ends transactions. */
+enum { FULL_MILD = FULL_SOON | FULL_KEPT };
+/* Looks whether log or engine go on with what is kept: cheap, after every write. */
+void space_note(struct range_store *rs);
 void range_store_set_full(struct range_store *rs, enum full_reason why, bool full);
 /* ERR_DISK_FULL with its text. */
 MUST_USE db_err space_refuse(struct diag *diag);

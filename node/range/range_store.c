@@ -230,6 +230,7 @@ static void wait_for_proposers(struct range_store *rs)
 void range_store_stop(struct range_store *rs)
 {
     atomic_store(&rs->stopping, true);
+    engine_hurry(rs->opts.engine);
     merge_queue_stop(rs);
     upkeep_stop(rs);
     space_stop(rs);

@@ -328,6 +328,7 @@ static void on_log_done(void *arg, db_err err)
     if (err == ERR_OK) {
         range_store_set_full(l->rs, FULL_LOG, false);
     }
+    space_note(l->rs);
     for (size_t i = 0; i < s->item_count; i++) {
         if (err == ERR_OK) {
             item_persisted(l, s, &s->items[i]);

@@ -99,6 +99,12 @@ void range_store_set_full(struct range_store *rs, enum full_reason why, bool ful
     }
 }
 
+void space_note(struct range_store *rs)
+{
+    range_store_set_full(rs, FULL_KEPT,
+                         raft_log_low(rs->opts.log) || engine_flush_waits(rs->opts.engine));
+}
+
 bool range_store_disk_full(const struct range_store *rs)
 {
     return atomic_load_explicit(&rs->disk_full, memory_order_relaxed) != 0;
@@ -160,6 +166,7 @@ static void watch_round(void *arg)
     const struct space_plan *plan = &rs->opts.space;
     struct look k = {.rs = rs};
     blocking_run(look_job, &k);
+    space_note(rs);
     if (k.err != ERR_OK) {
         return; /* who cannot ask goes by what the log and the engine say */
     }

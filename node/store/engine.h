@@ -10,8 +10,8 @@
  * blocking pool (blocking_run) or off the loops. engine_get and engine_multi_get do both: cached
  * first, then on the blocking pool (they may park).
  *
- * Errors of all calls: ERR_IO, ERR_CORRUPT, ERR_NOMEM. Of writes also ERR_DISK_FULL: the engine is
- * read-only until space returns, which it notices by itself.
+ * Errors of all calls: ERR_IO, ERR_CORRUPT, ERR_NOMEM. Of writes also ERR_DISK_FULL; batches
+ * stall before that. When space returns, the engine notices by itself.
  *
  * Thread-safe, but an iterator, a batch and an SST writer belong to one user at a time. */
 #ifndef SKEIN_NODE_STORE_ENGINE_H
@@ -176,6 +176,11 @@ struct engine_flush {
 void engine_flush_async(struct engine *e, struct engine_flush *f);
 /* The same, waiting: parks in a fiber, else blocks. */
 MUST_USE db_err engine_flush_wait(struct engine *e);
+/* Flushes wait for space on a full disk. Those who ask for one get ERR_DISK_FULL; batches are still
+ * taken, as long as there is memory for them: a few memtables. */
+static inline bool engine_flush_waits(const struct engine *e);
+/* Flushes are to fail from now on rather than wait for space: the node stops. */
+static inline void engine_hurry(struct engine *e);
 
 /* The applied position of a range: as applied, and as it would be found after a crash now. 0 and 0
  * when there is none. engine_applied_durable may block the thread. */
@@ -232,7 +237,8 @@ struct engine_stats {
     uint64_t gc_tombstones; /* deletions dropped */
     uint64_t gc_flushes;    /* flushes for the sake of readers: engine_note_stepped */
     bool write_stopped;     /* stalled or read-only */
-    db_err background_err;  /* ERR_OK; ERR_DISK_FULL: waits for space; else needs a restart */
+    db_err
+        background_err; /* ERR_OK; ERR_DISK_FULL: a flush waits for space; else needs a restart */
 };
 void engine_get_stats(struct engine *e, struct engine_stats *ret_stats);
 
@@ -263,11 +269,23 @@ struct engine_ops {
     void (*set_safe_point)(struct engine *e, uint64_t ts, const uint64_t *snapshots, size_t count);
     uint64_t (*safe_point)(const struct engine *e);
     bool (*may_read)(struct engine *e, uint64_t ts);
+    bool (*flush_waits)(const struct engine *e);
+    void (*hurry)(struct engine *e);
     void (*note_stepped)(struct engine *e, uint64_t steps);
     db_err (*compact)(struct engine *e, enum engine_cf cf, struct slice start, struct slice end);
     db_err (*checkpoint)(struct engine *e, const char *dir, struct diag *diag);
     void (*stats)(struct engine *e, struct engine_stats *ret_stats);
 };
+
+static inline void engine_hurry(struct engine *e)
+{
+    e->ops->hurry(e);
+}
+
+static inline bool engine_flush_waits(const struct engine *e)
+{
+    return e->ops->flush_waits(e);
+}
 
 static inline void engine_note_stepped(struct engine *e, uint64_t steps)
 {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
 #include "base/fiber.h"
 #include "base/rand.h"
 #include "base/test_main.h"
@@ -376,76 +377,152 @@ static void test_gc(void **state UNUSED)
     arena_fini(&a);
 }
 
-/* On a tmpfs of its own: fill it, see the error, go on reading, make room, write again. */
-static void test_disk_full(void **state UNUSED)
-{
-    const char *dir = fresh_dir("full");
+/* A tmpfs of its own, most of it taken by `filler`. */
+struct full_disk {
+    const char *dir;
     char path[200], filler[200];
-    assert_int_equal(mkdir(dir, 0700), 0);
-    if (mount("tmpfs", dir, "tmpfs", 0, "size=48m") != 0) {
-        remove_tree(dir);
-        skip(); /* needs the right to mount */
-    }
-    (void)snprintf(path, sizeof(path), "%s/db", dir);
-    (void)snprintf(filler, sizeof(filler), "%s/filler", dir);
-    struct engine *e = open_at(path);
+    char value[4096]; /* does not compress */
+    struct engine *e;
     struct engine_wbatch *b;
     struct arena a;
-    arena_init(&a, NULL, NULL, 0);
-    CHECK_OK(engine_wbatch_new(e, &b));
-    FILE *f = fopen(filler, "w");
-    assert_non_null(f);
-    static char mib[1 << 20];
+    uint64_t applied;
+};
+
+static void fill_disk(struct full_disk *f, int mib)
+{
+    static char noise[1 << 20];
+    FILE *file = fopen(f->filler, "a");
+    assert_non_null(file);
+    for (int i = 0; i < mib; i++) {
+        (void)fwrite(noise, 1, sizeof(noise), file);
+    }
+    (void)fclose(file);
+}
+
+static db_err put_row(struct full_disk *f)
+{
+    char user[16];
+    struct slice k;
+    (void)snprintf(user, sizeof(user), "%08u", (unsigned)f->applied);
+    CHECK_OK(data_key_make(&f->a, slice_str(user), 5, &k));
+    CHECK_OK(engine_wbatch_put(f->b, ENGINE_DATA, k, slice_of(f->value, sizeof(f->value))));
+    CHECK_OK(engine_wbatch_applied(f->b, 1, f->applied + 1, 1));
+    db_err err = engine_try_apply(f->e, f->b, NULL);
+    f->applied += err == ERR_OK;
+    arena_reset(&f->a);
+    return err;
+}
+
+static void full_disk_begin(struct full_disk *f, size_t memtable_size)
+{
     struct rand rnd;
+    struct diag diag;
+    diag_reset(&diag);
+    f->dir = fresh_dir("full");
+    assert_int_equal(mkdir(f->dir, 0700), 0);
+    if (mount("tmpfs", f->dir, "tmpfs", 0, "size=48m") != 0) {
+        remove_tree(f->dir);
+        skip(); /* needs the right to mount */
+    }
+    (void)snprintf(f->path, sizeof(f->path), "%s/db", f->dir);
+    (void)snprintf(f->filler, sizeof(f->filler), "%s/filler", f->dir);
     rand_seed(&rnd, 1);
-    for (size_t i = 0; i < sizeof(mib); i++) {
-        mib[i] = (char)rand_u64(&rnd);
+    for (size_t i = 0; i < sizeof(f->value); i++) {
+        f->value[i] = (char)rand_u64(&rnd);
     }
-    for (int i = 0; i < 36; i++) {
-        (void)fwrite(mib, 1, sizeof(mib), f);
+    f->value[0] = DATA_PUT;
+    f->applied = 0;
+    struct engine_opts opts = {
+        .path = f->path, .memory_size = 64 << 20, .memtable_size_max = memtable_size};
+    CHECK_OK(engine_open_rocks(&opts, &diag, &f->e));
+    arena_init(&f->a, NULL, NULL, 0);
+    CHECK_OK(engine_wbatch_new(f->e, &f->b));
+}
+
+static void full_disk_end(struct full_disk *f)
+{
+    engine_wbatch_free(f->b);
+    uint64_t t0 = clock_mono_ns();
+    engine_close(f->e, false);
+    assert_true(clock_mono_ns() - t0 < 5 * NS_PER_S); /* it does not wait for space */
+    assert_int_equal(umount(f->dir), 0);
+    remove_tree(f->dir);
+    arena_fini(&f->a);
+}
+
+/* Until the engine takes no more: what it had taken before a flush first waited, and after. */
+static void write_until_stalled(struct full_disk *f)
+{
+    uint64_t before = 0;
+    for (;;) {
+        bool waits = engine_flush_waits(f->e);
+        db_err err = put_row(f);
+        if (err != ERR_OK && waits) {
+            assert_int_equal(err, ERR_WOULD_BLOCK);
+            break;
+        }
+        assert_true(f->applied < 40000);
+        before = waits ? before : f->applied;
+        if (err != ERR_OK || f->applied % 16 == 0) {
+            usleep(200); /* flushes keep pace */
+        }
     }
-    (void)fclose(f);
-    db_err err = ERR_OK;
-    uint64_t applied = 0;
-    mib[0] = DATA_PUT;
-    for (uint64_t i = 0; i < 40000 && err == ERR_OK; i++) {
-        char user[16];
-        struct slice k;
-        (void)snprintf(user, sizeof(user), "%08u", (unsigned)i);
-        CHECK_OK(data_key_make(&a, slice_str(user), 5, &k));
-        CHECK_OK(engine_wbatch_put(b, ENGINE_DATA, k, slice_of(mib, 4096)));
-        CHECK_OK(engine_wbatch_applied(b, 1, i + 1, 1));
-        err = engine_apply(e, b, NULL);
-        applied = err == ERR_OK ? i + 1 : applied;
-        arena_reset(&a);
-    }
-    assert_int_equal(err, ERR_DISK_FULL);
+    assert_true(f->applied > before); /* memory for what was on its way */
+}
+
+static void check_full(struct full_disk *f)
+{
     uint64_t index, term;
-    CHECK_OK(engine_applied(e, 1, &index, &term)); /* reads go on */
-    assert_int_equal(index, applied);
-    assert_int_equal(engine_flush_wait(e), ERR_DISK_FULL);
     struct engine_stats st;
-    engine_get_stats(e, &st);
-    assert_true(st.write_stopped && st.background_err == ERR_DISK_FULL);
-    assert_int_equal(unlink(filler), 0);
+    assert_true(engine_flush_waits(f->e));
+    CHECK_OK(engine_applied(f->e, 1, &index, &term)); /* reads go on */
+    assert_int_equal(index, f->applied);
+    assert_int_equal(count_all(f->e, ENGINE_DATA), f->applied);
+    assert_int_equal(engine_flush_wait(f->e), ERR_DISK_FULL);
+    engine_get_stats(f->e, &st);
+    assert_int_equal(st.background_err, ERR_DISK_FULL);
+}
+
+static void full_and_free(size_t memtable_size)
+{
+    struct full_disk f;
+    full_disk_begin(&f, memtable_size);
+    fill_disk(&f, 36);
+    write_until_stalled(&f);
+    fill_disk(&f, 48); /* nobody else has any either */
+    check_full(&f);
+    assert_int_equal(unlink(f.filler), 0);
     unsigned tries = 0;
-    while ((err = engine_apply(e, b, NULL)) != ERR_OK && tries < 300) {
-        assert_int_equal(err, ERR_DISK_FULL);
-        tries++;
-        usleep(100000);
+    while (put_row(&f) != ERR_OK) {
+        assert_true(tries++ < 1000);
+        usleep(10000);
     }
-    (void)fprintf(stderr, "disk full after %u rows; writes again after %u ms\n", (unsigned)applied,
-                  tries * 100);
-    assert_int_equal(err, ERR_OK);
-    CHECK_OK(engine_flush_wait(e));
-    CHECK_OK(engine_applied_durable(e, 1, &index, &term));
-    assert_int_equal(index, applied + 1);
-    assert_int_equal(count_all(e, ENGINE_DATA), applied + 1);
-    engine_wbatch_free(b);
-    engine_close(e, true);
-    assert_int_equal(umount(dir), 0);
-    remove_tree(dir);
-    arena_fini(&a);
+    (void)fprintf(stderr, "writes again after %u ms\n", tries * 10);
+    while (engine_flush_wait(f.e) != ERR_OK) {
+        assert_true(tries++ < 1000);
+        usleep(10000);
+    }
+    uint64_t index, term;
+    CHECK_OK(engine_applied_durable(f.e, 1, &index, &term));
+    assert_int_equal(index, f.applied);
+    assert_int_equal(count_all(f.e, ENGINE_DATA), f.applied);
+    full_disk_end(&f);
+}
+
+static void test_disk_full(void **state UNUSED)
+{
+    full_and_free(0);       /* a file meets the end half-way */
+    full_and_free(4 << 20); /* it is not begun */
+}
+
+static void test_close_on_a_full_disk(void **state UNUSED)
+{
+    struct full_disk f;
+    full_disk_begin(&f, 4 << 20);
+    fill_disk(&f, 36);
+    write_until_stalled(&f);
+    check_full(&f);
+    full_disk_end(&f);
 }
 
 int main(int argc, char **argv)
@@ -460,6 +537,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_gc),
         cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_close_on_a_full_disk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

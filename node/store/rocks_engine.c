@@ -1,11 +1,10 @@
 /* The engine on RocksDB: opening, gets, statistics. Options are in rocks_options.c, iterators in
  * rocks_iter.c, batches in rocks_batch.c, flushes in rocks_flush.c, GC in rocks_gc.c.
  *
- * Full disk: a flush or compaction that meets it puts RocksDB into a read-only state. Reads go on,
- * writes fail with ERR_DISK_FULL. RocksDB looks every few seconds whether space has returned, runs
- * the failed flush again and takes writes again; nothing of what was applied is lost meanwhile,
- * since the memtables stay. The Raft log, which holds the same writes, is truncated only up to the
- * durable applied index. */
+ * Full disk: a flush that meets it waits for space (rocks_disk.cc). Reads go on, and so do writes
+ * until the memtables that are allowed are full: then they stall. Nothing of what was applied is
+ * lost meanwhile, since the memtables stay. The Raft log, which holds
+ * the same writes, is truncated only up to the durable applied index. */
 #include "node/store/rocks_int.h"
 
 #include <stdio.h>
@@ -212,6 +211,11 @@ uint64_t rocks__property(struct rocks_engine *r, rocksdb_column_family_handle_t 
     return rocksdb_property_int_cf(r->db, cf, name, &v) == 0 ? v : 0;
 }
 
+static bool rocks_flush_waits(const struct engine *e)
+{
+    return atomic_load_explicit(&rocks_of(e)->flush_waits, memory_order_relaxed);
+}
+
 static void rocks_stats(struct engine *e, struct engine_stats *ret_stats)
 {
     struct rocks_engine *r = rocks_of(e);
@@ -240,6 +244,9 @@ static void rocks_stats(struct engine *e, struct engine_stats *ret_stats)
     s.gc_tombstones = atomic_load_explicit(&r->gc_tombstones, memory_order_relaxed);
     s.background_err = (db_err)atomic_load_explicit(&r->background_err, memory_order_relaxed);
     s.write_stopped = s.write_stopped || s.background_err != ERR_OK;
+    if (rocks_flush_waits(e)) {
+        s.background_err = err_first(s.background_err, ERR_DISK_FULL);
+    }
     *ret_stats = s;
 }
 
@@ -274,6 +281,7 @@ static void destroy(struct rocks_engine *r)
 static void rocks_close(struct engine *e, bool crash)
 {
     struct rocks_engine *r = rocks_of(e);
+    rocks__hurry(e);
     if (!crash) {
         /* A failure here loses nothing: the log still holds what was not flushed. */
         db_err ignored = engine_flush_wait(e);
@@ -300,6 +308,8 @@ static const struct engine_ops rocks_ops = {
     .set_safe_point = rocks__set_safe_point,
     .safe_point = rocks_safe_point,
     .may_read = rocks__may_read,
+    .flush_waits = rocks_flush_waits,
+    .hurry = rocks__hurry,
     .note_stepped = rocks__note_stepped,
     .compact = rocks_compact,
     .checkpoint = rocks__checkpoint,

@@ -20,6 +20,7 @@
 #include <time.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/loop.h"
 
@@ -66,17 +67,45 @@ db_err rocks__flush(struct rocks_engine *r)
     return ERR_IO;
 }
 
-static void serve(struct rocks_engine *r, struct engine_flush *list)
+static void answer(struct engine_flush *list, db_err err)
 {
-    db_err err = rocks__flush(r);
-    if (err != ERR_OK) {
-        atomic_store_explicit(&r->background_err, err, memory_order_relaxed);
-    }
     while (list != NULL) {
         struct engine_flush *next = list->next;
         list->fn(list, err);
         list = next;
     }
+}
+
+/* The request may have been answered meanwhile: see rocks__flush_told. */
+static void serve(struct rocks_engine *r)
+{
+    db_err err = rocks__flush(r);
+    if (err != ERR_OK) {
+        atomic_store_explicit(&r->background_err, err, memory_order_relaxed);
+    }
+    pthread_mutex_lock(&r->mutex);
+    struct engine_flush *list = r->served;
+    r->served = NULL;
+    pthread_mutex_unlock(&r->mutex);
+    answer(list, err);
+}
+
+void rocks__flush_told(void *state, bool waits)
+{
+    struct rocks_engine *r = state;
+    struct engine_flush *lists[2] = {NULL, NULL};
+    pthread_mutex_lock(&r->mutex);
+    ASSERT(waits || r->flush_waiters > 0);
+    r->flush_waiters = waits ? r->flush_waiters + 1 : r->flush_waiters - 1;
+    atomic_store_explicit(&r->flush_waits, r->flush_waiters != 0, memory_order_relaxed);
+    if (waits) {
+        lists[0] = r->served;
+        lists[1] = r->flushes;
+        r->served = r->flushes = NULL;
+    }
+    pthread_mutex_unlock(&r->mutex);
+    answer(lists[0], ERR_DISK_FULL);
+    answer(lists[1], ERR_DISK_FULL);
 }
 
 enum {
@@ -144,11 +173,12 @@ static void *upkeep_main(void *arg)
         if (r->flushes == NULL) {
             wait_for_work(r);
         }
-        struct engine_flush *list = r->flushes;
+        r->served = r->flushes;
         r->flushes = NULL;
+        bool asked = r->served != NULL;
         pthread_mutex_unlock(&r->mutex);
-        if (list != NULL) {
-            serve(r, list);
+        if (asked) {
+            serve(r);
         }
         uint64_t now = clock_mono_ns();
         if (now - trimmed_ns >= ITER_IDLE_NS_MAX) {
@@ -183,10 +213,19 @@ struct flush_task {
     struct engine_flush *flush;
 };
 
+static void serve_now(struct rocks_engine *r, struct engine_flush *f)
+{
+    pthread_mutex_lock(&r->mutex);
+    f->next = r->served;
+    r->served = f;
+    pthread_mutex_unlock(&r->mutex);
+    serve(r);
+}
+
 static void on_flush_task(struct loop_task *task)
 {
     struct flush_task *t = CONTAINER_OF(task, struct flush_task, task);
-    serve(t->engine, t->flush);
+    serve_now(t->engine, t->flush);
     rocks__iter_trim(t->engine, clock_mono_ns());
     mem_free(t);
 }
@@ -197,7 +236,7 @@ static void flush_manual(struct rocks_engine *r, struct engine_flush *f)
     struct flush_task *t = loop == NULL ? NULL : mem_alloc(sizeof(*t));
     f->next = NULL;
     if (loop == NULL) {
-        serve(r, f);
+        serve_now(r, f);
     } else if (t == NULL) {
         f->fn(f, ERR_NOMEM);
     } else {
@@ -214,10 +253,25 @@ void rocks__flush_async(struct engine *e, struct engine_flush *f)
         return;
     }
     pthread_mutex_lock(&r->mutex);
-    f->next = r->flushes;
-    r->flushes = f;
-    pthread_cond_signal(&r->cond);
+    bool waits = atomic_load_explicit(&r->flush_waits, memory_order_relaxed) && !r->hurry;
+    if (!waits) {
+        f->next = r->flushes;
+        r->flushes = f;
+        pthread_cond_signal(&r->cond);
+    }
     pthread_mutex_unlock(&r->mutex);
+    if (waits) {
+        f->fn(f, ERR_DISK_FULL);
+    }
+}
+
+void rocks__hurry(struct engine *e)
+{
+    struct rocks_engine *r = rocks_of(e);
+    pthread_mutex_lock(&r->mutex);
+    r->hurry = true;
+    pthread_mutex_unlock(&r->mutex);
+    rocks_disk_stop(r->disk);
 }
 
 db_err rocks__upkeep_start(struct rocks_engine *r)

@@ -52,6 +52,7 @@ struct rocks_engine {
     rocksdb_cache_t *cache;
     rocksdb_options_t *options[ENGINE_CF_COUNT + 1]; /* [0]: the database and default family */
     rocksdb_comparator_t *comparator;
+    struct rocks_disk *disk;
     struct rocks_read_options read;
     rocksdb_writeoptions_t *write[2]; /* [1]: may stall */
     rocksdb_compactoptions_t *compact_options;
@@ -93,14 +94,18 @@ struct rocks_engine {
     _Atomic uint64_t reads_cached;
     _Atomic uint64_t reads_blocked;
     _Atomic int background_err;
+    _Atomic bool flush_waits; /* for space; written under mutex */
 
     /* The upkeep thread (rocks_flush.c). */
     bool manual; /* there is no such thread */
     pthread_t upkeep;
     pthread_mutex_t mutex;
     pthread_cond_t cond;
-    struct engine_flush *flushes; /* guarded by mutex; newest first */
-    bool stop;                    /* guarded by mutex */
+    struct engine_flush *flushes; /* guarded by mutex, as the next; newest first */
+    struct engine_flush *served;  /* waiting for the flush that runs */
+    bool stop;                    /* guarded by mutex, as the next */
+    bool hurry;                   /* flushes fail rather than wait */
+    unsigned flush_waiters;       /* threads */
     bool upkeep_started;
     uint64_t flush_count; /* upkeep thread only */
 };
@@ -149,8 +154,12 @@ void rocks__upkeep_stop(struct rocks_engine *r);
 void rocks__flush_async(struct engine *e, struct engine_flush *f);
 /* Flushes all families atomically; blocks. */
 MUST_USE db_err rocks__flush(struct rocks_engine *r);
+/* Flushes wait for space: so that nobody else does, requests are answered. state: the engine. */
+void rocks__flush_told(void *state, bool waits);
 void rocks__pool_touched(struct rocks_engine *r);
 void rocks__note_stepped(struct engine *e, uint64_t steps);
+
+void rocks__hurry(struct engine *e);
 
 /* rocks_sweep.c */
 /* Before a batch is written that deletes a range. */

@@ -189,10 +189,12 @@ db_err rocks__options_make(struct rocks_engine *r, const struct engine_opts *opt
         memtable = opts->memtable_size_max;
     }
     r->cache = rocksdb_cache_create_lru(memory / 2);
+    r->disk = rocks_disk_new(opts->memtable_size_max, rocks__flush_told, r);
     r->comparator = rocksdb_comparator_create(NULL, no_destroy, compare_data, comparator_name);
     for (size_t i = 0; i <= ENGINE_CF_COUNT; i++) {
         TRY(base_options(opts, memtables, NULL, &r->options[i]));
         set_family(r, r->options[i], i == 1 + ENGINE_DATA, memtable);
+        rocks_disk_use(r->disk, r->options[i]);
     }
     make_read_options(&r->read);
     for (int i = 0; i < 2; i++) {
@@ -239,4 +241,5 @@ void rocks__options_free(struct rocks_engine *r)
     if (r->cache != NULL) {
         rocksdb_cache_destroy(r->cache);
     }
+    rocks_disk_free(r->disk);
 }

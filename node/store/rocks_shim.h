@@ -1,7 +1,7 @@
 /* What the C API of RocksDB 7.8 cannot do: a compaction filter that also runs when a memtable is
  * flushed, and that drops a stretch of entries without leaving tombstones; to ask which files hold
- * deleted ranges. Implemented in C++ (rocks_shim.cc), a thin adapter without state or policy of its
- * own. */
+ * deleted ranges; a file system of one's own. Implemented in C++ (rocks_shim.cc, rocks_disk.cc),
+ * thin adapters. */
 #ifndef SKEIN_NODE_STORE_ROCKS_SHIM_H
 #define SKEIN_NODE_STORE_ROCKS_SHIM_H
 
@@ -39,6 +39,18 @@ struct rocks_filter_ops {
  * the way down, which takes its time. Thread-safe. */
 uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_t *cf,
                                     bool compact);
+
+/* A file system on which flushes do not meet a full disk but wait for space (rocks_disk.cc). */
+struct rocks_disk;
+/* Flushes begin, or cease, to wait. On their thread; may not block, nor call into RocksDB. */
+typedef void (*rocks_disk_tell)(void *state, bool waits);
+/* No file of rows is begun with less than keep_free bytes free. Never fails; outlives the database.
+ */
+struct rocks_disk *rocks_disk_new(uint64_t keep_free, rocks_disk_tell tell, void *state);
+void rocks_disk_use(struct rocks_disk *disk, rocksdb_options_t *options);
+/* From now on they fail instead. Thread-safe. */
+void rocks_disk_stop(struct rocks_disk *disk);
+void rocks_disk_free(struct rocks_disk *disk); /* NULL is fine */
 
 /* ops and state outlive the database. */
 void rocks_shim_set_filter(rocksdb_options_t *options, const struct rocks_filter_ops *ops,

@@ -348,8 +348,6 @@ def flipped_sst(ctx):
 TESTS = [random_mysql, random_commands, broken_packets, random_http, idle_strangers, deep_statements, full_disk_test, flipped_log,
          flipped_sst]
 OWN_NODE = {full_disk_test, flipped_log, flipped_sst}
-# Not part of a plain run: see docs/operations.md, "A full disk".
-BY_NAME_ONLY = {full_disk_test}
 
 
 def run_one(ctx, test, options):
@@ -384,7 +382,7 @@ def main():
     results = []
     try:
         for test in TESTS:
-            if test.__name__ in args.only or (not args.only and test not in BY_NAME_ONLY):
+            if not args.only or test.__name__ in args.only:
                 results.append(run_one(ctx, test, args.option))
     finally:
         if ctx.node is not None:

@@ -20,6 +20,7 @@ STATEMENT_MAX_S = 30  # for any statement, whatever the disk does
 REFUSED_MAX_S = 60  # from too little space to the third refusal of every writer
 RESUME_MAX_S = 20  # from space to the first write
 ROW_SIZE = 16 << 10
+FAR = 1000000000000  # added to an id: it is in another range
 # Rows that do not compress: the disk is full of data and not of log and files to be compacted. Harder.
 RANDOM_ROWS = os.environ.get("SKEIN_FULL_DISK_RANDOM") == "1"
 
@@ -47,7 +48,27 @@ def fill(path, leave):
             pass
 
 
+class Adversary(threading.Thread):
+    """Somebody who takes whatever comes free, at once: nothing that the node gives back can be had again."""
+
+    def __init__(self, path):
+        super().__init__(daemon=True)
+        self.path = path
+        self.stopping = threading.Event()
+
+    def run(self):
+        while not self.stopping.is_set():
+            fill(self.path, 0)
+            time.sleep(0.001)
+
+    def stop(self):
+        self.stopping.set()
+        self.join()
+
+
 class Writer(threading.Thread):
+    """The odd ones write each row in a transaction over two ranges."""
+
     def __init__(self, node, index, acknowledged):
         super().__init__(daemon=True)
         self.node, self.index, self.acknowledged = node, index, acknowledged
@@ -75,7 +96,11 @@ class Writer(threading.Thread):
             value = base64.b64encode(os.urandom(ROW_SIZE // 4 * 3)).decode() if RANDOM_ROWS else "x" * ROW_SIZE
             if self.written % 64 == 63:
                 time.sleep(0.02)  # rows that compress well make no end of the reads that count them
-            cursor.execute("INSERT INTO full_disk.t VALUES (%d, '%s')" % (self.index * 1000000000 + row, value))
+            key = self.index * 1000000000 + row
+            values = "(%d, '%s')" % (key, value)
+            if self.index % 2 == 1:
+                values += ", (%d, 'far')" % (key + FAR)
+            cursor.execute("INSERT INTO full_disk.t VALUES " + values)
             self.acknowledged[self.index].append(row)
             self.written += 1
         except pymysql.Error as e:
@@ -100,6 +125,7 @@ class Case:
     def __init__(self, node, mount):
         self.node, self.mount = node, mount
         self.filler = os.path.join(mount, "filler")
+        self.adversary = None
         self.problems = []
         self.acknowledged = [[] for _ in range(4)]
         self.writers = []
@@ -113,6 +139,11 @@ class Case:
                 return c.fetchall()
         finally:
             connection.close()
+
+    def split(self):
+        """Between the rows and those far off. The id of the table is one of the first of a new directory (docs/formats/key.md)."""
+        for table in range(1, 16):
+            self.node.http("/range/split?key=02%02x01%016x" % (table, (1 << 63) + FAR // 2), b"", 10)
 
     def start_writers(self):
         self.writers = [Writer(self.node, i, self.acknowledged) for i in range(len(self.acknowledged))]
@@ -144,10 +175,12 @@ class Case:
     def check_reads(self, what):
         try:
             count = sum(len(rows) for rows in self.acknowledged)
+            far_count = sum(len(rows) for rows in self.acknowledged[1::2])
             began = time.monotonic()
             if self.query("SELECT LENGTH(v) FROM full_disk.t WHERE id = 0")[0][0] != ROW_SIZE:
                 self.problems.append("%s: a row is wrong" % what)
-            if self.query("SELECT COUNT(*) FROM full_disk.t")[0][0] < count:
+            near, far = self.query("SELECT SUM(id < %d), SUM(id >= %d) FROM full_disk.t" % (FAR, FAR))[0]
+            if near < count or far < far_count:
                 self.problems.append("%s: acknowledged rows are missing" % what)
             connection = self.node.connect(autocommit=False, read_timeout=STATEMENT_MAX_S)
             with connection.cursor() as c:
@@ -170,12 +203,20 @@ class Case:
                 time.sleep(0.1)
         self.problems.append("%s: no write within %d s" % (what, RESUME_MAX_S))
 
+    def begin_adversary(self):
+        self.adversary = Adversary(self.filler)
+        self.adversary.start()
+
     def free_space(self):
+        if self.adversary:
+            self.adversary.stop()
+            self.adversary = None
         os.unlink(self.filler)
 
     def restart(self, what):
         """On a full disk the start may be refused, then with a message that says so."""
-        self.node.kill()
+        if self.node.alive():
+            self.node.kill()
         began = time.monotonic()
         try:
             self.node.start()
@@ -193,6 +234,8 @@ def run(node, mount):
     case = Case(node, mount)
     case.query("CREATE DATABASE full_disk")
     case.query("CREATE TABLE full_disk.t (id BIGINT PRIMARY KEY, v MEDIUMTEXT)")
+    case.query("INSERT INTO full_disk.t VALUES (%d, 'far')" % (FAR - 1))
+    case.split()
 
     case.start_writers()
     time.sleep(0.5)
@@ -202,12 +245,10 @@ def run(node, mount):
     case.free_space()
     case.expect_write("after the first time")
     time.sleep(0.5)  # at full speed again
-    fill(case.filler, 0)
+    case.begin_adversary()
     case.wait_for_refusals("filled by others")
-    fill(case.filler, 0)  # and what the node has given back
     case.check_reads("filled by others")
     time.sleep(4)  # longer than timestamps are reserved ahead
-    fill(case.filler, 0)
     case.check_reads("some seconds later")
     case.stop_writers("filled by others")
     if not node.alive():
@@ -244,8 +285,14 @@ def run(node, mount):
     case.start_writers()
     case.wait_for_refusals("started on a full disk")
     case.check_reads("started on a full disk")
-    case.free_space()
     case.stop_writers("started on a full disk")
+    began = time.monotonic()
+    status = node.stop(STATEMENT_MAX_S)
+    print("     stopped on a full disk: %s after %.2f s" % (status, time.monotonic() - began), flush=True)
+    if status != 0:
+        case.problems.append("on a full disk SIGTERM ends with %r" % (status,))
+    case.free_space()
+    case.restart("with space once more")
     case.expect_write("at the end")
     case.restart("at the end")
     case.check_reads("at the end")
