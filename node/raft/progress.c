@@ -202,12 +202,20 @@ void raft__progress_acked(struct raft *r, struct raft__progress *p, uint64_t ind
 
 /* ---- sending ---- */
 
+/* Nothing can be sent now, and no event will tell when: its next answer to a heartbeat is the time
+ * to look again. */
+static void pause(struct raft__progress *p)
+{
+    raft__progress_probe(p, p->state == RAFT_PROBE ? p->next : p->match + 1);
+    p->probe_paused = true;
+}
+
 static void send_snapshot_offer(struct raft *r, struct raft__progress *p)
 {
     db_err err = r->cfg.log->snapshot_meta(r->cfg.log_ctx, &r->offer);
     bool useful = r->offer.index > p->match || (p->stateless && r->offer.index == p->match);
     if (err != ERR_OK || !useful) {
-        p->page_blocked = true; /* asked again later */
+        pause(p);
         return;
     }
     struct raft_msg *m = raft__out(r, RAFT_MSG_SNAPSHOT, p->id);
@@ -254,8 +262,12 @@ static bool send_one(struct raft *r, struct raft__progress *p, bool allow_empty)
             send_snapshot_offer(r, p);
             return false;
         }
+        if (err == ERR_WOULD_BLOCK) {
+            p->page_blocked = true; /* until RAFT_EV_LOG_READY */
+            return false;
+        }
         if (err != ERR_OK || !window_reserve(r, p)) {
-            p->page_blocked = true;
+            pause(p);
             return false;
         }
     }

@@ -24,6 +24,7 @@ struct node {
     uint64_t applied;
     struct raft_hard_state hard_state;
     bool blocked;
+    bool no_snapshot; /* now */
     struct raft_read read;
     size_t reads;
 };
@@ -79,6 +80,9 @@ static db_err log_entries(void *ctx, uint64_t lo, uint64_t hi, size_t max_bytes,
 static db_err log_snapshot(void *ctx, struct raft_snapshot_meta *ret_meta)
 {
     struct node *n = ctx;
+    if (n->no_snapshot) {
+        return ERR_WOULD_BLOCK;
+    }
     ret_meta->index = n->applied;
     ret_meta->term = n->log[n->applied].term;
     ret_meta->conf = n->snapshot_conf;
@@ -637,6 +641,38 @@ static void test_snapshot(void **state)
     cluster_free(c);
 }
 
+/* The log has let go of what a member lacks, and nobody can say what to offer it instead; nor is
+ * there an event when that changes. */
+static void test_offer_that_is_late(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_new(3);
+    struct raft_status st;
+    elect(c, 1);
+    c->cut = 0x4;
+    for (unsigned i = 0; i < 30; i++) {
+        assert_int_equal(propose(c, &c->nodes[0], 10), ERR_OK);
+        settle(c);
+    }
+    struct node *n = &c->nodes[0];
+    struct raft_event lost = {.type = RAFT_EV_UNREACHABLE, .u.peer = 3};
+    assert_int_equal(step(c, n, lost), ERR_OK);
+    raft__entries_evict(n->raft);
+    n->base = n->applied - 1;
+    n->base_term = n->log[n->base].term;
+    n->no_snapshot = true;
+    c->cut = 0;
+    for (unsigned i = 0; i < 6; i++) {
+        c->now += 100 * NS_PER_MS;
+        assert_int_equal(step(c, n, (struct raft_event){.type = RAFT_EV_HEARTBEAT}), ERR_OK);
+        settle(c);
+        raft_status(n->raft, &st);
+        assert_int_equal(st.peers[2].state, i < 3 ? RAFT_PROBE : RAFT_SNAPSHOT);
+        n->no_snapshot = i < 2;
+    }
+    cluster_free(c);
+}
+
 /* A member that has acknowledged all comes back without its state: it is offered a snapshot, though
  * there is nothing to send it. */
 static void test_member_without_state(void **state)
@@ -824,6 +860,7 @@ int main(void)
         cmocka_unit_test(test_paging_and_blocked_log),
         cmocka_unit_test(test_conf_change_rules),
         cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_offer_that_is_late),
         cmocka_unit_test(test_member_without_state),
         cmocka_unit_test(test_malformed_messages),
         cmocka_unit_test(test_memory_runs_out),

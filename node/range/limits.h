@@ -22,6 +22,9 @@ enum {
     FLUSH_QUIET_ROUNDS = 10,
     /* Ranges merged away whose logs wait for a flush of the engine. */
     FLUSH_LOGS_LEFT = 256,
+    /* What a follower keeps of the log for others: a new leader goes on from where the old one was.
+     */
+    RANGE_LOG_KEEP_MS = 10000,
     /* Engine batches above this are applied before more entries are added. */
     RANGE_APPLY_BYTES_MAX = 16 << 20,
     /* Snapshots of this node's ranges on their way at one time: each holds back the clean-up of the

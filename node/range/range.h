@@ -80,6 +80,10 @@ struct range_store_opts {
     /* The log is kept (within bounds) for a member that was heard of within this time; 0: a minute
      */
     uint32_t member_away_ms;
+    /* By a replica that does not know what the others have, between once and twice this time; 0: 10
+     * s
+     */
+    uint32_t log_keep_ms;
     uint64_t snapshot_rate_max;      /* bytes per second sent, all snapshots together; 0: 128 MiB */
     const struct range_hooks *hooks; /* outlives the store */
     uint64_t range_size_max;         /* split above; 0: 256 MiB */

@@ -97,6 +97,9 @@ db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
     if (rs->opts.range_size_max == 0) {
         rs->opts.range_size_max = RANGE_SIZE_MAX_DEFAULT;
     }
+    if (rs->opts.log_keep_ms == 0) {
+        rs->opts.log_keep_ms = RANGE_LOG_KEEP_MS;
+    }
     if (rs->opts.member_away_ms == 0) {
         rs->opts.member_away_ms = 60000;
     }

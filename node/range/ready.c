@@ -507,17 +507,28 @@ static void fetch_wanted(struct range_loop *l, struct replica *r)
     }
 }
 
+static bool log_begins_after(const struct replica *r, uint64_t index)
+{
+    struct raft_log_group g;
+    return raft_log_group_get(r->rs->opts.log, r->id, &g) == ERR_OK && g.first_index > index;
+}
+
 void replica_fetched(struct range_loop *l, struct replica *r, struct log_fetch *f)
 {
     r->fetching = false;
-    if (f->err != ERR_OK) {
+    if (f->err == ERR_NOT_FOUND && log_begins_after(r, f->lo)) {
+        /* Let go of meanwhile: the core looks again, and offers its member a snapshot. What it needs
+         * for itself is not let go of. */
+        log_fetch_free(f);
+    } else if (f->err != ERR_OK) {
         db_err err = f->err;
         log_fetch_free(f);
         replica_break(l, r, err);
         return;
+    } else {
+        log_fetch_free(r->fetched);
+        r->fetched = f;
     }
-    log_fetch_free(r->fetched);
-    r->fetched = f;
     struct raft_event ev = {.type = RAFT_EV_LOG_READY};
     db_err err;
     if (replica_step(l, r, &ev, &err) && err != ERR_OK) {

@@ -15,7 +15,6 @@
 
 /* Between half of it and all of it is kept at most. */
 enum { KEEP_BYTES_MAX = 64 << 20 };
-#define KEEP_NS (10 * NS_PER_S) /* by a follower */
 
 void retain_note(struct replica *r, uint64_t last_index, uint64_t bytes)
 {
@@ -47,7 +46,7 @@ static uint64_t needed_by_others(const struct replica *r, uint64_t index, uint64
 /* What was durable a while ago. */
 static uint64_t of_late(struct replica *r, uint64_t index, uint64_t now)
 {
-    if (now - r->keep_mark_ns >= KEEP_NS) {
+    if (now - r->keep_mark_ns >= r->rs->opts.log_keep_ms * (uint64_t)NS_PER_MS) {
         r->keep_old = r->keep_mark;
         r->keep_mark = index;
         r->keep_mark_ns = now;

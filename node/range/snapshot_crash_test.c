@@ -1,16 +1,17 @@
+#include <errno.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "base/faults.h"
 #include "node/range/testing.h"
 
-/* The process of all three nodes dies at a point of taking a snapshot. Each run is in processes of
- * their own: one that dies, one that starts again from what is on the disk. Afterwards everything
- * acknowledged is there, the interrupted replica is brought back, and all hold the same. */
+/* The process of all three nodes dies at a point of taking a snapshot, by a new member or by one
+ * that fell behind. Each run is in processes of its own: one that dies, one that starts again from
+ * what is on the disk. Afterwards everything acknowledged is there, the interrupted replica is
+ * brought back, and all hold the same. */
 
-enum { KEYS = 3000 };
-/* How a run ends that does not die. Entries may still be in the leader's memory when the log has
- * let go of them; a member that gets those needs no snapshot, and the run is to be made again. */
-enum { NO_SNAPSHOT = 3, CAUGHT_UP = 4, TRIES = 5 };
+/* The large values push all that member 3 lacks out of the leader's memory: see put_large. */
+enum { KEYS = 400, LARGE_VALUES = 160 };
 static char g_dir[64];
 static const char *g_point;
 static bool g_had_core; /* the snapshot is for a member that fell behind, not for a new one */
@@ -30,11 +31,11 @@ static void put_many(struct tcluster *c, unsigned from, unsigned to)
     }
 }
 
-/* The leader keeps entries for a member that it has heard of lately: asked until it has let go of
- * those that member 3 lacks. */
+/* The leader keeps entries for a member that it has heard of lately: asked until its log has let go
+ * of those that member 3 lacks. Then only a snapshot can help. */
 static void forget_what_3_lacks(struct tcluster *c)
 {
-    enum { ROUNDS = 150, IN_FLIGHT = 100 };
+    enum { ROUNDS = 150, IN_FLIGHT = 50 };
     struct range_status away;
     CHECK_OK(range_store_status(c->nodes[3].rs, 2, &away));
     for (int i = 0; i < ROUNDS; i++) {
@@ -54,51 +55,36 @@ static void forget_what_3_lacks(struct tcluster *c)
     CHECK(let_go);
 }
 
-static void wait_to_die(struct tcluster *c)
+static void print_and_fail(struct tcluster *c)
 {
-    struct range_status led = {0};
-    struct range_status st = {0};
-    for (int i = 0; i < 600; i++) {
-        CHECK_OK(fiber_sleep(100 * NS_PER_MS));
-        CHECK_OK(range_store_status(c->nodes[1].rs, 2, &led));
-        CHECK_OK(range_store_status(c->nodes[3].rs, 2, &st));
-        if (st.applied == led.applied) {
-            _exit(CAUGHT_UP);
-        }
+    for (int id = 1; id <= 3; id++) {
+        CHECK_OK(range_store_each(c->nodes[id].rs, t_print_range, &c->nodes[id]));
     }
-    for (unsigned i = 0; i < led.member_count; i++) {
-        const struct range_member_status *m = &led.members[i];
-        printf("member on node %u: match %llu, live %d, caught up %d\n", (unsigned)m->node,
-               (unsigned long long)m->match, m->live, m->caught_up);
-    }
-    printf("node 1: leader %u, compacted %llu, applied %llu; node 3: leader %u, applied %llu\n",
-           (unsigned)led.leader_node, (unsigned long long)led.compacted,
-           (unsigned long long)led.applied, (unsigned)st.leader_node,
-           (unsigned long long)st.applied);
-    fflush(stdout);
+    T_FAIL("a snapshot is sent");
 }
 
 static void until_it_dies(struct tcluster *c)
 {
+    c->log_keep_ms = 300;
     t_start_all(c);
     put_many(c, 0, KEYS / 2);
     CHECK_OK(t_add(c, 2, 2));
-    char action[64];
-    snprintf(action, sizeof(action), "crash");
     if (g_had_core) {
         CHECK_OK(t_add(c, 2, 3));
         t_isolate(c, 3, true);
         put_many(c, KEYS / 2, KEYS);
+        put_large(c, LARGE_VALUES);
         forget_what_3_lacks(c);
-        CHECK_OK(faults_set(g_point, action));
+        CHECK_OK(faults_set(g_point, "crash"));
         t_isolate(c, 3, false);
-        wait_to_die(c);
+        CHECK_OK(fiber_sleep(60 * NS_PER_S));
+        print_and_fail(c);
     } else {
         put_many(c, KEYS / 2, KEYS);
-        CHECK_OK(faults_set(g_point, action));
+        CHECK_OK(faults_set(g_point, "crash"));
         CHECK_OK(t_add(c, 2, 3));
+        T_FAIL("a new member has its state by a snapshot");
     }
-    _exit(NO_SNAPSHOT);
 }
 
 static void start_again(struct tcluster *c)
@@ -125,61 +111,69 @@ static void start_again(struct tcluster *c)
     t_stop_all(c);
 }
 
-static int in_process(void (*fn)(struct tcluster *c))
+static const struct {
+    const char *point;
+    bool had_core;
+} g_runs[] = {
+    {"range_snapshot_chunk", false},         {"range_snapshot_chunk", true},
+    {"range_snapshot_cleared", false},       {"range_snapshot_cleared", true},
+    {"range_snapshot_ingested", false},      {"range_snapshot_ingested", true},
+    {"range_snapshot_before_finish", false}, {"range_snapshot_before_finish", true},
+};
+enum { RUNS = sizeof(g_runs) / sizeof(g_runs[0]) };
+
+static pid_t begin(unsigned run, void (*fn)(struct tcluster *c))
 {
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
+        g_point = g_runs[run].point;
+        g_had_core = g_runs[run].had_core;
+        snprintf(g_dir + strlen(g_dir), sizeof(g_dir) - strlen(g_dir), "/%u", run);
+        CHECK(mkdir(g_dir, 0700) == 0 || errno == EEXIST);
         t_run_in(g_dir, 3, fn);
         _exit(0);
     }
-    int status = 0;
-    CHECK(waitpid(pid, &status, 0) == pid);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return pid;
 }
 
-static void crash_at(const char *point, bool had_core)
+/* All runs at the same time: they wait more than they work. */
+static void all_end_with(void (*fn)(struct tcluster *c), int want)
+{
+    pid_t pids[RUNS];
+    unsigned wrong = 0;
+    for (unsigned i = 0; i < RUNS; i++) {
+        pids[i] = begin(i, fn);
+    }
+    for (unsigned i = 0; i < RUNS; i++) {
+        int status = 0;
+        CHECK(waitpid(pids[i], &status, 0) == pids[i]);
+        int got = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+        if (got != want) {
+            fprintf(stderr, "%s%s: ended with %d, not %d\n", g_runs[i].point,
+                    g_runs[i].had_core ? ", behind" : ", new", got, want);
+            wrong++;
+        }
+    }
+    assert_int_equal(wrong, 0);
+}
+
+static void test_crash(void **state)
 {
     char cmd[128];
-    g_point = point;
-    g_had_core = had_core;
-    int status = CAUGHT_UP;
-    for (int i = 0; i < TRIES && status == CAUGHT_UP; i++) {
-        snprintf(g_dir, sizeof(g_dir), "./snapshot_crash.XXXXXX");
-        assert_non_null(mkdtemp(g_dir));
-        status = in_process(until_it_dies);
-        if (status == 137) {
-            assert_int_equal(in_process(start_again), 0);
-        }
-        snprintf(cmd, sizeof(cmd), "rm -rf %s", g_dir);
-        assert_int_equal(system(cmd), 0);
-    }
-    assert_int_equal(status, 137);
-}
-
-static void test_new_member(void **state)
-{
     (void)state;
-    crash_at("range_snapshot_chunk", false);
-    crash_at("range_snapshot_cleared", false);
-    crash_at("range_snapshot_ingested", false);
-    crash_at("range_snapshot_before_finish", false);
-}
-
-static void test_member_behind(void **state)
-{
-    (void)state;
-    crash_at("range_snapshot_chunk", true);
-    crash_at("range_snapshot_cleared", true);
-    crash_at("range_snapshot_ingested", true);
-    crash_at("range_snapshot_before_finish", true);
+    snprintf(g_dir, sizeof(g_dir), "./snapshot_crash.XXXXXX");
+    assert_non_null(mkdtemp(g_dir));
+    all_end_with(until_it_dies, 137);
+    all_end_with(start_again, 0);
+    snprintf(cmd, sizeof(cmd), "rm -rf %s", g_dir);
+    assert_int_equal(system(cmd), 0);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_new_member),
-        cmocka_unit_test(test_member_behind),
+        cmocka_unit_test(test_crash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,6 +13,7 @@ static void half_forgotten(struct tcluster *c)
     struct diag diag;
     struct range_status st;
     diag_reset(&diag);
+    c->log_keep_ms = 300;
     three_members(c);
     for (unsigned i = 0; i < 100; i++) {
         put_ok(c, i, i);
@@ -214,7 +215,7 @@ static void cut_log(struct tcluster *c)
     struct range_status st;
     CHECK_OK(range_store_status(c->nodes[1].rs, 2, &st));
     for (uint64_t applied = st.applied; st.compacted < applied;) {
-        CHECK_OK(fiber_sleep(500 * NS_PER_MS));
+        CHECK_OK(fiber_sleep(100 * NS_PER_MS));
         range_store_upkeep(c->nodes[1].rs, true);
         CHECK_OK(range_store_status(c->nodes[1].rs, 2, &st));
     }
@@ -230,6 +231,7 @@ static void lonely_half(struct tcluster *c)
     range_id_t id;
     char kb[32];
     diag_reset(&diag);
+    c->log_keep_ms = 300;
     three_members(c);
     put_ok(c, 95001, 1);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);

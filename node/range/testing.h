@@ -59,6 +59,7 @@ struct tcluster {
     _Atomic uint64_t packets;
     _Atomic int in_flight;
     uint64_t range_size_max;
+    uint32_t log_keep_ms; /* of nodes that are started from now on */
 };
 
 /* ---- the network ---- */
@@ -442,6 +443,7 @@ static inline void t_start(struct tcluster *c, node_id_t id)
                                  .snapshot_dir = snap,
                                  .range_size_max = c->range_size_max,
                                  .member_away_ms = 1500,
+                                 .log_keep_ms = c->log_keep_ms,
                                  .on_fatal = t_fatal,
                                  .on_fatal_arg = n};
     db_err err = range_store_open(&o, &diag, &n->rs);
