@@ -219,9 +219,9 @@ static void disk_full(struct tcluster *c)
     put_ok(c, 1, 1);
     CHECK(t_leader(c, 2) == 1);
     /* 2 has said that its disk is full too: 3 it is */
-    range_store_set_full(c->nodes[2].rs, FULL_LOG, true);
+    range_store_set_full(c->nodes[2].rs, FULL_SOON, true);
     CHECK_OK(fiber_sleep(300 * NS_PER_MS));
-    range_store_set_full(c->nodes[1].rs, FULL_LOG, true);
+    range_store_set_full(c->nodes[1].rs, FULL_SOON, true);
     uint64_t until = clock_mono_ns() + 8 * NS_PER_S;
     while (t_leader(c, 2) != 3 && clock_mono_ns() < until) {
         CHECK_OK(fiber_sleep(20 * NS_PER_MS));
@@ -230,8 +230,8 @@ static void disk_full(struct tcluster *c)
     CHECK(t_leader(c, 2) == 3);
     put_ok(c, 1, 3);
     expect(c, 1, 3);
-    range_store_set_full(c->nodes[1].rs, FULL_LOG, false);
-    range_store_set_full(c->nodes[2].rs, FULL_LOG, false);
+    range_store_set_full(c->nodes[1].rs, FULL_SOON, false);
+    range_store_set_full(c->nodes[2].rs, FULL_SOON, false);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     t_stop_all(c);
 }
