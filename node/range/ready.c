@@ -517,8 +517,8 @@ void replica_fetched(struct range_loop *l, struct replica *r, struct log_fetch *
 {
     r->fetching = false;
     if (f->err == ERR_NOT_FOUND && log_begins_after(r, f->lo)) {
-        /* Let go of meanwhile: the core looks again, and offers its member a snapshot. What it needs
-         * for itself is not let go of. */
+        /* Let go of meanwhile: the core looks again, and offers its member a snapshot. What it
+         * needs for itself is not let go of. */
         log_fetch_free(f);
     } else if (f->err != ERR_OK) {
         db_err err = f->err;
