@@ -337,6 +337,7 @@ struct kv_sweep_req {
 struct kv_closed_req {
     struct kv_request r;
     ts_t ts;
+    bool no_wait; /* ERR_BUSY instead */
 };
 
 struct kv_closed_resp {

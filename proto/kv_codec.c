@@ -21,6 +21,7 @@ enum kv_wire_flag {
     WIRE_UNREAD = 256,
     WIRE_ABSENT_SPAN = 512,
     WIRE_ABSENT_FREE = 1024,
+    WIRE_NO_WAIT = 2048,
 };
 
 /* Of the byte `check`. */
@@ -135,7 +136,10 @@ static db_err put_reads(enum kv_method method, const union kv_any_req *q, Skein_
         return put_keys(m, q->multi_get.keys, q->multi_get.count, b);
     case KV_METHOD_SCAN: return put_scan(m, &q->scan, b);
     case KV_METHOD_LOCK: return put_lock(m, &q->lock, b);
-    case KV_METHOD_CLOSED: m->ts = q->closed.ts; return ERR_OK;
+    case KV_METHOD_CLOSED:
+        m->ts = q->closed.ts;
+        m->flags = flag(q->closed.no_wait, WIRE_NO_WAIT);
+        return ERR_OK;
     case KV_METHOD_ESTIMATE: return put_pair(q->estimate.start, q->estimate.end, b);
     case KV_METHOD_FRAGMENT:
         m->ts = q->fragment.read_ts;
@@ -304,7 +308,10 @@ static db_err take_reads(enum kv_method method, const Skein__Kv__Request *m, str
         return take_slices(r, m->count, arena, &q->multi_get.keys);
     case KV_METHOD_SCAN: return take_scan(m, r, &q->scan);
     case KV_METHOD_LOCK: return take_lock(m, r, arena, &q->lock);
-    case KV_METHOD_CLOSED: q->closed.ts = m->ts; return ERR_OK;
+    case KV_METHOD_CLOSED:
+        q->closed.ts = m->ts;
+        q->closed.no_wait = (m->flags & WIRE_NO_WAIT) != 0;
+        return ERR_OK;
     case KV_METHOD_ESTIMATE:
         q->estimate.start = take_slice(r);
         q->estimate.end = take_slice(r);

@@ -109,9 +109,12 @@ static void requests_come_back(void **state)
     assert_true(o.check_txn.caller_ts == 6 && o.check_txn.rollback_missing);
     assert_true(o.check_txn.retried_above == 7 && o.check_txn.fences == 8);
 
-    q = (union kv_any_req){.closed = {head(), 77}};
-    o = through(KV_METHOD_CLOSED, &q, &w, &a);
-    assert_true(o.closed.ts == 77 && o.closed.r.applied_min == 0);
+    for (unsigned no_wait = 0; no_wait < 2; no_wait++) {
+        q = (union kv_any_req){.closed = {head(), 77, no_wait != 0}};
+        o = through(KV_METHOD_CLOSED, &q, &w, &a);
+        assert_true(o.closed.ts == 77 && o.closed.r.applied_min == 0);
+        assert_true(o.closed.no_wait == (no_wait != 0));
+    }
 
     q = (union kv_any_req){.resolve = {head(), 5, 0, NULL, 0}};
     o = through(KV_METHOD_RESOLVE, &q, &w, &a);

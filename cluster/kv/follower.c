@@ -1,9 +1,11 @@
-/* Plain reads that need not be of now, answered by the replica on this node.
+/* Plain reads answered by the replica on this node, though another node leads the range: those that
+ * need not be of now, and those of transactions and statements that read more than a little in one
+ * snapshot.
  *
- * The snapshot is a timestamp that some transaction of this node was given a while ago: asked for
- * not before the moment that the reader still accepts, so whatever was acknowledged by then is in
- * it, whatever the clocks of others say. All such readers share it until it is too old for one of
- * them, who asks for the next.
+ * For the first, the snapshot is a timestamp that some transaction of this node was given a while
+ * ago: asked for not before the moment that the reader still accepts, so whatever was acknowledged
+ * by then is in it, whatever the clocks of others say. All such readers share it until it is too
+ * old for one of them, who asks for the next.
  *
  * A replica may answer once it has applied all that belongs to the snapshot. That is the
  * leaseholder's to say: asked once for each snapshot and range (`closed`), it waits for what may
@@ -12,7 +14,13 @@
  * idle cluster remains silent, which timestamps pushed with heartbeats would end.
  *
  * A replica that is behind, has no copy, was split meanwhile, or has an intent in the way that may
- * belong to the snapshot, refuses, and the leaseholder is asked as for any other read. */
+ * belong to the snapshot, refuses, and the leaseholder is asked as for any other read.
+ *
+ * A transaction's own snapshot is as good as a shared one: once it is known from which place of the
+ * log on the copy has all of it, the way to the leaseholder is saved for all further reads. That
+ * costs a question, so the first reads go to the leaseholder as they are; and the question does not
+ * wait for writes that may belong to the snapshot, but is put again after as many reads more. What
+ * one transaction learns is good for all with older snapshots. */
 #include "cluster/kv/kv_int.h"
 
 #include "base/clock.h"
@@ -60,23 +68,29 @@ static uint64_t ask_index(struct ctxn *t, const struct route *route, struct diag
     struct kv_reply reply = {0};
     struct kv_closed_resp resp = {0};
     arena_init(&a, NULL, NULL, 0);
-    struct kv_closed_req req = {.r = route_request(route, fiber_deadline(), &a), .ts = t->read_ts};
+    struct kv_closed_req req = {.r = route_request(route, fiber_deadline(), &a),
+                                .ts = t->read_ts,
+                                .no_wait = t->opts.fresh_from_ns == 0};
     atomic_fetch_add_explicit(&t->env->closed_asked, 1, memory_order_relaxed);
     metrics_add(METRIC_kv_closed_asked, 1);
     db_err err = route->kv->ops->closed(route->kv, &req, diag, &reply, &resp);
     arena_fini(&a);
     if (err != ERR_OK) {
         diag_reset(diag);
+        t->copy_from = 2 * t->far_reads + FAR_READS_FIRST;
         return 0;
     }
     learn(&t->env->shared, &route->loc, t->read_ts, resp.index, 0);
     return resp.index;
 }
 
-static bool wanted(const struct ctxn *t, const struct route *route, ts_t read_ts)
+static bool wanted(struct ctxn *t, const struct route *route, ts_t read_ts)
 {
-    return t->opts.fresh_from_ns != 0 && read_ts != 0 && read_ts == t->read_ts &&
-           route->kv != t->env->router->view->self_kv && route->kv->ops->closed != NULL;
+    if (read_ts == 0 || read_ts != t->read_ts || route->kv == t->env->router->view->self_kv ||
+        route->kv->ops->closed == NULL) {
+        return false;
+    }
+    return t->opts.fresh_from_ns != 0 || t->far_reads++ >= t->copy_from;
 }
 
 bool follower_choose(struct follower *f, struct ctxn *t, ts_t read_ts, struct route *route,
@@ -121,4 +135,25 @@ bool follower_refused(struct follower *f, struct ctxn *t, db_err err, struct dia
         diag_reset(diag);
     }
     return passes;
+}
+
+bool follower_has(struct ctxn *t, const struct route *route, struct slice start, struct diag *diag)
+{
+    struct follower f = {0};
+    struct route copy = *route;
+    struct arena a;
+    struct kv_value v;
+    struct kv_reply reply = {0};
+    arena_init(&a, NULL, NULL, 0);
+    struct kv_get_req req = {.r = route_request(route, fiber_deadline(), &a),
+                             .key = start,
+                             .read_ts = t->read_ts,
+                             .own_ts = t->start_ts};
+    bool has = follower_choose(&f, t, t->read_ts, &copy, &req.r, diag);
+    if (has && t->opts.fresh_from_ns == 0) {
+        has = copy.kv->ops->get(copy.kv, &req, diag, &reply, &v) == ERR_OK;
+        diag_reset(diag);
+    }
+    arena_fini(&a);
+    return has;
 }

@@ -85,11 +85,11 @@ MUST_USE db_err cluster_fragment_next(struct storage_scan *scan, struct diag *di
                                       struct storage_piece *ret_piece, bool *ret_end);
 void cluster_fragment_close(struct storage_scan *scan);
 
-/* follower.c: a read that need not be of now (opts.fresh_from_ns) may be answered by the replica on
- * this node. One struct for each operation and range, zero at first:
- *     follower_choose(&f, t, read_ts, &route, &req.r, diag);   changes route.kv and req.r, if so
- *     err = route.kv->ops->get(...);
- *     if (follower_refused(&f, t, err, diag)) once more, which goes to the leaseholder */
+/* follower.c: a read that need not be of now (opts.fresh_from_ns), or is not the first in its
+ * snapshot, may be answered by the replica on this node. One struct for each operation and range,
+ * zero at first: follower_choose(&f, t, read_ts, &route, &req.r, diag);   changes route.kv and
+ * req.r, if so err = route.kv->ops->get(...); if (follower_refused(&f, t, err, diag)) once more,
+ * which goes to the leaseholder */
 struct follower {
     bool used, refused;
     struct route leader;
@@ -97,6 +97,8 @@ struct follower {
 bool follower_choose(struct follower *f, struct ctxn *t, ts_t read_ts, struct route *route,
                      struct kv_request *r, struct diag *diag);
 bool follower_refused(struct follower *f, struct ctxn *t, db_err err, struct diag *diag);
+/* May a scan of the range from that key on be left to the replica on this node? */
+bool follower_has(struct ctxn *t, const struct route *route, struct slice start, struct diag *diag);
 
 /* bulk.c */
 MUST_USE db_err cluster_sequence_next(struct storage *s, struct slice key, uint64_t floor,

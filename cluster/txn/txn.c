@@ -196,6 +196,8 @@ db_err ctxn_begin(struct txn_env *env, const struct storage_txn_opts *opts, stru
     t->fences = atomic_load_explicit(&env->router->fences, memory_order_acquire);
     t->start_ts = 0;
     t->read_ts = opts->as_of;
+    t->far_reads = 0;
+    t->copy_from = FAR_READS_FIRST;
     ASSERT(!t->active && t->bound == 0 && t->scan_count == 0);
     wb_begin(&t->wb, opts->mem);
     if (opts->as_of != 0) {
@@ -303,6 +305,8 @@ void ctxn_drop_snapshot(struct ctxn *t)
 {
     if (t->read_ts != 0 && t->opts.as_of == 0) {
         set_ts(&t->read_ts, 0);
+        t->far_reads = 0;
+        t->copy_from = FAR_READS_FIRST;
     }
 }
 

@@ -36,7 +36,7 @@ struct txn_shard {
 };
 
 /* Of reads that need not be of now; see cluster/kv/follower.c. */
-enum { CLOSED_RANGES = 256 };
+enum { CLOSED_RANGES = 256, FAR_READS_FIRST = 2 };
 struct closed_range {
     range_id_t range;
     uint64_t version; /* of its epoch */
@@ -119,6 +119,8 @@ struct ctxn {
     ts_t bound;   /* a timestamp is being asked for and will be greater; else 0 */
     ts_t scan_ts; /* the lowest that an open scan reads at; else 0 */
     unsigned scan_count;
+    unsigned far_reads; /* plain reads in the snapshot that were another node's to answer */
+    unsigned copy_from; /* so many, and the copy on this node is tried (cluster/kv/follower.c) */
     struct write_buffer wb;
     struct write_runs *runs; /* STORAGE_W_BULK: beside the buffer; NULL: none */
     struct arena scratch;    /* of the commit */

@@ -17,7 +17,13 @@ db_err eval_closed(struct eval_range *r, const struct kv_closed_req *req, struct
     }
     TRY(eval__check(r, &req->r, none, none, diag, reply, &term));
     TRY(r->ops->bounds(r, req->r.arena, &start, &end));
-    TRY(eval__await_range(r, &req->r, start, end, req->ts, diag));
+    struct kv_request now = req->r;
+    now.deadline_ns = req->no_wait ? 1 : now.deadline_ns;
+    db_err err = eval__await_range(r, &now, start, end, req->ts, diag);
+    if (err == ERR_TIMEOUT && req->no_wait) {
+        return diag_set(diag, ERR_BUSY, "a write that may belong to it is on its way");
+    }
+    TRY(err);
     index = r->ops->position(r);
     TRY(eval__check_again(r, &req->r, none, none, term, diag, reply));
     ret_resp->index = index;

@@ -48,6 +48,10 @@ def key_of(table, at=None):
 FIRST_TABLE = 1001
 
 
+def metric(node, name):
+    return sum(int(float(line.split()[-1])) for line in node.http("/metrics")[1].splitlines() if line.startswith(name))
+
+
 class Basic:
     OPTIONS = ()
 
@@ -407,15 +411,12 @@ class Basic:
 
     def copies(self):
         """skein_read_staleness: every node answers from its own copy, one snapshot that is never older than asked for."""
-        def count(n, name):
-            return sum(int(float(line.split()[-1])) for line in n.http("/metrics")[1].splitlines() if line.startswith(name))
-
         all_ = self.connections()
         run(all_[0], "CREATE TABLE cp (id INT PRIMARY KEY, v INT NOT NULL, KEY (v))")
         run(all_[0], "INSERT INTO cp VALUES (1, 0), (2, 0)")
         self.cluster.wait_replicated()
         run(all_[0], "CREATE TABLE cp2 AS SELECT * FROM cp")
-        before = [count(n, "skein_kv_copy_reads_total") for n in self.nodes]
+        before = [metric(n, "skein_kv_copy_reads_total") for n in self.nodes]
         for c in all_:
             run(c, "SET skein_read_staleness = 1000")
             expect(((2,),), run(c, "SELECT COUNT(*) FROM cp2"), "what is older than the table is not used")
@@ -442,9 +443,53 @@ class Basic:
             run(c, "BEGIN")
             expect(((25,),), run(c, "SELECT v FROM cp WHERE id = 1"), "of now, in a transaction")
             run(c, "COMMIT")
-        used = sum(count(n, "skein_kv_copy_reads_total") for n in self.nodes) - sum(before)
+        used = sum(metric(n, "skein_kv_copy_reads_total") for n in self.nodes) - sum(before)
         if used < 50:
             raise AssertionError("copies answered %d reads" % used)
+
+    def snapshots(self):
+        """A transaction that reads more than a little is answered by its node's copy: in one snapshot, of all that was acknowledged before
+        it began, with its own writes."""
+        rows = 30
+        all_ = self.connections()
+        run(all_[0], "CREATE TABLE sn (id INT PRIMARY KEY, v INT NOT NULL)")
+        run(all_[0], "INSERT INTO sn VALUES " + ",".join("(%d, 100)" % i for i in range(rows)) + ",(1000, 0)")
+        self.cluster.wait_replicated()
+        stop, failures = threading.Event(), []
+
+        def transfer(c):
+            try:
+                at = 0
+                while not stop.wait(0.002):
+                    at += 1
+                    run(c, "UPDATE sn SET v = v + IF(id = %d, 1, -1) WHERE id IN (%d, %d)" % (at % rows, at % rows, (at * 7 + 1) % rows)
+                        if at % rows != (at * 7 + 1) % rows else "DO 0")
+            except pymysql.Error as e:
+                failures.append(e.args)
+
+        t = threading.Thread(target=transfer, args=(self.nodes[0].connect(database=DATABASE),))
+        t.start()
+        before = [metric(n, "skein_kv_copy_reads_total") for n in self.nodes]
+        try:
+            for at in range(1, 31):
+                run(all_[at % 3], "UPDATE sn SET v = %d WHERE id = 1000" % at)
+                for c in all_:
+                    run(c, "BEGIN")
+                    singles = [run(c, "SELECT v FROM sn WHERE id = %d" % i)[0][0] for i in range(rows)]
+                    expect(((100 * rows, rows),), run(c, "SELECT SUM(v), COUNT(*) FROM sn WHERE id < 1000"), "the total of a snapshot")
+                    expect(100 * rows, sum(singles), "the sum of single rows of a snapshot")
+                    expect(((at,),), run(c, "SELECT v FROM sn WHERE id = 1000"), "what was acknowledged before")
+                    run(c, "INSERT INTO sn VALUES (2000, 7)")
+                    expect(((7,),), run(c, "SELECT v FROM sn WHERE id = 2000"), "a write of its own")
+                    expect(((at + 7,),), run(c, "SELECT SUM(v) FROM sn WHERE id >= 1000"), "together with others")
+                    run(c, "ROLLBACK")
+        finally:
+            stop.set()
+            t.join(30)
+        expect([], failures, "transfers")
+        used = sorted(metric(n, "skein_kv_copy_reads_total") - b for n, b in zip(self.nodes, before))
+        if used[1] < 300:  # of some 1,000 each on the two nodes that do not lead
+            raise AssertionError("copies answered %r reads" % used)
 
     def lease_moves(self):
         """Leases move to and fro under writes: none fails."""
@@ -599,7 +644,7 @@ class Basic:
 TESTS = ["answers", "schema", "schema_waits_for_transactions", "schema_without_a_node", "auto_increment", "accounts", "privileges", "sessions", "locks",
          "table_locks", "deadlock",
          "locks_of_a_dead_node", "locks_of_a_paused_node", "ranges",
-         "copies", "lease_moves", "fragments", "restart_elsewhere", "all_restart",
+         "copies", "snapshots", "lease_moves", "fragments", "restart_elsewhere", "all_restart",
          "one_waits_for_the_others", "one_after_another"]
 
 
