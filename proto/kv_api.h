@@ -478,6 +478,7 @@ struct node_directory {
     uint64_t version; /* grows with each change of `nodes` but liveness and counts */
     uint64_t meta_term;
     uint64_t asked_ns; /* when it was asked for, by the clock of who asked; does not travel */
+    uint64_t wall_us;  /* the wall clock of who answers; decides nothing. 0: not told */
     struct kv_reads safe_point; /* what garbage collection must keep; floor 0: everything */
     struct node_info *nodes;
     unsigned count;

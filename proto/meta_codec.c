@@ -173,6 +173,7 @@ static db_err fill_directory(const struct node_directory *dir, struct arena *are
     m->n_nodes = dir->count;
     m->version = dir->version;
     m->term = dir->meta_term;
+    m->wall_us = dir->wall_us;
     m->safe_point = dir->safe_point.floor;
     m->n_keep = dir->safe_point.count;
     m->keep = (uint64_t *)(uintptr_t)dir->safe_point.snapshots;
@@ -216,6 +217,7 @@ static db_err take_directory(const Skein__Kv__MetaReply *m, struct arena *arena,
     *dir = (struct node_directory){.you = m->node,
                                    .version = m->version,
                                    .meta_term = m->term,
+                                   .wall_us = m->wall_us,
                                    .safe_point = {m->safe_point, m->keep, m->n_keep},
                                    .ca_cert = proto_slice(m->ca_cert),
                                    .cert = proto_slice(m->cert),

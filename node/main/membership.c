@@ -5,8 +5,10 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/fiber.h"
 #include "base/log.h"
+#include "base/metrics.h"
 #include "cluster/kv/kv.h"
 #include "node/main/membership_int.h"
 #include "node/main/node.h"
@@ -204,9 +206,34 @@ static uint32_t own_fences(const struct membership *m, const struct node_directo
     return 0;
 }
 
+/* Wall clocks decide nothing between nodes (timestamps are the oracle's), but NOW(), logs and
+ * certificates go by them: the operator is told. The answer was written somewhere between the
+ * question and now. */
+static void look_at_clock(struct membership *m, const struct node_directory *dir)
+{
+    uint64_t way_us = (clock_mono_ns() - dir->asked_ns) / 1000;
+    int64_t ahead_us = (int64_t)(clock_wall_us() - dir->wall_us - way_us / 2);
+    uint64_t off_us = (uint64_t)(ahead_us < 0 ? -ahead_us : ahead_us);
+    if (dir->wall_us == 0 || way_us > CLOCK_OFF_US / 2) {
+        return;
+    }
+    metrics_set(METRIC_node_clock_off_ms, off_us / 1000);
+    if ((off_us > CLOCK_OFF_US) == m->clock_off) {
+        return;
+    }
+    m->clock_off = !m->clock_off;
+    if (m->clock_off) {
+        LOG_WARN("node.clock.off", F_I64("ahead_ms", ahead_us / 1000),
+                 F_STR("of", "the node that leads the meta range"));
+    } else {
+        LOG_INFO("node.clock.right", F_I64("ahead_ms", ahead_us / 1000));
+    }
+}
+
 static void on_members(void *ctx, const struct node_directory *dir)
 {
     struct membership *m = ctx;
+    look_at_clock(m, dir);
     uint32_t fences = own_fences(m, dir);
     m->accepted = true;
     if (m->storage != NULL) {

@@ -15,7 +15,7 @@
 #include "rpc/transport/tls.h"
 #include "rpc/transport/transport.h"
 
-enum { MEMBERS_MAX = 64, TOKEN_SIZE = 256 };
+enum { MEMBERS_MAX = 64, TOKEN_SIZE = 256, CLOCK_OFF_US = 1000000 };
 
 struct known_member {
     struct node_info info;
@@ -55,6 +55,7 @@ struct membership {
     /* The heartbeat's: */
     _Atomic bool accepted; /* as a member, since this process began */
     bool leaving;
+    bool clock_off; /* this node's, from that of who leads meta */
     pthread_mutex_t mutex; /* guards the rest */
     struct known_member members[MEMBERS_MAX];
     unsigned count;

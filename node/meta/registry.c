@@ -145,7 +145,7 @@ db_err registry_directory(struct meta *m, struct arena *arena, struct node_direc
     struct registry *g = &m->registry;
     uint64_t now = clock_mono_ns();
     struct store_ident ident = range_store_ident(m->rs);
-    struct node_directory dir = {.meta_term = atomic_load(&m->term)};
+    struct node_directory dir = {.meta_term = atomic_load(&m->term), .wall_us = clock_wall_us()};
     memcpy(dir.cluster_id, ident.cluster_id, sizeof(dir.cluster_id));
     pthread_mutex_lock(&g->mutex);
     dir.nodes = ARENA_ARRAY(arena, struct node_info, g->count);

@@ -140,6 +140,7 @@ struct raft {
     uint64_t ack_sent_ns;
     uint64_t election_deadline;
     uint64_t election_wait; /* randomised */
+    unsigned stood;         /* elections in a row that had no leader for their end */
     uint64_t promise_until;
     uint64_t promised_to, promised_term;
     uint64_t promised_epoch;

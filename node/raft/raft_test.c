@@ -489,6 +489,66 @@ static void test_quiet_after_start(void **state)
     }
 }
 
+/* Time goes on for those nodes alone (bits) until one of them leads; how long that took. */
+static uint64_t until_led(struct cluster *c, unsigned nodes)
+{
+    uint64_t began = c->now;
+    while (c->now < began + 5 * NS_PER_S) {
+        for (size_t i = 0; i < NODES; i++) {
+            if (((nodes >> i) & 1) != 0 && raft_role(c->nodes[i].raft) == RAFT_LEADER) {
+                return c->now - began;
+            }
+        }
+        c->now += 5 * NS_PER_MS;
+        for (size_t i = 0; i < NODES; i++) {
+            if (((nodes >> i) & 1) != 0) {
+                assert_int_equal(step(c, &c->nodes[i], (struct raft_event){.type = RAFT_EV_TICK}),
+                                 ERR_OK);
+            }
+        }
+        settle(c);
+    }
+    return c->now - began;
+}
+
+/* A request for a vote that came while the other still kept its promise is repeated soon. */
+static void test_stands_again_after_silence(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_new(3);
+    elect(c, 1);
+    beat(c);
+    c->cut = 1u << 1; /* the third hears the leader once more */
+    beat(c);
+    c->cut = 1u << 0;
+    c->now += RAFT_DEFAULT_ELECTION_NS - 50 * NS_PER_MS;
+    struct raft_event stand = {.type = RAFT_EV_CAMPAIGN};
+    assert_int_equal(step(c, &c->nodes[1], stand), ERR_OK);
+    settle(c);
+    assert_int_equal(raft_role(c->nodes[1].raft), RAFT_PRECANDIDATE);
+    assert_in_range(until_led(c, 1u << 1), 1, RAFT_DEFAULT_ELECTION_NS * 3 / 4);
+    cluster_free(c);
+}
+
+/* Two stand in the same moment, of three members: nobody has a majority. */
+static void test_stands_again_after_split_votes(void **state)
+{
+    (void)state;
+    struct cluster *c = cluster_new(3);
+    elect(c, 1);
+    beat(c);
+    c->cut = 1u << 0;
+    c->now += 2 * RAFT_DEFAULT_ELECTION_NS;
+    struct raft_event stand = {.type = RAFT_EV_CAMPAIGN};
+    assert_int_equal(step(c, &c->nodes[1], stand), ERR_OK);
+    assert_int_equal(step(c, &c->nodes[2], stand), ERR_OK);
+    settle(c);
+    assert_int_equal(raft_role(c->nodes[1].raft), RAFT_CANDIDATE);
+    assert_int_equal(raft_role(c->nodes[2].raft), RAFT_CANDIDATE);
+    assert_in_range(until_led(c, 6), 1, RAFT_DEFAULT_ELECTION_NS);
+    cluster_free(c);
+}
+
 static void test_limits(void **state)
 {
     (void)state;
@@ -856,6 +916,8 @@ int main(void)
         cmocka_unit_test(test_commit_by_heartbeat),
         cmocka_unit_test(test_commit_saved),
         cmocka_unit_test(test_quiet_after_start),
+        cmocka_unit_test(test_stands_again_after_silence),
+        cmocka_unit_test(test_stands_again_after_split_votes),
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_paging_and_blocked_log),
         cmocka_unit_test(test_conf_change_rules),

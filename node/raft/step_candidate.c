@@ -6,6 +6,12 @@
  * real votes (before, a crash could make it forget that it stood in this term, and stand again in
  * it with a shorter log). TIMEOUT_NOW skips the pre-vote.
  *
+ * An election that comes to nothing is followed by the next one soon: the others' promises to the
+ * leader that has gone end at almost the same time as ours, and a request that came too early is
+ * not answered; and votes that two candidates have split are nobody's. Waiting for a whole time-out
+ * again would double the time without a leader. Whoever stands in vain, because it is cut off, does
+ * so less and less often.
+ *
  * A vote is answered when it is durable. A request that comes while a promise to a leader holds is
  * dropped without an answer, and without taking its term. */
 #include "node/raft/raft_int.h"
@@ -114,10 +120,19 @@ static uint32_t own_vote(const struct raft *r)
     return at < 0 ? 0 : 1u << at;
 }
 
+static void stand_again_soon(struct raft *r)
+{
+    enum { PART_OF_TIMEOUT = 8 };
+    unsigned doublings = r->stood < 3 ? r->stood : 3;
+    uint64_t wait = (r->cfg.election_timeout_ns / PART_OF_TIMEOUT) << doublings;
+    r->election_deadline = r->now + wait + rand_below(&r->rand, r->cfg.election_spread_ns / 2 + 1);
+}
+
 static void become_candidate(struct raft *r)
 {
     ASSERT(r->peers_cap >= r->conf.count);
     raft__promise_break(r);
+    raft__reset_election(r);
     r->role = RAFT_CANDIDATE;
     r->term++;
     r->vote = r->id;
@@ -137,7 +152,10 @@ static void count_votes(struct raft *r)
             become_candidate(r);
         }
         break;
-    case RAFT_VOTE_LOST: raft__become_follower(r, r->term, 0); break;
+    case RAFT_VOTE_LOST:
+        raft__become_follower(r, r->term, 0);
+        stand_again_soon(r);
+        break;
     case RAFT_VOTE_PENDING: break;
     }
 }
@@ -155,11 +173,12 @@ void raft__campaign(struct raft *r, bool transfer)
     r->send_due = false;
     r->quiescent = false;
     r->campaign_transfer = transfer;
-    raft__reset_election(r);
     if (transfer) {
         become_candidate(r);
         return;
     }
+    stand_again_soon(r);
+    r->stood++;
     r->role = RAFT_PRECANDIDATE;
     r->votes_granted = own_vote(r);
     r->votes_refused = 0;
@@ -197,6 +216,9 @@ void raft__candidate_response(struct raft *r, const struct raft_msg *m)
     ASSERT(at < RAFT_MEMBERS_MAX);
     if (reject) {
         r->votes_refused |= 1u << at;
+        if (!pre) { /* it has voted for another, or will not; and others may be gone */
+            stand_again_soon(r);
+        }
     } else {
         r->votes_granted |= 1u << at;
     }

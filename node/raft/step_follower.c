@@ -14,6 +14,7 @@ void raft__follower_touch(struct raft *r, uint64_t from)
     r->promised_term = r->term;
     r->promise_until = r->promise_until > until ? r->promise_until : until;
     r->quiescent = false;
+    r->stood = 0;
     r->election_deadline = r->now + r->election_wait;
 }
 

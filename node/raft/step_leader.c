@@ -8,6 +8,7 @@ void raft__become_leader(struct raft *r)
     r->role = RAFT_LEADER;
     r->leader = r->id;
     r->leader_since = r->active_at = r->now;
+    r->stood = 0;
     r->heartbeat_at = r->now + r->cfg.heartbeat_ns;
     r->transfer_to = 0;
     r->lease_given_up = false;

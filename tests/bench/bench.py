@@ -4,7 +4,7 @@ Each run is one workload, one way of preparing statements, one number of threads
 that a change of the machine's mood hits all alike. bulk_insert has a fresh schema for each run.
 
 With --nodes N: `skeindb` is the cluster through its first node, `spread` the same with the threads dealt to all nodes, `alone` a node
-without others. What the cluster costs at rest is measured first (and after --splits, with many ranges)."""
+without others. What the cluster costs at rest is measured first (with --splits that of another one, too, with so many ranges)."""
 import argparse
 import json
 import os
@@ -158,11 +158,21 @@ def save(report, folder):
         f.write(table(report))
 
 
+def at_rest_with_many(args):
+    with tempfile.TemporaryDirectory(prefix="skein_bench_", dir=args.data) as directory:
+        many = Cluster(args.binary, directory, args.nodes, args.option)
+        try:
+            many.start()
+            many.split(args.splits)
+            return many.at_rest(args.rest)
+        finally:
+            many.kill()
+
+
 def measure(args, servers, node):
     rest = {} if args.nodes == 1 else {"start_s": node.start_s, "at_rest": [node.at_rest(args.rest)]}
     if args.splits:
-        node.split(args.splits)
-        rest["at_rest"].append(node.at_rest(args.rest))
+        rest["at_rest"].append(at_rest_with_many(args))
     report = {"nodes": args.nodes, **rest, "date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(), "seconds": args.seconds, "tables": args.tables,
               "table_size": args.table_size, "prepare_s": {}, "runs": [],
               "servers": [{"name": s.name, "version": s.query("SELECT VERSION()")[0][0]} for s in servers]}
@@ -216,7 +226,7 @@ def main():
     parser.add_argument("--data", help="where the node keeps its data (default: a temporary directory)")
     parser.add_argument("--option", action="append", default=[], help="option for `skeindb start`")
     parser.add_argument("--nodes", type=int, default=1)
-    parser.add_argument("--splits", type=int, default=0, help="with --nodes: so many more ranges before the runs")
+    parser.add_argument("--splits", type=int, default=0, help="with --nodes: at rest also with so many more ranges")
     parser.add_argument("--rest", type=int, default=20, help="with --nodes: seconds at rest")
     parser.add_argument("peer", nargs="*", help="name=HOST:PORT or name=USER:PASSWORD@HOST:PORT")
     args = parser.parse_args()

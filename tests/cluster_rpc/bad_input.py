@@ -97,6 +97,7 @@ class Run:
         pieces = self.hammer(port, lambda: rand.randbytes(rand.choice((1, 8, 64, 4096, 100000))))
         pieces += self.hammer(port, framed)
         self.check(pieces > 10 and not c.dead(), "random bytes at the RPC port (%d connections)" % pieces, c.dead())
+        self.check("rpc.frame.refused" in c.nodes[0].log_tail(200), "its log says what was refused", c.nodes[0].log_tail(5))
 
     def huge_frame(self, c):
         before = c.nodes[0].resident_mib()
@@ -112,6 +113,7 @@ class Run:
                         pass
         grown = c.nodes[0].resident_mib() - before
         self.check(grown < 100 and not c.dead(), "a frame that claims 2 GB takes no memory", "%.0f MiB" % grown)
+        self.check("more than the" in c.nodes[0].log_tail(8), "its log says how large and how large it may be", c.nodes[0].log_tail(8))
 
     # ---- who is let in ----
 
@@ -195,6 +197,8 @@ class Run:
                 reader.execute("SELECT v FROM op.clock")
                 good = good and reader.fetchall() == ((i + 1,),)
             self.check(good, "each reads what the other has committed")
+        text = n.log_tail(100)
+        self.check("node.clock.off" in text, "its log says that its clock is off", text[-2000:])
         n.kill()
         status = c.nodes[0].http("/node/decommission?key=%d" % n.node_id, b"")[0]
         self.check(status == 200, "and it can be told to leave")
