@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # sysbench on a node of its own (release build, temporary directory, free ports) and on any MySQL-speaking peers, by turns.
-#   scripts/bench.sh [--seconds S] [--threads "1 8 32"] [--workloads "oltp_point_select ..."] [--modes "auto disable"]
+#   scripts/bench.sh [--seconds S] [--repeat N] [--threads "1 8 32"] [--workloads "oltp_point_select ..."] [--modes "auto disable"]
 #                    [--tables N] [--table-size N] [--data DIR] [--out DIR] [--option OPTION-OF-START] [--binary PATH]
 #                    [--nodes N [--splits N] [--rest S]]
 #                    [name=HOST:PORT | name=USER:PASSWORD@HOST:PORT ...]

@@ -99,6 +99,15 @@ def run(server, args, workload, mode, threads):
     return result
 
 
+def middle(tries):
+    """The run of median speed; one that failed counts before all."""
+    failed = [r for r in tries if "failure" in r]
+    if failed:
+        return failed[0]
+    r = sorted(tries, key=lambda r: r["tps"])[len(tries) // 2]
+    return {**r, "all_tps": [t["tps"] for t in tries]}
+
+
 def machine():
     with open("/proc/meminfo", encoding="ascii") as f:
         kib = int(f.readline().split()[1])
@@ -114,12 +123,17 @@ def cell(result):
     return "%.0f%s" % (result["tps"], errors) if result["tps"] is not None else "?"
 
 
+def turns_text(report):
+    each = "%d s each" % report["seconds"]
+    return each if report["repeat"] == 1 else "median of %d runs of %s, by turns" % (report["repeat"], each)
+
+
 def table(report):
     names = [s["name"] for s in report["servers"]]
     peers = [n for n in names if n != OURS]
     m = report["machine"]
-    lines = ["# sysbench" + (", %d nodes" % report["nodes"] if report["nodes"] > 1 else ""), "", "%s · %d cores, %d MiB, Linux %s · %d tables of %d rows · %d s each · transactions per second" % (
-        report["date"], m["cores"], m["memory_mib"], m["kernel"], report["tables"], report["table_size"], report["seconds"]), ""]
+    lines = ["# sysbench" + (", %d nodes" % report["nodes"] if report["nodes"] > 1 else ""), "", "%s · %d cores, %d MiB, Linux %s · %d tables of %d rows · %s · transactions per second" % (
+        report["date"], m["cores"], m["memory_mib"], m["kernel"], report["tables"], report["table_size"], turns_text(report)), ""]
     lines += ["%s: %s" % (s["name"], s["version"]) for s in report["servers"]]
     lines += ["", "| workload | statements | threads | " + " | ".join(names + ["÷ " + p for p in peers]) + " | p95 ms |",
               "|---|---|---:|" + "---:|" * (len(names) + len(peers)) + "---:|"]
@@ -173,7 +187,7 @@ def measure(args, servers, node):
     rest = {} if args.nodes == 1 else {"start_s": node.start_s, "at_rest": [node.at_rest(args.rest)]}
     if args.splits:
         rest["at_rest"].append(at_rest_with_many(args))
-    report = {"nodes": args.nodes, **rest, "date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(), "seconds": args.seconds, "tables": args.tables,
+    report = {"nodes": args.nodes, **rest, "date": time.strftime("%Y-%m-%d", time.gmtime()), "machine": machine(), "seconds": args.seconds, "repeat": args.repeat, "tables": args.tables,
               "table_size": args.table_size, "prepare_s": {}, "runs": [],
               "servers": [{"name": s.name, "version": s.query("SELECT VERSION()")[0][0]} for s in servers]}
     workloads, modes, threads = args.workloads.split(), args.modes.split(), [int(t) for t in args.threads.split()]
@@ -184,8 +198,9 @@ def measure(args, servers, node):
                 for s in (s for s in servers if s.same_data_as is None):
                     report["prepare_s"].setdefault(s.name, []).append(round(prepare(s, args, workload, args.tables), 1))
             for count in threads:
-                for s in servers:
-                    r = run(s, args, workload, mode, count)
+                turns = [[run(s, args, workload, mode, count) for s in servers] for _ in range(args.repeat)]
+                for s, tries in zip(servers, zip(*turns)):
+                    r = middle(tries)
                     report["runs"].append(r)
                     print("%-22s %-8s %3d  %-10s %10s tps  p95 %s ms%s" % (workload, mode, count, s.name, cell(r), r["p95_ms"],
                                                                         "  " + r["failure"] if "failure" in r else ""), flush=True)
@@ -217,6 +232,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--binary", required=True)
     parser.add_argument("--seconds", type=int, default=20)
+    parser.add_argument("--repeat", type=int, default=1, help="runs of each, by turns; the one of median speed counts")
     parser.add_argument("--threads", default="1 8 32")
     parser.add_argument("--workloads", default=" ".join(WORKLOADS))
     parser.add_argument("--modes", default="auto disable", help="of --db-ps-mode")
