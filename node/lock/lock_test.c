@@ -96,6 +96,27 @@ static void modes_fiber(void *arg UNUSED)
     close_fixture(&f);
 }
 
+/* A client that has lost the answer asks again while its first request still waits. */
+static void asked_twice_fiber(void *arg UNUSED)
+{
+    struct fixture f;
+    open_fixture(&f);
+    CHECK_OK(now(&f, "k", 1, KV_LOCK_SHARED));
+    CHECK_OK(now(&f, "k", 2, KV_LOCK_SHARED));
+    struct attempt first = {f.t, "k", 1, KV_LOCK_EXCLUSIVE, false, ERR_OK};
+    struct attempt again = first;
+    start(&first);
+    start(&again);
+    CHECK(!first.done && !again.done && row_lock_count(f.t) == 4);
+    CHECK_OK(row_unlock_all(f.t, 2));
+    CHECK_OK(fiber_sleep(NS_PER_MS));
+    CHECK(first.done && first.err == ERR_OK && again.done && again.err == ERR_OK);
+    CHECK(row_lock_held(f.t, SLICE_LIT("k"), 1) == KV_LOCK_EXCLUSIVE);
+    CHECK(row_lock_count(f.t) == 2); /* the shared one was replaced once */
+    CHECK_OK(row_unlock_all(f.t, 1));
+    close_fixture(&f);
+}
+
 static void deadlock_fiber(void *arg UNUSED)
 {
     struct fixture f;
@@ -364,6 +385,10 @@ static void test_edges(void **state UNUSED)
     CHECK_OK(loop_run_main(edges_fiber, NULL));
 }
 
+static void test_asked_twice(void **state UNUSED)
+{
+    CHECK_OK(loop_run_main(asked_twice_fiber, NULL));
+}
 static void test_deadlock(void **state UNUSED)
 {
     CHECK_OK(loop_run_main(deadlock_fiber, NULL));
@@ -380,9 +405,10 @@ static void test_split(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_modes), cmocka_unit_test(test_deadlock),
-        cmocka_unit_test(test_edges), cmocka_unit_test(test_pending),
-        cmocka_unit_test(test_split), cmocka_unit_test(test_owners),
+        cmocka_unit_test(test_modes),       cmocka_unit_test(test_deadlock),
+        cmocka_unit_test(test_edges),       cmocka_unit_test(test_pending),
+        cmocka_unit_test(test_split),       cmocka_unit_test(test_owners),
+        cmocka_unit_test(test_asked_twice),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -215,25 +215,32 @@ static void grant_waiters(struct lock_shard *s, struct lock_entry *e)
     }
 }
 
-/* A held lock goes; waiters get their turn. */
-static void remove_held(struct lock_shard *s, struct row_rec *rec)
+static void forget_upgrade_of(struct list *recs, const struct row_rec *old)
 {
-    struct lock_entry *e = rec->entry;
+    LIST_FOREACH (it, recs) {
+        struct row_rec *rec = CONTAINER_OF(it, struct row_rec, link);
+        if (rec->upgrade_of == old) {
+            rec->upgrade_of = NULL;
+        }
+    }
+}
+
+/* A held lock goes. Several requests may be about to replace it: a client that has lost the answer
+ * to one asks again. */
+static void take_out(struct lock_shard *s, struct row_rec *rec)
+{
     list_remove(&rec->link);
     lock__unmark(s, rec);
     rec->state = ROW_FAILED;
-    LIST_FOREACH (it, &e->row_waiters) {
-        struct row_rec *w = CONTAINER_OF(it, struct row_rec, link);
-        if (w->upgrade_of == rec) {
-            w->upgrade_of = NULL;
-        }
-    }
-    LIST_FOREACH (it, &e->holders) {
-        struct row_rec *h = CONTAINER_OF(it, struct row_rec, link);
-        if (h->upgrade_of == rec) {
-            h->upgrade_of = NULL;
-        }
-    }
+    forget_upgrade_of(&rec->entry->row_waiters, rec);
+    forget_upgrade_of(&rec->entry->holders, rec);
+}
+
+/* ... and waiters get their turn. */
+static void remove_held(struct lock_shard *s, struct row_rec *rec)
+{
+    struct lock_entry *e = rec->entry;
+    take_out(s, rec);
     grant_waiters(s, e);
     lock__drop_if_idle(s, e);
 }
@@ -378,11 +385,11 @@ static db_err settle(struct row_request *q)
     db_err err = ERR_OK;
     struct lock_shard *s = lock__shard_of(&rec->shard);
     if (rec->state == ROW_HELD && rec->upgrade_of != NULL) {
-        old = rec->upgrade_of;
+        old = rec->upgrade_of->busy ? NULL : rec->upgrade_of; /* used by its own fiber: it stays */
         rec->upgrade_of = NULL;
-        list_remove(&old->link);
-        lock__unmark(s, old);
-        old->state = ROW_FAILED;
+        if (old != NULL) {
+            take_out(s, old);
+        }
     }
     if (rec->state == ROW_HELD && rec->entry->latch != NULL) {
         err = lock__wait_latch(s, rec->entry, q->deadline_ns);
