@@ -214,7 +214,12 @@ bool run_apart(uint64_t seed, bool quiet, struct run_result *result)
         }
         _exit(run_seed(seed, false, quiet, result) ? 0 : 1);
     }
-    return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    bool ended = waitpid(pid, &status, 0) == pid;
+    if (!quiet && ended && WIFSIGNALED(status)) { /* it could not say so itself */
+        printf("seed %llu FAILED it died of signal %d\n", (unsigned long long)seed,
+               WTERMSIG(status));
+    }
+    return ended && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
 void *run_shared(size_t size)
