@@ -55,7 +55,7 @@ struct membership {
     /* The heartbeat's: */
     _Atomic bool accepted; /* as a member, since this process began */
     bool leaving;
-    bool clock_off; /* this node's, from that of who leads meta */
+    bool clock_off;        /* this node's, from that of who leads meta */
     pthread_mutex_t mutex; /* guards the rest */
     struct known_member members[MEMBERS_MAX];
     unsigned count;
