@@ -19,7 +19,7 @@
  * A transaction's own snapshot is as good as a shared one: once it is known from which place of the
  * log on the copy has all of it, the way to the leaseholder is saved for all further reads. That
  * costs a question, so the first reads go to the leaseholder as they are; and the question does not
- * wait for writes that may belong to the snapshot, but is put again after as many reads more. What
+ * wait for writes that may belong to the snapshot, but is put again after some more reads. What
  * one transaction learns is good for all with older snapshots. */
 #include "cluster/kv/kv_int.h"
 
@@ -77,7 +77,7 @@ static uint64_t ask_index(struct ctxn *t, const struct route *route, struct diag
     arena_fini(&a);
     if (err != ERR_OK) {
         diag_reset(diag);
-        t->copy_from = 2 * t->far_reads + FAR_READS_FIRST;
+        t->copy_from = t->far_reads + t->far_reads / 2 + FAR_READS_FIRST;
         return 0;
     }
     learn(&t->env->shared, &route->loc, t->read_ts, resp.index, 0);
