@@ -19,19 +19,21 @@ sys.path.insert(0, HERE)
 
 import pymysql  # noqa: E402
 import linear  # noqa: E402
+from basic import FIRST_TABLE, key_of  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from workload import DATABASE, Inserts, Ledger, Registers, Snapshots, Transfers, audit, prepare  # noqa: E402
 
 GAP_LIMIT_S = 3.0
 AUDIT_EVERY = 10
+TABLES = range(FIRST_TABLE, FIRST_TABLE + 8)  # the workload's four are among them
 
 
 def split_tables(cluster, rand):
     """Ranges begin at tables and within account and journal, and their leases lie on different nodes."""
-    for table in range(1, 9):
-        cluster.split("02%02x01" % table)
-        cluster.split("02%02x01%08x" % (table, 0x80000000 + 60))
-        cluster.split("02%02x01%016x" % (table, 0x8000000000000000 + 1000))
+    for table in TABLES:
+        cluster.split(key_of(table))
+        cluster.split(key_of(table, 60))
+        cluster.split(key_of(table) + "01%016x" % (0x8000000000000000 + 1000))
     cluster.wait_replicated()
     for i in sorted(cluster.ranges()):
         if i != 1:
@@ -51,8 +53,7 @@ class Reshape(threading.Thread):
             try:
                 node = self.rand.choice(self.cluster.living())
                 if self.rand.random() < 0.5:
-                    table = self.rand.randrange(1, 9)
-                    key = "02%02x01%08x" % (table, 0x80000000 + self.rand.randrange(0, 120))
+                    key = key_of(self.rand.choice(TABLES), self.rand.randrange(0, 120))
                     self.splits += node.http("/range/split?key=" + key, b"", 5)[0] == 200
                 else:
                     ranges = [r["id"] for r in node.json("/ranges") if r["id"] != 1 and r["end"]]

@@ -22,6 +22,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 
 import pymysql  # noqa: E402
 import run as golden  # noqa: E402
+from basic import FIRST_TABLE, key_of  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
 DEATHS = ["ddl/create_table", "dml/insert", "dml/update", "query/joins", "txn/basic", "txn/isolation"]
@@ -65,14 +66,13 @@ class Splitter(threading.Thread):
 
     def table(self):
         """The key of some table, of those that a run makes (docs/formats/key.md)."""
-        number = self.rand.randrange(1, 700)
-        return "%02x" % number if number <= 240 else "%02x%02x" % (241 + (number - 240) // 256, (number - 240) % 256)
+        return key_of(FIRST_TABLE + self.rand.randrange(0, 700))
 
     def run(self):
         while not self.stop_event.wait(0.05):
             try:
                 if self.splits < 60 and self.rand.random() < 0.3:
-                    key = "02" + self.table() + "01" + ("" if self.rand.random() < 0.5 else "800000%02x" % self.rand.randrange(1, 9))
+                    key = self.table() + "01" + ("" if self.rand.random() < 0.5 else "800000%02x" % self.rand.randrange(1, 9))
                     self.splits += self.cluster.split(key, 1) == ""
                 ranges = list(self.cluster.ranges())
                 if ranges and self.rand.random() < 0.1:
