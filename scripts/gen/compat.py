@@ -13,7 +13,8 @@ PAGE = "docs/compat/README.md"
 # What MySQL itself does not do, or warns of, with error 1235 and these words.
 MYSQL_OWN = ("LIMIT & IN/ALL/ANY/SOME subquery", "ORDER BY / LIMIT / SELECT DISTINCT in recursive", "ORDER BY over UNION in recursive",
              "This version of MySQL doesn't yet support 'sorting of non-scalar JSON", "comparison of JSON in the LEAST and GREATEST operators",
-             "Use of CAST( .. AS .. ARRAY) outside of functional index")
+             "Use of CAST( .. AS .. ARRAY) outside of functional index", "EXPLAIN ANALYZE FOR CONNECTION",
+             "EXPLAIN ANALYZE with TRADITIONAL format")
 
 
 def read(path):

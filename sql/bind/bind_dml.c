@@ -41,6 +41,10 @@ db_err bind__need_written(struct binder *b, const struct lnode *table, uint32_t 
 static db_err new_target(struct binder *b, struct lnode *table, struct bound_target *t)
 {
     const struct table_def *def = table->u.table.def;
+    if (def->kind == TABLE_VIRTUAL && b->opts->priv != NULL &&
+        slice_eq_nocase(def->schema_name, SLICE_LIT("information_schema"))) {
+        return priv_deny_schema(b->opts->priv, def->schema_name, b->diag);
+    }
     if (def->kind != TABLE_BASE) {
         return my_error(b->diag, ER_NON_UPDATABLE_TABLE, arena_strdup(b->arena, def->name),
                         "change");
@@ -344,6 +348,10 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     }
     b->target_access = s->replace ? PRIV_DELETE : 0;
     b->insert = s;
+    if ((s->flags & AST_DML_DELAYED) != 0) {
+        const char *word = s->replace ? "REPLACE" : "INSERT";
+        bind__warn(b, ER_WARN_LEGACY_SYNTAX_CONVERTED, word, word);
+    }
     col_id_t *ids = NULL;
     uint32_t view_count = 0;
     TRY(bind__insert_target(b, &s->table, &table, &ids, &view_count));

@@ -3,6 +3,8 @@
  * to unqualified names. */
 #include "sql/bind/bind_int.h"
 
+#include "sql/types/cast.h"
+
 #include "sql/diag/my_error.h"
 
 struct lnode *bind__node(struct binder *b, enum lnode_kind kind, struct lnode *child)
@@ -69,6 +71,17 @@ static db_err open_temporary(struct binder *b, const struct table_def *def, stru
     return ERR_OK;
 }
 
+/* MYSQL: tables of INFORMATION_SCHEMA have names in capitals. */
+static db_err unknown_virtual(struct binder *b, struct slice schema, struct slice table)
+{
+    char *name = arena_strdup(b->arena, table);
+    for (char *c = name;
+         c != NULL && *c != '\0' && slice_eq_nocase(schema, SLICE_LIT("information_schema")); c++) {
+        *c = (char)(*c >= 'a' && *c <= 'z' ? *c - 32 : *c);
+    }
+    return my_error(b->diag, ER_UNKNOWN_TABLE, name, arena_strdup(b->arena, schema));
+}
+
 db_err bind__base_table(struct binder *b, const struct ast_name *name, struct slice alias,
                         struct lnode **ret)
 {
@@ -98,8 +111,7 @@ db_err bind__base_table(struct binder *b, const struct ast_name *name, struct sl
     }
     if (def == NULL) {
         if (sd->virtual) {
-            return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, name->name),
-                            arena_strdup(b->arena, schema));
+            return unknown_virtual(b, schema, name->name);
         }
         return my_error(b->diag, ER_NO_SUCH_TABLE, arena_strdup(b->arena, schema),
                         arena_strdup(b->arena, name->name));
@@ -288,6 +300,31 @@ static db_err bind_derived(struct binder *b, struct scope *scope, const struct a
     return bind__derived_columns(b, d->alias, &d->columns, *ret, visible);
 }
 
+/* MYSQL: only a secondary engine takes samples, and there is none. */
+static db_err sampled(struct binder *b, const struct ast_table_base *t)
+{
+    struct bexpr *e;
+    struct lnode *table;
+    struct cast_ctx cast;
+    double percent = 0;
+    TRY(bind__base_table(b, &t->name, t->alias, &table));
+    TRY(bind__expr(b, NULL, t->sample_percent, &e));
+    cast_ctx_init(&cast, b->arena, b->diag);
+    if (e->kind == BEXPR_CONST && !e->u.constant.is_null) {
+        TRY(value_to_double(&cast, &e->type, &e->u.constant, &percent));
+    }
+    if (percent < 0 || percent > 100) {
+        return my_error(b->diag, ER_TABLESAMPLE_PERCENTAGE);
+    }
+    const struct slice schema =
+        t->name.schema.ptr != NULL ? t->name.schema : b->opts->current_schema;
+    return my_error(b->diag, ER_SECONDARY_ENGINE,
+                    arena_printf(b->arena,
+                                 "You have not defined the secondary engine for at least one of "
+                                 "the query tables [%.*s.%.*s].",
+                                 SLICE_FMT(schema), SLICE_FMT(t->name.name)));
+}
+
 static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_table_base *t,
                         struct lnode **ret)
 {
@@ -297,7 +334,7 @@ static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_
         }
     }
     if (t->sample != AST_SAMPLE_NONE) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "TABLESAMPLE");
+        return sampled(b, t);
     }
     bool target = b->dml_target && scope->parent == NULL && b->derived_depth == 0;
     b->access = target ? b->target_access : PRIV_SELECT;

@@ -425,6 +425,15 @@ static db_err lock_tables(struct binder *b, const struct ast_locking_list *locki
     return ERR_OK;
 }
 
+/* MYSQL: a name can only be a stored program's variable. */
+static db_err limit_number(struct binder *b, const struct ast_expr *e)
+{
+    return e == NULL || e->kind != AST_EXPR_COLUMN
+               ? ERR_OK
+               : my_error(b->diag, ER_SP_UNDECLARED_VAR,
+                          arena_strdup(b->arena, ((const struct ast_column *)e)->name));
+}
+
 db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_found_rows,
                    struct lnode **io_root)
 {
@@ -437,6 +446,8 @@ db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_fo
     }
     struct scope none = {.place = PLACE_LIMIT};
     if (limit != NULL) {
+        TRY(limit_number(b, limit->count));
+        TRY(limit_number(b, limit->offset));
         TRY(bind__expr(b, &none, limit->count, &n->u.limit.limit));
         if (limit->offset != NULL) {
             TRY(bind__expr(b, &none, limit->offset, &n->u.limit.offset));
@@ -592,6 +603,10 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         k.order_count = 0; /* MYSQL: one row needs no order, whatever it names */
     }
     bool distinct = (s->options & AST_SELECT_DISTINCT) != 0;
+    if ((s->options & AST_SELECT_SQL_NO_CACHE) != 0) {
+        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+                        "'SQL_NO_CACHE' is deprecated and will be removed in a future release.");
+    }
     if (s->group_by.count != 0 || k.scope.has_agg) {
         TRY(aggregate_block(b, &k));
     }

@@ -402,8 +402,7 @@ static db_err check_row_size(struct draft *d)
         visible = visible || !c->invisible;
     }
     if (!visible && d->column_count != 0) {
-        return diag_set_sql(d->ctx->diag, ER_TABLE_MUST_HAVE_A_VISIBLE_COLUMN, "HY000",
-                            "A table must have at least one visible column.");
+        return my_error(d->ctx->diag, ER_TABLE_MUST_HAVE_A_VISIBLE_COLUMN);
     }
     total += (null_bits + 7) / 8;
     return total > DDL_ROW_BYTES_MAX

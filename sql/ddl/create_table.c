@@ -111,7 +111,7 @@ static db_err fill(struct draft *d, const struct ast_create_table *s)
     TRY(add_keys(d, s));
     TRY(add_checks(d, s));
     if (d->column_count == 0) {
-        return my_error(d->ctx->diag, ER_TABLE_MUST_HAVE_COLUMNS);
+        return my_error(d->ctx->diag, ER_TABLE_MUST_HAVE_A_VISIBLE_COLUMN);
     }
     /* NULLs of primary key columns are settled first: the order of unique keys depends on them. */
     TRY(ddl__check_indexes(d));

@@ -448,7 +448,7 @@ db_err exec__limit_value(struct exec_ctx *ctx, const struct bexpr *e, uint64_t n
         v = is_unsigned ? value_uint((uint64_t)n) : value_int(n);
     }
     if (!v.is_unsigned && v.i < 0) {
-        return my_error(ctx->diag, ER_WRONG_ARGUMENTS, "LIMIT");
+        return my_error(ctx->diag, ER_DATA_OUT_OF_RANGE, "unsigned integer", "EXECUTE");
     }
     *ret = v.u;
     return ERR_OK;

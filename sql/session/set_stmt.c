@@ -139,32 +139,39 @@ static db_err check_system(struct sql_session *s, const struct ast_set_item *i)
     return vars__check_scope(s, id, i->scope);
 }
 
-static db_err set_system(struct sql_session *s, const struct ast_set_item *i)
+static db_err set_system(struct sql_session *s, const struct ast_set_item *i, const struct value *v)
 {
-    struct value v;
     enum sysvar_id id = sysvar_find(i->name);
-    bool to_default = i->value == NULL || i->is_default;
-    if (!to_default) {
-        TRY(item_value(s, i->value, &v));
-    }
     bool isolation = id == VAR_transaction_isolation || id == VAR_tx_isolation;
     if (isolation && i->scope == AST_SCOPE_DEFAULT && i->at_at && s->txn_mode == TXN_EXPLICIT) {
         return my_error(&s->diag, ER_CANT_CHANGE_TX_CHARACTERISTICS);
     }
-    TRY(vars__set(s, id, i->scope, to_default ? NULL : &v));
+    TRY(vars__set(s, id, i->scope, v));
     if (id == VAR_restrict_fk_on_non_standard_key) {
         warn_non_standard_key(s);
     }
-    warn_set(s, id, to_default ? NULL : &v);
+    warn_set(s, id, v);
     return ERR_OK;
 }
 
-static db_err set_one(struct sql_session *s, const struct ast_set_item *i)
+/* What the item assigns; *ret_given false: a default, or the item has no value. */
+static db_err value_of(struct sql_session *s, const struct ast_set_item *i, struct value *ret,
+                       bool *ret_given)
 {
-    struct value v;
+    bool system = i->kind == AST_SET_SYS_VAR;
+    *ret_given = system ? i->value != NULL && !i->is_default : i->kind == AST_SET_USER_VAR;
+    if (!*ret_given) {
+        return ERR_OK;
+    }
+    TRY(system ? item_value(s, i->value, ret) : query__eval(s, i->value, ret));
+    return value_copy(ret, &s->stmt_arena, ret);
+}
+
+static db_err set_one(struct sql_session *s, const struct ast_set_item *i, const struct value *v)
+{
     switch (i->kind) {
-    case AST_SET_SYS_VAR: return set_system(s, i);
-    case AST_SET_USER_VAR: TRY(query__eval(s, i->value, &v)); return vars__user_set(s, i->name, &v);
+    case AST_SET_SYS_VAR: return set_system(s, i, v);
+    case AST_SET_USER_VAR: return vars__user_set(s, i->name, v);
     case AST_SET_NAMES: return set_names(s, i);
     case AST_SET_CHARSET: return set_charset(s, i);
     }
@@ -178,8 +185,18 @@ db_err set__run(struct statement *st, const struct ast_set *set)
             TRY(check_system(st->session, set->items.items[i]));
         }
     }
+    /* MYSQL: every expression sees the variables as they were before the statement. */
+    struct value *values =
+        ARENA_ARRAY(&st->session->stmt_arena, struct value, set->items.count + 1);
+    bool *given = ARENA_ARRAY(&st->session->stmt_arena, bool, set->items.count + 1);
+    if (values == NULL || given == NULL) {
+        return ERR_LIMIT;
+    }
     for (uint32_t i = 0; i < set->items.count; i++) {
-        TRY(set_one(st->session, set->items.items[i]));
+        TRY(value_of(st->session, set->items.items[i], &values[i], &given[i]));
+    }
+    for (uint32_t i = 0; i < set->items.count; i++) {
+        TRY(set_one(st->session, set->items.items[i], given[i] ? &values[i] : NULL));
     }
     return session__ok(st, 0, SLICE_EMPTY);
 }

@@ -306,6 +306,18 @@ static db_err run_use(struct statement *st, const struct ast_use *u)
     return session__ok(st, 0, SLICE_EMPTY);
 }
 
+/* MYSQL: a text of comments is a statement that does nothing, an empty one is an error. */
+static bool has_comment(struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.ptr[i];
+        if (c != ' ' && c != ';' && (c < '\t' || c > '\r')) {
+            return true;
+        }
+    }
+    return false;
+}
+
 db_err session__run(struct statement *st, const struct ast_stmt *ast)
 {
     TRY(access__check(st, ast));
@@ -349,7 +361,9 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast)
     case AST_STMT_UNLOCK_TABLES: return table_locks__unlock(st);
     case AST_STMT_LOCK_INSTANCE: return global_lock__instance(st, true);
     case AST_STMT_UNLOCK_INSTANCE: return global_lock__instance(st, false);
-    case AST_STMT_EMPTY: return my_error(&st->session->diag, ER_EMPTY_QUERY);
+    case AST_STMT_EMPTY:
+        return has_comment(st->text) ? session__ok(st, 0, SLICE_EMPTY)
+                                     : my_error(&st->session->diag, ER_EMPTY_QUERY);
     default: return run_other(st, ast);
     }
 }

@@ -325,14 +325,11 @@ static void warn_deprecated(struct sql_session *s, const char *text)
 db_err table_admin__flush(struct statement *st, const struct ast_flush *f)
 {
     struct sql_session *s = st->session;
-    if (f->with_read_lock && f->tables.count != 0) {
+    if ((f->with_read_lock || f->for_export) && f->tables.count != 0) {
         return table_locks__flush(st, &f->tables);
     }
     if (f->with_read_lock) {
         return global_lock__read(st);
-    }
-    if (f->for_export) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "FLUSH TABLES FOR EXPORT");
     }
     if ((f->what & AST_FLUSH_TABLES) != 0 && table_locks__active(s)) {
         TRY(table_locks__check_flush(s));
