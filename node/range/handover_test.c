@@ -238,8 +238,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_owner_dies),
     };
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
-    }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -423,8 +423,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_splits),       cmocka_unit_test(test_split_away),
         cmocka_unit_test(test_half_leaves),  cmocka_unit_test(test_quorum_stays),
     };
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
-    }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -119,12 +119,19 @@ static int in_process(void (*fn)(struct tcluster *c))
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-static void crash_at(const char *point, unsigned nodes, bool flushed)
+struct run {
+    const char *point;
+    unsigned nodes;
+    bool flushed;
+};
+
+static void test_crash(void **state)
 {
+    const struct run *run = *state;
     char cmd[128];
-    g_point = point;
-    g_nodes = nodes;
-    g_flushed = flushed;
+    g_point = run->point;
+    g_nodes = run->nodes;
+    g_flushed = run->flushed;
     snprintf(g_dir, sizeof(g_dir), "./merge_crash.XXXXXX");
     assert_non_null(mkdtemp(g_dir));
     assert_int_equal(in_process(until_it_dies), 137);
@@ -133,36 +140,24 @@ static void crash_at(const char *point, unsigned nodes, bool flushed)
     assert_int_equal(system(cmd), 0);
 }
 
-static const char *const points[] = {"range_merge_begin",         "range_merge_frozen",
-                                     "range_merge_before_commit", "range_merge_right_halted",
-                                     "range_merge_in_engine",     "range_merge_before_forget"};
-
-static void test_three_nodes(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < ARRAY_COUNT(points); i++) {
-        crash_at(points[i], 3, i % 2 == 0);
-    }
-    crash_at("range_merge_fenced", 3, false);
-}
-
-static void test_one_node(void **state)
-{
-    (void)state;
-    for (size_t i = 0; i < ARRAY_COUNT(points); i++) {
-        crash_at(points[i], 1, false);
-        crash_at(points[i], 1, true);
-    }
-}
+static struct run runs[] = {
+    {"range_merge_begin", 1, false},         {"range_merge_begin", 1, true},
+    {"range_merge_frozen", 1, false},        {"range_merge_frozen", 1, true},
+    {"range_merge_before_commit", 1, false}, {"range_merge_before_commit", 1, true},
+    {"range_merge_right_halted", 1, false},  {"range_merge_right_halted", 1, true},
+    {"range_merge_in_engine", 1, false},     {"range_merge_in_engine", 1, true},
+    {"range_merge_before_forget", 1, false}, {"range_merge_before_forget", 1, true},
+    {"range_merge_begin", 3, true},          {"range_merge_frozen", 3, false},
+    {"range_merge_before_commit", 3, true},  {"range_merge_right_halted", 3, false},
+    {"range_merge_in_engine", 3, true},      {"range_merge_before_forget", 3, false},
+    {"range_merge_fenced", 3, false},
+};
 
 int main(int argc, char **argv)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_node),
-        cmocka_unit_test(test_three_nodes),
-    };
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
+    struct CMUnitTest tests[ARRAY_COUNT(runs)];
+    for (size_t i = 0; i < ARRAY_COUNT(runs); i++) {
+        tests[i] = (struct CMUnitTest){runs[i].point, test_crash, NULL, NULL, &runs[i]};
     }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -429,8 +429,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_under_load),   cmocka_unit_test(test_member_away),
         cmocka_unit_test(test_misses_merge), cmocka_unit_test(test_leader_gone),
     };
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
-    }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
 }

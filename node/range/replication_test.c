@@ -330,8 +330,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_all_die),
         cmocka_unit_test(test_burst),
     };
-    if (argc > 1) {
-        cmocka_set_test_filter(argv[1]);
-    }
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
 }
