@@ -1,3 +1,4 @@
+#include "base/test_apart.h"
 #include "node/range/testing.h"
 
 /* Members come and go, ranges split, replicas that fell behind are brought back. */
@@ -423,5 +424,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_splits),       cmocka_unit_test(test_split_away),
         cmocka_unit_test(test_half_leaves),  cmocka_unit_test(test_quorum_stays),
     };
-    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
+    return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

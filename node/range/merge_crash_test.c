@@ -1,6 +1,7 @@
 #include <sys/wait.h>
 
 #include "base/faults.h"
+#include "base/test_apart.h"
 #include "node/range/merge_testing.h"
 
 /* The process of all nodes dies at a point of a merge. Each run is in processes of their own: one
@@ -159,5 +160,5 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < ARRAY_COUNT(runs); i++) {
         tests[i] = (struct CMUnitTest){runs[i].point, test_crash, NULL, NULL, &runs[i]};
     }
-    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
+    return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

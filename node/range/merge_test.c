@@ -1,4 +1,5 @@
 #include "base/faults.h"
+#include "base/test_apart.h"
 #include "node/range/merge_testing.h"
 
 /* Ranges become one: with writers going on, with members away, with leaders that die in the middle,
@@ -429,5 +430,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_under_load),   cmocka_unit_test(test_member_away),
         cmocka_unit_test(test_misses_merge), cmocka_unit_test(test_leader_gone),
     };
-    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
+    return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "base/test_apart.h"
 #include "node/range/testing.h"
 
 #include "node/range/range_int.h"
@@ -330,5 +331,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_all_die),
         cmocka_unit_test(test_burst),
     };
-    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
+    return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -1,3 +1,4 @@
+#include "base/test_apart.h"
 #include "node/range/merge_testing.h"
 #include "node/range/snapshot.h"
 
@@ -358,5 +359,5 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_lonely_half),    cmocka_unit_test(test_lent),
         cmocka_unit_test(test_poke_the_gone),
     };
-    return t_main(tests, ARRAY_COUNT(tests), argc, argv);
+    return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }
