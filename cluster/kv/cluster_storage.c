@@ -15,6 +15,7 @@
 static struct storage_caps caps(struct storage *s)
 {
     return (struct storage_caps){.persistent = true,
+                                 .bulk = true,
                                  .distributed = true,
                                  .pushdown = node_view_others(&cluster_of(s)->view)};
 }

@@ -94,15 +94,30 @@ static size_t run_bytes(const struct ctxn *t)
     return limit == 0 || part > MOST ? MOST : part < LEAST ? LEAST : part;
 }
 
-static db_err put_aside(struct ctxn *t, struct slice key, struct slice value, bool must_be_new,
-                        struct diag *diag)
+static bool goes_aside(const struct ctxn *t, unsigned flags)
 {
-    struct write_record r = {.key = key, .value = value, .must_be_new = must_be_new};
+    return UNLIKELY((flags & STORAGE_W_BULK) != 0 && t->opts.autocommit &&
+                    t->opts.temp_dir != NULL);
+}
+
+static db_err put_aside(struct ctxn *t, struct slice key, struct slice value, unsigned flags,
+                        bool deleted, struct diag *diag)
+{
+    struct write_record r = {.key = key,
+                             .value = value,
+                             .must_be_new = (flags & STORAGE_W_INSERT) != 0,
+                             .fresh = (flags & (STORAGE_W_INSERT | STORAGE_W_NEW)) != 0,
+                             .deleted = deleted,
+                             .seen = (flags & STORAGE_W_LOCKED) != 0};
     if (t->opts.read_only) {
         return diag_set(diag, ERR_INVALID, "a write in a read-only transaction");
     }
     if (t->runs == NULL) {
         TRY(write_runs_new(t->opts.temp_dir, t->opts.mem, run_bytes(t), &t->runs));
+    }
+    if (r.seen) {
+        ASSERT(t->read_ts != 0);
+        t->runs_checked = true;
     }
     return write_runs_add(t->runs, &r, diag);
 }
@@ -113,8 +128,8 @@ db_err cluster_put(struct storage_txn *base, struct slice key, struct slice valu
     struct ctxn *t = ctxn_of(base);
     struct wb_entry *e;
     bool must_be_new;
-    if (UNLIKELY((flags & STORAGE_W_BULK) != 0 && t->opts.autocommit && t->opts.temp_dir != NULL)) {
-        return put_aside(t, key, value, (flags & STORAGE_W_INSERT) != 0, diag);
+    if (goes_aside(t, flags)) {
+        return put_aside(t, key, value, flags, false, diag);
     }
     TRY(prepare(t, key, flags, diag, &e, &must_be_new));
     return wb_put(&t->wb, e, value, must_be_new);
@@ -125,6 +140,9 @@ db_err cluster_del(struct storage_txn *base, struct slice key, unsigned flags, s
     struct ctxn *t = ctxn_of(base);
     struct wb_entry *e;
     bool must_be_new;
+    if (goes_aside(t, flags)) {
+        return put_aside(t, key, SLICE_EMPTY, flags, true, diag);
+    }
     TRY(prepare(t, key, flags, diag, &e, &must_be_new));
     return wb_delete(&t->wb, e);
 }

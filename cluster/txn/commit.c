@@ -215,7 +215,7 @@ static db_err commit_writes(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
     struct commit c = {.t = t, .env = t->env, .arena = &t->scratch};
     bool done;
     if (UNLIKELY(t->runs != NULL)) {
-        if (write_runs_spilled(t->runs)) {
+        if (write_runs_spilled(t->runs) || t->runs_checked) {
             return commit_bulk(t, diag, ret_ts);
         }
         TRY(commit_fold_runs(t, diag));

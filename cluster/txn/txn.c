@@ -462,6 +462,7 @@ void ctxn_end(struct ctxn *t)
     wb_reset(&t->wb);
     write_runs_free(t->runs);
     t->runs = NULL;
+    t->runs_checked = false;
     if (t->scratch.blocks != NULL) {
         if (t->scratch.used > SCRATCH_KEEP) {
             arena_fini(&t->scratch);

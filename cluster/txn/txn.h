@@ -123,6 +123,7 @@ struct ctxn {
     unsigned copy_from; /* so many, and the copy on this node is tried (cluster/kv/follower.c) */
     struct write_buffer wb;
     struct write_runs *runs; /* STORAGE_W_BULK: beside the buffer; NULL: none */
+    bool runs_checked;       /* they have rows that must be as the snapshot shows them */
     struct arena scratch;    /* of the commit */
     struct lock_span *spans;
     struct lock_span **span_of; /* by wb_entry.slot - 1 */

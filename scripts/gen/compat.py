@@ -112,8 +112,11 @@ know).
   `MAKE_SET` or `CONCAT_WS` that NULL passes; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
   `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
-  row 4,096 on a duplicate is found there: the one with the lowest key is told of. UPDATE, DELETE, REPLACE, ON DUPLICATE KEY UPDATE, rows
-  with foreign keys and what is inside a transaction are bounded by the statement's memory and by the table of row locks (1206).
+  row 4,096 on a duplicate is found there: the one with the lowest key is told of.
+- UPDATE and DELETE with autocommit, of one table, that meet the bound of the statement's memory or of the table of row locks begin again
+  with one lock of all the table's rows, which waits for transactions that have changed rows of it and keeps others from that; what they
+  change is on disk until the commit. Not those of several tables, with IGNORE, subqueries, foreign keys, a change of a unique key, or in
+  SERIALIZABLE. These, REPLACE, ON DUPLICATE KEY UPDATE and what is inside a transaction stay within that memory (20003, 1206).
 - A stored row whose VIRTUAL column does not fit its type is read cut to size also by a strict UPDATE (MySQL: 1264). ALTER TABLE may drop
   any VIRTUAL column without a copy.
 - Gap locks (REPEATABLE READ, SERIALIZABLE) lock exactly the keys that were looked through: the bounds of the condition on the index that our

@@ -16,19 +16,15 @@ static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k, 
     return ERR_OK;
 }
 
-static db_err assign(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
-                     const struct value *old, struct value *row, uint64_t number)
+/* ctx->arena: the new row's. */
+static db_err set_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
+                        const struct value *x, struct value *row, uint64_t number)
 {
     const struct plan_target *t = c->target;
     const struct plan_assign *a = &t->assigns[k];
     const struct column_def *column = &t->table->columns[a->column];
-    struct value x;
-    if (a->implicit && row_equal(t->table, old, row)) {
-        return ERR_OK;
-    }
-    TRY(new_value(c, ctx, k, &x));
     ctx->eval.cast->json_source = a->expr->json_source;
-    db_err err = row_assign(ctx, t->table, a->column, &a->expr->type, &x, number, row);
+    db_err err = row_assign(ctx, t->table, a->column, &a->expr->type, x, number, row);
     ctx->eval.cast->json_source = NULL;
     TRY(err);
     if (row[a->column].is_null && (column->type.flags & TYPE_F_NOT_NULL) != 0) {
@@ -46,6 +42,22 @@ static db_err assign(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
     struct vector *slot = &c->scratch->columns[t->slots[a->column]];
     vector_reset(slot);
     return vector_set(slot, 0, &row[a->column]);
+}
+
+static db_err assign(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
+                     const struct value *old, struct value *row, uint64_t number)
+{
+    const struct plan_target *t = c->target;
+    struct arena *statement = ctx->arena;
+    struct value x;
+    if (t->assigns[k].implicit && row_equal(t->table, old, row)) {
+        return ERR_OK;
+    }
+    TRY(new_value(c, ctx, k, &x)); /* what an expression keeps lives as long as the statement */
+    ctx->arena = c->values != NULL ? c->values : statement;
+    db_err err = set_value(c, ctx, k, &x, row, number);
+    ctx->arena = statement;
+    return err;
 }
 
 /* An ignored duplicate, or violation of a foreign key, leaves the row as it was, also what was
@@ -94,7 +106,8 @@ db_err change_row_update(struct change_row *c, struct exec_ctx *ctx, const struc
                          uint64_t number)
 {
     size_t width = c->target->table->column_count;
-    struct value *row = arena_alloc(ctx->arena, width * sizeof(*row));
+    struct value *row =
+        arena_alloc(c->values != NULL ? c->values : ctx->arena, width * sizeof(*row));
     if (row == NULL) {
         return ERR_LIMIT;
     }

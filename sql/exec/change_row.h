@@ -13,6 +13,7 @@ struct change_row {
     struct row_rules *rules; /* of the target's rules */
     struct expr_state **joined; /* of the target's joined_checks */
     bool ignore;
+    struct arena *values; /* of the new row; NULL: the statement's */
 };
 
 /* Updates the row `old` (by ordinal, read for update; its bytes outlive the call and are not those

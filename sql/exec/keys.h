@@ -53,11 +53,13 @@ MUST_USE db_err exec__source_entry(struct exec_ctx *ctx, struct row_source *s, s
 MUST_USE db_err exec__entry_row_key(const struct row_source *s, struct slice key,
                                     struct slice value, struct arena *arena, struct slice *ret_key);
 
-static inline enum storage_read_mode exec__read_mode(const struct scan_spec *s)
+static inline enum storage_read_mode exec__read_mode(const struct exec_ctx *ctx,
+                                                     const struct scan_spec *s)
 {
-    return s->lock == ROW_LOCK_EXCLUSIVE ? STORAGE_READ_EXCLUSIVE_RANGE
-           : s->lock == ROW_LOCK_SHARED  ? STORAGE_READ_SHARED_RANGE
-                                         : STORAGE_READ_PLAIN;
+    return ctx->bulk_change                ? STORAGE_READ_PLAIN
+           : s->lock == ROW_LOCK_EXCLUSIVE ? STORAGE_READ_EXCLUSIVE_RANGE
+           : s->lock == ROW_LOCK_SHARED    ? STORAGE_READ_SHARED_RANGE
+                                           : STORAGE_READ_PLAIN;
 }
 static inline enum storage_wait exec__wait_mode(const struct scan_spec *s)
 {

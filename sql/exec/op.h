@@ -83,6 +83,10 @@ struct exec_ctx {
      * (STORAGE_W_BULK). in_bulk is set when that was done: ERR_KEY_EXISTS of the commit is then for
      * exec_duplicate; with IGNORE the statement is to be run again without may_bulk. */
     bool may_bulk, in_bulk;
+    /* UPDATE, DELETE (exec_may_change_in_bulk): rows are read in the snapshot, without locks, and
+     * changed one by one as they come, with STORAGE_W_BULK; somebody keeps other writers of the
+     * table out. */
+    bool bulk_change;
     bool defer_checks; /* INSERT VALUES: that keys are new is left to the commit (autocommit) */
     /* INSERT VALUES: the plan's row stands for these, whose values are those of its parameters 0..,
      * row-major; NULL: the plan's rows themselves */
@@ -113,6 +117,9 @@ MUST_USE db_err op_open(struct op *op, struct exec_ctx *ctx);
 MUST_USE db_err op_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret_chunk);
 MUST_USE db_err op_rescan(struct op *op, struct exec_ctx *ctx);
 void op_close(struct op *op, struct exec_ctx *ctx); /* NULL is fine */
+
+/* Is it a statement that bulk_change is for, whatever number of rows it changes? */
+bool exec_may_change_in_bulk(const struct plan *plan);
 
 /* Runs a plan. SELECT: rows go to `rows` chunk by chunk (the columns are plan->result). DML:
  * counters in ctx. The short paths are taken by plan->shape. May park. */

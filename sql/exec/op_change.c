@@ -1,7 +1,14 @@
 /* UPDATE and DELETE.
  *
  * All rows are read (and locked) before the first is changed: a scan must not meet rows that its
- * own statement has moved. */
+ * own statement has moved.
+ *
+ * More rows than memory has place for, in the statement or in the table of row locks, make the
+ * statement fail; with autocommit the session runs it again with bulk_change. Then rows are read in
+ * the snapshot, in which it never meets its own writes, and each is changed as it comes; the writes
+ * go to disk, and what a row took in memory is free with its chunk. That is for statements on one
+ * table whose rows each appear once, and whose writes never meet on a key: no change of a unique
+ * key, no action of a foreign key. */
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/change_row.h"
@@ -21,11 +28,14 @@ struct op_change {
     struct expr_state ***joined;  /* by target, then check (plan_target.joined_checks) */
     struct row_rules *rules;      /* by target */
     struct chunk scratch;         /* one row of the child's columns */
+    struct arena rows_arena;      /* what rows are made of */
+    bool has_rows_arena;
     uint32_t opened;
     bool done;
 };
 
-static db_err scratch_row(struct exec_ctx *ctx, const struct plan_node *child, struct chunk *c)
+static db_err scratch_row(struct exec_ctx *ctx, const struct plan_node *child, struct arena *values,
+                          struct chunk *c)
 {
     c->columns = ARENA_ARRAY(ctx->arena, struct vector, child->column_count + 1);
     if (c->columns == NULL) {
@@ -37,7 +47,7 @@ static db_err scratch_row(struct exec_ctx *ctx, const struct plan_node *child, s
         v->phys = (uint8_t)type_phys(v->type);
         v->capacity = 1;
         v->index_mask = UINT32_MAX;
-        v->arena = ctx->arena;
+        v->arena = values;
         v->data = arena_alloc(ctx->arena, phys_size_table[v->phys]);
         if (v->data == NULL) {
             return ERR_LIMIT;
@@ -53,6 +63,9 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
     struct op_change *s = (struct op_change *)op;
     const struct plan_node *n = op->node;
     uint32_t count = n->u.dml.target_count;
+    ASSERT(!ctx->bulk_change || count == 1);
+    arena_init(&s->rows_arena, NULL, ctx->mem, 0);
+    s->has_rows_arena = true;
     s->writers = ARENA_ARRAY(ctx->arena, struct row_writer, count);
     s->targets = ARENA_ARRAY(ctx->arena, struct changed_rows, count);
     s->assigns = ARENA_ARRAY(ctx->arena, struct expr_state **, count);
@@ -65,8 +78,10 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
     for (uint32_t i = 0; i < count; i++) {
         const struct plan_target *t = &n->u.dml.targets[i];
         row_writer_init(&s->writers[i], ctx, t->table, t->virtuals);
+        s->writers[i].bulk = ctx->bulk_change;
         s->opened++;
         TRY(row_rules_init(&s->rules[i], ctx, t->table, t->rules));
+        s->rules[i].values = &s->rows_arena;
         s->assigns[i] = ARENA_ARRAY(ctx->arena, struct expr_state *, t->assign_count + 1);
         if (s->assigns[i] == NULL) {
             return ERR_LIMIT;
@@ -82,14 +97,14 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
             TRY(expr_prepare(ctx, t->joined_checks[k].expr, &s->joined[i][k]));
         }
     }
-    TRY(scratch_row(ctx, n->children[0], &s->scratch));
+    TRY(scratch_row(ctx, n->children[0], &s->rows_arena, &s->scratch));
     return op_open(op->children[0], ctx);
 }
 
-static db_err grow(struct exec_ctx *ctx, struct value **io, uint32_t count, uint32_t cap,
+static db_err grow(struct arena *arena, struct value **io, uint32_t count, uint32_t cap,
                    size_t width)
 {
-    struct value *grown = ARENA_ARRAY(ctx->arena, struct value, cap * width + 1);
+    struct value *grown = ARENA_ARRAY(arena, struct value, cap * width + 1);
     if (grown == NULL) {
         return ERR_LIMIT;
     }
@@ -119,20 +134,28 @@ static bool seen_before(const struct plan_target *t, const struct changed_rows *
     return false;
 }
 
-static db_err collect_row(struct op_change *s, struct exec_ctx *ctx, uint32_t target,
-                          const struct chunk *in, uint32_t at)
+static db_err make_room(struct op_change *s, struct arena *arena, uint32_t target,
+                        const struct chunk *in)
+{
+    struct changed_rows *c = &s->targets[target];
+    uint32_t cap = c->cap == 0 ? 1 : c->cap * 4;
+    size_t width = s->op.node->u.dml.targets[target].table->column_count;
+    TRY(grow(arena, &c->rows, c->count, cap, width));
+    if (s->op.node->kind == PLAN_UPDATE) {
+        TRY(grow(arena, &c->source, c->count, cap, in->column_count));
+    }
+    c->cap = cap;
+    return ERR_OK;
+}
+
+static db_err collect_row(struct op_change *s, uint32_t target, const struct chunk *in, uint32_t at)
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
     struct changed_rows *c = &s->targets[target];
     size_t width = t->table->column_count;
     bool update = s->op.node->kind == PLAN_UPDATE;
     if (c->count == c->cap) {
-        uint32_t cap = c->cap == 0 ? 1 : c->cap * 4;
-        TRY(grow(ctx, &c->rows, c->count, cap, width));
-        if (update) {
-            TRY(grow(ctx, &c->source, c->count, cap, in->column_count));
-        }
-        c->cap = cap;
+        TRY(make_room(s, &s->rows_arena, target, in));
     }
     struct value *row = &c->rows[c->count * width];
     uint32_t pk = t->table->indexes[0].parts[0].column;
@@ -147,12 +170,12 @@ static db_err collect_row(struct op_change *s, struct exec_ctx *ctx, uint32_t ta
         return ERR_OK;
     }
     for (size_t i = 0; i < width; i++) {
-        TRY(value_copy(&row[i], ctx->arena, &row[i]));
+        TRY(value_copy(&row[i], &s->rows_arena, &row[i]));
     }
     for (uint32_t i = 0; update && i < in->column_count; i++) {
         struct value *v = &c->source[(size_t)c->count * in->column_count + i];
         vector_get(&in->columns[i], at, v);
-        TRY(value_copy(v, ctx->arena, v));
+        TRY(value_copy(v, &s->rows_arena, v));
     }
     c->count++;
     return ERR_OK;
@@ -168,13 +191,14 @@ static db_err collect(struct op_change *s, struct exec_ctx *ctx)
         }
         for (uint32_t i = 0; i < in->count; i++) {
             for (uint32_t t = 0; t < s->op.node->u.dml.target_count; t++) {
-                TRY(collect_row(s, ctx, t, in, chunk_row(in, i)));
+                TRY(collect_row(s, t, in, chunk_row(in, i)));
             }
         }
     }
 }
 
-static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i)
+static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i,
+                         uint64_t number)
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
     struct changed_rows *c = &s->targets[target];
@@ -189,8 +213,9 @@ static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
                                 .scratch = &s->scratch,
                                 .rules = &s->rules[target],
                                 .joined = s->joined[target],
-                                .ignore = s->op.node->u.dml.ignore};
-    return change_row_update(&change, ctx, &c->rows[(size_t)i * t->table->column_count], i + 1ull);
+                                .ignore = s->op.node->u.dml.ignore,
+                                .values = &s->rows_arena};
+    return change_row_update(&change, ctx, &c->rows[(size_t)i * t->table->column_count], number);
 }
 
 /* An action of this statement may have changed the row since it was read, or deleted it. */
@@ -234,6 +259,77 @@ static db_err delete_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
     return ERR_OK;
 }
 
+static db_err change_all(struct op_change *s, struct exec_ctx *ctx)
+{
+    const struct plan_node *n = s->op.node;
+    TRY(collect(s, ctx));
+    for (uint32_t t = 0; t < n->u.dml.target_count; t++) {
+        for (uint32_t i = 0; i < s->targets[t].count; i++) {
+            bool found = true;
+            if (n->u.dml.targets[t].reread) {
+                TRY(reread(s, ctx, t, i, &found));
+            }
+            if (found) {
+                TRY(n->kind == PLAN_UPDATE ? update_one(s, ctx, t, i, i + 1ull)
+                                           : delete_one(s, ctx, t, i));
+            }
+            TRY(fiber_checkpoint());
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err change_chunk(struct op_change *s, struct exec_ctx *ctx, const struct chunk *in,
+                           uint64_t *io_number)
+{
+    for (uint32_t i = 0; i < in->count; i++) {
+        s->targets[0].count = 0;
+        TRY(collect_row(s, 0, in, chunk_row(in, i)));
+        ASSERT(s->targets[0].count == 1);
+        ++*io_number;
+        TRY(s->op.node->kind == PLAN_UPDATE ? update_one(s, ctx, 0, 0, *io_number)
+                                            : delete_one(s, ctx, 0, 0));
+    }
+    return ERR_OK;
+}
+
+static db_err change_as_they_come(struct op_change *s, struct exec_ctx *ctx)
+{
+    uint64_t number = 0;
+    struct chunk *in;
+    for (;;) {
+        TRY(op_child_next(&s->op, ctx, 0, &in));
+        if (in == NULL) {
+            return ERR_OK;
+        }
+        if (s->targets[0].cap == 0) {
+            TRY(make_room(s, ctx->arena, 0, in));
+        }
+        TRY(change_chunk(s, ctx, in, &number));
+        arena_reset(&s->rows_arena);
+        arena_reset(ctx->eval.arena);
+        TRY(fiber_checkpoint());
+    }
+}
+
+bool exec_may_change_in_bulk(const struct plan *plan)
+{
+    const struct plan_node *n = plan->root;
+    if ((n->kind != PLAN_UPDATE && n->kind != PLAN_DELETE) || n->u.dml.target_count != 1 ||
+        n->u.dml.ignore || plan->table_count != 1 || plan->subquery_count != 0 ||
+        plan->cte_count != 0) {
+        return false;
+    }
+    const struct plan_target *t = &n->u.dml.targets[0];
+    bool good = t->fks == NULL && !t->reread && !t->outer_joined && !table_is_temporary(t->table) &&
+                t->table->kind == TABLE_BASE;
+    for (uint32_t i = 0; good && n->kind == PLAN_UPDATE && i < t->table->index_count; i++) {
+        bool touched = t->index_touched == NULL || t->index_touched[i];
+        good = !touched || (i != 0 && !t->table->format->indexes[i].unique);
+    }
+    return good;
+}
+
 static db_err change_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_change *s = (struct op_change *)op;
@@ -242,20 +338,7 @@ static db_err change_next(struct op *op, struct exec_ctx *ctx, struct chunk **re
         return ERR_OK;
     }
     s->done = true;
-    TRY(collect(s, ctx));
-    for (uint32_t t = 0; t < op->node->u.dml.target_count; t++) {
-        for (uint32_t i = 0; i < s->targets[t].count; i++) {
-            bool found = true;
-            if (op->node->u.dml.targets[t].reread) {
-                TRY(reread(s, ctx, t, i, &found));
-            }
-            if (found) {
-                TRY(op->node->kind == PLAN_UPDATE ? update_one(s, ctx, t, i)
-                                                  : delete_one(s, ctx, t, i));
-            }
-            TRY(fiber_checkpoint());
-        }
-    }
+    TRY(ctx->bulk_change ? change_as_they_come(s, ctx) : change_all(s, ctx));
     if (op->node->kind == PLAN_UPDATE) {
         ctx->affected_rows = ctx->found_rows_flag ? ctx->matched_rows : ctx->changed_rows;
     } else {
@@ -277,6 +360,10 @@ static void change_close(struct op *op, struct exec_ctx *ctx)
     struct op_change *s = (struct op_change *)op;
     while (s->opened > 0) {
         row_writer_fini(&s->writers[--s->opened]);
+    }
+    if (s->has_rows_arena) {
+        arena_fini(&s->rows_arena);
+        s->has_rows_arena = false;
     }
 }
 

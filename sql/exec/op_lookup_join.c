@@ -188,8 +188,8 @@ static db_err keep_rows(struct op_lookup_join *s, struct exec_ctx *ctx, const ui
 static db_err get(struct op_lookup_join *s, struct exec_ctx *ctx, const struct slice *keys,
                   uint32_t n, bool *found, struct slice *values)
 {
-    return storage_multi_get(ctx->txn, keys, n, exec__read_mode(s->spec), exec__wait_mode(s->spec),
-                             &s->batch, ctx->diag, found, values);
+    return storage_multi_get(ctx->txn, keys, n, exec__read_mode(ctx, s->spec),
+                             exec__wait_mode(s->spec), &s->batch, ctx->diag, found, values);
 }
 
 struct fetch {
@@ -322,7 +322,7 @@ static db_err scan_prefix(struct op_lookup_join *s, struct exec_ctx *ctx, struct
         key_prefix_end(&end);
         struct storage_scan_opts opts = {.start = prefix,
                                          .end = buf_slice(&end),
-                                         .mode = exec__read_mode(s->spec),
+                                         .mode = exec__read_mode(ctx, s->spec),
                                          .wait = exec__wait_mode(s->spec)};
         err = storage_scan_open(ctx->txn, &opts, ctx->diag, &scan);
     }

@@ -82,7 +82,7 @@ static db_err next_range(struct op_scan *s, struct exec_ctx *ctx)
     struct storage_scan_opts opts = {.start = s->ranges[i].start,
                                      .end = s->ranges[i].end,
                                      .reverse = spec->reverse,
-                                     .mode = exec__read_mode(spec),
+                                     .mode = exec__read_mode(ctx, spec),
                                      .wait = exec__wait_mode(spec)};
     s->at++;
     return storage_scan_open(ctx->txn, &opts, ctx->diag, &s->scan);
@@ -101,7 +101,7 @@ static db_err fetch_rows(struct op_scan *s, struct exec_ctx *ctx, const struct s
     for (size_t i = 0; i < n; i++) {
         TRY(exec__entry_row_key(&s->source, kv[i].key, kv[i].value, &s->batch, &keys[i]));
     }
-    TRY(storage_multi_get(ctx->txn, keys, n, exec__read_mode(spec_of(s)),
+    TRY(storage_multi_get(ctx->txn, keys, n, exec__read_mode(ctx, spec_of(s)),
                           exec__wait_mode(spec_of(s)), &s->batch, ctx->diag, found, values));
     for (size_t i = 0; i < n; i++) {
         if (found[i]) { /* an entry without a row: the row went after the entry was read (current
@@ -292,10 +292,10 @@ static db_err read_keys(struct op_point *p, struct exec_ctx *ctx, const struct s
     const struct scan_spec *spec = &p->op.node->u.scan;
     if (n == 1) {
         found[0] = false;
-        return storage_get(ctx->txn, keys[0], exec__read_mode(spec), exec__wait_mode(spec),
+        return storage_get(ctx->txn, keys[0], exec__read_mode(ctx, spec), exec__wait_mode(spec),
                            &p->batch, ctx->diag, &found[0], &values[0]);
     }
-    return storage_multi_get(ctx->txn, keys, n, exec__read_mode(spec), exec__wait_mode(spec),
+    return storage_multi_get(ctx->txn, keys, n, exec__read_mode(ctx, spec), exec__wait_mode(spec),
                              &p->batch, ctx->diag, found, values);
 }
 

@@ -126,11 +126,18 @@ static db_err put_entry(struct row_writer *w, uint32_t i, const struct value *ro
     return err == ERR_KEY_EXISTS && !w->defer ? row_duplicate_error(w, i, row) : err;
 }
 
+/* Of entries that stay or go, and of the row: in bulk nothing else can be about to write them. */
+static unsigned bulk_flag(const struct row_writer *w)
+{
+    return w->bulk ? STORAGE_W_BULK : 0;
+}
+
 static db_err del_entry(struct row_writer *w, uint32_t i, const struct value *row)
 {
     bool null;
     TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
-    unsigned flags = w->format->indexes[i].unique && !null ? 0 : STORAGE_W_BLIND;
+    unsigned flags =
+        w->format->indexes[i].unique && !null && !w->bulk ? 0 : STORAGE_W_BLIND | bulk_flag(w);
     return storage_del(w->ctx->txn, buf_slice(&w->key), flags, w->ctx->diag);
 }
 
@@ -203,8 +210,11 @@ db_err row_delete(struct row_writer *w, const struct value *row)
 {
     bool outdated;
     TRY(encode_row_key(w, row, &w->key));
-    TRY(storage_del(w->ctx->txn, buf_slice(&w->key), STORAGE_W_LOCKED, w->ctx->diag));
-    TRY(hide_snapshot(w, &outdated));
+    TRY(storage_del(w->ctx->txn, buf_slice(&w->key), STORAGE_W_LOCKED | bulk_flag(w),
+                    w->ctx->diag));
+    if (!w->bulk) { /* else the row is the snapshot's */
+        TRY(hide_snapshot(w, &outdated));
+    }
     for (uint32_t i = 1; i < w->table->index_count; i++) {
         TRY(del_entry(w, i, row));
     }
@@ -222,13 +232,14 @@ static db_err update_entry(struct row_writer *w, uint32_t i, const struct value 
         if (!always && slice_eq(buf_slice(&w->old_value), buf_slice(&w->value))) {
             return ERR_OK;
         }
-        return storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), STORAGE_W_BLIND,
-                           w->ctx->diag);
+        return storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value),
+                           STORAGE_W_BLIND | bulk_flag(w), w->ctx->diag);
     }
     bool unique = w->format->indexes[i].unique;
-    TRY(storage_del(w->ctx->txn, buf_slice(&w->old_key), unique && !old_null ? 0 : STORAGE_W_BLIND,
-                    w->ctx->diag));
-    unsigned flags = unique && !new_null ? STORAGE_W_INSERT : NEW_ENTRY;
+    ASSERT(!w->bulk || !unique);
+    TRY(storage_del(w->ctx->txn, buf_slice(&w->old_key),
+                    unique && !old_null ? 0 : STORAGE_W_BLIND | bulk_flag(w), w->ctx->diag));
+    unsigned flags = unique && !new_null ? STORAGE_W_INSERT : NEW_ENTRY | bulk_flag(w);
     db_err err =
         storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
     return err == ERR_KEY_EXISTS ? row_duplicate_error(w, i, new_row) : err;
@@ -247,9 +258,11 @@ db_err row_update(struct row_writer *w, const struct value *old, const struct va
         TRY(row_delete(w, old));
         return row_insert(w, new_row);
     }
-    bool outdated;
-    TRY(put_row(w, new_row, STORAGE_W_LOCKED));
-    TRY(hide_snapshot(w, &outdated));
+    bool outdated = false;
+    TRY(put_row(w, new_row, STORAGE_W_LOCKED | bulk_flag(w)));
+    if (!w->bulk) {
+        TRY(hide_snapshot(w, &outdated));
+    }
     for (uint32_t i = 1; i < w->table->index_count; i++) {
         bool may_differ = touched == NULL || touched[i] || touched[0];
         if (may_differ || UNLIKELY(outdated)) {

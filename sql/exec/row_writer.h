@@ -12,7 +12,7 @@ struct row_writer {
     struct buf key, value, old_key, old_value;
     struct whole_row rows; /* those that are read */
     uint32_t duplicate;    /* after ERR_SQL 1062: the index whose key another row has */
-    bool bulk;  /* inserts: the statement neither reads nor writes the row again (STORAGE_W_BULK) */
+    bool bulk;  /* the statement neither reads nor writes the row again (STORAGE_W_BULK) */
     bool defer; /* inserts: that keys are new is checked by the commit; ERR_KEY_EXISTS is given as
            it is */
 };

@@ -36,8 +36,8 @@ static bool is_simple(const struct plan *plan, struct point *p)
 static db_err get(struct exec_ctx *ctx, const struct scan_spec *spec, struct slice key,
                   bool *ret_found, struct slice *ret_value)
 {
-    return storage_get(ctx->txn, key, exec__read_mode(spec), exec__wait_mode(spec), ctx->eval.arena,
-                       ctx->diag, ret_found, ret_value);
+    return storage_get(ctx->txn, key, exec__read_mode(ctx, spec), exec__wait_mode(spec),
+                       ctx->eval.arena, ctx->diag, ret_found, ret_value);
 }
 
 db_err exec__point_read(struct exec_ctx *ctx, const struct scan_spec *spec, bool *ret_found,

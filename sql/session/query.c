@@ -4,6 +4,7 @@
 #include "base/scope.h"
 #include "sql/charset/charset.h"
 #include "sql/exec/load_reader.h"
+#include "sql/session/bulk_change.h"
 #include "sql/session/into_file.h"
 #include "sql/session/session_int.h"
 
@@ -265,6 +266,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
                         s->temporaries.storage == NULL && plan->shape == PLAN_SHAPE_INSERT_VALUES,
         .may_bulk = s->vars.short_paths && s->txn_mode == TXN_STATEMENT &&
                     s->temporaries.storage == NULL && plan->kind == BOUND_INSERT && !st->no_bulk,
+        .bulk_change = st->bulk_change,
         .vars = &session_var_ops,
         .session = s};
     ctx->eval = (struct eval_ctx){.arena = &s->chunk_arena,
@@ -316,9 +318,9 @@ static db_err lock_definitions(struct sql_session *s, const struct plan *plan)
         }
     }
     for (uint32_t i = 0; i < target_count; i++) {
-        if (!table_is_temporary(targets[i].table)) {
-            TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, mdl_rows(targets[i].table->id), deadline,
-                                &s->diag));
+        uint64_t rows = mdl_rows(targets[i].table->id);
+        if (!table_is_temporary(targets[i].table) && !mdl_holds(&s->bulk_rows.owner, rows, true)) {
+            TRY(mdl_lock_shared(s->engine->mdl, &s->mdl, rows, deadline, &s->diag));
         }
     }
     return ERR_OK;
@@ -552,7 +554,7 @@ static void show_running(struct sql_session *s, struct plan *plan, bool on)
     }
 }
 
-static db_err execute(struct statement *st, struct plan *plan, struct value *keep)
+static db_err execute_once(struct statement *st, struct plan *plan, struct value *keep)
 {
     struct sql_session *s = st->session;
     struct cast_ctx cast;
@@ -597,11 +599,16 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
     s->is_snapshot = NULL;
     fiber_set_deadline(DEADLINE_NONE);
     if (needs_txn) {
+        bool alone = s->txn_mode == TXN_STATEMENT;
         SCOPE_BUF(conflict, STORAGE_KEY_SIZE_MAX);
         if (UNLIKELY(ctx.in_bulk) && s->txn != NULL) {
             s->txn->conflict = &conflict;
         }
         err = txn__end_statement(s, err);
+        if (UNLIKELY(err != ERR_OK) && alone && bulk_change__wanted(st, plan, err)) {
+            arena_fini(&target.text);
+            return ERR_SCHEMA_CHANGED; /* it is planned and run again */
+        }
         if (err == ERR_KEY_EXISTS && ctx.in_bulk && ctx.ignore) {
             arena_fini(&target.text);
             return run_looking(st);
@@ -620,6 +627,14 @@ static db_err execute(struct statement *st, struct plan *plan, struct value *kee
                                          : answer_change(st, &ctx, plan);
     }
     arena_fini(&target.text);
+    return err;
+}
+
+static db_err execute(struct statement *st, struct plan *plan, struct value *keep)
+{
+    TRY(bulk_change__lock(st, plan));
+    db_err err = execute_once(st, plan, keep);
+    bulk_change__unlock(st);
     return err;
 }
 

@@ -209,6 +209,7 @@ struct sql_session {
     struct session_temporaries temporaries;
     struct session_table_locks table_locks;
     struct session_global_locks global_locks;
+    struct global_lock bulk_rows; /* of the statement that runs: bulk_change.c */
     const struct table_def *is_only; /* SHOW COLUMNS or INDEX of a temporary table: that one */
     /* facts that functions ask */
     struct eval_env env;
@@ -264,6 +265,7 @@ struct statement {
     const struct value *row_values; /* INSERT of many rows of literals: row-major; or NULL */
     uint32_t row_count;
     struct sql_status status;
+    bool bulk_change;  /* it changes more rows than fit (bulk_change.h) */
     bool no_bulk;      /* its rows must be looked at one by one (struct exec_ctx, may_bulk) */
     bool holds_answer; /* session__ok only fills `status`: the statement is a part of another */
     const struct load_input *load;   /* LOAD DATA: its file (sql/exec/load_reader.h) */

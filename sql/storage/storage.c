@@ -177,7 +177,8 @@ static void assert_flags(unsigned flags)
     ASSERT((flags & ~known) == 0);
     ASSERT((flags & STORAGE_W_DEFER) == 0 || (flags & STORAGE_W_INSERT) != 0);
     ASSERT((flags & STORAGE_W_BLIND) == 0 || (flags & STORAGE_W_INSERT) == 0);
-    ASSERT((flags & STORAGE_W_BULK) == 0 || (flags & (STORAGE_W_DEFER | STORAGE_W_BLIND)) != 0);
+    ASSERT((flags & STORAGE_W_BULK) == 0 ||
+           (flags & (STORAGE_W_DEFER | STORAGE_W_BLIND | STORAGE_W_LOCKED)) != 0);
     ASSERT((flags & STORAGE_W_NEW) == 0 || (flags & STORAGE_W_BLIND) != 0);
 }
 

@@ -80,6 +80,7 @@ struct storage_caps {
     bool persistent;  /* data survives a restart */
     bool distributed; /* other processes write too */
     bool pushdown;    /* there are others to send fragments to */
+    bool bulk;        /* writes of any number: STORAGE_W_BULK is more than a hint */
 };
 
 struct storage_txn_opts {
@@ -144,7 +145,9 @@ struct storage_scan_opts {
  * may not be there yet: at once, or in an autocommit statement at its commit. BULK, with
  * INSERT|DEFER or BLIND, in an autocommit transaction: a hint that the transaction will neither
  * read nor write the key again, nor roll back to a savepoint, so that the write may be kept on disk
- * until the commit. A key that comes twice is ERR_KEY_EXISTS there. */
+ * until the commit. A key that comes twice is ERR_KEY_EXISTS there. BULK|LOCKED, where caps.bulk
+ * and temp_dir are given: no lock is held, the row was read in the snapshot; if it has changed
+ * since, the commit gives ERR_WRITE_CONFLICT. */
 enum storage_write_flags {
     STORAGE_W_INSERT = 1,
     STORAGE_W_DEFER = 2,

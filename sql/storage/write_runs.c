@@ -20,8 +20,9 @@ enum {
 
 struct head {
     uint32_t key_len, value_len;
-    uint8_t must_be_new;
+    uint8_t flags;
 };
+enum { MUST_BE_NEW = 1, FRESH = 2, DELETED = 4, SEEN = 8 };
 enum { HEAD_SIZE = 9 };
 
 struct run {
@@ -52,7 +53,8 @@ static void put_head(uint8_t *p, const struct write_record *r)
     uint32_t value_len = (uint32_t)r->value.len;
     memcpy(p, &key_len, 4);
     memcpy(p + 4, &value_len, 4);
-    p[8] = r->must_be_new;
+    p[8] = (uint8_t)((r->must_be_new ? MUST_BE_NEW : 0) | (r->fresh ? FRESH : 0) |
+                     (r->deleted ? DELETED : 0) | (r->seen ? SEEN : 0));
 }
 
 static struct head get_head(const uint8_t *p)
@@ -60,7 +62,7 @@ static struct head get_head(const uint8_t *p)
     struct head h;
     memcpy(&h.key_len, p, 4);
     memcpy(&h.value_len, p + 4, 4);
-    h.must_be_new = p[8];
+    h.flags = p[8];
     return h;
 }
 
@@ -74,7 +76,10 @@ static struct write_record record_at(const uint8_t *p)
     struct head h = get_head(p);
     return (struct write_record){.key = {p + HEAD_SIZE, h.key_len},
                                  .value = {p + HEAD_SIZE + h.key_len, h.value_len},
-                                 .must_be_new = h.must_be_new != 0};
+                                 .must_be_new = (h.flags & MUST_BE_NEW) != 0,
+                                 .fresh = (h.flags & FRESH) != 0,
+                                 .deleted = (h.flags & DELETED) != 0,
+                                 .seen = (h.flags & SEEN) != 0};
 }
 
 /* ---- adding ---- */

@@ -21,6 +21,9 @@ struct write_runs_reader;
 struct write_record {
     struct slice key, value;
     bool must_be_new;
+    bool fresh;   /* may not be there yet */
+    bool deleted; /* no value */
+    bool seen;    /* nobody has changed it since the transaction's snapshot */
 };
 
 /* dir: of the file, kept as it is (outlives the runs); mem: charged for what is in memory, may be

@@ -35,7 +35,8 @@ static struct sum read_all(struct write_runs *w)
         snprintf(key, sizeof(key), "%.*s", SLICE_FMT(rec.key));
         CHECK(rec.value.len >= 8);
         memcpy(&number, rec.value.ptr, sizeof(number));
-        CHECK(rec.must_be_new == (number % 3 == 0));
+        CHECK(rec.must_be_new == (number % 3 == 0) && rec.fresh == (number % 5 == 0));
+        CHECK(rec.deleted == (number % 7 == 0) && rec.seen == (number % 11 == 0));
         int c = strcmp(last_key, key);
         CHECK(c < 0 || (c == 0 && last_number < number));
         sum.twice += c == 0;
@@ -64,7 +65,12 @@ static struct sum run_with(size_t run_bytes, bool ascending, bool want_spill)
         snprintf(key, sizeof(key), "key%08u", k);
         memcpy(value, &i, sizeof(i));
         size_t len = i % 5000 == 0 ? sizeof(value) : 8 + i % 40; /* some are larger than a window */
-        struct write_record r = {slice_str(key), {value, len}, i % 3 == 0};
+        struct write_record r = {.key = slice_str(key),
+                                 .value = {value, len},
+                                 .must_be_new = i % 3 == 0,
+                                 .fresh = i % 5 == 0,
+                                 .deleted = i % 7 == 0,
+                                 .seen = i % 11 == 0};
         CHECK_OK(write_runs_add(w, &r, &diag));
     }
     CHECK(write_runs_count(w) == RECORDS);

@@ -1,0 +1,80 @@
+/* UPDATE and DELETE that change more rows than fit.
+ *
+ * A statement locks each row that it reads and remembers each lock, and collects what it is to
+ * change. Both are bounded: by the memory of a range's lock table (ERR_LOCK_TABLE_FULL) and by the
+ * statement's (ERR_LIMIT). A statement with autocommit that meets a bound is rolled back and run
+ * once more, in bulk: one lock takes the place of all row locks, that of the table's rows
+ * (mdl_rows), which all share who change rows, on all nodes, until their transactions end. So it
+ * waits for those that have changed rows of the table, and who comes later waits for it. What it
+ * reads is then the snapshot: nobody commits a change of the table any more. Readers are not held
+ * up.
+ *
+ * Locks of rows that others have only read (FOR UPDATE, FOR SHARE) are waited for when the rows
+ * are written. That every row is still as it was read is checked in the commit
+ * (cluster/txn/commit_bulk.c): a change of unknown outcome, one of a node that was taken for dead,
+ * or one that a foreign key made, could still have come. Then the statement runs again. */
+#include "sql/session/bulk_change.h"
+
+#include "base/clock.h"
+#include "sql/ddl/mdl.h"
+#include "sql/exec/op.h"
+#include "sql/storage/coord.h"
+
+bool bulk_change__wanted(struct statement *st, const struct plan *plan, db_err err)
+{
+    struct sql_session *s = st->session;
+    if (st->bulk_change) { /* a row has changed all the same */
+        if (err == ERR_WRITE_CONFLICT) {
+            diag_reset(&s->diag);
+            diag_area_reset(&s->conditions);
+        }
+        return err == ERR_WRITE_CONFLICT;
+    }
+    bool wanted = (err == ERR_LOCK_TABLE_FULL || err == ERR_LIMIT) &&
+                  s->vars.isolation != STORAGE_SERIALIZABLE && s->temporaries.storage == NULL &&
+                  s->engine->opts.temp_dir != NULL && storage_caps(session__storage(s)).bulk &&
+                  exec_may_change_in_bulk(plan);
+    if (wanted) {
+        diag_reset(&s->diag);
+        diag_area_reset(&s->conditions);
+        st->bulk_change = true;
+    }
+    return wanted;
+}
+
+db_err bulk_change__lock(struct statement *st, const struct plan *plan)
+{
+    struct sql_session *s = st->session;
+    uint32_t count;
+    if (LIKELY(!st->bulk_change)) {
+        return ERR_OK;
+    }
+    const struct plan_target *t = query__targets(plan, &count);
+    if (count != 1 || table_locks__active(s)) {
+        return ERR_OK; /* LOCK TABLES ... WRITE is more */
+    }
+    const struct sql_coord *coord = s->engine->opts.coord;
+    uint64_t id = mdl_rows(t[0].table->id);
+    uint64_t deadline = clock_mono_ns() + s->vars.lock_wait_timeout_s * NS_PER_S;
+    atomic_store_explicit(&s->state, "Waiting for table level lock", memory_order_release);
+    db_err err =
+        coord == NULL
+            ? mdl_lock_exclusive(s->engine->mdl, &s->bulk_rows.owner, &id, 1, deadline, &s->diag)
+            : coord->ops->lock_tables(s->engine->opts.coord, &id, 1, &s->bulk_rows.owner, deadline,
+                                      &s->diag, &s->bulk_rows.everywhere);
+    atomic_store_explicit(&s->state, NULL, memory_order_release);
+    return err;
+}
+
+void bulk_change__unlock(struct statement *st)
+{
+    struct sql_session *s = st->session;
+    if (LIKELY(!st->bulk_change)) {
+        return;
+    }
+    if (s->bulk_rows.everywhere != NULL) {
+        s->engine->opts.coord->ops->unlock_tables(s->bulk_rows.everywhere);
+        s->bulk_rows.everywhere = NULL;
+    }
+    mdl_release_all(s->engine->mdl, &s->bulk_rows.owner);
+}
