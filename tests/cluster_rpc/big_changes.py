@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from basic import DATABASE, FIRST_TABLE, Basic, error_of, expect, key_of, main, run  # noqa: E402
 
-ROWS = 60000
+ROWS = 30000
 
 
 class BigChanges(Basic):
@@ -22,7 +22,7 @@ class BigChanges(Basic):
         c = self.nodes[0].connect(database=DATABASE)
         run(c, "CREATE TABLE big (id INT PRIMARY KEY, c INT NOT NULL, d VARCHAR(20), KEY (c))")
         for table in range(FIRST_TABLE, FIRST_TABLE + 4):
-            for at in (20000, 40000):
+            for at in (10000, 20000):
                 self.cluster.split(key_of(table, at), 3)
         self.cluster.wait_replicated()
         for first in range(0, ROWS, 5000):
