@@ -7,12 +7,12 @@
  * becomes a ready one with a new number and a new header; its old bytes stay and are told from new
  * records by the checksum's salt.
  *
- * Two of the ready segments are kept back. Entries wait for the preparer rather than take one of
- * them; only when the disk is known to be full (raft_log_low then tells: nothing new) may those
- * that were on their way fill one, so that they end with an outcome. The last one is the reserve,
- * never for entries: compactions, hard states and removals still find room there, and they are what
- * frees old segments, which are then recycled: the log gets out of a full disk without help. It is
- * also what a start on a full disk needs.
+ * Two of the ready segments are kept back when the disk has not much space. Entries then wait for
+ * the preparer rather than take one of them; only when the disk is known to be full (raft_log_low
+ * then tells: nothing new) may those that were on their way fill one, so that they end with an
+ * outcome. The last one is the reserve, never for entries: compactions, hard states and removals
+ * still find room there, and they are what frees old segments, which are then recycled: the log
+ * gets out of a full disk without help. It is also what a start on a full disk needs.
  *
  * The order of the steps makes every crash harmless: a file gets its new name (synced) before its
  * new header; a file whose header does not fit its name and that holds no record of that number was
@@ -267,24 +267,34 @@ void *log__prepare_main(void *arg)
     return NULL;
 }
 
-/* seg_lock held. */
-static bool may_take(const struct raft_log *log, bool append)
+/* So much space that whoever takes a segment now has all of it before the disk can be full. */
+static bool has_plenty(const struct raft_log *log)
 {
-    unsigned keep = log->ready_state == LOG_READY_FULL ? 1 : kept(log);
+    uint64_t space;
+    uint64_t total;
+    return disk_space(log->opts.disk, log->dir, &space, &total) != ERR_OK ||
+           space >= log->opts.keep_free + 4 * log->opts.segment_size;
+}
+
+/* seg_lock held. */
+static bool may_take(const struct raft_log *log, bool append, bool plenty)
+{
+    unsigned keep = log->ready_state == LOG_READY_FULL ? 1 : plenty ? 0 : kept(log);
     return log->ready_count > (append ? keep : 0);
 }
 
 db_err log__segment_roll(struct raft_log *log, bool append)
 {
     bool stalled = false;
+    bool plenty = append && has_plenty(log);
     db_err err = ERR_OK;
     (void)pthread_mutex_lock(&log->seg_lock);
-    while (!may_take(log, append) && err == ERR_OK) {
+    while (!may_take(log, append, plenty) && err == ERR_OK) {
         stalled = true;
         bool alone = log->opts.manual || log->prep_stop;
         if (alone) {
             bool more = log__prepare_step(log);
-            if (more || may_take(log, append)) {
+            if (more || may_take(log, append, plenty)) {
                 continue;
             }
         }
