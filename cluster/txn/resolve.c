@@ -1,6 +1,7 @@
 #include "cluster/txn/txn.h"
 
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/fiber.h"
 
 /* What to do with an intent of another transaction.
@@ -9,7 +10,13 @@
  * finish. Past its time to live and not async: the primary has just been rolled back by asking.
  * Past its time and async: the transaction is committed if and only if all its keys have their
  * intents, so all are asked, and each that has none is marked so that it can never get one; then
- * the primary is told, and the intent at hand follows. */
+ * the primary is told, and the intent at hand follows.
+ *
+ * An async one that has all its intents is committed before its time is over, too: its coordinator
+ * has only not come to settle them, or has died. So whoever has waited for it longer than that
+ * takes asks for its other keys without marking any; if one has no intent, time tells. */
+
+#define LOOK_AFTER_NS (200 * NS_PER_MS)
 
 /* Calls check_txn for one key. */
 static db_err ask(struct resolver *r, const struct kv_lock_info *lock, struct slice key, ts_t now,
@@ -66,15 +73,17 @@ static db_err settle(struct resolver *r, const struct kv_lock_info *lock, struct
     }
 }
 
-/* Async commit past its time: asks all keys. *ret_commit_ts 0: rolled back. */
+/* Async commit: asks all keys. *ret_commit_ts 0: rolled back. Not past its time: ERR_TXN_NOT_FOUND
+ * when one has no intent yet. */
 static db_err ask_secondaries(struct resolver *r, const struct kv_lock_info *lock,
                               const struct kv_check_txn_resp *primary, ts_t now,
                               struct arena *arena, struct diag *diag, ts_t *ret_commit_ts)
 {
     ts_t commit_ts = primary->min_commit_ts;
+    bool over = primary->ttl_ms == 0;
     for (size_t i = 0; i < primary->secondary_count; i++) {
         struct kv_check_txn_resp resp;
-        TRY(ask(r, lock, primary->secondaries[i], now, true, arena, diag, &resp));
+        TRY(ask(r, lock, primary->secondaries[i], now, over, arena, diag, &resp));
         if (resp.state == KV_TXN_ROLLED_BACK) {
             *ret_commit_ts = 0;
             return ERR_OK;
@@ -87,6 +96,11 @@ static db_err ask_secondaries(struct resolver *r, const struct kv_lock_info *loc
     }
     *ret_commit_ts = commit_ts;
     return ERR_OK;
+}
+
+static bool waited(const struct resolver *r)
+{
+    return r->at.start_ns != 0 && clock_mono_ns() - r->at.start_ns > LOOK_AFTER_NS;
 }
 
 static db_err resolve(struct resolver *r, const struct kv_lock_info *lock, bool often,
@@ -106,11 +120,25 @@ static db_err resolve(struct resolver *r, const struct kv_lock_info *lock, bool 
     case KV_TXN_COMMITTED: commit_ts = resp.commit_ts; break;
     case KV_TXN_ROLLED_BACK: break;
     case KV_TXN_RUNNING:
-        if (resp.ttl_ms != 0 || !resp.async_commit) {
+        if (!resp.async_commit || (resp.ttl_ms != 0 && !waited(r))) {
             return attempt_wait(&r->at, diag);
         }
-        TRY(ask_secondaries(r, lock, &resp, now, arena, diag, &commit_ts));
+        err = ask_secondaries(r, lock, &resp, now, arena, diag, &commit_ts);
+        if (err == ERR_TXN_NOT_FOUND) {
+            return attempt_wait(&r->at, diag);
+        }
+        TRY(err);
         TRY(settle(r, lock, lock->primary, commit_ts, false, arena, diag));
+        if (commit_ts == 0) {
+            break;
+        }
+        /* its coordinator may have rolled the primary back meanwhile, which then counts */
+        err = ask(r, lock, lock->primary, now, false, arena, diag, &resp);
+        if (err == ERR_TXN_NOT_FOUND || (err == ERR_OK && resp.state == KV_TXN_RUNNING)) {
+            return attempt_wait(&r->at, diag);
+        }
+        TRY(err);
+        commit_ts = resp.state == KV_TXN_COMMITTED ? resp.commit_ts : 0;
         break;
     }
     return settle(r, lock, lock->key, commit_ts, often, arena, diag);

@@ -10,13 +10,14 @@
 #include "node/eval/eval.h"
 #include "node/main/node.h"
 
-enum { TTL_MS = 80 };
+enum { TTL_MS = 80, LONG_TTL_MS = 4000 };
 
 struct world {
     struct loop_group *loops;
     struct node *n;
     struct storage *s;
     struct arena a;
+    uint32_t ttl_ms; /* of intents */
     void (*body)(struct world *w);
 };
 
@@ -77,7 +78,7 @@ static void prewrite(struct world *w, ts_t start_ts, struct slice k, const char 
                                   .count = 1,
                                   .primary = primary,
                                   .start_ts = start_ts,
-                                  .ttl_ms = TTL_MS,
+                                  .ttl_ms = w->ttl_ms,
                                   .async_commit = async,
                                   .secondaries = secondaries,
                                   .secondary_count = count};
@@ -131,10 +132,26 @@ static void body(struct world *w)
     prewrite(w, t3, z, "t3", a, NULL, 0, true);
     CHECK(reads(w, z, "t3") && reads(w, a, "t3"));
 
+    /* that is found out long before its time is over; one that is missing changes nothing then */
+    ts_t t6 = now_ts(w);
+    w->ttl_ms = LONG_TTL_MS;
+    prewrite(w, t6, a, "t6", a, &z, 1, true);
+    prewrite(w, t6, z, "t6", a, NULL, 0, true);
+    start = clock_mono_ns();
+    CHECK(reads(w, z, "t6") && reads(w, a, "t6"));
+    CHECK(clock_mono_ns() - start < LONG_TTL_MS / 2 * NS_PER_MS);
+    ts_t t7 = now_ts(w);
+    w->ttl_ms = LONG_TTL_MS / 4;
+    start = clock_mono_ns();
+    prewrite(w, t7, a, "t7", a, &z, 1, true);
+    CHECK(reads(w, a, "t6") && reads(w, z, "t6"));
+    CHECK(clock_mono_ns() - start >= (LONG_TTL_MS / 4 - 20) * NS_PER_MS);
+    w->ttl_ms = TTL_MS;
+
     /* async, one is missing: rolled back, and it can never be written any more */
     ts_t t4 = now_ts(w);
     prewrite(w, t4, a, "t4", a, &z, 1, true);
-    CHECK(reads(w, a, "t3") && reads(w, z, "t3"));
+    CHECK(reads(w, a, "t6") && reads(w, z, "t6"));
     struct kv_mutation late = {.op = KV_PUT, .key = z, .value = SLICE_LIT("t4")};
     struct kv_prewrite_req req = {.mutations = &late,
                                   .count = 1,
@@ -220,7 +237,7 @@ static void in_world(void (*fn)(struct world *w))
 {
     char dir[64] = "./txn_test.XXXXXX";
     char cmd[128];
-    struct world w = {.body = fn};
+    struct world w = {.body = fn, .ttl_ms = TTL_MS};
     struct loop_group_opts lo = {.count = 2};
     struct diag diag;
     diag_reset(&diag);

@@ -123,6 +123,10 @@ def cell(result):
     return "%.0f%s" % (result["tps"], errors) if result["tps"] is not None else "?"
 
 
+def load_text(m):
+    return "" if m["load"] < 1 else ", load %.0f of others" % m["load"]
+
+
 def turns_text(report):
     each = "%d s each" % report["seconds"]
     return each if report["repeat"] == 1 else "median of %d runs of %s, by turns" % (report["repeat"], each)
@@ -132,8 +136,8 @@ def table(report):
     names = [s["name"] for s in report["servers"]]
     peers = [n for n in names if n != OURS]
     m = report["machine"]
-    lines = ["# sysbench" + (", %d nodes" % report["nodes"] if report["nodes"] > 1 else ""), "", "%s · %d cores, %d MiB, Linux %s · %d tables of %d rows · %s · transactions per second" % (
-        report["date"], m["cores"], m["memory_mib"], m["kernel"], report["tables"], report["table_size"], turns_text(report)), ""]
+    lines = ["# sysbench" + (", %d nodes" % report["nodes"] if report["nodes"] > 1 else ""), "", "%s · %d cores, %d MiB, Linux %s%s · %d tables of %d rows · %s · transactions per second" % (
+        report["date"], m["cores"], m["memory_mib"], m["kernel"], load_text(m), report["tables"], report["table_size"], turns_text(report)), ""]
     lines += ["%s: %s" % (s["name"], s["version"]) for s in report["servers"]]
     lines += ["", "| workload | statements | threads | " + " | ".join(names + ["÷ " + p for p in peers]) + " | p95 ms |",
               "|---|---|---:|" + "---:|" * (len(names) + len(peers)) + "---:|"]
