@@ -151,10 +151,11 @@ struct sql_session_opts {
     uint64_t connection_id;
     struct slice user, host;              /* the client's; copied */
     const char *tls_cipher, *tls_version; /* as OpenSSL names them, for ever; NULL: no TLS */
-    bool found_rows;                      /* CLIENT_FOUND_ROWS */
-    bool ignore_space;                    /* CLIENT_IGNORE_SPACE */
-    bool local_files;                     /* CLIENT_LOCAL_FILES */
-    bool interactive;                     /* wait_timeout from interactive_timeout */
+    bool unix_socket;
+    bool found_rows;   /* CLIENT_FOUND_ROWS */
+    bool ignore_space; /* CLIENT_IGNORE_SPACE */
+    bool local_files;  /* CLIENT_LOCAL_FILES */
+    bool interactive;  /* wait_timeout from interactive_timeout */
     bool multi_statements;
     uint16_t charset;          /* collation id of the handshake */
     const char *program_name;  /* connect attribute or NULL */
@@ -171,6 +172,9 @@ struct sql_session_opts {
 
 MUST_USE db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts *opts,
                                  struct diag *diag, struct sql_session **ret_session);
+/* Tells the general query log, when it is on, of what is no statement. May park. */
+enum sql_logged { SQL_LOGGED_CONNECT, SQL_LOGGED_CHANGE_USER, SQL_LOGGED_INIT_DB };
+void sql_session_log(struct sql_session *session, enum sql_logged what);
 /* Rolls back, drops temporary objects, frees. NULL is fine. */
 void sql_session_close(struct sql_session *session);
 /* COM_RESET_CONNECTION: as a new session of the same account. */

@@ -223,6 +223,7 @@ static db_err running_plan(struct explain *x)
     struct sql_engine *e = s->engine;
     bool found = false;
     bool may = false;
+    bool idle = false;
     fiber_mutex_lock(&e->sessions_mutex);
     LIST_FOREACH (node, &e->sessions) {
         struct sql_session *of = CONTAINER_OF(node, struct sql_session, node);
@@ -232,6 +233,7 @@ static db_err running_plan(struct explain *x)
         found = true;
         spin_lock(&of->info_lock);
         may = slice_eq(of->user, s->user) || priv_has(&s->priv.subject, PRIV_PROCESS, 0);
+        idle = of->info[0] == '\0';
         if (may && of->running != NULL) {
             x->plan = of->running;
             plan_ref(x->plan);
@@ -243,8 +245,11 @@ static db_err running_plan(struct explain *x)
     if (!found) {
         return my_error(&s->diag, ER_NO_SUCH_THREAD, (unsigned long)x->ast->connection_id);
     }
+    if (idle) {
+        return ERR_OK;
+    }
     if (!may) {
-        return my_error(&s->diag, ER_SPECIFIC_ACCESS_DENIED_ERROR, "PROCESS");
+        return priv_deny_account(&s->priv, &s->diag);
     }
     return x->plan == NULL ? my_error(&s->diag, ER_EXPLAIN_NOT_SUPPORTED) : ERR_OK;
 }
@@ -321,7 +326,7 @@ db_err query__explain(struct statement *st, const struct ast_explain *e)
     TRY(check_form(&x));
     db_err err = e->for_connection ? running_plan(&x) : plan_in_schema(&x);
     if (err == ERR_OK) {
-        err = answer(&x);
+        err = x.plan == NULL ? session__ok(st, 0, SLICE_EMPTY) : answer(&x); /* NULL: it is idle */
     }
     plan_unref(x.plan);
     return err;

@@ -163,6 +163,9 @@ db_err sql_stmt_prepare(struct sql_session *session, struct slice sql, struct di
         diag_area_reset(&session->conditions);
         err = prepare(session, sql, ret_stmt);
     }
+    if (err == ERR_OK && query_log__general_on(session)) {
+        query_log__general(session, "Prepare", sql, session__secret((*ret_stmt)->ast));
+    }
     if (session->txn_mode == TXN_NONE) {
         mdl_release_all(session->engine->mdl, &session->mdl);
     }
@@ -442,9 +445,9 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
     session__set_info(s, "Execute", stmt->text);
     s->sent_rows = s->examined_rows = 0;
     s->hides_profile = !s->vars.profiling;
-    s->secret_text = false;
+    s->secret_text = session__secret(stmt->ast);
     if (query_log__general_on(s)) {
-        query_log__general(s, "Execute", stmt->text, false);
+        query_log__general(s, "Execute", stmt->text, s->secret_text);
     }
     diag_area_reset(&s->conditions);
     sql_stmt_reset(stmt);

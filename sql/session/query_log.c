@@ -130,6 +130,29 @@ void query_log__general(struct sql_session *s, const char *command, struct slice
     buf_fini(&b);
 }
 
+void sql_session_log(struct sql_session *s, enum sql_logged what)
+{
+    static const char *const names[] = {"Connect", "Change user", "Init DB"};
+    struct slice schema = s->has_schema ? s->schema : SLICE_EMPTY;
+    char text[1024];
+    if (!query_log__general_on(s)) {
+        return;
+    }
+    if (what == SQL_LOGGED_INIT_DB) {
+        query_log__general(s, names[what], schema, false);
+        return;
+    }
+    const char *by = s->opts.tls_cipher != NULL ? "SSL/TLS"
+                     : s->opts.unix_socket      ? "Socket"
+                                                : "TCP/IP";
+    int n = snprintf(text, sizeof(text), "%.*s@%.*s on %.*s", SLICE_FMT(s->user),
+                     SLICE_FMT(s->host), SLICE_FMT(schema));
+    if (what == SQL_LOGGED_CONNECT && n >= 0 && (size_t)n < sizeof(text)) {
+        snprintf(text + n, sizeof(text) - (size_t)n, " using %s", by);
+    }
+    query_log__general(s, names[what], slice_str(text), false);
+}
+
 /* ---- slow queries ---- */
 
 static db_err slow_text(struct sql_session *s, struct slice text, uint64_t start_us,

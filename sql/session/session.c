@@ -275,6 +275,9 @@ void sql_session_close(struct sql_session *session)
     }
     struct sql_engine *e = session->engine;
     if (!list_empty(&session->node)) {
+        if (query_log__general_on(session)) {
+            query_log__general(session, "Quit", SLICE_EMPTY, false);
+        }
         fiber_mutex_lock(&e->sessions_mutex);
         list_remove(&session->node);
         fiber_mutex_unlock(&e->sessions_mutex);

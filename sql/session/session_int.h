@@ -286,6 +286,8 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast);
 db_err session__ok(struct statement *st, uint64_t affected, struct slice info);
 uint16_t session__status(const struct sql_session *s);
 void session__begin_statement(struct sql_session *s);
+/* Its text may hold a password, and is not for logs. */
+bool session__secret(const struct ast_stmt *ast);
 /* Tells the sink of an error; the return value is for the connection. */
 db_err session__finish(struct statement *st, db_err err);
 /* Another statement (not only blanks and ';') is in the text. */

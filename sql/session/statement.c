@@ -461,8 +461,7 @@ bool session__has_more(struct slice text)
     return false;
 }
 
-/* Its text may hold a password. */
-static bool changes_accounts(const struct ast_stmt *ast)
+bool session__secret(const struct ast_stmt *ast)
 {
     switch ((int)ast->kind) {
     case AST_STMT_CREATE_USER:
@@ -556,7 +555,7 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
             if (ast->kind == AST_STMT_EMPTY && !first) {
                 break; /* only comments after the last ';' */
             }
-            session->secret_text = session->secret_text || changes_accounts(ast);
+            session->secret_text = session->secret_text || session__secret(ast);
             if (query_log__general_on(session)) {
                 query_log__general(session, "Query", slice_of(st.text.ptr, consumed),
                                    session->secret_text);

@@ -132,6 +132,7 @@ void command__session_opts(struct conn *c, struct slice user, uint16_t charset,
         .host = slice_str(auth_client_host(c)),
         .tls_cipher = c->tls != NULL ? tls_cipher(c->tls) : NULL,
         .tls_version = c->tls != NULL ? tls_version(c->tls) : NULL,
+        .unix_socket = c->transport == CONN_UNIX,
         .found_rows = (c->caps & CAP_FOUND_ROWS) != 0,
         .ignore_space = (c->caps & CAP_IGNORE_SPACE) != 0,
         .local_files = (c->caps & CAP_LOCAL_FILES) != 0,
@@ -190,6 +191,7 @@ static db_err open_session(struct conn *c, const struct login_copy *copy, uint16
         TRY(result_error(c, &diag));
         return err;
     }
+    sql_session_log(cl->session, SQL_LOGGED_CONNECT);
     command__refresh(cl);
     return command__ok_schema(cl, slice_str(copy->schema));
 }

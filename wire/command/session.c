@@ -27,6 +27,7 @@ db_err command__init_db(struct client *cl, struct slice body)
         diag.err = err;
         return result_error(cl->conn, &diag);
     }
+    sql_session_log(cl->session, SQL_LOGGED_INIT_DB);
     return command__ok_schema(cl, body);
 }
 
@@ -138,6 +139,7 @@ db_err command__change_user(struct client *cl, struct slice body)
         TRY(result_error(c, &diag));
         return err;
     }
+    sql_session_log(cl->session, SQL_LOGGED_CHANGE_USER);
     command__refresh(cl);
     return command__ok_schema(cl, slice_str(schema));
 }
