@@ -169,6 +169,11 @@ db_err sql_session_use(struct sql_session *session UNUSED, struct slice schema, 
     return ERR_OK;
 }
 
+void sql_session_log(struct sql_session *session, enum sql_logged what)
+{
+    (void)session, (void)what;
+}
+
 void sql_session_set_multi_statements(struct sql_session *session, bool on)
 {
     session->multi_statements = on;
