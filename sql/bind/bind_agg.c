@@ -87,44 +87,61 @@ static col_id_t agg_id(const struct split *s, const struct bexpr *e)
     return kept ? e->args[0]->u.column.id : bind__new_col(s->b);
 }
 
-static db_err agg_column(struct split *s, struct bexpr *e, struct bexpr **ret)
+/* Room for one more aggregate. */
+static db_err grow_aggs(struct split *s)
 {
     struct binder *b = s->b;
+    uint32_t n = s->node->u.aggregate.agg_count;
+    if (n != s->agg_cap) {
+        return ERR_OK;
+    }
+    uint32_t cap = s->agg_cap == 0 ? 8 : s->agg_cap * 2;
+    struct lagg *aggs = BIND_ARRAY(b, struct lagg, cap);
+    struct bexpr **exprs = BIND_ARRAY(b, struct bexpr *, cap);
+    if (aggs == NULL || exprs == NULL) {
+        return ERR_NOMEM;
+    }
+    if (n != 0) {
+        memcpy(aggs, s->node->u.aggregate.aggs, n * sizeof(*aggs));
+        memcpy(exprs, s->agg_exprs, n * sizeof(struct bexpr *));
+    }
+    s->node->u.aggregate.aggs = aggs;
+    s->agg_exprs = exprs;
+    s->agg_cap = cap;
+    return ERR_OK;
+}
+
+static db_err add_agg(struct split *s, struct bexpr *e, col_id_t out)
+{
+    TRY(grow_aggs(s));
+    uint32_t i = s->node->u.aggregate.agg_count;
+    struct lagg *agg = &s->node->u.aggregate.aggs[i];
+    s->agg_exprs[i] = e;
+    *agg = (struct lagg){.call = e->u.agg.call, .args = e->args, .out = out};
+    agg->order_count = e->u.agg.order_count;
+    agg->order = BIND_ARRAY(s->b, struct lsort_key, agg->order_count + 1);
+    if (agg->order == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t k = 0; k < agg->order_count; k++) {
+        agg->order[k] = (struct lsort_key){e->u.agg.order_by[k], e->u.agg.order_desc[k]};
+    }
+    s->node->u.aggregate.agg_count++;
+    return ERR_OK;
+}
+
+static db_err agg_column(struct split *s, struct bexpr *e, struct bexpr **ret)
+{
     uint32_t i = 0;
     while (i < s->node->u.aggregate.agg_count && !bexpr_equal(s->agg_exprs[i], e)) {
         i++;
     }
-    if (i == s->agg_cap) {
-        uint32_t cap = s->agg_cap == 0 ? 8 : s->agg_cap * 2;
-        struct lagg *aggs = BIND_ARRAY(b, struct lagg, cap);
-        struct bexpr **exprs = BIND_ARRAY(b, struct bexpr *, cap);
-        if (aggs == NULL || exprs == NULL) {
-            return ERR_NOMEM;
-        }
-        if (i != 0) {
-            memcpy(aggs, s->node->u.aggregate.aggs, i * sizeof(*aggs));
-            memcpy(exprs, s->agg_exprs, i * sizeof(struct bexpr *));
-        }
-        s->node->u.aggregate.aggs = aggs;
-        s->agg_exprs = exprs;
-        s->agg_cap = cap;
-    }
-    struct lagg *agg = &s->node->u.aggregate.aggs[i];
     if (i == s->node->u.aggregate.agg_count) {
-        s->agg_exprs[i] = e;
-        *agg = (struct lagg){.call = e->u.agg.call, .args = e->args, .out = agg_id(s, e)};
-        agg->order_count = e->u.agg.order_count;
-        agg->order = BIND_ARRAY(b, struct lsort_key, agg->order_count + 1);
-        if (agg->order == NULL) {
-            return ERR_NOMEM;
-        }
-        for (uint32_t k = 0; k < agg->order_count; k++) {
-            agg->order[k] = (struct lsort_key){e->u.agg.order_by[k], e->u.agg.order_desc[k]};
-        }
-        s->node->u.aggregate.agg_count++;
+        TRY(add_agg(s, e, agg_id(s, e)));
     }
-    struct lcolumn c = {.id = agg->out, .type = e->type, .coercibility = e->coercibility};
-    *ret = bind__column_expr(b, &c);
+    struct lcolumn c = {
+        .id = s->node->u.aggregate.aggs[i].out, .type = e->type, .coercibility = e->coercibility};
+    *ret = bind__column_expr(s->b, &c);
     return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }
 
@@ -393,6 +410,9 @@ db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lno
         TRY(rewrite(&s, copy, &in->exprs[s.at]));
     }
     TRY(rewrite_windows(&s));
+    for (const struct outer_agg *a = in->scope->outer_aggs; a != NULL; a = a->next) {
+        TRY(add_agg(&s, a->call, a->out));
+    }
     TRY(output_columns(&s));
     *io_root = s.node;
     return ERR_OK;

@@ -415,15 +415,28 @@ db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const str
     return ERR_OK;
 }
 
+/* The block itself, or one around it. */
+static bool may_aggregate(const struct scope *scope)
+{
+    for (const struct scope *s = scope; s != NULL; s = s->parent) {
+        if (s->aggs_allowed && s->in_agg == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
                        struct bexpr **ret)
 {
     if (a->over != NULL) {
         return bind__window(b, scope, a, ret);
     }
-    if (scope == NULL || !scope->aggs_allowed || scope->in_agg > 0) {
+    if (scope == NULL || scope->in_agg > 0 || !may_aggregate(scope)) {
         return my_error(b->diag, ER_INVALID_GROUP_FUNC_USE);
     }
+    struct outer_reads *before;
+    uint32_t depth;
     const struct agg_def *def = agg_find(slice_str(bind__agg_name(a->func)));
     if (def == NULL) {
         return my_error(b->diag, ER_NOT_SUPPORTED_YET, bind__agg_name(a->func));
@@ -433,6 +446,7 @@ db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_a
     if (e == NULL) {
         return ERR_NOMEM;
     }
+    TRY(bind__outer_reads(b, scope, &before));
     scope->in_agg++;
     db_err err = ERR_OK;
     for (uint32_t i = 0; i < e->arg_count && err == ERR_OK; i++) {
@@ -446,13 +460,17 @@ db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_a
     }
     scope->in_agg--;
     TRY(err);
+    struct scope *owner = bind__agg_owner(scope, e, before, &depth);
+    if (!owner->aggs_allowed) {
+        return my_error(b->diag, ER_INVALID_GROUP_FUNC_USE);
+    }
     TRY(bind__agg_call(b, a, def, e));
     bind__inherit(e);
     e->has_agg = true;
     e->is_const = false;
-    scope->has_agg = true;
+    owner->has_agg = true;
     *ret = e;
-    return ERR_OK;
+    return owner == scope ? ERR_OK : bind__outer_agg(b, scope, owner, depth, e, ret);
 }
 
 /* Bytes of a value cast to BINARY. */

@@ -66,6 +66,13 @@ struct block_windows {
 };
 
 /* One query block's names. */
+/* An aggregate function that stands in a subquery and reads columns of this block only. */
+struct outer_agg {
+    struct outer_agg *next;
+    struct bexpr *call; /* BEXPR_AGG on this block's rows */
+    col_id_t out;
+};
+
 struct scope {
     struct scope *parent;
     struct lcolumn *columns;
@@ -76,6 +83,7 @@ struct scope {
     enum bind_place place;
     bool aggs_allowed;
     bool has_agg;
+    struct outer_agg *outer_aggs;
     bool grouped;                         /* there is a GROUP BY */
     bool items_known;                     /* the select list is bound */
     const struct ast_expr_list *group_by; /* HAVING knows its columns */
@@ -181,6 +189,17 @@ struct lcolumn *bind__add_columns(struct binder *b, const struct lcolumn *left, 
 db_err bind__column(struct binder *b, struct scope *scope, const struct ast_column *c,
                     struct bexpr **ret);
 const char *bind__place_name(enum bind_place place);
+/* MYSQL: an aggregate function belongs to the innermost block that it reads columns of, if that
+ * may have one. The columns that subqueries read, before the arguments are bound: */
+struct outer_reads;
+db_err bind__outer_reads(struct binder *b, const struct scope *scope, struct outer_reads **ret);
+/* The block that the arguments of e belong to: `scope`, or one around it that aggregates; then
+ * they are made its own. *ret_depth: how far out. */
+struct scope *bind__agg_owner(struct scope *scope, struct bexpr *e,
+                              const struct outer_reads *before, uint32_t *ret_depth);
+/* The call as a column of the block around. */
+db_err bind__outer_agg(struct binder *b, struct scope *scope, struct scope *owner, uint32_t depth,
+                       struct bexpr *call, struct bexpr **ret);
 col_id_t bind__new_col(struct binder *b);
 struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c);
 

@@ -220,7 +220,7 @@ static db_err seen_from_within(struct binder *b, struct scope *scope, const stru
 /* A subquery belongs to one place: where its item is named from within, it is bound anew, with the
  * names that the item itself sees. */
 static db_err bind_again(struct binder *b, const struct scope *owner,
-                         const struct select_item *item, struct bexpr **ret)
+                         const struct select_item *item, bool *ret_aggregates, struct bexpr **ret)
 {
     struct scope *again = BIND_NEW(b, struct scope);
     if (again == NULL) {
@@ -232,7 +232,9 @@ static db_err bind_again(struct binder *b, const struct scope *owner,
     again->in_agg = 0;
     again->aggs_allowed = true;
     again->has_agg = false;
-    return bind__expr(b, again, item->ast, ret);
+    TRY(bind__expr(b, again, item->ast, ret));
+    *ret_aggregates = again->has_agg;
+    return ERR_OK;
 }
 
 static db_err item_from_within(struct binder *b, struct scope *scope, const struct scope *owner,
@@ -242,13 +244,16 @@ static db_err item_from_within(struct binder *b, struct scope *scope, const stru
     if (item->expr->has_window) {
         return my_error(b->diag, ER_WINDOW_INVALID_WINDOW_FUNC_ALIAS_USE, full_name(b, c));
     }
-    if (item->expr->has_agg) {
+    bool aggregates = item->expr->has_agg;
+    *ret = NULL;
+    if (!aggregates && item->expr->has_subquery && item->ast != NULL) {
+        TRY(bind_again(b, owner, item, &aggregates, ret));
+    }
+    if (aggregates) {
         return my_error(b->diag, ER_ILLEGAL_REFERENCE, full_name(b, c),
                         "reference to group function");
     }
-    if (item->expr->has_subquery && item->ast != NULL) {
-        TRY(bind_again(b, owner, item, ret));
-    } else {
+    if (*ret == NULL) {
         *ret = bexpr_clone(b->arena, item->expr);
     }
     return *ret == NULL ? ERR_NOMEM : seen_from_within(b, scope, owner, depth, *ret);
