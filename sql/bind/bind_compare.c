@@ -95,11 +95,12 @@ static db_err negate(struct binder *b, bool negated, struct bexpr *e, struct bex
 }
 
 /* MYSQL: text between a date and anything is a date, beside both of them; between a number and
- * anything it is a number. */
+ * anything it is a number, as is a name of ENUM or SET. */
 static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *low,
                             struct bexpr *high)
 {
-    if (type_is_string(&(*x)->type) &&
+    bool names = (*x)->type.id == TYPE_ENUM || (*x)->type.id == TYPE_SET;
+    if ((names || type_is_string(&(*x)->type)) &&
         (type_is_numeric(&low->type) != type_is_numeric(&high->type))) {
         struct sql_type number = type_double();
         return bind__cast(b, *x, &number, false, x);

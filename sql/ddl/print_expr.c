@@ -106,6 +106,37 @@ static db_err print_unary(const struct ast_unary *u, struct buf *out)
     return put(out, ")");
 }
 
+/* MYSQL: what stands as a condition and is none is kept as (0 <> x). */
+static db_err print_condition(const struct ast_expr *e, struct buf *out)
+{
+    bool plain = e->kind == AST_EXPR_COLUMN || e->kind == AST_EXPR_LITERAL;
+    TRY(put(out, plain ? "(0 <> " : ""));
+    TRY(print(e, out));
+    return put(out, plain ? ")" : "");
+}
+
+/* MYSQL: rows that are equal or not are kept as what is said of their members. */
+static db_err print_rows(const struct ast_binary *b, struct buf *out)
+{
+    const struct ast_row *left = (const struct ast_row *)b->left;
+    const struct ast_row *right = (const struct ast_row *)b->right;
+    bool differ = b->op == AST_OP_NE;
+    if (b->right->kind != AST_EXPR_ROW || left->items.count != right->items.count ||
+        (b->op != AST_OP_EQ && b->op != AST_OP_NULL_SAFE_EQ && !differ)) {
+        return ERR_UNSUPPORTED;
+    }
+    TRY(put(out, "("));
+    for (uint32_t i = 0; i < left->items.count; i++) {
+        const struct ast_binary one = {.expr = {.kind = AST_EXPR_BINARY},
+                                       .op = b->op,
+                                       .left = left->items.items[i],
+                                       .right = right->items.items[i]};
+        TRY(put(out, i == 0 ? "" : differ ? " or " : " and "));
+        TRY(print(&one.expr, out));
+    }
+    return put(out, ")");
+}
+
 /* MYSQL: a AND b AND c is one condition of three. */
 static db_err print_chain(const struct ast_expr *e, enum ast_op op, struct buf *out)
 {
@@ -125,8 +156,30 @@ static db_err print_binary(const struct ast_binary *b, struct buf *out)
         TRY(print_chain(&b->expr, b->op, out));
         return put(out, ")");
     }
+    if (b->left->kind == AST_EXPR_ROW) {
+        return print_rows(b, out);
+    }
+    if (b->op == AST_OP_XOR) {
+        TRY(put(out, "("));
+        TRY(print_condition(b->left, out));
+        TRY(put(out, " xor "));
+        TRY(print_condition(b->right, out));
+        return put(out, ")");
+    }
+    if (b->op == AST_OP_SOUNDS_LIKE) {
+        TRY(put(out, "(soundex("));
+        TRY(print(b->left, out));
+        TRY(put(out, ") = soundex("));
+        TRY(print(b->right, out));
+        return put(out, "))");
+    }
+    if (b->op == AST_OP_MEMBER_OF) {
+        TRY(print(b->left, out));
+        TRY(put(out, " member of ("));
+        TRY(print(b->right, out));
+        return put(out, ")");
+    }
     static const char *const words[AST_OP__COUNT] = {
-        [AST_OP_XOR] = "xor",
         [AST_OP_EQ] = "=",
         [AST_OP_NULL_SAFE_EQ] = "<=>",
         [AST_OP_NE] = "<>",
@@ -145,7 +198,6 @@ static db_err print_binary(const struct ast_binary *b, struct buf *out)
         [AST_OP_BIT_XOR] = "^",
         [AST_OP_SHIFT_LEFT] = "<<",
         [AST_OP_SHIFT_RIGHT] = ">>",
-        [AST_OP_SOUNDS_LIKE] = "sounds like",
     };
     const char *call = b->op == AST_OP_CONCAT         ? "concat("
                        : b->op == AST_OP_JSON_EXTRACT ? "json_extract("
@@ -174,13 +226,25 @@ static db_err print_list(const struct ast_expr_list *list, struct buf *out)
     return ERR_OK;
 }
 
+static db_err print_regexp(const struct ast_like *l, struct buf *out)
+{
+    TRY(put(out, l->negated ? "(not(regexp_like(" : "regexp_like("));
+    TRY(print(l->arg, out));
+    TRY(put(out, ","));
+    TRY(print(l->pattern, out));
+    return put(out, l->negated ? ")))" : ")");
+}
+
 static db_err print_tests(const struct ast_expr *e, struct buf *out)
 {
-    static const char *const is_words[] = {"null", "true", "false", "unknown"};
+    static const char *const is_words[] = {"null", "true", "false", "null"};
     const struct ast_is *is = (const struct ast_is *)e;
     const struct ast_between *b = (const struct ast_between *)e;
     const struct ast_in *in = (const struct ast_in *)e;
     const struct ast_like *l = (const struct ast_like *)e;
+    if (e->kind == AST_EXPR_LIKE && l->regexp) {
+        return print_regexp(l, out);
+    }
     TRY(put(out, "("));
     switch ((int)e->kind) {
     case AST_EXPR_IS:
@@ -204,7 +268,7 @@ static db_err print_tests(const struct ast_expr *e, struct buf *out)
     default:
         TRY(print(l->arg, out));
         TRY(put(out, l->negated ? " not" : ""));
-        TRY(put(out, l->regexp ? " regexp " : " like "));
+        TRY(put(out, " like "));
         TRY(print(l->pattern, out));
         if (l->escape != NULL) {
             TRY(put(out, " escape "));
@@ -314,7 +378,8 @@ static struct slice call_name(struct slice name)
         {"ucase", "upper"},
         {"lcase", "lower"},
         {"character_length", "char_length"},
-        {"pow", "pow"},
+        {"substring", "substr"},
+        {"mid", "substr"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         if (slice_eq_nocase(name, slice_str(others[i].word))) {
@@ -348,6 +413,30 @@ static db_err print_special_call(const struct ast_func *f, struct buf *out, bool
         TRY(print_list(&f->args, out));
         return put(out, ")");
     }
+    if (slice_eq_nocase(f->name, SLICE_LIT("TIMESTAMPADD")) && f->args.count == 2) {
+        TRY(put(out, "("));
+        TRY(print(f->args.items[1], out));
+        TRY(put(out, " + interval "));
+        TRY(print(f->args.items[0], out));
+        return buf_printf(out, " %s)", unit_word(f->unit));
+    }
+    if (slice_eq_nocase(f->name, SLICE_LIT("YEARWEEK")) && f->args.count == 1) {
+        TRY(put(out, "yearweek("));
+        TRY(print(f->args.items[0], out));
+        return put(out, ",0)");
+    }
+    if (f->mode >= AST_FUNC_FORMAT_DATE && f->mode <= AST_FUNC_FORMAT_DATETIME) {
+        static const char *const words[] = {"DATE", "TIME", "DATETIME"};
+        TRY(buf_printf(out, "get_format(%s, ", words[f->mode - AST_FUNC_FORMAT_DATE]));
+        TRY(print_list(&f->args, out));
+        return put(out, ")");
+    }
+    if (f->mode == AST_FUNC_WEIGHT_CHAR || f->mode == AST_FUNC_WEIGHT_BINARY) {
+        TRY(put(out, "weight_string("));
+        TRY(print_list(&f->args, out));
+        return buf_printf(out, " as %s(%llu))", f->mode == AST_FUNC_WEIGHT_CHAR ? "char" : "binary",
+                          (unsigned long long)f->length);
+    }
     *ret_done = false;
     return ERR_OK;
 }
@@ -374,6 +463,38 @@ static db_err print_call(const struct ast_func *f, struct buf *out)
     return put(out, ")");
 }
 
+static db_err print_json_on(const struct ast_json_on *on, const char *when, struct buf *out)
+{
+    static const char *const words[] = {[AST_JSON_ON_NULL] = " null",
+                                        [AST_JSON_ON_ERROR] = " error",
+                                        [AST_JSON_ON_DEFAULT] = " default "};
+    if (on->kind == AST_JSON_ON_UNSET) {
+        return ERR_OK;
+    }
+    TRY(put(out, words[on->kind]));
+    if (on->kind == AST_JSON_ON_DEFAULT) {
+        /* the grammar takes a signed literal here, which may not be in parentheses */
+        const struct ast_unary *u = (const struct ast_unary *)on->value;
+        bool sign = on->value->kind == AST_EXPR_UNARY;
+        TRY(put(out, sign && u->op == AST_OP_NEG ? "-" : ""));
+        TRY(print(sign ? u->arg : on->value, out));
+    }
+    return put(out, when);
+}
+
+static db_err print_json_value(const struct ast_json_value *j, struct buf *out)
+{
+    TRY(put(out, "json_value("));
+    TRY(print(j->doc, out));
+    TRY(put(out, ", "));
+    TRY(print(j->path, out));
+    TRY(put(out, " returning "));
+    TRY(j->returning == NULL ? put(out, "char(512)") : print_cast_type(j->returning, out));
+    TRY(print_json_on(&j->on_empty, " on empty", out));
+    TRY(print_json_on(&j->on_error, " on error", out));
+    return put(out, ")");
+}
+
 static db_err print(const struct ast_expr *e, struct buf *out)
 {
     const struct ast_cast *cast = (const struct ast_cast *)e;
@@ -390,6 +511,7 @@ static db_err print(const struct ast_expr *e, struct buf *out)
     case AST_EXPR_LIKE: return print_tests(e, out);
     case AST_EXPR_CASE: return print_case((const struct ast_case *)e, out);
     case AST_EXPR_FUNC: return print_call((const struct ast_func *)e, out);
+    case AST_EXPR_JSON_VALUE: return print_json_value((const struct ast_json_value *)e, out);
     case AST_EXPR_CAST:
         if (cast->time_zone != NULL || (cast->type->flags & AST_TYPE_F_ARRAY) != 0) {
             return ERR_UNSUPPORTED;

@@ -152,6 +152,7 @@ static db_err define(struct ddl_ctx *ctx, const struct ast_create_view *s,
     struct bound_stmt *st;
     opts.snapshot = snap;
     opts.temporaries = ctx->bind->snapshot;
+    opts.names_may_repeat = s->columns.count != 0;
     TRY(bind_view_query(ctx->arena, &opts, s->query, ctx->diag, &st));
     TRY(check_recursion(ctx, st, def));
     TRY(columns_of(ctx, s, st, def));

@@ -32,6 +32,9 @@ static size_t least_limit(const struct mem_tracker *t)
 
 size_t spill_budget(const struct exec_ctx *ctx)
 {
+    if (ctx->spill_budget != 0 && spill_possible(ctx)) {
+        return ctx->spill_budget;
+    }
     size_t limit = least_limit(ctx->mem);
     if (limit == SIZE_MAX) {
         return SIZE_MAX;

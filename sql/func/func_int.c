@@ -417,6 +417,9 @@ void func__warn(struct eval_ctx *ctx, enum my_errno number, ...)
     va_start(args, number);
     my_verror(&d, number, args);
     va_end(args);
+    if (cast_refuse(ctx->cast, CAST_WARNING, (uint16_t)number, d.sqlstate, d.text)) {
+        return;
+    }
     ctx->cast->warn(ctx->cast->warn_arg, CAST_WARNING, (uint16_t)number, d.text);
 }
 

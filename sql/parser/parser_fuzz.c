@@ -4,6 +4,7 @@
  * digest, print, and parse again to what prints the same. */
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -13,12 +14,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void must(bool ok)
+static void must(bool ok, const char *what)
 {
     if (!ok) {
+        fprintf(stderr, "not so: %s\n", what);
         abort();
     }
 }
+#define MUST(x) must((x), #x)
 
 static void check_print(struct arena *arena, const struct ast_stmt *stmt)
 {
@@ -31,7 +34,7 @@ static void check_print(struct arena *arena, const struct ast_stmt *stmt)
     size_t consumed;
     if (ast_print_stmt(&first, stmt) == ERR_OK &&
         parser_parse(arena, buf_slice(&first), &opts, &diag, &again, &consumed) == ERR_OK) {
-        must(ast_print_stmt(&second, again) == ERR_OK);
+        MUST(ast_print_stmt(&second, again) == ERR_OK);
     }
     buf_fini(&first);
     buf_fini(&second);
@@ -53,11 +56,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     db_err err = parser_parse(&arena, text, &opts, &diag, &stmt, &consumed);
     if (err == ERR_OK) {
         struct digest digest;
-        must(consumed <= text.len);
-        must(digest_compute(&arena, text, &opts, &digest) == ERR_OK);
+        MUST(consumed <= text.len);
+        MUST(digest_compute(&arena, text, &opts, &digest) == ERR_OK);
         check_print(&arena, stmt);
     } else if (err == ERR_SQL) {
-        must(diag.number != 0);
+        MUST(diag.number != 0);
     }
     arena_fini(&arena);
     return 0;

@@ -252,6 +252,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
         .given_rows = st->row_values,
         .given_row_count = st->row_count,
         .temp_dir = s->engine->opts.temp_dir,
+        .spill_budget = s->vars.spill_budget,
         .sql_mode = s->vars.sql_mode,
         .forced_insert_id = s->vars.insert_id,
         .auto_inc_step = s->vars.auto_increment_increment,

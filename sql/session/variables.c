@@ -81,6 +81,7 @@ void vars__refresh(struct sql_session *s)
     v->safe_updates = vars__get(s, VAR_sql_safe_updates)->i != 0;
     v->short_paths = vars__get(s, VAR_skein_short_paths)->i != 0;
     v->read_staleness_ms = (uint64_t)vars__get(s, VAR_skein_read_staleness)->i;
+    v->spill_budget = (size_t)vars__get(s, VAR_skein_spill_budget)->i;
     v->pushdown = (enum exec_pushdown)vars__get(s, VAR_skein_pushdown)->i;
     v->tx_read_only = vars__get(s, VAR_transaction_read_only)->i != 0;
     v->charset_client =

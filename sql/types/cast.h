@@ -32,8 +32,8 @@ struct cast_ctx {
     uint64_t sql_mode; /* SQL_MODE_* */
     bool strict; /* conditions of type_store are errors: a data change under strict mode without
                     IGNORE */
-    /* A strict data change has met text that is no number or date in a condition: the error is in
-     * diag, and whoever evaluates returns it. */
+    /* A strict data change has met what is a warning elsewhere (cast_refuse): the error is in diag,
+     * and whoever evaluates returns it. */
     bool refused;
     const char *refused_type; /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
     bool whole_date;          /* likewise, TYPE_W_WHOLE_DATE */
@@ -58,6 +58,10 @@ void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag)
 /* Number with printf arguments to ctx->warn; the text is the message of that number
  * (sql/types/cast_messages.def). */
 void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...);
+/* MYSQL: strict mode turns some warnings into errors anywhere in a data change: is it one? Then
+ * ctx->diag has it, and whoever evaluates finds `refused`. */
+bool cast_refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
+                 const char *text);
 /* Fills ctx->diag; returns ERR_SQL. */
 db_err cast_error(struct cast_ctx *ctx, unsigned number, ...);
 

@@ -42,10 +42,26 @@ void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag)
     };
 }
 
+bool cast_refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
+                 const char *text)
+{
+    /* out of range; no such number or date; too long; no value for a function; overflows; logarithm
+     */
+    static const uint16_t refused[] = {1264, 1292, 1301, 1411, 1441, 3020, 6527};
+    bool is = false;
+    for (size_t i = 0; ctx->strict && level == CAST_WARNING && i < ARRAY_COUNT(refused); i++) {
+        is = is || number == refused[i];
+    }
+    if (is && !ctx->refused) {
+        diag_set_sql(ctx->diag, number, sqlstate, "%s", text);
+    }
+    ctx->refused = ctx->refused || is;
+    return is;
+}
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 
-enum { TRUNCATED_WRONG_VALUE = 1292 };
 
 void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...)
 {
@@ -57,12 +73,7 @@ void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...
     va_start(args, number);
     vsnprintf(text, sizeof(text), find_message(number)->format, args);
     va_end(args);
-    if (ctx->strict && level == CAST_WARNING && number == TRUNCATED_WRONG_VALUE) {
-        /* MYSQL: strict mode turns this warning into an error anywhere in a data change */
-        if (!ctx->refused) {
-            diag_set_sql(ctx->diag, (uint16_t)number, find_message(number)->sqlstate, "%s", text);
-        }
-        ctx->refused = true;
+    if (cast_refuse(ctx, level, (uint16_t)number, find_message(number)->sqlstate, text)) {
         return;
     }
     ctx->warn(ctx->warn_arg, level, (uint16_t)number, text);

@@ -8,7 +8,7 @@ import random
 INT, STR, DEC, DATE, DTM, TIME, DBL, JSON = "int", "str", "dec", "date", "dtm", "time", "dbl", "json"
 TYPES = {
     INT: ("int", "bigint", "smallint", "tinyint", "mediumint"),
-    STR: ("varchar(12)", "char(6)", "varchar(12)", "char(6)", "text", "varchar(12) COLLATE utf8mb4_bin",
+    STR: ("varchar(12)", "char(6)", "varchar(12)", "char(6)", "text", "varchar(12) COLLATE utf8mb4_0900_bin",
           "varchar(12) COLLATE utf8mb4_general_ci", "varchar(12) CHARACTER SET latin1", "enum('a','b','ab','abc','x y','Z','10')"),
     DEC: ("decimal(8,2)", "decimal(12,4)"), DATE: ("date",), DTM: ("datetime", "datetime(3)", "timestamp NULL"), TIME: ("time", "time(2)"),
     DBL: ("double", "float"), JSON: ("json",),
@@ -36,12 +36,16 @@ REFUSE_NULL = ("FIELD(", "INTERVAL(", "ELT(", "MAKE_SET(", "CONCAT_WS(")
 class Column:
     def __init__(self, name, kind, sql):
         self.name, self.kind, self.sql = name, kind, sql
-        self.literals_only = sql.startswith("enum")
+        self.literals_only = sql.startswith(("enum", "set("))
+        self.generated = "GENERATED" in sql
 
 
 class Table:
     def __init__(self, name, columns, keys):
         self.name, self.columns, self.keys = name, columns, keys
+
+    def written(self):
+        return [c for c in self.columns if not c.generated]
 
     def create(self):
         parts = ["%s %s" % (c.name, c.sql) for c in self.columns] + self.keys
@@ -73,7 +77,7 @@ class Expressions:
             kinds = PLAIN if self.chance(0.3) else ALL
             for i in range(self.r.randint(2, 6)):
                 kind = self.pick(kinds)
-                columns.append(Column("c%d" % i, kind, self.pick(TYPES[kind]) + self.pick((" NOT NULL", "", "", "", ""))))
+                columns.append(Column("c%d" % i, kind, self.column_type(kind) + self.pick((" NOT NULL", "", "", "", ""))))
                 if columns[-1].sql.endswith("NULL NOT NULL"):
                     columns[-1].sql = "timestamp NULL"
             keys = []
@@ -83,15 +87,32 @@ class Expressions:
                 keys.append("KEY k%d (%s)" % (k, ", ".join(c.name + self.pick(("", "", " DESC")) for c in chosen)))
             if n == 1 and self.chance(0.3):
                 keys.append("CHECK (id <> 7)")
-            table = Table("t%d" % n, columns, keys)
+            table = Table("t%d" % n, columns, list(keys))
+            self.extras(table)
             self.tables.append(table)
             statements.append(table.create())
             rows = [self.row(table, i) for i in range(self.r.randint(0, 40)) if i != 7]
-            if rows:
-                statements.append("INSERT INTO %s VALUES %s" % (table.name, ", ".join(rows)))
+            step = 5 if len(table.columns) > len(table.written()) or len(table.keys) > len(keys) else 40
+            for i in range(0, len(rows), step):
+                statements.append("INSERT INTO %s %s VALUES %s" % (table.name, self.names(table), ", ".join(rows[i:i + step])))
         if self.chance(0.4):
             statements += self.make_child()
         return statements
+
+    def column_type(self, kind):
+        return self.pick(TYPES[kind])
+
+    def extras(self, table):
+        """More than plain columns and keys."""
+
+    def readable(self):
+        return self.tables
+
+    def pool_of(self, column):
+        return [x for x in POOL[column.kind] if x not in ("''", "'b '")] if column.literals_only else POOL[column.kind]
+
+    def names(self, table):
+        return "(%s)" % ", ".join(c.name for c in table.written())
 
     def make_child(self):
         """A table whose rows go, or lose their parent, with the rows of another."""
@@ -104,17 +125,16 @@ class Expressions:
 
     def literal(self, kind):
         text = self.pick(POOL[kind])
-        if self.parameters is not None and kind in (INT, STR, DEC) and self.chance(0.6):
+        if self.parameters is not None and kind in (INT, STR) and self.chance(0.6):
             self.parameters.append(text)
             return ":%d:" % (len(self.parameters) - 1)
         return text
 
     def row(self, table, number):
         values = [str(number)]
-        for c in table.columns[1:]:
+        for c in table.written()[1:]:
             null = "NOT NULL" not in c.sql and self.chance(0.25)
-            pool = [x for x in POOL[c.kind] if x not in ("''", "'b '")] if c.literals_only else POOL[c.kind]
-            values.append("NULL" if null else self.pick(pool))
+            values.append("NULL" if null else self.pick(self.pool_of(c)))
         return "(%s)" % ", ".join(values)
 
     # ---- expressions ----
@@ -198,7 +218,7 @@ class Expressions:
             lambda: "REGEXP_SUBSTR(%s, '%s')" % (e(STR), self.pick(("b.", "[a-c]+", "^x"))),
             lambda: "CONV(%s, 10, %s)" % (e(INT), self.pick(("2", "16", "-36"))),
             lambda: "MAKE_SET(%s, 'p', %s, 'q')" % (e(INT), e(STR)),
-            lambda: "(%s COLLATE %s)" % (e(STR), self.pick(("utf8mb4_bin", "utf8mb4_0900_ai_ci", "utf8mb4_0900_as_cs"))),
+            lambda: "(%s COLLATE %s)" % (e(STR), self.pick(("utf8mb4_0900_bin", "utf8mb4_0900_ai_ci", "utf8mb4_0900_as_cs"))),
         ]
 
     def dec_forms(self, e, scope, d):
@@ -271,7 +291,7 @@ class Expressions:
         if self.depth >= 2:
             return self.literal(kind)
         self.depth += 1
-        table, alias = self.pick(self.tables), "q%d" % self.depth
+        table, alias = self.pick(self.readable()), "q%d" % self.depth
         inner = [("%s.%s" % (alias, c.name), c.kind) for c in table.columns]
         what = "COUNT(*)" if kind == INT and self.chance(0.4) else "%s(%s)" % (self.pick(("MIN", "MAX", "SUM")), self.column(inner, kind))
         text = "(SELECT %s FROM %s %s WHERE %s)" % (what, table.name, alias, self.condition(inner + scope, 1))
@@ -302,7 +322,7 @@ class Expressions:
         if any(k == JSON for _, k in scope):
             forms += [
                 lambda: "%s MEMBER OF (%s)" % (self.column(scope, INT), self.column(scope, JSON)),
-                lambda: "JSON_EXTRACT(%s, '$.a') = %s" % (self.column(scope, JSON), self.column(scope, self.pick((INT, STR)))),
+                lambda: "JSON_EXTRACT(%s, '$.a') = %s" % (self.column(scope, JSON), self.pick((self.column(scope, INT), self.literal(STR)))),
                 lambda: "JSON_CONTAINS_PATH(%s, 'one', '$.a', '$[1]')" % self.column(scope, JSON),
             ]
         if depth > 0:
@@ -317,7 +337,7 @@ class Expressions:
         if self.depth >= 2:
             return "1 = 1"
         self.depth += 1
-        table = self.pick(self.tables)
+        table = self.pick(self.readable())
         alias = "s%d" % self.depth
         inner = [("%s.%s" % (alias, c.name), c.kind) for c in table.columns]
         both = inner + (scope if self.chance(0.5) else [])

@@ -6,6 +6,7 @@
     ... --oracle HOST:PORT          the same statements on a reference server; answers must be equal
     ... --binary BINARY --nodes 3   three nodes, tables cut into ranges: parts of plans that run on other nodes against none that do;
                                     with --oracle each statement goes to the next node
+    ... --plans                     each query by several plans, and with so little memory that operators spill
 
 Without an oracle two properties are checked that hold for every SQL server: a query's rows are those of its three parts where a
 condition is true, false and unknown (ternary logic partitioning), and a WHERE keeps as many rows as its condition is true for when it
@@ -26,13 +27,16 @@ from pymysql.constants import FIELD_TYPE
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from statements import Generator  # noqa: E402
+import binary  # noqa: E402
+from wide import Binary, Everywhere, Wide  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from node import Node  # noqa: E402
 
 TEMPORAL = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
+LOST = (0, 2006, 2013)
 QUERIES_PER_SEED = 60
 CHANGES_PER_SEED = 15
+ROUNDS_PER_SEED = 5
 
 
 FRACTION = re.compile(r"^-?[0-9 :-]*\d\d:\d\d:\d\d\.\d+$")
@@ -76,22 +80,30 @@ class Server:
             cur.execute("SET max_execution_time = 30000")
 
     def fresh(self, statements):
+        """An empty schema with what the statements make; their outcomes."""
         with self.c.cursor() as cur:
+            cur.execute("SET sql_mode = DEFAULT")
             cur.execute("DROP DATABASE IF EXISTS %s" % self.schema)
             cur.execute("CREATE DATABASE %s" % self.schema)
             cur.execute("USE %s" % self.schema)
-            for s in statements:
-                cur.execute(s)
+        return [self.change(s) for s in statements]
+
+    def use(self):
+        with self.c.cursor() as cur:
+            cur.execute("SET sql_mode = DEFAULT")
+            cur.execute("USE " + self.schema)
 
     def ask(self, sql, ordered=False, folded=False):
         """('rows', Counter or list) or ('error', number); of several statements the last one's"""
         try:
+            if isinstance(sql, Binary):
+                return ("rows", rows_of(binary.run(self.c, sql.text, sql.literals), ordered, folded, bool(sql.literals)))
             with self.c.cursor() as cur:
                 for one in sql if isinstance(sql, list) else [sql]:
                     cur.execute(one)
                 return ("rows", rows_of(cur.fetchall(), ordered, folded, isinstance(sql, list)))
         except pymysql.MySQLError as e:
-            if e.args[0] in (0, 2006, 2013):
+            if e.args[0] in LOST:
                 raise Failure("%s: %r\n  %s" % (self.address, e, sql))
             return ("error", e.args[0])
 
@@ -99,10 +111,12 @@ class Server:
         if isinstance(sql, list):
             return ("several", [self.change(one) for one in sql])
         try:
+            if isinstance(sql, Binary):
+                return ("changed", binary.run(self.c, sql.text, sql.literals))
             with self.c.cursor() as cur:
                 return ("changed", cur.execute(sql))
         except pymysql.MySQLError as e:
-            if e.args[0] in (0, 2006, 2013):
+            if e.args[0] in LOST:
                 self.connect()
                 raise Failure("%s: %r\n  %s" % (self.address, e, sql))
             return ("error", e.args[0])
@@ -117,11 +131,12 @@ class Failure(Exception):
 
 
 def differ(what, statements, got, wanted):
-    def short(answer):
+    def short(answer, other):
         if answer[0] != "rows" or isinstance(answer[1], list):
             return str(answer)[:2000]
-        return ("rows", sorted(answer[1].items(), key=str)[:12], sum(answer[1].values()))
-    raise Failure("%s\n  %s\n  got    %s\n  wanted %s" % (what, "\n  ".join(";\n  ".join(x) if isinstance(x, list) else x for x in statements), short(got), short(wanted)))
+        more = answer[1] - other[1] if other[0] == "rows" and not isinstance(other[1], list) else answer[1]
+        return ("rows", sorted(more.items(), key=str)[:8], "of", sum(answer[1].values()))
+    raise Failure("%s\n  %s\n  got    %s\n  wanted %s" % (what, "\n  ".join(";\n  ".join(map(str, x)) if isinstance(x, list) else str(x) for x in statements), short(got, wanted), short(wanted, got)))
 
 
 def check_partition(server, g):
@@ -160,41 +175,62 @@ OPEN_ERRORS = {1292, 1525, 1690, 1264, 1366, 1411, 3140, 3141, 3037}
 MIXES = {1267, 1271}
 
 
+# of which of several tables rows go first, and thus whether a foreign key is met, is the plan's
+MANY_TARGETS = re.compile(r"DELETE \w+, \w+ FROM|UPDATE \w+ .*JOIN")
+
+
 def open_error(*answers, text=""):
     numbers = [a[1] for a in answers if a[0] == "error"]
     if any(n in MIXES for n in numbers) and any(" %s " % w in str(text) for w in ("UNION", "INTERSECT", "EXCEPT")):
         return True
+    if 1451 in numbers and MANY_TARGETS.match(str(text)):
+        return True
     return len(numbers) == 2 or any(n in OPEN_ERRORS for n in numbers)
 
 
-def check_oracle(servers, oracle, g):
+def check_change(servers, oracle, n, sql):
+    """Whether to go on: not after an error that one of them alone may meet."""
+    if isinstance(sql, Everywhere):
+        for s in servers[:n] + servers[n + 1:]:
+            s.change(sql)
+    got, wanted = servers[n].change(sql), oracle.change(sql)
+    several = got[0] == "several"
+    for one, a, b in zip(sql, got[1], wanted[1]) if several else [(sql, got, wanted)]:
+        if a == b or (a[0] == b[0] == "error" and open_error(a, b)) or (a[0] == b[0] and str(one).startswith("ALTER")):
+            continue
+        if open_error(a, b, text=one):
+            servers[n].change("ROLLBACK")
+            oracle.change("ROLLBACK")
+            return False
+        differ("another outcome than the reference", [sql, one], a, b)
+    return True
+
+
+def check_oracle(servers, oracle, g, log):
     """Each server is asked in turn; all are of one cluster."""
-    for n in range(QUERIES_PER_SEED):
-        sql, ordered, folded = g.query()
-        got, wanted = servers[n % len(servers)].ask(sql, ordered, folded), oracle.ask(sql, ordered, folded)
-        if got != wanted and not open_error(got, wanted, text=sql):
-            differ("another answer than the reference", [sql], got, wanted)
-    for n in range(CHANGES_PER_SEED):
-        sql = g.change()
-        server = servers[n % len(servers)]
-        got, wanted = server.change(sql), oracle.change(sql)
-        several = got[0] == "several"
-        for one, a, b in zip(sql, got[1], wanted[1]) if several else [(sql, got, wanted)]:
-            if a != b and open_error(a, b) and not ("error" == a[0] == b[0]):
-                server.change("ROLLBACK")
-                oracle.change("ROLLBACK")
-                return n
-            if a != b and not open_error(a, b):
-                differ("another outcome than the reference", [sql, one], a, b)
-        for t in g.tables:
-            look = "SELECT * FROM %s" % t.name
-            got, wanted = server.ask(look), oracle.ask(look)
-            if got != wanted:
-                differ("another content than the reference after", [sql, look], got, wanted)
-    return QUERIES_PER_SEED + CHANGES_PER_SEED
+    count = 0
+    for n in range(ROUNDS_PER_SEED):
+        for _ in range(QUERIES_PER_SEED // ROUNDS_PER_SEED):
+            sql, ordered, folded = g.query()
+            got, wanted = servers[count % len(servers)].ask(sql, ordered, folded), oracle.ask(sql, ordered, folded)
+            count += 1
+            if got != wanted and not open_error(got, wanted, text=sql):
+                differ("another answer than the reference", [sql], got, wanted)
+        for _ in range(CHANGES_PER_SEED // ROUNDS_PER_SEED):
+            sql = g.change()
+            log.append(sql)
+            count += 1
+            if not check_change(servers, oracle, count % len(servers), sql):
+                return count
+            for t in g.tables:
+                look = "SELECT * FROM %s" % t.name
+                got, wanted = servers[count % len(servers)].ask(look), oracle.ask(look)
+                if got != wanted:
+                    differ("another content than the reference after", [sql, look], got, wanted)
+    return count
 
 
-def check_pushdown(servers, g):
+def check_pushdown(servers, g, log):
     """servers[0] runs all of a query itself; each of the others asks for parts of it elsewhere."""
     count = 0
     for _ in range(QUERIES_PER_SEED):
@@ -206,31 +242,83 @@ def check_pushdown(servers, g):
             if got != wanted and not open_error(got, wanted):
                 differ("with fragments at other nodes another answer than without", [sql], got, wanted)
     for _ in range(CHANGES_PER_SEED):
-        servers[0].change(g.change())
+        log.append(g.change())
+        servers[0].change(log[-1])
     return count
 
 
-def one_seed(seed, server, oracle, others=()):
-    g = Generator(seed)
+# how a session of check_plans asks for another plan, or another way to run it
+PLANS = ("SET skein_short_paths = OFF", "SET skein_pushdown = ALWAYS", "SET skein_pushdown = OFF", "SET skein_spill_budget = 4096", "SET skein_spill_budget = 1")
+TOO_LITTLE = 20003        # a join of many rows of one key ends with an error when they do not fit into memory
+NAMED = re.compile(r"\b(t\d) ([abqs]\d?|o)\b(?! (?:SET|JOIN \(SELECT))")
+
+
+def check_plans(server, others, g, log):
+    """Each query also without indexes, by prepared statements and in the ways of PLANS; after some changes statistics are made."""
+    count = 0
+    for n in range(ROUNDS_PER_SEED):
+        for _ in range(QUERIES_PER_SEED // ROUNDS_PER_SEED):
+            sql, ordered, folded = g.query()
+            wanted = server.ask(sql, ordered, folded)
+            ways = list(zip(others, PLANS))
+            asked = [(s, sql, how) for s, how in ways]
+            if isinstance(sql, str):
+                asked.append((server, NAMED.sub(r"\1 \2 USE INDEX ()", sql), "without indexes"))
+                asked.append((server, Binary(sql, []), "binary protocol"))
+            for s, text, how in asked:
+                got = s.ask(text, ordered, folded)
+                count += 1
+                if got != wanted and not open_error(got, wanted) and got[0] != "error":
+                    differ("another plan, another answer: " + how, [text], got, wanted)
+                if got[0] == "error" and wanted[0] != "error" and got[1] not in OPEN_ERRORS and not ("spill" in how and got[1] == TOO_LITTLE):
+                    differ("another plan, an error: " + how, [text], got, wanted)
+        for _ in range(CHANGES_PER_SEED // ROUNDS_PER_SEED):
+            log.append(g.change())
+            server.change(log[-1])
+            if isinstance(log[-1], Everywhere):
+                for s in others:
+                    s.change(log[-1])
+        if n % 2 == 0:
+            for t in g.tables:
+                server.ask("ANALYZE TABLE " + t.name)
+    return count
+
+
+def one_seed(seed, server, oracle, others=(), plans=False):
+    g = Wide(seed)
     statements = g.make_tables()
-    server.fresh(statements)
+    done = server.fresh(statements)
     for s in others:
-        with s.c.cursor() as cur:
-            cur.execute("USE " + s.schema)
-    if oracle is not None:
-        oracle.fresh(statements)
+        s.use()
+    log = []
     try:
         if oracle is not None:
-            return check_oracle([server] + list(others), oracle, g)
+            for one, a, b in zip(statements, done, oracle.fresh(statements)):
+                if a != b:
+                    if open_error(a, b, text=one):
+                        return 0
+                    differ("another outcome than the reference", [one], a, b)
+        for one, a in zip(statements, done):
+            if a[0] == "error" and one.startswith("CREATE"):
+                g.forget(one.split()[2])
+        if not g.tables:
+            return 0
+        if oracle is not None:
+            return check_oracle([server] + list(others), oracle, g, log)
+        if plans:
+            return check_plans(server, others, g, log)
         if others:
-            return check_pushdown([server] + list(others), g) + check_pushdown([server] + list(others), g)
+            return sum(check_pushdown([server] + list(others), g, log) for _ in range(2))
         count = 0
         for _ in range(QUERIES_PER_SEED // 3):
             count += check_partition(server, g) + check_norec(server, g)
-            server.change(g.change())
+            log.append(g.change())
+            server.change(log[-1])
         return count
     except Failure as f:
-        raise Failure("seed %d: %s\n  tables:\n    %s" % (seed, f, "\n    ".join(s[:2000] for s in statements)))
+        changes = [x for c in log for x in (c if isinstance(c, list) else [c])]
+        raise Failure("seed %d: %s\n  tables:\n    %s\n  changes:\n    %s" % (
+            seed, f, "\n    ".join(s[:4000] for s in statements), "\n    ".join(map(str, changes))))
 
 
 def run(args, address, cluster=None):
@@ -241,6 +329,10 @@ def run(args, address, cluster=None):
         others.append(Server("127.0.0.1:%d" % cluster.nodes[n].mysql_port, schema))
         with others[-1].c.cursor() as cur:
             cur.execute("SET skein_pushdown = " + mode)
+    for how in PLANS if args.plans else ():
+        others.append(Server(address, schema))
+        with others[-1].c.cursor() as cur:
+            cur.execute(how)
     if cluster and not args.oracle:
         with server.c.cursor() as cur:
             cur.execute("SET skein_pushdown = OFF")
@@ -250,7 +342,7 @@ def run(args, address, cluster=None):
     seeds = statements = failed = 0
     while time.monotonic() < end and failed < args.failures:
         try:
-            statements += one_seed(first + seeds, server, oracle, others)
+            statements += one_seed(first + seeds, server, oracle, others, args.plans)
         except (Failure, pymysql.MySQLError, OSError) as f:
             if not isinstance(f, Failure):
                 f = "seed %d: the connection ended: %r" % (first + seeds, f)
@@ -297,6 +389,7 @@ def main():
     p.add_argument("--seconds", type=float, default=30)
     p.add_argument("--seed", type=int)
     p.add_argument("--once", action="store_true", help="only the given seed")
+    p.add_argument("--plans", action="store_true", help="each query by several plans")
     p.add_argument("--failures", type=int, default=5, help="stop after so many")
     args = p.parse_args()
     if args.nodes > 1:

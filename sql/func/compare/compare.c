@@ -311,7 +311,8 @@ db_err compare_extreme(EVAL_ARGS)
             } else {
                 c = value_compare_same(&v, &b, p->collation);
             }
-            if (greatest ? c > 0 : c < 0) {
+            /* of equal ones LEAST keeps the first and GREATEST the last */
+            if (greatest ? c >= 0 : c < 0) {
                 best = args[i];
                 b = v;
             }

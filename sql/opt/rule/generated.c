@@ -2,7 +2,8 @@
  *
  * Where a condition has the very expression of a generated column that is part of an index (a
  * functional key part is one), the column stands in for it, so that the index can be used. The
- * column must give what the expression gives: their types agree. */
+ * column must give what the expression gives: their types agree. An expression without columns says
+ * nothing of the table that has it: the same constant may stand where that table is not read. */
 #include "sql/bind/table_rules.h"
 #include "sql/opt/opt_int.h"
 
@@ -40,6 +41,15 @@ static bool same_values(const struct sql_type *a, const struct sql_type *b)
            a->length == b->length && ((a->flags ^ b->flags) & TYPE_F_UNSIGNED) == 0;
 }
 
+static bool reads_columns(const struct bexpr *e)
+{
+    bool found = e->kind == BEXPR_COLUMN;
+    for (uint32_t i = 0; i < e->arg_count && !found; i++) {
+        found = reads_columns(e->args[i]);
+    }
+    return found;
+}
+
 static void to_node(struct bexpr *e, const struct lnode *n)
 {
     if (e->kind == BEXPR_COLUMN) {
@@ -61,6 +71,7 @@ static db_err of_table(struct optimizer *o, const struct lnode *n, struct stand_
     for (uint32_t i = 0; i < rules->generated_count; i++) {
         const struct rule_column *g = &rules->generated[i];
         if (!in_an_index(t, g->column) || g->expr->kind == BEXPR_COLUMN ||
+            !reads_columns(g->expr) ||
             !same_values(&g->expr->type, &t->columns[g->column].type)) {
             continue;
         }
