@@ -197,6 +197,7 @@ static db_err using_charset(struct binder *b, const struct ast_func *f, struct b
     t.flags |= TYPE_F_EXPR;
     TRY(bind__cast(b, *io, &t, true, io));
     (*io)->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    (*io)->coercibility = 4;
     return ERR_OK;
 }
 
@@ -498,14 +499,22 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
         t = type_int(TYPE_BIGINT, type->kind == AST_TYPE_UNSIGNED);
         t.length = 21;
     } else {
-        TRY(bind_type(b->arena, type, b->opts->connection_collation, b->opts->sql_mode,
+        /* a column of CHAR has at most 255 characters, a value may have any number */
+        bool text = type->kind == AST_TYPE_CHAR || type->kind == AST_TYPE_BINARY;
+        struct ast_type plain = *type;
+        if (text && (type->flags & AST_TYPE_F_LENGTH) != 0 && type->length > UINT32_MAX) {
+            return my_error(b->diag, ER_TOO_BIG_DISPLAYWIDTH,
+                            type->kind == AST_TYPE_CHAR ? "cast as char" : "cast as binary",
+                            (unsigned long)UINT32_MAX);
+        }
+        plain.flags &= text ? ~(uint32_t)AST_TYPE_F_LENGTH : UINT32_MAX;
+        TRY(bind_type(b->arena, &plain, b->opts->connection_collation, b->opts->sql_mode,
                       SLICE_LIT("CAST"), b->diag, &t));
         if ((type->flags & AST_TYPE_F_NATIONAL) != 0) {
             bind__warn(b, ER_DEPRECATED_NATIONAL);
         }
         /* MYSQL: CAST(x AS CHAR(n)) cuts to n characters; without a length it is as long as it is.
          */
-        bool text = type->kind == AST_TYPE_CHAR || type->kind == AST_TYPE_BINARY;
         if (text) {
             bool given = (type->flags & AST_TYPE_F_LENGTH) != 0;
             bool binary = type->kind == AST_TYPE_BINARY || t.collation == COLL_BINARY;

@@ -250,8 +250,8 @@ static db_err set_default(struct alter *a, const struct ast_alter_action *x)
     if (c->def.generated != GENERATED_NO) {
         return my_error(a->ctx->diag, ER_WRONG_USAGE, "DEFAULT", "generated column");
     }
-    if (!drop && x->default_kind != AST_DEFAULT_EXPR &&
-        (type_is_blob(&c->def.type) || c->def.type.id == TYPE_JSON)) {
+    /* MYSQL: not even NULL, and no expression, though both are a default of a new column */
+    if (!drop && (type_is_blob(&c->def.type) || c->def.type.id == TYPE_JSON)) {
         return my_error(a->ctx->diag, ER_BLOB_CANT_HAVE_DEFAULT, ddl__text(a->ctx, x->name));
     }
     TRY(ddl__set_default(&a->draft, c, drop ? AST_DEFAULT_NONE : x->default_kind, x->expr));

@@ -92,6 +92,11 @@ static db_err print_unary(const struct ast_unary *u, struct buf *out)
             TRY(print(u->arg, out));
             return put(out, ")");
         }
+        if (u->arg->kind == AST_EXPR_IS) {
+            struct ast_is is = *(const struct ast_is *)u->arg;
+            is.negated = !is.negated;
+            return print(&is.expr, out);
+        }
         TRY(put(out, "(not "));
         TRY(put(out, "("));
         TRY(print(u->arg, out));
@@ -489,7 +494,17 @@ static db_err print_json_value(const struct ast_json_value *j, struct buf *out)
     TRY(put(out, ", "));
     TRY(print(j->path, out));
     TRY(put(out, " returning "));
-    TRY(j->returning == NULL ? put(out, "char(512)") : print_cast_type(j->returning, out));
+    const struct ast_type *t = j->returning;
+    if (t == NULL || t->kind != AST_TYPE_CHAR) {
+        TRY(t == NULL ? put(out, "char(512)") : print_cast_type(t, out));
+    } else {
+        enum { CHARS_MAX = 1073741823 }; /* MYSQL: without a length */
+        bool given = (t->flags & AST_TYPE_F_LENGTH) != 0;
+        TRY(buf_printf(out, "char(%llu)", given ? (unsigned long long)t->length : CHARS_MAX));
+        if (t->charset.ptr != NULL) {
+            TRY(buf_printf(out, " character set %.*s", SLICE_FMT(t->charset)));
+        }
+    }
     TRY(print_json_on(&j->on_empty, " on empty", out));
     TRY(print_json_on(&j->on_error, " on error", out));
     return put(out, ")");

@@ -102,6 +102,10 @@ class Expressions:
     def column_type(self, kind):
         return self.pick(TYPES[kind])
 
+    def forget(self, name):
+        """A table or view that could not be made."""
+        self.tables = [t for t in self.tables if t.name != name]
+
     def extras(self, table):
         """More than plain columns and keys."""
 
@@ -160,7 +164,8 @@ class Expressions:
             lambda: "CASE %s WHEN %s THEN %s END" % (e(INT), e(INT), same()),
         ]
         if kind != JSON:
-            general += [lambda: "NULLIF(%s, %s)" % (same(), same()), lambda: "%s(%s, %s)" % (self.pick(("GREATEST", "LEAST")), same(), same())]
+            # of text the collation is the first operand's, in MySQL that of both
+            general += [lambda: "NULLIF(%s, %s)" % ((self.column(scope, kind),) * 2 if kind == STR else (same(), same())), lambda: "%s(%s, %s)" % (self.pick(("GREATEST", "LEAST")), same(), same())]
         special = getattr(self, kind + "_forms")(e, scope, d)
         text = self.pick(general + special * 2)()
         if self.outer and any(name in text for name in REFUSE_NULL):

@@ -11,8 +11,8 @@ MORE_TYPES = {
     DEC: ("decimal(30,10)", "decimal(65,30)", "decimal(8,2) unsigned"), DTM: ("datetime(6)",), TIME: ("time(6)",),
 }
 GENERATED = {INT: "bigint", STR: "varchar(80)", DEC: "decimal(30,6)", DATE: "date", DTM: "datetime(3)"}
-WIDE_DECIMALS = ("12345678901234567890123456789.012345678901", "0.000000000000000000000000000001", "-99999999999999999999.5",
-                 "18446744073709551615", "9223372036854775808", "0.5", "2.5", "-0.005")
+# no integers beyond 64 bits: MySQL 9.7 compares members of rows with them wrongly
+WIDE_DECIMALS = ("12345678901234567890123456789.012345678901", "0.000000000000000000000000000001", "0.5", "2.5", "-0.005")
 MODES = ("", "STRICT_ALL_TABLES", "NO_UNSIGNED_SUBTRACTION,STRICT_TRANS_TABLES", "PIPES_AS_CONCAT", "TIME_TRUNCATE_FRACTIONAL",
          "HIGH_NOT_PRECEDENCE", "NO_ZERO_DATE,NO_ZERO_IN_DATE", "ERROR_FOR_DIVISION_BY_ZERO,STRICT_TRANS_TABLES",
          "ANSI_QUOTES", "REAL_AS_FLOAT")
@@ -36,8 +36,7 @@ class Wide(Generator):
     # ---- tables ----
 
     def forget(self, name):
-        """A table or view that could not be made."""
-        self.tables = [t for t in self.tables if t.name != name]
+        super().forget(name)
         self.views = [t for t in self.views if t.name != name]
 
     def column_type(self, kind):
@@ -128,7 +127,7 @@ class Wide(Generator):
         n = lambda: str(self.r.randint(-2, 5))
         return super().str_forms(e, scope, d) + [
             lambda: "%s(%s)" % (self.pick(("BIN", "OCT", "HEX")), e(INT)),
-            lambda: "%s(%s)" % (self.pick(("UNHEX", "JSON_QUOTE", "LCASE")), e(STR)),
+            lambda: "%s(%s)" % (self.pick(("JSON_QUOTE", "LCASE")), e(STR)),
             lambda: "SHA2(%s, 256)" % e(STR),
             lambda: "EXPORT_SET(%s, 'y', 'n', ',', 4)" % e(INT),
             lambda: "TRIM(%s '%s' FROM %s)" % (self.pick(("LEADING", "TRAILING", "BOTH")), self.pick(("a", "b", " ", "ab")), e(STR)),
@@ -249,7 +248,7 @@ class Wide(Generator):
         part = self.pick([n for n, k in scope if k in EXACT])
         day = [n for n, k in scope if k in (DATE, DTM)]
         number = self.pick([n for n, k in scope if k == INT])
-        items = ["SUM(%s) OVER w" % self.column(scope, INT), "COUNT(*) OVER (w ROWS 1 PRECEDING)", "MAX(%s) OVER (w ROWS BETWEEN 1 FOLLOWING AND 2 FOLLOWING)" % self.column(scope, self.pick((INT, DATE))),
+        items = ["SUM(%s) OVER w" % self.column(scope, INT), "COUNT(*) OVER (w ROWS 1 PRECEDING)", "COUNT(%s) OVER (w ROWS BETWEEN 1 FOLLOWING AND 2 FOLLOWING)" % self.column(scope, self.pick((INT, DATE))),
                  "FIRST_VALUE(%s) OVER w" % self.column(scope, STR),
                  "%s(%s) OVER (ORDER BY %s RANGE BETWEEN %d PRECEDING AND %d PRECEDING)" % (self.pick(("SUM", "COUNT", "MIN", "AVG")), self.column(scope, INT), number, self.r.randint(2, 9), self.r.randint(0, 2)),
                  "LEAD(%s, 1, %s) OVER w" % (self.column(scope, DEC), self.literal(DEC)), "RANK() OVER (PARTITION BY %s ORDER BY %s)" % (part, number)]
@@ -403,8 +402,9 @@ class Wide(Generator):
         self.outer = False
         table = self.pick(self.tables)
         columns = table.written()
-        c = self.pick(columns[1:])
-        value = self.pick(self.pool_of(c))
+        # no zero dates: what is a month before them is open
+        c = self.pick([x for x in columns[1:] if x.kind not in (DATE, DTM)] or columns[:1])
+        value = self.pick(self.pool_of(c)) if c is not columns[0] else str(self.r.randrange(60, 99))
         number = self.r.randrange(60)
         form = self.r.randrange(4)
         if form == 0:

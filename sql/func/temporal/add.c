@@ -167,6 +167,10 @@ db_err temporal_add(EVAL_ARGS)
         bool is_time = call->type.id == TYPE_TIME;
         fits = is_time ? time_add_interval(v, &iv, p->subtract, &v)
                        : datetime_add_interval(v, &iv, p->subtract, p->unit, &v);
+        if (!fits && call->type.id == TYPE_DATE) {
+            func__temporal_overflow(ctx, call, "DATE", out, row);
+            continue;
+        }
         if (!fits) {
             overflow(ctx, out, row, is_time ? "time" : "datetime");
             continue;
