@@ -110,7 +110,13 @@ know).
   refused. A parameter's type is its value's, not what the place where it stands suggests.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
   `MAKE_SET` or `CONCAT_WS` that NULL passes; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
-  `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION.
+  `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; constants
+  of a view or a common table expression that an outer join has no row of; rows that a comparison of `utf8mb4_bin` misses by an index of
+  a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; members of rows in IN that are integers beyond
+  64 bits; MAX of a frame without rows where a key has found one row; patterns of regular expressions in generated columns and keys.
+- `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. NULLIF has the collation of its
+  first operand. A generated column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752.
+  JSON and text of `utf8mb4_0900_bin` compare. A prepared statement's parameter beside `%` has its own number of decimals.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.
 - UPDATE and DELETE with autocommit, of one table, that meet the bound of the statement's memory or of the table of row locks begin again

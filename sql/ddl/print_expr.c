@@ -185,24 +185,15 @@ static db_err print_binary(const struct ast_binary *b, struct buf *out)
         return put(out, ")");
     }
     static const char *const words[AST_OP__COUNT] = {
-        [AST_OP_EQ] = "=",
-        [AST_OP_NULL_SAFE_EQ] = "<=>",
-        [AST_OP_NE] = "<>",
-        [AST_OP_LT] = "<",
-        [AST_OP_LE] = "<=",
-        [AST_OP_GT] = ">",
-        [AST_OP_GE] = ">=",
-        [AST_OP_ADD] = "+",
-        [AST_OP_SUB] = "-",
-        [AST_OP_MUL] = "*",
-        [AST_OP_DIV] = "/",
-        [AST_OP_INT_DIV] = "DIV",
-        [AST_OP_MOD] = "%",
-        [AST_OP_BIT_AND] = "&",
-        [AST_OP_BIT_OR] = "|",
-        [AST_OP_BIT_XOR] = "^",
-        [AST_OP_SHIFT_LEFT] = "<<",
-        [AST_OP_SHIFT_RIGHT] = ">>",
+        [AST_OP_EQ] = "=",          [AST_OP_NULL_SAFE_EQ] = "<=>",
+        [AST_OP_NE] = "<>",         [AST_OP_LT] = "<",
+        [AST_OP_LE] = "<=",         [AST_OP_GT] = ">",
+        [AST_OP_GE] = ">=",         [AST_OP_ADD] = "+",
+        [AST_OP_SUB] = "-",         [AST_OP_MUL] = "*",
+        [AST_OP_DIV] = "/",         [AST_OP_INT_DIV] = "DIV",
+        [AST_OP_MOD] = "%",         [AST_OP_BIT_AND] = "&",
+        [AST_OP_BIT_OR] = "|",      [AST_OP_BIT_XOR] = "^",
+        [AST_OP_SHIFT_LEFT] = "<<", [AST_OP_SHIFT_RIGHT] = ">>",
     };
     const char *call = b->op == AST_OP_CONCAT         ? "concat("
                        : b->op == AST_OP_JSON_EXTRACT ? "json_extract("
@@ -375,16 +366,11 @@ static struct slice call_name(struct slice name)
     static const struct {
         const char *word, *kept;
     } others[] = {
-        {"current_timestamp", "now"},
-        {"localtime", "now"},
-        {"localtimestamp", "now"},
-        {"current_date", "curdate"},
-        {"current_time", "curtime"},
-        {"ucase", "upper"},
-        {"lcase", "lower"},
-        {"character_length", "char_length"},
-        {"substring", "substr"},
-        {"mid", "substr"},
+        {"current_timestamp", "now"}, {"localtime", "now"},
+        {"localtimestamp", "now"},    {"current_date", "curdate"},
+        {"current_time", "curtime"},  {"ucase", "upper"},
+        {"lcase", "lower"},           {"character_length", "char_length"},
+        {"substring", "substr"},      {"mid", "substr"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
         if (slice_eq_nocase(name, slice_str(others[i].word))) {

@@ -62,7 +62,6 @@ bool cast_refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number, c
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 
-
 void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...)
 {
     if (ctx->warn == NULL) {

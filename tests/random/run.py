@@ -52,6 +52,8 @@ def normal(value, folded, loose=False):
         return float("%.6g" % value)
     if isinstance(value, str) and FRACTION.match(value):
         value = value.rstrip("0").rstrip(".")
+    if isinstance(value, bytes):
+        value = value.decode("utf8", "surrogateescape")
     if folded and isinstance(value, str):
         return value.casefold().rstrip(" ")
     return value
@@ -169,7 +171,7 @@ def check_norec(server, g):
 
 
 # which of a statement's errors is met first, and whether one is met at all in a row that another condition drops, is open
-OPEN_ERRORS = {1292, 1525, 1690, 1264, 1366, 1411, 3140, 3141, 3037}
+OPEN_ERRORS = {1292, 1525, 1690, 1264, 1366, 1411, 3140, 3141, 3037, 3995, 1441, 6527, 3020}
 
 
 # MySQL agrees on the collation of all operands of set operations at once, we pair by pair; and likewise with IN

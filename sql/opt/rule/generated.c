@@ -71,8 +71,7 @@ static db_err of_table(struct optimizer *o, const struct lnode *n, struct stand_
     for (uint32_t i = 0; i < rules->generated_count; i++) {
         const struct rule_column *g = &rules->generated[i];
         if (!in_an_index(t, g->column) || g->expr->kind == BEXPR_COLUMN ||
-            !reads_columns(g->expr) ||
-            !same_values(&g->expr->type, &t->columns[g->column].type)) {
+            !reads_columns(g->expr) || !same_values(&g->expr->type, &t->columns[g->column].type)) {
             continue;
         }
         struct stand_in *s = OPT_NEW(o, struct stand_in);
