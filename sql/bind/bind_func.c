@@ -608,7 +608,9 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
         TRY(collation_require(c->name, b->diag, &coll));
     }
     bool text = type_is_string(&e->type) || e->type.id == TYPE_ENUM || e->type.id == TYPE_SET;
-    if (!is_using && text && e->type.collation != COLL_BINARY) {
+    /* what type a parameter has is not known yet */
+    bool known = e->type.collation != COLL_BINARY || e->kind != BEXPR_PARAM;
+    if (!is_using && text && known) {
         const struct collation *from = collation_by_id(e->type.collation);
         if (from->cs != coll->cs) {
             return my_error(b->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, from->cs->name);

@@ -187,6 +187,14 @@ static db_err range_value(struct compute *c, const struct block_window *w,
     if (type_phys(&key->type) != type_phys(&value->type)) {
         return my_error(b->diag, ER_WINDOW_RANGE_FRAME_ORDER_TYPE, bind__window_name(b, w));
     }
+    if (type_phys(&key->type) == PHYS_INT &&
+        type_is_unsigned(&key->type) != type_is_unsigned(&value->type)) {
+        /* NO_UNSIGNED_SUBTRACTION: the end may be below 0, the keys beyond what is signed */
+        enum { INT_DIGITS = 20 };
+        struct sql_type both = type_decimal(INT_DIGITS, 0, false);
+        TRY(bind__cast(b, key, &both, false, &key));
+        TRY(bind__cast(b, value, &both, false, &value));
+    }
     out->key = key;
     out->value = value;
     return ERR_OK;

@@ -98,9 +98,13 @@ const struct op_kind op_values_kind = {sizeof(struct op_values), &g_values};
 
 /* ---- filter ---- */
 
+/* Conditions of constants and parameters only are asked once, before anything below is opened: when
+ * one is not true there is nothing to read, join or sort. */
 struct op_filter {
     struct op op;
-    struct expr_state **conds;
+    struct expr_state **conds; /* the other conditions */
+    uint32_t count;
+    bool never;
     struct chunk chunk;
     uint16_t *sel;
 };
@@ -110,12 +114,54 @@ static uint16_t *new_selection(struct exec_ctx *ctx)
     return arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(uint16_t));
 }
 
+/* Is it the same for all rows, and for all rows of an enclosing query? */
+static bool same_throughout(const struct bexpr *e)
+{
+    bool same = false;
+    switch ((int)e->kind) {
+    case BEXPR_CONST:
+    case BEXPR_PARAM: return true;
+    case BEXPR_FUNC:
+    case BEXPR_CAST:
+    case BEXPR_AND:
+    case BEXPR_OR:
+    case BEXPR_CASE:
+    case BEXPR_COALESCE:
+    case BEXPR_IN_LIST: same = !e->is_volatile; break;
+    default: break;
+    }
+    for (uint32_t i = 0; i < e->arg_count && same; i++) {
+        same = same_throughout(e->args[i]);
+    }
+    return same;
+}
+
+static db_err ask_once(struct op_filter *f, struct exec_ctx *ctx)
+{
+    const struct plan_node *n = f->op.node;
+    f->count = 0;
+    f->never = false;
+    for (uint32_t i = 0; i < n->u.filter.count && !f->never; i++) {
+        if (!same_throughout(n->u.filter.conjuncts[i])) {
+            f->conds[f->count++] = f->conds[i];
+            continue;
+        }
+        struct vector *v;
+        bool is_true = false;
+        TRY(expr_eval(ctx, f->conds[i], NULL, &v));
+        TRY(vec_is_null(v, 0) ? ERR_OK : exec__truth(ctx, v, 0, &is_true));
+        f->never = !is_true;
+    }
+    return ERR_OK;
+}
+
 static db_err filter_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_filter *f = (struct op_filter *)op;
     TRY(exec__prepare_list(ctx, op->node->u.filter.conjuncts, op->node->u.filter.count, &f->conds));
+    TRY(ask_once(f, ctx));
     f->sel = new_selection(ctx);
-    return f->sel == NULL ? ERR_LIMIT : open_child(op, ctx);
+    return f->sel == NULL ? ERR_LIMIT : f->never ? ERR_OK : open_child(op, ctx);
 }
 
 static db_err filter_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
@@ -123,13 +169,14 @@ static db_err filter_next(struct op *op, struct exec_ctx *ctx, struct chunk **re
     struct op_filter *f = (struct op_filter *)op;
     struct chunk *in;
     for (;;) {
-        TRY(op_child_next(op, ctx, 0, &in));
-        if (in == NULL) {
-            *ret = NULL;
+        in = NULL;
+        TRY(f->never ? ERR_OK : op_child_next(op, ctx, 0, &in));
+        if (in == NULL || f->count == 0) {
+            *ret = in;
             return ERR_OK;
         }
         f->chunk = *in;
-        TRY(expr_filter(ctx, f->conds, op->node->u.filter.count, in, f->sel, &f->chunk.count));
+        TRY(expr_filter(ctx, f->conds, f->count, in, f->sel, &f->chunk.count));
         f->chunk.sel = f->sel;
         if (f->chunk.count != 0) {
             *ret = &f->chunk;
@@ -143,7 +190,12 @@ static db_err rescan_child(struct op *op, struct exec_ctx *ctx)
     return op_rescan(op->children[0], ctx);
 }
 
-static const struct op_ops g_filter = {"filter", filter_open, filter_next, rescan_child,
+static db_err filter_rescan(struct op *op, struct exec_ctx *ctx)
+{
+    return ((struct op_filter *)op)->never ? ERR_OK : op_rescan(op->children[0], ctx);
+}
+
+static const struct op_ops g_filter = {"filter", filter_open, filter_next, filter_rescan,
                                        close_nothing};
 const struct op_kind op_filter_kind = {sizeof(struct op_filter), &g_filter};
 

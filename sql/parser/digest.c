@@ -196,7 +196,7 @@ db_err digest_compute(struct arena *arena, struct slice text, const struct parse
     struct lift lift;
     lift_init(&lift);
     struct lexer lx;
-    lexer_init(&lx, text, opts->mode);
+    lexer_init(&lx, lexer_trim(text), opts->mode);
     struct lex_token t[2];
     unsigned cur = 0;
     uint32_t cap = 0;

@@ -35,6 +35,7 @@ static void equal(void **state)
         {"SELECT a FROM (SELECT b FROM u WHERE c = 1) d",
          "SELECT a FROM (SELECT b FROM u WHERE c = 2) d"},
         {"SELECT a FROM t WHERE b = 1.50", "SELECT a FROM t WHERE b = 2.25"},
+        {"SELECT a FROM t WHERE b = 1", "SELECT a FROM t WHERE b = 1 ; ;\f"},
     };
     for (size_t i = 0; i < ARRAY_COUNT(pairs); i++) {
         if (!same(pairs[i][0], pairs[i][1])) {

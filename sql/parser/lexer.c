@@ -60,12 +60,20 @@ static inline uint8_t peek(const struct lexer *lx, size_t n)
 static struct slice without_zeros(struct slice text)
 {
     size_t n = text.len;
-    while (n > 0 && (text.ptr[n - 1] == 0 || text.ptr[n - 1] == ' ' || text.ptr[n - 1] == '\n' ||
-                     text.ptr[n - 1] == '\t' || text.ptr[n - 1] == '\r')) {
+    while (n > 0 && (text.ptr[n - 1] == 0 || is_class(text.ptr[n - 1], C_SPACE))) {
         n--;
     }
     const void *zero = n < text.len ? memchr(text.ptr + n, 0, text.len - n) : NULL;
     return zero == NULL ? text : slice_of(text.ptr, n);
+}
+
+struct slice lexer_trim(struct slice text)
+{
+    while (text.len > 0 &&
+           (text.ptr[text.len - 1] == ';' || is_class(text.ptr[text.len - 1], C_SPACE))) {
+        text.len--;
+    }
+    return text;
 }
 
 void lexer_init(struct lexer *lx, struct slice text, uint32_t mode)

@@ -36,6 +36,8 @@ struct lexer {
     int prev; /* kind of the token before */
 };
 
+/* MYSQL: blanks and ';' at the end are no part of what is parsed, so "near" never shows them. */
+struct slice lexer_trim(struct slice text);
 void lexer_init(struct lexer *lx, struct slice text, uint32_t mode);
 void lexer_next(struct lexer *lx, struct lex_token *ret_token);
 

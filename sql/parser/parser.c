@@ -295,19 +295,6 @@ static db_err check_rest(struct parse_ctx *ctx)
     return ctx->err;
 }
 
-/* MYSQL: blanks and ';' at the end are no part of what is parsed, so "near" never shows them. */
-static struct slice trim(struct slice text)
-{
-    while (text.len > 0) {
-        uint8_t c = text.ptr[text.len - 1];
-        if (c != ';' && c != ' ' && (c < '\t' || c > '\r')) {
-            break;
-        }
-        text.len--;
-    }
-    return text;
-}
-
 db_err parser_parse(struct arena *arena, struct slice text, const struct parse_options *opts,
                     struct diag *diag, struct ast_stmt **ret_stmt, size_t *ret_consumed)
 {
@@ -315,7 +302,7 @@ db_err parser_parse(struct arena *arena, struct slice text, const struct parse_o
         return diag_set(diag, ERR_LIMIT, "the statement is longer than 4 GiB");
     }
     struct parse_ctx ctx;
-    struct slice trimmed = trim(text);
+    struct slice trimmed = lexer_trim(text);
     ctx_init(&ctx, arena, trimmed, opts, diag, MARK_STMT);
     TRY(run(&ctx));
     TRY(check_rest(&ctx));

@@ -81,7 +81,8 @@ class Expressions:
                 if columns[-1].sql.endswith("NULL NOT NULL"):
                     columns[-1].sql = "timestamp NULL"
             keys = []
-            keyed = [c for c in columns[1:] if c.kind != JSON and c.sql.split()[0] != "text"]
+            # not of ENUM: by an index MySQL's MAX is of numbers, else of names
+            keyed = [c for c in columns[1:] if c.kind != JSON and c.sql.split()[0] != "text" and not c.literals_only]
             for k in range(self.r.randint(0, 2) if keyed else 0):
                 chosen = self.r.sample(keyed, self.r.randint(1, min(2, len(keyed))))
                 keys.append("KEY k%d (%s)" % (k, ", ".join(c.name + self.pick(("", "", " DESC")) for c in chosen)))
@@ -327,7 +328,9 @@ class Expressions:
         if any(k == JSON for _, k in scope):
             forms += [
                 lambda: "%s MEMBER OF (%s)" % (self.column(scope, INT), self.column(scope, JSON)),
-                lambda: "JSON_EXTRACT(%s, '$.a') = %s" % (self.column(scope, JSON), self.pick((self.column(scope, INT), self.literal(STR)))),
+                lambda: "JSON_EXTRACT(%s, '$.a') = %s" % (
+                    # of a column: MySQL 9.7 looks up a constant as a number
+                    self.pick([n for n, k in scope if k == JSON]), self.pick((self.column(scope, INT), self.literal(STR)))),
                 lambda: "JSON_CONTAINS_PATH(%s, 'one', '$.a', '$[1]')" % self.column(scope, JSON),
             ]
         if depth > 0:

@@ -107,6 +107,10 @@ class Server:
                 return ("rows", rows_of(cur.fetchall(), ordered, folded, isinstance(sql, list)))
         except pymysql.MySQLError as e:
             if e.args[0] in LOST:
+                self.connect()
+                self.use()
+                if "timed out" in str(e):
+                    return ("error", TIMEOUT)
                 raise Failure("%s: %r\n  %s" % (self.address, e, sql))
             return ("error", e.args[0])
 
@@ -184,7 +188,12 @@ OPEN_COUNTS = re.compile(r"ALTER|DELETE \w+, ")
 MANY_TARGETS = re.compile(r"DELETE \w+, \w+ FROM|UPDATE \w+ .*JOIN")
 
 
+TIMEOUT = 3024
+
+
 def open_error(*answers, text=""):
+    if answers[-1] == ("error", TIMEOUT):
+        return True         # the reference took too long
     numbers = [a[1] for a in answers if a[0] == "error"]
     if any(n in MIXES for n in numbers) and any(" %s " % w in str(text) for w in ("UNION", "INTERSECT", "EXCEPT", "IN")):
         return True

@@ -133,7 +133,7 @@ class Wide(Generator):
             lambda: "TRIM(%s '%s' FROM %s)" % (self.pick(("LEADING", "TRAILING", "BOTH")), self.pick(("a", "b", " ", "ab")), e(STR)),
             lambda: "CONVERT(%s USING %s)" % (e(STR), self.pick(("latin1", "utf8mb4", "utf8mb3"))),
             lambda: "HEX(WEIGHT_STRING(CONCAT(%s) AS CHAR(3)))" % e(STR),
-            lambda: "TIME_FORMAT(%s, '%s')" % (e(TIME), self.pick(("%H:%i", "%h %p", "%k.%f", "%T %r"))),
+            lambda: "TIME_FORMAT(%s, '%s')" % (e(TIME), self.pick(("%H:%i", "%k.%f", "%T"))),
             lambda: "DATE_FORMAT(%s, '%s')" % (e(DTM), self.pick(("%x-%v", "%X %V", "%w %c %l", "%T|%r|%p", "%M %%"))),
             lambda: "JSON_VALUE(%s, '%s')" % (e(JSON), self.pick(("$.a", "$[0]", "$[1]", "$"))),
             lambda: "JSON_PRETTY(%s)" % e(JSON),
