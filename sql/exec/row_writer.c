@@ -435,13 +435,20 @@ db_err row_own(struct exec_ctx *ctx, struct value *v)
     return v->is_null || v->phys != PHYS_STR ? ERR_OK : arena_copy(ctx->arena, v->str, &v->str);
 }
 
+/* MYSQL: stored alike: 0 and -0 are not. */
+static bool stored_alike(const struct value *a, const struct value *b)
+{
+    return a->phys == PHYS_DOUBLE ? memcmp(&a->d, &b->d, sizeof(a->d)) == 0
+                                  : value_compare_same(a, b, NULL) == 0;
+}
+
 bool row_equal(const struct table_def *t, const struct value *a, const struct value *b)
 {
     for (uint32_t i = 0; i < t->column_count; i++) {
         if (a[i].is_null != b[i].is_null) {
             return false;
         }
-        if (!a[i].is_null && value_compare_same(&a[i], &b[i], NULL) != 0) {
+        if (!a[i].is_null && !stored_alike(&a[i], &b[i])) {
             return false;
         }
     }
