@@ -95,7 +95,7 @@ know).
   who waits for them; a client of such a node that comes back learns of it by RELEASE_LOCK and GET_LOCK only. Deadlocks are found among
   named locks, not between them and table locks.
 - `FLUSH TABLES WITH READ LOCK` is of all nodes, and waits for the end of transactions that have changed rows; MySQL holds them up at their COMMIT.
-- ANALYZE TABLE reads the indexes (of a large one the first two million entries) and keeps how many values they have; histograms are not built.
+- ANALYZE TABLE reads the indexes (of a large one the first two million entries) and keeps how many values they have. Histograms of a large table are made of a sample (`histogram_generation_max_mem_size`), and the optimiser asks them of constants in the statement's text: not of parameters, and not of literals in a plan that is kept.
 - Logs of queries are files (`log_output` TABLE writes none) and leave out the text of statements about accounts unless `log_raw` is on.
   `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.

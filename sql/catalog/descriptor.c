@@ -17,6 +17,7 @@ typedef Skein__Catalog__Check pb_check;
 typedef Skein__Catalog__ForeignKey pb_fk;
 typedef Skein__Catalog__Schema pb_schema;
 typedef Skein__Catalog__View pb_view;
+typedef Skein__Catalog__Histogram pb_histogram;
 
 static ProtobufCBinaryData bytes_of(struct slice s)
 {
@@ -79,6 +80,45 @@ static pb_value *value_to(struct arena *a, const struct value *v)
     return p;
 }
 
+struct sql_type histogram_type(const struct sql_type *column)
+{
+    bool number = column->id == TYPE_ENUM || column->id == TYPE_SET || column->id == TYPE_BIT;
+    return number ? type_int(TYPE_BIGINT, true) : *column;
+}
+
+static db_err values_to(struct arena *a, const struct value *v, uint32_t count, pb_value ***ret)
+{
+    *ret = ARENA_ARRAY(a, pb_value *, count + 1);
+    for (uint32_t i = 0; *ret != NULL && i < count; i++) {
+        (*ret)[i] = value_to(a, &v[i]);
+        if ((*ret)[i] == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    return *ret == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+static pb_histogram *histogram_to(struct arena *a, const struct histogram *h)
+{
+    PB_NEW(a, p, pb_histogram, skein__catalog__histogram__init);
+    bool singleton = h->upper == h->lower;
+    p->n_lower = h->count;
+    p->n_upper = singleton ? 0 : h->count;
+    if (values_to(a, h->lower, h->count, &p->lower) != ERR_OK ||
+        (!singleton && values_to(a, h->upper, h->count, &p->upper) != ERR_OK)) {
+        return NULL;
+    }
+    p->n_cumulative = p->n_distinct = h->count;
+    p->cumulative = h->cumulative;
+    p->distinct = h->distinct;
+    p->nulls = h->nulls;
+    p->sampling = h->sampling;
+    p->wanted = h->wanted;
+    p->auto_update = h->auto_update;
+    p->made_us = h->made_us;
+    return p;
+}
+
 static pb_column *column_to(struct arena *a, const struct column_def *c)
 {
     PB_NEW(a, p, pb_column, skein__catalog__column__init);
@@ -111,6 +151,9 @@ static pb_column *column_to(struct arena *a, const struct column_def *c)
     p->generated_expr = bytes_of(c->generated_expr);
     p->has_comment = c->comment.len != 0;
     p->comment = bytes_of(c->comment);
+    if (c->histogram != NULL && (p->histogram = histogram_to(a, c->histogram)) == NULL) {
+        return NULL;
+    }
     return p->type == NULL ? NULL : p;
 }
 
@@ -324,6 +367,53 @@ static db_err value_from(struct arena *a, const pb_value *p, const struct sql_ty
     return ERR_OK;
 }
 
+static db_err values_from(struct arena *a, pb_value *const *p, size_t count,
+                          const struct sql_type *t, struct value **ret)
+{
+    *ret = ARENA_ARRAY(a, struct value, count + 1);
+    if (*ret == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        TRY(value_from(a, p[i], t, &(*ret)[i]));
+    }
+    return ERR_OK;
+}
+
+static db_err histogram_from(struct arena *a, const pb_histogram *p, const struct sql_type *column,
+                             const struct histogram **ret)
+{
+    struct sql_type t = histogram_type(column);
+    size_t n = p->n_lower;
+    if (p->n_cumulative != n || p->n_distinct != n || (p->n_upper != 0 && p->n_upper != n)) {
+        return ERR_CORRUPT;
+    }
+    struct histogram *h = ARENA_NEW(a, struct histogram);
+    if (h == NULL) {
+        return ERR_NOMEM;
+    }
+    *h = (struct histogram){.count = (uint32_t)n,
+                            .cumulative = ARENA_ARRAY(a, double, n + 1),
+                            .distinct = ARENA_ARRAY(a, uint64_t, n + 1),
+                            .nulls = p->nulls,
+                            .sampling = p->sampling,
+                            .wanted = p->wanted,
+                            .auto_update = p->auto_update != 0,
+                            .made_us = p->made_us};
+    if (h->cumulative == NULL || h->distinct == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < n; i++) {
+        h->cumulative[i] = p->cumulative[i];
+        h->distinct[i] = p->distinct[i];
+    }
+    TRY(values_from(a, p->lower, n, &t, &h->lower));
+    h->upper = h->lower;
+    TRY(p->n_upper == 0 ? ERR_OK : values_from(a, p->upper, n, &t, &h->upper));
+    *ret = h;
+    return ERR_OK;
+}
+
 static db_err column_from(struct arena *a, const pb_column *p, uint32_t ordinal,
                           struct column_def *c)
 {
@@ -344,6 +434,7 @@ static db_err column_from(struct arena *a, const pb_column *p, uint32_t ordinal,
     TRY(value_from(a, p->absent, &c->type, &c->absent));
     c->generated = (enum column_generated)p->generated;
     TRY(take(a, p->generated_expr, &c->generated_expr));
+    TRY(p->histogram == NULL ? ERR_OK : histogram_from(a, p->histogram, &c->type, &c->histogram));
     return take(a, p->comment, &c->comment);
 }
 

@@ -34,6 +34,20 @@ enum column_default_kind {
 
 enum column_generated { GENERATED_NO, GENERATED_VIRTUAL, GENERATED_STORED };
 
+/* How the values of a column are distributed, as ANALYZE TABLE ... UPDATE HISTOGRAM has found them.
+ * Values are of the column's type, or BIGINT: those of ENUM, SET and BIT as numbers; text is cut to
+ * its first characters. Bucket i holds values lower[i] .. upper[i]. */
+struct histogram {
+    uint32_t count;
+    struct value *lower, *upper; /* the same list when every bucket is one value (singleton) */
+    double *cumulative;          /* share of all rows up to and with the bucket */
+    uint64_t *distinct;
+    double nulls, sampling; /* shares of the rows: NULL, looked at */
+    uint32_t wanted;        /* buckets asked for */
+    bool auto_update;       /* ANALYZE TABLE makes it anew */
+    uint64_t made_us;
+};
+
 struct column_def {
     column_id_t id;
     uint32_t ordinal; /* 0-based position in table_def.columns */
@@ -58,7 +72,10 @@ struct column_def {
     enum column_generated generated;
     struct slice generated_expr; /* SQL text */
     struct slice comment;
+    const struct histogram *histogram; /* NULL: none */
 };
+/* The type of a histogram's values. */
+struct sql_type histogram_type(const struct sql_type *column);
 
 enum index_kind { INDEX_PRIMARY, INDEX_UNIQUE, INDEX_PLAIN, INDEX_FULLTEXT, INDEX_SPATIAL };
 

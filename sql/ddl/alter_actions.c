@@ -270,6 +270,7 @@ static db_err rename_column(struct alter *a, const struct ast_alter_action *x)
     TRY(ddl__check_column_name(a->ctx, x->new_name));
     c->renamed = true;
     c->def.name = x->new_name;
+    c->def.histogram = NULL; /* MYSQL: it is kept by name */
     return ERR_OK;
 }
 

@@ -144,6 +144,9 @@ static db_err fill_like(struct draft *d, const struct ast_create_table *s)
     d->def.create_time_us = 0;
     d->old = NULL;
     d->fk_count = 0; /* MYSQL: foreign keys are not copied */
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        d->columns[i]->def.histogram = NULL;
+    }
     return ddl__rename_checks(ctx, &d->def);
 }
 

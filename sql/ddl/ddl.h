@@ -130,5 +130,8 @@ MUST_USE db_err ddl_show_create_schema(const struct schema_def *def, bool if_not
  * ERR_SCHEMA_CHANGED: the table is not `t` any more. */
 MUST_USE db_err ddl_store_statistics(struct ddl_ctx *ctx, const struct table_def *t,
                                      uint64_t *const *distinct);
+/* The same for histograms: histograms[i] is that of column i, NULL: none. */
+MUST_USE db_err ddl_store_histograms(struct ddl_ctx *ctx, const struct table_def *t,
+                                     const struct histogram *const *histograms);
 
 #endif

@@ -209,6 +209,10 @@ static db_err finish_indexes(struct draft *d, bool keep_ids, struct table_def *t
     }
     for (uint32_t i = 0; i < d->index_count; i++) {
         TRY(finish_index(d, d->indexes[i], keep_ids, t, &t->indexes[at++]));
+        const struct index_def *made = &t->indexes[at - 1];
+        if (made->part_count == 1 && made->kind <= INDEX_UNIQUE) {
+            t->columns[made->parts[0].column].histogram = NULL; /* MYSQL: all values differ */
+        }
     }
     return ERR_OK;
 }

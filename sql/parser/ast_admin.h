@@ -259,6 +259,7 @@ enum ast_table_admin_flags {
     AST_ADMIN_FOR_UPGRADE = 32,
     AST_ADMIN_USE_FRM = 64,
 };
+#define AST_BUCKETS_ZERO UINT64_MAX
 struct ast_table_admin {
     struct ast_stmt stmt;
     enum ast_table_admin_op op;
@@ -267,7 +268,7 @@ struct ast_table_admin {
     struct ast_name_list tables;
     enum { AST_HISTOGRAM_NONE, AST_HISTOGRAM_UPDATE, AST_HISTOGRAM_DROP } histogram;
     struct ast_ident_list columns;
-    uint64_t buckets; /* 0: the default */
+    uint64_t buckets; /* 0: the default; AST_BUCKETS_ZERO: 0 was written */
     enum ast_tristate auto_update;
     struct slice histogram_data; /* USING DATA '..' */
 };

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "sql/priv/acl.h"
 #include "sql/session/checksum.h"
+#include "sql/session/histogram.h"
 #include "sql/session/limits.h"
 #include "sql/session/statistics.h"
 #include "sql/session/session_int.h"
@@ -54,6 +55,9 @@ static db_err tell_error(struct admin_run *r, db_err err, bool corrupt)
     session__fail(s, err);
     TRY(tell(r, "Error", arena_strdup(&s->stmt_arena, slice_str(s->diag.text))));
     diag_reset(&s->diag);
+    if (r->ast->histogram != AST_HISTOGRAM_NONE) {
+        return ERR_OK;
+    }
     return tell(r, corrupt ? "error" : "status", corrupt ? "Corrupt" : "Operation failed");
 }
 
@@ -116,10 +120,18 @@ static db_err optimize_table(struct admin_run *r)
     return tell(r, "status", "OK");
 }
 
+static db_err tell_histogram(void *arg, const char *kind, const char *text)
+{
+    return tell(arg, kind, text);
+}
+
 static db_err on_table(struct admin_run *r, const struct table_def *t)
 {
     struct sql_session *s = r->st->session;
     enum ast_table_admin_op op = r->ast->op;
+    if (r->ast->histogram != AST_HISTOGRAM_NONE) {
+        return histogram_run(r->st, t, r->ast, tell_histogram, r);
+    }
     if (t->kind != TABLE_BASE && op != AST_ADMIN_CHECK) {
         db_err err = my_error(&s->diag, ER_WRONG_OBJECT, arena_strdup(&s->stmt_arena, r->schema),
                               arena_strdup(&s->stmt_arena, r->name), "BASE TABLE");
@@ -129,6 +141,7 @@ static db_err on_table(struct admin_run *r, const struct table_def *t)
     case AST_ADMIN_ANALYZE: {
         estimate_forget(s->engine, t->id);
         db_err err = table_is_temporary(t) ? ERR_OK : statistics_collect(r->st, t);
+        err = err != ERR_OK || table_is_temporary(t) ? err : histogram_renew(r->st, t->id);
         if (err == ERR_SCHEMA_CHANGED) {
             return err; /* look again */
         }
@@ -292,8 +305,9 @@ db_err table_admin__run(struct statement *st, const struct ast_table_admin *a)
     struct admin_run r = {.st = st, .ast = a, .op = ops[a->op]};
     struct text_result out;
     r.last = &r.first;
+    r.op = a->histogram != AST_HISTOGRAM_NONE ? "histogram" : r.op;
     if (a->histogram != AST_HISTOGRAM_NONE) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "histograms");
+        TRY(histogram_check(s, a));
     }
     if (a->op == AST_ADMIN_CHECKSUM) {
         return checksum(st, a);
