@@ -540,7 +540,7 @@ static db_err build(struct optimizer *o, struct lnode *n, struct path *best, boo
     TRY(opt__resolve_list(o, rest.list, rest.count, ret->cols, p->column_count, &s->filters));
     s->filter_count = rest.count;
     for (uint32_t i = 0; i < rest.count; i++) {
-        s->filtered *= opt__selectivity(rest.list[i]);
+        s->filtered *= opt__selectivity(n, rest.list[i]);
     }
     ret->node = p;
     ret->one_row = best->unique && best->range_count == 1;

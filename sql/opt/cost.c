@@ -91,8 +91,23 @@ static double share_below(const struct histogram *h, const struct collation *c,
     return before + share * place_within(&h->lower[i], &h->upper[i], v);
 }
 
+/* Of a column of the table, if there is one. */
+static const struct histogram *histogram_of(const struct lnode *table, const struct bexpr *e)
+{
+    if (table == NULL || e->kind != BEXPR_COLUMN) {
+        return NULL;
+    }
+    for (uint32_t i = 0; i < table->column_count; i++) {
+        const struct lcolumn *c = &table->columns[i];
+        if (c->id == e->u.column.id) {
+            return c->def == NULL ? NULL : c->def->histogram;
+        }
+    }
+    return NULL;
+}
+
 /* column op constant, or the other way round; false: it is not that, or nothing is known. */
-static bool by_histogram(const struct bexpr *e, double *ret)
+static bool by_histogram(const struct lnode *table, const struct bexpr *e, double *ret)
 {
     const struct bexpr *column = e->args[0];
     const struct bexpr *other = e->arg_count == 2 ? e->args[1] : NULL;
@@ -102,11 +117,10 @@ static bool by_histogram(const struct bexpr *e, double *ret)
         column = e->args[1];
         other = e->args[0];
     }
-    if (column->kind != BEXPR_COLUMN || column->u.column.origin == NULL ||
-        column->u.column.origin->def == NULL || column->u.column.origin->def->histogram == NULL) {
+    const struct histogram *h = histogram_of(table, column);
+    if (h == NULL) {
         return false;
     }
-    const struct histogram *h = column->u.column.origin->def->histogram;
     if (strcmp(op, "op_is_null") == 0 || strcmp(op, "op_is_not_null") == 0) {
         *ret = strcmp(op, "op_is_null") == 0 ? h->nulls : 1 - h->nulls;
         return true;
@@ -134,18 +148,16 @@ static bool by_histogram(const struct bexpr *e, double *ret)
 }
 
 /* a IN (1, 2): the sum of the equalities. */
-static bool list_by_histogram(const struct bexpr *e, double *ret)
+static bool list_by_histogram(const struct lnode *table, const struct bexpr *e, double *ret)
 {
     double sum = 0;
+    const struct bexpr *column = e->args[0];
+    const struct histogram *h = histogram_of(table, column);
     for (uint32_t i = 1; i < e->arg_count; i++) {
-        const struct bexpr *column = e->args[0];
         const struct bexpr *v = e->args[i];
         double equal;
-        bool known = column->kind == BEXPR_COLUMN && column->u.column.origin != NULL &&
-                     column->u.column.origin->def != NULL &&
-                     column->u.column.origin->def->histogram != NULL && v->kind == BEXPR_CONST;
-        const struct histogram *h = known ? column->u.column.origin->def->histogram : NULL;
-        if (h == NULL || h->count == 0 || !comparable(&h->lower[0], &v->u.constant)) {
+        if (h == NULL || h->count == 0 || v->kind != BEXPR_CONST ||
+            !comparable(&h->lower[0], &v->u.constant)) {
             return false;
         }
         share_below(h, collation_by_id(column->type.collation), &v->u.constant, &equal);
@@ -161,26 +173,26 @@ static double not_zero(double share)
     return share < least ? least : share;
 }
 
-double opt__selectivity(const struct bexpr *e)
+double opt__selectivity(const struct lnode *table, const struct bexpr *e)
 {
     double told;
     switch ((int)e->kind) {
     case BEXPR_AND: {
         double s = 1;
         for (uint32_t i = 0; i < e->arg_count; i++) {
-            s *= opt__selectivity(e->args[i]);
+            s *= opt__selectivity(table, e->args[i]);
         }
         return s;
     }
     case BEXPR_OR: {
         double keep = 1;
         for (uint32_t i = 0; i < e->arg_count; i++) {
-            keep *= 1 - opt__selectivity(e->args[i]);
+            keep *= 1 - opt__selectivity(table, e->args[i]);
         }
         return 1 - keep;
     }
     case BEXPR_IN_LIST: {
-        if (list_by_histogram(e, &told)) {
+        if (list_by_histogram(table, e, &told)) {
             return not_zero(e->u.negated ? 1 - told : told);
         }
         double s = 0.05 * (e->arg_count - 1);
@@ -190,7 +202,7 @@ double opt__selectivity(const struct bexpr *e)
     case BEXPR_FUNC: break;
     default: return 0.5;
     }
-    if (e->arg_count != 0 && by_histogram(e, &told)) {
+    if (e->arg_count != 0 && by_histogram(table, e, &told)) {
         return not_zero(told);
     }
     const char *name = e->u.func->def->name;
@@ -218,7 +230,7 @@ static double join_rows(struct optimizer *o, struct lnode *n)
         const struct bexpr *e = n->u.join.on[i];
         bool equi = e->kind == BEXPR_FUNC && strcmp(e->u.func->def->name, "op_eq") == 0 &&
                     opt__reads_any(e, n->children[0]) && opt__reads_any(e, n->children[1]);
-        s *= equi ? 1 / (l > r ? l : r) : opt__selectivity(e);
+        s *= equi ? 1 / (l > r ? l : r) : opt__selectivity(NULL, e);
     }
     double rows = l * r * s;
     switch ((int)n->u.join.kind) {
@@ -238,14 +250,14 @@ static double estimate(struct optimizer *o, struct lnode *n)
     case LNODE_TABLE:
         rows = opt__table_rows(o, n->u.table.def);
         for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
-            rows *= opt__selectivity(n->u.table.filters[i]);
+            rows *= opt__selectivity(n, n->u.table.filters[i]);
         }
         return rows < 1 ? 1 : rows;
     case LNODE_VALUES: return n->u.values.row_count;
     case LNODE_TABLE_FUNC: return 2; /* MYSQL: its guess too */
     case LNODE_FILTER:
         for (uint32_t i = 0; i < n->u.filter.count; i++) {
-            rows *= opt__selectivity(n->u.filter.conjuncts[i]);
+            rows *= opt__selectivity(NULL, n->u.filter.conjuncts[i]);
         }
         return rows < 1 ? 1 : rows;
     case LNODE_JOIN: return join_rows(o, n);

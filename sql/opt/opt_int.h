@@ -73,7 +73,8 @@ double opt__table_rows(const struct optimizer *o, const struct table_def *t);
 /* Of one value of the index's first parts; what ANALYZE has counted, or a guess. */
 double opt__index_rows(const struct optimizer *o, const struct table_def *t,
                        const struct index_def *ix, uint32_t parts);
-double opt__selectivity(const struct bexpr *conjunct);
+/* The share of rows for which it holds; of the table's columns histograms may tell (NULL: none). */
+double opt__selectivity(const struct lnode *table, const struct bexpr *conjunct);
 double opt__estimate(struct optimizer *o, struct lnode *n);
 
 /* ---- physical ---- */
