@@ -170,6 +170,7 @@ void replica_lease_ready(struct range_loop *l, struct replica *r, const struct l
         LOG_INFO("range.lease.begun", F_U64("range", r->id), F_U64("node", l->rs->ident.node_id),
                  F_U64("term", m->term));
     }
+    merge_lease_begun(l, r);
     if (h != NULL) {
         r->lease_told = true;
         if (h->lease != NULL) {

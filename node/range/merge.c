@@ -31,7 +31,8 @@
  * has merged, there is no right range to ask. Else a FENCE in the left range's log raises the
  * version, so that no MERGE from before can ever be applied, and then the right one is thawed. The
  * two must be led by one node for this; the right one's lease goes to where the left one's is, or
- * if it has no member there, the left one's is asked to come.
+ * if it has no member there, the left one's is asked to come. Whose lease begins beside the left
+ * one's goes on at once: the left one's may be on its way elsewhere soon, and so on for ever.
  *
  * A lease of the right range that moves between freeze and merge loses its locks as on any change
  * of leaders: transactions validate what they had locked.
@@ -471,7 +472,7 @@ static db_err fence_and_thaw(struct replica *r, struct replica *left, struct dia
     return replica_is(r, REPLICA_LIVE) ? propose_thaw(r, MERGE_THAW, diag) : ERR_OK;
 }
 
-static db_err resolve(struct replica *r, struct diag *diag)
+static db_err resolve(struct replica *r, bool may_move, struct diag *diag)
 {
     struct arena a;
     struct range_desc d;
@@ -480,7 +481,7 @@ static db_err resolve(struct replica *r, struct diag *diag)
     struct replica *left =
         err == ERR_OK ? find_beside(r->rs, (struct neighbour){d.start, true}) : NULL;
     bool apart = err == ERR_OK && (left == NULL || atomic_load(&left->lease_term) == 0);
-    if (apart) {
+    if (apart && may_move) {
         err = bring_together(r, &d, left);
     }
     arena_fini(&a);
@@ -501,7 +502,7 @@ static db_err resolve(struct replica *r, struct diag *diag)
     return err;
 }
 
-void merge_resolve(struct replica *r)
+static void resolve_if_frozen(struct replica *r, bool may_move)
 {
     struct diag diag;
     if (atomic_load(&r->merging_into) == 0 || !replica_is(r, REPLICA_LIVE) ||
@@ -509,6 +510,30 @@ void merge_resolve(struct replica *r)
         return;
     }
     diag_reset(&diag);
-    db_err err = resolve(r, &diag);
+    db_err err = resolve(r, may_move, &diag);
     LOG_INFO("range.merge.resolved", F_U64("range", r->id), F_ERR(err), F_STR("reason", diag.text));
+}
+
+void merge_resolve(struct replica *r)
+{
+    resolve_if_frozen(r, true);
+}
+
+static void begun_fiber(void *arg)
+{
+    struct replica *r = arg;
+    struct range_store *rs = r->rs;
+    resolve_if_frozen(r, false);
+    atomic_fetch_sub(&rs->fibers, 1);
+}
+
+void merge_lease_begun(struct range_loop *l, struct replica *r)
+{
+    if (LIKELY(atomic_load(&r->merging_into) == 0)) {
+        return;
+    }
+    atomic_fetch_add(&l->rs->fibers, 1);
+    if (fiber_spawn(l->loop, begun_fiber, r) != ERR_OK) { /* upkeep will */
+        atomic_fetch_sub(&l->rs->fibers, 1);
+    }
 }

@@ -763,6 +763,9 @@ bool merge_same_nodes(const struct range_desc *a, const struct range_desc *b);
 bool merge_pending_into(struct range_store *rs, range_id_t id);
 /* A range that is led here and was left frozen goes on. Parks. */
 void merge_resolve(struct replica *r);
+/* Its lease has begun here: when it was left frozen and the left one is led here too, it goes on
+ * without waiting for upkeep. */
+void merge_lease_begun(struct range_loop *l, struct replica *r);
 
 /* ---- merge_queue.c ---- */
 MUST_USE db_err merge_queue_start(struct range_store *rs);
