@@ -9,9 +9,10 @@
 
 #include "base/fiber.h"
 
-/* A row's versions are left by single steps, or, after so many, by a seek. When the last row took a
- * seek, the next one probably does too. */
-enum { STEPS_MAX = 8, STEPS_MANY = 2, SEEK_STEPS = 8, KEY_MAX = 1 << 20 };
+/* A row's versions are left by single steps, or, after so many, by a seek, which costs about as
+ * much as they did. When the last row took a seek, the next one probably does too. A step back
+ * searches the memtable, so there are fewer of them. */
+enum { STEPS_MAX = 32, STEPS_MANY = 8, STEPS_BACK_MAX = 8, SEEK_STEPS = 32, KEY_MAX = 1 << 20 };
 
 struct scan_run {
     struct engine *e;
@@ -198,7 +199,7 @@ static db_err collect_backward(struct scan_run *r, struct slice key, ts_t *ret_t
         buf_reset(&r->value);
         TRY(buf_append_slice(&r->value, r->it->value));
         r->stepped += steps != 0 && ts <= r->safe_point;
-        if (++steps > STEPS_MAX) { /* many versions: go straight to the visible one */
+        if (++steps > STEPS_BACK_MAX) { /* many versions: go straight to the visible one */
             TRY(seek_to(r, key, r->s->read_ts));
             ts = data_key_ts(r->it->key);
             buf_reset(&r->value);
@@ -208,7 +209,7 @@ static db_err collect_backward(struct scan_run *r, struct slice key, ts_t *ret_t
         TRY(engine_iter_prev(r->it));
     }
     for (steps = 0; at_key(r->it, key); steps++) {
-        if (steps == STEPS_MAX) {
+        if (steps == STEPS_BACK_MAX) {
             TRY(data_key_set(&r->seek, key, TS_MAX));
             TRY(engine_iter_seek_for_prev(r->it, buf_slice(&r->seek)));
             break;

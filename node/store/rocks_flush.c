@@ -8,10 +8,12 @@
  *
  * Garbage in a memtable: versions that GC may drop stay in a memtable until it is flushed, and
  * every scan steps over them. So scans report what they stepped over, and when since the last flush
- * they have paid about what a flush would have cost, the memtable is flushed, which leaves one
- * version of each row: at most twice the cost of an oracle that knew when to flush. If such a flush
- * drops little (a snapshot protects the versions, or they are in files already), the next one waits
- * twice as long.
+ * they have paid about what a flush costs, the memtable is flushed, which leaves one version of
+ * each row: at most twice the cost of an oracle that knew when to flush. The cost is mostly the
+ * compaction that comes of it: every few flushes the files of level 0 are merged with the level
+ * below, which for a small database is all of it, and what is read next is not in the cache. If
+ * such a flush drops little (a snapshot protects the versions, or they are in files already), the
+ * next one waits twice as long, but never so long that hot rows grow without bounds.
  *
  * One thread does the flushes, several requests by one flush, and drops idle iterators. It sleeps
  * without a time-out when there is nothing to do. */
@@ -109,10 +111,10 @@ void rocks__flush_told(void *state, bool waits)
 }
 
 enum {
-    STEPS_PER_ENTRY = 10,  /* a flush of one entry, and its later compaction, in steps of a scan */
+    STEPS_PER_ENTRY = 20,  /* an entry that is flushed or compacted, in steps of a scan */
     GC_ENTRIES_MIN = 2000, /* less is not worth a file */
     GC_USEFUL_PART = 8,    /* a flush was useful if it dropped one entry of so many */
-    GC_PAUSE_S_MAX = 64,
+    GC_PAUSE_S_MAX = 8,
 };
 
 void rocks__note_stepped(struct engine *e, uint64_t steps)
@@ -120,6 +122,20 @@ void rocks__note_stepped(struct engine *e, uint64_t steps)
     struct rocks_engine *r = rocks_of(e);
     atomic_fetch_add_explicit(&r->stepped, steps, memory_order_relaxed);
     rocks__pool_touched(r); /* the thread looks once a second while anything is read */
+}
+
+/* What a flush of so many entries costs, in steps: theirs, and its share of the compaction of level
+ * 0 into the next level, whose size is bounded. */
+static uint64_t flush_cost(struct rocks_engine *r, uint64_t entries)
+{
+    rocksdb_column_family_handle_t *cf = r->cf[ENGINE_DATA];
+    uint64_t all = rocks__property(r, cf, "rocksdb.estimate-num-keys");
+    uint64_t size = rocks__property(r, cf, "rocksdb.live-sst-files-size");
+    uint64_t below = all > entries ? all - entries : 0;
+    if (size > ROCKS_BASE_SIZE) {
+        below = (uint64_t)((double)below * ROCKS_BASE_SIZE / (double)size);
+    }
+    return (entries + below / ROCKS_L0_FILES) * STEPS_PER_ENTRY;
 }
 
 static void flush_garbage(struct rocks_engine *r, uint64_t now)
@@ -130,7 +146,7 @@ static void flush_garbage(struct rocks_engine *r, uint64_t now)
     }
     uint64_t entries =
         rocks__property(r, r->cf[ENGINE_DATA], "rocksdb.num-entries-active-mem-table");
-    if (entries < GC_ENTRIES_MIN || stepped < entries * STEPS_PER_ENTRY) {
+    if (entries < GC_ENTRIES_MIN || stepped < flush_cost(r, entries)) {
         return;
     }
     uint64_t kept = atomic_load_explicit(&r->gc_flush_kept, memory_order_relaxed);

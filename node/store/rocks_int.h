@@ -12,8 +12,10 @@
 #include "node/store/rocks_shim.h"
 
 enum {
-    ITER_SLOTS = 16,          /* idle iterators of one sort */
-    CHANGE_BUCKETS = 1 << 14, /* 128 KiB: see rocks_iter.c */
+    ITER_SLOTS = 16,             /* idle iterators of one sort */
+    ROCKS_L0_FILES = 4,          /* so many files of level 0 are merged into the next */
+    ROCKS_BASE_SIZE = 256 << 20, /* of that level, at most */
+    CHANGE_BUCKETS = 1 << 14,    /* 128 KiB: see rocks_iter.c */
     ITER_IDLE_NS_MAX = 1000000000,
 };
 

@@ -15,6 +15,7 @@ enum {
     MEMORY_DEFAULT = 256 << 20,
     MEMORY_MIN = 32 << 20,
     SST_SIZE = 32 << 20,
+    BLOCK_SIZE = 16 << 10, /* a scan pays for each block it enters, in the cache too */
     LEVELS = 7,
     LOG_FILE_SIZE = 1 << 20,
     INFO_LOG_NONE = 6, /* above all levels */
@@ -60,7 +61,7 @@ static void no_destroy(void *state UNUSED)
 static void set_table(struct rocks_engine *r, rocksdb_options_t *o, bool data)
 {
     rocksdb_block_based_table_options_t *t = rocksdb_block_based_options_create();
-    rocksdb_block_based_options_set_block_size(t, 4096);
+    rocksdb_block_based_options_set_block_size(t, BLOCK_SIZE);
     rocksdb_block_based_options_set_block_restart_interval(t, 4); /* shorter walks in a block */
     rocksdb_block_based_options_set_block_cache(t, r->cache);
     rocksdb_block_based_options_set_cache_index_and_filter_blocks(t, 0);
@@ -74,6 +75,7 @@ static void set_table(struct rocks_engine *r, rocksdb_options_t *o, bool data)
         rocksdb_block_based_options_set_data_block_hash_ratio(t, 0.75);
     }
     rocksdb_options_set_block_based_table_factory(o, t);
+    rocks_shim_cache_flushed(o);
     rocksdb_block_based_options_destroy(t); /* the factory keeps a copy */
 }
 
@@ -90,6 +92,8 @@ static void set_family(struct rocks_engine *r, rocksdb_options_t *o, bool data, 
     }
     rocksdb_options_set_level_compaction_dynamic_level_bytes(o, 1);
     rocksdb_options_set_target_file_size_base(o, SST_SIZE);
+    rocksdb_options_set_max_bytes_for_level_base(o, ROCKS_BASE_SIZE);
+    rocksdb_options_set_level0_file_num_compaction_trigger(o, ROCKS_L0_FILES);
     rocksdb_options_set_write_buffer_size(o, memtable);
     rocksdb_options_set_max_write_buffer_number(o, 4);
     rocksdb_options_set_arena_block_size(o, 256 << 10);

@@ -3,12 +3,14 @@
 // The C API hands a factory over as a rocksdb_compactionfilterfactory_t, which is a class derived
 // from CompactionFilterFactory; all it does with one is to put it into a shared_ptr of the base
 // class. So any factory may be passed in its place. Its handles of databases and families are
-// structs of one pointer.
+// structs of one pointer; its options are a struct of RocksDB's.
 #include "node/store/rocks_shim.h"
 
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/db.h>
 #include <rocksdb/metadata.h>
+#include <rocksdb/options.h>
+#include <rocksdb/table.h>
 #include <rocksdb/table_properties.h>
 
 #include <memory>
@@ -19,6 +21,9 @@ struct rocksdb_t {
 };
 struct rocksdb_column_family_handle_t {
     rocksdb::ColumnFamilyHandle *rep;
+};
+struct rocksdb_options_t {
+    rocksdb::Options rep;
 };
 
 namespace {
@@ -119,6 +124,14 @@ uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_
         }
     }
     return count;
+}
+
+void rocks_shim_cache_flushed(rocksdb_options_t *options) {
+    using Table = rocksdb::BlockBasedTableOptions;
+    Table *table = options->rep.table_factory->GetOptions<Table>();
+    if (table != nullptr) {
+        table->prepopulate_block_cache = Table::PrepopulateBlockCache::kFlushOnly;
+    }
 }
 
 void rocks_shim_set_filter(rocksdb_options_t *options, const rocks_filter_ops *ops, void *state) {

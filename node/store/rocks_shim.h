@@ -1,7 +1,7 @@
 /* What the C API of RocksDB 7.8 cannot do: a compaction filter that also runs when a memtable is
  * flushed, and that drops a stretch of entries without leaving tombstones; to ask which files hold
- * deleted ranges; a file system of one's own. Implemented in C++ (rocks_shim.cc, rocks_disk.cc),
- * thin adapters. */
+ * deleted ranges; to keep what is flushed in the cache; a file system of one's own. Implemented in
+ * C++ (rocks_shim.cc, rocks_disk.cc), thin adapters. */
 #ifndef SKEIN_NODE_STORE_ROCKS_SHIM_H
 #define SKEIN_NODE_STORE_ROCKS_SHIM_H
 
@@ -51,6 +51,10 @@ void rocks_disk_use(struct rocks_disk *disk, rocksdb_options_t *options);
 /* From now on they fail instead. Thread-safe. */
 void rocks_disk_stop(struct rocks_disk *disk);
 void rocks_disk_free(struct rocks_disk *disk); /* NULL is fine */
+
+/* Blocks that a flush writes are in the block cache at once. The options have a block-based table
+ * factory of their own. */
+void rocks_shim_cache_flushed(rocksdb_options_t *options);
 
 /* ops and state outlive the database. */
 void rocks_shim_set_filter(rocksdb_options_t *options, const struct rocks_filter_ops *ops,
