@@ -223,9 +223,41 @@ static void test_stepped(void **state UNUSED)
     close_world(&w);
 }
 
+/* Where much lies below, a flush is dear: its files have to be merged with that. */
+static void test_stepped_beside_much(void **state UNUSED)
+{
+    static struct world w;
+    struct engine_stats st = {0};
+    open_world(&w, "much");
+    for (unsigned key = 0; key < 40000; key++) {
+        put(&w, key, 1, false);
+        arena_reset(&w.a);
+    }
+    CHECK_OK(engine_flush_wait(w.e));
+    for (unsigned ts = 2; ts <= 2500; ts++) {
+        put(&w, ts % 5, ts, false);
+        arena_reset(&w.a);
+    }
+    engine_set_safe_point(w.e, 2500, NULL, 0);
+    engine_note_stepped(w.e, 100000); /* more than the memtable's own entries would cost */
+    (void)usleep(2500000);
+    engine_get_stats(w.e, &st);
+    assert_int_equal(st.gc_flushes, 0);
+    uint64_t until = clock_mono_ns() + 20 * NS_PER_S;
+    engine_note_stepped(w.e, 400000);
+    while (st.gc_flushes == 0 && clock_mono_ns() < until) {
+        engine_note_stepped(w.e, 0);
+        (void)usleep(10000);
+        engine_get_stats(w.e, &st);
+    }
+    assert_int_equal(st.gc_flushes, 1);
+    close_world(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_model), cmocka_unit_test(test_flush),
-                                       cmocka_unit_test(test_stepped)};
+                                       cmocka_unit_test(test_stepped),
+                                       cmocka_unit_test(test_stepped_beside_much)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
