@@ -99,13 +99,12 @@ know).
 - Logs of queries are files (`log_output` TABLE writes none) and leave out the text of statements about accounts unless `log_raw` is on.
   `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
-- Values: `IF` and `CASE` with a DECIMAL give all their results its decimals (MySQL shows an integer branch without them), BIT beside
-  other types stays a number of bits, `YEAR + INTERVAL` is NULL, `GREATEST` and `LEAST` of a date and of what is none compare as text
-  (MySQL shows dates such as `16383-15-31`), text that is no date equals no other such text in `IN`. Warnings about text that is no date
-  name the value, not the column and row.
-- Result metadata: `(SELECT x)` without a table is described as an expression, a constant of a derived table as BIGINT, a column of
-  GROUP BY with ROLLUP as the table's, a sum of 65 digits as one shorter, LEAST of JSON as a blob; a recursive CTE's column has no
-  original table.
+- Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list and as text, not through a merged
+  derived table or in `JSON_ARRAY`. BIT beside other types stays a number of bits. A YEAR column is compared with a date as a date.
+  `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
+  equals no other such text in `IN`. Warnings about text that is no date name the value, not the column and row.
+- Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
+  shorter, LEAST of JSON as a blob, NULL of a derived table as NULL.
 - Collations: set operations agree pair by pair and not on all operands at once; `IN` and MAX of text of no certain collation is not
   refused. A parameter's type is its value's, not what the place where it stands suggests.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,

@@ -186,6 +186,26 @@ static void print_subquery(const struct style *st, const struct bexpr *e)
     put(st->out, e->kind == BEXPR_SUBQUERY_SCALAR ? "" : ")");
 }
 
+/* CAST as it was written; COLLATE and CONVERT ... USING show what they convert only. */
+static void print_cast(const struct style *st, const struct bexpr *e)
+{
+    const struct sql_type *t = &e->type;
+    if (st->names != NULL || !e->u.cast.explicit_cast || type_is_string(t)) {
+        print(st, e->args[0]);
+        return;
+    }
+    put(st->out, "cast(");
+    print(st, e->args[0]);
+    put(st->out, " as ");
+    if (t->id == TYPE_BIGINT) {
+        put(st->out, type_is_unsigned(t) ? "unsigned)" : "signed)");
+        return;
+    }
+    if (type_print(t, st->out) == ERR_OK) {
+        put(st->out, ")");
+    }
+}
+
 static void print(const struct style *st, const struct bexpr *e)
 {
     struct buf *out = st->out;
@@ -198,7 +218,7 @@ static void print(const struct style *st, const struct bexpr *e)
     case BEXPR_OUTER:
     case BEXPR_INSERT_VALUE: print_column(st, e); return;
     case BEXPR_FUNC: print_func(st, e); return;
-    case BEXPR_CAST: print(st, e->args[0]); return;
+    case BEXPR_CAST: print_cast(st, e); return;
     case BEXPR_AND:
     case BEXPR_OR:
     case BEXPR_COALESCE:

@@ -145,12 +145,12 @@ static db_err agg_column(struct split *s, struct bexpr *e, struct bexpr **ret)
     return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }
 
-/* MYSQL: a group that is summed up shows as NULL. */
+/* MYSQL: a group that is summed up shows as NULL; with ROLLUP it is an expression. */
 static struct sql_type group_type(const struct split *s, const struct bexpr *e)
 {
     struct sql_type t = e->type;
     if (s->node->u.aggregate.rollup) {
-        t.flags = (uint8_t)(t.flags & ~TYPE_F_NOT_NULL);
+        t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
     }
     return t;
 }
@@ -273,7 +273,9 @@ static db_err grouping(struct split *s, const struct bexpr *e, struct bexpr **re
             TRY(bind__op2(b, "op_bitor", sum, bit, &sum));
         }
     }
-    return bind__cast(b, sum, &e->type, false, ret);
+    TRY(bind__cast(b, sum, &e->type, false, ret));
+    (*ret)->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    return ERR_OK;
 }
 
 /* A column of the groups' rows: of one of them. */

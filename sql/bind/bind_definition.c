@@ -49,30 +49,34 @@ db_err bind__definition_row(struct binder *b)
     return my_error(b->diag, refusals(b)->row, b->opts->owner);
 }
 
-/* MYSQL: what depends on the session's settings only, not on time, user or state. */
-static bool settings_only(const struct ast_func *f)
+/* MYSQL: some functions are told of by another name. */
+static const char *shown_name(const char *name)
 {
-    static const char *const names[] = {"from_unixtime", "aes_encrypt", "aes_decrypt",
-                                        "extractvalue"};
+    static const char *const names[][2] = {
+        {"current_timestamp", "now"},     {"localtime", "now"},
+        {"localtimestamp", "now"},        {"version", "version()"},
+        {"icu_version", "icu_version()"}, {"json_merge", "json_merge_preserve"}};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (slice_eq_nocase(f->name, slice_str(names[i]))) {
-            return true;
+        if (strcmp(names[i][0], name) == 0) {
+            return names[i][1];
         }
     }
-    return slice_eq_nocase(f->name, SLICE_LIT("week")) && f->args.count == 2;
+    return name;
 }
 
 static db_err check_function(struct binder *b, const struct ast_func *f)
 {
     const struct func_def *def = func_find(f->name);
-    bool changes = def != NULL && (def->flags & (FUNC_STATEMENT | FUNC_VOLATILE)) != 0;
-    if (!changes || settings_only(f) || b->opts->use == BIND_USE_DEFAULT) {
+    if (def == NULL) {
         return ERR_OK;
     }
-    bool now = slice_eq_nocase(f->name, SLICE_LIT("CURRENT_TIMESTAMP")) ||
-               slice_eq_nocase(f->name, SLICE_LIT("LOCALTIME")) ||
-               slice_eq_nocase(f->name, SLICE_LIT("LOCALTIMESTAMP"));
-    return bind__definition_function(b, now ? "now" : def->name);
+    bool changes =
+        (def->flags & (FUNC_STATEMENT | FUNC_VOLATILE)) != 0 && (def->flags & FUNC_SESSION) == 0;
+    bool never = (def->flags & FUNC_NOT_DEFINED) != 0;
+    if (!never && (!changes || b->opts->use == BIND_USE_DEFAULT)) {
+        return ERR_OK;
+    }
+    return bind__definition_function(b, shown_name(def->name));
 }
 
 db_err bind__definition_allows(struct binder *b, const struct ast_expr *e)

@@ -170,9 +170,13 @@ static db_err bind_hints(struct binder *b, const struct ast_table_base *t, struc
     return ERR_OK;
 }
 
-/* MYSQL: a derived table that does more than filter and join is kept in a table of its own. */
-static bool is_stored(const struct lnode *n)
+/* MYSQL: a derived table that does more than filter and join, or reads no table, is kept in a table
+ * of its own. */
+static bool is_stored(const struct binder *b, const struct lnode *n)
 {
+    if (n->kind == LNODE_CTE_REF) {
+        return n->u.cte_ref.working || is_stored(b, b->stmt->ctes[n->u.cte_ref.cte]);
+    }
     for (; n != NULL; n = n->child_count == 1 ? n->children[0] : NULL) {
         switch ((int)n->kind) {
         case LNODE_AGGREGATE:
@@ -180,6 +184,7 @@ static bool is_stored(const struct lnode *n)
         case LNODE_DISTINCT:
         case LNODE_LIMIT:
         case LNODE_SETOP:
+        case LNODE_DUAL:
         case LNODE_VALUES: return true;
         case LNODE_FILTER:
         case LNODE_PROJECT:
@@ -190,13 +195,23 @@ static bool is_stored(const struct lnode *n)
     return false;
 }
 
-/* MYSQL: what reads no table is kept in a table of its own, too. */
+/* A derived table of no table, or one that is read from elsewhere, has no columns of its own names.
+ */
 static bool reads_table(const struct lnode *n)
 {
     while (n->child_count == 1) {
         n = n->children[0];
     }
     return n->child_count != 0 || n->kind == LNODE_TABLE;
+}
+
+/* MYSQL: what a result says of where a derived column comes from: a base column's table, unless a
+ * view stands before it; no table for an expression. */
+static void show_origin(struct lcolumn *c, struct slice table, bool view, bool stored)
+{
+    bool of_base = c->base != NULL && (stored || !view);
+    c->org_name = c->name;
+    c->org_table = of_base ? c->org_table : view ? table : SLICE_EMPTY;
 }
 
 /* MYSQL: an expression's integer of at most nine digits is kept as INT. */
@@ -211,6 +226,8 @@ void bind__column_as_stored(struct lcolumn *c)
         t->id = TYPE_INT;
     }
     c->org_name = c->name;
+    c->made = MADE_STORED;
+    c->copied = NULL;
 }
 
 /* Gives a bound query's visible columns a table name (and names) of their own. */
@@ -227,25 +244,28 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
         return ERR_NOMEM;
     }
     TRY(arena_copy(b->arena, alias, &table));
-    bool stored = is_stored(root);
+    bool stored = is_stored(b, root);
+    bool view = root->kind == LNODE_PROJECT && root->u.project.view != NULL;
     for (uint32_t i = 0; i < root->column_count; i++) {
+        struct lcolumn *c = &cols[i];
         if (stored) {
-            bind__column_as_stored(&cols[i]);
+            bind__column_as_stored(c);
         }
-        cols[i].own_name = !stored && reads_table(root);
-        cols[i].table = table;
-        cols[i].need = 0;
-        cols[i].schema = SLICE_EMPTY;
-        cols[i].hidden = i >= visible;
+        c->own_name = !stored && reads_table(root);
+        c->table = table;
+        c->need = 0;
+        c->schema = SLICE_EMPTY;
+        c->hidden = i >= visible;
         if (i < visible && names->count != 0) {
-            TRY(arena_copy(b->arena, names->items[i]->name, &cols[i].name));
+            TRY(arena_copy(b->arena, names->items[i]->name, &c->name));
         }
         for (uint32_t k = 0; k < i && i < visible; k++) {
-            if (slice_eq_nocase(cols[k].name, cols[i].name)) {
-                return my_error(b->diag, ER_DUP_FIELDNAME, arena_strdup(b->arena, cols[i].name));
+            if (slice_eq_nocase(cols[k].name, c->name)) {
+                return my_error(b->diag, ER_DUP_FIELDNAME, arena_strdup(b->arena, c->name));
             }
         }
-        cols[i].org_table = table;
+        c->keyed = stored ? NULL : c->base != NULL ? c->base : c->keyed;
+        show_origin(c, table, view, stored);
     }
     root->columns = cols;
     return ERR_OK;

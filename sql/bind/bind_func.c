@@ -560,7 +560,9 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
                        struct bexpr **ret)
 {
     if ((c->type->flags & AST_TYPE_F_ARRAY) != 0) {
-        return my_error(b->diag, ER_NOT_SUPPORTED_YET, "CAST to an array");
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET,
+                        "Use of CAST( .. AS .. ARRAY) outside of functional index in "
+                        "CREATE(non-SELECT)/ALTER TABLE or in general expressions");
     }
     struct bexpr *e;
     TRY(bind__expr(b, scope, c->arg, &e));

@@ -201,6 +201,8 @@ struct scope *bind__agg_owner(struct scope *scope, struct bexpr *e,
 db_err bind__outer_agg(struct binder *b, struct scope *scope, struct scope *owner, uint32_t depth,
                        struct bexpr *call, struct bexpr **ret);
 col_id_t bind__new_col(struct binder *b);
+/* Is the name one column of this very block's FROM? */
+bool bind__is_here(const struct scope *scope, const struct ast_column *c);
 struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c);
 
 /* bind_expr.c */
@@ -235,6 +237,9 @@ db_err bind__agree(struct binder *b, const char *operation, struct bexpr **args,
                    uint32_t step, uint32_t count, struct sql_type *ret_type,
                    uint8_t *ret_coercibility);
 struct func_arg bind__arg(const struct bexpr *e);
+/* MYSQL: IF and CASE of DECIMAL, where their value becomes text at once, show each value with the
+ * decimals that it has itself and not with those of the common type. */
+MUST_USE db_err bind__own_decimals(struct binder *b, struct bexpr *e);
 db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret);
 void bind__inherit(struct bexpr *e);
 db_err bind__too_deep(struct binder *b);

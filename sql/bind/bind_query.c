@@ -40,7 +40,7 @@ static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolum
     for (uint32_t i = 0; i < n; i++) {
         const struct lcolumn *c = &(*io)->columns[i];
         items[i].column = *c;
-        items[i].column.def = items[i].column.base = NULL;
+        items[i].column.def = items[i].column.base = items[i].column.keyed = NULL;
         items[i].expr = bind__column_expr(b, c);
         if (items[i].expr == NULL) {
             return ERR_NOMEM;
@@ -70,6 +70,20 @@ void bind_stored_type(struct sql_type *io)
     io->wire = 0;
 }
 
+/* MYSQL: a set operation's table keeps text that is longer than its type can hold in a wider one.
+ */
+static void widen_blob(struct sql_type *io)
+{
+    if (!type_is_blob(io) || io->length <= VARCHAR_BYTES_MAX) {
+        return;
+    }
+    enum { MEDIUM_BYTES_MAX = 0xffffff };
+    bool text = io->id <= TYPE_LONGTEXT;
+    bool is_long = io->length > MEDIUM_BYTES_MAX;
+    io->id = text ? (is_long ? TYPE_LONGTEXT : TYPE_MEDIUMTEXT)
+                  : (is_long ? TYPE_LONGBLOB : TYPE_MEDIUMBLOB);
+}
+
 static db_err common_columns(struct binder *b, const struct lnode *l, const struct lnode *r,
                              struct lnode *n)
 {
@@ -89,7 +103,10 @@ static db_err common_columns(struct binder *b, const struct lnode *l, const stru
         c->table = c->org_table = c->schema = SLICE_EMPTY;
         c->org_name = c->name;
         bind_stored_type(&c->type);
-        c->def = c->base = NULL;
+        widen_blob(&c->type);
+        c->made = MADE_STORED;
+        c->copied = NULL;
+        c->def = c->base = c->keyed = NULL;
         c->hidden = false;
     }
     return ERR_OK;
@@ -177,6 +194,7 @@ static db_err bind_values(struct binder *b, struct scope *parent, struct bsubque
             n->u.values.rows[i][c] = column[i];
         }
         lc->id = bind__new_col(b);
+        lc->made = MADE_LITERAL;
         const char *name = arena_printf(b->arena, "column_%u", (unsigned)c);
         if (name == NULL) {
             return ERR_NOMEM;

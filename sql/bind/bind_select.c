@@ -128,6 +128,36 @@ static db_err from_client(struct binder *b, struct slice *io)
     return charset_convert_arena(client->cs, *io, utf8, b->arena, io, NULL);
 }
 
+static bool is_pi(const struct bexpr *e)
+{
+    return e->kind == BEXPR_FUNC && strcmp(e->u.func->def->name, "pi") == 0;
+}
+
+/* Notes what the item is, for CREATE TABLE ... SELECT. */
+static void note_made(const struct block *k, const struct bexpr *e, struct lcolumn *io)
+{
+    io->made = MADE_CALL;
+    if (e->kind == BEXPR_CONST && (e->folded == NULL || is_pi(e->folded))) {
+        io->made = MADE_LITERAL;
+    } else if (e->kind == BEXPR_WINDOW) {
+        io->made = MADE_WINDOW;
+    } else if (e->kind == BEXPR_USER_VAR) {
+        io->made = MADE_VARIABLE;
+    } else if (e->kind == BEXPR_AGG) {
+        const char *name = e->u.agg.call->def->name;
+        io->made = strcmp(name, "group_concat") == 0 ? MADE_CONCAT : MADE_CALL;
+        bool copies = strcmp(name, "min") == 0 || strcmp(name, "max") == 0;
+        const struct bexpr *of = e->arg_count == 1 ? e->args[0] : NULL;
+        if (of != NULL && of->kind == BEXPR_CAST && !of->u.cast.explicit_cast) {
+            of = of->args[0]; /* ENUM as text */
+        }
+        if (copies && of != NULL && of->kind == BEXPR_COLUMN) {
+            const struct lcolumn *c = column_by_id(&k->scope, of->u.column.id);
+            io->copied = c == NULL ? NULL : c->def;
+        }
+    }
+}
+
 /* MYSQL: a column is named after its alias, its column, the first part of a text literal, or its
  * source text. */
 static db_err name_item(struct binder *b, struct block *k, const struct ast_select_item *a,
@@ -140,6 +170,7 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
     }
     bool inner = e != a->expr || (e->flags & AST_EXPR_PARENS) != 0;
     it->column = (struct lcolumn){.type = it->expr->type, .coercibility = it->expr->coercibility};
+    note_made(k, it->expr, &it->column);
     if (it->expr->kind == BEXPR_COLUMN) {
         const struct lcolumn *c = column_by_id(&k->scope, it->expr->u.column.id);
         if (c != NULL) {
@@ -153,6 +184,9 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
         name = ((const struct ast_column *)e)->name;
     } else if (e->kind == AST_EXPR_FUNC) {
         name = const_name((const struct ast_func *)e, name);
+        if (slice_eq_nocase(((const struct ast_func *)e)->name, SLICE_LIT("ifnull"))) {
+            it->column.made = MADE_IFNULL;
+        }
     } else if (e->kind == AST_EXPR_LITERAL) {
         const struct ast_literal *l = (const struct ast_literal *)e;
         if (l->kind == AST_LIT_STRING) {
@@ -180,7 +214,7 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
     TRY(arena_copy(b->arena, name, &it->name));
     plane_zero(&it->name);
     it->column.name = it->name;
-    if (it->expr->kind == BEXPR_WINDOW) {
+    if (it->expr->kind == BEXPR_WINDOW && k->scope.count != 0) {
         it->column.org_name = it->name;
     }
     return ERR_OK;
@@ -503,6 +537,13 @@ static db_err aggregate_block(struct binder *b, struct block *k)
     n = 0;
     for (uint32_t i = 0; i < k->count; i++) {
         k->items[i].expr = all[n++];
+        if (k->ast->group_mode == AST_GROUP_ROLLUP && k->items[i].column.def != NULL) {
+            /* MYSQL: what may be summed up is no column any more. */
+            k->items[i].column = (struct lcolumn){.type = k->items[i].expr->type,
+                                                  .coercibility = k->items[i].expr->coercibility,
+                                                  .name = k->items[i].name,
+                                                  .made = MADE_CALL};
+        }
     }
     for (uint32_t i = 0; i < k->having_count; i++) {
         k->having[i] = all[n++];
@@ -585,6 +626,10 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     if (s->into != NULL && s != b->into_select) {
         return my_error(b->diag, ER_MISPLACED_INTO);
     }
+    if ((s->options & AST_SELECT_SQL_NO_CACHE) != 0) {
+        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+                        "'SQL_NO_CACHE' is deprecated and will be removed in a future release.");
+    }
     TRY(bind_input(b, &k));
     if (outer != NULL && outer->locking.count != 0) {
         TRY(check_locking(b, &outer->locking, k.root));
@@ -619,6 +664,12 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         TRY(window_block(b, &k));
     }
     TRY(order_columns(b, &k, distinct));
+    bool at_top = outer != NULL && parent == NULL && sub == NULL && b->derived_depth == 0;
+    if (at_top && !distinct && windows.count == 0 && s->group_by.count == 0) {
+        for (uint32_t i = 0; i < visible; i++) {
+            TRY(bind__own_decimals(b, k.items[i].expr));
+        }
+    }
     TRY(bind__project(b, k.items, k.count, &k.root));
     if (distinct) {
         k.root = bind__node(b, LNODE_DISTINCT, k.root);
@@ -628,8 +679,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         k.root->u.distinct.keys = visible; /* what ORDER BY reads makes no more rows distinct */
     }
     TRY(sort_node(b, &k));
-    bool calc = outer != NULL && parent == NULL && sub == NULL && b->derived_depth == 0 &&
-                (s->options & AST_SELECT_SQL_CALC_FOUND_ROWS) != 0;
+    bool calc = at_top && (s->options & AST_SELECT_SQL_CALC_FOUND_ROWS) != 0;
     TRY(bind__limit(b, outer != NULL ? outer->limit : NULL, calc, &k.root));
     *ret_root = k.root;
     *ret_visible = visible;

@@ -66,6 +66,22 @@ static const struct ast_expr *only_expression(const struct ast_query *q)
     return s->items.items[0]->expr;
 }
 
+/* MYSQL: (SELECT column) and (SELECT literal) are the column and the literal. What else stands
+ * there may hold aggregates of this query or names of its select list, which a subquery sees
+ * otherwise. */
+static bool is_reduced(const struct binder *b, const struct scope *scope,
+                       const struct ast_expr *only)
+{
+    if (only == NULL || b->scalar) {
+        return only != NULL;
+    }
+    if (only->kind == AST_EXPR_LITERAL) {
+        return true;
+    }
+    return only->kind == AST_EXPR_COLUMN && scope != NULL && scope->place <= PLACE_WHERE &&
+           scope->in_agg == 0 && bind__is_here(scope, (const struct ast_column *)only);
+}
+
 static db_err column_of_row(struct binder *b, struct bsubquery *sub, uint32_t column,
                             struct bexpr **ret)
 {
@@ -86,8 +102,8 @@ static db_err column_of_row(struct binder *b, struct bsubquery *sub, uint32_t co
 db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct ast_subquery *s,
                              struct bexpr **ret)
 {
-    const struct ast_expr *only = b->scalar ? only_expression(s->query) : NULL;
-    if (only != NULL) {
+    const struct ast_expr *only = only_expression(s->query);
+    if (is_reduced(b, scope, only)) {
         return bind__expr(b, scope, only, ret);
     }
     struct bsubquery *sub;

@@ -454,7 +454,16 @@ db_err bind__window(struct binder *b, struct scope *scope, const struct ast_aggr
     scope->place = place;
     TRY(err);
     TRY(type_call(b, a, e));
-    e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_EXPR); /* they are columns of a table */
+    if (scope->count != 0) { /* MYSQL: they are columns of a table */
+        e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_EXPR);
+        if (e->u.agg.window_func == WINDOW_AGG) {
+            struct sql_type own = e->type;
+            row_value_type(e, &own);
+            e->type.flags = own.flags;
+        }
+    } else {
+        e->type.flags |= TYPE_F_EXPR;
+    }
     bind__inherit(e);
     e->has_window = true;
     e->is_const = false;

@@ -28,16 +28,32 @@ enum lnode_kind {
     LNODE_TABLE_FUNC, /* JSON_TABLE */
 };
 
+/* What a column of a select list was written as: CREATE TABLE ... SELECT makes other columns of
+ * calls than of literals and of what lies in a table. */
+enum column_made {
+    MADE_STORED, /* a column, or of a table that the query keeps */
+    MADE_CALL,
+    MADE_LITERAL,
+    MADE_IFNULL, /* its integers keep their type */
+    MADE_CONCAT, /* GROUP_CONCAT */
+    MADE_WINDOW,
+    MADE_VARIABLE, /* a user variable */
+};
+
 struct lcolumn {
     col_id_t id;
     struct sql_type type;
     uint8_t coercibility;
     /* for result metadata and name resolution; empty for expressions */
     struct slice name, org_name, table, org_table, schema;
-    const struct column_def *def;  /* base column or NULL */
-    const struct column_def *base; /* of a derived table: the base column that it shows, or NULL */
-    bool hidden;                   /* not in SELECT *: USING duplicates, row ids */
+    const struct column_def *def;   /* base column or NULL */
+    const struct column_def *base;  /* of a derived table: the base column that it shows, or NULL */
+    const struct column_def *keyed; /* of a merged derived table: the base column whose keys a
+                                       result shows, or NULL */
+    bool hidden;                    /* not in SELECT *: USING duplicates, row ids */
     bool own_name; /* a result shows `name`, however the reference to it is written */
+    uint8_t made;  /* enum column_made */
+    const struct column_def *copied; /* MIN or MAX of a base column: that column, or NULL */
     /* Of a table or view that stands in the statement: its reference (bind_access.c), and which of
      * its columns this is. need 0: none. */
     uint32_t need, need_column;

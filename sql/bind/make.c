@@ -191,6 +191,9 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
     if (c == NULL) {
         return ERR_NOMEM;
     }
+    if (type_is_string(to)) {
+        TRY(bind__own_decimals(b, e));
+    }
     c->args[0] = e;
     c->position = e->position;
     c->u.cast.explicit_cast = is_explicit;
@@ -202,6 +205,37 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
         (uint8_t)((c->type.flags & ~TYPE_F_NOT_NULL) | (e->type.flags & TYPE_F_NOT_NULL));
     bind__inherit(c);
     return bind__fold(b, c, ret);
+}
+
+/* A branch of CASE that was cast to the common DECIMAL: the value with the decimals it has. */
+static db_err own_decimals(struct binder *b, struct bexpr **io)
+{
+    const struct bexpr *cast = (*io)->kind == BEXPR_CONST ? (*io)->folded : *io;
+    if (cast == NULL || cast->kind != BEXPR_CAST || cast->u.cast.explicit_cast ||
+        cast->type.id != TYPE_DECIMAL) {
+        return ERR_OK;
+    }
+    struct bexpr *own = cast->args[0];
+    if (own->type.id != TYPE_DECIMAL && !type_is_integer(&own->type)) {
+        return ERR_OK;
+    }
+    if (own->type.id == TYPE_DECIMAL) {
+        *io = own;
+        return bind__own_decimals(b, *io);
+    }
+    struct sql_type t = type_decimal(cast->type.length, 0, type_is_unsigned(&own->type));
+    return bind__cast(b, own, &t, false, io);
+}
+
+db_err bind__own_decimals(struct binder *b, struct bexpr *e)
+{
+    if (e->kind != BEXPR_CASE || e->type.id != TYPE_DECIMAL) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 1; i < e->arg_count; i += 2) {
+        TRY(own_decimals(b, &e->args[i]));
+    }
+    return e->arg_count % 2 == 0 ? ERR_OK : own_decimals(b, &e->args[e->arg_count - 1]);
 }
 
 static db_err call_arguments(struct binder *b, struct func_call *call, struct func_arg *fa,

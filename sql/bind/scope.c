@@ -106,6 +106,20 @@ static db_err find_here(struct binder *b, const struct scope *scope, const struc
     return ERR_OK;
 }
 
+bool bind__is_here(const struct scope *scope, const struct ast_column *c)
+{
+    const struct lcolumn *found = NULL;
+    for (uint32_t i = 0; i < scope->count; i++) {
+        if (fits(&scope->columns[i], c)) {
+            if (found != NULL && found->id != scope->columns[i].id) {
+                return false;
+            }
+            found = &scope->columns[i];
+        }
+    }
+    return found != NULL;
+}
+
 static db_err find_alias(struct binder *b, const struct scope *scope, const struct ast_column *c,
                          bool any_item, const struct select_item **ret)
 {

@@ -14,6 +14,30 @@ static void warn(struct ddl_ctx *ctx, uint16_t number, const char *text)
     diag_area_add(ctx->warnings, DIAG_WARNING, &d);
 }
 
+static void warn_zerofill(struct ddl_ctx *ctx)
+{
+    warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+         "The ZEROFILL attribute is deprecated and will be removed in a future release. Use the "
+         "LPAD function to zero-pad numbers, or store the formatted numbers in a CHAR column.");
+}
+
+static void warn_digits(struct ddl_ctx *ctx)
+{
+    warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+         "Specifying number of digits for floating point data types is deprecated and will be "
+         "removed in a future release.");
+}
+
+void ddl__warn_type(struct ddl_ctx *ctx, const struct sql_type *t)
+{
+    if ((t->flags & TYPE_F_ZEROFILL) != 0 && type_is_integer(t)) {
+        warn_zerofill(ctx);
+    }
+    if ((t->id == TYPE_DOUBLE || t->id == TYPE_FLOAT) && t->decimals != DECIMALS_NOT_FIXED) {
+        warn_digits(ctx);
+    }
+}
+
 static void warn_number(struct ddl_ctx *ctx, const struct ast_type *t)
 {
     bool is_int = t->kind <= AST_TYPE_BIGINT;
@@ -21,19 +45,14 @@ static void warn_number(struct ddl_ctx *ctx, const struct ast_type *t)
         t->kind == AST_TYPE_FLOAT || t->kind == AST_TYPE_DOUBLE || t->kind == AST_TYPE_REAL;
     bool zerofill = (t->flags & AST_TYPE_F_ZEROFILL) != 0;
     if (zerofill) {
-        warn(
-            ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
-            "The ZEROFILL attribute is deprecated and will be removed in a future release. Use the "
-            "LPAD function to zero-pad numbers, or store the formatted numbers in a CHAR column.");
+        warn_zerofill(ctx);
     }
     if (is_int && (t->flags & AST_TYPE_F_LENGTH) != 0) {
         warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
              "Integer display width is deprecated and will be removed in a future release.");
     }
     if (is_float && (t->flags & AST_TYPE_F_DEC) != 0) {
-        warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
-             "Specifying number of digits for floating point data types is deprecated and will be "
-             "removed in a future release.");
+        warn_digits(ctx);
     }
     if ((is_float || t->kind == AST_TYPE_DECIMAL) && (t->flags & AST_TYPE_F_UNSIGNED) != 0) {
         warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,

@@ -187,4 +187,7 @@ MUST_USE db_err ddl__drop_index(struct ddl_ctx *ctx, const struct ast_drop_index
 MUST_USE db_err ddl__create_view(struct ddl_ctx *ctx, const struct ast_create_view *s);
 MUST_USE db_err ddl__drop_view(struct ddl_ctx *ctx, const struct ast_drop_table *s);
 
+/* 1681 for what is deprecated about a type that no clause spells: that of a query's column. */
+void ddl__warn_type(struct ddl_ctx *ctx, const struct sql_type *t);
+
 #endif

@@ -9,7 +9,7 @@ static bool numeric_default(const struct sql_type *t)
            t->id == TYPE_DOUBLE;
 }
 
-/* MYSQL: an expression that cannot be NULL has a default of its kind; temporal ones have none. */
+/* MYSQL: an expression that cannot be NULL has a default of its kind; dates have none. */
 static void implied_default(struct draft_column *c)
 {
     struct column_def *def = &c->def;
@@ -19,7 +19,7 @@ static void implied_default(struct draft_column *c)
     }
     def->default_kind = DEFAULT_NONE;
     bool text = type_is_string(&def->type) && !type_is_blob(&def->type);
-    if (!text && !numeric_default(&def->type)) {
+    if (!text && !numeric_default(&def->type) && def->type.id != TYPE_TIME) {
         return;
     }
     if (exec__implicit_default(NULL, def, &def->default_value) == ERR_OK) {
@@ -44,9 +44,57 @@ static void of_base_column(struct draft_column *c, const struct column_def *from
     }
 }
 
+/* MYSQL: text of more characters than this becomes a TEXT column. */
+enum { TEXT_CHARS = 512 };
+
+static void widen_text(const struct draft *d, enum column_made made, struct sql_type *io)
+{
+    bool binary = io->collation == COLL_BINARY;
+    if (type_is_blob(io)) {
+        bool is_short = made == MADE_CONCAT;
+        if (made == MADE_WINDOW) {
+            return;
+        }
+        io->id = binary ? (is_short ? TYPE_BLOB : TYPE_LONGBLOB)
+                        : (is_short ? TYPE_TEXT : TYPE_LONGTEXT);
+        return;
+    }
+    if (made == MADE_VARIABLE && binary) { /* it is not known what the variable will be */
+        io->collation = d->ctx->bind->connection_collation;
+        binary = false;
+    }
+    if (io->length > TEXT_CHARS) {
+        *io = type_blob(binary ? TYPE_BLOB : TYPE_TEXT, io->collation);
+        return;
+    }
+    io->id = binary ? TYPE_VARBINARY : TYPE_VARCHAR;
+}
+
+/* MYSQL: what CREATE TABLE ... SELECT makes of an expression: the column's kind follows from the
+ * kind of the result and its length, not from the result's type. */
+static void created_type(const struct draft *d, const struct lcolumn *from, struct sql_type *io)
+{
+    enum { INT_LENGTH = 11, LITERAL_LENGTH = 9, DOUBLE_LENGTH = 22 };
+    enum column_made made = (enum column_made)from->made;
+    uint8_t not_null = io->flags & TYPE_F_NOT_NULL;
+    if (made == MADE_STORED) {
+        return;
+    }
+    if ((type_is_integer(io) && made != MADE_IFNULL) || io->id == TYPE_BIT) {
+        uint32_t max = made == MADE_LITERAL || made == MADE_WINDOW ? LITERAL_LENGTH : INT_LENGTH;
+        bool is_unsigned = type_is_unsigned(io) || io->id == TYPE_BIT;
+        *io = type_int(io->length <= max ? TYPE_INT : TYPE_BIGINT, is_unsigned);
+    } else if (io->id == TYPE_DOUBLE && io->decimals != DECIMALS_NOT_FIXED &&
+               made != MADE_LITERAL) {
+        io->length = DOUBLE_LENGTH;
+    } else if (type_is_string(io)) {
+        widen_text(d, made, io);
+    }
+    io->flags |= not_null;
+}
+
 static db_err new_column(struct draft *d, const struct lcolumn *from)
 {
-    enum { INT_DIGITS = 10 };
     struct draft_column *c = ARENA_NEW(d->ctx->arena, struct draft_column);
     if (c == NULL) {
         return ERR_NOMEM;
@@ -61,14 +109,16 @@ static db_err new_column(struct draft *d, const struct lcolumn *from)
         if ((from->type.flags & TYPE_F_NOT_NULL) == 0) {
             c->def.type.flags &= (uint8_t)~TYPE_F_NOT_NULL; /* of an outer join */
         }
+    } else if (from->copied != NULL) {
+        c->def.type = from->copied->type;
+        c->def.type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+        implied_default(c);
     } else {
         bind_stored_type(&c->def.type);
-        if (c->def.type.id == TYPE_BIGINT && c->def.type.length < INT_DIGITS &&
-            !type_is_unsigned(&c->def.type)) {
-            c->def.type.id = TYPE_INT;
-        }
+        created_type(d, from, &c->def.type);
         implied_default(c);
     }
+    ddl__warn_type(d->ctx, &c->def.type);
     return ddl__add_column(d, c, d->column_count);
 }
 

@@ -91,8 +91,11 @@ enum func_flags {
     FUNC_HIDDEN = 64,     /* an operator; no SQL text names it */
     FUNC_ARGS_EVEN = 256, /* an even number of arguments, an odd one: else 1582 */
     FUNC_ARGS_ODD = 512,
-    FUNC_LOCALE = 2048,     /* depends on lc_time_names */
-    FUNC_JSON_BYTES = 1024, /* documents may be binary strings */
+    FUNC_LOCALE = 2048,      /* depends on lc_time_names */
+    FUNC_JSON_BYTES = 1024,  /* documents may be binary strings */
+    FUNC_SESSION = 4096,     /* reads a session variable, and definitions of tables may hold it all
+                                the same */
+    FUNC_NOT_DEFINED = 8192, /* no definition of a table may hold it, not even a DEFAULT */
 };
 
 enum { FUNC_ARGS_MAX = 255 };

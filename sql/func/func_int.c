@@ -141,19 +141,19 @@ db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *call, stru
 static db_err cannot_convert(struct func_bind_ctx *ctx, struct slice text,
                              const struct collation *from, const struct collation *to)
 {
-    struct buf shown;
-    buf_init(&shown, (size_t)1 << 16);
-    db_err err = ERR_OK;
-    for (size_t i = 0; i < text.len && shown.len < 64 && err == ERR_OK; i++) {
-        err = text.ptr[i] < 0x80 ? buf_append_u8(&shown, text.ptr[i])
-                                 : buf_printf(&shown, "\\x%02X", text.ptr[i]);
+    char shown[CAST_BYTES_TEXT_MAX];
+    cast_bytes_text(text, shown);
+    return my_error(ctx->diag, ER_CANNOT_CONVERT_STRING, arena_strdup(ctx->arena, slice_str(shown)),
+                    from->cs->name, to->cs->name);
+}
+
+void func__want_valid(struct func_arg *a, unsigned collation)
+{
+    if (collation != COLL_BINARY && type_is_string(&a->type) && a->type.collation == COLL_BINARY) {
+        a->want_cast = true;
+        a->want = func__text(func__chars(&a->type), collation);
+        a->want.wire |= TYPE_W_REFUSE_BYTES;
     }
-    if (err == ERR_OK) {
-        err = my_error(ctx->diag, ER_CANNOT_CONVERT_STRING,
-                       arena_strdup(ctx->arena, buf_slice(&shown)), from->cs->name, to->cs->name);
-    }
-    buf_fini(&shown);
-    return err;
 }
 
 static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
@@ -161,7 +161,11 @@ static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
 {
     bool text = type_is_string(&a->type);
     const struct collation *from = collation_by_id(text ? a->type.collation : a->want.collation);
-    if (to->id == COLL_BINARY || from->id == COLL_BINARY || from->cs == to->cs) {
+    if (from->id == COLL_BINARY) {
+        func__want_valid(a, to->id); /* bytes must be text of its charset */
+        return ERR_OK;
+    }
+    if (to->id == COLL_BINARY || from->cs == to->cs) {
         return ERR_OK;
     }
     if (text) {

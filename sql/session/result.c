@@ -18,11 +18,11 @@ enum {
 /* The plan's tables come first: the schema's current state is shared by all loops, and asking it
  * for every column of every statement shows. */
 static const struct table_def *table_of(struct sql_session *s, const struct lcolumn *c,
-                                        const struct plan *plan)
+                                        const struct column_def *d, const struct plan *plan)
 {
     for (uint32_t i = 0; plan != NULL && i < plan->table_count; i++) {
         const struct table_def *t = plan->tables[i];
-        if (c->def >= t->columns && c->def < t->columns + t->column_count) {
+        if (d >= t->columns && d < t->columns + t->column_count) {
             return t;
         }
     }
@@ -56,11 +56,11 @@ static uint16_t key_flags(const struct table_def *t, const struct column_def *c)
 static uint16_t column_flags(struct sql_session *s, const struct lcolumn *c,
                              const struct plan *plan)
 {
-    const struct column_def *d = c->def;
+    const struct column_def *d = c->def != NULL ? c->def : c->keyed;
     if (d == NULL) {
         return 0;
     }
-    uint16_t flags = key_flags(table_of(s, c, plan), d);
+    uint16_t flags = key_flags(table_of(s, c, d, plan), d);
     flags |= d->auto_increment ? FLAG_AUTO_INCREMENT : 0;
     flags |= d->default_kind == DEFAULT_NONE && (d->type.flags & TYPE_F_NOT_NULL) != 0 &&
                      !d->auto_increment

@@ -173,6 +173,20 @@ static db_err fit_text(struct cast_ctx *ctx, const struct sql_type *to, struct s
     return ERR_OK;
 }
 
+void cast_bytes_text(struct slice s, char *out)
+{
+    enum { BYTES_MAX = (CAST_BYTES_TEXT_MAX - 1) / 4 };
+    size_t n = 0;
+    for (size_t i = 0; i < s.len && i < BYTES_MAX; i++) {
+        if (s.ptr[i] >= ' ' && s.ptr[i] < 0x7f) {
+            out[n++] = (char)s.ptr[i];
+        } else {
+            n += (size_t)snprintf(out + n, 5, "\\x%02X", s.ptr[i]);
+        }
+    }
+    out[n] = '\0';
+}
+
 static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                       const struct sql_type *to, struct value *ret)
 {
@@ -192,6 +206,11 @@ static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const s
         TRY(charset_convert_arena(source->cs, s, target->cs, ctx->arena, &s, NULL));
         /* Bytes are taken for text as they are: they must be text of that charset. */
         if (source->id == COLL_BINARY && !charset_valid(target->cs, s)) {
+            if ((to->wire & TYPE_W_REFUSE_BYTES) != 0) {
+                char text[CAST_BYTES_TEXT_MAX];
+                cast_bytes_text(s, text);
+                return cast_error(ctx, 3854, text, source->cs->name, target->cs->name);
+            }
             struct slice bad = slice_from(s, target->cs->ops->valid_prefix(target->cs, s));
             char shown[13] = "";
             for (size_t i = 0; i < 6 && i < bad.len; i++) {

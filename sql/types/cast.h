@@ -62,6 +62,9 @@ void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...
  * ctx->diag has it, and whoever evaluates finds `refused`. */
 bool cast_refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
                  const char *text);
+/* Bytes as messages show them: what is no printable ASCII as \xNN. With a NUL. */
+enum { CAST_BYTES_TEXT_MAX = 128 };
+void cast_bytes_text(struct slice s, char *out);
 /* Fills ctx->diag; returns ERR_SQL. */
 db_err cast_error(struct cast_ctx *ctx, unsigned number, ...);
 

@@ -87,8 +87,14 @@ db_err cast__to_datetime(struct cast_ctx *ctx, const struct sql_type *from, cons
     }
     case PHYS_STR: return text_to_datetime(ctx, v, decimals, flags, ret);
     case PHYS_INT:
-        if (from->id == TYPE_YEAR) { /* the year alone is no date */
-            ret->v = datetime_make(v->u <= 9999 ? (unsigned)v->u : 0, 0, 0, 0, 0, 0, 0);
+        if (from->id == TYPE_YEAR) {
+            /* MYSQL: a column's year is its first day; that of an expression, and one that is
+             * stored, is no date. */
+            unsigned first = (from->flags & TYPE_F_EXPR) == 0 ? 1 : 0;
+            ret->v = datetime_make(v->u <= 9999 ? (unsigned)v->u : 0, first, first, 0, 0, 0, 0);
+            if (first != 0) {
+                return ERR_OK;
+            }
             ret->cond = datetime_check(ret->v, flags);
             return ERR_OK;
         }
@@ -157,6 +163,9 @@ db_err cast__to_time(struct cast_ctx *ctx, const struct sql_type *from, const st
             TRY(value_to_text(ctx, from, v, &s));
             text = value_str(s, from->collation);
             return text_to_time(ctx, &text, decimals, flags, ret);
+        }
+        if (from->id == TYPE_YEAR && (from->flags & TYPE_F_EXPR) == 0) {
+            return ERR_OK; /* midnight of its first day */
         }
         break;
     case PHYS_DOUBLE:

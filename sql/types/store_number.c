@@ -118,7 +118,7 @@ db_err store__decimal(const struct store *s, struct value *ret)
             return store__incorrect(s, "decimal");
         }
         if ((cond & DECIMAL_TRAILING) != 0) {
-            TRY(store__condition(s, 1265));
+            store__note_truncated(s);
         }
     } else if (s->v->phys == PHYS_DOUBLE) {
         cond = decimal_from_double(s->v->d, &d);

@@ -78,6 +78,17 @@ static void warn_notes(const struct store *s, const struct temporal_result *r)
     }
 }
 
+/* MYSQL: a YEAR column that is assigned is a number, and no date as in expressions. */
+static const struct sql_type *from_of(const struct store *s, struct sql_type *room)
+{
+    if (s->from->id != TYPE_YEAR) {
+        return s->from;
+    }
+    *room = *s->from;
+    room->flags |= TYPE_F_EXPR;
+    return room;
+}
+
 static db_err store_time(const struct store *s, unsigned flags, struct value *ret)
 {
     struct temporal_result r = {0};
@@ -85,7 +96,8 @@ static db_err store_time(const struct store *s, unsigned flags, struct value *re
         ret->t = TIME_MICROS_MAX;
         return complain(s, 1264, false);
     }
-    TRY(cast__to_time(s->ctx, s->from, s->v, s->to->decimals, flags, &r));
+    struct sql_type year;
+    TRY(cast__to_time(s->ctx, from_of(s, &year), s->v, s->to->decimals, flags, &r));
     bool invalid = (r.cond & TEMPORAL_INVALID) != 0;
     ret->t = invalid ? 0 : r.v;
     if (!invalid) {
@@ -136,7 +148,8 @@ db_err store__temporal(const struct store *s, struct value *ret)
     if (s->to->id == TYPE_TIMESTAMP) { /* only real dates have a moment */
         flags = (flags | TEMPORAL_F_NO_ZERO_IN_DATE) & ~(unsigned)TEMPORAL_F_INVALID_DATES;
     }
-    TRY(cast__to_datetime(s->ctx, s->from, s->v, s->to->decimals, flags, &r));
+    struct sql_type year;
+    TRY(cast__to_datetime(s->ctx, from_of(s, &year), s->v, s->to->decimals, flags, &r));
     ret->t = 0;
     if ((r.cond & TEMPORAL_INVALID) != 0) {
         if ((r.cond & TEMPORAL_OUT_OF_RANGE) != 0) {

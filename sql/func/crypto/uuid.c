@@ -190,8 +190,13 @@ db_err crypto_bind_uuid_bin(BIND_ARGS)
 
 static db_err wrong(struct eval_ctx *ctx, const struct func_call *call, struct slice s)
 {
-    return my_error(ctx->diag, ER_WRONG_VALUE_FOR_TYPE, "string", arena_strdup(ctx->arena, s),
-                    call->def->name);
+    char bytes[CAST_BYTES_TEXT_MAX];
+    const char *shown = arena_strdup(ctx->arena, s);
+    if (!charset_valid(collation_by_id(COLL_UTF8MB4_BIN)->cs, s)) {
+        cast_bytes_text(s, bytes);
+        shown = bytes;
+    }
+    return my_error(ctx->diag, ER_WRONG_VALUE_FOR_TYPE, "string", shown, call->def->name);
 }
 
 /* The time's high part first, so that ids of one time lie together. */

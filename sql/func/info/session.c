@@ -204,6 +204,11 @@ static db_err lock_one(struct eval_ctx *ctx, const struct func_call *call, struc
         return my_error(ctx->diag, ER_USER_LOCK_OVERLONG_NAME, arena_strdup(ctx->arena, name),
                         NAME_CHARS_MAX);
     }
+    if (!charset_valid(collation_by_id(COLL_UTF8MB4_BIN)->cs, name)) {
+        char bytes[CAST_BYTES_TEXT_MAX];
+        cast_bytes_text(name, bytes);
+        return my_error(ctx->diag, ER_USER_LOCK_WRONG_NAME, bytes);
+    }
     if (name.len == 0) {
         return my_error(ctx->diag, ER_USER_LOCK_WRONG_NAME,
                         name.ptr == NULL ? "NULL" : arena_strdup(ctx->arena, name));

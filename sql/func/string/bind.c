@@ -343,6 +343,13 @@ db_err string_bind_base64(BIND_ARGS)
 
 db_err string_bind_quote(BIND_ARGS)
 {
+    if (type_is_string(&args[0].type) && args[0].type.collation == COLL_BINARY) {
+        func__want_valid(&args[0], ctx->connection_collation);
+        call->collation = ctx->connection_collation;
+        call->coercibility = 4;
+        func__result_null(call, func__text(func__chars(&args[0].type) * 2 + 2, call->collation));
+        return ERR_OK;
+    }
     TRY(text_of_first(ctx, call, args));
     set_chars(call, chars_in(&args[0].type, call->collation) * 2 + 2);
     return ERR_OK;
@@ -377,7 +384,9 @@ db_err string_bind_name(BIND_ARGS)
         id = COLL_BINARY;
     }
     call->data = collation_by_id(id);
-    func__result_ascii(ctx, call, NAME_CHARS);
+    (void)ctx;
+    func__result_null(call, func__text(NAME_CHARS, COLL_UTF8MB3_GENERAL_CI));
+    call->collation = COLL_UTF8MB3_GENERAL_CI;
     call->coercibility = 3;
     return ERR_OK;
 }

@@ -82,8 +82,13 @@ db_err temporal_bind_add(BIND_ARGS)
     struct func_arg *amount = &args[p->amount];
     call->data = p;
     want_amount(ctx, amount, p->unit);
+    bool year = date->type.id == TYPE_YEAR && (date->type.flags & TYPE_F_EXPR) == 0;
     if (!type_is_temporal(&date->type)) {
-        func__want_text(ctx, date);
+        if (year) {
+            func__want_datetime(date);
+        } else {
+            func__want_text(ctx, date);
+        }
         func__result_ascii(ctx, call, TEXT_CHARS);
         call->type.id = TYPE_CHAR;
         return ERR_OK;
@@ -173,6 +178,10 @@ db_err temporal_add(EVAL_ARGS)
         }
         if (!fits) {
             overflow(ctx, out, row, is_time ? "time" : "datetime");
+            continue;
+        }
+        if (out->phys == PHYS_STR) { /* of a YEAR */
+            TRY(set_text(ctx, out, row, v, false));
             continue;
         }
         vec_set_i64(out, row, v);
