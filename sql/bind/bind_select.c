@@ -626,10 +626,6 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     if (s->into != NULL && s != b->into_select) {
         return my_error(b->diag, ER_MISPLACED_INTO);
     }
-    if ((s->options & AST_SELECT_SQL_NO_CACHE) != 0) {
-        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
-                        "'SQL_NO_CACHE' is deprecated and will be removed in a future release.");
-    }
     TRY(bind_input(b, &k));
     if (outer != NULL && outer->locking.count != 0) {
         TRY(check_locking(b, &outer->locking, k.root));
