@@ -265,7 +265,7 @@ enum { BULK_AFTER_ROWS = 4096 };
 static bool may_bulk(const struct op_insert *s, const struct exec_ctx *ctx)
 {
     const struct plan_node *n = s->op.node;
-    return ctx->may_bulk && !n->u.insert.reads_target && !n->u.insert.replace &&
+    return ctx->may_bulk && (!n->u.insert.reads_target || s->kept) && !n->u.insert.replace &&
            n->u.insert.update_count == 0 && wanted(s, ctx) == NULL && !table_is_temporary(s->table);
 }
 
@@ -320,25 +320,40 @@ static db_err keep_sources(struct op_insert *s, struct exec_ctx *ctx, const stru
 static db_err write_chunk(struct op_insert *s, struct exec_ctx *ctx, const struct chunk *in)
 {
     size_t width = s->table->column_count;
+    size_t extra = s->op.node->u.insert.source_count;
     struct value *rows = ARENA_ARRAY(ctx->arena, struct value, in->count * width + 1);
+    struct value *sources = ARENA_ARRAY(ctx->arena, struct value, in->count * extra + 1);
     uint32_t n = 0;
-    if (rows == NULL) {
+    if (rows == NULL || sources == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < in->count; i++) {
         TRY(complete_row(s, ctx, in, chunk_row(in, i), &rows[n * width], true));
-        n += s->rows.skip ? 0 : 1;
+        if (!s->rows.skip) {
+            TRY(keep_sources(s, ctx, in, chunk_row(in, i), &sources[n * extra]));
+            n++;
+        }
     }
+    s->sources = sources;
     return n == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, n);
 }
 
 /* The statement's memory is for the source; what is made of a chunk goes with it. */
-static db_err stream_chunks(struct op_insert *s, struct exec_ctx *ctx, struct arena *batch,
-                            struct arena *eval)
+static db_err write_batch(struct op_insert *s, struct exec_ctx *ctx, struct arena *batch,
+                          const struct chunk *in)
 {
     struct arena *statement = ctx->arena;
     s->rows.kept = statement;
     s->rows.rules.values = batch;
+    ctx->arena = batch;
+    db_err err = write_chunk(s, ctx, in);
+    ctx->arena = statement;
+    return err;
+}
+
+static db_err stream_chunks(struct op_insert *s, struct exec_ctx *ctx, struct arena *batch,
+                            struct arena *eval)
+{
     for (;;) {
         struct chunk *in;
         arena_reset(batch);
@@ -347,77 +362,73 @@ static db_err stream_chunks(struct op_insert *s, struct exec_ctx *ctx, struct ar
         if (in == NULL) {
             return ERR_OK;
         }
-        ctx->arena = batch;
-        db_err err = write_chunk(s, ctx, in);
-        ctx->arena = statement;
-        TRY(err);
+        TRY(write_batch(s, ctx, batch, in));
     }
 }
 
-static db_err insert_stream(struct op_insert *s, struct exec_ctx *ctx)
+/* ---- all of the source first: it may read the table that is written ---- */
+
+static db_err take_source(struct op_insert *s, struct exec_ctx *ctx, struct arena *eval)
 {
+    const struct plan_node *n = s->op.node->children[0];
+    struct vector **vectors = ARENA_ARRAY(ctx->arena, struct vector *, n->column_count + 1);
+    if (vectors == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(packed_format_init(&s->format, n->types, n->column_count, ctx->arena));
+    row_store_init(&s->store, ctx, &s->format);
+    for (;;) {
+        struct chunk *in;
+        arena_reset(eval);
+        TRY(op_child_next(&s->op, ctx, 0, &in));
+        if (in == NULL) {
+            s->kept = true;
+            return ERR_OK;
+        }
+        for (uint32_t i = 0; i < n->column_count; i++) {
+            vectors[i] = &in->columns[i];
+        }
+        for (uint32_t i = 0; i < in->count; i++) {
+            TRY(row_store_put(&s->store, ctx, vectors, chunk_row(in, i)));
+        }
+    }
+}
+
+static db_err kept_chunks(struct op_insert *s, struct exec_ctx *ctx, struct arena *batch,
+                          struct arena *eval)
+{
+    const struct plan_node *n = s->op.node->children[0];
+    struct chunk in;
+    TRY(take_source(s, ctx, eval));
+    TRY(chunk_init(&in, n->types, n->column_count, ctx->arena));
+    for (uint64_t at = 0; at < s->store.count; at += in.count) {
+        uint64_t left = s->store.count - at;
+        uint32_t count = left < CHUNK_ROWS ? (uint32_t)left : CHUNK_ROWS;
+        arena_reset(batch);
+        arena_reset(eval);
+        chunk_reset(&in);
+        TRY(row_store_read(&s->store, ctx, at, count, in.columns, in.column_count, 0));
+        in.count = count;
+        TRY(write_batch(s, ctx, batch, &in));
+    }
+    return ERR_OK;
+}
+
+static db_err insert_select(struct op_insert *s, struct exec_ctx *ctx)
+{
+    const struct plan_node *n = s->op.node;
+    bool stream = !n->u.insert.reads_target && !n->u.insert.replace && !n->u.insert.ignore &&
+                  n->u.insert.update_count == 0;
     struct arena batch;
     struct arena eval;
     arena_init(&batch, NULL, ctx->mem, 0);
     arena_init(&eval, NULL, ctx->mem, 0);
     struct saved_arenas saved = exec__enter_arena(ctx, &eval);
-    db_err err = stream_chunks(s, ctx, &batch, &eval);
+    db_err err = stream ? stream_chunks(s, ctx, &batch, &eval) : kept_chunks(s, ctx, &batch, &eval);
     exec__leave_arena(ctx, saved);
     arena_fini(&eval);
     arena_fini(&batch);
     return err;
-}
-
-/* ---- at once ---- */
-
-/* All rows of the source are read before the first is written: it may read the table that is
- * written. */
-static db_err insert_source(struct op_insert *s, struct exec_ctx *ctx)
-{
-    uint32_t cap = 0;
-    uint32_t n = 0;
-    size_t width = s->table->column_count;
-    uint32_t extra = s->op.node->u.insert.source_count;
-    struct value *rows = NULL;
-    struct value *sources = NULL;
-    struct chunk *in;
-    for (;;) {
-        TRY(op_child_next(&s->op, ctx, 0, &in));
-        if (in == NULL) {
-            break;
-        }
-        if (n + in->count > cap) {
-            cap = (n + in->count) * 2;
-            struct value *grown = ARENA_ARRAY(ctx->arena, struct value, cap * width);
-            if (grown == NULL) {
-                return ERR_LIMIT;
-            }
-            struct value *more = ARENA_ARRAY(ctx->arena, struct value, (size_t)cap * extra + 1);
-            if (more == NULL) {
-                return ERR_LIMIT;
-            }
-            if (n != 0) {
-                memcpy(grown, rows, n * width * sizeof(*grown));
-                memcpy(more, sources, (size_t)n * extra * sizeof(*more));
-            }
-            rows = grown;
-            sources = more;
-        }
-        for (uint32_t i = 0; i < in->count; i++) {
-            struct value *row = &rows[n * width];
-            TRY(complete_row(s, ctx, in, chunk_row(in, i), row, true));
-            if (s->rows.skip) {
-                continue;
-            }
-            for (size_t c = 0; c < width; c++) {
-                TRY(value_copy(&row[c], ctx->arena, &row[c]));
-            }
-            TRY(keep_sources(s, ctx, in, chunk_row(in, i), &sources[(size_t)n * extra]));
-            n++;
-        }
-    }
-    s->sources = sources;
-    return n == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, n);
 }
 
 static db_err insert_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
@@ -434,10 +445,7 @@ static db_err insert_next(struct op *op, struct exec_ctx *ctx, struct chunk **re
     if (op->node->children[0]->kind == PLAN_LOAD) {
         return exec__load_rows(s, ctx);
     }
-    const struct plan_node *n = op->node;
-    bool stream = !n->u.insert.reads_target && !n->u.insert.replace && !n->u.insert.ignore &&
-                  n->u.insert.update_count == 0;
-    return stream ? insert_stream(s, ctx) : insert_source(s, ctx);
+    return insert_select(s, ctx);
 }
 
 db_err exec_duplicate(struct exec_ctx *ctx, struct slice key)
@@ -465,6 +473,7 @@ static void insert_close(struct op *op, struct exec_ctx *ctx)
         row_writer_fini(&s->writer);
         s->opened = false;
     }
+    row_store_fini(&s->store);
 }
 
 static const struct op_ops g_insert = {"insert", insert_open, insert_next, insert_rescan,

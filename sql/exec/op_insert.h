@@ -3,6 +3,7 @@
 #define SKEIN_SQL_EXEC_OP_INSERT_H
 
 #include "sql/exec/insert_rows.h"
+#include "sql/exec/row_store.h"
 
 struct op_insert {
     struct op op;
@@ -16,7 +17,10 @@ struct op_insert {
     uint32_t at;                 /* the row being written */
     bool *known;                 /* of rows on their way: by row, then foreign key (fk.h) */
     uint32_t known_max;
-    uint64_t written; /* rows so far */
+    uint64_t written;            /* rows so far */
+    struct packed_format format; /* of `store` */
+    struct row_store store;      /* the source's rows */
+    bool kept;                   /* all of them are there */
     bool opened;
     bool done;
 };

@@ -54,6 +54,16 @@ def insert_select(connection, path):
     return problems_of(connection, "u", ROWS), "%d rows" % count
 
 
+def from_itself(connection, path):
+    """All of the source is read before the first row is written."""
+    ask(connection, "CREATE TABLE x " + TABLE)
+    ask(connection, "INSERT INTO x SELECT * FROM t")
+    count = ask(connection, "INSERT INTO x SELECT id + %d, n, CONCAT(s, 'x'), d FROM x" % ROWS)
+    passed = ask(connection, "INSERT IGNORE INTO x SELECT id + 1, n, CONCAT(s, 'y'), d FROM x WHERE id >= %d" % (2 * ROWS - 5))
+    wrong = [] if count == ROWS and passed == 1 else ["%d rows, then %d" % (count, passed)]
+    return problems_of(connection, "x", 2 * ROWS + 1) + wrong, "%d rows" % count
+
+
 def duplicate(connection, path):
     ask(connection, "CREATE TABLE v " + TABLE)
     ask(connection, "INSERT INTO v VALUES (%d, 1, 'x', 1)" % (ROWS - 5))
@@ -154,7 +164,7 @@ def main():
             q.execute("SET GLOBAL local_infile = 1")
         connection = connect(node)
         took = timed(report, "from_client", from_client, connection, path)
-        for test in (insert_select, duplicate, passed_over):
+        for test in (insert_select, from_itself, duplicate, passed_over):
             timed(report, test.__name__, test, connection, path)
         for number in range(1, args.cycles + 1):
             ask(connect(node), "SET GLOBAL local_infile = 1")
