@@ -245,6 +245,14 @@ def check_oracle(servers, oracle, g, log):
     return count
 
 
+def change_all(server, others, g, log):
+    """A change, by the first session; what is of the session itself, by all."""
+    log.append(g.change())
+    server.change(log[-1])
+    for s in others if isinstance(log[-1], Everywhere) else []:
+        s.change(log[-1])
+
+
 def check_pushdown(servers, g, log):
     """servers[0] runs all of a query itself; each of the others asks for parts of it elsewhere."""
     count = 0
@@ -257,8 +265,7 @@ def check_pushdown(servers, g, log):
             if got != wanted and not open_error(got, wanted):
                 differ("with fragments at other nodes another answer than without", [sql], got, wanted)
     for _ in range(CHANGES_PER_SEED):
-        log.append(g.change())
-        servers[0].change(log[-1])
+        change_all(servers[0], servers[1:], g, log)
     return count
 
 
@@ -288,11 +295,7 @@ def check_plans(server, others, g, log):
                 if got[0] == "error" and wanted[0] != "error" and got[1] not in OPEN_ERRORS and not ("spill" in how and got[1] == TOO_LITTLE):
                     differ("another plan, an error: " + how, [text], got, wanted)
         for _ in range(CHANGES_PER_SEED // ROUNDS_PER_SEED):
-            log.append(g.change())
-            server.change(log[-1])
-            if isinstance(log[-1], Everywhere):
-                for s in others:
-                    s.change(log[-1])
+            change_all(server, others, g, log)
         if n % 2 == 0:
             for t in g.tables:
                 server.ask("ANALYZE TABLE " + t.name)
