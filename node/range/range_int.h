@@ -184,9 +184,10 @@ struct replica {
     struct replica_info info; /* guarded by info_lock */
 
     /* Upkeep's, in terms of written_bytes. */
-    uint64_t looked_at; /* when the size was last asked for */
-    uint64_t flushed;   /* what is in files for certain */
-    uint64_t mark;      /* becomes `flushed` once mark_index is durable */
+    uint64_t looked_at;   /* when the size was last asked for */
+    uint64_t looked_term; /* and in which term of the lease */
+    uint64_t flushed;     /* what is in files for certain */
+    uint64_t mark;        /* becomes `flushed` once mark_index is durable */
     uint64_t mark_index;
     bool look_again; /* too large even after a split */
 

@@ -197,6 +197,7 @@ static void split_in_two(struct replica *r, struct size_job *j)
     if (j->err != ERR_OK) {
         LOG_WARN("range.split.failed", F_U64("range", r->id), F_ERR(j->err),
                  F_STR("reason", diag.text));
+        r->look_again = true;
         return;
     }
     LOG_INFO("range.split", F_U64("range", r->id), F_U64("new_range", id), F_U64("size", j->size));
@@ -211,11 +212,14 @@ static void split_if_large(struct replica *r)
 {
     struct range_store *rs = r->rs;
     uint64_t written = atomic_load(&r->written_bytes);
-    if (r->id == RANGE_ID_META || atomic_load(&r->lease_term) == 0 ||
-        (written - r->looked_at < rs->opts.range_size_max / 16 && !r->look_again)) {
+    uint64_t term = atomic_load(&r->lease_term);
+    bool fresh = term != r->looked_term; /* who led it before may have been about to split it */
+    if (r->id == RANGE_ID_META || term == 0 ||
+        (written - r->looked_at < rs->opts.range_size_max / 16 && !r->look_again && !fresh)) {
         return;
     }
     r->looked_at = written;
+    r->looked_term = term;
     r->look_again = false;
     struct size_job j = {.r = r};
     arena_init(&j.arena, NULL, NULL, 0);

@@ -47,12 +47,16 @@ static db_err fragment_open(struct op *op, struct exec_ctx *ctx)
 
 static db_err run_here(struct op_fragment *s, struct exec_ctx *ctx, const struct storage_span *span)
 {
-    ctx->span_node = s->plan->scan;
-    ctx->span = *span;
     if (s->here == NULL) {
         TRY(exec_build(ctx, s->plan->root, &s->here));
     }
+    const struct plan_node *outer = ctx->span_node;
+    struct storage_span outer_span = ctx->span;
+    ctx->span_node = s->plan->scan;
+    ctx->span = *span;
     db_err err = s->here_open ? op_rescan(s->here, ctx) : op_open(s->here, ctx);
+    ctx->span_node = outer; /* the whole, if it is run later, has the same scan with all its keys */
+    ctx->span = outer_span;
     s->here_open = true;
     s->here_runs = err == ERR_OK;
     return err;

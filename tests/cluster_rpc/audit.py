@@ -19,8 +19,8 @@ sys.path.insert(0, HERE)
 
 import pymysql  # noqa: E402
 import linear  # noqa: E402
-from basic import FIRST_TABLE, key_of  # noqa: E402
 from cluster import Cluster  # noqa: E402
+from keys import FIRST_TABLE, key_of  # noqa: E402
 from workload import DATABASE, Inserts, Ledger, Registers, Snapshots, Transfers, audit, prepare  # noqa: E402
 
 GAP_LIMIT_S = 3.0
@@ -33,7 +33,7 @@ def split_tables(cluster, rand):
     for table in TABLES:
         cluster.split(key_of(table))
         cluster.split(key_of(table, 60))
-        cluster.split(key_of(table) + "01%016x" % (0x8000000000000000 + 1000))
+        cluster.split(key_of(table, 1000, wide=True))
     cluster.wait_replicated()
     for i in sorted(cluster.ranges()):
         if i != 1:

@@ -14,6 +14,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 
 import pymysql  # noqa: E402
 from cluster import Cluster  # noqa: E402
+from keys import FIRST_TABLE, key_of  # noqa: E402
 
 DATABASE = "basic_test"
 
@@ -37,15 +38,6 @@ def expect(wanted, got, what):
     if wanted != got:
         raise AssertionError("%s: wanted %r, got %r" % (what, wanted, got))
 
-
-def key_of(table, at=None):
-    """The hex key of a table (the cluster gives ids from FIRST_TABLE on), or of its row with that INT key; docs/formats/key.md."""
-    assert 240 <= table < 2288
-    key = "02%02x%02x" % (241 + (table - 240) // 256, (table - 240) % 256)
-    return key if at is None else key + "01%08x" % (0x80000000 + at)
-
-
-FIRST_TABLE = 1001
 
 
 def metric(node, name):
@@ -367,7 +359,9 @@ class Basic:
             rows = ",".join("(%d,%d,'text %d')" % (i, i % 37, i % 101) for i in range(first, first + 1000))
             run(writer, "INSERT INTO f VALUES " + rows)
         queries = ["SELECT COUNT(*), SUM(id), AVG(a), MIN(b), MAX(b) FROM f", "SELECT a, COUNT(*), SUM(id) FROM f GROUP BY a",
-                   "SELECT id, b FROM f WHERE b LIKE '%7' ORDER BY b, id LIMIT 20", "SELECT id FROM f WHERE a = 5"]
+                   "SELECT id, b FROM f WHERE b LIKE '%7' ORDER BY b, id LIMIT 20", "SELECT id FROM f WHERE a = 5",
+                   "WITH RECURSIVE w (id, d) AS (SELECT id, 0 FROM f WHERE id % 1000 = 5 UNION SELECT t.id, d + 1 FROM w JOIN f t ON "
+                   "t.id + 0 = w.id + 700 WHERE d < 4) SELECT COUNT(*), SUM(d), MAX(id) FROM w"]
         run(writer, "SET skein_pushdown = OFF")
         wanted = [run(writer, q) for q in queries]
         stop = threading.Event()

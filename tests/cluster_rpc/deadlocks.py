@@ -10,7 +10,8 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from basic import DATABASE, FIRST_TABLE, Basic, error_of, expect, key_of, main, run  # noqa: E402
+from basic import DATABASE, Basic, error_of, expect, main, run  # noqa: E402
+from keys import FIRST_TABLE, key_of  # noqa: E402
 
 TABLES = ("da", "dg", "rl")
 

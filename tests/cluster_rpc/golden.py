@@ -22,7 +22,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 
 import pymysql  # noqa: E402
 import run as golden  # noqa: E402
-from basic import FIRST_TABLE, key_of  # noqa: E402
+from keys import FIRST_TABLE, key_of  # noqa: E402
 from cluster import Cluster  # noqa: E402
 
 DEATHS = ["ddl/create_table", "dml/insert", "dml/update", "query/joins", "txn/basic", "txn/isolation"]

@@ -9,6 +9,7 @@ import threading
 import time
 
 import pymysql
+from keys import FIRST_TABLE, key_of
 
 ACCOUNTS = 200
 START_BALANCE = 1000
@@ -128,11 +129,11 @@ class Inserts(Worker):
 
 
 def split_key(rand):
-    """A key between rows of one of the tables (docs/formats/key.md); their ids are among the first of a new directory."""
-    table = "02%02x01" % rand.randint(1, 8)
+    """A key between rows of one of the three tables."""
+    table = FIRST_TABLE + rand.randrange(4)
     if rand.random() < 0.5:
-        return table + "%08x" % (0x80000000 + rand.randrange(ACCOUNTS))
-    return table + "%016x" % (0x8000000000000000 + rand.randrange(1, 100000))
+        return key_of(table, rand.randrange(ACCOUNTS))
+    return key_of(table, rand.randrange(1, 100000), wide=True)
 
 
 def split_ranges(node, count, seed, seconds, stop):

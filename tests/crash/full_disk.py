@@ -12,6 +12,7 @@ import time
 
 import pymysql
 
+from keys import FIRST_TABLE, key_of
 from node import StartFailed
 
 DISK_SIZE = 700 << 20
@@ -141,9 +142,9 @@ class Case:
             connection.close()
 
     def split(self):
-        """Between the rows and those far off. The id of the table is one of the first of a new directory (docs/formats/key.md)."""
-        for table in range(1, 16):
-            self.node.http("/range/split?key=02%02x01%016x" % (table, (1 << 63) + FAR // 2), b"", 10)
+        """Between the rows and those far off."""
+        for table in range(FIRST_TABLE, FIRST_TABLE + 8):
+            self.node.http("/range/split?key=" + key_of(table, FAR // 2, wide=True), b"", 10)
 
     def start_writers(self):
         self.writers = [Writer(self.node, i, self.acknowledged) for i in range(len(self.acknowledged))]

@@ -1,8 +1,8 @@
 """kill -9 in a loop under load, an audit after each restart. A cycle is one test. Prints a line per cycle; see run.sh."""
 import sys
 
-import audit
-import driver
+import driver  # first: it knows where tests/lib is
+import audit  # noqa: E402
 
 
 def cycle(node, ledger, number, seconds, args):

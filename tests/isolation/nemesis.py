@@ -2,6 +2,8 @@
 import threading
 import time
 
+from keys import FIRST_TABLE, key_of
+
 
 class Nemesis(threading.Thread):
     """Splits ranges, moves leases, kills nodes."""
@@ -16,10 +18,8 @@ class Nemesis(threading.Thread):
         self.done[what] = self.done.get(what, 0) + 1
 
     def split(self):
-        table, index = self.rand.randint(1001, 1015), self.rand.randint(1, 2)  # docs/formats/key.md
-        key = "02%02x%02x%02x%08x" % (241 + (table - 240) // 256, (table - 240) % 256, index,
-                                      0x80000000 + self.rand.randrange(1, 60))
-        if not self.cluster.split(key):
+        table, at = FIRST_TABLE + self.rand.randrange(15), self.rand.randrange(1, 60)
+        if not self.cluster.split(key_of(table, at, index=self.rand.randint(1, 2))):
             self.count("splits")
 
     def move(self):

@@ -31,6 +31,7 @@ import binary  # noqa: E402
 from statements import Generator  # noqa: E402
 from wide import Binary, Everywhere, Wide  # noqa: E402
 from cluster import Cluster  # noqa: E402
+from keys import FIRST_TABLE, key_of  # noqa: E402
 from node import Node  # noqa: E402
 
 TEMPORAL = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
@@ -382,8 +383,8 @@ def run(args, address, cluster=None):
 def in_pieces(args):
     """Three nodes; the tables to come lie in ranges of a few rows, led by all of them."""
     with Cluster(args.binary, args.nodes) as cluster:
-        for table in range(1, 150):
-            cluster.split("02%02x0180000003" % table, 1)
+        for table in range(FIRST_TABLE, FIRST_TABLE + 150):
+            cluster.split(key_of(table, 3), 1)
         cluster.wait_replicated()
         for i, r in enumerate(sorted(cluster.ranges())):
             if r != 1:
