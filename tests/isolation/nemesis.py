@@ -2,6 +2,7 @@
 import threading
 import time
 
+import driver  # noqa: F401 it knows where tests/lib is
 from keys import FIRST_TABLE, key_of
 
 
