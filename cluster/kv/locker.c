@@ -77,6 +77,7 @@ static db_err lock_some(struct ctxn *t, const struct slice *keys, size_t count,
 {
     struct attempt at;
     struct resolver resolver;
+    uint64_t began_ns = clock_mono_ns();
     attempt_init(&at, t->env->router);
     resolver_init(&resolver, t->env, &t->met);
     for (;;) {
@@ -91,7 +92,7 @@ static db_err lock_some(struct ctxn *t, const struct slice *keys, size_t count,
         req.keys = keys;
         req.count = in_range(keys, count, route.loc.end);
         req.own_ts = t->start_ts;
-        req.lock_wait_ms = ctxn_lock_wait_ms(t);
+        req.lock_wait_ms = ctxn_lock_wait_left_ms(t, began_ns);
         ASSERT(req.count > 0);
         db_err err = route.kv->ops->lock(route.kv, &req, diag, &reply, &resp);
         if (err == ERR_OK) {

@@ -172,6 +172,7 @@ static db_err fetch_page(struct cluster_scan *s, struct diag *diag)
     struct resolver resolver;
     struct follower f = {0};
     bool locks = s->opts.mode != STORAGE_READ_PLAIN;
+    uint64_t began_ns = locks ? clock_mono_ns() : 0;
     attempt_init(&at, t->env->router);
     resolver_init(&resolver, t->env, &s->met);
     if (s->page.used > PAGE_KEEP) {
@@ -197,7 +198,7 @@ static db_err fetch_page(struct cluster_scan *s, struct diag *diag)
                                   .lock = kv_mode_of(s->opts.mode),
                                   .gaps = s->gaps,
                                   .wait = kv_wait_of(s->opts.wait),
-                                  .lock_wait_ms = ctxn_lock_wait_ms(t)};
+                                  .lock_wait_ms = locks ? ctxn_lock_wait_left_ms(t, began_ns) : 0};
         bounds_in(s, &route.loc, &req.start, &req.end);
         if (locks) {
             TRY(ctxn_note_span(t, &route.loc, &span));

@@ -156,6 +156,7 @@ static db_err try_1pc(struct one_phase *o, struct diag *diag)
     struct attempt at;
     struct resolver resolver;
     struct intents_met met = {0};
+    uint64_t began_ns = clock_mono_ns();
     attempt_init(&at, c->env->router);
     resolver_init(&resolver, c->env, &met);
     while (!o->done) {
@@ -174,7 +175,7 @@ static db_err try_1pc(struct one_phase *o, struct diag *diag)
                                       .start_ts = c->start_ts,
                                       .lock_term = commit_lock_term(c, 0, c->count),
                                       .try_1pc = true,
-                                      .lock_wait_ms = ctxn_lock_wait_ms(c->t),
+                                      .lock_wait_ms = ctxn_lock_wait_left_ms(c->t, began_ns),
                                       .shared_term = shared_term,
                                       .fences = c->t->fences,
                                       .retried_above = o->doubt ? o->above : 0};

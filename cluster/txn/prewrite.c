@@ -298,6 +298,7 @@ static db_err prewrite_some(struct commit *c, struct commit_group *g, size_t fir
     struct attempt at;
     struct resolver resolver;
     struct intents_met met = {0};
+    uint64_t began_ns = clock_mono_ns();
     attempt_init(&at, c->env->router);
     resolver_init(&resolver, c->env, &met);
     for (;;) {
@@ -317,7 +318,7 @@ static db_err prewrite_some(struct commit *c, struct commit_group *g, size_t fir
                                       .async_commit = c->async,
                                       .secondaries = primary && c->async ? c->secondaries : NULL,
                                       .secondary_count = primary && c->async ? c->count - 1 : 0,
-                                      .lock_wait_ms = ctxn_lock_wait_ms(c->t),
+                                      .lock_wait_ms = ctxn_lock_wait_left_ms(c->t, began_ns),
                                       .fences = c->t->fences};
         g->started = true;
         db_err err = route.kv->ops->prewrite(route.kv, &req, &g->diag, &reply, &resp);

@@ -13,6 +13,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/clock.h"
 #include "base/list.h"
 #include "base/loop.h"
 #include "cluster/route/route.h"
@@ -169,6 +170,15 @@ static inline uint32_t ctxn_lock_wait_ms(const struct ctxn *t)
 {
     return t->opts.lock_wait_timeout_ms != 0 ? t->opts.lock_wait_timeout_ms
                                              : TXN_LOCK_WAIT_DEFAULT_MS;
+}
+
+/* What is left of a wait for a lock that began then: a lease that moves meanwhile does not begin it
+ * anew. At least 1. */
+static inline uint32_t ctxn_lock_wait_left_ms(const struct ctxn *t, uint64_t began_ns)
+{
+    uint32_t all = ctxn_lock_wait_ms(t);
+    uint64_t gone = (clock_mono_ns() - began_ns) / NS_PER_MS;
+    return gone < all ? all - (uint32_t)gone : 1;
 }
 
 /* Before row locks are asked for in a range, so that they are given back whatever comes of it. */
