@@ -133,7 +133,8 @@ know).
 - INSERT ... SELECT and CREATE TABLE ... SELECT read their source in the snapshot, without locks, below SERIALIZABLE.
 - Entries of indexes that are not unique wait for gap locks in their statement for the first 1,024 of a transaction, then in the commit, which
   may answer 1205 or 1213 for them.
-- Locks of gaps are in the memory of a range's leader, like row locks. When it dies the commit of a transaction that relied on them fails (1213).
+- Locks of gaps are in the memory of a range's leader, like row locks. When it dies the commit of a transaction that relied on them fails (1213). A merge of
+  two ranges can have that effect for locks that came to be under different leaders.
 - `performance_schema.data_locks` and `data_lock_waits` are not built.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
 """
