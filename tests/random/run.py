@@ -66,7 +66,13 @@ def rows_of(rows, ordered, folded, loose):
     return rows if ordered else collections.Counter(rows)
 
 
+class TimeUp(Exception):
+    """The rest of the seed is not asked."""
+
+
 class Server:
+    end = float("inf")  # of the run
+
     def __init__(self, address, schema):
         host, port = address.rsplit(":", 1)
         self.address = (host, int(port))
@@ -99,6 +105,8 @@ class Server:
 
     def ask(self, sql, ordered=False, folded=False):
         """('rows', Counter or list) or ('error', number); of several statements the last one's"""
+        if time.monotonic() > self.end:
+            raise TimeUp()
         try:
             if isinstance(sql, Binary):
                 return ("rows", rows_of(binary.run(self.c, sql.text, sql.literals), ordered, folded, bool(sql.literals)))
@@ -334,6 +342,10 @@ def one_seed(kind, seed, server, oracle, others=(), plans=False):
             log.append(g.change())
             server.change(log[-1])
         return count
+    except TimeUp:
+        for s in [server] + list(others):
+            s.change("ROLLBACK")
+        return 0
     except Failure as f:
         changes = [x for c in log for x in (c if isinstance(c, list) else [c])]
         raise Failure("seed %d: %s\n  tables:\n    %s\n  changes:\n    %s" % (
@@ -358,6 +370,8 @@ def run(args, address, cluster=None):
     oracle = Server(args.oracle, schema) if args.oracle else None
     first = args.seed if args.seed is not None else random.SystemRandom().randrange(10**9)
     end = time.monotonic() + args.seconds
+    if not args.once:
+        server.end = end
     seeds = statements = failed = 0
     while time.monotonic() < end and failed < args.failures:
         try:
