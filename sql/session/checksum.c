@@ -11,6 +11,7 @@
 
 #include "base/scope.h"
 #include "sql/charset/charset.h"
+#include "sql/session/own_query.h"
 #include "sql/types/temporal.h"
 
 enum { FIELD_MAX = 256 };
@@ -274,51 +275,24 @@ static db_err add_rows(struct sql_sink *sink, const struct sql_rows *rows)
     return ERR_OK;
 }
 
-static db_err no_columns(struct sql_sink *sink, const struct sql_column *columns, uint32_t count)
-{
-    (void)sink, (void)columns, (void)count;
-    return ERR_OK;
-}
-
-static db_err done(struct sql_sink *sink, const struct sql_status *status, bool more)
-{
-    (void)sink, (void)status, (void)more;
-    return ERR_OK;
-}
-
-static db_err failed(struct sql_sink *sink, const struct diag *diag)
-{
-    (void)sink, (void)diag;
-    return ERR_SQL;
-}
-
-static db_err quote(struct buf *out, struct slice name)
-{
-    TRY(buf_append_u8(out, '`'));
-    for (size_t i = 0; i < name.len; i++) {
-        TRY(name.ptr[i] == '`' ? buf_append_u8(out, '`') : ERR_OK);
-        TRY(buf_append_u8(out, name.ptr[i]));
-    }
-    return buf_append_u8(out, '`');
-}
-
 static db_err query_of(const struct checksum *c, struct buf *out)
 {
     TRY(buf_printf(out, "SELECT "));
     for (uint32_t i = 0; i < c->count; i++) {
         TRY(i == 0 ? ERR_OK : buf_append_u8(out, ','));
-        TRY(quote(out, c->columns[i]->name));
+        TRY(buf_append_quoted(out, c->columns[i]->name, '`'));
     }
     TRY(buf_printf(out, " FROM "));
-    TRY(quote(out, c->table->schema_name));
+    TRY(buf_append_quoted(out, c->table->schema_name, '`'));
     TRY(buf_append_u8(out, '.'));
-    return quote(out, c->table->name);
+    return buf_append_quoted(out, c->table->name, '`');
 }
 
 db_err checksum_table(struct statement *st, const struct table_def *t, uint64_t *ret_sum)
 {
     enum { QUERY_MAX = 16 * 1024 * 1024 };
-    static const struct sql_sink_ops ops = {no_columns, add_rows, done, done, failed, NULL};
+    static const struct sql_sink_ops ops = {own_query__columns, add_rows,          own_query__done,
+                                            own_query__done,    own_query__failed, NULL};
     struct sql_session *s = st->session;
     struct checksum c = {.sink = {.ops = &ops}, .table = t};
     SCOPE_BUF(sql, QUERY_MAX);

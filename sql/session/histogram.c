@@ -10,9 +10,12 @@
  * histogram_generation_max_mem_size allows. Text is cut to 42 characters, as in MySQL. */
 #include "sql/session/histogram.h"
 
+#include <stdio.h>
+
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "sql/session/own_query.h"
 #include "base/scope.h"
 
 enum { TEXT_CHARS = 42, BUCKETS_DEFAULT = 100, BUCKETS_MAX = 1024, BYTES_OF_A_VALUE = 256 };
@@ -31,12 +34,6 @@ struct gather {
 };
 
 /* ---- reading ---- */
-
-static db_err no_columns(struct sql_sink *sink, const struct sql_column *columns, uint32_t count)
-{
-    (void)sink, (void)columns, (void)count;
-    return ERR_OK;
-}
 
 static db_err take_rows(struct sql_sink *sink, const struct sql_rows *rows)
 {
@@ -69,28 +66,6 @@ static db_err take_rows(struct sql_sink *sink, const struct sql_rows *rows)
     return ERR_OK;
 }
 
-static db_err done(struct sql_sink *sink, const struct sql_status *status, bool more)
-{
-    (void)sink, (void)status, (void)more;
-    return ERR_OK;
-}
-
-static db_err failed(struct sql_sink *sink, const struct diag *diag)
-{
-    (void)sink, (void)diag;
-    return ERR_SQL;
-}
-
-static db_err quote(struct buf *out, struct slice name)
-{
-    TRY(buf_append_u8(out, '`'));
-    for (size_t i = 0; i < name.len; i++) {
-        TRY(name.ptr[i] == '`' ? buf_append_u8(out, '`') : ERR_OK);
-        TRY(buf_append_u8(out, name.ptr[i]));
-    }
-    return buf_append_u8(out, '`');
-}
-
 static db_err query_of(const struct table_def *t, const struct column_def *c, double share,
                        struct buf *out)
 {
@@ -99,14 +74,14 @@ static db_err query_of(const struct table_def *t, const struct column_def *c, do
     TRY(buf_append_slice(out, number ? SLICE_LIT("SELECT CAST(")
                               : text ? SLICE_LIT("SELECT LEFT(")
                                      : SLICE_LIT("SELECT (")));
-    TRY(quote(out, c->name));
+    TRY(buf_append_quoted(out, c->name, '`'));
     TRY(number ? buf_append_slice(out, SLICE_LIT(" AS UNSIGNED)"))
         : text ? buf_printf(out, ", %d)", (int)TEXT_CHARS)
                : buf_append_u8(out, ')'));
     TRY(buf_append_slice(out, SLICE_LIT(" AS v, COUNT(*) FROM ")));
-    TRY(quote(out, t->schema_name));
+    TRY(buf_append_quoted(out, t->schema_name, '`'));
     TRY(buf_append_u8(out, '.'));
-    TRY(quote(out, t->name));
+    TRY(buf_append_quoted(out, t->name, '`'));
     if (share < 1) {
         TRY(buf_printf(out, " WHERE RAND() < %.6f", share));
     }
@@ -116,7 +91,8 @@ static db_err query_of(const struct table_def *t, const struct column_def *c, do
 static db_err read_column(struct statement *st, const struct table_def *t,
                           const struct column_def *c, double share, struct gather *g)
 {
-    static const struct sql_sink_ops ops = {no_columns, take_rows, done, done, failed, NULL};
+    static const struct sql_sink_ops ops = {own_query__columns, take_rows,         own_query__done,
+                                            own_query__done,    own_query__failed, NULL};
     struct sql_session *s = st->session;
     struct slice text;
     SCOPE_BUF(sql, 16 * 1024);

@@ -9,6 +9,7 @@
 
 #include "base/scope.h"
 #include "sql/charset/charset.h"
+#include "sql/session/own_query.h"
 #include "sql/types/compare.h"
 
 enum { ENTRIES_MAX = 2000000 };
@@ -69,40 +70,12 @@ static db_err count_rows(struct sql_sink *sink, const struct sql_rows *rows)
     return ERR_OK;
 }
 
-static db_err no_columns(struct sql_sink *sink, const struct sql_column *columns, uint32_t count)
-{
-    (void)sink, (void)columns, (void)count;
-    return ERR_OK;
-}
-
-static db_err done(struct sql_sink *sink, const struct sql_status *status, bool more)
-{
-    (void)sink, (void)status, (void)more;
-    return ERR_OK;
-}
-
-static db_err failed(struct sql_sink *sink, const struct diag *diag)
-{
-    (void)sink, (void)diag;
-    return ERR_SQL;
-}
-
-static db_err quote(struct buf *out, struct slice name)
-{
-    TRY(buf_append_u8(out, '`'));
-    for (size_t i = 0; i < name.len; i++) {
-        TRY(name.ptr[i] == '`' ? buf_append_u8(out, '`') : ERR_OK);
-        TRY(buf_append_u8(out, name.ptr[i]));
-    }
-    return buf_append_u8(out, '`');
-}
-
 static db_err parts_text(const struct table_def *t, const struct index_def *ix, bool order,
                          struct buf *out)
 {
     for (uint32_t i = 0; i < ix->part_count; i++) {
         TRY(i == 0 ? ERR_OK : buf_append_u8(out, ','));
-        TRY(quote(out, t->columns[ix->parts[i].column].name));
+        TRY(buf_append_quoted(out, t->columns[ix->parts[i].column].name, '`'));
         TRY(order && ix->parts[i].descending ? buf_append_slice(out, SLICE_LIT(" DESC")) : ERR_OK);
     }
     return ERR_OK;
@@ -113,12 +86,12 @@ static db_err query_of(const struct table_def *t, const struct index_def *ix, st
     TRY(buf_append_slice(out, SLICE_LIT("SELECT ")));
     TRY(parts_text(t, ix, false, out));
     TRY(buf_append_slice(out, SLICE_LIT(" FROM ")));
-    TRY(quote(out, t->schema_name));
+    TRY(buf_append_quoted(out, t->schema_name, '`'));
     TRY(buf_append_u8(out, '.'));
-    TRY(quote(out, t->name));
+    TRY(buf_append_quoted(out, t->name, '`'));
     if (!ix->invisible) {
         TRY(buf_append_slice(out, SLICE_LIT(" FORCE INDEX (")));
-        TRY(quote(out, ix->name));
+        TRY(buf_append_quoted(out, ix->name, '`'));
         TRY(buf_append_u8(out, ')'));
     }
     TRY(buf_append_slice(out, SLICE_LIT(" ORDER BY ")));
@@ -142,7 +115,8 @@ static void scale(struct sql_session *s, const struct table_def *t, struct count
 static db_err count_index(struct statement *st, const struct table_def *t,
                           const struct index_def *ix, uint64_t *distinct)
 {
-    static const struct sql_sink_ops ops = {no_columns, count_rows, done, done, failed, NULL};
+    static const struct sql_sink_ops ops = {own_query__columns, count_rows,        own_query__done,
+                                            own_query__done,    own_query__failed, NULL};
     struct sql_session *s = st->session;
     struct count c = {.sink = {.ops = &ops}, .parts = ix->part_count, .distinct = distinct};
     struct slice text;
