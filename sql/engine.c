@@ -152,6 +152,9 @@ db_err sql_engine_find_account(struct sql_engine *engine, struct slice user, str
     snprintf(ret_account->plugin, sizeof(ret_account->plugin), "%s", a->plugin);
     memcpy(ret_account->auth_string, a->auth, a->auth_len);
     ret_account->auth_string_len = a->auth_len;
+    memcpy(ret_account->old_auth_string, a->old_auth, a->old_auth_len);
+    ret_account->old_auth_string_len = a->old_auth_len;
+    ret_account->counts_failures = a->failed_logins != 0 && a->lock_days != 0;
     snprintf(ret_account->host_pattern, sizeof(ret_account->host_pattern), "%s", a->host);
     ret_account->anonymous = u->user.len == 0;
     ret_account->require_tls = a->tls != ACCOUNT_TLS_NONE;
@@ -161,6 +164,23 @@ db_err sql_engine_find_account(struct sql_engine *engine, struct slice user, str
     ret_account->loopback_only = a->developer;
     acl_release(acl);
     return ERR_OK;
+}
+
+db_err sql_engine_note_login(struct sql_engine *engine, struct slice user,
+                             struct slice host_pattern, bool right, struct diag *diag,
+                             struct sql_login_block *ret_block)
+{
+    struct login_block b = {.blocked = false};
+    const struct acl *acl = accounts_acquire(engine->accounts);
+    const struct acl_user *u = acl_find(acl, user, host_pattern);
+    db_err err =
+        u == NULL ? ERR_OK : accounts_note_login(engine->accounts, &u->account, right, diag, &b);
+    acl_release(acl);
+    if (err == ERR_OK) {
+        *ret_block = (struct sql_login_block){
+            .days = b.blocked ? b.days : 0, .days_left = b.days_left, .failures = b.failures};
+    }
+    return err;
 }
 
 db_err sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool connection,

@@ -254,17 +254,30 @@ struct sql_account {
     char auth_string[SQL_AUTH_STRING_MAX]; /* as in mysql.user.authentication_string, "" = no
                                               password */
     size_t auth_string_len;
-    char host_pattern[256]; /* the host part that matched */
-    bool anonymous;         /* the account's user is '' */
+    char old_auth_string[SQL_AUTH_STRING_MAX]; /* a second password, likewise */
+    size_t old_auth_string_len;                /* 0: there is none */
+    char host_pattern[256];                    /* the host part that matched */
+    bool anonymous;                            /* the account's user is '' */
     bool require_tls;
     bool require_certificate; /* of the client: none is ever asked for, so nobody gets in */
     bool locked;              /* 3118 */
     bool password_expired;
-    bool loopback_only; /* developer mode's password-less root */
+    bool counts_failures; /* sql_engine_note_login wants to know of each log-in */
+    bool loopback_only;   /* developer mode's password-less root */
 };
 /* The account that (user, host) maps to, MySQL's sorting rules. May park. */
 MUST_USE db_err sql_engine_find_account(struct sql_engine *engine, struct slice user,
                                         struct slice host, struct diag *diag,
                                         struct sql_account *ret_account);
+/* A log-in to the account of (user, host pattern) that has been found, with the right or a wrong
+ * password. ret_block: blocked for so many days after so many failures in a row, -1 for ever; days
+ * 0: it is not blocked (else 3955). May park. */
+struct sql_login_block {
+    int32_t days, days_left;
+    uint32_t failures;
+};
+MUST_USE db_err sql_engine_note_login(struct sql_engine *engine, struct slice user,
+                                      struct slice host_pattern, bool right, struct diag *diag,
+                                      struct sql_login_block *ret_block);
 
 #endif

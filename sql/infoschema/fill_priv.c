@@ -446,35 +446,57 @@ static void flags_of(struct is_rows *r, priv_t privs, priv_t shown)
     }
 }
 
-static db_err attributes(struct is_rows *r, const struct acl_user *u)
+static db_err put_restrictions(const struct acl_user *u, struct buf *out)
 {
-    SCOPE_BUF(out, 1024 * 1024);
-    struct slice a = u->account.attributes;
-    if (a.ptr == NULL && u->restriction_count == 0) {
-        is__null(r);
-        return ERR_OK;
-    }
-    TRY(buf_printf(&out, "{"));
-    if (a.ptr != NULL) {
-        TRY(buf_printf(&out, "\"metadata\": %.*s", SLICE_FMT(a)));
-    }
     for (uint32_t i = 0; i < u->restriction_count; i++) {
         bool first = true;
-        TRY(buf_printf(&out, "%s{\"Database\": ",
-                       i != 0          ? ", "
-                       : a.ptr == NULL ? "\"Restrictions\": ["
-                                       : ", \"Restrictions\": ["));
-        TRY(json_quote(u->restrictions[i].schema, &out));
-        TRY(buf_printf(&out, ", \"Privileges\": ["));
+        TRY(buf_printf(out, "%s{\"Database\": ", i == 0 ? "\"Restrictions\": [" : ", "));
+        TRY(json_quote(u->restrictions[i].schema, out));
+        TRY(buf_printf(out, ", \"Privileges\": ["));
         for (int p = 0; p < PRIV_COUNT; p++) {
             if ((u->restrictions[i].privs & (priv_t)1 << p) != 0) {
-                TRY(buf_printf(&out, "%s\"%s\"", first ? "" : ", ", priv_defs[p].words));
+                TRY(buf_printf(out, "%s\"%s\"", first ? "" : ", ", priv_defs[p].words));
                 first = false;
             }
         }
-        TRY(buf_printf(&out, "]}"));
+        TRY(buf_printf(out, "]}"));
     }
-    TRY(buf_printf(&out, u->restriction_count != 0 ? "]}" : "}"));
+    return buf_printf(out, u->restriction_count != 0 ? "], " : "");
+}
+
+/* Each member ends in ", ". */
+static db_err put_attributes(const struct acl_user *u, struct buf *out)
+{
+    const struct account *a = &u->account;
+    if (a->attributes.ptr != NULL) {
+        TRY(buf_printf(out, "\"metadata\": %.*s, ", SLICE_FMT(a->attributes)));
+    }
+    TRY(put_restrictions(u, out));
+    if (a->failed_logins != 0 || a->lock_days != 0) {
+        TRY(buf_printf(out,
+                       "\"Password_locking\": {\"failed_login_attempts\": %d, "
+                       "\"password_lock_time_days\": %d}, ",
+                       (int)a->failed_logins, (int)a->lock_days));
+    }
+    if (a->old_auth_len != 0) {
+        TRY(buf_printf(out, "\"additional_password\": "));
+        TRY(json_quote(slice_of(a->old_auth, a->old_auth_len), out));
+        TRY(buf_printf(out, ", "));
+    }
+    return ERR_OK;
+}
+
+static db_err attributes(struct is_rows *r, const struct acl_user *u)
+{
+    SCOPE_BUF(out, 1024 * 1024);
+    TRY(buf_printf(&out, "{"));
+    TRY(put_attributes(u, &out));
+    if (out.len == 1) {
+        is__null(r);
+        return ERR_OK;
+    }
+    out.len -= 2;
+    TRY(buf_printf(&out, "}"));
     struct json_syntax why;
     struct json_node *n;
     struct slice document;
@@ -658,6 +680,23 @@ static db_err default_roles(struct is_rows *r, const struct acl_user *u)
 db_err is__fill_mysql_default_roles(struct is_rows *r)
 {
     return each_by_host(r, default_roles);
+}
+
+static db_err password_history(struct is_rows *r, const struct acl_user *u)
+{
+    for (uint32_t i = 0; i < u->past_count; i++) {
+        is__text(r, u->host);
+        is__text(r, u->user);
+        is__time(r, u->past[i].time_us);
+        is__text(r, u->past[i].hash);
+        TRY(is__end(r));
+    }
+    return ERR_OK;
+}
+
+db_err is__fill_mysql_password_history(struct is_rows *r)
+{
+    return each_by_host(r, password_history);
 }
 
 static db_err global_grants(struct is_rows *r, const struct acl_user *u)

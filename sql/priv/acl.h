@@ -59,6 +59,11 @@ struct acl_proxy {
     bool with_grant;
 };
 
+struct acl_past { /* a password of before */
+    uint64_t time_us;
+    struct slice hash;
+};
+
 struct acl_restriction { /* a partial revoke: of what is granted at *.* */
     struct slice schema;
     priv_t privs;
@@ -79,8 +84,9 @@ struct acl_user {
     struct acl_name *default_roles;
     struct acl_proxy *proxies;
     struct acl_restriction *restrictions;
+    struct acl_past *past; /* the newest first */
     uint32_t db_count, table_count, routine_count, role_count, default_role_count, proxy_count,
-        restriction_count;
+        restriction_count, past_count;
 };
 
 struct acl {
@@ -104,6 +110,20 @@ const struct acl *accounts_acquire(struct accounts *a);
 void acl_release(const struct acl *acl); /* NULL is fine */
 /* Another number for every generation published here. One atomic load. */
 uint64_t accounts_generation(const struct accounts *a);
+
+/* ---- log-ins that fail ---- */
+
+struct login_block {
+    bool blocked;
+    uint32_t failures;
+    int32_t days, days_left; /* ACCOUNT_LOCK_FOREVER: for ever */
+};
+/* A log-in with the right or a wrong password, for an account with failed_logins and lock_days.
+ * Counted in the storage, for all nodes: login_lock.c. May park. */
+MUST_USE db_err accounts_note_login(struct accounts *a, const struct account *account, bool right,
+                                    struct diag *diag, struct login_block *ret);
+/* Nothing has failed so far. May park. */
+MUST_USE db_err accounts_forget_failures(struct accounts *a, struct diag *diag);
 
 /* ---- reading a generation ---- */
 
@@ -172,6 +192,10 @@ MUST_USE db_err acl_user_set_default_roles(struct acl_user *u, const struct acl_
 MUST_USE db_err acl_user_set_proxy(struct acl_user *u, const struct acl_name *proxied,
                                    bool with_grant, struct slice grantor);
 bool acl_user_remove_proxy(struct acl_user *u, const struct acl_name *proxied);
+/* The history of passwords: one more; only what may not be used again is kept: the `count` newest
+ * and those since `since_us`. */
+MUST_USE db_err acl_user_add_past(struct acl_user *u, struct slice hash, uint64_t time_us);
+void acl_user_trim_past(struct acl_user *u, uint32_t count, uint64_t since_us);
 /* REVOKE ALL PRIVILEGES, GRANT OPTION: nothing is left but roles. */
 void acl_user_clear(struct acl_user *u);
 

@@ -17,9 +17,17 @@ MUST_USE db_err user__rename_mentions(struct acl_user *u, const struct acl_name 
 bool name__eq(const struct acl_name *a, const struct acl_name *b);
 int name__cmp(struct slice user, struct slice host, struct slice user2, struct slice host2);
 
+struct storage *accounts__storage(struct accounts *a);
+
 /* acl_record.c */
 MUST_USE db_err record__key(const struct acl_user *u, struct buf *key);
 MUST_USE db_err record__encode(const struct acl_user *u, struct buf *value);
+/* login_lock.c: what has failed goes with an account that is dropped, or to its new name. */
+struct storage_txn;
+MUST_USE db_err login_lock__rename(struct storage_txn *txn, const struct acl_user *old,
+                                   const struct acl_user *u);
+MUST_USE db_err login_lock__drop(struct storage_txn *txn, const struct acl_user *u,
+                                 struct diag *diag);
 MUST_USE db_err record__decode(struct slice value, struct acl_user **ret);
 
 #endif

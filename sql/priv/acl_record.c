@@ -90,6 +90,32 @@ static db_err put_account(struct buf *b, const struct account *a)
     return ERR_OK;
 }
 
+/* Only accounts that use one of these have the item. */
+static db_err put_policy(struct buf *b, const struct account *a)
+{
+    size_t mark;
+    if (a->old_auth_len == 0 && a->failed_logins == 0 && a->lock_days == 0) {
+        return ERR_OK;
+    }
+    TRY(item_begin(b, 'P', &mark));
+    TRY(put_text(b, slice_of(a->old_auth, a->old_auth_len)));
+    TRY(put_number(b, (uint32_t)a->failed_logins, 4));
+    TRY(put_number(b, (uint32_t)a->lock_days, 4));
+    TRY(put_number(b, a->lock_epoch, 8));
+    item_end(b, mark);
+    return ERR_OK;
+}
+
+static db_err put_past(struct buf *b, const struct acl_past *p)
+{
+    size_t mark;
+    TRY(item_begin(b, 'h', &mark));
+    TRY(put_number(b, p->time_us, 8));
+    TRY(put_text(b, p->hash));
+    item_end(b, mark);
+    return ERR_OK;
+}
+
 static db_err put_dynamic(struct buf *b, const struct acl_user *u)
 {
     size_t mark;
@@ -170,6 +196,7 @@ db_err record__encode(const struct acl_user *u, struct buf *value)
     TRY(buf_append_u8(value, VERSION));
     TRY(buf_append_u8(value, flags));
     TRY(put_account(value, a));
+    TRY(put_policy(value, a));
     TRY(put_masked(value, 'g', SLICE_EMPTY, u->global));
     TRY(put_dynamic(value, u));
     for (uint32_t i = 0; i < u->db_count; i++) {
@@ -193,6 +220,9 @@ db_err record__encode(const struct acl_user *u, struct buf *value)
     for (uint32_t i = 0; i < u->proxy_count; i++) {
         const struct acl_proxy *p = &u->proxies[i];
         TRY(put_named(value, 'p', &p->proxied, p->with_grant, p->grantor, p->time_us));
+    }
+    for (uint32_t i = 0; i < u->past_count; i++) {
+        TRY(put_past(value, &u->past[i]));
     }
     return ERR_OK;
 }
@@ -358,6 +388,23 @@ static db_err take_named(struct reader *r, uint8_t tag, struct acl_user *u)
     return ERR_OK;
 }
 
+static void take_policy(struct reader *r, struct account *a)
+{
+    struct slice old = take_text(r);
+    take_into(r, old, a->old_auth, sizeof(a->old_auth));
+    a->old_auth_len = (uint16_t)old.len;
+    a->failed_logins = (int32_t)take_number(r, 4);
+    a->lock_days = (int32_t)take_number(r, 4);
+    a->lock_epoch = take_number(r, 8);
+}
+
+static db_err take_past(struct reader *r, struct acl_user *u)
+{
+    uint64_t time_us = take_number(r, 8);
+    struct slice hash = take_text(r);
+    return r->bad ? ERR_CORRUPT : acl_user_add_past(u, hash, time_us);
+}
+
 static db_err take_item(struct acl_user *u, uint8_t tag, struct slice payload)
 {
     struct reader r = {.in = payload};
@@ -383,6 +430,8 @@ static db_err take_item(struct acl_user *u, uint8_t tag, struct slice payload)
         name = take_text(&r);
         err = acl_user_set_restriction(u, name, (priv_t)take_number(&r, 4));
         break;
+    case 'P': take_policy(&r, &u->account); break;
+    case 'h': err = take_past(&r, u); break;
     case 't': err = take_table(&r, u); break;
     case 'r': err = take_routine(&r, u); break;
     case 'R':

@@ -33,6 +33,11 @@ struct acl_change {
     uint32_t dropped_count;
 };
 
+struct storage *accounts__storage(struct accounts *a)
+{
+    return a->storage;
+}
+
 /* ---- generations ---- */
 
 const struct acl *accounts_acquire(struct accounts *a)
@@ -505,7 +510,8 @@ db_err acl_change_rename(struct acl_change *c, struct slice user, struct slice h
     snprintf(u->account.host, sizeof(u->account.host), "%.*s", SLICE_FMT(new_host));
     u->user = slice_str(u->account.user);
     u->host = slice_str(u->account.host);
-    db_err err = drop(c, index_of(c->view, old));
+    db_err err = login_lock__rename(c->txn, old, u);
+    err = err == ERR_OK ? drop(c, index_of(c->view, old)) : err;
     err = err == ERR_OK ? remember(&c->edited, &c->edited_count, u) : err;
     if (err != ERR_OK) {
         user__unref(u);
@@ -548,6 +554,7 @@ static db_err write_all(struct acl_change *c, struct diag *diag)
     uint8_t version[8];
     for (uint32_t i = 0; i < c->dropped_count; i++) {
         TRY(write_user(c, c->dropped[i], true, diag));
+        TRY(login_lock__drop(c->txn, c->dropped[i], diag));
     }
     for (uint32_t i = 0; i < c->edited_count; i++) {
         TRY(write_user(c, c->edited[i], false, diag));

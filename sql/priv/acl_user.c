@@ -200,6 +200,19 @@ static db_err copy_names(struct acl_user *u, const struct acl_user *from)
     return ERR_OK;
 }
 
+static db_err copy_past(struct acl_user *u, const struct acl_user *from)
+{
+    u->past = ARENA_ARRAY(&u->arena, struct acl_past, from->past_count);
+    if (u->past == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < from->past_count; i++, u->past_count++) {
+        u->past[i].time_us = from->past[i].time_us;
+        TRY(arena_copy(&u->arena, from->past[i].hash, &u->past[i].hash));
+    }
+    return ERR_OK;
+}
+
 struct acl_user *user__copy(const struct acl_user *from)
 {
     struct acl_user *u = user__new(&from->account);
@@ -210,7 +223,7 @@ struct acl_user *user__copy(const struct acl_user *from)
     u->dynamic = from->dynamic;
     u->dynamic_grant = from->dynamic_grant;
     if (copy_tables(u, from) != ERR_OK || copy_small(u, from) != ERR_OK ||
-        copy_names(u, from) != ERR_OK) {
+        copy_names(u, from) != ERR_OK || copy_past(u, from) != ERR_OK) {
         user__unref(u);
         return NULL;
     }
@@ -521,6 +534,28 @@ bool acl_user_remove_proxy(struct acl_user *u, const struct acl_name *proxied)
     }
     REMOVE_AT(u->proxies, u->proxy_count, at);
     return true;
+}
+
+/* ---- passwords of before ---- */
+
+db_err acl_user_add_past(struct acl_user *u, struct slice hash, uint64_t time_us)
+{
+    struct slice copy;
+    uint32_t at = 0;
+    TRY(arena_copy(&u->arena, hash, &copy));
+    while (at < u->past_count && u->past[at].time_us > time_us) {
+        at++;
+    }
+    INSERT_AT(u, u->past, u->past_count, at);
+    u->past[at] = (struct acl_past){.time_us = time_us, .hash = copy};
+    return ERR_OK;
+}
+
+void acl_user_trim_past(struct acl_user *u, uint32_t count, uint64_t since_us)
+{
+    while (u->past_count > count && u->past[u->past_count - 1].time_us < since_us) {
+        u->past_count--;
+    }
 }
 
 void acl_user_clear(struct acl_user *u)

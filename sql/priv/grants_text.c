@@ -475,6 +475,18 @@ static db_err put_policy(struct buf *out, const struct account *a)
                                                         : " PASSWORD REQUIRE CURRENT");
 }
 
+static db_err put_lock(struct buf *out, const struct account *a)
+{
+    if (a->failed_logins != 0) {
+        TRY(buf_printf(out, " FAILED_LOGIN_ATTEMPTS %d", (int)a->failed_logins));
+    }
+    if (a->lock_days == ACCOUNT_LOCK_FOREVER) {
+        return put(out, " PASSWORD_LOCK_TIME UNBOUNDED");
+    }
+    return a->lock_days == 0 ? ERR_OK
+                             : buf_printf(out, " PASSWORD_LOCK_TIME %d", (int)a->lock_days);
+}
+
 db_err grants_create_user(const struct acl_user *u, struct buf *out)
 {
     const struct account *a = &u->account;
@@ -492,6 +504,7 @@ db_err grants_create_user(const struct acl_user *u, struct buf *out)
     TRY(put_requirements(out, a));
     TRY(put_limits(out, a));
     TRY(put_policy(out, a));
+    TRY(put_lock(out, a));
     if (a->attributes.ptr != NULL) {
         TRY(put(out, " ATTRIBUTE "));
         TRY(put_text(out, a->attributes));

@@ -4,7 +4,7 @@
  * once every node has read the accounts again. */
 #include <inttypes.h>
 
-#include "base/rand.h"
+#include "base/clock.h"
 #include "base/scope.h"
 #include "sql/priv/grants_text.h"
 #include "sql/session/session_int.h"
@@ -141,11 +141,28 @@ static db_err merge_comment(struct sql_session *s, struct slice text, struct acc
     return merge_attribute(s, patch, a);
 }
 
-static db_err refuse_nonzero(struct sql_session *s, const struct ast_user_option *o,
-                             const char *feature)
+/* FAILED_LOGIN_ATTEMPTS, PASSWORD_LOCK_TIME. What has failed so far does not count any more. */
+static db_err lock_option(struct sql_session *s, const struct ast_user_option *o, struct account *a)
 {
-    return o->is_default || o->number == 0 ? ERR_OK
-                                           : my_error(&s->diag, ER_NOT_SUPPORTED_YET, feature);
+    enum { LOCK_MAX = 32767 };
+    bool attempts = o->kind == AST_UOPT_FAILED_LOGINS;
+    bool forever = !attempts && o->number == UINT64_MAX;
+    if (o->number > LOCK_MAX && !forever) {
+        return my_error(&s->diag, ER_WRONG_VALUE,
+                        attempts ? "FAILED_LOGIN_ATTEMPTS" : "PASSWORD_LOCK_TIME",
+                        arena_printf(&s->stmt_arena, "%" PRIu64, o->number));
+    }
+    *(attempts ? &a->failed_logins : &a->lock_days) =
+        forever ? ACCOUNT_LOCK_FOREVER : (int32_t)o->number;
+    a->lock_epoch = clock_wall_us();
+    return ERR_OK;
+}
+
+/* MYSQL: PASSWORD HISTORY and REUSE INTERVAL are cut to what their columns hold. */
+static int32_t reuse_option(const struct ast_user_option *o)
+{
+    enum { REUSE_MAX = 65535 };
+    return o->is_default ? ACCOUNT_UNSET : o->number > REUSE_MAX ? REUSE_MAX : (int32_t)o->number;
 }
 
 static db_err tls_option(const struct ast_user_option *o, struct account *a)
@@ -188,7 +205,10 @@ static db_err one_option(struct sql_session *s, const struct ast_user_option *o,
     case AST_UOPT_REQUIRE_CIPHER:
     case AST_UOPT_REQUIRE_ISSUER:
     case AST_UOPT_REQUIRE_SUBJECT: return tls_option(o, a);
-    case AST_UOPT_ACCOUNT_LOCK: a->locked = o->yes; break;
+    case AST_UOPT_ACCOUNT_LOCK:
+        a->locked = o->yes;
+        a->lock_epoch = o->yes ? a->lock_epoch : clock_wall_us();
+        break;
     case AST_UOPT_EXPIRE: a->password_expired = true; break;
     case AST_UOPT_EXPIRE_DEFAULT: a->password_lifetime_days = ACCOUNT_UNSET; break;
     case AST_UOPT_EXPIRE_NEVER: a->password_lifetime_days = 0; break;
@@ -196,21 +216,12 @@ static db_err one_option(struct sql_session *s, const struct ast_user_option *o,
     case AST_UOPT_COMMENT: return merge_comment(s, o->text, a);
     case AST_UOPT_ATTRIBUTE: return merge_attribute(s, o->text, a);
     case AST_UOPT_REQUIRE_CURRENT:
-        if (!o->is_default && o->yes) {
-            return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "PASSWORD REQUIRE CURRENT");
-        }
-        a->require_current = o->is_default ? ACCOUNT_UNSET : 0;
+        a->require_current = o->is_default ? ACCOUNT_UNSET : o->yes;
         break;
-    case AST_UOPT_HISTORY:
-        TRY(refuse_nonzero(s, o, "PASSWORD HISTORY"));
-        a->reuse_history = o->is_default ? ACCOUNT_UNSET : 0;
-        break;
-    case AST_UOPT_REUSE_INTERVAL:
-        TRY(refuse_nonzero(s, o, "PASSWORD REUSE INTERVAL"));
-        a->reuse_interval_days = o->is_default ? ACCOUNT_UNSET : 0;
-        break;
-    case AST_UOPT_FAILED_LOGINS: return refuse_nonzero(s, o, "FAILED_LOGIN_ATTEMPTS");
-    case AST_UOPT_LOCK_TIME: return refuse_nonzero(s, o, "PASSWORD_LOCK_TIME");
+    case AST_UOPT_HISTORY: a->reuse_history = reuse_option(o); break;
+    case AST_UOPT_REUSE_INTERVAL: a->reuse_interval_days = reuse_option(o); break;
+    case AST_UOPT_FAILED_LOGINS:
+    case AST_UOPT_LOCK_TIME: return lock_option(s, o, a);
     case AST_UOPT_MAX_QUERIES: a->max_questions = (uint32_t)o->number; break;
     case AST_UOPT_MAX_UPDATES: a->max_updates = (uint32_t)o->number; break;
     case AST_UOPT_MAX_CONNECTIONS: a->max_connections = (uint32_t)o->number; break;
@@ -226,60 +237,6 @@ struct new_password {
     struct acl_name name;
     struct slice password;
 };
-
-static db_err make_password(struct sql_session *s, struct slice *ret)
-{
-    static const char chars[] =
-        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!%&/()=+*{}[]<>,.;:_-";
-    enum { LENGTH = 20 };
-    uint8_t raw[LENGTH];
-    uint8_t *out = arena_alloc(&s->stmt_arena, LENGTH);
-    if (out == NULL) {
-        return ERR_LIMIT;
-    }
-    TRY(rand_secure(raw, sizeof(raw)));
-    for (size_t i = 0; i < LENGTH; i++) {
-        out[i] = (uint8_t)chars[raw[i] % (sizeof(chars) - 1)];
-    }
-    *ret = slice_of(out, LENGTH);
-    return ERR_OK;
-}
-
-/* random: the password that was made, for the answer; ptr NULL: none was. */
-static db_err apply_auth(struct sql_session *s, const struct ast_user_spec *u, struct account *a,
-                         struct slice *ret_random)
-{
-    struct slice plugin =
-        a->plugin[0] != '\0' ? slice_str(a->plugin) : SLICE_LIT("caching_sha2_password");
-    *ret_random = SLICE_EMPTY;
-    if (u->auth.count > 1 || u->discard_old_password) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET,
-                        u->auth.count > 1 ? "multi-factor authentication" : "DISCARD OLD PASSWORD");
-    }
-    if (u->auth.count == 0) {
-        return a->plugin[0] != '\0' ? ERR_OK
-                                    : account_set_password(a, plugin, SLICE_EMPTY, &s->diag);
-    }
-    const struct ast_auth *auth = u->auth.items[0];
-    if (auth->retain_current || auth->has_replace || auth->factor_op != AST_FACTOR_DEFAULT) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET,
-                        auth->retain_current ? "RETAIN CURRENT PASSWORD"
-                        : auth->has_replace  ? "REPLACE of a password"
-                                             : "multi-factor authentication");
-    }
-    plugin = auth->plugin.ptr != NULL ? auth->plugin : plugin;
-    a->password_expired = false;
-    switch ((int)auth->kind) {
-    case AST_AUTH_BY: return account_set_password(a, plugin, auth->secret, &s->diag);
-    case AST_AUTH_AS: return account_set_hash(a, plugin, auth->secret, &s->diag);
-    case AST_AUTH_NONE:
-    case AST_AUTH_PLUGIN: return account_set_password(a, plugin, SLICE_EMPTY, &s->diag);
-    case AST_AUTH_BY_RANDOM:
-        TRY(make_password(s, ret_random));
-        return account_set_password(a, plugin, *ret_random, &s->diag);
-    default: return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "multi-factor authentication");
-    }
-}
 
 static db_err answer(struct statement *st, const struct new_password *random, uint32_t count)
 {
@@ -340,27 +297,42 @@ static bool names_plugin(const struct ast_user_spec *spec)
     return named;
 }
 
+static bool keeps_old(const struct ast_user_spec *spec)
+{
+    bool keeps = spec->discard_old_password;
+    for (uint32_t i = 0; i < spec->auth.count; i++) {
+        keeps = keeps || spec->auth.items[i]->retain_current;
+    }
+    return keeps;
+}
+
 /* MYSQL: an account may give itself a new password; anything else needs CREATE USER. */
 static db_err may_alter(struct sql_session *s, const struct ast_user_ddl *d)
 {
     bool own = d->options.count == 0;
+    bool keeps = false;
     for (uint32_t i = 0; i < d->users.count; i++) {
         struct acl_name n;
         TRY(account__name(s, d->users.items[i]->user, &n));
         own = own && slice_eq(n.user, s->priv.user) && slice_eq_nocase(n.host, s->priv.host) &&
               !names_plugin(d->users.items[i]);
+        keeps = keeps || keeps_old(d->users.items[i]);
     }
-    return own ? ERR_OK : need_create_user(s, PRIV_UPDATE);
+    return !own ? need_create_user(s, PRIV_UPDATE) : keeps ? account__may_keep_old(s) : ERR_OK;
 }
 
 static db_err set_user(struct sql_session *s, const struct ast_user_ddl *d,
                        const struct ast_user_spec *spec, struct acl_user *u, struct slice *random)
 {
     struct account a = u->account;
-    TRY(apply_auth(s, spec, &a, random));
+    struct acl_name n = {u->user, u->host};
+    struct password_change change;
+    TRY(account__authenticate(s, &n, spec, &a, &change));
+    *random = change.random;
     for (uint32_t i = 0; i < d->options.count; i++) {
         TRY(one_option(s, d->options.items[i], &a));
     }
+    TRY(account__remember(s, u, &a, &change));
     struct arena *arena = &u->arena;
     TRY(arena_copy(arena, a.tls_cipher, &a.tls_cipher));
     TRY(arena_copy(arena, a.tls_issuer, &a.tls_issuer));
@@ -513,8 +485,7 @@ static db_err create_each(struct sql_session *s, void *arg, struct acl_change *c
         TRY(account__name(s, d->users.items[i], &n));
         if (acl_find(acl_change_view(c), n.user, n.host) == NULL) {
             account_init(&a, n.user, n.host);
-            TRY(account_set_password(&a, SLICE_LIT("caching_sha2_password"), SLICE_EMPTY,
-                                     &s->diag));
+            TRY(account_set_hash(&a, SLICE_LIT("caching_sha2_password"), SLICE_EMPTY, &s->diag));
             a.locked = a.password_expired = true;
             TRY(acl_change_add(c, &a, &u));
         } else if (d->if_not_exists) {
@@ -580,37 +551,43 @@ static db_err rename_users(struct statement *st, const struct ast_rename_user *r
 
 /* ---- SET PASSWORD ---- */
 
+struct set_password {
+    const struct ast_set_password *ast;
+    struct new_password made;
+};
+
 static db_err edit_password(struct sql_session *s, void *arg, struct acl_change *c,
                             struct wrong_names *wrong UNUSED)
 {
-    const struct new_password *p = arg;
+    struct set_password *p = arg;
+    const struct acl_name *n = &p->made.name;
+    struct password_change change;
     struct acl_user *u;
-    TRY(account__may_change(s, acl_change_view(c), &p->name));
-    TRY(acl_change_edit(c, p->name.user, p->name.host, &u));
+    TRY(account__may_change(s, acl_change_view(c), n));
+    TRY(acl_change_edit(c, n->user, n->host, &u));
     if (u == NULL) {
         return my_error(&s->diag, ER_PASSWORD_NO_MATCH);
     }
-    u->account.password_expired = false;
-    return account_set_password(&u->account, slice_str(u->account.plugin), p->password, &s->diag);
+    TRY(account__set_password(s, n, p->ast, u, &change));
+    p->made.password = change.random;
+    return ERR_OK;
 }
 
 static db_err set_password(struct statement *st, const struct ast_set_password *p)
 {
     struct sql_session *s = st->session;
-    struct new_password made = {.password = p->password};
-    if (p->retain_current) {
-        return my_error(&s->diag, ER_NOT_SUPPORTED_YET, "RETAIN CURRENT PASSWORD");
-    }
-    TRY(account__name(s, p->user, &made.name));
-    bool own =
-        slice_eq(made.name.user, s->priv.user) && slice_eq_nocase(made.name.host, s->priv.host);
+    struct set_password set = {.ast = p};
+    const struct acl_name *n = &set.made.name;
+    TRY(account__name(s, p->user, &set.made.name));
+    bool own = slice_eq(n->user, s->priv.user) && slice_eq_nocase(n->host, s->priv.host);
     if (!own) {
         TRY(priv_need_schema(&s->priv, PRIV_UPDATE, SLICE_LIT("mysql"), &s->diag));
+    } else if (p->retain_current) {
+        TRY(account__may_keep_old(s));
     }
-    TRY(p->random ? make_password(s, &made.password) : ERR_OK);
-    TRY(edit_accounts(s, "SET PASSWORD", edit_password, &made));
+    TRY(edit_accounts(s, "SET PASSWORD", edit_password, &set));
     s->password_expired = s->password_expired && !own;
-    return answer(st, &made, p->random ? 1 : 0);
+    return answer(st, &set.made, p->random ? 1 : 0);
 }
 
 static db_err change_accounts(struct statement *st, const struct ast_stmt *ast)

@@ -532,6 +532,25 @@ MUST_USE db_err access__reset_persist(struct sql_session *s, bool dynamic);
 struct acl_change;
 /* The name as a statement gives it: CURRENT_USER() is the session's account. 1470. */
 db_err account__name(struct sql_session *s, const struct ast_user *u, struct acl_name *ret);
+/* What a statement does to the password of one account (account_password.c). */
+struct password_change {
+    bool made;           /* there is a new one */
+    bool forget;         /* with another plugin: old ones cannot be compared */
+    struct slice clear;  /* its text; ptr NULL: given as a hash */
+    struct slice random; /* its text, if the server made it up, for the answer; else ptr NULL */
+};
+/* IDENTIFIED ..., or DISCARD OLD PASSWORD, on a copy of the account. */
+MUST_USE db_err account__authenticate(struct sql_session *s, const struct acl_name *n,
+                                      const struct ast_user_spec *spec, struct account *a,
+                                      struct password_change *ret);
+/* Then the history, by the account's options (a): 3638, or it is written to u. */
+MUST_USE db_err account__remember(struct sql_session *s, struct acl_user *u,
+                                  const struct account *a, const struct password_change *c);
+MUST_USE db_err account__set_password(struct sql_session *s, const struct acl_name *n,
+                                      const struct ast_set_password *p, struct acl_user *u,
+                                      struct password_change *ret);
+/* RETAIN CURRENT PASSWORD and DISCARD OLD PASSWORD for the own account: 1227. */
+MUST_USE db_err account__may_keep_old(struct sql_session *s);
 db_err account__grant(struct statement *st, const struct ast_grant *g);
 db_err account__revoke(struct statement *st, const struct ast_grant *g);
 /* Has the session the role WITH ADMIN, or a privilege to grant any role? 1227. */

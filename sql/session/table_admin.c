@@ -355,6 +355,7 @@ db_err table_admin__flush(struct statement *st, const struct ast_flush *f)
     if ((f->what & AST_FLUSH_PRIVILEGES) != 0) {
         warn_deprecated(s, "'FLUSH PRIVILEGES' is deprecated and will be removed in a future "
                            "release.");
+        TRY(accounts_forget_failures(s->engine->accounts, &s->diag));
         TRY(accounts_reload(s->engine->accounts, &s->diag));
         TRY(session__publish_accounts(s));
     }

@@ -164,6 +164,18 @@ static db_err exchange(struct auth_exchange *x, const struct auth_request *reque
     return taken ? plugin->authenticate(x, ret_accepted) : ERR_OK;
 }
 
+/* Whether the password was right counts for accounts that are blocked after some wrong ones. */
+static db_err note(struct auth_server *auth, const struct auth_request *request, struct diag *diag,
+                   struct auth_outcome *o)
+{
+    o->password_right = o->accepted;
+    if (!o->account.exists || !o->account.counts_failures) {
+        return ERR_OK;
+    }
+    return sql_engine_note_login(auth->engine, o->account.anonymous ? SLICE_LIT("") : request->user,
+                                 slice_str(o->account.host_pattern), o->accepted, diag, &o->block);
+}
+
 db_err auth_run(struct auth_server *auth, struct conn *c, const struct auth_request *request,
                 struct diag *diag, struct auth_outcome *ret_outcome)
 {
@@ -180,8 +192,10 @@ db_err auth_run(struct auth_server *auth, struct conn *c, const struct auth_requ
         err = exchange(&x, request, plugin, &out.accepted);
     }
     out.used_password = x.used_password;
+    err = err == ERR_OK ? note(auth, request, diag, &out) : err;
     if (!out.account.exists || (out.account.loopback_only && !auth_is_loopback(c)) ||
-        (out.account.require_tls && c->tls == NULL) || out.account.require_certificate) {
+        (out.account.require_tls && c->tls == NULL) || out.account.require_certificate ||
+        out.block.days != 0) {
         out.accepted = false;
     }
     OPENSSL_cleanse(x.response, sizeof(x.response));

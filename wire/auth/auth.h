@@ -31,6 +31,8 @@ struct auth_request {
 struct auth_outcome {
     bool accepted;
     bool used_password;  /* for the text of 1045 */
+    bool password_right; /* accepted, but for what is asked of the connection */
+    struct sql_login_block block;
     bool plugin_missing; /* 1524: the account names a plugin that we do not have */
     struct sql_account account;
 };

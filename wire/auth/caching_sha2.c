@@ -49,9 +49,9 @@ struct slow_job {
     size_t secret_size;
     uint8_t nonce[NONCE_SIZE];
     bool encrypted;
-    struct slice stored;
+    struct slice stored[2]; /* the password, and the one retained beside it */
     struct slice pem;
-    bool accepted;
+    int accepted; /* which, -1: neither */
     db_err err;
     uint8_t digest2[SHA256_SIZE];
 };
@@ -77,15 +77,28 @@ static bool decrypt_secret(struct slow_job *job)
     return true;
 }
 
-static void check_password(void *arg)
+/* An account without such a hash takes as long. */
+static bool hash_fits(struct slice stored, struct slice password)
 {
     static const char nobody[SHA2_STORED_SIZE + 1] =
-        "$A$005$aaaaaaaaaaaaaaaaaaaa...........................................";
-    struct slow_job *job = arg;
+        "$A$00A$aaaaaaaaaaaaaaaaaaaa...........................................";
     uint32_t rounds;
     struct slice salt;
     struct slice hash;
     char text[SHA_CRYPT_TEXT];
+    bool real = sha2_stored_parse(stored, &rounds, &salt, &hash);
+    if (!real && !sha2_stored_parse(slice_of(nobody, SHA2_STORED_SIZE), &rounds, &salt, &hash)) {
+        return false;
+    }
+    if (sha_crypt(password, salt, rounds, text) != ERR_OK) {
+        return false;
+    }
+    return CRYPTO_memcmp(text, hash.ptr, SHA_CRYPT_TEXT) == 0 && real;
+}
+
+static void check_password(void *arg)
+{
+    struct slow_job *job = arg;
     if (job->encrypted && !decrypt_secret(job)) {
         return;
     }
@@ -94,14 +107,11 @@ static void check_password(void *arg)
         return;
     }
     struct slice password = slice_of(job->secret, size - 1);
-    bool real = sha2_stored_parse(job->stored, &rounds, &salt, &hash);
-    if (!real && !sha2_stored_parse(slice_of(nobody, SHA2_STORED_SIZE), &rounds, &salt, &hash)) {
-        return;
+    for (int i = 0; i < 2 && job->accepted < 0; i++) {
+        if ((i == 0 || job->stored[i].len != 0) && hash_fits(job->stored[i], password)) {
+            job->accepted = i;
+        }
     }
-    if (sha_crypt(password, salt, rounds, text) != ERR_OK) {
-        return;
-    }
-    job->accepted = real && CRYPTO_memcmp(text, hash.ptr, SHA_CRYPT_TEXT) == 0;
     uint8_t digest1[SHA256_SIZE];
     sha256_two(password, SLICE_EMPTY, digest1);
     sha256_two(slice_of(digest1, SHA256_SIZE), SLICE_EMPTY, job->digest2);
@@ -134,22 +144,24 @@ static db_err receive_secret(struct auth_exchange *x, struct slow_job *job)
     return ERR_OK;
 }
 
-static db_err authenticate_fully(struct auth_exchange *x, const struct digest_key *key,
+static db_err authenticate_fully(struct auth_exchange *x, const struct digest_key keys[2],
                                  bool *ret_accepted)
 {
+    const struct sql_account *a = x->account;
     struct slow_job job = {
         .rsa = auth__rsa(x->server),
-        .stored =
-            slice_of(x->account->auth_string, x->account->exists ? x->account->auth_string_len : 0),
+        .stored = {slice_of(a->auth_string, a->exists ? a->auth_string_len : 0),
+                   slice_of(a->old_auth_string, a->exists ? a->old_auth_string_len : 0)},
+        .accepted = -1,
     };
     memcpy(job.nonce, x->conn->nonce, NONCE_SIZE);
     db_err err = receive_secret(x, &job);
     if (err == ERR_OK) {
         blocking_run(check_password, &job);
-        if (job.accepted) {
-            digest_cache_put(auth__cache(x->server), key, job.digest2);
+        if (job.accepted >= 0) {
+            digest_cache_put(auth__cache(x->server), &keys[job.accepted], job.digest2);
         }
-        *ret_accepted = job.accepted;
+        *ret_accepted = job.accepted >= 0;
     }
     OPENSSL_cleanse(&job, sizeof(job));
     return err;
@@ -168,17 +180,21 @@ static db_err authenticate(struct auth_exchange *x, bool *ret_accepted)
     if (a->exists && a->auth_string_len == 0) {
         return ERR_OK;
     }
-    struct digest_key key;
+    struct digest_key keys[2];
     uint8_t digest2[SHA256_SIZE];
-    digest_key_make(x->user, slice_str(a->host_pattern),
-                    slice_of(a->auth_string, a->auth_string_len), &key);
-    if (a->exists && x->response_size == SHA256_SIZE &&
-        digest_cache_get(auth__cache(x->server), &key, digest2) && fast_matches(x, digest2)) {
-        static const uint8_t ok = FAST_OK;
-        *ret_accepted = true;
-        return put_more_data(x->conn, slice_of(&ok, 1));
+    struct slice host = slice_str(a->host_pattern);
+    digest_key_make(x->user, host, slice_of(a->auth_string, a->auth_string_len), &keys[0]);
+    digest_key_make(x->user, host, slice_of(a->old_auth_string, a->old_auth_string_len), &keys[1]);
+    for (int i = 0; i < 2 && a->exists && x->response_size == SHA256_SIZE; i++) {
+        if ((i == 0 || a->old_auth_string_len != 0) &&
+            digest_cache_get(auth__cache(x->server), &keys[i], digest2) &&
+            fast_matches(x, digest2)) {
+            static const uint8_t ok = FAST_OK;
+            *ret_accepted = true;
+            return put_more_data(x->conn, slice_of(&ok, 1));
+        }
     }
-    return authenticate_fully(x, &key, ret_accepted);
+    return authenticate_fully(x, keys, ret_accepted);
 }
 
 const struct auth_plugin auth__caching_sha2 = {"caching_sha2_password", authenticate};

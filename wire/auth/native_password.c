@@ -6,13 +6,13 @@
 
 #include "wire/auth/auth.h"
 
-static bool parse_stored(const struct sql_account *a, uint8_t ret_stage2[SHA_DIGEST_LENGTH])
+static bool parse_stored(struct slice stored, uint8_t ret_stage2[SHA_DIGEST_LENGTH])
 {
-    if (a->auth_string_len != 1 + 2 * SHA_DIGEST_LENGTH || a->auth_string[0] != '*') {
+    if (stored.len != 1 + 2 * SHA_DIGEST_LENGTH || stored.ptr[0] != '*') {
         return false;
     }
     for (int i = 0; i < 2 * SHA_DIGEST_LENGTH; i++) {
-        char ch = a->auth_string[1 + i];
+        char ch = (char)stored.ptr[1 + i];
         int v = ch >= '0' && ch <= '9'   ? ch - '0'
                 : ch >= 'A' && ch <= 'F' ? ch - 'A' + 10
                 : ch >= 'a' && ch <= 'f' ? ch - 'a' + 10
@@ -25,20 +25,10 @@ static bool parse_stored(const struct sql_account *a, uint8_t ret_stage2[SHA_DIG
     return true;
 }
 
-static db_err authenticate(struct auth_exchange *x, bool *ret_accepted)
+static bool knows(const struct auth_exchange *x, struct slice stored)
 {
-    const struct sql_account *a = x->account;
-    *ret_accepted = false;
-    x->used_password = x->response_size > 0;
-    if (x->response_size == 0) {
-        *ret_accepted = a->exists && a->auth_string_len == 0;
-        return ERR_OK;
-    }
     uint8_t stage2[SHA_DIGEST_LENGTH] = {0};
-    bool usable = parse_stored(a, stage2);
-    if (x->response_size != SHA_DIGEST_LENGTH) {
-        return ERR_OK;
-    }
+    bool usable = parse_stored(stored, stage2);
     uint8_t joined[NONCE_SIZE + SHA_DIGEST_LENGTH];
     uint8_t mask[SHA_DIGEST_LENGTH];
     uint8_t stage1[SHA_DIGEST_LENGTH];
@@ -50,8 +40,26 @@ static db_err authenticate(struct auth_exchange *x, bool *ret_accepted)
         stage1[i] = x->response[i] ^ mask[i];
     }
     EVP_Digest(stage1, sizeof(stage1), check, NULL, EVP_sha1(), NULL);
-    *ret_accepted = usable && CRYPTO_memcmp(check, stage2, sizeof(check)) == 0;
     OPENSSL_cleanse(stage1, sizeof(stage1));
+    return CRYPTO_memcmp(check, stage2, sizeof(check)) == 0 && usable;
+}
+
+static db_err authenticate(struct auth_exchange *x, bool *ret_accepted)
+{
+    const struct sql_account *a = x->account;
+    *ret_accepted = false;
+    x->used_password = x->response_size > 0;
+    if (x->response_size == 0) {
+        *ret_accepted = a->exists && a->auth_string_len == 0;
+        return ERR_OK;
+    }
+    if (x->response_size != SHA_DIGEST_LENGTH) {
+        return ERR_OK;
+    }
+    bool first = knows(x, slice_of(a->auth_string, a->auth_string_len));
+    bool second = a->old_auth_string_len != 0 &&
+                  knows(x, slice_of(a->old_auth_string, a->old_auth_string_len));
+    *ret_accepted = first || second;
     return ERR_OK;
 }
 

@@ -74,6 +74,18 @@ static db_err deny(struct conn *c, const struct auth_request *request,
                    const struct auth_outcome *outcome)
 {
     const char *host = auth_client_host(c);
+    if (outcome->block.days != 0) {
+        char days[2][16];
+        int32_t n[] = {outcome->block.days, outcome->block.days_left};
+        for (int i = 0; i < 2; i++) {
+            snprintf(days[i], sizeof(days[i]), n[i] < 0 ? "unlimited" : "%d", (int)n[i]);
+        }
+        return result_error_text(
+            c, 3955, "HY000",
+            "Access denied for user '%.*s'@'%s'. Account is blocked for %s "
+            "day(s) (%s day(s) remaining) due to %u consecutive failed logins.",
+            SLICE_FMT(request->user), host, days[0], days[1], (unsigned)outcome->block.failures);
+    }
     if (outcome->accepted && outcome->account.locked) {
         return result_error_text(c, 3118, "HY000",
                                  "Access denied for user '%.*s'@'%s'. Account is locked.",
