@@ -100,7 +100,8 @@ know).
   `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
 - Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list and as text, not through a merged
-  derived table or in `JSON_ARRAY`. BIT beside other types stays a number of bits. A YEAR column is compared with a date as a date.
+  derived table or in `JSON_ARRAY`; numbers of JSON have the decimals of their type. As text a sum of times has those of its type (MySQL
+  none or six). BIT beside other types stays a number of bits. A YEAR column is compared with a date as a date.
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about text that is no date name the value, not the column and row.
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
@@ -109,10 +110,13 @@ know).
   refused. A parameter's type is its value's, not what the place where it stands suggests.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
   `MAKE_SET` or `CONCAT_WS` that NULL passes; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
-  `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; constants
+  `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; NULL
+  that EXCEPT takes for a value when another set operation is at its side; constants
   of a view or a common table expression that an outer join has no row of; rows that a comparison of `utf8mb4_bin` misses by an index of
   a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; members of rows in IN that are integers beyond
-  64 bits; MAX of a frame without rows where a key has found one row; patterns of regular expressions in generated columns and keys.
+  64 bits or decimals beside integers; MAX and COUNT of a frame without rows where a key has found one row; patterns of regular expressions
+  in generated columns and keys, and CHAR() there and in views, whose USING is lost; `TIME_FORMAT(x, '%T')` cut short in a temporary table;
+  a time with a fraction that an index of whole seconds finds rounded; `CAST(... AS SIGNED)` of a sum of times (`235860`).
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. NULLIF has the collation of its
   first operand. A generated column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752.
   JSON and text of `utf8mb4_0900_bin` compare. A prepared statement's parameter beside `%` has its own number of decimals.

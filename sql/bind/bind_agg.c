@@ -315,9 +315,6 @@ static db_err subquery_columns(struct split *s, const struct bsubquery *sub)
 
 static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
 {
-    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
-        TRY(subquery_columns(s, e->u.subquery.sub));
-    }
     if (e->kind == BEXPR_GROUPING) {
         return grouping(s, e, ret);
     }
@@ -333,6 +330,10 @@ static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
             *ret = bind__column_expr(s->b, &c);
             return *ret == NULL ? ERR_NOMEM : ERR_OK;
         }
+    }
+    /* Only now: a subquery that is a group itself is read from the aggregation. */
+    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
+        TRY(subquery_columns(s, e->u.subquery.sub));
     }
     if (e->kind == BEXPR_FUNC && strcmp(e->u.func->def->name, "any_value") == 0 &&
         e->arg_count == 1) {

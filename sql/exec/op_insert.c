@@ -243,8 +243,11 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
             ctx->duplicates++;
             return err == ERR_SQL ? ERR_OK : err;
         }
-        /* MYSQL: a row that replaces its equal, found by the last unique key, changes nothing. */
-        if ((uint32_t)index == last_unique(s->table) && row_equal(s->table, old, row)) {
+        /* MYSQL: a row that replaces its equal, found by the last unique key, changes nothing,
+         * unless a foreign key refers to the table. */
+        const struct fk_table *any = n->u.insert.target->fks;
+        if ((uint32_t)index == last_unique(s->table) && (any == NULL || any->ref_count == 0) &&
+            row_equal(s->table, old, row)) {
             ctx->affected_rows++;
             return ERR_OK;
         }

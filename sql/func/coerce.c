@@ -201,8 +201,10 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
         return illegal_mix(ctx, operation, args, count, loose < other ? loose : other,
                            loose < other ? other : loose);
     }
+    /* MYSQL: two collations by code points do not agree on a third one. */
     bool mix = rival != NULL && own_coercibility(best) != 0 && keeps_mix(operation) &&
-               own_collation(best)->cs == own_collation(rival)->cs;
+               own_collation(best)->cs == own_collation(rival)->cs &&
+               !(ends_bin(own_collation(best)) && ends_bin(own_collation(rival)));
     if (rival != NULL && !mix) {
         return illegal_mix(ctx, operation, args, count, best < rival ? best : rival,
                            best < rival ? rival : best);

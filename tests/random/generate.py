@@ -195,7 +195,8 @@ class Expressions:
             lambda: "%s(%s)" % (self.pick(("JSON_LENGTH", "JSON_DEPTH", "JSON_VALID")), e(JSON)),
             lambda: "JSON_CONTAINS(%s, %s)" % (e(JSON), e(JSON)),
             lambda: "REGEXP_INSTR(%s, '%s')" % (e(STR), self.pick(("b", "[a-c]+", "^x", "y$"))),
-            lambda: "CAST(%s AS %s)" % (e(self.pick((DEC, STR, DATE, TIME, DBL))), self.pick(("SIGNED", "SIGNED", "UNSIGNED"))),
+            # of a sum of times: MySQL 9.7 rounds a second up to 60
+            lambda: "CAST(%s AS %s)" % (self.pick((e(self.pick((DEC, STR, DATE, DBL))), self.column(scope, TIME))), self.pick(("SIGNED", "SIGNED", "UNSIGNED"))),
             lambda: "(%s)" % self.condition(scope, d),
             lambda: self.scalar_subquery(scope, INT),
         ]
@@ -309,7 +310,8 @@ class Expressions:
         value = lambda: self.expr(scope, kind, max(depth - 1, 0))
         compare = lambda: self.pick(("=", "<>", "<", "<=", ">", ">=", "<=>"))
         rowkind = INT if kind == STR else kind
-        rv = lambda: self.expr(scope, rowkind, max(depth - 1, 0))
+        # members of rows of one type: MySQL 9.7 compares a decimal beside an integer as an integer
+        rv = lambda: self.column(scope, INT) if rowkind == INT else self.expr(scope, rowkind, max(depth - 1, 0))
         forms = [
             lambda: "%s %s %s" % (value(), compare(), value()),
             lambda: "%s %s %s" % (value(), compare(), value()),

@@ -12,6 +12,22 @@ FRAMES = ("", "", " ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", " ROWS BETWEEN UN
 EXACT = (INT, DEC, DATE, DTM, TIME)
 
 
+class Nested(str):
+    """A query of set operations. again: None, or its parts (text or again), the operator and what follows."""
+    again = None
+
+    @classmethod
+    def of(cls, left, operator, right):
+        out = cls("%s %s %s" % (left, operator, right))
+        out.again = tuple(x.again or str(x) if isinstance(x, Nested) else x for x in (left, operator, right)) + ("",)
+        return out
+
+    def then(self, tail, parentheses=False):
+        out = Nested(("(%s%s)" if parentheses else "%s%s") % (self, tail))
+        out.again = self.again[:3] + (tail,)
+        return out
+
+
 class Generator(Expressions):
     def scope_of(self, table, alias):
         return [("%s.%s" % (alias, c.name), c.kind) for c in table.columns]
@@ -122,10 +138,10 @@ class Generator(Expressions):
     def set_operation(self):
         kinds = [self.pick((INT, STR, DEC, DATE)) for _ in range(self.r.randint(1, 2))]
         operators = ("UNION", "UNION ALL", "INTERSECT", "EXCEPT", "INTERSECT ALL", "EXCEPT ALL")
-        text = "%s %s %s" % (self.simple(kinds), self.pick(operators), self.simple(kinds))
+        text = Nested.of(self.simple(kinds), self.pick(operators), self.simple(kinds))
         if self.chance(0.3):
             # not INTERSECT ALL: MySQL 9.7 miscounts it over another set operation
-            text = "(%s) %s (%s)" % (text, self.pick([o for o in operators if o != "INTERSECT ALL"]), self.simple(kinds))
+            text = Nested.of(text.then("", parentheses=True), self.pick([o for o in operators if o != "INTERSECT ALL"]), self.simple(kinds))
         return text, False, True
 
     def window(self):

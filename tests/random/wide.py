@@ -1,8 +1,10 @@
 """More kinds of everything: types, expressions, queries, changes and tables than generate.py and statements.py make.
 
 What holds there holds here: an answer is decided by the statement alone, or is not compared."""
+import re
+
 from generate import ALL, DATE, DBL, DEC, DTM, INT, JSON, ORDERED, POOL, STR, TIME, TYPES, Column, Table
-from statements import EXACT, Generator
+from statements import EXACT, Generator, Nested
 
 MORE_TYPES = {
     INT: ("int unsigned", "bigint unsigned", "tinyint unsigned"),
@@ -69,8 +71,8 @@ class Wide(Generator):
         if self.chance(0.15):
             table.keys += ["KEY kp%d (%s(2))" % (i, c.name) for i, c in enumerate(table.columns) if c.sql.startswith(("varchar", "text"))][:1]
         self.depth -= 2
-        # MySQL 9.7 reads patterns of definitions in another character set
-        if "REG" in str([c.sql for c in table.columns] + table.keys):
+        # MySQL 9.7 reads patterns of definitions in another character set, and forgets that of CHAR() there
+        if self.changed_by_definition(str([c.sql for c in table.columns] + table.keys)):
             del table.columns[before[0]:], table.keys[before[1]:]
 
     def make_tables(self, count=3):
@@ -78,6 +80,10 @@ class Wide(Generator):
         for n in range(self.pick((0, 1, 1, 2))):
             out.append(self.make_view("v%d" % n))
         return out
+
+    @staticmethod
+    def changed_by_definition(text):
+        return "REG" in text or re.search(r"\bCHAR\(\w+, 65 USING", text) is not None
 
     def make_view(self, name):
         if self.chance(0.25):
@@ -91,7 +97,10 @@ class Wide(Generator):
             scope = self.scope_of(table, "a")
             kinds = [self.pick((INT, STR, DEC, DATE)) for _ in range(self.r.randint(1, 3))]
             columns = [Column("id", INT, "int")] + [Column("c%d" % i, k, "") for i, k in enumerate(kinds)]
-            text = "SELECT a.id, %s FROM %s a%s" % (", ".join(self.expr(scope, k, 1) for k in kinds), table.name, self.where(scope))
+            make = lambda: "SELECT a.id, %s FROM %s a%s" % (", ".join(self.expr(scope, k, 1) for k in kinds), table.name, self.where(scope))
+            text = make()
+            while " USING utf8mb4)" in text and self.changed_by_definition(text.replace("REG", "")):
+                text = make()
         self.views.append(Table(name, columns, []))
         self.views[-1].read_only = "(SELECT" in text
         return "CREATE VIEW %s (%s) AS %s" % (name, ", ".join(c.name for c in columns), text)
@@ -133,13 +142,14 @@ class Wide(Generator):
             lambda: "TRIM(%s '%s' FROM %s)" % (self.pick(("LEADING", "TRAILING", "BOTH")), self.pick(("a", "b", " ", "ab")), e(STR)),
             lambda: "CONVERT(%s USING %s)" % (e(STR), self.pick(("latin1", "utf8mb4", "utf8mb3"))),
             lambda: "HEX(WEIGHT_STRING(CONCAT(%s) AS CHAR(3)))" % e(STR),
-            lambda: "TIME_FORMAT(%s, '%s')" % (e(TIME), self.pick(("%H:%i", "%k.%f", "%T"))),
+            # not %T: MySQL 9.7 cuts it in temporary tables
+            lambda: "TIME_FORMAT(%s, '%s')" % (e(TIME), self.pick(("%H:%i", "%k.%f", "%p"))),
             lambda: "DATE_FORMAT(%s, '%s')" % (e(DTM), self.pick(("%x-%v", "%X %V", "%w %c %l", "%T|%r|%p", "%M %%"))),
             lambda: "JSON_VALUE(%s, '%s')" % (e(JSON), self.pick(("$.a", "$[0]", "$[1]", "$"))),
             lambda: "JSON_PRETTY(%s)" % e(JSON),
             lambda: "INET_NTOA(ABS(%s))" % e(INT),
             lambda: "SUBSTRING(%s FROM %s FOR %s)" % (e(STR), n(), n()),
-            lambda: "CONCAT(%s, %s)" % (e(self.pick((DATE, DTM, TIME))), e(STR)),
+            lambda: "CONCAT(%s, %s)" % (self.pick((e(self.pick((DATE, DTM))), self.column(scope, TIME))), e(STR)),
             lambda: "SPACE(%s)" % n(),
             lambda: "LPAD(%s, %s, %s)" % (e(INT), n(), e(STR)),
             lambda: "FORMAT(%s, %s, 'de_DE')" % (e(DEC), n()),
@@ -225,11 +235,11 @@ class Wide(Generator):
             if depth == 0 or self.chance(0.4):
                 text = self.simple(kinds)
                 # a LIMIT of one part needs an order of its own
-                return text if self.chance(0.7) else "(%s%s LIMIT %d)" % (text, order, self.r.randint(0, 6))
-            joined = "(%s %s %s)" % (part(depth - 1), self.pick(("UNION", "UNION ALL", "EXCEPT", "EXCEPT ALL")), part(depth - 1))
-            return joined if self.chance(0.7) else "%s%s LIMIT %d)" % (joined[:-1], order, self.r.randint(1, 9))
-        text = "%s %s %s" % (part(1), self.pick(("UNION", "UNION ALL", "EXCEPT")), part(1))
-        return text + order + self.pick(("", " LIMIT 7", " LIMIT 5 OFFSET 3")), True, False
+                return Nested(text if self.chance(0.7) else "(%s%s LIMIT %d)" % (text, order, self.r.randint(0, 6)))
+            joined = Nested.of(part(depth - 1), self.pick(("UNION", "UNION ALL", "EXCEPT", "EXCEPT ALL")), part(depth - 1))
+            return joined.then("" if self.chance(0.7) else "%s LIMIT %d" % (order, self.r.randint(1, 9)), parentheses=True)
+        text = Nested.of(part(1), self.pick(("UNION", "UNION ALL", "EXCEPT")), part(1))
+        return text.then(order + self.pick(("", " LIMIT 7", " LIMIT 5 OFFSET 3"))), True, False
 
     def grouped_more(self):
         """Groups by expressions, conditions on aggregates, orders by them."""

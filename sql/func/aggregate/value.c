@@ -42,11 +42,25 @@ db_err agg_bind_extreme(struct func_bind_ctx *ctx, struct agg_call *call, struct
     if (args[0].type.id == TYPE_GEOMETRY || args[0].type.id == TYPE_VECTOR) {
         return my_error(ctx->diag, ER_WRONG_ARGUMENTS, call->def->name);
     }
+    const struct collation *c = collation_by_id(args[0].type.collation);
+    if (func__is_text(&args[0].type) && args[0].coercibility == COERCIBILITY_MIX && c != NULL) {
+        return my_error(ctx->diag, ER_CANT_AGGREGATE_2COLLATIONS, c->name, "NONE", c->name, "NONE",
+                        call->def->name);
+    }
     return bind_value(ctx, call, args);
 }
 
+/* Members of ENUM and SET stay what they are: the column of a group is one still. */
 db_err agg_bind_any(struct func_bind_ctx *ctx, struct agg_call *call, struct func_arg *args)
 {
+    struct sql_type t = args[0].type;
+    if (t.id == TYPE_ENUM || t.id == TYPE_SET) {
+        t.flags = (uint8_t)(t.flags & ~TYPE_F_NOT_NULL);
+        call->type = t;
+        call->collation = t.collation;
+        call->coercibility = args[0].coercibility;
+        return ERR_OK;
+    }
     return bind_value(ctx, call, args);
 }
 

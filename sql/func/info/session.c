@@ -163,6 +163,10 @@ db_err info_bind_same(BIND_ARGS)
     (void)ctx;
     call->type = args[0].type;
     call->coercibility = args[0].coercibility;
+    if (call->type.id == TYPE_ENUM || call->type.id == TYPE_SET) {
+        call->type = type_char(TYPE_CHAR, call->type.length, call->type.collation);
+        func__want(&args[0], call->type);
+    }
     return ERR_OK;
 }
 

@@ -231,24 +231,22 @@ db_err string_bind_elt(BIND_ARGS)
     return ERR_OK;
 }
 
-/* FIND_IN_SET('x', set_column): MySQL gives the member's place in the column's definition. */
+/* FIND_IN_SET(x, set_column): MySQL gives the member's place in the column's definition. */
 db_err string_bind_find_in_set(BIND_ARGS)
 {
-    const struct value *v = args[0].constant;
-    if (args[1].type.id != TYPE_SET || v == NULL || v->is_null || v->phys != PHYS_STR) {
-        return find_in_set(ctx, call, args);
+    bool of_column = args[1].type.id == TYPE_SET && args[1].is_column;
+    struct sql_type set = args[1].type;
+    TRY(find_in_set(ctx, call, args));
+    if (!of_column || set.names == NULL) {
+        return ERR_OK;
     }
-    const struct type_names *names = args[1].type.names;
-    const struct collation *c;
-    TRY(collation_require_id(args[1].type.collation, ctx->diag, &c));
-    call->variant = -1;
-    for (uint32_t i = 0; names != NULL && i < names->count; i++) {
-        if (collation_compare(c, v->str, names->names[i]) == 0) {
-            call->variant = (int)i + 1;
-            break;
-        }
+    struct sql_type *kept = ARENA_NEW(ctx->arena, struct sql_type);
+    if (kept == NULL) {
+        return ERR_NOMEM;
     }
-    func__result(call, args, func__bigint(11));
+    *kept = set;
+    call->data = kept;
+    args[1].want_cast = false; /* its bits are looked at */
     return ERR_OK;
 }
 

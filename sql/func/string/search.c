@@ -143,16 +143,36 @@ static bool is_member(const struct collation *c, struct slice a, struct slice b)
            (c->pad != COLLATION_PAD_SPACE || trailing_spaces(a) == trailing_spaces(b));
 }
 
+/* The place of the member in the definition of the column's type, 0: it has none of that name. */
+static uint32_t place_of(const struct type_names *names, const struct collation *c,
+                         struct slice member)
+{
+    for (uint32_t i = 0; i < names->count; i++) {
+        if (is_member(c, member, names->names[i])) {
+            return i + 1;
+        }
+    }
+    return 0;
+}
+
+static void find_in_column(const struct func_call *call, struct vector *const *args,
+                           const uint16_t *sel, uint32_t n, struct vector *out)
+{
+    const struct sql_type *set = call->data;
+    const struct collation *c = collation_by_id(call->collation);
+    EACH_ROW(row)
+    {
+        uint32_t place = place_of(set->names, c, vec_str(args[0], row));
+        bool has = place > 0 && (vec_u64(args[1], row) >> (place - 1) & 1) != 0;
+        vec_set_i64(out, row, has ? place : 0);
+    }
+}
+
 db_err string_find_in_set(EVAL_ARGS)
 {
     (void)ctx;
-    if (call->variant != 0) { /* of a SET column: the member's number, or -1 for no member */
-        int64_t member = call->variant;
-        EACH_ROW(row)
-        {
-            bool has = member > 0 && (vec_u64(args[1], row) >> (member - 1) & 1) != 0;
-            vec_set_i64(out, row, has ? member : 0);
-        }
+    if (call->data != NULL) {
+        find_in_column(call, args, sel, n, out);
         return ERR_OK;
     }
     const struct collation *c = collation_by_id(call->collation);

@@ -107,6 +107,12 @@ db_err temporal_bind_add(BIND_ARGS)
     return ERR_OK;
 }
 
+static bool real_date(int64_t v, struct time_parts *p)
+{
+    datetime_unpack(v, p);
+    return date_is_real(p);
+}
+
 static void overflow(struct eval_ctx *ctx, struct vector *out, uint32_t row, const char *what)
 {
     cast_warn(ctx->cast, CAST_WARNING, 1441, what);
@@ -135,6 +141,12 @@ static db_err add_to_text(struct eval_ctx *ctx, const struct add_plan *p, struct
         cast_warn(ctx->cast, CAST_WARNING, 1292,
                   (cond & TEMPORAL_INVALID) != 0 ? "Incorrect" : "Truncated incorrect", "datetime",
                   arena_strdup(ctx->arena, text), "");
+    }
+    struct time_parts parts;
+    if ((cond & TEMPORAL_INVALID) == 0 && !real_date(v, &parts)) {
+        cast_warn(ctx->cast, CAST_WARNING, 1292, "Incorrect", "datetime",
+                  arena_strdup(ctx->arena, text), "");
+        cond |= TEMPORAL_INVALID;
     }
     if ((cond & TEMPORAL_INVALID) != 0) {
         vec_set_null(out, row);
@@ -170,6 +182,11 @@ db_err temporal_add(EVAL_ARGS)
         }
         int64_t v = vec_i64(args[p->date], row);
         bool is_time = call->type.id == TYPE_TIME;
+        struct time_parts parts;
+        if (!is_time && !real_date(v, &parts)) { /* MYSQL: nothing is added to a month 0 */
+            vec_set_null(out, row);
+            continue;
+        }
         fits = is_time ? time_add_interval(v, &iv, p->subtract, &v)
                        : datetime_add_interval(v, &iv, p->subtract, p->unit, &v);
         if (!fits && call->type.id == TYPE_DATE) {
@@ -208,12 +225,6 @@ db_err temporal_bind_datediff(BIND_ARGS)
     }
     func__result_null(call, func__bigint(first == 1 ? 21 : 9));
     return ERR_OK;
-}
-
-static bool real_date(int64_t v, struct time_parts *p)
-{
-    datetime_unpack(v, p);
-    return date_is_real(p);
 }
 
 db_err temporal_datediff(EVAL_ARGS)
@@ -274,6 +285,11 @@ db_err temporal_bind_addtime(BIND_ARGS)
 static db_err set_sum(struct eval_ctx *ctx, const struct func_call *call, struct vector *out,
                       uint32_t row, int64_t a, int64_t b, bool is_datetime)
 {
+    struct time_parts parts;
+    if (is_datetime && !real_date(a, &parts)) {
+        vec_set_null(out, row);
+        return ERR_OK;
+    }
     if (is_datetime) {
         if (!datetime_from_micros(datetime_to_micros(a) + b, &a)) {
             func__temporal_overflow(ctx, call, "DATETIME", out, row);
