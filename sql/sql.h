@@ -157,8 +157,10 @@ struct sql_session_opts {
     bool local_files;  /* CLIENT_LOCAL_FILES */
     bool interactive;  /* wait_timeout from interactive_timeout */
     bool multi_statements;
-    uint16_t charset;          /* collation id of the handshake */
-    const char *program_name;  /* connect attribute or NULL */
+    uint16_t charset; /* collation id of the handshake */
+    /* The client's connect attributes: names and values, each behind its length as the protocol
+     * writes it, cut off anywhere; copied */
+    struct slice connect_attributes;
     struct slice account_host; /* sql_account.host_pattern that was authenticated; copied */
     bool anonymous;            /* sql_account.anonymous */
     bool used_password;        /* said in error 1045 */
@@ -192,6 +194,12 @@ MUST_USE db_err sql_session_use(struct sql_session *session, struct slice schema
 MUST_USE db_err sql_session_query(struct sql_session *session, struct slice sql,
                                   struct sql_sink *sink);
 
+/* The query attributes of the next command; text in `value` is in the client's character set. All
+ * of it is borrowed until the command has ended; count 0: none. */
+struct sql_attribute;
+void sql_session_set_attributes(struct sql_session *session, const struct sql_attribute *list,
+                                uint32_t count);
+
 /* COM_SET_OPTION: multi_statements on or off. */
 void sql_session_set_multi_statements(struct sql_session *session, bool on);
 
@@ -219,6 +227,11 @@ struct sql_param { /* one bound parameter of COM_STMT_EXECUTE */
     bool is_unsigned;
     bool is_null;
     struct sql_cell cell; /* INT/UINT/FLOAT/DOUBLE/TEXT/DATE/DATETIME/TIME by type */
+};
+
+struct sql_attribute {
+    struct slice name;
+    struct sql_param value;
 };
 
 MUST_USE db_err sql_stmt_prepare(struct sql_session *session, struct slice sql, struct diag *diag,

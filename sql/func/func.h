@@ -76,6 +76,14 @@ struct eval_env_ops {
     db_err (*load_file)(struct eval_env *env, struct slice name, struct arena *arena,
                         struct slice *ret, bool *ret_null);
     db_err (*release_all_locks)(struct eval_env *env, int64_t *ret_count);
+    /* STATEMENT_DIGEST (hash) and STATEMENT_DIGEST_TEXT: in the arena. ERR_SQL 3676. */
+    db_err (*digest)(struct eval_env *env, struct slice statement, bool hash, struct arena *arena,
+                     struct diag *diag, struct slice *ret);
+    /* performance_schema's number of a connection of this node; 0: there is no such connection. */
+    uint64_t (*thread_id)(struct eval_env *env, uint64_t connection_id);
+    /* Of the command that runs; ptr NULL: not given, or NULL. */
+    db_err (*query_attribute)(struct eval_env *env, struct slice name, struct arena *arena,
+                              struct slice *ret);
 };
 
 /* ---- scalar functions ---- */
@@ -256,5 +264,10 @@ const struct agg_def *agg_find_part(struct slice name);
 const struct agg_def *agg_find(struct slice name);
 size_t agg_count(void);
 const struct agg_def *agg_at(size_t i);
+
+/* SHA-256 of bytes as lower-case text of FUNC_SHA256_HEX characters (out: one more); their number,
+ * 0: no memory. */
+enum { FUNC_SHA256_HEX = 64 };
+size_t func_sha256_hex(struct slice bytes, char *out);
 
 #endif

@@ -508,4 +508,7 @@ const struct eval_env_ops session_env_ops = {.name = "session",
                                              .release_lock = env_release_lock,
                                              .lock_holder = env_lock_holder,
                                              .load_file = env_load_file,
-                                             .release_all_locks = env_release_all};
+                                             .release_all_locks = env_release_all,
+                                             .digest = session__digest,
+                                             .thread_id = session__thread_id,
+                                             .query_attribute = session__query_attribute};

@@ -218,6 +218,8 @@ struct sql_session {
     uint64_t last_insert_id, last_insert_id_shown;
     bool insert_id_given; /* LAST_INSERT_ID(n) was called in this statement */
     int64_t row_count, found_rows;
+    const struct sql_attribute *attributes; /* of the command that runs; the client's */
+    uint32_t attribute_count;
     /* prepared statements by name (SQL PREPARE) */
     struct named_stmt *named;
     struct open_handler *handlers; /* handler_stmt.c */
@@ -315,6 +317,13 @@ void session__leave_schema(struct sql_session *s);
 db_err session__greet(struct sql_session *s);
 /* A command of that text is over: the session sleeps, the logs are written. May park. */
 void session__end_command(struct sql_session *s, struct slice text);
+
+/* statement_facts.c, for struct eval_env_ops */
+db_err session__digest(struct eval_env *env, struct slice statement, bool hash, struct arena *arena,
+                       struct diag *diag, struct slice *ret);
+uint64_t session__thread_id(struct eval_env *env, uint64_t connection_id);
+db_err session__query_attribute(struct eval_env *env, struct slice name, struct arena *arena,
+                                struct slice *ret);
 
 /* query.c: SELECT, INSERT, UPDATE, DELETE */
 db_err query__run(struct statement *st, const struct ast_stmt *ast);

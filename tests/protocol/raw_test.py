@@ -222,6 +222,35 @@ def query_attributes():
 
 
 @test
+def query_attributes():
+    """MySQL needs component_query_attributes for this."""
+    def attributes(values):
+        nulls = sum(1 << i for i, (_, _, v) in enumerate(values) if v is None)
+        return bytes([nulls]) + b"\x01" + b"".join(
+            struct.pack("<H", t) + put_lenenc(len(n)) + n for n, t, _ in values) + b"".join(
+            v for _, _, v in values if v is not None)
+
+    c = connect(USUAL + ("QUERY_ATTRIBUTES",))
+    ask = b"mysql_query_attribute_string('%s')"
+    names = b", ".join(ask % n for n in (b"one", b"number", b"none", b"absent"))
+    given = [(b"one", 253, b"\x03abc"), (b"number", 8, struct.pack("<q", -5)), (b"none", 253, None)]
+
+    def row():
+        packets = c.rest()
+        return packets[-2]
+    c.command(3, b"\x03\x01" + attributes(given) + b"SELECT " + names)
+    assert row() == b"\x03abc\x02-5\xfb\xfb"
+    c.command(3, b"\0\x01SELECT " + names)
+    assert row() == b"\xfb\xfb\xfb\xfb"
+    assert c.ask(0x16, b"SELECT ?, " + names)[0] == 0
+    for _ in range(6):
+        c.read()
+    c.command(0x17, struct.pack("<IBI", 1, 8, 1) + b"\x04" + attributes([(b"", 253, b"\x01p")] + given))
+    assert row()[1:] == b"\x60\x01p\x03abc\x02-5", row()
+    c.close()
+
+
+@test
 def session_tracking():
     c = connect(schema="information_schema")
     assert c.ask(0x02, b"information_schema") == \

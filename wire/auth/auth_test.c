@@ -73,7 +73,7 @@ static void test_parse_hostile(void **state)
     assert_int_equal(handshake_parse(slice_of(good, sizeof(good) - 1), caps, &l), LOGIN_OK);
     assert_true(slice_eq(l.user, SLICE_LIT("root")));
     assert_true(slice_eq(l.schema, SLICE_LIT("db")));
-    assert_true(slice_eq(l.program_name, SLICE_LIT("mariadb")));
+    assert_true(slice_eq(l.attributes, SLICE_LIT("\x0cprogram_name\x07mariadb")));
     rand_seed(&r, 3);
     for (int i = 0; i < 200000; i++) {
         size_t size = rand_below(&r, sizeof(good));

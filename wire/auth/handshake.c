@@ -54,19 +54,6 @@ db_err handshake_put_greeting(struct conn *c, const char *version)
     return packet_out_finish(o);
 }
 
-/* The connect attributes: names and values, of which one is of use to us. */
-static void parse_attributes(struct slice attributes, struct login_packet *login)
-{
-    struct reader r = reader_of(attributes);
-    while (reader_left(&r) > 0 && !r.bad) {
-        struct slice name = read_lenenc_bytes(&r);
-        struct slice value = read_lenenc_bytes(&r);
-        if (!r.bad && slice_eq(name, SLICE_LIT("program_name"))) {
-            login->program_name = value;
-        }
-    }
-}
-
 enum login_kind handshake_parse(struct slice packet, uint32_t server_caps,
                                 struct login_packet *ret_login)
 {
@@ -114,7 +101,7 @@ enum login_kind handshake_parse(struct slice packet, uint32_t server_caps,
         l.plugin = zero == NULL ? read_rest(&r) : read_cstr(&r);
     }
     if ((caps & CAP_CONNECT_ATTRS) != 0 && reader_left(&r) > 0) {
-        parse_attributes(read_lenenc_bytes(&r), &l);
+        l.attributes = read_lenenc_bytes(&r);
     }
     if ((caps & CAP_ZSTD_COMPRESSION) != 0 && reader_left(&r) > 0) {
         l.zstd_level = read_u8(&r);
@@ -142,7 +129,7 @@ bool handshake_parse_change_user(struct slice packet, uint32_t caps, uint16_t *r
         l.plugin = read_cstr(&r);
     }
     if ((caps & CAP_CONNECT_ATTRS) != 0 && reader_left(&r) > 0) {
-        parse_attributes(read_lenenc_bytes(&r), &l);
+        l.attributes = read_lenenc_bytes(&r);
     }
     if (r.bad) {
         return false;

@@ -26,9 +26,9 @@ struct login_packet {
     uint8_t charset;
     struct slice user;
     struct slice response;
-    struct slice schema;       /* ptr NULL: none */
-    struct slice plugin;       /* empty: not told */
-    struct slice program_name; /* of the connect attributes */
+    struct slice schema;     /* ptr NULL: none */
+    struct slice plugin;     /* empty: not told */
+    struct slice attributes; /* of the connection, as sent */
     uint8_t zstd_level;
 };
 

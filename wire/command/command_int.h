@@ -12,12 +12,16 @@
 #include "wire/result/result.h"
 
 /* A client that has logged in: hangs on conn->user. */
+enum { CONNECT_ATTRIBUTES_MAX = 1024 }; /* that are kept of a connection */
+
 struct client {
     struct conn *conn;
     struct command_server *server;
     struct sql_session *session;
     struct stmt_table stmts;
     uint32_t next_stmt_id;
+    struct sql_attribute *attributes; /* of the command that runs */
+    uint32_t attribute_cap;
 };
 
 #define COMMAND(code, name, handler)                                                               \
@@ -38,6 +42,8 @@ void command__session_opts(struct conn *c, struct slice user, uint16_t charset,
                            const struct auth_outcome *outcome, struct sql_session_opts *ret_opts);
 /* The OK packet after login and COM_CHANGE_USER; schema empty: none was chosen. */
 MUST_USE db_err command__ok_schema(struct client *cl, struct slice schema);
+/* Room for `count` query attributes in cl->attributes. */
+MUST_USE db_err command__attribute_room(struct client *cl, uint64_t count);
 void command__free_stmts(struct client *cl);
 
 #endif

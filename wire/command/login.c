@@ -16,7 +16,8 @@ struct login_copy {
     char user[USER_NAME_MAX + 1];
     char schema[SCHEMA_NAME_MAX + 1];
     char plugin[64];
-    char program[128];
+    char attributes[CONNECT_ATTRIBUTES_MAX];
+    size_t attributes_len;
     size_t user_len;
 };
 
@@ -193,7 +194,7 @@ static db_err open_session(struct conn *c, const struct login_copy *copy, uint16
     cl->next_stmt_id = 1;
     c->user = cl;
     command__session_opts(c, slice_of(copy->user, copy->user_len), charset, outcome, &opts);
-    opts.program_name = copy->program[0] == '\0' ? NULL : copy->program;
+    opts.connect_attributes = slice_of(copy->attributes, copy->attributes_len);
     db_err err = sql_session_open(server->engine, &opts, &diag, &cl->session);
     if (err == ERR_OK && copy->schema[0] != '\0') {
         err = sql_session_use(cl->session, slice_str(copy->schema), &diag);
@@ -218,7 +219,10 @@ static db_err login(struct conn *c, struct slice packet)
     copy_text(copy.user, sizeof(copy.user), l.user);
     copy_text(copy.schema, sizeof(copy.schema), l.schema);
     copy_text(copy.plugin, sizeof(copy.plugin), l.plugin);
-    copy_text(copy.program, sizeof(copy.program), l.program_name);
+    copy.attributes_len =
+        l.attributes.len < sizeof(copy.attributes) ? l.attributes.len : sizeof(copy.attributes);
+    memcpy(copy.attributes, l.attributes.len == 0 ? "" : (const char *)l.attributes.ptr,
+           copy.attributes_len);
     copy.user_len = strlen(copy.user);
     struct auth_request request = {
         .user = slice_of(copy.user, copy.user_len),
@@ -287,6 +291,7 @@ static void end(struct conn *c)
     if (cl != NULL) {
         command__free_stmts(cl);
         sql_session_close(cl->session);
+        mem_free(cl->attributes);
         mem_free(cl);
         c->user = NULL;
     }

@@ -141,32 +141,38 @@ void param_read(struct reader *r, uint16_t type, struct sql_param *p)
     }
 }
 
-bool query_attributes_skip(struct reader *r)
+bool query_attributes_count(struct reader *r, uint32_t *ret_count)
 {
     enum { COUNT_MAX = 65535 };
     uint64_t count = read_lenenc(r);
     uint64_t sets = read_lenenc(r);
-    if (r->bad || sets != 1 || count > COUNT_MAX) {
+    if (r->bad || sets != 1 || count > COUNT_MAX || count > reader_left(r)) {
         return false;
     }
+    *ret_count = (uint32_t)count;
+    return true;
+}
+
+bool query_attributes_read(struct reader *r, uint32_t count, struct sql_attribute *ret_attributes)
+{
     if (count == 0) {
         return true;
     }
-    struct slice nulls = read_bytes(r, (count + 7) / 8);
+    struct slice nulls = read_bytes(r, ((uint64_t)count + 7) / 8);
     if (read_u8(r) != 1 || r->bad) {
         return false;
     }
     struct reader types = *r;
-    for (uint64_t i = 0; i < count && !r->bad; i++) {
+    for (uint32_t i = 0; i < count && !r->bad; i++) {
         (void)read_u16(r);
         (void)read_lenenc_bytes(r);
     }
-    for (uint64_t i = 0; i < count && !r->bad; i++) {
-        struct sql_param ignored;
+    for (uint32_t i = 0; i < count && !r->bad; i++) {
+        struct sql_attribute *a = &ret_attributes[i];
         uint16_t type = read_u16(&types);
-        (void)read_lenenc_bytes(&types);
+        *a = (struct sql_attribute){.name = read_lenenc_bytes(&types), .value.is_null = true};
         if ((nulls.ptr[i / 8] >> (i % 8) & 1) == 0) {
-            param_read(r, type, &ignored);
+            param_read(r, type, &a->value);
         }
     }
     return !r->bad;

@@ -13,8 +13,11 @@ MUST_USE bool param_type_ok(uint16_t type);
 /* One value of the type; text borrows from the packet. A short packet sets r->bad; an impossible
  * length of a time, too. */
 void param_read(struct reader *r, uint16_t type, struct sql_param *ret_param);
-/* Skips the query attributes before the text of COM_QUERY; an unknown type is taken as text. false:
- * malformed. */
-MUST_USE bool query_attributes_skip(struct reader *r);
+/* The query attributes before the text of COM_QUERY: their number first (false: malformed), then
+ * the rest into an array of that many; an unknown type is taken as text. Names and texts borrow
+ * from the packet. */
+MUST_USE bool query_attributes_count(struct reader *r, uint32_t *ret_count);
+MUST_USE bool query_attributes_read(struct reader *r, uint32_t count,
+                                    struct sql_attribute *ret_attributes);
 
 #endif

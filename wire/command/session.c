@@ -112,7 +112,7 @@ db_err command__change_user(struct client *cl, struct slice body)
     struct diag diag = {0};
     char user[USER_NAME_MAX + 1];
     char schema[SCHEMA_NAME_MAX + 1];
-    char program[128];
+    char attributes[CONNECT_ATTRIBUTES_MAX];
     uint16_t charset;
     bool accepted;
     if (!handshake_parse_change_user(body, c->caps, &charset, &l)) {
@@ -121,7 +121,9 @@ db_err command__change_user(struct client *cl, struct slice body)
     }
     copy_text(user, sizeof(user), l.user);
     copy_text(schema, sizeof(schema), l.schema);
-    copy_text(program, sizeof(program), l.program_name);
+    size_t attributes_len =
+        l.attributes.len < sizeof(attributes) ? l.attributes.len : sizeof(attributes);
+    memcpy(attributes, l.attributes.len == 0 ? "" : (const char *)l.attributes.ptr, attributes_len);
     struct auth_request request = {.user = slice_str(user), .fresh = true};
     TRY(command__authenticate(c, cl->server, &request, &outcome, &accepted));
     if (!accepted) {
@@ -129,7 +131,7 @@ db_err command__change_user(struct client *cl, struct slice body)
     }
     command__free_stmts(cl);
     command__session_opts(c, slice_str(user), charset, &outcome, &opts);
-    opts.program_name = program[0] == '\0' ? NULL : program;
+    opts.connect_attributes = slice_of(attributes, attributes_len);
     db_err err = sql_session_change_user(cl->session, &opts, &diag);
     if (err == ERR_OK && schema[0] != '\0') {
         err = sql_session_use(cl->session, slice_str(schema), &diag);

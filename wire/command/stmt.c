@@ -151,17 +151,21 @@ static enum bind_result bind_types(struct stmt *s, struct reader *r, uint32_t co
 
 /* types: where the types of this packet begin, for those that are attributes and not parameters. */
 static enum bind_result bind_values(struct stmt *s, struct reader *r, struct slice nulls,
-                                    uint32_t count, struct reader types)
+                                    uint32_t count, struct reader types,
+                                    struct sql_attribute *attributes)
 {
     for (uint32_t i = 0; i < count; i++) {
         bool null = (nulls.ptr[i / 8] >> (i % 8) & 1) != 0;
         bool mine = i < s->param_count;
-        struct sql_param attribute;
-        struct sql_param *p = mine ? &s->params[i] : &attribute;
+        struct sql_attribute *attribute = mine ? NULL : &attributes[i - s->param_count];
+        struct sql_param *p = mine ? &s->params[i] : &attribute->value;
         uint16_t type = mine ? s->types[i] : 0;
         if (count > s->param_count) { /* new types were sent: only then there are attributes */
             type = read_u16(&types);
-            (void)read_lenenc_bytes(&types);
+            struct slice name = read_lenenc_bytes(&types);
+            if (!mine) {
+                attribute->name = name;
+            }
         }
         if (mine && s->has_long_data && s->pieces[i].given) {
             *p = (struct sql_param){.type = (uint8_t)type, .cell.kind = SQL_CELL_TEXT};
@@ -176,7 +180,7 @@ static enum bind_result bind_values(struct stmt *s, struct reader *r, struct sli
 }
 
 static enum bind_result bind_params(struct client *cl, struct stmt *s, struct reader *r,
-                                    uint8_t flags)
+                                    uint8_t flags, uint32_t *ret_attributes)
 {
     bool named = (cl->conn->caps & CAP_QUERY_ATTRIBUTES) != 0;
     uint64_t count = s->param_count;
@@ -203,7 +207,13 @@ static enum bind_result bind_params(struct client *cl, struct stmt *s, struct re
     } else if (!s->types_known || count > s->param_count) {
         return BIND_MALFORMED;
     }
-    return bind_values(s, r, nulls, (uint32_t)count, types);
+    uint32_t attributes = (uint32_t)count - s->param_count;
+    if (count - s->param_count > reader_left(r) ||
+        command__attribute_room(cl, attributes) != ERR_OK) {
+        return BIND_BAD_VALUE;
+    }
+    *ret_attributes = attributes;
+    return bind_values(s, r, nulls, (uint32_t)count, types, cl->attributes);
 }
 
 static db_err wrong_arguments(struct client *cl, const char *function)
@@ -234,16 +244,23 @@ db_err command__stmt_execute(struct client *cl, struct slice body)
                                         "mysql_send_long_data() is longer than "
                                         "'max_allowed_packet' bytes"));
     }
-    switch (bind_params(cl, s, &r, flags)) {
+    uint32_t attributes = 0;
+    switch (bind_params(cl, s, &r, flags, &attributes)) {
     case BIND_MALFORMED: return command__malformed(cl);
     case BIND_BAD_VALUE: return wrong_arguments(cl, "mysqld_stmt_execute");
     case BIND_OK: break;
+    }
+    if (UNLIKELY(attributes != 0)) {
+        sql_session_set_attributes(cl->session, cl->attributes, attributes);
     }
     struct result_sink sink;
     result_sink_init(&sink, cl->conn, cl->session, RESULT_BINARY);
     db_err err = sql_stmt_execute(s->sql, s->params, s->param_count,
                                   (flags & CURSOR_READ_ONLY) != 0, &sink.sink);
     result_sink_fini(&sink);
+    if (UNLIKELY(attributes != 0)) {
+        sql_session_set_attributes(cl->session, NULL, 0);
+    }
     forget_long_data(s);
     TRY(err);
     command__refresh(cl);

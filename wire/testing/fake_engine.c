@@ -174,6 +174,12 @@ void sql_session_log(struct sql_session *session, enum sql_logged what)
     (void)session, (void)what;
 }
 
+void sql_session_set_attributes(struct sql_session *session, const struct sql_attribute *list,
+                                uint32_t count)
+{
+    (void)session, (void)list, (void)count;
+}
+
 void sql_session_set_multi_statements(struct sql_session *session, bool on)
 {
     session->multi_statements = on;

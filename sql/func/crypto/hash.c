@@ -98,3 +98,18 @@ db_err crypto_random(EVAL_ARGS)
     }
     return ERR_OK;
 }
+
+size_t func_sha256_hex(struct slice bytes, char *out)
+{
+    unsigned char hash[FUNC_SHA256_HEX / 2];
+    unsigned int len = 0;
+    if (EVP_Digest(bytes.ptr, bytes.len, hash, &len, EVP_sha256(), NULL) != 1) {
+        return 0;
+    }
+    for (unsigned i = 0; i < len; i++) {
+        out[2 * i] = "0123456789abcdef"[hash[i] >> 4];
+        out[2 * i + 1] = "0123456789abcdef"[hash[i] & 15];
+    }
+    out[FUNC_SHA256_HEX] = '\0';
+    return FUNC_SHA256_HEX;
+}
