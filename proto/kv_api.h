@@ -436,6 +436,14 @@ struct kv_wait_edge {
     ts_t waiter;
     ts_t blocker;
 };
+/* Edges of waits for other things than rows have numbers with the upper bit, and two more that say
+ * how dear the wait is: of a cycle the cheapest ends. Sessions are waiters and blockers there, with
+ * the upper bit (sql/storage/coord.h). */
+#define KV_WAIT_OTHER ((uint64_t)1 << 63)
+static inline unsigned kv_wait_price(uint64_t wait)
+{
+    return (wait & KV_WAIT_OTHER) == 0 ? 0 : (unsigned)(wait >> 61 & 3);
+}
 enum { KV_WAITS_MAX = 4096 }; /* edges of a report */
 
 /* ---- members of the cluster ---- */
@@ -532,9 +540,9 @@ struct meta_service_ops {
      * counts as fenced, and learns that (its `fences`) from the next heartbeat that is answered.
      * ERR_EXISTS: it was heard of since. ERR_NOT_FOUND. */
     db_err (*fence)(struct meta_service *s, node_id_t node, uint32_t silent_ms, struct diag *diag);
-    /* The waits for row locks at the node's ranges now, ascending by `wait`, at most KV_WAITS_MAX;
-     * a node has one report under way at a time. Back come those that are to end with a deadlock,
-     * in the arena. ERR_LIMIT. */
+    /* The waits at the node now, for row locks of its ranges and others, ascending by `wait`, at
+     * most KV_WAITS_MAX; a node has one report under way at a time. Back come those that are to end
+     * with a deadlock, in the arena. ERR_LIMIT. */
     db_err (*report_waits)(struct meta_service *s, node_id_t node, const struct kv_wait_edge *edges,
                            unsigned count, struct arena *arena, struct diag *diag,
                            uint64_t **ret_victims, unsigned *ret_count);

@@ -26,6 +26,10 @@ static db_err open_parts(struct sql_engine *e, struct diag *diag)
     TRY(ddl_recover(e->catalog, e->opts.storage, e->opts.server_id, diag));
     TRY(globals__open(e, diag));
     TRY(user_locks_new(e->opts.storage, e->opts.coord, e->opts.server_id, &e->user_locks));
+    if (e->opts.wait_watch != NULL) {
+        mdl_set_watch(e->mdl, e->opts.wait_watch);
+        user_locks_set_watch(e->user_locks, e->opts.wait_watch);
+    }
     TRY(infoschema_register(e->catalog, &session_infoschema_ops, &e->infoschema));
     return accounts_open(e->opts.storage, diag, &e->accounts);
 }

@@ -19,6 +19,7 @@
 
 struct storage;
 struct sql_coord; /* sql/storage/coord.h */
+struct sql_wait_watch;
 struct sql_engine;
 struct sql_session;
 struct sql_stmt; /* a prepared statement of one session */
@@ -29,6 +30,8 @@ struct sql_rows; /* some rows of a result, see sql_rows_* */
 struct sql_engine_opts {
     struct storage *storage; /* outlives the engine */
     struct sql_coord *coord; /* NULL: a process alone */
+    /* Who finds deadlocks (sql/storage/coord.h); NULL: nobody. Copied */
+    const struct sql_wait_watch *wait_watch;
     const char *version;     /* VERSION(), e.g. "9.7.4-SkeinDB-0.1"; copied */
     size_t memory_limit;     /* for all statements together; 0 = none */
     size_t statement_memory; /* for one; 0 = 256 MiB */

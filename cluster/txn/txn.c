@@ -217,6 +217,14 @@ static void leave_active(struct ctxn *t)
     }
 }
 
+static void set_name(struct ctxn *t, ts_t ts)
+{
+    set_ts(&t->start_ts, ts);
+    if (t->opts.told_id != NULL) {
+        atomic_store_explicit(t->opts.told_id, ts, memory_order_relaxed);
+    }
+}
+
 db_err ctxn_need_start(struct ctxn *t, struct diag *diag)
 {
     if (t->start_ts != 0) {
@@ -225,7 +233,7 @@ db_err ctxn_need_start(struct ctxn *t, struct diag *diag)
     ts_t ts;
     db_err err = ask(t, true, diag, &ts);
     if (err == ERR_OK) {
-        set_ts(&t->start_ts, ts);
+        set_name(t, ts);
     }
     bound_ends(t);
     return err;
@@ -281,7 +289,7 @@ db_err ctxn_need_snapshot(struct ctxn *t, struct diag *diag)
     if (err == ERR_OK) {
         set_ts(&t->read_ts, ts);
         if (t->start_ts == 0 && named) {
-            set_ts(&t->start_ts, ts);
+            set_name(t, ts);
         }
     }
     bound_ends(t);

@@ -262,6 +262,22 @@ static bool lock_owner_gone(struct sql_coord *base, uint64_t node, uint64_t engi
     return sound || err == ERR_UNSUPPORTED || err == ERR_CANCELED ? gone : !still_lives(c, node);
 }
 
+static uint64_t session_txn(struct sql_coord *base, uint64_t node, uint64_t connection_id)
+{
+    struct diag ignored;
+    struct buf answer;
+    uint64_t txn = 0;
+    diag_reset(&ignored);
+    buf_init(&answer, 64);
+    db_err err = call_until(coord_of(base), node, COORD_SESSION_TXN, connection_id, false,
+                            WAKE_TIME_NS, &answer, &ignored);
+    for (size_t k = 0; err == ERR_OK && k < answer.len && k < 8; k++) {
+        txn = txn << 8 | answer.ptr[k];
+    }
+    buf_fini(&answer);
+    return txn;
+}
+
 static void wake_lock(struct sql_coord *base, uint64_t node, uint64_t connection_id)
 {
     struct diag ignored;
@@ -369,15 +385,18 @@ static db_err lock_patiently(struct cluster_coord *c, node_id_t node, struct sli
     }
 }
 
-/* The header of a lock stream: milliseconds to wait (8 bytes), then the ids, big endian. */
-static db_err lock_header(const uint64_t *ids, uint32_t count, uint64_t deadline_ns, struct buf *b)
+/* The header of a lock stream: milliseconds to wait (8 bytes), then the ids, big endian, at the end
+ * the connection that it is for with COORD_FOR_BIT, which is nothing but one more id to a node of
+ * an earlier version. */
+static db_err lock_header(const uint64_t *ids, uint32_t count, uint64_t connection_id,
+                          uint64_t deadline_ns, struct buf *b)
 {
     uint64_t now = clock_mono_ns();
     uint64_t wait_ms = deadline_ns == DEADLINE_NONE ? UINT64_MAX
                        : deadline_ns <= now         ? 0
                                                     : (deadline_ns - now) / NS_PER_MS;
-    for (uint32_t i = 0; i <= count; i++) {
-        uint64_t v = i == 0 ? wait_ms : ids[i - 1];
+    for (uint32_t i = 0; i <= count + 1; i++) {
+        uint64_t v = i == 0 ? wait_ms : i <= count ? ids[i - 1] : connection_id | COORD_FOR_BIT;
         for (int k = 0; k < 8; k++) {
             TRY(buf_append_u8(b, (uint8_t)(v >> (56 - 8 * k))));
         }
@@ -392,13 +411,15 @@ static db_err lock_all(struct cluster_coord *c, struct sql_coord_lock *l, const 
     struct buf header;
     unsigned n = living(c, nodes);
     buf_init(&header, 1 << 20);
-    db_err err = lock_header(ids, count, deadline_ns, &header);
+    uint64_t connection_id = c->peer->ops->owner_connection(owner);
+    db_err err = lock_header(ids, count, connection_id, deadline_ns, &header);
     for (unsigned i = 0; i < n && err == ERR_OK; i++) {
         struct held *h = &l->held[l->count];
         *h = (struct held){.node = nodes[i].id};
         if (nodes[i].id == c->self) {
             struct sql_peer_lock *none;
-            err = c->peer->ops->lock_tables(c->peer, owner, ids, count, deadline_ns, diag, &none);
+            err = c->peer->ops->lock_tables(c->peer, owner, connection_id, ids, count, deadline_ns,
+                                            diag, &none);
             continue;
         }
         err = lock_patiently(c, nodes[i].id, buf_slice(&header), deadline_ns, diag, &h->stream);
@@ -480,6 +501,7 @@ static const struct sql_coord_ops coord_ops = {
     .runs = runs,
     .has_others = has_others,
     .lock_owner_gone = lock_owner_gone,
+    .session_txn = session_txn,
     .wake_lock = wake_lock,
     .list_sessions = list_sessions,
     .kill = kill_session,

@@ -36,8 +36,12 @@ enum coord_method {
     COORD_RUN = 6,
     COORD_LOCK_OWNER = 8,
     COORD_WAKE_LOCK = 9,
+    COORD_SESSION_TXN = 10,
     COORD_LIST_SESSIONS = 7, /* 3 was a form without what they wait for */
 };
+
+/* In a lock stream's header: not an id but the connection that asks. */
+#define COORD_FOR_BIT ((uint64_t)1 << 63)
 
 /* What the coordinator needs of the node around it. */
 struct coord_env {

@@ -32,7 +32,8 @@ struct graph_shard {
 struct lock_graph {
     struct graph_shard shards[GRAPH_SHARDS];
     pthread_mutex_t victims; /* one at a time; before a graph shard */
-    _Atomic size_t waits;
+    _Atomic size_t waits;    /* with the others */
+    _Atomic size_t others;   /* not for rows */
     _Atomic uint64_t last_wait;
     _Atomic bool watched;
     bool (*watch)(void *ctx);
@@ -77,6 +78,15 @@ static struct graph_shard *shard_of(struct lock_graph *g, ts_t start_ts)
     return &g->shards[(start_ts * 0x9e3779b97f4a7c15ull >> 33) % GRAPH_SHARDS];
 }
 
+static void count_wait(struct lock_graph *g)
+{
+    atomic_fetch_add(&g->waits, 1);
+    if (g->watch != NULL && !atomic_load(&g->watched) && !atomic_exchange(&g->watched, true) &&
+        !g->watch(g->watch_ctx)) {
+        atomic_store(&g->watched, false);
+    }
+}
+
 void lock__graph_add(struct lock_graph *g, struct row_rec *rec)
 {
     struct graph_shard *s = shard_of(g, rec->start_ts);
@@ -85,11 +95,23 @@ void lock__graph_add(struct lock_graph *g, struct row_rec *rec)
     pthread_mutex_lock(&s->mutex);
     list_push_back(&s->waits, &rec->graph_link);
     pthread_mutex_unlock(&s->mutex);
-    atomic_fetch_add(&g->waits, 1);
-    if (g->watch != NULL && !atomic_load(&g->watched) && !atomic_exchange(&g->watched, true) &&
-        !g->watch(g->watch_ctx)) {
-        atomic_store(&g->watched, false);
+    count_wait(g);
+}
+
+void lock_graph_other_wait(struct lock_graph *g, bool begins)
+{
+    if (begins) {
+        atomic_fetch_add(&g->others, 1);
+        count_wait(g);
+    } else {
+        atomic_fetch_sub(&g->others, 1);
+        atomic_fetch_sub(&g->waits, 1);
     }
+}
+
+size_t lock_graph_other_waits(const struct lock_graph *g)
+{
+    return atomic_load(&g->others);
 }
 
 void lock__graph_remove(struct lock_graph *g, struct row_rec *rec)

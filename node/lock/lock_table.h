@@ -34,6 +34,10 @@ void lock_graph_free(struct lock_graph *g);
  * fn is called when a wait has begun and nobody watches; it must not park. True: from now on
  * somebody does, until lock_graph_unwatch. Before the first table. */
 void lock_graph_watch(struct lock_graph *g, bool (*fn)(void *ctx), void *ctx);
+/* A wait that is not for a row, and that the graph does not know, begins or ends: it counts as a
+ * wait of this node. */
+void lock_graph_other_wait(struct lock_graph *g, bool begins);
+size_t lock_graph_other_waits(const struct lock_graph *g);
 /* Who watches, goes. False: there are waits, it goes on. */
 bool lock_graph_unwatch(struct lock_graph *g);
 size_t lock_graph_waits(const struct lock_graph *g);

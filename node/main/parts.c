@@ -17,6 +17,7 @@
 #include "node/main/membership.h"
 #include "node/main/server.h"
 #include "node/main/server_int.h"
+#include "sql/storage/coord.h"
 #include "sql/storage/mem/mem.h"
 
 #define ENGINE_RETRY_NS (500 * NS_PER_MS)
@@ -207,12 +208,47 @@ static db_err open_engine(struct server *s, const struct sql_engine_opts *opts, 
     }
 }
 
+/* Its waits, for who finds deadlocks. */
+static void sql_wait(void *ctx, bool begins)
+{
+    struct server *s = ctx;
+    meta_other_wait(node_meta(s->node), begins);
+}
+
+static db_err sql_wait_edges(void *ctx, uint64_t until_ns, unsigned max, struct arena *arena,
+                             struct kv_wait_edge **ret_edges, unsigned *ret_count)
+{
+    struct server *s = ctx;
+    struct sql_peer *p = sql_engine_peer(s->engine);
+    struct sql_wait_edge *told;
+    unsigned count;
+    TRY(p->ops->waits(p, until_ns, max, arena, &told, &count));
+    struct kv_wait_edge *edges = ARENA_ARRAY(arena, struct kv_wait_edge, count + 1);
+    if (edges == NULL) {
+        return ERR_NOMEM;
+    }
+    for (unsigned i = 0; i < count; i++) {
+        edges[i] = (struct kv_wait_edge){told[i].wait, told[i].waiter, told[i].blocker};
+    }
+    *ret_edges = edges;
+    *ret_count = count;
+    return ERR_OK;
+}
+
+static void sql_wait_refuse(void *ctx, uint64_t wait)
+{
+    struct server *s = ctx;
+    struct sql_peer *p = sql_engine_peer(s->engine);
+    p->ops->refuse_wait(p, wait);
+}
+
 static db_err start_sql(struct server *s, struct diag *diag)
 {
     char temp[PATH_TEXT_MAX];
     const struct config *c = s->config;
     bool own_temp = c->temp_dir[0] == '\0' && !in_memory(s);
     snprintf(temp, sizeof(temp), own_temp ? "%s/temp" : "%s", own_temp ? c->data : c->temp_dir);
+    const struct sql_wait_watch watch = {sql_wait, s};
     struct sql_engine_opts opts = {
         .storage = s->storage,
         .version = SKEIN_MYSQL_VERSION,
@@ -226,6 +262,7 @@ static db_err start_sql(struct server *s, struct diag *diag)
         .data_dir = c->data,
         .server_id = s->node == NULL ? 1 : range_store_ident(node_ranges(s->node)).node_id,
         .coord = s->node == NULL ? NULL : membership_coord(node_membership(s->node)),
+        .wait_watch = s->node == NULL ? NULL : &watch,
     };
     TRY(open_engine(s, &opts, diag));
     if (s->node == NULL) {
@@ -235,13 +272,17 @@ static db_err start_sql(struct server *s, struct diag *diag)
     if (err != ERR_OK) {
         sql_engine_close(s->engine);
         s->engine = NULL;
+        return err;
     }
-    return err;
+    s->sql_waits = (struct meta_other_waits){s, sql_wait_edges, sql_wait_refuse};
+    meta_set_other_waits(node_meta(s->node), &s->sql_waits);
+    return ERR_OK;
 }
 
 static void stop_sql(struct server *s)
 {
     if (s->node != NULL) {
+        meta_set_other_waits(node_meta(s->node), NULL);
         db_err err = membership_attach_sql(node_membership(s->node), NULL, NULL);
         (void)err; /* cannot fail */
     }

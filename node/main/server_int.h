@@ -24,7 +24,8 @@ struct server {
     struct node *node;       /* NULL: storage in memory */
     struct storage *storage; /* the node's, or owned when there is none */
     struct sql_engine *engine;
-    struct wire_server *wire; /* changed under mutex, as the admin's thread reads it */
+    struct meta_other_waits sql_waits; /* the engine's */
+    struct wire_server *wire;          /* changed under mutex, as the admin's thread reads it */
     uint64_t start_ns;
     /* The fiber that starts, waits and stops. */
     pthread_mutex_t mutex;

@@ -100,6 +100,20 @@ MUST_USE db_err meta_report_waits(struct meta *m, node_id_t node, const struct k
                                   unsigned count, struct arena *arena, struct diag *diag,
                                   uint64_t **ret_victims, unsigned *ret_count);
 
+/* Waits of this node for other things than rows, which may close a circle with those
+ * (sql/storage/coord.h says what edges are told). Park. */
+struct meta_other_waits {
+    void *ctx;
+    db_err (*edges)(void *ctx, uint64_t until_ns, unsigned max, struct arena *arena,
+                    struct kv_wait_edge **ret_edges, unsigned *ret_count);
+    void (*refuse)(void *ctx, uint64_t wait);
+};
+/* NULL: there are none any more; returns when nobody uses the ones before. From a fiber. w outlives
+ * that. */
+void meta_set_other_waits(struct meta *m, const struct meta_other_waits *w);
+/* One begins, or ends. Any thread; does not park. */
+void meta_other_wait(struct meta *m, bool begins);
+
 /* One round of garbage collection's upkeep now; for tests. Parks. */
 void meta_gc_round(struct meta *m);
 /* One heartbeat of this node, and one round of placement, now; for tests. Park. */

@@ -163,6 +163,8 @@ struct meta {
     _Atomic unsigned members;   /* of the cluster, as of the last heartbeat */
     pthread_mutex_t waits_lock; /* guards waits */
     struct wait_graph *waits;
+    const struct meta_other_waits *_Atomic other_waits;
+    _Atomic unsigned other_waits_used;
 
     pthread_mutex_t report_lock; /* guards reports, and the order of safe points */
     struct reads_report *reports[REPORT_NODES];

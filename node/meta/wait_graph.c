@@ -15,8 +15,10 @@
  * never taken for true any more: it need not be deleted in time.
  *
  * The victim is the youngest transaction of the cycle, by its timestamp: whoever looks comes to the
- * same. Its edges are left out from then on, so that what remains of a larger knot is looked at
- * without it, and its waits are named to its node until that reports them no more. */
+ * same. If sessions that wait for other things than rows are in the cycle, it is who has the
+ * cheapest wait, of several the one that began last. Its edges are left out from then on, so that
+ * what remains of a larger knot is looked at without it, and its waits are named to its node until
+ * that reports them no more. */
 #include "node/meta/wait_graph.h"
 
 #include <stdlib.h>
@@ -169,6 +171,8 @@ static db_err take(struct wait_graph *g, node_id_t node, const struct kv_wait_ed
 struct arc {
     ts_t from;
     ts_t to;
+    uint64_t wait;
+    uint64_t first; /* number of the report that told it first */
 };
 
 enum { WHITE, GREY, BLACK };
@@ -204,7 +208,8 @@ static void gather(const struct wait_graph *g, uint64_t moment, struct search *s
         for (unsigned k = 0; k < n->count; k++) {
             const struct edge *e = &n->edges[k];
             if (!e->victim && (moment == 0 || (e->first <= moment && moment <= n->before))) {
-                s->arcs[s->arc_count++] = (struct arc){e->e.waiter, e->e.blocker};
+                s->arcs[s->arc_count++] =
+                    (struct arc){e->e.waiter, e->e.blocker, e->e.wait, e->first};
             }
         }
     }
@@ -236,7 +241,45 @@ static struct vertex *find(struct search *s, ts_t ts)
     return lo < s->vertex_count && s->vertices[lo].ts == ts ? &s->vertices[lo] : NULL;
 }
 
-/* Follows what begins in `root`. 0: no cycle; else the youngest of one. */
+/* The arc that is being followed. */
+static const struct arc *followed(const struct search *s, const struct vertex *v)
+{
+    return &s->arcs[v->next - 1];
+}
+
+/* Should a, rather than b, end? */
+static bool rather(const struct arc *a, const struct arc *b, bool only_rows)
+{
+    unsigned price_a = kv_wait_price(a->wait);
+    unsigned price_b = kv_wait_price(b->wait);
+    if (price_a != price_b) {
+        return price_a < price_b;
+    }
+    if (!only_rows && a->first != b->first) {
+        return a->first > b->first;
+    }
+    return a->from > b->from;
+}
+
+/* Of the cycle that the arc from `last` to `top` closes. */
+static ts_t victim_of(const struct search *s, const struct vertex *last, const struct vertex *top)
+{
+    const struct arc *victim = followed(s, last);
+    bool only_rows = true;
+    for (const struct vertex *v = last;; v = &s->vertices[v->parent]) {
+        only_rows = only_rows && (followed(s, v)->wait & KV_WAIT_OTHER) == 0;
+        if (v == top) {
+            break;
+        }
+    }
+    for (const struct vertex *v = last; v != top;) {
+        v = &s->vertices[v->parent];
+        victim = rather(followed(s, v), victim, only_rows) ? followed(s, v) : victim;
+    }
+    return victim->from;
+}
+
+/* Follows what begins in `root`. 0: no cycle; else the victim of one. */
 static ts_t walk(struct search *s, unsigned root)
 {
     unsigned at = root;
@@ -261,11 +304,7 @@ static ts_t walk(struct search *s, unsigned root)
             at = (unsigned)(to - s->vertices);
             continue;
         }
-        ts_t youngest = to->ts;
-        for (; v != to; v = &s->vertices[v->parent]) {
-            youngest = v->ts > youngest ? v->ts : youngest;
-        }
-        return youngest;
+        return victim_of(s, v, to);
     }
 }
 

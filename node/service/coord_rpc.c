@@ -15,8 +15,10 @@ enum coord_method {
     RUN = 6,
     LIST_SESSIONS = 7,
     LOCK_OWNER = 8,
-    WAKE_LOCK = 9
+    WAKE_LOCK = 9,
+    SESSION_TXN = 10
 };
+#define FOR_BIT ((uint64_t)1 << 63)
 enum { CALL_SIZE = 10, LIST_MAX = 32 << 20 };
 
 /* How long a lock outlives its coordinator's connection: longer than that one could need to notice,
@@ -46,16 +48,21 @@ static db_err answer_list(struct sql_peer *p, struct rpc_request *req)
     return err;
 }
 
-static db_err answer_run(struct sql_peer *p, struct rpc_request *req, struct diag *diag)
+static db_err answer_number(struct rpc_request *req, uint64_t number)
 {
-    uint64_t number = 0;
-    TRY(p == NULL ? ERR_OK : p->ops->run(p, diag, &number));
     uint8_t bytes[8];
     for (int i = 0; i < 8; i++) {
         bytes[i] = (uint8_t)(number >> (56 - 8 * i));
     }
     struct rpc_part part = RPC_PART(slice_of(bytes, sizeof(bytes)));
     return rpc_respond(req, SLICE_EMPTY, &part, 1);
+}
+
+static db_err answer_run(struct sql_peer *p, struct rpc_request *req, struct diag *diag)
+{
+    uint64_t number = 0;
+    TRY(p == NULL ? ERR_OK : p->ops->run(p, diag, &number));
+    return answer_number(req, number);
 }
 
 /* 8 bytes, big endian: the engine's number, 0 while there is none; a byte: is the connection known?
@@ -92,6 +99,7 @@ static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *dia
     case RUN: return answer_run(p, req, diag);
     case LIST_SESSIONS: return answer_list(p, req);
     case LOCK_OWNER: return answer_lock_owner(p, number, req);
+    case SESSION_TXN: return answer_number(req, p == NULL ? 0 : p->ops->session_txn(p, number));
     case WAKE_LOCK:
         if (p != NULL) {
             p->ops->wake_lock(p, number);
@@ -125,8 +133,12 @@ static db_err take(struct sql_peer *p, struct slice header, struct diag *diag,
     for (uint32_t i = 0; i < count && err == ERR_OK; i++) {
         ids[i] = be64(header.ptr + 8 * (i + 1));
     }
+    uint64_t connection_id = 0;
+    if (err == ERR_OK && count != 0 && (ids[count - 1] & FOR_BIT) != 0) {
+        connection_id = ids[--count] & ~FOR_BIT;
+    }
     if (err == ERR_OK) {
-        err = p->ops->lock_tables(p, NULL, ids, count, deadline, diag, ret_lock);
+        err = p->ops->lock_tables(p, NULL, connection_id, ids, count, deadline, diag, ret_lock);
     }
     arena_fini(&arena);
     return err;

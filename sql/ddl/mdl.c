@@ -18,6 +18,9 @@
  * uses any of its tables and then gets all of them at once; so who holds an exclusive lock never
  * waits here, and there are no cycles.
  *
+ * Who holds what is in the owners, which are listed in the slot where they took their first lock
+ * and change under its lock; only who looks for deadlocks, or for all locks, goes through them.
+ *
  * Locking: mutex before slot locks; both are held for a few instructions and never across a park.
  */
 #include "sql/ddl/mdl.h"
@@ -28,6 +31,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/clock.h"
 #include "base/fiber.h"
 #include "base/hash.h"
 #include "base/scope.h"
@@ -45,6 +49,7 @@ struct mdl_slot {
     _Alignas(64) struct spin lock;
     uint32_t cap, used;        /* cap: 0 or a power of two; used: entries, zero counts included */
     struct mdl_count *entries; /* open addressing */
+    struct list owners;        /* that hold locks; struct mdl_owner */
 };
 
 struct mdl_granted {
@@ -60,6 +65,7 @@ struct mdl_request {
     bool passes; /* shared: the owner has locks already */
     bool queued;
     db_err err;
+    uint64_t number, since_ns;
     uint16_t slot;             /* shared: where to count */
     const uint64_t *table_ids; /* sorted, each once */
     uint32_t count;
@@ -71,6 +77,8 @@ struct mdl {
     struct list queue;
     struct mdl_granted *granted;
     uint32_t granted_count, granted_cap;
+    uint64_t last_wait;
+    struct sql_wait_watch watch; /* fixed */
     struct mdl_slot slots[MDL_SLOTS];
 };
 
@@ -182,7 +190,7 @@ bool mdl_holds(const struct mdl_owner *owner, uint64_t table_id, bool exclusive)
     return t != NULL && (t->exclusive || !exclusive);
 }
 
-static db_err reserve(struct mdl_owner *o, uint32_t extra)
+static db_err reserve(struct mdl *m, struct mdl_owner *o, uint32_t extra)
 {
     uint32_t cap = o->cap == 0 ? MDL_INLINE_TICKETS : o->cap;
     if (o->count + extra <= cap) {
@@ -195,15 +203,36 @@ static db_err reserve(struct mdl_owner *o, uint32_t extra)
     if (more == NULL) {
         return ERR_NOMEM;
     }
+    struct mdl_ticket *old = o->more;
+    struct spin *lock = o->count == 0 ? NULL : &m->slots[o->home].lock;
     memcpy(more, tickets(o), o->count * sizeof(*more));
-    mem_free(o->more);
+    if (lock != NULL) {
+        spin_lock(lock);
+    }
     o->more = more;
     o->cap = cap;
+    if (lock != NULL) {
+        spin_unlock(lock);
+    }
+    mem_free(old);
     return ERR_OK;
 }
 
-static void push_ticket(struct mdl_owner *o, uint64_t table_id, uint16_t slot, bool exclusive)
+/* Where the owner is listed, or will be. */
+static uint16_t home_of(const struct mdl_owner *o)
 {
+    return o->count == 0 ? own_slot() : o->home;
+}
+
+/* With the slot `home` locked. */
+static void push_ticket(struct mdl *m, struct mdl_owner *o, uint16_t home, uint64_t table_id,
+                        uint16_t slot, bool exclusive)
+{
+    if (o->count == 0) {
+        o->home = home;
+        list_init(&o->link);
+        list_push_back(&m->slots[home].owners, &o->link);
+    }
     tickets(o)[o->count++] =
         (struct mdl_ticket){.table_id = table_id, .slot = slot, .exclusive = exclusive};
 }
@@ -317,18 +346,34 @@ static void serve(struct mdl *m)
     }
 }
 
+static void tell_watch(const struct mdl *m, bool begins)
+{
+    if (m->watch.wait != NULL) {
+        m->watch.wait(m->watch.ctx, begins);
+    }
+}
+
 /* Enters the request and waits until it is out of the queue again. */
 static db_err run(struct mdl *m, struct mdl_request *r, uint64_t deadline_ns, struct diag *diag)
 {
     wait_init(&r->wait);
     list_init(&r->node);
+    r->since_ns = clock_mono_ns();
     pthread_mutex_lock(&m->mutex);
+    r->number = ++m->last_wait;
     r->queued = true;
     list_push_back(&m->queue, &r->node);
     serve(m);
+    bool waits = r->queued;
     pthread_mutex_unlock(&m->mutex);
 
+    if (waits) {
+        tell_watch(m, true);
+    }
     db_err err = wait_block(&r->wait, deadline_ns);
+    if (waits) {
+        tell_watch(m, false);
+    }
     if (err != ERR_OK) {
         pthread_mutex_lock(&m->mutex);
         bool given_up = r->queued;
@@ -343,6 +388,9 @@ static db_err run(struct mdl *m, struct mdl_request *r, uint64_t deadline_ns, st
         }
         wait_block_uncancelable(&r->wait); /* granted while we gave up: it is ours */
     }
+    if (r->err == ERR_DEADLOCK) {
+        return diag_set(diag, ERR_DEADLOCK, "the wait for a table's metadata lock closes a circle");
+    }
     return r->err;
 }
 
@@ -356,8 +404,16 @@ db_err mdl_new(struct mdl **ret_mdl)
     }
     pthread_mutex_init(&m->mutex, NULL);
     list_init(&m->queue);
+    for (uint32_t i = 0; i < MDL_SLOTS; i++) {
+        list_init(&m->slots[i].owners);
+    }
     *ret_mdl = m;
     return ERR_OK;
+}
+
+void mdl_set_watch(struct mdl *mdl, const struct sql_wait_watch *watch)
+{
+    mdl->watch = *watch;
 }
 
 void mdl_free(struct mdl *mdl)
@@ -381,12 +437,15 @@ db_err mdl_lock_shared(struct mdl *mdl, struct mdl_owner *owner, uint64_t table_
     if (find_ticket(owner, table_id) != NULL) {
         return ERR_OK;
     }
-    TRY(reserve(owner, 1));
-    uint16_t at = own_slot();
+    TRY(reserve(mdl, owner, 1));
+    uint16_t at = home_of(owner);
     struct mdl_slot *s = &mdl->slots[at];
     spin_lock(&s->lock);
     bool quiet = atomic_load(&mdl->exclusive) == 0;
     bool ok = quiet && slot_add(s, table_id);
+    if (LIKELY(ok)) {
+        push_ticket(mdl, owner, at, table_id, at, false);
+    }
     spin_unlock(&s->lock);
     if (quiet && !ok) {
         return ERR_NOMEM;
@@ -398,8 +457,10 @@ db_err mdl_lock_shared(struct mdl *mdl, struct mdl_owner *owner, uint64_t table_
                                 .table_ids = &table_id,
                                 .count = 1};
         TRY(run(mdl, &r, deadline_ns, diag));
+        spin_lock(&s->lock);
+        push_ticket(mdl, owner, at, table_id, at, false);
+        spin_unlock(&s->lock);
     }
-    push_ticket(owner, table_id, at, false);
     return ERR_OK;
 }
 
@@ -425,6 +486,22 @@ static uint32_t clean_ids(const struct mdl_owner *owner, const uint64_t *ids, ui
     return n;
 }
 
+static void note_exclusive(struct mdl *m, struct mdl_owner *owner, const uint64_t *ids,
+                           uint32_t count)
+{
+    uint16_t home = home_of(owner);
+    spin_lock(&m->slots[home].lock);
+    for (uint32_t i = 0; i < count; i++) {
+        struct mdl_ticket *t = find_ticket(owner, ids[i]);
+        if (t != NULL) {
+            t->exclusive = true;
+        } else {
+            push_ticket(m, owner, home, ids[i], MDL_NO_SLOT, true);
+        }
+    }
+    spin_unlock(&m->slots[home].lock);
+}
+
 db_err mdl_lock_exclusive(struct mdl *mdl, struct mdl_owner *owner, const uint64_t *table_ids,
                           uint32_t count, uint64_t deadline_ns, struct diag *diag)
 {
@@ -437,7 +514,7 @@ db_err mdl_lock_exclusive(struct mdl *mdl, struct mdl_owner *owner, const uint64
     }
     struct mdl_request r = {.owner = owner, .exclusive = true, .table_ids = ids};
     r.count = clean_ids(owner, table_ids, count, ids);
-    db_err err = reserve(owner, r.count);
+    db_err err = reserve(mdl, owner, r.count);
     if (err == ERR_OK && r.count != 0) {
         atomic_fetch_add(&mdl->exclusive, r.count);
         err = run(mdl, &r, deadline_ns, diag);
@@ -445,13 +522,8 @@ db_err mdl_lock_exclusive(struct mdl *mdl, struct mdl_owner *owner, const uint64
             atomic_fetch_sub(&mdl->exclusive, r.count);
         }
     }
-    for (uint32_t i = 0; err == ERR_OK && i < r.count; i++) {
-        struct mdl_ticket *t = find_ticket(owner, ids[i]);
-        if (t != NULL) {
-            t->exclusive = true;
-        } else {
-            push_ticket(owner, ids[i], MDL_NO_SLOT, true);
-        }
+    if (err == ERR_OK && r.count != 0) {
+        note_exclusive(mdl, owner, ids, r.count);
     }
     mem_free(ids);
     return err;
@@ -469,19 +541,27 @@ static void forget_granted(struct mdl *m, const struct mdl_owner *owner, uint64_
     ASSERT(false);
 }
 
-static void release_one(struct mdl *m, struct mdl_owner *owner, const struct mdl_ticket *t)
+/* Takes back tickets down to the mark, or to one that is exclusive, which has to be given back with
+ * the mutex: true. */
+static bool pop_tickets(struct mdl *m, struct mdl_owner *owner, uint32_t mark, uint64_t *ret_id)
 {
-    if (t->slot != MDL_NO_SLOT) {
-        struct mdl_slot *s = &m->slots[t->slot];
-        spin_lock(&s->lock);
-        slot_sub(s, t->table_id);
-        spin_unlock(&s->lock);
+    struct mdl_slot *s = &m->slots[owner->home];
+    bool exclusive = false;
+    spin_lock(&s->lock);
+    while (owner->count > mark && !exclusive) {
+        const struct mdl_ticket *t = &tickets(owner)[--owner->count];
+        if (t->slot != MDL_NO_SLOT) {
+            ASSERT(t->slot == owner->home);
+            slot_sub(s, t->table_id);
+        }
+        exclusive = t->exclusive;
+        *ret_id = t->table_id;
     }
-    if (t->exclusive) {
-        pthread_mutex_lock(&m->mutex);
-        forget_granted(m, owner, t->table_id);
-        pthread_mutex_unlock(&m->mutex);
+    if (owner->count == 0) {
+        list_remove(&owner->link);
     }
+    spin_unlock(&s->lock);
+    return exclusive;
 }
 
 void mdl_release_to(struct mdl *mdl, struct mdl_owner *owner, uint32_t mark)
@@ -491,9 +571,13 @@ void mdl_release_to(struct mdl *mdl, struct mdl_owner *owner, uint32_t mark)
     }
     bool exclusive = false;
     while (owner->count > mark) {
-        const struct mdl_ticket *t = &tickets(owner)[--owner->count];
-        exclusive = exclusive || t->exclusive;
-        release_one(mdl, owner, t);
+        uint64_t id = 0;
+        if (pop_tickets(mdl, owner, mark, &id)) {
+            exclusive = true;
+            pthread_mutex_lock(&mdl->mutex);
+            forget_granted(mdl, owner, id);
+            pthread_mutex_unlock(&mdl->mutex);
+        }
     }
     /* Shared requests may wait for this exclusive lock when no other is left or wanted. */
     if (exclusive || atomic_load(&mdl->exclusive) != 0) {
@@ -511,4 +595,145 @@ void mdl_release_all(struct mdl *mdl, struct mdl_owner *owner)
         owner->more = NULL;
         owner->cap = 0;
     }
+}
+
+/* ---- for who looks; with the mutex ---- */
+
+struct look {
+    const struct mdl_request *r;
+    struct mdl_wait_edge *out;
+    uint32_t count, max;
+};
+
+static void add_edge(struct look *l, const struct mdl_owner *blocker)
+{
+    uint64_t waiter = l->r->owner->session;
+    if (blocker->session != waiter && blocker->session != 0 && waiter != 0 && l->count < l->max) {
+        l->out[l->count++] =
+            (struct mdl_wait_edge){l->r->number, l->r->exclusive, waiter, blocker->session};
+    }
+}
+
+/* Who was granted one of its tables, or comes before it in the queue. */
+static void add_exclusive(const struct mdl *m, struct look *l)
+{
+    const struct mdl_request *r = l->r;
+    for (uint32_t i = 0; i < m->granted_count; i++) {
+        if (m->granted[i].owner != r->owner && names(r, m->granted[i].table_id)) {
+            add_edge(l, m->granted[i].owner);
+        }
+    }
+    LIST_FOREACH (it, &m->queue) {
+        const struct mdl_request *q = CONTAINER_OF(it, struct mdl_request, node);
+        if (q == r) {
+            return;
+        }
+        for (uint32_t i = 0; i < r->count && q->exclusive && !r->passes; i++) {
+            if (names(q, r->table_ids[i])) {
+                add_edge(l, q->owner);
+                break;
+            }
+        }
+    }
+}
+
+static bool shares(const struct mdl_owner *o, const struct mdl_request *r)
+{
+    const struct mdl_ticket *t = tickets(o);
+    for (uint32_t i = 0; i < o->count; i++) {
+        for (uint32_t k = 0; k < r->count && t[i].slot != MDL_NO_SLOT; k++) {
+            if (t[i].table_id == thing(r->table_ids[k])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static void add_shared(struct mdl *m, struct look *l)
+{
+    for (uint32_t i = 0; i < MDL_SLOTS; i++) {
+        struct mdl_slot *s = &m->slots[i];
+        spin_lock(&s->lock);
+        LIST_FOREACH (it, &s->owners) {
+            const struct mdl_owner *o = CONTAINER_OF(it, struct mdl_owner, link);
+            if (o != l->r->owner && shares(o, l->r)) {
+                add_edge(l, o);
+            }
+        }
+        spin_unlock(&s->lock);
+    }
+}
+
+uint32_t mdl_waits(struct mdl *mdl, uint64_t until_ns, uint32_t max, struct mdl_wait_edge *out)
+{
+    struct look l = {.out = out, .max = max};
+    pthread_mutex_lock(&mdl->mutex);
+    LIST_FOREACH (it, &mdl->queue) {
+        l.r = CONTAINER_OF(it, struct mdl_request, node);
+        if (l.r->since_ns > until_ns) {
+            continue;
+        }
+        add_exclusive(mdl, &l);
+        if (l.r->exclusive) {
+            add_shared(mdl, &l);
+        }
+    }
+    pthread_mutex_unlock(&mdl->mutex);
+    return l.count;
+}
+
+bool mdl_refuse(struct mdl *mdl, uint64_t wait)
+{
+    bool done = false;
+    pthread_mutex_lock(&mdl->mutex);
+    LIST_FOREACH_SAFE (it, &mdl->queue) {
+        struct mdl_request *r = CONTAINER_OF(it, struct mdl_request, node);
+        if (r->number == wait) {
+            r->err = ERR_DEADLOCK;
+            r->queued = false;
+            list_remove(&r->node);
+            wait_signal(&r->wait, 0);
+            serve(mdl); /* others may have waited for this request only */
+            done = true;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&mdl->mutex);
+    return done;
+}
+
+static uint32_t put_info(struct mdl_lock_info *out, uint32_t at, uint32_t max,
+                         const struct mdl_owner *o, uint64_t id, bool exclusive, bool waits)
+{
+    if (at < max) {
+        out[at] = (struct mdl_lock_info){o->session, id, exclusive, waits};
+    }
+    return at + 1;
+}
+
+uint32_t mdl_list(struct mdl *mdl, uint32_t max, struct mdl_lock_info *out)
+{
+    uint32_t n = 0;
+    pthread_mutex_lock(&mdl->mutex);
+    for (uint32_t i = 0; i < MDL_SLOTS; i++) {
+        struct mdl_slot *s = &mdl->slots[i];
+        spin_lock(&s->lock);
+        LIST_FOREACH (it, &s->owners) {
+            const struct mdl_owner *o = CONTAINER_OF(it, struct mdl_owner, link);
+            const struct mdl_ticket *t = tickets(o);
+            for (uint32_t k = 0; k < o->count; k++) {
+                n = put_info(out, n, max, o, t[k].table_id, t[k].exclusive, false);
+            }
+        }
+        spin_unlock(&s->lock);
+    }
+    LIST_FOREACH (it, &mdl->queue) {
+        const struct mdl_request *r = CONTAINER_OF(it, struct mdl_request, node);
+        for (uint32_t k = 0; k < r->count; k++) {
+            n = put_info(out, n, max, r->owner, r->table_ids[k], r->exclusive, true);
+        }
+    }
+    pthread_mutex_unlock(&mdl->mutex);
+    return n;
 }

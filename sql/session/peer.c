@@ -11,6 +11,7 @@
 #include "sql/session/globals.h"
 #include "sql/session/session_int.h"
 #include "sql/session/user_lock.h"
+#include "sql/session/waits.h"
 
 /* ---- tables locked on behalf of another node ---- */
 
@@ -23,8 +24,9 @@ static struct sql_engine *engine_of(struct sql_peer *p)
     return CONTAINER_OF(p, struct sql_engine, peer);
 }
 
-static db_err peer_lock(struct sql_peer *p, void *owner, const uint64_t *table_ids, uint32_t count,
-                        uint64_t deadline_ns, struct diag *diag, struct sql_peer_lock **ret_lock)
+static db_err peer_lock(struct sql_peer *p, void *owner, uint64_t connection_id,
+                        const uint64_t *table_ids, uint32_t count, uint64_t deadline_ns,
+                        struct diag *diag, struct sql_peer_lock **ret_lock)
 {
     struct sql_engine *e = engine_of(p);
     if (owner != NULL) { /* the session's own statement gives it back */
@@ -35,6 +37,7 @@ static db_err peer_lock(struct sql_peer *p, void *owner, const uint64_t *table_i
     if (l == NULL) {
         return ERR_NOMEM;
     }
+    l->owner.session = connection_id;
     db_err err = mdl_lock_exclusive(e->mdl, &l->owner, table_ids, count, deadline_ns, diag);
     if (err != ERR_OK) {
         mem_free(l);
@@ -85,6 +88,27 @@ static void peer_lock_owner(struct sql_peer *p, uint64_t connection_id, uint64_t
 static void peer_wake_lock(struct sql_peer *p, uint64_t connection_id)
 {
     user_locks_wake(engine_of(p)->user_locks, connection_id);
+}
+
+static uint64_t peer_owner_connection(const void *owner)
+{
+    return ((const struct mdl_owner *)owner)->session;
+}
+
+static db_err peer_waits(struct sql_peer *p, uint64_t until_ns, unsigned max, struct arena *arena,
+                         struct sql_wait_edge **ret_edges, unsigned *ret_count)
+{
+    return engine_waits(engine_of(p), until_ns, max, arena, ret_edges, ret_count);
+}
+
+static void peer_refuse_wait(struct sql_peer *p, uint64_t wait)
+{
+    engine_refuse_wait(engine_of(p), wait);
+}
+
+static uint64_t peer_session_txn(struct sql_peer *p, uint64_t connection_id)
+{
+    return engine_session_txn(engine_of(p), connection_id);
 }
 
 /* ---- sessions ---- */
@@ -203,6 +227,10 @@ const struct sql_peer_ops sql_engine_peer_ops = {
     .run = peer_run,
     .lock_owner = peer_lock_owner,
     .wake_lock = peer_wake_lock,
+    .owner_connection = peer_owner_connection,
+    .waits = peer_waits,
+    .refuse_wait = peer_refuse_wait,
+    .session_txn = peer_session_txn,
     .list_sessions = peer_list,
     .kill = peer_kill,
 };

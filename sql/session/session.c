@@ -215,6 +215,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     temporaries__init(s);
     s->opts = *opts;
     s->connection_id = opts->connection_id;
+    waits__name_owners(s);
     s->multi_statements = opts->multi_statements;
     size_t limit = engine->opts.statement_memory != 0 ? engine->opts.statement_memory
                                                       : STATEMENT_MEMORY_DEFAULT;

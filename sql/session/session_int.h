@@ -196,6 +196,7 @@ struct sql_session {
     struct user_var *user_vars;
     /* transaction */
     struct storage_txn *txn;
+    _Atomic uint64_t txn_id; /* as lock tables know it; 0: they do not */
     struct mdl_owner mdl;
     enum txn_mode txn_mode;
     bool commits_alone; /* the statement that runs is a transaction of its own whatever autocommit
@@ -253,6 +254,10 @@ struct named_stmt {
     struct sql_stmt *stmt;
     struct arena arena;
 };
+
+/* waits.c */
+/* Its metadata locks are the connection's, for who looks at them. */
+void waits__name_owners(struct sql_session *s);
 
 /* ---- one statement's run (statement.c) ---- */
 

@@ -62,6 +62,7 @@ struct storage_txn_opts txn__opts(struct sql_session *s, bool read_only, bool au
                                      .autocommit = autocommit,
                                      .single_get = single_get,
                                      .lock_wait_timeout_ms = s->vars.lock_wait_timeout_s * 1000u,
+                                     .told_id = &s->txn_id,
                                      .mem = &s->mem,
                                      .temp_dir = s->engine->opts.temp_dir};
 }
@@ -90,6 +91,7 @@ static db_err begin_storage(struct sql_session *s, bool read_only, bool autocomm
 static void ended(struct sql_session *s)
 {
     s->txn = NULL;
+    atomic_store_explicit(&s->txn_id, 0, memory_order_relaxed);
     s->txn_mode = TXN_NONE;
     s->txn_read_only = false;
     s->has_next_isolation = false;

@@ -15,6 +15,9 @@
  * to the lock that the owner waits for. Of those that wait in a circle the last one to write sees
  * all of it, and gives up.
  *
+ * Circles through other locks and other nodes are found by who sees the waits of all
+ * (sql/session/waits.c), and end here too with 3058.
+ *
  * Changes are idempotent, so one whose outcome is unknown, or that met another, is tried again. */
 #include "sql/session/user_lock.h"
 
@@ -43,6 +46,9 @@ struct holder {
     struct list held;
     unsigned uses; /* statements at work; then it stays */
     bool woken;
+    bool refused;           /* its wait closes a circle */
+    uint64_t wait, wait_ns; /* 0: it does not wait; its number, and since when */
+    struct slice waits_for; /* the waiting fiber's */
 };
 
 enum outcome { OUTCOME_GOT, OUTCOME_WAITS, OUTCOME_TAKEN };
@@ -333,16 +339,17 @@ static db_err in_a_circle(struct user_locks *u, const struct lock_owner *me, str
 /* ---- waiting ---- */
 
 /* Until somebody hands it over, or it is time to look again. ERR_TIMEOUT: the fiber's deadline. */
-static db_err doze(struct user_locks *u, struct holder *h, uint64_t deadline_ns)
+static db_err doze(struct user_locks *u, struct holder *h, uint64_t deadline_ns, bool *ret_refused)
 {
     uint64_t now = clock_mono_ns();
     uint64_t until = deadline_ns - now < LOOK_AGAIN_NS ? deadline_ns : now + LOOK_AGAIN_NS;
     db_err err = ERR_OK;
     fiber_mutex_lock(&u->mutex);
-    while (!h->woken && err == ERR_OK) {
+    while (!h->woken && !h->refused && err == ERR_OK) {
         err = fiber_cond_wait(&u->woken, &u->mutex, until);
     }
     h->woken = false;
+    *ret_refused = h->refused;
     fiber_mutex_unlock(&u->mutex);
     return err == ERR_TIMEOUT && clock_mono_ns() < fiber_deadline() ? ERR_OK : err;
 }
@@ -352,6 +359,30 @@ static db_err pass_orphan_on(struct user_locks *u, const struct lock_owner *owne
 {
     int ignored;
     return orphaned(u, owner) ? hand_on(u, owner, name, diag, &ignored) : ERR_OK;
+}
+
+/* Others see that it waits. */
+static void begin_wait(struct user_locks *u, struct holder *h, struct slice name)
+{
+    fiber_mutex_lock(&u->mutex);
+    h->wait = ++u->last_wait;
+    h->wait_ns = clock_mono_ns();
+    h->waits_for = name;
+    h->refused = false;
+    fiber_mutex_unlock(&u->mutex);
+    if (u->watch.wait != NULL) {
+        u->watch.wait(u->watch.ctx, true);
+    }
+}
+
+static void end_wait(struct user_locks *u, struct holder *h)
+{
+    fiber_mutex_lock(&u->mutex);
+    h->wait = 0;
+    fiber_mutex_unlock(&u->mutex);
+    if (u->watch.wait != NULL) {
+        u->watch.wait(u->watch.ctx, false);
+    }
 }
 
 static db_err wait_for(struct user_locks *u, struct holder *h, struct slice name,
@@ -380,8 +411,13 @@ static db_err wait_for(struct user_locks *u, struct holder *h, struct slice name
                 return my_error(diag, ER_USER_LOCK_DEADLOCK);
             }
             checked = true;
+            begin_wait(u, h, name);
         }
-        TRY(doze(u, h, deadline_ns));
+        bool refused = false;
+        TRY(doze(u, h, deadline_ns, &refused));
+        if (refused) {
+            return my_error(diag, ER_USER_LOCK_DEADLOCK);
+        }
     }
 }
 
@@ -392,6 +428,9 @@ static db_err get(struct user_locks *u, struct holder *h, struct slice name, uin
     bool got = false;
     bool in_line = false;
     db_err err = wait_for(u, h, name, deadline_ns, diag, &got, &in_line);
+    if (h->wait != 0) {
+        end_wait(u, h);
+    }
     if (!got && in_line) { /* it may just have been handed the lock */
         stop_waiting(u, &me, name, err == ERR_OK, &got);
     }
@@ -545,7 +584,116 @@ void user_locks_release_all(struct user_locks *u, uint64_t connection, int64_t *
     fiber_mutex_unlock(&u->mutex);
 }
 
+/* ---- for who looks ---- */
+
+struct waiting {
+    uint64_t wait, connection;
+    struct slice name;
+};
+
+/* Who waits since until_ns or longer; the names are copies. */
+static db_err waiting_now(struct user_locks *u, uint64_t until_ns, struct arena *a,
+                          struct waiting **ret, uint32_t *ret_count)
+{
+    uint32_t n = 0;
+    db_err err = ERR_OK;
+    fiber_mutex_lock(&u->mutex);
+    struct waiting *list = ARENA_ARRAY(a, struct waiting, u->holders.count + 1);
+    err = list == NULL ? ERR_NOMEM : ERR_OK;
+    HASH_FOREACH_SAFE(node, &u->holders)
+    {
+        const struct holder *h = CONTAINER_OF(node, struct holder, by_connection);
+        if (err == ERR_OK && h->wait != 0 && h->wait_ns <= until_ns) {
+            list[n] = (struct waiting){.wait = h->wait, .connection = h->connection};
+            err = arena_copy(a, h->waits_for, &list[n++].name);
+        }
+    }
+    fiber_mutex_unlock(&u->mutex);
+    *ret = list;
+    *ret_count = n;
+    return err;
+}
+
+static void put_edge(const struct waiting *w, const struct lock_owner *blocker, uint32_t max,
+                     struct user_lock_edge *out, uint32_t *io_count)
+{
+    if (*io_count < max && blocker->connection != 0) {
+        out[(*io_count)++] =
+            (struct user_lock_edge){w->wait, w->connection, blocker->connection, blocker->node};
+    }
+}
+
+db_err user_locks_waits(struct user_locks *u, uint64_t until_ns, uint32_t max, struct arena *a,
+                        struct diag *diag, struct user_lock_edge *out, uint32_t *ret_count)
+{
+    struct waiting *list = NULL;
+    uint32_t count = 0;
+    uint32_t n = 0;
+    TRY(waiting_now(u, until_ns, a, &list, &count));
+    for (uint32_t i = 0; i < count; i++) {
+        struct lock_owner me = me_of(u, list[i].connection);
+        struct lock_record r;
+        TRY(lock__one(u, list[i].name, a, diag, &r));
+        put_edge(&list[i], &r.owner, max, out, &n);
+        for (uint32_t k = 0; k < r.count && !lock__same(&r.waiters[k], &me); k++) {
+            put_edge(&list[i], &r.waiters[k], max, out, &n);
+        }
+    }
+    *ret_count = n;
+    return ERR_OK;
+}
+
+bool user_locks_refuse(struct user_locks *u, uint64_t wait)
+{
+    bool found = false;
+    fiber_mutex_lock(&u->mutex);
+    HASH_FOREACH_SAFE(node, &u->holders)
+    {
+        struct holder *h = CONTAINER_OF(node, struct holder, by_connection);
+        if (h->wait == wait) {
+            h->refused = found = true;
+        }
+    }
+    if (found) {
+        fiber_cond_broadcast(&u->woken);
+    }
+    fiber_mutex_unlock(&u->mutex);
+    return found;
+}
+
+db_err user_locks_list(struct user_locks *u, struct arena *a, struct diag *diag,
+                       struct user_lock_info **ret, uint32_t *ret_count)
+{
+    struct lock_record *records = NULL;
+    uint32_t count = 0;
+    uint32_t n = 0;
+    TRY(lock__all(u, a, diag, &records, &count));
+    size_t all = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        all += 1 + records[i].count;
+    }
+    struct user_lock_info *out = ARENA_ARRAY(a, struct user_lock_info, all + 1);
+    if (out == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct lock_record *r = &records[i];
+        out[n++] = (struct user_lock_info){r->name, r->owner.connection, false};
+        for (uint32_t k = 0; k < r->count; k++) {
+            out[n++] = (struct user_lock_info){r->name, r->waiters[k].connection, true};
+        }
+    }
+    *ret = out;
+    *ret_count = n;
+    return ERR_OK;
+}
+
 /* ---- life ---- */
+
+void user_locks_set_watch(struct user_locks *u, const struct sql_wait_watch *watch)
+{
+    u->watch = *watch;
+}
 
 db_err user_locks_new(struct storage *storage, struct sql_coord *coord, uint64_t node,
                       struct user_locks **ret)

@@ -4,6 +4,7 @@
 #ifndef SKEIN_SQL_SESSION_USER_LOCK_H
 #define SKEIN_SQL_SESSION_USER_LOCK_H
 
+#include "base/arena.h"
 #include "base/diag.h"
 #include "base/slice.h"
 #include "sql/storage/coord.h"
@@ -37,5 +38,31 @@ bool user_locks_knows(struct user_locks *u, uint64_t engine, uint64_t connection
 /* Another node is about to serve clients: from now on locks are where it can see them. */
 MUST_USE db_err user_locks_share(struct user_locks *u, struct diag *diag);
 uint64_t user_locks_engine(const struct user_locks *u);
+
+/* ---- for who looks ---- */
+
+/* Is told of each wait. Before the first lock. */
+void user_locks_set_watch(struct user_locks *u, const struct sql_wait_watch *watch);
+/* A connection of this node that waits for a named lock, and one (of the node) that has it or comes
+ * before. */
+struct user_lock_edge {
+    uint64_t wait, waiter, blocker, blocker_node;
+};
+/* Those that began to wait at or before until_ns; at most max edges. What lies in the arena is the
+ * callee's. Parks. */
+MUST_USE db_err user_locks_waits(struct user_locks *u, uint64_t until_ns, uint32_t max,
+                                 struct arena *a, struct diag *diag, struct user_lock_edge *out,
+                                 uint32_t *ret_count);
+/* Ends the wait of this number with 3058. False: it is over. */
+bool user_locks_refuse(struct user_locks *u, uint64_t wait);
+
+struct user_lock_info {
+    struct slice name; /* in the arena */
+    uint64_t connection;
+    bool waits;
+};
+/* All named locks of the cluster, held and waited for, in the arena. */
+MUST_USE db_err user_locks_list(struct user_locks *u, struct arena *a, struct diag *diag,
+                                struct user_lock_info **ret_list, uint32_t *ret_count);
 
 #endif

@@ -32,6 +32,8 @@ struct user_locks {
     struct hash_table local;
     struct hash_table holders; /* connections of this node that hold locks or wait for one */
     struct fiber_cond woken;
+    uint64_t last_wait;
+    struct sql_wait_watch watch; /* fixed */
 };
 
 /* One record, locked from begin to end. Changes are made by commit, or not at all. */

@@ -58,6 +58,9 @@ struct sql_coord_ops {
      * not possible. */
     bool (*lock_owner_gone)(struct sql_coord *c, uint64_t node, uint64_t engine,
                             uint64_t connection_id);
+    /* The transaction of another node's connection, as lock tables know it; 0: it has none, or the
+     * node does not answer. */
+    uint64_t (*session_txn)(struct sql_coord *c, uint64_t node, uint64_t connection_id);
     /* A named lock was handed to a connection of another node: it is told if it can be reached. */
     void (*wake_lock)(struct sql_coord *c, uint64_t node, uint64_t connection_id);
     /* Appends the other nodes' sessions (sql_peer_ops.list_sessions). Nodes that do not answer are
@@ -72,16 +75,48 @@ struct sql_coord {
     const struct sql_coord_ops *ops;
 };
 
+/* ---- waits, for finding deadlocks ----
+ *
+ * Sessions wait for each other by metadata locks and named locks, transactions by row locks, and a
+ * circle may go through all of them. In edges a session is its connection's id with SQL_WAIT_BIT; a
+ * transaction is the number by which lock tables know it. A session that waits stands for its
+ * transaction: an edge from that to the session is told with the wait. */
+#define SQL_WAIT_BIT ((uint64_t)1 << 63)
+struct sql_wait_edge {
+    uint64_t wait; /* SQL_WAIT_BIT, the kind, a number: see sql_wait_number */
+    uint64_t waiter, blocker;
+};
+/* MYSQL: of those in a circle the lowest kind gives up. */
+enum sql_wait_kind { SQL_WAIT_USE, SQL_WAIT_NAMED, SQL_WAIT_CHANGE };
+static inline uint64_t sql_wait_number(enum sql_wait_kind kind, uint64_t number)
+{
+    return SQL_WAIT_BIT | (uint64_t)kind << 61 | (number & (((uint64_t)1 << 61) - 1));
+}
+static inline enum sql_wait_kind sql_wait_kind(uint64_t wait)
+{
+    return (enum sql_wait_kind)(wait >> 61 & 3);
+}
+
+/* Who finds deadlocks, of what an engine tells: a wait has begun, or ended. Does not park; any
+ * thread. */
+struct sql_wait_watch {
+    void (*wait)(void *ctx, bool begins);
+    void *ctx;
+};
+
 /* The other direction: what the other nodes ask of this one's engine; implemented by sql/engine.c,
  * called by the coordinator's server side. */
 struct sql_peer;
 struct sql_peer_lock;
 
 struct sql_peer_ops {
-    /* owner NULL: on behalf of another node, with an owner of its own; else the session's. */
-    db_err (*lock_tables)(struct sql_peer *p, void *owner, const uint64_t *table_ids,
-                          uint32_t count, uint64_t deadline_ns, struct diag *diag,
-                          struct sql_peer_lock **ret_lock);
+    /* owner NULL: on behalf of a connection of another node, with an owner of its own; else the
+     * session's. ERR_DEADLOCK: refuse_wait. */
+    db_err (*lock_tables)(struct sql_peer *p, void *owner, uint64_t connection_id,
+                          const uint64_t *table_ids, uint32_t count, uint64_t deadline_ns,
+                          struct diag *diag, struct sql_peer_lock **ret_lock);
+    /* The connection that a local_owner of sql_coord_ops.lock_tables is of. */
+    uint64_t (*owner_connection)(const void *owner);
     void (*unlock_tables)(struct sql_peer *p, struct sql_peer_lock *lock);
     /* Reads the catalog again unless it is at the version or later. */
     db_err (*refresh_schema)(struct sql_peer *p, uint64_t version, struct diag *diag);
@@ -95,6 +130,14 @@ struct sql_peer_ops {
     void (*lock_owner)(struct sql_peer *p, uint64_t connection_id, uint64_t *ret_engine,
                        bool *ret_known);
     void (*wake_lock)(struct sql_peer *p, uint64_t connection_id);
+    /* sql_coord_ops.session_txn of one of this node's. */
+    uint64_t (*session_txn)(struct sql_peer *p, uint64_t connection_id);
+    /* The waits for metadata and named locks here that began at or before until_ns, ascending by
+     * number, at most max edges of them. Parks. */
+    db_err (*waits)(struct sql_peer *p, uint64_t until_ns, unsigned max, struct arena *arena,
+                    struct sql_wait_edge **ret_edges, unsigned *ret_count);
+    /* Ends the wait of this number, which closes a circle: 1213, or 3058 for a named lock. */
+    void (*refuse_wait)(struct sql_peer *p, uint64_t wait);
     /* Appends this node's sessions in a form of its own, which the asking engine decodes. */
     db_err (*list_sessions)(struct sql_peer *p, struct buf *out);
     db_err (*kill)(struct sql_peer *p, uint64_t connection_id, bool connection, struct slice user,

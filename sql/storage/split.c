@@ -96,6 +96,7 @@ db_err split_storage_adopt(struct storage *split, struct storage_txn *shared,
     own.single_get = false;
     own.as_of = 0;
     own.fresh_from_ns = 0;
+    own.told_id = NULL;
     t->base.ops = &split_ops;
     t->storage = p;
     t->shared = shared;

@@ -95,6 +95,9 @@ struct storage_txn_opts {
     /* Not 0 (read_only): the snapshot need not be of now, one that was taken at or after this
      * moment of clock_mono_ns is good, and who holds a copy may answer. */
     uint64_t fresh_from_ns;
+    /* NULL, or told the number by which lock tables know the transaction, once it has one, during a
+     * call for it. Outlives the transaction. */
+    _Atomic uint64_t *told_id;
     struct mem_tracker *mem; /* charged for buffered writes; may be NULL */
     const char *temp_dir; /* for writes that do not fit into memory; outlives the transaction; NULL:
                              they must */
