@@ -15,6 +15,7 @@
 #include "base/scope.h"
 #include "node/main/listen.h"
 #include "node/main/membership.h"
+#include "node/main/memory_waits.h"
 #include "node/main/server.h"
 #include "node/main/server_int.h"
 #include "sql/storage/coord.h"
@@ -248,7 +249,7 @@ static db_err start_sql(struct server *s, struct diag *diag)
     const struct config *c = s->config;
     bool own_temp = c->temp_dir[0] == '\0' && !in_memory(s);
     snprintf(temp, sizeof(temp), own_temp ? "%s/temp" : "%s", own_temp ? c->data : c->temp_dir);
-    const struct sql_wait_watch watch = {sql_wait, s};
+    struct sql_wait_watch watch = {sql_wait, s};
     struct sql_engine_opts opts = {
         .storage = s->storage,
         .version = SKEIN_MYSQL_VERSION,
@@ -262,13 +263,23 @@ static db_err start_sql(struct server *s, struct diag *diag)
         .data_dir = c->data,
         .server_id = s->node == NULL ? 1 : range_store_ident(node_ranges(s->node)).node_id,
         .coord = s->node == NULL ? NULL : membership_coord(node_membership(s->node)),
-        .wait_watch = s->node == NULL ? NULL : &watch,
+        .wait_watch = &watch,
     };
-    TRY(open_engine(s, &opts, diag));
     if (s->node == NULL) {
+        TRY(memory_waits_new(s->loops, &s->memory_waits));
+        watch = (struct sql_wait_watch){memory_waits_wait, s->memory_waits};
+    }
+    db_err err = open_engine(s, &opts, diag);
+    if (err != ERR_OK) {
+        memory_waits_free(s->memory_waits);
+        s->memory_waits = NULL;
+        return err;
+    }
+    if (s->node == NULL) {
+        memory_waits_attach(s->memory_waits, s->engine);
         return ERR_OK;
     }
-    db_err err = membership_attach_sql(node_membership(s->node), sql_engine_peer(s->engine), diag);
+    err = membership_attach_sql(node_membership(s->node), sql_engine_peer(s->engine), diag);
     if (err != ERR_OK) {
         sql_engine_close(s->engine);
         s->engine = NULL;
@@ -286,6 +297,8 @@ static void stop_sql(struct server *s)
         db_err err = membership_attach_sql(node_membership(s->node), NULL, NULL);
         (void)err; /* cannot fail */
     }
+    memory_waits_free(s->memory_waits);
+    s->memory_waits = NULL;
     sql_engine_close(s->engine);
     s->engine = NULL;
 }

@@ -25,6 +25,7 @@ struct server {
     struct storage *storage; /* the node's, or owned when there is none */
     struct sql_engine *engine;
     struct meta_other_waits sql_waits; /* the engine's */
+    struct memory_waits *memory_waits; /* NULL with a node */
     struct wire_server *wire;          /* changed under mutex, as the admin's thread reads it */
     uint64_t start_ns;
     /* The fiber that starts, waits and stops. */

@@ -222,12 +222,52 @@ static void test_random(void **state UNUSED)
     close_fixture(&f);
 }
 
+/* Waits that are not for rows: the cheapest of the circle ends, whoever is the youngest. */
+static void test_prices(void **state UNUSED)
+{
+    enum { USE, NAMED, CHANGE };
+    const uint64_t other = KV_WAIT_OTHER;
+    const uint64_t use = other | (uint64_t)USE << 61 | 1;
+    const uint64_t named = other | (uint64_t)NAMED << 61 | 1;
+    const uint64_t change = other | (uint64_t)CHANGE << 61 | 1;
+    const uint64_t a = other | 8; /* sessions */
+    const uint64_t b = other | 9;
+    const struct {
+        struct kv_wait_edge first[3], second[3];
+        uint64_t victim;
+        node_id_t at;
+    } cases[] = {
+        {{{named, a, b}}, {{change, b, a}}, named, 1},
+        {{{named, b, a}}, {{change, a, b}}, named, 1},
+        {{{use, a, b}}, {{named, b, a}}, use, 1},
+        {{{use, a, b}}, {{use + 1, b, a}}, use + 1, 2}, /* the later one */
+        {{{use, b, a}}, {{use + 1, a, b}}, use + 1, 2},
+        /* a waits for a named lock of b, whose transaction 20 waits for a row of 10, which is a's
+         */
+        {{{named, 10, a}, {named, a, b}, {named, a, 20}}, {{5, 20, 10}}, 5, 2},
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(cases); i++) {
+        struct fixture f;
+        unsigned first = cases[i].first[1].wait == 0 ? 1 : 3;
+        uint64_t victim[2] = {0, 0};
+        open_fixture(&f);
+        for (unsigned k = 0; k < 4; k++) {
+            victim[0] = tell(&f, 1, cases[i].first, first) != 0 ? f.victims[0] : victim[0];
+            victim[1] = tell(&f, 2, cases[i].second, 1) != 0 ? f.victims[0] : victim[1];
+        }
+        CHECK(victim[cases[i].at - 1] == cases[i].victim);
+        CHECK(victim[2 - cases[i].at] == 0);
+        close_fixture(&f);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_nodes),     cmocka_unit_test(test_never_at_once),
         cmocka_unit_test(test_other_blocker), cmocka_unit_test(test_knot),
         cmocka_unit_test(test_forgets),       cmocka_unit_test(test_random),
+        cmocka_unit_test(test_prices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

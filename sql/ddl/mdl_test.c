@@ -224,6 +224,83 @@ static void test_order(void **state)
     world_stop(&w, 3);
 }
 
+/* ---- for who looks: waits, and an end to them ---- */
+
+static _Atomic int g_waits;
+
+static void count_wait(void *ctx, bool begins)
+{
+    (void)ctx;
+    atomic_fetch_add(&g_waits, begins ? 1 : -1);
+}
+
+static void looked_at_holder(void *arg)
+{
+    struct world *w = arg;
+    struct mdl_owner h = {.session = 11};
+    struct mdl_wait_edge e[4];
+    struct mdl_lock_info l[8];
+    expect(w, mdl_lock_shared(w->mdl, &h, 7, DEADLINE_NONE, NULL) == ERR_OK);
+    expect(w, mdl_lock_shared(w->mdl, &h, mdl_rows(7), DEADLINE_NONE, NULL) == ERR_OK);
+    expect(w, mdl_waits(w->mdl, UINT64_MAX, 4, e) == 0 && atomic_load(&g_waits) == 0);
+    atomic_store(&w->order, 1);
+    while (atomic_load(&g_waits) < 2) {
+        expect(w, fiber_sleep(NS_PER_MS / 10) == ERR_OK);
+    }
+    /* 12 waits for 11; 13 waits for 12, which came before. */
+    uint32_t n = mdl_waits(w->mdl, UINT64_MAX, 4, e);
+    expect(w, n == 2 && e[0].waiter == 12 && e[0].blocker == 11 && e[0].exclusive);
+    expect(w, e[1].waiter == 13 && e[1].blocker == 12 && !e[1].exclusive);
+    expect(w, mdl_waits(w->mdl, UINT64_MAX, 1, e) == 1 && mdl_waits(w->mdl, 1, 4, e) == 0);
+    expect(w, mdl_list(w->mdl, 8, l) == 4 && mdl_list(w->mdl, 1, l) == 4);
+    expect(w, l[0].session == 11 && l[0].id == 7 && !l[0].exclusive && !l[0].waits);
+    expect(w, mdl_refuse(w->mdl, e[0].wait) && !mdl_refuse(w->mdl, e[0].wait));
+    wait_for(w, 3); /* which lets 13 have it */
+    expect(w, mdl_waits(w->mdl, UINT64_MAX, 4, e) == 0 && atomic_load(&g_waits) == 0);
+    mdl_release_all(w->mdl, &h);
+    expect(w, mdl_list(w->mdl, 8, l) == 0);
+    atomic_fetch_add(&w->done, 1);
+}
+
+static void looked_at_change(void *arg)
+{
+    struct world *w = arg;
+    struct mdl_owner x = {.session = 12};
+    struct diag d;
+    uint64_t id = 7;
+    diag_reset(&d);
+    wait_for(w, 1);
+    expect(w, mdl_lock_exclusive(w->mdl, &x, &id, 1, DEADLINE_NONE, &d) == ERR_DEADLOCK);
+    expect(w, x.count == 0);
+    atomic_fetch_add(&w->order, 1);
+    atomic_fetch_add(&w->done, 1);
+}
+
+static void looked_at_use(void *arg)
+{
+    struct world *w = arg;
+    struct mdl_owner s = {.session = 13};
+    while (atomic_load(&g_waits) < 1) {
+        expect(w, fiber_sleep(NS_PER_MS / 10) == ERR_OK);
+    }
+    expect(w, mdl_lock_shared(w->mdl, &s, 7, DEADLINE_NONE, NULL) == ERR_OK);
+    mdl_release_all(w->mdl, &s);
+    atomic_fetch_add(&w->order, 1);
+    atomic_fetch_add(&w->done, 1);
+}
+
+static void test_looked_at(void **state)
+{
+    struct world w;
+    (void)state;
+    world_start(&w, 3);
+    mdl_set_watch(w.mdl, &(struct sql_wait_watch){count_wait, NULL});
+    assert_int_equal(fiber_spawn(loop_group_get(w.group, 0), looked_at_holder, &w), ERR_OK);
+    assert_int_equal(fiber_spawn(loop_group_get(w.group, 1), looked_at_change, &w), ERR_OK);
+    assert_int_equal(fiber_spawn(loop_group_get(w.group, 2), looked_at_use, &w), ERR_OK);
+    world_stop(&w, 3);
+}
+
 /* ---- many, on few tables: exclusion holds, nobody is forgotten ---- */
 
 enum { STORM_TABLES = 4, STORM_FIBERS = 24, STORM_ROUNDS = 300 };
@@ -290,6 +367,11 @@ static void storm_run(void *arg)
     for (int i = 0; i < STORM_ROUNDS; i++) {
         if (rand_u64(&r) % 10 == 0) {
             storm_write(f->s, &r);
+        } else if (rand_u64(&r) % 20 == 0) {
+            struct mdl_wait_edge edges[8];
+            struct mdl_lock_info locks[8];
+            (void)mdl_waits(f->s->w.mdl, UINT64_MAX, 8, edges);
+            (void)mdl_list(f->s->w.mdl, 8, locks);
         } else {
             storm_read(f->s, &r);
         }
@@ -314,8 +396,9 @@ static void test_storm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alone), cmocka_unit_test(test_rows),  cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_order), cmocka_unit_test(test_storm),
+        cmocka_unit_test(test_alone),   cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_timeout), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_storm),   cmocka_unit_test(test_looked_at),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

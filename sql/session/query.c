@@ -555,6 +555,18 @@ static void show_running(struct sql_session *s, struct plan *plan, bool on)
     }
 }
 
+/* What the statement needs. An error leaves no lock of the statement; if it closed a circle, no
+ * transaction either. */
+static db_err lock_statement(struct sql_session *s, const struct plan *plan, uint32_t mark)
+{
+    db_err err = lock_tables(s, plan);
+    if (UNLIKELY(err != ERR_OK)) {
+        mdl_release_to(s->engine->mdl, &s->mdl, mark);
+        return txn__end_statement(s, err);
+    }
+    return ERR_OK;
+}
+
 static db_err execute_once(struct statement *st, struct plan *plan, struct value *keep)
 {
     struct sql_session *s = st->session;
@@ -570,7 +582,7 @@ static db_err execute_once(struct statement *st, struct plan *plan, struct value
     TRY(plan->kind == BOUND_SELECT ? ERR_OK : session__count(s, true));
     count_statement(s, plan);
     TRY(guard__plan(s, plan));
-    TRY(lock_tables(s, plan));
+    TRY(lock_statement(s, plan, mark));
     if (plan->uses_tables && (plan->catalog_version != catalog_version(s->engine->catalog) ||
                               plan->temporary_version != s->temporaries.version)) {
         mdl_release_to(s->engine->mdl, &s->mdl, mark);
