@@ -92,8 +92,10 @@ know).
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
 - EXPLAIN describes our own plans in MySQL's forms. The note 1003 shows the query as its names were resolved, before rewriting. Of a connection of another node it knows nothing (1094).
 - Several nodes: named locks (`GET_LOCK`) are of the cluster. Those of a node that dies, or that the others have gone on without, go to
-  who waits for them; a client of such a node that comes back learns of it by RELEASE_LOCK and GET_LOCK only. Deadlocks are found among
-  named locks, not between them and table locks.
+  who waits for them; a client of such a node that comes back learns of it by RELEASE_LOCK and GET_LOCK only.
+- Deadlocks through named locks, LOCK TABLES, metadata locks and row locks together are found over all nodes, within some tenths of a second,
+  also those with a row lock in the circle, which MySQL leaves to a time-out. The victim is MySQL's: a use of a table (there also a wait for a
+  row) before GET_LOCK, GET_LOCK before a change of a definition or LOCK TABLES; of several the one that has waited least.
 - `FLUSH TABLES WITH READ LOCK` is of all nodes, and waits for the end of transactions that have changed rows; MySQL holds them up at their COMMIT.
 - ANALYZE TABLE reads the indexes (of a large one the first two million entries) and keeps how many values they have. Histograms of a large table are made of a sample (`histogram_generation_max_mem_size`), and the optimiser asks them of constants in the statement's text: not of parameters, and not of literals in a plan that is kept.
 - Logs of queries are files (`log_output` TABLE writes none) and leave out the text of statements about accounts unless `log_raw` is on.
