@@ -105,6 +105,9 @@ struct range_desc {
     /* Not 0: frozen, to become a part of that range, its left neighbour; serves nobody. Stored, not
      * sent to clients. */
     range_id_t merging_into;
+    /* The range that begins at `end`; 0: none does, or it is not known (a store of before this was
+     * kept). Stored, not sent to clients. */
+    range_id_t right_id;
 };
 
 struct kv_request {

@@ -8,14 +8,15 @@
  * groups are made when the replicas open. */
 
 static db_err put_range(struct engine_wbatch *wb, range_id_t id, struct slice start,
-                        struct slice end, node_id_t node)
+                        struct slice end, range_id_t right, node_id_t node)
 {
     struct range_desc desc = {.id = id,
                               .start = start,
                               .end = end,
                               .epoch = {.version = 1, .conf = 1},
                               .replica_count = 1,
-                              .replicas = {{node, 1, REPLICA_VOTER}}};
+                              .replicas = {{node, 1, REPLICA_VOTER}},
+                              .right_id = right};
     struct raft_conf conf = {.count = 1, .members = {{1, RAFT_ROLE_VOTER}}};
     TRY(store_put_desc(wb, &desc));
     TRY(store_put_conf(wb, id, &conf, 0));
@@ -41,10 +42,12 @@ static db_err write_first_state(struct range_store *rs, struct diag *diag)
         goto out;
     }
     /* the meta range begins at the very first key, so that no key is in no range */
-    TRY_GOTO(put_range(wb, RANGE_ID_META, SLICE_EMPTY, slice_of(meta_end, 1), rs->ident.node_id),
+    TRY_GOTO(put_range(wb, RANGE_ID_META, SLICE_EMPTY, slice_of(meta_end, 1), RANGE_ID_FIRST,
+                       rs->ident.node_id),
              out);
-    TRY_GOTO(put_range(wb, RANGE_ID_FIRST, slice_of(meta_end, 1), SLICE_EMPTY, rs->ident.node_id),
-             out);
+    TRY_GOTO(
+        put_range(wb, RANGE_ID_FIRST, slice_of(meta_end, 1), SLICE_EMPTY, 0, rs->ident.node_id),
+        out);
     TRY_GOTO(engine_apply(rs->opts.engine, wb, diag), out);
     TRY_GOTO(engine_flush_wait(rs->opts.engine), out);
 out:

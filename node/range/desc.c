@@ -11,6 +11,7 @@
 enum {
     DESC_VERSION = 1,
     DESC_VERSION_FROZEN = 2, /* ends with the range that it is to be merged into */
+    DESC_VERSION_RIGHT = 3,  /* ends with that (0: none) and the right neighbour's id */
     CONF_VERSION = 1,
     GONE_VERSION = 1,
 };
@@ -35,7 +36,10 @@ db_err range_desc_encode(struct buf *b, const struct range_desc *d)
     ASSERT(d->replica_count <= RANGE_REPLICAS_MAX);
     size_t before = b->len;
     bool frozen = d->merging_into != 0;
-    db_err err = buf_append_u8(b, frozen ? DESC_VERSION_FROZEN : DESC_VERSION);
+    uint8_t format = d->right_id != 0 ? DESC_VERSION_RIGHT
+                     : frozen         ? DESC_VERSION_FROZEN
+                                      : DESC_VERSION;
+    db_err err = buf_append_u8(b, format);
     const uint64_t numbers[] = {d->id, d->epoch.version, d->epoch.conf};
     for (size_t i = 0; i < ARRAY_COUNT(numbers) && err == ERR_OK; i++) {
         err = append_varint(b, numbers[i]);
@@ -58,8 +62,11 @@ db_err range_desc_encode(struct buf *b, const struct range_desc *d)
             err = buf_append_u8(b, (uint8_t)d->replicas[i].kind);
         }
     }
-    if (err == ERR_OK && frozen) {
+    if (err == ERR_OK && format != DESC_VERSION) {
         err = append_varint(b, d->merging_into);
+    }
+    if (err == ERR_OK && format == DESC_VERSION_RIGHT) {
+        err = append_varint(b, d->right_id);
     }
     if (err != ERR_OK) {
         b->len = before;
@@ -84,11 +91,10 @@ static bool parse_desc(struct slice bytes, struct range_desc *d)
     const uint8_t *end = bytes.ptr + bytes.len;
     uint64_t count;
     uint8_t format = bytes.len == 0 ? 0 : *pos++;
-    if ((format != DESC_VERSION && format != DESC_VERSION_FROZEN) ||
-        !varint_get(&pos, end, &d->id) || !varint_get(&pos, end, &d->epoch.version) ||
-        !varint_get(&pos, end, &d->epoch.conf) || !get_key(&pos, end, &d->start) ||
-        !get_key(&pos, end, &d->end) || !varint_get(&pos, end, &count) ||
-        count > RANGE_REPLICAS_MAX) {
+    if (format < DESC_VERSION || format > DESC_VERSION_RIGHT || !varint_get(&pos, end, &d->id) ||
+        !varint_get(&pos, end, &d->epoch.version) || !varint_get(&pos, end, &d->epoch.conf) ||
+        !get_key(&pos, end, &d->start) || !get_key(&pos, end, &d->end) ||
+        !varint_get(&pos, end, &count) || count > RANGE_REPLICAS_MAX) {
         return false;
     }
     d->replica_count = (unsigned)count;
@@ -102,6 +108,11 @@ static bool parse_desc(struct slice bytes, struct range_desc *d)
     }
     if (format == DESC_VERSION_FROZEN &&
         (!varint_get(&pos, end, &d->merging_into) || d->merging_into == 0)) {
+        return false;
+    }
+    if (format == DESC_VERSION_RIGHT &&
+        (!varint_get(&pos, end, &d->merging_into) || !varint_get(&pos, end, &d->right_id) ||
+         d->right_id == 0)) {
         return false;
     }
     return pos == end && d->id != 0;

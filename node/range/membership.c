@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/faults.h"
 #include "base/log.h"
 #include "node/store/varint.h"
 
@@ -667,7 +668,8 @@ db_err range_store_change_replicas(struct range_store *rs, range_id_t range,
     }
     arena_init(&c.arena, NULL, NULL, 0);
     atomic_fetch_add(&rs->proposers, 1); /* the store waits for us */
-    bool merging = atomic_load(&c.r->merging_into) != 0 || merge_pending_into(rs, range);
+    bool merging = atomic_load(&c.r->merging_into) != 0 ||
+                   (merge_pending_into(rs, range) && !FAULT_DROP(range_merge_unseen));
     db_err err =
         merging ? diag_set(diag, ERR_BUSY, "range %llu is being merged", (unsigned long long)range)
                 : change_members(&c);

@@ -27,12 +27,7 @@
  *
  * What may go wrong. Before MERGE is given to the log, the leader thaws the right range and all is
  * as it was (with later versions). When it is gone or does not know the outcome, the right range
- * stays frozen until whoever leads it finds out (merge_resolve, once a second): if the left range
- * has merged, there is no right range to ask. Else a FENCE in the left range's log raises the
- * version, so that no MERGE from before can ever be applied, and then the right one is thawed. The
- * two must be led by one node for this; the right one's lease goes to where the left one's is, or
- * if it has no member there, the left one's is asked to come. Whose lease begins beside the left
- * one's goes on at once: the left one's may be on its way elsewhere soon, and so on for ever.
+ * stays frozen until whoever leads it finds out (merge_resolve.c).
  *
  * A lease of the right range that moves between freeze and merge loses its locks as on any change
  * of leaders: transactions validate what they had locked.
@@ -62,12 +57,7 @@ struct merging {
 
 /* ---- who is beside whom ---- */
 
-struct neighbour {
-    struct slice key;
-    bool ends; /* else: begins at the key */
-};
-
-static struct replica *find_beside(struct range_store *rs, struct neighbour n)
+struct replica *merge_find_beside(struct range_store *rs, struct slice key, bool ends)
 {
     struct replica *found = NULL;
     for (unsigned i = 0; i < REPLICA_BUCKETS && found == NULL; i++) {
@@ -78,7 +68,7 @@ static struct replica *find_beside(struct range_store *rs, struct neighbour n)
             }
             unsigned slot = ebr_enter(&rs->ebr);
             const struct range_desc *d = replica_desc(r);
-            found = slice_eq(n.ends ? d->end : d->start, n.key) ? r : NULL;
+            found = slice_eq(ends ? d->end : d->start, key) ? r : NULL;
             ebr_leave(&rs->ebr, slot);
         }
     }
@@ -245,19 +235,17 @@ static db_err propose_merge(struct merging *m)
     return err;
 }
 
-static db_err propose_thaw(struct replica *r, enum merge_thaw what, struct diag *diag)
+db_err merge_propose_thaw(struct replica *r, enum merge_thaw what, uint64_t version,
+                          struct diag *diag)
 {
     const uint8_t byte = (uint8_t)what;
-    struct arena a;
-    struct range_desc d;
-    arena_init(&a, NULL, NULL, 0);
-    db_err err = replica_copy_desc(r, &a, &d);
-    arena_fini(&a);
-    TRY(err);
     struct proposal p = {.kind = ENTRY_THAW,
-                         .epoch_version = d.epoch.version,
+                         .epoch_version = version,
                          .lease_term = atomic_load(&r->lease_term),
                          .payload = slice_of(&byte, 1)};
+    if (what == MERGE_THAW) {
+        TRY(FAULT_ERR(range_merge_thaw));
+    }
     return p.lease_term == 0 ? ERR_NOT_LEADER : replica_propose(r, &p, diag);
 }
 
@@ -266,7 +254,7 @@ static db_err propose_thaw(struct replica *r, enum merge_thaw what, struct diag 
 static db_err freeze_and_merge(struct merging *m, bool *ret_proposed)
 {
     TRY(propose_freeze(m));
-    FAULT(range_merge_frozen);
+    TRY(FAULT_ERR(range_merge_frozen));
     TRY(wait_for_logs(m));
     TRY(eval_range_freeze(&m->left->eval, clock_mono_ns() + FREEZE_WAIT_NS));
     FAULT(range_merge_before_commit);
@@ -284,7 +272,7 @@ static db_err merge_pair(struct merging *m)
     db_err err = freeze_and_merge(m, &unknown);
     eval_range_thaw(&m->right->eval);
     if (err != ERR_OK && !unknown && atomic_load(&m->right->merging_into) == m->left->id) {
-        db_err thawed = propose_thaw(m->right, MERGE_THAW, NULL);
+        db_err thawed = merge_propose_thaw(m->right, MERGE_THAW, m->rdesc.epoch.version + 1, NULL);
         LOG_INFO("range.merge.given_up", F_U64("range", m->left->id), F_U64("right", m->right->id),
                  F_ERR(err), F_STR("thaw", err_name(thawed)));
     }
@@ -297,7 +285,7 @@ static db_err find_right(struct merging *m)
     struct range_store *rs = m->rs;
     arena_reset(&m->arena);
     TRY(replica_copy_desc(m->left, &m->arena, &m->ldesc));
-    m->right = find_beside(rs, (struct neighbour){m->ldesc.end, false});
+    m->right = merge_find_beside(rs, m->ldesc.end, false);
     if (m->right == NULL) {
         return diag_set(m->diag, ERR_RANGE_NOT_FOUND,
                         "the range to the right of range %llu is not on this node",
@@ -407,133 +395,4 @@ db_err range_store_merge(struct range_store *rs, range_id_t left, struct diag *d
                          range_id_t *ret_right)
 {
     return merge_right_of(rs, left, UINT64_MAX, diag, ret_right);
-}
-
-/* ---- what was left frozen ---- */
-
-/* To where the left range is led; or on to another member, which may know. */
-static db_err pass_on(struct replica *r, node_id_t to)
-{
-    struct range_store *rs = r->rs;
-    struct diag diag;
-    diag_reset(&diag);
-    if (to == 0) {
-        unsigned slot = ebr_enter(&rs->ebr);
-        const struct range_desc *d = replica_desc(r);
-        unsigned pick = (unsigned)(clock_mono_ns() / NS_PER_S);
-        for (unsigned i = 0; i < d->replica_count && (to == 0 || to == rs->ident.node_id); i++) {
-            to = d->replicas[(pick + i) % d->replica_count].node;
-        }
-        ebr_leave(&rs->ebr, slot);
-    }
-    return to == 0 || to == rs->ident.node_id ? ERR_UNAVAILABLE
-                                              : range_store_transfer_lease(rs, r->id, to, &diag);
-}
-
-static db_err send_yield(struct range_loop *l, struct replica *left, void *arg)
-{
-    struct raft_status st;
-    (void)arg;
-    if (!replica_runs(left) || !atomic_load(&left->on_lane)) {
-        return ERR_UNAVAILABLE;
-    }
-    raft_status(left->raft, &st);
-    if (st.leader == 0 || st.leader == st.id ||
-        (raft_conf_roles(&st.conf, st.id) & RAFT_ROLE_VOTER) == 0) {
-        return ERR_UNAVAILABLE;
-    }
-    struct raft_msg m = {
-        .type = REPLICA_MSG_YIELD, .from = left->replica_id, .to = st.leader, .term = 1};
-    replica_send(l, left, &m);
-    range_loop_kick(l);
-    return ERR_BUSY; /* until it comes */
-}
-
-/* The left range has a leader, but not here. It may be where the right one has no member: the left
- * one can have got others since, while the right one, frozen, cannot. */
-static db_err bring_together(struct replica *r, const struct range_desc *d, struct replica *left)
-{
-    node_id_t leader = left == NULL ? 0 : atomic_load(&left->leader_node);
-    if (leader != 0 && desc_replica_on(d, leader) == 0 &&
-        replica_call(left, send_yield, NULL) == ERR_BUSY) {
-        return ERR_BUSY;
-    }
-    return pass_on(r, leader != 0 && desc_replica_on(d, leader) == 0 ? 0 : leader);
-}
-
-/* Reserved, and so is the left one. */
-static db_err fence_and_thaw(struct replica *r, struct replica *left, struct diag *diag)
-{
-    if (left->id == atomic_load(&r->merging_into)) {
-        TRY(propose_thaw(left, MERGE_FENCE, diag));
-    } /* else another range has the keys to the left by now, and the merge is void */
-    FAULT(range_merge_fenced);
-    /* if the fence came after a merge, there is no right range any more */
-    return replica_is(r, REPLICA_LIVE) ? propose_thaw(r, MERGE_THAW, diag) : ERR_OK;
-}
-
-static db_err resolve(struct replica *r, bool may_move, struct diag *diag)
-{
-    struct arena a;
-    struct range_desc d;
-    arena_init(&a, NULL, NULL, 0);
-    db_err err = replica_copy_desc(r, &a, &d);
-    struct replica *left =
-        err == ERR_OK ? find_beside(r->rs, (struct neighbour){d.start, true}) : NULL;
-    bool apart = err == ERR_OK && (left == NULL || atomic_load(&left->lease_term) == 0);
-    if (apart && may_move) {
-        err = bring_together(r, &d, left);
-    }
-    arena_fini(&a);
-    TRY(err);
-    if (apart) {
-        return ERR_OK;
-    }
-    if (atomic_exchange(&left->reshaping, true)) {
-        return ERR_BUSY;
-    }
-    if (atomic_exchange(&r->reshaping, true)) {
-        atomic_store(&left->reshaping, false);
-        return ERR_BUSY;
-    }
-    err = fence_and_thaw(r, left, diag);
-    atomic_store(&r->reshaping, false);
-    atomic_store(&left->reshaping, false);
-    return err;
-}
-
-static void resolve_if_frozen(struct replica *r, bool may_move)
-{
-    struct diag diag;
-    if (atomic_load(&r->merging_into) == 0 || !replica_is(r, REPLICA_LIVE) ||
-        atomic_load(&r->lease_term) == 0 || atomic_load(&r->reshaping)) {
-        return;
-    }
-    diag_reset(&diag);
-    db_err err = resolve(r, may_move, &diag);
-    LOG_INFO("range.merge.resolved", F_U64("range", r->id), F_ERR(err), F_STR("reason", diag.text));
-}
-
-void merge_resolve(struct replica *r)
-{
-    resolve_if_frozen(r, true);
-}
-
-static void begun_fiber(void *arg)
-{
-    struct replica *r = arg;
-    struct range_store *rs = r->rs;
-    resolve_if_frozen(r, false);
-    atomic_fetch_sub(&rs->fibers, 1);
-}
-
-void merge_lease_begun(struct range_loop *l, struct replica *r)
-{
-    if (LIKELY(atomic_load(&r->merging_into) == 0)) {
-        return;
-    }
-    atomic_fetch_add(&l->rs->fibers, 1);
-    if (fiber_spawn(l->loop, begun_fiber, r) != ERR_OK) { /* upkeep will */
-        atomic_fetch_sub(&l->rs->fibers, 1);
-    }
 }

@@ -272,6 +272,7 @@ static db_err put_change(struct range_loop *l, struct replica *r, const struct m
     struct range_desc d = r->apply_view->desc;
     uint64_t version = h->m.right_version;
     d.end = h->m.end;
+    d.right_id = replica_desc(right)->right_id; /* halted: it stands at its freeze */
     d.epoch.version = (d.epoch.version > version ? d.epoch.version : version) + 1;
     struct applied_change *c = mem_calloc(1, sizeof(*c));
     struct range_view *v = range_view_new(&d);

@@ -78,7 +78,7 @@ static void start_again(struct tcluster *c)
     expect_all(c, MIDDLE - 10, MIDDLE + 10, 1000);
     expect_all(c, MIDDLE + 10, KEYS, 0);
     keys_from_to(c, MIDDLE - 5, MIDDLE + 5, 2000);
-    for (int i = 0; i < 1000 && !range_of(c, key_of(kb, KEYS), &a, &d); i++) {
+    for (int i = 0; i < 1000 && !t_led(c, key_of(kb, KEYS), &a, &d); i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }
     fprintf(stderr, "  %s: %s\n", g_point, d.id == 2 ? "merged" : "not merged");

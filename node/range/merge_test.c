@@ -142,18 +142,6 @@ static void test_member_away(void **state)
     t_run(3, with_member_away);
 }
 
-/* The merge has come to the point that was armed before, where it is delayed. */
-static void wait_hit(const char *point)
-{
-    uint64_t hits = 0;
-    uint64_t acted;
-    for (int i = 0; i < 5000 && hits == 0; i++) {
-        CHECK_OK(fiber_sleep(2 * NS_PER_MS));
-        CHECK_OK(faults_hits(point, &hits, &acted));
-    }
-    CHECK(hits > 0);
-}
-
 /* Cut off between the freeze and the merge: the log of the left range tells it, whether or not the
  * right one still has a leader. by_snapshot: for so long that the log is gone too. */
 static void misses_merge(struct tcluster *c, bool by_snapshot)
@@ -261,7 +249,7 @@ static void leader_gone(struct tcluster *c, const char *point)
     char kb[32];
     arena_init(&a, NULL, NULL, 0);
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) != 0);
-    for (int i = 0; i < 500 && !range_of(c, key_of(kb, 30), &a, &d); i++) {
+    for (int i = 0; i < 500 && !t_led(c, key_of(kb, 30), &a, &d); i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }
     printf("  %s: %s\n", point, d.id == 2 ? "merged" : "given up");
@@ -316,7 +304,7 @@ static db_err lock_key(struct tcluster *c, unsigned k, ts_t start_ts, enum kv_wa
         struct diag diag;
         struct kv_reply reply = {0};
         struct kv_lock_resp resp = {0};
-        node_id_t on = range_of(c, key, &a, &d) ? t_leader(c, d.id) : 0;
+        node_id_t on = t_led(c, key, &a, &d) ? t_leader(c, d.id) : 0;
         diag_reset(&diag);
         if (on != 0 && range_store_find(c->nodes[on].rs, d.id, &er) == ERR_OK) {
             struct kv_lock_req req = {.r = {.range = d.id,
@@ -351,7 +339,7 @@ static void release_all(struct tcluster *c, unsigned k, ts_t start_ts)
     struct kv_reply reply = {0};
     diag_reset(&diag);
     arena_init(&a, NULL, NULL, 0);
-    CHECK(range_of(c, key_of(kb, k), &a, &d));
+    CHECK(t_led(c, key_of(kb, k), &a, &d));
     CHECK_OK(range_store_find(c->nodes[t_leader(c, d.id)].rs, d.id, &er));
     struct kv_release_req req = {
         .r = {.range = d.id, .epoch = d.epoch, .deadline_ns = DEADLINE_NONE, .arena = &a},

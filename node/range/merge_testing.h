@@ -2,11 +2,12 @@
 #ifndef SKEIN_NODE_RANGE_MERGE_TESTING_H
 #define SKEIN_NODE_RANGE_MERGE_TESTING_H
 
+#include "base/faults.h"
 #include "node/range/testing.h"
 
-/* The range of the key as some leader has it. False: nobody leads it. */
-static inline bool range_of(struct tcluster *c, struct slice key, struct arena *a,
-                            struct range_desc *ret)
+/* The key's range as some leader has it. False: nobody leads it. */
+static inline bool t_led(struct tcluster *c, struct slice key, struct arena *a,
+                         struct range_desc *ret)
 {
     struct t_find f = {.key = key, .arena = a};
     for (node_id_t id = 1; id <= c->count && !f.found; id++) {
@@ -32,7 +33,7 @@ static inline range_id_t split_at(struct tcluster *c, unsigned k)
     arena_init(&a, NULL, NULL, 0);
     for (int tries = 0; tries < 400 && err != ERR_OK; tries++) {
         struct range_desc d;
-        node_id_t on = range_of(c, at, &a, &d) ? t_leader(c, d.id) : 0;
+        node_id_t on = t_led(c, at, &a, &d) ? t_leader(c, d.id) : 0;
         struct tnode *n = on == 0 ? NULL : t_use(c, on);
         if (n != NULL) {
             err = range_store_split(n->rs, d.id, at, &diag, &id);
@@ -147,6 +148,18 @@ static inline void start_merge(struct tcluster *c, struct merging_fiber *m)
     *m = (struct merging_fiber){.c = c, .left = 2};
     wait_init(&m->done);
     CHECK_OK(fiber_spawn(loop_group_get(c->loops, 1), merge_in_fiber, m));
+}
+
+/* The merge has come to the point that was armed before, where it is delayed. */
+static inline void wait_hit(const char *point)
+{
+    uint64_t hits = 0;
+    uint64_t acted;
+    for (int i = 0; i < 5000 && hits == 0; i++) {
+        CHECK_OK(fiber_sleep(2 * NS_PER_MS));
+        CHECK_OK(faults_hits(point, &hits, &acted));
+    }
+    CHECK(hits > 0);
 }
 
 #endif

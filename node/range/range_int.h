@@ -725,7 +725,7 @@ void split_campaign(struct loop_timer *timer);
 MUST_USE db_err split_find_middle(struct range_store *rs, const struct range_desc *desc,
                                   struct arena *arena, bool *ret_found, struct slice *ret_key);
 
-/* ---- merge.c, merge_apply.c ---- */
+/* ---- merge.c, merge_apply.c, merge_resolve.c ---- */
 /* The entries of a merge, put into the apply batch. *ret_result: what the proposer is told. */
 MUST_USE db_err merge_apply_freeze(struct range_loop *l, struct replica *r, struct slice payload,
                                    db_err *ret_result);
@@ -759,6 +759,11 @@ MUST_USE db_err merge_entry_encode(struct buf *b, const struct merge_entry *m);
 /* As range_store_merge, if the right range is not larger than that. */
 MUST_USE db_err merge_right_of(struct range_store *rs, range_id_t left, uint64_t bytes_max,
                                struct diag *diag, range_id_t *ret_right);
+/* ENTRY_THAW of either kind under that version of the range, which is led here. Parks. */
+MUST_USE db_err merge_propose_thaw(struct replica *r, enum merge_thaw what, uint64_t version,
+                                   struct diag *diag);
+/* The replica of this node whose range ends, or else begins, at the key; NULL: there is none. */
+struct replica *merge_find_beside(struct range_store *rs, struct slice key, bool ends);
 bool merge_same_nodes(const struct range_desc *a, const struct range_desc *b);
 /* Is some range of this node frozen to become a part of this one? */
 bool merge_pending_into(struct range_store *rs, range_id_t id);
@@ -767,6 +772,11 @@ void merge_resolve(struct replica *r);
 /* Its lease has begun here: when it was left frozen and the left one is led here too, it goes on
  * without waiting for upkeep. */
 void merge_lease_begun(struct range_loop *l, struct replica *r);
+
+/* Messages about a range that was left frozen, where the replica is driven: to the one on its left,
+ * and the answer. */
+void merge_asked(struct range_loop *l, struct replica *r, node_id_t from, const struct raft_msg *m);
+void merge_told_void(struct range_loop *l, struct replica *r, const struct raft_msg *m);
 
 /* ---- merge_queue.c ---- */
 MUST_USE db_err merge_queue_start(struct range_store *rs);

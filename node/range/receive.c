@@ -297,6 +297,14 @@ void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in
         replica_leave(l, r);
         return;
     }
+    if (m->type == REPLICA_MSG_MERGE_ASK) {
+        merge_asked(l, r, in->from, m);
+        return;
+    }
+    if (m->type == REPLICA_MSG_MERGE_VOID) {
+        merge_told_void(l, r, m);
+        return;
+    }
     if (m->from != 0) {
         replica_learn(r, m->from, in->from);
     }

@@ -119,6 +119,7 @@ db_err split_apply(struct range_loop *l, struct replica *r, uint64_t term, struc
     right.id = new_id;
     right.start = at;
     left.end = at;
+    left.right_id = new_id;
 
     bool by_command = ctx != NULL;
     struct applied_change *c = mem_calloc(1, sizeof(*c));

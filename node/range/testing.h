@@ -60,6 +60,8 @@ struct tcluster {
     _Atomic int in_flight;
     uint64_t range_size_max;
     uint32_t log_keep_ms; /* of nodes that are started from now on */
+    /* ... and this: range_hooks.where */
+    db_err (*where)(void *ctx, struct slice key, struct arena *arena, struct range_desc *ret);
 };
 
 /* ---- the network ---- */
@@ -427,7 +429,8 @@ static inline void t_start(struct tcluster *c, node_id_t id)
                                     .now_ts = t_now_ts,
                                     .new_range_id = t_new_range_id,
                                     .changed = t_changed,
-                                    .lease = t_lease};
+                                    .lease = t_lease,
+                                    .where = c->where};
     atomic_store(&n->leases, 0);
     snprintf(n->dir, sizeof(n->dir), "%s/n%llu", c->dir, (unsigned long long)id);
     blocking_run(t_files_job, n);

@@ -35,6 +35,11 @@ enum {
     REPLICA_MSG_ASK = 101,
     /* To the leader: hand the lease over to me. */
     REPLICA_MSG_YIELD = 102,
+    /* Of the range `index`, whose replica `hint` leads it, frozen under the version `context`: to
+     * all replicas of a range that seems to be its left neighbour. Can it be merged yet? */
+    REPLICA_MSG_MERGE_ASK = 103,
+    /* The answer: what was frozen under the version `context` was not merged and never will be. */
+    REPLICA_MSG_MERGE_VOID = 104,
 };
 
 enum link_msg_kind {

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/faults.h"
 #include "tests/sim/nodes/world.h"
 
 enum { RANGES_MAX_ = 48, SPLITS_MAX = 10, DRIFT_PPM_MAX = 15000 };
@@ -111,7 +112,7 @@ struct order {
     range_id_t range;
     char at[8];
     node_id_t to;
-    struct replica_change changes[2];
+    struct replica_change changes[RANGE_REPLICAS_MAX];
     unsigned change_count;
 };
 
@@ -208,6 +209,72 @@ static void change_some(struct world *w, const struct led *r)
     }
 }
 
+/* One more step of the range away from where it was, if there are nodes enough for that. */
+static void leave_step(struct world *w, const struct led *now, const struct led *before)
+{
+    struct order o = {.m = now->leader, .what = CHANGE, .range = now->id};
+    node_id_t other = 0;
+    for (node_id_t id = 1; id <= w->opts.members; id++) {
+        bool there = holds(now, id);
+        if (holds(before, id) || o.change_count == RANGE_REPLICAS_MAX) {
+            continue;
+        }
+        other = there ? id : other;
+        if (!there) {
+            o.changes[o.change_count++] = (struct replica_change){REPLICA_ADD, id};
+        }
+    }
+    if (o.change_count == 0 && other == 0) {
+        change_some(w, now);
+    } else if (o.change_count != 0) {
+        give(o);
+    } else if (holds(before, now->leader->id)) {
+        give((struct order){.m = now->leader, .what = TRANSFER, .range = now->id, .to = other});
+    } else {
+        for (unsigned i = 0; i < before->count; i++) {
+            if (holds(now, before->nodes[i])) {
+                o.changes[o.change_count++] =
+                    (struct replica_change){REPLICA_REMOVE, before->nodes[i]};
+            }
+        }
+        if (o.change_count != 0) {
+            give(o);
+        }
+    }
+}
+
+/* A merge is given up and its right range cannot be thawed for a while, in which members of the
+ * left one, whose leader does not see that (as one whose right replica has not heard of it), leave:
+ * what is frozen has to ask for it elsewhere. */
+static void strand_some(struct world *w, const struct led *r)
+{
+    static const char *const points[][2] = {{"range_merge_frozen", "error=TIMEOUT:count=1"},
+                                            {"range_merge_thaw", "error=UNAVAILABLE"},
+                                            {"range_merge_unseen", "drop"}};
+    db_err err = ERR_OK;
+    for (unsigned i = 0; i < ARRAY_COUNT(points) && err == ERR_OK; i++) {
+        err = faults_set(points[i][0], points[i][1]);
+    }
+    if (err == ERR_UNSUPPORTED) {
+        return;
+    }
+    give((struct order){.m = r->leader, .what = MERGE, .range = r->id});
+    pause_ms(w, 400);
+    for (unsigned step = 0; step < 4; step++) {
+        struct led_list l;
+        list_led(w, &l);
+        for (unsigned k = 0; k < l.count; k++) {
+            if (l.items[k].id == r->id) {
+                leave_step(w, &l.items[k], r);
+            }
+        }
+        pause_ms(w, 700);
+    }
+    for (unsigned i = 0; i < ARRAY_COUNT(points); i++) {
+        err = faults_set(points[i][0], "off");
+    }
+}
+
 static void operate(struct world *w)
 {
     struct led_list l;
@@ -216,7 +283,7 @@ static void operate(struct world *w)
         return;
     }
     const struct led *r = &l.items[draw(w, l.count)];
-    switch (draw(w, 12)) {
+    switch (draw(w, 13)) {
     case 0:
     case 1:
     case 2:
@@ -232,6 +299,7 @@ static void operate(struct world *w)
     case 8: transfer_some(w, r); break;
     case 9:
     case 10: change_some(w, r); break;
+    case 11: strand_some(w, r); break;
     default: give((struct order){.m = any_member(w), .what = FLUSH}); break;
     }
 }

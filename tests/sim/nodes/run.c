@@ -141,9 +141,12 @@ bool run_seed(uint64_t seed, bool verbose, bool quiet, struct run_result *result
     static struct world w; /* the log's sink looks at it to the very end */
     struct rand r;
     rand_seed(&r, seed ^ 0x5eed);
+    unsigned size = (unsigned)rand_below(&r, 8);
     struct world_opts o = {.seed = seed,
                            .verbose = verbose,
-                           .members = rand_below(&r, 4) == 0 ? 5 : 3,
+                           .members = size == 0   ? 6
+                                      : size == 1 ? 5
+                                                  : 3,
                            .loops = 1 + (unsigned)rand_below(&r, 2)};
     g_seed = seed;
     world_init(&w, &o);

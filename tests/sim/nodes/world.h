@@ -15,7 +15,7 @@
 #include "node/main/node.h"
 #include "rpc/transport/sim_transport.h"
 
-enum { MEMBERS_MAX_ = 5, VIOLATION_SIZE = 512, HOST_SIZE = 8, DIR_SIZE = 128 };
+enum { MEMBERS_MAX_ = 6, VIOLATION_SIZE = 512, HOST_SIZE = 8, DIR_SIZE = 128 };
 
 struct world;
 struct history;
