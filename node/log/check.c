@@ -1,8 +1,9 @@
 /* Checking batches before they are written.
  *
  * A round holds many batches, several of one group among them, and none of them has taken effect
- * yet. So each group that a round touches carries a tentative state beside its real one: what it
- * will be when the batches admitted so far are durable. A batch is checked against that, whole: if
+ * yet; nor have those of the rounds before it that are still on their way. So each group that they
+ * touch carries a tentative state beside its real one: what it will be when the batches admitted so
+ * far are durable. A batch is checked against that, whole: if
  * one of its records contradicts, nothing of it counts. Memory that applying needs is taken here.
  */
 #include "node/log/writer_int.h"
@@ -105,15 +106,23 @@ void log__untouch_all(struct raft_log *log, bool keep_shells)
     }
 }
 
-/* A batch was refused half-way: what its first records would have done is undone by starting over.
- * The batches of the round have passed before and pass again: the memory they need is there. */
-void log__recheck_round(struct raft_log *log, const struct round *r)
+static void check_again(struct raft_log *log, const struct round *r)
 {
-    log__untouch_all(log, true);
     for (const struct raft_log_batch *b = r->head; b != NULL; b = b->next) {
         db_err err = log__check_batch(log, b);
         ASSERT(err == ERR_OK);
     }
+}
+
+/* A batch was refused half-way: what its first records would have done is undone by starting over.
+ * The other batches have passed before and pass again: the memory they need is there. */
+void log__recheck_round(struct raft_log *log, const struct round *r)
+{
+    log__untouch_all(log, true);
+    for (unsigned i = 0; i < log->flight_count; i++) {
+        check_again(log, &log->flight[(log->flight_head + i) % LOG_FLIGHT_MAX]);
+    }
+    check_again(log, r);
 }
 
 /* The groups of a refused batch remember the failure. */

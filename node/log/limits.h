@@ -9,6 +9,9 @@ enum {
     LOG_CACHE_SIZE_DEFAULT = 32 << 20,
     LOG_SPARES_DEFAULT = 2,
     LOG_ROUND_MAX = 8 << 20, /* bounds the latency one round adds to those behind it */
+    LOG_WRITERS_MAX = 4,
+    LOG_WRITERS_DEFAULT = 2, /* README.md has the figures */
+    LOG_FLIGHT_MAX = 8,      /* rounds written and not completed: at least one per writer */
     LOG_STAGE_BELOW =
         32 << 10, /* chunks smaller than this are copied together rather than listed */
     LOG_RECORD_TARGET =

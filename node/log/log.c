@@ -5,7 +5,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/rand.h"
-#include "node/log/log_int.h"
+#include "node/log/writer_int.h"
 
 enum { STAGE_SIZE = 1 << 20 };
 
@@ -14,7 +14,11 @@ static db_err opts_default(struct raft_log_opts *o, struct diag *diag)
     o->disk = o->disk != NULL ? o->disk : disk_real();
     o->segment_size = o->segment_size != 0 ? o->segment_size : LOG_SEGMENT_SIZE_DEFAULT;
     o->spare_segments = o->spare_segments != 0 ? o->spare_segments : LOG_SPARES_DEFAULT;
+    o->writers = o->manual ? 1 : o->writers != 0 ? o->writers : LOG_WRITERS_DEFAULT;
     o->cache_size = o->cache_size != 0 ? o->cache_size : LOG_CACHE_SIZE_DEFAULT;
+    if (o->writers > LOG_WRITERS_MAX) {
+        return diag_set(diag, ERR_INVALID, "raft log: at most %d writers", LOG_WRITERS_MAX);
+    }
     if (o->segment_size % LOG_DATA_START != 0 || o->segment_size < LOG_SEGMENT_SIZE_MIN ||
         o->segment_size > LOG_SEGMENT_SIZE_MAX) {
         return diag_set(diag, ERR_INVALID,
@@ -41,6 +45,7 @@ static void log_free(struct raft_log *log)
     for (size_t i = 0; i < LOG_STRIPES; i++) {
         (void)pthread_mutex_destroy(&log->stripes[i].lock);
     }
+    (void)pthread_mutex_destroy(&log->turn);
     (void)pthread_mutex_destroy(&log->seg_lock);
     (void)pthread_cond_destroy(&log->seg_wake);
     (void)pthread_cond_destroy(&log->seg_ready);
@@ -71,6 +76,7 @@ static db_err log_new(const char *dir, const struct raft_log_opts *opts, struct 
     pthread_condattr_t attr;
     (void)pthread_condattr_init(&attr);
     (void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&log->turn, NULL);
     (void)pthread_mutex_init(&log->seg_lock, NULL);
     (void)pthread_cond_init(&log->seg_wake, &attr);
     (void)pthread_cond_init(&log->seg_ready, &attr);
@@ -114,10 +120,14 @@ static db_err prepare_first(struct raft_log *log, struct diag *diag)
 
 static void stop_threads(struct raft_log *log)
 {
-    if (log->writer_started) {
-        atomic_store(&log->stopping, true);
+    atomic_store(&log->stopping, true);
+    for (size_t i = 0; i < LOG_WRITERS_MAX; i++) {
         log__writer_wake(log);
-        (void)pthread_join(log->writer_thread, NULL);
+    }
+    for (size_t i = 0; i < LOG_WRITERS_MAX; i++) {
+        if (log->writers[i].started) {
+            (void)pthread_join(log->writers[i].thread, NULL);
+        }
     }
     if (log->prep_started) {
         (void)pthread_mutex_lock(&log->seg_lock);
@@ -137,12 +147,17 @@ static db_err start_threads(struct raft_log *log)
         return ERR_NOMEM;
     }
     log->prep_started = true;
-    if (pthread_create(&log->writer_thread, NULL, log__writer_main, log) != 0) {
-        return ERR_NOMEM;
-    }
-    log->writer_started = true;
     (void)pthread_setname_np(log->prep_thread, "log-prepare");
-    (void)pthread_setname_np(log->writer_thread, "log-writer");
+    for (unsigned i = 0; i < log->opts.writers; i++) {
+        struct log_writer *w = &log->writers[i];
+        w->log = log;
+        w->no = i;
+        if (pthread_create(&w->thread, NULL, log__writer_main, w) != 0) {
+            return ERR_NOMEM;
+        }
+        w->started = true;
+        (void)pthread_setname_np(w->thread, "log-writer");
+    }
     return ERR_OK;
 }
 
@@ -196,9 +211,20 @@ void raft_log_kill(struct raft_log *log)
         return;
     }
     ASSERT(log->opts.manual);
+    for (unsigned i = 0; i < log->flight_count; i++) {
+        drop_chain(log->flight[(log->flight_head + i) % LOG_FLIGHT_MAX].head);
+    }
     drop_chain(log->pending);
     drop_chain(atomic_exchange(&log->queue, NULL));
     log_free(log);
+}
+
+void raft_log_pump_ahead(struct raft_log *log)
+{
+    ASSERT(log->opts.manual);
+    log__turn_take(log, 0);
+    (void)log__round_write(log);
+    log__turn_give(log);
 }
 
 bool raft_log_pump(struct raft_log *log)

@@ -1,9 +1,10 @@
 /* The node's shared Raft log: one durable, segmented, checksummed log for the Raft groups of all
  * ranges.
  *
- * Owner loops gather what their groups want to make durable into a batch and submit it. One writer
+ * Owner loops gather what their groups want to make durable into a batch and submit it. A writer
  * thread takes all batches that wait, writes them with one write into a preallocated segment, syncs
- * once, and then completes them: with one loop_post per loop and round. What was completed with
+ * once, and then completes them: with one loop_post per loop and round. While one writer syncs,
+ * another can write and sync the next round. What was completed with
  * ERR_OK survives a crash; nothing else is visible: the read functions show only what is durable (a
  * Raft core keeps its own unstable entries until then).
  *
@@ -40,6 +41,7 @@ struct raft_log_opts {
     uint64_t keep_free;      /* bytes of the file system that segments made ahead leave to others */
     size_t cache_size;       /* bound of the tail cache in bytes; 0: 32 MiB */
     uint64_t log_id;         /* identity stamped into a new log; 0: from the kernel's generator */
+    unsigned writers;        /* threads that write and sync, 1..4; 0: 2 (README.md) */
     unsigned spin_us; /* how long an idle writer looks for work before it sleeps; 0: not at all,
                        * which measured best (README.md) */
     bool manual;      /* no threads: raft_log_pump does the work (simulator) */
@@ -164,6 +166,9 @@ MUST_USE db_err raft_log_compact(struct raft_log *log, uint64_t group, uint64_t 
 /* Manual mode only: one round (write, sync, complete) and the housekeeping due. True if more waits.
  * Blocks. */
 bool raft_log_pump(struct raft_log *log);
+/* Manual mode only: writes a round and leaves it on its way, as a writer does whose sync takes
+ * long; the next pump completes it. Blocks. */
+void raft_log_pump_ahead(struct raft_log *log);
 
 /* ---- reading
  * --------------------------------------------------------------------------------------------------

@@ -43,7 +43,7 @@ struct raft_log_batch {
 struct log_segment {
     struct list node; /* log->segments or log->ready; guarded by seg_lock */
     uint64_t no;
-    struct disk_file *file;
+    struct disk_file *files[LOG_WRITERS_MAX]; /* one for each writer's syncs; [0] for all else */
     uint64_t size;
     _Atomic uint64_t used;    /* the writer's next offset; fixed once another segment is active */
     uint64_t first_seq;       /* 0: no record yet. The writer's */
@@ -122,6 +122,26 @@ struct log_stripe {
     size_t count;
 };
 
+/* Batches that are written together. */
+struct round {
+    struct raft_log_batch *head, **tail; /* tail: while it is gathered */
+    uint32_t batches;
+    uint32_t records;
+    uint64_t bytes;
+    uint64_t no;      /* 1, 2, ... in the order of writing */
+    uint64_t base;    /* its offset in the segment */
+    uint64_t end_seq; /* the number after its last record's */
+};
+
+struct log_writer {
+    struct raft_log *log;
+    unsigned no;
+    bool started;
+    pthread_t thread;
+    _Atomic uint32_t sleeping; /* futex: 1 = it sleeps */
+    uint8_t pad[64];           /* submitters look at `sleeping` */
+};
+
 enum log_ready_state { LOG_READY_OK, LOG_READY_FULL, LOG_READY_FAILED };
 
 struct raft_log {
@@ -132,13 +152,16 @@ struct raft_log {
     /* submitted batches, newest first */
     uint8_t pad_queue[64]; /* submitters share this line with nothing that the writer writes */
     struct raft_log_batch *_Atomic queue;
-    uint8_t pad_sleeping[64];
-    _Atomic uint32_t sleeping; /* futex: 1 = the writer sleeps */
+    uint8_t pad_stopping[64];
     _Atomic bool stopping;
-    pthread_t writer_thread;
-    bool writer_started;
+    struct log_writer writers[LOG_WRITERS_MAX];
 
-    /* the writer's */
+    /* the writer's: of who has the turn */
+    pthread_mutex_t turn;
+    unsigned turn_of;                    /* the number of that writer */
+    struct round flight[LOG_FLIGHT_MAX]; /* a ring: written, not known to be durable */
+    unsigned flight_head, flight_count;
+    uint64_t round_no; /* of the newest round */
     struct raft_log_batch *pending, **pending_tail;
     struct log_segment *active; /* NULL until the first write or after a failed one */
     bool active_dirty;          /* a mark was written without a sync */
@@ -223,6 +246,8 @@ void log__segment_path(const struct raft_log *log, uint64_t no, char *path);
 MUST_USE db_err log__segment_new(uint64_t no, struct disk_file *file, uint64_t size,
                                  struct log_segment **ret_seg);
 void log__segment_unref(struct log_segment *seg);
+/* Opens the handles of the writers beside the first. ERR_IO, ERR_NOMEM: as many as there are. */
+MUST_USE db_err log__segment_handles(struct raft_log *log, struct log_segment *seg);
 /* Writes and syncs the header. */
 MUST_USE db_err log__segment_header(struct raft_log *log, struct log_segment *seg);
 /* One step of the preparer's work: recycles or removes one dropped segment, or makes a new one.
@@ -256,14 +281,17 @@ MUST_USE db_err log__trim_batch(struct raft_log *log, struct raft_log_batch **re
 void log__trim_apply(struct raft_log *log, uint64_t no);
 
 /* ---- writer.c */
+/* arg: a struct log_writer. */
 void *log__writer_main(void *arg);
-/* One round. True when it left batches waiting. */
+/* One round from the queue to the disk, and all that was on its way before it; for manual mode, or
+ * without writers. True when it left batches waiting. */
 bool log__writer_round(struct raft_log *log);
 /* Writes a mark, without a sync; the active segment has room. */
 MUST_USE db_err log__mark_write(struct raft_log *log, bool clean);
 /* The same where there is room, with all that can go wrong dealt with; clean: syncs it too, nothing
  * may be written afterwards. */
 void log__writer_mark(struct raft_log *log, bool clean);
+/* Wakes one writer that sleeps, if there is one. */
 void log__writer_wake(struct raft_log *log);
 /* The log cannot go on: tells the owner, once. */
 void log__fail(struct raft_log *log, db_err err, const char *what, uint64_t segment_no);

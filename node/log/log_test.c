@@ -773,9 +773,8 @@ static void *read_thread(void *arg)
     return NULL;
 }
 
-static void producers_and_readers(void **state)
+static void producers_and_readers(unsigned writers, unsigned rounds)
 {
-    (void)state;
     struct fixture f;
     struct producer p[4];
     pthread_t threads[2];
@@ -783,6 +782,7 @@ static void producers_and_readers(void **state)
     struct loop_group *loops = NULL;
     setup(&f, false, 0);
     f.opts.cache_size = 30000;
+    f.opts.writers = writers;
     reopen(&f);
     const struct loop_group_opts lo = {.count = 2};
     assert_int_equal(loop_group_start(&lo, &loops), ERR_OK);
@@ -791,7 +791,7 @@ static void producers_and_readers(void **state)
     for (unsigned i = 0; i < 4; i++) {
         p[i].f = &f;
         p[i].group = i + 1;
-        p[i].rounds = 1500;
+        p[i].rounds = rounds;
         p[i].done = 0;
         p[i].ended = false;
         p[i].loop = i < 2 ? NULL : loop_group_get(loops, i - 2);
@@ -814,9 +814,9 @@ static void producers_and_readers(void **state)
     for (int life = 0; life < 2; life++) {
         for (uint64_t g = 1; g <= 4; g++) {
             struct raft_log_group info = info_of(&f, g);
-            assert_int_equal(info.last_index, 7500);
-            assert_int_equal(info.hard_state.commit, 1499);
-            read_all(&f, g, info.first_index, 7501, 3000, 1);
+            assert_int_equal(info.last_index, rounds * 5);
+            assert_int_equal(info.hard_state.commit, rounds - 1);
+            read_all(&f, g, info.first_index, rounds * 5 + 1, 3000, 1);
         }
         reopen(&f);
     }
@@ -826,6 +826,19 @@ static void producers_and_readers(void **state)
     raft_log_stats(f.log, &st);
     assert_true(st.oldest_segment > 1);
     teardown(&f);
+}
+
+static void two_writers(void **state)
+{
+    (void)state;
+    producers_and_readers(2, 1500);
+}
+
+static void one_and_four_writers(void **state)
+{
+    (void)state;
+    producers_and_readers(1, 500);
+    producers_and_readers(4, 500);
 }
 
 int main(void)
@@ -845,7 +858,8 @@ int main(void)
         cmocka_unit_test(bad_options),
         cmocka_unit_test(the_segment_size_may_change),
         cmocka_unit_test(an_idle_log_proves_its_end),
-        cmocka_unit_test(producers_and_readers),
+        cmocka_unit_test(two_writers),
+        cmocka_unit_test(one_and_four_writers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,6 +31,7 @@ struct run {
     size_t ticket_count;
     bool dead; /* the log has failed */
     bool uniform;
+    bool ahead; /* rounds are written while others are on their way */
 };
 
 static void on_done(void *arg, db_err err)
@@ -166,6 +167,12 @@ static void life(struct run *run, bool last)
         uint64_t batches = 1 + rand_below(&run->rand, 4);
         for (uint64_t b = 0; b < batches; b++) {
             submit_one(run, log);
+            if (run->ahead && rand_below(&run->rand, 2) == 0) {
+                raft_log_pump_ahead(log);
+            }
+        }
+        if (run->ahead && rand_below(&run->rand, 8) == 0) {
+            break; /* the power fails with rounds on their way */
         }
         while (raft_log_pump(log) && !run->dead) {
         }
@@ -200,6 +207,7 @@ static void run_seed(uint64_t seed)
     memset(&run, 0, sizeof(run));
     rand_seed(&run.rand, seed);
     run.uniform = seed % 4 == 0;
+    run.ahead = seed % 3 != 0;
     assert_int_equal(disk_sim_new(0, &run.disk), ERR_OK);
     assert_int_equal(disk_mkdir(run.disk, "/log"), ERR_OK);
     assert_int_equal(disk_sync_dir(run.disk, "/"), ERR_OK);

@@ -226,7 +226,7 @@ static db_err disk_build(struct raft_log *log, const struct disk_plan *plan, uin
         if (bytes == NULL) {
             return p->count != 0 ? ERR_OK : ERR_NOMEM;
         }
-        db_err err = disk_pread_full(seg->file, bytes, plan->items[i].span, plan->items[i].off);
+        db_err err = disk_pread_full(seg->files[0], bytes, plan->items[i].span, plan->items[i].off);
         if (err != ERR_OK && err != ERR_CORRUPT) {
             return diag_set(diag, err, "raft log: reading segment %016" PRIx64 " at %u: %s",
                             seg->no, plan->items[i].off, err_text(err));

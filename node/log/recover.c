@@ -59,9 +59,11 @@ struct recovery {
     struct log_trim_body trim;
     const struct found_seg *prev; /* the segment before the one that is replayed */
     uint64_t prev_end;
-    bool clean;        /* the last record is a clean mark */
-    uint64_t tail_off; /* in the segment that is replayed: everything before was durable, as a
-                          record here says */
+    bool clean;             /* the last record is a clean mark */
+    uint64_t tail_off;      /* in the segment that is replayed: everything before was durable, as a
+                               record here says */
+    uint64_t next_tail_seq; /* when a record says that this one was durable ... */
+    uint64_t next_tail_off; /* ... then tail_off is this, where it begins */
 };
 
 static db_err refuse(const struct recovery *rc, const struct found_seg *f, uint64_t off,
@@ -322,6 +324,21 @@ static db_err judge_end(struct recovery *rc, const struct found_seg *f, struct s
     return ERR_OK;
 }
 
+/* With several rounds on their way records seldom say that all before them was durable; so one of
+ * them is remembered until a later one says so of it. */
+static void move_tail(struct recovery *rc, uint64_t off, const struct log_rec_header *h)
+{
+    if (h->unsynced == 0 || off == LOG_DATA_START) {
+        rc->tail_off = off;
+    } else if (h->seq - h->unsynced > rc->next_tail_seq) {
+        rc->tail_off = rc->next_tail_off;
+    } else {
+        return;
+    }
+    rc->next_tail_seq = h->seq;
+    rc->next_tail_off = off;
+}
+
 /* Replays one segment; ends at the first place without a valid record. */
 static db_err replay_records(struct recovery *rc, struct found_seg *f, struct seg_reader *r,
                              uint64_t *ret_off)
@@ -352,9 +369,7 @@ static db_err replay_records(struct recovery *rc, struct found_seg *f, struct se
         if (f->seg->first_seq == 0) {
             f->seg->first_seq = h->seq;
         }
-        if (h->unsynced == 0 || off == LOG_DATA_START) {
-            rc->tail_off = off;
-        }
+        move_tail(rc, off, h);
         uint64_t next = off + h->size;
         TRY(replay_record(rc, f, off, h));
         rc->expect++;
@@ -464,6 +479,7 @@ static db_err adopt_unused(struct recovery *rc)
         if (ready) {
             list_push_back(&log->ready, &f->seg->node);
             log->ready_count++;
+            TRY(log__segment_handles(log, f->seg));
             /* As with the tail: what a process before saw of it may never have reached the disk. */
             TRY(log__segment_header(log, f->seg));
         } else {
@@ -485,14 +501,14 @@ static db_err rewrite_tail(const struct recovery *rc, const struct log_segment *
     db_err err = ERR_OK;
     for (uint64_t off = rc->tail_off; off < used && err == ERR_OK; off += LOG_READ_CHUNK) {
         size_t len = used - off < LOG_READ_CHUNK ? (size_t)(used - off) : LOG_READ_CHUNK;
-        err = disk_pread_full(seg->file, bytes, len, off);
+        err = disk_pread_full(seg->files[0], bytes, len, off);
         if (err == ERR_OK) {
-            err = disk_pwrite(seg->file, bytes, len, off);
+            err = disk_pwrite(seg->files[0], bytes, len, off);
         }
     }
     mem_free(bytes);
     TRY(err);
-    return disk_sync(seg->file);
+    return disk_sync(seg->files[0]);
 }
 
 /* After a clean end: writing goes on behind the clean mark. A mark of the other kind comes first,
@@ -501,8 +517,9 @@ static db_err continue_clean(struct recovery *rc, struct log_segment *seg)
 {
     struct raft_log *log = rc->log;
     log->active = seg;
+    TRY(log__segment_handles(log, seg));
     TRY(log__mark_write(log, false));
-    TRY(disk_sync(seg->file));
+    TRY(disk_sync(seg->files[0]));
     log->active_dirty = false;
     log->durable_seq = log->next_seq;
     return ERR_OK;
@@ -523,8 +540,8 @@ static db_err continue_or_cut(struct recovery *rc)
         return continue_clean(rc, seg);
     }
     if (used < seg->size) {
-        TRY(disk_truncate(seg->file, used));
-        TRY(disk_sync(seg->file));
+        TRY(disk_truncate(seg->files[0], used));
+        TRY(disk_sync(seg->files[0]));
         seg->size = used;
     }
     return ERR_OK;

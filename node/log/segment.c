@@ -46,7 +46,7 @@ db_err log__segment_new(uint64_t no, struct disk_file *file, uint64_t size,
     atomic_init(&seg->refs, 1);
     atomic_init(&seg->used, LOG_DATA_START);
     seg->no = no;
-    seg->file = file;
+    seg->files[0] = file;
     seg->size = size;
     *ret_seg = seg;
     return ERR_OK;
@@ -55,9 +55,23 @@ db_err log__segment_new(uint64_t no, struct disk_file *file, uint64_t size,
 void log__segment_unref(struct log_segment *seg)
 {
     if (atomic_fetch_sub_explicit(&seg->refs, 1, memory_order_acq_rel) == 1) {
-        disk_close(seg->file);
+        for (size_t i = 0; i < LOG_WRITERS_MAX; i++) {
+            disk_close(seg->files[i]);
+        }
         mem_free(seg);
     }
+}
+
+db_err log__segment_handles(struct raft_log *log, struct log_segment *seg)
+{
+    char path[DISK_PATH_MAX];
+    log__segment_path(log, seg->no, path);
+    for (size_t i = 1; i < log->opts.writers; i++) {
+        if (seg->files[i] == NULL) {
+            TRY(disk_open(log->opts.disk, path, DISK_WRITE, &seg->files[i]));
+        }
+    }
+    return ERR_OK;
 }
 
 static db_err write_header(const struct raft_log *log, struct disk_file *file, uint64_t no,
@@ -75,7 +89,7 @@ static db_err write_header(const struct raft_log *log, struct disk_file *file, u
 
 db_err log__segment_header(struct raft_log *log, struct log_segment *seg)
 {
-    return write_header(log, seg->file, seg->no, seg->size);
+    return write_header(log, seg->files[0], seg->no, seg->size);
 }
 
 /* Synced step by step: one flush of a whole segment would stand before the commits in the disk's
@@ -127,10 +141,15 @@ static db_err segment_create(struct raft_log *log, uint64_t no, bool needed,
     TRY_GOTO(write_header(log, file, no, size), out);
     TRY_GOTO(disk_sync_dir(disk, log->dir), out);
     TRY_GOTO(log__segment_new(no, file, size, &seg), out);
+    TRY_GOTO(log__segment_handles(log, seg), out);
     *ret_seg = seg;
     return ERR_OK;
 out:
-    disk_close(file);
+    if (seg != NULL) {
+        log__segment_unref(seg); /* closes the file */
+    } else {
+        disk_close(file);
+    }
     /* A half-made file is recognised as such at the next open; removing it gives the space back
      * now. */
     (void)err_first(ERR_OK, disk_unlink(disk, path));
@@ -147,8 +166,9 @@ static db_err segment_recycle(struct raft_log *log, struct log_segment *seg, uin
     log__segment_path(log, no, to);
     TRY(disk_rename(log->opts.disk, from, to));
     TRY(disk_sync_dir(log->opts.disk, log->dir));
-    TRY(write_header(log, seg->file, no, seg->size));
+    TRY(write_header(log, seg->files[0], no, seg->size));
     seg->no = no;
+    TRY(log__segment_handles(log, seg));
     seg->first_seq = 0;
     atomic_store_explicit(&seg->used, LOG_DATA_START, memory_order_relaxed);
     return ERR_OK;

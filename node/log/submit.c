@@ -22,9 +22,13 @@ uint64_t log__failure_next(void)
 
 void log__writer_wake(struct raft_log *log)
 {
-    if (atomic_load(&log->sleeping) != 0 && atomic_exchange(&log->sleeping, 0) != 0) {
-        stat_add(&log->st_wakeups, 1);
-        (void)syscall(SYS_futex, &log->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    for (size_t i = 0; i < LOG_WRITERS_MAX; i++) {
+        struct log_writer *w = &log->writers[i];
+        if (atomic_load(&w->sleeping) != 0 && atomic_exchange(&w->sleeping, 0) != 0) {
+            stat_add(&log->st_wakeups, 1);
+            (void)syscall(SYS_futex, &w->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+            return;
+        }
     }
 }
 

@@ -85,7 +85,7 @@ static db_err carry_and_trim(struct raft_log *log, struct raft_log_batch *b)
     (void)pthread_mutex_lock(&log->seg_lock);
     struct log_segment *keep = first_kept(log);
     (void)pthread_mutex_unlock(&log->seg_lock);
-    /* Segments are added and dropped by this thread only: the list can be walked without the lock.
+    /* Segments are added and dropped with the turn only: the list can be walked without the lock.
      */
     struct log_trim_body trim = {keep->no, 0};
     bool before = true;

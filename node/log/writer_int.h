@@ -1,16 +1,28 @@
-/* Private to the writer: a round, and what its parts call of each other. All run on the writer's
- * thread but raft_log_submit and completions. */
+/* Private to the writers: what their parts call of each other. All of it but raft_log_submit, the
+ * completions on loops, and the waking needs the turn: one of the writers has it (manual: the only
+ * thread there is). Elsewhere in this module "the writer" is who has the turn. */
 #ifndef SKEIN_NODE_LOG_WRITER_INT_H
 #define SKEIN_NODE_LOG_WRITER_INT_H
 
 #include "node/log/log_int.h"
 
-struct round {
-    struct raft_log_batch *head, **tail;
-    uint32_t batches;
-    uint32_t records;
-    uint64_t bytes;
-};
+/* no: which of its handles a sync by this thread goes to. */
+static inline void log__turn_take(struct raft_log *log, unsigned no)
+{
+    (void)pthread_mutex_lock(&log->turn);
+    log->turn_of = no;
+}
+
+static inline void log__turn_give(struct raft_log *log)
+{
+    (void)pthread_mutex_unlock(&log->turn);
+}
+
+/* Bytes that still fit. NULL: none. */
+static inline uint64_t log__segment_room(const struct log_segment *seg)
+{
+    return seg == NULL ? 0 : seg->size - atomic_load_explicit(&seg->used, memory_order_relaxed);
+}
 
 static inline void stat_add(_Atomic uint64_t *s, uint64_t n)
 {
@@ -21,6 +33,20 @@ static inline void stat_add(_Atomic uint64_t *s, uint64_t n)
     for (const struct log_rec_header *h = (const void *)(b)->chunk->data;                          \
          (const uint8_t *)h < (b)->chunk->data + (b)->chunk->len;                                  \
          h = (const void *)((const uint8_t *)h + h->size))
+
+/* ---- round.c */
+/* Takes what waits and writes as much of it as one round holds; what is refused completes. Returns
+ * the round's number: a sync that begins now covers the rounds up to it. 0: nothing was written. */
+uint64_t log__round_write(struct raft_log *log);
+/* A sync of the active segment has ended that covers the rounds up to this one: those of them that
+ * are still on their way take effect and complete (if the log has failed: with ERR_IO). */
+void log__round_synced(struct raft_log *log, uint64_t covers);
+/* Syncs, if anything is on its way or a mark is not durable, and completes all. ERR_IO: the log has
+ * failed. */
+MUST_USE db_err log__settle(struct raft_log *log);
+/* Nothing that a failed write may have left in the active segment is ever read: it ends where that
+ * write began, and there is no active segment any more. */
+void log__abandon_active(struct raft_log *log);
 
 /* ---- submit.c */
 /* The queue, turned into the order of submission, joins the pending batches. */
@@ -34,9 +60,10 @@ void log__complete_round(struct raft_log *log);
 /* Does the batch agree with what its groups will be after the batches before it? If so it counts
  * from now on. On an error call log__recheck_round. ERR_INVALID, ERR_DISK_FULL, ERR_NOMEM. */
 MUST_USE db_err log__check_batch(struct raft_log *log, const struct raft_log_batch *b);
-/* A batch was refused, perhaps half-way: only the batches of the round count. */
+/* A batch was refused, perhaps half-way: only the batches of the rounds on their way, and those of
+ * this one, count. */
 void log__recheck_round(struct raft_log *log, const struct round *r);
-/* The round is over: groups are what they are. */
+/* Nothing is on its way: groups are what they are. */
 void log__untouch_all(struct raft_log *log, bool keep_shells);
 /* The disk was full: the batch gets a number of a failure, its groups remember it. */
 void log__lose_batch(struct raft_log *log, struct raft_log_batch *b);
