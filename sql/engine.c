@@ -50,6 +50,7 @@ db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
     mem_tracker_init(&e->mem, NULL, opts->memory_limit);
     e->opts = *opts;
     e->peer.ops = &sql_engine_peer_ops;
+    e->lock_source = opts->lock_source == NULL ? (struct sql_lock_source){0} : *opts->lock_source;
     e->opts.temp_dir = copy(&e->arena, opts->temp_dir == NULL ? "/tmp" : opts->temp_dir);
     e->opts.socket_path = copy(&e->arena, opts->socket_path);
     e->opts.secure_file_priv = copy(&e->arena, opts->secure_file_priv);

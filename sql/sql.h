@@ -20,6 +20,7 @@
 struct storage;
 struct sql_coord; /* sql/storage/coord.h */
 struct sql_wait_watch;
+struct sql_lock_source;
 struct sql_engine;
 struct sql_session;
 struct sql_stmt; /* a prepared statement of one session */
@@ -32,6 +33,8 @@ struct sql_engine_opts {
     struct sql_coord *coord; /* NULL: a process alone */
     /* Who finds deadlocks (sql/storage/coord.h); NULL: nobody. Copied */
     const struct sql_wait_watch *wait_watch;
+    /* The storage's locks at this node (the same header); NULL: not known. Copied */
+    const struct sql_lock_source *lock_source;
     const char *version;     /* VERSION(), e.g. "9.7.4-SkeinDB-0.1"; copied */
     size_t memory_limit;     /* for all statements together; 0 = none */
     size_t statement_memory; /* for one; 0 = 256 MiB */

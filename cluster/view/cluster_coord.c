@@ -450,24 +450,34 @@ static db_err lock_tables(struct sql_coord *base, const uint64_t *table_ids, uin
 
 /* ---- sessions ---- */
 
-static db_err list_sessions(struct sql_coord *base, struct buf *out, struct diag *diag)
+static db_err list_of_all(struct cluster_coord *c, enum coord_method m, struct buf *out)
 {
-    struct cluster_coord *c = coord_of(base);
     struct node_info nodes[MEMBERS_MAX];
     unsigned n = c->env.members(c->env.ctx, false, nodes, MEMBERS_MAX);
-    (void)diag;
     for (unsigned i = 0; i < n && i < MEMBERS_MAX; i++) {
         struct diag ignored;
         if (nodes[i].id == c->self || nodes[i].state == NODE_LEFT) {
             continue;
         }
         diag_reset(&ignored);
-        db_err err = call_node(c, nodes[i].id, COORD_LIST_SESSIONS, 0, false, out, &ignored);
+        db_err err = call_node(c, nodes[i].id, m, 0, false, out, &ignored);
         if (err == ERR_CANCELED || err == ERR_NOMEM) {
             return err;
         }
     }
     return ERR_OK;
+}
+
+static db_err list_sessions(struct sql_coord *base, struct buf *out, struct diag *diag)
+{
+    (void)diag;
+    return list_of_all(coord_of(base), COORD_LIST_SESSIONS, out);
+}
+
+static db_err list_locks(struct sql_coord *base, struct buf *out, struct diag *diag)
+{
+    (void)diag;
+    return list_of_all(coord_of(base), COORD_LIST_LOCKS, out);
 }
 
 static db_err kill_session(struct sql_coord *base, uint64_t connection_id, bool connection,
@@ -504,6 +514,7 @@ static const struct sql_coord_ops coord_ops = {
     .session_txn = session_txn,
     .wake_lock = wake_lock,
     .list_sessions = list_sessions,
+    .list_locks = list_locks,
     .kill = kill_session,
 };
 

@@ -37,6 +37,7 @@ enum coord_method {
     COORD_LOCK_OWNER = 8,
     COORD_WAKE_LOCK = 9,
     COORD_SESSION_TXN = 10,
+    COORD_LIST_LOCKS = 11,
     COORD_LIST_SESSIONS = 7, /* 3 was a form without what they wait for */
 };
 

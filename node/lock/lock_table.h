@@ -180,6 +180,22 @@ size_t lock_table_reap(struct lock_table *t, bool (*dead)(void *ctx, lock_owner_
 /* Were locks of this transaction, perhaps, taken away in the lifetime of the table? */
 bool lock_table_fenced(struct lock_table *t, lock_owner_t owner, ts_t start_ts);
 
+/* ---- for who wants to see them ---- */
+
+struct lock_info {
+    bool span; /* of [key, end); else of a row */
+    struct slice key;
+    struct slice end;
+    ts_t start_ts;
+    enum kv_lock_mode mode; /* of a row */
+    uint64_t wait;          /* its number (lock_graph_edges); 0: it is held */
+    bool for_span;          /* waits for span locks, not for the row */
+};
+/* Calls fn for each lock, held or waited for, in no order, until it fails. Under a mutex: it may
+ * not park. */
+MUST_USE db_err lock_table_look(struct lock_table *t,
+                                db_err (*fn)(void *arg, const struct lock_info *l), void *arg);
+
 /* ---- leases, splits ---------------------------------------------------------------------- */
 
 /* Forgets all row locks; every waiter ends with ERR_NOT_LEADER. Latches stay with their holders.

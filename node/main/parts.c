@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/scope.h"
 #include "node/main/listen.h"
+#include "node/main/lock_source.h"
 #include "node/main/membership.h"
 #include "node/main/memory_waits.h"
 #include "node/main/server.h"
@@ -250,6 +251,7 @@ static db_err start_sql(struct server *s, struct diag *diag)
     bool own_temp = c->temp_dir[0] == '\0' && !in_memory(s);
     snprintf(temp, sizeof(temp), own_temp ? "%s/temp" : "%s", own_temp ? c->data : c->temp_dir);
     struct sql_wait_watch watch = {sql_wait, s};
+    const struct sql_lock_source locks = {lock_source_each, s->node};
     struct sql_engine_opts opts = {
         .storage = s->storage,
         .version = SKEIN_MYSQL_VERSION,
@@ -264,6 +266,7 @@ static db_err start_sql(struct server *s, struct diag *diag)
         .server_id = s->node == NULL ? 1 : range_store_ident(node_ranges(s->node)).node_id,
         .coord = s->node == NULL ? NULL : membership_coord(node_membership(s->node)),
         .wait_watch = &watch,
+        .lock_source = s->node == NULL ? NULL : &locks,
     };
     if (s->node == NULL) {
         TRY(memory_waits_new(s->loops, &s->memory_waits));

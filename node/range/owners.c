@@ -109,3 +109,17 @@ void owners_stop(struct range_store *rs)
 {
     periodic_stop(&rs->owner_watch);
 }
+
+/* ---- for who wants to see all locks ---- */
+
+db_err range_store_look_locks(struct range_store *rs,
+                              db_err (*fn)(void *arg, const struct lock_info *l), void *arg)
+{
+    for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
+        struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
+        for (; r != NULL; r = r->map_next) {
+            TRY(lock_table_look(r->eval.locks, fn, arg));
+        }
+    }
+    return ERR_OK;
+}

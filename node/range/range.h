@@ -203,6 +203,12 @@ MUST_USE db_err range_store_each(struct range_store *rs,
                                               bool serving),
                                  void *arg);
 
+/* lock_table_look on the tables of all ranges of this node. */
+struct lock_info;
+MUST_USE db_err range_store_look_locks(struct range_store *rs,
+                                       db_err (*fn)(void *arg, const struct lock_info *l),
+                                       void *arg);
+
 /* Replicates and applies a batch of node/meta's own, without evaluation, on a range that this node
  * leads in that term (0: any), ERR_NOT_LEADER otherwise. Parks. Errors as eval_range_ops.propose.
  */

@@ -16,7 +16,8 @@ enum coord_method {
     LIST_SESSIONS = 7,
     LOCK_OWNER = 8,
     WAKE_LOCK = 9,
-    SESSION_TXN = 10
+    SESSION_TXN = 10,
+    LIST_LOCKS = 11
 };
 #define FOR_BIT ((uint64_t)1 << 63)
 enum { CALL_SIZE = 10, LIST_MAX = 32 << 20 };
@@ -35,11 +36,13 @@ static uint64_t be64(const uint8_t *p)
     return v;
 }
 
-static db_err answer_list(struct sql_peer *p, struct rpc_request *req)
+static db_err answer_list(struct sql_peer *p, uint8_t method, struct rpc_request *req)
 {
     struct buf list;
     buf_init(&list, LIST_MAX);
-    db_err err = p == NULL ? ERR_OK : p->ops->list_sessions(p, &list);
+    db_err err = p == NULL                 ? ERR_OK
+                 : method == LIST_SESSIONS ? p->ops->list_sessions(p, &list)
+                                           : p->ops->list_locks(p, &list);
     if (err == ERR_OK) {
         struct rpc_part part = RPC_PART(buf_slice(&list));
         err = rpc_respond(req, SLICE_EMPTY, &part, list.len != 0 ? 1 : 0);
@@ -97,7 +100,8 @@ static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *dia
     case REFRESH_ACCOUNTS: TRY(p == NULL ? ERR_OK : p->ops->refresh_accounts(p, diag)); break;
     case REFRESH_GLOBALS: TRY(p == NULL ? ERR_OK : p->ops->refresh_globals(p, diag)); break;
     case RUN: return answer_run(p, req, diag);
-    case LIST_SESSIONS: return answer_list(p, req);
+    case LIST_SESSIONS:
+    case LIST_LOCKS: return answer_list(p, h.ptr[0], req);
     case LOCK_OWNER: return answer_lock_owner(p, number, req);
     case SESSION_TXN: return answer_number(req, p == NULL ? 0 : p->ops->session_txn(p, number));
     case WAKE_LOCK:

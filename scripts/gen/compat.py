@@ -141,7 +141,14 @@ know).
   may answer 1205 or 1213 for them.
 - Locks of gaps are in the memory of a range's leader, like row locks. When it dies the commit of a transaction that relied on them fails (1213). A merge of
   two ranges can have that effect for locks that came to be under different leaders.
-- `performance_schema.data_locks` and `data_lock_waits` are not built.
+- `performance_schema.data_locks`, `data_lock_waits` and `metadata_locks` show the locks of all nodes, in MySQL's words where ours mean the
+  same: rows `X,REC_NOT_GAP` and `S,REC_NOT_GAP` (never the next-key `X` and `S`), rows and index entries that were inserted too (MySQL's have no
+  lock until somebody waits), and what was looked through as one `X,GAP`, whose LOCK_DATA is where it ends, also of a reader FOR SHARE. An
+  insert that waits shows its own key. `IX` is the lock that all share who change rows of a table; `IS` and that of a reader FOR UPDATE are made
+  up from its rows, and its metadata lock is SHARED_READ. LOCK_DATA is NULL where a text's collation does not let it be had back from the key.
+  Of DDL only the lock that excludes others is shown, of `FLUSH TABLES WITH READ LOCK` also one per table; a thread's number is its connection's,
+  EVENT_ID and SOURCE are NULL. `data_lock_waits` leaves out who would be waited for through another that waits. The storage in memory shows no
+  data locks. `sys.innodb_lock_waits` is not there.
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
 """
     if "--check" in sys.argv:

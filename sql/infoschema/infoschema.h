@@ -37,6 +37,38 @@ struct infoschema_name_sink {
     db_err (*add)(struct infoschema_name_sink *sink, struct slice name, struct slice value);
 };
 
+/* Locks of all nodes. */
+struct infoschema_data_lock {
+    uint64_t node, txn, wait; /* wait: its number at the node; 0: it is held */
+    bool span;                /* of the keys [key, end), against inserts */
+    bool shared, insert;
+    bool for_span; /* an insert that waits for locks of spans */
+    struct slice key, end;
+};
+struct infoschema_lock_wait {
+    uint64_t node, wait, waiter, blocker; /* transactions */
+};
+struct infoschema_lock_session {
+    uint64_t connection, txn;
+};
+struct infoschema_metadata_lock {
+    uint64_t connection, id; /* id: as sql/ddl/mdl.h has it */
+    bool exclusive, waits;
+};
+struct infoschema_named_lock {
+    struct slice name;
+    uint64_t connection;
+    bool waits;
+};
+struct infoschema_locks {
+    struct infoschema_data_lock *data;
+    struct infoschema_lock_wait *waits;
+    struct infoschema_lock_session *sessions;  /* that have a transaction */
+    struct infoschema_metadata_lock *metadata; /* one of all nodes comes from each of them */
+    struct infoschema_named_lock *named;
+    uint32_t data_count, wait_count, session_count, metadata_count, named_count;
+};
+
 /* Implemented by the session. `session` is exec_ctx.session. Neither may park while it holds a
  * lock. */
 struct infoschema_ops {
@@ -49,6 +81,8 @@ struct infoschema_ops {
     db_err (*status)(void *session, bool global, struct infoschema_name_sink *sink);
     /* What SET PERSIST has kept. NULL: no rows. */
     db_err (*persisted)(void *session, struct infoschema_name_sink *sink);
+    /* All locks, in the arena. NULL: no rows. */
+    db_err (*locks)(void *session, struct arena *arena, struct infoschema_locks *ret);
 };
 
 /* Adds the tables to the catalog, once after catalog_open. ops and the result must live as long as

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "sql/priv/acl.h"
 #include "sql/session/globals.h"
+#include "sql/session/lock_list.h"
 #include "sql/session/session_int.h"
 #include "sql/session/user_lock.h"
 #include "sql/session/waits.h"
@@ -208,6 +209,11 @@ static db_err peer_list(struct sql_peer *p, struct buf *out)
     return err;
 }
 
+static db_err peer_list_locks(struct sql_peer *p, struct buf *out)
+{
+    return engine_list_locks(engine_of(p), out);
+}
+
 static db_err peer_kill(struct sql_peer *p, uint64_t connection_id, bool connection,
                         struct slice user, struct slice host, struct diag *diag)
 {
@@ -232,6 +238,7 @@ const struct sql_peer_ops sql_engine_peer_ops = {
     .refuse_wait = peer_refuse_wait,
     .session_txn = peer_session_txn,
     .list_sessions = peer_list,
+    .list_locks = peer_list_locks,
     .kill = peer_kill,
 };
 

@@ -4,6 +4,7 @@
  * the sink afterwards: nothing parks while the mutex is held. */
 #include "base/clock.h"
 #include "sql/session/globals.h"
+#include "sql/session/lock_list.h"
 #include "sql/session/peer.h"
 #include "sql/session/session_int.h"
 
@@ -114,4 +115,5 @@ static db_err processes(void *session, struct infoschema_process_sink *sink)
 }
 
 const struct infoschema_ops session_infoschema_ops = {
-    is_env, processes, session__variable_rows, session__status_rows, session__persisted_rows};
+    is_env,       processes, session__variable_rows, session__status_rows, session__persisted_rows,
+    session_locks};

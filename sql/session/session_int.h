@@ -51,6 +51,7 @@ struct estimate_slot { /* estimate.c */
 struct sql_engine {
     struct sql_engine_opts opts;
     struct sql_peer peer; /* for the other nodes: peer.c */
+    struct sql_lock_source lock_source;
     char version[128];
     struct arena arena; /* copies of options */
     struct catalog *catalog;

@@ -66,6 +66,8 @@ struct sql_coord_ops {
     /* Appends the other nodes' sessions (sql_peer_ops.list_sessions). Nodes that do not answer are
      * left out. */
     db_err (*list_sessions)(struct sql_coord *c, struct buf *out, struct diag *diag);
+    /* Appends the other nodes' locks (sql_peer_ops.list_locks), as list_sessions. */
+    db_err (*list_locks)(struct sql_coord *c, struct buf *out, struct diag *diag);
     /* KILL of a connection of another node. ERR_NOT_FOUND. */
     db_err (*kill)(struct sql_coord *c, uint64_t connection_id, bool connection, struct slice user,
                    struct slice host, struct diag *diag);
@@ -101,6 +103,23 @@ static inline enum sql_wait_kind sql_wait_kind(uint64_t wait)
  * thread. */
 struct sql_wait_watch {
     void (*wait)(void *ctx, bool begins);
+    void *ctx;
+};
+
+/* A lock of the storage, held or waited for. */
+struct sql_data_lock {
+    uint64_t txn;  /* who; as lock tables know it */
+    uint64_t wait; /* its number at the node; 0: it is held */
+    bool span;     /* of the keys [key, end), against inserts */
+    bool shared, insert;
+    bool for_span; /* an insert that waits for locks of spans */
+    struct slice key, end;
+};
+/* The locks that lie at this node: calls fn for each, then `wait` for each wait and who is in its
+ * way. They may not park. */
+struct sql_lock_source {
+    db_err (*each)(void *ctx, db_err (*fn)(void *arg, const struct sql_data_lock *l),
+                   db_err (*wait)(void *arg, const struct sql_wait_edge *e), void *arg);
     void *ctx;
 };
 
@@ -140,6 +159,7 @@ struct sql_peer_ops {
     void (*refuse_wait)(struct sql_peer *p, uint64_t wait);
     /* Appends this node's sessions in a form of its own, which the asking engine decodes. */
     db_err (*list_sessions)(struct sql_peer *p, struct buf *out);
+    db_err (*list_locks)(struct sql_peer *p, struct buf *out); /* likewise */
     db_err (*kill)(struct sql_peer *p, uint64_t connection_id, bool connection, struct slice user,
                    struct slice host, struct diag *diag);
 };

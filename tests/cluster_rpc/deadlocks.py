@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Deadlocks between locks that lie on different nodes.
+"""Deadlocks between locks that lie on different nodes, and how locks are shown.
 
     deadlocks.py --binary PATH [NAME...]"""
 import os
@@ -161,6 +161,53 @@ class Deadlocks(Basic):
             x.rollback()
             x.close()
 
+    def shown(self):
+        """performance_schema shows the locks of all nodes on each of them, with who waits for whom."""
+        run(self.nodes[0].connect(database=DATABASE), "REPLACE INTO da VALUES (1,0),(101,0),(201,0)")
+        holder = self.nodes[0].connect(database=DATABASE, autocommit=False)
+        waiter = self.nodes[1].connect(database=DATABASE, autocommit=False)
+        for at in (1, 101, 201):
+            run(holder, "UPDATE da SET v = v + 1 WHERE id = %d" % at)
+        run(holder, "SELECT * FROM dg WHERE id = 1 FOR SHARE")
+        run(holder, "SELECT * FROM dg WHERE id = 150 FOR UPDATE")
+        ids = [run(c, "SELECT CONNECTION_ID()")[0][0] for c in (holder, waiter)]
+        t = threading.Thread(target=lambda: run(waiter, "UPDATE da SET v = v + 1 WHERE id = 201"))
+        t.start()
+        time.sleep(0.5)
+        for n in self.nodes:
+            c = n.connect(database=DATABASE)
+            got = run(c, "SELECT THREAD_ID, OBJECT_NAME, LOCK_TYPE, LOCK_MODE, LOCK_STATUS, LOCK_DATA FROM performance_schema.data_locks "
+                         "WHERE ENGINE = 'INNODB' AND OBJECT_NAME IN ('da', 'dg') ORDER BY 1, 2, 3 DESC, LOCK_DATA")
+            wanted = [(ids[0], "da", "TABLE", "IX", "GRANTED", None)]
+            wanted += [(ids[0], "da", "RECORD", "X,REC_NOT_GAP", "GRANTED", at) for at in ("1", "101", "201")]
+            wanted += [(ids[0], "dg", "TABLE", "IX", "GRANTED", None)]
+            wanted += [(ids[0], "dg", "RECORD", "X,GAP", "GRANTED", at) for at in ("1", "150")]
+            wanted += [(ids[1], "da", "TABLE", "IX", "GRANTED", None), (ids[1], "da", "RECORD", "X,REC_NOT_GAP", "WAITING", "201")]
+            expect(sorted(wanted, key=str), sorted(got, key=str), "the locks that node %d shows" % n.node_id)
+            got = run(c, "SELECT w.REQUESTING_THREAD_ID, w.BLOCKING_THREAD_ID, r.LOCK_DATA, b.LOCK_DATA, b.LOCK_STATUS "
+                         "FROM performance_schema.data_lock_waits w "
+                         "JOIN performance_schema.data_locks r ON r.ENGINE_LOCK_ID = w.REQUESTING_ENGINE_LOCK_ID "
+                         "JOIN performance_schema.data_locks b ON b.ENGINE_LOCK_ID = w.BLOCKING_ENGINE_LOCK_ID")
+            expect(((ids[1], ids[0], "201", "201", "GRANTED"),), got, "the wait that node %d shows" % n.node_id)
+            got = run(c, "SELECT OWNER_THREAD_ID, LOCK_TYPE FROM performance_schema.metadata_locks "
+                         "WHERE OBJECT_SCHEMA = '%s' AND OBJECT_NAME = 'da' ORDER BY 1" % DATABASE)
+            expect(((ids[0], "SHARED_WRITE"), (ids[1], "SHARED_WRITE")), got, "the metadata locks that node %d shows" % n.node_id)
+            c.close()
+        holder.rollback()
+        t.join(30)
+        waiter.rollback()
+        # A schema change has its lock on all nodes, and is shown once.
+        run(holder, "SELECT * FROM dg")
+        t = threading.Thread(target=lambda: run(waiter, "ALTER TABLE dg ADD shown INT"))
+        t.start()
+        time.sleep(0.5)
+        got = run(self.nodes[2].connect(), "SELECT OWNER_THREAD_ID, LOCK_TYPE, LOCK_STATUS FROM performance_schema.metadata_locks "
+                                           "WHERE OBJECT_NAME = 'dg' ORDER BY 1")
+        expect(((ids[0], "SHARED_READ", "GRANTED"), (ids[1], "EXCLUSIVE", "PENDING")), got, "a schema change that waits")
+        holder.commit()
+        t.join(30)
+        run(waiter, "ALTER TABLE dg DROP shown")
+
     def random_rows(self):
         """Many transactions lock random rows in random order, over all nodes: deadlocks, but no time-out."""
         run(self.nodes[0].connect(database=DATABASE), "INSERT INTO rl VALUES " + ",".join("(%d,0)" % (100 * (i % 3) + i // 3) for i in range(24)))
@@ -199,4 +246,4 @@ class Deadlocks(Basic):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Deadlocks, ["apart", "rows", "gaps", "mixed", "no_deadlock", "random_rows"], "deadlocks"))
+    sys.exit(main(Deadlocks, ["apart", "rows", "gaps", "mixed", "no_deadlock", "shown", "random_rows"], "deadlocks"))
