@@ -47,6 +47,13 @@ static bool agg_equal(const struct bexpr *a, const struct bexpr *b)
     return true;
 }
 
+/* Also an operator and the function that it stands for: j->p and JSON_EXTRACT(j, p). */
+static bool same_function(const struct func_def *a, const struct func_def *b)
+{
+    return a == b ||
+           (a->eval == b->eval && a->bind == b->bind && a->flags == (b->flags ^ FUNC_HIDDEN));
+}
+
 static bool node_equal(const struct bexpr *a, const struct bexpr *b)
 {
     switch (a->kind) {
@@ -57,7 +64,8 @@ static bool node_equal(const struct bexpr *a, const struct bexpr *b)
     case BEXPR_OUTER:
         return a->u.column.id == b->u.column.id && a->u.column.depth == b->u.column.depth;
     case BEXPR_FUNC:
-        return a->u.func->def == b->u.func->def && a->u.func->variant == b->u.func->variant &&
+        return same_function(a->u.func->def, b->u.func->def) &&
+               a->u.func->variant == b->u.func->variant &&
                a->u.func->collation == b->u.func->collation;
     case BEXPR_AGG: return agg_equal(a, b);
     case BEXPR_IN_LIST: return a->u.negated == b->u.negated;

@@ -188,6 +188,19 @@ static db_err table_scope(struct binder *b, const struct table_def *table, struc
     return ERR_OK;
 }
 
+static db_err scalar(struct binder *b, struct scope *scope, const struct ast_expr *expr,
+                     struct bexpr **ret)
+{
+    struct bexpr *e;
+    TRY(bind__expr(b, scope, expr, &e));
+    if (e->kind == BEXPR_ROW) {
+        return b->opts->use != BIND_USE_ANY ? bind__definition_row(b)
+                                            : my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+    }
+    *ret = e;
+    return ERR_OK;
+}
+
 db_err bind_scalar(struct arena *arena, const struct bind_opts *opts, const struct ast_expr *expr,
                    const struct table_def *table, struct diag *diag, struct bexpr **ret_expr)
 {
@@ -198,13 +211,39 @@ db_err bind_scalar(struct arena *arena, const struct bind_opts *opts, const stru
     if (table != NULL) {
         TRY(table_scope(&b, table, &scope));
     }
+    return scalar(&b, &scope, expr, ret_expr);
+}
+
+const struct ast_cast *bind_array_cast(const struct ast_expr *expr)
+{
+    const struct ast_cast *cast = (const struct ast_cast *)expr;
+    bool array = expr->kind == AST_EXPR_CAST && (cast->type->flags & AST_TYPE_F_ARRAY) != 0;
+    return array ? cast : NULL;
+}
+
+db_err bind_array_source(struct arena *arena, const struct bind_opts *opts,
+                         const struct ast_cast *cast, const struct table_def *table,
+                         struct diag *diag, struct bexpr **ret_source, struct sql_type *ret_element)
+{
+    struct binder b;
+    struct scope scope = {.place = PLACE_FIELDS};
+    struct sql_type element;
     struct bexpr *e;
-    TRY(bind__expr(&b, &scope, expr, &e));
-    if (e->kind == BEXPR_ROW) {
-        return opts->use != BIND_USE_ANY ? bind__definition_row(&b)
-                                         : my_error(diag, ER_OPERAND_COLUMNS, 1);
+    TRY(binder_init(&b, arena, opts, diag));
+    b.scalar = true;
+    TRY(table_scope(&b, table, &scope));
+    TRY(scalar(&b, &scope, cast->arg, &e));
+    TRY(bind__array_element(&b, cast->type, &e->type, &element));
+    if (e->type.id != TYPE_JSON) {
+        struct bexpr **args = BIND_ARRAY(&b, struct bexpr *, 1);
+        if (args == NULL) {
+            return ERR_NOMEM;
+        }
+        args[0] = e;
+        TRY(bind__op(&b, "op_array_cast", args, 1, &e));
     }
-    *ret_expr = e;
+    *ret_source = e;
+    *ret_element = element;
     return ERR_OK;
 }
 

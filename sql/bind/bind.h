@@ -82,6 +82,16 @@ MUST_USE db_err bind_scalar(struct arena *arena, const struct bind_opts *opts,
                             const struct ast_expr *expr, const struct table_def *table,
                             struct diag *diag, struct bexpr **ret_expr);
 
+/* NULL, unless the expression is CAST(e AS type ARRAY), of which only an index can be made. */
+const struct ast_cast *bind_array_cast(const struct ast_expr *expr);
+/* The e of such a cast as a JSON document, bound as by bind_scalar, and the type of the values that
+ * an index on it holds. Errors: 1235 for a type that no index can have, 3146 and those of
+ * bind_scalar. */
+MUST_USE db_err bind_array_source(struct arena *arena, const struct bind_opts *opts,
+                                  const struct ast_cast *cast, const struct table_def *table,
+                                  struct diag *diag, struct bexpr **ret_source,
+                                  struct sql_type *ret_element);
+
 /* An expression's type as a column's that is to hold its values. */
 void bind_stored_type(struct sql_type *io);
 

@@ -535,6 +535,59 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
     return ERR_OK;
 }
 
+static const char *no_element_name(const struct ast_type *t)
+{
+    switch ((int)t->kind) {
+    case AST_TYPE_DOUBLE:
+    case AST_TYPE_REAL: return "CAST-ing data to array of DOUBLE";
+    case AST_TYPE_FLOAT: return "CAST-ing data to array of FLOAT";
+    case AST_TYPE_YEAR: return "CAST-ing data to array of YEAR";
+    case AST_TYPE_JSON: return "CAST-ing data to array of JSON";
+    case AST_TYPE_SIGNED:
+    case AST_TYPE_UNSIGNED:
+    case AST_TYPE_DECIMAL:
+    case AST_TYPE_DATE:
+    case AST_TYPE_TIME:
+    case AST_TYPE_DATETIME:
+    case AST_TYPE_CHAR:
+    case AST_TYPE_BINARY: return NULL;
+    default: return "CAST-ing data to array of this type";
+    }
+}
+
+/* MYSQL: values of text compare by their bytes, whatever the connection's collation. */
+db_err bind__array_element(struct binder *b, const struct ast_type *type,
+                           const struct sql_type *from, struct sql_type *ret)
+{
+    enum { TEXT_MAX = 512 };
+    const char *refused = no_element_name(type);
+    bool bytes = type->kind == AST_TYPE_BINARY ||
+                 slice_eq_nocase(type->charset, SLICE_LIT("binary"));
+    bool charset = type->charset.ptr != NULL ||
+                   (type->flags & (AST_TYPE_F_NATIONAL | AST_TYPE_F_BINARY)) != 0;
+    if (type->kind == AST_TYPE_CHAR && charset && !bytes) {
+        refused = "specifying charset for multi-valued index";
+    }
+    bool text = type->kind == AST_TYPE_CHAR || type->kind == AST_TYPE_BINARY;
+    bool limited = (type->flags & AST_TYPE_F_LENGTH) != 0 && type->length <= TEXT_MAX;
+    if (refused == NULL && text && !limited) {
+        refused = "CAST-ing data to array of char/binary BLOBs";
+    }
+    if (refused != NULL) {
+        return my_error(b->diag, ER_NOT_SUPPORTED_YET, refused);
+    }
+    if (text) {
+        const struct collation *c;
+        TRY(collation_require(SLICE_LIT("utf8mb4_0900_bin"), b->diag, &c));
+        *ret = bytes ? type_char(TYPE_VARBINARY, (uint32_t)type->length, COLL_BINARY)
+                     : type_char(TYPE_VARCHAR, (uint32_t)type->length, c->id);
+    } else {
+        TRY(bind__cast_target(b, type, from, ret));
+    }
+    ret->flags &= (uint8_t)~(TYPE_F_ZEROFILL | TYPE_F_NOT_NULL | TYPE_F_EXPR);
+    return ERR_OK;
+}
+
 /* MYSQL: only TIMESTAMP values and literals, only UTC. */
 static db_err at_time_zone(struct binder *b, const struct ast_cast *c, struct bexpr *e,
                            struct bexpr **ret)

@@ -270,6 +270,9 @@ db_err bind__aggregate(struct binder *b, struct scope *scope, const struct ast_a
 db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
                        struct bexpr **ret);
 db_err bind__cast_binary(struct binder *b, struct bexpr *e, struct bexpr **ret);
+/* The type of the values of CAST(value of `from` AS type ARRAY). 1235. */
+db_err bind__array_element(struct binder *b, const struct ast_type *type,
+                           const struct sql_type *from, struct sql_type *ret);
 /* The type of CAST(value of `from` AS type), RETURNING type. */
 db_err bind__cast_target(struct binder *b, const struct ast_type *type, const struct sql_type *from,
                          struct sql_type *ret);

@@ -48,9 +48,12 @@ static db_err bind_text(struct rule_binder *b, struct slice text, struct bexpr *
 {
     struct parse_options options = {0};
     struct ast_expr *ast;
+    struct sql_type element;
     TRY(parser_parse_expr(b->arena, text, &options, b->diag, &ast));
-    TRY(bind_scalar(b->arena, b->opts, ast, b->table, b->diag, ret));
-    return ERR_OK;
+    const struct ast_cast *array = bind_array_cast(ast);
+    return array != NULL
+               ? bind_array_source(b->arena, b->opts, array, b->table, b->diag, ret, &element)
+               : bind_scalar(b->arena, b->opts, ast, b->table, b->diag, ret);
 }
 
 static db_err bind_columns(struct rule_binder *b, enum rules_defaults defaults)

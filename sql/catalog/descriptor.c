@@ -154,6 +154,9 @@ static pb_column *column_to(struct arena *a, const struct column_def *c)
     if (c->histogram != NULL && (p->histogram = histogram_to(a, c->histogram)) == NULL) {
         return NULL;
     }
+    if (c->element != NULL && (p->element = type_to(a, c->element)) == NULL) {
+        return NULL;
+    }
     return p->type == NULL ? NULL : p;
 }
 
@@ -435,6 +438,14 @@ static db_err column_from(struct arena *a, const pb_column *p, uint32_t ordinal,
     c->generated = (enum column_generated)p->generated;
     TRY(take(a, p->generated_expr, &c->generated_expr));
     TRY(p->histogram == NULL ? ERR_OK : histogram_from(a, p->histogram, &c->type, &c->histogram));
+    if (p->element != NULL) {
+        struct sql_type *element = ARENA_NEW(a, struct sql_type);
+        if (element == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(type_from(a, p->element, element));
+        c->element = element;
+    }
     return take(a, p->comment, &c->comment);
 }
 

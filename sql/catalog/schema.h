@@ -71,6 +71,10 @@ struct column_def {
     uint8_t storage_media; /* shown again: 0 none, 1 DEFAULT, 2 DISK, 3 MEMORY */
     enum column_generated generated;
     struct slice generated_expr; /* SQL text */
+    /* A key part with any number of values a row: CAST(e AS type ARRAY). The column is hidden and of
+     * type JSON, the value of e; a key has an entry for each different element of it, of this type,
+     * or one with NULL when there is none. NULL for all other columns. */
+    const struct sql_type *element;
     struct slice comment;
     const struct histogram *histogram; /* NULL: none */
 };
@@ -240,6 +244,15 @@ static inline bool column_is_row_id(const struct column_def *c)
 {
     return c->hidden && c->generated == GENERATED_NO;
 }
+
+/* Type of the values that keys hold of the column. */
+static inline const struct sql_type *column_key_type(const struct column_def *c)
+{
+    return c->element != NULL ? c->element : &c->type;
+}
+
+/* The part of the index that has several values a row; -1: none. There is at most one. */
+int index_multi_part(const struct table_def *t, const struct index_def *ix);
 
 /* NULL when absent; names compare without case. */
 const struct column_def *table_column(const struct table_def *t, struct slice name);

@@ -425,6 +425,16 @@ const struct column_def *table_column(const struct table_def *t, struct slice na
     return NULL;
 }
 
+int index_multi_part(const struct table_def *t, const struct index_def *ix)
+{
+    for (uint32_t i = 0; i < ix->part_count; i++) {
+        if (t->columns[ix->parts[i].column].element != NULL) {
+            return (int)i;
+        }
+    }
+    return -1;
+}
+
 const struct index_def *table_index(const struct table_def *t, struct slice name)
 {
     for (uint32_t i = 0; i < t->index_count; i++) {

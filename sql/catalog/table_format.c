@@ -36,7 +36,7 @@ static db_err key_columns(struct arena *arena, const struct table_def *def,
         const struct index_part *p = &ix->parts[i];
         const struct column_def *c = &def->columns[p->column];
         bool nullable = (c->type.flags & TYPE_F_NOT_NULL) == 0;
-        TRY(key_column_init(&k[i], &c->type, p->prefix_len, p->descending, nullable));
+        TRY(key_column_init(&k[i], column_key_type(c), p->prefix_len, p->descending, nullable));
         positions[i] = p->column;
     }
     *ret_columns = k;

@@ -1,24 +1,10 @@
 /* CHECK TABLE: every row is read and decoded, and every index must have as many entries as the
- * table has rows. All of it from one snapshot, so that writers are not disturbed and do not
- * disturb. */
+ * table has rows, or as these have values. All of it from one snapshot, so that writers are not
+ * disturbed and do not disturb. */
 #include "base/fiber.h"
 #include "sql/codec/table_keys.h"
 #include "sql/ddl/alter_int.h"
 #include "sql/storage/storage.h"
-
-static db_err count_rows(struct ddl_ctx *ctx, struct row_scan *scan, uint64_t *ret_rows)
-{
-    bool row = true;
-    uint64_t n = 0;
-    for (;;) {
-        TRY(ddl__scan_next(ctx, scan, &row));
-        if (!row) {
-            *ret_rows = n;
-            return ERR_OK;
-        }
-        n++;
-    }
-}
 
 static db_err count_entries(struct ddl_ctx *ctx, struct storage_txn *txn, struct slice prefix,
                             uint64_t *ret_entries)
@@ -46,16 +32,17 @@ static db_err count_entries(struct ddl_ctx *ctx, struct storage_txn *txn, struct
 }
 
 static db_err check_indexes(struct ddl_ctx *ctx, const struct table_def *t, struct storage_txn *txn,
-                            uint64_t rows, const char **ret_problem)
+                            const uint64_t *wanted, const char **ret_problem)
 {
     for (uint32_t i = 1; i < t->index_count; i++) {
         uint64_t entries;
         TRY(count_entries(ctx, txn, t->format->index_prefixes[i], &entries));
-        if (entries != rows) {
+        if (entries != wanted[i]) {
             const char *text =
-                arena_printf(ctx->arena, "Index '%.*s' has %llu entries, the table has %llu rows",
+                arena_printf(ctx->arena, "Index '%.*s' has %llu entries, the table has %llu %s",
                              SLICE_FMT(t->indexes[i].name), (unsigned long long)entries,
-                             (unsigned long long)rows);
+                             (unsigned long long)wanted[i],
+                             index_multi_part(t, &t->indexes[i]) >= 0 ? "values" : "rows");
             *ret_problem = text == NULL ? "an index has not as many entries as the table" : text;
             return ERR_OK;
         }
@@ -67,14 +54,18 @@ db_err ddl_check_table(struct ddl_ctx *ctx, const struct table_def *t, const cha
 {
     struct row_scan scan;
     uint64_t rows = 0;
+    uint64_t *wanted = ARENA_ARRAY(ctx->arena, uint64_t, t->index_count);
     *ret_problem = NULL;
+    if (wanted == NULL) {
+        return ERR_NOMEM;
+    }
     TRY(ddl__scan_open(ctx, t->format->layout, t->format->row_prefix, &scan));
-    db_err err = count_rows(ctx, &scan, &rows);
+    db_err err = ddl__count_entries(ctx, t, &scan, &rows, wanted);
     if (err == ERR_CORRUPT) {
         *ret_problem = "a row cannot be read";
         err = ERR_OK;
     } else if (err == ERR_OK) {
-        err = check_indexes(ctx, t, scan.txn, rows, ret_problem);
+        err = check_indexes(ctx, t, scan.txn, wanted, ret_problem);
     }
     ddl__scan_close(&scan);
     return err;

@@ -13,9 +13,13 @@ enum { EXPR_TEXT_MAX = 64 * 1024 };
 
 /* ---- binding ---- */
 
+/* Also what an array is cast from. */
 static db_err bind_on(struct draft *d, const struct table_def *t, const struct ast_expr *ast,
                       enum bind_use use, struct slice owner, struct bexpr **ret, bool **ret_reads)
 {
+    const struct ast_cast *array =
+        use == BIND_USE_INDEX || use == BIND_USE_ANY ? bind_array_cast(ast) : NULL;
+    struct sql_type element;
     struct bind_opts opts = *d->ctx->bind;
     bool *reads = ARENA_ARRAY(d->ctx->arena, bool, t->column_count + 1);
     if (reads == NULL) {
@@ -26,7 +30,9 @@ static db_err bind_on(struct draft *d, const struct table_def *t, const struct a
     if (use == BIND_USE_ANY) {
         opts.warn = NULL;
     }
-    TRY(bind_scalar(d->ctx->arena, &opts, ast, t, d->ctx->diag, ret));
+    TRY(array != NULL
+            ? bind_array_source(d->ctx->arena, &opts, array, t, d->ctx->diag, ret, &element)
+            : bind_scalar(d->ctx->arena, &opts, ast, t, d->ctx->diag, ret));
     bexpr_note_columns(*ret, reads);
     *ret_reads = reads;
     return ERR_OK;
@@ -264,6 +270,41 @@ static db_err check_part_type(struct draft *d, const struct ast_expr *ast, const
     return type_is_blob(t) ? my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_ON_LOB) : ERR_OK;
 }
 
+/* MYSQL: one part of a key may be an array, and nothing is said of its order. */
+static db_err check_array_part(struct draft *d, const struct draft_index *ix, uint32_t at)
+{
+    for (uint32_t i = 0; i < at; i++) {
+        if (ix->parts[i].column != NULL && ix->parts[i].column->def.element != NULL) {
+            return my_error(d->ctx->diag, ER_NOT_SUPPORTED_YET,
+                            "more than one multi-valued key part per index");
+        }
+    }
+    return ix->parts[at].desc ? my_error(d->ctx->diag, ER_WRONG_USAGE, "multi-valued index",
+                                         "explicit index order")
+                              : ERR_OK;
+}
+
+static db_err array_part(struct draft *d, const struct table_def *t, const struct draft_index *ix,
+                         uint32_t at, struct draft_column *c)
+{
+    struct bind_opts opts = *d->ctx->bind;
+    struct sql_type *element = ARENA_NEW(d->ctx->arena, struct sql_type);
+    struct bexpr *e;
+    if (element == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(check_array_part(d, ix, at));
+    opts.use = BIND_USE_INDEX;
+    opts.owner = ddl__text(d->ctx, ix->def.name);
+    opts.warn = NULL;
+    TRY(bind_array_source(d->ctx->arena, &opts, bind_array_cast(ix->parts[at].expr), t,
+                          d->ctx->diag, &e, element));
+    bind_stored_type(element);
+    c->def.element = element;
+    c->def.type = type_blob(TYPE_JSON, COLL_BINARY);
+    return ERR_OK;
+}
+
 db_err ddl__functional_part(struct draft *d, const struct draft_index *ix, uint32_t at,
                             struct draft_column **ret_column)
 {
@@ -286,11 +327,15 @@ db_err ddl__functional_part(struct draft *d, const struct draft_index *ix, uint3
     }
     TRY(table_of(d, &t));
     TRY(bind_on(d, &t, ast, BIND_USE_INDEX, ix->def.name, &e, &reads));
-    TRY(check_part_type(d, ast, &e->type));
+    if (bind_array_cast(ast) != NULL) {
+        TRY(array_part(d, &t, ix, at, c));
+    } else {
+        TRY(check_part_type(d, ast, &e->type));
+        c->def.type = e->type;
+        bind_stored_type(&c->def.type);
+    }
     TRY(print_text(d, ast, "this expression as a key part", &c->def.generated_expr));
     c->def.name = slice_str(name);
-    c->def.type = e->type;
-    bind_stored_type(&c->def.type);
     c->def.type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
     c->def.generated = GENERATED_VIRTUAL;
     c->def.default_kind = DEFAULT_NULL;

@@ -238,6 +238,18 @@ static struct slice part_name(const struct draft_part *p)
     return p->column != NULL ? p->column->def.name : p->name;
 }
 
+/* Such a key has several entries a row. */
+static bool has_array(const struct draft_index *ix)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < ix->part_count; i++) {
+        const struct draft_part *p = &ix->parts[i];
+        found = found || (p->expr != NULL && bind_array_cast(p->expr) != NULL) ||
+                (p->column != NULL && p->column->def.element != NULL);
+    }
+    return found;
+}
+
 /* Is `a` generated and the beginning of `b`, or the other way round? (Of two generated ones the
  * shorter is the beginning.) */
 static bool serves(const struct draft_index *a, const struct draft_index *b)
@@ -251,6 +263,9 @@ static bool serves(const struct draft_index *a, const struct draft_index *b)
         b = x;
     }
     if (a->part_count > b->part_count) {
+        return false;
+    }
+    if (has_array(b)) {
         return false;
     }
     for (uint32_t i = 0; i < a->part_count; i++) {

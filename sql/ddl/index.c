@@ -127,7 +127,7 @@ static unsigned char_bytes(const struct sql_type *t)
 /* Bytes that a part counts for in MySQL's limits. */
 static uint32_t part_bytes(const struct draft_part *p)
 {
-    const struct sql_type *t = &p->column->def.type;
+    const struct sql_type *t = column_key_type(&p->column->def);
     if (p->prefix != 0) {
         return p->prefix * char_bytes(t);
     }
@@ -187,14 +187,14 @@ static db_err resolve_part(struct draft *d, struct draft_index *ix, uint32_t at)
             return my_error(ctx->diag, ER_DUP_FIELDNAME, name);
         }
     }
-    if (t->id == TYPE_JSON) {
+    if (t->id == TYPE_JSON && p->column->def.element == NULL) {
         return my_error(ctx->diag, ER_JSON_USED_AS_KEY, name);
     }
     if (t->id == TYPE_GEOMETRY || t->id == TYPE_VECTOR) {
         return my_error(ctx->diag, ER_WRONG_KEY_COLUMN, name);
     }
     TRY(check_prefix(d, p));
-    if (type_is_blob(t) && p->prefix == 0) {
+    if (type_is_blob(t) && p->prefix == 0 && p->column->def.element == NULL) {
         return my_error(ctx->diag, ER_BLOB_KEY_WITHOUT_LENGTH, name);
     }
     return ERR_OK;

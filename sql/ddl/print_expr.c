@@ -332,6 +332,26 @@ static db_err print_cast_type(const struct ast_type *t, struct buf *out)
     return ERR_OK;
 }
 
+/* MYSQL: of arrays the types are shown as those of columns. */
+static db_err print_element_type(const struct ast_type *t, struct buf *out)
+{
+    unsigned long long length = t->length;
+    bool bytes = t->kind == AST_TYPE_BINARY || t->charset.ptr != NULL;
+    switch ((int)t->kind) {
+    case AST_TYPE_DECIMAL:
+        TRY(buf_printf(out, "decimal(%llu, %llu)",
+                       (t->flags & AST_TYPE_F_LENGTH) != 0 ? length : 10ULL,
+                       (t->flags & AST_TYPE_F_DEC) != 0 ? (unsigned long long)t->dec : 0ULL));
+        break;
+    case AST_TYPE_BINARY:
+    case AST_TYPE_CHAR:
+        TRY(buf_printf(out, "%s(%llu)", bytes ? "binary" : "char", length));
+        break;
+    default: TRY(print_cast_type(t, out)); break;
+    }
+    return put(out, " array");
+}
+
 static const char *unit_word(enum ast_interval_unit unit)
 {
     static const char *const words[] = {
@@ -514,13 +534,14 @@ static db_err print(const struct ast_expr *e, struct buf *out)
     case AST_EXPR_FUNC: return print_call((const struct ast_func *)e, out);
     case AST_EXPR_JSON_VALUE: return print_json_value((const struct ast_json_value *)e, out);
     case AST_EXPR_CAST:
-        if (cast->time_zone != NULL || (cast->type->flags & AST_TYPE_F_ARRAY) != 0) {
+        if (cast->time_zone != NULL) {
             return ERR_UNSUPPORTED;
         }
         TRY(put(out, "cast("));
         TRY(print(cast->arg, out));
         TRY(put(out, " as "));
-        TRY(print_cast_type(cast->type, out));
+        TRY((cast->type->flags & AST_TYPE_F_ARRAY) != 0 ? print_element_type(cast->type, out)
+                                                         : print_cast_type(cast->type, out));
         return put(out, ")");
     case AST_EXPR_CONVERT_USING:
         TRY(put(out, "convert("));

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "sql/codec/table_keys.h"
+#include "sql/exec/multi_value.h"
 
 enum { KEY_BUF_MAX = 64 * 1024 };
 
@@ -163,11 +164,13 @@ static uint32_t index_ordinal(const struct scan_spec *s)
 
 static const struct sql_type *part_type(const struct scan_spec *s, uint32_t part)
 {
-    return &s->table->columns[s->index->parts[part].column].type;
+    return column_key_type(&s->table->columns[s->index->parts[part].column]);
 }
 
+/* element: what is looked for in the part with several values a row. */
 static db_err append_equalities(struct exec_ctx *ctx, const struct scan_spec *s,
-                                const struct scan_range *r, struct buf *key, bool *ret_empty)
+                                const struct scan_range *r, const struct value *element,
+                                struct buf *key, bool *ret_empty)
 {
     const struct index_format *f = &s->table->format->indexes[index_ordinal(s)];
     TRY(buf_append_slice(key, s->table->format->index_prefixes[index_ordinal(s)]));
@@ -176,7 +179,9 @@ static db_err append_equalities(struct exec_ctx *ctx, const struct scan_spec *s,
         struct value v;
         int order = 0;
         bool null = r->eq[i] == NULL;
-        if (!null) {
+        if (i + 1 == r->multi) {
+            v = *element;
+        } else if (!null) {
             TRY(eval_bound(ctx, r->eq[i], part_type(s, i), &v, &order));
             null = v.is_null;
         }
@@ -190,11 +195,11 @@ static db_err append_equalities(struct exec_ctx *ctx, const struct scan_spec *s,
 }
 
 static db_err range_into(struct exec_ctx *ctx, const struct scan_spec *s,
-                         const struct scan_range *r, struct buf *key, struct key_range *ret,
-                         bool *ret_empty)
+                         const struct scan_range *r, const struct value *element, struct buf *key,
+                         struct key_range *ret, bool *ret_empty)
 {
     const struct index_format *f = &s->table->format->indexes[index_ordinal(s)];
-    TRY(append_equalities(ctx, s, r, key, ret_empty));
+    TRY(append_equalities(ctx, s, r, element, key, ret_empty));
     if (*ret_empty) {
         return ERR_OK;
     }
@@ -217,17 +222,6 @@ static db_err range_into(struct exec_ctx *ctx, const struct scan_spec *s,
     }
     *ret_empty = ret->end.len != 0 && slice_cmp(ret->start, ret->end) >= 0;
     return ERR_OK;
-}
-
-db_err exec__range_keys(struct exec_ctx *ctx, const struct scan_spec *s, uint32_t r,
-                        struct key_range *ret, bool *ret_empty)
-{
-    struct buf key;
-    buf_init(&key, KEY_BUF_MAX);
-    *ret_empty = false;
-    db_err err = range_into(ctx, s, &s->ranges[r], &key, ret, ret_empty);
-    buf_fini(&key);
-    return err;
 }
 
 static int by_start(const void *a, const void *b)
@@ -253,33 +247,86 @@ static void merge_ranges(struct key_range *ranges, uint32_t *io_count)
     *io_count = kept;
 }
 
+/* Ranges under construction. */
+struct range_list {
+    struct key_range *items;
+    uint32_t count, room;
+};
+
+static db_err add_range(struct exec_ctx *ctx, const struct scan_spec *s, const struct scan_range *r,
+                        const struct value *element, struct buf *key, struct range_list *io)
+{
+    bool empty = false;
+    if (io->count == io->room) {
+        struct key_range *grown = ARENA_ARRAY(ctx->arena, struct key_range, io->room * 2);
+        if (grown == NULL) {
+            return ERR_LIMIT;
+        }
+        memcpy(grown, io->items, io->count * sizeof(*grown));
+        io->items = grown;
+        io->room *= 2;
+    }
+    buf_reset(key);
+    TRY(range_into(ctx, s, r, element, key, &io->items[io->count], &empty));
+    io->count += !empty;
+    return ERR_OK;
+}
+
+/* Of a condition on the part with several values a row: a range for each value that it asks for, or
+ * the one of the parts before it. */
+static db_err add_multi(struct exec_ctx *ctx, const struct scan_spec *s, const struct scan_range *r,
+                        struct buf *key, struct range_list *io, bool *io_repeats)
+{
+    struct multi_search search;
+    struct value v;
+    const struct bexpr *e = r->eq[r->multi - 1];
+    TRY(expr_eval_scalar(ctx, e, &v));
+    struct sql_type own = value_type(&v);
+    bool tagged = e->type.id != TYPE_NULL && type_phys(&e->type) == (enum phys_kind)v.phys;
+    TRY(multi_search(ctx, (int)r->multi_match, part_type(s, r->multi - 1),
+                     v.is_null || tagged ? &e->type : &own, &v, &search));
+    if (search.all) {
+        struct scan_range before = {
+            .eq_count = r->multi - 1, .eq = r->eq, .eq_null_safe = r->eq_null_safe};
+        *io_repeats = true;
+        return add_range(ctx, s, &before, NULL, key, io);
+    }
+    for (uint32_t i = 0; i < search.count; i++) {
+        TRY(add_range(ctx, s, r, &search.values[i], key, io));
+    }
+    return ERR_OK;
+}
+
 db_err exec__scan_ranges(struct exec_ctx *ctx, const struct scan_spec *s,
-                         struct key_range **ret_ranges, uint32_t *ret_count)
+                         struct key_range **ret_ranges, uint32_t *ret_count, bool *ret_repeats)
 {
     static const struct scan_range whole = {.eq_count = 0};
     uint32_t n = s->range_count == 0 ? 1 : s->range_count;
-    struct key_range *ranges = ARENA_ARRAY(ctx->arena, struct key_range, n);
-    uint32_t count = 0;
+    struct range_list list = {ARENA_ARRAY(ctx->arena, struct key_range, n), 0, n};
+    bool repeats = false;
     struct buf key;
     db_err err = ERR_OK;
-    if (ranges == NULL) {
+    if (list.items == NULL) {
         return ERR_LIMIT;
     }
     buf_init(&key, KEY_BUF_MAX);
     for (uint32_t i = 0; i < n && err == ERR_OK; i++) {
-        bool empty = false;
-        buf_reset(&key);
-        err = range_into(ctx, s, s->range_count == 0 ? &whole : &s->ranges[i], &key, &ranges[count],
-                         &empty);
-        count += !empty;
+        const struct scan_range *r = s->range_count == 0 ? &whole : &s->ranges[i];
+        if (r->multi != 0) {
+            err = add_multi(ctx, s, r, &key, &list, &repeats);
+        } else {
+            repeats = s->repeats;
+            err = add_range(ctx, s, r, NULL, &key, &list);
+        }
     }
     buf_fini(&key);
     TRY(err);
-    if (count > 1) {
-        merge_ranges(ranges, &count);
+    *ret_repeats = s->repeats && (repeats || list.count > 1);
+    if (list.count > 1) {
+        merge_ranges(list.items, &list.count);
     }
-    *ret_ranges = ranges;
-    *ret_count = count;
+    *ret_ranges = list.items;
+    *ret_count = list.count;
     return ERR_OK;
 }
 
@@ -290,14 +337,14 @@ db_err exec__point_key(struct exec_ctx *ctx, const struct scan_spec *s, uint32_t
     uint8_t room[ROOM]; /* enough for most keys; what does not fit is made again on the heap */
     struct buf key = {.ptr = room, .cap = sizeof(room), .max = sizeof(room)};
     *ret_empty = false;
-    db_err err = append_equalities(ctx, s, &s->ranges[r], &key, ret_empty);
+    db_err err = append_equalities(ctx, s, &s->ranges[r], NULL, &key, ret_empty);
     if (err != ERR_LIMIT) {
         TRY(err);
         return *ret_empty ? ERR_OK : copy_key(ctx, &key, ret_key);
     }
     buf_init(&key, KEY_BUF_MAX);
     *ret_empty = false;
-    err = append_equalities(ctx, s, &s->ranges[r], &key, ret_empty);
+    err = append_equalities(ctx, s, &s->ranges[r], NULL, &key, ret_empty);
     if (err == ERR_OK && !*ret_empty) {
         err = copy_key(ctx, &key, ret_key);
     }

@@ -9,14 +9,13 @@ struct key_range {
     struct slice start, end; /* in the statement's arena; end empty = no bound */
 };
 
-/* Evaluates the bounds of scan_range number r. *ret_empty: no key can fit. */
-MUST_USE db_err exec__range_keys(struct exec_ctx *ctx, const struct scan_spec *s, uint32_t r,
-                                 struct key_range *ret, bool *ret_empty);
 /* All ranges of a scan: evaluated, empty ones dropped, sorted, duplicates and overlaps merged. One
- * range over the whole index when the scan has none. */
+ * range over the whole index when the scan has none. *ret_repeats: they may have several entries of
+ * one row. */
 MUST_USE db_err exec__scan_ranges(struct exec_ctx *ctx, const struct scan_spec *s,
-                                  struct key_range **ret_ranges, uint32_t *ret_count);
-/* The key of a full unique range. *ret_empty as above. */
+                                  struct key_range **ret_ranges, uint32_t *ret_count,
+                                  bool *ret_repeats);
+/* The key of a full unique range. *ret_empty: no key can fit. */
 MUST_USE db_err exec__point_key(struct exec_ctx *ctx, const struct scan_spec *s, uint32_t r,
                                 struct slice *ret_key, bool *ret_empty);
 /* Like exec__point_key with the values of the equalities given (a lookup join's left row); values

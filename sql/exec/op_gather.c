@@ -136,7 +136,9 @@ static db_err open_fragments(struct op_gather *g, struct exec_ctx *ctx)
     const struct plan_fragment *plan = g->op.node->u.gather;
     struct key_range *ranges;
     uint32_t count;
-    TRY(exec__scan_ranges(ctx, &plan->scan->u.scan, &ranges, &count));
+    bool repeats;
+    TRY(exec__scan_ranges(ctx, &plan->scan->u.scan, &ranges, &count, &repeats));
+    ASSERT(!repeats);
     struct storage_span *spans = ARENA_ARRAY(ctx->arena, struct storage_span, count + 1);
     if (spans == NULL) {
         return ERR_LIMIT;

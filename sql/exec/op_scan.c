@@ -5,6 +5,7 @@
 
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
+#include "sql/exec/key_set.h"
 #include "sql/exec/keys.h"
 
 /* Room of the first chunk: most scans of short statements give fewer rows; a larger batch makes the
@@ -25,6 +26,11 @@ struct op_scan {
     struct arena batch; /* row keys and rows of an index scan's batch */
     uint16_t *sel;
     bool opened;
+    /* Of an index with several entries a row: the rows given so far, by primary key, and the entries
+     * of a batch that point to others. */
+    bool repeats;
+    struct key_set given;
+    struct storage_kv *fresh;
 };
 
 static const struct scan_spec *spec_of(const struct op_scan *s)
@@ -43,7 +49,7 @@ static void close_current(struct op_scan *s)
 static db_err find_ranges(struct op_scan *s, struct exec_ctx *ctx)
 {
     if (ctx->span_node != s->op.node) {
-        return exec__scan_ranges(ctx, spec_of(s), &s->ranges, &s->range_count);
+        return exec__scan_ranges(ctx, spec_of(s), &s->ranges, &s->range_count, &s->repeats);
     }
     if (s->ranges == NULL) {
         s->ranges = ARENA_NEW(ctx->arena, struct key_range);
@@ -61,6 +67,7 @@ static db_err scan_open(struct op *op, struct exec_ctx *ctx)
     struct op_scan *s = (struct op_scan *)op;
     const struct scan_spec *spec = &op->node->u.scan;
     arena_init(&s->batch, NULL, ctx->mem, 0);
+    key_set_init(&s->given, ctx->mem);
     s->opened = true;
     s->room = FIRST_ROWS;
     TRY(chunk_init_rows(&s->chunk, op->node->types, op->node->column_count, s->room, ctx->arena));
@@ -110,6 +117,32 @@ static db_err fetch_rows(struct op_scan *s, struct exec_ctx *ctx, const struct s
             s->chunk.count++;
         }
     }
+    return ERR_OK;
+}
+
+/* Leaves of a batch the entries of rows that were not given yet. */
+static db_err skip_given(struct op_scan *s, struct exec_ctx *ctx, const struct storage_kv **io_kv,
+                         size_t *io_n)
+{
+    size_t kept = 0;
+    if (s->fresh == NULL) {
+        s->fresh = ARENA_ARRAY(ctx->arena, struct storage_kv, CHUNK_ROWS);
+    }
+    if (s->fresh == NULL) {
+        return ERR_LIMIT;
+    }
+    for (size_t i = 0; i < *io_n; i++) {
+        const struct storage_kv *kv = &(*io_kv)[i];
+        struct index_entry entry;
+        bool is_new;
+        TRY(index_entry_parse(s->source.index, kv->key, kv->value, &entry));
+        TRY(key_set_add(&s->given, entry.pk_bytes, &is_new));
+        if (is_new) {
+            s->fresh[kept++] = *kv;
+        }
+    }
+    *io_kv = s->fresh;
+    *io_n = kept;
     return ERR_OK;
 }
 
@@ -185,6 +218,9 @@ static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
         }
         ASSERT(n <= CHUNK_ROWS);
         ctx->examined_rows += n;
+        if (s->repeats) {
+            TRY(skip_given(s, ctx, &kv, &n));
+        }
         TRY(fill(s, ctx, kv, n));
         TRY(exec__source_compute(ctx, &s->source, &s->chunk));
         if (spec_of(s)->filter_count != 0 && s->chunk.count != 0) {
@@ -205,6 +241,7 @@ static db_err scan_rescan(struct op *op, struct exec_ctx *ctx)
     struct op_scan *s = (struct op_scan *)op;
     close_current(s);
     s->at = 0;
+    key_set_clear(&s->given);
     return find_ranges(s, ctx); /* bounds may be outer columns */
 }
 
@@ -215,6 +252,7 @@ static void scan_close(struct op *op, struct exec_ctx *ctx)
     close_current(s);
     if (s->opened) {
         arena_fini(&s->batch);
+        key_set_fini(&s->given);
         s->opened = false;
     }
 }

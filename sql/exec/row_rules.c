@@ -1,6 +1,7 @@
 #include "sql/exec/row_rules.h"
 
 #include "sql/diag/my_error.h"
+#include "sql/exec/multi_value.h"
 #include "sql/exec/row_writer.h"
 
 static db_err prepare_columns(struct exec_ctx *ctx, const struct rule_column *list, uint32_t n,
@@ -91,6 +92,9 @@ static db_err compute(struct row_rules *r, struct exec_ctx *ctx, const struct ru
     TRY(expr_eval(ctx, state, &r->row, &v));
     vector_get(v, 0, &x);
     TRY(store(r, ctx, rule, &x, number, row));
+    if (r->table->columns[rule->column].element != NULL) {
+        TRY(multi_check(ctx, r->table, rule->column, &row[rule->column], number));
+    }
     return r->rules->reads[rule->column] ? show_value(r, rule->column, &row[rule->column]) : ERR_OK;
 }
 

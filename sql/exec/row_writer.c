@@ -1,12 +1,15 @@
 /* One row is one entry under the primary key and one per secondary index. The row's key carries the
  * lock: entries of indexes that are not unique are written blindly under it; entries of unique ones
- * are inserts of their own, which is what makes them unique. */
+ * are inserts of their own, which is what makes them unique. Of an index with several values a row
+ * (multi_entries.h) each entry is written by itself. */
 #include "sql/exec/row_writer.h"
 
 #include <stdio.h>
 
 #include "base/buf.h"
 #include "sql/diag/my_error.h"
+#include "sql/exec/multi_entries.h"
+#include "sql/exec/multi_value.h"
 
 enum { KEY_BUF_MAX = 64 * 1024 };
 
@@ -57,6 +60,18 @@ db_err row_print_part(struct exec_ctx *ctx, const struct sql_type *t, const stru
     return buf_append_slice(out, text);
 }
 
+/* MYSQL: several values are shown as an array, as much of it as one of them has room for. */
+static db_err print_key_part(struct row_writer *w, const struct column_def *c,
+                             const struct value *v, struct buf *out)
+{
+    struct slice text;
+    if (c->element == NULL || v->is_null) {
+        return row_print_part(w->ctx, &c->type, v, out);
+    }
+    TRY(multi_print(c->element, v, w->ctx->arena, &text));
+    return buf_append(out, text.ptr, multi_shown(c->element, text));
+}
+
 db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct value *row)
 {
     enum { SHOWN_MAX = 192 };
@@ -69,7 +84,7 @@ db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct va
         const struct column_def *c = &w->table->columns[ix->parts[i].column];
         err = i == 0 ? ERR_OK : buf_append_u8(&text, '-');
         if (err == ERR_OK) {
-            err = row_print_part(w->ctx, &c->type, &row[c->ordinal], &text);
+            err = print_key_part(w, c, &row[c->ordinal], &text);
         }
     }
     int len = text.len > SHOWN_MAX ? SHOWN_MAX : (int)text.len;
@@ -115,15 +130,39 @@ static unsigned insert_flags(const struct row_writer *w)
     return w->defer ? STORAGE_W_INSERT | STORAGE_W_DEFER : STORAGE_W_INSERT;
 }
 
+static db_err put_new(struct row_writer *w, uint32_t i, const struct value *row, struct slice key,
+                      struct slice value, bool null)
+{
+    unsigned blind = w->bulk ? NEW_ENTRY | STORAGE_W_BULK : NEW_ENTRY;
+    unsigned flags = w->format->indexes[i].unique && !null ? insert_flags(w) : blind;
+    db_err err = storage_put(w->ctx->txn, key, value, flags, w->ctx->diag);
+    return err == ERR_KEY_EXISTS && !w->defer ? row_duplicate_error(w, i, row) : err;
+}
+
+static bool is_multi(const struct row_writer *w, uint32_t i)
+{
+    return UNLIKELY(index_multi_part(w->table, &w->table->indexes[i]) >= 0);
+}
+
+static db_err put_multi(struct row_writer *w, uint32_t i, const struct value *row)
+{
+    struct multi_entries e;
+    db_err err = multi_entries_init(&e, w->ctx->mem, w->table, i, row);
+    for (uint32_t k = 0; k < e.count && err == ERR_OK; k++) {
+        err = put_new(w, i, row, e.items[k].key, e.items[k].value, e.items[k].has_null);
+    }
+    multi_entries_fini(&e);
+    return err;
+}
+
 static db_err put_entry(struct row_writer *w, uint32_t i, const struct value *row)
 {
     bool null;
+    if (is_multi(w, i)) {
+        return put_multi(w, i, row);
+    }
     TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
-    unsigned blind = w->bulk ? NEW_ENTRY | STORAGE_W_BULK : NEW_ENTRY;
-    unsigned flags = w->format->indexes[i].unique && !null ? insert_flags(w) : blind;
-    db_err err =
-        storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
-    return err == ERR_KEY_EXISTS && !w->defer ? row_duplicate_error(w, i, row) : err;
+    return put_new(w, i, row, buf_slice(&w->key), buf_slice(&w->value), null);
 }
 
 /* Of entries that stay or go, and of the row: in bulk nothing else can be about to write them. */
@@ -132,13 +171,32 @@ static unsigned bulk_flag(const struct row_writer *w)
     return w->bulk ? STORAGE_W_BULK : 0;
 }
 
+static db_err del_old(struct row_writer *w, uint32_t i, struct slice key, bool null)
+{
+    unsigned flags =
+        w->format->indexes[i].unique && !null && !w->bulk ? 0 : STORAGE_W_BLIND | bulk_flag(w);
+    return storage_del(w->ctx->txn, key, flags, w->ctx->diag);
+}
+
+static db_err del_multi(struct row_writer *w, uint32_t i, const struct value *row)
+{
+    struct multi_entries e;
+    db_err err = multi_entries_init(&e, w->ctx->mem, w->table, i, row);
+    for (uint32_t k = 0; k < e.count && err == ERR_OK; k++) {
+        err = del_old(w, i, e.items[k].key, e.items[k].has_null);
+    }
+    multi_entries_fini(&e);
+    return err;
+}
+
 static db_err del_entry(struct row_writer *w, uint32_t i, const struct value *row)
 {
     bool null;
+    if (is_multi(w, i)) {
+        return del_multi(w, i, row);
+    }
     TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
-    unsigned flags =
-        w->format->indexes[i].unique && !null && !w->bulk ? 0 : STORAGE_W_BLIND | bulk_flag(w);
-    return storage_del(w->ctx->txn, buf_slice(&w->key), flags, w->ctx->diag);
+    return del_old(w, i, buf_slice(&w->key), null);
 }
 
 static db_err decode_row(struct row_writer *w, struct slice stored, struct arena *arena,
@@ -147,6 +205,24 @@ static db_err decode_row(struct row_writer *w, struct slice stored, struct arena
     struct slice copy;
     TRY(arena_copy(arena, stored, &copy));
     return whole_row_read(&w->rows, w->ctx, copy, arena, ret_row);
+}
+
+static db_err hide_entry(struct row_writer *w, uint32_t i, struct slice key, bool null)
+{
+    return w->format->indexes[i].unique && !null
+               ? ERR_OK
+               : storage_del(w->ctx->txn, key, STORAGE_W_BLIND, w->ctx->diag);
+}
+
+static db_err hide_multi(struct row_writer *w, uint32_t i, const struct value *row)
+{
+    struct multi_entries e;
+    db_err err = multi_entries_init(&e, w->ctx->mem, w->table, i, row);
+    for (uint32_t k = 0; k < e.count && err == ERR_OK; k++) {
+        err = hide_entry(w, i, e.items[k].key, e.items[k].has_null);
+    }
+    multi_entries_fini(&e);
+    return err;
 }
 
 static db_err hide_entries(struct row_writer *w, struct slice stored, struct arena *arena)
@@ -158,10 +234,12 @@ static db_err hide_entries(struct row_writer *w, struct slice stored, struct are
     TRY(decode_row(w, stored, arena, row));
     for (uint32_t i = 1; i < w->table->index_count; i++) {
         bool null;
-        TRY(encode_entry(w, i, row, &w->old_key, &w->old_value, &null));
-        if (!w->format->indexes[i].unique || null) {
-            TRY(storage_del(w->ctx->txn, buf_slice(&w->old_key), STORAGE_W_BLIND, w->ctx->diag));
+        if (is_multi(w, i)) {
+            TRY(hide_multi(w, i, row));
+            continue;
         }
+        TRY(encode_entry(w, i, row, &w->old_key, &w->old_value, &null));
+        TRY(hide_entry(w, i, buf_slice(&w->old_key), null));
     }
     return ERR_OK;
 }
@@ -221,11 +299,57 @@ db_err row_delete(struct row_writer *w, const struct value *row)
     return ERR_OK;
 }
 
+/* Both lists are in order: what only the old one has goes, before what only the new one has comes. */
+static db_err change_multi(struct row_writer *w, uint32_t i, const struct value *new_row,
+                           const struct multi_entries *old, const struct multi_entries *new_entries,
+                           bool always)
+{
+    for (uint32_t k = 0; k < old->count; k++) {
+        if (multi_entries_find(new_entries, old->items[k].key) == NULL) {
+            TRY(storage_del(w->ctx->txn, old->items[k].key,
+                            w->format->indexes[i].unique && !old->items[k].has_null
+                                ? 0
+                                : STORAGE_W_BLIND | bulk_flag(w),
+                            w->ctx->diag));
+        }
+    }
+    for (uint32_t k = 0; k < new_entries->count; k++) {
+        const struct multi_entry *e = &new_entries->items[k];
+        const struct multi_entry *was = multi_entries_find(old, e->key);
+        bool unique = w->format->indexes[i].unique && !e->has_null;
+        unsigned flags = unique ? STORAGE_W_INSERT : NEW_ENTRY | bulk_flag(w);
+        if (was != NULL && !always && slice_eq(was->value, e->value)) {
+            continue;
+        }
+        flags = was != NULL ? STORAGE_W_BLIND | bulk_flag(w) : flags;
+        db_err err = storage_put(w->ctx->txn, e->key, e->value, flags, w->ctx->diag);
+        TRY(err == ERR_KEY_EXISTS ? row_duplicate_error(w, i, new_row) : err);
+    }
+    return ERR_OK;
+}
+
+static db_err update_multi(struct row_writer *w, uint32_t i, const struct value *old,
+                           const struct value *new_row, bool always)
+{
+    struct multi_entries a;
+    struct multi_entries b;
+    db_err err = multi_entries_init(&a, w->ctx->mem, w->table, i, old);
+    db_err second = multi_entries_init(&b, w->ctx->mem, w->table, i, new_row);
+    err = err != ERR_OK ? err : second;
+    err = err != ERR_OK ? err : change_multi(w, i, new_row, &a, &b, always);
+    multi_entries_fini(&a);
+    multi_entries_fini(&b);
+    return err;
+}
+
 static db_err update_entry(struct row_writer *w, uint32_t i, const struct value *old,
                            const struct value *new_row, bool always)
 {
     bool old_null;
     bool new_null;
+    if (is_multi(w, i)) {
+        return update_multi(w, i, old, new_row, always);
+    }
     TRY(encode_entry(w, i, old, &w->old_key, &w->old_value, &old_null));
     TRY(encode_entry(w, i, new_row, &w->key, &w->value, &new_null));
     if (slice_eq(buf_slice(&w->old_key), buf_slice(&w->key))) {
@@ -284,6 +408,40 @@ static db_err read_row(struct row_writer *w, struct slice key, struct arena *are
     return decode_row(w, stored, arena, ret_old);
 }
 
+/* The row that has a unique key, read for update; w->key becomes its key. */
+static db_err row_of_key(struct row_writer *w, uint32_t i, struct slice key, struct arena *arena,
+                         struct value *ret_old, bool *ret_found)
+{
+    const struct index_format *f = &w->format->indexes[i];
+    struct slice value;
+    struct index_entry entry;
+    TRY(storage_get(w->ctx->txn, key, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, arena, w->ctx->diag,
+                    ret_found, &value));
+    if (!*ret_found) {
+        return ERR_OK;
+    }
+    TRY(index_entry_parse(f, key, value, &entry));
+    buf_reset(&w->old_key);
+    TRY(row_key_from_pk(f, entry.pk_bytes, &w->old_key));
+    buf_reset(&w->key);
+    TRY(buf_append_slice(&w->key, buf_slice(&w->old_key)));
+    return read_row(w, buf_slice(&w->key), arena, ret_old, ret_found);
+}
+
+static db_err multi_conflict(struct row_writer *w, uint32_t i, const struct value *row,
+                             struct arena *arena, struct value *ret_old, bool *ret_found)
+{
+    struct multi_entries e;
+    db_err err = multi_entries_init(&e, w->ctx->mem, w->table, i, row);
+    for (uint32_t k = 0; k < e.count && err == ERR_OK && !*ret_found; k++) {
+        if (!e.items[k].has_null) {
+            err = row_of_key(w, i, e.items[k].key, arena, ret_old, ret_found);
+        }
+    }
+    multi_entries_fini(&e);
+    return err;
+}
+
 db_err row_find_conflict(struct row_writer *w, const struct value *row, struct arena *arena,
                          struct value *ret_old, int *ret_index)
 {
@@ -297,25 +455,14 @@ db_err row_find_conflict(struct row_writer *w, const struct value *row, struct a
         }
         if (i == 0) {
             TRY(encode_row_key(w, row, &w->key));
+            TRY(read_row(w, buf_slice(&w->key), arena, ret_old, &found));
+        } else if (is_multi(w, i)) {
+            TRY(multi_conflict(w, i, row, arena, ret_old, &found));
         } else {
             TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
-            if (null) {
-                continue;
-            }
-            struct slice value;
-            struct index_entry entry;
-            TRY(storage_get(w->ctx->txn, buf_slice(&w->key), STORAGE_READ_EXCLUSIVE, STORAGE_WAIT,
-                            arena, w->ctx->diag, &found, &value));
-            if (!found) {
-                continue;
-            }
-            TRY(index_entry_parse(f, buf_slice(&w->key), value, &entry));
-            buf_reset(&w->old_key);
-            TRY(row_key_from_pk(f, entry.pk_bytes, &w->old_key));
-            buf_reset(&w->key);
-            TRY(buf_append_slice(&w->key, buf_slice(&w->old_key)));
+            TRY(null ? ERR_OK
+                     : row_of_key(w, i, buf_slice(&w->key), arena, ret_old, &found));
         }
-        TRY(read_row(w, buf_slice(&w->key), arena, ret_old, &found));
         if (found) {
             *ret_index = (int)i;
             return ERR_OK;
@@ -333,7 +480,10 @@ static db_err values_of_key(struct row_writer *w, uint32_t index, struct slice k
     struct slice rest = slice_from(key, w->format->index_prefixes[index].len);
     for (uint32_t i = 0; i < f->column_count; i++) {
         struct value *v = &row[f->positions[i]];
-        if (key_column_reversible(&f->columns[i])) {
+        const struct sql_type *element = w->table->columns[f->positions[i]].element;
+        if (element != NULL) {
+            TRY(multi_of_key(&f->columns[i], element, &rest, arena, v));
+        } else if (key_column_reversible(&f->columns[i])) {
             TRY(key_decode(&f->columns[i], &rest, arena, v));
         } else {
             TRY(key_skip(&f->columns[i], &rest));

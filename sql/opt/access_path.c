@@ -6,7 +6,11 @@
  * stands bare or below a widening cast that keeps order. An IN list multiplies the ranges (up to
  * RANGES_MAX). A conjunct that its range states exactly is dropped; the others are kept as filters:
  * at run time a bound that the column's type cannot hold makes the range wider or empty, never
- * wrong. */
+ * wrong.
+ *
+ * An index with several values a row (CAST(.. AS .. ARRAY)) has every row at least once. Its part is
+ * matched by MEMBER OF, JSON_CONTAINS and JSON_OVERLAPS, whose values are known at run time and
+ * which stay as filters; such an index is not read as a whole, gives no order, and no row twice. */
 #include "sql/opt/opt_int.h"
 
 #include <math.h>
@@ -14,9 +18,12 @@
 #include "sql/bind/table_rules.h"
 #include "sql/charset/charset.h"
 
-enum { RANGES_MAX = 1000 };
+enum {
+    RANGES_MAX = 1000,
+    SEARCHED_VALUES = 3, /* of JSON_OVERLAPS, which are not known yet: a guess */
+};
 
-enum match_kind { MATCH_EQ, MATCH_IN, MATCH_LOW, MATCH_HIGH, MATCH_NOT_NULL };
+enum match_kind { MATCH_EQ, MATCH_IN, MATCH_LOW, MATCH_HIGH, MATCH_NOT_NULL, MATCH_MULTI };
 
 struct match {
     enum match_kind kind;
@@ -24,6 +31,7 @@ struct match {
     struct bexpr **list; /* IN */
     uint32_t list_count;
     bool null_safe, inclusive, exact;
+    enum multi_match multi; /* MULTI */
 };
 
 struct path {
@@ -34,6 +42,7 @@ struct path {
     bool *dropped; /* by conjunct: stated exactly by the ranges */
     bool unique;   /* at most one row per range */
     bool covering;
+    bool multi; /* the index has several entries a row */
     double rows, cost;
 };
 
@@ -127,10 +136,41 @@ static bool match_call(const struct lcolumn *c, const struct index_part *part,
     return false;
 }
 
+/* v MEMBER OF(c), JSON_CONTAINS(c, v), JSON_OVERLAPS of both. */
+static bool match_members(const struct lcolumn *c, const struct bexpr *e, struct match *ret)
+{
+    static const struct {
+        const char *name;
+        enum multi_match multi;
+        bool first, second; /* where the column may stand */
+    } calls[] = {{"op_member_of", MULTI_MEMBER, false, true},
+                 {"json_contains", MULTI_CONTAINS, true, false},
+                 {"json_overlaps", MULTI_OVERLAPS, true, true}};
+    if (e->kind != BEXPR_FUNC || e->arg_count != 2) {
+        return false;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(calls); i++) {
+        bool named = strcmp(e->u.func->def->name, calls[i].name) == 0;
+        for (uint32_t side = 0; named && side < 2; side++) {
+            bool bare;
+            if ((side == 0 ? calls[i].first : calls[i].second) &&
+                is_column(e->args[side], c->id, &bare) && bare && opt__is_free(e->args[1 - side])) {
+                *ret = (struct match){
+                    .kind = MATCH_MULTI, .value = e->args[1 - side], .multi = calls[i].multi};
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 static bool match_conjunct(const struct lcolumn *c, const struct index_part *part,
                            const struct bexpr *e, struct match *ret)
 {
     bool bare;
+    if (c->def != NULL && c->def->element != NULL) {
+        return match_members(c, e, ret);
+    }
     if (e->kind == BEXPR_FUNC) {
         return match_call(c, part, e, ret);
     }
@@ -179,6 +219,8 @@ static db_err extend(struct optimizer *o, struct path *p, const struct match *m)
             out->eq[n] = m->kind == MATCH_IN ? m->list[i] : m->value; /* NULL: IS NULL */
             out->eq_null_safe[n] = m->null_safe;
             out->eq_count = n + 1;
+            out->multi = m->kind == MATCH_MULTI ? n + 1 : p->ranges[r].multi;
+            out->multi_match = m->kind == MATCH_MULTI ? m->multi : p->ranges[r].multi_match;
         }
     }
     p->ranges = ranges;
@@ -196,7 +238,7 @@ static db_err match_equalities(struct optimizer *o, struct lnode *n, struct path
         found = false;
         for (uint32_t i = 0; i < n->u.table.filter_count && !found; i++) {
             if (!match_conjunct(part_column(n, part), part, n->u.table.filters[i], &m) ||
-                (m.kind != MATCH_EQ && m.kind != MATCH_IN)) {
+                (m.kind != MATCH_EQ && m.kind != MATCH_IN && m.kind != MATCH_MULTI)) {
                 continue;
             }
             uint64_t times = m.kind == MATCH_IN ? m.list_count : 1;
@@ -286,7 +328,8 @@ static void cost_path(struct optimizer *o, struct lnode *n, struct path *p, bool
     const struct table_def *t = n->u.table.def;
     double table = opt__table_rows(o, t);
     bool clustered = p->index->id == INDEX_ID_CLUSTERED;
-    bool unique = p->index->kind == INDEX_PRIMARY || p->index->kind == INDEX_UNIQUE;
+    bool unique =
+        (p->index->kind == INDEX_PRIMARY || p->index->kind == INDEX_UNIQUE) && !p->multi;
     bool has_ranges = p->eq_count != 0 || interval;
     p->unique =
         unique && p->eq_count == p->index->part_count && (clustered ? t->has_primary : true);
@@ -300,7 +343,8 @@ static void cost_path(struct optimizer *o, struct lnode *n, struct path *p, bool
         per_range = opt__index_rows(o, t, p->index, p->eq_count) * (interval ? 0.1 : 1);
         per_range = per_range < 1 ? 1 : per_range;
     }
-    p->rows = per_range * (has_ranges ? p->range_count : 1);
+    bool several = p->ranges[0].multi != 0 && p->ranges[0].multi_match == MULTI_OVERLAPS;
+    p->rows = per_range * (has_ranges ? p->range_count : 1) * (several ? SEARCHED_VALUES : 1);
     p->rows = p->rows > table ? table : p->rows;
     p->covering = clustered || opt__covers(t, p->index, n->u.table.used);
     p->cost = p->rows * (p->covering ? (clustered ? 1.0 : 0.7) : 4.0) +
@@ -339,7 +383,7 @@ static bool usable(const struct lnode *n, const struct index_def *ix)
 static bool gives_order(struct lnode *n, const struct path *p, const struct want *want,
                         bool *ret_reverse)
 {
-    if (want->order_count == 0 || p->range_count > 1) {
+    if (want->order_count == 0 || p->range_count > 1 || p->multi) {
         return false;
     }
     uint32_t part = 0;
@@ -379,7 +423,8 @@ static db_err try_index(struct optimizer *o, struct lnode *n, const struct index
                         bool *ret_reverse)
 {
     bool interval;
-    *ret = (struct path){.index = ix, .range_count = 1};
+    *ret = (struct path){
+        .index = ix, .range_count = 1, .multi = index_multi_part(n->u.table.def, ix) >= 0};
     ret->ranges = OPT_ARRAY(o, struct scan_range, 1);
     ret->dropped = OPT_ARRAY(o, bool, n->u.table.filter_count);
     if (ret->ranges == NULL || ret->dropped == NULL) {
@@ -530,6 +575,7 @@ static db_err build(struct optimizer *o, struct lnode *n, struct path *best, boo
     s->ranges_sorted = best->range_count <= 1;
     s->reverse = reverse;
     s->covering = covering;
+    s->repeats = best->multi;
     s->rows = p->rows = best->rows;
     p->cost = best->cost;
     for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
@@ -580,6 +626,9 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
             continue;
         }
         TRY(try_index(o, n, ix, want, &p, &p_ordered, &p_reverse));
+        if (p.range_count == 0 && p.multi) {
+            continue;
+        }
         if (p.range_count != 0) {
             possible[possible_count++] = ix;
         }
@@ -606,7 +655,7 @@ const struct index_def *opt__lookup_index(const struct lnode *n, const col_id_t 
         const struct index_def *ix = &t->indexes[i];
         uint32_t found[CATALOG_INDEX_PARTS_MAX];
         uint32_t parts = 0;
-        if (!usable(n, ix)) {
+        if (!usable(n, ix) || index_multi_part(t, ix) >= 0) {
             continue;
         }
         while (parts < ix->part_count && ix->parts[parts].prefix_len == 0) {

@@ -7,9 +7,10 @@
  * change. */
 #include "sql/opt/fk_plan.h"
 
-static bool begins_with(const struct index_def *ix, const uint32_t *columns, uint32_t count)
+/* With one entry for each row. */
+static bool begins_with(const struct table_def *t, const struct index_def *ix, const uint32_t *columns, uint32_t count)
 {
-    if (ix->part_count < count) {
+    if (ix->part_count < count || index_multi_part(t, ix) >= 0) {
         return false;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -28,7 +29,7 @@ static uint32_t first_index(const struct table_def *t)
 uint32_t fk_child_index(const struct table_def *t, const uint32_t *columns, uint32_t count)
 {
     for (uint32_t i = first_index(t); i < t->index_count; i++) {
-        if (begins_with(&t->indexes[i], columns, count)) {
+        if (begins_with(t, &t->indexes[i], columns, count)) {
             return i;
         }
     }
@@ -41,7 +42,7 @@ uint32_t fk_parent_index(const struct table_def *t, const uint32_t *columns, uin
     for (uint32_t i = first_index(t); i < t->index_count; i++) {
         const struct index_def *ix = &t->indexes[i];
         bool unique = ix->kind == INDEX_PRIMARY || ix->kind == INDEX_UNIQUE;
-        if (unique && ix->part_count == count && begins_with(ix, columns, count)) {
+        if (unique && ix->part_count == count && begins_with(t, ix, columns, count)) {
             *ret_whole = true;
             return i;
         }

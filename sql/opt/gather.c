@@ -85,7 +85,7 @@ static bool scan_moves(const struct plan_node *n)
     bool clustered = s->index != NULL && s->index->id == INDEX_ID_CLUSTERED;
     return (n->kind == PLAN_TABLE_SCAN || (n->kind == PLAN_INDEX_SCAN && s->covering) ||
             (n->kind == PLAN_INDEX_SCAN && clustered)) &&
-           s->lock == ROW_LOCK_NONE && !s->reverse && s->table->kind == TABLE_BASE &&
+           s->lock == ROW_LOCK_NONE && !s->reverse && !s->repeats && s->table->kind == TABLE_BASE &&
            all_move(s->filters, s->filter_count) && virtuals_move(s);
 }
 

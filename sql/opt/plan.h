@@ -50,6 +50,9 @@ enum plan_kind {
  * scan opens and converted to the part's type there: a bound that no value of the type can meet
  * makes the range empty or open, never wrong. The conjuncts a range came from are kept as filters
  * unless the planner proved them exact. */
+/* Conditions on a key part with several values a row. */
+enum multi_match { MULTI_MEMBER, MULTI_CONTAINS, MULTI_OVERLAPS };
+
 struct scan_range {
     uint32_t eq_count;
     struct bexpr **eq;
@@ -59,6 +62,10 @@ struct scan_range {
     struct bexpr *high;
     bool low_inclusive, high_inclusive;
     bool not_null; /* IS NOT NULL on the next part, also implied by low/high */
+    /* An equality on the part with several values a row: its number plus 1, 0: none. Its `eq` is the
+     * other side of the condition, which may ask for several values. */
+    uint32_t multi;
+    enum multi_match multi_match;
 };
 
 /* A VIRTUAL column that a scan gives: computed from columns of its output that stand before it or
@@ -76,6 +83,7 @@ struct scan_spec {
     bool ranges_sorted; /* disjoint and ascending for all parameters: order is that of the index */
     bool reverse;
     bool covering; /* the index has every column wanted */
+    bool repeats;  /* it has several entries a row: each row is given once */
     uint32_t column_count;
     uint32_t *columns;      /* ordinals to give, in output order */
     uint32_t virtual_count; /* in the order in which they are computed */

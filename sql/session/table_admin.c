@@ -89,9 +89,16 @@ static db_err check_view(struct admin_run *r, const struct table_def *t)
 static db_err check_rows(struct admin_run *r, const struct table_def *t)
 {
     struct sql_session *s = r->st->session;
-    struct ddl_ctx ctx = {
-        .storage = session__storage(s), .arena = &s->stmt_arena, .diag = &s->diag};
+    const struct catalog_snapshot *snap;
+    struct bind_opts bind;
     const char *problem;
+    TRY(session__snapshot(s, &snap));
+    query__bind_opts(s, snap, &bind);
+    struct ddl_ctx ctx = {.storage = session__storage(s),
+                          .arena = &s->stmt_arena,
+                          .diag = &s->diag,
+                          .bind = &bind,
+                          .warnings = &s->conditions};
     db_err err = ddl_check_table(&ctx, t, &problem);
     if (err != ERR_OK) {
         return tell_error(r, err, false);

@@ -20,6 +20,7 @@ const char *json__func_name(const struct func_call *call)
     }
     return strcmp(name, "json_merge") == 0        ? "json_merge_preserve"
            : strcmp(name, "op_json_cast") == 0    ? "cast_as_json"
+           : strcmp(name, "op_array_cast") == 0   ? "cast_as_array"
            : strcmp(name, "op_json_extract") == 0 ? "json_extract"
            : strcmp(name, "op_json_value") == 0   ? "json_value"
            : strcmp(name, "op_member_of") == 0    ? "member of"

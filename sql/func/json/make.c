@@ -90,3 +90,20 @@ db_err json_cast(EVAL_ARGS)
     }
     return ERR_OK;
 }
+
+/* What CAST(.. AS .. ARRAY) takes its values from: a document, or the text of one. */
+db_err json_array_source(EVAL_ARGS)
+{
+    EACH_ROW(row)
+    {
+        struct json_view v;
+        bool null;
+        TRY(json__doc(ctx, call, args, 0, row, &v, &null));
+        if (null) {
+            vec_set_null(out, row);
+        } else {
+            TRY(json__set_view(ctx, out, row, &v));
+        }
+    }
+    return ERR_OK;
+}

@@ -3,7 +3,10 @@
  * Where a condition has the very expression of a generated column that is part of an index (a
  * functional key part is one), the column stands in for it, so that the index can be used. The
  * column must give what the expression gives: their types agree. An expression without columns says
- * nothing of the table that has it: the same constant may stand where that table is not read. */
+ * nothing of the table that has it: the same constant may stand where that table is not read.
+ *
+ * A key part with several values a row is a column with the document that they are taken from. It
+ * stands in only where a condition asks for members of that document. */
 #include "sql/bind/table_rules.h"
 #include "sql/opt/opt_int.h"
 
@@ -11,6 +14,7 @@ struct stand_in {
     struct stand_in *next;
     const struct bexpr *expr; /* on the ids of the table's node */
     const struct lcolumn *column;
+    bool multi;
 };
 
 static bool in_an_index(const struct table_def *t, uint32_t ordinal)
@@ -70,7 +74,8 @@ static db_err of_table(struct optimizer *o, const struct lnode *n, struct stand_
     TRY(bind_table_rules(o->arena, o->opts->bind, t, RULES_NO_DEFAULTS, o->diag, &rules));
     for (uint32_t i = 0; i < rules->generated_count; i++) {
         const struct rule_column *g = &rules->generated[i];
-        if (!in_an_index(t, g->column) || g->expr->kind == BEXPR_COLUMN ||
+        bool multi = t->columns[g->column].element != NULL;
+        if (!in_an_index(t, g->column) || (g->expr->kind == BEXPR_COLUMN && !multi) ||
             !reads_columns(g->expr) || !same_values(&g->expr->type, &t->columns[g->column].type)) {
             continue;
         }
@@ -79,7 +84,11 @@ static db_err of_table(struct optimizer *o, const struct lnode *n, struct stand_
             return ERR_NOMEM;
         }
         to_node(g->expr, n);
-        *s = (struct stand_in){*io_list, g->expr, &n->columns[g->column]};
+        const struct bexpr *e = g->expr;
+        if (multi && e->kind == BEXPR_FUNC && strcmp(e->u.func->def->name, "op_array_cast") == 0) {
+            e = e->args[0]; /* the functions take the text of a document, too */
+        }
+        *s = (struct stand_in){*io_list, e, &n->columns[g->column], multi};
         *io_list = s;
     }
     return ERR_OK;
@@ -105,13 +114,68 @@ static db_err collect(struct optimizer *o, const struct lnode *n, struct stand_i
     return ERR_OK;
 }
 
-static db_err replace(struct optimizer *o, const struct stand_in *list, struct bexpr **io)
+/* Does argument i of the call stand for a document whose members are asked for? */
+static bool asks_for_members(const struct bexpr *e, uint32_t i)
+{
+    const char *name = e->kind == BEXPR_FUNC ? e->u.func->def->name : "";
+    return (strcmp(name, "op_member_of") == 0 && i == 1) || strcmp(name, "json_overlaps") == 0 ||
+           (strcmp(name, "json_contains") == 0 && i == 0 && e->arg_count == 2);
+}
+
+static bool same_ascii(const struct bexpr *a, const struct bexpr *b)
+{
+    bool ascii = a->kind == BEXPR_CONST && b->kind == BEXPR_CONST && !a->u.constant.is_null &&
+                 !b->u.constant.is_null && a->u.constant.phys == PHYS_STR &&
+                 b->u.constant.phys == PHYS_STR && slice_eq(a->u.constant.str, b->u.constant.str);
+    for (size_t i = 0; ascii && i < a->u.constant.str.len; i++) {
+        ascii = a->u.constant.str.ptr[i] < 0x80;
+    }
+    return ascii;
+}
+
+static bool is_extract(const struct bexpr *e)
+{
+    const char *name = e->u.func->def->name;
+    return strcmp(name, "json_extract") == 0 || strcmp(name, "op_json_extract") == 0;
+}
+
+/* What a path says does not depend on the character set that it is written in, as long as its bytes
+ * do not: the connection's need not be that of the key. */
+static bool same_value(const struct bexpr *a, const struct bexpr *b)
+{
+    if (bexpr_equal(a, b)) {
+        return true;
+    }
+    if (a->kind != BEXPR_FUNC || b->kind != BEXPR_FUNC || a->arg_count != b->arg_count ||
+        !is_extract(a) || !is_extract(b) || !same_value(a->args[0], b->args[0])) {
+        return false;
+    }
+    bool same = true;
+    for (uint32_t i = 1; same && i < a->arg_count; i++) {
+        same = same_ascii(a->args[i], b->args[i]);
+    }
+    return same;
+}
+
+static const struct stand_in *find(const struct stand_in *list, const struct bexpr *e, bool multi)
+{
+    for (const struct stand_in *s = list; s != NULL && (e->kind != BEXPR_COLUMN || multi);
+         s = s->next) {
+        if (s->multi == multi && same_value(e, s->expr)) {
+            return s;
+        }
+    }
+    return NULL;
+}
+
+/* multi: where a column with several values may stand. */
+static db_err replace(struct optimizer *o, const struct stand_in *list, bool multi,
+                      struct bexpr **io)
 {
     struct bexpr *e = *io;
-    for (const struct stand_in *s = list; s != NULL && e->kind != BEXPR_COLUMN; s = s->next) {
-        if (!bexpr_equal(e, s->expr)) {
-            continue;
-        }
+    const struct stand_in *s = multi ? find(list, e, true) : NULL;
+    s = s == NULL ? find(list, e, false) : s;
+    if (s != NULL) {
         struct bexpr *c = OPT_NEW(o, struct bexpr);
         if (c == NULL) {
             return ERR_NOMEM;
@@ -125,7 +189,7 @@ static db_err replace(struct optimizer *o, const struct stand_in *list, struct b
         return ERR_OK;
     }
     for (uint32_t i = 0; i < e->arg_count; i++) {
-        TRY(replace(o, list, &e->args[i]));
+        TRY(replace(o, list, asks_for_members(e, i), &e->args[i]));
     }
     return ERR_OK;
 }
@@ -139,7 +203,7 @@ static db_err in_conditions(struct optimizer *o, const struct stand_in *list, st
                      : n->kind == LNODE_JOIN ? n->u.join.on_count
                                              : 0;
     for (uint32_t i = 0; i < count; i++) {
-        TRY(replace(o, list, &conditions[i]));
+        TRY(replace(o, list, false, &conditions[i]));
     }
     for (uint32_t i = 0; i < n->child_count; i++) {
         TRY(in_conditions(o, list, n->children[i]));
