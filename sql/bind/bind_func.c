@@ -561,10 +561,10 @@ db_err bind__array_element(struct binder *b, const struct ast_type *type,
 {
     enum { TEXT_MAX = 512 };
     const char *refused = no_element_name(type);
-    bool bytes = type->kind == AST_TYPE_BINARY ||
-                 slice_eq_nocase(type->charset, SLICE_LIT("binary"));
-    bool charset = type->charset.ptr != NULL ||
-                   (type->flags & (AST_TYPE_F_NATIONAL | AST_TYPE_F_BINARY)) != 0;
+    bool bytes =
+        type->kind == AST_TYPE_BINARY || slice_eq_nocase(type->charset, SLICE_LIT("binary"));
+    bool charset =
+        type->charset.ptr != NULL || (type->flags & (AST_TYPE_F_NATIONAL | AST_TYPE_F_BINARY)) != 0;
     if (type->kind == AST_TYPE_CHAR && charset && !bytes) {
         refused = "specifying charset for multi-valued index";
     }
@@ -584,7 +584,7 @@ db_err bind__array_element(struct binder *b, const struct ast_type *type,
     } else {
         TRY(bind__cast_target(b, type, from, ret));
     }
-    ret->flags &= (uint8_t)~(TYPE_F_ZEROFILL | TYPE_F_NOT_NULL | TYPE_F_EXPR);
+    ret->flags &= (uint8_t) ~(TYPE_F_ZEROFILL | TYPE_F_NOT_NULL | TYPE_F_EXPR);
     return ERR_OK;
 }
 

@@ -166,6 +166,9 @@ struct lnode {
             uint32_t need;       /* its own reference, see struct lcolumn */
             uint32_t *via_views; /* those of the views through which its rows are changed */
             uint32_t via_view_count;
+            /* By ordinal, of a key part with several values a row: the first such column with the
+             * same document, which stands for all of them (set by a rule; NULL: there is none). */
+            uint32_t *documents;
         } table;
         struct {
             uint32_t row_count;

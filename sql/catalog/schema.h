@@ -71,9 +71,9 @@ struct column_def {
     uint8_t storage_media; /* shown again: 0 none, 1 DEFAULT, 2 DISK, 3 MEMORY */
     enum column_generated generated;
     struct slice generated_expr; /* SQL text */
-    /* A key part with any number of values a row: CAST(e AS type ARRAY). The column is hidden and of
-     * type JSON, the value of e; a key has an entry for each different element of it, of this type,
-     * or one with NULL when there is none. NULL for all other columns. */
+    /* A key part with any number of values a row: CAST(e AS type ARRAY). The column is hidden and
+     * of type JSON, the value of e; a key has an entry for each different element of it, of this
+     * type, or one with NULL when there is none. NULL for all other columns. */
     const struct sql_type *element;
     struct slice comment;
     const struct histogram *histogram; /* NULL: none */

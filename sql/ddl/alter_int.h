@@ -57,8 +57,7 @@ MUST_USE db_err ddl__scan_next(struct ddl_ctx *ctx, struct row_scan *s, bool *re
 void ddl__scan_close(struct row_scan *s);
 /* backfill.c: reads all rows. ret_counts[i]: entries that they should have in index i (but 0). */
 MUST_USE db_err ddl__count_entries(struct ddl_ctx *ctx, const struct table_def *def,
-                                   struct row_scan *scan, uint64_t *ret_rows,
-                                   uint64_t *ret_counts);
+                                   struct row_scan *scan, uint64_t *ret_rows, uint64_t *ret_counts);
 
 /* Writing many rows: transactions of bounded size. */
 struct bulk_write {

@@ -290,8 +290,8 @@ static bool is_own_key(const struct table_def *t, const struct foreign_key_def *
         }
     }
     for (uint32_t k = t->has_primary ? 0 : 1; k < t->index_count; k++) {
-        bool fits = t->indexes[k].part_count >= f->column_count &&
-                    index_multi_part(t, &t->indexes[k]) < 0;
+        bool fits =
+            t->indexes[k].part_count >= f->column_count && index_multi_part(t, &t->indexes[k]) < 0;
         for (uint32_t i = 0; fits && i < f->column_count; i++) {
             const struct index_part *p = &t->indexes[k].parts[i];
             fits = p->prefix_len == 0 && slice_eq_nocase(t->columns[p->column].name, f->columns[i]);

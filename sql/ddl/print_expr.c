@@ -344,9 +344,7 @@ static db_err print_element_type(const struct ast_type *t, struct buf *out)
                        (t->flags & AST_TYPE_F_DEC) != 0 ? (unsigned long long)t->dec : 0ULL));
         break;
     case AST_TYPE_BINARY:
-    case AST_TYPE_CHAR:
-        TRY(buf_printf(out, "%s(%llu)", bytes ? "binary" : "char", length));
-        break;
+    case AST_TYPE_CHAR: TRY(buf_printf(out, "%s(%llu)", bytes ? "binary" : "char", length)); break;
     default: TRY(print_cast_type(t, out)); break;
     }
     return put(out, " array");
@@ -541,7 +539,7 @@ static db_err print(const struct ast_expr *e, struct buf *out)
         TRY(print(cast->arg, out));
         TRY(put(out, " as "));
         TRY((cast->type->flags & AST_TYPE_F_ARRAY) != 0 ? print_element_type(cast->type, out)
-                                                         : print_cast_type(cast->type, out));
+                                                        : print_cast_type(cast->type, out));
         return put(out, ")");
     case AST_EXPR_CONVERT_USING:
         TRY(put(out, "convert("));

@@ -78,6 +78,5 @@ void multi_entries_fini(struct multi_entries *e)
 const struct multi_entry *multi_entries_find(const struct multi_entries *e, struct slice key)
 {
     const struct multi_entry wanted = {.key = key};
-    return e->count == 0 ? NULL
-                         : bsearch(&wanted, e->items, e->count, sizeof(*e->items), by_key);
+    return e->count == 0 ? NULL : bsearch(&wanted, e->items, e->count, sizeof(*e->items), by_key);
 }

@@ -78,7 +78,8 @@ static int number_of(const struct json_view *v, struct number *ret)
         ret->i = json_bool(v);
         return 0;
     case JSON_DOUBLE:
-        return number_of_double(json_double(v), ret) ? 0 : ER_JSON_VALUE_OUT_OF_RANGE_FOR_FUNC_INDEX;
+        return number_of_double(json_double(v), ret) ? 0
+                                                     : ER_JSON_VALUE_OUT_OF_RANGE_FOR_FUNC_INDEX;
     case JSON_DECIMAL: json_decimal(v, &ret->dec); return 0;
     case JSON_STRING: {
         unsigned flags = decimal_from_text(json_str(v), &ret->dec);

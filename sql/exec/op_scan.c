@@ -26,8 +26,8 @@ struct op_scan {
     struct arena batch; /* row keys and rows of an index scan's batch */
     uint16_t *sel;
     bool opened;
-    /* Of an index with several entries a row: the rows given so far, by primary key, and the entries
-     * of a batch that point to others. */
+    /* Of an index with several entries a row: the rows given so far, by primary key, and the
+     * entries of a batch that point to others. */
     bool repeats;
     struct key_set given;
     struct storage_kv *fresh;

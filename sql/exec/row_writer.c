@@ -299,7 +299,8 @@ db_err row_delete(struct row_writer *w, const struct value *row)
     return ERR_OK;
 }
 
-/* Both lists are in order: what only the old one has goes, before what only the new one has comes. */
+/* Both lists are in order: what only the old one has goes, before what only the new one has comes.
+ */
 static db_err change_multi(struct row_writer *w, uint32_t i, const struct value *new_row,
                            const struct multi_entries *old, const struct multi_entries *new_entries,
                            bool always)
@@ -460,8 +461,7 @@ db_err row_find_conflict(struct row_writer *w, const struct value *row, struct a
             TRY(multi_conflict(w, i, row, arena, ret_old, &found));
         } else {
             TRY(encode_entry(w, i, row, &w->key, &w->value, &null));
-            TRY(null ? ERR_OK
-                     : row_of_key(w, i, buf_slice(&w->key), arena, ret_old, &found));
+            TRY(null ? ERR_OK : row_of_key(w, i, buf_slice(&w->key), arena, ret_old, &found));
         }
         if (found) {
             *ret_index = (int)i;

@@ -8,8 +8,8 @@
  * at run time a bound that the column's type cannot hold makes the range wider or empty, never
  * wrong.
  *
- * An index with several values a row (CAST(.. AS .. ARRAY)) has every row at least once. Its part is
- * matched by MEMBER OF, JSON_CONTAINS and JSON_OVERLAPS, whose values are known at run time and
+ * An index with several values a row (CAST(.. AS .. ARRAY)) has every row at least once. Its part
+ * is matched by MEMBER OF, JSON_CONTAINS and JSON_OVERLAPS, whose values are known at run time and
  * which stay as filters; such an index is not read as a whole, gives no order, and no row twice. */
 #include "sql/opt/opt_int.h"
 
@@ -191,7 +191,9 @@ static bool match_conjunct(const struct lcolumn *c, const struct index_part *par
 
 static struct lcolumn *part_column(struct lnode *n, const struct index_part *part)
 {
-    return &n->columns[part->column];
+    uint32_t at = part->column;
+    bool multi = n->u.table.documents != NULL && n->u.table.def->columns[at].element != NULL;
+    return &n->columns[multi ? n->u.table.documents[at] : at];
 }
 
 /* Every range so far times the values of one more equality. */
@@ -328,8 +330,7 @@ static void cost_path(struct optimizer *o, struct lnode *n, struct path *p, bool
     const struct table_def *t = n->u.table.def;
     double table = opt__table_rows(o, t);
     bool clustered = p->index->id == INDEX_ID_CLUSTERED;
-    bool unique =
-        (p->index->kind == INDEX_PRIMARY || p->index->kind == INDEX_UNIQUE) && !p->multi;
+    bool unique = (p->index->kind == INDEX_PRIMARY || p->index->kind == INDEX_UNIQUE) && !p->multi;
     bool has_ranges = p->eq_count != 0 || interval;
     p->unique =
         unique && p->eq_count == p->index->part_count && (clustered ? t->has_primary : true);

@@ -110,7 +110,8 @@ static struct access_words words_of(const struct scan_spec *s, bool single_row)
         return (struct access_words){"Index scan", "index_scan"};
     }
     const struct scan_range *r = &s->ranges[0];
-    if (s->range_count > 1 || r->low != NULL || r->high != NULL || r->not_null) {
+    bool several = r->multi != 0 && r->multi_match != MULTI_MEMBER;
+    if (s->range_count > 1 || several || r->low != NULL || r->high != NULL || r->not_null) {
         return (struct access_words){"Index range scan", "index_range_scan"};
     }
     return single_row ? (struct access_words){"Single-row index lookup", "index_lookup"}

@@ -21,13 +21,22 @@ struct slice explain__alias(const struct scan_spec *s)
     return s->alias.len != 0 ? s->alias : s->table->name;
 }
 
+/* A functional key part has no name: its expression. */
+static struct slice shown_name(const struct column_def *c)
+{
+    return c->hidden && c->generated != GENERATED_NO ? c->generated_expr : c->name;
+}
+
 static bool scan_column(const struct scan_spec *s, uint32_t slot, struct buf *out)
 {
     if (slot >= s->column_count) {
         return false;
     }
-    db_err err = buf_printf(out, "%.*s.%.*s", SLICE_FMT(explain__alias(s)),
-                            SLICE_FMT(s->table->columns[s->columns[slot]].name));
+    const struct column_def *c = &s->table->columns[s->columns[slot]];
+    db_err err =
+        c->hidden && c->generated != GENERATED_NO
+            ? buf_append_slice(out, c->generated_expr)
+            : buf_printf(out, "%.*s.%.*s", SLICE_FMT(explain__alias(s)), SLICE_FMT(c->name));
     (void)err;
     return true;
 }
@@ -157,7 +166,7 @@ const char *explain__agg(struct arena *a, const struct plan_agg *agg, const stru
 
 static struct slice part_name(const struct scan_spec *s, uint32_t part)
 {
-    return s->table->columns[s->index->parts[part].column].name;
+    return shown_name(&s->table->columns[s->index->parts[part].column]);
 }
 
 static void print_interval(const struct scan_spec *s, const struct scan_range *r,
@@ -272,7 +281,7 @@ uint32_t explain__key_length(const struct scan_spec *s, uint32_t parts)
     uint32_t total = 0;
     for (uint32_t i = 0; i < parts && i < s->index->part_count; i++) {
         const struct index_part *p = &s->index->parts[i];
-        const struct sql_type *t = &s->table->columns[p->column].type;
+        const struct sql_type *t = column_key_type(&s->table->columns[p->column]);
         total += part_bytes(t, p->prefix_len) + ((t->flags & TYPE_F_NOT_NULL) != 0 ? 0 : 1);
     }
     return total;

@@ -122,7 +122,8 @@ static const char *names_of(struct rows *r, const struct scan_spec *s)
 static bool is_interval(const struct scan_spec *s)
 {
     const struct scan_range *g = &s->ranges[0];
-    return s->range_count > 1 || g->low != NULL || g->high != NULL || g->not_null;
+    return s->range_count > 1 || (g->multi != 0 && g->multi_match != MULTI_MEMBER) ||
+           g->low != NULL || g->high != NULL || g->not_null;
 }
 
 static const char *access_of(const struct scan_spec *s, bool single, bool joined, bool change)

@@ -8,7 +8,8 @@
 #include "sql/opt/fk_plan.h"
 
 /* With one entry for each row. */
-static bool begins_with(const struct table_def *t, const struct index_def *ix, const uint32_t *columns, uint32_t count)
+static bool begins_with(const struct table_def *t, const struct index_def *ix,
+                        const uint32_t *columns, uint32_t count)
 {
     if (ix->part_count < count || index_multi_part(t, ix) >= 0) {
         return false;

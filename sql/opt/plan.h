@@ -62,8 +62,8 @@ struct scan_range {
     struct bexpr *high;
     bool low_inclusive, high_inclusive;
     bool not_null; /* IS NOT NULL on the next part, also implied by low/high */
-    /* An equality on the part with several values a row: its number plus 1, 0: none. Its `eq` is the
-     * other side of the condition, which may ask for several values. */
+    /* An equality on the part with several values a row: its number plus 1, 0: none. Its `eq` is
+     * the other side of the condition, which may ask for several values. */
     uint32_t multi;
     enum multi_match multi_match;
 };

@@ -244,7 +244,8 @@ static db_err append_part(struct sql_session *s, const struct ast_handler *a,
                           const struct table_def *t, uint32_t index, uint32_t part, struct buf *key)
 {
     const struct key_column *kc = &t->format->indexes[index].columns[part];
-    const struct sql_type *type = column_key_type(&t->columns[t->indexes[index].parts[part].column]);
+    const struct sql_type *type =
+        column_key_type(&t->columns[t->indexes[index].parts[part].column]);
     struct store_target target = {.column = "", .row = 1};
     struct cast_ctx cast;
     struct value v;

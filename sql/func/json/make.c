@@ -94,6 +94,10 @@ db_err json_cast(EVAL_ARGS)
 /* What CAST(.. AS .. ARRAY) takes its values from: a document, or the text of one. */
 db_err json_array_source(EVAL_ARGS)
 {
+    const struct sql_type *t = args[0]->type;
+    if (!type_is_string(t) && t->id != TYPE_NULL) { /* MYSQL: also of NULL */
+        return my_error(ctx->diag, ER_INVALID_TYPE_FOR_JSON, 1U, json__func_name(call));
+    }
     EACH_ROW(row)
     {
         struct json_view v;

@@ -64,56 +64,6 @@ static void to_node(struct bexpr *e, const struct lnode *n)
     }
 }
 
-static db_err of_table(struct optimizer *o, const struct lnode *n, struct stand_in **io_list)
-{
-    const struct table_def *t = n->u.table.def;
-    struct table_rules *rules;
-    if (!has_any(t)) {
-        return ERR_OK;
-    }
-    TRY(bind_table_rules(o->arena, o->opts->bind, t, RULES_NO_DEFAULTS, o->diag, &rules));
-    for (uint32_t i = 0; i < rules->generated_count; i++) {
-        const struct rule_column *g = &rules->generated[i];
-        bool multi = t->columns[g->column].element != NULL;
-        if (!in_an_index(t, g->column) || (g->expr->kind == BEXPR_COLUMN && !multi) ||
-            !reads_columns(g->expr) || !same_values(&g->expr->type, &t->columns[g->column].type)) {
-            continue;
-        }
-        struct stand_in *s = OPT_NEW(o, struct stand_in);
-        if (s == NULL) {
-            return ERR_NOMEM;
-        }
-        to_node(g->expr, n);
-        const struct bexpr *e = g->expr;
-        if (multi && e->kind == BEXPR_FUNC && strcmp(e->u.func->def->name, "op_array_cast") == 0) {
-            e = e->args[0]; /* the functions take the text of a document, too */
-        }
-        *s = (struct stand_in){*io_list, e, &n->columns[g->column], multi};
-        *io_list = s;
-    }
-    return ERR_OK;
-}
-
-/* Of a row that an outer join makes up the column is NULL, but the expression need not be. */
-static bool null_side(enum join_kind kind, uint32_t child)
-{
-    return kind == JOIN_FULL || (kind == JOIN_LEFT && child == 1) ||
-           (kind == JOIN_RIGHT && child == 0);
-}
-
-static db_err collect(struct optimizer *o, const struct lnode *n, struct stand_in **io_list)
-{
-    if (n->kind == LNODE_TABLE && n->u.table.def->kind == TABLE_BASE) {
-        TRY(of_table(o, n, io_list));
-    }
-    for (uint32_t i = 0; i < n->child_count; i++) {
-        if (n->kind != LNODE_JOIN || !null_side(n->u.join.kind, i)) {
-            TRY(collect(o, n->children[i], io_list));
-        }
-    }
-    return ERR_OK;
-}
-
 /* Does argument i of the call stand for a document whose members are asked for? */
 static bool asks_for_members(const struct bexpr *e, uint32_t i)
 {
@@ -166,6 +116,75 @@ static const struct stand_in *find(const struct stand_in *list, const struct bex
         }
     }
     return NULL;
+}
+
+/* Keys of several types may be on one document: conditions have it by the first of them. */
+static db_err add_document(struct optimizer *o, struct lnode *n, uint32_t ordinal,
+                           const struct stand_in *list, struct stand_in *io)
+{
+    const struct bexpr *e = io->expr;
+    if (e->kind == BEXPR_FUNC && strcmp(e->u.func->def->name, "op_array_cast") == 0) {
+        io->expr = e->args[0]; /* the functions take the text of a document, too */
+    }
+    if (n->u.table.documents == NULL) {
+        n->u.table.documents = OPT_ARRAY(o, uint32_t, n->column_count);
+    }
+    if (n->u.table.documents == NULL) {
+        return ERR_NOMEM;
+    }
+    const struct stand_in *first = find(list, io->expr, true);
+    io->column = first == NULL ? io->column : first->column;
+    n->u.table.documents[ordinal] = (uint32_t)(io->column - n->columns);
+    return ERR_OK;
+}
+
+static db_err of_table(struct optimizer *o, struct lnode *n, struct stand_in **io_list)
+{
+    const struct table_def *t = n->u.table.def;
+    struct table_rules *rules;
+    if (!has_any(t)) {
+        return ERR_OK;
+    }
+    TRY(bind_table_rules(o->arena, o->opts->bind, t, RULES_NO_DEFAULTS, o->diag, &rules));
+    for (uint32_t i = 0; i < rules->generated_count; i++) {
+        const struct rule_column *g = &rules->generated[i];
+        bool multi = t->columns[g->column].element != NULL;
+        if (!in_an_index(t, g->column) || (g->expr->kind == BEXPR_COLUMN && !multi) ||
+            !reads_columns(g->expr) || !same_values(&g->expr->type, &t->columns[g->column].type)) {
+            continue;
+        }
+        struct stand_in *s = OPT_NEW(o, struct stand_in);
+        if (s == NULL) {
+            return ERR_NOMEM;
+        }
+        to_node(g->expr, n);
+        *s = (struct stand_in){*io_list, g->expr, &n->columns[g->column], multi};
+        if (multi) {
+            TRY(add_document(o, n, g->column, *io_list, s));
+        }
+        *io_list = s;
+    }
+    return ERR_OK;
+}
+
+/* Of a row that an outer join makes up the column is NULL, but the expression need not be. */
+static bool null_side(enum join_kind kind, uint32_t child)
+{
+    return kind == JOIN_FULL || (kind == JOIN_LEFT && child == 1) ||
+           (kind == JOIN_RIGHT && child == 0);
+}
+
+static db_err collect(struct optimizer *o, struct lnode *n, struct stand_in **io_list)
+{
+    if (n->kind == LNODE_TABLE && n->u.table.def->kind == TABLE_BASE) {
+        TRY(of_table(o, n, io_list));
+    }
+    for (uint32_t i = 0; i < n->child_count; i++) {
+        if (n->kind != LNODE_JOIN || !null_side(n->u.join.kind, i)) {
+            TRY(collect(o, n->children[i], io_list));
+        }
+    }
+    return ERR_OK;
 }
 
 /* multi: where a column with several values may stand. */
