@@ -13,7 +13,7 @@ PAGE = "docs/compat/README.md"
 # What MySQL itself does not do, or warns of, with error 1235 and these words.
 MYSQL_OWN = ("LIMIT & IN/ALL/ANY/SOME subquery", "ORDER BY / LIMIT / SELECT DISTINCT in recursive", "ORDER BY over UNION in recursive",
              "This version of MySQL doesn't yet support 'sorting of non-scalar JSON", "comparison of JSON in the LEAST and GREATEST operators",
-             "Use of CAST( .. AS .. ARRAY) outside of functional index", "EXPLAIN ANALYZE FOR CONNECTION",
+             "Use of CAST( .. AS .. ARRAY) outside of functional index", "more than one multi-valued key part", "EXPLAIN ANALYZE FOR CONNECTION",
              "EXPLAIN ANALYZE with TRADITIONAL format")
 
 
@@ -119,6 +119,9 @@ know).
   64 bits or decimals beside integers; MAX and COUNT of a frame without rows where a key has found one row; patterns of regular expressions
   in generated columns and keys, and CHAR() there and in views, whose USING is lost; `TIME_FORMAT(x, '%T')` cut short in a temporary table;
   a time with a fraction that an index of whole seconds finds rounded; `CAST(... AS SIGNED)` of a sum of times (`235860`).
+- A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element
+  `"6"` is not 6, true is not 1, a scalar does not contain `[]`), and rows with an empty array are found by the parts before. MySQL, when it reads such a key, takes
+  the elements as values of the key's type and misses rows without any; its REPLACE fails when two rows have values of the new one.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. NULLIF has the collation of its
   first operand. A generated column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752.
   JSON and text of `utf8mb4_0900_bin` compare. A prepared statement's parameter beside `%` has its own number of decimals.
