@@ -116,6 +116,7 @@ struct ast_privilege {
 };
 AST_LIST_OF(ast_privilege_list, struct ast_privilege *);
 
+struct ast_set_role; /* ast_admin.h */
 struct ast_grant {
     struct ast_stmt stmt;
     enum ast_grant_kind kind;
@@ -134,10 +135,10 @@ struct ast_grant {
     struct ast_user_list users;
     bool with_grant_option; /* or REVOKE .., GRANT OPTION */
     bool with_admin_option;
-    struct ast_user *as_user; /* GRANT .. AS user [WITH ROLE ..] */
-    bool as_with_role;
-    bool if_exists;           /* REVOKE IF EXISTS */
-    bool ignore_unknown_user; /* REVOKE .. IGNORE UNKNOWN USER */
+    struct ast_user *as_user;      /* GRANT .. AS user [WITH ROLE ..] */
+    struct ast_set_role *as_roles; /* which roles; NULL: not written, its default roles */
+    bool if_exists;                /* REVOKE IF EXISTS */
+    bool ignore_unknown_user;      /* REVOKE .. IGNORE UNKNOWN USER */
 };
 
 #endif

@@ -166,7 +166,7 @@ struct role_words {
 };
 struct grant_as {
     struct ast_user *user;
-    bool with_role;
+    struct ast_set_role *roles;
 };
 struct grant_object {
     struct slice schema, name;

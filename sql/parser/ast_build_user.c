@@ -168,7 +168,7 @@ void *ast_grant(struct parse_ctx *ctx, enum ast_stmt_kind kind, struct ast_list 
     const struct grant_as *a = as;
     if (a != NULL) {
         g->as_user = a->user;
-        g->as_with_role = a->with_role;
+        g->as_roles = a->roles;
     }
     return g;
 }

@@ -14,6 +14,7 @@ struct request {
     priv_t columns;           /* of those in ast->privileges that name columns */
     struct acl_object object; /* schema (DB: the pattern) and name */
     enum acl_routine_kind routine;
+    const struct priv_subject *grantor; /* whose partial revokes come with the privileges */
 };
 
 /* ---- reading ---- */
@@ -107,9 +108,8 @@ static db_err read_request(struct sql_session *s, const struct ast_grant *g, boo
                            struct request *r)
 {
     *r = (struct request){.ast = g, .revoke = revoke};
-    if (g->as_user != NULL) {
-        return g->any_schema ? my_error(&s->diag, ER_NOT_SUPPORTED_YET, "GRANT ... AS")
-                             : my_error(&s->diag, ER_UNSUPPORTED_USE_OF_GRANT_AS);
+    if (g->as_user != NULL && !g->any_schema) {
+        return my_error(&s->diag, ER_UNSUPPORTED_USE_OF_GRANT_AS);
     }
     TRY(read_level(s, r));
     if (g->all) {
@@ -278,22 +278,68 @@ static priv_t restricted(const struct acl_user *u, struct slice schema)
     return 0;
 }
 
-static void apply_global(const struct request *r, struct acl_user *u)
+/* What the grantor may do at *.* but not in the database: all who give it are restricted there. */
+static priv_t grantor_restricted(const struct priv_subject *grantor, struct slice schema)
+{
+    priv_t held = 0;
+    priv_t free = 0;
+    for (uint32_t i = 0; i < grantor->count; i++) {
+        const struct acl_user *m = grantor->members[i];
+        if (m != NULL) {
+            held |= m->global;
+            free |= m->global & ~restricted(m, schema);
+        }
+    }
+    return held & ~free;
+}
+
+/* MYSQL: partial revokes of the grantor come with what is granted, to an account that did not have
+ * it; one that has it restricted keeps what both lack. */
+static db_err inherit_restriction(const struct request *r, struct acl_user *u, struct slice schema)
+{
+    priv_t mine = restricted(u, schema);
+    priv_t theirs = grantor_restricted(r->grantor, schema);
+    priv_t given = r->privs & theirs & (mine | ~u->global);
+    return acl_user_set_restriction(u, schema, (mine & ~r->privs) | given);
+}
+
+/* Before the privileges themselves are given. */
+static db_err inherit_restrictions(const struct request *r, struct acl_user *u)
+{
+    for (uint32_t i = u->restriction_count; i-- > 0;) {
+        TRY(inherit_restriction(r, u, u->restrictions[i].schema));
+    }
+    for (uint32_t i = 0; i < r->grantor->count; i++) {
+        const struct acl_user *m = r->grantor->members[i];
+        for (uint32_t k = 0; m != NULL && k < m->restriction_count; k++) {
+            TRY(inherit_restriction(r, u, m->restrictions[k].schema));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err apply_global(const struct request *r, struct acl_user *u)
 {
     bool grant = (r->privs & PRIV_GRANT) != 0;
     if (r->revoke) {
+        for (uint32_t i = u->restriction_count; i-- > 0;) {
+            TRY(acl_user_set_restriction(u, u->restrictions[i].schema,
+                                         u->restrictions[i].privs & ~r->privs));
+        }
         u->global &= ~r->privs;
         u->dynamic &= ~r->dynamic;
         u->dynamic_grant &= ~r->dynamic;
         if (grant && !r->ast->all) {
             u->dynamic_grant = 0;
         }
-        return;
+        return ERR_OK;
     }
+    TRY(inherit_restrictions(r, u));
     /* MYSQL: GRANT OPTION of a statement about dynamic privileges alone is theirs alone. */
     u->global |= r->dynamic != 0 && !r->ast->all && r->privs == PRIV_GRANT ? 0 : r->privs;
     u->dynamic |= r->dynamic;
     u->dynamic_grant |= grant ? r->dynamic : 0;
+    return ERR_OK;
 }
 
 /* With partial_revokes, what is granted at *.* can be taken away for one database. */
@@ -392,7 +438,7 @@ static db_err apply_routine(struct sql_session *s, const struct request *r, stru
 static db_err apply(struct sql_session *s, const struct request *r, struct acl_user *u)
 {
     switch (r->level) {
-    case PRIV_LEVEL_GLOBAL: apply_global(r, u); return ERR_OK;
+    case PRIV_LEVEL_GLOBAL: return apply_global(r, u);
     case PRIV_LEVEL_DB: return apply_db(s, r, u);
     case PRIV_LEVEL_ROUTINE: return apply_routine(s, r, u);
     case PRIV_LEVEL_TABLE:
@@ -627,6 +673,59 @@ db_err account__roles(struct sql_session *s, const struct ast_grant *g, struct a
 
 /* ---- the statements ---- */
 
+/* GRANT ... AS user WITH ROLE ...: as that user, with these roles, would give it. */
+static db_err log_in_as(struct sql_session *s, const struct ast_grant *g, struct priv_session *p)
+{
+    struct acl_name n;
+    struct acl_name *roles;
+    uint32_t count;
+    TRY(account__name(s, g->as_user, &n));
+    TRY(priv_login(p, s->engine->accounts, n.user, n.host, n.host, PRIV_ROLES_DEFAULT,
+                   s->priv.mandatory, s->priv.mandatory_count));
+    if (priv_self(p) == NULL) {
+        return my_error(&s->diag, ER_UKNOWN_AUTH_ID_OR_ACCESS_DENIED_FOR_GRANT_AS);
+    }
+    if (g->as_roles == NULL) {
+        return ERR_OK;
+    }
+    if (account__choose_roles(s, p, g->as_roles, &roles, &count) != ERR_OK) {
+        diag_reset(&s->diag);
+        return my_error(&s->diag, ER_UKNOWN_AUTH_ID_OR_ACCESS_DENIED_FOR_GRANT_AS);
+    }
+    TRY(priv_set_roles(p, roles, count));
+    return priv_refresh_slow(p);
+}
+
+/* MYSQL: nobody gives away in another's name what is partially revoked from himself. */
+static db_err check_own_restrictions(struct sql_session *s, const struct request *r)
+{
+    const struct priv_subject *me = &s->priv.subject;
+    for (uint32_t i = 0; i < me->count; i++) {
+        const struct acl_user *m = me->members[i];
+        for (uint32_t k = 0; m != NULL && k < m->restriction_count; k++) {
+            struct slice schema = m->restrictions[k].schema;
+            if ((r->privs & grantor_restricted(me, schema) &
+                 ~grantor_restricted(r->grantor, schema)) != 0) {
+                return my_error(&s->diag, ER_UKNOWN_AUTH_ID_OR_ACCESS_DENIED_FOR_GRANT_AS);
+            }
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err apply_to_users(struct sql_session *s, const struct ast_grant *g, struct request *r,
+                             struct acl_change *c)
+{
+    struct priv_session as = {.accounts = NULL};
+    bool other = g->as_user != NULL && !g->as_user->current;
+    db_err err = other ? log_in_as(s, g, &as) : ERR_OK;
+    r->grantor = other ? &as.subject : &s->priv.subject;
+    err = err == ERR_OK && other ? check_own_restrictions(s, r) : err;
+    err = err == ERR_OK ? each_user(s, r, c) : err;
+    priv_fini(&as);
+    return err;
+}
+
 static db_err run(struct sql_session *s, const struct ast_grant *g, bool revoke,
                   struct acl_change *c)
 {
@@ -644,7 +743,7 @@ static db_err run(struct sql_session *s, const struct ast_grant *g, bool revoke,
     TRY(read_request(s, g, revoke, &r));
     TRY(may_give(s, &r));
     TRY(check_object(s, &r));
-    return each_user(s, &r, c);
+    return apply_to_users(s, g, &r, c);
 }
 
 static db_err grant_or_revoke(struct statement *st, const struct ast_grant *g, bool revoke)

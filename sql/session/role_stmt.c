@@ -96,40 +96,42 @@ static bool listed(const struct acl_name *names, uint32_t count, const struct ac
 }
 
 /* All that are granted, less `except`. */
-static uint32_t all_roles(const struct sql_session *s, const struct acl_name *except,
+static uint32_t all_roles(const struct priv_session *p, const struct acl_name *except,
                           uint32_t except_count, struct acl_name *out)
 {
-    const struct acl_user *self = priv_self(&s->priv);
+    const struct acl_user *self = priv_self(p);
     uint32_t n = 0;
     for (uint32_t i = 0; self != NULL && i < self->role_count; i++) {
         if (!listed(except, except_count, &self->roles[i].name)) {
             out[n++] = self->roles[i].name;
         }
     }
-    for (uint32_t i = 0; i < s->priv.mandatory_count; i++) {
-        const struct acl_name *m = &s->priv.mandatory[i];
-        if (!listed(except, except_count, m) && acl_find(s->priv.acl, m->user, m->host) != NULL) {
+    for (uint32_t i = 0; i < p->mandatory_count; i++) {
+        const struct acl_name *m = &p->mandatory[i];
+        if (!listed(except, except_count, m) && acl_find(p->acl, m->user, m->host) != NULL) {
             out[n++] = *m;
         }
     }
     return n;
 }
 
-static db_err set_role(struct statement *st, const struct ast_set_role *r)
+/* The roles that SET ROLE or GRANT ... AS user WITH ROLE names, of those that p may have. */
+db_err account__choose_roles(struct sql_session *s, const struct priv_session *p,
+                             const struct ast_set_role *r, struct acl_name **ret,
+                             uint32_t *ret_count)
 {
-    struct sql_session *s = st->session;
-    const struct acl_user *self = priv_self(&s->priv);
-    struct acl_name me = {s->priv.user, s->priv.host};
+    const struct acl_user *self = priv_self(p);
+    struct acl_name me = {p->user, p->host};
     uint32_t have = self == NULL ? 0 : self->role_count;
     struct acl_name *names = ARENA_ARRAY(&s->stmt_arena, struct acl_name, r->roles.count + 1u);
     struct acl_name *all =
-        ARENA_ARRAY(&s->stmt_arena, struct acl_name, have + s->priv.mandatory_count + 1u);
+        ARENA_ARRAY(&s->stmt_arena, struct acl_name, have + p->mandatory_count + 1u);
     if (names == NULL || all == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < r->roles.count; i++) {
         TRY(account__name(s, r->roles.items[i], &names[i]));
-        if (r->which == AST_ROLE_LIST && !priv_may_set_role(&s->priv, &names[i])) {
+        if (r->which == AST_ROLE_LIST && !priv_may_set_role(p, &names[i])) {
             return not_granted(s, &names[i], &me);
         }
     }
@@ -139,15 +141,26 @@ static db_err set_role(struct statement *st, const struct ast_set_role *r)
         all = names;
         n = r->roles.count;
         break;
-    case AST_ROLE_ALL: n = all_roles(s, NULL, 0, all); break;
-    case AST_ROLE_ALL_EXCEPT: n = all_roles(s, names, r->roles.count, all); break;
+    case AST_ROLE_ALL: n = all_roles(p, NULL, 0, all); break;
+    case AST_ROLE_ALL_EXCEPT: n = all_roles(p, names, r->roles.count, all); break;
     case AST_ROLE_DEFAULT:
         all = self == NULL ? all : self->default_roles;
         n = self == NULL ? 0 : self->default_role_count;
         break;
     case AST_ROLE_NONE: break;
     }
-    TRY(priv_set_roles(&s->priv, all, n));
+    *ret = all;
+    *ret_count = n;
+    return ERR_OK;
+}
+
+static db_err set_role(struct statement *st, const struct ast_set_role *r)
+{
+    struct sql_session *s = st->session;
+    struct acl_name *names;
+    uint32_t n;
+    TRY(account__choose_roles(s, &s->priv, r, &names, &n));
+    TRY(priv_set_roles(&s->priv, names, n));
     TRY(priv_refresh_slow(&s->priv)); /* what the roles before took is given back */
     TRY(account__show_roles(s));
     return session__ok(st, 0, SLICE_EMPTY);

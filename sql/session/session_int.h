@@ -573,6 +573,9 @@ MUST_USE db_err account__may_give_role(struct sql_session *s, const struct acl_n
 /* GRANT and REVOKE of roles. */
 db_err account__roles(struct sql_session *s, const struct ast_grant *g, struct acl_change *c,
                       bool revoke);
+MUST_USE db_err account__choose_roles(struct sql_session *s, const struct priv_session *p,
+                                      const struct ast_set_role *r, struct acl_name **ret,
+                                      uint32_t *ret_count);
 db_err account__set_role(struct statement *st, const struct ast_set_role *r);
 db_err account__default_roles(struct sql_session *s, struct acl_change *c,
                               const struct acl_name *user, int kind,
