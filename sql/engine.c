@@ -171,6 +171,28 @@ db_err sql_engine_find_account(struct sql_engine *engine, struct slice user, str
     return ERR_OK;
 }
 
+static bool text_fits(struct slice required, const char *shown)
+{
+    return required.len == 0 || slice_eq(required, slice_str(shown));
+}
+
+/* MYSQL: REQUIRE CIPHER alone wants a certificate, too. */
+static bool certificate_fits(const struct account *a, const struct sql_certificate *shown)
+{
+    return shown->subject != NULL && text_fits(a->tls_cipher, shown->cipher) &&
+           text_fits(a->tls_subject, shown->subject) && text_fits(a->tls_issuer, shown->issuer);
+}
+
+bool sql_engine_certificate_fits(struct sql_engine *engine, struct slice user,
+                                 struct slice host_pattern, const struct sql_certificate *shown)
+{
+    const struct acl *acl = accounts_acquire(engine->accounts);
+    const struct acl_user *u = acl_find(acl, user, host_pattern);
+    bool fits = u != NULL && certificate_fits(&u->account, shown);
+    acl_release(acl);
+    return fits;
+}
+
 db_err sql_engine_note_login(struct sql_engine *engine, struct slice user,
                              struct slice host_pattern, bool right, struct diag *diag,
                              struct sql_login_block *ret_block)

@@ -278,7 +278,7 @@ struct sql_account {
     char host_pattern[256];                    /* the host part that matched */
     bool anonymous;                            /* the account's user is '' */
     bool require_tls;
-    bool require_certificate; /* of the client: none is ever asked for, so nobody gets in */
+    bool require_certificate; /* of the client: sql_engine_certificate_fits decides */
     bool locked;              /* 3118 */
     bool password_expired;
     bool counts_failures; /* sql_engine_note_login wants to know of each log-in */
@@ -288,6 +288,13 @@ struct sql_account {
 MUST_USE db_err sql_engine_find_account(struct sql_engine *engine, struct slice user,
                                         struct slice host, struct diag *diag,
                                         struct sql_account *ret_account);
+/* What a client has shown on a TLS connection; subject NULL: no certificate. */
+struct sql_certificate {
+    const char *cipher, *subject, *issuer;
+};
+/* REQUIRE X509, SUBJECT, ISSUER, CIPHER of the account of (user, host pattern). */
+bool sql_engine_certificate_fits(struct sql_engine *engine, struct slice user,
+                                 struct slice host_pattern, const struct sql_certificate *shown);
 /* A log-in to the account of (user, host pattern) that has been found, with the right or a wrong
  * password. ret_block: blocked for so many days after so many failures in a row, -1 for ever; days
  * 0: it is not blocked (else 3955). May park. */

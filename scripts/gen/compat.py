@@ -88,7 +88,8 @@ know).
 - FLUSH of tables, logs (their files are opened for each entry), status, optimizer costs and user resources answers OK: nothing of theirs is kept that could be stale.
 - Privileges: what is granted on a database counts for connected sessions from their next statement on, in MySQL for the current
   database only after the next `USE`. The tables of the schema `mysql` about accounts are read only. `mysql_native_password` is there.
-  Certificates of clients are not looked at: who `REQUIRE X509`, `SUBJECT`, `ISSUER` or `CIPHER` cannot log in. `PROXY` is kept and
+  Certificates of clients are checked by `--tls-ca`, without one by the CA that the node has made itself. Failed log-ins
+  (`FAILED_LOGIN_ATTEMPTS`) are counted for all nodes and outlive a restart. `PROXY` is kept and
   shown, nobody becomes another user by it. All columns that an invoker's view selects are checked, not only those that are read.
 - EXPLAIN describes our own plans in MySQL's forms. The note 1003 shows the query as its names were resolved, before rewriting. Of a connection of another node it knows nothing (1094).
 - Several nodes: named locks (`GET_LOCK`) are of the cluster. Those of a node that dies, or that the others have gone on without, go to

@@ -321,6 +321,16 @@ static db_err may_alter(struct sql_session *s, const struct ast_user_ddl *d)
     return !own ? need_create_user(s, PRIV_UPDATE) : keeps ? account__may_keep_old(s) : ERR_OK;
 }
 
+/* What a statement requires takes the place of all that was required. */
+static void forget_requirements(const struct ast_user_ddl *d, struct account *a)
+{
+    for (uint32_t i = 0; i < d->options.count; i++) {
+        if (d->options.items[i]->kind <= AST_UOPT_REQUIRE_SUBJECT) {
+            a->tls_cipher = a->tls_issuer = a->tls_subject = SLICE_EMPTY;
+        }
+    }
+}
+
 static db_err set_user(struct sql_session *s, const struct ast_user_ddl *d,
                        const struct ast_user_spec *spec, struct acl_user *u, struct slice *random)
 {
@@ -329,6 +339,7 @@ static db_err set_user(struct sql_session *s, const struct ast_user_ddl *d,
     struct password_change change;
     TRY(account__authenticate(s, &n, spec, &a, &change));
     *random = change.random;
+    forget_requirements(d, &a);
     for (uint32_t i = 0; i < d->options.count; i++) {
         TRY(one_option(s, d->options.items[i], &a));
     }

@@ -16,6 +16,7 @@ if [ -n "$python" ]; then
   "$python" "$here/pymysql_test.py" "$host" "$port" "$user" "$password" || status=1
   "$python" "$here/local_file_test.py" "$host" "$port" "$user" "$password" || status=1
   "$python" "$here/admin_test.py" "$host" "$port" "$user" "$password" || status=1
+  "$python" "$here/certificate_test.py" "$host" "$port" "$user" "$password" || status=1
 else
   echo "SKIP pymysql (install python3-pymysql)"
 fi

@@ -12,6 +12,7 @@
 #include "wire/auth/digest_cache.h"
 #include "wire/auth/handshake.h"
 #include "wire/auth/rsa_key.h"
+#include "wire/net/tls.h"
 
 static const struct auth_plugin *const g_plugins[] = {
     &auth__caching_sha2,
@@ -164,6 +165,11 @@ static db_err exchange(struct auth_exchange *x, const struct auth_request *reque
     return taken ? plugin->authenticate(x, ret_accepted) : ERR_OK;
 }
 
+static struct slice account_user(const struct auth_request *request, const struct sql_account *a)
+{
+    return a->anonymous ? SLICE_LIT("") : request->user;
+}
+
 /* Whether the password was right counts for accounts that are blocked after some wrong ones. */
 static db_err note(struct auth_server *auth, const struct auth_request *request, struct diag *diag,
                    struct auth_outcome *o)
@@ -172,8 +178,28 @@ static db_err note(struct auth_server *auth, const struct auth_request *request,
     if (!o->account.exists || !o->account.counts_failures) {
         return ERR_OK;
     }
-    return sql_engine_note_login(auth->engine, o->account.anonymous ? SLICE_LIT("") : request->user,
+    return sql_engine_note_login(auth->engine, account_user(request, &o->account),
                                  slice_str(o->account.host_pattern), o->accepted, diag, &o->block);
+}
+
+/* What the account asks of the connection. */
+static bool connection_fits(struct auth_server *auth, const struct conn *c,
+                            const struct auth_request *request, const struct sql_account *a)
+{
+    struct tls_peer peer;
+    if (!a->exists || (a->loopback_only && !auth_is_loopback(c)) ||
+        (a->require_tls && c->tls == NULL)) {
+        return false;
+    }
+    if (!a->require_certificate) {
+        return true;
+    }
+    bool shown = tls_peer_get(c->tls, &peer);
+    struct sql_certificate cert = {.cipher = tls_cipher(c->tls),
+                                   .subject = shown ? peer.subject : NULL,
+                                   .issuer = shown ? peer.issuer : NULL};
+    return sql_engine_certificate_fits(auth->engine, account_user(request, a),
+                                       slice_str(a->host_pattern), &cert);
 }
 
 db_err auth_run(struct auth_server *auth, struct conn *c, const struct auth_request *request,
@@ -193,9 +219,7 @@ db_err auth_run(struct auth_server *auth, struct conn *c, const struct auth_requ
     }
     out.used_password = x.used_password;
     err = err == ERR_OK ? note(auth, request, diag, &out) : err;
-    if (!out.account.exists || (out.account.loopback_only && !auth_is_loopback(c)) ||
-        (out.account.require_tls && c->tls == NULL) || out.account.require_certificate ||
-        out.block.days != 0) {
+    if (out.block.days != 0 || !connection_fits(auth, c, request, &out.account)) {
         out.accepted = false;
     }
     OPENSSL_cleanse(x.response, sizeof(x.response));

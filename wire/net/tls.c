@@ -10,12 +10,16 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "wire/net/tls_cert.h"
+
+enum { PATH_SIZE = 1024 };
 
 struct tls_context {
     SSL_CTX *ctx;
@@ -85,10 +89,34 @@ static db_err ssl_error(struct diag *diag, const char *what)
     return diag_set(diag, ERR_INVALID, "TLS: %s: %s", what, text);
 }
 
+/* Clients may show a certificate, and one that is shown must be good (MySQL: likewise). */
+static db_err ask_for_certificates(SSL_CTX *ctx, const char *ca, struct diag *diag)
+{
+    STACK_OF(X509_NAME) *names = SSL_load_client_CA_file(ca);
+    if (names == NULL || SSL_CTX_load_verify_locations(ctx, ca, NULL) != 1) {
+        return ssl_error(diag, ca);
+    }
+    SSL_CTX_set_client_CA_list(ctx, names);
+    SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, NULL);
+    return ERR_OK;
+}
+
+static db_err load_own(SSL_CTX *ctx, const struct tls_opts *opts, struct diag *diag)
+{
+    char ca[PATH_SIZE];
+    TRY(tls_cert_provide(ctx, opts->data_dir, diag));
+    snprintf(ca, sizeof(ca), "%s/ca.pem", opts->data_dir == NULL ? "" : opts->data_dir);
+    if (opts->ca != NULL) {
+        return ask_for_certificates(ctx, opts->ca, diag);
+    }
+    return opts->data_dir == NULL || access(ca, R_OK) != 0 ? ERR_OK
+                                                           : ask_for_certificates(ctx, ca, diag);
+}
+
 static db_err load(SSL_CTX *ctx, const struct tls_opts *opts, struct diag *diag)
 {
     if (opts->cert == NULL) {
-        return tls_cert_provide(ctx, opts->data_dir, diag);
+        return load_own(ctx, opts, diag);
     }
     if (opts->key == NULL || SSL_CTX_use_certificate_chain_file(ctx, opts->cert) != 1) {
         return ssl_error(diag, opts->cert);
@@ -97,10 +125,7 @@ static db_err load(SSL_CTX *ctx, const struct tls_opts *opts, struct diag *diag)
         SSL_CTX_check_private_key(ctx) != 1) {
         return ssl_error(diag, opts->key);
     }
-    if (opts->ca != NULL && SSL_CTX_load_verify_locations(ctx, opts->ca, NULL) != 1) {
-        return ssl_error(diag, opts->ca);
-    }
-    return ERR_OK;
+    return opts->ca == NULL ? ERR_OK : ask_for_certificates(ctx, opts->ca, diag);
 }
 
 static BIO_METHOD *make_method(void)
@@ -244,6 +269,17 @@ enum tls_result tls_write(struct tls_stream *stream, const void *ptr, size_t siz
 bool tls_pending(const struct tls_stream *stream)
 {
     return SSL_has_pending(stream->ssl) == 1 || stream->head_pos < stream->head_size;
+}
+
+bool tls_peer_get(const struct tls_stream *stream, struct tls_peer *ret_peer)
+{
+    X509 *cert = SSL_get0_peer_certificate(stream->ssl);
+    if (cert == NULL || SSL_get_verify_result(stream->ssl) != X509_V_OK) {
+        return false;
+    }
+    X509_NAME_oneline(X509_get_subject_name(cert), ret_peer->subject, sizeof(ret_peer->subject));
+    X509_NAME_oneline(X509_get_issuer_name(cert), ret_peer->issuer, sizeof(ret_peer->issuer));
+    return true;
 }
 
 const char *tls_cipher(const struct tls_stream *stream)

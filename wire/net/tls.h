@@ -38,6 +38,13 @@ enum tls_result tls_write(struct tls_stream *stream, const void *ptr, size_t siz
                           size_t *ret_size);
 /* Bytes were received that tls_read has not given out: the socket will not say so. */
 bool tls_pending(const struct tls_stream *stream);
+/* The certificate that the client has shown, checked by the CA: a certificate that is not the CA's
+ * ends the handshake. */
+struct tls_peer {
+    char subject[1024], issuer[1024]; /* "/C=XX/CN=name"; cut when longer */
+};
+/* After the handshake. false: the client has shown none. */
+bool tls_peer_get(const struct tls_stream *stream, struct tls_peer *ret_peer);
 /* Constant texts of OpenSSL, after the handshake. */
 const char *tls_cipher(const struct tls_stream *stream);
 const char *tls_version(const struct tls_stream *stream);

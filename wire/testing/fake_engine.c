@@ -711,6 +711,13 @@ db_err sql_engine_find_account(struct sql_engine *engine UNUSED, struct slice us
     return ERR_OK;
 }
 
+bool sql_engine_certificate_fits(struct sql_engine *engine UNUSED, struct slice user UNUSED,
+                                 struct slice host_pattern UNUSED,
+                                 const struct sql_certificate *shown)
+{
+    return shown->subject != NULL;
+}
+
 db_err sql_engine_note_login(struct sql_engine *engine UNUSED, struct slice user UNUSED,
                              struct slice host_pattern UNUSED, bool right UNUSED,
                              struct diag *diag UNUSED, struct sql_login_block *ret_block)
