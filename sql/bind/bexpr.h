@@ -62,6 +62,7 @@ struct bexpr {
     enum bexpr_kind kind;
     uint8_t coercibility; /* 0 explicit .. 6 ignorable, MySQL's */
     bool is_const;        /* no columns, no parameters, pure: may be folded */
+    bool placeholder;     /* PARAM: a `?`, no lifted literal */
     bool has_param, has_subquery, has_agg, has_window, is_volatile;
     const struct bexpr *folded; /* CONST: the expression that it was, for messages; or NULL */
     uint32_t position;          /* byte offset in the statement + 1; 0 = none */

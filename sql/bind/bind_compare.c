@@ -40,6 +40,10 @@ static db_err row_equal(struct binder *b, enum ast_op op, struct bexpr *x, struc
 static db_err row_order(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
                         uint32_t from, struct bexpr **ret)
 {
+    if (x->args[from]->type.id == TYPE_VECTOR && y->args[from]->type.id == TYPE_VECTOR) {
+        TRY(bind__vector_bytes(b, &x->args[from])); /* MYSQL: in rows they have an order */
+        TRY(bind__vector_bytes(b, &y->args[from]));
+    }
     if (from + 1 == x->arg_count) {
         return bind__comparison(b, op, x->args[from], y->args[from], ret);
     }
@@ -154,6 +158,9 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     TRY(bind__expr(b, scope, e->arg, &args[0]));
     TRY(bind__expr(b, scope, e->low, &args[1]));
     TRY(bind__expr(b, scope, e->high, &args[2]));
+    for (uint32_t i = 0; i < ARRAY_COUNT(args); i++) {
+        TRY(bind__refuse_vector(b, "between", args[i]));
+    }
     TRY(bind__json_between(b, &args[0], &args[1], &args[2]));
     TRY(between_kinds(b, &args[0], args[1], args[2]));
     TRY(agree_texts(b, "between", args, ARRAY_COUNT(args)));

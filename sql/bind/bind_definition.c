@@ -49,6 +49,17 @@ db_err bind__definition_row(struct binder *b)
     return my_error(b->diag, refusals(b)->row, b->opts->owner);
 }
 
+db_err bind__definition_column(struct binder *b, const struct lcolumn *c)
+{
+    if (b->opts->use == BIND_USE_ANY || c->type.id != TYPE_VECTOR) {
+        return ERR_OK;
+    }
+    return my_error(b->diag, ER_INCORRECT_TYPE, arena_strdup(b->arena, c->name),
+                    b->opts->use == BIND_USE_CHECK     ? "CHECK CONSTRAINT"
+                    : b->opts->use == BIND_USE_DEFAULT ? "DEFAULT EXPRESSION"
+                                                       : "GENERATED COLUMN");
+}
+
 /* MYSQL: some functions are told of by another name. */
 static const char *shown_name(const char *name)
 {

@@ -258,8 +258,8 @@ static db_err user_var_kind(struct binder *b, struct bexpr **io)
     switch ((int)t.id) {
     case TYPE_DECIMAL:
     case TYPE_JSON:
-    case TYPE_GEOMETRY:
-    case TYPE_VECTOR: return ERR_OK;
+    case TYPE_GEOMETRY: return ERR_OK;
+    case TYPE_VECTOR: t = type_blob(TYPE_LONGBLOB, COLL_BINARY); break;
     case TYPE_FLOAT:
     case TYPE_DOUBLE:
         t = type_double();

@@ -90,11 +90,13 @@ static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **
     if (parts == NULL || again == NULL) {
         return ERR_NOMEM;
     }
-    struct sql_type t = args[0]->type;
+    struct sql_type t = bind__vector_result(args[0]->type);
+    bool vector = t.id == TYPE_VECTOR || args[1]->type.id == TYPE_VECTOR;
     t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
     struct value null;
     value_set_null(&null, &t);
-    TRY(bind__comparison(b, AST_OP_EQ, args[0], args[1], &parts[0]));
+    TRY((vector ? bind__comparison_among : bind__comparison)(b, AST_OP_EQ, args[0], args[1],
+                                                             &parts[0]));
     TRY(bind__const(b, &null, &t, 6, &parts[1]));
     parts[2] = again;
     struct bexpr *e = bind__new(b, BEXPR_CASE, &t, 0);
@@ -402,6 +404,7 @@ db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const str
                        separator));
         call->data = separator;
     }
+    TRY(bind__refuse_agg_vectors(b, def, e->args, e->arg_count));
     TRY(def->bind_agg(&b->func, call, fa));
     for (uint32_t i = 0; i < e->arg_count; i++) {
         if (fa[i].want_cast) {
@@ -622,6 +625,7 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
     if (e->kind == BEXPR_ROW) {
         return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
     }
+    TRY(bind__refuse_vector_cast(b, c->type, e));
     if (c->time_zone != NULL) {
         TRY(at_time_zone(b, c, e, &e));
     }
@@ -672,6 +676,9 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
         }
     }
     bool binary = coll->id == COLL_BINARY;
+    if (!is_using || !binary) {
+        TRY(bind__refuse_vector(b, is_using ? "convert" : "collate", e));
+    }
     struct sql_type t =
         func_text_type(binary ? cast_bytes(&e->type) : func_text_chars(&e->type), coll->id);
     t.flags |= TYPE_F_EXPR;

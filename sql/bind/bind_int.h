@@ -291,6 +291,24 @@ db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_
 
 /* MYSQL: a condition of IF and CASE takes JSON as a number, others compare it with JSON's 0. */
 db_err bind__json_condition(struct binder *b, struct bexpr **io);
+/* bind_definition.c: no definition reads a VECTOR column (3064). */
+MUST_USE db_err bind__definition_column(struct binder *b, const struct lcolumn *c);
+/* bind_vector.c: 1210 for a VECTOR among the arguments of what takes none: a function, a form of
+ * that name, an aggregate, a cast. */
+MUST_USE db_err bind__take_vectors(struct binder *b, const struct func_def *def,
+                                   struct bexpr **args, uint32_t count);
+MUST_USE db_err bind__refuse_vector(struct binder *b, const char *name, const struct bexpr *arg);
+MUST_USE db_err bind__refuse_agg_vectors(struct binder *b, const struct agg_def *def,
+                                         struct bexpr *const *args, uint32_t count);
+MUST_USE db_err bind__refuse_vector_cast(struct binder *b, const struct ast_type *to,
+                                         const struct bexpr *arg);
+/* For x op ANY or ALL (y). */
+MUST_USE db_err bind__refuse_vector_order(struct binder *b, enum ast_op op,
+                                          const struct sql_type *x, const struct sql_type *y);
+/* A vector as the binary string that it is. */
+MUST_USE db_err bind__vector_bytes(struct binder *b, struct bexpr **io);
+/* MYSQL: what gives a vector on forgets how long it may be. */
+struct sql_type bind__vector_result(struct sql_type t);
 /* MYSQL: BETWEEN takes JSON as text, or as a number beside numbers. */
 db_err bind__json_between(struct binder *b, struct bexpr **x, struct bexpr **low,
                           struct bexpr **high);

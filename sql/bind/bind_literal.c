@@ -280,6 +280,7 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
         return ERR_NOMEM;
     }
     e->u.param = p->index;
+    e->placeholder = p->literal == NULL;
     e->has_param = true;
     e->position = p->expr.pos.offset + 1;
     *ret = e;

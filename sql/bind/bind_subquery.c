@@ -86,7 +86,7 @@ static db_err column_of_row(struct binder *b, struct bsubquery *sub, uint32_t co
                             struct bexpr **ret)
 {
     const struct lcolumn *c = &sub->root->columns[column];
-    struct sql_type t = c->type;
+    struct sql_type t = bind__vector_result(c->type);
     t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_SCALAR, &t, sub, 0);
     if (e == NULL) {
@@ -260,6 +260,7 @@ db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_
     if (n != 1) {
         return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
     }
+    TRY(bind__refuse_vector_order(b, q->op, &args[0]->type, &sub->root->columns[0].type));
     TRY(match_columns(b, sub, args, n));
     static const uint8_t ops[] = {CMP_EQ, CMP_NULL_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE};
     struct sql_type t = truth(false);

@@ -244,6 +244,27 @@ static db_err bind_int(const struct type_ctx *c, enum type_id id, struct sql_typ
     return ERR_OK;
 }
 
+/* MYSQL: bytes are counted in 32 bits. */
+static db_err bind_vector(const struct type_ctx *c, struct sql_type *ret)
+{
+    const struct ast_type *a = c->ast;
+    if (a->collation.ptr != NULL) {
+        return my_error(c->diag, ER_COLLATION_CHARSET_MISMATCH,
+                        arena_strdup(c->arena, a->collation), "binary");
+    }
+    if ((a->flags & AST_TYPE_F_LENGTH) == 0) {
+        *ret = type_vector(VECTOR_LENGTH_DEFAULT);
+        return ERR_OK;
+    }
+    if (a->length > VECTOR_LENGTH_MAX) {
+        uint32_t bytes = (uint32_t)(a->length * 4);
+        return my_error(c->diag, ER_EXCEEDS_VECTOR_MAX_DIMENSIONS, (size_t)bytes, bytes / 4,
+                        (size_t)VECTOR_LENGTH_MAX * 4, (unsigned)VECTOR_LENGTH_MAX, c->column);
+    }
+    *ret = type_vector((uint32_t)a->length);
+    return ERR_OK;
+}
+
 static db_err bind_by_kind(const struct type_ctx *c, struct sql_type *ret)
 {
     const struct ast_type *a = c->ast;
@@ -289,7 +310,7 @@ static db_err bind_by_kind(const struct type_ctx *c, struct sql_type *ret)
         }
         *ret = type_blob(TYPE_JSON, COLL_BINARY);
         return ERR_OK;
-    case AST_TYPE_VECTOR: return my_error(c->diag, ER_NOT_SUPPORTED_YET, "the type VECTOR");
+    case AST_TYPE_VECTOR: return bind_vector(c, ret);
     default: return my_error(c->diag, ER_NOT_SUPPORTED_YET, "spatial types");
     }
 }

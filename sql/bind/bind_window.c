@@ -362,7 +362,12 @@ static db_err bind_arguments(struct binder *b, struct scope *scope, const struct
         if ((int)i == number) {
             TRY(bind_number(b, scope, a, a->args.items[i], &e->u.agg.number));
         } else {
-            TRY(one_column(b, scope, a->args.items[i], &e->args[e->arg_count++]));
+            struct bexpr *arg;
+            TRY(one_column(b, scope, a->args.items[i], &arg));
+            if (f != WINDOW_AGG) {
+                TRY(bind__refuse_vector(b, bind__agg_name(a->func), arg));
+            }
+            e->args[e->arg_count++] = arg;
         }
     }
     return ERR_OK;

@@ -88,6 +88,7 @@ struct func_arg bind__arg(const struct bexpr *e)
     a.constant = e->kind == BEXPR_CONST ? &e->u.constant : NULL;
     a.is_const = e->is_const || e->kind == BEXPR_PARAM;
     a.is_column = e->kind == BEXPR_COLUMN;
+    a.is_placeholder = e->placeholder;
     return a;
 }
 
@@ -294,6 +295,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     call->arg_count = count;
     call->variant = def->variant;
     call->coercibility = 5;
+    TRY(bind__take_vectors(b, def, args, count));
     TRY(call_arguments(b, call, fa, e));
     TRY(def->bind(&b->func, call, fa));
     const struct value **consts = (const struct value **)(uintptr_t)call->arg_consts;

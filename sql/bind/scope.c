@@ -353,6 +353,7 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
         if (found != NULL) {
             TRY(bind__need_column(b, found->need, found->need_column, b->column_use));
             bind__complete_column(b, c, found);
+            TRY(bind__definition_column(b, found));
             return column_node(b, scope, s, depth, found, ret);
         }
     }

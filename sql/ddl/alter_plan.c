@@ -44,6 +44,7 @@ bool ddl__same_stored_form(const struct sql_type *from, const struct sql_type *t
     case TYPE_ENUM:
     case TYPE_SET: return members_grow(from, to);
     case TYPE_DECIMAL:
+    case TYPE_VECTOR:
     case TYPE_BIT:
     case TYPE_CHAR:
     case TYPE_BINARY: return from->length == to->length;

@@ -401,7 +401,8 @@ static uint64_t row_bytes(const struct sql_type *t)
     case TYPE_MEDIUMBLOB: return 11;
     case TYPE_LONGTEXT:
     case TYPE_LONGBLOB:
-    case TYPE_JSON: return 12;
+    case TYPE_JSON:
+    case TYPE_VECTOR: return 12;
     default: return 8;
     }
 }

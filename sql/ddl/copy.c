@@ -80,7 +80,8 @@ static db_err convert(struct copier *c, const struct column_def *to, const struc
                                   .as_text = true};
     c->cast.row = c->number;
     db_err err = type_store(&c->cast, &to->type, &target, &from->type, v, ret);
-    if (err == ERR_SQL && c->a->ctx->diag != NULL && c->a->ctx->diag->number == ER_DATA_TOO_LONG) {
+    if (err == ERR_SQL && c->a->ctx->diag != NULL && c->a->ctx->diag->number == ER_DATA_TOO_LONG &&
+        to->type.id != TYPE_VECTOR) {
         /* MYSQL: for a copy a text that is too long is a loss like others. */
         return my_error(c->a->ctx->diag, WARN_DATA_TRUNCATED, target.column, (long)c->number);
     }

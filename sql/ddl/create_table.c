@@ -352,11 +352,27 @@ static db_err check_length(struct ddl_ctx *ctx, struct slice name)
                : ERR_OK;
 }
 
+/* The members of ENUM and SET, and how wide text may be, are looked at later. */
+static db_err check_parsed_type(struct ddl_ctx *ctx, const struct ast_column_def *c)
+{
+    struct sql_type t;
+    switch ((int)c->type->kind) {
+    case AST_TYPE_VARCHAR:
+    case AST_TYPE_VARBINARY:
+    case AST_TYPE_ENUM:
+    case AST_TYPE_SET: return ERR_OK;
+    default:
+        return bind_type(ctx->arena, c->type, COLL_UTF8MB4_0900_AI_CI, ctx->bind->sql_mode, c->name,
+                         ctx->diag, &t);
+    }
+}
+
 /* MYSQL: what the parser finds comes before the table that is there already. */
 static db_err check_identifiers(struct ddl_ctx *ctx, const struct ast_create_table *s)
 {
     for (uint32_t i = 0; i < s->columns.count; i++) {
         TRY(ddl__check_column_name(ctx, s->columns.items[i]->name));
+        TRY(check_parsed_type(ctx, s->columns.items[i]));
     }
     for (uint32_t i = 0; i < s->indexes.count; i++) {
         const struct ast_index_def *ix = s->indexes.items[i];

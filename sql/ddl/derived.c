@@ -259,11 +259,8 @@ static db_err one_column(struct draft *d, const struct table_def *t, uint32_t at
 
 /* ---- functional key parts: hidden virtual columns ---- */
 
-static db_err check_part_type(struct draft *d, const struct ast_expr *ast, const struct sql_type *t)
+static db_err check_part_type(struct draft *d, const struct sql_type *t)
 {
-    if (ast->kind == AST_EXPR_COLUMN) {
-        return my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_ON_FIELD);
-    }
     if (t->id == TYPE_JSON || t->id == TYPE_GEOMETRY) {
         return my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_ON_JSON_OR_GEOMETRY_FUNCTION);
     }
@@ -326,11 +323,17 @@ db_err ddl__functional_part(struct draft *d, const struct draft_index *ix, uint3
         return my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_PRIMARY_KEY);
     }
     TRY(table_of(d, &t));
+    const struct draft_column *own =
+        ast->kind != AST_EXPR_COLUMN ? NULL
+                                     : ddl__find_column(d, ((const struct ast_column *)ast)->name);
+    if (own != NULL) {
+        return my_error(d->ctx->diag, ER_FUNCTIONAL_INDEX_ON_FIELD);
+    }
     TRY(bind_on(d, &t, ast, BIND_USE_INDEX, ix->def.name, &e, &reads));
     if (bind_array_cast(ast) != NULL) {
         TRY(array_part(d, &t, ix, at, c));
     } else {
-        TRY(check_part_type(d, ast, &e->type));
+        TRY(check_part_type(d, &e->type));
         c->def.type = e->type;
         bind_stored_type(&c->def.type);
     }

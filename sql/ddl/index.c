@@ -190,7 +190,10 @@ static db_err resolve_part(struct draft *d, struct draft_index *ix, uint32_t at)
     if (t->id == TYPE_JSON && p->column->def.element == NULL) {
         return my_error(ctx->diag, ER_JSON_USED_AS_KEY, name);
     }
-    if (t->id == TYPE_GEOMETRY || t->id == TYPE_VECTOR) {
+    if (t->id == TYPE_VECTOR) {
+        return my_error(ctx->diag, ER_NON_SCALAR_USED_AS_KEY, name);
+    }
+    if (t->id == TYPE_GEOMETRY) {
         return my_error(ctx->diag, ER_WRONG_KEY_COLUMN, name);
     }
     TRY(check_prefix(d, p));

@@ -436,6 +436,59 @@ static struct sql_type merge(const struct sql_type *a, const struct sql_type *b,
     return t;
 }
 
+/* MYSQL: the type as conditions call it; temporal columns of today have no name there. */
+static const char *field_name(const struct sql_type *t)
+{
+    bool is_expr = (t->flags & TYPE_F_EXPR) != 0;
+    switch ((enum type_id)t->id) {
+    case TYPE_NULL: return "NULL";
+    case TYPE_TINYINT: return "TINY";
+    case TYPE_SMALLINT: return "SHORT";
+    case TYPE_MEDIUMINT: return "INT24";
+    case TYPE_INT: return "LONG";
+    case TYPE_BIGINT: return "LONGLONG";
+    case TYPE_DECIMAL: return "NEWDECIMAL";
+    case TYPE_FLOAT: return "FLOAT";
+    case TYPE_DOUBLE: return "DOUBLE";
+    case TYPE_BIT: return "BIT";
+    case TYPE_DATE: return is_expr ? "DATE" : "NEWDATE";
+    case TYPE_TIME: return is_expr ? "TIME" : "?-unknown-?";
+    case TYPE_DATETIME: return is_expr ? "DATETIME" : "?-unknown-?";
+    case TYPE_TIMESTAMP: return is_expr ? "TIMESTAMP" : "?-unknown-?";
+    case TYPE_YEAR: return "YEAR";
+    case TYPE_CHAR:
+    case TYPE_BINARY: return is_expr ? "VARCHAR" : "STRING";
+    case TYPE_VARCHAR:
+    case TYPE_VARBINARY: return "VARCHAR";
+    case TYPE_ENUM: return "ENUM";
+    case TYPE_SET: return "SET";
+    case TYPE_JSON: return "JSON";
+    case TYPE_GEOMETRY: return "GEOMETRY";
+    case TYPE_VECTOR: return "VECTOR";
+    case TYPE_TINYTEXT:
+    case TYPE_TEXT:
+    case TYPE_MEDIUMTEXT:
+    case TYPE_LONGTEXT:
+    case TYPE_TINYBLOB:
+    case TYPE_BLOB:
+    case TYPE_MEDIUMBLOB:
+    case TYPE_LONGBLOB:
+    case TYPE__COUNT: break;
+    }
+    return "BLOB";
+}
+
+/* Only vectors, and NULL, stand in for a vector. */
+static db_err agree_vectors(struct func_bind_ctx *ctx, const struct sql_type *a,
+                            const struct sql_type *b)
+{
+    bool null = a->id == TYPE_NULL || b->id == TYPE_NULL;
+    if (null || (a->id == TYPE_VECTOR) == (b->id == TYPE_VECTOR)) {
+        return ERR_OK;
+    }
+    return my_error(ctx->diag, ER_INCOMPATIBLE_TYPE_AGG, field_name(a), field_name(b));
+}
+
 db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
                        uint32_t count, struct sql_type *ret_type, uint8_t *ret_coercibility)
 {
@@ -448,6 +501,9 @@ db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct 
     for (uint32_t i = 0; i < count; i++) {
         not_null = not_null && (args[i].type.flags & TYPE_F_NOT_NULL) != 0;
         same = same && type_equal(&args[0].type, &args[i].type);
+        if (i != 0) {
+            TRY(agree_vectors(ctx, &t, &args[i].type));
+        }
         t = i == 0 ? args[i].type : merge(&t, &args[i].type, collation);
     }
     if (same && count > 0) {
@@ -455,6 +511,9 @@ db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct 
     }
     if (t.id == TYPE_ENUM || t.id == TYPE_SET) {
         t = type_char(TYPE_VARCHAR, t.length, t.collation);
+    }
+    if (t.id == TYPE_VECTOR) { /* MYSQL: of no certain length */
+        t.length = UINT32_MAX;
     }
     if (type_is_string(&t)) {
         t.collation = collation;

@@ -104,6 +104,8 @@ enum func_flags {
     FUNC_SESSION = 4096,     /* reads a session variable, and definitions of tables may hold it all
                                 the same */
     FUNC_NOT_DEFINED = 8192, /* no definition of a table may hold it, not even a DEFAULT */
+    FUNC_TAKES_VECTORS = 16384, /* VECTOR arguments come as they are; most refuse them (1210) */
+    FUNC_VECTOR_BYTES = 32768,  /* they come as binary strings */
 };
 
 enum { FUNC_ARGS_MAX = 255 };
@@ -150,6 +152,7 @@ struct func_arg {
     const struct value *constant; /* or NULL */
     bool is_const; /* no columns: a constant, or a parameter whose value comes later */
     bool is_column;
+    bool is_placeholder; /* a `?`: its type may be anything */
     bool want_cast;
     struct sql_type want;
 };

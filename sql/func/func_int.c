@@ -142,7 +142,7 @@ static db_err cannot_convert(struct func_bind_ctx *ctx, struct slice text,
                              const struct collation *from, const struct collation *to)
 {
     char shown[CAST_BYTES_TEXT_MAX];
-    cast_bytes_text(text, shown);
+    cast_bytes_start(text, shown);
     return my_error(ctx->diag, ER_CANNOT_CONVERT_STRING, arena_strdup(ctx->arena, slice_str(shown)),
                     from->cs->name, to->cs->name);
 }
@@ -322,7 +322,9 @@ uint64_t func__chars(const struct sql_type *t)
     case TYPE_DOUBLE: return 22;
     case TYPE_JSON:
     case TYPE_GEOMETRY: return UINT32_MAX;
-    case TYPE_VECTOR: return t->length * 4ull;
+    case TYPE_VECTOR: /* MYSQL: a column's length is no limit, a function's is that of its text */
+        return (t->flags & TYPE_F_EXPR) != 0 && t->length == VECTOR_LENGTH_MAX ? t->length * 4ull
+                                                                               : UINT32_MAX;
     default: return t->length;
     }
 }

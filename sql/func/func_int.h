@@ -21,6 +21,8 @@
 
 /* The widest string result: texts longer than max_allowed_packet are NULL with warning 1301. */
 enum { FUNC_TEXT_CHARS_MAX = 65535 };
+/* MYSQL: some results are described as no longer than this. */
+enum { FUNC_BLOB_MAX = 16777216 };
 
 /* ---- result types; TYPE_F_NOT_NULL is set when every argument has it ---- */
 

@@ -87,6 +87,12 @@ static bool is_text_type(const struct sql_type *t)
 
 static void length_facts(struct is_rows *r, const struct sql_type *t)
 {
+    if (t->id == TYPE_VECTOR) {
+        uint64_t bytes = type_max_bytes(t);
+        is__uint(r, bytes > UINT32_MAX || bytes == 0 ? UINT32_MAX : bytes);
+        is__uint(r, bytes > UINT32_MAX || bytes == 0 ? UINT32_MAX : bytes);
+        return;
+    }
     if (!is_text_type(t)) {
         is__nulls(r, 2);
         return;

@@ -596,6 +596,8 @@ db_err vars__user_set(struct sql_session *s, struct slice name, const struct val
         buf_fini(&u->bytes);
         u->bytes = text;
         copy = value_str(buf_slice(&u->bytes), COLL_UTF8MB4_BIN);
+    } else if (!v->is_null && v->type == TYPE_VECTOR) {
+        copy = value_str(copy.str, COLL_BINARY);
     } else if (!v->is_null && v->phys == PHYS_TIME) {
         /* MYSQL: temporal values become text. */
         struct cast_ctx c;

@@ -187,6 +187,16 @@ void cast_bytes_text(struct slice s, char *out)
     out[n] = '\0';
 }
 
+void cast_bytes_start(struct slice s, char *out)
+{
+    enum { BYTES_MAX = 6 };
+    cast_bytes_text(s.len > BYTES_MAX ? slice_of(s.ptr, BYTES_MAX) : s, out);
+    if (s.len > BYTES_MAX) {
+        size_t n = strlen(out);
+        snprintf(out + n, CAST_BYTES_TEXT_MAX - n, "...");
+    }
+}
+
 static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                       const struct sql_type *to, struct value *ret)
 {
@@ -208,7 +218,7 @@ static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const s
         if (source->id == COLL_BINARY && !charset_valid(target->cs, s)) {
             if ((to->wire & TYPE_W_REFUSE_BYTES) != 0) {
                 char text[CAST_BYTES_TEXT_MAX];
-                cast_bytes_text(s, text);
+                cast_bytes_start(s, text);
                 return cast_error(ctx, 3854, text, source->cs->name, target->cs->name);
             }
             struct slice bad = slice_from(s, target->cs->ops->valid_prefix(target->cs, s));

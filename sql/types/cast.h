@@ -65,6 +65,8 @@ bool cast_refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number, c
 /* Bytes as messages show them: what is no printable ASCII as \xNN. With a NUL. */
 enum { CAST_BYTES_TEXT_MAX = 128 };
 void cast_bytes_text(struct slice s, char *out);
+/* The same of the first six bytes, and dots when there are more. */
+void cast_bytes_start(struct slice s, char *out);
 /* Fills ctx->diag; returns ERR_SQL. */
 db_err cast_error(struct cast_ctx *ctx, unsigned number, ...);
 

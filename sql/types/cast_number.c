@@ -23,7 +23,6 @@ static db_err not_yet(struct cast_ctx *ctx, const struct sql_type *from)
 {
     switch ((int)from->id) {
     case TYPE_GEOMETRY: return cast_error(ctx, 1235, "conversion of GEOMETRY");
-    case TYPE_VECTOR: return cast_error(ctx, 1235, "conversion of VECTOR");
     default: return ERR_OK;
     }
 }
@@ -89,7 +88,8 @@ static db_err text_to_int_value(struct cast_ctx *ctx, const struct value *v, int
     bool overflow;
     bool is_unsigned;
     int64_t i = text_to_int(s, &is_unsigned, &used, &overflow);
-    if (used == 0 || overflow || has_rest(s, used)) {
+    /* MYSQL: a vector is silently what number its bytes begin with */
+    if (v->type != TYPE_VECTOR && (used == 0 || overflow || has_rest(s, used))) {
         cast__warn_truncated(ctx, "INTEGER", v->collation, v->str);
     }
     *ret = i;
@@ -221,7 +221,7 @@ db_err value_to_double(struct cast_ctx *ctx, const struct sql_type *from, const 
         size_t used;
         bool overflow;
         *ret = text_to_double(s, &used, &overflow);
-        if (overflow || has_rest(s, used)) {
+        if (from->id != TYPE_VECTOR && (overflow || has_rest(s, used))) {
             cast__warn_truncated(ctx, "DOUBLE", v->collation, v->str);
         }
         break;

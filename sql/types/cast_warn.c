@@ -101,7 +101,9 @@ void cast__printable(unsigned collation, struct slice s, char out[MESSAGE_VALUE_
     size_t n = 0;
     while (p < end && n < MESSAGE_VALUE_MAX - 8) {
         uint32_t cp = *p;
-        unsigned len = *p < 0x80 ? 1 : 0;
+        /* MYSQL: of bytes without a character set all but printable ASCII is in hex */
+        bool plain = collation == COLL_BINARY ? *p >= ' ' && *p < 0x7f : *p < 0x80;
+        unsigned len = plain ? 1 : 0;
         if (len == 0 && cs != NULL && cs->ops != NULL && collation != COLL_BINARY) {
             len = charset_decode(cs, p, end, &cp);
         }
@@ -124,7 +126,10 @@ void cast__warn_truncated(struct cast_ctx *ctx, const char *what, unsigned colla
 {
     if (ctx->warn != NULL) {
         char shown[MESSAGE_VALUE_MAX];
-        cast__printable(collation, text, shown);
+        const uint8_t *nul =
+            strcmp(what, "DOUBLE") != 0 || text.len == 0 ? NULL : memchr(text.ptr, '\0', text.len);
+        cast__printable(collation,
+                        nul == NULL ? text : slice_of(text.ptr, (size_t)(nul - text.ptr)), shown);
         cast_warn(ctx, CAST_WARNING, 1292, "Truncated incorrect", what, shown, "");
     }
 }

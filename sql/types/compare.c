@@ -7,7 +7,7 @@
 
 static bool is_text(const struct sql_type *t)
 {
-    return type_is_string(t) || t->id == TYPE_ENUM || t->id == TYPE_SET;
+    return type_is_string(t) || t->id == TYPE_ENUM || t->id == TYPE_SET || t->id == TYPE_VECTOR;
 }
 
 static bool is_int_like(const struct sql_type *t)
@@ -64,7 +64,7 @@ enum compare_kind compare_kind(const struct sql_type *a, bool a_const, const str
     if (type_is_numeric(a) && type_is_numeric(b)) {
         return number_kind(a, b);
     }
-    return COMPARE_STRING; /* GEOMETRY, VECTOR: by their bytes */
+    return COMPARE_STRING; /* GEOMETRY: by its bytes */
 }
 
 struct sql_type compare_type(enum compare_kind kind, const struct sql_type *t)

@@ -79,14 +79,13 @@ db_err type_store(struct cast_ctx *ctx, const struct sql_type *to,
         return type_store(ctx, to, target, &bytes_type, &number, ret);
     }
     const struct store s = {ctx, to, target, from, v};
-    if (from->id != to->id && (from->id == TYPE_GEOMETRY || from->id == TYPE_VECTOR ||
-                               to->id == TYPE_GEOMETRY || to->id == TYPE_VECTOR)) {
+    if (from->id != to->id && (from->id == TYPE_GEOMETRY || to->id == TYPE_GEOMETRY)) {
         char text[80];
         snprintf(text, sizeof(text), "%s into a %s column", type_data_type(from),
                  type_data_type(to));
         return cast_error(ctx, 1235, text);
     }
-    if (from->id == TYPE_JSON && to->id != TYPE_JSON) {
+    if (from->id == TYPE_JSON && to->id != TYPE_JSON && to->id != TYPE_VECTOR) {
         TRY(store__from_json(&s, &r));
         *ret = r;
         return ERR_OK;
@@ -121,8 +120,8 @@ db_err type_store(struct cast_ctx *ctx, const struct sql_type *to,
     case TYPE_ENUM: TRY(store__enum(&s, &r)); break;
     case TYPE_SET: TRY(store__set(&s, &r)); break;
     case TYPE_JSON: TRY(store__json(&s, &r)); break;
-    case TYPE_GEOMETRY:
-    case TYPE_VECTOR: r.str = v->str; break;
+    case TYPE_GEOMETRY: r.str = v->str; break;
+    case TYPE_VECTOR: TRY(store__vector(&s, &r)); break;
     case TYPE_NULL:
     case TYPE__COUNT: ASSERT(false); /* a column of no type */
     }

@@ -29,6 +29,7 @@ MUST_USE db_err store__text(const struct store *s, struct value *ret);
 MUST_USE db_err store__enum(const struct store *s, struct value *ret);
 MUST_USE db_err store__set(const struct store *s, struct value *ret);
 MUST_USE db_err store__json(const struct store *s, struct value *ret);
+MUST_USE db_err store__vector(const struct store *s, struct value *ret);
 /* From a JSON value to a column of another type. */
 MUST_USE db_err store__from_json(const struct store *s, struct value *ret);
 

@@ -11,13 +11,17 @@ static bool only_spaces(struct slice s)
     return charset_trim_space(s).len == 0;
 }
 
-/* The bytes from the first one that `to` cannot hold: up to six in hex, then dots. */
+/* The bytes from the first one that `to` cannot hold: up to six, hex but for printable ASCII, then
+ * dots. */
 static db_err incorrect_string(const struct store *s, struct slice bad)
 {
     char shown[40];
     size_t n = 0;
+    const struct collation *c = collation_by_id(s->v->collation);
+    bool wide = c != NULL && c->cs->minlen > 1;
     for (size_t i = 0; i < bad.len && i < 6; i++) {
-        n += (size_t)snprintf(shown + n, sizeof(shown) - n, "\\x%02X", bad.ptr[i]);
+        bool plain = !wide && bad.ptr[i] >= ' ' && bad.ptr[i] < 0x7f;
+        n += (size_t)snprintf(shown + n, sizeof(shown) - n, plain ? "%c" : "\\x%02X", bad.ptr[i]);
     }
     snprintf(shown + n, sizeof(shown) - n, "%s", bad.len > 6 ? "..." : "");
     unsigned long long row = s->target->row;

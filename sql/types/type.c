@@ -317,8 +317,9 @@ static db_err print_length(const struct sql_type *t, struct buf *out)
     case TYPE_CHAR:
     case TYPE_VARCHAR:
     case TYPE_BINARY:
-    case TYPE_VARBINARY:
-    case TYPE_VECTOR: return buf_printf(out, "(%u)", t->length);
+    case TYPE_VARBINARY: return buf_printf(out, "(%u)", t->length);
+    case TYPE_VECTOR: /* MYSQL: VECTOR(0) holds nothing, and is shown so */
+        return buf_printf(out, "(%u)", t->length == 0 ? UINT32_MAX : t->length);
     case TYPE_ENUM:
     case TYPE_SET: return print_names(t, out);
     default: return ERR_OK;
@@ -357,7 +358,7 @@ static uint32_t wire_length(const struct sql_type *t)
                ((t->wire & TYPE_W_LONG_PRECISION) != 0);
     case TYPE_JSON:
     case TYPE_GEOMETRY: return UINT32_MAX;
-    case TYPE_VECTOR: return t->length * 4;
+    case TYPE_VECTOR: return t->length > UINT32_MAX / 4 ? UINT32_MAX : t->length * 4;
     default: return t->length;
     }
 }
@@ -419,7 +420,8 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
     ret->decimals = t->id == TYPE_VECTOR ? DECIMALS_NOT_FIXED : ret->decimals;
     bool expr_blob = type_is_blob(t) && (t->flags & TYPE_F_EXPR) != 0;
     if ((type_is_blob(t) && !expr_blob) || (t->id == TYPE_JSON && !json_expr) ||
-        t->id == TYPE_GEOMETRY || t->id == TYPE_VECTOR) {
+        t->id == TYPE_GEOMETRY ||
+        (t->id == TYPE_VECTOR && (t->flags & TYPE_F_EXPR) == 0)) {
         flags |= WIRE_FLAG_BLOB;
     }
     bool is_expr = (t->flags & TYPE_F_EXPR) != 0;

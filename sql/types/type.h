@@ -102,6 +102,7 @@ enum {
     ENUM_MEMBERS_MAX = 65535,
     SET_MEMBERS_MAX = 64,
     VECTOR_LENGTH_MAX = 16383,
+    VECTOR_LENGTH_DEFAULT = 2048,
 };
 
 /* Members of an ENUM or SET, in the collation's charset, without trailing spaces. */

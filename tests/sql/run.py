@@ -35,6 +35,8 @@ START_S = 60
 BLOCKED_S = 0.3
 
 warnings.simplefilter("ignore")
+FIELD_VECTOR = 242
+pymysql.connections.TEXT_TYPES.add(FIELD_VECTOR)  # PyMySQL does not know it: bytes, not ASCII
 
 
 class Statement:

@@ -13,7 +13,7 @@ db_err agg_bind_concat(struct func_bind_ctx *ctx, struct agg_call *call, struct 
                              &call->coercibility));
     bool bytes = false;
     for (uint32_t i = 0; i < call->arg_count; i++) {
-        bytes = bytes || args[i].type.id == TYPE_BIT;
+        bytes = bytes || args[i].type.id == TYPE_BIT || args[i].type.id == TYPE_VECTOR;
     }
     call->collation = bytes ? (uint16_t)COLL_BINARY : call->collation;
     const struct charset *cs = collation_by_id(call->collation)->cs;

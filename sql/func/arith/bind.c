@@ -12,7 +12,7 @@ static db_err check_operands(struct func_bind_ctx *ctx, const struct func_call *
                              const struct func_arg *args, const char *sign)
 {
     for (uint32_t i = 0; i < call->arg_count; i++) {
-        if (args[i].type.id == TYPE_GEOMETRY || args[i].type.id == TYPE_VECTOR) {
+        if (args[i].type.id == TYPE_GEOMETRY) {
             return my_error(ctx->diag, ER_WRONG_ARGUMENTS, sign);
         }
     }
@@ -304,7 +304,7 @@ db_err arith_bind_bit_count(BIND_ARGS)
 {
     TRY(check_operands(ctx, call, args, "bit_count"));
     func__result(call, args, func__bigint(21));
-    if (bits_of_strings(args, 1)) {
+    if (bits_of_strings(args, 1) || args[0].type.id == TYPE_VECTOR) {
         call->variant |= ARITH_BITS_STRING;
         return ERR_OK;
     }

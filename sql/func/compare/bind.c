@@ -134,6 +134,9 @@ static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struc
         uint16_t collation;
         uint8_t coercibility;
         TRY(func_agree_collation(ctx, sign, args, 2, &collation, &coercibility));
+        if (args[0].type.id == TYPE_VECTOR || args[1].type.id == TYPE_VECTOR) {
+            collation = COLL_BINARY;
+        }
         call->collation = collation;
         TRY(collation_require_id(collation, ctx->diag, &p->collation));
         p->bytewise = collation_is_bytewise(p->collation);
@@ -314,6 +317,9 @@ db_err compare_bind_extreme(BIND_ARGS)
         text = text || func__is_text(&args[i].type) || type_is_numeric(&args[i].type);
     }
     TRY(func_agree_type(ctx, call->def->name, args, call->arg_count, &t, &coercibility));
+    if (t.id == TYPE_VECTOR) {
+        return my_error(ctx->diag, ER_WRONG_ARGUMENTS, call->def->name);
+    }
     if (t.id == TYPE_JSON) { /* MYSQL: they compare as text */
         func__want_texts(ctx, args, call->arg_count);
         t = args[0].want;

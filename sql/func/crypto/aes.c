@@ -30,7 +30,7 @@ db_err crypto_bind_aes(BIND_ARGS)
     uint64_t bytes = func__byte_length(&args[0].type);
     uint64_t chars =
         call->variant == 1 ? (bytes / AES_BLOCK + 1) * AES_BLOCK : func__chars(&args[0].type);
-    func__result_null(call, func__text(chars, COLL_BINARY));
+    func__result_null(call, func__text(chars > FUNC_BLOB_MAX ? FUNC_BLOB_MAX : chars, COLL_BINARY));
     call->coercibility = 4;
     return ERR_OK;
 }

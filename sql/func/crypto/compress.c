@@ -10,7 +10,8 @@ db_err crypto_bind_compress(BIND_ARGS)
 {
     func__want_text(ctx, &args[0]);
     uint64_t bytes = func__byte_length(&args[0].type);
-    func__result_null(call, func__text(bytes + 18, COLL_BINARY));
+    bytes += 18;
+    func__result_null(call, func__text(bytes > FUNC_BLOB_MAX ? FUNC_BLOB_MAX : bytes, COLL_BINARY));
     call->coercibility = 4;
     return ERR_OK;
 }

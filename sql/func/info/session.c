@@ -162,6 +162,9 @@ db_err info_bind_same(BIND_ARGS)
 {
     (void)ctx;
     call->type = args[0].type;
+    if (call->type.id == TYPE_VECTOR) { /* MYSQL: of no certain length */
+        call->type.length = UINT32_MAX;
+    }
     call->coercibility = args[0].coercibility;
     if (call->type.id == TYPE_ENUM || call->type.id == TYPE_SET) {
         call->type = type_char(TYPE_CHAR, call->type.length, call->type.collation);

@@ -335,7 +335,8 @@ db_err string_bind_base64(BIND_ARGS)
     const struct collation *c = collation_by_id(args[0].type.collation);
     uint64_t bytes = func__chars(&args[0].type) * c->cs->maxlen;
     uint64_t chars = (bytes + 2) / 3 * 4;
-    func__result_ascii(ctx, call, chars + (chars == 0 ? 0 : (chars - 1) / LINE));
+    chars += chars == 0 ? 0 : (chars - 1) / LINE;
+    func__result_ascii(ctx, call, chars > FUNC_BLOB_MAX / 4 ? FUNC_BLOB_MAX / 4 : chars);
     return ERR_OK;
 }
 

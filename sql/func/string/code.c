@@ -392,10 +392,11 @@ db_err string_weight(EVAL_ARGS)
                 func__too_long(ctx, call, out, row);
                 continue;
             }
-            TRY(buf_append(&b, s.ptr, s.len < len ? s.len : len));
-            while (b.len < len) {
-                TRY(buf_append_u8(&b, 0));
-            }
+            struct value v; /* cut, with a warning, or filled up, as CAST does it */
+            struct sql_type t = type_char(TYPE_BINARY, (uint32_t)len, COLL_BINARY);
+            vector_get(args[0], row, &v);
+            TRY(value_cast(ctx->cast, args[0]->type, &v, &t, &v));
+            TRY(buf_append_slice(&b, v.str));
         } else {
             if (call->arg_count == 3) {
                 chars = (size_t)vec_i64(args[2], row);
