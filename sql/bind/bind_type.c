@@ -258,8 +258,9 @@ static db_err bind_vector(const struct type_ctx *c, struct sql_type *ret)
     }
     if (a->length > VECTOR_LENGTH_MAX) {
         uint32_t bytes = (uint32_t)(a->length * 4);
-        return my_error(c->diag, ER_EXCEEDS_VECTOR_MAX_DIMENSIONS, (size_t)bytes, bytes / 4,
-                        (size_t)VECTOR_LENGTH_MAX * 4, (unsigned)VECTOR_LENGTH_MAX, c->column);
+        return my_error(c->diag, ER_EXCEEDS_VECTOR_MAX_DIMENSIONS, (unsigned long)bytes, bytes / 4,
+                        (unsigned long)VECTOR_LENGTH_MAX * 4, (unsigned)VECTOR_LENGTH_MAX,
+                        c->column);
     }
     *ret = type_vector((uint32_t)a->length);
     return ERR_OK;

@@ -30,13 +30,13 @@ db_err store__vector(const struct store *s, struct value *ret)
     if (number && (phys == PHYS_DECIMAL || phys == PHYS_DOUBLE || phys == PHYS_INT)) {
         return cast_error(
             s->ctx, 6136, "numeric",
-            (size_t)(phys == PHYS_DECIMAL ? INCOMPATIBLE_DECIMAL : INCOMPATIBLE_NUMBER));
+            (unsigned long)(phys == PHYS_DECIMAL ? INCOMPATIBLE_DECIMAL : INCOMPATIBLE_NUMBER));
     }
     TRY(value_to_text(s->ctx, s->from, s->v, &bytes));
     bool text =
         name || s->from->id == TYPE_JSON || (phys == PHYS_STR && s->v->collation != COLL_BINARY);
     if (text || bytes.len == 0 || bytes.len % 4 != 0) {
-        return cast_error(s->ctx, 6136, "string", bytes.len);
+        return cast_error(s->ctx, 6136, "string", (unsigned long)bytes.len);
     }
     if (bytes.len > type_max_bytes(s->to)) {
         ret->str = SLICE_EMPTY;
@@ -48,7 +48,7 @@ db_err store__vector(const struct store *s, struct value *ret)
         return ERR_OK;
     }
     if (has_nan_or_inf(bytes)) {
-        return cast_error(s->ctx, 6136, "NAN or INF", bytes.len);
+        return cast_error(s->ctx, 6136, "NAN or INF", (unsigned long)bytes.len);
     }
     ret->str = bytes;
     return ERR_OK;

@@ -420,8 +420,7 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
     ret->decimals = t->id == TYPE_VECTOR ? DECIMALS_NOT_FIXED : ret->decimals;
     bool expr_blob = type_is_blob(t) && (t->flags & TYPE_F_EXPR) != 0;
     if ((type_is_blob(t) && !expr_blob) || (t->id == TYPE_JSON && !json_expr) ||
-        t->id == TYPE_GEOMETRY ||
-        (t->id == TYPE_VECTOR && (t->flags & TYPE_F_EXPR) == 0)) {
+        t->id == TYPE_GEOMETRY || (t->id == TYPE_VECTOR && (t->flags & TYPE_F_EXPR) == 0)) {
         flags |= WIRE_FLAG_BLOB;
     }
     bool is_expr = (t->flags & TYPE_F_EXPR) != 0;
