@@ -131,26 +131,49 @@ static size_t record_extent(const struct raft_log_entry *entries, size_t count, 
     return n;
 }
 
-static db_err append_record(struct raft_log_batch *b, uint64_t group,
-                            const struct raft_log_entry *entries, size_t count, size_t body_size)
+db_err log__batch_append_record(struct raft_log_batch *b, uint64_t group,
+                                const struct raft_log_entry *entries, size_t count,
+                                size_t body_size)
 {
     uint8_t *body = NULL;
+    uint64_t term = entries[0].term;
     TRY(log__batch_record(b, LOG_REC_APPEND, group, (uint16_t)count, body_size, &body));
     const struct log_append_body head = {entries[0].index, entries[0].term};
     memcpy(body, &head, sizeof(head));
     uint8_t *desc = body + sizeof(head);
     uint8_t *data = desc + count * sizeof(struct log_entry_desc);
     for (size_t i = 0; i < count; i++) {
-        const struct log_entry_desc d = {.size = (uint32_t)entries[i].data.len,
-                                         .type = entries[i].type};
+        uint64_t step = entries[i].term - term;
+        ASSERT(step <= LOG_TERM_STEP_MAX);
+        const struct log_entry_desc d = {
+            .size = (uint32_t)entries[i].data.len,
+            .type = entries[i].type,
+            .term_step = {(uint8_t)step, (uint8_t)(step >> 8), (uint8_t)(step >> 16)}};
+        term = entries[i].term;
         memcpy(desc + i * sizeof(d), &d, sizeof(d));
         if (entries[i].data.len != 0) {
             memcpy(data, entries[i].data.ptr, entries[i].data.len);
             data += entries[i].data.len;
         }
     }
+    if (term != entries[0].term) {
+        ((struct log_rec_header *)(void *)(body - sizeof(struct log_rec_header)))->flags =
+            LOG_APPEND_TERMS;
+    }
     log__batch_record_end(b, body);
     return ERR_OK;
+}
+
+uint32_t log__append_steps(const struct log_rec_header *h)
+{
+    const uint8_t *desc = log_rec_body(h) + sizeof(struct log_append_body);
+    uint32_t steps = 0;
+    for (uint32_t i = 0; (h->flags & LOG_APPEND_TERMS) != 0 && i < h->count; i++) {
+        struct log_entry_desc d;
+        memcpy(&d, desc + i * sizeof(d), sizeof(d));
+        steps += log_term_step(&d) != 0;
+    }
+    return steps;
 }
 
 db_err raft_log_batch_append(struct raft_log_batch *batch, uint64_t group,
@@ -173,7 +196,7 @@ db_err raft_log_batch_append(struct raft_log_batch *batch, uint64_t group,
     for (size_t i = 0; i < count;) {
         size_t body = 0;
         size_t n = record_extent(entries + i, count - i, &body);
-        db_err err = append_record(batch, group, entries + i, n, body);
+        db_err err = log__batch_append_record(batch, group, entries + i, n, body);
         if (err != ERR_OK) {
             batch->chunk->len = len_before;
             batch->records = records_before;

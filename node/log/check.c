@@ -26,6 +26,15 @@ static void touch(struct raft_log *log, struct log_group *g)
     g->tent_appends = 0;
 }
 
+/* Does the group hold at this place in the log what it held when the batch was made? Nothing that
+ * changes it is on its way, and nothing has since. */
+static bool as_it_was(const struct log_group *g, const struct raft_log_batch *b)
+{
+    return g->changed == b->repeats_changed && g->tent_appends == 0 &&
+           g->tent_exists == g->exists && g->tent_compacted == g->compacted_index &&
+           g->tent_last == g->last_index;
+}
+
 static db_err check_append(struct raft_log *log, struct log_group *g,
                            const struct log_rec_header *h)
 {
@@ -37,8 +46,9 @@ static db_err check_append(struct raft_log *log, struct log_group *g,
     if (body.first_index <= g->tent_compacted) {
         return ERR_INVALID;
     }
-    TRY(log__group_reserve(log, g, g->tent_appends + 1));
-    g->tent_appends++;
+    uint32_t more = 1 + log__append_steps(h);
+    TRY(log__group_reserve(log, g, g->tent_appends + more));
+    g->tent_appends += more;
     g->tent_last = body.first_index + h->count - 1;
     g->tent_exists = true;
     return ERR_OK;
@@ -69,7 +79,9 @@ static db_err check_record(struct raft_log *log, const struct raft_log_batch *b,
     }
     TRY(log__group_shell(log, h->group, &g));
     touch(log, g);
-    if (g->lost_failure > b->seen_failure) {
+    if (b->repeats) {
+        TRY(as_it_was(g, b) ? ERR_OK : ERR_BUSY);
+    } else if (g->lost_failure > b->seen_failure) {
         return ERR_DISK_FULL;
     }
     switch (h->type) {

@@ -49,21 +49,29 @@ struct log_rec_header {
     uint32_t unsynced; /* records below seq - unsynced were durable before this one was written */
     uint16_t count;    /* APPEND: entries */
     uint8_t type;
-    uint8_t reserved;
+    uint8_t flags; /* LOG_APPEND_TERMS */
 };
 static_assert(sizeof(struct log_rec_header) == 32, "record header");
 
-/* APPEND: this, count of log_entry_desc, then the data of the entries, one after another. All of
- * one term. */
+/* An APPEND with entries of several terms. It repeats what the group holds, which has to be whole
+ * in one record: what is replaced and what replaces it are never durable one without the other. */
+enum { LOG_APPEND_TERMS = 1 };
+
+/* APPEND: this, count of log_entry_desc, then the data of the entries, one after another. */
 struct log_append_body {
     uint64_t first_index;
-    uint64_t term;
+    uint64_t term; /* of the first entry */
 };
 struct log_entry_desc {
     uint32_t size;
     uint8_t type;
-    uint8_t reserved[3];
+    uint8_t term_step[3]; /* above the term of the entry before; 0 without LOG_APPEND_TERMS */
 };
+enum { LOG_TERM_STEP_MAX = (1 << 24) - 1 };
+static inline uint64_t log_term_step(const struct log_entry_desc *d)
+{
+    return d->term_step[0] | (uint32_t)d->term_step[1] << 8 | (uint32_t)d->term_step[2] << 16;
+}
 static_assert(sizeof(struct log_entry_desc) == 8, "entry descriptor");
 
 struct log_hard_body {

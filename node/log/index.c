@@ -271,6 +271,28 @@ static void append_ref(struct log_group *g, bool overwrite, const struct log_ref
     g->refs.items[g->refs.count++] = *r;
 }
 
+static void begin_term(struct log_group *g, uint64_t index, uint64_t term)
+{
+    if (VEC_EMPTY(g->runs) || VEC_BACK(g->runs).term != term) {
+        ASSERT(g->runs.count < g->runs.cap);
+        g->runs.items[g->runs.count++] = (struct log_term_run){index, term};
+    }
+}
+
+static void apply_terms(struct log_group *g, const struct log_rec_header *h,
+                        const struct log_append_body *body)
+{
+    const uint8_t *desc = log_rec_body(h) + sizeof(*body);
+    uint64_t term = body->term;
+    begin_term(g, body->first_index, term);
+    for (uint32_t i = 0; (h->flags & LOG_APPEND_TERMS) != 0 && i < h->count; i++) {
+        struct log_entry_desc d;
+        memcpy(&d, desc + i * sizeof(d), sizeof(d));
+        term += log_term_step(&d);
+        begin_term(g, body->first_index + i, term);
+    }
+}
+
 static void apply_append(struct log_group *g, const struct log_rec_header *h,
                          struct log_segment *seg, uint64_t off, struct log_chunk *chunk,
                          uint32_t chunk_off)
@@ -283,10 +305,7 @@ static void apply_append(struct log_group *g, const struct log_rec_header *h,
     VEC_POP_BACK_FROM(g->runs, body.first_index);
     VEC_POP_BACK_FROM(g->refs, body.first_index);
     VEC_POP_BACK_FROM(g->cached, body.first_index);
-    if (VEC_EMPTY(g->runs) || VEC_BACK(g->runs).term != body.term) {
-        ASSERT(g->runs.count < g->runs.cap);
-        g->runs.items[g->runs.count++] = (struct log_term_run){body.first_index, body.term};
-    }
+    apply_terms(g, h, &body);
     const struct log_ref ref = {body.first_index, seg, (uint32_t)off, h->size};
     append_ref(g, overwrite, &ref);
     if (chunk != NULL) {
@@ -386,6 +405,9 @@ void log__apply(struct raft_log *log, struct log_group *g, const struct log_rec_
     struct log_stripe *s = log__stripe(log, g->id);
     (void)pthread_mutex_lock(&s->lock);
     bool existed = g->exists;
+    if (h->type != LOG_REC_HARD_STATE && h->type != LOG_REC_STATE) {
+        g->changed = h->seq;
+    }
     if (h->type == LOG_REC_APPEND) {
         apply_append(g, h, seg, off, chunk, chunk_off);
     } else {

@@ -38,6 +38,8 @@ struct raft_log_batch {
     uint32_t size_max;
     db_err err;
     bool has_append;
+    bool repeats; /* raft_log_repeat: void if the group is not as it was then */
+    uint64_t repeats_changed;
 };
 
 struct log_segment {
@@ -89,6 +91,7 @@ struct log_group {
     uint64_t compacted_index;
     uint64_t compacted_term;
     uint64_t last_index;
+    uint64_t changed; /* number of the newest record that changed its entries */
     LOG_VEC(struct log_term_run) runs;
     LOG_VEC(struct log_ref) refs;
     LOG_VEC(struct log_cached) cached;
@@ -214,6 +217,14 @@ MUST_USE db_err log__batch_record(struct raft_log_batch *b, uint8_t type, uint64
                                   uint16_t count, size_t body, uint8_t **ret_body);
 /* The record's body is complete: its checksum is taken. */
 void log__batch_record_end(struct raft_log_batch *b, uint8_t *body);
+
+/* One record of entries with consecutive indexes, `body` bytes long; term steps if they are of
+ * several terms (then there is no more than LOG_TERM_STEP_MAX between two). */
+MUST_USE db_err log__batch_append_record(struct raft_log_batch *b, uint64_t group,
+                                         const struct raft_log_entry *entries, size_t count,
+                                         size_t body);
+/* How many terms begin in an APPEND record after its first entry. */
+uint32_t log__append_steps(const struct log_rec_header *h);
 
 /* ---- index.c */
 MUST_USE db_err log__index_init(struct raft_log *log);

@@ -24,6 +24,8 @@ struct fixture {
     _Atomic unsigned done_io;
     _Atomic unsigned done_nomem;
     _Atomic unsigned fatal;
+    uint64_t moved; /* by move_on */
+    db_err repeated;
 };
 
 static void on_fatal(void *arg, const struct diag *diag)
@@ -79,6 +81,11 @@ static void count_done(void *arg, db_err err)
     case ERR_NOMEM: f->done_nomem++; break;
     default: CHECK_OK(err);
     }
+}
+
+static void on_repeat(void *arg, db_err err)
+{
+    ((struct fixture *)arg)->repeated = err;
 }
 
 static struct raft_log_batch *batch_new(struct fixture *f)
@@ -431,6 +438,129 @@ static void an_idle_group_is_named(void **state)
     raft_log_stats(f.log, &after);
     assert_true(after.segments_used < before.segments_used);
     assert_true(after.oldest_segment > before.oldest_segment);
+    teardown(&f);
+}
+
+static void move_on(struct fixture *f, uint64_t group, uint64_t rounds)
+{
+    uint64_t first = f->moved + 1;
+    for (uint64_t i = 0; i < rounds; i++, first += 10) {
+        append(f, group, first, 10, 1, 200);
+        compact(f, group, first + 9, 1);
+    }
+    f->moved = first - 1;
+}
+
+static uint64_t oldest_segment(struct fixture *f)
+{
+    struct raft_log_stats st;
+    raft_log_stats(f->log, &st);
+    return st.oldest_segment;
+}
+
+static db_err repeat(struct fixture *f, uint64_t group)
+{
+    return raft_log_repeat(f->log, group, 1 << 20, on_repeat, f, &f->diag);
+}
+
+/* A group that holds an old segment does not once it is repeated: its entries, of several terms, a
+ * part of them compacted, are there, now and after a start from the segments that are left. */
+static void an_idle_group_is_repeated(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, true, 0);
+    assert_int_equal(repeat(&f, 5), ERR_NOT_FOUND);
+    for (uint64_t t = 0; t < 3; t++) {
+        append(&f, 5, 1 + t * 4, 4, 1 + 1000 * t, 100);
+        move_on(&f, 6, 40);
+    }
+    struct raft_log_batch *b = batch_new(&f);
+    assert_int_equal(raft_log_batch_hard_state(b, 5, (struct raft_log_hard_state){2001, 7, 9}),
+                     ERR_OK);
+    submit(&f, b);
+    compact(&f, 5, 4, 1);
+    for (int round = 0; round < 4; round++) {
+        uint64_t before = oldest_segment(&f);
+        f.opts.cache_size = round % 2 == 0 ? 1 : 0;
+        assert_int_equal(repeat(&f, 5), ERR_OK);
+        pump(&f);
+        assert_int_equal(f.repeated, ERR_OK);
+        move_on(&f, 6, 40);
+        assert_true(oldest_segment(&f) > before);
+        (void)read_all(&f, 5, 5, 9, 1 << 20, 1001);
+        (void)read_all(&f, 5, 9, 13, 1 << 20, 2001);
+        reopen(&f);
+        struct raft_log_group info = info_of(&f, 5);
+        assert_int_equal(info.compacted_index, 4);
+        assert_int_equal(info.compacted_term, 1);
+        assert_int_equal(info.last_index, 12);
+        assert_int_equal(info.hard_state.vote, 7);
+        (void)read_all(&f, 5, 5, 9, 1 << 20, 1001);
+        (void)read_all(&f, 5, 9, 13, 1 << 20, 2001);
+    }
+    append(&f, 5, 13, 4, 3001, 100);
+    append(&f, 5, 10, 3, 4001, 100); /* replaces a part of what was repeated */
+    (void)read_all(&f, 5, 9, 10, 1 << 20, 2001);
+    (void)read_all(&f, 5, 10, 13, 1 << 20, 4001);
+    assert_int_equal(info_of(&f, 5).last_index, 12);
+    for (uint64_t i = 0; i < 15; i++) {
+        append(&f, 7, 1 + i * 10, 10, 1, 4000);
+    }
+    assert_int_equal(repeat(&f, 7), ERR_LIMIT);
+    append(&f, 8, 1, 1, 1, 100);
+    append(&f, 8, 2, 1, 1 + (1 << 24), 100);
+    assert_int_equal(repeat(&f, 8), ERR_LIMIT);
+    teardown(&f);
+}
+
+/* What others have submitted before is not undone; what they submit behind it finds its place. */
+static void a_repeat_comes_between(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, true, 0);
+    append(&f, 5, 1, 4, 1, 100);
+    struct raft_log_batch *b = batch_new(&f);
+    assert_int_equal(add_entries(b, 5, 5, 2, 1, 100), ERR_OK);
+    submit(&f, b);
+    assert_int_equal(repeat(&f, 5), ERR_OK); /* read before, written behind */
+    pump(&f);
+    assert_int_equal(f.repeated, ERR_BUSY);
+    assert_int_equal(info_of(&f, 5).last_index, 6);
+    b = batch_new(&f); /* the last index stays, the entry does not */
+    assert_int_equal(add_entries(b, 5, 6, 1, 2, 100), ERR_OK);
+    submit(&f, b);
+    assert_int_equal(repeat(&f, 5), ERR_OK);
+    pump(&f);
+    assert_int_equal(f.repeated, ERR_BUSY);
+    (void)read_all(&f, 5, 6, 7, 1 << 20, 2);
+    assert_int_equal(repeat(&f, 5), ERR_OK);
+    b = batch_new(&f);
+    assert_int_equal(add_entries(b, 5, 7, 2, 2, 100), ERR_OK);
+    submit(&f, b);
+    b = batch_new(&f);
+    assert_int_equal(raft_log_batch_compact(b, 5, 1, 1), ERR_OK);
+    submit(&f, b);
+    pump(&f);
+    assert_int_equal(f.repeated, ERR_OK);
+    assert_int_equal(info_of(&f, 5).last_index, 8);
+    /* gone, and made anew as it was by its numbers */
+    append(&f, 9, 1, 1, 1, 100);
+    b = batch_new(&f);
+    assert_int_equal(raft_log_batch_remove(b, 9), ERR_OK);
+    submit(&f, b);
+    b = batch_new(&f);
+    assert_int_equal(add_entries(b, 9, 1, 1, 2, 100), ERR_OK);
+    submit(&f, b);
+    assert_int_equal(repeat(&f, 9), ERR_OK);
+    pump(&f);
+    assert_int_equal(f.repeated, ERR_BUSY);
+    (void)read_all(&f, 9, 1, 2, 1 << 20, 2);
+    reopen(&f);
+    (void)read_all(&f, 5, 2, 6, 1 << 20, 1);
+    (void)read_all(&f, 5, 6, 9, 1 << 20, 2);
+    (void)read_all(&f, 9, 1, 2, 1 << 20, 2);
     teardown(&f);
 }
 
@@ -851,6 +981,8 @@ int main(void)
         cmocka_unit_test(cache_and_disk),
         cmocka_unit_test(segments_go_round),
         cmocka_unit_test(an_idle_group_is_named),
+        cmocka_unit_test(an_idle_group_is_repeated),
+        cmocka_unit_test(a_repeat_comes_between),
         cmocka_unit_test(a_full_disk),
         cmocka_unit_test(a_write_without_space),
         cmocka_unit_test(a_failed_sync_is_fatal),

@@ -88,6 +88,18 @@ static void submit_one(struct run *run, struct raft_log *log)
     raft_log_submit(log, batch, on_done, t);
 }
 
+/* Changes nothing, whenever it is and however it ends. */
+static void maybe_repeat(struct run *run, struct raft_log *log)
+{
+    struct diag diag;
+    diag_reset(&diag);
+    if (rand_below(&run->rand, 3) == 0) {
+        uint64_t group = 1 + rand_below(&run->rand, MODEL_GROUPS);
+        db_err err = raft_log_repeat(log, group, 1 << 20, NULL, NULL, &diag);
+        assert_true(err == ERR_OK || err == ERR_NOT_FOUND || err == ERR_LIMIT || err == ERR_IO);
+    }
+}
+
 /* The queue is empty and the log alive: all that was submitted is durable. */
 static void settle(struct run *run)
 {
@@ -167,6 +179,7 @@ static void life(struct run *run, bool last)
         uint64_t batches = 1 + rand_below(&run->rand, 4);
         for (uint64_t b = 0; b < batches; b++) {
             submit_one(run, log);
+            maybe_repeat(run, log);
             if (run->ahead && rand_below(&run->rand, 2) == 0) {
                 raft_log_pump_ahead(log);
             }

@@ -46,11 +46,13 @@ static db_err page_add_record(struct page_builder *p, const struct log_rec_heade
     memcpy(&body, at, sizeof(body));
     const uint8_t *desc = at + sizeof(body);
     const uint8_t *data = desc + (size_t)h->count * sizeof(struct log_entry_desc);
+    uint64_t term = body.term;
     *ret_full = false;
     for (uint64_t i = body.first_index; i < body.first_index + h->count && i < hi; i++) {
         struct log_entry_desc d;
         memcpy(&d, desc, sizeof(d));
         desc += sizeof(d);
+        term += log_term_step(&d);
         if (i >= lo) {
             if (p->count != 0 && p->bytes + d.size > p->max_bytes) {
                 *ret_full = true;
@@ -60,7 +62,7 @@ static db_err page_add_record(struct page_builder *p, const struct log_rec_heade
                 TRY(page_grow(p));
             }
             p->entries[p->count++] =
-                (struct raft_log_entry){i, body.term, d.type, slice_of(data, d.size)};
+                (struct raft_log_entry){i, term, d.type, slice_of(data, d.size)};
             p->bytes += d.size;
         }
         data += d.size;

@@ -274,7 +274,7 @@ static db_err replay_append(struct recovery *rc, const struct found_seg *f, uint
     if (body.first_index > g->last_index + 1 || body.first_index <= g->compacted_index) {
         replay_gap(rc, g, body.first_index - 1);
     }
-    return log__group_reserve(rc->log, g, 1);
+    return log__group_reserve(rc->log, g, 1 + log__append_steps(h));
 }
 
 static db_err replay_record(struct recovery *rc, struct found_seg *f, uint64_t off,

@@ -53,11 +53,12 @@ static bool append_sound(const struct log_rec_header *h, size_t body)
         return false;
     }
     size_t rest = body - table;
+    bool steps = (h->flags & LOG_APPEND_TERMS) != 0;
     const uint8_t *desc = log_rec_body(h) + sizeof(head);
     for (uint32_t i = 0; i < h->count; i++) {
         struct log_entry_desc d;
         memcpy(&d, desc + i * sizeof(d), sizeof(d));
-        if (d.size > rest) {
+        if (d.size > rest || (log_term_step(&d) != 0 && (!steps || i == 0))) {
             return false;
         }
         rest -= d.size;

@@ -49,11 +49,12 @@ static void apply_batch(struct raft_log *log, struct raft_log_batch *b, uint64_t
         }
         struct log_group *g = log__group_find(log__stripe(log, h->group), h->group);
         log__apply(log, g, h, log->active, base + off, b->chunk, off);
-        if (h->type != LOG_REC_STATE && g->lost_failure <= b->seen_failure) {
+        if (h->type != LOG_REC_STATE && !b->repeats && g->lost_failure <= b->seen_failure) {
             g->lost_failure = 0;
         }
-        if (h->type == LOG_REC_APPEND && g->tent_appends > 0) {
-            g->tent_appends--; /* it has taken the memory that was kept for it */
+        if (h->type == LOG_REC_APPEND) { /* it has taken the memory that was kept for it */
+            uint32_t taken = 1 + log__append_steps(h);
+            g->tent_appends -= g->tent_appends < taken ? g->tent_appends : taken;
         }
     }
     if (b->has_append) {
@@ -89,7 +90,7 @@ static void finish_all(struct raft_log *log, const struct round *r, db_err err)
     struct raft_log_batch *next;
     for (struct raft_log_batch *b = r->head; b != NULL; b = next) {
         next = b->next;
-        if (err == ERR_DISK_FULL) {
+        if (err == ERR_DISK_FULL && !b->repeats) { /* nobody builds on what repeats */
             log__lose_batch(log, b);
         }
         log__finish(log, b, err);
@@ -201,7 +202,7 @@ static void gather(struct raft_log *log, struct round *r)
         if (err != ERR_OK) {
             log__recheck_round(log, r);
         }
-        if (err == ERR_DISK_FULL) {
+        if (err == ERR_DISK_FULL && !b->repeats) { /* nobody builds on what repeats */
             log__lose_batch(log, b);
         }
         log__finish(log, b, err);

@@ -9,7 +9,8 @@
  * the TRIM is durable do the files go to the preparer, which recycles or removes them.
  *
  * A group that is idle and never compacted would hold its segment, and all after it, for ever:
- * raft_log_oldest names it to the layer above, which flushes its state machine and compacts it. */
+ * raft_log_oldest names it to the layer above, which flushes its state machine and compacts it, or
+ * has what it holds repeated at the end (repeat.c). */
 #include "node/log/log_int.h"
 
 #include <string.h>

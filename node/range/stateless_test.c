@@ -352,11 +352,85 @@ static void test_poke_the_gone(void **state)
     t_run(3, poke_the_gone);
 }
 
+/* ---- the log of one ---- */
+
+struct appended {
+    struct waiter waiter;
+};
+
+static void on_appended(void *arg, db_err err)
+{
+    wait_signal(&((struct appended *)arg)->waiter, (int)err);
+}
+
+/* A replica without a state, which nobody drives, has a few entries in the log: they do not keep
+ * all that comes after them. */
+static void holds_no_segment(struct tcluster *c)
+{
+    enum { SHELL = 777, ENTRIES = 3 };
+    struct raft_log_entry e[ENTRIES];
+    struct raft_log_batch *b;
+    struct appended done;
+    struct raft_log_stats before;
+    struct raft_log_stats now;
+    c->log_size_max = 1 << 20;
+    t_start(c, 1);
+    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    struct raft_log *log = c->nodes[1].log;
+    for (unsigned i = 0; i < ENTRIES; i++) {
+        e[i] = (struct raft_log_entry){21 + i, 6 + i, 1, SLICE_LIT("acknowledged once")};
+    }
+    CHECK_OK(raft_log_batch_new(log, 0, &b));
+    CHECK_OK(raft_log_batch_reset(b, SHELL, 20, 6));
+    CHECK_OK(raft_log_batch_append(b, SHELL, e, ENTRIES));
+    CHECK_OK(raft_log_batch_hard_state(b, SHELL, (struct raft_log_hard_state){9, 2, 21}));
+    wait_init(&done.waiter);
+    raft_log_submit(log, b, on_appended, &done);
+    wait_block_uncancelable(&done.waiter);
+    CHECK_OK((db_err)done.waiter.result);
+    raft_log_stats(log, &before);
+    for (unsigned round = 0; round < 4; round++) {
+        put_large(c, 200);
+        range_store_upkeep(c->nodes[1].rs, true);
+        CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+    }
+    raft_log_stats(log, &now);
+    CHECK(now.oldest_segment > before.oldest_segment + 1);
+    for (unsigned crash = 0; crash < 2; crash++) {
+        struct raft_log_group g;
+        struct raft_log_page page;
+        struct arena a;
+        struct diag diag;
+        t_stop(c, 1, crash == 1);
+        t_start(c, 1);
+        diag_reset(&diag);
+        arena_init(&a, NULL, NULL, 0);
+        CHECK_OK(raft_log_group_get(c->nodes[1].log, SHELL, &g));
+        CHECK(g.compacted_index == 20 && g.last_index == 23 && g.last_term == 8 &&
+              g.hard_state.vote == 2);
+        CHECK_OK(raft_log_entries(c->nodes[1].log, SHELL, 21, 24, 1 << 20, RAFT_LOG_READ_ANY, &a,
+                                  &diag, &page));
+        CHECK(page.count == ENTRIES && page.entries[1].term == 7);
+        CHECK(slice_eq(page.entries[2].data, e[2].data));
+        arena_fini(&a);
+    }
+    t_stop_all(c);
+}
+
+static void test_holds_no_segment(void **state)
+{
+    (void)state;
+    t_run(1, holds_no_segment);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_half_forgotten), cmocka_unit_test(test_with_a_log),
-        cmocka_unit_test(test_lonely_half),    cmocka_unit_test(test_lent),
+        cmocka_unit_test(test_holds_no_segment),
+        cmocka_unit_test(test_half_forgotten),
+        cmocka_unit_test(test_with_a_log),
+        cmocka_unit_test(test_lonely_half),
+        cmocka_unit_test(test_lent),
         cmocka_unit_test(test_poke_the_gone),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);

@@ -59,7 +59,8 @@ struct tcluster {
     _Atomic uint64_t packets;
     _Atomic int in_flight;
     uint64_t range_size_max;
-    uint32_t log_keep_ms; /* of nodes that are started from now on */
+    uint64_t log_size_max; /* 0: the default; as the next two, */
+    uint32_t log_keep_ms;  /* of nodes that are started from now on */
     /* ... and this: range_hooks.where */
     db_err (*where)(void *ctx, struct slice key, struct arena *arena, struct range_desc *ret);
 };
@@ -445,6 +446,7 @@ static inline void t_start(struct tcluster *c, node_id_t id)
                                  .join = id == 1 ? NULL : &join,
                                  .snapshot_dir = snap,
                                  .range_size_max = c->range_size_max,
+                                 .log_size_max = c->log_size_max,
                                  .member_away_ms = 1500,
                                  .log_keep_ms = c->log_keep_ms,
                                  .on_fatal = t_fatal,

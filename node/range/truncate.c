@@ -11,6 +11,8 @@
 /* Replicas whose log may be longer than needed, asked about together: what waits for the next flush
  * is asked about in every round, and may be many. */
 enum { COMPACT_BATCH = 128 };
+/* Groups in one round whose entries are written again, and how much of each at most. */
+enum { REPEAT_BATCH = 32, REPEAT_BYTES_MAX = 256 << 10 };
 
 struct compact_look {
     struct replica *r;
@@ -232,14 +234,35 @@ static void split_if_large(struct replica *r)
     arena_fini(&j.arena);
 }
 
-/* What members keep of the log for each other holds back too much of it. */
-static bool short_of_space(struct range_store *rs)
+static bool log_too_long(struct range_store *rs)
 {
     struct raft_log_holder holder;
     size_t count;
     raft_log_oldest(rs->opts.log, &holder, 1, &count);
-    return (atomic_load(&rs->disk_full) & FULL_SOON) != 0 ||
-           (count != 0 && holder.behind_bytes > 2 * rs->opts.log_size_max);
+    return count != 0 && holder.behind_bytes > 2 * rs->opts.log_size_max;
+}
+
+/* What members keep of the log for each other holds back too much of it. */
+static bool short_of_space(struct range_store *rs)
+{
+    return (atomic_load(&rs->disk_full) & FULL_SOON) != 0 || log_too_long(rs);
+}
+
+/* Groups that hold the oldest segment when all that could be compacted is: replicas that wait for a
+ * state, or have entries that nobody commits. What they hold goes to the end of the log. */
+static void repeat_job(void *arg)
+{
+    struct range_store *rs = arg;
+    struct raft_log_holder holders[REPEAT_BATCH];
+    size_t count;
+    raft_log_oldest(rs->opts.log, holders, REPEAT_BATCH, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct diag diag;
+        diag_reset(&diag);
+        db_err err =
+            raft_log_repeat(rs->opts.log, holders[i].group, REPEAT_BYTES_MAX, NULL, NULL, &diag);
+        LOG_DEBUG("range.log.repeat", F_U64("range", holders[i].group), F_ERR(err));
+    }
 }
 
 void range_store_upkeep(struct range_store *rs, bool force_flush)
@@ -262,6 +285,9 @@ void range_store_upkeep(struct range_store *rs, bool force_flush)
         }
     }
     compact_all(&batch);
+    if (batch.short_of_space && log_too_long(rs)) {
+        blocking_run(repeat_job, rs);
+    }
     fiber_mutex_unlock(&rs->upkeep_lock);
 }
 
