@@ -40,6 +40,7 @@ struct draft_part {
     struct draft_column *column;
     uint32_t prefix;
     bool desc;
+    bool has_order; /* ASC or DESC was written */
 };
 
 struct draft_index {

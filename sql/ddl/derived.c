@@ -276,9 +276,12 @@ static db_err check_array_part(struct draft *d, const struct draft_index *ix, ui
                             "more than one multi-valued key part per index");
         }
     }
-    return ix->parts[at].desc ? my_error(d->ctx->diag, ER_WRONG_USAGE, "multi-valued index",
-                                         "explicit index order")
-                              : ERR_OK;
+    if (!slice_eq_nocase(d->def.engine, SLICE_LIT("InnoDB"))) {
+        return my_error(d->ctx->diag, ER_CHECK_NOT_IMPLEMENTED, "multi-valued indexes");
+    }
+    return ix->parts[at].has_order ? my_error(d->ctx->diag, ER_WRONG_USAGE, "multi-valued index",
+                                              "explicit index order")
+                                   : ERR_OK;
 }
 
 static db_err array_part(struct draft *d, const struct table_def *t, const struct draft_index *ix,

@@ -24,7 +24,11 @@ static db_err add_parts(struct draft *d, const struct ast_index_def *ast, struct
         if (p->prefix > UINT32_MAX) {
             return my_error(ctx->diag, ER_WRONG_SUB_KEY);
         }
-        ix->parts[i] = (struct draft_part){p->column, p->expr, NULL, (uint32_t)p->prefix, p->desc};
+        ix->parts[i] = (struct draft_part){.name = p->column,
+                                           .expr = p->expr,
+                                           .prefix = (uint32_t)p->prefix,
+                                           .desc = p->desc,
+                                           .has_order = p->has_order};
     }
     return ERR_OK;
 }

@@ -231,6 +231,12 @@ static db_err extend(struct optimizer *o, struct path *p, const struct match *m)
     return ERR_OK;
 }
 
+/* A search that does not know its values reads all that the parts before say. */
+static bool behind_multi(const struct path *p)
+{
+    return p->ranges[0].multi != 0;
+}
+
 static db_err match_equalities(struct optimizer *o, struct lnode *n, struct path *p)
 {
     bool found = true;
@@ -247,7 +253,7 @@ static db_err match_equalities(struct optimizer *o, struct lnode *n, struct path
             if (times == 0 || p->range_count * times > RANGES_MAX) {
                 continue;
             }
-            if (part->prefix_len != 0) {
+            if (part->prefix_len != 0 || behind_multi(p)) {
                 m.exact = false;
             }
             TRY(extend(o, p, &m));
@@ -294,7 +300,7 @@ static void match_interval(struct lnode *n, struct path *p, bool *ret_found)
                 s->high_inclusive = m.inclusive || part->prefix_len != 0;
             }
         }
-        p->dropped[i] = m.exact && part->prefix_len == 0;
+        p->dropped[i] = m.exact && part->prefix_len == 0 && !behind_multi(p);
         *ret_found = true;
     }
 }

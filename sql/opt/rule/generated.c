@@ -215,12 +215,14 @@ static db_err replace(struct optimizer *o, const struct stand_in *list, bool mul
 
 static db_err in_conditions(struct optimizer *o, const struct stand_in *list, struct lnode *n)
 {
-    struct bexpr **conditions = n->kind == LNODE_FILTER ? n->u.filter.conjuncts
-                                : n->kind == LNODE_JOIN ? n->u.join.on
-                                                        : NULL;
-    uint32_t count = n->kind == LNODE_FILTER ? n->u.filter.count
-                     : n->kind == LNODE_JOIN ? n->u.join.on_count
-                                             : 0;
+    struct bexpr **conditions = n->kind == LNODE_FILTER  ? n->u.filter.conjuncts
+                                : n->kind == LNODE_JOIN  ? n->u.join.on
+                                : n->kind == LNODE_TABLE ? n->u.table.filters
+                                                         : NULL;
+    uint32_t count = n->kind == LNODE_FILTER  ? n->u.filter.count
+                     : n->kind == LNODE_JOIN  ? n->u.join.on_count
+                     : n->kind == LNODE_TABLE ? n->u.table.filter_count
+                                              : 0;
     for (uint32_t i = 0; i < count; i++) {
         TRY(replace(o, list, false, &conditions[i]));
     }
