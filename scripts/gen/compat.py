@@ -123,6 +123,9 @@ know).
 - A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element
   `"6"` is not 6, true is not 1, a scalar does not contain `[]`), and rows with an empty array are found by the parts before. MySQL, when it reads such a key, takes
   the elements as values of the key's type and misses rows without any; its REPLACE fails when two rows have values of the new one.
+- A set operation or VALUES shows a DECIMAL with the decimals of the column, not of the row; BIT beside BIT in `IF` has the width of the
+  wider one; the column of a recursive common table expression keeps its first query's integer type. Vectors: `LAG`, `LEAD` and
+  `NTH_VALUE` name their arguments in another order of conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. NULLIF has the collation of its
   first operand. A generated column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752.
   JSON and text of `utf8mb4_0900_bin` compare. A prepared statement's parameter beside `%` has its own number of decimals.

@@ -12,11 +12,12 @@ static db_err need_env(struct eval_ctx *ctx)
 
 db_err info_bind_text(BIND_ARGS)
 {
-    static const uint32_t chars[] = {60, 288, 288, 1 << 24, 64, 4};
+    static const uint32_t chars[] = {60, 288, 288, 1 << 24, 64, 4, 62};
     (void)ctx;
     (void)args;
     struct sql_type t = func__text(chars[call->variant], COLL_UTF8MB3_GENERAL_CI);
-    if (call->variant == INFO_VERSION || call->variant == INFO_ICU) {
+    if (call->variant == INFO_VERSION || call->variant == INFO_ICU ||
+        call->variant == INFO_VERSION_UPDATE) {
         func__result_not_null(call, t);
     } else {
         func__result_null(call, t);
@@ -24,6 +25,20 @@ db_err info_bind_text(BIND_ARGS)
     call->collation = COLL_UTF8MB3_GENERAL_CI;
     call->coercibility = 3;
     return ERR_OK;
+}
+
+/* MYSQL: behind the three numbers of the version stands that of an update of it, 0. */
+static db_err version_with_update(struct eval_ctx *ctx, struct slice version, struct slice *ret)
+{
+    size_t n = 0;
+    while (n < version.len &&
+           ((version.ptr[n] >= '0' && version.ptr[n] <= '9') || version.ptr[n] == '.')) {
+        n++;
+    }
+    char *text = arena_printf(ctx->arena, "%.*s.0%.*s", (int)n, (const char *)version.ptr,
+                              (int)(version.len - n), (const char *)version.ptr + n);
+    *ret = text == NULL ? SLICE_EMPTY : slice_str(text);
+    return text == NULL ? ERR_NOMEM : ERR_OK;
 }
 
 db_err info_text(EVAL_ARGS)
@@ -41,6 +56,7 @@ db_err info_text(EVAL_ARGS)
         s = e->current_role.len == 0 ? SLICE_LIT("NONE") : e->current_role;
         break;
     case INFO_SCHEMA: s = e->current_schema; break;
+    case INFO_VERSION_UPDATE: TRY(version_with_update(ctx, e->version, &s)); break;
     default: {
         UVersionInfo v;
         u_getVersion(v);

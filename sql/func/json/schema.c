@@ -26,6 +26,7 @@ struct check {
     struct eval_ctx *ctx;
     struct json_view root;
     uint32_t depth;
+    const struct done_ref *done; /* references whose targets have been looked at */
     /* what failed first */
     const char *keyword;
     struct slice schema_at, doc_at;
@@ -533,28 +534,91 @@ static db_err check_combined(struct check *c, const struct schema *s, const stru
 
 /* ---- all ---- */
 
-/* Follows "$ref": "#/way/to/it". */
-static db_err follow_reference(struct check *c, struct schema *io)
+static int hex_digit(uint8_t c)
+{
+    return c >= '0' && c <= '9'                 ? c - '0'
+           : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10
+                                                : -1;
+}
+
+/* A step of a reference: %20, then ~1 for a slash and ~0 for a tilde. ERR_LIMIT. */
+static db_err decode_step(struct arena *arena, struct slice s, struct slice *ret)
+{
+    uint8_t *out = arena_alloc(arena, s.len + 1);
+    size_t n = 0;
+    if (out == NULL) {
+        return ERR_LIMIT;
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        int high = s.ptr[i] == '%' && i + 2 < s.len ? hex_digit(s.ptr[i + 1]) : -1;
+        int low = high < 0 ? -1 : hex_digit(s.ptr[i + 2]);
+        out[n++] = low < 0 ? s.ptr[i] : (uint8_t)(high << 4 | low);
+        i += low < 0 ? 0 : 2;
+    }
+    size_t len = n;
+    n = 0;
+    for (size_t i = 0; i < len; i++) {
+        bool escape = out[i] == '~' && i + 1 < len && (out[i + 1] == '0' || out[i + 1] == '1');
+        out[n++] = escape ? (out[i + 1] == '0' ? '~' : '/') : out[i];
+        i += escape ? 1 : 0;
+    }
+    *ret = slice_of(out, n);
+    return ERR_OK;
+}
+
+static bool element_at(const struct json_view *v, struct slice step, struct json_view *ret)
+{
+    uint32_t at = 0;
+    for (size_t i = 0; i < step.len; i++) {
+        if (step.ptr[i] < '0' || step.ptr[i] > '9' || at > json_count(v)) {
+            return false;
+        }
+        at = at * 10 + (uint32_t)(step.ptr[i] - '0');
+    }
+    if (step.len == 0 || at >= json_count(v)) {
+        return false;
+    }
+    *ret = json_at(v, at);
+    return true;
+}
+
+/* What "#/way/to/it" refers to; *ret_found false: nothing. */
+static db_err resolve(struct arena *arena, const struct json_view *root, struct slice ref,
+                      struct json_view *ret, bool *ret_found)
+{
+    struct json_view at = *root;
+    size_t i = 1;
+    *ret_found = ref.len != 0 && ref.ptr[0] == '#' && (ref.len == 1 || ref.ptr[1] == '/');
+    while (*ret_found && i < ref.len) {
+        struct slice step;
+        size_t end = ++i;
+        while (end < ref.len && ref.ptr[end] != '/') {
+            end++;
+        }
+        TRY(decode_step(arena, slice_of(ref.ptr + i, end - i), &step));
+        *ret_found = at.type == JSON_OBJECT  ? json_member(&at, step, &at)
+                     : at.type == JSON_ARRAY ? element_at(&at, step, &at)
+                                             : false;
+        i = end;
+    }
+    *ret = at;
+    return ERR_OK;
+}
+
+/* Follows "$ref". MYSQL: one that leads nowhere asks for nothing. */
+static db_err follow_reference(struct check *c, struct schema *io, bool *ret_any)
 {
     struct json_view ref;
-    for (uint32_t n = 0; n < DEPTH_MAX && keyword(io, "$ref", JSON_STRING, &ref); n++) {
-        struct slice text = json_str(&ref);
-        struct json_view at = c->root;
-        size_t i = 1;
-        if (text.len == 0 || text.ptr[0] != '#') {
-            return my_error(c->ctx->diag, ER_NOT_SUPPORTED_YET, "references in JSON Schema");
+    *ret_any = false;
+    while (io->v.type == JSON_OBJECT && keyword(io, "$ref", JSON_STRING, &ref)) {
+        struct json_view at;
+        bool found;
+        TRY(resolve(c->ctx->arena, &c->root, json_str(&ref), &at, &found));
+        if (!found || at.type != JSON_OBJECT) {
+            *ret_any = true;
+            return ERR_OK;
         }
-        while (i < text.len && text.ptr[i] == '/') {
-            size_t end = ++i;
-            while (end < text.len && text.ptr[end] != '/') {
-                end++;
-            }
-            if (!json_member(&at, slice_of(text.ptr + i, end - i), &at)) {
-                return my_error(c->ctx->diag, ER_NOT_SUPPORTED_YET, "references in JSON Schema");
-            }
-            i = end;
-        }
-        *io = (struct schema){at, text};
+        *io = (struct schema){at, json_str(&ref)};
     }
     return ERR_OK;
 }
@@ -571,7 +635,12 @@ static db_err check(struct check *c, const struct schema *given, const struct js
     if (++c->depth > DEPTH_MAX || fiber_stack_left() < STACK_RESERVE) {
         return my_error(c->ctx->diag, ER_JSON_DOCUMENT_TOO_DEEP);
     }
-    TRY(follow_reference(c, &s));
+    bool any;
+    TRY(follow_reference(c, &s, &any));
+    if (any) {
+        c->depth--;
+        return ERR_OK;
+    }
     if (!type_allowed(&s, v)) {
         failed = "type";
     } else if (json_is_number(v)) {
@@ -639,21 +708,79 @@ static db_err report(struct eval_ctx *ctx, const struct check *c, bool valid, st
     return json__set(ctx, out, row, o);
 }
 
-/* Looks through the whole schema for a reference that leaves it. */
-static bool refers_away(const struct json_view *v)
+struct done_ref {
+    struct slice ref;
+    const struct done_ref *next;
+};
+
+static bool is_done(const struct check *c, struct slice ref)
 {
-    for (uint32_t i = 0; json_is_container(v) && i < json_count(v); i++) {
-        struct json_view child = json_at(v, i);
-        bool ref = v->type == JSON_OBJECT && slice_eq(json_key_at(v, i), SLICE_LIT("$ref"));
-        if (ref && child.type == JSON_STRING &&
-            (json_str(&child).len == 0 || json_str(&child).ptr[0] != '#')) {
-            return true;
-        }
-        if (refers_away(&child)) {
+    for (const struct done_ref *d = c->done; d != NULL; d = d->next) {
+        if (slice_eq(d->ref, ref)) {
             return true;
         }
     }
     return false;
+}
+
+static db_err add_done(struct check *c, struct slice ref)
+{
+    struct done_ref *d = ARENA_NEW(c->ctx->arena, struct done_ref);
+    if (d == NULL) {
+        return ERR_LIMIT;
+    }
+    *d = (struct done_ref){ref, c->done};
+    c->done = d;
+    return ERR_OK;
+}
+
+struct walk {
+    struct check *c;
+    const struct walk *up;
+    struct slice ref; /* the reference that was followed to here; ptr NULL: none */
+};
+
+/* Looks at all references of the schema, also of those that they lead to. MYSQL: one that leaves
+ * the schema is not supported, one that comes back to itself makes it endlessly deep. */
+static db_err check_references(const struct walk *w, const struct json_view *v)
+{
+    struct diag *diag = w->c->ctx->diag;
+    if (!json_is_container(v)) {
+        return ERR_OK;
+    }
+    if (++w->c->depth > DEPTH_MAX || fiber_stack_left() < STACK_RESERVE) {
+        return my_error(diag, ER_JSON_DOCUMENT_TOO_DEEP);
+    }
+    for (uint32_t i = 0; i < json_count(v); i++) {
+        struct json_view child = json_at(v, i);
+        bool ref = v->type == JSON_OBJECT && child.type == JSON_STRING &&
+                   slice_eq(json_key_at(v, i), SLICE_LIT("$ref"));
+        if (!ref) {
+            TRY(check_references(w, &child));
+            continue;
+        }
+        struct walk next = {w->c, w, json_str(&child)};
+        struct json_view target;
+        bool found;
+        if (next.ref.len != 0 && next.ref.ptr[0] != '#') {
+            return my_error(diag, ER_NOT_SUPPORTED_YET, "references in JSON Schema");
+        }
+        if (is_done(w->c, next.ref)) {
+            continue;
+        }
+        for (const struct walk *u = w; u != NULL; u = u->up) {
+            if (u->ref.ptr != NULL && slice_eq(u->ref, next.ref)) {
+                return my_error(diag, ER_JSON_DOCUMENT_TOO_DEEP);
+            }
+        }
+        TRY(resolve(w->c->ctx->arena, &w->c->root, next.ref, &target, &found));
+        if (found) {
+            TRY(check_references(&next, &target));
+        }
+        TRY(add_done(w->c, next.ref));
+    }
+    w->c->depth--;
+    return ERR_OK;
 }
 
 static db_err schema_row(struct eval_ctx *ctx, const struct func_call *call,
@@ -667,8 +794,9 @@ static db_err schema_row(struct eval_ctx *ctx, const struct func_call *call,
     if (!null && c.root.type != JSON_OBJECT) {
         return my_error(ctx->diag, ER_INVALID_JSON_TYPE, 1u, call->def->name, "object");
     }
-    if (!null && refers_away(&c.root)) {
-        return my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "references in JSON Schema");
+    if (!null) {
+        const struct walk root = {.c = &c};
+        TRY(check_references(&root, &c.root));
     }
     if (!null) {
         TRY(json__doc(ctx, call, args, 1, row, &doc, &null));
