@@ -63,11 +63,13 @@ db_err bind__definition_column(struct binder *b, const struct lcolumn *c)
 /* MYSQL: some functions are told of by another name. */
 static const char *shown_name(const char *name)
 {
-    static const char *const names[][2] = {
-        {"current_timestamp", "now"},     {"localtime", "now"},
-        {"localtimestamp", "now"},        {"version", "version()"},
-        {"icu_version", "icu_version()"},
-        {"version_with_update", "version_with_update()"}, {"json_merge", "json_merge_preserve"}};
+    static const char *const names[][2] = {{"current_timestamp", "now"},
+                                           {"localtime", "now"},
+                                           {"localtimestamp", "now"},
+                                           {"version", "version()"},
+                                           {"icu_version", "icu_version()"},
+                                           {"version_with_update", "version_with_update()"},
+                                           {"json_merge", "json_merge_preserve"}};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (strcmp(names[i][0], name) == 0) {
             return names[i][1];
