@@ -176,6 +176,10 @@ struct sql_session_opts {
      * `connection` ends the connection, also an idle one. */
     void (*wake)(void *wake_ctx, bool connection);
     void *wake_ctx;
+    /* A statement begins (or ends) to wait for long, for a named lock or in SLEEP(): until it ends
+     * the connection wakes it as above if the client goes away. NULL: nobody watches. In the
+     * session's fiber. */
+    void (*watch)(void *wake_ctx, bool on);
 };
 
 MUST_USE db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts *opts,

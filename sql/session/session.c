@@ -438,11 +438,28 @@ static void set_last_insert_id(struct eval_env *env, uint64_t id)
     env->last_insert_id = (int64_t)id;
 }
 
+/* MYSQL: of a client that is gone only these two waits know. */
+static void wait_begins(struct sql_session *s, const char *state)
+{
+    atomic_store_explicit(&s->state, state, memory_order_release);
+    if (s->opts.watch != NULL) {
+        s->opts.watch(s->opts.wake_ctx, true);
+    }
+}
+
+static void wait_ends(struct sql_session *s)
+{
+    if (s->opts.watch != NULL) {
+        s->opts.watch(s->opts.wake_ctx, false);
+    }
+    atomic_store_explicit(&s->state, NULL, memory_order_release);
+}
+
 static db_err env_sleep(struct eval_env *env, uint64_t us)
 {
-    atomic_store_explicit(&of_env(env)->state, "User sleep", memory_order_release);
+    wait_begins(of_env(env), "User sleep");
     db_err err = fiber_sleep(us * NS_PER_US);
-    atomic_store_explicit(&of_env(env)->state, NULL, memory_order_release);
+    wait_ends(of_env(env));
     return err;
 }
 
@@ -468,10 +485,10 @@ static db_err env_get_lock(struct eval_env *env, struct slice name, double timeo
     if (timeout_s >= 0 && timeout_s < 1e9) {
         deadline = clock_mono_ns() + (uint64_t)(timeout_s * 1e9);
     }
-    atomic_store_explicit(&s->state, "User lock", memory_order_release);
+    wait_begins(s, "User lock");
     db_err err =
         user_lock_get(s->engine->user_locks, env->connection_id, name, deadline, diag, &got);
-    atomic_store_explicit(&s->state, NULL, memory_order_release);
+    wait_ends(s);
     *ret = got;
     return err;
 }

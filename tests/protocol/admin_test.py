@@ -67,6 +67,26 @@ class Set:
             c.execute("SET GLOBAL " + name + " = %s", (value,))
 
 
+def abandon(sql):
+    """A client that asks and goes away without waiting for the answer; its id."""
+    c = connect()
+    c._execute_command(3, sql)
+    time.sleep(0.3)
+    c._force_close()
+    return c.thread_id()
+
+
+@test
+def abandoned_waits(root):
+    ask(root, "SELECT GET_LOCK('protocol_lock', 0)")
+    ids = [abandon("SELECT GET_LOCK('protocol_lock', 600)"), abandon("SELECT SLEEP(600)")]
+    wait_for(lambda: not ask(root, "SELECT 1 FROM performance_schema.processlist WHERE id IN (%d, %d)" % tuple(ids)), 20)
+    assert ask(root, "SELECT RELEASE_LOCK('protocol_lock')") == ((1,),)
+    other = connect()
+    assert ask(other, "SELECT GET_LOCK('protocol_lock', 5)") == ((1,),)
+    other.close()
+
+
 @test
 def offline_mode(root):
     plain, privileged = connect(PLAIN, "p"), connect()

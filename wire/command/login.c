@@ -136,6 +136,11 @@ static void wake(void *ctx, bool connection)
     conn_kill(ctx, connection);
 }
 
+static void watch(void *ctx, bool on)
+{
+    conn_watch(ctx, on);
+}
+
 void command__session_opts(struct conn *c, struct slice user, uint16_t charset,
                            const struct auth_outcome *outcome, struct sql_session_opts *ret_opts)
 {
@@ -156,6 +161,7 @@ void command__session_opts(struct conn *c, struct slice user, uint16_t charset,
         .anonymous = outcome->account.anonymous,
         .used_password = outcome->used_password,
         .wake = wake,
+        .watch = watch,
         .wake_ctx = c,
     };
 }

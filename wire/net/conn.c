@@ -455,17 +455,31 @@ void conn__on_poll(uv_poll_t *poll, int status, int events)
         }
         return;
     }
+    bool gone = (c->poll_events & UV_DISCONNECT) != 0 && /* conn_watch */
+                (status < 0 || (events & UV_DISCONNECT) != 0);
     if (status < 0) { /* libuv stops a handle that failed */
         c->poll_events = 0;
     }
     switch (conn_state(c)) {
     case CONN_GREETED:
     case CONN_IDLE: on_readable(c); break;
-    case CONN_LOGIN:
     case CONN_BUSY:
+        conn__poll(c, 0);
+        if (gone) {
+            conn__doom(c, DOOM_LOST);
+        }
+        break;
+    case CONN_LOGIN:
     case CONN_ENDING: conn__poll(c, 0); break;
     case CONN_LINGER: discard(c); break;
     case CONN_CLOSED: break;
+    }
+}
+
+void conn_watch(struct conn *c, bool on)
+{
+    if (conn_state(c) == CONN_BUSY && c->doom == DOOM_NONE) {
+        conn__poll(c, on ? UV_DISCONNECT : 0);
     }
 }
 

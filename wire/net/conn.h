@@ -141,6 +141,9 @@ MUST_USE db_err conn_put_error(struct conn *c, uint16_t number, const char *sqls
 /* Any thread, while the owner of `c` makes sure that it lives (until ops->end returns): cancels the
  * command that runs now (no other), or with `whole` ends the connection. */
 void conn_kill(struct conn *c, bool whole);
+/* In the fiber of a command: while it waits for something else than the client (on), a client that
+ * goes away ends the connection. */
+void conn_watch(struct conn *c, bool on);
 
 static inline enum conn_state conn_state(const struct conn *c)
 {

@@ -110,12 +110,16 @@ static db_err derive(struct eval_ctx *ctx, const char *name, struct slice key, s
     params[n++] = OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, digest, 0);
     params[n++] = OSSL_PARAM_construct_octet_string(
         hkdf ? OSSL_KDF_PARAM_KEY : OSSL_KDF_PARAM_PASSWORD, key_ptr, key.len);
-    params[n++] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT,
-                                                    (void *)(uintptr_t)salt.ptr, salt.len);
-    if (hkdf) {
+    if (salt.len != 0 || !hkdf) { /* HKDF takes none rather than an empty one */
+        params[n++] = OSSL_PARAM_construct_octet_string(
+            OSSL_KDF_PARAM_SALT,
+            (void *)(uintptr_t)(salt.len == 0 ? (const uint8_t *)"" : salt.ptr), salt.len);
+    }
+    if (hkdf && info.len != 0) {
         params[n++] = OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO,
                                                         (void *)(uintptr_t)info.ptr, info.len);
-    } else {
+    }
+    if (!hkdf) {
         params[n++] = OSSL_PARAM_construct_uint(OSSL_KDF_PARAM_ITER, &rounds);
     }
     params[n] = OSSL_PARAM_construct_end();
