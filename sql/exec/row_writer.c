@@ -83,8 +83,14 @@ db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct va
     for (uint32_t i = 0; i < ix->part_count && err == ERR_OK; i++) {
         const struct column_def *c = &w->table->columns[ix->parts[i].column];
         err = i == 0 ? ERR_OK : buf_append_u8(&text, '-');
+        size_t begin = text.len;
         if (err == ERR_OK) {
             err = print_key_part(w, c, &row[c->ordinal], &text);
+        }
+        const struct collation *of = collation_by_id(c->type.collation);
+        if (ix->parts[i].prefix_len != 0 && of != NULL && !row[c->ordinal].is_null) {
+            struct slice part = slice_from(buf_slice(&text), begin);
+            text.len = begin + charset_substring(of->cs, part, 0, ix->parts[i].prefix_len).len;
         }
     }
     int len = text.len > SHOWN_MAX ? SHOWN_MAX : (int)text.len;

@@ -222,8 +222,8 @@ static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const s
                 return cast_error(ctx, 3854, text, source->cs->name, target->cs->name);
             }
             struct slice bad = slice_from(s, target->cs->ops->valid_prefix(target->cs, s));
-            char shown[13] = "";
-            for (size_t i = 0; i < 6 && i < bad.len; i++) {
+            char shown[7] = "";
+            for (size_t i = 0; i < 3 && i < bad.len; i++) {
                 snprintf(shown + 2 * i, 3, "%02X", bad.ptr[i]);
             }
             cast_warn(ctx, CAST_WARNING, 1300, target->cs->name, shown);

@@ -103,8 +103,50 @@ static unsigned layout(bool neg, const char *digits, unsigned n, int point, char
     return (unsigned)(o - out);
 }
 
+/* The fewest digits that give the number back: how many, at least 1, and where the point is. */
+static unsigned shortest_digits(double magnitude, char *digits, int *ret_point)
+{
+    char sci[40];
+    for (int precision = magnitude < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
+        snprintf(sci, sizeof(sci), "%.*e", precision, magnitude);
+        if (strtod(sci, NULL) == magnitude) {
+            break;
+        }
+    }
+    return split_digits(sci, digits, ret_point);
+}
+
+/* MYSQL: behind the digits that tell the number apart there are zeros. False: those digits have to
+ * be rounded. */
+static bool padded_text(double v, unsigned decimals, char *out, unsigned *ret_len)
+{
+    char digits[24];
+    int point;
+    unsigned n = shortest_digits(fabs(v), digits, &point);
+    if ((int)n - point > (int)decimals) {
+        return false;
+    }
+    char *o = out;
+    if (signbit(v)) {
+        *o++ = '-';
+    }
+    for (int i = point < 1 ? point - 1 : 0; i < point + (int)decimals; i++) {
+        if (i == point) {
+            *o++ = '.';
+        }
+        *o++ = i >= 0 && i < (int)n ? digits[i] : '0';
+    }
+    *ret_len = (unsigned)(o - out);
+    return true;
+}
+
 static unsigned fixed_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX])
 {
+    /* As many digits as a double surely has are the same either way. */
+    unsigned len;
+    if (fabs(v) * pow(10.0, (double)decimals) >= 1e15 && padded_text(v, decimals, out, &len)) {
+        return len;
+    }
     int n = snprintf(out, NUMBER_TEXT_MAX, "%.*f", (int)decimals, v);
     return n < 0 ? 0 : n >= NUMBER_TEXT_MAX ? NUMBER_TEXT_MAX - 1 : (unsigned)n;
 }
@@ -143,17 +185,9 @@ unsigned double_to_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX])
         memcpy(out, "-0", 2);
         return 2;
     }
-    double magnitude = fabs(v);
-    char sci[40];
-    for (int precision = magnitude < DBL_MIN ? 0 : 14; precision <= 16; precision++) {
-        snprintf(sci, sizeof(sci), "%.*e", precision, magnitude);
-        if (strtod(sci, NULL) == magnitude) {
-            break;
-        }
-    }
     char digits[24];
     int point;
-    unsigned n = split_digits(sci, digits, &point);
+    unsigned n = shortest_digits(fabs(v), digits, &point);
     return layout(v < 0, digits, n, point, out);
 }
 

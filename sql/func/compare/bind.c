@@ -56,11 +56,12 @@ static void want_like(struct func_arg *arg, struct sql_type t)
     }
 }
 
-/* MYSQL: y = 24 is y = 2024. */
+/* MYSQL: y = 24 is y = 2024, of a column. */
 static bool short_year(const struct func_arg *a, struct func_arg *b)
 {
     bool number = type_is_integer(&b->type) || type_is_string(&b->type);
-    if (a->type.id != TYPE_YEAR || a->is_const || !b->is_const || !number) {
+    bool column = a->is_column && (a->type.flags & TYPE_F_EXPR) == 0;
+    if (a->type.id != TYPE_YEAR || !column || !b->is_const || !number) {
         return false;
     }
     func__want(b, type_int(TYPE_BIGINT, false));

@@ -47,7 +47,12 @@ db_err crypto_hash(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct slice s = vec_str(args[0], row);
-        const EVP_MD *md = digest_of(call, args, row);
+        if (vec_is_null(args[0], row)) {
+            vec_set_null(out, row);
+            continue;
+        }
+        bool unknown = call->arg_count == 2 && vec_is_null(args[1], row);
+        const EVP_MD *md = unknown ? NULL : digest_of(call, args, row);
         unsigned char digest[EVP_MAX_MD_SIZE];
         unsigned len = 0;
         if (md == NULL) {

@@ -146,6 +146,9 @@ db_err info_bind_name_const(BIND_ARGS)
     if (args[0].constant == NULL || args[1].constant == NULL) {
         return my_error(ctx->diag, ER_WRONG_ARGUMENTS, "NAME_CONST");
     }
+    if (args[0].constant->is_null) {
+        return my_error(ctx->diag, ER_RESERVED_SYNTAX, "NAME_CONST");
+    }
     func__result_null(call, args[1].type);
     call->coercibility = args[1].coercibility;
     return ERR_OK;

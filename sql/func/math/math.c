@@ -197,7 +197,7 @@ static double unary(enum math_unary_op op, double x)
     case MATH_COT: return 1.0 / tan(x);
     case MATH_ASIN: return asin(x);
     case MATH_ACOS: return acos(x);
-    case MATH_DEGREES: return x / (M_PI / 180.0);
+    case MATH_DEGREES: return x * (180.0 / M_PI);
     case MATH_RADIANS: return x * (M_PI / 180.0);
     }
     return x;

@@ -130,6 +130,16 @@ db_err regexp_instr(EVAL_ARGS)
     return ERR_OK;
 }
 
+/* MYSQL: a place that no text can have is told of as such; REGEXP_INSTR does not look. */
+static db_err check_place(struct eval_ctx *ctx, const struct func_call *call,
+                          struct vector *const *args, uint32_t i, uint32_t row)
+{
+    int64_t from = number(call, args, i, row, 1);
+    return from >= 1 && from <= INT32_MAX
+               ? ERR_OK
+               : my_error(ctx->diag, ER_WRONG_PARAMETERS_TO_NATIVE_FCT, call->def->name);
+}
+
 /* REGEXP_SUBSTR(s, pattern [, from [, occurrence [, match_type]]]) */
 db_err regexp_substr(EVAL_ARGS)
 {
@@ -138,6 +148,7 @@ db_err regexp_substr(EVAL_ARGS)
     EACH_ROW(row)
     {
         bool found;
+        TRY(check_place(ctx, call, args, 2, row));
         TRY(regexp__start(ctx, call, r, args, row, (uint32_t)call->variant));
         TRY(regexp__find(ctx, r, number(call, args, 2, row, 1), number(call, args, 3, row, 1),
                          &found));
@@ -262,6 +273,7 @@ db_err regexp_replace(EVAL_ARGS)
     TRY(regexp__open(ctx, call, &r));
     EACH_ROW(row)
     {
+        TRY(check_place(ctx, call, args, 3, row));
         TRY(regexp__start(ctx, call, r, args, row, (uint32_t)call->variant));
         buf_reset(&r->scratch);
         TRY(regexp__utf16(vec_str(args[2], row), cs, &r->scratch));

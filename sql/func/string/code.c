@@ -275,13 +275,14 @@ db_err string_quote(EVAL_ARGS)
 
 /* ---- SOUNDEX ---- */
 
-static char soundex_code(uint32_t c)
+static char soundex_code(const struct collation *of, uint32_t c)
 {
     static const char codes[] = "01230120022455012623010202";
     if (c >= 'a' && c <= 'z') {
         c -= 'a' - 'A';
     }
-    return c >= 'A' && c <= 'Z' ? codes[c - 'A'] : (char)(c < 128 ? 0 : '0');
+    bool letter = c >= 128 && of->id != COLL_BINARY;
+    return c >= 'A' && c <= 'Z' ? codes[c - 'A'] : (char)(letter ? '0' : 0);
 }
 
 /* The first letter, then codes of the others without repetition; vowels part equal codes no more
@@ -290,7 +291,6 @@ static db_err soundex(const struct collation *c, struct slice s, struct buf *b)
 {
     char last = 0;
     unsigned chars = 0;
-    struct buf up;
     buf_reset(b);
     for (size_t i = 0; i < s.len;) {
         uint32_t cp;
@@ -298,13 +298,14 @@ static db_err soundex(const struct collation *c, struct slice s, struct buf *b)
         if (len == 0) {
             break;
         }
-        char code = soundex_code(cp);
+        char code = soundex_code(c, cp);
         if (code != 0 && chars == 0) {
-            buf_init(&up, 64);
-            db_err err = collation_upper(c, slice_of(s.ptr + i, len), &up);
-            err = err == ERR_OK ? buf_append_slice(b, buf_slice(&up)) : err;
-            buf_fini(&up);
-            TRY(err);
+            /* MYSQL: of the letters only those of ASCII are made upper. */
+            if (cp >= 'a' && cp <= 'z') {
+                TRY(buf_append_u8(b, (uint8_t)(cp - ('a' - 'A'))));
+            } else {
+                TRY(buf_append_slice(b, slice_of(s.ptr + i, len)));
+            }
             last = code;
             chars = 1;
         } else if (code != 0 && code != '0' && code != last) {
