@@ -487,26 +487,35 @@ static void note_warning(void *arg, enum cast_level level, uint16_t number, cons
     *(bool *)arg = *(bool *)arg || level != CAST_NOTE;
 }
 
+/* The value itself as the column's type: it fits when nothing had to be told of. */
+static db_err coerce_natural(struct cast_ctx *ctx, const struct json_view *v,
+                             const struct sql_type *to, struct value *ret, bool *ret_fits)
+{
+    struct cast_ctx watched = *ctx;
+    bool warned = false;
+    struct value plain;
+    struct value r;
+    struct sql_type t;
+    *ret_fits = v->type != JSON_BOOLEAN && json_natural(v, &plain, &t);
+    if (*ret_fits) {
+        watched.warn = note_warning;
+        watched.warn_arg = &warned;
+        TRY(value_cast(&watched, &t, &plain, to, &r));
+        *ret_fits = !warned && !r.is_null;
+    }
+    if (*ret_fits) {
+        *ret = r;
+    }
+    return ERR_OK;
+}
+
 db_err json_coerce_column(struct cast_ctx *ctx, const struct json_view *v,
                           const struct sql_type *to, struct value *ret, bool *ret_fits)
 {
-    if (type_is_temporal(to) && v->type != JSON_NULL) {
-        struct cast_ctx watched = *ctx;
-        bool warned = false;
-        struct value plain;
-        struct value r;
-        struct sql_type t;
-        *ret_fits = v->type != JSON_BOOLEAN && json_natural(v, &plain, &t);
-        if (*ret_fits) {
-            watched.warn = note_warning;
-            watched.warn_arg = &warned;
-            TRY(value_cast(&watched, &t, &plain, to, &r));
-            *ret_fits = !warned && !r.is_null;
-        }
-        if (*ret_fits) {
-            *ret = r;
-        }
-        return ERR_OK;
+    /* MYSQL: bytes are a column's text as they are, unlike in JSON_VALUE */
+    if ((type_is_temporal(to) && v->type != JSON_NULL) ||
+        (type_is_string(to) && v->type == JSON_OPAQUE)) {
+        return coerce_natural(ctx, v, to, ret, ret_fits);
     }
     TRY(json_coerce(ctx, v, to, ret, ret_fits));
     if (*ret_fits && to->id == TYPE_BINARY && !ret->is_null && ret->str.len < to->length) {
