@@ -407,15 +407,18 @@ db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint3
         uint32_t n = 0;
         TRY(exec__eval(ctx, states[c], &rows, &v));
         TRY(refused(ctx));
+        bool once = vec_is_const(v); /* the same for all rows: told of once */
+        bool keep = false;
         for (uint32_t i = 0; i < rows.n; i++) {
             uint32_t row = eval_row(&rows, i);
-            bool keep = false;
-            if (!vec_is_null(v, row)) {
-                TRY(exec__truth(ctx, v, row, &keep));
+            if (i == 0 || !once) {
+                keep = false;
+                TRY(vec_is_null(v, row) ? ERR_OK : exec__truth(ctx, v, row, &keep));
             }
             sel_out[n] = (uint16_t)row;
             n += keep;
         }
+        TRY(refused(ctx));
         rows.sel = sel_out;
         rows.n = n;
     }
