@@ -405,15 +405,17 @@ db_err string_weight(EVAL_ARGS)
             }
             TRY(collation_weight_string(c, s, &b));
             if (chars != 0 && c->pad == COLLATION_PAD_SPACE) { /* MYSQL: padded to as many */
-                uint8_t space[4];
-                unsigned unit = collation_pad_weight(c, space);
+                uint8_t space[8];
+                SCOPE_BUF(weight, sizeof(space));
+                unsigned space_len = charset_encode(c->cs, ' ', space);
+                TRY(collation_weight_string(c, slice_of(space, space_len), &weight));
                 size_t have = charset_char_count(c->cs, s);
-                if (chars * unit > func__packet_max(ctx)) {
+                if (chars * weight.len > func__packet_max(ctx)) {
                     func__too_long(ctx, call, out, row);
                     continue;
                 }
                 for (; have < chars; have++) {
-                    TRY(buf_append(&b, space, unit));
+                    TRY(buf_append_slice(&b, buf_slice(&weight)));
                 }
             }
         }
