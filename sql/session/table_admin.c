@@ -100,6 +100,7 @@ static db_err check_rows(struct admin_run *r, const struct table_def *t)
                           .bind = &bind,
                           .warnings = &s->conditions};
     db_err err = ddl_check_table(&ctx, t, &problem);
+    catalog_release(snap);
     if (err != ERR_OK) {
         return tell_error(r, err, false);
     }
