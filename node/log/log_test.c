@@ -897,6 +897,8 @@ static void *read_thread(void *arg)
         size_t count = 0;
         raft_log_oldest(f->log, h, 2, &count);
         raft_log_stats(f->log, &st);
+        err = n % 8 == 0 ? raft_log_repeat(f->log, group, 1 << 20, NULL, NULL, &d) : ERR_OK;
+        CHECK(err == ERR_OK || err == ERR_NOT_FOUND || err == ERR_LIMIT);
         arena_reset(&a);
     }
     arena_fini(&a);
