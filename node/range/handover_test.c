@@ -231,6 +231,42 @@ static void test_owner_dies(void **state UNUSED)
     t_run(3, owner_dies);
 }
 
+/* Who led it before took it for small enough; nothing is written to it since. */
+static void new_leader_looks(struct tcluster *c)
+{
+    struct range_store_stats st = {0};
+    struct diag diag;
+    t_start(c, 1);
+    c->range_size_max = 1 << 20;
+    for (node_id_t id = 2; id <= 3; id++) {
+        t_start(c, id);
+    }
+    CHECK(t_wait_leader(c, 2, 10 * NS_PER_S) == 1);
+    for (node_id_t id = 2; id <= 3; id++) {
+        CHECK_OK(t_add(c, 2, id));
+    }
+    put_large(c, 400);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    range_store_upkeep(c->nodes[1].rs, true);
+    range_store_upkeep(c->nodes[2].rs, true);
+    range_store_get_stats(c->nodes[2].rs, &st);
+    CHECK(st.splits == 0);
+    diag_reset(&diag);
+    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, &diag));
+    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
+    for (int i = 0; i < 400 && st.splits == 0; i++) {
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+        range_store_get_stats(c->nodes[2].rs, &st);
+    }
+    CHECK(st.splits != 0);
+    t_stop_all(c);
+}
+
+static void test_new_leader_looks(void **state UNUSED)
+{
+    t_run(3, new_leader_looks);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -238,6 +274,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_given_up),
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_owner_dies),
+        cmocka_unit_test(test_new_leader_looks),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -2,6 +2,8 @@
 #include "base/test_apart.h"
 #include "node/range/merge_testing.h"
 
+#include "node/range/range_int.h"
+
 /* Ranges that were left frozen by a merge whose left range is not beside them any more. */
 
 enum { LEFT = 2, AT = 20 };
@@ -103,6 +105,33 @@ static void test_left_is_gone(void **state)
 {
     (void)state;
     t_run(5, left_is_gone);
+}
+
+/* ---- a lease that comes beside the left one's ---- */
+
+/* It goes on at once, not only when upkeep comes to it. */
+static void lease_comes(struct tcluster *c)
+{
+    range_id_t right = left_frozen(c);
+    give_lease(c, LEFT, 2);
+    for (node_id_t n = 1; n <= 3; n++) {
+        fiber_mutex_lock(&c->nodes[n].rs->upkeep_lock);
+    }
+    atomic_store(&c->uninformed, 0);
+    t_isolate(c, 3, false);
+    atomic_store(&c->mute, 0);
+    give_lease(c, right, 2);
+    put_ok(c, 30, 1000);
+    for (node_id_t n = 1; n <= 3; n++) {
+        fiber_mutex_unlock(&c->nodes[n].rs->upkeep_lock);
+    }
+    t_stop_all(c);
+}
+
+static void test_lease_comes(void **state)
+{
+    (void)state;
+    t_run(3, lease_comes);
 }
 
 /* ---- it was merged ---- */
@@ -254,7 +283,10 @@ static void late_answer(struct tcluster *c)
     tell_void(c, right, version - 1);
     tell_void(c, right, version + 1);
     CHECK(is_frozen(c, right, &version));
-    tell_void(c, right, version);
+    uint64_t frozen = version; /* its lease goes about: it may not be there when it is told */
+    for (int i = 0; i < 40 && is_frozen(c, right, &version); i++) {
+        tell_void(c, right, frozen);
+    }
     CHECK(!is_frozen(c, right, &version));
     put_ok(c, AT, 7);
     t_stop_all(c);
@@ -269,9 +301,8 @@ static void test_late_answer(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_left_is_gone),
-        cmocka_unit_test(test_merged_and_gone),
-        cmocka_unit_test(test_same_key_again),
+        cmocka_unit_test(test_left_is_gone), cmocka_unit_test(test_merged_and_gone),
+        cmocka_unit_test(test_lease_comes),  cmocka_unit_test(test_same_key_again),
         cmocka_unit_test(test_late_answer),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
