@@ -64,7 +64,7 @@ enum {
     TYPE_F_UNSIGNED = 1,
     TYPE_F_ZEROFILL = 2,
     TYPE_F_NOT_NULL = 4,
-    TYPE_F_BOOL = 8,  /* made by a predicate: value 0 or 1 */
+    TYPE_F_BOOL = 8,  /* made by a predicate: 0 or 1 (STRCMP: also -1) */
     TYPE_F_EXPR = 16, /* of an expression, not of a column: result metadata differs */
     TYPE_F_BYTES_NUMBER =
         32, /* a literal such as x'41' or b'101': where a number is wanted, its bytes are one */

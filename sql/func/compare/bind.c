@@ -304,6 +304,7 @@ db_err compare_bind_strcmp(BIND_ARGS)
     func__want_texts(ctx, args, 2);
     TRY(make_plan(ctx, call, args, COMPARE_STRING, "strcmp"));
     func__result(call, args, func__bigint(2));
+    call->type.flags |= TYPE_F_BOOL; /* MYSQL: true or false in JSON */
     return ERR_OK;
 }
 
