@@ -10,9 +10,10 @@
 #include "sql/session/peer.h"
 #include "sql/session/plan_cache.h"
 #include "sql/session/session_int.h"
+#include "sql/session/statement_stats.h"
 #include "sql/session/user_lock.h"
 
-enum { PLAN_CACHE_DEFAULT = 32 * 1024 * 1024 };
+enum { PLAN_CACHE_DEFAULT = 32 * 1024 * 1024, DIGESTS_DEFAULT = 10000 };
 
 static db_err open_parts(struct sql_engine *e, struct diag *diag)
 {
@@ -30,6 +31,8 @@ static db_err open_parts(struct sql_engine *e, struct diag *diag)
         mdl_set_watch(e->mdl, e->opts.wait_watch);
         user_locks_set_watch(e->user_locks, e->opts.wait_watch);
     }
+    int64_t digests = e->globals->values[VAR_performance_schema_digests_size].i;
+    TRY(statement_stats_new(digests < 0 ? DIGESTS_DEFAULT : (uint32_t)digests, &e->stats));
     TRY(infoschema_register(e->catalog, &session_infoschema_ops, &e->infoschema));
     return accounts_open(e->opts.storage, diag, &e->accounts);
 }
@@ -87,6 +90,7 @@ void sql_engine_close(struct sql_engine *engine)
     infoschema_free(engine->infoschema);
     mdl_free(engine->mdl);
     user_locks_free(engine->user_locks);
+    statement_stats_free(engine->stats);
     sysvar_globals_unref(engine->globals);
     arena_fini(&engine->arena);
     mem_free(engine);

@@ -32,7 +32,7 @@ def main():
     aggregates = re.findall(r"^AGG\w*\((\w+),", read("sql/func/aggregate/aggregates.def"), re.M)
     missing = re.findall(r'^KNOWN\("(\w+)"\)', read("sql/func/known.def"), re.M)
     tables = re.findall(r"^IS_TABLE\((\w+),\s*(\w+)", read("sql/infoschema/tables.def"), re.M)
-    perf = re.findall(r"^PS_TABLE\((\w+),", read("sql/infoschema/tables.def"), re.M)
+    perf = re.findall(r"^PS_TABLE\((\w+),", read("sql/infoschema/tables.def") + read("sql/infoschema/perf_tables.def"), re.M)
     variables = re.findall(r'^SYSVAR\((\w+), \w+, \w+, "(?:\\.|[^"])*", .*, ([\w|]+)\)$', read("sql/session/sysvars.def"), re.M)
     acts = [n for n, flags in variables if "ACTS" in flags]
     kept = [n for n, flags in variables if "ACTS" not in flags and "DYNAMIC" in flags]
@@ -157,6 +157,13 @@ know).
   Of DDL only the lock that excludes others is shown, of `FLUSH TABLES WITH READ LOCK` also one per table; a thread's number is its connection's,
   EVENT_ID and SOURCE are NULL. `data_lock_waits` leaves out who would be waited for through another that waits. The storage in memory shows no
   data locks. `sys.innodb_lock_waits` is not there.
+- `performance_schema` shows the sessions of the node that is asked, and what statements did there since it began (as each MySQL of a group does
+  its own), in microseconds; THREAD_ID is the connection's id. `DIGEST`s equal MySQL's. Not counted, and 0 or NULL: SOURCE, temporary tables, kinds of
+  joins and sorts, indexes not used, CPU time. A statement is in the summaries when it has ended, in those by digest as long as the table has room;
+  TRUNCATE sets their counts to nothing. The text of statements about accounts is not shown. Other tables of MySQL's `performance_schema` than those
+  listed above do not exist (error 1146): stages, waits, files, memory, transactions, variables and status by thread, replication.
+- A query attribute may be read by `mysql_query_attribute_string()` without a component. STATEMENT_DIGEST and STATEMENT_DIGEST_TEXT take a
+  statement without a database, and check its syntax only (MySQL also names of system variables and some definitions).
 - The differences that golden tests know of stand in `tests/sql/known_failures.txt`.
 """
     if "--check" in sys.argv:

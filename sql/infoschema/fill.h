@@ -26,6 +26,7 @@ typedef db_err (*is_fill_fn)(struct is_rows *r);
 void is__text(struct is_rows *r, struct slice s); /* ptr NULL: NULL; the bytes live until is__end */
 void is__str(struct is_rows *r, const char *text);
 void is__uint(struct is_rows *r, uint64_t u);
+void is__double(struct is_rows *r, double d);
 void is__set(struct is_rows *r, uint64_t bits); /* of a SET column */
 void is__null(struct is_rows *r);
 void is__nulls(struct is_rows *r, uint32_t count);
@@ -59,6 +60,7 @@ const char *is__column_key(const struct table_def *t, uint32_t ordinal);
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wredundant-decls"
 #include "sql/infoschema/mysql_tables.def"
+#include "sql/infoschema/perf_tables.def"
 #include "sql/infoschema/tables.def"
 #pragma GCC diagnostic pop
 #undef IS_TABLE

@@ -33,6 +33,7 @@ enum is_type {
     IS_TYPE_DATETIME,
     IS_TYPE_TIMESTAMP,
     IS_TYPE_JSON,
+    IS_TYPE_DOUBLE,
 };
 
 struct def_row {
@@ -53,6 +54,7 @@ static const struct def_row def_rows[] = {
     {#name, NULL, IS_TYPE_##type, length, nullable, COLL_##collation, members},
 #define IS_END
 #include "sql/infoschema/tables.def"
+#include "sql/infoschema/perf_tables.def"
 #include "sql/infoschema/mysql_tables.def"
 #undef IS_TABLE
 #undef PS_TABLE
@@ -135,6 +137,14 @@ void is__uint(struct is_rows *r, uint64_t u)
     v->u = u;
 }
 
+void is__double(struct is_rows *r, double d)
+{
+    struct value *v = &r->values[r->at];
+    value_tag(v, next_type(r));
+    r->at++;
+    v->d = d;
+}
+
 void is__set(struct is_rows *r, uint64_t bits)
 {
     struct value *v = &r->values[r->at];
@@ -150,7 +160,9 @@ void is__time(struct is_rows *r, uint64_t unix_us)
     const struct timezone *tz =
         t->id == TYPE_TIMESTAMP || r->env.tz == NULL ? timezone_utc() : r->env.tz;
     int64_t packed;
-    if (unix_us == 0 || !timezone_from_unix(tz, (int64_t)(unix_us / 1000000u), 0, &packed)) {
+    if (unix_us == 0 ||
+        !timezone_from_unix(tz, (int64_t)(unix_us / 1000000u),
+                            t->decimals == 0 ? 0 : (uint32_t)(unix_us % 1000000u), &packed)) {
         is__null(r);
         return;
     }
@@ -277,6 +289,10 @@ static db_err type_of(struct arena *a, const struct def_row *d, struct sql_type 
     case IS_TYPE_TEXT: *ret = type_blob(TYPE_TEXT, d->collation); break;
     case IS_TYPE_MEDIUMTEXT: *ret = type_blob(TYPE_MEDIUMTEXT, d->collation); break;
     case IS_TYPE_LONGTEXT: *ret = type_blob(TYPE_LONGTEXT, d->collation); break;
+    case IS_TYPE_DOUBLE:
+        *ret = (struct sql_type){
+            .id = TYPE_DOUBLE, .length = 7, .decimals = 6, .collation = COLL_BINARY};
+        break;
     case IS_TYPE_JSON: *ret = type_blob(TYPE_JSON, COLL_BINARY); break;
     case IS_TYPE_DATETIME: *ret = type_temporal(TYPE_DATETIME, 0); break;
     case IS_TYPE_TIMESTAMP: *ret = type_temporal(TYPE_TIMESTAMP, (uint8_t)d->length); break;

@@ -69,6 +69,19 @@ struct infoschema_locks {
     uint32_t data_count, wait_count, session_count, metadata_count, named_count;
 };
 
+/* A row of a table of performance_schema, in the order of its columns. Text lives until the row is
+ * taken. */
+struct infoschema_cell {
+    enum { CELL_NULL, CELL_TEXT, CELL_UINT, CELL_TIME, CELL_DOUBLE } kind;
+    struct slice text;
+    uint64_t u; /* TIME: unix microseconds */
+    double d;
+};
+struct infoschema_row_sink {
+    db_err (*row)(struct infoschema_row_sink *sink, const struct infoschema_cell *cells,
+                  uint32_t count);
+};
+
 /* Implemented by the session. `session` is exec_ctx.session. Neither may park while it holds a
  * lock. */
 struct infoschema_ops {
@@ -83,6 +96,8 @@ struct infoschema_ops {
     db_err (*persisted)(void *session, struct infoschema_name_sink *sink);
     /* All locks, in the arena. NULL: no rows. */
     db_err (*locks)(void *session, struct arena *arena, struct infoschema_locks *ret);
+    /* The rows of the table of performance_schema that has this name (perf_tables.def). */
+    db_err (*perf)(void *session, struct slice table, struct infoschema_row_sink *sink);
 };
 
 /* Adds the tables to the catalog, once after catalog_open. ops and the result must live as long as

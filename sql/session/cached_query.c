@@ -8,6 +8,7 @@
  * of the statement with one of its rows, whatever their number, and the rows are values. */
 #include "base/hash.h"
 #include "sql/parser/values_rows.h"
+#include "sql/session/perf_event.h"
 #include "sql/session/plan_cache.h"
 #include "sql/session/session_int.h"
 
@@ -61,7 +62,9 @@ static db_err plan_anew(struct statement *st, struct slice text, const struct pa
     lift.flags |= PARSE_LIFT_LITERALS;
     TRY(parser_parse(&s->stmt_arena, text, &lift, &s->diag, &ast, &consumed));
     struct plan *plan;
+    perf__parsed(st, ast, slice_of(text.ptr, consumed)); /* also when it cannot be planned */
     TRY(query__plan(s, ast, NULL, 0, false, &plan));
+    plan->event_class = (uint16_t)perf__class(ast);
     if (plan->cacheable && plan->catalog_version == key->catalog_version) {
         plan_cache_put(s->engine->plans, key, plan);
     }
@@ -187,7 +190,12 @@ static db_err run_rows(struct statement *st, const struct parse_options *o,
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         TRY(find_plan(st, r->one, o, &d, kinds, &plan));
         *ret_done = takes_rows(plan, r->column_count);
-        err = *ret_done ? query__execute(st, plan) : ERR_OK;
+        if (*ret_done) {
+            perf__planned(st, plan, slice_of(st->text.ptr, r->consumed));
+            err = query__execute(st, plan);
+        } else {
+            err = ERR_OK;
+        }
         plan_unref(plan);
     }
     return err;
@@ -257,6 +265,7 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         struct plan *plan;
         TRY(find_plan(st, st->text, &o, &d, kinds, &plan));
+        perf__planned(st, plan, slice_of(st->text.ptr, d.consumed));
         err = query__execute(st, plan);
         plan_unref(plan);
     }

@@ -6,6 +6,7 @@
 
 #include "base/alloc.h"
 #include "sql/charset/charset.h"
+#include "sql/session/perf_event.h"
 #include "sql/session/query_log.h"
 #include "sql/session/session_int.h"
 #include "sql/types/temporal.h"
@@ -32,6 +33,7 @@ struct sql_stmt {
     struct ast_stmt *ast;
     struct parse_options parse; /* those in force when it was prepared */
     struct parse_charset charset;
+    uint32_t digest;
     uint32_t param_count;
     struct sql_column *params, *columns;
     uint32_t column_count;
@@ -125,6 +127,7 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
         return my_error(&s->diag, ER_PS_MANY_PARAM);
     }
     TRY(describe_params(p));
+    p->digest = perf__digest(s, p->text);
     return describe(p);
 }
 
@@ -444,6 +447,8 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
     session__begin_statement(s);
     session__set_info(s, "Execute", stmt->text);
     s->sent_rows = s->examined_rows = 0;
+    perf__begin(s, EVENT_COM_EXECUTE, stmt->text, s->command_start_us);
+    perf__digest_is(s, stmt->digest);
     s->hides_profile = !s->vars.profiling;
     s->secret_text = session__secret(stmt->ast);
     if (query_log__general_on(s)) {
@@ -462,9 +467,9 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
         stmt->cursor_plan = stmt->plan;
         plan_ref(stmt->cursor_plan);
     }
-    err = session__finish(&st, err);
-    session__end_command(s, stmt->text);
-    return err;
+    db_err told = session__finish(&st, err);
+    session__end_command(s, stmt->text, perf__end(&st, err));
+    return told;
 }
 
 static db_err fetch(struct sql_stmt *p, uint32_t rows_max, struct sql_sink *sink)

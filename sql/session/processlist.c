@@ -114,6 +114,10 @@ static db_err processes(void *session, struct infoschema_process_sink *sink)
     return err == ERR_OK ? processes_elsewhere(s, sink) : err;
 }
 
-const struct infoschema_ops session_infoschema_ops = {
-    is_env,       processes, session__variable_rows, session__status_rows, session__persisted_rows,
-    session_locks};
+const struct infoschema_ops session_infoschema_ops = {.env = is_env,
+                                                      .processes = processes,
+                                                      .variables = session__variable_rows,
+                                                      .status = session__status_rows,
+                                                      .persisted = session__persisted_rows,
+                                                      .locks = session_locks,
+                                                      .perf = session__perf_rows};

@@ -6,6 +6,7 @@
 #include "sql/charset/charset.h"
 #include "sql/session/limits.h"
 #include "sql/session/server_file.h"
+#include "sql/session/perf_event.h"
 #include "sql/session/query_log.h"
 #include "sql/session/session_int.h"
 #include "sql/session/user_lock.h"
@@ -35,7 +36,8 @@ uint16_t session__status(const struct sql_session *s)
     return st;
 }
 
-void session__set_info(struct sql_session *s, const char *command, struct slice text)
+static void set_info_at(struct sql_session *s, const char *command, struct slice text,
+                        uint64_t now_us)
 {
     size_t n = text.len < sizeof(s->info) - 1 ? text.len : sizeof(s->info) - 1;
     spin_lock(&s->info_lock);
@@ -44,16 +46,20 @@ void session__set_info(struct sql_session *s, const char *command, struct slice 
     }
     s->info[n] = '\0';
     s->command = command;
-    s->command_start_us = clock_wall_us();
+    s->command_start_us = now_us;
     spin_unlock(&s->info_lock);
 }
 
-void session__end_command(struct sql_session *s, struct slice text)
+void session__set_info(struct sql_session *s, const char *command, struct slice text)
+{
+    set_info_at(s, command, text, clock_wall_us());
+}
+
+void session__end_command(struct sql_session *s, struct slice text, uint64_t end_us)
 {
     uint64_t start = s->command_start_us;
-    session__set_info(s, "Sleep", SLICE_EMPTY);
-    uint64_t end = s->command_start_us;
-    uint64_t took = end > start ? end - start : 0;
+    uint64_t took = end_us > start ? end_us - start : 0;
+    set_info_at(s, "Sleep", SLICE_EMPTY, end_us);
     if (UNLIKELY(took > s->vars.long_query_us || s->vars.profiling)) {
         query_log__ended(s, text, start, took);
     }
@@ -231,6 +237,8 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     list_init(&s->node);
     state_init(s);
     db_err err = set_accounts(s, opts);
+    err = err == ERR_OK ? perf__open(s) : err;
+    s->opts.connect_attributes = SLICE_EMPTY; /* the client's: copied */
     if (err == ERR_OK) {
         err = set_charset(s, opts->charset);
     }
@@ -285,6 +293,7 @@ void sql_session_close(struct sql_session *session)
         atomic_fetch_sub_explicit(&e->session_count, 1, memory_order_relaxed);
     }
     state_fini(session);
+    perf__close(session);
     account_use_disconnect(session->use);
     priv_fini(&session->priv);
     diag_area_fini(&session->conditions);
@@ -319,6 +328,8 @@ db_err sql_session_change_user(struct sql_session *session, const struct sql_ses
     session->opts = *opts;
     session__leave_schema(session);
     TRY(set_accounts(session, opts));
+    perf__change_user(session);
+    session->opts.connect_attributes = SLICE_EMPTY;
     return set_charset(session, opts->charset);
 }
 

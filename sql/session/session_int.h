@@ -40,6 +40,8 @@ enum {
 };
 
 struct plan_cache;
+struct session_perf;
+struct statement_stats;
 struct user_locks;
 
 enum { ESTIMATE_SLOTS = 256 };
@@ -75,6 +77,7 @@ struct sql_engine {
     _Atomic uint64_t temporary_ids;
     uint64_t start_us;
     struct user_locks *user_locks;
+    struct statement_stats *stats;
     struct estimate_slot estimates[ESTIMATE_SLOTS];
     _Atomic bool read_only, super_read_only;     /* super_read_only: then read_only, too */
     _Atomic bool offline, slow_log, general_log; /* global variables that every statement asks */
@@ -246,6 +249,7 @@ struct sql_session {
     bool hides_profile; /* SHOW PROFILES does not tell of it */
     struct profile *profiles;
     uint32_t profile_count;
+    struct session_perf *perf; /* perf_event.h */
     uint64_t profile_id;
 };
 
@@ -322,8 +326,12 @@ void session__leave_schema(struct sql_session *s);
  * killed. */
 db_err session__greet(struct sql_session *s);
 /* A command of that text is over: the session sleeps, the logs are written. May park. */
-void session__end_command(struct sql_session *s, struct slice text);
+void session__end_command(struct sql_session *s, struct slice text, uint64_t end_us);
 
+/* perf_rows.c: infoschema_ops.perf */
+db_err session__perf_rows(void *session, struct slice table, struct infoschema_row_sink *sink);
+/* TRUNCATE of a table of performance_schema. *ret_is false: it is none. */
+db_err session__perf_truncate(struct statement *st, const struct ast_name *name, bool *ret_is);
 /* statement_facts.c, for struct eval_env_ops */
 db_err session__digest(struct eval_env *env, struct slice statement, bool hash, struct arena *arena,
                        struct diag *diag, struct slice *ret);

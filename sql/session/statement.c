@@ -4,6 +4,7 @@
  * An error ends the command: the sink is told, and what the statement did is undone (txn_ctl.c). */
 #include "base/clock.h"
 #include "sql/infoschema/show.h"
+#include "sql/session/perf_event.h"
 #include "sql/session/globals.h"
 #include "sql/session/query_log.h"
 #include "sql/session/session_int.h"
@@ -321,6 +322,13 @@ static bool has_comment(struct slice text)
 db_err session__run(struct statement *st, const struct ast_stmt *ast)
 {
     TRY(access__check(st, ast));
+    if (ast->kind == AST_STMT_TRUNCATE_TABLE) {
+        bool done;
+        TRY(session__perf_truncate(st, &((const struct ast_truncate_table *)ast)->name, &done));
+        if (done) {
+            return ERR_OK;
+        }
+    }
     if (ddl_handles(ast->kind)) {
         return run_ddl(st, ast);
     }
@@ -533,11 +541,13 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
         return ERR_CLOSED;
     }
     begin_command(session, sql);
+    uint64_t ended = session->command_start_us;
     for (;;) {
         struct statement st = {.session = session, .sink = sink, .text = rest};
         struct ast_stmt *ast = NULL;
         size_t consumed = 0;
         session__begin_statement(session);
+        perf__begin(session, EVENT_SQL_ERROR, rest, ended);
         bool done = false;
         db_err err = session__count(session, false);
         err = err == ERR_OK ? query__run_cached(&st, &done, &consumed) : err;
@@ -556,6 +566,7 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
                 break; /* only comments after the last ';' */
             }
             session->secret_text = session->secret_text || session__secret(ast);
+            perf__parsed(&st, ast, slice_of(st.text.ptr, consumed));
             if (query_log__general_on(session)) {
                 query_log__general(session, "Query", slice_of(st.text.ptr, consumed),
                                    session->secret_text);
@@ -565,12 +576,13 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
             query_log__general(session, "Query", slice_of(st.text.ptr, consumed), false);
         }
         db_err told = session__finish(&st, err);
+        ended = perf__end(&st, err);
         if (told != ERR_OK || err != ERR_OK || !st.more) {
-            session__end_command(session, sql);
+            session__end_command(session, sql, ended);
             return told;
         }
         first = false;
     }
-    session__end_command(session, sql);
+    session__end_command(session, sql, ended);
     return ERR_OK;
 }

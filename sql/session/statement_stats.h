@@ -1,0 +1,107 @@
+/* What statements did: counted per normal form (MySQL's digest), per class and per account; the
+ * source of performance_schema's summaries. Private to sql/session.
+ *
+ * A statement touches its session's counts only, under a lock that nobody else wants but readers; a
+ * session gives them to the engine's a bunch at a time. Nothing here parks. */
+#ifndef SKEIN_SQL_SESSION_STATEMENT_STATS_H
+#define SKEIN_SQL_SESSION_STATEMENT_STATS_H
+
+#include <stdatomic.h>
+
+#include "base/buf.h"
+#include "base/list.h"
+#include "base/spin.h"
+
+enum event_class {
+#define EVENT_CLASS(symbol, name) EVENT_##symbol,
+#include "sql/session/event_classes.def"
+#undef EVENT_CLASS
+    EVENT__COUNT
+};
+extern const char *const event_class_names[EVENT__COUNT];
+
+struct statement_counts {
+    uint64_t count, wait_us, min_us, max_us;
+    uint64_t errors, warnings, affected, sent, examined, no_index, scans;
+};
+void statement_counts_add(struct statement_counts *into, const struct statement_counts *c);
+
+/* ---- normal forms ---- */
+
+enum { STATS_BUCKETS = 450 };
+struct digest_stats {
+    struct spin lock; /* of all below but the names, which never change */
+    uint64_t hash;
+    struct slice schema; /* ptr NULL: none */
+    struct slice tokens; /* ptr NULL: of those that did not fit into the table */
+    char hex[65];
+    struct statement_counts counts;
+    uint64_t first_us, last_us;
+    uint32_t buckets[STATS_BUCKETS];
+    char *sample;
+    size_t sample_len;
+    _Atomic uint64_t sample_wait_us, sample_seen_us;
+};
+
+struct account_stats { /* connections from one host of one user; never freed before the engine */
+    struct list node;
+    struct spin lock;
+    struct slice user, host;
+    uint64_t current, total; /* guarded by statement_stats.lock */
+    struct statement_counts *by_class[EVENT__COUNT];
+};
+
+struct statement_stats {
+    struct spin lock;    /* of the table's index, and of the list of accounts */
+    uint32_t count, max; /* the first is of what did not fit */
+    uint32_t mask, *index;
+    struct digest_stats **digests;
+    struct list accounts;
+};
+
+/* digests_max 0: nothing is counted by form. */
+MUST_USE db_err statement_stats_new(uint32_t digests_max, struct statement_stats **ret);
+void statement_stats_free(struct statement_stats *s); /* NULL is fine */
+
+/* The number of a form, from 1; that of what did not fit when the table is full; 0: no memory. */
+uint32_t statement_stats_digest(struct statement_stats *s, struct slice schema, bool has_schema,
+                                struct slice tokens);
+/* NULL for 0. */
+struct digest_stats *statement_stats_at(struct statement_stats *s, uint32_t digest);
+uint32_t statement_stats_count(struct statement_stats *s);
+void statement_stats_truncate(struct statement_stats *s, bool digests, bool classes);
+
+/* Of the list, made when it is not there; NULL: no memory. connect: counts a connection. */
+struct account_stats *statement_stats_connect(struct statement_stats *s, struct slice user,
+                                              struct slice host);
+void statement_stats_disconnect(struct statement_stats *s, struct account_stats *a);
+
+/* ---- what a session has not given away yet ---- */
+
+enum { STATS_SLOTS = 16, STATS_PENDING = 32, STATS_CLASSES = 24 };
+struct stats_slot {
+    uint32_t digest;
+    enum event_class class;
+    struct statement_counts counts; /* count 0: free */
+    uint64_t first_us, last_us;
+    uint16_t pending[STATS_PENDING]; /* buckets */
+};
+struct session_stats {
+    struct spin lock;
+    struct account_stats *account;
+    struct stats_slot slots[STATS_SLOTS];
+    struct {
+        enum event_class class;
+        struct statement_counts counts;
+    } classes[STATS_CLASSES]; /* of this session, since it began; count 0: free */
+};
+
+uint32_t stats_bucket(uint64_t wait_us);
+uint64_t stats_bucket_end_ps(uint32_t bucket);
+/* One statement: c->count is 1. Under the session's lock. */
+void session_stats_add(struct session_stats *s, struct statement_stats *all, uint32_t digest,
+                       enum event_class class, const struct statement_counts *c, uint64_t now_us);
+/* Gives all away; any thread. */
+void session_stats_fold(struct session_stats *s, struct statement_stats *all);
+
+#endif
