@@ -37,6 +37,7 @@ db_err perf__open(struct sql_session *s)
         return ERR_NOMEM;
     }
     s->perf->next_id = 1;
+    s->perf->current = s->perf->events; /* the first has place 1 */
     s->perf->stats.account = statement_stats_connect(s->engine->stats, s->user, s->host);
     return keep_attributes(s, s->opts.connect_attributes);
 }
@@ -72,11 +73,6 @@ void perf__change_user(struct sql_session *s)
 
 /* ---- begin ---- */
 
-static struct perf_event *current(struct session_perf *p)
-{
-    return &p->events[(p->next_id - 1) % EVENTS_KEPT];
-}
-
 /* Under the lock. Without memory the text is cut short. */
 static void set_text(struct perf_event *e, struct slice text, size_t max)
 {
@@ -102,9 +98,10 @@ void perf__begin(struct sql_session *s, enum event_class class, struct slice tex
     struct session_perf *p = s->perf;
     size_t max = (size_t)s->globals->values[VAR_performance_schema_max_sql_text_length].i;
     spin_lock(&p->stats.lock);
-    p->next_id++;
-    struct perf_event *e = current(p);
-    e->id = p->next_id - 1;
+    struct perf_event *e = p->current + 1;
+    e = e == p->events + EVENTS_KEPT ? p->events : e;
+    p->current = e;
+    e->id = p->next_id++;
     e->ended = e->secret = false;
     e->class = class;
     e->digest = 0;
@@ -286,14 +283,14 @@ uint32_t perf__digest(struct sql_session *s, struct slice text)
 
 void perf__digest_is(struct sql_session *s, uint32_t digest)
 {
-    current(s->perf)->digest = digest; /* read by others after it has ended */
+    s->perf->current->digest = digest; /* read by others after it has ended */
 }
 
 static void set_kind(struct sql_session *s, enum event_class class, uint32_t digest,
                      struct slice text)
 {
     struct session_perf *p = s->perf;
-    struct perf_event *e = current(p);
+    struct perf_event *e = p->current;
     spin_lock(&p->stats.lock);
     e->class = class;
     e->digest = digest;
@@ -314,7 +311,7 @@ void perf__parsed(struct statement *st, const struct ast_stmt *ast, struct slice
     struct sql_session *s = st->session;
     text = without_end(text);
     set_kind(s, perf__class(ast), perf__digest(s, text), text);
-    current(s->perf)->secret = session__secret(ast);
+    s->perf->current->secret = session__secret(ast);
 }
 
 void perf__planned(struct statement *st, struct plan *plan, struct slice text)
@@ -375,7 +372,7 @@ uint64_t perf__end(struct statement *st, db_err err)
 {
     struct sql_session *s = st->session;
     struct session_perf *p = s->perf;
-    struct perf_event *e = current(p);
+    struct perf_event *e = p->current;
     uint64_t now = clock_wall_us();
     bool shows = e->class == EVENT_SQL_SHOW_WARNINGS || e->class == EVENT_SQL_SHOW_ERRORS ||
                  e->class == EVENT_SQL_GET_DIAGNOSTICS;

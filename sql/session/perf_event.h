@@ -36,6 +36,7 @@ struct perf_event {
 struct session_perf {
     struct session_stats stats; /* its lock is that of all here */
     uint64_t next_id;
+    struct perf_event *current;
     struct perf_event events[EVENTS_KEPT]; /* of id at id % EVENTS_KEPT */
     struct slice attributes;               /* of the connection, as sent; owned */
 };

@@ -65,6 +65,9 @@ db_err statement_stats_new(uint32_t digests_max, struct statement_stats **ret)
         return ERR_NOMEM;
     }
     list_init(&s->accounts);
+    for (uint32_t i = 0; i < STATS_QUICK; i++) {
+        s->quick[i] = (uint16_t)stats_bucket(i);
+    }
     s->max = digests_max;
     s->mask = 1;
     while (s->mask < digests_max * 2) {
@@ -354,7 +357,8 @@ void session_stats_add(struct session_stats *s, struct statement_stats *all, uin
         slot->first_us = now_us;
     }
     slot->last_us = now_us;
-    slot->pending[slot->counts.count] = (uint16_t)stats_bucket(c->wait_us);
+    slot->pending[slot->counts.count] =
+        c->wait_us < STATS_QUICK ? all->quick[c->wait_us] : (uint16_t)stats_bucket(c->wait_us);
     statement_counts_add(&slot->counts, c);
 }
 

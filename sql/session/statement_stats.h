@@ -28,7 +28,7 @@ void statement_counts_add(struct statement_counts *into, const struct statement_
 
 /* ---- normal forms ---- */
 
-enum { STATS_BUCKETS = 450 };
+enum { STATS_BUCKETS = 450, STATS_QUICK = 1024 };
 struct digest_stats {
     struct spin lock; /* of all below but the names, which never change */
     uint64_t hash;
@@ -57,6 +57,7 @@ struct statement_stats {
     uint32_t mask, *index;
     struct digest_stats **digests;
     struct list accounts;
+    uint16_t quick[STATS_QUICK]; /* buckets of short times */
 };
 
 /* digests_max 0: nothing is counted by form. */
