@@ -59,13 +59,13 @@ static void txn_rollback(struct storage_txn *base)
 
 static db_err txn_savepoint(struct storage_txn *base, uint64_t *ret_savepoint)
 {
-    *ret_savepoint = wb_savepoint(&ctxn_of(base)->wb);
+    *ret_savepoint = ctxn_savepoint(ctxn_of(base));
     return ERR_OK;
 }
 
 static db_err txn_rollback_to(struct storage_txn *base, uint64_t savepoint)
 {
-    return wb_rollback_to(&ctxn_of(base)->wb, savepoint);
+    return ctxn_rollback_to(ctxn_of(base), savepoint);
 }
 
 static bool txn_has_writes(const struct storage_txn *base)
@@ -210,5 +210,13 @@ void cluster_storage_stats(struct storage *base, struct cluster_storage_stats *r
         .doubts_left = atomic_load(&s->env.doubts_left),
         .follower_reads = atomic_load(&s->env.follower_reads),
         .closed_asked = atomic_load(&s->env.closed_asked),
+        .spills = atomic_load(&s->env.spills),
     };
+}
+
+void cluster_storage_spill(struct storage *base, size_t entries, const char *dir)
+{
+    struct txn_env *env = &cluster_of(base)->env;
+    env->spill_entries = entries;
+    env->spill_dir = dir;
 }

@@ -327,6 +327,9 @@ static bool possible(const struct ctxn *t, const struct storage_span *spans, siz
     if (ctxn_read_mode(t, STORAGE_READ_PLAIN) != STORAGE_READ_PLAIN || count > PIECES_MAX / 4) {
         return false;
     }
+    if (UNLIKELY(t->spill != NULL)) {
+        return false; /* asking whether it has writes in there would take reads */
+    }
     for (size_t i = 0; i < count && t->wb.write_count != 0; i++) {
         if (writes_in(t, &spans[i])) {
             return false;

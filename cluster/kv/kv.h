@@ -34,6 +34,10 @@ void cluster_storage_fenced(struct storage *s, uint32_t fences);
 /* One round of it now; for tests. Parks. */
 MUST_USE db_err cluster_storage_sweep(struct storage *s, ts_t before, struct diag *diag);
 
+/* Tests: write buffers go to disk with that many entries, into dir unless the transaction names one
+ * (it outlives the storage). Before the first transaction. */
+void cluster_storage_spill(struct storage *s, size_t entries, const char *dir);
+
 struct cluster_storage_stats {
     uint64_t commits_1pc;
     uint64_t commits_async;
@@ -43,6 +47,7 @@ struct cluster_storage_stats {
     uint64_t doubts_settled, doubts_left; /* 1PC whose reply was lost: known, unknown */
     uint64_t follower_reads;              /* answered by a replica here without the lease */
     uint64_t closed_asked;                /* leaseholders asked for that */
+    uint64_t spills;                      /* transactions whose writes went to disk */
 };
 void cluster_storage_stats(struct storage *s, struct cluster_storage_stats *ret_stats);
 

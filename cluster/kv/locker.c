@@ -43,7 +43,7 @@ struct ask {
 
 static db_err note_gap_of_key(struct ctxn *t, uint64_t lock_term, struct slice key)
 {
-    uint8_t *end = arena_alloc(&t->wb.arena, key.len + 1);
+    uint8_t *end = arena_alloc(lock_arena(t), key.len + 1);
     if (end == NULL) {
         return ERR_NOMEM;
     }

@@ -61,12 +61,17 @@ static db_err read_ts_of(struct ctxn *t, bool single, struct diag *diag, ts_t *r
     return ERR_OK;
 }
 
-static void own_value(const struct wb_entry *e, bool *ret_found, struct slice *ret_value)
+static db_err own_value(const struct ctxn *t, const struct wb_entry *e, struct arena *arena,
+                        bool *ret_found, struct slice *ret_value)
 {
     *ret_found = e->now.op == WB_PUT;
+    if (*ret_found && ctxn_copies(t)) {
+        return arena_copy(arena, e->now.value, ret_value);
+    }
     if (*ret_found) {
         *ret_value = e->now.value;
     }
+    return ERR_OK;
 }
 
 db_err cluster_get(struct storage_txn *base, struct slice key, enum storage_read_mode mode,
@@ -74,9 +79,13 @@ db_err cluster_get(struct storage_txn *base, struct slice key, enum storage_read
                    struct slice *ret_value)
 {
     struct ctxn *t = ctxn_of(base);
-    const struct wb_entry *e = wb_find(&t->wb, key);
+    struct wb_entry *e;
     struct kv_value v = {0};
     mode = ctxn_read_mode(t, mode);
+    if (mode != STORAGE_READ_PLAIN) {
+        TRY(ctxn_make_room(t, diag));
+    }
+    TRY(ctxn_find(t, key, diag, &e));
     if (mode != STORAGE_READ_PLAIN && !lock_held(e, mode)) {
         TRY(lock_keys(t, &key, 1, mode, wait, true, arena, diag, &v));
         if (v.skipped) {
@@ -92,8 +101,7 @@ db_err cluster_get(struct storage_txn *base, struct slice key, enum storage_read
         TRY(fetch(t, key, ts, arena, diag, &v));
     }
     if (e != NULL && wb_is_write(e)) {
-        own_value(e, ret_found, ret_value);
-        return ERR_OK;
+        return own_value(t, e, arena, ret_found, ret_value);
     }
     *ret_found = v.found;
     if (v.found) {
@@ -107,8 +115,11 @@ db_err cluster_get_outdated(struct storage_txn *base, struct slice key, struct a
                             struct slice *ret_value)
 {
     struct ctxn *t = ctxn_of(base);
-    const struct wb_entry *e = t->read_ts == 0 ? NULL : wb_find(&t->wb, key);
+    struct wb_entry *e = NULL;
     struct kv_value v = {0};
+    if (t->read_ts != 0) {
+        TRY(ctxn_find(t, key, diag, &e));
+    }
     if (LIKELY(e == NULL || !e->has_version || e->version_ts <= t->read_ts)) {
         *ret_outdated = false;
         return ERR_OK;
@@ -383,6 +394,9 @@ db_err cluster_multi_get(struct storage_txn *base, const struct slice *keys, siz
     struct ctxn *t = ctxn_of(base);
     uint32_t *order;
     mode = ctxn_read_mode(t, mode);
+    if (mode != STORAGE_READ_PLAIN) {
+        TRY(ctxn_make_room(t, diag));
+    }
     TRY(sort_keys(keys, count, arena, &order));
     /* the distinct keys that must be asked for */
     struct slice *ask = arena_alloc(arena, count * sizeof(*ask));
@@ -394,8 +408,10 @@ db_err cluster_multi_get(struct storage_txn *base, const struct slice *keys, siz
     }
     for (size_t i = 0; i < count; i++) {
         struct slice key = keys[order[i]];
-        const struct wb_entry *e =
-            mode == STORAGE_READ_PLAIN && t->wb.write_count == 0 ? NULL : wb_find(&t->wb, key);
+        struct wb_entry *e = NULL;
+        if (mode != STORAGE_READ_PLAIN || ctxn_may_have_own(t)) {
+            TRY(ctxn_find(t, key, diag, &e));
+        }
         bool own = e != NULL && wb_is_write(e);
         if (own && (mode == STORAGE_READ_PLAIN || lock_held(e, mode))) {
             where[order[i]] = UINT32_MAX;
@@ -414,7 +430,7 @@ db_err cluster_multi_get(struct storage_txn *base, const struct slice *keys, siz
         if (v != NULL && v->skipped) {
             ret_found[i] = false;
         } else if (e != NULL && wb_is_write(e)) {
-            own_value(e, &ret_found[i], &ret_values[i]);
+            TRY(own_value(t, e, arena, &ret_found[i], &ret_values[i]));
         } else {
             ret_found[i] = v->found;
             ret_values[i] = v->found ? v->value : SLICE_EMPTY;

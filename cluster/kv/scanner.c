@@ -240,6 +240,15 @@ static db_err leave_page(struct cluster_scan *s)
 
 /* ---- merging ---- */
 
+/* Own writes where the scan stands: in the buffer, and, of a large transaction, what it has on
+ * disk up to some key. */
+struct own {
+    struct wb_entry *mem;
+    struct wb_entry **spilled;
+    size_t count, at;
+    bool more; /* on disk, after those */
+};
+
 static struct wb_entry *own_in_cover(const struct cluster_scan *s, struct wb_entry *e)
 {
     const struct write_buffer *wb = &s->t->wb;
@@ -262,6 +271,60 @@ static struct wb_entry *own_first(const struct cluster_scan *s)
                                            : wb_seek(wb, buf_slice(&s->start)));
 }
 
+static db_err own_begin(struct cluster_scan *s, struct diag *diag, struct own *ret)
+{
+    struct slice cover = buf_slice(&s->cover);
+    struct write_spill_span span = {.start = s->opts.reverse ? cover : buf_slice(&s->start),
+                                    .end = s->opts.reverse ? buf_slice(&s->end) : cover,
+                                    .reverse = s->opts.reverse,
+                                    .writes_only = true};
+    struct own o = {0};
+    if (UNLIKELY(s->t->spill != NULL)) {
+        size_t max = s->page_rows < SCAN_FIRST_ROWS ? SCAN_FIRST_ROWS : s->page_rows;
+        TRY(write_spill_collect(s->t->spill, &span, max, &s->rows_arena, diag, &o.spilled, &o.count,
+                                &o.more));
+    }
+    o.mem = own_first(s); /* nothing parks from here on */
+    *ret = o;
+    return ERR_OK;
+}
+
+/* The next one; the buffer knows better. */
+static const struct wb_entry *own_peek(const struct cluster_scan *s, const struct own *o)
+{
+    if (LIKELY(o->at == o->count)) {
+        return o->mem;
+    }
+    const struct wb_entry *e = o->spilled[o->at];
+    int c = o->mem == NULL ? 1 : slice_cmp(o->mem->key, e->key);
+    c = s->opts.reverse && o->mem != NULL ? -c : c;
+    return c <= 0 ? o->mem : e;
+}
+
+/* false: there may be more on disk than is known here. */
+static bool own_pass(const struct cluster_scan *s, struct own *o, const struct wb_entry *e)
+{
+    bool spilled = o->at < o->count && slice_eq(o->spilled[o->at]->key, e->key);
+    if (o->mem != NULL && slice_eq(o->mem->key, e->key)) {
+        const struct write_buffer *wb = &s->t->wb;
+        o->mem =
+            own_in_cover(s, s->opts.reverse ? wb_seek_before(wb, o->mem->key) : wb_next(o->mem));
+    }
+    o->at += spilled;
+    return !spilled || o->at < o->count || !o->more;
+}
+
+static db_err own_row(struct cluster_scan *s, const struct wb_entry *e, struct storage_kv *ret)
+{
+    struct storage_kv row = {e->key, s->opts.keys_only ? SLICE_EMPTY : e->now.value};
+    if (ctxn_copies(s->t)) {
+        TRY(arena_copy(&s->rows_arena, row.key, &row.key));
+        TRY(arena_copy(&s->rows_arena, row.value, &row.value));
+    }
+    *ret = row;
+    return ERR_OK;
+}
+
 /* < 0: the page's row comes first, 0: the same key, > 0: the own write. Not both are missing. */
 static int order_of(const struct cluster_scan *s, const struct kv_pair *row,
                     const struct wb_entry *own)
@@ -282,14 +345,18 @@ static db_err pass(struct cluster_scan *s, struct slice key)
     return buf_append_u8(&s->start, 0);
 }
 
-static db_err merge(struct cluster_scan *s, struct storage_kv *rows, size_t *ret_count)
+static db_err merge(struct cluster_scan *s, struct diag *diag, struct storage_kv *rows,
+                    size_t *ret_count)
 {
     size_t n = 0;
     struct slice last = SLICE_EMPTY;
     bool any = false;
-    struct wb_entry *own = own_first(s);
+    struct own o;
     bool ended = false;
-    while (n < s->opts.batch_rows) {
+    bool known = true;
+    TRY(own_begin(s, diag, &o));
+    while (n < s->opts.batch_rows && known) {
+        const struct wb_entry *own = own_peek(s, &o);
         const struct kv_pair *row = s->pos < s->count ? &s->pairs[s->pos] : NULL;
         if (row == NULL && own == NULL) {
             ended = true;
@@ -301,13 +368,11 @@ static db_err merge(struct cluster_scan *s, struct storage_kv *rows, size_t *ret
         if (c < 0) {
             rows[n++] = (struct storage_kv){row->key, row->value};
         } else if (own->now.op == WB_PUT) {
-            rows[n++] =
-                (struct storage_kv){own->key, s->opts.keys_only ? SLICE_EMPTY : own->now.value};
+            TRY(own_row(s, own, &rows[n++]));
         }
         s->pos += c <= 0;
         if (c >= 0) {
-            own = own_in_cover(s, s->opts.reverse ? wb_seek_before(&s->t->wb, own->key)
-                                                  : wb_next(own));
+            known = own_pass(s, &o, own);
         }
     }
     *ret_count = n;
@@ -317,10 +382,10 @@ static db_err merge(struct cluster_scan *s, struct storage_kv *rows, size_t *ret
     return any ? pass(s, last) : ERR_OK;
 }
 
-static db_err hand_out(struct cluster_scan *s, const struct storage_kv **ret_rows,
-                       size_t *ret_count)
+static db_err hand_out(struct cluster_scan *s, struct diag *diag,
+                       const struct storage_kv **ret_rows, size_t *ret_count)
 {
-    if (s->t->wb.write_count == 0) {
+    if (!ctxn_may_have_own(s->t)) {
         size_t n = s->count - s->pos;
         if (n == 0) { /* an empty page, without memory */
             *ret_count = 0;
@@ -341,7 +406,7 @@ static db_err hand_out(struct cluster_scan *s, const struct storage_kv **ret_row
         return ERR_NOMEM;
     }
     *ret_rows = rows;
-    return merge(s, rows, ret_count);
+    return merge(s, diag, rows, ret_count);
 }
 
 db_err cluster_scan_next(struct storage_scan *base, struct diag *diag,
@@ -350,11 +415,14 @@ db_err cluster_scan_next(struct storage_scan *base, struct diag *diag,
     struct cluster_scan *s = CONTAINER_OF(base, struct cluster_scan, base);
     const struct storage_kv *rows = NULL;
     size_t count = 0;
+    if (s->opts.mode != STORAGE_READ_PLAIN) {
+        TRY(ctxn_make_room(s->t, diag));
+    }
     while (count == 0 && !(s->done && !s->has_page)) {
         if (!s->has_page) {
             TRY(fetch_page(s, diag));
         }
-        TRY(hand_out(s, &rows, &count));
+        TRY(hand_out(s, diag, &rows, &count));
         TRY(fiber_checkpoint());
     }
     *ret_rows = rows;

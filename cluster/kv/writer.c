@@ -61,7 +61,7 @@ static db_err prepare(struct ctxn *t, struct slice key, unsigned flags, struct d
     if (t->opts.read_only) {
         return diag_set(diag, ERR_INVALID, "a write in a read-only transaction");
     }
-    TRY(wb_touch(&t->wb, key, &e));
+    TRY(ctxn_touch(t, key, diag, &e));
     if (insert && e->now.op == WB_PUT) {
         return key_exists(t, key, diag);
     }
@@ -85,19 +85,11 @@ static db_err prepare(struct ctxn *t, struct slice key, unsigned flags, struct d
     return ERR_OK;
 }
 
-/* What need not go to disk is committed in the usual ways, which take several times its memory. */
-static size_t run_bytes(const struct ctxn *t)
-{
-    enum { PART_OF_LIMIT = 24, LEAST = 1 << 20, MOST = 32 << 20 };
-    size_t limit = t->opts.mem == NULL ? 0 : t->opts.mem->limit;
-    size_t part = limit / PART_OF_LIMIT;
-    return limit == 0 || part > MOST ? MOST : part < LEAST ? LEAST : part;
-}
-
 static bool goes_aside(const struct ctxn *t, unsigned flags)
 {
     return UNLIKELY((flags & STORAGE_W_BULK) != 0 && t->opts.autocommit &&
-                    t->opts.temp_dir != NULL);
+                    t->opts.temp_dir != NULL &&
+                    (t->spill == NULL || (flags & STORAGE_W_LOCKED) != 0));
 }
 
 static db_err put_aside(struct ctxn *t, struct slice key, struct slice value, unsigned flags,
@@ -112,8 +104,11 @@ static db_err put_aside(struct ctxn *t, struct slice key, struct slice value, un
     if (t->opts.read_only) {
         return diag_set(diag, ERR_INVALID, "a write in a read-only transaction");
     }
+    if (UNLIKELY(t->spill != NULL)) {
+        return diag_set(diag, ERR_LIMIT, "too many rows were locked before the statement");
+    }
     if (t->runs == NULL) {
-        TRY(write_runs_new(t->opts.temp_dir, t->opts.mem, run_bytes(t), &t->runs));
+        TRY(write_runs_new(t->opts.temp_dir, t->opts.mem, ctxn_run_bytes(t), &t->runs));
     }
     if (r.seen) {
         ASSERT(t->read_ts != 0);
@@ -131,6 +126,7 @@ db_err cluster_put(struct storage_txn *base, struct slice key, struct slice valu
     if (goes_aside(t, flags)) {
         return put_aside(t, key, value, flags, false, diag);
     }
+    TRY(ctxn_make_room(t, diag));
     TRY(prepare(t, key, flags, diag, &e, &must_be_new));
     return wb_put(&t->wb, e, value, must_be_new);
 }
@@ -143,6 +139,7 @@ db_err cluster_del(struct storage_txn *base, struct slice key, unsigned flags, s
     if (goes_aside(t, flags)) {
         return put_aside(t, key, SLICE_EMPTY, flags, true, diag);
     }
+    TRY(ctxn_make_room(t, diag));
     TRY(prepare(t, key, flags, diag, &e, &must_be_new));
     return wb_delete(&t->wb, e);
 }
@@ -155,7 +152,8 @@ db_err cluster_lock(struct storage_txn *base, const struct slice *keys, size_t c
     uint32_t *order;
     size_t n = 0;
     arena_init(&a, NULL, NULL, 0);
-    db_err err = sort_keys(keys, count, &a, &order);
+    db_err err = ctxn_make_room(t, diag);
+    err = err != ERR_OK ? err : sort_keys(keys, count, &a, &order);
     struct slice *ask = arena_alloc(&a, count * sizeof(*ask));
     struct kv_value *values = ARENA_ARRAY(&a, struct kv_value, count);
     if (err == ERR_OK && (ask == NULL || values == NULL)) {
@@ -164,7 +162,11 @@ db_err cluster_lock(struct storage_txn *base, const struct slice *keys, size_t c
     uint8_t want = mode == STORAGE_READ_EXCLUSIVE ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
     for (size_t i = 0; i < count && err == ERR_OK; i++) {
         struct slice key = keys[order[i]];
-        const struct wb_entry *e = wb_find(&t->wb, key);
+        struct wb_entry *e;
+        err = ctxn_find(t, key, diag, &e);
+        if (err != ERR_OK) {
+            break;
+        }
         if ((e == NULL || e->lock < want) && (n == 0 || !slice_eq(ask[n - 1], key))) {
             ask[n++] = key;
         }

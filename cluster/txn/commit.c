@@ -220,6 +220,9 @@ static db_err commit_writes(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
         }
         TRY(commit_fold_runs(t, diag));
     }
+    if (UNLIKELY(t->spill != NULL)) {
+        return commit_bulk(t, diag, ret_ts);
+    }
     TRY(ctxn_need_start(t, diag));
     c.start_ts = t->start_ts;
     TRY(commit_collect(&c));
@@ -232,6 +235,10 @@ static db_err commit_reads(struct ctxn *t, struct diag *diag)
 {
     struct commit c = {
         .t = t, .env = t->env, .arena = &t->scratch, .start_ts = t->start_ts, .read_only = true};
+    if (UNLIKELY(t->spill != NULL)) {
+        TRY(ctxn_spill_rest(t, diag));
+        return commit_check_spilled(&c, diag);
+    }
     TRY(commit_collect_shared(&c));
     return commit_check_shared(&c, diag);
 }

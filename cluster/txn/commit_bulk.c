@@ -4,13 +4,15 @@
 #include "base/faults.h"
 #include "base/log.h"
 
-/* The commit of a transaction whose writes do not fit into memory (sql/storage/write_runs.h).
+/* The commit of a transaction whose writes do not fit into memory: runs that were written without
+ * looking back (sql/storage/write_runs.h), or a buffer that went to disk (spill.c). Never both.
  *
  * Always 2PC. What the write buffer has and what the runs have is read in key order, a batch at a
- * time; each batch is prewritten as commit.c does it. When all are, the primary's commit decides,
- * and a second pass over the same keys settles the intents, after which the caller hears of it: it
- * is what readers would have to do otherwise, one by one. When a prewrite fails the intents that
- * are there are taken back in the same way.
+ * time; of a spilled buffer the rest goes to disk first, and all is read from there. each batch is
+ * prewritten as commit.c does it. When all are, the primary's commit decides, and a second pass
+ * over the same keys settles the intents, after which the caller hears of it: it is what readers
+ * would have to do otherwise, one by one. When a prewrite fails the intents that are there are
+ * taken back in the same way.
  *
  * A key that comes twice is a duplicate: whoever adds to the runs promises that it is not to be
  * read or written again.
@@ -19,7 +21,17 @@
  * does that keeps other writers out in another way (sql/session/bulk_change.c): the check is there
  * for what it cannot know of, such as a commit whose outcome nobody has learned. */
 
-enum { BATCH_BYTES = 8 << 20, BATCH_KEYS = 32768 };
+enum { BATCH_BYTES = 8 << 20, BATCH_KEYS = 32768, LOOK_KEYS = 4096 };
+
+/* The entries of a spill, in key order. */
+struct spill_reader {
+    struct write_spill *spill;
+    struct arena arena; /* of the entries at hand */
+    struct wb_entry **entries;
+    size_t count, at;
+    struct buf from;
+    bool more;
+};
 
 struct bulk_commit {
     struct commit own; /* what the write buffer has: mutations in key order, shared locks */
@@ -27,17 +39,77 @@ struct bulk_commit {
     struct write_runs_reader *reader;
     struct write_record next; /* of the reader */
     bool reader_end;
+    struct spill_reader spilled;
     struct arena arena; /* of the batch */
     struct commit batch;
     struct slice primary; /* in the transaction's scratch arena */
     uint64_t done;        /* mutations of batches that were begun */
 };
 
+static void spill_open(struct spill_reader *r, struct write_spill *spill)
+{
+    *r = (struct spill_reader){.spill = spill, .more = spill != NULL};
+    arena_init(&r->arena, NULL, NULL, 0);
+    buf_init(&r->from, STORAGE_KEY_SIZE_MAX + 16);
+}
+
+static void spill_rewind(struct spill_reader *r)
+{
+    r->more = r->spill != NULL;
+    r->count = r->at = 0;
+    buf_reset(&r->from);
+}
+
+static void spill_close(struct spill_reader *r)
+{
+    arena_fini(&r->arena);
+    buf_fini(&r->from);
+}
+
+/* NULL: the end. Valid until the next call. */
+static db_err spill_next(struct spill_reader *r, struct diag *diag, const struct wb_entry **ret)
+{
+    while (r->at == r->count && r->more) {
+        struct write_spill_span span = {.start = buf_slice(&r->from)};
+        arena_reset(&r->arena);
+        r->count = r->at = 0;
+        TRY(write_spill_collect(r->spill, &span, LOOK_KEYS, &r->arena, diag, &r->entries, &r->count,
+                                &r->more));
+        if (r->count != 0) {
+            buf_reset(&r->from);
+            TRY(buf_append_slice(&r->from, r->entries[r->count - 1]->key));
+            TRY(buf_append_u8(&r->from, 0));
+        }
+    }
+    *ret = r->at == r->count ? NULL : r->entries[r->at++];
+    return ERR_OK;
+}
+
+static db_err take_spilled(struct bulk_commit *b, struct diag *diag, struct kv_mutation *ret,
+                           uint32_t *ret_slot, bool *ret_any)
+{
+    const struct wb_entry *e;
+    do {
+        TRY(spill_next(&b->spilled, diag, &e));
+    } while (e != NULL && !commit_mutation(b->own.t, e, ret, ret_slot));
+    *ret_any = e != NULL;
+    if (e == NULL) {
+        return ERR_OK;
+    }
+    TRY(arena_copy(&b->arena, ret->key, &ret->key));
+    return arena_copy(&b->arena, ret->value, &ret->value);
+}
+
 static db_err rewind_sources(struct bulk_commit *b, struct diag *diag)
 {
     write_runs_close(b->reader);
     b->reader = NULL;
     b->own_at = 0;
+    spill_rewind(&b->spilled);
+    if (b->spilled.spill != NULL) {
+        b->reader_end = true;
+        return ERR_OK;
+    }
     TRY(write_runs_read(b->own.t->runs, diag, &b->reader));
     return write_runs_next(b->reader, diag, &b->next, &b->reader_end);
 }
@@ -46,6 +118,9 @@ static db_err rewind_sources(struct bulk_commit *b, struct diag *diag)
 static db_err take(struct bulk_commit *b, struct diag *diag, struct kv_mutation *ret,
                    uint32_t *ret_slot, bool *ret_any)
 {
+    if (b->spilled.spill != NULL) {
+        return take_spilled(b, diag, ret, ret_slot, ret_any);
+    }
     bool own = b->own_at < b->own.count;
     int c = !own ? 1 : b->reader_end ? -1 : slice_cmp(b->own.muts[b->own_at].key, b->next.key);
     *ret_any = own || !b->reader_end;
@@ -271,10 +346,16 @@ static db_err decide(struct bulk_commit *b, struct diag *diag, ts_t *ret_ts)
         .t = b->own.t, .env = b->own.env, .start_ts = b->own.start_ts, .primary = b->primary};
     ts_t commit_ts;
     db_err err = ts_client_next(b->own.env->ts, diag, &commit_ts);
-    err = err != ERR_OK ? err : commit_check_shared(&b->own, diag);
+    err = err != ERR_OK              ? err
+          : b->spilled.spill == NULL ? commit_check_shared(&b->own, diag)
+                                     : commit_check_spilled(&b->own, diag);
     if (err != ERR_OK) {
         take_back(b);
         return err;
+    }
+    if (b->primary.len == 0) { /* all was taken back to a savepoint */
+        *ret_ts = commit_ts;
+        return ERR_OK;
     }
     TRY(commit_primary(&primary, commit_ts, diag));
     FAULT(txn_after_primary);
@@ -290,8 +371,12 @@ db_err commit_bulk(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
     diag_reset(&ignored);
     TRY(ctxn_need_start(t, diag));
     b.own.start_ts = t->start_ts;
+    if (t->spill != NULL) {
+        TRY(ctxn_spill_rest(t, diag));
+    }
     TRY(commit_collect(&b.own));
     TRY(commit_ttl(&b.own, diag));
+    spill_open(&b.spilled, t->spill);
     arena_init(&b.arena, NULL, NULL, 0);
     db_err err = prewrite(&b, &beat, diag);
     if (err == ERR_OK) {
@@ -308,7 +393,51 @@ db_err commit_bulk(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
         heartbeat_stop(&beat);
     }
     write_runs_close(b.reader);
+    spill_close(&b.spilled);
     arena_fini(&b.arena);
+    return err;
+}
+
+/* ---- shared locks of a spill ---- */
+
+static db_err check_shared_batch(struct commit *c, struct spill_reader *r, struct diag *diag)
+{
+    const struct wb_entry *e = NULL;
+    c->shared_count = 0;
+    do {
+        TRY(spill_next(r, diag, &e));
+        if (e != NULL && commit_is_shared(c, e)) {
+            TRY(arena_copy(c->arena, e->key, &c->shared[c->shared_count]));
+            c->shared_slots[c->shared_count++] = e->slot;
+        }
+    } while (e != NULL && c->shared_count < LOOK_KEYS);
+    return commit_check_shared_keys(c, diag);
+}
+
+db_err commit_check_spilled(struct commit *c, struct diag *diag)
+{
+    struct commit some = {
+        .t = c->t, .env = c->env, .start_ts = c->start_ts, .read_only = c->read_only};
+    struct spill_reader r;
+    struct arena a;
+    TRY(commit_check_shared(c, diag)); /* gaps */
+    if (!c->read_only && !write_spill_has_shared(c->t->spill)) {
+        return ERR_OK;
+    }
+    db_err err = ERR_OK;
+    spill_open(&r, c->t->spill);
+    arena_init(&a, NULL, NULL, 0);
+    some.arena = &a;
+    while (err == ERR_OK && (r.more || r.at < r.count)) {
+        arena_reset(&a);
+        some.shared = ARENA_ARRAY(&a, struct slice, LOOK_KEYS);
+        some.shared_slots = ARENA_ARRAY(&a, uint32_t, LOOK_KEYS);
+        err = some.shared == NULL || some.shared_slots == NULL
+                  ? ERR_NOMEM
+                  : check_shared_batch(&some, &r, diag);
+    }
+    arena_fini(&a);
+    spill_close(&r);
     return err;
 }
 

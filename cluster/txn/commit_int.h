@@ -59,6 +59,11 @@ MUST_USE db_err commit_1pc(struct commit *c, struct diag *diag, bool *ret_done, 
 
 /* prewrite.c */
 MUST_USE db_err commit_collect(struct commit *c);
+/* What the commit does with an entry. false: nothing. Slices are the entry's. */
+bool commit_mutation(const struct ctxn *t, const struct wb_entry *e, struct kv_mutation *ret_m,
+                     uint32_t *ret_slot);
+/* Is the entry's a lock that is asked for again before the decision? */
+bool commit_is_shared(const struct commit *c, const struct wb_entry *e);
 /* The lock term if all locks of these mutations were given under one, else 0. */
 uint64_t commit_lock_term(const struct commit *c, size_t first, size_t count);
 /* The keys that are locked and not written. */
@@ -66,6 +71,8 @@ MUST_USE db_err commit_collect_shared(struct commit *c);
 /* Are all shared locks, and locks of gaps, still held? Asked after the commit timestamp is known,
  * before the decision: whoever writes one of these keys then commits later. ERR_LOCK_LOST. */
 MUST_USE db_err commit_check_shared(struct commit *c, struct diag *diag);
+/* Those of c->shared alone. */
+MUST_USE db_err commit_check_shared_keys(struct commit *c, struct diag *diag);
 MUST_USE db_err commit_plan(struct commit *c, struct diag *diag);
 /* Prewrites all groups, in parallel; the first error by order of keys. */
 MUST_USE db_err commit_prewrite_all(struct commit *c, struct diag *diag,
@@ -81,8 +88,10 @@ MUST_USE db_err commit_ttl(struct commit *c, struct diag *diag);
 /* The primary's commit decides. */
 MUST_USE db_err commit_primary(struct commit *c, ts_t commit_ts, struct diag *diag);
 
-/* commit_bulk.c: the commit of a transaction with runs (t->runs). */
+/* commit_bulk.c: the commit of a transaction with runs (t->runs) or a spill. */
 MUST_USE db_err commit_bulk(struct ctxn *t, struct diag *diag, ts_t *ret_ts);
+/* commit_check_shared of one with a spill, whose own buffer is empty. */
+MUST_USE db_err commit_check_spilled(struct commit *c, struct diag *diag);
 /* Moves the runs' records, which are few, to the write buffer. */
 MUST_USE db_err commit_fold_runs(struct ctxn *t, struct diag *diag);
 
@@ -100,9 +109,10 @@ struct heartbeat {
     struct txn_env *env;
     struct slice primary;
     ts_t start_ts;
-    _Atomic bool stop;
-    _Atomic bool running;
-    struct fiber *fiber;
+    bool stop;
+    bool running;
+    struct waiter *between; /* where it waits for the next beat */
+    struct waiter *ended;   /* who waits for its end */
 };
 void heartbeat_start(struct heartbeat *h, struct txn_env *env, struct slice primary, ts_t start_ts);
 void heartbeat_stop(struct heartbeat *h);

@@ -31,45 +31,54 @@ static db_err beat(struct heartbeat *h, struct arena *arena, struct diag *diag)
     }
 }
 
+/* Owner and heart are fibers of one loop. */
 static void heartbeat_main(void *arg)
 {
     struct heartbeat *h = arg;
     struct arena a;
     struct diag diag;
-    uint64_t next = clock_mono_ns() + BEAT_NS;
     arena_init(&a, NULL, NULL, 0);
     diag_reset(&diag);
-    while (!atomic_load(&h->stop)) {
-        if (fiber_sleep(20 * NS_PER_MS) != ERR_OK) {
+    while (!h->stop) {
+        struct waiter wait;
+        wait_init(&wait);
+        h->between = &wait;
+        db_err err = wait_block(&wait, clock_mono_ns() + BEAT_NS);
+        h->between = NULL;
+        if (h->stop || err == ERR_CANCELED) {
             break;
         }
-        if (clock_mono_ns() >= next && !atomic_load(&h->stop)) {
-            arena_reset(&a);
-            db_err err = beat(h, &a, &diag);
-            if (err != ERR_OK) {
-                LOG_WARN("txn.heartbeat", F_U64("start_ts", h->start_ts), F_ERR(err));
-            }
-            next = clock_mono_ns() + BEAT_NS;
+        arena_reset(&a);
+        err = beat(h, &a, &diag);
+        if (err != ERR_OK) {
+            LOG_WARN("txn.heartbeat", F_U64("start_ts", h->start_ts), F_ERR(err));
         }
     }
     arena_fini(&a);
-    atomic_store(&h->running, false);
+    h->running = false;
+    if (h->ended != NULL) {
+        wait_signal(h->ended, 0);
+    }
 }
 
 void heartbeat_start(struct heartbeat *h, struct txn_env *env, struct slice primary, ts_t start_ts)
 {
-    *h = (struct heartbeat){.env = env, .primary = primary, .start_ts = start_ts};
-    atomic_store(&h->running, true);
+    *h = (struct heartbeat){.env = env, .primary = primary, .start_ts = start_ts, .running = true};
     if (fiber_spawn(loop_current(), heartbeat_main, h) != ERR_OK) {
-        atomic_store(&h->running,
-                     false); /* without: others may end the transaction if it is slow */
+        h->running = false; /* without: others may end the transaction if it is slow */
     }
 }
 
 void heartbeat_stop(struct heartbeat *h)
 {
-    atomic_store(&h->stop, true);
-    while (atomic_load(&h->running)) {
-        fiber_yield();
+    struct waiter ended;
+    h->stop = true;
+    if (h->between != NULL) {
+        wait_signal(h->between, 0);
+    }
+    if (h->running) {
+        wait_init(&ended);
+        h->ended = &ended;
+        wait_block_uncancelable(&ended);
     }
 }

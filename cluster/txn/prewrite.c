@@ -26,7 +26,7 @@ static bool takes_part(const struct wb_entry *e)
     return wb_is_write(e) || (e->lock == WB_LOCK_EXCLUSIVE && e->has_version);
 }
 
-static bool is_shared(const struct commit *c, const struct wb_entry *e)
+bool commit_is_shared(const struct commit *c, const struct wb_entry *e)
 {
     return (e->lock == WB_LOCK_SHARED || (c->read_only && e->lock == WB_LOCK_EXCLUSIVE)) &&
            e->has_version && !wb_is_write(e);
@@ -36,7 +36,7 @@ db_err commit_collect_shared(struct commit *c)
 {
     size_t count = 0;
     for (const struct wb_entry *e = wb_first(&c->t->wb); e != NULL; e = wb_next(e)) {
-        count += is_shared(c, e);
+        count += commit_is_shared(c, e);
     }
     if (LIKELY(count == 0)) {
         return ERR_OK;
@@ -47,12 +47,33 @@ db_err commit_collect_shared(struct commit *c)
         return ERR_NOMEM;
     }
     for (const struct wb_entry *e = wb_first(&c->t->wb); e != NULL; e = wb_next(e)) {
-        if (is_shared(c, e)) {
+        if (commit_is_shared(c, e)) {
             c->shared[c->shared_count] = e->key;
             c->shared_slots[c->shared_count++] = e->slot;
         }
     }
     return ERR_OK;
+}
+
+bool commit_mutation(const struct ctxn *t, const struct wb_entry *e, struct kv_mutation *ret_m,
+                     uint32_t *ret_slot)
+{
+    if (!takes_part(e)) {
+        return false;
+    }
+    struct kv_mutation m = {.op = e->now.op == WB_PUT      ? KV_PUT
+                                  : e->now.op == WB_DELETE ? KV_DELETE
+                                                           : KV_LOCK_ONLY,
+                            .check = check_of(t, e),
+                            .key = e->key};
+    m.value = m.op == KV_PUT ? e->now.value : SLICE_EMPTY;
+    m.inserts = m.op == KV_PUT && e->fresh;
+    m.version_ts = m.check == KV_CHECK_LOCKED    ? e->version_ts
+                   : m.check == KV_CHECK_VERSION ? t->read_ts
+                                                 : 0;
+    *ret_m = m;
+    *ret_slot = m.check == KV_CHECK_LOCKED ? e->slot : 0;
+    return true;
 }
 
 db_err commit_collect(struct commit *c)
@@ -69,21 +90,11 @@ db_err commit_collect(struct commit *c)
     }
     TRY(commit_collect_shared(c));
     for (const struct wb_entry *e = wb_first(&t->wb); e != NULL; e = wb_next(e)) {
-        if (!takes_part(e)) {
+        struct kv_mutation *m = &c->muts[c->count];
+        if (!commit_mutation(t, e, m, &c->slots[c->count])) {
             continue;
         }
-        struct kv_mutation *m = &c->muts[c->count];
-        *m = (struct kv_mutation){.op = e->now.op == WB_PUT      ? KV_PUT
-                                        : e->now.op == WB_DELETE ? KV_DELETE
-                                                                 : KV_LOCK_ONLY,
-                                  .check = check_of(t, e),
-                                  .key = e->key};
-        m->value = m->op == KV_PUT ? e->now.value : SLICE_EMPTY;
-        m->inserts = m->op == KV_PUT && e->fresh;
-        m->version_ts = m->check == KV_CHECK_LOCKED    ? e->version_ts
-                        : m->check == KV_CHECK_VERSION ? t->read_ts
-                                                       : 0;
-        c->slots[c->count++] = m->check == KV_CHECK_LOCKED ? e->slot : 0;
+        c->count++;
         c->bytes += m->key.len + m->value.len + 32;
         c->key_bytes += m->key.len;
     }
@@ -226,18 +237,33 @@ static db_err check_gaps(struct commit *c, struct arena *arena, struct diag *dia
     return ERR_OK;
 }
 
+static db_err check_keys(struct commit *c, struct arena *a, struct diag *diag)
+{
+    db_err err = ERR_OK;
+    for (size_t i = 0; i < c->shared_count && err == ERR_OK;) {
+        size_t done = 0;
+        arena_reset(a);
+        err = check_some_shared(c, i, a, diag, &done);
+        i += done;
+    }
+    return err;
+}
+
+db_err commit_check_shared_keys(struct commit *c, struct diag *diag)
+{
+    struct arena a;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = check_keys(c, &a, diag);
+    arena_fini(&a);
+    return err;
+}
+
 db_err commit_check_shared(struct commit *c, struct diag *diag)
 {
     struct arena a;
-    db_err err = ERR_OK;
     arena_init(&a, NULL, NULL, 0);
-    err = check_gaps(c, &a, diag);
-    for (size_t i = 0; i < c->shared_count && err == ERR_OK;) {
-        size_t done = 0;
-        arena_reset(&a);
-        err = check_some_shared(c, i, &a, diag, &done);
-        i += done;
-    }
+    db_err err = check_gaps(c, &a, diag);
+    err = err != ERR_OK ? err : check_keys(c, &a, diag);
     arena_fini(&a);
     return err;
 }

@@ -15,6 +15,8 @@ void txn_env_init(struct txn_env *env, struct router *router, struct ts_client *
     env->router = router;
     env->ts = ts;
     env->ops = ops;
+    env->spill_bytes = CTXN_SPILL_LEAST;
+    env->spill_entries = SIZE_MAX;
     pthread_mutex_init(&env->shared.lock, NULL);
     for (unsigned i = 0; i < TXN_SHARDS; i++) {
         pthread_mutex_init(&env->shards[i].mutex, NULL);
@@ -350,13 +352,13 @@ db_err ctxn_note_span(struct ctxn *t, const struct range_location *loc, struct l
             return ERR_OK;
         }
     }
-    struct lock_span *s = arena_calloc(&t->wb.arena, 1, sizeof(*s));
+    struct lock_span *s = arena_calloc(lock_arena(t), 1, sizeof(*s));
     if (s == NULL) {
         return ERR_NOMEM;
     }
     s->range = loc->id;
-    TRY(arena_copy(&t->wb.arena, loc->start, &s->start));
-    TRY(arena_copy(&t->wb.arena, loc->end, &s->end));
+    TRY(arena_copy(lock_arena(t), loc->start, &s->start));
+    TRY(arena_copy(lock_arena(t), loc->end, &s->end));
     s->next = t->spans;
     t->spans = s;
     *ret_span = s;
@@ -382,7 +384,7 @@ static db_err span_slot(struct ctxn *t, struct lock_span *span, uint64_t lock_te
         t->span_of = grown;
         t->span_cap = cap;
     }
-    struct lock_span *s = arena_calloc(&t->wb.arena, 1, sizeof(*s));
+    struct lock_span *s = arena_calloc(lock_arena(t), 1, sizeof(*s));
     if (s == NULL) {
         return ERR_NOMEM;
     }
@@ -398,7 +400,7 @@ db_err ctxn_note_lock(struct ctxn *t, struct lock_span *span, uint64_t lock_term
 {
     struct wb_entry *e;
     uint32_t slot;
-    TRY(wb_touch(&t->wb, key, &e));
+    TRY(ctxn_touch(t, key, NULL, &e));
     TRY(span_slot(t, span, lock_term, &slot));
     uint8_t lock = storage_mode_exclusive(mode) ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
     if (e->lock < lock) {
@@ -434,19 +436,19 @@ db_err ctxn_note_gap(struct ctxn *t, uint64_t lock_term, struct slice start, str
         }
         if (g->end.len != 0 && slice_eq(g->end, start)) { /* the next page of a scan */
             return end.len == 0 ? (g->end = SLICE_EMPTY, ERR_OK)
-                                : arena_copy(&t->wb.arena, end, &g->end);
+                                : arena_copy(lock_arena(t), end, &g->end);
         }
         if (end.len != 0 && slice_eq(g->start, end)) {
-            return arena_copy(&t->wb.arena, start, &g->start);
+            return arena_copy(lock_arena(t), start, &g->start);
         }
     }
-    g = ARENA_NEW(&t->wb.arena, struct gap_lock);
+    g = ARENA_NEW(lock_arena(t), struct gap_lock);
     if (g == NULL) {
         return ERR_NOMEM;
     }
     g->lock_term = lock_term;
-    TRY(arena_copy(&t->wb.arena, start, &g->start));
-    TRY(arena_copy(&t->wb.arena, end, &g->end));
+    TRY(arena_copy(lock_arena(t), start, &g->start));
+    TRY(arena_copy(lock_arena(t), end, &g->end));
     g->next = t->gaps;
     t->gaps = g;
     return ERR_OK;
@@ -467,6 +469,9 @@ void ctxn_end(struct ctxn *t)
     t->gaps = NULL;
     t->early_inserts = 0;
     t->base.conflict = NULL;
+    if (UNLIKELY(t->spill != NULL)) {
+        ctxn_spill_end(t);
+    }
     wb_reset(&t->wb);
     write_runs_free(t->runs);
     t->runs = NULL;

@@ -4,6 +4,9 @@
  * A transaction belongs to one fiber at a time. Everything it needs lives in a pooled object: a
  * point read takes no memory of its own.
  *
+ * Writes are buffered until the commit, and what is known of locks with them: in memory, and beyond
+ * a part of what the session may take in a file of this node (spill.c).
+ *
  * The ways to commit (commit.c): nothing written, only locks are given back; all writes in one
  * range, one call commits them (1PC); a few writes in several ranges, acknowledged when all are
  * prewritten (async commit); else the primary's commit is the point of no return (2PC). */
@@ -21,11 +24,14 @@
 #include "sql/storage/storage.h"
 #include "sql/storage/write_buffer.h"
 #include "sql/storage/write_runs.h"
+#include "sql/storage/write_spill.h"
 
 enum {
     TXN_SHARDS = 16,
     TXN_POOL_MAX = 128, /* kept by a shard */
     TXN_LOCK_WAIT_DEFAULT_MS = 50000,
+    CTXN_BORROW_MAX = 256 * 1024,
+    CTXN_SPILL_LEAST = 1 << 20,
 };
 
 struct txn_shard {
@@ -66,6 +72,10 @@ struct txn_env {
     _Atomic unsigned background; /* fibers that finish commits */
     _Atomic uint64_t commits_1pc, commits_async, commits_2pc, resolved;
     _Atomic uint64_t doubts_settled, doubts_left; /* 1PC whose reply was lost: known, unknown */
+    _Atomic uint64_t spills;
+    size_t spill_bytes; /* of a write buffer, from which on a spill is thought of */
+    size_t spill_entries;
+    const char *spill_dir; /* tests: of transactions without one */
 };
 
 void txn_env_init(struct txn_env *env, struct router *router, struct ts_client *ts,
@@ -82,7 +92,7 @@ struct lock_span {
     struct lock_span *next;
     range_id_t range;
     uint64_t lock_term;
-    struct slice start; /* the range's bounds then; in the write buffer's arena */
+    struct slice start; /* the range's bounds then; see lock_arena */
     struct slice end;
 };
 
@@ -90,7 +100,7 @@ struct lock_span {
 struct gap_lock {
     struct gap_lock *next;
     uint64_t lock_term;
-    struct slice start; /* in the write buffer's arena */
+    struct slice start; /* see lock_arena */
     struct slice end;
 };
 
@@ -123,9 +133,13 @@ struct ctxn {
     unsigned far_reads; /* plain reads in the snapshot that were another node's to answer */
     unsigned copy_from; /* so many, and the copy on this node is tried (cluster/kv/follower.c) */
     struct write_buffer wb;
-    struct write_runs *runs; /* STORAGE_W_BULK: beside the buffer; NULL: none */
-    bool runs_checked;       /* they have rows that must be as the snapshot shows them */
-    struct arena scratch;    /* of the commit */
+    struct write_runs *runs;   /* STORAGE_W_BULK: beside the buffer; NULL: none */
+    bool runs_checked;         /* they have rows that must be as the snapshot shows them */
+    struct write_spill *spill; /* what was in the buffer before; NULL: nothing */
+    struct arena kept;         /* with a spill: spans and gaps */
+    struct arena retired;      /* the buffer's last one: somebody may still borrow from it */
+    size_t retired_charge;
+    struct arena scratch; /* of the commit */
     struct lock_span *spans;
     struct lock_span **span_of; /* by wb_entry.slot - 1 */
     uint32_t span_count;
@@ -142,7 +156,13 @@ static inline struct ctxn *ctxn_of(struct storage_txn *t)
 
 static inline bool ctxn_has_writes(const struct ctxn *t)
 {
-    return t->wb.write_count != 0 || t->runs != NULL;
+    return t->wb.write_count != 0 || t->runs != NULL ||
+           (t->spill != NULL && write_spill_has_writes(t->spill));
+}
+/* May a key be one that the transaction has written? */
+static inline bool ctxn_may_have_own(const struct ctxn *t)
+{
+    return t->wb.write_count != 0 || UNLIKELY(t->spill != NULL);
 }
 
 MUST_USE db_err ctxn_begin(struct txn_env *env, const struct storage_txn_opts *opts,
@@ -192,6 +212,62 @@ MUST_USE db_err ctxn_note_lock(struct ctxn *t, struct lock_span *span, uint64_t 
 /* [start, end) is locked against inserts. */
 MUST_USE db_err ctxn_note_gap(struct ctxn *t, uint64_t lock_term, struct slice start,
                               struct slice end);
+
+/* Where spans and gaps are. */
+static inline struct arena *lock_arena(struct ctxn *t)
+{
+    return LIKELY(t->spill == NULL) ? &t->wb.arena : &t->kept;
+}
+
+/* ---- spill.c ---- */
+
+/* Before a write, or a read with locks: a large write buffer goes to disk. Entries of it, and
+ * pointers into it, are void then; memory that values were borrowed from stays for a while longer.
+ * Parks. ERR_LIMIT, ERR_NOMEM, ERR_IO, ERR_DISK_FULL: nothing has changed. */
+MUST_USE db_err ctxn_spill(struct ctxn *t, struct diag *diag);
+MUST_USE static inline db_err ctxn_make_room(struct ctxn *t, struct diag *diag)
+{
+    return LIKELY(t->wb.arena.used < t->env->spill_bytes &&
+                  t->wb.entry_count < t->env->spill_entries)
+               ? ERR_OK
+               : ctxn_spill(t, diag);
+}
+size_t ctxn_run_bytes(const struct ctxn *t); /* of a buffer that goes to disk */
+/* All of it, whatever its size, before the commit of one that has spilled. */
+MUST_USE db_err ctxn_spill_rest(struct ctxn *t, struct diag *diag);
+void ctxn_spill_end(struct ctxn *t);
+
+/* The key's entry, out of the file if it is there. NULL: it has none. Parks. */
+MUST_USE db_err ctxn_load(struct ctxn *t, struct slice key, struct diag *diag,
+                          struct wb_entry **ret_entry);
+MUST_USE static inline db_err ctxn_find(struct ctxn *t, struct slice key, struct diag *diag,
+                                        struct wb_entry **ret_entry)
+{
+    *ret_entry = wb_find(&t->wb, key);
+    return LIKELY(*ret_entry != NULL || t->spill == NULL) ? ERR_OK
+                                                          : ctxn_load(t, key, diag, ret_entry);
+}
+/* ... or made. */
+MUST_USE static inline db_err ctxn_touch(struct ctxn *t, struct slice key, struct diag *diag,
+                                         struct wb_entry **ret_entry)
+{
+    if (UNLIKELY(t->spill != NULL)) {
+        TRY(ctxn_find(t, key, diag, ret_entry));
+        if (*ret_entry != NULL) {
+            return ERR_OK;
+        }
+    }
+    return wb_touch(&t->wb, key, ret_entry);
+}
+/* Must values be copied that are in the buffer? In a small one they stay where they are. */
+static inline bool ctxn_copies(const struct ctxn *t)
+{
+    return UNLIKELY(t->wb.arena.used > CTXN_BORROW_MAX || t->spill != NULL ||
+                    t->env->spill_dir != NULL);
+}
+
+uint64_t ctxn_savepoint(struct ctxn *t);
+MUST_USE db_err ctxn_rollback_to(struct ctxn *t, uint64_t savepoint);
 
 /* ---- resolve.c ---- */
 

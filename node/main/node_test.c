@@ -81,6 +81,31 @@ static void test_conformance(void **state)
     assert_true(j.report.run > 20);
 }
 
+/* With write buffers that go to disk when they have a few entries: nothing else changes. */
+static void test_conformance_spilled(void **state)
+{
+    (void)state;
+    static const size_t entries[] = {1, 3};
+    for (size_t i = 0; i < ARRAY_COUNT(entries); i++) {
+        struct loop_group *loops = start_loops(3);
+        struct node *n = start_node(loops, 0);
+        struct cluster_storage_stats stats;
+        char prefix[] = {2, 's', (char)('0' + i), 0};
+        struct conf_job j = {.s = node_storage(n),
+                             .opts = {.loops = loops, .seed = 1, .prefix = slice_str(prefix)}};
+        cluster_storage_spill(j.s, entries[i], g_dir);
+        assert_int_equal(loop_run_main(run_conformance, &j), ERR_OK);
+        cluster_storage_stats(j.s, &stats);
+        node_stop(n);
+        loop_group_stop(loops);
+        if (j.report.failed != 0) {
+            fail_msg("%s", j.report.first);
+        }
+        printf("  %llu of %zu entries\n", (unsigned long long)stats.spills, entries[i]);
+        assert_true(stats.spills > 30);
+    }
+}
+
 /* ---- many ranges ---- */
 
 struct split_job {
@@ -544,6 +569,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_conformance, make_dir, remove_dir),
+        cmocka_unit_test_setup_teardown(test_conformance_spilled, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_conformance_many_ranges, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_late_writers, make_dir, remove_dir),
         cmocka_unit_test_setup_teardown(test_splits_under_load, make_dir, remove_dir),

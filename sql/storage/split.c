@@ -17,9 +17,11 @@ struct split_txn {
 };
 
 /* A savepoint's number: the shared side's below, the own side's above, each counted from where the
- * transaction became split. Both count changes of one transaction. */
-enum { SIDE_BITS = 32 };
-#define SIDE_MAX UINT32_MAX
+ * transaction became split. The own side counts changes of one transaction; the shared one may
+ * number in another way. */
+enum { SIDE_BITS = 38 };
+#define SIDE_MAX     (((uint64_t)1 << SIDE_BITS) - 1)
+#define OWN_SIDE_MAX (((uint64_t)1 << (64 - SIDE_BITS)) - 1)
 
 static const struct storage_ops split_ops;
 
@@ -176,7 +178,7 @@ static db_err split_txn_savepoint(struct storage_txn *t, uint64_t *ret_savepoint
     TRY(storage_txn_savepoint(txn_of(t)->shared, &shared));
     TRY(storage_txn_savepoint(txn_of(t)->own, &own));
     own -= txn_of(t)->own_start;
-    if (shared > SIDE_MAX || own > SIDE_MAX) {
+    if (shared > SIDE_MAX || own > OWN_SIDE_MAX) {
         return ERR_LIMIT;
     }
     *ret_savepoint = own << SIDE_BITS | shared;

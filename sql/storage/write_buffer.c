@@ -260,3 +260,40 @@ db_err wb_rollback_to(struct write_buffer *wb, uint64_t savepoint)
     wb->mark = wb->undo_count;
     return ERR_OK;
 }
+
+const struct wb_state *wb_before(const struct write_buffer *wb, uint64_t *pos)
+{
+    if (*pos == 0) {
+        return NULL;
+    }
+    const struct wb_undo *u = &wb->undo[*pos - 1];
+    *pos = u->undo_pos;
+    return &u->before;
+}
+
+db_err wb_adopt(struct write_buffer *wb, const struct wb_entry *from, struct wb_entry **ret_entry)
+{
+    struct wb_entry *e;
+    struct wb_state now = from->now;
+    TRY(arena_copy(&wb->arena, from->now.value, &now.value));
+    TRY(wb_touch(wb, from->key, &e));
+    e->lock = from->lock;
+    e->may_insert = from->may_insert;
+    e->fresh = from->fresh;
+    e->has_version = from->has_version;
+    e->exists = from->exists;
+    e->slot = from->slot;
+    e->version_ts = from->version_ts;
+    set_state(wb, e, now);
+    *ret_entry = e;
+    return ERR_OK;
+}
+
+void wb_hand_over(struct write_buffer *wb, struct arena *ret_arena)
+{
+    struct mem_tracker *mem = wb->mem;
+    *ret_arena = wb->arena;
+    arena_init(&wb->arena, NULL, NULL, 0);
+    wb_reset(wb);
+    wb->mem = mem;
+}

@@ -81,6 +81,16 @@ uint64_t wb_savepoint(struct write_buffer *wb);
  * not a savepoint of this transaction. */
 MUST_USE db_err wb_rollback_to(struct write_buffer *wb, uint64_t savepoint);
 
+/* The states that going back to savepoints restores, the newest first: *pos begins as the entry's
+ * undo_pos; what is returned is its state until the change of that number. NULL: no more. */
+const struct wb_state *wb_before(const struct write_buffer *wb, uint64_t *pos);
+/* What is known of a key that has no entry yet, as it is in `from`; no savepoint undoes it. */
+MUST_USE db_err wb_adopt(struct write_buffer *wb, const struct wb_entry *from,
+                         struct wb_entry **ret_entry);
+/* Empty again, without savepoints, and pays for nothing; the memory of entries and values is the
+ * caller's, who ends the arena when nobody borrows from it any more. */
+void wb_hand_over(struct write_buffer *wb, struct arena *ret_arena);
+
 /* In key order, all entries (also those that are no writes). The first at or after `key`; the last
  * before `key` (empty key: the last of all). NULL at the end. */
 static inline struct wb_entry *wb_first(const struct write_buffer *wb)

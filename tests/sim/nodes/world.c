@@ -29,6 +29,7 @@
 
 #include "base/alloc.h"
 #include "base/log.h"
+#include "cluster/kv/kv.h"
 
 enum { RPC_PORT = 7000, STORE_MEMORY = 32 << 20 };
 #define TOKEN          "simulated"
@@ -238,6 +239,17 @@ struct starting {
     char address[32], join[32];
 };
 
+/* On half of the members the write buffers of transactions go to disk when they have an entry, or a
+ * few. */
+static void spill_early(struct member *m)
+{
+    static const size_t entries[] = {1, SIZE_MAX, 3, SIZE_MAX};
+    size_t n = entries[(m->w->opts.seed + m->slot) % ARRAY_COUNT(entries)];
+    if (n != SIZE_MAX) {
+        cluster_storage_spill(node_storage(m->node), n, m->w->dir);
+    }
+}
+
 static void start_fiber(void *arg)
 {
     struct starting *s = arg;
@@ -268,6 +280,7 @@ static void start_fiber(void *arg)
     }
     m->id = range_store_ident(node_ranges(m->node)).node_id;
     m->state = MEMBER_UP;
+    spill_early(m);
     world_say(w, "%s is up as node %llu", m->host, (unsigned long long)m->id);
     mem_free(s);
     if (w->history != NULL && !w->stopping) {
