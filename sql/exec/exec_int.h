@@ -116,6 +116,19 @@ static inline void exec__leave_arena(struct exec_ctx *ctx, struct saved_arenas s
     ctx->eval.cast->arena = saved.cast;
 }
 
+/* What is made now outlives the batch: expressions make their vectors when they are first
+ * evaluated. */
+static inline struct arena *exec__enter_kept(struct exec_ctx *ctx)
+{
+    struct arena *saved = ctx->arena;
+    ctx->arena = ctx->kept != NULL ? ctx->kept : ctx->arena;
+    return saved;
+}
+static inline void exec__leave_kept(struct exec_ctx *ctx, struct arena *saved)
+{
+    ctx->arena = saved;
+}
+
 /* What a NOT NULL column without a default gets when the mode lets it: 0, '', the zero date, the
  * first member. */
 db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, struct value *ret);

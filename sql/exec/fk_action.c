@@ -197,7 +197,7 @@ struct fk_writer {
     struct row_rules rules;
 };
 
-static db_err writer_of(struct exec_ctx *ctx, const struct fk_table *fks, struct row_writer **ret)
+static db_err make_writer(struct exec_ctx *ctx, const struct fk_table *fks)
 {
     if (ctx->fk_writers == NULL) {
         ctx->fk_writers =
@@ -215,6 +215,15 @@ static db_err writer_of(struct exec_ctx *ctx, const struct fk_table *fks, struct
         row_writer_init(&w->writer, ctx, fks->table, fks->virtuals);
         ctx->fk_writers[fks->id] = w;
     }
+    return ERR_OK;
+}
+
+static db_err writer_of(struct exec_ctx *ctx, const struct fk_table *fks, struct row_writer **ret)
+{
+    struct arena *batch = exec__enter_kept(ctx);
+    db_err err = make_writer(ctx, fks);
+    exec__leave_kept(ctx, batch);
+    TRY(err);
     *ret = &ctx->fk_writers[fks->id]->writer;
     return ERR_OK;
 }
@@ -265,7 +274,10 @@ static db_err derive(struct exec_ctx *ctx, const struct fk_table *fks, struct ar
         return ERR_OK;
     }
     rules->values = arena;
-    return row_rules_apply(rules, ctx, 1, row, &pass);
+    struct arena *batch = exec__enter_kept(ctx);
+    db_err err = row_rules_apply(rules, ctx, 1, row, &pass);
+    exec__leave_kept(ctx, batch);
+    return err;
 }
 
 /* MYSQL: told as an error of the parent's new key. */

@@ -49,7 +49,8 @@ struct exec_ctx {
     const struct plan *plan;
     struct storage *storage;
     struct storage_txn *txn;
-    struct arena *arena;     /* the statement's */
+    struct arena *arena; /* the statement's */
+    struct arena *kept;  /* while that is a batch's, emptied after it: the statement's; or NULL */
     struct mem_tracker *mem; /* the statement's: operators that pass it spill or fail */
     struct diag *diag;
     struct eval_ctx eval; /* arena: the current chunk's, reset by the driver between root chunks */

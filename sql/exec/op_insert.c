@@ -165,7 +165,10 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
                 continue;
             }
         }
-        TRY(expr_eval(ctx, s->updates[i], &s->scratch, &v));
+        struct arena *batch = exec__enter_kept(ctx);
+        db_err err = expr_eval(ctx, s->updates[i], &s->scratch, &v);
+        exec__leave_kept(ctx, batch);
+        TRY(err);
         vector_get(v, 0, &x);
         TRY(row_assign(ctx, s->table, a->column, &a->expr->type, &x, s->rows.number, changed));
         if (changed[a->column].is_null &&
@@ -179,7 +182,11 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
     }
     bool pass = true;
     if (s->update_rules.rules != NULL && !row_equal(s->table, old, changed)) {
-        TRY(row_rules_apply(&s->update_rules, ctx, s->rows.number, changed, &pass));
+        struct arena *batch = exec__enter_kept(ctx);
+        s->update_rules.values = batch;
+        db_err err = row_rules_apply(&s->update_rules, ctx, s->rows.number, changed, &pass);
+        exec__leave_kept(ctx, batch);
+        TRY(err);
     }
     ctx->matched_rows++;
     if (!pass) {
@@ -349,8 +356,10 @@ static db_err write_batch(struct op_insert *s, struct exec_ctx *ctx, struct aren
     s->rows.kept = statement;
     s->rows.rules.values = batch;
     ctx->arena = batch;
+    ctx->kept = statement;
     db_err err = write_chunk(s, ctx, in);
     ctx->arena = statement;
+    ctx->kept = NULL;
     return err;
 }
 

@@ -38,6 +38,7 @@ static void add(struct world_totals *sum, const struct world_totals *t)
     sum->audits += t->audits;
     sum->old_reads += t->old_reads;
     sum->by_copies += t->by_copies;
+    sum->spills += t->spills;
     sum->kills += t->kills;
     sum->cuts += t->cuts;
     sum->splits += t->splits;
@@ -86,12 +87,14 @@ static void print_totals(const struct job *jobs, uint64_t count, double seconds)
     const struct {
         const char *name;
         uint64_t n;
-    } rows[] = {
-        {"commits", t.commits},      {"unknown", t.unknown}, {"refused", t.refused},
-        {"register reads", t.reads}, {"audits", t.audits},   {"reads that may be old", t.old_reads},
-        {"by copies", t.by_copies},  {"kills", t.kills},     {"partitions", t.cuts},
-        {"splits", t.splits},        {"merges", t.merges},   {"moves", t.moves},
-        {"leases", t.transfers},     {"drifts", t.drifts}};
+    } rows[] = {{"commits", t.commits},     {"unknown", t.unknown},
+                {"refused", t.refused},     {"register reads", t.reads},
+                {"audits", t.audits},       {"reads that may be old", t.old_reads},
+                {"by copies", t.by_copies}, {"spilled", t.spills},
+                {"kills", t.kills},         {"partitions", t.cuts},
+                {"splits", t.splits},       {"merges", t.merges},
+                {"moves", t.moves},         {"leases", t.transfers},
+                {"drifts", t.drifts}};
     for (size_t i = 0; i < ARRAY_COUNT(rows); i++) {
         printf("%s%llu %s", i == 0 ? "" : ", ", (unsigned long long)rows[i].n, rows[i].name);
     }

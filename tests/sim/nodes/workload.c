@@ -839,6 +839,7 @@ void workload_judge(struct world *w)
         struct cluster_storage_stats stats;
         cluster_storage_stats(node_storage(w->members[i].node), &stats);
         w->totals.by_copies += stats.follower_reads;
+        w->totals.spills += stats.spills;
     }
     for (unsigned i = 1; i <= w->opts.members && !w->failed; i++) {
         struct task *t = mem_calloc(1, sizeof(*t));

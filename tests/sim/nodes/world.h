@@ -55,6 +55,7 @@ struct world_totals {
     uint64_t turns_ns; /* virtual time */
     uint64_t commits, unknown, refused, reads, audits;
     uint64_t old_reads, by_copies; /* may be old; answered by a replica without the lease */
+    uint64_t spills; /* transactions whose writes went to disk before they committed */
     uint64_t kills, cuts, splits, moves, transfers, drifts, merges;
 };
 
