@@ -74,18 +74,36 @@ static db_err own_value(const struct ctxn *t, const struct wb_entry *e, struct a
     return ERR_OK;
 }
 
+/* A plain read does not bring the entry back into the buffer. Nothing there: WB_NONE. */
+static db_err look_on_disk(struct ctxn *t, struct slice key, struct arena *arena, struct diag *diag,
+                           struct wb_entry *ret_entry)
+{
+    bool found;
+    struct wb_entry e = {0};
+    TRY(write_spill_find(t->spill, key, arena, diag, &found, &e));
+    *ret_entry = e;
+    return ERR_OK;
+}
+
 db_err cluster_get(struct storage_txn *base, struct slice key, enum storage_read_mode mode,
                    enum storage_wait wait, struct arena *arena, struct diag *diag, bool *ret_found,
                    struct slice *ret_value)
 {
     struct ctxn *t = ctxn_of(base);
     struct wb_entry *e;
+    struct wb_entry spilled;
     struct kv_value v = {0};
     mode = ctxn_read_mode(t, mode);
-    if (mode != STORAGE_READ_PLAIN) {
+    if (mode == STORAGE_READ_PLAIN) {
+        e = wb_find(&t->wb, key);
+        if (UNLIKELY(e == NULL && t->spill != NULL)) {
+            TRY(look_on_disk(t, key, arena, diag, &spilled));
+            e = &spilled;
+        }
+    } else {
         TRY(ctxn_make_room(t, diag));
+        TRY(ctxn_find(t, key, diag, &e));
     }
-    TRY(ctxn_find(t, key, diag, &e));
     if (mode != STORAGE_READ_PLAIN && !lock_held(e, mode)) {
         TRY(lock_keys(t, &key, 1, mode, wait, true, arena, diag, &v));
         if (v.skipped) {
@@ -101,6 +119,11 @@ db_err cluster_get(struct storage_txn *base, struct slice key, enum storage_read
         TRY(fetch(t, key, ts, arena, diag, &v));
     }
     if (e != NULL && wb_is_write(e)) {
+        if (e == &spilled) {
+            *ret_found = e->now.op == WB_PUT;
+            *ret_value = *ret_found ? e->now.value : *ret_value;
+            return ERR_OK;
+        }
         return own_value(t, e, arena, ret_found, ret_value);
     }
     *ret_found = v.found;
@@ -406,11 +429,24 @@ db_err cluster_multi_get(struct storage_txn *base, const struct slice *keys, siz
     if (ask == NULL || where == NULL || values == NULL) {
         return ERR_NOMEM;
     }
+    struct wb_entry *disk = NULL; /* of keys[i], not in the buffer */
+    if (UNLIKELY(t->spill != NULL && mode == STORAGE_READ_PLAIN)) {
+        disk = arena_calloc(arena, count, sizeof(*disk));
+        if (disk == NULL) {
+            return ERR_NOMEM;
+        }
+    }
     for (size_t i = 0; i < count; i++) {
         struct slice key = keys[order[i]];
         struct wb_entry *e = NULL;
-        if (mode != STORAGE_READ_PLAIN || ctxn_may_have_own(t)) {
+        if (mode != STORAGE_READ_PLAIN) {
             TRY(ctxn_find(t, key, diag, &e));
+        } else if (ctxn_may_have_own(t)) {
+            e = wb_find(&t->wb, key);
+        }
+        if (UNLIKELY(e == NULL && disk != NULL)) {
+            e = &disk[order[i]];
+            TRY(look_on_disk(t, key, arena, diag, e));
         }
         bool own = e != NULL && wb_is_write(e);
         if (own && (mode == STORAGE_READ_PLAIN || lock_held(e, mode))) {
@@ -431,6 +467,9 @@ db_err cluster_multi_get(struct storage_txn *base, const struct slice *keys, siz
             ret_found[i] = false;
         } else if (e != NULL && wb_is_write(e)) {
             TRY(own_value(t, e, arena, &ret_found[i], &ret_values[i]));
+        } else if (e == NULL && disk != NULL && wb_is_write(&disk[i])) {
+            ret_found[i] = disk[i].now.op == WB_PUT;
+            ret_values[i] = ret_found[i] ? disk[i].now.value : SLICE_EMPTY;
         } else {
             ret_found[i] = v->found;
             ret_values[i] = v->found ? v->value : SLICE_EMPTY;

@@ -99,8 +99,8 @@ struct storage_txn_opts {
      * call for it. Outlives the transaction. */
     _Atomic uint64_t *told_id;
     struct mem_tracker *mem; /* charged for buffered writes; may be NULL */
-    const char *temp_dir; /* for writes that do not fit into a part of mem; outlives the
-                             transaction; NULL: they must */
+    const char *temp_dir;    /* for writes that do not fit into a part of mem; outlives the
+                                transaction; NULL: they must */
 };
 
 /* A part of a plan that can be run beside the data it reads (sql/exec makes it, sql/pushdown knows

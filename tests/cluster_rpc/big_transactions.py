@@ -1,0 +1,114 @@
+#!/usr/bin/python3
+"""Transactions that write more than a statement's memory (cluster/txn/spill.c), over three nodes.
+
+    big_transactions.py --binary PATH [NAME...]"""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from basic import DATABASE, Basic, error_of, expect, main, run  # noqa: E402
+from keys import FIRST_TABLE, key_of  # noqa: E402
+
+ROWS = 30000
+BATCH = 1000
+WIDE = 1200  # bytes of a row: 36 MB in all, of 19 that a statement may take
+
+
+class BigTransactions(Basic):
+    OPTIONS = ("--memory", "256M")
+
+    def fill(self):
+        c = self.nodes[0].connect(database=DATABASE)
+        run(c, "CREATE TABLE wide (id INT PRIMARY KEY, k INT NOT NULL, v VARCHAR(5000), u INT, KEY (k), UNIQUE KEY (u))")
+        for table in range(FIRST_TABLE, FIRST_TABLE + 4):
+            for at in (10000, 20000):
+                self.cluster.split(key_of(table, at), 3)
+        self.cluster.wait_replicated()
+        run(c, "CREATE TABLE numbers (n INT PRIMARY KEY)")
+        run(c, "INSERT INTO numbers VALUES " + ",".join("(%d)" % i for i in range(ROWS)))
+
+    def insert(self, c, first, last):
+        for at in range(first, last, BATCH):
+            run(c, "INSERT INTO wide SELECT n, n %% 10, REPEAT('a', %d), -n FROM numbers WHERE n >= %d AND n < %d"
+                % (WIDE, at, min(at + BATCH, last)))
+
+    def sums(self, c, count, total, length, what):
+        for index in ("PRIMARY", "k", "u"):
+            expect(((count, total),), run(c, "SELECT COUNT(*), SUM(k) FROM wide FORCE INDEX (%s) WHERE u <= 0" % index),
+                   "%s by %s" % (what, index))
+        expect(length, run(c, "SELECT SUM(LENGTH(v)) FROM wide")[0][0], what + ": bytes")
+
+    def transaction(self):
+        """Savepoints on both sides of what is on disk; own rows are seen, by others none."""
+        a, b = self.connections()[:2]
+        half = ROWS // 2
+        updated = half // 2 // BATCH * BATCH
+        run(a, "BEGIN")
+        self.insert(a, 0, half)
+        run(a, "SAVEPOINT half")
+        self.insert(a, half, ROWS)
+        all_k = sum(i % 10 for i in range(ROWS))
+        self.sums(a, ROWS, all_k, ROWS * WIDE, "own rows")
+        expect(((ROWS - 1,), (ROWS - 2,)), run(a, "SELECT id FROM wide ORDER BY id DESC LIMIT 2"), "own rows, backwards")
+        expect(((0,),), run(b, "SELECT COUNT(*) FROM wide"), "rows of an open transaction")
+        expect(1062, error_of(a, "INSERT INTO wide VALUES (%d,0,'',1)" % (ROWS // 3)), "a row that is there")
+        expect(1062, error_of(a, "INSERT INTO wide SELECT n + %d, 0, REPEAT('b', 1200), n + 1 FROM numbers ORDER BY n DESC" % (1 - ROWS)),
+               "the last row is there")
+        self.sums(a, ROWS, all_k, ROWS * WIDE, "after refused statements")
+        run(b, "SET innodb_lock_wait_timeout=1")
+        expect(1205, error_of(b, "INSERT INTO wide VALUES (5,0,'',1)"), "a row that another transaction inserts")
+        run(a, "ROLLBACK TO half")
+        half_k = sum(i % 10 for i in range(half))
+        self.sums(a, half, half_k, half * WIDE, "back at the savepoint")
+        for at in range(0, updated, BATCH):
+            run(a, "UPDATE wide SET v=CONCAT(v,'x'), k=k+1 WHERE id>=%d AND id<%d" % (at, at + BATCH))
+        run(a, "DELETE FROM wide WHERE id>=%d" % (half - 100))
+        run(a, "SAVEPOINT late")
+        for at in range(0, half, 2 * BATCH):
+            run(a, "DELETE FROM wide WHERE id>=%d AND id<%d" % (at, at + 2 * BATCH))
+        expect(((0,),), run(a, "SELECT COUNT(*) FROM wide"), "own deletes")
+        run(a, "ROLLBACK TO late")
+        count = half - 100
+        total = sum(i % 10 for i in range(count)) + updated
+        self.sums(a, count, total, count * WIDE + updated, "before the commit")
+        run(a, "COMMIT")
+        for c in self.connections():
+            self.sums(c, count, total, count * WIDE + updated, "committed")
+
+    def rollback(self):
+        a, b = self.connections()[:2]
+        before = run(b, "SELECT COUNT(*), SUM(k), SUM(LENGTH(v)) FROM wide")
+        run(a, "BEGIN")
+        run(a, "UPDATE wide SET v=REPEAT('r', 1300), k=k+1 WHERE id<1000")
+        run(a, "REPLACE INTO wide SELECT n, 7, REPEAT('q', 1200), -n FROM numbers")
+        expect(((ROWS, 7 * ROWS),), run(a, "SELECT COUNT(*), SUM(k) FROM wide"), "own replaced rows")
+        run(a, "ROLLBACK")
+        expect(before, run(b, "SELECT COUNT(*), SUM(k), SUM(LENGTH(v)) FROM wide"), "after a rollback")
+
+    def on_duplicate(self):
+        """Statements that look at each row, with autocommit."""
+        a, b = self.connections()[:2]
+        run(a, "DELETE FROM wide WHERE id >= 6000")
+        run(a, "DELETE FROM wide WHERE id % 2 = 1")
+        there = run(a, "SELECT COUNT(*) FROM wide")[0][0]
+        run(a, "INSERT INTO wide SELECT n, 1, REPEAT('i', 1200), -n FROM numbers ON DUPLICATE KEY UPDATE k=2, v=REPEAT('d', 1300)")
+        expect(((1, ROWS - there, "i"), (2, there, "d")), run(b, "SELECT k, COUNT(*), MIN(LEFT(v,1)) FROM wide GROUP BY k ORDER BY k"), "rows")
+        self.sums(b, ROWS, ROWS + there, ROWS * 1200 + there * 100, "ON DUPLICATE KEY UPDATE")
+        run(a, "REPLACE INTO wide SELECT n, 3, REPEAT('r', 1400), -n FROM numbers")
+        self.sums(b, ROWS, 3 * ROWS, ROWS * 1400, "REPLACE")
+
+    def foreign_keys(self):
+        a, b = self.connections()[:2]
+        run(a, "CREATE TABLE parent (id INT PRIMARY KEY)")
+        run(a, "CREATE TABLE child (id INT PRIMARY KEY, p INT, v VARCHAR(5000), FOREIGN KEY (p) REFERENCES parent (id) ON UPDATE CASCADE ON DELETE CASCADE)")
+        run(a, "INSERT INTO parent VALUES (1),(2),(3)")
+        run(a, "INSERT INTO child SELECT n, n % 3 + 1, REPEAT('c', 1200) FROM numbers")
+        run(a, "UPDATE parent SET id=id+10")
+        expect(((11, ROWS // 3), (12, ROWS // 3), (13, ROWS // 3)), run(b, "SELECT p, COUNT(*) FROM child GROUP BY p ORDER BY p"), "children")
+        run(a, "DELETE FROM parent WHERE id>11")
+        expect(((11, ROWS // 3, ROWS // 3 * 1200),), run(b, "SELECT p, COUNT(*), SUM(LENGTH(v)) FROM child GROUP BY p"), "children that stay")
+
+
+if __name__ == "__main__":
+    sys.exit(main(BigTransactions, ["fill", "transaction", "rollback", "on_duplicate", "foreign_keys"], "big_transactions"))
