@@ -187,6 +187,10 @@ struct kv_scan_req {
     enum kv_wait wait;
     uint32_t lock_wait_ms;
     bool gaps; /* with a lock mode: and keeps others from inserting into what was read */
+    /* Without a lock mode and forward; count not 0: of the rows only the first under each of these
+     * beginnings of keys (ascending). A node of an earlier version answers with all rows. */
+    const struct slice *under;
+    size_t under_count;
 };
 
 struct kv_scan_resp {

@@ -70,7 +70,8 @@ static db_err put_scan(Skein__Kv__Request *m, const struct kv_scan_req *q, struc
     m->wait = q->wait;
     m->lock_wait_ms = q->lock_wait_ms;
     TRY(put_slice(b, q->start));
-    return put_slice(b, q->end);
+    TRY(put_slice(b, q->end));
+    return put_keys(m, q->under, q->under_count, b);
 }
 
 static db_err put_lock(Skein__Kv__Request *m, const struct kv_lock_req *q, struct buf *b)
@@ -215,7 +216,8 @@ static db_err take_lock_kind(const Skein__Kv__Request *m, enum kv_lock_mode *ret
     return ERR_OK;
 }
 
-static db_err take_scan(const Skein__Kv__Request *m, struct reader *r, struct kv_scan_req *q)
+static db_err take_scan(const Skein__Kv__Request *m, struct reader *r, struct arena *arena,
+                        struct kv_scan_req *q)
 {
     q->read_ts = m->ts;
     q->own_ts = m->own_ts;
@@ -227,6 +229,8 @@ static db_err take_scan(const Skein__Kv__Request *m, struct reader *r, struct kv
     q->lock_wait_ms = m->lock_wait_ms;
     q->start = take_slice(r);
     q->end = take_slice(r);
+    q->under_count = m->count;
+    TRY(m->count == 0 ? ERR_OK : take_slices(r, m->count, arena, &q->under));
     return q->rows_max == 0 ? ERR_CORRUPT : take_lock_kind(m, &q->lock, &q->wait);
 }
 
@@ -306,7 +310,7 @@ static db_err take_reads(enum kv_method method, const Skein__Kv__Request *m, str
         q->multi_get.own_ts = m->own_ts;
         q->multi_get.count = m->count;
         return take_slices(r, m->count, arena, &q->multi_get.keys);
-    case KV_METHOD_SCAN: return take_scan(m, r, &q->scan);
+    case KV_METHOD_SCAN: return take_scan(m, r, arena, &q->scan);
     case KV_METHOD_LOCK: return take_lock(m, r, arena, &q->lock);
     case KV_METHOD_CLOSED:
         q->closed.ts = m->ts;

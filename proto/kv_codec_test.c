@@ -67,6 +67,12 @@ static void requests_come_back(void **state)
 
     q.scan.gaps = true;
     assert_true(!o.scan.gaps && through(KV_METHOD_SCAN, &q, &w, &a).scan.gaps);
+    const struct slice under[] = {KEY("s1"), KEY("s2")};
+    q.scan.under = under;
+    q.scan.under_count = 2;
+    o = through(KV_METHOD_SCAN, &q, &w, &a);
+    assert_true(o.scan.under_count == 2);
+    assert_slice(o.scan.under[1], KEY("s2"));
 
     q = (union kv_any_req){
         .lock = {head(), keys, 3, 5, KV_LOCK_EXCLUSIVE, KV_ABSENT_SPAN, true, KV_NOWAIT, 11, true}};

@@ -99,6 +99,7 @@ const struct storage_ops cluster_storage_ops = {
     .txn_has_writes = txn_has_writes,
     .get = cluster_get,
     .multi_get = cluster_multi_get,
+    .any_under = cluster_any_under,
     .get_outdated = cluster_get_outdated,
     .scan_open = cluster_scan_open,
     .scan_next = cluster_scan_next,

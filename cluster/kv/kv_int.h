@@ -48,6 +48,11 @@ MUST_USE db_err cluster_multi_get(struct storage_txn *t, const struct slice *key
                                   struct arena *arena, struct diag *diag, bool *ret_found,
                                   struct slice *ret_values);
 
+/* presence.c */
+MUST_USE db_err cluster_any_under(struct storage_txn *base, const struct slice *prefixes,
+                                  size_t count, struct arena *arena, struct diag *diag,
+                                  bool *ret_any);
+
 /* locker.c: row locks on ascending keys (each once), noted in the transaction. values (may be
  * NULL): the newest version of each, in the arena. With STORAGE_SKIP_LOCKED keys that are locked
  * are marked as skipped. A key that is not found is locked as the mode says (storage.h). */

@@ -6,6 +6,10 @@
  * that has gone ends the page: it may have been put back further on (an index entry whose row was
  * changed), among keys that were not there when the rows were found.
  *
+ * Rows under many beginnings of keys (`under`): the first of each. Who asks has locks elsewhere
+ * that keep new ones out, and what was committed before he got them has been applied: no write that
+ * is pending is waited for.
+ *
  * With gaps the whole of what is asked for is locked against inserts before the rows are looked
  * for, and cut down to what was read after. An insert of another transaction that has its lock
  * already and is not committed is waited for, like a row that is locked; then all is read again. */
@@ -201,6 +205,69 @@ static db_err scan_gaps(struct eval_range *r, const struct kv_scan_req *req,
     return ERR_OK;
 }
 
+/* [prefix, successor of it), within the scan. */
+static db_err part_under(const struct mvcc_scan *scan, struct slice prefix, struct arena *arena,
+                         struct mvcc_scan *ret_part)
+{
+    struct slice end;
+    TRY(arena_copy(arena, prefix, &end));
+    uint8_t *bytes = (uint8_t *)(uintptr_t)end.ptr;
+    while (end.len != 0 && bytes[end.len - 1] == 0xff) {
+        end.len--;
+    }
+    if (end.len != 0) {
+        bytes[end.len - 1]++;
+    }
+    *ret_part = *scan;
+    ret_part->rows_max = 1;
+    ret_part->start = slice_cmp(prefix, scan->start) > 0 ? prefix : scan->start;
+    if (end.len != 0 && (scan->end.len == 0 || slice_cmp(end, scan->end) < 0)) {
+        ret_part->end = end;
+    }
+    return ERR_OK;
+}
+
+static db_err scan_under(struct eval_range *r, const struct kv_scan_req *req,
+                         const struct mvcc_scan *scan, struct diag *diag, struct kv_reply *reply,
+                         struct mvcc_rows *ret_rows)
+{
+    struct kv_pair *pairs = ARENA_ARRAY(req->r.arena, struct kv_pair, req->under_count);
+    size_t n = 0;
+    if (pairs == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < req->under_count; i++) {
+        struct mvcc_scan part;
+        struct mvcc_rows rows = {0};
+        TRY(part_under(scan, req->under[i], req->r.arena, &part));
+        if (part.end.len != 0 && slice_cmp(part.start, part.end) >= 0) {
+            continue;
+        }
+        TRY(scan_rows(r, req, &part, diag, reply, &rows));
+        if (rows.count != 0) {
+            pairs[n++] = rows.pairs[0];
+        }
+    }
+    *ret_rows = (struct mvcc_rows){.pairs = pairs, .count = n};
+    return ERR_OK;
+}
+
+static db_err rows_of(struct eval_range *r, const struct kv_scan_req *req, struct mvcc_scan *scan,
+                      struct diag *diag, struct kv_reply *reply, struct mvcc_rows *ret_rows)
+{
+    bool locks = req->lock != KV_LOCK_NONE;
+    if (req->under_count != 0) {
+        return scan_under(r, req, scan, diag, reply, ret_rows);
+    }
+    /* Locks come first where they are asked for; a locker waits for the latch of each row. */
+    if (!locks) {
+        TRY(eval__await_range(r, &req->r, scan->start, scan->end, scan->read_ts, diag));
+    }
+    return locks && req->gaps && !SIM_BROKEN(SPANS)
+               ? scan_gaps(r, req, scan, diag, reply, ret_rows)
+               : scan_rows(r, req, scan, diag, reply, ret_rows);
+}
+
 db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct diag *diag,
                  struct kv_reply *reply, struct kv_scan_resp *ret_resp)
 {
@@ -217,17 +284,12 @@ db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct dia
     if (req->rows_max == 0) {
         return diag_set(diag, ERR_INVALID, "scan: rows_max is 0");
     }
+    if (req->under_count != 0 && (locks || req->reverse)) {
+        return diag_set(diag, ERR_INVALID, "scan: rows under keys, with locks or backwards");
+    }
     TRY(eval__check(r, &req->r, req->start, req->end, diag, reply, &term));
     TRY(clamp_open_ends(r, req, &scan));
-    /* Locks come first where they are asked for; a locker waits for the latch of each row. */
-    if (!locks) {
-        TRY(eval__await_range(r, &req->r, scan.start, scan.end, scan.read_ts, diag));
-    }
-    if (locks && req->gaps && !SIM_BROKEN(SPANS)) {
-        TRY(scan_gaps(r, req, &scan, diag, reply, &rows));
-    } else {
-        TRY(scan_rows(r, req, &scan, diag, reply, &rows));
-    }
+    TRY(rows_of(r, req, &scan, diag, reply, &rows));
     if (locks && rows.count != 0) {
         TRY(lock_rows(r, req, &rows, diag, reply));
     }

@@ -27,10 +27,17 @@ MUST_USE db_err fk_find_parents(struct exec_ctx *ctx, const struct fk_table *fks
 MUST_USE db_err fk_check_row(struct exec_ctx *ctx, const struct fk_table *fks,
                              const struct value *old, const struct value *row, const bool *known);
 
+/* Looks for the children of many rows that are to be deleted, with one request for each key of the
+ * table. ret_none, by row, then ref of fks: there is certainly none, and this statement makes none.
+ * Rows that are locked with X, all of them. */
+MUST_USE db_err fk_find_childless(struct exec_ctx *ctx, const struct fk_table *fks,
+                                  const struct value *rows, uint32_t count, bool *ret_none);
+
 /* row_delete and row_update with what the rows' children need. The writer is of fks->table. fks
  * NULL: nothing else than those. ERR_SQL 1451, 1452, 3008. */
+/* none: by ref, of fk_find_childless, or NULL. */
 MUST_USE db_err fk_delete_row(struct exec_ctx *ctx, const struct fk_table *fks,
-                              struct row_writer *w, const struct value *old);
+                              struct row_writer *w, const struct value *old, const bool *none);
 MUST_USE db_err fk_update_row(struct exec_ctx *ctx, const struct fk_table *fks,
                               struct row_writer *w, const struct value *old,
                               const struct value *new_row, const bool *touched);

@@ -10,6 +10,10 @@
  * entry is locked here, before the children are looked at. So each of the two sees the other or
  * waits for it.
  *
+ * Rows of a DELETE are looked up many at a time before the first of them goes: of those that have
+ * no children, which is the common case, nothing more is asked. A statement that deletes makes no
+ * row refer to another one than before.
+ *
  * MYSQL: a table that an action has updated is not updated again further down the same chain; that
  * is an error as if the key had no action. A chain has 15 links at most, the statement's own
  * included. */
@@ -27,6 +31,7 @@ struct fk_frame {
     const struct value *old; /* the row that is being changed */
     uint32_t depth;
     bool update;
+    const bool *none; /* by ref: no row refers to it; NULL: nothing is known */
 };
 
 /* The keys that are given up: how is the row changed? */
@@ -155,6 +160,11 @@ static bool may_be_itself(const struct fk_frame *f, const struct fk_ref *r,
     return f->up != NULL && !c->update && r->child->table == r->parent;
 }
 
+static bool childless(const struct fk_frame *f, uint32_t ref)
+{
+    return f->none != NULL && f->none[ref];
+}
+
 /* MYSQL: keys are seen to one after the other; what an action has taken away is not in the way of a
  * key that comes later. *ret_next: the first one with an action; from it on they are seen to when
  * the row is written, but for those whose table no action reaches. */
@@ -174,12 +184,72 @@ static db_err before(struct exec_ctx *ctx, const struct fk_frame *f, const struc
             err = fk__violation(ctx, ER_ROW_IS_REFERENCED_2, r->child->table, r->def);
         } else if (!refuses(f, r, c) || may_be_itself(f, r, c)) {
             next = next < i ? next : i;
-        } else if (next == UINT32_MAX || !r->child->reached) {
+        } else if ((next == UINT32_MAX || !r->child->reached) && !childless(f, i)) {
             err = refuse_referenced(ctx, r, c->old, &arena);
         }
     }
     arena_fini(&arena);
     *ret_next = next;
+    return err;
+}
+
+/* ---- many rows at once ---- */
+
+/* Is the row's own lock what keeps new children out? And is a row without children one of which
+ * nothing is asked? */
+static bool looks_ahead(const struct fk_ref *r)
+{
+    return r->index != FK_NO_INDEX && (r->parent_index == 0 || !r->parent_whole) &&
+           !r->child->loops && !differ_in_text(r);
+}
+
+static db_err childless_of_key(struct exec_ctx *ctx, const struct fk_table *fks, uint32_t ref,
+                               const struct value *rows, uint32_t count, struct arena *arena,
+                               bool *ret_none)
+{
+    const struct fk_ref *r = &fks->refs[ref];
+    struct slice *prefixes = ARENA_ARRAY(arena, struct slice, count);
+    uint32_t *of = ARENA_ARRAY(arena, uint32_t, count);
+    bool *any = ARENA_ARRAY(arena, bool, count);
+    SCOPE_BUF(prefix, FK_KEY_MAX);
+    uint32_t n = 0;
+    if (prefixes == NULL || of == NULL || any == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct fk_change c = {.old = &rows[(size_t)i * fks->table->column_count]};
+        bool fits;
+        if (!gives_up(r, &c)) {
+            continue;
+        }
+        buf_reset(&prefix);
+        TRY(child_prefix(ctx, r, c.old, arena, &prefix, &fits));
+        if (fits) {
+            TRY(arena_copy(arena, buf_slice(&prefix), &prefixes[n]));
+            of[n++] = i;
+        }
+    }
+    TRY(storage_any_under(ctx->txn, prefixes, n, arena, ctx->diag, any));
+    for (uint32_t i = 0; i < n; i++) {
+        ret_none[(size_t)of[i] * fks->ref_count + ref] = !any[i];
+    }
+    return ERR_OK;
+}
+
+db_err fk_find_childless(struct exec_ctx *ctx, const struct fk_table *fks, const struct value *rows,
+                         uint32_t count, bool *ret_none)
+{
+    struct arena arena;
+    db_err err = ERR_OK;
+    memset(ret_none, 0, (size_t)count * fks->ref_count * sizeof(*ret_none));
+    arena_init(&arena, NULL, ctx->mem, 0);
+    for (uint32_t i = 0; i < fks->ref_count && err == ERR_OK && count > 1; i++) {
+        if (looks_ahead(&fks->refs[i])) {
+            err = childless_of_key(ctx, fks, i, rows, count, &arena, ret_none);
+            arena_reset(&arena);
+        }
+    }
+    arena_fini(&arena);
     return err;
 }
 
@@ -427,7 +497,7 @@ static db_err after(struct exec_ctx *ctx, const struct fk_frame *f, const struct
     for (uint32_t i = next; i < f->fks->ref_count; i++) {
         const struct fk_ref *r = &f->fks->refs[i];
         struct arena arena;
-        if (!gives_up(r, c)) {
+        if (!gives_up(r, c) || childless(f, i)) {
             continue;
         }
         if (!refuses(f, r, c)) {
@@ -478,9 +548,9 @@ static db_err update_row(struct exec_ctx *ctx, struct fk_frame *f, const struct 
 /* ---- the statement's own rows ---- */
 
 db_err fk_delete_row(struct exec_ctx *ctx, const struct fk_table *fks, struct row_writer *w,
-                     const struct value *old)
+                     const struct value *old, const bool *none)
 {
-    struct fk_frame f = {.fks = fks, .writer = w};
+    struct fk_frame f = {.fks = fks, .writer = w, .none = none};
     return fks == NULL ? row_delete(w, old) : delete_row(ctx, &f, old, NULL);
 }
 

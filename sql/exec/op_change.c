@@ -18,6 +18,7 @@ struct changed_rows {
     struct value *rows;   /* row-major, the target's columns by ordinal */
     struct value *source; /* UPDATE: row-major, the child's columns */
     uint32_t count, cap;
+    bool *none; /* DELETE: of some rows, fk_find_childless */
 };
 
 struct op_change {
@@ -237,17 +238,47 @@ static db_err reread(struct op_change *s, struct exec_ctx *ctx, uint32_t target,
     return ERR_OK;
 }
 
+/* Rows whose children are looked for together. */
+enum { CHILDLESS_ROWS = 512 };
+
+/* Before row i is deleted: *ret_none is what is known of it, NULL: nothing. */
+static db_err look_ahead(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i,
+                         const bool **ret_none)
+{
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    const struct fk_table *fks = fk_wanted(ctx, t->fks);
+    struct changed_rows *c = &s->targets[target];
+    *ret_none = NULL;
+    if (fks == NULL || fks->ref_count == 0 || t->reread || c->count == 1 || ctx->bulk_change) {
+        return ERR_OK;
+    }
+    if (c->none == NULL) {
+        c->none = ARENA_ARRAY(&s->rows_arena, bool, (size_t)CHILDLESS_ROWS * fks->ref_count);
+        if (c->none == NULL) {
+            return ERR_LIMIT;
+        }
+    }
+    if (i % CHILDLESS_ROWS == 0) {
+        uint32_t n = c->count - i < CHILDLESS_ROWS ? c->count - i : CHILDLESS_ROWS;
+        TRY(fk_find_childless(ctx, fks, &c->rows[(size_t)i * t->table->column_count], n, c->none));
+    }
+    *ret_none = &c->none[(size_t)(i % CHILDLESS_ROWS) * fks->ref_count];
+    return ERR_OK;
+}
+
 static db_err delete_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i)
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
     const struct fk_table *fks = fk_wanted(ctx, t->fks);
     bool undo = fks != NULL && s->op.node->u.dml.ignore;
     uint64_t savepoint = 0;
+    const bool *none;
+    TRY(look_ahead(s, ctx, target, i, &none));
     if (undo) {
         TRY(storage_txn_savepoint(ctx->txn, &savepoint));
     }
     db_err err = fk_delete_row(ctx, fks, &s->writers[target],
-                               &s->targets[target].rows[(size_t)i * t->table->column_count]);
+                               &s->targets[target].rows[(size_t)i * t->table->column_count], none);
     if (undo && fk_is_violation(ctx, err)) {
         TRY(storage_txn_rollback_to(ctx->txn, savepoint));
         exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);

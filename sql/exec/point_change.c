@@ -113,7 +113,7 @@ static db_err change(struct exec_ctx *ctx, struct point_change *p, struct row_wr
         return ERR_OK;
     }
     if (p->node->kind == PLAN_DELETE) {
-        TRY(fk_delete_row(ctx, fk_wanted(ctx, p->target->fks), w, p->old));
+        TRY(fk_delete_row(ctx, fk_wanted(ctx, p->target->fks), w, p->old, NULL));
         ctx->deleted_rows++;
         return ERR_OK;
     }

@@ -224,6 +224,14 @@ static db_err split_multi_get(struct storage_txn *t, const struct slice *keys, s
                              ret_values);
 }
 
+static db_err split_any_under(struct storage_txn *t, const struct slice *prefixes, size_t count,
+                              struct arena *arena, struct diag *diag, bool *ret_any)
+{
+    struct split_txn *p = txn_of(t);
+    ASSERT(is_own(p, prefixes[0]) == is_own(p, prefixes[count - 1]));
+    return storage_any_under(side(p, prefixes[0]), prefixes, count, arena, diag, ret_any);
+}
+
 static db_err split_get_outdated(struct storage_txn *t, struct slice key, struct arena *arena,
                                  struct diag *diag, bool *ret_outdated, bool *ret_found,
                                  struct slice *ret_value)
@@ -329,6 +337,7 @@ static const struct storage_ops split_ops = {
     .txn_has_writes = split_txn_has_writes,
     .get = split_get,
     .multi_get = split_multi_get,
+    .any_under = split_any_under,
     .get_outdated = split_get_outdated,
     .scan_open = split_scan_open,
     .put = split_put,

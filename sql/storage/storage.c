@@ -135,6 +135,22 @@ db_err storage_multi_get(struct storage_txn *t, const struct slice *keys, size_t
     return t->ops->multi_get(t, keys, count, mode, wait, arena, diag, ret_found, ret_values);
 }
 
+db_err storage_any_under(struct storage_txn *t, const struct slice *prefixes, size_t count,
+                         struct arena *arena, struct diag *diag, bool *ret_any)
+{
+    if (count == 0) {
+        return ERR_OK;
+    }
+    TRY(check_keys(prefixes, count, diag));
+    if (t->ops->any_under == NULL) {
+        for (size_t i = 0; i < count; i++) {
+            ret_any[i] = true;
+        }
+        return ERR_OK;
+    }
+    return t->ops->any_under(t, prefixes, count, arena, diag, ret_any);
+}
+
 db_err storage_get_outdated(struct storage_txn *t, struct slice key, struct arena *arena,
                             struct diag *diag, bool *ret_outdated, bool *ret_found,
                             struct slice *ret_value)

@@ -193,6 +193,12 @@ struct storage_ops {
     db_err (*multi_get)(struct storage_txn *t, const struct slice *keys, size_t count,
                         enum storage_read_mode mode, enum storage_wait wait, struct arena *arena,
                         struct diag *diag, bool *ret_found, struct slice *ret_values);
+    /* Is there a row, the newest version or an own write, under each of these beginnings of keys?
+     * In any order; none is the beginning of another that is different. False is certain, true may
+     * be a mistake. Locks nothing, and does not wait for writes that are pending: for who has a
+     * lock that keeps others from adding such rows. NULL: it cannot be told. */
+    db_err (*any_under)(struct storage_txn *t, const struct slice *prefixes, size_t count,
+                        struct arena *arena, struct diag *diag, bool *ret_any);
     /* Of a key whose X lock this transaction has: was it committed by somebody after the snapshot
      * of the plain reads was taken? Then also what that snapshot shows of it, own writes left
      * aside. NULL: never. */
@@ -283,6 +289,8 @@ MUST_USE db_err storage_multi_get(struct storage_txn *t, const struct slice *key
                                   enum storage_read_mode mode, enum storage_wait wait,
                                   struct arena *arena, struct diag *diag, bool *ret_found,
                                   struct slice *ret_values);
+MUST_USE db_err storage_any_under(struct storage_txn *t, const struct slice *prefixes, size_t count,
+                                  struct arena *arena, struct diag *diag, bool *ret_any);
 MUST_USE db_err storage_get_outdated(struct storage_txn *t, struct slice key, struct arena *arena,
                                      struct diag *diag, bool *ret_outdated, bool *ret_found,
                                      struct slice *ret_value);
