@@ -79,6 +79,36 @@ static void check_all_scans(struct conf *c, struct storage_txn *t, const struct 
     }
 }
 
+/* Under each key as a whole, and under what 256 of them have in common: never a false "no".
+ * *ret_absent: how many keys it says are not there. */
+static void check_any_under(struct conf *c, struct storage_txn *t, const struct model *m,
+                            unsigned *ret_absent)
+{
+    enum { GROUPS = MODEL / 256 + 1 };
+    struct slice prefixes[MODEL];
+    bool any[MODEL];
+    bool group_there[GROUPS] = {false};
+    struct slice groups[GROUPS];
+    for (uint64_t n = 0; n < MODEL; n++) {
+        prefixes[MODEL - 1 - n] = conf_key_n(c, n);
+        group_there[n / 256] = group_there[n / 256] || m->there[n];
+    }
+    for (uint64_t g = 0; g < GROUPS; g++) {
+        groups[g] = conf_key_n(c, g * 256);
+        groups[g].len--;
+    }
+    *ret_absent = 0;
+    CHECK_OK(storage_any_under(t, prefixes, MODEL, &c->arena, &c->diag, any));
+    for (uint64_t n = 0; n < MODEL; n++) {
+        CHECK(any[MODEL - 1 - n] || !m->there[n]);
+        *ret_absent += !any[MODEL - 1 - n];
+    }
+    CHECK_OK(storage_any_under(t, groups, GROUPS, &c->arena, &c->diag, any));
+    for (unsigned g = 0; g < GROUPS; g++) {
+        CHECK(any[g] || !group_there[g]);
+    }
+}
+
 static db_err model_put(struct conf *c, struct storage_txn *t, struct model *m, uint64_t n,
                         uint32_t value)
 {
@@ -104,6 +134,9 @@ static void case_scan_committed(struct conf *c)
     CHECK_OK(storage_txn_commit(t, &c->diag, NULL));
     t = conf_begin(c, STORAGE_REPEATABLE_READ);
     check_all_scans(c, t, &m);
+    unsigned absent = 0;
+    check_any_under(c, t, &m, &absent);
+    CHECK(absent > MODEL / 2 || !storage_caps(c->s).distributed);
     storage_txn_rollback(t);
 }
 
@@ -262,6 +295,8 @@ static void case_scan_random(struct conf *c)
             }
         }
         check_all_scans(c, t, &m);
+        unsigned ignored;
+        check_any_under(c, t, &m, &ignored);
         if (rand_below(&c->rand, 4) == 0) {
             storage_txn_rollback(t);
         } else {
