@@ -552,14 +552,14 @@ static db_err decode_step(struct arena *arena, struct slice s, struct slice *ret
     for (size_t i = 0; i < s.len; i++) {
         int high = s.ptr[i] == '%' && i + 2 < s.len ? hex_digit(s.ptr[i + 1]) : -1;
         int low = high < 0 ? -1 : hex_digit(s.ptr[i + 2]);
-        out[n++] = low < 0 ? s.ptr[i] : (uint8_t)(high << 4 | low);
+        out[n++] = (uint8_t)(low < 0 ? s.ptr[i] : high << 4 | low);
         i += low < 0 ? 0 : 2;
     }
     size_t len = n;
     n = 0;
     for (size_t i = 0; i < len; i++) {
         bool escape = out[i] == '~' && i + 1 < len && (out[i + 1] == '0' || out[i + 1] == '1');
-        out[n++] = escape ? (out[i + 1] == '0' ? '~' : '/') : out[i];
+        out[n++] = (uint8_t)(!escape ? out[i] : out[i + 1] == '0' ? '~' : '/');
         i += escape ? 1 : 0;
     }
     *ret = slice_of(out, n);
