@@ -532,8 +532,18 @@ db_err session__greet(struct sql_session *s)
                     "init_connect command failed");
 }
 
+/* MYSQL: semicolons and blanks at the end are no part of the statement, wherever it is shown. */
+static struct slice without_end(struct slice sql)
+{
+    while (sql.len != 0 && memchr("; \t\n\v\f\r", sql.ptr[sql.len - 1], 7) != NULL) {
+        sql.len--;
+    }
+    return sql;
+}
+
 db_err sql_session_query(struct sql_session *session, struct slice sql, struct sql_sink *sink)
 {
+    sql = without_end(sql);
     struct slice rest = sql;
     bool first = true;
     if (UNLIKELY(!session->greeted) && session__greet(session) != ERR_OK) {

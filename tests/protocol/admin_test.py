@@ -79,6 +79,8 @@ def abandon(sql):
 @test
 def abandoned_waits(root):
     ask(root, "SELECT GET_LOCK('protocol_lock', 0)")
+    mine = "SELECT info FROM performance_schema.processlist WHERE id = CONNECTION_ID()"
+    assert ask(root, mine + " ; ;\n") == ((mine,),)
     ids = [abandon("SELECT GET_LOCK('protocol_lock', 600)"), abandon("SELECT SLEEP(600)")]
     wait_for(lambda: not ask(root, "SELECT 1 FROM performance_schema.processlist WHERE id IN (%d, %d)" % tuple(ids)), 20)
     assert ask(root, "SELECT RELEASE_LOCK('protocol_lock')") == ((1,),)
