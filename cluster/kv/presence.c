@@ -15,7 +15,7 @@ static bool begins_with(struct slice key, struct slice prefix)
 
 static bool own_under(const struct ctxn *t, struct slice prefix)
 {
-    if (t->runs != NULL) { /* who knows what is in them */
+    if (t->runs != NULL || t->spill != NULL) { /* who knows what is in them */
         return true;
     }
     const struct wb_entry *e = t->wb.write_count == 0 ? NULL : wb_seek(&t->wb, prefix);
