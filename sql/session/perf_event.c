@@ -93,7 +93,8 @@ static void set_text(struct perf_event *e, struct slice text, size_t max)
     e->text_len = (uint32_t)n;
 }
 
-void perf__begin(struct sql_session *s, enum event_class class, struct slice text, uint64_t now_us)
+void perf__begin(struct sql_session *s, enum event_class class, uint32_t digest, struct slice text,
+                 uint64_t now_us)
 {
     struct session_perf *p = s->perf;
     size_t max = (size_t)s->globals->values[VAR_performance_schema_max_sql_text_length].i;
@@ -104,7 +105,7 @@ void perf__begin(struct sql_session *s, enum event_class class, struct slice tex
     e->id = p->next_id++;
     e->ended = e->secret = false;
     e->class = class;
-    e->digest = 0;
+    e->digest = digest;
     e->start_us = now_us;
     e->counts = (struct statement_counts){.sent = s->sent_rows, .examined = s->examined_rows};
     e->error = 0;
@@ -281,12 +282,7 @@ uint32_t perf__digest(struct sql_session *s, struct slice text)
     return digest;
 }
 
-void perf__digest_is(struct sql_session *s, uint32_t digest)
-{
-    s->perf->current->digest = digest; /* read by others after it has ended */
-}
-
-static void set_kind(struct sql_session *s, enum event_class class, uint32_t digest,
+static void set_kind(struct sql_session *s, enum event_class class, uint32_t digest, bool secret,
                      struct slice text)
 {
     struct session_perf *p = s->perf;
@@ -294,6 +290,7 @@ static void set_kind(struct sql_session *s, enum event_class class, uint32_t dig
     spin_lock(&p->stats.lock);
     e->class = class;
     e->digest = digest;
+    e->secret = secret;
     e->text_len = text.len < e->text_len ? (uint32_t)text.len : e->text_len;
     spin_unlock(&p->stats.lock);
 }
@@ -310,8 +307,7 @@ void perf__parsed(struct statement *st, const struct ast_stmt *ast, struct slice
 {
     struct sql_session *s = st->session;
     text = without_end(text);
-    set_kind(s, perf__class(ast), perf__digest(s, text), text);
-    s->perf->current->secret = session__secret(ast);
+    set_kind(s, perf__class(ast), perf__digest(s, text), session__secret(ast), text);
 }
 
 void perf__planned(struct statement *st, struct plan *plan, struct slice text)
@@ -324,7 +320,7 @@ void perf__planned(struct statement *st, struct plan *plan, struct slice text)
         digest = perf__digest(s, text);
         atomic_store_explicit(kept, digest, memory_order_relaxed);
     }
-    set_kind(s, (enum event_class)plan->event_class, digest, text);
+    set_kind(s, (enum event_class)plan->event_class, digest, false, text);
 }
 
 /* ---- end ---- */

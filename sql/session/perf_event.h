@@ -46,14 +46,15 @@ void perf__close(struct sql_session *s);
 /* The session speaks for another account now. */
 void perf__change_user(struct sql_session *s);
 
-void perf__begin(struct sql_session *s, enum event_class class, struct slice text, uint64_t now_us);
+/* digest 0: not known yet. */
+void perf__begin(struct sql_session *s, enum event_class class, uint32_t digest, struct slice text,
+                 uint64_t now_us);
 /* Which statement it is: of a tree that was parsed, or of a plan that was found by its text. */
 void perf__parsed(struct statement *st, const struct ast_stmt *ast, struct slice text);
 void perf__planned(struct statement *st, struct plan *plan, struct slice text);
 /* For a plan that is kept. */
 enum event_class perf__class(const struct ast_stmt *ast);
 uint32_t perf__digest(struct sql_session *s, struct slice text);
-void perf__digest_is(struct sql_session *s, uint32_t digest);
 /* Returns the time, in microseconds of the wall clock. */
 uint64_t perf__end(struct statement *st, db_err err);
 

@@ -447,8 +447,7 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
     session__begin_statement(s);
     session__set_info(s, "Execute", stmt->text);
     s->sent_rows = s->examined_rows = 0;
-    perf__begin(s, EVENT_COM_EXECUTE, stmt->text, s->command_start_us);
-    perf__digest_is(s, stmt->digest);
+    perf__begin(s, EVENT_COM_EXECUTE, stmt->digest, stmt->text, s->command_start_us);
     s->hides_profile = !s->vars.profiling;
     s->secret_text = session__secret(stmt->ast);
     if (query_log__general_on(s)) {

@@ -557,7 +557,7 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
         struct ast_stmt *ast = NULL;
         size_t consumed = 0;
         session__begin_statement(session);
-        perf__begin(session, EVENT_SQL_ERROR, rest, ended);
+        perf__begin(session, EVENT_SQL_ERROR, 0, rest, ended);
         bool done = false;
         db_err err = session__count(session, false);
         err = err == ERR_OK ? query__run_cached(&st, &done, &consumed) : err;
