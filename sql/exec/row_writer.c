@@ -117,6 +117,14 @@ static db_err encode_entry(struct row_writer *w, uint32_t i, const struct value 
     return index_entry_encode(&w->format->indexes[i], row, key, value, ret_null);
 }
 
+/* A duplicate that is met while IGNORE takes it that there are none (exec__insert_write) is like
+ * one that the commit meets: the statement runs again. It is met here when the storage did not put
+ * the rows aside after all. */
+static bool is_told_now(const struct row_writer *w, db_err err)
+{
+    return err == ERR_KEY_EXISTS && !w->defer && !(w->bulk && w->ctx->ignore);
+}
+
 static db_err put_row(struct row_writer *w, const struct value *row, unsigned flags)
 {
     TRY(encode_row_key(w, row, &w->key));
@@ -124,7 +132,7 @@ static db_err put_row(struct row_writer *w, const struct value *row, unsigned fl
     TRY(row_encode(w->format->layout, row, &w->value));
     db_err err =
         storage_put(w->ctx->txn, buf_slice(&w->key), buf_slice(&w->value), flags, w->ctx->diag);
-    return err == ERR_KEY_EXISTS && !w->defer ? row_duplicate_error(w, 0, row) : err;
+    return is_told_now(w, err) ? row_duplicate_error(w, 0, row) : err;
 }
 
 /* Flags of a write that must be of a new key. */
@@ -142,7 +150,7 @@ static db_err put_new(struct row_writer *w, uint32_t i, const struct value *row,
     unsigned blind = w->bulk ? NEW_ENTRY | STORAGE_W_BULK : NEW_ENTRY;
     unsigned flags = w->format->indexes[i].unique && !null ? insert_flags(w) : blind;
     db_err err = storage_put(w->ctx->txn, key, value, flags, w->ctx->diag);
-    return err == ERR_KEY_EXISTS && !w->defer ? row_duplicate_error(w, i, row) : err;
+    return is_told_now(w, err) ? row_duplicate_error(w, i, row) : err;
 }
 
 static bool is_multi(const struct row_writer *w, uint32_t i)

@@ -109,10 +109,16 @@ static db_err next_piece(void *arg, struct slice *ret_piece)
     return server_file_read(s, &f->file, ret_piece);
 }
 
-/* All was read before: the statement has run to its end. */
+/* The statement has not run to its end if the storage met the duplicate before the commit: what the
+ * client still sends belongs to what is read again. */
 static db_err from_start(void *arg)
 {
     struct load_source *f = arg;
+    struct slice piece;
+    while (f->keeps && f->asked && !f->ended) {
+        TRY(next_local(f, &piece));
+        TRY(keep(f, piece));
+    }
     f->again = true;
     f->kept.at = 0;
     server_file_close(&f->file);
