@@ -10,8 +10,9 @@ enum {
     LOG_SPARES_DEFAULT = 2,
     LOG_ROUND_MAX = 8 << 20, /* bounds the latency one round adds to those behind it */
     LOG_WRITERS_MAX = 4,
-    LOG_WRITERS_DEFAULT = 2, /* README.md has the figures */
-    LOG_FLIGHT_MAX = 8,      /* rounds written and not completed: at least one per writer */
+    LOG_WRITERS_DEFAULT = 2,    /* README.md has the figures */
+    LOG_SLOW_SYNC_MIN_US = 200, /* nothing shorter is slow */
+    LOG_FLIGHT_MAX = 8,         /* rounds written and not completed: at least one per writer */
     LOG_STAGE_BELOW =
         32 << 10, /* chunks smaller than this are copied together rather than listed */
     LOG_RECORD_TARGET =

@@ -121,9 +121,7 @@ static db_err prepare_first(struct raft_log *log, struct diag *diag)
 static void stop_threads(struct raft_log *log)
 {
     atomic_store(&log->stopping, true);
-    for (size_t i = 0; i < LOG_WRITERS_MAX; i++) {
-        log__writer_wake(log);
-    }
+    log__writers_wake(log);
     for (size_t i = 0; i < LOG_WRITERS_MAX; i++) {
         if (log->writers[i].started) {
             (void)pthread_join(log->writers[i].thread, NULL);

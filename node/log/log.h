@@ -3,8 +3,8 @@
  *
  * Owner loops gather what their groups want to make durable into a batch and submit it. A writer
  * thread takes all batches that wait, writes them with one write into a preallocated segment, syncs
- * once, and then completes them: with one loop_post per loop and round. While one writer syncs,
- * another can write and sync the next round. What was completed with
+ * once, and then completes them: with one loop_post per loop and round. While one sync takes
+ * long, another writer can write and sync the next round. What was completed with
  * ERR_OK survives a crash; nothing else is visible: the read functions show only what is durable (a
  * Raft core keeps its own unstable entries until then).
  *

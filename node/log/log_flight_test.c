@@ -318,6 +318,7 @@ static void a_commit_overtakes_a_slow_sync(void **state)
     while (atomic_load(&syncing) == 0 && clock_mono_ns() < until) {
         (void)usleep(100);
     }
+    (void)usleep(5000); /* now it is slow */
     append(&f, 3);
     while (f.done[SLOT_OK] < 3 && clock_mono_ns() < until) {
         (void)usleep(100);

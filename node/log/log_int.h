@@ -157,6 +157,8 @@ struct raft_log {
     struct raft_log_batch *_Atomic queue;
     uint8_t pad_stopping[64];
     _Atomic bool stopping;
+    _Atomic uint64_t begun_ns;      /* when a writer was last woken or began to sync */
+    _Atomic uint64_t usual_sync_ns; /* about the shortest of late; 0: none yet */
     struct log_writer writers[LOG_WRITERS_MAX];
 
     /* the writer's: of who has the turn */
@@ -302,8 +304,9 @@ MUST_USE db_err log__mark_write(struct raft_log *log, bool clean);
 /* The same where there is room, with all that can go wrong dealt with; clean: syncs it too, nothing
  * may be written afterwards. */
 void log__writer_mark(struct raft_log *log, bool clean);
-/* Wakes one writer that sleeps, if there is one. */
+/* Something waits: wakes a writer if one is needed. */
 void log__writer_wake(struct raft_log *log);
+void log__writers_wake(struct raft_log *log); /* all of them */
 /* The log cannot go on: tells the owner, once. */
 void log__fail(struct raft_log *log, db_err err, const char *what, uint64_t segment_no);
 

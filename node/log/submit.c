@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/clock.h"
 
 enum { LOOPS_MAX = 64 };
 
@@ -20,15 +21,42 @@ uint64_t log__failure_next(void)
     return atomic_fetch_add(&failure_last, 1) + 1;
 }
 
+static bool wake(struct raft_log *log, struct log_writer *w)
+{
+    if (atomic_load(&w->sleeping) == 0 || atomic_exchange(&w->sleeping, 0) == 0) {
+        return false;
+    }
+    stat_add(&log->st_wakeups, 1);
+    (void)syscall(SYS_futex, &w->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    return true;
+}
+
+/* The first writer, if it sleeps. Another one only when what is under way has gone on for longer
+ * than it should: the disk is slow for once, or the thread waits for a processor. */
 void log__writer_wake(struct raft_log *log)
 {
-    for (size_t i = 0; i < LOG_WRITERS_MAX; i++) {
-        struct log_writer *w = &log->writers[i];
-        if (atomic_load(&w->sleeping) != 0 && atomic_exchange(&w->sleeping, 0) != 0) {
-            stat_add(&log->st_wakeups, 1);
-            (void)syscall(SYS_futex, &w->sleeping, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    if (wake(log, &log->writers[0])) {
+        atomic_store_explicit(&log->begun_ns, clock_mono_ns(), memory_order_relaxed);
+        return;
+    }
+    uint64_t now = clock_mono_ns();
+    uint64_t begun = atomic_load_explicit(&log->begun_ns, memory_order_relaxed);
+    uint64_t usual = atomic_load_explicit(&log->usual_sync_ns, memory_order_relaxed);
+    if (begun + usual * 2 > now || begun + LOG_SLOW_SYNC_MIN_US * NS_PER_US > now) {
+        return;
+    }
+    for (unsigned i = 1; i < log->opts.writers; i++) {
+        if (wake(log, &log->writers[i])) {
+            atomic_store_explicit(&log->begun_ns, now, memory_order_relaxed);
             return;
         }
+    }
+}
+
+void log__writers_wake(struct raft_log *log)
+{
+    for (unsigned i = 0; i < log->opts.writers; i++) {
+        (void)wake(log, &log->writers[i]);
     }
 }
 

@@ -1,18 +1,20 @@
 /* The writers: threads that make batches durable, in rounds (round.c).
  *
  * Each of them takes the turn, writes a round of what waits, gives the turn back, syncs, takes the
- * turn again and completes what its sync has covered. While one syncs another can write and sync
- * the next round: disks work on several syncs at a time, and a commit that comes while one is
- * under way need not wait for its end. There are few writers, so under more load the next round's
- * batches gather in the queue: load makes rounds larger, and an idle log has the latency of one
- * sync. Commits that come one by one are all done by the first writer.
+ * turn again and completes what its sync has covered. Mostly there is one that does anything: while
+ * it syncs, the next round's batches gather in the queue: load makes rounds larger, not more
+ * frequent, and an idle log has the latency of one sync. But disks work on several syncs at a time.
+ * When a sync goes on for twice as long as usual, or its thread waits for a processor, a batch that
+ * comes meanwhile wakes another writer, which writes and syncs the next round beside it. (Always to
+ * do so was measured: on an idle machine the system calls of more and smaller rounds cost more than
+ * the waiting saves.)
  *
  * A handle each. The kernel reports a failed write of a page once for each open file: writers that
  * shared one could take the error from each other, and the other's sync would seem to have
  * succeeded.
  *
- * Waiting. An idle writer sleeps on a futex of its own; a submit wakes the first that sleeps, and
- * costs a system call only then. Looking at the queue for a while before sleeping (opts.spin_us)
+ * Waiting. An idle writer sleeps on a futex of its own; a submit costs a system call
+ * only when it wakes one. Looking at the queue for a while before sleeping (opts.spin_us)
  * was measured and does not pay: alone, a batch is dominated by the sync, and the spinning thread
  * takes the core that the completion's loop needs; under load the queue is never empty. The figures
  * are in README.md. */
@@ -100,7 +102,7 @@ bool log__writer_round(struct raft_log *log)
 
 /* ---- the thread */
 
-static bool queue_empty(struct raft_log *log)
+static bool queue_empty(const struct raft_log *log)
 {
     return atomic_load_explicit(&log->queue, memory_order_acquire) == NULL;
 }
@@ -123,12 +125,19 @@ static void spin(struct raft_log *log)
     } while (clock_mono_ns() < until);
 }
 
+/* The first writer looks after the queue. The others do one round when they are woken: what waits
+ * after that either finds the first one awake or has woken it. */
+static bool has_work(const struct log_writer *w)
+{
+    return w->no == 0 && !queue_empty(w->log);
+}
+
 /* False when the wait ended by time. */
 static bool sleep_for_work(struct log_writer *w, const struct timespec *timeout)
 {
     struct raft_log *log = w->log;
     atomic_store(&w->sleeping, 1);
-    if (!queue_empty(log) || atomic_load(&log->stopping)) {
+    if (has_work(w) || atomic_load(&log->stopping)) {
         atomic_store(&w->sleeping, 0);
         return true;
     }
@@ -165,14 +174,26 @@ static void idle(struct log_writer *w, enum idle_for plan)
     const struct timespec *timeout = plan == IDLE_MARK    ? &mark_after
                                      : plan == IDLE_RETRY ? &retry_after
                                                           : NULL;
-    spin(w->log);
-    if (queue_empty(w->log) && !sleep_for_work(w, timeout) && plan == IDLE_MARK) {
+    if (w->no == 0) {
+        spin(w->log);
+    }
+    if (!has_work(w) && !sleep_for_work(w, timeout) && plan == IDLE_MARK) {
         log__turn_take(w->log, w->no);
         if (!w->log->marked) {
             log__writer_mark(w->log, false);
         }
         log__turn_give(w->log);
     }
+}
+
+/* What is usual follows faster syncs at once and slower ones little by little. */
+static void sync_took(struct raft_log *log, uint64_t ns)
+{
+    uint64_t usual = atomic_load_explicit(&log->usual_sync_ns, memory_order_relaxed);
+    stat_add(&log->st_sync_ns, ns);
+    atomic_store_explicit(&log->usual_sync_ns,
+                          usual == 0 || ns < usual ? ns : usual + usual / 64 + 1,
+                          memory_order_relaxed);
 }
 
 /* One round of what waits; nothing if nothing does. */
@@ -194,8 +215,9 @@ static void work(struct log_writer *w)
         return;
     }
     uint64_t t0 = clock_mono_ns();
+    atomic_store_explicit(&log->begun_ns, t0, memory_order_relaxed);
     db_err err = disk_sync(seg->files[w->no]);
-    stat_add(&log->st_sync_ns, clock_mono_ns() - t0);
+    sync_took(log, clock_mono_ns() - t0);
     log__turn_take(log, w->no);
     if (err != ERR_OK) {
         log__fail(log, err, "sync", seg->no);
@@ -211,7 +233,7 @@ void *log__writer_main(void *arg)
     struct raft_log *log = w->log;
     for (;;) {
         work(w);
-        if (!queue_empty(log)) {
+        if (has_work(w)) {
             continue;
         }
         enum idle_for plan = idle_plan(w);
