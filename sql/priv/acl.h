@@ -86,7 +86,7 @@ struct acl_user {
     struct acl_restriction *restrictions;
     struct acl_past *past; /* the newest first */
     uint32_t db_count, table_count, routine_count, role_count, default_role_count, proxy_count,
-        restriction_count, past_count;
+        restriction_count, past_count, past_room;
 };
 
 struct acl {

@@ -22,12 +22,12 @@ struct storage *accounts__storage(struct accounts *a);
 /* acl_record.c */
 MUST_USE db_err record__key(const struct acl_user *u, struct buf *key);
 MUST_USE db_err record__encode(const struct acl_user *u, struct buf *value);
-/* login_lock.c: what has failed goes with an account that is dropped, or to its new name. */
+MUST_USE db_err record__decode(struct slice value, struct acl_user **ret);
+/* login_lock.c: what has failed goes with an account that is dropped, or to its new name. At once,
+ * as the same change may give the old name to another account. */
 struct storage_txn;
 MUST_USE db_err login_lock__rename(struct storage_txn *txn, const struct acl_user *old,
                                    const struct acl_user *u);
-MUST_USE db_err login_lock__drop(struct storage_txn *txn, const struct acl_user *u,
-                                 struct diag *diag);
-MUST_USE db_err record__decode(struct slice value, struct acl_user **ret);
+MUST_USE db_err login_lock__drop(struct storage_txn *txn, const struct acl_user *u);
 
 #endif

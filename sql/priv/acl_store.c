@@ -482,6 +482,7 @@ db_err acl_change_drop(struct acl_change *c, struct slice user, struct slice hos
     if (u == NULL) {
         return ERR_NOT_FOUND;
     }
+    TRY(login_lock__drop(c->txn, u));
     TRY(drop(c, index_of(c->view, u)));
     for (uint32_t i = 0; i < c->view->count; i++) {
         struct acl_user *other = c->view->users[i];
@@ -554,7 +555,6 @@ static db_err write_all(struct acl_change *c, struct diag *diag)
     uint8_t version[8];
     for (uint32_t i = 0; i < c->dropped_count; i++) {
         TRY(write_user(c, c->dropped[i], true, diag));
-        TRY(login_lock__drop(c->txn, c->dropped[i], diag));
     }
     for (uint32_t i = 0; i < c->edited_count; i++) {
         TRY(write_user(c, c->edited[i], false, diag));

@@ -206,6 +206,7 @@ static db_err copy_past(struct acl_user *u, const struct acl_user *from)
     if (u->past == NULL) {
         return ERR_NOMEM;
     }
+    u->past_room = from->past_count;
     for (uint32_t i = 0; i < from->past_count; i++, u->past_count++) {
         u->past[i].time_us = from->past[i].time_us;
         TRY(arena_copy(&u->arena, from->past[i].hash, &u->past[i].hash));
@@ -538,16 +539,34 @@ bool acl_user_remove_proxy(struct acl_user *u, const struct acl_name *proxied)
 
 /* ---- passwords of before ---- */
 
+/* Histories may be long: room for as many again, so that reading one takes memory for two. */
+static db_err grow_past(struct acl_user *u)
+{
+    enum { ROOM_FIRST = 4 };
+    uint32_t room = u->past_room < ROOM_FIRST ? ROOM_FIRST : 2 * u->past_room;
+    struct acl_past *grown = ARENA_ARRAY(&u->arena, struct acl_past, room);
+    if (grown == NULL) {
+        return ERR_NOMEM;
+    }
+    if (u->past_count != 0) {
+        memcpy(grown, u->past, u->past_count * sizeof(*grown));
+    }
+    u->past = grown;
+    u->past_room = room;
+    return ERR_OK;
+}
+
 db_err acl_user_add_past(struct acl_user *u, struct slice hash, uint64_t time_us)
 {
     struct slice copy;
-    uint32_t at = 0;
+    uint32_t at = u->past_count;
     TRY(arena_copy(&u->arena, hash, &copy));
-    while (at < u->past_count && u->past[at].time_us > time_us) {
-        at++;
+    TRY(u->past_count == u->past_room ? grow_past(u) : ERR_OK);
+    for (; at > 0 && u->past[at - 1].time_us <= time_us; at--) {
+        u->past[at] = u->past[at - 1];
     }
-    INSERT_AT(u, u->past, u->past_count, at);
     u->past[at] = (struct acl_past){.time_us = time_us, .hash = copy};
+    u->past_count++;
     return ERR_OK;
 }
 

@@ -27,6 +27,11 @@ static struct acl_user *full(void)
     a.tls_issuer = slice_str("/CN=ca");
     a.password_lifetime_days = 30;
     a.max_questions = 7;
+    a.failed_logins = 3;
+    a.lock_days = ACCOUNT_LOCK_FOREVER;
+    a.lock_epoch = 77;
+    memcpy(a.old_auth, "*OLD", 4);
+    a.old_auth_len = 4;
     a.attributes = slice_str("{\"a\": 1}");
     struct acl_user *u = user__new(&a);
     assert_non_null(u);
@@ -47,6 +52,8 @@ static struct acl_user *full(void)
     assert_int_equal(acl_user_add_role(u, &other, false), ERR_OK);
     assert_int_equal(acl_user_set_default_roles(u, &role, 1), ERR_OK);
     assert_int_equal(acl_user_set_proxy(u, &other, true, slice_str("root@localhost")), ERR_OK);
+    assert_int_equal(acl_user_add_past(u, slice_str("*ONE"), 10), ERR_OK);
+    assert_int_equal(acl_user_add_past(u, slice_str("*TWO"), 20), ERR_OK);
     return u;
 }
 
@@ -79,6 +86,12 @@ static void check_full(const struct acl_user *u)
     assert_int_equal(u->default_role_count, 1);
     assert_int_equal(u->proxy_count, 1);
     assert_true(u->proxies[0].with_grant);
+    assert_int_equal(u->account.failed_logins, 3);
+    assert_int_equal(u->account.lock_days, ACCOUNT_LOCK_FOREVER);
+    assert_true(u->account.lock_epoch == 77 && u->account.old_auth_len == 4);
+    assert_string_equal(u->account.old_auth, "*OLD");
+    assert_int_equal(u->past_count, 2);
+    assert_true(u->past[0].time_us == 20 && slice_eq(u->past[1].hash, slice_str("*ONE")));
 }
 
 static void record_and_back(void **state)
@@ -106,6 +119,38 @@ static void record_and_back(void **state)
     assert_int_equal(record__decode(buf_slice(&value), &back), ERR_CORRUPT);
     buf_fini(&value);
     user__unref(u);
+}
+
+/* A long history takes memory for its entries, however it came together. */
+static void long_history(void **state)
+{
+    (void)state;
+    enum { ENTRIES = 3000, ENTRY_BYTES = 200 };
+    struct buf value;
+    struct acl_user *u = full();
+    struct acl_user *back = NULL;
+    for (uint32_t i = 0; i < ENTRIES; i++) {
+        assert_int_equal(acl_user_add_past(u, slice_str("*HASH"), 100 + i), ERR_OK);
+    }
+    buf_init(&value, RECORD_BYTES);
+    assert_int_equal(record__encode(u, &value), ERR_OK);
+    assert_int_equal(record__decode(buf_slice(&value), &back), ERR_OK);
+    assert_int_equal(back->past_count, ENTRIES + 2);
+    for (uint32_t i = 0; i < ENTRIES; i++) {
+        assert_true(back->past[i].time_us == 100 + ENTRIES - 1 - i);
+    }
+    assert_true(back->arena.used < ENTRIES * ENTRY_BYTES);
+    struct acl_user *copy = user__copy(back);
+    assert_int_equal(acl_user_add_past(copy, slice_str("*NEW"), 1), ERR_OK);
+    assert_true(copy->past_count == ENTRIES + 3 && copy->past[ENTRIES + 2].time_us == 1);
+    acl_user_trim_past(copy, 2, UINT64_MAX);
+    assert_int_equal(copy->past_count, 2);
+    assert_int_equal(acl_user_add_past(copy, slice_str("*NEW"), 1000000), ERR_OK);
+    assert_true(copy->past[0].time_us == 1000000);
+    user__unref(copy);
+    user__unref(back);
+    user__unref(u);
+    buf_fini(&value);
 }
 
 static void unknown_items_are_refused(void **state)
@@ -208,6 +253,7 @@ int main(void)
         cmocka_unit_test(record_and_back), cmocka_unit_test(unknown_items_are_refused),
         cmocka_unit_test(plain_record),    cmocka_unit_test(forgetting_and_renaming),
         cmocka_unit_test(what_is_allowed), cmocka_unit_test(names),
+        cmocka_unit_test(long_history),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

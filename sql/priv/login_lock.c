@@ -79,6 +79,12 @@ static void forget_old(const struct account *a, uint32_t today, struct failures 
     }
 }
 
+static bool is_blocked(const struct account *a, uint32_t today, struct failures f)
+{
+    forget_old(a, today, &f);
+    return f.blocked_day != 0;
+}
+
 /* What one more log-in makes of it; *ret_write: it is to be written (count 0: deleted). */
 static void one_more(const struct account *a, uint32_t today, bool right, struct failures *f,
                      bool *ret_write)
@@ -106,7 +112,8 @@ static db_err note(struct storage_txn *txn, struct slice key, const struct accou
     bool write;
     uint32_t today = (uint32_t)(clock_wall_us() / DAY_US);
     TRY(read_failures(txn, key, STORAGE_READ_PLAIN, diag, &f));
-    if (!right || f.count != 0) {
+    /* An account that is blocked stays so: a flood of guesses at its password locks nothing. */
+    if ((!right || f.count != 0) && !is_blocked(a, today, f)) {
         TRY(read_failures(txn, key, STORAGE_READ_EXCLUSIVE, diag, &f));
     }
     one_more(a, today, right, &f, &write);
@@ -150,7 +157,7 @@ db_err accounts_note_login(struct accounts *a, const struct account *account, bo
     return ERR_OK;
 }
 
-static db_err copy_record(struct storage_txn *txn, const struct acl_user *u, struct slice from,
+static db_err move_record(struct storage_txn *txn, const struct acl_user *u, struct slice from,
                           struct buf *to)
 {
     struct diag diag = {0};
@@ -159,6 +166,7 @@ static db_err copy_record(struct storage_txn *txn, const struct acl_user *u, str
     if (f.count == 0) {
         return ERR_OK;
     }
+    TRY(storage_del(txn, from, STORAGE_W_LOCKED, &diag));
     TRY(make_key(u->account.user, u->account.host, to));
     TRY(read_failures(txn, buf_slice(to), STORAGE_READ_EXCLUSIVE, &diag, &(struct failures){0}));
     return write_failures(txn, buf_slice(to), &f, &diag);
@@ -172,18 +180,19 @@ db_err login_lock__rename(struct storage_txn *txn, const struct acl_user *old,
     buf_init(&from, KEY_MAX);
     buf_init(&to, KEY_MAX);
     db_err err = make_key(old->account.user, old->account.host, &from);
-    err = err == ERR_OK ? copy_record(txn, u, buf_slice(&from), &to) : err;
+    err = err == ERR_OK ? move_record(txn, u, buf_slice(&from), &to) : err;
     buf_fini(&from);
     buf_fini(&to);
     return err;
 }
 
-db_err login_lock__drop(struct storage_txn *txn, const struct acl_user *u, struct diag *diag)
+db_err login_lock__drop(struct storage_txn *txn, const struct acl_user *u)
 {
+    struct diag diag = {0};
     struct buf key;
     buf_init(&key, KEY_MAX);
     db_err err = make_key(u->account.user, u->account.host, &key);
-    err = err == ERR_OK ? storage_del(txn, buf_slice(&key), 0, diag) : err;
+    err = err == ERR_OK ? storage_del(txn, buf_slice(&key), 0, &diag) : err;
     buf_fini(&key);
     return err;
 }

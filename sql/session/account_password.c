@@ -177,8 +177,8 @@ db_err account__remember(struct sql_session *s, struct acl_user *u, const struct
     int64_t days = a->reuse_interval_days != ACCOUNT_UNSET
                        ? a->reuse_interval_days
                        : global_of(s, VAR_password_reuse_interval);
-    uint64_t age = (uint64_t)days * day_us;
-    uint64_t since = days == 0 ? UINT64_MAX : age > now ? 0 : now - age;
+    bool ever = (uint64_t)days > now / day_us; /* longer than there are clocks */
+    uint64_t since = days == 0 ? UINT64_MAX : ever ? 0 : now - (uint64_t)days * day_us;
     if (!c->made) {
         return ERR_OK;
     }

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "base/scope.h"
+#include "base/sha_crypt.h"
 #include "sql/priv/grants_text.h"
 #include "sql/session/session_int.h"
 #include "sql/types/json.h"
@@ -331,6 +332,13 @@ static void forget_requirements(const struct ast_user_ddl *d, struct account *a)
     }
 }
 
+/* MYSQL: such a password is refused as an account is whose name is wrong. */
+static bool too_long(const struct ast_user_spec *spec)
+{
+    return spec->auth.count != 0 && spec->auth.items[0]->kind == AST_AUTH_BY &&
+           spec->auth.items[0]->secret.len > SHA2_PASSWORD_MAX;
+}
+
 static db_err set_user(struct sql_session *s, const struct ast_user_ddl *d,
                        const struct ast_user_spec *spec, struct acl_user *u, struct slice *random)
 {
@@ -385,6 +393,10 @@ static db_err edit_users(struct sql_session *s, void *arg, struct acl_change *c,
             } else {
                 TRY(add_wrong(wrong, s, &n, create ? WHY_EXISTS : WHY_ABSENT));
             }
+            continue;
+        }
+        if (too_long(spec)) {
+            TRY(add_wrong(wrong, s, &n, ""));
             continue;
         }
         if (create) {
@@ -568,7 +580,7 @@ struct set_password {
 };
 
 static db_err edit_password(struct sql_session *s, void *arg, struct acl_change *c,
-                            struct wrong_names *wrong UNUSED)
+                            struct wrong_names *wrong)
 {
     struct set_password *p = arg;
     const struct acl_name *n = &p->made.name;
@@ -578,6 +590,9 @@ static db_err edit_password(struct sql_session *s, void *arg, struct acl_change 
     TRY(acl_change_edit(c, n->user, n->host, &u));
     if (u == NULL) {
         return my_error(&s->diag, ER_PASSWORD_NO_MATCH);
+    }
+    if (!p->ast->random && p->ast->password.len > SHA2_PASSWORD_MAX) {
+        return add_wrong(wrong, s, n, "");
     }
     TRY(account__set_password(s, n, p->ast, u, &change));
     p->made.password = change.random;

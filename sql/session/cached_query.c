@@ -191,6 +191,7 @@ static db_err run_rows(struct statement *st, const struct parse_options *o,
         TRY(find_plan(st, r->one, o, &d, kinds, &plan));
         *ret_done = takes_rows(plan, r->column_count);
         if (*ret_done) {
+            session__show_statement(st, r->consumed, false);
             perf__planned(st, plan, slice_of(st->text.ptr, r->consumed));
             err = query__execute(st, plan);
         } else {
@@ -265,6 +266,7 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         struct plan *plan;
         TRY(find_plan(st, st->text, &o, &d, kinds, &plan));
+        session__show_statement(st, d.consumed, false);
         perf__planned(st, plan, slice_of(st->text.ptr, d.consumed));
         err = query__execute(st, plan);
         plan_unref(plan);

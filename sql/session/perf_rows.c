@@ -202,8 +202,8 @@ static db_err event_row(struct rows *r, struct sql_session *of, const struct per
     put_uint(r, (start + wait) * ps_per_us);
     put_uint(r, wait * ps_per_us);
     put_uint(r, 0);
-    TRY(put_text(r, e->secret ? SLICE_LIT("<a statement about accounts>")
-                              : slice_of(e->text == NULL ? "" : e->text, e->text_len)));
+    TRY(put_text(r,
+                 e->secret ? SECRET_TEXT : slice_of(e->text == NULL ? "" : e->text, e->text_len)));
     TRY(put_digest(r, statement_stats_at(engine->stats, e->digest)));
     TRY(put_text(r, e->has_schema ? slice_str(e->schema) : SLICE_EMPTY));
     put_null(r, 4);

@@ -445,11 +445,12 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
     struct cursor_sink keep = {.sink = {&g_cursor_ops}, .client = sink, .stmt = stmt};
     struct statement st = {.session = s, .sink = cursor ? &keep.sink : sink, .text = stmt->text};
     session__begin_statement(s);
-    session__set_info(s, "Execute", stmt->text);
-    s->sent_rows = s->examined_rows = 0;
-    perf__begin(s, EVENT_COM_EXECUTE, stmt->digest, stmt->text, s->command_start_us);
-    s->hides_profile = !s->vars.profiling;
     s->secret_text = session__secret(stmt->ast);
+    session__set_info(s, "Execute", s->secret_text ? SECRET_TEXT : stmt->text);
+    s->sent_rows = s->examined_rows = 0;
+    perf__begin(s, EVENT_COM_EXECUTE, stmt->digest, s->secret_text ? SECRET_TEXT : stmt->text,
+                s->command_start_us);
+    s->hides_profile = !s->vars.profiling;
     if (query_log__general_on(s)) {
         query_log__general(s, "Execute", stmt->text, s->secret_text);
     }

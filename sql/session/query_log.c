@@ -107,9 +107,7 @@ static void time_text(uint64_t us, char out[TIME_TEXT])
 
 static struct slice shown(const struct sql_session *s, struct slice text, bool secret)
 {
-    return secret && s->globals->values[VAR_log_raw].i == 0
-               ? SLICE_LIT("<a statement about accounts>")
-               : text;
+    return secret && s->globals->values[VAR_log_raw].i == 0 ? SECRET_TEXT : text;
 }
 
 void query_log__general(struct sql_session *s, const char *command, struct slice text, bool secret)

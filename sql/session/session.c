@@ -55,6 +55,22 @@ void session__set_info(struct sql_session *s, const char *command, struct slice 
     set_info_at(s, command, text, clock_wall_us());
 }
 
+void session__show_statement(const struct statement *st, size_t size, bool secret)
+{
+    struct sql_session *s = st->session;
+    struct slice text = slice_of(st->text.ptr, size);
+    if (LIKELY(!secret && !st->more && !st->later)) {
+        return;
+    }
+    while (text.len != 0 && text.ptr[0] <= ' ') {
+        text = slice_from(text, 1);
+    }
+    while (text.len != 0 && (text.ptr[text.len - 1] == ';' || text.ptr[text.len - 1] <= ' ')) {
+        text.len--;
+    }
+    set_info_at(s, s->command, secret ? SECRET_TEXT : text, s->command_start_us);
+}
+
 void session__end_command(struct sql_session *s, struct slice text, uint64_t end_us)
 {
     uint64_t start = s->command_start_us;

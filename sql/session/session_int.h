@@ -270,7 +270,8 @@ struct statement {
     struct sql_session *session;
     struct sql_sink *sink;
     struct slice text;
-    bool more; /* another statement follows */
+    bool more;  /* another statement follows */
+    bool later; /* another one stands before it */
     const struct sql_param *params;
     uint32_t param_count;
     const struct value *values; /* of parameters, by index */
@@ -299,8 +300,9 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast);
 db_err session__ok(struct statement *st, uint64_t affected, struct slice info);
 uint16_t session__status(const struct sql_session *s);
 void session__begin_statement(struct sql_session *s);
-/* Its text may hold a password, and is not for logs. */
+/* Its text may hold a password: in logs and for other sessions SECRET_TEXT stands for it. */
 bool session__secret(const struct ast_stmt *ast);
+#define SECRET_TEXT SLICE_LIT("<a statement about accounts>")
 /* Tells the sink of an error; the return value is for the connection. */
 db_err session__finish(struct statement *st, db_err err);
 /* Another statement (not only blanks and ';') is in the text. */
@@ -320,6 +322,9 @@ db_err session__describe(struct sql_session *of, struct arena *a, struct infosch
 /* Accounts have changed: the other nodes are told. */
 db_err session__publish_accounts(struct sql_session *s);
 void session__set_info(struct sql_session *s, const char *command, struct slice text);
+/* A statement of the command's text begins to run: what other sessions see of it is neither those
+ * beside it nor, when it is secret, its text. */
+void session__show_statement(const struct statement *st, size_t size, bool secret);
 /* There is no current schema any more. */
 void session__leave_schema(struct sql_session *s);
 /* Before a session's first command: init_connect. ERR_SQL 1184: it failed, and the session is

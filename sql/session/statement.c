@@ -553,7 +553,7 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
     begin_command(session, sql);
     uint64_t ended = session->command_start_us;
     for (;;) {
-        struct statement st = {.session = session, .sink = sink, .text = rest};
+        struct statement st = {.session = session, .sink = sink, .text = rest, .later = !first};
         struct ast_stmt *ast = NULL;
         size_t consumed = 0;
         session__begin_statement(session);
@@ -576,6 +576,7 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
                 break; /* only comments after the last ';' */
             }
             session->secret_text = session->secret_text || session__secret(ast);
+            session__show_statement(&st, consumed, session__secret(ast));
             perf__parsed(&st, ast, slice_of(st.text.ptr, consumed));
             if (query_log__general_on(session)) {
                 query_log__general(session, "Query", slice_of(st.text.ptr, consumed),
@@ -588,6 +589,8 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
         db_err told = session__finish(&st, err);
         ended = perf__end(&st, err);
         if (told != ERR_OK || err != ERR_OK || !st.more) {
+            /* What has not been parsed may hold a password, too. */
+            session->secret_text = session->secret_text || (!done && ast == NULL) || st.more;
             session__end_command(session, sql, ended);
             return told;
         }

@@ -130,12 +130,14 @@ def slow_log(root):
         path = os.path.join(d, "slow.log")
         with Set(root, slow_query_log_file=path, slow_query_log=1):
             c = connect()
+            ask(c, "SET long_query_time = 0")
+            assert number_of(ask, c, "ALTER USER %s IDENTIFIED BY 'secret word' nonsense" % PLAIN) == 1064
             ask(c, "SET long_query_time = 0.05")
             ask(c, "SELECT 'quick'")
             ask(c, "SELECT SLEEP(0.1), 'slow'")
             wait_for(lambda: "'slow'" in read(path))
         text = read(path)
-        assert "'quick'" not in text, text
+        assert "'quick'" not in text and "secret word" not in text, text
         assert "# User@Host: %s[%s] @" % (USER, USER) in text and "# Query_time: 0.1" in text, text
         assert "Rows_sent: 1 " in text and "SELECT SLEEP(0.1), 'slow';" in text, text
     return None
@@ -163,6 +165,28 @@ def general_log(root):
         assert "Query\tSELECT 'seen'" in text and "Connect\t%s@" % USER in text, text
         assert "hidden word" not in text, text
         assert "'not seen'" not in text and "'later'" not in text, text
+    return None
+
+
+@test
+def endless_schema(root):
+    """Work without end inside one function: others go on meanwhile, and it can be killed."""
+    if "SkeinDB" not in ask(root, "SELECT @@version_comment")[0][0]:
+        return "not of this server"
+    twice = ", ".join('"s%d": {"allOf": [{"$ref": "#/s%d"}, {"$ref": "#/s%d"}]}' % (i, i + 1, i + 1) for i in range(50))
+    other, got = connect(), []
+    sql = "SELECT JSON_SCHEMA_VALID('{\"$ref\": \"#/s0\", %s, \"s50\": {}}', '1')" % twice
+    runs = threading.Thread(target=lambda: got.append(number_of(ask, other, sql)), daemon=True)
+    runs.start()
+    wait_for(lambda: ask(root, "SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = %d" % other.thread_id())[0][0])
+    for _ in range(8):
+        connect().close()
+    assert not got, got
+    ask(root, "KILL QUERY %d" % other.thread_id())
+    runs.join(10)
+    assert got == [1317], got
+    text = '"%s"' % ("a" * 60)
+    assert number_of(ask, root, "SELECT JSON_SCHEMA_VALID('{\"pattern\": \"^(a|a)*(a|a)*b\"}', '%s')" % text) == 3699
     return None
 
 

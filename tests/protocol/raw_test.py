@@ -137,6 +137,27 @@ def prepared():
 
 
 @test
+def secrets():
+    """No password is seen in the process list or in statistics."""
+    c = connect(USUAL + ("MULTI_STATEMENTS",))
+    for sql in b"DROP USER IF EXISTS protocol_secret", b"CREATE USER protocol_secret":
+        assert c.ask(0x03, sql)[0] == 0
+    c.command(0x16, b"ALTER USER protocol_secret IDENTIFIED BY 'hidden word'")
+    number, = struct.unpack("<I", c.read()[1:5])
+    assert c.ask(0x17, struct.pack("<IBI", number, 0, 1))[0] == 0
+    seen = "LIKE CONCAT('%hidden ', 'word%')"
+    for table, column in ("events_statements_history", "SQL_TEXT"), ("events_statements_summary_by_digest", "QUERY_SAMPLE_TEXT"):
+        rows = c.result("SELECT COUNT(*) FROM performance_schema.%s WHERE %s %s" % (table, column, seen))
+        assert b"\x010" in rows, (table, rows)
+    c.command(0x03, ("ALTER USER protocol_secret IDENTIFIED BY 'hidden word'; SELECT COUNT(*) FROM performance_schema.processlist"
+                     " WHERE INFO %s; DROP USER protocol_secret" % seen).encode())
+    assert c.read()[0] == 0
+    assert b"\x010" in c.rest()
+    assert c.rest()[0][0] == 0
+    c.close()
+
+
+@test
 def cursor():
     c = connect()
     assert c.ask(0x16, b"SELECT 1 AS a UNION ALL SELECT 2 UNION ALL SELECT 3")[0] == 0

@@ -13,7 +13,13 @@
 #include "base/fiber.h"
 #include "sql/func/regexp/regexp_int.h"
 
-enum { POINTER_MAX = 1 << 20, DEPTH_MAX = 1000, STACK_RESERVE = 48 * 1024 };
+enum {
+    POINTER_MAX = 1 << 20,
+    DEPTH_MAX = 1000,
+    STACK_RESERVE = 48 * 1024,
+    TURN = 256,           /* schemas, references or elements that are looked at in one go */
+    PATTERN_STEPS = 1000, /* of ICU, 10,000 attempts each: less than a second, then 3699 */
+};
 
 struct pointer { /* a way from a document's root, as the text of a URI fragment */
     const struct pointer *up;
@@ -26,7 +32,9 @@ struct check {
     struct eval_ctx *ctx;
     struct json_view root;
     uint32_t depth;
+    uint32_t work;               /* since others had their turn */
     const struct done_ref *done; /* references whose targets have been looked at */
+    uint32_t done_count;
     /* what failed first */
     const char *keyword;
     struct slice schema_at, doc_at;
@@ -40,6 +48,18 @@ struct schema {
 
 static db_err check(struct check *c, const struct schema *s, const struct json_view *v,
                     const struct pointer *doc, bool *ret_valid);
+
+/* A small schema may ask for endless work (each reference of it doubles what those before ask for):
+ * others have their turn meanwhile, and the statement can be ended. */
+static db_err take_turns(struct check *c, uint32_t work)
+{
+    c->work += work;
+    if (LIKELY(c->work < TURN)) {
+        return ERR_OK;
+    }
+    c->work = 0;
+    return fiber_checkpoint();
+}
 
 /* ---- places ---- */
 
@@ -170,13 +190,15 @@ static bool type_allowed(const struct schema *s, const struct json_view *v)
 }
 
 /* Does the pattern occur in the text? One that cannot be compiled matches nothing: *ret_known. */
-static db_err matches(struct slice pattern, struct slice text, bool *ret, bool *ret_known)
+static db_err matches(struct check *c, struct slice pattern, struct slice text, bool *ret,
+                      bool *ret_known)
 {
     SCOPE_BUF(p, POINTER_MAX);
     SCOPE_BUF(t, JSON_TEXT_MAX);
     const struct charset *utf8 = charset_by_name(SLICE_LIT("utf8mb4"));
     UErrorCode status = U_ZERO_ERROR;
     static const UChar none[1] = {0};
+    TRY(take_turns(c, TURN));
     TRY(regexp__utf16(pattern, utf8, &p));
     TRY(regexp__utf16(text, utf8, &t));
     *ret = false;
@@ -188,13 +210,15 @@ static db_err matches(struct slice pattern, struct slice text, bool *ret, bool *
         *ret = true;
         return ERR_OK;
     }
-    if (U_SUCCESS(status)) {
-        uregex_setText(re, t.len == 0 ? none : (const UChar *)(const void *)t.ptr,
-                       (int32_t)(t.len / 2), &status);
-        *ret = uregex_find(re, 0, &status) && U_SUCCESS(status);
+    if (!*ret_known) {
+        return ERR_OK;
     }
+    uregex_setTimeLimit(re, PATTERN_STEPS, &status);
+    uregex_setText(re, t.len == 0 ? none : (const UChar *)(const void *)t.ptr, (int32_t)(t.len / 2),
+                   &status);
+    *ret = uregex_find(re, 0, &status) && U_SUCCESS(status);
     uregex_close(re);
-    return ERR_OK;
+    return U_SUCCESS(status) ? ERR_OK : regexp__error(c->ctx, status, NULL);
 }
 
 /* ---- scalars ---- */
@@ -224,7 +248,8 @@ static const char *number_fails(const struct schema *s, const struct json_view *
     return NULL;
 }
 
-static db_err string_fails(const struct schema *s, const struct json_view *v, const char **ret)
+static db_err string_fails(struct check *c, const struct schema *s, const struct json_view *v,
+                           const char **ret)
 {
     struct slice text = json_str(v);
     uint64_t bound;
@@ -238,7 +263,7 @@ static db_err string_fails(const struct schema *s, const struct json_view *v, co
     } else if (keyword(s, "pattern", JSON_STRING, &pattern)) {
         bool found;
         bool known;
-        TRY(matches(json_str(&pattern), text, &found, &known));
+        TRY(matches(c, json_str(&pattern), text, &found, &known));
         *ret = known && !found ? "pattern" : NULL;
     }
     return ERR_OK;
@@ -270,7 +295,7 @@ static db_err check_patterns(struct check *c, const struct schema *s, struct sli
         bool found;
         bool known;
         bool valid = true;
-        TRY(matches(json_key_at(&list, i), key, &found, &known));
+        TRY(matches(c, json_key_at(&list, i), key, &found, &known));
         if (!found || one.type != JSON_OBJECT) {
             continue;
         }
@@ -467,6 +492,7 @@ static db_err check_array(struct check *c, const struct schema *s, const struct 
         if (has) {
             TRY(check(c, &sub, &child, &at, ret_valid));
         }
+        TRY(unique ? take_turns(c, i) : ERR_OK);
         if (*ret_valid && unique && seen_before(v, i)) {
             return fail(c, "uniqueItems", s->at, &at, ret_valid);
         }
@@ -636,6 +662,7 @@ static db_err check(struct check *c, const struct schema *given, const struct js
         return my_error(c->ctx->diag, ER_JSON_DOCUMENT_TOO_DEEP);
     }
     bool any;
+    TRY(take_turns(c, 1));
     TRY(follow_reference(c, &s, &any));
     if (any) {
         c->depth--;
@@ -646,7 +673,7 @@ static db_err check(struct check *c, const struct schema *given, const struct js
     } else if (json_is_number(v)) {
         failed = number_fails(&s, v);
     } else if (v->type == JSON_STRING) {
-        TRY(string_fails(&s, v, &failed));
+        TRY(string_fails(c, &s, v, &failed));
     }
     if (failed != NULL) {
         TRY(fail(c, failed, s.at, doc, ret_valid));
@@ -731,6 +758,7 @@ static db_err add_done(struct check *c, struct slice ref)
     }
     *d = (struct done_ref){ref, c->done};
     c->done = d;
+    c->done_count++;
     return ERR_OK;
 }
 
@@ -751,6 +779,7 @@ static db_err check_references(const struct walk *w, const struct json_view *v)
     if (++w->c->depth > DEPTH_MAX || fiber_stack_left() < STACK_RESERVE) {
         return my_error(diag, ER_JSON_DOCUMENT_TOO_DEEP);
     }
+    TRY(take_turns(w->c, 1));
     for (uint32_t i = 0; i < json_count(v); i++) {
         struct json_view child = json_at(v, i);
         bool ref = v->type == JSON_OBJECT && child.type == JSON_STRING &&
@@ -765,6 +794,7 @@ static db_err check_references(const struct walk *w, const struct json_view *v)
         if (next.ref.len != 0 && next.ref.ptr[0] != '#') {
             return my_error(diag, ER_NOT_SUPPORTED_YET, "references in JSON Schema");
         }
+        TRY(take_turns(w->c, w->c->done_count));
         if (is_done(w->c, next.ref)) {
             continue;
         }
