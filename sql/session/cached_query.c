@@ -191,7 +191,6 @@ static db_err run_rows(struct statement *st, const struct parse_options *o,
         TRY(find_plan(st, r->one, o, &d, kinds, &plan));
         *ret_done = takes_rows(plan, r->column_count);
         if (*ret_done) {
-            session__show_statement(st, r->consumed, false);
             perf__planned(st, plan, slice_of(st->text.ptr, r->consumed));
             err = query__execute(st, plan);
         } else {
@@ -216,6 +215,7 @@ static db_err try_rows(struct statement *st, const struct parse_options *o, bool
     }
     *ret_consumed = r.consumed;
     st->more = session__has_more(rest);
+    session__show_statement(st, r.consumed, false);
     db_err err = run_rows(st, o, &r, ret_done);
     if (!*ret_done) {
         diag_reset(&s->diag);
@@ -262,11 +262,11 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
     *ret_done = true;
     *ret_consumed = d.consumed;
     st->more = session__has_more(rest);
+    session__show_statement(st, d.consumed, false);
     err = ERR_SCHEMA_CHANGED;
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         struct plan *plan;
         TRY(find_plan(st, st->text, &o, &d, kinds, &plan));
-        session__show_statement(st, d.consumed, false);
         perf__planned(st, plan, slice_of(st->text.ptr, d.consumed));
         err = query__execute(st, plan);
         plan_unref(plan);
