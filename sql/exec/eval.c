@@ -13,6 +13,20 @@
 
 enum { SMALL_ROWS = 8, STACK_RESERVE = 32 * 1024 };
 
+/* Columns, variables and subqueries are not; `args` have been prepared. */
+static bool is_fixed(const struct expr_state *s)
+{
+    const struct bexpr *e = s->e;
+    if (e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM) {
+        return true;
+    }
+    bool fixed = (e->kind == BEXPR_FUNC || e->kind == BEXPR_CAST) && !e->is_volatile;
+    for (uint32_t i = 0; i < s->arg_count && fixed; i++) {
+        fixed = s->args[i]->fixed;
+    }
+    return fixed;
+}
+
 db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e, struct expr_state **ret_state)
 {
     if (fiber_stack_left() < STACK_RESERVE) {
@@ -36,6 +50,7 @@ db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e, struct expr_sta
             TRY(expr_prepare(ctx, e->args[i], &s->args[i]));
         }
     }
+    s->fixed = is_fixed(s);
     *ret_state = s;
     return ERR_OK;
 }
@@ -405,9 +420,13 @@ db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint3
     for (uint32_t c = 0; c < count && rows.n != 0; c++) {
         struct vector *v;
         uint32_t n = 0;
+        if (states[c]->known) { /* told of once, in the first chunk */
+            rows.n = states[c]->truth ? rows.n : 0;
+            continue;
+        }
         TRY(exec__eval(ctx, states[c], &rows, &v));
         TRY(refused(ctx));
-        bool once = vec_is_const(v); /* the same for all rows: told of once */
+        bool once = vec_is_const(v); /* the same for all rows of the chunk */
         bool keep = false;
         for (uint32_t i = 0; i < rows.n; i++) {
             uint32_t row = eval_row(&rows, i);
@@ -419,6 +438,8 @@ db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint3
             n += keep;
         }
         TRY(refused(ctx));
+        states[c]->known = states[c]->fixed && once;
+        states[c]->truth = keep;
         rows.sel = sel_out;
         rows.n = n;
     }
