@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/scope.h"
 #include "base/sha_crypt.h"
+#include "sql/charset/charset.h"
 #include "sql/priv/grants_text.h"
 #include "sql/session/session_int.h"
 #include "sql/types/json.h"
@@ -22,7 +23,7 @@ db_err account__name(struct sql_session *s, const struct ast_user *u, struct acl
     }
     ret->user = u->name.ptr == NULL ? SLICE_LIT("") : u->name;
     ret->host = u->host.ptr == NULL ? SLICE_LIT("%") : u->host;
-    if (ret->user.len > NAME_CHARS) {
+    if (charset_char_count(charset_by_name(SLICE_LIT("utf8mb4")), ret->user) > NAME_CHARS) {
         return my_error(&s->diag, ER_WRONG_STRING_LENGTH, arena_strdup(&s->stmt_arena, ret->user),
                         "user name", NAME_CHARS);
     }
