@@ -121,8 +121,7 @@ db_err account_password_fits(struct slice stored, struct slice password, bool *r
         *ret = slice_eq_nocase(stored, slice_str(native));
         return ERR_OK;
     }
-    if (password.len > SHA2_PASSWORD_MAX ||
-        !sha2_stored_parse(stored, &j.rounds, &j.salt, &hash)) {
+    if (password.len > SHA2_PASSWORD_MAX || !sha2_stored_parse(stored, &j.rounds, &j.salt, &hash)) {
         *ret = false;
         return ERR_OK;
     }
