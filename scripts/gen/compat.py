@@ -99,7 +99,8 @@ know).
   row) before GET_LOCK, GET_LOCK before a change of a definition or LOCK TABLES; of several the one that has waited least.
 - `FLUSH TABLES WITH READ LOCK` is of all nodes, and waits for the end of transactions that have changed rows; MySQL holds them up at their COMMIT.
 - ANALYZE TABLE reads the indexes (of a large one the first two million entries) and keeps how many values they have. Histograms of a large table are made of a sample (`histogram_generation_max_mem_size`), and the optimiser asks them of constants in the statement's text: not of parameters, and not of literals in a plan that is kept.
-- Logs of queries are files (`log_output` TABLE writes none) and leave out the text of statements about accounts unless `log_raw` is on.
+- Logs of queries are files (`log_output` TABLE writes none) and leave out the text of statements about accounts unless `log_raw` is on, as
+  the process list and performance_schema always do, where MySQL shows it without passwords.
   `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
 - Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list and as text, not through a merged
@@ -128,7 +129,7 @@ know).
   wider one; the column of a recursive common table expression keeps its first query's integer type. Vectors: `LAG`, `LEAD` and
   `NTH_VALUE` name their arguments in another order of conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - A JSON document is always written as a whole: `JSON_STORAGE_FREE` of a column is 0, and `JSON_STORAGE_SIZE` that of the document as it
-  is now. `ROLES_GRAPHML` is not built.
+  is now. A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. NULLIF has the collation of its
   first operand. A generated column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752.
   JSON and text of `utf8mb4_0900_bin` compare. A prepared statement's parameter beside `%` has its own number of decimals.
