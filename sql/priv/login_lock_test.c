@@ -37,14 +37,14 @@ static void make(struct world *w, const char *name)
 
 static struct login_block log_in(struct world *w, const char *name, bool right)
 {
-    struct login_block block;
+    struct login_block b;
     struct diag d;
     const struct acl *acl = accounts_acquire(w->accounts);
     const struct acl_user *u = acl_find(acl, slice_str(name), any);
     CHECK(u != NULL);
-    CHECK_OK(accounts_note_login(w->accounts, &u->account, right, &d, &block));
+    CHECK_OK(accounts_note_login(w->accounts, &u->account, right, &d, &b));
     acl_release(acl);
-    return block;
+    return b;
 }
 
 static void block(struct world *w, const char *name)
