@@ -488,7 +488,8 @@ static db_err put_attributes(const struct acl_user *u, struct buf *out)
 
 static db_err attributes(struct is_rows *r, const struct acl_user *u)
 {
-    SCOPE_BUF(out, 1024 * 1024);
+    enum { ATTRIBUTES_MAX = 128 * 1024 * 1024 }; /* more than an account's record has */
+    SCOPE_BUF(out, ATTRIBUTES_MAX);
     TRY(buf_printf(&out, "{"));
     TRY(put_attributes(u, &out));
     if (out.len == 1) {

@@ -12,7 +12,7 @@
 #include "sql/session/session_int.h"
 #include "sql/types/json.h"
 
-enum { NAMES_MAX_BYTES = 64 * 1024 };
+enum { TEXT_MAX_BYTES = 64 * 1024 * 1024 };
 
 db_err account__name(struct sql_session *s, const struct ast_user *u, struct acl_name *ret)
 {
@@ -99,7 +99,7 @@ static db_err edit_accounts(struct sql_session *s, const char *operation, edit_f
     struct wrong_names wrong = {.count = 0};
     struct acl_change *c;
     TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
-    buf_init(&wrong.text, NAMES_MAX_BYTES);
+    buf_init(&wrong.text, TEXT_MAX_BYTES);
     db_err err = edit(s, arg, c, &wrong);
     if (err == ERR_OK) {
         err = tell_wrong(&wrong, s, operation);
@@ -134,7 +134,7 @@ static db_err merge_attribute(struct sql_session *s, struct slice text, struct a
 
 static db_err merge_comment(struct sql_session *s, struct slice text, struct account *a)
 {
-    SCOPE_BUF(out, NAMES_MAX_BYTES * 4);
+    SCOPE_BUF(out, TEXT_MAX_BYTES);
     TRY(buf_append_slice(&out, SLICE_LIT("{\"comment\": ")));
     TRY(json_quote(text, &out));
     TRY(buf_append_slice(&out, SLICE_LIT("}")));

@@ -3,7 +3,7 @@
 #include "sql/priv/grants_text.h"
 #include "sql/session/session_int.h"
 
-enum { ROLES_TEXT_MAX = 1024 * 1024 };
+enum { CREATE_TEXT_MAX = 128 * 1024 * 1024 }; /* more than an account's record has */
 
 /* ---- 'role'@'host', `role`, role@host ... of @@mandatory_roles ---- */
 
@@ -338,7 +338,7 @@ db_err account__show_grants(struct statement *st, const struct ast_show *show)
 
 db_err account__show_create(struct statement *st, const struct ast_show *show)
 {
-    SCOPE_BUF(text, ROLES_TEXT_MAX);
+    SCOPE_BUF(text, CREATE_TEXT_MAX);
     struct sql_session *s = st->session;
     struct acl_name n;
     struct text_result r;
