@@ -2,6 +2,7 @@
  * mysql.
  *
  * MYSQL: who may read the schema mysql sees all accounts there, others their own. */
+#include "sql/charset/charset.h"
 #include "sql/infoschema/fill.h"
 #include "sql/priv/grants_text.h"
 #include "sql/types/json.h"
@@ -479,8 +480,11 @@ static db_err put_attributes(const struct acl_user *u, struct buf *out)
                        (int)a->failed_logins, (int)a->lock_days));
     }
     if (a->old_auth_len != 0) {
+        /* MYSQL: of a hash given as bytes that are no text, what comes before them */
+        struct slice old = slice_of(a->old_auth, a->old_auth_len);
+        old.len = utf8mb4_valid_prefix(old);
         TRY(buf_printf(out, "\"additional_password\": "));
-        TRY(json_quote(slice_of(a->old_auth, a->old_auth_len), out));
+        TRY(json_quote(old, out));
         TRY(buf_printf(out, ", "));
     }
     return ERR_OK;

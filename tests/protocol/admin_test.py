@@ -169,6 +169,16 @@ def general_log(root):
 
 
 @test
+def hash_of_any_bytes(root):
+    ask(root, "DROP USER IF EXISTS protocol_hash")
+    ask(root, "CREATE USER protocol_hash IDENTIFIED WITH caching_sha2_password AS 0x24412430303524" + "ff" * 20 + "61" * 43)
+    ask(root, "ALTER USER protocol_hash IDENTIFIED BY 'x' RETAIN CURRENT PASSWORD")
+    rows = ask(root, "SELECT user_attributes FROM mysql.user WHERE user = 'protocol_hash'")
+    assert rows == (('{"additional_password": "$A$005$"}',),), rows
+    ask(root, "DROP USER protocol_hash")
+
+
+@test
 def endless_schema(root):
     """Work without end inside one function: others go on meanwhile, and it can be killed."""
     if "SkeinDB" not in ask(root, "SELECT @@version_comment")[0][0]:
