@@ -34,8 +34,8 @@ MUST_USE db_err fk_find_childless(struct exec_ctx *ctx, const struct fk_table *f
                                   const struct value *rows, uint32_t count, bool *ret_none);
 
 /* row_delete and row_update with what the rows' children need. The writer is of fks->table. fks
- * NULL: nothing else than those. ERR_SQL 1451, 1452, 3008. */
-/* none: by ref, of fk_find_childless, or NULL. */
+ * NULL: nothing else than those. none: by ref, of fk_find_childless, or NULL. ERR_SQL 1451, 1452,
+ * 3008. */
 MUST_USE db_err fk_delete_row(struct exec_ctx *ctx, const struct fk_table *fks,
                               struct row_writer *w, const struct value *old, const bool *none);
 MUST_USE db_err fk_update_row(struct exec_ctx *ctx, const struct fk_table *fks,

@@ -3,9 +3,9 @@
  * A bound is a value of any type; the column's type may not have it. It is stored as the column
  * would (clipped, rounded) and compared with the original: if they differ, an equality has no row,
  * and an interval's end moves to the side that keeps the condition true for exactly the same column
- * values: c > 5.5 on INT:    6 is stored, 6 > 5.5, so c >= 6 c > 3000000000:    2147483647 is
- * stored, smaller than the bound, so c > 2147483647: nothing A descending part has its order of
- * keys reversed, NULLs included. */
+ * values. Of c > 5.5 on INT 6 is stored, which is more, so that c >= 6 is looked for; of c >
+ * 3000000000 it is 2147483647, which is less: c > 2147483647, nothing. A descending part has its
+ * order of keys reversed, NULLs included. */
 #include "sql/exec/keys.h"
 
 #include <stdlib.h>

@@ -352,21 +352,25 @@ static const char *key_on(struct exec_ctx *ctx, const struct table_def *t, uint3
     return "";
 }
 
-static db_err check_size(struct exec_ctx *ctx, const struct sql_type *element, const char *key,
+/* ERR_SQL 3905, 3906. */
+static db_err check_size(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
                          const struct value *values, uint32_t count)
 {
+    const struct sql_type *element = t->columns[ordinal].element;
     bool text = type_is_string(element);
     uint32_t max = text ? TEXT_COUNT_MAX : FIXED_BYTES_MAX / (fixed_bytes(element) + 2);
     size_t bytes = 0;
     if (count > max) {
-        return my_error(ctx->diag, ER_EXCEEDED_MV_KEYS_NUM, key, (unsigned)(count - max));
+        return my_error(ctx->diag, ER_EXCEEDED_MV_KEYS_NUM, key_on(ctx, t, ordinal),
+                        (unsigned)(count - max));
     }
     for (uint32_t i = 0; text && i < count; i++) {
         bytes += values[i].str.len;
     }
-    return bytes <= TEXT_BYTES_MAX ? ERR_OK
-                                   : my_error(ctx->diag, ER_EXCEEDED_MV_KEYS_SPACE, key,
-                                              (unsigned)(bytes - TEXT_BYTES_MAX));
+    return bytes <= TEXT_BYTES_MAX
+               ? ERR_OK
+               : my_error(ctx->diag, ER_EXCEEDED_MV_KEYS_SPACE, key_on(ctx, t, ordinal),
+                          (unsigned)(bytes - TEXT_BYTES_MAX));
 }
 
 static db_err refuse(struct exec_ctx *ctx, int problem, const char *key, uint64_t number)
@@ -399,7 +403,7 @@ db_err multi_check(struct exec_ctx *ctx, const struct table_def *t, uint32_t ord
     if (err == ERR_OK && problem != 0) {
         err = refuse(ctx, problem, key_on(ctx, t, ordinal), number);
     } else if (err == ERR_OK) {
-        err = check_size(ctx, element, key_on(ctx, t, ordinal), values, count);
+        err = check_size(ctx, t, ordinal, values, count);
     }
     arena_fini(&scratch);
     return err;

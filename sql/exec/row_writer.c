@@ -313,19 +313,14 @@ db_err row_delete(struct row_writer *w, const struct value *row)
     return ERR_OK;
 }
 
-/* Both lists are in order: what only the old one has goes, before what only the new one has comes.
- */
+/* What only the old row has goes before what only the new one has comes. */
 static db_err change_multi(struct row_writer *w, uint32_t i, const struct value *new_row,
                            const struct multi_entries *old, const struct multi_entries *new_entries,
                            bool always)
 {
     for (uint32_t k = 0; k < old->count; k++) {
         if (multi_entries_find(new_entries, old->items[k].key) == NULL) {
-            TRY(storage_del(w->ctx->txn, old->items[k].key,
-                            w->format->indexes[i].unique && !old->items[k].has_null
-                                ? 0
-                                : STORAGE_W_BLIND | bulk_flag(w),
-                            w->ctx->diag));
+            TRY(del_old(w, i, old->items[k].key, old->items[k].has_null));
         }
     }
     for (uint32_t k = 0; k < new_entries->count; k++) {

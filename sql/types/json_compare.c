@@ -2,7 +2,8 @@
  *
  * Types have ranks (null < numbers < strings < objects < arrays < booleans < dates < times <
  * datetimes < other bytes); within a rank values compare. Numbers compare by value whatever their
- * form: integers exactly, with doubles exactly too, decimals as decimals. */
+ * form: integers exactly, with doubles exactly too, decimals as decimals. Other bytes compare by
+ * their type first. */
 #include "sql/types/json_int.h"
 
 #include <math.h>
@@ -89,6 +90,12 @@ static unsigned rank(const struct json_view *v)
     return JSON_OPAQUE + (name[0] == 'O' ? 0u : name[1] == 'I' ? 1u : 2u);
 }
 
+static int compare_opaque(const struct json_view *a, const struct json_view *b)
+{
+    int c = (int)json_opaque_wire(a) - (int)json_opaque_wire(b);
+    return c != 0 ? c : slice_cmp(json_str(a), json_str(b));
+}
+
 static int compare_arrays(const struct json_view *a, const struct json_view *b)
 {
     uint32_t na = json_count(a);
@@ -139,8 +146,8 @@ int json_compare(const struct json_view *a, const struct json_view *b)
     case JSON_UINT:
     case JSON_DOUBLE:
     case JSON_DECIMAL: return compare_numbers(a, b);
-    case JSON_STRING:
-    case JSON_OPAQUE: return slice_cmp(json_str(a), json_str(b));
+    case JSON_STRING: return slice_cmp(json_str(a), json_str(b));
+    case JSON_OPAQUE: return compare_opaque(a, b);
     case JSON_OBJECT: return compare_objects(a, b);
     case JSON_ARRAY: return compare_arrays(a, b);
     case JSON_BOOLEAN: return (int)json_bool(a) - (int)json_bool(b);

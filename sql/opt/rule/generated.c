@@ -118,6 +118,22 @@ static const struct stand_in *find(const struct stand_in *list, const struct bex
     return NULL;
 }
 
+/* Each column stands for itself: also those that no condition has, as they are of no column. */
+static db_err need_documents(struct optimizer *o, struct lnode *n)
+{
+    if (n->u.table.documents != NULL) {
+        return ERR_OK;
+    }
+    n->u.table.documents = OPT_ARRAY(o, uint32_t, n->column_count);
+    if (n->u.table.documents == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        n->u.table.documents[i] = i;
+    }
+    return ERR_OK;
+}
+
 /* Keys of several types may be on one document: conditions have it by the first of them. */
 static db_err add_document(struct optimizer *o, struct lnode *n, uint32_t ordinal,
                            const struct stand_in *list, struct stand_in *io)
@@ -126,12 +142,7 @@ static db_err add_document(struct optimizer *o, struct lnode *n, uint32_t ordina
     if (e->kind == BEXPR_FUNC && strcmp(e->u.func->def->name, "op_array_cast") == 0) {
         io->expr = e->args[0]; /* the functions take the text of a document, too */
     }
-    if (n->u.table.documents == NULL) {
-        n->u.table.documents = OPT_ARRAY(o, uint32_t, n->column_count);
-    }
-    if (n->u.table.documents == NULL) {
-        return ERR_NOMEM;
-    }
+    TRY(need_documents(o, n));
     const struct stand_in *first = find(list, io->expr, true);
     io->column = first == NULL ? io->column : first->column;
     n->u.table.documents[ordinal] = (uint32_t)(io->column - n->columns);
