@@ -56,7 +56,7 @@ static void want_like(struct func_arg *arg, struct sql_type t)
     }
 }
 
-/* MYSQL: y = 24 is y = 2024, of a column. */
+/* MYSQL: y = 24 is y = 2024, of a column, but not among the values of IN and CASE. */
 static bool short_year(const struct func_arg *a, struct func_arg *b)
 {
     bool number = type_is_integer(&b->type) || type_is_string(&b->type);
@@ -69,9 +69,10 @@ static bool short_year(const struct func_arg *a, struct func_arg *b)
     return true;
 }
 
-static enum compare_kind choose(struct func_arg *a, struct func_arg *b)
+static enum compare_kind choose(const struct func_bind_ctx *ctx, struct func_arg *a,
+                                struct func_arg *b)
 {
-    if (short_year(a, b) || short_year(b, a)) {
+    if (!ctx->among && (short_year(a, b) || short_year(b, a))) {
         return COMPARE_INT;
     }
     if (int_column(a) && whole_constant(b)) {
@@ -221,7 +222,7 @@ db_err compare_bind(BIND_ARGS)
 {
     static const char *const signs[] = {"=", "<>", "<", "<=", ">", ">="};
     const char *sign = (call->def->flags & FUNC_NULL_IF_ANY) == 0 ? "<=>" : signs[call->variant];
-    enum compare_kind kind = choose(&args[0], &args[1]);
+    enum compare_kind kind = choose(ctx, &args[0], &args[1]);
     /* MYSQL: a constant is made of the type of the column that it is compared with. */
     for (int i = 0; i < 2; i++) {
         if (args[i].is_column && args[i].type.id == TYPE_TIME && args[1 - i].constant != NULL &&

@@ -260,6 +260,12 @@ db_err temporal_timestamp(EVAL_ARGS)
     EACH_ROW(row)
     {
         int64_t v = vec_i64(args[0], row);
+        struct time_parts p;
+        datetime_unpack(v, &p);
+        if (call->arg_count == 2 && !date_is_real(&p)) { /* MYSQL: nothing is added to a month 0 */
+            vec_set_null(out, row);
+            continue;
+        }
         if (call->arg_count == 2 &&
             !datetime_from_micros(datetime_to_micros(v) + vec_i64(args[1], row), &v)) {
             cast_warn(ctx->cast, CAST_WARNING, 1441, "datetime");
