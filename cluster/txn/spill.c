@@ -14,8 +14,9 @@
  * of locks that were taken since is forgotten with them: they are held on, and asked for again when
  * they are needed.
  *
- * Values may have been borrowed from a buffer until the next write. Its memory stays for one more
- * buffer all the same, so that a statement may still hold the row that it is changing. */
+ * Rows may have been borrowed from the first buffer while it was small (ctxn_copies), and who
+ * writes many rows for each that he reads still has them when several buffers are full: its memory
+ * stays. From later ones nothing is borrowed. */
 
 enum { PART_OF_LIMIT = 24, MOST = 32 << 20, RUNS_A_STEP = 16, STEPS_MAX = 3 };
 /* A buffer that goes to disk has not seen so many changes. */
@@ -86,7 +87,7 @@ static db_err first_spill(struct ctxn *t, struct diag *diag)
     struct kept k;
     TRY(write_spill_new(dir, t->opts.mem, &spill));
     arena_init(&t->kept, NULL, t->opts.mem, 0);
-    arena_init(&t->retired, NULL, NULL, 0);
+    arena_init(&t->first, NULL, NULL, 0);
     db_err err = copy_locks(t, &t->kept, &k);
     err = err != ERR_OK ? err : write_spill_add(spill, &t->wb, diag);
     if (err != ERR_OK) {
@@ -103,22 +104,18 @@ static db_err first_spill(struct ctxn *t, struct diag *diag)
     return ERR_OK;
 }
 
-static void end_retired(struct ctxn *t)
-{
-    if (t->retired_charge != 0) {
-        mem_tracker_release(t->opts.mem, t->retired_charge);
-        t->retired_charge = 0;
-    }
-    arena_fini(&t->retired);
-}
-
-/* A new buffer. The old one's memory is charged as long as there is room for that. */
+/* A new buffer. The first one's memory is charged if there is room for that. */
 static void retire(struct ctxn *t)
 {
-    end_retired(t);
-    wb_hand_over(&t->wb, &t->retired);
-    if (t->opts.mem != NULL && mem_tracker_charge(t->opts.mem, t->retired.used) == ERR_OK) {
-        t->retired_charge = t->retired.used;
+    struct arena old;
+    wb_hand_over(&t->wb, &old);
+    if (t->first.blocks != NULL) {
+        arena_fini(&old);
+        return;
+    }
+    t->first = old;
+    if (t->opts.mem != NULL && mem_tracker_charge(t->opts.mem, t->first.used) == ERR_OK) {
+        t->first_charge = t->first.used;
     }
 }
 
@@ -155,7 +152,11 @@ db_err ctxn_spill_rest(struct ctxn *t, struct diag *diag)
 
 void ctxn_spill_end(struct ctxn *t)
 {
-    end_retired(t);
+    if (t->first_charge != 0) {
+        mem_tracker_release(t->opts.mem, t->first_charge);
+        t->first_charge = 0;
+    }
+    arena_fini(&t->first);
     arena_fini(&t->kept);
     write_spill_free(t->spill);
     t->spill = NULL;

@@ -137,8 +137,8 @@ struct ctxn {
     bool runs_checked;         /* they have rows that must be as the snapshot shows them */
     struct write_spill *spill; /* what was in the buffer before; NULL: nothing */
     struct arena kept;         /* with a spill: spans and gaps */
-    struct arena retired;      /* the buffer's last one: somebody may still borrow from it */
-    size_t retired_charge;
+    struct arena first;        /* the buffer's first one: somebody may still borrow from it */
+    size_t first_charge;
     struct arena scratch; /* of the commit */
     struct lock_span *spans;
     struct lock_span **span_of; /* by wb_entry.slot - 1 */
@@ -221,9 +221,9 @@ static inline struct arena *lock_arena(struct ctxn *t)
 
 /* ---- spill.c ---- */
 
-/* Before a write, or a read with locks: a large write buffer goes to disk. Entries of it, and
- * pointers into it, are void then; memory that values were borrowed from stays for a while longer.
- * Parks. ERR_LIMIT, ERR_NOMEM, ERR_IO, ERR_DISK_FULL: nothing has changed. */
+/* Before a write, or a read with locks: a large write buffer goes to disk. Entries of it are void
+ * then; rows that were borrowed from it (ctxn_copies) stay as long as the transaction. Parks.
+ * ERR_LIMIT, ERR_NOMEM, ERR_IO, ERR_DISK_FULL: nothing has changed. */
 MUST_USE db_err ctxn_spill(struct ctxn *t, struct diag *diag);
 MUST_USE static inline db_err ctxn_make_room(struct ctxn *t, struct diag *diag)
 {
@@ -262,8 +262,7 @@ MUST_USE static inline db_err ctxn_touch(struct ctxn *t, struct slice key, struc
 /* Must values be copied that are in the buffer? In a small one they stay where they are. */
 static inline bool ctxn_copies(const struct ctxn *t)
 {
-    return UNLIKELY(t->wb.arena.used > CTXN_BORROW_MAX || t->spill != NULL ||
-                    t->env->spill_dir != NULL);
+    return UNLIKELY(t->wb.arena.used > CTXN_BORROW_MAX || t->spill != NULL);
 }
 
 uint64_t ctxn_savepoint(struct ctxn *t);

@@ -201,6 +201,41 @@ static void case_scan_while_writing(struct conf *c)
     storage_txn_rollback(t);
 }
 
+/* A row of its own, read in each way, is still what it was when many others have been written. */
+static void case_scan_rows_stay(struct conf *c)
+{
+    enum { SIZE = 300, OTHERS = 400 };
+    uint8_t value[SIZE];
+    uint8_t other[SIZE];
+    struct storage_scan_opts opts = {.start = conf_key_n(c, 0), .end = conf_key_n(c, 1)};
+    struct slice key = conf_key_n(c, 0);
+    struct storage_txn *t = conf_begin(c, STORAGE_REPEATABLE_READ);
+    struct storage_scan *scan;
+    const struct storage_kv *rows;
+    struct slice got, many;
+    size_t count;
+    bool found, many_found;
+    memset(value, 'v', SIZE);
+    CHECK_OK(storage_put(t, key, slice_of(value, SIZE), 0, &c->diag));
+    CHECK_OK(
+        storage_get(t, key, STORAGE_READ_PLAIN, STORAGE_WAIT, &c->arena, &c->diag, &found, &got));
+    CHECK_OK(storage_multi_get(t, &key, 1, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, &c->arena,
+                               &c->diag, &many_found, &many));
+    CHECK_OK(storage_scan_open(t, &opts, &c->diag, &scan));
+    CHECK_OK(storage_scan_next(scan, &c->diag, &rows, &count));
+    for (uint64_t n = 1; n <= OTHERS; n++) {
+        memset(other, (int)n, SIZE);
+        CHECK_OK(
+            storage_put(t, conf_key_n(c, n), slice_of(other, SIZE), STORAGE_W_BLIND, &c->diag));
+    }
+    CHECK(found && slice_eq(got, slice_of(value, SIZE)));
+    CHECK(many_found && slice_eq(many, slice_of(value, SIZE)));
+    CHECK(count == 1 && slice_eq(rows->key, key));
+    CHECK(slice_eq(rows->value, slice_of(value, SIZE)));
+    storage_scan_close(scan);
+    storage_txn_rollback(t);
+}
+
 static void case_scan_limit(struct conf *c)
 {
     struct storage_txn *t = conf_begin(c, STORAGE_REPEATABLE_READ);
@@ -313,6 +348,7 @@ const struct conf_row conf_scan_cases[] = {
     {"scan_committed", case_scan_committed},
     {"scan_merge", case_scan_merge},
     {"scan_while_writing", case_scan_while_writing},
+    {"scan_rows_stay", case_scan_rows_stay},
     {"scan_limit", case_scan_limit},
     {"scan_big_rows", case_scan_big_rows},
     {"scan_random", case_scan_random},
