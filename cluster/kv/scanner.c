@@ -277,7 +277,8 @@ static db_err own_begin(struct cluster_scan *s, struct diag *diag, struct own *r
     struct write_spill_span span = {.start = s->opts.reverse ? cover : buf_slice(&s->start),
                                     .end = s->opts.reverse ? buf_slice(&s->end) : cover,
                                     .reverse = s->opts.reverse,
-                                    .writes_only = true};
+                                    .writes_only = true,
+                                    .keys_only = s->opts.keys_only};
     struct own o = {0};
     if (UNLIKELY(s->t->spill != NULL)) {
         size_t max = s->page_rows < SCAN_FIRST_ROWS ? SCAN_FIRST_ROWS : s->page_rows;

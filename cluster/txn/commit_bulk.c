@@ -8,7 +8,7 @@
  * looking back (sql/storage/write_runs.h), or a buffer that went to disk (spill.c). Never both.
  *
  * Always 2PC. What the write buffer has and what the runs have is read in key order, a batch at a
- * time; of a spilled buffer the rest goes to disk first, and all is read from there. each batch is
+ * time; of a spilled buffer the rest goes to disk first, and all is read from there. Each batch is
  * prewritten as commit.c does it. When all are, the primary's commit decides, and a second pass
  * over the same keys settles the intents, after which the caller hears of it: it is what readers
  * would have to do otherwise, one by one. When a prewrite fails the intents that are there are
@@ -31,6 +31,7 @@ struct spill_reader {
     size_t count, at;
     struct buf from;
     bool more;
+    bool keys_only;
 };
 
 struct bulk_commit {
@@ -44,6 +45,7 @@ struct bulk_commit {
     struct commit batch;
     struct slice primary; /* in the transaction's scratch arena */
     uint64_t done;        /* mutations of batches that were begun */
+    bool settling;        /* the second pass, which is for keys alone */
 };
 
 static void spill_open(struct spill_reader *r, struct write_spill *spill)
@@ -70,7 +72,7 @@ static void spill_close(struct spill_reader *r)
 static db_err spill_next(struct spill_reader *r, struct diag *diag, const struct wb_entry **ret)
 {
     while (r->at == r->count && r->more) {
-        struct write_spill_span span = {.start = buf_slice(&r->from)};
+        struct write_spill_span span = {.start = buf_slice(&r->from), .keys_only = r->keys_only};
         arena_reset(&r->arena);
         r->count = r->at = 0;
         TRY(write_spill_collect(r->spill, &span, LOOK_KEYS, &r->arena, diag, &r->entries, &r->count,
@@ -85,6 +87,16 @@ static db_err spill_next(struct spill_reader *r, struct diag *diag, const struct
     return ERR_OK;
 }
 
+/* To the memory of the batch. */
+static db_err keep_mutation(struct bulk_commit *b, struct kv_mutation *m)
+{
+    TRY(arena_copy(&b->arena, m->key, &m->key));
+    if (b->settling) {
+        m->value = SLICE_EMPTY;
+    }
+    return arena_copy(&b->arena, m->value, &m->value);
+}
+
 static db_err take_spilled(struct bulk_commit *b, struct diag *diag, struct kv_mutation *ret,
                            uint32_t *ret_slot, bool *ret_any)
 {
@@ -93,11 +105,7 @@ static db_err take_spilled(struct bulk_commit *b, struct diag *diag, struct kv_m
         TRY(spill_next(&b->spilled, diag, &e));
     } while (e != NULL && !commit_mutation(b->own.t, e, ret, ret_slot));
     *ret_any = e != NULL;
-    if (e == NULL) {
-        return ERR_OK;
-    }
-    TRY(arena_copy(&b->arena, ret->key, &ret->key));
-    return arena_copy(&b->arena, ret->value, &ret->value);
+    return e == NULL ? ERR_OK : keep_mutation(b, ret);
 }
 
 static db_err rewind_sources(struct bulk_commit *b, struct diag *diag)
@@ -136,18 +144,15 @@ static db_err take(struct bulk_commit *b, struct diag *diag, struct kv_mutation 
     if (c == 0 && b->own.muts[b->own_at].op == KV_LOCK_ONLY) {
         b->own_at++;
     }
-    struct slice key;
-    struct slice value;
-    TRY(arena_copy(&b->arena, b->next.key, &key));
-    TRY(arena_copy(&b->arena, b->next.value, &value));
     *ret = (struct kv_mutation){.op = b->next.deleted ? KV_DELETE : KV_PUT,
                                 .check = b->next.must_be_new ? KV_CHECK_NOT_EXISTS
                                          : b->next.seen      ? KV_CHECK_VERSION
                                                              : KV_CHECK_NONE,
                                 .inserts = b->next.fresh,
-                                .key = key,
-                                .value = value,
+                                .key = b->next.key,
+                                .value = b->next.value,
                                 .version_ts = b->next.seen ? b->own.t->read_ts : 0};
+    TRY(keep_mutation(b, ret));
     return write_runs_next(b->reader, diag, &b->next, &b->reader_end);
 }
 
@@ -294,6 +299,7 @@ static db_err settle(struct bulk_commit *b, enum finish_what what, ts_t commit_t
                      struct diag *diag)
 {
     uint64_t left = b->done;
+    b->settling = b->spilled.keys_only = true;
     TRY(rewind_sources(b, diag));
     while (left != 0) {
         size_t n = 0;
@@ -302,7 +308,7 @@ static db_err settle(struct bulk_commit *b, enum finish_what what, ts_t commit_t
         if (keys == NULL) {
             return ERR_NOMEM;
         }
-        while (n < BATCH_KEYS && left != 0) {
+        while (n < BATCH_KEYS && left != 0 && (n == 0 || b->arena.used < BATCH_BYTES)) {
             struct kv_mutation m;
             uint32_t slot;
             bool any;
@@ -426,6 +432,7 @@ db_err commit_check_spilled(struct commit *c, struct diag *diag)
     }
     db_err err = ERR_OK;
     spill_open(&r, c->t->spill);
+    r.keys_only = true;
     arena_init(&a, NULL, NULL, 0);
     some.arena = &a;
     while (err == ERR_OK && (r.more || r.at < r.count)) {

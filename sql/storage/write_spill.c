@@ -6,7 +6,9 @@
 #include "base/temp_file.h"
 
 /* A run is a sequence of records in key order, cut into blocks. In memory it has the first key of
- * each block, a Bloom filter of all keys, and the block that was read last.
+ * each block, a Bloom filter of all keys, and the block that was read last: a walk over many runs
+ * has a block of each. So blocks are small: the values of a record that has many bytes of them lie
+ * before its block, and are read when they are wanted.
  *
  * A record has the entry's state and those before it that a savepoint could restore, each with the
  * number of the change that ended it. A savepoint is a number of changes: the state at it is the
@@ -21,14 +23,17 @@ enum {
     BLOCK_BYTES = 16 << 10,
     OUT_BYTES = 256 << 10,
     COLLECT_BYTES = 1 << 20,
-    KEEP_BYTES = 64 << 10, /* of a block in memory */
-    FILTER_BITS = 10,      /* a key */
+    KEEP_BYTES = 64 << 10,  /* of a block in memory */
+    INSIDE_BYTES = 4 << 10, /* of values that lie in the block */
+    FILTER_BITS = 10,       /* a key */
     FILTER_PROBES = 6,
 };
-#define NOT_ENDED UINT32_MAX
+#define NOT_ENDED   UINT32_MAX
+#define NOT_OUTSIDE UINT64_MAX
 
 struct record_head {
-    uint64_t size; /* of all of it */
+    uint64_t size;      /* of all of it in the block */
+    uint64_t values_at; /* OUTSIDE: in the file */
     uint64_t version_ts;
     uint32_t key_len;
     uint32_t states;
@@ -37,9 +42,9 @@ struct record_head {
     uint8_t flags;
     uint8_t unused[2];
 };
-enum { MAY_INSERT = 1, FRESH = 2, HAS_VERSION = 4, EXISTS = 8 };
+enum { MAY_INSERT = 1, FRESH = 2, HAS_VERSION = 4, EXISTS = 8, OUTSIDE = 16 };
 
-/* The newest comes first; their values follow the key in the same order. */
+/* The newest comes first; their values, in the same order, follow the key or lie OUTSIDE. */
 struct state_head {
     uint32_t until; /* the change that ended it */
     uint32_t value_len;
@@ -49,7 +54,7 @@ struct state_head {
 };
 
 struct block {
-    uint64_t at;
+    uint64_t at, end;
     struct slice first;
 };
 
@@ -190,9 +195,13 @@ struct adder {
     struct write_spill *w;
     struct run *r;
     struct buf out;
-    uint64_t at;       /* in the file, of what is in `out` */
-    uint64_t block_at; /* of the block that is being filled */
+    uint64_t at; /* in the file, of what is in `out` */
 };
+
+static uint64_t position(const struct adder *a)
+{
+    return a->at + a->out.len;
+}
 
 static db_err new_block(struct adder *a, struct slice key)
 {
@@ -208,7 +217,7 @@ static db_err new_block(struct adder *a, struct slice key)
     }
     struct block *b = &r->blocks[r->block_count];
     TRY(arena_copy(&r->keys, key, &b->first));
-    b->at = a->block_at = a->at + a->out.len;
+    b->at = b->end = position(a);
     r->block_count++;
     return ERR_OK;
 }
@@ -229,18 +238,43 @@ static void note_write(struct run *r, const struct wb_state *s, uint64_t from)
     }
 }
 
-static db_err put_record(struct adder *a, const struct write_buffer *wb, const struct wb_entry *e)
+static size_t value_bytes(const struct write_buffer *wb, const struct wb_entry *e)
+{
+    const struct wb_state *s;
+    size_t bytes = e->now.value.len;
+    for (uint64_t pos = e->undo_pos; (s = wb_before(wb, &pos)) != NULL;) {
+        bytes += s->value.len;
+    }
+    return bytes;
+}
+
+static db_err put_values(struct adder *a, const struct write_buffer *wb, const struct wb_entry *e)
+{
+    const struct wb_state *s;
+    TRY(buf_append_slice(&a->out, e->now.value));
+    for (uint64_t pos = e->undo_pos; (s = wb_before(wb, &pos)) != NULL;) {
+        TRY(buf_append_slice(&a->out, s->value));
+    }
+    return ERR_OK;
+}
+
+/* values_at: of those that are in the file already; NOT_OUTSIDE: they belong to the record. */
+static db_err put_record(struct adder *a, const struct write_buffer *wb, const struct wb_entry *e,
+                         uint64_t values_at)
 {
     const struct wb_state *s;
     struct buf *out = &a->out;
-    struct record_head h = {
-        .version_ts = e->version_ts,
-        .key_len = (uint32_t)e->key.len,
-        .states = 1,
-        .slot = e->slot,
-        .lock = e->lock,
-        .flags = (uint8_t)((e->may_insert ? MAY_INSERT : 0) | (e->fresh ? FRESH : 0) |
-                           (e->has_version ? HAS_VERSION : 0) | (e->exists ? EXISTS : 0))};
+    bool outside = values_at != NOT_OUTSIDE;
+    struct record_head h = {.values_at = values_at,
+                            .version_ts = e->version_ts,
+                            .key_len = (uint32_t)e->key.len,
+                            .states = 1,
+                            .slot = e->slot,
+                            .lock = e->lock,
+                            .flags = (uint8_t)((e->may_insert ? MAY_INSERT : 0) |
+                                               (e->fresh ? FRESH : 0) |
+                                               (e->has_version ? HAS_VERSION : 0) |
+                                               (e->exists ? EXISTS : 0) | (outside ? OUTSIDE : 0))};
     size_t start = out->len;
     a->r->shared = a->r->shared || e->lock == WB_LOCK_SHARED;
     TRY(buf_append(out, &h, sizeof(h)));
@@ -253,9 +287,8 @@ static db_err put_record(struct adder *a, const struct write_buffer *wb, const s
         h.states++;
     }
     TRY(buf_append_slice(out, e->key));
-    TRY(buf_append_slice(out, e->now.value));
-    for (uint64_t pos = e->undo_pos; (s = wb_before(wb, &pos)) != NULL;) {
-        TRY(buf_append_slice(out, s->value));
+    if (!outside) {
+        TRY(put_values(a, wb, e));
     }
     h.size = out->len - start;
     memcpy(out->ptr + start, &h, sizeof(h));
@@ -281,6 +314,24 @@ static db_err charge(struct write_spill *w, struct run *r)
     return ERR_OK;
 }
 
+static db_err put_entry(struct adder *a, const struct write_buffer *wb, const struct wb_entry *e)
+{
+    struct run *r = a->r;
+    struct block *last = r->block_count == 0 ? NULL : &r->blocks[r->block_count - 1];
+    uint64_t values_at = NOT_OUTSIDE;
+    if (value_bytes(wb, e) > INSIDE_BYTES) {
+        values_at = position(a);
+        TRY(put_values(a, wb, e));
+    }
+    if (values_at != NOT_OUTSIDE || last == NULL || last->end - last->at >= BLOCK_BYTES) {
+        TRY(new_block(a, e->key));
+    }
+    TRY(put_record(a, wb, e, values_at));
+    r->blocks[r->block_count - 1].end = position(a);
+    filter_set(r, e->key);
+    return ERR_OK;
+}
+
 static db_err fill(struct adder *a, const struct write_buffer *wb, struct diag *diag)
 {
     struct run *r = a->r;
@@ -290,11 +341,7 @@ static db_err fill(struct adder *a, const struct write_buffer *wb, struct diag *
         return ERR_NOMEM;
     }
     for (const struct wb_entry *e = wb_first(wb); e != NULL; e = wb_next(e)) {
-        if (r->block_count == 0 || a->at + a->out.len - a->block_at >= BLOCK_BYTES) {
-            TRY(new_block(a, e->key));
-        }
-        TRY(put_record(a, wb, e));
-        filter_set(r, e->key);
+        TRY(put_entry(a, wb, e));
         if (a->out.len >= OUT_BYTES) {
             TRY(flush(a, diag));
         }
@@ -388,8 +435,7 @@ static db_err load(struct write_spill *w, struct run *r, size_t block, struct di
     if (r->loaded && r->block == block) {
         return ERR_OK;
     }
-    uint64_t end = block + 1 < r->block_count ? r->blocks[block + 1].at : r->end;
-    size_t len = (size_t)(end - r->blocks[block].at);
+    size_t len = (size_t)(r->blocks[block].end - r->blocks[block].at);
     r->loaded = false;
     buf_reset(&r->bytes);
     if (r->bytes.cap > KEEP_BYTES) {
@@ -438,15 +484,34 @@ static size_t search(const struct run *r, struct slice key)
     return low;
 }
 
+/* len bytes, `at` behind the first of the record's values. */
+static db_err value_at(struct write_spill *w, const struct run *r, size_t record, uint64_t at,
+                       size_t len, struct arena *arena, struct diag *diag, struct slice *ret)
+{
+    struct record_head h = head_at(r, record);
+    struct slice key = key_at(r, record);
+    bool outside = (h.flags & OUTSIDE) != 0;
+    if (!outside || len == 0) {
+        return arena_copy(arena, slice_of(key.ptr + key.len + (outside ? 0 : at), len), ret);
+    }
+    uint8_t *copy = arena_alloc(arena, len);
+    if (copy == NULL) {
+        return arena->tracker != NULL ? ERR_LIMIT : ERR_NOMEM;
+    }
+    TRY(temp_file_read(&w->file, copy, len, h.values_at + at, diag));
+    *ret = slice_of(copy, len);
+    return ERR_OK;
+}
+
 /* The entry as of the savepoint to which the run was taken back. */
-static db_err entry_at(const struct run *r, size_t record, struct arena *arena,
-                       struct wb_entry *ret_entry)
+static db_err entry_at(struct write_spill *w, const struct run *r, size_t record, bool key_only,
+                       struct arena *arena, struct diag *diag, struct wb_entry *ret_entry)
 {
     struct record_head h = head_at(r, record);
     const uint8_t *states = r->bytes.ptr + r->records[record] + sizeof(h);
-    const uint8_t *values = states + h.states * sizeof(struct state_head) + h.key_len;
     struct state_head s;
-    struct slice value = SLICE_EMPTY;
+    uint64_t at = 0;
+    uint64_t next = 0;
     struct wb_entry e = {.lock = h.lock,
                          .may_insert = (h.flags & MAY_INSERT) != 0,
                          .fresh = (h.flags & FRESH) != 0,
@@ -461,11 +526,12 @@ static db_err entry_at(const struct run *r, size_t record, struct arena *arena,
         }
         e.now.op = s.op;
         e.now.must_be_new = s.must_be_new != 0;
-        value = slice_of(values, s.value_len);
-        values += s.value_len;
+        at = next;
+        next += s.value_len;
     }
     TRY(arena_copy(arena, key_at(r, record), &e.key));
-    TRY(arena_copy(arena, value, &e.now.value));
+    size_t len = key_only ? 0 : (size_t)(next - at);
+    TRY(value_at(w, r, record, at, len, arena, diag, &e.now.value));
     *ret_entry = e;
     return ERR_OK;
 }
@@ -486,7 +552,7 @@ db_err write_spill_find(struct write_spill *w, struct slice key, struct arena *a
         TRY(load(w, r, blocks - 1, diag));
         size_t at = search(r, key);
         if (at < r->record_count && slice_eq(key_at(r, at), key)) {
-            TRY(entry_at(r, at, arena, ret_entry));
+            TRY(entry_at(w, r, at, false, arena, diag, ret_entry));
             *ret_found = true;
             return ERR_OK;
         }
@@ -598,7 +664,7 @@ db_err write_spill_collect(struct write_spill *w, const struct write_spill_span 
         if (e == NULL) {
             return ERR_NOMEM;
         }
-        TRY(entry_at(r, r->at, arena, e));
+        TRY(entry_at(w, r, r->at, span->keys_only, arena, diag, e));
         TRY(pass_key(w, e->key, span->reverse, diag));
         if (!span->writes_only || wb_is_write(e)) {
             entries[count++] = e;

@@ -44,6 +44,7 @@ struct write_spill_span {
     struct slice end;   /* exclusive; empty = no bound */
     bool reverse;       /* from end down to start */
     bool writes_only;
+    bool keys_only; /* values come empty */
 };
 /* The first `max` entries of the span, or fewer when they are large; all in the arena. *ret_more:
  * there may be some after the last one that is returned (at least one is then). */

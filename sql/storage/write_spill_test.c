@@ -8,7 +8,7 @@
 
 #include "base/test_main.h"
 
-enum { KEYS = 400, STEPS = 12000, SAVEPOINTS = 12, VALUE_MAX = 3000 };
+enum { KEYS = 400, STEPS = 12000, SAVEPOINTS = 12, VALUE_MAX = 9000 };
 
 struct both {
     struct write_buffer model;
@@ -56,7 +56,8 @@ static void change(struct both *b)
     struct wb_entry *m;
     struct wb_entry *e = own_touch(b, key);
     CHECK_OK(wb_touch(&b->model, key, &m));
-    size_t len = rand_below(&b->rand, 50) == 0 ? VALUE_MAX : rand_below(&b->rand, 60);
+    size_t len =
+        rand_below(&b->rand, 50) == 0 ? rand_below(&b->rand, VALUE_MAX) : rand_below(&b->rand, 60);
     bool new = rand_below(&b->rand, 5) == 0;
     memset(value, 'a' + (int)rand_below(&b->rand, 26), len);
     switch (rand_below(&b->rand, 5)) {
