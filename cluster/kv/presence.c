@@ -4,7 +4,7 @@
  * the first row of each.
  *
  * What cannot be told by it is "perhaps": a prefix that a border of ranges divides, and one under
- * which this transaction has written. */
+ * which this transaction has written; all of them when what it has written is on disk. */
 
 enum { UNDER_MAX = 1024 }; /* of one call */
 
@@ -15,9 +15,6 @@ static bool begins_with(struct slice key, struct slice prefix)
 
 static bool own_under(const struct ctxn *t, struct slice prefix)
 {
-    if (t->runs != NULL || t->spill != NULL) { /* who knows what is in them */
-        return true;
-    }
     const struct wb_entry *e = t->wb.write_count == 0 ? NULL : wb_seek(&t->wb, prefix);
     for (; e != NULL && begins_with(e->key, prefix); e = wb_next(e)) {
         if (wb_is_write(e) && e->now.op == WB_PUT) {
@@ -138,6 +135,12 @@ db_err cluster_any_under(struct storage_txn *base, const struct slice *prefixes,
     uint32_t *order;
     if (sorted == NULL || any == NULL) {
         return ERR_NOMEM;
+    }
+    if (t->runs != NULL || t->spill != NULL) {
+        for (size_t i = 0; i < count; i++) {
+            ret_any[i] = true;
+        }
+        return ERR_OK;
     }
     TRY(ctxn_need_start(t, diag));
     TRY(sort_keys(prefixes, count, arena, &order));
