@@ -286,16 +286,19 @@ static db_err add_group(struct commit *c, size_t first, size_t count)
     return ERR_OK;
 }
 
-/* How many mutations from `first` on lie before `end` (empty: all) and fit one request. */
+/* How many mutations from `first` on lie before `end` (empty: all) and fit one request. A large one
+ * goes alone: with others it might be too much for an entry of the log. */
 static size_t extent(const struct commit *c, size_t first, size_t last, struct slice end)
 {
     size_t bytes = 0;
     size_t i = first;
-    while (i < last && i - first < COMMIT_CHUNK_KEYS &&
-           (i == first || bytes < COMMIT_CHUNK_BYTES) &&
-           (end.len == 0 || slice_cmp(c->muts[i].key, end) < 0)) {
+    for (; i < last && i - first < COMMIT_CHUNK_KEYS &&
+           (end.len == 0 || slice_cmp(c->muts[i].key, end) < 0);
+         i++) {
         bytes += c->muts[i].key.len + c->muts[i].value.len;
-        i++;
+        if (i != first && bytes > COMMIT_CHUNK_BYTES) {
+            break;
+        }
     }
     return i - first;
 }
