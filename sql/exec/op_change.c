@@ -13,12 +13,14 @@
 #include "sql/diag/my_error.h"
 #include "sql/exec/change_row.h"
 #include "sql/exec/fk.h"
+#include "sql/exec/key_set.h"
 
 struct changed_rows {
     struct value *rows;   /* row-major, the target's columns by ordinal */
     struct value *source; /* UPDATE: row-major, the child's columns */
     uint32_t count, cap;
-    bool *none; /* DELETE: of some rows, fk_find_childless */
+    struct key_set met; /* their primary keys, where a row may come again */
+    bool *none;         /* DELETE: of some rows, fk_find_childless */
 };
 
 struct op_change {
@@ -80,6 +82,7 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
         const struct plan_target *t = &n->u.dml.targets[i];
         row_writer_init(&s->writers[i], ctx, t->table, t->virtuals);
         s->writers[i].bulk = ctx->bulk_change;
+        key_set_init(&s->targets[i].met, ctx->mem);
         s->opened++;
         TRY(row_rules_init(&s->rules[i], ctx, t->table, t->rules));
         s->rules[i].values = &s->rows_arena;
@@ -117,22 +120,17 @@ static db_err grow(struct arena *arena, struct value **io, uint32_t count, uint3
 }
 
 /* MYSQL: a row that a join meets more than once is changed once. */
-static bool seen_before(const struct plan_target *t, const struct changed_rows *c,
-                        const struct value *row)
+static db_err meet(struct op_change *s, uint32_t target, const struct value *row, bool *ret_new)
 {
-    const struct index_def *pk = &t->table->indexes[0];
-    for (uint32_t i = c->count; i-- > 0;) {
-        const struct value *other = &c->rows[(size_t)i * t->table->column_count];
-        bool same = true;
-        for (uint32_t p = 0; p < pk->part_count && same; p++) {
-            uint32_t col = pk->parts[p].column;
-            same = value_compare_same(&row[col], &other[col], NULL) == 0;
-        }
-        if (same) {
-            return true;
-        }
+    const struct plan_node *child = s->op.node->children[0];
+    struct row_writer *w = &s->writers[target];
+    *ret_new = true;
+    if (child->kind == PLAN_POINT_GET || child->child_count == 0 || w->bulk) {
+        return ERR_OK; /* each comes once */
     }
-    return false;
+    buf_reset(&w->key);
+    TRY(row_key_encode(&w->format->indexes[0], row, &w->key));
+    return key_set_add(&s->targets[target].met, buf_slice(&w->key), ret_new);
 }
 
 static db_err make_room(struct op_change *s, struct arena *arena, uint32_t target,
@@ -166,8 +164,9 @@ static db_err collect_row(struct op_change *s, uint32_t target, const struct chu
     if (t->outer_joined && row[pk].is_null) {
         return ERR_OK;
     }
-    if (s->op.node->children[0]->kind != PLAN_POINT_GET &&
-        s->op.node->children[0]->child_count != 0 && seen_before(t, c, row)) {
+    bool is_new;
+    TRY(meet(s, target, row, &is_new));
+    if (!is_new) {
         return ERR_OK;
     }
     for (size_t i = 0; i < width; i++) {
@@ -391,6 +390,7 @@ static void change_close(struct op *op, struct exec_ctx *ctx)
     struct op_change *s = (struct op_change *)op;
     while (s->opened > 0) {
         row_writer_fini(&s->writers[--s->opened]);
+        key_set_fini(&s->targets[s->opened].met);
     }
     if (s->has_rows_arena) {
         arena_fini(&s->rows_arena);
