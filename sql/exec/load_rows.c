@@ -432,10 +432,11 @@ db_err exec__load_rows(struct op_insert *s, struct exec_ctx *ctx)
     load_xml_init(&l.xml, &l.reader);
     arena_init(&l.batch, NULL, ctx->mem, 0);
     ctx->arena = &l.batch;
-    s->rows.kept = l.statement;
+    ctx->kept = s->rows.kept = l.statement;
     s->rows.rules.values = &l.batch;
     db_err err = run(&l);
     ctx->arena = l.statement;
+    ctx->kept = NULL;
     arena_fini(&l.batch);
     load_xml_fini(&l.xml);
     load_reader_fini(&l.reader);
