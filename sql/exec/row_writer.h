@@ -23,7 +23,8 @@ void row_writer_init(struct row_writer *w, struct exec_ctx *ctx, const struct ta
 void row_writer_fini(struct row_writer *w);
 
 /* Inserts a whole row (values by ordinal, already stored forms). ERR_SQL 1062 when a unique key has
- * it. */
+ * it; ERR_KEY_EXISTS: the statement is to run again, with `defer` checked, with `bulk` and IGNORE
+ * not in bulk. */
 MUST_USE db_err row_insert(struct row_writer *w, const struct value *row);
 /* Deletes a row that this transaction has read for update. */
 MUST_USE db_err row_delete(struct row_writer *w, const struct value *row);
