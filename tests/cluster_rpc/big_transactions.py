@@ -109,6 +109,49 @@ class BigTransactions(Basic):
         run(a, "DELETE FROM parent WHERE id>11")
         expect(((11, ROWS // 3, ROWS // 3 * 1200),), run(b, "SELECT p, COUNT(*), SUM(LENGTH(v)) FROM child GROUP BY p"), "children that stay")
 
+    def read_and_write(self):
+        """A statement whose rows are the transaction's own, in memory, and which writes so much for each that what is
+        in memory goes to disk several times before it comes to the last of them."""
+        a, b = self.connections()[:2]
+        run(a, "CREATE TABLE few (id INT PRIMARY KEY, v VARCHAR(500), KEY (v(3)))")
+        run(a, "CREATE TABLE many (id INT PRIMARY KEY, v VARCHAR(500), w MEDIUMTEXT)")
+        same = "SELECT COUNT(*), SUM(f.v = m.v) FROM few f JOIN many m ON f.id = m.id"
+        run(a, "BEGIN")
+        run(a, "INSERT INTO few SELECT n, REPEAT(CONV(10 + n % 26, 10, 36), 300) FROM numbers WHERE n < 300")
+        run(a, "INSERT INTO many SELECT id, v, REPEAT('w', 15000) FROM few")
+        expect(((300, 300),), run(a, same), "own rows, copied")
+        run(a, "COMMIT")
+        expect(((300, 300),), run(b, same), "rows that were copied")
+
+    def ignored(self):
+        """Rows of one statement that are duplicates of each other, when the first of them is on disk."""
+        a, b = self.connections()[:2]
+        run(a, "CREATE TABLE once (id INT PRIMARY KEY, n INT, v VARCHAR(5000))")
+        run(a, "INSERT IGNORE INTO once SELECT IF(n = 20000, 7, n), n, REPEAT('i', 500) FROM numbers")
+        expect(((1,),), run(a, "SHOW COUNT(*) WARNINGS"), "warnings")
+        expect(((ROWS - 1, 7),), run(b, "SELECT COUNT(*), SUM(IF(id = 7, n, 0)) FROM once"), "rows that are kept")
+        run(a, "TRUNCATE once")
+        expect(1062, error_of(a, "INSERT INTO once SELECT IF(n = 20000, 7, n), n, REPEAT('i', 500) FROM numbers"), "duplicates")
+        expect(((0,),), run(b, "SELECT COUNT(*) FROM once"), "rows of a refused statement")
+
+    def large_values(self):
+        a, b = self.connections()[:2]
+        size, count = 1000000, 40
+        sums = "SELECT COUNT(*), SUM(LENGTH(v)), SUM(LEFT(v, 1) = CONCAT(id % 10) AND RIGHT(v, 1) = CONCAT(id % 10)) FROM large"
+        run(a, "CREATE TABLE large (id INT PRIMARY KEY, v LONGTEXT)")
+        run(a, "BEGIN")
+        for i in range(count):
+            run(a, "INSERT INTO large VALUES (%d, REPEAT('%d', %d))" % (i, i % 10, size))
+        run(a, "SAVEPOINT all_rows")
+        for i in range(0, count, 4):
+            run(a, "UPDATE large SET v=REPEAT('x', 1000) WHERE id=%d" % i)
+        expect(((count, count * size - count // 4 * (size - 1000), count - count // 4),), run(a, sums), "changed")
+        run(a, "ROLLBACK TO all_rows")
+        run(a, "DELETE FROM large WHERE id < 4")
+        expect(((count - 4, (count - 4) * size, count - 4),), run(a, sums), "own rows")
+        run(a, "COMMIT")
+        expect(((count - 4, (count - 4) * size, count - 4),), run(b, sums), "committed")
+
 
 if __name__ == "__main__":
-    sys.exit(main(BigTransactions, ["fill", "transaction", "rollback", "on_duplicate", "foreign_keys"], "big_transactions"))
+    sys.exit(main(BigTransactions, ["fill", "transaction", "rollback", "on_duplicate", "foreign_keys", "read_and_write", "ignored", "large_values"], "big_transactions"))
