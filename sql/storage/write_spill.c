@@ -3,6 +3,7 @@
 #include "base/alloc.h"
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/heap.h"
 #include "base/temp_file.h"
 
 /* A run is a sequence of records in key order, cut into blocks. In memory it has the first key of
@@ -76,9 +77,10 @@ struct run {
     uint32_t *records; /* their offsets */
     size_t record_count, record_cap;
     /* of a walk */
-    bool live;
+    struct heap_node node; /* in its heap, while there are more records */
     size_t at;
     struct slice key;
+    uint32_t number;
 };
 
 struct write_spill {
@@ -371,6 +373,7 @@ db_err write_spill_add(struct write_spill *w, const struct write_buffer *wb, str
     if (a.r == NULL) {
         return ERR_NOMEM;
     }
+    a.r->number = w->count;
     a.r->as_of = NOT_ENDED - 1;
     a.r->first_write = NOT_ENDED;
     arena_init(&a.r->keys, NULL, NULL, 0);
@@ -563,76 +566,97 @@ db_err write_spill_find(struct write_spill *w, struct slice key, struct arena *a
 
 /* ---- walks ---- */
 
-/* The walk stands on record `at` of the block that is loaded, or beside it. */
-static db_err settle_walk(struct write_spill *w, struct run *r, bool reverse, struct diag *diag)
+/* All runs that have records where the walk has not been, by the keys that they have next: of one
+ * key, the newest first. */
+struct walk {
+    struct write_spill *w;
+    const struct write_spill_span *span;
+    struct heap heap;
+};
+
+static struct run *run_of(struct heap_node *n)
 {
-    r->live = true;
+    return CONTAINER_OF(n, struct run, node);
+}
+
+static bool forward_less(const struct heap_node *a, const struct heap_node *b)
+{
+    const struct run *x = CONTAINER_OF(a, const struct run, node);
+    const struct run *y = CONTAINER_OF(b, const struct run, node);
+    int c = slice_cmp(x->key, y->key);
+    return c != 0 ? c < 0 : x->number > y->number;
+}
+
+static bool reverse_less(const struct heap_node *a, const struct heap_node *b)
+{
+    const struct run *x = CONTAINER_OF(a, const struct run, node);
+    const struct run *y = CONTAINER_OF(b, const struct run, node);
+    int c = slice_cmp(x->key, y->key);
+    return c != 0 ? c > 0 : x->number > y->number;
+}
+
+/* The run stands on record `at` of the block that is loaded, or beside it. */
+static db_err settle_run(struct walk *k, struct run *r, struct diag *diag)
+{
+    bool reverse = k->span->reverse;
     if (!reverse && r->at == r->record_count) {
         if (r->block + 1 == r->block_count) {
-            r->live = false;
             return ERR_OK;
         }
-        TRY(load(w, r, r->block + 1, diag));
+        TRY(load(k->w, r, r->block + 1, diag));
         r->at = 0;
     } else if (reverse && r->at == SIZE_MAX) {
         if (r->block == 0) {
-            r->live = false;
             return ERR_OK;
         }
-        TRY(load(w, r, r->block - 1, diag));
+        TRY(load(k->w, r, r->block - 1, diag));
         r->at = r->record_count - 1;
     }
     r->key = key_at(r, r->at);
+    heap_insert(&k->heap, &r->node, reverse ? reverse_less : forward_less);
     return ERR_OK;
 }
 
-static db_err begin_walk(struct write_spill *w, struct run *r, const struct write_spill_span *span,
-                         struct diag *diag)
+static db_err begin_run(struct walk *k, struct run *r, struct diag *diag)
 {
+    const struct write_spill_span *span = k->span;
     if (!span->reverse) {
         size_t blocks = blocks_up_to(r, span->start, true);
-        TRY(load(w, r, blocks == 0 ? 0 : blocks - 1, diag));
+        TRY(load(k->w, r, blocks == 0 ? 0 : blocks - 1, diag));
         r->at = search(r, span->start);
-        return settle_walk(w, r, false, diag);
+        return settle_run(k, r, diag);
     }
     size_t blocks = span->end.len == 0 ? r->block_count : blocks_up_to(r, span->end, false);
     if (blocks == 0) {
-        r->live = false;
         return ERR_OK;
     }
-    TRY(load(w, r, blocks - 1, diag));
+    TRY(load(k->w, r, blocks - 1, diag));
     r->at = (span->end.len == 0 ? r->record_count : search(r, span->end)) - 1;
-    return settle_walk(w, r, true, diag);
+    return settle_run(k, r, diag);
 }
 
-/* The run whose entry comes next: of one key, the newest. NULL: none is left in the span. */
-static struct run *next_run(struct write_spill *w, const struct write_spill_span *span)
+/* The run whose entry comes next. NULL: none is left in the span. */
+static struct run *next_run(const struct walk *k)
 {
-    struct run *best = NULL;
-    for (uint32_t i = w->count; i-- > 0;) {
-        struct run *r = w->runs[i];
-        if (!r->live) {
-            continue;
-        }
-        int c = best == NULL ? -1 : slice_cmp(r->key, best->key);
-        if (best == NULL || (span->reverse ? c > 0 : c < 0)) {
-            best = r;
-        }
+    const struct write_spill_span *span = k->span;
+    struct heap_node *n = heap_min(&k->heap);
+    if (n == NULL) {
+        return NULL;
     }
-    bool inside =
-        best != NULL && (span->reverse ? slice_cmp(best->key, span->start) >= 0
-                                       : span->end.len == 0 || slice_cmp(best->key, span->end) < 0);
-    return inside ? best : NULL;
+    struct slice key = run_of(n)->key;
+    bool inside = span->reverse ? slice_cmp(key, span->start) >= 0
+                                : span->end.len == 0 || slice_cmp(key, span->end) < 0;
+    return inside ? run_of(n) : NULL;
 }
 
-static db_err pass_key(struct write_spill *w, struct slice key, bool reverse, struct diag *diag)
+static db_err pass_key(struct walk *k, struct slice key, struct diag *diag)
 {
-    for (uint32_t i = 0; i < w->count; i++) {
-        struct run *r = w->runs[i];
-        if (r->live && slice_eq(r->key, key)) {
-            r->at += reverse ? SIZE_MAX : 1;
-            TRY(settle_walk(w, r, reverse, diag));
-        }
+    struct heap_node *n;
+    while ((n = heap_min(&k->heap)) != NULL && slice_eq(run_of(n)->key, key)) {
+        struct run *r = run_of(n);
+        heap_remove(&k->heap, n, k->span->reverse ? reverse_less : forward_less);
+        r->at += k->span->reverse ? SIZE_MAX : 1;
+        TRY(settle_run(k, r, diag));
     }
     return ERR_OK;
 }
@@ -641,31 +665,25 @@ db_err write_spill_collect(struct write_spill *w, const struct write_spill_span 
                            struct arena *arena, struct diag *diag, struct wb_entry ***ret_entries,
                            size_t *ret_count, bool *ret_more)
 {
+    struct walk k = {.w = w, .span = span};
     struct wb_entry **entries = arena_alloc(arena, max * sizeof(*entries));
+    struct run *r;
     size_t count = 0;
     size_t bytes = 0;
-    bool more = false;
     if (entries == NULL) {
         return ERR_NOMEM;
     }
+    heap_init(&k.heap);
     for (uint32_t i = 0; i < w->count; i++) {
-        TRY(begin_walk(w, w->runs[i], span, diag));
+        TRY(begin_run(&k, w->runs[i], diag));
     }
-    for (;;) {
-        struct run *r = next_run(w, span);
-        if (r == NULL) {
-            break;
-        }
-        if (count == max || bytes >= COLLECT_BYTES) {
-            more = true;
-            break;
-        }
+    while ((r = next_run(&k)) != NULL && count < max && bytes < COLLECT_BYTES) {
         struct wb_entry *e = arena_alloc(arena, sizeof(*e));
         if (e == NULL) {
             return ERR_NOMEM;
         }
         TRY(entry_at(w, r, r->at, span->keys_only, arena, diag, e));
-        TRY(pass_key(w, e->key, span->reverse, diag));
+        TRY(pass_key(&k, e->key, diag));
         if (!span->writes_only || wb_is_write(e)) {
             entries[count++] = e;
             bytes += e->key.len + e->now.value.len;
@@ -673,6 +691,6 @@ db_err write_spill_collect(struct write_spill *w, const struct write_spill_span 
     }
     *ret_entries = entries;
     *ret_count = count;
-    *ret_more = more;
+    *ret_more = r != NULL;
     return ERR_OK;
 }
