@@ -184,7 +184,8 @@ struct storage_ops {
     bool (*txn_has_writes)(const struct storage_txn *t);
 
     /* ret_found false: ret_value untouched. The value is in `arena`, or borrowed from what the
-     * transaction has written until its end; never from a cache that may go away earlier. */
+     * transaction has written, until its end; never from a cache that may go away earlier.
+     */
     db_err (*get)(struct storage_txn *t, struct slice key, enum storage_read_mode mode,
                   enum storage_wait wait, struct arena *arena, struct diag *diag, bool *ret_found,
                   struct slice *ret_value);
@@ -208,8 +209,7 @@ struct storage_ops {
     db_err (*scan_open)(struct storage_txn *t, const struct storage_scan_opts *opts,
                         struct diag *diag, struct storage_scan **ret_scan);
     /* A batch in key order (reverse order if asked), 0 rows = end. Borrowed until the next call on
-     * the scan, whatever is written meanwhile. Own writes made after scan_open may or may not be
-     * seen. */
+     * the scan. Own writes made after scan_open may or may not be seen. */
     db_err (*scan_next)(struct storage_scan *scan, struct diag *diag,
                         const struct storage_kv **ret_rows, size_t *ret_count);
     void (*scan_close)(struct storage_scan *scan); /* NULL is fine; before the transaction ends */
