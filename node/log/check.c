@@ -3,9 +3,8 @@
  * A round holds many batches, several of one group among them, and none of them has taken effect
  * yet; nor have those of the rounds before it that are still on their way. So each group that they
  * touch carries a tentative state beside its real one: what it will be when the batches admitted so
- * far are durable. A batch is checked against that, whole: if
- * one of its records contradicts, nothing of it counts. Memory that applying needs is taken here.
- */
+ * far are durable. A batch is checked against that, whole: if one of its records contradicts,
+ * nothing of it counts. Memory that applying needs is taken here. */
 #include "node/log/writer_int.h"
 
 #include <string.h>
@@ -70,20 +69,29 @@ static db_err check_compact(struct log_group *g, const struct log_rec_header *h)
     return ERR_OK;
 }
 
+/* What only a batch that comes is asked: since it was admitted, batches behind it may have failed
+ * and those before it have taken effect. */
+static db_err may_come(const struct log_group *g, const struct raft_log_batch *b)
+{
+    if (b->repeats) {
+        return as_it_was(g, b) ? ERR_OK : ERR_BUSY;
+    }
+    return g->lost_failure > b->seen_failure ? ERR_DISK_FULL : ERR_OK;
+}
+
 static db_err check_record(struct raft_log *log, const struct raft_log_batch *b,
-                           const struct log_rec_header *h)
+                           const struct log_rec_header *h, bool admitted)
 {
     struct log_group *g = NULL;
     if (h->type == LOG_REC_TRIM) {
         return ERR_OK;
     }
+    if (b->repeats && log__group_find(log__stripe(log, h->group), h->group) == NULL) {
+        return ERR_BUSY; /* removed */
+    }
     TRY(log__group_shell(log, h->group, &g));
     touch(log, g);
-    if (b->repeats) {
-        TRY(as_it_was(g, b) ? ERR_OK : ERR_BUSY);
-    } else if (g->lost_failure > b->seen_failure) {
-        return ERR_DISK_FULL;
-    }
+    TRY(admitted ? ERR_OK : may_come(g, b));
     switch (h->type) {
     case LOG_REC_APPEND: return check_append(log, g, h);
     case LOG_REC_COMPACT:
@@ -97,13 +105,18 @@ static db_err check_record(struct raft_log *log, const struct raft_log_batch *b,
     }
 }
 
-db_err log__check_batch(struct raft_log *log, const struct raft_log_batch *b)
+static db_err check_batch(struct raft_log *log, const struct raft_log_batch *b, bool admitted)
 {
     BATCH_EACH(h, b)
     {
-        TRY(check_record(log, b, h));
+        TRY(check_record(log, b, h, admitted));
     }
     return ERR_OK;
+}
+
+db_err log__check_batch(struct raft_log *log, const struct raft_log_batch *b)
+{
+    return check_batch(log, b, false);
 }
 
 void log__untouch_all(struct raft_log *log, bool keep_shells)
@@ -121,7 +134,7 @@ void log__untouch_all(struct raft_log *log, bool keep_shells)
 static void check_again(struct raft_log *log, const struct round *r)
 {
     for (const struct raft_log_batch *b = r->head; b != NULL; b = b->next) {
-        db_err err = log__check_batch(log, b);
+        db_err err = check_batch(log, b, true);
         ASSERT(err == ERR_OK);
     }
 }

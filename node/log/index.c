@@ -258,6 +258,14 @@ uint64_t log__term_at(const struct log_group *g, uint64_t index)
         }                                                                                          \
     } while (0)
 
+/* What holds nothing from the index on goes. */
+static void drop_front(struct log_group *g, uint64_t index)
+{
+    VEC_POP_FRONT_BEFORE(g->runs, index);
+    VEC_POP_FRONT_BEFORE(g->refs, index);
+    VEC_POP_FRONT_BEFORE(g->cached, index);
+}
+
 static void append_ref(struct log_group *g, bool overwrite, const struct log_ref *r)
 {
     if (!overwrite && !VEC_EMPTY(g->refs)) {
@@ -313,6 +321,9 @@ static void apply_append(struct log_group *g, const struct log_rec_header *h,
         g->cached.items[g->cached.count++] =
             (struct log_cached){body.first_index, chunk, chunk_off};
     }
+    if (body.first_index == g->compacted_index + 1) { /* what is left holds compacted ones only */
+        drop_front(g, body.first_index);
+    }
     g->last_index = body.first_index + h->count - 1;
     g->exists = true;
 }
@@ -344,9 +355,7 @@ static void apply_compact(struct log_group *g, uint64_t index, uint64_t term,
         g->compacted_index = index;
         g->compacted_term = term;
         g->gap_until = g->gap_known_index = g->gap_known_term = 0;
-        VEC_POP_FRONT_BEFORE(g->runs, index + 1);
-        VEC_POP_FRONT_BEFORE(g->refs, index + 1);
-        VEC_POP_FRONT_BEFORE(g->cached, index + 1);
+        drop_front(g, index + 1);
     }
     g->compact_seg = seg;
 }

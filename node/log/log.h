@@ -222,8 +222,9 @@ void raft_log_oldest(struct raft_log *log, struct raft_log_holder *holders, size
  * for it any more. For a group that holds little, is not written to and cannot be compacted.
  * Nothing else changes, and what others submit is not disturbed: done (may be NULL; as for
  * raft_log_submit) gets ERR_BUSY when the group was changed meanwhile. Blocks on the disk. Errors:
- * ERR_NOT_FOUND (no such group, or it holds nothing), ERR_LIMIT (it holds more than max_bytes, or
- * terms too far apart), ERR_NOMEM and those of raft_log_entries; done is not called then. */
+ * ERR_NOT_FOUND (no such group, or it holds nothing), ERR_LIMIT (it holds more than max_bytes, in
+ * thousands of places, or terms too far apart), ERR_NOMEM and those of raft_log_entries; done is
+ * not called then. */
 enum { RAFT_LOG_REPEAT_MAX = 512 << 10 };
 MUST_USE db_err raft_log_repeat(struct raft_log *log, uint64_t group, size_t max_bytes,
                                 raft_log_done_fn done, void *arg, struct diag *diag);

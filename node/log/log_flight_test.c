@@ -5,11 +5,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/disk_sim.h"
 #include "base/test_main.h"
 #include "node/log/log_model.h"
+#include "node/log/writer_int.h"
 
 enum { GROUPS = 4 };
 
@@ -94,18 +96,36 @@ static void teardown(struct fixture *f)
     disk_sim_free(f->disk);
 }
 
-static void append_at(struct fixture *f, uint64_t group, uint64_t index)
+static struct raft_log_batch *batch_new(struct fixture *f)
 {
-    uint8_t data[100];
     struct raft_log_batch *b = NULL;
-    memset(data, (int)index, sizeof(data));
-    const struct raft_log_entry e = {index, 1, 1, slice_of(data, sizeof(data))};
     assert_int_equal(raft_log_batch_new(f->log, 0, &b), ERR_OK);
+    return b;
+}
+
+static void add(struct raft_log_batch *b, uint64_t group, uint64_t index, uint64_t term,
+                size_t size)
+{
+    static uint8_t data[64 << 10];
+    memset(data, (int)index, size);
+    const struct raft_log_entry e = {index, term, 1, slice_of(data, size)};
     assert_int_equal(raft_log_batch_append(b, group, &e, 1), ERR_OK);
+}
+
+/* index: of group 1, or 0. */
+static void submit(struct fixture *f, struct raft_log_batch *b, uint64_t index)
+{
     assert_true(ticket_count < ARRAY_COUNT(tickets));
     struct ticket *t = &tickets[ticket_count++];
-    *t = (struct ticket){f, group == 1 ? index : 0};
+    *t = (struct ticket){f, index};
     raft_log_submit(f->log, b, on_done, t);
+}
+
+static void append_at(struct fixture *f, uint64_t group, uint64_t index)
+{
+    struct raft_log_batch *b = batch_new(f);
+    add(b, group, index, 1, 100);
+    submit(f, b, group == 1 ? index : 0);
 }
 
 static void append(struct fixture *f, uint64_t group)
@@ -149,10 +169,7 @@ static void nothing_shows_before_its_sync(void **state)
     /* An empty batch says that what was before it is durable. */
     append(&f, 1);
     raft_log_pump_ahead(f.log);
-    struct raft_log_batch *b = NULL;
-    assert_int_equal(raft_log_batch_new(f.log, 0, &b), ERR_OK);
-    tickets[ticket_count] = (struct ticket){&f, 99};
-    raft_log_submit(f.log, b, on_done, &tickets[ticket_count++]);
+    submit(&f, batch_new(&f), 99);
     raft_log_pump_ahead(f.log);
     assert_int_equal(f.order_count, 3);
     pump(&f);
@@ -253,6 +270,127 @@ static void a_full_disk_behind_them(void **state)
     }
 }
 
+/* What was admitted stays so, although a batch behind it fails for another of its groups and makes
+ * that failure known to all of them. */
+static void failures_behind_what_was_admitted(void **state)
+{
+    (void)state;
+    struct fixture f;
+    setup(&f, 0, NULL);
+    struct raft_log_batch *b = batch_new(&f);
+    add(b, 1, 1, 1, 40 << 10);
+    submit(&f, b, 1);
+    b = batch_new(&f);
+    add(b, 2, 1, 1, 30 << 10); /* not in one round with that */
+    submit(&f, b, 0);
+    b = batch_new(&f);
+    add(b, 1, 2, 1, 100);
+    add(b, 2, 2, 1, 100);
+    submit(&f, b, 0);
+    append_at(&f, 3, 9); /* contradicts: the others are checked again */
+    disk_sim_fail(f.disk, DISK_SIM_WRITE, 0, 1, ERR_DISK_FULL);
+    pump(&f);
+    assert_int_equal(f.done[SLOT_OK], 1);
+    assert_int_equal(f.done[SLOT_FULL], 2);
+    assert_int_equal(f.done[SLOT_INVALID], 1);
+    assert_int_equal(last_of(&f, 1), 0);
+    assert_int_equal(last_of(&f, 2), 1);
+    teardown(&f);
+}
+
+static void on_repeated(void *arg, db_err err)
+{
+    *(db_err *)arg = err;
+}
+
+/* A repeat is on its way when a record before it takes effect that changes nothing. */
+static void a_repeat_behind_an_old_compaction(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct diag diag;
+    db_err repeated = ERR_IO;
+    setup(&f, 0, NULL);
+    diag_reset(&diag);
+    for (int i = 0; i < 3; i++) {
+        append(&f, 1);
+    }
+    for (int i = 0; i < 2; i++) {
+        pump(&f);
+        assert_int_equal(raft_log_compact(f.log, 1, 1, 1), ERR_OK);
+    }
+    raft_log_pump_ahead(f.log);
+    assert_int_equal(raft_log_repeat(f.log, 1, 1 << 20, on_repeated, &repeated, &diag), ERR_OK);
+    raft_log_pump_ahead(f.log);
+    log__turn_take(f.log, 0);
+    log__round_synced(f.log, f.log->round_no - 1);
+    log__turn_give(f.log);
+    append_at(&f, 2, 9); /* contradicts: the others are checked again */
+    raft_log_pump_ahead(f.log);
+    assert_int_equal(f.done[SLOT_INVALID], 1);
+    pump(&f);
+    assert_int_equal(repeated, ERR_OK);
+    assert_int_equal(last_of(&f, 1), 3);
+    teardown(&f);
+}
+
+static bool alloc_fails; /* the next one */
+
+static void *scarce_realloc(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    if (alloc_fails) {
+        alloc_fails = false;
+        return NULL;
+    }
+    return test_realloc(ptr, size);
+}
+
+static void *scarce_alloc(void *ctx, size_t size)
+{
+    return scarce_realloc(ctx, NULL, size);
+}
+
+static void scarce_free(void *ctx, void *ptr)
+{
+    (void)ctx;
+    if (ptr != NULL) {
+        test_free(ptr);
+    }
+}
+
+/* A batch that fails for want of memory comes again: what is on its way behind it does not go
+ * first. */
+static void no_memory_for_the_first(void **state)
+{
+    (void)state;
+    static const struct mem_allocator scarce = {"scarce", scarce_alloc, scarce_realloc, scarce_free,
+                                                NULL};
+    struct fixture f;
+    uint64_t term = 0;
+    mem_set_allocator(&scarce);
+    setup(&f, 0, NULL);
+    for (int i = 0; i < 4; i++) { /* as many as there is memory for */
+        append(&f, 1);
+        pump(&f);
+    }
+    for (uint64_t index = 3; index <= 4; index++) { /* each replaces one */
+        struct raft_log_batch *b = batch_new(&f);
+        add(b, 1, index, 2, 100);
+        submit(&f, b, 0);
+    }
+    alloc_fails = true;
+    pump(&f);
+    assert_false(alloc_fails);
+    assert_int_equal(f.done[SLOT_OK], 4);
+    assert_int_equal(f.done[SLOT_FULL], 1);
+    assert_int_equal(last_of(&f, 1), 4);
+    assert_int_equal(raft_log_term(f.log, 1, 4, &term), ERR_OK);
+    assert_int_equal(term, 1);
+    teardown(&f);
+    mem_set_allocator(NULL);
+}
+
 /* A failed sync says nothing about any of them. */
 static void a_failed_sync(void **state)
 {
@@ -335,6 +473,9 @@ int main(void)
         cmocka_unit_test(many_rounds),
         cmocka_unit_test(a_refusal_among_them),
         cmocka_unit_test(a_full_disk_behind_them),
+        cmocka_unit_test(failures_behind_what_was_admitted),
+        cmocka_unit_test(a_repeat_behind_an_old_compaction),
+        cmocka_unit_test(no_memory_for_the_first),
         cmocka_unit_test(a_failed_sync),
         cmocka_unit_test(a_commit_overtakes_a_slow_sync),
     };

@@ -168,7 +168,8 @@ struct raft_log {
     unsigned flight_head, flight_count;
     uint64_t round_no; /* of the newest round */
     struct raft_log_batch *pending, **pending_tail;
-    struct log_segment *active; /* NULL until the first write or after a failed one */
+    struct log_segment *active; /* NULL until the first write or after a failed one; changed under
+                                   seg_lock too */
     bool active_dirty;          /* a mark was written without a sync */
     bool active_reserve; /* active is the reserve: control records only, until space returns */
     bool marked;         /* the last record is a mark */

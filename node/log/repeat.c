@@ -16,7 +16,11 @@
  * What others submit behind it finds the group as they know it. */
 #include "node/log/log_int.h"
 
-#include "base/assert.h"
+#include <string.h>
+
+/* Pages that are read for one group: what it holds may lie in as many places as it has entries, and
+ * each page takes up to max_bytes of memory. */
+enum { REPEAT_PAGES_MAX = 32 };
 
 struct repeat {
     uint64_t first;
@@ -42,9 +46,6 @@ static db_err look(struct raft_log *log, uint64_t group, struct repeat *ret)
 static db_err body_size(const struct raft_log_page *page, size_t *ret_size)
 {
     size_t size = sizeof(struct log_append_body) + page->bytes;
-    if (page->count > LOG_RECORD_ENTRIES_MAX) {
-        return ERR_LIMIT;
-    }
     for (size_t i = 1; i < page->count; i++) {
         if (page->entries[i].term - page->entries[i - 1].term > LOG_TERM_STEP_MAX) {
             return ERR_LIMIT;
@@ -74,6 +75,37 @@ static db_err make_batch(struct raft_log *log, uint64_t group, const struct repe
     return ERR_OK;
 }
 
+/* All that it held, in one page. */
+static db_err read_pages(struct raft_log *log, uint64_t group, const struct repeat *r, size_t max,
+                         struct arena *a, struct diag *diag, struct raft_log_page *ret_page)
+{
+    uint64_t count = r->last + 1 - r->first;
+    if (count > LOG_RECORD_ENTRIES_MAX) {
+        return ERR_LIMIT;
+    }
+    struct raft_log_entry *entries = ARENA_ARRAY(a, struct raft_log_entry, count);
+    if (entries == NULL) {
+        return ERR_NOMEM;
+    }
+    struct raft_log_page all = {.entries = entries};
+    for (unsigned pages = 0; all.count < count; pages++) {
+        struct raft_log_page p = {0};
+        if (pages == REPEAT_PAGES_MAX) {
+            return ERR_LIMIT;
+        }
+        TRY(raft_log_entries(log, group, r->first + all.count, r->last + 1, max - all.bytes,
+                             RAFT_LOG_READ_ANY, a, diag, &p));
+        if (p.bytes > max - all.bytes) {
+            return ERR_LIMIT;
+        }
+        memcpy(entries + all.count, p.entries, p.count * sizeof(*entries));
+        all.count += p.count;
+        all.bytes += p.bytes;
+    }
+    *ret_page = all;
+    return ERR_OK;
+}
+
 db_err raft_log_repeat(struct raft_log *log, uint64_t group, size_t max_bytes,
                        raft_log_done_fn done, void *arg, struct diag *diag)
 {
@@ -84,11 +116,7 @@ db_err raft_log_repeat(struct raft_log *log, uint64_t group, size_t max_bytes,
     TRY(look(log, group, &r));
     size_t max = max_bytes < RAFT_LOG_REPEAT_MAX ? max_bytes : RAFT_LOG_REPEAT_MAX;
     arena_init(&a, NULL, NULL, 0);
-    db_err err =
-        raft_log_entries(log, group, r.first, r.last + 1, max, RAFT_LOG_READ_ANY, &a, diag, &page);
-    if (err == ERR_OK && (page.count != r.last + 1 - r.first || page.bytes > max)) {
-        err = ERR_LIMIT;
-    }
+    db_err err = read_pages(log, group, &r, max, &a, diag, &page);
     if (err == ERR_OK) {
         err = make_batch(log, group, &r, &page, &b);
     }

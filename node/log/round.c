@@ -17,15 +17,20 @@
  * was written.
  *
  * Failures.
- *   disk full at a write   Only possible where the file system does not overwrite in place. What
- * the failed round may have left behind must never be read as records: the segment is cut back to
- * where the round began and is not written to again. Every batch of the round fails with
- * ERR_DISK_FULL. disk full at a roll    The batch that needs the new segment fails, nothing is
- * written. after such a failure   Batches that were on their way behind a failed one of the same
- * group fail too: the failure has a number, the group remembers it, and a batch says which failures
- * its thread had been told of when it was submitted. anything else          A failed sync says
- * nothing about which bytes are safe, and asking again would report success for pages that the
- * kernel has dropped. The log fails for good; the node must stop. */
+ *
+ * Disk full at a write: only possible where the file system does not overwrite in place. What the
+ * failed round may have left behind must never be read as records: the segment is cut back to where
+ * the round began and is not written to again. Every batch of the round fails with ERR_DISK_FULL.
+ *
+ * Disk full at a roll, no memory: the batch that needs it fails, nothing of it is written.
+ *
+ * After such a failure batches that were on their way behind a failed one of the same group fail
+ * too: the failure has a number, the group remembers it, and a batch says which failures its thread
+ * had been told of when it was submitted.
+ *
+ * Anything else: a failed sync says nothing about which bytes are safe, and asking again would
+ * report success for pages that the kernel has dropped. The log fails for good; the node must stop.
+ */
 #include "node/log/writer_int.h"
 
 #include <string.h>
@@ -85,15 +90,21 @@ static void round_durable(struct raft_log *log, const struct round *r)
     }
 }
 
+/* After a failure that its owner tries again, what comes behind it may not go first. */
+static void finish(struct raft_log *log, struct raft_log_batch *b, db_err err)
+{
+    if ((err == ERR_DISK_FULL || err == ERR_NOMEM) && !b->repeats) { /* nobody builds on that */
+        log__lose_batch(log, b);
+    }
+    log__finish(log, b, err);
+}
+
 static void finish_all(struct raft_log *log, const struct round *r, db_err err)
 {
     struct raft_log_batch *next;
     for (struct raft_log_batch *b = r->head; b != NULL; b = next) {
         next = b->next;
-        if (err == ERR_DISK_FULL && !b->repeats) { /* nobody builds on what repeats */
-            log__lose_batch(log, b);
-        }
-        log__finish(log, b, err);
+        finish(log, b, err);
     }
 }
 
@@ -129,7 +140,6 @@ db_err log__settle(struct raft_log *log)
         return ERR_IO;
     }
     log->active_dirty = false;
-
     return ERR_OK;
 }
 
@@ -202,10 +212,7 @@ static void gather(struct raft_log *log, struct round *r)
         if (err != ERR_OK) {
             log__recheck_round(log, r);
         }
-        if (err == ERR_DISK_FULL && !b->repeats) { /* nobody builds on what repeats */
-            log__lose_batch(log, b);
-        }
-        log__finish(log, b, err);
+        finish(log, b, err);
     }
 }
 
@@ -301,10 +308,9 @@ void log__abandon_active(struct raft_log *log)
     }
     (void)pthread_mutex_lock(&log->seg_lock);
     seg->size = used;
+    log->active = NULL;
     (void)pthread_mutex_unlock(&log->seg_lock);
     log->active_dirty = false;
-
-    log->active = NULL;
 }
 
 /* Writes the round, which is on its way afterwards. */

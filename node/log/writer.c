@@ -102,9 +102,12 @@ bool log__writer_round(struct raft_log *log)
 
 /* ---- the thread */
 
+/* In one order with `sleeping`: either who submits sees that one sleeps, or this what was
+ * submitted.
+ */
 static bool queue_empty(const struct raft_log *log)
 {
-    return atomic_load_explicit(&log->queue, memory_order_acquire) == NULL;
+    return atomic_load(&log->queue) == NULL;
 }
 
 static void spin(struct raft_log *log)

@@ -65,7 +65,7 @@ MUST_USE db_err log__check_batch(struct raft_log *log, const struct raft_log_bat
 void log__recheck_round(struct raft_log *log, const struct round *r);
 /* Nothing is on its way: groups are what they are. */
 void log__untouch_all(struct raft_log *log, bool keep_shells);
-/* The disk was full: the batch gets a number of a failure, its groups remember it. */
+/* It failed and will come again: it gets a number of a failure, its groups remember it. */
 void log__lose_batch(struct raft_log *log, struct raft_log_batch *b);
 /* A new number of a failure; they count over all logs of the process. */
 uint64_t log__failure_next(void);

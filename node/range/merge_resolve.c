@@ -67,52 +67,57 @@ static db_err was_merged(struct replica *r, uint64_t version)
 }
 
 struct beside {
-    range_id_t right_id;
+    range_id_t right_id; /* 0: it is not known */
     uint64_t version;
+    bool joins; /* the range ends at the key */
 };
 
-static struct beside look_right(struct replica *r)
+static struct beside look_right(struct replica *r, struct slice key)
 {
     unsigned slot = ebr_enter(&r->rs->ebr);
     const struct range_desc *d = replica_desc(r);
-    struct beside b = {d->right_id, d->epoch.version};
+    struct beside b = {d->right_id, d->epoch.version, slice_eq(d->end, key)};
     ebr_leave(&r->rs->ebr, slot);
     return b;
 }
 
-/* Raises the version of the range, reserved and led here. *ret_right: what is to its right after
- * that; 0: it is not known. */
-static db_err fence(struct replica *left, struct diag *diag, range_id_t *ret_right)
+/* Raises the version of the range, reserved and led here. *ret_beside: what is to its right after
+ * that. */
+static db_err fence(struct replica *left, struct slice key, struct diag *diag,
+                    struct beside *ret_beside)
 {
-    struct beside before = look_right(left);
+    struct beside before = look_right(left, key);
     TRY(merge_propose_thaw(left, MERGE_FENCE, before.version, diag));
-    struct beside after = look_right(left);
+    struct beside after = look_right(left, key);
     if (after.version <= before.version) {
         return ERR_BUSY;
     }
     FAULT(range_merge_fenced);
-    *ret_right = after.right_id;
+    *ret_beside = after;
     return ERR_OK;
 }
 
 /* ---- both are led here ---- */
 
 /* Reserved, and so is the left one. */
-static db_err fence_and_thaw(struct replica *r, uint64_t version, struct replica *left,
+static db_err fence_and_thaw(struct replica *r, const struct range_desc *d, struct replica *left,
                              struct diag *diag)
 {
-    range_id_t right;
-    TRY(fence(left, diag, &right));
+    struct beside b;
+    TRY(fence(left, d->start, diag, &b));
     if (!replica_is(r, REPLICA_LIVE)) {
         return ERR_OK; /* the fence came after a merge, which has taken it */
     }
-    if (right != 0 && right != r->id) { /* which came here by a snapshot */
-        return was_merged(r, version);
+    if (!b.joins) { /* it was split before it was reserved: what it knows is another's neighbour */
+        return ERR_BUSY;
     }
-    return merge_propose_thaw(r, MERGE_THAW, version, diag);
+    if (b.right_id != 0 && b.right_id != r->id) { /* merged, which came here by a snapshot */
+        return was_merged(r, d->epoch.version);
+    }
+    return merge_propose_thaw(r, MERGE_THAW, d->epoch.version, diag);
 }
 
-static db_err with_both(struct replica *r, uint64_t version, struct replica *left,
+static db_err with_both(struct replica *r, const struct range_desc *d, struct replica *left,
                         struct diag *diag)
 {
     if (atomic_exchange(&left->reshaping, true)) {
@@ -122,7 +127,7 @@ static db_err with_both(struct replica *r, uint64_t version, struct replica *lef
         atomic_store(&left->reshaping, false);
         return ERR_BUSY;
     }
-    db_err err = fence_and_thaw(r, version, left, diag);
+    db_err err = fence_and_thaw(r, d, left, diag);
     atomic_store(&r->reshaping, false);
     atomic_store(&left->reshaping, false);
     return err;
@@ -283,16 +288,15 @@ static void answer_fiber(void *arg)
 {
     struct question q = *(struct question *)arg;
     struct range_store *rs = q.replica->rs;
-    range_id_t right = 0;
+    struct beside b = {0};
     mem_free(arg);
     if (!atomic_exchange(&q.replica->reshaping, true)) {
-        db_err err = fence(q.replica, NULL, &right);
+        db_err err = fence(q.replica, SLICE_EMPTY, NULL, &b);
         atomic_store(&q.replica->reshaping, false);
         LOG_INFO("range.merge.asked", F_U64("range", q.replica->id), F_U64("right", q.range),
-                 F_U64("version", q.version), F_ERR(err), F_U64("beside", right));
-        right = err == ERR_OK ? right : 0;
+                 F_U64("version", q.version), F_ERR(err), F_U64("beside", b.right_id));
     }
-    if (right == q.range) {
+    if (b.right_id == q.range) {
         struct raft_msg m = {
             .type = REPLICA_MSG_MERGE_VOID, .to = q.to, .term = 1, .context = q.version};
         send_to(rs, q.from, q.range, &m);
@@ -358,20 +362,19 @@ static db_err resolve(struct replica *r, bool may_move, struct diag *diag)
 {
     struct arena a;
     struct range_desc d;
-    struct replica *left = NULL;
-    bool apart = true;
     arena_init(&a, NULL, NULL, 0);
     db_err err = replica_copy_desc(r, &a, &d);
     if (err == ERR_OK && d.merging_into != 0) {
-        left = merge_find_beside(r->rs, d.start, true);
-        apart = left == NULL || atomic_load(&left->lease_term) == 0;
-        if (apart && may_move) {
+        struct replica *left = merge_find_beside(r->rs, d.start, true);
+        if (left != NULL && atomic_load(&left->lease_term) != 0) {
+            FAULT(range_merge_beside);
+            err = with_both(r, &d, left, diag);
+        } else if (may_move) {
             err = left == NULL ? ask_elsewhere(r, &d, &a) : bring_together(r, &d, left);
         }
     }
-    uint64_t version = err == ERR_OK ? d.epoch.version : 0;
     arena_fini(&a);
-    return err != ERR_OK || apart ? err : with_both(r, version, left, diag);
+    return err;
 }
 
 static void resolve_if_frozen(struct replica *r, bool may_move)

@@ -134,6 +134,37 @@ static void test_lease_comes(void **state)
     t_run(3, lease_comes);
 }
 
+/* ---- a neighbour that is split ---- */
+
+/* The left range is split where the freeze is not known, and the part that is beside the frozen
+ * range again, after it was found there: what it names then is not what has become of the range. */
+static void left_is_split(struct tcluster *c)
+{
+    range_id_t right = left_frozen(c);
+    give_lease(c, LEFT, 2);
+    t_isolate(c, 3, false);
+    atomic_store(&c->uninformed, 0);
+    range_id_t beside = split_at(c, AT / 2);
+    CHECK(t_wait_leader(c, beside, 5 * NS_PER_S) != 0);
+    CHECK_OK(faults_set("range_merge_beside", "delay=700"));
+    atomic_store(&c->mute, 0);
+    wait_hit("range_merge_beside");
+    split_at(c, AT / 2 + AT / 4);
+    faults_reset();
+    put_ok(c, 30, 1000);
+    expect(c, 30, 1000);
+    expect(c, 31, 31);
+    expect(c, AT - 1, AT - 1);
+    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) != 0);
+    t_stop_all(c);
+}
+
+static void test_left_is_split(void **state)
+{
+    (void)state;
+    t_run(3, left_is_split);
+}
+
 /* ---- it was merged ---- */
 
 /* Nodes 2 and 3 have not applied it when the left range leaves them, node 1, which has, is down:
@@ -301,9 +332,9 @@ static void test_late_answer(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_left_is_gone), cmocka_unit_test(test_merged_and_gone),
-        cmocka_unit_test(test_lease_comes),  cmocka_unit_test(test_same_key_again),
-        cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_left_is_gone),   cmocka_unit_test(test_merged_and_gone),
+        cmocka_unit_test(test_lease_comes),    cmocka_unit_test(test_left_is_split),
+        cmocka_unit_test(test_same_key_again), cmocka_unit_test(test_late_answer),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

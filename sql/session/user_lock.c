@@ -623,6 +623,17 @@ static void put_edge(const struct waiting *w, const struct lock_owner *blocker, 
     }
 }
 
+/* Its place among those who wait; the count: it is not in line, for it was just handed the lock and
+ * does not know it yet, or is about to write down that it waits. */
+static uint32_t place_in_line(const struct lock_record *r, const struct lock_owner *who)
+{
+    uint32_t i = 0;
+    while (i < r->count && !lock__same(&r->waiters[i], who)) {
+        i++;
+    }
+    return i;
+}
+
 db_err user_locks_waits(struct user_locks *u, uint64_t until_ns, uint32_t max, struct arena *a,
                         struct diag *diag, struct user_lock_edge *out, uint32_t *ret_count)
 {
@@ -634,8 +645,12 @@ db_err user_locks_waits(struct user_locks *u, uint64_t until_ns, uint32_t max, s
         struct lock_owner me = me_of(u, list[i].connection);
         struct lock_record r;
         TRY(lock__one(u, list[i].name, a, diag, &r));
+        uint32_t place = place_in_line(&r, &me);
+        if (place == r.count) {
+            continue;
+        }
         put_edge(&list[i], &r.owner, max, out, &n);
-        for (uint32_t k = 0; k < r.count && !lock__same(&r.waiters[k], &me); k++) {
+        for (uint32_t k = 0; k < place; k++) {
             put_edge(&list[i], &r.waiters[k], max, out, &n);
         }
     }

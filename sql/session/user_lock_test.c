@@ -226,6 +226,70 @@ static void test_circle(void **state)
     }
 }
 
+/* ---- who waits for whom ---- */
+
+static uint32_t waits(unsigned node, struct user_lock_edge *out, uint32_t max)
+{
+    struct arena a;
+    struct diag diag;
+    uint32_t n = 0;
+    diag_reset(&diag);
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(user_locks_waits(atomic_load(&g_nodes[node]), UINT64_MAX, max, &a, &diag, out, &n));
+    arena_fini(&a);
+    return n;
+}
+
+static uint32_t wait_for_waits(unsigned node, struct user_lock_edge *out, uint32_t max,
+                               uint32_t want)
+{
+    uint32_t n = waits(node, out, max);
+    for (int i = 0; i < 2000 && n != want; i++) {
+        CHECK_OK(fiber_sleep(2 * NS_PER_MS));
+        n = waits(node, out, max);
+    }
+    return n;
+}
+
+static void take_and_give(void *arg)
+{
+    uint64_t me = (uint64_t)(uintptr_t)arg;
+    CHECK(get(1, me, "a", 60 * NS_PER_S) == 1);
+    CHECK(release(1, me, "a") == 1);
+    atomic_fetch_sub(&g_left, 1);
+}
+
+/* Who has been handed the lock does not wait for itself, nor for those behind it, although it has
+ * not heard of it. */
+static void handed_over(void *arg)
+{
+    struct world *w = arg;
+    struct user_lock_edge e[8];
+    CHECK(get(0, 1, "a", 0) == 1);
+    spawn(w, 1, take_and_give, (void *)(uintptr_t)2);
+    CHECK(wait_for_waits(1, e, 8, 1) == 1);
+    CHECK(e[0].waiter == 2 && e[0].blocker == 1 && e[0].blocker_node == 1);
+    spawn(w, 1, take_and_give, (void *)(uintptr_t)3);
+    CHECK(wait_for_waits(1, e, 8, 3) == 3);
+    atomic_store(&g_deaf, true);
+    CHECK(release(0, 1, "a") == 1);
+    uint32_t n = waits(1, e, 8); /* it looks again within a second */
+    CHECK(n <= 1);
+    CHECK(n == 0 || (e[0].waiter == 3 && e[0].blocker == 2));
+    atomic_store(&g_deaf, false);
+    atomic_fetch_sub(&g_left, 1);
+}
+
+static void test_handed_over(void **state)
+{
+    (void)state;
+    struct world w;
+    open_all(&w, true);
+    spawn(&w, 0, handed_over, &w);
+    wait_all();
+    close_all(&w);
+}
+
 /* ---- orphans, and a node that was alone ---- */
 
 static void orphans(void *arg)
@@ -268,9 +332,8 @@ static void test_orphans(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_turns_alone),
-        cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_circle),
+        cmocka_unit_test(test_turns_alone), cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_circle),      cmocka_unit_test(test_handed_over),
         cmocka_unit_test(test_orphans),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -100,6 +100,7 @@ uint64_t engine_session_txn(struct sql_engine *e, uint64_t connection_id)
 struct edges {
     struct sql_engine *engine;
     struct session_txns sessions;
+    struct session_txns far; /* sessions of other nodes that have been asked for */
     struct sql_wait_edge *out;
     unsigned count, max;
 };
@@ -116,18 +117,32 @@ static void put(struct edges *e, uint64_t wait, uint64_t waiter, uint64_t blocke
     }
 }
 
+/* Of a session of another node, which many may wait for. */
+static uint64_t far_txn(struct edges *e, uint64_t node, uint64_t connection)
+{
+    struct sql_coord *c = e->engine->opts.coord;
+    struct session_txns *far = &e->far;
+    for (uint32_t i = 0; i < far->count; i++) {
+        if (far->list[i].connection == connection) {
+            return far->list[i].txn;
+        }
+    }
+    uint64_t txn = c->ops->session_txn(c, node, connection);
+    far->list[far->count++] = (struct session_txn){connection, txn};
+    return txn;
+}
+
 /* node: of the blocker; 0: as far as is known here. */
 static void put_wait(struct edges *e, uint64_t wait, uint64_t waiter, uint64_t blocker,
                      uint64_t node)
 {
     const struct session_txn *w = find(&e->sessions, waiter);
     const struct session_txn *b = find(&e->sessions, blocker);
-    struct sql_coord *c = e->engine->opts.coord;
     uint64_t txn = 0;
     if (b != NULL) {
         txn = b->txn;
-    } else if (node != 0 && node != e->engine->opts.server_id && c != NULL) {
-        txn = c->ops->session_txn(c, node, blocker);
+    } else if (node != 0 && node != e->engine->opts.server_id && e->engine->opts.coord != NULL) {
+        txn = far_txn(e, node, blocker);
     }
     put(e, wait, vertex(waiter), vertex(blocker));
     if (txn != 0) {
@@ -195,6 +210,10 @@ db_err engine_waits(struct sql_engine *engine, uint64_t until_ns, unsigned max, 
         return ERR_NOMEM;
     }
     TRY(user_locks_waits(engine->user_locks, until_ns, max, arena, &diag, names, &named));
+    e.far.list = ARENA_ARRAY(arena, struct session_txn, named + 1);
+    if (e.far.list == NULL) {
+        return ERR_NOMEM;
+    }
     uint32_t waits = mdl_waits(engine->mdl, until_ns, max, tables);
     TRY(sessions_now(engine, arena, &e.sessions));
     put_metadata(&e, tables, waits);
