@@ -33,6 +33,7 @@ struct raft_log_batch {
     void *arg;
     uint64_t seen_failure; /* newest failure delivered on the submitting thread */
     uint64_t failure;      /* of this batch, when it was refused */
+    db_err refused;        /* then it is empty */
     uint32_t records;
     uint32_t entries;
     uint32_t size_max;

@@ -91,12 +91,11 @@ static void round_durable(struct raft_log *log, const struct round *r)
 }
 
 /* After a failure that its owner tries again, what comes behind it may not go first. */
-static void finish(struct raft_log *log, struct raft_log_batch *b, db_err err)
+static void note_failure(struct raft_log *log, struct raft_log_batch *b, db_err err)
 {
     if ((err == ERR_DISK_FULL || err == ERR_NOMEM) && !b->repeats) { /* nobody builds on that */
         log__lose_batch(log, b);
     }
-    log__finish(log, b, err);
 }
 
 static void finish_all(struct raft_log *log, const struct round *r, db_err err)
@@ -104,7 +103,10 @@ static void finish_all(struct raft_log *log, const struct round *r, db_err err)
     struct raft_log_batch *next;
     for (struct raft_log_batch *b = r->head; b != NULL; b = next) {
         next = b->next;
-        finish(log, b, err);
+        if (b->refused == ERR_OK) {
+            note_failure(log, b, err);
+        }
+        log__finish(log, b, err_first(b->refused, err));
     }
 }
 
@@ -187,6 +189,17 @@ static void round_add(struct round *r, struct raft_log_batch *b)
     r->bytes += b->chunk->len;
 }
 
+/* Nothing of it is written; it ends in its place. */
+static void refuse(struct raft_log *log, const struct round *r, struct raft_log_batch *b,
+                   db_err err)
+{
+    log__recheck_round(log, r);
+    note_failure(log, b, err);
+    b->refused = err;
+    b->chunk->len = b->records = b->entries = 0;
+    b->has_append = false;
+}
+
 static void gather(struct raft_log *log, struct round *r)
 {
     while (log->pending != NULL) {
@@ -201,18 +214,14 @@ static void gather(struct raft_log *log, struct round *r)
         if (log->pending == NULL) {
             log->pending_tail = &log->pending;
         }
-        if (err == ERR_OK && len != 0) {
-            round_add(r, b);
-            continue;
-        }
-        if (err == ERR_OK && (r->batches != 0 || log->flight_count != 0)) {
-            round_add(r, b); /* an empty batch keeps its place */
-            continue;
-        }
         if (err != ERR_OK) {
-            log__recheck_round(log, r);
+            refuse(log, r, b, err);
         }
-        finish(log, b, err);
+        if (b->records != 0 || r->batches != 0 || log->flight_count != 0) {
+            round_add(r, b); /* an empty one keeps its place */
+        } else {
+            log__finish(log, b, err);
+        }
     }
 }
 
@@ -380,7 +389,7 @@ uint64_t log__round_write(struct raft_log *log)
         err = round_to_disk(log, &r);
     }
     if (r.batches != 0 && err == ERR_OK) {
-        log__complete_round(log); /* what was refused */
+        log__complete_round(log); /* what was refused before it */
         return r.no;
     }
     if (err != ERR_OK) {
