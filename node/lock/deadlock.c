@@ -90,7 +90,8 @@ static void count_wait(struct lock_graph *g)
 void lock__graph_add(struct lock_graph *g, struct row_rec *rec)
 {
     struct graph_shard *s = shard_of(g, rec->start_ts);
-    rec->wait = atomic_fetch_add_explicit(&g->last_wait, 1, memory_order_relaxed) + 1;
+    uint64_t number = atomic_fetch_add_explicit(&g->last_wait, 1, memory_order_relaxed) + 1;
+    atomic_store_explicit(&rec->wait, number, memory_order_relaxed);
     rec->wait_ns = clock_mono_ns();
     pthread_mutex_lock(&s->mutex);
     list_push_back(&s->waits, &rec->graph_link);

@@ -80,7 +80,9 @@ struct row_rec {
     bool marked;   /* its node is in the shard's marks */
     struct lock_shard *_Atomic shard;
     struct lock_entry *entry;
-    uint64_t wait; /* its number while it is in the graph, and when that began */
+    /* Its number while it is in the graph, and when that began. It waits in the entry a moment
+     * before: then who looks at that finds 0. */
+    _Atomic uint64_t wait;
     uint64_t wait_ns;
     struct row_rec *upgrade_of; /* S held by the same transaction that this X will replace */
     struct waiter *w;           /* while waiting */

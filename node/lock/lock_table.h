@@ -182,6 +182,8 @@ bool lock_table_fenced(struct lock_table *t, lock_owner_t owner, ts_t start_ts);
 
 /* ---- for who wants to see them ---- */
 
+/* A wait that has no number yet. */
+#define LOCK_WAIT_NEW UINT64_MAX
 struct lock_info {
     bool span; /* of [key, end); else of a row */
     struct slice key;

@@ -22,10 +22,11 @@ static db_err look_at_entry(const struct lock_entry *e,
     }
     LIST_FOREACH (it, &e->row_waiters) {
         const struct row_rec *w = CONTAINER_OF(it, struct row_rec, link);
+        uint64_t wait = atomic_load_explicit(&w->wait, memory_order_relaxed);
         const struct lock_info l = {.key = entry_key(e),
                                     .start_ts = w->start_ts,
                                     .mode = w->mode,
-                                    .wait = w->wait,
+                                    .wait = wait != 0 ? wait : LOCK_WAIT_NEW,
                                     .for_span = waits_for_span(w)};
         TRY(fn(arg, &l));
     }
