@@ -102,9 +102,7 @@ bool log__writer_round(struct raft_log *log)
 
 /* ---- the thread */
 
-/* In one order with `sleeping`: either who submits sees that one sleeps, or this what was
- * submitted.
- */
+/* In one order with `sleeping`: either who submits sees that it sleeps, or it sees the batch. */
 static bool queue_empty(const struct raft_log *log)
 {
     return atomic_load(&log->queue) == NULL;
