@@ -209,7 +209,9 @@ db_err engine_waits(struct sql_engine *engine, uint64_t until_ns, unsigned max, 
     if (tables == NULL || names == NULL || e.out == NULL) {
         return ERR_NOMEM;
     }
-    TRY(user_locks_waits(engine->user_locks, until_ns, max, arena, &diag, names, &named));
+    /* When their records cannot be read now, the other waits are told without them. */
+    db_err err = user_locks_waits(engine->user_locks, until_ns, max, arena, &diag, names, &named);
+    named = err == ERR_OK ? named : 0;
     e.far.list = ARENA_ARRAY(arena, struct session_txn, named + 1);
     if (e.far.list == NULL) {
         return ERR_NOMEM;
