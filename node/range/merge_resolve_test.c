@@ -150,6 +150,7 @@ static void left_is_split(struct tcluster *c)
     atomic_store(&c->mute, 0);
     wait_hit("range_merge_beside");
     split_at(c, AT / 2 + AT / 4);
+    CHECK_OK(fiber_sleep(NS_PER_S)); /* who comes later is not the first to go on */
     faults_reset();
     put_ok(c, 30, 1000);
     expect(c, 30, 1000);
