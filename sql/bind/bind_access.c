@@ -30,16 +30,43 @@ static db_err check(struct binder *b, const struct priv_need *n)
     return b->opts->priv == NULL ? ERR_OK : priv_check_need(b->opts->priv, n, b->diag);
 }
 
+/* MYSQL: the others tell of what all accounts do, and need a privilege like any table. */
+static bool performance_table_is_open(struct slice name)
+{
+    static const char *const names[] = {
+        "global_status",    "global_variable_attributes",
+        "global_variables", "persisted_variables",
+        "processlist",      "session_account_connect_attrs",
+        "session_status",   "session_variables",
+        "variables_info",   "variables_metadata",
+    };
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        if (slice_eq(name, slice_str(names[i]))) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Open to all: tables whose rows are chosen by what the reader may see. */
+static bool is_open(const struct table_def *def)
+{
+    if (def->kind != TABLE_VIRTUAL || slice_eq(def->schema_name, SLICE_LIT("mysql"))) {
+        return false;
+    }
+    return !slice_eq(def->schema_name, SLICE_LIT("performance_schema")) ||
+           performance_table_is_open(def->name);
+}
+
 db_err bind__need(struct binder *b, const struct table_def *def, priv_t any, uint32_t *ret_need)
 {
     *ret_need = 0;
     priv_t whole = 0;
-    if (def->kind == TABLE_VIRTUAL && !slice_eq(def->schema_name, SLICE_LIT("mysql"))) {
-        /* Open to all; rows are chosen by what the reader may see. MYSQL: but those of InnoDB. */
+    if (is_open(def)) {
         if (!slice_starts_with(def->name, SLICE_LIT("INNODB_"))) {
             return ERR_OK;
         }
-        whole = PRIV_PROCESS;
+        whole = PRIV_PROCESS; /* MYSQL: for what tells of InnoDB */
         any = 0;
     }
     if (b->need_count == b->need_cap) {

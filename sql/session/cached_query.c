@@ -62,7 +62,9 @@ static db_err plan_anew(struct statement *st, struct slice text, const struct pa
     lift.flags |= PARSE_LIFT_LITERALS;
     TRY(parser_parse(&s->stmt_arena, text, &lift, &s->diag, &ast, &consumed));
     struct plan *plan;
-    perf__parsed(st, ast, slice_of(text.ptr, consumed)); /* also when it cannot be planned */
+    if (st->row_values == NULL) { /* else text is a part of the statement */
+        perf__parsed(st, ast, slice_of(text.ptr, consumed)); /* also when it cannot be planned */
+    }
     TRY(query__plan(s, ast, NULL, 0, false, &plan));
     plan->event_class = (uint16_t)perf__class(ast);
     if (plan->cacheable && plan->catalog_version == key->catalog_version) {

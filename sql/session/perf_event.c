@@ -8,26 +8,24 @@
 #include "sql/parser/statement_digest.h"
 #include "sql/session/session_int.h"
 
-enum { TOKENS_MAX = 1 << 20, SAMPLE_TEXT_MAX = 1 << 20 };
+enum { TOKENS_MAX = 1 << 20 };
 
 /* ---- life ---- */
 
+/* Without memory there are none; those of another account never stay. */
 static db_err keep_attributes(struct sql_session *s, struct slice sent)
 {
     uint8_t *copy = mem_calloc(1, sent.len + 1);
-    if (copy == NULL) {
-        return ERR_NOMEM;
-    }
-    if (sent.len != 0) {
+    if (copy != NULL && sent.len != 0) {
         memcpy(copy, sent.ptr, sent.len);
     }
     struct session_perf *p = s->perf;
     spin_lock(&p->stats.lock);
     void *old = (void *)(uintptr_t)p->attributes.ptr;
-    p->attributes = slice_of(copy, sent.len);
+    p->attributes = slice_of(copy, copy == NULL ? 0 : sent.len);
     spin_unlock(&p->stats.lock);
     mem_free(old);
-    return ERR_OK;
+    return copy == NULL ? ERR_NOMEM : ERR_OK;
 }
 
 db_err perf__open(struct sql_session *s)
@@ -91,6 +89,7 @@ static void set_text(struct perf_event *e, struct slice text, size_t max)
         memcpy(e->text, text.ptr, n);
     }
     e->text_len = (uint32_t)n;
+    e->cut = n < text.len;
 }
 
 void perf__begin(struct sql_session *s, enum event_class class, uint32_t digest, struct slice text,
@@ -115,6 +114,7 @@ void perf__begin(struct sql_session *s, enum event_class class, uint32_t digest,
         memcpy(e->schema, s->schema.ptr, n);
         e->schema[n] = '\0';
     }
+    e->charset = s->client_charset.arg;
     set_text(e, text, max);
     spin_unlock(&p->stats.lock);
 }
@@ -273,10 +273,13 @@ uint32_t perf__digest(struct sql_session *s, struct slice text)
     size_t max = (size_t)s->globals->values[VAR_performance_schema_max_digest_length].i;
     struct buf tokens;
     uint32_t digest = 0;
+    if (s->engine->stats->max == 0) {
+        return 0; /* not read for nothing */
+    }
     buf_init(&tokens, TOKENS_MAX);
     if (statement_digest_tokens(text, &o, max, &tokens) == ERR_OK) {
-        digest =
-            statement_stats_digest(s->engine->stats, s->schema, s->has_schema, buf_slice(&tokens));
+        digest = statement_stats_digest(s->engine->stats, s->schema, s->has_schema,
+                                        buf_slice(&tokens), s->client_charset.arg);
     }
     buf_fini(&tokens);
     return digest;
@@ -291,7 +294,10 @@ static void set_kind(struct sql_session *s, enum event_class class, uint32_t dig
     e->class = class;
     e->digest = digest;
     e->secret = secret;
-    e->text_len = text.len < e->text_len ? (uint32_t)text.len : e->text_len;
+    if (text.len <= e->text_len) {
+        e->text_len = (uint32_t)text.len;
+        e->cut = false;
+    }
     spin_unlock(&p->stats.lock);
 }
 
@@ -314,11 +320,11 @@ void perf__planned(struct statement *st, struct plan *plan, struct slice text)
 {
     struct sql_session *s = st->session;
     _Atomic uint32_t *kept = &plan->digests[st->row_values != NULL ? 1 : 0];
-    uint32_t digest = atomic_load_explicit(kept, memory_order_relaxed);
+    uint32_t digest = atomic_load_explicit(kept, memory_order_acquire); /* with its entry */
     text = without_end(text);
     if (UNLIKELY(digest == 0)) {
         digest = perf__digest(s, text);
-        atomic_store_explicit(kept, digest, memory_order_relaxed);
+        atomic_store_explicit(kept, digest, memory_order_release);
     }
     set_kind(s, (enum event_class)plan->event_class, digest, false, text);
 }
@@ -351,6 +357,7 @@ static void sample(struct sql_session *s, const struct perf_event *e, uint64_t n
     char *old = d->sample;
     d->sample = copy;
     d->sample_len = e->text_len;
+    d->sample_charset = e->charset;
     atomic_store_explicit(&d->sample_seen_us, now, memory_order_relaxed);
     atomic_store_explicit(&d->sample_wait_us, e->counts.wait_us, memory_order_relaxed);
     spin_unlock(&d->lock);

@@ -29,8 +29,10 @@ struct perf_event {
     char message[EVENT_MESSAGE_MAX + 1];
     bool has_schema;
     char schema[EVENT_SCHEMA_MAX + 1];
+    const struct charset *charset; /* of the text; NULL: UTF-8 */
     char *text;
     uint32_t text_len, text_cap;
+    bool cut; /* the text is longer */
 };
 
 struct session_perf {

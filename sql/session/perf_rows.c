@@ -4,11 +4,12 @@
  * afterwards. Summaries first take what the sessions have not given to the engine yet. Times are
  * picoseconds since the engine began, made of microseconds. */
 #include "base/clock.h"
+#include "sql/charset/charset.h"
 #include "sql/parser/statement_digest.h"
 #include "sql/session/perf_event.h"
 #include "sql/session/session_int.h"
 
-enum { CELLS_MAX = 48, TEXT_MAX = 1 << 20 };
+enum { CELLS_MAX = 48, TEXT_MAX = 32 << 20 };
 static const uint64_t ps_per_us = 1000000u;
 
 struct kept_row {
@@ -60,6 +61,23 @@ static db_err put_text(struct rows *r, struct slice text)
         TRY(arena_copy(r->arena, text, &c->text));
     }
     return ERR_OK;
+}
+
+/* A client's text in UTF-8, as far as its bytes are characters; borrowed when nothing changes. */
+static db_err in_utf8(struct rows *r, const struct charset *from, struct slice text,
+                      struct slice *ret)
+{
+    const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
+    from = from == NULL ? utf8 : from;
+    text.len = text.len == 0 ? 0 : from->ops->valid_prefix(from, text);
+    *ret = SLICE_LIT("");
+    return text.len == 0 ? ERR_OK : charset_convert_arena(from, text, utf8, r->arena, ret, NULL);
+}
+
+static db_err put_client_text(struct rows *r, const struct charset *from, struct slice text)
+{
+    TRY(in_utf8(r, from, text, &text));
+    return put_text(r, text);
 }
 
 static void put_literal(struct rows *r, const char *text)
@@ -162,7 +180,8 @@ static db_err digest_text_of(struct rows *r, const struct digest_stats *d, struc
     struct buf b;
     buf_init(&b, TEXT_MAX);
     db_err err = statement_digest_text(d->tokens, &b);
-    struct slice text = buf_slice(&b);
+    struct slice text = SLICE_LIT("");
+    err = err == ERR_OK ? in_utf8(r, d->charset, buf_slice(&b), &text) : err;
     *ret = SLICE_LIT("");
     if (err == ERR_OK && text.len != 0) {
         err = arena_copy(r->arena, text, ret);
@@ -181,6 +200,32 @@ static db_err put_digest(struct rows *r, const struct digest_stats *d)
     TRY(digest_text_of(r, d, &text));
     put_literal(r, d->hex);
     return put_text(r, text);
+}
+
+/* MYSQL: of a text that was cut the last characters are dots. */
+static db_err put_event_text(struct rows *r, const struct perf_event *e)
+{
+    struct slice dots = SLICE_LIT("...");
+    struct slice text = slice_of(e->text == NULL ? "" : e->text, e->text_len);
+    if (e->secret) {
+        return put_text(r, SECRET_TEXT);
+    }
+    TRY(in_utf8(r, e->charset, text, &text));
+    if (!e->cut) {
+        return put_text(r, text);
+    }
+    const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
+    size_t chars = charset_char_count(utf8, text);
+    text = charset_substring(utf8, text, 0, chars > dots.len ? chars - dots.len : 0);
+    uint8_t *p = arena_alloc(r->arena, text.len + dots.len);
+    if (p == NULL) {
+        return ERR_LIMIT;
+    }
+    memcpy(p, text.ptr, text.len);
+    memcpy(p + text.len, dots.ptr, dots.len);
+    r->cells[r->at++] =
+        (struct infoschema_cell){.kind = CELL_TEXT, .text = slice_of(p, text.len + dots.len)};
+    return ERR_OK;
 }
 
 static db_err event_row(struct rows *r, struct sql_session *of, const struct perf_event *e)
@@ -202,8 +247,7 @@ static db_err event_row(struct rows *r, struct sql_session *of, const struct per
     put_uint(r, (start + wait) * ps_per_us);
     put_uint(r, wait * ps_per_us);
     put_uint(r, 0);
-    TRY(put_text(r,
-                 e->secret ? SECRET_TEXT : slice_of(e->text == NULL ? "" : e->text, e->text_len)));
+    TRY(put_event_text(r, e));
     TRY(put_digest(r, statement_stats_at(engine->stats, e->digest)));
     TRY(put_text(r, e->has_schema ? slice_str(e->schema) : SLICE_EMPTY));
     put_null(r, 4);
@@ -211,7 +255,11 @@ static db_err event_row(struct rows *r, struct sql_session *of, const struct per
     TRY(put_text(r, e->error != 0          ? slice_str(e->sqlstate)
                     : e->ended && !e->rows ? SLICE_LIT("00000")
                                            : SLICE_EMPTY));
-    TRY(put_text(r, e->error != 0 ? slice_str(e->message) : SLICE_EMPTY));
+    if (e->error != 0) {
+        TRY(put_client_text(r, NULL, slice_str(e->message)));
+    } else {
+        put_null(r, 1);
+    }
     put_uint(r, e->counts.errors);
     put_uint(r, e->counts.warnings);
     put_uint(r, e->counts.affected);
@@ -276,9 +324,10 @@ static db_err none(struct rows *r)
 static void put_counts(struct rows *r, const struct statement_counts *c)
 {
     put_uint(r, c->count);
+    uint64_t n = c->count == 0 ? 1 : c->count;
     put_uint(r, c->wait_us * ps_per_us);
     put_uint(r, c->min_us * ps_per_us);
-    put_uint(r, c->count == 0 ? 0 : c->wait_us * ps_per_us / c->count);
+    put_uint(r, c->wait_us / n * ps_per_us + c->wait_us % n * ps_per_us / n);
     put_uint(r, c->max_us * ps_per_us);
     put_uint(r, 0);
     put_uint(r, c->errors);
@@ -320,7 +369,7 @@ static db_err digest_row(struct rows *r, struct digest_stats *d)
     put_uint(r, quantile(d, 990));
     put_uint(r, quantile(d, 999));
     if (d->sample != NULL) {
-        TRY(put_text(r, slice_of(d->sample, d->sample_len)));
+        TRY(put_client_text(r, d->sample_charset, slice_of(d->sample, d->sample_len)));
     } else {
         put_null(r, 1);
     }
@@ -405,81 +454,114 @@ static db_err histogram_global(struct rows *r)
 
 /* ---- accounts, and statements by them ---- */
 
+/* By what accounts are put together, and what is asked of them. */
+enum { BY_USER = 1, BY_HOST = 2, WITH_CLASSES = 4 };
+
 struct group {
     struct group *next;
     struct slice user, host; /* ptr NULL: all together */
     uint64_t current, total;
-    struct statement_counts by_class[EVENT__COUNT];
+    struct statement_counts *by_class; /* EVENT__COUNT */
 };
 
-static db_err group_of(struct rows *r, struct group **list, const struct account_stats *a,
-                       bool users, bool hosts, struct group **ret)
+static db_err group_of(struct rows *r, struct group **list, const struct account_stats *a, int what,
+                       struct group **ret)
 {
-    struct group **at = list;
-    for (; *at != NULL; at = &(*at)->next) {
-        if ((!users || slice_eq((*at)->user, a->user)) &&
-            (!hosts || slice_eq((*at)->host, a->host))) {
-            *ret = *at;
-            return ERR_OK;
-        }
+    bool users = (what & BY_USER) != 0;
+    bool hosts = (what & BY_HOST) != 0;
+    struct group *g = users && hosts ? NULL : *list; /* each account is one */
+    while (g != NULL &&
+           ((users && !slice_eq(g->user, a->user)) || (hosts && !slice_eq(g->host, a->host)))) {
+        g = g->next;
     }
-    struct group *g = ARENA_NEW(r->arena, struct group);
     if (g == NULL) {
-        return ERR_LIMIT;
+        g = ARENA_NEW(r->arena, struct group);
+        if (g == NULL) {
+            return ERR_LIMIT;
+        }
+        *g = (struct group){.next = *list,
+                            .user = users ? a->user : SLICE_EMPTY,
+                            .host = hosts ? a->host : SLICE_EMPTY};
+        *list = g;
     }
-    memset(g, 0, sizeof(*g));
-    g->user = users ? a->user : SLICE_EMPTY;
-    g->host = hosts ? a->host : SLICE_EMPTY;
-    *at = *ret = g;
+    if ((what & WITH_CLASSES) != 0 && g->by_class == NULL) {
+        g->by_class = ARENA_ARRAY(r->arena, struct statement_counts, EVENT__COUNT);
+        if (g->by_class == NULL) {
+            return ERR_LIMIT;
+        }
+        memset(g->by_class, 0, EVENT__COUNT * sizeof(*g->by_class));
+    }
+    *ret = g;
     return ERR_OK;
 }
 
-static db_err collect(struct rows *r, bool users, bool hosts, struct group **ret)
+struct seen_account {
+    struct account_stats *of;
+    uint64_t current, total;
+};
+
+/* Statements wait for this lock: no more than copies under it. Accounts stay where they are. */
+static db_err all_accounts(struct rows *r, struct seen_account **ret, uint32_t *ret_count)
 {
     struct statement_stats *all = r->s->engine->stats;
-    db_err err = ERR_OK;
-    *ret = NULL;
-    TRY(each_session(r, fold));
+    struct seen_account *list = ARENA_ARRAY(r->arena, struct seen_account, STATS_ACCOUNTS_MAX);
+    uint32_t n = 0;
+    if (list == NULL) {
+        return ERR_LIMIT;
+    }
     spin_lock(&all->lock);
     LIST_FOREACH (node, &all->accounts) {
         struct account_stats *a = CONTAINER_OF(node, struct account_stats, node);
+        list[n++] = (struct seen_account){a, a->current, a->total};
+    }
+    spin_unlock(&all->lock);
+    *ret = list;
+    *ret_count = n;
+    return ERR_OK;
+}
+
+static db_err collect(struct rows *r, int what, struct group **ret)
+{
+    struct seen_account *list;
+    uint32_t count;
+    *ret = NULL;
+    TRY(each_session(r, fold));
+    TRY(all_accounts(r, &list, &count));
+    for (uint32_t k = 0; k < count; k++) {
+        struct account_stats *a = list[k].of;
         struct group *g;
-        err = group_of(r, ret, a, users, hosts, &g);
-        if (err != ERR_OK) {
-            break;
-        }
-        g->current += a->current;
-        g->total += a->total;
+        TRY(group_of(r, ret, a, what, &g));
+        g->current += list[k].current;
+        g->total += list[k].total;
         spin_lock(&a->lock);
-        for (int i = 0; i < EVENT__COUNT; i++) {
+        for (int i = 0; (what & WITH_CLASSES) != 0 && i < EVENT__COUNT; i++) {
             if (a->by_class[i] != NULL) {
                 statement_counts_add(&g->by_class[i], a->by_class[i]);
             }
         }
         spin_unlock(&a->lock);
     }
-    spin_unlock(&all->lock);
-    return err;
+    return ERR_OK;
 }
 
-static db_err put_names(struct rows *r, const struct group *g, bool users, bool hosts)
+static db_err put_names(struct rows *r, const struct group *g, int what)
 {
-    if (users) {
+    if ((what & BY_USER) != 0) {
         TRY(put_text(r, g->user.len == 0 ? SLICE_LIT("") : g->user));
     }
-    if (hosts) {
+    if ((what & BY_HOST) != 0) {
         TRY(put_text(r, g->host.len == 0 ? SLICE_LIT("") : g->host));
     }
     return ERR_OK;
 }
 
-static db_err by_class(struct rows *r, bool users, bool hosts)
+static db_err by_class(struct rows *r, int what)
 {
     struct group *g;
-    TRY(collect(r, users, hosts, &g));
+    TRY(collect(r, what | WITH_CLASSES, &g));
     for (; g != NULL; g = g->next) {
         for (int i = 0; i < EVENT__COUNT; i++) {
-            TRY(put_names(r, g, users, hosts));
+            TRY(put_names(r, g, what));
             put_literal(r, event_class_names[i]);
             put_counts(r, &g->by_class[i]);
             TRY(end_row(r));
@@ -490,27 +572,27 @@ static db_err by_class(struct rows *r, bool users, bool hosts)
 
 static db_err by_name_global(struct rows *r)
 {
-    return by_class(r, false, false);
+    return by_class(r, 0);
 }
 static db_err by_name_account(struct rows *r)
 {
-    return by_class(r, true, true);
+    return by_class(r, BY_USER | BY_HOST);
 }
 static db_err by_name_user(struct rows *r)
 {
-    return by_class(r, true, false);
+    return by_class(r, BY_USER);
 }
 static db_err by_name_host(struct rows *r)
 {
-    return by_class(r, false, true);
+    return by_class(r, BY_HOST);
 }
 
-static db_err connections(struct rows *r, bool users, bool hosts)
+static db_err connections(struct rows *r, int what)
 {
     struct group *g;
-    TRY(collect(r, users, hosts, &g));
+    TRY(collect(r, what, &g));
     for (; g != NULL; g = g->next) {
-        TRY(put_names(r, g, users, hosts));
+        TRY(put_names(r, g, what));
         put_uint(r, g->current);
         put_uint(r, g->total);
         put_zeros(r, 2);
@@ -521,15 +603,15 @@ static db_err connections(struct rows *r, bool users, bool hosts)
 
 static db_err accounts(struct rows *r)
 {
-    return connections(r, true, true);
+    return connections(r, BY_USER | BY_HOST);
 }
 static db_err users(struct rows *r)
 {
-    return connections(r, true, false);
+    return connections(r, BY_USER);
 }
 static db_err hosts(struct rows *r)
 {
-    return connections(r, false, true);
+    return connections(r, BY_HOST);
 }
 
 static db_err classes_of(struct rows *r, struct sql_session *of)
@@ -593,8 +675,12 @@ static db_err attributes_of(struct rows *r, struct sql_session *of)
     for (uint32_t i = 0; err == ERR_OK && take_text(&rest, &name) && take_text(&rest, &value);
          i++) {
         put_uint(r, of->connection_id);
-        err = put_text(r, name.len == 0 ? SLICE_LIT("") : name);
-        err = err == ERR_OK ? put_text(r, value.len == 0 ? SLICE_EMPTY : value) : err;
+        err = put_client_text(r, NULL, name);
+        if (value.len == 0) {
+            put_null(r, 1);
+        } else {
+            err = err == ERR_OK ? put_client_text(r, NULL, value) : err;
+        }
         put_uint(r, i);
         err = err == ERR_OK ? end_row(r) : err;
     }
@@ -609,8 +695,10 @@ static db_err connect_attrs(struct rows *r)
 
 static db_err own_attributes_of(struct rows *r, struct sql_session *of)
 {
-    return slice_eq(of->user, r->s->user) && slice_eq(of->host, r->s->host) ? attributes_of(r, of)
-                                                                            : ERR_OK;
+    spin_lock(&of->info_lock); /* another command may change the user */
+    bool own = slice_eq(of->user, r->s->user) && slice_eq(of->host, r->s->host);
+    spin_unlock(&of->info_lock);
+    return own ? attributes_of(r, of) : ERR_OK;
 }
 
 static db_err account_connect_attrs(struct rows *r)
@@ -747,6 +835,16 @@ static db_err forget_history(struct rows *r, struct sql_session *of)
     return ERR_OK;
 }
 
+static bool is_table(struct slice name)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
+        if (slice_eq(name, slice_str(tables[i].name))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Accounts that nobody is connected with stay in the list with nothing counted. */
 static db_err forget(struct sql_session *s, struct slice name, bool *ret_known)
 {
@@ -757,8 +855,8 @@ static db_err forget(struct sql_session *s, struct slice name, bool *ret_known)
     bool history = slice_eq(name, SLICE_LIT("events_statements_current")) ||
                    slice_eq(name, SLICE_LIT("events_statements_history")) ||
                    slice_eq(name, SLICE_LIT("events_statements_history_long"));
-    bool classes =
-        name.len > 13 && slice_eq(slice_from(name, name.len - 13), SLICE_LIT("by_event_name"));
+    bool classes = is_table(name) && name.len > 13 &&
+                   slice_eq(slice_from(name, name.len - 13), SLICE_LIT("by_event_name"));
     *ret_known = digests || history || classes;
     if (history) {
         return each_session(&r, forget_history);
@@ -784,13 +882,12 @@ db_err session__perf_truncate(struct statement *st, const struct ast_name *name,
     if (known) {
         return session__ok(st, 0, SLICE_EMPTY);
     }
-    *ret_is = false;
-    for (size_t i = 0; i < ARRAY_COUNT(tables); i++) {
-        if (slice_eq(name->name, slice_str(tables[i].name))) {
-            return my_error(&s->diag, ER_TABLEACCESS_DENIED_ERROR, "DROP",
-                            arena_strdup(&s->stmt_arena, s->user),
-                            arena_strdup(&s->stmt_arena, s->host), tables[i].name);
-        }
-    }
-    return ERR_OK;
+    const char *table = arena_strdup(&s->stmt_arena, name->name);
+    const struct catalog_snapshot *snap = catalog_acquire(s->engine->catalog);
+    bool exists = snapshot_table(snap, SLICE_LIT("performance_schema"), name->name) != NULL;
+    catalog_release(snap);
+    return exists ? my_error(&s->diag, ER_TABLEACCESS_DENIED_ERROR, "DROP",
+                             arena_strdup(&s->stmt_arena, s->user),
+                             arena_strdup(&s->stmt_arena, s->host), table)
+                  : my_error(&s->diag, ER_NO_SUCH_TABLE, "performance_schema", table);
 }

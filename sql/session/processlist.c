@@ -3,6 +3,7 @@
  * Rows are copied under the sessions' mutex into the asking statement's arena first and given to
  * the sink afterwards: nothing parks while the mutex is held. */
 #include "base/clock.h"
+#include "sql/charset/charset.h"
 #include "sql/session/globals.h"
 #include "sql/session/lock_list.h"
 #include "sql/session/peer.h"
@@ -34,6 +35,17 @@ static void copy_text(char *out, size_t room, struct slice s)
     out[n] = '\0';
 }
 
+/* A text in UTF-8 that was cut may end within a character. */
+static struct slice whole_characters(struct slice text, size_t room)
+{
+    enum { REST_MAX = 3 };
+    if (text.len + 1 < room) {
+        return text;
+    }
+    size_t whole = utf8mb4_valid_prefix(text);
+    return slice_of(text.ptr, whole + REST_MAX >= text.len ? whole : text.len);
+}
+
 db_err session__describe(struct sql_session *of, struct arena *a, struct infoschema_process *p)
 {
     uint64_t now = clock_wall_us();
@@ -55,7 +67,7 @@ db_err session__describe(struct sql_session *of, struct arena *a, struct infosch
     }
     p->info = SLICE_EMPTY;
     if (seen.info[0] != '\0') {
-        TRY(arena_copy(a, slice_str(seen.info), &p->info));
+        TRY(arena_copy(a, whole_characters(slice_str(seen.info), sizeof(seen.info)), &p->info));
     }
     const char *state = atomic_load_explicit(&of->state, memory_order_acquire);
     p->state = slice_str(state == NULL ? "" : state);

@@ -572,9 +572,6 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
         if (err == ERR_OK && !done) {
             rest = slice_from(rest, consumed);
             st.more = session__has_more(rest);
-            if (ast->kind == AST_STMT_EMPTY && !first) {
-                break; /* only comments after the last ';' */
-            }
             session->secret_text = session->secret_text || session__secret(ast);
             session__show_statement(&st, consumed, session__secret(ast));
             perf__parsed(&st, ast, slice_of(st.text.ptr, consumed));
@@ -596,6 +593,4 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
         }
         first = false;
     }
-    session__end_command(session, sql, ended);
-    return ERR_OK;
 }

@@ -1,7 +1,8 @@
 /* Forms are found by a hash of their tokens and of the schema in which they ran, in a table that
- * only grows: whoever has a form's number may read it without a lock. A form that is to be
- * forgotten loses its counts and stays unseen until it runs again. When the table is full, new
- * forms are counted together in the first, as MySQL does. */
+ * only grows: it is searched without a lock, and whoever has a form's number may read it so; the
+ * lock is for who puts a form in. A form that is to be forgotten loses its counts and stays unseen
+ * until it runs again. When the table is full, new forms are counted together in the first, as
+ * MySQL does. */
 #include "sql/session/statement_stats.h"
 
 #include <math.h>
@@ -9,8 +10,6 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 #include "sql/func/func.h"
-
-enum { ACCOUNTS_MAX = 4096 };
 
 const char *const event_class_names[EVENT__COUNT] = {
 #define EVENT_CLASS(symbol, name) name,
@@ -80,6 +79,14 @@ db_err statement_stats_new(uint32_t digests_max, struct statement_stats **ret)
         statement_stats_free(s);
         return ERR_NOMEM;
     }
+    if (digests_max != 0) {
+        s->digests[0] = mem_calloc(1, sizeof(struct digest_stats));
+        if (s->digests[0] == NULL) {
+            statement_stats_free(s);
+            return ERR_NOMEM;
+        }
+        s->count = 1;
+    }
     *ret = s;
     return ERR_OK;
 }
@@ -139,59 +146,54 @@ static struct digest_stats *digest_new(uint64_t hash, struct slice schema, bool 
     return d;
 }
 
-/* The place of the form in the index: its own, or a free one. */
-static uint32_t *place(struct statement_stats *s, uint64_t hash, struct slice schema,
-                       bool has_schema, struct slice tokens)
+/* The number of the form, and its place in the index; 0, and a place that was free. */
+static uint32_t find(struct statement_stats *s, uint64_t hash, struct slice schema, bool has_schema,
+                     struct slice tokens, uint32_t *ret_place)
 {
     for (uint32_t i = (uint32_t)hash & s->mask;; i = (i + 1) & s->mask) {
-        uint32_t n = s->index[i];
+        uint32_t n = atomic_load_explicit(&s->index[i], memory_order_acquire);
         const struct digest_stats *d = n == 0 ? NULL : s->digests[n - 1];
         if (d == NULL || (d->hash == hash && slice_eq(d->tokens, tokens) &&
                           (d->schema.ptr != NULL) == has_schema &&
                           (!has_schema || slice_eq(d->schema, schema)))) {
-            return &s->index[i];
+            *ret_place = i;
+            return n;
         }
     }
 }
 
-/* The first entry, for all that do not fit. Under the lock. */
-static void make_first(struct statement_stats *s)
-{
-    if (s->count == 0 && s->max > 0) {
-        s->digests[0] = mem_calloc(1, sizeof(struct digest_stats));
-        s->count = s->digests[0] != NULL ? 1 : 0;
-    }
-}
-
 uint32_t statement_stats_digest(struct statement_stats *s, struct slice schema, bool has_schema,
-                                struct slice tokens)
+                                struct slice tokens, const struct charset *charset)
 {
+    static const uint32_t first = 1;
+    uint32_t at;
+    if (s->max == 0) {
+        return 0;
+    }
     has_schema = has_schema && schema.len != 0;
     uint64_t hash = hash_combine(hash_bytes(tokens, 1), has_schema ? hash_bytes(schema, 2) : 0);
-    spin_lock(&s->lock);
-    make_first(s);
-    uint32_t n = s->count == 0 ? 0 : *place(s, hash, schema, has_schema, tokens);
-    bool full = s->count >= s->max;
-    uint32_t first = s->count == 0 ? 0 : 1;
-    spin_unlock(&s->lock);
-    if (n != 0 || full) {
+    uint32_t n = find(s, hash, schema, has_schema, tokens, &at);
+    if (n != 0 || statement_stats_count(s) >= s->max) {
         return n != 0 ? n : first;
     }
     struct digest_stats *d = digest_new(hash, schema, has_schema, tokens);
     if (d == NULL) {
         return 0;
     }
+    d->charset = charset;
     spin_lock(&s->lock);
-    uint32_t *at = place(s, hash, schema, has_schema, tokens);
-    if (*at == 0 && s->count < s->max) {
-        s->digests[s->count++] = d;
-        *at = s->count;
+    uint32_t count = statement_stats_count(s);
+    n = find(s, hash, schema, has_schema, tokens, &at);
+    if (n == 0 && count < s->max) {
+        s->digests[count] = d;
+        n = count + 1;
+        atomic_store_explicit(&s->count, n, memory_order_release);
+        atomic_store_explicit(&s->index[at], n, memory_order_release);
         d = NULL;
     }
-    n = *at != 0 ? *at : first;
     spin_unlock(&s->lock);
     digest_free(d);
-    return n;
+    return n != 0 ? n : first;
 }
 
 struct digest_stats *statement_stats_at(struct statement_stats *s, uint32_t digest)
@@ -201,10 +203,7 @@ struct digest_stats *statement_stats_at(struct statement_stats *s, uint32_t dige
 
 uint32_t statement_stats_count(struct statement_stats *s)
 {
-    spin_lock(&s->lock);
-    uint32_t n = s->count;
-    spin_unlock(&s->lock);
-    return n;
+    return atomic_load_explicit(&s->count, memory_order_acquire);
 }
 
 void statement_stats_truncate(struct statement_stats *s, bool digests, bool classes)
@@ -275,7 +274,7 @@ struct account_stats *statement_stats_connect(struct statement_stats *s, struct 
             break;
         }
     }
-    if (found == NULL && fresh != NULL && count < ACCOUNTS_MAX) {
+    if (found == NULL && fresh != NULL && count < STATS_ACCOUNTS_MAX) {
         list_push_back(&s->accounts, &fresh->node);
         found = fresh;
         fresh = NULL;
@@ -321,17 +320,15 @@ static void give(struct session_stats *s, struct statement_stats *all, struct st
     }
     struct account_stats *a = s->account;
     if (a != NULL) {
-        struct statement_counts *fresh = mem_calloc(1, sizeof(*fresh));
+        struct statement_counts **at = &a->by_class[slot->class];
         spin_lock(&a->lock);
-        if (a->by_class[slot->class] == NULL) {
-            a->by_class[slot->class] = fresh;
-            fresh = NULL;
+        if (UNLIKELY(*at == NULL)) {
+            *at = mem_calloc(1, sizeof(**at));
         }
-        if (a->by_class[slot->class] != NULL) {
-            statement_counts_add(a->by_class[slot->class], &slot->counts);
+        if (*at != NULL) {
+            statement_counts_add(*at, &slot->counts);
         }
         spin_unlock(&a->lock);
-        mem_free(fresh);
     }
     for (int i = 0; i < STATS_CLASSES; i++) {
         if (s->classes[i].counts.count == 0 || s->classes[i].class == slot->class) {

@@ -12,6 +12,8 @@
 #include "base/list.h"
 #include "base/spin.h"
 
+struct charset;
+
 enum event_class {
 #define EVENT_CLASS(symbol, name) EVENT_##symbol,
 #include "sql/session/event_classes.def"
@@ -28,18 +30,20 @@ void statement_counts_add(struct statement_counts *into, const struct statement_
 
 /* ---- normal forms ---- */
 
-enum { STATS_BUCKETS = 450, STATS_QUICK = 1024 };
+enum { STATS_BUCKETS = 450, STATS_QUICK = 1024, STATS_ACCOUNTS_MAX = 4096 };
 struct digest_stats {
     struct spin lock; /* of all below but the names, which never change */
     uint64_t hash;
-    struct slice schema; /* ptr NULL: none */
-    struct slice tokens; /* ptr NULL: of those that did not fit into the table */
+    struct slice schema;           /* ptr NULL: none */
+    struct slice tokens;           /* ptr NULL: of those that did not fit into the table */
+    const struct charset *charset; /* of the names in the tokens; NULL: UTF-8 */
     char hex[65];
     struct statement_counts counts;
     uint64_t first_us, last_us;
     uint32_t buckets[STATS_BUCKETS];
     char *sample;
     size_t sample_len;
+    const struct charset *sample_charset;
     _Atomic uint64_t sample_wait_us, sample_seen_us;
 };
 
@@ -52,9 +56,10 @@ struct account_stats { /* connections from one host of one user; never freed bef
 };
 
 struct statement_stats {
-    struct spin lock;    /* of the table's index, and of the list of accounts */
-    uint32_t count, max; /* the first is of what did not fit */
-    uint32_t mask, *index;
+    struct spin lock; /* of changes of the table, and of the list of accounts */
+    uint32_t max, mask;
+    _Atomic uint32_t count;  /* of forms; the first is of what did not fit */
+    _Atomic uint32_t *index; /* numbers of forms, 0: free; none is ever taken out */
     struct digest_stats **digests;
     struct list accounts;
     uint16_t quick[STATS_QUICK]; /* buckets of short times */
@@ -64,15 +69,17 @@ struct statement_stats {
 MUST_USE db_err statement_stats_new(uint32_t digests_max, struct statement_stats **ret);
 void statement_stats_free(struct statement_stats *s); /* NULL is fine */
 
-/* The number of a form, from 1; that of what did not fit when the table is full; 0: no memory. */
+/* The number of a form, from 1; that of what did not fit when the table is full; 0: no memory, or
+ * nothing is counted by form. */
 uint32_t statement_stats_digest(struct statement_stats *s, struct slice schema, bool has_schema,
-                                struct slice tokens);
-/* NULL for 0. */
+                                struct slice tokens, const struct charset *charset);
+/* NULL for 0. A number that another thread has found must come from it by an acquire. */
 struct digest_stats *statement_stats_at(struct statement_stats *s, uint32_t digest);
 uint32_t statement_stats_count(struct statement_stats *s);
 void statement_stats_truncate(struct statement_stats *s, bool digests, bool classes);
 
-/* Of the list, made when it is not there; NULL: no memory. connect: counts a connection. */
+/* Counts a connection of the account, which is made when it is not there; NULL: no memory, or too
+ * many accounts. */
 struct account_stats *statement_stats_connect(struct statement_stats *s, struct slice user,
                                               struct slice host);
 void statement_stats_disconnect(struct statement_stats *s, struct account_stats *a);
@@ -94,7 +101,7 @@ struct session_stats {
     struct {
         enum event_class class;
         struct statement_counts counts;
-    } classes[STATS_CLASSES]; /* of this session, since it began; count 0: free */
+    } classes[STATS_CLASSES]; /* of this session, since it began: the first ones; count 0: free */
 };
 
 uint32_t stats_bucket(uint64_t wait_us);

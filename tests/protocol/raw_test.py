@@ -104,6 +104,12 @@ def multi_statements():
     assert first[-1] == b"\xfe\0\0\x0a\0\0\0", first
     assert c.rest() == [b"\0\0\0\x0a\0\0\0"]
     assert error(c.rest()[0]) == 1064
+    # a comment behind the last semicolon is a statement, and answered
+    assert c.result("SELECT 1; -- x")[-1] == b"\xfe\0\0\x0a\0\0\0"
+    assert c.rest() == [b"\0\0\0\x02\0\0\0"]
+    assert c.result("SELECT 1; /* x */ ; ")[-1] == b"\xfe\0\0\x0a\0\0\0"
+    assert c.rest() == [b"\0\0\0\x02\0\0\0"]
+    assert c.ask(0x0E)[0] == 0
     c.close()
 
 
@@ -243,11 +249,11 @@ def query_attributes():
 
 
 @test
-def query_attributes():
+def values_of_query_attributes():
     """MySQL needs component_query_attributes for this."""
     def attributes(values):
         nulls = sum(1 << i for i, (_, _, v) in enumerate(values) if v is None)
-        return bytes([nulls]) + b"\x01" + b"".join(
+        return nulls.to_bytes((len(values) + 7) // 8, "little") + b"\x01" + b"".join(
             struct.pack("<H", t) + put_lenenc(len(n)) + n for n, t, _ in values) + b"".join(
             v for _, _, v in values if v is not None)
 
@@ -268,6 +274,13 @@ def query_attributes():
         c.read()
     c.command(0x17, struct.pack("<IBI", 1, 8, 1) + b"\x04" + attributes([(b"", 253, b"\x01p")] + given))
     assert row()[1:] == b"\x60\x01p\x03abc\x02-5", row()
+    assert c.ask(0x16, b"SELECT " + ask % b"none")[0] == 0
+    c.read()
+    c.command(0x17, struct.pack("<IBI", 2, 8, 1) + b"\x01" + attributes(given[2:]))
+    assert row() == b"\0\x04"
+    many = [(b"none", 253, None)] * 200
+    c.command(0x17, struct.pack("<IBI", 2, 8, 1) + put_lenenc(len(many)) + attributes(many))
+    assert row() == b"\0\x04"
     c.close()
 
 

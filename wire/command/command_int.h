@@ -11,9 +11,9 @@
 #include "wire/net/net.h"
 #include "wire/result/result.h"
 
-/* A client that has logged in: hangs on conn->user. */
-enum { CONNECT_ATTRIBUTES_MAX = 1024 }; /* that are kept of a connection */
+enum { CONNECT_ATTRIBUTES_MAX = 1024 }; /* bytes that are kept of a connection */
 
+/* A client that has logged in: hangs on conn->user. */
 struct client {
     struct conn *conn;
     struct command_server *server;
@@ -44,6 +44,8 @@ void command__session_opts(struct conn *c, struct slice user, uint16_t charset,
 MUST_USE db_err command__ok_schema(struct client *cl, struct slice schema);
 /* Room for `count` query attributes in cl->attributes. */
 MUST_USE db_err command__attribute_room(struct client *cl, uint64_t count);
+/* The command that had `count` of them is over; the room for many is given back. */
+void command__forget_attributes(struct client *cl, uint32_t count);
 void command__free_stmts(struct client *cl);
 
 #endif

@@ -15,6 +15,20 @@ db_err command__attribute_room(struct client *cl, uint64_t count)
     return ERR_OK;
 }
 
+void command__forget_attributes(struct client *cl, uint32_t count)
+{
+    enum { KEPT_MAX = 64 };
+    if (LIKELY(count == 0)) {
+        return;
+    }
+    sql_session_set_attributes(cl->session, NULL, 0);
+    if (cl->attribute_cap > KEPT_MAX) {
+        mem_free(cl->attributes);
+        cl->attributes = NULL;
+        cl->attribute_cap = 0;
+    }
+}
+
 db_err command__query(struct client *cl, struct slice body)
 {
     uint32_t attributes = 0;
@@ -36,9 +50,7 @@ db_err command__query(struct client *cl, struct slice body)
     result_sink_init(&sink, cl->conn, cl->session, RESULT_TEXT);
     db_err err = sql_session_query(cl->session, body, &sink.sink);
     result_sink_fini(&sink);
-    if (UNLIKELY(attributes != 0)) {
-        sql_session_set_attributes(cl->session, NULL, 0);
-    }
+    command__forget_attributes(cl, attributes);
     TRY(err);
     command__refresh(cl);
     return ERR_OK;

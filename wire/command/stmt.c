@@ -207,9 +207,8 @@ static enum bind_result bind_params(struct client *cl, struct stmt *s, struct re
     } else if (!s->types_known || count > s->param_count) {
         return BIND_MALFORMED;
     }
-    uint32_t attributes = (uint32_t)count - s->param_count;
-    if (count - s->param_count > reader_left(r) ||
-        command__attribute_room(cl, attributes) != ERR_OK) {
+    uint32_t attributes = (uint32_t)count - s->param_count; /* whose types were there */
+    if (command__attribute_room(cl, attributes) != ERR_OK) {
         return BIND_BAD_VALUE;
     }
     *ret_attributes = attributes;
@@ -258,9 +257,7 @@ db_err command__stmt_execute(struct client *cl, struct slice body)
     db_err err = sql_stmt_execute(s->sql, s->params, s->param_count,
                                   (flags & CURSOR_READ_ONLY) != 0, &sink.sink);
     result_sink_fini(&sink);
-    if (UNLIKELY(attributes != 0)) {
-        sql_session_set_attributes(cl->session, NULL, 0);
-    }
+    command__forget_attributes(cl, attributes);
     forget_long_data(s);
     TRY(err);
     command__refresh(cl);
