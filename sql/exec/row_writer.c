@@ -60,11 +60,36 @@ db_err row_print_part(struct exec_ctx *ctx, const struct sql_type *t, const stru
     return buf_append_slice(out, text);
 }
 
+enum { SHOWN_MAX = 192 }; /* of a duplicate's values */
+
+/* MYSQL: as much as the key has of it, in UTF-8; of bytes all but printable ASCII is in hex. */
+static db_err print_key_text(struct row_writer *w, const struct collation *of, uint32_t prefix,
+                             struct slice s, struct buf *out)
+{
+    struct slice text;
+    size_t lost;
+    s = charset_substring(of->cs, s, 0, prefix == 0 || prefix > SHOWN_MAX ? SHOWN_MAX : prefix);
+    if (of->id != COLL_BINARY) {
+        const struct charset *utf8 = charset_by_name(SLICE_LIT("utf8mb4"));
+        TRY(charset_convert_arena(of->cs, s, utf8, w->ctx->eval.arena, &text, &lost));
+        return buf_append_slice(out, text);
+    }
+    for (size_t i = 0; i < s.len; i++) {
+        bool plain = s.ptr[i] >= ' ' && s.ptr[i] < 0x7f;
+        TRY(plain ? buf_append_u8(out, s.ptr[i]) : buf_printf(out, "\\x%02X", s.ptr[i]));
+    }
+    return ERR_OK;
+}
+
 /* MYSQL: several values are shown as an array, as much of it as one of them has room for. */
-static db_err print_key_part(struct row_writer *w, const struct column_def *c,
+static db_err print_key_part(struct row_writer *w, const struct column_def *c, uint32_t prefix,
                              const struct value *v, struct buf *out)
 {
     struct slice text;
+    const struct collation *of = collation_by_id(c->type.collation);
+    if (c->element == NULL && !v->is_null && type_is_string(&c->type) && of != NULL) {
+        return print_key_text(w, of, prefix, v->str, out);
+    }
     if (c->element == NULL || v->is_null) {
         return row_print_part(w->ctx, &c->type, v, out);
     }
@@ -74,7 +99,6 @@ static db_err print_key_part(struct row_writer *w, const struct column_def *c,
 
 db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct value *row)
 {
-    enum { SHOWN_MAX = 192 };
     const struct index_def *ix = &w->table->indexes[index];
     struct buf text;
     w->duplicate = index;
@@ -83,14 +107,8 @@ db_err row_duplicate_error(struct row_writer *w, uint32_t index, const struct va
     for (uint32_t i = 0; i < ix->part_count && err == ERR_OK; i++) {
         const struct column_def *c = &w->table->columns[ix->parts[i].column];
         err = i == 0 ? ERR_OK : buf_append_u8(&text, '-');
-        size_t begin = text.len;
         if (err == ERR_OK) {
-            err = print_key_part(w, c, &row[c->ordinal], &text);
-        }
-        const struct collation *of = collation_by_id(c->type.collation);
-        if (ix->parts[i].prefix_len != 0 && of != NULL && !row[c->ordinal].is_null) {
-            struct slice part = slice_from(buf_slice(&text), begin);
-            text.len = begin + charset_substring(of->cs, part, 0, ix->parts[i].prefix_len).len;
+            err = print_key_part(w, c, ix->parts[i].prefix_len, &row[c->ordinal], &text);
         }
     }
     int len = text.len > SHOWN_MAX ? SHOWN_MAX : (int)text.len;
