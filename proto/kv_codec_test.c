@@ -55,8 +55,18 @@ static void requests_come_back(void **state)
     assert_slice(o.get.key, KEY("key"));
     assert_true(o.get.read_ts == TS_MAX && o.get.own_ts == 9);
 
-    q = (union kv_any_req){.scan = {head(), KEY("s"), KEY("t"), true, true, 5, 6, 7, 8,
-                                    KV_LOCK_SHARED, KV_SKIP_LOCKED, 10, false}};
+    q = (union kv_any_req){.scan = {.r = head(),
+                                    .start = KEY("s"),
+                                    .end = KEY("t"),
+                                    .reverse = true,
+                                    .keys_only = true,
+                                    .rows_max = 5,
+                                    .bytes_max = 6,
+                                    .read_ts = 7,
+                                    .own_ts = 8,
+                                    .lock = KV_LOCK_SHARED,
+                                    .wait = KV_SKIP_LOCKED,
+                                    .lock_wait_ms = 10}};
     o = through(KV_METHOD_SCAN, &q, &w, &a);
     assert_slice(o.scan.start, KEY("s"));
     assert_slice(o.scan.end, KEY("t"));
