@@ -84,11 +84,13 @@ void client__kick(struct rpc_client *client)
 
 db_err client__enter(struct rpc_client *client, struct diag *diag)
 {
-    atomic_fetch_add(&client->calls, 1);
-    if (UNLIKELY(atomic_load(&client->closing))) {
-        client__leave(client);
-        return diag_set(diag, ERR_CLOSED, "this node is stopping");
-    }
+    /* Once the last one has left nobody enters: the latch is left for all calls once. */
+    unsigned calls = atomic_load(&client->calls);
+    do {
+        if (UNLIKELY(calls == 0 || atomic_load(&client->closing))) {
+            return diag_set(diag, ERR_CLOSED, "this node is stopping");
+        }
+    } while (!atomic_compare_exchange_weak(&client->calls, &calls, calls + 1));
     return ERR_OK;
 }
 
