@@ -505,6 +505,40 @@ static db_err dml_rows(struct binder *b, struct scope *scope, const struct ast_e
     return bind__limit(b, limit, false, io);
 }
 
+static bool assigns_primary(const struct bound_stmt *st, uint32_t target)
+{
+    const struct table_def *t = st->targets[target].def;
+    for (uint32_t i = 0; i < st->assign_count; i++) {
+        const struct bound_assign *a = &st->assigns[i];
+        for (uint32_t p = 0; a->table == target && p < t->indexes[0].part_count; p++) {
+            if (t->indexes[0].parts[p].column == a->column) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* MYSQL: a row is changed under one name and found again by its key under the other. */
+static db_err check_same_table(struct binder *b)
+{
+    const struct bound_stmt *st = b->stmt;
+    for (uint32_t i = 0; i < st->target_count; i++) {
+        for (uint32_t k = 0; k < st->target_count; k++) {
+            const struct lnode *x = st->targets[i].table_node;
+            const struct lnode *y = st->targets[k].table_node;
+            bool pair = x->columns[0].id < y->columns[0].id && x->u.table.def == y->u.table.def;
+            if (pair && (assigns_primary(st, i) || assigns_primary(st, k))) {
+                return diag_set_sql(b->diag, ER_MULTI_UPDATE_KEY_CONFLICT, "HY000",
+                                    "Primary key/partition key update is not allowed since the "
+                                    "table is updated both as '%.*s' and '%.*s'.",
+                                    SLICE_FMT(x->u.table.alias), SLICE_FMT(y->u.table.alias));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 static const struct lcolumn *column_by_id(const struct scope *s, const struct bexpr *e)
 {
     for (uint32_t i = 0; i < s->count; i++) {
@@ -579,6 +613,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         }
         TRY(bind__check_generated(b, table->u.table.def, a->column, a->expr));
     }
+    TRY(check_same_table(b));
     TRY(s->limit == NULL ? ERR_OK : bind__view_limit(b, from, "UPDATE"));
     TRY(need_read_tables(b, from, PRIV_UPDATE));
     struct lnode *root = from;

@@ -60,8 +60,18 @@ static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_
     return row_assign(ctx, s->table, ordinal, &e->type, &v, s->number, row);
 }
 
-/* NULL in a NOT NULL column: an error, or under IGNORE and in loose mode for many rows the implicit
- * default. */
+db_err insert_rows_null(const struct insert_rows *s, struct exec_ctx *ctx, uint32_t i, bool many,
+                        struct value *row)
+{
+    const struct column_def *c = &s->table->columns[i];
+    char *name = arena_strdup(ctx->arena, column_name(s, i));
+    if (!ctx->ignore && (ctx->eval.cast->strict || !many)) {
+        return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
+    }
+    cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
+    return exec__implicit_default(ctx, c, &row[i]);
+}
+
 static db_err check_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i, struct value *row,
                          bool many)
 {
@@ -70,12 +80,7 @@ static db_err check_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i
         c->hidden) {
         return ERR_OK;
     }
-    char *name = arena_strdup(ctx->arena, column_name(s, i));
-    if (!ctx->ignore && (ctx->eval.cast->strict || !many)) {
-        return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
-    }
-    cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
-    return exec__implicit_default(ctx, c, &row[i]);
+    return insert_rows_null(s, ctx, i, many, row);
 }
 
 db_err insert_rows_assign(struct insert_rows *s, struct exec_ctx *ctx, uint32_t position,

@@ -37,6 +37,10 @@ static inline void insert_rows_begin(struct insert_rows *s)
 }
 MUST_USE db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct value *row,
                                      bool many);
+/* Column i is NOT NULL, and NULL is what it was given: an error, or under IGNORE, and in loose mode
+ * for many rows, a warning and the implicit default. */
+MUST_USE db_err insert_rows_null(const struct insert_rows *s, struct exec_ctx *ctx, uint32_t i,
+                                 bool many, struct value *row);
 /* A row of VALUES: each value keeps its own type. */
 MUST_USE db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx,
                                     struct bexpr *const *exprs, struct value *row, bool many);

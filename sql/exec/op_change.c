@@ -218,14 +218,15 @@ static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
     return change_row_update(&change, ctx, &c->rows[(size_t)i * t->table->column_count], number);
 }
 
-/* An action of this statement may have changed the row since it was read, or deleted it. */
+/* An action of this statement, or a change of the same table under another name, may have changed
+ * the row since it was read, or deleted it. MYSQL: of the latter the assignments see nothing. */
 static db_err reread(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i,
                      bool *ret_found)
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
     size_t width = t->table->column_count;
     struct value *row = &s->targets[target].rows[i * width];
-    struct value *source = s->targets[target].source == NULL
+    struct value *source = s->targets[target].source == NULL || t->again
                                ? NULL
                                : &s->targets[target].source[(size_t)i * s->scratch.column_count];
     TRY(fk_reread(ctx, &s->writers[target], row, row, ret_found));
@@ -248,7 +249,8 @@ static db_err look_ahead(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
     const struct fk_table *fks = fk_wanted(ctx, t->fks);
     struct changed_rows *c = &s->targets[target];
     *ret_none = NULL;
-    if (fks == NULL || fks->ref_count == 0 || t->reread || c->count == 1 || ctx->bulk_change) {
+    if (fks == NULL || fks->ref_count == 0 || t->reread || t->again || c->count == 1 ||
+        ctx->bulk_change) {
         return ERR_OK;
     }
     if (c->none == NULL) {
@@ -296,7 +298,7 @@ static db_err change_all(struct op_change *s, struct exec_ctx *ctx)
     for (uint32_t t = 0; t < n->u.dml.target_count; t++) {
         for (uint32_t i = 0; i < s->targets[t].count; i++) {
             bool found = true;
-            if (n->u.dml.targets[t].reread) {
+            if (n->u.dml.targets[t].reread || n->u.dml.targets[t].again) {
                 TRY(reread(s, ctx, t, i, &found));
             }
             if (found) {

@@ -94,10 +94,11 @@ static db_err find_parents(struct op_insert *s, struct exec_ctx *ctx, const stru
     return ERR_OK;
 }
 
-/* IGNORE: the row is left out, with a warning. */
+/* IGNORE: the row is left out, or as it was, with a warning. */
 static bool ignored(struct exec_ctx *ctx, db_err err)
 {
-    if (!ctx->ignore || !fk_is_violation(ctx, err)) {
+    bool duplicate = err == ERR_SQL && ctx->diag->number == ER_DUP_ENTRY;
+    if (!ctx->ignore || (!duplicate && !fk_is_violation(ctx, err))) {
         return false;
     }
     exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);
@@ -123,24 +124,41 @@ static db_err load_scratch(struct op_insert *s, const struct value *old,
     return ERR_OK;
 }
 
-/* An ignored violation takes back what was written before it was met. */
+/* An ignored violation, or a duplicate by another key, takes back what was written before it was
+ * met. */
 static db_err write_update(struct op_insert *s, struct exec_ctx *ctx, const struct value *old,
                            const struct value *changed)
 {
     const struct fk_table *fks = wanted(s, ctx);
     uint64_t before = 0;
-    bool undo = fks != NULL && ctx->ignore;
-    if (undo) {
+    if (ctx->ignore) {
         TRY(storage_txn_savepoint(ctx->txn, &before));
     }
     db_err err = fk_update_row(ctx, fks, &s->writer, old, changed, NULL);
-    if (undo && ignored(ctx, err)) {
+    if (ignored(ctx, err)) {
+        ctx->duplicates++;
         return storage_txn_rollback_to(ctx->txn, before);
     }
     TRY(err);
     ctx->affected_rows += 2;
     ctx->duplicates++;
     return ERR_OK;
+}
+
+/* MYSQL: of AUTO_INCREMENT it is 0; the rows of a SELECT do not count as many. */
+static db_err refuse_null(const struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
+                          struct value *changed)
+{
+    const struct column_def *c = &s->table->columns[i];
+    const struct plan_node *from = s->op.node->children[0];
+    if (!changed[i].is_null || (c->type.flags & TYPE_F_NOT_NULL) == 0) {
+        return ERR_OK;
+    }
+    if (c->auto_increment) {
+        return exec__implicit_default(ctx, c, &changed[i]);
+    }
+    bool many = from->kind == PLAN_VALUES && from->u.values.row_count > 1;
+    return insert_rows_null(&s->rows, ctx, i, many, changed);
 }
 
 static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const struct value *old,
@@ -171,11 +189,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
         TRY(err);
         vector_get(v, 0, &x);
         TRY(row_assign(ctx, s->table, a->column, &a->expr->type, &x, s->rows.number, changed));
-        if (changed[a->column].is_null &&
-            (s->table->columns[a->column].type.flags & TYPE_F_NOT_NULL) != 0) {
-            return my_error(ctx->diag, ER_BAD_NULL_ERROR,
-                            arena_strdup(ctx->arena, s->table->columns[a->column].name));
-        }
+        TRY(refuse_null(s, ctx, a->column, changed));
         TRY(row_own(ctx, &changed[a->column])); /* it may lie in a slot of scratch */
         vector_reset(&s->scratch.columns[a->column]);
         TRY(vector_set(&s->scratch.columns[a->column], 0, &changed[a->column]));

@@ -439,6 +439,16 @@ static bool below_outer_join(const struct lnode *n, const struct lnode *table, b
     return false;
 }
 
+static bool is_target_before(const struct bound_stmt *s, uint32_t target)
+{
+    for (uint32_t i = 0; i < target; i++) {
+        if (s->targets[i].def->id == s->targets[target].def->id) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static db_err plan_assigns(struct optimizer *o, uint32_t target, const struct phys *rows,
                            struct fk_graph *graph, struct plan_target *t)
 {
@@ -500,6 +510,7 @@ static db_err plan_change(struct optimizer *o, enum plan_kind kind)
         struct plan_target *t = &p->u.dml.targets[i];
         TRY(make_target(o, &s->targets[i], &rows, t));
         t->outer_joined = below_outer_join(s->root, s->targets[i].table_node, false);
+        t->again = is_target_before(s, i);
         if (kind == PLAN_UPDATE) {
             TRY(plan_assigns(o, i, &rows, &graph, t));
         } else {

@@ -167,6 +167,7 @@ struct plan_target {
     const struct fk_table *fks; /* foreign keys (sql/opt/fk_plan.h) that concern the statement;
                                    NULL: none */
     bool reread; /* an action of the statement's own may have changed the row since it was read */
+    bool again;  /* a target before this one is the same table: it may have changed the row, too */
 };
 
 struct plan_node {
