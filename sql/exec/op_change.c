@@ -185,6 +185,7 @@ static db_err collect(struct op_change *s, struct exec_ctx *ctx)
 {
     struct chunk *in;
     for (;;) {
+        arena_reset(ctx->eval.arena);
         TRY(op_child_next(&s->op, ctx, 0, &in));
         if (in == NULL) {
             return ERR_OK;

@@ -23,7 +23,9 @@ struct op_scan {
     struct storage_scan *scan;
     const struct storage_kv *held; /* of the storage's batch, given one by one (cursor_key) */
     size_t held_count;
-    struct arena batch; /* row keys and rows of an index scan's batch */
+    struct arena batch;  /* row keys and rows of an index scan's batch */
+    struct arena eval;   /* what conditions and computed columns make of a batch */
+    struct arena bounds; /* the ranges: a correlated scan makes them anew for each row */
     uint16_t *sel;
     bool opened;
     /* Of an index with several entries a row: the rows given so far, by primary key, and the
@@ -49,7 +51,15 @@ static void close_current(struct op_scan *s)
 static db_err find_ranges(struct op_scan *s, struct exec_ctx *ctx)
 {
     if (ctx->span_node != s->op.node) {
-        return exec__scan_ranges(ctx, spec_of(s), &s->ranges, &s->range_count, &s->repeats);
+        struct arena *statement = ctx->arena;
+        arena_reset(&s->bounds);
+        struct saved_arenas saved = exec__enter_arena(ctx, &s->bounds);
+        ctx->arena = &s->bounds;
+        db_err err =
+            exec__scan_ranges(ctx, spec_of(s), &s->ranges, &s->range_count, &s->repeats);
+        ctx->arena = statement;
+        exec__leave_arena(ctx, saved);
+        return err;
     }
     if (s->ranges == NULL) {
         s->ranges = ARENA_NEW(ctx->arena, struct key_range);
@@ -67,6 +77,8 @@ static db_err scan_open(struct op *op, struct exec_ctx *ctx)
     struct op_scan *s = (struct op_scan *)op;
     const struct scan_spec *spec = &op->node->u.scan;
     arena_init(&s->batch, NULL, ctx->mem, 0);
+    arena_init(&s->eval, NULL, ctx->mem, 0);
+    arena_init(&s->bounds, NULL, ctx->mem, 0);
     key_set_init(&s->given, ctx->mem);
     s->opened = true;
     s->room = FIRST_ROWS;
@@ -197,6 +209,24 @@ static db_err next_held(struct op_scan *s, struct exec_ctx *ctx, const struct st
     return ERR_OK;
 }
 
+/* The rows of a batch that pass, to the chunk. */
+static db_err take_batch(struct op_scan *s, struct exec_ctx *ctx, const struct storage_kv *kv,
+                         size_t n)
+{
+    const struct scan_spec *spec = spec_of(s);
+    if (s->repeats) {
+        TRY(skip_given(s, ctx, &kv, &n));
+    }
+    TRY(fill(s, ctx, kv, n));
+    TRY(exec__source_compute(ctx, &s->source, &s->chunk));
+    if (spec->filter_count != 0 && s->chunk.count != 0) {
+        TRY(expr_filter(ctx, s->filters, spec->filter_count, &s->chunk, s->sel, &s->chunk.count));
+        s->chunk.sel = s->sel;
+    }
+    return ERR_OK;
+}
+
+/* Batches that give nothing may be many: what is made of each goes with it. */
 static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_scan *s = (struct op_scan *)op;
@@ -218,16 +248,11 @@ static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
         }
         ASSERT(n <= CHUNK_ROWS);
         ctx->examined_rows += n;
-        if (s->repeats) {
-            TRY(skip_given(s, ctx, &kv, &n));
-        }
-        TRY(fill(s, ctx, kv, n));
-        TRY(exec__source_compute(ctx, &s->source, &s->chunk));
-        if (spec_of(s)->filter_count != 0 && s->chunk.count != 0) {
-            TRY(expr_filter(ctx, s->filters, spec_of(s)->filter_count, &s->chunk, s->sel,
-                            &s->chunk.count));
-            s->chunk.sel = s->sel;
-        }
+        arena_reset(&s->eval);
+        struct saved_arenas saved = exec__enter_arena(ctx, &s->eval);
+        db_err err = take_batch(s, ctx, kv, n);
+        exec__leave_arena(ctx, saved);
+        TRY(err);
         if (s->chunk.count != 0) {
             *ret = &s->chunk;
             return ERR_OK;
@@ -252,6 +277,8 @@ static void scan_close(struct op *op, struct exec_ctx *ctx)
     close_current(s);
     if (s->opened) {
         arena_fini(&s->batch);
+        arena_fini(&s->eval);
+        arena_fini(&s->bounds);
         key_set_fini(&s->given);
         s->opened = false;
     }
@@ -305,12 +332,17 @@ static db_err point_keys(struct op_point *p, struct exec_ctx *ctx, struct slice 
                          uint32_t *ret_count)
 {
     const struct scan_spec *spec = &p->op.node->u.scan;
+    struct arena *statement = ctx->arena;
+    db_err err = ERR_OK;
     uint32_t n = 0;
-    for (; p->at < spec->range_count && n < CHUNK_ROWS; p->at++) {
-        bool empty;
-        TRY(exec__point_key(ctx, spec, p->at, &keys[n], &empty));
+    ctx->arena = &p->batch;
+    for (; p->at < spec->range_count && n < CHUNK_ROWS && err == ERR_OK; p->at++) {
+        bool empty = true;
+        err = exec__point_key(ctx, spec, p->at, &keys[n], &empty);
         n += !empty;
     }
+    ctx->arena = statement;
+    TRY(err);
     if (n > 1) {
         qsort(keys, n, sizeof(*keys), by_key);
     }

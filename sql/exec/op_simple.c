@@ -104,9 +104,10 @@ struct op_filter {
     struct op op;
     struct expr_state **conds; /* the other conditions */
     uint32_t count;
-    bool never;
+    bool never, opened;
     struct chunk chunk;
     uint16_t *sel;
+    struct arena arena; /* the child's chunk, and what is made of it */
 };
 
 static uint16_t *new_selection(struct exec_ctx *ctx)
@@ -158,30 +159,49 @@ static db_err ask_once(struct op_filter *f, struct exec_ctx *ctx)
 static db_err filter_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_filter *f = (struct op_filter *)op;
+    arena_init(&f->arena, NULL, ctx->mem, 0);
+    f->opened = true;
     TRY(exec__prepare_list(ctx, op->node->u.filter.conjuncts, op->node->u.filter.count, &f->conds));
     TRY(ask_once(f, ctx));
     f->sel = new_selection(ctx);
     return f->sel == NULL ? ERR_LIMIT : f->never ? ERR_OK : open_child(op, ctx);
 }
 
+static db_err filter_chunk(struct op_filter *f, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct chunk *in = NULL;
+    TRY(f->never ? ERR_OK : op_child_next(&f->op, ctx, 0, &in));
+    *ret = in;
+    if (in == NULL || f->count == 0) {
+        return ERR_OK;
+    }
+    f->chunk = *in;
+    f->chunk.sel = f->sel;
+    *ret = &f->chunk;
+    return expr_filter(ctx, f->conds, f->count, in, f->sel, &f->chunk.count);
+}
+
+/* Chunks of which nothing is left may be many. */
 static db_err filter_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_filter *f = (struct op_filter *)op;
-    struct chunk *in;
-    for (;;) {
-        in = NULL;
-        TRY(f->never ? ERR_OK : op_child_next(op, ctx, 0, &in));
-        if (in == NULL || f->count == 0) {
-            *ret = in;
-            return ERR_OK;
-        }
-        f->chunk = *in;
-        TRY(expr_filter(ctx, f->conds, f->count, in, f->sel, &f->chunk.count));
-        f->chunk.sel = f->sel;
-        if (f->chunk.count != 0) {
-            *ret = &f->chunk;
-            return ERR_OK;
-        }
+    do {
+        arena_reset(&f->arena);
+        struct saved_arenas saved = exec__enter_arena(ctx, &f->arena);
+        db_err err = filter_chunk(f, ctx, ret);
+        exec__leave_arena(ctx, saved);
+        TRY(err);
+    } while (*ret == &f->chunk && f->chunk.count == 0);
+    return ERR_OK;
+}
+
+static void filter_close(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    struct op_filter *f = (struct op_filter *)op;
+    if (f->opened) {
+        arena_fini(&f->arena);
+        f->opened = false;
     }
 }
 
@@ -196,7 +216,7 @@ static db_err filter_rescan(struct op *op, struct exec_ctx *ctx)
 }
 
 static const struct op_ops g_filter = {"filter", filter_open, filter_next, filter_rescan,
-                                       close_nothing};
+                                       filter_close};
 const struct op_kind op_filter_kind = {sizeof(struct op_filter), &g_filter};
 
 /* ---- project ---- */
@@ -293,6 +313,8 @@ struct op_limit {
     struct chunk chunk;
     uint64_t skip, left;
     uint16_t *sel;
+    struct arena skipped; /* chunks while rows are skipped: there may be many */
+    bool opened;
 };
 
 static db_err limit_start(struct op *op, struct exec_ctx *ctx)
@@ -312,6 +334,8 @@ static db_err limit_start(struct op *op, struct exec_ctx *ctx)
 static db_err limit_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_limit *l = (struct op_limit *)op;
+    arena_init(&l->skipped, NULL, ctx->mem, 0);
+    l->opened = true;
     TRY(limit_start(op, ctx));
     l->sel = new_selection(ctx);
     return l->sel == NULL ? ERR_LIMIT : open_child(op, ctx);
@@ -336,6 +360,18 @@ static bool cut(struct op_limit *l, const struct chunk *in)
     return n != 0;
 }
 
+static db_err limit_input(struct op_limit *l, struct exec_ctx *ctx, struct chunk **ret)
+{
+    if (l->skip == 0) {
+        return op_child_next(&l->op, ctx, 0, ret);
+    }
+    arena_reset(&l->skipped);
+    struct saved_arenas saved = exec__enter_arena(ctx, &l->skipped);
+    db_err err = op_child_next(&l->op, ctx, 0, ret);
+    exec__leave_arena(ctx, saved);
+    return err;
+}
+
 static db_err limit_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_limit *l = (struct op_limit *)op;
@@ -343,7 +379,7 @@ static db_err limit_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret
     struct chunk *in;
     *ret = NULL;
     while (l->left != 0 || count_all) {
-        TRY(op_child_next(op, ctx, 0, &in));
+        TRY(limit_input(l, ctx, &in));
         if (in == NULL) {
             return ERR_OK;
         }
@@ -364,5 +400,15 @@ static db_err limit_rescan(struct op *op, struct exec_ctx *ctx)
     return rescan_child(op, ctx);
 }
 
-static const struct op_ops g_limit = {"limit", limit_open, limit_next, limit_rescan, close_nothing};
+static void limit_close(struct op *op, struct exec_ctx *ctx)
+{
+    (void)ctx;
+    struct op_limit *l = (struct op_limit *)op;
+    if (l->opened) {
+        arena_fini(&l->skipped);
+        l->opened = false;
+    }
+}
+
+static const struct op_ops g_limit = {"limit", limit_open, limit_next, limit_rescan, limit_close};
 const struct op_kind op_limit_kind = {sizeof(struct op_limit), &g_limit};

@@ -189,14 +189,21 @@ db_err sorter_init(struct sorter *s, struct exec_ctx *ctx, const struct sql_type
                    uint32_t column_count, const struct sort_key *keys, uint32_t key_count,
                    uint64_t bound)
 {
-    *s = (struct sorter){
-        .keys = keys, .key_count = key_count, .bound = bound, .budget = spill_budget(ctx)};
+    struct packed_format format = s->format;
+    *s = (struct sorter){.format = format,
+                         .keys = keys,
+                         .key_count = key_count,
+                         .bound = bound,
+                         .budget = spill_budget(ctx)};
     spill_file_init(&s->file);
     arena_init(&s->arenas[0], NULL, ctx->mem, 0);
     arena_init(&s->arenas[1], NULL, ctx->mem, 0);
     s->rows = &s->arenas[0];
     s->other = &s->arenas[1];
     s->initialised = true;
+    if (format.columns != NULL) {
+        return ERR_OK; /* of the time before */
+    }
     TRY(packed_format_init(&s->format, types, column_count, ctx->arena));
     for (uint32_t i = 0; i < key_count; i++) {
         if (types[keys[i].column]->id == TYPE_JSON) {

@@ -44,7 +44,8 @@ struct sorter {
     bool initialised;
 };
 
-/* types: of all columns, keys among them; keys and types outlive the sorter. */
+/* s is zeroed, or has been freed: then types and keys are those that it had. types: of all columns,
+ * keys among them; keys and types outlive the sorter. */
 MUST_USE db_err sorter_init(struct sorter *s, struct exec_ctx *ctx,
                             const struct sql_type *const *types, uint32_t column_count,
                             const struct sort_key *keys, uint32_t key_count, uint64_t bound);

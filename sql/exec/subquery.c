@@ -83,6 +83,7 @@ static db_err collect(struct exec_ctx *ctx, const struct bexpr *e, struct subque
     bool scalar = e->kind == BEXPR_SUBQUERY_SCALAR;
     bool exists = e->kind == BEXPR_SUBQUERY_EXISTS;
     for (;;) {
+        arena_reset(ctx->eval.arena);
         TRY(op_next(st->root, ctx, &c));
         if (c == NULL) {
             return ERR_OK;
@@ -106,12 +107,11 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
 {
     const struct bsubquery *sub = e->u.subquery.sub;
     struct arena chunk_arena;
-    struct arena *saved = ctx->eval.arena;
     if (fiber_stack_left() < STACK_RESERVE) {
         return my_error(ctx->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
     }
     arena_init(&chunk_arena, NULL, ctx->mem, 0);
-    ctx->eval.arena = &chunk_arena;
+    struct saved_arenas saved = exec__enter_arena(ctx, &chunk_arena);
     st->width = sub->is_row ? sub->plan->root->column_count : e->arg_count == 0 ? 1 : e->arg_count;
     if (!st->has_rows_arena) {
         arena_init(&st->rows, NULL, ctx->mem, 0);
@@ -137,7 +137,7 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
         op_close(st->root, ctx);
         st->root = NULL;
     }
-    ctx->eval.arena = saved;
+    exec__leave_arena(ctx, saved);
     arena_fini(&chunk_arena);
     st->done = err == ERR_OK;
     return err;
