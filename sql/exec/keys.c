@@ -14,7 +14,10 @@
 #include "sql/codec/table_keys.h"
 #include "sql/exec/multi_value.h"
 
-enum { KEY_BUF_MAX = 64 * 1024 };
+enum {
+    SEARCH_CHARS_MAX = 64 * 1024, /* many times what a key can have: the rest decides nothing */
+    KEY_BUF_MAX = 16 * 1024 * 1024
+};
 
 struct bound {
     struct value v;
@@ -110,6 +113,20 @@ static db_err eval_interval_end(struct exec_ctx *ctx, const struct bexpr *e, boo
     return ERR_OK;
 }
 
+/* Text that is looked for may be longer than any that a key holds. No key that is stored is longer
+ * than STORAGE_KEY_SIZE_MAX, and none is the beginning of another one: what a longer key has behind
+ * that does not change where it stands among them. */
+static db_err put_value(const struct key_column *kc, const struct value *v, struct buf *key)
+{
+    struct value searched = *v;
+    if (!v->is_null && v->phys == PHYS_STR && v->str.len > SEARCH_CHARS_MAX) {
+        searched.str = charset_substring(kc->collation->cs, v->str, 0, SEARCH_CHARS_MAX);
+    }
+    TRY(key_encode(kc, &searched, key));
+    key->len = key->len > STORAGE_KEY_SIZE_MAX ? STORAGE_KEY_SIZE_MAX : key->len;
+    return ERR_OK;
+}
+
 static db_err copy_key(struct exec_ctx *ctx, const struct buf *b, struct slice *ret)
 {
     return arena_copy(ctx->arena, buf_slice(b), ret);
@@ -125,7 +142,7 @@ static db_err interval_start(struct exec_ctx *ctx, const struct key_column *kc,
     const struct bound *first = kc->desc ? high : low;
     bool skip_null = kc->nullable && r->not_null;
     if (first->given) {
-        TRY(key_encode(kc, &first->v, base));
+        TRY(put_value(kc, &first->v, base));
         if (!first->inclusive) {
             key_prefix_end(base);
         }
@@ -145,7 +162,7 @@ static db_err interval_end(struct exec_ctx *ctx, const struct key_column *kc,
     const struct bound *last = kc->desc ? low : high;
     bool skip_null = kc->nullable && r->not_null;
     if (last->given) {
-        TRY(key_encode(kc, &last->v, base));
+        TRY(put_value(kc, &last->v, base));
         if (last->inclusive) {
             key_prefix_end(base);
         }
@@ -189,7 +206,7 @@ static db_err append_equalities(struct exec_ctx *ctx, const struct scan_spec *s,
             *ret_empty = true;
             return ERR_OK;
         }
-        TRY(null ? key_encode_null(kc, key) : key_encode(kc, &v, key));
+        TRY(null ? key_encode_null(kc, key) : put_value(kc, &v, key));
     }
     return ERR_OK;
 }
@@ -372,7 +389,7 @@ db_err exec__key_of_values(struct exec_ctx *ctx, const struct scan_spec *s,
         err = stored_form(ctx, part_type(s, i), types[i], &values[i], &v, &order);
         *ret_empty = order != 0;
         if (err == ERR_OK && order == 0) {
-            err = key_encode(&f->columns[i], &v, &key);
+            err = put_value(&f->columns[i], &v, &key);
         }
     }
     if (err == ERR_OK && !*ret_empty) {
