@@ -92,6 +92,8 @@ static bool node_equal(const struct bexpr *a, const struct bexpr *b)
                 (a->u.agg.number != NULL && b->u.agg.number != NULL &&
                  bexpr_equal(a->u.agg.number, b->u.agg.number)));
     case BEXPR_USER_VAR_SET:
+    case BEXPR_HOLD:
+    case BEXPR_HELD:
     case BEXPR_DEFAULT: return false;
     }
     return false;

@@ -41,6 +41,9 @@ enum bexpr_kind {
     BEXPR_INSERT_VALUE, /* VALUES(col) or the row alias in ON DUPLICATE KEY UPDATE: becomes a column
                          */
     BEXPR_DEFAULT,      /* DEFAULT in INSERT/UPDATE: resolved by the DML planner */
+    BEXPR_HOLD,         /* args[1], in which args[0] stands in several places as HELD but is evaluated
+                           once a row: it is volatile */
+    BEXPR_HELD,
 };
 
 enum cmp_op { CMP_EQ, CMP_NULL_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE };
@@ -96,6 +99,7 @@ struct bexpr {
             enum cmp_op op;  /* QUANTIFIED */
         } subquery;
         bool negated; /* IN_LIST */
+        col_id_t held; /* HOLD, HELD: what makes them a pair */
         struct {
             struct slice name;
             int scope; /* SYSTEM_VAR: enum ast_var_scope */

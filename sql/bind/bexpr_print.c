@@ -239,6 +239,8 @@ static void print(const struct style *st, const struct bexpr *e)
     case BEXPR_SUBQUERY_EXISTS:
     case BEXPR_SUBQUERY_IN:
     case BEXPR_SUBQUERY_QUANTIFIED: print_subquery(st, e); return;
+    case BEXPR_HOLD: print(st, e->args[1]); return;
+    case BEXPR_HELD:
     case BEXPR_PARAM:
     case BEXPR_ROW:
     case BEXPR_AGG:

@@ -60,6 +60,47 @@ static db_err row_order(struct binder *b, enum ast_op op, struct bexpr *x, struc
     return bind__logic(b, BEXPR_OR, either, 2, ret);
 }
 
+db_err bind__hold(struct binder *b, struct bexpr **io, struct bexpr **ret_held)
+{
+    *ret_held = NULL;
+    if (!(*io)->is_volatile || (*io)->kind == BEXPR_ROW) {
+        return ERR_OK;
+    }
+    struct bexpr *e = bind__new(b, BEXPR_HELD, &(*io)->type, 0);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->coercibility = (*io)->coercibility;
+    e->position = (*io)->position;
+    e->json_source = (*io)->json_source;
+    e->is_volatile = true;
+    e->is_const = false;
+    e->u.held = bind__new_col(b);
+    *ret_held = *io;
+    *io = e;
+    return ERR_OK;
+}
+
+db_err bind__release(struct binder *b, struct bexpr *held, const struct bexpr *as,
+                     struct bexpr **io)
+{
+    if (held == NULL) {
+        return ERR_OK;
+    }
+    struct bexpr *e = bind__new(b, BEXPR_HOLD, &(*io)->type, 2);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args[0] = held;
+    e->args[1] = *io;
+    e->coercibility = (*io)->coercibility;
+    e->json_source = (*io)->json_source;
+    e->u.held = as->u.held;
+    bind__inherit(e);
+    *io = e;
+    return ERR_OK;
+}
+
 db_err bind__comparison(struct binder *b, enum ast_op op, struct bexpr *x, struct bexpr *y,
                         struct bexpr **ret)
 {
@@ -165,6 +206,8 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     TRY(between_kinds(b, &args[0], args[1], args[2]));
     TRY(agree_texts(b, "between", args, ARRAY_COUNT(args)));
     struct bexpr *x = args[0];
+    struct bexpr *held;
+    TRY(bind__hold(b, &x, &held));
     struct bexpr *low = args[1];
     struct bexpr *high = args[2];
     struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, 2);
@@ -176,7 +219,8 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     TRY(bind__comparison_among(b, AST_OP_LE, again, high, &parts[1]));
     struct bexpr *both;
     TRY(bind__logic(b, BEXPR_AND, parts, 2, &both));
-    return negate(b, e->negated, both, ret);
+    TRY(negate(b, e->negated, both, ret));
+    return bind__release(b, held, x, ret);
 }
 
 /* Can x IN (list) be one node: all compare with x in one and the same way. */
@@ -253,9 +297,11 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
     }
     if (x->kind == BEXPR_ROW || n == 1 || !uniform(args, n + 1)) {
         struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, n);
+        struct bexpr *held = NULL;
         if (parts == NULL) {
             return ERR_NOMEM;
         }
+        TRY(n == 1 ? ERR_OK : bind__hold(b, &x, &held));
         for (uint32_t i = 0; i < n; i++) {
             struct bexpr *left = i == 0 ? x : bexpr_clone(b->arena, x);
             if (left == NULL) {
@@ -266,7 +312,8 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
         }
         struct bexpr *any;
         TRY(bind__logic(b, BEXPR_OR, parts, n, &any));
-        return negate(b, in->negated, any, ret);
+        TRY(negate(b, in->negated, any, ret));
+        return bind__release(b, held, x, ret);
     }
     struct func_arg *fa = BIND_ARRAY(b, struct func_arg, n + 1);
     if (fa == NULL) {

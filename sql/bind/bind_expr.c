@@ -192,8 +192,10 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
         return ERR_NOMEM;
     }
     struct bexpr *value = NULL;
+    struct bexpr *held = NULL;
     if (c->value != NULL) {
         TRY(bind__expr(b, scope, c->value, &value));
+        TRY(bind__hold(b, &value, &held));
     }
     for (uint32_t i = 0; i < n; i++) {
         TRY(bind__expr(b, scope, c->whens.items[i]->when, &args[2 * i]));
@@ -232,7 +234,7 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
     e->coercibility = coercibility;
     bind__inherit(e);
     *ret = e;
-    return ERR_OK;
+    return bind__release(b, held, value, ret);
 }
 
 static db_err bind_row(struct binder *b, struct scope *scope, const struct ast_row *r,

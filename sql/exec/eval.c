@@ -327,6 +327,31 @@ static db_err eval_var_set(struct exec_ctx *ctx, struct expr_state *s, const str
     return ERR_OK;
 }
 
+static db_err eval_hold(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                        struct vector **ret)
+{
+    struct held_value held = {.up = ctx->held, .id = s->e->u.held};
+    TRY(exec__eval(ctx, s->args[0], rows, &held.value));
+    ctx->held = &held;
+    db_err err = exec__eval(ctx, s->args[1], rows, ret);
+    ctx->held = held.up;
+    return err;
+}
+
+/* The rows are some of those that it was evaluated for. */
+static db_err eval_held(struct exec_ctx *ctx, const struct expr_state *s, struct vector **ret)
+{
+    const struct held_value *h = ctx->held;
+    while (h != NULL && h->id != s->e->u.held) {
+        h = h->up;
+    }
+    if (h == NULL) {
+        return diag_set(ctx->diag, ERR_INVALID, "internal: a value is not held");
+    }
+    *ret = h->value;
+    return ERR_OK;
+}
+
 db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                   struct vector **ret)
 {
@@ -353,6 +378,8 @@ db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_
     case BEXPR_USER_VAR:
     case BEXPR_SYSTEM_VAR: return eval_var(ctx, s, ret);
     case BEXPR_USER_VAR_SET: return eval_var_set(ctx, s, rows, ret);
+    case BEXPR_HOLD: return eval_hold(ctx, s, rows, ret);
+    case BEXPR_HELD: return eval_held(ctx, s, ret);
     case BEXPR_ROW:
     case BEXPR_AGG:
     case BEXPR_WINDOW:

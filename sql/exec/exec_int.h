@@ -15,6 +15,13 @@ struct outer_frame {
     struct value *values;
 };
 
+/* What a BEXPR_HOLD holds for the rows that are being evaluated. */
+struct held_value {
+    struct held_value *up;
+    col_id_t id;
+    struct vector *value;
+};
+
 /* One node of an expression, ready to run. The vectors are made when first needed, small for few
  * rows. */
 struct expr_state {

@@ -102,6 +102,7 @@ struct exec_ctx {
     struct cte_state **ctes;
     /* values of outer columns while a correlated part runs; by depth then slot */
     struct outer_frame *outer;
+    struct held_value *held; /* of the expressions around the one that is being evaluated */
     /* user and system variables (sql/session) */
     const struct exec_var_ops *vars;
     void *session;
