@@ -234,6 +234,8 @@ static const char *const g_steady[] = {
     "b.id < o.id + 3)) FROM other o",
     "SELECT COUNT(*) FROM other o, LATERAL (SELECT b.v FROM big b WHERE b.id > o.id ORDER BY b.id "
     "LIMIT 1) x",
+    "SELECT COUNT(*) FROM other WHERE id >= ALL (SELECT id FROM big)",
+    "SELECT COUNT(*) FROM other WHERE CONCAT(s, s) < ANY (SELECT CONCAT(s, s, s) FROM big)",
     "SELECT 1 IN (SELECT id + 24000 FROM big WHERE CONCAT(s, s, id) <> 'none' AND id % 8 = 0)",
     "DELETE FROM big WHERE CONCAT(s, s, id) = 'none'",
     "UPDATE big SET v = 0 WHERE CONCAT(s, s, id) = 'none'",

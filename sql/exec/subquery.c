@@ -1,8 +1,9 @@
 /* Subqueries in expressions.
  *
  * An uncorrelated subquery runs once per statement, when its value is first asked for; the result
- * is kept: a value, a truth, or for IN and ANY/ALL its rows. A correlated one runs again for every
- * row, with the row's columns in an outer frame. */
+ * is kept: a value, a truth, for IN its rows, for ANY and ALL the least and the greatest of them,
+ * which decide whatever is asked. A correlated one runs again for every row, with the row's columns
+ * in an outer frame. */
 #include "sql/exec/exec_int.h"
 
 #include "base/fiber.h"
@@ -22,6 +23,7 @@ struct subquery_state {
     uint32_t *slots;
     struct arena rows; /* of the values; a correlated one's are those of its last run */
     bool has_rows_arena;
+    struct arena ends[2]; /* ANY/ALL: of the least and the greatest value, when it is text */
     struct op *root; /* kept open between rows of a correlated one */
     bool open;
 };
@@ -48,6 +50,8 @@ void exec__subqueries_close(struct exec_ctx *ctx)
         }
         if (st != NULL && st->has_rows_arena) {
             arena_fini(&st->rows);
+            arena_fini(&st->ends[0]);
+            arena_fini(&st->ends[1]);
             st->has_rows_arena = false;
         }
     }
@@ -77,6 +81,43 @@ static db_err keep_row(struct subquery_state *st, const struct chunk *c, uint32_
     return ERR_OK;
 }
 
+static const struct collation *column_collation(const struct bexpr *e, uint32_t i)
+{
+    if (e->args[i]->type.id == TYPE_JSON) {
+        return &json_collation;
+    }
+    return type_is_string(&e->args[i]->type) ? collation_by_id(e->args[i]->type.collation) : NULL;
+}
+
+/* ANY, ALL: values[0] is the least so far, values[1] the greatest. */
+static db_err keep_ends(struct subquery_state *st, const struct bexpr *e, const struct chunk *c,
+                        uint32_t row)
+{
+    struct value v;
+    vector_get(&c->columns[0], row, &v);
+    if (v.is_null) {
+        st->has_null = true;
+        return ERR_OK;
+    }
+    if (st->values == NULL) {
+        st->values = ARENA_ARRAY(&st->rows, struct value, 2);
+        if (st->values == NULL) {
+            return ERR_LIMIT;
+        }
+    }
+    for (uint32_t i = 0; i < 2; i++) {
+        int order = st->count == 0
+                        ? 0
+                        : value_compare_same(&v, &st->values[i], column_collation(e, 0));
+        if (st->count == 0 || (i == 0 ? order < 0 : order > 0)) {
+            arena_reset(&st->ends[i]);
+            TRY(value_copy(&v, &st->ends[i], &st->values[i]));
+        }
+    }
+    st->count = 2;
+    return ERR_OK;
+}
+
 static db_err collect(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_state *st)
 {
     struct chunk *c;
@@ -96,7 +137,8 @@ static db_err collect(struct exec_ctx *ctx, const struct bexpr *e, struct subque
             if (scalar && st->count == 1) {
                 return my_error(ctx->diag, ER_SUBQUERY_NO_1_ROW);
             }
-            TRY(keep_row(st, c, chunk_row(c, i)));
+            TRY(e->kind == BEXPR_SUBQUERY_QUANTIFIED ? keep_ends(st, e, c, chunk_row(c, i))
+                                                     : keep_row(st, c, chunk_row(c, i)));
         }
     }
 }
@@ -115,6 +157,8 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
     st->width = sub->is_row ? sub->plan->root->column_count : e->arg_count == 0 ? 1 : e->arg_count;
     if (!st->has_rows_arena) {
         arena_init(&st->rows, NULL, ctx->mem, 0);
+        arena_init(&st->ends[0], NULL, ctx->mem, 0);
+        arena_init(&st->ends[1], NULL, ctx->mem, 0);
         st->has_rows_arena = true;
     }
     arena_reset(&st->rows);
@@ -187,14 +231,6 @@ static enum truth in_set(const struct subquery_state *st, const struct value *v,
     return st->has_null ? T_NULL : T_FALSE;
 }
 
-static const struct collation *column_collation(const struct bexpr *e, uint32_t i)
-{
-    if (e->args[i]->type.id == TYPE_JSON) {
-        return &json_collation;
-    }
-    return type_is_string(&e->args[i]->type) ? collation_by_id(e->args[i]->type.collation) : NULL;
-}
-
 /* (a, b) IN (rows): a row with a NULL that fits otherwise makes the answer unknown. */
 static enum truth in_rows(const struct bexpr *e, const struct subquery_state *st,
                           const struct value *left)
@@ -239,14 +275,10 @@ static enum truth quantified(const struct bexpr *e, const struct subquery_state 
                              const struct value *left)
 {
     bool all = e->u.subquery.all;
-    bool unknown = false;
-    for (uint32_t r = 0; r < st->count; r++) {
-        const struct value *v = &st->values[r];
-        if (v->is_null || left->is_null) {
-            unknown = true;
-            continue;
-        }
-        if (holds(e->u.subquery.op, value_compare_same(left, v, column_collation(e, 0))) != all) {
+    bool unknown = st->has_null || (left->is_null && st->count != 0);
+    for (uint32_t r = 0; r < st->count && !left->is_null; r++) {
+        int order = value_compare_same(left, &st->values[r], column_collation(e, 0));
+        if (holds(e->u.subquery.op, order) != all) {
             return all ? T_FALSE : T_TRUE;
         }
     }
