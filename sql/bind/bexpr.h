@@ -41,8 +41,8 @@ enum bexpr_kind {
     BEXPR_INSERT_VALUE, /* VALUES(col) or the row alias in ON DUPLICATE KEY UPDATE: becomes a column
                          */
     BEXPR_DEFAULT,      /* DEFAULT in INSERT/UPDATE: resolved by the DML planner */
-    BEXPR_HOLD,         /* args[1], in which args[0] stands in several places as HELD but is evaluated
-                           once a row: it is volatile */
+    BEXPR_HOLD, /* args[1], in which args[0] stands in several places as HELD but is evaluated
+                   once a row: it is volatile */
     BEXPR_HELD,
 };
 
@@ -98,7 +98,7 @@ struct bexpr {
             bool all;        /* QUANTIFIED: ALL, else ANY */
             enum cmp_op op;  /* QUANTIFIED */
         } subquery;
-        bool negated; /* IN_LIST */
+        bool negated;  /* IN_LIST */
         col_id_t held; /* HOLD, HELD: what makes them a pair */
         struct {
             struct slice name;

@@ -55,8 +55,7 @@ static db_err find_ranges(struct op_scan *s, struct exec_ctx *ctx)
         arena_reset(&s->bounds);
         struct saved_arenas saved = exec__enter_arena(ctx, &s->bounds);
         ctx->arena = &s->bounds;
-        db_err err =
-            exec__scan_ranges(ctx, spec_of(s), &s->ranges, &s->range_count, &s->repeats);
+        db_err err = exec__scan_ranges(ctx, spec_of(s), &s->ranges, &s->range_count, &s->repeats);
         ctx->arena = statement;
         exec__leave_arena(ctx, saved);
         return err;

@@ -24,7 +24,7 @@ struct subquery_state {
     struct arena rows; /* of the values; a correlated one's are those of its last run */
     bool has_rows_arena;
     struct arena ends[2]; /* ANY/ALL: of the least and the greatest value, when it is text */
-    struct op *root; /* kept open between rows of a correlated one */
+    struct op *root;      /* kept open between rows of a correlated one */
     bool open;
 };
 
@@ -106,9 +106,8 @@ static db_err keep_ends(struct subquery_state *st, const struct bexpr *e, const 
         }
     }
     for (uint32_t i = 0; i < 2; i++) {
-        int order = st->count == 0
-                        ? 0
-                        : value_compare_same(&v, &st->values[i], column_collation(e, 0));
+        int order =
+            st->count == 0 ? 0 : value_compare_same(&v, &st->values[i], column_collation(e, 0));
         if (st->count == 0 || (i == 0 ? order < 0 : order > 0)) {
             arena_reset(&st->ends[i]);
             TRY(value_copy(&v, &st->ends[i], &st->values[i]));

@@ -85,7 +85,9 @@ static db_err join_node(struct optimizer *o, struct lnode *n, enum plan_kind kin
     p->u.join.kind = n->u.join.kind;
     p->u.join.null_aware = n->u.join.null_aware;
     p->rows = opt__estimate(o, n);
-    *ret = (struct phys){.node = p, .cols = cols, .one_row = l->one_row && r->one_row && n->u.join.kind != JOIN_FULL};
+    *ret = (struct phys){.node = p,
+                         .cols = cols,
+                         .one_row = l->one_row && r->one_row && n->u.join.kind != JOIN_FULL};
     if (n->u.join.kind != JOIN_FULL) {
         ret->order = l->order;
         ret->order_count = l->order_count;

@@ -285,9 +285,9 @@ static bool current(const struct sql_stmt *p, const struct sql_type *types)
     return p->plan != NULL && !table_locks__active(s) &&
            p->key.catalog_version == catalog_version(s->engine->catalog) &&
            p->plan->temporary_version == s->temporaries.version &&
-           p->key.sql_mode == s->vars.sql_mode &&
-           p->key.select_limit == s->vars.sql_select_limit && p->key.tz == s->vars.tz &&
-           p->key.locale == s->vars.locale && p->key.collation == s->vars.collation_connection &&
+           p->key.sql_mode == s->vars.sql_mode && p->key.select_limit == s->vars.sql_select_limit &&
+           p->key.tz == s->vars.tz && p->key.locale == s->vars.locale &&
+           p->key.collation == s->vars.collation_connection &&
            p->key.charset == s->vars.charset_client &&
            slice_eq(buf_slice(&p->key.schema), s->schema) &&
            same_types(p->types, types, p->param_count);
