@@ -101,11 +101,14 @@ static bool node_equal(const struct bexpr *a, const struct bexpr *b)
 
 bool bexpr_equal(const struct bexpr *a, const struct bexpr *b)
 {
-    if (a == b) {
-        return !a->is_volatile;
+    if (a->is_volatile || b->is_volatile) {
+        return a->item != 0 && a->item == b->item;
     }
-    if (a->kind != b->kind || a->arg_count != b->arg_count || a->is_volatile || b->is_volatile ||
-        !type_equal(&a->type, &b->type) || !node_equal(a, b)) {
+    if (a == b) {
+        return true;
+    }
+    if (a->kind != b->kind || a->arg_count != b->arg_count || !type_equal(&a->type, &b->type) ||
+        !node_equal(a, b)) {
         return false;
     }
     for (uint32_t i = 0; i < a->arg_count; i++) {

@@ -69,6 +69,7 @@ struct bexpr {
     bool has_param, has_subquery, has_agg, has_window, is_volatile;
     const struct bexpr *folded; /* CONST: the expression that it was, for messages; or NULL */
     uint32_t position;          /* byte offset in the statement + 1; 0 = none */
+    col_id_t item; /* of a volatile select item: its copies, made of its name, are it; else 0 */
     struct sql_type type;
     const char
         *json_source; /* JSON: the function or column it comes from, for conditions; or NULL */
@@ -122,7 +123,8 @@ struct bexpr {
 bool bexpr_walk(const struct bexpr *e, bool (*fn)(const struct bexpr *e, void *ctx), void *ctx);
 /* Is there a column of the current row in it? */
 bool bexpr_reads_columns(const struct bexpr *e);
-/* Same meaning: kinds, types, constants, columns equal. Volatile expressions are never equal. */
+/* Same meaning: kinds, types, constants, columns equal. A volatile expression is equal to nothing,
+ * or, when it is a select item, to its copies. */
 bool bexpr_equal(const struct bexpr *a, const struct bexpr *b);
 /* The expression as MySQL shows it in messages: (`db`.`t`.`c` + 1). What does not fit is left out.
  */

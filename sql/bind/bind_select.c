@@ -239,6 +239,7 @@ static db_err bind_items(struct binder *b, struct block *k)
         if (it.expr->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
+        it.expr->item = it.expr->is_volatile ? bind__new_col(b) : 0;
         TRY(name_item(b, k, a, &it));
         TRY(bind__complete_item(b, a, it.name, k->scope.sub != NULL, &completed));
         TRY(add_item(b, k, &it));
