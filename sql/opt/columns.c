@@ -152,6 +152,8 @@ struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const 
             if (c->args[i] == NULL) {
                 return NULL;
             }
+            c->has_subquery = c->has_subquery || c->args[i]->has_subquery;
+            c->is_volatile = c->is_volatile || c->args[i]->is_volatile;
         }
     }
     return c;

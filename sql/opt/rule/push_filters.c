@@ -62,7 +62,11 @@ static db_err through_project(struct optimizer *o, struct lnode **io, struct con
         if (e == NULL) {
             return ERR_NOMEM;
         }
-        TRY(opt__add_conjunct(o, &down, e));
+        if (e->has_subquery) { /* it is computed here, and once */
+            TRY(opt__add_conjunct(o, &stay, c->list[i]));
+        } else {
+            TRY(opt__add_conjunct(o, &down, e));
+        }
     }
     TRY(push(o, &n->children[0], &down));
     return keep_here(o, io, &stay);
@@ -111,7 +115,11 @@ static db_err through_aggregate(struct optimizer *o, struct lnode **io, struct c
         if (e == NULL) {
             return ERR_NOMEM;
         }
-        TRY(opt__add_conjunct(o, &down, e));
+        if (e->has_subquery || e->is_volatile) {
+            TRY(opt__add_conjunct(o, &stay, c->list[i]));
+        } else {
+            TRY(opt__add_conjunct(o, &down, e));
+        }
     }
     TRY(push(o, &n->children[0], &down));
     return keep_here(o, io, &stay);
