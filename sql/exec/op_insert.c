@@ -211,6 +211,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
     }
     if (row_equal(s->table, old, changed)) {
         ctx->affected_rows += ctx->found_rows_flag ? 1 : 0;
+        ctx->duplicates += ctx->ignore ? 1 : 0; /* MYSQL: a row that is no new one */
         return ERR_OK;
     }
     TRY(write_update(s, ctx, old, changed));

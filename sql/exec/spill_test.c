@@ -237,8 +237,6 @@ static const char *const g_steady[] = {
     "SELECT COUNT(*) FROM other WHERE id >= ALL (SELECT id FROM big)",
     "SELECT COUNT(*) FROM other WHERE CONCAT(s, s) < ANY (SELECT CONCAT(s, s, s) FROM big)",
     "SELECT 1 IN (SELECT id + 24000 FROM big WHERE CONCAT(s, s, id) <> 'none' AND id % 8 = 0)",
-    "DELETE FROM big WHERE CONCAT(s, s, id) = 'none'",
-    "UPDATE big SET v = 0 WHERE CONCAT(s, s, id) = 'none'",
 };
 
 static void run_steady(const char *sql, struct world *rich, struct world *stuck)
