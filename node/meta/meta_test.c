@@ -1,6 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/test_main.h"
 #include "base/clock.h"
@@ -16,12 +17,16 @@ struct world {
     struct raft_log *log;
     struct meta *m;
     struct range_store *rs;
+    const struct meta_actions *actions;
+    const char *join_token;
+    unsigned fibers_max; /* of a loop; 0: the default */
     void (*body)(struct world *w);
 };
 
 static void open_world(struct world *w)
 {
-    struct meta_opts mo = {.loops = w->loops};
+    struct meta_opts mo = {
+        .loops = w->loops, .actions = w->actions, .join_token = w->join_token};
     CHECK_OK(meta_new(&mo, &w->m));
     struct range_store_opts ro = {
         .loops = w->loops, .engine = w->engine, .log = w->log, .hooks = meta_hooks(w->m)};
@@ -70,7 +75,7 @@ static void life(struct world *w, bool clean, void (*body)(struct world *w))
     char path[128];
     struct diag diag;
     diag_reset(&diag);
-    struct loop_group_opts lo = {.count = 2};
+    struct loop_group_opts lo = {.count = 2, .fibers_max = w->fibers_max};
     CHECK_OK(loop_group_start(&lo, &w->loops));
     snprintf(path, sizeof(path), "%s/store", w->dir);
     struct engine_opts eo = {.path = path, .memory_size = 32 << 20};
@@ -356,6 +361,57 @@ static void test_index(void **state)
     meta_free(m);
 }
 
+/* As many ranges as fit whole pages of a round of placement. */
+enum { WHOLE_PAGES = 256 };
+
+static db_err no_replicas(void *ctx UNUSED, node_id_t leader UNUSED, range_id_t range UNUSED,
+                          const struct replica_change *changes UNUSED, size_t count UNUSED,
+                          struct diag *diag UNUSED)
+{
+    return ERR_UNAVAILABLE;
+}
+
+static db_err no_lease(void *ctx UNUSED, node_id_t leader UNUSED, range_id_t range UNUSED,
+                       node_id_t to UNUSED, struct diag *diag UNUSED)
+{
+    return ERR_UNAVAILABLE;
+}
+
+static void pages_body(struct world *w)
+{
+    static struct range_desc all[WHOLE_PAGES - 1]; /* besides meta's own */
+    static char starts[WHOLE_PAGES][8];
+    struct range_desc *d;
+    unsigned n;
+    struct arena a;
+    for (unsigned i = 0; i < WHOLE_PAGES; i++) {
+        (void)snprintf(starts[i], sizeof(starts[i]), i == 0 ? "\1" : "\2%04u", i);
+    }
+    for (unsigned i = 0; i < ARRAY_COUNT(all); i++) {
+        bool last = i + 1 == ARRAY_COUNT(all);
+        all[i] = desc(100 + i, 1000, starts[i], last ? "" : starts[i + 1]);
+    }
+    CHECK_OK(meta_ranges_changed(w->m, 1, all, ARRAY_COUNT(all), NULL));
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(range_index_lookup(&w->m->index, SLICE_EMPTY, SLICE_EMPTY, 10000, &a, &d, &n));
+    CHECK(n == WHOLE_PAGES);
+    arena_fini(&a);
+    (void)alarm(20);
+    meta_placement_round(w->m); /* comes to an end */
+    (void)alarm(0);
+}
+
+static void test_whole_pages(void **state)
+{
+    (void)state;
+    static const struct meta_actions actions = {.change_replicas = no_replicas,
+                                                .transfer_lease = no_lease};
+    struct world w = {.actions = &actions};
+    make_dir(&w);
+    life(&w, false, pages_body);
+    remove_dir(&w);
+}
+
 static void test_desc_codec(void **state)
 {
     (void)state;
@@ -385,7 +441,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tso),      cmocka_unit_test(test_tso_race),
         cmocka_unit_test(test_tso_late), cmocka_unit_test(test_sequences),
-        cmocka_unit_test(test_index),    cmocka_unit_test(test_desc_codec),
+        cmocka_unit_test(test_index),    cmocka_unit_test(test_whole_pages),
+        cmocka_unit_test(test_desc_codec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -264,18 +264,21 @@ static db_err each_range(struct meta *m, struct round *r, struct arena *a,
                          void (*fn)(struct meta *m, struct round *r, const struct range_desc *d))
 {
     struct range_desc *descs;
-    unsigned count = RANGES_PER_PAGE;
+    unsigned count = 0;
+    bool more = true;
     struct buf start;
     db_err err = ERR_OK;
     buf_init(&start, 1 << 20);
-    while (err == ERR_OK && count == RANGES_PER_PAGE) {
+    while (err == ERR_OK && more) {
         arena_reset(a);
         err = meta_lookup(m, buf_slice(&start), SLICE_EMPTY, RANGES_PER_PAGE, a, NULL, &descs,
                           &count);
         for (unsigned i = 0; err == ERR_OK && i < count; i++) {
             fn(m, r, &descs[i]);
         }
-        if (err == ERR_OK && count == RANGES_PER_PAGE) {
+        /* The last range of all has no end: an empty key would begin anew. */
+        more = err == ERR_OK && count == RANGES_PER_PAGE && descs[count - 1].end.len != 0;
+        if (more) {
             buf_reset(&start);
             err = buf_append_slice(&start, descs[count - 1].end);
         }
