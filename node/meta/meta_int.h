@@ -103,6 +103,7 @@ struct member {
 
 /* The leader's; guarded by `mutex`. */
 struct registry {
+    struct fiber_mutex writing; /* from reading a record to having written it; before `mutex` */
     pthread_mutex_t mutex;
     struct member members[NODES_MAX];
     unsigned count;

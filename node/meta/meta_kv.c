@@ -1,5 +1,4 @@
 #include "node/meta/meta_int.h"
-#include "base/assert.h"
 #include "node/store/keyspace.h"
 
 /* Meta's own records are versions at a fixed timestamp, so that each is overwritten in place and
@@ -134,7 +133,9 @@ db_err meta_kv_each(struct meta *m, enum meta_key_kind kind,
 
 db_err meta_kv_write(struct meta *m, uint64_t term, const struct store_batch *b, struct diag *diag)
 {
-    ASSERT(term != 0);
+    if (term == 0) { /* the lease has gone since it was looked at */
+        return diag_set(diag, ERR_NOT_LEADER, "this node does not lead the meta range");
+    }
     return range_store_write(m->rs, RANGE_ID_META, term, b, diag);
 }
 

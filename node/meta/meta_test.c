@@ -412,6 +412,117 @@ static void test_whole_pages(void **state)
     remove_dir(&w);
 }
 
+/* ---- members ---- */
+
+static db_err join_one(struct world *w, unsigned boot_id, node_id_t *ret_id)
+{
+    struct node_info self = {.boot_id = boot_id};
+    struct node_directory dir = {0};
+    struct arena a;
+    (void)snprintf(self.rpc, sizeof(self.rpc), "127.0.0.1:%u", boot_id);
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = meta_join(w->m, SLICE_LIT("token"), &self, &a, NULL, &dir);
+    arena_fini(&a);
+    *ret_id = err == ERR_OK ? dir.you : 0;
+    return err;
+}
+
+static const struct node_info *member(struct world *w, node_id_t id)
+{
+    for (unsigned i = 0; i < w->m->registry.count; i++) {
+        if (w->m->registry.members[i].info.id == id) {
+            return &w->m->registry.members[i].info;
+        }
+    }
+    return NULL;
+}
+
+static node_id_t g_newest_node;
+
+static void crowd_body(struct world *w)
+{
+    node_id_t id;
+    for (unsigned boot = 1000; w->m->registry.count < NODES_MAX; boot++) {
+        CHECK_OK(join_one(w, boot, &g_newest_node));
+        CHECK_OK(join_one(w, boot, &id)); /* its answer was lost */
+        CHECK(id == g_newest_node);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        CHECK(join_one(w, 1, &id) == ERR_LIMIT);
+    }
+}
+
+/* Who comes next leads them all, and has a place for another when one has left. */
+static void crowd_led_body(struct world *w)
+{
+    node_id_t id;
+    CHECK(meta_leads(w->m) && w->m->registry.count == NODES_MAX);
+    CHECK(join_one(w, 1, &id) == ERR_LIMIT);
+    CHECK_OK(meta_set_node_state(w->m, 9, NODE_LEFT, NULL));
+    CHECK_OK(meta_set_node_state(w->m, 5, NODE_LEFT, NULL));
+    CHECK_OK(join_one(w, 1, &id));
+    CHECK(id == g_newest_node + 1);
+    g_newest_node = id;
+}
+
+static void crowd_kept_body(struct world *w)
+{
+    CHECK(meta_leads(w->m) && w->m->registry.count == NODES_MAX);
+    CHECK(member(w, 5) == NULL && member(w, 9) != NULL && member(w, g_newest_node) != NULL);
+}
+
+static void test_crowd(void **state)
+{
+    (void)state;
+    struct world w = {.join_token = "token"};
+    make_dir(&w);
+    life(&w, true, crowd_body);
+    life(&w, true, crowd_led_body);
+    life(&w, true, crowd_kept_body);
+    remove_dir(&w);
+}
+
+struct sent_away {
+    struct world *w;
+    struct waiter done;
+};
+
+static void send_away(void *arg)
+{
+    struct sent_away *s = arg;
+    CHECK_OK(meta_set_node_state(s->w->m, 2, NODE_DECOMMISSIONING, NULL));
+    wait_signal(&s->done, 0);
+}
+
+/* A node is sent away while others go on without it. */
+static void two_decide_body(struct world *w)
+{
+    struct sent_away s = {.w = w};
+    node_id_t id;
+    CHECK_OK(join_one(w, 1000, &id));
+    CHECK(id == 2);
+    wait_init(&s.done);
+    CHECK_OK(fiber_spawn(loop_current(), send_away, &s));
+    CHECK_OK(meta_fence(w->m, 2, 0, NULL));
+    wait_block_uncancelable(&s.done);
+}
+
+static void two_decided_body(struct world *w)
+{
+    CHECK(member(w, 2)->state == NODE_DECOMMISSIONING);
+    CHECK(member(w, 2)->fences == 1);
+}
+
+static void test_two_decide(void **state)
+{
+    (void)state;
+    struct world w = {.join_token = "token"};
+    make_dir(&w);
+    life(&w, true, two_decide_body);
+    life(&w, true, two_decided_body);
+    remove_dir(&w);
+}
+
 static void test_desc_codec(void **state)
 {
     (void)state;
@@ -442,6 +553,7 @@ int main(void)
         cmocka_unit_test(test_tso),      cmocka_unit_test(test_tso_race),
         cmocka_unit_test(test_tso_late), cmocka_unit_test(test_sequences),
         cmocka_unit_test(test_index),    cmocka_unit_test(test_whole_pages),
+        cmocka_unit_test(test_crowd),    cmocka_unit_test(test_two_decide),
         cmocka_unit_test(test_desc_codec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

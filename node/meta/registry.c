@@ -13,7 +13,13 @@
  * dead. A node that joins shows the cluster's token (kept as a hash) and gets the next id; a member
  * shows its id and boot id with each heartbeat. Two living processes with one id are two copies of
  * one data directory: the second one is refused. One that listens where the first did can only have
- * taken its place. */
+ * taken its place.
+ *
+ * Records are written one at a time, each made from what the one before has left: else a node that
+ * comes back while an operator sends it away, or while others go on without it, would undo that.
+ *
+ * There is room for NODES_MAX members. Those that have left stay known until their places are
+ * needed: to whoever asks for one of them afterwards it is a stranger, which says the same. */
 
 #define SUSPECT_AFTER_NS (3 * NS_PER_S)
 /* As long as a process that died without a word may still be taken for living when it comes back.
@@ -22,6 +28,7 @@
 
 db_err registry_init(struct registry *g)
 {
+    fiber_mutex_init(&g->writing);
     return pthread_mutex_init(&g->mutex, NULL) == 0 ? ERR_OK : ERR_NOMEM;
 }
 
@@ -36,6 +43,30 @@ static struct slice node_key(node_id_t id, uint8_t out[8])
     return slice_of(out, 8);
 }
 
+/* Under the mutex: a free place, or that of the first one that has left. NULL: there is none. */
+static struct member *place_for_one(struct registry *g)
+{
+    struct member *left = NULL;
+    if (g->count < NODES_MAX) {
+        return &g->members[g->count];
+    }
+    for (unsigned i = 0; i < NODES_MAX; i++) {
+        struct member *b = &g->members[i];
+        if (b->info.state == NODE_LEFT && (left == NULL || b->info.id < left->info.id)) {
+            left = b;
+        }
+    }
+    return left;
+}
+
+static void take_place(struct registry *g, struct member *place, const struct node_info *info)
+{
+    g->count += place == &g->members[g->count];
+    *place = (struct member){.info = *info};
+}
+
+/* Whatever is found, the cluster must have a leader: more records than there can be members do not
+ * keep it from that. */
 static db_err load_member(void *arg, struct slice name, struct slice value)
 {
     struct registry *g = arg;
@@ -44,10 +75,12 @@ static db_err load_member(void *arg, struct slice name, struct slice value)
     if (name.len != 8 || get_be64(name.ptr) != info.id) {
         return ERR_CORRUPT;
     }
-    if (g->count == NODES_MAX) {
-        return ERR_LIMIT;
+    struct member *place = place_for_one(g);
+    if (place == NULL || (g->count == NODES_MAX && info.state == NODE_LEFT)) {
+        LOG_WARN("meta.member.no_room", F_U64("node", info.id));
+        return ERR_OK;
     }
-    g->members[g->count++] = (struct member){.info = info};
+    take_place(g, place, &info);
     return ERR_OK;
 }
 
@@ -178,53 +211,95 @@ static struct member *find(struct registry *g, node_id_t id)
     return NULL;
 }
 
-/* ---- writing: first the meta range, then memory ---- */
+/* ---- writing: first the meta range, then memory; with `writing` held ---- */
 
-static db_err write_member(struct meta *m, uint64_t term, const struct node_info *info,
-                           struct diag *diag)
+static db_err add_record(struct store_batch *b, const struct node_info *info)
 {
-    struct store_batch b;
     struct buf value;
     uint8_t key[8];
     struct node_info kept = *info;
     kept.liveness = NODE_DEAD; /* not kept */
     kept.heard_ms = kept.ranges = kept.leases = 0;
-    store_batch_init(&b);
     buf_init(&value, 4096);
     db_err err = node_info_encode(&kept, &value);
     if (err == ERR_OK) {
-        err = meta_kv_put(&b, META_KEY_NODE, node_key(info->id, key), buf_slice(&value));
+        err = meta_kv_put(b, META_KEY_NODE, node_key(info->id, key), buf_slice(&value));
+    }
+    buf_fini(&value);
+    return err;
+}
+
+/* gone: a member whose record goes at the same time; 0: none. */
+static db_err write_member(struct meta *m, uint64_t term, const struct node_info *info,
+                           node_id_t gone, struct diag *diag)
+{
+    struct store_batch b;
+    uint8_t key[8];
+    store_batch_init(&b);
+    db_err err = add_record(&b, info);
+    if (err == ERR_OK && gone != 0) {
+        err = meta_kv_delete(&b, META_KEY_NODE, node_key(gone, key));
     }
     if (err == ERR_OK) {
         err = meta_kv_write(m, term, &b, diag);
     }
-    buf_fini(&value);
     store_batch_fini(&b);
     return err == ERR_COMMIT_UNKNOWN
                ? diag_set(diag, ERR_UNAVAILABLE, "the register of members cannot be written")
                : err;
 }
 
+static db_err no_room(struct diag *diag)
+{
+    return diag_set(diag, ERR_LIMIT, "the cluster has %d members: there is no room for another",
+                    NODES_MAX);
+}
+
 static db_err put_member(struct meta *m, uint64_t term, const struct node_info *info, bool heard,
                          struct diag *diag)
 {
     struct registry *g = &m->registry;
-    TRY(write_member(m, term, info, diag));
     pthread_mutex_lock(&g->mutex);
     struct member *b = find(g, info->id);
-    if (b == NULL && g->count < NODES_MAX) {
-        b = &g->members[g->count++];
-        *b = (struct member){.info = *info};
-    }
-    if (b != NULL) {
-        uint32_t fences = b->info.fences; /* perhaps more by now */
-        b->info = *info;
-        b->info.fences = fences > info->fences ? fences : info->fences;
-        b->heard_ns = heard ? clock_mono_ns() : b->heard_ns;
-    }
-    g->version++;
+    struct member *place = b != NULL ? b : place_for_one(g);
+    node_id_t gone = b == NULL && place != NULL && g->count == NODES_MAX ? place->info.id : 0;
     pthread_mutex_unlock(&g->mutex);
-    return b != NULL ? ERR_OK : ERR_LIMIT;
+    if (place == NULL) {
+        return no_room(diag);
+    }
+    TRY(write_member(m, term, info, gone, diag));
+    pthread_mutex_lock(&g->mutex);
+    if (atomic_load(&m->term) == term) { /* else all was, or will be, read again */
+        b = find(g, info->id);
+        place = b != NULL ? b : place_for_one(g);
+        if (b == NULL) {
+            take_place(g, place, info);
+        }
+        place->info = *info;
+        place->heard_ns = heard ? clock_mono_ns() : place->heard_ns;
+        g->version++;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return ERR_OK;
+}
+
+/* The addresses and the boot id are as the member says, the rest is as it was decided. */
+static db_err put_changed(struct meta *m, uint64_t term, const struct node_info *self,
+                          struct diag *diag)
+{
+    struct registry *g = &m->registry;
+    struct node_info info = *self;
+    fiber_mutex_lock(&g->writing);
+    pthread_mutex_lock(&g->mutex);
+    const struct member *b = find(g, self->id);
+    if (b != NULL) {
+        info.state = b->info.state;
+        info.fences = b->info.fences;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    db_err err = put_member(m, term, &info, true, diag);
+    fiber_mutex_unlock(&g->writing);
+    return err;
 }
 
 /* ---- joining ---- */
@@ -310,11 +385,49 @@ static bool token_fits(struct registry *g, struct slice token)
     return fits;
 }
 
+/* A process that asks again, as it has heard nothing, is the member that it became then: one that
+ * has not been heard of as such. 0: it is none. */
+static node_id_t joined_before(struct registry *g, const struct node_info *self)
+{
+    node_id_t id = 0;
+    pthread_mutex_lock(&g->mutex);
+    for (unsigned i = 0; i < g->count && self->boot_id != 0; i++) {
+        const struct node_info *info = &g->members[i].info;
+        if (info->boot_id == self->boot_id && strcmp(info->rpc, self->rpc) == 0 &&
+            info->state == NODE_ACTIVE && info->incarnation == 0) {
+            id = info->id;
+        }
+    }
+    pthread_mutex_unlock(&g->mutex);
+    return id;
+}
+
+/* With `writing` held. */
+static db_err add_member(struct meta *m, uint64_t term, const struct node_info *self,
+                         struct diag *diag, node_id_t *ret_id)
+{
+    struct registry *g = &m->registry;
+    struct node_info info = *self;
+    info.id = joined_before(g, self);
+    if (info.id == 0) {
+        pthread_mutex_lock(&g->mutex);
+        bool room = place_for_one(g) != NULL;
+        pthread_mutex_unlock(&g->mutex);
+        TRY(room ? ERR_OK : no_room(diag));
+        TRY(sequence_next(m, SLICE_LIT("!node"), m->self, 1, 1, 0, diag, &info.id));
+        info.state = NODE_ACTIVE;
+        TRY(put_member(m, term, &info, true, diag));
+        LOG_INFO("meta.joined", F_U64("node", info.id), F_STR("rpc", info.rpc));
+    }
+    *ret_id = info.id;
+    return ERR_OK;
+}
+
 db_err meta_join(struct meta *m, struct slice token, const struct node_info *self,
                  struct arena *arena, struct diag *diag, struct node_directory *ret_dir)
 {
     struct node_directory dir;
-    uint64_t id;
+    node_id_t id;
     TRY(meta_check(m, diag));
     uint64_t term = atomic_load(&m->term);
     if (!token_fits(&m->registry, token)) {
@@ -322,12 +435,10 @@ db_err meta_join(struct meta *m, struct slice token, const struct node_info *sel
                         "the join token is wrong: use the one that the first node was started with "
                         "(--join-token), or its file join-token");
     }
-    TRY(sequence_next(m, SLICE_LIT("!node"), m->self, 1, 1, 0, diag, &id));
-    struct node_info info = *self;
-    info.id = id;
-    info.state = NODE_ACTIVE;
-    TRY(put_member(m, term, &info, true, diag));
-    LOG_INFO("meta.joined", F_U64("node", id), F_STR("rpc", info.rpc));
+    fiber_mutex_lock(&m->registry.writing);
+    db_err err = add_member(m, term, self, diag, &id);
+    fiber_mutex_unlock(&m->registry.writing);
+    TRY(err);
     TRY(registry_directory(m, arena, &dir));
     TRY(issue(m, id, arena, diag, &dir));
     dir.you = id;
@@ -339,8 +450,7 @@ db_err meta_join(struct meta *m, struct slice token, const struct node_info *sel
 
 enum beat { BEAT_SAME, BEAT_CHANGED, BEAT_STRANGER, BEAT_TWIN, BEAT_GONE, BEAT_FENCING };
 
-static enum beat note_beat(struct meta *m, const struct node_info *self,
-                           struct node_info *ret_record)
+static enum beat note_beat(struct meta *m, const struct node_info *self)
 {
     struct registry *g = &m->registry;
     uint64_t now = clock_mono_ns();
@@ -360,15 +470,14 @@ static enum beat note_beat(struct meta *m, const struct node_info *self,
         bool moved = b->info.boot_id != self->boot_id || strcmp(b->info.rpc, self->rpc) != 0 ||
                      strcmp(b->info.mysql, self->mysql) != 0 ||
                      strcmp(b->info.admin, self->admin) != 0;
-        enum node_state state = b->info.state;
+        struct node_info told = *self;
+        told.state = b->info.state;
+        told.fences = b->info.fences;
         g->version += b->info.flags != self->flags;
         beat = moved ? BEAT_CHANGED : BEAT_SAME;
-        *ret_record = *self;
-        ret_record->state = state;
-        ret_record->fences = b->info.fences;
         b->fenced = false;
         if (!moved) {
-            b->info = *ret_record;
+            b->info = told;
         }
         b->heard_ns = now;
     }
@@ -413,22 +522,19 @@ unsigned registry_living(struct meta *m)
 db_err meta_heartbeat(struct meta *m, const struct node_info *self, struct arena *arena,
                       struct diag *diag, struct node_directory *ret_dir)
 {
-    struct node_info record;
     struct node_directory dir;
     TRY(meta_check(m, diag));
     uint64_t term = atomic_load(&m->term);
-    enum beat beat = note_beat(m, self, &record);
-    if (beat == BEAT_STRANGER && self->id == m->self) { /* the first node of all */
-        record = *self;
-        TRY(set_token(m, term, diag));
-        TRY(set_ca(m, term, diag));
-        beat = BEAT_CHANGED;
-    } else if (self->id == m->self) {
+    enum beat beat = note_beat(m, self);
+    if (self->id == m->self) {
         TRY(set_token(m, term, diag));
         TRY(set_ca(m, term, diag));
     }
+    if (beat == BEAT_STRANGER && self->id == m->self) { /* the first node of all */
+        beat = BEAT_CHANGED;
+    }
     if (beat == BEAT_CHANGED) {
-        TRY(put_member(m, term, &record, true, diag));
+        TRY(put_changed(m, term, self, diag));
     } else if (beat != BEAT_SAME) {
         return refuse(beat, self->id, diag);
     }
@@ -440,7 +546,8 @@ db_err meta_heartbeat(struct meta *m, const struct node_info *self, struct arena
 
 /* ---- decisions ---- */
 
-db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state, struct diag *diag)
+/* With `writing` held. */
+static db_err set_state(struct meta *m, node_id_t node, enum node_state state, struct diag *diag)
 {
     struct registry *g = &m->registry;
     struct node_info info;
@@ -475,6 +582,14 @@ db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state
     return put_member(m, term, &info, false, diag);
 }
 
+db_err meta_set_node_state(struct meta *m, node_id_t node, enum node_state state, struct diag *diag)
+{
+    fiber_mutex_lock(&m->registry.writing);
+    db_err err = set_state(m, node, state, diag);
+    fiber_mutex_unlock(&m->registry.writing);
+    return err;
+}
+
 /* ---- fences ---- */
 
 enum fence_step { FENCE_STRANGER, FENCE_HEARD, FENCE_BUSY, FENCE_DONE, FENCE_NOW };
@@ -492,40 +607,61 @@ static enum fence_step fence_step(struct registry *g, struct member *b, uint64_t
     return b->fencing ? FENCE_BUSY : b->fenced ? FENCE_DONE : FENCE_NOW;
 }
 
-/* The count is told only once it is written, so that it never goes back; until then the node's
- * heartbeats are not answered. A leader that comes after finds it, or the caller was told nothing.
- */
-static db_err fence_now(struct meta *m, struct node_info *info, struct diag *diag)
+/* With `writing` held, and `fencing` set. */
+static db_err write_fence(struct meta *m, node_id_t node, struct diag *diag)
 {
     struct registry *g = &m->registry;
+    struct node_info info = {0};
     uint64_t term = atomic_load(&m->term);
-    info->fences++;
-    db_err err = write_member(m, term, info, diag);
     pthread_mutex_lock(&g->mutex);
-    struct member *b = find(g, info->id);
+    struct member *b = find(g, node);
     if (b != NULL) {
-        b->fencing = false;
-        b->fenced = err == ERR_OK;
-        b->info.fences = err == ERR_OK ? info->fences : b->info.fences;
+        info = b->info;
+    }
+    pthread_mutex_unlock(&g->mutex);
+    TRY(b != NULL ? ERR_OK : ERR_NOT_FOUND);
+    info.fences++;
+    TRY(write_member(m, term, &info, 0, diag));
+    pthread_mutex_lock(&g->mutex);
+    b = find(g, node);
+    if (b != NULL && atomic_load(&m->term) == term) {
+        b->fenced = true;
+        b->info.fences = info.fences;
         g->version++;
     }
     pthread_mutex_unlock(&g->mutex);
+    LOG_INFO("meta.node.fenced", F_U64("node", node), F_U64("fences", info.fences));
+    return ERR_OK;
+}
+
+/* The count is told only once it is written, so that it never goes back; until then the node's
+ * heartbeats are not answered. A leader that comes after finds it, or the caller was told nothing.
+ */
+static db_err fence_now(struct meta *m, node_id_t node, struct diag *diag)
+{
+    struct registry *g = &m->registry;
+    fiber_mutex_lock(&g->writing);
+    db_err err = write_fence(m, node, diag);
+    fiber_mutex_unlock(&g->writing);
+    pthread_mutex_lock(&g->mutex);
+    struct member *b = find(g, node);
+    if (b != NULL) {
+        b->fencing = false;
+    }
+    pthread_mutex_unlock(&g->mutex);
     TRY(err);
-    LOG_INFO("meta.node.fenced", F_U64("node", info->id), F_U64("fences", info->fences));
     return meta_check(m, diag);
 }
 
 db_err meta_fence(struct meta *m, node_id_t node, uint32_t silent_ms, struct diag *diag)
 {
     struct registry *g = &m->registry;
-    struct node_info info = {0};
     TRY(meta_check(m, diag));
     pthread_mutex_lock(&g->mutex);
     struct member *b = find(g, node);
     enum fence_step step = fence_step(g, b, silent_ms * NS_PER_MS);
     if (step == FENCE_NOW) {
         b->fencing = true;
-        info = b->info;
     }
     pthread_mutex_unlock(&g->mutex);
     switch (step) {
@@ -537,5 +673,5 @@ db_err meta_fence(struct meta *m, node_id_t node, uint32_t silent_ms, struct dia
     case FENCE_DONE: return meta_check(m, diag);
     case FENCE_NOW: break;
     }
-    return fence_now(m, &info, diag);
+    return fence_now(m, node, diag);
 }
