@@ -91,6 +91,17 @@ static void follow_fiber(void *arg)
     meta_fiber_ends(arg);
 }
 
+/* lead_fiber has been set. */
+static void start_following(struct meta *m)
+{
+    if (meta_spawn(m, follow_fiber, m) != ERR_OK) {
+        LOG_ERROR("meta.follow", F_STR("reason", "no fiber"));
+        pthread_mutex_lock(&m->lead_lock);
+        m->lead_fiber = false; /* the next heartbeat tries again */
+        pthread_mutex_unlock(&m->lead_lock);
+    }
+}
+
 void meta_lease_changed(struct meta *m, bool held)
 {
     pthread_mutex_lock(&m->lead_lock);
@@ -100,11 +111,20 @@ void meta_lease_changed(struct meta *m, bool held)
     bool spawn = atomic_load(&m->started) && !m->lead_fiber;
     m->lead_fiber = m->lead_fiber || spawn;
     pthread_mutex_unlock(&m->lead_lock);
-    if (spawn && meta_spawn(m, follow_fiber, m) != ERR_OK) {
-        LOG_ERROR("meta.follow", F_STR("reason", "no fiber"));
-        pthread_mutex_lock(&m->lead_lock);
-        m->lead_fiber = false; /* the next heartbeat tries again */
-        pthread_mutex_unlock(&m->lead_lock);
+    if (spawn) {
+        start_following(m);
+    }
+}
+
+void meta_follow_again(struct meta *m)
+{
+    pthread_mutex_lock(&m->lead_lock);
+    bool fits = m->lead_held == atomic_load(&m->running);
+    bool spawn = !fits && atomic_load(&m->started) && !m->lead_fiber;
+    m->lead_fiber = m->lead_fiber || spawn;
+    pthread_mutex_unlock(&m->lead_lock);
+    if (spawn) {
+        start_following(m);
     }
 }
 

@@ -179,6 +179,7 @@ void meta_stop(struct meta *m)
         db_err err = fiber_sleep(NS_PER_MS);
         (void)err;
     }
+    atomic_store(&m->running, false); /* for one that was about to take over */
     if (led && atomic_load(&m->term) != 0) {
         tso_give_back(m);
         sequences_give_back(m);

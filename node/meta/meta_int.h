@@ -233,6 +233,8 @@ void safe_point_free(struct meta *m);
 void meta_lease_changed(struct meta *m, bool held);
 /* Takes the state over, or lets go of it, until that fits the lease. Parks. */
 void meta_follow_lease(struct meta *m);
+/* Once more, if there was no fiber for it when the lease came or went. */
+void meta_follow_again(struct meta *m);
 /* ERR_NOT_LEADER with the leader in diag->data. */
 MUST_USE db_err meta_check(struct meta *m, struct diag *diag);
 

@@ -412,6 +412,50 @@ static void test_whole_pages(void **state)
     remove_dir(&w);
 }
 
+/* ---- the lease ---- */
+
+static void nap_fiber(void *arg)
+{
+    while (!atomic_load((_Atomic bool *)arg)) {
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+    }
+}
+
+/* The lease comes while there is no fiber to be had. */
+static void no_fiber_body(struct world *w)
+{
+    _Atomic bool wake = false;
+    CHECK(meta_leads(w->m));
+    while (fiber_spawn(loop_current(), nap_fiber, &wake) == ERR_OK) {
+    }
+    meta_lease_changed(w->m, true);
+    CHECK(!meta_leads(w->m));
+    atomic_store(&wake, true);
+    uint64_t end = clock_mono_ns() + 10 * NS_PER_S;
+    while (!meta_leads(w->m)) {
+        CHECK(clock_mono_ns() < end);
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    }
+}
+
+/* The lease comes when all is about to end. */
+static void late_lease_body(struct world *w)
+{
+    meta_lease_changed(w->m, true);
+}
+
+static void test_lease(void **state)
+{
+    (void)state;
+    struct world w = {.fibers_max = 64};
+    make_dir(&w);
+    life(&w, true, no_fiber_body);
+    for (int round = 0; round < 5; round++) {
+        life(&w, true, late_lease_body);
+    }
+    remove_dir(&w);
+}
+
 /* ---- members ---- */
 
 static db_err join_one(struct world *w, unsigned boot_id, node_id_t *ret_id)
@@ -553,7 +597,8 @@ int main(void)
         cmocka_unit_test(test_tso),      cmocka_unit_test(test_tso_race),
         cmocka_unit_test(test_tso_late), cmocka_unit_test(test_sequences),
         cmocka_unit_test(test_index),    cmocka_unit_test(test_whole_pages),
-        cmocka_unit_test(test_crowd),    cmocka_unit_test(test_two_decide),
+        cmocka_unit_test(test_lease),    cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_two_decide),
         cmocka_unit_test(test_desc_codec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -242,6 +242,7 @@ void meta_heartbeat_round(struct meta *m)
     struct diag diag;
     struct node_info self;
     struct node_directory dir;
+    meta_follow_again(m);
     describe(m, &self);
     diag_reset(&diag);
     arena_init(&a, NULL, NULL, 0);
