@@ -35,6 +35,7 @@ enum meta_key_kind {
 
 struct tso {
     _Alignas(64) _Atomic ts_t next;
+    _Atomic uint64_t ahead_ns; /* up to when `next` was moved on ahead of the clock; 0: it is not */
     _Alignas(64) _Atomic ts_t limit; /* nothing at or above has been persisted as taken */
     _Atomic bool extending;          /* a fiber writes a new limit */
     struct fiber_mutex lock;         /* guards the rest */

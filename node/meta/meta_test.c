@@ -193,6 +193,35 @@ static void test_tso_late(void **state)
     remove_dir(&w);
 }
 
+/* The calendar is set back: the oracle's time goes on, slower. */
+static void back_body(struct world *w)
+{
+    ts_t first;
+    ts_t ts = 0;
+    CHECK_OK(meta_timestamps(w->m, 1, NULL, &first));
+    g_wall_shift_us -= 3600ll * 1000000;
+    uint64_t end = clock_mono_ns() + 600 * NS_PER_MS;
+    while (clock_mono_ns() < end) {
+        CHECK_OK(meta_timestamps(w->m, 1, NULL, &ts));
+        CHECK_OK(fiber_sleep(5 * NS_PER_MS));
+    }
+    uint64_t ms = (ts >> TS_LOGICAL_BITS) - (first >> TS_LOGICAL_BITS);
+    CHECK(ms >= 200 && ms < 600);
+}
+
+static void test_tso_set_back(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    static const struct clock_ops shifted = {"shifted", shifted_mono, shifted_wall, NULL};
+    make_dir(&w);
+    g_wall_shift_us = 0;
+    clock_set(&shifted);
+    life(&w, true, back_body);
+    clock_set(NULL);
+    remove_dir(&w);
+}
+
 struct tso_worker {
     struct world *w;
     struct waiter done;
@@ -595,7 +624,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tso),      cmocka_unit_test(test_tso_race),
-        cmocka_unit_test(test_tso_late), cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_tso_late), cmocka_unit_test(test_tso_set_back),
+        cmocka_unit_test(test_sequences),
         cmocka_unit_test(test_index),    cmocka_unit_test(test_whole_pages),
         cmocka_unit_test(test_lease),    cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_two_decide),

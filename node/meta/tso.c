@@ -14,6 +14,11 @@
  * Under load the limit is moved ahead in the background; after a pause the first request pays for
  * one write, and an idle oracle costs nothing.
  *
+ * A calendar clock that is set back stands behind the oracle, perhaps for hours. The oracle takes
+ * nothing back and does not stand still either: what is measured in its time, such as how long rows
+ * are kept for a transaction that nobody hears of, has to come to an end. So it goes on by the
+ * monotonic clock, at half the rate, and the calendar catches up.
+ *
  * On a full disk the limit cannot be moved. Reads go on all the same: the number just below the
  * limit is kept back, and whoever only reads may have it (tso_last). It is above all that was ever
  * given, and by the time it is given nothing below the limit is given any more, so a reader at it
@@ -24,6 +29,7 @@
 void tso_init(struct tso *t)
 {
     atomic_init(&t->next, 0);
+    atomic_init(&t->ahead_ns, 0);
     atomic_init(&t->limit, 0);
     atomic_init(&t->extending, false);
     fiber_mutex_init(&t->lock);
@@ -163,6 +169,7 @@ db_err tso_load(struct meta *m, uint64_t term)
     m->tso.need = 0;
     atomic_store(&m->tso.limit, limit);
     atomic_store(&m->tso.next, limit > now ? limit : now);
+    atomic_store(&m->tso.ahead_ns, 0);
     fiber_mutex_unlock(&m->tso.lock);
     return ERR_OK;
 }
@@ -180,11 +187,29 @@ void tso_give_back(struct meta *m)
     }
 }
 
+/* The clock stands behind. */
+static void move_on_ahead(struct tso *t)
+{
+    const uint64_t step = 2 * NS_PER_MS; /* in which the oracle goes on by one */
+    uint64_t now = clock_mono_ns();
+    uint64_t since = atomic_load(&t->ahead_ns);
+    uint64_t steps = since != 0 && now > since ? (now - since) / step : 0;
+    uint64_t moved = since == 0 ? now : since + steps * step;
+    if (moved != since && atomic_compare_exchange_strong(&t->ahead_ns, &since, moved)) {
+        atomic_fetch_add(&t->next, (ts_t)steps << TS_LOGICAL_BITS);
+    }
+}
+
 db_err tso_next(struct meta *m, uint32_t count, struct diag *diag, ts_t *ret_first)
 {
     struct tso *t = &m->tso;
     ts_t now = present();
     ts_t first = atomic_load_explicit(&t->next, memory_order_relaxed);
+    if (UNLIKELY(first > now + TSO_WINDOW_AHEAD)) {
+        move_on_ahead(t);
+    } else if (UNLIKELY(atomic_load_explicit(&t->ahead_ns, memory_order_relaxed) != 0)) {
+        atomic_store(&t->ahead_ns, 0);
+    }
     if (first >= now || !atomic_compare_exchange_strong(&t->next, &first, now + count)) {
         first = atomic_fetch_add(&t->next, count);
     } else {
