@@ -8,38 +8,41 @@
 #include "node/eval/eval_int.h"
 
 static db_err missing(struct eval_range *r, const struct kv_txn_keys_req *req, struct slice key,
-                      struct diag *diag)
+                      struct arena *a, struct diag *diag)
 {
     enum mvcc_txn_record rec;
     ts_t ts;
     struct kv_value v;
-    TRY(mvcc_txn_get(r->engine, key, req->start_ts, req->r.arena, &rec, &ts));
+    TRY(mvcc_txn_get(r->engine, key, req->start_ts, a, &rec, &ts));
     if (rec == MVCC_TXN_COMMITTED) {
         return ERR_OK;
     }
     if (rec == MVCC_TXN_ROLLED_BACK) {
         return diag_set(diag, ERR_TXN_ABORTED, "%s", err_text(ERR_TXN_ABORTED));
     }
-    TRY(mvcc_get(r->engine, key, req->commit_ts, req->r.arena, &v));
+    TRY(mvcc_get(r->engine, key, req->commit_ts, a, &v));
     return v.version_ts == req->commit_ts
                ? ERR_OK
                : diag_set(diag, ERR_TXN_NOT_FOUND, "%s", err_text(ERR_TXN_NOT_FOUND));
 }
 
+/* a: for one key at a time. */
 static db_err run(struct eval_write *w, const struct kv_txn_keys_req *req, const struct slice *keys,
-                  size_t count, struct diag *diag, struct kv_reply *reply)
+                  size_t count, struct arena *a, struct diag *diag, struct kv_reply *reply)
 {
     for (size_t i = 0; i < count; i++) {
         bool found;
         struct mvcc_intent in;
-        TRY(mvcc_intent_get(w->r->engine, keys[i], req->r.arena, &found, &in));
+        arena_reset(a);
+        TRY(mvcc_intent_get(w->r->engine, keys[i], a, &found, &in));
         if (!found || in.start_ts != req->start_ts) {
-            TRY(missing(w->r, req, keys[i], diag));
+            TRY(missing(w->r, req, keys[i], a, diag));
             continue;
         }
         if (req->commit_ts <= in.start_ts || req->commit_ts < in.min_commit_ts) {
             return diag_set(diag, ERR_INVALID, "commit: timestamp below what was promised");
         }
+        TRY(eval__write_step(w, eval__end_size(keys[i], &in), diag, reply));
         TRY(mvcc_write_commit(&w->batch, keys[i], &in, req->commit_ts));
         w->intents_removed++;
     }
@@ -52,9 +55,12 @@ db_err eval_commit(struct eval_range *r, const struct kv_txn_keys_req *req, stru
     struct eval_write w;
     struct slice *keys;
     size_t count;
+    struct arena a;
     TRY(eval__sorted_keys(&req->r, req->keys, req->count, &keys, &count));
     TRY(eval__write_begin(&w, r, &req->r, keys, count, diag, reply));
-    db_err err = run(&w, req, keys, count, diag, reply);
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = run(&w, req, keys, count, &a, diag, reply);
+    arena_fini(&a);
     eval__write_end(&w);
     return err;
 }

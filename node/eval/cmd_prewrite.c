@@ -267,6 +267,10 @@ static db_err commit_1pc(struct prewrite *p, struct diag *diag, struct kv_reply 
     }
     latch_set_commit_ts(&p->w.guard, commit_ts);
     TRY(write_1pc(p, commit_ts));
+    if (UNLIKELY(p->w.batch.count == 0)) { /* mere locks: no entry proves that the lease was held */
+        struct slice none = SLICE_EMPTY;
+        TRY(eval__check_again(p->r, &req->r, p->keys[0], none, p->w.term, diag, reply));
+    }
     TRY(eval__write_propose(&p->w, diag, reply));
     unlock_rows(p);
     resp->commit_ts = commit_ts;
@@ -328,6 +332,10 @@ static db_err write_intents(struct prewrite *p, struct diag *diag, struct kv_rep
         }
         TRY(mvcc_write_intent(&p->w.batch, m->key, &in));
         p->w.intents_added++;
+    }
+    if (p->w.batch.buf.len > EVAL_INTENTS_BYTES_MAX) {
+        return diag_set(diag, ERR_LIMIT, "a write of %zu bytes; at most %d go at once",
+                        p->w.batch.buf.len, EVAL_INTENTS_BYTES_MAX);
     }
     TRY(eval__write_propose(&p->w, diag, reply));
     resp->min_commit_ts = req->async_commit ? p->min_commit_ts : 0;

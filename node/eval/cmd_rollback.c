@@ -4,21 +4,25 @@
 
 #include "node/eval/eval_int.h"
 
+/* a: for one key at a time. */
 static db_err run(struct eval_write *w, const struct kv_txn_keys_req *req, const struct slice *keys,
-                  size_t count, struct diag *diag, struct kv_reply *reply)
+                  size_t count, struct arena *a, struct diag *diag, struct kv_reply *reply)
 {
     for (size_t i = 0; i < count; i++) {
         bool found;
-        struct mvcc_intent in;
+        struct mvcc_intent in = {0};
         enum mvcc_txn_record rec;
         ts_t ts;
-        TRY(mvcc_intent_get(w->r->engine, keys[i], req->r.arena, &found, &in));
+        arena_reset(a);
+        TRY(mvcc_intent_get(w->r->engine, keys[i], a, &found, &in));
+        in.value = SLICE_EMPTY; /* it is not written again */
+        TRY(eval__write_step(w, eval__end_size(keys[i], &in), diag, reply));
         if (found && in.start_ts == req->start_ts) {
             TRY(mvcc_write_rollback(&w->batch, keys[i], &in));
             w->intents_removed++;
             continue;
         }
-        TRY(mvcc_txn_get(w->r->engine, keys[i], req->start_ts, req->r.arena, &rec, &ts));
+        TRY(mvcc_txn_get(w->r->engine, keys[i], req->start_ts, a, &rec, &ts));
         if (rec == MVCC_TXN_COMMITTED) {
             return diag_set(diag, ERR_TXN_COMMITTED, "%s", err_text(ERR_TXN_COMMITTED));
         }
@@ -36,9 +40,12 @@ db_err eval_rollback(struct eval_range *r, const struct kv_txn_keys_req *req, st
     struct eval_write w;
     struct slice *keys;
     size_t count;
+    struct arena a;
     TRY(eval__sorted_keys(&req->r, req->keys, req->count, &keys, &count));
     TRY(eval__write_begin(&w, r, &req->r, keys, count, diag, reply));
-    db_err err = run(&w, req, keys, count, diag, reply);
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = run(&w, req, keys, count, &a, diag, reply);
+    arena_fini(&a);
     eval__write_end(&w);
     return err;
 }

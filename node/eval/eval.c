@@ -93,7 +93,7 @@ void eval__intents_gone(struct eval_range *r, const struct kv_request *req)
     enum { PATIENCE_NS = 200 * NS_PER_MS };
     struct latch_guard guard;
     struct slice start, end;
-    struct mvcc_intent_at *found;
+    struct mvcc_intent_name *found;
     size_t count = 1;
     uint64_t deadline = clock_mono_ns() + PATIENCE_NS;
     if (intents_count(r) == 0 ||
@@ -104,7 +104,7 @@ void eval__intents_gone(struct eval_range *r, const struct kv_request *req)
     uint64_t old = atomic_load_explicit(&r->intents, memory_order_seq_cst);
     db_err err = r->ops->bounds(r, req->arena, &start, &end);
     if (err == ERR_OK) {
-        err = mvcc_intent_scan(r->engine, start, end, 0, false, 1, req->arena, &found, &count);
+        err = mvcc_intent_scan(r->engine, start, end, 0, 1, req->arena, &found, &count);
     }
     if (err == ERR_OK && count == 0 && !atomic_load_explicit(&r->uncertain, memory_order_seq_cst)) {
         uint64_t none = ((old >> INTENTS_BITS) + 1) << INTENTS_BITS;
@@ -146,11 +146,10 @@ db_err eval_range_lease_begin(struct eval_range *r, struct slice start, struct s
 {
     enum { COUNT_MAX = 10000 };
     struct arena arena;
-    struct mvcc_intent_at *intents;
+    struct mvcc_intent_name *names;
     size_t count = 0;
     arena_init(&arena, NULL, NULL, 0);
-    db_err err =
-        mvcc_intent_scan(r->engine, start, end, 0, false, COUNT_MAX, &arena, &intents, &count);
+    db_err err = mvcc_intent_scan(r->engine, start, end, 0, COUNT_MAX, &arena, &names, &count);
     arena_fini(&arena);
     TRY(err);
     if (SIM_BROKEN(SPLIT_INTENTS) && lock_number == 0) {
@@ -371,6 +370,18 @@ db_err eval__write_propose(struct eval_write *w, struct diag *diag, struct kv_re
         atomic_store_explicit(&w->r->uncertain, true, memory_order_seq_cst);
     }
     return err;
+}
+
+db_err eval__write_step(struct eval_write *w, size_t more, struct diag *diag,
+                        struct kv_reply *reply)
+{
+    if (w->batch.count == 0 || w->batch.buf.len + more <= EVAL_STEP_BYTES) {
+        return ERR_OK;
+    }
+    TRY(eval__write_propose(w, diag, reply));
+    store_batch_reset(&w->batch);
+    w->intents_added = w->intents_removed = 0;
+    return ERR_OK;
 }
 
 void eval__write_end(struct eval_write *w)

@@ -133,9 +133,10 @@ void eval_range_thaw(struct eval_range *r);
 #undef NO_RESP
 
 /* Drops transaction records of the range with start_ts < before. The caller knows that no intent of
- * such a transaction is left anywhere in the cluster. At most `max` per call. */
+ * such a transaction is left anywhere in the cluster. At most `max` per call; when there were that
+ * many, another call goes on where this one ended: at `cursor`, empty at first. */
 MUST_USE db_err eval_gc(struct eval_range *r, const struct kv_request *req, struct slice start,
-                        struct slice end, ts_t before, size_t max, struct diag *diag,
-                        struct kv_reply *reply, size_t *ret_dropped);
+                        struct slice end, ts_t before, size_t max, struct buf *cursor,
+                        struct diag *diag, struct kv_reply *reply, size_t *ret_dropped);
 
 #endif

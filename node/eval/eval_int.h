@@ -10,6 +10,10 @@
 enum {
     EVAL_LOCK_WAIT_MS_MAX = 50 * 1000, /* a write that meets a row lock of another transaction */
     EVAL_RESOLVE_PAGE = 256,
+    EVAL_STEP_BYTES = 4 << 20, /* of a write of many keys, in one entry of the log */
+    /* Intents in one entry. To commit one takes a little more than to write it, and that has to go
+     * into an entry too (RANGE_ENTRY_MAX, node/range/limits.h). */
+    EVAL_INTENTS_BYTES_MAX = 22 << 20,
 };
 #define EVAL_FULL_WAIT_NS (6 * NS_PER_S) /* a store that is full looks for space every 5 s */
 
@@ -95,6 +99,16 @@ MUST_USE db_err eval__write_begin(struct eval_write *w, struct eval_range *r,
 /* Proposes the batch unless it is empty, and keeps r->intents an upper bound. */
 MUST_USE db_err eval__write_propose(struct eval_write *w, struct diag *diag,
                                     struct kv_reply *reply);
+/* About what the end of an intent takes in a batch. */
+static inline size_t eval__end_size(struct slice key, const struct mvcc_intent *in)
+{
+    enum { REST = 64 };
+    return 3 * key.len + in->value.len + REST;
+}
+/* Before `more` bytes are added for a key, where each key is a matter of its own: what the batch
+ * has is proposed if it would become long, and the rest comes behind it, under the same latches. */
+MUST_USE db_err eval__write_step(struct eval_write *w, size_t more, struct diag *diag,
+                                 struct kv_reply *reply);
 void eval__write_end(struct eval_write *w);
 
 /* May there be a record of the transaction, made when nothing else was known of it? Asked under the

@@ -229,10 +229,13 @@ static void model_fiber(void *arg UNUSED)
         if (i % 300 == 299) {
             CHECK_OK(engine_compact(f.r.engine, ENGINE_DATA, SLICE_EMPTY, SLICE_EMPTY));
             size_t dropped;
+            struct buf cursor;
             struct kv_reply reply = {0};
             struct kv_request req = request(&a);
-            CHECK_OK(eval_gc(&f.r, &req, SLICE_EMPTY, SLICE_EMPTY, safe, 100000, NULL, &reply,
-                             &dropped));
+            buf_init(&cursor, 1 << 20);
+            CHECK_OK(eval_gc(&f.r, &req, SLICE_EMPTY, SLICE_EMPTY, safe, 100000, &cursor, NULL,
+                             &reply, &dropped));
+            buf_fini(&cursor);
         }
         arena_reset(&a);
     }

@@ -21,6 +21,8 @@ struct fake_range {
      * outcome. */
     bool lose_lease;
     db_err outcome;
+    bool lose_at_now;  /* once: the lease is lost while a timestamp is asked for */
+    size_t batch_max;  /* not 0: longer ones are refused */
     struct lock_graph *graph;
     char dir[64];
 };
@@ -52,6 +54,9 @@ static db_err fake_propose(struct eval_range *r, const struct kv_request *req UN
         fake_of(r)->unknown = false;
         return ERR_COMMIT_UNKNOWN;
     }
+    if (fake_of(r)->batch_max != 0 && store_batch_encoded(batch).len > fake_of(r)->batch_max) {
+        return ERR_LIMIT;
+    }
     TRY(engine_wbatch_new(r->engine, &b));
     bool lose = fake_of(r)->lose_lease;
     if (lose) { /* proposals of many loops come here: none writes without need */
@@ -75,6 +80,10 @@ static db_err fake_propose(struct eval_range *r, const struct kv_request *req UN
 
 static db_err fake_now(struct eval_range *r, struct diag *diag UNUSED, ts_t *ret_ts)
 {
+    if (fake_of(r)->lose_at_now) {
+        fake_of(r)->lose_at_now = false;
+        fake_of(r)->term++;
+    }
     *ret_ts = atomic_fetch_add(&fake_of(r)->ts, 1) + 1;
     return ERR_OK;
 }

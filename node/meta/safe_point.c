@@ -164,12 +164,12 @@ static db_err oldest_intent(struct meta *m, ts_t *ret_oldest)
     arena_init(&a, NULL, NULL, 0);
     buf_init(&from, 1 << 20);
     while (err == ERR_OK && count == INTENT_PAGE) {
-        struct mvcc_intent_at *at;
+        struct mvcc_intent_name *at;
         arena_reset(&a);
-        err = mvcc_intent_scan(m->engine, buf_slice(&from), SLICE_EMPTY, 0, false, INTENT_PAGE, &a,
-                               &at, &count);
+        err = mvcc_intent_scan(m->engine, buf_slice(&from), SLICE_EMPTY, 0, INTENT_PAGE, &a, &at,
+                               &count);
         for (size_t i = 0; err == ERR_OK && i < count; i++) {
-            oldest = at[i].intent.start_ts < oldest ? at[i].intent.start_ts : oldest;
+            oldest = at[i].start_ts < oldest ? at[i].start_ts : oldest;
         }
         if (err == ERR_OK && count == INTENT_PAGE) {
             buf_reset(&from);
@@ -211,9 +211,11 @@ static db_err drop_records(struct meta *m, const struct range_desc *d, ts_t befo
 {
     struct arena a;
     struct eval_range *er;
+    struct buf cursor;
     size_t dropped = 0;
     db_err err = range_store_find(m->rs, d->id, &er);
     arena_init(&a, NULL, NULL, 0);
+    buf_init(&cursor, STORE_BATCH_SIZE_MAX);
     do {
         struct kv_request req = {
             .range = d->id, .epoch = d->epoch, .deadline_ns = DEADLINE_NONE, .arena = &a};
@@ -222,10 +224,11 @@ static db_err drop_records(struct meta *m, const struct range_desc *d, ts_t befo
         diag_reset(&diag);
         arena_reset(&a);
         if (err == ERR_OK) {
-            err = eval_gc(er, &req, d->start, d->end, before, GC_RECORDS_PER_CALL, &diag, &reply,
-                          &dropped);
+            err = eval_gc(er, &req, d->start, d->end, before, GC_RECORDS_PER_CALL, &cursor, &diag,
+                          &reply, &dropped);
         }
     } while (err == ERR_OK && dropped == GC_RECORDS_PER_CALL && atomic_load(&m->running));
+    buf_fini(&cursor);
     arena_fini(&a);
     return err;
 }

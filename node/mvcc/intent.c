@@ -57,12 +57,11 @@ static bool get_slice(const uint8_t **pos, const uint8_t *end, struct slice *ret
     return true;
 }
 
-/* Slices point into the encoding. */
-static db_err decode(struct slice enc, struct arena *arena, struct mvcc_intent *ret)
+/* What is of fixed size. */
+static db_err decode_head(struct slice enc, struct mvcc_intent *ret)
 {
     struct mvcc_intent in = {0};
     uint32_t ttl;
-    uint64_t count;
     if (enc.len < HEAD_SIZE || enc.ptr[0] != INTENT_VERSION || enc.ptr[1] > KV_LOCK_ONLY) {
         return ERR_CORRUPT;
     }
@@ -72,6 +71,16 @@ static db_err decode(struct slice enc, struct arena *arena, struct mvcc_intent *
     in.min_commit_ts = get_be64(enc.ptr + 11);
     memcpy(&ttl, enc.ptr + 19, sizeof(ttl));
     in.ttl_ms = __builtin_bswap32(ttl);
+    *ret = in;
+    return ERR_OK;
+}
+
+/* Slices point into the encoding. */
+static db_err decode(struct slice enc, struct arena *arena, struct mvcc_intent *ret)
+{
+    struct mvcc_intent in;
+    uint64_t count;
+    TRY(decode_head(enc, &in));
     const uint8_t *pos = enc.ptr + HEAD_SIZE;
     const uint8_t *end = enc.ptr + enc.len;
     if (!get_slice(&pos, end, &in.primary) || !get_slice(&pos, end, &in.value) ||
@@ -141,51 +150,62 @@ bool mvcc_intent_blocks(const struct mvcc_intent *intent, ts_t read_ts, ts_t own
     return intent->async_commit ? intent->min_commit_ts <= read_ts : intent->start_ts < read_ts;
 }
 
-/* ---- scans ---- */
+/* ---- scans: of all intents but the one that is returned only the heads are looked at ---- */
 
 struct intent_scan {
     struct engine *e;
     struct slice start, end;
     ts_t start_ts; /* 0: all */
     bool reverse;
-    bool blocking; /* only those that block read_ts/own_ts */
+    struct mvcc_intent_at *blocker; /* not NULL: the first that blocks read_ts/own_ts is kept */
     ts_t read_ts, own_ts;
     size_t max;
     struct arena *arena;
-    struct mvcc_intent_at *intents;
+    struct mvcc_intent_name *names;
     size_t count;
     size_t cap;
     enum engine_tier tier;
     db_err err;
 };
 
-static db_err keep(struct intent_scan *s, struct slice key, struct slice value)
+static db_err keep_blocker(struct intent_scan *s, struct slice key, struct slice value)
 {
-    struct mvcc_intent in;
     struct slice copy;
-    if (value.len >= HEAD_SIZE && s->start_ts != 0 && get_be64(value.ptr + 3) != s->start_ts) {
-        return ERR_OK;
-    }
     TRY(arena_copy(s->arena, value, &copy));
-    TRY(decode(copy, s->arena, &in));
-    if (s->blocking && !mvcc_intent_blocks(&in, s->read_ts, s->own_ts)) {
-        return ERR_OK;
-    }
+    TRY(decode(copy, s->arena, &s->blocker->intent));
+    TRY(arena_copy(s->arena, key, &s->blocker->key));
+    s->count++;
+    return ERR_OK;
+}
+
+static db_err keep_name(struct intent_scan *s, struct slice key, ts_t start_ts)
+{
     if (s->count == s->cap) {
         size_t cap = s->cap == 0 ? 16 : s->cap * 2;
-        struct mvcc_intent_at *grown = ARENA_ARRAY(s->arena, struct mvcc_intent_at, cap);
+        struct mvcc_intent_name *grown = ARENA_ARRAY(s->arena, struct mvcc_intent_name, cap);
         if (grown == NULL) {
             return ERR_NOMEM;
         }
         if (s->count != 0) {
-            memcpy(grown, s->intents, s->count * sizeof(*grown));
+            memcpy(grown, s->names, s->count * sizeof(*grown));
         }
-        s->intents = grown;
+        s->names = grown;
         s->cap = cap;
     }
-    TRY(arena_copy(s->arena, key, &s->intents[s->count].key));
-    s->intents[s->count++].intent = in;
+    TRY(arena_copy(s->arena, key, &s->names[s->count].key));
+    s->names[s->count++].start_ts = start_ts;
     return ERR_OK;
+}
+
+static db_err look_at(struct intent_scan *s, struct slice key, struct slice value)
+{
+    struct mvcc_intent in;
+    TRY(decode_head(value, &in));
+    if (s->blocker != NULL) {
+        return mvcc_intent_blocks(&in, s->read_ts, s->own_ts) ? keep_blocker(s, key, value)
+                                                              : ERR_OK;
+    }
+    return s->start_ts == 0 || s->start_ts == in.start_ts ? keep_name(s, key, in.start_ts) : ERR_OK;
 }
 
 static db_err scan_run(struct intent_scan *s, struct engine_iter *it)
@@ -194,7 +214,7 @@ static db_err scan_run(struct intent_scan *s, struct engine_iter *it)
         TRY(engine_iter_seek(it, s->start));
         while (it->valid && s->count < s->max &&
                (s->end.len == 0 || slice_cmp(it->key, s->end) < 0)) {
-            TRY(keep(s, it->key, it->value));
+            TRY(look_at(s, it->key, it->value));
             TRY(engine_iter_next(it));
         }
         return ERR_OK;
@@ -204,7 +224,7 @@ static db_err scan_run(struct intent_scan *s, struct engine_iter *it)
         TRY(engine_iter_prev(it));
     }
     while (it->valid && s->count < s->max && slice_cmp(it->key, s->start) >= 0) {
-        TRY(keep(s, it->key, it->value));
+        TRY(look_at(s, it->key, it->value));
         TRY(engine_iter_prev(it));
     }
     return ERR_OK;
@@ -234,18 +254,13 @@ static db_err scan_intents(struct intent_scan *s)
 }
 
 db_err mvcc_intent_scan(struct engine *e, struct slice start, struct slice end, ts_t start_ts,
-                        bool reverse, size_t max, struct arena *arena,
-                        struct mvcc_intent_at **ret_intents, size_t *ret_count)
+                        size_t max, struct arena *arena, struct mvcc_intent_name **ret_names,
+                        size_t *ret_count)
 {
-    struct intent_scan s = {.e = e,
-                            .start = start,
-                            .end = end,
-                            .start_ts = start_ts,
-                            .reverse = reverse,
-                            .max = max,
-                            .arena = arena};
+    struct intent_scan s = {
+        .e = e, .start = start, .end = end, .start_ts = start_ts, .max = max, .arena = arena};
     TRY(scan_intents(&s));
-    *ret_intents = s.intents;
+    *ret_names = s.names;
     *ret_count = s.count;
     return ERR_OK;
 }
@@ -254,11 +269,12 @@ db_err mvcc_intent_first_blocking(struct engine *e, struct slice start, struct s
                                   bool reverse, ts_t read_ts, ts_t own_ts, struct arena *arena,
                                   bool *ret_found, struct mvcc_intent_at *ret_intent)
 {
+    struct mvcc_intent_at blocker;
     struct intent_scan s = {.e = e,
                             .start = start,
                             .end = end,
                             .reverse = reverse,
-                            .blocking = true,
+                            .blocker = &blocker,
                             .read_ts = read_ts,
                             .own_ts = own_ts,
                             .max = 1,
@@ -266,7 +282,7 @@ db_err mvcc_intent_first_blocking(struct engine *e, struct slice start, struct s
     TRY(scan_intents(&s));
     *ret_found = s.count != 0;
     if (s.count != 0) {
-        *ret_intent = s.intents[0];
+        *ret_intent = blocker;
     }
     return ERR_OK;
 }

@@ -86,15 +86,19 @@ MUST_USE db_err mvcc_intent_find(struct engine *e, const struct slice *keys, siz
 /* Does the intent stop a reader at read_ts (TS_MAX: any)? */
 bool mvcc_intent_blocks(const struct mvcc_intent *intent, ts_t read_ts, ts_t own_ts);
 
+struct mvcc_intent_name {
+    struct slice key;
+    ts_t start_ts;
+};
+/* Intents in [start, end) in key order, at most max: those of transaction start_ts, or all with
+ * start_ts 0. What they hold, which may be large, stays where it is. */
+MUST_USE db_err mvcc_intent_scan(struct engine *e, struct slice start, struct slice end,
+                                 ts_t start_ts, size_t max, struct arena *arena,
+                                 struct mvcc_intent_name **ret_names, size_t *ret_count);
 struct mvcc_intent_at {
     struct slice key;
     struct mvcc_intent intent;
 };
-/* Intents in [start, end) in key order, at most max: those of transaction start_ts, or all with
- * start_ts 0. reverse: from the end on. */
-MUST_USE db_err mvcc_intent_scan(struct engine *e, struct slice start, struct slice end,
-                                 ts_t start_ts, bool reverse, size_t max, struct arena *arena,
-                                 struct mvcc_intent_at **ret_intents, size_t *ret_count);
 /* The first intent in scan order that blocks the reader. */
 MUST_USE db_err mvcc_intent_first_blocking(struct engine *e, struct slice start, struct slice end,
                                            bool reverse, ts_t read_ts, ts_t own_ts,
@@ -108,9 +112,10 @@ enum mvcc_txn_record { MVCC_TXN_NONE, MVCC_TXN_COMMITTED, MVCC_TXN_ROLLED_BACK }
 /* What is recorded of transaction start_ts at the key. */
 MUST_USE db_err mvcc_txn_get(struct engine *e, struct slice key, ts_t start_ts, struct arena *arena,
                              enum mvcc_txn_record *ret_record, ts_t *ret_commit_ts);
-/* Batches deletions of records with start_ts < before of keys in [start, end), at most max. */
+/* Batches deletions of records with start_ts < before of keys in [start, end), at most max. cursor:
+ * where to begin, and then where to go on when there were that many; empty: at the start. */
 MUST_USE db_err mvcc_txn_gc(struct engine *e, struct slice start, struct slice end, ts_t before,
-                            size_t max, struct arena *arena, struct store_batch *batch,
+                            size_t max, struct buf *cursor, struct store_batch *batch,
                             size_t *ret_count);
 
 /* ---- writes: appended to the batch ---------------------------------------------------------- */

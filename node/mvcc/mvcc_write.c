@@ -164,14 +164,23 @@ struct gc_job {
     struct slice start, end;
     ts_t before;
     size_t max;
+    struct buf *cursor;
     struct store_batch *batch;
     size_t count;
     db_err err;
 };
 
-static db_err gc_records(struct gc_job *j, struct engine_iter *it, struct slice from)
+/* Behind the last one: its key and a zero byte. */
+static db_err note_cursor(struct gc_job *j, struct slice key)
 {
-    TRY(engine_iter_seek(it, from));
+    buf_reset(j->cursor);
+    TRY(buf_append_slice(j->cursor, key));
+    return buf_append_u8(j->cursor, 0);
+}
+
+static db_err gc_records(struct gc_job *j, struct engine_iter *it)
+{
+    TRY(engine_iter_seek(it, buf_slice(j->cursor)));
     while (it->valid && j->count < j->max && it->key.len >= 9 && it->key.ptr[0] == LOCAL_TXN) {
         struct slice key = slice_of(it->key.ptr + 1, it->key.len - 9);
         /* A record of key k sorts by k | ts: one of a key below the end may lie behind records of
@@ -184,7 +193,7 @@ static db_err gc_records(struct gc_job *j, struct engine_iter *it, struct slice 
         if (!beyond && slice_cmp(key, j->start) >= 0 &&
             get_be64(it->key.ptr + it->key.len - 8) < j->before) {
             TRY(store_batch_delete(j->batch, ENGINE_LOCAL, it->key));
-            j->count++;
+            TRY(++j->count == j->max ? note_cursor(j, it->key) : ERR_OK);
         }
         TRY(engine_iter_next(it));
     }
@@ -195,28 +204,31 @@ static void gc_run(void *arg)
 {
     struct gc_job *j = arg;
     struct engine_iter *it;
-    struct buf from;
-    buf_init(&from, STORE_BATCH_SIZE_MAX);
-    j->err = buf_append_u8(&from, LOCAL_TXN);
-    if (j->err == ERR_OK) {
-        j->err = buf_append_slice(&from, j->start);
+    j->err = ERR_OK;
+    if (j->cursor->len == 0) {
+        j->err = buf_append_u8(j->cursor, LOCAL_TXN);
+        j->err = j->err == ERR_OK ? buf_append_slice(j->cursor, j->start) : j->err;
     }
     if (j->err == ERR_OK) {
         j->err = engine_iter_open(
             j->e, ENGINE_LOCAL, &(struct engine_iter_opts){.tier = ENGINE_ANY, .bulk = true}, &it);
     }
     if (j->err == ERR_OK) {
-        j->err = gc_records(j, it, buf_slice(&from));
+        j->err = gc_records(j, it);
         engine_iter_close(it);
     }
-    buf_fini(&from);
 }
 
 db_err mvcc_txn_gc(struct engine *e, struct slice start, struct slice end, ts_t before, size_t max,
-                   struct arena *arena UNUSED, struct store_batch *batch, size_t *ret_count)
+                   struct buf *cursor, struct store_batch *batch, size_t *ret_count)
 {
-    struct gc_job j = {
-        .e = e, .start = start, .end = end, .before = before, .max = max, .batch = batch};
+    struct gc_job j = {.e = e,
+                       .start = start,
+                       .end = end,
+                       .before = before,
+                       .max = max,
+                       .cursor = cursor,
+                       .batch = batch};
     blocking_run(gc_run, &j);
     TRY(j.err);
     *ret_count = j.count;
