@@ -6,10 +6,12 @@
  * the turn, with one lock and one signal per sleeping worker they can use. Finished jobs go back
  * through wait_signal, which wakes a loop once however many workers finish before it looks.
  *
- * Workers start when there is a job and nobody idle, up to `threads`; past that only while the
- * queue is longer than GROW_QUEUE_PER_THREAD jobs per worker, up to `threads_max`. Those extra ones
- * end when they have been idle for IDLE_END_S. When not even one thread can be started, the loop
- * runs its jobs itself. */
+ * Workers start when there is a job and nobody idle, up to `threads`; past that, up to
+ * `threads_max`, only while the queue is longer than GROW_QUEUE_PER_THREAD jobs per worker, or when
+ * it has not moved for STILL_MS: then all are in jobs that last (a write that waits for the disk),
+ * and a short one would wait for them. A timer of the loop whose jobs wait sees to that. Those extra
+ * ones end when they have been idle for IDLE_END_S. When not even one thread can be started, the
+ * loop runs its jobs itself. */
 #include "base/blocking.h"
 
 #include <errno.h>
@@ -26,6 +28,7 @@ enum {
     THREADS_DEFAULT = 4,
     THREADS_MAX_DEFAULT = 16,
     GROW_QUEUE_PER_THREAD = 2,
+    STILL_MS = 20,
     IDLE_END_S = 5,
 };
 
@@ -43,6 +46,7 @@ static struct {
     pthread_cond_t gone; /* blocking_pool_stop waits here */
     struct list queue;   /* all below: guarded by lock */
     size_t queued;
+    uint64_t moved_ns; /* when a job was last taken, or the first one came */
     unsigned threads;
     unsigned idle;
     unsigned threads_base;
@@ -76,6 +80,7 @@ static struct job *next_job(void)
         struct list *n = list_pop_front(&g_pool.queue);
         if (n != NULL) {
             g_pool.queued--;
+            g_pool.moved_ns = clock_mono_ns();
             return CONTAINER_OF(n, struct job, link);
         }
         if (g_pool.stopping) {
@@ -126,6 +131,11 @@ static bool start_worker(void)
     return ok;
 }
 
+static bool stands_still(void)
+{
+    return clock_mono_ns() - g_pool.moved_ns >= STILL_MS * NS_PER_MS;
+}
+
 static bool should_grow(void)
 {
     if (g_pool.queued <= g_pool.idle) {
@@ -135,7 +145,7 @@ static bool should_grow(void)
         return true;
     }
     return g_pool.threads < g_pool.threads_max &&
-           g_pool.queued > (size_t)GROW_QUEUE_PER_THREAD * g_pool.threads;
+           (g_pool.queued > (size_t)GROW_QUEUE_PER_THREAD * g_pool.threads || stands_still());
 }
 
 /* Under the lock: moves the loop's jobs to the queue and sees to it that somebody runs them. False:
@@ -151,6 +161,9 @@ static bool enqueue(struct list *jobs)
     }
     size_t added = 0;
     struct list *n;
+    if (g_pool.queued == 0) {
+        g_pool.moved_ns = clock_mono_ns();
+    }
     while ((n = list_pop_front(jobs)) != NULL) {
         list_push_back(&g_pool.queue, n);
         added++;
@@ -167,13 +180,47 @@ static bool enqueue(struct list *jobs)
     return true;
 }
 
+/* Jobs wait, and more workers could be had. */
+static bool to_be_watched(void)
+{
+    return g_pool.queued > g_pool.idle && g_pool.threads < g_pool.threads_max;
+}
+
+static void on_watch(struct loop_timer *timer)
+{
+    pthread_mutex_lock(&g_pool.lock);
+    if (should_grow()) {
+        (void)start_worker();
+    }
+    bool again = to_be_watched();
+    pthread_mutex_unlock(&g_pool.lock);
+    if (again) {
+        db_err err = loop_timer_start(loop_current(), timer, clock_mono_ns() + STILL_MS * NS_PER_MS);
+        ASSERT(err == ERR_OK);
+    }
+}
+
+static void watch(struct fiber_sched *s)
+{
+    if (!s->blocking_timer.armed) {
+        loop_timer_init(&s->blocking_timer, on_watch);
+        db_err err = loop_timer_start(loop_current(), &s->blocking_timer,
+                                      clock_mono_ns() + STILL_MS * NS_PER_MS);
+        ASSERT(err == ERR_OK);
+    }
+}
+
 static void on_turn_end(struct loop_task *task)
 {
     struct fiber_sched *s = CONTAINER_OF(task, struct fiber_sched, blocking_task);
     s->blocking_task_queued = false;
     pthread_mutex_lock(&g_pool.lock);
     bool queued = enqueue(&s->blocking_jobs);
+    bool watched = queued && to_be_watched();
     pthread_mutex_unlock(&g_pool.lock);
+    if (watched) {
+        watch(s);
+    }
     struct list *n;
     while (!queued && (n = list_pop_front(&s->blocking_jobs)) != NULL) {
         struct job *job = CONTAINER_OF(n, struct job, link);

@@ -103,12 +103,52 @@ static void test_growth(void **state UNUSED)
     blocking_pool_stop();
 }
 
+/* All kept threads are in jobs that last: a short one does not wait for them. */
+static _Atomic bool g_go_on;
+
+static void long_job(void *arg UNUSED)
+{
+    while (!atomic_load(&g_go_on)) {
+        usleep(1000);
+    }
+}
+
+static void long_fiber(void *arg UNUSED)
+{
+    blocking_run(long_job, NULL);
+}
+
+static void short_job(void *arg UNUSED)
+{
+    atomic_store(&g_go_on, true);
+}
+
+static void stuck_main(void *arg UNUSED)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_OK(fiber_spawn(loop_current(), long_fiber, NULL));
+    }
+    CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+    blocking_run(short_job, NULL);
+}
+
+static void test_stuck(void **state UNUSED)
+{
+    const struct blocking_opts opts = {.threads = 2, .threads_max = 3};
+    blocking_configure(&opts);
+    (void)alarm(20);
+    assert_int_equal(loop_run_main(stuck_main, NULL), ERR_OK);
+    (void)alarm(0);
+    blocking_pool_stop();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_many_jobs),
         cmocka_unit_test(test_outside_fiber),
         cmocka_unit_test(test_growth),
+        cmocka_unit_test(test_stuck),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

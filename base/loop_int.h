@@ -56,6 +56,7 @@ struct fiber_sched {
     struct list blocking_jobs; /* to be handed to the blocking pool at the end of the turn */
     struct loop_task blocking_task;
     bool blocking_task_queued;
+    struct loop_timer blocking_timer; /* blocking.c: do its jobs wait for too long? */
 };
 
 struct loop {
