@@ -395,6 +395,7 @@ static void apply_small(struct log_group *g, const struct log_rec_header *h,
             apply_hard(g, &state.hard, seg);
         }
         apply_compact(g, state.compact.index, state.compact.term, seg);
+        g->compact_seg = g->compact_seg != NULL ? seg : NULL; /* a reset to the beginning too */
         g->exists = true;
         break;
     case LOG_REC_REMOVE:

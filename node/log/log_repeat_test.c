@@ -118,8 +118,29 @@ static void many_places(void **state)
     teardown(&f);
 }
 
+/* A group that was set to the very beginning and never went on keeps no segment either. */
+static void reset_to_the_beginning(void **state)
+{
+    (void)state;
+    struct fixture f;
+    struct raft_log_batch *b = NULL;
+    struct raft_log_group g;
+    setup(&f);
+    assert_int_equal(raft_log_batch_new(f.log, 0, &b), ERR_OK);
+    assert_int_equal(raft_log_batch_reset(b, IDLE, 0, 0), ERR_OK);
+    raft_log_submit(f.log, b, NULL, NULL);
+    for (int i = 0; i < 30; i++) {
+        move_on(&f);
+    }
+    assert_true(oldest_segment(&f) > 1);
+    assert_int_equal(raft_log_group_get(f.log, IDLE, &g), ERR_OK);
+    assert_int_equal(g.last_index, 0);
+    teardown(&f);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(many_places)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(many_places),
+                                       cmocka_unit_test(reset_to_the_beginning)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
