@@ -16,10 +16,7 @@
 static db_err note_led(void *arg, const struct range_desc *desc, bool serving)
 {
     struct meta *m = arg;
-    if (serving) {
-        range_index_changed(m, desc, m->self);
-    }
-    return ERR_OK;
+    return serving ? range_index_changed(m, desc, m->self) : ERR_OK;
 }
 
 static db_err load(struct meta *m, uint64_t term)

@@ -41,7 +41,8 @@ static void hook_changed(void *ctx, const struct range_desc *desc)
         return; /* all are told of at the start */
     }
     if (atomic_load(&m->running)) {
-        range_index_changed(m, desc, m->self);
+        db_err err = range_index_changed(m, desc, m->self);
+        (void)err; /* it is reported too */
     }
     if (m->opts.client != NULL) {
         report_range(m, desc->id); /* whoever leads by the time it arrives */
@@ -262,10 +263,11 @@ db_err meta_ranges_changed(struct meta *m, node_id_t node, const struct range_de
 {
     TRY(meta_check(m, diag));
     uint64_t term = atomic_load(&m->term);
+    db_err err = ERR_OK;
     for (unsigned i = 0; i < count; i++) {
-        range_index_changed(m, &descs[i], node);
+        err = err_first(err, range_index_changed(m, &descs[i], node));
     }
-    return check_again(m, term, diag);
+    return err == ERR_OK ? check_again(m, term, diag) : err;
 }
 
 db_err meta_lookup(struct meta *m, struct slice start, struct slice end, unsigned max,

@@ -77,7 +77,6 @@ struct range_index {
     size_t count;
     size_t cap;
     struct buf removed; /* start keys (u32 length, bytes) whose entries are to be deleted */
-    bool lost_memory;   /* some change is not in `removed` or could not be made: rebuild */
     bool writing;       /* the fiber that writes is under way */
 };
 
@@ -217,8 +216,9 @@ void sequences_give_back(struct meta *m);
 /* range_index.c */
 MUST_USE db_err range_index_init(struct range_index *ix);
 void range_index_fini(struct range_index *ix);
-/* On a loop; does not park. leader: who says so. */
-void range_index_changed(struct meta *m, const struct range_desc *desc, node_id_t leader);
+/* On a loop; does not park. leader: who says so. ERR_NOMEM: he says it once more. */
+MUST_USE db_err range_index_changed(struct meta *m, const struct range_desc *desc,
+                                    node_id_t leader);
 MUST_USE db_err range_index_load(struct meta *m);
 void range_index_clear(struct range_index *ix);
 MUST_USE db_err range_index_lookup(struct range_index *ix, struct slice start, struct slice end,

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/test_main.h"
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "node/meta/meta_int.h"
@@ -350,9 +351,25 @@ static void expect_index(struct meta *m, const char *want)
     arena_fini(&a);
 }
 
+static void *no_memory(void *ctx UNUSED, size_t size UNUSED)
+{
+    return NULL;
+}
+
+static void *no_more_memory(void *ctx UNUSED, void *ptr UNUSED, size_t size UNUSED)
+{
+    return NULL;
+}
+
+static void give_back(void *ctx UNUSED, void *ptr)
+{
+    free(ptr);
+}
+
 static void test_index(void **state)
 {
     (void)state;
+    static const struct mem_allocator none = {"none", no_memory, no_more_memory, give_back, NULL};
     struct meta_opts mo = {0};
     struct meta *m;
     assert_int_equal(meta_new(&mo, &m), ERR_OK);
@@ -361,18 +378,18 @@ static void test_index(void **state)
     struct range_desc right = desc(3, 2, "m", "");
     struct range_desc mid = desc(4, 3, "p", "");
     struct range_desc right2 = desc(3, 3, "m", "p");
-    range_index_changed(m, &whole, 1);
+    assert_int_equal(range_index_changed(m, &whole, 1), ERR_OK);
     expect_index(m, "2[,) ");
-    range_index_changed(m, &right, 1); /* the halves may report in any order */
+    assert_int_equal(range_index_changed(m, &right, 1), ERR_OK); /* the halves may report in any order */
     expect_index(m, "3[m,) ");
-    range_index_changed(m, &left, 1);
+    assert_int_equal(range_index_changed(m, &left, 1), ERR_OK);
     expect_index(m, "2[,m) 3[m,) ");
-    range_index_changed(m, &whole, 1); /* old news */
+    assert_int_equal(range_index_changed(m, &whole, 1), ERR_OK); /* old news */
     expect_index(m, "2[,m) 3[m,) ");
-    range_index_changed(m, &right2, 1);
+    assert_int_equal(range_index_changed(m, &right2, 1), ERR_OK);
     expect_index(m, "2[,m) 3[m,p) ");
-    range_index_changed(m, &mid, 1);
-    range_index_changed(m, &right, 1);
+    assert_int_equal(range_index_changed(m, &mid, 1), ERR_OK);
+    assert_int_equal(range_index_changed(m, &right, 1), ERR_OK);
     expect_index(m, "2[,m) 3[m,p) 4[p,) ");
     struct arena a;
     struct range_desc *d;
@@ -387,6 +404,15 @@ static void test_index(void **state)
     assert_int_equal(n, 1);
     assert_int_equal(d[0].id, 4);
     arena_fini(&a);
+    /* Without memory it stays as it is, and who told is to tell it again. */
+    struct range_desc last = desc(5, 4, "p", "");
+    mem_set_allocator(&none);
+    db_err err = range_index_changed(m, &last, 1);
+    mem_set_allocator(NULL);
+    assert_int_equal(err, ERR_NOMEM);
+    expect_index(m, "2[,m) 3[m,p) 4[p,) ");
+    assert_int_equal(range_index_changed(m, &last, 1), ERR_OK);
+    expect_index(m, "2[,m) 3[m,p) 5[p,) ");
     meta_free(m);
 }
 

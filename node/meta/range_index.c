@@ -142,7 +142,7 @@ static db_err update(struct range_index *ix, const struct range_desc *desc, bool
     return err;
 }
 
-void range_index_changed(struct meta *m, const struct range_desc *desc, node_id_t leader)
+db_err range_index_changed(struct meta *m, const struct range_desc *desc, node_id_t leader)
 {
     struct range_index *ix = &m->index;
     struct range_desc led = *desc;
@@ -150,11 +150,11 @@ void range_index_changed(struct meta *m, const struct range_desc *desc, node_id_
     led.leader_hint = leader;
     pthread_rwlock_wrlock(&ix->lock);
     db_err err = update(ix, &led, &changed);
-    ix->lost_memory = ix->lost_memory || err != ERR_OK;
     pthread_rwlock_unlock(&ix->lock);
-    if (changed || err != ERR_OK) {
+    if (changed) {
         range_index_write_soon(m);
     }
+    return err;
 }
 
 /* ---- the copy in the meta range ---- */
