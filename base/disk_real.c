@@ -30,6 +30,8 @@ static db_err from_errno(int e)
     case ENOENT: return ERR_NOT_FOUND;
     case EEXIST:
     case ENOTEMPTY: return ERR_EXISTS;
+    case EMFILE: /* as with memory: others hold what it takes, and give it back */
+    case ENFILE:
     case ENOMEM: return ERR_NOMEM;
     case EINVAL:
     case EISDIR:

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/disk_sim.h"
@@ -397,6 +398,19 @@ static uint64_t random_run(uint64_t seed)
     return sum;
 }
 
+/* Too many open files is no failure of the disk: it may be tried again. */
+static void test_no_descriptors(void **state UNUSED)
+{
+    struct disk_file *f = NULL;
+    struct rlimit before;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+    struct rlimit none = {.rlim_cur = 0, .rlim_max = before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    db_err err = disk_open(disk_real(), "disk_test.none", DISK_WRITE | DISK_CREATE, &f);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+    assert_int_equal(err, ERR_NOMEM);
+}
+
 static void test_reproducible(void **state UNUSED)
 {
     assert_true(random_run(1) == random_run(1));
@@ -420,6 +434,7 @@ int main(void)
         ON_BOTH(test_unlinked),    ON_SIM(test_crash_content),
         ON_SIM(test_crash_append), ON_SIM(test_crash_names),
         ON_SIM(test_sim_faults),   cmocka_unit_test(test_reproducible),
+        cmocka_unit_test(test_no_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
