@@ -156,8 +156,8 @@ out:
     return err;
 }
 
-/* The old file under a new number. On failure the segment is closed, its file left under either
- * name. */
+/* The old file under a new number. On failure it is gone, or stays under the old one; the segment is
+ * closed by the caller. */
 static db_err segment_recycle(struct raft_log *log, struct log_segment *seg, uint64_t no)
 {
     char from[DISK_PATH_MAX];
@@ -165,13 +165,17 @@ static db_err segment_recycle(struct raft_log *log, struct log_segment *seg, uin
     log__segment_path(log, seg->no, from);
     log__segment_path(log, no, to);
     TRY(disk_rename(log->opts.disk, from, to));
-    TRY(disk_sync_dir(log->opts.disk, log->dir));
-    TRY(write_header(log, seg->files[0], no, seg->size));
+    db_err err;
+    TRY_GOTO(disk_sync_dir(log->opts.disk, log->dir), out);
+    TRY_GOTO(write_header(log, seg->files[0], no, seg->size), out);
     seg->no = no;
-    TRY(log__segment_handles(log, seg));
+    TRY_GOTO(log__segment_handles(log, seg), out);
     seg->first_seq = 0;
     atomic_store_explicit(&seg->used, LOG_DATA_START, memory_order_relaxed);
     return ERR_OK;
+out:
+    (void)err_first(ERR_OK, disk_unlink(log->opts.disk, to)); /* else the next open finds it */
+    return err;
 }
 
 static void segment_remove(struct raft_log *log, struct log_segment *seg)
