@@ -9,9 +9,9 @@
  * Workers start when there is a job and nobody idle, up to `threads`; past that, up to
  * `threads_max`, only while the queue is longer than GROW_QUEUE_PER_THREAD jobs per worker, or when
  * it has not moved for STILL_MS: then all are in jobs that last (a write that waits for the disk),
- * and a short one would wait for them. A timer of the loop whose jobs wait sees to that. Those extra
- * ones end when they have been idle for IDLE_END_S. When not even one thread can be started, the
- * loop runs its jobs itself. */
+ * and a short one would wait for them. A timer of the loop whose jobs wait sees to that. Those
+ * extra ones end when they have been idle for IDLE_END_S. When not even one thread can be started,
+ * the loop runs its jobs itself. */
 #include "base/blocking.h"
 
 #include <errno.h>
@@ -195,7 +195,8 @@ static void on_watch(struct loop_timer *timer)
     bool again = to_be_watched();
     pthread_mutex_unlock(&g_pool.lock);
     if (again) {
-        db_err err = loop_timer_start(loop_current(), timer, clock_mono_ns() + STILL_MS * NS_PER_MS);
+        db_err err =
+            loop_timer_start(loop_current(), timer, clock_mono_ns() + STILL_MS * NS_PER_MS);
         ASSERT(err == ERR_OK);
     }
 }

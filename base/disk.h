@@ -12,8 +12,8 @@
  * own. Thread-safe; one file may be read and written by several threads at different offsets.
  *
  * Errors everywhere: ERR_DISK_FULL (no space, quota), ERR_NOT_FOUND, ERR_EXISTS, ERR_NOMEM (also
- * of descriptors), ERR_INVALID (not possible on this kind of file), ERR_IO for the rest. EINTR and short transfers
- * are dealt with inside. */
+ * of descriptors), ERR_INVALID (not possible on this kind of file), ERR_IO for the rest. EINTR and
+ * short transfers are dealt with inside. */
 #ifndef SKEIN_BASE_DISK_H
 #define SKEIN_BASE_DISK_H
 

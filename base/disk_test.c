@@ -430,10 +430,14 @@ static void test_reproducible(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_read_write),  ON_BOTH(test_names),
-        ON_BOTH(test_unlinked),    ON_SIM(test_crash_content),
-        ON_SIM(test_crash_append), ON_SIM(test_crash_names),
-        ON_SIM(test_sim_faults),   cmocka_unit_test(test_reproducible),
+        ON_BOTH(test_read_write),
+        ON_BOTH(test_names),
+        ON_BOTH(test_unlinked),
+        ON_SIM(test_crash_content),
+        ON_SIM(test_crash_append),
+        ON_SIM(test_crash_names),
+        ON_SIM(test_sim_faults),
+        cmocka_unit_test(test_reproducible),
         cmocka_unit_test(test_no_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,9 +63,8 @@ static db_err find_old(struct eval_range *r, const struct kv_sweep_req *req, str
     return err;
 }
 
-static db_err drop_records(struct eval_range *r, const struct kv_sweep_req *req,
-                           struct slice start, struct slice end, struct diag *diag,
-                           struct kv_reply *reply)
+static db_err drop_records(struct eval_range *r, const struct kv_sweep_req *req, struct slice start,
+                           struct slice end, struct diag *diag, struct kv_reply *reply)
 {
     struct buf cursor;
     size_t dropped = SWEEP_RECORDS;

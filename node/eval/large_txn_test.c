@@ -1,5 +1,5 @@
-/* Transactions that are larger than an entry of the log, and than what a request may hold in memory:
- * they are settled a part at a time, and nobody is in their way. */
+/* Transactions that are larger than an entry of the log, and than what a request may hold in
+ * memory: they are settled a part at a time, and nobody is in their way. */
 #include "node/eval/eval.h"
 
 #include <stdlib.h>
@@ -91,11 +91,8 @@ static void settle_fiber(void *arg UNUSED)
     /* The coordinator commits all keys at once. */
     prewrite_all(&l);
     ts_t ts = now_ts(&l.f);
-    struct kv_txn_keys_req end = {.r = fresh(&l),
-                                  .keys = l.keys,
-                                  .count = ROWS,
-                                  .start_ts = l.start_ts,
-                                  .commit_ts = ts};
+    struct kv_txn_keys_req end = {
+        .r = fresh(&l), .keys = l.keys, .count = ROWS, .start_ts = l.start_ts, .commit_ts = ts};
     CHECK_OK(eval_commit(&l.f.r, &end, NULL, &reply));
     expect_rows(&l, ts);
     /* Who meets its intents settles all of the range. */
@@ -188,11 +185,8 @@ static void largest_fiber(void *arg UNUSED)
     CHECK(prewrite_row(&l, 0, ENTRY_MAX - INTENT_REST) == ERR_LIMIT);
     CHECK_OK(prewrite_row(&l, 0, (22 << 20) - 2 * INTENT_REST));
     ts_t ts = now_ts(&l.f);
-    struct kv_txn_keys_req end = {.r = fresh(&l),
-                                  .keys = l.keys,
-                                  .count = 1,
-                                  .start_ts = l.start_ts,
-                                  .commit_ts = ts};
+    struct kv_txn_keys_req end = {
+        .r = fresh(&l), .keys = l.keys, .count = 1, .start_ts = l.start_ts, .commit_ts = ts};
     CHECK_OK(eval_commit(&l.f.r, &end, NULL, &reply));
     close_large(&l);
 }
@@ -276,8 +270,8 @@ static void test_records(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_settle),    cmocka_unit_test(test_pass_by),
-        cmocka_unit_test(test_largest),   cmocka_unit_test(test_mere_lock),
+        cmocka_unit_test(test_settle),  cmocka_unit_test(test_pass_by),
+        cmocka_unit_test(test_largest), cmocka_unit_test(test_mere_lock),
         cmocka_unit_test(test_records),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,8 +21,8 @@ struct fake_range {
      * outcome. */
     bool lose_lease;
     db_err outcome;
-    bool lose_at_now;  /* once: the lease is lost while a timestamp is asked for */
-    size_t batch_max;  /* not 0: longer ones are refused */
+    bool lose_at_now; /* once: the lease is lost while a timestamp is asked for */
+    size_t batch_max; /* not 0: longer ones are refused */
     struct lock_graph *graph;
     char dir[64];
 };

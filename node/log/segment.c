@@ -156,8 +156,8 @@ out:
     return err;
 }
 
-/* The old file under a new number. On failure it is gone, or stays under the old one; the segment is
- * closed by the caller. */
+/* The old file under a new number. On failure it is gone, or stays under the old one; the segment
+ * is closed by the caller. */
 static db_err segment_recycle(struct raft_log *log, struct log_segment *seg, uint64_t no)
 {
     char from[DISK_PATH_MAX];

@@ -26,8 +26,7 @@ struct world {
 
 static void open_world(struct world *w)
 {
-    struct meta_opts mo = {
-        .loops = w->loops, .actions = w->actions, .join_token = w->join_token};
+    struct meta_opts mo = {.loops = w->loops, .actions = w->actions, .join_token = w->join_token};
     CHECK_OK(meta_new(&mo, &w->m));
     struct range_store_opts ro = {
         .loops = w->loops, .engine = w->engine, .log = w->log, .hooks = meta_hooks(w->m)};
@@ -380,7 +379,8 @@ static void test_index(void **state)
     struct range_desc right2 = desc(3, 3, "m", "p");
     assert_int_equal(range_index_changed(m, &whole, 1), ERR_OK);
     expect_index(m, "2[,) ");
-    assert_int_equal(range_index_changed(m, &right, 1), ERR_OK); /* the halves may report in any order */
+    assert_int_equal(range_index_changed(m, &right, 1),
+                     ERR_OK); /* the halves may report in any order */
     expect_index(m, "3[m,) ");
     assert_int_equal(range_index_changed(m, &left, 1), ERR_OK);
     expect_index(m, "2[,m) 3[m,) ");
@@ -649,12 +649,11 @@ static void test_desc_codec(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tso),      cmocka_unit_test(test_tso_race),
-        cmocka_unit_test(test_tso_late), cmocka_unit_test(test_tso_set_back),
-        cmocka_unit_test(test_sequences),
-        cmocka_unit_test(test_index),    cmocka_unit_test(test_whole_pages),
-        cmocka_unit_test(test_lease),    cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_two_decide),
+        cmocka_unit_test(test_tso),         cmocka_unit_test(test_tso_race),
+        cmocka_unit_test(test_tso_late),    cmocka_unit_test(test_tso_set_back),
+        cmocka_unit_test(test_sequences),   cmocka_unit_test(test_index),
+        cmocka_unit_test(test_whole_pages), cmocka_unit_test(test_lease),
+        cmocka_unit_test(test_crowd),       cmocka_unit_test(test_two_decide),
         cmocka_unit_test(test_desc_codec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

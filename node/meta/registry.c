@@ -272,11 +272,13 @@ static db_err put_member(struct meta *m, uint64_t term, const struct node_info *
     if (atomic_load(&m->term) == term) { /* else all was, or will be, read again */
         b = find(g, info->id);
         place = b != NULL ? b : place_for_one(g);
-        if (b == NULL) {
+        if (b == NULL && place != NULL) {
             take_place(g, place, info);
         }
-        place->info = *info;
-        place->heard_ns = heard ? clock_mono_ns() : place->heard_ns;
+        if (place != NULL) {
+            place->info = *info;
+            place->heard_ns = heard ? clock_mono_ns() : place->heard_ns;
+        }
         g->version++;
     }
     pthread_mutex_unlock(&g->mutex);
