@@ -24,12 +24,30 @@ struct world {
     void (*body)(struct world *w);
 };
 
+/* To the other members, of which there are records only. */
+static void lose(struct replica_transport *t UNUSED, node_id_t to UNUSED, range_id_t range UNUSED,
+                 const struct raft_msg *msg UNUSED)
+{
+}
+
+static void lose_link(struct replica_transport *t UNUSED, node_id_t to UNUSED,
+                      const struct link_msg *msg UNUSED)
+{
+}
+
+static const struct replica_transport_ops g_lost_ops = {
+    .name = "lost", .send = lose, .send_link = lose_link};
+static struct replica_transport g_lost = {&g_lost_ops};
+
 static void open_world(struct world *w)
 {
     struct meta_opts mo = {.loops = w->loops, .actions = w->actions, .join_token = w->join_token};
     CHECK_OK(meta_new(&mo, &w->m));
-    struct range_store_opts ro = {
-        .loops = w->loops, .engine = w->engine, .log = w->log, .hooks = meta_hooks(w->m)};
+    struct range_store_opts ro = {.loops = w->loops,
+                                  .engine = w->engine,
+                                  .log = w->log,
+                                  .transport = w->join_token == NULL ? NULL : &g_lost,
+                                  .hooks = meta_hooks(w->m)};
     CHECK_OK(range_store_open(&ro, NULL, &w->rs));
     CHECK_OK(range_store_wait_ready(w->rs, clock_mono_ns() + 20 * NS_PER_S));
     CHECK_OK(meta_start(w->m, w->rs, NULL));
