@@ -544,6 +544,60 @@ static db_err join_one(struct world *w, unsigned boot_id, node_id_t *ret_id)
     return err;
 }
 
+/* A lease that somebody takes back each time. */
+static struct world *g_taken_back_in;
+static unsigned g_moves;
+
+static struct range_desc led_by_two(void)
+{
+    struct range_desc d = desc(100, 1000, "\1", "");
+    d.replica_count = 3;
+    for (unsigned i = 0; i < 3; i++) {
+        d.replicas[i] = (struct replica_desc){i + 1, i + 1, REPLICA_VOTER};
+    }
+    return d;
+}
+
+static db_err taken_back(void *ctx UNUSED, node_id_t leader UNUSED, range_id_t range, node_id_t to,
+                         struct diag *diag UNUSED)
+{
+    struct range_desc d = led_by_two();
+    CHECK(range == d.id && to == 1);
+    CHECK_OK(meta_ranges_changed(g_taken_back_in->m, to, &d, 1, NULL));
+    g_moves++;
+    return ERR_OK;
+}
+
+static void taken_back_body(struct world *w)
+{
+    struct range_desc d = led_by_two();
+    node_id_t id;
+    g_taken_back_in = w;
+    g_moves = 0;
+    CHECK_OK(join_one(w, 1000, &id));
+    CHECK_OK(join_one(w, 1001, &id));
+    uint64_t end = clock_mono_ns() + 3 * NS_PER_S;
+    while (clock_mono_ns() < end) {
+        CHECK_OK(meta_ranges_changed(w->m, 2, &d, 1, NULL));
+        for (unsigned i = 0; i < 2; i++) { /* decides; sees that it is done */
+            meta_placement_round(w->m);
+            CHECK_OK(fiber_sleep(50 * NS_PER_MS));
+        }
+    }
+    CHECK(g_moves == 1);
+}
+
+static void test_taken_back(void **state)
+{
+    (void)state;
+    static const struct meta_actions actions = {.change_replicas = no_replicas,
+                                                .transfer_lease = taken_back};
+    struct world w = {.join_token = "token", .actions = &actions};
+    make_dir(&w);
+    life(&w, false, taken_back_body);
+    remove_dir(&w);
+}
+
 static const struct node_info *member(struct world *w, node_id_t id)
 {
     for (unsigned i = 0; i < w->m->registry.count; i++) {
@@ -671,8 +725,8 @@ int main(void)
         cmocka_unit_test(test_tso_late),    cmocka_unit_test(test_tso_set_back),
         cmocka_unit_test(test_sequences),   cmocka_unit_test(test_index),
         cmocka_unit_test(test_whole_pages), cmocka_unit_test(test_lease),
-        cmocka_unit_test(test_crowd),       cmocka_unit_test(test_two_decide),
-        cmocka_unit_test(test_desc_codec),
+        cmocka_unit_test(test_taken_back),  cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_two_decide),  cmocka_unit_test(test_desc_codec),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

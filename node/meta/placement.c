@@ -12,13 +12,18 @@
  * nodes that are dead or leave, too many, a lease on a node that drains, and only then evenness. A
  * few changes run at one time, each in a fiber that asks the range's leader; a change that failed
  * leaves its range alone for a while. Everything is looked at anew in each round, so nothing has to
- * be remembered over a change of leaders. */
+ * be remembered over a change of leaders.
+ *
+ * A lease that was moved without need and is soon back was taken back by somebody who had one: a
+ * merge brings the lease of the left range to where the right one stands still. Both would go on so
+ * for ever. So it is left alone for longer than that takes. */
 
 #define PLACEMENT_NS     (500 * NS_PER_MS)
 #define AFTER_SUCCESS_NS (300 * NS_PER_MS)
 #define AFTER_FAILURE_NS (3 * NS_PER_S)
 /* The index hears of a change from the range's leader, a moment after that has told us. */
 #define INDEX_LAG_NS       (5 * NS_PER_S)
+#define IDLE_MOVE_NS       (10 * NS_PER_S) /* between two moves of one lease without need */
 #define LOAD_MOVE_NS       (10 * NS_PER_S) /* until the rates tell what the last move has done */
 #define CHANGE_TIME_MAX_NS (300 * NS_PER_S)
 enum { JOBS_MAX = 4, REST_MAX = 64, RANGES_PER_PAGE = 256 };
@@ -35,6 +40,7 @@ struct resting {
     uint64_t until_ns;          /* UINT64_MAX: a change is under way */
     struct placement_step step; /* under way, or done and perhaps not in the index yet ... */
     uint64_t lag_until_ns;      /* ... which is waited for so long */
+    uint64_t done_ns;           /* when the step succeeded; 0: it has not */
 };
 
 struct placement {
@@ -65,7 +71,14 @@ void placement_free(struct placement *p)
 
 /* ---- jobs ---- */
 
-/* A place for the range, unless it is resting or all places are taken. */
+/* The lease was moved a moment ago, and nothing says that it must be again. */
+static bool moved_just_now(const struct resting *r, const struct placement_step *step, uint64_t now)
+{
+    return step->idle && r->step.idle && r->done_ns != 0 && now - r->done_ns < IDLE_MOVE_NS;
+}
+
+/* A place for the range, unless it is resting or all places are taken. What is remembered longest
+ * is forgotten first. */
 static bool reserve(struct placement *p, range_id_t range, const struct placement_step *step,
                     uint64_t now)
 {
@@ -74,17 +87,18 @@ static bool reserve(struct placement *p, range_id_t range, const struct placemen
     pthread_mutex_lock(&p->mutex);
     for (unsigned i = 0; i < REST_MAX; i++) {
         struct resting *r = &p->resting[i];
-        if (r->range == range && r->until_ns > now) {
+        if (r->range == range && (r->until_ns > now || moved_just_now(r, step, now))) {
             free_to_go = false;
         }
         bool idle = r->until_ns <= now && r->lag_until_ns <= now;
-        if (idle && (place == NULL || r->range == range)) {
+        bool better = place == NULL || (place->range != range && r->until_ns < place->until_ns);
+        if (idle && (better || r->range == range)) {
             place = r;
         }
     }
     free_to_go = free_to_go && place != NULL && p->jobs < JOBS_MAX;
     if (free_to_go) {
-        *place = (struct resting){range, UINT64_MAX, *step, UINT64_MAX};
+        *place = (struct resting){range, UINT64_MAX, *step, UINT64_MAX, 0};
         p->jobs++;
     }
     pthread_mutex_unlock(&p->mutex);
@@ -100,6 +114,7 @@ static void release(struct placement *p, range_id_t range, db_err err)
         if (p->resting[i].range == range && p->resting[i].until_ns == UINT64_MAX) {
             p->resting[i].until_ns = until;
             p->resting[i].lag_until_ns = err == ERR_OK ? now + INDEX_LAG_NS : 0;
+            p->resting[i].done_ns = err == ERR_OK ? now : 0;
         }
     }
     p->jobs--;

@@ -171,6 +171,7 @@ static void choose_lease(const struct placement_view *v, const struct range_desc
     }
     s->kind = PLACEMENT_LEASE;
     s->lease_to = best->id;
+    s->idle = evenness;
     s->why = evenness ? "spread leases" : "lease leaves a node";
 }
 
@@ -202,7 +203,7 @@ static void choose_lease_for_load(const struct placement_view *v, const struct r
     if (v->load_may_move && best != NULL && from != NULL && best->load + moved <= from->load) {
         s->kind = PLACEMENT_LEASE;
         s->lease_to = best->id;
-        s->for_load = true;
+        s->for_load = s->idle = true;
         s->why = "spread load";
     }
 }
@@ -220,6 +221,7 @@ static void choose_lease_place(const struct placement_view *v, const struct rang
                may_lead(node_of(v, v->meta_leader)) && is_voter(d, v->meta_leader)) {
         s->kind = PLACEMENT_LEASE;
         s->lease_to = v->meta_leader;
+        s->idle = true;
         s->why = "lease to the meta range's";
     }
 }
