@@ -25,7 +25,7 @@ struct placement_step {
     unsigned count;
     node_id_t lease_to;
     bool for_load;
-    bool idle; /* nothing forces it: evenness, nearness, load */
+    bool idle;       /* nothing forces it: evenness, nearness, load */
     const char *why; /* static: for the log */
 };
 
