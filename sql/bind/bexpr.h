@@ -61,6 +61,15 @@ struct bsubquery {
     uint32_t outer_count;
 };
 
+/* MYSQL: constant text beside a column of numbers is made a number once, when the statement begins,
+ * and that is when it warns or fails: also when no row is read. */
+struct early_cast {
+    const struct early_cast *next; /* of the statement */
+    const struct bexpr *cast;      /* of a constant or parameter */
+    uint32_t index;                /* among the statement's, in the order they are written */
+    bool decimal;                  /* the column is DECIMAL: so the warning says */
+};
+
 struct bexpr {
     enum bexpr_kind kind;
     uint8_t coercibility; /* 0 explicit .. 6 ignorable, MySQL's */
@@ -89,7 +98,8 @@ struct bexpr {
             bool explicit_cast;
             bool try_null;
             const char *name; /* of the result column that it is, for messages; may be NULL */
-        } cast;               /* CAST: from args[0] to type */
+            const struct early_cast *early; /* done when the statement begins; or NULL */
+        } cast;                             /* CAST: from args[0] to type */
         struct {
             struct bsubquery *sub;
             uint32_t *

@@ -4,6 +4,12 @@
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 
+static void warn_of_func(void *arg, int level, uint16_t number, const char *text)
+{
+    (void)level;
+    bind__warn_text(arg, (enum my_errno)number, text);
+}
+
 static db_err binder_init(struct binder *b, struct arena *arena, const struct bind_opts *opts,
                           struct diag *diag)
 {
@@ -13,7 +19,9 @@ static db_err binder_init(struct binder *b, struct arena *arena, const struct bi
                                      .sql_mode = opts->sql_mode,
                                      .connection_collation = opts->connection_collation,
                                      .div_precision_increment = opts->div_precision_increment,
-                                     .max_allowed_packet = opts->max_allowed_packet};
+                                     .max_allowed_packet = opts->max_allowed_packet,
+                                     .warn = warn_of_func,
+                                     .warn_arg = b};
     b->stmt = ARENA_NEW(arena, struct bound_stmt);
     return b->stmt == NULL ? ERR_NOMEM : ERR_OK;
 }

@@ -549,6 +549,19 @@ static const struct lcolumn *column_by_id(const struct scope *s, const struct be
     return NULL;
 }
 
+/* MYSQL: JSON_SET, JSON_REPLACE and JSON_REMOVE of the column that they are assigned to change its
+ * bytes where they are, as long as the new values fit there. */
+static bool change_in_place(struct bexpr *e, col_id_t column)
+{
+    if (e->kind == BEXPR_COLUMN) {
+        return e->u.column.id == column;
+    }
+    return e->kind == BEXPR_FUNC && e->arg_count != 0 && e->type.id == TYPE_JSON &&
+           change_in_place(e->args[0], column) &&
+           func_json_in_place(e->u.func,
+                              e->args[0]->kind == BEXPR_FUNC ? e->args[0]->u.func : NULL);
+}
+
 db_err bind__update(struct binder *b, const struct ast_update *s)
 {
     struct bound_stmt *st = b->stmt;
@@ -614,6 +627,11 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         TRY(bind__check_generated(b, table->u.table.def, a->column, a->expr));
     }
     TRY(check_same_table(b));
+    /* MYSQL: of several tables only the first is written as it is read */
+    for (uint32_t i = 0; i < st->assign_count && st->target_count == 1; i++) {
+        const struct bound_assign *a = &st->assigns[i];
+        (void)change_in_place(a->expr, st->targets[a->table].columns[a->column]);
+    }
     TRY(s->limit == NULL ? ERR_OK : bind__view_limit(b, from, "UPDATE"));
     TRY(need_read_tables(b, from, PRIV_UPDATE));
     struct lnode *root = from;

@@ -410,6 +410,18 @@ static db_err other_default(struct binder *b, const struct column_def *def, stru
     return bind__const(b, &v, &def->type, 2, ret);
 }
 
+/* MYSQL: of a column that a derived table makes: NULL, or nothing of its type. */
+static db_err made_default(struct binder *b, const struct sql_type *t, struct bexpr **ret)
+{
+    struct value v;
+    if ((t->flags & TYPE_F_NOT_NULL) == 0 || t->id == TYPE_JSON) {
+        value_set_null(&v, t);
+    } else {
+        value_set_zero(&v, t);
+    }
+    return bind__const(b, &v, t, 2, ret);
+}
+
 static db_err bind_default(struct binder *b, struct scope *scope, const struct ast_column *c,
                            struct bexpr **ret)
 {
@@ -418,6 +430,9 @@ static db_err bind_default(struct binder *b, struct scope *scope, const struct a
         struct bexpr *column;
         TRY(bind__column(b, scope, c, &column));
         const struct column_def *def = definition(scope, column);
+        if (def == NULL && column->kind == BEXPR_COLUMN) {
+            return made_default(b, &column->type, ret);
+        }
         TRY(constant_default(b, def, ret));
         return *ret != NULL ? ERR_OK : other_default(b, def, c->name, ret);
     }

@@ -364,14 +364,19 @@ static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < n; i++) {
-        TRY(bind__expr(b, scope, a->order_by.items[i]->expr, &e->u.agg.order_by[i]));
-        TRY(take_position(b, a, e->args, &e->u.agg.order_by[i]));
-        if (e->u.agg.order_by[i]->kind == BEXPR_ROW) {
+        struct bexpr *key;
+        TRY(bind__expr(b, scope, a->order_by.items[i]->expr, &key));
+        TRY(take_position(b, a, e->args, &key));
+        if (key->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
-        e->u.agg.order_desc[i] = a->order_by.items[i]->desc;
+        /* MYSQL: what is the same for all rows is not evaluated */
+        if (key->kind == BEXPR_SUBQUERY_SCALAR && !key->u.subquery.sub->correlated) {
+            continue;
+        }
+        e->u.agg.order_by[e->u.agg.order_count] = key;
+        e->u.agg.order_desc[e->u.agg.order_count++] = a->order_by.items[i]->desc;
     }
-    e->u.agg.order_count = n;
     return ERR_OK;
 }
 

@@ -7,6 +7,7 @@
 
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
+#include "sql/types/cast.h"
 #include "sql/types/sql_mode.h"
 
 struct block {
@@ -105,15 +106,46 @@ static void plane_zero(struct slice *io)
     io->len = n;
 }
 
-/* NAME_CONST names its value. */
-static struct slice const_name(const struct ast_func *f, struct slice otherwise)
+/* Bytes as a name: what does not show at its start is dropped, what is no UTF-8 is a question mark.
+ */
+static db_err clean_name(struct binder *b, struct slice text, struct slice *ret)
 {
-    if (!slice_eq_nocase(f->name, SLICE_LIT("name_const")) || f->args.count != 2 ||
-        f->args.items[0]->kind != AST_EXPR_LITERAL) {
-        return otherwise;
+    const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
+    uint8_t *p = arena_alloc(b->arena, text.len + 1);
+    size_t n = 0;
+    if (p == NULL) {
+        return ERR_NOMEM;
     }
-    const struct ast_literal *l = (const struct ast_literal *)f->args.items[0];
-    return l->kind == AST_LIT_STRING ? l->text : otherwise;
+    for (size_t i = 0; i < text.len;) {
+        uint32_t cp;
+        unsigned len = charset_decode(utf8, text.ptr + i, text.ptr + text.len, &cp);
+        if (n != 0 || (len > 1 || (len == 1 && cp > ' ' && cp != 0x7f))) {
+            memcpy(p + n, len == 0 ? (const uint8_t *)"?" : text.ptr + i, len == 0 ? 1 : len);
+            n += len == 0 ? 1 : len;
+        }
+        i += len == 0 ? 1 : len;
+    }
+    *ret = slice_of(p, n);
+    return ERR_OK;
+}
+
+/* NAME_CONST names its value. */
+static db_err const_name(struct binder *b, const struct bexpr *e, struct slice *io)
+{
+    const struct bexpr *call = e->kind == BEXPR_CONST ? e->folded : e;
+    if (call == NULL || call->kind != BEXPR_FUNC ||
+        strcmp(call->u.func->def->name, "name_const") != 0 || call->args[0]->kind != BEXPR_CONST) {
+        return ERR_OK;
+    }
+    const struct bexpr *named = call->args[0];
+    struct value text = named->u.constant;
+    if (text.phys != PHYS_STR) {
+        struct cast_ctx cast;
+        struct sql_type t = func_text_type(func_text_chars(&named->type), COLL_UTF8MB4_BIN);
+        cast_ctx_init(&cast, b->arena, b->diag);
+        TRY(value_cast(&cast, &named->type, &named->u.constant, &t, &text));
+    }
+    return clean_name(b, text.str, io);
 }
 
 /* A literal's text is in the client's charset, names are UTF-8. */
@@ -141,6 +173,8 @@ static void note_made(const struct block *k, const struct bexpr *e, struct lcolu
         io->made = MADE_LITERAL;
     } else if (e->kind == BEXPR_WINDOW) {
         io->made = MADE_WINDOW;
+    } else if (e->kind == BEXPR_SUBQUERY_SCALAR) {
+        io->made = MADE_SUBQUERY;
     } else if (e->kind == BEXPR_USER_VAR) {
         io->made = MADE_VARIABLE;
     } else if (e->kind == BEXPR_AGG) {
@@ -183,7 +217,7 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
     } else if (e->kind == AST_EXPR_COLUMN) {
         name = ((const struct ast_column *)e)->name;
     } else if (e->kind == AST_EXPR_FUNC) {
-        name = const_name((const struct ast_func *)e, name);
+        TRY(const_name(b, it->expr, &name));
         if (slice_eq_nocase(((const struct ast_func *)e)->name, SLICE_LIT("ifnull"))) {
             it->column.made = MADE_IFNULL;
         }

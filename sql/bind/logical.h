@@ -38,6 +38,7 @@ enum column_made {
     MADE_CONCAT, /* GROUP_CONCAT */
     MADE_WINDOW,
     MADE_VARIABLE, /* a user variable */
+    MADE_SUBQUERY, /* a scalar one */
 };
 
 struct lcolumn {
@@ -289,8 +290,10 @@ struct bound_stmt {
     bool updatable; /* bind_view_query: MySQL would change rows through it */
     bool read_only; /* takes no locks */
     bool uses_tables;
-    bool uses_variables; /* @name or @@name stands in it */
-    bool session_bound;  /* types came from variables of the session: not for the plan cache */
+    bool uses_variables;            /* @name or @@name stands in it */
+    const struct early_cast *early; /* the last first */
+    uint32_t early_count;
+    bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */
     struct bound_target *targets;
     uint32_t target_count;

@@ -275,6 +275,42 @@ static const char *json_name(const struct func_def *def)
                                                        : def->name;
 }
 
+/* The comparison's cast of constant text beside a column of numbers. */
+static bool is_early_cast(const struct func_arg *column, const struct func_arg *text,
+                          const struct bexpr *cast)
+{
+    bool number = type_is_integer(&column->type) || column->type.id == TYPE_YEAR ||
+                  column->type.id == TYPE_DECIMAL;
+    if (!column->is_column || !number || !text->want_cast || cast->kind != BEXPR_CAST) {
+        return false;
+    }
+    const struct bexpr *from = cast->args[0];
+    return (from->kind == BEXPR_CONST || from->kind == BEXPR_PARAM) &&
+           type_is_string(&from->type) && type_phys(&cast->type) != PHYS_STR;
+}
+
+static db_err note_early_casts(struct binder *b, const struct func_def *def,
+                               const struct func_arg *fa, struct bexpr *const *args, uint32_t count)
+{
+    bool compares = (def->flags & FUNC_COMPARISON) != 0 && count == 2 && !b->func.among;
+    for (uint32_t i = 0; i < count && compares && !b->scalar; i++) {
+        if (!is_early_cast(&fa[1 - i], &fa[i], args[i])) {
+            continue;
+        }
+        struct early_cast *c = BIND_NEW(b, struct early_cast);
+        if (c == NULL) {
+            return ERR_NOMEM;
+        }
+        c->cast = args[i];
+        c->index = b->stmt->early_count++;
+        c->decimal = fa[1 - i].type.id == TYPE_DECIMAL;
+        c->next = b->stmt->early;
+        b->stmt->early = c;
+        args[i]->u.cast.early = c;
+    }
+    return ERR_OK;
+}
+
 db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **args, uint32_t count,
                   struct bexpr **ret)
 {
@@ -306,6 +342,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
         call->arg_types[i] = args[i]->type;
         consts[i] = args[i]->kind == BEXPR_CONST ? &args[i]->u.constant : NULL;
     }
+    TRY(note_early_casts(b, def, fa, args, count));
     e->type = call->type;
     e->json_source = e->type.id == TYPE_JSON ? json_name(def) : NULL;
     e->type.flags |= TYPE_F_EXPR;

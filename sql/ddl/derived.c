@@ -27,6 +27,9 @@ static db_err bind_on(struct draft *d, const struct table_def *t, const struct a
     }
     opts.use = use;
     opts.owner = ddl__text(d->ctx, owner);
+    /* MYSQL: they are kept with the columns' own names; a check is as it was written, until the
+     * table is altered for the first time */
+    opts.complete_tree = use != BIND_USE_CHECK;
     if (use == BIND_USE_ANY) {
         opts.warn = NULL;
     }
@@ -38,14 +41,20 @@ static db_err bind_on(struct draft *d, const struct table_def *t, const struct a
     return ERR_OK;
 }
 
+static db_err read_text(struct draft *d, const struct table_def *t, struct slice text,
+                        bool **ret_reads, struct ast_expr **ret_ast)
+{
+    struct parse_options options = {0};
+    struct bexpr *e;
+    TRY(parser_parse_expr(d->ctx->arena, text, &options, d->ctx->diag, ret_ast));
+    return bind_on(d, t, *ret_ast, BIND_USE_ANY, SLICE_EMPTY, &e, ret_reads);
+}
+
 static db_err reads_of_text(struct draft *d, const struct table_def *t, struct slice text,
                             bool **ret_reads)
 {
-    struct parse_options options = {0};
     struct ast_expr *ast;
-    struct bexpr *e;
-    TRY(parser_parse_expr(d->ctx->arena, text, &options, d->ctx->diag, &ast));
-    return bind_on(d, t, ast, BIND_USE_ANY, SLICE_EMPTY, &e, ret_reads);
+    return read_text(d, t, text, ret_reads, &ast);
 }
 
 static db_err print_text(struct draft *d, const struct ast_expr *ast, const char *what,
@@ -58,6 +67,18 @@ static db_err print_text(struct draft *d, const struct ast_expr *ast, const char
     }
     TRY(err);
     return arena_copy(d->ctx->arena, buf_slice(&out), ret);
+}
+
+/* The same of a text that is kept already: its columns get the names that they have. */
+static db_err reprint_text(struct draft *d, const struct ast_expr *ast, struct slice *io)
+{
+    SCOPE_BUF(out, EXPR_TEXT_MAX);
+    db_err err = ddl_print_expr(ast, &out);
+    if (err == ERR_UNSUPPORTED) {
+        return ERR_OK;
+    }
+    TRY(err);
+    return arena_copy(d->ctx->arena, buf_slice(&out), io);
 }
 
 /* The table as the draft has it, as far as binding needs it. */
@@ -123,15 +144,17 @@ static void remove_check(struct draft *d, uint32_t at)
 static db_err old_checks_keep(struct draft *d)
 {
     for (uint32_t i = 0; i < d->check_count;) {
-        const struct draft_check *c = d->checks[i];
+        struct draft_check *c = d->checks[i];
+        struct ast_expr *ast;
         bool *reads;
         uint32_t lost;
         if (c->ast != NULL) {
             i++;
             continue;
         }
-        TRY(reads_of_text(d, d->old, c->def.expr, &reads));
+        TRY(read_text(d, d->old, c->def.expr, &reads, &ast));
         if (!first_lost(d, reads, &lost)) {
+            TRY(reprint_text(d, ast, &c->def.expr));
             i++;
             continue;
         }

@@ -81,7 +81,8 @@ static void created_type(const struct draft *d, const struct lcolumn *from, stru
         return;
     }
     if ((type_is_integer(io) && made != MADE_IFNULL) || io->id == TYPE_BIT) {
-        uint32_t max = made == MADE_LITERAL || made == MADE_WINDOW ? LITERAL_LENGTH : INT_LENGTH;
+        bool is_short = made == MADE_LITERAL || made == MADE_WINDOW || made == MADE_SUBQUERY;
+        uint32_t max = is_short ? LITERAL_LENGTH : INT_LENGTH;
         bool is_unsigned = type_is_unsigned(io) || io->id == TYPE_BIT;
         *io = type_int(io->length <= max ? TYPE_INT : TYPE_BIGINT, is_unsigned);
     } else if (io->id == TYPE_DOUBLE && io->decimals != DECIMALS_NOT_FIXED &&
@@ -117,6 +118,14 @@ static db_err new_column(struct draft *d, const struct lcolumn *from)
         bind_stored_type(&c->def.type);
         created_type(d, from, &c->def.type);
         implied_default(c);
+        /* MYSQL: of a derived table's column that shows one without a default there is none either
+         */
+        const struct column_def *base = from->base;
+        bool none = base != NULL && base->default_kind == DEFAULT_NONE && !base->auto_increment &&
+                    base->generated == GENERATED_NO;
+        if (none && (c->def.type.flags & TYPE_F_NOT_NULL) != 0) {
+            c->def.default_kind = DEFAULT_NONE;
+        }
     }
     ddl__warn_type(d->ctx, &c->def.type);
     return ddl__add_column(d, c, d->column_count);

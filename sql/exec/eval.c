@@ -231,33 +231,6 @@ static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct
     return ERR_OK;
 }
 
-static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *all,
-                        struct vector **ret)
-{
-    struct eval_rows rows = *all;
-    struct vector *from;
-    struct vector *out;
-    TRY(exec__eval(ctx, s->args[0], all, &from));
-    bool once = vec_is_const(from);
-    if (once) {
-        rows = (struct eval_rows){.in = all->in, .n = 1};
-    }
-    TRY(exec__result(ctx, s, &rows, &out));
-    struct cast_ctx *cast = ctx->eval.cast;
-    const char *expr = cast->expr;
-    cast->expr = s->e->u.cast.name != NULL ? s->e->u.cast.name : expr;
-    cast->json_source = s->e->args[0]->json_source;
-    db_err err = vector_cast(cast, from, rows.sel, rows.n, out);
-    cast->expr = expr;
-    cast->json_source = NULL;
-    TRY(err);
-    if (once) {
-        out->index_mask = 0;
-    }
-    *ret = out;
-    return ERR_OK;
-}
-
 static db_err eval_const(struct exec_ctx *ctx, struct expr_state *s, const struct value *v,
                          struct vector **ret)
 {
@@ -276,6 +249,37 @@ static db_err eval_const(struct exec_ctx *ctx, struct expr_state *s, const struc
     }
     s->out.index_mask = 0;
     *ret = &s->out;
+    return ERR_OK;
+}
+
+static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *all,
+                        struct vector **ret)
+{
+    struct eval_rows rows = *all;
+    struct vector *from;
+    struct vector *out;
+    const struct early_cast *early = s->e->u.cast.early;
+    if (early != NULL && ctx->early != NULL) {
+        return eval_const(ctx, s, &ctx->early[early->index], ret);
+    }
+    TRY(exec__eval(ctx, s->args[0], all, &from));
+    bool once = vec_is_const(from);
+    if (once) {
+        rows = (struct eval_rows){.in = all->in, .n = 1};
+    }
+    TRY(exec__result(ctx, s, &rows, &out));
+    struct cast_ctx *cast = ctx->eval.cast;
+    const char *expr = cast->expr;
+    cast->expr = s->e->u.cast.name != NULL ? s->e->u.cast.name : expr;
+    cast->json_source = s->e->args[0]->json_source;
+    db_err err = vector_cast(cast, from, rows.sel, rows.n, out);
+    cast->expr = expr;
+    cast->json_source = NULL;
+    TRY(err);
+    if (once) {
+        out->index_mask = 0;
+    }
+    *ret = out;
     return ERR_OK;
 }
 

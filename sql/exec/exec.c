@@ -64,10 +64,59 @@ static db_err run_short(struct exec_ctx *ctx, exec_rows_fn rows, void *arg, bool
     return ERR_OK;
 }
 
+static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struct value *ret)
+{
+    const struct bexpr *e = c->cast;
+    const struct bexpr *from = e->args[0];
+    struct cast_ctx *cast = ctx->eval.cast;
+    struct cast_ctx quiet;
+    const struct value *v =
+        from->kind == BEXPR_PARAM ? &ctx->params[from->u.param] : &from->u.constant;
+    if (v->is_null) {
+        value_set_null(ret, &e->type);
+        return ERR_OK;
+    }
+    if (c->decimal) {
+        struct decimal seen;
+        TRY(value_to_decimal(cast, &from->type, v, &seen));
+        quiet = *cast;
+        quiet.warn = NULL;
+        cast = &quiet;
+    }
+    TRY(value_cast(cast, &from->type, v, &e->type, ret));
+    bool refused = ctx->eval.cast->refused;
+    ctx->eval.cast->refused = false;
+    return refused ? ERR_SQL : ERR_OK;
+}
+
+static db_err early_casts(struct exec_ctx *ctx)
+{
+    uint32_t count = ctx->plan->early_count;
+    if (LIKELY(count == 0)) {
+        return ERR_OK;
+    }
+    struct value *values = ARENA_ARRAY(ctx->arena, struct value, count);
+    const struct early_cast **casts = ARENA_ARRAY(ctx->arena, const struct early_cast *, count);
+    if (values == NULL || casts == NULL) {
+        return ERR_LIMIT;
+    }
+    for (const struct early_cast *c = ctx->plan->early; c != NULL; c = c->next) {
+        casts[c->index] = c;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(early_cast(ctx, casts[i], &values[i]));
+    }
+    ctx->early = values;
+    return ERR_OK;
+}
+
 db_err exec_run(struct exec_ctx *ctx, exec_rows_fn rows, void *arg)
 {
     bool done = false;
-    db_err err = ERR_OK;
+    db_err err = early_casts(ctx);
+    if (err != ERR_OK) {
+        return err;
+    }
     struct arena *cast_arena = ctx->eval.cast->arena;
     ctx->eval.cast->arena = ctx->eval.arena; /* what casts make lives as long as their chunk */
     if (ctx->short_paths && ctx->counters == NULL) {

@@ -55,6 +55,8 @@ struct exec_ctx {
     struct diag *diag;
     struct eval_ctx eval; /* arena: the current chunk's, reset by the driver between root chunks */
     const struct value *params; /* plan->param_count, cast to param_types */
+    /* plan->early_count, by index (set by exec_run); NULL: casts are done where they stand */
+    struct value *early;
     const char *temp_dir;
     size_t spill_budget; /* bytes that an operator may hold before it spills; 0: its share of mem */
     struct node_counters *counters; /* EXPLAIN ANALYZE: by node id (sql/opt/explain.h); or NULL */

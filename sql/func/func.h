@@ -138,6 +138,9 @@ struct func_bind_ctx {
     uint16_t connection_collation;
     uint32_t div_precision_increment;
     uint64_t max_allowed_packet;
+    /* A warning of the statement that is bound; NULL: nobody listens. */
+    void (*warn)(void *arg, int level, uint16_t number, const char *text);
+    void *warn_arg;
     bool among; /* a comparison is one of those of IN, BETWEEN or CASE: constant text that is no
                    date is no error there, and a TIME meets all text as a time */
 };
@@ -196,6 +199,12 @@ uint64_t func_text_chars(const struct sql_type *t);
  * arguments; is_const as in struct func_arg. ERR_UNSUPPORTED: it does not come out the same. */
 MUST_USE db_err func_rebind(struct func_bind_ctx *ctx, struct func_call *call,
                             const uint8_t *coercibilities, const bool *is_const);
+
+/* UPDATE t SET j = JSON_SET(j, ...): the call may change the bytes of its first argument instead of
+ * writing the document anew (sql/types/json.h). inner: the call that the first argument is, which
+ * does the same; NULL: a column. False: it is no such function, nothing happened. Before the call
+ * is shared. */
+bool func_json_in_place(struct func_call *call, const struct func_call *inner);
 
 /* ---- how operands meet (coerce.c) ---- */
 

@@ -381,7 +381,33 @@ enum func_number func__number(const struct sql_type *t)
     }
 }
 
-bool func__const_int(const struct func_arg *arg, int64_t *ret)
+static void relay_warning(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    const struct func_bind_ctx *ctx = arg;
+    ctx->warn(ctx->warn_arg, level, number, text);
+}
+
+static bool text_const_int(const struct func_bind_ctx *ctx, const struct sql_type *type,
+                           const struct value *v, int64_t *ret)
+{
+    struct diag unseen;
+    struct cast_ctx cast;
+    bool is_unsigned;
+    int64_t i;
+    diag_reset(&unseen);
+    cast_ctx_init(&cast, ctx->arena, &unseen);
+    if (ctx->warn != NULL) {
+        cast.warn = relay_warning;
+        cast.warn_arg = (void *)(uintptr_t)ctx;
+    }
+    if (value_to_int(&cast, type, v, &i, &is_unsigned) != ERR_OK) {
+        return false;
+    }
+    *ret = is_unsigned && i < 0 ? INT64_MAX : i;
+    return true;
+}
+
+bool func__const_int(const struct func_bind_ctx *ctx, const struct func_arg *arg, int64_t *ret)
 {
     if (arg->constant == NULL || arg->constant->is_null) {
         return false;
@@ -405,13 +431,7 @@ bool func__const_int(const struct func_arg *arg, int64_t *ret)
             return true;
         }
         return false;
-    case PHYS_STR: {
-        bool is_unsigned;
-        bool overflow;
-        size_t used;
-        *ret = text_to_int(v->str, &is_unsigned, &used, &overflow);
-        return !overflow;
-    }
+    case PHYS_STR: return text_const_int(ctx, v == &plain ? &t : &arg->type, v, ret);
     default: return false;
     }
 }
@@ -433,6 +453,20 @@ void func__warn(struct eval_ctx *ctx, enum my_errno number, ...)
         return;
     }
     ctx->cast->warn(ctx->cast->warn_arg, CAST_WARNING, (uint16_t)number, d.text);
+}
+
+void func__bind_warn(const struct func_bind_ctx *ctx, enum my_errno number, ...)
+{
+    if (ctx->warn == NULL) {
+        return;
+    }
+    struct diag d;
+    diag_reset(&d);
+    va_list args;
+    va_start(args, number);
+    my_verror(&d, number, args);
+    va_end(args);
+    ctx->warn(ctx->warn_arg, CAST_WARNING, (uint16_t)number, d.text);
 }
 
 db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row)

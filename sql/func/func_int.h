@@ -86,13 +86,16 @@ enum func_number { NUM_INT, NUM_DECIMAL, NUM_DOUBLE };
 /* How an operand counts in arithmetic. */
 enum func_number func__number(const struct sql_type *t);
 
-/* A constant argument as an integer. False: it is no constant, or NULL. */
-bool func__const_int(const struct func_arg *arg, int64_t *ret);
+/* A constant argument as an integer. False: it is no constant, or NULL. MYSQL: text that is no
+ * whole number warns while the statement is bound, and again when the call is evaluated. */
+bool func__const_int(const struct func_bind_ctx *ctx, const struct func_arg *arg, int64_t *ret);
 
 /* ---- conditions ---- */
 
 /* A warning of MySQL's number and text to the statement. */
 void func__warn(struct eval_ctx *ctx, enum my_errno number, ...);
+/* The same while the statement is bound. */
+void func__bind_warn(const struct func_bind_ctx *ctx, enum my_errno number, ...);
 /* Division by zero: NULL with warning 1365, or an error, as sql_mode says. */
 MUST_USE db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row);
 /* Error 1690. kind: "BIGINT", "BIGINT UNSIGNED", "DECIMAL", "DOUBLE". */

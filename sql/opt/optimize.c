@@ -163,6 +163,8 @@ db_err optimize(struct plan *plan, struct bound_stmt *stmt, const struct opt_opt
     plan->uses_tables = stmt->uses_tables;
     plan->param_count = stmt->param_count;
     plan->param_types = stmt->param_types;
+    plan->early = stmt->early;
+    plan->early_count = stmt->early_count;
     plan->into_vars = stmt->into_vars;
     plan->into_var_count = stmt->into_var_count;
     plan->into_file = stmt->into_file;

@@ -298,6 +298,8 @@ struct plan {
     uint32_t result_count;
     uint32_t param_count;
     struct sql_type *param_types;
+    const struct early_cast *early; /* the last first */
+    uint32_t early_count;
     uint32_t subquery_count;
     struct bsubquery **subqueries; /* by id; each has its plan */
     uint32_t cte_count;

@@ -276,6 +276,9 @@ void *ast_trim(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc name,
                enum ast_func_mode mode, void *text, void *remove);
 void *ast_weight_string(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc name,
                         enum ast_func_mode mode, void *arg, uint64_t length);
+/* WEIGHT_STRING(text, bytes of the result, characters of the text, flags). */
+void *ast_weight_levels(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc name, void *arg,
+                        uint64_t bytes, uint64_t chars, uint64_t flags);
 void *ast_now(struct parse_ctx *ctx, struct sql_loc loc, struct slice name, uint64_t fsp);
 void *ast_cast(struct parse_ctx *ctx, struct sql_loc loc, void *arg, void *type, uint64_t flags,
                void *time_zone);

@@ -89,6 +89,25 @@ void *ast_weight_string(struct parse_ctx *ctx, struct sql_loc loc, struct sql_lo
     return e;
 }
 
+static void *small_number(struct parse_ctx *ctx, struct sql_loc loc, uint64_t v)
+{
+    struct ast_literal *l = ast_expr_new(ctx, sizeof(*l), AST_EXPR_LITERAL, loc, 0);
+    char *text = arena_printf(ctx->arena, "%llu", (unsigned long long)v);
+    l->kind = AST_LIT_INT;
+    l->u64 = v;
+    l->text = text == NULL ? SLICE_EMPTY : slice_str(text);
+    return l;
+}
+
+void *ast_weight_levels(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc name, void *arg,
+                        uint64_t bytes, uint64_t chars, uint64_t flags)
+{
+    struct ast_list *args = LIST2(arg, small_number(ctx, loc, bytes));
+    args = LISTADD(args, small_number(ctx, loc, chars));
+    args = LISTADD(args, small_number(ctx, loc, flags));
+    return ast_func(ctx, loc, parse__text_at(ctx, name), args);
+}
+
 void *ast_now(struct parse_ctx *ctx, struct sql_loc loc, struct slice name, uint64_t fsp)
 {
     struct ast_list *args = NULL;

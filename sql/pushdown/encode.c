@@ -152,6 +152,10 @@ static db_err put_expr(struct encoder *x, const struct bexpr *e, pb_expr **ret)
         break;
     case BEXPR_IN_LIST: p->flags |= e->u.negated ? EXPR_NEGATED : 0u; break;
     case BEXPR_CAST:
+        if (e->u.cast.early != NULL && x->ctx->early != NULL) {
+            return put_constant(x, e, p);
+        }
+        break;
     case BEXPR_AND:
     case BEXPR_OR:
     case BEXPR_CASE:

@@ -325,6 +325,28 @@ static void widen_short_year(const struct value *v, struct value *io)
     }
 }
 
+/* MYSQL: of text it is the number that it begins with, without a warning when there is one. */
+static db_err short_year(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                         const struct sql_type *to, struct value *ret)
+{
+    if (v->phys == PHYS_STR) {
+        struct slice s;
+        size_t used;
+        bool overflow;
+        TRY(cast__ascii(ctx, v, &s));
+        struct value number = value_double(text_to_double(s, &used, &overflow));
+        struct sql_type t = type_double();
+        if (used == 0) {
+            cast__warn_truncated(ctx, "DOUBLE", v->collation, v->str);
+        }
+        TRY(to_integer(ctx, &t, &number, to, ret));
+    } else {
+        TRY(to_integer(ctx, from, v, to, ret));
+    }
+    widen_short_year(v, ret);
+    return ERR_OK;
+}
+
 db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                   const struct sql_type *to, struct value *ret)
 {
@@ -348,10 +370,8 @@ db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struc
     case TYPE_INT:
     case TYPE_BIGINT:
     case TYPE_BIT:
-        TRY(to_integer(ctx, from, v, to, &r));
-        if ((to->wire & TYPE_W_SHORT_YEAR) != 0) {
-            widen_short_year(v, &r);
-        }
+        TRY((to->wire & TYPE_W_SHORT_YEAR) != 0 ? short_year(ctx, from, v, to, &r)
+                                                : to_integer(ctx, from, v, to, &r));
         break;
     case TYPE_DECIMAL: TRY(to_decimal(ctx, from, v, to, &r)); break;
     case TYPE_FLOAT:

@@ -26,11 +26,6 @@ static uint32_t get_size(const uint8_t *p, bool large)
     return large ? json__get32(p) : json__get16(p);
 }
 
-static bool is_large(uint8_t tag)
-{
-    return tag == JSON_TAG_LARGE_OBJECT || tag == JSON_TAG_LARGE_ARRAY;
-}
-
 uint32_t json__varlen(const uint8_t *p, uint32_t *ret)
 {
     uint32_t len = 0;
@@ -90,7 +85,7 @@ struct json_view json_view_of(struct slice document)
 
 uint32_t json_count(const struct json_view *v)
 {
-    return json_is_container(v) ? get_size(v->ptr, is_large(v->tag)) : 1;
+    return json_is_container(v) ? get_size(v->ptr, json__large(v->tag)) : 1;
 }
 
 bool json__inlined(uint8_t tag, bool large)
@@ -101,7 +96,7 @@ bool json__inlined(uint8_t tag, bool large)
 
 struct json_view json_at(const struct json_view *v, uint32_t i)
 {
-    bool large = is_large(v->tag);
+    bool large = json__large(v->tag);
     uint32_t width = large ? 4 : 2;
     uint32_t count = get_size(v->ptr, large);
     ASSERT(json_is_container(v) && i < count);
@@ -116,7 +111,7 @@ struct json_view json_at(const struct json_view *v, uint32_t i)
 
 struct slice json_key_at(const struct json_view *v, uint32_t i)
 {
-    bool large = is_large(v->tag);
+    bool large = json__large(v->tag);
     uint32_t width = large ? 4 : 2;
     const uint8_t *entry = v->ptr + 2 * width + i * (width + 2);
     return slice_of(v->ptr + get_size(entry, large), json__get16(entry + width));
@@ -213,7 +208,7 @@ uint32_t json_depth(const struct json_view *v)
 uint32_t json__payload(const struct json_view *v)
 {
     if (json_is_container(v)) {
-        bool large = is_large(v->tag);
+        bool large = json__large(v->tag);
         return get_size(v->ptr + (large ? 4 : 2), large);
     }
     switch (v->tag) {

@@ -42,6 +42,11 @@ static inline void json__put(uint8_t *p, uint64_t v, unsigned width)
     }
 }
 
+static inline bool json__large(uint8_t tag)
+{
+    return tag == JSON_TAG_LARGE_OBJECT || tag == JSON_TAG_LARGE_ARRAY;
+}
+
 /* Bytes read; *ret the length that they say. */
 uint32_t json__varlen(const uint8_t *p, uint32_t *ret);
 /* Does a value of this tag stand in its container's entry? */

@@ -90,6 +90,10 @@ unsigned date_week(const struct time_parts *p, unsigned mode, unsigned *ret_year
     int64_t today = date_to_days(p->year, p->month, p->day);
     unsigned year = p->year;
     int64_t start = first_week(year, monday_first, by_majority);
+    if (p->month == 0) { /* MYSQL: in unsigned numbers, that have no days before the year */
+        *ret_year = year;
+        return (uint32_t)(today - start) / 7 + 1;
+    }
     if (today < start) {
         if (!own_year) {
             *ret_year = year;

@@ -177,8 +177,10 @@ static bool next_field(struct scan *s, unsigned i, bool compact, bool narrow,
             s->p++;
             take_fraction(s, &f->parts.micro, &f->nanos);
         }
-        if (take_offset(s, &f->offset_s)) {
-            s->cond |= TEMPORAL_HAS_OFFSET;
+        /* MYSQL: a sign begins an offset, and only an offset */
+        if (s->p < s->end && (*s->p == '+' || *s->p == '-')) {
+            *ret_ok = take_offset(s, &f->offset_s) && (s->p == s->end || is_space(*s->p));
+            s->cond |= *ret_ok ? TEMPORAL_HAS_OFFSET : 0;
         }
         return false;
     }

@@ -56,10 +56,12 @@ static void want_like(struct func_arg *arg, struct sql_type t)
     }
 }
 
-/* MYSQL: y = 24 is y = 2024, of a column, but not among the values of IN and CASE. */
+/* MYSQL: y = 24 and y = 24.0 are y = 2024, of a column, but not among the values of IN and CASE. */
 static bool short_year(const struct func_arg *a, struct func_arg *b)
 {
-    bool number = type_is_integer(&b->type) || type_is_string(&b->type);
+    bool fraction = type_is_numeric(&b->type) && !type_is_integer(&b->type);
+    bool number = type_is_integer(&b->type) || type_is_string(&b->type) ||
+                  (fraction && (b->constant == NULL || whole_constant(b)));
     bool column = a->is_column && (a->type.flags & TYPE_F_EXPR) == 0;
     if (a->type.id != TYPE_YEAR || !column || !b->is_const || !number) {
         return false;

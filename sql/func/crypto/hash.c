@@ -12,9 +12,13 @@ db_err crypto_bind_hash(BIND_ARGS)
         return ERR_OK;
     }
     int64_t bits = 0;
-    bool known = func__const_int(&args[1], &bits);
+    bool known = func__const_int(ctx, &args[1], &bits);
     func__want_int(&args[1]);
     if (known && bits != 0 && bits != 224 && bits != 256 && bits != 384 && bits != 512) {
+        /* MYSQL: then it is said once, and not for each row */
+        static const bool told = true;
+        call->data = &told;
+        func__bind_warn(ctx, ER_WRONG_PARAMETERS_TO_NATIVE_FCT, call->def->name);
         bits = 256;
     }
     bits = args[1].constant != NULL && args[1].constant->is_null ? 256 : bits;
@@ -57,7 +61,9 @@ db_err crypto_hash(EVAL_ARGS)
         unsigned len = 0;
         if (md == NULL) {
             vec_set_null(out, row);
-            func__warn(ctx, ER_WRONG_PARAMETERS_TO_NATIVE_FCT, call->def->name);
+            if (call->data == NULL) {
+                func__warn(ctx, ER_WRONG_PARAMETERS_TO_NATIVE_FCT, call->def->name);
+            }
             continue;
         }
         if (EVP_Digest(s.ptr, s.len, digest, &len, md, NULL) != 1) {

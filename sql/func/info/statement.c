@@ -71,6 +71,15 @@ db_err info_thread(EVAL_ARGS)
 db_err info_bind_attribute(BIND_ARGS)
 {
     enum { VALUE_CHARS = 1024 };
+    /* MYSQL: a loadable function, that looks at its arguments itself */
+    bool text = call->arg_count == 1 && (func__is_text(&args[0].type) ||
+                                         args[0].type.id == TYPE_NULL || args[0].is_placeholder);
+    if (!text) {
+        return my_error(ctx->diag, ER_CANT_INITIALIZE_UDF, call->def->name,
+                        call->arg_count == 1
+                            ? "mysql_query_attribute_string() expects a string argument"
+                            : "mysql_query_attribute_string() expects 1 argument");
+    }
     func__want_text(ctx, &args[0]);
     func__result_ascii(ctx, call, VALUE_CHARS);
     call->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;

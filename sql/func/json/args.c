@@ -10,6 +10,10 @@ struct parsed_arg {
     struct slice doc;
     uint32_t misses;
 };
+/* Of a call that changes its column in place: the rows whose document was written anew. */
+struct rewritten_rows {
+    uint64_t bits[CHUNK_NULL_WORDS];
+};
 enum { MISSES_MAX = 8 }; /* texts that change are not kept: the statement's memory would grow */
 
 const char *json__func_name(const struct func_call *call)
@@ -46,8 +50,18 @@ static db_err kept(struct eval_ctx *ctx, const struct func_call *call, uint32_t 
 {
     void *state;
     bool fresh;
-    TRY(func__state(ctx, call, call->arg_count * sizeof(struct parsed_arg), &state, &fresh));
+    size_t size = call->arg_count * sizeof(struct parsed_arg);
+    size += json__changes_in_place(call) ? sizeof(struct rewritten_rows) : 0;
+    TRY(func__state(ctx, call, size, &state, &fresh));
     *ret = (struct parsed_arg *)state + i;
+    return ERR_OK;
+}
+
+db_err json__rewritten(struct eval_ctx *ctx, const struct func_call *call, uint64_t **ret)
+{
+    struct parsed_arg *k;
+    TRY(kept(ctx, call, call->arg_count, &k));
+    *ret = ((struct rewritten_rows *)(void *)k)->bits;
     return ERR_OK;
 }
 
@@ -143,7 +157,10 @@ db_err json__doc_node(struct eval_ctx *ctx, const struct func_call *call,
         return ERR_OK;
     }
     *ret = json_node_of(ctx->arena, &v);
-    return *ret == NULL ? ERR_LIMIT : ERR_OK;
+    if (*ret == NULL) {
+        return ERR_LIMIT;
+    }
+    return json_unused(&v) == 0 ? ERR_OK : json_expand_all(ctx->arena, *ret);
 }
 
 db_err json__path(struct eval_ctx *ctx, const struct func_call *call, struct vector *const *args,
@@ -210,7 +227,9 @@ db_err json__value(struct eval_ctx *ctx, const struct func_call *call, struct ve
     if (v.phys == PHYS_STR && v.str.len <= STRV_INLINE_MAX) {
         TRY(arena_copy(ctx->arena, v.str, &v.str)); /* the view is the vector's own */
     }
-    return json_from_value(&cast, args[i]->type, &v, ret);
+    TRY(json_from_value(&cast, args[i]->type, &v, ret));
+    bool stored = (*ret)->stored && json_unused(&(*ret)->u.view) != 0;
+    return stored ? json_expand_all(ctx->arena, *ret) : ERR_OK;
 }
 
 db_err json__set(struct eval_ctx *ctx, struct vector *out, uint32_t row, const struct json_node *n)

@@ -128,6 +128,92 @@ static db_err change(struct eval_ctx *ctx, enum json_change kind, struct json_no
     return kind == JSON_CHANGE_REPLACE ? ERR_OK : add_at(ctx->arena, root, path, value);
 }
 
+/* ---- in place ---- */
+
+/* What `data` of a call points to when its first argument is the column. */
+static const char g_of_column = 0;
+
+bool func_json_in_place(struct func_call *call, const struct func_call *inner)
+{
+    func_vec_fn eval = call->def->eval;
+    bool set = eval == json_set &&
+               (call->variant == JSON_CHANGE_SET || call->variant == JSON_CHANGE_REPLACE);
+    if (!set && eval != json_remove) {
+        return false;
+    }
+    call->data = inner == NULL ? (const void *)&g_of_column : inner;
+    return true;
+}
+
+bool json__changes_in_place(const struct func_call *call)
+{
+    return call->data != NULL;
+}
+
+/* One change of the row's document. *ret_null: the path is NULL. */
+static db_err change_in_place(struct eval_ctx *ctx, const struct func_call *call,
+                              struct vector *const *args, uint32_t i, uint32_t row,
+                              struct slice document, bool *ret_null, enum json_in_place *ret)
+{
+    uint8_t *bytes = (uint8_t *)(uintptr_t)document.ptr;
+    const struct json_path *path;
+    struct json_node *value;
+    struct slice written;
+    TRY(json__path(ctx, call, args, i, row, false, &path, ret_null));
+    if (*ret_null) {
+        return ERR_OK;
+    }
+    if (call->def->eval == json_remove) {
+        *ret =
+            path->count == 0 ? JSON_NOT_IN_PLACE : json_remove_in_place(bytes, document.len, path);
+        return ERR_OK;
+    }
+    TRY(json__value(ctx, call, args, i + 1, row, &value));
+    TRY(json_write_arena(value, ctx->arena, ctx->diag, &written));
+    *ret =
+        json_set_in_place(bytes, document.len, path, written, call->variant == JSON_CHANGE_REPLACE);
+    return ERR_OK;
+}
+
+/* *ret_done: the row has its result. All of the statement's changes to a column are made in place,
+ * or none: what an inner call has written anew stays so. */
+static db_err row_in_place(struct eval_ctx *ctx, const struct func_call *call,
+                           struct vector *const *args, uint32_t row, struct vector *out,
+                           bool *ret_done)
+{
+    uint64_t *rewritten;
+    uint64_t *inner;
+    uint32_t step = call->def->eval == json_remove ? 1 : 2;
+    struct slice document;
+    bool changed = false;
+    *ret_done = false;
+    TRY(json__rewritten(ctx, call, &rewritten));
+    rewritten[row >> 6] |= 1ull << (row & 63);
+    if (vec_is_null(args[0], row)) {
+        return ERR_OK;
+    }
+    if (call->data != &g_of_column) {
+        TRY(json__rewritten(ctx, call->data, &inner));
+        if ((inner[row >> 6] >> (row & 63) & 1) != 0) {
+            return ERR_OK;
+        }
+    }
+    TRY(arena_copy(ctx->arena, vec_str(args[0], row), &document));
+    for (uint32_t i = 1; i < call->arg_count; i += step) {
+        enum json_in_place how = JSON_NOT_IN_PLACE;
+        bool null;
+        TRY(change_in_place(ctx, call, args, i, row, document, &null, &how));
+        if (null || how == JSON_NOT_IN_PLACE) {
+            return ERR_OK;
+        }
+        changed = changed || how == JSON_IN_PLACE;
+    }
+    rewritten[row >> 6] &= ~(1ull << (row & 63));
+    vec_set_str_ref(out, row, changed ? document : vec_str(args[0], row));
+    *ret_done = true;
+    return ERR_OK;
+}
+
 static db_err set_row(struct eval_ctx *ctx, const struct func_call *call,
                       struct vector *const *args, uint32_t row, struct vector *out)
 {
@@ -154,7 +240,13 @@ db_err json_set(EVAL_ARGS)
 {
     EACH_ROW(row)
     {
-        TRY(set_row(ctx, call, args, row, out));
+        bool done = false;
+        if (json__changes_in_place(call)) {
+            TRY(row_in_place(ctx, call, args, row, out, &done));
+        }
+        if (!done) {
+            TRY(set_row(ctx, call, args, row, out));
+        }
     }
     return ERR_OK;
 }
@@ -196,6 +288,13 @@ db_err json_remove(EVAL_ARGS)
         struct json_node *root = NULL;
         bool vacuous = false;
         bool null;
+        bool done = false;
+        if (json__changes_in_place(call)) {
+            TRY(row_in_place(ctx, call, args, row, out, &done));
+        }
+        if (done) {
+            continue;
+        }
         TRY(json__doc_node(ctx, call, args, 0, row, &root, &null));
         for (uint32_t i = 1; i < call->arg_count && !null; i++) {
             const struct json_path *path;

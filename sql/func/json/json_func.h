@@ -24,6 +24,11 @@ struct sql_type json__type(void);
 /* The result is JSON. */
 void json__result(struct func_call *call);
 
+/* Did func_json_in_place ask for it? */
+bool json__changes_in_place(const struct func_call *call);
+/* Of such a call: a bit for each row whose document it could not change in place. ERR_LIMIT. */
+MUST_USE db_err json__rewritten(struct eval_ctx *ctx, const struct func_call *call, uint64_t **ret);
+
 /* Argument i of the row as a document: JSON itself, or text that is parsed (3141, 3157); other
  * types are refused (3146, 3144). *ret_null: it is NULL. A text that stays the same from row to row
  * is parsed once. */

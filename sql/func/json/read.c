@@ -179,7 +179,6 @@ db_err json_storage_size(EVAL_ARGS)
     return ERR_OK;
 }
 
-/* Documents are always written anew: no bytes are left over in them. */
 db_err json_storage_free(EVAL_ARGS)
 {
     EACH_ROW(row)
@@ -190,7 +189,7 @@ db_err json_storage_free(EVAL_ARGS)
         if (null) {
             vec_set_null(out, row);
         } else {
-            vec_set_i64(out, row, 0);
+            vec_set_i64(out, row, json_unused(&doc));
         }
     }
     return ERR_OK;

@@ -8,7 +8,7 @@ db_err json_bind_value(BIND_ARGS)
     struct sql_type t = args[2].type;
     int64_t errors = 0;
     func__want_text(ctx, &args[1]);
-    (void)func__const_int(&args[4], &errors);
+    (void)func__const_int(ctx, &args[4], &errors);
     call->variant = (int)errors;
     t.flags &= TYPE_F_UNSIGNED;
     func__result_null(call, t);

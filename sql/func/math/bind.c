@@ -98,7 +98,7 @@ db_err math_bind_round(BIND_ARGS)
     enum func_number kind = number(&args[0]);
     bool truncate = call->variant == DECIMAL_TRUNCATE;
     int64_t digits = 0;
-    bool known = call->arg_count == 1 || func__const_int(&args[1], &digits);
+    bool known = call->arg_count == 1 || func__const_int(ctx, &args[1], &digits);
     if (call->arg_count == 2) {
         func__want_int(&args[1]);
     }
@@ -168,7 +168,8 @@ db_err math_bind_conv(BIND_ARGS)
 {
     enum { CONV_CHARS = 65 };
     func__want_text(ctx, &args[0]);
-    if (args[0].type.id == TYPE_BIT) {
+    /* MYSQL: bits, also those of x'41', are a number whatever its radix is said to be */
+    if (args[0].type.id == TYPE_BIT || (args[0].type.flags & TYPE_F_BYTES_NUMBER) != 0) {
         func__want(&args[0], type_int(TYPE_BIGINT, true));
     }
     for (uint32_t i = 1; i < call->arg_count; i++) {

@@ -57,12 +57,12 @@ db_err string_bind_part(BIND_ARGS)
     int64_t v;
     TRY(text_of_first(ctx, call, args));
     uint64_t chars = chars_in(&args[0].type, call->collation);
-    if (call->variant == 1 && func__const_int(&args[1], &v)) {
+    if (call->variant == 1 && func__const_int(ctx, &args[1], &v)) {
         uint64_t rest = v < 0 ? (uint64_t)-v : v == 0 ? 0 : chars - ((uint64_t)v - 1);
         chars = rest < chars ? rest : v > 0 && (uint64_t)v > chars ? 0 : chars;
     }
     uint32_t count_arg = call->variant == 1 ? 2 : 1;
-    if (call->arg_count > count_arg && func__const_int(&args[count_arg], &v)) {
+    if (call->arg_count > count_arg && func__const_int(ctx, &args[count_arg], &v)) {
         uint64_t count = v < 0 ? 0 : (uint64_t)v;
         chars = count < chars ? count : chars;
     }
@@ -146,7 +146,7 @@ db_err string_bind_repeat(BIND_ARGS)
     int64_t count;
     TRY(text_of_first(ctx, call, args));
     uint64_t chars = max_chars(ctx);
-    if (func__const_int(&args[1], &count)) {
+    if (func__const_int(ctx, &args[1], &count)) {
         uint64_t one = chars_in(&args[0].type, call->collation);
         uint64_t all;
         if (!__builtin_mul_overflow(one, count < 0 ? 0 : (uint64_t)count, &all) && all < chars) {
@@ -162,7 +162,7 @@ db_err string_bind_space(BIND_ARGS)
 {
     int64_t count;
     uint64_t chars = max_chars(ctx);
-    if (func__const_int(&args[0], &count)) {
+    if (func__const_int(ctx, &args[0], &count)) {
         chars = count < 0 ? 0 : (uint64_t)count < chars ? (uint64_t)count : chars;
     }
     func__want_int(&args[0]);
@@ -176,7 +176,7 @@ db_err string_bind_pad(BIND_ARGS)
     int64_t count;
     TRY(func__subject_text(ctx, call, &args[0], others, 1));
     uint64_t chars = max_chars(ctx);
-    if (func__const_int(&args[1], &count)) {
+    if (func__const_int(ctx, &args[1], &count)) {
         chars = count < 0 ? 0 : (uint64_t)count < chars ? (uint64_t)count : chars;
     }
     func__want_int(&args[1]);
@@ -188,7 +188,7 @@ db_err string_bind_pad(BIND_ARGS)
 db_err string_bind_trim(BIND_ARGS)
 {
     int64_t mode = 0;
-    (void)func__const_int(&args[0], &mode);
+    (void)func__const_int(ctx, &args[0], &mode);
     call->variant = (int)mode;
     struct func_arg *others[] = {&args[call->arg_count - 1]};
     TRY(func__subject_text(ctx, call, &args[1], others, call->arg_count == 3 ? 1 : 0));
@@ -268,12 +268,9 @@ db_err string_bind_field(BIND_ARGS)
         }
         TRY(func__subject_text(ctx, call, &args[0], others, call->arg_count - 1));
     }
-    for (uint32_t i = 0; i < call->arg_count && !text; i++) {
-        if (exact) {
-            func__want_int(&args[i]);
-        } else {
-            func__want_double(&args[i]);
-        }
+    /* Among doubles each row converts only as many as it looks at: the others do not warn. */
+    for (uint32_t i = 0; i < call->arg_count && exact && !text; i++) {
+        func__want_int(&args[i]);
     }
     func__result_not_null(call, func__bigint(11));
     return ERR_OK;
@@ -396,23 +393,6 @@ db_err string_bind_coercibility(BIND_ARGS)
     bool number = type_is_numeric(&args[0].type) || type_is_temporal(&args[0].type);
     call->variant = args[0].type.id == TYPE_NULL ? 6 : number ? 5 : args[0].coercibility;
     func__result_not_null(call, func__bigint(10));
-    return ERR_OK;
-}
-
-/* WEIGHT_STRING(s [, is_binary, length]). */
-db_err string_bind_weight(BIND_ARGS)
-{
-    enum { WEIGHT_BYTES = 16 }; /* per byte of a character at most */
-    const struct collation *c;
-    bool json = args[0].type.id == TYPE_JSON;
-    bool text = func__is_text(&args[0].type) || json;
-    call->variant = text ? 1 : 0;
-    func__want_text(ctx, &args[0]);
-    TRY(collation_require_id(json ? (unsigned)COLL_UTF8MB4_BIN : args[0].type.collation, ctx->diag,
-                             &c));
-    call->collation = c->id;
-    func__result_null(
-        call, func__text(func__chars(&args[0].type) * WEIGHT_BYTES * c->cs->maxlen, COLL_BINARY));
     return ERR_OK;
 }
 

@@ -373,57 +373,6 @@ db_err string_coercibility(EVAL_ARGS)
     return ERR_OK;
 }
 
-db_err string_weight(EVAL_ARGS)
-{
-    const struct collation *c = collation_by_id(call->collation);
-    SCOPE_BUF(b, SIZE_MAX / 2);
-    EACH_ROW(row)
-    {
-        if (call->variant == 0) { /* MYSQL: what is not text has no weights */
-            vec_set_null(out, row);
-            continue;
-        }
-        struct slice s = vec_str(args[0], row);
-        size_t chars = 0;
-        bool binary = call->arg_count == 3 && vec_i64(args[1], row) != 0;
-        buf_reset(&b);
-        if (binary) {
-            size_t len = (size_t)vec_i64(args[2], row);
-            if (len > func__packet_max(ctx)) {
-                func__too_long(ctx, call, out, row);
-                continue;
-            }
-            struct value v; /* cut, with a warning, or filled up, as CAST does it */
-            struct sql_type t = type_char(TYPE_BINARY, (uint32_t)len, COLL_BINARY);
-            vector_get(args[0], row, &v);
-            TRY(value_cast(ctx->cast, args[0]->type, &v, &t, &v));
-            TRY(buf_append_slice(&b, v.str));
-        } else {
-            if (call->arg_count == 3) {
-                chars = (size_t)vec_i64(args[2], row);
-                s = charset_substring(c->cs, s, 0, chars);
-            }
-            TRY(collation_weight_string(c, s, &b));
-            if (chars != 0 && c->pad == COLLATION_PAD_SPACE) { /* MYSQL: padded to as many */
-                uint8_t space[8];
-                SCOPE_BUF(weight, sizeof(space));
-                unsigned space_len = charset_encode(c->cs, ' ', space);
-                TRY(collation_weight_string(c, slice_of(space, space_len), &weight));
-                size_t have = charset_char_count(c->cs, s);
-                if (chars * weight.len > func__packet_max(ctx)) {
-                    func__too_long(ctx, call, out, row);
-                    continue;
-                }
-                for (; have < chars; have++) {
-                    TRY(buf_append_slice(&b, buf_slice(&weight)));
-                }
-            }
-        }
-        TRY(func__set_buf(ctx, out, row, &b));
-    }
-    return ERR_OK;
-}
-
 db_err string_load_file(EVAL_ARGS)
 {
     (void)call;

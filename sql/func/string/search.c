@@ -198,25 +198,55 @@ db_err string_find_in_set(EVAL_ARGS)
     return ERR_OK;
 }
 
+/* FIELD among doubles. */
+static db_err field_number(struct eval_ctx *ctx, const struct func_call *call,
+                           struct vector *const *args, uint32_t i, uint32_t row, double *ret)
+{
+    struct value v;
+    vector_get(args[i], row, &v);
+    return value_to_double(ctx->cast, &call->arg_types[i], &v, ret);
+}
+
+static db_err field_among_doubles(struct eval_ctx *ctx, const struct func_call *call,
+                                  struct vector *const *args, uint32_t row, int64_t *ret)
+{
+    double wanted;
+    double d;
+    *ret = 0;
+    if (vec_is_null(args[0], row)) {
+        return ERR_OK;
+    }
+    TRY(field_number(ctx, call, args, 0, row, &wanted));
+    for (uint32_t i = 1; i < call->arg_count && *ret == 0; i++) {
+        if (!vec_is_null(args[i], row)) {
+            TRY(field_number(ctx, call, args, i, row, &d));
+            *ret = d == wanted ? i : 0;
+        }
+    }
+    return ERR_OK;
+}
+
 static bool field_equal(const struct func_call *call, const struct collation *c,
                         struct vector *const *args, uint32_t i, uint32_t row)
 {
-    switch (call->variant) {
-    case PHYS_STR: return collation_compare(c, vec_str(args[0], row), vec_str(args[i], row)) == 0;
-    case PHYS_INT:
-        return compare_ints(vec_i64(args[0], row), type_is_unsigned(&call->arg_types[0]),
-                            vec_i64(args[i], row), type_is_unsigned(&call->arg_types[i])) == 0;
-    default: return vec_double(args[0], row) == vec_double(args[i], row);
+    if (call->variant == PHYS_STR) {
+        return collation_compare(c, vec_str(args[0], row), vec_str(args[i], row)) == 0;
     }
+    return compare_ints(vec_i64(args[0], row), type_is_unsigned(&call->arg_types[0]),
+                        vec_i64(args[i], row), type_is_unsigned(&call->arg_types[i])) == 0;
 }
 
 db_err string_field(EVAL_ARGS)
 {
-    (void)ctx;
     const struct collation *c = collation_by_id(call->collation);
     EACH_ROW(row)
     {
         int64_t at = 0;
+        if (call->variant == PHYS_DOUBLE) {
+            TRY(field_among_doubles(ctx, call, args, row, &at));
+            vec_set_i64(out, row, at);
+            continue;
+        }
         for (uint32_t i = 1; i < call->arg_count && at == 0 && !vec_is_null(args[0], row); i++) {
             if (!vec_is_null(args[i], row) && field_equal(call, c, args, i, row)) {
                 at = i;

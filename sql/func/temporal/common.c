@@ -41,7 +41,7 @@ db_err temporal__unit_arg(struct func_bind_ctx *ctx, const struct func_arg *arg,
                           enum interval_unit *ret)
 {
     int64_t number = 0;
-    if (!func__const_int(arg, &number) || !temporal__unit(number, ret)) {
+    if (!func__const_int(ctx, arg, &number) || !temporal__unit(number, ret)) {
         return my_error(ctx->diag, ER_WRONG_ARGUMENTS, "INTERVAL");
     }
     return ERR_OK;
@@ -90,14 +90,21 @@ static void warn_any(struct eval_ctx *ctx, const char *how, const char *what, st
     cast_warn(ctx->cast, CAST_WARNING, 1292, how, what, arena_strdup(ctx->arena, text), "");
 }
 
+/* MYSQL: TIME_FORMAT takes any day of a month, and none. */
+static unsigned role_flags(const struct eval_ctx *ctx, enum temporal_role role)
+{
+    return temporal_flags(role == TEMPORAL_SHOWN ? SQL_MODE_ALLOW_INVALID_DATES
+                                                 : ctx->cast->sql_mode);
+}
+
 /* A wrong date: NULL with a warning, NULL, or, as an amount of time, the number it begins with. */
 static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_role role,
                        int64_t *ret, bool *ret_is_datetime)
 {
     int32_t offset;
     int64_t datetime = 0;
-    unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode),
-                                   ret, &offset, NULL);
+    unsigned cond =
+        datetime_parse(text, TIME_DECIMALS_MAX, role_flags(ctx, role), ret, &offset, NULL);
     *ret_is_datetime = true;
     if ((cond & TEMPORAL_INVALID) == 0) {
         if ((cond & TEMPORAL_TRUNCATED) != 0) {
@@ -115,7 +122,7 @@ static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_ro
         warn_any(ctx, "Truncated incorrect", "time", text);
         return (cond & TEMPORAL_INVALID) == 0;
     }
-    if (role == TEMPORAL_EXTRACTED) {
+    if (role == TEMPORAL_EXTRACTED || role == TEMPORAL_SHOWN) {
         warn_any(ctx, "Incorrect", "datetime", text);
     } else if (role == TEMPORAL_SUMMAND) {
         warn_any(ctx, "Truncated incorrect", "date", text);
@@ -131,8 +138,8 @@ bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_
     }
     int64_t datetime = 0;
     int32_t offset = 0;
-    unsigned cond = time_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode), ret,
-                               &datetime, &offset, NULL);
+    unsigned cond =
+        time_parse(text, TIME_DECIMALS_MAX, role_flags(ctx, role), ret, &datetime, &offset, NULL);
     if ((cond & TEMPORAL_INVALID) != 0) {
         bool digit = text.len != 0 && text.ptr[0] >= '0' && text.ptr[0] <= '9';
         if (digit || role == TEMPORAL_AMOUNT || role == TEMPORAL_EXTRACTED) {
@@ -199,6 +206,37 @@ db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t, const s
     *ret = vec_i64(v, row);
     *ret_is_datetime = t->id != TYPE_TIME;
     return ERR_OK;
+}
+
+void temporal__want_seconds(struct func_arg *arg)
+{
+    if (arg->type.id != TYPE_DOUBLE && arg->type.id != TYPE_FLOAT && !type_is_string(&arg->type)) {
+        func__want_decimal(arg);
+    }
+}
+
+db_err temporal__get_seconds(struct eval_ctx *ctx, const struct sql_type *t, const struct vector *v,
+                             uint32_t row, struct decimal *ret)
+{
+    if (v->phys == PHYS_DECIMAL) {
+        *ret = *vec_decimal(v, row);
+        return ERR_OK;
+    }
+    struct value n;
+    vector_get(v, row, &n);
+    return value_to_decimal(ctx->cast, t, &n, ret);
+}
+
+bool temporal__seconds_fit(struct eval_ctx *ctx, const struct decimal *seconds)
+{
+    enum { DIGITS_MAX = 18 };
+    if (decimal_int_digits(seconds) <= DIGITS_MAX) {
+        return true;
+    }
+    char text[DECIMAL_TEXT_MAX + 1];
+    text[decimal_to_text(seconds, text)] = '\0';
+    func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "DECIMAL", text);
+    return false;
 }
 
 unsigned temporal__date_decimals(const struct func_arg *arg)

@@ -24,7 +24,7 @@ db_err temporal_date_format(EVAL_ARGS)
         if (call->variant == 1) {
             int64_t v;
             bool null;
-            TRY(temporal__get_any(ctx, &call->arg_types[0], args[0], row, TEMPORAL_OPERAND, &v,
+            TRY(temporal__get_any(ctx, &call->arg_types[0], args[0], row, TEMPORAL_SHOWN, &v,
                                   &is_datetime, &null));
             if (null) {
                 vec_set_null(out, row);
@@ -105,7 +105,7 @@ db_err temporal_bind_get_format(BIND_ARGS)
 {
     enum { FORMAT_CHARS = 17 };
     int64_t kind = 0;
-    (void)func__const_int(&args[0], &kind);
+    (void)func__const_int(ctx, &args[0], &kind);
     call->variant = (int)(kind < 0 || kind > 2 ? 0 : kind);
     func__want_text(ctx, &args[1]);
     func__result_ascii(ctx, call, FORMAT_CHARS);

@@ -82,7 +82,7 @@ db_err temporal_bind_maketime(BIND_ARGS)
     for (uint32_t i = 0; i + 1 < call->arg_count; i++) {
         func__want_int(&args[i]);
     }
-    func__want_decimal(seconds);
+    temporal__want_seconds(seconds);
     func__result_null(call, type_temporal(TYPE_TIME, decimals));
     return ERR_OK;
 }
@@ -114,11 +114,13 @@ db_err temporal_maketime(EVAL_ARGS)
     {
         int64_t hour = vec_i64(args[0], row);
         int64_t minute = vec_i64(args[1], row);
-        const struct decimal *second = vec_decimal(args[2], row);
-        int64_t us;
+        struct decimal second;
+        int64_t us = 0;
         bool uns = type_is_unsigned(&call->arg_types[0]);
-        bool fits = to_micros(second, call->type.decimals, &us);
-        if (minute < 0 || minute > 59 || second->neg || !fits || us >= 60 * US_PER_SECOND) {
+        TRY(temporal__get_seconds(ctx, &call->arg_types[2], args[2], row, &second));
+        bool fits =
+            temporal__seconds_fit(ctx, &second) && to_micros(&second, call->type.decimals, &us);
+        if (minute < 0 || minute > 59 || second.neg || !fits || us >= 60 * US_PER_SECOND) {
             vec_set_null(out, row);
             continue;
         }
@@ -142,11 +144,12 @@ db_err temporal_sec_to_time(EVAL_ARGS)
 {
     EACH_ROW(row)
     {
-        const struct decimal *d = vec_decimal(args[0], row);
+        struct decimal d;
         char text[DECIMAL_TEXT_MAX];
         int64_t us = 0;
-        bool fits = to_micros(d, call->type.decimals, &us);
-        set_clipped(ctx, out, row, fits, d->neg, us, slice_of(text, decimal_to_text(d, text)));
+        TRY(temporal__get_seconds(ctx, &call->arg_types[0], args[0], row, &d));
+        bool fits = to_micros(&d, call->type.decimals, &us);
+        set_clipped(ctx, out, row, fits, d.neg, us, slice_of(text, decimal_to_text(&d, text)));
     }
     return ERR_OK;
 }

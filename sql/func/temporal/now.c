@@ -7,7 +7,7 @@ db_err temporal_bind_now(BIND_ARGS)
 {
     int64_t decimals = 0;
     if (call->arg_count == 1) {
-        if (!func__const_int(&args[0], &decimals) || decimals < 0) {
+        if (!func__const_int(ctx, &args[0], &decimals) || decimals < 0) {
             return my_error(ctx->diag, ER_WRONG_ARGUMENTS, call->def->name);
         }
         if (decimals > TIME_DECIMALS_MAX) {

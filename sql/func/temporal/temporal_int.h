@@ -52,6 +52,7 @@ enum temporal_role {
     TEMPORAL_SUMMAND,   /* NULL with a warning about the date */
     TEMPORAL_AMOUNT,    /* a wrong date is read as a time */
     TEMPORAL_EXTRACTED, /* NULL with a warning about the datetime */
+    TEMPORAL_SHOWN,     /* the same; any day of a month will do, and none */
 };
 /* Text that is a time, or a date with or without one. False: it is neither, a warning says so. */
 bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_role role,
@@ -61,6 +62,13 @@ void temporal__want_any(struct func_bind_ctx *ctx, struct func_arg *arg);
 MUST_USE db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t,
                                   const struct vector *v, uint32_t row, enum temporal_role role,
                                   int64_t *ret, bool *ret_is_datetime, bool *ret_null);
+/* A number of seconds: exact numbers become DECIMAL, text and doubles stay what they are, so that
+ * more digits of them are seen than a column of DECIMAL has. */
+void temporal__want_seconds(struct func_arg *arg);
+MUST_USE db_err temporal__get_seconds(struct eval_ctx *ctx, const struct sql_type *t,
+                                      const struct vector *v, uint32_t row, struct decimal *ret);
+/* MYSQL: more than 18 digits before the point are no number of seconds, with a warning. */
+bool temporal__seconds_fit(struct eval_ctx *ctx, const struct decimal *seconds);
 /* temporal__decimals; 6 for constant text that is no date, or no time. */
 unsigned temporal__date_decimals(const struct func_arg *arg);
 unsigned temporal__time_decimals(const struct func_arg *arg);

@@ -76,7 +76,7 @@ db_err temporal_bind_from_unix(BIND_ARGS)
     } else {
         decimals = TIME_DECIMALS_MAX;
     }
-    func__want_decimal(&args[0]);
+    temporal__want_seconds(&args[0]);
     if (call->arg_count == 2) {
         func__result_ascii(ctx, call, temporal__pattern_chars(&args[1]));
         temporal__want_pattern(ctx, &args[1]);
@@ -95,9 +95,11 @@ db_err temporal_from_unix(EVAL_ARGS)
     {
         struct decimal d;
         int64_t us = 0;
-        (void)decimal_round(vec_decimal(args[0], row), (int)decimals, DECIMAL_HALF_UP, &d);
+        TRY(temporal__get_seconds(ctx, &call->arg_types[0], args[0], row, &d));
+        bool fits = temporal__seconds_fit(ctx, &d);
+        (void)decimal_round(&d, (int)decimals, DECIMAL_HALF_UP, &d);
         (void)decimal_mul(&d, &million, &d);
-        if (d.neg || decimal_to_int(&d, &us) != DECIMAL_OK ||
+        if (!fits || d.neg || decimal_to_int(&d, &us) != DECIMAL_OK ||
             us / US_PER_SECOND > UNIX_SECONDS_MAX) {
             vec_set_null(out, row);
             continue;
