@@ -245,11 +245,36 @@ static bool uniform(struct bexpr *const *args, uint32_t count)
     return true;
 }
 
+static bool is_given(const struct bexpr *e)
+{
+    return e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM;
+}
+
+/* MYSQL: a constant integer among constant texts makes integers of all of them. */
+static bool is_whole_among_texts(struct bexpr *const *args, uint32_t count)
+{
+    bool is = count > 2 && is_given(args[0]) && type_is_integer(&args[0]->type);
+    bool any = false;
+    for (uint32_t i = 1; i < count && is; i++) {
+        any = any || type_is_string(&args[i]->type);
+        is = is_given(args[i]) && (type_is_string(&args[i]->type) || args[i]->type.id == TYPE_NULL);
+    }
+    return is && any;
+}
+
 /* A constant or parameter that can be taken as a value of x's type without changing the outcome of
  * =. */
 static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
 {
     const struct bexpr *x = args[0];
+    if (is_whole_among_texts(args, count)) {
+        struct sql_type t = type_int(TYPE_BIGINT, type_is_unsigned(&x->type));
+        for (uint32_t i = 1; i < count; i++) {
+            TRY(args[i]->type.id == TYPE_NULL ? ERR_OK
+                                              : bind__cast(b, args[i], &t, false, &args[i]));
+        }
+        return ERR_OK;
+    }
     for (uint32_t i = 1; i < count; i++) {
         struct bexpr *e = args[i];
         bool is_const = e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM;

@@ -149,6 +149,7 @@ static db_err set_columns(struct binder *b, struct cte_def *c, const struct bloc
     }
     for (uint32_t i = 0; i < k->seed_width; i++) {
         cols[i].type.flags = (uint8_t)(cols[i].type.flags & ~(TYPE_F_NOT_NULL | TYPE_F_EXPR));
+        cols[i].made = MADE_STORED;
     }
     c->columns = cols;
     c->column_count = k->seed_width;

@@ -410,6 +410,19 @@ static db_err other_default(struct binder *b, const struct column_def *def, stru
     return bind__const(b, &v, &def->type, 2, ret);
 }
 
+/* Of a derived table whose rows are kept. */
+static bool is_stored(const struct scope *scope, const struct bexpr *column)
+{
+    for (const struct scope *s = scope; s != NULL; s = s->parent) {
+        for (uint32_t i = 0; i < s->count; i++) {
+            if (s->columns[i].id == column->u.column.id) {
+                return s->columns[i].made == MADE_STORED;
+            }
+        }
+    }
+    return false;
+}
+
 /* MYSQL: of a column that a derived table makes: NULL, or nothing of its type. */
 static db_err made_default(struct binder *b, const struct sql_type *t, struct bexpr **ret)
 {
@@ -430,7 +443,7 @@ static db_err bind_default(struct binder *b, struct scope *scope, const struct a
         struct bexpr *column;
         TRY(bind__column(b, scope, c, &column));
         const struct column_def *def = definition(scope, column);
-        if (def == NULL && column->kind == BEXPR_COLUMN) {
+        if (def == NULL && is_stored(scope, column)) {
             return made_default(b, &column->type, ret);
         }
         TRY(constant_default(b, def, ret));

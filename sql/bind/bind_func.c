@@ -5,6 +5,7 @@
 
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
+#include "sql/types/sql_mode.h"
 #include "sql/types/temporal.h"
 
 static db_err int_const(struct binder *b, int64_t n, struct bexpr **ret)
@@ -500,7 +501,7 @@ db_err bind__cast_binary(struct binder *b, struct bexpr *e, struct bexpr **ret)
 }
 
 db_err bind__cast_target(struct binder *b, const struct ast_type *type, const struct sql_type *from,
-                         struct sql_type *ret)
+                         struct slice name, struct sql_type *ret)
 {
     struct sql_type t;
     if (type->kind == AST_TYPE_SIGNED || type->kind == AST_TYPE_UNSIGNED) {
@@ -516,8 +517,8 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
                             (unsigned long)UINT32_MAX);
         }
         plain.flags &= text ? ~(uint32_t)AST_TYPE_F_LENGTH : UINT32_MAX;
-        TRY(bind_type(b->arena, &plain, b->opts->connection_collation, b->opts->sql_mode,
-                      SLICE_LIT("CAST"), b->diag, &t));
+        TRY(bind_type(b->arena, &plain, b->opts->connection_collation, b->opts->sql_mode, name,
+                      b->diag, &t));
         if ((type->flags & AST_TYPE_F_NATIONAL) != 0) {
             bind__warn(b, ER_DEPRECATED_NATIONAL);
         }
@@ -590,7 +591,7 @@ db_err bind__array_element(struct binder *b, const struct ast_type *type,
         *ret = bytes ? type_char(TYPE_VARBINARY, (uint32_t)type->length, COLL_BINARY)
                      : type_char(TYPE_VARCHAR, (uint32_t)type->length, c->id);
     } else {
-        TRY(bind__cast_target(b, type, from, ret));
+        TRY(bind__cast_target(b, type, from, SLICE_LIT("CAST"), ret));
     }
     ret->flags &= (uint8_t) ~(TYPE_F_ZEROFILL | TYPE_F_NOT_NULL | TYPE_F_EXPR);
     return ERR_OK;
@@ -615,6 +616,18 @@ static db_err at_time_zone(struct binder *b, const struct ast_cast *c, struct be
     }
     args[0] = e;
     return bind__op(b, literal ? "op_local_at_utc" : "op_at_utc", args, 1, ret);
+}
+
+/* MYSQL: what is wrong with a DECIMAL is said of what is cast. */
+static struct slice cast_name(const struct ast_cast *c)
+{
+    if (c->type->kind == AST_TYPE_DECIMAL && c->arg->kind == AST_EXPR_COLUMN) {
+        return ((const struct ast_column *)c->arg)->name;
+    }
+    if (c->type->kind == AST_TYPE_DECIMAL && c->arg->kind == AST_EXPR_LITERAL) {
+        return ((const struct ast_literal *)c->arg)->text;
+    }
+    return SLICE_LIT("CAST");
 }
 
 db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_cast *c,
@@ -643,11 +656,13 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
         args[0] = e;
         return bind__op(b, "op_json_cast", args, 1, ret);
     }
-    TRY(bind__cast_target(b, c->type, &e->type, &t));
+    TRY(bind__cast_target(b, c->type, &e->type, cast_name(c), &t));
     t.flags = (uint8_t)((t.flags & ~TYPE_F_ZEROFILL) | TYPE_F_EXPR);
     TRY(bind__cast(b, e, &t, true, ret));
-    /* MYSQL: what CAST can refuse, or makes a string of, may be NULL. */
-    if (!type_is_integer(&t) && t.id != TYPE_DECIMAL && t.id != TYPE_DOUBLE && t.id != TYPE_FLOAT) {
+    /* MYSQL: what CAST can refuse may be NULL, and so may strings in strict mode. */
+    bool string = type_is_string(&t) && (b->opts->sql_mode & SQL_MODE_STRICT) == 0;
+    if (!string && !type_is_integer(&t) && t.id != TYPE_DECIMAL && t.id != TYPE_DOUBLE &&
+        t.id != TYPE_FLOAT) {
         (*ret)->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
     }
     return ERR_OK;

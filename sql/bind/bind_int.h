@@ -279,9 +279,9 @@ db_err bind__cast_binary(struct binder *b, struct bexpr *e, struct bexpr **ret);
 /* The type of the values of CAST(value of `from` AS type ARRAY). 1235. */
 db_err bind__array_element(struct binder *b, const struct ast_type *type,
                            const struct sql_type *from, struct sql_type *ret);
-/* The type of CAST(value of `from` AS type), RETURNING type. */
+/* The type of CAST(value of `from` AS type), RETURNING type. name: what errors call it. */
 db_err bind__cast_target(struct binder *b, const struct ast_type *type, const struct sql_type *from,
-                         struct sql_type *ret);
+                         struct slice name, struct sql_type *ret);
 db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_collate *c,
                      struct bexpr **ret);
 

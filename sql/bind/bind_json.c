@@ -125,7 +125,7 @@ db_err bind__json_value(struct binder *b, struct scope *scope, const struct ast_
     }
     if (e->returning != NULL) {
         bool text = e->returning->kind == AST_TYPE_CHAR || e->returning->kind == AST_TYPE_BINARY;
-        TRY(bind__cast_target(b, e->returning, &t, &t));
+        TRY(bind__cast_target(b, e->returning, &t, SLICE_LIT("CAST"), &t));
         if (text && (e->returning->flags & AST_TYPE_F_LENGTH) == 0) {
             t = type_blob(t.collation == COLL_BINARY ? TYPE_LONGBLOB : TYPE_LONGTEXT, t.collation);
         }

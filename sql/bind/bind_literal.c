@@ -89,7 +89,12 @@ static db_err decimal_literal(struct binder *b, const struct ast_literal *l, str
     if ((cond & DECIMAL_OVERFLOW) != 0 || digits > DECIMAL_PRECISION_MAX ||
         d.scale > DECIMAL_SCALE_MAX) {
         if (decimal_int_digits(&d) + (cond & DECIMAL_OVERFLOW) > DECIMAL_PRECISION_MAX) {
-            bind__warn(b, ER_TRUNCATED_WRONG_VALUE, "DECIMAL", arena_strdup(b->arena, l->text));
+            char shown[DECIMAL_TEXT_MAX];
+            struct slice text = l->text;
+            if ((cond & DECIMAL_OVERFLOW) != 0) { /* MYSQL: then the largest number is shown */
+                text = slice_of(shown, decimal_to_text(&d, shown));
+            }
+            bind__warn(b, ER_TRUNCATED_WRONG_VALUE, "DECIMAL", arena_strdup(b->arena, text));
         }
         decimal_fit(&d, DECIMAL_PRECISION_MAX,
                     d.scale > DECIMAL_SCALE_MAX ? DECIMAL_SCALE_MAX : d.scale, &d);

@@ -174,12 +174,79 @@ void *ast_select(struct parse_ctx *ctx, struct sql_loc loc, struct slice hints, 
     return s;
 }
 
+static bool at(struct slice s, size_t i, const char *word)
+{
+    return slice_starts_with(slice_from(s, i), slice_str(word));
+}
+
+/* Where the part of the text ends that begins at i with `close` as its end. */
+static size_t end_of(struct slice s, size_t i, const char *close)
+{
+    while (i < s.len && !at(s, i, close)) {
+        i++;
+    }
+    return i < s.len ? i + strlen(close) : s.len;
+}
+
+static size_t end_of_quoted(struct slice s, size_t i, bool escapes)
+{
+    uint8_t quote = s.ptr[i];
+    for (i++; i < s.len; i++) {
+        if (s.ptr[i] == '\\' && escapes && quote != '`') {
+            i++;
+        } else if (s.ptr[i] == quote) {
+            return i + 1;
+        }
+    }
+    return s.len;
+}
+
+/* MYSQL: an item is named as if comments whose text counts had no marks, and as if those that do
+ * not count were not there. */
+static struct slice without_version_comments(struct parse_ctx *ctx, struct slice s)
+{
+    size_t n = 0;
+    bool any = false;
+    for (size_t i = 0; i + 1 < s.len && !any; i++) {
+        any = s.ptr[i] == '*' ? s.ptr[i + 1] == '/' : s.ptr[i] == '/' && at(s, i, "/*!");
+    }
+    uint8_t *out = any ? arena_alloc(ctx->arena, s.len + 1) : NULL;
+    if (out == NULL) {
+        return s;
+    }
+    for (size_t i = 0; i < s.len;) {
+        uint8_t c = s.ptr[i];
+        size_t end = i + 1;
+        size_t skip = 0;
+        if (c == '\'' || c == '"' || c == '`') {
+            end = end_of_quoted(s, i, (ctx->lexer.mode & PARSE_MODE_NO_BACKSLASH_ESCAPES) == 0);
+        } else if (at(s, i, "/*!")) {
+            skip = lexer_version_comment(slice_from(s, i));
+            skip = skip != 0 ? skip : end_of(s, i, "*/") - i;
+        } else if (at(s, i, "*/")) {
+            skip = 2;
+        } else if (at(s, i, "/*")) {
+            end = end_of(s, i + 2, "*/");
+        } else if (c == '#' || at(s, i, "-- ") || at(s, i, "--\n")) {
+            end = end_of(s, i, "\n");
+        }
+        if (skip != 0) {
+            i += skip;
+            continue;
+        }
+        memcpy(out + n, s.ptr + i, end - i);
+        n += end - i;
+        i = end;
+    }
+    return slice_of(out, n);
+}
+
 void *ast_select_item(struct parse_ctx *ctx, struct sql_loc loc, void *expr, struct slice alias)
 {
     struct ast_select_item *i = AST_NEW(ctx, ast_select_item);
     i->expr = expr;
     i->alias = alias;
-    i->text = parse__to_utf8(ctx, parse__text_at(ctx, loc));
+    i->text = parse__to_utf8(ctx, without_version_comments(ctx, parse__text_at(ctx, loc)));
     i->pos = ast_pos_of(loc);
     return i;
 }

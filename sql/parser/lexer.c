@@ -119,26 +119,32 @@ static bool takes_hint(int kind)
 
 enum skip_result { SKIP_TOKEN, SKIP_HINT, SKIP_BAD };
 
+size_t lexer_version_comment(struct slice text)
+{
+    size_t digits = 0;
+    uint32_t version = 0;
+    while (digits < 6 && 3 + digits < text.len && is_class(text.ptr[3 + digits], C_DIGIT)) {
+        version = version * 10 + (text.ptr[3 + digits] - (uint32_t)'0');
+        digits++;
+    }
+    if (digits < 5) {
+        return 3;
+    }
+    return version <= MYSQL_VERSION_NUMBER ? 3 + digits : 0;
+}
+
 /* At a slash and a star: passes the comment, or its opening mark when the text within counts. */
 static enum skip_result skip_comment(struct lexer *lx)
 {
     if (peek(lx, 2) == '!') {
-        size_t digits = 0;
-        uint32_t version = 0;
-        while (digits < 6 && is_class(peek(lx, 3 + digits), C_DIGIT)) {
-            version = version * 10 + (peek(lx, 3 + digits) - (uint32_t)'0');
-            digits++;
-        }
-        if (digits < 5) {
-            digits = 0;
-            version = 0;
-        }
         const uint8_t *open = lx->pos;
-        lx->pos += 3 + digits;
-        if (version <= MYSQL_VERSION_NUMBER) {
+        size_t mark = lexer_version_comment(slice_of(open, (size_t)(lx->end - open)));
+        if (mark != 0) {
+            lx->pos += mark;
             lx->in_version_comment = true;
             return SKIP_TOKEN;
         }
+        lx->pos += 3;
         if (skip_block(lx, true)) {
             return SKIP_TOKEN;
         }

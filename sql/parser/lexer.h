@@ -38,6 +38,9 @@ struct lexer {
 
 /* MYSQL: blanks and ';' at the end are no part of what is parsed, so "near" never shows them. */
 struct slice lexer_trim(struct slice text);
+/* Text that begins with a version comment's opening mark: the mark's bytes when what follows
+ * counts, 0 when it is a comment. */
+size_t lexer_version_comment(struct slice text);
 void lexer_init(struct lexer *lx, struct slice text, uint32_t mode);
 void lexer_next(struct lexer *lx, struct lex_token *ret_token);
 

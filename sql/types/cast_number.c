@@ -264,9 +264,9 @@ db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const
         break;
     case PHYS_DOUBLE:
         if ((decimal_from_double(v->d, ret) & DECIMAL_OVERFLOW) != 0) {
-
             char text[NUMBER_TEXT_MAX];
             warn_mantissa(ctx, slice_of(text, double_to_text(v->d, DECIMALS_NOT_FIXED, text)));
+            decimal_max_value(DECIMAL_PRECISION_MAX, 0, v->d < 0, ret);
         }
         break;
     case PHYS_DECIMAL: *ret = v->dec; break;
@@ -277,6 +277,7 @@ db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const
         unsigned cond = decimal_from_text(s, ret);
         if ((cond & DECIMAL_OVERFLOW) != 0) {
             warn_mantissa(ctx, s);
+            decimal_max_value(DECIMAL_PRECISION_MAX, 0, ret->neg, ret);
         }
         if ((cond & (DECIMAL_OVERFLOW | DECIMAL_BAD_NUM | DECIMAL_TRAILING | DECIMAL_TRUNCATED)) !=
             0) {

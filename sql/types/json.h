@@ -171,24 +171,6 @@ MUST_USE db_err json_merge_preserve(struct arena *arena, struct json_node *a, st
 MUST_USE db_err json_merge_patch(struct arena *arena, struct json_node *a, struct json_node *b,
                                  struct json_node **ret);
 
-/* ---- changes in place (json_partial.c) ---- */
-
-enum json_in_place {
-    JSON_IN_PLACE,
-    JSON_UNCHANGED,    /* nothing stands at the path, and nothing is to be added */
-    JSON_NOT_IN_PLACE, /* nothing was done: the document is to be written anew */
-};
-/* The value at a path becomes that of another document; the document keeps its length.
- * only_replace: where nothing stands, nothing is to be added. The path has no wildcards. */
-enum json_in_place json_set_in_place(uint8_t *document, size_t len, const struct json_path *path,
-                                     struct slice value, bool only_replace);
-enum json_in_place json_remove_in_place(uint8_t *document, size_t len,
-                                        const struct json_path *path);
-/* Bytes of a document that such changes left over: JSON_STORAGE_FREE. */
-uint32_t json_unused(const struct json_view *v);
-/* Expands all containers: what is then written has no bytes left over. ERR_LIMIT. */
-MUST_USE db_err json_expand_all(struct arena *arena, struct json_node *n);
-
 /* ---- comparison (json_compare.c) ---- */
 
 /* Names: length first, then bytes. */
@@ -255,6 +237,24 @@ void json_leg_range(const struct json_leg *leg, uint32_t count, uint32_t *ret_fr
                     uint32_t *ret_to);
 /* Appends ".name", with quotes where the name needs them. */
 MUST_USE db_err json_print_leg(struct slice key, struct buf *out);
+
+/* ---- changes in place (json_partial.c) ---- */
+
+enum json_in_place {
+    JSON_IN_PLACE,
+    JSON_UNCHANGED,    /* nothing stands at the path, and nothing is to be added */
+    JSON_NOT_IN_PLACE, /* nothing was done: the document is to be written anew */
+};
+/* The value at a path becomes that of another document; the document keeps its length.
+ * only_replace: where nothing stands, nothing is to be added. The path has no wildcards. */
+enum json_in_place json_set_in_place(uint8_t *document, size_t len, const struct json_path *path,
+                                     struct slice value, bool only_replace);
+enum json_in_place json_remove_in_place(uint8_t *document, size_t len,
+                                        const struct json_path *path);
+/* Bytes of a document that such changes left over: JSON_STORAGE_FREE. */
+uint32_t json_unused(const struct json_view *v);
+/* Expands all containers: what is then written has no bytes left over. ERR_LIMIT. */
+MUST_USE db_err json_expand_all(struct arena *arena, struct json_node *n);
 
 /* ---- SQL values (json_cast.c) ---- */
 

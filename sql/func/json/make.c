@@ -77,7 +77,9 @@ db_err json_cast(EVAL_ARGS)
             vec_set_null(out, row);
             continue;
         }
-        if (text) {
+        if (t->id == TYPE_JSON) { /* as its bytes are */
+            vec_set_str_ref(out, row, vec_str(args[0], row));
+        } else if (text) {
             struct json_view v;
             bool null;
             TRY(json__doc(ctx, call, args, 0, row, &v, &null));

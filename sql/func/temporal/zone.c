@@ -76,6 +76,7 @@ db_err temporal_bind_from_unix(BIND_ARGS)
     } else {
         decimals = TIME_DECIMALS_MAX;
     }
+    call->variant = func__number(&args[0].type) == NUM_INT;
     temporal__want_seconds(&args[0]);
     if (call->arg_count == 2) {
         func__result_ascii(ctx, call, temporal__pattern_chars(&args[1]));
@@ -96,7 +97,7 @@ db_err temporal_from_unix(EVAL_ARGS)
         struct decimal d;
         int64_t us = 0;
         TRY(temporal__get_seconds(ctx, &call->arg_types[0], args[0], row, &d));
-        bool fits = temporal__seconds_fit(ctx, &d);
+        bool fits = call->variant == 1 || temporal__seconds_fit(ctx, &d);
         (void)decimal_round(&d, (int)decimals, DECIMAL_HALF_UP, &d);
         (void)decimal_mul(&d, &million, &d);
         if (!fits || d.neg || decimal_to_int(&d, &us) != DECIMAL_OK ||
