@@ -51,6 +51,19 @@ static inline bool slice_starts_with(struct slice s, struct slice prefix)
 /* ASCII case-insensitive equality. */
 bool slice_eq_nocase(struct slice a, struct slice b);
 
+/* Makes of the bytes the first key behind all that begin with them, in byte order. Returns its
+ * length; 0: there is none. */
+static inline size_t prefix_end(uint8_t *bytes, size_t len)
+{
+    while (len != 0 && bytes[len - 1] == 0xff) {
+        len--;
+    }
+    if (len != 0) {
+        bytes[len - 1]++;
+    }
+    return len;
+}
+
 /* The rest after `n` bytes; n may not pass the length. */
 static inline struct slice slice_from(struct slice s, size_t n)
 {

@@ -36,6 +36,16 @@ static inline struct cluster_storage *cluster_of(struct storage *s)
     return CONTAINER_OF(s, struct cluster_storage, base);
 }
 
+/* How many of the keys, ascending, one request to the range that ends there may name. */
+static inline size_t keys_in_range(const struct slice *keys, size_t count, struct slice end)
+{
+    size_t n = 0;
+    while (n < count && n < LOCK_KEYS_MAX && (end.len == 0 || slice_cmp(keys[n], end) < 0)) {
+        n++;
+    }
+    return n;
+}
+
 /* reader.c */
 MUST_USE db_err cluster_get(struct storage_txn *t, struct slice key, enum storage_read_mode mode,
                             enum storage_wait wait, struct arena *arena, struct diag *diag,

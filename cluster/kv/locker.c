@@ -26,15 +26,6 @@ enum kv_wait kv_wait_of(enum storage_wait wait)
     return wait == STORAGE_WAIT ? KV_WAIT : wait == STORAGE_NOWAIT ? KV_NOWAIT : KV_SKIP_LOCKED;
 }
 
-static size_t in_range(const struct slice *keys, size_t count, struct slice end)
-{
-    size_t n = 0;
-    while (n < count && n < LOCK_KEYS_MAX && (end.len == 0 || slice_cmp(keys[n], end) < 0)) {
-        n++;
-    }
-    return n;
-}
-
 /* What the requests for some keys have in common. */
 struct ask {
     enum storage_read_mode mode; /* noted for the keys */
@@ -90,7 +81,7 @@ static db_err lock_some(struct ctxn *t, const struct slice *keys, size_t count,
         struct kv_lock_req req = ask->req;
         req.r = route_request(&route, fiber_deadline(), arena);
         req.keys = keys;
-        req.count = in_range(keys, count, route.loc.end);
+        req.count = keys_in_range(keys, count, route.loc.end);
         req.own_ts = t->start_ts;
         req.lock_wait_ms = ctxn_lock_wait_left_ms(t, began_ns);
         ASSERT(req.count > 0);

@@ -29,13 +29,7 @@ static db_err end_of(struct slice prefix, struct arena *arena, struct slice *ret
 {
     struct slice end;
     TRY(arena_copy(arena, prefix, &end));
-    uint8_t *bytes = (uint8_t *)(uintptr_t)end.ptr;
-    while (end.len != 0 && bytes[end.len - 1] == 0xff) {
-        end.len--;
-    }
-    if (end.len != 0) {
-        bytes[end.len - 1]++;
-    }
+    end.len = prefix_end((uint8_t *)(uintptr_t)end.ptr, end.len);
     *ret = end;
     return ERR_OK;
 }

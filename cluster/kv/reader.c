@@ -187,15 +187,6 @@ db_err sort_keys(const struct slice *keys, size_t count, struct arena *arena, ui
     return ERR_OK;
 }
 
-static size_t in_range(const struct slice *keys, size_t count, struct slice end)
-{
-    size_t n = 0;
-    while (n < count && n < LOCK_KEYS_MAX && (end.len == 0 || slice_cmp(keys[n], end) < 0)) {
-        n++;
-    }
-    return n;
-}
-
 static db_err fetch_some(struct ctxn *t, const struct slice *keys, size_t count, ts_t read_ts,
                          struct arena *arena, struct diag *diag, struct kv_value *values,
                          size_t *ret_done)
@@ -212,7 +203,7 @@ static db_err fetch_some(struct ctxn *t, const struct slice *keys, size_t count,
         TRY(route_find(&at, keys[0], arena, diag, &route));
         struct kv_multi_get_req req = {.r = route_request(&route, fiber_deadline(), arena),
                                        .keys = keys,
-                                       .count = in_range(keys, count, route.loc.end),
+                                       .count = keys_in_range(keys, count, route.loc.end),
                                        .read_ts = read_ts,
                                        .own_ts = t->start_ts};
         follower_choose(&f, t, read_ts, &route, &req.r, diag);
@@ -356,7 +347,7 @@ static db_err plan_groups(struct fetch_job *job, size_t count, struct arena *are
     for (size_t i = 0; i < count;) {
         struct route route;
         TRY(route_find(&at, job->keys[i], arena, diag, &route));
-        size_t n = in_range(job->keys + i, count - i, route.loc.end);
+        size_t n = keys_in_range(job->keys + i, count - i, route.loc.end);
         if (job->group_count == cap) {
             cap = cap == 0 ? 8 : cap * 2;
             struct fetch_group *grown = ARENA_ARRAY(arena, struct fetch_group, cap);

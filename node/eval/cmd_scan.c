@@ -211,13 +211,7 @@ static db_err part_under(const struct mvcc_scan *scan, struct slice prefix, stru
 {
     struct slice end;
     TRY(arena_copy(arena, prefix, &end));
-    uint8_t *bytes = (uint8_t *)(uintptr_t)end.ptr;
-    while (end.len != 0 && bytes[end.len - 1] == 0xff) {
-        end.len--;
-    }
-    if (end.len != 0) {
-        bytes[end.len - 1]++;
-    }
+    end.len = prefix_end((uint8_t *)(uintptr_t)end.ptr, end.len);
     *ret_part = *scan;
     ret_part->rows_max = 1;
     ret_part->start = slice_cmp(prefix, scan->start) > 0 ? prefix : scan->start;

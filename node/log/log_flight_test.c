@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/test_scarce.h"
 #include "base/clock.h"
 #include "base/disk.h"
 #include "base/disk_sim.h"
@@ -338,41 +339,14 @@ static void a_repeat_behind_an_old_compaction(void **state)
     teardown(&f);
 }
 
-static bool alloc_fails; /* the next one */
-
-static void *scarce_realloc(void *ctx, void *ptr, size_t size)
-{
-    (void)ctx;
-    if (alloc_fails) {
-        alloc_fails = false;
-        return NULL;
-    }
-    return test_realloc(ptr, size);
-}
-
-static void *scarce_alloc(void *ctx, size_t size)
-{
-    return scarce_realloc(ctx, NULL, size);
-}
-
-static void scarce_free(void *ctx, void *ptr)
-{
-    (void)ctx;
-    if (ptr != NULL) {
-        test_free(ptr);
-    }
-}
-
 /* A batch that fails for want of memory comes again: what is on its way behind it does not go
  * first. */
 static void no_memory_for_the_first(void **state)
 {
     (void)state;
-    static const struct mem_allocator scarce = {"scarce", scarce_alloc, scarce_realloc, scarce_free,
-                                                NULL};
     struct fixture f;
     uint64_t term = 0;
-    mem_set_allocator(&scarce);
+    mem_set_allocator(&scarce_allocator);
     setup(&f, 0, NULL);
     for (int i = 0; i < 4; i++) { /* as many as there is memory for */
         append(&f, 1);
@@ -383,9 +357,10 @@ static void no_memory_for_the_first(void **state)
         add(b, 1, index, 2, 100);
         submit(&f, b, 0);
     }
-    alloc_fails = true;
+    scarce_once = true;
+    scarce_left = 0; /* the next one fails */
     pump(&f);
-    assert_false(alloc_fails);
+    assert_int_equal(scarce_left, SCARCE_NEVER);
     assert_int_equal(f.done[SLOT_OK], 4);
     assert_int_equal(f.done[SLOT_FULL], 1);
     assert_int_equal(last_of(&f, 1), 4);

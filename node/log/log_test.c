@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/test_scarce.h"
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "base/loop.h"
@@ -678,42 +679,14 @@ static db_err unlink_in(void *ctx, const char *name)
     return disk_unlink(disk_real(), path);
 }
 
-static unsigned alloc_budget; /* allocations until all fail */
-
-static void *scarce_realloc(void *ctx, void *ptr, size_t size)
-{
-    (void)ctx;
-    if (alloc_budget == 0) {
-        return NULL;
-    }
-    alloc_budget--;
-    return test_realloc(ptr, size);
-}
-
-static void *scarce_alloc(void *ctx, size_t size)
-{
-    return scarce_realloc(ctx, NULL, size);
-}
-
-static void scarce_free(void *ctx, void *ptr)
-{
-    (void)ctx;
-    if (ptr != NULL) {
-        test_free(ptr);
-    }
-}
-
 /* Whichever allocation of the writer fails: a batch is refused whole or takes effect whole. */
 static void memory_runs_out(void **state)
 {
     (void)state;
-    static const struct mem_allocator scarce = {"scarce", scarce_alloc, scarce_realloc, scarce_free,
-                                                NULL};
     char dir[] = "log_test_XXXXXX";
     assert_non_null(mkdtemp(dir));
     struct fixture f = {0};
-    alloc_budget = UINT32_MAX;
-    mem_set_allocator(&scarce);
+    mem_set_allocator(&scarce_allocator);
     f.opts = (struct raft_log_opts){.segment_size = 64 << 10, .manual = true};
     assert_int_equal(raft_log_open(dir, &f.opts, &f.diag, &f.log), ERR_OK);
     uint64_t last[3] = {0};
@@ -723,9 +696,9 @@ static void memory_runs_out(void **state)
         assert_int_equal(add_entries(b, group, last[group - 1] + 1, 10, budget + 1, 100), ERR_OK);
         unsigned ok = f.done_ok;
         submit(&f, b);
-        alloc_budget = budget % 20;
+        scarce_left = budget % 20;
         pump(&f);
-        alloc_budget = UINT32_MAX;
+        scarce_left = SCARCE_NEVER;
         last[group - 1] += f.done_ok > ok ? 10 : 0;
         struct raft_log_group g = {0};
         db_err err = raft_log_group_get(f.log, group, &g);

@@ -444,6 +444,25 @@ void bind__complete_table(struct binder *b, const struct ast_name *name,
  * table's column of each of the view's. *ret == view: it cannot be. */
 db_err bind__view_target(struct binder *b, struct lnode *view, bool insert, col_id_t **ret_ids,
                          struct lnode **ret);
+/* What a table has of the views through which it is changed: their check options, and what they
+ * need of the account, the one that is named first. */
+struct view_rules {
+    struct rule_check *checks;
+    uint32_t check_count;
+    uint32_t *needs;
+    uint32_t need_count;
+};
+MUST_USE db_err bind__add_view_need(struct binder *b, struct view_rules *rules, uint32_t need);
+/* The table as the view shows it: with the rules, and columns (*ret_columns) that have no names
+ * yet; those that the view shows get theirs by bind__show_as. */
+MUST_USE db_err bind__under_view(struct binder *b, struct lnode *table, const struct lnode *view,
+                                 const struct view_rules *rules, struct lcolumn **ret_columns);
+static inline void bind__show_as(struct lcolumn *column, const struct lcolumn *shown)
+{
+    column->name = shown->name;
+    column->need = shown->need;
+    column->need_column = shown->need_column;
+}
 /* The table of such a node, or the table that it is; NULL: neither. */
 struct lnode *bind__target_table(struct lnode *n);
 db_err bind__view_insertable(struct binder *b, const struct lnode *table);

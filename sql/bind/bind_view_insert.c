@@ -9,10 +9,7 @@
 struct join_target {
     struct binder *b;
     struct lnode *view, *table;
-    struct rule_check *checks;
-    uint32_t check_count;
-    uint32_t *needs; /* of the views above the table, the one that is named first */
-    uint32_t need_count;
+    struct view_rules rules; /* of the views above the table */
 };
 
 static db_err of_view(struct binder *b, enum my_errno number, const struct lnode *view)
@@ -103,21 +100,22 @@ static db_err of_new_row(struct join_target *t, struct lnode *below, struct bexp
 static db_err add_checks(struct join_target *t, struct lnode *below, struct bexpr *const *list,
                          uint32_t count)
 {
-    struct rule_check *grown = BIND_ARRAY(t->b, struct rule_check, t->check_count + count + 1);
+    struct rule_check *grown =
+        BIND_ARRAY(t->b, struct rule_check, t->rules.check_count + count + 1);
     if (grown == NULL) {
         return ERR_NOMEM;
     }
-    if (t->check_count != 0) {
-        memcpy(grown, t->checks, t->check_count * sizeof(*grown));
+    if (t->rules.check_count != 0) {
+        memcpy(grown, t->rules.checks, t->rules.check_count * sizeof(*grown));
     }
-    t->checks = grown;
+    t->rules.checks = grown;
     for (uint32_t i = 0; i < count; i++) {
         struct bexpr *e = bexpr_clone(t->b->arena, list[i]);
         if (e == NULL) {
             return ERR_NOMEM;
         }
         TRY(of_new_row(t, below, e, &e));
-        grown[t->check_count++] =
+        grown[t->rules.check_count++] =
             (struct rule_check){.expr = e,
                                 .of_view = true,
                                 .name = t->view->u.project.view->name,
@@ -133,15 +131,7 @@ static db_err gather(struct join_target *t, struct lnode *n, bool cascaded, bool
         cascaded = cascaded || option == VIEW_CHECK_CASCADED;
         checked = cascaded || option == VIEW_CHECK_LOCAL;
         if (bind__is_below(n, t->table)) {
-            uint32_t *grown = BIND_ARRAY(t->b, uint32_t, t->need_count + 1);
-            if (grown == NULL) {
-                return ERR_NOMEM;
-            }
-            if (t->need_count != 0) {
-                memcpy(grown, t->needs, t->need_count * sizeof(*grown));
-            }
-            grown[t->need_count++] = n->u.project.view_need;
-            t->needs = grown;
+            TRY(bind__add_view_need(t->b, &t->rules, n->u.project.view_need));
         }
     }
     if (checked && n->kind == LNODE_FILTER) {
@@ -158,32 +148,15 @@ static db_err gather(struct join_target *t, struct lnode *n, bool cascaded, bool
 
 static db_err rename_columns(struct join_target *t)
 {
-    struct lnode *n = t->table;
-    struct lcolumn *cols = bind__add_columns(t->b, n->columns, n->column_count, NULL, 0);
-    if (cols == NULL) {
-        return ERR_NOMEM;
-    }
-    for (uint32_t i = 0; i < n->column_count; i++) {
-        cols[i].name = SLICE_LIT("");
-        cols[i].table = t->view->columns[0].table;
-        cols[i].schema = t->view->columns[0].schema;
-    }
+    struct lcolumn *cols;
+    TRY(bind__under_view(t->b, t->table, t->view, &t->rules, &cols));
     for (uint32_t i = 0; i < t->view->column_count; i++) {
         const struct lcolumn *v = &t->view->columns[i];
         uint32_t ordinal;
-        if (!v->hidden && bind__trace(t->view, v->id, &ordinal) == n) {
-            cols[ordinal].name = v->name;
-            cols[ordinal].need = v->need;
-            cols[ordinal].need_column = v->need_column;
+        if (!v->hidden && bind__trace(t->view, v->id, &ordinal) == t->table) {
+            bind__show_as(&cols[ordinal], v);
         }
     }
-    n->columns = cols;
-    n->u.table.alias = t->view->columns[0].table;
-    n->u.table.in_derived = false;
-    n->u.table.view_checks = t->checks;
-    n->u.table.view_check_count = t->check_count;
-    n->u.table.via_views = t->needs;
-    n->u.table.via_view_count = t->need_count;
     return ERR_OK;
 }
 

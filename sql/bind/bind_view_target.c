@@ -15,13 +15,10 @@ struct flat {
     uint32_t shown_count;
     struct bexpr **conjuncts;
     uint32_t count;
-    struct rule_check *checks;
-    uint32_t check_count;
+    struct view_rules rules;
     const struct table_def *top; /* the view that the statement names */
-    uint32_t *needs;             /* of the views, the one that is named first */
-    uint32_t need_count;
-    bool insert;   /* conditions are of no use but as checks */
-    col_id_t *ids; /* as in struct rule_check, for all levels so far */
+    bool insert;                 /* conditions are of no use but as checks */
+    col_id_t *ids;               /* as in struct rule_check, for all levels so far */
     uint32_t id_count;
 };
 
@@ -126,16 +123,16 @@ static bool any_subquery(const struct lnode *n)
 
 static db_err add_checks(struct binder *b, struct flat *f, uint32_t first)
 {
-    uint32_t total = f->check_count + (f->count - first);
+    uint32_t total = f->rules.check_count + (f->count - first);
     struct rule_check *list = BIND_ARRAY(b, struct rule_check, total + 1);
     if (list == NULL) {
         return ERR_NOMEM;
     }
-    if (f->check_count != 0) {
-        memcpy(list, f->checks, f->check_count * sizeof(*list));
+    if (f->rules.check_count != 0) {
+        memcpy(list, f->rules.checks, f->rules.check_count * sizeof(*list));
     }
     for (uint32_t i = first; i < f->count; i++) {
-        struct rule_check *c = &list[f->check_count++];
+        struct rule_check *c = &list[f->rules.check_count++];
         bool subquery = f->conjuncts[i]->has_subquery;
         c->expr = bexpr_clone(b->arena, f->conjuncts[i]);
         if (c->expr == NULL) {
@@ -151,7 +148,7 @@ static db_err add_checks(struct binder *b, struct flat *f, uint32_t first)
         c->name = f->top->name;
         c->schema = f->top->schema_name;
     }
-    f->checks = list;
+    f->rules.checks = list;
     return ERR_OK;
 }
 
@@ -178,17 +175,17 @@ static db_err add_project(struct binder *b, struct flat *f, const struct lnode *
     return *ret_is ? add_ids(b, f) : ERR_OK;
 }
 
-static db_err add_need(struct binder *b, struct flat *f, uint32_t need)
+db_err bind__add_view_need(struct binder *b, struct view_rules *rules, uint32_t need)
 {
-    uint32_t *grown = BIND_ARRAY(b, uint32_t, f->need_count + 1);
+    uint32_t *grown = BIND_ARRAY(b, uint32_t, rules->need_count + 1);
     if (grown == NULL) {
         return ERR_NOMEM;
     }
-    if (f->need_count != 0) {
-        memcpy(grown, f->needs, f->need_count * sizeof(*grown));
+    if (rules->need_count != 0) {
+        memcpy(grown, rules->needs, rules->need_count * sizeof(*grown));
     }
-    grown[f->need_count++] = need;
-    f->needs = grown;
+    grown[rules->need_count++] = need;
+    rules->needs = grown;
     return ERR_OK;
 }
 
@@ -202,7 +199,7 @@ static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool ca
         f->top = f->top == NULL ? view : f->top;
         cascaded = cascaded || view->view.check_option == VIEW_CHECK_CASCADED;
         checked = cascaded || view->view.check_option == VIEW_CHECK_LOCAL;
-        TRY(add_need(b, f, n->u.project.view_need));
+        TRY(bind__add_view_need(b, &f->rules, n->u.project.view_need));
     }
     switch ((int)n->kind) {
     case LNODE_TABLE:
@@ -229,34 +226,39 @@ static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool ca
     return checked && *ret_is ? add_checks(b, f, first) : ERR_OK;
 }
 
-/* The table's columns under the names that the view gives them. */
-static db_err rename_columns(struct binder *b, const struct flat *f, const struct lnode *view,
-                             col_id_t *ids)
+db_err bind__under_view(struct binder *b, struct lnode *table, const struct lnode *view,
+                        const struct view_rules *rules, struct lcolumn **ret_columns)
 {
-    struct lnode *t = f->table;
-    struct lcolumn *cols = bind__add_columns(b, t->columns, t->column_count, NULL, 0);
+    struct lcolumn *cols = bind__add_columns(b, table->columns, table->column_count, NULL, 0);
     if (cols == NULL) {
         return ERR_NOMEM;
     }
-    for (uint32_t i = 0; i < t->column_count; i++) {
+    for (uint32_t i = 0; i < table->column_count; i++) {
         cols[i].name = SLICE_LIT("");
         cols[i].table = view->columns[0].table;
         cols[i].schema = view->columns[0].schema;
     }
+    table->columns = cols;
+    table->u.table.alias = view->columns[0].table;
+    table->u.table.in_derived = false;
+    table->u.table.view_checks = rules->checks;
+    table->u.table.view_check_count = rules->check_count;
+    table->u.table.via_views = rules->needs;
+    table->u.table.via_view_count = rules->need_count;
+    *ret_columns = cols;
+    return ERR_OK;
+}
+
+/* The table's columns under the names that the view gives them. */
+static db_err rename_columns(struct binder *b, const struct flat *f, const struct lnode *view,
+                             col_id_t *ids)
+{
+    struct lcolumn *cols;
+    TRY(bind__under_view(b, f->table, view, &f->rules, &cols));
     for (uint32_t i = 0; i < view->column_count; i++) {
         ids[i] = table_id(f, view->columns[i].id);
-        struct lcolumn *c = &cols[ids[i] - t->columns[0].id];
-        c->name = view->columns[i].name;
-        c->need = view->columns[i].need;
-        c->need_column = view->columns[i].need_column;
+        bind__show_as(&cols[ids[i] - cols[0].id], &view->columns[i]);
     }
-    t->columns = cols;
-    t->u.table.alias = view->columns[0].table;
-    t->u.table.in_derived = false;
-    t->u.table.view_checks = f->checks;
-    t->u.table.view_check_count = f->check_count;
-    t->u.table.via_views = f->needs;
-    t->u.table.via_view_count = f->need_count;
     return ERR_OK;
 }
 

@@ -94,10 +94,5 @@ db_err index_key_parse(struct slice key, uint64_t *ret_table_id, uint64_t *ret_i
 
 void key_prefix_end(struct buf *b)
 {
-    while (b->len > 0 && b->ptr[b->len - 1] == 0xff) {
-        b->len--;
-    }
-    if (b->len > 0) {
-        b->ptr[b->len - 1]++;
-    }
+    b->len = prefix_end(b->ptr, b->len);
 }

@@ -18,6 +18,13 @@ bool name__eq(const struct acl_name *a, const struct acl_name *b);
 int name__cmp(struct slice user, struct slice host, struct slice user2, struct slice host2);
 
 struct storage *accounts__storage(struct accounts *a);
+/* Calls fn with each record of the kind ('U': an account, 'F': what has failed of one), to the end
+ * or to an error, which is returned. */
+struct storage_txn;
+struct storage_kv;
+typedef db_err (*record_fn)(void *arg, const struct storage_kv *kv);
+MUST_USE db_err accounts__each_record(struct storage_txn *txn, uint8_t kind, record_fn fn,
+                                      void *arg, struct diag *diag);
 
 /* acl_record.c */
 MUST_USE db_err record__key(const struct acl_user *u, struct buf *key);
@@ -25,7 +32,6 @@ MUST_USE db_err record__encode(const struct acl_user *u, struct buf *value);
 MUST_USE db_err record__decode(struct slice value, struct acl_user **ret);
 /* login_lock.c: what has failed goes with an account that is dropped, or to its new name. At once,
  * as the same change may give the old name to another account. */
-struct storage_txn;
 MUST_USE db_err login_lock__rename(struct storage_txn *txn, const struct acl_user *old,
                                    const struct acl_user *u);
 MUST_USE db_err login_lock__drop(struct storage_txn *txn, const struct acl_user *u);

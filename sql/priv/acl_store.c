@@ -157,10 +157,11 @@ static db_err read_version(struct storage_txn *txn, enum storage_read_mode mode,
     return err;
 }
 
-static db_err load_users(struct acl *acl, struct storage_txn *txn, struct diag *diag)
+db_err accounts__each_record(struct storage_txn *txn, uint8_t kind, record_fn fn, void *arg,
+                             struct diag *diag)
 {
-    static const uint8_t first[] = {SYSTEM_TAG, 'U'};
-    static const uint8_t last[] = {SYSTEM_TAG, 'U' + 1};
+    const uint8_t first[] = {SYSTEM_TAG, kind};
+    const uint8_t last[] = {SYSTEM_TAG, (uint8_t)(kind + 1)};
     struct storage_scan_opts o = {.start = slice_of(first, 2), .end = slice_of(last, 2)};
     struct storage_scan *scan;
     TRY(storage_scan_open(txn, &o, diag, &scan));
@@ -173,16 +174,27 @@ static db_err load_users(struct acl *acl, struct storage_txn *txn, struct diag *
             break;
         }
         for (size_t i = 0; i < n && err == ERR_OK; i++) {
-            struct acl_user *u;
-            err = record__decode(kv[i].value, &u);
-            if (err == ERR_CORRUPT) {
-                err = diag_set(diag, err, "an account record cannot be read");
-            }
-            err = err == ERR_OK ? acl_insert(acl, u) : err;
+            err = fn(arg, &kv[i]);
         }
     }
     storage_scan_close(scan);
     return err;
+}
+
+struct loading {
+    struct acl *acl;
+    struct diag *diag;
+};
+
+static db_err load_user(void *arg, const struct storage_kv *kv)
+{
+    const struct loading *l = arg;
+    struct acl_user *u;
+    db_err err = record__decode(kv->value, &u);
+    if (err == ERR_CORRUPT) {
+        return diag_set(l->diag, err, "an account record cannot be read");
+    }
+    return err == ERR_OK ? acl_insert(l->acl, u) : err;
 }
 
 static db_err load(struct storage_txn *txn, struct diag *diag, struct acl **ret)
@@ -192,7 +204,8 @@ static db_err load(struct storage_txn *txn, struct diag *diag, struct acl **ret)
         return ERR_NOMEM;
     }
     db_err err = read_version(txn, STORAGE_READ_PLAIN, diag, &acl->version);
-    err = err == ERR_OK ? load_users(acl, txn, diag) : err;
+    struct loading loading = {acl, diag};
+    err = err == ERR_OK ? accounts__each_record(txn, 'U', load_user, &loading, diag) : err;
     if (err != ERR_OK) {
         acl_release(acl);
         return err;

@@ -197,27 +197,15 @@ db_err login_lock__drop(struct storage_txn *txn, const struct acl_user *u)
     return err;
 }
 
-static db_err drop_all(struct storage_txn *txn, struct diag *diag)
+struct forgetting {
+    struct storage_txn *txn;
+    struct diag *diag;
+};
+
+static db_err forget(void *arg, const struct storage_kv *kv)
 {
-    static const uint8_t first[] = {SYSTEM_TAG, 'F'};
-    static const uint8_t last[] = {SYSTEM_TAG, 'F' + 1};
-    struct storage_scan_opts o = {.start = slice_of(first, 2), .end = slice_of(last, 2)};
-    struct storage_scan *scan;
-    TRY(storage_scan_open(txn, &o, diag, &scan));
-    db_err err = ERR_OK;
-    while (err == ERR_OK) {
-        const struct storage_kv *kv;
-        size_t n;
-        err = storage_scan_next(scan, diag, &kv, &n);
-        if (err != ERR_OK || n == 0) {
-            break;
-        }
-        for (size_t i = 0; i < n && err == ERR_OK; i++) {
-            err = storage_del(txn, kv[i].key, 0, diag);
-        }
-    }
-    storage_scan_close(scan);
-    return err;
+    const struct forgetting *f = arg;
+    return storage_del(f->txn, kv->key, 0, f->diag);
 }
 
 db_err accounts_forget_failures(struct accounts *a, struct diag *diag)
@@ -225,7 +213,8 @@ db_err accounts_forget_failures(struct accounts *a, struct diag *diag)
     struct storage_txn_opts o = {.isolation = STORAGE_READ_COMMITTED};
     struct storage_txn *txn;
     TRY(storage_txn_begin(accounts__storage(a), &o, diag, &txn));
-    db_err err = drop_all(txn, diag);
+    struct forgetting f = {txn, diag};
+    db_err err = accounts__each_record(txn, 'F', forget, &f, diag);
     if (err != ERR_OK) {
         storage_txn_rollback(txn);
         return err;
