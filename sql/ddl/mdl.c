@@ -25,62 +25,14 @@
  */
 #include "sql/ddl/mdl.h"
 
-#include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/fiber.h"
-#include "base/hash.h"
-#include "base/scope.h"
-#include "base/spin.h"
+#include "sql/ddl/mdl_int.h"
 #include "sql/diag/my_error.h"
-
-enum { MDL_SLOTS = 64, MDL_SLOT_FIRST_CAP = 64, MDL_NO_SLOT = UINT16_MAX };
-
-struct mdl_count {
-    uint64_t table_id; /* 0: free */
-    uint64_t count;
-};
-
-struct mdl_slot {
-    _Alignas(64) struct spin lock;
-    uint32_t cap, used;        /* cap: 0 or a power of two; used: entries, zero counts included */
-    struct mdl_count *entries; /* open addressing */
-    struct list owners;        /* that hold locks; struct mdl_owner */
-};
-
-struct mdl_granted {
-    uint64_t table_id;
-    const struct mdl_owner *owner;
-};
-
-struct mdl_request {
-    struct list node;
-    struct waiter wait;
-    const struct mdl_owner *owner;
-    bool exclusive;
-    bool passes; /* shared: the owner has locks already */
-    bool queued;
-    db_err err;
-    uint64_t number, since_ns;
-    uint16_t slot;             /* shared: where to count */
-    const uint64_t *table_ids; /* sorted, each once */
-    uint32_t count;
-};
-
-struct mdl {
-    _Atomic uint32_t exclusive; /* exclusive locks and requests for them */
-    pthread_mutex_t mutex;      /* guards what follows */
-    struct list queue;
-    struct mdl_granted *granted;
-    uint32_t granted_count, granted_cap;
-    uint64_t last_wait;
-    struct sql_wait_watch watch; /* fixed */
-    struct mdl_slot slots[MDL_SLOTS];
-};
 
 /* ---- slots ---- */
 
@@ -168,14 +120,9 @@ static uint64_t users_of(struct mdl *m, uint64_t table_id)
 
 /* ---- owners ---- */
 
-static struct mdl_ticket *tickets(const struct mdl_owner *o)
-{
-    return o->cap == 0 ? (struct mdl_ticket *)(uintptr_t)o->inline_tickets : o->more;
-}
-
 static struct mdl_ticket *find_ticket(const struct mdl_owner *o, uint64_t table_id)
 {
-    struct mdl_ticket *t = tickets(o);
+    struct mdl_ticket *t = mdl_tickets(o);
     for (uint32_t i = 0; i < o->count; i++) {
         if (t[i].table_id == table_id) {
             return &t[i];
@@ -205,7 +152,7 @@ static db_err reserve(struct mdl *m, struct mdl_owner *o, uint32_t extra)
     }
     struct mdl_ticket *old = o->more;
     struct spin *lock = o->count == 0 ? NULL : &m->slots[o->home].lock;
-    memcpy(more, tickets(o), o->count * sizeof(*more));
+    memcpy(more, mdl_tickets(o), o->count * sizeof(*more));
     if (lock != NULL) {
         spin_lock(lock);
     }
@@ -233,37 +180,16 @@ static void push_ticket(struct mdl *m, struct mdl_owner *o, uint16_t home, uint6
         list_init(&o->link);
         list_push_back(&m->slots[home].owners, &o->link);
     }
-    tickets(o)[o->count++] =
+    mdl_tickets(o)[o->count++] =
         (struct mdl_ticket){.table_id = table_id, .slot = slot, .exclusive = exclusive};
 }
 
 /* ---- the queue: all with the mutex ---- */
 
-/* Two exclusive locks of the group kind on one thing do not exclude each other. */
-static uint64_t thing(uint64_t id)
-{
-    return id & ~MDL_GROUP_BIT;
-}
-
-static bool conflict(uint64_t a, uint64_t b)
-{
-    return thing(a) == thing(b) && (a & b & MDL_GROUP_BIT) == 0;
-}
-
 static bool granted_to_other(const struct mdl *m, uint64_t table_id, const struct mdl_owner *owner)
 {
     for (uint32_t i = 0; i < m->granted_count; i++) {
-        if (conflict(m->granted[i].table_id, table_id) && m->granted[i].owner != owner) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool names(const struct mdl_request *r, uint64_t table_id)
-{
-    for (uint32_t i = 0; i < r->count; i++) {
-        if (conflict(r->table_ids[i], table_id)) {
+        if (mdl_conflict(m->granted[i].table_id, table_id) && m->granted[i].owner != owner) {
             return true;
         }
     }
@@ -278,7 +204,7 @@ static bool exclusive_before(const struct mdl *m, const struct mdl_request *r, u
         if (q == r) {
             return false;
         }
-        if (q->exclusive && names(q, table_id)) {
+        if (q->exclusive && mdl_names(q, table_id)) {
             return true;
         }
     }
@@ -295,10 +221,10 @@ static bool can_exclude(struct mdl *m, const struct mdl_request *r)
 {
     for (uint32_t i = 0; i < r->count; i++) {
         uint64_t id = r->table_ids[i];
-        const struct mdl_ticket *own = find_ticket(r->owner, thing(id));
+        const struct mdl_ticket *own = find_ticket(r->owner, mdl_thing(id));
         uint64_t mine = own != NULL && own->slot != MDL_NO_SLOT ? 1 : 0;
         if (granted_to_other(m, id, r->owner) || exclusive_before(m, r, id) ||
-            users_of(m, thing(id)) > mine) {
+            users_of(m, mdl_thing(id)) > mine) {
             return false;
         }
     }
@@ -549,7 +475,7 @@ static bool pop_tickets(struct mdl *m, struct mdl_owner *owner, uint32_t mark, u
     bool exclusive = false;
     spin_lock(&s->lock);
     while (owner->count > mark && !exclusive) {
-        const struct mdl_ticket *t = &tickets(owner)[--owner->count];
+        const struct mdl_ticket *t = &mdl_tickets(owner)[--owner->count];
         if (t->slot != MDL_NO_SLOT) {
             ASSERT(t->slot == owner->home);
             slot_sub(s, t->table_id);
@@ -597,92 +523,6 @@ void mdl_release_all(struct mdl *mdl, struct mdl_owner *owner)
     }
 }
 
-/* ---- for who looks; with the mutex ---- */
-
-struct look {
-    const struct mdl_request *r;
-    struct mdl_wait_edge *out;
-    uint32_t count, max;
-};
-
-static void add_edge(struct look *l, const struct mdl_owner *blocker)
-{
-    uint64_t waiter = l->r->owner->session;
-    if (blocker->session != waiter && blocker->session != 0 && waiter != 0 && l->count < l->max) {
-        l->out[l->count++] =
-            (struct mdl_wait_edge){l->r->number, l->r->exclusive, waiter, blocker->session};
-    }
-}
-
-/* Who was granted one of its tables, or comes before it in the queue. */
-static void add_exclusive(const struct mdl *m, struct look *l)
-{
-    const struct mdl_request *r = l->r;
-    for (uint32_t i = 0; i < m->granted_count; i++) {
-        if (m->granted[i].owner != r->owner && names(r, m->granted[i].table_id)) {
-            add_edge(l, m->granted[i].owner);
-        }
-    }
-    LIST_FOREACH (it, &m->queue) {
-        const struct mdl_request *q = CONTAINER_OF(it, struct mdl_request, node);
-        if (q == r) {
-            return;
-        }
-        for (uint32_t i = 0; i < r->count && q->exclusive && !r->passes; i++) {
-            if (names(q, r->table_ids[i])) {
-                add_edge(l, q->owner);
-                break;
-            }
-        }
-    }
-}
-
-static bool shares(const struct mdl_owner *o, const struct mdl_request *r)
-{
-    const struct mdl_ticket *t = tickets(o);
-    for (uint32_t i = 0; i < o->count; i++) {
-        for (uint32_t k = 0; k < r->count && t[i].slot != MDL_NO_SLOT; k++) {
-            if (t[i].table_id == thing(r->table_ids[k])) {
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static void add_shared(struct mdl *m, struct look *l)
-{
-    for (uint32_t i = 0; i < MDL_SLOTS; i++) {
-        struct mdl_slot *s = &m->slots[i];
-        spin_lock(&s->lock);
-        LIST_FOREACH (it, &s->owners) {
-            const struct mdl_owner *o = CONTAINER_OF(it, struct mdl_owner, link);
-            if (o != l->r->owner && shares(o, l->r)) {
-                add_edge(l, o);
-            }
-        }
-        spin_unlock(&s->lock);
-    }
-}
-
-uint32_t mdl_waits(struct mdl *mdl, uint64_t until_ns, uint32_t max, struct mdl_wait_edge *out)
-{
-    struct look l = {.out = out, .max = max};
-    pthread_mutex_lock(&mdl->mutex);
-    LIST_FOREACH (it, &mdl->queue) {
-        l.r = CONTAINER_OF(it, struct mdl_request, node);
-        if (l.r->since_ns > until_ns) {
-            continue;
-        }
-        add_exclusive(mdl, &l);
-        if (l.r->exclusive) {
-            add_shared(mdl, &l);
-        }
-    }
-    pthread_mutex_unlock(&mdl->mutex);
-    return l.count;
-}
-
 bool mdl_refuse(struct mdl *mdl, uint64_t wait)
 {
     bool done = false;
@@ -701,39 +541,4 @@ bool mdl_refuse(struct mdl *mdl, uint64_t wait)
     }
     pthread_mutex_unlock(&mdl->mutex);
     return done;
-}
-
-static uint32_t put_info(struct mdl_lock_info *out, uint32_t at, uint32_t max,
-                         const struct mdl_owner *o, uint64_t id, bool exclusive, bool waits)
-{
-    if (at < max) {
-        out[at] = (struct mdl_lock_info){o->session, id, exclusive, waits};
-    }
-    return at + 1;
-}
-
-uint32_t mdl_list(struct mdl *mdl, uint32_t max, struct mdl_lock_info *out)
-{
-    uint32_t n = 0;
-    pthread_mutex_lock(&mdl->mutex);
-    for (uint32_t i = 0; i < MDL_SLOTS; i++) {
-        struct mdl_slot *s = &mdl->slots[i];
-        spin_lock(&s->lock);
-        LIST_FOREACH (it, &s->owners) {
-            const struct mdl_owner *o = CONTAINER_OF(it, struct mdl_owner, link);
-            const struct mdl_ticket *t = tickets(o);
-            for (uint32_t k = 0; k < o->count; k++) {
-                n = put_info(out, n, max, o, t[k].table_id, t[k].exclusive, false);
-            }
-        }
-        spin_unlock(&s->lock);
-    }
-    LIST_FOREACH (it, &mdl->queue) {
-        const struct mdl_request *r = CONTAINER_OF(it, struct mdl_request, node);
-        for (uint32_t k = 0; k < r->count; k++) {
-            n = put_info(out, n, max, r->owner, r->table_ids[k], r->exclusive, true);
-        }
-    }
-    pthread_mutex_unlock(&mdl->mutex);
-    return n;
 }

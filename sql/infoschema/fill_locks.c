@@ -34,18 +34,21 @@ struct locks {
     uint32_t table_count, table_room;
 };
 
+static int cmp_uint(uint64_t a, uint64_t b)
+{
+    return a < b ? -1 : a > b;
+}
+
 static int by_table_id(const void *a, const void *b)
 {
-    table_id_t x = (*(const struct table_def *const *)a)->id;
-    table_id_t y = (*(const struct table_def *const *)b)->id;
-    return x < y ? -1 : x > y;
+    return cmp_uint((*(const struct table_def *const *)a)->id,
+                    (*(const struct table_def *const *)b)->id);
 }
 
 static int by_txn(const void *a, const void *b)
 {
-    uint64_t x = ((const struct infoschema_lock_session *)a)->txn;
-    uint64_t y = ((const struct infoschema_lock_session *)b)->txn;
-    return x < y ? -1 : x > y;
+    return cmp_uint(((const struct infoschema_lock_session *)a)->txn,
+                    ((const struct infoschema_lock_session *)b)->txn);
 }
 
 static db_err all_tables(struct locks *l)
@@ -289,13 +292,9 @@ static int by_use(const void *a, const void *b)
 {
     const struct table_use *x = a;
     const struct table_use *y = b;
-    if (x->txn != y->txn) {
-        return x->txn < y->txn ? -1 : 1;
-    }
-    if (x->table_id != y->table_id) {
-        return x->table_id < y->table_id ? -1 : 1;
-    }
-    return x->shared - y->shared; /* IX before IS */
+    int c = cmp_uint(x->txn, y->txn);
+    c = c != 0 ? c : cmp_uint(x->table_id, y->table_id);
+    return c != 0 ? c : x->shared - y->shared; /* IX before IS */
 }
 
 static db_err put_table_lock(struct locks *l, const struct table_use *u)
@@ -363,29 +362,99 @@ db_err is__fill_data_locks(struct is_rows *r)
 
 /* ---- data_lock_waits ---- */
 
-static const struct infoschema_data_lock *waiting(const struct locks *l,
-                                                  const struct infoschema_lock_wait *w)
+/* The locks by what is looked for: those that wait by node and wait, all by node, transaction and
+ * key, those of keys before those of spans. */
+struct lock_index {
+    const struct infoschema_data_lock **waits, **held;
+    uint32_t wait_count, count;
+};
+
+static int cmp_wait(const struct infoschema_data_lock *x, const struct infoschema_data_lock *y)
 {
-    for (uint32_t i = 0; i < l->all.data_count; i++) {
-        const struct infoschema_data_lock *d = &l->all.data[i];
-        if (d->node == w->node && d->wait == w->wait && d->txn == w->waiter) {
-            return d;
-        }
-    }
-    return NULL;
+    int c = cmp_uint(x->node, y->node);
+    c = c != 0 ? c : cmp_uint(x->wait, y->wait);
+    return c != 0 ? c : cmp_uint(x->txn, y->txn);
 }
 
-/* The blocker's lock that is in the way of the one that waits. */
-static const struct infoschema_data_lock *blocking(const struct locks *l,
+static int cmp_held(const struct infoschema_data_lock *x, const struct infoschema_data_lock *y)
+{
+    int c = cmp_uint(x->node, y->node);
+    c = c != 0 ? c : cmp_uint(x->txn, y->txn);
+    c = c != 0 ? c : x->span - y->span;
+    return c != 0 ? c : slice_cmp(x->key, y->key);
+}
+
+static int by_wait(const void *a, const void *b)
+{
+    return cmp_wait(*(const struct infoschema_data_lock *const *)a,
+                    *(const struct infoschema_data_lock *const *)b);
+}
+
+static int by_holder(const void *a, const void *b)
+{
+    return cmp_held(*(const struct infoschema_data_lock *const *)a,
+                    *(const struct infoschema_data_lock *const *)b);
+}
+
+static db_err index_locks(const struct locks *l, struct lock_index *ret)
+{
+    uint32_t n = l->all.data_count;
+    *ret = (struct lock_index){.count = n};
+    ret->waits = ARENA_ARRAY(l->r->arena, const struct infoschema_data_lock *, n + 1);
+    ret->held = ARENA_ARRAY(l->r->arena, const struct infoschema_data_lock *, n + 1);
+    if (ret->waits == NULL || ret->held == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < n; i++) {
+        const struct infoschema_data_lock *d = &l->all.data[i];
+        ret->held[i] = d;
+        if (d->wait != 0) {
+            ret->waits[ret->wait_count++] = d;
+        }
+    }
+    qsort(ret->held, n, sizeof(*ret->held), by_holder);
+    qsort(ret->waits, ret->wait_count, sizeof(*ret->waits), by_wait);
+    return ERR_OK;
+}
+
+static const struct infoschema_data_lock *waiting(const struct lock_index *ix,
+                                                  const struct infoschema_lock_wait *w)
+{
+    const struct infoschema_data_lock of = {.node = w->node, .wait = w->wait, .txn = w->waiter};
+    const struct infoschema_data_lock *key = &of;
+    const struct infoschema_data_lock **found =
+        bsearch(&key, ix->waits, ix->wait_count, sizeof(*ix->waits), by_wait);
+    return found == NULL ? NULL : *found;
+}
+
+/* The blocker's lock that is in the way of the one that waits: of an insert, also a span. */
+static const struct infoschema_data_lock *blocking(const struct lock_index *ix,
                                                    const struct infoschema_lock_wait *w,
                                                    const struct infoschema_data_lock *of)
 {
-    for (uint32_t i = 0; i < l->all.data_count; i++) {
-        const struct infoschema_data_lock *d = &l->all.data[i];
-        bool there = d->span ? of->insert && slice_cmp(d->key, of->key) <= 0 &&
-                                   (d->end.len == 0 || slice_cmp(of->key, d->end) < 0)
-                             : slice_eq(d->key, of->key);
-        if (d->node == w->node && d->txn == w->blocker && there) {
+    struct infoschema_data_lock sought = {.node = w->node, .txn = w->blocker, .key = of->key};
+    const struct infoschema_data_lock *key = &sought;
+    const struct infoschema_data_lock **found =
+        bsearch(&key, ix->held, ix->count, sizeof(*ix->held), by_holder);
+    if (found != NULL || !of->insert) {
+        return found == NULL ? NULL : *found;
+    }
+    sought.span = true;
+    uint32_t low = 0; /* behind the last span that begins at or before the key */
+    for (uint32_t high = ix->count; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+        if (cmp_held(ix->held[middle], &sought) <= 0) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    while (low > 0) {
+        const struct infoschema_data_lock *d = ix->held[--low];
+        if (d->node != w->node || d->txn != w->blocker || !d->span) {
+            break;
+        }
+        if (d->end.len == 0 || slice_cmp(of->key, d->end) < 0) {
             return d;
         }
     }
@@ -395,11 +464,13 @@ static const struct infoschema_data_lock *blocking(const struct locks *l,
 db_err is__fill_data_lock_waits(struct is_rows *r)
 {
     struct locks l;
+    struct lock_index ix;
     TRY(locks_init(&l, r));
+    TRY(index_locks(&l, &ix));
     for (uint32_t i = 0; i < l.all.wait_count; i++) {
         const struct infoschema_lock_wait *w = &l.all.waits[i];
-        const struct infoschema_data_lock *d = waiting(&l, w);
-        const struct infoschema_data_lock *b = d == NULL ? NULL : blocking(&l, w, d);
+        const struct infoschema_data_lock *d = waiting(&ix, w);
+        const struct infoschema_data_lock *b = d == NULL ? NULL : blocking(&ix, w, d);
         struct key_place at;
         struct key_place of;
         char id[ID_MAX];
@@ -428,13 +499,9 @@ static int by_metadata(const void *a, const void *b)
     const struct infoschema_metadata_lock *x = a;
     const struct infoschema_metadata_lock *y = b;
     const uint64_t bits = MDL_ROWS_BIT | MDL_GROUP_BIT;
-    if (x->connection != y->connection) {
-        return x->connection < y->connection ? -1 : 1;
-    }
-    if ((x->id & ~bits) != (y->id & ~bits)) {
-        return (x->id & ~bits) < (y->id & ~bits) ? -1 : 1;
-    }
-    return x->id < y->id ? -1 : x->id > y->id;
+    int c = cmp_uint(x->connection, y->connection);
+    c = c != 0 ? c : cmp_uint(x->id & ~bits, y->id & ~bits);
+    return c != 0 ? c : cmp_uint(x->id, y->id);
 }
 
 /* What a session has of one table, together. */
