@@ -82,47 +82,48 @@ static size_t lower(const struct range_table *t, struct slice key, bool inclusiv
     return lo;
 }
 
-static bool describe(const struct cache_entry *e, struct arena *arena,
-                     struct range_location *ret_loc)
+static db_err describe(const struct cache_entry *e, struct arena *arena,
+                       struct range_location *ret_loc)
 {
     struct range_location loc = {.id = e->desc.id, .epoch = e->desc.epoch};
     loc.node = atomic_load_explicit(&e->leader, memory_order_relaxed);
-    if (arena != NULL && (arena_copy(arena, e->desc.start, &loc.start) != ERR_OK ||
-                          arena_copy(arena, e->desc.end, &loc.end) != ERR_OK)) {
-        return false;
+    if (arena != NULL) {
+        TRY(arena_copy(arena, e->desc.start, &loc.start));
+        TRY(arena_copy(arena, e->desc.end, &loc.end));
     }
     *ret_loc = loc;
-    return true;
+    return ERR_OK;
 }
 
-bool range_cache_find(struct range_cache *c, struct slice key, struct arena *arena,
-                      struct range_location *ret_loc)
+db_err range_cache_find(struct range_cache *c, struct slice key, struct arena *arena,
+                        struct range_location *ret_loc)
 {
     unsigned slot = ebr_enter(&c->ebr);
     const struct range_table *t = atomic_load(&c->table);
     size_t i = lower(t, key, false);
-    bool found = i < t->count && slice_cmp(t->entries[i]->desc.start, key) <= 0 &&
-                 describe(t->entries[i], arena, ret_loc);
+    bool found = i < t->count && slice_cmp(t->entries[i]->desc.start, key) <= 0;
+    db_err err = found ? describe(t->entries[i], arena, ret_loc) : ERR_NOT_FOUND;
     ebr_leave(&c->ebr, slot);
-    return found;
+    return err;
 }
 
-bool range_cache_find_before(struct range_cache *c, struct slice key, struct arena *arena,
-                             struct range_location *ret_loc)
+db_err range_cache_find_before(struct range_cache *c, struct slice key, struct arena *arena,
+                               struct range_location *ret_loc)
 {
     unsigned slot = ebr_enter(&c->ebr);
     const struct range_table *t = atomic_load(&c->table);
-    bool found = false;
+    const struct cache_entry *found = NULL;
     if (key.len == 0) {
-        found = t->count != 0 && t->entries[t->count - 1]->desc.end.len == 0 &&
-                describe(t->entries[t->count - 1], arena, ret_loc);
+        bool last = t->count != 0 && t->entries[t->count - 1]->desc.end.len == 0;
+        found = last ? t->entries[t->count - 1] : NULL;
     } else {
         size_t i = lower(t, key, true);
-        found = i < t->count && slice_cmp(t->entries[i]->desc.start, key) < 0 &&
-                describe(t->entries[i], arena, ret_loc);
+        bool there = i < t->count && slice_cmp(t->entries[i]->desc.start, key) < 0;
+        found = there ? t->entries[i] : NULL;
     }
+    db_err err = found != NULL ? describe(found, arena, ret_loc) : ERR_NOT_FOUND;
     ebr_leave(&c->ebr, slot);
-    return found;
+    return err;
 }
 
 static struct cache_entry *entry_new(const struct range_desc *d)

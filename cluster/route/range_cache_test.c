@@ -18,13 +18,13 @@ static struct range_desc desc(range_id_t id, uint64_t version, const char *start
 static range_id_t find(struct range_cache *c, const char *key)
 {
     struct range_location loc;
-    return range_cache_find(c, slice_str(key), NULL, &loc) ? loc.id : 0;
+    return range_cache_find(c, slice_str(key), NULL, &loc) == ERR_OK ? loc.id : 0;
 }
 
 static range_id_t find_before(struct range_cache *c, const char *key)
 {
     struct range_location loc;
-    return range_cache_find_before(c, slice_str(key), NULL, &loc) ? loc.id : 0;
+    return range_cache_find_before(c, slice_str(key), NULL, &loc) == ERR_OK ? loc.id : 0;
 }
 
 static void learn(struct range_cache *c, struct range_desc d)
@@ -55,10 +55,10 @@ static void test_find_and_learn(void **state)
     assert_int_equal(find_before(&c, "m"), 1);
     assert_int_equal(find_before(&c, "ma"), 2);
     assert_int_equal(find_before(&c, ""), 2);
-    assert_true(range_cache_find(&c, SLICE_LIT("x"), &a, &loc));
+    assert_int_equal(range_cache_find(&c, SLICE_LIT("x"), &a, &loc), ERR_OK);
     assert_true(slice_eq(loc.start, SLICE_LIT("m")) && loc.end.len == 0 && loc.node == 7);
     range_cache_set_leader(&c, 2, 9);
-    assert_true(range_cache_find(&c, SLICE_LIT("x"), NULL, &loc));
+    assert_int_equal(range_cache_find(&c, SLICE_LIT("x"), NULL, &loc), ERR_OK);
     assert_int_equal(loc.node, 9);
     range_cache_evict(&c, 2, (struct range_epoch){1, 1}); /* not what is known */
     assert_int_equal(find(&c, "x"), 2);
@@ -72,7 +72,7 @@ static void test_find_and_learn(void **state)
 static node_id_t leader_of(struct range_cache *c)
 {
     struct range_location loc;
-    assert_true(range_cache_find(c, SLICE_LIT("a"), NULL, &loc));
+    assert_int_equal(range_cache_find(c, SLICE_LIT("a"), NULL, &loc), ERR_OK);
     return loc.node;
 }
 
@@ -119,7 +119,7 @@ static void *reader(void *arg)
         char key[8];
         struct range_location loc;
         snprintf(key, sizeof(key), "%03u", (unsigned)rand_below(&rand, 1000));
-        found += range_cache_find(&g_cache, slice_str(key), NULL, &loc);
+        found += range_cache_find(&g_cache, slice_str(key), NULL, &loc) == ERR_OK;
     }
     return (void *)(uintptr_t)found;
 }
@@ -153,12 +153,54 @@ static void test_readers_and_changes(void **state)
     range_cache_fini(&g_cache);
 }
 
+/* ---- a statement that has no memory left ---- */
+
+static unsigned g_asked;
+
+static db_err lookup(struct meta_service *m, struct slice start, struct slice end, unsigned max,
+                     struct arena *arena, struct diag *diag, struct range_desc **ret_descs,
+                     unsigned *ret_count)
+{
+    (void)m, (void)start, (void)end, (void)max, (void)diag;
+    CHECK(++g_asked < 10);
+    struct range_desc *d = ARENA_NEW(arena, struct range_desc);
+    CHECK(d != NULL);
+    *d = desc(1, 1, "a", "z");
+    *ret_descs = d;
+    *ret_count = 1;
+    return ERR_OK;
+}
+
+/* It hears so, once; nobody else could help it. */
+static void test_no_room_for_bounds(void **state)
+{
+    (void)state;
+    static const struct meta_service_ops ops = {.lookup = lookup};
+    struct meta_service meta = {.ops = &ops};
+    struct range_cache c;
+    struct router router = {.ranges = &c, .meta = &meta};
+    struct attempt at;
+    struct route route;
+    struct diag diag;
+    struct arena full;
+    diag_reset(&diag);
+    arena_init(&full, NULL, NULL, 1);
+    assert_int_equal(range_cache_init(&c), ERR_OK);
+    attempt_init(&at, &router);
+    assert_int_equal(route_find(&at, SLICE_LIT("b"), &full, &diag, &route), ERR_LIMIT);
+    assert_int_equal(route_find_before(&at, SLICE_LIT("b"), &full, &diag, &route), ERR_LIMIT);
+    assert_int_equal(g_asked, 1);
+    arena_fini(&full);
+    range_cache_fini(&c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find_and_learn),
         cmocka_unit_test(test_next_leader),
         cmocka_unit_test(test_readers_and_changes),
+        cmocka_unit_test(test_no_room_for_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -41,12 +41,13 @@ struct range_location {
     struct slice end;
 };
 
-/* The range of the key. arena NULL: without its bounds. False: not known. Never parks. */
-bool range_cache_find(struct range_cache *c, struct slice key, struct arena *arena,
-                      struct range_location *ret_loc);
+/* The range of the key. arena NULL: without its bounds. ERR_NOT_FOUND: it is not known. ERR_LIMIT,
+ * ERR_NOMEM: no room for the bounds. Never parks. */
+MUST_USE db_err range_cache_find(struct range_cache *c, struct slice key, struct arena *arena,
+                                 struct range_location *ret_loc);
 /* The range of the keys right before `key` (empty: of the last keys of all). */
-bool range_cache_find_before(struct range_cache *c, struct slice key, struct arena *arena,
-                             struct range_location *ret_loc);
+MUST_USE db_err range_cache_find_before(struct range_cache *c, struct slice key,
+                                        struct arena *arena, struct range_location *ret_loc);
 /* Takes what is newer than what is there. ERR_NOMEM: nothing has changed. */
 MUST_USE db_err range_cache_learn(struct range_cache *c, const struct range_desc *descs,
                                   unsigned count);
@@ -91,7 +92,7 @@ static inline void attempt_init(struct attempt *a, struct router *r)
 
 /* Where to send an operation on the key; asks meta for what is not known. arena as for
  * range_cache_find. May park. ERR_UNAVAILABLE when nobody can tell for too long; ERR_TIMEOUT,
- * ERR_CANCELED. */
+ * ERR_CANCELED; ERR_LIMIT, ERR_NOMEM. */
 MUST_USE db_err route_find(struct attempt *a, struct slice key, struct arena *arena,
                            struct diag *diag, struct route *ret_route);
 MUST_USE db_err route_find_before(struct attempt *a, struct slice key, struct arena *arena,

@@ -81,19 +81,23 @@ db_err route_find(struct attempt *a, struct slice key, struct arena *arena, stru
 {
     struct route route;
     for (;;) {
-        db_err err = ERR_OK;
-        if (LIKELY(range_cache_find(a->router->ranges, key, arena, &route.loc))) {
+        db_err err = range_cache_find(a->router->ranges, key, arena, &route.loc);
+        if (LIKELY(err == ERR_OK)) {
             err = set_service(a, &route);
             if (LIKELY(err == ERR_OK)) {
                 *ret_route = route;
                 return ERR_OK;
             }
+        } else if (err == ERR_NOT_FOUND) {
+            err = ERR_OK; /* meta knows */
+        } else {
+            return err;
         }
         bool any = false;
         if (err == ERR_OK) {
             err = ask_meta(a, key, SLICE_EMPTY, diag, &any);
         }
-        if (!any || !range_cache_find(a->router->ranges, key, NULL, &route.loc)) {
+        if (!any || range_cache_find(a->router->ranges, key, NULL, &route.loc) != ERR_OK) {
             TRY(wait_for_news(a, err, diag));
         }
     }
@@ -122,20 +126,24 @@ db_err route_find_before(struct attempt *a, struct slice key, struct arena *aren
     struct route route;
     uint8_t buf[256];
     for (;;) {
-        db_err err = ERR_OK;
-        if (LIKELY(range_cache_find_before(a->router->ranges, key, arena, &route.loc))) {
+        db_err err = range_cache_find_before(a->router->ranges, key, arena, &route.loc);
+        if (LIKELY(err == ERR_OK)) {
             err = set_service(a, &route);
             if (LIKELY(err == ERR_OK)) {
                 *ret_route = route;
                 return ERR_OK;
             }
+        } else if (err == ERR_NOT_FOUND) {
+            err = ERR_OK; /* meta knows */
+        } else {
+            return err;
         }
         bool any = false;
         if (err == ERR_OK) {
             struct slice start = some_key_before(key, buf, sizeof(buf));
             err = ask_meta(a, start, SLICE_EMPTY, diag, &any);
         }
-        if (!any || !range_cache_find_before(a->router->ranges, key, NULL, &route.loc)) {
+        if (!any || range_cache_find_before(a->router->ranges, key, NULL, &route.loc) != ERR_OK) {
             TRY(wait_for_news(a, err, diag));
         }
     }
