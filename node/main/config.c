@@ -35,6 +35,11 @@ const struct config_row *config_row(enum config_id id)
     return &g_rows[id].shown;
 }
 
+bool config_is_secret(enum config_id id)
+{
+    return (g_rows[id].flags & SECRET) != 0;
+}
+
 static bool same_name(const char *a, const char *b)
 {
     for (; *a != '\0' && *b != '\0'; a++, b++) {

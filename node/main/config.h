@@ -50,6 +50,8 @@ void config_fini(struct config *c);
  * wrong. ERR_INVALID, ERR_NOMEM. */
 MUST_USE db_err config_set(struct config *c, enum config_id id, const char *text,
                            enum config_source source, struct diag *diag);
+/* Not to be shown, in a log or by ps. */
+bool config_is_secret(enum config_id id);
 /* By flag or key name, '-' and '_' alike. ERR_NOT_FOUND. */
 MUST_USE db_err config_find(const char *name, enum config_id *ret_id);
 /* Reads a file's [skeindb] section. An unknown section or key is an error; diag begins with

@@ -72,9 +72,12 @@ static error_t on_arg(int key, char *arg, struct argp_state *state)
     struct arg_reader *r = state->input;
     if (key >= KEY_BASE && key < KEY_BASE + (int)CONFIG__COUNT) {
         const char *text = arg == NULL ? "on" : arg;
+        enum config_id id = (enum config_id)(key - KEY_BASE);
         if (r->err == ERR_OK) {
-            r->err = config_set(r->config, (enum config_id)(key - KEY_BASE), text, CONFIG_FROM_FLAG,
-                                r->diag);
+            r->err = config_set(r->config, id, text, CONFIG_FROM_FLAG, r->diag);
+        }
+        if (arg != NULL && config_is_secret(id)) {
+            memset(arg, 'x', strlen(arg)); /* any user of the machine may read the arguments */
         }
         return 0;
     }

@@ -165,6 +165,13 @@ static void test_flags(void **state)
     assert_false(c.tls);
     assert_int_equal(c.stop_timeout, 120);
     config_fini(&c);
+    char token[] = "--join-token=top secret";
+    char *secret[] = {words[0], token, NULL};
+    c = make();
+    assert_int_equal(config_parse_args(&c, 2, secret, &diag), ERR_OK);
+    assert_string_equal(c.join_token, "top secret");
+    assert_null(strstr(token, "secret")); /* ps shows the arguments as they are now */
+    config_fini(&c);
     char extra[] = "extra";
     char *stray[] = {words[0], extra, NULL};
     c = make();
