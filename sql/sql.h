@@ -216,7 +216,9 @@ void sql_session_set_multi_statements(struct sql_session *session, bool on);
 /* For any thread: makes the session's running statement end with 1317 (or the whole session with
  * connection=true). */
 void sql_session_kill(struct sql_session *session, bool connection);
-bool sql_session_killed(const struct sql_session *session);     /* the connection should close */
+bool sql_session_killed(const struct sql_session *session); /* the connection should close */
+/* CONNECTION_ADMIN: may come when max_connections are there. */
+bool sql_session_is_admin(const struct sql_session *session);
 uint16_t sql_session_status(const struct sql_session *session); /* SERVER_STATUS_* now */
 uint16_t sql_session_warning_count(const struct sql_session *session);
 uint32_t sql_session_max_allowed_packet(const struct sql_session *session);

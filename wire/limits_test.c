@@ -34,28 +34,54 @@ static void test_max_connections(void **state)
     struct harness h;
     struct fake_limits limits = harness_limits();
     struct client_conn c[3];
+    struct client_conn early[2];
     struct client_login root = {.user = "root", .password = ""};
+    struct client_login other = {.user = "native", .password = FAKE_PASSWORD};
     limits.max_connections = 2;
     harness_start(&h, limits, 2, 0);
-    struct client_conn early;
-    assert_true(client_connect(&early, h.port, NULL)); /* greeted before the places are taken */
+    assert_true(client_connect(&early[0], h.port, NULL)); /* greeted before places are taken */
+    assert_true(client_connect(&early[1], h.port, NULL));
     harness_login(&h, &c[0]);
     harness_login(&h, &c[1]);
+    assert_true(client_connect(&c[2], h.port, NULL));
+    assert_false(client_login(&c[2], &other));
+    assert_true(is_text(&c[2], "\xff\x10\x04#08004Too many connections"));
+    assert_true(client_login(&early[0], &root)); /* one place more for administrators */
+    assert_false(client_login(&early[1], &root));
+    assert_true(is_text(&early[1], "\xff\x10\x04#08004Too many connections"));
+    client_close(&early[1]);
+    client_close(&c[2]);
     assert_false(client_connect(&c[2], h.port, NULL));
     assert_true(is_text(&c[2], "\xff\x10\x04Too many connections"));
     assert_true(client_at_end(&c[2]));
     client_close(&c[2]);
-    assert_false(client_login(&early, &root));
-    assert_true(is_text(&early, "\xff\x10\x04#08004Too many connections"));
-    client_close(&early);
+    client_close(&early[0]);
     client_close(&c[0]);
     for (int i = 0; counters(&h).connections_now > 1 && i < 1000; i++) {
         usleep(1000);
     }
     harness_login(&h, &c[0]);
-    assert_int_equal(counters(&h).connections_refused, 2);
+    assert_int_equal(counters(&h).connections_refused, 3);
     client_close(&c[0]);
     client_close(&c[1]);
+    harness_stop(&h);
+}
+
+/* Who has no password fills no memory. */
+static void test_large_before_login(void **state)
+{
+    (void)state;
+    enum { TOO_LARGE = 1153 };
+    struct harness h;
+    struct client_conn c;
+    harness_start(&h, harness_limits(), 1, 0);
+    assert_true(client_connect(&c, h.port, NULL));
+    assert_true(client_write_raw(&c, "\x00\x00\x03\x01", PACKET_HEADER_SIZE)); /* 192 KiB follow */
+    c.seq = 2;
+    assert_true(client_read(&c));
+    assert_int_equal(client_error(&c), TOO_LARGE);
+    assert_true(client_at_end(&c));
+    client_close(&c);
     harness_stop(&h);
 }
 
@@ -215,6 +241,55 @@ static void test_slow_reader(void **state)
     assert_int_equal(harness_drain_result(&slow), 1 + 3 + 500000 + 1);
     client_close(&slow);
     client_close(&other);
+    harness_stop(&h);
+}
+
+/* Packets of rows that follow each other; what is behind the last whole one is cut off. */
+static bool in_order(struct slice bytes, uint8_t seq)
+{
+    while (bytes.len >= PACKET_HEADER_SIZE) {
+        const uint8_t *h = bytes.ptr;
+        size_t size = h[0] | (size_t)h[1] << 8 | (size_t)h[2] << 16;
+        if (h[3] != seq++) {
+            return false;
+        }
+        if (size > bytes.len - PACKET_HEADER_SIZE) {
+            break;
+        }
+        bytes = slice_from(bytes, PACKET_HEADER_SIZE + size);
+    }
+    return true;
+}
+
+/* A slow reader that is killed: its bytes end somewhere, and none comes twice. */
+static void test_kill_slow_reader(void **state)
+{
+    (void)state;
+    enum { READ_FIRST = 3000, BYTES_MAX = 256 << 20, PIECE = 1 << 20 };
+    struct harness h;
+    struct client_conn slow;
+    struct buf rest;
+    buf_init(&rest, BYTES_MAX);
+    harness_start(&h, harness_limits(), 1, 0);
+    harness_login(&h, &slow);
+    assert_true(client_query(&slow, "rows 3000000"));
+    usleep(300000); /* all buffers are full */
+    for (int i = 0; i < READ_FIRST; i++) {
+        assert_true(client_read(&slow)); /* room for a little, too little to go on for */
+    }
+    usleep(100000);
+    assert_true(fake_engine_kill(h.engine, slow.id, true));
+    usleep(100000);
+    ssize_t n;
+    do {
+        assert_int_equal(buf_reserve(&rest, PIECE), ERR_OK);
+        n = recv(slow.fd, rest.ptr + rest.len, PIECE, 0);
+        rest.len += n > 0 ? (size_t)n : 0;
+    } while (n > 0);
+    assert_true(rest.len > 0);
+    assert_true(in_order(buf_slice(&rest), slow.seq));
+    buf_fini(&rest);
+    client_close(&slow);
     harness_stop(&h);
 }
 
@@ -389,16 +464,12 @@ static void test_random_commands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_max_connections),
-        cmocka_unit_test(test_connect_timeout),
-        cmocka_unit_test(test_idle_preauth),
-        cmocka_unit_test(test_wait_timeout),
-        cmocka_unit_test(test_kill),
-        cmocka_unit_test(test_slow_reader),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_no_allocation_per_command),
-        cmocka_unit_test(test_random_login),
-        cmocka_unit_test(test_random_commands),
+        cmocka_unit_test(test_max_connections), cmocka_unit_test(test_large_before_login),
+        cmocka_unit_test(test_connect_timeout), cmocka_unit_test(test_idle_preauth),
+        cmocka_unit_test(test_wait_timeout),    cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_slow_reader),     cmocka_unit_test(test_kill_slow_reader),
+        cmocka_unit_test(test_drain),           cmocka_unit_test(test_no_allocation_per_command),
+        cmocka_unit_test(test_random_login),    cmocka_unit_test(test_random_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

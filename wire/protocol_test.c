@@ -1,6 +1,8 @@
 /* What goes over the wire: login, packets, results, prepared statements. */
 #include "wire/wire.h"
 
+#include <time.h>
+
 #include "base/alloc.h"
 #include "wire/net/protocol.h"
 #include "wire/testing/harness.h"
@@ -124,6 +126,57 @@ static void test_login_errors(void **state)
     assert_int_equal(client_error(&c), 1156);
     assert_true(client_at_end(&c));
     client_close(&c);
+}
+
+/* Who leaves when the first answer says that the password is another one has made a guess. */
+static void test_guess_counts(void **state)
+{
+    (void)state;
+    enum { SCRAMBLE = 32 };
+    struct client_conn c;
+    struct buf b;
+    buf_init(&b, 256);
+    assert_true(try_login("counted", FAKE_PASSWORD, NULL, true, false)); /* the digest is known */
+    unsigned before = fake_engine_wrong_logins(g_h.engine);
+    assert_int_equal(buf_append_slice(&b, SLICE_LIT("\x01\x82\x08\0\0\0\0\1\xff")), ERR_OK);
+    for (int i = 0; i < 23; i++) {
+        assert_int_equal(buf_append_u8(&b, 0), ERR_OK);
+    }
+    assert_int_equal(buf_append_slice(&b, SLICE_LIT("counted\0\x20")), ERR_OK);
+    for (int i = 0; i < SCRAMBLE; i++) {
+        assert_int_equal(buf_append_u8(&b, 'x'), ERR_OK);
+    }
+    assert_int_equal(buf_append_slice(&b, SLICE_LIT("caching_sha2_password\0")), ERR_OK);
+    assert_true(client_connect(&c, g_h.port, NULL));
+    assert_true(client_write(&c, buf_slice(&b)) && client_read(&c));
+    ASSERT_PACKET(&c, "\1\4"); /* no */
+    client_close(&c);
+    for (int i = 0; fake_engine_wrong_logins(g_h.engine) == before && i < 2000; i++) {
+        usleep(1000);
+    }
+    assert_int_equal(fake_engine_wrong_logins(g_h.engine), before + 1);
+    buf_fini(&b);
+}
+
+static clock_t cost_of_wrong(const char *user)
+{
+    enum { GUESSES = 5 };
+    clock_t before = clock();
+    for (int i = 0; i < GUESSES; i++) {
+        assert_false(try_login(user, "wrong", NULL, false, true));
+    }
+    return clock() - before;
+}
+
+/* The time does not tell whether an account has a second password, or exists. */
+static void test_wrong_password_time(void **state)
+{
+    (void)state;
+    clock_t one = cost_of_wrong("sha");
+    clock_t two = cost_of_wrong("two");
+    clock_t none = cost_of_wrong("nobody");
+    assert_true(two < one * 3 / 2 && one < two * 3 / 2);
+    assert_true(none < one * 3 / 2 && one < none * 3 / 2);
 }
 
 static void test_commands(void **state)
@@ -313,7 +366,7 @@ static void test_parameters(void **state)
     ASSERT_PACKET(&c, "\x00\x08\x05\x02xy");
     assert_true(client_read(&c));
     EXECUTE(&c, "\1\0\0\0\0\1\0\0\0\2\0\x05\x20xy");
-    ASSERT_PACKET(&c, "\xff\xba\x04#HY000Incorrect arguments to mysqld_stmt_execute");
+    ASSERT_PACKET(&c, "\xff\x2b\x07#HY000Malformed communication packet.");
     EXECUTE(&c, "\1\0\0\0\0\1\0\0\0\2\1\x99\0\xfd\0\xfd\0\xfb\3xyz");
     assert_int_equal(client_error(&c), 1210);
     /* long data, in two pieces; then for a parameter that is not there */
@@ -470,6 +523,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_login),
         cmocka_unit_test(test_login_errors),
+        cmocka_unit_test(test_guess_counts),
+        cmocka_unit_test(test_wrong_password_time),
         cmocka_unit_test(test_commands),
         cmocka_unit_test(test_ok_fields),
         cmocka_unit_test(test_text_rows),

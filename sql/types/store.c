@@ -6,6 +6,7 @@
  * types. The families are in store_number.c, store_temporal.c and store_text.c. */
 #include "sql/types/store_int.h"
 
+#include <math.h>
 #include <stdio.h>
 
 #include "base/assert.h"
@@ -50,7 +51,7 @@ static bool fits_as_is(const struct sql_type *to, const struct value *v)
                v->i == (int32_t)v->i;
     case TYPE_DOUBLE:
         return v->phys == PHYS_DOUBLE && to->decimals == DECIMALS_NOT_FIXED &&
-               !type_is_unsigned(to);
+               !type_is_unsigned(to) && isfinite(v->d);
     default: return false;
     }
 }

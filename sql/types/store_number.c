@@ -178,6 +178,10 @@ db_err store__double(const struct store *s, struct value *ret)
     } else {
         TRY(value_to_double(s->ctx, s->from, s->v, &d));
     }
+    if (!isfinite(d)) { /* only a client's parameter is */
+        d = isnan(d) ? 0 : d < 0 ? -DBL_MAX : DBL_MAX;
+        clipped = true;
+    }
     if (d < 0 && type_is_unsigned(to)) {
         d = 0;
         clipped = true;

@@ -143,6 +143,74 @@ def prepared():
 
 
 @test
+def parameters_of_time():
+    """Values that no clock shows are refused; what is cut short is no packet."""
+    c = connect()
+    assert c.ask(0x16, b"SELECT CAST(? AS CHAR)")[0] == 0
+    for _ in range(2):  # its parameter, its column
+        c.read()
+    run = struct.pack("<IBI", 1, 0, 1) + b"\0\x01"
+
+    def answer(kind, value):
+        c.command(0x17, run + bytes([kind, 0]) + value)
+        last = c.rest()
+        return error(last[-1]) or last[2][3:]
+
+    def datetime(*fields):
+        return b"\x0b" + struct.pack("<HBBBBBI", *fields)
+
+    for fields in (2020, 13, 1, 0, 0, 0, 0), (2020, 1, 32, 0, 0, 0, 0), (10000, 1, 1, 0, 0, 0, 0), (2020, 1, 1, 24, 0, 0, 0), \
+            (2020, 1, 1, 0, 60, 0, 0), (2020, 1, 1, 0, 0, 0, 1000000):
+        assert answer(12, datetime(*fields)) == 1690, fields
+    assert answer(12, datetime(2020, 2, 31, 1, 2, 3, 0)).startswith(b"2020-02-31 01:02:03")
+    assert answer(10, b"\x04" + struct.pack("<HBB", 2020, 14, 40)) == 1690
+    for days, hour, minute in (40, 0, 0), (0, 0, 61), (4000000000, 0, 0):
+        assert answer(11, b"\x0c\0" + struct.pack("<IBBBI", days, hour, minute, 0, 0)) == 1690
+    for kind, value in (8, b"\1\2"), (12, b"\x05abcde"), (12, b"\x0b\1"), (10, b"\x07" + datetime(2020, 4, 4, 1, 2, 3, 0)[1:8]), \
+            (11, b"\x07abcdefg"), (253, b"\xfd\5"):
+        assert answer(kind, value) == 1835, (kind, value)
+    assert answer(13, b"\xe4\7") == 1210
+    c.close()
+
+
+@test
+def no_numbers():
+    """What is no number is stored nowhere."""
+    c = connect()
+    for sql in "DROP DATABASE IF EXISTS protocol_nan", "CREATE DATABASE protocol_nan", "USE protocol_nan", \
+            "CREATE TABLE t (id INT PRIMARY KEY AUTO_INCREMENT, d DOUBLE, f FLOAT, KEY (d))":
+        assert error(c.result(sql)[-1]) == 0, sql
+    for column in "df":
+        number, = struct.unpack("<I", c.ask(0x16, b"INSERT INTO t (%s) VALUES (?)" % column.encode())[1:5])
+        c.read()
+        for value in "nan", "inf", "-inf":
+            c.command(0x17, struct.pack("<IBI", number, 0, 1) + b"\0\x01\x05\0" + struct.pack("<d", float(value)))
+            assert error(c.read()) == 1264, (column, value)
+    assert b"\x010" in c.result("SELECT COUNT(*) FROM t")
+    c.result("DROP DATABASE protocol_nan")
+    c.close()
+
+
+@test
+def expired_password():
+    """Who has one sets that one first, whatever it may do otherwise."""
+    c = connect()
+    for sql in "DROP USER IF EXISTS protocol_e, protocol_o", "CREATE USER protocol_e IDENTIFIED BY 'x'", "CREATE USER protocol_o", \
+            "GRANT CREATE USER ON *.* TO protocol_e", "GRANT UPDATE ON mysql.* TO protocol_e", "ALTER USER protocol_e PASSWORD EXPIRE":
+        assert error(c.result(sql)[-1]) == 0, sql
+    e = Raw(HOST, PORT)
+    e.caps = 1 << 22  # CLIENT_CAN_HANDLE_EXPIRED_PASSWORDS
+    assert e.login("protocol_e", "x", tls=True)[0] == 0
+    for sql in "SELECT 1", "ALTER USER protocol_o IDENTIFIED BY 'y'", "SET PASSWORD FOR protocol_o = 'z'", "ALTER USER protocol_e ACCOUNT UNLOCK":
+        assert error(e.result(sql)[-1]) == 1820, sql
+    for sql in "ALTER USER protocol_e IDENTIFIED BY 'q', protocol_o IDENTIFIED BY 'q'", "SELECT 1":
+        assert error(e.result(sql)[-1]) == 0, sql
+    e.close()
+    assert error(c.result("DROP USER protocol_e, protocol_o")[-1]) == 0
+    c.close()
+
+
+@test
 def secrets():
     """No password is seen in the process list or in statistics."""
     c = connect(USUAL + ("MULTI_STATEMENTS",))
@@ -184,6 +252,37 @@ def cursor():
             break
     assert seen == [1, 2, 3] and p[3] & 0x80, (seen, p)
     assert error(c.ask(0x1C, struct.pack("<II", 1, 2))) == 1421
+    c.close()
+
+
+@test
+def cursor_of_show():
+    """With a cursor, or without one: the rows come."""
+    c = connect()
+    number, columns = struct.unpack("<IH", c.ask(0x16, b"SHOW VARIABLES LIKE 'version_comment'")[1:7])
+    for _ in range(columns):
+        c.read()
+    c.command(0x17, struct.pack("<IBI", number, 1, 1))
+    for _ in range(c.read()[0]):
+        c.read()
+    row = c.read()
+    if row[0] == 0xFE:
+        assert row[3] & 0x40, row
+        c.command(0x1C, struct.pack("<II", number, 10))
+        row = c.read()
+    assert row[0] == 0 and b"version_comment" in row, row
+    assert c.read()[0] == 0xFE
+    c.close()
+
+
+@test
+def reset():
+    c = connect()
+    for sql in "SELECT LAST_INSERT_ID(7)", "SET @a = 5, time_zone = '+03:00'":
+        assert error(c.result(sql)[-1]) == 0
+    assert c.ask(0x1F)[0] == 0
+    row = c.result("SELECT LAST_INSERT_ID(), @@last_insert_id, @a IS NULL, @@time_zone = @@GLOBAL.time_zone")[5]
+    assert row == b"\x010\x010\x011\x011", row
     c.close()
 
 

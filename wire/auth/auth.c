@@ -9,10 +9,14 @@
 #include <openssl/crypto.h>
 
 #include "base/alloc.h"
+#include "base/clock.h"
+#include "base/fiber.h"
 #include "wire/auth/digest_cache.h"
 #include "wire/auth/handshake.h"
 #include "wire/auth/rsa_key.h"
 #include "wire/net/tls.h"
+
+#define NOTE_TIME_NS (5 * NS_PER_S)
 
 static const struct auth_plugin *const g_plugins[] = {
     &auth__caching_sha2,
@@ -182,6 +186,20 @@ static db_err note(struct auth_server *auth, const struct auth_request *request,
                                  slice_str(o->account.host_pattern), o->accepted, diag, &o->block);
 }
 
+/* Who leaves, or says nothing more, has not shown the password. MYSQL: it counts as a wrong one; a
+ * guess could be made without it, as the answer to the first packet tells. */
+static void note_left(struct auth_server *auth, const struct auth_request *request,
+                      struct auth_outcome *o)
+{
+    struct diag ignored = {0};
+    fiber_clear_cancel();
+    fiber_set_deadline(clock_mono_ns() + NOTE_TIME_NS);
+    o->accepted = false;
+    db_err err = note(auth, request, &ignored, o);
+    (void)err; /* there is nobody to tell */
+    fiber_set_deadline(DEADLINE_NONE);
+}
+
 /* What the account asks of the connection. */
 static bool connection_fits(struct auth_server *auth, const struct conn *c,
                             const struct auth_request *request, const struct sql_account *a)
@@ -218,7 +236,11 @@ db_err auth_run(struct auth_server *auth, struct conn *c, const struct auth_requ
         err = exchange(&x, request, plugin, &out.accepted);
     }
     out.used_password = x.used_password;
-    err = err == ERR_OK ? note(auth, request, diag, &out) : err;
+    if (err == ERR_OK) {
+        err = note(auth, request, diag, &out);
+    } else if (c->doom != DOOM_SHUTDOWN) {
+        note_left(auth, request, &out);
+    }
     if (out.block.days != 0 || !connection_fits(auth, c, request, &out.account)) {
         out.accepted = false;
     }

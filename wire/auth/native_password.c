@@ -57,8 +57,7 @@ static db_err authenticate(struct auth_exchange *x, bool *ret_accepted)
         return ERR_OK;
     }
     bool first = knows(x, slice_of(a->auth_string, a->auth_string_len));
-    bool second = a->old_auth_string_len != 0 &&
-                  knows(x, slice_of(a->old_auth_string, a->old_auth_string_len));
+    bool second = knows(x, slice_of(a->old_auth_string, a->old_auth_string_len));
     *ret_accepted = first || second;
     return ERR_OK;
 }

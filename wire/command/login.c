@@ -185,8 +185,15 @@ db_err command__ok_schema(struct client *cl, struct slice schema)
     return result_ok(cl->conn, &status, false);
 }
 
+static db_err too_many(struct conn *c)
+{
+    TRY(conn_put_error(c, 1040, "08004", SLICE_LIT("Too many connections")));
+    return ERR_BUSY;
+}
+
+/* last: of the place that is kept for administrators. */
 static db_err open_session(struct conn *c, const struct login_copy *copy, uint16_t charset,
-                           const struct auth_outcome *outcome)
+                           const struct auth_outcome *outcome, bool last)
 {
     struct command_server *server = server_of(c);
     struct sql_session_opts opts;
@@ -202,6 +209,11 @@ static db_err open_session(struct conn *c, const struct login_copy *copy, uint16
     command__session_opts(c, slice_of(copy->user, copy->user_len), charset, outcome, &opts);
     opts.connect_attributes = slice_of(copy->attributes, copy->attributes_len);
     db_err err = sql_session_open(server->engine, &opts, &diag, &cl->session);
+    if (UNLIKELY(last) && err == ERR_OK && !sql_session_is_admin(cl->session)) {
+        counter_add(&c->loop->counters.refused, 1);
+        conn_unadmit(c);
+        return too_many(c);
+    }
     if (err == ERR_OK && copy->schema[0] != '\0') {
         err = sql_session_use(cl->session, slice_str(copy->schema), &diag);
     }
@@ -221,6 +233,7 @@ static db_err login(struct conn *c, struct slice packet)
     struct login_copy copy;
     struct auth_outcome outcome;
     bool accepted;
+    bool last;
     TRY(read_login(c, packet, &l));
     copy_text(copy.user, sizeof(copy.user), l.user);
     copy_text(copy.schema, sizeof(copy.schema), l.schema);
@@ -239,11 +252,10 @@ static db_err login(struct conn *c, struct slice packet)
     if (!accepted) {
         return ERR_SQL;
     }
-    if (conn_admit(c) != ERR_OK) {
-        TRY(conn_put_error(c, 1040, "08004", SLICE_LIT("Too many connections")));
-        return ERR_BUSY;
+    if (conn_admit(c, &last) != ERR_OK) {
+        return too_many(c);
     }
-    TRY(open_session(c, &copy, l.charset, &outcome));
+    TRY(open_session(c, &copy, l.charset, &outcome, last));
     if ((c->caps & CAP_COMPRESS) != 0) {
         return conn_start_compression(c, false, 0);
     }

@@ -20,7 +20,6 @@ bool param_type_ok(uint16_t type)
     case TYPE_DATE:
     case TYPE_TIME:
     case TYPE_DATETIME:
-    case TYPE_YEAR:
     case TYPE_VARCHAR:
     case TYPE_BIT:
     case TYPE_BOOL:
@@ -58,7 +57,8 @@ static void read_datetime(struct reader *r, bool date_only, struct sql_param *p)
     uint8_t size = read_u8(r);
     *t = (struct sql_time){0};
     p->cell.kind = date_only ? SQL_CELL_DATE : SQL_CELL_DATETIME;
-    if (size != 0 && size != 4 && size != 7 && size != 11) {
+    bool has_time = size == 7 || size == 11;
+    if (size != 0 && size != 4 && (date_only || !has_time)) {
         r->bad = true;
         return;
     }
@@ -112,8 +112,7 @@ void param_read(struct reader *r, uint16_t type, struct sql_param *p)
     case TYPE_NULL: p->is_null = true; break;
     case TYPE_TINY:
     case TYPE_BOOL: set_integer(p, read_u8(r), 1); break;
-    case TYPE_SHORT:
-    case TYPE_YEAR: set_integer(p, read_u16(r), 2); break;
+    case TYPE_SHORT: set_integer(p, read_u16(r), 2); break;
     case TYPE_LONG:
     case TYPE_INT24: set_integer(p, read_u32(r), 4); break;
     case TYPE_LONGLONG: set_integer(p, read_uint(r, 8), 8); break;

@@ -44,7 +44,10 @@ static void test_values(void **state)
     assert_true(bad);
     (void)read_one(TYPE_BLOB, SLICE_LIT("\xfe\xff\xff\xff\xff\xff\xff\xff\xff"), &bad);
     assert_true(bad);
+    (void)read_one(TYPE_DATE, SLICE_LIT("\x07\xe8\x07\x02\x1d\x0d\x05\x09"), &bad);
+    assert_true(bad);
     assert_false(param_type_ok(0x99));
+    assert_false(param_type_ok(TYPE_YEAR));
 }
 
 static void test_hostile(void **state)

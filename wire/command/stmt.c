@@ -176,7 +176,7 @@ static enum bind_result bind_values(struct stmt *s, struct reader *r, struct sli
             param_read(r, type, p);
         }
     }
-    return r->bad ? BIND_BAD_VALUE : BIND_OK;
+    return r->bad ? BIND_MALFORMED : BIND_OK;
 }
 
 static enum bind_result bind_params(struct client *cl, struct stmt *s, struct reader *r,

@@ -36,7 +36,9 @@
 #define RETRY_END_NS    (10 * NS_PER_MS)
 #define KILL_WHOLE      UINT32_MAX
 #define COMMAND_SEQ_MAX 0x7fffffffu
-#define PREAUTH_BYTES   (1u << 20) /* the largest packet before login */
+/* The largest packet before login: names, and the 64 KiB that connection attributes may take. What
+ * a client may have buffered here without a password is twice that. */
+#define PREAUTH_BYTES (1u << 17)
 
 static void conn_fiber(void *arg);
 static void conn_end_fiber(struct conn *c);
@@ -108,9 +110,7 @@ static void conn_close(struct conn *c)
     packet_out_release(&c->out);
     tls_stream_free(c->tls);
     c->tls = NULL;
-    if (c->counted) {
-        atomic_fetch_sub(&c->loop->net->admitted, 1);
-    }
+    conn_unadmit(c);
     uv_close((uv_handle_t *)&c->poll, on_closed);
 }
 
@@ -384,6 +384,10 @@ static void conn_fiber(void *arg)
         if (fiber_checkpoint() != ERR_OK) {
             fiber_clear_cancel();
         }
+        if (UNLIKELY(c->doom != DOOM_NONE)) { /* while others ran */
+            run_end(c);
+            return;
+        }
     }
 }
 
@@ -518,17 +522,27 @@ void conn_kill(struct conn *c, bool whole)
 
 /* --- the beginning --- */
 
-db_err conn_admit(struct conn *c)
+db_err conn_admit(struct conn *c, bool *ret_last)
 {
     struct wire_net *net = c->loop->net;
     uint64_t max = net->limits.connections_max(net->limits.ctx);
-    if (atomic_fetch_add(&net->admitted, 1) >= max) {
+    uint64_t before = atomic_fetch_add(&net->admitted, 1);
+    if (before > max) {
         atomic_fetch_sub(&net->admitted, 1);
         counter_add(&c->loop->counters.refused, 1);
         return ERR_BUSY;
     }
     c->counted = true;
+    *ret_last = before == max;
     return ERR_OK;
+}
+
+void conn_unadmit(struct conn *c)
+{
+    if (c->counted) {
+        c->counted = false;
+        atomic_fetch_sub(&c->loop->net->admitted, 1);
+    }
 }
 
 static void evict_oldest(struct wire_loop *l)
@@ -544,7 +558,7 @@ static void conn_hello(struct conn *c)
     struct wire_net *net = c->loop->net;
     db_err err;
     bool refusing = atomic_load(&net->refusing);
-    if (refusing || atomic_load(&net->admitted) >= net->limits.connections_max(net->limits.ctx)) {
+    if (refusing || atomic_load(&net->admitted) > net->limits.connections_max(net->limits.ctx)) {
         counter_add(&c->loop->counters.refused, 1);
         err = refusing ? conn_put_error(c, 1053, "08S01", SLICE_LIT("Server shutdown in progress"))
                        : conn_put_error(c, 1040, "08004", SLICE_LIT("Too many connections"));

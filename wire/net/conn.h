@@ -72,6 +72,7 @@ struct conn {
     uint32_t caps;         /* CAP_* both sides have, set by login */
     enum conn_doom doom;
     bool eof;    /* the client will send no more */
+    bool torn;   /* sending ended within a packet, perhaps: nothing may follow */
     bool secure; /* TLS, or a unix socket: passwords may be sent in clear */
     uint8_t transport;
     uint8_t poll_events; /* what the handle waits for now */
@@ -131,8 +132,11 @@ MUST_USE db_err conn_finish(struct conn *c);
 MUST_USE db_err conn_start_tls(struct conn *c);
 /* Speaks the compressed protocol from here on. level: of zstd; 0 = zlib. */
 MUST_USE db_err conn_start_compression(struct conn *c, bool zstd, int level);
-/* Counts against max_connections. ERR_BUSY: too many. */
-MUST_USE db_err conn_admit(struct conn *c);
+/* Counts against max_connections. *ret_last: it takes the place beyond them, which is kept for
+ * administrators. ERR_BUSY: too many. */
+MUST_USE db_err conn_admit(struct conn *c, bool *ret_last);
+/* Gives the place back: the connection is about to end, but may linger. */
+void conn_unadmit(struct conn *c);
 
 /* A packet holding an error. No '#sqlstate' before the client's capabilities are known. */
 MUST_USE db_err conn_put_error(struct conn *c, uint16_t number, const char *sqlstate,

@@ -247,12 +247,8 @@ static void out_sent(struct conn *c)
     }
 }
 
-db_err conn_flush(struct conn *c)
+static db_err send_all(struct conn *c, struct slice data)
 {
-    struct slice data = {c->out.ptr, c->out.len};
-    if (data.len == 0) {
-        return ERR_OK;
-    }
     if (c->packed != NULL) {
         TRY(compress_pack(c->packed, data, &data));
     }
@@ -272,6 +268,20 @@ db_err conn_flush(struct conn *c)
             TRY(wait_sendable(c, r == IO_WANT_READ ? UV_READABLE : UV_WRITABLE));
         }
     }
+    return ERR_OK;
+}
+
+db_err conn_flush(struct conn *c)
+{
+    struct slice data = {c->out.ptr, c->out.len};
+    if (data.len == 0) {
+        return ERR_OK;
+    }
+    db_err err = send_all(c, data);
+    if (UNLIKELY(err != ERR_OK)) {
+        c->torn = true;
+        return err;
+    }
     out_sent(c);
     return ERR_OK;
 }
@@ -280,7 +290,7 @@ void conn__send_now(struct conn *c)
 {
     packet_out_abandon(&c->out);
     struct slice data = {c->out.ptr, c->out.len};
-    if (data.len == 0 || c->eof) {
+    if (data.len == 0 || c->eof || c->torn) {
         return;
     }
     if (c->packed != NULL && compress_pack(c->packed, data, &data) != ERR_OK) {

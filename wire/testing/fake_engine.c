@@ -17,6 +17,7 @@ struct sql_engine {
     pthread_mutex_t lock;
     struct sql_session *sessions[SESSIONS_MAX];
     unsigned count;
+    _Atomic unsigned wrong_logins;
 };
 
 struct sql_session {
@@ -88,6 +89,11 @@ unsigned fake_engine_sessions(const struct sql_engine *engine)
     unsigned n = e->count;
     pthread_mutex_unlock(&e->lock);
     return n;
+}
+
+unsigned fake_engine_wrong_logins(const struct sql_engine *engine)
+{
+    return atomic_load(&engine->wrong_logins);
 }
 
 bool fake_engine_kill(struct sql_engine *engine, uint64_t id, bool connection)
@@ -197,6 +203,11 @@ void sql_session_kill(struct sql_session *session, bool connection)
 bool sql_session_killed(const struct sql_session *session)
 {
     return atomic_load(&session->kill_connection);
+}
+
+bool sql_session_is_admin(const struct sql_session *session)
+{
+    return strcmp(session->user, "root") == 0;
 }
 
 uint16_t sql_session_status(const struct sql_session *session UNUSED)
@@ -676,18 +687,20 @@ struct fake_account {
     const char *user;
     const char *plugin;
     const char *auth;
-    bool locked, tls, loopback;
+    bool locked, tls, loopback, counted;
+    const char *old;
 };
 static const struct fake_account g_accounts[] = {
-    {"root", "caching_sha2_password", "", false, false, true},
-    {"sha", "caching_sha2_password", g_sha, false, false, false},
-    {"longer", "caching_sha2_password", g_longer, false, false, false},
-    {"native", "mysql_native_password", "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7", false, false,
-     false},
-    {"locked", "mysql_native_password", "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7", true, false,
-     false},
-    {"tlsonly", "mysql_native_password", "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7", false, true,
-     false},
+    {"root", "caching_sha2_password", "", .loopback = true},
+    {"sha", "caching_sha2_password", g_sha, .locked = false},
+    {"two", "caching_sha2_password", g_sha, .old = g_longer},
+    {"counted", "caching_sha2_password", g_sha, .counted = true},
+    {"longer", "caching_sha2_password", g_longer, .locked = false},
+    {"native", "mysql_native_password", "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7",
+     .locked = false},
+    {"locked", "mysql_native_password", "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7",
+     .locked = true},
+    {"tlsonly", "mysql_native_password", "*14E65567ABDB5135D0CFD9A70B3032C179A49EE7", .tls = true},
 };
 
 db_err sql_engine_find_account(struct sql_engine *engine UNUSED, struct slice user,
@@ -702,6 +715,9 @@ db_err sql_engine_find_account(struct sql_engine *engine UNUSED, struct slice us
             a.locked = f->locked;
             a.require_tls = f->tls;
             a.loopback_only = f->loopback;
+            a.counts_failures = f->counted;
+            a.old_auth_string_len = f->old == NULL ? 0 : strlen(f->old);
+            memcpy(a.old_auth_string, f->old == NULL ? "" : f->old, a.old_auth_string_len);
             snprintf(a.plugin, sizeof(a.plugin), "%s", f->plugin);
             a.auth_string_len = strlen(f->auth);
             memcpy(a.auth_string, f->auth, a.auth_string_len);
@@ -718,10 +734,11 @@ bool sql_engine_certificate_fits(struct sql_engine *engine UNUSED, struct slice 
     return shown->subject != NULL;
 }
 
-db_err sql_engine_note_login(struct sql_engine *engine UNUSED, struct slice user UNUSED,
-                             struct slice host_pattern UNUSED, bool right UNUSED,
-                             struct diag *diag UNUSED, struct sql_login_block *ret_block)
+db_err sql_engine_note_login(struct sql_engine *engine, struct slice user UNUSED,
+                             struct slice host_pattern UNUSED, bool right, struct diag *diag UNUSED,
+                             struct sql_login_block *ret_block)
 {
+    atomic_fetch_add(&engine->wrong_logins, right ? 0 : 1);
     *ret_block = (struct sql_login_block){.days = 0};
     return ERR_OK;
 }

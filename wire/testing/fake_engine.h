@@ -14,8 +14,9 @@
  *   ? ? ...                  (prepared) the parameters as they came
  *   whoami                   user@host of the session
  *
- * Accounts: root without a password (loopback only), sha and longer (caching_sha2_password),
- * native, locked, tlsonly. */
+ * Accounts: root without a password (loopback only) and the administrator, sha and longer
+ * (caching_sha2_password), two (with a second password that nobody knows), native, locked,
+ * tlsonly; counted, whose wrong log-ins are. */
 #ifndef SKEIN_WIRE_TESTING_FAKE_ENGINE_H
 #define SKEIN_WIRE_TESTING_FAKE_ENGINE_H
 
@@ -32,6 +33,7 @@ struct sql_engine *fake_engine_new(const struct fake_limits *limits);
 /* No session may be open. */
 void fake_engine_free(struct sql_engine *engine);
 unsigned fake_engine_sessions(const struct sql_engine *engine);
+unsigned fake_engine_wrong_logins(const struct sql_engine *engine);
 /* KILL of a session by its connection id; false: there is none. */
 bool fake_engine_kill(struct sql_engine *engine, uint64_t id, bool connection);
 
