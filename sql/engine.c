@@ -214,8 +214,17 @@ db_err sql_engine_note_login(struct sql_engine *engine, struct slice user,
     return err;
 }
 
+/* The session's own fiber changes its account; what is read here is kept for others. */
+static bool may_kill(const struct sql_killer *by, struct sql_session *s)
+{
+    spin_lock(&s->info_lock);
+    bool own = slice_eq(by->user, s->user);
+    spin_unlock(&s->info_lock);
+    return (by->any || own) && (by->system || !atomic_load(&s->system_user));
+}
+
 db_err sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool connection,
-                            struct slice owner, struct diag *diag)
+                            const struct sql_killer *by, struct diag *diag)
 {
     db_err err = ERR_NOT_FOUND;
     fiber_mutex_lock(&e->sessions_mutex);
@@ -224,7 +233,7 @@ db_err sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool c
         if (s->connection_id != connection_id) {
             continue;
         }
-        if (owner.ptr != NULL && !slice_eq(owner, s->priv.user)) {
+        if (!may_kill(by, s)) {
             err = my_error(diag, ER_KILL_DENIED_ERROR, (unsigned long)connection_id);
         } else {
             sql_session_kill(s, connection);
@@ -237,12 +246,12 @@ db_err sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool c
 }
 
 db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
-                       struct slice owner, struct diag *diag)
+                       const struct sql_killer *by, struct diag *diag)
 {
     struct sql_coord *c = e->opts.coord;
-    db_err err = sql_engine_kill_here(e, connection_id, connection, owner, diag);
+    db_err err = sql_engine_kill_here(e, connection_id, connection, by, diag);
     if (err == ERR_NOT_FOUND && c != NULL) {
-        err = c->ops->kill(c, connection_id, connection, owner, SLICE_EMPTY, diag);
+        err = c->ops->kill(c, connection_id, connection, by, diag);
     }
     return err == ERR_NOT_FOUND ? my_error(diag, ER_NO_SUCH_THREAD, (unsigned long)connection_id)
                                 : err;

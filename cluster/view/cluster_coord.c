@@ -13,7 +13,7 @@
  * this node's own in its place, so that two changes of one table cannot hold half of the cluster
  * each. */
 
-enum { MEMBERS_MAX = 64, CALL_HEADER_MAX = 16 };
+enum { MEMBERS_MAX = 64, CALL_HEADER_MAX = 16, KILL_PAYLOAD_MAX = 1024 };
 #define RETRY_NS     (200 * NS_PER_MS)
 #define CALL_TIME_NS (5 * NS_PER_S)
 #define WAKE_TIME_NS (300 * NS_PER_MS)
@@ -120,9 +120,9 @@ static size_t call_header(uint8_t out[CALL_HEADER_MAX], enum coord_method m, uin
     return 10;
 }
 
-static db_err call_until(struct cluster_coord *c, node_id_t node, enum coord_method m,
-                         uint64_t number, bool flag, uint64_t time_ns, struct buf *out,
-                         struct diag *diag)
+static db_err call_with(struct cluster_coord *c, node_id_t node, enum coord_method m,
+                        uint64_t number, bool flag, struct slice payload, uint64_t time_ns,
+                        struct buf *out, struct diag *diag)
 {
     struct rpc_peer *peer = rpc_client_peer(c->rpc, node);
     uint8_t header[CALL_HEADER_MAX];
@@ -130,8 +130,11 @@ static db_err call_until(struct cluster_coord *c, node_id_t node, enum coord_met
     if (peer == NULL) {
         return ERR_NOMEM;
     }
+    const struct rpc_part part = RPC_PART(payload);
     struct rpc_call call = {.method = RPC_M_coord,
                             .header = slice_of(header, call_header(header, m, number, flag)),
+                            .parts = &part,
+                            .part_count = payload.len != 0 ? 1 : 0,
                             .deadline_ns = clock_mono_ns() + time_ns};
     db_err err = rpc_call(peer, &call, diag, &back);
     if (err == ERR_OK && out != NULL) {
@@ -141,10 +144,16 @@ static db_err call_until(struct cluster_coord *c, node_id_t node, enum coord_met
     return err;
 }
 
-static db_err call_node(struct cluster_coord *c, node_id_t node, enum coord_method m,
-                        uint64_t number, bool flag, struct buf *out, struct diag *diag)
+static db_err call_until(struct cluster_coord *c, node_id_t node, enum coord_method m,
+                         uint64_t number, uint64_t time_ns, struct buf *out, struct diag *diag)
 {
-    return call_until(c, node, m, number, flag, CALL_TIME_NS, out, diag);
+    return call_with(c, node, m, number, false, SLICE_EMPTY, time_ns, out, diag);
+}
+
+static db_err call_node(struct cluster_coord *c, node_id_t node, enum coord_method m,
+                        uint64_t number, struct buf *out, struct diag *diag)
+{
+    return call_until(c, node, m, number, CALL_TIME_NS, out, diag);
 }
 
 /* Waits although the statement may be cancelled: the others still have to know. */
@@ -171,7 +180,7 @@ static db_err tell_all(struct cluster_coord *c, enum coord_method m, uint64_t nu
         }
         diag_reset(&diag);
         for (;;) {
-            db_err err = call_node(c, nodes[i].id, m, number, false, NULL, &diag);
+            db_err err = call_node(c, nodes[i].id, m, number, NULL, &diag);
             if (err == ERR_OK || err == ERR_UNSUPPORTED || !still_lives(c, nodes[i].id)) {
                 break; /* a node of an earlier version does not know of what it is told */
             }
@@ -216,7 +225,7 @@ static bool runs(struct sql_coord *base, uint64_t run)
         }
         diag_reset(&ignored);
         buf_init(&answer, 64);
-        if (call_node(c, nodes[i].id, COORD_RUN, run, false, &answer, &ignored) == ERR_OK) {
+        if (call_node(c, nodes[i].id, COORD_RUN, run, &answer, &ignored) == ERR_OK) {
             for (size_t k = 0; k < answer.len && k < 8; k++) {
                 theirs = theirs << 8 | answer.ptr[k];
             }
@@ -252,7 +261,7 @@ static bool lock_owner_gone(struct sql_coord *base, uint64_t node, uint64_t engi
     diag_reset(&ignored);
     buf_init(&answer, 64);
     db_err err =
-        call_until(c, node, COORD_LOCK_OWNER, connection_id, false, ASK_TIME_NS, &answer, &ignored);
+        call_until(c, node, COORD_LOCK_OWNER, connection_id, ASK_TIME_NS, &answer, &ignored);
     bool sound = err == ERR_OK && answer.len == 9;
     for (size_t k = 0; sound && k < 8; k++) {
         theirs = theirs << 8 | answer.ptr[k];
@@ -269,8 +278,8 @@ static uint64_t session_txn(struct sql_coord *base, uint64_t node, uint64_t conn
     uint64_t txn = 0;
     diag_reset(&ignored);
     buf_init(&answer, 64);
-    db_err err = call_until(coord_of(base), node, COORD_SESSION_TXN, connection_id, false,
-                            WAKE_TIME_NS, &answer, &ignored);
+    db_err err = call_until(coord_of(base), node, COORD_SESSION_TXN, connection_id, WAKE_TIME_NS,
+                            &answer, &ignored);
     for (size_t k = 0; err == ERR_OK && k < answer.len && k < 8; k++) {
         txn = txn << 8 | answer.ptr[k];
     }
@@ -282,8 +291,8 @@ static void wake_lock(struct sql_coord *base, uint64_t node, uint64_t connection
 {
     struct diag ignored;
     diag_reset(&ignored);
-    db_err err = call_until(coord_of(base), node, COORD_WAKE_LOCK, connection_id, false,
-                            WAKE_TIME_NS, NULL, &ignored);
+    db_err err = call_until(coord_of(base), node, COORD_WAKE_LOCK, connection_id, WAKE_TIME_NS,
+                            NULL, &ignored);
     (void)err; /* it looks by itself, later */
 }
 
@@ -460,7 +469,7 @@ static db_err list_of_all(struct cluster_coord *c, enum coord_method m, struct b
             continue;
         }
         diag_reset(&ignored);
-        db_err err = call_node(c, nodes[i].id, m, 0, false, out, &ignored);
+        db_err err = call_node(c, nodes[i].id, m, 0, out, &ignored);
         if (err == ERR_CANCELED || err == ERR_NOMEM) {
             return err;
         }
@@ -480,23 +489,29 @@ static db_err list_locks(struct sql_coord *base, struct buf *out, struct diag *d
     return list_of_all(coord_of(base), COORD_LIST_LOCKS, out);
 }
 
+/* Each is asked until one knows the connection, and ends it or says why not. */
 static db_err kill_session(struct sql_coord *base, uint64_t connection_id, bool connection,
-                           struct slice user, struct slice host, struct diag *diag)
+                           const struct sql_killer *by, struct diag *diag)
 {
     struct cluster_coord *c = coord_of(base);
     struct node_info nodes[MEMBERS_MAX];
     unsigned n = c->env.members(c->env.ctx, false, nodes, MEMBERS_MAX);
-    db_err result = ERR_NOT_FOUND;
-    (void)user;
-    (void)host;
-    for (unsigned i = 0; i < n && i < MEMBERS_MAX && result != ERR_OK; i++) {
+    int flags = (by->any ? COORD_KILL_ANY : 0) | (by->system ? COORD_KILL_SYSTEM : 0);
+    struct buf payload;
+    buf_init(&payload, KILL_PAYLOAD_MAX);
+    db_err err = buf_append_u8(&payload, (uint8_t)flags);
+    err = err == ERR_OK ? buf_append_slice(&payload, by->user) : err;
+    bool told = err != ERR_OK;
+    for (unsigned i = 0; i < n && i < MEMBERS_MAX && !told; i++) {
         if (nodes[i].id != c->self && nodes[i].state != NODE_LEFT) {
-            db_err err =
-                call_node(c, nodes[i].id, COORD_KILL, connection_id, connection, NULL, diag);
-            result = err == ERR_OK ? ERR_OK : result;
+            diag_reset(diag);
+            err = call_with(c, nodes[i].id, COORD_KILL, connection_id, connection,
+                            buf_slice(&payload), CALL_TIME_NS, NULL, diag);
+            told = err == ERR_OK || err == ERR_SQL || err == ERR_CANCELED;
         }
     }
-    return result;
+    buf_fini(&payload);
+    return told ? err : ERR_NOT_FOUND;
 }
 
 static const struct sql_coord_ops coord_ops = {

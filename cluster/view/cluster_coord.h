@@ -27,7 +27,8 @@
 #define COORD_FENCE_NS   (1650 * NS_PER_MS)
 
 /* First byte of a coord call's header; numbers travel. The rest: version or connection id (8 bytes,
- * big endian), a flag byte for KILL. */
+ * big endian), a flag byte for KILL. The payload of KILL is struct sql_killer: a byte of
+ * COORD_KILL_*, then the user's name. */
 enum coord_method {
     COORD_REFRESH_SCHEMA = 1,
     COORD_REFRESH_ACCOUNTS = 2,
@@ -40,6 +41,8 @@ enum coord_method {
     COORD_LIST_LOCKS = 11,
     COORD_LIST_SESSIONS = 7, /* 3 was a form without what they wait for */
 };
+
+enum { COORD_KILL_ANY = 1, COORD_KILL_SYSTEM = 2 };
 
 /* In a lock stream's header: not an id but the connection that asks. */
 #define COORD_FOR_BIT ((uint64_t)1 << 63)

@@ -20,7 +20,7 @@ enum coord_method {
     LIST_LOCKS = 11
 };
 #define FOR_BIT ((uint64_t)1 << 63)
-enum { CALL_SIZE = 10, LIST_MAX = 32 << 20 };
+enum { CALL_SIZE = 10, LIST_MAX = 32 << 20, KILL_ANY = 1, KILL_SYSTEM = 2 };
 
 /* How long a lock outlives its coordinator's connection: longer than that one could need to notice,
  * and to end a commit that it had begun. */
@@ -86,6 +86,22 @@ static db_err answer_lock_owner(struct sql_peer *p, uint64_t connection_id, stru
     return rpc_respond(req, SLICE_EMPTY, &part, 1);
 }
 
+/* Who does not say who it is may end nobody's. */
+static db_err kill_connection(struct sql_peer *p, uint64_t id, bool connection, struct slice by,
+                              struct diag *diag)
+{
+    if (p == NULL) {
+        return ERR_NOT_FOUND;
+    }
+    if (by.len == 0) {
+        return diag_set(diag, ERR_CORRUPT, "a malformed call");
+    }
+    const struct sql_killer killer = {.user = slice_from(by, 1),
+                                      .any = (by.ptr[0] & KILL_ANY) != 0,
+                                      .system = (by.ptr[0] & KILL_SYSTEM) != 0};
+    return p->ops->kill(p, id, connection, &killer, diag);
+}
+
 static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *diag)
 {
     struct rpc_services *s = ctx;
@@ -110,8 +126,7 @@ static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *dia
         }
         break;
     case KILL:
-        TRY(p == NULL ? ERR_NOT_FOUND
-                      : p->ops->kill(p, number, h.ptr[9] != 0, SLICE_EMPTY, SLICE_EMPTY, diag));
+        TRY(kill_connection(p, number, h.ptr[9] != 0, rpc_request_msg(req)->payload, diag));
         break;
     default: return diag_set(diag, ERR_UNSUPPORTED, "no coord method %u", h.ptr[0]);
     }

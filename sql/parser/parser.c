@@ -304,7 +304,12 @@ db_err parser_parse(struct arena *arena, struct slice text, const struct parse_o
     struct parse_ctx ctx;
     struct slice trimmed = lexer_trim(text);
     ctx_init(&ctx, arena, trimmed, opts, diag, MARK_STMT);
-    TRY(run(&ctx));
+    db_err err = run(&ctx);
+    if (err == ERR_NOMEM && arena->tracker != NULL) {
+        diag_reset(diag); /* nearly always the statement's own */
+        return ERR_LIMIT;
+    }
+    TRY(err);
     TRY(check_rest(&ctx));
     *ret_stmt = ctx.stmt;
     if (ret_consumed != NULL) {

@@ -308,6 +308,7 @@ db_err access__check(struct statement *st, const struct ast_stmt *ast)
 {
     struct sql_session *s = st->session;
     TRY(priv_refresh(&s->priv));
+    session__know_privileges(s);
     if (s->password_expired && !sets_password(ast)) {
         return my_error(&s->diag, ER_MUST_CHANGE_PASSWORD);
     }

@@ -308,6 +308,11 @@ static bool keeps_old(const struct ast_user_spec *spec)
     return keeps;
 }
 
+static bool is_own(const struct sql_session *s, const struct acl_name *n)
+{
+    return slice_eq(n->user, s->priv.user) && slice_eq_nocase(n->host, s->priv.host);
+}
+
 /* MYSQL: an account may give itself a new password; anything else needs CREATE USER. */
 static db_err may_alter(struct sql_session *s, const struct ast_user_ddl *d)
 {
@@ -316,11 +321,28 @@ static db_err may_alter(struct sql_session *s, const struct ast_user_ddl *d)
     for (uint32_t i = 0; i < d->users.count; i++) {
         struct acl_name n;
         TRY(account__name(s, d->users.items[i]->user, &n));
-        own = own && slice_eq(n.user, s->priv.user) && slice_eq_nocase(n.host, s->priv.host) &&
-              !names_plugin(d->users.items[i]);
+        own = own && is_own(s, &n) && !names_plugin(d->users.items[i]);
         keeps = keeps || keeps_old(d->users.items[i]);
     }
     return !own ? need_create_user(s, PRIV_UPDATE) : keeps ? account__may_keep_old(s) : ERR_OK;
+}
+
+/* MYSQL: a statement of who has an expired password has to set that one; then it may set others. */
+static db_err must_change(struct sql_session *s, bool own_password)
+{
+    return s->password_expired && !own_password ? my_error(&s->diag, ER_MUST_CHANGE_PASSWORD)
+                                                : ERR_OK;
+}
+
+static db_err check_expired(struct sql_session *s, const struct ast_user_ddl *d)
+{
+    bool own = false;
+    for (uint32_t i = 0; i < d->users.count; i++) {
+        struct acl_name n;
+        TRY(account__name(s, d->users.items[i]->user, &n));
+        own = own || (is_own(s, &n) && d->users.items[i]->auth.count != 0);
+    }
+    return must_change(s, own);
 }
 
 /* What a statement requires takes the place of all that was required. */
@@ -424,6 +446,7 @@ static db_err user_ddl(struct statement *st, const struct ast_user_ddl *d, bool 
     if (e.random == NULL) {
         return ERR_LIMIT;
     }
+    TRY(create ? ERR_OK : check_expired(s, d));
     TRY(create ? need_create_user(s, PRIV_INSERT) : may_alter(s, d));
     TRY(edit_accounts(s, create ? "CREATE USER" : "ALTER USER", edit_users, &e));
     const struct acl_user *self = priv_self(&s->priv);
@@ -606,7 +629,8 @@ static db_err set_password(struct statement *st, const struct ast_set_password *
     struct set_password set = {.ast = p};
     const struct acl_name *n = &set.made.name;
     TRY(account__name(s, p->user, &set.made.name));
-    bool own = slice_eq(n->user, s->priv.user) && slice_eq_nocase(n->host, s->priv.host);
+    bool own = is_own(s, n);
+    TRY(must_change(s, own));
     if (!own) {
         TRY(priv_need_schema(&s->priv, PRIV_UPDATE, SLICE_LIT("mysql"), &s->diag));
     } else if (p->retain_current) {

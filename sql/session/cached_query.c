@@ -25,6 +25,7 @@ static void make_key(const struct sql_session *s, const struct digest *d, struct
                                 .catalog_version = catalog_version(s->engine->catalog),
                                 .sql_mode = s->vars.sql_mode,
                                 .tz = s->vars.tz,
+                                .locale = s->vars.locale,
                                 .div_precision_increment = s->vars.div_precision_increment,
                                 .collation = s->vars.collation_connection,
                                 .charset = s->vars.charset_client};

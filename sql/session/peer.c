@@ -215,13 +215,9 @@ static db_err peer_list_locks(struct sql_peer *p, struct buf *out)
 }
 
 static db_err peer_kill(struct sql_peer *p, uint64_t connection_id, bool connection,
-                        struct slice user, struct slice host, struct diag *diag)
+                        const struct sql_killer *by, struct diag *diag)
 {
-    (void)host;
-    /* An owner that is not written is anybody, also when it comes as an empty text. */
-    struct slice owner = user.len == 0 ? SLICE_EMPTY : user;
-    db_err err = sql_engine_kill_here(engine_of(p), connection_id, connection, owner, diag);
-    return err == ERR_OK ? ERR_OK : diag_set(diag, ERR_NOT_FOUND, "no such connection");
+    return sql_engine_kill_here(engine_of(p), connection_id, connection, by, diag);
 }
 
 const struct sql_peer_ops sql_engine_peer_ops = {

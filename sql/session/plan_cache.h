@@ -10,6 +10,7 @@
 #include "sql/opt/plan.h"
 #include "sql/types/timezone.h"
 
+struct date_locale;
 struct plan_cache;
 
 struct plan_cache_key {
@@ -19,6 +20,7 @@ struct plan_cache_key {
     uint64_t catalog_version;
     uint64_t sql_mode;
     const struct timezone *tz;
+    const struct date_locale *locale;
     uint32_t div_precision_increment;
     uint16_t collation, charset;
 };

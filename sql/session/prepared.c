@@ -16,7 +16,7 @@ enum { PARAMS_MAX = 65535 };
 /* What a plan was made for. */
 struct plan_key {
     uint64_t catalog_version, sql_mode, select_limit;
-    const struct timezone *tz;
+    const struct timezone *tz; /* constants that became temporal values are of it */
     const struct date_locale *locale;
     uint16_t collation, charset;
     struct buf schema;
@@ -70,7 +70,7 @@ static db_err describe(struct sql_stmt *p)
             : 0;
     cols = ARENA_ARRAY(&p->arena, struct lcolumn, p->column_count + 1);
     if (cols == NULL) {
-        err = ERR_NOMEM;
+        err = ERR_LIMIT;
     }
     for (uint32_t i = 0; i < p->column_count && err == ERR_OK; i++) {
         struct lcolumn *c = &cols[i];
@@ -92,7 +92,7 @@ static db_err describe_params(struct sql_stmt *p)
 {
     p->params = ARENA_ARRAY(&p->arena, struct sql_column, p->param_count + 1);
     if (p->params == NULL) {
-        return ERR_NOMEM;
+        return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < p->param_count; i++) {
         p->params[i] = (struct sql_column){.name = SLICE_LIT("?"),
@@ -147,7 +147,7 @@ static db_err prepare(struct sql_session *s, struct slice sql, struct sql_stmt *
     }
     atomic_fetch_add_explicit(&s->engine->prepared_count, 1, memory_order_relaxed);
     p->session = s;
-    arena_init(&p->arena, NULL, NULL, 0);
+    arena_init(&p->arena, NULL, &s->kept, 0);
     arena_init(&p->cursor_arena, NULL, &s->mem, 0);
     buf_init(&p->key.schema, 1024);
     db_err err = parse(p, sql);
@@ -164,6 +164,7 @@ db_err sql_stmt_prepare(struct sql_session *session, struct slice sql, struct di
 {
     db_err err = UNLIKELY(!session->greeted) ? session__greet(session) : ERR_OK;
     if (err == ERR_OK) {
+        session__forget_kill(session);
         session__begin_statement(session);
         diag_area_reset(&session->conditions);
         err = prepare(session, sql, ret_stmt);
@@ -213,8 +214,27 @@ static int64_t pack_time(const struct sql_time *t, bool is_time)
     return is_time ? time_pack(&p) : datetime_pack(&p);
 }
 
-static void param_value(const struct sql_session *s, const struct sql_param *p, struct value *v,
-                        struct sql_type *t)
+/* MYSQL: fields of a time are looked at one by one; a day that a month does not have is a matter of
+ * where the value goes. */
+static db_err check_time(struct sql_session *s, const struct sql_cell *c)
+{
+    enum { YEAR_MAX = 9999, MONTH_MAX = 12, DAY_MAX = 31, SIXTY = 60, MICRO_MAX = 999999 };
+    const struct sql_time *t = &c->v.time;
+    bool is_time = c->kind == SQL_CELL_TIME;
+    uint32_t hour_max = is_time ? 838 : 23;
+    if (t->year <= YEAR_MAX && t->month <= MONTH_MAX && t->day <= DAY_MAX && t->hour <= hour_max &&
+        t->minute < SIXTY && t->second < SIXTY && t->microsecond <= MICRO_MAX) {
+        return ERR_OK;
+    }
+    return my_error(&s->diag, ER_DATA_OUT_OF_RANGE,
+                    is_time                    ? "TIME"
+                    : c->kind == SQL_CELL_DATE ? "DATE"
+                                               : "DATETIME",
+                    "set_parameter_value");
+}
+
+static db_err param_value(struct sql_session *s, const struct sql_param *p, struct value *v,
+                          struct sql_type *t)
 {
     const struct sql_cell *c = &p->cell;
     bool binary = p->type >= WIRE_TYPE_TINY_BLOB && p->type <= WIRE_TYPE_BLOB;
@@ -222,10 +242,10 @@ static void param_value(const struct sql_session *s, const struct sql_param *p, 
     *v = value_null();
     *t = type_null();
     if (p->is_null) {
-        return;
+        return ERR_OK;
     }
     switch (c->kind) {
-    case SQL_CELL_NULL: return;
+    case SQL_CELL_NULL: return ERR_OK;
     case SQL_CELL_INT:
         *v = value_int(c->v.i64);
         *t = type_int(TYPE_BIGINT, false);
@@ -258,12 +278,14 @@ static void param_value(const struct sql_session *s, const struct sql_param *p, 
                           : c->kind == SQL_CELL_DATE ? TYPE_DATE
                                                      : TYPE_DATETIME;
         unsigned decimals = c->v.time.microsecond != 0 ? 6 : 0;
+        TRY(check_time(s, c));
         *v = value_temporal(id, pack_time(&c->v.time, id == TYPE_TIME), decimals);
         *t = type_temporal(id, decimals);
         break;
     }
     }
     t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return ERR_OK;
 }
 
 /* ---- plans ---- */
@@ -303,7 +325,7 @@ static db_err make_plan(struct sql_stmt *p, const struct sql_type *types)
     if (p->types == NULL) {
         p->types = ARENA_ARRAY(&p->arena, struct sql_type, p->param_count + 1);
         if (p->types == NULL) {
-            return ERR_NOMEM;
+            return ERR_LIMIT;
         }
     }
     memcpy(p->types, types, p->param_count * sizeof(*types));
@@ -364,7 +386,7 @@ static db_err bind_params(struct sql_stmt *p, const struct sql_param *params, ui
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < count; i++) {
-        param_value(s, &params[i], &values[i], &types[i]);
+        TRY(param_value(s, &params[i], &values[i], &types[i]));
     }
     st->values = values;
     st->types = types;
@@ -389,35 +411,47 @@ static db_err cursor_columns(struct sql_sink *sink, const struct sql_column *col
     return c->client->ops->columns(c->client, columns, count);
 }
 
-static db_err cursor_rows(struct sql_sink *sink, const struct sql_rows *rows)
+static db_err new_chunk(struct sql_stmt *p, const struct sql_rows *rows)
 {
-    struct cursor_sink *c = (struct cursor_sink *)sink;
-    struct sql_stmt *p = c->stmt;
     struct kept_chunk *k = ARENA_NEW(&p->cursor_arena, struct kept_chunk);
     const struct sql_type **types =
         ARENA_ARRAY(&p->cursor_arena, const struct sql_type *, rows->column_count + 1);
-    uint16_t *sel = ARENA_ARRAY(&p->cursor_arena, uint16_t, rows->chunk->count + 1);
-    if (k == NULL || types == NULL || sel == NULL) {
+    if (k == NULL || types == NULL) {
         return ERR_LIMIT;
-    }
-    for (uint32_t i = 0; i < rows->chunk->count; i++) {
-        sel[i] = (uint16_t)chunk_row(rows->chunk, i);
     }
     for (uint32_t i = 0; i < rows->column_count; i++) {
         types[i] = rows->chunk->columns[i].type;
     }
-    TRY(chunk_init(&k->chunk, types, rows->column_count, &p->cursor_arena));
-    for (uint32_t i = 0; i < rows->column_count; i++) {
-        TRY(vector_gather(&k->chunk.columns[i], 0, &rows->chunk->columns[i], sel,
-                          rows->chunk->count));
+    if (chunk_init(&k->chunk, types, rows->column_count, &p->cursor_arena) != ERR_OK) {
+        return ERR_LIMIT;
     }
-    k->chunk.count = rows->chunk->count;
     if (p->last == NULL) {
         p->first = k;
     } else {
         p->last->next = k;
     }
     p->last = k;
+    return ERR_OK;
+}
+
+/* A chunk has room for many rows, however few come at a time. */
+static db_err cursor_rows(struct sql_sink *sink, const struct sql_rows *rows)
+{
+    struct sql_stmt *p = ((struct cursor_sink *)sink)->stmt;
+    uint16_t sel[CHUNK_ROWS];
+    uint32_t n = rows->chunk->count;
+    ASSERT(n <= CHUNK_ROWS);
+    for (uint32_t i = 0; i < n; i++) {
+        sel[i] = (uint16_t)chunk_row(rows->chunk, i);
+    }
+    if (p->last == NULL || p->last->chunk.count + n > CHUNK_ROWS) {
+        TRY(new_chunk(p, rows));
+    }
+    struct chunk *to = &p->last->chunk;
+    for (uint32_t i = 0; i < rows->column_count; i++) {
+        TRY(vector_gather(&to->columns[i], to->count, &rows->chunk->columns[i], sel, n));
+    }
+    to->count += n;
     return ERR_OK;
 }
 
@@ -449,7 +483,9 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
 {
     struct sql_session *s = stmt->session;
     struct cursor_sink keep = {.sink = {&g_cursor_ops}, .client = sink, .stmt = stmt};
-    struct statement st = {.session = s, .sink = cursor ? &keep.sink : sink, .text = stmt->text};
+    bool keeps = cursor && stmt->ast->kind == AST_STMT_SELECT; /* MYSQL: others have no cursor */
+    struct statement st = {.session = s, .sink = keeps ? &keep.sink : sink, .text = stmt->text};
+    session__forget_kill(s);
     session__begin_statement(s);
     s->secret_text = session__secret(stmt->ast);
     session__set_info(s, "Execute", s->secret_text ? SECRET_TEXT : stmt->text);
@@ -491,7 +527,9 @@ static db_err fetch(struct sql_stmt *p, uint32_t rows_max, struct sql_sink *sink
         uint32_t n = k->chunk.count - k->sent;
         n = n > rows_max ? rows_max : n;
         struct chunk part = k->chunk;
-        uint16_t *sel = ARENA_ARRAY(&s->stmt_arena, uint16_t, n + 1);
+        bool lost = false;
+        arena_reset(&s->chunk_arena);
+        uint16_t *sel = ARENA_ARRAY(&s->chunk_arena, uint16_t, n + 1);
         if (sel == NULL) {
             return ERR_LIMIT;
         }
@@ -504,8 +542,12 @@ static db_err fetch(struct sql_stmt *p, uint32_t rows_max, struct sql_sink *sink
                                 .chunk = &part,
                                 .columns = p->cursor_plan->result,
                                 .column_count = p->cursor_plan->result_count,
-                                .arena = &s->stmt_arena};
+                                .arena = &s->chunk_arena,
+                                .lost = &lost};
         TRY(sink->ops->rows(sink, &rows));
+        if (lost) {
+            return ERR_LIMIT;
+        }
         k->sent += n;
         rows_max -= n;
         if (k->sent == k->chunk.count) {
@@ -522,8 +564,10 @@ static db_err fetch(struct sql_stmt *p, uint32_t rows_max, struct sql_sink *sink
 
 db_err sql_stmt_fetch(struct sql_stmt *stmt, uint32_t rows_max, struct sql_sink *sink)
 {
+    struct statement st = {.session = stmt->session, .sink = sink};
+    session__forget_kill(stmt->session);
     session__begin_statement(stmt->session);
-    return fetch(stmt, rows_max, sink);
+    return session__finish(&st, fetch(stmt, rows_max, sink));
 }
 
 void sql_stmt_reset(struct sql_stmt *stmt)

@@ -194,11 +194,11 @@ static void int_cell(const struct sql_rows *r, const struct sql_type *t, int64_t
         value_tag(&v, t);
         cast_ctx_init(&c, r->arena, NULL);
         ret->kind = SQL_CELL_TEXT;
-        if (value_to_text(&c, t, &v, &text) == ERR_OK) {
-            ret->v.text = text;
-        } else {
-            ret->v.text = SLICE_LIT("");
+        db_err err = value_to_text(&c, t, &v, &text);
+        if (err != ERR_OK && r->lost != NULL) {
+            *r->lost = true;
         }
+        ret->v.text = err == ERR_OK ? text : SLICE_LIT("");
         return;
     }
     ret->kind = type_is_unsigned(t) || t->id == TYPE_YEAR ? SQL_CELL_UINT : SQL_CELL_INT;

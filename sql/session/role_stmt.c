@@ -82,6 +82,7 @@ db_err account__show_roles(struct sql_session *s)
         TRY(grants_put_name(text, s->priv.roles[i].user, s->priv.roles[i].host));
     }
     s->env.current_role = buf_slice(text);
+    session__know_privileges(s);
     return ERR_OK;
 }
 

@@ -94,7 +94,7 @@ static void env_init(struct sql_session *s)
 /* MYSQL: offline_mode ends the connections of all but administrators. */
 static db_err check_offline(struct sql_session *s)
 {
-    if (priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(CONNECTION_ADMIN))) {
+    if (sql_session_is_admin(s)) {
         return ERR_OK;
     }
     atomic_store(&s->killed, 2);
@@ -168,29 +168,34 @@ static db_err set_accounts(struct sql_session *s, const struct sql_session_opts 
 {
     struct slice account_host = opts->account_host.ptr != NULL ? opts->account_host : opts->host;
     struct slice account_user = opts->anonymous ? SLICE_LIT("") : opts->user;
-    const char *user =
-        arena_printf(&s->arena, "%.*s@%.*s", SLICE_FMT(opts->user), SLICE_FMT(opts->host));
-    const char *account =
-        arena_printf(&s->arena, "%.*s@%.*s", SLICE_FMT(account_user), SLICE_FMT(account_host));
-    if (user == NULL || account == NULL) {
-        return ERR_NOMEM;
-    }
+    struct arena fresh; /* a session may change its user any number of times */
     struct slice name;
     struct slice host;
     struct slice pattern;
-    TRY(arena_copy(&s->arena, opts->user, &name));
-    TRY(arena_copy(&s->arena, opts->host, &host));
-    TRY(arena_copy(&s->arena, account_host, &pattern));
+    arena_init(&fresh, NULL, NULL, 0);
+    const char *user =
+        arena_printf(&fresh, "%.*s@%.*s", SLICE_FMT(opts->user), SLICE_FMT(opts->host));
+    const char *account =
+        arena_printf(&fresh, "%.*s@%.*s", SLICE_FMT(account_user), SLICE_FMT(account_host));
+    if (user == NULL || account == NULL || arena_copy(&fresh, opts->user, &name) != ERR_OK ||
+        arena_copy(&fresh, opts->host, &host) != ERR_OK ||
+        arena_copy(&fresh, account_host, &pattern) != ERR_OK) {
+        arena_fini(&fresh);
+        return ERR_NOMEM;
+    }
+    struct arena old = s->arena;
+    s->arena = fresh;
     spin_lock(&s->info_lock);
     s->user = name;
     s->host = host;
     s->account_host = pattern;
     spin_unlock(&s->info_lock);
-    TRY(login(s, account_user, account_host));
-    s->priv.used_password = opts->used_password;
     env_init(s);
     s->env.user = slice_str(user);
     s->env.current_user = slice_str(account);
+    arena_fini(&old);
+    TRY(login(s, account_user, account_host));
+    s->priv.used_password = opts->used_password;
     return ERR_OK;
 }
 
@@ -221,6 +226,7 @@ static void state_init(struct sql_session *s)
     rand_seed(&s->rand, seed);
     s->vars = (struct session_vars){0};
     s->last_insert_id = 0;
+    s->env.last_insert_id = 0;
     s->row_count = s->found_rows = 0;
     s->has_next_isolation = s->has_next_access = false;
     vars__refresh(s);
@@ -242,6 +248,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     size_t limit = engine->opts.statement_memory != 0 ? engine->opts.statement_memory
                                                       : STATEMENT_MEMORY_DEFAULT;
     mem_tracker_init(&s->mem, &engine->mem, limit);
+    mem_tracker_init(&s->kept, &engine->mem, limit);
     s->node_limits_seen = atomic_load_explicit(&engine->mem.refused, memory_order_relaxed);
     arena_init(&s->arena, NULL, NULL, 0);
     arena_init(&s->stmt_arena, NULL, &s->mem, 0);
@@ -416,6 +423,11 @@ void sql_session_kill(struct sql_session *session, bool connection)
 bool sql_session_killed(const struct sql_session *session)
 {
     return atomic_load_explicit(&session->killed, memory_order_acquire) == 2;
+}
+
+bool sql_session_is_admin(const struct sql_session *session)
+{
+    return priv_has(&session->priv.subject, PRIV_SUPER, DYN_BIT(CONNECTION_ADMIN));
 }
 
 uint16_t sql_session_status(const struct sql_session *session)

@@ -115,6 +115,7 @@ struct user_var {
     struct user_var *next;
     struct slice name;
     struct buf bytes; /* of text */
+    size_t charged;   /* to the session's `kept` */
     struct value value;
 };
 
@@ -127,6 +128,7 @@ struct savepoint {
 struct override {
     enum sysvar_id id;
     struct sysvar_value value;
+    char *text; /* where value.s lies */
 };
 
 enum { CHANGED_VARS_MAX = 16 };
@@ -175,9 +177,11 @@ struct sql_session {
     struct sql_engine *engine;
     struct list node;
     uint64_t connection_id;
-    struct arena arena;                   /* the session's */
-    struct mem_tracker mem;               /* the statement's, below the engine's */
-    size_t limits_seen, node_limits_seen; /* refusals of mem and of the node, already told */
+    struct arena arena;      /* of the account's names */
+    struct mem_tracker mem;  /* the statement's, below the engine's */
+    struct mem_tracker kept; /* user variables, prepared statements; likewise */
+    /* refusals of mem, of kept and of the node, already told */
+    size_t limits_seen, kept_limits_seen, node_limits_seen;
     struct arena stmt_arena;
     struct arena chunk_arena;
     struct diag diag;
@@ -186,8 +190,9 @@ struct sql_session {
     struct slice user, host, schema;
     struct slice account_host;
     struct priv_session priv;
-    struct account_use *use; /* NULL: the account had no limits at the log-in */
-    bool password_expired;   /* nothing but a new password is accepted: 1820 */
+    _Atomic bool system_user; /* priv has SYSTEM_USER: what who says KILL looks at */
+    struct account_use *use;  /* NULL: the account had no limits at the log-in */
+    bool password_expired;    /* nothing but a new password is accepted: 1820 */
     bool has_schema, multi_statements;
     struct buf schema_buf;
     struct buf role_buf; /* CURRENT_ROLE() */
@@ -300,6 +305,8 @@ db_err session__run(struct statement *st, const struct ast_stmt *ast);
 db_err session__ok(struct statement *st, uint64_t affected, struct slice info);
 uint16_t session__status(const struct sql_session *s);
 void session__begin_statement(struct sql_session *s);
+/* A command begins: a KILL QUERY was for the one before. */
+void session__forget_kill(struct sql_session *s);
 /* Its text may hold a password: in logs and for other sessions SECRET_TEXT stands for it. */
 bool session__secret(const struct ast_stmt *ast);
 #define SECRET_TEXT SLICE_LIT("<a statement about accounts>")
@@ -310,15 +317,20 @@ bool session__has_more(struct slice text);
 uint32_t session__parse_mode(const struct sql_session *s);
 /* NULL: clients write UTF-8. */
 const struct parse_charset *session__parse_charset(const struct sql_session *s);
-/* KILL: 1094 when there is no such connection; 1095 when it is not of `owner` (ptr NULL: of
- * anybody). */
+/* KILL: 1094 when there is no such connection; 1095 when it is not one that `by` may end. */
 db_err sql_engine_kill(struct sql_engine *e, uint64_t connection_id, bool connection,
-                       struct slice owner, struct diag *diag);
+                       const struct sql_killer *by, struct diag *diag);
 /* The same among the connections of this node: ERR_NOT_FOUND, ERR_SQL. */
 db_err sql_engine_kill_here(struct sql_engine *e, uint64_t connection_id, bool connection,
-                            struct slice owner, struct diag *diag);
+                            const struct sql_killer *by, struct diag *diag);
 /* One line of the list of connections, in the arena; under sessions_mutex. */
 db_err session__describe(struct sql_session *of, struct arena *a, struct infoschema_process *p);
+/* The session's privileges are others, perhaps: what other sessions may ask of them. */
+static inline void session__know_privileges(struct sql_session *s)
+{
+    bool has = (s->priv.subject.dynamic & DYN_BIT(SYSTEM_USER)) != 0;
+    atomic_store_explicit(&s->system_user, has, memory_order_relaxed);
+}
 /* Accounts have changed: the other nodes are told. */
 db_err session__publish_accounts(struct sql_session *s);
 void session__set_info(struct sql_session *s, const char *command, struct slice text);

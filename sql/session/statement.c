@@ -15,12 +15,18 @@ static void explain_limit(struct sql_session *s)
 {
     const struct mem_tracker *node = &s->engine->mem;
     size_t own = atomic_load_explicit(&s->mem.refused, memory_order_relaxed);
+    size_t kept = atomic_load_explicit(&s->kept.refused, memory_order_relaxed);
     size_t all = atomic_load_explicit(&node->refused, memory_order_relaxed);
     db_err err = ERR_OK;
     if (own != s->limits_seen) {
         err = diag_set(&s->diag, ERR_LIMIT,
                        "the statement needs more memory than the %zu MiB that one may take",
                        s->mem.limit >> 20);
+    } else if (kept != s->kept_limits_seen) {
+        err = diag_set(&s->diag, ERR_LIMIT,
+                       "user variables and prepared statements of a session need more memory than "
+                       "the %zu MiB that they may take",
+                       s->kept.limit >> 20);
     } else if (all != s->node_limits_seen) {
         err = diag_set(&s->diag, ERR_LIMIT,
                        "all statements together need more than their %zu MiB of memory",
@@ -28,6 +34,7 @@ static void explain_limit(struct sql_session *s)
     }
     (void)err;
     s->limits_seen = own;
+    s->kept_limits_seen = kept;
     s->node_limits_seen = all;
 }
 
@@ -210,8 +217,11 @@ static db_err run_kill(struct statement *st, const struct ast_kill *k)
     if (v.is_null || v.phys != PHYS_INT) {
         return my_error(&s->diag, ER_NO_SUCH_THREAD, 0ul);
     }
-    bool any = priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(CONNECTION_ADMIN));
-    TRY(sql_engine_kill(s->engine, v.u, !k->query, any ? SLICE_EMPTY : s->priv.user, &s->diag));
+    struct sql_killer by = {.user = s->user,
+                            .any =
+                                priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(CONNECTION_ADMIN)),
+                            .system = (s->priv.subject.dynamic & DYN_BIT(SYSTEM_USER)) != 0};
+    TRY(sql_engine_kill(s->engine, v.u, !k->query, &by, &s->diag));
     if (v.u == s->connection_id) {
         return ERR_CANCELED;
     }
@@ -389,17 +399,22 @@ static bool keeps_conditions(const struct ast_stmt *ast)
     return k == AST_SHOW_WARNINGS || k == AST_SHOW_ERRORS;
 }
 
-static void begin_command(struct sql_session *s, struct slice text)
+void session__forget_kill(struct sql_session *s)
 {
     int one = 1;
-    session__set_info(s, "Query", text);
-    s->sent_rows = s->examined_rows = 0;
-    s->hides_profile = !s->vars.profiling;
-    s->secret_text = false;
     atomic_compare_exchange_strong(&s->killed, &one, 0);
     if (fiber_self() != NULL) {
         fiber_clear_cancel();
     }
+}
+
+static void begin_command(struct sql_session *s, struct slice text)
+{
+    session__set_info(s, "Query", text);
+    s->sent_rows = s->examined_rows = 0;
+    s->hides_profile = !s->vars.profiling;
+    s->secret_text = false;
+    session__forget_kill(s);
 }
 
 void session__begin_statement(struct sql_session *s)
@@ -469,6 +484,23 @@ bool session__has_more(struct slice text)
     return false;
 }
 
+/* What is not built is refused; its text is shown all the same. */
+static bool takes_password(const char *feature)
+{
+    static const char *const features[] = {"CHANGE REPLICATION SOURCE TO",
+                                           "START REPLICA",
+                                           "START GROUP_REPLICATION",
+                                           "CREATE SERVER",
+                                           "ALTER SERVER",
+                                           "CLONE"};
+    for (size_t i = 0; i < ARRAY_COUNT(features); i++) {
+        if (strcmp(features[i], feature) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 bool session__secret(const struct ast_stmt *ast)
 {
     switch ((int)ast->kind) {
@@ -477,6 +509,8 @@ bool session__secret(const struct ast_stmt *ast)
     case AST_STMT_SET_PASSWORD:
     case AST_STMT_GRANT:
     case AST_STMT_PREPARE: return true;
+    case AST_STMT_UNSUPPORTED:
+        return takes_password(((const struct ast_unsupported *)ast)->feature);
     default: return false;
     }
 }

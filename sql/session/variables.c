@@ -126,28 +126,44 @@ void vars__refresh(struct sql_session *s)
     s->conditions.notes_off = !v->notes;
 }
 
+static db_err override_room(struct sql_session *s)
+{
+    if (s->override_count < s->override_cap) {
+        return ERR_OK;
+    }
+    uint32_t cap = s->override_cap == 0 ? 8 : s->override_cap * 2;
+    struct override *grown = mem_realloc(s->overrides, cap * sizeof(*grown));
+    if (grown == NULL) {
+        return ERR_NOMEM;
+    }
+    s->overrides = grown;
+    s->override_cap = cap;
+    return ERR_OK;
+}
+
+/* The text is copied before the one it takes the place of goes: it may be that one. */
 static db_err override_value(struct sql_session *s, enum sysvar_id id, const struct sysvar_value *v)
 {
-    struct sysvar_value copy = *v;
+    struct override fresh = {.id = id, .value = *v};
+    uint32_t at = 0;
+    while (at < s->override_count && s->overrides[at].id != id) {
+        at++;
+    }
+    TRY(at == s->override_count ? override_room(s) : ERR_OK);
     if (sysvar_defs[id].type == SYSVAR_T_STR) {
-        TRY(arena_copy(&s->arena, v->s, &copy.s));
-    }
-    for (uint32_t i = 0; i < s->override_count; i++) {
-        if (s->overrides[i].id == id) {
-            s->overrides[i].value = copy;
-            return ERR_OK;
-        }
-    }
-    if (s->override_count == s->override_cap) {
-        uint32_t cap = s->override_cap == 0 ? 8 : s->override_cap * 2;
-        struct override *grown = mem_realloc(s->overrides, cap * sizeof(*grown));
-        if (grown == NULL) {
+        fresh.text = mem_alloc(v->s.len + 1);
+        if (fresh.text == NULL) {
             return ERR_NOMEM;
         }
-        s->overrides = grown;
-        s->override_cap = cap;
+        memcpy(fresh.text, v->s.len == 0 ? "" : (const char *)v->s.ptr, v->s.len);
+        fresh.value.s = slice_of(fresh.text, v->s.len);
     }
-    s->overrides[s->override_count++] = (struct override){id, copy};
+    if (at == s->override_count) {
+        s->override_count++;
+    } else {
+        mem_free(s->overrides[at].text);
+    }
+    s->overrides[at] = fresh;
     return ERR_OK;
 }
 
@@ -228,7 +244,8 @@ db_err vars__read(struct sql_session *s, enum sysvar_id id, bool global, struct 
         return ERR_OK;
     }
     if (!global && sysvar_defs[id].scope != SYSVAR_GLOBAL) {
-        return sysvar_to_value(id, vars__get(s, id), arena, ret);
+        TRY(sysvar_to_value(id, vars__get(s, id), arena, ret));
+        return value_copy(ret, arena, ret); /* SET may change it while the value is in use */
     }
     struct sysvar_globals *g = engine__globals(s->engine);
     db_err err = sysvar_to_value(id, &g->values[id], arena, ret);
@@ -561,23 +578,52 @@ const struct user_var *vars__user_get(const struct sql_session *s, struct slice 
     return NULL;
 }
 
+/* What a variable takes, with a text of so many bytes. */
+static db_err charge_var(struct sql_session *s, struct user_var *u, size_t text)
+{
+    size_t size = sizeof(*u) + u->name.len + text;
+    if (size > u->charged) {
+        TRY(mem_tracker_charge(&s->kept, size - u->charged));
+    } else {
+        mem_tracker_release(&s->kept, u->charged - size);
+    }
+    u->charged = size;
+    return ERR_OK;
+}
+
+static db_err new_var(struct sql_session *s, struct slice name, struct user_var **ret)
+{
+    struct user_var *u = mem_calloc(1, sizeof(*u) + name.len);
+    if (u == NULL) {
+        return ERR_NOMEM;
+    }
+    if (name.len != 0) {
+        memcpy(u + 1, name.ptr, name.len);
+    }
+    u->name = slice_of(u + 1, name.len);
+    u->value = value_null();
+    db_err err = charge_var(s, u, 0);
+    if (err != ERR_OK) {
+        mem_free(u);
+        return err;
+    }
+    buf_init(&u->bytes, (size_t)1 << 30);
+    u->next = s->user_vars;
+    s->user_vars = u;
+    *ret = u;
+    return ERR_OK;
+}
+
 db_err vars__user_set(struct sql_session *s, struct slice name, const struct value *v)
 {
     struct user_var *u = (struct user_var *)(uintptr_t)vars__user_get(s, name);
     if (u == NULL) {
-        u = mem_calloc(1, sizeof(*u) + name.len);
-        if (u == NULL) {
-            return ERR_NOMEM;
-        }
-        memcpy(u + 1, name.ptr, name.len);
-        u->name = slice_of(u + 1, name.len);
-        buf_init(&u->bytes, (size_t)1 << 30);
-        u->next = s->user_vars;
-        s->user_vars = u;
+        TRY(new_var(s, name, &u));
     }
     struct value copy = *v;
     if (!v->is_null && v->phys == PHYS_STR) {
         struct buf fresh; /* v may lie in u->bytes */
+        TRY(charge_var(s, u, v->str.len));
         buf_init(&fresh, (size_t)1 << 30);
         TRY(buf_append_slice(&fresh, v->str));
         buf_fini(&u->bytes);
@@ -589,6 +635,7 @@ db_err vars__user_set(struct sql_session *s, struct slice name, const struct val
         struct json_view doc = json_view_of(copy.str);
         buf_init(&text, (size_t)1 << 30);
         db_err err = json_print(&doc, &text);
+        err = err == ERR_OK ? charge_var(s, u, text.len) : err;
         if (err != ERR_OK) {
             buf_fini(&text);
             return err;
@@ -618,8 +665,12 @@ void vars__free(struct sql_session *s)
     while (s->user_vars != NULL) {
         struct user_var *v = s->user_vars;
         s->user_vars = v->next;
+        mem_tracker_release(&s->kept, v->charged);
         buf_fini(&v->bytes);
         mem_free(v);
+    }
+    for (uint32_t i = 0; i < s->override_count; i++) {
+        mem_free(s->overrides[i].text);
     }
     mem_free(s->overrides);
     s->overrides = NULL;

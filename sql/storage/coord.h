@@ -27,6 +27,14 @@
 struct sql_coord;
 struct sql_coord_lock; /* the implementation's own */
 
+/* Who says KILL. A connection is ended by who has logged in under the same name, or may end
+ * anyone's
+ * (`any`: CONNECTION_ADMIN); one that has SYSTEM_USER only by who has that, too (`system`). */
+struct sql_killer {
+    struct slice user;
+    bool any, system;
+};
+
 struct sql_coord_ops {
     const char *name;
     /* The licence's number, 0: it has run out, perhaps for a moment. Cheap; does not park; any
@@ -68,9 +76,9 @@ struct sql_coord_ops {
     db_err (*list_sessions)(struct sql_coord *c, struct buf *out, struct diag *diag);
     /* Appends the other nodes' locks (sql_peer_ops.list_locks), as list_sessions. */
     db_err (*list_locks)(struct sql_coord *c, struct buf *out, struct diag *diag);
-    /* KILL of a connection of another node. ERR_NOT_FOUND. */
-    db_err (*kill)(struct sql_coord *c, uint64_t connection_id, bool connection, struct slice user,
-                   struct slice host, struct diag *diag);
+    /* KILL of a connection of another node. ERR_NOT_FOUND; ERR_SQL: 1095. */
+    db_err (*kill)(struct sql_coord *c, uint64_t connection_id, bool connection,
+                   const struct sql_killer *by, struct diag *diag);
 };
 
 struct sql_coord {
@@ -160,8 +168,9 @@ struct sql_peer_ops {
     /* Appends this node's sessions in a form of its own, which the asking engine decodes. */
     db_err (*list_sessions)(struct sql_peer *p, struct buf *out);
     db_err (*list_locks)(struct sql_peer *p, struct buf *out); /* likewise */
-    db_err (*kill)(struct sql_peer *p, uint64_t connection_id, bool connection, struct slice user,
-                   struct slice host, struct diag *diag);
+    /* As sql_coord_ops.kill, of this node's. */
+    db_err (*kill)(struct sql_peer *p, uint64_t connection_id, bool connection,
+                   const struct sql_killer *by, struct diag *diag);
 };
 
 struct sql_peer {

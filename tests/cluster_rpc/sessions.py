@@ -124,6 +124,27 @@ class Sessions(basic.Basic):
         run(self.nodes[1].connect(), "SET GLOBAL max_error_count = DEFAULT, GLOBAL group_concat_max_len = DEFAULT")
 
 
+    def kill_of_others(self):
+        """KILL of a connection of another node asks for the same as of one's own."""
+        root = self.nodes[0].connect()
+        for u in "k1", "k2":
+            run(root, "CREATE USER %s IDENTIFIED BY 'pw'" % u)
+        weak, same, other = (self.nodes[i].connect(user=u, password="pw") for i, u in ((0, "k1"), (1, "k1"), (2, "k2")))
+        strong = self.nodes[1].connect()
+
+        def kill(of):
+            return error_of(weak, "KILL QUERY %d" % of.thread_id())
+
+        expect([0, 1095, 1095], [kill(c) for c in (same, other, strong)], "KILL without privileges")
+        run(root, "GRANT CONNECTION_ADMIN ON *.* TO k1")
+        expect([0, 0, 1095], [kill(c) for c in (same, other, strong)], "KILL with CONNECTION_ADMIN")
+        run(root, "GRANT SYSTEM_USER ON *.* TO k1")
+        expect(0, kill(strong), "KILL with SYSTEM_USER")
+        expect(1094, error_of(weak, "KILL 999999999"), "KILL of nobody")
+        for c in weak, same, other, strong:
+            c.close()
+        run(root, "DROP USER k1, k2")
+
     def process_list(self):
         """What a connection waits for is shown on every node."""
         waiter, other = self.nodes[0].connect(), self.nodes[1].connect(database=DATABASE)
@@ -349,7 +370,7 @@ class Sessions(basic.Basic):
                 raise AssertionError("%s: nothing was done on other nodes" % what)
 
 
-TESTS = ["ended_elsewhere", "process_list", "user_locks", "user_lock_deadlock", "user_locks_at_once", "user_locks_of_a_dead_node", "user_locks_taken_alone",
+TESTS = ["ended_elsewhere", "kill_of_others", "process_list", "user_locks", "user_lock_deadlock", "user_locks_at_once", "user_locks_of_a_dead_node", "user_locks_taken_alone",
          "global_variables", "global_variables_at_once", "global_variables_of_a_run"]
 
 if __name__ == "__main__":

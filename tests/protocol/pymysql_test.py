@@ -270,6 +270,35 @@ def process_list_of_others():
 
 
 @test
+def kill_of_others():
+    """One ends one's own; others' with CONNECTION_ADMIN; those of who has SYSTEM_USER only with that."""
+    root = connect(autocommit=True)
+    for u in "protocol_k1", "protocol_k2":
+        rows(root, "DROP USER IF EXISTS " + u)
+        rows(root, "CREATE USER %s IDENTIFIED BY 'pw'" % u)
+    weak, same, other = (connect(user=u, password="pw") for u in ("protocol_k1", "protocol_k1", "protocol_k2"))
+
+    def kill(by, of):
+        try:
+            rows(by, "KILL QUERY %d" % of.thread_id())
+            return 0
+        except pymysql.MySQLError as e:
+            return e.args[0]
+
+    assert [kill(weak, c) for c in (same, other, root)] == [0, 1095, 1095]
+    rows(root, "GRANT CONNECTION_ADMIN ON *.* TO protocol_k1")
+    assert [kill(weak, c) for c in (same, other, root)] == [0, 0, 1095]
+    rows(root, "GRANT SYSTEM_USER ON *.* TO protocol_k1")
+    weak.close()
+    weak = connect(user="protocol_k1", password="pw")  # MySQL: from the next log-in on
+    assert [kill(weak, c) for c in (other, root)] == [0, 0]
+    for c in weak, same, other:
+        c.close()
+    rows(root, "DROP USER protocol_k1, protocol_k2")
+    root.close()
+
+
+@test
 def kill_connection():
     c, victim = connect(), connect()
     rows(c, "KILL %d" % victim.thread_id())
