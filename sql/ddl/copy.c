@@ -61,6 +61,15 @@ static db_err null_lost(struct copier *c, const struct column_def *to,
     return exec__implicit_default(&c->exec, to, ret);
 }
 
+/* MYSQL: text of one form is cut, which is a loss like others; else it is too long. */
+static bool is_cut(const struct sql_type *from, const struct sql_type *to)
+{
+    enum { SHORT_BYTES_MAX = 255 };
+    return from->id == to->id && from->collation == to->collation && type_is_string(to) &&
+           !type_is_blob(to) &&
+           (type_max_bytes(from) > SHORT_BYTES_MAX) == (type_max_bytes(to) > SHORT_BYTES_MAX);
+}
+
 static db_err convert(struct copier *c, const struct column_def *to, const struct column_def *from,
                       const struct value *v, struct value *ret)
 {
@@ -81,8 +90,7 @@ static db_err convert(struct copier *c, const struct column_def *to, const struc
     c->cast.row = c->number;
     db_err err = type_store(&c->cast, &to->type, &target, &from->type, v, ret);
     if (err == ERR_SQL && c->a->ctx->diag != NULL && c->a->ctx->diag->number == ER_DATA_TOO_LONG &&
-        to->type.id != TYPE_VECTOR) {
-        /* MYSQL: for a copy a text that is too long is a loss like others. */
+        is_cut(&from->type, &to->type)) {
         return my_error(c->a->ctx->diag, WARN_DATA_TRUNCATED, target.column, (long)c->number);
     }
     return err;

@@ -172,6 +172,21 @@ static db_err check_prefix(struct draft *d, struct draft_part *p)
     return ERR_OK;
 }
 
+/* MYSQL: of a column that is changed a key that was there has the beginning only while the column
+ * has as much, counted in bytes. */
+static void keep_prefix(const struct draft *d, const struct draft_index *ix, struct draft_part *p)
+{
+    const struct sql_type *t = &p->column->def.type;
+    if (p->prefix == 0 || ix->source < 0 || !p->column->redefined) {
+        return;
+    }
+    uint64_t bytes = (uint64_t)p->prefix * char_bytes(&d->old->columns[p->column->source].type);
+    bool shorter = !type_is_blob(t) && t->length < p->prefix;
+    if (!type_is_string(t) || type_max_bytes(t) < bytes || shorter) {
+        p->prefix = 0;
+    }
+}
+
 static db_err resolve_part(struct draft *d, struct draft_index *ix, uint32_t at)
 {
     struct ddl_ctx *ctx = d->ctx;
@@ -200,6 +215,7 @@ static db_err resolve_part(struct draft *d, struct draft_index *ix, uint32_t at)
     if (t->id == TYPE_GEOMETRY) {
         return my_error(ctx->diag, ER_WRONG_KEY_COLUMN, name);
     }
+    keep_prefix(d, ix, p);
     TRY(check_prefix(d, p));
     if (type_is_blob(t) && p->prefix == 0 && p->column->def.element == NULL) {
         return my_error(ctx->diag, ER_BLOB_KEY_WITHOUT_LENGTH, name);

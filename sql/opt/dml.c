@@ -465,8 +465,13 @@ static db_err plan_assigns(struct optimizer *o, uint32_t target, const struct ph
         if (t->table->columns[a->column].generated != GENERATED_NO) {
             continue; /* DEFAULT: it is computed in any case */
         }
-        TRY(replace_default(o, t->table, &t->table->columns[a->column], s->targets[target].columns,
-                            &a->expr));
+        const struct column_def *c = &t->table->columns[a->column];
+        if (a->expr->kind == BEXPR_DEFAULT && c->auto_increment) { /* MYSQL: no new number */
+            struct value zero;
+            value_set_zero(&zero, &c->type);
+            TRY(const_expr(o, &zero, &c->type, &a->expr));
+        }
+        TRY(replace_default(o, t->table, c, s->targets[target].columns, &a->expr));
         struct plan_assign *out = &t->assigns[t->assign_count++];
         out->column = a->column;
         TRY(opt__resolve(o, a->expr, rows->cols, rows->node->column_count, &out->expr));
