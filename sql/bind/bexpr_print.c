@@ -63,6 +63,8 @@ static void print_const(const struct value *v, const struct sql_type *t, struct 
 struct style {
     struct buf *out;
     const struct bexpr_names *names; /* NULL: in backquotes with schema and table */
+    const struct bexpr *hold;        /* that is being shown, NULL: none; `up`: around it */
+    const struct style *up;
 };
 
 static void print(const struct style *st, const struct bexpr *e);
@@ -206,6 +208,18 @@ static void print_cast(const struct style *st, const struct bexpr *e)
     }
 }
 
+/* What a HOLD holds is shown at each place where it stands. */
+static void print_held(const struct style *st, const struct bexpr *e)
+{
+    const struct style *s = st;
+    while (s->hold != NULL && s->hold->u.held != e->u.held) {
+        s = s->up;
+    }
+    if (s->hold != NULL) {
+        print(s->up, s->hold->args[0]);
+    }
+}
+
 static void print(const struct style *st, const struct bexpr *e)
 {
     struct buf *out = st->out;
@@ -239,8 +253,10 @@ static void print(const struct style *st, const struct bexpr *e)
     case BEXPR_SUBQUERY_EXISTS:
     case BEXPR_SUBQUERY_IN:
     case BEXPR_SUBQUERY_QUANTIFIED: print_subquery(st, e); return;
-    case BEXPR_HOLD: print(st, e->args[1]); return;
-    case BEXPR_HELD:
+    case BEXPR_HOLD:
+        print(&(struct style){.out = out, .names = st->names, .hold = e, .up = st}, e->args[1]);
+        return;
+    case BEXPR_HELD: print_held(st, e); return;
     case BEXPR_PARAM:
     case BEXPR_ROW:
     case BEXPR_AGG:
