@@ -262,10 +262,31 @@ static bool is_whole_among_texts(struct bexpr *const *args, uint32_t count)
     return is && any;
 }
 
+/* Texts beside a date have a time of day, too. */
+static db_err date_as_datetime(struct binder *b, struct bexpr **args, uint32_t count)
+{
+    struct sql_type t = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
+    bool text = false;
+    for (uint32_t i = 1; i < count; i++) {
+        text = text || type_is_string(&args[i]->type);
+    }
+    if (!text || args[0]->type.id != TYPE_DATE || count == 2) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        if (args[i]->type.id == TYPE_DATE) {
+            TRY(bind__cast(b, args[i], &t, false, &args[i]));
+        }
+    }
+    return ERR_OK;
+}
+
 /* A constant or parameter that can be taken as a value of x's type without changing the outcome of
  * =. */
 static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
 {
+    bool date = args[0]->type.id == TYPE_DATE;
+    TRY(date_as_datetime(b, args, count));
     const struct bexpr *x = args[0];
     if (is_whole_among_texts(args, count)) {
         struct sql_type t = type_int(TYPE_BIGINT, type_is_unsigned(&x->type));
@@ -287,7 +308,8 @@ static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
             if (to_unsigned) {
                 t = type_int(TYPE_BIGINT, true);
             } else if (count > 2 && type_is_temporal(&t)) {
-                t.wire |= TYPE_W_LOW_DATE;
+                t.decimals = TIME_DECIMALS_MAX;
+                t.wire |= TYPE_W_LOW_DATE | (date ? TYPE_W_NAME_DATE : 0u);
             } else if (count == 2) { /* as = takes it */
                 continue;
             }
