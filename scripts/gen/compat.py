@@ -103,15 +103,15 @@ know).
   the process list and performance_schema always do, where MySQL shows it without passwords.
   `Rows_examined` counts what scans and lookups of the node asked have read. SHOW PROFILE knows one stage. `max_user_connections` counts one node's.
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
-- Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list and as text, not through a merged
-  derived table or in `JSON_ARRAY`; numbers of JSON have the decimals of their type. As text a sum of times has those of its type (MySQL
+- Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list, as text and in `JSON_ARRAY` (there also of
+  `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate. As text a sum of times has the decimals of its type (MySQL
   none or six). BIT beside other types stays a number of bits. A YEAR column is compared with a date as a date.
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about text that is no date name the value, not the column and row.
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
   shorter, LEAST of JSON as a blob, NULL of a derived table as NULL.
-- Collations: set operations agree pair by pair and not on all operands at once; `IN` and MAX of text of no certain collation is not
-  refused. A parameter's type is its value's, not what the place where it stands suggests.
+- Collations: a set operation in parentheses with a LIMIT or an order of its own agrees by itself, and so do the first queries of a recursive
+  table; `IN` and MAX of text of no certain collation is not refused. A parameter's type is its value's, not what the place where it stands suggests.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
   `MAKE_SET` or `CONCAT_WS` that NULL passes; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
   `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; NULL

@@ -99,6 +99,20 @@ static bool node_equal(const struct bexpr *a, const struct bexpr *b)
     return false;
 }
 
+/* A branch as it was before it was cast to the DECIMAL of all: a CASE whose value is shown with its
+ * own decimals has no such casts. */
+static const struct bexpr *branch(const struct bexpr *e)
+{
+    for (;;) {
+        const struct bexpr *c = e->kind == BEXPR_CONST && e->folded != NULL ? e->folded : e;
+        if (c->kind != BEXPR_CAST || c->u.cast.explicit_cast || c->type.id != TYPE_DECIMAL ||
+            (c->args[0]->type.id != TYPE_DECIMAL && !type_is_integer(&c->args[0]->type))) {
+            return e;
+        }
+        e = c->args[0];
+    }
+}
+
 bool bexpr_equal(const struct bexpr *a, const struct bexpr *b)
 {
     if (a->is_volatile || b->is_volatile) {
@@ -111,8 +125,12 @@ bool bexpr_equal(const struct bexpr *a, const struct bexpr *b)
         !node_equal(a, b)) {
         return false;
     }
+    bool branches =
+        a->type.id == TYPE_DECIMAL && (a->kind == BEXPR_CASE || a->kind == BEXPR_COALESCE);
     for (uint32_t i = 0; i < a->arg_count; i++) {
-        if (!bexpr_equal(a->args[i], b->args[i])) {
+        const struct bexpr *x = a->args[i];
+        const struct bexpr *y = b->args[i];
+        if (branches ? !bexpr_equal(branch(x), branch(y)) : !bexpr_equal(x, y)) {
             return false;
         }
     }

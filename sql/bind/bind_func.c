@@ -415,6 +415,8 @@ db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const str
     for (uint32_t i = 0; i < e->arg_count; i++) {
         if (fa[i].want_cast) {
             TRY(bind__cast(b, e->args[i], &fa[i].want, false, &e->args[i]));
+        } else if (call->type.id == TYPE_JSON) {
+            TRY(bind__json_decimals(b, e->args[i]));
         }
         call->arg_types[i] = e->args[i]->type;
     }

@@ -240,6 +240,8 @@ struct func_arg bind__arg(const struct bexpr *e);
 /* MYSQL: IF and CASE of DECIMAL, where their value becomes text at once, show each value with the
  * decimals that it has itself and not with those of the common type. */
 MUST_USE db_err bind__own_decimals(struct binder *b, struct bexpr *e);
+/* The same where the value becomes a number of a document, of IFNULL and COALESCE too. */
+MUST_USE db_err bind__json_decimals(struct binder *b, struct bexpr *e);
 db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret);
 void bind__inherit(struct bexpr *e);
 db_err bind__too_deep(struct binder *b);

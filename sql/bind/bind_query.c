@@ -84,22 +84,24 @@ static void widen_blob(struct sql_type *io)
                   : (is_long ? TYPE_LONGBLOB : TYPE_MEDIUMBLOB);
 }
 
-static db_err common_columns(struct binder *b, const struct lnode *l, const struct lnode *r,
-                             struct lnode *n)
+/* MYSQL: each column of all operands of a set operation is agreed on at once. */
+static db_err common_columns(struct binder *b, struct lnode *const *operands, uint32_t count,
+                             struct lcolumn **ret)
 {
-    n->columns = BIND_ARRAY(b, struct lcolumn, l->column_count + 1);
-    n->column_count = l->column_count;
-    if (n->columns == NULL) {
+    uint32_t width = operands[0]->column_count;
+    struct lcolumn *columns = BIND_ARRAY(b, struct lcolumn, width + 1);
+    struct func_arg *args = BIND_ARRAY(b, struct func_arg, count);
+    if (columns == NULL || args == NULL) {
         return ERR_NOMEM;
     }
-    for (uint32_t i = 0; i < n->column_count; i++) {
-        struct func_arg fa[2] = {
-            {.type = l->columns[i].type, .coercibility = l->columns[i].coercibility},
-            {.type = r->columns[i].type, .coercibility = r->columns[i].coercibility}};
-        struct lcolumn *c = &n->columns[i];
-        *c = l->columns[i];
-        TRY(func_agree_type(&b->func, "UNION", fa, 2, &c->type, &c->coercibility));
-        c->id = bind__new_col(b);
+    for (uint32_t i = 0; i < width; i++) {
+        for (uint32_t n = 0; n < count; n++) {
+            const struct lcolumn *from = &operands[n]->columns[i];
+            args[n] = (struct func_arg){.type = from->type, .coercibility = from->coercibility};
+        }
+        struct lcolumn *c = &columns[i];
+        *c = operands[0]->columns[i];
+        TRY(func_agree_type(&b->func, "UNION", args, count, &c->type, &c->coercibility));
         c->table = c->org_table = c->schema = SLICE_EMPTY;
         c->org_name = c->name;
         bind_stored_type(&c->type);
@@ -109,24 +111,27 @@ static db_err common_columns(struct binder *b, const struct lnode *l, const stru
         c->def = c->base = c->keyed = NULL;
         c->hidden = false;
     }
+    *ret = columns;
     return ERR_OK;
 }
 
-db_err bind__setop(struct binder *b, enum ast_setop_kind op, bool all, struct lnode *l, uint32_t vl,
-                   struct lnode *r, uint32_t vr, struct lnode **ret)
+/* A set operation of two sides that have the common columns' types. */
+static db_err set_node(struct binder *b, enum ast_setop_kind op, bool all, struct lnode *l,
+                       struct lnode *r, const struct lcolumn *common, struct lnode **ret)
 {
-    if (vl != vr) {
-        return my_error(b->diag, ER_WRONG_NUMBER_OF_COLUMNS_IN_SELECT);
-    }
-    TRY(bind__trim(b, &l, vl));
-    TRY(bind__trim(b, &r, vr));
     struct lnode *n = bind__node(b, LNODE_SETOP, NULL);
     if (n == NULL) {
         return ERR_NOMEM;
     }
-    TRY(common_columns(b, l, r, n));
-    TRY(cast_side(b, &l, n->columns, vl));
-    TRY(cast_side(b, &r, n->columns, vr));
+    n->column_count = l->column_count;
+    n->columns = BIND_ARRAY(b, struct lcolumn, n->column_count + 1);
+    if (n->columns == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        n->columns[i] = common[i];
+        n->columns[i].id = bind__new_col(b);
+    }
     n->children[0] = l;
     n->children[1] = r;
     n->child_count = 2;
@@ -136,20 +141,101 @@ db_err bind__setop(struct binder *b, enum ast_setop_kind op, bool all, struct ln
     return ERR_OK;
 }
 
-static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquery *sub,
-                         const struct ast_setop *s, struct lnode **ret, uint32_t *ret_visible)
+db_err bind__setop(struct binder *b, enum ast_setop_kind op, bool all, struct lnode *l, uint32_t vl,
+                   struct lnode *r, uint32_t vr, struct lnode **ret)
 {
-    uint32_t vl;
-    uint32_t vr;
-    struct lnode *l;
-    struct lnode *r;
+    if (vl != vr) {
+        return my_error(b->diag, ER_WRONG_NUMBER_OF_COLUMNS_IN_SELECT);
+    }
+    struct lnode *sides[2] = {l, r};
+    struct lcolumn *common;
+    TRY(bind__trim(b, &sides[0], vl));
+    TRY(bind__trim(b, &sides[1], vr));
+    TRY(common_columns(b, sides, 2, &common));
+    TRY(cast_side(b, &sides[0], common, vl));
+    TRY(cast_side(b, &sides[1], common, vr));
+    return set_node(b, op, all, sides[0], sides[1], common, ret);
+}
+
+/* The set operation that a body is, also one in parentheses; not one with an order or a limit of
+ * its own, which makes its rows before they meet others. */
+static const struct ast_setop *set_within(const struct ast_body *body)
+{
+    while (body->kind == AST_BODY_QUERY) {
+        const struct ast_query *q = ((const struct ast_body_query *)body)->query;
+        if (q->with != NULL || q->order_by.count != 0 || q->limit != NULL ||
+            q->locking.count != 0 || q->into != NULL) {
+            return NULL;
+        }
+        body = q->body;
+    }
+    return body->kind == AST_BODY_SETOP ? (const struct ast_setop *)body : NULL;
+}
+
+/* What a set operation of set operations is made of, from left to right. */
+struct operands {
+    struct lnode **items;
+    uint32_t count, next, width;
+};
+
+static uint32_t operand_count(const struct ast_body *body)
+{
+    const struct ast_setop *s = set_within(body);
+    return s == NULL ? 1 : operand_count(s->left) + operand_count(s->right);
+}
+
+static db_err bind_operands(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                            const struct ast_body *body, struct operands *io)
+{
+    const struct ast_setop *s = set_within(body);
+    if (s == NULL) {
+        struct lnode *n;
+        uint32_t visible;
+        TRY(bind_body(b, parent, sub, body, NULL, &n, &visible));
+        if (io->count > 0 && visible != io->width) {
+            return my_error(b->diag, ER_WRONG_NUMBER_OF_COLUMNS_IN_SELECT);
+        }
+        TRY(bind__trim(b, &n, visible));
+        io->width = visible;
+        io->items[io->count++] = n;
+        return ERR_OK;
+    }
     if (s->left->kind == AST_BODY_SELECT && ((const struct ast_select *)s->left)->into != NULL) {
         return my_error(b->diag, ER_MISPLACED_INTO);
     }
-    TRY(bind_body(b, parent, sub, s->left, NULL, &l, &vl));
-    TRY(bind_body(b, parent, sub, s->right, NULL, &r, &vr));
-    *ret_visible = vl;
-    return bind__setop(b, s->op, s->all, l, vl, r, vr, ret);
+    TRY(bind_operands(b, parent, sub, s->left, io));
+    return bind_operands(b, parent, sub, s->right, io);
+}
+
+static db_err combine(struct binder *b, const struct ast_body *body, struct operands *io,
+                      const struct lcolumn *common, struct lnode **ret)
+{
+    const struct ast_setop *s = set_within(body);
+    if (s == NULL) {
+        *ret = io->items[io->next++];
+        return cast_side(b, ret, common, io->width);
+    }
+    struct lnode *l;
+    struct lnode *r;
+    TRY(combine(b, s->left, io, common, &l));
+    TRY(combine(b, s->right, io, common, &r));
+    return set_node(b, s->op, s->all, l, r, common, ret);
+}
+
+static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                         const struct ast_setop *s, struct lnode **ret, uint32_t *ret_visible)
+{
+    struct operands o = {
+        .items = BIND_ARRAY(b, struct lnode *, operand_count(&s->body)),
+    };
+    struct lcolumn *common;
+    if (o.items == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(bind_operands(b, parent, sub, &s->body, &o));
+    TRY(common_columns(b, o.items, o.count, &common));
+    *ret_visible = o.width;
+    return combine(b, &s->body, &o, common, ret);
 }
 
 static db_err bind_values(struct binder *b, struct scope *parent, struct bsubquery *sub,

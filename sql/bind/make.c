@@ -208,13 +208,15 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
     return bind__fold(b, c, ret);
 }
 
-/* A branch of CASE that was cast to the common DECIMAL: the value with the decimals it has. */
-static db_err own_decimals(struct binder *b, struct bexpr **io)
+static db_err own_decimals(struct binder *b, struct bexpr *e, bool coalesce);
+
+/* A branch that was cast to the common DECIMAL: the value with the decimals it has. */
+static db_err branch_decimals(struct binder *b, struct bexpr **io, bool coalesce)
 {
     const struct bexpr *cast = (*io)->kind == BEXPR_CONST ? (*io)->folded : *io;
     if (cast == NULL || cast->kind != BEXPR_CAST || cast->u.cast.explicit_cast ||
         cast->type.id != TYPE_DECIMAL) {
-        return ERR_OK;
+        return own_decimals(b, *io, coalesce);
     }
     struct bexpr *own = cast->args[0];
     if (own->type.id != TYPE_DECIMAL && !type_is_integer(&own->type)) {
@@ -222,21 +224,41 @@ static db_err own_decimals(struct binder *b, struct bexpr **io)
     }
     if (own->type.id == TYPE_DECIMAL) {
         *io = own;
-        return bind__own_decimals(b, *io);
+        return own_decimals(b, own, coalesce);
     }
     struct sql_type t = type_decimal(cast->type.length, 0, type_is_unsigned(&own->type));
     return bind__cast(b, own, &t, false, io);
 }
 
-db_err bind__own_decimals(struct binder *b, struct bexpr *e)
+static db_err own_decimals(struct binder *b, struct bexpr *e, bool coalesce)
 {
-    if (e->kind != BEXPR_CASE || e->type.id != TYPE_DECIMAL) {
+    if (e->type.id != TYPE_DECIMAL || e->arg_count == 0) {
+        return ERR_OK;
+    }
+    if (e->kind == BEXPR_COALESCE && coalesce) {
+        for (uint32_t i = 0; i < e->arg_count; i++) {
+            TRY(branch_decimals(b, &e->args[i], coalesce));
+        }
+        return ERR_OK;
+    }
+    if (e->kind != BEXPR_CASE) {
         return ERR_OK;
     }
     for (uint32_t i = 1; i < e->arg_count; i += 2) {
-        TRY(own_decimals(b, &e->args[i]));
+        TRY(branch_decimals(b, &e->args[i], coalesce));
     }
-    return e->arg_count % 2 == 0 ? ERR_OK : own_decimals(b, &e->args[e->arg_count - 1]);
+    return e->arg_count % 2 == 0 ? ERR_OK
+                                 : branch_decimals(b, &e->args[e->arg_count - 1], coalesce);
+}
+
+db_err bind__own_decimals(struct binder *b, struct bexpr *e)
+{
+    return own_decimals(b, e, false);
+}
+
+db_err bind__json_decimals(struct binder *b, struct bexpr *e)
+{
+    return own_decimals(b, e, true);
 }
 
 static db_err call_arguments(struct binder *b, struct func_call *call, struct func_arg *fa,
@@ -338,6 +360,8 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     for (uint32_t i = 0; i < count; i++) {
         if (fa[i].want_cast) {
             TRY(bind__cast(b, args[i], &fa[i].want, false, &args[i]));
+        } else if (call->type.id == TYPE_JSON) {
+            TRY(bind__json_decimals(b, args[i]));
         }
         call->arg_types[i] = args[i]->type;
         consts[i] = args[i]->kind == BEXPR_CONST ? &args[i]->u.constant : NULL;

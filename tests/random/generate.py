@@ -6,6 +6,7 @@ differ in case stands for both) is not made, or is not compared."""
 import random
 
 INT, STR, DEC, DATE, DTM, TIME, DBL, JSON = "int", "str", "dec", "date", "dtm", "time", "dbl", "json"
+MULTI = "multi"     # a list of numbers in JSON, by a key with several values a row
 TYPES = {
     INT: ("int", "bigint", "smallint", "tinyint", "mediumint"),
     STR: ("varchar(12)", "char(6)", "varchar(12)", "char(6)", "text", "varchar(12) COLLATE utf8mb4_0900_bin",
@@ -23,6 +24,7 @@ POOL = {
     TIME: ["TIME'00:00:00'", "TIME'10:11:12'", "TIME'-01:30:00'", "TIME'23:59:59.50'", "TIME'100:00:01'"],
     DBL: ["0e0", "1.5e0", "-2.25e0", "1e3", "5e-1"],
     JSON: ["'{\"a\": 1, \"b\": [1, 2, 3]}'", "'[1, \"x\", null]'", "'{\"a\": \"x\"}'", "'3'", "'\"a\"'", "'{}'", "'[]'", "'true'"],
+    MULTI: ["'[1, 2, 3]'", "'[2]'", "'[7, 10, 42]'", "'[100]'", "'[3, 1]'"],
 }
 PLAIN = (INT, INT, STR, STR, DEC, DATE)          # what ordinary columns are made of
 ALL = (INT, INT, INT, STR, STR, STR, DEC, DEC, DATE, DATE, DTM, TIME, DBL, JSON)
@@ -82,7 +84,7 @@ class Expressions:
                     columns[-1].sql = "timestamp NULL"
             keys = []
             # not of ENUM: by an index MySQL's MAX is of numbers, else of names
-            keyed = [c for c in columns[1:] if c.kind != JSON and c.sql.split()[0] != "text" and not c.literals_only]
+            keyed = [c for c in columns[1:] if c.kind not in (JSON, MULTI) and c.sql.split()[0] != "text" and not c.literals_only]
             for k in range(self.r.randint(0, 2) if keyed else 0):
                 chosen = self.r.sample(keyed, self.r.randint(1, min(2, len(keyed))))
                 keys.append("KEY k%d (%s)" % (k, ", ".join(c.name + self.pick(("", "", " DESC")) for c in chosen)))
@@ -149,7 +151,7 @@ class Expressions:
         if fitting and self.chance(0.75):
             return self.pick(fitting)
         literal = self.literal(kind)
-        return "CAST(%s AS JSON)" % literal if kind == JSON else literal
+        return "CAST(%s AS JSON)" % literal if kind in (JSON, MULTI) else literal
 
     def expr(self, scope, kind, depth=2):
         if depth == 0 or self.chance(0.35):
@@ -164,7 +166,7 @@ class Expressions:
             lambda: "CASE WHEN %s THEN %s ELSE %s END" % (self.condition(scope, d), same(), same()),
             lambda: "CASE %s WHEN %s THEN %s END" % (e(INT), e(INT), same()),
         ]
-        if kind != JSON:
+        if kind not in (JSON, MULTI):
             # of text the collation is the first operand's, in MySQL that of both
             general += [lambda: "NULLIF(%s, %s)" % ((self.column(scope, kind),) * 2 if kind == STR else (same(), same())), lambda: "%s(%s, %s)" % (self.pick(("GREATEST", "LEAST")), same(), same())]
         special = getattr(self, kind + "_forms")(e, scope, d)

@@ -12,11 +12,9 @@ Without an oracle two properties are checked that hold for every SQL server: a q
 condition is true, false and unknown (ternary logic partitioning), and a WHERE keeps as many rows as its condition is true for when it
 stands in the select list (NoREC). A failure prints the seed and the statements; --seed repeats it."""
 import argparse
-import collections
 import decimal
 import os
 import random
-import re
 import sys
 import tempfile
 import time
@@ -28,69 +26,24 @@ from pymysql.constants import FIELD_TYPE
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import binary  # noqa: E402
-from statements import Generator  # noqa: E402
+import known  # noqa: E402
+from answers import rows_of  # noqa: E402
+from known import LIMITED_MEMORY, NAMED, OPEN_COUNTS, OPEN_ERRORS, TIMEOUT, is_known, little_memory, open_error  # noqa: E402
+from generate import DEC, INT  # noqa: E402
+from more import More  # noqa: E402
+from statements import EXACT, Generator  # noqa: E402
 from wide import Binary, Everywhere, Wide  # noqa: E402
 from cluster import Cluster  # noqa: E402
 from keys import FIRST_TABLE, key_of  # noqa: E402
 from node import Node  # noqa: E402
 
+KINDS = {"basic": Generator, "wide": Wide, "more": More}
 TEMPORAL = (FIELD_TYPE.DATE, FIELD_TYPE.TIME, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP)
 LOST = (0, 2006, 2013)
 QUERIES_PER_SEED = 60
 CHANGES_PER_SEED = 15
 ROUNDS_PER_SEED = 5
-
-
-FRACTION = re.compile(r"^-?[0-9 :-]*\d\d:\d\d:\d\d\.\d+$")
-
-
-# of floats: values that are close lie in one cell of at least one of two grids
-GRIDS = (1.0, 1.0000003)
-
-
-def normal(value, folded, loose, grid):
-    if loose and isinstance(value, (decimal.Decimal, int, float)):
-        return float("%.6g" % (float(value) * grid))
-    if isinstance(value, (decimal.Decimal, int)) and not isinstance(value, bool):
-        return decimal.Decimal(value).normalize() + 0
-    if isinstance(value, float):
-        return float("%.6g" % (value * grid))
-    if isinstance(value, str) and FRACTION.match(value):
-        value = value.rstrip("0").rstrip(".")
-    if isinstance(value, bytes):
-        value = value.decode("utf8", "surrogateescape")
-    if folded and isinstance(value, str):
-        return value.casefold().rstrip(" ")
-    return value
-
-
-class Rows:
-    """The rows of an answer, as they compare on each of GRIDS; without an order as multisets."""
-
-    def __init__(self, forms):
-        self.forms = forms
-
-    def __eq__(self, other):
-        return any(a == b for a, b in zip(self.forms, other.forms))
-
-    def __add__(self, other):
-        return Rows([a + b for a, b in zip(self.forms, other.forms)])
-
-    def one(self):
-        return next(iter(self.forms[0]))
-
-    def missing_in(self, other):
-        a, b = self.forms[0], other.forms[0] if other is not None else type(self.forms[0])()
-        return a if isinstance(a, list) else sorted((a - b).items(), key=str)[:8]
-
-    def __len__(self):
-        return len(self.forms[0]) if isinstance(self.forms[0], list) else sum(self.forms[0].values())
-
-
-def rows_of(rows, ordered, folded, loose):
-    """loose: numbers by their value only, whatever type a parameter gave them"""
-    forms = [[tuple(normal(v, folded, loose, grid) for v in row) for row in rows] for grid in GRIDS]
-    return Rows(forms if ordered else [collections.Counter(f) for f in forms])
+READS = ("SELECT", "SHOW", "TABLE", "WITH RECURSIVE")     # in what is between changes
 
 
 class TimeUp(Exception):
@@ -162,7 +115,10 @@ class Server:
             if isinstance(sql, Binary):
                 return ("changed", binary.run(self.c, sql.text, sql.literals))
             with self.c.cursor() as cur:
-                return ("changed", cur.execute(sql))
+                count = cur.execute(sql)
+                if sql.startswith(READS):
+                    return ("rows", rows_of(cur.fetchall(), False, False, False))
+                return ("changed", count)
         except pymysql.MySQLError as e:
             if e.args[0] in LOST:
                 self.connect()
@@ -191,13 +147,45 @@ def check_partition(server, g):
     p = g.condition(scope)
     head = "SELECT %s FROM %s" % (", ".join(n for n, _ in scope), source)
     whole = server.ask(head)
-    parts = [server.ask("%s WHERE %s" % (head, c)) for c in ("(%s)" % p, "NOT (%s)" % p, "(%s) IS NULL" % p)]
+    parts = [server.ask("%s WHERE %s" % (head, c)) for c in thirds(p)]
     if any(a[0] == "error" for a in parts + [whole]):
         return 4
     total = ("rows", parts[0][1] + parts[1][1] + parts[2][1])
     if total != whole:
         differ("the parts of a query are not the query", ["%s WHERE [NOT] (%s) [IS NULL]" % (head, p)], total, whole)
     return 4
+
+
+def thirds(p):
+    return "(%s)" % p, "NOT (%s)" % p, "(%s) IS NULL" % p
+
+
+def check_groups(server, g):
+    """A condition on groups parts the groups."""
+    source, scope, _ = g.source()
+    group, kind = g.pick([(n, k) for n, k in scope if k in EXACT])
+    value = g.column(scope, INT)
+    where = g.where(scope)
+    head = "SELECT %s AS g0, COUNT(*) AS n0, MAX(%s) AS m0 FROM %s%s GROUP BY g0" % (group, value, source, where)
+    p = g.condition([("g0", kind), ("n0", INT), ("m0", INT)], 1)
+    whole = server.ask(head)
+    parts = [server.ask("%s HAVING %s" % (head, c)) for c in thirds(p)]
+    if all(a[0] == "rows" for a in parts + [whole]) and ("rows", parts[0][1] + parts[1][1] + parts[2][1]) != whole:
+        differ("the parts of groups are not the groups", ["%s HAVING [NOT] (%s) [IS NULL]" % (head, p)], ("rows", parts[0][1] + parts[1][1] + parts[2][1]), whole)
+    return 4
+
+
+def check_sums(server, g):
+    """Sums and extremes of the parts are those of the whole."""
+    source, scope, _ = g.source()
+    p = g.condition(scope)
+    exact, any_kind = g.column(scope, g.pick((INT, DEC))), g.column(scope, g.pick(EXACT))
+    part = "SELECT COUNT(*) AS n, COUNT(%s) AS k, SUM(%s) AS s, MIN(%s) AS a, MAX(%s) AS z FROM %s" % (any_kind, exact, any_kind, any_kind, source)
+    whole = server.ask(part)
+    total = server.ask("SELECT SUM(n), SUM(k), SUM(s), MIN(a), MAX(z) FROM (%s) d" % " UNION ALL ".join("%s WHERE %s" % (part, c) for c in thirds(p)))
+    if whole[0] == total[0] == "rows" and whole != total:
+        differ("the sums of the parts are not those of the whole", ["%s WHERE [NOT] (%s) [IS NULL]" % (part, p)], total, whole)
+    return 2
 
 
 def check_norec(server, g):
@@ -214,173 +202,6 @@ def check_norec(server, g):
     return 2
 
 
-# which of a statement's errors is met first, and whether one is met at all in a row that another condition drops, is open
-OPEN_ERRORS = {1292, 1365, 1525, 1690, 1264, 1366, 1411, 3140, 3141, 3144, 3037, 3995, 1441, 6527, 3020}
-
-
-# MySQL agrees on the collation of all operands of set operations at once, we pair by pair, and likewise with IN; of a subquery it sees
-# only when it compares whether collations agree
-MIXES = {1267, 1270, 1271}
-
-
-# of which of several tables rows go first, and thus whether a foreign key is met, is the plan's
-# which rows a cascade has reached before they are deleted themselves, and whether ALTER copies the table, is open
-OPEN_COUNTS = re.compile(r"ALTER|DELETE \w+, ")
-MANY_TARGETS = re.compile(r"DELETE \w+, \w+ FROM|UPDATE \w+ .*JOIN")
-
-
-TIMEOUT = 3024
-
-
-def open_error(*answers, text=""):
-    if answers[-1] == ("error", TIMEOUT):
-        return True         # the reference took too long
-    numbers = [a[1] for a in answers if a[0] == "error"]
-    if any(n in MIXES for n in numbers) and any(" %s" % w in str(text) for w in ("UNION", "INTERSECT", "EXCEPT", "IN (", "(SELECT")):
-        return True
-    if 1451 in numbers and MANY_TARGETS.match(str(text)):
-        return True
-    return len(numbers) == 2 or any(n in OPEN_ERRORS for n in numbers)
-
-
-# ---- differences that are known (docs/compat/README.md), each told by a question that only it answers so ----
-
-NAMED = re.compile(r"\b(t\d) ([abqs]\d?|o)\b(?! (?:SET|JOIN \(SELECT))")
-LIMITED_MEMORY = 20003    # a join of many rows of one key ends with an error when they do not fit into memory
-QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'")
-TIME_FRACTION = re.compile(r"(\d\d:\d\d:\d\d)(\.\d*?[1-9])?\.?0*(?!\d)")
-JSON_NUMBER = re.compile(r"(?<![\w.])(-?\d+)\.(\d*?)0*(?![\d.\w])")
-
-
-def little_memory(server, got, wanted):
-    """The session may use next to no memory."""
-    return got == ("error", LIMITED_MEMORY) and wanted[0] != "error" and any("spill_budget" in s for s in server.settings)
-
-
-def literal_form(sql):
-    """A prepared statement with the values in the places of its parameters, or None."""
-    if isinstance(sql, Binary):
-        values = iter(sql.literals)
-        return None if sql.text.count("?") != len(sql.literals) else re.sub(r"\?", lambda _: next(values), sql.text)
-    if not isinstance(sql, list) or not sql[0].startswith("PREPARE s FROM '") or len(sql) < 3:
-        return None
-    text = sql[0][len("PREPARE s FROM '"):-1].replace("''", "'").replace("\\\\", "\\")
-    values = [s.split(" = ", 1)[1] for s in sql[1:-1]]
-    bare = QUOTED.sub(lambda m: m.group(0).replace("?", "\0"), text)
-    if bare.count("?") != len(values):
-        return None
-    values = iter(values)
-    return re.sub(r"\?", lambda _: next(values), bare).replace("\0", "?")
-
-
-def by_value(server, oracle, sql, ordered, folded):
-    """A parameter has its value's type: with the value in its place all answers are the one of the server."""
-    text = literal_form(sql)
-    if text is None:
-        return False
-    return equal_rows(loosely(server, sql, ordered, folded), loosely(server, text, ordered, folded),
-                      loosely(oracle, text, ordered, folded))
-
-
-def loosely(server, sql, ordered, folded):
-    return server.ask(sql, ordered, folded, loose=True)
-
-
-def equal_rows(*answers):
-    return all(a[0] == "rows" and a == answers[0] for a in answers)
-
-
-def json_numbers(server, oracle, sql, ordered, folded):
-    """Decimals of numbers in JSON."""
-    if "JSON" not in str(sql):
-        return False
-    fix = lambda v: JSON_NUMBER.sub(lambda m: m.group(1) + ("." + m.group(2) if m.group(2) else ""), v) if isinstance(v, str) else v
-    a, b = (s.ask(sql, ordered, folded, fix=fix) for s in (server, oracle))
-    return equal_rows(a, b)
-
-
-def time_decimals(server, oracle, sql, ordered, folded):
-    """Decimals of a sum of times as text."""
-    if not any(w in str(sql) for w in ("ADDTIME", "SUBTIME", "INTERVAL")):
-        return False
-    fix = lambda v: TIME_FRACTION.sub(r"\1\2", v) if isinstance(v, str) else v
-    a, b = (s.ask(sql, ordered, folded, fix=fix) for s in (server, oracle))
-    return equal_rows(a, b)
-
-
-def of_itself(server, oracle, sql, ordered, folded):
-    """The reference answers another plan of the same query as the server does."""
-    text = sql if isinstance(sql, str) else literal_form(sql)
-    if text is None or not NAMED.search(text):
-        return False
-    return equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, NAMED.sub(r"\1 \2 USE INDEX ()", text), ordered, folded))
-
-
-VIEW = re.compile(r"\bv\d\b")
-
-
-def of_views(server, oracle, sql, ordered, folded):
-    """The reference answers as the server does when the rows of its views are in tables."""
-    text = sql if isinstance(sql, str) else literal_form(sql)
-    names = set(VIEW.findall(text or ""))
-    if not names:
-        return False
-    for n in names:
-        oracle.change("CREATE TABLE table_%s AS SELECT * FROM %s" % (n, n))
-    answer = loosely(oracle, VIEW.sub(lambda m: "table_" + m.group(0), text), ordered, folded)
-    for n in names:
-        oracle.change("DROP TABLE IF EXISTS table_" + n)
-    return equal_rows(loosely(server, sql, ordered, folded), answer)
-
-
-def set_of_sets(server, oracle, sql, ordered, folded):
-    """EXCEPT with another set operation at its side: the reference answers as the server does when its sides are tables."""
-    again = getattr(sql, "again", None)
-    if again is None or "EXCEPT" not in sql:
-        return False
-    return equal_rows(server.ask(sql, ordered, folded), in_tables(oracle, again, ordered, folded))
-
-
-def in_tables(oracle, tree, ordered, folded):
-    """The tree's leaves and inner results as tables of their own; tree: text, or (head, left, operator, right, tail)."""
-    names = []
-
-    def table_of(node):
-        text = node if isinstance(node, str) else "SELECT * FROM %s x %s SELECT * FROM %s y %s" % (
-            table_of(node[0]), node[1], table_of(node[2]), node[3])
-        name = "tree%d" % len(names)
-        names.append(name)
-        for columns in ("x0", "x0, x1"):
-            if oracle.change("CREATE TABLE %s AS SELECT * FROM (%s) d (%s)" % (name, text, columns))[0] == "changed":
-                break
-        return name
-    answer = oracle.ask("SELECT * FROM %s x %s SELECT * FROM %s y %s" % (table_of(tree[0]), tree[1], table_of(tree[2]), tree[3]),
-                        ordered, folded)
-    for n in names:
-        oracle.change("DROP TABLE IF EXISTS " + n)
-    return answer
-
-
-EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, set_of_sets)
-explained = collections.Counter()
-
-
-def is_known(server, oracle, sql, ordered, folded, got, wanted):
-    if little_memory(server, got, wanted):
-        explained["little_memory"] += 1
-        return True
-    for e in EXPLANATIONS:
-        if e(server, oracle, sql, ordered, folded):
-            explained[e.__name__] += 1
-            if VERBOSE:
-                print("known (%s): %s" % (e.__name__, sql), flush=True)
-            return True
-    return False
-
-
-VERBOSE = False
-
-
 def check_change(servers, oracle, n, sql):
     """Whether to go on: not after an error that one of them alone may meet."""
     if isinstance(sql, Everywhere):
@@ -389,7 +210,7 @@ def check_change(servers, oracle, n, sql):
     got, wanted = servers[n].change(sql), oracle.change(sql)
     several = got[0] == "several"
     for one, a, b in zip(sql, got[1], wanted[1]) if several else [(sql, got, wanted)]:
-        if a == b or (a[0] == b[0] == "error" and open_error(a, b)) or (a[0] == b[0] and OPEN_COUNTS.match(str(one))):
+        if a == b or (a[0] == b[0] == "changed" and OPEN_COUNTS.match(str(one))) or (a[0] == b[0] == "error" and open_error(a, b, one)):
             continue
         if open_error(a, b, text=one) or little_memory(servers[n], a, b):
             servers[n].change("ROLLBACK")
@@ -397,6 +218,12 @@ def check_change(servers, oracle, n, sql):
             return False
         differ("another outcome than the reference", [sql, one], a, b)
     return True
+
+
+def as_shown(sql, got, wanted):
+    """Answers that are equal by value: do they show the same decimals?"""
+    if got[0] == wanted[0] == "rows" and got[1].shown != wanted[1].shown:
+        known.count("decimals", sql, got[1].shown_missing_in(wanted[1]), wanted[1].shown_missing_in(got[1]))
 
 
 def check_oracle(servers, oracle, g, log):
@@ -407,7 +234,9 @@ def check_oracle(servers, oracle, g, log):
             sql, ordered, folded = g.query()
             got, wanted = servers[count % len(servers)].ask(sql, ordered, folded), oracle.ask(sql, ordered, folded)
             count += 1
-            if got != wanted and not open_error(got, wanted, text=sql):
+            if got == wanted:
+                as_shown(sql, got, wanted)
+            elif not open_error(got, wanted, text=sql):
                 server = servers[(count - 1) % len(servers)]
                 if not is_known(server, oracle, sql, ordered, folded, got, wanted):
                     differ("another answer than the reference (asked with %s)" % (server.settings,), [sql], got, wanted)
@@ -422,6 +251,7 @@ def check_oracle(servers, oracle, g, log):
                 got, wanted = servers[count % len(servers)].ask(look), oracle.ask(look)
                 if got != wanted:
                     differ("another content than the reference after", [sql, look], got, wanted)
+                as_shown(look, got, wanted)
     return count
 
 
@@ -507,7 +337,7 @@ def one_seed(kind, seed, server, oracle, others=(), plans=False):
             return sum(check_pushdown([server] + list(others), g, log) for _ in range(2))
         count = 0
         for _ in range(QUERIES_PER_SEED // 3):
-            count += check_partition(server, g) + check_norec(server, g)
+            count += sum(check(server, g) for check in (check_partition, check_norec, check_groups, check_sums))
             log.append(g.change())
             server.change(log[-1])
         return count
@@ -578,7 +408,7 @@ def run(args, address, cluster=None):
                     ahead.go_on()
             except OSError as e:
                 print("no tables were split: %s" % e, flush=True)       # a busy machine; the next seed tries again
-            statements += one_seed(Generator if args.basic else Wide, first + seeds, server, oracle, others, args.plans)
+            statements += one_seed(KINDS[args.kinds], first + seeds, server, oracle, others, args.plans)
         except (Failure, pymysql.MySQLError, OSError) as f:
             if not isinstance(f, Failure):
                 f = "seed %d: the connection ended: %r" % (first + seeds, f)
@@ -593,8 +423,8 @@ def run(args, address, cluster=None):
     server.drop()
     if oracle is not None:
         oracle.drop()
-    known = "; known differences: %s" % ", ".join("%d %s" % (n, e) for e, n in explained.most_common()) if explained else ""
-    print("%d seeds from %d, %d statements%s" % (seeds, first, statements, known))
+    met = ", ".join("%d %s" % (n, e) for e, n in known.explained.most_common())
+    print("%d seeds from %d, %d statements%s" % (seeds, first, statements, "; known differences: " + met if met else ""))
     return seeds - failed, failed
 
 
@@ -620,13 +450,12 @@ def main():
     p.add_argument("--seconds", type=float, default=30)
     p.add_argument("--seed", type=int)
     p.add_argument("--once", action="store_true", help="only the given seed")
-    p.add_argument("--basic", action="store_true", help="the kinds of statements.py only")
+    p.add_argument("--kinds", choices=KINDS, default="more", help="the kinds of statements.py, also those of wide.py, also those of more.py")
     p.add_argument("--plans", action="store_true", help="each query by several plans")
     p.add_argument("--verbose", action="store_true", help="show the known differences that are met")
     p.add_argument("--failures", type=int, default=5, help="stop after so many")
     args = p.parse_args()
-    global VERBOSE
-    VERBOSE = args.verbose
+    known.VERBOSE = args.verbose
     if args.nodes > 1:
         passed, failed = in_pieces(args)
     elif args.server:

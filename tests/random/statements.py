@@ -3,7 +3,7 @@
 A query is (text, ordered, folded): whether its order is decided, and whether which of several equal strings it shows is open."""
 import re
 
-from generate import ALL, DATE, DBL, DEC, DTM, INT, JSON, ORDERED, STR, TIME, Expressions
+from generate import ALL, DATE, DBL, DEC, DTM, INT, JSON, MULTI, ORDERED, STR, TIME, Expressions
 
 # none that may be without rows: where a key has found its one row, MySQL 9.7 takes that row's value
 FRAMES = ("", "", " ROWS BETWEEN 1 PRECEDING AND CURRENT ROW", " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 FOLLOWING",
@@ -344,7 +344,7 @@ class Generator(Expressions):
 
     def index_change(self):
         table = self.pick(self.tables)
-        able = [c for c in table.columns[1:] if c.kind != JSON and c.sql.split()[0] != "text" and not c.literals_only]
+        able = [c for c in table.columns[1:] if c.kind not in (JSON, MULTI) and c.sql.split()[0] != "text" and not c.literals_only]
         if self.chance(0.4) or not able:
             return "ALTER TABLE %s DROP INDEX k%d" % (table.name, self.r.randrange(3))
         return "ALTER TABLE %s ADD %sINDEX k%d (%s)" % (table.name, self.pick(("", "", "UNIQUE ")), self.r.randrange(3), self.pick(able).name)

@@ -3,7 +3,7 @@
 What holds there holds here: an answer is decided by the statement alone, or is not compared."""
 import re
 
-from generate import ALL, DATE, DBL, DEC, DTM, INT, JSON, ORDERED, POOL, STR, TIME, TYPES, Column, Table
+from generate import ALL, DATE, DBL, DEC, DTM, INT, JSON, MULTI, ORDERED, POOL, STR, TIME, TYPES, Column, Table
 from statements import EXACT, Generator, Nested
 
 MORE_TYPES = {
@@ -372,7 +372,7 @@ class Wide(Generator):
         table = self.pick(self.tables)
         c = self.pick(table.columns[1:])
         wider = {INT: ("bigint", "int"), STR: ("varchar(40)", "text", "char(20)", "varchar(40) CHARACTER SET latin1"), DEC: ("decimal(20,6)", "decimal(10,1)"),
-                 DATE: ("date", "date"), DTM: ("datetime(6)", "datetime"), TIME: ("time(3)", "time"), DBL: ("double",), JSON: ("json",)}
+                 DATE: ("date", "date"), DTM: ("datetime(6)", "datetime"), TIME: ("time(3)", "time"), DBL: ("double",), JSON: ("json",), MULTI: ("json",)}
         forms = ["ADD COLUMN z%d %s" % (self.r.randrange(2), self.pick(("int DEFAULT 5", "varchar(9) NOT NULL", "decimal(6,2)", "int AS (id + 1) VIRTUAL", "int AS (id * 2) STORED", "int DEFAULT 3 FIRST"))),
                  "DROP COLUMN z%d" % self.r.randrange(2), "ADD CHECK (id <> 3)", "ALTER INDEX k0 %s" % self.pick(("INVISIBLE", "VISIBLE")),
                  "ADD INDEX kx%d ((%s))" % (self.r.randrange(2), "id %% %d" % self.r.randint(2, 5)), "DROP INDEX kx%d" % self.r.randrange(2)]
@@ -391,7 +391,7 @@ class Wide(Generator):
         c = self.pick(table.written()[1:])
         scope, inner = self.scope_of(table, table.name), self.scope_of(other, "b")
         self.depth += 2
-        value = "(SELECT %s(%s) FROM %s b WHERE %s)" % (self.pick(("MAX", "MIN")), self.column(inner, c.kind) if c.kind != JSON else "b.id", other.name, self.condition(scope + inner, 0))
+        value = "(SELECT %s(%s) FROM %s b WHERE %s)" % (self.pick(("MAX", "MIN")), self.column(inner, c.kind) if c.kind not in (JSON, MULTI) else "b.id", other.name, self.condition(scope + inner, 0))
         where = self.pick((self.condition(scope, 1), "%s.id IN (SELECT b.id FROM %s b WHERE %s)" % (table.name, other.name, self.condition(inner, 0))))
         self.depth -= 2
         return "UPDATE %s SET %s = %s WHERE %s" % (table.name, c.name, value if not c.literals_only else "NULL", where)

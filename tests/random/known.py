@@ -1,0 +1,186 @@
+"""What may differ from the reference: errors that are open, and known differences (docs/compat/README.md), each of which is told by a
+question that only it answers so. All are counted."""
+import collections
+import re
+
+from wide import Binary
+
+VERBOSE = False
+explained = collections.Counter()
+
+# which of a statement's errors is met first, and whether one is met at all in a row that another condition drops, is open
+OPEN_ERRORS = {1292, 1365, 1525, 1690, 1264, 1366, 1411, 3140, 3141, 3144, 3037, 3995, 1441, 6527, 3020}
+# IN and MAX of text without a certain collation; of a subquery MySQL sees only when it compares whether collations agree
+MIXES = {1267, 1270, 1271}
+TIMEOUT = 3024
+LIMITED_MEMORY = 20003    # a join of many rows of one key ends with an error when they do not fit into memory
+
+# of which of several tables rows go first, and thus whether a foreign key is met, is the plan's
+# which rows a cascade has reached before they are deleted themselves, and whether ALTER copies the table, is open
+OPEN_COUNTS = re.compile(r"ALTER|DELETE \w+, ")
+MANY_TARGETS = re.compile(r"DELETE \w+, \w+ FROM|UPDATE \w+ .*JOIN")
+
+NAMED = re.compile(r"\b(t\d) ([abcqsxyz]\d?|o)\b(?! (?:SET|JOIN \(SELECT))")
+QUOTED = re.compile(r"'(?:[^'\\]|\\.|'')*'")
+TIME_FRACTION = re.compile(r"(\d\d:\d\d:\d\d)(\.\d*?[1-9])?\.?0*(?!\d)")
+JSON_NUMBER = re.compile(r"(?<![\w.])(-?\d+)\.(\d*?)0*(?![\d.\w])")
+
+
+def count(what, sql, got=None, wanted=None):
+    explained[what] += 1
+    if VERBOSE:
+        print("known (%s): %s" % (what, sql) + ("" if got is None else "\n  got    %s\n  wanted %s" % (str(got)[:900], str(wanted)[:900])), flush=True)
+
+
+def open_kind(got, wanted, text):
+    """What leaves the difference of two answers open, one of which is an error; or None."""
+    if wanted == ("error", TIMEOUT):
+        return "time is up"
+    errors = {a[1] for a in (got, wanted) if a[0] == "error"}
+    words = str(text)
+    if errors & MIXES and any(" %s" % w in words for w in ("UNION", "INTERSECT", "EXCEPT", "IN (", "(SELECT")):
+        return "collations"
+    if 1451 in errors and MANY_TARGETS.match(words):
+        return "order of tables"
+    if errors & OPEN_ERRORS:
+        side = "both" if got[0] == wanted[0] else "ours" if got[0] == "error" else "theirs"
+        return "error %s of %s" % ("/".join(str(e) for e in sorted(errors)), side)
+    return None
+
+
+def open_error(got, wanted, text=""):
+    """Is the difference open? It is counted."""
+    kind = open_kind(got, wanted, text)
+    if kind is not None:
+        count(kind, text, got if got[0] == "error" else "rows", wanted if wanted[0] == "error" else "rows")
+    return kind is not None
+
+
+def little_memory(server, got, wanted):
+    """The session may use next to no memory."""
+    return got == ("error", LIMITED_MEMORY) and wanted[0] != "error" and any("spill_budget" in s for s in server.settings)
+
+
+def literal_form(sql):
+    """A prepared statement with the values in the places of its parameters, or None."""
+    if isinstance(sql, Binary):
+        values = iter(sql.literals)
+        return None if sql.text.count("?") != len(sql.literals) else re.sub(r"\?", lambda _: next(values), sql.text)
+    if not isinstance(sql, list) or not sql[0].startswith("PREPARE s FROM '") or len(sql) < 3:
+        return None
+    text = sql[0][len("PREPARE s FROM '"):-1].replace("''", "'").replace("\\\\", "\\")
+    values = [s.split(" = ", 1)[1] for s in last_values(sql)]
+    bare = QUOTED.sub(lambda m: m.group(0).replace("?", "\0"), text)
+    if bare.count("?") != len(values):
+        return None
+    values = iter(values)
+    return re.sub(r"\?", lambda _: next(values), bare).replace("\0", "?")
+
+
+def last_values(sql):
+    """The assignments between the last execution and the one before it."""
+    executed = [i for i, s in enumerate(sql) if s.startswith("EXECUTE")]
+    return sql[(executed[-2] if len(executed) > 1 else 0) + 1:executed[-1]]
+
+
+def by_value(server, oracle, sql, ordered, folded):
+    """A parameter has its value's type: with the value in its place all answers are the one of the server."""
+    text = literal_form(sql)
+    if text is None:
+        return False
+    return equal_rows(loosely(server, sql, ordered, folded), loosely(server, text, ordered, folded),
+                      loosely(oracle, text, ordered, folded))
+
+
+def loosely(server, sql, ordered, folded):
+    return server.ask(sql, ordered, folded, loose=True)
+
+
+def equal_rows(*answers):
+    return all(a[0] == "rows" and a == answers[0] for a in answers)
+
+
+def json_numbers(server, oracle, sql, ordered, folded):
+    """Decimals of numbers in JSON."""
+    if "JSON" not in str(sql):
+        return False
+    fix = lambda v: JSON_NUMBER.sub(lambda m: m.group(1) + ("." + m.group(2) if m.group(2) else ""), v) if isinstance(v, str) else v
+    a, b = (s.ask(sql, ordered, folded, fix=fix) for s in (server, oracle))
+    return equal_rows(a, b)
+
+
+def time_decimals(server, oracle, sql, ordered, folded):
+    """Decimals of a sum of times as text."""
+    if not any(w in str(sql) for w in ("ADDTIME", "SUBTIME", "INTERVAL")):
+        return False
+    fix = lambda v: TIME_FRACTION.sub(r"\1\2", v) if isinstance(v, str) else v
+    a, b = (s.ask(sql, ordered, folded, fix=fix) for s in (server, oracle))
+    return equal_rows(a, b)
+
+
+def of_itself(server, oracle, sql, ordered, folded):
+    """The reference answers another plan of the same query as the server does."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    if text is None or not NAMED.search(text):
+        return False
+    return equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, NAMED.sub(r"\1 \2 USE INDEX ()", text), ordered, folded))
+
+
+VIEW = re.compile(r"\bv\d\b")
+
+
+def of_views(server, oracle, sql, ordered, folded):
+    """The reference answers as the server does when the rows of its views are in tables."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    names = set(VIEW.findall(text or ""))
+    if not names:
+        return False
+    for n in names:
+        oracle.change("CREATE TABLE table_%s AS SELECT * FROM %s" % (n, n))
+    answer = loosely(oracle, VIEW.sub(lambda m: "table_" + m.group(0), text), ordered, folded)
+    for n in names:
+        oracle.change("DROP TABLE IF EXISTS table_" + n)
+    return equal_rows(loosely(server, sql, ordered, folded), answer)
+
+
+def set_of_sets(server, oracle, sql, ordered, folded):
+    """EXCEPT with another set operation at its side: the reference answers as the server does when its sides are tables."""
+    again = getattr(sql, "again", None)
+    if again is None or "EXCEPT" not in sql:
+        return False
+    return equal_rows(server.ask(sql, ordered, folded), in_tables(oracle, again, ordered, folded))
+
+
+def in_tables(oracle, tree, ordered, folded):
+    """The tree's leaves and inner results as tables of their own; tree: text, or (head, left, operator, right, tail)."""
+    names = []
+
+    def table_of(node):
+        text = node if isinstance(node, str) else "SELECT * FROM %s x %s SELECT * FROM %s y %s" % (
+            table_of(node[0]), node[1], table_of(node[2]), node[3])
+        name = "tree%d" % len(names)
+        names.append(name)
+        for columns in ("x0", "x0, x1"):
+            if oracle.change("CREATE TABLE %s AS SELECT * FROM (%s) d (%s)" % (name, text, columns))[0] == "changed":
+                break
+        return name
+    answer = oracle.ask("SELECT * FROM %s x %s SELECT * FROM %s y %s" % (table_of(tree[0]), tree[1], table_of(tree[2]), tree[3]),
+                        ordered, folded)
+    for n in names:
+        oracle.change("DROP TABLE IF EXISTS " + n)
+    return answer
+
+
+EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, set_of_sets)
+
+
+def is_known(server, oracle, sql, ordered, folded, got, wanted):
+    if little_memory(server, got, wanted):
+        count("little_memory", sql)
+        return True
+    for e in EXPLANATIONS:
+        if e(server, oracle, sql, ordered, folded):
+            count(e.__name__, sql, got[1].missing_in(wanted[1]) if got[0] == wanted[0] == "rows" else got,
+                  wanted[1].missing_in(got[1]) if got[0] == wanted[0] == "rows" else wanted)
+            return True
+    return False
