@@ -110,6 +110,7 @@ know).
   equals no other such text in `IN`. Warnings about text that is no date name the value, not the column and row.
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
   shorter, LEAST of JSON as a blob, NULL of a derived table as NULL.
+- A group's expression within another expression (`SELECT f(x) + 1 ... GROUP BY f(x)`) is not refused under ONLY_FULL_GROUP_BY.
 - Collations: a set operation in parentheses with a LIMIT or an order of its own agrees by itself, and so do the first queries of a recursive
   table; `IN` and MAX of text of no certain collation is not refused. A parameter's type is its value's, not what the place where it stands suggests.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,

@@ -33,7 +33,7 @@ def normal(value, folded, loose, grid):
 def exact(value, folded, loose):
     """With all decimals that are shown; floats, of which the last digits are an order of summing, and parameters by value."""
     if isinstance(value, float) or loose:
-        return normal(value, folded, loose, GRIDS[0])
+        return "by value"
     if isinstance(value, decimal.Decimal):
         return str(value)
     if isinstance(value, bytes):

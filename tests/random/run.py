@@ -367,7 +367,10 @@ class Ahead:
         ranges = self.served()
         if self.watched and not any(k in ranges and ranges[k][0]["applied"] > was + 10 for k, was in self.watched.items()):
             return
-        keys = [key_of(t, 3) for t in range(self.next, self.next + self.STEP)]
+        keys = []
+        for t in range(self.next, self.next + self.STEP):
+            # among its rows, and of some between its rows and the entries of its first secondary index
+            keys += [key_of(t, 3)] + [key_of(t, 17)] * (t % 2) + [key_of(t) + "02"] * (t % 3 == 0)
         self.next += self.STEP
         for k in keys:
             self.cluster.split(k)
@@ -430,7 +433,7 @@ def run(args, address, cluster=None):
 
 def in_pieces(args):
     """Three nodes; the tables to come lie in ranges of a few rows, led by all of them."""
-    with Cluster(args.binary, args.nodes) as cluster:
+    with Cluster(args.binary, args.nodes, ["--memory", args.memory]) as cluster:
         result = run(args, "127.0.0.1:%d" % cluster.nodes[0].mysql_port, cluster)
         pages = 0
         for n in cluster.nodes:
@@ -447,6 +450,7 @@ def main():
     p.add_argument("--oracle")
     p.add_argument("--nodes", type=int, default=1)
     p.add_argument("--storage", default="disk")
+    p.add_argument("--memory", default="512M", help="of each node")
     p.add_argument("--seconds", type=float, default=30)
     p.add_argument("--seed", type=int)
     p.add_argument("--once", action="store_true", help="only the given seed")
@@ -462,7 +466,7 @@ def main():
         passed, failed = run(args, args.server)
     else:
         with tempfile.TemporaryDirectory(prefix="skein_random_") as directory:
-            node = Node(args.binary, directory, ["--storage", args.storage])
+            node = Node(args.binary, directory, ["--storage", args.storage, "--memory", args.memory])
             node.start()
             try:
                 passed, failed = run(args, "127.0.0.1:%d" % node.mysql_port)
