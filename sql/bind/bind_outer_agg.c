@@ -2,7 +2,8 @@
  *
  * MYSQL: in (SELECT SUM(t.a) FROM u) of a query over t the sum is the outer query's, which so
  * becomes an aggregated one: a function belongs to the innermost block whose columns it reads.
- * Where that block may not aggregate (its WHERE, its FROM) the function stays where it stands.
+ * Where that block may not aggregate (its WHERE, its FROM) the function stays where it stands; one
+ * that reads no columns, COUNT(*), is then of the outermost block that may.
  *
  * The call is bound as the owner's; the subquery reads a column that the owner's aggregation gives.
  * What its arguments seemed to read of the owner is forgotten again. */
@@ -70,12 +71,25 @@ struct scope *bind__agg_owner(struct scope *scope, struct bexpr *e,
         outer = innermost(e->u.agg.order_by[i], &depth);
     }
     *ret_depth = 0;
-    if (!outer || depth == UINT32_MAX) {
+    if (!outer || (depth == UINT32_MAX && scope->aggs_allowed)) {
         return scope;
     }
     struct scope *owner = scope;
-    for (uint32_t i = 0; i < depth; i++) {
-        owner = owner->parent;
+    if (depth == UINT32_MAX) { /* it reads no columns: of the outermost block that may aggregate */
+        uint32_t n = 0;
+        for (struct scope *up = scope; up != NULL; up = up->parent, n++) {
+            if (up->aggs_allowed && up->in_agg == 0) {
+                owner = up;
+                depth = n;
+            }
+        }
+        if (depth == UINT32_MAX) {
+            return scope;
+        }
+    } else {
+        for (uint32_t i = 0; i < depth; i++) {
+            owner = owner->parent;
+        }
     }
     if (!owner->aggs_allowed || owner->in_agg != 0) {
         return scope;

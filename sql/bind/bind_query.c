@@ -84,9 +84,10 @@ static void widen_blob(struct sql_type *io)
                   : (is_long ? TYPE_LONGBLOB : TYPE_MEDIUMBLOB);
 }
 
-/* MYSQL: each column of all operands of a set operation is agreed on at once. */
+/* MYSQL: each column of all operands of a set operation is agreed on at once. No certain collation
+ * is an error, but in what is an operand itself. */
 static db_err common_columns(struct binder *b, struct lnode *const *operands, uint32_t count,
-                             struct lcolumn **ret)
+                             bool operand, struct lcolumn **ret)
 {
     uint32_t width = operands[0]->column_count;
     struct lcolumn *columns = BIND_ARRAY(b, struct lcolumn, width + 1);
@@ -102,6 +103,9 @@ static db_err common_columns(struct binder *b, struct lnode *const *operands, ui
         struct lcolumn *c = &columns[i];
         *c = operands[0]->columns[i];
         TRY(func_agree_type(&b->func, "UNION", args, count, &c->type, &c->coercibility));
+        if (c->coercibility == COERCIBILITY_MIX && !operand) {
+            return my_error(b->diag, ER_CANT_AGGREGATE_NCOLLATIONS, "UNION");
+        }
         c->table = c->org_table = c->schema = SLICE_EMPTY;
         c->org_name = c->name;
         bind_stored_type(&c->type);
@@ -151,7 +155,7 @@ db_err bind__setop(struct binder *b, enum ast_setop_kind op, bool all, struct ln
     struct lcolumn *common;
     TRY(bind__trim(b, &sides[0], vl));
     TRY(bind__trim(b, &sides[1], vr));
-    TRY(common_columns(b, sides, 2, &common));
+    TRY(common_columns(b, sides, 2, false, &common));
     TRY(cast_side(b, &sides[0], common, vl));
     TRY(cast_side(b, &sides[1], common, vr));
     return set_node(b, op, all, sides[0], sides[1], common, ret);
@@ -172,70 +176,85 @@ static const struct ast_setop *set_within(const struct ast_body *body)
     return body->kind == AST_BODY_SETOP ? (const struct ast_setop *)body : NULL;
 }
 
-/* What a set operation of set operations is made of, from left to right. */
+/* MYSQL: one operation of many operands is made of several of the same kind: a side that is one
+ * itself, or NULL. What ALL keeps is not part of what is DISTINCT before it. */
+static const struct ast_setop *same_set(const struct ast_setop *s, const struct ast_body *side)
+{
+    const struct ast_setop *in = set_within(side);
+    bool ordered = s->op == AST_SETOP_EXCEPT && side == s->right;
+    return in != NULL && in->op == s->op && (in->all || !s->all) && !ordered ? in : NULL;
+}
+
+/* What a set operation of many operands is made of, from left to right. */
 struct operands {
     struct lnode **items;
     uint32_t count, next, width;
 };
 
-static uint32_t operand_count(const struct ast_body *body)
+static uint32_t operand_count(const struct ast_setop *s)
 {
-    const struct ast_setop *s = set_within(body);
-    return s == NULL ? 1 : operand_count(s->left) + operand_count(s->right);
+    const struct ast_setop *l = same_set(s, s->left);
+    const struct ast_setop *r = same_set(s, s->right);
+    return (l == NULL ? 1 : operand_count(l)) + (r == NULL ? 1 : operand_count(r));
 }
 
 static db_err bind_operands(struct binder *b, struct scope *parent, struct bsubquery *sub,
-                            const struct ast_body *body, struct operands *io)
+                            const struct ast_setop *s, struct operands *io)
 {
-    const struct ast_setop *s = set_within(body);
-    if (s == NULL) {
+    if (s->left->kind == AST_BODY_SELECT && ((const struct ast_select *)s->left)->into != NULL) {
+        return my_error(b->diag, ER_MISPLACED_INTO);
+    }
+    const struct ast_body *const sides[2] = {s->left, s->right};
+    for (int i = 0; i < 2; i++) {
+        const struct ast_setop *in = same_set(s, sides[i]);
+        if (in != NULL) {
+            TRY(bind_operands(b, parent, sub, in, io));
+            continue;
+        }
         struct lnode *n;
         uint32_t visible;
-        TRY(bind_body(b, parent, sub, body, NULL, &n, &visible));
+        b->operand = true;
+        TRY(bind_body(b, parent, sub, sides[i], NULL, &n, &visible));
         if (io->count > 0 && visible != io->width) {
             return my_error(b->diag, ER_WRONG_NUMBER_OF_COLUMNS_IN_SELECT);
         }
         TRY(bind__trim(b, &n, visible));
         io->width = visible;
         io->items[io->count++] = n;
-        return ERR_OK;
     }
-    if (s->left->kind == AST_BODY_SELECT && ((const struct ast_select *)s->left)->into != NULL) {
-        return my_error(b->diag, ER_MISPLACED_INTO);
-    }
-    TRY(bind_operands(b, parent, sub, s->left, io));
-    return bind_operands(b, parent, sub, s->right, io);
+    return ERR_OK;
 }
 
-static db_err combine(struct binder *b, const struct ast_body *body, struct operands *io,
+static db_err combine(struct binder *b, const struct ast_setop *s, struct operands *io,
                       const struct lcolumn *common, struct lnode **ret)
 {
-    const struct ast_setop *s = set_within(body);
-    if (s == NULL) {
-        *ret = io->items[io->next++];
-        return cast_side(b, ret, common, io->width);
+    const struct ast_body *const sides[2] = {s->left, s->right};
+    struct lnode *made[2];
+    for (int i = 0; i < 2; i++) {
+        const struct ast_setop *in = same_set(s, sides[i]);
+        if (in != NULL) {
+            TRY(combine(b, in, io, common, &made[i]));
+        } else {
+            made[i] = io->items[io->next++];
+            TRY(cast_side(b, &made[i], common, io->width));
+        }
     }
-    struct lnode *l;
-    struct lnode *r;
-    TRY(combine(b, s->left, io, common, &l));
-    TRY(combine(b, s->right, io, common, &r));
-    return set_node(b, s->op, s->all, l, r, common, ret);
+    return set_node(b, s->op, s->all, made[0], made[1], common, ret);
 }
 
 static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquery *sub,
-                         const struct ast_setop *s, struct lnode **ret, uint32_t *ret_visible)
+                         const struct ast_setop *s, bool operand, struct lnode **ret,
+                         uint32_t *ret_visible)
 {
-    struct operands o = {
-        .items = BIND_ARRAY(b, struct lnode *, operand_count(&s->body)),
-    };
+    struct operands o = {.items = BIND_ARRAY(b, struct lnode *, operand_count(s))};
     struct lcolumn *common;
     if (o.items == NULL) {
         return ERR_NOMEM;
     }
-    TRY(bind_operands(b, parent, sub, &s->body, &o));
-    TRY(common_columns(b, o.items, o.count, &common));
+    TRY(bind_operands(b, parent, sub, s, &o));
+    TRY(common_columns(b, o.items, o.count, operand, &common));
     *ret_visible = o.width;
-    return combine(b, &s->body, &o, common, ret);
+    return combine(b, s, &o, common, ret);
 }
 
 static db_err bind_values(struct binder *b, struct scope *parent, struct bsubquery *sub,
@@ -331,17 +350,21 @@ static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery
                         const struct ast_body *body, const struct ast_query *outer,
                         struct lnode **ret, uint32_t *ret_visible)
 {
+    bool operand = b->operand;
+    b->operand = false;
     switch (body->kind) {
     case AST_BODY_SELECT:
         return bind__select(b, parent, sub, (const struct ast_select *)body, outer, ret,
                             ret_visible);
     case AST_BODY_SETOP:
-        return bind_setop(b, parent, sub, (const struct ast_setop *)body, ret, ret_visible);
+        return bind_setop(b, parent, sub, (const struct ast_setop *)body, operand, ret,
+                          ret_visible);
     case AST_BODY_VALUES:
         return bind_values(b, parent, sub, (const struct ast_values *)body, ret, ret_visible);
     case AST_BODY_TABLE:
         return bind_table(b, (const struct ast_body_table *)body, ret, ret_visible);
     case AST_BODY_QUERY:
+        b->operand = operand;
         return bind__query(b, parent, sub, ((const struct ast_body_query *)body)->query, ret,
                            ret_visible);
     }
@@ -427,7 +450,10 @@ db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub
         return bind__too_deep(b);
     }
     struct cte_def *saved = b->ctes;
+    bool operand = b->operand;
+    b->operand = false;
     TRY(bind__push_ctes(b, parent, sub, q->with));
+    b->operand = operand;
     struct lnode *root;
     uint32_t visible;
     if (q->body->kind == AST_BODY_SELECT) {

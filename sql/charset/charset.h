@@ -153,11 +153,11 @@ static inline bool collation_like(const struct collation *c, struct slice s, str
 {
     return c->ops->like(c, s, pattern, escape);
 }
-/* Byte offset of the first place at or after byte `from` where `needle` stands in s under the
- * collation, SIZE_MAX when there is none; *ret_len (may be NULL) the bytes of s that match. As
- * LOCATE and INSTR. An empty needle matches at `from`. */
-size_t collation_locate(const struct collation *c, struct slice s, struct slice needle, size_t from,
-                        size_t *ret_len);
+/* Byte offset of the first character at or after byte `from` at which s begins with `needle` under
+ * the collation, SIZE_MAX when there is none. As LOCATE and INSTR. An empty needle matches at
+ * `from`. */
+size_t collation_locate(const struct collation *c, struct slice s, struct slice needle,
+                        size_t from);
 /* True when two different byte strings can never be equal under it (binary and 0900_bin): keys are
  * reversible. */
 bool collation_is_bytewise(const struct collation *c);

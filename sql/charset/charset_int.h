@@ -103,6 +103,8 @@ extern const struct collation_ops
 extern const struct collation_ops collation_single_ops; /* one weight per byte, PAD SPACE */
 extern const struct collation_ops collation_general_ops;
 extern const struct collation_ops collation_uca_ops;
+/* Does s begin with the weights of `with`, on each level? Of collation_uca_ops and _pad_ops. */
+bool collation__uca_begins(const struct collation *c, struct slice s, struct slice with);
 extern const struct collation_ops collation_uca_pad_ops;    /* PAD SPACE, one level */
 extern const struct collation_ops collation_multi_ops;      /* charset_multi_ops' *_ci */
 extern const struct collation_ops collation_cp_general_ops; /* general_ci of any charset */

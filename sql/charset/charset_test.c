@@ -97,21 +97,34 @@ static void test_convert(void **state UNUSED)
     expect_convert("koi8r", SLICE_LIT("\xd6"), "utf8mb4", SLICE_LIT("\xd0\xb6"), 0);
 }
 
+static size_t locate(unsigned collation, const char *needle, const char *s)
+{
+    return collation_locate(collation_by_id(collation), slice_str(s), slice_str(needle), 0);
+}
+
 static void test_locate(void **state UNUSED)
 {
     const struct collation *c = collation_by_id(COLL_UTF8MB4_0900_AI_CI);
-    size_t len = 0;
-    assert_int_equal(collation_locate(c, SLICE_LIT("xxABC"), SLICE_LIT("abc"), 0, &len), 2);
-    assert_int_equal(len, 3);
-    assert_true(collation_locate(c, SLICE_LIT("xxABC"), SLICE_LIT("abd"), 0, NULL) == SIZE_MAX);
-    assert_int_equal(collation_locate(c,
-                                      SLICE_LIT("\xc3\xa9"
-                                                "abc"),
-                                      SLICE_LIT("A"), 0, NULL),
-                     2);
-    assert_int_equal(collation_locate(c, SLICE_LIT("abc"), SLICE_EMPTY, 3, NULL), 3);
+    enum { AI_CI = COLL_UTF8MB4_0900_AI_CI, AS_CI = 305, GENERAL = 45, UNICODE = 224 };
+    assert_int_equal(locate(AI_CI, "abc", "xxABC"), 2);
+    assert_true(locate(AI_CI, "abd", "xxABC") == SIZE_MAX);
+    assert_int_equal(locate(AI_CI, "A", "\xc3\xa9\x61"), 2);
+    assert_int_equal(collation_locate(c, SLICE_LIT("abc"), SLICE_EMPTY, 3), 3);
+    /* weights, however many bytes they come from */
+    assert_int_equal(locate(AI_CI, "a", "x\xc3\xa4"), 1);
+    assert_int_equal(locate(AI_CI, "e\xcc\x81", "x\xc3\xa9"), 1);
+    assert_int_equal(locate(AI_CI, "\xc3\xa9", "oe"), 1);
+    assert_int_equal(locate(AI_CI, "ss", "stra\xc3\x9f\x65"), 4);
+    assert_int_equal(locate(AI_CI, "s", "a\xc3\x9f"), 1);
+    assert_true(locate(AI_CI, "sb", "a\xc3\x9f\x62") == SIZE_MAX);
+    assert_int_equal(locate(UNICODE, "a", "\xc3\xa4"), 0);
+    /* on each level */
+    assert_int_equal(locate(AS_CI, "a", "\xc3\xa4"), 0);
+    assert_true(locate(AS_CI, "\xc3\xa4", "ab") == SIZE_MAX);
+    assert_int_equal(locate(GENERAL, "sb", "a\xc3\x9f\x62"), 1);
+    assert_true(locate(GENERAL, "ss", "a\xc3\x9f") == SIZE_MAX);
     c = collation_by_id(COLL_BINARY);
-    assert_true(collation_locate(c, SLICE_LIT("ABC"), SLICE_LIT("a"), 0, NULL) == SIZE_MAX);
+    assert_true(collation_locate(c, SLICE_LIT("ABC"), SLICE_LIT("a"), 0) == SIZE_MAX);
 }
 
 int main(void)

@@ -235,6 +235,23 @@ static int uca_compare(const struct collation *c, struct slice a, struct slice b
     return cmp;
 }
 
+bool collation__uca_begins(const struct collation *c, struct slice s, struct slice with)
+{
+    const struct uca_table *t = c->data;
+    for (unsigned level = 0; level < t->levels; level++) {
+        struct uca_iter is;
+        struct uca_iter iw;
+        uca_start(&is, uca_charset(c), t, level, s.ptr, s.ptr + s.len);
+        uca_start(&iw, uca_charset(c), t, level, with.ptr, with.ptr + with.len);
+        for (uint16_t w = uca_next(&iw); w != 0; w = uca_next(&iw)) {
+            if (uca_next(&is) != w) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
 static uint64_t uca_hash(const struct collation *c, struct slice s, uint64_t seed)
 {
     const struct uca_table *t = c->data;

@@ -84,14 +84,36 @@ bool collation__like_chars(const struct collation *c, struct slice s, struct sli
     }
 }
 
-size_t collation_locate(const struct collation *c, struct slice s, struct slice needle, size_t from,
-                        size_t *ret_len)
+static bool begins_chars(const struct collation *c, struct slice s, struct slice with)
 {
-    if (from > s.len || needle.len > s.len - from) {
-        return SIZE_MAX;
+    const uint8_t *se = s.ptr + s.len;
+    const uint8_t *we = with.ptr + with.len;
+    while (with.ptr < we) {
+        if (s.ptr >= se || !same_char(c, take_char(c, &s.ptr, se), take_char(c, &with.ptr, we))) {
+            return false;
+        }
     }
-    if (ret_len != NULL) {
-        *ret_len = needle.len;
+    return true;
+}
+
+/* As MySQL: do the weights of `with` stand at the beginning of those of s, level by level? A part
+ * of a character's weights is enough. Where weights of several characters depend on each other, of
+ * as many bytes. */
+static bool begins_with(const struct collation *c, struct slice s, struct slice with)
+{
+    if (c->ops == &collation_uca_ops || c->ops == &collation_uca_pad_ops) {
+        return collation__uca_begins(c, s, with);
+    }
+    if (c->ops == &collation_pass_ops || c->ops == &collation_thai_ops) {
+        return s.len >= with.len && c->ops->compare(c, slice_of(s.ptr, with.len), with) == 0;
+    }
+    return begins_chars(c, s, with);
+}
+
+size_t collation_locate(const struct collation *c, struct slice s, struct slice needle, size_t from)
+{
+    if (from > s.len) {
+        return SIZE_MAX;
     }
     if (needle.len == 0) {
         return from;
@@ -100,11 +122,10 @@ size_t collation_locate(const struct collation *c, struct slice s, struct slice 
         const uint8_t *at = memmem(s.ptr + from, s.len - from, needle.ptr, needle.len);
         return at == NULL ? SIZE_MAX : (size_t)(at - s.ptr);
     }
-    /* As MySQL: a stretch of as many bytes as the needle has, beginning at a character. */
     const uint8_t *p = s.ptr + from;
     const uint8_t *end = s.ptr + s.len;
-    while ((size_t)(end - p) >= needle.len) {
-        if (c->ops->compare(c, slice_of(p, needle.len), needle) == 0) {
+    while (p < end) {
+        if (begins_with(c, slice_of(p, (size_t)(end - p)), needle)) {
             return (size_t)(p - s.ptr);
         }
         (void)take_char(c, &p, end);

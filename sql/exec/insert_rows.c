@@ -30,8 +30,9 @@ static struct slice column_name(const struct insert_rows *s, uint32_t i)
     return s->table->columns[i].name;
 }
 
+/* `named`: by DEFAULT in the row. MYSQL: a column that the statement leaves out is told of once. */
 static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_t ordinal,
-                            struct value *row)
+                            bool named, struct value *row)
 {
     const struct column_def *c = &s->table->columns[ordinal];
     const struct bexpr *e = s->node->u.insert.defaults[ordinal];
@@ -47,8 +48,10 @@ static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_
         if (ctx->eval.cast->strict && !ctx->ignore) {
             return my_error(ctx->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(ctx->arena, c->name));
         }
-        cast_warn(ctx->eval.cast, CAST_WARNING, ER_NO_DEFAULT_FOR_FIELD,
-                  arena_strdup(ctx->arena, c->name));
+        if (named || s->number == 1) {
+            cast_warn(ctx->eval.cast, CAST_WARNING, ER_NO_DEFAULT_FOR_FIELD,
+                      arena_strdup(ctx->arena, c->name));
+        }
         return exec__implicit_default(ctx, c, &row[ordinal]);
     }
     if (s->pending != NULL && bexpr_reads_columns(e)) {
@@ -121,7 +124,7 @@ db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct 
         if (s->table->columns[i].hidden || s->table->columns[i].generated != GENERATED_NO) {
             value_set_null(&row[i], &s->table->columns[i].type);
         } else if (!s->given[i]) {
-            TRY(default_value(s, ctx, i, row));
+            TRY(default_value(s, ctx, i, false, row));
         }
         if (s->table->columns[i].generated == GENERATED_NO && !is_pending(s, i)) {
             TRY(check_null(s, ctx, i, row, many));
@@ -164,7 +167,7 @@ db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx, struct b
             uint32_t ordinal = s->node->u.insert.columns[i];
             const struct column_def *c = &s->table->columns[ordinal];
             if (c->default_kind == DEFAULT_NONE && c->generated == GENERATED_NO) {
-                TRY(default_value(s, ctx, ordinal, row));
+                TRY(default_value(s, ctx, ordinal, true, row));
                 continue;
             }
             value_set_null(&row[ordinal], &s->table->columns[ordinal].type);

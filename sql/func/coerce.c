@@ -38,6 +38,12 @@ static bool is_unicode(const struct collation *c)
     return memcmp(c->cs->name, "utf", 3) == 0 || memcmp(c->cs->name, "ucs", 3) == 0;
 }
 
+/* MYSQL: utf32 takes all of Unicode in, utf8mb4 all but utf32, the others none. */
+static int takes_unicode(const struct charset *cs)
+{
+    return strcmp(cs->name, "utf32") == 0 ? 2 : strcmp(cs->name, "utf8mb4") == 0 ? 1 : 0;
+}
+
 static bool ends_bin(const struct collation *c)
 {
     size_t n = strlen(c->name);
@@ -54,9 +60,9 @@ static const char *coercibility_name(uint8_t c)
 /* Does the operation only give its text on? */
 static bool keeps_mix(const char *operation)
 {
-    static const char *const names[] = {"coalesce", "case",      "if",         "ifnull",
-                                        "concat",   "concat_ws", "elt",        "make_set",
-                                        "greatest", "least",     "export_set", "group_concat"};
+    static const char *const names[] = {
+        "coalesce", "case",     "if",    "ifnull",     "concat",       "concat_ws", "elt",
+        "make_set", "greatest", "least", "export_set", "group_concat", "UNION"};
     for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
         if (strcmp(operation, names[i]) == 0) {
             return true;
@@ -159,13 +165,27 @@ static int winner(const struct func_arg *a, const struct func_arg *b)
         }
         return 0;
     }
-    if (is_unicode(ca) && ca->cs->minlen == 1 && cb->cs->minlen == 1) {
-        return ca->cs->maxlen > cb->cs->maxlen ? -1 : 1; /* utf8mb4 takes utf8mb3 in */
+    if (is_unicode(ca) && takes_unicode(ca->cs) != takes_unicode(cb->cs)) {
+        return takes_unicode(ca->cs) > takes_unicode(cb->cs) ? -1 : 1;
     }
     if (only_ascii(a) != only_ascii(b)) {
         return only_ascii(a) ? 1 : -1;
     }
     return 0;
+}
+
+/* MYSQL: a constant with characters that the charset does not have is an error. */
+static db_err check_convertible(struct func_bind_ctx *ctx, const struct func_arg *a,
+                                const struct collation *from, const struct collation *to)
+{
+    const struct value *v = a->constant;
+    if (v == NULL || v->is_null || v->phys != PHYS_STR || a->is_placeholder) {
+        return ERR_OK;
+    }
+    struct slice text;
+    size_t lossy = 0;
+    TRY(charset_convert_arena(from->cs, v->str, to->cs, ctx->arena, &text, &lossy));
+    return lossy == 0 ? ERR_OK : func__cannot_convert(ctx, v->str, from, to);
 }
 
 db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
@@ -223,6 +243,7 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
         if (c->cs == win->cs || c->id == COLL_BINARY || a->want_cast || a->type.id == TYPE_JSON) {
             continue;
         }
+        TRY(check_convertible(ctx, a, c, win));
         a->want_cast = true;
         a->want = a->type;
         a->want.collation = win->id;

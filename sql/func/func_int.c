@@ -138,8 +138,8 @@ db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *call, stru
     return ERR_OK;
 }
 
-static db_err cannot_convert(struct func_bind_ctx *ctx, struct slice text,
-                             const struct collation *from, const struct collation *to)
+db_err func__cannot_convert(struct func_bind_ctx *ctx, struct slice text,
+                            const struct collation *from, const struct collation *to)
 {
     char shown[CAST_BYTES_TEXT_MAX];
     cast_bytes_start(text, shown);
@@ -178,7 +178,7 @@ static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
             TRY(charset_convert_arena(from->cs, v->str, to->cs, ctx->arena, &made, &lost));
         }
         if (lost != 0) {
-            return cannot_convert(ctx, v->str, from, to);
+            return func__cannot_convert(ctx, v->str, from, to);
         }
     }
     a->want.collation = to->id;

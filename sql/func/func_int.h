@@ -45,11 +45,14 @@ MUST_USE db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *c
                                   struct func_arg *args, uint32_t first, uint32_t count,
                                   uint64_t chars);
 
+/* Error 3854, which shows the text's first bytes. */
+MUST_USE db_err func__cannot_convert(struct func_bind_ctx *ctx, struct slice text,
+                                     const struct collation *from, const struct collation *to);
+/* Binary text is taken for text of the collation; what is none is error 3854. Other text stays. */
+void func__want_valid(struct func_arg *a, unsigned collation);
 /* Text in the collation of one argument, whatever the others' are: they become text of its
  * character set. Sets call->collation and call->coercibility. ERR_SQL 3854: a constant among the
  * others has a character that this character set does not have. */
-/* Binary text is taken for text of the collation; what is none is error 3854. Other text stays. */
-void func__want_valid(struct func_arg *a, unsigned collation);
 MUST_USE db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *call,
                                    struct func_arg *subject, struct func_arg *const *others,
                                    uint32_t count);

@@ -176,7 +176,7 @@ class More(Wide):
             lambda: "%s %s (SELECT %s(%s) FROM %s WHERE %s GROUP BY %s HAVING COUNT(*) > %d)" % (
                 outside, self.pick(("IN", "NOT IN", "= ANY", "> ALL")), self.pick(("MIN", "MAX")), self.column(inner, kind), name, where, self.column(inner, INT) + " + 0", self.r.randint(0, 1)),
             lambda: "%s %sIN (SELECT %s FROM %s WHERE %s %s SELECT %s FROM %s)" % (
-                outside, self.pick(("", "NOT ")), self.column(inner, kind), name, where, self.pick(("UNION", "UNION ALL", "EXCEPT")), self.column(inner, kind), name),
+                outside, self.pick(("", "NOT ")), self.column(inner, kind), name, where, self.pick(("UNION", "UNION ALL", "INTERSECT")), self.column(inner, kind), name),
             lambda: "%s %s (SELECT %s FROM %s WHERE %s ORDER BY %s.id%s LIMIT 1)" % (
                 outside, self.pick(("<=>", "=", "<", ">=")), self.expr(inner, kind, 1), name, where, alias, self.pick(("", " DESC"))) if table in self.tables else "TRUE",
             lambda: "EXISTS (SELECT 1 FROM %s WHERE %s GROUP BY %s HAVING MAX(%s) > %s)" % (name, where, self.column(inner, INT) + " + 0", self.column(inner, INT), self.literal(INT)),
@@ -299,7 +299,7 @@ class More(Wide):
         able = [n for n, k in scope if k in EXACT]
         group = self.r.sample(able, min(len(able), self.pick((1, 2, 2))))
         items = group + ["GROUPING(%s)" % ", ".join(group)] + self.aggregates(scope)
-        having = " HAVING COUNT(*) > 0" + self.pick(("", " AND GROUPING(%s) = 0" % group[0], " OR GROUPING(%s) = 1" % group[-1], " AND (%s IS NULL OR %s > 1)" % (group[0], "COUNT(*)")))
+        having = " HAVING COUNT(*) > 0" + self.pick(("", " AND GROUPING(%s) = 0" % group[0], " AND GROUPING(%s) = 1" % group[-1], " AND (%s IS NULL OR %s > 1)" % (group[0], "COUNT(*)")))
         text = "SELECT %s FROM %s%s GROUP BY %s WITH ROLLUP%s" % (", ".join(items), source, self.where(scope), ", ".join(group), having)
         if self.chance(0.3):
             return text + " ORDER BY GROUPING(%s), %s" % (group[0], ", ".join("%s%s" % (g, self.pick(("", " DESC"))) for g in group)), False, True
@@ -434,7 +434,8 @@ class More(Wide):
         text = text.replace("SELECT ", "SELECT " + self.pick(HINTS), 1)
         if " DISTINCT" in text and "/*+" not in text:
             return text.replace("SELECT STRAIGHT_JOIN DISTINCT", "SELECT DISTINCT STRAIGHT_JOIN"), ordered, folded
-        return text + self.pick(("", "", " FOR UPDATE", " FOR SHARE", " FOR UPDATE NOWAIT", " FOR SHARE SKIP LOCKED")), ordered, folded
+        # MySQL has HIGH_PRIORITY for a locking clause of its own
+        return text + self.pick(("", "") if "HIGH_PRIORITY" in text else ("", "", " FOR UPDATE", " FOR SHARE", " FOR UPDATE NOWAIT", " FOR SHARE SKIP LOCKED")), ordered, folded
 
     def groups_of_text(self):
         """Groups, orders and extremes of text in its collation."""

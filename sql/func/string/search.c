@@ -22,7 +22,7 @@ db_err string_locate(EVAL_ARGS)
         if (from > 1 && start == s.len && charset_char_count(c->cs, s) < (uint64_t)from - 1) {
             continue;
         }
-        size_t at = collation_locate(c, s, needle, start, NULL);
+        size_t at = collation_locate(c, s, needle, start);
         if (at != SIZE_MAX) {
             vec_set_i64(out, row, (int64_t)charset_char_count(c->cs, slice_of(s.ptr, at)) + 1);
         }
