@@ -65,9 +65,25 @@ static const char *binary_name(enum ast_op op)
     case AST_OP_SHIFT_RIGHT: return "op_shr";
     case AST_OP_CONCAT: return "op_concat";
     case AST_OP_JSON_EXTRACT: return "op_json_extract";
-    case AST_OP_MEMBER_OF: return "op_member_of";
-    default: return "op_sounds_like";
+    default: return "op_member_of";
     }
+}
+
+/* a SOUNDS LIKE b is SOUNDEX(a) = SOUNDEX(b). */
+static db_err bind_sounds_like(struct binder *b, struct bexpr *x, struct bexpr *y,
+                               struct bexpr **ret)
+{
+    const struct func_def *def = func_find(SLICE_LIT("soundex"));
+    struct bexpr *sides[2] = {x, y};
+    for (int i = 0; i < 2; i++) {
+        struct bexpr **arg = BIND_ARRAY(b, struct bexpr *, 1);
+        if (arg == NULL) {
+            return ERR_NOMEM;
+        }
+        arg[0] = sides[i];
+        TRY(bind__call(b, def, arg, 1, &sides[i]));
+    }
+    return bind__comparison(b, AST_OP_EQ, sides[0], sides[1], ret);
 }
 
 /* a AND b AND c is a left-leaning tree: collected into one node without deep recursion. */
@@ -136,6 +152,9 @@ static db_err bind_binary(struct binder *b, struct scope *scope, const struct as
         }
         TRY(bind__op2(b, "op_json_extract", x, y, &one[0]));
         return bind__op(b, "json_unquote", one, 1, ret);
+    }
+    if (e->op == AST_OP_SOUNDS_LIKE) {
+        return bind_sounds_like(b, x, y, ret);
     }
     return bind__op2(b, binary_name(e->op), x, y, ret);
 }

@@ -529,7 +529,7 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
         if (text) {
             bool given = (type->flags & AST_TYPE_F_LENGTH) != 0;
             bool binary = type->kind == AST_TYPE_BINARY || t.collation == COLL_BINARY;
-            if (given && type->kind == AST_TYPE_BINARY) {
+            if (given && binary) { /* CHAR(n) CHARACTER SET binary too */
                 t = type_char(TYPE_BINARY, (uint32_t)type->length, COLL_BINARY);
             } else {
                 uint64_t chars = given    ? type->length

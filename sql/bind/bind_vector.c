@@ -31,7 +31,6 @@ static const char *item_name(const struct func_def *def)
         {"op_not", "="},
         {"op_like", "like"},
         {"op_concat", "concat"},
-        {"op_sounds_like", "soundex"},
         {"op_json_extract", "json_extract"},
         {"op_json_cast", "cast_as_json"},
         {"op_member_of", "member of"},

@@ -8,7 +8,8 @@ db_err insert_rows_init(struct insert_rows *s, struct exec_ctx *ctx, const struc
 {
     *s = (struct insert_rows){.node = node, .table = node->u.insert.target->table};
     bool *given = ARENA_ARRAY(ctx->arena, bool, s->table->column_count);
-    if (given == NULL) {
+    s->told = ARENA_ARRAY(ctx->arena, bool, s->table->column_count);
+    if (given == NULL || s->told == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < node->u.insert.column_count; i++) {
@@ -63,7 +64,7 @@ static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_
     return row_assign(ctx, s->table, ordinal, &e->type, &v, s->number, row);
 }
 
-db_err insert_rows_null(const struct insert_rows *s, struct exec_ctx *ctx, uint32_t i, bool many,
+db_err insert_rows_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i, bool many,
                         struct value *row)
 {
     const struct column_def *c = &s->table->columns[i];
@@ -71,7 +72,10 @@ db_err insert_rows_null(const struct insert_rows *s, struct exec_ctx *ctx, uint3
     if (!ctx->ignore && (ctx->eval.cast->strict || !many)) {
         return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
     }
-    cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
+    if (!s->told[i]) { /* MYSQL: once for each column */
+        cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
+        s->told[i] = true;
+    }
     return exec__implicit_default(ctx, c, &row[i]);
 }
 

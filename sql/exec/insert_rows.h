@@ -9,6 +9,7 @@ struct insert_rows {
     const struct plan_node *node; /* PLAN_INSERT */
     const struct table_def *table;
     const bool *given; /* by ordinal: in the column list */
+    bool *told;        /* by ordinal: that NULL became the implicit default has been warned of */
     uint64_t number;   /* rows completed so far */
     struct row_rules rules;
     bool
@@ -39,8 +40,8 @@ MUST_USE db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx
                                      bool many);
 /* Column i is NOT NULL, and NULL is what it was given: an error, or under IGNORE, and in loose mode
  * for many rows, a warning and the implicit default. */
-MUST_USE db_err insert_rows_null(const struct insert_rows *s, struct exec_ctx *ctx, uint32_t i,
-                                 bool many, struct value *row);
+MUST_USE db_err insert_rows_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i, bool many,
+                                 struct value *row);
 /* A row of VALUES: each value keeps its own type. */
 MUST_USE db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx,
                                     struct bexpr *const *exprs, struct value *row, bool many);

@@ -146,7 +146,7 @@ static db_err write_update(struct op_insert *s, struct exec_ctx *ctx, const stru
 }
 
 /* MYSQL: of AUTO_INCREMENT it is 0; the rows of a SELECT do not count as many. */
-static db_err refuse_null(const struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
+static db_err refuse_null(struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
                           struct value *changed)
 {
     const struct column_def *c = &s->table->columns[i];

@@ -67,7 +67,7 @@ def literal_form(sql):
     if isinstance(sql, Binary):
         values = iter(sql.literals)
         return None if sql.text.count("?") != len(sql.literals) else re.sub(r"\?", lambda _: next(values), sql.text)
-    if not isinstance(sql, list) or not sql[0].startswith("PREPARE s FROM '") or len(sql) < 3:
+    if not isinstance(sql, list) or not sql[0].startswith("PREPARE s FROM '"):
         return None
     text = sql[0][len("PREPARE s FROM '"):-1].replace("''", "'").replace("\\\\", "\\")
     values = [s.split(" = ", 1)[1] for s in last_values(sql)]

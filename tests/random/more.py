@@ -7,12 +7,12 @@ from wide import MORE_TYPES, UNITS, Everywhere, Wide
 
 BEYOND = ("'ä'", "'A'", "'É'", "'ß'", "'ss'", "'e\u0301'", "'Ж'", "'日本'", "'\U0001f600'", "'Ab'", "'a b  '")
 # what a column of a character set takes, beside ASCII
-TAKES = {"latin1": ("'ä'", "'É'", "'ß'"), "cp1251": ("'Ж'",), "utf8mb3": ("'ä'", "'ß'", "'日本'", "'Ж'"), "ucs2": ("'ä'", "'日本'"), "gbk": ("'日本'",),
+TAKES = {"latin1": ("'ä'", "'É'", "'ß'"), "cp1251": ("'Ж'",), "utf8mb3": ("'ä'", "'ß'", "'日本'", "'Ж'"), "gbk": ("'日本'",),
          "cp932": ("'日本'",), "ascii": ()}
 MOST_TYPES = {
     INT: ("year", "boolean", "int(5) zerofill"),
     STR: ("varchar(12) COLLATE utf8mb4_bin", "varchar(12) COLLATE utf8mb4_unicode_520_ci", "char(6) COLLATE utf8mb4_ja_0900_as_cs",
-          "varchar(12) COLLATE utf8mb4_de_pb_0900_ai_ci", "varchar(12) CHARACTER SET utf16", "char(6) CHARACTER SET ucs2", "varchar(12) CHARACTER SET cp1251",
+          "varchar(12) COLLATE utf8mb4_de_pb_0900_ai_ci", "varchar(12) CHARACTER SET cp1251",
           "varchar(12) CHARACTER SET gbk", "varchar(12) CHARACTER SET cp932", "text CHARACTER SET latin1", "char(6) CHARACTER SET ascii", "varchar(12) CHARACTER SET utf8mb3 COLLATE utf8mb3_bin"),
     DTM: ("timestamp(6) NULL", "datetime(1)"), TIME: ("time(1)",), DBL: ("double unsigned",),
 }
@@ -203,7 +203,9 @@ class More(Wide):
     def str_forms(self, e, scope, d):
         return super().str_forms(e, scope, d) + [
             lambda: "(%s COLLATE %s)" % (e(STR), self.pick(COLLATIONS)),
-            lambda: "CONVERT(%s USING %s)" % (e(STR), self.pick(("utf16", "gbk", "cp1251", "ucs2", "utf32", "cp932"))),
+            lambda: "CONVERT(%s USING %s)" % (e(STR), self.pick(("gbk", "cp1251", "cp932"))),
+            # of units of several bytes MySQL makes JSON byte by byte
+            lambda: "HEX(CONVERT(%s USING %s))" % (e(STR), self.pick(("utf16", "ucs2", "utf32", "utf16le"))),
             lambda: "HEX(%s)" % e(STR),
             lambda: "HEX(CAST(%s AS BINARY(%d)))" % (e(STR), self.r.randint(1, 8)),
             lambda: "%s(%s)" % (self.pick(("CHARSET", "COLLATION")), self.column(scope, STR)),
@@ -440,13 +442,21 @@ class More(Wide):
     def groups_of_text(self):
         """Groups, orders and extremes of text in its collation."""
         source, scope, keys = self.source()
-        texts = [n for n, k in scope if k == STR]
+        # WEIGHT_STRING of ENUM and SET is one of numbers
+        texts = [n for n, k in scope if k == STR and not self.is_enum(n, source)]
         if not texts:
             return self.grouped()
         name = self.pick(texts)
         forms = ("SELECT %s, COUNT(*) FROM {0} GROUP BY %s" % (name, name), "SELECT COUNT(DISTINCT %s), MIN(%s), MAX(%s) FROM {0}" % (name, name, name),
                  "SELECT HEX(WEIGHT_STRING(%s)), COUNT(*) FROM {0} GROUP BY 1" % name, "SELECT DISTINCT %s COLLATE %s FROM {0}" % (name, self.pick(COLLATIONS[:4])))
         return self.pick(forms).format(source + self.where(scope)), False, True
+
+    def is_enum(self, name, source):
+        """Whether "a0.c1" may be of an ENUM or SET, or of a view."""
+        alias, column = name.split(".")
+        words = source.replace("(", " ").replace(")", " ").split()
+        table = words[words.index(alias) - 1]
+        return all(c.literals_only for t in self.tables if t.name == table for c in t.columns if c.name == column)
 
     def refused(self):
         """What MySQL refuses as well, with its number."""
@@ -581,7 +591,7 @@ class More(Wide):
         if not columns:
             return self.insert()
         c = self.pick(columns)
-        bad = {INT: ("99999999999999999999", "-129", "'7x'", "1.5", "''"), STR: ("'abcdefghijklmnop'", "'日本語'", "NULL"), DEC: ("12345678901234567890.126", "'1.5x'", "0.00499", "NULL")}
+        bad = {INT: ("999999999999", "-129", "'7x'", "1.5", "''"), STR: ("'abcdefghijklmnop'", "'日本語'", "NULL"), DEC: ("123456789012.126", "'1.5x'", "0.00499", "NULL")}
         number = self.r.randrange(70, 90)
         first = self.pick(("INSERT IGNORE INTO {0} (id, {1}) VALUES ({2}, {3})", "UPDATE IGNORE {0} SET {1} = {3} WHERE id = {4}", "INSERT IGNORE INTO {0} (id, {1}) VALUES ({4}, {3}), ({2}, {3})")).format(
             table.name, c.name, number, self.pick(bad[c.kind]), self.r.randrange(9))

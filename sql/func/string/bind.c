@@ -359,13 +359,6 @@ db_err string_bind_soundex(BIND_ARGS)
     return ERR_OK;
 }
 
-db_err string_bind_sounds_like(BIND_ARGS)
-{
-    func__want_texts(ctx, args, 2);
-    func__result_null(call, func__bool());
-    return ERR_OK;
-}
-
 /* The argument's own collation, which a cast would lose: kept in data. */
 db_err string_bind_name(BIND_ARGS)
 {

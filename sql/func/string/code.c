@@ -285,6 +285,12 @@ static char soundex_code(const struct collation *of, uint32_t c)
     return c >= 'A' && c <= 'Z' ? codes[c - 'A'] : (char)(letter ? '0' : 0);
 }
 
+static db_err append_ascii(const struct collation *c, char letter, struct buf *b)
+{
+    uint8_t bytes[4];
+    return buf_append(b, bytes, charset_encode(c->cs, (uint8_t)letter, bytes));
+}
+
 /* The first letter, then codes of the others without repetition; vowels part equal codes no more
  * than MySQL lets them: they are skipped and do not reset the last code. */
 static db_err soundex(const struct collation *c, struct slice s, struct buf *b)
@@ -302,21 +308,21 @@ static db_err soundex(const struct collation *c, struct slice s, struct buf *b)
         if (code != 0 && chars == 0) {
             /* MYSQL: of the letters only those of ASCII are made upper. */
             if (cp >= 'a' && cp <= 'z') {
-                TRY(buf_append_u8(b, (uint8_t)(cp - ('a' - 'A'))));
+                TRY(append_ascii(c, (char)(cp - ('a' - 'A')), b));
             } else {
                 TRY(buf_append_slice(b, slice_of(s.ptr + i, len)));
             }
             last = code;
             chars = 1;
         } else if (code != 0 && code != '0' && code != last) {
-            TRY(buf_append_u8(b, (uint8_t)code));
+            TRY(append_ascii(c, code, b));
             last = code;
             chars++;
         }
         i += len;
     }
     for (; chars != 0 && chars < 4; chars++) {
-        TRY(buf_append_u8(b, '0'));
+        TRY(append_ascii(c, '0', b));
     }
     return ERR_OK;
 }
@@ -329,22 +335,6 @@ db_err string_soundex(EVAL_ARGS)
     {
         TRY(soundex(c, vec_str(args[0], row), &b));
         TRY(func__set_buf(ctx, out, row, &b));
-    }
-    return ERR_OK;
-}
-
-db_err string_sounds_like(EVAL_ARGS)
-{
-    (void)ctx;
-    const struct collation *x = collation_by_id(call->arg_types[0].collation);
-    const struct collation *y = collation_by_id(call->arg_types[1].collation);
-    SCOPE_BUF(a, SIZE_MAX / 2);
-    SCOPE_BUF(b, SIZE_MAX / 2);
-    EACH_ROW(row)
-    {
-        TRY(soundex(x, vec_str(args[0], row), &a));
-        TRY(soundex(y, vec_str(args[1], row), &b));
-        vec_set_i64(out, row, slice_eq(buf_slice(&a), buf_slice(&b)));
     }
     return ERR_OK;
 }
