@@ -157,7 +157,7 @@ struct binder {
     const struct view_use *views;       /* innermost first */
     struct open_temporary *temporaries; /* used so far */
     uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
-    bool operand; /* the body that is bound next is an operand of a set operation */
+    bool operand;           /* the body that is bound next is an operand of a set operation */
     /* bind_access.c */
     struct priv_need *needs;
     uint32_t need_count, need_cap;
