@@ -622,6 +622,9 @@ static bool stored_alike(const struct value *a, const struct value *b)
 bool row_equal(const struct table_def *t, const struct value *a, const struct value *b)
 {
     for (uint32_t i = 0; i < t->column_count; i++) {
+        if (t->columns[i].hidden) { /* a row's number, or what follows from the others */
+            continue;
+        }
         if (a[i].is_null != b[i].is_null) {
             return false;
         }

@@ -181,7 +181,7 @@ class More(Wide):
                 outside, self.pick(("<=>", "=", "<", ">=")), self.expr(inner, kind, 1), name, where, alias, self.pick(("", " DESC"))) if table in self.tables else "TRUE",
             lambda: "EXISTS (SELECT 1 FROM %s WHERE %s GROUP BY %s HAVING MAX(%s) > %s)" % (name, where, self.column(inner, INT) + " + 0", self.column(inner, INT), self.literal(INT)),
             lambda: "(%s IN (SELECT %s FROM %s WHERE %s)) IS %s" % (outside, self.column(inner, kind), name, where, self.pick(("TRUE", "NOT FALSE", "UNKNOWN"))),
-            lambda: "EXISTS (SELECT %s FROM %s WHERE %s LIMIT %d)" % (self.column(inner, INT), name, where, self.r.randint(0, 2))))()
+            lambda: "EXISTS (SELECT %s FROM %s WHERE %s LIMIT %d)" % (self.column(inner, INT), name, where, self.r.randint(1, 2))))()
         self.depth -= 1
         return text
 
