@@ -130,6 +130,16 @@ def of_itself(server, oracle, sql, ordered, folded):
 
 
 VIEW = re.compile(r"\bv\d\b")
+LOOSE = ("SET @mode = @@sql_mode", "SET sql_mode = REPLACE(REPLACE(@@sql_mode, 'STRICT_TRANS_TABLES', ''), 'STRICT_ALL_TABLES', '')")
+
+
+def as_tables(oracle, made):
+    """Makes tables, [(name, queries of which the first that can be is taken)]; a division by zero is no error of theirs."""
+    for one in LOOSE:
+        oracle.change(one)
+    for name, queries in made:
+        any(oracle.change("CREATE TABLE %s AS %s" % (name, q))[0] == "changed" for q in queries)
+    oracle.change("SET sql_mode = @mode")
 
 
 def of_views(server, oracle, sql, ordered, folded):
@@ -138,8 +148,7 @@ def of_views(server, oracle, sql, ordered, folded):
     names = set(VIEW.findall(text or ""))
     if not names:
         return False
-    for n in names:
-        oracle.change("CREATE TABLE table_%s AS SELECT * FROM %s" % (n, n))
+    as_tables(oracle, [("table_" + n, ["SELECT * FROM " + n]) for n in names])
     answer = loosely(oracle, VIEW.sub(lambda m: "table_" + m.group(0), text), ordered, folded)
     for n in names:
         oracle.change("DROP TABLE IF EXISTS table_" + n)
@@ -163,9 +172,7 @@ def in_tables(oracle, tree, ordered, folded):
             table_of(node[0]), node[1], table_of(node[2]), node[3])
         name = "tree%d" % len(names)
         names.append(name)
-        for columns in ("x0", "x0, x1"):
-            if oracle.change("CREATE TABLE %s AS SELECT * FROM (%s) d (%s)" % (name, text, columns))[0] == "changed":
-                break
+        as_tables(oracle, [(name, ["SELECT * FROM (%s) d (%s)" % (text, columns) for columns in ("x0", "x0, x1")])])
         return name
     answer = oracle.ask("SELECT * FROM %s x %s SELECT * FROM %s y %s" % (table_of(tree[0]), tree[1], table_of(tree[2]), tree[3]),
                         ordered, folded)
