@@ -73,6 +73,19 @@ static uint64_t intents_add(struct eval_range *r, uint64_t n)
     return atomic_fetch_add_explicit(&r->intents, n, memory_order_seq_cst) >> INTENTS_BITS;
 }
 
+/* Of two ranges that become one, in the generation of the first. Not known and not known is not
+ * known: the sum would carry into the generation and leave none. */
+static void intents_join(struct eval_range *r, uint64_t n)
+{
+    uint64_t old = atomic_load_explicit(&r->intents, memory_order_relaxed);
+    uint64_t new;
+    do {
+        uint64_t sum = (old & INTENTS_MASK) + n;
+        new = (old & ~INTENTS_MASK) | (sum < INTENTS_UNKNOWN ? sum : INTENTS_UNKNOWN);
+    } while (!atomic_compare_exchange_weak_explicit(&r->intents, &old, new, memory_order_seq_cst,
+                                                    memory_order_relaxed));
+}
+
 static void intents_sub(struct eval_range *r, uint64_t generation, uint64_t n)
 {
     uint64_t old = atomic_load_explicit(&r->intents, memory_order_relaxed);
@@ -190,7 +203,7 @@ db_err eval_range_merge(struct eval_range *r, struct eval_range *right, uint64_t
          * before a split, may have been lost since. */
         atomic_store_explicit(&r->lock_number, fresh, memory_order_release);
     }
-    intents_add(r, intents_count(right));
+    intents_join(r, intents_count(right));
     atomic_store_explicit(&r->records_term, 0, memory_order_release); /* right's are unknown */
     return err;
 }

@@ -821,9 +821,31 @@ static void test_bank(void **state UNUSED)
     fake_close(&b.f);
 }
 
+/* The intents of both count in what two ranges become, also when nobody knows how many they are,
+ * again and again: readers look for them. */
+static void test_joined_intents(void **state)
+{
+    (void)state;
+    static struct fake_range left;
+    static struct fake_range right;
+    fake_open(&left, "left");
+    fake_open(&right, "right");
+    lock_table_open(left.r.locks, false);
+    for (int round = 0; round < 5; round++) {
+        lock_table_open(right.r.locks, false);
+        CHECK_OK(eval_range_merge(&left.r, &right.r, 77, false));
+        CHECK((atomic_load(&left.r.intents) & ((UINT64_C(1) << INTENTS_BITS) - 1)) != 0);
+        eval_range_lease_end(&right.r); /* nobody knows how many */
+    }
+    eval_range_lease_end(&left.r);
+    fake_close(&left);
+    fake_close(&right);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_joined_intents),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_none_left),

@@ -236,6 +236,7 @@ static void start(struct world *w, const char *dir)
     CHECK_OK(meta_lookup(node_meta(w->n), key(&a, 0), SLICE_EMPTY, 1, &a, NULL, &d, &n));
     CHECK_OK(range_store_find(node_ranges(w->n), d->id, &er));
     w->e = er->engine;
+    range_store_done(er);
     arena_fini(&a);
 }
 

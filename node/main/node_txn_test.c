@@ -28,6 +28,7 @@ static struct slice key(struct world *w, const char *name)
     return slice_str(text);
 }
 
+/* Nobody is done with it: it stays. */
 static struct eval_range *range_of(struct world *w, struct slice k, struct kv_request *ret_req)
 {
     struct range_desc *d;

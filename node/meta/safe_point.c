@@ -213,7 +213,8 @@ static db_err drop_records(struct meta *m, const struct range_desc *d, ts_t befo
     struct eval_range *er;
     struct buf cursor;
     size_t dropped = 0;
-    db_err err = range_store_find(m->rs, d->id, &er);
+    db_err err = ERR_OK;
+    TRY(range_store_find(m->rs, d->id, &er));
     arena_init(&a, NULL, NULL, 0);
     buf_init(&cursor, STORE_BATCH_SIZE_MAX);
     do {
@@ -223,11 +224,10 @@ static db_err drop_records(struct meta *m, const struct range_desc *d, ts_t befo
         struct diag diag;
         diag_reset(&diag);
         arena_reset(&a);
-        if (err == ERR_OK) {
-            err = eval_gc(er, &req, d->start, d->end, before, GC_RECORDS_PER_CALL, &cursor, &diag,
-                          &reply, &dropped);
-        }
+        err = eval_gc(er, &req, d->start, d->end, before, GC_RECORDS_PER_CALL, &cursor, &diag,
+                      &reply, &dropped);
     } while (err == ERR_OK && dropped == GC_RECORDS_PER_CALL && atomic_load(&m->running));
+    range_store_done(er);
     buf_fini(&cursor);
     arena_fini(&a);
     return err;

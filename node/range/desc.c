@@ -15,6 +15,7 @@ enum {
     CONF_VERSION = 1,
     GONE_VERSION = 1,
 };
+enum { GONE_F_BOUNDS = 1, GONE_F_KEEP_LOG = 2, GONE_F_INTO = 4 };
 
 static const uint8_t ident_key[] = {LOCAL_NODE, 'i', 'd', 'e', 'n', 't'};
 static const uint8_t opens_key[] = {LOCAL_NODE, 'o', 'p', 'e', 'n', 's'};
@@ -325,13 +326,18 @@ db_err store_put_gone(struct engine_wbatch *wb, const struct store_gone *gone)
         err = append_varint(&b, gone->min_replica_id);
     }
     if (err == ERR_OK) {
-        err = buf_append_u8(&b, (uint8_t)((gone->has_bounds ? 1 : 0) | (gone->keep_log ? 2 : 0)));
+        err = buf_append_u8(&b, (uint8_t)((gone->has_bounds ? GONE_F_BOUNDS : 0) |
+                                          (gone->keep_log ? GONE_F_KEEP_LOG : 0) |
+                                          (gone->into != 0 ? GONE_F_INTO : 0)));
     }
     if (err == ERR_OK && gone->has_bounds) {
         err = append_key(&b, gone->start);
     }
     if (err == ERR_OK && gone->has_bounds) {
         err = append_key(&b, gone->end);
+    }
+    if (err == ERR_OK && gone->into != 0) {
+        err = append_varint(&b, gone->into);
     }
     if (err == ERR_OK) {
         err = engine_wbatch_put(wb, ENGINE_LOCAL, slice_of(key, sizeof(key)), buf_slice(&b));
@@ -350,9 +356,12 @@ static bool parse_gone(struct slice key, struct slice value, struct store_gone *
         return false;
     }
     uint8_t flags = *pos++;
-    g->has_bounds = (flags & 1) != 0;
-    g->keep_log = (flags & 2) != 0;
+    g->has_bounds = (flags & GONE_F_BOUNDS) != 0;
+    g->keep_log = (flags & GONE_F_KEEP_LOG) != 0;
     if (g->has_bounds && (!get_key(&pos, end, &g->start) || !get_key(&pos, end, &g->end))) {
+        return false;
+    }
+    if ((flags & GONE_F_INTO) != 0 && (!varint_get(&pos, end, &g->into) || g->into == 0)) {
         return false;
     }
     return pos == end;

@@ -265,15 +265,11 @@ static db_err transfer(struct replica *r, uint64_t to, node_id_t node)
     return err;
 }
 
-db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node_id_t node,
-                                  struct diag *diag)
+static db_err reserve_and_transfer(struct replica *r, node_id_t node, struct diag *diag)
 {
-    struct replica *r;
+    struct range_store *rs = r->rs;
+    range_id_t range = r->id;
     uint64_t to = 0;
-    TRY(replica_find_led(rs, range, diag, &r));
-    if (node == rs->ident.node_id) {
-        return ERR_OK;
-    }
     unsigned slot = ebr_enter(&rs->ebr);
     const struct range_desc *d = replica_desc(r);
     for (unsigned i = 0; i < d->replica_count; i++) {
@@ -290,7 +286,6 @@ db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node
         return diag_set(diag, ERR_BUSY, "range %llu is being split or changed",
                         (unsigned long long)range);
     }
-    atomic_fetch_add(&rs->proposers, 1);
     const struct range_hooks *h = rs->opts.hooks;
     bool tell = h != NULL && h->handing_over != NULL;
     db_err err = wait_for_successor(r, node);
@@ -304,9 +299,20 @@ db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node
         }
     }
     atomic_store(&r->reshaping, false);
-    atomic_fetch_sub(&rs->proposers, 1);
     return err == ERR_OK
                ? ERR_OK
                : diag_set(diag, err, "range %llu: node %llu does not take the lease: %s",
                           (unsigned long long)range, (unsigned long long)node, err_text(err));
+}
+
+db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node_id_t node,
+                                  struct diag *diag)
+{
+    struct replica *r;
+    TRY(replica_find_led(rs, range, diag, &r));
+    atomic_fetch_add(&rs->proposers, 1);
+    db_err err = node == rs->ident.node_id ? ERR_OK : reserve_and_transfer(r, node, diag);
+    replica_let_go(r);
+    atomic_fetch_sub(&rs->proposers, 1);
+    return err;
 }

@@ -12,6 +12,7 @@ struct holder {
     uint64_t number; /* of the lock table */
 };
 
+/* Nobody is done with it: it stays. */
 static struct eval_range *range_on(struct tcluster *c, node_id_t node, range_id_t id)
 {
     struct eval_range *r;

@@ -64,6 +64,7 @@ static void lease_fiber(void *arg)
     r->lease_msg.err = err;
     r->lease_msg.msg.kind = INBOX_LEASE_READY;
     inbox_push(r, &r->lease_msg.msg);
+    replica_let_go(r);
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
@@ -144,7 +145,9 @@ void replica_lease_check(struct range_loop *l, struct replica *r)
     }
     r->lease_msg.term = raft_term(r->raft);
     atomic_fetch_add(&l->rs->fibers, 1);
+    replica_hold(r);
     if (fiber_spawn(l->loop, lease_fiber, r) != ERR_OK) {
+        replica_let_go(r);
         atomic_fetch_sub(&l->rs->fibers, 1);
         handed_drop(&r->taken);
         replica_break(l, r, ERR_NOMEM);

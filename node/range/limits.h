@@ -22,6 +22,12 @@ enum {
     FLUSH_QUIET_ROUNDS = 10,
     /* Ranges merged away whose logs wait for a flush of the engine. */
     FLUSH_LOGS_LEFT = 256,
+    /* Ranges that are not here any more whose fate is kept in memory, 1 MiB; older ones' is asked
+     * of the engine, by so many fibers at most: messages that ask may be lost. */
+    RANGE_GONE_MAX = 65536,
+    RANGE_GONE_LOOKS_MAX = 16,
+    /* Merges that are followed to where the keys of a range are now. */
+    RANGE_GONE_HOPS_MAX = 64,
     /* What a follower keeps of the log for others: a new leader goes on from where the old one was.
      */
     RANGE_LOG_KEEP_MS = 10000,

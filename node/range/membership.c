@@ -362,6 +362,9 @@ static db_err pin_replica(struct replica *r)
 {
     TRY(replica_call(r, pin, NULL));
     while (!atomic_load(&r->on_lane)) {
+        if (!replica_is(r, REPLICA_LIVE) || atomic_load(&r->rs->stopping)) {
+            return ERR_NOT_LEADER;
+        }
         TRY(fiber_sleep(POLL_MS * NS_PER_MS));
     }
     return ERR_OK;
@@ -639,20 +642,22 @@ static db_err check_changes(struct range_store *rs, const struct replica_change 
     return ERR_OK;
 }
 
-db_err replica_find_led(struct range_store *rs, range_id_t range, struct diag *diag,
-                        struct replica **ret_replica)
+static db_err reserve_and_change(struct change *c)
 {
-    struct replica *r = replica_find_live(rs, range);
-    if (r == NULL) {
-        return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
+    range_id_t range = c->r->id;
+    if (atomic_exchange(&c->r->reshaping, true)) {
+        return diag_set(c->diag, ERR_BUSY, "range %llu is being split or changed",
                         (unsigned long long)range);
     }
-    if (atomic_load(&r->lease_term) == 0) {
-        return diag_set(diag, ERR_NOT_LEADER, "this node does not lead range %llu",
-                        (unsigned long long)range);
-    }
-    *ret_replica = r;
-    return ERR_OK;
+    arena_init(&c->arena, NULL, NULL, 0);
+    bool merging = atomic_load(&c->r->merging_into) != 0 ||
+                   (merge_pending_into(c->rs, range) && !FAULT_DROP(range_merge_unseen));
+    db_err err = merging ? diag_set(c->diag, ERR_BUSY, "range %llu is being merged",
+                                    (unsigned long long)range)
+                         : change_members(c);
+    atomic_store(&c->r->reshaping, false);
+    arena_fini(&c->arena);
+    return err;
 }
 
 db_err range_store_change_replicas(struct range_store *rs, range_id_t range,
@@ -662,19 +667,9 @@ db_err range_store_change_replicas(struct range_store *rs, range_id_t range,
     struct change c = {.rs = rs, .changes = changes, .count = count, .diag = diag};
     TRY(check_changes(rs, changes, count, diag));
     TRY(replica_find_led(rs, range, diag, &c.r));
-    if (atomic_exchange(&c.r->reshaping, true)) {
-        return diag_set(diag, ERR_BUSY, "range %llu is being split or changed",
-                        (unsigned long long)range);
-    }
-    arena_init(&c.arena, NULL, NULL, 0);
     atomic_fetch_add(&rs->proposers, 1); /* the store waits for us */
-    bool merging = atomic_load(&c.r->merging_into) != 0 ||
-                   (merge_pending_into(rs, range) && !FAULT_DROP(range_merge_unseen));
-    db_err err =
-        merging ? diag_set(diag, ERR_BUSY, "range %llu is being merged", (unsigned long long)range)
-                : change_members(&c);
-    atomic_store(&c.r->reshaping, false);
+    db_err err = reserve_and_change(&c);
+    replica_let_go(c.r);
     atomic_fetch_sub(&rs->proposers, 1);
-    arena_fini(&c.arena);
     return err;
 }

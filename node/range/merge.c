@@ -44,8 +44,8 @@ enum { POLL_MS = 2 };
 
 struct merging {
     struct range_store *rs;
-    struct replica *left;
-    struct replica *right;
+    struct replica *left;  /* held, */
+    struct replica *right; /* and this one, once it is found */
     struct range_desc ldesc;
     struct range_desc rdesc;
     struct arena arena;
@@ -71,6 +71,9 @@ struct replica *merge_find_beside(struct range_store *rs, struct slice key, bool
             found = slice_eq(ends ? d->end : d->start, key) ? r : NULL;
             ebr_leave(&rs->ebr, slot);
         }
+    }
+    if (found != NULL) {
+        replica_hold(found);
     }
     return found;
 }
@@ -279,11 +282,20 @@ static db_err merge_pair(struct merging *m)
     return err;
 }
 
+static void forget_right(struct merging *m)
+{
+    if (m->right != NULL) {
+        replica_let_go(m->right);
+        m->right = NULL;
+    }
+}
+
 /* Are both led here, on the same nodes? */
 static db_err find_right(struct merging *m)
 {
     struct range_store *rs = m->rs;
     arena_reset(&m->arena);
+    forget_right(m);
     TRY(replica_copy_desc(m->left, &m->arena, &m->ldesc));
     m->right = merge_find_beside(rs, m->ldesc.end, false);
     if (m->right == NULL) {
@@ -358,36 +370,35 @@ static db_err with_left(struct merging *m)
     return err;
 }
 
+static db_err reserve_and_merge(struct merging *m, range_id_t *ret_right)
+{
+    if (atomic_exchange(&m->left->reshaping, true)) {
+        return diag_set(m->diag, ERR_BUSY, "range %llu is being split or changed",
+                        (unsigned long long)m->left->id);
+    }
+    arena_init(&m->arena, NULL, NULL, 0);
+    db_err err = with_left(m);
+    if (err == ERR_OK) {
+        *ret_right = m->right->id;
+    }
+    forget_right(m);
+    atomic_store(&m->left->reshaping, false);
+    arena_fini(&m->arena);
+    return err;
+}
+
 db_err merge_right_of(struct range_store *rs, range_id_t left, uint64_t bytes_max,
                       struct diag *diag, range_id_t *ret_right)
 {
     struct merging m = {.rs = rs, .bytes_max = bytes_max, .diag = diag};
-    m.left = replica_find_live(rs, left);
-    if (m.left == NULL) {
-        return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
-                        (unsigned long long)left);
-    }
     if (left == RANGE_ID_META) {
         return diag_set(diag, ERR_INVALID, "the meta range cannot be merged");
     }
-    if (atomic_load(&m.left->lease_term) == 0) {
-        return diag_set(diag, ERR_NOT_LEADER, "this node does not lead range %llu",
-                        (unsigned long long)left);
-    }
-    if (atomic_exchange(&m.left->reshaping, true)) {
-        return diag_set(diag, ERR_BUSY, "range %llu is being split or changed",
-                        (unsigned long long)left);
-    }
-    arena_init(&m.arena, NULL, NULL, 0);
+    TRY(replica_find_led(rs, left, diag, &m.left));
     atomic_fetch_add(&rs->proposers, 1); /* the store waits for us */
-    db_err err = with_left(&m);
-    range_id_t right = err == ERR_OK ? m.right->id : 0;
-    atomic_store(&m.left->reshaping, false);
+    db_err err = reserve_and_merge(&m, ret_right);
+    replica_let_go(m.left);
     atomic_fetch_sub(&rs->proposers, 1);
-    arena_fini(&m.arena);
-    if (err == ERR_OK) {
-        *ret_right = right;
-    }
     return err;
 }
 

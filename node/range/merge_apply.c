@@ -217,6 +217,7 @@ static db_err halt(struct range_loop *l, struct replica *r, void *arg)
         return ERR_NOT_FOUND;
     }
     h->right_led = r->leading && atomic_load(&r->lease_term) != 0;
+    atomic_store(&r->gone_into, h->left->id);
     atomic_store(&r->min_replica_id, REPLICA_ID_NEVER);
     replica_halt(l, r, true);
     return ERR_OK;
@@ -238,16 +239,11 @@ static db_err insist(struct replica *r,
     return err;
 }
 
-static db_err prepare_right(struct range_store *rs, struct merge_hold *h, struct replica **ret_r)
+static db_err prepare_right(struct replica *r, struct merge_hold *h)
 {
-    struct replica *r = replica_find(rs, h->m.right);
-    if (r == NULL) {
-        return ERR_NOT_FOUND;
-    }
     TRY(insist(r, catch_up, &h->m));
     TRY(insist(r, halt, h));
     TRY(insist(r, replica_end_core, NULL));
-    *ret_r = r;
     FAULT(range_merge_right_halted);
     return ERR_OK;
 }
@@ -257,7 +253,7 @@ static db_err prepare_right(struct range_store *rs, struct merge_hold *h, struct
 static db_err put_merged(struct range_loop *l, const struct range_desc *desc, range_id_t right)
 {
     struct engine_wbatch *wb = l->apply[l->apply_cur].wb;
-    struct store_gone gone = {.id = right, .min_replica_id = REPLICA_ID_NEVER};
+    struct store_gone gone = {.id = right, .min_replica_id = REPLICA_ID_NEVER, .into = desc->id};
     uint8_t applied[LOCAL_RANGE_KEY_SIZE];
     local_range_key(applied, right, LOCAL_RANGE_APPLIED);
     TRY(store_put_desc(wb, desc));
@@ -342,8 +338,11 @@ static void merge_fiber(void *arg)
     struct merge_hold *h = arg;
     struct replica *left = h->left;
     struct range_store *rs = left->rs;
-    struct resumption res = {0};
-    res.err = prepare_right(rs, h, &res.right);
+    struct resumption res = {.right = replica_find(rs, h->m.right), .err = ERR_NOT_FOUND};
+    if (res.right != NULL) {
+        replica_hold(res.right);
+        res.err = prepare_right(res.right, h);
+    }
     if (res.err != ERR_CANCELED) {
         LOG_DEBUG("range.merge.apply", F_U64("range", left->id), F_ERR(res.err));
         db_err err = replica_call(left, resume, &res);
@@ -355,6 +354,10 @@ static void merge_fiber(void *arg)
             }
         }
     }
+    if (res.right != NULL) {
+        replica_let_go(res.right);
+    }
+    replica_let_go(left);
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
@@ -382,7 +385,9 @@ db_err merge_apply(struct range_loop *l, struct replica *r, const struct raft_en
     h->proposal = p;
     r->hold = h;
     atomic_fetch_add(&l->rs->fibers, 1);
+    replica_hold(r);
     if (fiber_spawn(l->loop, merge_fiber, h) != ERR_OK) {
+        replica_let_go(r);
         atomic_fetch_sub(&l->rs->fibers, 1);
         r->hold = NULL;
         hold_free(h);
@@ -422,12 +427,12 @@ void merge_finish(struct range_loop *l, struct applied_change *c)
     }
     eval_range_lease_end(&right->eval);
     right->log_left_flush = atomic_load(&rs->flush_begun);
+    atomic_fetch_add(&rs->logs_left, 1);
+    atomic_store(&right->log_left, true); /* before it is EMPTY and may go */
     pthread_mutex_lock(&rs->map_lock);
     range_view_publish(left, c->view);
     atomic_store(&right->state, REPLICA_EMPTY);
     pthread_mutex_unlock(&rs->map_lock);
-    atomic_fetch_add(&rs->logs_left, 1);
-    atomic_store(&right->log_left, true);
     atomic_fetch_sub(&rs->replica_count, 1);
     atomic_fetch_add(&rs->stat_merges, 1);
     atomic_fetch_add(&left->size, atomic_load(&right->size));
@@ -447,11 +452,43 @@ void merge_finish(struct range_loop *l, struct applied_change *c)
     mem_free(c);
 }
 
+/* ---- where its keys are now ---- */
+
+static db_err tell_where(struct replica *r, struct arena *arena, struct range_desc *ret_desc)
+{
+    TRY(replica_copy_desc(r, arena, ret_desc));
+    ret_desc->leader_hint = atomic_load(&r->leader_node);
+    return ERR_OK;
+}
+
+/* From range to range that it became a part of, to one that is here. */
+static db_err follow(struct range_store *rs, range_id_t id, struct arena *arena,
+                     struct range_desc *ret_desc)
+{
+    for (unsigned hops = 0; id != 0 && hops < RANGE_GONE_HOPS_MAX; hops++) {
+        struct gone_fate f = {0};
+        struct replica *r = replica_find(rs, id);
+        if (r != NULL && replica_is(r, REPLICA_LIVE)) {
+            return tell_where(r, arena, ret_desc);
+        }
+        if (r != NULL) {
+            f.into = atomic_load(&r->gone_into);
+        } else if (gone_get(&rs->gone, id, &f) != GONE_KNOWN) {
+            break;
+        }
+        id = f.into;
+    }
+    return ERR_RANGE_NOT_FOUND;
+}
+
 db_err range_store_redirect(struct range_store *rs, range_id_t gone, struct arena *arena,
                             struct range_desc *ret_desc)
 {
     struct replica *g = replica_find(rs, gone);
-    if (g == NULL || atomic_load(&g->min_replica_id) != REPLICA_ID_NEVER) {
+    if (g == NULL) {
+        return follow(rs, gone, arena, ret_desc);
+    }
+    if (atomic_load(&g->min_replica_id) != REPLICA_ID_NEVER) {
         return ERR_RANGE_NOT_FOUND;
     }
     db_err err = ERR_RANGE_NOT_FOUND;
@@ -462,11 +499,11 @@ db_err range_store_redirect(struct range_store *rs, range_id_t gone, struct aren
                 continue;
             }
             unsigned slot = ebr_enter(&rs->ebr);
-            if (range_desc_contains(replica_desc(r), replica_desc(g)->start)) {
-                err = range_desc_copy(arena, replica_desc(r), ret_desc);
-                ret_desc->leader_hint = atomic_load(&r->leader_node);
-            }
+            bool has = range_desc_contains(replica_desc(r), replica_desc(g)->start);
             ebr_leave(&rs->ebr, slot);
+            if (has) {
+                err = tell_where(r, arena, ret_desc);
+            }
         }
     }
     return err;

@@ -64,21 +64,16 @@ static db_err weigh(struct replica *r, uint64_t *ret_bytes)
 db_err range_store_weigh(struct range_store *rs, range_id_t id, struct diag *diag,
                          uint64_t *ret_bytes)
 {
-    struct replica *r = replica_find_live(rs, id);
-    if (r == NULL) {
-        return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
-                        (unsigned long long)id);
-    }
-    if (atomic_load(&r->lease_term) == 0) {
-        return diag_set(diag, ERR_NOT_LEADER, "this node does not lead range %llu",
-                        (unsigned long long)id);
-    }
+    struct replica *r;
+    TRY(replica_find_led(rs, id, diag, &r));
     /* who is merged or split by others holds it reserved; who asks for itself does too */
-    if (atomic_load(&r->merging_into) != 0 || has_load(r) || too_young(r, clock_mono_ns())) {
-        return diag_set(diag, ERR_BUSY, "range %llu is not to be merged now",
-                        (unsigned long long)id);
-    }
-    return weigh(r, ret_bytes);
+    bool not_now =
+        atomic_load(&r->merging_into) != 0 || has_load(r) || too_young(r, clock_mono_ns());
+    db_err err = not_now ? diag_set(diag, ERR_BUSY, "range %llu is not to be merged now",
+                                    (unsigned long long)id)
+                         : weigh(r, ret_bytes);
+    replica_let_go(r);
+    return err;
 }
 
 static bool is_candidate(const struct replica *r, uint64_t now)
@@ -127,19 +122,37 @@ static void consider(struct replica *r, uint64_t now)
     }
 }
 
+/* False: the round is over. */
+static bool consider_bucket(struct range_store *rs, uint64_t until)
+{
+    struct replica *r = atomic_load(&rs->buckets[rs->merge_at]);
+    bool in_map = true;
+    while (r != NULL && in_map) {
+        struct replica *held = NULL;
+        uint64_t now = clock_mono_ns();
+        if (now > until || atomic_load(&rs->stopping) || atomic_load(&rs->disk_full) != 0) {
+            return false;
+        }
+        if (is_candidate(r, now)) {
+            held = r;
+            replica_hold(r);
+            consider(r, now);
+        }
+        in_map = !atomic_load(&r->retired); /* else what came after it may be freed already */
+        r = atomic_load(&r->map_next);
+        if (held != NULL) {
+            replica_let_go(held);
+        }
+    }
+    return true;
+}
+
 void range_store_merge_round(struct range_store *rs)
 {
     uint64_t until = clock_mono_ns() + ROUND_TIME_NS;
     for (unsigned n = 0; n < REPLICA_BUCKETS; n++) {
-        struct replica *r = atomic_load_explicit(&rs->buckets[rs->merge_at], memory_order_acquire);
-        for (; r != NULL; r = r->map_next) {
-            uint64_t now = clock_mono_ns();
-            if (now > until || atomic_load(&rs->stopping) || atomic_load(&rs->disk_full) != 0) {
-                return;
-            }
-            if (is_candidate(r, now)) {
-                consider(r, now);
-            }
+        if (!consider_bucket(rs, until)) {
+            return;
         }
         rs->merge_at = (rs->merge_at + 1) % REPLICA_BUCKETS;
     }

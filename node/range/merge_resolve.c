@@ -277,7 +277,7 @@ static db_err ask_elsewhere(struct replica *r, const struct range_desc *d, struc
 /* ---- the one that is asked ---- */
 
 struct question {
-    struct replica *replica;
+    struct replica *replica; /* held */
     node_id_t from;
     range_id_t range;
     uint64_t to;
@@ -301,6 +301,7 @@ static void answer_fiber(void *arg)
             .type = REPLICA_MSG_MERGE_VOID, .to = q.to, .term = 1, .context = q.version};
         send_to(rs, q.from, q.range, &m);
     }
+    replica_let_go(q.replica);
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
@@ -315,6 +316,7 @@ static void thaw_fiber(void *arg)
         LOG_INFO("range.merge.void", F_U64("range", q.replica->id), F_U64("version", q.version),
                  F_ERR(err));
     }
+    replica_let_go(q.replica);
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
@@ -327,7 +329,9 @@ static void begin(struct range_loop *l, void (*fn)(void *arg), struct question q
     }
     *copy = q;
     atomic_fetch_add(&l->rs->fibers, 1);
+    replica_hold(q.replica);
     if (fiber_spawn(l->loop, fn, copy) != ERR_OK) {
+        replica_let_go(q.replica);
         atomic_fetch_sub(&l->rs->fibers, 1);
         mem_free(copy);
     }
@@ -372,6 +376,9 @@ static db_err resolve(struct replica *r, bool may_move, struct diag *diag)
         } else if (may_move) {
             err = left == NULL ? ask_elsewhere(r, &d, &a) : bring_together(r, &d, left);
         }
+        if (left != NULL) {
+            replica_let_go(left);
+        }
     }
     arena_fini(&a);
     return err;
@@ -399,6 +406,7 @@ static void begun_fiber(void *arg)
     struct replica *r = arg;
     struct range_store *rs = r->rs;
     resolve_if_frozen(r, false);
+    replica_let_go(r);
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
@@ -408,7 +416,9 @@ void merge_lease_begun(struct range_loop *l, struct replica *r)
         return;
     }
     atomic_fetch_add(&l->rs->fibers, 1);
+    replica_hold(r);
     if (fiber_spawn(l->loop, begun_fiber, r) != ERR_OK) { /* upkeep will */
+        replica_let_go(r);
         atomic_fetch_sub(&l->rs->fibers, 1);
     }
 }

@@ -318,6 +318,7 @@ static db_err lock_key(struct tcluster *c, unsigned k, ts_t start_ts, enum kv_wa
                                       .wait = wait,
                                       .lock_wait_ms = 15000};
             err = eval_lock(er, &req, &diag, &reply, &resp);
+            range_store_done(er);
             *ret_number = resp.lock_term;
         }
         if (err == ERR_OK || err == ERR_LOCK_NOWAIT) {
@@ -345,6 +346,7 @@ static void release_all(struct tcluster *c, unsigned k, ts_t start_ts)
         .r = {.range = d.id, .epoch = d.epoch, .deadline_ns = DEADLINE_NONE, .arena = &a},
         .start_ts = start_ts};
     CHECK_OK(eval_release(er, &req, &diag, &reply));
+    range_store_done(er);
     arena_fini(&a);
 }
 

@@ -193,11 +193,14 @@ uint64_t range_store_lease_term(struct range_store *rs, range_id_t range);
 /* Does this node hold the range's lease at this moment? A few loads; any thread. */
 bool range_store_lease_valid(struct range_store *rs, range_id_t range);
 
-/* The replica of a range as node/eval sees it; lives as long as the store. ERR_RANGE_NOT_FOUND. */
+/* The replica of a range as node/eval sees it, for a command, across all its parks: it stays until
+ * the caller is done with it, in the same fiber, also when the range is merged away or moves
+ * meanwhile (its checks say so then). On a loop of the store. ERR_RANGE_NOT_FOUND. */
 MUST_USE db_err range_store_find(struct range_store *rs, range_id_t id,
                                  struct eval_range **ret_range);
+void range_store_done(struct eval_range *range);
 /* Calls fn for each replica with its present descriptor (borrowed), in no order, until it fails.
- * serving: its lease is here. */
+ * serving: its lease is here. Any thread; fn may not park. */
 MUST_USE db_err range_store_each(struct range_store *rs,
                                  db_err (*fn)(void *arg, const struct range_desc *desc,
                                               bool serving),
@@ -237,7 +240,8 @@ MUST_USE db_err range_store_weigh(struct range_store *rs, range_id_t id, struct 
 /* One round of merging what is small; for tests. Parks. */
 void range_store_merge_round(struct range_store *rs);
 /* Where requests for a range that was merged away are to go: the descriptor of the range of this
- * node that has its keys; in the arena. ERR_RANGE_NOT_FOUND. */
+ * node that has its keys, or, a while after, that had them when it was merged (and may have been
+ * split since); in the arena. From a fiber. ERR_RANGE_NOT_FOUND. */
 MUST_USE db_err range_store_redirect(struct range_store *rs, range_id_t gone, struct arena *arena,
                                      struct range_desc *ret_desc);
 
@@ -293,7 +297,9 @@ struct range_store_stats {
     uint64_t snapshots_received;
     uint64_t snapshot_bytes_sent;
     uint64_t replicas_removed;
-    uint64_t load; /* units per second of the ranges that are led here */
+    uint64_t load;    /* units per second of the ranges that are led here */
+    uint64_t objects; /* in memory that stand, or stood, for a replica */
+    uint64_t gone;    /* ranges that are not here any more and whose fate is kept in memory */
 };
 void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret_stats);
 

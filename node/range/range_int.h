@@ -9,6 +9,7 @@
 #include "base/fiber.h"
 #include "base/list.h"
 #include "base/periodic.h"
+#include "node/range/gone.h"
 #include "node/range/limits.h"
 #include "node/range/range.h"
 
@@ -127,17 +128,14 @@ struct apply_slot {
 
 enum { OWNER_NONE = 0 }; /* else: index of the loop + 1 */
 
-/* What a struct replica stands for. It lives as long as the store, whether the node is a member of
- * the range or not. */
+/* What a struct replica stands for. An EMPTY one goes when nobody uses it (retire.c): what has to
+ * be remembered of it is 16 bytes in the table of what is gone. */
 enum replica_state {
     REPLICA_EMPTY,      /* no member, or one that waits for its first snapshot: no core, no data */
     REPLICA_INSTALLING, /* the first snapshot is coming in */
     REPLICA_LIVE,
     REPLICA_LEAVING, /* no member any more: the data is being deleted; then EMPTY */
 };
-/* min_replica_id of a range that is no more, merged into another. */
-#define REPLICA_ID_NEVER UINT64_MAX
-
 /* Where a replica is: ids are never used twice, so what was true stays true. */
 struct replica_addr {
     uint64_t replica_id;
@@ -154,12 +152,27 @@ struct replica_info {
     struct range_member_status members[RAFT_MEMBERS_MAX];
 };
 
+/* Commands under way on a replica, by loop: they come and go with every request, so loops do not
+ * share a line. A fiber takes itself off where it has put itself on. */
+enum { REPLICA_USER_STRIPES = 4 };
+struct replica_users {
+    _Alignas(64) _Atomic unsigned count;
+};
+
 struct replica {
     struct eval_range eval;
     struct range_store *rs;
     range_id_t id;
     uint64_t replica_id;
-    struct replica *map_next; /* set before it is published */
+    struct replica *_Atomic map_next; /* changed under map_lock */
+
+    /* Who may look at it after a park; see retire.c. */
+    struct replica_users users[REPLICA_USER_STRIPES];
+    _Atomic unsigned holds;
+    _Atomic bool retired;         /* not in the map any more */
+    struct replica *retired_next; /* guarded by upkeep_lock */
+    bool claimed;                 /* nobody drives it, and nobody will; likewise */
+    struct ebr_node ebr;
 
     /* Read by all loops. */
     struct range_view *_Atomic view;
@@ -178,6 +191,7 @@ struct replica {
     uint64_t log_left_flush;         /* set before log_left: a flush begun after this one */
     _Atomic int state;               /* enum replica_state; moves are the owner's */
     _Atomic uint64_t min_replica_id; /* lower ids never come (back) to this node */
+    _Atomic range_id_t gone_into;    /* merged away: the range that it became a part of, if known */
     _Atomic bool pinned;             /* only the loop of its lane drives it; never undone */
     _Atomic bool on_lane;            /* and does */
     pthread_mutex_t info_lock;
@@ -251,6 +265,9 @@ struct replica {
     uint64_t orphan_heard_ns;
     uint64_t offer_failed;    /* a member whose snapshot could not be begun */
     struct receiving *staged; /* what the core is being asked about */
+    /* Of the snapshot that is being received for a replica with a core, until it is installed or
+     * given up; guarded by map_lock. */
+    const struct range_desc *incoming;
     bool installing;
     _Atomic bool receiving;
     unsigned snapshots_out;             /* on their way to others */
@@ -406,10 +423,14 @@ struct range_store {
 
     pthread_mutex_t map_lock; /* guards insertion, and who may take which part of the key space */
     struct replica *_Atomic buckets[REPLICA_BUCKETS];
-    struct peer *_Atomic peers; /* only grows; guarded by map_lock */
-    uint64_t incarnation;       /* how often this store was opened */
-    uint64_t opened_ns;         /* when it began to open: no replica had run before */
-    char *snapshot_dir;         /* NULL: takes none */
+    struct gone_table gone; /* in no bucket: what is remembered. Moves between are under map_lock */
+    struct replica *retired; /* out of the map, to be freed; guarded by upkeep_lock */
+    _Atomic uint64_t replica_objects;
+    _Atomic unsigned gone_looks; /* fibers that ask the engine for what the table has let go of */
+    struct peer *_Atomic peers;  /* only grows; guarded by map_lock */
+    uint64_t incarnation;        /* how often this store was opened */
+    uint64_t opened_ns;          /* when it began to open: no replica had run before */
+    char *snapshot_dir;          /* NULL: takes none */
     _Atomic unsigned snapshots_out, snapshots_in;
     _Atomic uint64_t snapshot_next_ns; /* when the rate allows more */
     _Atomic uint64_t replica_count;
@@ -464,10 +485,12 @@ MUST_USE db_err store_each_desc(struct engine *e, struct diag *diag,
 MUST_USE db_err store_next_incarnation(struct engine *e, struct diag *diag, uint64_t *ret_number);
 /* In the place of a descriptor: nothing of the range is here, and replicas below min_replica_id
  * never will be. Bounds not NULL: what the engine has of them is to be deleted. keep_log: the hard
- * state in the log still counts (a snapshot was being installed). */
+ * state in the log still counts (a snapshot was being installed). into: of a range that was merged
+ * away, what it became a part of; 0: not known. */
 struct store_gone {
     range_id_t id;
     uint64_t min_replica_id;
+    range_id_t into;
     bool keep_log;
     bool has_bounds;
     struct slice start, end;
@@ -510,11 +533,18 @@ static inline bool replica_runs(const struct replica *r)
 /* The replica of this node in the descriptor; 0: none. */
 uint64_t desc_replica_on(const struct range_desc *desc, node_id_t node);
 void replica_free(struct replica *r);
+/* Under map_lock, or before anybody else is there. What was remembered of the range while no
+ * replica stood for it is the replica's from now on. */
 void replica_register(struct range_store *rs, struct replica *r);
+/* What is found is there until the fiber parks, on a loop of the store; longer only for who holds
+ * it (replica_hold), or runs on the upkeep fiber, which alone lets replicas go. */
 struct replica *replica_find(struct range_store *rs, range_id_t id);
 /* NULL also when it is not LIVE. */
 struct replica *replica_find_live(struct range_store *rs, range_id_t id);
-/* ERR_RANGE_NOT_FOUND, ERR_NOT_LEADER. */
+/* For the caller, who lets it go: a LIVE one. ERR_RANGE_NOT_FOUND. */
+MUST_USE db_err replica_find_held(struct range_store *rs, range_id_t range, struct diag *diag,
+                                  struct replica **ret_replica);
+/* ... with a lease. ERR_RANGE_NOT_FOUND, ERR_NOT_LEADER. */
 MUST_USE db_err replica_find_led(struct range_store *rs, range_id_t range, struct diag *diag,
                                  struct replica **ret_replica);
 /* Copies the present descriptor. */
@@ -523,6 +553,24 @@ MUST_USE db_err replica_copy_desc(struct replica *r, struct arena *arena,
 /* Opens the core in a fiber of its own and lets the replica run. */
 MUST_USE db_err replica_start(struct replica *r);
 extern const struct eval_range_ops replica_eval_ops;
+
+/* ---- retire.c ---- */
+/* The object stays until it is let go, whatever becomes of the range. By who has just found it, or
+ * holds it, or drives it. */
+static inline void replica_hold(struct replica *r)
+{
+    atomic_fetch_add(&r->holds, 1);
+}
+void replica_let_go(struct replica *r);
+/* Replicas that stand for nothing and that nobody uses are freed, in several rounds. Upkeep's, with
+ * its lock; parks. */
+void replicas_retire(struct range_store *rs);
+/* Into the table of what is gone. Under map_lock. ERR_NOMEM. */
+MUST_USE db_err replica_remember_gone(struct range_store *rs, const struct replica *r);
+
+/* ---- neighbours.c ---- */
+/* At the start: right neighbours that descriptors do not name, where they are certain. Parks. */
+MUST_USE db_err neighbours_fill(struct range_store *rs, struct diag *diag);
 
 /* ---- inbox.c ---- */
 /* The part of the loop that runs here; NULL on other threads. */
@@ -762,7 +810,8 @@ MUST_USE db_err merge_right_of(struct range_store *rs, range_id_t left, uint64_t
 /* ENTRY_THAW of either kind under that version of the range, which is led here. Parks. */
 MUST_USE db_err merge_propose_thaw(struct replica *r, enum merge_thaw what, uint64_t version,
                                    struct diag *diag);
-/* The replica of this node whose range ends, or else begins, at the key; NULL: there is none. */
+/* The replica of this node whose range ends, or else begins, at the key; NULL: there is none. The
+ * caller lets it go. */
 struct replica *merge_find_beside(struct range_store *rs, struct slice key, bool ends);
 bool merge_same_nodes(const struct range_desc *a, const struct range_desc *b);
 /* Is some range of this node frozen to become a part of this one? */

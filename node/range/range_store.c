@@ -62,6 +62,7 @@ static db_err open_all(struct range_store *rs, struct diag *diag)
         TRY(store_next_incarnation(rs->opts.engine, diag, &rs->incarnation));
     }
     TRY(replicas_clean_up(rs, diag));
+    TRY(neighbours_fill(rs, diag));
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
         struct replica *r = atomic_load(&rs->buckets[i]);
         for (; r != NULL; r = r->map_next) {
@@ -111,6 +112,7 @@ db_err range_store_open(const struct range_store_opts *opts, struct diag *diag,
     }
     pthread_mutex_init(&rs->map_lock, NULL);
     ebr_init(&rs->ebr);
+    gone_init(&rs->gone, RANGE_GONE_MAX);
     fiber_mutex_init(&rs->upkeep_lock);
     rs->loop_count = loop_group_count(opts->loops);
     rs->loops = mem_calloc(rs->loop_count, sizeof(*rs->loops));
@@ -186,6 +188,11 @@ static bool at_rest(struct range_store *rs)
             if (atomic_load(&r->owner) != OWNER_NONE || atomic_load(&r->inbox) != NULL) {
                 return false;
             }
+        }
+    }
+    for (const struct replica *r = rs->retired; r != NULL; r = r->retired_next) {
+        if (atomic_load(&r->owner) != OWNER_NONE || atomic_load(&r->inbox) != NULL) {
+            return false;
         }
     }
     return true;
@@ -280,6 +287,10 @@ void range_store_free(struct range_store *rs)
             r = next;
         }
     }
+    for (struct replica *r = rs->retired, *next; r != NULL; r = next) {
+        next = r->retired_next;
+        end_replica(r);
+    }
     for (unsigned i = 0; rs->loops != NULL && i < rs->loop_count; i++) {
         range_loop_fini(&rs->loops[i]);
     }
@@ -291,6 +302,7 @@ void range_store_free(struct range_store *rs)
     mem_free(rs->snapshot_dir);
     lock_graph_free(rs->graph);
     ebr_fini(&rs->ebr);
+    gone_fini(&rs->gone);
     pthread_mutex_destroy(&rs->map_lock);
     mem_free_aligned(rs);
 }
@@ -310,59 +322,59 @@ struct engine *range_store_engine(const struct range_store *rs)
     return rs->opts.engine;
 }
 
-db_err range_store_find(struct range_store *rs, range_id_t id, struct eval_range **ret_range)
-{
-    struct replica *r = replica_find_live(rs, id);
-    if (UNLIKELY(r == NULL)) {
-        return ERR_RANGE_NOT_FOUND;
-    }
-    *ret_range = &r->eval;
-    return ERR_OK;
-}
-
 db_err range_store_each(struct range_store *rs,
                         db_err (*fn)(void *arg, const struct range_desc *desc, bool serving),
                         void *arg)
 {
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
-        struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
-        for (; r != NULL; r = r->map_next) {
-            if (!replica_is(r, REPLICA_LIVE)) {
-                continue;
-            }
-            unsigned slot = ebr_enter(&rs->ebr);
-            struct range_desc d = *replica_desc(r);
-            d.load = atomic_load(&r->load_rate);
-            db_err err = fn(arg, &d, atomic_load(&r->lease_term) != 0);
-            ebr_leave(&rs->ebr, slot);
-            TRY(err);
+        if (atomic_load_explicit(&rs->buckets[i], memory_order_relaxed) == NULL) {
+            continue;
         }
+        db_err err = ERR_OK;
+        unsigned slot = ebr_enter(&rs->ebr);
+        struct replica *r = atomic_load(&rs->buckets[i]);
+        for (; r != NULL && err == ERR_OK; r = atomic_load(&r->map_next)) {
+            if (replica_is(r, REPLICA_LIVE)) {
+                struct range_desc d = *replica_desc(r);
+                d.load = atomic_load(&r->load_rate);
+                err = fn(arg, &d, atomic_load(&r->lease_term) != 0);
+            }
+        }
+        ebr_leave(&rs->ebr, slot);
+        TRY(err);
     }
     return ERR_OK;
 }
 
 uint64_t range_store_lease_term(struct range_store *rs, range_id_t range)
 {
+    uint64_t term = 0;
+    uint64_t until = 0;
+    unsigned slot = ebr_enter(&rs->ebr); /* the caller may be no loop */
     const struct replica *r = replica_find(rs, range);
-    if (r == NULL) {
-        return 0;
+    if (r != NULL) {
+        term = atomic_load_explicit(&r->lease_term, memory_order_acquire);
+        until = atomic_load_explicit(&r->lease_until_ns, memory_order_relaxed);
     }
-    uint64_t term = atomic_load_explicit(&r->lease_term, memory_order_acquire);
-    uint64_t until = atomic_load_explicit(&r->lease_until_ns, memory_order_relaxed);
+    ebr_leave(&rs->ebr, slot);
     return until == UINT64_MAX || clock_mono_ns() < until ? term : 0;
+}
+
+bool range_store_lease_valid(struct range_store *rs, range_id_t range)
+{
+    return range_store_lease_term(rs, range) != 0;
 }
 
 db_err range_store_write(struct range_store *rs, range_id_t id, uint64_t lease_term,
                          const struct store_batch *batch, struct diag *diag)
 {
-    struct replica *r = replica_find_live(rs, id);
-    if (r == NULL) {
-        return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
-                        (unsigned long long)id);
-    }
+    struct replica *r;
+    TRY(replica_find_held(rs, id, diag, &r));
     struct proposal p = {
         .kind = ENTRY_BATCH, .lease_term = lease_term, .payload = store_batch_encoded(batch)};
-    return replica_propose(r, &p, diag);
+    db_err err = replica_propose(r, &p, diag);
+    replica_let_go(r);
+    return err;
 }
 
 db_err range_data_size(struct range_store *rs, const struct range_desc *desc, uint64_t *ret_size)

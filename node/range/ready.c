@@ -468,9 +468,11 @@ static void fetch_job(void *arg)
 static void fetch_fiber(void *arg)
 {
     struct log_fetch *f = arg;
-    struct range_store *rs = f->replica->rs;
+    struct replica *r = f->replica;
+    struct range_store *rs = r->rs;
     blocking_run(fetch_job, f);
-    inbox_push(f->replica, &f->msg);
+    inbox_push(r, &f->msg);
+    replica_let_go(r);
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
@@ -500,7 +502,9 @@ static void fetch_wanted(struct range_loop *l, struct replica *r)
     r->want_lo = 0;
     r->fetching = true;
     atomic_fetch_add(&l->rs->fibers, 1);
+    replica_hold(r);
     if (fiber_spawn(l->loop, fetch_fiber, f) != ERR_OK) {
+        replica_let_go(r);
         atomic_fetch_sub(&l->rs->fibers, 1);
         log_fetch_free(f);
         replica_break(l, r, ERR_NOMEM);

@@ -152,7 +152,8 @@ static bool is_question(uint8_t type)
     return type == RAFT_MSG_PREVOTE || type == RAFT_MSG_VOTE || type == RAFT_MSG_POKE;
 }
 
-/* Who asks for a range that was merged away. */
+/* Who asks for a range that was merged away: also after a restart, when the others may be few that
+ * have not heard of it and cannot lead any more. */
 static void answer_merged(struct range_store *rs, node_id_t from, range_id_t range,
                           const struct raft_msg *m)
 {
@@ -164,10 +165,81 @@ static void answer_merged(struct range_store *rs, node_id_t from, range_id_t ran
     answer(rs, from, range, &resp);
 }
 
-/* Was it merged away? */
-static bool never(const struct replica *r)
+/* Where no replica runs. min: lower ones do not come (back) to this node. waits: one that may come
+ * needs a state. */
+static void answer_absent(struct range_store *rs, node_id_t from, range_id_t range,
+                          const struct raft_msg *m, uint64_t min, bool waits)
 {
-    return r != NULL && atomic_load(&r->min_replica_id) == REPLICA_ID_NEVER;
+    bool merged = min == REPLICA_ID_NEVER;
+    if (m->type == RAFT_MSG_POKE && !merged) {
+        answer_poke(rs, from, range, m);
+    } else if (waits && m->to >= min) {
+        answer_shell(rs, from, range, m);
+    } else if (merged) {
+        answer_merged(rs, from, range, m);
+    }
+}
+
+/* What only the engine remembers. */
+struct gone_look {
+    struct range_store *rs;
+    node_id_t from;
+    range_id_t range;
+    struct raft_msg m; /* of which no more is used than what it says of itself */
+    uint64_t min;
+    db_err err;
+};
+
+static void look_job(void *arg)
+{
+    struct gone_look *k = arg;
+    k->err = store_min_replica(k->rs->opts.engine, k->range, &k->min);
+}
+
+static void look_fiber(void *arg)
+{
+    struct gone_look *k = arg;
+    struct range_store *rs = k->rs;
+    blocking_run(look_job, k);
+    if (k->err == ERR_OK && !atomic_load(&rs->closing) && replica_find(rs, k->range) == NULL) {
+        answer_absent(rs, k->from, k->range, &k->m, k->min, true);
+    }
+    mem_free(k);
+    atomic_fetch_sub(&rs->gone_looks, 1);
+    atomic_fetch_sub(&rs->fibers, 1);
+}
+
+/* Too many at a time, no memory: the message is lost, as on a network. */
+static void look_in_engine(struct range_store *rs, node_id_t from, range_id_t range,
+                           const struct raft_msg *m)
+{
+    struct range_loop *l = range_loop_self(rs);
+    bool room = atomic_fetch_add(&rs->gone_looks, 1) < RANGE_GONE_LOOKS_MAX;
+    struct gone_look *k = l != NULL && room ? mem_alloc(sizeof(*k)) : NULL;
+    if (k != NULL) {
+        *k = (struct gone_look){.rs = rs, .from = from, .range = range, .m = *m};
+        atomic_fetch_add(&rs->fibers, 1);
+        if (fiber_spawn(l->loop, look_fiber, k) == ERR_OK) {
+            return;
+        }
+        atomic_fetch_sub(&rs->fibers, 1);
+        mem_free(k);
+    }
+    atomic_fetch_sub(&rs->gone_looks, 1);
+}
+
+static void receive_absent(struct range_store *rs, const struct replica *r, node_id_t from,
+                           range_id_t range, const struct raft_msg *m)
+{
+    struct gone_fate f = {0};
+    if (r != NULL) {
+        answer_absent(rs, from, range, m, atomic_load(&r->min_replica_id),
+                      replica_is(r, REPLICA_EMPTY));
+    } else if (gone_get(&rs->gone, range, &f) == GONE_PERHAPS) {
+        look_in_engine(rs, from, range, m);
+    } else {
+        answer_absent(rs, from, range, m, f.min_replica_id, true);
+    }
 }
 
 void range_store_receive(struct range_store *rs, node_id_t from, range_id_t range,
@@ -179,15 +251,7 @@ void range_store_receive(struct range_store *rs, node_id_t from, range_id_t rang
     atomic_fetch_add_explicit(&rs->stat_in, 1, memory_order_relaxed);
     struct replica *r = replica_find(rs, range);
     if (r == NULL || !replica_is(r, REPLICA_LIVE)) {
-        bool expected = r == NULL || (replica_is(r, REPLICA_EMPTY) &&
-                                      msg->to >= atomic_load(&r->min_replica_id));
-        if (msg->type == RAFT_MSG_POKE && !never(r)) {
-            answer_poke(rs, from, range, msg);
-        } else if (expected) {
-            answer_shell(rs, from, range, msg);
-        } else if (never(r)) {
-            answer_merged(rs, from, range, msg);
-        }
+        receive_absent(rs, r, from, range, msg);
         return;
     }
     struct raft_in *in = mem_alloc(sizeof(*in) + msg->entry_count * sizeof(in->entries[0]));

@@ -120,6 +120,7 @@ static struct store_gone gone_of(const struct replica *r)
     const struct range_desc *d = replica_desc(r);
     return (struct store_gone){.id = r->id,
                                .min_replica_id = atomic_load(&r->min_replica_id),
+                               .into = atomic_load(&r->gone_into),
                                .keep_log = r->resync,
                                .has_bounds = true,
                                .start = d->start,
@@ -157,6 +158,7 @@ static void leave_fiber(void *arg)
         LOG_ERROR("range.remove.failed", F_U64("range", r->id), F_ERR(err));
         range_store_fatal(rs, err, "a replica cannot be removed");
     }
+    replica_let_go(r);
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
@@ -169,6 +171,10 @@ void replica_halt(struct range_loop *l, struct replica *r, bool keep_locks)
         replica_lease_stop(l, r);
     } else {
         replica_lease_end(l, r);
+        if (r->keep_locks) { /* of a split, for the lease that was to begin: not for a later life */
+            r->keep_locks = false;
+            eval_range_lease_end(&r->eval);
+        }
     }
     replica_fail_pending(r, ERR_NOT_LEADER);
     atomic_store(&r->leader_node, 0);
@@ -188,7 +194,9 @@ static void leave(struct range_loop *l, struct replica *r, uint64_t min)
     atomic_store(&r->min_replica_id, min);
     replica_halt(l, r, false);
     atomic_fetch_add(&l->rs->fibers, 1);
+    replica_hold(r);
     if (fiber_spawn(l->loop, leave_fiber, r) != ERR_OK) {
+        replica_let_go(r);
         atomic_fetch_sub(&l->rs->fibers, 1);
         range_store_fatal(l->rs, ERR_NOMEM, "no fiber to remove a replica");
     }
@@ -228,6 +236,7 @@ db_err replica_drop_merged(struct range_loop *l, struct replica *r, void *arg)
         return ERR_BUSY;
     }
     LOG_INFO("range.merged.dropped", F_U64("range", r->id), F_U64("replica", r->replica_id));
+    atomic_store(&r->gone_into, atomic_load(&r->merging_into)); /* the last one that was heard of */
     leave(l, r, REPLICA_ID_NEVER);
     return ERR_OK;
 }
@@ -248,6 +257,7 @@ db_err replica_delete_halted(struct replica *r)
     struct store_gone g = gone_of(r);
     ASSERT(replica_is(r, REPLICA_LEAVING) && r->raft == NULL);
     TRY(clean_up(r->rs, &g));
+    eval_range_lease_end(&r->eval); /* its locks were kept for the left one */
     now_empty(r);
     return ERR_OK;
 }
@@ -275,7 +285,7 @@ struct gone_list {
     struct gone_item {
         struct gone_item *next;
         struct store_gone gone;
-    } * first;
+    } * first, **last; /* in the engine's order: ids ascend */
     struct range_store *rs;
     db_err err;
 };
@@ -290,8 +300,9 @@ static db_err note_gone(void *arg, const struct store_gone *gone)
     item->gone = *gone;
     TRY(arena_copy(&gl->arena, gone->start, &item->gone.start));
     TRY(arena_copy(&gl->arena, gone->end, &item->gone.end));
-    item->next = gl->first;
-    gl->first = item;
+    item->next = NULL;
+    *gl->last = item;
+    gl->last = &item->next;
     return ERR_OK;
 }
 
@@ -303,22 +314,22 @@ static void list_gone(void *arg)
 
 static db_err clean_one(struct range_store *rs, const struct store_gone *gone)
 {
-    if (gone->min_replica_id == REPLICA_ID_NEVER && !gone->has_bounds) {
-        return remove_log(rs, gone->id); /* the record says enough when it is asked for */
-    }
-    struct range_desc d = {.id = gone->id};
-    struct replica *r;
-    TRY(replica_new(rs, &d, &r));
-    atomic_store(&r->min_replica_id, gone->min_replica_id);
-    replica_register(rs, r);
+    const struct gone_fate fate = {.min_replica_id = gone->min_replica_id, .into = gone->into};
     struct raft_log_group g;
+    bool merged = gone->min_replica_id == REPLICA_ID_NEVER;
     bool log_left = !gone->keep_log && raft_log_group_get(rs->opts.log, gone->id, &g) == ERR_OK;
-    return gone->has_bounds || log_left ? clean_up(rs, gone) : ERR_OK;
+    if (merged && !gone->has_bounds) {
+        TRY(remove_log(rs, gone->id)); /* the record is durable, and stays as it is */
+    } else if (gone->has_bounds || log_left) {
+        TRY(clean_up(rs, gone));
+    }
+    return gone_put(&rs->gone, gone->id, &fate);
 }
 
 db_err replicas_clean_up(struct range_store *rs, struct diag *diag)
 {
     struct gone_list gl = {.rs = rs};
+    gl.last = &gl.first;
     arena_init(&gl.arena, NULL, NULL, 0);
     blocking_run(list_gone, &gl);
     db_err err = gl.err;

@@ -175,7 +175,7 @@ const struct eval_range_ops replica_eval_ops = {
 db_err replica_new(struct range_store *rs, const struct range_desc *desc,
                    struct replica **ret_replica)
 {
-    struct replica *r = mem_calloc(1, sizeof(*r));
+    struct replica *r = mem_calloc_aligned(sizeof(*r), _Alignof(struct replica));
     if (r == NULL) {
         return ERR_NOMEM;
     }
@@ -209,9 +209,10 @@ db_err replica_new(struct range_store *rs, const struct range_desc *desc,
         }
         mem_free(v);
         pthread_mutex_destroy(&r->info_lock);
-        mem_free(r);
+        mem_free_aligned(r);
         return err;
     }
+    atomic_fetch_add(&rs->replica_objects, 1);
     atomic_store(&r->view, v);
     atomic_store(&r->merging_into, desc->merging_into);
     atomic_store(&r->shaped_ns, clock_mono_ns());
@@ -237,7 +238,8 @@ void replica_free(struct replica *r)
     lock_table_free(r->eval.locks);
     mem_free(atomic_load(&r->view));
     pthread_mutex_destroy(&r->info_lock);
-    mem_free(r);
+    atomic_fetch_sub(&r->rs->replica_objects, 1);
+    mem_free_aligned(r);
 }
 
 db_err replica_assign(struct replica *r, const struct range_desc *desc)
@@ -271,8 +273,16 @@ static struct replica *_Atomic *bucket_of(struct range_store *rs, range_id_t id)
 void replica_register(struct range_store *rs, struct replica *r)
 {
     struct replica *_Atomic *bucket = bucket_of(rs, r->id);
-    r->map_next = atomic_load(bucket);
-    atomic_store_explicit(bucket, r, memory_order_release);
+    struct gone_fate f = {.ran = true};
+    enum gone_answer known = gone_get(&rs->gone, r->id, &f);
+    if (known == GONE_KNOWN && f.min_replica_id > atomic_load(&r->min_replica_id)) {
+        atomic_store(&r->min_replica_id, f.min_replica_id);
+        atomic_store(&r->gone_into, f.into);
+    }
+    r->ran = r->ran || (known != GONE_NOT && f.ran);
+    gone_forget(&rs->gone, r->id);
+    atomic_store(&r->map_next, atomic_load(bucket));
+    atomic_store(bucket, r);
     if (replica_is(r, REPLICA_LIVE)) {
         atomic_fetch_add(&rs->replica_count, 1);
     }
@@ -280,9 +290,9 @@ void replica_register(struct range_store *rs, struct replica *r)
 
 struct replica *replica_find(struct range_store *rs, range_id_t id)
 {
-    struct replica *r = atomic_load_explicit(bucket_of(rs, id), memory_order_acquire);
+    struct replica *r = atomic_load(bucket_of(rs, id));
     while (r != NULL && r->id != id) {
-        r = r->map_next;
+        r = atomic_load(&r->map_next);
     }
     return r;
 }
@@ -291,6 +301,33 @@ struct replica *replica_find_live(struct range_store *rs, range_id_t id)
 {
     struct replica *r = replica_find(rs, id);
     return r != NULL && replica_is(r, REPLICA_LIVE) ? r : NULL;
+}
+
+db_err replica_find_held(struct range_store *rs, range_id_t range, struct diag *diag,
+                         struct replica **ret_replica)
+{
+    struct replica *r = replica_find_live(rs, range);
+    if (r == NULL) {
+        return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
+                        (unsigned long long)range);
+    }
+    replica_hold(r);
+    *ret_replica = r;
+    return ERR_OK;
+}
+
+db_err replica_find_led(struct range_store *rs, range_id_t range, struct diag *diag,
+                        struct replica **ret_replica)
+{
+    struct replica *r;
+    TRY(replica_find_held(rs, range, diag, &r));
+    if (atomic_load(&r->lease_term) == 0) {
+        replica_let_go(r);
+        return diag_set(diag, ERR_NOT_LEADER, "this node does not lead range %llu",
+                        (unsigned long long)range);
+    }
+    *ret_replica = r;
+    return ERR_OK;
 }
 
 db_err replica_copy_desc(struct replica *r, struct arena *arena, struct range_desc *ret_desc)
@@ -424,6 +461,7 @@ static void open_fiber(void *arg)
     }
     r->opened_msg.kind = INBOX_OPENED;
     inbox_push(r, &r->opened_msg);
+    replica_let_go(r);
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
@@ -432,8 +470,10 @@ db_err replica_start(struct replica *r)
     struct range_store *rs = r->rs;
     struct loop *loop = lane_loop(rs, r->id)->loop;
     atomic_fetch_add(&rs->fibers, 1);
+    replica_hold(r);
     db_err err = fiber_spawn(loop, open_fiber, r);
     if (err != ERR_OK) {
+        replica_let_go(r);
         atomic_fetch_sub(&rs->fibers, 1);
     }
     return err;

@@ -36,8 +36,8 @@
  * still.)
  *
  * The key space. A snapshot may not cover what another replica of this node has, or is about to
- * have: it is refused until that one has been split or removed. Who takes which part is decided
- * under map_lock. */
+ * have (the snapshot of one with a core may cover more than that has had): it is refused until that
+ * one has been split or removed. Who takes which part is decided under map_lock. */
 
 enum { FILE_BYTES_MAX = 64 << 20, FILES_MAX = 4096 };
 
@@ -49,7 +49,7 @@ struct sst_file {
 
 struct receiving {
     struct range_store *rs;
-    struct replica *r;
+    struct replica *r; /* held once it is admitted */
     struct snapshot_head head;
     struct arena arena;
     struct diag *diag;
@@ -67,7 +67,7 @@ struct receiving {
     bool keep_tail;          /* the log goes on after the snapshot */
     bool taken;              /* the core has: `installed` will be signalled */
     uint64_t min_replica_id; /* as the record of it says */
-    struct replica *dead;    /* in the way, and of a range that is no more */
+    struct replica *dead;    /* in the way, and of a range that is no more; held */
     struct waiter installed;
     db_err err;
 };
@@ -527,7 +527,7 @@ static bool is_dead(const struct range_desc *d, const struct range_desc *now)
     return range_desc_contains(now, d->start) && now->epoch.version > d->epoch.version;
 }
 
-/* Under map_lock. *ret_dead: one that is in the way although its range was merged away. */
+/* Under map_lock. *ret_dead: one that is in the way although its range was merged away; held. */
 static bool space_is_free(struct range_store *rs, const struct replica *self,
                           const struct range_desc *desc, struct replica **ret_dead)
 {
@@ -538,11 +538,15 @@ static bool space_is_free(struct range_store *rs, const struct replica *self,
                 continue;
             }
             unsigned slot = ebr_enter(&rs->ebr);
-            bool hit = overlap(replica_desc(r), desc);
-            bool dead = hit && is_dead(replica_desc(r), desc);
+            bool comes = r->incoming != NULL && overlap(r->incoming, desc);
+            bool hit = comes || overlap(replica_desc(r), desc);
+            bool dead = hit && !comes && is_dead(replica_desc(r), desc);
             ebr_leave(&rs->ebr, slot);
+            if (hit && dead) {
+                replica_hold(r);
+                *ret_dead = r;
+            }
             if (hit) {
-                *ret_dead = dead ? r : NULL;
                 return false;
             }
         }
@@ -589,7 +593,7 @@ static db_err admit_locked(struct receiving *s)
     if (r != NULL && !replica_is(r, REPLICA_EMPTY)) {
         return ERR_BUSY;
     }
-    if (r != NULL && s->head.to < atomic_load(&r->min_replica_id)) {
+    if (s->head.to < (r != NULL ? atomic_load(&r->min_replica_id) : s->min_replica_id)) {
         return ERR_INVALID;
     }
     if (!space_is_free(rs, r, &s->head.desc, &s->dead)) {
@@ -608,6 +612,7 @@ static db_err admit_locked(struct receiving *s)
             return err;
         }
         s->r = r;
+        atomic_store(&r->min_replica_id, s->min_replica_id);
         replica_register(rs, r);
     }
     range_view_publish(r, v);
@@ -629,11 +634,15 @@ static db_err admit(struct receiving *s)
         s->r = NULL;
     } else if (err != ERR_OK) {
         s->r = NULL;
+    } else {
+        replica_hold(s->r);
+        s->r->incoming = s->had_core ? &s->head.desc : NULL;
     }
     pthread_mutex_unlock(&rs->map_lock);
-    if (err != ERR_OK && s->dead != NULL) { /* it will be gone when the snapshot comes again */
+    if (s->dead != NULL) { /* it will be gone when the snapshot comes again */
         db_err told = replica_call(s->dead, replica_drop_merged, NULL);
         (void)told;
+        replica_let_go(s->dead);
     }
     return err == ERR_OK ? ERR_OK
                          : diag_set(s->diag, err, "range %llu cannot be taken now: %s",
@@ -647,58 +656,41 @@ static void release(struct receiving *s)
         return;
     }
     pthread_mutex_lock(&s->rs->map_lock);
-    if (replica_is(r, REPLICA_INSTALLING)) {
+    if (s->had_core) { /* it may have left meanwhile, and another snapshot be on its way in */
+        r->incoming = NULL;
+        atomic_store(&r->receiving, false);
+    } else if (replica_is(r, REPLICA_INSTALLING)) {
         atomic_store(&r->state, REPLICA_EMPTY);
     }
-    atomic_store(&r->receiving, false);
     pthread_mutex_unlock(&s->rs->map_lock);
+    replica_let_go(r);
 }
 
-/* Lent, that is without the authority of a leader's term, by a member that may not know that the
- * range is no more or that this replica was removed. It is safe where the replica has never
- * acknowledged anything or still has the log of it: then a quorum of others cannot have gone on
- * without leaving a trace in the logs of those whose votes it takes. */
-static void never_job(void *arg)
+/* The record of what was here and is not to come back, when the table of it has let go of it or
+ * was never told. A snapshot that is lent, that is without the authority of a leader's term, comes
+ * from a member that may not know that the range is no more or that this replica was removed; a
+ * leader may lead a range that is no more, too, until it finds out. To take one is safe where the
+ * replica has never acknowledged anything or still has the log of it: then a quorum of others
+ * cannot have gone on without leaving a trace in the logs of those whose votes it takes. */
+static void record_job(void *arg)
 {
     struct receiving *s = arg;
     s->err = store_min_replica(s->rs->opts.engine, s->head.range, &s->min_replica_id);
 }
 
-static db_err remember_gone(struct receiving *s)
+static db_err look_for_record(struct receiving *s)
 {
-    struct range_store *rs = s->rs;
-    const struct range_desc none = {.id = s->head.range};
-    struct replica *r = NULL;
-    db_err err = ERR_OK;
-    pthread_mutex_lock(&rs->map_lock);
-    if (replica_find(rs, none.id) == NULL) {
-        err = replica_new(rs, &none, &r);
-    }
-    if (r != NULL) { /* who asks for it from now on is told */
-        atomic_store(&r->min_replica_id, s->min_replica_id);
-        replica_register(rs, r);
-    }
-    pthread_mutex_unlock(&rs->map_lock);
-    return err;
-}
-
-static db_err admit_lent(struct receiving *s)
-{
-    blocking_run(never_job, s);
+    blocking_run(record_job, s);
     TRY(s->err);
-    if (s->head.to >= s->min_replica_id) {
-        return ERR_OK;
-    }
-    TRY(remember_gone(s));
-    return diag_set(s->diag, ERR_INVALID, "range %llu is not to come back here",
-                    (unsigned long long)s->head.range);
+    return s->head.to >= s->min_replica_id
+               ? ERR_OK
+               : diag_set(s->diag, ERR_INVALID, "range %llu is not to come back here",
+                          (unsigned long long)s->head.range);
 }
 
 static db_err receive(struct receiving *s, struct snapshot_reader *reader)
 {
-    if (s->head.raft_term == 0) {
-        TRY(admit_lent(s));
-    }
+    TRY(look_for_record(s));
     TRY(admit(s));
     TRY(stage(s, reader));
     return s->had_core ? hand_to_core(s) : install_new(s);

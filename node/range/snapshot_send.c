@@ -328,6 +328,7 @@ static void send_fiber(void *arg)
     arena_fini(&s->bounds);
     arena_fini(&s->arena);
     mem_free(s);
+    replica_let_go(r);
     atomic_fetch_sub(&rs->fibers, 1);
 }
 
@@ -354,7 +355,9 @@ void snapshot_offer(struct range_loop *l, struct replica *r, const struct raft_m
         r->snapshot_hold = m->index;
     }
     atomic_fetch_add(&l->rs->fibers, 1);
+    replica_hold(r);
     if (fiber_spawn(l->loop, send_fiber, s) != ERR_OK) {
+        replica_let_go(r);
         atomic_fetch_sub(&l->rs->fibers, 1);
         r->snapshots_out--;
         r->offer_failed = m->to;

@@ -52,22 +52,58 @@ static db_err put_halves(struct engine_wbatch *wb, const struct range_desc *left
     return engine_wbatch_applied(wb, right->id, RANGE_INIT_INDEX, term);
 }
 
-/* The replica that is to be the right half. *ret_right NULL: this node was a member of it once and
- * is not any more, which a replay or a late replica finds out here. */
+/* What stood for it before; held, or NULL. */
+static struct replica *find_shell(struct range_store *rs, range_id_t id)
+{
+    pthread_mutex_lock(&rs->map_lock); /* under which it would leave the map */
+    struct replica *shell = replica_find(rs, id);
+    if (shell != NULL) {
+        replica_hold(shell);
+    }
+    pthread_mutex_unlock(&rs->map_lock);
+    return shell;
+}
+
+/* Of a range that nothing stands for. */
+static db_err lowest_replica(struct range_store *rs, range_id_t id, uint64_t *ret_min)
+{
+    struct gone_fate f = {0};
+    if (gone_get(&rs->gone, id, &f) == GONE_PERHAPS) {
+        return store_min_replica(rs->opts.engine, id, ret_min);
+    }
+    *ret_min = f.min_replica_id;
+    return ERR_OK;
+}
+
+/* The replica that is to be the right half; held. *ret_right NULL: this node was a member of it
+ * once and is not any more, which a replay or a late replica finds out here. */
 static db_err right_half(struct replica *left, const struct range_desc *right,
                          struct split_ctx *ctx, struct replica **ret_right)
 {
     struct range_store *rs = left->rs;
-    struct replica *shell = replica_find(rs, right->id);
+    uint64_t own = desc_replica_on(right, rs->ident.node_id);
+    struct replica *shell = find_shell(rs, right->id);
     if (shell != NULL) {
         /* nobody else may take that part of the key space while the left half covers it */
         bool empty = replica_is(shell, REPLICA_EMPTY) && (ctx == NULL || ctx->right == NULL);
-        uint64_t own = desc_replica_on(right, rs->ident.node_id);
-        *ret_right = own < atomic_load(&shell->min_replica_id) ? NULL : shell;
+        bool comes = empty && own >= atomic_load(&shell->min_replica_id);
+        *ret_right = comes ? shell : NULL;
+        if (!comes) {
+            replica_let_go(shell);
+        }
         return empty ? ERR_OK : ERR_CORRUPT;
     }
     if (ctx == NULL) {
-        return replica_new(rs, right, ret_right);
+        uint64_t min = 0;
+        TRY(lowest_replica(rs, right->id, &min));
+        if (own < min) {
+            *ret_right = NULL;
+            return ERR_OK;
+        }
+        TRY(replica_new(rs, right, ret_right));
+        atomic_store(&(*ret_right)->min_replica_id, min);
+        replica_hold(*ret_right);
+        return ERR_OK;
     }
     struct replica *fresh = ctx->right;
     struct range_view *v = range_view_new(right);
@@ -80,6 +116,7 @@ static db_err right_half(struct replica *left, const struct range_desc *right,
     fresh->replica_id = desc_replica_on(right, rs->ident.node_id);
     atomic_store(&fresh->pinned, right->replica_count > 1);
     ctx->right = NULL;
+    replica_hold(fresh);
     *ret_right = fresh;
     return ERR_OK;
 }
@@ -129,7 +166,7 @@ db_err split_apply(struct range_loop *l, struct replica *r, uint64_t term, struc
     if (err == ERR_OK) {
         err = split_put(l, &left, &right, term, half != NULL);
     }
-    if (err != ERR_OK) {
+    if (err != ERR_OK) { /* the replica breaks: what was made for it stays as it is */
         mem_free(c);
         mem_free(v);
         return err;
@@ -213,6 +250,9 @@ void split_finish(struct range_loop *l, struct applied_change *c)
     if (h != NULL && atomic_load(&left->lease_term) != 0) {
         h->changed(h->ctx, replica_desc(left));
     }
+    if (right != NULL) {
+        replica_let_go(right);
+    }
     mem_free(c);
 }
 
@@ -251,6 +291,7 @@ static db_err split_checked(struct replica *r, const struct range_desc *desc, st
     rdesc.id = new_id;
     rdesc.start = at;
     TRY(replica_new(rs, &rdesc, &right));
+    replica_hold(right); /* once it is in the map it can come to its end while we wait */
     struct split_ctx ctx = {.right = right};
     buf_init(&payload, STORE_BATCH_SIZE_MAX);
     db_err err = encode_split(&payload, new_id, at);
@@ -278,6 +319,7 @@ static db_err split_checked(struct replica *r, const struct range_desc *desc, st
     if (left_frozen) {
         eval_range_thaw(&r->eval);
     }
+    replica_let_go(right);
     replica_free(ctx.right); /* not taken: the split was not applied here */
     buf_fini(&payload);
     if (err == ERR_OK) {
@@ -286,31 +328,19 @@ static db_err split_checked(struct replica *r, const struct range_desc *desc, st
     return err;
 }
 
-db_err range_store_split(struct range_store *rs, range_id_t id, struct slice at, struct diag *diag,
-                         range_id_t *ret_new_id)
+static db_err reserve_and_split(struct replica *r, struct slice at, struct diag *diag,
+                                range_id_t *ret_new_id)
 {
-    struct replica *r = replica_find_live(rs, id);
-    if (r == NULL) {
-        return diag_set(diag, ERR_RANGE_NOT_FOUND, "range %llu is not on this node",
-                        (unsigned long long)id);
-    }
-    if (atomic_load(&r->lease_term) == 0) {
-        return diag_set(diag, ERR_NOT_LEADER, "this node does not lead range %llu",
-                        (unsigned long long)id);
-    }
-    if (id == RANGE_ID_META) {
-        return diag_set(diag, ERR_INVALID, "the meta range cannot be split");
-    }
+    struct range_store *rs = r->rs;
+    range_id_t id = r->id;
+    struct arena a;
+    struct range_desc desc;
     if (atomic_exchange(&r->reshaping, true)) {
         return diag_set(diag, ERR_BUSY, "range %llu is being split or changed",
                         (unsigned long long)id);
     }
-    struct arena a;
-    struct range_desc desc;
     arena_init(&a, NULL, NULL, 0);
-    unsigned slot = ebr_enter(&rs->ebr);
-    db_err err = range_desc_copy(&a, replica_desc(r), &desc);
-    ebr_leave(&rs->ebr, slot);
+    db_err err = replica_copy_desc(r, &a, &desc);
     if (err == ERR_OK && (desc.merging_into != 0 || merge_pending_into(rs, id))) {
         err = diag_set(diag, ERR_BUSY, "range %llu is being merged", (unsigned long long)id);
     }
@@ -323,6 +353,19 @@ db_err range_store_split(struct range_store *rs, range_id_t id, struct slice at,
     }
     arena_fini(&a);
     atomic_store(&r->reshaping, false);
+    return err;
+}
+
+db_err range_store_split(struct range_store *rs, range_id_t id, struct slice at, struct diag *diag,
+                         range_id_t *ret_new_id)
+{
+    struct replica *r;
+    if (id == RANGE_ID_META) {
+        return diag_set(diag, ERR_INVALID, "the meta range cannot be split");
+    }
+    TRY(replica_find_led(rs, id, diag, &r));
+    db_err err = reserve_and_split(r, at, diag, ret_new_id);
+    replica_let_go(r);
     return err;
 }
 

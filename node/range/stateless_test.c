@@ -97,11 +97,19 @@ struct one_chunk {
     struct snapshot_reader reader; /* first */
     struct buf chunk;
     bool read;
+    struct tnode *n;
+    range_id_t meanwhile; /* the snapshot of another range that comes in; 0: none does */
+    db_err verdict;       /* on that */
 };
+
+static db_err give_snapshot(struct tnode *n, range_id_t range, uint64_t index, uint64_t term);
 
 static db_err next_chunk(struct snapshot_reader *r, struct slice *ret_chunk)
 {
     struct one_chunk *o = (struct one_chunk *)r;
+    if (o->meanwhile != 0 && !o->read) {
+        o->verdict = give_snapshot(o->n, o->meanwhile, 20, 8);
+    }
     *ret_chunk = o->read ? SLICE_EMPTY : buf_slice(&o->chunk);
     o->read = true;
     return ERR_OK;
@@ -109,17 +117,18 @@ static db_err next_chunk(struct snapshot_reader *r, struct slice *ret_chunk)
 
 static const struct snapshot_reader_ops one_chunk_ops = {.name = "one", .next = next_chunk};
 
-/* An empty range between two keys of its own. */
-static db_err send_snapshot(struct tnode *n, struct snapshot_head h)
+/* Nothing between two keys: of the range alone, or up to where the last one ends. */
+static db_err send_up_to(struct tnode *n, struct snapshot_head h, range_id_t last,
+                         range_id_t meanwhile, db_err *ret_verdict)
 {
     char start[32];
     char end[32];
     struct diag diag;
-    struct one_chunk o = {.reader.ops = &one_chunk_ops};
+    struct one_chunk o = {.reader.ops = &one_chunk_ops, .n = n, .meanwhile = meanwhile};
     struct buf head;
     range_id_t range = h.range;
     snprintf(start, sizeof(start), "\x02s%llu", (unsigned long long)range);
-    snprintf(end, sizeof(end), "\x02s%llu-", (unsigned long long)range);
+    snprintf(end, sizeof(end), "\x02s%llu-", (unsigned long long)last);
     h.from = h.to - 1;
     h.desc = (struct range_desc){.id = range,
                                  .epoch = {1, 1},
@@ -139,7 +148,14 @@ static db_err send_snapshot(struct tnode *n, struct snapshot_head h)
     db_err err = range_store_receive_snapshot(n->rs, 1, buf_slice(&head), &o.reader, &diag);
     buf_fini(&head);
     buf_fini(&o.chunk);
+    *ret_verdict = o.verdict;
     return err;
+}
+
+static db_err send_snapshot(struct tnode *n, struct snapshot_head h)
+{
+    db_err none;
+    return send_up_to(n, h, h.range, 0, &none);
 }
 
 static db_err give_snapshot(struct tnode *n, range_id_t range, uint64_t index, uint64_t term)
@@ -205,6 +221,30 @@ static void test_with_a_log(void **state)
 {
     (void)state;
     t_run(2, with_a_log);
+}
+
+/* A replica with a state gets one that covers more: until it has it, nobody else takes what that
+ * is. */
+static void covers_more(struct tcluster *c)
+{
+    db_err meanwhile = ERR_OK;
+    t_start(c, 1);
+    t_start(c, 2);
+    struct tnode *n = &c->nodes[2];
+    CHECK_OK(give_snapshot(n, 206, 13, 8));
+    const struct snapshot_head h = {
+        .range = 206, .to = 258, .raft_term = 9, .meta = {.index = 30, .term = 9}};
+    CHECK_OK(send_up_to(n, h, 207, 207, &meanwhile));
+    CHECK(meanwhile == ERR_BUSY);
+    CHECK(give_snapshot(n, 207, 20, 8) == ERR_BUSY); /* it has it */
+    CHECK_OK(give_snapshot(n, 208, 20, 8));
+    t_stop_all(c);
+}
+
+static void test_covers_more(void **state)
+{
+    (void)state;
+    t_run(2, covers_more);
 }
 
 /* ---- a right half that one member alone has ---- */
@@ -301,6 +341,7 @@ static void lent_of_merged(struct tcluster *c)
     }
     for (int restarts = 0; restarts < 3; restarts++) {
         CHECK(lend_to(n, right, 2) == ERR_INVALID);
+        CHECK(give_snapshot(n, right, 99, 9) == ERR_INVALID); /* nor from who thinks he leads it */
         CHECK(range_store_status(n->rs, right, &st) == ERR_RANGE_NOT_FOUND);
         t_stop(c, 1, restarts == 1);
         t_start(c, 1);
@@ -426,11 +467,9 @@ static void test_holds_no_segment(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_holds_no_segment),
-        cmocka_unit_test(test_half_forgotten),
-        cmocka_unit_test(test_with_a_log),
-        cmocka_unit_test(test_lonely_half),
-        cmocka_unit_test(test_lent),
+        cmocka_unit_test(test_holds_no_segment), cmocka_unit_test(test_half_forgotten),
+        cmocka_unit_test(test_with_a_log),       cmocka_unit_test(test_covers_more),
+        cmocka_unit_test(test_lonely_half),      cmocka_unit_test(test_lent),
         cmocka_unit_test(test_poke_the_gone),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);

@@ -37,12 +37,8 @@ void replica_publish_info(struct range_loop *l, struct replica *r)
     pthread_mutex_unlock(&r->info_lock);
 }
 
-db_err range_store_status(struct range_store *rs, range_id_t id, struct range_status *ret_status)
+static void tell_status(struct range_store *rs, struct replica *r, struct range_status *ret_status)
 {
-    struct replica *r = replica_find_live(rs, id);
-    if (r == NULL) {
-        return ERR_RANGE_NOT_FOUND;
-    }
     uint64_t term = atomic_load(&r->lease_term);
     pthread_mutex_lock(&r->info_lock);
     struct replica_info info = r->info;
@@ -59,7 +55,7 @@ db_err range_store_status(struct range_store *rs, range_id_t id, struct range_st
                                                        .live = true};
     }
     *ret_status = (struct range_status){
-        .id = id,
+        .id = r->id,
         .serving = term != 0,
         .replica_id = r->replica_id,
         .leader_node = atomic_load(&r->leader_node),
@@ -76,28 +72,30 @@ db_err range_store_status(struct range_store *rs, range_id_t id, struct range_st
         .load = atomic_load(&r->load_rate),
     };
     memcpy(ret_status->members, info.members, sizeof(info.members));
-    return ERR_OK;
 }
 
-bool range_store_lease_valid(struct range_store *rs, range_id_t range)
+db_err range_store_status(struct range_store *rs, range_id_t id, struct range_status *ret_status)
 {
-    struct replica *r = replica_find(rs, range);
-    if (r == NULL || atomic_load_explicit(&r->lease_term, memory_order_acquire) == 0) {
-        return false;
+    unsigned slot = ebr_enter(&rs->ebr); /* the caller may be no loop */
+    struct replica *r = replica_find_live(rs, id);
+    if (r != NULL) {
+        tell_status(rs, r, ret_status);
     }
-    uint64_t until = atomic_load_explicit(&r->lease_until_ns, memory_order_acquire);
-    return until == UINT64_MAX || clock_mono_ns() < until;
+    ebr_leave(&rs->ebr, slot);
+    return r == NULL ? ERR_RANGE_NOT_FOUND : ERR_OK;
 }
 
 static uint64_t load_of_all(struct range_store *rs)
 {
     uint64_t sum = 0;
+    unsigned slot = ebr_enter(&rs->ebr);
     for (unsigned i = 0; i < REPLICA_BUCKETS; i++) {
-        struct replica *r = atomic_load_explicit(&rs->buckets[i], memory_order_acquire);
-        for (; r != NULL; r = r->map_next) {
+        struct replica *r = atomic_load(&rs->buckets[i]);
+        for (; r != NULL; r = atomic_load(&r->map_next)) {
             sum += atomic_load_explicit(&r->load_rate, memory_order_relaxed);
         }
     }
+    ebr_leave(&rs->ebr, slot);
     return sum;
 }
 
@@ -123,5 +121,7 @@ void range_store_get_stats(struct range_store *rs, struct range_store_stats *ret
         .snapshot_bytes_sent = atomic_load(&rs->stat_snap_bytes),
         .replicas_removed = atomic_load(&rs->stat_removed),
         .load = load_of_all(rs),
+        .objects = atomic_load(&rs->replica_objects),
+        .gone = gone_count(&rs->gone),
     };
 }

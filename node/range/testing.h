@@ -542,6 +542,7 @@ static inline db_err t_put_on(struct tcluster *c, node_id_t id, struct slice key
                                       .ttl_ms = 1000,
                                       .try_1pc = true};
         err = eval_prewrite(er, &req, &diag, &reply, &resp);
+        range_store_done(er);
     }
     arena_fini(&a);
     t_done(n);
@@ -573,6 +574,7 @@ static inline db_err t_get_on(struct tcluster *c, node_id_t id, struct slice key
                                  .key = key,
                                  .read_ts = TS_MAX};
         err = eval_get(er, &req, &diag, &reply, &v);
+        range_store_done(er);
         if (err == ERR_OK && !v.found) {
             err = ERR_NOT_FOUND;
         }

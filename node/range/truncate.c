@@ -4,9 +4,9 @@
 #include "base/log.h"
 
 /* Upkeep of all ranges, in one fiber: once a second it lets the log forget what the engine holds
- * durably, flushes the engine when the log has grown too large for that or the node is at rest, and
- * splits ranges that have grown. It looks only at ranges that have changed, so idle ones cost
- * nothing. */
+ * durably, flushes the engine when the log has grown too large for that or the node is at rest,
+ * splits ranges that have grown, and lets replicas go that stand for nothing any more (retire.c).
+ * It looks only at ranges that have changed, so idle ones cost nothing. */
 
 /* Replicas whose log may be longer than needed, asked about together: what waits for the next flush
  * is asked about in every round, and may be many. */
@@ -287,6 +287,9 @@ void range_store_upkeep(struct range_store *rs, bool force_flush)
     compact_all(&batch);
     if (batch.short_of_space && log_too_long(rs)) {
         blocking_run(repeat_job, rs);
+    }
+    if (!atomic_load(&rs->stopping)) {
+        replicas_retire(rs);
     }
     fiber_mutex_unlock(&rs->upkeep_lock);
 }

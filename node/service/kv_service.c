@@ -38,7 +38,9 @@ static db_err find(struct kv_service *s, const struct kv_request *req, struct di
     {                                                                                              \
         struct eval_range *er;                                                                     \
         TRY(find(s, &req->r, diag, reply, &er));                                                   \
-        return eval_##cmd(er, req, diag, reply RESP_ARG_##cmd);                                    \
+        db_err err = eval_##cmd(er, req, diag, reply RESP_ARG_##cmd);                              \
+        range_store_done(er);                                                                      \
+        return err;                                                                                \
     }
 #define RESP_ARG_get       , ret_value
 #define RESP_ARG_multi_get , ret_values
@@ -91,19 +93,16 @@ static void range_size(void *arg)
 /* A sample of the first rows; what the engine says of the bytes of all, for the rest. The sample
  * reads what is applied and waits for no write on its way: an estimate need not be exact, and must
  * not stand still with a full disk. */
-static db_err kv_estimate(struct kv_service *s, const struct kv_estimate_req *req,
-                          struct diag *diag, struct kv_reply *reply,
-                          struct kv_estimate_resp *ret_resp)
+static db_err estimate(struct engine *engine, const struct kv_estimate_req *req, struct diag *diag,
+                       struct kv_estimate_resp *ret_resp)
 {
-    struct eval_range *er;
     struct mvcc_rows page = {0};
     struct mvcc_scan scan = {.start = req->start,
                              .end = req->end,
                              .rows_max = SAMPLE_ROWS,
                              .bytes_max = SAMPLE_BYTES,
                              .read_ts = TS_MAX};
-    TRY(find(s, &req->r, diag, reply, &er));
-    db_err err = mvcc_scan(er->engine, &scan, req->r.arena, &page);
+    db_err err = mvcc_scan(engine, &scan, req->r.arena, &page);
     if (err != ERR_OK) {
         return diag_set(diag, err, "the sample of an estimate");
     }
@@ -112,7 +111,7 @@ static db_err kv_estimate(struct kv_service *s, const struct kv_estimate_req *re
         resp.bytes += page.pairs[i].key.len + page.pairs[i].value.len;
     }
     if (page.more) {
-        struct size_job j = {.engine = er->engine, .start = req->start, .end = req->end};
+        struct size_job j = {.engine = engine, .start = req->start, .end = req->end};
         uint64_t row = page.count == 0 ? 100 : resp.bytes / page.count + 24;
         blocking_run(range_size, &j);
         TRY(j.err);
@@ -121,6 +120,17 @@ static db_err kv_estimate(struct kv_service *s, const struct kv_estimate_req *re
     }
     *ret_resp = resp;
     return ERR_OK;
+}
+
+static db_err kv_estimate(struct kv_service *s, const struct kv_estimate_req *req,
+                          struct diag *diag, struct kv_reply *reply,
+                          struct kv_estimate_resp *ret_resp)
+{
+    struct eval_range *er;
+    TRY(find(s, &req->r, diag, reply, &er));
+    db_err err = estimate(er->engine, req, diag, ret_resp);
+    range_store_done(er);
+    return err;
 }
 
 static const struct kv_service_ops local_kv_ops = {
