@@ -61,6 +61,7 @@ struct tcluster {
     uint64_t range_size_max;
     uint64_t log_size_max; /* 0: the default; as the next two, */
     uint32_t log_keep_ms;  /* of nodes that are started from now on */
+    struct disk *log_disk; /* of the logs, with a directory /log; NULL: the system's */
     /* ... and this: range_hooks.where */
     db_err (*where)(void *ctx, struct slice key, struct arena *arena, struct range_desc *ret);
 };
@@ -401,8 +402,10 @@ static inline void t_files_job(void *arg)
     snprintf(path, sizeof(path), "%s/store", n->dir);
     struct engine_opts eo = {.path = path, .memory_size = 16 << 20};
     CHECK_OK(engine_open_rocks(&eo, &diag, &n->engine));
-    snprintf(path, sizeof(path), "%s/log", n->dir);
-    struct raft_log_opts lo = {.segment_size = 1 << 20};
+    snprintf(path, sizeof(path), "%s/log", n->c->log_disk != NULL ? "" : n->dir);
+    struct raft_log_opts lo = {.disk = n->c->log_disk,
+                               .segment_size = 1 << 20,
+                               .cache_size = n->c->log_disk != NULL ? 256 << 10 : 0};
     CHECK_OK(raft_log_open(path, &lo, &diag, &n->log));
 }
 
