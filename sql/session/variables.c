@@ -217,6 +217,9 @@ static bool computed(struct sql_session *s, enum sysvar_id id, struct value *ret
                 ? value_null()
                 : value_str(slice_str(s->engine->opts.secure_file_priv), COLL_UTF8MB3_GENERAL_CI);
         return true;
+    case VAR_system_time_zone:
+        *ret = value_str(slice_str(timezone_system_abbreviation()), COLL_UTF8MB3_GENERAL_CI);
+        return true;
     case VAR_datadir:
         *ret =
             value_str(slice_str(s->engine->opts.data_dir == NULL ? "" : s->engine->opts.data_dir),

@@ -268,12 +268,15 @@ static void test_zones(void **state UNUSED)
     assert_true(
         timestamp_from_local(timezone_utc(), stamp("2038-01-19 03:14:07.999999"), &utc, &gap));
     assert_true(timestamp_from_local(timezone_utc(), 0, &utc, &gap) && utc == 0);
+    expect_zone("SYSTEM", "2024-01-31 12:00:00", "2024-01-31 09:00:00", false);
+    assert_string_equal(timezone_system_abbreviation(), "GMT");
     assert_int_equal(timezone_find(SLICE_LIT("+2:00"), NULL, &tz), ERR_OK);
     assert_string_equal(timezone_name(tz), "+02:00");
 }
 
 int main(void)
 {
+    setenv("TZ", "GMT-3", 1); /* POSIX's sign: three hours before Greenwich */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_interval), cmocka_unit_test(test_extract),
         cmocka_unit_test(test_diff),     cmocka_unit_test(test_week),

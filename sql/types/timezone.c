@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unicode/ucal.h>
 #include <unicode/ustring.h>
 
@@ -103,6 +104,39 @@ static bool icu_open(struct timezone *z, struct slice id)
     return U_SUCCESS(status);
 }
 
+/* The rule of a TZ that names no zone, as POSIX writes them ("GMT-3", "<+0530>-5:30"), if it has no
+ * summer time; false if it has one, or is nothing that the C library knows. */
+static bool posix_offset(int32_t *ret)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    tzset();
+    if (daylight != 0 || localtime_r(&now, &local) == NULL) {
+        return false;
+    }
+    *ret = (int32_t)local.tm_gmtoff;
+    return true;
+}
+
+static pthread_once_t abbreviation_once = PTHREAD_ONCE_INIT;
+static char abbreviation[ZONE_NAME_MAX] = "UTC";
+
+static void find_abbreviation(void)
+{
+    time_t now = time(NULL);
+    struct tm local;
+    tzset();
+    if (localtime_r(&now, &local) != NULL && local.tm_zone != NULL) {
+        snprintf(abbreviation, sizeof(abbreviation), "%s", local.tm_zone);
+    }
+}
+
+const char *timezone_system_abbreviation(void)
+{
+    pthread_once(&abbreviation_once, find_abbreviation);
+    return abbreviation;
+}
+
 /* The machine's zone: TZ, or where /etc/localtime points. */
 static struct slice system_zone_id(char *buffer, size_t size)
 {
@@ -147,7 +181,10 @@ static struct timezone *zone_new(struct slice name, bool *ret_known)
     if (id.len < ZONE_NAME_MAX && icu_open(z, id)) {
         return z;
     }
-    if (system) { /* an odd TZ: UTC is better than no clock at all */
+    if (system) {
+        if (!posix_offset(&z->offset_s)) { /* an odd TZ: UTC is better than no clock at all */
+            z->offset_s = 0;
+        }
         z->fixed = true;
         return z;
     }

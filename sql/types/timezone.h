@@ -18,7 +18,12 @@ struct timezone;
  * zone), ERR_NOMEM. */
 MUST_USE db_err timezone_find(struct slice name, struct diag *diag, const struct timezone **ret_tz);
 const struct timezone *timezone_utc(void);
+/* The machine's: TZ (a zone's name, or a POSIX rule without summer time), else where /etc/localtime
+ * points; UTC if neither says. */
 const struct timezone *timezone_system(void);
+/* What the machine calls its zone at the time of the first call, such as CEST: @@system_time_zone.
+ * Static. */
+const char *timezone_system_abbreviation(void);
 /* As @@time_zone shows it. */
 const char *timezone_name(const struct timezone *tz);
 /* Offset from UTC in seconds at that moment. */
