@@ -68,6 +68,8 @@ struct early_cast {
     const struct bexpr *cast;      /* of a constant or parameter */
     uint32_t index;                /* among the statement's, in the order they are written */
     bool decimal;                  /* the column is DECIMAL: so the warning says */
+    bool unless_whole; /* the comparison reads the text itself: only what is wrong with one that is
+                          no whole number is said */
 };
 
 struct bexpr {

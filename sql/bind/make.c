@@ -311,24 +311,41 @@ static bool is_early_cast(const struct func_arg *column, const struct func_arg *
            type_is_string(&from->type) && type_phys(&cast->type) != PHYS_STR;
 }
 
+/* A cast to DOUBLE that stands in no expression. */
+static db_err number_of(struct binder *b, struct bexpr *text, struct bexpr **ret)
+{
+    struct sql_type number = type_double();
+    struct bexpr *e = bind__new(b, BEXPR_CAST, &number, 1);
+    if (e == NULL) {
+        return ERR_NOMEM;
+    }
+    e->args[0] = text;
+    *ret = e;
+    return ERR_OK;
+}
+
 static db_err note_early_casts(struct binder *b, const struct func_def *def,
                                const struct func_arg *fa, struct bexpr *const *args, uint32_t count)
 {
     bool compares = (def->flags & FUNC_COMPARISON) != 0 && count == 2 && !b->func.among;
     for (uint32_t i = 0; i < count && compares && !b->scalar; i++) {
-        if (!is_early_cast(&fa[1 - i], &fa[i], args[i])) {
+        struct bexpr *cast = args[i];
+        if (fa[i].reads_number) {
+            TRY(number_of(b, args[i], &cast));
+        } else if (!is_early_cast(&fa[1 - i], &fa[i], args[i])) {
             continue;
         }
         struct early_cast *c = BIND_NEW(b, struct early_cast);
         if (c == NULL) {
             return ERR_NOMEM;
         }
-        c->cast = args[i];
+        c->cast = cast;
+        c->unless_whole = fa[i].reads_number;
         c->index = b->stmt->early_count++;
         c->decimal = fa[1 - i].type.id == TYPE_DECIMAL;
         c->next = b->stmt->early;
         b->stmt->early = c;
-        args[i]->u.cast.early = c;
+        cast->u.cast.early = c;
     }
     return ERR_OK;
 }

@@ -76,6 +76,11 @@ static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struc
         value_set_null(ret, &e->type);
         return ERR_OK;
     }
+    struct value whole;
+    if (c->unless_whole && text_whole_number(v->str, &whole)) {
+        value_set_null(ret, &e->type);
+        return ERR_OK;
+    }
     if (c->decimal) {
         struct decimal seen;
         TRY(value_to_decimal(cast, &from->type, v, &seen));

@@ -25,6 +25,25 @@ struct bound {
     bool inclusive;
 };
 
+static void stored_integer(const struct sql_type *column, const struct value *v, struct value *ret,
+                           int *ret_order)
+{
+    int64_t min;
+    uint64_t max;
+    type_int_range(column, &min, &max);
+    bool negative = !v->is_unsigned && v->i < 0;
+    *ret = *v;
+    ret->is_unsigned = type_is_unsigned(column);
+    ret->type = column->id;
+    if (negative && v->i < min) {
+        ret->i = min;
+        *ret_order = 1; /* what is stored is greater than the bound */
+    } else if (!negative && v->u > max) {
+        ret->u = max;
+        *ret_order = -1;
+    }
+}
+
 static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
                           const struct sql_type *type, const struct value *v, struct value *ret,
                           int *ret_order)
@@ -37,26 +56,7 @@ static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
         return ERR_OK;
     }
     if (type_is_integer(column) && v->phys == PHYS_INT) {
-        int64_t min;
-        uint64_t max;
-        type_int_range(column, &min, &max);
-        bool negative = !v->is_unsigned && v->i < 0;
-        *ret = *v;
-        ret->is_unsigned = type_is_unsigned(column);
-        ret->type = column->id;
-        if (negative && v->i < min) {
-            ret->i = min;
-            *ret_order = 1; /* what is stored is greater than the bound */
-        } else if (!negative && v->u > max) {
-            ret->u = max;
-            *ret_order = -1;
-        }
-        return ERR_OK;
-    }
-    if (type_is_temporal(column) && v->phys == PHYS_TIME && v->t == TEMPORAL_LOWEST) {
-        value_tag(ret, column);
-        ret->t = column->id == TYPE_TIME ? -TIME_MICROS_MAX : 0;
-        *ret_order = 1; /* what is stored is greater, also a zero date */
+        stored_integer(column, v, ret, ret_order);
         return ERR_OK;
     }
     struct cast_ctx quiet = *ctx->eval.cast;
@@ -65,6 +65,23 @@ static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
     quiet.warn = NULL;
     quiet.diag = &scratch;
     quiet.arena = ctx->arena;
+    struct value number;
+    struct sql_type real = type_double();
+    if (type_is_integer(column) && v->phys == PHYS_STR) {
+        if (text_whole_number(v->str, &number)) {
+            stored_integer(column, &number, ret, ret_order);
+            return ERR_OK;
+        }
+        TRY(value_cast(&quiet, type, v, &real, &number)); /* whoever compares says what is wrong */
+        type = &real;
+        v = &number;
+    }
+    if (type_is_temporal(column) && v->phys == PHYS_TIME && v->t == TEMPORAL_LOWEST) {
+        value_tag(ret, column);
+        ret->t = column->id == TYPE_TIME ? -TIME_MICROS_MAX : 0;
+        *ret_order = 1; /* what is stored is greater, also a zero date */
+        return ERR_OK;
+    }
     struct store_target target = {.column = "", .row = 1};
     TRY(type_store(&quiet, column, &target, type, v, ret));
     if (ret->is_null) {

@@ -141,6 +141,7 @@ struct func_bind_ctx {
     /* A warning of the statement that is bound; NULL: nobody listens. */
     void (*warn)(void *arg, int level, uint16_t number, const char *text);
     void *warn_arg;
+    bool again; /* func_rebind: the casts asked for before have been made */
     bool among; /* a comparison is one of those of IN, BETWEEN or CASE: constant text that is no
                    date is no error there, and a TIME meets all text as a time */
 };
@@ -157,6 +158,8 @@ struct func_arg {
     bool is_column;
     bool is_placeholder; /* a `?`: its type may be anything */
     bool want_cast;
+    bool reads_number; /* text of which the call makes a number itself, with no word where it is
+                          none */
     struct sql_type want;
 };
 

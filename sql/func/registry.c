@@ -182,7 +182,10 @@ db_err func_rebind(struct func_bind_ctx *ctx, struct func_call *call, const uint
     }
     again.variant = call->def->variant;
     again.data = NULL;
-    TRY(call->def->bind(ctx, &again, args));
+    ctx->again = true;
+    db_err err = call->def->bind(ctx, &again, args);
+    ctx->again = false;
+    TRY(err);
     bool same = again.variant == call->variant && again.collation == call->collation &&
                 again.type.id == call->type.id;
     for (uint32_t i = 0; i < call->arg_count; i++) {

@@ -95,6 +95,28 @@ struct sql_type compare_type(enum compare_kind kind, const struct sql_type *t)
     return *t;
 }
 
+bool text_whole_number(struct slice text, struct value *ret)
+{
+    struct decimal d;
+    struct decimal whole;
+    int64_t i;
+    uint64_t u;
+    if (decimal_from_text(text, &d) != DECIMAL_OK ||
+        decimal_round(&d, 0, DECIMAL_TRUNCATE, &whole) != DECIMAL_OK ||
+        decimal_cmp(&whole, &d) != 0) {
+        return false;
+    }
+    if (decimal_to_int(&whole, &i) == DECIMAL_OK) {
+        *ret = value_int(i);
+        return true;
+    }
+    if (decimal_to_uint(&whole, &u) == DECIMAL_OK) {
+        *ret = value_uint(u);
+        return true;
+    }
+    return false;
+}
+
 int value_compare_same(const struct value *a, const struct value *b,
                        const struct collation *collation)
 {

@@ -34,6 +34,10 @@ enum compare_kind compare_kind(const struct sql_type *a, bool a_const, const str
  * between members of the family; the type of `t` is returned). */
 struct sql_type compare_type(enum compare_kind kind, const struct sql_type *t);
 
+/* The whole number of 64 bits that text says ("12", " -3 ", "5.0", "1e3"), as an integer value,
+ * unsigned if it is beyond int64; false: it says none, or something else beside it. */
+bool text_whole_number(struct slice text, struct value *ret);
+
 /* Integers of own signedness: < 0, 0, > 0. */
 static inline int compare_ints(int64_t a, bool a_unsigned, int64_t b, bool b_unsigned)
 {

@@ -2,7 +2,10 @@
  *
  * compare_kind() says by what rule two types compare; each side that is of another physical kind is
  * cast. A constant beside an integer column becomes an integer where that changes nothing ("id =
- * '5'", "id = 5.0"): the column then stays bare, so that an index can serve the comparison. */
+ * '5'", "id = 5.0"): the column then stays bare, so that an index can serve the comparison. Of a
+ * column, text that says a whole number is that number to the last digit (MYSQL: a constant is made
+ * of the column's type), where as doubles it would equal its neighbours; if the text comes with the
+ * execution, it is looked at there (compare.c). */
 #include "sql/func/families.h"
 
 #include <math.h>
@@ -56,6 +59,34 @@ static void want_like(struct func_arg *arg, struct sql_type t)
     }
 }
 
+/* Constant text in letters that the parsers of numbers read. */
+static bool readable_text(const struct func_arg *arg)
+{
+    return arg->is_const && type_is_string(&arg->type) && arg->type.collation != COLL_BINARY &&
+           func__charset(&arg->type)->ascii_superset;
+}
+
+/* Beside a column: text that is known to be a whole number, as one. */
+static bool whole_text(const struct func_arg *column, struct func_arg *text)
+{
+    struct value whole;
+    if (!column->is_column || !int_column(column) || !readable_text(text) ||
+        text->constant == NULL || text->constant->is_null || text->constant->phys != PHYS_STR ||
+        !text_whole_number(text->constant->str, &whole)) {
+        return false;
+    }
+    func__want(text, type_int(TYPE_BIGINT, whole.is_unsigned));
+    return true;
+}
+
+/* Beside a column: text that may turn out to be a whole number. */
+static bool later_text(const struct func_bind_ctx *ctx, const struct func_arg *column,
+                       const struct func_arg *text)
+{
+    return type_is_integer(&column->type) && column->constant == NULL && readable_text(text) &&
+           (ctx->again || (column->is_column && text->constant == NULL));
+}
+
 /* MYSQL: y = 24 and y = 24.0 are y = 2024, of a column, but not among the values of IN and CASE. */
 static bool short_year(const struct func_arg *a, struct func_arg *b)
 {
@@ -71,18 +102,27 @@ static bool short_year(const struct func_arg *a, struct func_arg *b)
     return true;
 }
 
+/* *ret_text_arg: struct compare_plan's. */
 static enum compare_kind choose(const struct func_bind_ctx *ctx, struct func_arg *a,
-                                struct func_arg *b)
+                                struct func_arg *b, uint8_t *ret_text_arg)
 {
+    *ret_text_arg = 0;
     if (!ctx->among && (short_year(a, b) || short_year(b, a))) {
         return COMPARE_INT;
     }
-    if (int_column(a) && whole_constant(b)) {
+    if (int_column(a) && !later_text(ctx, a, b) && whole_constant(b)) {
         func__want(b, type_int(TYPE_BIGINT, false));
         return COMPARE_INT;
     }
-    if (int_column(b) && whole_constant(a)) {
+    if (int_column(b) && !later_text(ctx, b, a) && whole_constant(a)) {
         func__want(a, type_int(TYPE_BIGINT, false));
+        return COMPARE_INT;
+    }
+    if (whole_text(a, b) || whole_text(b, a)) {
+        return COMPARE_INT;
+    }
+    if (later_text(ctx, a, b) || later_text(ctx, b, a)) {
+        *ret_text_arg = type_is_string(&a->type) ? 1 : 2;
         return COMPARE_INT;
     }
     return compare_kind(&a->type, a->is_const, &b->type, b->is_const);
@@ -124,13 +164,18 @@ static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum com
 }
 
 static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struct func_arg *args,
-                        enum compare_kind kind, const char *sign)
+                        enum compare_kind kind, const char *sign, uint8_t text_arg)
 {
     struct compare_plan *p = ARENA_NEW(ctx->arena, struct compare_plan);
     if (p == NULL) {
         return ERR_NOMEM;
     }
     p->kind = kind;
+    p->text_arg = text_arg;
+    p->warns = ctx->among;
+    if (text_arg != 0) {
+        args[text_arg - 1].reads_number = !ctx->among;
+    }
     if (kind == COMPARE_JSON) {
         p->collation = &json_collation;
     }
@@ -224,7 +269,8 @@ db_err compare_bind(BIND_ARGS)
 {
     static const char *const signs[] = {"=", "<>", "<", "<=", ">", ">="};
     const char *sign = (call->def->flags & FUNC_NULL_IF_ANY) == 0 ? "<=>" : signs[call->variant];
-    enum compare_kind kind = choose(ctx, &args[0], &args[1]);
+    uint8_t text_arg;
+    enum compare_kind kind = choose(ctx, &args[0], &args[1], &text_arg);
     /* MYSQL: a constant is made of the type of the column that it is compared with. */
     for (int i = 0; i < 2; i++) {
         if (args[i].is_column && args[i].type.id == TYPE_TIME && args[1 - i].constant != NULL &&
@@ -252,7 +298,7 @@ db_err compare_bind(BIND_ARGS)
         refuse_later(&args[0], &args[1]);
         refuse_later(&args[1], &args[0]);
     }
-    TRY(make_plan(ctx, call, args, kind, sign));
+    TRY(make_plan(ctx, call, args, kind, sign, text_arg));
     if ((call->def->flags & FUNC_NULL_IF_ANY) == 0) {
         func__result_not_null(call, func__bool());
     } else {
@@ -305,7 +351,7 @@ db_err compare_bind_logic(BIND_ARGS)
 db_err compare_bind_strcmp(BIND_ARGS)
 {
     func__want_texts(ctx, args, 2);
-    TRY(make_plan(ctx, call, args, COMPARE_STRING, "strcmp"));
+    TRY(make_plan(ctx, call, args, COMPARE_STRING, "strcmp", 0));
     func__result(call, args, func__bigint(2));
     call->type.flags |= TYPE_F_BOOL; /* MYSQL: true or false in JSON */
     return ERR_OK;

@@ -85,6 +85,80 @@ static void decimal_loops(enum compare_op op, struct vector *const *args, const 
     OP_LOOPS(decimal_cmp(vec_decimal(args[0], row), vec_decimal(args[1], row)), 0);
 }
 
+/* Constant text beside an integer column: the whole number that it says, or the double. */
+struct text_number {
+    bool known; /* converted: once an execution, as is its warning */
+    bool whole;
+    struct value number;
+    double d;
+};
+
+static db_err text_number(struct eval_ctx *ctx, const struct func_call *call, uint32_t arg,
+                          const struct vector *text, uint32_t row, const struct text_number **ret)
+{
+    void *state;
+    bool fresh;
+    TRY(func__state(ctx, call, sizeof(struct text_number), &state, &fresh));
+    struct text_number *n = state;
+    if (!n->known) {
+        struct value v;
+        struct value d;
+        struct sql_type to = type_double();
+        struct cast_ctx cast = *ctx->cast;
+        bool warns = ((const struct compare_plan *)call->data)->warns;
+        cast.warn = warns ? cast.warn : NULL;
+        vector_get(text, row, &v);
+        n->whole = text_whole_number(v.str, &n->number);
+        if (!n->whole) {
+            TRY(value_cast(warns ? ctx->cast : &cast, &call->arg_types[arg], &v, &to, &d));
+            n->d = d.d;
+        }
+        n->known = true;
+    }
+    *ret = n;
+    return ERR_OK;
+}
+
+static enum compare_op mirrored(enum compare_op op)
+{
+    switch (op) {
+    case COMPARE_LT: return COMPARE_GT;
+    case COMPARE_LE: return COMPARE_GE;
+    case COMPARE_GT: return COMPARE_LT;
+    case COMPARE_GE: return COMPARE_LE;
+    case COMPARE_EQ:
+    case COMPARE_NE: break;
+    }
+    return op;
+}
+
+static db_err text_loops(struct eval_ctx *ctx, enum compare_op op, const struct func_call *call,
+                         struct vector *const *args, const uint16_t *sel, uint32_t n, int64_t *dst)
+{
+    const struct compare_plan *p = call->data;
+    uint32_t text = p->text_arg - 1U;
+    const struct vector *column = args[1 - text];
+    bool is_unsigned = unsigned_arg(call, 1 - text);
+    const struct text_number *t;
+    if (n == 0) {
+        return ERR_OK;
+    }
+    TRY(text_number(ctx, call, text, args[text], sel == NULL ? 0 : sel[0], &t));
+    if (text == 0) {
+        op = mirrored(op);
+    }
+    if (t->whole) {
+        int64_t i = t->number.i;
+        bool large = t->number.is_unsigned;
+        OP_LOOPS(compare_ints(vec_i64(column, row), is_unsigned, i, large), 0);
+    } else if (is_unsigned) {
+        OP_LOOPS((double)vec_u64(column, row), t->d);
+    } else {
+        OP_LOOPS((double)vec_i64(column, row), t->d);
+    }
+    return ERR_OK;
+}
+
 static const struct strv *view(const struct vector *v, uint32_t row)
 {
     return &vec_strs(v)[row & v->index_mask];
@@ -116,10 +190,13 @@ static void string_loops(enum compare_op op, const struct compare_plan *p,
              0);
 }
 
-static void loops(enum compare_op op, const struct func_call *call, struct vector *const *args,
-                  const uint16_t *sel, uint32_t n, int64_t *dst)
+static db_err loops(struct eval_ctx *ctx, enum compare_op op, const struct func_call *call,
+                    struct vector *const *args, const uint16_t *sel, uint32_t n, int64_t *dst)
 {
     const struct compare_plan *p = call->data;
+    if (p->text_arg != 0) {
+        return text_loops(ctx, op, call, args, sel, n, dst);
+    }
     switch (p->kind) {
     case COMPARE_INT: int_loops(op, call, args, sel, n, dst); break;
     case COMPARE_DECIMAL: decimal_loops(op, args, sel, n, dst); break;
@@ -130,22 +207,19 @@ static void loops(enum compare_op op, const struct func_call *call, struct vecto
     case COMPARE_TIME: time_loops(op, args, sel, n, dst); break;
     case COMPARE_NULL: break; /* one side is NULL in every row: there are no rows here */
     }
+    return ERR_OK;
 }
 
 db_err compare_eval(EVAL_ARGS)
 {
-    (void)ctx;
-    loops((enum compare_op)call->variant, call, args, sel, n, vec_i64s(out));
-    return ERR_OK;
+    return loops(ctx, (enum compare_op)call->variant, call, args, sel, n, vec_i64s(out));
 }
 
 db_err compare_nulleq(EVAL_ARGS)
 {
-    (void)ctx;
     int64_t *dst = vec_i64s(out);
     if (!args[0]->has_nulls && !args[1]->has_nulls) {
-        loops(COMPARE_EQ, call, args, sel, n, dst);
-        return ERR_OK;
+        return loops(ctx, COMPARE_EQ, call, args, sel, n, dst);
     }
     EACH_ROW(row)
     {
@@ -155,7 +229,7 @@ db_err compare_nulleq(EVAL_ARGS)
             dst[row] = na && nb;
         } else {
             uint16_t one = (uint16_t)row;
-            loops(COMPARE_EQ, call, args, &one, 1, dst);
+            TRY(loops(ctx, COMPARE_EQ, call, args, &one, 1, dst));
         }
     }
     return ERR_OK;

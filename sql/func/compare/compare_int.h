@@ -12,6 +12,11 @@ struct compare_plan {
     enum compare_kind kind;
     const struct collation *collation; /* COMPARE_STRING */
     bool bytewise;                     /* equal strings are equal bytes */
+    /* COMPARE_INT of an integer column and constant text whose value comes later: 1 + the text's
+     * argument; else 0. */
+    uint8_t text_arg;
+    bool warns; /* text_arg: of text that is no number; else whoever runs the statement has said it
+                 */
     /* GREATEST, LEAST of dates among texts: how the winner is written. */
     bool date_only;
     bool json; /* GREATEST, LEAST with JSON among the arguments */
