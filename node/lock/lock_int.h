@@ -19,7 +19,13 @@ enum {
     GRAPH_SHARDS = 32,
     GRAPH_NODES_MAX = 1024, /* a search gives up beyond: the wait then ends by its time-out */
     LOCK_MEMORY_DEFAULT = 32 << 20,
-    FENCES_MAX = 64, /* nodes; beyond, one fence holds for all */
+    FENCES_MAX = 64,     /* nodes; beyond, one fence holds for all */
+    PACK_FROM = 16384,   /* records of a transaction; beyond, its oldest are packed */
+    PACK_TIGHT = 1024,   /* the same, when half of the memory is used */
+    PACK_BATCH = 256,    /* so many at a time */
+    PACK_PARTS_BITS = 8, /* of a shard's set */
+    PACK_MODES = KV_LOCK_INSERT,
+    HULLS_MAX = 16,
 };
 
 /* A reader, or a locker, that waits for the end of a latch. Guarded by the mutex of the shard (a
@@ -58,6 +64,7 @@ struct lock_shard {
     size_t bucket_count;
     size_t count;
     struct span_tree marks; /* insert_rec.node: locks for an insert, held or waited for */
+    struct packed_set *packed;
 };
 
 /* NEW: in no entry yet. FAILED: the locking fiber has given up. CANCELED: a release has let go of
@@ -106,12 +113,49 @@ struct span_rec {
     uint8_t bytes[];
 };
 
+/* The locks of a transaction in a shard that are no records any more: 48 bits of the keys' hashes,
+ * by mode. Guarded by the shard's mutex. See packed.c. */
+struct packed_part {
+    uint32_t *high; /* `cap` of them, then as many uint16_t; both 0: free */
+    uint32_t cap, count;
+};
+
+struct packed_set {
+    struct packed_set *next;
+    ts_t start_ts;
+    lock_owner_t owner;
+    struct packed_part *modes[PACK_MODES]; /* by mode - 1; NULL: none */
+};
+
+/* Where a transaction's packed locks for inserts lie: each of them between two of these keys, which
+ * are such locks themselves. Ascending. */
+struct packed_hull {
+    struct slice min, max; /* `min` owns its memory, and so does `max` unless it is the same */
+};
+
+struct packed_hulls {
+    struct list link; /* of the table */
+    ts_t start_ts;
+    size_t count;
+    struct packed_hull at[HULLS_MAX + 1];
+};
+
+/* What a transaction had packed, taken out of a table. */
+struct packed_gone {
+    struct packed_set *sets;
+    struct list hulls; /* struct packed_hulls */
+};
+
 struct lock_txn {
     struct lock_txn *next;
     ts_t start_ts;
     lock_owner_t owner;
     struct list recs;
+    size_t count;      /* of recs */
+    size_t pack_at;    /* with less than that it is no use to try again */
+    bool packed;       /* some shards have a set of it */
     struct list spans; /* struct span_rec, the newest first */
+    struct packed_hulls *hulls;
 };
 
 struct txn_shard {
@@ -136,9 +180,12 @@ struct lock_table {
     struct lock_graph *graph;
     size_t memory_max;
     _Atomic size_t memory;
-    _Atomic size_t rows;  /* records, held or waiting, and span locks */
+    size_t pack_from;
+    _Atomic size_t rows;  /* records, held or waiting, span locks, and sets of packed ones */
     _Atomic size_t marks; /* records of KV_LOCK_INSERT in an entry */
     _Atomic size_t span_count;
+    _Atomic size_t packed; /* sets */
+    _Atomic size_t hull_count;
     _Atomic size_t pending; /* guards */
     _Atomic size_t pending_all;
     _Atomic bool closed;
@@ -154,6 +201,7 @@ struct lock_table {
      * any other. */
     pthread_mutex_t span_mutex;
     struct span_tree spans;
+    struct list hulls; /* struct packed_hulls; they change under both mutexes */
     uint64_t span_id;
     uint8_t
         *end; /* keys at or above belong to another table since a split; guarded by all shards */
@@ -201,11 +249,21 @@ bool lock__modes_conflict(enum kv_lock_mode a, enum kv_lock_mode b);
 struct txn_shard *lock__txn_shard(struct lock_table *t, ts_t start_ts);
 struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add);
 void lock__txn_drop_if_empty(struct txn_shard *s, ts_t start_ts);
+/* After a record has left the transaction's list. */
+void lock__txn_forget_one(struct txn_shard *s, ts_t start_ts);
 /* What a record is charged. */
 size_t lock__rec_cost(const struct row_rec *rec);
 /* Takes all records of the transaction off it, marked as detached. Under the shard's mutex. */
 void lock__txn_detach(struct lock_txn *x, struct list *out);
 void lock__release_list(struct list *recs, db_err reason);
+
+/* A record that is in no list yet. */
+MUST_USE db_err lock__rec_make(struct lock_table *t, struct lock_shard *s, ts_t start_ts,
+                               lock_owner_t owner, enum kv_lock_mode mode,
+                               struct row_rec **ret_rec);
+void lock__rec_free(struct lock_table *t, struct row_rec *rec);
+/* Takes a held record off its entry; nobody waits for it. Under the shard's mutex. */
+void lock__take_out(struct lock_shard *s, struct row_rec *rec);
 
 bool lock__beyond_end(const struct lock_table *t, struct slice key);
 /* Must a request behind it wait for this waiter? One that only waits for span locks blocks nobody.
@@ -232,6 +290,41 @@ MUST_USE db_err lock__spans_prepare(struct lock_table *from, struct lock_table *
                                     struct slice at);
 void lock__spans_move(struct lock_table *from, struct lock_table *to, struct slice at);
 void lock__spans_undo(struct lock_table *from, struct lock_table *to);
+
+/* packed.c */
+static inline bool lock__any_packed(const struct lock_table *t)
+{
+    return atomic_load_explicit(&t->packed, memory_order_acquire) != 0;
+}
+/* The mode in which the transaction has the key packed. Under the shard's mutex, as the next two.
+ */
+enum kv_lock_mode lock__packed_mode(const struct lock_shard *s, uint64_t hash, ts_t start_ts);
+/* Has another transaction the key packed, in any mode? */
+bool lock__packed_by_other(const struct lock_shard *s, uint64_t hash, ts_t start_ts);
+/* Is there a packed lock in the way of rec that is no record of the entry (NULL: there is none)? */
+bool lock__packed_blocks(const struct lock_shard *s, const struct lock_entry *e, uint64_t hash,
+                         const struct row_rec *rec);
+/* Such locks become records again. No mutex is held. ERR_LOCK_TABLE_FULL, ERR_NOMEM. */
+MUST_USE db_err lock__unpack(struct lock_table *t, struct slice key, uint64_t hash,
+                             const struct row_rec *rec);
+/* Has the transaction so many records that some should be packed? Under its shard's mutex. */
+bool lock__should_pack(const struct lock_table *t, const struct lock_txn *x);
+/* Does that, if it has. No mutex is held. */
+void lock__pack(struct lock_table *t, ts_t start_ts);
+void lock__packed_gone_init(struct packed_gone *g);
+/* Takes what the transaction has packed out of the table; under its shard's mutex. Then, without
+ * it: frees it. */
+void lock__packed_detach(struct lock_table *t, struct lock_txn *x, struct packed_gone *out);
+void lock__packed_free(struct lock_table *t, struct packed_gone *g);
+/* For a split or merge, under all mutexes but span_mutex: `to` gets all packed locks of `from`,
+ * which keeps them, too. ERR_NOMEM: some of them. The other one drops all. */
+MUST_USE db_err lock__packed_copy(struct lock_table *from, struct lock_table *to);
+void lock__packed_drop(struct lock_table *t);
+/* The least key of a stretch with packed locks for inserts of another transaction that overlaps
+ * [start, end). */
+MUST_USE db_err lock__hull_next(struct lock_table *t, struct slice start, struct slice end,
+                                ts_t start_ts, struct arena *arena, bool *ret_found,
+                                struct slice *ret_key);
 
 /* owner.c */
 void lock__fence(struct lock_table *t, uint64_t node, ts_t start_ts);

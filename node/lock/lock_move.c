@@ -117,7 +117,7 @@ db_err lock_table_seal(struct lock_table *t,
     for (unsigned i = 0; i < atomic_load(&t->fence_count) && err == ERR_OK; i++) {
         err = fence(arg, t->fences[i].node, t->fences[i].start_ts);
     }
-    if (t->fence_all != 0) {
+    if (t->fence_all != 0 || lock__any_packed(t)) {
         err = ERR_LIMIT;
     }
     pthread_mutex_unlock(&t->fence_mutex);
@@ -186,8 +186,10 @@ static void move_recs(struct lock_table *from, struct lock_table *to, struct loc
         if (!rec->detached) {
             struct lock_txn *x =
                 lock__txn_find(lock__txn_shard(to, rec->start_ts), rec->start_ts, false);
+            lock__txn_find(lock__txn_shard(from, rec->start_ts), rec->start_ts, false)->count--;
             list_remove(&rec->txn_link);
             list_push_back(&x->recs, &rec->txn_link);
+            x->count++;
         }
     }
 }
@@ -218,7 +220,7 @@ static void drop_empty_txns(struct lock_table *t)
             struct lock_txn **p = &t->txns[i].buckets[b];
             while (*p != NULL) {
                 struct lock_txn *x = *p;
-                if (list_empty(&x->recs) && list_empty(&x->spans)) {
+                if (list_empty(&x->recs) && list_empty(&x->spans) && !x->packed) {
                     *p = x->next;
                     mem_free(x);
                 } else {
@@ -262,6 +264,7 @@ static db_err move_keys(struct lock_table *from, struct lock_table *to, struct s
 static db_err move_from(struct lock_table *from, struct lock_table *to, struct slice at)
 {
     db_err err = lock__spans_prepare(from, to, at);
+    err = err != ERR_OK ? err : lock__packed_copy(from, to);
     if (err == ERR_OK) {
         err = move_keys(from, to, at);
     }
@@ -294,6 +297,8 @@ db_err lock_table_split(struct lock_table *t, struct slice at, struct lock_table
         t->end = end;
         t->end_len = at.len;
         end = NULL;
+    } else {
+        lock__packed_drop(right);
     }
     drop_empty_txns(t);
     drop_empty_txns(right);
@@ -337,6 +342,7 @@ db_err lock_table_merge(struct lock_table *t, struct lock_table *right)
         t->end_len = right->end_len;
         right->end = NULL;
         mem_free(old);
+        lock__packed_drop(right);
     }
     drop_empty_txns(t);
     drop_empty_txns(right);

@@ -55,6 +55,7 @@ static bool table_init(struct lock_table *t)
     pthread_mutex_init(&t->span_mutex, NULL);
     list_init(&t->gate_waiters);
     list_init(&t->exclusive_waiters);
+    list_init(&t->hulls);
     return ok;
 }
 
@@ -67,6 +68,7 @@ db_err lock_table_new(struct lock_graph *graph, const struct lock_table_opts *op
     }
     t->graph = graph;
     t->memory_max = opts != NULL && opts->memory_max != 0 ? opts->memory_max : LOCK_MEMORY_DEFAULT;
+    t->pack_from = opts != NULL && opts->pack_from != 0 ? opts->pack_from : PACK_FROM;
     if (!table_init(t)) {
         lock_table_free(t);
         return ERR_NOMEM;
@@ -94,7 +96,7 @@ void lock_table_free(struct lock_table *t)
     }
     pthread_mutex_destroy(&t->gate_mutex);
     pthread_mutex_destroy(&t->fence_mutex);
-    ASSERT(t->spans.count == 0);
+    ASSERT(t->spans.count == 0 && list_empty(&t->hulls));
     pthread_mutex_destroy(&t->span_mutex);
     mem_free(t->end);
     mem_free(t);

@@ -51,6 +51,9 @@ bool lock_graph_refuse(struct lock_graph *g, uint64_t wait, ts_t waiter);
 
 struct lock_table_opts {
     size_t memory_max; /* of entries and locks; ERR_LOCK_TABLE_FULL past it; 0 = 32 MiB */
+    size_t pack_from;  /* locks of a transaction; of more (of 1,024 when half of the memory is used)
+                          the oldest take some 8 bytes each and are not shown by lock_table_look
+                          unless somebody waits for them; 0 = 16,384 */
 };
 MUST_USE db_err lock_table_new(struct lock_graph *graph, const struct lock_table_opts *opts,
                                struct lock_table **ret_table);
@@ -131,7 +134,8 @@ enum kv_lock_mode row_lock_held(struct lock_table *t, struct slice key, ts_t sta
 /* Under the guard's latches: the index of the first key on which another transaction than start_ts
  * holds a row lock, or count. Near-zero cost when there are no row locks. */
 size_t row_lock_conflict(struct latch_guard *g, ts_t start_ts);
-/* Gives back one lock, or all of a transaction (O(its locks)); waiters get them. Not held: fine.
+/* Gives back one lock (unless it is packed: then it stays until all go), or all of a transaction
+ * (O(its locks)); waiters get them. Not held: fine.
  * ERR_BUSY: the table is sealed, nothing has been given back. */
 MUST_USE db_err row_unlock(struct lock_table *t, struct slice key, ts_t start_ts);
 MUST_USE db_err row_unlock_all(struct lock_table *t, ts_t start_ts);
@@ -157,7 +161,8 @@ void span_keep(struct lock_table *t, ts_t start_ts, uint64_t id, struct slice st
                struct slice end);
 void span_drop(struct lock_table *t, ts_t start_ts, uint64_t id);
 /* The first key of [start, end) that another transaction holds with KV_LOCK_INSERT, in the arena.
- * One atomic load when there are none. */
+ * If there is none, but the transaction has very many such locks around there, then the key of one
+ * of these, which may lie outside. Two atomic loads when there are none. */
 MUST_USE db_err insert_next(struct lock_table *t, struct slice start, struct slice end,
                             ts_t start_ts, struct arena *arena, bool *ret_found,
                             struct slice *ret_key);
@@ -211,8 +216,9 @@ MUST_USE db_err lock_table_set_end(struct lock_table *t, struct slice end);
 /* Seals the table, so that what is exported stays what is held: until it is opened, closed or
  * unsealed no lock is given, to nobody, and none is taken back; waiters wait on. Then calls
  * `fence` for each fence and `lock` for each row lock held (not the waiters), in no order, under
- * the table's mutexes: they may not park. On an error of theirs, which ends it, the table is not
- * sealed. The caller has latch_acquire_all: no command is under way. */
+ * the table's mutexes: they may not park. On an error of theirs, which ends it, or ERR_LIMIT (there
+ * are packed locks), the table is not sealed. The caller has latch_acquire_all: no command is under
+ * way. */
 struct lock_export;
 MUST_USE db_err lock_table_seal(struct lock_table *t,
                                 db_err (*fence)(void *arg, uint64_t node, ts_t start_ts),

@@ -73,7 +73,7 @@ void lock__fences_clear(struct lock_table *t)
 /* Under the shard's mutex. */
 static size_t detach_dead(struct lock_table *t, struct lock_txn **bucket,
                           bool (*dead)(void *ctx, lock_owner_t owner), void *ctx, struct list *out,
-                          struct list *spans)
+                          struct list *spans, struct packed_gone *packed)
 {
     size_t n = 0;
     while (*bucket != NULL) {
@@ -85,6 +85,7 @@ static size_t detach_dead(struct lock_table *t, struct lock_txn **bucket,
         lock__fence(t, lock_owner_node(x->owner), x->start_ts);
         lock__txn_detach(x, out);
         lock__spans_detach(t, x, spans);
+        lock__packed_detach(t, x, packed);
         *bucket = x->next;
         mem_free(x);
         n++;
@@ -102,15 +103,18 @@ size_t lock_table_reap(struct lock_table *t, bool (*dead)(void *ctx, lock_owner_
         struct txn_shard *s = &t->txns[i];
         struct list recs;
         struct list spans;
+        struct packed_gone packed;
         list_init(&recs);
         list_init(&spans);
+        lock__packed_gone_init(&packed);
         pthread_mutex_lock(&s->mutex);
         for (size_t b = 0; b < TXN_BUCKETS && !t->sealed; b++) {
-            n += detach_dead(t, &s->buckets[b], dead, ctx, &recs, &spans);
+            n += detach_dead(t, &s->buckets[b], dead, ctx, &recs, &spans, &packed);
         }
         pthread_mutex_unlock(&s->mutex);
         lock__release_list(&recs, ERR_LOCK_LOST);
         lock__spans_free(t, &spans);
+        lock__packed_free(t, &packed);
     }
     return n;
 }

@@ -49,6 +49,9 @@ struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add)
         if (x != NULL) {
             x->start_ts = start_ts;
             x->owner = 0;
+            x->count = x->pack_at = 0;
+            x->packed = false;
+            x->hulls = NULL;
             list_init(&x->recs);
             list_init(&x->spans);
             x->next = *bucket;
@@ -64,11 +67,19 @@ void lock__txn_drop_if_empty(struct txn_shard *s, ts_t start_ts)
     while (*p != NULL && (*p)->start_ts != start_ts) {
         p = &(*p)->next;
     }
-    if (*p != NULL && list_empty(&(*p)->recs) && list_empty(&(*p)->spans)) {
+    if (*p != NULL && list_empty(&(*p)->recs) && list_empty(&(*p)->spans) && !(*p)->packed) {
         struct lock_txn *x = *p;
         *p = x->next;
         mem_free(x);
     }
+}
+
+void lock__txn_forget_one(struct txn_shard *s, ts_t start_ts)
+{
+    struct lock_txn *x = lock__txn_find(s, start_ts, false);
+    ASSERT(x != NULL && x->count != 0);
+    x->count--;
+    lock__txn_drop_if_empty(s, start_ts);
 }
 
 /* Freed by the address of the record, which begins what was allocated. */
@@ -84,20 +95,19 @@ size_t lock__rec_cost(const struct row_rec *rec)
     return rec_size(rec->mode) + sizeof(struct lock_txn) / 4;
 }
 
-static void rec_free(struct lock_table *t, struct row_rec *rec)
+void lock__rec_free(struct lock_table *t, struct row_rec *rec)
 {
     atomic_fetch_sub_explicit(&t->rows, 1, memory_order_release);
     lock__release_memory(t, lock__rec_cost(rec));
     mem_free(rec);
 }
 
-static db_err rec_new(struct lock_table *t, struct lock_shard *shard, ts_t start_ts,
-                      lock_owner_t owner, enum kv_lock_mode mode, struct row_rec **ret_rec)
+db_err lock__rec_make(struct lock_table *t, struct lock_shard *s, ts_t start_ts, lock_owner_t owner,
+                      enum kv_lock_mode mode, struct row_rec **ret_rec)
 {
     size_t cost = rec_size(mode) + sizeof(struct lock_txn) / 4;
     TRY(lock__charge(t, cost));
     struct row_rec *rec = mem_calloc(1, rec_size(mode));
-    struct txn_shard *ts = lock__txn_shard(t, start_ts);
     if (rec == NULL) {
         lock__release_memory(t, cost);
         return ERR_NOMEM;
@@ -105,19 +115,34 @@ static db_err rec_new(struct lock_table *t, struct lock_shard *shard, ts_t start
     rec->start_ts = start_ts;
     rec->owner = owner;
     rec->mode = mode;
-    atomic_init(&rec->shard, shard);
+    atomic_init(&rec->shard, s);
     list_init(&rec->link);
     list_init(&rec->graph_link);
+    list_init(&rec->txn_link);
     atomic_fetch_add_explicit(&t->rows, 1, memory_order_seq_cst);
+    *ret_rec = rec;
+    return ERR_OK;
+}
+
+/* ret_many: there are enough of the transaction for some to be packed. */
+static db_err rec_new(struct lock_table *t, struct lock_shard *shard, ts_t start_ts,
+                      lock_owner_t owner, enum kv_lock_mode mode, struct row_rec **ret_rec,
+                      bool *ret_many)
+{
+    struct row_rec *rec;
+    struct txn_shard *ts = lock__txn_shard(t, start_ts);
+    TRY(lock__rec_make(t, shard, start_ts, owner, mode, &rec));
     pthread_mutex_lock(&ts->mutex);
     struct lock_txn *x = lock__txn_find(ts, start_ts, true);
     if (x != NULL) {
         x->owner = owner != 0 ? owner : x->owner;
         list_push_back(&x->recs, &rec->txn_link);
+        x->count++;
+        *ret_many = lock__should_pack(t, x);
     }
     pthread_mutex_unlock(&ts->mutex);
     if (x == NULL) {
-        rec_free(t, rec);
+        lock__rec_free(t, rec);
         return ERR_NOMEM;
     }
     *ret_rec = rec;
@@ -134,7 +159,7 @@ static void rec_abandon(struct row_rec *rec)
     detached = rec->detached;
     if (!detached) {
         list_remove(&rec->txn_link);
-        lock__txn_drop_if_empty(ts, rec->start_ts);
+        lock__txn_forget_one(ts, rec->start_ts);
     }
     pthread_mutex_unlock(&ts->mutex);
     if (detached) {
@@ -148,7 +173,7 @@ static void rec_abandon(struct row_rec *rec)
             return;
         }
     }
-    rec_free(t, rec);
+    lock__rec_free(t, rec);
 }
 
 /* ---- the queue of a key; all under the shard's mutex ---- */
@@ -227,7 +252,7 @@ static void forget_upgrade_of(struct list *recs, const struct row_rec *old)
 
 /* A held lock goes. Several requests may be about to replace it: a client that has lost the answer
  * to one asks again. */
-static void take_out(struct lock_shard *s, struct row_rec *rec)
+void lock__take_out(struct lock_shard *s, struct row_rec *rec)
 {
     list_remove(&rec->link);
     lock__unmark(s, rec);
@@ -240,7 +265,7 @@ static void take_out(struct lock_shard *s, struct row_rec *rec)
 static void remove_held(struct lock_shard *s, struct row_rec *rec)
 {
     struct lock_entry *e = rec->entry;
-    take_out(s, rec);
+    lock__take_out(s, rec);
     grant_waiters(s, e);
     lock__drop_if_idle(s, e);
 }
@@ -255,6 +280,8 @@ struct row_request {
     uint64_t deadline_ns;      /* the request's */
     uint64_t wait_deadline_ns; /* of the lock wait */
     bool have;                 /* was held already */
+    bool packed;               /* one is to be waited for */
+    bool many;                 /* the transaction has many records */
     bool import;               /* conflicts with nothing: all was held together before */
 };
 
@@ -263,8 +290,18 @@ bool lock__beyond_end(const struct lock_table *t, struct slice key)
     return t->end != NULL && slice_cmp(key, slice_of(t->end, t->end_len)) >= 0;
 }
 
+/* Has the transaction the lock packed? One that another transaction has already, or a latch, comes
+ * first: the set may hold the key by chance. */
+static bool own_packed(const struct row_request *q, const struct lock_shard *s,
+                       const struct lock_entry *e, uint64_t hash)
+{
+    const struct row_rec *rec = q->rec;
+    return lock__packed_mode(s, hash, rec->start_ts) >= rec->mode &&
+           (e == NULL || (e->latch == NULL && !holders_conflict(e, rec)));
+}
+
 /* Tries to take the lock, else queues (state WAITING) if the request may wait. The shard's mutex is
- * held; *ret_entry is the key's entry if the lock is held on return. */
+ * held; *ret_entry is the key's entry if the lock is held on return, and was not before. */
 static db_err try_lock(struct row_request *q, struct lock_shard *s, uint64_t hash, struct waiter *w,
                        struct lock_entry **ret_entry)
 {
@@ -278,6 +315,15 @@ static db_err try_lock(struct row_request *q, struct lock_shard *s, uint64_t has
     }
     if (UNLIKELY(q->t->sealed)) {
         return ERR_BUSY;
+    }
+    if (UNLIKELY(lock__any_packed(q->t)) && !q->import) {
+        e = lock__find(s, q->key, hash);
+        q->have = own_packed(q, s, e, hash);
+        bool blocked = !q->have && lock__packed_blocks(s, e, hash, rec);
+        q->packed = blocked && q->wait == KV_WAIT;
+        if (q->have || blocked) {
+            return q->have ? ERR_OK : q->packed ? ERR_WOULD_BLOCK : ERR_LOCK_NOWAIT;
+        }
     }
     TRY(lock__find_or_add(s, q->key, hash, &e));
     struct row_rec *held = find_held(e, rec->start_ts);
@@ -388,7 +434,7 @@ static db_err settle(struct row_request *q)
         old = rec->upgrade_of->busy ? NULL : rec->upgrade_of; /* used by its own fiber: it stays */
         rec->upgrade_of = NULL;
         if (old != NULL) {
-            take_out(s, old);
+            lock__take_out(s, old);
         }
     }
     if (rec->state == ROW_HELD && rec->entry->latch != NULL) {
@@ -405,7 +451,7 @@ static db_err settle(struct row_request *q)
     rec->busy = false;
     pthread_mutex_unlock(&s->mutex);
     if (canceled) {
-        rec_free(s->table, rec);
+        lock__rec_free(s->table, rec);
         return reason;
     }
     return err;
@@ -420,6 +466,15 @@ static db_err lock_with(struct row_request *q)
     wait_init(&w);
     pthread_mutex_lock(&s->mutex);
     db_err err = try_lock(q, s, hash, &w, &e);
+    while (UNLIKELY(q->packed)) {
+        pthread_mutex_unlock(&s->mutex);
+        err = lock__unpack(q->t, q->key, hash, q->rec);
+        q->packed = false;
+        pthread_mutex_lock(&s->mutex);
+        if (err == ERR_OK) {
+            err = try_lock(q, s, hash, &w, &e);
+        }
+    }
     bool slow = err == ERR_WOULD_BLOCK ||
                 (err == ERR_OK && !q->have && (e->latch != NULL || q->rec->upgrade_of != NULL));
     q->rec->busy = slow;
@@ -444,8 +499,13 @@ static db_err request(struct row_request *q, ts_t start_ts, lock_owner_t owner,
     if (atomic_load_explicit(&q->t->closed, memory_order_acquire)) {
         return ERR_NOT_LEADER;
     }
-    TRY(rec_new(q->t, lock__shard(q->t, key_hash(q->key)), start_ts, owner, mode, &q->rec));
-    return lock_with(q);
+    TRY(rec_new(q->t, lock__shard(q->t, key_hash(q->key)), start_ts, owner, mode, &q->rec,
+                &q->many));
+    db_err err = lock_with(q);
+    if (UNLIKELY(q->many)) {
+        lock__pack(q->t, start_ts);
+    }
+    return err;
 }
 
 db_err row_lock(struct lock_table *t, struct slice key, ts_t start_ts, lock_owner_t owner,
@@ -487,6 +547,10 @@ enum kv_lock_mode row_lock_held(struct lock_table *t, struct slice key, ts_t sta
             }
         }
     }
+    if (UNLIKELY(lock__any_packed(t))) {
+        enum kv_lock_mode packed = lock__packed_mode(s, hash, start_ts);
+        mode = packed > mode ? packed : mode;
+    }
     pthread_mutex_unlock(&s->mutex);
     return mode;
 }
@@ -505,6 +569,8 @@ size_t row_lock_conflict(struct latch_guard *g, ts_t start_ts)
         LIST_FOREACH (it, &e->holders) {
             conflict = conflict || CONTAINER_OF(it, struct row_rec, link)->start_ts != start_ts;
         }
+        conflict = conflict ||
+                   (UNLIKELY(lock__any_packed(t)) && lock__packed_by_other(s, e->hash, start_ts));
         pthread_mutex_unlock(&s->mutex);
         if (conflict) {
             return i;
@@ -548,7 +614,7 @@ static void release_detached(struct row_rec *rec, db_err reason)
     rec->reason = reason;
     pthread_mutex_unlock(&s->mutex);
     if (mine) {
-        rec_free(t, rec);
+        lock__rec_free(t, rec);
     }
 }
 
@@ -559,6 +625,7 @@ void lock__txn_detach(struct lock_txn *x, struct list *out)
         CONTAINER_OF(l, struct row_rec, txn_link)->detached = true;
         list_push_back(out, l);
     }
+    x->count = 0;
 }
 
 void lock__release_list(struct list *recs, db_err reason)
@@ -573,23 +640,27 @@ db_err row_unlock_all(struct lock_table *t, ts_t start_ts)
 {
     struct list recs;
     struct list spans;
+    struct packed_gone packed;
     if (atomic_load_explicit(&t->rows, memory_order_acquire) == 0) {
         return ERR_OK;
     }
     struct txn_shard *ts = lock__txn_shard(t, start_ts);
     list_init(&recs);
     list_init(&spans);
+    lock__packed_gone_init(&packed);
     pthread_mutex_lock(&ts->mutex);
     struct lock_txn *x = lock__txn_find(ts, start_ts, false);
     bool refuse = x != NULL && t->sealed;
     if (x != NULL && !refuse) {
         lock__txn_detach(x, &recs);
         lock__spans_detach(t, x, &spans);
+        lock__packed_detach(t, x, &packed);
         lock__txn_drop_if_empty(ts, start_ts);
     }
     pthread_mutex_unlock(&ts->mutex);
     lock__release_list(&recs, ERR_CANCELED);
     lock__spans_free(t, &spans);
+    lock__packed_free(t, &packed);
     return refuse ? ERR_BUSY : ERR_OK;
 }
 
@@ -599,14 +670,17 @@ void lock__cancel_all_rows(struct lock_table *t)
         struct txn_shard *ts = &t->txns[i];
         struct list recs;
         struct list spans;
+        struct packed_gone packed;
         list_init(&recs);
         list_init(&spans);
+        lock__packed_gone_init(&packed);
         pthread_mutex_lock(&ts->mutex);
         for (size_t b = 0; b < TXN_BUCKETS; b++) {
             while (ts->buckets[b] != NULL) {
                 struct lock_txn *x = ts->buckets[b];
                 lock__txn_detach(x, &recs);
                 lock__spans_detach(t, x, &spans);
+                lock__packed_detach(t, x, &packed);
                 ts->buckets[b] = x->next;
                 mem_free(x);
             }
@@ -614,6 +688,7 @@ void lock__cancel_all_rows(struct lock_table *t)
         pthread_mutex_unlock(&ts->mutex);
         lock__release_list(&recs, ERR_NOT_LEADER);
         lock__spans_free(t, &spans);
+        lock__packed_free(t, &packed);
     }
 }
 
@@ -643,12 +718,12 @@ db_err row_unlock(struct lock_table *t, struct slice key, ts_t start_ts)
         rec->state = ROW_CANCELED;
         rec->reason = ERR_CANCELED;
         list_remove(&rec->txn_link);
-        lock__txn_drop_if_empty(ts, start_ts);
+        lock__txn_forget_one(ts, start_ts);
     }
     pthread_mutex_unlock(&s->mutex);
     pthread_mutex_unlock(&ts->mutex);
     if (rec != NULL && !busy) {
-        rec_free(t, rec);
+        lock__rec_free(t, rec);
     }
     return refuse ? ERR_BUSY : ERR_OK;
 }

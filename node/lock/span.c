@@ -102,8 +102,7 @@ db_err insert_next(struct lock_table *t, struct slice start, struct slice end, t
 {
     struct search_mark m = {.start_ts = start_ts};
     if (LIKELY(atomic_load_explicit(&t->marks, memory_order_seq_cst) == 0)) {
-        *ret_found = false;
-        return ERR_OK;
+        return lock__hull_next(t, start, end, start_ts, arena, ret_found, ret_key);
     }
     for (size_t i = 0; i < LOCK_SHARDS; i++) {
         struct lock_shard *s = &t->shards[i];
@@ -118,10 +117,11 @@ db_err insert_next(struct lock_table *t, struct slice start, struct slice end, t
         pthread_mutex_unlock(&s->mutex);
         TRY(err);
     }
-    *ret_found = m.found;
-    if (m.found) {
-        *ret_key = m.first;
+    if (!m.found) {
+        return lock__hull_next(t, start, end, start_ts, arena, ret_found, ret_key);
     }
+    *ret_found = true;
+    *ret_key = m.first;
     return ERR_OK;
 }
 

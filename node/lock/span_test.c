@@ -15,11 +15,16 @@ struct fixture {
     struct arena arena;
 };
 
-static void open_fixture(struct fixture *f)
+static void open_packing(struct fixture *f, size_t pack_from)
 {
     CHECK_OK(lock_graph_new(&f->g));
-    CHECK_OK(lock_table_new(f->g, NULL, &f->t));
+    CHECK_OK(lock_table_new(f->g, &(struct lock_table_opts){.pack_from = pack_from}, &f->t));
     arena_init(&f->arena, NULL, NULL, 0);
+}
+
+static void open_fixture(struct fixture *f)
+{
+    open_packing(f, 0);
 }
 
 static void close_fixture(struct fixture *f)
@@ -435,11 +440,11 @@ static void race_fiber(void *arg)
     g_race.left--;
 }
 
-static void test_race(void **state UNUSED)
+static void race(size_t pack_from)
 {
     struct fixture f;
     struct loop_group *g;
-    open_fixture(&f);
+    open_packing(&f, pack_from);
     g_race.t = f.t;
     g_race.left = FIBERS;
     CHECK_OK(loop_group_start(&(struct loop_group_opts){.count = 4}, &g));
@@ -452,6 +457,16 @@ static void test_race(void **state UNUSED)
     loop_group_stop(g);
     CHECK(g_race.seen > 0 && g_race.deadlocks == 0);
     close_fixture(&f);
+}
+
+static void test_race(void **state UNUSED)
+{
+    race(0);
+}
+
+static void test_race_packed(void **state UNUSED)
+{
+    race(1);
 }
 
 static void test_conflicts(void **state UNUSED)
@@ -485,7 +500,7 @@ int main(void)
         cmocka_unit_test(test_conflicts), cmocka_unit_test(test_queue),
         cmocka_unit_test(test_deadlock),  cmocka_unit_test(test_keep),
         cmocka_unit_test(test_move),      cmocka_unit_test(test_announce),
-        cmocka_unit_test(test_race),
+        cmocka_unit_test(test_race),      cmocka_unit_test(test_race_packed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -57,7 +57,7 @@ struct memory_plan memory_divide(uint64_t limit)
     struct memory_plan p = {.limit = limit, .store = limit / 2, .statements = limit / 10 * 3};
     p.one_statement = at_most(at_least(p.statements / 4, 16 * MIB), 1024ull * MIB);
     p.plan_cache = at_most(at_least(limit / 64, 4 * MIB), 64 * MIB);
-    p.range_locks = at_least(limit / 16, 32 * MIB);
+    p.range_locks = at_least(limit / 16, 48 * MIB);
     return p;
 }
 

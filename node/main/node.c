@@ -350,6 +350,7 @@ static db_err open_ranges(struct node *n, struct diag *diag)
                                   .data_dir = n->opts.world == NULL ? n->dir : NULL,
                                   .space = n->space,
                                   .lock_memory_max = n->opts.lock_memory_max,
+                                  .lock_pack_from = n->opts.lock_pack_from,
                                   .on_fatal = on_store_fatal,
                                   .on_fatal_arg = n};
     return range_store_open(&ro, diag, &n->ranges);

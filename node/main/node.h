@@ -36,6 +36,7 @@ struct node_opts {
     uint64_t log_size_max;          /* 0: by the size of the disk, at most 64 MiB */
     uint64_t log_segment_size;      /* 0: the log's default */
     size_t lock_memory_max;         /* of one range's row locks; 0: its default */
+    size_t lock_pack_from;          /* struct lock_table_opts; 0: its default */
     uint32_t gc_age_ms;             /* of old versions that nobody reads */
     /* 0: a start waits for the cluster as long as it takes, and says each 10 s what for. */
     uint32_t start_timeout_ms;

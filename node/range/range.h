@@ -94,6 +94,7 @@ struct range_store_opts {
     uint32_t split_load;    /* units of load per second above which a range of several members is
                                split; 0: never. See load.c */
     size_t lock_memory_max; /* of one range's lock table; 0: its default */
+    size_t lock_pack_from;  /* struct lock_table_opts; 0: its default */
     /* The file system to be watched, and what is kept back on it (space_prepare). The path outlives
      * the store. NULL: it is not watched. */
     const char *data_dir;

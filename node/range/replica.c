@@ -197,7 +197,8 @@ db_err replica_new(struct range_store *rs, const struct range_desc *desc,
     pthread_mutex_init(&r->info_lock, NULL);
     loop_timer_init(&r->campaign_timer, split_campaign);
     struct lock_table *locks = NULL;
-    struct lock_table_opts lock_opts = {.memory_max = rs->opts.lock_memory_max};
+    struct lock_table_opts lock_opts = {.memory_max = rs->opts.lock_memory_max,
+                                        .pack_from = rs->opts.lock_pack_from};
     struct range_view *v = range_view_new(desc);
     db_err err = v == NULL ? ERR_NOMEM : lock_table_new(rs->graph, &lock_opts, &locks);
     if (err == ERR_OK && desc->replica_count != 0 && r->replica_id == 0) {
