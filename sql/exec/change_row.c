@@ -24,7 +24,7 @@ static db_err set_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
     const struct plan_assign *a = &t->assigns[k];
     const struct column_def *column = &t->table->columns[a->column];
     ctx->eval.cast->json_source = a->expr->json_source;
-    db_err err = row_assign(ctx, t->table, a->column, &a->expr->type, x, number, row);
+    db_err err = row_reassign(ctx, t->table, a->column, &a->expr->type, x, number, row);
     ctx->eval.cast->json_source = NULL;
     TRY(err);
     if (row[a->column].is_null && (column->type.flags & TYPE_F_NOT_NULL) != 0) {

@@ -188,7 +188,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
         exec__leave_kept(ctx, batch);
         TRY(err);
         vector_get(v, 0, &x);
-        TRY(row_assign(ctx, s->table, a->column, &a->expr->type, &x, s->rows.number, changed));
+        TRY(row_reassign(ctx, s->table, a->column, &a->expr->type, &x, s->rows.number, changed));
         TRY(refuse_null(s, ctx, a->column, changed));
         TRY(row_own(ctx, &changed[a->column])); /* it may lie in a slot of scratch */
         vector_reset(&s->scratch.columns[a->column]);

@@ -578,9 +578,9 @@ static bool assign_integer(const struct column_def *c, const struct value *v, st
     return true;
 }
 
-db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
-                  const struct sql_type *type, const struct value *v, uint64_t number,
-                  struct value *row)
+static db_err assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                     const struct sql_type *type, const struct value *v, uint64_t number,
+                     const struct value *before, struct value *row)
 {
     const struct column_def *c = &t->columns[ordinal];
     if (v->is_null) {
@@ -596,7 +596,7 @@ db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordi
     size_t len = c->name.len < sizeof(name) ? c->name.len : sizeof(name) - 1;
     memcpy(name, c->name.ptr, len);
     name[len] = '\0';
-    struct store_target target = {.column = name, .row = number};
+    struct store_target target = {.column = name, .row = number, .before = before};
     if (c->type.id == TYPE_JSON) {
         snprintf(table, sizeof(table), "%.*s", SLICE_FMT(t->name));
         target.table = table;
@@ -605,6 +605,20 @@ db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordi
     cast.arena = ctx->arena;
     cast.strict = cast.strict && !ctx->ignore;
     return type_store(&cast, &c->type, &target, type, v, &row[ordinal]);
+}
+
+db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                  const struct sql_type *type, const struct value *v, uint64_t number,
+                  struct value *row)
+{
+    return assign(ctx, t, ordinal, type, v, number, NULL, row);
+}
+
+db_err row_reassign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                    const struct sql_type *type, const struct value *v, uint64_t number,
+                    struct value *row)
+{
+    return assign(ctx, t, ordinal, type, v, number, &row[ordinal], row);
 }
 
 db_err row_own(struct exec_ctx *ctx, struct value *v)

@@ -50,6 +50,10 @@ db_err row_duplicate_key(struct row_writer *w, struct slice key);
 MUST_USE db_err row_assign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
                            const struct sql_type *type, const struct value *v, uint64_t number,
                            struct value *row);
+/* The same where the row has a value, which some that cannot be stored leave as it is. */
+MUST_USE db_err row_reassign(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
+                             const struct sql_type *type, const struct value *v, uint64_t number,
+                             struct value *row);
 /* Text of the value becomes the statement's own (ctx->arena), so that what it was borrowed from may
  * go. */
 MUST_USE db_err row_own(struct exec_ctx *ctx, struct value *v);

@@ -110,9 +110,10 @@ MUST_USE db_err vector_cast(struct cast_ctx *ctx, const struct vector *src, cons
 /* Who is assigned, for messages. */
 struct store_target {
     const char *column;
-    uint64_t row;      /* 1-based number of the row in the statement */
-    const char *table; /* for 3140; NULL: not known */
-    bool as_text;      /* a JSON column takes the text of numbers (ALTER TABLE) */
+    uint64_t row;               /* 1-based number of the row in the statement */
+    const char *table;          /* for 3140; NULL: not known */
+    bool as_text;               /* a JSON column takes the text of numbers (ALTER TABLE) */
+    const struct value *before; /* UPDATE: what the column has; NULL: a new row */
 };
 /* Assigns v to a column of type `to` as INSERT does: 1264 out of range, 1265 data truncated, 1366
  * incorrect value, 1292 incorrect temporal value, 1406 data too long, 3140 invalid JSON ... NULL

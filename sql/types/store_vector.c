@@ -20,7 +20,8 @@ static bool has_nan_or_inf(struct slice s)
 }
 
 /* MYSQL: bytes are taken, and temporal values as their text; text and numbers are refused, whatever
- * the mode. What is too long for a statement that is not strict leaves no entries. */
+ * the mode. What is too long for a statement that is not strict leaves what is there, which in a
+ * new row, or instead of NULL, is a vector without entries. */
 db_err store__vector(const struct store *s, struct value *ret)
 {
     struct slice bytes;
@@ -39,7 +40,8 @@ db_err store__vector(const struct store *s, struct value *ret)
         return cast_error(s->ctx, 6136, "string", (unsigned long)bytes.len);
     }
     if (bytes.len > type_max_bytes(s->to)) {
-        ret->str = SLICE_EMPTY;
+        const struct value *before = s->target->before;
+        ret->str = before == NULL || before->is_null ? SLICE_EMPTY : before->str;
         if (s->ctx->strict) {
             return cast_error(s->ctx, 1406, s->target->column, (unsigned long long)s->target->row);
         }
