@@ -138,10 +138,11 @@ know).
   JSON and text of `utf8mb4_0900_bin` compare. A prepared statement's parameter beside `%` has its own number of decimals.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.
-- UPDATE and DELETE with autocommit, of one table, that meet the bound of the statement's memory or of the table of row locks begin again
-  with one lock of all the table's rows, which waits for transactions that have changed rows of it and keeps others from that; what they
-  change is on disk until the commit. Not those of several tables, with IGNORE, subqueries, foreign keys, a change of a unique key, or in
-  SERIALIZABLE. These, REPLACE, ON DUPLICATE KEY UPDATE and what is inside a transaction stay within that memory (20003, 1206).
+- Locks of rows of a transaction that has more than 16,384 in a range take some 8 bytes each, up to the memory of a range's lock table (a
+  sixteenth of `--memory`, at least 48 MiB: 1206); `performance_schema.data_locks` shows those that somebody waits for, and the newest.
+  UPDATE and DELETE with autocommit, of one table, that meet this bound begin again with one lock of all the table's rows, which waits for
+  transactions that have changed rows of it and keeps others from that. Not those of several tables, with IGNORE, subqueries, foreign keys,
+  a change of a unique key, or in SERIALIZABLE.
 - A stored row whose VIRTUAL column does not fit its type is read cut to size also by a strict UPDATE (MySQL: 1264). ALTER TABLE may drop
   any VIRTUAL column without a copy.
 - Gap locks (REPEATABLE READ, SERIALIZABLE) lock exactly the keys that were looked through: the bounds of the condition on the index that our

@@ -1,5 +1,4 @@
-/* Byte strings seen so far: rows that several entries of an index point to are given once, those
- * that a join meets again are changed once. */
+/* Byte strings seen so far: rows that several entries of an index point to are given once. */
 #ifndef SKEIN_SQL_EXEC_KEY_SET_H
 #define SKEIN_SQL_EXEC_KEY_SET_H
 

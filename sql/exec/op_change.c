@@ -1,26 +1,46 @@
 /* UPDATE and DELETE.
  *
  * All rows are read (and locked) before the first is changed: a scan must not meet rows that its
- * own statement has moved.
+ * own statement has moved. They are kept, packed, in a row store for each table that is changed,
+ * which goes to a file when memory is short, and so do those that tell which rows of a join have
+ * been met before (dedup.h). They are changed in batches: what a row takes then is free with its
+ * batch.
  *
- * More rows than memory has place for, in the statement or in the table of row locks, make the
- * statement fail; with autocommit the session runs it again with bulk_change. Then rows are read in
- * the snapshot, in which it never meets its own writes, and each is changed as it comes; the writes
- * go to disk, and what a row took in memory is free with its chunk. That is for statements on one
- * table whose rows each appear once, and whose writes never meet on a key: no change of a unique
- * key, no action of a foreign key. */
+ * With autocommit a statement may still meet a bound, that of the table of row locks: then the
+ * session runs it again with bulk_change. Rows are read in the snapshot then, in which it never
+ * meets its own writes, and each is changed as it comes; the writes go to disk. That is for
+ * statements on one table whose rows each appear once, and whose writes never meet on a key: no
+ * change of a unique key, no action of a foreign key. */
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/change_row.h"
+#include "sql/exec/dedup.h"
+#include "sql/exec/exec_int.h"
 #include "sql/exec/fk.h"
-#include "sql/exec/key_set.h"
+#include "sql/exec/row_store.h"
 
+enum { BATCH_ROWS = 512, ROW_BYTES_KEPT = 256 << 10 };
+
+/* The rows of one table that are to be changed. Of each is kept what its change needs: UPDATE, the
+ * child's columns; DELETE, the table's. */
 struct changed_rows {
-    struct value *rows;   /* row-major, the target's columns by ordinal */
-    struct value *source; /* UPDATE: row-major, the child's columns */
-    uint32_t count, cap;
-    struct key_set met; /* their primary keys, where a row may come again */
-    bool *none;         /* DELETE: of some rows, fk_find_childless */
+    uint32_t width;  /* columns that are kept */
+    uint32_t *slots; /* theirs in the child's rows */
+    const struct sql_type **types;
+    struct packed_format format;
+    struct row_store store;
+    /* Where a join may meet a row again: its primary key, then what is kept. */
+    bool joined;
+    uint32_t keys;
+    struct dedup dedup;
+    struct chunk view;
+    uint16_t *sel;
+    struct vector **vectors;
+    /* The batch at hand, row-major. */
+    struct chunk batch;
+    struct value *source; /* what is kept */
+    struct value *rows;   /* the table's columns by ordinal */
+    bool *none;           /* DELETE: of these rows, fk_find_childless; NULL: not asked for */
 };
 
 struct op_change {
@@ -61,6 +81,65 @@ static db_err scratch_row(struct exec_ctx *ctx, const struct plan_node *child, s
     return ERR_OK;
 }
 
+/* Does each row come once? */
+static bool once(const struct plan_node *n)
+{
+    while (n->kind == PLAN_FILTER || n->kind == PLAN_PROJECT || n->kind == PLAN_SORT ||
+           n->kind == PLAN_TOPN || n->kind == PLAN_LIMIT) {
+        n = n->children[0];
+    }
+    return n->child_count == 0;
+}
+
+static db_err keep_join(struct changed_rows *c, struct exec_ctx *ctx, const struct plan_target *t,
+                        const struct plan_node *child)
+{
+    const struct index_def *pk = &t->table->indexes[0];
+    const struct sql_type **types =
+        ARENA_ARRAY(ctx->arena, const struct sql_type *, pk->part_count + c->width);
+    c->joined = true;
+    c->keys = pk->part_count;
+    if (types == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < c->keys; i++) {
+        types[i] = child->types[t->slots[pk->parts[i].column]];
+    }
+    memcpy(types + c->keys, c->types, c->width * sizeof(struct sql_type *));
+    return dedup_init(&c->dedup, ctx, types, c->keys + c->width, c->keys);
+}
+
+static db_err keep_init(struct op_change *s, struct exec_ctx *ctx, uint32_t target)
+{
+    const struct plan_node *child = s->op.node->children[0];
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    struct changed_rows *c = &s->targets[target];
+    bool update = s->op.node->kind == PLAN_UPDATE;
+    c->width = update ? child->column_count : t->table->column_count;
+    c->slots = ARENA_ARRAY(ctx->arena, uint32_t, c->width + 1);
+    c->types = ARENA_ARRAY(ctx->arena, const struct sql_type *, c->width + 1);
+    c->vectors = ARENA_ARRAY(ctx->arena, struct vector *, c->width + 1);
+    if (c->slots == NULL || c->types == NULL || c->vectors == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < c->width; i++) {
+        c->slots[i] = update ? i : t->slots[i];
+        c->types[i] = child->types[c->slots[i]];
+    }
+    if (ctx->bulk_change) {
+        return ERR_OK;
+    }
+    TRY(packed_format_init(&c->format, c->types, c->width, ctx->arena));
+    row_store_init(&c->store, ctx, &c->format);
+    if (!once(child)) {
+        TRY(keep_join(c, ctx, t, child));
+    }
+    c->view.column_count = c->keys + c->width;
+    c->view.columns = ARENA_ARRAY(ctx->arena, struct vector, c->view.column_count + 1);
+    c->sel = t->outer_joined ? arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(*c->sel)) : NULL;
+    return c->view.columns == NULL || (t->outer_joined && c->sel == NULL) ? ERR_LIMIT : ERR_OK;
+}
+
 static db_err change_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_change *s = (struct op_change *)op;
@@ -82,8 +161,8 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
         const struct plan_target *t = &n->u.dml.targets[i];
         row_writer_init(&s->writers[i], ctx, t->table, t->virtuals);
         s->writers[i].bulk = ctx->bulk_change;
-        key_set_init(&s->targets[i].met, ctx->mem);
         s->opened++;
+        TRY(keep_init(s, ctx, i));
         TRY(row_rules_init(&s->rules[i], ctx, t->table, t->rules));
         s->rules[i].values = &s->rows_arena;
         s->assigns[i] = ARENA_ARRAY(ctx->arena, struct expr_state *, t->assign_count + 1);
@@ -105,97 +184,156 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
     return op_open(op->children[0], ctx);
 }
 
-static db_err grow(struct arena *arena, struct value **io, uint32_t count, uint32_t cap,
-                   size_t width)
+/* ---- collecting ---- */
+
+static db_err keep_chunk(struct changed_rows *c, struct exec_ctx *ctx, const struct chunk *in,
+                         uint32_t first_column)
 {
-    struct value *grown = ARENA_ARRAY(arena, struct value, cap * width + 1);
-    if (grown == NULL) {
-        return ERR_LIMIT;
+    for (uint32_t i = 0; i < c->width; i++) {
+        c->vectors[i] = &in->columns[first_column + i];
     }
-    if (count != 0) {
-        memcpy(grown, *io, count * width * sizeof(*grown));
+    for (uint32_t i = 0; i < in->count; i++) {
+        TRY(row_store_put(&c->store, ctx, c->vectors, chunk_row(in, i)));
     }
-    *io = grown;
     return ERR_OK;
+}
+
+/* The child's chunk as this table's rows: without those that an outer join has made up. */
+static void show(struct op_change *s, uint32_t target, const struct chunk *in)
+{
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    const struct index_def *pk = &t->table->indexes[0];
+    struct changed_rows *c = &s->targets[target];
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < c->keys; i++) {
+        c->view.columns[i] = in->columns[t->slots[pk->parts[i].column]];
+    }
+    for (uint32_t i = 0; i < c->width; i++) {
+        c->view.columns[c->keys + i] = in->columns[c->slots[i]];
+    }
+    c->view.count = in->count;
+    c->view.sel = in->sel;
+    if (t->outer_joined) {
+        const struct vector *first = &in->columns[t->slots[pk->parts[0].column]];
+        for (uint32_t i = 0; i < in->count; i++) {
+            uint32_t row = chunk_row(in, i);
+            if (!vec_is_null(first, row)) {
+                c->sel[n++] = (uint16_t)row;
+            }
+        }
+        c->view.count = n;
+        c->view.sel = c->sel;
+    }
 }
 
 /* MYSQL: a row that a join meets more than once is changed once. */
-static db_err meet(struct op_change *s, uint32_t target, const struct value *row, bool *ret_new)
-{
-    const struct plan_node *child = s->op.node->children[0];
-    struct row_writer *w = &s->writers[target];
-    *ret_new = true;
-    if (child->kind == PLAN_POINT_GET || child->child_count == 0 || w->bulk) {
-        return ERR_OK; /* each comes once */
-    }
-    buf_reset(&w->key);
-    TRY(row_key_encode(&w->format->indexes[0], row, &w->key));
-    return key_set_add(&s->targets[target].met, buf_slice(&w->key), ret_new);
-}
-
-static db_err make_room(struct op_change *s, struct arena *arena, uint32_t target,
-                        const struct chunk *in)
+static db_err collect_chunk(struct op_change *s, struct exec_ctx *ctx, uint32_t target,
+                            const struct chunk *in)
 {
     struct changed_rows *c = &s->targets[target];
-    uint32_t cap = c->cap == 0 ? 1 : c->cap * 4;
-    size_t width = s->op.node->u.dml.targets[target].table->column_count;
-    TRY(grow(arena, &c->rows, c->count, cap, width));
-    if (s->op.node->kind == PLAN_UPDATE) {
-        TRY(grow(arena, &c->source, c->count, cap, in->column_count));
+    struct chunk *fresh = &c->view;
+    show(s, target, in);
+    if (c->view.count != 0 && c->joined) {
+        TRY(dedup_take(&c->dedup, ctx, &c->view, &fresh));
     }
-    c->cap = cap;
-    return ERR_OK;
+    return fresh == NULL ? ERR_OK : keep_chunk(c, ctx, fresh, c->keys);
 }
 
-static db_err collect_row(struct op_change *s, uint32_t target, const struct chunk *in, uint32_t at)
+static db_err collect_rest(struct changed_rows *c, struct exec_ctx *ctx)
 {
-    const struct plan_target *t = &s->op.node->u.dml.targets[target];
-    struct changed_rows *c = &s->targets[target];
-    size_t width = t->table->column_count;
-    bool update = s->op.node->kind == PLAN_UPDATE;
-    if (c->count == c->cap) {
-        TRY(make_room(s, &s->rows_arena, target, in));
+    struct chunk *fresh;
+    TRY(dedup_end(&c->dedup, ctx));
+    for (;;) {
+        TRY(dedup_rest(&c->dedup, ctx, &fresh));
+        if (fresh == NULL) {
+            dedup_fini(&c->dedup);
+            return ERR_OK;
+        }
+        TRY(keep_chunk(c, ctx, fresh, c->keys));
     }
-    struct value *row = &c->rows[c->count * width];
-    uint32_t pk = t->table->indexes[0].parts[0].column;
-    for (size_t i = 0; i < width; i++) {
-        vector_get(&in->columns[t->slots[i]], at, &row[i]);
-    }
-    if (t->outer_joined && row[pk].is_null) {
-        return ERR_OK;
-    }
-    bool is_new;
-    TRY(meet(s, target, row, &is_new));
-    if (!is_new) {
-        return ERR_OK;
-    }
-    for (size_t i = 0; i < width; i++) {
-        TRY(value_copy(&row[i], &s->rows_arena, &row[i]));
-    }
-    for (uint32_t i = 0; update && i < in->column_count; i++) {
-        struct value *v = &c->source[(size_t)c->count * in->column_count + i];
-        vector_get(&in->columns[i], at, v);
-        TRY(value_copy(v, &s->rows_arena, v));
-    }
-    c->count++;
-    return ERR_OK;
 }
 
 static db_err collect(struct op_change *s, struct exec_ctx *ctx)
 {
-    struct chunk *in;
+    uint32_t count = s->op.node->u.dml.target_count;
     for (;;) {
+        struct chunk *in;
         arena_reset(ctx->eval.arena);
         TRY(op_child_next(&s->op, ctx, 0, &in));
         if (in == NULL) {
-            return ERR_OK;
+            break;
         }
-        for (uint32_t i = 0; i < in->count; i++) {
-            for (uint32_t t = 0; t < s->op.node->u.dml.target_count; t++) {
-                TRY(collect_row(s, t, in, chunk_row(in, i)));
-            }
+        for (uint32_t t = 0; t < count; t++) {
+            TRY(collect_chunk(s, ctx, t, in));
         }
     }
+    for (uint32_t t = 0; t < count; t++) {
+        if (s->targets[t].joined) {
+            TRY(collect_rest(&s->targets[t], ctx));
+        }
+    }
+    return ERR_OK;
+}
+
+/* ---- changing ---- */
+
+static db_err batch_room(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t rows)
+{
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    const struct fk_table *fks = fk_wanted(ctx, t->fks);
+    struct changed_rows *c = &s->targets[target];
+    TRY(chunk_init_rows(&c->batch, c->types, c->width, rows, ctx->arena));
+    c->source = ARENA_ARRAY(ctx->arena, struct value, (size_t)rows * c->width + 1);
+    c->rows =
+        s->op.node->kind == PLAN_DELETE
+            ? c->source
+            : ARENA_ARRAY(ctx->arena, struct value, (size_t)rows * t->table->column_count + 1);
+    bool asks = s->op.node->kind == PLAN_DELETE && fks != NULL && fks->ref_count != 0 &&
+                !t->reread && !t->again && rows != 1 && !ctx->bulk_change;
+    if (asks) {
+        c->none = ARENA_ARRAY(ctx->arena, bool, (size_t)rows * fks->ref_count);
+    }
+    return c->source == NULL || c->rows == NULL || (asks && c->none == NULL) ? ERR_LIMIT : ERR_OK;
+}
+
+/* The table's row number `at` of the batch, from what is kept of it. */
+static void row_of_source(struct op_change *s, uint32_t target, uint32_t at)
+{
+    const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    struct changed_rows *c = &s->targets[target];
+    uint32_t width = t->table->column_count;
+    for (uint32_t i = 0; c->rows != c->source && i < width; i++) {
+        c->rows[(size_t)at * width + i] = c->source[(size_t)at * c->width + t->slots[i]];
+    }
+}
+
+static db_err read_batch(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint64_t at,
+                         uint32_t *ret_count)
+{
+    const struct packed_row *packed[BATCH_ROWS];
+    struct changed_rows *c = &s->targets[target];
+    uint32_t n;
+    if (c->source == NULL) {
+        TRY(batch_room(s, ctx, target,
+                       c->store.count < BATCH_ROWS ? (uint32_t)c->store.count : BATCH_ROWS));
+    }
+    TRY(row_store_get_rows(&c->store, ctx, at, BATCH_ROWS, packed, &n));
+    chunk_reset(&c->batch);
+    for (uint32_t i = 0; i < c->width; i++) {
+        packed_read(&c->format, packed, n, i, &c->batch.columns[i], 0);
+        for (uint32_t r = 0; r < n; r++) {
+            vector_get(&c->batch.columns[i], r, &c->source[(size_t)r * c->width + i]);
+        }
+    }
+    for (uint32_t r = 0; r < n; r++) {
+        row_of_source(s, target, r);
+    }
+    if (c->none != NULL) {
+        const struct plan_target *t = &s->op.node->u.dml.targets[target];
+        TRY(fk_find_childless(ctx, fk_wanted(ctx, t->fks), c->rows, n, c->none));
+    }
+    *ret_count = n;
+    return ERR_OK;
 }
 
 static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i,
@@ -203,7 +341,7 @@ static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
     struct changed_rows *c = &s->targets[target];
-    const struct value *source = &c->source[(size_t)i * s->scratch.column_count];
+    const struct value *source = &c->source[(size_t)i * c->width];
     for (uint32_t k = 0; k < s->scratch.column_count; k++) {
         vector_reset(&s->scratch.columns[k]);
         TRY(vector_set(&s->scratch.columns[k], 0, &source[k]));
@@ -225,46 +363,14 @@ static db_err reread(struct op_change *s, struct exec_ctx *ctx, uint32_t target,
                      bool *ret_found)
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
-    size_t width = t->table->column_count;
-    struct value *row = &s->targets[target].rows[i * width];
-    struct value *source = s->targets[target].source == NULL || t->again
-                               ? NULL
-                               : &s->targets[target].source[(size_t)i * s->scratch.column_count];
-    TRY(fk_reread(ctx, &s->writers[target], row, row, ret_found));
-    for (size_t c = 0; *ret_found && source != NULL && c < width; c++) {
-        if (t->slots[c] != UINT32_MAX) {
-            source[t->slots[c]] = row[c];
-        }
-    }
-    return ERR_OK;
-}
-
-/* Rows whose children are looked for together. */
-enum { CHILDLESS_ROWS = 512 };
-
-/* Before row i is deleted: *ret_none is what is known of it, NULL: nothing. */
-static db_err look_ahead(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i,
-                         const bool **ret_none)
-{
-    const struct plan_target *t = &s->op.node->u.dml.targets[target];
-    const struct fk_table *fks = fk_wanted(ctx, t->fks);
     struct changed_rows *c = &s->targets[target];
-    *ret_none = NULL;
-    if (fks == NULL || fks->ref_count == 0 || t->reread || t->again || c->count == 1 ||
-        ctx->bulk_change) {
-        return ERR_OK;
+    size_t width = t->table->column_count;
+    struct value *row = &c->rows[i * width];
+    struct value *source = &c->source[(size_t)i * c->width];
+    TRY(fk_reread(ctx, &s->writers[target], row, row, ret_found));
+    for (size_t k = 0; *ret_found && source != row && !t->again && k < width; k++) {
+        source[t->slots[k]] = row[k];
     }
-    if (c->none == NULL) {
-        c->none = ARENA_ARRAY(&s->rows_arena, bool, (size_t)CHILDLESS_ROWS * fks->ref_count);
-        if (c->none == NULL) {
-            return ERR_LIMIT;
-        }
-    }
-    if (i % CHILDLESS_ROWS == 0) {
-        uint32_t n = c->count - i < CHILDLESS_ROWS ? c->count - i : CHILDLESS_ROWS;
-        TRY(fk_find_childless(ctx, fks, &c->rows[(size_t)i * t->table->column_count], n, c->none));
-    }
-    *ret_none = &c->none[(size_t)(i % CHILDLESS_ROWS) * fks->ref_count];
     return ERR_OK;
 }
 
@@ -272,15 +378,15 @@ static db_err delete_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
     const struct fk_table *fks = fk_wanted(ctx, t->fks);
+    const struct changed_rows *c = &s->targets[target];
     bool undo = fks != NULL && s->op.node->u.dml.ignore;
     uint64_t savepoint = 0;
-    const bool *none;
-    TRY(look_ahead(s, ctx, target, i, &none));
+    const bool *none = c->none == NULL ? NULL : &c->none[(size_t)i * fks->ref_count];
     if (undo) {
         TRY(storage_txn_savepoint(ctx->txn, &savepoint));
     }
     db_err err = fk_delete_row(ctx, fks, &s->writers[target],
-                               &s->targets[target].rows[(size_t)i * t->table->column_count], none);
+                               &c->rows[(size_t)i * t->table->column_count], none);
     if (undo && fk_is_violation(ctx, err)) {
         TRY(storage_txn_rollback_to(ctx->txn, savepoint));
         exec__warn_text(ctx, CAST_WARNING, ctx->diag->number, ctx->diag->text);
@@ -292,21 +398,43 @@ static db_err delete_one(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
     return ERR_OK;
 }
 
-static db_err change_all(struct op_change *s, struct exec_ctx *ctx)
+/* What the rows before were made of. */
+static void let_go(struct op_change *s, struct exec_ctx *ctx, size_t more_than)
+{
+    if (s->rows_arena.used + ctx->eval.arena->used > more_than) {
+        arena_reset(&s->rows_arena);
+        arena_reset(ctx->eval.arena);
+    }
+}
+
+static db_err change_batch(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint64_t at,
+                           uint32_t count)
 {
     const struct plan_node *n = s->op.node;
+    for (uint32_t i = 0; i < count; i++) {
+        bool found = true;
+        if (n->u.dml.targets[target].reread || n->u.dml.targets[target].again) {
+            TRY(reread(s, ctx, target, i, &found));
+        }
+        if (found) {
+            TRY(n->kind == PLAN_UPDATE ? update_one(s, ctx, target, i, at + i + 1)
+                                       : delete_one(s, ctx, target, i));
+        }
+        let_go(s, ctx, ROW_BYTES_KEPT);
+        TRY(fiber_checkpoint());
+    }
+    return ERR_OK;
+}
+
+static db_err change_all(struct op_change *s, struct exec_ctx *ctx)
+{
     TRY(collect(s, ctx));
-    for (uint32_t t = 0; t < n->u.dml.target_count; t++) {
-        for (uint32_t i = 0; i < s->targets[t].count; i++) {
-            bool found = true;
-            if (n->u.dml.targets[t].reread || n->u.dml.targets[t].again) {
-                TRY(reread(s, ctx, t, i, &found));
-            }
-            if (found) {
-                TRY(n->kind == PLAN_UPDATE ? update_one(s, ctx, t, i, i + 1ull)
-                                           : delete_one(s, ctx, t, i));
-            }
-            TRY(fiber_checkpoint());
+    for (uint32_t t = 0; t < s->op.node->u.dml.target_count; t++) {
+        uint32_t n;
+        for (uint64_t at = 0; at < s->targets[t].store.count; at += n) {
+            let_go(s, ctx, 0);
+            TRY(read_batch(s, ctx, t, at, &n));
+            TRY(change_batch(s, ctx, t, at, n));
         }
     }
     return ERR_OK;
@@ -315,10 +443,12 @@ static db_err change_all(struct op_change *s, struct exec_ctx *ctx)
 static db_err change_chunk(struct op_change *s, struct exec_ctx *ctx, const struct chunk *in,
                            uint64_t *io_number)
 {
+    struct changed_rows *c = &s->targets[0];
     for (uint32_t i = 0; i < in->count; i++) {
-        s->targets[0].count = 0;
-        TRY(collect_row(s, 0, in, chunk_row(in, i)));
-        ASSERT(s->targets[0].count == 1);
+        for (uint32_t k = 0; k < c->width; k++) {
+            vector_get(&in->columns[c->slots[k]], chunk_row(in, i), &c->source[k]);
+        }
+        row_of_source(s, 0, 0);
         ++*io_number;
         TRY(s->op.node->kind == PLAN_UPDATE ? update_one(s, ctx, 0, 0, *io_number)
                                             : delete_one(s, ctx, 0, 0));
@@ -335,12 +465,11 @@ static db_err change_as_they_come(struct op_change *s, struct exec_ctx *ctx)
         if (in == NULL) {
             return ERR_OK;
         }
-        if (s->targets[0].cap == 0) {
-            TRY(make_room(s, ctx->arena, 0, in));
+        if (s->targets[0].source == NULL) {
+            TRY(batch_room(s, ctx, 0, 1));
         }
         TRY(change_chunk(s, ctx, in, &number));
-        arena_reset(&s->rows_arena);
-        arena_reset(ctx->eval.arena);
+        let_go(s, ctx, 0);
         TRY(fiber_checkpoint());
     }
 }
@@ -371,7 +500,13 @@ static db_err change_next(struct op *op, struct exec_ctx *ctx, struct chunk **re
         return ERR_OK;
     }
     s->done = true;
-    TRY(ctx->bulk_change ? change_as_they_come(s, ctx) : change_all(s, ctx));
+    struct arena eval;
+    arena_init(&eval, NULL, ctx->mem, 0);
+    struct saved_arenas saved = exec__enter_arena(ctx, &eval);
+    db_err err = ctx->bulk_change ? change_as_they_come(s, ctx) : change_all(s, ctx);
+    exec__leave_arena(ctx, saved);
+    arena_fini(&eval);
+    TRY(err);
     if (op->node->kind == PLAN_UPDATE) {
         ctx->affected_rows = ctx->found_rows_flag ? ctx->matched_rows : ctx->changed_rows;
     } else {
@@ -393,7 +528,8 @@ static void change_close(struct op *op, struct exec_ctx *ctx)
     struct op_change *s = (struct op_change *)op;
     while (s->opened > 0) {
         row_writer_fini(&s->writers[--s->opened]);
-        key_set_fini(&s->targets[s->opened].met);
+        dedup_fini(&s->targets[s->opened].dedup);
+        row_store_fini(&s->targets[s->opened].store);
     }
     if (s->has_rows_arena) {
         arena_fini(&s->rows_arena);

@@ -1,24 +1,33 @@
 /* UPDATE and DELETE that change more rows than fit.
  *
- * A statement locks each row that it reads and remembers each lock, and collects what it is to
- * change. Both are bounded: by the memory of a range's lock table (ERR_LOCK_TABLE_FULL) and by the
- * statement's (ERR_LIMIT). A statement with autocommit that meets a bound is rolled back and run
- * once more, in bulk: one lock takes the place of all row locks, that of the table's rows
- * (mdl_rows), which all share who change rows, on all nodes, until their transactions end. So it
- * waits for those that have changed rows of the table, and who comes later waits for it. What it
- * reads is then the snapshot: nobody commits a change of the table any more. Readers are not held
- * up.
+ * A statement locks each row that it reads, remembers each lock, and collects what it is to change.
+ * What it collects and remembers goes to disk when memory is short, if there is a directory for
+ * that; its locks are bounded by the memory of a range's lock table (ERR_LOCK_TABLE_FULL). A
+ * statement with autocommit that meets a bound is rolled back and run once more, in bulk: one lock
+ * takes the place of all row locks, that of the table's rows (mdl_rows), which all share who change
+ * rows, on all nodes, until their transactions end. So it waits for those that have changed rows of
+ * the table, and who comes later waits for it. What it reads is then the snapshot: nobody commits a
+ * change of the table any more. Readers are not held up.
  *
  * Locks of rows that others have only read (FOR UPDATE, FOR SHARE) are waited for when the rows
  * are written. That every row is still as it was read is checked in the commit
  * (cluster/txn/commit_bulk.c): a change of unknown outcome, one of a node that was taken for dead,
- * or one that a foreign key made, could still have come. Then the statement runs again. */
+ * or one that a foreign key made, could still have come. Then the statement runs again.
+ *
+ * Tests have all statements that may run so do it at once (skein_bulk_change). */
 #include "sql/session/bulk_change.h"
 
 #include "base/clock.h"
 #include "sql/ddl/mdl.h"
 #include "sql/exec/op.h"
 #include "sql/storage/coord.h"
+
+static bool possible(const struct sql_session *s, const struct plan *plan)
+{
+    return s->vars.isolation != STORAGE_SERIALIZABLE && s->temporaries.storage == NULL &&
+           s->engine->opts.temp_dir != NULL && storage_caps(session__storage(s)).bulk &&
+           exec_may_change_in_bulk(plan);
+}
 
 bool bulk_change__wanted(struct statement *st, const struct plan *plan, db_err err)
 {
@@ -30,10 +39,7 @@ bool bulk_change__wanted(struct statement *st, const struct plan *plan, db_err e
         }
         return err == ERR_WRITE_CONFLICT;
     }
-    bool wanted = (err == ERR_LOCK_TABLE_FULL || err == ERR_LIMIT) &&
-                  s->vars.isolation != STORAGE_SERIALIZABLE && s->temporaries.storage == NULL &&
-                  s->engine->opts.temp_dir != NULL && storage_caps(session__storage(s)).bulk &&
-                  exec_may_change_in_bulk(plan);
+    bool wanted = (err == ERR_LOCK_TABLE_FULL || err == ERR_LIMIT) && possible(s, plan);
     if (wanted) {
         diag_reset(&s->diag);
         diag_area_reset(&s->conditions);
@@ -46,6 +52,10 @@ db_err bulk_change__lock(struct statement *st, const struct plan *plan)
 {
     struct sql_session *s = st->session;
     uint32_t count;
+    if (UNLIKELY(s->vars.bulk_change) && s->txn_mode == TXN_NONE && s->vars.autocommit &&
+        plan->shape == PLAN_SHAPE_TREE) {
+        st->bulk_change = possible(s, plan);
+    }
     if (LIKELY(!st->bulk_change)) {
         return ERR_OK;
     }

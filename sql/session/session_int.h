@@ -91,7 +91,7 @@ struct sql_engine {
 struct session_vars {
     uint64_t sql_mode;
     bool autocommit, foreign_key_checks, fk_needs_unique, unique_checks, notes, big_selects,
-        safe_updates, tx_read_only, short_paths, profiling, sql_log_off, sql_warnings;
+        safe_updates, tx_read_only, short_paths, profiling, sql_log_off, sql_warnings, bulk_change;
     enum exec_pushdown pushdown;
     uint16_t charset_client, charset_results; /* default collations; results 0: NULL */
     uint16_t collation_connection, collation_database, collation_server;

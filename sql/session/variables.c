@@ -79,6 +79,7 @@ void vars__refresh(struct sql_session *s)
     v->unique_checks = vars__get(s, VAR_unique_checks)->i != 0;
     v->notes = vars__get(s, VAR_sql_notes)->i != 0;
     v->safe_updates = vars__get(s, VAR_sql_safe_updates)->i != 0;
+    v->bulk_change = vars__get(s, VAR_skein_bulk_change)->i != 0;
     v->short_paths = vars__get(s, VAR_skein_short_paths)->i != 0;
     v->read_staleness_ms = (uint64_t)vars__get(s, VAR_skein_read_staleness)->i;
     v->spill_budget = (size_t)vars__get(s, VAR_skein_spill_budget)->i;

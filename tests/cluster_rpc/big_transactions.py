@@ -134,6 +134,34 @@ class BigTransactions(Basic):
         expect(1062, error_of(a, "INSERT INTO once SELECT IF(n = 20000, 7, n), n, REPEAT('i', 500) FROM numbers"), "duplicates")
         expect(((0,),), run(b, "SELECT COUNT(*) FROM once"), "rows of a refused statement")
 
+    def many_locks(self):
+        """More locks than there is memory for, were each kept as one of few is; beside others, to whom they are locks
+        like all."""
+        a, b = self.connections()[:2]
+        count = 8 * ROWS
+        run(a, "CREATE TABLE locked (id INT PRIMARY KEY, u INT NOT NULL, k INT NOT NULL, UNIQUE KEY (u))")
+        for i in range(8):
+            run(a, "INSERT INTO locked SELECT n * 8 + %d, (n * 7919 %% %d) * 8 + %d, 0 FROM numbers" % (i, ROWS, i))
+        run(a, "BEGIN")
+        run(a, "UPDATE locked SET u = u + 1000000, k = id")
+        run(b, "SET innodb_lock_wait_timeout = 1")
+        for sql in ("SELECT * FROM locked WHERE id = 77 FOR UPDATE", "SELECT * FROM locked WHERE u = 800 FOR SHARE",
+                    "DELETE FROM locked WHERE id = %d" % (count - 1), "INSERT INTO locked VALUES (-1, 1000800, 0)"):
+            expect(1205, error_of(b, sql), sql)
+        run(a, "DELETE FROM locked WHERE id % 2 = 1")
+        run(a, "COMMIT")
+        for index in ("PRIMARY", "u"):
+            expect(((count // 2,),), run(b, "SELECT COUNT(*) FROM locked FORCE INDEX (%s) WHERE u >= 1000000 AND k = id" % index), "rows by " + index)
+        run(b, "UPDATE locked SET u = -u WHERE id = 76")
+        run(a, "UPDATE locked l JOIN numbers n ON n.n = l.id DIV 8 SET l.k = l.k + 1, n.n = n.n")
+        expect(((count // 2,),), run(b, "SELECT COUNT(*) FROM locked WHERE k = id + 1"), "UPDATE of a join")
+        run(a, "BEGIN")
+        run(a, "DELETE l FROM locked l JOIN numbers n ON n.n = l.id DIV 8")
+        expect(1205, error_of(b, "SELECT * FROM locked WHERE id = 78 FOR UPDATE"), "a row that is deleted")
+        run(a, "ROLLBACK")
+        run(b, "SELECT * FROM locked WHERE id = 78 FOR UPDATE")
+        expect(((count // 2,),), run(b, "SELECT COUNT(*) FROM locked WHERE k = id + 1"), "after a rollback")
+
     def large_values(self):
         a, b = self.connections()[:2]
         size, count = 1000000, 40
@@ -154,4 +182,4 @@ class BigTransactions(Basic):
 
 
 if __name__ == "__main__":
-    sys.exit(main(BigTransactions, ["fill", "transaction", "rollback", "on_duplicate", "foreign_keys", "read_and_write", "ignored", "large_values"], "big_transactions"))
+    sys.exit(main(BigTransactions, ["fill", "transaction", "rollback", "on_duplicate", "foreign_keys", "read_and_write", "ignored", "many_locks", "large_values"], "big_transactions"))
