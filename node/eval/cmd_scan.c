@@ -71,16 +71,56 @@ static db_err scan_rows(struct eval_range *r, const struct kv_scan_req *req, str
     return ERR_OK;
 }
 
+/* The page ends behind the row keys[at]. */
+static db_err end_behind(const struct kv_scan_req *req, struct mvcc_rows *rows, struct slice key)
+{
+    rows->more = true;
+    rows->resume = key;
+    return req->reverse ? ERR_OK : next_key(req->r.arena, key, &rows->resume);
+}
+
+/* Reads the rows that are locked (ascending keys), some at a time: they were found by their keys,
+ * and how large they are is known now only. */
+static db_err read_rows(struct eval_range *r, const struct kv_scan_req *req,
+                        const struct slice *keys, size_t n, struct mvcc_rows *rows)
+{
+    enum { READ_FIRST = 16, READ_MAX = 256, READ_BYTES = 512 << 10 };
+    struct kv_value values[READ_MAX];
+    size_t bytes = 0;
+    for (size_t done = 0; done < n;) {
+        size_t m = done == 0 ? READ_FIRST : 1 + READ_BYTES / (bytes / done + 1);
+        m = m < READ_MAX ? m : READ_MAX;
+        m = m < n - done ? m : n - done;
+        size_t first = req->reverse ? n - done - m : done;
+        memset(values, 0, m * sizeof(values[0]));
+        TRY(mvcc_multi_get(r->engine, keys + first, m, TS_MAX, req->r.arena, values));
+        for (size_t k = 0; k < m; k++) {
+            size_t i = req->reverse ? m - 1 - k : k;
+            if (!values[i].found) {
+                return end_behind(req, rows, keys[first + i]);
+            }
+            rows->pairs[rows->count].key = keys[first + i];
+            rows->pairs[rows->count].value = req->keys_only ? SLICE_EMPTY : values[i].value;
+            rows->versions[rows->count++] = values[i].version_ts;
+            bytes += keys[first + i].len + values[i].value.len;
+        }
+        done += m;
+        if (done < n && req->bytes_max != 0 && bytes >= req->bytes_max) {
+            return end_behind(req, rows, rows->pairs[rows->count - 1].key);
+        }
+    }
+    return ERR_OK;
+}
+
 /* Locks the rows, reads them again, leaves out those that were skipped, and ends at one that has
- * gone. */
+ * gone, or when there are many bytes; those behind are locked again with the next page. */
 static db_err lock_rows(struct eval_range *r, const struct kv_scan_req *req, struct mvcc_rows *rows,
                         struct diag *diag, struct kv_reply *reply)
 {
     struct slice *keys = ARENA_ARRAY(req->r.arena, struct slice, rows->count);
-    struct kv_value *values = ARENA_ARRAY(req->r.arena, struct kv_value, rows->count);
     ts_t *versions = ARENA_ARRAY(req->r.arena, ts_t, rows->count);
     size_t n = 0;
-    if (keys == NULL || values == NULL || versions == NULL) {
+    if (keys == NULL || versions == NULL) {
         return ERR_NOMEM;
     }
     for (size_t i = 0; i < rows->count; i++) {
@@ -108,19 +148,7 @@ static db_err lock_rows(struct eval_range *r, const struct kv_scan_req *req, str
         }
     }
     TRY(eval__intents_of_keys(r, keys, n, TS_MAX, req->own_ts, req->r.arena, diag, reply));
-    TRY(mvcc_multi_get(r->engine, keys, n, TS_MAX, req->r.arena, values));
-    for (size_t k = 0; k < n; k++) {
-        size_t i = req->reverse ? n - 1 - k : k;
-        if (!values[i].found) {
-            rows->more = true;
-            rows->resume = keys[i];
-            return req->reverse ? ERR_OK : next_key(req->r.arena, keys[i], &rows->resume);
-        }
-        rows->pairs[rows->count].key = keys[i];
-        rows->pairs[rows->count].value = req->keys_only ? SLICE_EMPTY : values[i].value;
-        versions[rows->count++] = values[i].version_ts;
-    }
-    return ERR_OK;
+    return read_rows(r, req, keys, n, rows);
 }
 
 /* An empty bound is the range's own, not the key space's: the check cannot tell. */
