@@ -17,9 +17,10 @@
  * written nothing asks too: what it read by and by under locks that were lost is no state of any
  * moment.
  *
- * When a prewrite fails the intents are taken back. With 2PC nothing was decided, so failure is
- * certain whatever becomes of that. With async commit it is certain only when the primary's
- * rollback is recorded: somebody may have found all intents in place. */
+ * When a prewrite fails, or the statement is cancelled before the decision, the intents are taken
+ * back, the primary's first: whoever meets another one then need not wait. With 2PC nothing was
+ * decided, so failure is certain whatever becomes of that. With async commit it is certain only
+ * when the primary's rollback is recorded: somebody may have found all intents in place. */
 
 db_err commit_copy_conflict(struct ctxn *t, struct slice key)
 {
@@ -130,10 +131,10 @@ static db_err give_up(struct commit *c, db_err err, struct slice conflict, struc
         TRY(commit_copy_conflict(c->t, conflict));
     }
     commit_note_spans(c);
-    uint64_t deadline = fiber_deadline();
-    fiber_set_deadline(clock_mono_ns() + 10 * NS_PER_S);
+    struct undisturbed u;
     struct diag ignored;
     diag_reset(&ignored);
+    undisturbed_begin(&u, clock_mono_ns() + 10 * NS_PER_S);
     db_err undone = rollback_groups(c, &ignored);
     if (c->async && undone == ERR_TXN_COMMITTED) {
         err = committed_at(c, diag, ret_ts);
@@ -141,7 +142,7 @@ static db_err give_up(struct commit *c, db_err err, struct slice conflict, struc
         err = diag_set(diag, ERR_COMMIT_UNKNOWN, "the transaction may or may not be committed: %s",
                        err_text(undone));
     }
-    fiber_set_deadline(deadline);
+    undisturbed_end(&u);
     return err;
 }
 
@@ -166,8 +167,9 @@ static db_err commit_intents(struct commit *c, struct diag *diag, ts_t *ret_ts)
     struct heartbeat beat;
     TRY(prepare_intents(c, diag));
     TRY(commit_plan(c, diag));
-    bool many = c->group_count > COMMIT_WORKERS_MAX + 1;
-    if (many) {
+    /* Many take long, and a few when one of them waits for a lock of somebody else. */
+    bool beats = c->group_count > 1;
+    if (beats) {
         heartbeat_start(&beat, c->env, c->muts[0].key, c->start_ts);
     }
     ts_t commit_ts = 0;
@@ -186,8 +188,9 @@ static db_err commit_intents(struct commit *c, struct diag *diag, ts_t *ret_ts)
         atomic_fetch_add_explicit(&c->env->commits_async, 1, memory_order_relaxed);
         finish_in_background(c, commit_ts, 0);
     } else {
-        TRY_GOTO(ts_client_next(c->env->ts, diag, &commit_ts), out);
-        err = commit_check_shared(c, diag);
+        err = ts_client_next(c->env->ts, diag, &commit_ts);
+        err = err != ERR_OK ? err : commit_check_shared(c, diag);
+        err = err == ERR_OK && fiber_canceled() ? ERR_CANCELED : err;
         if (err != ERR_OK) {
             err = give_up(c, err, conflict, diag, &commit_ts);
             goto out;
@@ -198,7 +201,7 @@ static db_err commit_intents(struct commit *c, struct diag *diag, ts_t *ret_ts)
         finish_in_background(c, commit_ts, 1);
     }
 out:
-    if (many) {
+    if (beats) {
         heartbeat_stop(&beat);
     }
     for (size_t i = 0; i < c->group_count; i++) {

@@ -333,17 +333,19 @@ static void log_left(const struct bulk_commit *b, db_err err, const struct diag 
     }
 }
 
-static void take_back(struct bulk_commit *b)
+/* The first key is the primary: once that is settled, whoever meets one of the others does not wait
+ * for it. */
+static void finish_all(struct bulk_commit *b, enum finish_what what, ts_t commit_ts)
 {
-    uint64_t deadline = fiber_deadline();
+    struct undisturbed u;
     struct diag ignored;
     diag_reset(&ignored);
     if (b->done == 0) {
         return;
     }
-    fiber_set_deadline(DEADLINE_NONE);
-    log_left(b, settle(b, FINISH_ROLLBACK, 0, &ignored), &ignored);
-    fiber_set_deadline(deadline);
+    undisturbed_begin(&u, DEADLINE_NONE);
+    log_left(b, settle(b, what, commit_ts, &ignored), &ignored);
+    undisturbed_end(&u);
 }
 
 static db_err decide(struct bulk_commit *b, struct diag *diag, ts_t *ret_ts)
@@ -355,8 +357,11 @@ static db_err decide(struct bulk_commit *b, struct diag *diag, ts_t *ret_ts)
     err = err != ERR_OK              ? err
           : b->spilled.spill == NULL ? commit_check_shared(&b->own, diag)
                                      : commit_check_spilled(&b->own, diag);
+    if (err == ERR_OK && fiber_canceled()) {
+        err = ERR_CANCELED;
+    }
     if (err != ERR_OK) {
-        take_back(b);
+        finish_all(b, FINISH_ROLLBACK, 0);
         return err;
     }
     if (b->primary.len == 0) { /* all was taken back to a savepoint */
@@ -373,8 +378,6 @@ db_err commit_bulk(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
 {
     struct bulk_commit b = {.own = {.t = t, .env = t->env, .arena = &t->scratch}};
     struct heartbeat beat;
-    struct diag ignored;
-    diag_reset(&ignored);
     TRY(ctxn_need_start(t, diag));
     b.own.start_ts = t->start_ts;
     if (t->spill != NULL) {
@@ -390,10 +393,10 @@ db_err commit_bulk(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
         err = decide(&b, diag, ret_ts);
         if (err == ERR_OK) {
             atomic_fetch_add_explicit(&t->env->commits_2pc, 1, memory_order_relaxed);
-            log_left(&b, settle(&b, FINISH_COMMIT, *ret_ts, &ignored), &ignored);
+            finish_all(&b, FINISH_COMMIT, *ret_ts);
         }
     } else {
-        take_back(&b);
+        finish_all(&b, FINISH_ROLLBACK, 0);
     }
     if (b.primary.len != 0) {
         heartbeat_stop(&beat);

@@ -104,6 +104,15 @@ MUST_USE db_err finish_keys(struct txn_env *env, enum finish_what what, ts_t sta
 /* Commits the keys and gives the locks back after the reply; at once when no fiber can be had. */
 void finish_in_background(struct commit *c, ts_t commit_ts, size_t first);
 
+/* What must be done although the statement was cancelled, or is past its deadline: until the end
+ * the fiber has this deadline, and only another cancel concerns it. */
+struct undisturbed {
+    uint64_t deadline_ns;
+    bool canceled;
+};
+void undisturbed_begin(struct undisturbed *u, uint64_t deadline_ns);
+void undisturbed_end(const struct undisturbed *u);
+
 /* heartbeat.c: keeps the primary's intent alive while a long commit is under way. */
 struct heartbeat {
     struct txn_env *env;
@@ -111,8 +120,8 @@ struct heartbeat {
     ts_t start_ts;
     bool stop;
     bool running;
-    struct waiter *between; /* where it waits for the next beat */
-    struct waiter *ended;   /* who waits for its end */
+    struct fiber *fiber;  /* when it has begun */
+    struct waiter *ended; /* who waits for its end */
 };
 void heartbeat_start(struct heartbeat *h, struct txn_env *env, struct slice primary, ts_t start_ts);
 void heartbeat_stop(struct heartbeat *h);

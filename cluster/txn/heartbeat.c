@@ -39,18 +39,11 @@ static void heartbeat_main(void *arg)
     struct diag diag;
     arena_init(&a, NULL, NULL, 0);
     diag_reset(&diag);
-    while (!h->stop) {
-        struct waiter wait;
-        wait_init(&wait);
-        h->between = &wait;
-        db_err err = wait_block(&wait, clock_mono_ns() + BEAT_NS);
-        h->between = NULL;
-        if (h->stop || err == ERR_CANCELED) {
-            break;
-        }
+    h->fiber = fiber_self();
+    while (!h->stop && fiber_sleep(BEAT_NS) == ERR_OK) {
         arena_reset(&a);
-        err = beat(h, &a, &diag);
-        if (err != ERR_OK) {
+        db_err err = beat(h, &a, &diag);
+        if (err != ERR_OK && !h->stop) {
             LOG_WARN("txn.heartbeat", F_U64("start_ts", h->start_ts), F_ERR(err));
         }
     }
@@ -73,8 +66,8 @@ void heartbeat_stop(struct heartbeat *h)
 {
     struct waiter ended;
     h->stop = true;
-    if (h->between != NULL) {
-        wait_signal(h->between, 0);
+    if (h->fiber != NULL && h->running) { /* it sleeps, or its beat waits for a range */
+        fiber_cancel(h->fiber);
     }
     if (h->running) {
         wait_init(&ended);

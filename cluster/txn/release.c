@@ -1,4 +1,4 @@
-#include "cluster/txn/txn.h"
+#include "cluster/txn/commit_int.h"
 
 #include "base/fiber.h"
 
@@ -30,14 +30,10 @@ static db_err release_in(struct txn_env *env, ts_t start_ts, struct slice key, s
 
 void release_locks(struct txn_env *env, ts_t start_ts, struct slice start, struct slice end)
 {
-    uint64_t deadline = fiber_deadline();
-    bool canceled = fiber_canceled();
+    struct undisturbed u;
     struct arena a;
     arena_init(&a, NULL, NULL, 0);
-    fiber_set_deadline(clock_mono_ns() + 20 * NS_PER_S);
-    if (canceled) {
-        fiber_clear_cancel();
-    }
+    undisturbed_begin(&u, clock_mono_ns() + 20 * NS_PER_S);
     for (struct slice key = start;;) {
         struct slice next = SLICE_EMPTY;
         if (release_in(env, start_ts, key, &a, &next) != ERR_OK || next.len == 0 ||
@@ -47,8 +43,5 @@ void release_locks(struct txn_env *env, ts_t start_ts, struct slice start, struc
         key = next;
     }
     arena_fini(&a);
-    fiber_set_deadline(deadline);
-    if (canceled) {
-        fiber_cancel(fiber_self());
-    }
+    undisturbed_end(&u);
 }

@@ -12,7 +12,10 @@
  * A savepoint is the number of runs that there were, and the buffer's own savepoint, in 38 bits.
  * Going back forgets later runs and, behind the buffer's own savepoints, the buffer. What was known
  * of locks that were taken since is forgotten with them: they are held on, and asked for again when
- * they are needed.
+ * they are needed. Somebody may still rely on what was read under them; so the commit asks, as it
+ * does for gaps, whether the lock tables that gave them are still those in use. That they have not
+ * been lost for all the ranges where the transaction has locked anything is more than need be
+ * known, and little to remember.
  *
  * Rows may have been borrowed from the first buffer while it was small (ctxn_copies), and who
  * writes many rows for each that he reads still has them when several buffers are full: its memory
@@ -186,6 +189,30 @@ uint64_t ctxn_savepoint(struct ctxn *t)
     return runs << POS_BITS | wb_savepoint(&t->wb);
 }
 
+static bool remembered(const struct ctxn *t, uint64_t lock_term, const struct lock_span *s)
+{
+    for (const struct gap_lock *g = t->gaps; g != NULL; g = g->next) {
+        if (g->lock_term == lock_term && slice_eq(g->start, s->start) && slice_eq(g->end, s->end)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Before locks are forgotten. */
+static db_err remember_tables(struct ctxn *t)
+{
+    for (uint32_t i = 0; i < t->span_count; i++) {
+        uint64_t term = t->span_of[i]->lock_term;
+        for (const struct lock_span *s = t->spans; s != NULL; s = s->next) {
+            if (s->range == t->span_of[i]->range && !remembered(t, term, s)) {
+                TRY(ctxn_note_gap(t, term, s->start, s->end));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 db_err ctxn_rollback_to(struct ctxn *t, uint64_t savepoint)
 {
     if (LIKELY(t->spill == NULL)) {
@@ -200,6 +227,7 @@ db_err ctxn_rollback_to(struct ctxn *t, uint64_t savepoint)
     if (run == runs) {
         return wb_rollback_to(&t->wb, pos);
     }
+    TRY(remember_tables(t));
     write_spill_back_to(t->spill, (uint32_t)run, pos);
     retire(t);
     return ERR_OK;

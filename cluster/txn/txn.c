@@ -365,13 +365,18 @@ db_err ctxn_note_span(struct ctxn *t, const struct range_location *loc, struct l
     return ERR_OK;
 }
 
-/* The number by which entries name (span, term). */
+/* The number by which entries name (span, term). A span has few terms. */
 static db_err span_slot(struct ctxn *t, struct lock_span *span, uint64_t lock_term,
                         uint32_t *ret_slot)
 {
-    for (uint32_t i = t->span_count; i-- > 0 && i + 8 > t->span_count;) {
+    if (LIKELY(span->slot != 0 && span->lock_term == lock_term)) {
+        *ret_slot = span->slot;
+        return ERR_OK;
+    }
+    for (uint32_t i = t->span_count; i-- > 0;) {
         if (t->span_of[i]->range == span->range && t->span_of[i]->lock_term == lock_term) {
-            *ret_slot = i + 1;
+            span->lock_term = lock_term;
+            span->slot = *ret_slot = i + 1;
             return ERR_OK;
         }
     }
@@ -391,7 +396,8 @@ static db_err span_slot(struct ctxn *t, struct lock_span *span, uint64_t lock_te
     s->range = span->range;
     s->lock_term = lock_term;
     t->span_of[t->span_count++] = s;
-    *ret_slot = t->span_count;
+    span->lock_term = lock_term;
+    span->slot = *ret_slot = t->span_count;
     return ERR_OK;
 }
 

@@ -91,7 +91,8 @@ MUST_USE db_err txn_env_reads(struct txn_env *env, struct diag *diag, ts_t *snap
 struct lock_span {
     struct lock_span *next;
     range_id_t range;
-    uint64_t lock_term;
+    uint64_t lock_term; /* that slot names with the range; of one in span_of: its own */
+    uint32_t slot;      /* 0: none yet */
     struct slice start; /* the range's bounds then; see lock_arena */
     struct slice end;
 };

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/faults.h"
 #include "base/test_main.h"
 #include "cluster/kv/kv.h"
 #include "node/mvcc/mvcc.h"
@@ -228,6 +229,123 @@ static void swept(struct world *w)
     CHECK(!reads(w, key(w, "zz"), "t2"));
 }
 
+/* ---- transactions whose writes have gone to disk ---- */
+
+enum { LARGE = 300 }; /* too many for an async commit */
+
+static struct storage_txn *large(struct world *w, bool with_locks)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ};
+    struct storage_txn *t;
+    char name[16];
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t));
+    for (int i = 0; i < LARGE; i++) {
+        snprintf(name, sizeof(name), "large%03d", i);
+        CHECK_OK(
+            storage_put(t, key(w, name), SLICE_LIT("new"), with_locks ? 0 : STORAGE_W_BLIND, NULL));
+    }
+    return t;
+}
+
+static bool everybody(void *ctx UNUSED, lock_owner_t owner UNUSED)
+{
+    return true;
+}
+
+/* A lock was taken after a savepoint, and a spill later the transaction goes back: what was read
+ * under the lock may be used on, so it must not have been lost. */
+static void lost_behind_spill(struct world *w)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ};
+    struct slice row = key(w, "row");
+    struct kv_request r;
+    put(w, row, "10");
+    struct eval_range *er = range_of(w, row, &r);
+    cluster_storage_spill(w->s, 3, ".");
+    for (int lose = 0; lose < 2; lose++) {
+        struct storage_txn *t;
+        uint64_t savepoint;
+        bool found;
+        struct slice v;
+        CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t));
+        CHECK_OK(storage_txn_savepoint(t, &savepoint));
+        CHECK_OK(
+            storage_get(t, row, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, &w->a, NULL, &found, &v));
+        for (int i = 0; i < 20; i++) {
+            char name[16];
+            snprintf(name, sizeof(name), "gone%d", i);
+            CHECK_OK(storage_put(t, key(w, name), SLICE_LIT("x"), 0, NULL));
+        }
+        CHECK_OK(storage_txn_rollback_to(t, savepoint));
+        if (lose != 0) {
+            CHECK(lock_table_reap(er->locks, everybody, NULL) != 0);
+            put(w, row, "20");
+        }
+        CHECK_OK(storage_put(t, row, SLICE_LIT("11"), 0, NULL)); /* 10 and one */
+        db_err err = storage_txn_commit(t, NULL, NULL);
+        CHECK(err == (lose != 0 ? ERR_LOCK_LOST : ERR_OK));
+        CHECK(reads(w, row, lose != 0 ? "20" : "11") && !reads(w, key(w, "gone1"), "x"));
+    }
+}
+
+struct committing {
+    struct storage_txn *t;
+    struct fiber *fiber;
+    bool done;
+    db_err err;
+};
+
+static void committing_fiber(void *arg)
+{
+    struct committing *c = arg;
+    c->fiber = fiber_self();
+    c->err = storage_txn_commit(c->t, NULL, NULL);
+    c->done = true;
+}
+
+static size_t intents(struct world *w)
+{
+    struct kv_request r;
+    struct mvcc_intent_at *at;
+    size_t n;
+    struct eval_range *er = range_of(w, key(w, "a"), &r);
+    CHECK_OK(mvcc_intent_scan(er->engine, key(w, "a"), key(w, "zzz"), 0, false, LARGE * 2, &w->a,
+                              &at, &n));
+    return n;
+}
+
+/* A commit that is cancelled before its decision leaves no intents for others to wait for. */
+static void canceled(struct world *w)
+{
+    for (int spilled = 0; spilled < 2; spilled++) {
+        if (faults_set("txn_after_prewrite", "delay=3000:count=1") == ERR_UNSUPPORTED) {
+            return;
+        }
+        cluster_storage_spill(w->s, spilled != 0 ? 16 : SIZE_MAX, ".");
+        range_id_t id;
+        if (spilled == 0) { /* several ranges, else it is one call */
+            CHECK_OK(range_store_split(node_ranges(w->n), RANGE_ID_FIRST, key(w, "large100"), NULL,
+                                       &id));
+        }
+        struct committing c = {.t = large(w, spilled != 0)};
+        CHECK_OK(fiber_spawn(loop_current(), committing_fiber, &c));
+        for (uint64_t acted = 0, hits = 0; acted == 0;) {
+            CHECK_OK(fiber_sleep(NS_PER_MS));
+            CHECK_OK(faults_hits("txn_after_prewrite", &hits, &acted));
+            CHECK(!c.done);
+        }
+        CHECK(intents(w) == LARGE);
+        fiber_cancel(c.fiber);
+        while (!c.done) {
+            CHECK_OK(fiber_sleep(NS_PER_MS));
+        }
+        CHECK(c.err == ERR_CANCELED);
+        CHECK(intents(w) == 0);
+        CHECK(!reads(w, key(w, "large000"), "new") && !reads(w, key(w, "large199"), "new"));
+        faults_reset();
+    }
+}
+
 static void run_body(void *arg)
 {
     struct world *w = arg;
@@ -268,9 +386,22 @@ static void test_swept(void **state)
     in_world(swept);
 }
 
+static void test_lost_behind_spill(void **state)
+{
+    (void)state;
+    in_world(lost_behind_spill);
+}
+
+static void test_canceled(void **state)
+{
+    (void)state;
+    in_world(canceled);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_abandoned),
-                                       cmocka_unit_test(test_swept)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_abandoned), cmocka_unit_test(test_swept),
+        cmocka_unit_test(test_lost_behind_spill), cmocka_unit_test(test_canceled)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
