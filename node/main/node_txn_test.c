@@ -306,11 +306,11 @@ static void committing_fiber(void *arg)
 static size_t intents(struct world *w)
 {
     struct kv_request r;
-    struct mvcc_intent_at *at;
+    struct mvcc_intent_name *at;
     size_t n;
     struct eval_range *er = range_of(w, key(w, "a"), &r);
-    CHECK_OK(mvcc_intent_scan(er->engine, key(w, "a"), key(w, "zzz"), 0, false, LARGE * 2, &w->a,
-                              &at, &n));
+    CHECK_OK(
+        mvcc_intent_scan(er->engine, key(w, "a"), key(w, "zzz"), 0, LARGE * 2, &w->a, &at, &n));
     return n;
 }
 
