@@ -251,6 +251,7 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
         if (stored) {
             bind__column_as_stored(c);
         }
+        c->type.flags &= (uint8_t)~TYPE_F_BOOL; /* MYSQL: a number in JSON */
         c->own_name = !stored && reads_table(root);
         c->table = table;
         c->need = 0;

@@ -646,6 +646,16 @@ static db_err refuse_later(struct binder *b, const struct ast_select *s)
     return ERR_OK;
 }
 
+/* MYSQL: what is true or false where it stands is a number as a derived column, or from a subquery
+ * over a table, in JSON too. */
+static void numbers_of_truth(struct block *k, uint32_t visible)
+{
+    for (uint32_t i = 0; i < visible; i++) {
+        k->items[i].expr->type.flags &= (uint8_t)~TYPE_F_BOOL;
+        k->items[i].column.type.flags &= (uint8_t)~TYPE_F_BOOL;
+    }
+}
+
 db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *sub,
                     const struct ast_select *s, const struct ast_query *outer,
                     struct lnode **ret_root, uint32_t *ret_visible)
@@ -700,6 +710,9 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         for (uint32_t i = 0; i < visible; i++) {
             TRY(bind__own_decimals(b, k.items[i].expr));
         }
+    }
+    if (sub != NULL ? s->from != NULL : b->derived_depth > 0) {
+        numbers_of_truth(&k, visible);
     }
     TRY(bind__project(b, k.items, k.count, &k.root));
     if (distinct) {

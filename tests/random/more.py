@@ -461,7 +461,7 @@ class More(Wide):
     def refused(self):
         """What MySQL refuses as well, with its number."""
         source, scope, keys = self.source()
-        name, number = self.column(scope, INT), self.pick([n for n, k in scope if k == INT])
+        name, number = self.column(scope, INT), self.pick([n for n, k in scope if k == INT and ".g" not in n])
         return self.pick(("SELECT COUNT(*) OVER (ORDER BY %s GROUPS 1 PRECEDING) FROM {0}" % name, "SELECT FIRST_VALUE(%s) IGNORE NULLS OVER () FROM {0}" % name,
                           "SELECT SUM(%s) OVER (ORDER BY %s ROWS BETWEEN 1 FOLLOWING AND 1 PRECEDING) FROM {0}" % (name, keys[0]), "SELECT %s, COUNT(*) FROM {0} GROUP BY %s + 1" % (number, number),
                           "SELECT (%s, 1) > ANY (SELECT 1, 2) FROM {0}" % name, "SELECT %s FROM {0} WHERE SUM(%s) > 1" % (name, name), "SELECT id + nowhere FROM {0}", "SELECT %s IN (SELECT 1, 2) FROM {0}" % name,
