@@ -41,7 +41,7 @@ def open_kind(got, wanted, text):
     words = str(text)
     if errors & MIXES and any(" %s" % w in words for w in ("UNION", "INTERSECT", "EXCEPT", "IN (", "(SELECT")):
         return "collations"
-    if 3854 in errors and any(w in words for w in ("UNHEX", "INSERT(")):
+    if 3854 in errors and any(w in words for w in ("UNHEX", "INSERT(", "BETWEEN")):
         return "constants of another character set"
     if 1451 in errors and MANY_TARGETS.match(words):
         return "order of tables"
