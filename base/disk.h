@@ -37,9 +37,13 @@ enum disk_open_flags {
     DISK_CREATE = 4,    /* make it if it is not there */
     DISK_EXCLUSIVE = 8, /* with DISK_CREATE: ERR_EXISTS if it is there */
     DISK_TRUNCATE = 16, /* cut to 0 bytes */
+    /* Writes and reads go past the kernel's memory, where the file system can: offsets, lengths and
+     * addresses must be multiples of DISK_BLOCK. Others' handles of the file see what was written.
+     * Durable it is with disk_sync only. ERR_INVALID at the open or the first write: it cannot. */
+    DISK_DIRECT = 32,
 };
 
-enum { DISK_IOV_MAX = 64, DISK_PATH_MAX = 1024 };
+enum { DISK_IOV_MAX = 64, DISK_PATH_MAX = 1024, DISK_BLOCK = 4096 };
 
 /* Called for each name in a directory ("." and ".." left out), in no order. A result other than
  * ERR_OK ends the listing and is returned. */

@@ -59,6 +59,7 @@ static int open_flags(unsigned flags)
     oflag |= (flags & DISK_CREATE) != 0 ? O_CREAT : 0;
     oflag |= (flags & DISK_EXCLUSIVE) != 0 ? O_EXCL : 0;
     oflag |= (flags & DISK_TRUNCATE) != 0 ? O_TRUNC : 0;
+    oflag |= (flags & DISK_DIRECT) != 0 ? O_DIRECT : 0;
     return oflag;
 }
 

@@ -57,6 +57,7 @@ struct sim_file {
     struct sim_node *node;
     uint64_t generation;
     bool writable;
+    bool direct;
 };
 
 static struct sim_disk *disk_of(struct disk *disk)
@@ -336,6 +337,7 @@ static db_err sim_open(struct disk *disk, const char *path, unsigned flags,
         f->node = n;
         f->generation = d->generation;
         f->writable = (flags & DISK_WRITE) != 0;
+        f->direct = (flags & DISK_DIRECT) != 0;
         *ret_file = &f->base;
     }
     pthread_mutex_unlock(&d->lock);
@@ -425,9 +427,16 @@ static db_err sim_pwritev(struct disk_file *file, const struct slice *parts, siz
     if (!CONTAINER_OF(file, struct sim_file, base)->writable) {
         return ERR_INVALID;
     }
+    bool direct = CONTAINER_OF(file, struct sim_file, base)->direct;
+    bool whole = offset % DISK_BLOCK == 0;
     uint64_t total = 0;
     for (size_t i = 0; i < count; i++) {
+        whole =
+            whole && parts[i].len % DISK_BLOCK == 0 && (uintptr_t)parts[i].ptr % DISK_BLOCK == 0;
         total += parts[i].len;
+    }
+    if (direct && !whole) {
+        return ERR_INVALID;
     }
     struct sim_disk *d;
     struct sim_node *n;

@@ -142,6 +142,38 @@ static void assert_content(struct place *p, const char *name, const char *text)
     disk_close(f);
 }
 
+/* Blocks past the kernel's memory: other handles see them; what is no whole block is refused. */
+static void test_direct(void **state)
+{
+    struct place *p = *state;
+    struct disk_file *f;
+    struct disk_file *g = NULL;
+    const char *path = path_in(p, "direct");
+    static _Alignas(DISK_BLOCK) uint8_t memory[2 * DISK_BLOCK];
+    uint8_t back[DISK_BLOCK];
+    memset(memory, 'x', sizeof(memory));
+    assert_int_equal(disk_open(p->disk, path, DISK_WRITE | DISK_CREATE, &f), ERR_OK);
+    assert_int_equal(disk_allocate(f, 0, 4 * DISK_BLOCK), ERR_OK);
+    assert_int_equal(disk_pwrite(f, "before", 6, DISK_BLOCK - 3), ERR_OK);
+    db_err err = disk_open(p->disk, path, DISK_WRITE | DISK_DIRECT, &g);
+    if (err == ERR_OK) {
+        err = disk_pwrite(g, memory, 2 * DISK_BLOCK, DISK_BLOCK);
+    }
+    if (err != ERR_INVALID) { /* this file system can */
+        assert_int_equal(err, ERR_OK);
+        assert_int_equal(disk_sync(f), ERR_OK);
+        assert_int_equal(disk_pwrite(f, "behind", 6, 3 * DISK_BLOCK - 3), ERR_OK);
+        assert_int_equal(disk_pread_full(f, back, sizeof(back), DISK_BLOCK - 3), ERR_OK);
+        assert_memory_equal(back, "befxxx", 6);
+        assert_int_equal(disk_pread_full(f, back, 9, 3 * DISK_BLOCK - 6), ERR_OK);
+        assert_memory_equal(back, "xxxbehind", 9);
+        assert_int_equal(disk_pwrite(g, memory, 100, 0), ERR_INVALID);
+        assert_int_equal(disk_pwrite(g, memory, DISK_BLOCK, 100), ERR_INVALID);
+    }
+    disk_close(g);
+    disk_close(f);
+}
+
 static void test_names(void **state)
 {
     struct place *p = *state;
@@ -431,6 +463,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         ON_BOTH(test_read_write),
+        ON_BOTH(test_direct),
         ON_BOTH(test_names),
         ON_BOTH(test_unlinked),
         ON_SIM(test_crash_content),

@@ -1,8 +1,9 @@
 /* What every loop does, whoever drives it.
  *
  * A turn has a fixed order: tasks posted before it began, timers that are due, ready fibers,
- * turn-end tasks (until none is left), wake-ups for other loops. Then the backend waits for events,
- * or only looks for them when something is still to be run.
+ * turn-end tasks (until none is left), wake-ups for other loops, the fibers that these tasks have
+ * woken, after-turn tasks. Then the backend waits for events, or only looks for them when something
+ * is still to be run.
  *
  * The inbox is a stack that any thread pushes to with one compare-and-swap and that the owner
  * empties with one exchange and turns round: per poster the order is kept, there is no ABA problem
@@ -108,16 +109,39 @@ void loop__outsiders_leave(struct loop_group *group)
     }
 }
 
+static void queue_task(struct loop_task **first, struct loop_task **last, struct loop_task *task)
+{
+    atomic_store_explicit(&task->next, NULL, memory_order_relaxed);
+    if (*last == NULL) {
+        *first = task;
+    } else {
+        atomic_store_explicit(&(*last)->next, task, memory_order_relaxed);
+    }
+    *last = task;
+}
+
 void loop_at_turn_end(struct loop *loop, struct loop_task *task)
 {
     ASSERT_SLOW(loop_current() == loop);
-    atomic_store_explicit(&task->next, NULL, memory_order_relaxed);
-    if (loop->turn_end_last == NULL) {
-        loop->turn_end_first = task;
-    } else {
-        atomic_store_explicit(&loop->turn_end_last->next, task, memory_order_relaxed);
-    }
-    loop->turn_end_last = task;
+    queue_task(&loop->turn_end_first, &loop->turn_end_last, task);
+}
+
+void loop_after_turn(struct loop *loop, struct loop_task *task)
+{
+    ASSERT_SLOW(loop_current() == loop);
+    queue_task(&loop->after_turn_first, &loop->after_turn_last, task);
+}
+
+bool loop_is_wanted(struct loop *loop)
+{
+    ASSERT_SLOW(loop_current() == loop);
+    return loop__has_work(loop) || loop__timers_next_ns(loop) <= clock_mono_ns() ||
+           loop->backend->has_events(loop);
+}
+
+uint64_t loop_turn_number(const struct loop *loop)
+{
+    return loop->turns;
 }
 
 static bool run_inbox(struct loop *loop)
@@ -141,21 +165,27 @@ static bool run_inbox(struct loop *loop)
     return true;
 }
 
-static void run_turn_end(struct loop *loop)
+static void run_tasks(struct loop_task **first, struct loop_task **last)
 {
     struct loop_task *task;
-    while ((task = loop->turn_end_first) != NULL) {
-        loop->turn_end_first = atomic_load_explicit(&task->next, memory_order_relaxed);
-        if (loop->turn_end_first == NULL) {
-            loop->turn_end_last = NULL;
+    while ((task = *first) != NULL) {
+        *first = atomic_load_explicit(&task->next, memory_order_relaxed);
+        if (*first == NULL) {
+            *last = NULL;
         }
         task->fn(task);
     }
 }
 
+static void run_turn_end(struct loop *loop)
+{
+    run_tasks(&loop->turn_end_first, &loop->turn_end_last);
+}
+
 void loop__turn(struct loop *loop)
 {
     metrics_add(METRIC_loop_turns, 1);
+    loop->turns++;
     run_inbox(loop);
     loop__timers_run(loop);
     fiber__run_ready(loop);
@@ -164,6 +194,10 @@ void loop__turn(struct loop *loop)
     if (!list_empty(&loop->sched.ready)) { /* the turn's end woke them: their replies go before the
                                               look at events */
         fiber__run_woken(loop);
+        fiber__flush_wakes(loop);
+    }
+    if (loop->after_turn_first != NULL) {
+        run_tasks(&loop->after_turn_first, &loop->after_turn_last);
         fiber__flush_wakes(loop);
     }
 }
@@ -219,6 +253,8 @@ void loop__group_drain(struct loop_group *group)
             again = run_inbox(loop) || again;
             again = loop->turn_end_first != NULL || again;
             run_turn_end(loop);
+            again = loop->after_turn_first != NULL || again;
+            run_tasks(&loop->after_turn_first, &loop->after_turn_last);
         }
     } while (again);
     loop__set_current(NULL);

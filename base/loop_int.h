@@ -28,6 +28,7 @@ struct loop_backend {
     bool simulated;
     void (*wake)(
         struct loop *loop); /* from any thread: end the wait for events, or do not begin it */
+    bool (*has_events)(struct loop *loop); /* that were not fetched yet */
 };
 
 /* Fibers to be woken on one other loop, newest first, chained by fiber->remote_next. */
@@ -68,6 +69,9 @@ struct loop {
     struct heap timers;
     struct loop_task *turn_end_first;
     struct loop_task *turn_end_last;
+    struct loop_task *after_turn_first;
+    struct loop_task *after_turn_last;
+    uint64_t turns;
     struct fiber_sched sched;
 
     /* uv backend */

@@ -41,7 +41,12 @@ static void sim_wake(struct loop *loop UNUSED)
     /* The pump looks at every inbox. */
 }
 
-static const struct loop_backend g_sim_backend = {"sim", true, sim_wake};
+static bool sim_has_events(struct loop *loop UNUSED)
+{
+    return false;
+}
+
+static const struct loop_backend g_sim_backend = {"sim", true, sim_wake, sim_has_events};
 
 static uint64_t local_now(const struct loop *loop, uint64_t group_ns)
 {
@@ -309,6 +314,7 @@ void loop_sim_kill(struct loop *loop)
     loop->paused = false;
     heap_init(&loop->timers);
     loop->turn_end_first = loop->turn_end_last = NULL;
+    loop->after_turn_first = loop->after_turn_last = NULL;
     atomic_store(&loop->inbox, NULL);
     atomic_store(&loop->nudge_queued, false);
     fiber__drop_all(loop);

@@ -93,7 +93,8 @@ static void test_mpsc(void **state UNUSED)
 static struct {
     char order[16];
     unsigned count;
-    struct loop_task end, end_again, post;
+    struct loop_task end, end_again, post, after;
+    struct waiter *waiter;
 } g_turn;
 
 static void note(char c)
@@ -109,6 +110,7 @@ static void on_end_again(struct loop_task *task UNUSED)
 static void on_end(struct loop_task *task UNUSED)
 {
     note('E');
+    wait_signal(g_turn.waiter, 0);
     g_turn.end_again.fn = on_end_again;
     loop_at_turn_end(loop_current(), &g_turn.end_again);
 }
@@ -118,21 +120,41 @@ static void on_late_post(struct loop_task *task UNUSED)
     note('P');
 }
 
+static void on_after(struct loop_task *task UNUSED)
+{
+    note('A');
+}
+
+static void waiting_main(void *arg UNUSED)
+{
+    struct waiter w;
+    wait_init(&w);
+    g_turn.waiter = &w;
+    CHECK_OK(wait_block(&w, DEADLINE_NONE));
+    note('W');
+}
+
 static void turn_main(void *arg UNUSED)
 {
+    CHECK_OK(fiber_spawn(loop_current(), waiting_main, NULL));
+    fiber_yield();
+    uint64_t turn = loop_turn_number(loop_current());
+    g_turn.after.fn = on_after;
+    loop_after_turn(loop_current(), &g_turn.after);
     g_turn.end.fn = on_end;
     g_turn.post.fn = on_late_post;
     loop_post(loop_current(), &g_turn.post);
     loop_at_turn_end(loop_current(), &g_turn.end);
     note('F');
     fiber_yield();
+    CHECK(loop_turn_number(loop_current()) == turn + 1);
     note('G');
 }
 
 static void test_turn_order(void **state UNUSED)
 {
     assert_int_equal(loop_run_main(turn_main, NULL), ERR_OK);
-    assert_string_equal(g_turn.order, "FEePG");
+    assert_string_equal(g_turn.order, "FEeWAPG");
 }
 
 /* --- timers --- */
@@ -249,6 +271,65 @@ static void test_no_lost_wakeups(void **state UNUSED)
     assert_int_equal(loop_run_main(busy_timer_main, NULL), ERR_OK);
 }
 
+/* --- is the loop wanted? --- */
+
+static struct {
+    struct loop_task after;
+    int fd[2];
+    unsigned asked;
+    bool answers[4];
+    struct waiter *waiter;
+} g_wanted;
+
+static void on_ask(struct loop_task *task)
+{
+    static const uint64_t one = 1;
+    struct loop *loop = loop_current();
+    g_wanted.answers[0] = loop_is_wanted(loop);
+    CHECK(write(g_wanted.fd[1], &one, 1) == 1);
+    g_wanted.answers[1] = loop_is_wanted(loop);
+    (void)task;
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events)
+{
+    char c;
+    CHECK(status == 0 && events == UV_READABLE);
+    CHECK(read(g_wanted.fd[0], &c, 1) == 1);
+    uv_poll_stop(poll);
+    wait_signal(g_wanted.waiter, 0);
+}
+
+static void wanted_main(void *arg UNUSED)
+{
+    uv_poll_t poll;
+    struct waiter w;
+    CHECK(pipe(g_wanted.fd) == 0);
+    CHECK(uv_poll_init(loop_uv(loop_current()), &poll, g_wanted.fd[0]) == 0);
+    CHECK(uv_poll_start(&poll, UV_READABLE, on_readable) == 0);
+    CHECK_OK(fiber_sleep(2 * NS_PER_MS)); /* the loop has looked for events since */
+    g_wanted.after.fn = on_ask;
+    loop_after_turn(loop_current(), &g_wanted.after);
+    wait_init(&w);
+    g_wanted.waiter = &w;
+    CHECK_OK(wait_block(&w, DEADLINE_NONE));
+    CHECK(!g_wanted.answers[0] && g_wanted.answers[1]);
+    CHECK(!loop_is_wanted(loop_current()));
+    loop_post(loop_current(), &g_turn.post);
+    CHECK(loop_is_wanted(loop_current()));
+    uv_close((uv_handle_t *)&poll, NULL);
+    fiber_yield();
+    close(g_wanted.fd[0]);
+    close(g_wanted.fd[1]);
+}
+
+/* Nothing to do; then an event that was not fetched yet; then a task. */
+static void test_wanted(void **state UNUSED)
+{
+    g_turn.post.fn = on_late_post;
+    assert_int_equal(loop_run_main(wanted_main, NULL), ERR_OK);
+}
+
 static void test_uv(void **state UNUSED)
 {
     assert_int_equal(loop_run_main(uv_main, NULL), ERR_OK);
@@ -261,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_start_stop),      cmocka_unit_test(test_mpsc),
         cmocka_unit_test(test_turn_order),      cmocka_unit_test(test_timers),
         cmocka_unit_test(test_no_lost_wakeups), cmocka_unit_test(test_uv),
+        cmocka_unit_test(test_wanted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,6 +17,7 @@
  * outside is in loop_post any more (see loop.c); then it closes the handles. */
 #include "base/loop.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -35,7 +36,15 @@ static void uv_backend_wake(struct loop *loop)
     ASSERT(n == (ssize_t)sizeof(one));
 }
 
-static const struct loop_backend g_uv_backend = {"uv", false, uv_backend_wake};
+/* A set of descriptors can itself be asked whether one of them is ready. */
+static bool uv_backend_has_events(struct loop *loop)
+{
+    struct pollfd p = {.fd = uv_backend_fd(&loop->uv), .events = POLLIN};
+    return poll(&p, 1, 0) != 0;
+}
+
+static const struct loop_backend g_uv_backend = {"uv", false, uv_backend_wake,
+                                                 uv_backend_has_events};
 
 /* Its only purpose is to end the wait. The counter is never read: each write is a new edge. */
 static void on_wake(uv_poll_t *poll UNUSED, int status UNUSED, int events UNUSED)

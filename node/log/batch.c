@@ -69,6 +69,11 @@ void raft_log_batch_free(struct raft_log_batch *batch)
     }
 }
 
+void raft_log_batch_here(struct raft_log_batch *batch)
+{
+    batch->here = true;
+}
+
 bool raft_log_batch_empty(const struct raft_log_batch *batch)
 {
     return batch->records == 0;

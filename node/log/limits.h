@@ -8,11 +8,22 @@ enum {
     LOG_SEGMENT_SIZE_MAX = 1 << 30,      /* offsets fit 32 bits with room to spare */
     LOG_CACHE_SIZE_DEFAULT = 32 << 20,
     LOG_SPARES_DEFAULT = 2,
+    LOG_SLICE_US = 100,      /* of the processor, for a writer: the shortest that there is */
     LOG_ROUND_MAX = 8 << 20, /* bounds the latency one round adds to those behind it */
     LOG_WRITERS_MAX = 4,
-    LOG_WRITERS_DEFAULT = 2,    /* README.md has the figures */
-    LOG_SLOW_SYNC_MIN_US = 200, /* nothing shorter is slow */
-    LOG_FLIGHT_MAX = 8,         /* rounds written and not completed: at least one per writer */
+    LOG_WRITERS_DEFAULT = 2, /* README.md has the figures */
+    LOG_HANDLES_MAX = LOG_WRITERS_MAX + 1,
+    LOG_GUESTS_MAX = 64,          /* loops that may be guests */
+    LOG_GUEST_QUIET = 32,         /* batches in a row that found their loop alone make it a guest */
+    LOG_GUEST_QUIET_MAX = 64,     /* more are not remembered */
+    LOG_GUEST_HARM = 16,          /* what one that did not costs */
+    LOG_GUEST_SYNC_MAX_US = 1000, /* a loop does not wait longer than this, as far as is known, */
+    LOG_GUEST_SLOW_US = 3000,     /* and after this not again soon */
+    LOG_GUEST_BYTES_MAX = 64 << 10, /* more is a writer's */
+    LOG_SLOW_SYNC_MIN_US = 200,     /* nothing shorter is slow */
+    LOG_FLIGHT_MAX = 8,             /* rounds written and not completed: at least one per writer */
+    LOG_STAGE_SIZE = 1 << 20,
+    LOG_DIRECT_MAX = 256 << 10, /* longer rounds go through the kernel's memory */
     LOG_STAGE_BELOW =
         32 << 10, /* chunks smaller than this are copied together rather than listed */
     LOG_RECORD_TARGET =

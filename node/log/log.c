@@ -7,8 +7,6 @@
 #include "base/rand.h"
 #include "node/log/writer_int.h"
 
-enum { STAGE_SIZE = 1 << 20 };
-
 static db_err opts_default(struct raft_log_opts *o, struct diag *diag)
 {
     o->disk = o->disk != NULL ? o->disk : disk_real();
@@ -49,7 +47,7 @@ static void log_free(struct raft_log *log)
     (void)pthread_mutex_destroy(&log->seg_lock);
     (void)pthread_cond_destroy(&log->seg_wake);
     (void)pthread_cond_destroy(&log->seg_ready);
-    mem_free(log->stage);
+    mem_free(log->stage_memory);
     mem_free(log->dir);
     mem_free(log);
 }
@@ -61,6 +59,7 @@ static db_err log_new(const char *dir, const struct raft_log_opts *opts, struct 
         return ERR_NOMEM;
     }
     log->opts = *opts;
+    log->guest_writer = (struct log_writer){.log = log, .no = opts->writers};
     log->pending_tail = &log->pending;
     log->done_tail = &log->done_head;
     log->next_seq = log->durable_seq = 1;
@@ -82,9 +81,10 @@ static db_err log_new(const char *dir, const struct raft_log_opts *opts, struct 
     (void)pthread_cond_init(&log->seg_ready, &attr);
     (void)pthread_condattr_destroy(&attr);
     log->dir = mem_strdup(dir);
-    log->stage = mem_alloc(STAGE_SIZE);
-    log->stage_cap = STAGE_SIZE;
-    if (log->dir == NULL || log->stage == NULL || log__index_init(log) != ERR_OK) {
+    log->stage_memory = mem_alloc(LOG_STAGE_SIZE + DISK_BLOCK);
+    log->stage = (uint8_t *)log_round_up((uintptr_t)log->stage_memory, DISK_BLOCK);
+    log->direct = true;
+    if (log->dir == NULL || log->stage_memory == NULL || log__index_init(log) != ERR_OK) {
         log_free(log);
         return ERR_NOMEM;
     }
@@ -252,6 +252,7 @@ void raft_log_stats(struct raft_log *log, struct raft_log_stats *ret_stats)
         .write_ns = get(&log->st_write_ns),
         .sync_ns = get(&log->st_sync_ns),
         .round_bytes_max = get(&log->st_round_max),
+        .guest_rounds = get(&log->st_guest_rounds),
         .wakeups = get(&log->st_wakeups),
         .stalls = get(&log->st_stalls),
         .disk_full = get(&log->st_full),

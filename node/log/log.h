@@ -150,6 +150,11 @@ MUST_USE db_err raft_log_batch_reset(struct raft_log_batch *batch, uint64_t grou
 /* The group is gone: entries and hard state. The id may be used anew afterwards. */
 MUST_USE db_err raft_log_batch_remove(struct raft_log_batch *batch, uint64_t group);
 
+/* The loop that submits the batch has nothing that may not wait for one sync: when it has been
+ * alone with its batches for a while it writes and syncs this one itself, at the end of its turn,
+ * instead of waking a thread (guest.c). */
+void raft_log_batch_here(struct raft_log_batch *batch);
+
 /* Hands the batch to the writer; takes ownership. done runs exactly once: on the loop that runs on
  * the submitting thread (loop_current()), together with all others of that loop and round; or, when
  * the thread has no loop, on the writer's thread (then it must not block). Manual: from pump, or by
@@ -236,9 +241,10 @@ struct raft_log_stats {
     uint64_t rounds, batches, records, entries, bytes; /* since open */
     uint64_t write_ns, sync_ns;                        /* sums over rounds */
     uint64_t round_bytes_max;
-    uint64_t wakeups;   /* submits that had to wake a sleeping writer */
-    uint64_t stalls;    /* rounds that waited for a segment to be prepared */
-    uint64_t disk_full; /* batches refused */
+    uint64_t guest_rounds; /* done by a loop itself */
+    uint64_t wakeups;      /* submits that had to wake a sleeping writer */
+    uint64_t stalls;       /* rounds that waited for a segment to be prepared */
+    uint64_t disk_full;    /* batches refused */
     uint64_t disk_reads, cache_reads;
     uint64_t cache_bytes;
     uint64_t groups;

@@ -39,6 +39,7 @@ struct raft_log_batch {
     uint32_t size_max;
     db_err err;
     bool has_append;
+    bool here;    /* the loop may wait for the disk */
     bool repeats; /* raft_log_repeat: void if the group is not as it was then */
     uint64_t repeats_changed;
 };
@@ -46,7 +47,9 @@ struct raft_log_batch {
 struct log_segment {
     struct list node; /* log->segments or log->ready; guarded by seg_lock */
     uint64_t no;
-    struct disk_file *files[LOG_WRITERS_MAX]; /* one for each writer's syncs; [0] for all else */
+    struct disk_file *files[LOG_HANDLES_MAX]; /* one for the syncs of each writer, and one for those
+                                                 of guests; [0] for all else */
+    struct disk_file *direct; /* for writes past the kernel's memory; NULL: there are none */
     uint64_t size;
     _Atomic uint64_t used;    /* the writer's next offset; fixed once another segment is active */
     uint64_t first_seq;       /* 0: no record yet. The writer's */
@@ -137,13 +140,27 @@ struct round {
     uint64_t end_seq; /* the number after its last record's */
 };
 
+enum { WRITER_AWAKE, WRITER_SLEEPS_LONG, WRITER_SLEEPS_SHORT /* until a time */ };
+
 struct log_writer {
     struct raft_log *log;
-    unsigned no;
+    unsigned no; /* its handle's */
     bool started;
     pthread_t thread;
-    _Atomic uint32_t sleeping; /* futex: 1 = it sleeps */
+    _Atomic uint32_t sleeping; /* futex: WRITER_AWAKE, ... */
     uint8_t pad[64];           /* submitters look at `sleeping` */
+};
+
+/* What guest.c knows of a loop; only that loop's thread uses it. */
+struct log_guest {
+    struct loop *_Atomic loop;
+    struct raft_log *log;
+    struct loop_task task;
+    bool armed;
+    int quiet;     /* how much it has been alone of late */
+    unsigned out;  /* batches submitted and not completed */
+    uint64_t turn; /* of the loop, in which the newest was submitted */
+    uint8_t pad[64];
 };
 
 enum log_ready_state { LOG_READY_OK, LOG_READY_FULL, LOG_READY_FAILED };
@@ -161,10 +178,14 @@ struct raft_log {
     _Atomic uint64_t begun_ns;      /* when a writer was last woken or began to sync */
     _Atomic uint64_t usual_sync_ns; /* about the shortest of late; 0: none yet */
     struct log_writer writers[LOG_WRITERS_MAX];
+    _Atomic bool attention; /* there is something for the first writer that it may have missed */
+    struct log_guest guests[LOG_GUESTS_MAX]; /* by the loop's index */
 
     /* the writer's: of who has the turn */
     pthread_mutex_t turn;
-    unsigned turn_of;                    /* the number of that writer */
+    unsigned turn_of;                    /* the handle of who has it */
+    bool guest_busy;                     /* a guest syncs */
+    struct log_writer guest_writer;      /* without a thread: the handle of guests */
     struct round flight[LOG_FLIGHT_MAX]; /* a ring: written, not known to be durable */
     unsigned flight_head, flight_count;
     uint64_t round_no; /* of the newest round */
@@ -179,8 +200,13 @@ struct raft_log {
     uint64_t trim_retry_ns; /* a trim met a full disk: not again before this time */
     struct log_group *touched;
     struct raft_log_batch *done_head, **done_tail;
-    uint8_t *stage; /* small chunks of a round are gathered here */
-    size_t stage_cap;
+    void *stage_memory;
+    uint8_t *stage; /* LOG_STAGE_SIZE, at a DISK_BLOCK: chunks of a round are gathered here */
+    /* direct.c */
+    bool direct; /* until the file system refuses a write */
+    size_t staged;
+    const struct log_segment *tail_seg; /* the stage begins with the block in which ... */
+    uint64_t tail_end;                  /* ... this is, the segment's end */
 
     _Atomic bool failed;
 
@@ -208,7 +234,8 @@ struct raft_log {
 
     /* statistics: written by the writer with relaxed atomics */
     _Atomic uint64_t st_rounds, st_batches, st_records, st_entries, st_bytes, st_write_ns,
-        st_sync_ns, st_round_max, st_wakeups, st_stalls, st_full, st_disk_reads, st_cache_reads;
+        st_sync_ns, st_round_max, st_guest_rounds, st_wakeups, st_stalls, st_full, st_disk_reads,
+        st_cache_reads;
     uint64_t recovered_records, cut_bytes;
 };
 
@@ -261,7 +288,7 @@ void log__segment_path(const struct raft_log *log, uint64_t no, char *path);
 MUST_USE db_err log__segment_new(uint64_t no, struct disk_file *file, uint64_t size,
                                  struct log_segment **ret_seg);
 void log__segment_unref(struct log_segment *seg);
-/* Opens the handles of the writers beside the first. ERR_IO, ERR_NOMEM: as many as there are. */
+/* Opens the handles beside the first. ERR_IO, ERR_NOMEM: as many as there are. */
 MUST_USE db_err log__segment_handles(struct raft_log *log, struct log_segment *seg);
 /* Writes and syncs the header. */
 MUST_USE db_err log__segment_header(struct raft_log *log, struct log_segment *seg);
@@ -276,6 +303,16 @@ void *log__prepare_main(void *arg);
 MUST_USE db_err log__segment_roll(struct raft_log *log, bool append);
 /* Writer: may the active segment take entries now? */
 bool log__segment_may_append(struct raft_log *log);
+
+/* ---- direct.c: writing to the end of the active segment, past the kernel's memory if possible */
+/* True: so many bytes may go that way. Then add all parts, and end (end: the segment's end with
+ * them). False: write them the other way. */
+bool log__direct_begin(struct raft_log *log, uint64_t bytes);
+void log__direct_add(struct raft_log *log, const void *bytes, size_t len);
+/* ERR_INVALID: nothing was written, now the other way. Others: as disk_pwritev. */
+MUST_USE db_err log__direct_end(struct raft_log *log, uint64_t end);
+/* One piece, one way or the other. */
+MUST_USE db_err log__write_end(struct raft_log *log, const void *bytes, size_t len);
 
 /* ---- recover.c */
 MUST_USE db_err log__recover(struct raft_log *log, struct diag *diag);

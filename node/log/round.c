@@ -264,8 +264,8 @@ static db_err write_flush(struct raft_log *log, struct write_state *w)
 /* Small chunks are copied together, large ones written from where they are. */
 static db_err write_chunk(struct raft_log *log, struct write_state *w, const struct log_chunk *c)
 {
-    bool small = c->len < LOG_STAGE_BELOW && log->stage != NULL;
-    if (w->count == DISK_IOV_MAX || (small && log->stage_cap - w->staged < c->len)) {
+    bool small = c->len < LOG_STAGE_BELOW;
+    if (w->count == DISK_IOV_MAX || (small && LOG_STAGE_SIZE - w->staged < c->len)) {
         TRY(write_flush(log, w));
     }
     const uint8_t *at = c->data;
@@ -286,9 +286,23 @@ static db_err write_chunk(struct raft_log *log, struct write_state *w, const str
     return ERR_OK;
 }
 
+static db_err write_direct(struct raft_log *log, const struct round *r)
+{
+    for (const struct raft_log_batch *b = r->head; b != NULL; b = b->next) {
+        log__direct_add(log, b->chunk->data, b->chunk->len);
+    }
+    return log__direct_end(log, r->base + r->bytes);
+}
+
 static db_err write_round(struct raft_log *log, const struct round *r)
 {
     struct write_state w = {.off = r->base};
+    if (log__direct_begin(log, r->bytes)) {
+        db_err err = write_direct(log, r);
+        if (err != ERR_INVALID) {
+            return err;
+        }
+    }
     if (r->batches == 1) { /* nothing to put together */
         return disk_pwrite(log->active->files[0], r->head->chunk->data, r->head->chunk->len, w.off);
     }

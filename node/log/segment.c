@@ -55,9 +55,10 @@ db_err log__segment_new(uint64_t no, struct disk_file *file, uint64_t size,
 void log__segment_unref(struct log_segment *seg)
 {
     if (atomic_fetch_sub_explicit(&seg->refs, 1, memory_order_acq_rel) == 1) {
-        for (size_t i = 0; i < LOG_WRITERS_MAX; i++) {
+        for (size_t i = 0; i < LOG_HANDLES_MAX; i++) {
             disk_close(seg->files[i]);
         }
+        disk_close(seg->direct);
         mem_free(seg);
     }
 }
@@ -66,10 +67,15 @@ db_err log__segment_handles(struct raft_log *log, struct log_segment *seg)
 {
     char path[DISK_PATH_MAX];
     log__segment_path(log, seg->no, path);
-    for (size_t i = 1; i < log->opts.writers; i++) {
+    size_t handles = log->opts.manual ? 1 : log->opts.writers + 1; /* the last one for guests */
+    for (size_t i = 1; i < handles; i++) {
         if (seg->files[i] == NULL) {
             TRY(disk_open(log->opts.disk, path, DISK_WRITE, &seg->files[i]));
         }
+    }
+    if (seg->direct == NULL) {
+        db_err err = disk_open(log->opts.disk, path, DISK_WRITE | DISK_DIRECT, &seg->direct);
+        return err == ERR_INVALID ? ERR_OK : err;
     }
     return ERR_OK;
 }
@@ -273,7 +279,7 @@ void *log__prepare_main(void *arg)
     struct raft_log *log = arg;
     (void)pthread_mutex_lock(&log->seg_lock);
     while (!log->prep_stop) {
-        if (log__prepare_step(log)) {
+        if (log__prepare_step(log) || log->prep_stop) { /* told while the lock was released */
             continue;
         }
         if (log->ready_state == LOG_READY_FULL) {

@@ -23,7 +23,8 @@ uint64_t log__failure_next(void)
 
 static bool wake(struct raft_log *log, struct log_writer *w)
 {
-    if (atomic_load(&w->sleeping) == 0 || atomic_exchange(&w->sleeping, 0) == 0) {
+    if (atomic_load(&w->sleeping) == WRITER_AWAKE ||
+        atomic_exchange(&w->sleeping, WRITER_AWAKE) == WRITER_AWAKE) {
         return false;
     }
     stat_add(&log->st_wakeups, 1);
@@ -68,10 +69,14 @@ void raft_log_submit(struct raft_log *log, struct raft_log_batch *batch, raft_lo
     batch->arg = arg;
     batch->loop = loop_current();
     batch->seen_failure = batch->loop != NULL || log->opts.manual ? failure_seen : UINT64_MAX;
+    bool guest = batch->loop != NULL && log__guest_takes(log, batch);
     struct raft_log_batch *head = atomic_load_explicit(&log->queue, memory_order_relaxed);
     do {
         batch->next = head;
     } while (!atomic_compare_exchange_weak(&log->queue, &head, batch));
+    if (guest) {
+        return;
+    }
     if (!log->opts.manual) {
         log__writer_wake(log);
     } else if (log->opts.on_submit != NULL) {
@@ -127,7 +132,13 @@ static void complete_chain(struct raft_log_batch *b)
 
 static void complete_task(struct loop_task *task)
 {
-    complete_chain(CONTAINER_OF(task, struct raft_log_batch, task));
+    struct raft_log_batch *head = CONTAINER_OF(task, struct raft_log_batch, task);
+    unsigned batches = 0;
+    for (const struct raft_log_batch *b = head; b != NULL; b = b->next) {
+        batches++;
+    }
+    log__guest_completed(head->log, head->loop, batches);
+    complete_chain(head);
 }
 
 void log__finish(struct raft_log *log, struct raft_log_batch *b, db_err err)

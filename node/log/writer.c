@@ -1,4 +1,5 @@
-/* The writers: threads that make batches durable, in rounds (round.c).
+/* The writers: threads that make batches durable, in rounds (round.c). Now and then a loop does one
+ * itself (guest.c).
  *
  * Each of them takes the turn, writes a round of what waits, gives the turn back, syncs, takes the
  * turn again and completes what its sync has covered. Mostly there is one that does anything: while
@@ -22,6 +23,7 @@
 
 #include <errno.h>
 #include <linux/futex.h>
+#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -58,7 +60,7 @@ db_err log__mark_write(struct raft_log *log, bool clean)
                                .type = LOG_REC_MARK};
     ASSERT(log__segment_room(seg) >= sizeof(h));
     h.crc = log_rec_crc(0, log_salt(log->log_id, seg->no), &h);
-    TRY(disk_pwrite(seg->files[0], &h, sizeof(h), used));
+    TRY(log__write_end(log, &h, sizeof(h)));
     if (seg->first_seq == 0) {
         seg->first_seq = log->next_seq;
     }
@@ -137,14 +139,16 @@ static bool has_work(const struct log_writer *w)
 static bool sleep_for_work(struct log_writer *w, const struct timespec *timeout)
 {
     struct raft_log *log = w->log;
-    atomic_store(&w->sleeping, 1);
-    if (has_work(w) || atomic_load(&log->stopping)) {
-        atomic_store(&w->sleeping, 0);
+    uint32_t asleep = timeout == NULL ? WRITER_SLEEPS_LONG : WRITER_SLEEPS_SHORT;
+    atomic_store(&w->sleeping, asleep);
+    if (has_work(w) || (w->no == 0 && atomic_load(&log->attention)) ||
+        atomic_load(&log->stopping)) {
+        atomic_store(&w->sleeping, WRITER_AWAKE);
         return true;
     }
-    long rc = syscall(SYS_futex, &w->sleeping, FUTEX_WAIT_PRIVATE, 1, timeout, NULL, 0);
+    long rc = syscall(SYS_futex, &w->sleeping, FUTEX_WAIT_PRIVATE, asleep, timeout, NULL, 0);
     bool timed_out = rc != 0 && errno == ETIMEDOUT;
-    atomic_store(&w->sleeping, 0);
+    atomic_store(&w->sleeping, WRITER_AWAKE);
     return !timed_out;
 }
 
@@ -157,6 +161,9 @@ static enum idle_for idle_plan(struct log_writer *w)
     enum idle_for plan = IDLE_WORK;
     log__turn_take(log, w->no);
     bool failed = atomic_load_explicit(&log->failed, memory_order_relaxed);
+    if (w->no == 0) { /* it looks at everything now */
+        atomic_store(&log->attention, false);
+    }
     if (log->pending != NULL || (!failed && log__trim_due(log))) {
         plan = IDLE_NOT;
     } else if (!log->marked) {
@@ -197,19 +204,23 @@ static void sync_took(struct raft_log *log, uint64_t ns)
                           memory_order_relaxed);
 }
 
-/* One round of what waits; nothing if nothing does. */
-static void work(struct log_writer *w)
+void log__writer_round_sync(struct log_writer *w)
 {
     struct raft_log *log = w->log;
-    log__turn_take(log, w->no);
+    bool guest = w == &log->guest_writer;
     uint64_t covers = log__round_write(log);
     struct log_segment *seg = covers != 0 ? log->active : NULL;
+    bool more = log->pending != NULL;
+    bool marked = log->marked;
     if (seg != NULL) {
         atomic_fetch_add_explicit(&seg->refs, 1, memory_order_relaxed);
+        log->guest_busy = log->guest_busy || guest;
     }
-    bool more = log->pending != NULL;
     log__turn_give(log);
-    if (more) {
+    if (guest) {
+        log__guest_left(log, more, marked);
+    } else if (more) {
+        atomic_store(&log->attention, true);
         log__writer_wake(log);
     }
     if (seg == NULL) {
@@ -219,7 +230,11 @@ static void work(struct log_writer *w)
     atomic_store_explicit(&log->begun_ns, t0, memory_order_relaxed);
     db_err err = disk_sync(seg->files[w->no]);
     sync_took(log, clock_mono_ns() - t0);
+    if (guest) {
+        log__guest_synced(log);
+    }
     log__turn_take(log, w->no);
+    log->guest_busy = log->guest_busy && !guest;
     if (err != ERR_OK) {
         log__fail(log, err, "sync", seg->no);
     }
@@ -228,10 +243,37 @@ static void work(struct log_writer *w)
     log__segment_unref(seg);
 }
 
+/* One round of what waits; nothing if nothing does. */
+static void work(struct log_writer *w)
+{
+    log__turn_take(w->log, w->no);
+    log__writer_round_sync(w);
+}
+
+/* A writer runs for some microseconds, and many wait for what it does then. Whoever asks the kernel
+ * for short slices (sched(7); the default is milliseconds) gets the same share of the processors in
+ * more and sooner turns. Kernels before 6.12 take no notice. */
+static void ask_for_short_slices(void)
+{
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime_ns, deadline_ns, period_ns;
+    } attr = {0};
+    if (syscall(SYS_sched_getattr, 0, &attr, sizeof(attr), 0) == 0 && attr.policy == SCHED_OTHER) {
+        attr.size = sizeof(attr);
+        attr.runtime_ns = LOG_SLICE_US * NS_PER_US;
+        (void)syscall(SYS_sched_setattr, 0, &attr, 0);
+    }
+}
+
 void *log__writer_main(void *arg)
 {
     struct log_writer *w = arg;
     struct raft_log *log = w->log;
+    ask_for_short_slices();
     for (;;) {
         work(w);
         if (has_work(w)) {

@@ -13,6 +13,15 @@ static inline void log__turn_take(struct raft_log *log, unsigned no)
     log->turn_of = no;
 }
 
+static inline bool log__turn_try(struct raft_log *log, unsigned no)
+{
+    if (pthread_mutex_trylock(&log->turn) != 0) {
+        return false;
+    }
+    log->turn_of = no;
+    return true;
+}
+
 static inline void log__turn_give(struct raft_log *log)
 {
     (void)pthread_mutex_unlock(&log->turn);
@@ -69,5 +78,19 @@ void log__untouch_all(struct raft_log *log, bool keep_shells);
 void log__lose_batch(struct raft_log *log, struct raft_log_batch *b);
 /* A new number of a failure; they count over all logs of the process. */
 uint64_t log__failure_next(void);
+
+/* ---- writer.c */
+/* With the turn, which it has given back at the end, and while it syncs: a round of what waits. */
+void log__writer_round_sync(struct log_writer *w);
+
+/* ---- guest.c: all on a loop's thread */
+/* A batch was submitted. True: its loop sees to it that it is written. */
+bool log__guest_takes(struct raft_log *log, struct raft_log_batch *b);
+/* The guest's sync has ended, nothing is completed yet. */
+void log__guest_synced(struct raft_log *log);
+/* The turn was given back. pending: batches are left; marked: the last record is a mark. */
+void log__guest_left(struct raft_log *log, bool pending, bool marked);
+/* So many batches of the loop are about to complete. */
+void log__guest_completed(struct raft_log *log, struct loop *loop, unsigned batches);
 
 #endif

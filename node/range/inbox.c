@@ -8,7 +8,8 @@
  * its inbox (a lock-free stack) and tells the owner. A replica with nothing under way is at rest:
  * it has no owner, costs nothing, and the loop that next leaves a message in the inbox takes it. So
  * a single writer drives the range on its own loop (the commit's only hand-offs are to the log's
- * writer thread and back), while many writers on many loops meet at one of them and are batched
+ * writer thread and back; when the loop has been alone for a while, not even these: the log lets it
+ * sync itself), while many writers on many loops meet at one of them and are batched
  * there. A replica that needs ticks (a group of several members that is awake) keeps its owner.
  *
  * Groups of several members are pinned to the loop of their lane (lane.c): no other loop takes

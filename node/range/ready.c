@@ -346,6 +346,9 @@ static void submit(struct range_loop *l, struct submission *s)
     struct raft_log_batch *batch = s->batch;
     s->batch = NULL;
     l->submits++;
+    if (atomic_load_explicit(&l->rs->peers, memory_order_relaxed) == NULL) {
+        raft_log_batch_here(batch); /* no other node counts on hearing of this one in time */
+    }
     atomic_fetch_add_explicit(&l->rs->stat_submits, 1, memory_order_relaxed);
     raft_log_submit(l->rs->opts.log, batch, on_log_done, s);
 }
