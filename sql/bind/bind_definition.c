@@ -87,6 +87,9 @@ static db_err check_function(struct binder *b, const struct ast_func *f)
     bool changes =
         (def->flags & (FUNC_STATEMENT | FUNC_VOLATILE)) != 0 && (def->flags & FUNC_SESSION) == 0;
     bool never = (def->flags & FUNC_NOT_DEFINED) != 0;
+    if (strcmp(def->name, "name_const") == 0) {
+        return my_error(b->diag, refusals(b)->function, b->opts->owner);
+    }
     if (!never && (!changes || b->opts->use == BIND_USE_DEFAULT)) {
         return ERR_OK;
     }

@@ -293,6 +293,9 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
             }
             return my_error(b->diag, ER_NO_ACCESS_TO_NATIVE_FCT, upper);
         }
+        if (slice_eq_nocase(f->name, SLICE_LIT("json_duality_object"))) {
+            return my_error(b->diag, ER_JDV_INVALID_JSON_DUALITY_OBJECT_USAGE);
+        }
         if (func_is_known(f->name)) {
             return my_error(b->diag, ER_NOT_SUPPORTED_YET, name);
         }
@@ -689,6 +692,9 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
         TRY(collation_require(c->name, b->diag, &coll));
     }
     bool text = type_is_string(&e->type) || e->type.id == TYPE_ENUM || e->type.id == TYPE_SET;
+    if (!is_using && e->type.id == TYPE_NULL && e->kind != BEXPR_PARAM && coll->id != COLL_BINARY) {
+        return my_error(b->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, "binary");
+    }
     /* what type a parameter has is not known yet */
     bool known = e->type.collation != COLL_BINARY || e->kind != BEXPR_PARAM;
     if (!is_using && text && known) {

@@ -274,6 +274,9 @@ db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_
     e->is_const = false;
     e->u.subquery.op = (enum cmp_op)ops[q->op - AST_OP_EQ];
     e->u.subquery.all = q->all;
+    bool never_null = args[0]->is_const && (args[0]->type.flags & TYPE_F_NOT_NULL) != 0 &&
+                      (sub->root->columns[0].type.flags & TYPE_F_NOT_NULL) != 0;
+    e->type.flags |= never_null ? TYPE_F_NOT_NULL : 0;
     *ret = e;
     return ERR_OK;
 }

@@ -293,6 +293,9 @@ struct bound_stmt {
     bool uses_variables;            /* @name or @@name stands in it */
     const struct early_cast *early; /* the last first */
     uint32_t early_count;
+    /* At PREPARE, by index: the kind of number (1 + enum func_number) that arithmetic makes of a
+     * parameter, 0: none; NULL: of all */
+    uint8_t *param_numbers;
     bool session_bound; /* types came from variables of the session: not for the plan cache */
     /* DML */
     struct bound_target *targets;

@@ -350,6 +350,36 @@ static db_err note_early_casts(struct binder *b, const struct func_def *def,
     return ERR_OK;
 }
 
+/* MYSQL: a parameter in arithmetic is of the other operand's kind from PREPARE on; of two
+ * parameters nothing is known but that they are numbers. */
+static db_err note_param_numbers(struct binder *b, const struct func_def *def,
+                                 const struct func_arg *fa, struct bexpr *const *args,
+                                 uint32_t count)
+{
+    static const char *const ops[] = {"op_add", "op_sub", "op_mul", "op_div", "op_mod"};
+    enum { PARAMS_MAX = 65536 };
+    bool arithmetic = false;
+    for (size_t i = 0; i < ARRAY_COUNT(ops) && b->opts->prepare; i++) {
+        arithmetic = arithmetic || strcmp(def->name, ops[i]) == 0;
+    }
+    for (uint32_t i = 0; i < count && arithmetic; i++) {
+        uint32_t p = fa[i].is_placeholder ? args[i]->u.param : PARAMS_MAX;
+        if (p >= PARAMS_MAX || args[i]->kind != BEXPR_PARAM) {
+            continue;
+        }
+        if (b->stmt->param_numbers == NULL) {
+            b->stmt->param_numbers = BIND_ARRAY(b, uint8_t, PARAMS_MAX);
+            if (b->stmt->param_numbers == NULL) {
+                return ERR_NOMEM;
+            }
+        }
+        enum func_number n =
+            fa[1 - i].is_placeholder ? NUM_DOUBLE : func_number_of(&fa[1 - i].type);
+        b->stmt->param_numbers[p] = (uint8_t)(n + 1);
+    }
+    return ERR_OK;
+}
+
 db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **args, uint32_t count,
                   struct bexpr **ret)
 {
@@ -372,6 +402,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     call->coercibility = 5;
     TRY(bind__take_vectors(b, def, args, count));
     TRY(call_arguments(b, call, fa, e));
+    TRY(note_param_numbers(b, def, fa, args, count));
     TRY(def->bind(&b->func, call, fa));
     const struct value **consts = (const struct value **)(uintptr_t)call->arg_consts;
     for (uint32_t i = 0; i < count; i++) {

@@ -203,6 +203,10 @@ uint64_t func_text_chars(const struct sql_type *t);
 MUST_USE db_err func_rebind(struct func_bind_ctx *ctx, struct func_call *call,
                             const uint8_t *coercibilities, const bool *is_const);
 
+/* How an operand counts in arithmetic. */
+enum func_number { NUM_INT, NUM_DECIMAL, NUM_DOUBLE };
+enum func_number func_number_of(const struct sql_type *t);
+
 /* UPDATE t SET j = JSON_SET(j, ...): the call may change the bytes of its first argument instead of
  * writing the document anew (sql/types/json.h). inner: the call that the first argument is, which
  * does the same; NULL: a column. False: it is no such function, nothing happened. Before the call

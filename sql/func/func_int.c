@@ -366,6 +366,11 @@ unsigned func__precision(const struct sql_type *t)
     return func__int_precision(t) + (type_is_temporal(t) ? t->decimals : 0u);
 }
 
+enum func_number func_number_of(const struct sql_type *t)
+{
+    return func__number(t);
+}
+
 enum func_number func__number(const struct sql_type *t)
 {
     switch ((int)t->id) {

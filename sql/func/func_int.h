@@ -85,8 +85,7 @@ unsigned func__int_precision(const struct sql_type *t);
 unsigned func__precision(const struct sql_type *t);
 bool func__is_text(const struct sql_type *t);
 
-enum func_number { NUM_INT, NUM_DECIMAL, NUM_DOUBLE };
-/* How an operand counts in arithmetic. */
+/* func_number_of. */
 enum func_number func__number(const struct sql_type *t);
 
 /* A constant argument as an integer. False: it is no constant, or NULL. MYSQL: text that is no

@@ -42,6 +42,7 @@ struct sql_stmt {
     struct plan *plan;
     struct plan_key key;
     struct sql_type *types; /* of the plan's parameters */
+    uint8_t *numbers;       /* by parameter: as plan->param_numbers; NULL: none */
     /* cursor */
     struct arena cursor_arena;
     struct kept_chunk *first, *last;
@@ -83,6 +84,13 @@ static db_err describe(struct sql_stmt *p)
     }
     if (err == ERR_OK) {
         err = result__columns(s, plan, cols, p->column_count, &p->arena, &p->columns);
+    }
+    if (err == ERR_OK && plan->param_numbers != NULL) {
+        p->numbers = arena_alloc(&p->arena, p->param_count);
+        err = p->numbers == NULL ? ERR_NOMEM : ERR_OK;
+        if (err == ERR_OK) {
+            memcpy(p->numbers, plan->param_numbers, p->param_count);
+        }
     }
     plan_unref(plan);
     return err;
@@ -663,6 +671,35 @@ static db_err unknown(struct sql_session *s, struct slice name, const char *what
     return my_error(&s->diag, ER_UNKNOWN_STMT_HANDLER, arena_strdup(&s->stmt_arena, name), what);
 }
 
+/* MYSQL: a parameter of arithmetic takes text for the kind of number that it has, and keeps the
+ * widest kind that it was given. */
+static db_err as_number(struct sql_session *s, uint8_t *io_number, struct value *v,
+                        struct sql_type *t)
+{
+    enum func_number given = func_number_of(t);
+    enum func_number kind = (enum func_number)(*io_number - 1);
+    struct cast_ctx cast;
+    if (v->is_null || type_is_temporal(t) || t->id == TYPE_JSON) {
+        return ERR_OK;
+    }
+    if (!type_is_string(t)) {
+        *io_number = (uint8_t)((given > kind ? given : kind) + 1);
+        if (given >= kind) {
+            return ERR_OK;
+        }
+    }
+    struct sql_type to = kind == NUM_INT ? type_int(TYPE_BIGINT, false)
+                         : kind == NUM_DECIMAL
+                             ? type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false)
+                             : type_double();
+    query__cast_ctx(s, &cast, false);
+    cast.arena = &s->stmt_arena;
+    TRY(value_cast(&cast, t, v, &to, v));
+    *t = to;
+    t->flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+    return ERR_OK;
+}
+
 static db_err execute_named(struct statement *st, const struct ast_execute *a)
 {
     struct sql_session *s = st->session;
@@ -686,6 +723,10 @@ static db_err execute_named(struct statement *st, const struct ast_execute *a)
             TRY(value_copy(&v->value, &s->stmt_arena, &values[i]));
             vars__bind_user(s, a->variables.items[i]->name, &types[i]);
             types[i].flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
+        }
+        uint8_t *number = n->stmt->numbers == NULL ? NULL : &n->stmt->numbers[i];
+        if (number != NULL && *number != 0) {
+            TRY(as_number(s, number, &values[i], &types[i]));
         }
     }
     st->values = values;

@@ -43,7 +43,7 @@ db_err info_bind_thread(BIND_ARGS)
 {
     (void)ctx;
     if (call->arg_count == 0) {
-        func__result_not_null(call, func__ubigint(21));
+        func__result_null(call, func__ubigint(21));
         return ERR_OK;
     }
     func__want_int(&args[0]);
