@@ -10,6 +10,7 @@
 #include "base/fiber.h"
 #include "base/rand.h"
 #include "base/test_main.h"
+#include "node/eval/eval_int.h"
 #include "node/eval/testing.h"
 #include "node/mvcc/mvcc.h"
 
@@ -842,9 +843,57 @@ static void test_joined_intents(void **state)
     fake_close(&right);
 }
 
+struct looking {
+    struct fake_range *f;
+    struct waiter done;
+};
+
+static void looking_fiber(void *arg)
+{
+    struct looking *l = arg;
+    struct arena a;
+    arena_init(&a, NULL, NULL, 0);
+    struct kv_request req = request(&a);
+    eval__intents_gone(&l->f->r, &req);
+    arena_fini(&a);
+    wait_signal(&l->done, 0);
+}
+
+static void too_late_fiber(void *arg)
+{
+    struct looking l = {.f = arg};
+    struct eval_range *r = &l.f->r;
+    CHECK_OK(eval_range_lease_begin(r, SLICE_EMPTY, SLICE_EMPTY, 7, NULL));
+    atomic_fetch_add(&r->intents, 1); /* so that there is something to find out */
+    CHECK_OK(eval_range_freeze(r, DEADLINE_NONE));
+    wait_init(&l.done);
+    CHECK_OK(fiber_spawn(loop_current(), looking_fiber, &l));
+    CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    eval_range_thaw(r); /* it may go on, and the lease ends before it does */
+    l.f->term = 0;
+    eval_range_lease_end(r);
+    wait_block_uncancelable(&l.done);
+    CHECK(eval__may_have_intents(r));
+    l.f->term = 8; /* and the next one counts */
+    CHECK_OK(eval_range_lease_begin(r, SLICE_EMPTY, SLICE_EMPTY, 8, NULL));
+    CHECK(!eval__may_have_intents(r));
+    eval_range_lease_end(r);
+}
+
+/* Who finds no intents when the lease is over does not say so: replicas without it read too. */
+static void test_none_left_too_late(void **state)
+{
+    (void)state;
+    static struct fake_range f;
+    fake_open(&f, "late");
+    CHECK_OK(loop_run_main(too_late_fiber, &f));
+    fake_close(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_none_left_too_late),
         cmocka_unit_test(test_joined_intents),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_checks),

@@ -37,6 +37,9 @@ static db_err fake_check(struct eval_range *r, const struct kv_request *req UNUS
                          struct diag *diag UNUSED, struct kv_reply *reply UNUSED,
                          uint64_t *ret_term)
 {
+    if (fake_of(r)->term == 0) {
+        return ERR_NOT_LEADER;
+    }
     *ret_term = fake_of(r)->term;
     return ERR_OK;
 }
