@@ -135,13 +135,13 @@ class BigTransactions(Basic):
         expect(((0,),), run(b, "SELECT COUNT(*) FROM once"), "rows of a refused statement")
 
     def many_locks(self):
-        """More locks than there is memory for, were each kept as one of few is; beside others, to whom they are locks
+        """More locks than there is memory for if each were kept as one of few is; beside others, to whom they are locks
         like all."""
         a, b = self.connections()[:2]
-        count = 8 * ROWS
+        count = 2 * ROWS
         run(a, "CREATE TABLE locked (id INT PRIMARY KEY, u INT NOT NULL, k INT NOT NULL, UNIQUE KEY (u))")
-        for i in range(8):
-            run(a, "INSERT INTO locked SELECT n * 8 + %d, (n * 7919 %% %d) * 8 + %d, 0 FROM numbers" % (i, ROWS, i))
+        for i in range(2):
+            run(a, "INSERT INTO locked SELECT n * 2 + %d, (n * 7919 %% %d) * 2 + %d, 0 FROM numbers" % (i, ROWS, i))
         run(a, "BEGIN")
         run(a, "UPDATE locked SET u = u + 1000000, k = id")
         run(b, "SET innodb_lock_wait_timeout = 1")
@@ -153,10 +153,10 @@ class BigTransactions(Basic):
         for index in ("PRIMARY", "u"):
             expect(((count // 2,),), run(b, "SELECT COUNT(*) FROM locked FORCE INDEX (%s) WHERE u >= 1000000 AND k = id" % index), "rows by " + index)
         run(b, "UPDATE locked SET u = -u WHERE id = 76")
-        run(a, "UPDATE locked l JOIN numbers n ON n.n = l.id DIV 8 SET l.k = l.k + 1, n.n = n.n")
+        run(a, "UPDATE locked l JOIN numbers n ON n.n = l.id DIV 2 SET l.k = l.k + 1, n.n = n.n")
         expect(((count // 2,),), run(b, "SELECT COUNT(*) FROM locked WHERE k = id + 1"), "UPDATE of a join")
         run(a, "BEGIN")
-        run(a, "DELETE l FROM locked l JOIN numbers n ON n.n = l.id DIV 8")
+        run(a, "DELETE l FROM locked l JOIN numbers n ON n.n = l.id DIV 2")
         expect(1205, error_of(b, "SELECT * FROM locked WHERE id = 78 FOR UPDATE"), "a row that is deleted")
         run(a, "ROLLBACK")
         run(b, "SELECT * FROM locked WHERE id = 78 FOR UPDATE")
