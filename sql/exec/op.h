@@ -91,6 +91,10 @@ struct exec_ctx {
      * changed one by one as they come, with STORAGE_W_BULK; somebody keeps other writers of the
      * table out. */
     bool bulk_change;
+    /* UPDATE, DELETE: of more rows than so many the statement ends with ERR_LOCK_TABLE_FULL before
+     * it changes one, for the session to run it again with bulk_change; 0: of any number it goes
+     * on. */
+    uint64_t rows_until_bulk;
     bool defer_checks; /* INSERT VALUES: that keys are new is left to the commit (autocommit) */
     /* INSERT VALUES: the plan's row stands for these, whose values are those of its parameters 0..,
      * row-major; NULL: the plan's rows themselves */

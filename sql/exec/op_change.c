@@ -6,8 +6,9 @@
  * been met before (dedup.h). They are changed in batches: what a row takes then is free with its
  * batch.
  *
- * With autocommit a statement may still meet a bound, that of the table of row locks: then the
- * session runs it again with bulk_change. Rows are read in the snapshot then, in which it never
+ * With autocommit a statement may still meet a bound, that of the table of row locks, or find more
+ * rows than are worth a lock of each (rows_until_bulk): then the session runs it again with
+ * bulk_change. Rows are read in the snapshot then, in which it never
  * meets its own writes, and each is changed as it comes; the writes go to disk. That is for
  * statements on one table whose rows each appear once, and whose writes never meet on a key: no
  * change of a unique key, no action of a foreign key. */
@@ -265,6 +266,10 @@ static db_err collect(struct op_change *s, struct exec_ctx *ctx)
         }
         for (uint32_t t = 0; t < count; t++) {
             TRY(collect_chunk(s, ctx, t, in));
+        }
+        if (UNLIKELY(ctx->rows_until_bulk != 0 &&
+                     s->targets[0].store.count > ctx->rows_until_bulk)) {
+            return diag_set(ctx->diag, ERR_LOCK_TABLE_FULL, "too many rows for a lock of each");
         }
     }
     for (uint32_t t = 0; t < count; t++) {

@@ -2,12 +2,18 @@
  *
  * A statement locks each row that it reads, remembers each lock, and collects what it is to change.
  * What it collects and remembers goes to disk when memory is short, if there is a directory for
- * that; its locks are bounded by the memory of a range's lock table (ERR_LOCK_TABLE_FULL). A
- * statement with autocommit that meets a bound is rolled back and run once more, in bulk: one lock
- * takes the place of all row locks, that of the table's rows (mdl_rows), which all share who change
- * rows, on all nodes, until their transactions end. So it waits for those that have changed rows of
- * the table, and who comes later waits for it. What it reads is then the snapshot: nobody commits a
- * change of the table any more. Readers are not held up.
+ * that; its locks are bounded by the memory of a range's lock table (ERR_LOCK_TABLE_FULL), and each
+ * costs a call. A statement with autocommit that meets a bound, or has found so many rows that it
+ * is cheaper to begin anew, is rolled back and run once more, in bulk: one lock takes the place of
+ * all row locks, that of the table's rows (mdl_rows), which all share who change rows, on all
+ * nodes, until their transactions end. So it waits for those that have changed rows of the table,
+ * and who comes later waits for it. What it reads is then the snapshot: nobody commits a change of
+ * the table any more. Readers are not held up.
+ *
+ * Somebody's transaction may stay open for long, and must not keep all writers of the table
+ * waiting: the first time the statement waits a second for that lock. If it does not get it, it
+ * goes on with locks of rows; only if these meet their bound it waits as long as statements wait
+ * for tables.
  *
  * Locks of rows that others have only read (FOR UPDATE, FOR SHARE) are waited for when the rows
  * are written. That every row is still as it was read is checked in the commit
@@ -19,14 +25,26 @@
 
 #include "base/clock.h"
 #include "sql/ddl/mdl.h"
+#include "sql/diag/my_error.h"
 #include "sql/exec/op.h"
 #include "sql/storage/coord.h"
+
+enum { WAIT_FIRST_S = 1 };
 
 static bool possible(const struct sql_session *s, const struct plan *plan)
 {
     return s->vars.isolation != STORAGE_SERIALIZABLE && s->temporaries.storage == NULL &&
            s->engine->opts.temp_dir != NULL && storage_caps(session__storage(s)).bulk &&
            exec_may_change_in_bulk(plan);
+}
+
+uint64_t bulk_change__rows_until(const struct statement *st, const struct plan *plan)
+{
+    enum { ROWS_WORTH_LOCKS = 65536 };
+    const struct sql_session *s = st->session;
+    bool may = !st->bulk_change && !st->bulk_refused && s->txn_mode == TXN_STATEMENT &&
+               (plan->kind == BOUND_UPDATE || plan->kind == BOUND_DELETE) && possible(s, plan);
+    return may ? ROWS_WORTH_LOCKS : 0;
 }
 
 bool bulk_change__wanted(struct statement *st, const struct plan *plan, db_err err)
@@ -65,7 +83,10 @@ db_err bulk_change__lock(struct statement *st, const struct plan *plan)
     }
     const struct sql_coord *coord = s->engine->opts.coord;
     uint64_t id = mdl_rows(t[0].table->id);
-    uint64_t deadline = clock_mono_ns() + s->vars.lock_wait_timeout_s * NS_PER_S;
+    bool must = st->bulk_refused || s->vars.bulk_change;
+    uint32_t wait_s = s->vars.lock_wait_timeout_s;
+    wait_s = !must && wait_s > WAIT_FIRST_S ? WAIT_FIRST_S : wait_s;
+    uint64_t deadline = clock_mono_ns() + wait_s * NS_PER_S;
     atomic_store_explicit(&s->state, "Waiting for table level lock", memory_order_release);
     db_err err =
         coord == NULL
@@ -73,6 +94,12 @@ db_err bulk_change__lock(struct statement *st, const struct plan *plan)
             : coord->ops->lock_tables(s->engine->opts.coord, &id, 1, &s->bulk_rows.owner, deadline,
                                       &s->diag, &s->bulk_rows.everywhere);
     atomic_store_explicit(&s->state, NULL, memory_order_release);
+    if (err == ERR_SQL && !must && s->diag.number == ER_LOCK_WAIT_TIMEOUT) {
+        diag_reset(&s->diag);
+        st->bulk_change = false;
+        st->bulk_refused = true;
+        return ERR_OK;
+    }
     return err;
 }
 

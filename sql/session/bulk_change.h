@@ -6,6 +6,9 @@
 
 struct exec_ctx;
 
+/* From how many rows on a statement that is a transaction of its own is to end and be run again in
+ * bulk; 0: it never is. */
+uint64_t bulk_change__rows_until(const struct statement *st, const struct plan *plan);
 /* The statement has failed with `err` in a transaction of its own, which is over: is it to be run
  * again, in bulk? Then it forgets what was said. */
 bool bulk_change__wanted(struct statement *st, const struct plan *plan, db_err err);

@@ -268,6 +268,7 @@ static void make_context(struct statement *st, const struct plan *plan, struct c
         .may_bulk = s->vars.short_paths && s->txn_mode == TXN_STATEMENT &&
                     s->temporaries.storage == NULL && plan->kind == BOUND_INSERT && !st->no_bulk,
         .bulk_change = st->bulk_change,
+        .rows_until_bulk = bulk_change__rows_until(st, plan),
         .vars = &session_var_ops,
         .session = s};
     ctx->eval = (struct eval_ctx){.arena = &s->chunk_arena,

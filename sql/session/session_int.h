@@ -285,6 +285,7 @@ struct statement {
     uint32_t row_count;
     struct sql_status status;
     bool bulk_change;  /* it changes more rows than fit (bulk_change.h) */
+    bool bulk_refused; /* somebody holds rows of the table: locks of rows first */
     bool no_bulk;      /* its rows must be looked at one by one (struct exec_ctx, may_bulk) */
     bool holds_answer; /* session__ok only fills `status`: the statement is a part of another */
     const struct load_input *load;   /* LOAD DATA: its file (sql/exec/load_reader.h) */

@@ -88,6 +88,28 @@ class BigChanges(Basic):
         expect([0], got, "UPDATE after the row was free")
         self.sums(d, ROWS, total + 10 + ROWS)
 
+    def by_number(self):
+        """So many rows are changed in bulk at once; if somebody's open transaction is in the way, with a lock of each."""
+        a, b, d = self.connections()
+        count = 70000
+        run(a, "CREATE TABLE many (id INT PRIMARY KEY, c INT NOT NULL)")
+        for first in range(0, count, 5000):
+            run(a, "INSERT INTO many VALUES " + ",".join("(%d,0)" % i for i in range(first, first + 5000)))
+        run(a, "BEGIN")
+        run(a, "INSERT INTO many VALUES (1000000, 0)")
+        got, waited = [], False
+        t = threading.Thread(target=lambda: got.append(error_of(b, "UPDATE many SET c=c+1 WHERE id<%d" % count)))
+        t.start()
+        while t.is_alive():
+            states = run(d, "SELECT STATE FROM information_schema.PROCESSLIST WHERE INFO LIKE 'UPDATE many%'")
+            waited = waited or ("Waiting for table level lock",) in states
+            time.sleep(0.05)
+        expect([0], got, "UPDATE beside an open transaction")
+        expect(True, waited, "the table's rows were asked for")
+        run(a, "COMMIT")
+        expect(0, error_of(b, "UPDATE many SET c=c+1"), "UPDATE of all rows")
+        expect(((count + 1, 2 * count + 1),), run(d, "SELECT COUNT(*), SUM(c) FROM many"), "rows")
+
     def delete(self):
         a, b = self.in_bulk()[:2]
         rest, total = run(a, "SELECT COUNT(*), SUM(c) FROM big WHERE id<100")[0]
@@ -100,4 +122,4 @@ class BigChanges(Basic):
 
 
 if __name__ == "__main__":
-    sys.exit(main(BigChanges, ["fill", "update", "beside_others", "delete"], "big_changes"))
+    sys.exit(main(BigChanges, ["fill", "update", "beside_others", "by_number", "delete"], "big_changes"))
