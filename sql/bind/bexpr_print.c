@@ -55,6 +55,15 @@ static void print_const(const struct value *v, const struct sql_type *t, struct 
             put_slice(out, "'", v->str, "'");
         }
         return;
+    case PHYS_TIME: {
+        bool time = v->type == TYPE_TIME;
+        unsigned len = v->type == TYPE_DATE ? date_to_text(v->t, text)
+                       : time               ? time_to_text(v->t, t->decimals, text)
+                                            : datetime_to_text(v->t, t->decimals, text);
+        put(out, v->type == TYPE_DATE ? "DATE" : time ? "TIME" : "TIMESTAMP");
+        put_slice(out, "'", slice_of(text, len), "'");
+        return;
+    }
     default: put(out, "?"); return;
     }
 }
@@ -138,10 +147,49 @@ static const char *sign_of(const char *name)
     return NULL;
 }
 
+/* A date plus or minus an interval, by whatever name it was called. False: another call. */
+static bool print_interval(const struct style *st, const struct bexpr *e)
+{
+    static const struct {
+        const char *name;
+        int8_t date, amount, unit; /* argument numbers; -1: days */
+        const char *sign;
+    } calls[] = {{"op_date_add", 0, 1, 2, " + "},
+                 {"op_date_sub", 0, 1, 2, " - "},
+                 {"adddate", 0, 1, -1, " + "},
+                 {"subdate", 0, 1, -1, " - "},
+                 {"timestampadd", 2, 1, 0, " + "}};
+    const char *name = e->u.func->def->name;
+    size_t i = 0;
+    while (i < ARRAY_COUNT(calls) && strcmp(calls[i].name, name) != 0) {
+        i++;
+    }
+    if (i == ARRAY_COUNT(calls)) {
+        return false;
+    }
+    const struct bexpr *unit = calls[i].unit < 0 ? NULL : e->args[calls[i].unit];
+    if (unit != NULL && unit->kind != BEXPR_CONST) {
+        return false;
+    }
+    put(st->out, "(");
+    print(st, e->args[calls[i].date]);
+    put(st->out, calls[i].sign);
+    put(st->out, "interval ");
+    print(st, e->args[calls[i].amount]);
+    put(st->out, " ");
+    put(st->out, ast_unit_word(unit == NULL ? AST_UNIT_DAY
+                                            : (enum ast_interval_unit)unit->u.constant.i));
+    put(st->out, ")");
+    return true;
+}
+
 static void print_func(const struct style *st, const struct bexpr *e)
 {
     struct buf *out = st->out;
     const char *name = e->u.func->def->name;
+    if (print_interval(st, e)) {
+        return;
+    }
     const char *sign = sign_of(name);
     const char *test = test_of(name);
     if (test != NULL) {

@@ -350,34 +350,6 @@ static db_err print_element_type(const struct ast_type *t, struct buf *out)
     return put(out, " array");
 }
 
-static const char *unit_word(enum ast_interval_unit unit)
-{
-    static const char *const words[] = {
-        "",
-        "microsecond",
-        "second",
-        "minute",
-        "hour",
-        "day",
-        "week",
-        "month",
-        "quarter",
-        "year",
-        "second_microsecond",
-        "minute_microsecond",
-        "minute_second",
-        "hour_microsecond",
-        "hour_second",
-        "hour_minute",
-        "day_microsecond",
-        "day_second",
-        "day_minute",
-        "day_hour",
-        "year_month",
-    };
-    return (size_t)unit < ARRAY_COUNT(words) ? words[unit] : "";
-}
-
 /* MYSQL: the functions that have several names are kept under one. */
 static struct slice call_name(struct slice name)
 {
@@ -402,7 +374,7 @@ static db_err print_special_call(const struct ast_func *f, struct buf *out, bool
 {
     *ret_done = true;
     if (slice_eq_nocase(f->name, SLICE_LIT("EXTRACT")) && f->unit != AST_UNIT_NONE) {
-        TRY(buf_printf(out, "extract(%s from ", unit_word(f->unit)));
+        TRY(buf_printf(out, "extract(%s from ", ast_unit_word(f->unit)));
         TRY(print(f->args.items[0], out));
         return put(out, ")");
     }
@@ -427,7 +399,7 @@ static db_err print_special_call(const struct ast_func *f, struct buf *out, bool
         TRY(print(f->args.items[1], out));
         TRY(put(out, " + interval "));
         TRY(print(f->args.items[0], out));
-        return buf_printf(out, " %s)", unit_word(f->unit));
+        return buf_printf(out, " %s)", ast_unit_word(f->unit));
     }
     if (slice_eq_nocase(f->name, SLICE_LIT("YEARWEEK")) && f->args.count == 1) {
         TRY(put(out, "yearweek("));
@@ -463,7 +435,7 @@ static db_err print_call(const struct ast_func *f, struct buf *out)
     TRY(put_lower(out, call_name(f->name)));
     TRY(put(out, "("));
     if (f->unit != AST_UNIT_NONE) {
-        TRY(buf_printf(out, "%s,", unit_word(f->unit)));
+        TRY(buf_printf(out, "%s,", ast_unit_word(f->unit)));
     }
     TRY(print_list(&f->args, out));
     if (f->charset.ptr != NULL) {
@@ -552,7 +524,7 @@ static db_err print(const struct ast_expr *e, struct buf *out)
     case AST_EXPR_INTERVAL:
         TRY(put(out, "interval "));
         TRY(print(interval->amount, out));
-        return buf_printf(out, " %s", unit_word(interval->unit));
+        return buf_printf(out, " %s", ast_unit_word(interval->unit));
     default: return ERR_UNSUPPORTED;
     }
 }

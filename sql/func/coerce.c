@@ -16,21 +16,22 @@ static bool is_text(const struct sql_type *t)
     return type_is_string(t) || t->id == TYPE_ENUM || t->id == TYPE_SET;
 }
 
-/* Text, and JSON, which counts as text in utf8mb4_bin. */
+/* Text, JSON, which counts as text in utf8mb4_bin, and BIT, whose bytes are a binary string. */
 static bool has_collation(const struct sql_type *t)
 {
-    return is_text(t) || t->id == TYPE_JSON;
+    return is_text(t) || t->id == TYPE_JSON || t->id == TYPE_BIT;
 }
 
 static const struct collation *own_collation(const struct func_arg *a)
 {
-    return collation_by_id(a->type.id == TYPE_JSON ? (unsigned)COLL_UTF8MB4_BIN
-                                                   : a->type.collation);
+    return collation_by_id(a->type.id == TYPE_JSON  ? (unsigned)COLL_UTF8MB4_BIN
+                           : a->type.id == TYPE_BIT ? (unsigned)COLL_BINARY
+                                                    : a->type.collation);
 }
 
 static uint8_t own_coercibility(const struct func_arg *a)
 {
-    return a->type.id == TYPE_JSON ? 2 : a->coercibility;
+    return a->type.id == TYPE_JSON || a->type.id == TYPE_BIT ? 2 : a->coercibility;
 }
 
 static bool is_unicode(const struct collation *c)
@@ -290,7 +291,7 @@ static uint32_t text_length(const struct sql_type *t)
 {
     switch (family_of(t)) {
     case FAM_NULL: return 0;
-    case FAM_INT: return t->id == TYPE_BIT ? (t->length + 7) / 8 : t->length;
+    case FAM_INT: return t->length;
     case FAM_DECIMAL: return t->length + (t->decimals != 0) + !type_is_unsigned(t);
     case FAM_DOUBLE: return t->id == TYPE_FLOAT ? 12 : 22;
     case FAM_TEMPORAL:

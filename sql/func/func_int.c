@@ -112,9 +112,6 @@ db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *call, stru
     bool text = false;
     for (uint32_t i = first; i < first + count; i++) {
         text = text || func__is_text(&args[i].type);
-        if (args[i].type.id == TYPE_BIT) {
-            collation = COLL_BINARY;
-        }
     }
     bool nothing = count != 0;
     for (uint32_t i = first; i < first + count; i++) {

@@ -332,6 +332,8 @@ enum ast_interval_unit {
     AST_UNIT_DAY_HOUR,
     AST_UNIT_YEAR_MONTH,
 };
+/* "second_microsecond": as definitions and messages name it. Of AST_UNIT_NONE "". */
+const char *ast_unit_word(enum ast_interval_unit unit);
 
 /* INTERVAL amount unit. `date + INTERVAL n unit` and `INTERVAL n unit + date` are AST_OP_ADD/SUB
  * with this as the right side; DATE_ADD, DATE_SUB, ADDDATE, SUBDATE have it as second argument. */

@@ -29,6 +29,34 @@ const char *print__unit(enum ast_interval_unit unit)
     return names[unit];
 }
 
+const char *ast_unit_word(enum ast_interval_unit unit)
+{
+    static const char *const words[] = {
+        [AST_UNIT_NONE] = "",
+        [AST_UNIT_MICROSECOND] = "microsecond",
+        [AST_UNIT_SECOND] = "second",
+        [AST_UNIT_MINUTE] = "minute",
+        [AST_UNIT_HOUR] = "hour",
+        [AST_UNIT_DAY] = "day",
+        [AST_UNIT_WEEK] = "week",
+        [AST_UNIT_MONTH] = "month",
+        [AST_UNIT_QUARTER] = "quarter",
+        [AST_UNIT_YEAR] = "year",
+        [AST_UNIT_SECOND_MICROSECOND] = "second_microsecond",
+        [AST_UNIT_MINUTE_MICROSECOND] = "minute_microsecond",
+        [AST_UNIT_MINUTE_SECOND] = "minute_second",
+        [AST_UNIT_HOUR_MICROSECOND] = "hour_microsecond",
+        [AST_UNIT_HOUR_SECOND] = "hour_second",
+        [AST_UNIT_HOUR_MINUTE] = "hour_minute",
+        [AST_UNIT_DAY_MICROSECOND] = "day_microsecond",
+        [AST_UNIT_DAY_SECOND] = "day_second",
+        [AST_UNIT_DAY_MINUTE] = "day_minute",
+        [AST_UNIT_DAY_HOUR] = "day_hour",
+        [AST_UNIT_YEAR_MONTH] = "year_month",
+    };
+    return (size_t)unit < ARRAY_COUNT(words) ? words[unit] : "";
+}
+
 /* ---- calls ---- */
 
 static void print_trim(struct printer *p, const struct ast_func *f, const char *word)

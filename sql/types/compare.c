@@ -28,11 +28,8 @@ static enum compare_kind number_kind(const struct sql_type *a, const struct sql_
     return is_int_like(a) && is_int_like(b) ? COMPARE_INT : COMPARE_DECIMAL;
 }
 
-enum compare_kind compare_kind(const struct sql_type *a, bool a_const, const struct sql_type *b,
-                               bool b_const)
+enum compare_kind compare_kind(const struct sql_type *a, const struct sql_type *b)
 {
-    (void)a_const;
-    (void)b_const;
     if (a->id == TYPE_NULL || b->id == TYPE_NULL) {
         return COMPARE_NULL;
     }
@@ -46,11 +43,6 @@ enum compare_kind compare_kind(const struct sql_type *a, bool a_const, const str
             return t->id == TYPE_TIME && other->id == TYPE_TIME ? COMPARE_TIME : COMPARE_DATETIME;
         }
         if (is_text(other)) {
-            return t->id == TYPE_TIME ? COMPARE_TIME : COMPARE_DATETIME;
-        }
-        /* A constant number beside a date column is read as a date; other numbers make both
-         * numbers. */
-        if ((t == a ? b_const : a_const) && is_int_like(other)) {
             return t->id == TYPE_TIME ? COMPARE_TIME : COMPARE_DATETIME;
         }
         return is_real(other) ? COMPARE_DOUBLE : COMPARE_DECIMAL;

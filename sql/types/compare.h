@@ -26,10 +26,9 @@ enum compare_kind {
     COMPARE_NULL, /* a side is the literal NULL */
 };
 
-/* The rule for a <op> b. *_const: the side is a constant: a temporal column against constant text
- * compares as temporal. */
-enum compare_kind compare_kind(const struct sql_type *a, bool a_const, const struct sql_type *b,
-                               bool b_const);
+/* The rule for a <op> b, whatever their values: dates and times meet text as what they are, and
+ * numbers as numbers. */
+enum compare_kind compare_kind(const struct sql_type *a, const struct sql_type *b);
 /* The type both sides are cast to for a kind (COMPARE_INT and _STRING: no cast is needed
  * between members of the family; the type of `t` is returned). */
 struct sql_type compare_type(enum compare_kind kind, const struct sql_type *t);

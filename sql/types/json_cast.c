@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "sql/types/cast_int.h"
+#include "sql/types/sql_mode.h"
 
 /* ---- into JSON ---- */
 
@@ -453,6 +454,7 @@ db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v, const struct
     strict.strict = true;
     strict.warn = NULL;
     strict.diag = &scratch;
+    strict.sql_mode |= SQL_MODE_TIME_TRUNCATE_FRACTIONAL; /* MYSQL: a time is cut, not rounded */
     db_err err;
     if (type_is_numeric(to) && to->id != TYPE_YEAR && to->id != TYPE_BIT) {
         err = coerce_number(&strict, v, to, ret, ret_fits);

@@ -189,9 +189,9 @@ struct interval {
     uint64_t micro;
     bool neg;
 };
-/* From a whole number (simple units), a decimal number of seconds, or text ("1:30", "-2
- * 10:00:00.5"). False when the value is too large (the result is then NULL with warning 1441). */
-bool interval_from_int(int64_t v, bool is_unsigned, enum interval_unit unit, struct interval *ret);
+/* From a whole number (an unsigned one too large for int64 counts as the negative one of its bits,
+ * as in MySQL), or text ("1:30", "-2 10:00:00.5"). False: no such interval. */
+bool interval_from_int(int64_t v, enum interval_unit unit, struct interval *ret);
 bool interval_from_text(struct slice text, enum interval_unit unit, struct interval *ret);
 /* Has the unit a part below the day / below the second? (decides the type of DATE + INTERVAL) */
 bool interval_has_time(enum interval_unit unit);

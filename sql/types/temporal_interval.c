@@ -61,14 +61,17 @@ bool interval_has_micro(enum interval_unit unit)
 static bool scale_unit(enum interval_unit unit, uint64_t *value)
 {
     unsigned factor = unit == INTERVAL_QUARTER ? 3 : unit == INTERVAL_WEEK ? 7 : 1;
-    return !__builtin_mul_overflow(*value, factor, value);
+    return !__builtin_mul_overflow(*value, factor, value) && (factor == 1 || *value <= INT64_MAX);
 }
 
-bool interval_from_int(int64_t v, bool is_unsigned, enum interval_unit unit, struct interval *ret)
+bool interval_from_int(int64_t v, enum interval_unit unit, struct interval *ret)
 {
     struct interval iv = {0};
     uint64_t magnitude = (uint64_t)v;
-    if (!is_unsigned && v < 0) {
+    if (v == INT64_MIN) {
+        return false;
+    }
+    if (v < 0) {
         iv.neg = true;
         magnitude = -magnitude;
     }

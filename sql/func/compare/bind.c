@@ -102,6 +102,42 @@ static bool short_year(const struct func_arg *a, struct func_arg *b)
     return true;
 }
 
+/* Is this number a date, or a time, as the column would take it? */
+static bool is_moment(const struct func_bind_ctx *ctx, const struct sql_type *column,
+                      const struct func_arg *number)
+{
+    struct cast_ctx cast = {.sql_mode = ctx->sql_mode};
+    int64_t packed;
+    bool null = true;
+    db_err err = column->id == TYPE_TIME
+                     ? value_to_time(&cast, &number->type, number->constant, column->decimals,
+                                     &packed, &null)
+                     : value_to_datetime(&cast, &number->type, number->constant, column->decimals,
+                                         &packed, &null);
+    return err == ERR_OK && !null;
+}
+
+/* MYSQL: beside a column of dates or times a constant number is what the column would store of it.
+ * One that is no date, and any number beside an expression, is compared as a number. */
+static bool moment_of_number(const struct func_bind_ctx *ctx, const struct func_arg *column,
+                             struct func_arg *number)
+{
+    const struct sql_type *t = &column->type;
+    bool bare = column->is_column && (t->flags & TYPE_F_EXPR) == 0;
+    if (!bare || !type_is_temporal(t) || !number->is_const || !type_is_numeric(&number->type) ||
+        number->type.id == TYPE_BIT) {
+        return false;
+    }
+    const struct value *v = number->constant;
+    bool known = v != NULL && !v->is_null;
+    if (known ? !is_moment(ctx, t, number) : !type_is_integer(&number->type)) {
+        return false;
+    }
+    enum type_id id = t->id == TYPE_TIMESTAMP ? TYPE_DATETIME : (enum type_id)t->id;
+    func__want(number, type_temporal(id, t->decimals));
+    return true;
+}
+
 /* *ret_text_arg: struct compare_plan's. */
 static enum compare_kind choose(const struct func_bind_ctx *ctx, struct func_arg *a,
                                 struct func_arg *b, uint8_t *ret_text_arg)
@@ -125,7 +161,13 @@ static enum compare_kind choose(const struct func_bind_ctx *ctx, struct func_arg
         *ret_text_arg = type_is_string(&a->type) ? 1 : 2;
         return COMPARE_INT;
     }
-    return compare_kind(&a->type, a->is_const, &b->type, b->is_const);
+    const struct func_arg *moment = moment_of_number(ctx, a, b)   ? a
+                                    : moment_of_number(ctx, b, a) ? b
+                                                                  : NULL;
+    if (moment != NULL) {
+        return moment->type.id == TYPE_TIME ? COMPARE_TIME : COMPARE_DATETIME;
+    }
+    return compare_kind(&a->type, &b->type);
 }
 
 static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum compare_kind kind)
@@ -135,13 +177,15 @@ static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum com
         struct func_arg *a = &args[i];
         switch (kind) {
         case COMPARE_DATETIME:
-            if (a->type.id != TYPE_DATE && a->type.id != TYPE_DATETIME && !same_stamp) {
+            if (a->type.id != TYPE_DATE && a->type.id != TYPE_DATETIME && !same_stamp &&
+                !(a->want_cast && type_has_date(&a->want))) {
                 func__want(a, compare_type(kind, &a->type));
             }
             break;
         case COMPARE_TIME:
         case COMPARE_DOUBLE:
-            if (kind == COMPARE_DOUBLE && a->type.id == TYPE_FLOAT) {
+            if ((kind == COMPARE_DOUBLE && a->type.id == TYPE_FLOAT) ||
+                (kind == COMPARE_TIME && a->want_cast && a->want.id == TYPE_TIME)) {
                 break;
             }
             want_like(a, compare_type(kind, &a->type));

@@ -249,7 +249,7 @@ static db_err replace_row(struct eval_ctx *ctx, struct regexp *r, int64_t from, 
     bool found;
     TRY(regexp__find(ctx, r, from, occurrence, &found));
     SCOPE_BUF(b, SIZE_MAX / 4);
-    while (found) {
+    while (found && units != 0) { /* MYSQL: in no text there is nothing to replace */
         UErrorCode status = U_ZERO_ERROR;
         int32_t start = uregex_start(r->re, 0, &status);
         TRY(buf_append(&b, text + done, (size_t)(start - done) * sizeof(UChar)));

@@ -107,6 +107,7 @@ static const struct icu_error g_errors[] = {
     {U_REGEX_INVALID_CAPTURE_GROUP_NAME, 3887, "A capture group has an invalid name."},
     {U_INDEX_OUTOFBOUNDS_ERROR, 3686, "Index out of bounds in regular expression search."},
     {U_ILLEGAL_ARGUMENT_ERROR, 3685, "Illegal argument to a regular expression."},
+    {U_REGEX_PROPERTY_SYNTAX, 3685, "Illegal argument to a regular expression."},
 };
 
 db_err regexp__error(struct eval_ctx *ctx, UErrorCode status, const UParseError *where)

@@ -2,6 +2,8 @@
  * a binary result counts its bytes. */
 #include "sql/func/families.h"
 
+enum { ANNOUNCED_MAX = 1 << 24 }; /* MYSQL: longer texts are not announced as such */
+
 /* Characters of an argument in a result of that collation. */
 static uint64_t chars_in(const struct sql_type *t, unsigned collation)
 {
@@ -32,9 +34,8 @@ db_err string_bind_concat(BIND_ARGS)
         chars += chars_in(&args[0].type, call->collation) * (call->arg_count - 2);
     }
     set_chars(call, chars);
-    enum { ANNOUNCED_MAX = 1 << 24 };
     if (chars >= ANNOUNCED_MAX) {
-        call->type.length = ANNOUNCED_MAX; /* MYSQL: longer texts are not announced as such */
+        call->type.length = ANNOUNCED_MAX;
     }
     return ERR_OK;
 }
@@ -51,6 +52,18 @@ db_err string_bind_same(BIND_ARGS)
     return text_of_first(ctx, call, args);
 }
 
+/* Of a text of so many characters, those from a place on. MYSQL: one of no 32 bits does not tell. */
+static uint64_t chars_from(uint64_t chars, int64_t from)
+{
+    if (from < INT32_MIN || from > INT32_MAX) {
+        return chars;
+    }
+    if (from < 0) {
+        return (uint64_t)-from > chars ? 0 : (uint64_t)-from;
+    }
+    return from == 0 || (uint64_t)from > chars ? 0 : chars - ((uint64_t)from - 1);
+}
+
 /* variant 1: SUBSTRING(s, from [, count]); 0: LEFT, RIGHT. */
 db_err string_bind_part(BIND_ARGS)
 {
@@ -58,8 +71,7 @@ db_err string_bind_part(BIND_ARGS)
     TRY(text_of_first(ctx, call, args));
     uint64_t chars = chars_in(&args[0].type, call->collation);
     if (call->variant == 1 && func__const_int(ctx, &args[1], &v)) {
-        uint64_t rest = v < 0 ? (uint64_t)-v : v == 0 ? 0 : chars - ((uint64_t)v - 1);
-        chars = rest < chars ? rest : v > 0 && (uint64_t)v > chars ? 0 : chars;
+        chars = chars_from(chars, v);
     }
     uint32_t count_arg = call->variant == 1 ? 2 : 1;
     if (call->arg_count > count_arg && func__const_int(ctx, &args[count_arg], &v)) {
@@ -132,10 +144,18 @@ db_err string_bind_insert(BIND_ARGS)
     return ERR_OK;
 }
 
+/* A text of so many characters, as a constant says: a negative number of them is a huge one. */
+static void set_counted(struct func_call *call, uint64_t chars)
+{
+    set_chars(call, chars < ANNOUNCED_MAX ? chars : (uint64_t)ANNOUNCED_MAX);
+    if (chars >= ANNOUNCED_MAX) {
+        call->type.length = ANNOUNCED_MAX;
+    }
+}
+
 static uint64_t max_chars(const struct func_bind_ctx *ctx)
 {
     enum { PACKET_DEFAULT = 64 << 20 };
-    enum { ANNOUNCED_MAX = 1 << 24 }; /* MYSQL: longer texts are not announced as such */
     uint64_t max =
         ctx->max_allowed_packet != 0 ? ctx->max_allowed_packet : (uint64_t)PACKET_DEFAULT;
     return max < ANNOUNCED_MAX ? max : (uint64_t)ANNOUNCED_MAX;
@@ -145,16 +165,16 @@ db_err string_bind_repeat(BIND_ARGS)
 {
     int64_t count;
     TRY(text_of_first(ctx, call, args));
-    uint64_t chars = max_chars(ctx);
-    if (func__const_int(ctx, &args[1], &count)) {
-        uint64_t one = chars_in(&args[0].type, call->collation);
-        uint64_t all;
-        if (!__builtin_mul_overflow(one, count < 0 ? 0 : (uint64_t)count, &all) && all < chars) {
-            chars = all;
-        }
-    }
+    bool known = func__const_int(ctx, &args[1], &count);
     func__want_int(&args[1]);
-    set_chars(call, chars);
+    if (known) {
+        uint64_t all;
+        bool huge = __builtin_mul_overflow(chars_in(&args[0].type, call->collation),
+                                           (uint64_t)count, &all);
+        set_counted(call, huge ? UINT64_MAX : all);
+    } else {
+        set_chars(call, max_chars(ctx));
+    }
     return ERR_OK;
 }
 
@@ -167,6 +187,9 @@ db_err string_bind_space(BIND_ARGS)
     }
     func__want_int(&args[0]);
     func__result_ascii(ctx, call, chars);
+    if (chars >= ANNOUNCED_MAX) {
+        call->type.length = ANNOUNCED_MAX;
+    }
     return ERR_OK;
 }
 
@@ -175,12 +198,13 @@ db_err string_bind_pad(BIND_ARGS)
     struct func_arg *others[] = {&args[2]};
     int64_t count;
     TRY(func__subject_text(ctx, call, &args[0], others, 1));
-    uint64_t chars = max_chars(ctx);
-    if (func__const_int(ctx, &args[1], &count)) {
-        chars = count < 0 ? 0 : (uint64_t)count < chars ? (uint64_t)count : chars;
-    }
+    bool known = func__const_int(ctx, &args[1], &count);
     func__want_int(&args[1]);
-    set_chars(call, chars);
+    if (known) {
+        set_counted(call, (uint64_t)count);
+    } else {
+        set_chars(call, max_chars(ctx));
+    }
     return ERR_OK;
 }
 
@@ -346,8 +370,14 @@ db_err string_bind_quote(BIND_ARGS)
         func__result_null(call, func__text(func__chars(&args[0].type) * 2 + 2, call->collation));
         return ERR_OK;
     }
+    enum { NULL_CHARS = 4 };
     TRY(text_of_first(ctx, call, args));
-    set_chars(call, chars_in(&args[0].type, call->collation) * 2 + 2);
+    if (args[0].type.id == TYPE_NULL) {
+        call->collation = ctx->connection_collation;
+        call->coercibility = 6;
+    }
+    uint64_t chars = chars_in(&args[0].type, call->collation) * 2 + 2;
+    set_chars(call, chars < NULL_CHARS ? (uint64_t)NULL_CHARS : chars);
     return ERR_OK;
 }
 

@@ -90,7 +90,25 @@ static struct slice before(struct slice s, struct slice delimiter, int64_t count
     }
 }
 
-/* What follows the count-th delimiter from the right. */
+/* What follows the count-th delimiter from the right, where delimiters are found from the left. */
+static struct slice after_counted(struct slice s, struct slice delimiter, int64_t count)
+{
+    int64_t found = 0;
+    for (size_t at = 0; (at = find_bytes(s, delimiter, at)) != SIZE_MAX; at += delimiter.len) {
+        found++;
+    }
+    if (found < count) {
+        return s;
+    }
+    size_t at = 0;
+    for (int64_t i = 0; i <= found - count; i++) {
+        at = find_bytes(s, delimiter, at) + delimiter.len;
+    }
+    return slice_from(s, at);
+}
+
+/* The same where they are found from the right: MYSQL does so in charsets of one byte only, and
+ * "aa" in "aaa" is another one then. */
 static struct slice after(struct slice s, struct slice delimiter, int64_t count)
 {
     for (size_t end = s.len; end >= delimiter.len;) {
@@ -109,6 +127,7 @@ static struct slice after(struct slice s, struct slice delimiter, int64_t count)
 db_err string_substring_index(EVAL_ARGS)
 {
     (void)ctx;
+    bool wide = collation_by_id(call->collation)->cs->maxlen > 1;
     EACH_ROW(row)
     {
         struct slice s = vec_str(args[0], row);
@@ -120,7 +139,7 @@ db_err string_substring_index(EVAL_ARGS)
         } else if (count > 0) {
             s = before(s, delimiter, count);
         } else if (!huge && count != INT64_MIN) {
-            s = after(s, delimiter, -count);
+            s = wide ? after_counted(s, delimiter, -count) : after(s, delimiter, -count);
         }
         vec_set_str_ref(out, row, s);
     }

@@ -113,9 +113,9 @@ static bool real_date(int64_t v, struct time_parts *p)
     return date_is_real(p);
 }
 
-static void overflow(struct eval_ctx *ctx, struct vector *out, uint32_t row, const char *what)
+static void overflow(struct eval_ctx *ctx, struct vector *out, uint32_t row)
 {
-    cast_warn(ctx->cast, CAST_WARNING, 1441, what);
+    cast_warn(ctx->cast, CAST_WARNING, 1441, "datetime");
     vec_set_null(out, row);
 }
 
@@ -153,7 +153,7 @@ static db_err add_to_text(struct eval_ctx *ctx, const struct add_plan *p, struct
         return ERR_OK;
     }
     if (!datetime_add_interval(v, iv, p->subtract, p->unit, &v)) {
-        overflow(ctx, out, row, "datetime");
+        overflow(ctx, out, row);
         return ERR_OK;
     }
     bool date_only = (cond & TEMPORAL_NO_TIME) != 0 && !interval_has_time(p->unit);
@@ -170,10 +170,12 @@ db_err temporal_add(EVAL_ARGS)
         bool fits =
             amount->phys == PHYS_STR
                 ? interval_from_text(vec_str(amount, row), p->unit, &iv)
-                : interval_from_int(vec_i64(amount, row),
-                                    type_is_unsigned(&call->arg_types[p->amount]), p->unit, &iv);
-        if (!fits) {
-            overflow(ctx, out, row, "datetime");
+                : interval_from_int(vec_i64(amount, row), p->unit, &iv);
+        if (!fits) { /* MYSQL: nothing is told of where the result is a DATE or a TIME */
+            vec_set_null(out, row);
+            if (call->type.id != TYPE_DATE && call->type.id != TYPE_TIME) {
+                func__warn_overflow(ctx, call, "DATETIME");
+            }
             continue;
         }
         if (args[p->date]->phys == PHYS_STR) {
@@ -189,12 +191,12 @@ db_err temporal_add(EVAL_ARGS)
         }
         fits = is_time ? time_add_interval(v, &iv, p->subtract, &v)
                        : datetime_add_interval(v, &iv, p->subtract, p->unit, &v);
-        if (!fits && call->type.id == TYPE_DATE) {
-            func__temporal_overflow(ctx, call, "DATE", out, row);
+        if (!fits && (is_time || call->type.id == TYPE_DATE)) {
+            func__temporal_overflow(ctx, call, is_time ? "TIME" : "DATE", out, row);
             continue;
         }
         if (!fits) {
-            overflow(ctx, out, row, is_time ? "time" : "datetime");
+            overflow(ctx, out, row);
             continue;
         }
         if (out->phys == PHYS_STR) { /* of a YEAR */
@@ -291,7 +293,12 @@ static db_err set_sum(struct eval_ctx *ctx, const struct func_call *call, struct
         return ERR_OK;
     }
     if (is_datetime) {
-        if (!datetime_from_micros(datetime_to_micros(a) + b, &a)) {
+        int64_t us = datetime_to_micros(a) + b;
+        if (us < 0) { /* MYSQL: before the year 0 is nothing to tell of */
+            vec_set_null(out, row);
+            return ERR_OK;
+        }
+        if (!datetime_from_micros(us, &a)) {
             func__temporal_overflow(ctx, call, "DATETIME", out, row);
             return ERR_OK;
         }

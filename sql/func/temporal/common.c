@@ -56,7 +56,7 @@ unsigned temporal__decimals(const struct func_arg *arg)
     if (t->id == TYPE_DECIMAL) {
         return t->decimals > TIME_DECIMALS_MAX ? TIME_DECIMALS_MAX : t->decimals;
     }
-    if (func__number(t) == NUM_INT) {
+    if (func__number(t) == NUM_INT || t->id == TYPE_NULL) {
         return 0;
     }
     const struct value *v = arg->constant;
@@ -125,7 +125,8 @@ static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_ro
     if (role == TEMPORAL_EXTRACTED || role == TEMPORAL_SHOWN) {
         warn_any(ctx, "Incorrect", "datetime", text);
     } else if (role == TEMPORAL_SUMMAND) {
-        warn_any(ctx, "Truncated incorrect", "date", text);
+        warn_any(ctx, "Truncated incorrect", (cond & TEMPORAL_NO_TIME) != 0 ? "date" : "datetime",
+                 text);
     }
     return false;
 }
@@ -289,21 +290,35 @@ static unsigned specifier_chars(uint8_t c)
     switch (c) {
     case 'M':
     case 'W': return 64;
+    case 'b':
+    case 'a': return 32;
     case 'D':
     case 'Y':
     case 'x':
     case 'X': return 4;
-    case 'a':
-    case 'b': return 32;
     case 'j': return 3;
     case 'f': return 6;
     case 'k':
     case 'H': return 7;
     case 'r': return 11;
     case 'T': return 8;
-    case 'w':
-    case '%': return 1;
-    default: return 2;
+    case 'c':
+    case 'd':
+    case 'e':
+    case 'h':
+    case 'I':
+    case 'i':
+    case 'l':
+    case 'm':
+    case 'p':
+    case 'S':
+    case 's':
+    case 'U':
+    case 'u':
+    case 'V':
+    case 'v':
+    case 'y': return 2;
+    default: return 1; /* the character itself */
     }
 }
 

@@ -71,17 +71,21 @@ static bool parse_one(struct eval_ctx *ctx, const struct func_call *call, struct
     if (!temporal_parse_format(text, pattern, &p, &kind, &trailing)) {
         return false;
     }
-    if (trailing && pattern.len != 0) {
-        const char *what = call->type.id == TYPE_DATE ? "date" : "datetime";
-        func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, what, arena_strdup(ctx->arena, text));
-    }
-    if (call->type.id == TYPE_TIME) {
+    bool time = call->type.id == TYPE_TIME;
+    if (time) {
         p.hour += p.day * 24;
         *ret = time_pack(&p);
-        return true;
+    } else {
+        *ret = datetime_pack(&p);
+        if ((datetime_check(*ret, temporal_flags(ctx->cast->sql_mode)) & TEMPORAL_INVALID) != 0) {
+            return false;
+        }
     }
-    *ret = datetime_pack(&p);
-    return (datetime_check(*ret, temporal_flags(ctx->cast->sql_mode)) & TEMPORAL_INVALID) == 0;
+    if (trailing && pattern.len != 0) {
+        const char *what = time ? "time" : call->type.id == TYPE_DATE ? "date" : "datetime";
+        func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, what, arena_strdup(ctx->arena, text));
+    }
+    return true;
 }
 
 db_err temporal_str_to_date(EVAL_ARGS)
@@ -95,8 +99,8 @@ db_err temporal_str_to_date(EVAL_ARGS)
             continue;
         }
         vec_set_null(out, row);
-        func__warn(ctx, ER_WRONG_VALUE_FOR_TYPE, call->type.id == TYPE_TIME ? "time" : "datetime",
-                   arena_strdup(ctx->arena, text), "str_to_date");
+        func__warn(ctx, ER_WRONG_VALUE_FOR_TYPE, "datetime", arena_strdup(ctx->arena, text),
+                   "str_to_date");
     }
     return ERR_OK;
 }

@@ -107,6 +107,18 @@ static void set_clipped(struct eval_ctx *ctx, struct vector *out, uint32_t row, 
     vec_set_i64(out, row, us);
 }
 
+/* Less than 60 seconds as messages show them: a number that was no decimal has nine digits. */
+static int seconds_text(bool was_decimal, const struct decimal *second, char *out)
+{
+    enum { WIDTH = 12 };
+    if (!was_decimal) {
+        return snprintf(out, WIDTH + 1, "%012.9f", decimal_to_double(second));
+    }
+    bool one_digit = decimal_int_digits(second) < 2;
+    out[0] = '0';
+    return (int)decimal_to_text(second, out + one_digit) + one_digit;
+}
+
 db_err temporal_maketime(EVAL_ARGS)
 {
     enum { TIME_HOURS_MAX = 838 };
@@ -118,19 +130,25 @@ db_err temporal_maketime(EVAL_ARGS)
         int64_t us = 0;
         bool uns = type_is_unsigned(&call->arg_types[0]);
         TRY(temporal__get_seconds(ctx, &call->arg_types[2], args[2], row, &second));
-        bool fits =
-            temporal__seconds_fit(ctx, &second) && to_micros(&second, call->type.decimals, &us);
-        if (minute < 0 || minute > 59 || second.neg || !fits || us >= 60 * US_PER_SECOND) {
+        struct decimal whole;
+        int64_t seconds = 0;
+        (void)decimal_round(&second, 0, DECIMAL_TRUNCATE, &whole);
+        bool fits = temporal__seconds_fit(ctx, &second) &&
+                    decimal_to_int(&whole, &seconds) == DECIMAL_OK &&
+                    to_micros(&second, call->type.decimals, &us);
+        /* 59.9999999 rounds up to the next minute; 60 is no second. */
+        if (minute < 0 || minute > 59 || second.neg || !fits || seconds > 59) {
             vec_set_null(out, row);
             continue;
         }
         bool neg = hour < 0 && !uns;
         uint64_t h = neg ? -(uint64_t)hour : (uint64_t)hour;
-        char text[64];
-        int len = snprintf(text, sizeof(text), "%s%llu:%02d:%02d", neg ? "-" : "",
-                           (unsigned long long)h, (int)minute, (int)(us / US_PER_SECOND));
-        /* MYSQL: the last hour is clipped to its end. */
-        bool in_range = h < TIME_HOURS_MAX;
+        /* MYSQL: in the last hour there are no fractions of a second. */
+        bool in_range =
+            h < TIME_HOURS_MAX || (h == TIME_HOURS_MAX && decimal_cmp(&second, &whole) == 0);
+        char text[DECIMAL_TEXT_MAX + 64];
+        int len = snprintf(text, sizeof(text), "%llu:%02d:", (unsigned long long)h, (int)minute);
+        len += seconds_text(args[2]->phys == PHYS_DECIMAL, &second, text + len);
         if (in_range) {
             us += ((int64_t)h * 3600 + minute * 60) * US_PER_SECOND;
             us = neg ? -us : us;

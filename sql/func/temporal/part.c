@@ -31,7 +31,8 @@ static int64_t week_mode(const struct eval_ctx *ctx, const struct func_call *cal
         return 3;
     }
     if (call->arg_count == 2) {
-        return vec_i64(args[1], row) & 7;
+        int64_t mode = vec_i64(args[1], row); /* MYSQL: a negative one is 0, and nothing is added */
+        return mode < 0 ? 0 : mode & 7;
     }
     return call->variant == PART_WEEK && ctx->env != NULL ? ctx->env->default_week_format & 7 : 0;
 }
@@ -52,7 +53,9 @@ static int64_t date_part(const struct eval_ctx *ctx, const struct func_call *cal
     case PART_TO_DAYS: return days;
     case PART_TO_SECONDS: return days * 86400ll + p->hour * 3600ll + p->minute * 60ll + p->second;
     case PART_YEARWEEK: {
-        unsigned week = date_week(p, (unsigned)week_mode(ctx, call, args, row) | 2, &year);
+        bool own_year = call->arg_count == 1 || vec_i64(args[1], row) >= 0;
+        unsigned mode = (unsigned)week_mode(ctx, call, args, row) | (own_year ? 2u : 0u);
+        unsigned week = date_week(p, mode, &year);
         return year * 100ll + week;
     }
     default: return date_week(p, (unsigned)week_mode(ctx, call, args, row), &year);
@@ -121,19 +124,19 @@ static uint32_t extract_length(enum interval_unit unit)
         [INTERVAL_MONTH] = 3,
         [INTERVAL_WEEK] = 3,
         [INTERVAL_DAY] = 3,
-        [INTERVAL_HOUR] = 5,
+        [INTERVAL_HOUR] = 4,
         [INTERVAL_MINUTE] = 3,
         [INTERVAL_SECOND] = 3,
         [INTERVAL_MICROSECOND] = 7,
         [INTERVAL_YEAR_MONTH] = 7,
-        [INTERVAL_DAY_HOUR] = 8,
-        [INTERVAL_DAY_MINUTE] = 10,
-        [INTERVAL_DAY_SECOND] = 12,
-        [INTERVAL_HOUR_MINUTE] = 7,
-        [INTERVAL_HOUR_SECOND] = 9,
+        [INTERVAL_DAY_HOUR] = 9,
+        [INTERVAL_DAY_MINUTE] = 11,
+        [INTERVAL_DAY_SECOND] = 13,
+        [INTERVAL_HOUR_MINUTE] = 6,
+        [INTERVAL_HOUR_SECOND] = 8,
         [INTERVAL_MINUTE_SECOND] = 5,
         [INTERVAL_DAY_MICROSECOND] = 20,
-        [INTERVAL_HOUR_MICROSECOND] = 15,
+        [INTERVAL_HOUR_MICROSECOND] = 14,
         [INTERVAL_MINUTE_MICROSECOND] = 11,
         [INTERVAL_SECOND_MICROSECOND] = 9,
     };
@@ -205,13 +208,15 @@ db_err temporal_date(EVAL_ARGS)
 
 db_err temporal_last_day(EVAL_ARGS)
 {
-    (void)ctx;
     (void)call;
     EACH_ROW(row)
     {
         struct time_parts p;
         datetime_unpack(vec_i64(args[0], row), &p);
         if (p.month < 1 || p.month > 12) {
+            char text[TEMPORAL_TEXT_MAX];
+            text[date_to_text(vec_i64(args[0], row), text)] = '\0';
+            func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "date", text);
             vec_set_null(out, row);
             continue;
         }
@@ -266,11 +271,16 @@ db_err temporal_timestamp(EVAL_ARGS)
             vec_set_null(out, row);
             continue;
         }
-        if (call->arg_count == 2 &&
-            !datetime_from_micros(datetime_to_micros(v) + vec_i64(args[1], row), &v)) {
-            cast_warn(ctx->cast, CAST_WARNING, 1441, "datetime");
-            vec_set_null(out, row);
-            continue;
+        if (call->arg_count == 2) {
+            int64_t us = datetime_to_micros(v) + vec_i64(args[1], row);
+            if (us < 0) { /* MYSQL: before the year 0 is nothing to tell of */
+                vec_set_null(out, row);
+                continue;
+            }
+            if (!datetime_from_micros(us, &v)) {
+                func__temporal_overflow(ctx, call, "DATETIME", out, row);
+                continue;
+            }
         }
         (void)datetime_round(v, call->type.decimals, false, &v);
         vec_set_i64(out, row, v);
