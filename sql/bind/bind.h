@@ -29,6 +29,7 @@ struct bind_opts {
     uint16_t charset_client;     /* default collation of character_set_client: literals' charset */
     uint32_t div_precision_increment;
     uint64_t max_allowed_packet;
+    uint64_t group_concat_max_len;
     const struct timezone *tz; /* constants are folded in it */
     /* Types of `?` and lifted literals, by index; TYPE_NULL: not known yet (at PREPARE: taken as
      * text). Lifted literals that are not in the list take their type from the literal itself. */

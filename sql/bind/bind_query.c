@@ -242,16 +242,35 @@ static db_err combine(struct binder *b, const struct ast_setop *s, struct operan
     return set_node(b, s->op, s->all, made[0], made[1], common, ret);
 }
 
+/* MYSQL: the WITH of a first operand in parentheses is the whole operation's. */
+static db_err push_first_ctes(struct binder *b, struct scope *parent, struct bsubquery *sub,
+                              const struct ast_body *body)
+{
+    while (body->kind == AST_BODY_QUERY || body->kind == AST_BODY_SETOP) {
+        if (body->kind == AST_BODY_SETOP) {
+            body = ((const struct ast_setop *)body)->left;
+            continue;
+        }
+        const struct ast_query *q = ((const struct ast_body_query *)body)->query;
+        TRY(bind__push_ctes(b, parent, sub, q->with));
+        body = q->body;
+    }
+    return ERR_OK;
+}
+
 static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquery *sub,
                          const struct ast_setop *s, bool operand, struct lnode **ret,
                          uint32_t *ret_visible)
 {
+    struct cte_def *saved = b->ctes;
     struct operands o = {.items = BIND_ARRAY(b, struct lnode *, operand_count(s))};
     struct lcolumn *common;
     if (o.items == NULL) {
         return ERR_NOMEM;
     }
+    TRY(push_first_ctes(b, parent, sub, s->left));
     TRY(bind_operands(b, parent, sub, s, &o));
+    b->ctes = saved;
     TRY(common_columns(b, o.items, o.count, operand, &common));
     *ret_visible = o.width;
     return combine(b, s, &o, common, ret);

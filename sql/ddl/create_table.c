@@ -376,8 +376,6 @@ static db_err check_identifiers(struct ddl_ctx *ctx, const struct ast_create_tab
     }
     for (uint32_t i = 0; i < s->indexes.count; i++) {
         const struct ast_index_def *ix = s->indexes.items[i];
-        struct slice name = ix->name.ptr != NULL ? ix->name : ix->constraint;
-        TRY(check_length(ctx, name));
         for (uint32_t k = 0; k < ix->parts.count; k++) {
             if (ix->parts.items[k]->empty_prefix) {
                 return my_error(ctx->diag, ER_KEY_PART_0,

@@ -138,6 +138,7 @@ struct func_bind_ctx {
     uint16_t connection_collation;
     uint32_t div_precision_increment;
     uint64_t max_allowed_packet;
+    uint64_t group_concat_max_len; /* 0: the default */
     /* A warning of the statement that is bound; NULL: nobody listens. */
     void (*warn)(void *arg, int level, uint16_t number, const char *text);
     void *warn_arg;

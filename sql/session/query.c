@@ -55,6 +55,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .charset_client = s->vars.charset_client,
                               .div_precision_increment = s->vars.div_precision_increment,
                               .max_allowed_packet = s->vars.max_allowed_packet,
+                              .group_concat_max_len = s->vars.group_concat_max_len,
                               .select_limit = s->vars.sql_select_limit,
                               .tz = s->vars.tz,
                               .env = s,

@@ -6,6 +6,27 @@
 
 enum { MAX_LEN_DEFAULT = 1024, FIRST_CAP = 64 };
 
+/* Text of at most so many bytes. MYSQL: up to 512 characters are no TEXT. */
+static struct sql_type text_of(uint64_t bytes, unsigned collation)
+{
+    enum { VARCHAR_CHARS = 512 };
+    const struct charset *cs = collation_by_id(collation)->cs;
+    bool binary = collation == COLL_BINARY;
+    bytes = bytes == 0 ? (uint64_t)MAX_LEN_DEFAULT : bytes;
+    uint64_t chars = bytes / cs->minlen;
+    struct sql_type t;
+    if (chars <= VARCHAR_CHARS) {
+        t = type_char(binary ? TYPE_VARBINARY : TYPE_VARCHAR, (uint32_t)chars, collation);
+    } else {
+        uint64_t length;
+        t = type_blob(binary ? TYPE_LONGBLOB : TYPE_LONGTEXT, collation);
+        bool huge = __builtin_mul_overflow(bytes, (uint64_t)cs->maxlen * cs->maxlen, &length);
+        t.length = huge || length > UINT32_MAX ? UINT32_MAX : (uint32_t)length;
+    }
+    t.flags = TYPE_F_EXPR;
+    return t;
+}
+
 db_err agg_bind_concat(struct func_bind_ctx *ctx, struct agg_call *call, struct func_arg *args)
 {
     func__want_texts(ctx, args, call->arg_count);
@@ -15,7 +36,11 @@ db_err agg_bind_concat(struct func_bind_ctx *ctx, struct agg_call *call, struct 
     for (uint32_t i = 0; i < call->arg_count; i++) {
         bytes = bytes || args[i].type.id == TYPE_BIT || args[i].type.id == TYPE_VECTOR;
     }
-    call->collation = bytes ? (uint16_t)COLL_BINARY : call->collation;
+    bool nothing = true;
+    for (uint32_t i = 0; i < call->arg_count; i++) {
+        nothing = nothing && args[i].type.id == TYPE_NULL;
+    }
+    call->collation = bytes || nothing ? (uint16_t)COLL_BINARY : call->collation;
     const struct charset *cs = collation_by_id(call->collation)->cs;
     const struct collation *own = collation_by_id(ctx->connection_collation);
     if (call->data != NULL && own != NULL && cs != own->cs && call->collation != COLL_BINARY) {
@@ -27,10 +52,7 @@ db_err agg_bind_concat(struct func_bind_ctx *ctx, struct agg_call *call, struct 
                                   NULL));
         call->data = s;
     }
-    call->type =
-        type_blob(call->collation == COLL_BINARY ? TYPE_LONGBLOB : TYPE_LONGTEXT, call->collation);
-    call->type.length = (uint32_t)MAX_LEN_DEFAULT * cs->maxlen * cs->maxlen;
-    call->type.flags = TYPE_F_EXPR;
+    call->type = text_of(ctx->group_concat_max_len, call->collation);
     return ERR_OK;
 }
 

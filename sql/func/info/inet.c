@@ -107,6 +107,34 @@ db_err info_inet_ntoa(EVAL_ARGS)
     return ERR_OK;
 }
 
+/* Copies the text, the numbers of a v4 address in it, or at its end, without the zeros before them:
+ * MySQL takes up to three digits, inet_pton() no such zeros. */
+static void copy_plain(struct slice s, char *out)
+{
+    enum { DIGITS_MAX = 3 };
+    size_t at = s.len;
+    while (at > 0 && s.ptr[at - 1] != ':') {
+        at--;
+    }
+    bool v4 = memchr(s.ptr + at, '.', s.len - at) != NULL;
+    memcpy(out, s.ptr, at);
+    size_t len = at;
+    while (at < s.len) {
+        size_t end = at;
+        while (end < s.len && s.ptr[end] >= '0' && s.ptr[end] <= '9') {
+            end++;
+        }
+        for (size_t n = end - at; v4 && n > 1 && n <= DIGITS_MAX && s.ptr[at] == '0'; n--) {
+            at++;
+        }
+        end += end < s.len; /* what ends the number */
+        memcpy(out + len, s.ptr + at, end - at);
+        len += end - at;
+        at = end;
+    }
+    out[len] = '\0';
+}
+
 /* The bytes of a v4 or v6 address; 0: the text is neither. */
 static size_t parse_any(struct slice s, bool v4, bool v6, uint8_t bytes[V6_BYTES])
 {
@@ -114,8 +142,7 @@ static size_t parse_any(struct slice s, bool v4, bool v6, uint8_t bytes[V6_BYTES
     if (s.len >= sizeof(text) || memchr(s.ptr, 0, s.len) != NULL) {
         return 0;
     }
-    memcpy(text, s.ptr, s.len);
-    text[s.len] = '\0';
+    copy_plain(s, text);
     if (v4 && inet_pton(AF_INET, text, bytes) == 1) {
         return V4_BYTES;
     }

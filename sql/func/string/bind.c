@@ -425,5 +425,6 @@ db_err string_bind_load_file(BIND_ARGS)
     struct sql_type t = type_blob(TYPE_LONGBLOB, COLL_BINARY);
     t.length = 1 << 24;
     func__result_null(call, t);
+    call->coercibility = 4;
     return ERR_OK;
 }

@@ -1,4 +1,5 @@
-/* WEIGHT_STRING: what text is compared by. */
+/* WEIGHT_STRING: what text is compared by; of integers, dates and times the eight bytes that sort as
+ * they do. Other numbers have none. */
 #include "sql/func/families.h"
 
 /* MYSQL: the room that is made for the weights of so many bytes of text, each taken for a
@@ -18,6 +19,34 @@ static uint64_t weight_bytes(const struct collation *c, uint64_t bytes)
                            : bytes * c->sortlen * c->cs->maxlen;
 }
 
+enum weight_of { WEIGHT_NONE, WEIGHT_TEXT, WEIGHT_NUMBER };
+
+static bool sorts_as_number(const struct sql_type *t)
+{
+    return type_is_integer(t) || t->id == TYPE_BIT || t->id == TYPE_YEAR || t->id == TYPE_ENUM ||
+           t->id == TYPE_SET || type_is_temporal(t);
+}
+
+/* A date or time as MySQL packs it, that bits of one field follow those of a greater. */
+static int64_t packed_moment(enum type_id id, int64_t v)
+{
+    enum { MONTHS = 13, TIME_BASE_BIT = 47 };
+    struct time_parts p;
+    if (id == TYPE_TIME) {
+        time_unpack(v, &p);
+    } else {
+        datetime_unpack(v, &p);
+    }
+    if (id == TYPE_DATE) {
+        return (int64_t)p.year << 9 | (int64_t)p.month << 5 | p.day;
+    }
+    int64_t clock = ((int64_t)p.hour << 12 | (int64_t)p.minute << 6 | p.second) << 24 | p.micro;
+    if (id == TYPE_TIME) {
+        return (p.neg ? -clock : clock) + (1ll << TIME_BASE_BIT);
+    }
+    return (((int64_t)p.year * MONTHS + p.month) << 5 | p.day) << 41 | clock;
+}
+
 /* WEIGHT_STRING(s), (s, is_binary, count) for s AS ..., (s, bytes, count, flags). */
 db_err string_bind_weight(BIND_ARGS)
 {
@@ -31,9 +60,20 @@ db_err string_bind_weight(BIND_ARGS)
         (void)func__const_int(ctx, &args[2], &count);
     }
     bool json = args[0].type.id == TYPE_JSON;
-    call->variant = func__is_text(&args[0].type) || json || binary != 0;
     uint64_t from = func__byte_length(&args[0].type);
-    func__want_text(ctx, &args[0]);
+    if (binary == 0 && sorts_as_number(&args[0].type)) {
+        call->variant = WEIGHT_NUMBER;
+        if (args[0].type.id == TYPE_TIMESTAMP) {
+            func__want_datetime(&args[0]);
+        } else if (!type_is_temporal(&args[0].type)) {
+            func__want_int(&args[0]);
+        }
+    } else {
+        bool text = func__is_text(&args[0].type) || json || binary != 0;
+        call->variant = text ? WEIGHT_TEXT : WEIGHT_NONE;
+        func__want_text(ctx, &args[0]);
+    }
+    call->coercibility = 4;
     TRY(collation_require_id(json ? (unsigned)COLL_UTF8MB4_BIN : args[0].type.collation, ctx->diag,
                              &c));
     call->collation = c->id;
@@ -98,6 +138,20 @@ static db_err fill_weights(const struct collation *c, struct slice s, const stru
     return ERR_OK;
 }
 
+/* Most significant byte first; what has a sign begins in the middle. */
+static db_err weight_of_number(const struct sql_type *t, int64_t v, struct vector *out,
+                               uint32_t row)
+{
+    uint8_t bytes[sizeof(uint64_t)];
+    bool uns = type_is_unsigned(t) || t->id == TYPE_BIT || t->id == TYPE_YEAR;
+    uint64_t u = (uint64_t)(type_is_temporal(t) ? packed_moment((enum type_id)t->id, v) : v);
+    u ^= uns ? 0 : 1ull << 63;
+    for (size_t i = 0; i < sizeof(bytes); i++) {
+        bytes[i] = (uint8_t)(u >> (56 - 8 * i));
+    }
+    return vec_set_str(out, row, slice_of(bytes, sizeof(bytes)));
+}
+
 db_err string_weight(EVAL_ARGS)
 {
     enum { FLAG_FILL = 128 };
@@ -105,7 +159,11 @@ db_err string_weight(EVAL_ARGS)
     SCOPE_BUF(b, SIZE_MAX / 2);
     EACH_ROW(row)
     {
-        if (call->variant == 0) { /* MYSQL: what is not text has no weights */
+        if (call->variant == WEIGHT_NUMBER) {
+            TRY(weight_of_number(&call->arg_types[0], vec_i64(args[0], row), out, row));
+            continue;
+        }
+        if (call->variant == WEIGHT_NONE) {
             vec_set_null(out, row);
             continue;
         }
