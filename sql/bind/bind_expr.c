@@ -345,6 +345,9 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
     }
     e->type.flags |= TYPE_F_EXPR;
     e->type.wire = 0;
+    if (set && (e->type.id == TYPE_CHAR || e->type.id == TYPE_BINARY)) {
+        e->type.id = e->type.id == TYPE_CHAR ? TYPE_VARCHAR : TYPE_VARBINARY;
+    }
     e->coercibility = 2;
     e->is_volatile = true;
     e->is_const = false;

@@ -534,6 +534,7 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
             bool binary = type->kind == AST_TYPE_BINARY || t.collation == COLL_BINARY;
             if (given && binary) { /* CHAR(n) CHARACTER SET binary too */
                 t = type_char(TYPE_BINARY, (uint32_t)type->length, COLL_BINARY);
+                t.wire |= TYPE_W_VARYING;
             } else {
                 uint64_t chars = given    ? type->length
                                  : binary ? cast_bytes(from)

@@ -395,14 +395,42 @@ static bool stays_float(const struct sql_type *a, const struct sql_type *b)
             ((b->flags & TYPE_F_EXPR) != 0 && b->length <= MEDIUMINT_DIGITS + 1));
 }
 
+/* Digits after the point that a number shows, and its characters before them. */
+static unsigned shown_decimals(const struct sql_type *t)
+{
+    enum family f = family_of(t);
+    return f == FAM_DECIMAL || f == FAM_DOUBLE ? t->decimals : 0;
+}
+
+static uint32_t shown_before_decimals(const struct sql_type *t)
+{
+    uint32_t all = family_of(t) == FAM_DOUBLE ? t->length : text_length(t);
+    return all - shown_decimals(t);
+}
+
+/* FLOAT(M,D) and DOUBLE(M,D) among numbers: as many decimals as any of them has. */
 static struct sql_type wider_double(const struct sql_type *a, const struct sql_type *b)
 {
-    struct sql_type t = func__double();
-    if (a->id == TYPE_FLOAT && b->id == TYPE_FLOAT) {
-        t = type_float();
-        t.length = 23;
+    bool is_float = a->id == TYPE_FLOAT && b->id == TYPE_FLOAT;
+    struct sql_type t = is_float ? type_float() : func__double();
+    unsigned da = shown_decimals(a);
+    unsigned db = shown_decimals(b);
+    t.length = 23;
+    if (da < DECIMALS_NOT_FIXED && db < DECIMALS_NOT_FIXED) {
+        uint32_t ba = shown_before_decimals(a);
+        uint32_t bb = shown_before_decimals(b);
+        t.decimals = (uint8_t)(da > db ? da : db);
+        t.length = (ba > bb ? ba : bb) + t.decimals;
     }
     return t;
+}
+
+/* MYSQL: CHAR with all but VARCHAR and TEXT is CHAR. */
+static bool keeps_char(const struct sql_type *a, const struct sql_type *b)
+{
+    const struct sql_type *other = a->id == TYPE_CHAR ? b : a;
+    bool is_char = a->id == TYPE_CHAR || b->id == TYPE_CHAR;
+    return is_char && (other->id == TYPE_CHAR || !type_is_string(other)) && other->id != TYPE_JSON;
 }
 
 static struct sql_type merge(const struct sql_type *a, const struct sql_type *b, unsigned collation)
@@ -437,7 +465,7 @@ static struct sql_type merge(const struct sql_type *a, const struct sql_type *b,
         if (stays_float(a, b) || stays_float(b, a)) {
             return wider_double(fa == FAM_DOUBLE ? a : b, fa == FAM_DOUBLE ? a : b);
         }
-        return fa == FAM_DOUBLE || fb == FAM_DOUBLE ? func__double() : wider_decimal(a, b);
+        return fa == FAM_DOUBLE || fb == FAM_DOUBLE ? wider_double(a, b) : wider_decimal(a, b);
     } else if (fa == FAM_JSON && fb == FAM_JSON) {
         return *a;
     }
@@ -452,8 +480,11 @@ static struct sql_type merge(const struct sql_type *a, const struct sql_type *b,
         step = 1; /* TINYTEXT and VARCHAR */
     }
     struct sql_type t = text_type(la > lb ? la : lb, collation, step);
-    if (a->id == b->id && (a->id == TYPE_CHAR || a->id == TYPE_BINARY) && step < 0) {
-        t.id = a->id;
+    if (t.id == TYPE_VARCHAR && keeps_char(a, b)) {
+        t.id = TYPE_CHAR;
+    } else if (t.id == TYPE_VARBINARY && a->id == TYPE_BINARY && b->id == TYPE_BINARY) {
+        t.id = TYPE_BINARY;
+        t.wire = (a->wire | b->wire) & TYPE_W_VARYING;
     }
     return t;
 }
@@ -543,7 +574,7 @@ db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct 
     t.flags = (uint8_t)(t.flags &
                         ~(TYPE_F_NOT_NULL | TYPE_F_ZEROFILL | TYPE_F_BOOL | TYPE_F_BYTES_NUMBER));
     t.flags |= (uint8_t)((not_null ? TYPE_F_NOT_NULL : 0) | TYPE_F_EXPR);
-    t.wire = 0;
+    t.wire &= t.id == TYPE_BINARY ? TYPE_W_VARYING : 0u;
     if (t.id == TYPE_FLOAT || t.id == TYPE_DOUBLE) {
         t.length = t.decimals == DECIMALS_NOT_FIXED ? 23 : t.length;
     }

@@ -375,7 +375,9 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
         if (type_is_string(t)) {
             ret->decimals = (t->wire & TYPE_W_NO_DECIMALS) != 0 ? 0 : DECIMALS_NOT_FIXED;
             if (!type_is_blob(t)) {
-                ret->type = t->id == TYPE_CHAR ? WIRE_TYPE_STRING : WIRE_TYPE_VAR_STRING;
+                bool fixed = t->id == TYPE_CHAR ||
+                             (t->id == TYPE_BINARY && (t->wire & TYPE_W_VARYING) == 0);
+                ret->type = fixed ? WIRE_TYPE_STRING : WIRE_TYPE_VAR_STRING;
             } else if (t->id == TYPE_MEDIUMTEXT || t->id == TYPE_MEDIUMBLOB) {
                 ret->type = WIRE_TYPE_MEDIUM_BLOB;
             } else if (t->id == TYPE_LONGTEXT || t->id == TYPE_LONGBLOB) {
@@ -413,7 +415,8 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
         ret->decimals = DECIMALS_NOT_FIXED;
     }
     flags |= (t->flags & TYPE_F_NOT_NULL) != 0 ? WIRE_FLAG_NOT_NULL : 0;
-    flags |= (t->flags & TYPE_F_ZEROFILL) != 0 ? WIRE_FLAG_ZEROFILL : 0;
+    bool year = t->id == TYPE_YEAR && (t->flags & TYPE_F_EXPR) != 0;
+    flags |= (t->flags & TYPE_F_ZEROFILL) != 0 && !year ? WIRE_FLAG_ZEROFILL : 0;
     if (type_is_unsigned(t) && t->id != TYPE_ENUM && t->id != TYPE_SET) {
         flags |= WIRE_FLAG_UNSIGNED;
     }

@@ -118,6 +118,9 @@ db_err arith_bind_additive(BIND_ARGS)
                                 : type_decimal(cap(precision), scale,
                                                !subtract && is_unsigned(a) && is_unsigned(b));
         func__result(call, args, t);
+        if (kind == NUM_DECIMAL && precision > DECIMAL_PRECISION_MAX) {
+            call->type.wire |= TYPE_W_LONG_PRECISION;
+        }
     }
     want_kind(args, 2, kind);
     call->variant = (int)kind;
