@@ -131,7 +131,7 @@ db_err info_sleep(EVAL_ARGS)
     {
         double seconds = vec_is_null(args[0], row) ? -1 : vec_double(args[0], row);
         if (seconds < 0) {
-            return my_error(ctx->diag, ER_WRONG_ARGUMENTS, call->def->name);
+            return my_error(ctx->diag, ER_WRONG_ARGUMENTS, "sleep."); /* MYSQL: its own full stop */
         }
         const double seconds_max = 1e9;
         seconds = seconds > seconds_max ? seconds_max : seconds;
