@@ -526,7 +526,10 @@ static int64_t widen_number(int64_t n, bool *ret_date_only)
     if (n <= 691231235959ll) {
         return n + 20000000000000ll;
     }
-    return n < 700101000000ll || n > 991231235959ll ? -1 : n + 19000000000000ll;
+    if (n < 700101000000ll) {
+        return -1;
+    }
+    return n <= 991231235959ll ? n + 19000000000000ll : n; /* the years 99 to 999 as they are */
 }
 
 unsigned datetime_from_number(int64_t number, uint32_t nanos, unsigned decimals, unsigned flags,

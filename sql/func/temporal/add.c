@@ -237,7 +237,9 @@ db_err temporal_datediff(EVAL_ARGS)
     {
         struct time_parts a;
         struct time_parts b;
-        if (!real_date(vec_i64(args[0], row), &a) || !real_date(vec_i64(args[1], row), &b)) {
+        datetime_unpack(vec_i64(args[0], row), &a);
+        datetime_unpack(vec_i64(args[1], row), &b);
+        if (a.month == 0 || a.day == 0 || b.month == 0 || b.day == 0) { /* as in TO_DAYS */
             vec_set_null(out, row);
             continue;
         }

@@ -68,7 +68,10 @@ db_err temporal_part(EVAL_ARGS)
     {
         struct time_parts p;
         datetime_unpack(vec_i64(args[0], row), &p);
-        if (call->variant >= PART_DAYOFWEEK && !date_is_real(&p)) {
+        /* MYSQL: TO_DAYS counts the days that ALLOW_INVALID_DATES adds to a month on. */
+        bool counts = call->variant == PART_TO_DAYS ? p.month != 0 && p.day != 0
+                                                    : date_is_real(&p);
+        if (call->variant >= PART_DAYOFWEEK && !counts) {
             vec_set_null(out, row);
             continue;
         }
