@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "sql/bind/logical.h"
+#include "sql/parser/ast_expr.h"
 #include "sql/types/cast.h"
 #include "sql/types/decimal.h"
 #include "sql/types/temporal.h"
@@ -177,8 +178,8 @@ static bool print_interval(const struct style *st, const struct bexpr *e)
     put(st->out, "interval ");
     print(st, e->args[calls[i].amount]);
     put(st->out, " ");
-    put(st->out, ast_unit_word(unit == NULL ? AST_UNIT_DAY
-                                            : (enum ast_interval_unit)unit->u.constant.i));
+    put(st->out,
+        ast_unit_word(unit == NULL ? AST_UNIT_DAY : (enum ast_interval_unit)unit->u.constant.i));
     put(st->out, ")");
     return true;
 }

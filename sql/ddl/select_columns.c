@@ -51,12 +51,16 @@ static void widen_text(const struct draft *d, enum column_made made, struct sql_
 {
     bool binary = io->collation == COLL_BINARY;
     if (type_is_blob(io)) {
-        bool is_short = made == MADE_CONCAT;
+        enum { TEXT_BYTES = 0xffff, MEDIUM_BYTES = 0xffffff };
+        uint32_t bytes = io->length / collation_by_id(io->collation)->cs->maxlen;
+        bool is_concat = made == MADE_CONCAT; /* as long as group_concat_max_len lets it be */
         if (made == MADE_WINDOW) {
             return;
         }
-        io->id = binary ? (is_short ? TYPE_BLOB : TYPE_LONGBLOB)
-                        : (is_short ? TYPE_TEXT : TYPE_LONGTEXT);
+        enum type_id id = is_concat && bytes <= TEXT_BYTES     ? TYPE_TEXT
+                          : is_concat && bytes <= MEDIUM_BYTES ? TYPE_MEDIUMTEXT
+                                                               : TYPE_LONGTEXT;
+        io->id = (uint8_t)(binary ? id + (TYPE_LONGBLOB - TYPE_LONGTEXT) : id);
         return;
     }
     if (made == MADE_VARIABLE && binary) { /* it is not known what the variable will be */

@@ -88,7 +88,7 @@ static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
         *ret_order = 1;
         return ERR_OK;
     }
-    enum compare_kind kind = compare_kind(column, false, type, true);
+    enum compare_kind kind = compare_kind(column, type);
     return value_compare(&quiet, kind, collation_by_id(column->collation), column, ret, type, v,
                          ret_order);
 }

@@ -27,6 +27,7 @@ static void make_key(const struct sql_session *s, const struct digest *d, struct
                                 .tz = s->vars.tz,
                                 .locale = s->vars.locale,
                                 .div_precision_increment = s->vars.div_precision_increment,
+                                .group_concat_max_len = s->vars.group_concat_max_len,
                                 .collation = s->vars.collation_connection,
                                 .charset = s->vars.charset_client};
 }

@@ -50,7 +50,8 @@ static bool same(const struct plan_cache_key *a, const struct plan_cache_key *b)
            a->catalog_version == b->catalog_version && a->sql_mode == b->sql_mode &&
            a->tz == b->tz && a->locale == b->locale &&
            a->div_precision_increment == b->div_precision_increment &&
-           a->collation == b->collation && a->charset == b->charset;
+           a->group_concat_max_len == b->group_concat_max_len && a->collation == b->collation &&
+           a->charset == b->charset;
 }
 
 static struct shard *shard_of(struct plan_cache *c, const struct plan_cache_key *key)

@@ -22,6 +22,7 @@ struct plan_cache_key {
     const struct timezone *tz;
     const struct date_locale *locale;
     uint32_t div_precision_increment;
+    uint64_t group_concat_max_len;
     uint16_t collation, charset;
 };
 

@@ -375,8 +375,8 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
         if (type_is_string(t)) {
             ret->decimals = (t->wire & TYPE_W_NO_DECIMALS) != 0 ? 0 : DECIMALS_NOT_FIXED;
             if (!type_is_blob(t)) {
-                bool fixed = t->id == TYPE_CHAR ||
-                             (t->id == TYPE_BINARY && (t->wire & TYPE_W_VARYING) == 0);
+                bool fixed =
+                    t->id == TYPE_CHAR || (t->id == TYPE_BINARY && (t->wire & TYPE_W_VARYING) == 0);
                 ret->type = fixed ? WIRE_TYPE_STRING : WIRE_TYPE_VAR_STRING;
             } else if (t->id == TYPE_MEDIUMTEXT || t->id == TYPE_MEDIUMBLOB) {
                 ret->type = WIRE_TYPE_MEDIUM_BLOB;

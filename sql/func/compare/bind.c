@@ -109,11 +109,10 @@ static bool is_moment(const struct func_bind_ctx *ctx, const struct sql_type *co
     struct cast_ctx cast = {.sql_mode = ctx->sql_mode};
     int64_t packed;
     bool null = true;
-    db_err err = column->id == TYPE_TIME
-                     ? value_to_time(&cast, &number->type, number->constant, column->decimals,
-                                     &packed, &null)
-                     : value_to_datetime(&cast, &number->type, number->constant, column->decimals,
-                                         &packed, &null);
+    db_err err = column->id == TYPE_TIME ? value_to_time(&cast, &number->type, number->constant,
+                                                         column->decimals, &packed, &null)
+                                         : value_to_datetime(&cast, &number->type, number->constant,
+                                                             column->decimals, &packed, &null);
     return err == ERR_OK && !null;
 }
 
@@ -129,8 +128,7 @@ static bool moment_of_number(const struct func_bind_ctx *ctx, const struct func_
         return false;
     }
     const struct value *v = number->constant;
-    bool known = v != NULL && !v->is_null;
-    if (known ? !is_moment(ctx, t, number) : !type_is_integer(&number->type)) {
+    if (v != NULL && (v->is_null || !is_moment(ctx, t, number))) {
         return false;
     }
     enum type_id id = t->id == TYPE_TIMESTAMP ? TYPE_DATETIME : (enum type_id)t->id;

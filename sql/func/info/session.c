@@ -126,6 +126,7 @@ db_err info_bind_sleep(BIND_ARGS)
 /* 0 when it slept, 1 when it was interrupted (the statement goes on to its own check). */
 db_err info_sleep(EVAL_ARGS)
 {
+    (void)call;
     TRY(need_env(ctx));
     EACH_ROW(row)
     {

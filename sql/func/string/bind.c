@@ -52,7 +52,8 @@ db_err string_bind_same(BIND_ARGS)
     return text_of_first(ctx, call, args);
 }
 
-/* Of a text of so many characters, those from a place on. MYSQL: one of no 32 bits does not tell. */
+/* Of a text of so many characters, those from a place on. MYSQL: one of no 32 bits does not tell.
+ */
 static uint64_t chars_from(uint64_t chars, int64_t from)
 {
     if (from < INT32_MIN || from > INT32_MAX) {
@@ -169,8 +170,8 @@ db_err string_bind_repeat(BIND_ARGS)
     func__want_int(&args[1]);
     if (known) {
         uint64_t all;
-        bool huge = __builtin_mul_overflow(chars_in(&args[0].type, call->collation),
-                                           (uint64_t)count, &all);
+        bool huge =
+            __builtin_mul_overflow(chars_in(&args[0].type, call->collation), (uint64_t)count, &all);
         set_counted(call, huge ? UINT64_MAX : all);
     } else {
         set_chars(call, max_chars(ctx));

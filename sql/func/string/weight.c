@@ -1,5 +1,5 @@
-/* WEIGHT_STRING: what text is compared by; of integers, dates and times the eight bytes that sort as
- * they do. Other numbers have none. */
+/* WEIGHT_STRING: what text is compared by; of integers, dates and times the eight bytes that sort
+ * as they do. Other numbers have none. */
 #include "sql/func/families.h"
 
 /* MYSQL: the room that is made for the weights of so many bytes of text, each taken for a
@@ -42,7 +42,7 @@ static int64_t packed_moment(enum type_id id, int64_t v)
     }
     int64_t clock = ((int64_t)p.hour << 12 | (int64_t)p.minute << 6 | p.second) << 24 | p.micro;
     if (id == TYPE_TIME) {
-        return (p.neg ? -clock : clock) + (1ll << TIME_BASE_BIT);
+        return (p.neg ? ~clock : clock) + (1ll << TIME_BASE_BIT);
     }
     return (((int64_t)p.year * MONTHS + p.month) << 5 | p.day) << 41 | clock;
 }
@@ -65,8 +65,8 @@ db_err string_bind_weight(BIND_ARGS)
         call->variant = WEIGHT_NUMBER;
         if (args[0].type.id == TYPE_TIMESTAMP) {
             func__want_datetime(&args[0]);
-        } else if (!type_is_temporal(&args[0].type)) {
-            func__want_int(&args[0]);
+        } else if (args[0].type.id == TYPE_ENUM || args[0].type.id == TYPE_SET) {
+            func__want(&args[0], type_int(TYPE_BIGINT, false));
         }
     } else {
         bool text = func__is_text(&args[0].type) || json || binary != 0;

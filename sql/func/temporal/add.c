@@ -167,10 +167,9 @@ db_err temporal_add(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct interval iv;
-        bool fits =
-            amount->phys == PHYS_STR
-                ? interval_from_text(vec_str(amount, row), p->unit, &iv)
-                : interval_from_int(vec_i64(amount, row), p->unit, &iv);
+        bool fits = amount->phys == PHYS_STR
+                        ? interval_from_text(vec_str(amount, row), p->unit, &iv)
+                        : interval_from_int(vec_i64(amount, row), p->unit, &iv);
         if (!fits) { /* MYSQL: nothing is told of where the result is a DATE or a TIME */
             vec_set_null(out, row);
             if (call->type.id != TYPE_DATE && call->type.id != TYPE_TIME) {
@@ -296,7 +295,7 @@ static db_err set_sum(struct eval_ctx *ctx, const struct func_call *call, struct
     }
     if (is_datetime) {
         int64_t us = datetime_to_micros(a) + b;
-        if (us < 0) { /* MYSQL: before the year 0 is nothing to tell of */
+        if (us < temporal__first_moment()) { /* MYSQL: there is nothing to tell of */
             vec_set_null(out, row);
             return ERR_OK;
         }

@@ -365,6 +365,11 @@ db_err temporal__format(struct eval_ctx *ctx, const struct time_parts *p, bool i
     return ERR_OK;
 }
 
+int64_t temporal__first_moment(void)
+{
+    return datetime_to_micros(datetime_make(0, 1, 1, 0, 0, 0, 0));
+}
+
 void temporal__set_unix(struct eval_ctx *ctx, const struct timezone *tz, int64_t seconds,
                         uint32_t micro, struct vector *out, uint32_t row)
 {

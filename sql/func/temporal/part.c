@@ -69,8 +69,7 @@ db_err temporal_part(EVAL_ARGS)
         struct time_parts p;
         datetime_unpack(vec_i64(args[0], row), &p);
         /* MYSQL: TO_DAYS counts the days that ALLOW_INVALID_DATES adds to a month on. */
-        bool counts = call->variant == PART_TO_DAYS ? p.month != 0 && p.day != 0
-                                                    : date_is_real(&p);
+        bool counts = call->variant == PART_TO_DAYS ? p.month != 0 && p.day != 0 : date_is_real(&p);
         if (call->variant >= PART_DAYOFWEEK && !counts) {
             vec_set_null(out, row);
             continue;
@@ -276,7 +275,7 @@ db_err temporal_timestamp(EVAL_ARGS)
         }
         if (call->arg_count == 2) {
             int64_t us = datetime_to_micros(v) + vec_i64(args[1], row);
-            if (us < 0) { /* MYSQL: before the year 0 is nothing to tell of */
+            if (us < temporal__first_moment()) { /* MYSQL: there is nothing to tell of */
                 vec_set_null(out, row);
                 continue;
             }

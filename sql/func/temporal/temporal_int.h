@@ -78,6 +78,8 @@ uint64_t temporal__pattern_chars(const struct func_arg *arg);
 /* p formatted by an utf8 pattern into the result's charset. */
 MUST_USE db_err temporal__format(struct eval_ctx *ctx, const struct time_parts *p, bool is_time,
                                  struct slice pattern, struct vector *out, uint32_t row);
+/* Microseconds of 0000-01-01: before it is no date. */
+int64_t temporal__first_moment(void);
 /* Seconds since 1970 and microseconds as a packed local DATETIME; NULL when out of range. */
 void temporal__set_unix(struct eval_ctx *ctx, const struct timezone *tz, int64_t seconds,
                         uint32_t micro, struct vector *out, uint32_t row);

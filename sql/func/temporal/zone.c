@@ -72,7 +72,8 @@ db_err temporal_bind_from_unix(BIND_ARGS)
 {
     unsigned decimals = temporal__decimals(&args[0]);
     if (!func__is_text(&args[0].type) || call->arg_count == 2) {
-        decimals = func__number(&args[0].type) == NUM_DOUBLE ? TIME_DECIMALS_MAX : decimals;
+        bool real = func__number(&args[0].type) == NUM_DOUBLE && args[0].type.id != TYPE_NULL;
+        decimals = real ? TIME_DECIMALS_MAX : decimals;
     } else {
         decimals = TIME_DECIMALS_MAX;
     }
@@ -122,7 +123,7 @@ db_err temporal_from_unix(EVAL_ARGS)
 
 db_err temporal_bind_convert_tz(BIND_ARGS)
 {
-    unsigned decimals = temporal__decimals(&args[0]);
+    unsigned decimals = temporal__date_decimals(&args[0]);
     func__want_datetime(&args[0]);
     func__want_text(ctx, &args[1]);
     func__want_text(ctx, &args[2]);
