@@ -10,7 +10,20 @@
 
 #include "base/fiber.h"
 
-enum { PATH_SIZE = 1024 };
+enum { PATH_SIZE = 1024, CLOSED_INLINE_MAX = 256 * 1024 };
+
+/* What is wrong, where, and, of a full disk, what to do. */
+static db_err refuse(const char *dir, int error, struct diag *diag)
+{
+    if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
+        return diag_set(diag, ERR_DISK_FULL,
+                        "no room for temporary files in %s (%s); make room there, or give the "
+                        "server another directory (temp_dir)",
+                        dir, strerror(error));
+    }
+    return diag_set(diag, ERR_IO, "temporary file in %s: %s", dir,
+                    error < 0 ? "unexpected end" : strerror(error));
+}
 
 struct make_job {
     const char *dir;
@@ -46,9 +59,9 @@ db_err temp_file_make(struct temp_file *f, const char *dir, struct diag *diag)
     }
     blocking_run(make_file, &job);
     if (job.fd < 0) {
-        return diag_set(diag, ERR_IO, "temporary file in %s: %s", dir, strerror(job.error));
+        return refuse(dir, job.error, diag);
     }
-    f->fd = job.fd;
+    *f = (struct temp_file){.fd = job.fd, .dir = dir};
     return ERR_OK;
 }
 
@@ -80,35 +93,39 @@ static void do_io(void *arg)
     }
 }
 
-static db_err run_io(struct io_job *job, struct diag *diag)
+static db_err run_io(const struct temp_file *f, struct io_job *job, struct diag *diag)
 {
     blocking_run(do_io, job);
-    if (job->error == 0) {
-        return ERR_OK;
-    }
-    bool full = job->error == ENOSPC || job->error == EDQUOT || job->error == EFBIG;
-    return diag_set(diag, full ? ERR_DISK_FULL : ERR_IO, "temporary file: %s",
-                    job->error < 0 ? "unexpected end" : strerror(job->error));
+    return job->error == 0 ? ERR_OK : refuse(f->dir, job->error, diag);
 }
 
 db_err temp_file_write(struct temp_file *f, const uint8_t *bytes, size_t len, uint64_t offset,
                        struct diag *diag)
 {
     struct io_job job = {.fd = f->fd, .from = bytes, .len = len, .offset = offset};
-    return run_io(&job, diag);
+    f->size = f->size > offset + len ? f->size : offset + len;
+    return run_io(f, &job, diag);
 }
 
 db_err temp_file_read(struct temp_file *f, uint8_t *bytes, size_t len, uint64_t offset,
                       struct diag *diag)
 {
     struct io_job job = {.fd = f->fd, .to = bytes, .len = len, .offset = offset};
-    return run_io(&job, diag);
+    return run_io(f, &job, diag);
+}
+
+static void close_file(void *arg)
+{
+    close(*(int *)arg);
 }
 
 void temp_file_close(struct temp_file *f)
 {
-    if (f->fd >= 0) {
-        close(f->fd);
-        f->fd = -1;
+    int fd = f->fd;
+    f->fd = -1;
+    if (fd >= 0 && f->size > CLOSED_INLINE_MAX) {
+        blocking_run(close_file, &fd);
+    } else if (fd >= 0) {
+        close(fd);
     }
 }
