@@ -4,9 +4,9 @@
 #include "sql/diag/my_error.h"
 #include "sql/exec/exec_int.h"
 
-static const struct op_kind *kind_of(enum plan_kind kind)
+static const struct op_kind *kind_of(const struct plan_node *node)
 {
-    switch (kind) {
+    switch (node->kind) {
     case PLAN_LOAD: /* the INSERT above reads the file itself */
     case PLAN_DUAL: return &op_dual_kind;
     case PLAN_VALUES: return &op_values_kind;
@@ -25,7 +25,7 @@ static const struct op_kind *kind_of(enum plan_kind kind)
     case PLAN_ROLLUP_AGG: return &op_rollup_kind;
     case PLAN_DISTINCT: return &op_distinct_kind;
     case PLAN_HASH_JOIN: return &op_hash_join_kind;
-    case PLAN_NL_JOIN: return &op_nl_join_kind;
+    case PLAN_NL_JOIN: return node->u.join.apply ? &op_apply_kind : &op_hash_join_kind;
     case PLAN_LOOKUP_JOIN: return &op_lookup_join_kind;
     case PLAN_WINDOW: return &op_window_kind;
     case PLAN_SETOP: return &op_setop_kind;
@@ -43,7 +43,7 @@ static const struct op_kind *kind_of(enum plan_kind kind)
 db_err exec_build(struct exec_ctx *ctx, const struct plan_node *node, struct op **ret_op)
 {
     enum { STACK_RESERVE = 32 * 1024 };
-    const struct op_kind *kind = kind_of(node->kind);
+    const struct op_kind *kind = kind_of(node);
     ASSERT(kind != NULL);
     if (fiber_stack_left() < STACK_RESERVE) {
         return my_error(ctx->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);

@@ -85,7 +85,7 @@ static void set_matched(struct join_run *r, uint32_t i)
 
 static bool keeps_left(const struct join_run *r)
 {
-    return r->kind == JOIN_LEFT || r->kind == JOIN_FULL;
+    return !r->partial && (r->kind == JOIN_LEFT || r->kind == JOIN_FULL);
 }
 
 static void push(struct join_run *r, uint32_t i, uint32_t row, struct row_node *partner)
@@ -353,7 +353,7 @@ db_err join_run_next(struct join_run *r, struct exec_ctx *ctx, struct chunk **re
             TRY(flush(r, ctx, ret));
         } else if (join_gives_left_only(r->kind) && !r->done) {
             r->done = true;
-            *ret = marked_rows(r);
+            *ret = r->partial ? NULL : marked_rows(r);
         } else {
             r->left = NULL;
         }

@@ -116,12 +116,18 @@ static void reverse(struct row_table *t)
     t->first = done;
 }
 
-db_err row_table_build(struct row_table *t)
+/* Rows without a key are all in one. */
+static uint64_t buckets_wanted(const struct row_table *t)
 {
     uint64_t count = BUCKETS_MIN;
-    while (count < t->count + t->count / 2) {
+    while (t->key_count != 0 && count < t->count + t->count / 2) {
         count *= 2;
     }
+    return count;
+}
+
+static db_err build(struct row_table *t, uint64_t count)
+{
     TRY(set_buckets(t, count));
     reverse(t); /* the last one linked is found first */
     for (struct row_node *n = t->first; n != NULL; n = n->newer) {
@@ -129,6 +135,22 @@ db_err row_table_build(struct row_table *t)
     }
     reverse(t);
     return ERR_OK;
+}
+
+db_err row_table_build(struct row_table *t)
+{
+    return build(t, buckets_wanted(t));
+}
+
+db_err row_table_build_small(struct row_table *t)
+{
+    uint64_t count = buckets_wanted(t);
+    db_err err = build(t, count);
+    while (err == ERR_LIMIT && count > BUCKETS_MIN) {
+        count /= 2;
+        err = build(t, count);
+    }
+    return err;
 }
 
 static db_err new_node(struct row_table *t, size_t size, struct row_node **ret)

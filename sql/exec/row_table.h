@@ -62,5 +62,7 @@ MUST_USE db_err row_table_append_packed(struct row_table *t, const struct packed
 /* Makes the buckets for all appended rows: rows of one key are found in the order they came.
  * ERR_LIMIT, ERR_NOMEM: the rows stay. */
 MUST_USE db_err row_table_build(struct row_table *t);
+/* The same with fewer buckets where there is no memory for all: slower. */
+MUST_USE db_err row_table_build_small(struct row_table *t);
 
 #endif

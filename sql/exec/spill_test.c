@@ -183,6 +183,40 @@ static const struct spill_case g_cases[] = {
     {"SELECT a.id FROM big a LEFT JOIN other b ON a.s = b.s AND a.d = b.d WHERE b.id IS NULL",
      false},
     {"SELECT a.id, b.id FROM big a FULL OUTER JOIN other b ON a.v = b.v AND a.s = b.s", false},
+    /* the right side is of one key, or of none: it is read in blocks */
+    {"SELECT STRAIGHT_JOIN a.id, b.id, b.s FROM big a JOIN other b ON a.k * 0 = b.k * 0 WHERE a.id "
+     "< 30",
+     false},
+    {"SELECT STRAIGHT_JOIN a.id, b.id, b.s FROM big a LEFT JOIN other b ON a.k * 0 = b.k * 0 AND "
+     "b.v > a.v + 8900 WHERE a.id < 400",
+     false},
+    {"SELECT a.id FROM big a WHERE a.id < 400 AND EXISTS (SELECT 1 FROM other b WHERE a.k * 0 = "
+     "b.k * 0 AND b.v > a.v + 8990 AND b.s > a.s)",
+     true},
+    {"SELECT a.id FROM big a WHERE a.id < 400 AND NOT EXISTS (SELECT 1 FROM other b WHERE a.k * 0 "
+     "= b.k * 0 AND b.v > a.v + 8990 AND b.s > a.s)",
+     true},
+    {"SELECT a.id, b.id FROM (SELECT * FROM big WHERE id < 60) a FULL OUTER JOIN other b ON a.k * "
+     "0 "
+     "= b.k * 0 AND b.v > a.v + 8900",
+     false},
+    {"SELECT STRAIGHT_JOIN a.id, b.id FROM big a JOIN other b ON IF(a.id % 3 = 0, 1, a.id) = "
+     "IF(b.id "
+     "% 3 <> 0, 1, b.id) WHERE a.id < 100 AND b.s <> ''",
+     false},
+    {"SELECT STRAIGHT_JOIN a.id, b.id, b.s FROM big a JOIN other b WHERE a.id < 20", false},
+    {"SELECT STRAIGHT_JOIN a.id, b.id, b.s FROM big a LEFT JOIN other b ON b.v > a.v + 8900 WHERE "
+     "a.id < 400",
+     false},
+    {"SELECT a.id FROM big a WHERE a.id < 400 AND EXISTS (SELECT 1 FROM other b WHERE b.v > a.v + "
+     "8990 AND b.s > a.s)",
+     true},
+    {"SELECT a.id FROM big a WHERE a.id < 400 AND NOT EXISTS (SELECT 1 FROM other b WHERE b.v > "
+     "a.v + 8990 AND b.s > a.s)",
+     true},
+    {"SELECT a.id, b.id FROM (SELECT * FROM big WHERE id < 60) a FULL OUTER JOIN other b ON b.v > "
+     "a.v + 8900",
+     false},
     {"SELECT s, v FROM big UNION SELECT s, v FROM other", false},
     {"SELECT s, k FROM big INTERSECT SELECT s, k FROM other", false},
     {"SELECT s, k FROM big INTERSECT ALL SELECT s, k FROM other", false},
@@ -234,6 +268,12 @@ static const char *const g_steady[] = {
     "b.id < o.id + 3)) FROM other o",
     "SELECT COUNT(*) FROM other o, LATERAL (SELECT b.v FROM big b WHERE b.id > o.id ORDER BY b.id "
     "LIMIT 1) x",
+    "SELECT COUNT(*), MAX(x.s) FROM (SELECT id FROM other WHERE id < 4) o, LATERAL (SELECT b.s, "
+    "b.v "
+    "FROM big b WHERE b.id > o.id) x",
+    "SELECT o.id, x.s FROM (SELECT id FROM other WHERE id < 4) o LEFT JOIN LATERAL (SELECT b.s, "
+    "b.v "
+    "FROM big b WHERE b.id > o.id) x ON x.v = 77 AND x.s LIKE '%7%' ORDER BY 1, 2",
     "SELECT COUNT(*) FROM other WHERE id >= ALL (SELECT id FROM big)",
     "SELECT COUNT(*) FROM other WHERE CONCAT(s, s) < ANY (SELECT CONCAT(s, s, s) FROM big)",
     "SELECT 1 IN (SELECT id + 24000 FROM big WHERE CONCAT(s, s, id) <> 'none' AND id % 8 = 0)",
