@@ -248,9 +248,98 @@ static db_err phys_project(struct optimizer *o, struct lnode *n, const struct wa
     return ERR_OK;
 }
 
+static struct bexpr *column_of(struct optimizer *o, const struct lcolumn *c)
+{
+    struct bexpr *e = OPT_NEW(o, struct bexpr);
+    if (e != NULL) {
+        e->kind = BEXPR_COLUMN;
+        e->type = c->type;
+        e->coercibility = c->coercibility;
+        e->u.column.id = c->id;
+    }
+    return e;
+}
+
+static db_err read_by_aggregate(struct optimizer *o, const struct lnode *n, struct col_set *ret)
+{
+    TRY(opt__set_init(o, ret));
+    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+        TRY(opt__set_add_expr(o, ret, n->u.aggregate.groups[i].expr));
+    }
+    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+        const struct lagg *a = &n->u.aggregate.aggs[i];
+        for (uint32_t k = 0; k < a->call->arg_count; k++) {
+            TRY(opt__set_add_expr(o, ret, a->args[k]));
+        }
+        for (uint32_t k = 0; k < a->order_count; k++) {
+            TRY(opt__set_add_expr(o, ret, a->order[k].expr));
+        }
+    }
+    return ERR_OK;
+}
+
+/* Sorting and dividing into groups must see the same values: groups that are volatile are computed
+ * once a row, below both. */
+static db_err compute_groups(struct optimizer *o, struct lnode *n)
+{
+    uint32_t count = n->u.aggregate.group_count;
+    struct lnode *child = n->children[0];
+    struct lnode *p = OPT_NEW(o, struct lnode);
+    struct lproj *exprs = OPT_ARRAY(o, struct lproj, child->column_count + count);
+    struct lproj *groups = OPT_ARRAY(o, struct lproj, count);
+    struct col_set used;
+    if (p == NULL || exprs == NULL || groups == NULL) {
+        return ERR_NOMEM;
+    }
+    *p = (struct lnode){.kind = LNODE_PROJECT, .rows = -1, .child_count = 1};
+    p->children[0] = child;
+    p->columns = OPT_ARRAY(o, struct lcolumn, child->column_count + count);
+    if (p->columns == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(read_by_aggregate(o, n, &used));
+    for (uint32_t i = 0; i < child->column_count; i++) {
+        const struct lcolumn *c = &child->columns[i];
+        if (opt__set_has(&used, c->id)) {
+            exprs[p->column_count] = (struct lproj){column_of(o, c), c->id};
+            p->columns[p->column_count++] = *c;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        groups[i] = n->u.aggregate.groups[i];
+        if (!groups[i].expr->is_volatile) {
+            continue;
+        }
+        struct lcolumn c = {.id = groups[i].out,
+                            .type = groups[i].expr->type,
+                            .coercibility = groups[i].expr->coercibility};
+        exprs[p->column_count] = groups[i];
+        p->columns[p->column_count++] = c;
+        groups[i].expr = column_of(o, &c);
+        if (groups[i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    for (uint32_t i = 0; i < p->column_count; i++) {
+        if (exprs[i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    p->u.project.exprs = exprs;
+    p->u.project.count = p->column_count;
+    n->u.aggregate.groups = groups;
+    n->children[0] = p;
+    return ERR_OK;
+}
+
 /* The child of an aggregation with rollup. */
 static db_err sorted_by_groups(struct optimizer *o, struct lnode *n, struct phys *ret)
 {
+    bool is_volatile = false;
+    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+        is_volatile = is_volatile || n->u.aggregate.groups[i].expr->is_volatile;
+    }
+    TRY(is_volatile ? compute_groups(o, n) : ERR_OK);
     struct lnode *sort = OPT_NEW(o, struct lnode);
     struct lsort_key *keys = OPT_ARRAY(o, struct lsort_key, n->u.aggregate.group_count);
     if (sort == NULL || keys == NULL) {
