@@ -294,8 +294,16 @@ static void print(const struct style *st, const struct bexpr *e)
         print_list(st, e, ",");
         put(out, ")");
         return;
-    case BEXPR_USER_VAR:
-    case BEXPR_USER_VAR_SET: put_slice(out, "@", e->u.var.name, ""); return;
+    case BEXPR_USER_VAR: {
+        bool plain = st->names != NULL; /* MYSQL: in plans its name is not quoted */
+        put_slice(out, plain ? "(@" : "(@`", e->u.var.name, plain ? ")" : "`)");
+        return;
+    }
+    case BEXPR_USER_VAR_SET:
+        put_slice(out, "(@", e->u.var.name, ":=");
+        print(st, e->args[0]);
+        put(out, ")");
+        return;
     case BEXPR_SYSTEM_VAR: put_slice(out, "@@", e->u.var.name, ""); return;
     case BEXPR_IN_LIST: print_in_list(st, e); return;
     case BEXPR_SUBQUERY_SCALAR:

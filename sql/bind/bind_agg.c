@@ -150,7 +150,7 @@ static struct sql_type group_type(const struct split *s, const struct bexpr *e)
 {
     struct sql_type t = e->type;
     if (s->node->u.aggregate.rollup) {
-        t = bind__vector_result(t);
+        t = bind__result_type(t);
         t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
     }
     return t;

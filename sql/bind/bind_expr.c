@@ -311,6 +311,7 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
     struct sql_type t =
         type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, b->opts->connection_collation);
     bool set = v->expr.kind == AST_EXPR_USER_ASSIGN;
+    bool loaded = !set && bind__load_variable(b, v->name, &t);
     struct bexpr *value = NULL;
     if (set) {
         TRY(bind__expr(b, scope, v->value, &value));
@@ -326,7 +327,7 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
                         "removed in a future release. Consider alternatives: 'SET "
                         "variable=expression, ...', or 'SELECT expression(s) INTO "
                         "variables(s)'.");
-    } else if (!bind__load_variable(b, v->name, &t) && b->opts->user_var_type != NULL &&
+    } else if (!loaded && b->opts->user_var_type != NULL &&
                !b->opts->user_var_type(b->opts->env, v->name, &t)) {
         t = type_null();
     }
@@ -349,7 +350,8 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
         e->type.id = e->type.id == TYPE_CHAR ? TYPE_VARCHAR : TYPE_VARBINARY;
     }
     e->coercibility = 2;
-    e->is_volatile = true;
+    /* MYSQL: what nothing in the statement assigns is a constant of its execution. */
+    e->is_volatile = v->assigned || loaded;
     e->is_const = false;
     *ret = e;
     return ERR_OK;
@@ -372,7 +374,6 @@ static db_err bind_sys_var(struct binder *b, const struct ast_sys_var *v, struct
     e->u.var.scope = v->scope;
     e->u.var.sysvar = sysvar;
     e->coercibility = 3;
-    e->is_volatile = true;
     *ret = e;
     return ERR_OK;
 }

@@ -91,7 +91,7 @@ static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **
     if (parts == NULL || again == NULL) {
         return ERR_NOMEM;
     }
-    struct sql_type t = bind__vector_result(args[0]->type);
+    struct sql_type t = bind__result_type(args[0]->type);
     bool vector = t.id == TYPE_VECTOR || args[1]->type.id == TYPE_VECTOR;
     t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
     struct value null;

@@ -238,6 +238,9 @@ db_err bind__agree(struct binder *b, const char *operation, struct bexpr **args,
                    uint32_t step, uint32_t count, struct sql_type *ret_type,
                    uint8_t *ret_coercibility);
 struct func_arg bind__arg(const struct bexpr *e);
+/* The type of an expression whose values are those of type t, a column's perhaps: MYSQL: it forgets
+ * how long a vector may be and how wide an integer is shown. */
+struct sql_type bind__result_type(struct sql_type t);
 /* MYSQL: IF and CASE of DECIMAL, where their value becomes text at once, show each value with the
  * decimals that it has itself and not with those of the common type. */
 MUST_USE db_err bind__own_decimals(struct binder *b, struct bexpr *e);
@@ -316,8 +319,6 @@ MUST_USE db_err bind__refuse_vector_order(struct binder *b, enum ast_op op,
                                           const struct sql_type *x, const struct sql_type *y);
 /* A vector as the binary string that it is. */
 MUST_USE db_err bind__vector_bytes(struct binder *b, struct bexpr **io);
-/* MYSQL: what gives a vector on forgets how long it may be. */
-struct sql_type bind__vector_result(struct sql_type t);
 /* MYSQL: BETWEEN takes JSON as text, or as a number beside numbers. */
 db_err bind__json_between(struct binder *b, struct bexpr **x, struct bexpr **low,
                           struct bexpr **high);

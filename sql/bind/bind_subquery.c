@@ -86,7 +86,7 @@ static db_err column_of_row(struct binder *b, struct bsubquery *sub, uint32_t co
                             struct bexpr **ret)
 {
     const struct lcolumn *c = &sub->root->columns[column];
-    struct sql_type t = bind__vector_result(c->type);
+    struct sql_type t = bind__result_type(c->type);
     t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_SCALAR, &t, sub, 0);
     if (e == NULL) {

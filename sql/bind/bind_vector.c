@@ -177,14 +177,6 @@ db_err bind__refuse_vector_cast(struct binder *b, const struct ast_type *to,
     return my_error(b->diag, ER_WRONG_ARGUMENTS, name);
 }
 
-struct sql_type bind__vector_result(struct sql_type t)
-{
-    if (t.id == TYPE_VECTOR) {
-        t.length = UINT32_MAX;
-    }
-    return t;
-}
-
 db_err bind__refuse_vector_order(struct binder *b, enum ast_op op, const struct sql_type *x,
                                  const struct sql_type *y)
 {

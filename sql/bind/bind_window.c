@@ -376,11 +376,10 @@ static db_err bind_arguments(struct binder *b, struct scope *scope, const struct
 /* A value of another row: integers come as BIGINT. */
 static void row_value_type(struct bexpr *e, const struct sql_type *t)
 {
-    uint32_t length = t->length;
     e->type = *t;
     if (type_is_integer(t)) {
         e->type = type_int(TYPE_BIGINT, type_is_unsigned(t));
-        e->type.length = length;
+        e->type.length = type_int_chars(t);
     }
 }
 

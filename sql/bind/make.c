@@ -82,11 +82,23 @@ db_err bind__const(struct binder *b, const struct value *v, const struct sql_typ
     return ERR_OK;
 }
 
+struct sql_type bind__result_type(struct sql_type t)
+{
+    if (t.id == TYPE_VECTOR) {
+        t.length = UINT32_MAX;
+    } else if (type_is_integer(&t) && (t.flags & TYPE_F_ZEROFILL) == 0) {
+        t.length = type_int_chars(&t);
+    }
+    return t;
+}
+
 struct func_arg bind__arg(const struct bexpr *e)
 {
     struct func_arg a = {.type = e->type, .coercibility = e->coercibility};
     a.constant = e->kind == BEXPR_CONST ? &e->u.constant : NULL;
     a.is_const = e->is_const || e->kind == BEXPR_PARAM;
+    a.is_given = a.is_const ||
+                 (!e->is_volatile && (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR));
     a.is_column = e->kind == BEXPR_COLUMN;
     a.is_placeholder = e->placeholder;
     return a;
@@ -421,7 +433,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     call->type = e->type;
     e->coercibility = call->coercibility;
     bind__inherit(e);
-    if ((def->flags & FUNC_VOLATILE) != 0) {
+    if ((def->flags & FUNC_VOLATILE) != 0 && !call->steady) {
         e->is_volatile = true;
         e->is_const = false;
     }

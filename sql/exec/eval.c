@@ -13,12 +13,16 @@
 
 enum { SMALL_ROWS = 8, STACK_RESERVE = 32 * 1024 };
 
-/* Columns, variables and subqueries are not; `args` have been prepared. */
+/* Columns, variables that the statement assigns and subqueries are not; `args` have been prepared.
+ */
 static bool is_fixed(const struct expr_state *s)
 {
     const struct bexpr *e = s->e;
     if (e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM) {
         return true;
+    }
+    if (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR) {
+        return !e->is_volatile;
     }
     bool fixed = (e->kind == BEXPR_FUNC || e->kind == BEXPR_CAST) && !e->is_volatile;
     for (uint32_t i = 0; i < s->arg_count && fixed; i++) {
@@ -296,15 +300,46 @@ static db_err eval_outer(struct exec_ctx *ctx, struct expr_state *s, struct vect
                     (unsigned)s->e->u.column.id);
 }
 
+/* Text of another charset than the type has; bytes are of none. */
+static bool other_letters(const struct sql_type *type, const struct value *v)
+{
+    if (v->phys != PHYS_STR || !type_is_string(type) || v->collation == COLL_BINARY ||
+        type->collation == COLL_BINARY) {
+        return false;
+    }
+    const struct collation *own = collation_by_id(v->collation);
+    return own != NULL && own->cs != collation_by_id(type->collation)->cs;
+}
+
+/* MYSQL: a variable has the type that it had when the statement was prepared; a value of another
+ * one is made of it, and nothing said of what is lost. */
+static db_err as_bound(struct exec_ctx *ctx, const struct sql_type *type, struct value *io)
+{
+    if (io->is_null || (io->phys == (uint8_t)type_phys(type) && !other_letters(type, io))) {
+        return ERR_OK;
+    }
+    struct cast_ctx quiet = *ctx->eval.cast;
+    struct sql_type from = value_type(io);
+    quiet.strict = false;
+    quiet.warn = NULL;
+    quiet.arena = ctx->arena;
+    return value_cast(&quiet, &from, io, type, io);
+}
+
 static db_err eval_var(struct exec_ctx *ctx, struct expr_state *s, struct vector **ret)
 {
     struct value v;
     const struct bexpr *e = s->e;
+    if (s->fixed && s->cap != 0) { /* evaluated before; its bytes are the statement's */
+        *ret = &s->out;
+        return ERR_OK;
+    }
     TRY(e->kind == BEXPR_USER_VAR ? ctx->vars->user_get(ctx, e->u.var.name, &v)
                                   : ctx->vars->system_get(ctx, e, &v));
-    if (!v.is_null && v.phys != (uint8_t)type_phys(&e->type)) {
-        struct sql_type from = value_type(&v);
-        TRY(value_cast(ctx->eval.cast, &from, &v, &e->type, &v));
+    TRY(as_bound(ctx, &e->type, &v));
+    if (s->fixed) {
+        TRY(value_copy(&v, ctx->arena, &v));
+        return eval_const(ctx, s, &v, ret);
     }
     return exec__const_result(ctx, s, &v, ret);
 }

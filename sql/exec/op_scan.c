@@ -293,10 +293,11 @@ struct op_point {
     struct chunk chunk;
     struct row_source source;
     struct expr_state **filters;
-    struct arena batch;
-    uint32_t at;
+    struct arena batch, bounds;
+    struct slice *keys; /* of the ranges, sorted and each once */
+    uint32_t key_count, at;
     uint16_t *sel;
-    bool opened;
+    bool opened, known; /* known: the keys are made */
 };
 
 static db_err point_open(struct op *op, struct exec_ctx *ctx)
@@ -304,8 +305,8 @@ static db_err point_open(struct op *op, struct exec_ctx *ctx)
     struct op_point *p = (struct op_point *)op;
     const struct scan_spec *spec = &op->node->u.scan;
     arena_init(&p->batch, NULL, ctx->mem, 0);
+    arena_init(&p->bounds, NULL, ctx->mem, 0);
     p->opened = true;
-    p->at = 0;
     uint32_t room = spec->range_count < CHUNK_ROWS ? spec->range_count : CHUNK_ROWS;
     room = room == 0 ? 1 : room;
     TRY(chunk_init_rows(&p->chunk, op->node->types, op->node->column_count, room, ctx->arena));
@@ -325,33 +326,35 @@ static int by_key(const void *a, const void *b)
     return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
 }
 
-/* The keys of the next ranges, sorted and each once; for a secondary index what its entries point
- * to. */
-static db_err point_keys(struct op_point *p, struct exec_ctx *ctx, struct slice *keys,
-                         uint32_t *ret_count)
+static db_err point_keys(struct op_point *p, struct exec_ctx *ctx)
 {
     const struct scan_spec *spec = &p->op.node->u.scan;
     struct arena *statement = ctx->arena;
     db_err err = ERR_OK;
     uint32_t n = 0;
-    ctx->arena = &p->batch;
-    for (; p->at < spec->range_count && n < CHUNK_ROWS && err == ERR_OK; p->at++) {
+    arena_reset(&p->bounds);
+    p->keys = ARENA_ARRAY(&p->bounds, struct slice, spec->range_count);
+    if (p->keys == NULL) {
+        return ERR_LIMIT;
+    }
+    ctx->arena = &p->bounds;
+    for (uint32_t i = 0; i < spec->range_count && err == ERR_OK; i++) {
         bool empty = true;
-        err = exec__point_key(ctx, spec, p->at, &keys[n], &empty);
+        err = exec__point_key(ctx, spec, i, &p->keys[n], &empty);
         n += !empty;
     }
     ctx->arena = statement;
     TRY(err);
     if (n > 1) {
-        qsort(keys, n, sizeof(*keys), by_key);
+        qsort(p->keys, n, sizeof(*p->keys), by_key);
     }
-    uint32_t kept = 0;
+    p->key_count = p->at = 0;
     for (uint32_t i = 0; i < n; i++) {
-        if (kept == 0 || !slice_eq(keys[kept - 1], keys[i])) {
-            keys[kept++] = keys[i];
+        if (p->key_count == 0 || !slice_eq(p->keys[p->key_count - 1], p->keys[i])) {
+            p->keys[p->key_count++] = p->keys[i];
         }
     }
-    *ret_count = kept;
+    p->known = true;
     return ERR_OK;
 }
 
@@ -368,35 +371,34 @@ static db_err read_keys(struct op_point *p, struct exec_ctx *ctx, const struct s
                              &p->batch, ctx->diag, found, values);
 }
 
+/* The rows of the next keys; of a secondary index, of what its entries point to. */
 static db_err point_fill(struct op_point *p, struct exec_ctx *ctx)
 {
-    uint32_t room = p->op.node->u.scan.range_count;
-    uint32_t n;
+    uint32_t left = p->key_count - p->at;
+    uint32_t n = left < CHUNK_ROWS ? left : CHUNK_ROWS;
+    const struct slice *keys = p->keys + p->at;
     arena_reset(&p->batch);
-    struct slice *keys = ARENA_ARRAY(&p->batch, struct slice, room);
-    struct slice *values = ARENA_ARRAY(&p->batch, struct slice, room);
-    bool *found = ARENA_ARRAY(&p->batch, bool, room);
-    if (keys == NULL || values == NULL || found == NULL) {
+    struct slice *rows = ARENA_ARRAY(&p->batch, struct slice, n);
+    struct slice *values = ARENA_ARRAY(&p->batch, struct slice, n);
+    bool *found = ARENA_ARRAY(&p->batch, bool, n);
+    if (rows == NULL || values == NULL || found == NULL) {
         return ERR_LIMIT;
     }
-    TRY(point_keys(p, ctx, keys, &n));
-    if (n == 0) {
-        return ERR_OK;
-    }
+    p->at += n;
     TRY(read_keys(p, ctx, keys, n, found, values));
     if (p->source.index_ordinal != 0) {
-        uint32_t rows = 0;
+        uint32_t count = 0;
         for (uint32_t i = 0; i < n; i++) {
             if (found[i]) {
-                TRY(exec__entry_row_key(&p->source, keys[i], values[i], &p->batch, &keys[rows]));
-                rows++;
+                TRY(exec__entry_row_key(&p->source, keys[i], values[i], &p->batch, &rows[count]));
+                count++;
             }
         }
-        n = rows;
+        n = count;
         if (n == 0) {
             return ERR_OK;
         }
-        TRY(read_keys(p, ctx, keys, n, found, values));
+        TRY(read_keys(p, ctx, rows, n, found, values));
     }
     for (uint32_t i = 0; i < n; i++) {
         if (found[i]) {
@@ -412,7 +414,10 @@ static db_err point_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret
 {
     struct op_point *p = (struct op_point *)op;
     const struct scan_spec *spec = &op->node->u.scan;
-    while (p->at < spec->range_count) {
+    if (!p->known) {
+        TRY(point_keys(p, ctx));
+    }
+    while (p->at < p->key_count) {
         chunk_reset(&p->chunk);
         TRY(point_fill(p, ctx));
         TRY(exec__source_compute(ctx, &p->source, &p->chunk));
@@ -433,7 +438,7 @@ static db_err point_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret
 static db_err point_rescan(struct op *op, struct exec_ctx *ctx)
 {
     (void)ctx;
-    ((struct op_point *)op)->at = 0;
+    ((struct op_point *)op)->known = false;
     return ERR_OK;
 }
 
@@ -443,6 +448,7 @@ static void point_close(struct op *op, struct exec_ctx *ctx)
     struct op_point *p = (struct op_point *)op;
     if (p->opened) {
         arena_fini(&p->batch);
+        arena_fini(&p->bounds);
         p->opened = false;
     }
 }

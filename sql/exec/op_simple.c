@@ -98,8 +98,8 @@ const struct op_kind op_values_kind = {sizeof(struct op_values), &g_values};
 
 /* ---- filter ---- */
 
-/* Conditions of constants and parameters only are asked once, before anything below is opened: when
- * one is not true there is nothing to read, join or sort. */
+/* Conditions of constants, parameters and variables only are asked once, before anything below is
+ * opened: when one is not true there is nothing to read, join or sort. */
 struct op_filter {
     struct op op;
     struct expr_state **conds; /* the other conditions */
@@ -122,6 +122,8 @@ static bool same_throughout(const struct bexpr *e)
     switch ((int)e->kind) {
     case BEXPR_CONST:
     case BEXPR_PARAM: return true;
+    case BEXPR_USER_VAR:
+    case BEXPR_SYSTEM_VAR: return !e->is_volatile;
     case BEXPR_FUNC:
     case BEXPR_CAST:
     case BEXPR_AND:

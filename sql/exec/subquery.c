@@ -28,14 +28,16 @@ struct subquery_state {
     bool open;
 };
 
+/* Run state is the statement's, also when a scan asks for its bounds in an arena of its own. */
 static struct subquery_state *state_of(struct exec_ctx *ctx, const struct bsubquery *sub)
 {
+    struct arena *arena = ctx->eval.statement;
     if (ctx->subqueries == NULL) {
         ctx->subqueries =
-            ARENA_ARRAY(ctx->arena, struct subquery_state *, ctx->plan->subquery_count + 1);
+            ARENA_ARRAY(arena, struct subquery_state *, ctx->plan->subquery_count + 1);
     }
     if (ctx->subqueries != NULL && ctx->subqueries[sub->id] == NULL) {
-        ctx->subqueries[sub->id] = ARENA_NEW(ctx->arena, struct subquery_state);
+        ctx->subqueries[sub->id] = ARENA_NEW(arena, struct subquery_state);
     }
     return ctx->subqueries == NULL ? NULL : ctx->subqueries[sub->id];
 }
@@ -142,6 +144,15 @@ static db_err collect(struct exec_ctx *ctx, const struct bexpr *e, struct subque
     }
 }
 
+static db_err start(struct exec_ctx *ctx, const struct bsubquery *sub, struct subquery_state *st)
+{
+    if (st->root != NULL) {
+        return op_rescan(st->root, ctx);
+    }
+    TRY(exec_build(ctx, sub->plan->root, &st->root));
+    return op_open(st->root, ctx);
+}
+
 /* Runs the plan under an arena of its own for chunks: the enclosing expression's vectors must stay.
  */
 static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_state *st)
@@ -153,6 +164,8 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
     }
     arena_init(&chunk_arena, NULL, ctx->mem, 0);
     struct saved_arenas saved = exec__enter_arena(ctx, &chunk_arena);
+    struct arena *own = ctx->arena;
+    ctx->arena = ctx->eval.statement;
     st->width = sub->is_row ? sub->plan->root->column_count : e->arg_count == 0 ? 1 : e->arg_count;
     if (!st->has_rows_arena) {
         arena_init(&st->rows, NULL, ctx->mem, 0);
@@ -164,15 +177,7 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
     st->values = NULL;
     st->count = st->cap = 0;
     st->has_rows = st->has_null = false;
-    db_err err = ERR_OK;
-    if (st->root == NULL) {
-        err = exec_build(ctx, sub->plan->root, &st->root);
-        if (err == ERR_OK) {
-            err = op_open(st->root, ctx);
-        }
-    } else {
-        err = op_rescan(st->root, ctx);
-    }
+    db_err err = start(ctx, sub, st);
     if (err == ERR_OK) {
         err = collect(ctx, e, st);
     }
@@ -180,6 +185,7 @@ static db_err run(struct exec_ctx *ctx, const struct bexpr *e, struct subquery_s
         op_close(st->root, ctx);
         st->root = NULL;
     }
+    ctx->arena = own;
     exec__leave_arena(ctx, saved);
     arena_fini(&chunk_arena);
     st->done = err == ERR_OK;

@@ -542,6 +542,16 @@ static db_err agree_vectors(struct func_bind_ctx *ctx, const struct sql_type *a,
     return my_error(ctx->diag, ER_INCOMPATIBLE_TYPE_AGG, field_name(a), field_name(b));
 }
 
+/* The display width of a column is no property of its values. */
+static struct sql_type operand_type(const struct sql_type *t)
+{
+    struct sql_type own = *t;
+    if (type_is_integer(t)) {
+        own.length = type_int_chars(t);
+    }
+    return own;
+}
+
 db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
                        uint32_t count, struct sql_type *ret_type, uint8_t *ret_coercibility)
 {
@@ -557,10 +567,11 @@ db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct 
         if (i != 0) {
             TRY(agree_vectors(ctx, &t, &args[i].type));
         }
-        t = i == 0 ? args[i].type : merge(&t, &args[i].type, collation);
+        struct sql_type own = operand_type(&args[i].type);
+        t = i == 0 ? own : merge(&t, &own, collation);
     }
     if (same && count > 0) {
-        t = args[0].type;
+        t = operand_type(&args[0].type);
     }
     if (t.id == TYPE_ENUM || t.id == TYPE_SET) {
         t = type_char(TYPE_VARCHAR, t.length, t.collation);

@@ -124,6 +124,7 @@ struct func_call {
     const struct value *const *arg_consts; /* value when the argument is a constant, else NULL */
     const void *data; /* of bind: compiled regex, parsed format, ...; in the plan's arena */
     int variant;      /* of bind: lets one implementation serve several rows */
+    bool steady; /* of bind: FUNC_VOLATILE, but as it is called here constant during a statement */
     /* The call as messages show it (1690): the binder's expression and how it prints. NULL in tests
      * of functions alone. */
     const void *source;
@@ -156,6 +157,7 @@ struct func_arg {
     uint8_t coercibility;
     const struct value *constant; /* or NULL */
     bool is_const; /* no columns: a constant, or a parameter whose value comes later */
+    bool is_given; /* that, or a variable that keeps its value while the statement is executed */
     bool is_column;
     bool is_placeholder; /* a `?`: its type may be anything */
     bool want_cast;

@@ -328,7 +328,7 @@ uint64_t func__chars(const struct sql_type *t)
     case TYPE_VECTOR: /* MYSQL: a column's length is no limit, a function's is that of its text */
         return (t->flags & TYPE_F_EXPR) != 0 && t->length == VECTOR_LENGTH_MAX ? t->length * 4ull
                                                                                : UINT32_MAX;
-    default: return t->length;
+    default: return type_is_integer(t) ? type_int_chars(t) : t->length;
     }
 }
 

@@ -178,7 +178,8 @@ db_err func_rebind(struct func_bind_ctx *ctx, struct func_call *call, const uint
         args[i] = (struct func_arg){.type = call->arg_types[i],
                                     .coercibility = coercibilities[i],
                                     .constant = call->arg_consts[i],
-                                    .is_const = is_const[i]};
+                                    .is_const = is_const[i],
+                                    .is_given = is_const[i]};
     }
     again.variant = call->def->variant;
     again.data = NULL;

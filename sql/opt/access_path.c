@@ -1,38 +1,21 @@
 /* How a table is read: which index, which ranges.
  *
- * For each index its leading parts are matched with the table's conjuncts: equalities (=, <=>, IS
- * NULL, IN) on a prefix of the parts, then an interval on the next. A conjunct serves when its
- * other side is free of this block's columns (constant, parameter, outer column) and the column
- * stands bare or below a widening cast that keeps order. An IN list multiplies the ranges (up to
- * RANGES_MAX). A conjunct that its range states exactly is dropped; the others are kept as filters:
- * at run time a bound that the column's type cannot hold makes the range wider or empty, never
- * wrong.
+ * For each index its leading parts are matched with the table's conjuncts (range_match.c): values
+ * on a prefix of the parts, then an interval on the next. Several values or intervals, of IN and
+ * OR, multiply the ranges (up to RANGES_MAX). A conjunct that its range states exactly is dropped;
+ * the others are kept as filters: at run time a bound that the column's type cannot hold makes the
+ * range wider or empty, never wrong.
  *
  * An index with several values a row (CAST(.. AS .. ARRAY)) has every row at least once. Its part
  * is matched by MEMBER OF, JSON_CONTAINS and JSON_OVERLAPS, whose values are known at run time and
  * which stay as filters; such an index is not read as a whole, gives no order, and no row twice. */
-#include "sql/opt/opt_int.h"
-
 #include <math.h>
 
 #include "sql/bind/table_rules.h"
 #include "sql/charset/charset.h"
+#include "sql/opt/range_match.h"
 
-enum {
-    RANGES_MAX = 1000,
-    SEARCHED_VALUES = 3, /* of JSON_OVERLAPS, which are not known yet: a guess */
-};
-
-enum match_kind { MATCH_EQ, MATCH_IN, MATCH_LOW, MATCH_HIGH, MATCH_NOT_NULL, MATCH_MULTI };
-
-struct match {
-    enum match_kind kind;
-    struct bexpr *value; /* EQ, LOW, HIGH */
-    struct bexpr **list; /* IN */
-    uint32_t list_count;
-    bool null_safe, inclusive, exact;
-    enum multi_match multi; /* MULTI */
-};
+enum { SEARCHED_VALUES = 3 }; /* of JSON_OVERLAPS, which are not known yet: a guess */
 
 struct path {
     const struct index_def *index;
@@ -46,149 +29,6 @@ struct path {
     double rows, cost;
 };
 
-/* int → decimal/double and date → datetime keep the order of the column. */
-static bool keeps_order(const struct bexpr *cast)
-{
-    const struct sql_type *from = &cast->args[0]->type;
-    const struct sql_type *to = &cast->type;
-    if (cast->u.cast.explicit_cast) {
-        return false;
-    }
-    if (type_is_integer(from)) {
-        return to->id == TYPE_DECIMAL || to->id == TYPE_DOUBLE || type_is_integer(to);
-    }
-    if (from->id == TYPE_DECIMAL || from->id == TYPE_FLOAT) {
-        return to->id == TYPE_DOUBLE || to->id == TYPE_DECIMAL;
-    }
-    return type_has_date(from) && to->id == TYPE_DATETIME;
-}
-
-static bool is_column(const struct bexpr *e, col_id_t id, bool *ret_bare)
-{
-    *ret_bare = e->kind == BEXPR_COLUMN;
-    if (e->kind == BEXPR_CAST && keeps_order(e)) {
-        e = e->args[0];
-    }
-    return e->kind == BEXPR_COLUMN && e->u.column.id == id;
-}
-
-static bool exact_bound(const struct lcolumn *c, const struct bexpr *v, bool bare,
-                        const struct index_part *part)
-{
-    if (!bare || part->prefix_len != 0 || type_phys(&c->type) != type_phys(&v->type)) {
-        return false;
-    }
-    if (type_is_string(&c->type)) {
-        return v->type.collation == c->type.collation || v->coercibility > c->coercibility;
-    }
-    if (type_phys(&c->type) == PHYS_TIME) {
-        return c->type.id == v->type.id && c->type.id != TYPE_TIMESTAMP;
-    }
-    return type_phys(&c->type) == PHYS_INT && c->type.id <= TYPE_BIGINT &&
-           v->type.id <= TYPE_BIGINT;
-}
-
-/* Text compares under another collation than the index has: its order says nothing. */
-static bool collation_fits(const struct lcolumn *c, uint16_t used)
-{
-    return !type_is_string(&c->type) || used == c->type.collation;
-}
-
-static bool match_call(const struct lcolumn *c, const struct index_part *part,
-                       const struct bexpr *e, struct match *ret)
-{
-    const char *name = e->u.func->def->name;
-    bool bare;
-    if (e->arg_count == 1) {
-        bool is_null = strcmp(name, "op_is_null") == 0;
-        if ((!is_null && strcmp(name, "op_is_not_null") != 0) ||
-            !is_column(e->args[0], c->id, &bare) || !bare) {
-            return false;
-        }
-        *ret = (struct match){
-            .kind = is_null ? MATCH_EQ : MATCH_NOT_NULL, .null_safe = true, .exact = true};
-        return true;
-    }
-    static const struct {
-        const char *name;
-        enum match_kind kind, swapped;
-        bool inclusive;
-    } ops[] = {{"op_eq", MATCH_EQ, MATCH_EQ, true},     {"op_nulleq", MATCH_EQ, MATCH_EQ, true},
-               {"op_lt", MATCH_HIGH, MATCH_LOW, false}, {"op_le", MATCH_HIGH, MATCH_LOW, true},
-               {"op_gt", MATCH_LOW, MATCH_HIGH, false}, {"op_ge", MATCH_LOW, MATCH_HIGH, true}};
-    for (size_t i = 0; i < ARRAY_COUNT(ops) && e->arg_count == 2; i++) {
-        if (strcmp(name, ops[i].name) != 0) {
-            continue;
-        }
-        for (uint32_t side = 0; side < 2; side++) {
-            struct bexpr *value = e->args[1 - side];
-            if (is_column(e->args[side], c->id, &bare) && opt__is_free(value) &&
-                collation_fits(c, e->u.func->collation)) {
-                *ret = (struct match){.kind = side == 0 ? ops[i].kind : ops[i].swapped,
-                                      .value = value,
-                                      .inclusive = ops[i].inclusive,
-                                      .null_safe = i == 1,
-                                      .exact = exact_bound(c, value, bare, part)};
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-/* v MEMBER OF(c), JSON_CONTAINS(c, v), JSON_OVERLAPS of both. */
-static bool match_members(const struct lcolumn *c, const struct bexpr *e, struct match *ret)
-{
-    static const struct {
-        const char *name;
-        enum multi_match multi;
-        bool first, second; /* where the column may stand */
-    } calls[] = {{"op_member_of", MULTI_MEMBER, false, true},
-                 {"json_contains", MULTI_CONTAINS, true, false},
-                 {"json_overlaps", MULTI_OVERLAPS, true, true}};
-    if (e->kind != BEXPR_FUNC || e->arg_count != 2) {
-        return false;
-    }
-    for (size_t i = 0; i < ARRAY_COUNT(calls); i++) {
-        bool named = strcmp(e->u.func->def->name, calls[i].name) == 0;
-        for (uint32_t side = 0; named && side < 2; side++) {
-            bool bare;
-            if ((side == 0 ? calls[i].first : calls[i].second) &&
-                is_column(e->args[side], c->id, &bare) && bare && opt__is_free(e->args[1 - side])) {
-                *ret = (struct match){
-                    .kind = MATCH_MULTI, .value = e->args[1 - side], .multi = calls[i].multi};
-                return true;
-            }
-        }
-    }
-    return false;
-}
-
-static bool match_conjunct(const struct lcolumn *c, const struct index_part *part,
-                           const struct bexpr *e, struct match *ret)
-{
-    bool bare;
-    if (c->def != NULL && c->def->element != NULL) {
-        return match_members(c, e, ret);
-    }
-    if (e->kind == BEXPR_FUNC) {
-        return match_call(c, part, e, ret);
-    }
-    if (e->kind != BEXPR_IN_LIST || e->u.negated || !is_column(e->args[0], c->id, &bare) ||
-        !collation_fits(c, e->type.collation)) {
-        return false;
-    }
-    *ret = (struct match){
-        .kind = MATCH_IN, .list = e->args + 1, .list_count = e->arg_count - 1, .exact = true};
-    for (uint32_t i = 0; i < ret->list_count; i++) {
-        if (!opt__is_free(ret->list[i])) {
-            return false;
-        }
-        ret->exact = ret->exact && exact_bound(c, ret->list[i], bare, part);
-    }
-    return true;
-}
-
 static struct lcolumn *part_column(struct lnode *n, const struct index_part *part)
 {
     uint32_t at = part->column;
@@ -199,14 +39,14 @@ static struct lcolumn *part_column(struct lnode *n, const struct index_part *par
 /* Every range so far times the values of one more equality. */
 static db_err extend(struct optimizer *o, struct path *p, const struct match *m)
 {
-    uint32_t times = m->kind == MATCH_IN ? m->list_count : 1;
-    struct scan_range *ranges = OPT_ARRAY(o, struct scan_range, p->range_count * times);
+    struct scan_range *ranges = OPT_ARRAY(o, struct scan_range, p->range_count * m->count);
     if (ranges == NULL) {
         return ERR_NOMEM;
     }
     uint32_t k = 0;
     for (uint32_t r = 0; r < p->range_count; r++) {
-        for (uint32_t i = 0; i < times; i++) {
+        for (uint32_t i = 0; i < m->count; i++) {
+            const struct choice *choice = match_choice(m, i);
             struct scan_range *out = &ranges[k++];
             uint32_t n = p->eq_count;
             out->eq = OPT_ARRAY(o, struct bexpr *, n + 1);
@@ -218,8 +58,8 @@ static db_err extend(struct optimizer *o, struct path *p, const struct match *m)
                 memcpy(out->eq, p->ranges[r].eq, n * sizeof(*out->eq));
                 memcpy(out->eq_null_safe, p->ranges[r].eq_null_safe, n * sizeof(bool));
             }
-            out->eq[n] = m->kind == MATCH_IN ? m->list[i] : m->value; /* NULL: IS NULL */
-            out->eq_null_safe[n] = m->null_safe;
+            out->eq[n] = choice->value; /* NULL: IS NULL */
+            out->eq_null_safe[n] = choice->null_safe;
             out->eq_count = n + 1;
             out->multi = m->kind == MATCH_MULTI ? n + 1 : p->ranges[r].multi;
             out->multi_match = m->kind == MATCH_MULTI ? m->multi : p->ranges[r].multi_match;
@@ -237,72 +77,120 @@ static bool behind_multi(const struct path *p)
     return p->ranges[0].multi != 0;
 }
 
-static db_err match_equalities(struct optimizer *o, struct lnode *n, struct path *p)
+/* The conjunct that gives the fewest values of the part; *ret_at UINT32_MAX: none does. */
+static db_err best_values(struct optimizer *o, struct lnode *n, const struct path *p,
+                          const struct index_part *part, struct match *ret, uint32_t *ret_at)
 {
-    bool found = true;
-    while (found && p->eq_count < p->index->part_count) {
-        const struct index_part *part = &p->index->parts[p->eq_count];
+    *ret_at = UINT32_MAX;
+    for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
         struct match m;
-        found = false;
-        for (uint32_t i = 0; i < n->u.table.filter_count && !found; i++) {
-            if (!match_conjunct(part_column(n, part), part, n->u.table.filters[i], &m) ||
-                (m.kind != MATCH_EQ && m.kind != MATCH_IN && m.kind != MATCH_MULTI)) {
-                continue;
-            }
-            uint64_t times = m.kind == MATCH_IN ? m.list_count : 1;
-            if (times == 0 || p->range_count * times > RANGES_MAX) {
-                continue;
-            }
-            if (part->prefix_len != 0 || behind_multi(p)) {
-                m.exact = false;
-            }
-            TRY(extend(o, p, &m));
-            p->dropped[i] = m.exact;
-            found = true;
-            if (part->prefix_len != 0) {
-                return ERR_OK; /* nothing behind a prefix part is in order */
-            }
+        bool is;
+        TRY(opt__match(o, part_column(n, part), part, n->u.table.filters[i], &m, &is));
+        if (is && (m.kind == MATCH_VALUES || m.kind == MATCH_MULTI) &&
+            p->range_count * m.count <= RANGES_MAX &&
+            (*ret_at == UINT32_MAX || m.count < ret->count)) {
+            *ret = m;
+            *ret_at = i;
         }
     }
     return ERR_OK;
 }
 
-static void match_interval(struct lnode *n, struct path *p, bool *ret_found)
+static db_err match_equalities(struct optimizer *o, struct lnode *n, struct path *p)
+{
+    while (p->eq_count < p->index->part_count) {
+        const struct index_part *part = &p->index->parts[p->eq_count];
+        struct match m = {.count = 0};
+        uint32_t at;
+        TRY(best_values(o, n, p, part, &m, &at));
+        if (at == UINT32_MAX) {
+            return ERR_OK;
+        }
+        bool exact = m.exact && part->prefix_len == 0 && !behind_multi(p);
+        TRY(extend(o, p, &m));
+        p->dropped[at] = exact;
+        if (part->prefix_len != 0) {
+            return ERR_OK; /* nothing behind a prefix part is in order */
+        }
+    }
+    return ERR_OK;
+}
+
+static void set_low(struct scan_range *r, const struct choice *c, bool prefix)
+{
+    r->low = c->low;
+    r->low_inclusive = c->low_inclusive || prefix;
+}
+
+static void set_high(struct scan_range *r, const struct choice *c, bool prefix)
+{
+    r->high = c->high;
+    r->high_inclusive = c->high_inclusive || prefix;
+}
+
+/* Every range so far times the intervals. */
+static db_err extend_intervals(struct optimizer *o, struct path *p, const struct match *m,
+                               bool prefix)
+{
+    struct scan_range *ranges = OPT_ARRAY(o, struct scan_range, p->range_count * m->count);
+    if (ranges == NULL) {
+        return ERR_NOMEM;
+    }
+    uint32_t k = 0;
+    for (uint32_t r = 0; r < p->range_count; r++) {
+        for (uint32_t i = 0; i < m->count; i++) {
+            ranges[k] = p->ranges[r];
+            ranges[k].not_null = true;
+            set_low(&ranges[k], match_choice(m, i), prefix);
+            set_high(&ranges[k++], match_choice(m, i), prefix);
+        }
+    }
+    p->ranges = ranges;
+    p->range_count = k;
+    return ERR_OK;
+}
+
+static db_err match_interval(struct optimizer *o, struct lnode *n, struct path *p, bool *ret_found)
 {
     *ret_found = false;
     if (p->eq_count >= p->index->part_count ||
         (p->eq_count > 0 && p->index->parts[p->eq_count - 1].prefix_len != 0)) {
-        return;
+        return ERR_OK;
     }
     const struct index_part *part = &p->index->parts[p->eq_count];
+    bool prefix = part->prefix_len != 0;
     bool have_low = false;
     bool have_high = false;
     for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
         struct match m;
-        if (!match_conjunct(part_column(n, part), part, n->u.table.filters[i], &m)) {
+        bool is;
+        TRY(opt__match(o, part_column(n, part), part, n->u.table.filters[i], &m, &is));
+        bool several = is && m.kind == MATCH_INTERVALS;
+        bool low = is && m.kind == MATCH_LOW;
+        bool high = is && m.kind == MATCH_HIGH;
+        bool fits = several ? !have_low && !have_high && p->range_count * m.count <= RANGES_MAX
+                            : (low && !have_low) || (high && !have_high) ||
+                                  (is && m.kind == MATCH_NOT_NULL);
+        if (!fits) {
             continue;
         }
-        bool low = m.kind == MATCH_LOW && !have_low;
-        bool high = m.kind == MATCH_HIGH && !have_high;
-        if (!low && !high && m.kind != MATCH_NOT_NULL) {
-            continue;
+        if (several) {
+            TRY(extend_intervals(o, p, &m, prefix));
         }
-        have_low = have_low || low;
-        have_high = have_high || high;
+        have_low = have_low || low || several;
+        have_high = have_high || high || several;
         for (uint32_t r = 0; r < p->range_count; r++) {
-            struct scan_range *s = &p->ranges[r];
-            s->not_null = true;
+            p->ranges[r].not_null = true;
             if (low) {
-                s->low = m.value;
-                s->low_inclusive = m.inclusive || part->prefix_len != 0;
+                set_low(&p->ranges[r], &m.one, prefix);
             } else if (high) {
-                s->high = m.value;
-                s->high_inclusive = m.inclusive || part->prefix_len != 0;
+                set_high(&p->ranges[r], &m.one, prefix);
             }
         }
-        p->dropped[i] = m.exact && part->prefix_len == 0 && !behind_multi(p);
+        p->dropped[i] = m.exact && !prefix && !behind_multi(p);
         *ret_found = true;
     }
+    return ERR_OK;
 }
 
 bool opt__covers(const struct table_def *t, const struct index_def *ix, const bool *used)
@@ -341,7 +229,10 @@ static void cost_path(struct optimizer *o, struct lnode *n, struct path *p, bool
     p->unique =
         unique && p->eq_count == p->index->part_count && (clustered ? t->has_primary : true);
     for (uint32_t i = 0; i < p->eq_count && p->unique; i++) {
-        p->unique = !p->ranges[0].eq_null_safe[i] && p->index->parts[i].prefix_len == 0;
+        p->unique = p->index->parts[i].prefix_len == 0;
+        for (uint32_t r = 0; r < p->range_count && p->unique; r++) {
+            p->unique = !p->ranges[r].eq_null_safe[i];
+        }
     }
     double per_range = table;
     if (p->unique) {
@@ -438,7 +329,7 @@ static db_err try_index(struct optimizer *o, struct lnode *n, const struct index
         return ERR_NOMEM;
     }
     TRY(match_equalities(o, n, ret));
-    match_interval(n, ret, &interval);
+    TRY(match_interval(o, n, ret, &interval));
     cost_path(o, n, ret, interval);
     if (ret->eq_count == 0 && !interval) {
         ret->range_count = 0;

@@ -119,12 +119,13 @@ bool opt__reads_any(const struct bexpr *e, const struct lnode *n)
 static bool visit_free(const struct bexpr *e, void *ctx)
 {
     (void)ctx;
-    return e->kind != BEXPR_COLUMN;
+    bool subquery = e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED;
+    return e->kind != BEXPR_COLUMN && (!subquery || !e->u.subquery.sub->correlated);
 }
 
 bool opt__is_free(const struct bexpr *e)
 {
-    return !e->has_subquery && !e->is_volatile && bexpr_walk(e, visit_free, NULL);
+    return !e->is_volatile && bexpr_walk(e, visit_free, NULL);
 }
 
 struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,

@@ -74,9 +74,16 @@ static void say(struct rows *r, struct explain_row *row, const char *text)
 
 /* ---- a table ---- */
 
+static bool no_column(const struct bexpr *e, void *arg)
+{
+    (void)arg;
+    return e->kind != BEXPR_COLUMN && e->kind != BEXPR_OUTER;
+}
+
+/* NULL: IS NULL. */
 static bool is_const(const struct bexpr *e)
 {
-    return e == NULL || e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM;
+    return e == NULL || bexpr_walk(e, no_column, NULL);
 }
 
 static const char *ref_of(struct rows *r, const struct bexpr *e)

@@ -7,8 +7,9 @@
  * (sql/exec/op_gather.c).
  *
  * What may run elsewhere: pure functions of columns, constants and parameters. Functions of the
- * statement (NOW()) of constants are sent as the value they have here. Variables, subqueries, outer
- * columns and functions that differ from row to row stay here, and so do locking reads. */
+ * statement (NOW()) of constants, and variables, are sent as the value they have here; only text of
+ * a variable is not, as nobody there would say that it is no number. Subqueries, outer columns and
+ * what differs from row to row stay here, and so do locking reads. */
 #include "sql/opt/opt_int.h"
 
 /* ---- expressions ---- */
@@ -48,6 +49,8 @@ static bool node_moves(const struct bexpr *e, void *arg)
     case BEXPR_COALESCE:
     case BEXPR_IN_LIST: return true;
     case BEXPR_FUNC: return function_moves(e);
+    case BEXPR_USER_VAR:
+    case BEXPR_SYSTEM_VAR: return !e->is_volatile && !type_is_string(&e->type);
     default: return false;
     }
 }

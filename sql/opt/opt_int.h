@@ -39,7 +39,8 @@ db_err opt__set_add_expr(struct optimizer *o, struct col_set *s, const struct be
 bool opt__reads_only(const struct bexpr *e, const struct lnode *n);
 bool opt__reads_any(const struct bexpr *e, const struct lnode *n);
 bool opt__has_column(const struct lnode *n, col_id_t id);
-/* No column of this query block, no subquery: constants, parameters, outer columns. */
+/* No column of this query block, nothing that differs from row to row: constants, parameters,
+ * variables, outer columns, subqueries that depend on nothing. */
 bool opt__is_free(const struct bexpr *e);
 /* e with columns replaced: by[i] for column ids[i]; the rest as it is. NULL: out of memory. */
 struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,

@@ -46,10 +46,11 @@ enum plan_kind {
 };
 
 /* One range of an index: equal on the first eq_count parts, then an interval on the next part.
- * Bounds are expressions without columns (constants, parameters, outer columns), evaluated when the
- * scan opens and converted to the part's type there: a bound that no value of the type can meet
- * makes the range empty or open, never wrong. The conjuncts a range came from are kept as filters
- * unless the planner proved them exact. */
+ * Bounds are expressions without columns (constants, parameters, variables that the statement does
+ * not assign, outer columns, subqueries that run once), evaluated when the scan opens and converted
+ * to the part's type there: a bound that no value of the type can meet makes the range empty or
+ * open, never wrong. The conjuncts a range came from are kept as filters unless the planner proved
+ * them exact. */
 /* Conditions on a key part with several values a row. */
 enum multi_match { MULTI_MEMBER, MULTI_CONTAINS, MULTI_OVERLAPS };
 

@@ -179,6 +179,8 @@ void *ast_user_var(struct parse_ctx *ctx, struct sql_loc loc, struct slice name)
 {
     struct ast_user_var *e = EXPR_NEW(ast_user_var, AST_EXPR_USER_VAR, loc, 0);
     e->name = name;
+    e->before = ctx->vars;
+    ctx->vars = e;
     return e;
 }
 
@@ -187,6 +189,9 @@ void *ast_assign_var(struct parse_ctx *ctx, struct sql_loc loc, void *var, void 
     struct ast_user_var *e = EXPR_NEW(ast_user_var, AST_EXPR_USER_ASSIGN, loc, ast_depth(value));
     e->name = ((struct ast_user_var *)var)->name;
     e->value = value;
+    e->assigned = true;
+    e->before = ctx->assigns;
+    ctx->assigns = e;
     return e;
 }
 

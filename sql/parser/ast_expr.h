@@ -101,6 +101,9 @@ struct ast_user_var {
     struct ast_expr expr;
     struct slice name;
     struct ast_expr *value; /* AST_EXPR_USER_ASSIGN */
+    bool assigned;          /* an expression of the statement assigns it: it may change from row to
+                               row */
+    struct ast_user_var *before; /* the one that was read before it, in the statement */
 };
 
 struct ast_sys_var {

@@ -235,6 +235,27 @@ int parse__next_token(struct parse_ctx *ctx, union sql_value *value, struct sql_
 
 /* ---- results ---- */
 
+/* Whether the expressions that were read assign it; of very many assignments that is taken for
+ * granted. */
+static bool is_assigned(const struct parse_ctx *ctx, struct slice name)
+{
+    enum { ASSIGNS_MAX = 64 };
+    uint32_t n = 0;
+    for (const struct ast_user_var *a = ctx->assigns; a != NULL; a = a->before) {
+        if (++n > ASSIGNS_MAX || slice_eq_nocase(a->name, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void mark_assigned(struct parse_ctx *ctx)
+{
+    for (struct ast_user_var *v = ctx->vars; v != NULL && ctx->assigns != NULL; v = v->before) {
+        v->assigned = is_assigned(ctx, v->name);
+    }
+}
+
 void parse__finish(struct parse_ctx *ctx, void *stmt, struct sql_loc loc, uint32_t end,
                    bool has_semicolon)
 {
@@ -244,6 +265,7 @@ void parse__finish(struct parse_ctx *ctx, void *stmt, struct sql_loc loc, uint32
     ctx->stmt = stmt;
     ctx->stmt->pos = ast_pos_of(loc);
     ctx->stmt->param_count = ctx->params;
+    mark_assigned(ctx);
     ctx->consumed = has_semicolon ? end : ctx->text.len;
 }
 
@@ -263,6 +285,7 @@ static void ctx_init(struct parse_ctx *ctx, struct arena *arena, struct slice te
     ctx->start_mark = start_mark;
     ctx->last_kind = 0;
     ctx->params = 0;
+    ctx->vars = ctx->assigns = NULL;
     ctx->paren_depth = 0;
     ctx->query_count = 0;
     ctx->stmt = NULL;
@@ -327,6 +350,7 @@ db_err parser_parse_expr(struct arena *arena, struct slice text, const struct pa
     struct parse_ctx ctx;
     ctx_init(&ctx, arena, text, opts, diag, MARK_EXPR);
     TRY(run(&ctx));
+    mark_assigned(&ctx);
     *ret_expr = ctx.expr;
     return ERR_OK;
 }

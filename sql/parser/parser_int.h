@@ -48,6 +48,8 @@ struct parse_ctx {
     int start_mark; /* MARK_STMT or MARK_EXPR: the first token that the grammar gets */
     int last_kind;
     uint32_t params; /* `?` seen */
+    struct ast_user_var *vars,
+        *assigns; /* AST_EXPR_USER_VAR and AST_EXPR_USER_ASSIGN, last first */
     uint32_t paren_depth;
     uint32_t query_count; /* open parentheses that hold queries */
     uint32_t query_parens[PARSER_QUERY_DEPTH_MAX];

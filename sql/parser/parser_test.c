@@ -272,6 +272,25 @@ static void params(void **state)
     assert_int_equal(test_diag.number, 1064);
 }
 
+static const struct ast_user_var *variable(const struct ast_select_stmt *s, uint32_t item)
+{
+    const struct ast_select *body = (const struct ast_select *)s->query->body;
+    return (const struct ast_user_var *)body->items.items[item]->expr;
+}
+
+static void assigned_variables(void **state)
+{
+    (void)state;
+    const struct ast_select_stmt *s =
+        test_stmt("SELECT @a, @b, @`B`, @c FROM t WHERE x = (SELECT @A := 1) OR (@b := 2)", 0);
+    assert_true(variable(s, 0)->assigned);
+    assert_true(variable(s, 1)->assigned);
+    assert_true(variable(s, 2)->assigned);
+    assert_false(variable(s, 3)->assigned);
+    s = test_stmt("SELECT @a FROM t WHERE x = @a", 0);
+    assert_false(variable(s, 0)->assigned);
+}
+
 static void multi(void **state)
 {
     (void)state;
@@ -327,8 +346,8 @@ int main(void)
         cmocka_unit_test(precedence),   cmocka_unit_test(modes),
         cmocka_unit_test(select_items), cmocka_unit_test(joins),
         cmocka_unit_test(create_table), cmocka_unit_test(alter_table),
-        cmocka_unit_test(params),       cmocka_unit_test(multi),
-        cmocka_unit_test(admin),
+        cmocka_unit_test(params),       cmocka_unit_test(assigned_variables),
+        cmocka_unit_test(multi),        cmocka_unit_test(admin),
     };
     return cmocka_run_group_tests(tests, test_setup, test_teardown);
 }

@@ -142,7 +142,9 @@ static db_err put_expr(struct encoder *x, const struct bexpr *e, pb_expr **ret)
     TRY(put_type(x, &e->type, &p->type));
     switch ((int)e->kind) {
     case BEXPR_CONST:
-    case BEXPR_PARAM: return put_constant(x, e, p);
+    case BEXPR_PARAM:
+    case BEXPR_USER_VAR:
+    case BEXPR_SYSTEM_VAR: return put_constant(x, e, p);
     case BEXPR_COLUMN: p->slot = e->u.column.slot; return ERR_OK;
     case BEXPR_FUNC:
         TRY(put_func(x, e, p));

@@ -1,7 +1,8 @@
 /* Prepared statements: of the protocol (sql_stmt) and by name (PREPARE).
  *
  * The syntax tree is kept; the plan is made for the types that the parameters have and kept as long
- * as types, schema version and the settings that binding reads stay the same. */
+ * as types, schema version and the settings that binding reads stay the same. User variables keep
+ * the types that they have when the statement is prepared. */
 #include <stdio.h>
 
 #include "base/alloc.h"
@@ -42,7 +43,8 @@ struct sql_stmt {
     struct plan *plan;
     struct plan_key key;
     struct sql_type *types; /* of the plan's parameters */
-    uint8_t *numbers;       /* by parameter: as plan->param_numbers; NULL: none */
+    struct var_types vars;
+    uint8_t *numbers; /* by parameter: as plan->param_numbers; NULL: none */
     /* cursor */
     struct arena cursor_arena;
     struct kept_chunk *first, *last;
@@ -55,6 +57,17 @@ static bool is_query(const struct ast_stmt *ast)
            ast->kind == AST_STMT_UPDATE || ast->kind == AST_STMT_DELETE;
 }
 
+static db_err plan_types(struct sql_stmt *p, const struct sql_type *types, bool prepare,
+                         struct plan **ret)
+{
+    struct sql_session *s = p->session;
+    p->vars.arena = &p->arena;
+    s->var_types = &p->vars;
+    db_err err = query__plan(s, p->ast, types, types == NULL ? 0 : p->param_count, prepare, ret);
+    s->var_types = NULL;
+    return err;
+}
+
 static db_err describe(struct sql_stmt *p)
 {
     struct sql_session *s = p->session;
@@ -63,7 +76,7 @@ static db_err describe(struct sql_stmt *p)
     if (!is_query(p->ast)) {
         return ERR_OK;
     }
-    TRY(query__plan(s, p->ast, NULL, 0, true, &plan));
+    TRY(plan_types(p, NULL, true, &plan));
     db_err err = ERR_OK;
     p->column_count =
         plan->kind == BOUND_SELECT && plan->into_var_count == 0 && plan->into_file == NULL
@@ -327,7 +340,7 @@ static db_err make_plan(struct sql_stmt *p, const struct sql_type *types)
 {
     struct sql_session *s = p->session;
     struct plan *plan;
-    TRY(query__plan(s, p->ast, types, p->param_count, false, &plan));
+    TRY(plan_types(p, types, false, &plan));
     plan_unref(p->plan);
     p->plan = plan;
     if (p->types == NULL) {

@@ -119,6 +119,16 @@ struct user_var {
     struct value value;
 };
 
+/* The types of a prepared statement's user variables: those that they had when it was prepared. */
+struct var_types {
+    struct arena *arena; /* of the statement */
+    struct var_type {
+        const struct var_type *next;
+        struct slice name;
+        struct sql_type type;
+    } * first;
+};
+
 struct savepoint {
     struct savepoint *outer;
     struct slice name;
@@ -203,6 +213,7 @@ struct sql_session {
     struct session_vars vars;
     struct parse_charset client_charset; /* arg NULL: UTF-8 */
     struct user_var *user_vars;
+    struct var_types *var_types; /* of the prepared statement that is planned; NULL: none */
     /* transaction */
     struct storage_txn *txn;
     _Atomic uint64_t txn_id; /* as lock tables know it; 0: they do not */

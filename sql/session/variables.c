@@ -681,17 +681,17 @@ void vars__free(struct sql_session *s)
     s->override_count = s->override_cap = 0;
 }
 
-bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type)
+static void type_now(const struct sql_session *s, struct slice name, struct sql_type *ret_type)
 {
     enum { TEXT_CHARS = 0xffffff, UNSET_BYTES = 65532 };
-    const struct user_var *v = vars__user_get(env, name);
+    const struct user_var *v = vars__user_get(s, name);
     if (v == NULL) {
         *ret_type = type_char(TYPE_VARBINARY, UNSET_BYTES, COLL_BINARY);
-        return true;
+        return;
     }
     if (v->value.is_null) {
         *ret_type = func_text_type(TEXT_CHARS, COLL_BINARY);
-        return true;
+        return;
     }
     *ret_type = value_type(&v->value);
     switch ((int)ret_type->id) {
@@ -711,6 +711,33 @@ bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type)
             *ret_type = func_text_type(TEXT_CHARS, ret_type->collation);
         }
         break;
+    }
+}
+
+/* Without memory for it the type is the variable's of now at each time. */
+static void keep_type(struct var_types *types, struct slice name, const struct sql_type *type)
+{
+    struct var_type *t = ARENA_NEW(types->arena, struct var_type);
+    if (t != NULL && arena_copy(types->arena, name, &t->name) == ERR_OK) {
+        t->type = *type;
+        t->next = types->first;
+        types->first = t;
+    }
+}
+
+bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type)
+{
+    struct sql_session *s = env;
+    struct var_types *types = s->var_types;
+    for (const struct var_type *t = types == NULL ? NULL : types->first; t != NULL; t = t->next) {
+        if (slice_eq_nocase(t->name, name)) {
+            *ret_type = t->type;
+            return true;
+        }
+    }
+    type_now(s, name, ret_type);
+    if (types != NULL) {
+        keep_type(types, name, ret_type);
     }
     return true;
 }

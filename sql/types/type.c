@@ -90,6 +90,14 @@ struct sql_type type_int(enum type_id id, bool is_unsigned)
     return t;
 }
 
+uint32_t type_int_chars(const struct sql_type *t)
+{
+    const struct type_info *i = &infos[t->id];
+    uint32_t natural = type_is_unsigned(t) ? i->width_unsigned : i->width_signed;
+    bool expr = (t->flags & TYPE_F_EXPR) != 0 && (t->flags & TYPE_F_ZEROFILL) == 0;
+    return expr || t->length > natural ? t->length : natural;
+}
+
 struct sql_type type_decimal(unsigned precision, unsigned scale, bool is_unsigned)
 {
     struct sql_type t = make(TYPE_DECIMAL, precision);

@@ -177,6 +177,9 @@ static inline bool type_is_integer(const struct sql_type *t)
 {
     return t->id >= TYPE_TINYINT && t->id <= TYPE_BIGINT;
 }
+/* Of an integer: the most characters that a value of it has as text. The display width of a column
+ * bounds none of its values. */
+uint32_t type_int_chars(const struct sql_type *t);
 /* INT families, DECIMAL, FLOAT, DOUBLE, BIT, YEAR. */
 bool type_is_numeric(const struct sql_type *t);
 /* DATE TIME DATETIME TIMESTAMP (YEAR is a number). */

@@ -22,6 +22,9 @@ static db_err bind_value(struct func_bind_ctx *ctx, struct agg_call *call, struc
     if (t.id == TYPE_YEAR) {
         t.flags &= (uint8_t)~TYPE_F_ZEROFILL;
     }
+    if (type_is_integer(&t) && (t.flags & TYPE_F_ZEROFILL) == 0) {
+        t.length = type_int_chars(&t);
+    }
     t.wire = 0;
     t.flags = (uint8_t)((t.flags & (TYPE_F_UNSIGNED | TYPE_F_ZEROFILL)) | TYPE_F_EXPR);
     if (t.id == TYPE_DOUBLE && t.decimals == DECIMALS_NOT_FIXED) {

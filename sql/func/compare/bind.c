@@ -59,10 +59,10 @@ static void want_like(struct func_arg *arg, struct sql_type t)
     }
 }
 
-/* Constant text in letters that the parsers of numbers read. */
+/* Text that is the same for all rows, in letters that the parsers of numbers read. */
 static bool readable_text(const struct func_arg *arg)
 {
-    return arg->is_const && type_is_string(&arg->type) && arg->type.collation != COLL_BINARY &&
+    return arg->is_given && type_is_string(&arg->type) && arg->type.collation != COLL_BINARY &&
            func__charset(&arg->type)->ascii_superset;
 }
 
@@ -216,7 +216,9 @@ static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struc
     p->text_arg = text_arg;
     p->warns = ctx->among;
     if (text_arg != 0) {
-        args[text_arg - 1].reads_number = !ctx->among;
+        struct func_arg *text = &args[text_arg - 1];
+        text->reads_number = !ctx->among && text->is_const;
+        p->warns = !text->reads_number; /* MYSQL: of a variable when a row meets it */
     }
     if (kind == COMPARE_JSON) {
         p->collation = &json_collation;

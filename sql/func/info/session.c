@@ -85,6 +85,7 @@ db_err info_bind_number(BIND_ARGS)
         return ERR_OK;
     }
     bool uns = call->variant == INFO_CONNECTION || call->variant == INFO_LAST_INSERT_ID;
+    call->steady = true;
     func__result_not_null(call, uns ? func__ubigint(21) : func__bigint(21));
     return ERR_OK;
 }
