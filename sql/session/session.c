@@ -121,6 +121,13 @@ static db_err check_user_connections(struct sql_session *s, const struct account
     return count < max ? ERR_OK : my_error(&s->diag, ER_TOO_MANY_USER_CONNECTIONS, a->user);
 }
 
+/* A connection that becomes this account's, new or of another, counts against its limits. */
+static db_err enter_account(struct sql_session *s, const struct account *a)
+{
+    TRY(account_use_connect(s->engine->uses, a, &s->diag, &s->use));
+    return check_user_connections(s, a);
+}
+
 /* The account's privileges with the roles that a log-in makes active. */
 static db_err login(struct sql_session *s, struct slice user, struct slice host)
 {
@@ -138,12 +145,6 @@ static db_err login(struct sql_session *s, struct slice user, struct slice host)
     TRY(err);
     TRY(account__show_roles(s));
     const struct acl_user *self = priv_self(&s->priv);
-    if (self != NULL && s->use == NULL) { /* a reset is no connection anew */
-        TRY(account_use_connect(s->engine->uses, &self->account, &s->diag, &s->use));
-    }
-    if (self != NULL && list_empty(&s->node)) {
-        TRY(check_user_connections(s, &self->account));
-    }
     if (atomic_load_explicit(&s->engine->offline, memory_order_relaxed)) {
         TRY(check_offline(s));
     }
@@ -196,7 +197,8 @@ static db_err set_accounts(struct sql_session *s, const struct sql_session_opts 
     arena_fini(&old);
     TRY(login(s, account_user, account_host));
     s->priv.used_password = opts->used_password;
-    return ERR_OK;
+    const struct acl_user *self = priv_self(&s->priv);
+    return self == NULL ? ERR_OK : enter_account(s, &self->account);
 }
 
 /* The character set of the handshake is character_set_client, _connection and _results. */
@@ -214,6 +216,15 @@ static db_err set_charset(struct sql_session *s, uint16_t id)
         TRY(vars__set(s, names[i], AST_SCOPE_SESSION, &cs));
     }
     return vars__set(s, VAR_collation_connection, AST_SCOPE_SESSION, &name);
+}
+
+static void tell_refusal(const struct sql_session *s, db_err err, struct diag *diag)
+{
+    if (err == ERR_SQL) {
+        *diag = s->diag;
+    } else {
+        diag_set(diag, err, "a session could not be made");
+    }
 }
 
 static void state_init(struct sql_session *s)
@@ -266,11 +277,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
         err = set_charset(s, opts->charset);
     }
     if (err != ERR_OK) {
-        if (err == ERR_SQL) {
-            *diag = s->diag;
-        } else {
-            diag_set(diag, err, "a session could not be made");
-        }
+        tell_refusal(s, err, diag);
         sql_session_close(s);
         return err;
     }
@@ -329,9 +336,8 @@ void sql_session_close(struct sql_session *session)
     mem_free(session);
 }
 
-db_err sql_session_reset(struct sql_session *session, struct diag *diag)
+static db_err reset(struct sql_session *session)
 {
-    (void)diag;
     uint16_t charset = session->opts.charset;
     bool used_password = session->priv.used_password;
     state_fini(session);
@@ -342,10 +348,18 @@ db_err sql_session_reset(struct sql_session *session, struct diag *diag)
     return set_charset(session, charset);
 }
 
-db_err sql_session_change_user(struct sql_session *session, const struct sql_session_opts *opts,
-                               struct diag *diag)
+db_err sql_session_reset(struct sql_session *session, struct diag *diag)
 {
-    TRY(sql_session_reset(session, diag));
+    db_err err = reset(session);
+    if (err != ERR_OK) {
+        tell_refusal(session, err, diag);
+    }
+    return err;
+}
+
+static db_err change_user(struct sql_session *session, const struct sql_session_opts *opts)
+{
+    TRY(reset(session));
     account_use_disconnect(session->use);
     session->use = NULL;
     session->opts = *opts;
@@ -354,6 +368,16 @@ db_err sql_session_change_user(struct sql_session *session, const struct sql_ses
     perf__change_user(session);
     session->opts.connect_attributes = SLICE_EMPTY;
     return set_charset(session, opts->charset);
+}
+
+db_err sql_session_change_user(struct sql_session *session, const struct sql_session_opts *opts,
+                               struct diag *diag)
+{
+    db_err err = change_user(session, opts);
+    if (err != ERR_OK) {
+        tell_refusal(session, err, diag);
+    }
+    return err;
 }
 
 /* Others may be reading the name: the old one goes when none does. */

@@ -334,6 +334,34 @@ def change_user_and_reset():
 
 
 @test
+def change_user_of_limited_accounts():
+    """The connections of an account count those that changed to it, and only those."""
+    def change(c, user):
+        c.command(0x11, user + b"\0\0\0\xff\0caching_sha2_password\0")
+        return c.finish_login("")
+    admin = connect()
+    for user in (b"raw_one", b"raw_any"):
+        admin.result(b"DROP USER IF EXISTS " + user)
+        admin.result(b"CREATE USER " + user)
+    try:
+        for user, number, limit in ((b"raw_one", 1226, "ALTER USER raw_one WITH MAX_USER_CONNECTIONS 1"),
+                                    (b"raw_any", 1203, "SET GLOBAL max_user_connections = 1")):
+            held, late = connect(), connect()
+            admin.result(limit)
+            assert change(held, user)[0] == 0
+            assert change(held, user)[0] == 0  # MySQL refuses this: it counts the place that is left, too
+            assert error(change(late, user)) == number
+            assert late.at_end()
+            assert held.ask(0x1F)[0] == 0
+            held.close()
+    finally:
+        admin.result("SET GLOBAL max_user_connections = 0")
+        for user in (b"raw_one", b"raw_any"):
+            admin.result(b"DROP USER " + user)
+    admin.close()
+
+
+@test
 def query_attributes():
     c = connect(USUAL + ("QUERY_ATTRIBUTES",))
     assert c.ask(3, b"\0\x01SELECT 7") == b"\x01"
