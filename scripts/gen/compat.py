@@ -132,8 +132,7 @@ know).
 - A set operation or VALUES shows a DECIMAL with the decimals of the column, not of the row; BIT beside BIT in `IF` has the width of the
   wider one; the column of a recursive common table expression keeps its first query's integer type. Vectors: `LAG`, `LEAD` and
   `NTH_VALUE` name their arguments in another order of conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
-- A JSON document is always written as a whole: `JSON_STORAGE_FREE` of a column is 0, and `JSON_STORAGE_SIZE` that of the document as it
-  is now. A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
+- A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. NULLIF has the collation of its
   first operand. A generated column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752.
   JSON and text of `utf8mb4_0900_bin` compare. A prepared statement's parameter beside `%` has its own number of decimals.
