@@ -184,7 +184,7 @@ db_err arena_copy(struct arena *a, struct slice s, struct slice *ret_copy)
 {
     uint8_t *p = arena_alloc(a, s.len);
     if (p == NULL) {
-        return a->limit != 0 || a->tracker != NULL ? ERR_LIMIT : ERR_NOMEM;
+        return arena_refusal(a);
     }
     if (s.len != 0) {
         memcpy(p, s.ptr, s.len);

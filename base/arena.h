@@ -69,6 +69,12 @@ static inline void *arena_alloc(struct arena *a, size_t size)
 void *arena_alloc_aligned(struct arena *a, size_t size,
                           size_t align); /* align: a power of two <= 64 */
 void *arena_calloc(struct arena *a, size_t count, size_t size);
+/* Why arena_alloc gave NULL: ERR_LIMIT for one that has a limit or a tracker (memory of the machine
+ * itself is hardly ever out), else ERR_NOMEM. */
+static inline db_err arena_refusal(const struct arena *a)
+{
+    return a->limit != 0 || a->tracker != NULL ? ERR_LIMIT : ERR_NOMEM;
+}
 /* A copy owned by the arena; ret has ptr NULL and len 0 only for failure of a non-empty slice. */
 MUST_USE db_err arena_copy(struct arena *a, struct slice s, struct slice *ret_copy);
 char *arena_strdup(struct arena *a, struct slice s); /* NUL-terminated; NULL on failure */

@@ -136,7 +136,7 @@ static db_err add_literal(struct arena *arena, struct digest *d, uint32_t *cap,
         uint32_t more = *cap == 0 ? LITERALS_FIRST : *cap * 2;
         struct digest_literal *all = arena_alloc(arena, more * sizeof(*all));
         if (all == NULL) {
-            return ERR_NOMEM;
+            return arena_refusal(arena);
         }
         if (d->literal_count > 0) {
             memcpy(all, d->literals, d->literal_count * sizeof(*all));

@@ -585,7 +585,7 @@ db_err lex_unescape(struct arena *arena, const struct lex_token *token, uint32_t
                                                              : '\'';
     uint8_t *out = arena_alloc(arena, token->text.len);
     if (out == NULL) {
-        return ERR_NOMEM;
+        return arena_refusal(arena);
     }
     size_t n = 0;
     const uint8_t *end = token->text.ptr + token->text.len;

@@ -55,7 +55,7 @@ static db_err add(struct split *s, bool negative, bool null)
         size_t cap = s->cap == 0 ? LITERALS_FIRST : s->cap * 2;
         struct row_literal *all = arena_alloc(s->arena, cap * sizeof(*all));
         if (all == NULL) {
-            return ERR_NOMEM;
+            return arena_refusal(s->arena);
         }
         if (s->count != 0) {
             memcpy(all, s->rows.literals, s->count * sizeof(*all));
@@ -123,7 +123,7 @@ static db_err statement_of_one(struct split *s, struct slice *ret)
     size_t row = s->one_end - s->one_start;
     uint8_t *p = arena_alloc(s->arena, s->head_end + 1 + row);
     if (p == NULL) {
-        return ERR_NOMEM;
+        return arena_refusal(s->arena);
     }
     memcpy(p, s->text.ptr, s->head_end);
     p[s->head_end] = ' ';

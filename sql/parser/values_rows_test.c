@@ -90,12 +90,29 @@ static void modes(void **state)
     assert_int_equal(r.row_count, 2);
 }
 
+static void no_memory(void **state)
+{
+    (void)state;
+    struct parse_options opts = {0};
+    struct mem_tracker little;
+    struct arena arena;
+    struct values_rows r;
+    bool is;
+    mem_tracker_init(&little, NULL, 100);
+    arena_init(&arena, NULL, &little, 0);
+    assert_int_equal(
+        values_rows_split(&arena, SLICE_LIT("INSERT t VALUES (1), (2)"), &opts, &is, &r),
+        ERR_LIMIT);
+    arena_fini(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(simple),
         cmocka_unit_test(others),
         cmocka_unit_test(modes),
+        cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, test_setup, test_teardown);
 }

@@ -12,7 +12,7 @@
 #include "sql/session/user_lock.h"
 
 enum { STATEMENT_MEMORY_DEFAULT = 256 * 1024 * 1024, ROLES_TEXT_MAX = 1024 * 1024 };
-enum { SCHEMA_TEXT_MAX = 1024 };
+enum { SCHEMA_TEXT_MAX = 1024, KEPT_BYTES = 64 * 1024 };
 
 struct sysvar_globals *engine__globals(struct sql_engine *e)
 {
@@ -78,6 +78,10 @@ void session__end_command(struct sql_session *s, struct slice text, uint64_t end
     set_info_at(s, "Sleep", SLICE_EMPTY, end_us);
     if (UNLIKELY(took > s->vars.long_query_us || s->vars.profiling)) {
         query_log__ended(s, text, start, took);
+    }
+    if (UNLIKELY(s->stmt_arena.used > KEPT_BYTES || s->chunk_arena.used > KEPT_BYTES)) {
+        arena_reset(&s->stmt_arena); /* an idle session holds no memory of others */
+        arena_reset(&s->chunk_arena);
     }
 }
 

@@ -22,6 +22,7 @@
 #include "sql/parser/ast_ddl.h"
 #include "sql/parser/parser.h"
 #include "sql/priv/check.h"
+#include "sql/session/statement_room.h"
 #include "sql/session/sysvar.h"
 #include "sql/sql.h"
 #include "sql/storage/coord.h"
@@ -62,6 +63,7 @@ struct sql_engine {
     struct infoschema *infoschema;
     struct mdl *mdl;
     struct mem_tracker mem;
+    struct statement_room room;
     struct plan_cache *plans;
     /* system variables */
     struct fiber_mutex globals_mutex; /* one SET GLOBAL at a time */

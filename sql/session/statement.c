@@ -575,16 +575,10 @@ static struct slice without_end(struct slice sql)
     return sql;
 }
 
-db_err sql_session_query(struct sql_session *session, struct slice sql, struct sql_sink *sink)
+static db_err run_text(struct sql_session *session, struct slice sql, struct sql_sink *sink)
 {
-    sql = without_end(sql);
     struct slice rest = sql;
     bool first = true;
-    if (UNLIKELY(!session->greeted) && session__greet(session) != ERR_OK) {
-        TRY(sink->ops->error(sink, &session->diag));
-        return ERR_CLOSED;
-    }
-    begin_command(session, sql);
     uint64_t ended = session->command_start_us;
     for (;;) {
         struct statement st = {.session = session, .sink = sink, .text = rest, .later = !first};
@@ -627,4 +621,18 @@ db_err sql_session_query(struct sql_session *session, struct slice sql, struct s
         }
         first = false;
     }
+}
+
+db_err sql_session_query(struct sql_session *session, struct slice sql, struct sql_sink *sink)
+{
+    sql = without_end(sql);
+    if (UNLIKELY(!session->greeted) && session__greet(session) != ERR_OK) {
+        TRY(sink->ops->error(sink, &session->diag));
+        return ERR_CLOSED;
+    }
+    begin_command(session, sql);
+    size_t granted = statement_room_take(session, sql);
+    db_err err = run_text(session, sql, sink);
+    statement_room_give(session, granted);
+    return err;
 }

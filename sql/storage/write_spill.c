@@ -499,7 +499,7 @@ static db_err value_at(struct write_spill *w, const struct run *r, size_t record
     }
     uint8_t *copy = arena_alloc(arena, len);
     if (copy == NULL) {
-        return arena->tracker != NULL ? ERR_LIMIT : ERR_NOMEM;
+        return arena_refusal(arena);
     }
     TRY(temp_file_read(&w->file, copy, len, h.values_at + at, diag));
     *ret = slice_of(copy, len);

@@ -143,6 +143,28 @@ def decided(node, path):
     return problems, "settled with %d writes to the log in %.1f s" % (made, took)
 
 
+def many_at_once(node):
+    """Statements of half a megabyte, each modest: all together would take more memory than there is, so they take turns."""
+    clients, rows, errors = 12, 39000, []
+
+    def insert(number):
+        connection = connect(node)
+        try:
+            ask(connection, "CREATE TABLE a%d (id INT PRIMARY KEY, n INT)" % number)
+            for first in (0, rows):
+                ask(connection, "INSERT INTO a%d VALUES %s" % (number, ",".join("(%d,%d)" % (i, i) for i in range(first, first + rows))))
+            count = ask(connection, "SELECT COUNT(*) FROM a%d" % number)[0][0]
+            errors.extend([] if count == 2 * rows else ["%d rows" % count])
+        except pymysql.err.Error as e:
+            errors.append(repr(e)[:200])
+    threads = [threading.Thread(target=insert, args=(n,)) for n in range(clients)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    return errors, "%d clients" % clients
+
+
 def main():
     parser = driver.parser_of(__doc__, 2)
     parser.set_defaults(option=["--memory=256M"])
@@ -166,6 +188,7 @@ def main():
         took = timed(report, "from_client", from_client, connection, path)
         for test in (insert_select, from_itself, duplicate, passed_over):
             timed(report, test.__name__, test, connection, path)
+        timed(report, "many_at_once", many_at_once, node)
         for number in range(1, args.cycles + 1):
             ask(connect(node), "SET GLOBAL local_infile = 1")
             timed(report, "kill %d" % number, killed, node, path, rand.uniform(0.3, 1.1) * took)

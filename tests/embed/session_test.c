@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "base/buf.h"
 #include "base/loop.h"
 #include "base/test_main.h"
 #include "sql/sql.h"
@@ -317,6 +318,22 @@ static void set_of_what_is_read(struct fixture *f)
     CHECK(strcmp(seen.row, "+02:00+03:00") == 0 || strcmp(seen.row, "+01:00+03:00") == 0);
 }
 
+/* An idle session does not hold what its last statement took. */
+static void memory_is_given_back(struct fixture *f)
+{
+    enum { VALUES = 2000, IDLE_MAX = 100 * 1024 };
+    struct buf sql;
+    buf_init(&sql, 1 << 20);
+    CHECK_OK(buf_append_slice(&sql, SLICE_LIT("SELECT 1 IN (2")));
+    for (int i = 0; i < VALUES; i++) {
+        CHECK_OK(buf_append_slice(&sql, SLICE_LIT(", 3")));
+    }
+    CHECK_OK(buf_append_slice(&sql, SLICE_LIT(")\0")));
+    run_ok(f->session, (const char *)sql.ptr);
+    buf_fini(&sql);
+    CHECK(sql_engine_memory(f->engine) < IDLE_MAX);
+}
+
 static void (*g_body)(struct fixture *f);
 
 static void in_loop(void *arg)
@@ -347,6 +364,7 @@ TEST(variables_have_a_limit)
 TEST(prepared_statements_have_a_limit)
 TEST(reset_forgets)
 TEST(set_of_what_is_read)
+TEST(memory_is_given_back)
 
 static void test_resets_keep_nothing(void **state)
 {
@@ -368,6 +386,7 @@ int main(void)
         cmocka_unit_test(test_prepared_statements_have_a_limit),
         cmocka_unit_test(test_reset_forgets),
         cmocka_unit_test(test_set_of_what_is_read),
+        cmocka_unit_test(test_memory_is_given_back),
         cmocka_unit_test(test_resets_keep_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
