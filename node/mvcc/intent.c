@@ -212,18 +212,14 @@ static db_err scan_run(struct intent_scan *s, struct engine_iter *it)
 {
     if (!s->reverse) {
         TRY(engine_iter_seek(it, s->start));
-        while (it->valid && s->count < s->max &&
-               (s->end.len == 0 || slice_cmp(it->key, s->end) < 0)) {
+        while (it->valid && s->count < s->max) {
             TRY(look_at(s, it->key, it->value));
             TRY(engine_iter_next(it));
         }
         return ERR_OK;
     }
     TRY(engine_iter_seek_for_prev(it, s->end));
-    if (it->valid && s->end.len != 0 && slice_eq(it->key, s->end)) {
-        TRY(engine_iter_prev(it));
-    }
-    while (it->valid && s->count < s->max && slice_cmp(it->key, s->start) >= 0) {
+    while (it->valid && s->count < s->max) {
         TRY(look_at(s, it->key, it->value));
         TRY(engine_iter_prev(it));
     }
@@ -235,7 +231,9 @@ static void scan_job(void *arg)
     struct intent_scan *s = arg;
     struct engine_iter *it;
     s->count = 0;
-    s->err = engine_iter_open(s->e, ENGINE_LOCK, &(struct engine_iter_opts){.tier = s->tier}, &it);
+    s->err = engine_iter_open(
+        s->e, ENGINE_LOCK,
+        &(struct engine_iter_opts){.tier = s->tier, .lower = s->start, .upper = s->end}, &it);
     if (s->err == ERR_OK) {
         s->err = scan_run(s, it);
         engine_iter_close(it);

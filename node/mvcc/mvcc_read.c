@@ -128,7 +128,9 @@ static void whose_run(void *arg)
 {
     struct whose_job *j = arg;
     struct engine_iter *it;
-    j->err = engine_iter_open(j->e, ENGINE_DATA, &(struct engine_iter_opts){.tier = j->tier}, &it);
+    j->err = engine_iter_open(
+        j->e, ENGINE_DATA,
+        &(struct engine_iter_opts){.tier = j->tier, .keys = &j->key, .key_count = 1}, &it);
     if (j->err == ERR_OK) {
         j->err = walk_versions(j, it);
         engine_iter_close(it);

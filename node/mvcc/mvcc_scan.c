@@ -150,9 +150,6 @@ static db_err scan_forward(struct scan_run *r)
     TRY_GOTO(seek_to(r, r->s->start, TS_MAX), out);
     while (r->it->valid) {
         struct slice key = data_key_user(r->it->key);
-        if (r->s->end.len != 0 && slice_cmp(key, r->s->end) >= 0) {
-            break;
-        }
         if (data_key_ts(r->it->key) > r->s->read_ts) {
             buf_reset(&current);
             TRY_GOTO(buf_append_slice(&current, key), out);
@@ -232,16 +229,10 @@ static db_err scan_backward(struct scan_run *r)
     } else {
         TRY_GOTO(data_key_set(&r->seek, r->s->end, TS_MAX), out);
         TRY_GOTO(engine_iter_seek_for_prev(r->it, buf_slice(&r->seek)), out);
-        if (at_key(r->it, r->s->end)) {
-            TRY_GOTO(engine_iter_prev(r->it), out);
-        }
     }
     while (r->it->valid) {
         ts_t ts;
         struct slice key = data_key_user(r->it->key);
-        if (slice_cmp(key, r->s->start) < 0) {
-            break;
-        }
         buf_reset(&current);
         TRY_GOTO(buf_append_slice(&current, key), out);
         key = buf_slice(&current);
@@ -269,10 +260,21 @@ out:
     return err;
 }
 
+static db_err bounds_of(struct slice start, struct slice end, struct arena *arena,
+                        struct engine_iter_opts *opts)
+{
+    TRY(data_key_make(arena, start, TS_MAX, &opts->lower));
+    return end.len == 0 ? ERR_OK : data_key_make(arena, end, TS_MAX, &opts->upper);
+}
+
 static void run(void *arg)
 {
     struct scan_run *r = arg;
     struct engine_iter_opts opts = {.tier = r->tier};
+    r->err = bounds_of(r->s->start, r->s->end, r->arena, &opts);
+    if (r->err != ERR_OK) {
+        return;
+    }
     r->rows = (struct mvcc_rows){0};
     r->cap = 0;
     r->bytes = 0;
@@ -328,12 +330,11 @@ static db_err split_pass(struct split_run *s, size_t half, size_t *ret_bytes)
     struct buf first;
     size_t bytes = 0;
     db_err err;
+    TRY(bounds_of(s->start, s->end, s->arena, &opts));
     TRY(engine_iter_open(s->e, ENGINE_DATA, &opts, &it));
     buf_init(&first, KEY_MAX);
-    TRY_GOTO(data_key_set(&first, s->start, TS_MAX), out);
-    TRY_GOTO(engine_iter_seek(it, buf_slice(&first)), out);
-    buf_reset(&first);
-    while (it->valid && (s->end.len == 0 || slice_cmp(data_key_user(it->key), s->end) < 0)) {
+    TRY_GOTO(engine_iter_seek(it, opts.lower), out);
+    while (it->valid) {
         if (bytes == 0) {
             TRY_GOTO(buf_append_slice(&first, data_key_user(it->key)), out);
         }

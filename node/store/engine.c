@@ -17,7 +17,8 @@ db_err engine_iter_open(struct engine *e, enum engine_cf cf, const struct engine
                         struct engine_iter **ret_iter)
 {
     ASSERT(cf < ENGINE_CF_COUNT);
-    ASSERT(opts->keys == NULL || (cf == ENGINE_DATA && opts->snapshot == NULL));
+    ASSERT(opts->keys == NULL || (cf == ENGINE_DATA && opts->snapshot == NULL &&
+                                  opts->lower.len == 0 && opts->upper.len == 0));
     return e->ops->iter_open(e, cf, opts, ret_iter);
 }
 
@@ -316,16 +317,11 @@ db_err engine_applied_durable(struct engine *e, uint64_t range_id, uint64_t *ret
 
 /* ---- a few keys ---- */
 
-static bool before_end(enum engine_cf cf, struct slice key, struct slice end)
-{
-    return end.len == 0 || (cf == ENGINE_DATA ? data_key_cmp(key, end) : slice_cmp(key, end)) < 0;
-}
-
 db_err engine_few_keys(struct engine *e, enum engine_cf cf, struct slice start, struct slice end,
                        size_t max, struct arena *arena, struct slice **ret_keys, size_t *ret_count,
                        bool *ret_all)
 {
-    struct engine_iter_opts opts = {.tier = ENGINE_ANY};
+    struct engine_iter_opts opts = {.tier = ENGINE_ANY, .lower = start, .upper = end};
     struct engine_iter *it;
     size_t count = 0;
     struct slice *keys = ARENA_ARRAY(arena, struct slice, max);
@@ -335,7 +331,7 @@ db_err engine_few_keys(struct engine *e, enum engine_cf cf, struct slice start, 
     TRY(engine_iter_open(e, cf, &opts, &it));
     db_err err = engine_iter_seek(it, start);
     bool all = true;
-    while (err == ERR_OK && it->valid && before_end(cf, it->key, end)) {
+    while (err == ERR_OK && it->valid) {
         if (count == max) {
             all = false;
             break;

@@ -69,6 +69,10 @@ struct engine_iter_opts {
      * invalid where the versions of its user key end. Borrowed during the open. */
     const struct slice *keys;
     size_t key_count;
+    /* Not empty (no `keys`): nothing outside of [lower, upper) is looked at, however much was
+     * deleted there; a move beyond makes the iterator invalid. Keys of the family, borrowed until
+     * the close. Only with both bounds may an idle iterator be taken again. */
+    struct slice lower, upper;
     bool bulk;                              /* a long pass that should not fill the cache */
     const struct engine_snapshot *snapshot; /* NULL: the state at open */
 };

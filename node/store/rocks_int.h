@@ -36,7 +36,7 @@ struct rocks_iter {
     bool poolable;
     bool one_key;
     bool blind; /* of the cached tier, and there are deleted ranges: rocks_sweep.c */
-    rocksdb_readoptions_t *own_options; /* with a snapshot; else NULL */
+    rocksdb_readoptions_t *own_options; /* with a snapshot or bounds; else NULL */
 };
 
 /* A batch or an ingest under way. */
@@ -124,6 +124,8 @@ db_err rocks__err(char *text, struct diag *diag);
 /* rocks_options.c */
 MUST_USE db_err rocks__options_make(struct rocks_engine *r, const struct engine_opts *opts);
 void rocks__options_free(struct rocks_engine *r);
+/* A set of read options of the caller's own. */
+rocksdb_readoptions_t *rocks__iter_options(enum engine_tier tier, bool one_key, bool bulk);
 
 /* rocks_iter.c */
 MUST_USE db_err rocks__iter_open(struct engine *e, enum engine_cf cf,

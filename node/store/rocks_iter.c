@@ -9,6 +9,9 @@
  * the iterator cannot see does not concern the key. A scan takes one only if no change at all has
  * begun since.
  *
+ * A scan has bounds: RocksDB passes over deleted entries by itself until it meets one that is not,
+ * and what lies beside the range may be a table of which only such are left.
+ *
  * Why this is safe: a change that somebody must see is visible in RocksDB by then, so its number
  * had been stored before. If that is <= v the change was over before the iterator was made.
  * Numbering changes when they are over would not do: RocksDB shows a batch before the write
@@ -216,6 +219,28 @@ static const struct engine_iter_ops iter_ops = {
     .close = iter_close,
 };
 
+/* RocksDB looks at the bounds where they stand in the options, anew with each seek: an idle
+ * iterator gets those of its next user. It could not be rid of one, so scan_slots has iterators
+ * with both. */
+static void set_bounds(struct rocks_iter *ri, const struct engine_iter_opts *opts)
+{
+    if (opts->lower.len != 0) {
+        rocksdb_readoptions_set_iterate_lower_bound(ri->own_options, (const char *)opts->lower.ptr,
+                                                    opts->lower.len);
+    }
+    if (opts->upper.len != 0) {
+        rocksdb_readoptions_set_iterate_upper_bound(ri->own_options, (const char *)opts->upper.ptr,
+                                                    opts->upper.len);
+    }
+}
+
+static bool poolable(enum engine_cf cf, const struct engine_iter_opts *opts)
+{
+    return cf == ENGINE_DATA && opts->tier == ENGINE_CACHED && !opts->bulk &&
+           opts->snapshot == NULL &&
+           (opts->keys != NULL || (opts->lower.len != 0 && opts->upper.len != 0));
+}
+
 static db_err make(struct rocks_engine *r, enum engine_cf cf, const struct engine_iter_opts *opts,
                    struct rocks_iter **ret_iter)
 {
@@ -227,20 +252,15 @@ static db_err make(struct rocks_engine *r, enum engine_cf cf, const struct engin
     ri->engine = r;
     ri->cf = cf;
     ri->one_key = opts->keys != NULL;
-    ri->poolable =
-        cf == ENGINE_DATA && opts->tier == ENGINE_CACHED && !opts->bulk && opts->snapshot == NULL;
+    ri->poolable = poolable(cf, opts);
     ri->opened_ns = clock_mono_ns();
     ri->version = atomic_load_explicit(&r->settled, memory_order_acquire);
     const rocksdb_readoptions_t *ro = r->read.iter[opts->tier][ri->one_key][opts->bulk];
-    if (opts->snapshot != NULL) {
-        ri->own_options = rocksdb_readoptions_create();
-        rocksdb_readoptions_set_read_tier(ri->own_options, opts->tier == ENGINE_CACHED ? 1 : 0);
-        rocksdb_readoptions_set_ignore_range_deletions(ri->own_options,
-                                                       opts->tier == ENGINE_CACHED);
-        rocksdb_readoptions_set_total_order_seek(ri->own_options, 1);
-        rocksdb_readoptions_set_fill_cache(ri->own_options, !opts->bulk);
+    if (opts->snapshot != NULL || opts->lower.len != 0 || opts->upper.len != 0) {
+        ri->own_options = rocks__iter_options(opts->tier, ri->one_key, opts->bulk);
         rocksdb_readoptions_set_snapshot(ri->own_options,
                                          (const rocksdb_snapshot_t *)(const void *)opts->snapshot);
+        set_bounds(ri, opts);
         ro = ri->own_options;
     }
     ri->it = rocksdb_create_iterator_cf(r->db, ro, r->cf[cf]);
@@ -257,11 +277,14 @@ db_err rocks__iter_open(struct engine *e, enum engine_cf cf, const struct engine
 {
     struct rocks_engine *r = rocks_of(e);
     struct rocks_iter *ri = NULL;
-    if (cf == ENGINE_DATA && opts->tier == ENGINE_CACHED && !opts->bulk && opts->snapshot == NULL) {
+    if (poolable(cf, opts)) {
         ri = take(opts->keys != NULL ? r->one_key_slots : r->scan_slots);
         if (ri != NULL && !fresh_for(r, ri, opts)) {
             destroy(ri);
             ri = NULL;
+        }
+        if (ri != NULL && !ri->one_key) {
+            set_bounds(ri, opts);
         }
     }
     if (ri == NULL) {

@@ -3,6 +3,7 @@
 #include "node/store/engine.h"
 
 #include <pthread.h>
+#include <rocksdb/c.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -71,11 +72,14 @@ static uint64_t newest(struct engine *e, struct slice key, bool point)
     struct slice at;
     uint64_t ts = 0;
     arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(data_key_make(&a, key, UINT64_MAX, &at));
     if (point) {
         opts.keys = &key;
         opts.key_count = 1;
+    } else {
+        opts.lower = at;
+        CHECK_OK(data_key_make(&a, key, 0, &opts.upper));
     }
-    CHECK_OK(data_key_make(&a, key, UINT64_MAX, &at));
     CHECK_OK(engine_iter_open(e, ENGINE_DATA, &opts, &it));
     CHECK_OK(engine_iter_seek(it, at));
     if (it->valid && slice_eq(data_key_user(it->key), key)) {
@@ -204,11 +208,108 @@ static void test_crowd(void **state UNUSED)
     close_and_remove(c.e, dir);
 }
 
+/* `count` keys from prefix0000 on; version 1 of each, or its deletion. */
+static void many(struct engine *e, const char *prefix, unsigned count, bool put)
+{
+    struct engine_wbatch *b;
+    struct arena a;
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(engine_wbatch_new(e, &b));
+    for (unsigned i = 0; i < count; i++) {
+        char text[32];
+        struct slice k,
+            user = slice_of(text, (size_t)snprintf(text, sizeof(text), "%s%04u", prefix, i));
+        CHECK_OK(data_key_make(&a, user, 1, &k));
+        CHECK_OK(put ? engine_wbatch_put(b, ENGINE_DATA, k, SLICE_LIT("Pv"))
+                     : engine_wbatch_delete(b, ENGINE_DATA, k));
+        CHECK_OK(put ? engine_wbatch_put(b, ENGINE_LOCK, user, SLICE_LIT("v"))
+                     : engine_wbatch_delete(b, ENGINE_LOCK, user));
+    }
+    CHECK_OK(engine_apply(e, b, NULL));
+    engine_wbatch_free(b);
+    arena_fini(&a);
+}
+
+/* Entries of the family in [lower, upper), one way or the other. */
+static unsigned entries(struct engine *e, enum engine_cf cf, const char *lower, const char *upper,
+                        bool back)
+{
+    struct engine_iter_opts opts = {.tier = ENGINE_CACHED,
+                                    .lower = slice_of(lower, strlen(lower)),
+                                    .upper = slice_of(upper, strlen(upper))};
+    struct engine_iter *it;
+    struct arena a;
+    unsigned count = 0;
+    arena_init(&a, NULL, NULL, 0);
+    if (cf == ENGINE_DATA) {
+        CHECK_OK(data_key_make(&a, opts.lower, UINT64_MAX, &opts.lower));
+        CHECK_OK(data_key_make(&a, opts.upper, UINT64_MAX, &opts.upper));
+    }
+    CHECK_OK(engine_iter_open(e, cf, &opts, &it));
+    CHECK_OK(back ? engine_iter_seek_for_prev(it, opts.upper) : engine_iter_seek(it, opts.lower));
+    while (it->valid) {
+        count++;
+        CHECK_OK(back ? engine_iter_prev(it) : engine_iter_next(it));
+    }
+    engine_iter_close(it);
+    arena_fini(&a);
+    return count;
+}
+
+/* Iterators end at their bounds, also one that had others before, and what is deleted beyond them
+ * is not walked through. */
+static void check_bounds(struct engine *e)
+{
+    rocksdb_perfcontext_t *perf = rocksdb_perfcontext_create();
+    rocksdb_set_perf_level(rocksdb_enable_count);
+    for (int cf = 0; cf < 2; cf++) {
+        enum engine_cf family = cf == 0 ? ENGINE_DATA : ENGINE_LOCK;
+        for (int back = 0; back < 2; back++) {
+            assert_int_equal(entries(e, family, "b", "c", back), 100);
+            assert_int_equal(entries(e, family, "b0010", "b0020", back), 10);
+            assert_int_equal(entries(e, family, "d", "e", back), 100);
+            assert_int_equal(entries(e, family, "d0099", "d01", back), 1);
+            assert_int_equal(entries(e, family, "b0099", "d0001", back), 2);
+            assert_int_equal(entries(e, family, "c", "d", back), 0);
+            rocksdb_perfcontext_reset(perf);
+            assert_int_equal(entries(e, family, "b", "c", back), 100);
+            assert_int_equal(entries(e, family, "d", "e", back), 100);
+            assert_in_range(rocksdb_perfcontext_metric(perf, rocksdb_internal_delete_skipped_count),
+                            0, 8);
+        }
+    }
+    rocksdb_set_perf_level(rocksdb_disable);
+    rocksdb_perfcontext_destroy(perf);
+}
+
+static void test_bounds(void **state UNUSED)
+{
+    char dir[64];
+    (void)snprintf(dir, sizeof(dir), "rocks_iter_test_%d_c", (int)getpid());
+    struct engine *e = open_fresh(dir);
+    const char *const alive[] = {"b", "d"}, *const gone[] = {"a", "c", "e"};
+    for (unsigned i = 0; i < 2; i++) {
+        many(e, alive[i], 100, true);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        many(e, gone[i], 1000, true);
+    }
+    CHECK_OK(engine_flush_wait(e));
+    for (unsigned i = 0; i < 3; i++) {
+        many(e, gone[i], 1000, false);
+    }
+    check_bounds(e); /* deletions in the memtable, rows in a file */
+    CHECK_OK(engine_flush_wait(e));
+    check_bounds(e);
+    close_and_remove(e, dir);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_visible_before_return),
         cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_bounds),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -161,19 +161,25 @@ static rocksdb_readoptions_t *read_options(int tier)
     return ro;
 }
 
-static void make_read_options(struct rocks_read_options *read)
+rocksdb_readoptions_t *rocks__iter_options(enum engine_tier tier, bool one_key, bool bulk)
 {
     static const int tiers[2] = {[ENGINE_CACHED] = 1, [ENGINE_ANY] = 0};
+    rocksdb_readoptions_t *ro = read_options(tiers[tier]);
+    rocksdb_readoptions_set_prefix_same_as_start(ro, one_key);
+    rocksdb_readoptions_set_total_order_seek(ro, !one_key);
+    rocksdb_readoptions_set_fill_cache(ro, !bulk);
+    rocksdb_readoptions_set_ignore_range_deletions(ro, tier == ENGINE_CACHED);
+    return ro;
+}
+
+static void make_read_options(struct rocks_read_options *read)
+{
     for (int tier = 0; tier < 2; tier++) {
-        read->get[tier] = read_options(tiers[tier]);
+        read->get[tier] = read_options(tier == ENGINE_CACHED ? 1 : 0);
         for (int one_key = 0; one_key < 2; one_key++) {
             for (int bulk = 0; bulk < 2; bulk++) {
-                rocksdb_readoptions_t *ro = read_options(tiers[tier]);
-                rocksdb_readoptions_set_prefix_same_as_start(ro, one_key != 0);
-                rocksdb_readoptions_set_total_order_seek(ro, one_key == 0);
-                rocksdb_readoptions_set_fill_cache(ro, bulk == 0);
-                rocksdb_readoptions_set_ignore_range_deletions(ro, tier == ENGINE_CACHED);
-                read->iter[tier][one_key][bulk] = ro;
+                read->iter[tier][one_key][bulk] =
+                    rocks__iter_options((enum engine_tier)tier, one_key != 0, bulk != 0);
             }
         }
     }
