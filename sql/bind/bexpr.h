@@ -61,8 +61,9 @@ struct bsubquery {
     uint32_t outer_count;
 };
 
-/* MYSQL: constant text beside a column of numbers is made a number once, when the statement begins,
- * and that is when it warns or fails: also when no row is read. */
+/* MYSQL: constant text beside a column of numbers is made a number, and constant text beside text
+ * of another charset is converted, once, when the statement begins, and that is when it warns or
+ * fails: also when no row is read. */
 struct early_cast {
     const struct early_cast *next; /* of the statement */
     const struct bexpr *cast;      /* of a constant or parameter */

@@ -139,6 +139,11 @@ static db_err negate(struct binder *b, bool negated, struct bexpr *e, struct bex
     return bind__op(b, "op_not", args, 1, ret);
 }
 
+static bool is_given(const struct bexpr *e)
+{
+    return e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM;
+}
+
 /* MYSQL: text between a date and anything is a date, beside both of them; between a number and
  * anything it is a number, as is a name of ENUM or SET. */
 static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *low,
@@ -159,11 +164,13 @@ static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *lo
     return bind__cast(b, *x, &t, false, x);
 }
 
-/* Text that is compared with several texts meets all of them in one collation. */
+/* Text that is compared with several texts meets all of them in one collation.
+ * MYSQL: beside text a date or time is text, too, of latin1. */
 static db_err agree_texts(struct binder *b, const char *operation, struct bexpr **args,
                           uint32_t count)
 {
     struct func_arg *fa = BIND_ARRAY(b, struct func_arg, count);
+    const struct sql_type number_text = type_char(TYPE_VARCHAR, 0, COLL_LATIN1_SWEDISH_CI);
     uint16_t collation;
     uint8_t coercibility;
     if (fa == NULL) {
@@ -172,24 +179,44 @@ static db_err agree_texts(struct binder *b, const char *operation, struct bexpr 
     for (uint32_t i = 0; i < count; i++) {
         bool text = type_is_string(&args[i]->type) || args[i]->type.id == TYPE_ENUM ||
                     args[i]->type.id == TYPE_SET;
-        if (!text) {
+        if (!text && (!type_is_temporal(&args[i]->type) || args[i]->type.id == TYPE_YEAR)) {
             return ERR_OK;
         }
         fa[i] = bind__arg(args[i]);
+        if (!text) {
+            fa[i].type = number_text;
+        }
     }
     TRY(func_agree_collation(&b->func, operation, fa, count, &collation, &coercibility));
     for (uint32_t i = 0; i < count; i++) {
         struct sql_type t = args[i]->type;
-        if (t.collation != collation) {
+        if (t.collation != collation && !type_is_temporal(&t)) {
             if (!type_is_string(&t)) {
                 t = type_char(TYPE_VARCHAR, t.length, collation);
             }
             t.collation = collation;
+            t.wire |= TYPE_W_REFUSE_LOSS;
             TRY(bind__cast(b, args[i], &t, false, &args[i]));
             args[i]->coercibility = coercibility;
         }
     }
     return ERR_OK;
+}
+
+/* MYSQL: bounds of a number or a time that are constant texts, both, must be text of latin1, in
+ * which numbers are written. */
+static db_err bounds_fit(struct binder *b, const struct bexpr *x, struct bexpr *low,
+                         struct bexpr *high)
+{
+    const struct sql_type number_text = type_char(TYPE_VARCHAR, 0, COLL_LATIN1_SWEDISH_CI);
+    bool number =
+        (type_is_numeric(&x->type) && x->type.id != TYPE_BIT) || type_is_temporal(&x->type);
+    if (!number || !is_given(low) || !is_given(high) || type_is_numeric(&low->type) ||
+        type_is_numeric(&high->type)) {
+        return ERR_OK;
+    }
+    TRY(type_is_string(&low->type) ? bind__must_fit(b, low, &number_text) : ERR_OK);
+    return type_is_string(&high->type) ? bind__must_fit(b, high, &number_text) : ERR_OK;
 }
 
 db_err bind__between(struct binder *b, struct scope *scope, const struct ast_between *e,
@@ -203,8 +230,9 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
         TRY(bind__refuse_vector(b, "between", args[i]));
     }
     TRY(bind__json_between(b, &args[0], &args[1], &args[2]));
-    TRY(between_kinds(b, &args[0], args[1], args[2]));
+    TRY(bounds_fit(b, args[0], args[1], args[2]));
     TRY(agree_texts(b, "between", args, ARRAY_COUNT(args)));
+    TRY(between_kinds(b, &args[0], args[1], args[2]));
     struct bexpr *x = args[0];
     struct bexpr *held;
     TRY(bind__hold(b, &x, &held));
@@ -243,11 +271,6 @@ static bool uniform(struct bexpr *const *args, uint32_t count)
         }
     }
     return true;
-}
-
-static bool is_given(const struct bexpr *e)
-{
-    return e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM;
 }
 
 /* MYSQL: a constant integer among constant texts makes integers of all of them. */

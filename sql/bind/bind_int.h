@@ -223,6 +223,9 @@ db_err bind__const(struct binder *b, const struct value *v, const struct sql_typ
                    uint8_t coercibility, struct bexpr **ret);
 db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
                   struct bexpr **ret);
+/* Text of a charset that does not have it is error 3854: a constant's now, a parameter's when the
+ * statement begins. Other expressions: nothing. */
+db_err bind__must_fit(struct binder *b, struct bexpr *text, const struct sql_type *to);
 /* Calls a function row: arity, argument casts, folding. args is kept. */
 db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **args, uint32_t count,
                   struct bexpr **ret);

@@ -45,12 +45,13 @@ static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolum
         if (items[i].expr == NULL) {
             return ERR_NOMEM;
         }
-        const struct sql_type *t = &common[i].type;
-        bool differs = type_phys(&c->type) != type_phys(t) || c->type.id != t->id ||
-                       c->type.decimals != t->decimals || c->type.collation != t->collation ||
-                       type_is_unsigned(&c->type) != type_is_unsigned(t);
+        struct sql_type t = common[i].type;
+        bool differs = type_phys(&c->type) != type_phys(&t) || c->type.id != t.id ||
+                       c->type.decimals != t.decimals || c->type.collation != t.collation ||
+                       type_is_unsigned(&c->type) != type_is_unsigned(&t);
         if (differs) {
-            TRY(bind__cast(b, items[i].expr, t, false, &items[i].expr));
+            t.wire |= type_is_string(&t) ? TYPE_W_REFUSE_LOSS : 0u;
+            TRY(bind__cast(b, items[i].expr, &t, false, &items[i].expr));
             any = true;
         }
     }

@@ -148,6 +148,7 @@ static db_err in_one_collation(struct binder *b, struct bexpr *eq)
             t.collation != collation) {
             uint8_t coercibility = eq->args[k]->coercibility;
             t.collation = collation;
+            t.wire |= TYPE_W_REFUSE_LOSS;
             TRY(bind__cast(b, eq->args[k], &t, false, &eq->args[k]));
             eq->args[k]->coercibility = coercibility;
         }

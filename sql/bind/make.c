@@ -197,6 +197,34 @@ db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
     return ERR_OK;
 }
 
+static struct early_cast *note_early(struct binder *b, struct bexpr *cast)
+{
+    struct early_cast *c = BIND_NEW(b, struct early_cast);
+    if (c != NULL) {
+        c->cast = cast;
+        c->index = b->stmt->early_count++;
+        c->next = b->stmt->early;
+        b->stmt->early = c;
+        cast->u.cast.early = c;
+    }
+    return c;
+}
+
+db_err bind__must_fit(struct binder *b, struct bexpr *text, const struct sql_type *to)
+{
+    struct sql_type t = type_char(TYPE_VARCHAR, text->type.length, to->collation);
+    t.wire = TYPE_W_REFUSE_LOSS;
+    if (text->kind == BEXPR_CONST) {
+        struct fold_watch watch = {false};
+        struct cast_ctx cast;
+        struct value v;
+        fold_context(b, &watch, b->diag, &cast);
+        return value_cast(&cast, &text->type, &text->u.constant, &t, &v);
+    }
+    struct bexpr *ignored;
+    return text->kind == BEXPR_PARAM ? bind__cast(b, text, &t, false, &ignored) : ERR_OK;
+}
+
 db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
                   struct bexpr **ret)
 {
@@ -217,6 +245,11 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
     c->type.flags =
         (uint8_t)((c->type.flags & ~TYPE_F_NOT_NULL) | (e->type.flags & TYPE_F_NOT_NULL));
     bind__inherit(c);
+    bool early = (to->wire & TYPE_W_REFUSE_LOSS) != 0 && e->kind == BEXPR_PARAM && !b->scalar &&
+                 type_is_string(&e->type);
+    if (early && note_early(b, c) == NULL) {
+        return ERR_NOMEM;
+    }
     return bind__fold(b, c, ret);
 }
 
@@ -347,17 +380,12 @@ static db_err note_early_casts(struct binder *b, const struct func_def *def,
         } else if (!is_early_cast(&fa[1 - i], &fa[i], args[i])) {
             continue;
         }
-        struct early_cast *c = BIND_NEW(b, struct early_cast);
+        struct early_cast *c = note_early(b, cast);
         if (c == NULL) {
             return ERR_NOMEM;
         }
-        c->cast = cast;
         c->unless_whole = fa[i].reads_number;
-        c->index = b->stmt->early_count++;
         c->decimal = fa[1 - i].type.id == TYPE_DECIMAL;
-        c->next = b->stmt->early;
-        b->stmt->early = c;
-        cast->u.cast.early = c;
     }
     return ERR_OK;
 }

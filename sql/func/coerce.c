@@ -248,6 +248,7 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
         a->want_cast = true;
         a->want = a->type;
         a->want.collation = win->id;
+        a->want.wire |= TYPE_W_REFUSE_LOSS;
     }
     *ret_collation = win->id;
     *ret_coercibility = mix ? COERCIBILITY_MIX : own_coercibility(best);
@@ -601,6 +602,7 @@ db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct 
         if (differs) {
             a->want_cast = true;
             a->want = t;
+            a->want.wire |= type_is_string(&t) ? TYPE_W_REFUSE_LOSS : 0u;
         }
     }
     *ret_type = t;

@@ -149,7 +149,7 @@ void func__want_valid(struct func_arg *a, unsigned collation)
     if (collation != COLL_BINARY && type_is_string(&a->type) && a->type.collation == COLL_BINARY) {
         a->want_cast = true;
         a->want = func__text(func__chars(&a->type), collation);
-        a->want.wire |= TYPE_W_REFUSE_BYTES;
+        a->want.wire |= TYPE_W_REFUSE_LOSS;
     }
 }
 
@@ -168,6 +168,7 @@ static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
     if (text) {
         a->want_cast = true;
         a->want = a->type;
+        a->want.wire |= TYPE_W_REFUSE_LOSS;
         const struct value *v = a->constant;
         struct slice made;
         size_t lost = 0;

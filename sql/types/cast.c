@@ -197,6 +197,14 @@ void cast_bytes_start(struct slice s, char *out)
     }
 }
 
+static db_err cannot_convert(struct cast_ctx *ctx, struct slice s, const struct collation *from,
+                             const struct collation *to)
+{
+    char text[CAST_BYTES_TEXT_MAX];
+    cast_bytes_start(s, text);
+    return cast_error(ctx, 3854, text, from->cs->name, to->cs->name);
+}
+
 static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                       const struct sql_type *to, struct value *ret)
 {
@@ -213,13 +221,17 @@ static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const s
     }
     const struct collation *source = collation_by_id(source_id);
     if (source != NULL && source->cs != target->cs) {
-        TRY(charset_convert_arena(source->cs, s, target->cs, ctx->arena, &s, NULL));
+        bool refuse = (to->wire & TYPE_W_REFUSE_LOSS) != 0;
+        struct slice text = s;
+        size_t lost = 0;
+        TRY(charset_convert_arena(source->cs, text, target->cs, ctx->arena, &s, &lost));
+        if (refuse && lost != 0) {
+            return cannot_convert(ctx, text, source, target);
+        }
         /* Bytes are taken for text as they are: they must be text of that charset. */
         if (source->id == COLL_BINARY && !charset_valid(target->cs, s)) {
-            if ((to->wire & TYPE_W_REFUSE_BYTES) != 0) {
-                char text[CAST_BYTES_TEXT_MAX];
-                cast_bytes_start(s, text);
-                return cast_error(ctx, 3854, text, source->cs->name, target->cs->name);
+            if (refuse) {
+                return cannot_convert(ctx, s, source, target);
             }
             struct slice bad = slice_from(s, target->cs->ops->valid_prefix(target->cs, s));
             char shown[7] = "";

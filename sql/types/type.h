@@ -78,17 +78,17 @@ enum {
                                 names the type: DATE, or one of the next two */
     TYPE_W_REFUSE_DATETIME = 64,
     TYPE_W_REFUSE_TIMESTAMP = 128,
-    TYPE_W_LOW_DATE = 512,      /* of a cast's target: what is no date or time is below all, and
-                                   not NULL, as comparisons take it */
-    TYPE_W_NAME_DATE = 1024,    /* of a cast to DATETIME: its messages are those of a DATE */
-    TYPE_W_REFUSE_BYTES = 2048, /* of a cast's target: bytes that are no text of its charset are
-                                   error 3854 */
-    TYPE_W_WHOLE_DATE = 256,    /* with TYPE_W_LENIENT_DATE: numbers below 101 but 0 are no dates */
-    TYPE_W_SHORT_YEAR = 16,     /* of a cast's target: 1..99 are years of two digits */
-    TYPE_W_LENIENT_DATE = 8,    /* of a cast's target: a zero month or day is let through, as parts
-                                   of dates (MONTH) see them, whatever sql_mode says */
-    TYPE_W_VARYING = 4096,      /* a BINARY that is announced as VARBINARY: of CAST */
-    TYPE_W_LONG_PRECISION = 4,  /* a DECIMAL whose digits were cut to 65: its length counts 66 */
+    TYPE_W_LOW_DATE = 512,     /* of a cast's target: what is no date or time is below all, and
+                                  not NULL, as comparisons take it */
+    TYPE_W_NAME_DATE = 1024,   /* of a cast to DATETIME: its messages are those of a DATE */
+    TYPE_W_REFUSE_LOSS = 2048, /* of a cast's target: characters that its charset does not have,
+                                  and bytes that are no text of it, are error 3854 */
+    TYPE_W_WHOLE_DATE = 256,   /* with TYPE_W_LENIENT_DATE: numbers below 101 but 0 are no dates */
+    TYPE_W_SHORT_YEAR = 16,    /* of a cast's target: 1..99 are years of two digits */
+    TYPE_W_LENIENT_DATE = 8,   /* of a cast's target: a zero month or day is let through, as parts
+                                  of dates (MONTH) see them, whatever sql_mode says */
+    TYPE_W_VARYING = 4096,     /* a BINARY that is announced as VARBINARY: of CAST */
+    TYPE_W_LONG_PRECISION = 4, /* a DECIMAL whose digits were cut to 65: its length counts 66 */
 };
 
 /* `decimals` of FLOAT, DOUBLE and strings without a fixed number of them. */
