@@ -7,9 +7,14 @@
 
 static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k, struct value *ret)
 {
+    const struct plan_target *t = c->target;
+    const struct plan_assign *a = &t->assigns[k];
     struct vector *v;
+    if (a->expr->kind == BEXPR_DEFAULT) {
+        return exec__missing_default(ctx, &t->table->columns[a->column], true, ret);
+    }
     if (c->assigns[k] == NULL) {
-        return expr_eval_scalar(ctx, c->target->assigns[k].expr, ret);
+        return expr_eval_scalar(ctx, a->expr, ret);
     }
     TRY(expr_eval(ctx, c->assigns[k], c->scratch, &v));
     vector_get(v, 0, ret);

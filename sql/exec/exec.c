@@ -23,6 +23,24 @@ db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, 
     return ERR_OK;
 }
 
+db_err exec__missing_default(struct exec_ctx *ctx, const struct column_def *c, bool tell,
+                             struct value *ret)
+{
+    if (c->type.id == TYPE_ENUM) {
+        value_tag(ret, &c->type);
+        ret->u = 1;
+        return ERR_OK;
+    }
+    if (ctx->eval.cast->strict && !ctx->ignore) {
+        return my_error(ctx->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(ctx->arena, c->name));
+    }
+    if (tell) {
+        cast_warn(ctx->eval.cast, CAST_WARNING, ER_NO_DEFAULT_FOR_FIELD,
+                  arena_strdup(ctx->arena, c->name));
+    }
+    return exec__implicit_default(ctx, c, ret);
+}
+
 static db_err drain(struct exec_ctx *ctx, struct op *root, exec_rows_fn rows, void *arg)
 {
     struct chunk *chunk;

@@ -39,21 +39,7 @@ static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_
     const struct bexpr *e = s->node->u.insert.defaults[ordinal];
     struct value v;
     if (e == NULL) {
-        /* MYSQL: strict: 1364; otherwise the type's implicit default and a warning. An ENUM's
-         * implicit default is its first member, silently. */
-        if (c->type.id == TYPE_ENUM) {
-            value_tag(&row[ordinal], &c->type);
-            row[ordinal].u = 1;
-            return ERR_OK;
-        }
-        if (ctx->eval.cast->strict && !ctx->ignore) {
-            return my_error(ctx->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(ctx->arena, c->name));
-        }
-        if (named || s->number == 1) {
-            cast_warn(ctx->eval.cast, CAST_WARNING, ER_NO_DEFAULT_FOR_FIELD,
-                      arena_strdup(ctx->arena, c->name));
-        }
-        return exec__implicit_default(ctx, c, &row[ordinal]);
+        return exec__missing_default(ctx, c, named || s->number == 1, &row[ordinal]);
     }
     if (s->pending != NULL && bexpr_reads_columns(e)) {
         s->pending[ordinal] = true;

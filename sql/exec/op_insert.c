@@ -161,6 +161,22 @@ static db_err refuse_null(struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
     return insert_rows_null(&s->rows, ctx, i, many, changed);
 }
 
+static db_err updated_value(struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
+                            struct value *ret)
+{
+    const struct plan_assign *a = &s->op.node->u.insert.updates[i];
+    if (a->expr->kind == BEXPR_DEFAULT) {
+        return exec__missing_default(ctx, &s->table->columns[a->column], true, ret);
+    }
+    struct vector *v;
+    struct arena *batch = exec__enter_kept(ctx);
+    db_err err = expr_eval(ctx, s->updates[i], &s->scratch, &v);
+    exec__leave_kept(ctx, batch);
+    TRY(err);
+    vector_get(v, 0, ret);
+    return ERR_OK;
+}
+
 static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const struct value *old,
                               const struct value *row)
 {
@@ -175,7 +191,6 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
     TRY(load_scratch(s, old, row));
     for (uint32_t i = 0; i < n->u.insert.update_count; i++) {
         const struct plan_assign *a = &n->u.insert.updates[i];
-        struct vector *v;
         struct value x;
         if (a->implicit) {
             differs = !row_equal(s->table, old, changed);
@@ -183,11 +198,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
                 continue;
             }
         }
-        struct arena *batch = exec__enter_kept(ctx);
-        db_err err = expr_eval(ctx, s->updates[i], &s->scratch, &v);
-        exec__leave_kept(ctx, batch);
-        TRY(err);
-        vector_get(v, 0, &x);
+        TRY(updated_value(s, ctx, i, &x));
         TRY(row_reassign(ctx, s->table, a->column, &a->expr->type, &x, s->rows.number, changed));
         TRY(refuse_null(s, ctx, a->column, changed));
         TRY(row_own(ctx, &changed[a->column])); /* it may lie in a slot of scratch */

@@ -91,7 +91,7 @@ static db_err prepare_assigns(struct exec_ctx *ctx, struct point_change *p,
     }
     for (uint32_t k = 0; k < t->assign_count; k++) {
         const struct bexpr *e = t->assigns[k].expr;
-        if (e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM) {
+        if (e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM || e->kind == BEXPR_DEFAULT) {
             continue;
         }
         TRY(expr_prepare(ctx, e, &states[k]));

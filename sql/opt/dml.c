@@ -64,9 +64,9 @@ static void to_target(struct bexpr *e, const col_id_t *columns)
     }
 }
 
-/* DEFAULT in a value list or assignment becomes the column's default. `columns`: where the table's
- * columns are, by ordinal; NULL in a value list, where what is computed from the row stays DEFAULT
- * for the executor. */
+/* DEFAULT in a value list or assignment becomes the column's default; that of a column without one
+ * stays DEFAULT for the executor. `columns`: where the table's columns are, by ordinal; NULL in a
+ * value list, where what is computed from the row stays DEFAULT, too. */
 static db_err replace_default(struct optimizer *o, const struct table_def *t,
                               const struct column_def *c, const col_id_t *columns,
                               struct bexpr **io)
@@ -79,11 +79,9 @@ static db_err replace_default(struct optimizer *o, const struct table_def *t,
         }
         struct bexpr *d;
         TRY(opt__column_default(o, t, c, &d));
-        if (d == NULL && columns == NULL) {
-            return ERR_OK; /* MYSQL: whether that is an error is the row's business */
-        }
-        if (d == NULL) {
-            return my_error(o->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(o->arena, c->name));
+        if (d == NULL) { /* MYSQL: whether that is an error is the row's business */
+            e->type = columns == NULL ? e->type : c->type;
+            return ERR_OK;
         }
         if (bexpr_reads_columns(d)) {
             if (columns == NULL) {
