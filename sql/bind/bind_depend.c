@@ -2,13 +2,18 @@
  *
  * Beginning with the grouping columns, what is known spreads until nothing is new: columns that
  * WHERE or an inner join's ON equates with a constant or with a known column; all columns of a
- * table of which a unique key without NULLs is known; through an outer join from the outer side to
- * the inner one; the results of an aggregation whose groups are known; expressions of known
- * columns. */
+ * table of which a unique key without NULLs is known; generated columns of known columns, but where
+ * an outer join may make up the row; through an outer join from the outer side to the inner one;
+ * the results of an aggregation whose groups are known; expressions of known columns. */
 #include "sql/bind/bind_int.h"
 
+#include "sql/bind/table_rules.h"
+#include "sql/parser/parser.h"
+
 struct depend {
-    bool *known; /* by col_id */
+    struct binder *b;
+    bool *known;        /* by col_id */
+    const bool **reads; /* by col_id: of a generated column, by ordinal; NULL: not looked at yet */
     bool changed;
 };
 
@@ -72,6 +77,48 @@ static void of_table(struct depend *d, const struct lnode *t)
     }
 }
 
+static db_err columns_read(struct depend *d, const struct table_def *def,
+                           const struct column_def *c, const bool **ret)
+{
+    struct binder *b = d->b;
+    struct parse_options po = {0};
+    struct bind_opts quiet = *b->opts;
+    struct ast_expr *ast;
+    struct bexpr *e;
+    bool *reads = BIND_ARRAY(b, bool, def->column_count + 1);
+    if (reads == NULL) {
+        return ERR_NOMEM;
+    }
+    quiet.warn = NULL;
+    TRY(parser_parse_expr(b->arena, c->generated_expr, &po, b->diag, &ast));
+    TRY(bind_scalar(b->arena, &quiet, ast, def, b->diag, &e));
+    bexpr_note_columns(e, reads);
+    *ret = reads;
+    return ERR_OK;
+}
+
+static db_err generated_columns(struct depend *d, const struct lnode *t)
+{
+    const struct table_def *def = t->u.table.def;
+    for (uint32_t i = 0; i < def->column_count; i++) {
+        col_id_t id = t->columns[i].id;
+        if (def->columns[i].generated == GENERATED_NO || def->columns[i].hidden || d->known[id]) {
+            continue;
+        }
+        if (d->reads[id] == NULL) {
+            TRY(columns_read(d, def, &def->columns[i], &d->reads[id]));
+        }
+        bool all = true;
+        for (uint32_t k = 0; k < def->column_count && all; k++) {
+            all = !d->reads[id][k] || d->known[t->columns[k].id];
+        }
+        if (all) {
+            learn(d, id);
+        }
+    }
+    return ERR_OK;
+}
+
 struct all_known {
     const struct depend *d;
     bool yes;
@@ -117,13 +164,13 @@ static void of_aggregate(struct depend *d, const struct lnode *n)
 }
 
 /* inner: the rows may be those that an outer join makes up. */
-static void spread(struct depend *d, const struct lnode *n, bool inner)
+static db_err spread(struct depend *d, const struct lnode *n, bool inner)
 {
     switch ((int)n->kind) {
-    case LNODE_TABLE: of_table(d, n); return;
+    case LNODE_TABLE: of_table(d, n); return inner ? ERR_OK : generated_columns(d, n);
     case LNODE_FILTER: equalities(d, n->u.filter.conjuncts, n->u.filter.count, NULL, !inner); break;
     case LNODE_PROJECT: of_project(d, n); break;
-    case LNODE_AGGREGATE: of_aggregate(d, n); return;
+    case LNODE_AGGREGATE: of_aggregate(d, n); return ERR_OK;
     case LNODE_JOIN: {
         enum join_kind k = n->u.join.kind;
         bool plain = k == JOIN_INNER || k == JOIN_CROSS;
@@ -133,24 +180,25 @@ static void spread(struct depend *d, const struct lnode *n, bool inner)
             equalities(d, n->u.join.on, n->u.join.on_count, n->children[k == JOIN_LEFT ? 1 : 0],
                        false);
         }
-        spread(d, n->children[0], inner || k == JOIN_RIGHT || k == JOIN_FULL);
-        spread(d, n->children[1], inner || k == JOIN_LEFT || k == JOIN_FULL);
-        return;
+        TRY(spread(d, n->children[0], inner || k == JOIN_RIGHT || k == JOIN_FULL));
+        return spread(d, n->children[1], inner || k == JOIN_LEFT || k == JOIN_FULL);
     }
     case LNODE_SORT:
     case LNODE_DISTINCT:
     case LNODE_LIMIT:
     case LNODE_WINDOW: break;
-    default: return;
+    default: return ERR_OK;
     }
-    spread(d, n->children[0], inner);
+    return spread(d, n->children[0], inner);
 }
 
 db_err bind__dependent_columns(struct binder *b, const struct lnode *input,
                                const struct lproj *groups, uint32_t count, const bool **ret_known)
 {
-    struct depend d = {.known = BIND_ARRAY(b, bool, b->next_col + 1)};
-    if (d.known == NULL) {
+    struct depend d = {.b = b,
+                       .known = BIND_ARRAY(b, bool, b->next_col + 1),
+                       .reads = BIND_ARRAY(b, const bool *, b->next_col + 1)};
+    if (d.known == NULL || d.reads == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -160,7 +208,7 @@ db_err bind__dependent_columns(struct binder *b, const struct lnode *input,
     }
     do {
         d.changed = false;
-        spread(&d, input, false);
+        TRY(spread(&d, input, false));
     } while (d.changed);
     *ret_known = d.known;
     return ERR_OK;

@@ -119,6 +119,8 @@ struct user_var {
     struct buf bytes; /* of text */
     size_t charged;   /* to the session's `kept` */
     struct value value;
+    struct sql_type type; /* in expressions */
+    uint16_t collation;   /* of its text, of the last value that was not NULL */
 };
 
 /* The types of a prepared statement's user variables: those that they had when it was prepared. */

@@ -606,6 +606,7 @@ static db_err new_var(struct sql_session *s, struct slice name, struct user_var 
     }
     u->name = slice_of(u + 1, name.len);
     u->value = value_null();
+    u->type = type_null();
     db_err err = charge_var(s, u, 0);
     if (err != ERR_OK) {
         mem_free(u);
@@ -616,6 +617,35 @@ static db_err new_var(struct sql_session *s, struct slice name, struct user_var 
     s->user_vars = u;
     *ret = u;
     return ERR_OK;
+}
+
+/* BIGINT, DECIMAL, DOUBLE or text. MYSQL: NULL is of its expression's type, NULL itself of what the
+ * variable was before; neither changes the collation. */
+static void set_type(struct sql_session *s, struct user_var *u, const struct value *v)
+{
+    enum { TEXT_CHARS = 0xffffff, NUMBER_LENGTH = 21, DOUBLE_LENGTH = 23 };
+    bool fresh = u->type.id == TYPE_NULL;
+    bool text = v->phys == PHYS_STR || v->type == TYPE_ENUM || v->type == TYPE_SET;
+    if (fresh || !v->is_null) {
+        u->collation = v->type == TYPE_NULL   ? COLL_BINARY
+                       : v->type == TYPE_JSON ? COLL_UTF8MB4_BIN
+                       : text                 ? v->collation
+                                              : (uint16_t)s->vars.collation_connection;
+    }
+    if (v->type == TYPE_NULL && !fresh) {
+        return;
+    }
+    if (v->type == TYPE_DECIMAL) {
+        u->type = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false);
+    } else if (v->phys == PHYS_DOUBLE) {
+        u->type = type_double();
+        u->type.length = DOUBLE_LENGTH;
+    } else if (v->phys == PHYS_INT && !text && v->type != TYPE_NULL) {
+        u->type = type_int(TYPE_BIGINT, v->is_unsigned || v->type == TYPE_BIT);
+        u->type.length = NUMBER_LENGTH;
+    } else {
+        u->type = func_text_type(TEXT_CHARS, u->collation);
+    }
 }
 
 db_err vars__user_set(struct sql_session *s, struct slice name, const struct value *v)
@@ -660,6 +690,7 @@ db_err vars__user_set(struct sql_session *s, struct slice name, const struct val
         TRY(buf_append_slice(&u->bytes, text));
         copy = value_str(buf_slice(&u->bytes), s->vars.collation_connection);
     }
+    set_type(s, u, &copy);
     u->value = copy;
     return ERR_OK;
 }
@@ -683,35 +714,9 @@ void vars__free(struct sql_session *s)
 
 static void type_now(const struct sql_session *s, struct slice name, struct sql_type *ret_type)
 {
-    enum { TEXT_CHARS = 0xffffff, UNSET_BYTES = 65532 };
+    enum { UNSET_BYTES = 65532 };
     const struct user_var *v = vars__user_get(s, name);
-    if (v == NULL) {
-        *ret_type = type_char(TYPE_VARBINARY, UNSET_BYTES, COLL_BINARY);
-        return;
-    }
-    if (v->value.is_null) {
-        *ret_type = func_text_type(TEXT_CHARS, COLL_BINARY);
-        return;
-    }
-    *ret_type = value_type(&v->value);
-    switch ((int)ret_type->id) {
-    case TYPE_DECIMAL:
-        *ret_type = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false);
-        break;
-    case TYPE_FLOAT:
-    case TYPE_DOUBLE:
-        *ret_type = type_double();
-        ret_type->length = 23;
-        break;
-    default:
-        if (type_is_integer(ret_type)) {
-            *ret_type = type_int(TYPE_BIGINT, type_is_unsigned(ret_type));
-            ret_type->length = 21;
-        } else if (type_is_string(ret_type)) {
-            *ret_type = func_text_type(TEXT_CHARS, ret_type->collation);
-        }
-        break;
-    }
+    *ret_type = v == NULL ? type_char(TYPE_VARBINARY, UNSET_BYTES, COLL_BINARY) : v->type;
 }
 
 /* Without memory for it the type is the variable's of now at each time. */
