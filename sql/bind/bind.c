@@ -134,8 +134,8 @@ static bool reads_directly(const struct lnode *n, const struct table_def *def)
     return false;
 }
 
-/* MYSQL: a subquery may read a table that the statement changes only through a derived table, which
- * is complete before the first change. */
+/* MYSQL: a subquery may read a table whose rows the statement changes only through a derived table,
+ * which is complete before the first change. */
 static db_err check_targets(struct binder *b)
 {
     for (uint32_t t = 0; t < b->stmt->target_count; t++) {
@@ -162,8 +162,7 @@ db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
     case AST_STMT_DELETE: TRY(bind__delete(&b, (const struct ast_delete *)stmt)); break;
     default: return ERR_INVALID;
     }
-    if (b.stmt->kind == BOUND_UPDATE || b.stmt->kind == BOUND_DELETE ||
-        (b.stmt->kind == BOUND_INSERT && b.stmt->root->kind == LNODE_VALUES)) {
+    if (b.stmt->kind == BOUND_UPDATE || b.stmt->kind == BOUND_DELETE) {
         TRY(check_targets(&b));
     }
     b.stmt->subqueries = b.subqueries;

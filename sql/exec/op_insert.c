@@ -324,10 +324,31 @@ db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct valu
     return ERR_OK;
 }
 
+/* MYSQL: a subquery of a value list that reads the table sees the rows before its own. */
+static db_err insert_one_by_one(struct op_insert *s, struct exec_ctx *ctx)
+{
+    const struct plan_node *values = s->op.node->children[0];
+    uint32_t n = values->u.values.row_count;
+    for (uint32_t i = 0; i < n; i++) {
+        struct value *row = ARENA_ARRAY(ctx->arena, struct value, s->table->column_count);
+        if (row == NULL) {
+            return ERR_LIMIT;
+        }
+        TRY(insert_rows_literal(&s->rows, ctx, values->u.values.rows[i], row, n > 1));
+        if (!s->rows.skip) {
+            TRY(exec__insert_write(s, ctx, row, 1));
+        }
+    }
+    return ERR_OK;
+}
+
 static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
 {
     const struct plan_node *values = s->op.node->children[0];
     uint32_t n = values->u.values.row_count;
+    if (s->op.node->u.insert.reads_target) {
+        return insert_one_by_one(s, ctx);
+    }
     struct value *rows = ARENA_ARRAY(ctx->arena, struct value, (size_t)n * s->table->column_count);
     if (rows == NULL) {
         return ERR_LIMIT;

@@ -414,7 +414,8 @@ static db_err plan_insert(struct optimizer *o)
                      &p->u.insert.target->fks));
     TRY(graph_done(o, &graph));
     o->plan->root = p;
-    if (rows.node->kind == PLAN_VALUES && s->assign_count == 0 && !s->replace && !s->ignore) {
+    if (rows.node->kind == PLAN_VALUES && s->assign_count == 0 && !s->replace && !s->ignore &&
+        !reads_target) {
         o->plan->shape = PLAN_SHAPE_INSERT_VALUES;
     }
     return ERR_OK;
