@@ -149,19 +149,49 @@ static db_err check_targets(struct binder *b)
     return ERR_OK;
 }
 
+static db_err bind_any(struct binder *b, const struct ast_stmt *stmt)
+{
+    switch ((int)stmt->kind) {
+    case AST_STMT_SELECT: return bind_select_stmt(b, (const struct ast_select_stmt *)stmt);
+    case AST_STMT_INSERT: return bind__insert(b, (const struct ast_insert *)stmt);
+    case AST_STMT_LOAD_DATA: return bind__load(b, (const struct ast_load_data *)stmt);
+    case AST_STMT_UPDATE: return bind__update(b, (const struct ast_update *)stmt);
+    case AST_STMT_DELETE: return bind__delete(b, (const struct ast_delete *)stmt);
+    default: return ERR_INVALID;
+    }
+}
+
+/* A condition of a query block is wrong: which error is told of first? */
+static db_err bind_again(struct arena *arena, const struct bind_opts *opts,
+                         const struct ast_stmt *stmt, const struct ast_select *block,
+                         struct diag *diag)
+{
+    struct binder b;
+    struct diag first = *diag;
+    struct bind_opts quiet = *opts;
+    quiet.warn = NULL;
+    diag_reset(diag);
+    TRY(binder_init(&b, arena, &quiet, diag));
+    b.condition_of = block;
+    b.condition_err = &first;
+    db_err err = bind_any(&b, stmt);
+    if (err != ERR_OK) {
+        return err;
+    }
+    *diag = first;
+    return ERR_SQL;
+}
+
 db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
                       const struct ast_stmt *stmt, struct diag *diag, struct bound_stmt **ret_bound)
 {
     struct binder b;
     TRY(binder_init(&b, arena, opts, diag));
-    switch ((int)stmt->kind) {
-    case AST_STMT_SELECT: TRY(bind_select_stmt(&b, (const struct ast_select_stmt *)stmt)); break;
-    case AST_STMT_INSERT: TRY(bind__insert(&b, (const struct ast_insert *)stmt)); break;
-    case AST_STMT_LOAD_DATA: TRY(bind__load(&b, (const struct ast_load_data *)stmt)); break;
-    case AST_STMT_UPDATE: TRY(bind__update(&b, (const struct ast_update *)stmt)); break;
-    case AST_STMT_DELETE: TRY(bind__delete(&b, (const struct ast_delete *)stmt)); break;
-    default: return ERR_INVALID;
+    db_err err = bind_any(&b, stmt);
+    if (err == ERR_SQL && b.condition_of != NULL && diag != NULL) {
+        return bind_again(arena, opts, stmt, b.condition_of, diag);
     }
+    TRY(err);
     if (b.stmt->kind == BOUND_UPDATE || b.stmt->kind == BOUND_DELETE) {
         TRY(check_targets(&b));
     }

@@ -607,13 +607,15 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
     if (j->natural || j->using_.count != 0) {
         TRY(merge_columns(b, j, &join, l->column_count));
     }
-    if (j->on != NULL) {
+    if (j->on != NULL && !scope->skip_on) {
         struct scope on = *scope;
         on.columns = join->columns;
         on.count = join->column_count;
         on.place = PLACE_ON;
         on.aggs_allowed = false;
-        TRY(bind__conjuncts(b, &on, j->on, &join->u.join.on, &join->u.join.on_count));
+        db_err err = bind__conjuncts(b, &on, j->on, &join->u.join.on, &join->u.join.on_count);
+        scope->place = err == ERR_OK ? scope->place : PLACE_ON;
+        TRY(err);
     }
     *ret = join;
     return ERR_OK;

@@ -88,6 +88,7 @@ struct scope {
     bool items_known;                     /* the select list is bound */
     const struct ast_expr_list *group_by; /* HAVING knows its columns */
     uint32_t in_agg;                      /* nesting of aggregate calls being bound */
+    bool skip_on;                         /* while FROM is bound: conditions of joins are not */
     struct block_windows *windows;        /* NULL: window functions are not allowed here */
     const char *in_window_spec;           /* name of the window whose definition is being bound */
     bool in_window_call;
@@ -165,6 +166,10 @@ struct binder {
     priv_t access;           /* of the next base table that is named: at least on one column */
     priv_t target_access;    /* the same of the tables of UPDATE and DELETE */
     int column_use;          /* PRIV_NEED_* of the columns that are bound */
+    /* An ON or WHERE of this block is wrong. MYSQL: what is wrong in the select list is told first,
+     * which a second run (`condition_err` has the first one's error) finds out. */
+    const struct ast_select *condition_of;
+    const struct diag *condition_err;
 };
 
 /* bind_access.c: each answers 1142, 1143, 1356, 1449 when the privilege is missing. */

@@ -631,7 +631,39 @@ static db_err bind_input(struct binder *b, struct block *k)
     }
     k->scope.columns = k->root->columns;
     k->scope.count = k->root->column_count;
-    return bind__filter(b, &k->scope, k->ast->where, &k->root);
+    return k->scope.skip_on ? ERR_OK : bind__filter(b, &k->scope, k->ast->where, &k->root);
+}
+
+/* The block's input; `condition_of` is set when one of its own conditions is wrong. */
+static db_err input_of(struct binder *b, struct block *k)
+{
+    db_err err = bind_input(b, k);
+    bool of_condition = k->scope.place == PLACE_WHERE || k->scope.place == PLACE_ON;
+    if (err == ERR_SQL && of_condition) { /* a block around it comes first */
+        b->condition_of = k->ast;
+    }
+    return err;
+}
+
+/* The second run: what is wrong in the select list comes before it, then in WHERE. MYSQL: windows
+ * come later. */
+static db_err tell_first(struct binder *b, struct block *k)
+{
+    k->scope.skip_on = true;
+    TRY(bind_input(b, k));
+    db_err err = bind_items(b, k);
+    bool of_window =
+        k->scope.place == PLACE_WINDOW_PARTITION || k->scope.place == PLACE_WINDOW_ORDER;
+    if (err == ERR_OK) {
+        err = bind__filter(b, &k->scope, k->ast->where, &k->root);
+    } else if (err == ERR_SQL && of_window) {
+        err = ERR_OK;
+    }
+    if (err == ERR_OK) {
+        *b->diag = *b->condition_err;
+        err = ERR_SQL;
+    }
+    return err;
 }
 
 static db_err refuse_later(struct binder *b, const struct ast_select *s)
@@ -671,7 +703,10 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     if (s->into != NULL && s != b->into_select) {
         return my_error(b->diag, ER_MISPLACED_INTO);
     }
-    TRY(bind_input(b, &k));
+    if (s == b->condition_of) {
+        return tell_first(b, &k);
+    }
+    TRY(input_of(b, &k));
     if (outer != NULL && outer->locking.count != 0) {
         TRY(check_locking(b, &outer->locking, k.root));
         TRY(lock_tables(b, &outer->locking, k.root));
