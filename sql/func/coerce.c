@@ -106,33 +106,43 @@ static bool convertible(const struct func_arg *a, const struct collation *to)
            own_coercibility(a) >= 3 || only_ascii(a);
 }
 
+struct shown_collation {
+    const char *name;
+    const char *coercibility;
+};
+
+/* MYSQL: numbers and times are text of latin1. */
+static struct shown_collation shown(const struct func_arg *a)
+{
+    if (has_collation(&a->type)) {
+        return (struct shown_collation){own_collation(a)->name,
+                                        coercibility_name(own_coercibility(a))};
+    }
+    return a->type.id == TYPE_NULL ? (struct shown_collation){"binary", "IGNORABLE"}
+                                   : (struct shown_collation){"latin1_swedish_ci", "NUMERIC"};
+}
+
 /* MYSQL: two operands are shown by 1267, three by 1270, more are not shown (1271). */
 static db_err illegal_mix(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
                           uint32_t count, const struct func_arg *a, const struct func_arg *b)
 {
-    bool all_text = true;
-    for (uint32_t i = 0; i < count; i++) {
-        all_text = all_text && has_collation(&args[i].type);
-    }
-    if (all_text && count > 3) {
+    if (count > 3) {
         return diag_set_sql(ctx->diag, 1271, "HY000",
                             "Illegal mix of collations for operation '%s'", operation);
     }
-    if (all_text && count == 3) {
+    if (count == 3) {
+        struct shown_collation s[3] = {shown(&args[0]), shown(&args[1]), shown(&args[2])};
         return diag_set_sql(
             ctx->diag, 1270, "HY000",
-            "Illegal mix of collations (%s,%s), (%s,%s), (%s,%s) for operation '%s'",
-            own_collation(&args[0])->name, coercibility_name(own_coercibility(&args[0])),
-            own_collation(&args[1])->name, coercibility_name(own_coercibility(&args[1])),
-            own_collation(&args[2])->name, coercibility_name(own_coercibility(&args[2])),
+            "Illegal mix of collations (%s,%s), (%s,%s), (%s,%s) for operation '%s'", s[0].name,
+            s[0].coercibility, s[1].name, s[1].coercibility, s[2].name, s[2].coercibility,
             operation);
     }
-    const struct collation *ca = own_collation(a);
-    const struct collation *cb = own_collation(b);
+    struct shown_collation sa = shown(a);
+    struct shown_collation sb = shown(b);
     return diag_set_sql(ctx->diag, 1267, "HY000",
-                        "Illegal mix of collations (%s,%s) and (%s,%s) for operation '%s'",
-                        ca->name, coercibility_name(own_coercibility(a)), cb->name,
-                        coercibility_name(own_coercibility(b)), operation);
+                        "Illegal mix of collations (%s,%s) and (%s,%s) for operation '%s'", sa.name,
+                        sa.coercibility, sb.name, sb.coercibility, operation);
 }
 
 /* Which of two wins: < 0 the first, > 0 the second, 0 neither. */
