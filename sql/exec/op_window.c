@@ -3,11 +3,13 @@
  *
  * The input is sorted by partition and order. What a function needs of a row beside the child's
  * columns is computed when the row is read and kept with it. A partition that does not fit into
- * memory is kept in a temporary file; small ones share the store until a chunk of results is full.
- */
+ * memory is kept in a temporary file; small ones share the store until a chunk of results is full,
+ * of rows or, when each is as long as its frame (JSON_ARRAYAGG), of bytes. */
 #include "base/alloc.h"
 #include "base/fiber.h"
 #include "sql/exec/window_run.h"
+
+enum { RESULT_BYTES_MAX = 4 << 20, LONG_RESULTS_STEP = 16 };
 
 struct op_window {
     struct op op;
@@ -24,6 +26,9 @@ struct op_window {
     struct chunk out;
     bool opened, ended, is_partition_open;
     bool is_reading; /* a partition: the chunk had to be given before the store could be spilled */
+    bool is_full;    /* the chunk, of bytes */
+    uint32_t step;   /* rows that are looked up at once */
+    size_t used;     /* of the arena of results, before the chunk */
 };
 
 /* The column of the store that holds e. */
@@ -126,8 +131,12 @@ static db_err window_open(struct op *op, struct exec_ctx *ctx)
     row_store_init(&r->store, ctx, &r->format);
     r->needs_peers = needs_peers(r->plan);
     TRY(window_frame_open(r, ctx));
+    s->step = CHUNK_ROWS;
     for (uint32_t i = 0; i < r->plan->call_count; i++) {
         TRY(window_call_open(r, ctx, &r->calls[i]));
+        bool is_long = r->plan->calls[i].func == WINDOW_AGG &&
+                       type_phys(op->node->types[r->width + i]) == PHYS_STR;
+        s->step = is_long ? LONG_RESULTS_STEP : s->step;
     }
     TRY(chunk_init(&s->out, op->node->types, op->node->column_count, ctx->arena));
     return op_open(op->children[0], ctx);
@@ -233,21 +242,24 @@ static db_err read_partition(struct op_window *s, struct exec_ctx *ctx)
 
 /* ---- results ---- */
 
-/* Rows of the open partition into the chunk, until one of them has no more. */
+/* Rows of the open partition into the chunk, as many as are looked up at once, until one of them
+ * has no more. */
 static db_err give_rows(struct op_window *s, struct exec_ctx *ctx)
 {
     struct window_run *r = &s->run;
     uint64_t left = r->last - r->row;
     uint32_t room = CHUNK_ROWS - s->out.count;
     uint32_t n = left < room ? (uint32_t)left : room;
+    n = n < s->step ? n : s->step;
     TRY(row_store_read(&r->store, ctx, r->row, n, s->out.columns, r->width, s->out.count));
-    for (uint32_t i = 0; i < n; i++, r->row++) {
+    for (uint32_t i = 0; i < n && !s->is_full; i++, r->row++) {
         TRY(window_frame_set(r, ctx));
         for (uint32_t k = 0; k < r->plan->call_count; k++) {
             TRY(window_call_result(r, ctx, &r->calls[k], &s->out.columns[r->width + k],
                                    s->out.count));
         }
         s->out.count++;
+        s->is_full = ctx->eval.arena->used - s->used > RESULT_BYTES_MAX;
     }
     s->is_partition_open = r->row != r->last;
     return fiber_checkpoint();
@@ -263,7 +275,9 @@ static db_err window_next(struct op *op, struct exec_ctx *ctx, struct chunk **re
     if (!s->is_partition_open && !s->is_reading) {
         row_store_clear(&s->run.store, ctx);
     }
-    while (s->out.count < CHUNK_ROWS) {
+    s->is_full = false;
+    s->used = ctx->eval.arena->used;
+    while (s->out.count < CHUNK_ROWS && !s->is_full) {
         if (!s->is_partition_open) {
             if (s->run.store.spilled && !s->is_reading) {
                 break; /* cleared first, by the next call */
