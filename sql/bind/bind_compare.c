@@ -164,10 +164,16 @@ static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *lo
     return bind__cast(b, *x, &t, false, x);
 }
 
-/* Text that is compared with several texts meets all of them in one collation.
+static bool is_text(const struct bexpr *e)
+{
+    return type_is_string(&e->type) || e->type.id == TYPE_ENUM || e->type.id == TYPE_SET;
+}
+
+/* Text that is compared with several texts meets all of them in one collation. numbers: that may
+ * stand among them.
  * MYSQL: beside text a date or time is text, too, of latin1. */
-static db_err agree_texts(struct binder *b, const char *operation, struct bexpr **args,
-                          uint32_t count)
+static db_err agree_texts(struct binder *b, const char *operation, bool numbers,
+                          struct bexpr **args, uint32_t count)
 {
     struct func_arg *fa = BIND_ARRAY(b, struct func_arg, count);
     const struct sql_type number_text = type_char(TYPE_VARCHAR, 0, COLL_LATIN1_SWEDISH_CI);
@@ -177,20 +183,23 @@ static db_err agree_texts(struct binder *b, const char *operation, struct bexpr 
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
-        bool text = type_is_string(&args[i]->type) || args[i]->type.id == TYPE_ENUM ||
-                    args[i]->type.id == TYPE_SET;
-        if (!text && (!type_is_temporal(&args[i]->type) || args[i]->type.id == TYPE_YEAR)) {
+        const struct sql_type *t = &args[i]->type;
+        bool number = type_is_numeric(t) || t->id == TYPE_YEAR;
+        bool time = type_is_temporal(t) && !number;
+        bool beside = t->id == TYPE_NULL || (number && numbers && i != 0);
+        if (!is_text(args[i]) && !time && !beside) {
             return ERR_OK;
         }
         fa[i] = bind__arg(args[i]);
-        if (!text) {
+        if (time) {
             fa[i].type = number_text;
+            fa[i].coercibility = 5;
         }
     }
     TRY(func_agree_collation(&b->func, operation, fa, count, &collation, &coercibility));
     for (uint32_t i = 0; i < count; i++) {
         struct sql_type t = args[i]->type;
-        if (t.collation != collation && !type_is_temporal(&t)) {
+        if (t.collation != collation && is_text(args[i])) {
             if (!type_is_string(&t)) {
                 t = type_char(TYPE_VARCHAR, t.length, collation);
             }
@@ -231,7 +240,7 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     }
     TRY(bind__json_between(b, &args[0], &args[1], &args[2]));
     TRY(bounds_fit(b, args[0], args[1], args[2]));
-    TRY(agree_texts(b, "between", args, ARRAY_COUNT(args)));
+    TRY(agree_texts(b, "between", false, args, ARRAY_COUNT(args)));
     TRY(between_kinds(b, &args[0], args[1], args[2]));
     struct bexpr *x = args[0];
     struct bexpr *held;
@@ -363,7 +372,7 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
     }
     TRY(fit_list(b, args, n + 1));
     if (n > 1) {
-        TRY(agree_texts(b, " IN ", args, n + 1));
+        TRY(agree_texts(b, " IN ", true, args, n + 1));
     }
     if (x->kind == BEXPR_ROW || n == 1 || !uniform(args, n + 1)) {
         struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, n);

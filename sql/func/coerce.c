@@ -118,7 +118,7 @@ static struct shown_collation shown(const struct func_arg *a)
         return (struct shown_collation){own_collation(a)->name,
                                         coercibility_name(own_coercibility(a))};
     }
-    return a->type.id == TYPE_NULL ? (struct shown_collation){"binary", "IGNORABLE"}
+    return a->type.id == TYPE_NULL ? (struct shown_collation){"binary", "NULL"}
                                    : (struct shown_collation){"latin1_swedish_ci", "NUMERIC"};
 }
 
