@@ -283,7 +283,8 @@ static db_err grouping(struct split *s, const struct bexpr *e, struct bexpr **re
 static db_err of_one_row(struct split *s, struct bexpr *e, struct bexpr **ret)
 {
     bool dependent = (s->b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) == 0;
-    if (!dependent) {
+    if (!dependent &&
+        !s->node->u.aggregate.rollup) { /* MYSQL: of sums over groups nothing depends */
         TRY(depends_on_groups(s, e->u.column.id, &dependent));
     }
     return dependent ? any_value(s, e, ret) : not_grouped(s, e);

@@ -651,12 +651,11 @@ static db_err tell_first(struct binder *b, struct block *k)
 {
     k->scope.skip_on = true;
     TRY(bind_input(b, k));
+    struct scope of_where = k->scope;
     db_err err = bind_items(b, k);
-    bool of_window =
-        k->scope.place == PLACE_WINDOW_PARTITION || k->scope.place == PLACE_WINDOW_ORDER;
     if (err == ERR_OK) {
-        err = bind__filter(b, &k->scope, k->ast->where, &k->root);
-    } else if (err == ERR_SQL && of_window) {
+        err = bind__filter(b, &of_where, k->ast->where, &k->root);
+    } else if (err == ERR_SQL && k->scope.in_window_spec != NULL) {
         err = ERR_OK;
     }
     if (err == ERR_OK) {

@@ -353,7 +353,9 @@ static db_err eval_var_set(struct exec_ctx *ctx, struct expr_state *s, const str
     for (uint32_t i = 0; i < rows->n; i++) {
         struct value x;
         vector_get(v, eval_row(rows, i), &x);
-        if (!x.is_null && (type->id == TYPE_ENUM || type->id == TYPE_SET)) {
+        if (x.is_null && type->id == TYPE_VARBINARY && type->length == 0) {
+            x = value_null(); /* as the binder describes it */
+        } else if (!x.is_null && (type->id == TYPE_ENUM || type->id == TYPE_SET)) {
             struct slice text; /* a variable has no list of names */
             TRY(value_to_text(ctx->eval.cast, type, &x, &text));
             x = value_str(text, type->collation);

@@ -204,6 +204,8 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
 {
     struct func_arg *best = NULL;
     struct func_arg *rival = NULL;
+    struct func_arg *clash = NULL; /* charsets of which none takes the other in */
+    struct func_arg *clash_with = NULL;
     for (uint32_t i = 0; i < count; i++) {
         struct func_arg *a = &args[i];
         if (!has_collation(&a->type)) {
@@ -214,6 +216,10 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
             continue;
         }
         int w = winner(best, a);
+        if (w == 0 && clash == NULL && own_collation(best)->cs != own_collation(a)->cs) {
+            clash = best;
+            clash_with = a;
+        }
         if (w > 0) {
             best = a;
             rival = NULL;
@@ -225,6 +231,9 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
         *ret_collation = ctx->connection_collation != 0 ? ctx->connection_collation : COLL_BINARY;
         *ret_coercibility = 4;
         return ERR_OK;
+    }
+    if (clash != NULL && own_coercibility(best) != 0) { /* MYSQL: a third one does not help */
+        return illegal_mix(ctx, operation, args, count, clash, clash_with);
     }
     const struct func_arg *loose = uncertain(args, count, best);
     if (loose != NULL && !keeps_mix(operation)) {

@@ -4,15 +4,23 @@
 
 #include "sql/func/regexp/regexp_int.h"
 
-/* The texts agree on one collation; numbers stand between them and match_type. */
+/* Text and pattern agree on one collation, which a replacement becomes text of as far as it can;
+ * numbers stand between them and match_type. */
 static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
 {
     uint8_t coercibility;
     const struct collation *c;
     uint32_t mode_arg = (uint32_t)call->variant;
     func__want_texts(ctx, args, texts);
-    TRY(func_agree_collation(ctx, operation, args, texts, &call->collation, &coercibility));
-    bool mixed = false;
+    TRY(func_agree_collation(ctx, operation, args, 2, &call->collation, &coercibility));
+    if (texts == 3 && type_is_string(&args[2].type) && call->collation != COLL_BINARY &&
+        args[2].type.collation != COLL_BINARY) {
+        args[2].want_cast = args[2].want_cast || args[2].type.collation != call->collation;
+        args[2].want = args[2].type;
+        args[2].want.collation = call->collation;
+    }
+    bool mixed = texts == 3 && type_is_string(&args[2].type) &&
+                 args[2].type.collation == COLL_BINARY && call->collation != COLL_BINARY;
     for (uint32_t i = 0; i < texts; i++) {
         mixed = mixed || (func__is_text(&args[i].type) && call->collation == COLL_BINARY &&
                           args[i].type.collation != COLL_BINARY);
