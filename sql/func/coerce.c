@@ -260,7 +260,11 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
             continue;
         }
         const struct collation *c = own_collation(a);
-        if (c->cs == win->cs || c->id == COLL_BINARY || a->want_cast || a->type.id == TYPE_JSON) {
+        if (c->cs == win->cs || a->want_cast || a->type.id == TYPE_JSON) {
+            continue;
+        }
+        if (c->id == COLL_BINARY) {
+            func__want_valid(a, win->id);
             continue;
         }
         TRY(check_convertible(ctx, a, c, win));
