@@ -324,6 +324,21 @@ db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct valu
     return ERR_OK;
 }
 
+/* A row is wrong. MYSQL: what is wrong with the rows before it, which are written by then, is told
+ * first. */
+static db_err earlier_first(struct op_insert *s, struct exec_ctx *ctx, struct value *rows,
+                            uint32_t n, db_err err)
+{
+    if (err != ERR_SQL || n == 0) {
+        return err;
+    }
+    struct diag later = *ctx->diag;
+    diag_reset(ctx->diag);
+    TRY(exec__insert_write(s, ctx, rows, n));
+    *ctx->diag = later;
+    return err;
+}
+
 /* MYSQL: a subquery of a value list that reads the table sees the rows before its own. */
 static db_err insert_one_by_one(struct op_insert *s, struct exec_ctx *ctx)
 {
@@ -355,8 +370,11 @@ static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
     }
     uint32_t kept = 0;
     for (uint32_t i = 0; i < n; i++) {
-        TRY(insert_rows_literal(&s->rows, ctx, values->u.values.rows[i],
-                                &rows[(size_t)kept * s->table->column_count], n > 1));
+        db_err err = insert_rows_literal(&s->rows, ctx, values->u.values.rows[i],
+                                         &rows[(size_t)kept * s->table->column_count], n > 1);
+        if (err != ERR_OK) {
+            return earlier_first(s, ctx, rows, kept, err);
+        }
         kept += s->rows.skip ? 0 : 1;
     }
     return kept == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, kept);
@@ -384,14 +402,17 @@ static db_err write_chunk(struct op_insert *s, struct exec_ctx *ctx, const struc
     if (rows == NULL || sources == NULL) {
         return ERR_LIMIT;
     }
+    s->sources = sources;
     for (uint32_t i = 0; i < in->count; i++) {
-        TRY(complete_row(s, ctx, in, chunk_row(in, i), &rows[n * width], true));
+        db_err err = complete_row(s, ctx, in, chunk_row(in, i), &rows[n * width], true);
+        if (err != ERR_OK) {
+            return earlier_first(s, ctx, rows, n, err);
+        }
         if (!s->rows.skip) {
             TRY(keep_sources(s, ctx, in, chunk_row(in, i), &sources[n * extra]));
             n++;
         }
     }
-    s->sources = sources;
     return n == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, n);
 }
 

@@ -67,6 +67,31 @@ static db_err given_row(struct exec_ctx *ctx, struct insert_rows *s, uint32_t i,
     return insert_rows_complete(s, ctx, row, true);
 }
 
+static db_err write_rows(struct exec_ctx *ctx, struct insert_rows *s, struct value *rows,
+                         uint32_t n)
+{
+    TRY(insert_rows_number(s, ctx, rows, n));
+    ctx->insert_rows = rows;
+    ctx->insert_row_count = n;
+    return write_all(ctx, s->table);
+}
+
+/* A row is wrong. MYSQL: what is wrong with the rows before it, which are written by then, is told
+ * first. */
+static db_err earlier_first(struct exec_ctx *ctx, struct insert_rows *s, struct value *rows,
+                            uint32_t n, db_err err)
+{
+    if (err != ERR_SQL || n == 0) {
+        return err;
+    }
+    struct diag later = *ctx->diag;
+    diag_reset(ctx->diag);
+    ctx->defer_checks = false;
+    TRY(write_rows(ctx, s, rows, n));
+    *ctx->diag = later;
+    return err;
+}
+
 db_err exec__insert_values(struct exec_ctx *ctx)
 {
     const struct plan_node *node = ctx->plan->root;
@@ -81,14 +106,14 @@ db_err exec__insert_values(struct exec_ctx *ctx)
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < n; i++) {
-        TRY(given
-                ? given_row(ctx, &s, i, &rows[i * width])
-                : insert_rows_literal(&s, ctx, values->u.values.rows[i], &rows[i * width], n > 1));
+        db_err err =
+            given ? given_row(ctx, &s, i, &rows[i * width])
+                  : insert_rows_literal(&s, ctx, values->u.values.rows[i], &rows[i * width], n > 1);
+        if (err != ERR_OK) {
+            return earlier_first(ctx, &s, rows, i, err);
+        }
     }
-    TRY(insert_rows_number(&s, ctx, rows, n));
-    ctx->insert_rows = rows;
-    ctx->insert_row_count = n;
-    return write_all(ctx, s.table);
+    return write_rows(ctx, &s, rows, n);
 }
 
 db_err exec_insert_again(struct exec_ctx *ctx)

@@ -237,6 +237,10 @@ static bool is_number(const struct value *v, const struct sql_type *from)
 db_err store__enum(const struct store *s, struct value *ret)
 {
     uint64_t index = 0;
+    if (s->from->id == TYPE_ENUM && s->v->u == 0) { /* MYSQL: what is no member stays none */
+        ret->u = 0;
+        return ERR_OK;
+    }
     if (is_number(s->v, s->from)) {
         int64_t n = whole_part(s->v);
         index = n < 0 ? 0 : (uint64_t)n;

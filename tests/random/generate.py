@@ -32,7 +32,7 @@ ORDERED = (INT, STR, DEC, DATE, DTM, TIME)       # kinds whose comparison is exa
 
 
 # MySQL 9.7 takes an outer join for an inner one below a condition on these, though they are not NULL where their argument is
-REFUSE_NULL = ("FIELD(", "INTERVAL(", "ELT(", "MAKE_SET(", "CONCAT_WS(")
+REFUSE_NULL = ("FIELD(", "INTERVAL(", "ELT(", "MAKE_SET(", "CONCAT_WS(", "QUOTE(")
 
 
 class Column:

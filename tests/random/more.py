@@ -588,8 +588,11 @@ class More(Wide):
                 self.pick(("ROLLBACK TO s", "RELEASE SAVEPOINT s", "SAVEPOINT r")), look(), one(), self.pick(("COMMIT", "COMMIT", "ROLLBACK")), look()]
 
     def not_fitting(self):
-        """Values that do not fit, in loose ways of writing, and how many warnings there are."""
+        """Values that do not fit, in loose ways of writing, and how many warnings there are: not of a table that computes columns, or parts of
+        keys, which warn as often as they are computed."""
         table = self.pick(self.tables)
+        if len(table.columns) > len(table.written()) or any("((" in k or "ARRAY" in k for k in table.keys):
+            return self.insert()
         columns = [c for c in table.written()[1:] if c.kind in (INT, STR, DEC)]
         if not columns:
             return self.insert()

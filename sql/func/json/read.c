@@ -242,13 +242,7 @@ db_err json_bind_text(BIND_ARGS)
     case JSON_TEXT_UNQUOTE: break;
     }
     bool quote = call->variant == JSON_TEXT_QUOTE;
-    if (!text && (quote || t->id != TYPE_JSON)) {
-        return my_error(ctx->diag, ER_INCORRECT_TYPE, "1", call->def->name);
-    }
-    if (type_is_string(t) && t->collation == COLL_BINARY) {
-        return my_error(ctx->diag, ER_INVALID_JSON_CHARSET, "binary");
-    }
-    if (t->id != TYPE_JSON) {
+    if (text) {
         func__want_text(ctx, &args[0]);
     }
     result_bin(call, quote ? (chars < UINT32_MAX / QUOTED_CHAR ? QUOTED_CHAR * chars + 2 : chars)
@@ -272,14 +266,26 @@ db_err json_type_of(EVAL_ARGS)
     return ERR_OK;
 }
 
+/* MYSQL: which types are taken is looked at with the first value. */
+static db_err takes(struct eval_ctx *ctx, const struct func_call *call, const struct sql_type *t)
+{
+    bool document = call->variant == JSON_TEXT_UNQUOTE && t->id == TYPE_JSON;
+    if (!type_is_string(t) && !document) {
+        return my_error(ctx->diag, ER_INCORRECT_TYPE, "1", call->def->name);
+    }
+    return type_is_string(t) && t->collation == COLL_BINARY
+               ? my_error(ctx->diag, ER_INVALID_JSON_CHARSET, "binary")
+               : ERR_OK;
+}
+
 db_err json_quoted(EVAL_ARGS)
 {
-    (void)call;
     SCOPE_BUF(b, JSON_TEXT_MAX);
     EACH_ROW(row)
     {
         struct slice s;
         buf_reset(&b);
+        TRY(takes(ctx, call, args[0]->type));
         TRY(json__utf8(ctx, args[0]->type, vec_str(args[0], row), &s));
         TRY(json_quote(s, &b));
         TRY(func__set_buf(ctx, out, row, &b));
@@ -303,11 +309,11 @@ static db_err unquote_text(struct eval_ctx *ctx, struct slice s, struct buf *b)
 
 db_err json_unquoted(EVAL_ARGS)
 {
-    (void)call;
     SCOPE_BUF(b, JSON_TEXT_MAX);
     bool json = args[0]->type->id == TYPE_JSON;
     EACH_ROW(row)
     {
+        TRY(takes(ctx, call, args[0]->type));
         struct slice s = vec_str(args[0], row);
         buf_reset(&b);
         if (!json) {
