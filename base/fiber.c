@@ -343,6 +343,29 @@ uint64_t fiber_deadline(void)
     return f == NULL ? DEADLINE_NONE : f->deadline_ns;
 }
 
+void undisturbed_begin(struct undisturbed *u, uint64_t deadline_ns)
+{
+    *u = (struct undisturbed){.deadline_ns = fiber_deadline()};
+    fiber_set_deadline(deadline_ns);
+    undisturbed_go_on(u);
+}
+
+void undisturbed_go_on(struct undisturbed *u)
+{
+    if (fiber_canceled()) {
+        u->canceled = true;
+        fiber_clear_cancel();
+    }
+}
+
+void undisturbed_end(const struct undisturbed *u)
+{
+    fiber_set_deadline(u->deadline_ns);
+    if (u->canceled) {
+        fiber_cancel(fiber_self());
+    }
+}
+
 void wait_init(struct waiter *w)
 {
     w->fiber = fiber_self();

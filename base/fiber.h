@@ -40,6 +40,17 @@ void fiber_cancel(struct fiber *f);
 void fiber_clear_cancel(void);
 bool fiber_canceled(void);
 
+/* What must be done although the fiber was cancelled, or is past its deadline: from begin to end it
+ * has this deadline, and that it was cancelled is put aside. One more cancellation breaks the wait
+ * of that moment: who must go on nevertheless puts it aside as well. */
+struct undisturbed {
+    uint64_t deadline_ns;
+    bool canceled;
+};
+void undisturbed_begin(struct undisturbed *u, uint64_t deadline_ns);
+void undisturbed_go_on(struct undisturbed *u);
+void undisturbed_end(const struct undisturbed *u);
+
 /* One-shot wait: the waiter owns the memory; exactly one signal is expected. The signal may come
  * before, during or after wait_block is entered, from any thread. When wait_block returns
  * ERR_TIMEOUT or ERR_CANCELED no signal has been consumed: the owner must make sure under the

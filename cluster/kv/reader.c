@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/fiber.h"
+#include "cluster/txn/hands.h"
 
 /* Point reads: the transaction's own writes first, then the range. */
 
@@ -247,13 +248,6 @@ struct fetch_job {
     bool stop; /* one has failed, or nobody wants them any more */
 };
 
-struct fetch_worker {
-    struct fetch_job *job;
-    struct fiber *fiber; /* while it runs */
-    uint64_t deadline_ns;
-    struct waiter done;
-};
-
 enum { FETCH_WORKERS_MAX = 15 };
 
 static db_err fetch_run(struct ctxn *t, const struct slice *keys, size_t count, ts_t read_ts,
@@ -267,39 +261,14 @@ static db_err fetch_run(struct ctxn *t, const struct slice *keys, size_t count, 
     return ERR_OK;
 }
 
-static void run_groups(struct fetch_job *job)
+static void run_groups(void *arg)
 {
+    struct fetch_job *job = arg;
     while (job->next < job->group_count && !job->stop) {
         struct fetch_group *g = &job->groups[job->next++];
         g->err = fetch_run(job->t, job->keys + g->first, g->count, job->read_ts, &g->arena,
                            &g->diag, job->values + g->first);
         job->stop = job->stop || g->err != ERR_OK;
-    }
-}
-
-static void fetch_worker_main(void *arg)
-{
-    struct fetch_worker *w = arg;
-    w->fiber = fiber_self();
-    fiber_set_deadline(w->deadline_ns);
-    run_groups(w->job);
-    w->fiber = NULL;
-    wait_signal(&w->done, 0);
-}
-
-static void await_workers(struct fetch_job *job, struct fetch_worker *workers, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        if (LIKELY(wait_block(&workers[i].done, DEADLINE_NONE) == ERR_OK)) {
-            continue;
-        }
-        job->stop = true; /* they stop as the caller does */
-        for (size_t k = i; k < count; k++) {
-            if (workers[k].fiber != NULL) {
-                fiber_cancel(workers[k].fiber);
-            }
-        }
-        wait_block_uncancelable(&workers[i].done);
     }
 }
 
@@ -310,20 +279,12 @@ static void drop_group(void *group)
 
 static db_err fetch_together(struct fetch_job *job, struct diag *diag)
 {
-    struct fetch_worker workers[FETCH_WORKERS_MAX];
+    struct hand hands[FETCH_WORKERS_MAX];
     size_t want =
         job->group_count - 1 < FETCH_WORKERS_MAX ? job->group_count - 1 : FETCH_WORKERS_MAX;
-    size_t started = 0;
-    for (; started < want; started++) {
-        struct fetch_worker *w = &workers[started];
-        *w = (struct fetch_worker){.job = job, .deadline_ns = fiber_deadline()};
-        wait_init(&w->done);
-        if (fiber_spawn(loop_current(), fetch_worker_main, w) != ERR_OK) {
-            break; /* fewer hands */
-        }
-    }
+    size_t started = hands_start(hands, want, run_groups, job);
     run_groups(job);
-    await_workers(job, workers, started);
+    hands_await(hands, started, &job->stop);
     for (size_t i = 0; i < job->group_count; i++) {
         if (job->groups[i].err != ERR_OK) {
             if (diag != NULL) {

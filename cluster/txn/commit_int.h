@@ -49,8 +49,8 @@ struct commit {
     struct commit_group *groups;
     size_t group_count;
     size_t group_cap;
-    _Atomic size_t next_group;
-    _Atomic bool stop; /* some group has failed: the others need not begin */
+    size_t next_group;
+    bool stop; /* some group has failed, or nobody waits any more: the others need not begin */
 };
 
 /* one_phase.c: the whole commit in one call. *ret_done false: nothing was done, it does not fit one
@@ -103,15 +103,6 @@ MUST_USE db_err finish_keys(struct txn_env *env, enum finish_what what, ts_t sta
                             struct diag *diag);
 /* Commits the keys and gives the locks back after the reply; at once when no fiber can be had. */
 void finish_in_background(struct commit *c, ts_t commit_ts, size_t first);
-
-/* What must be done although the statement was cancelled, or is past its deadline: until the end
- * the fiber has this deadline, and only another cancel concerns it. */
-struct undisturbed {
-    uint64_t deadline_ns;
-    bool canceled;
-};
-void undisturbed_begin(struct undisturbed *u, uint64_t deadline_ns);
-void undisturbed_end(const struct undisturbed *u);
 
 /* heartbeat.c: keeps the primary's intent alive while a long commit is under way. */
 struct heartbeat {

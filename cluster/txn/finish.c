@@ -8,23 +8,6 @@
 /* After the decision: intents become versions, or nothing. Nobody waits for this but readers that
  * meet an intent, and they can do it themselves. */
 
-void undisturbed_begin(struct undisturbed *u, uint64_t deadline_ns)
-{
-    *u = (struct undisturbed){.deadline_ns = fiber_deadline(), .canceled = fiber_canceled()};
-    fiber_set_deadline(deadline_ns);
-    if (u->canceled) {
-        fiber_clear_cancel();
-    }
-}
-
-void undisturbed_end(const struct undisturbed *u)
-{
-    fiber_set_deadline(u->deadline_ns);
-    if (u->canceled) {
-        fiber_cancel(fiber_self());
-    }
-}
-
 static size_t keys_before(const struct slice *keys, size_t count, struct slice end)
 {
     size_t n = 0;

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/faults.h"
+#include "cluster/txn/hands.h"
 
 /* From the write buffer to intents in all ranges.
  *
@@ -381,56 +382,30 @@ static void prewrite_group(struct commit *c, struct commit_group *g)
         i += done;
     }
     if (g->err != ERR_OK) {
-        atomic_store(&c->stop, true);
+        c->stop = true;
     }
 }
 
 /* ---- all groups ---- */
 
-struct worker {
-    struct commit *c;
-    uint64_t deadline_ns;
-    struct waiter done;
-};
-
-static void run_groups(struct commit *c)
+static void run_groups(void *arg)
 {
-    for (;;) {
-        size_t i = atomic_fetch_add(&c->next_group, 1);
-        if (i >= c->group_count || atomic_load(&c->stop)) {
-            return;
-        }
-        prewrite_group(c, &c->groups[i]);
+    struct commit *c = arg;
+    while (c->next_group < c->group_count && !c->stop) {
+        prewrite_group(c, &c->groups[c->next_group++]);
     }
 }
 
-static void worker_main(void *arg)
-{
-    struct worker *w = arg;
-    fiber_set_deadline(w->deadline_ns);
-    run_groups(w->c);
-    wait_signal(&w->done, 0);
-}
-
+/* Some may wait for locks of others: they stop when the commit is cancelled. */
 db_err commit_prewrite_all(struct commit *c, struct diag *diag, struct slice *ret_conflict)
 {
-    struct worker workers[COMMIT_WORKERS_MAX];
+    struct hand hands[COMMIT_WORKERS_MAX];
     size_t want = c->group_count - 1 < COMMIT_WORKERS_MAX ? c->group_count - 1 : COMMIT_WORKERS_MAX;
-    size_t started = 0;
-    atomic_store(&c->next_group, 0);
-    atomic_store(&c->stop, false);
-    for (; started < want; started++) {
-        struct worker *w = &workers[started];
-        *w = (struct worker){.c = c, .deadline_ns = fiber_deadline()};
-        wait_init(&w->done);
-        if (fiber_spawn(loop_current(), worker_main, w) != ERR_OK) {
-            break; /* fewer hands */
-        }
-    }
+    c->next_group = 0;
+    c->stop = false;
+    size_t started = hands_start(hands, want, run_groups, c);
     run_groups(c);
-    for (size_t i = 0; i < started; i++) {
-        wait_block_uncancelable(&workers[i].done);
-    }
+    hands_await(hands, started, &c->stop);
     for (size_t i = 0; i < c->group_count; i++) {
         struct commit_group *g = &c->groups[i];
         if (g->err != ERR_OK) {
@@ -441,6 +416,9 @@ db_err commit_prewrite_all(struct commit *c, struct diag *diag, struct slice *re
             return g->err;
         }
     }
-    ASSERT(!atomic_load(&c->stop));
+    if (UNLIKELY(c->stop)) {
+        db_err err = fiber_canceled() ? ERR_CANCELED : ERR_TIMEOUT;
+        return diag_set(diag, err, "%s", err_text(err));
+    }
     return ERR_OK;
 }

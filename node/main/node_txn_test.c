@@ -346,6 +346,43 @@ static void canceled(struct world *w)
     }
 }
 
+/* ... also one that waits, in the second of two ranges, for a lock of another transaction. */
+static void canceled_wait(struct world *w)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ};
+    struct storage_txn *other;
+    struct slice v;
+    bool found;
+    range_id_t id;
+    CHECK_OK(range_store_split(node_ranges(w->n), RANGE_ID_FIRST, key(w, "m"), NULL, &id));
+    put(w, key(w, "a"), "old");
+    put(w, key(w, "z"), "old");
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &other));
+    CHECK_OK(storage_get(other, key(w, "z"), STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, &w->a, NULL,
+                         &found, &v));
+    struct committing c = {.done = false};
+    opts.autocommit = true;
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &c.t));
+    CHECK_OK(storage_put(c.t, key(w, "a"), SLICE_LIT("new"), STORAGE_W_BLIND, NULL));
+    CHECK_OK(storage_put(c.t, key(w, "z"), SLICE_LIT("new"), STORAGE_W_BLIND, NULL));
+    CHECK_OK(fiber_spawn(loop_current(), committing_fiber, &c));
+    while (intents(w) == 0) {
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+    }
+    CHECK_OK(fiber_sleep(20 * NS_PER_MS));
+    CHECK(!c.done);
+    uint64_t began = clock_mono_ns();
+    fiber_cancel(c.fiber);
+    while (!c.done) {
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+    }
+    CHECK(clock_mono_ns() - began < 5 * NS_PER_S); /* not as long as locks are waited for */
+    CHECK(c.err == ERR_CANCELED);
+    CHECK(intents(w) == 0 && reads(w, key(w, "a"), "old"));
+    storage_txn_rollback(other);
+    put(w, key(w, "z"), "newer");
+}
+
 static void run_body(void *arg)
 {
     struct world *w = arg;
@@ -398,10 +435,17 @@ static void test_canceled(void **state)
     in_world(canceled);
 }
 
+static void test_canceled_wait(void **state)
+{
+    (void)state;
+    in_world(canceled_wait);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_abandoned), cmocka_unit_test(test_swept),
-        cmocka_unit_test(test_lost_behind_spill), cmocka_unit_test(test_canceled)};
+        cmocka_unit_test(test_lost_behind_spill), cmocka_unit_test(test_canceled),
+        cmocka_unit_test(test_canceled_wait)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
