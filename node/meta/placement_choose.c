@@ -108,19 +108,35 @@ static void add_change(struct placement_step *s, enum replica_change_op op, node
     s->changes[s->count++] = (struct replica_change){op, node};
 }
 
-/* Voters in good places, and one that is not (0: none). A learner that was left over counts as
- * missing: adding it again completes it. */
+/* In this order those in wrong places are replaced or removed: as long as one is dead the change of
+ * another may lack a majority, and the leader makes the changes. */
+enum place { PLACE_DEAD, PLACE_LEAVING, PLACE_LEADER, PLACE_GOOD };
+
+static enum place place_of(const struct placement_view *v, const struct range_desc *d,
+                           node_id_t node)
+{
+    const struct node_info *n = node_of(v, node);
+    if (may_hold(n)) {
+        return PLACE_GOOD;
+    }
+    if (node == d->leader_hint) {
+        return PLACE_LEADER;
+    }
+    return n == NULL || n->liveness == NODE_DEAD ? PLACE_DEAD : PLACE_LEAVING;
+}
+
+/* Voters in good places. A learner that was left over counts as missing: adding it again completes
+ * it. */
 static unsigned count_good(const struct placement_view *v, const struct range_desc *d,
-                           node_id_t *ret_bad, node_id_t *ret_learner)
+                           bool *ret_bad, node_id_t *ret_learner)
 {
     unsigned good = 0;
-    *ret_bad = 0;
+    *ret_bad = false;
     *ret_learner = 0;
     for (unsigned i = 0; i < d->replica_count; i++) {
         const struct replica_desc *r = &d->replicas[i];
-        bool ok = may_hold(node_of(v, r->node));
-        if (!ok) {
-            *ret_bad = r->node;
+        if (place_of(v, d, r->node) != PLACE_GOOD) {
+            *ret_bad = true;
         } else if (r->kind == REPLICA_LEARNER) {
             *ret_learner = r->node;
         } else {
@@ -261,14 +277,25 @@ static void choose_even(const struct placement_view *v, const struct range_desc 
     }
 }
 
+/* The leader must hand over first; a dead one has not the lease. */
+static void choose_leader_goes(const struct placement_view *v, const struct range_desc *d,
+                               bool missing, struct placement_step *s)
+{
+    const struct node_info *leader = node_of(v, d->leader_hint);
+    choose_lease(v, d, false, s);
+    if (s->kind == PLACEMENT_NOTHING && missing && leader != NULL &&
+        leader->liveness != NODE_DEAD) { /* to whom? */
+        const struct node_info *n = target(v, d, s);
+        if (n != NULL) {
+            add_change(s, REPLICA_ADD, n->id);
+            s->why = "add a replica that can lead";
+        }
+    }
+}
+
 static void choose_bad(const struct placement_view *v, const struct range_desc *d, node_id_t bad,
                        unsigned good, unsigned want, struct placement_step *s)
 {
-    s->why = "replace a replica";
-    if (bad == d->leader_hint) { /* it must hand over first; a dead one has not the lease */
-        choose_lease(v, d, false, s);
-        return;
-    }
     const struct node_info *n = good < want ? target(v, d, s) : NULL;
     if (n != NULL) {
         add_change(s, REPLICA_ADD, n->id);
@@ -276,19 +303,38 @@ static void choose_bad(const struct placement_view *v, const struct range_desc *
         return; /* dead, and nobody could take its place: it may come back */
     }
     add_change(s, REPLICA_REMOVE, bad);
+    s->why = "replace a replica";
+}
+
+static void choose_any_bad(const struct placement_view *v, const struct range_desc *d,
+                           unsigned good, unsigned want, struct placement_step *s)
+{
+    for (enum place p = PLACE_DEAD; p <= PLACE_LEADER && s->kind == PLACEMENT_NOTHING; p++) {
+        for (unsigned i = 0; i < d->replica_count && s->kind == PLACEMENT_NOTHING; i++) {
+            node_id_t node = d->replicas[i].node;
+            if (place_of(v, d, node) != p) {
+                continue;
+            }
+            if (p == PLACE_LEADER) {
+                choose_leader_goes(v, d, good < want, s);
+            } else {
+                choose_bad(v, d, node, good, want, s);
+            }
+        }
+    }
 }
 
 void placement_choose(const struct placement_view *view, const struct range_desc *desc,
                       struct placement_step *ret_step)
 {
     struct placement_step s = {0};
-    node_id_t bad;
+    bool bad;
     node_id_t learner;
     unsigned good = count_good(view, desc, &bad, &learner);
     unsigned want = wanted(view, good);
     ASSERT(desc->leader_hint != 0);
-    if (bad != 0) {
-        choose_bad(view, desc, bad, good, want, &s);
+    if (bad) {
+        choose_any_bad(view, desc, good, want, &s);
     } else if (good < want) {
         choose_missing(view, desc, good, want, learner, &s);
     } else if (learner != 0) {

@@ -98,6 +98,59 @@ static void a_node_that_leaves_is_emptied(void **state)
     expect_change(&s, 1, REPLICA_REMOVE, 1);
 }
 
+/* Nobody else has the range: two for a moment. */
+static void the_only_replica_leaves_its_node(void **state)
+{
+    (void)state;
+    nodes(2);
+    g_nodes[0].state = NODE_DECOMMISSIONING;
+    struct placement_step s = choose(ON(1));
+    assert_int_equal(s.count, 1);
+    expect_change(&s, 0, REPLICA_ADD, 2);
+    s = choose(ON(1, 2));
+    assert_int_equal(s.kind, PLACEMENT_LEASE);
+    assert_int_equal(s.lease_to, 2);
+    s = choose(ON(2, 1));
+    assert_int_equal(s.count, 1);
+    expect_change(&s, 0, REPLICA_REMOVE, 1);
+    g_nodes[1].liveness = NODE_DEAD; /* nobody could take it */
+    assert_int_equal(choose(ON(1)).kind, PLACEMENT_NOTHING);
+}
+
+/* In whatever order members are named: the dead one first, else the others have no majority for the
+ * change; and the leader, which makes the changes, last. */
+static void several_bad_places(void **state)
+{
+    (void)state;
+    static const node_id_t orders[][3] = {{1, 2, 3}, {1, 3, 2}, {2, 1, 3},
+                                          {2, 3, 1}, {3, 1, 2}, {3, 2, 1}};
+    for (size_t i = 0; i < ARRAY_COUNT(orders); i++) {
+        nodes(5);
+        g_nodes[0].state = g_nodes[1].state = NODE_DECOMMISSIONING;
+        g_nodes[2].liveness = NODE_DEAD;
+        struct range_desc d = on(3, orders[i]);
+        d.leader_hint = 1;
+        struct placement_step s = choose(d);
+        assert_int_equal(s.count, 2);
+        expect_change(&s, 0, REPLICA_ADD, 4);
+        expect_change(&s, 1, REPLICA_REMOVE, 3);
+        nodes(3); /* the same with nobody who could take one */
+        g_nodes[1].state = NODE_DECOMMISSIONING;
+        g_nodes[2].liveness = NODE_DEAD;
+        s = choose(d);
+        assert_int_equal(s.count, 1);
+        expect_change(&s, 0, REPLICA_REMOVE, 3);
+    }
+    nodes(5);
+    g_nodes[0].state = g_nodes[1].state = NODE_DECOMMISSIONING;
+    struct range_desc d = ON(2, 4, 1);
+    d.leader_hint = 1;
+    struct placement_step s = choose(d);
+    assert_int_equal(s.count, 2);
+    assert_true(s.changes[0].op == REPLICA_ADD && s.changes[0].node != 4);
+    expect_change(&s, 1, REPLICA_REMOVE, 2);
+}
+
 static void a_draining_leader_hands_over(void **state)
 {
     (void)state;
@@ -287,6 +340,8 @@ int main(void)
         cmocka_unit_test(three_nodes_get_three_at_once),
         cmocka_unit_test(a_dead_nodes_replica_is_replaced),
         cmocka_unit_test(a_node_that_leaves_is_emptied),
+        cmocka_unit_test(the_only_replica_leaves_its_node),
+        cmocka_unit_test(several_bad_places),
         cmocka_unit_test(a_draining_leader_hands_over),
         cmocka_unit_test(a_leader_with_a_full_disk_hands_over),
         cmocka_unit_test(full_and_empty_nodes_even_out),

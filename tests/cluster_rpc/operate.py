@@ -148,6 +148,25 @@ class Run:
         c.wait_replicated(voters=3)
         self.check(True, "and its replicas are elsewhere")
 
+    def one_of_two(self):
+        """Two nodes have one replica of each range. The node that has them all can leave all the same."""
+        with Cluster(self.args.binary, 1, keep=self.args.keep) as c:
+            first, second = c.nodes[0], c.add()
+            with first.connect() as connection, connection.cursor() as cursor:
+                cursor.execute("CREATE DATABASE op")
+                cursor.execute("CREATE TABLE op.two (id BIGINT PRIMARY KEY)")
+                cursor.execute("INSERT INTO op.two VALUES (1), (2)")
+            self.check(c.leases()[second] == 0, "the first of two nodes has all ranges", c.leases())
+            status, text = self.ctl(second, "node", "decommission", first.node_id)
+            self.check(status == 0 and '"left"' in text, "the first of two nodes leaves empty", text)
+            self.wait("its process stops by itself", lambda: first.process.poll() is not None)
+            with second.connect() as connection, connection.cursor() as cursor:
+                cursor.execute("INSERT INTO op.two VALUES (3)")
+                cursor.execute("SELECT COUNT(*) FROM op.two")
+                self.check(cursor.fetchall() == ((3,),), "the other one has all rows")
+            c.nodes.remove(first)
+            c.keep = c.keep or self.failed != 0
+
     def last_one(self, at):
         status, text = at.http("/metrics")
         wanted = ("skein_cluster_nodes_alive ", "skein_range_leases ", "skein_ranges_under_replicated 0", "skein_rpc_calls_total ",
@@ -155,6 +174,7 @@ class Run:
         self.check(status == 200 and all(w in text for w in wanted), "the metrics page shows the cluster")
 
     def run(self):
+        self.one_of_two()
         with Cluster(self.args.binary, 3, options=["--dead-after", "5"], keep=self.args.keep) as c:
             first = c.nodes[0].connect()
             with first.cursor() as cursor:
