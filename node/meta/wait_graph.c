@@ -21,6 +21,7 @@
  * that reports them no more. */
 #include "node/meta/wait_graph.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -165,14 +166,23 @@ static db_err take(struct wait_graph *g, node_id_t node, const struct kv_wait_ed
     return ERR_OK;
 }
 
-/* ---- looking for cycles ---- */
+/* ---- looking for cycles ----
+ *
+ * The arcs are sorted once and know where they lead to; at each moment some of them count. A victim
+ * is taken out where it is found, and the walk goes on from whoever waits for it: what was walked
+ * to its end before has no cycle without it either. So a moment costs little more than one look at
+ * each arc, however many victims there are. */
 
-/* An edge that may be followed; by waiter. */
+#define NOBODY UINT_MAX
+
+/* An edge; by waiter. */
 struct arc {
     ts_t from;
     ts_t to;
+    unsigned target; /* the vertex of `to`; NOBODY: it does not wait */
     uint64_t wait;
     uint64_t first; /* number of the report that told it first */
+    uint64_t until; /* of the last one after which it was certainly there */
 };
 
 enum { WHITE, GREY, BLACK };
@@ -183,6 +193,7 @@ struct vertex {
     unsigned next;       /* to be followed */
     unsigned parent;
     uint8_t color;
+    bool victim;
 };
 
 struct search {
@@ -190,6 +201,9 @@ struct search {
     unsigned arc_count;
     struct vertex *vertices; /* by ts */
     unsigned vertex_count;
+    uint64_t moment; /* that is looked at; 0: all arcs, as if they were of one time */
+    unsigned room;   /* for victims; 0: is there a cycle at all? */
+    bool found;
 };
 
 static int by_from(const void *a, const void *b)
@@ -199,34 +213,7 @@ static int by_from(const void *a, const void *b)
     return x->from < y->from ? -1 : x->from > y->from;
 }
 
-/* moment 0: of any time. */
-static void gather(const struct wait_graph *g, uint64_t moment, struct search *s)
-{
-    s->arc_count = 0;
-    for (unsigned i = 0; i < g->count; i++) {
-        const struct node_waits *n = &g->nodes[i];
-        for (unsigned k = 0; k < n->count; k++) {
-            const struct edge *e = &n->edges[k];
-            if (!e->victim && (moment == 0 || (e->first <= moment && moment <= n->before))) {
-                s->arcs[s->arc_count++] =
-                    (struct arc){e->e.waiter, e->e.blocker, e->e.wait, e->first};
-            }
-        }
-    }
-    if (s->arc_count != 0) {
-        qsort(s->arcs, s->arc_count, sizeof(*s->arcs), by_from);
-    }
-    s->vertex_count = 0;
-    for (unsigned k = 0; k < s->arc_count; k++) {
-        if (k == 0 || s->arcs[k].from != s->arcs[k - 1].from) {
-            s->vertices[s->vertex_count++] =
-                (struct vertex){.ts = s->arcs[k].from, .first = k, .next = k};
-        }
-        s->vertices[s->vertex_count - 1].end = k + 1;
-    }
-}
-
-static struct vertex *find(struct search *s, ts_t ts)
+static unsigned find(const struct search *s, ts_t ts)
 {
     unsigned lo = 0;
     unsigned hi = s->vertex_count;
@@ -238,7 +225,41 @@ static struct vertex *find(struct search *s, ts_t ts)
             hi = mid;
         }
     }
-    return lo < s->vertex_count && s->vertices[lo].ts == ts ? &s->vertices[lo] : NULL;
+    return lo < s->vertex_count && s->vertices[lo].ts == ts ? lo : NOBODY;
+}
+
+static void gather(const struct wait_graph *g, struct search *s)
+{
+    for (unsigned i = 0; i < g->count; i++) {
+        const struct node_waits *n = &g->nodes[i];
+        for (unsigned k = 0; k < n->count; k++) {
+            const struct edge *e = &n->edges[k];
+            if (!e->victim) {
+                s->arcs[s->arc_count++] = (struct arc){.from = e->e.waiter,
+                                                       .to = e->e.blocker,
+                                                       .wait = e->e.wait,
+                                                       .first = e->first,
+                                                       .until = n->before};
+            }
+        }
+    }
+    if (s->arc_count != 0) {
+        qsort(s->arcs, s->arc_count, sizeof(*s->arcs), by_from);
+    }
+    for (unsigned k = 0; k < s->arc_count; k++) {
+        if (k == 0 || s->arcs[k].from != s->arcs[k - 1].from) {
+            s->vertices[s->vertex_count++] = (struct vertex){.ts = s->arcs[k].from, .first = k};
+        }
+        s->vertices[s->vertex_count - 1].end = k + 1;
+    }
+    for (unsigned k = 0; k < s->arc_count; k++) {
+        s->arcs[k].target = find(s, s->arcs[k].to);
+    }
+}
+
+static bool counts(const struct search *s, const struct arc *a)
+{
+    return s->moment == 0 || (a->first <= s->moment && s->moment <= a->until);
 }
 
 /* The arc that is being followed. */
@@ -262,25 +283,44 @@ static bool rather(const struct arc *a, const struct arc *b, bool only_rows)
 }
 
 /* Of the cycle that the arc from `last` to `top` closes. */
-static ts_t victim_of(const struct search *s, const struct vertex *last, const struct vertex *top)
+static unsigned victim_of(const struct search *s, unsigned last, unsigned top)
 {
-    const struct arc *victim = followed(s, last);
+    unsigned victim = last;
     bool only_rows = true;
-    for (const struct vertex *v = last;; v = &s->vertices[v->parent]) {
-        only_rows = only_rows && (followed(s, v)->wait & KV_WAIT_OTHER) == 0;
-        if (v == top) {
+    for (unsigned i = last;; i = s->vertices[i].parent) {
+        only_rows = only_rows && (followed(s, &s->vertices[i])->wait & KV_WAIT_OTHER) == 0;
+        if (i == top) {
             break;
         }
     }
-    for (const struct vertex *v = last; v != top;) {
-        v = &s->vertices[v->parent];
-        victim = rather(followed(s, v), victim, only_rows) ? followed(s, v) : victim;
+    for (unsigned i = last; i != top;) {
+        i = s->vertices[i].parent;
+        bool better =
+            rather(followed(s, &s->vertices[i]), followed(s, &s->vertices[victim]), only_rows);
+        victim = better ? i : victim;
     }
-    return victim->from;
+    return victim;
 }
 
-/* Follows what begins in `root`. 0: no cycle; else the victim of one. */
-static ts_t walk(struct search *s, unsigned root)
+static void reset(struct vertex *v)
+{
+    v->color = v->victim ? BLACK : WHITE;
+    v->next = v->first;
+}
+
+/* Takes the victim out, and the walk, which stands at `at`, back to it. */
+static void take_out(struct search *s, unsigned at, unsigned victim)
+{
+    for (; at != victim; at = s->vertices[at].parent) {
+        reset(&s->vertices[at]);
+    }
+    s->vertices[victim].victim = true;
+    reset(&s->vertices[victim]);
+    s->room--;
+}
+
+/* Follows what begins in `root`. */
+static void walk(struct search *s, unsigned root)
 {
     unsigned at = root;
     s->vertices[root].color = GREY;
@@ -289,64 +329,78 @@ static ts_t walk(struct search *s, unsigned root)
         if (v->next == v->end) {
             v->color = BLACK;
             if (at == root) {
-                return 0;
+                return;
             }
             at = v->parent;
             continue;
         }
-        struct vertex *to = find(s, s->arcs[v->next++].to);
-        if (to == NULL || to->color == BLACK) {
+        const struct arc *a = &s->arcs[v->next++];
+        struct vertex *to = a->target == NOBODY ? NULL : &s->vertices[a->target];
+        if (to == NULL || to->color == BLACK || !counts(s, a)) {
             continue; /* it does not wait, or for nobody that comes back */
         }
         if (to->color == WHITE) {
             to->color = GREY;
             to->parent = at;
-            at = (unsigned)(to - s->vertices);
+            at = a->target;
             continue;
         }
-        return victim_of(s, v, to);
+        s->found = true;
+        if (s->room == 0) {
+            return;
+        }
+        unsigned victim = victim_of(s, at, a->target);
+        take_out(s, at, victim);
+        if (victim == root || s->room == 0) {
+            return;
+        }
+        at = s->vertices[victim].parent;
     }
 }
 
-static ts_t cycle(struct search *s)
+/* Victims of the cycles at a moment. */
+static void look(struct search *s, uint64_t moment)
 {
-    ts_t victim = 0;
-    for (unsigned i = 0; i < s->vertex_count && victim == 0; i++) {
+    bool only_ask = s->room == 0;
+    s->moment = moment;
+    s->found = false;
+    for (unsigned i = 0; i < s->vertex_count; i++) {
+        reset(&s->vertices[i]);
+    }
+    for (unsigned i = 0; i < s->vertex_count && !(s->found && (only_ask || s->room == 0)); i++) {
         if (s->vertices[i].color == WHITE) {
-            victim = walk(s, i);
+            walk(s, i);
         }
     }
-    return victim;
 }
 
-static void condemn(struct wait_graph *g, ts_t ts)
+/* The edges of the victims are left out from now on. */
+static void condemn(struct wait_graph *g, const struct search *s)
 {
     for (unsigned i = 0; i < g->count; i++) {
         for (unsigned k = 0; k < g->nodes[i].count; k++) {
             struct edge *e = &g->nodes[i].edges[k];
-            e->victim = e->victim || e->e.waiter == ts;
+            unsigned at = e->victim ? NOBODY : find(s, e->e.waiter);
+            e->victim = e->victim || (at != NOBODY && s->vertices[at].victim);
         }
     }
 }
 
 static void find_victims(struct wait_graph *g, struct search *s)
 {
-    unsigned found = 0;
-    gather(g, 0, s);
-    if (cycle(s) == 0) {
+    gather(g, s);
+    look(s, 0);
+    if (!s->found) {
         return; /* nothing that could be one */
     }
-    for (unsigned i = 0; i < g->count && found < VICTIMS_MAX; i++) {
-        uint64_t moment = g->nodes[i].before;
-        while (moment != 0 && found < VICTIMS_MAX) {
-            gather(g, moment, s);
-            ts_t victim = cycle(s);
-            if (victim == 0) {
-                break;
-            }
-            condemn(g, victim);
-            found++;
+    s->room = VICTIMS_MAX;
+    for (unsigned i = 0; i < g->count && s->room != 0; i++) {
+        if (g->nodes[i].before != 0) {
+            look(s, g->nodes[i].before);
         }
+    }
+    if (s->room != VICTIMS_MAX) {
+        condemn(g, s);
     }
 }
 

@@ -2,6 +2,8 @@
  * never was at one moment is none. */
 #include "node/meta/wait_graph.h"
 
+#include <time.h>
+
 #include "base/alloc.h"
 #include "base/clock.h"
 #include "base/rand.h"
@@ -261,13 +263,44 @@ static void test_prices(void **state UNUSED)
     }
 }
 
+/* As many waits as sixteen nodes may tell, all of them in deadlocks of two: a report takes no time
+ * to speak of. */
+enum { CROWD_NODES = 16, CROWD_REPORTS = 8 };
+
+static void test_crowd(void **state UNUSED)
+{
+    struct fixture f;
+    struct kv_wait_edge *edges = mem_calloc(KV_WAITS_MAX, sizeof(*edges));
+    unsigned half = CROWD_NODES / 2;
+    unsigned victims = 0;
+    clock_t began = 0;
+    CHECK(edges != NULL);
+    open_fixture(&f);
+    for (unsigned i = 0; i < 3 * CROWD_NODES + CROWD_REPORTS; i++) {
+        unsigned node = i % CROWD_NODES;
+        for (unsigned k = 0; k < KV_WAITS_MAX; k++) {
+            ts_t left = 1 + 2 * ((ts_t)(node % half) * KV_WAITS_MAX + k);
+            edges[k] = (struct kv_wait_edge){.wait = k + 1,
+                                             .waiter = node < half ? left : left + 1,
+                                             .blocker = node < half ? left + 1 : left};
+        }
+        began = i == 3 * CROWD_NODES ? clock() : began;
+        arena_reset(&f.a);
+        victims += tell(&f, node + 1, edges, KV_WAITS_MAX);
+    }
+    CHECK(victims > 1000);
+    CHECK((clock() - began) / CLOCKS_PER_SEC < CROWD_REPORTS / 2);
+    mem_free(edges);
+    close_fixture(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_two_nodes),     cmocka_unit_test(test_never_at_once),
         cmocka_unit_test(test_other_blocker), cmocka_unit_test(test_knot),
         cmocka_unit_test(test_forgets),       cmocka_unit_test(test_random),
-        cmocka_unit_test(test_prices),
+        cmocka_unit_test(test_prices),        cmocka_unit_test(test_crowd),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
