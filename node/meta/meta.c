@@ -122,6 +122,7 @@ db_err meta_new(const struct meta_opts *opts, struct meta **ret_meta)
     m->opts = *opts;
     m->opts.replicas = opts->replicas != 0 ? opts->replicas : 3;
     m->opts.dead_after_ms = opts->dead_after_ms != 0 ? opts->dead_after_ms : 60000;
+    m->opts.tell_all_ms = opts->tell_all_ms != 0 ? opts->tell_all_ms : 60000;
     if (opts->boot_id == 0 && rand_secure(&m->opts.boot_id, sizeof(m->opts.boot_id)) != ERR_OK) {
         m->opts.boot_id = clock_wall_us();
     }

@@ -54,6 +54,7 @@ struct meta_opts {
     uint32_t dead_after_ms; /* a member unheard so long is replaced; 0: 60 s */
     uint32_t load_worth;    /* load of a range that counts for placing its lease; 0: none does */
     uint64_t boot_id;       /* of this process; 0: random */
+    uint32_t tell_all_ms;   /* all ranges led here are told again after so long; 0: 60 s */
 };
 
 /* Before the range store, whose hooks it fills. ERR_NOMEM. */

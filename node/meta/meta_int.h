@@ -160,6 +160,7 @@ struct meta {
     struct placement *placement_state;
     _Atomic uint64_t twin_since_ns;  /* the heartbeat's: refused since then, for a twin */
     _Atomic uint64_t seen_meta_term; /* the heartbeat's: of the last answer */
+    _Atomic uint64_t told_all_ns;    /* when all ranges led here were last told of */
 
     _Atomic unsigned members;   /* of the cluster, as of the last heartbeat */
     pthread_mutex_t waits_lock; /* guards waits */
@@ -261,8 +262,8 @@ void waits_forget(struct meta *m);
 /* placement.c; placement.h */
 MUST_USE db_err placement_start(struct meta *m);
 
-/* Members that may run transactions. */
-unsigned registry_living(struct meta *m);
+/* Members that were heard of within that time, as far as this leader can know. */
+unsigned registry_heard(struct meta *m, uint64_t within_ns);
 
 /* safe_point.c */
 /* What the leader has decided, in the arena. */

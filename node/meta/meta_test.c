@@ -20,6 +20,9 @@ struct world {
     struct range_store *rs;
     const struct meta_actions *actions;
     const char *join_token;
+    struct meta_service *client;
+    uint32_t tell_all_ms;
+    uint32_t dead_after_ms;
     unsigned fibers_max; /* of a loop; 0: the default */
     void (*body)(struct world *w);
 };
@@ -41,7 +44,12 @@ static struct replica_transport g_lost = {&g_lost_ops};
 
 static void open_world(struct world *w)
 {
-    struct meta_opts mo = {.loops = w->loops, .actions = w->actions, .join_token = w->join_token};
+    struct meta_opts mo = {.loops = w->loops,
+                           .actions = w->actions,
+                           .join_token = w->join_token,
+                           .client = w->client,
+                           .tell_all_ms = w->tell_all_ms,
+                           .dead_after_ms = w->dead_after_ms};
     CHECK_OK(meta_new(&mo, &w->m));
     struct range_store_opts ro = {.loops = w->loops,
                                   .engine = w->engine,
@@ -474,6 +482,69 @@ static void pages_body(struct world *w)
     (void)alarm(0);
 }
 
+/* This node's way to the leader, which it is itself. */
+struct way {
+    struct meta_service base;
+    struct world *w;
+};
+
+static struct meta *leader_of(struct meta_service *s)
+{
+    return CONTAINER_OF(s, struct way, base)->w->m;
+}
+
+static db_err way_heartbeat(struct meta_service *s, const struct node_info *self,
+                            struct arena *arena, struct diag *diag, struct node_directory *ret_dir)
+{
+    return meta_heartbeat(leader_of(s), self, arena, diag, ret_dir);
+}
+
+static db_err way_ranges_changed(struct meta_service *s, node_id_t node,
+                                 const struct range_desc *descs, unsigned count, struct diag *diag)
+{
+    return meta_ranges_changed(leader_of(s), node, descs, count, diag);
+}
+
+static const struct meta_service_ops g_way_ops = {
+    .name = "test", .heartbeat = way_heartbeat, .ranges_changed = way_ranges_changed};
+
+static node_id_t leads_first(struct world *w, struct arena *a, struct range_desc **ret)
+{
+    unsigned n;
+    CHECK_OK(meta_lookup(w->m, SLICE_LIT("\2"), SLICE_EMPTY, 1, a, NULL, ret, &n));
+    CHECK(n == 1 && (*ret)->id == RANGE_ID_FIRST);
+    return (*ret)->leader_hint;
+}
+
+/* A report of a former leader comes late: what the index then says does not stay. */
+static void late_report_body(struct world *w)
+{
+    enum { FORMER = 77 };
+    struct range_desc *d;
+    struct arena a;
+    arena_init(&a, NULL, NULL, 0);
+    CHECK(leads_first(w, &a, &d) == w->m->self);
+    CHECK_OK(meta_ranges_changed(w->m, FORMER, d, 1, NULL));
+    CHECK(leads_first(w, &a, &d) == FORMER);
+    uint64_t end = clock_mono_ns() + 10 * NS_PER_S;
+    while (leads_first(w, &a, &d) == FORMER && clock_mono_ns() < end) {
+        CHECK_OK(fiber_sleep(10 * NS_PER_MS));
+    }
+    CHECK(leads_first(w, &a, &d) == w->m->self);
+    arena_fini(&a);
+}
+
+static void test_late_report(void **state)
+{
+    (void)state;
+    struct world w = {.tell_all_ms = 100};
+    struct way way = {.base = {&g_way_ops}, .w = &w};
+    w.client = &way.base;
+    make_dir(&w);
+    life(&w, false, late_report_body);
+    remove_dir(&w);
+}
+
 static void test_whole_pages(void **state)
 {
     (void)state;
@@ -542,6 +613,48 @@ static db_err join_one(struct world *w, unsigned boot_id, node_id_t *ret_id)
     arena_fini(&a);
     *ret_id = err == ERR_OK ? dir.you : 0;
     return err;
+}
+
+static void report_reads(struct world *w, ts_t floor, const ts_t *snapshots, size_t count)
+{
+    struct kv_reads reads = {.floor = floor, .snapshots = snapshots, .count = count};
+    CHECK_OK(meta_report_reads(w->m, w->m->self, &reads, NULL));
+}
+
+static void safe_point_body(struct world *w)
+{
+    enum { DEAD_MS = 100 };
+    const ts_t snapshots[] = {500, 1500};
+    struct kv_reads kept;
+    struct arena a;
+    node_id_t other;
+    arena_init(&a, NULL, NULL, 0);
+    engine_set_safe_point(w->engine, 1000, NULL, 0);
+    report_reads(w, 2000, snapshots, 2);
+    CHECK_OK(safe_point_get(w->m, &a, &kept));
+    /* What nobody kept is not taken up again. */
+    CHECK(kept.floor == 2000 && kept.count == 1 && kept.snapshots[0] == 1500);
+    /* A member of which this leader has never heard what it reads holds it, also while it counts as
+     * dead. */
+    CHECK_OK(join_one(w, 2, &other));
+    CHECK_OK(fiber_sleep(4 * DEAD_MS * NS_PER_MS));
+    report_reads(w, 3000, NULL, 0);
+    CHECK_OK(safe_point_get(w->m, &a, &kept));
+    CHECK(kept.floor == 2000);
+    CHECK_OK(meta_set_node_state(w->m, other, NODE_LEFT, NULL));
+    report_reads(w, 3000, NULL, 0);
+    CHECK_OK(safe_point_get(w->m, &a, &kept));
+    CHECK(kept.floor == 3000);
+    arena_fini(&a);
+}
+
+static void test_safe_point(void **state)
+{
+    (void)state;
+    struct world w = {.join_token = "token", .dead_after_ms = 100};
+    make_dir(&w);
+    life(&w, false, safe_point_body);
+    remove_dir(&w);
 }
 
 /* A lease that somebody takes back each time. */
@@ -724,7 +837,8 @@ int main(void)
         cmocka_unit_test(test_tso),         cmocka_unit_test(test_tso_race),
         cmocka_unit_test(test_tso_late),    cmocka_unit_test(test_tso_set_back),
         cmocka_unit_test(test_sequences),   cmocka_unit_test(test_index),
-        cmocka_unit_test(test_whole_pages), cmocka_unit_test(test_lease),
+        cmocka_unit_test(test_whole_pages), cmocka_unit_test(test_late_report),
+        cmocka_unit_test(test_safe_point),  cmocka_unit_test(test_lease),
         cmocka_unit_test(test_taken_back),  cmocka_unit_test(test_crowd),
         cmocka_unit_test(test_two_decide),  cmocka_unit_test(test_desc_codec),
     };

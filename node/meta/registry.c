@@ -507,15 +507,16 @@ static db_err refuse(enum beat beat, node_id_t id, struct diag *diag)
     }
 }
 
-unsigned registry_living(struct meta *m)
+unsigned registry_heard(struct meta *m, uint64_t within_ns)
 {
     struct registry *g = &m->registry;
     unsigned n = 0;
     pthread_mutex_lock(&g->mutex);
     uint64_t now = clock_mono_ns();
     for (unsigned i = 0; i < g->count; i++) {
-        n += g->members[i].info.state != NODE_LEFT &&
-             liveness(m, g, &g->members[i], now) != NODE_DEAD;
+        const struct member *b = &g->members[i];
+        uint64_t heard = b->heard_ns > g->since_ns ? b->heard_ns : g->since_ns;
+        n += b->info.state != NODE_LEFT && now - heard < within_ns;
     }
     pthread_mutex_unlock(&g->mutex);
     return n;

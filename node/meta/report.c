@@ -4,7 +4,11 @@
 
 /* What a node tells the leader of the meta range: that it lives (a heartbeat every half second),
  * and which ranges it leads (when one changes; all of them when the leader has changed or a report
- * failed). A single node tells itself nothing. */
+ * failed). A single node tells itself nothing.
+ *
+ * A report that was held up on its way, or repeated, may come after that of the range's next
+ * leader, and nothing in it says so; and who asks a node that leads no more is only told that. So
+ * all are told of again now and then. */
 
 #define HEARTBEAT_NS          (300 * NS_PER_MS)
 #define TWIN_TIME_NS          (6 * NS_PER_S)
@@ -209,8 +213,11 @@ static void heard_back(struct meta *m, const struct node_directory *dir)
             engine_set_safe_point(m->engine, keep->floor, keep->snapshots, keep->count);
         }
     }
-    if (dir->meta_term != m->seen_meta_term && m->opts.client != NULL) {
+    uint64_t now = clock_mono_ns();
+    bool due = now - atomic_load(&m->told_all_ns) >= m->opts.tell_all_ms * NS_PER_MS;
+    if ((dir->meta_term != m->seen_meta_term || due) && m->opts.client != NULL) {
         m->seen_meta_term = dir->meta_term;
+        atomic_store(&m->told_all_ns, now);
         report_all(m);
     }
     if (a != NULL && a->members != NULL) {

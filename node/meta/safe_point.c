@@ -10,7 +10,12 @@
  * transactions read; the safe point is the lowest floor, less the age for which versions are kept
  * anyway, and the snapshots below it are kept one by one, so that an old transaction costs one
  * version of a row and not all since. Nothing is dropped before the first report. A node that does
- * not report any more holds the safe point where it is, until it counts as lost.
+ * not report any more holds the safe point where it is, until it counts as lost; a new leader,
+ * which does not know where that is, gives each member as long to report.
+ *
+ * A node that comes back after it was lost may still name snapshots of before. What was not kept
+ * for them is gone, so they are not taken up again: not by engines that know
+ * (node/store/rocks_gc.c), and, as an engine that was opened since does not, not by the leader.
  *
  * Records of ended transactions are another matter: messages of a transaction may be under way long
  * after its end. They go after a fixed time and when no intent as old as they are is left. */
@@ -46,7 +51,7 @@ static ts_t advance(struct meta *m)
     size_t count = 0;
     size_t all = 0;
     forget_lost(m);
-    if (m->report_count == 0 || m->report_count < registry_living(m)) {
+    if (m->report_count == 0 || m->report_count < registry_heard(m, REPORT_LOST_NS)) {
         return 0; /* somebody may read what is not known of */
     }
     for (unsigned i = 0; i < m->report_count; i++) {
@@ -59,16 +64,19 @@ static ts_t advance(struct meta *m)
     if (all != 0 && points == NULL) {
         return 0; /* later */
     }
+    ts_t lowest = safe;
     for (unsigned i = 0; i < m->report_count; i++) {
         const struct reads_report *r = m->reports[i];
         for (size_t k = 0; k < r->count && r->snapshots[k] < safe; k++) {
-            points[count++] = r->snapshots[k];
+            lowest = r->snapshots[k] < lowest ? r->snapshots[k] : lowest;
+            if (engine_may_read(m->engine, r->snapshots[k])) {
+                points[count++] = r->snapshots[k];
+            }
         }
     }
     if (count != 0) {
         qsort(points, count, sizeof(*points), cmp_ts);
     }
-    ts_t lowest = count != 0 ? points[0] : safe;
     engine_set_safe_point(m->engine, safe, points, count);
     mem_free(m->safe_points);
     m->safe_points = points;
