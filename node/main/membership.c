@@ -78,17 +78,33 @@ static void write_blocking(void *arg)
     j->err = members_file_write(j->m->opts.data_dir, j->nodes, j->count);
 }
 
+/* What is not written is written after the next heartbeat; said once. */
+static void note_written(struct membership *m, db_err err)
+{
+    pthread_mutex_lock(&m->mutex);
+    bool news = err != ERR_OK && m->unwritten == ERR_OK;
+    m->unwritten = err;
+    m->listed = m->listed && err == ERR_OK;
+    m->writing = false;
+    pthread_mutex_unlock(&m->mutex);
+    if (news) {
+        LOG_WARN("node.members.write", F_ERR(err));
+    }
+}
+
 static void keep_file(struct membership *m)
 {
     pthread_mutex_lock(&m->mutex);
-    bool due = !m->listed;
-    m->listed = true;
+    bool due = !m->listed && !m->writing;
+    m->listed = m->listed || due;
+    m->writing = m->writing || due;
     pthread_mutex_unlock(&m->mutex);
     if (!due) {
         return;
     }
     struct write_job *j = mem_calloc(1, sizeof(*j));
     if (j == NULL) {
+        note_written(m, ERR_NOMEM);
         return;
     }
     struct node_info *all = j->nodes;
@@ -100,9 +116,7 @@ static void keep_file(struct membership *m)
     }
     j->m = m;
     blocking_run(write_blocking, j);
-    if (j->err != ERR_OK) {
-        LOG_WARN("node.members.write", F_ERR(j->err));
-    }
+    note_written(m, j->err);
     mem_free(j);
 }
 

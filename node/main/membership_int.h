@@ -59,7 +59,9 @@ struct membership {
     pthread_mutex_t mutex; /* guards the rest */
     struct known_member members[MEMBERS_MAX];
     unsigned count;
-    bool listed; /* the file holds these */
+    bool listed;      /* the file holds these, or is about to */
+    bool writing;     /* it, just now */
+    db_err unwritten; /* why the last write of it failed */
 };
 
 /* members_file.c: ids and RPC addresses, so that a restart finds somebody to ask. Block. */

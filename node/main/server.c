@@ -5,19 +5,22 @@
  * for signals and for that fiber's end. Signals are blocked in all threads and read from a
  * descriptor: no code of ours ever runs in a signal handler. The first SIGTERM or SIGINT asks for a
  * stop; a second one ends the process at once, which loses nothing that was acknowledged. A signal
- * during the start stops the node as soon as it has started. */
+ * during the start stops the node as soon as it has started. The main thread also looks whether all
+ * loops turn. */
 #include "node/main/server.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/faults.h"
@@ -25,7 +28,7 @@
 #include "node/main/listen.h"
 #include "node/main/server_int.h"
 
-enum { PURGE_MS = 3000 };
+enum { LOOK_MS = 3000 };
 
 /* ---- the fiber ---- */
 
@@ -159,16 +162,69 @@ static db_err open_signals(struct diag *diag, int *ret_fd)
     return ERR_OK;
 }
 
+/* ---- do the loops turn? ----
+ *
+ * A loop that stands still serves nothing of what it owns: connections of clients and other nodes,
+ * fibers, groups. The other loops go on, so the process lives on in the eyes of the others and they
+ * take nothing over: a part of the cluster is gone until somebody ends the process. So it does that
+ * itself. The main thread asks each loop for a sign of life whenever it looks; what counts is how
+ * often it has looked in vain, not the time: a process that was stopped, or a machine that stood
+ * still, is no reason. Starting and stopping may hold up a loop for long. */
+
+struct pulse {
+    struct loop_task task;
+    _Atomic bool felt;
+    unsigned missed;
+};
+
+static void on_pulse(struct loop_task *task)
+{
+    atomic_store(&CONTAINER_OF(task, struct pulse, task)->felt, true);
+}
+
+/* NULL without memory: then nobody looks. */
+static struct pulse *new_pulses(const struct server *s)
+{
+    unsigned count = loop_group_count(s->loops);
+    struct pulse *pulses = mem_calloc(count, sizeof(*pulses));
+    for (unsigned i = 0; pulses != NULL && i < count; i++) {
+        pulses[i].task.fn = on_pulse;
+        atomic_init(&pulses[i].felt, true);
+    }
+    return pulses;
+}
+
+static void feel_pulses(struct server *s, struct pulse *pulses)
+{
+    uint64_t limit_ms = s->config->stuck_after * 1000;
+    for (unsigned i = 0; i < loop_group_count(s->loops); i++) {
+        struct pulse *p = &pulses[i];
+        if (atomic_exchange(&p->felt, false)) {
+            p->missed = 0;
+            loop_post(loop_group_get(s->loops, i), &p->task);
+        } else if (!atomic_load(&s->serving)) {
+            p->missed = 0;
+        } else if ((uint64_t)++p->missed * LOOK_MS >= limit_ms) {
+            LOG_ERROR("server.loop.stuck", F_U64("loop", i),
+                      F_U64("seconds", p->missed * LOOK_MS / 1000));
+            abort(); /* what was acknowledged is safe in the log; a core shows where it stands */
+        }
+    }
+}
+
 /* Returns when the fiber has ended. */
-static void watch(struct server *s, int signal_fd)
+static void watch(struct server *s, struct pulse *pulses, int signal_fd)
 {
     struct pollfd fds[] = {{.fd = signal_fd, .events = POLLIN},
                            {.fd = s->done_fd, .events = POLLIN}};
     bool asked = false;
     for (;;) {
-        int ready = poll(fds, ARRAY_COUNT(fds), PURGE_MS);
+        int ready = poll(fds, ARRAY_COUNT(fds), LOOK_MS);
         if (ready == 0) {
             memory_purge();
+            if (pulses != NULL && s->config->stuck_after != 0) {
+                feel_pulses(s, pulses);
+            }
             continue;
         }
         if (ready < 0) {
@@ -225,6 +281,7 @@ int server_run(const struct config *config)
     struct server *s = &server;
     struct diag diag = {0};
     int signal_fd = -1;
+    struct pulse *pulses = NULL;
     *s = (struct server){.config = config,
                          .mysql = config->mysql,
                          .rpc = config->rpc,
@@ -246,8 +303,10 @@ int server_run(const struct config *config)
                   F_STR("reason", diag.text[0] != '\0' ? diag.text : err_text(err)), F_ERR(err));
         s->exit_status = 1;
     } else {
-        watch(s, signal_fd);
+        pulses = new_pulses(s);
+        watch(s, pulses, signal_fd);
     }
     loop_group_stop(s->loops);
+    mem_free(pulses); /* no loop has one of them any more */
     return s->exit_status;
 }
