@@ -8,10 +8,9 @@
 #include "base/log.h"
 
 /* Locks are streams: the other node's handler holds the lock as long as the stream is open, so that
- * a coordinator that dies gives everything back (that node waits a while and reads the schema again
- * first, because the change may have been committed). They are asked for in the order of node ids,
- * this node's own in its place, so that two changes of one table cannot hold half of the cluster
- * each. */
+ * a coordinator that dies gives everything back (behind the catalog's fence: its change may have
+ * been committed, or be on its way). They are asked for in the order of node ids, this node's own
+ * in its place, so that two changes of one table cannot hold half of the cluster each. */
 
 enum { MEMBERS_MAX = 64, CALL_HEADER_MAX = 16, KILL_PAYLOAD_MAX = 1024 };
 #define RETRY_NS     (200 * NS_PER_MS)
@@ -30,7 +29,8 @@ static uint64_t licence(struct sql_coord *base)
 {
     struct cluster_coord *c = coord_of(base);
     uint64_t until = atomic_load_explicit(&c->licence_until_ns, memory_order_acquire);
-    return LIKELY(clock_mono_ns() < until)
+    return LIKELY(clock_mono_ns() < until &&
+                  !atomic_load_explicit(&c->schema_lost, memory_order_acquire))
                ? atomic_load_explicit(&c->licence_number, memory_order_relaxed)
                : 0;
 }
@@ -49,15 +49,20 @@ void cluster_coord_renew(struct cluster_coord *c, uint64_t sent_ns, uint32_t fen
     uint64_t until = sent_ns + COORD_LICENCE_NS;
     db_err err = ERR_OK;
     fiber_mutex_lock(&c->renewing);
-    if (atomic_load(&c->licence_number) == 0 || c->fences != fences) {
+    if (atomic_load(&c->licence_number) == 0 || c->fences != fences ||
+        atomic_load(&c->schema_lost)) {
         struct diag diag;
         diag_reset(&diag);
         atomic_store(&c->licence_until_ns, 0);
+        bool lost = atomic_exchange(&c->schema_lost, false);
         err = read_again(c, &diag);
         if (err == ERR_OK) {
             c->fences = fences;
             atomic_fetch_add(&c->licence_number, 1);
         } else {
+            if (lost) {
+                atomic_store(&c->schema_lost, true);
+            }
             LOG_WARN("coord.renew", F_ERR(err), F_STR("reason", diag.text));
         }
     }
@@ -156,15 +161,25 @@ static db_err call_node(struct cluster_coord *c, node_id_t node, enum coord_meth
     return call_until(c, node, m, number, CALL_TIME_NS, out, diag);
 }
 
-/* Waits although the statement may be cancelled: the others still have to know. */
-static void pause_before_retry(void)
+/* Until the node has done it, or is no more. A statement that is killed meanwhile still tells. */
+static void tell(struct cluster_coord *c, node_id_t node, enum coord_method m, uint64_t number,
+                 struct undisturbed *u)
 {
-    uint64_t deadline = fiber_deadline();
-    fiber_set_deadline(DEADLINE_NONE);
-    if (fiber_sleep(RETRY_NS) != ERR_OK) {
-        fiber_yield();
+    struct diag diag;
+    diag_reset(&diag);
+    for (;;) {
+        db_err err = call_node(c, node, m, number, NULL, &diag);
+        if (err == ERR_OK || err == ERR_UNSUPPORTED) {
+            return; /* a node of an earlier version does not know of what it is told */
+        }
+        undisturbed_go_on(u); /* else nobody could be asked, and it would be told for ever */
+        if (!still_lives(c, node)) {
+            return;
+        }
+        db_err slept = fiber_sleep(RETRY_NS);
+        (void)slept;
+        undisturbed_go_on(u);
     }
-    fiber_set_deadline(deadline);
 }
 
 /* Until every living node has done it: what is told has happened already, so there is no way back.
@@ -172,21 +187,15 @@ static void pause_before_retry(void)
 static db_err tell_all(struct cluster_coord *c, enum coord_method m, uint64_t number)
 {
     struct node_info nodes[MEMBERS_MAX];
+    struct undisturbed u;
+    undisturbed_begin(&u, DEADLINE_NONE);
     unsigned n = living(c, nodes);
     for (unsigned i = 0; i < n; i++) {
-        struct diag diag;
-        if (nodes[i].id == c->self) {
-            continue;
-        }
-        diag_reset(&diag);
-        for (;;) {
-            db_err err = call_node(c, nodes[i].id, m, number, NULL, &diag);
-            if (err == ERR_OK || err == ERR_UNSUPPORTED || !still_lives(c, nodes[i].id)) {
-                break; /* a node of an earlier version does not know of what it is told */
-            }
-            pause_before_retry();
+        if (nodes[i].id != c->self) {
+            tell(c, nodes[i].id, m, number, &u);
         }
     }
+    undisturbed_end(&u);
     return ERR_OK;
 }
 
@@ -311,9 +320,12 @@ struct sql_coord_lock {
 
 static void unlock_tables(struct sql_coord_lock *l)
 {
+    struct undisturbed u;
     if (l == NULL) {
         return;
     }
+    /* A holder whose stream is broken off keeps the lock for a while: it has lost its owner. */
+    undisturbed_begin(&u, clock_mono_ns() + CALL_TIME_NS);
     for (unsigned i = 0; i < l->count; i++) {
         if (l->held[i].stream != NULL) {
             rpc_stream_end(l->held[i].stream);
@@ -322,6 +334,7 @@ static void unlock_tables(struct sql_coord_lock *l)
             rpc_stream_free(l->held[i].stream);
         }
     }
+    undisturbed_end(&u);
     mem_free(l);
 }
 
@@ -333,6 +346,17 @@ static db_err hear(struct rpc_stream *s, struct diag *diag)
     TRY(rpc_stream_read(s, diag, &msg, &end));
     rpc_msg_release(&msg);
     return end ? ERR_UNAVAILABLE : ERR_OK;
+}
+
+/* The others read it when a stream is broken off, before they give the tables to anybody. */
+static void lose_schema(struct sql_coord *base, struct sql_coord_lock *l)
+{
+    atomic_store(&coord_of(base)->schema_lost, true);
+    for (unsigned i = 0; l != NULL && i < l->count; i++) {
+        if (l->held[i].stream != NULL) {
+            rpc_stream_abort(l->held[i].stream, ERR_OUTCOME_UNKNOWN, "a change is in doubt");
+        }
+    }
 }
 
 /* Each holder is asked again: a stream that broke unnoticed shows now. */
@@ -520,6 +544,7 @@ static const struct sql_coord_ops coord_ops = {
     .lock_tables = lock_tables,
     .holds = holds,
     .unlock_tables = unlock_tables,
+    .lose_schema = lose_schema,
     .publish_schema = publish_schema,
     .publish_accounts = publish_accounts,
     .publish_globals = publish_globals,

@@ -65,6 +65,7 @@ struct cluster_coord {
     struct coord_env env;
     _Atomic uint64_t licence_until_ns;
     _Atomic uint64_t licence_number;
+    _Atomic bool schema_lost;    /* no licence before it was read again */
     struct fiber_mutex renewing; /* guards fences */
     uint32_t fences;             /* of this node, as of the licence */
 };

@@ -235,15 +235,20 @@ static db_err seal(struct replica *r, struct sealed *s)
 /* The lease stays: what was announced is made void before any lock is given again. */
 static void unseal(struct replica *r, const struct sealed *s)
 {
-    while (atomic_load(&r->lease_term) == s->term && !atomic_load(&r->rs->stopping)) {
-        if (!s->announced || propose_locks(r, s->term, SLICE_EMPTY) == ERR_OK) {
+    struct undisturbed u;
+    bool done = false;
+    undisturbed_begin(&u, DEADLINE_NONE);
+    while (!done && atomic_load(&r->lease_term) == s->term && !atomic_load(&r->rs->stopping)) {
+        done = !s->announced || propose_locks(r, s->term, SLICE_EMPTY) == ERR_OK;
+        if (done) {
             lock_table_unseal(r->eval.locks);
-            return;
-        }
-        if (fiber_sleep(POLL_MS * NS_PER_MS) != ERR_OK) {
-            fiber_yield();
+        } else {
+            db_err slept = fiber_sleep(POLL_MS * NS_PER_MS);
+            (void)slept;
+            undisturbed_go_on(&u);
         }
     }
+    undisturbed_end(&u);
 }
 
 static db_err transfer(struct replica *r, uint64_t to, node_id_t node)

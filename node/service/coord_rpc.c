@@ -22,10 +22,7 @@ enum coord_method {
 #define FOR_BIT ((uint64_t)1 << 63)
 enum { CALL_SIZE = 10, LIST_MAX = 32 << 20, KILL_ANY = 1, KILL_SYSTEM = 2 };
 
-/* How long a lock outlives its coordinator's connection: longer than that one could need to notice,
- * and to end a commit that it had begun. */
-#define ORPHAN_TIME_NS  (6 * NS_PER_S)
-#define ORPHAN_SLICE_NS (100 * NS_PER_MS)
+#define FENCE_PAUSE_NS (200 * NS_PER_MS)
 
 static uint64_t be64(const uint8_t *p)
 {
@@ -180,23 +177,22 @@ static bool serve(struct rpc_stream *stream)
     }
 }
 
-/* The change may have been committed all the same: nobody goes on with the old definition. */
+/* The coordinator may be dead, or only silent, before its commit or behind it. Nobody uses the
+ * tables before that is decided, however long it takes. */
 static void outlive(struct rpc_services *s, struct sql_peer *p)
 {
-    struct diag diag;
-    uint64_t end = clock_mono_ns() + ORPHAN_TIME_NS;
-    diag_reset(&diag);
-    fiber_clear_cancel();
+    db_err err = ERR_UNAVAILABLE;
     fiber_set_deadline(DEADLINE_NONE);
-    while (clock_mono_ns() < end && !atomic_load(&s->stopping)) {
-        if (fiber_sleep(ORPHAN_SLICE_NS) != ERR_OK) {
+    while (err != ERR_OK && !atomic_load(&s->stopping)) {
+        struct diag diag;
+        diag_reset(&diag);
+        fiber_clear_cancel();
+        err = p->ops->fence_schema(p, &diag);
+        if (err != ERR_OK && !atomic_load(&s->stopping)) {
+            LOG_INFO("coord.fence", F_ERR(err), F_STR("reason", diag.text));
             fiber_clear_cancel();
-        }
-    }
-    if (!atomic_load(&s->stopping)) {
-        db_err err = p->ops->refresh_schema(p, UINT64_MAX, &diag);
-        if (err != ERR_OK) {
-            LOG_WARN("coord.refresh", F_ERR(err), F_STR("reason", diag.text));
+            db_err slept = fiber_sleep(FENCE_PAUSE_NS);
+            (void)slept;
         }
     }
 }

@@ -379,6 +379,19 @@ db_err catalog_change_commit(struct catalog_change *change, struct diag *diag)
     return err;
 }
 
+/* It has waited for the lock of the version that every change holds to its end. One that has lost
+ * that lock, with a leader or because its node is silent, is refused for the version it has seen.
+ */
+db_err catalog_fence(struct catalog *catalog, struct diag *diag, uint64_t *ret_version)
+{
+    struct catalog_change *change;
+    TRY(catalog_change_begin(catalog, diag, &change));
+    uint64_t version = change->view->version;
+    TRY(catalog_change_commit(change, diag));
+    *ret_version = version;
+    return ERR_OK;
+}
+
 const struct catalog_snapshot *catalog_change_view(const struct catalog_change *change)
 {
     return change->view;

@@ -62,6 +62,9 @@ MUST_USE db_err catalog_change_begin(struct catalog *catalog, struct diag *diag,
 MUST_USE db_err catalog_change_commit(struct catalog_change *change,
                                       struct diag *diag); /* frees it */
 void catalog_change_abort(struct catalog_change *change); /* frees it */
+/* A change of the version alone. Whatever change was under way, here or on another node, is either
+ * in the catalog now, and known here, or can never be committed any more. Errors as of a change. */
+MUST_USE db_err catalog_fence(struct catalog *catalog, struct diag *diag, uint64_t *ret_version);
 /* The state with the edits made so far. */
 const struct catalog_snapshot *catalog_change_view(const struct catalog_change *change);
 MUST_USE db_err catalog_create_schema(struct catalog_change *c, struct slice name,

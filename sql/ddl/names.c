@@ -1,6 +1,9 @@
 /* Names in schema statements: what may be a name, whose it is, and the lock on what it means. */
 #include <stdio.h>
 
+#include "base/faults.h"
+#include "base/fiber.h"
+#include "base/log.h"
 #include "sql/charset/charset.h"
 #include "sql/ddl/ddl_int.h"
 #include "sql/storage/coord.h"
@@ -164,17 +167,65 @@ void ddl__unlock_targets(struct ddl_ctx *ctx, uint32_t mark)
     }
 }
 
+/* Nobody knows whether the change was committed, and its commit may even be on its way. As long as
+ * that is so nobody may go on with the old definition, nor with the new one. Behind the catalog's
+ * fence what can be read is what is. Should that not be possible for long, each node sees to it by
+ * itself before its next statement. */
+#define DOUBT_TIME_NS  (30 * NS_PER_S)
+#define DOUBT_PAUSE_NS (200 * NS_PER_MS)
+
+static db_err fence(struct ddl_ctx *ctx)
+{
+    struct diag diag;
+    uint64_t version;
+    diag_reset(&diag);
+    TRY(catalog_fence(ctx->catalog, &diag, &version));
+    return ctx->coord == NULL ? ERR_OK
+                              : ctx->coord->ops->publish_schema(ctx->coord, version, &diag);
+}
+
+static void end_doubt(struct ddl_ctx *ctx)
+{
+    struct undisturbed u;
+    uint64_t end = clock_mono_ns() + DOUBT_TIME_NS;
+    undisturbed_begin(&u, end);
+    db_err err = fence(ctx);
+    while (err != ERR_OK && clock_mono_ns() < end) {
+        undisturbed_go_on(&u);
+        db_err slept = fiber_sleep(DOUBT_PAUSE_NS);
+        (void)slept;
+        undisturbed_go_on(&u);
+        err = fence(ctx);
+    }
+    undisturbed_end(&u);
+    if (err != ERR_OK) {
+        LOG_ERROR("ddl.doubt", F_ERR(err));
+        if (ctx->coord != NULL) {
+            ctx->coord->ops->lose_schema(ctx->coord,
+                                         ctx->locked ? ctx->outer_lock : ctx->coord_lock);
+        }
+    }
+}
+
 db_err ddl__commit(struct ddl_ctx *ctx, struct catalog_change *change)
 {
-    const struct sql_coord_lock *held = ctx->locked ? ctx->outer_lock : ctx->coord_lock;
+    struct sql_coord_lock *held = ctx->locked ? ctx->outer_lock : ctx->coord_lock;
     if (held != NULL && !ctx->coord->ops->holds(held)) {
         catalog_change_abort(change);
         return diag_set(ctx->diag, ERR_UNAVAILABLE,
                         "a node was lost while the schema was changed: nothing has changed, try "
                         "again");
     }
+    FAULT(ddl_before_commit);
     uint64_t version = snapshot_version(catalog_change_view(change));
-    TRY(catalog_change_commit(change, ctx->diag));
+    db_err err = catalog_change_commit(change, ctx->diag);
+    if (err == ERR_OK && FAULT_DROP(ddl_commit_reply)) {
+        err = diag_set(ctx->diag, ERR_COMMIT_UNKNOWN, "%s", err_text(ERR_COMMIT_UNKNOWN));
+    }
+    if (UNLIKELY(err == ERR_COMMIT_UNKNOWN)) {
+        end_doubt(ctx);
+    }
+    TRY(err);
     return ctx->coord == NULL ? ERR_OK
                               : ctx->coord->ops->publish_schema(ctx->coord, version, ctx->diag);
 }

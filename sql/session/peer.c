@@ -61,6 +61,12 @@ static db_err peer_refresh_schema(struct sql_peer *p, uint64_t version, struct d
     return catalog_refresh(engine_of(p)->catalog, version, diag);
 }
 
+static db_err peer_fence_schema(struct sql_peer *p, struct diag *diag)
+{
+    uint64_t version;
+    return catalog_fence(engine_of(p)->catalog, diag, &version);
+}
+
 static db_err peer_refresh_accounts(struct sql_peer *p, struct diag *diag)
 {
     return accounts_reload(engine_of(p)->accounts, diag);
@@ -224,6 +230,7 @@ const struct sql_peer_ops sql_engine_peer_ops = {
     .lock_tables = peer_lock,
     .unlock_tables = peer_unlock,
     .refresh_schema = peer_refresh_schema,
+    .fence_schema = peer_fence_schema,
     .refresh_accounts = peer_refresh_accounts,
     .refresh_globals = peer_refresh_globals,
     .run = peer_run,

@@ -50,6 +50,10 @@ struct sql_coord_ops {
     /* Still held everywhere? Before the change commits. */
     bool (*holds)(const struct sql_coord_lock *lock);
     void (*unlock_tables)(struct sql_coord_lock *lock); /* frees it; NULL is fine */
+    /* The schema, or the accounts, may be others than the nodes think, and cannot be read now: this
+     * node runs no statement before it has read them again; those that hold the lock (NULL: there
+     * is none) give these tables to nobody before they have read the schema. */
+    void (*lose_schema)(struct sql_coord *c, struct sql_coord_lock *lock);
     /* Returns when every living node's catalog is at the version or later. */
     db_err (*publish_schema)(struct sql_coord *c, uint64_t version, struct diag *diag);
     /* Accounts have changed: the other nodes read them again before this returns. */
@@ -147,6 +151,9 @@ struct sql_peer_ops {
     void (*unlock_tables)(struct sql_peer *p, struct sql_peer_lock *lock);
     /* Reads the catalog again unless it is at the version or later. */
     db_err (*refresh_schema)(struct sql_peer *p, uint64_t version, struct diag *diag);
+    /* A change whose coordinator is not heard of any more: it is in the catalog, which is read, or
+     * it can never be committed. Errors as of a schema change; to be tried again. */
+    db_err (*fence_schema)(struct sql_peer *p, struct diag *diag);
     db_err (*refresh_accounts)(struct sql_peer *p, struct diag *diag);
     db_err (*refresh_globals)(struct sql_peer *p, struct diag *diag);
     /* Names the time since the whole cluster was last down: what SET GLOBAL has set in it lasts as

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Three nodes as real processes: what must hold over nodes, the corpus and the golden SQL through each node's port, also while nodes
 # die and ranges split and move, and an audit under kill -9 and SIGSTOP.
-#   tests/cluster_rpc/run.sh --binary PATH [--kills N] [--pauses N] [--only basic|sessions|deadlocks|big_changes|big_transactions|operate|range_life|bad_input|partition|corpus|golden|audit] [--full]
+#   tests/cluster_rpc/run.sh --binary PATH [--kills N] [--pauses N] [--only basic|sessions|stuck|deadlocks|big_changes|big_transactions|operate|range_life|bad_input|partition|corpus|golden|audit] [--full]
 # --kills, --pauses  faults of the audit (default 2 and 2)
 # --full  also partitions (network namespaces) and the golden files while nodes die; the audit's gaps may be 3 s and not 4, which depends
 #         on the machine
@@ -33,6 +33,7 @@ run() {
 }
 run basic
 run sessions
+run stuck
 run deadlocks
 run big_changes
 run big_transactions

@@ -1,0 +1,176 @@
+#!/usr/bin/python3
+"""What gets stuck on three nodes does not stay so: statements that are killed while others are told of their change or hold locks for
+them, an event loop that stands still, a list of members that could not be written.
+
+    stuck.py --binary PATH [NAME...]"""
+import os
+import sys
+import threading
+import time
+
+import pymysql
+
+import basic
+from basic import DATABASE, error_of, expect, run
+from cluster import free_port
+
+
+class Stuck(basic.Basic):
+    OPTIONS = ("--stuck-after", "6")
+
+    def killed(self, connection, sql, after):
+        """The error of a statement that is killed after so many seconds; it must end soon then."""
+        errors = []
+        thread = threading.Thread(target=lambda: errors.append(error_of(connection, sql)), daemon=True)
+        number = connection.thread_id()
+        thread.start()
+        time.sleep(after)
+        expect(True, thread.is_alive(), "%s is still under way after %.1f s" % (sql, after))
+        for n in self.nodes:
+            if n.alive() and not n.paused:
+                run(n.connect(), "KILL QUERY %d" % number)
+                break
+        thread.join(8)
+        expect(False, thread.is_alive(), "%s goes on although it was killed" % sql)
+        return errors[0]
+
+    def kill_while_others_are_told(self):
+        """A change that is committed is told to all nodes, also when its statement is killed meanwhile; and that comes to an end."""
+        led = self.cluster.leases()
+        away = min(led, key=led.get)
+        expect(0, led[away], "leases of the node that is paused")
+        here = next(n for n in self.nodes if n is not away)
+        a = here.connect()
+        away.pause()
+        try:
+            number = self.killed(a, "CREATE USER told IDENTIFIED BY 'pw'", 0.7)
+        finally:
+            away.resume()
+        expect(True, number in (0, 1317), "CREATE USER, killed: error %d" % number)
+        b = here.connect()
+        expect(((1,),), run(b, "SELECT COUNT(*) FROM mysql.user WHERE user = 'told'"), "what was committed before the KILL")
+        end = time.monotonic() + 10
+        while True:
+            try:
+                away.connect(user="told", password="pw").close()
+                break
+            except pymysql.Error:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.1)
+        expect(0, error_of(b, "DROP USER told"), "the next change")
+
+    def kill_gives_locks_back(self):
+        """A schema change that is killed while it waits on one node leaves its table on the others at once."""
+        a, b, c = (n.connect(database=DATABASE) for n in self.nodes)
+        run(a, "CREATE TABLE kl (id INT PRIMARY KEY)")
+        c.autocommit(False)
+        run(c, "SELECT * FROM kl")
+        expect(1317, self.killed(a, "ALTER TABLE kl ADD COLUMN v INT", 1.0), "ALTER TABLE, killed")
+        began = time.monotonic()
+        run(b, "INSERT INTO kl VALUES (1)")
+        waited = time.monotonic() - began
+        if waited > 2:
+            raise AssertionError("a table was locked for %.1f s more after its ALTER was killed" % waited)
+        c.commit()
+
+    def change_in_doubt(self):
+        """A schema change whose statement does not hear that it was committed is known to all nodes nevertheless."""
+        a, b, c = (n.connect(database=DATABASE) for n in self.nodes)
+        run(a, "CREATE TABLE cd (id INT PRIMARY KEY, v INT)")
+        for x in (b, c):
+            run(x, "INSERT INTO cd VALUES (%d, 1)" % x.thread_id())
+        if self.nodes[0].http("/faults", b"ddl_commit_reply=drop:count=1")[0] == 501:
+            return # a build without faults
+        expect(20001, error_of(a, "CREATE INDEX k ON cd (v)"), "CREATE INDEX that hears of nothing")
+        for x in (b, c, a):
+            run(x, "INSERT INTO cd VALUES (%d, 1)" % (x.thread_id() + 100000000))
+            expect(1, len(run(x, "SHOW INDEX FROM cd WHERE Key_name='k'")), "the index on each node")
+        expect(((5,),), run(c, "SELECT COUNT(*) FROM cd FORCE INDEX (k) WHERE v = 1"), "rows by the index")
+        expect((200,), self.nodes[0].http("/faults", b"acl_commit_reply=drop:count=1")[:1], "/faults")
+        expect(20001, error_of(a, "CREATE USER doubt IDENTIFIED BY 'pw'"), "CREATE USER that hears of nothing")
+        for n in self.nodes:
+            n.connect(user="doubt", password="pw").close()
+        run(a, "DROP USER doubt")
+
+    def change_of_a_silent_node(self):
+        """A node that stands still between finding that it holds a table everywhere and committing its change: the others do not wait
+        for it for ever, and what they have done meanwhile is right, whatever becomes of the change."""
+        led = self.cluster.leases()
+        silent = min(led, key=led.get)
+        here = next(n for n in self.nodes if n is not silent)
+        a, b, look = silent.connect(database=DATABASE), here.connect(database=DATABASE), here.connect(database=DATABASE)
+        run(b, "CREATE TABLE cs (id INT PRIMARY KEY, v INT)")
+        run(b, "INSERT INTO cs VALUES (1, 1)")
+        if silent.http("/faults", b"ddl_before_commit=delay=3000:count=1")[0] == 501:
+            return # a build without faults
+        errors = []
+        change = threading.Thread(target=lambda: errors.append(error_of(a, "CREATE INDEX k ON cs (v)")), daemon=True)
+        change.start()
+        time.sleep(1.5)
+        expect([], errors, "CREATE INDEX has not come to its end")
+        silent.pause()
+        try:
+            began = time.monotonic()
+            run(b, "INSERT INTO cs VALUES (2, 1)")
+            waited = time.monotonic() - began
+        finally:
+            silent.resume()
+        change.join(30)
+        expect(False, change.is_alive(), "CREATE INDEX comes to an end")
+        self.cluster.wait_replicated()
+        if run(look, "SHOW INDEX FROM cs WHERE Key_name = 'k'"):
+            expect(((2,),), run(look, "SELECT COUNT(*) FROM cs FORCE INDEX (k) WHERE v = 1"), "rows by an index that came to be")
+        expect(True, errors[0] != 0, "CREATE INDEX that others did not wait for")
+        expect((), run(look, "SHOW INDEX FROM cs WHERE Key_name = 'k'"), "an index that was refused")
+        print("    others waited %.1f s" % waited)
+        run(a, "CREATE INDEX k ON cs (v)")
+        expect(((2,),), run(b, "SELECT COUNT(*) FROM cs FORCE INDEX (k) WHERE v = 1"), "rows by the index")
+
+    def loop_that_stands_still(self):
+        """A node of which an event loop stands still ends; the others go on."""
+        dies, here = self.nodes[2], self.nodes[0]
+        c = here.connect(database=DATABASE)
+        run(c, "CREATE TABLE IF NOT EXISTS ls (id INT PRIMARY KEY)")
+        if dies.http("/faults", b"range_before_submit=delay=600000:count=1")[0] == 501:
+            return # a build without faults
+        began = time.monotonic()
+        i = 0
+        while dies.process.poll() is None and time.monotonic() - began < 40:
+            i += 1
+            error_of(c, "INSERT INTO ls VALUES (%d)" % i)
+            time.sleep(0.02)
+        waited = time.monotonic() - began
+        expect(False, dies.process.poll() is None, "a node of which a loop stands still lives after %.0f s" % waited)
+        dies._reap(10)
+        expect(True, "server.loop.stuck" in dies.log_tail(30), "why it has ended")
+        run(c, "INSERT INTO ls VALUES (1000000)")
+        print("    it ended after %.1f s" % waited)
+        dies.start()
+        self.cluster.wait_replicated()
+
+    def list_of_members(self):
+        """The file with the members is written as soon as that is possible."""
+        n, moves = self.nodes[0], self.nodes[1]
+        path = os.path.join(n.data, "members")
+        os.mkdir(path + ".new") # in the way
+        moves.kill()
+        moves.ports = [free_port(), free_port(), free_port()]
+        moves.start()
+        self.cluster.wait_replicated()
+
+        def lists():
+            with open(path, encoding="utf-8") as f:
+                return moves.rpc_address() in f.read()
+        expect(False, lists(), "a file that cannot be written")
+        os.rmdir(path + ".new")
+        end = time.monotonic() + 5
+        while not lists() and time.monotonic() < end:
+            time.sleep(0.05)
+        expect(True, lists(), "the new address of a member is in the file")
+
+
+TESTS = ["kill_while_others_are_told", "kill_gives_locks_back", "change_in_doubt", "change_of_a_silent_node", "list_of_members", "loop_that_stands_still"]
+
+if __name__ == "__main__":
+    sys.exit(basic.main(Stuck, TESTS, "stuck"))
