@@ -21,6 +21,7 @@ static db_err binder_init(struct binder *b, struct arena *arena, const struct bi
                                      .div_precision_increment = opts->div_precision_increment,
                                      .max_allowed_packet = opts->max_allowed_packet,
                                      .group_concat_max_len = opts->group_concat_max_len,
+                                     .version_chars = opts->version_chars,
                                      .warn = warn_of_func,
                                      .warn_arg = b};
     b->stmt = ARENA_NEW(arena, struct bound_stmt);

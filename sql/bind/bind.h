@@ -30,6 +30,7 @@ struct bind_opts {
     uint32_t div_precision_increment;
     uint64_t max_allowed_packet;
     uint64_t group_concat_max_len;
+    uint32_t version_chars;    /* of VERSION() */
     const struct timezone *tz; /* constants are folded in it */
     /* Types of `?` and lifted literals, by index; TYPE_NULL: not known yet (at PREPARE: taken as
      * text). Lifted literals that are not in the list take their type from the literal itself. */

@@ -351,6 +351,41 @@ static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
     return ERR_OK;
 }
 
+static bool all_const(struct bexpr *const *args, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!args[i]->is_const && args[i]->kind != BEXPR_PARAM) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* x IN (list) as x = a OR x = b ...; args: x and the n of the list. */
+static db_err in_parts(struct binder *b, struct bexpr **args, uint32_t n, bool negated,
+                       struct bexpr **ret)
+{
+    struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, n);
+    struct bexpr *held = NULL;
+    struct bexpr *x = args[0];
+    if (parts == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(n == 1 ? ERR_OK : bind__hold(b, &x, &held));
+    for (uint32_t i = 0; i < n; i++) {
+        struct bexpr *left = i == 0 ? x : bexpr_clone(b->arena, x);
+        if (left == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(n == 1 ? bind__comparison(b, AST_OP_EQ, left, args[i + 1], &parts[i])
+                   : bind__comparison_among(b, AST_OP_EQ, left, args[i + 1], &parts[i]));
+    }
+    struct bexpr *any;
+    TRY(bind__logic(b, BEXPR_OR, parts, n, &any));
+    TRY(negate(b, negated, any, ret));
+    return bind__release(b, held, x, ret);
+}
+
 db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, struct bexpr **ret)
 {
     struct bexpr *x;
@@ -375,24 +410,10 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
         TRY(agree_texts(b, " IN ", true, args, n + 1));
     }
     if (x->kind == BEXPR_ROW || n == 1 || !uniform(args, n + 1)) {
-        struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, n);
-        struct bexpr *held = NULL;
-        if (parts == NULL) {
-            return ERR_NOMEM;
-        }
-        TRY(n == 1 ? ERR_OK : bind__hold(b, &x, &held));
-        for (uint32_t i = 0; i < n; i++) {
-            struct bexpr *left = i == 0 ? x : bexpr_clone(b->arena, x);
-            if (left == NULL) {
-                return ERR_NOMEM;
-            }
-            TRY(n == 1 ? bind__comparison(b, AST_OP_EQ, left, args[i + 1], &parts[i])
-                       : bind__comparison_among(b, AST_OP_EQ, left, args[i + 1], &parts[i]));
-        }
-        struct bexpr *any;
-        TRY(bind__logic(b, BEXPR_OR, parts, n, &any));
-        TRY(negate(b, in->negated, any, ret));
-        return bind__release(b, held, x, ret);
+        b->func.by_value = x->kind == BEXPR_ROW || !all_const(args + 1, n);
+        db_err err = in_parts(b, args, n, in->negated, ret);
+        b->func.by_value = false;
+        return err;
     }
     struct func_arg *fa = BIND_ARRAY(b, struct func_arg, n + 1);
     if (fa == NULL) {

@@ -224,7 +224,10 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
                 return ERR_NOMEM;
             }
             TRY(bind__json_when(b, &v, &args[2 * i]));
-            TRY(bind__comparison_among(b, AST_OP_EQ, v, args[2 * i], &args[2 * i]));
+            b->func.by_value = true;
+            db_err err = bind__comparison_among(b, AST_OP_EQ, v, args[2 * i], &args[2 * i]);
+            b->func.by_value = false;
+            TRY(err);
         } else {
             TRY(bind__json_condition(b, &args[2 * i]));
         }

@@ -437,6 +437,21 @@ static db_err type_call(struct binder *b, const struct ast_aggregate *a, struct 
     return ERR_OK;
 }
 
+/* MYSQL: a member of ENUM or SET in another row is its text. */
+static db_err names_as_text(struct binder *b, struct bexpr *e)
+{
+    if (e->u.agg.window_func == WINDOW_AGG || e->arg_count == 0 ||
+        (e->args[0]->type.id != TYPE_ENUM && e->args[0]->type.id != TYPE_SET)) {
+        return ERR_OK;
+    }
+    uint8_t coercibility = e->args[0]->coercibility;
+    struct sql_type t =
+        type_char(TYPE_VARCHAR, e->args[0]->type.length, e->args[0]->type.collation);
+    TRY(bind__cast(b, e->args[0], &t, false, &e->args[0]));
+    e->args[0]->coercibility = coercibility;
+    return ERR_OK;
+}
+
 db_err bind__window(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
                     struct bexpr **ret)
 {
@@ -457,6 +472,7 @@ db_err bind__window(struct binder *b, struct scope *scope, const struct ast_aggr
     }
     scope->place = place;
     TRY(err);
+    TRY(names_as_text(b, e));
     TRY(type_call(b, a, e));
     if (scope->count != 0) { /* MYSQL: they are columns of a table */
         e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_EXPR);
@@ -464,6 +480,9 @@ db_err bind__window(struct binder *b, struct scope *scope, const struct ast_aggr
             struct sql_type own = e->type;
             row_value_type(e, &own);
             e->type.flags = own.flags;
+        }
+        if (e->type.id == TYPE_CHAR || e->type.id == TYPE_BINARY) {
+            e->type.id = e->type.id == TYPE_CHAR ? TYPE_VARCHAR : TYPE_VARBINARY;
         }
     } else {
         e->type.flags |= TYPE_F_EXPR;

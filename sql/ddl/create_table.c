@@ -376,6 +376,10 @@ static db_err check_identifiers(struct ddl_ctx *ctx, const struct ast_create_tab
     }
     for (uint32_t i = 0; i < s->indexes.count; i++) {
         const struct ast_index_def *ix = s->indexes.items[i];
+        if (ix->kind == AST_INDEX_FOREIGN) { /* of others the name is looked at later */
+            TRY(check_length(ctx, ix->constraint));
+            TRY(check_length(ctx, ix->name));
+        }
         for (uint32_t k = 0; k < ix->parts.count; k++) {
             if (ix->parts.items[k]->empty_prefix) {
                 return my_error(ctx->diag, ER_KEY_PART_0,

@@ -143,9 +143,11 @@ struct func_bind_ctx {
     /* A warning of the statement that is bound; NULL: nobody listens. */
     void (*warn)(void *arg, int level, uint16_t number, const char *text);
     void *warn_arg;
-    bool again; /* func_rebind: the casts asked for before have been made */
-    bool among; /* a comparison is one of those of IN, BETWEEN or CASE: constant text that is no
-                   date is no error there, and a TIME meets all text as a time */
+    bool again;    /* func_rebind: the casts asked for before have been made */
+    bool among;    /* a comparison is one of those of IN, BETWEEN or CASE: constant text that is no
+                      date is no error there, and a TIME meets all text as a time */
+    bool by_value; /* with that: a constant number is not made of the column's type (CASE, rows) */
+    uint32_t version_chars; /* of VERSION(); 0: not known */
 };
 
 /* Coercibility of text that two collations have gone into: of no certain one. */

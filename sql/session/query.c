@@ -56,6 +56,7 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .div_precision_increment = s->vars.div_precision_increment,
                               .max_allowed_packet = s->vars.max_allowed_packet,
                               .group_concat_max_len = s->vars.group_concat_max_len,
+                              .version_chars = (uint32_t)s->env.version.len,
                               .select_limit = s->vars.sql_select_limit,
                               .tz = s->vars.tz,
                               .env = s,

@@ -123,8 +123,8 @@ static bool moment_of_number(const struct func_bind_ctx *ctx, const struct func_
 {
     const struct sql_type *t = &column->type;
     bool bare = column->is_column && (t->flags & TYPE_F_EXPR) == 0;
-    if (!bare || !type_is_temporal(t) || !number->is_const || !type_is_numeric(&number->type) ||
-        number->type.id == TYPE_BIT) {
+    if (ctx->by_value || !bare || !type_is_temporal(t) || !number->is_const ||
+        !type_is_numeric(&number->type) || number->type.id == TYPE_BIT) {
         return false;
     }
     const struct value *v = number->constant;
@@ -159,9 +159,10 @@ static enum compare_kind choose(const struct func_bind_ctx *ctx, struct func_arg
         *ret_text_arg = type_is_string(&a->type) ? 1 : 2;
         return COMPARE_INT;
     }
-    const struct func_arg *moment = moment_of_number(ctx, a, b)   ? a
-                                    : moment_of_number(ctx, b, a) ? b
-                                                                  : NULL;
+    /* Among others it is the first that may be a column. */
+    const struct func_arg *moment = moment_of_number(ctx, a, b)                  ? a
+                                    : !ctx->among && moment_of_number(ctx, b, a) ? b
+                                                                                 : NULL;
     if (moment != NULL) {
         return moment->type.id == TYPE_TIME ? COMPARE_TIME : COMPARE_DATETIME;
     }

@@ -13,9 +13,10 @@ static db_err need_env(struct eval_ctx *ctx)
 db_err info_bind_text(BIND_ARGS)
 {
     static const uint32_t chars[] = {60, 288, 288, 1 << 24, 64, 4, 62};
-    (void)ctx;
     (void)args;
-    struct sql_type t = func__text(chars[call->variant], COLL_UTF8MB3_GENERAL_CI);
+    bool version = call->variant == INFO_VERSION && ctx->version_chars != 0;
+    struct sql_type t =
+        func__text(version ? ctx->version_chars : chars[call->variant], COLL_UTF8MB3_GENERAL_CI);
     if (call->variant == INFO_VERSION || call->variant == INFO_ICU ||
         call->variant == INFO_VERSION_UPDATE) {
         func__result_not_null(call, t);
