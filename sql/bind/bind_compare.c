@@ -361,6 +361,18 @@ static bool all_const(struct bexpr *const *args, uint32_t count)
     return true;
 }
 
+static db_err numbers_as_moments(struct binder *b, struct bexpr **args, uint32_t count)
+{
+    struct func_arg column = bind__arg(args[0]);
+    for (uint32_t i = 1; i < count; i++) {
+        struct func_arg number = bind__arg(args[i]);
+        if (func_moment_of_number(&b->func, &column, &number)) {
+            TRY(bind__cast(b, args[i], &number.want, false, &args[i]));
+        }
+    }
+    return ERR_OK;
+}
+
 /* x IN (list) as x = a OR x = b ...; args: x and the n of the list. */
 static db_err in_parts(struct binder *b, struct bexpr **args, uint32_t n, bool negated,
                        struct bexpr **ret)
@@ -405,12 +417,16 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
             return my_error(b->diag, ER_OPERAND_COLUMNS, (int)row_width(x));
         }
     }
+    bool by_value = x->kind == BEXPR_ROW || !all_const(args + 1, n);
+    if (!by_value && n > 1) {
+        TRY(numbers_as_moments(b, args, n + 1));
+    }
     TRY(fit_list(b, args, n + 1));
     if (n > 1) {
         TRY(agree_texts(b, " IN ", true, args, n + 1));
     }
     if (x->kind == BEXPR_ROW || n == 1 || !uniform(args, n + 1)) {
-        b->func.by_value = x->kind == BEXPR_ROW || !all_const(args + 1, n);
+        b->func.by_value = by_value;
         db_err err = in_parts(b, args, n, in->negated, ret);
         b->func.by_value = false;
         return err;

@@ -227,6 +227,11 @@ bool func_json_in_place(struct func_call *call, const struct func_call *inner);
 MUST_USE db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation,
                                      struct func_arg *args, uint32_t count, uint16_t *ret_collation,
                                      uint8_t *ret_coercibility);
+/* MYSQL: beside a column of dates or times a constant number is what the column would store of it:
+ * true, and it wants to be that. One that is no date, and any number beside an expression, is
+ * compared as a number. */
+bool func_moment_of_number(const struct func_bind_ctx *ctx, const struct func_arg *column,
+                           struct func_arg *number);
 /* The type that CASE, COALESCE, IF, UNION, GREATEST give for values of these types, and casts to it
  * where an argument differs in physical kind, charset or scale. ret_type's TYPE_F_NOT_NULL is set
  * only when all arguments have it. */

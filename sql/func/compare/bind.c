@@ -116,10 +116,8 @@ static bool is_moment(const struct func_bind_ctx *ctx, const struct sql_type *co
     return err == ERR_OK && !null;
 }
 
-/* MYSQL: beside a column of dates or times a constant number is what the column would store of it.
- * One that is no date, and any number beside an expression, is compared as a number. */
-static bool moment_of_number(const struct func_bind_ctx *ctx, const struct func_arg *column,
-                             struct func_arg *number)
+bool func_moment_of_number(const struct func_bind_ctx *ctx, const struct func_arg *column,
+                           struct func_arg *number)
 {
     const struct sql_type *t = &column->type;
     bool bare = column->is_column && (t->flags & TYPE_F_EXPR) == 0;
@@ -160,9 +158,9 @@ static enum compare_kind choose(const struct func_bind_ctx *ctx, struct func_arg
         return COMPARE_INT;
     }
     /* Among others it is the first that may be a column. */
-    const struct func_arg *moment = moment_of_number(ctx, a, b)                  ? a
-                                    : !ctx->among && moment_of_number(ctx, b, a) ? b
-                                                                                 : NULL;
+    const struct func_arg *moment = func_moment_of_number(ctx, a, b)                  ? a
+                                    : !ctx->among && func_moment_of_number(ctx, b, a) ? b
+                                                                                      : NULL;
     if (moment != NULL) {
         return moment->type.id == TYPE_TIME ? COMPARE_TIME : COMPARE_DATETIME;
     }
