@@ -17,6 +17,7 @@ run() { echo "== $1"; shift; "$@" || { echo "FAILED: $*"; failed=$((failed + 1))
 run lints scripts/lint/all.sh
 if [ $fast = 0 ]; then
     run "gcc, release" scripts/build.sh release
+    run "global names" scripts/lint/symbols.sh build/release
     run "clang" scripts/build.sh clang
     run "unit tests" ctest --test-dir build/release -j "$(nproc)" --output-on-failure
     run "asan-ubsan" scripts/build.sh asan-ubsan
