@@ -25,7 +25,8 @@ struct path {
     bool *dropped; /* by conjunct: stated exactly by the ranges */
     bool unique;   /* at most one row per range */
     bool covering;
-    bool multi; /* the index has several entries a row */
+    bool multi;            /* the index has several entries a row */
+    bool ordered, reverse; /* read so, its rows are in the order wanted */
     double rows, cost;
 };
 
@@ -317,8 +318,7 @@ static bool gives_order(struct lnode *n, const struct path *p, const struct want
 }
 
 static db_err try_index(struct optimizer *o, struct lnode *n, const struct index_def *ix,
-                        const struct want *want, struct path *ret, bool *ret_ordered,
-                        bool *ret_reverse)
+                        const struct want *want, struct path *ret)
 {
     bool interval;
     *ret = (struct path){
@@ -334,13 +334,21 @@ static db_err try_index(struct optimizer *o, struct lnode *n, const struct index
     if (ret->eq_count == 0 && !interval) {
         ret->range_count = 0;
     }
-    *ret_ordered = gives_order(n, ret, want, ret_reverse);
-    if (want->order_count != 0 && !*ret_ordered && !ret->unique) {
-        ret->cost += ret->rows * (0.2 * log2(ret->rows + 2));
-    } else if (want->limit >= 0 && *ret_ordered && want->limit < ret->rows) {
-        ret->cost *= want->limit / ret->rows;
-    }
+    ret->ordered = gives_order(n, ret, want, &ret->reverse);
+    ret->reverse = ret->reverse && ret->ordered;
     return ERR_OK;
+}
+
+/* Rows that come in the order wanted are not sorted, and are read only until there are enough of
+ * them. `found`: how many of the table's rows meet all conditions; when they are few, most of the
+ * path is read to find them. */
+static void cost_order(struct path *p, const struct want *want, double found)
+{
+    if (want->order_count != 0 && !p->ordered && !p->unique) {
+        p->cost += p->rows * (0.2 * log2(p->rows + 2));
+    } else if (want->limit >= 0 && p->ordered && want->limit < found) {
+        p->cost *= want->limit / found;
+    }
 }
 
 /* Expressions of VIRTUAL columns on the scan's output. */
@@ -492,12 +500,12 @@ static db_err build(struct optimizer *o, struct lnode *n, struct path *best, boo
 }
 
 /* What the paths tried say for EXPLAIN, of the one taken. */
-static void tell_choice(const struct path *best, bool ordered, const struct index_def **possible,
-                        uint32_t count, struct scan_spec *s)
+static void tell_choice(const struct path *best, const struct index_def **possible, uint32_t count,
+                        struct scan_spec *s)
 {
     s->possible = possible;
     s->possible_count = count;
-    s->by_order = ordered && best->range_count == 0;
+    s->by_order = best->ordered && best->range_count == 0;
 }
 
 db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret)
@@ -507,38 +515,38 @@ db_err opt__scan(struct optimizer *o, struct lnode *n, const struct want *want, 
     if (t->kind == TABLE_VIRTUAL) {
         return virtual_scan(o, n, ret);
     }
-    struct path best = {0};
-    bool ordered = false;
-    bool reverse = false;
+    struct path *paths = OPT_ARRAY(o, struct path, t->index_count);
+    struct path *best = NULL;
+    uint32_t count = 0;
     uint32_t possible_count = 0;
     const struct index_def **possible = OPT_ARRAY(o, const struct index_def *, t->index_count);
-    if (possible == NULL) {
+    if (possible == NULL || paths == NULL) {
         return ERR_NOMEM;
     }
+    double found = opt__estimate(o, n);
     for (uint32_t i = 0; i < t->index_count; i++) {
         const struct index_def *ix = &t->indexes[i];
-        struct path p;
-        bool p_ordered;
-        bool p_reverse = false;
+        struct path *p = &paths[count];
         if (!usable(n, ix)) {
             continue;
         }
-        TRY(try_index(o, n, ix, want, &p, &p_ordered, &p_reverse));
-        if (p.range_count == 0 && p.multi) {
+        TRY(try_index(o, n, ix, want, p));
+        if (p->range_count == 0 && p->multi) {
             continue;
         }
-        if (p.range_count != 0) {
+        if (p->range_count != 0) {
             possible[possible_count++] = ix;
         }
-        if (best.index == NULL || p.cost < best.cost) {
-            best = p;
-            ordered = p_ordered;
-            reverse = p_ordered && p_reverse;
-        }
+        found = p->rows < found ? p->rows : found;
+        count++;
     }
-    TRY(build(o, n, &best, reverse, ret));
-    tell_choice(&best, ordered, possible, possible_count, &ret->node->u.scan);
-    return output_order(o, n, &best, want, ordered, ret);
+    for (uint32_t i = 0; i < count; i++) {
+        cost_order(&paths[i], want, found);
+        best = best == NULL || paths[i].cost < best->cost ? &paths[i] : best;
+    }
+    TRY(build(o, n, best, best->reverse, ret));
+    tell_choice(best, possible, possible_count, &ret->node->u.scan);
+    return output_order(o, n, best, want, best->ordered, ret);
 }
 
 const struct index_def *opt__lookup_index(const struct lnode *n, const col_id_t *keys,

@@ -102,6 +102,8 @@ struct want {
 struct plan_node *opt__node(struct optimizer *o, enum plan_kind kind, uint32_t columns);
 db_err opt__physical(struct optimizer *o, struct lnode *n, const struct want *want,
                      struct phys *ret);
+/* A node over the child, with its columns. NULL: out of memory. */
+struct plan_node *opt__above(struct optimizer *o, enum plan_kind kind, const struct phys *child);
 /* Copies e with slots for the layout. */
 db_err opt__resolve(struct optimizer *o, const struct bexpr *e, const col_id_t *cols,
                     uint32_t count, struct bexpr **ret);
@@ -132,6 +134,9 @@ db_err opt__inline_ctes(struct optimizer *o);
 db_err opt__plan_ctes(struct optimizer *o);
 db_err opt__cte_ref(struct optimizer *o, struct lnode *n, struct phys *ret);
 db_err opt__recursive(struct optimizer *o, struct lnode *n, struct phys *ret);
+
+/* aggregate.c */
+db_err opt__aggregate(struct optimizer *o, struct lnode *n, struct phys *ret);
 
 /* window.c */
 db_err opt__window(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);

@@ -86,7 +86,7 @@ db_err opt__resolve_list(struct optimizer *o, struct bexpr *const *list, uint32_
     return ERR_OK;
 }
 
-static struct plan_node *above(struct optimizer *o, enum plan_kind kind, const struct phys *child)
+struct plan_node *opt__above(struct optimizer *o, enum plan_kind kind, const struct phys *child)
 {
     struct plan_node *n = opt__node(o, kind, child->node->column_count);
     if (n != NULL) {
@@ -160,7 +160,7 @@ static db_err phys_filter(struct optimizer *o, struct lnode *n, const struct wan
     struct want down = *want;
     down.limit = -1;
     TRY(opt__physical(o, n->children[0], &down, ret));
-    struct plan_node *p = above(o, PLAN_FILTER, ret);
+    struct plan_node *p = opt__above(o, PLAN_FILTER, ret);
     if (p == NULL) {
         return ERR_NOMEM;
     }
@@ -248,169 +248,6 @@ static db_err phys_project(struct optimizer *o, struct lnode *n, const struct wa
     return ERR_OK;
 }
 
-static struct bexpr *column_of(struct optimizer *o, const struct lcolumn *c)
-{
-    struct bexpr *e = OPT_NEW(o, struct bexpr);
-    if (e != NULL) {
-        e->kind = BEXPR_COLUMN;
-        e->type = c->type;
-        e->coercibility = c->coercibility;
-        e->u.column.id = c->id;
-    }
-    return e;
-}
-
-static db_err read_by_aggregate(struct optimizer *o, const struct lnode *n, struct col_set *ret)
-{
-    TRY(opt__set_init(o, ret));
-    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
-        TRY(opt__set_add_expr(o, ret, n->u.aggregate.groups[i].expr));
-    }
-    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
-        const struct lagg *a = &n->u.aggregate.aggs[i];
-        for (uint32_t k = 0; k < a->call->arg_count; k++) {
-            TRY(opt__set_add_expr(o, ret, a->args[k]));
-        }
-        for (uint32_t k = 0; k < a->order_count; k++) {
-            TRY(opt__set_add_expr(o, ret, a->order[k].expr));
-        }
-    }
-    return ERR_OK;
-}
-
-/* Sorting and dividing into groups must see the same values: groups that are volatile are computed
- * once a row, below both. */
-static db_err compute_groups(struct optimizer *o, struct lnode *n)
-{
-    uint32_t count = n->u.aggregate.group_count;
-    struct lnode *child = n->children[0];
-    struct lnode *p = OPT_NEW(o, struct lnode);
-    struct lproj *exprs = OPT_ARRAY(o, struct lproj, child->column_count + count);
-    struct lproj *groups = OPT_ARRAY(o, struct lproj, count);
-    struct col_set used;
-    if (p == NULL || exprs == NULL || groups == NULL) {
-        return ERR_NOMEM;
-    }
-    *p = (struct lnode){.kind = LNODE_PROJECT, .rows = -1, .child_count = 1};
-    p->children[0] = child;
-    p->columns = OPT_ARRAY(o, struct lcolumn, child->column_count + count);
-    if (p->columns == NULL) {
-        return ERR_NOMEM;
-    }
-    TRY(read_by_aggregate(o, n, &used));
-    for (uint32_t i = 0; i < child->column_count; i++) {
-        const struct lcolumn *c = &child->columns[i];
-        if (opt__set_has(&used, c->id)) {
-            exprs[p->column_count] = (struct lproj){column_of(o, c), c->id};
-            p->columns[p->column_count++] = *c;
-        }
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        groups[i] = n->u.aggregate.groups[i];
-        if (!groups[i].expr->is_volatile) {
-            continue;
-        }
-        struct lcolumn c = {.id = groups[i].out,
-                            .type = groups[i].expr->type,
-                            .coercibility = groups[i].expr->coercibility};
-        exprs[p->column_count] = groups[i];
-        p->columns[p->column_count++] = c;
-        groups[i].expr = column_of(o, &c);
-        if (groups[i].expr == NULL) {
-            return ERR_NOMEM;
-        }
-    }
-    for (uint32_t i = 0; i < p->column_count; i++) {
-        if (exprs[i].expr == NULL) {
-            return ERR_NOMEM;
-        }
-    }
-    p->u.project.exprs = exprs;
-    p->u.project.count = p->column_count;
-    n->u.aggregate.groups = groups;
-    n->children[0] = p;
-    return ERR_OK;
-}
-
-/* The child of an aggregation with rollup. */
-static db_err sorted_by_groups(struct optimizer *o, struct lnode *n, struct phys *ret)
-{
-    bool is_volatile = false;
-    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
-        is_volatile = is_volatile || n->u.aggregate.groups[i].expr->is_volatile;
-    }
-    TRY(is_volatile ? compute_groups(o, n) : ERR_OK);
-    struct lnode *sort = OPT_NEW(o, struct lnode);
-    struct lsort_key *keys = OPT_ARRAY(o, struct lsort_key, n->u.aggregate.group_count);
-    if (sort == NULL || keys == NULL) {
-        return ERR_NOMEM;
-    }
-    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
-        keys[i].expr = n->u.aggregate.groups[i].expr;
-    }
-    *sort = *n->children[0];
-    sort->kind = LNODE_SORT;
-    sort->children[0] = n->children[0];
-    sort->child_count = 1;
-    sort->u.sort.keys = keys;
-    sort->u.sort.count = n->u.aggregate.group_count;
-    return opt__physical(o, sort, &g_want_nothing, ret);
-}
-
-static db_err phys_aggregate(struct optimizer *o, struct lnode *n, struct phys *ret)
-{
-    uint32_t groups = n->u.aggregate.group_count;
-    uint32_t aggs = n->u.aggregate.agg_count;
-    bool rollup = n->u.aggregate.rollup;
-    enum plan_kind kind = rollup ? PLAN_ROLLUP_AGG : groups == 0 ? PLAN_STREAM_AGG : PLAN_HASH_AGG;
-    TRY(rollup ? sorted_by_groups(o, n, ret)
-               : opt__physical(o, n->children[0], &g_want_nothing, ret));
-    struct plan_node *p = opt__node(o, kind, groups + aggs + rollup);
-    col_id_t *cols = OPT_ARRAY(o, col_id_t, groups + aggs + rollup);
-    if (p == NULL || cols == NULL) {
-        return ERR_NOMEM;
-    }
-    p->u.agg.groups = OPT_ARRAY(o, struct bexpr *, groups);
-    p->u.agg.aggs = OPT_ARRAY(o, struct plan_agg, aggs);
-    if (p->u.agg.groups == NULL || p->u.agg.aggs == NULL) {
-        return ERR_NOMEM;
-    }
-    uint32_t width = ret->node->column_count;
-    for (uint32_t i = 0; i < groups; i++) {
-        TRY(opt__resolve(o, n->u.aggregate.groups[i].expr, ret->cols, width, &p->u.agg.groups[i]));
-        p->types[i] = &p->u.agg.groups[i]->type;
-        cols[i] = n->u.aggregate.groups[i].out;
-    }
-    for (uint32_t i = 0; i < aggs; i++) {
-        const struct lagg *a = &n->u.aggregate.aggs[i];
-        struct plan_agg *out = &p->u.agg.aggs[i];
-        out->call = a->call;
-        TRY(opt__resolve_list(o, a->args, a->call->arg_count, ret->cols, width, &out->args));
-        out->order = OPT_ARRAY(o, struct plan_sort_key, a->order_count);
-        if (out->order == NULL) {
-            return ERR_NOMEM;
-        }
-        out->order_count = a->order_count;
-        for (uint32_t k = 0; k < a->order_count; k++) {
-            out->order[k].descending = a->order[k].descending;
-            TRY(opt__resolve(o, a->order[k].expr, ret->cols, width, &out->order[k].expr));
-        }
-        p->types[groups + i] = &a->call->type;
-        cols[groups + i] = a->out;
-    }
-    p->u.agg.group_count = groups;
-    p->u.agg.agg_count = aggs;
-    if (rollup) {
-        p->types[groups + aggs] = &n->columns[groups + aggs].type;
-        cols[groups + aggs] = n->u.aggregate.rolled_up;
-    }
-    p->children[0] = ret->node;
-    p->child_count = 1;
-    p->rows = opt__estimate(o, n);
-    *ret = (struct phys){.node = p, .cols = cols, .one_row = groups == 0};
-    return ERR_OK;
-}
-
 static bool has_order(const struct phys *p, const struct lsort_key *keys, uint32_t count)
 {
     if (count > p->order_count) {
@@ -434,7 +271,7 @@ static db_err phys_sort(struct optimizer *o, struct lnode *n, const struct want 
     if (has_order(ret, n->u.sort.keys, n->u.sort.count)) {
         return ERR_OK;
     }
-    struct plan_node *p = above(o, PLAN_SORT, ret);
+    struct plan_node *p = opt__above(o, PLAN_SORT, ret);
     if (p == NULL) {
         return ERR_NOMEM;
     }
@@ -487,7 +324,7 @@ static db_err phys_limit(struct optimizer *o, struct lnode *n, struct phys *ret)
         ret->node->u.sort.offset = offset;
         return ERR_OK;
     }
-    struct plan_node *p = above(o, PLAN_LIMIT, ret);
+    struct plan_node *p = opt__above(o, PLAN_LIMIT, ret);
     if (p == NULL) {
         return ERR_NOMEM;
     }
@@ -505,7 +342,7 @@ static db_err phys_distinct(struct optimizer *o, struct lnode *n, const struct w
     struct want down = *want;
     down.limit = -1;
     TRY(opt__physical(o, n->children[0], &down, ret));
-    struct plan_node *p = above(o, PLAN_DISTINCT, ret);
+    struct plan_node *p = opt__above(o, PLAN_DISTINCT, ret);
     if (p == NULL) {
         return ERR_NOMEM;
     }
@@ -550,7 +387,7 @@ db_err opt__physical(struct optimizer *o, struct lnode *n, const struct want *wa
     case LNODE_FILTER: return phys_filter(o, n, want, ret);
     case LNODE_PROJECT: return phys_project(o, n, want, ret);
     case LNODE_JOIN: return opt__join(o, n, want, ret);
-    case LNODE_AGGREGATE: return phys_aggregate(o, n, ret);
+    case LNODE_AGGREGATE: return opt__aggregate(o, n, ret);
     case LNODE_DISTINCT: return phys_distinct(o, n, want, ret);
     case LNODE_SORT: return phys_sort(o, n, want, ret);
     case LNODE_LIMIT: return phys_limit(o, n, ret);

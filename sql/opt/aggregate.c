@@ -1,0 +1,246 @@
+/* Aggregations: what they read, and in which order.
+ *
+ * ROLLUP takes its input sorted by the groups. The least or the greatest value of a column is the
+ * first row of an index that has all conditions. */
+#include "sql/opt/opt_int.h"
+
+static const struct want g_want_nothing = {.limit = -1};
+
+static struct bexpr *column_of(struct optimizer *o, const struct lcolumn *c)
+{
+    struct bexpr *e = OPT_NEW(o, struct bexpr);
+    if (e != NULL) {
+        e->kind = BEXPR_COLUMN;
+        e->type = c->type;
+        e->coercibility = c->coercibility;
+        e->u.column.id = c->id;
+    }
+    return e;
+}
+
+static db_err read_by_aggregate(struct optimizer *o, const struct lnode *n, struct col_set *ret)
+{
+    TRY(opt__set_init(o, ret));
+    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+        TRY(opt__set_add_expr(o, ret, n->u.aggregate.groups[i].expr));
+    }
+    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+        const struct lagg *a = &n->u.aggregate.aggs[i];
+        for (uint32_t k = 0; k < a->call->arg_count; k++) {
+            TRY(opt__set_add_expr(o, ret, a->args[k]));
+        }
+        for (uint32_t k = 0; k < a->order_count; k++) {
+            TRY(opt__set_add_expr(o, ret, a->order[k].expr));
+        }
+    }
+    return ERR_OK;
+}
+
+/* Sorting and dividing into groups must see the same values: groups that are volatile are computed
+ * once a row, below both. */
+static db_err compute_groups(struct optimizer *o, struct lnode *n)
+{
+    uint32_t count = n->u.aggregate.group_count;
+    struct lnode *child = n->children[0];
+    struct lnode *p = OPT_NEW(o, struct lnode);
+    struct lproj *exprs = OPT_ARRAY(o, struct lproj, child->column_count + count);
+    struct lproj *groups = OPT_ARRAY(o, struct lproj, count);
+    struct col_set used;
+    if (p == NULL || exprs == NULL || groups == NULL) {
+        return ERR_NOMEM;
+    }
+    *p = (struct lnode){.kind = LNODE_PROJECT, .rows = -1, .child_count = 1};
+    p->children[0] = child;
+    p->columns = OPT_ARRAY(o, struct lcolumn, child->column_count + count);
+    if (p->columns == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(read_by_aggregate(o, n, &used));
+    for (uint32_t i = 0; i < child->column_count; i++) {
+        const struct lcolumn *c = &child->columns[i];
+        if (opt__set_has(&used, c->id)) {
+            exprs[p->column_count] = (struct lproj){column_of(o, c), c->id};
+            p->columns[p->column_count++] = *c;
+        }
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        groups[i] = n->u.aggregate.groups[i];
+        if (!groups[i].expr->is_volatile) {
+            continue;
+        }
+        struct lcolumn c = {.id = groups[i].out,
+                            .type = groups[i].expr->type,
+                            .coercibility = groups[i].expr->coercibility};
+        exprs[p->column_count] = groups[i];
+        p->columns[p->column_count++] = c;
+        groups[i].expr = column_of(o, &c);
+        if (groups[i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    for (uint32_t i = 0; i < p->column_count; i++) {
+        if (exprs[i].expr == NULL) {
+            return ERR_NOMEM;
+        }
+    }
+    p->u.project.exprs = exprs;
+    p->u.project.count = p->column_count;
+    n->u.aggregate.groups = groups;
+    n->children[0] = p;
+    return ERR_OK;
+}
+
+/* The child of an aggregation with rollup. */
+static db_err sorted_by_groups(struct optimizer *o, struct lnode *n, struct phys *ret)
+{
+    bool is_volatile = false;
+    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+        is_volatile = is_volatile || n->u.aggregate.groups[i].expr->is_volatile;
+    }
+    TRY(is_volatile ? compute_groups(o, n) : ERR_OK);
+    struct lnode *sort = OPT_NEW(o, struct lnode);
+    struct lsort_key *keys = OPT_ARRAY(o, struct lsort_key, n->u.aggregate.group_count);
+    if (sort == NULL || keys == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+        keys[i].expr = n->u.aggregate.groups[i].expr;
+    }
+    *sort = *n->children[0];
+    sort->kind = LNODE_SORT;
+    sort->children[0] = n->children[0];
+    sort->child_count = 1;
+    sort->u.sort.keys = keys;
+    sort->u.sort.count = n->u.aggregate.group_count;
+    return opt__physical(o, sort, &g_want_nothing, ret);
+}
+
+/* ---- the least and the greatest by an index ---- */
+
+static bool is_extreme(const struct lnode *n, bool *ret_greatest)
+{
+    const struct lnode *t = n->children[0];
+    if (n->u.aggregate.group_count != 0 || n->u.aggregate.agg_count != 1 || n->u.aggregate.rollup ||
+        t->kind != LNODE_TABLE || t->u.table.def->kind != TABLE_BASE ||
+        t->u.table.lock != ROW_LOCK_NONE) {
+        return false;
+    }
+    const struct lagg *a = &n->u.aggregate.aggs[0];
+    *ret_greatest = strcmp(a->call->def->name, "max") == 0;
+    return (*ret_greatest || strcmp(a->call->def->name, "min") == 0) &&
+           a->args[0]->kind == BEXPR_COLUMN;
+}
+
+/* NULL is no value of MIN, and comes before all: the scan begins behind it. */
+static db_err skip_null(struct optimizer *o, const struct lnode *t, col_id_t id,
+                        struct scan_spec *s)
+{
+    uint32_t part = s->range_count == 0 ? 0 : s->ranges[0].eq_count;
+    if (part == s->index->part_count || t->columns[s->index->parts[part].column].id != id) {
+        return ERR_OK; /* an equality gives it: it is not NULL, or is nothing else */
+    }
+    if (s->range_count == 0) {
+        s->ranges = OPT_ARRAY(o, struct scan_range, 1);
+        if (s->ranges == NULL) {
+            return ERR_NOMEM;
+        }
+        s->range_count = 1;
+    }
+    s->ranges[0].not_null = true;
+    return ERR_OK;
+}
+
+/* The first row in the order of an index, when that has all conditions, instead of all rows;
+ * *ret_done false: there is no such index. */
+static db_err extreme_row(struct optimizer *o, struct lnode *n, bool greatest, struct phys *ret,
+                          bool *ret_done)
+{
+    struct lsort_key key = {n->u.aggregate.aggs[0].args[0], greatest};
+    struct want first = {.order = &key, .order_count = 1, .limit = 1};
+    struct lnode *t = n->children[0];
+    *ret_done = false;
+    TRY(opt__scan(o, t, &first, ret));
+    struct scan_spec *s = &ret->node->u.scan;
+    if (ret->order_count == 0 || s->filter_count != 0 || s->range_count > 1 || s->repeats) {
+        return ERR_OK;
+    }
+    TRY(greatest ? ERR_OK : skip_null(o, t, key.expr->u.column.id, s));
+    struct plan_node *p = opt__above(o, PLAN_LIMIT, ret);
+    struct bexpr *one = OPT_NEW(o, struct bexpr);
+    if (p == NULL || one == NULL) {
+        return ERR_NOMEM;
+    }
+    *one = (struct bexpr){.kind = BEXPR_CONST, .is_const = true, .u.constant = value_uint(1)};
+    one->type = type_int(TYPE_BIGINT, true);
+    p->u.limit.limit = one;
+    p->rows = 1;
+    ret->node = p;
+    *ret_done = true;
+    return ERR_OK;
+}
+
+static db_err phys_input(struct optimizer *o, struct lnode *n, struct phys *ret)
+{
+    bool greatest;
+    bool done = false;
+    if (n->u.aggregate.rollup) {
+        return sorted_by_groups(o, n, ret);
+    }
+    if (is_extreme(n, &greatest)) {
+        TRY(extreme_row(o, n, greatest, ret, &done));
+    }
+    return done ? ERR_OK : opt__physical(o, n->children[0], &g_want_nothing, ret);
+}
+
+db_err opt__aggregate(struct optimizer *o, struct lnode *n, struct phys *ret)
+{
+    uint32_t groups = n->u.aggregate.group_count;
+    uint32_t aggs = n->u.aggregate.agg_count;
+    bool rollup = n->u.aggregate.rollup;
+    enum plan_kind kind = rollup ? PLAN_ROLLUP_AGG : groups == 0 ? PLAN_STREAM_AGG : PLAN_HASH_AGG;
+    TRY(phys_input(o, n, ret));
+    struct plan_node *p = opt__node(o, kind, groups + aggs + rollup);
+    col_id_t *cols = OPT_ARRAY(o, col_id_t, groups + aggs + rollup);
+    if (p == NULL || cols == NULL) {
+        return ERR_NOMEM;
+    }
+    p->u.agg.groups = OPT_ARRAY(o, struct bexpr *, groups);
+    p->u.agg.aggs = OPT_ARRAY(o, struct plan_agg, aggs);
+    if (p->u.agg.groups == NULL || p->u.agg.aggs == NULL) {
+        return ERR_NOMEM;
+    }
+    uint32_t width = ret->node->column_count;
+    for (uint32_t i = 0; i < groups; i++) {
+        TRY(opt__resolve(o, n->u.aggregate.groups[i].expr, ret->cols, width, &p->u.agg.groups[i]));
+        p->types[i] = &p->u.agg.groups[i]->type;
+        cols[i] = n->u.aggregate.groups[i].out;
+    }
+    for (uint32_t i = 0; i < aggs; i++) {
+        const struct lagg *a = &n->u.aggregate.aggs[i];
+        struct plan_agg *out = &p->u.agg.aggs[i];
+        out->call = a->call;
+        TRY(opt__resolve_list(o, a->args, a->call->arg_count, ret->cols, width, &out->args));
+        out->order = OPT_ARRAY(o, struct plan_sort_key, a->order_count);
+        if (out->order == NULL) {
+            return ERR_NOMEM;
+        }
+        out->order_count = a->order_count;
+        for (uint32_t k = 0; k < a->order_count; k++) {
+            out->order[k].descending = a->order[k].descending;
+            TRY(opt__resolve(o, a->order[k].expr, ret->cols, width, &out->order[k].expr));
+        }
+        p->types[groups + i] = &a->call->type;
+        cols[groups + i] = a->out;
+    }
+    p->u.agg.group_count = groups;
+    p->u.agg.agg_count = aggs;
+    if (rollup) {
+        p->types[groups + aggs] = &n->columns[groups + aggs].type;
+        cols[groups + aggs] = n->u.aggregate.rolled_up;
+    }
+    p->children[0] = ret->node;
+    p->child_count = 1;
+    p->rows = opt__estimate(o, n);
+    *ret = (struct phys){.node = p, .cols = cols, .one_row = groups == 0};
+    return ERR_OK;
+}
