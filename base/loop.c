@@ -2,8 +2,9 @@
  *
  * A turn has a fixed order: tasks posted before it began, timers that are due, ready fibers,
  * turn-end tasks (until none is left), wake-ups for other loops, the fibers that these tasks have
- * woken, after-turn tasks. Then the backend waits for events, or only looks for them when something
- * is still to be run.
+ * woken. Then come after-turn tasks; what they post to their own loop (a sync's completion) gets a
+ * turn at once, without a look at events before it. Then the backend waits for events, or only
+ * looks for them when something is still to be run.
  *
  * The inbox is a stack that any thread pushes to with one compare-and-swap and that the owner
  * empties with one exchange and turns round: per poster the order is kept, there is no ABA problem
@@ -132,11 +133,15 @@ void loop_after_turn(struct loop *loop, struct loop_task *task)
     queue_task(&loop->after_turn_first, &loop->after_turn_last, task);
 }
 
-bool loop_is_wanted(struct loop *loop)
+bool loop_is_occupied(struct loop *loop)
 {
     ASSERT_SLOW(loop_current() == loop);
-    return loop__has_work(loop) || loop__timers_next_ns(loop) <= clock_mono_ns() ||
-           loop->backend->has_events(loop);
+    return loop__has_work(loop) || loop__timers_next_ns(loop) <= clock_mono_ns();
+}
+
+bool loop_is_wanted(struct loop *loop)
+{
+    return loop_is_occupied(loop) || loop->backend->has_events(loop);
 }
 
 uint64_t loop_turn_number(const struct loop *loop)
@@ -182,7 +187,7 @@ static void run_turn_end(struct loop *loop)
     run_tasks(&loop->turn_end_first, &loop->turn_end_last);
 }
 
-void loop__turn(struct loop *loop)
+static void turn(struct loop *loop)
 {
     metrics_add(METRIC_loop_turns, 1);
     loop->turns++;
@@ -196,16 +201,26 @@ void loop__turn(struct loop *loop)
         fiber__run_woken(loop);
         fiber__flush_wakes(loop);
     }
-    if (loop->after_turn_first != NULL) {
-        run_tasks(&loop->after_turn_first, &loop->after_turn_last);
-        fiber__flush_wakes(loop);
+}
+
+void loop__turn(struct loop *loop)
+{
+    turn(loop);
+    if (loop->after_turn_first == NULL) {
+        return;
+    }
+    run_tasks(&loop->after_turn_first, &loop->after_turn_last);
+    fiber__flush_wakes(loop);
+    if (atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL) {
+        loop->now_ns = 0; /* they may have taken long */
+        turn(loop);       /* after-turn tasks of this one wait until events had their look */
     }
 }
 
 bool loop__has_work(const struct loop *loop)
 {
     return !list_empty(&loop->sched.ready) || !list_empty(&loop->sched.yielded) ||
-           loop->turn_end_first != NULL ||
+           loop->turn_end_first != NULL || loop->after_turn_first != NULL ||
            atomic_load_explicit(&loop->inbox, memory_order_relaxed) != NULL;
 }
 

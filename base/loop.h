@@ -52,14 +52,16 @@ void loop_post(struct loop *loop, struct loop_task *task);
  * loop's own thread. For what gathers work of one turn (one write batch, one wake-up of another
  * thread). */
 void loop_at_turn_end(struct loop *loop, struct loop_task *task);
-/* Runs task->fn behind the turn-end tasks and the fibers that they have woken, right before the
- * loop looks for events. Only from the loop's own thread. For what holds the loop up: the replies
- * of the turn have left. */
+/* Runs task->fn behind the turn-end tasks and the fibers that they have woken, before the loop
+ * looks for events. Only from the loop's own thread. For what holds the loop up: the replies of the
+ * turn have left. What it posts to this loop is run at once, before that look. */
 void loop_after_turn(struct loop *loop, struct loop_task *task);
 /* Is there something that the loop would do now instead of waiting? What is posted or ready, a
  * timer that is due, an event that was not fetched yet. Only from the loop's own thread; costs a
  * system call. */
 bool loop_is_wanted(struct loop *loop);
+/* The same but for events that were not fetched yet: no system call. */
+bool loop_is_occupied(struct loop *loop);
 /* How many turns the loop has begun. Only from the loop's own thread. */
 uint64_t loop_turn_number(const struct loop *loop);
 

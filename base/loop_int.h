@@ -133,7 +133,8 @@ MUST_USE db_err loop__group_new(const struct loop_backend *backend, unsigned cou
                                 struct loop_group **ret_group);
 void loop__group_free(struct loop_group *group); /* after every loop was left */
 void loop__set_current(struct loop *loop);
-/* One turn: posted tasks, due timers, ready fibers, turn-end tasks. */
+/* One turn: posted tasks, due timers, ready fibers, turn-end tasks; and after-turn tasks with what
+ * they have posted. */
 void loop__turn(struct loop *loop);
 /* Something is left to run without waiting for an event or a timer. */
 bool loop__has_work(const struct loop *loop);

@@ -288,6 +288,7 @@ static void on_ask(struct loop_task *task)
     g_wanted.answers[0] = loop_is_wanted(loop);
     CHECK(write(g_wanted.fd[1], &one, 1) == 1);
     g_wanted.answers[1] = loop_is_wanted(loop);
+    g_wanted.answers[2] = loop_is_occupied(loop);
     (void)task;
 }
 
@@ -313,10 +314,10 @@ static void wanted_main(void *arg UNUSED)
     wait_init(&w);
     g_wanted.waiter = &w;
     CHECK_OK(wait_block(&w, DEADLINE_NONE));
-    CHECK(!g_wanted.answers[0] && g_wanted.answers[1]);
+    CHECK(!g_wanted.answers[0] && g_wanted.answers[1] && !g_wanted.answers[2]);
     CHECK(!loop_is_wanted(loop_current()));
     loop_post(loop_current(), &g_turn.post);
-    CHECK(loop_is_wanted(loop_current()));
+    CHECK(loop_is_wanted(loop_current()) && loop_is_occupied(loop_current()));
     uv_close((uv_handle_t *)&poll, NULL);
     fiber_yield();
     close(g_wanted.fd[0]);
@@ -328,6 +329,78 @@ static void test_wanted(void **state UNUSED)
 {
     g_turn.post.fn = on_late_post;
     assert_int_equal(loop_run_main(wanted_main, NULL), ERR_OK);
+}
+
+/* --- what an after-turn task leaves --- */
+
+static struct {
+    char order[8];
+    unsigned count;
+    struct loop_task after, post, after_again;
+    int fd[2];
+    struct waiter *waiter;
+} g_after;
+
+static void after_note(char c)
+{
+    g_after.order[g_after.count++] = c;
+}
+
+/* Nothing else would end the wait for events. */
+static void on_after_again(struct loop_task *task UNUSED)
+{
+    after_note('a');
+    wait_signal(g_after.waiter, 0);
+}
+
+static void on_after_post(struct loop_task *task UNUSED)
+{
+    after_note('P');
+    g_after.after_again.fn = on_after_again;
+    loop_after_turn(loop_current(), &g_after.after_again);
+}
+
+static void on_after_first(struct loop_task *task UNUSED)
+{
+    static const uint64_t one = 1;
+    after_note('A');
+    CHECK(write(g_after.fd[1], &one, 1) == 1);
+    g_after.post.fn = on_after_post;
+    loop_post(loop_current(), &g_after.post);
+}
+
+static void on_after_readable(uv_poll_t *poll, int status, int events)
+{
+    CHECK(status == 0 && events == UV_READABLE);
+    after_note('R');
+    uv_poll_stop(poll);
+}
+
+static void after_main(void *arg UNUSED)
+{
+    uv_poll_t poll;
+    struct waiter w;
+    CHECK(pipe(g_after.fd) == 0);
+    CHECK(uv_poll_init(loop_uv(loop_current()), &poll, g_after.fd[0]) == 0);
+    CHECK(uv_poll_start(&poll, UV_READABLE, on_after_readable) == 0);
+    CHECK_OK(fiber_sleep(2 * NS_PER_MS));
+    g_after.after.fn = on_after_first;
+    loop_after_turn(loop_current(), &g_after.after);
+    wait_init(&w);
+    g_after.waiter = &w;
+    CHECK_OK(wait_block(&w, DEADLINE_NONE));
+    uv_close((uv_handle_t *)&poll, NULL);
+    fiber_yield();
+    close(g_after.fd[0]);
+    close(g_after.fd[1]);
+}
+
+/* What it posts is run before the event that has come meanwhile; what that wants to be done after
+ * its turn, behind the event, and without waiting for another one. */
+static void test_after_turn(void **state UNUSED)
+{
+    assert_int_equal(loop_run_main(after_main, NULL), ERR_OK);
+    assert_string_equal(g_after.order, "APRa");
 }
 
 static void test_uv(void **state UNUSED)
@@ -342,7 +415,7 @@ int main(void)
         cmocka_unit_test(test_start_stop),      cmocka_unit_test(test_mpsc),
         cmocka_unit_test(test_turn_order),      cmocka_unit_test(test_timers),
         cmocka_unit_test(test_no_lost_wakeups), cmocka_unit_test(test_uv),
-        cmocka_unit_test(test_wanted),
+        cmocka_unit_test(test_wanted),          cmocka_unit_test(test_after_turn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

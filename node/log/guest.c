@@ -13,8 +13,10 @@
  * between a submit and its completion, each of which counts one. What comes in while it is a guest
  * counts against it, by more (LOG_GUEST_HARM): who meets more than one in so many is no guest again
  *     until the loop has been quiet for long;
- *   - nothing may wait for it now, nobody may have the turn, no round may be on its way, and what
- * is queued must be little and fit the segment: a guest never waits for anything but its own sync.
+ *   - nothing that it knows of may wait for it (what has come from outside since it looked last is
+ *     asked for once, behind the sync, and counts like what comes meanwhile), nobody may have the
+ *     turn, no round may be on its way, and what is queued must be little and fit the segment: a
+ *     guest never waits for anything but its own sync.
  * It is tried at the end of a turn (loop_after_turn), when the replies have left. If anything is in
  * the way the writer is woken as if there were no guests.
  *
@@ -88,7 +90,7 @@ static void guest_task(struct loop_task *task)
     struct raft_log *log = g->log;
     struct loop *loop = loop_current();
     g->armed = false;
-    if (loop_is_wanted(loop)) {
+    if (loop_is_occupied(loop)) {
         harm(g, LOG_GUEST_HARM);
         log__writer_wake(log);
         return;
