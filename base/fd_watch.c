@@ -48,7 +48,7 @@ static void on_events(uv_poll_t *poll, int status, int events UNUSED)
         for (int i = 0; i < n; i++) {
             struct fd_watch *w = take(loop, ev[i].data.u64);
             if (w != NULL) {
-                w->ready(w);
+                w->ready(w, (ev[i].events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0);
             }
         }
     }

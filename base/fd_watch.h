@@ -3,6 +3,9 @@
  * Each edge (readable, writable, hung up) of a watched descriptor calls `ready` on the loop's
  * thread, outside of any fiber. Edges are not repeated: whoever meets EAGAIN waits for the next
  * one; an edge that comes while nobody waits is lost to nobody, because the next attempt succeeds.
+ * A receive that took less than it had room for has met the end of what was there, too: more bytes
+ * are a new edge. Only the end of the stream may have come with them, under the same edge: of that
+ * and of errors `ended` tells.
  *
  * Watches are added and removed from any thread. The holder counts references: `hold` is called
  * before `ready`, under the watcher's lock, so that what `ready` works on cannot go away meanwhile;
@@ -10,11 +13,14 @@
 #ifndef SKEIN_BASE_FD_WATCH_H
 #define SKEIN_BASE_FD_WATCH_H
 
+#include <stdbool.h>
+
 #include "base/loop.h"
 
 struct fd_watch {
     void (*hold)(struct fd_watch *w);
-    void (*ready)(struct fd_watch *w);
+    /* ended: nothing more comes in, perhaps after what is there. */
+    void (*ready)(struct fd_watch *w, bool ended);
     struct loop *loop; /* internal, from here on */
     int fd;
     uint32_t slot;

@@ -8,9 +8,10 @@
  * Out: a message is its header and the data of its entries as the payload; rpc/ gathers what one
  * turn of a loop sends to one peer into one write. Long entries are not copied: the piece holds a
  * reference of their blob. In: handlers run on the thread that has read the message and queue it at
- * its replica, whose loop is woken at once: a message takes one hand-over; the payload of all
- * entries is one blob, copied when it is short, so that a long-lived entry does not keep a whole
- * read buffer alive. */
+ * its replica, whose loop is woken at once: a message takes one hand-over, and none once all that
+ * has come for a while was of the lanes of one loop, which then reads the connection itself. The
+ * payload of all entries is one blob, copied when it is short, so that a long-lived entry does not
+ * keep a whole read buffer alive. */
 
 enum { COPY_BELOW = 8 * 1024, PARTS_MAX = 64, SNAPSHOT_PIECE = RPC_STREAM_CHUNK_MAX - 4096 };
 
@@ -261,6 +262,7 @@ static void on_message(void *ctx, const struct rpc_peer_info *from, const struct
     db_err err = raft_msg_decode(msg->header, blob, payload, &arena, &range, &m);
     if (err == ERR_OK) {
         range_store_receive(s->ranges, from->node, range, &m);
+        rpc_oneway_was_for(from, range_store_lane_loop(s->ranges, range_lane(range)));
     } else {
         LOG_WARN("raft.message.malformed", F_U64("node", from->node), F_ERR(err));
     }

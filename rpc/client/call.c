@@ -80,12 +80,22 @@ static void slot_free(struct link *l, struct pending *p)
 
 /* --- one-way --- */
 
+/* The calling loop's own, if there are several: of calls it reads the reply, and nobody has to be
+ * woken; its one-way messages mostly are for one loop at the other end (rpc_oneway_was_for). */
+static struct link *link_for(struct rpc_peer *peer, enum rpc_class class)
+{
+    const struct rpc_client_opts *o = &peer->client->opts;
+    struct loop *loop = loop_current();
+    bool several = has_lanes(class) && o->lanes > 1 && loop != NULL;
+    return client__link(peer, class, several ? loop_index(loop) % o->lanes : 0);
+}
+
 bool rpc_send(struct rpc_peer *peer, enum rpc_method method, struct slice header,
               const struct rpc_part *parts, unsigned part_count)
 {
     const struct rpc_method_info *m = rpc_method_info(method);
     ASSERT(m != NULL && m->kind == RPC_ONEWAY);
-    struct link *l = &peer->links[m->class];
+    struct link *l = link_for(peer, m->class);
     pthread_mutex_lock(&l->lock);
     struct rpc_conn *c = sm_state(&l->sm) == LINK_UP ? rpc_conn_ref(l->conn) : NULL;
     if (c == NULL && !atomic_load(&l->client->closing)) {
@@ -277,18 +287,6 @@ static db_err call_on(struct link *l, struct rpc_conn *c, const struct rpc_call 
         send_cancel(c, id);
     }
     return diag_set(diag, err, "%s: %s", l->peer->label, err_text(err));
-}
-
-/* The calling loop's own, if there are several: it reads the reply, and nobody has to be woken. */
-static struct link *link_for(struct rpc_peer *peer, enum rpc_class class)
-{
-    const struct rpc_client_opts *o = &peer->client->opts;
-    struct loop *loop = loop_current();
-    if (class != RPC_CLASS_SQL || o->lanes <= 1 || loop == NULL) {
-        return &peer->links[class];
-    }
-    unsigned lane = loop_index(loop) % o->lanes;
-    return lane == 0 ? &peer->links[class] : &peer->links[RPC_CLASS__COUNT + lane - 1];
 }
 
 db_err rpc_call(struct rpc_peer *peer, const struct rpc_call *call, struct diag *diag,

@@ -347,6 +347,78 @@ static void test_oneway_direct(void **state)
     g_direct = false;
 }
 
+/* --- a connection goes where its messages go --- */
+
+enum { MOVING = 2000 };
+
+struct moving {
+    struct pair *p;
+    unsigned loop;
+    _Atomic uint64_t got;
+    _Atomic bool at_home; /* the last one was read where it was for */
+};
+
+/* The header: who sends, and a number. Each sender's are for another loop. */
+static void on_moving(void *ctx, const struct rpc_peer_info *from, const struct rpc_msg *msg)
+{
+    struct moving *all = ctx;
+    uint64_t words[2];
+    CHECK(msg->header.len == sizeof(words));
+    memcpy(words, msg->header.ptr, sizeof(words));
+    struct moving *m = &all[words[0]];
+    struct loop *home = m->p->loops[m->loop];
+    rpc_oneway_was_for(from, home);
+    atomic_store(&m->at_home, loop_current() == home);
+    CHECK(words[1] == atomic_load(&m->got));
+    atomic_fetch_add(&m->got, 1);
+}
+
+static void moving_handlers(struct rpc_server *s, void *ctx)
+{
+    rpc_server_handle_oneway_direct(s, RPC_M_selftest_oneway, on_moving, ctx);
+}
+
+/* One after the other has arrived, but for the first ones. */
+static void send_moving(void *arg)
+{
+    struct moving *m = arg;
+    for (uint64_t i = 0; i < MOVING; i++) {
+        const uint64_t words[2] = {m->loop, i};
+        while (
+            !rpc_send(m->p->peer, RPC_M_selftest_oneway, slice_of(words, sizeof(words)), NULL, 0)) {
+            CHECK_OK(fiber_sleep(NS_PER_MS));
+        }
+        while (i >= MOVING / 2 && atomic_load(&m->got) <= i) {
+            CHECK_OK(fiber_sleep(50 * NS_PER_US));
+        }
+    }
+}
+
+/* Two loops send at the same time, by connections of their own, which end up at two others. */
+static void test_oneway_moves(void **state UNUSED)
+{
+    struct pair p;
+    if (pair_transport() != PAIR_TCP) {
+        return;
+    }
+    start(&p);
+    static struct moving senders[2];
+    for (unsigned i = 0; i < 2; i++) {
+        senders[i] = (struct moving){.p = &p, .loop = i};
+    }
+    p.handlers = moving_handlers;
+    p.ctx = senders;
+    pair_start(&p);
+    CHECK_OK(fiber_spawn(p.loops[1], send_moving, &senders[0]));
+    CHECK_OK(fiber_spawn(p.loops[0], send_moving, &senders[1]));
+    for (unsigned i = 0; i < 2; i++) {
+        WAIT_FOR(atomic_load(&senders[i].got) == MOVING);
+    }
+    assert_true(atomic_load(&senders[0].at_home) && atomic_load(&senders[1].at_home));
+    assert_int_equal(rpc_server_connections(p.server, CLIENT_NODE), 2);
+    pair_stop(&p);
+}
+
 /* --- many at once --- */
 
 struct load {
@@ -404,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_cancel_at_begin),
         cmocka_unit_test(test_oneway),
         cmocka_unit_test(test_oneway_direct),
+        cmocka_unit_test(test_oneway_moves),
         cmocka_unit_test(test_many),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

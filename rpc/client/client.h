@@ -1,10 +1,10 @@
 /* The calling side: a pool of peers by node id; one-way messages, calls, streams.
  *
- * A peer has up to three connections, one per class (and more of class SQL, see `lanes`), dialled
- * at first use and redialled for good with a jittered back-off. Addresses come from the resolver,
- * asked anew for each attempt. A peer whose last attempt failed is down: calls to it fail at once
- * with ERR_UNAVAILABLE until an attempt in the background has succeeded. Calls made while the first
- * attempt is under way, or right after a connection was lost, wait for the attempt.
+ * A peer has up to three connections, one per class (and more of RAFT and SQL, see `lanes`),
+ * dialled at first use and redialled for good with a jittered back-off. Addresses come from the
+ * resolver, asked anew for each attempt. A peer whose last attempt failed is down: calls to it fail
+ * at once with ERR_UNAVAILABLE until an attempt in the background has succeeded. Calls made while
+ * the first attempt is under way, or right after a connection was lost, wait for the attempt.
  *
  * Thread-safe, from any loop. */
 #ifndef SKEIN_RPC_CLIENT_CLIENT_H
@@ -29,8 +29,9 @@ struct rpc_client_opts {
     struct rpc_timing timing;
     size_t queue_max; /* bytes waiting per connection; 0: 64 MiB */
     size_t frame_max; /* 0: 64 MiB */
-    /* Connections of class SQL to each peer, made when first needed: a call goes by that of its
-     * loop, which then reads the reply itself. 0: one, for all loops. At most RPC_LANES_MAX. */
+    /* Connections of each of the classes RAFT and SQL to each peer, made when first needed: what a
+     * loop sends goes by its own, whose replies it then reads itself. 0: one, for all loops. At
+     * most RPC_LANES_MAX. */
     unsigned lanes;
 
     /* Writes the node's present address, "host:port", NUL-terminated. ERR_NOT_FOUND: nothing is
@@ -57,7 +58,7 @@ struct rpc_peer *rpc_client_peer(struct rpc_client *client, uint64_t node);
 /* A peer with a fixed address whose node id is not known: joining, ctl. NULL when memory is out. */
 struct rpc_peer *rpc_client_peer_at(struct rpc_client *client, const char *address);
 uint64_t rpc_peer_node(const struct rpc_peer *peer); /* of _at: what it said, 0 before it did */
-/* Begins to connect and keeps connected from now on. */
+/* Begins to connect and keeps connected from now on; of class RAFT with all lanes. */
 void rpc_peer_connect(struct rpc_peer *peer, enum rpc_class class);
 bool rpc_peer_is_up(const struct rpc_peer *peer, enum rpc_class class);
 /* Closes the connections and does not redial before the next use: a decommissioned node. */
@@ -71,7 +72,8 @@ MUST_USE db_err rpc_peer_identity(struct rpc_peer *peer, enum rpc_class class,
 
 /* Sends a one-way message, if it can be queued at once. Never parks; any thread. Messages that were
  * queued arrive in order or not at all. Several messages queued within one turn of a loop, or while
- * a write is under way, leave in one write. False: dropped (down, queue full, no memory). */
+ * a write is under way, leave in one write. In order are those of one loop. False: dropped (down,
+ * queue full, no memory). */
 bool rpc_send(struct rpc_peer *peer, enum rpc_method method, struct slice header,
               const struct rpc_part *parts, unsigned part_count);
 

@@ -12,6 +12,14 @@
 
 enum { LINK_IDLE, LINK_DIALING, LINK_HELLO, LINK_UP, LINK_DOWN, LINK__COUNT };
 
+/* Which have a connection per loop of the caller: RAFT and SQL, the first ones. */
+enum { LANED_CLASSES = 2 };
+_Static_assert((int)RPC_CLASS_RAFT == 0 && (int)RPC_CLASS_SQL == 1, "they stand first");
+static inline bool has_lanes(enum rpc_class class)
+{
+    return (int)class < LANED_CLASSES;
+}
+
 /* What waits for an answer: a call, on its fiber's stack, or a stream. */
 struct pending {
     struct rpc_call_wait *call;
@@ -46,7 +54,7 @@ struct link {
     struct rpc_peer *peer;
     struct rpc_client *client;
     enum rpc_class class;
-    unsigned lane;     /* of class SQL: which of several; else 0 */
+    unsigned lane;     /* which of several of the class; of BULK always 0 */
     struct link *next; /* client->links; never changes once there */
 
     pthread_mutex_t lock; /* guards the rest */
@@ -77,7 +85,8 @@ struct rpc_peer {
     _Atomic uint64_t said_node;
     char address[RPC_ADDRESS_MAX];
     char label[RPC_ADDRESS_MAX]; /* for people: "node 3" or the address */
-    struct link links[RPC_CLASS__COUNT + RPC_LANES_MAX - 1]; /* by class; then lanes 1.. of SQL */
+    /* By class; then lanes 1.. of those that have several, lane by lane. */
+    struct link links[RPC_CLASS__COUNT + LANED_CLASSES * (RPC_LANES_MAX - 1)];
 };
 
 struct rpc_client {
@@ -103,7 +112,13 @@ struct rpc_client {
 /* How many of peer->links there are. */
 static inline unsigned client__links(const struct rpc_client *client)
 {
-    return RPC_CLASS__COUNT + (client->opts.lanes > 1 ? client->opts.lanes - 1 : 0);
+    return RPC_CLASS__COUNT +
+           (client->opts.lanes > 1 ? LANED_CLASSES * (client->opts.lanes - 1) : 0);
+}
+static inline struct link *client__link(struct rpc_peer *peer, enum rpc_class class, unsigned lane)
+{
+    return &peer->links[lane == 0 ? (unsigned)class
+                                  : RPC_CLASS__COUNT + (lane - 1) * LANED_CLASSES + class];
 }
 
 /* peer.c */

@@ -189,7 +189,7 @@ static unsigned loop_of(const struct link *l)
 {
     const struct rpc_client_opts *o = &l->client->opts;
     unsigned first = (unsigned)l->peer->node + (unsigned)l->class;
-    return (o->lanes > 1 && l->class == RPC_CLASS_SQL ? l->lane : first) % o->loop_count;
+    return (o->lanes > 1 && has_lanes(l->class) ? l->lane : first) % o->loop_count;
 }
 
 /* Clockwork; with the lock held, gives it back. Nobody else looks for l->dial meanwhile. */

@@ -187,9 +187,10 @@ static struct rpc_peer *peer_new(struct rpc_client *client, uint64_t node, const
     }
     for (unsigned i = 0; i < client__links(client); i++) {
         struct link *l = &peer->links[i];
+        unsigned more = i < RPC_CLASS__COUNT ? 0 : i - RPC_CLASS__COUNT;
         bool lane = i >= RPC_CLASS__COUNT;
-        link__init(l, peer, lane ? RPC_CLASS_SQL : (enum rpc_class)i,
-                   lane ? i - RPC_CLASS__COUNT + 1 : 0);
+        link__init(l, peer, (enum rpc_class)(lane ? more % LANED_CLASSES : i),
+                   lane ? more / LANED_CLASSES + 1 : 0);
         l->next = client->links;
         client->links = l;
     }
@@ -230,10 +231,16 @@ uint64_t rpc_peer_node(const struct rpc_peer *peer)
 
 void rpc_peer_connect(struct rpc_peer *peer, enum rpc_class class)
 {
-    struct link *l = &peer->links[class];
-    SCOPE_LOCK(&l->lock);
-    if (!atomic_load(&peer->client->closing)) {
-        link__want(l);
+    for (unsigned i = 0; i < client__links(peer->client); i++) {
+        struct link *l = &peer->links[i];
+        /* One-way messages are lost without a connection; calls wait for theirs. */
+        if (l->class != class || (l->lane != 0 && class != RPC_CLASS_RAFT)) {
+            continue;
+        }
+        SCOPE_LOCK(&l->lock);
+        if (!atomic_load(&peer->client->closing)) {
+            link__want(l);
+        }
     }
 }
 

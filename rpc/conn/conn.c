@@ -73,6 +73,11 @@ void rpc_conn_unref(struct rpc_conn *c)
     mem_free(c);
 }
 
+void rpc_conn_move(struct rpc_conn *c, struct loop *loop)
+{
+    rpc_pipe_move(c->pipe, loop);
+}
+
 const struct rpc_pipe *rpc_conn_pipe(const struct rpc_conn *c)
 {
     return c->pipe;

@@ -62,6 +62,8 @@ size_t rpc_conn_queued(struct rpc_conn *c); /* bytes not written yet */
 /* The clockwork of an open connection: pings after ping_ms of silence, ends it after dead_ms. */
 void rpc_conn_tick(struct rpc_conn *c, uint64_t now_ns, const struct rpc_timing *timing);
 const struct rpc_pipe *rpc_conn_pipe(const struct rpc_conn *c); /* its names and addresses */
+/* From `frames`: what comes in is read on this loop before long, if the transport can do that. */
+void rpc_conn_move(struct rpc_conn *c, struct loop *loop);
 
 /* Reads a received message out of the read buffer: a small one is copied to a blob of its own, of a
  * large one the blob is shared. ERR_NOMEM. */

@@ -376,6 +376,21 @@ static void add_request(struct server_conn *sc, struct rpc_blob *blob, const str
     }
 }
 
+void rpc_oneway_was_for(const struct rpc_peer_info *from, struct loop *loop)
+{
+    struct server_conn *sc = CONTAINER_OF(from, struct server_conn, info);
+    if (loop == loop_current()) {
+        sc->meant_count = 0;
+        return;
+    }
+    sc->meant_count = loop == sc->meant ? sc->meant_count + 1 : 1;
+    sc->meant = loop;
+    if (sc->meant_count == MOVE_AFTER) {
+        sc->meant_count = 0;
+        rpc_conn_move(sc->conn, loop);
+    }
+}
+
 /* --- cancellation and streams --- */
 
 /* With the lock held. */

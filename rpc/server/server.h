@@ -70,6 +70,9 @@ void rpc_server_handle_oneway(struct rpc_server *s, enum rpc_method m, rpc_onewa
  * messages of a connection still come one by one and in order among those handled so. */
 void rpc_server_handle_oneway_direct(struct rpc_server *s, enum rpc_method m, rpc_oneway_fn fn,
                                      void *ctx);
+/* From a direct handler: it has passed the message on to this loop. A connection whose messages are
+ * all for one loop is read there before long, which spares the way from one loop to the other. */
+void rpc_oneway_was_for(const struct rpc_peer_info *from, struct loop *loop);
 void rpc_server_handle_call(struct rpc_server *s, enum rpc_method m, rpc_call_fn fn, void *ctx);
 void rpc_server_handle_stream(struct rpc_server *s, enum rpc_method m, rpc_stream_fn fn, void *ctx);
 /* ERR_IO, ERR_INVALID; diag says why. */

@@ -9,7 +9,10 @@
 #include "rpc/server/server.h"
 #include "rpc/stream/endpoint.h"
 
-enum { CALLS_PER_LOOP = 4 }; /* that a loop has not begun yet, before the next one gets some */
+enum {
+    CALLS_PER_LOOP = 4, /* that a loop has not begun yet, before the next one gets some */
+    MOVE_AFTER = 16,    /* messages in a row that were for one other loop */
+};
 
 struct handler {
     rpc_oneway_fn oneway;
@@ -70,6 +73,8 @@ struct server_conn {
     _Atomic unsigned refs; /* the connection's end, requests, batches */
     struct list link;      /* server->conns; guarded by server->lock */
     struct loop *loop;     /* one-way messages */
+    struct loop *meant;    /* for which the last one was, if for another than the reading one; */
+    unsigned meant_count;  /* so many in a row: the reading thread */
     uint64_t hello_until_ns;
     bool open;         /* reading thread, then constant; clockwork reads it under server->lock */
     bool counted_node; /* guarded by server->lock */

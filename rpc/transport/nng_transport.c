@@ -253,7 +253,8 @@ static void pipe_free(struct rpc_pipe *base)
     pipe_unref(p);
 }
 
-static const struct rpc_pipe_ops g_pipe_ops = {"nng", pipe_send, pipe_recv, pipe_close, pipe_free};
+static const struct rpc_pipe_ops g_pipe_ops = {
+    .name = "nng", .send = pipe_send, .recv = pipe_recv, .close = pipe_close, .free = pipe_free};
 
 static void format_remote(nng_stream *stream, char *out, size_t size)
 {

@@ -375,7 +375,8 @@ static void pipe_free(struct rpc_pipe *base)
     poke(e);
 }
 
-static const struct rpc_pipe_ops g_pipe_ops = {"sim", pipe_send, pipe_recv, pipe_close, pipe_free};
+static const struct rpc_pipe_ops g_pipe_ops = {
+    .name = "sim", .send = pipe_send, .recv = pipe_recv, .close = pipe_close, .free = pipe_free};
 
 static struct sim_end *end_new(struct sim_host *host, struct loop *loop, struct sim_host *other)
 {

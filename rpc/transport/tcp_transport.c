@@ -5,7 +5,8 @@
  * A send or a receive is tried at once, by whoever asks. What would block is remembered under the
  * pipe's lock and done by the loop when the socket is ready; since the attempt is made under the
  * same lock, an edge cannot slip in between. Sockets are watched edge-triggered, so that waiting
- * costs no call of the system.
+ * costs no call of the system; nor does a receive behind one that has taken all that there was: it
+ * waits for the next edge without being tried.
  *
  * Closing shuts the socket down: that is an edge, and the loop ends what is under way. The
  * descriptor is closed with the last reference (the owner's, or an event's).
@@ -47,15 +48,25 @@ struct tcp_transport {
     bool has_resolver, stop; /* guarded by lock */
 };
 
+struct tcp_pipe;
+
+struct pipe_watch {
+    struct fd_watch watch;
+    struct tcp_pipe *pipe;
+};
+
 struct tcp_pipe {
     struct rpc_pipe base;
     struct tcp_transport *t;
-    struct fd_watch watch;
+    struct pipe_watch watches[2]; /* the other one is for a move */
+    unsigned watched;             /* which of them; only by who may move or free */
     int fd;
     _Atomic unsigned refs; /* the owner; an event */
     pthread_mutex_t lock;  /* guards the rest */
     bool closed;
     bool rx_waits, tx_waits;
+    bool rx_drained; /* the last receive took all, and no edge has come since */
+    bool rx_ended;   /* an edge said so: the end is behind what is there */
     void *rx_ptr;
     size_t rx_len;
     struct iovec tx[RPC_IOV_MAX];
@@ -148,10 +159,14 @@ static bool try_send(struct tcp_pipe *p, struct iovec *iov, unsigned count, stru
 
 static bool try_recv(struct tcp_pipe *p, void *ptr, size_t len, struct rpc_io *ret_io)
 {
+    if (p->rx_drained && !p->closed) {
+        return false;
+    }
     ssize_t n = p->closed ? -1 : recv(p->fd, ptr, len, MSG_DONTWAIT);
     if (n < 0 && !p->closed && again()) {
         return false;
     }
+    p->rx_drained = n > 0 && (size_t)n < len && !p->rx_ended;
     *ret_io = (struct rpc_io){n > 0 ? ERR_OK : ERR_CLOSED, n > 0 ? (size_t)n : 0};
     return true;
 }
@@ -195,23 +210,39 @@ static void pipe_free(struct rpc_pipe *base)
 {
     struct tcp_pipe *p = pipe_of(base);
     pipe_close(base);
-    fd_watch_remove(&p->watch);
+    fd_watch_remove(&p->watches[p->watched].watch);
     pipe_unref(p);
 }
 
-static const struct rpc_pipe_ops g_pipe_ops = {"tcp", pipe_send, pipe_recv, pipe_close, pipe_free};
+/* For a moment both loops have its edges: of a send or receive under way each is done by whoever
+ * comes first. */
+static void pipe_move(struct rpc_pipe *base, struct loop *loop)
+{
+    struct tcp_pipe *p = pipe_of(base);
+    unsigned other = p->watched ^ 1;
+    if (p->watches[p->watched].watch.loop != loop &&
+        fd_watch_add(loop, &p->watches[other].watch, p->fd) == ERR_OK) {
+        fd_watch_remove(&p->watches[p->watched].watch);
+        p->watched = other;
+    }
+}
+
+static const struct rpc_pipe_ops g_pipe_ops = {"tcp",     pipe_send,  pipe_recv,
+                                               pipe_move, pipe_close, pipe_free};
 
 static void pipe_hold(struct fd_watch *w)
 {
-    atomic_fetch_add(&CONTAINER_OF(w, struct tcp_pipe, watch)->refs, 1);
+    atomic_fetch_add(&CONTAINER_OF(w, struct pipe_watch, watch)->pipe->refs, 1);
 }
 
-static void pipe_ready(struct fd_watch *w)
+static void pipe_ready(struct fd_watch *w, bool ended)
 {
-    struct tcp_pipe *p = CONTAINER_OF(w, struct tcp_pipe, watch);
+    struct tcp_pipe *p = CONTAINER_OF(w, struct pipe_watch, watch)->pipe;
     struct rpc_io tx = {0};
     struct rpc_io rx = {0};
     pthread_mutex_lock(&p->lock);
+    p->rx_drained = false;
+    p->rx_ended = p->rx_ended || ended;
     bool sent = p->tx_waits && try_send(p, p->tx, p->tx_count, &tx);
     bool received = p->rx_waits && try_recv(p, p->rx_ptr, p->rx_len, &rx);
     p->tx_waits = p->tx_waits && !sent;
@@ -240,13 +271,14 @@ static struct rpc_pipe *pipe_new(struct tcp_transport *t, struct loop *loop, int
     p->base.ops = &g_pipe_ops;
     p->t = t;
     p->fd = fd;
-    p->watch.hold = pipe_hold;
-    p->watch.ready = pipe_ready;
+    for (unsigned i = 0; i < 2; i++) {
+        p->watches[i] = (struct pipe_watch){{.hold = pipe_hold, .ready = pipe_ready}, p};
+    }
     atomic_init(&p->refs, 1);
     pthread_mutex_init(&p->lock, NULL);
     snprintf(p->base.remote, sizeof(p->base.remote), "%s", remote);
     count_live(t, 1);
-    if (fd_watch_add(loop, &p->watch, fd) != ERR_OK) {
+    if (fd_watch_add(loop, &p->watches[0].watch, fd) != ERR_OK) {
         pipe_unref(p);
         return NULL;
     }
@@ -339,7 +371,7 @@ static void attempt_hold(struct fd_watch *w)
     atomic_fetch_add(&CONTAINER_OF(w, struct attempt, watch)->refs, 1);
 }
 
-static void attempt_ready(struct fd_watch *w)
+static void attempt_ready(struct fd_watch *w, bool ended UNUSED)
 {
     struct attempt *a = CONTAINER_OF(w, struct attempt, watch);
     struct sockaddr_storage sa;
@@ -545,7 +577,7 @@ static void listener_hold(struct fd_watch *w)
     l->running++;
 }
 
-static void listener_ready(struct fd_watch *w)
+static void listener_ready(struct fd_watch *w, bool ended UNUSED)
 {
     struct rpc_listener *l = CONTAINER_OF(w, struct rpc_listener, watch);
     bool more = true;

@@ -257,7 +257,13 @@ static void pipe_free(struct rpc_pipe *base)
     pipe_unref(p);
 }
 
-static const struct rpc_pipe_ops g_pipe_ops = {"tls", pipe_send, pipe_recv, pipe_close, pipe_free};
+static void pipe_move(struct rpc_pipe *base, struct loop *loop)
+{
+    rpc_pipe_move(CONTAINER_OF(base, struct tls_pipe, base)->inner, loop);
+}
+
+static const struct rpc_pipe_ops g_pipe_ops = {"tls",     pipe_send,  pipe_recv,
+                                               pipe_move, pipe_close, pipe_free};
 
 /* --- the handshake --- */
 

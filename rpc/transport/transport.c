@@ -55,6 +55,13 @@ bool rpc_pipe_recv(struct rpc_pipe *pipe, void *ptr, size_t len, struct rpc_io *
     return pipe->ops->recv(pipe, ptr, len, ret_io);
 }
 
+void rpc_pipe_move(struct rpc_pipe *pipe, struct loop *loop)
+{
+    if (pipe->ops->move != NULL) {
+        pipe->ops->move(pipe, loop);
+    }
+}
+
 void rpc_pipe_close(struct rpc_pipe *pipe)
 {
     pipe->ops->close(pipe);

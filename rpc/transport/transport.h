@@ -47,6 +47,9 @@ struct rpc_pipe_ops {
     bool (*send)(struct rpc_pipe *pipe, const struct slice *iov, unsigned count,
                  struct rpc_io *ret_io);
     bool (*recv)(struct rpc_pipe *pipe, void *ptr, size_t len, struct rpc_io *ret_io);
+    /* Events come on this loop before long; a few may still come on the one before. NULL: they come
+     * where the transport has them. Any thread, from within an event too, not beside free. */
+    void (*move)(struct rpc_pipe *pipe, struct loop *loop);
     /* What is under way completes with ERR_CLOSED. Idempotent, any thread. */
     void (*close)(struct rpc_pipe *pipe);
     /* After close, with nothing under way. From any thread, from within an event too. */
@@ -118,6 +121,7 @@ void rpc_pipe_attach(struct rpc_pipe *pipe, const struct rpc_pipe_events *events
 bool rpc_pipe_send(struct rpc_pipe *pipe, const struct slice *iov, unsigned count,
                    struct rpc_io *ret_io);
 bool rpc_pipe_recv(struct rpc_pipe *pipe, void *ptr, size_t len, struct rpc_io *ret_io);
+void rpc_pipe_move(struct rpc_pipe *pipe, struct loop *loop); /* a wish */
 void rpc_pipe_close(struct rpc_pipe *pipe);
 void rpc_pipe_free(struct rpc_pipe *pipe);
 
