@@ -24,18 +24,6 @@ db_err data_key_set(struct buf *b, struct slice user_key, uint64_t ts)
     return buf_append(b, suffix, sizeof(suffix));
 }
 
-int data_key_cmp(struct slice a, struct slice b)
-{
-    if (a.len < DATA_TS_SIZE || b.len < DATA_TS_SIZE) {
-        return slice_cmp(a, b);
-    }
-    int c = slice_cmp(data_key_user(a), data_key_user(b));
-    if (c != 0) {
-        return c;
-    }
-    return memcmp(a.ptr + a.len - DATA_TS_SIZE, b.ptr + b.len - DATA_TS_SIZE, DATA_TS_SIZE);
-}
-
 void local_range_key(uint8_t out[LOCAL_RANGE_KEY_SIZE], uint64_t range_id, uint8_t what)
 {
     out[0] = LOCAL_RANGE;

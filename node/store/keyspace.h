@@ -17,9 +17,8 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/slice.h"
+#include "node/store/key_order.h"
 #include "node/store/varint.h"
-
-enum { DATA_TS_SIZE = 8 };
 
 enum data_kind {
     DATA_PUT = 'P',
@@ -103,7 +102,10 @@ MUST_USE db_err data_key_make(struct arena *a, struct slice user_key, uint64_t t
 MUST_USE db_err data_key_set(struct buf *b, struct slice user_key, uint64_t ts);
 
 /* The order of ENGINE_DATA. Keys shorter than DATA_TS_SIZE compare as bytes. */
-int data_key_cmp(struct slice a, struct slice b);
+static inline int data_key_cmp(struct slice a, struct slice b)
+{
+    return data_key_order(a.ptr, a.len, b.ptr, b.len);
+}
 
 /* A hash of a key for tables in memory; not stable between versions, never stored. */
 static inline uint64_t key_hash(struct slice key)

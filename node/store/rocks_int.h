@@ -53,7 +53,6 @@ struct rocks_engine {
     rocksdb_column_family_handle_t *cf[ENGINE_CF_COUNT];
     rocksdb_cache_t *cache;
     rocksdb_options_t *options[ENGINE_CF_COUNT + 1]; /* [0]: the database and default family */
-    rocksdb_comparator_t *comparator;
     struct rocks_disk *disk;
     struct rocks_read_options read;
     rocksdb_writeoptions_t *write[2]; /* [1]: may stall */

@@ -22,17 +22,6 @@ enum {
     MANUAL_FILES_MAX = 1 << 20,
 };
 
-static int compare_data(void *state UNUSED, const char *a, size_t a_len, const char *b,
-                        size_t b_len)
-{
-    return data_key_cmp(slice_of(a, a_len), slice_of(b, b_len));
-}
-
-static const char *comparator_name(void *state UNUSED)
-{
-    return "skein.data.1"; /* stored in the database: never change it */
-}
-
 static char *prefix_of(void *state UNUSED, const char *key, size_t len, size_t *ret_len)
 {
     *ret_len = len - DATA_TS_SIZE;
@@ -101,11 +90,13 @@ static void set_family(struct rocks_engine *r, rocksdb_options_t *o, bool data, 
     rocksdb_options_set_memtable_prefix_bloom_size_ratio(o, 0.02);
     set_table(r, o, data);
     if (data) {
-        rocksdb_options_set_comparator(o, r->comparator);
+        rocks_shim_set_data_order(o);
         rocksdb_options_set_prefix_extractor(
             o, rocksdb_slicetransform_create(NULL, no_destroy, prefix_of, prefix_in_domain,
                                              prefix_in_range, prefix_name));
         rocks_shim_set_filter(o, &rocks__gc_ops, r);
+    } else {
+        rocks_shim_set_plain_order(o);
     }
 }
 
@@ -200,12 +191,13 @@ db_err rocks__options_make(struct rocks_engine *r, const struct engine_opts *opt
     }
     r->cache = rocksdb_cache_create_lru(memory / 2);
     r->disk = rocks_disk_new(opts->memtable_size_max, rocks__flush_told, r);
-    r->comparator = rocksdb_comparator_create(NULL, no_destroy, compare_data, comparator_name);
     for (size_t i = 0; i <= ENGINE_CF_COUNT; i++) {
         TRY(base_options(opts, memtables, NULL, &r->options[i]));
         set_family(r, r->options[i], i == 1 + ENGINE_DATA, memtable);
         rocks_disk_use(r->disk, r->options[i]);
     }
+    /* With every batch goes the applied index of its range. */
+    rocks_shim_set_overwritten(r->options[1 + ENGINE_LOCAL], LOCAL_RANGE, LOCAL_RANGE_KEY_SIZE);
     make_read_options(&r->read);
     for (int i = 0; i < 2; i++) {
         r->write[i] = rocksdb_writeoptions_create();
@@ -244,9 +236,6 @@ void rocks__options_free(struct rocks_engine *r)
         if (r->options[i] != NULL) {
             rocksdb_options_destroy(r->options[i]);
         }
-    }
-    if (r->comparator != NULL) {
-        rocksdb_comparator_destroy(r->comparator);
     }
     if (r->cache != NULL) {
         rocksdb_cache_destroy(r->cache);

@@ -6,15 +6,22 @@
 // structs of one pointer; its options are a struct of RocksDB's.
 #include "node/store/rocks_shim.h"
 
+#include <endian.h>
 #include <rocksdb/compaction_filter.h>
+#include <rocksdb/comparator.h>
 #include <rocksdb/db.h>
+#include <rocksdb/memtablerep.h>
 #include <rocksdb/metadata.h>
 #include <rocksdb/options.h>
+#include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/table_properties.h>
 
+#include <cstring>
 #include <memory>
 #include <string>
+
+#include "node/store/key_order.h"
 
 struct rocksdb_t {
     rocksdb::DB *rep;
@@ -90,6 +97,109 @@ class Factory : public CompactionFilterFactory {
     void *state_;
 };
 
+class DataOrder : public rocksdb::Comparator {
+  public:
+    const char *Name() const override {
+        return "skein.data.1"; // stored in the database: never change it
+    }
+
+    int Compare(const Slice &a, const Slice &b) const override {
+        return data_key_order(a.data(), a.size(), b.data(), b.size());
+    }
+
+    bool Equal(const Slice &a, const Slice &b) const override { return a == b; }
+
+    // Keys of index blocks stay whole: one that is cut short has no timestamp at its end.
+    void FindShortestSeparator(std::string *, const Slice &) const override {}
+    void FindShortSuccessor(std::string *) const override {}
+};
+
+// What a memtable compares: the length of the rest as a varint, the key, and 8 bytes of the sequence
+// number and a type (a format that RocksDB promises to keep), newest first of one key. Its own
+// comparator does the same by three more calls and two counters, and RocksDB's skip list asks for it
+// some hundred times per statement (Debian's build checks with assertions what it has found).
+template <int (*order)(const void *, size_t, const void *, size_t)>
+class MemtableOrder : public rocksdb::MemTableRep::KeyComparator {
+  public:
+    int operator()(const char *a, const char *b) const override {
+        return compare(internal_key(a), internal_key(b));
+    }
+    int operator()(const char *a, const Slice &b) const override {
+        return compare(internal_key(a), b);
+    }
+
+  private:
+    static constexpr size_t FOOTER = 8;
+
+    static Slice internal_key(const char *p) {
+        uint32_t len = static_cast<uint8_t>(*p++);
+        if (__builtin_expect(len > 0x7f, 0)) {
+            len &= 0x7f;
+            for (int shift = 7;; shift += 7) {
+                uint32_t more = static_cast<uint8_t>(*p++);
+                len |= (more & 0x7f) << shift;
+                if (more <= 0x7f) {
+                    break;
+                }
+            }
+        }
+        return Slice(p, len);
+    }
+
+    static uint64_t sequence(const Slice &key) {
+        uint64_t footer;
+        memcpy(&footer, key.data() + key.size() - FOOTER, FOOTER);
+        return le64toh(footer) >> 8;
+    }
+
+    static int compare(const Slice &a, const Slice &b) {
+        int c = order(a.data(), a.size() - FOOTER, b.data(), b.size() - FOOTER);
+        if (c != 0) {
+            return c;
+        }
+        uint64_t x = sequence(a), y = sequence(b);
+        return x > y ? -1 : x < y;
+    }
+};
+
+// RocksDB's skip list over such an order, of which there is one for all.
+class OrderedSkipList : public rocksdb::SkipListFactory {
+  public:
+    explicit OrderedSkipList(const rocksdb::MemTableRep::KeyComparator &order) : order_(order) {}
+
+    using MemTableRepFactory::CreateMemTableRep;
+    rocksdb::MemTableRep *CreateMemTableRep(const rocksdb::MemTableRep::KeyComparator &,
+                                            rocksdb::Allocator *allocator,
+                                            const rocksdb::SliceTransform *transform,
+                                            rocksdb::Logger *logger) override {
+        return SkipListFactory::CreateMemTableRep(order_, allocator, transform, logger);
+    }
+
+  private:
+    const rocksdb::MemTableRep::KeyComparator &order_;
+};
+
+template <int (*order)(const void *, size_t, const void *, size_t)>
+void set_memtable(rocksdb_options_t *options) {
+    static const auto *const compare = new MemtableOrder<order>; // outlives every database
+    options->rep.memtable_factory = std::make_shared<OrderedSkipList>(*compare);
+}
+
+class Overwritten : public rocksdb::SliceTransform {
+  public:
+    Overwritten(uint8_t first, size_t len) : first_(first), len_(len) {}
+
+    const char *Name() const override { return "skein.overwritten"; }
+    Slice Transform(const Slice &key) const override { return key; }
+    bool InDomain(const Slice &key) const override {
+        return key.size() == len_ && static_cast<uint8_t>(key[0]) == first_;
+    }
+
+  private:
+    uint8_t first_;
+    size_t len_;
+};
+
 void compact_file(rocksdb::DB *db, rocksdb::ColumnFamilyHandle *cf,
                   const rocksdb::SstFileMetaData &file) {
     rocksdb::CompactRangeOptions options;
@@ -132,6 +242,21 @@ void rocks_shim_cache_flushed(rocksdb_options_t *options) {
     if (table != nullptr) {
         table->prepopulate_block_cache = Table::PrepopulateBlockCache::kFlushOnly;
     }
+}
+
+void rocks_shim_set_data_order(rocksdb_options_t *options) {
+    static const DataOrder *const order = new DataOrder; // outlives every database
+    options->rep.comparator = order;
+    set_memtable<data_key_order>(options);
+}
+
+void rocks_shim_set_plain_order(rocksdb_options_t *options) {
+    set_memtable<plain_key_order>(options);
+}
+
+void rocks_shim_set_overwritten(rocksdb_options_t *options, uint8_t first, size_t len) {
+    options->rep.memtable_insert_with_hint_prefix_extractor =
+        std::make_shared<Overwritten>(first, len);
 }
 
 void rocks_shim_set_filter(rocksdb_options_t *options, const rocks_filter_ops *ops, void *state) {

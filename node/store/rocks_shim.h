@@ -1,7 +1,8 @@
 /* What the C API of RocksDB 7.8 cannot do: a compaction filter that also runs when a memtable is
  * flushed, and that drops a stretch of entries without leaving tombstones; to ask which files hold
- * deleted ranges; to keep what is flushed in the cache; a file system of one's own. Implemented in
- * C++ (rocks_shim.cc, rocks_disk.cc), thin adapters. */
+ * deleted ranges; to keep what is flushed in the cache; a file system of one's own. And the order
+ * of data keys, which the C API would ask for by two calls more each time. Implemented in C++
+ * (rocks_shim.cc, rocks_disk.cc), thin adapters. */
 #ifndef SKEIN_NODE_STORE_ROCKS_SHIM_H
 #define SKEIN_NODE_STORE_ROCKS_SHIM_H
 
@@ -55,6 +56,14 @@ void rocks_disk_free(struct rocks_disk *disk); /* NULL is fine */
 /* Blocks that a flush writes are in the block cache at once. The options have a block-based table
  * factory of their own. */
 void rocks_shim_cache_flushed(rocksdb_options_t *options);
+
+/* The family's keys are data keys, or in plain order (key_order.h). */
+void rocks_shim_set_data_order(rocksdb_options_t *options);
+void rocks_shim_set_plain_order(rocksdb_options_t *options);
+
+/* Keys of this length that begin with this byte are few and written again and again: a write finds
+ * its place in the memtable beside the one before. */
+void rocks_shim_set_overwritten(rocksdb_options_t *options, uint8_t first, size_t len);
 
 /* ops and state outlive the database. */
 void rocks_shim_set_filter(rocksdb_options_t *options, const struct rocks_filter_ops *ops,

@@ -62,9 +62,7 @@ db_err rocks__sst_open(struct engine *e, enum engine_cf cf, const char *path,
     }
     s->base.ops = &sst_ops;
     s->env = rocksdb_envoptions_create();
-    s->writer = cf == ENGINE_DATA ? rocksdb_sstfilewriter_create_with_comparator(
-                                        s->env, r->options[1 + cf], r->comparator)
-                                  : rocksdb_sstfilewriter_create(s->env, r->options[1 + cf]);
+    s->writer = rocksdb_sstfilewriter_create(s->env, r->options[1 + cf]);
     rocksdb_sstfilewriter_open(s->writer, path, &text);
     if (text != NULL) {
         sst_close(&s->base);
