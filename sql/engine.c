@@ -45,7 +45,7 @@ static const char *copy(struct arena *a, const char *text)
 db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
                        struct sql_engine **ret_engine)
 {
-    struct sql_engine *e = mem_calloc(1, sizeof(*e));
+    struct sql_engine *e = mem_calloc_aligned(sizeof(*e), _Alignof(struct sql_engine));
     if (e == NULL) {
         return ERR_NOMEM;
     }
@@ -94,7 +94,7 @@ void sql_engine_close(struct sql_engine *engine)
     statement_stats_free(engine->stats);
     sysvar_globals_unref(engine->globals);
     arena_fini(&engine->arena);
-    mem_free(engine);
+    mem_free_aligned(engine);
 }
 
 uint64_t sql_engine_max_connections(const struct sql_engine *engine)
@@ -124,13 +124,14 @@ uint32_t sql_engine_connect_timeout_s(const struct sql_engine *engine)
 db_err sql_engine_statistics(struct sql_engine *engine, struct buf *out)
 {
     uint64_t up = (clock_wall_us() - engine->start_us) / 1000000u;
-    uint64_t questions = atomic_load(&engine->questions);
-    return buf_printf(
-        out,
-        "Uptime: %" PRIu64 "  Threads: %u  Questions: %" PRIu64 "  Slow queries: %" PRIu64
-        "  Opens: 0  Flush tables: 0  Open tables: 0  Queries per second avg: %.3f",
-        up, (unsigned)atomic_load(&engine->session_count), questions,
-        atomic_load(&engine->slow_queries), up == 0 ? 0.0 : (double)questions / (double)up);
+    uint64_t questions = engine__counted(engine, COUNT_QUESTIONS);
+    return buf_printf(out,
+                      "Uptime: %" PRIu64 "  Threads: %u  Questions: %" PRIu64
+                      "  Slow queries: %" PRIu64
+                      "  Opens: 0  Flush tables: 0  Open tables: 0  Queries per second avg: %.3f",
+                      up, (unsigned)atomic_load(&engine->session_count), questions,
+                      engine__counted(engine, COUNT_SLOW_QUERIES),
+                      up == 0 ? 0.0 : (double)questions / (double)up);
 }
 
 /* MYSQL: PASSWORD EXPIRE, or older than the account's or the server's lifetime. */

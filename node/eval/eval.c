@@ -67,10 +67,13 @@ static void intents_set(struct eval_range *r, uint64_t count)
                                                     memory_order_relaxed));
 }
 
-/* Returns the generation. */
+/* Returns the generation. Readers on all loops look at the word: who adds nothing leaves it alone.
+ */
 static uint64_t intents_add(struct eval_range *r, uint64_t n)
 {
-    return atomic_fetch_add_explicit(&r->intents, n, memory_order_seq_cst) >> INTENTS_BITS;
+    uint64_t word = n == 0 ? atomic_load_explicit(&r->intents, memory_order_acquire)
+                           : atomic_fetch_add_explicit(&r->intents, n, memory_order_seq_cst);
+    return word >> INTENTS_BITS;
 }
 
 /* Of two ranges that become one, in the generation of the first. Not known and not known is not
@@ -88,6 +91,9 @@ static void intents_join(struct eval_range *r, uint64_t n)
 
 static void intents_sub(struct eval_range *r, uint64_t generation, uint64_t n)
 {
+    if (n == 0) {
+        return;
+    }
     uint64_t old = atomic_load_explicit(&r->intents, memory_order_relaxed);
     uint64_t new;
     do {

@@ -78,8 +78,6 @@ db_err replica_propose(struct replica *r, struct proposal *p, struct diag *diag)
     wait_init(&p->waiter);
     inbox_push(r, &p->msg);
     wait_block_uncancelable(&p->waiter);
-    atomic_fetch_add_explicit(&r->proposal_count, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&r->written_bytes, p->payload.len, memory_order_relaxed);
     db_err err = explain(r, (db_err)p->waiter.result, diag);
     atomic_fetch_sub(&rs->proposers, 1); /* the last touch: the store may go now */
     return err;
@@ -163,6 +161,13 @@ static db_err step_chosen(struct range_loop *l, struct replica *r, struct propos
     return err;
 }
 
+/* Of a counter that the owner alone changes. */
+static void count_up(_Atomic uint64_t *counter, uint64_t n)
+{
+    uint64_t before = atomic_load_explicit(counter, memory_order_relaxed);
+    atomic_store_explicit(counter, before + n, memory_order_relaxed);
+}
+
 void replica_step_proposals(struct range_loop *l, struct replica *r)
 {
     struct proposal *chosen[STEP_MAX];
@@ -191,7 +196,9 @@ void replica_step_proposals(struct range_loop *l, struct replica *r)
             list_push_back(&r->inflight, &p->link);
             r->inflight_count++;
             r->inflight_bytes += HEADER_MAX + p->payload.len;
+            count_up(&r->written_bytes, p->payload.len);
         }
+        count_up(&r->proposal_count, err == ERR_OK ? count : 0);
         atomic_fetch_add_explicit(&l->rs->stat_proposals, count, memory_order_relaxed);
     }
 }

@@ -182,7 +182,7 @@ struct replica {
     _Atomic uint64_t applied_index;
     _Atomic uint64_t lives; /* how often its state was given up */
     _Atomic uint64_t compacted_index;
-    _Atomic uint64_t written_bytes; /* since the start */
+    _Atomic uint64_t written_bytes; /* proposed since the start; the owner's, as proposal_count */
     _Atomic uint64_t size;
     _Atomic uint64_t proposal_count;
     _Atomic bool reshaping;          /* a split, merge or change of members is under way */

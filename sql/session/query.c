@@ -1,5 +1,6 @@
 /* SELECT, INSERT, REPLACE, UPDATE, DELETE: bind, optimise, lock the tables' definitions, run,
  * answer. */
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/scope.h"
 #include "sql/charset/charset.h"
@@ -462,29 +463,63 @@ static bool is_single_table(const struct plan *plan)
     return n->child_count == 0;
 }
 
+struct named_count {
+    const char *name;
+    uint64_t count;
+};
+
+/* "NAME: COUNT  NAME: COUNT ...", empty without memory. Every UPDATE answers so: printing it by a
+ * format would take as long as changing the row. */
+static struct slice counts_text(struct arena *a, const struct named_count *counts, unsigned n)
+{
+    enum { NAME_MAX_SIZE = 16, DIGITS_MAX = 20, ROOM = NAME_MAX_SIZE + DIGITS_MAX + 4 };
+    char *text = arena_alloc(a, (size_t)n * ROOM);
+    char *p = text;
+    for (unsigned i = 0; i < n && text != NULL; i++) {
+        size_t name = strlen(counts[i].name);
+        char digits[DIGITS_MAX];
+        unsigned first = DIGITS_MAX;
+        uint64_t left = counts[i].count;
+        do {
+            digits[--first] = (char)('0' + left % 10);
+            left /= 10;
+        } while (left != 0);
+        ASSERT_SLOW(name <= NAME_MAX_SIZE);
+        memcpy(p, counts[i].name, name);
+        memcpy(p + name, ": ", 2);
+        memcpy(p + name + 2, digits + first, DIGITS_MAX - first);
+        p += name + 2 + DIGITS_MAX - first;
+        if (i + 1 < n) {
+            memcpy(p, "  ", 2);
+            p += 2;
+        }
+    }
+    return slice_of(text, text == NULL ? 0 : (size_t)(p - text));
+}
+#define COUNTS_TEXT(arena, ...)                                                                    \
+    counts_text(arena, (const struct named_count[]){__VA_ARGS__},                                  \
+                sizeof((const struct named_count[]){__VA_ARGS__}) / sizeof(struct named_count))
+
 static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
                             const struct plan *plan)
 {
     struct sql_session *s = st->session;
-    const char *info = NULL;
-    unsigned warnings = sql_session_warning_count(s);
+    struct slice info = SLICE_EMPTY;
+    uint64_t warnings = sql_session_warning_count(s);
     if (plan->kind == BOUND_UPDATE) {
-        info = arena_printf(&s->stmt_arena, "Rows matched: %llu  Changed: %llu  Warnings: %u",
-                            (unsigned long long)ctx->matched_rows,
-                            (unsigned long long)ctx->changed_rows, warnings);
+        info = COUNTS_TEXT(&s->stmt_arena, {"Rows matched", ctx->matched_rows},
+                           {"Changed", ctx->changed_rows}, {"Warnings", warnings});
     } else if (plan->kind == BOUND_INSERT && plan->root->children[0]->kind == PLAN_LOAD) {
         bool replace = plan->root->u.insert.replace;
-        info = arena_printf(
-            &s->stmt_arena, "Records: %llu  Deleted: %llu  Skipped: %llu  Warnings: %u",
-            (unsigned long long)ctx->records, (unsigned long long)(replace ? ctx->duplicates : 0),
-            (unsigned long long)(replace ? 0 : ctx->records - ctx->affected_rows), warnings);
+        info = COUNTS_TEXT(
+            &s->stmt_arena, {"Records", ctx->records}, {"Deleted", replace ? ctx->duplicates : 0},
+            {"Skipped", replace ? 0 : ctx->records - ctx->affected_rows}, {"Warnings", warnings});
     } else if (plan->kind == BOUND_INSERT &&
                (ctx->records > 1 || (s->vars.sql_warnings && warnings != 0) ||
                 plan->root->children[0]->u.values.row_count > 1 ||
                 plan->root->children[0]->kind != PLAN_VALUES)) {
-        info = arena_printf(&s->stmt_arena, "Records: %llu  Duplicates: %llu  Warnings: %u",
-                            (unsigned long long)ctx->records, (unsigned long long)ctx->duplicates,
-                            warnings);
+        info = COUNTS_TEXT(&s->stmt_arena, {"Records", ctx->records},
+                           {"Duplicates", ctx->duplicates}, {"Warnings", warnings});
     }
     if (plan->kind == BOUND_INSERT) {
         vars__insert_id_used(s);
@@ -502,7 +537,7 @@ static db_err answer_change(struct statement *st, const struct exec_ctx *ctx,
                                     : given                   ? s->last_insert_id
                                                               : ctx->last_insert_id;
     }
-    return session__ok(st, ctx->affected_rows, info == NULL ? SLICE_EMPTY : slice_str(info));
+    return session__ok(st, ctx->affected_rows, info);
 }
 
 static db_err answer_select(struct statement *st, const struct exec_ctx *ctx,
@@ -529,12 +564,10 @@ static db_err answer_select(struct statement *st, const struct exec_ctx *ctx,
 
 static void count_statement(struct sql_session *s, const struct plan *plan)
 {
-    struct sql_engine *e = s->engine;
-    _Atomic uint64_t *counter = plan->kind == BOUND_SELECT   ? &e->com_select
-                                : plan->kind == BOUND_INSERT ? &e->com_insert
-                                : plan->kind == BOUND_UPDATE ? &e->com_update
-                                                             : &e->com_delete;
-    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+    engine__count(s->engine, plan->kind == BOUND_SELECT   ? COUNT_COM_SELECT
+                             : plan->kind == BOUND_INSERT ? COUNT_COM_INSERT
+                             : plan->kind == BOUND_UPDATE ? COUNT_COM_UPDATE
+                                                          : COUNT_COM_DELETE);
 }
 
 /* One row by its primary key: the newest version will do, no timestamp is needed. */

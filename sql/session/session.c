@@ -3,6 +3,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/loop.h"
 #include "sql/charset/charset.h"
 #include "sql/session/limits.h"
 #include "sql/session/server_file.h"
@@ -21,6 +22,22 @@ struct sysvar_globals *engine__globals(struct sql_engine *e)
     sysvar_globals_ref(g);
     spin_unlock(&e->globals_lock);
     return g;
+}
+
+void engine__count(struct sql_engine *e, enum engine_counter counter)
+{
+    const struct loop *loop = loop_current();
+    unsigned stripe = loop == NULL ? 0 : loop_index(loop) % COUNTER_STRIPES;
+    atomic_fetch_add_explicit(&e->counters[stripe].counts[counter], 1, memory_order_relaxed);
+}
+
+uint64_t engine__counted(const struct sql_engine *e, enum engine_counter counter)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < COUNTER_STRIPES; i++) {
+        sum += atomic_load_explicit(&e->counters[i].counts[counter], memory_order_relaxed);
+    }
+    return sum;
 }
 
 uint16_t session__status(const struct sql_session *s)
@@ -290,7 +307,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     list_push_back(&engine->sessions, &s->node);
     fiber_mutex_unlock(&engine->sessions_mutex);
     atomic_fetch_add_explicit(&engine->session_count, 1, memory_order_relaxed);
-    atomic_fetch_add_explicit(&engine->connections, 1, memory_order_relaxed);
+    engine__count(engine, COUNT_CONNECTIONS);
     *ret_session = s;
     return ERR_OK;
 }

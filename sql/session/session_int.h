@@ -51,6 +51,24 @@ struct estimate_slot { /* estimate.c */
     uint64_t table, rows, asked_ns;
 };
 
+/* What SHOW STATUS counts. Every statement does: each loop in a stripe of its own. */
+enum engine_counter {
+    COUNT_QUESTIONS,
+    COUNT_COM_SELECT,
+    COUNT_COM_INSERT,
+    COUNT_COM_UPDATE,
+    COUNT_COM_DELETE,
+    COUNT_COM_COMMIT,
+    COUNT_COM_ROLLBACK,
+    COUNT_CONNECTIONS,
+    COUNT_SLOW_QUERIES,
+    ENGINE_COUNTERS
+};
+enum { COUNTER_STRIPES = 16 };
+struct counter_stripe {
+    _Alignas(64) _Atomic uint64_t counts[ENGINE_COUNTERS];
+};
+
 struct sql_engine {
     struct sql_engine_opts opts;
     struct sql_peer peer; /* for the other nodes: peer.c */
@@ -84,10 +102,11 @@ struct sql_engine {
     _Atomic bool read_only, super_read_only;     /* super_read_only: then read_only, too */
     _Atomic bool offline, slow_log, general_log; /* global variables that every statement asks */
     _Atomic uint32_t prepared_count;             /* statements, of all sessions */
-    /* SHOW STATUS counters */
-    _Atomic uint64_t questions, com_select, com_insert, com_update, com_delete, com_commit,
-        com_rollback, connections, slow_queries;
+    struct counter_stripe counters[COUNTER_STRIPES];
 };
+
+void engine__count(struct sql_engine *e, enum engine_counter counter);
+uint64_t engine__counted(const struct sql_engine *e, enum engine_counter counter);
 
 /* What statements ask often, from the system variables. */
 struct session_vars {

@@ -187,8 +187,7 @@ static db_err run_txn_end(struct statement *st, const struct ast_txn_end *e, boo
         temporaries__warn_rollback(s);
         txn__rollback(s);
     }
-    atomic_fetch_add_explicit(commit ? &s->engine->com_commit : &s->engine->com_rollback, 1,
-                              memory_order_relaxed);
+    engine__count(s->engine, commit ? COUNT_COM_COMMIT : COUNT_COM_ROLLBACK);
     if (e->chain == AST_YES) {
         struct ast_begin again = {.access =
                                       read_only ? AST_ACCESS_READ_ONLY : AST_ACCESS_READ_WRITE};
@@ -436,7 +435,7 @@ void session__begin_statement(struct sql_session *s)
     s->env.group_concat_max_len = s->vars.group_concat_max_len;
     s->env.max_allowed_packet = s->vars.max_allowed_packet;
     s->env.connection_collation = s->vars.collation_connection;
-    atomic_fetch_add_explicit(&s->engine->questions, 1, memory_order_relaxed);
+    engine__count(s->engine, COUNT_QUESTIONS);
 }
 
 db_err session__finish(struct statement *st, db_err err)
