@@ -91,6 +91,7 @@ struct scope {
     bool skip_on;                         /* while FROM is bound: conditions of joins are not */
     struct block_windows *windows;        /* NULL: window functions are not allowed here */
     const char *in_window_spec;           /* name of the window whose definition is being bound */
+    bool window_err; /* what was wrong first is of a window, not of the values that it is over */
     bool in_window_call;
     struct bsubquery *sub;          /* the subquery this block belongs to, NULL at the top */
     const struct left_tables *left; /* while FROM is bound */

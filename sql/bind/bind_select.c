@@ -655,7 +655,7 @@ static db_err tell_first(struct binder *b, struct block *k)
     db_err err = bind_items(b, k);
     if (err == ERR_OK) {
         err = bind__filter(b, &of_where, k->ast->where, &k->root);
-    } else if (err == ERR_SQL && k->scope.in_window_spec != NULL) {
+    } else if (err == ERR_SQL && k->scope.window_err) {
         err = ERR_OK;
     }
     if (err == ERR_OK) {

@@ -221,7 +221,7 @@ static db_err check_frame(struct binder *b, const struct block_window *w)
     return check_range_bound(b, w, &a->end);
 }
 
-static db_err bind_window(struct binder *b, struct block_window *w)
+static db_err define(struct binder *b, struct block_window *w)
 {
     struct scope *scope = w->scope;
     if (w->in_progress) {
@@ -247,6 +247,13 @@ static db_err bind_window(struct binder *b, struct block_window *w)
     w->in_progress = false;
     w->bound = true;
     return ERR_OK;
+}
+
+static db_err bind_window(struct binder *b, struct block_window *w)
+{
+    db_err err = define(b, w);
+    w->scope->window_err = w->scope->window_err || err != ERR_OK;
+    return err;
 }
 
 db_err bind__windows(struct binder *b, struct scope *scope, const struct ast_window_list *defs)
@@ -306,7 +313,7 @@ static enum window_func func_of(enum ast_agg_func f)
     }
 }
 
-static db_err refuse(struct binder *b, const struct scope *scope, const struct ast_aggregate *a)
+static db_err refuse(struct binder *b, struct scope *scope, const struct ast_aggregate *a)
 {
     if (scope != NULL && scope->in_window_spec != NULL) {
         return my_error(b->diag, ER_WINDOW_NESTED_WINDOW_FUNC_USE_IN_WINDOW_SPEC,
@@ -325,6 +332,7 @@ static db_err refuse(struct binder *b, const struct scope *scope, const struct a
     } else if (a->distinct && a->func != AST_AGG_MIN && a->func != AST_AGG_MAX) {
         feature = "<window function>(DISTINCT ..)";
     }
+    scope->window_err = scope->window_err || feature != NULL;
     return feature == NULL ? ERR_OK : my_error(b->diag, ER_NOT_SUPPORTED_YET, feature);
 }
 

@@ -43,6 +43,7 @@ LOST = (0, 2006, 2013)
 QUERIES_PER_SEED = 60
 CHANGES_PER_SEED = 15
 ROUNDS_PER_SEED = 5
+REFERENCE_TRIES = 90        # seconds
 READS = ("SELECT", "SHOW", "TABLE", "WITH RECURSIVE")     # in what is between changes
 
 
@@ -50,21 +51,35 @@ class TimeUp(Exception):
     """The rest of the seed is not asked."""
 
 
+class ReferenceGone(TimeUp):
+    """The reference server ended; somebody starts it again."""
+
+
 class Server:
     end = float("inf")  # of the run
 
-    def __init__(self, address, schema, settings=()):
+    def __init__(self, address, schema, settings=(), reference=False):
         host, port = address.rsplit(":", 1)
         self.address = (host, int(port))
         self.settings = settings
+        self.reference = reference
         self.connect()
         self.schema = schema
 
     def connect(self):
         # dates and times as text: what a parameter's value is of another type shows in metadata only
         conv = {k: v for k, v in pymysql.converters.decoders.items() if k not in TEMPORAL}
-        self.c = pymysql.connect(host=self.address[0], port=self.address[1], user="root", autocommit=True, charset="utf8mb4",
-                                 read_timeout=30, conv=conv)
+        tries = REFERENCE_TRIES if self.reference else 1
+        while True:
+            try:
+                self.c = pymysql.connect(host=self.address[0], port=self.address[1], user="root", autocommit=True, charset="utf8mb4",
+                                         read_timeout=30, conv=conv)
+                break
+            except pymysql.MySQLError:
+                tries -= 1
+                if tries == 0:
+                    raise
+                time.sleep(1)
         with self.c.cursor() as cur:
             cur.execute("SET NAMES utf8mb4 COLLATE utf8mb4_0900_ai_ci")
             cur.execute("SET time_zone = '+00:00'")
@@ -102,6 +117,8 @@ class Server:
         except pymysql.MySQLError as e:
             if e.args[0] in LOST:
                 self.connect()
+                if self.reference and "timed out" not in str(e):
+                    raise self.gone(sql)
                 self.use()
                 if "timed out" in str(e):
                     return ("error", TIMEOUT)
@@ -122,8 +139,14 @@ class Server:
         except pymysql.MySQLError as e:
             if e.args[0] in LOST:
                 self.connect()
+                if self.reference:
+                    raise self.gone(sql)
                 raise Failure("%s: %r\n  %s" % (self.address, e, sql))
             return ("error", e.args[0])
+
+    def gone(self, sql):
+        known.count("the reference ended", str(sql))
+        return ReferenceGone()
 
     def drop(self):
         with self.c.cursor() as cur:
@@ -398,7 +421,7 @@ def run(args, address, cluster=None):
     if cluster and not args.oracle:
         server.settings = ["SET skein_pushdown = OFF"]
         server.connect()
-    oracle = Server(args.oracle, schema) if args.oracle else None
+    oracle = Server(args.oracle, schema, reference=True) if args.oracle else None
     first = args.seed if args.seed is not None else random.SystemRandom().randrange(10**9)
     end = time.monotonic() + args.seconds
     if not args.once:
