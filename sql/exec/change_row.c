@@ -21,6 +21,13 @@ static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k, 
     return ERR_OK;
 }
 
+/* MYSQL: NULL of a function that makes documents is told of in another way. */
+static bool is_document(const struct bexpr *e)
+{
+    e = e->kind == BEXPR_CONST && e->folded != NULL ? e->folded : e;
+    return e->kind == BEXPR_FUNC && e->type.id == TYPE_JSON;
+}
+
 /* ctx->arena: the new row's. */
 static db_err set_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
                         const struct value *x, struct value *row, uint64_t number)
@@ -35,7 +42,9 @@ static db_err set_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
     if (row[a->column].is_null && (column->type.flags & TYPE_F_NOT_NULL) != 0) {
         char *name = arena_strdup(ctx->arena, column->name);
         if (ctx->eval.cast->strict && !ctx->ignore) {
-            return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
+            return is_document(a->expr)
+                       ? my_error(ctx->diag, WARN_DATA_TRUNCATED, name, (long)number)
+                       : my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
         }
         cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
         TRY(exec__implicit_default(ctx, column, &row[a->column]));

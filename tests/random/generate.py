@@ -190,7 +190,9 @@ class Expressions:
             lambda: "EXTRACT(%s FROM %s)" % (self.pick(("YEAR_MONTH", "DAY_HOUR", "HOUR_SECOND", "DAY_MICROSECOND", "SECOND")), e(DTM)),
             lambda: "DATEDIFF(%s, %s)" % (e(DATE), e(DTM)),
             lambda: "TIMESTAMPDIFF(%s, %s, %s)" % (self.pick(("DAY", "MONTH", "HOUR", "SECOND", "YEAR", "QUARTER")), e(DTM), e(DATE)),
-            lambda: "%s(%s, %s)" % (self.pick(("INSTR", "STRCMP", "FIND_IN_SET")), e(STR), e(STR)),
+            lambda: "%s(%s, %s)" % (self.pick(("INSTR", "STRCMP")), e(STR), e(STR)),
+            # of columns of two character sets MySQL compares bytes
+            lambda: "FIND_IN_SET(%s, %s)" % (self.literal(STR), self.column(scope, STR)),
             lambda: "LOCATE(%s, %s, %s)" % (e(STR), e(STR), n()),
             lambda: "FIELD(%s, %s, %s)" % (e(STR), e(STR), e(STR)),
             lambda: "INTERVAL(%s, 0, %s, 50)" % (e(INT), n()),
