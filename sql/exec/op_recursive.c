@@ -144,20 +144,30 @@ static db_err next_round(struct op_recursive *s, struct exec_ctx *ctx)
     return op_open(s->op.children[1], ctx);
 }
 
+/* MYSQL: what the queries of a recursive table compute is computed as for INSERT, too. */
+static db_err next_input(struct op_recursive *s, struct exec_ctx *ctx, struct chunk **ret)
+{
+    struct cast_ctx *cast = ctx->eval.cast;
+    bool strict = cast->strict;
+    arena_reset(&s->input);
+    struct saved_arenas saved = exec__enter_arena(ctx, &s->input);
+    cast->strict = (ctx->sql_mode & SQL_MODE_STRICT) != 0 && !ctx->ignore;
+    db_err err = op_child_next(&s->op, ctx, s->in_rounds ? 1 : 0, ret);
+    if (err == ERR_OK && *ret == NULL) {
+        err = next_round(s, ctx);
+    }
+    cast->strict = strict;
+    exec__leave_arena(ctx, saved);
+    return err;
+}
+
 static db_err recursive_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_recursive *s = (struct op_recursive *)op;
     *ret = NULL;
     while (!s->ended) {
         struct chunk *in;
-        arena_reset(&s->input);
-        struct saved_arenas saved = exec__enter_arena(ctx, &s->input);
-        db_err err = op_child_next(op, ctx, s->in_rounds ? 1 : 0, &in);
-        if (err == ERR_OK && in == NULL) {
-            err = next_round(s, ctx);
-        }
-        exec__leave_arena(ctx, saved);
-        TRY(err);
+        TRY(next_input(s, ctx, &in));
         TRY(fiber_checkpoint());
         if (in == NULL) {
             continue;
