@@ -134,8 +134,8 @@ static db_err window_open(struct op *op, struct exec_ctx *ctx)
     s->step = CHUNK_ROWS;
     for (uint32_t i = 0; i < r->plan->call_count; i++) {
         TRY(window_call_open(r, ctx, &r->calls[i]));
-        bool is_long = r->plan->calls[i].func == WINDOW_AGG &&
-                       type_phys(op->node->types[r->width + i]) == PHYS_STR;
+        bool is_long =
+            r->plan->calls[i].func == WINDOW_AGG && op->node->types[r->width + i]->id == TYPE_JSON;
         s->step = is_long ? LONG_RESULTS_STEP : s->step;
     }
     TRY(chunk_init(&s->out, op->node->types, op->node->column_count, ctx->arena));

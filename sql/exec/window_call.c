@@ -36,7 +36,10 @@ static db_err open_agg(struct window_run *r, struct exec_ctx *ctx, struct window
     }
     c->agg = a;
     a->state_size = (call->def->state_size + 15) & ~(size_t)15;
-    a->exact = call->def->merge != NULL && type_phys(&call->type) != PHYS_DOUBLE;
+    /* A state that holds all its rows is as long as the result: nothing is gained by states that
+     * hold parts of them, and those of a block would be as long as its square. */
+    a->exact = call->def->merge != NULL && type_phys(&call->type) != PHYS_DOUBLE &&
+               call->type.id != TYPE_JSON;
     size_t room = spill_budget(ctx) / BLOCK_SHARE / (a->state_size + STRING_GUESS);
     a->block_rows = room < BLOCK_ROWS_MIN   ? BLOCK_ROWS_MIN
                     : room > BLOCK_ROWS_MAX ? BLOCK_ROWS_MAX
