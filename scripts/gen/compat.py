@@ -113,8 +113,12 @@ know).
 - A group's expression within another expression (`SELECT f(x) + 1 ... GROUP BY f(x)`) is not refused under ONLY_FULL_GROUP_BY.
 - Collations: a set operation in parentheses with a LIMIT or an order of its own agrees by itself, and so do the first queries of a recursive
   table; `IN` and MAX of text of no certain collation is not refused. A parameter's type is its value's, not what the place where it stands suggests.
+- Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
+  not in its order, nor is `SET` of UPDATE. Of BETWEEN the upper bound is not computed where the lower one decides. `REGEXP` refuses bytes
+  that come of a parameter or variable, too.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
-  `MAKE_SET` or `CONCAT_WS` that NULL passes; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
+  `MAKE_SET`, `QUOTE` or `CONCAT_WS` that NULL passes; `FIND_IN_SET` of columns of two character sets, which compares bytes; `IN` of a subquery
+  whose table of results is narrower than the text that is looked up; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
   `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; NULL
   that EXCEPT takes for a value when another set operation is at its side; constants
   of a view or a common table expression that an outer join has no row of, or that ROLLUP sums up; rows that a comparison of `utf8mb4_bin` misses by an index of
