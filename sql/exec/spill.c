@@ -49,7 +49,8 @@ bool spill_possible(const struct exec_ctx *ctx)
 
 void spill_file_init(struct spill_file *f)
 {
-    *f = (struct spill_file){.file = {-1}};
+    *f = (struct spill_file){.end = 0};
+    temp_file_init(&f->file);
 }
 
 void spill_file_close(struct spill_file *f)
