@@ -78,6 +78,8 @@ struct bexpr {
     uint8_t coercibility; /* 0 explicit .. 6 ignorable, MySQL's */
     bool is_const;        /* no columns, no parameters, pure: may be folded */
     bool placeholder;     /* PARAM: a `?`, no lifted literal */
+    /* PARAM, a lifted number: its decimals as written. The type of all such numbers is one. */
+    uint8_t lifted_decimals;
     bool has_param, has_subquery, has_agg, has_window, is_volatile;
     const struct bexpr *folded; /* CONST: the expression that it was, for messages; or NULL */
     uint32_t position;          /* byte offset in the statement + 1; 0 = none */
@@ -113,6 +115,7 @@ struct bexpr {
             enum cmp_op op;  /* QUANTIFIED */
         } subquery;
         bool negated;  /* IN_LIST */
+        bool left_out; /* DEFAULT: of a row without values, where nothing is named */
         col_id_t held; /* HOLD, HELD: what makes them a pair */
         struct {
             struct slice name;

@@ -213,6 +213,7 @@ static db_err insert_row(struct binder *b, struct scope *scope, struct ast_expr 
             if (row[i] == NULL) {
                 return ERR_NOMEM;
             }
+            row[i]->u.left_out = true;
             continue;
         }
         TRY(bind__expr(b, scope, items[i], &row[i]));

@@ -37,14 +37,9 @@ static db_err bind_unary(struct binder *b, struct scope *scope, const struct ast
     case AST_OP_PLUS: *ret = args[0]; return ERR_OK;
     case AST_OP_NEG: return bind__op(b, "op_neg", args, 1, ret);
     case AST_OP_BIT_NOT: return bind__op(b, "op_bitnot", args, 1, ret);
-    case AST_OP_NOT:
-        if ((u->expr.flags & AST_EXPR_SYMBOL) != 0) {
-            bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, "!", "NOT");
-        }
-        return bind__op(b, "op_not", args, 1, ret);
+    case AST_OP_NOT: return bind__op(b, "op_not", args, 1, ret);
     default: break;
     }
-    bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, "BINARY expr", "CAST");
     return bind__cast_binary(b, args[0], ret);
 }
 
@@ -121,11 +116,6 @@ static db_err bind_binary(struct binder *b, struct scope *scope, const struct as
                           struct bexpr **ret)
 {
     if (e->op == AST_OP_AND || e->op == AST_OP_OR) {
-        if ((e->expr.flags & AST_EXPR_SYMBOL) != 0) {
-            bool and = e->op == AST_OP_AND;
-            bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, and? "&&" : "|| as a synonym for OR",
-                       and? "AND" : "OR");
-        }
         return bind_logic(b, scope, e, ret);
     }
     bool arithmetic = e->op == AST_OP_ADD || e->op == AST_OP_SUB;
@@ -330,11 +320,6 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
             TRY(bind__cast(b, value, &text, true, &value));
         }
         t = value->type;
-        bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX,
-                        "Setting user variables within expressions is deprecated and will be "
-                        "removed in a future release. Consider alternatives: 'SET "
-                        "variable=expression, ...', or 'SELECT expression(s) INTO "
-                        "variables(s)'.");
     } else if (!loaded && b->opts->user_var_type != NULL &&
                !b->opts->user_var_type(b->opts->env, v->name, &t)) {
         t = type_null();

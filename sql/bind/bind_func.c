@@ -194,7 +194,6 @@ static db_err using_charset(struct binder *b, const struct ast_func *f, struct b
     }
     const struct charset *cs;
     TRY(charset_require(f->charset, b->diag, &cs));
-    bind__warn_charset(b, f->charset);
     struct sql_type t = (*io)->type;
     t = type_char(TYPE_VARCHAR, t.length, cs->default_collation);
     t.flags |= TYPE_F_EXPR;
@@ -522,11 +521,12 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
                             (unsigned long)UINT32_MAX);
         }
         plain.flags &= text ? ~(uint32_t)AST_TYPE_F_LENGTH : UINT32_MAX;
-        TRY(bind_type(b->arena, &plain, b->opts->connection_collation, b->opts->sql_mode, name,
-                      b->diag, &t));
-        if ((type->flags & AST_TYPE_F_NATIONAL) != 0) {
-            bind__warn(b, ER_DEPRECATED_NATIONAL);
+        db_err err = bind_type(b->arena, &plain, b->opts->connection_collation, b->opts->sql_mode,
+                               name, b->diag, &t);
+        if (err == ERR_SQL && b->diag != NULL && b->diag->number == ER_M_BIGGER_THAN_D) {
+            return my_error(b->diag, ER_M_BIGGER_THAN_D, ""); /* MYSQL: of no column */
         }
+        TRY(err);
         /* MYSQL: CAST(x AS CHAR(n)) cuts to n characters; without a length it is as long as it is.
          */
         if (text) {
@@ -687,7 +687,6 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
     if (is_using) {
         const struct charset *cs;
         TRY(charset_require(c->name, b->diag, &cs));
-        bind__warn_charset(b, c->name);
         coll = charset_default_collation(cs);
     } else {
         TRY(collation_require(c->name, b->diag, &coll));

@@ -220,8 +220,6 @@ db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_e
 /* make.c: nodes */
 /* A warning of the statement as it is written; its plan is then not shared. */
 void bind__warn(struct binder *b, enum my_errno number, ...);
-/* Warns when the statement names a charset that MySQL calls deprecated. */
-void bind__warn_charset(struct binder *b, struct slice name);
 void bind__warn_text(struct binder *b, enum my_errno number, const char *text);
 struct bexpr *bind__new(struct binder *b, enum bexpr_kind kind, const struct sql_type *type,
                         uint32_t arg_count);

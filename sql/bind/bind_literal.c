@@ -4,27 +4,8 @@
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 #include "sql/types/cast.h"
+#include "sql/types/sql_mode.h"
 #include "sql/types/temporal.h"
-
-void bind__warn_charset(struct binder *b, struct slice name)
-{
-    static const char *const old[] = {"utf8mb3", "ucs2", "macroman", "macce", "dec8", "hp8"};
-    const struct charset *cs = charset_by_name(name);
-    for (size_t i = 0; cs != NULL && i < ARRAY_COUNT(old); i++) {
-        if (strcmp(cs->name, old[i]) == 0) {
-            bind__warn(b, ER_WARN_DEPRECATED_SYNTAX, old[i], "utf8mb4");
-        }
-    }
-}
-
-static void warn_charset(struct binder *b, const struct ast_literal *l)
-{
-    if ((l->expr.flags & AST_EXPR_NATIONAL) != 0) {
-        bind__warn(b, ER_DEPRECATED_NATIONAL);
-    } else {
-        bind__warn_charset(b, l->charset);
-    }
-}
 
 /* Bytes behind an introducer: whole units, and valid text of the charset. The message shows the bad
  * bytes, six at most. */
@@ -53,7 +34,6 @@ static db_err text_literal(struct binder *b, const struct ast_literal *l, struct
         const struct charset *cs;
         TRY(charset_require(l->charset, b->diag, &cs));
         collation = cs->default_collation;
-        warn_charset(b, l);
         TRY(introduced(b, cs, &text));
     } else if (b->opts->charset_client != 0) {
         const struct collation *from = collation_by_id(b->opts->charset_client);
@@ -137,7 +117,6 @@ static db_err bytes_literal(struct binder *b, const struct ast_literal *l, struc
         const struct charset *cs;
         TRY(charset_require(l->charset, b->diag, &cs));
         collation = cs->default_collation;
-        warn_charset(b, l);
         TRY(introduced(b, cs, &text));
         chars = cs->maxlen == 1 ? text.len : charset_char_count(cs, text);
     }
@@ -151,6 +130,16 @@ static db_err bytes_literal(struct binder *b, const struct ast_literal *l, struc
         t.wire = TYPE_W_NO_DECIMALS | (l->kind == AST_LIT_HEX ? TYPE_W_UNSIGNED : 0);
     }
     return bind__const(b, &v, &t, 4, ret);
+}
+
+/* Of a temporal literal only its delimiters are spoken of: what is none at all is an error. */
+static void warn_delimiter(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    (void)level;
+    if (number == ER_WARN_DEPRECATED_DATETIME_DELIMITER ||
+        number == ER_WARN_DEPRECATED_SUPERFLUOUS_DELIMITER) {
+        bind__warn_text(arg, (enum my_errno)number, text);
+    }
 }
 
 static db_err temporal_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
@@ -178,6 +167,12 @@ static db_err temporal_literal(struct binder *b, const struct ast_literal *l, st
     struct cast_ctx cast;
     cast_ctx_init(&cast, b->arena, b->diag);
     cast.sql_mode = b->opts->sql_mode;
+    if (id == TYPE_TIME) { /* MYSQL: it is rounded, whatever the sql_mode */
+        cast.sql_mode &= ~SQL_MODE_TIME_TRUNCATE_FRACTIONAL;
+    }
+    cast.row = 1;
+    cast.warn = warn_delimiter;
+    cast.warn_arg = b;
     if (b->opts->tz != NULL) {
         cast.tz = b->opts->tz;
     }
@@ -224,11 +219,14 @@ db_err bind__literal(struct binder *b, const struct ast_literal *l, struct bexpr
 }
 
 /* A lifted literal's plan serves all literals of its kind: the type must hold any of them. */
-static db_err lifted_type(struct binder *b, const struct ast_literal *l, struct sql_type *ret)
+/* *ret_decimals: as many as are written. */
+static db_err lifted_type(struct binder *b, const struct ast_literal *l, struct sql_type *ret,
+                          uint8_t *ret_decimals)
 {
     struct bexpr *e = NULL;
     TRY(bind__literal(b, l, &e));
     *ret = e->type;
+    *ret_decimals = ret->decimals;
     switch ((int)ret->id) {
     case TYPE_DECIMAL: *ret = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false); break;
     case TYPE_DOUBLE: *ret = type_double(); break;
@@ -257,10 +255,11 @@ static uint32_t param_room(uint32_t count)
 db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **ret)
 {
     struct sql_type t = type_null();
+    uint8_t decimals = 0;
     if (p->index < b->opts->param_count) {
         t = b->opts->param_types[p->index];
     } else if (p->literal != NULL) {
-        TRY(lifted_type(b, p->literal, &t));
+        TRY(lifted_type(b, p->literal, &t, &decimals));
     }
     if (t.id == TYPE_NULL && b->opts->prepare) {
         t = type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, b->opts->connection_collation);
@@ -286,6 +285,7 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
     }
     e->u.param = p->index;
     e->placeholder = p->literal == NULL;
+    e->lifted_decimals = decimals;
     e->has_param = true;
     e->position = p->expr.pos.offset + 1;
     *ret = e;

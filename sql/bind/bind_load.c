@@ -57,7 +57,6 @@ static db_err file_charset(struct binder *b, struct slice name, struct load_spec
     if (name.ptr != NULL) {
         const struct charset *cs;
         TRY(charset_require(name, b->diag, &cs));
-        bind__warn_charset(b, name);
         c = charset_default_collation(cs);
     }
     if (c == NULL) {

@@ -107,9 +107,6 @@ static db_err bind_decimal(const struct type_ctx *c, struct sql_type *ret)
     const struct ast_type *a = c->ast;
     uint64_t precision = (a->flags & AST_TYPE_F_LENGTH) != 0 ? a->length : 10;
     uint64_t scale = (a->flags & AST_TYPE_F_DEC) != 0 ? a->dec : 0;
-    if (precision == 0) {
-        precision = 10;
-    }
     if (scale > DECIMAL_SCALE_MAX) {
         return my_error(c->diag, ER_TOO_BIG_SCALE, (unsigned)scale, c->column,
                         (unsigned long)DECIMAL_SCALE_MAX);
@@ -120,6 +117,9 @@ static db_err bind_decimal(const struct type_ctx *c, struct sql_type *ret)
     }
     if (scale > precision) {
         return my_error(c->diag, ER_M_BIGGER_THAN_D, c->column);
+    }
+    if (precision == 0) { /* MYSQL: of 0 digits is as if nothing were said */
+        precision = 10;
     }
     *ret =
         type_decimal((unsigned)precision, (unsigned)scale, (a->flags & AST_TYPE_F_UNSIGNED) != 0);
@@ -149,6 +149,9 @@ static db_err bind_float(const struct type_ctx *c, struct sql_type *ret)
         }
         if (a->dec > a->length) {
             return my_error(c->diag, ER_M_BIGGER_THAN_D, c->column);
+        }
+        if (a->length == 0) {
+            return my_error(c->diag, ER_TOO_BIG_DISPLAYWIDTH, c->column, 255ul);
         }
         ret->length = (uint32_t)a->length;
         ret->decimals = (uint8_t)a->dec;

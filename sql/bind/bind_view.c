@@ -8,6 +8,7 @@
  * MYSQL: whatever is wrong inside a view is told as 1356 with the name of the outermost one. */
 #include "sql/bind/bind_int.h"
 
+#include "sql/charset/deprecated.h"
 #include "sql/parser/parser.h"
 
 /* ---- references ---- */
@@ -36,10 +37,21 @@ static db_err note_view(struct binder *b, const struct table_def *def)
 static db_err parse_query(struct binder *b, const struct table_def *def,
                           const struct ast_query **ret)
 {
-    struct parse_options o = {0};
+    struct diag_area heard;
+    struct parse_warnings warnings = {.area = &heard,
+                                      .charset = charset_warn_deprecated,
+                                      .collation = collation_name_warn_deprecated};
+    struct parse_options o = {.warnings = &warnings};
     struct ast_stmt *stmt;
     size_t consumed;
-    TRY(parser_parse(b->arena, def->view_text, &o, b->diag, &stmt, &consumed));
+    diag_area_init(&heard);
+    db_err err = parser_parse(b->arena, def->view_text, &o, b->diag, &stmt, &consumed);
+    for (uint32_t i = 0; i < heard.count && err == ERR_OK; i++) {
+        const struct diag_condition *c = &heard.conditions[i];
+        bind__warn_text(b, (enum my_errno)c->number, arena_strdup(b->arena, c->text));
+    }
+    diag_area_fini(&heard);
+    TRY(err);
     if (stmt->kind != AST_STMT_SELECT) {
         return ERR_CORRUPT;
     }

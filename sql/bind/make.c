@@ -101,6 +101,7 @@ struct func_arg bind__arg(const struct bexpr *e)
                  (!e->is_volatile && (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR));
     a.is_column = e->kind == BEXPR_COLUMN;
     a.is_placeholder = e->placeholder;
+    a.decimals = e->kind == BEXPR_PARAM && !e->placeholder ? e->lifted_decimals : e->type.decimals;
     return a;
 }
 

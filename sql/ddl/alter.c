@@ -261,7 +261,7 @@ static bool computes_rows(const struct alter *a, const struct draft_column *c)
 {
     if (c->source >= 0) {
         const struct column_def *old = &a->old->columns[c->source];
-        return old->generated != c->def.generated ||
+        return old->generated != c->def.generated || old->auto_increment != c->def.auto_increment ||
                !slice_eq(old->generated_expr, c->def.generated_expr);
     }
     return c->def.generated == GENERATED_STORED || c->row_default;

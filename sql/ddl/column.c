@@ -4,102 +4,14 @@
 #include "sql/ddl/ddl_int.h"
 #include "sql/types/cast.h"
 
-/* ---- warnings of types, in the order MySQL gives them ---- */
-
-static void warn(struct ddl_ctx *ctx, uint16_t number, const char *text)
-{
-    struct diag d;
-    diag_reset(&d);
-    diag_set_sql(&d, number, "HY000", "%s", text);
-    diag_area_add(ctx->warnings, DIAG_WARNING, &d);
-}
-
-static void warn_zerofill(struct ddl_ctx *ctx)
-{
-    warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
-         "The ZEROFILL attribute is deprecated and will be removed in a future release. Use the "
-         "LPAD function to zero-pad numbers, or store the formatted numbers in a CHAR column.");
-}
-
-static void warn_digits(struct ddl_ctx *ctx)
-{
-    warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
-         "Specifying number of digits for floating point data types is deprecated and will be "
-         "removed in a future release.");
-}
-
 void ddl__warn_type(struct ddl_ctx *ctx, const struct sql_type *t)
 {
+    const enum my_errno number = ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT;
     if ((t->flags & TYPE_F_ZEROFILL) != 0 && type_is_integer(t)) {
-        warn_zerofill(ctx);
+        diag_area_warn_as(ctx->warnings, number, ER_WARN_DEPRECATED_ZEROFILL);
     }
     if ((t->id == TYPE_DOUBLE || t->id == TYPE_FLOAT) && t->decimals != DECIMALS_NOT_FIXED) {
-        warn_digits(ctx);
-    }
-}
-
-static void warn_number(struct ddl_ctx *ctx, const struct ast_type *t)
-{
-    bool is_int = t->kind <= AST_TYPE_BIGINT;
-    bool is_float =
-        t->kind == AST_TYPE_FLOAT || t->kind == AST_TYPE_DOUBLE || t->kind == AST_TYPE_REAL;
-    bool zerofill = (t->flags & AST_TYPE_F_ZEROFILL) != 0;
-    if (zerofill) {
-        warn_zerofill(ctx);
-    }
-    if (is_int && (t->flags & AST_TYPE_F_LENGTH) != 0) {
-        warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
-             "Integer display width is deprecated and will be removed in a future release.");
-    }
-    if (is_float && (t->flags & AST_TYPE_F_DEC) != 0) {
-        warn_digits(ctx);
-    }
-    if ((is_float || t->kind == AST_TYPE_DECIMAL) && (t->flags & AST_TYPE_F_UNSIGNED) != 0) {
-        warn(ctx, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
-             "UNSIGNED for decimal and floating point data types is deprecated and support for it "
-             "will be removed in a future release.");
-    }
-}
-
-static void warn_text(struct ddl_ctx *ctx, const struct ast_type *t)
-{
-    const struct collation *c = t->collation.ptr == NULL ? NULL : collation_by_name(t->collation);
-    if ((t->flags & AST_TYPE_F_NATIONAL) != 0) {
-        warn(ctx, ER_DEPRECATED_NATIONAL,
-             "NATIONAL/NCHAR/NVARCHAR implies the character set UTF8MB3, which will be replaced by "
-             "UTF8MB4 in a future release. Please consider using CHAR(x) CHARACTER SET UTF8MB4 in "
-             "order to be unambiguous.");
-    }
-    if (slice_eq_nocase(t->charset, SLICE_LIT("utf8mb3")) ||
-        slice_eq_nocase(t->charset, SLICE_LIT("utf8"))) {
-        warn(ctx, ER_WARN_DEPRECATED_SYNTAX,
-             "'utf8mb3' is deprecated and will be removed in a future release. Please use utf8mb4 "
-             "instead");
-    }
-    if (c != NULL && strcmp(c->cs->name, "utf8mb3") == 0) {
-        char text[256];
-        snprintf(text, sizeof(text),
-                 "'%s' is a collation of the deprecated character set UTF8MB3. Please consider "
-                 "using UTF8MB4 with an appropriate collation instead.",
-                 c->name);
-        warn(ctx, ER_WARN_DEPRECATED_UTF8MB3_COLLATION, text);
-    }
-    if ((t->flags & AST_TYPE_F_BINARY) != 0) {
-        warn(ctx, ER_WARN_DEPRECATED_SYNTAX,
-             "'BINARY as attribute of a type' is deprecated and will be removed in a future "
-             "release. "
-             "Please use a CHARACTER SET clause with _bin collation instead");
-    }
-}
-
-static void warn_type(struct ddl_ctx *ctx, const struct ast_type *t)
-{
-    warn_number(ctx, t);
-    warn_text(ctx, t);
-    if (t->kind == AST_TYPE_YEAR && (t->flags & AST_TYPE_F_LENGTH) != 0) {
-        warn(ctx, ER_WARN_DEPRECATED_SYNTAX,
-             "'YEAR(4)' is deprecated and will be removed in a future release. Please use YEAR "
-             "instead");
+        diag_area_warn_as(ctx->warnings, number, ER_WARN_DEPRECATED_FLOAT_DIGITS);
     }
 }
 
@@ -111,7 +23,6 @@ static db_err set_type(struct draft *d, const struct ast_column_def *ast, struct
     if (ast->collation.ptr != NULL) {
         type.collation = ast->collation;
     }
-    warn_type(d->ctx, &type);
     TRY(bind_type(d->ctx->arena, &type, d->def.collation, d->ctx->bind->sql_mode, c->def.name,
                   d->ctx->diag, &c->def.type));
     c->def.explicit_collation = (type_is_string(&c->def.type) || c->def.type.id == TYPE_ENUM ||
@@ -151,6 +62,18 @@ static bool names_need_text(const struct sql_type *t, const struct bexpr *e)
 }
 
 /* MYSQL: a default must go into the column without a loss, whatever the mode (rounding is none). */
+/* MYSQL: a DEFAULT that loses digits is noted. */
+static void note_default(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    const struct ddl_ctx *ctx = arg;
+    struct diag d;
+    if (level == CAST_NOTE && number == WARN_DATA_TRUNCATED) {
+        diag_reset(&d);
+        diag_set_sql(&d, number, my_error_sqlstate(WARN_DATA_TRUNCATED), "%s", text);
+        diag_area_add(ctx->warnings, DIAG_NOTE, &d);
+    }
+}
+
 static db_err constant_default(struct draft *d, struct draft_column *c, const struct ast_expr *expr)
 {
     struct ddl_ctx *ctx = d->ctx;
@@ -178,6 +101,8 @@ static db_err constant_default(struct draft *d, struct draft_column *c, const st
     cast.sql_mode = ctx->bind->sql_mode;
     cast.strict = true;
     cast.collation = ctx->bind->connection_collation;
+    cast.warn = note_default;
+    cast.warn_arg = ctx;
     if (ctx->bind->tz != NULL) {
         cast.tz = ctx->bind->tz;
     }
@@ -282,7 +207,8 @@ static db_err set_attributes(struct draft *d, const struct ast_column_def *ast,
     c->def.storage_media = (uint8_t)ast->storage;
     c->def.auto_increment = ast->auto_increment || serial;
     c->explicit_null = ast->nullability == AST_NULL_YES;
-    if (ast->nullability == AST_NULL_NO || c->def.auto_increment) {
+    bool counts_null = c->explicit_null && ast->null_behind_auto_increment;
+    if (ast->nullability == AST_NULL_NO || (c->def.auto_increment && !counts_null)) {
         c->def.type.flags |= TYPE_F_NOT_NULL;
     }
     if (c->def.auto_increment && !can_count(&c->def.type)) {

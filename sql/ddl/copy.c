@@ -76,7 +76,8 @@ static db_err convert(struct copier *c, const struct column_def *to, const struc
     bool not_null = (to->type.flags & TYPE_F_NOT_NULL) != 0;
     if (v->is_null) {
         value_set_null(ret, &to->type);
-        return not_null && !to->auto_increment ? null_lost(c, to, from, ret) : ERR_OK;
+        bool numbered = to->auto_increment && !from->auto_increment;
+        return not_null && !numbered ? null_lost(c, to, from, ret) : ERR_OK;
     }
     if (ddl__same_stored_form(&from->type, &to->type, false)) {
         *ret = *v;
@@ -102,7 +103,23 @@ static db_err next_number(struct copier *c, bool row_id, uint64_t *ret)
     struct slice name = sequence_key(c->def, row_id, key);
     uint64_t floor =
         row_id || c->def->auto_increment_start == 0 ? 0 : c->def->auto_increment_start - 1;
+    if (!row_id && c->numbers_max > floor) {
+        floor = c->numbers_max; /* more than each row before it has */
+    }
     return storage_sequence_next(c->a->ctx->storage, name, floor, 1, 1, 1, c->a->ctx->diag, ret);
+}
+
+/* MYSQL: a column that becomes AUTO_INCREMENT is numbered where it has NULL or 0, as rows that are
+ * inserted are. */
+static bool wants_number(const struct copier *c, uint32_t i)
+{
+    const struct value *v = &c->row[i];
+    if (c->source[i] < 0) {
+        return true;
+    }
+    bool zero = !v->is_null && v->phys == PHYS_INT && v->u == 0 &&
+                (c->a->ctx->bind->sql_mode & SQL_MODE_NO_AUTO_VALUE_ON_ZERO) == 0;
+    return !c->a->old->columns[c->source[i]].auto_increment && (v->is_null || zero);
 }
 
 static db_err fill_column(struct copier *c, uint32_t i)
@@ -119,14 +136,16 @@ static db_err fill_column(struct copier *c, uint32_t i)
         *v = c->a->draft.columns[i]->def.absent;
     }
     bool row_id = column_is_row_id(to);
-    bool wants =
-        (row_id && c->source[i] < 0) || (to->auto_increment && (v->is_null || c->source[i] < 0));
+    bool wants = row_id ? c->source[i] < 0 : to->auto_increment && wants_number(c, i);
     if (wants) {
+        bool takes_null = (to->type.flags & TYPE_F_NOT_NULL) == 0;
         TRY(next_number(c, row_id, &n));
-        value_tag(v, &to->type);
-        v->u = n;
+        if (!v->is_null || !takes_null) {
+            value_tag(v, &to->type);
+            v->u = n;
+        }
     }
-    if (to->auto_increment && v->phys == PHYS_INT && (v->is_unsigned || v->i > 0) &&
+    if (to->auto_increment && !v->is_null && v->phys == PHYS_INT && (v->is_unsigned || v->i > 0) &&
         v->u > c->numbers_max) {
         c->numbers_max = v->u;
     }

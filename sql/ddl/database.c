@@ -1,6 +1,5 @@
 /* CREATE, ALTER and DROP DATABASE. */
 #include "sql/charset/charset.h"
-#include "sql/charset/deprecated.h"
 #include "sql/ddl/fk_int.h"
 
 /* MYSQL: 1044 for information_schema and performance_schema, 3552 for mysql (and sys to drop is
@@ -23,14 +22,6 @@ static db_err check_options(struct ddl_ctx *ctx, const struct ast_database_ddl *
     return ERR_OK;
 }
 
-static void warn_charset(struct ddl_ctx *ctx, const struct ast_database_ddl *s)
-{
-    charset_warn_deprecated(ctx->warnings, s->charset);
-    if (s->collation.len != 0) {
-        collation_warn_deprecated(ctx->warnings, collation_by_name(s->collation));
-    }
-}
-
 db_err ddl__create_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s)
 {
     struct catalog_change *change;
@@ -39,7 +30,6 @@ db_err ddl__create_database(struct ddl_ctx *ctx, const struct ast_database_ddl *
     TRY(check_schema(ctx, name));
     TRY(check_options(ctx, s));
     TRY(ddl__collation(ctx, s->charset, s->collation, ctx->server_collation, &collation));
-    warn_charset(ctx, s);
     TRY(catalog_change_begin(ctx->catalog, ctx->diag, &change));
     if (s->if_not_exists && snapshot_schema(catalog_change_view(change), name) != NULL) {
         catalog_change_abort(change);
@@ -76,7 +66,6 @@ db_err ddl__alter_database(struct ddl_ctx *ctx, const struct ast_database_ddl *s
                              named ? ctx->server_collation : def->collation, &collation);
     }
     if (err == ERR_OK) {
-        warn_charset(ctx, s);
         bool read_only = s->read_only == AST_UNSET ? def->read_only : s->read_only == AST_YES;
         err = catalog_alter_schema(change, name, collation, read_only, ctx->diag);
     }

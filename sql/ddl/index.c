@@ -63,6 +63,21 @@ static db_err kind_of(struct draft *d, const struct ast_index_def *ast, enum ind
     }
 }
 
+/* All indexes are ordered. */
+static db_err set_algorithm(struct draft *d, const struct ast_index_def *ast,
+                            struct draft_index *ix)
+{
+    ix->def.using_btree = ast->algorithm == AST_INDEX_BTREE;
+    if (ast->algorithm == AST_INDEX_RTREE) {
+        return my_error(d->ctx->diag, ER_SPATIAL_MUST_HAVE_GEOM_COL);
+    }
+    if (ast->algorithm == AST_INDEX_HASH && !slice_eq_nocase(d->def.engine, SLICE_LIT("MEMORY")) &&
+        !slice_eq_nocase(d->def.engine, SLICE_LIT("HEAP"))) {
+        diag_area_note(d->ctx->warnings, ER_UNSUPPORTED_INDEX_ALGORITHM, "HASH");
+    }
+    return ERR_OK;
+}
+
 db_err ddl__index(struct draft *d, const struct ast_index_def *ast)
 {
     struct ddl_ctx *ctx = d->ctx;
@@ -96,7 +111,7 @@ db_err ddl__index(struct draft *d, const struct ast_index_def *ast)
     ix->def.name = name;
     ix->def.comment = ast->comment;
     ix->def.invisible = ast->visible == AST_NO;
-    ix->def.using_btree = ast->algorithm == AST_INDEX_BTREE;
+    TRY(set_algorithm(d, ast, ix));
     TRY(add_parts(d, ast, ix));
     return ddl__add_index(d, ix);
 }

@@ -22,6 +22,11 @@ void diag_area_reset(struct diag_area *area)
         area->last_errors = area->errors;
     }
     area->last_read = false;
+    diag_area_forget(area);
+}
+
+void diag_area_forget(struct diag_area *area)
+{
     area->next_items = NULL;
     if (area->total != 0) {
         arena_reset(&area->arena);
@@ -126,4 +131,15 @@ void diag_area_warn_as(struct diag_area *area, enum my_errno number, enum my_err
     va_start(args, format_of);
     add_formatted(area, DIAG_WARNING, number, format_of, args);
     va_end(args);
+}
+
+void diag_area_append(struct diag_area *area, const struct diag_area *from)
+{
+    for (uint32_t i = 0; i < from->count; i++) {
+        const struct diag_condition *c = &from->conditions[i];
+        struct diag d;
+        diag_reset(&d);
+        diag_set_sql(&d, c->number, c->sqlstate, "%.*s", SLICE_FMT(c->text));
+        diag_area_add(area, c->level, &d);
+    }
 }

@@ -50,6 +50,8 @@ void diag_area_init(struct diag_area *area);
 void diag_area_fini(struct diag_area *area);
 /* A new statement begins: forgets conditions and counts, row becomes 1; max and notes_off stay. */
 void diag_area_reset(struct diag_area *area);
+/* The statement begins anew: forgets conditions and counts. */
+void diag_area_forget(struct diag_area *area);
 
 /* "Note", "Warning", "Error". */
 const char *diag_level_name(enum diag_level level);
@@ -62,5 +64,7 @@ void diag_area_warn(struct diag_area *area, enum my_errno number, ...);
 void diag_area_warn_as(struct diag_area *area, enum my_errno number, enum my_errno format_of, ...);
 /* Adds what a diag says (its number 0 counts as ER_UNKNOWN_ERROR). */
 void diag_area_add(struct diag_area *area, enum diag_level level, const struct diag *diag);
+/* Adds what another area keeps, behind what is there. */
+void diag_area_append(struct diag_area *area, const struct diag_area *from);
 
 #endif

@@ -157,7 +157,7 @@ db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx, struct b
             uint32_t ordinal = s->node->u.insert.columns[i];
             const struct column_def *c = &s->table->columns[ordinal];
             if (c->default_kind == DEFAULT_NONE && c->generated == GENERATED_NO) {
-                TRY(default_value(s, ctx, ordinal, true, row));
+                TRY(default_value(s, ctx, ordinal, !exprs[i]->u.left_out, row));
                 continue;
             }
             value_set_null(&row[ordinal], &s->table->columns[ordinal].type);
@@ -235,8 +235,8 @@ static db_err next_numbers(struct exec_ctx *ctx, struct slice name, uint64_t flo
 }
 
 /* MYSQL: numbers given in the rows count from there on: a row without one gets more than each row
- * before it has. The numbers of all rows are taken at once; those that an explicit one has passed
- * are lost. */
+ * before it has. In a column that takes NULLs, NULL uses up a number, but stays. The numbers of all
+ * rows are taken at once; those that an explicit one has passed are lost. */
 static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct value *rows,
                              uint32_t n)
 {
@@ -249,6 +249,7 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
     uint64_t told = 0;
     uint64_t shown = 0; /* the last explicit one, negative ones as well */
     uint32_t left = 0;  /* numbers from `next` on that are ours */
+    bool takes_null = (s->table->columns[col].type.flags & TYPE_F_NOT_NULL) == 0;
     uint8_t key[16];
     struct slice name = sequence_key(s->table, false, key);
     for (uint32_t i = 0; i < n; i++) {
@@ -280,7 +281,9 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
                 TRY(storage_sequence_raise(ctx->storage, name, next + left * step - 1, ctx->diag));
             }
         }
-        TRY(set_number(s, ctx, col, next, &rows[(size_t)i * width]));
+        if (!v->is_null || !takes_null) {
+            TRY(set_number(s, ctx, col, next, &rows[(size_t)i * width]));
+        }
         ctx->first_insert_id = ctx->first_insert_id == 0 ? next : ctx->first_insert_id;
         next += step;
         left--;

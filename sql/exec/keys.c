@@ -89,6 +89,15 @@ static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
         return ERR_OK;
     }
     enum compare_kind kind = compare_kind(column, type);
+    double tolerance = kind == COMPARE_DOUBLE ? compare_tolerance(column, type) : 0;
+    if (tolerance != 0) {
+        double stored;
+        double searched;
+        TRY(value_to_double(&quiet, column, ret, &stored));
+        TRY(value_to_double(&quiet, type, v, &searched));
+        *ret_order = compare_near(stored, searched, tolerance);
+        return ERR_OK;
+    }
     return value_compare(&quiet, kind, collation_by_id(column->collation), column, ret, type, v,
                          ret_order);
 }

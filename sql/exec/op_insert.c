@@ -217,7 +217,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
     if (!pass) {
         return ERR_OK;
     }
-    if (s->table->auto_increment >= 0) {
+    if (s->table->auto_increment >= 0 && !changed[s->table->auto_increment].is_null) {
         ctx->last_insert_id = changed[s->table->auto_increment].u;
     }
     if (row_equal(s->table, old, changed)) {

@@ -81,6 +81,15 @@ static db_err print_key_text(struct row_writer *w, const struct collation *of, u
     return ERR_OK;
 }
 
+/* MYSQL: zero bytes that fill a BINARY(n) up are not shown; one stays of nothing else. */
+static struct slice without_fill(const struct sql_type *t, struct slice s)
+{
+    while (t->id == TYPE_BINARY && s.len > 1 && s.ptr[s.len - 1] == 0) {
+        s.len--;
+    }
+    return s;
+}
+
 /* MYSQL: several values are shown as an array, as much of it as one of them has room for. */
 static db_err print_key_part(struct row_writer *w, const struct column_def *c, uint32_t prefix,
                              const struct value *v, struct buf *out)
@@ -88,7 +97,7 @@ static db_err print_key_part(struct row_writer *w, const struct column_def *c, u
     struct slice text;
     const struct collation *of = collation_by_id(c->type.collation);
     if (c->element == NULL && !v->is_null && type_is_string(&c->type) && of != NULL) {
-        return print_key_text(w, of, prefix, v->str, out);
+        return print_key_text(w, of, prefix, without_fill(&c->type, v->str), out);
     }
     if (c->element == NULL || v->is_null) {
         return row_print_part(w->ctx, &c->type, v, out);

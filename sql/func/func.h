@@ -162,6 +162,7 @@ struct func_arg {
     bool is_given; /* that, or a variable that keeps its value while the statement is executed */
     bool is_column;
     bool is_placeholder; /* a `?`: its type may be anything */
+    uint8_t decimals;    /* the type's; of a lifted literal as many as are written */
     bool want_cast;
     bool reads_number; /* text of which the call makes a number itself, with no word where it is
                           none */
@@ -196,6 +197,10 @@ bool func_is_known(struct slice name);
 bool func_is_internal(struct slice name);
 size_t func_count(void);
 const struct func_def *func_at(size_t i);
+
+/* Is it a comparison of doubles within a tolerance (compare_tolerance)? Then `=` is no equivalence:
+ * neither hashes nor keys of the values say what is equal. */
+bool func_compares_near(const struct func_call *call);
 
 /* Text of at most `chars` characters: VARCHAR, or the TEXT type that is wide enough. */
 struct sql_type func_text_type(uint64_t chars, unsigned collation);

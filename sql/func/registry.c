@@ -176,6 +176,7 @@ db_err func_rebind(struct func_bind_ctx *ctx, struct func_call *call, const uint
     }
     for (uint32_t i = 0; i < call->arg_count; i++) {
         args[i] = (struct func_arg){.type = call->arg_types[i],
+                                    .decimals = call->arg_types[i].decimals,
                                     .coercibility = coercibilities[i],
                                     .constant = call->arg_consts[i],
                                     .is_const = is_const[i],

@@ -111,6 +111,7 @@ static db_err bind_call(struct call_test *t, const struct func_def *def)
                                  .variant = def->variant};
     for (uint32_t i = 0; i < t->count; i++) {
         t->args[i] = (struct func_arg){.type = t->types[i],
+                                       .decimals = t->types[i].decimals,
                                        .coercibility = t->values[i].phys == PHYS_STR ? 4 : 5,
                                        .constant = &t->values[i],
                                        .is_const = true};

@@ -18,7 +18,7 @@ struct keys {
 static bool as_key(const struct lnode *n, struct bexpr *e, struct keys *k)
 {
     if (e->kind != BEXPR_FUNC || e->arg_count != 2 || e->has_subquery || e->is_volatile ||
-        k->count == ARRAY_COUNT(k->left)) {
+        k->count == ARRAY_COUNT(k->left) || func_compares_near(e->u.func)) {
         return false;
     }
     bool safe = strcmp(e->u.func->def->name, "op_nulleq") == 0;

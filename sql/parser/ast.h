@@ -155,6 +155,7 @@ struct ast_stmt {
     enum ast_stmt_kind kind;
     uint32_t param_count; /* `?` markers, numbered from 0 in the order of the text */
     struct ast_pos pos;   /* the statement without trailing ';' and comments */
+    bool warned;          /* the text uses what is deprecated: each parse of it says so */
 };
 
 /* A statement whose grammar is complete but that has no executor. */

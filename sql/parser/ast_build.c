@@ -3,6 +3,25 @@
 _Static_assert(sizeof(struct ast_alter_action) <= sizeof(((struct parse_ctx *)0)->scratch),
                "the largest node fits the scratch memory");
 
+void ast_warn(struct parse_ctx *ctx, enum my_errno number, enum my_errno format_of)
+{
+    diag_area_warn_as(parse__deprecated(ctx), number, format_of);
+}
+
+void ast_warn_word(struct parse_ctx *ctx, const char *word, const char *instead)
+{
+    diag_area_warn(parse__deprecated(ctx), ER_WARN_DEPRECATED_SYNTAX, word, instead);
+}
+
+void ast_warn_super(struct parse_ctx *ctx)
+{
+    struct diag d;
+    diag_reset(&d);
+    diag_set_sql(&d, ER_WARN_DEPRECATED_SYNTAX, my_error_sqlstate(ER_WARN_DEPRECATED_SYNTAX),
+                 "The SUPER privilege identifier is deprecated");
+    diag_area_add(parse__deprecated(ctx), DIAG_WARNING, &d);
+}
+
 void *ast_alloc(struct parse_ctx *ctx, size_t size)
 {
     void *p = ctx->err == ERR_OK ? arena_alloc(ctx->arena, size) : NULL;

@@ -207,7 +207,6 @@ void *ast_logic(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, void 
 void *ast_binary(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, void *left,
                  void *right);
 /* Adds an AST_EXPR_* flag; expr may be NULL. */
-void *ast_flag(void *expr, enum ast_expr_flags flag);
 void *ast_unary(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, void *arg);
 void *ast_is(struct parse_ctx *ctx, struct sql_loc loc, void *arg, uint32_t test, bool negated);
 void *ast_quantified(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, bool all, void *arg,
@@ -298,6 +297,10 @@ void *ast_window(struct parse_ctx *ctx, struct sql_loc loc, struct slice parent,
                  struct ast_list *partition_by, struct ast_list *order_by, void *frame);
 void *ast_window_name(struct parse_ctx *ctx, struct sql_loc loc, void *window, struct slice name);
 void *ast_frame(struct parse_ctx *ctx, uint32_t unit, void *start, void *end, uint32_t exclude);
+/* Warnings: `number` with the text of another; "'word' is deprecated ... Please use instead". */
+void ast_warn(struct parse_ctx *ctx, enum my_errno number, enum my_errno format_of);
+void ast_warn_word(struct parse_ctx *ctx, const char *word, const char *instead);
+void ast_warn_super(struct parse_ctx *ctx);
 void *ast_type(struct parse_ctx *ctx, struct sql_loc loc, uint64_t kind, void *size,
                uint64_t flags);
 void *ast_type_string(struct parse_ctx *ctx, struct sql_loc loc, enum ast_type_kind kind,

@@ -95,7 +95,10 @@ static void column_storage_attr(struct ast_column_def *c, const struct attr *a)
 static void column_attr(struct ast_column_def *c, const struct attr *a)
 {
     switch (a->kind) {
-    case CATTR_NULL: c->nullability = AST_NULL_YES; break;
+    case CATTR_NULL:
+        c->nullability = AST_NULL_YES;
+        c->null_behind_auto_increment = c->auto_increment;
+        break;
     case CATTR_NOT_NULL: c->nullability = AST_NULL_NO; break;
     case CATTR_DEFAULT:
         c->default_kind = AST_DEFAULT_LITERAL;
@@ -107,7 +110,10 @@ static void column_attr(struct ast_column_def *c, const struct attr *a)
         c->default_text = a->text;
         break;
     case CATTR_ON_UPDATE: c->on_update = a->node; break;
-    case CATTR_AUTO_INCREMENT: c->auto_increment = true; break;
+    case CATTR_AUTO_INCREMENT:
+        c->auto_increment = true;
+        c->null_behind_auto_increment = false;
+        break;
     case CATTR_SERIAL:
         c->serial_default = true;
         c->auto_increment = true;

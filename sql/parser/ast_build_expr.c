@@ -85,14 +85,6 @@ void *ast_logic(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, void 
     return e;
 }
 
-void *ast_flag(void *expr, enum ast_expr_flags flag)
-{
-    if (expr != NULL) {
-        ((struct ast_expr *)expr)->flags |= (uint16_t)flag;
-    }
-    return expr;
-}
-
 void *ast_unary(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, void *arg)
 {
     struct ast_unary *e = EXPR_NEW(ast_unary, AST_EXPR_UNARY, loc, ast_depth(arg));

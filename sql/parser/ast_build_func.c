@@ -329,6 +329,29 @@ void *ast_frame(struct parse_ctx *ctx, uint32_t unit, void *start, void *end, ui
 
 /* ---- types ---- */
 
+static void warn_number(struct parse_ctx *ctx, const struct ast_type *t)
+{
+    const enum my_errno number = ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT;
+    bool is_int = t->kind <= AST_TYPE_BIGINT;
+    bool is_float =
+        t->kind == AST_TYPE_FLOAT || t->kind == AST_TYPE_DOUBLE || t->kind == AST_TYPE_REAL;
+    if ((t->flags & AST_TYPE_F_ZEROFILL) != 0) {
+        ast_warn(ctx, number, ER_WARN_DEPRECATED_ZEROFILL);
+    }
+    if (is_int && (t->flags & AST_TYPE_F_LENGTH) != 0) {
+        ast_warn(ctx, number, ER_WARN_DEPRECATED_INTEGER_DISPLAY_WIDTH);
+    }
+    if (is_float && (t->flags & AST_TYPE_F_DEC) != 0) {
+        ast_warn(ctx, number, ER_WARN_DEPRECATED_FLOAT_DIGITS);
+    }
+    if ((is_float || t->kind == AST_TYPE_DECIMAL) && (t->flags & AST_TYPE_F_UNSIGNED) != 0) {
+        ast_warn(ctx, number, ER_WARN_DEPRECATED_FLOAT_UNSIGNED);
+    }
+    if (t->kind == AST_TYPE_YEAR && (t->flags & AST_TYPE_F_LENGTH) != 0) {
+        ast_warn_word(ctx, "YEAR(4)", "YEAR");
+    }
+}
+
 void *ast_type(struct parse_ctx *ctx, struct sql_loc loc, uint64_t kind, void *size, uint64_t flags)
 {
     struct ast_type *t = AST_NEW(ctx, ast_type);
@@ -340,6 +363,10 @@ void *ast_type(struct parse_ctx *ctx, struct sql_loc loc, uint64_t kind, void *s
         t->length = s->length;
         t->dec = s->dec;
         t->flags |= AST_TYPE_F_LENGTH | (s->given == 2 ? AST_TYPE_F_DEC : 0u);
+    }
+    warn_number(ctx, t);
+    if ((t->flags & AST_TYPE_F_ZEROFILL) != 0) {
+        t->flags |= AST_TYPE_F_UNSIGNED;
     }
     return t;
 }
@@ -360,6 +387,7 @@ void *ast_type_national(struct parse_ctx *ctx, struct sql_loc loc, enum ast_type
 {
     struct ast_type *t = ast_type(ctx, loc, kind, size, flags | AST_TYPE_F_NATIONAL);
     t->charset = SLICE_LIT("utf8mb3");
+    ast_warn(ctx, ER_DEPRECATED_NATIONAL, ER_DEPRECATED_NATIONAL);
     return t;
 }
 

@@ -79,6 +79,7 @@ struct ast_column_def {
     struct slice generated_text; /* source of generated */
     bool stored;                 /* STORED, else VIRTUAL */
     bool auto_increment;
+    bool null_behind_auto_increment; /* it takes NULLs, then: of the two, what is last counts */
     bool unique;
     bool primary;
     bool serial_default;       /* SERIAL DEFAULT VALUE */

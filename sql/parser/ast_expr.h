@@ -43,10 +43,6 @@ enum ast_expr_flags {
     AST_EXPR_PARENS = 1,
     /* A call with a blank between name and '(': without IGNORE_SPACE, COUNT (x) is no aggregate. */
     AST_EXPR_NAME_BLANK = 2,
-    /* AND, OR or NOT written as a symbol: deprecated. */
-    AST_EXPR_SYMBOL = 4,
-    /* A literal N'..'. */
-    AST_EXPR_NATIONAL = 8,
 };
 
 /* depth: 1 for a leaf; at most PARSER_DEPTH_MAX (limits.h), so that recursion over a tree is

@@ -223,6 +223,9 @@ db_err digest_compute(struct arena *arena, struct slice text, const struct parse
         last_end = t[cur].end;
         cur ^= 1;
     }
+    if (lx.warned) { /* each parse has to say it */
+        return ERR_INVALID;
+    }
     d.consumed = t[cur].kind == ';' ? digest_after_semicolon(text, t[cur].end) : text.len;
     d.lifts = lift.on;
     finish(&h, &d);

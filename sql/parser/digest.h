@@ -33,8 +33,8 @@ struct digest {
         consumed; /* as parser_parse's: where the next statement begins; 0 when lifts is not set */
 };
 
-/* ERR_INVALID when the text has no digest, because the lexer cannot read it: parse it for the error
- * message. ERR_NOMEM, ERR_LIMIT: the arena. */
+/* ERR_INVALID when the text has no digest, because the lexer cannot read it, or warns of it: parse
+ * it for the message. ERR_NOMEM, ERR_LIMIT: the arena. */
 MUST_USE db_err digest_compute(struct arena *arena, struct slice text,
                                const struct parse_options *opts, struct digest *ret_digest);
 

@@ -13,6 +13,7 @@
  * MYSQL: literals, identifiers, comments: reference manual, "Language Structure". */
 #include "sql/parser/lexer.h"
 
+#include "sql/diag/diag_area.h"
 #include "sql/parser/lexer_word.h"
 #include "sql/parser/parser.h"
 #include "sql_grammar.h"
@@ -90,6 +91,13 @@ static void skip_line(struct lexer *lx)
     lx->pos = nl != NULL ? nl + 1 : lx->end;
 }
 
+static void warn_nested(struct lexer *lx)
+{
+    lx->warned = true;
+    diag_area_warn_as(lx->warnings, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+                      ER_WARN_DEPRECATED_NESTED_COMMENT_SYNTAX);
+}
+
 /* pos is past the opening mark. False when the comment does not end. A skipped version comment may
  * hold comments. */
 static bool skip_block(struct lexer *lx, bool nested)
@@ -104,6 +112,7 @@ static bool skip_block(struct lexer *lx, bool nested)
             if (!skip_block(lx, false)) {
                 return false;
             }
+            warn_nested(lx);
             continue;
         }
         lx->pos++;
@@ -119,18 +128,42 @@ static bool takes_hint(int kind)
 
 enum skip_result { SKIP_TOKEN, SKIP_HINT, SKIP_BAD };
 
+/* MYSQL: a version has five digits, or six with a blank behind them. */
 size_t lexer_version_comment(struct slice text)
 {
+    enum { MARK = 3, SHORT_DIGITS = 5, LONG_DIGITS = 6 };
     size_t digits = 0;
     uint32_t version = 0;
-    while (digits < 6 && 3 + digits < text.len && is_class(text.ptr[3 + digits], C_DIGIT)) {
-        version = version * 10 + (text.ptr[3 + digits] - (uint32_t)'0');
+    uint32_t short_version = 0;
+    while (digits < LONG_DIGITS && MARK + digits < text.len &&
+           is_class(text.ptr[MARK + digits], C_DIGIT)) {
+        version = version * 10 + (text.ptr[MARK + digits] - (uint32_t)'0');
+        digits++;
+        short_version = digits == SHORT_DIGITS ? version : short_version;
+    }
+    if (digits < SHORT_DIGITS) {
+        return MARK;
+    }
+    bool blank = MARK + digits < text.len && is_class(text.ptr[MARK + digits], C_SPACE);
+    if (digits == LONG_DIGITS && !blank) {
+        digits = SHORT_DIGITS;
+        version = short_version;
+    }
+    return version <= MYSQL_VERSION_NUMBER ? MARK + digits : 0;
+}
+
+/* At a version comment, whether it counts or not: a blank is to stand behind the version. */
+static void warn_no_blank(struct lexer *lx)
+{
+    enum { MARK = 3, SHORT_DIGITS = 5, LONG_DIGITS = 6 };
+    unsigned digits = 0;
+    while (digits < LONG_DIGITS && is_class(peek(lx, MARK + digits), C_DIGIT)) {
         digits++;
     }
-    if (digits < 5) {
-        return 3;
+    if (digits >= SHORT_DIGITS && !is_class(peek(lx, MARK + digits), C_SPACE)) {
+        lx->warned = true;
+        diag_area_warn(lx->warnings, ER_WARN_NO_SPACE_VERSION_COMMENT);
     }
-    return version <= MYSQL_VERSION_NUMBER ? 3 + digits : 0;
 }
 
 /* At a slash and a star: passes the comment, or its opening mark when the text within counts. */
@@ -138,6 +171,7 @@ static enum skip_result skip_comment(struct lexer *lx)
 {
     if (peek(lx, 2) == '!') {
         const uint8_t *open = lx->pos;
+        warn_no_blank(lx);
         size_t mark = lexer_version_comment(slice_of(open, (size_t)(lx->end - open)));
         if (mark != 0) {
             lx->pos += mark;
@@ -157,6 +191,9 @@ static enum skip_result skip_comment(struct lexer *lx)
     const uint8_t *open = lx->pos;
     lx->pos += 2;
     if (skip_block(lx, false)) {
+        if (lx->in_version_comment) {
+            warn_nested(lx);
+        }
         return SKIP_TOKEN;
     }
     lx->pos = open;
@@ -281,6 +318,11 @@ static void lex_word(struct lexer *lx, struct lex_token *t)
     }
     t->text = slice_of(begin, (size_t)(lx->pos - begin));
     t->kind = IDENT;
+    if (*begin == '$') {
+        lx->warned = true;
+        diag_area_warn(lx->warnings, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
+                       "$ as the first character of an unquoted identifier");
+    }
     bool qualifies = peek(lx, 0) == '.' && is_class(peek(lx, 1), C_IDENT);
     if (lx->prev == DOT_IDENT || (qualifies && lx->prev != AT_AT)) {
         return;

@@ -27,6 +27,7 @@ struct lex_token {
 };
 
 struct parse_charset;
+struct diag_area;
 
 struct lexer {
     const uint8_t *start, *pos, *end;
@@ -34,6 +35,9 @@ struct lexer {
     uint32_t mode;                       /* enum parse_mode */
     bool in_version_comment;
     int prev; /* kind of the token before */
+    /* Warnings of what is deprecated: where they go (NULL: nowhere), and whether there were any. */
+    struct diag_area *warnings;
+    bool warned;
 };
 
 /* MYSQL: blanks and ';' at the end are no part of what is parsed, so "near" never shows them. */

@@ -44,6 +44,35 @@ void parse__stack_full(struct parse_ctx *ctx, uint32_t offset)
                            (long)PARSER_DEPTH_MAX, 1L);
 }
 
+struct diag_area *parse__deprecated(struct parse_ctx *ctx)
+{
+    ctx->warned = true;
+    return ctx->opts.warnings != NULL ? ctx->opts.warnings->area : NULL;
+}
+
+/* Whether there is a word to say of the name, the listener knows. */
+static void named(struct parse_ctx *ctx, struct slice name,
+                  void (*tell)(struct diag_area *area, struct slice name))
+{
+    uint64_t before = ctx->opts.warnings->area->total;
+    tell(ctx->opts.warnings->area, name);
+    ctx->warned = ctx->warned || ctx->opts.warnings->area->total != before;
+}
+
+void parse__charset_named(struct parse_ctx *ctx, struct slice name)
+{
+    if (ctx->opts.warnings != NULL && ctx->err == ERR_OK) {
+        named(ctx, name, ctx->opts.warnings->charset);
+    }
+}
+
+void parse__collation_named(struct parse_ctx *ctx, struct slice name)
+{
+    if (ctx->opts.warnings != NULL && ctx->err == ERR_OK) {
+        named(ctx, name, ctx->opts.warnings->collation);
+    }
+}
+
 void *parse__stack_alloc(struct parse_ctx *ctx, size_t size)
 {
     void *p = arena_alloc(ctx->arena, size);
@@ -266,6 +295,7 @@ void parse__finish(struct parse_ctx *ctx, void *stmt, struct sql_loc loc, uint32
     ctx->stmt->pos = ast_pos_of(loc);
     ctx->stmt->param_count = ctx->params;
     mark_assigned(ctx);
+    ctx->stmt->warned = ctx->warned || ctx->lexer.warned;
     ctx->consumed = has_semicolon ? end : ctx->text.len;
 }
 
@@ -279,11 +309,13 @@ static void ctx_init(struct parse_ctx *ctx, struct arena *arena, struct slice te
     ctx->err = ERR_OK;
     lexer_init(&ctx->lexer, text, ctx->opts.mode);
     ctx->lexer.charset = ctx->opts.charset;
+    ctx->lexer.warnings = ctx->opts.warnings != NULL ? ctx->opts.warnings->area : NULL;
     lift_init(&ctx->lift);
     ctx->has_ahead = false;
     ctx->started = false;
     ctx->start_mark = start_mark;
     ctx->last_kind = 0;
+    ctx->warned = false;
     ctx->params = 0;
     ctx->vars = ctx->assigns = NULL;
     ctx->paren_depth = 0;

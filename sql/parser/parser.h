@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/diag.h"
+#include "sql/diag/diag_area.h"
 #include "sql/parser/ast.h"
 
 /* The bits of sql_mode that change how text is read. */
@@ -37,10 +38,20 @@ struct parse_charset {
                       struct slice *ret_text);
 };
 
+/* Where the warnings of what a text uses that is deprecated go, in the order of the text. Nobody
+ * listens: what has been parsed before, and told of then, is parsed without. */
+struct parse_warnings {
+    struct diag_area *area;
+    /* A character set or a collation is named; the parser knows none of them. */
+    void (*charset)(struct diag_area *area, struct slice name);
+    void (*collation)(struct diag_area *area, struct slice name);
+};
+
 struct parse_options {
-    uint32_t mode;                       /* enum parse_mode */
-    uint32_t flags;                      /* enum parse_flags */
-    const struct parse_charset *charset; /* NULL: UTF-8 */
+    uint32_t mode;                         /* enum parse_mode */
+    uint32_t flags;                        /* enum parse_flags */
+    const struct parse_charset *charset;   /* NULL: UTF-8 */
+    const struct parse_warnings *warnings; /* NULL: nobody listens */
 };
 
 /* Parses the first statement of text. *ret_consumed is the offset of what follows it: past

@@ -47,6 +47,7 @@ struct parse_ctx {
     bool started;
     int start_mark; /* MARK_STMT or MARK_EXPR: the first token that the grammar gets */
     int last_kind;
+    bool warned;
     uint32_t params; /* `?` seen */
     struct ast_user_var *vars,
         *assigns; /* AST_EXPR_USER_VAR and AST_EXPR_USER_ASSIGN, last first */
@@ -69,6 +70,11 @@ void parse__syntax_error(struct parse_ctx *ctx, uint32_t offset);
 /* Error 1436: the grammar's stack or a tree is too deep. */
 void parse__stack_full(struct parse_ctx *ctx, uint32_t offset);
 void parse__fail(struct parse_ctx *ctx, db_err err);
+/* Where a warning of what is deprecated goes; NULL: nobody listens. */
+struct diag_area *parse__deprecated(struct parse_ctx *ctx);
+/* A character set, a collation is named. */
+void parse__charset_named(struct parse_ctx *ctx, struct slice name);
+void parse__collation_named(struct parse_ctx *ctx, struct slice name);
 /* The statement is complete; `end` is where it ends, with its ';' when has_semicolon. */
 void parse__finish(struct parse_ctx *ctx, void *stmt, struct sql_loc loc, uint32_t end,
                    bool has_semicolon);

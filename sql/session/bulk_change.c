@@ -53,14 +53,14 @@ bool bulk_change__wanted(struct statement *st, const struct plan *plan, db_err e
     if (st->bulk_change) { /* a row has changed all the same */
         if (err == ERR_WRITE_CONFLICT) {
             diag_reset(&s->diag);
-            diag_area_reset(&s->conditions);
+            session__forget_conditions(st);
         }
         return err == ERR_WRITE_CONFLICT;
     }
     bool wanted = (err == ERR_LOCK_TABLE_FULL || err == ERR_LIMIT) && possible(s, plan);
     if (wanted) {
         diag_reset(&s->diag);
-        diag_area_reset(&s->conditions);
+        session__forget_conditions(st);
         st->bulk_change = true;
     }
     return wanted;

@@ -69,7 +69,7 @@ static db_err plan_anew(struct statement *st, struct slice text, const struct pa
     }
     TRY(query__plan(s, ast, NULL, 0, false, &plan));
     plan->event_class = (uint16_t)perf__class(ast);
-    if (plan->cacheable && plan->catalog_version == key->catalog_version) {
+    if (plan->cacheable && !ast->warned && plan->catalog_version == key->catalog_version) {
         plan_cache_put(s->engine->plans, key, plan);
     }
     *ret = plan;
@@ -192,6 +192,7 @@ static db_err run_rows(struct statement *st, const struct parse_options *o,
     }
     db_err err = ERR_SCHEMA_CHANGED;
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
+        session__again(st, i);
         TRY(find_plan(st, r->one, o, &d, kinds, &plan));
         *ret_done = takes_rows(plan, r->column_count);
         if (*ret_done) {
@@ -235,7 +236,8 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
     struct sql_session *s = st->session;
     struct parse_options o = {.mode = session__parse_mode(s),
                               .charset = session__parse_charset(s),
-                              .flags = s->multi_statements ? PARSE_MULTI : 0};
+                              .flags = s->multi_statements ? PARSE_MULTI : 0,
+                              .warnings = &s->parse_warnings};
     struct digest d;
     *ret_done = false;
     if (UNLIKELY(s->temporaries.count != 0) || table_locks__active(s) || o.charset != NULL) {
@@ -270,6 +272,7 @@ db_err query__run_cached(struct statement *st, bool *ret_done, size_t *ret_consu
     err = ERR_SCHEMA_CHANGED;
     for (int i = 0; i < PLAN_TRIES && err == ERR_SCHEMA_CHANGED; i++) {
         struct plan *plan;
+        session__again(st, i);
         TRY(find_plan(st, st->text, &o, &d, kinds, &plan));
         perf__planned(st, plan, slice_of(st->text.ptr, d.consumed));
         err = query__execute(st, plan);

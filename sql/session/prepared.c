@@ -134,7 +134,9 @@ static db_err parse(struct sql_stmt *p, struct slice sql)
         p->parse.charset = &p->charset;
     }
     TRY(arena_copy(&p->arena, sql, &p->text));
-    TRY(parser_parse(&p->arena, p->text, &p->parse, &s->diag, &p->ast, &consumed));
+    struct parse_options telling = p->parse; /* at EXECUTE it is parsed in silence */
+    telling.warnings = &s->parse_warnings;
+    TRY(parser_parse(&p->arena, p->text, &telling, &s->diag, &p->ast, &consumed));
     if (p->ast->kind == AST_STMT_EMPTY) {
         return my_error(&s->diag, ER_EMPTY_QUERY);
     }

@@ -446,7 +446,7 @@ static db_err run_looking(struct statement *st)
 {
     struct sql_session *s = st->session;
     diag_reset(&s->diag);
-    diag_area_reset(&s->conditions);
+    session__forget_conditions(st);
     st->no_bulk = true;
     if (st->load != NULL) {
         TRY(st->load->rewind(st->load->arg));

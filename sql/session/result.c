@@ -228,8 +228,11 @@ void sql_rows_cell(const struct sql_rows *rows, uint32_t row, uint32_t column,
         if (text == NULL && rows->lost != NULL) {
             *rows->lost = true;
         }
-        ret_cell->v.text = text == NULL ? SLICE_LIT("0")
-                                        : slice_of(text, decimal_to_text(vec_decimal(v, at), text));
+        ret_cell->v.text = SLICE_LIT("0");
+        if (text != NULL) {
+            unsigned len = decimal_to_text(vec_decimal(v, at), text);
+            ret_cell->v.text = slice_of(text, number_zerofill(t, text, len));
+        }
         return;
     }
     case PHYS_TIME: time_cell(rows, t, vec_i64(v, at), ret_cell); return;

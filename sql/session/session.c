@@ -289,6 +289,7 @@ db_err sql_session_open(struct sql_engine *engine, const struct sql_session_opts
     buf_init(&s->schema_buf, SCHEMA_TEXT_MAX);
     buf_init(&s->role_buf, ROLES_TEXT_MAX);
     diag_area_init(&s->conditions);
+    s->parse_warnings = session__parse_warnings(&s->conditions);
     list_init(&s->node);
     state_init(s);
     db_err err = set_accounts(s, opts);

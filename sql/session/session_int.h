@@ -219,6 +219,7 @@ struct sql_session {
     struct arena chunk_arena;
     struct diag diag;
     struct diag_area conditions;
+    struct parse_warnings parse_warnings; /* to `conditions` */
     struct sql_session_opts opts;
     struct slice user, host, schema;
     struct slice account_host;
@@ -325,6 +326,7 @@ struct statement {
     const struct load_input *load;   /* LOAD DATA: its file (sql/exec/load_reader.h) */
     struct node_counters *counters;  /* EXPLAIN ANALYZE: the statement runs, nothing is answered */
     const struct handler_walk *walk; /* HANDLER ... READ: where its scan reads; else NULL */
+    const struct diag_area *heard;   /* what parsing it has warned of; or NULL */
 };
 
 /* For exec_ctx: the scan, its keys, and where the key of the row given last goes. */
@@ -350,6 +352,18 @@ db_err session__finish(struct statement *st, db_err err);
 /* Another statement (not only blanks and ';') is in the text. */
 bool session__has_more(struct slice text);
 uint32_t session__parse_mode(const struct sql_session *s);
+/* Where parsing's warnings go. */
+struct parse_warnings session__parse_warnings(struct diag_area *area);
+/* The statement runs once more: what it has warned of so far it has not, but for what parsing it
+ * has (st->heard). */
+void session__forget_conditions(struct statement *st);
+/* The same, when this is not its first try (0). */
+static inline void session__again(struct statement *st, int attempt)
+{
+    if (attempt != 0) {
+        session__forget_conditions(st);
+    }
+}
 /* NULL: clients write UTF-8. */
 const struct parse_charset *session__parse_charset(const struct sql_session *s);
 /* KILL: 1094 when there is no such connection; 1095 when it is not one that `by` may end. */

@@ -3,6 +3,7 @@
  * Everything a statement needs lives in the statement's arena, which is reset before the next one.
  * An error ends the command: the sink is told, and what the statement did is undone (txn_ctl.c). */
 #include "base/clock.h"
+#include "sql/charset/deprecated.h"
 #include "sql/infoschema/show.h"
 #include "sql/session/perf_event.h"
 #include "sql/session/globals.h"
@@ -454,12 +455,30 @@ db_err session__finish(struct statement *st, db_err err)
     return st->sink->ops->error(st->sink, &s->diag);
 }
 
-static db_err parse_one(struct sql_session *s, struct slice text, struct ast_stmt **ret,
-                        size_t *ret_consumed)
+struct parse_warnings session__parse_warnings(struct diag_area *area)
 {
+    return (struct parse_warnings){.area = area,
+                                   .charset = charset_warn_deprecated,
+                                   .collation = collation_name_warn_deprecated};
+}
+
+void session__forget_conditions(struct statement *st)
+{
+    diag_area_forget(&st->session->conditions);
+    if (st->heard != NULL) {
+        diag_area_append(&st->session->conditions, st->heard);
+    }
+}
+
+/* SHOW WARNINGS still needs the conditions of the statement before: warnings are kept apart. */
+static db_err parse_one(struct sql_session *s, struct slice text, struct diag_area *heard,
+                        struct ast_stmt **ret, size_t *ret_consumed)
+{
+    struct parse_warnings warnings = session__parse_warnings(heard);
     struct parse_options o = {.mode = session__parse_mode(s),
                               .charset = session__parse_charset(s),
-                              .flags = s->multi_statements ? PARSE_MULTI : 0};
+                              .flags = s->multi_statements ? PARSE_MULTI : 0,
+                              .warnings = &warnings};
     return parser_parse(&s->stmt_arena, text, &o, &s->diag, ret, ret_consumed);
 }
 
@@ -580,9 +599,12 @@ static db_err run_text(struct sql_session *session, struct slice sql, struct sql
     bool first = true;
     uint64_t ended = session->command_start_us;
     for (;;) {
-        struct statement st = {.session = session, .sink = sink, .text = rest, .later = !first};
+        struct diag_area heard;
+        struct statement st = {
+            .session = session, .sink = sink, .text = rest, .later = !first, .heard = &heard};
         struct ast_stmt *ast = NULL;
         size_t consumed = 0;
+        diag_area_init(&heard);
         session__begin_statement(session);
         perf__begin(session, EVENT_SQL_ERROR, 0, rest, ended);
         bool done = false;
@@ -591,10 +613,11 @@ static db_err run_text(struct sql_session *session, struct slice sql, struct sql
         if (done) {
             rest = slice_from(rest, consumed);
         } else if (err == ERR_OK) {
-            err = parse_one(session, rest, &ast, &consumed);
+            err = parse_one(session, rest, &heard, &ast, &consumed);
         }
-        if (!done && (err != ERR_OK || !keeps_conditions(ast))) {
+        if (!done && (err != ERR_OK || heard.total != 0 || !keeps_conditions(ast))) {
             diag_area_reset(&session->conditions);
+            diag_area_append(&session->conditions, &heard);
         }
         if (err == ERR_OK && !done) {
             rest = slice_from(rest, consumed);
@@ -612,6 +635,7 @@ static db_err run_text(struct sql_session *session, struct slice sql, struct sql
         }
         db_err told = session__finish(&st, err);
         ended = perf__end(&st, err);
+        diag_area_fini(&heard);
         if (told != ERR_OK || err != ERR_OK || !st.more) {
             /* What has not been parsed may hold a password, too. */
             session->secret_text = session->secret_text || (!done && ast == NULL) || st.more;

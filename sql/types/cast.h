@@ -58,6 +58,10 @@ void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag)
 /* Number with printf arguments to ctx->warn; the text is the message of that number
  * (sql/types/cast_messages.def). */
 void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...);
+/* Warnings 4095 and 4096 about a delimiter in text, when what datetime_parse() or time_parse()
+ * answered says so. */
+void cast_warn_delimiter(struct cast_ctx *ctx, unsigned cond, const struct temporal_note *note,
+                         unsigned collation, struct slice text);
 /* MYSQL: strict mode turns some warnings into errors anywhere in a data change: is it one? Then
  * ctx->diag has it, and whoever evaluates finds `refused`. */
 bool cast_refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
@@ -132,6 +136,9 @@ unsigned uint64_to_text(uint64_t v, char *out);
 /* DOUBLE as MySQL prints it: shortest text that reads back equal, or `decimals` fixed digits when
  * it is not DECIMALS_NOT_FIXED. FLOAT likewise with float's precision. */
 unsigned double_to_text(double v, unsigned decimals, char out[NUMBER_TEXT_MAX]);
+/* A number's text with leading zeros up to the width of its column, if that has ZEROFILL; DECIMAL
+ * needs DECIMAL_TEXT_MAX bytes of room, others NUMBER_TEXT_MAX. Returns the length. */
+unsigned number_zerofill(const struct sql_type *t, char *io_text, unsigned len);
 unsigned float_to_text(float v, unsigned decimals, char out[NUMBER_TEXT_MAX]);
 /* The longest prefix that is a number; *ret_used its bytes (leading spaces counted), 0 when there
  * is none. *ret_overflow: the value was clipped to +-DBL_MAX. */

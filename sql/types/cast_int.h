@@ -13,9 +13,6 @@ void cast__printable(unsigned collation, struct slice s, char out[MESSAGE_VALUE_
 /* "Truncated incorrect INTEGER value: '12abc'" (1292). */
 void cast__warn_truncated(struct cast_ctx *ctx, const char *what, unsigned collation,
                           struct slice text);
-/* 4095 and 4096 for delimiters, when the condition says so. */
-void cast__warn_notes(struct cast_ctx *ctx, unsigned cond, const struct temporal_note *note,
-                      unsigned collation, struct slice text);
 
 /* A PHYS_STR value as ASCII-compatible bytes (text of wide charsets is converted). */
 MUST_USE db_err cast__ascii(struct cast_ctx *ctx, const struct value *v, struct slice *ret);
@@ -24,7 +21,7 @@ MUST_USE db_err cast__ascii(struct cast_ctx *ctx, const struct value *v, struct 
 struct temporal_result {
     int64_t v; /* packed DATETIME, or TIME */
     unsigned cond;
-    struct temporal_note note; /* for cast__warn_notes */
+    struct temporal_note note; /* for cast_warn_delimiter */
 };
 /* Any value to DATETIME (also for DATE) or TIME, with `decimals` digits. flags: TEMPORAL_F_*. */
 MUST_USE db_err cast__to_datetime(struct cast_ctx *ctx, const struct sql_type *from,

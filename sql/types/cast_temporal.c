@@ -200,7 +200,7 @@ static db_err shown_text(struct cast_ctx *ctx, const struct sql_type *from, cons
 static void warn_notes(struct cast_ctx *ctx, const struct value *v, const struct temporal_result *r)
 {
     if (v->phys == PHYS_STR) {
-        cast__warn_notes(ctx, r->cond, &r->note, v->collation, v->str);
+        cast_warn_delimiter(ctx, r->cond, &r->note, v->collation, v->str);
     }
 }
 

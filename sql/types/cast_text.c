@@ -56,17 +56,16 @@ db_err cast__bit_text(struct cast_ctx *ctx, unsigned bits, uint64_t v, struct sl
     return ERR_OK;
 }
 
-/* Integers with ZEROFILL are padded to their display width. */
-static unsigned int_text(const struct sql_type *from, const struct value *v, char *out)
+unsigned number_zerofill(const struct sql_type *t, char *io_text, unsigned len)
 {
-    unsigned len = v->is_unsigned ? uint64_to_text(v->u, out) : int64_to_text(v->i, out);
-    if ((from->flags & TYPE_F_ZEROFILL) != 0 && len < from->length &&
-        from->length <= NUMBER_TEXT_MAX / 2) {
-        memmove(out + (from->length - len), out, len);
-        memset(out, '0', from->length - len);
-        len = from->length;
+    enum { WIDTH_MAX = 255 };
+    unsigned width = t->length + (t->id == TYPE_DECIMAL && t->decimals != 0 ? 1 : 0);
+    if ((t->flags & TYPE_F_ZEROFILL) == 0 || len >= width || width > WIDTH_MAX) {
+        return len;
     }
-    return len;
+    memmove(io_text + (width - len), io_text, len);
+    memset(io_text, '0', width - len);
+    return width;
 }
 
 static db_err int_like_text(struct cast_ctx *ctx, const struct sql_type *from,
@@ -76,7 +75,10 @@ static db_err int_like_text(struct cast_ctx *ctx, const struct sql_type *from,
     case TYPE_ENUM: *ret = cast__enum_text(from, v->u); return ERR_OK;
     case TYPE_SET: return cast__set_text(ctx, from, v->u, ret);
     case TYPE_BIT: return cast__bit_text(ctx, from->length, v->u, ret);
-    default: *ret = slice_of(buffer, int_text(from, v, buffer)); return ERR_OK;
+    default:
+        *ret = slice_of(buffer, v->is_unsigned ? uint64_to_text(v->u, buffer)
+                                               : int64_to_text(v->i, buffer));
+        return ERR_OK;
     }
 }
 
@@ -121,6 +123,9 @@ db_err value_to_text(struct cast_ctx *ctx, const struct sql_type *from, const st
     case PHYS_TIME: s = slice_of(buffer, temporal_text(ctx, from, v, buffer)); break;
     case PHYS__COUNT:
     default: s = SLICE_EMPTY; break;
+    }
+    if (UNLIKELY((from->flags & TYPE_F_ZEROFILL) != 0) && v->phys != PHYS_TIME) {
+        s.len = number_zerofill(from, buffer, (unsigned)s.len);
     }
     struct slice copy;
     TRY(arena_copy(ctx->arena, s, &copy));

@@ -148,8 +148,8 @@ static void delimiter_text(char c, char out[8])
     }
 }
 
-void cast__warn_notes(struct cast_ctx *ctx, unsigned cond, const struct temporal_note *note,
-                      unsigned collation, struct slice text)
+void cast_warn_delimiter(struct cast_ctx *ctx, unsigned cond, const struct temporal_note *note,
+                         unsigned collation, struct slice text)
 {
     if (ctx->warn == NULL) {
         return;

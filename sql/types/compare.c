@@ -109,6 +109,26 @@ bool text_whole_number(struct slice text, struct value *ret)
     return false;
 }
 
+/* DECIMALS_NOT_FIXED: text, and doubles of any decimals. */
+static unsigned fixed_decimals(const struct sql_type *t)
+{
+    if (is_int_like(t)) {
+        return 0;
+    }
+    bool number = t->id == TYPE_DECIMAL || t->id == TYPE_FLOAT || t->id == TYPE_DOUBLE;
+    return number || type_is_temporal(t) ? t->decimals : DECIMALS_NOT_FIXED;
+}
+
+double compare_tolerance(const struct sql_type *a, const struct sql_type *b)
+{
+    unsigned da = fixed_decimals(a);
+    unsigned db = fixed_decimals(b);
+    if (da >= DECIMALS_NOT_FIXED || db >= DECIMALS_NOT_FIXED) {
+        return 0;
+    }
+    return 0.5 / pow(10, da > db ? da : db);
+}
+
 int value_compare_same(const struct value *a, const struct value *b,
                        const struct collation *collation)
 {

@@ -5,6 +5,7 @@
 #ifndef SKEIN_SQL_TYPES_COMPARE_H
 #define SKEIN_SQL_TYPES_COMPARE_H
 
+#include <math.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,6 +56,15 @@ static inline int compare_ints(int64_t a, bool a_unsigned, int64_t b, bool b_uns
 static inline int compare_doubles(double a, double b)
 {
     return (a > b) - (a < b);
+}
+
+/* MYSQL: doubles whose decimals are both fixed (FLOAT(M,D), DOUBLE(M,D) and what is made of them,
+ * beside integers and decimals, too) are equal when they differ by less than this: half a unit of
+ * the last decimal. 0: they compare to the last bit. */
+double compare_tolerance(const struct sql_type *a, const struct sql_type *b);
+static inline int compare_near(double a, double b, double tolerance)
+{
+    return fabs(a - b) < tolerance ? 0 : compare_doubles(a, b);
 }
 
 /* Same physical kind, neither NULL; for PHYS_STR by the collation (NULL: bytes). */

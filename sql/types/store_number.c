@@ -81,6 +81,27 @@ static db_err whole_from_value(const struct store *s, bool round_doubles, struct
     return ERR_OK;
 }
 
+/* MYSQL: what is cut to an intermediate size first, and then to the column's, is told of twice. */
+static db_err out_of_range(const struct store *s, bool twice)
+{
+    TRY(store__condition(s, 1264));
+    return twice ? store__condition(s, 1264) : ERR_OK;
+}
+
+/* A decimal goes through 64 bits; a double of UNSIGNED INT through its own limit. */
+static bool cut_twice(const struct store *s, const struct whole *w)
+{
+    bool is_unsigned = type_is_unsigned(s->to);
+    if (s->v->phys == PHYS_DOUBLE) {
+        return s->to->id == TYPE_INT && is_unsigned && !w->neg;
+    }
+    if (s->v->phys != PHYS_DECIMAL || s->to->id == TYPE_BIGINT || (w->neg && is_unsigned)) {
+        return false;
+    }
+    uint64_t signed_limit = (uint64_t)INT64_MAX + w->neg;
+    return w->huge || (!is_unsigned && w->magnitude > signed_limit);
+}
+
 db_err store__integer(const struct store *s, struct value *ret)
 {
     struct whole w;
@@ -97,7 +118,7 @@ db_err store__integer(const struct store *s, struct value *ret)
                (w.neg && type_is_unsigned(s->to) && s->v->phys == PHYS_DECIMAL);
     if (out) {
         ret->i = (int64_t)(w.neg ? -limit : limit);
-        return store__condition(s, 1264);
+        return out_of_range(s, cut_twice(s, &w));
     }
     ret->i = (int64_t)(w.neg ? -w.magnitude : w.magnitude);
     return w.truncated ? store__condition(s, 1265) : ERR_OK;
@@ -140,7 +161,9 @@ db_err store__decimal(const struct store *s, struct value *ret)
     return ERR_OK;
 }
 
-/* Rounds to the D digits of FLOAT(M,D); *ret_clipped when it is beyond what M digits can say. */
+/* Rounds to the D digits of FLOAT(M,D); *ret_clipped when it is beyond what M digits can say.
+ * MYSQL: what is rounded, to even, is what stands above the next lower whole number, so that halves
+ * below zero go another way than above it. */
 static double round_to_digits(const struct sql_type *to, double d, bool *ret_clipped)
 {
     if (to->decimals >= DECIMALS_NOT_FIXED) {
@@ -148,13 +171,13 @@ static double round_to_digits(const struct sql_type *to, double d, bool *ret_cli
     }
     double unit = pow(10, to->decimals);
     double max = pow(10, (double)to->length - to->decimals) - 1 / unit;
-    double whole = floor(fabs(d));
-    double rounded = whole + rint((fabs(d) - whole) * unit) / unit;
-    if (rounded > max) {
+    double whole = floor(d);
+    double rounded = whole + rint((d - whole) * unit) / unit;
+    if (fabs(rounded) > max) {
         *ret_clipped = true;
-        rounded = max;
+        rounded = rounded < 0 ? -max : max;
     }
-    return d < 0 && rounded != 0 ? -rounded : rounded;
+    return rounded;
 }
 
 db_err store__double(const struct store *s, struct value *ret)
@@ -162,11 +185,12 @@ db_err store__double(const struct store *s, struct value *ret)
     const struct sql_type *to = s->to;
     double d = 0;
     bool clipped = false;
+    bool text_clipped = false;
     if (s->v->phys == PHYS_STR) {
         struct slice text;
         TRY(cast__ascii(s->ctx, s->v, &text));
         size_t used;
-        d = text_to_double(text, &used, &clipped);
+        d = text_to_double(text, &used, &text_clipped);
         size_t rest = used;
         while (rest < text.len &&
                (text.ptr[rest] == ' ' || (text.ptr[rest] >= '\t' && text.ptr[rest] <= '\r'))) {
@@ -193,7 +217,7 @@ db_err store__double(const struct store *s, struct value *ret)
         }
     }
     ret->d = to->id == TYPE_FLOAT ? (double)(float)d : d;
-    return clipped ? store__condition(s, 1264) : ERR_OK;
+    return clipped || text_clipped ? out_of_range(s, clipped && text_clipped) : ERR_OK;
 }
 
 /* What does not fit into n bits: refused, or all ones. */
@@ -232,7 +256,7 @@ db_err store__bit(const struct store *s, struct value *ret)
     }
     if (s->v->phys == PHYS_DECIMAL && (w.neg || w.huge)) {
         ret->u = w.neg ? 0 : max;
-        return store__condition(s, 1264);
+        return out_of_range(s, !w.neg && max != UINT64_MAX);
     }
     uint64_t bits = w.neg ? -w.magnitude : w.magnitude;
     if (w.huge || bits > max) {
@@ -261,7 +285,7 @@ db_err store__year(const struct store *s, struct value *ret)
     }
     uint64_t n = w.magnitude;
     if (w.neg || w.huge || (n > 99 && n < 1901) || n > 2155) {
-        return store__condition(s, 1264);
+        return out_of_range(s, s->v->phys == PHYS_DECIMAL && w.huge && !w.neg);
     }
     /* The text "0000" and the number 0 are the year 0, other texts of zero are 2000. */
     if (n < 100 && (n != 0 || (from_text && s->v->str.len != 4))) {

@@ -74,7 +74,7 @@ static uint16_t invalid_number(const struct store *s, unsigned cond)
 static void warn_notes(const struct store *s, const struct temporal_result *r)
 {
     if (s->v->phys == PHYS_STR) {
-        cast__warn_notes(s->ctx, r->cond, &r->note, s->v->collation, s->v->str);
+        cast_warn_delimiter(s->ctx, r->cond, &r->note, s->v->collation, s->v->str);
     }
 }
 

@@ -352,7 +352,7 @@ static unsigned finish_time(unsigned cond, int64_t us, uint32_t nanos, unsigned 
 /* Text that is a DATETIME with a time of day. True when it was decided here. */
 static bool time_from_datetime_text(struct slice text, unsigned decimals, unsigned flags,
                                     int64_t *ret, int64_t *ret_datetime, int32_t *ret_offset_s,
-                                    unsigned *ret_cond)
+                                    struct temporal_note *ret_note, unsigned *ret_cond)
 {
     struct scan s = {.begin = text.ptr, .p = text.ptr, .end = text.ptr + text.len};
     struct datetime_fields f;
@@ -365,6 +365,9 @@ static bool time_from_datetime_text(struct slice text, unsigned decimals, unsign
         return true;
     }
     check_rest(&s);
+    if (ret_note != NULL) {
+        *ret_note = s.note;
+    }
     int64_t v = datetime_pack(&f.parts);
     if (ret_datetime != NULL) {
         int64_t rounded;
@@ -477,7 +480,7 @@ unsigned time_parse(struct slice text, unsigned decimals, unsigned flags, int64_
     if (s.end - s.p >= 12 && !neg) {
         unsigned cond;
         if (time_from_datetime_text(slice_of(s.p, (size_t)(s.end - s.p)), decimals, flags, ret,
-                                    ret_datetime, ret_offset_s, &cond)) {
+                                    ret_datetime, ret_offset_s, ret_note, &cond)) {
             return cond;
         }
     }

@@ -167,7 +167,8 @@ static enum compare_kind choose(const struct func_bind_ctx *ctx, struct func_arg
     return compare_kind(&a->type, &b->type);
 }
 
-static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum compare_kind kind)
+static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum compare_kind kind,
+                      bool near)
 {
     bool same_stamp = args[0].type.id == TYPE_TIMESTAMP && args[1].type.id == TYPE_TIMESTAMP;
     for (int i = 0; i < 2; i++) {
@@ -186,6 +187,9 @@ static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum com
                 break;
             }
             want_like(a, compare_type(kind, &a->type));
+            if (kind == COMPARE_DOUBLE && near) { /* what it is near to goes by the decimals */
+                a->want.decimals = a->decimals;
+            }
             break;
         case COMPARE_DECIMAL: func__want_decimal(a); break;
         case COMPARE_STRING:
@@ -205,7 +209,8 @@ static void want_kind(struct func_bind_ctx *ctx, struct func_arg *args, enum com
 }
 
 static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struct func_arg *args,
-                        enum compare_kind kind, const char *sign, uint8_t text_arg)
+                        enum compare_kind kind, const char *sign, uint8_t text_arg,
+                        double tolerance)
 {
     struct compare_plan *p = ARENA_NEW(ctx->arena, struct compare_plan);
     if (p == NULL) {
@@ -213,6 +218,7 @@ static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struc
     }
     p->kind = kind;
     p->text_arg = text_arg;
+    p->tolerance = tolerance;
     p->warns = ctx->among;
     if (text_arg != 0) {
         struct func_arg *text = &args[text_arg - 1];
@@ -308,6 +314,15 @@ static void lowest_if_none(const struct func_arg *date, struct func_arg *other)
     }
 }
 
+static double tolerance_of(const struct func_arg *args)
+{
+    struct sql_type a = args[0].type;
+    struct sql_type b = args[1].type;
+    a.decimals = args[0].decimals;
+    b.decimals = args[1].decimals;
+    return compare_tolerance(&a, &b);
+}
+
 db_err compare_bind(BIND_ARGS)
 {
     static const char *const signs[] = {"=", "<>", "<", "<=", ">", ">="};
@@ -329,7 +344,8 @@ db_err compare_bind(BIND_ARGS)
         TRY(check_date_text(ctx, &args[0], &args[1]));
         TRY(check_date_text(ctx, &args[1], &args[0]));
     }
-    want_kind(ctx, args, kind);
+    double tolerance = kind == COMPARE_DOUBLE && !ctx->among ? tolerance_of(args) : 0;
+    want_kind(ctx, args, kind, tolerance != 0);
     if (kind == COMPARE_DATETIME) {
         lowest_if_none(&args[0], &args[1]);
         lowest_if_none(&args[1], &args[0]);
@@ -341,7 +357,8 @@ db_err compare_bind(BIND_ARGS)
         refuse_later(&args[0], &args[1]);
         refuse_later(&args[1], &args[0]);
     }
-    TRY(make_plan(ctx, call, args, kind, sign, text_arg));
+    TRY(make_plan(ctx, call, args, kind, sign, text_arg, tolerance));
+    call->variant |= tolerance != 0 ? COMPARE_NEAR : 0;
     if ((call->def->flags & FUNC_NULL_IF_ANY) == 0) {
         func__result_not_null(call, func__bool());
     } else {
@@ -394,7 +411,7 @@ db_err compare_bind_logic(BIND_ARGS)
 db_err compare_bind_strcmp(BIND_ARGS)
 {
     func__want_texts(ctx, args, 2);
-    TRY(make_plan(ctx, call, args, COMPARE_STRING, "strcmp", 0));
+    TRY(make_plan(ctx, call, args, COMPARE_STRING, "strcmp", 0, 0));
     func__result(call, args, func__bigint(2));
     call->type.flags |= TYPE_F_BOOL; /* MYSQL: true or false in JSON */
     return ERR_OK;

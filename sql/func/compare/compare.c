@@ -79,6 +79,12 @@ static void double_loops(enum compare_op op, struct vector *const *args, const u
     OP_LOOPS(vec_double(args[0], row), vec_double(args[1], row));
 }
 
+static void near_loops(enum compare_op op, double tolerance, struct vector *const *args,
+                       const uint16_t *sel, uint32_t n, int64_t *dst)
+{
+    OP_LOOPS(compare_near(vec_double(args[0], row), vec_double(args[1], row), tolerance), 0);
+}
+
 static void decimal_loops(enum compare_op op, struct vector *const *args, const uint16_t *sel,
                           uint32_t n, int64_t *dst)
 {
@@ -200,7 +206,13 @@ static db_err loops(struct eval_ctx *ctx, enum compare_op op, const struct func_
     switch (p->kind) {
     case COMPARE_INT: int_loops(op, call, args, sel, n, dst); break;
     case COMPARE_DECIMAL: decimal_loops(op, args, sel, n, dst); break;
-    case COMPARE_DOUBLE: double_loops(op, args, sel, n, dst); break;
+    case COMPARE_DOUBLE:
+        if (p->tolerance != 0) {
+            near_loops(op, p->tolerance, args, sel, n, dst);
+        } else {
+            double_loops(op, args, sel, n, dst);
+        }
+        break;
     case COMPARE_JSON:
     case COMPARE_STRING: string_loops(op, p, args, sel, n, dst); break;
     case COMPARE_DATETIME:
@@ -212,7 +224,14 @@ static db_err loops(struct eval_ctx *ctx, enum compare_op op, const struct func_
 
 db_err compare_eval(EVAL_ARGS)
 {
-    return loops(ctx, (enum compare_op)call->variant, call, args, sel, n, vec_i64s(out));
+    enum compare_op op = (enum compare_op)(call->variant & COMPARE_OP_MASK);
+    return loops(ctx, op, call, args, sel, n, vec_i64s(out));
+}
+
+bool func_compares_near(const struct func_call *call)
+{
+    bool compares = call->def->eval == compare_eval || call->def->eval == compare_nulleq;
+    return compares && (call->variant & COMPARE_NEAR) != 0;
 }
 
 db_err compare_nulleq(EVAL_ARGS)

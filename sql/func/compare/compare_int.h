@@ -1,5 +1,6 @@
-/* Private to sql/func/compare. A comparison's call->variant is the operator; call->data points to
- * the struct compare_plan that bind has made. */
+/* Private to sql/func/compare. A comparison's call->variant is the operator, and COMPARE_NEAR when
+ * doubles compare within a tolerance (func_compares_near); call->data points to the struct
+ * compare_plan that bind has made. */
 #ifndef SKEIN_SQL_FUNC_COMPARE_INT_H
 #define SKEIN_SQL_FUNC_COMPARE_INT_H
 
@@ -7,11 +8,13 @@
 #include "sql/types/compare.h"
 
 enum compare_op { COMPARE_EQ, COMPARE_NE, COMPARE_LT, COMPARE_LE, COMPARE_GT, COMPARE_GE };
+enum { COMPARE_OP_MASK = 7, COMPARE_NEAR = 8 };
 
 struct compare_plan {
     enum compare_kind kind;
     const struct collation *collation; /* COMPARE_STRING */
     bool bytewise;                     /* equal strings are equal bytes */
+    double tolerance;                  /* COMPARE_NEAR */
     /* COMPARE_INT of an integer column and constant text whose value comes later: 1 + the text's
      * argument; else 0. */
     uint8_t text_arg;

@@ -135,8 +135,9 @@ static db_err add_to_text(struct eval_ctx *ctx, const struct add_plan *p, struct
 {
     int64_t v;
     int32_t offset;
+    struct temporal_note note = {0};
     unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode), &v,
-                                   &offset, NULL);
+                                   &offset, &note);
     if ((cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) != 0) {
         cast_warn(ctx->cast, CAST_WARNING, 1292,
                   (cond & TEMPORAL_INVALID) != 0 ? "Incorrect" : "Truncated incorrect", "datetime",
@@ -152,6 +153,7 @@ static db_err add_to_text(struct eval_ctx *ctx, const struct add_plan *p, struct
         vec_set_null(out, row);
         return ERR_OK;
     }
+    cast_warn_delimiter(ctx->cast, cond, &note, COLL_UTF8MB4_BIN, text);
     if (!datetime_add_interval(v, iv, p->subtract, p->unit, &v)) {
         overflow(ctx, out, row);
         return ERR_OK;

@@ -103,13 +103,15 @@ static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_ro
 {
     int32_t offset;
     int64_t datetime = 0;
+    struct temporal_note note = {0};
     unsigned cond =
-        datetime_parse(text, TIME_DECIMALS_MAX, role_flags(ctx, role), ret, &offset, NULL);
+        datetime_parse(text, TIME_DECIMALS_MAX, role_flags(ctx, role), ret, &offset, &note);
     *ret_is_datetime = true;
     if ((cond & TEMPORAL_INVALID) == 0) {
         if ((cond & TEMPORAL_TRUNCATED) != 0) {
             warn_any(ctx, "Truncated incorrect", "time", text);
         }
+        cast_warn_delimiter(ctx->cast, cond, &note, COLL_UTF8MB4_BIN, text);
         return true;
     }
     if (role == TEMPORAL_AMOUNT) {
@@ -139,8 +141,10 @@ bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_
     }
     int64_t datetime = 0;
     int32_t offset = 0;
-    unsigned cond =
-        time_parse(text, TIME_DECIMALS_MAX, role_flags(ctx, role), ret, &datetime, &offset, NULL);
+    struct temporal_note note = {0};
+    /* MYSQL: a time is rounded, whatever the sql_mode. */
+    unsigned flags = role_flags(ctx, role) & ~(unsigned)TEMPORAL_F_TRUNCATE;
+    unsigned cond = time_parse(text, TIME_DECIMALS_MAX, flags, ret, &datetime, &offset, &note);
     if ((cond & TEMPORAL_INVALID) != 0) {
         bool digit = text.len != 0 && text.ptr[0] >= '0' && text.ptr[0] <= '9';
         if (digit || role == TEMPORAL_AMOUNT || role == TEMPORAL_EXTRACTED) {
@@ -153,6 +157,7 @@ bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_
     if ((cond & (TEMPORAL_TRUNCATED | TEMPORAL_OUT_OF_RANGE)) != 0) {
         warn_any(ctx, "Truncated incorrect", "time", text);
     }
+    cast_warn_delimiter(ctx->cast, cond, &note, COLL_UTF8MB4_BIN, text);
     *ret_is_datetime = (cond & TEMPORAL_IS_DATETIME) != 0;
     if (*ret_is_datetime) {
         *ret = datetime;
@@ -226,6 +231,12 @@ db_err temporal__get_seconds(struct eval_ctx *ctx, const struct sql_type *t, con
     struct value n;
     vector_get(v, row, &n);
     return value_to_decimal(ctx->cast, t, &n, ret);
+}
+
+enum decimal_round_mode temporal__rounding(const struct eval_ctx *ctx)
+{
+    bool truncate = (ctx->cast->sql_mode & SQL_MODE_TIME_TRUNCATE_FRACTIONAL) != 0;
+    return truncate ? DECIMAL_TRUNCATE : DECIMAL_HALF_UP;
 }
 
 bool temporal__seconds_fit(struct eval_ctx *ctx, const struct decimal *seconds)

@@ -87,36 +87,54 @@ db_err temporal_bind_maketime(BIND_ARGS)
     return ERR_OK;
 }
 
-/* Microseconds of a decimal number of seconds, rounded to the result's digits. False: too large. */
-static bool to_micros(const struct decimal *d, unsigned decimals, int64_t *ret)
+/* Microseconds of a decimal number of seconds, to the result's digits. False: too large. */
+static bool to_micros(struct eval_ctx *ctx, const struct decimal *d, unsigned decimals,
+                      int64_t *ret)
 {
     struct decimal r;
     struct decimal million;
     decimal_from_int(US_PER_SECOND, &million);
-    (void)decimal_round(d, (int)decimals, DECIMAL_HALF_UP, &r);
+    (void)decimal_round(d, (int)decimals, temporal__rounding(ctx), &r);
     return decimal_mul(&r, &million, &r) == DECIMAL_OK && decimal_to_int(&r, ret) == DECIMAL_OK;
 }
 
-static void set_clipped(struct eval_ctx *ctx, struct vector *out, uint32_t row, bool fits, bool neg,
-                        int64_t us, struct slice text)
+static void set_clipped(struct eval_ctx *ctx, struct vector *out, uint32_t row, bool neg,
+                        struct slice text)
 {
-    if (!fits || us > TIME_MICROS_MAX || us < -TIME_MICROS_MAX) {
-        us = neg ? -TIME_MICROS_MAX : TIME_MICROS_MAX;
-        func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time", arena_strdup(ctx->arena, text));
-    }
-    vec_set_i64(out, row, us);
+    vec_set_i64(out, row, neg ? -TIME_MICROS_MAX : TIME_MICROS_MAX);
+    func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time", arena_strdup(ctx->arena, text));
 }
 
-/* Less than 60 seconds as messages show them: a number that was no decimal has nine digits. */
-static int seconds_text(bool was_decimal, const struct decimal *second, char *out)
+static int64_t whole_seconds(const struct decimal *d)
 {
-    enum { WIDTH = 12 };
-    if (!was_decimal) {
-        return snprintf(out, WIDTH + 1, "%012.9f", decimal_to_double(second));
-    }
-    bool one_digit = decimal_int_digits(second) < 2;
-    out[0] = '0';
-    return (int)decimal_to_text(second, out + one_digit) + one_digit;
+    struct decimal cut;
+    int64_t whole = INT64_MAX;
+    (void)decimal_round(d, 0, DECIMAL_TRUNCATE, &cut);
+    return decimal_to_int(&cut, &whole) == DECIMAL_OK ? whole : INT64_MAX;
+}
+
+/* MYSQL: hours without their sign, unless it cannot be taken off; a fraction, if there is one, with
+ * the argument's digits, nine of text. */
+static struct slice maketime_text(const struct func_call *call, int64_t hour, int64_t minute,
+                                  const struct decimal *second, char out[64])
+{
+    enum { NANO_DIGITS = 9 };
+    const struct sql_type *t = &call->arg_types[2];
+    unsigned digits = type_is_string(t) || t->decimals > NANO_DIGITS ? NANO_DIGITS : t->decimals;
+    bool uns = type_is_unsigned(&call->arg_types[0]);
+    uint64_t shown = hour < 0 && !uns ? -(uint64_t)hour : (uint64_t)hour;
+    const char *sign = hour == INT64_MIN && !uns ? "-" : "";
+    struct decimal cut;
+    struct decimal whole;
+    char text[DECIMAL_TEXT_MAX];
+    (void)decimal_round(second, (int)digits, DECIMAL_TRUNCATE, &cut);
+    decimal_from_int(whole_seconds(second), &whole);
+    unsigned len = decimal_to_text(&cut, text);
+    unsigned point = digits == 0 ? len : len - digits - 1;
+    unsigned end = decimal_cmp(&cut, &whole) == 0 ? point : len;
+    int n = snprintf(out, 64, "%s%llu:%02d:%s%.*s", sign, (unsigned long long)shown, (int)minute,
+                     point == 1 ? "0" : "", (int)end, text);
+    return slice_of(out, (size_t)n);
 }
 
 db_err temporal_maketime(EVAL_ARGS)
@@ -130,44 +148,41 @@ db_err temporal_maketime(EVAL_ARGS)
         int64_t us = 0;
         bool uns = type_is_unsigned(&call->arg_types[0]);
         TRY(temporal__get_seconds(ctx, &call->arg_types[2], args[2], row, &second));
-        struct decimal whole;
-        int64_t seconds = 0;
-        (void)decimal_round(&second, 0, DECIMAL_TRUNCATE, &whole);
         bool fits = temporal__seconds_fit(ctx, &second) &&
-                    decimal_to_int(&whole, &seconds) == DECIMAL_OK &&
-                    to_micros(&second, call->type.decimals, &us);
-        /* 59.9999999 rounds up to the next minute; 60 is no second. */
-        if (minute < 0 || minute > 59 || second.neg || !fits || seconds > 59) {
+                    to_micros(ctx, &second, call->type.decimals, &us);
+        if (minute < 0 || minute > 59 || second.neg || !fits || whole_seconds(&second) > 59) {
             vec_set_null(out, row);
             continue;
         }
         bool neg = hour < 0 && !uns;
         uint64_t h = neg ? -(uint64_t)hour : (uint64_t)hour;
-        /* MYSQL: in the last hour there are no fractions of a second. */
-        bool in_range =
-            h < TIME_HOURS_MAX || (h == TIME_HOURS_MAX && decimal_cmp(&second, &whole) == 0);
-        char text[DECIMAL_TEXT_MAX + 64];
-        int len = snprintf(text, sizeof(text), "%llu:%02d:", (unsigned long long)h, (int)minute);
-        len += seconds_text(args[2]->phys == PHYS_DECIMAL, &second, text + len);
-        if (in_range) {
-            us += ((int64_t)h * 3600 + minute * 60) * US_PER_SECOND;
-            us = neg ? -us : us;
+        /* MYSQL: the last hour has no fractions of a second. */
+        if (h > TIME_HOURS_MAX || (h == TIME_HOURS_MAX && us % US_PER_SECOND != 0)) {
+            char text[64];
+            set_clipped(ctx, out, row, neg, maketime_text(call, hour, minute, &second, text));
+            continue;
         }
-        set_clipped(ctx, out, row, in_range, neg, us, slice_of(text, (size_t)len));
+        us += ((int64_t)h * 3600 + minute * 60) * US_PER_SECOND;
+        vec_set_i64(out, row, neg ? -us : us);
     }
     return ERR_OK;
 }
 
 db_err temporal_sec_to_time(EVAL_ARGS)
 {
+    /* MYSQL: the last second has fractions, here and nowhere else. */
+    const int64_t end = TIME_MICROS_MAX + US_PER_SECOND;
     EACH_ROW(row)
     {
         struct decimal d;
-        char text[DECIMAL_TEXT_MAX];
         int64_t us = 0;
         TRY(temporal__get_seconds(ctx, &call->arg_types[0], args[0], row, &d));
-        bool fits = to_micros(&d, call->type.decimals, &us);
-        set_clipped(ctx, out, row, fits, d.neg, us, slice_of(text, decimal_to_text(&d, text)));
+        if (to_micros(ctx, &d, call->type.decimals, &us) && us < end && us > -end) {
+            vec_set_i64(out, row, us);
+        } else {
+            char text[DECIMAL_TEXT_MAX];
+            set_clipped(ctx, out, row, d.neg, slice_of(text, decimal_to_text(&d, text)));
+        }
     }
     return ERR_OK;
 }

@@ -67,6 +67,8 @@ MUST_USE db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t
 void temporal__want_seconds(struct func_arg *arg);
 MUST_USE db_err temporal__get_seconds(struct eval_ctx *ctx, const struct sql_type *t,
                                       const struct vector *v, uint32_t row, struct decimal *ret);
+/* What becomes of digits below a result's: the session's sql_mode says. */
+enum decimal_round_mode temporal__rounding(const struct eval_ctx *ctx);
 /* MYSQL: more than 18 digits before the point are no number of seconds, with a warning. */
 bool temporal__seconds_fit(struct eval_ctx *ctx, const struct decimal *seconds);
 /* temporal__decimals; 6 for constant text that is no date, or no time. */

@@ -99,7 +99,7 @@ db_err temporal_from_unix(EVAL_ARGS)
         int64_t us = 0;
         TRY(temporal__get_seconds(ctx, &call->arg_types[0], args[0], row, &d));
         bool fits = call->variant == 1 || temporal__seconds_fit(ctx, &d);
-        (void)decimal_round(&d, (int)decimals, DECIMAL_HALF_UP, &d);
+        (void)decimal_round(&d, (int)decimals, temporal__rounding(ctx), &d);
         (void)decimal_mul(&d, &million, &d);
         if (!fits || d.neg || decimal_to_int(&d, &us) != DECIMAL_OK ||
             us / US_PER_SECOND > UNIX_SECONDS_MAX) {

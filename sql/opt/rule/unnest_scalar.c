@@ -33,7 +33,7 @@ static bool is_known(const struct lagg *a)
 static bool is_key(const struct scalar *s, const struct bexpr *e, bool *ret_inner_first)
 {
     if (e->kind != BEXPR_FUNC || e->arg_count != 2 || e->has_subquery || e->is_volatile ||
-        strcmp(e->u.func->def->name, "op_eq") != 0) {
+        strcmp(e->u.func->def->name, "op_eq") != 0 || func_compares_near(e->u.func)) {
         return false;
     }
     for (int k = 0; k < 2; k++) {
