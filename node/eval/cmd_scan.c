@@ -1,10 +1,14 @@
 /* scan: plain at read_ts, or with row locks on the newest versions.
  *
  * An intent in the way does not spoil what lies before it: the scan ends in front of it, and only
- * when nothing does lie before it is ERR_KEY_LOCKED returned. With locks, rows are found first,
- * then locked, then read again: a row may have changed or gone while the lock was waited for. One
- * that has gone ends the page: it may have been put back further on (an index entry whose row was
- * changed), among keys that were not there when the rows were found.
+ * when nothing does lie before it is ERR_KEY_LOCKED returned. Intents that are not in the way (a
+ * younger transaction's, the reader's own) may be many, and a page may end long before the last of
+ * them: so some are looked at, then the rows up to there are read, and so on.
+ *
+ * With locks, rows are found first, then locked, then read again: a row may have changed or gone
+ * while the lock was waited for. One that has gone ends the page: it may have been put back further
+ * on (an index entry whose row was changed), among keys that were not there when the rows were
+ * found.
  *
  * Rows under many beginnings of keys (`under`): the first of each. Who asks has locks elsewhere
  * that keep new ones out, and what was committed before he got them has been applied: no write that
@@ -15,6 +19,7 @@
  * already and is not committed is waited for, like a row that is locked; then all is read again. */
 #include "node/eval/eval.h"
 
+#include "base/fiber.h"
 #include "base/sim_break.h"
 #include "node/eval/eval_int.h"
 
@@ -30,44 +35,78 @@ static db_err next_key(struct arena *arena, struct slice key, struct slice *ret)
     return ERR_OK;
 }
 
-/* Cuts the scan at the first intent in the way. */
-static db_err cut_at_intent(struct eval_range *r, const struct kv_scan_req *req,
-                            struct mvcc_scan *scan, bool *ret_cut, struct mvcc_intent_at *ret_at)
+/* Intents that are looked at before rows are read: at first, and at most. */
+enum { WALK_FIRST = 64, WALK_MAX = 4096 };
+
+/* Cuts the part off at the first intent in the way, or at the first that is not looked at. */
+static db_err cut_at_intent(struct eval_range *r, const struct kv_scan_req *req, size_t walk_max,
+                            struct mvcc_scan *io_part, enum mvcc_walked *ret_walked,
+                            struct mvcc_intent_at *ret_at)
 {
-    *ret_cut = false;
+    *ret_walked = MVCC_WALK_END;
     if (LIKELY(!eval__may_have_intents(r))) {
         return ERR_OK;
     }
-    TRY(mvcc_intent_first_blocking(r->engine, scan->start, scan->end, scan->reverse, scan->read_ts,
-                                   req->own_ts, req->r.arena, ret_cut, ret_at));
-    if (!*ret_cut) {
+    struct mvcc_intent_walk walk = {.start = io_part->start,
+                                    .end = io_part->end,
+                                    .reverse = io_part->reverse,
+                                    .read_ts = io_part->read_ts,
+                                    .own_ts = req->own_ts,
+                                    .max = walk_max};
+    TRY(mvcc_intent_walk(r->engine, &walk, req->r.arena, ret_walked, ret_at));
+    if (*ret_walked == MVCC_WALK_END) {
         return ERR_OK;
     }
-    if (!scan->reverse) {
-        scan->end = ret_at->key;
+    if (!io_part->reverse) {
+        io_part->end = ret_at->key;
         return ERR_OK;
     }
-    return next_key(req->r.arena, ret_at->key, &scan->start);
+    return next_key(req->r.arena, ret_at->key, &io_part->start);
 }
 
-static db_err scan_rows(struct eval_range *r, const struct kv_scan_req *req, struct mvcc_scan *scan,
-                        struct diag *diag, struct kv_reply *reply, struct mvcc_rows *ret_rows)
+static bool is_empty(const struct mvcc_scan *scan)
 {
-    struct mvcc_intent_at at;
-    bool cut;
-    TRY(cut_at_intent(r, req, scan, &cut, &at));
-    if (cut && slice_cmp(scan->start, scan->end) >= 0 && scan->end.len != 0) {
-        return eval__key_locked(&at.intent, at.key, diag, reply);
+    return scan->end.len != 0 && slice_cmp(scan->start, scan->end) >= 0;
+}
+
+/* What of the scan lies behind the part. */
+static void to_rest(const struct mvcc_scan *scan, struct mvcc_scan *io_part)
+{
+    if (scan->reverse) {
+        io_part->end = io_part->start;
+        io_part->start = scan->start;
+    } else {
+        io_part->start = io_part->end;
+        io_part->end = scan->end;
     }
-    TRY(mvcc_scan(r->engine, scan, req->r.arena, ret_rows));
+}
+
+static db_err scan_rows(struct eval_range *r, const struct kv_scan_req *req,
+                        const struct mvcc_scan *scan, struct diag *diag, struct kv_reply *reply,
+                        struct mvcc_rows *ret_rows)
+{
+    struct mvcc_scan part = *scan;
+    struct mvcc_rows rows = {0};
+    struct mvcc_intent_at at;
+    enum mvcc_walked walked;
+    for (size_t walk = WALK_FIRST;; walk = walk < WALK_MAX ? walk * 2 : walk) {
+        TRY(cut_at_intent(r, req, walk, &part, &walked, &at));
+        TRY(is_empty(&part) ? ERR_OK : mvcc_scan(r->engine, &part, req->r.arena, &rows));
+        if (LIKELY(walked != MVCC_WALK_MORE) || rows.more) {
+            break;
+        }
+        to_rest(scan, &part);
+        TRY(fiber_checkpoint());
+    }
     TRY(eval__check_history(r, scan->read_ts, diag));
-    if (cut && !ret_rows->more) {
-        if (ret_rows->count == 0) {
+    if (walked == MVCC_WALK_BLOCKED && !rows.more) {
+        if (rows.count == 0) {
             return eval__key_locked(&at.intent, at.key, diag, reply);
         }
-        ret_rows->more = true;
-        ret_rows->resume = scan->reverse ? scan->start : scan->end;
+        rows.more = true;
+        rows.resume = scan->reverse ? part.start : part.end;
     }
+    *ret_rows = rows;
     return ERR_OK;
 }
 

@@ -1,6 +1,7 @@
 /* Intents: the lock column family. */
 #include "node/mvcc/mvcc.h"
 
+#include "base/assert.h"
 #include "base/fiber.h"
 #include "node/store/varint.h"
 
@@ -157,13 +158,18 @@ struct intent_scan {
     struct slice start, end;
     ts_t start_ts; /* 0: all */
     bool reverse;
-    struct mvcc_intent_at *blocker; /* not NULL: the first that blocks read_ts/own_ts is kept */
+    /* Not NULL: the first that blocks read_ts/own_ts is kept, or the key at which the walk ends. */
+    struct mvcc_intent_at *blocker;
     ts_t read_ts, own_ts;
+    size_t walk_max;
     size_t max;
     struct arena *arena;
     struct mvcc_intent_name *names;
     size_t count;
     size_t cap;
+    size_t walked;
+    bool stopped; /* at walk_max */
+    bool done;
     enum engine_tier tier;
     db_err err;
 };
@@ -200,28 +206,34 @@ static db_err keep_name(struct intent_scan *s, struct slice key, ts_t start_ts)
 static db_err look_at(struct intent_scan *s, struct slice key, struct slice value)
 {
     struct mvcc_intent in;
-    TRY(decode_head(value, &in));
-    if (s->blocker != NULL) {
-        return mvcc_intent_blocks(&in, s->read_ts, s->own_ts) ? keep_blocker(s, key, value)
-                                                              : ERR_OK;
+    bool walk = s->blocker != NULL;
+    if (walk && s->walked++ == s->walk_max) {
+        s->stopped = s->done = true;
+        return arena_copy(s->arena, key, &s->blocker->key);
     }
-    return s->start_ts == 0 || s->start_ts == in.start_ts ? keep_name(s, key, in.start_ts) : ERR_OK;
+    TRY(decode_head(value, &in));
+    if (walk ? mvcc_intent_blocks(&in, s->read_ts, s->own_ts)
+             : s->start_ts == 0 || s->start_ts == in.start_ts) {
+        TRY(walk ? keep_blocker(s, key, value) : keep_name(s, key, in.start_ts));
+    }
+    s->done = s->count == s->max;
+    return ERR_OK;
 }
 
 static db_err scan_run(struct intent_scan *s, struct engine_iter *it)
 {
     if (!s->reverse) {
         TRY(engine_iter_seek(it, s->start));
-        while (it->valid && s->count < s->max) {
+        while (it->valid && !s->done) {
             TRY(look_at(s, it->key, it->value));
-            TRY(engine_iter_next(it));
+            TRY(s->done ? ERR_OK : engine_iter_next(it));
         }
         return ERR_OK;
     }
     TRY(engine_iter_seek_for_prev(it, s->end));
-    while (it->valid && s->count < s->max) {
+    while (it->valid && !s->done) {
         TRY(look_at(s, it->key, it->value));
-        TRY(engine_iter_prev(it));
+        TRY(s->done ? ERR_OK : engine_iter_prev(it));
     }
     return ERR_OK;
 }
@@ -230,7 +242,9 @@ static void scan_job(void *arg)
 {
     struct intent_scan *s = arg;
     struct engine_iter *it;
-    s->count = 0;
+    s->count = s->walked = 0;
+    s->stopped = false;
+    s->done = s->max == 0;
     s->err = engine_iter_open(
         s->e, ENGINE_LOCK,
         &(struct engine_iter_opts){.tier = s->tier, .lower = s->start, .upper = s->end}, &it);
@@ -263,23 +277,24 @@ db_err mvcc_intent_scan(struct engine *e, struct slice start, struct slice end, 
     return ERR_OK;
 }
 
-db_err mvcc_intent_first_blocking(struct engine *e, struct slice start, struct slice end,
-                                  bool reverse, ts_t read_ts, ts_t own_ts, struct arena *arena,
-                                  bool *ret_found, struct mvcc_intent_at *ret_intent)
+db_err mvcc_intent_walk(struct engine *e, const struct mvcc_intent_walk *walk, struct arena *arena,
+                        enum mvcc_walked *ret_walked, struct mvcc_intent_at *ret_intent)
 {
-    struct mvcc_intent_at blocker;
+    struct mvcc_intent_at blocker = {0};
     struct intent_scan s = {.e = e,
-                            .start = start,
-                            .end = end,
-                            .reverse = reverse,
+                            .start = walk->start,
+                            .end = walk->end,
+                            .reverse = walk->reverse,
                             .blocker = &blocker,
-                            .read_ts = read_ts,
-                            .own_ts = own_ts,
+                            .read_ts = walk->read_ts,
+                            .own_ts = walk->own_ts,
+                            .walk_max = walk->max,
                             .max = 1,
                             .arena = arena};
+    ASSERT(walk->max > 0);
     TRY(scan_intents(&s));
-    *ret_found = s.count != 0;
-    if (s.count != 0) {
+    *ret_walked = s.count != 0 ? MVCC_WALK_BLOCKED : s.stopped ? MVCC_WALK_MORE : MVCC_WALK_END;
+    if (*ret_walked != MVCC_WALK_END) {
         *ret_intent = blocker;
     }
     return ERR_OK;

@@ -48,12 +48,16 @@ struct mvcc_rows {
     struct kv_pair *pairs;
     ts_t *versions; /* NULL unless asked for */
     size_t count;
+    size_t cap;          /* room in the arrays */
+    size_t bytes;        /* of keys and values, also of values that were not asked for */
     bool more;           /* a limit ended it: go on at resume */
     struct slice resume; /* forward: the next start; reverse: the next end */
 };
 
+/* Adds the rows to those that are there, of a scan that has read the stretch before with the same
+ * arena (all zero: none); the limits are those of all together. */
 MUST_USE db_err mvcc_scan(struct engine *e, const struct mvcc_scan *scan, struct arena *arena,
-                          struct mvcc_rows *ret_rows);
+                          struct mvcc_rows *io_rows);
 
 /* A key that divides [start, end) into about equal bytes; *ret_found = false when the range is
  * smaller than `size_min` or has one key. Reads the whole range: off the loops only, or let it
@@ -99,11 +103,23 @@ struct mvcc_intent_at {
     struct slice key;
     struct mvcc_intent intent;
 };
-/* The first intent in scan order that blocks the reader. */
-MUST_USE db_err mvcc_intent_first_blocking(struct engine *e, struct slice start, struct slice end,
-                                           bool reverse, ts_t read_ts, ts_t own_ts,
-                                           struct arena *arena, bool *ret_found,
-                                           struct mvcc_intent_at *ret_intent);
+struct mvcc_intent_walk {
+    struct slice start;
+    struct slice end; /* exclusive; empty: no end */
+    bool reverse;
+    ts_t read_ts, own_ts;
+    size_t max; /* > 0: intents that are looked at, of this transaction and of all others */
+};
+enum mvcc_walked {
+    MVCC_WALK_END,     /* none blocks the reader */
+    MVCC_WALK_BLOCKED, /* one does */
+    MVCC_WALK_MORE,    /* none so far, but there are more */
+};
+/* The first intent in scan order that blocks the reader; or, when so many do not, the first that
+ * was not looked at, of which only the key is told. */
+MUST_USE db_err mvcc_intent_walk(struct engine *e, const struct mvcc_intent_walk *walk,
+                                 struct arena *arena, enum mvcc_walked *ret_walked,
+                                 struct mvcc_intent_at *ret_intent);
 
 /* ---- transaction records ------------------------------------------------------------------ */
 

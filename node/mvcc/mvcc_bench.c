@@ -91,7 +91,7 @@ static void bench_scans(struct engine *e, bool reverse)
                               .read_ts = 5000,
                               .rows_max = 1000,
                               .reverse = reverse};
-        struct mvcc_rows r;
+        struct mvcc_rows r = {0};
         MUST(mvcc_scan(e, &s, &a, &r));
         rows += r.count;
         arena_reset(&a);

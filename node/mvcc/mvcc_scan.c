@@ -7,6 +7,7 @@
  * read-ahead helps. */
 #include "node/mvcc/mvcc.h"
 
+#include "base/assert.h"
 #include "base/fiber.h"
 
 /* A row's versions are left by single steps, or, after so many, by a seek, which costs about as
@@ -18,6 +19,7 @@ struct scan_run {
     struct engine *e;
     const struct mvcc_scan *s;
     struct arena *arena;
+    const struct mvcc_rows *before; /* of the stretch before */
     struct mvcc_rows rows;
     enum engine_tier tier;
     db_err err;
@@ -25,8 +27,6 @@ struct scan_run {
     struct engine_iter *it;
     struct buf seek;  /* a data key */
     struct buf value; /* backward: the candidate */
-    size_t cap;
-    size_t bytes;
     int steps_max;
     ts_t safe_point;
     uint64_t stepped; /* over versions that garbage collection may drop */
@@ -34,7 +34,8 @@ struct scan_run {
 
 static db_err grow(struct scan_run *r)
 {
-    size_t cap = r->cap == 0 ? (r->s->rows_max < 128 ? r->s->rows_max : 128) : r->cap * 2;
+    size_t first = r->s->rows_max < 128 ? r->s->rows_max : 128;
+    size_t cap = r->rows.cap == 0 ? first : r->rows.cap * 2;
     struct kv_pair *pairs = arena_alloc(r->arena, cap * sizeof(*pairs));
     ts_t *versions = r->s->want_versions ? arena_alloc(r->arena, cap * sizeof(*versions)) : NULL;
     if (pairs == NULL || (r->s->want_versions && versions == NULL)) {
@@ -48,7 +49,7 @@ static db_err grow(struct scan_run *r)
     }
     r->rows.pairs = pairs;
     r->rows.versions = versions;
-    r->cap = cap;
+    r->rows.cap = cap;
     return ERR_OK;
 }
 
@@ -56,7 +57,7 @@ static db_err grow(struct scan_run *r)
 static db_err emit(struct scan_run *r, struct slice key, struct slice value, ts_t ts,
                    struct slice *ret_key)
 {
-    if (r->rows.count == r->cap) {
+    if (r->rows.count == r->rows.cap) {
         TRY(grow(r));
     }
     size_t value_len = r->s->keys_only ? 0 : value.len;
@@ -77,14 +78,15 @@ static db_err emit(struct scan_run *r, struct slice key, struct slice value, ts_
         r->rows.versions[r->rows.count] = ts;
     }
     r->rows.count++;
-    r->bytes += key.len + value.len;
+    r->rows.bytes += key.len + value.len;
     *ret_key = pair->key;
     return ERR_OK;
 }
 
 static bool full(const struct scan_run *r)
 {
-    return r->rows.count >= r->s->rows_max || (r->s->bytes_max != 0 && r->bytes >= r->s->bytes_max);
+    return r->rows.count >= r->s->rows_max ||
+           (r->s->bytes_max != 0 && r->rows.bytes >= r->s->bytes_max);
 }
 
 static db_err seek_to(struct scan_run *r, struct slice key, ts_t ts)
@@ -275,9 +277,7 @@ static void run(void *arg)
     if (r->err != ERR_OK) {
         return;
     }
-    r->rows = (struct mvcc_rows){0};
-    r->cap = 0;
-    r->bytes = 0;
+    r->rows = *r->before;
     r->steps_max = STEPS_MAX;
     r->safe_point = engine_safe_point(r->e);
     r->stepped = 0;
@@ -295,16 +295,18 @@ static void run(void *arg)
 }
 
 db_err mvcc_scan(struct engine *e, const struct mvcc_scan *scan, struct arena *arena,
-                 struct mvcc_rows *ret_rows)
+                 struct mvcc_rows *io_rows)
 {
-    struct scan_run r = {.e = e, .s = scan, .arena = arena, .tier = ENGINE_CACHED};
+    struct scan_run r = {
+        .e = e, .s = scan, .arena = arena, .before = io_rows, .tier = ENGINE_CACHED};
+    ASSERT(!io_rows->more);
     run(&r);
     if (UNLIKELY(r.err == ERR_WOULD_BLOCK)) {
         r.tier = ENGINE_ANY;
         blocking_run(run, &r);
     }
     if (r.err == ERR_OK) {
-        *ret_rows = r.rows;
+        *io_rows = r.rows;
     }
     return r.err;
 }
