@@ -17,7 +17,7 @@ db_err eval_delete_range(struct eval_range *r, const struct kv_delete_range_req 
     store_batch_init(&w.batch);
     db_err err = eval__check(r, &req->r, req->start, req->end, diag, reply, &w.term);
     if (err == ERR_OK) {
-        err = mvcc_write_delete_range(r->engine, &w.batch, req->start, req->end);
+        err = mvcc_write_delete_range(&w.batch, req->start, req->end);
     }
     if (err == ERR_OK) {
         err = eval__write_propose(&w, diag, reply);

@@ -153,9 +153,8 @@ MUST_USE db_err mvcc_write_rollback(struct store_batch *b, struct slice key,
 /* Records only. */
 MUST_USE db_err mvcc_write_txn_record(struct store_batch *b, struct slice key, ts_t start_ts,
                                       enum mvcc_txn_record record, ts_t commit_ts);
-/* Removes versions and intents of [start, end). Nobody may write there until the batch is applied.
- * May park. */
-MUST_USE db_err mvcc_write_delete_range(struct engine *e, struct store_batch *b, struct slice start,
+/* Removes versions and intents of [start, end), whichever a replica has. */
+MUST_USE db_err mvcc_write_delete_range(struct store_batch *b, struct slice start,
                                         struct slice end);
 
 #endif

@@ -83,60 +83,24 @@ db_err mvcc_write_rollback(struct store_batch *b, struct slice key,
     return ERR_OK;
 }
 
-/* One by one when they are few (see engine_few_keys). */
-static db_err delete_all(struct engine *e, struct store_batch *b, enum engine_cf cf,
-                         struct slice start, struct slice end)
+db_err mvcc_write_delete_range(struct store_batch *b, struct slice start, struct slice end)
 {
-    struct arena a;
-    struct slice *keys;
-    size_t count = 0;
-    bool all = false;
-    arena_init(&a, NULL, NULL, 0);
-    db_err err = engine_few_keys(e, cf, start, end, ENGINE_FEW_KEYS, &a, &keys, &count, &all);
-    for (size_t i = 0; i < count && err == ERR_OK; i++) {
-        err = store_batch_delete(b, cf, keys[i]);
-    }
-    if (err == ERR_OK && !all) {
-        err = store_batch_delete_range(b, cf, start, end);
-    }
-    arena_fini(&a);
-    return err;
-}
-
-struct delete_job {
-    struct engine *e;
-    struct store_batch *b;
-    struct slice start, end;
-    db_err err;
-};
-
-static void delete_run(void *arg)
-{
-    struct delete_job *j = arg;
     struct buf from, to;
     buf_init(&from, STORE_BATCH_SIZE_MAX);
     buf_init(&to, STORE_BATCH_SIZE_MAX);
-    db_err err = data_key_set(&from, j->start, TS_MAX);
-    if (err == ERR_OK && j->end.len != 0) {
-        err = data_key_set(&to, j->end, TS_MAX);
+    db_err err = data_key_set(&from, start, TS_MAX);
+    if (err == ERR_OK && end.len != 0) {
+        err = data_key_set(&to, end, TS_MAX);
     }
     if (err == ERR_OK) {
-        err = delete_all(j->e, j->b, ENGINE_DATA, buf_slice(&from), buf_slice(&to));
+        err = store_batch_delete_range(b, ENGINE_DATA, buf_slice(&from), buf_slice(&to));
     }
     if (err == ERR_OK) {
-        err = delete_all(j->e, j->b, ENGINE_LOCK, j->start, j->end);
+        err = store_batch_delete_range(b, ENGINE_LOCK, start, end);
     }
     buf_fini(&to);
     buf_fini(&from);
-    j->err = err;
-}
-
-db_err mvcc_write_delete_range(struct engine *e, struct store_batch *b, struct slice start,
-                               struct slice end)
-{
-    struct delete_job j = {e, b, start, end, ERR_OK};
-    blocking_run(delete_run, &j);
-    return j.err;
+    return err;
 }
 
 db_err mvcc_txn_get(struct engine *e, struct slice key, ts_t start_ts, struct arena *arena,

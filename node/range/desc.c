@@ -451,31 +451,8 @@ enum txn_record_place txn_record_place(struct slice key, struct slice start, str
     return slice_cmp(user, start) >= 0 ? TXN_RECORD_INSIDE : TXN_RECORD_OUTSIDE;
 }
 
-/* One by one when they are few (see engine_few_keys), unless the batch may hold more. */
-static db_err delete_all(struct engine *e, struct engine_wbatch *wb, enum engine_cf cf,
-                         struct slice start, struct slice end, bool pending)
-{
-    struct arena a;
-    struct slice *keys;
-    size_t count = 0;
-    bool all = false;
-    db_err err = ERR_OK;
-    arena_init(&a, NULL, NULL, 0);
-    if (!pending) {
-        err = engine_few_keys(e, cf, start, end, ENGINE_FEW_KEYS, &a, &keys, &count, &all);
-    }
-    for (size_t i = 0; i < count && err == ERR_OK; i++) {
-        err = engine_wbatch_delete(wb, cf, keys[i]);
-    }
-    if (err == ERR_OK && !all) {
-        err = engine_wbatch_delete_range(wb, cf, start, end);
-    }
-    arena_fini(&a);
-    return err;
-}
-
 db_err store_delete_data(struct engine *e, struct engine_wbatch *wb, struct slice start,
-                         struct slice end, bool pending)
+                         struct slice end)
 {
     struct arena a;
     struct slice lo;
@@ -486,10 +463,10 @@ db_err store_delete_data(struct engine *e, struct engine_wbatch *wb, struct slic
         err = data_key_make(&a, end, UINT64_MAX, &hi);
     }
     if (err == ERR_OK) {
-        err = delete_all(e, wb, ENGINE_DATA, lo, hi, pending);
+        err = engine_wbatch_delete_range(wb, ENGINE_DATA, lo, hi);
     }
     if (err == ERR_OK) {
-        err = delete_all(e, wb, ENGINE_LOCK, start, end, pending);
+        err = engine_wbatch_delete_range(wb, ENGINE_LOCK, start, end);
     }
     arena_fini(&a);
     return err == ERR_OK ? delete_records(e, wb, start, end) : err;

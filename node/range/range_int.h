@@ -506,10 +506,9 @@ MUST_USE db_err store_each_gone(struct engine *e, struct diag *diag,
 /* Where a key of ENGINE_LOCAL lies, when transaction records are walked from that of `start` on. */
 enum txn_record_place { TXN_RECORD_INSIDE, TXN_RECORD_OUTSIDE, TXN_RECORD_BEYOND };
 enum txn_record_place txn_record_place(struct slice key, struct slice start, struct slice end);
-/* Deletes all that [start, end) has in the engine (not the range's own records). Blocks. pending:
- * the batch may have written there. */
+/* Deletes all that [start, end) has in the engine (not the range's own records). Blocks. */
 MUST_USE db_err store_delete_data(struct engine *e, struct engine_wbatch *wb, struct slice start,
-                                  struct slice end, bool pending);
+                                  struct slice end);
 
 /* ---- bootstrap.c ---- */
 MUST_USE db_err store_bootstrap(struct range_store *rs, struct diag *diag);

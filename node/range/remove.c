@@ -36,7 +36,7 @@ static void clean_engine(void *arg)
     local_range_key(applied, j->gone.id, LOCAL_RANGE_APPLIED);
     done.has_bounds = false;
     if (err == ERR_OK && j->gone.has_bounds) {
-        err = store_delete_data(e, wb, j->gone.start, j->gone.end, false);
+        err = store_delete_data(e, wb, j->gone.start, j->gone.end);
     }
     if (err == ERR_OK) {
         err = store_delete_desc(wb, j->gone.id);

@@ -202,9 +202,9 @@ static db_err clear_old(struct receiving *s, struct engine_wbatch *wb)
     struct engine *e = s->rs->opts.engine;
     if (s->had_core) {
         const struct range_desc *old = replica_desc(s->r); /* nobody changes it now */
-        TRY(store_delete_data(e, wb, old->start, old->end, false));
+        TRY(store_delete_data(e, wb, old->start, old->end));
     }
-    TRY(store_delete_data(e, wb, d->start, d->end, false));
+    TRY(store_delete_data(e, wb, d->start, d->end));
     TRY(store_delete_desc(wb, d->id));
     struct store_gone gone = {.id = d->id,
                               .min_replica_id = s->head.to,

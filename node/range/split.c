@@ -129,7 +129,7 @@ static db_err split_put(struct range_loop *l, const struct range_desc *left,
         return put_halves(wb, left, right, term);
     }
     TRY(store_put_desc(wb, left));
-    return store_delete_data(l->rs->opts.engine, wb, right->start, right->end, true);
+    return store_delete_data(l->rs->opts.engine, wb, right->start, right->end);
 }
 
 static db_err copy_right(struct applied_change *c, const struct range_desc *right)

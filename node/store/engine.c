@@ -315,41 +315,6 @@ db_err engine_applied_durable(struct engine *e, uint64_t range_id, uint64_t *ret
     return applied(e, range_id, true, ret_index, ret_term);
 }
 
-/* ---- a few keys ---- */
-
-db_err engine_few_keys(struct engine *e, enum engine_cf cf, struct slice start, struct slice end,
-                       size_t max, struct arena *arena, struct slice **ret_keys, size_t *ret_count,
-                       bool *ret_all)
-{
-    struct engine_iter_opts opts = {.tier = ENGINE_ANY, .lower = start, .upper = end};
-    struct engine_iter *it;
-    size_t count = 0;
-    struct slice *keys = ARENA_ARRAY(arena, struct slice, max);
-    if (keys == NULL) {
-        return ERR_NOMEM;
-    }
-    TRY(engine_iter_open(e, cf, &opts, &it));
-    db_err err = engine_iter_seek(it, start);
-    bool all = true;
-    while (err == ERR_OK && it->valid) {
-        if (count == max) {
-            all = false;
-            break;
-        }
-        err = arena_copy(arena, it->key, &keys[count++]);
-        if (err == ERR_OK) {
-            err = engine_iter_next(it);
-        }
-    }
-    engine_iter_close(it);
-    if (err == ERR_OK) {
-        *ret_keys = keys;
-        *ret_count = all ? count : 0;
-        *ret_all = all;
-    }
-    return err;
-}
-
 /* ---- files and upkeep ---- */
 
 db_err engine_sst_open(struct engine *e, enum engine_cf cf, const char *path,

@@ -124,15 +124,6 @@ MUST_USE db_err engine_multi_get(struct engine *e, enum engine_cf cf, const stru
                                  size_t count, struct arena *arena, bool *ret_found,
                                  struct slice *ret_values);
 
-/* The keys of [start, end) (end empty: to the end) when there are at most `max`; *ret_all is false
- * when there are more, and then nothing is returned. In ENGINE_DATA give data keys. For whoever
- * deletes: a few keys are better deleted one by one, as a deleted range makes reads slow until the
- * engine has swept it out. Keys are in the arena. Blocks. */
-MUST_USE db_err engine_few_keys(struct engine *e, enum engine_cf cf, struct slice start,
-                                struct slice end, size_t max, struct arena *arena,
-                                struct slice **ret_keys, size_t *ret_count, bool *ret_all);
-enum { ENGINE_FEW_KEYS = 4096 }; /* a good max */
-
 /* A view that later writes do not change. Holds back RocksDB's clean-up, not the GC of versions:
  * close it soon. */
 MUST_USE db_err engine_snapshot_open(struct engine *e, struct engine_snapshot **ret_snapshot);
@@ -154,8 +145,8 @@ MUST_USE db_err engine_wbatch_add(struct engine_wbatch *b, struct slice encoded)
 MUST_USE db_err engine_wbatch_put(struct engine_wbatch *b, enum engine_cf cf, struct slice key,
                                   struct slice value);
 MUST_USE db_err engine_wbatch_delete(struct engine_wbatch *b, enum engine_cf cf, struct slice key);
-/* Deletes [start, end); end empty: to the end. In ENGINE_DATA give data keys (see
- * node/store/keyspace.h). */
+/* Deletes what [start, end) has when the batch is applied, and what the batch has written there
+ * before; end empty: to the end. In ENGINE_DATA give data keys (see node/store/keyspace.h). */
 MUST_USE db_err engine_wbatch_delete_range(struct engine_wbatch *b, enum engine_cf cf,
                                            struct slice start, struct slice end);
 /* Puts the applied position of a range (its key is made by node/store/keyspace.h). */
@@ -167,8 +158,8 @@ size_t engine_wbatch_size(const struct engine_wbatch *b);
  * else it blocks; outside a fiber it blocks. ERR_DISK_FULL. */
 MUST_USE db_err engine_apply(struct engine *e, struct engine_wbatch *b, struct diag *diag);
 
-/* As engine_apply where nothing may wait: ERR_WOULD_BLOCK when the write would stall (the batch is
- * kept). */
+/* As engine_apply where nothing may wait: ERR_WOULD_BLOCK when the write would stall, or deletes
+ * ranges (the batch is kept). */
 MUST_USE db_err engine_try_apply(struct engine *e, struct engine_wbatch *b, struct diag *diag);
 
 /* Starts a flush of all column families; fn is called on another thread when everything applied
@@ -210,7 +201,8 @@ MUST_USE db_err engine_ingest(struct engine *e, enum engine_cf cf, const char *c
 
 /* From now on versions may be dropped that nobody can see who reads at or above ts, or exactly at
  * one of the snapshots (ascending, all below ts; copied). Whoever reads below ts later on must be
- * listed in every call until then. A call with a lower ts than an earlier one changes nothing. */
+ * listed in every call until then. A call with a lower ts than an earlier one changes nothing. An
+ * engine that is opened again knows what versions were dropped by before. */
 void engine_set_safe_point(struct engine *e, uint64_t ts, const uint64_t *snapshots, size_t count);
 uint64_t engine_safe_point(const struct engine *e);
 /* Asked *after* reading at ts: was everything there that belongs to that moment? */

@@ -16,6 +16,7 @@
 #include <rocksdb/slice_transform.h>
 #include <rocksdb/table.h>
 #include <rocksdb/table_properties.h>
+#include <rocksdb/write_batch.h>
 
 #include <cstring>
 #include <memory>
@@ -31,6 +32,9 @@ struct rocksdb_column_family_handle_t {
 };
 struct rocksdb_options_t {
     rocksdb::Options rep;
+};
+struct rocksdb_writebatch_t {
+    rocksdb::WriteBatch rep;
 };
 
 namespace {
@@ -210,7 +214,44 @@ void compact_file(rocksdb::DB *db, rocksdb::ColumnFamilyHandle *cf,
     ignored.PermitUncheckedError(); // whoever asks counts again
 }
 
+class Keys : public rocksdb::WriteBatch::Handler {
+  public:
+    Keys(uint32_t cf, void (*fn)(void *, const uint8_t *, size_t), void *arg)
+        : cf_(cf), fn_(fn), arg_(arg) {}
+
+    rocksdb::Status PutCF(uint32_t cf, const Slice &key, const Slice &) override {
+        return tell(cf, key);
+    }
+    rocksdb::Status DeleteCF(uint32_t cf, const Slice &key) override { return tell(cf, key); }
+    rocksdb::Status SingleDeleteCF(uint32_t cf, const Slice &key) override {
+        return tell(cf, key);
+    }
+    rocksdb::Status DeleteRangeCF(uint32_t cf, const Slice &first, const Slice &end) override {
+        tell(cf, first).PermitUncheckedError();
+        return tell(cf, end);
+    }
+
+  private:
+    rocksdb::Status tell(uint32_t cf, const Slice &key) {
+        if (cf == cf_) {
+            fn_(arg_, reinterpret_cast<const uint8_t *>(key.data()), key.size());
+        }
+        return rocksdb::Status::OK();
+    }
+
+    uint32_t cf_;
+    void (*fn_)(void *, const uint8_t *, size_t);
+    void *arg_;
+};
+
 } // namespace
+
+void rocks_shim_batch_keys(rocksdb_writebatch_t *batch, rocksdb_column_family_handle_t *cf,
+                           void (*fn)(void *arg, const uint8_t *key, size_t len), void *arg) {
+    Keys keys(cf->rep->GetID(), fn, arg);
+    rocksdb::Status ignored = batch->rep.Iterate(&keys);
+    ignored.PermitUncheckedError(); // it holds nothing else
+}
 
 uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_t *cf,
                                     bool compact) {

@@ -10,10 +10,10 @@
  *
  * So iterators of the cached tier do not mind deleted ranges (rocks_options.c), and as long as a
  * memtable or a file may hold one they answer ERR_WOULD_BLOCK: every read is made where it may
- * block. Few deletions come here: small ranges
- * are deleted key by key by those who know them. And they go soon: a thread flushes and compacts
- * the files that hold them, all the way down, where nothing is left for them to hide. It waits for
- * a moment without new ones, and longer when a pass has left some over (a snapshot holds them).
+ * block. Few deletions come here: of small ranges each key is deleted (rocks_batch.c). And they go
+ * soon: a thread flushes and compacts the files that hold them, all the way down, where nothing is
+ * left for them to hide. It waits for a moment without new ones, and longer when a pass has left
+ * some over (a snapshot holds them).
  *
  * The other tier may block, and fails only when the disk does. */
 #include "node/store/rocks_int.h"

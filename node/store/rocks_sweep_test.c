@@ -1,9 +1,11 @@
-/* Deleted ranges and the cached tier: what is there is never missed (see rocks_sweep.c). */
+/* Deleted ranges: what is there is never missed (see rocks_sweep.c), and what is deleted is all
+ * that was there (see rocks_batch.c). */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/test_main.h"
 #include "base/clock.h"
+#include "base/rand.h"
 #include "node/store/engine.h"
 #include "node/store/keyspace.h"
 
@@ -49,6 +51,8 @@ static void fill(struct engine *e)
     CHECK_OK(engine_flush_wait(e));
     CHECK_OK(look(e, ENGINE_ANY, "p", &found));
     CHECK(found);
+    /* The batch has written there: the range is deleted as such. */
+    CHECK_OK(engine_wbatch_put(b, ENGINE_DATA, data_key(&a, "q", 11), SLICE_LIT("Plate")));
     CHECK_OK(engine_wbatch_delete_range(b, ENGINE_DATA, data_key(&a, "m", UINT64_MAX),
                                         data_key(&a, "zz", UINT64_MAX)));
     apply(e, b);
@@ -126,33 +130,150 @@ static void test_swept(void **state)
     remove_all();
 }
 
+/* A few keys are deleted one by one, and the cache serves on. */
 static void test_few_keys(void **state)
 {
     struct arena a;
-    struct slice *keys;
-    size_t count;
-    bool all;
+    struct engine_wbatch *b;
+    bool found;
     (void)state;
     remove_all();
     struct engine *e = open_engine(true);
-    fill(e);
     arena_init(&a, NULL, NULL, 0);
-    struct slice lo = data_key(&a, "a", UINT64_MAX);
-    assert_int_equal(engine_few_keys(e, ENGINE_DATA, lo, SLICE_EMPTY, 1, &a, &keys, &count, &all),
-                     ERR_OK);
-    assert_true(all && count == 1 && slice_eq(keys[0], data_key(&a, "k", 20)));
-    struct engine_wbatch *b;
     CHECK_OK(engine_wbatch_new(e, &b));
-    CHECK_OK(engine_wbatch_put(b, ENGINE_DATA, data_key(&a, "l", 20), SLICE_LIT("Pnew")));
+    for (int i = 0; i < 10; i++) {
+        char name[2] = {(char)('k' + i), 0};
+        CHECK_OK(engine_wbatch_put(b, ENGINE_DATA, data_key(&a, name, 10), SLICE_LIT("Pold")));
+    }
     apply(e, b);
+    CHECK_OK(engine_wbatch_delete_range(b, ENGINE_DATA, data_key(&a, "m", UINT64_MAX),
+                                        data_key(&a, "r", UINT64_MAX)));
+    assert_int_equal(engine_try_apply(e, b, NULL), ERR_WOULD_BLOCK); /* it looks for them */
+    apply(e, b);
+    for (int i = 0; i < 10; i++) {
+        char name[2] = {(char)('k' + i), 0};
+        CHECK_OK(look(e, ENGINE_CACHED, name, &found));
+        assert_int_equal(found, name[0] < 'm' || name[0] >= 'r');
+    }
     engine_wbatch_free(b);
-    assert_int_equal(engine_few_keys(e, ENGINE_DATA, lo, SLICE_EMPTY, 1, &a, &keys, &count, &all),
-                     ERR_OK);
-    assert_false(all);
-    assert_int_equal(engine_few_keys(e, ENGINE_DATA, lo, data_key(&a, "l", UINT64_MAX), 1, &a,
-                                     &keys, &count, &all),
-                     ERR_OK);
-    assert_true(all && count == 1);
+    arena_fini(&a);
+    engine_close(e, false);
+    remove_all();
+}
+
+/* ---- whatever a batch does to a range, in its order ---- */
+
+enum { KEYS = 64, BATCHES = 3000, OPS_MAX = 8 };
+
+static struct slice numbered(char out[16], unsigned i)
+{
+    (void)snprintf(out, 16, "k%02u", i);
+    return slice_str(out);
+}
+
+static void one_op(struct engine_wbatch *b, struct rand *rnd, int *model)
+{
+    char key[16], end[16];
+    unsigned i = (unsigned)rand_below(rnd, KEYS);
+    unsigned until = i + 1 + (unsigned)rand_below(rnd, KEYS - i);
+    char value[16];
+    switch (rand_below(rnd, 4)) {
+    case 0:
+    case 1:
+        model[i] = 1 + (int)rand_below(rnd, 1000);
+        (void)snprintf(value, sizeof(value), "%d", model[i]);
+        CHECK_OK(engine_wbatch_put(b, ENGINE_LOCK, numbered(key, i), slice_str(value)));
+        return;
+    case 2:
+        model[i] = 0;
+        CHECK_OK(engine_wbatch_delete(b, ENGINE_LOCK, numbered(key, i)));
+        return;
+    default:
+        for (unsigned k = i; k < until; k++) {
+            model[k] = 0;
+        }
+        CHECK_OK(engine_wbatch_delete_range(b, ENGINE_LOCK, numbered(key, i),
+                                            until == KEYS ? SLICE_EMPTY : numbered(end, until)));
+    }
+}
+
+static void compare(struct engine *e, const int *model)
+{
+    struct engine_iter *it;
+    CHECK_OK(engine_iter_open(e, ENGINE_LOCK, &(struct engine_iter_opts){.tier = ENGINE_ANY}, &it));
+    CHECK_OK(engine_iter_seek(it, SLICE_EMPTY));
+    for (unsigned i = 0; i < KEYS; i++) {
+        char key[16], value[16];
+        if (model[i] == 0) {
+            continue;
+        }
+        (void)snprintf(value, sizeof(value), "%d", model[i]);
+        assert_true(it->valid && slice_eq(it->key, numbered(key, i)) &&
+                    slice_eq(it->value, slice_str(value)));
+        CHECK_OK(engine_iter_next(it));
+    }
+    assert_false(it->valid);
+    engine_iter_close(it);
+}
+
+static void test_order(void **state)
+{
+    static int model[KEYS];
+    struct engine_wbatch *b;
+    struct rand rnd;
+    (void)state;
+    remove_all();
+    struct engine *e = open_engine(true);
+    CHECK_OK(engine_wbatch_new(e, &b));
+    rand_seed(&rnd, 11);
+    for (unsigned n = 0; n < BATCHES; n++) {
+        for (uint64_t ops = 1 + rand_below(&rnd, OPS_MAX); ops > 0; ops--) {
+            one_op(b, &rnd, model);
+        }
+        apply(e, b);
+        compare(e, model);
+        if (n % 500 == 0) {
+            CHECK_OK(engine_flush_wait(e));
+        }
+    }
+    engine_wbatch_free(b);
+    engine_close(e, false);
+    remove_all();
+}
+
+/* Very many keys go as a range, with an end or without. */
+static void test_many_keys(void **state)
+{
+    enum { MANY = 5000 };
+    struct arena a;
+    struct engine_wbatch *b;
+    bool found;
+    (void)state;
+    remove_all();
+    struct engine *e = open_engine(true);
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(engine_wbatch_new(e, &b));
+    for (int with_end = 0; with_end < 2; with_end++) {
+        for (unsigned i = 0; i < MANY; i++) {
+            char name[16];
+            (void)snprintf(name, sizeof(name), "m%06u", i);
+            CHECK_OK(engine_wbatch_put(b, ENGINE_DATA, data_key(&a, name, 10), SLICE_LIT("P")));
+        }
+        apply(e, b);
+        struct slice end = with_end != 0 ? data_key(&a, "m004990", UINT64_MAX) : SLICE_EMPTY;
+        CHECK_OK(
+            engine_wbatch_delete_range(b, ENGINE_DATA, data_key(&a, "m000010", UINT64_MAX), end));
+        apply(e, b);
+        CHECK_OK(look(e, ENGINE_ANY, "m000009", &found));
+        assert_true(found);
+        CHECK_OK(look(e, ENGINE_ANY, "m000010", &found));
+        assert_false(found);
+        CHECK_OK(look(e, ENGINE_ANY, "m004989", &found));
+        assert_false(found);
+        CHECK_OK(look(e, ENGINE_ANY, "m004999", &found));
+        assert_int_equal(found, with_end);
+    }
+    engine_wbatch_free(b);
     arena_fini(&a);
     engine_close(e, false);
     remove_all();
@@ -206,6 +327,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_swept),
-        cmocka_unit_test(test_few_keys), cmocka_unit_test(test_next_file)};
+        cmocka_unit_test(test_few_keys),          cmocka_unit_test(test_order),
+        cmocka_unit_test(test_many_keys),         cmocka_unit_test(test_next_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
