@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -254,10 +255,103 @@ static void test_stepped_beside_much(void **state UNUSED)
     close_world(&w);
 }
 
+/* ---- what a restart knows ---- */
+
+static void open_again(struct world *w)
+{
+    struct diag d;
+    diag_reset(&d);
+    struct engine_opts opts = {.path = w->dir, .memory_size = 32 << 20};
+    engine_wbatch_free(w->b);
+    engine_close(w->e, true);
+    CHECK_OK(engine_open_rocks(&opts, &d, &w->e));
+    CHECK_OK(engine_wbatch_new(w->e, &w->b));
+}
+
+static void put_versions(struct world *w, uint64_t from, uint64_t to)
+{
+    for (uint64_t ts = from; ts <= to; ts += 10) {
+        put(w, 0, ts, false);
+    }
+}
+
+/* Versions went by these points: who is not among them is refused, also by the next process, which
+ * nobody has told of any. */
+static void test_restart(void **state UNUSED)
+{
+    static struct world w;
+    const uint64_t listed[] = {15};
+    open_world(&w, "restart");
+    put_versions(&w, 10, 50);
+    engine_set_safe_point(w.e, 45, listed, 1);
+    CHECK_OK(engine_flush_wait(w.e));
+    assert_int_equal(entries(&w), 3);        /* of 10, 40 and 50 */
+    engine_set_safe_point(w.e, 60, NULL, 0); /* nothing went by these */
+    open_again(&w);
+    assert_int_equal(engine_safe_point(w.e), 45);
+    CHECK(engine_may_read(w.e, 15) && engine_may_read(w.e, 45) && engine_may_read(w.e, 46));
+    CHECK(!engine_may_read(w.e, 14) && !engine_may_read(w.e, 16) && !engine_may_read(w.e, 44));
+    /* Who was refused once is not taken up. */
+    const uint64_t wrong[] = {15, 25};
+    engine_set_safe_point(w.e, 46, wrong, 2);
+    CHECK(engine_may_read(w.e, 15) && !engine_may_read(w.e, 25));
+    close_world(&w);
+}
+
+/* What cannot be written down is not gone by. */
+static void test_not_kept(void **state UNUSED)
+{
+    static struct world w;
+    char path[128];
+    open_world(&w, "not_kept");
+    put_versions(&w, 10, 50);
+    engine_set_safe_point(w.e, 25, NULL, 0);
+    CHECK_OK(engine_flush_wait(w.e));
+    assert_int_equal(entries(&w), 4);
+    (void)snprintf(path, sizeof(path), "%s/GC_POINTS.new", w.dir);
+    CHECK(mkdir(path, 0700) == 0);
+    put_versions(&w, 60, 90);
+    engine_set_safe_point(w.e, 85, NULL, 0);
+    CHECK_OK(engine_flush_wait(w.e));
+    assert_int_equal(entries(&w), 8);
+    CHECK(rmdir(path) == 0);
+    open_again(&w);
+    assert_int_equal(engine_safe_point(w.e), 25);
+    close_world(&w);
+}
+
+/* Damage is not taken for "nothing was dropped". */
+static void test_damaged(void **state UNUSED)
+{
+    static struct world w;
+    char path[128];
+    struct diag d;
+    struct engine *e;
+    open_world(&w, "damaged");
+    put_versions(&w, 10, 50);
+    engine_set_safe_point(w.e, 25, NULL, 0);
+    CHECK_OK(engine_flush_wait(w.e));
+    engine_wbatch_free(w.b);
+    engine_close(w.e, true);
+    (void)snprintf(path, sizeof(path), "%s/GC_POINTS", w.dir);
+    FILE *f = fopen(path, "r+e");
+    CHECK(f != NULL && fseek(f, 12, SEEK_SET) == 0 && fputc(0x55, f) != EOF && fclose(f) == 0);
+    struct engine_opts opts = {.path = w.dir, .memory_size = 32 << 20};
+    diag_reset(&d);
+    assert_int_equal(engine_open_rocks(&opts, &d, &e), ERR_CORRUPT);
+    CHECK(strstr(d.text, "GC_POINTS") != NULL);
+    CHECK(unlink(path) == 0);
+    CHECK_OK(engine_open_rocks(&opts, &d, &w.e));
+    CHECK_OK(engine_wbatch_new(w.e, &w.b));
+    close_world(&w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_model), cmocka_unit_test(test_flush),
-                                       cmocka_unit_test(test_stepped),
-                                       cmocka_unit_test(test_stepped_beside_much)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_model),   cmocka_unit_test(test_flush),
+        cmocka_unit_test(test_stepped), cmocka_unit_test(test_stepped_beside_much),
+        cmocka_unit_test(test_restart), cmocka_unit_test(test_not_kept),
+        cmocka_unit_test(test_damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

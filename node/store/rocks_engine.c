@@ -270,9 +270,11 @@ static void destroy(struct rocks_engine *r)
     pthread_mutex_destroy(&r->sweep_mutex);
     pthread_mutex_destroy(&r->mutex);
     pthread_mutex_destroy(&r->gc_mutex);
+    pthread_mutex_destroy(&r->kept_mutex);
     ASSERT(list_empty(&r->changes));
     pthread_mutex_destroy(&r->change_mutex);
     mem_free(r->gc_points);
+    mem_free(r->kept_points);
     mem_free(r->changed);
     mem_free(r->path);
     mem_free(r);
@@ -348,6 +350,7 @@ db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
     r->manual = opts->manual;
     pthread_mutex_init(&r->mutex, NULL);
     pthread_mutex_init(&r->gc_mutex, NULL);
+    pthread_mutex_init(&r->kept_mutex, NULL);
     pthread_mutex_init(&r->change_mutex, NULL);
     list_init(&r->changes);
     pthread_condattr_init(&attr);
@@ -363,6 +366,7 @@ db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
         goto fail;
     }
     TRY_GOTO(rocks__options_make(r, opts), fail);
+    TRY_GOTO(rocks__points_load(r, diag), fail);
     TRY_GOTO(open_db(r, diag), fail);
     TRY_GOTO(rocks__upkeep_start(r), fail);
     TRY_GOTO(rocks__sweep_start(r), fail);

@@ -27,8 +27,9 @@
  * hidden.
  *
  * One filter object serves one flush or (sub)compaction, on one thread, with the points as they
- * were at its start: they only get fewer, and new ones are above the safe point. A subcompaction
- * that starts in the middle of a row only keeps more. If memory runs out, everything stays. */
+ * were at its start, which a restart finds (rocks_points.c): they only get fewer, and new ones are
+ * above the safe point. A subcompaction that starts in the middle of a row only keeps more. If
+ * memory runs out, everything stays. */
 #include "node/store/rocks_int.h"
 
 #include "base/alloc.h"
@@ -165,17 +166,18 @@ static void gc_close(void *filter)
 static void *gc_open(void *state, bool flush)
 {
     struct rocks_engine *r = state;
-    pthread_mutex_lock(&r->gc_mutex);
-    uint64_t safe_point = atomic_load_explicit(&r->safe_point, memory_order_relaxed);
-    size_t size = r->gc_point_count * sizeof(r->gc_points[0]);
+    pthread_mutex_lock(&r->kept_mutex);
+    rocks__points_keep(r);
+    uint64_t safe_point = r->kept_safe_point;
+    size_t size = r->kept_count * sizeof(r->kept_points[0]);
     struct gc_filter *f = safe_point == 0 ? NULL : mem_calloc(1, sizeof(*f) + size);
     if (f != NULL) {
-        f->count = r->gc_point_count;
+        f->count = r->kept_count;
         if (size != 0) {
-            memcpy(f->points, r->gc_points, size);
+            memcpy(f->points, r->kept_points, size);
         }
     }
-    pthread_mutex_unlock(&r->gc_mutex);
+    pthread_mutex_unlock(&r->kept_mutex);
     if (f == NULL) {
         return NULL;
     }

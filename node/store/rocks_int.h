@@ -74,6 +74,11 @@ struct rocks_engine {
     _Atomic uint64_t safe_point;
     uint64_t *gc_points; /* snapshots below the safe point, ascending */
     size_t gc_point_count;
+    /* The points that garbage collection goes by, which a restart finds (rocks_points.c). */
+    pthread_mutex_t kept_mutex; /* guards the next three; before gc_mutex */
+    uint64_t kept_safe_point;
+    uint64_t *kept_points;
+    size_t kept_count;
     _Atomic bool gc_ready; /* db may be read from a compaction */
     _Atomic uint64_t gc_versions;
     _Atomic uint64_t gc_tombstones;
@@ -163,6 +168,15 @@ void rocks__pool_touched(struct rocks_engine *r);
 void rocks__note_stepped(struct engine *e, uint64_t steps);
 
 void rocks__hurry(struct engine *e);
+
+/* rocks_points.c */
+/* The points in force are written down, if that can be done: the kept ones. Under kept_mutex;
+ * blocks. */
+void rocks__points_keep(struct rocks_engine *r);
+/* The same points for a copy of the database. Blocks. */
+MUST_USE db_err rocks__points_copy(struct rocks_engine *r, const char *dir);
+/* Begins with what is found. ERR_CORRUPT. Before the database is opened. */
+MUST_USE db_err rocks__points_load(struct rocks_engine *r, struct diag *diag);
 
 /* rocks_sweep.c */
 /* Before a batch is written that deletes a range. */

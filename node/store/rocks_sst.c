@@ -100,5 +100,5 @@ db_err rocks__checkpoint(struct engine *e, const char *dir, struct diag *diag)
     }
     rocksdb_checkpoint_create(c, dir, 0, &text);
     rocksdb_checkpoint_object_destroy(c);
-    return text == NULL ? ERR_OK : rocks__err(text, diag);
+    return text == NULL ? rocks__points_copy(r, dir) : rocks__err(text, diag);
 }
