@@ -142,7 +142,7 @@ static db_err latch_one(struct lock_table *t, struct slice key, uint64_t deadlin
     struct lock_shard *s = lock__shard(t, hash);
     struct lock_entry *e;
     pthread_mutex_lock(&s->mutex);
-    db_err err = lock__find_or_add(s, key, hash, &e);
+    db_err err = lock__find_or_add(s, key, hash, &g->room, &e);
     if (UNLIKELY(err != ERR_OK)) {
         pthread_mutex_unlock(&s->mutex);
         return err;
@@ -224,6 +224,7 @@ void latch_release(struct latch_guard *g)
     }
     if (!g->all) {
         release_entries(g);
+        lock__room_leave(t, g->room);
     }
     if (pending) {
         if (g->all) {
@@ -243,8 +244,18 @@ void latch_release(struct latch_guard *g)
 db_err latch_acquire(struct lock_table *t, const struct slice *keys, size_t count,
                      uint64_t deadline_ns, struct latch_guard *g)
 {
-    TRY(gate_enter(t, deadline_ns));
+    size_t room = 0;
+    for (size_t i = 0; i < count; i++) {
+        room += lock__entry_size(keys[i]);
+    }
+    TRY(lock__room_take(t, room, deadline_ns));
+    db_err err = gate_enter(t, deadline_ns);
+    if (UNLIKELY(err != ERR_OK)) {
+        lock__room_leave(t, room);
+        return err;
+    }
     g->table = t;
+    g->room = room;
     g->all = false;
     g->announced = false;
     atomic_init(&g->pending, false);
@@ -253,7 +264,6 @@ db_err latch_acquire(struct lock_table *t, const struct slice *keys, size_t coun
     g->key_count = count;
     g->count = 0;
     g->entries = g->inline_entries;
-    db_err err = ERR_OK;
     if (atomic_load_explicit(&t->closed, memory_order_acquire)) {
         err = ERR_NOT_LEADER;
     } else if (count > LATCH_INLINE) {
@@ -272,8 +282,11 @@ db_err latch_acquire(struct lock_table *t, const struct slice *keys, size_t coun
     }
     if (err != ERR_OK) {
         latch_release(g);
+        return err;
     }
-    return err;
+    lock__release_memory(t, g->room); /* of keys that had entries */
+    g->room = 0;
+    return ERR_OK;
 }
 
 static void enter_list(struct latch_guard *g)

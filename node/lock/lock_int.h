@@ -127,15 +127,17 @@ struct packed_set {
     struct packed_part *modes[PACK_MODES]; /* by mode - 1; NULL: none */
 };
 
-/* Where a transaction's packed locks for inserts lie: each of them between two of these keys, which
+/* Where a transaction's packed locks of a mode lie: each of them between two of these keys, which
  * are such locks themselves. Ascending. */
 struct packed_hull {
     struct slice min, max; /* `min` owns its memory, and so does `max` unless it is the same */
+    size_t locks;          /* between them; after a split, those of both halves */
 };
 
 struct packed_hulls {
     struct list link; /* of the table */
     ts_t start_ts;
+    enum kv_lock_mode mode;
     size_t count;
     struct packed_hull at[HULLS_MAX + 1];
 };
@@ -151,11 +153,11 @@ struct lock_txn {
     ts_t start_ts;
     lock_owner_t owner;
     struct list recs;
-    size_t count;      /* of recs */
-    size_t pack_at;    /* with less than that it is no use to try again */
-    bool packed;       /* some shards have a set of it */
-    struct list spans; /* struct span_rec, the newest first */
-    struct packed_hulls *hulls;
+    size_t count;                           /* of recs */
+    size_t pack_at;                         /* with less than that it is no use to try again */
+    bool packed;                            /* some shards have a set of it */
+    struct list spans;                      /* struct span_rec, the newest first */
+    struct packed_hulls *hulls[PACK_MODES]; /* by mode - 1; NULL: none */
 };
 
 struct txn_shard {
@@ -184,9 +186,9 @@ struct lock_table {
     _Atomic size_t rows;  /* records, held or waiting, span locks, and sets of packed ones */
     _Atomic size_t marks; /* records of KV_LOCK_INSERT in an entry */
     _Atomic size_t span_count;
-    _Atomic size_t packed; /* sets */
-    _Atomic size_t hull_count;
-    _Atomic size_t pending; /* guards */
+    _Atomic size_t packed;       /* sets */
+    _Atomic size_t insert_hulls; /* structs packed_hulls of KV_LOCK_INSERT */
+    _Atomic size_t pending;      /* guards */
     _Atomic size_t pending_all;
     _Atomic bool closed;
     bool sealed; /* written under all mutexes, read under any of a shard */
@@ -207,6 +209,12 @@ struct lock_table {
         *end; /* keys at or above belong to another table since a split; guarded by all shards */
     size_t end_len;
 
+    /* Room for latches (room.c). */
+    _Atomic size_t room_users;
+    _Atomic size_t room_waiting;
+    pthread_mutex_t room_mutex;
+    struct list room_waiters; /* struct room_wait, first come first; guarded by room_mutex */
+
     /* The gate: latches count in, an exclusive holder keeps them out. */
     _Atomic int64_t gate;
     pthread_mutex_t gate_mutex;
@@ -226,9 +234,14 @@ static inline struct slice entry_key(const struct lock_entry *e)
 /* lock_table.c */
 struct lock_shard *lock__shard(struct lock_table *t, uint64_t hash);
 struct lock_entry *lock__find(struct lock_shard *s, struct slice key, uint64_t hash);
-/* Under the shard's mutex. ERR_LOCK_TABLE_FULL, ERR_NOMEM. */
+/* Under the shard's mutex. io_room: what has been taken for it before; NULL: nothing.
+ * ERR_LOCK_TABLE_FULL, ERR_NOMEM. */
 MUST_USE db_err lock__find_or_add(struct lock_shard *s, struct slice key, uint64_t hash,
-                                  struct lock_entry **ret_entry);
+                                  size_t *io_room, struct lock_entry **ret_entry);
+static inline size_t lock__entry_size(struct slice key)
+{
+    return sizeof(struct lock_entry) + key.len;
+}
 /* Frees the entry if nothing uses it. Under the shard's mutex. */
 void lock__drop_if_idle(struct lock_shard *s, struct lock_entry *e);
 MUST_USE db_err lock__charge(struct lock_table *t, size_t size);
@@ -238,6 +251,13 @@ struct lock_shard *lock__shard_of(struct lock_shard *_Atomic *where);
 /* Waits for the end of the latch that is on the entry now. Called with the shard's mutex, which it
  * gives back. */
 MUST_USE db_err lock__wait_latch(struct lock_shard *s, struct lock_entry *e, uint64_t deadline_ns);
+
+/* room.c */
+/* Memory for entries of latches that are about to be taken, by somebody who holds none. Parks.
+ * ERR_LOCK_TABLE_FULL, ERR_TIMEOUT, ERR_CANCELED. */
+MUST_USE db_err lock__room_take(struct lock_table *t, size_t size, uint64_t deadline_ns);
+/* The latches have been given back; so much of the room was not used. No mutex is held. */
+void lock__room_leave(struct lock_table *t, size_t unused);
 
 /* row_lock.c */
 /* Ends a wait with the error. False: it has ended. */
@@ -320,6 +340,9 @@ void lock__packed_free(struct lock_table *t, struct packed_gone *g);
  * which keeps them, too. ERR_NOMEM: some of them. The other one drops all. */
 MUST_USE db_err lock__packed_copy(struct lock_table *from, struct lock_table *to);
 void lock__packed_drop(struct lock_table *t);
+/* Calls fn for each stretch of the transaction's packed locks. Under its shard's mutex. */
+MUST_USE db_err lock__packed_look(const struct lock_txn *x,
+                                  db_err (*fn)(void *arg, const struct lock_info *l), void *arg);
 /* The least key of a stretch with packed locks for inserts of another transaction that overlaps
  * [start, end). */
 MUST_USE db_err lock__hull_next(struct lock_table *t, struct slice start, struct slice end,

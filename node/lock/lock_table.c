@@ -7,8 +7,8 @@
  *
  * Latches are taken in key order, each waiting first come first, so they cannot deadlock among
  * themselves; a command that holds latches never waits for a row lock (it gives the latches back
- * first). The gate in front of them counts holders; who closes it (split, delete_range) waits until
- * the count is zero.
+ * first), nor for memory (room.c). The gate in front of them counts holders; who closes it (split,
+ * delete_range) waits until the count is zero.
  *
  * Pending writes and readers. Claim: a reader at read_ts that finds nothing in the table sees in
  * the engine every commit <= read_ts. Let a writer commit at c <= read_ts. It did, in this order:
@@ -51,6 +51,8 @@ static bool table_init(struct lock_table *t)
         list_init(&t->pend[i].waiters);
     }
     pthread_mutex_init(&t->gate_mutex, NULL);
+    pthread_mutex_init(&t->room_mutex, NULL);
+    list_init(&t->room_waiters);
     pthread_mutex_init(&t->fence_mutex, NULL);
     pthread_mutex_init(&t->span_mutex, NULL);
     list_init(&t->gate_waiters);
@@ -95,6 +97,8 @@ void lock_table_free(struct lock_table *t)
         pthread_mutex_destroy(&t->pend[i].mutex);
     }
     pthread_mutex_destroy(&t->gate_mutex);
+    ASSERT(list_empty(&t->room_waiters));
+    pthread_mutex_destroy(&t->room_mutex);
     pthread_mutex_destroy(&t->fence_mutex);
     ASSERT(t->spans.count == 0 && list_empty(&t->hulls));
     pthread_mutex_destroy(&t->span_mutex);
@@ -166,16 +170,21 @@ static void grow(struct lock_shard *s)
     s->bucket_count = count;
 }
 
-db_err lock__find_or_add(struct lock_shard *s, struct slice key, uint64_t hash,
+db_err lock__find_or_add(struct lock_shard *s, struct slice key, uint64_t hash, size_t *io_room,
                          struct lock_entry **ret_entry)
 {
     struct lock_entry *e = lock__find(s, key, hash);
     if (e == NULL) {
-        TRY(lock__charge(s->table, sizeof(*e) + key.len));
-        e = mem_alloc(sizeof(*e) + key.len);
+        size_t size = lock__entry_size(key);
+        TRY(io_room == NULL ? lock__charge(s->table, size) : ERR_OK);
+        e = mem_alloc(size);
         if (e == NULL) {
-            lock__release_memory(s->table, sizeof(*e) + key.len);
+            lock__release_memory(s->table, io_room == NULL ? size : 0);
             return ERR_NOMEM;
+        }
+        if (io_room != NULL) {
+            ASSERT(*io_room >= size);
+            *io_room -= size;
         }
         atomic_init(&e->shard, s);
         e->hash = hash;
@@ -211,7 +220,7 @@ void lock__drop_if_idle(struct lock_shard *s, struct lock_entry *e)
     }
     *p = e->next;
     s->count--;
-    lock__release_memory(s->table, sizeof(*e) + e->key_len);
+    lock__release_memory(s->table, lock__entry_size(entry_key(e)));
     mem_free(e);
 }
 

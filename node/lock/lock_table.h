@@ -52,8 +52,8 @@ bool lock_graph_refuse(struct lock_graph *g, uint64_t wait, ts_t waiter);
 struct lock_table_opts {
     size_t memory_max; /* of entries and locks; ERR_LOCK_TABLE_FULL past it; 0 = 32 MiB */
     size_t pack_from;  /* locks of a transaction; of more (of 1,024 when half of the memory is used)
-                          the oldest take some 8 bytes each and are not shown by lock_table_look
-                          unless somebody waits for them; 0 = 16,384 */
+                          the oldest take some 8 bytes each, and lock_table_look shows them by the
+                          stretch; 0 = 16,384 */
 };
 MUST_USE db_err lock_table_new(struct lock_graph *graph, const struct lock_table_opts *opts,
                                struct lock_table **ret_table);
@@ -75,14 +75,15 @@ struct latch_guard {
     _Atomic bool pending;
     const struct slice *keys; /* the caller's, ascending; live until latch_release */
     size_t key_count;
+    size_t room; /* memory taken for entries, and not used */
     _Atomic uint64_t commit_ts;
     uint64_t seq; /* of the announcement */
     struct list link;
 };
 
-/* Latches the keys (ascending, each once), waiting in FIFO order. Parks. ERR_TIMEOUT, ERR_CANCELED,
- * ERR_LOCK_TABLE_FULL, ERR_NOMEM, ERR_NOT_LEADER (table closed): nothing is held. Keys live as long
- * as the guard. */
+/* Latches the keys (ascending, each once), waiting in FIFO order, and before that for room in the
+ * table if others with latches have it. Parks. ERR_TIMEOUT, ERR_CANCELED, ERR_LOCK_TABLE_FULL,
+ * ERR_NOMEM, ERR_NOT_LEADER (table closed): nothing is held. Keys live as long as the guard. */
 MUST_USE db_err latch_acquire(struct lock_table *t, const struct slice *keys, size_t count,
                               uint64_t deadline_ns, struct latch_guard *ret_guard);
 /* Keeps all latches out, waiting for those that are held; later ones wait. Parks. */
@@ -190,7 +191,10 @@ bool lock_table_fenced(struct lock_table *t, lock_owner_t owner, ts_t start_ts);
 /* A wait that has no number yet. */
 #define LOCK_WAIT_NEW UINT64_MAX
 struct lock_info {
-    bool span; /* of [key, end); else of a row */
+    bool span;     /* of [key, end); else of a row */
+    size_t packed; /* not 0: so many rows have such a lock, between key and end, which are two of
+                      them (one, if they are the same). Of ranges that were one when they were
+                      locked, each tells of all */
     struct slice key;
     struct slice end;
     ts_t start_ts;
@@ -198,8 +202,9 @@ struct lock_info {
     uint64_t wait;          /* its number (lock_graph_edges); 0: it is held */
     bool for_span;          /* waits for span locks, not for the row */
 };
-/* Calls fn for each lock, held or waited for, in no order, until it fails. Under a mutex: it may
- * not park. */
+/* Calls fn for each lock, held or waited for, in no order, until it fails; for packed ones at most
+ * 16 times for a transaction and mode, and once more for each that somebody waits for. Under a
+ * mutex: it may not park. */
 MUST_USE db_err lock_table_look(struct lock_table *t,
                                 db_err (*fn)(void *arg, const struct lock_info *l), void *arg);
 

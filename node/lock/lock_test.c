@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/clock.h"
 #include "base/fiber.h"
 #include "base/test_main.h"
 
@@ -322,6 +323,108 @@ static void split_fiber(void *arg UNUSED)
     lock_graph_free(f.g);
 }
 
+/* ---- room for latches ---- */
+
+enum { CROWD = 12, CROWD_KEYS = 100, CROWD_ROUNDS = 20 };
+
+struct crowd {
+    struct lock_table *t;
+    unsigned left, inside, inside_max;
+};
+
+struct crowd_member {
+    struct crowd *c;
+    unsigned number;
+};
+
+/* Keys that nobody else has, and one that all have. */
+static void crowd_fiber(void *arg)
+{
+    const struct crowd_member *m = arg;
+    static char names[CROWD][CROWD_KEYS][16];
+    static struct slice all[CROWD][CROWD_KEYS];
+    struct slice *keys = all[m->number];
+    for (unsigned i = 0; i < CROWD_KEYS; i++) {
+        (void)snprintf(names[m->number][i], 16, i == 0 ? "a" : "m%02u.%04u", m->number, i);
+        keys[i] = slice_str(names[m->number][i]);
+    }
+    for (unsigned round = 0; round < CROWD_ROUNDS; round++) {
+        struct latch_guard g;
+        CHECK_OK(
+            latch_acquire(m->c->t, keys + round % 2, CROWD_KEYS - round % 2, DEADLINE_NONE, &g));
+        m->c->inside++;
+        m->c->inside_max = m->c->inside > m->c->inside_max ? m->c->inside : m->c->inside_max;
+        CHECK_OK(fiber_sleep(NS_PER_MS / 10));
+        m->c->inside--;
+        latch_release(&g);
+    }
+    m->c->left--;
+}
+
+static struct slice *crowd_keys(char names[CROWD_KEYS][16], struct slice keys[CROWD_KEYS],
+                                unsigned set)
+{
+    for (unsigned i = 0; i < CROWD_KEYS; i++) {
+        (void)snprintf(names[i], 16, "s%u.%04u", set, i);
+        keys[i] = slice_str(names[i]);
+    }
+    return keys;
+}
+
+/* Many at a time that need more than there is, all together: each gets its turn. */
+static void room_fiber(void *arg UNUSED)
+{
+    struct crowd c = {.left = CROWD};
+    struct crowd_member members[CROWD];
+    static char names[8][CROWD_KEYS][16];
+    static struct slice keys[8][CROWD_KEYS];
+    struct latch_guard g[8];
+    struct lock_graph *graph;
+    CHECK_OK(lock_graph_new(&graph));
+    CHECK_OK(lock_table_new(graph, &(struct lock_table_opts){.memory_max = 45 << 10}, &c.t));
+    for (unsigned i = 0; i < CROWD; i++) {
+        members[i] = (struct crowd_member){&c, i};
+        CHECK_OK(fiber_spawn(loop_current(), crowd_fiber, &members[i]));
+    }
+    while (c.left != 0) {
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+    }
+    CHECK(c.inside_max >= 2 && c.inside_max < CROWD);
+    /* Who gives up leaves nothing behind; who needs little has room beside those who need much. */
+    unsigned n = 0;
+    db_err err = ERR_OK;
+    while (err == ERR_OK && n < 8) {
+        uint64_t until = clock_mono_ns() + 5 * NS_PER_MS;
+        err = latch_acquire(c.t, crowd_keys(names[n], keys[n], n), CROWD_KEYS, until, &g[n]);
+        n += err == ERR_OK;
+    }
+    CHECK(err == ERR_TIMEOUT && n >= 2 && n < 8);
+    struct slice one = SLICE_LIT("one");
+    CHECK_OK(latch_acquire(c.t, &one, 1, DEADLINE_NONE, &g[n]));
+    for (unsigned i = 0; i <= n; i++) {
+        latch_release(&g[i]);
+    }
+    /* Row locks are not waited for. */
+    err = ERR_OK;
+    for (unsigned i = 0; i < 1000 && err == ERR_OK; i++) {
+        char key[16];
+        (void)snprintf(key, sizeof(key), "r%u", i);
+        err = row_lock(c.t, slice_str(key), 1, 0, KV_LOCK_EXCLUSIVE, KV_NOWAIT, 0, DEADLINE_NONE);
+    }
+    CHECK(err == ERR_LOCK_TABLE_FULL);
+    CHECK(latch_acquire(c.t, keys[0], CROWD_KEYS, DEADLINE_NONE, &g[0]) == ERR_LOCK_TABLE_FULL);
+    CHECK_OK(row_unlock_all(c.t, 1));
+    CHECK_OK(latch_acquire(c.t, keys[0], CROWD_KEYS, DEADLINE_NONE, &g[0]));
+    latch_release(&g[0]);
+    lock_table_free(c.t);
+    lock_graph_free(graph);
+}
+
+static void test_room(void **state UNUSED)
+{
+    CHECK_OK(loop_run_main(room_fiber, NULL));
+}
+
 static bool node_dead(void *ctx, lock_owner_t owner)
 {
     return lock_owner_node(owner) == *(const uint64_t *)ctx;
@@ -408,7 +511,7 @@ int main(void)
         cmocka_unit_test(test_modes),       cmocka_unit_test(test_deadlock),
         cmocka_unit_test(test_edges),       cmocka_unit_test(test_pending),
         cmocka_unit_test(test_split),       cmocka_unit_test(test_owners),
-        cmocka_unit_test(test_asked_twice),
+        cmocka_unit_test(test_asked_twice), cmocka_unit_test(test_room),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -47,21 +47,28 @@ static db_err look_at_shard(struct lock_shard *s,
     return err;
 }
 
-static db_err look_at_spans(struct txn_shard *s, db_err (*fn)(void *arg, const struct lock_info *l),
-                            void *arg)
+static db_err look_at_spans(const struct lock_txn *x,
+                            db_err (*fn)(void *arg, const struct lock_info *l), void *arg)
+{
+    LIST_FOREACH (it, &x->spans) {
+        const struct span_rec *r = CONTAINER_OF(it, struct span_rec, txn_link);
+        const struct lock_info l = {
+            .span = true, .key = r->node.start, .end = r->node.end, .start_ts = r->start_ts};
+        TRY(fn(arg, &l));
+    }
+    return ERR_OK;
+}
+
+/* What is not found by its key. */
+static db_err look_at_txns(struct txn_shard *s, db_err (*fn)(void *arg, const struct lock_info *l),
+                           void *arg)
 {
     db_err err = ERR_OK;
     pthread_mutex_lock(&s->mutex);
     for (size_t b = 0; b < TXN_BUCKETS && err == ERR_OK; b++) {
         for (const struct lock_txn *x = s->buckets[b]; x != NULL && err == ERR_OK; x = x->next) {
-            LIST_FOREACH (it, &x->spans) {
-                const struct span_rec *r = CONTAINER_OF(it, struct span_rec, txn_link);
-                const struct lock_info l = {.span = true,
-                                            .key = r->node.start,
-                                            .end = r->node.end,
-                                            .start_ts = r->start_ts};
-                err = err == ERR_OK ? fn(arg, &l) : err;
-            }
+            err = look_at_spans(x, fn, arg);
+            err = err == ERR_OK ? lock__packed_look(x, fn, arg) : err;
         }
     }
     pthread_mutex_unlock(&s->mutex);
@@ -77,8 +84,9 @@ db_err lock_table_look(struct lock_table *t, db_err (*fn)(void *arg, const struc
     for (size_t i = 0; i < LOCK_SHARDS; i++) {
         TRY(look_at_shard(&t->shards[i], fn, arg));
     }
-    for (size_t i = 0; i < TXN_SHARDS && span_lock_count(t) != 0; i++) {
-        TRY(look_at_spans(&t->txns[i], fn, arg));
+    bool more = span_lock_count(t) != 0 || lock__any_packed(t);
+    for (size_t i = 0; i < TXN_SHARDS && more; i++) {
+        TRY(look_at_txns(&t->txns[i], fn, arg));
     }
     return ERR_OK;
 }

@@ -21,11 +21,12 @@
  * not take packed locks along: those transactions validate at their commit, as they do after any
  * loss (a sealed table must be able to name all keys).
  *
- * Locks for inserts are looked for by stretches of keys (insert_next). Of packed ones the table has
- * hulls: at most 16 stretches a transaction that have them all. Who locks a gap that overlaps one
- * waits for the transaction, as though one of its new rows were in the gap; and it need not be.
- * Stretches whose ends have the longest beginning in common are joined when there are too many, so
- * that they tend to be parts of one index each. */
+ * Of packed locks the table has hulls: at most 16 stretches of keys, for a transaction and a mode,
+ * that have them all, and how many that are. So they can be shown (lock_table_look), and so locks
+ * for inserts are found, which are looked for by stretches of keys (insert_next): who locks a gap
+ * that overlaps one waits for the transaction, as though one of its new rows were in the gap; and
+ * it need not be. Stretches whose ends have the longest beginning in common are joined when there
+ * are too many, so that they tend to be parts of one index each. */
 #include "node/lock/lock_int.h"
 
 #define VALUE_MASK (((uint64_t)1 << 48) - 1)
@@ -273,7 +274,7 @@ static db_err unpack_for(struct lock_table *t, struct txn_shard *ts, struct lock
     if (x == NULL || mode == KV_LOCK_NONE) {
         return ERR_OK;
     }
-    TRY(lock__find_or_add(s, key, hash, &e));
+    TRY(lock__find_or_add(s, key, hash, NULL, &e));
     if (record_mode(e, holder) >= mode) {
         return ERR_OK;
     }
@@ -342,10 +343,11 @@ static void hulls_join(struct lock_table *t, struct packed_hulls *h, size_t i)
 {
     struct packed_hull *a = &h->at[i];
     struct packed_hull *b = &h->at[i + 1];
-    struct packed_hull inner = {a->max, b->min};
+    struct packed_hull inner = {.min = a->max, .max = b->min};
     bool a_single = a->max.ptr == a->min.ptr;
     bool b_single = b->max.ptr == b->min.ptr;
     a->max = b->max;
+    a->locks += b->locks;
     if (!a_single) {
         lock__release_memory(t, inner.min.len);
         mem_free((void *)(uintptr_t)inner.min.ptr);
@@ -375,14 +377,16 @@ static void hulls_limit(struct lock_table *t, struct packed_hulls *h)
     hulls_join(t, h, best);
 }
 
-/* false: no memory. */
-static bool hulls_add(struct lock_table *t, struct packed_hulls *h, struct slice key, bool always)
+/* A key with so many locks. false: no memory. */
+static bool hulls_add(struct lock_table *t, struct packed_hulls *h, struct slice key, size_t locks,
+                      bool always)
 {
     size_t i = 0;
     while (i < h->count && slice_cmp(h->at[i].max, key) < 0) {
         i++;
     }
     if (i < h->count && slice_cmp(h->at[i].min, key) <= 0) {
+        h->at[i].locks += locks;
         return true;
     }
     uint8_t *copy = take_memory(t, key.len == 0 ? 1 : key.len, always);
@@ -396,35 +400,41 @@ static bool hulls_add(struct lock_table *t, struct packed_hulls *h, struct slice
     }
     memmove(&h->at[i + 1], &h->at[i], (h->count - i) * sizeof(h->at[0]));
     h->at[i].min = h->at[i].max = slice_of(copy, key.len);
+    h->at[i].locks = locks;
     h->count++;
     hulls_limit(t, h);
     return true;
 }
 
-static struct packed_hulls *get_hulls(struct lock_table *t, struct lock_txn *x, bool always)
+static struct packed_hulls *get_hulls(struct lock_table *t, struct lock_txn *x,
+                                      enum kv_lock_mode mode, bool always)
 {
-    if (x->hulls == NULL) {
+    struct packed_hulls **at = &x->hulls[mode - 1];
+    if (*at == NULL) {
         struct packed_hulls *h = take_memory(t, sizeof(*h), always);
         if (h != NULL) {
             h->start_ts = x->start_ts;
+            h->mode = mode;
             pthread_mutex_lock(&t->span_mutex);
             list_push_back(&t->hulls, &h->link);
-            atomic_fetch_add_explicit(&t->hull_count, 1, memory_order_seq_cst);
+            atomic_fetch_add_explicit(&t->insert_hulls, mode == KV_LOCK_INSERT,
+                                      memory_order_seq_cst);
             pthread_mutex_unlock(&t->span_mutex);
         }
-        x->hulls = h;
+        *at = h;
     }
-    return x->hulls;
+    return *at;
 }
 
-static bool note_insert(struct lock_table *t, struct lock_txn *x, struct slice key, bool always)
+static bool note_locks(struct lock_table *t, struct lock_txn *x, enum kv_lock_mode mode,
+                       struct slice key, size_t locks, bool always)
 {
-    struct packed_hulls *h = get_hulls(t, x, always);
+    struct packed_hulls *h = get_hulls(t, x, mode, always);
     if (h == NULL) {
         return false;
     }
     pthread_mutex_lock(&t->span_mutex);
-    bool done = hulls_add(t, h, key, always);
+    bool done = hulls_add(t, h, key, locks, always);
     pthread_mutex_unlock(&t->span_mutex);
     return done;
 }
@@ -434,13 +444,14 @@ db_err lock__hull_next(struct lock_table *t, struct slice start, struct slice en
 {
     db_err err = ERR_OK;
     *ret_found = false;
-    if (LIKELY(atomic_load_explicit(&t->hull_count, memory_order_seq_cst) == 0)) {
+    if (LIKELY(atomic_load_explicit(&t->insert_hulls, memory_order_seq_cst) == 0)) {
         return ERR_OK;
     }
     pthread_mutex_lock(&t->span_mutex);
     LIST_FOREACH (it, &t->hulls) {
         const struct packed_hulls *h = CONTAINER_OF(it, struct packed_hulls, link);
-        for (size_t i = 0; i < h->count && !*ret_found && h->start_ts != start_ts; i++) {
+        bool sought = h->mode == KV_LOCK_INSERT && h->start_ts != start_ts;
+        for (size_t i = 0; i < h->count && !*ret_found && sought; i++) {
             const struct packed_hull *hull = &h->at[i];
             if (slice_cmp(hull->max, start) >= 0 &&
                 (end.len == 0 || slice_cmp(hull->min, end) < 0)) {
@@ -473,8 +484,11 @@ static enum packing pack(struct lock_table *t, struct lock_txn *x, struct lock_s
         return NO_MEMORY;
     }
     x->packed = true;
-    /* The hull before the mark goes: who looks for inserts looks there last. */
-    if ((rec->mode == KV_LOCK_INSERT && !note_insert(t, x, entry_key(e), false)) ||
+    const struct packed_part *parts = set->modes[rec->mode - 1];
+    bool again = parts != NULL && part_has(&parts[part_of(e->hash)], value_of(e->hash));
+    /* The hull before the mark goes: who looks for inserts looks there last. Hulls of other modes
+     * are to be shown only, and small: no lock is refused for want of room for them. */
+    if (!note_locks(t, x, rec->mode, entry_key(e), again ? 0 : 1, rec->mode != KV_LOCK_INSERT) ||
         !set_put(t, set, rec->mode, part_of(e->hash), value_of(e->hash), false)) {
         return NO_MEMORY;
     }
@@ -544,13 +558,18 @@ static void leave_set(struct lock_shard *s, struct packed_set **link, struct pac
 
 static void leave_hulls(struct lock_table *t, struct lock_txn *x, struct packed_gone *out)
 {
-    if (x->hulls != NULL) {
+    for (size_t m = 0; m < PACK_MODES; m++) {
+        struct packed_hulls *h = x->hulls[m];
+        if (h == NULL) {
+            continue;
+        }
         pthread_mutex_lock(&t->span_mutex);
-        list_remove(&x->hulls->link);
-        atomic_fetch_sub_explicit(&t->hull_count, 1, memory_order_relaxed);
+        list_remove(&h->link);
+        atomic_fetch_sub_explicit(&t->insert_hulls, h->mode == KV_LOCK_INSERT,
+                                  memory_order_relaxed);
         pthread_mutex_unlock(&t->span_mutex);
-        list_push_back(&out->hulls, &x->hulls->link);
-        x->hulls = NULL;
+        list_push_back(&out->hulls, &h->link);
+        x->hulls[m] = NULL;
     }
 }
 
@@ -631,14 +650,14 @@ static bool copy_set(struct lock_shard *to, const struct packed_set *from)
 static bool copy_hulls(struct lock_table *to, const struct packed_hulls *from)
 {
     struct lock_txn *x = lock__txn_find(lock__txn_shard(to, from->start_ts), from->start_ts, true);
-    struct packed_hulls *h = x == NULL ? NULL : get_hulls(to, x, true);
+    struct packed_hulls *h = x == NULL ? NULL : get_hulls(to, x, from->mode, true);
     if (h == NULL) {
         return false;
     }
     for (size_t i = 0; i < from->count; i++) {
         struct packed_hull joined;
-        if (!note_insert(to, x, from->at[i].min, true) ||
-            !note_insert(to, x, from->at[i].max, true)) {
+        if (!note_locks(to, x, from->mode, from->at[i].min, from->at[i].locks, true) ||
+            !note_locks(to, x, from->mode, from->at[i].max, 0, true)) {
             return false;
         }
         joined = from->at[i];
@@ -690,4 +709,24 @@ void lock__packed_drop(struct lock_table *t)
         }
     }
     lock__packed_free(t, &gone);
+}
+
+/* ---- to be shown ---- */
+
+db_err lock__packed_look(const struct lock_txn *x,
+                         db_err (*fn)(void *arg, const struct lock_info *l), void *arg)
+{
+    for (size_t m = 0; m < PACK_MODES; m++) {
+        const struct packed_hulls *h = x->hulls[m];
+        for (size_t i = 0; h != NULL && i < h->count; i++) {
+            const struct packed_hull *hull = &h->at[i];
+            const struct lock_info l = {.key = hull->min,
+                                        .end = hull->max,
+                                        .start_ts = x->start_ts,
+                                        .mode = h->mode,
+                                        .packed = hull->locks};
+            TRY(fn(arg, &l));
+        }
+    }
+    return ERR_OK;
 }

@@ -253,6 +253,65 @@ static void test_inserts(void **state UNUSED)
     CHECK_OK(loop_run_main(inserts_fiber, NULL));
 }
 
+/* ---- to be shown ---- */
+
+struct shown {
+    size_t records, stretches, packed;
+    size_t by_mode[KV_LOCK_INSERT + 1];
+    char first[24], last[24];
+};
+
+static db_err show(void *arg, const struct lock_info *l)
+{
+    struct shown *s = arg;
+    CHECK(l->start_ts == 1 && !l->span && l->wait == 0);
+    s->by_mode[l->mode] += l->packed != 0 ? l->packed : 1;
+    if (l->packed == 0) {
+        s->records++;
+        return ERR_OK;
+    }
+    CHECK(slice_cmp(l->key, l->end) <= 0 && l->key.len == 7 && l->end.len == 7);
+    s->stretches++;
+    s->packed += l->packed;
+    if (s->first[0] == 0 || slice_cmp(l->key, slice_str(s->first)) < 0) {
+        memcpy(s->first, l->key.ptr, 7);
+    }
+    if (slice_cmp(l->end, slice_str(s->last)) > 0) {
+        memcpy(s->last, l->end.ptr, 7);
+    }
+    return ERR_OK;
+}
+
+/* All are, in few words: each key in a stretch or by itself. */
+static void shown_fiber(void *arg UNUSED)
+{
+    struct fixture f;
+    struct name key;
+    open_fixture(&f, 0, 8);
+    lock_many(f.t, 1, KV_LOCK_EXCLUSIVE, 1000);
+    for (unsigned i = 0; i < 1000; i++) {
+        CHECK_OK(now(f.t, key_of(&key, "i", i * 7919u % 1000), 1, KV_LOCK_INSERT));
+        CHECK_OK(now(f.t, key_of(&key, "s", i * 31u % 1000), 1, KV_LOCK_SHARED));
+    }
+    struct shown s = {0};
+    CHECK_OK(lock_table_look(f.t, show, &s));
+    CHECK(s.by_mode[KV_LOCK_EXCLUSIVE] == 1000 && s.by_mode[KV_LOCK_INSERT] == 1000 &&
+          s.by_mode[KV_LOCK_SHARED] == 1000);
+    CHECK(s.records < 300 && s.stretches > 0 && s.stretches <= 3 * 16);
+    CHECK(s.packed + s.records == 3000);
+    CHECK(s.first[0] == 'i' && s.last[0] == 't');
+    CHECK_OK(row_unlock_all(f.t, 1));
+    s = (struct shown){0};
+    CHECK_OK(lock_table_look(f.t, show, &s));
+    CHECK(s.records == 0 && s.stretches == 0);
+    close_fixture(&f);
+}
+
+static void test_shown(void **state UNUSED)
+{
+    CHECK_OK(loop_run_main(shown_fiber, NULL));
+}
+
 /* ---- moves ---- */
 
 static db_err no_fence(void *arg UNUSED, uint64_t node UNUSED, ts_t start_ts UNUSED)
@@ -426,6 +485,7 @@ int main(void)
         cmocka_unit_test(test_many),    cmocka_unit_test(test_waits),
         cmocka_unit_test(test_latches), cmocka_unit_test(test_inserts),
         cmocka_unit_test(test_moves),   cmocka_unit_test(test_race),
+        cmocka_unit_test(test_shown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -51,7 +51,7 @@ struct lock_txn *lock__txn_find(struct txn_shard *s, ts_t start_ts, bool add)
             x->owner = 0;
             x->count = x->pack_at = 0;
             x->packed = false;
-            x->hulls = NULL;
+            memset(x->hulls, 0, sizeof(x->hulls));
             list_init(&x->recs);
             list_init(&x->spans);
             x->next = *bucket;
@@ -325,7 +325,7 @@ static db_err try_lock(struct row_request *q, struct lock_shard *s, uint64_t has
             return q->have ? ERR_OK : q->packed ? ERR_WOULD_BLOCK : ERR_LOCK_NOWAIT;
         }
     }
-    TRY(lock__find_or_add(s, q->key, hash, &e));
+    TRY(lock__find_or_add(s, q->key, hash, NULL, &e));
     struct row_rec *held = find_held(e, rec->start_ts);
     if (held != NULL && held->mode >= rec->mode) {
         q->have = true;

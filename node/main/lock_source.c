@@ -14,6 +14,7 @@ static db_err pass_lock(void *ctx, const struct lock_info *l)
     const struct sql_data_lock out = {.txn = l->start_ts,
                                       .wait = l->wait,
                                       .span = l->span,
+                                      .packed = l->packed,
                                       .shared = !l->span && l->mode == KV_LOCK_SHARED,
                                       .insert = l->mode == KV_LOCK_INSERT,
                                       .for_span = l->for_span,

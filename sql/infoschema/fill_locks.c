@@ -7,6 +7,10 @@
  * transaction has locked rows with S only. The values of LOCK_DATA are taken from the key: text of
  * a collation cannot be had back from it, then LOCK_DATA is NULL.
  *
+ * Of a transaction that has locked very many rows the storage keeps no record of each but knows
+ * stretches of keys: one row is shown for a stretch, and LOCK_DATA says from which row to which and
+ * how many of them are locked.
+ *
  * A lock's id is made of the transaction, the table, the index and the key, so that both tables
  * have the same. A thread has its connection's id. */
 #include <inttypes.h>
@@ -221,6 +225,23 @@ static struct slice end_of(const struct locks *l, const struct key_place *start,
     return values_of(l->r, &end);
 }
 
+/* The stretch of locked rows that begins at the key; ptr NULL: that cannot be told. */
+static struct slice stretch_of(const struct locks *l, const struct key_place *first,
+                               const struct infoschema_data_lock *d)
+{
+    struct slice from = values_of(l->r, first);
+    struct key_place last;
+    if (slice_eq(d->key, d->end) || from.ptr == NULL) {
+        return from;
+    }
+    bool same = place_of(l, d->end, &last) && last.index == first->index;
+    struct slice to = same ? values_of(l->r, &last) : SLICE_LIT("supremum pseudo-record");
+    const char *text = to.ptr == NULL ? NULL
+                                      : arena_printf(l->r->arena, "%.*s .. %.*s (%" PRIu64 " rows)",
+                                                     SLICE_FMT(from), SLICE_FMT(to), d->packed);
+    return text == NULL ? SLICE_EMPTY : slice_str(text);
+}
+
 /* ---- data_locks ---- */
 
 static void lock_id(char out[ID_MAX], const struct infoschema_data_lock *d,
@@ -228,9 +249,10 @@ static void lock_id(char out[ID_MAX], const struct infoschema_data_lock *d,
 {
     snprintf(out, ID_MAX, "%" PRIu64 ":%" PRIu64 ":%" PRIu64 ":%016" PRIx64 ":%s", d->txn,
              p->table->id, (uint64_t)p->index->id, hash_bytes(d->key, 0),
-             d->span        ? "g"
-             : d->wait != 0 ? "w"
-                            : "r");
+             d->span          ? "g"
+             : d->wait != 0   ? "w"
+             : d->packed != 0 ? "p"
+                              : "r");
 }
 
 /* The columns that tell of the transaction, behind the lock's id. */
@@ -278,7 +300,9 @@ static db_err put_data_lock(struct locks *l, const struct infoschema_data_lock *
     is__str(r, "RECORD");
     is__str(r, mode_of(d));
     is__str(r, d->wait != 0 ? "WAITING" : "GRANTED");
-    is__text(r, d->span ? end_of(l, &p, d) : values_of(r, &p));
+    is__text(r, d->span          ? end_of(l, &p, d)
+                : d->packed != 0 ? stretch_of(l, &p, d)
+                                 : values_of(r, &p));
     return is__end(r);
 }
 
@@ -362,8 +386,8 @@ db_err is__fill_data_locks(struct is_rows *r)
 
 /* ---- data_lock_waits ---- */
 
-/* The locks by what is looked for: those that wait by node and wait, all by node, transaction and
- * key, those of keys before those of spans. */
+/* The locks by what is looked for: those that wait by node and wait, all of one key or a span by
+ * node, transaction and key, those of keys before those of spans. */
 struct lock_index {
     const struct infoschema_data_lock **waits, **held;
     uint32_t wait_count, count;
@@ -399,7 +423,7 @@ static int by_holder(const void *a, const void *b)
 static db_err index_locks(const struct locks *l, struct lock_index *ret)
 {
     uint32_t n = l->all.data_count;
-    *ret = (struct lock_index){.count = n};
+    *ret = (struct lock_index){0};
     ret->waits = ARENA_ARRAY(l->r->arena, const struct infoschema_data_lock *, n + 1);
     ret->held = ARENA_ARRAY(l->r->arena, const struct infoschema_data_lock *, n + 1);
     if (ret->waits == NULL || ret->held == NULL) {
@@ -407,12 +431,14 @@ static db_err index_locks(const struct locks *l, struct lock_index *ret)
     }
     for (uint32_t i = 0; i < n; i++) {
         const struct infoschema_data_lock *d = &l->all.data[i];
-        ret->held[i] = d;
+        if (d->packed == 0) { /* one that is waited for is there by itself, too */
+            ret->held[ret->count++] = d;
+        }
         if (d->wait != 0) {
             ret->waits[ret->wait_count++] = d;
         }
     }
-    qsort(ret->held, n, sizeof(*ret->held), by_holder);
+    qsort(ret->held, ret->count, sizeof(*ret->held), by_holder);
     qsort(ret->waits, ret->wait_count, sizeof(*ret->waits), by_wait);
     return ERR_OK;
 }

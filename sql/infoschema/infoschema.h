@@ -42,7 +42,8 @@ struct infoschema_data_lock {
     uint64_t node, txn, wait; /* wait: its number at the node; 0: it is held */
     bool span;                /* of the keys [key, end), against inserts */
     bool shared, insert;
-    bool for_span; /* an insert that waits for locks of spans */
+    bool for_span;   /* an insert that waits for locks of spans */
+    uint64_t packed; /* not 0: of so many keys, from `key` to `end` */
     struct slice key, end;
 };
 struct infoschema_lock_wait {

@@ -5,17 +5,20 @@
  * named locks are the cluster's anyway.
  *
  * A list is records one after the other: a letter, then numbers (8 bytes, big endian) and keys,
- * each with a length of 4 bytes. N node                            what follows is its L
- * transaction, wait, flags, key, end W wait, waiter, blocker           of a wait of L S connection,
- * transaction M connection, id, flags           a metadata lock What an engine of a later version
- * tells besides ends the list for this one. */
+ * each with a length of 4 bytes.
+ *   N node: what follows is its
+ *   L transaction, wait, flags, key, end (flags: from bit 8 on, of how many keys from key to end)
+ *   W wait, waiter, blocker: of a wait of L
+ *   S connection, transaction
+ *   M connection, id, flags: a metadata lock
+ * What an engine of a later version tells besides ends the list for this one. */
 #include "sql/session/lock_list.h"
 
 #include "sql/session/session_int.h"
 #include "sql/session/user_lock.h"
 
 enum { LOCK_LIST_MAX = 64 << 20, MDL_FIRST_MAX = 1024 };
-enum { FLAG_SPAN = 1, FLAG_SHARED = 2, FLAG_INSERT = 4, FLAG_FOR_SPAN = 8 };
+enum { FLAG_SPAN = 1, FLAG_SHARED = 2, FLAG_INSERT = 4, FLAG_FOR_SPAN = 8, PACKED_SHIFT = 8 };
 enum { FLAG_EXCLUSIVE = 1, FLAG_WAITS = 2 };
 
 /* ---- what this node tells ---- */
@@ -45,7 +48,8 @@ static db_err put_lock(void *arg, const struct sql_data_lock *l)
 {
     struct buf *b = arg;
     uint64_t flags = (l->span ? FLAG_SPAN : 0u) | (l->shared ? FLAG_SHARED : 0u) |
-                     (l->insert ? FLAG_INSERT : 0u) | (l->for_span ? FLAG_FOR_SPAN : 0u);
+                     (l->insert ? FLAG_INSERT : 0u) | (l->for_span ? FLAG_FOR_SPAN : 0u) |
+                     l->packed << PACKED_SHIFT;
     const uint64_t numbers[] = {l->txn, l->wait, flags};
     TRY(put_numbers(b, 'L', numbers, ARRAY_COUNT(numbers)));
     TRY(put_key(b, l->key));
@@ -179,6 +183,7 @@ static bool take_lock(struct reader *r)
                                           .shared = (v[2] & FLAG_SHARED) != 0,
                                           .insert = (v[2] & FLAG_INSERT) != 0,
                                           .for_span = (v[2] & FLAG_FOR_SPAN) != 0,
+                                          .packed = v[2] >> PACKED_SHIFT,
                                           .key = key,
                                           .end = end};
     }

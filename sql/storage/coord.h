@@ -124,7 +124,8 @@ struct sql_data_lock {
     uint64_t wait; /* its number at the node; 0: it is held */
     bool span;     /* of the keys [key, end), against inserts */
     bool shared, insert;
-    bool for_span; /* an insert that waits for locks of spans */
+    bool for_span;   /* an insert that waits for locks of spans */
+    uint64_t packed; /* not 0: of so many keys, from `key` to `end` */
     struct slice key, end;
 };
 /* The locks that lie at this node: calls fn for each, then `wait` for each wait and who is in its
