@@ -107,6 +107,7 @@ const struct storage_ops cluster_storage_ops = {
     .put = cluster_put,
     .del = cluster_del,
     .lock = cluster_lock,
+    .lock_new = cluster_lock_new,
     .sequence_next = cluster_sequence_next,
     .sequence_raise = cluster_sequence_raise,
     .sequence_peek = cluster_sequence_peek,

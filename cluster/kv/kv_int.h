@@ -71,6 +71,11 @@ MUST_USE db_err lock_keys(struct ctxn *t, const struct slice *keys, size_t count
                           struct arena *arena, struct diag *diag, struct kv_value *ret_values);
 /* The lock for an insert; `seen`: and what is there is noted as with lock_keys. */
 MUST_USE db_err lock_for_insert(struct ctxn *t, struct wb_entry *e, bool seen, struct diag *diag);
+/* The same for keys (ascending, each once) that may be inserted, where nobody is in the way; others
+ * are marked as skipped. */
+MUST_USE db_err lock_keys_for_insert(struct ctxn *t, const struct slice *keys, size_t count,
+                                     struct arena *arena, struct diag *diag,
+                                     struct kv_value *ret_values);
 enum kv_lock_mode kv_mode_of(enum storage_read_mode mode);
 enum kv_wait kv_wait_of(enum storage_wait wait);
 
@@ -82,6 +87,9 @@ MUST_USE db_err cluster_del(struct storage_txn *t, struct slice key, unsigned fl
 MUST_USE db_err cluster_lock(struct storage_txn *t, const struct slice *keys, size_t count,
                              enum storage_read_mode mode, enum storage_wait wait,
                              struct diag *diag);
+
+MUST_USE db_err cluster_lock_new(struct storage_txn *t, const struct slice *keys, size_t count,
+                                 struct diag *diag);
 
 /* scanner.c */
 MUST_USE db_err cluster_scan_open(struct storage_txn *t, const struct storage_scan_opts *opts,

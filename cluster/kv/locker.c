@@ -2,6 +2,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/metrics.h"
 
 /* Row locks at the leaseholders, range by range, in key order. The part of the key space is noted
  * before the request leaves, so that locks are given back whatever comes of it; each key's version
@@ -85,6 +86,7 @@ static db_err lock_some(struct ctxn *t, const struct slice *keys, size_t count,
         req.own_ts = t->start_ts;
         req.lock_wait_ms = ctxn_lock_wait_left_ms(t, began_ns);
         ASSERT(req.count > 0);
+        metrics_add(METRIC_kv_lock_requests, 1);
         db_err err = route.kv->ops->lock(route.kv, &req, diag, &reply, &resp);
         if (err == ERR_OK) {
             TRY(note_all(t, span, &req, &resp, ask->mode));
@@ -100,20 +102,43 @@ static db_err lock_some(struct ctxn *t, const struct slice *keys, size_t count,
     }
 }
 
+static db_err lock_all(struct ctxn *t, const struct slice *keys, size_t count,
+                       const struct ask *ask, struct arena *arena, struct diag *diag,
+                       struct kv_value *ret_values)
+{
+    TRY(ctxn_need_start(t, diag));
+    for (size_t i = 0; i < count;) {
+        size_t done = 0;
+        TRY(lock_some(t, keys + i, count - i, ask, arena, diag, ret_values + i, &done));
+        i += done;
+    }
+    return ERR_OK;
+}
+
 db_err lock_keys(struct ctxn *t, const struct slice *keys, size_t count,
                  enum storage_read_mode mode, enum storage_wait wait, bool want_values,
                  struct arena *arena, struct diag *diag, struct kv_value *ret_values)
 {
-    struct ask ask = {.mode = mode,
-                      .req = {.mode = kv_mode_of(mode),
-                              .absent = absent_of(t, mode),
-                              .wait = kv_wait_of(wait),
-                              .want_values = want_values}};
-    TRY(ctxn_need_start(t, diag));
-    for (size_t i = 0; i < count;) {
-        size_t done = 0;
-        TRY(lock_some(t, keys + i, count - i, &ask, arena, diag, ret_values + i, &done));
-        i += done;
+    const struct ask ask = {.mode = mode,
+                            .req = {.mode = kv_mode_of(mode),
+                                    .absent = absent_of(t, mode),
+                                    .wait = kv_wait_of(wait),
+                                    .want_values = want_values}};
+    return lock_all(t, keys, count, &ask, arena, diag, ret_values);
+}
+
+db_err lock_keys_for_insert(struct ctxn *t, const struct slice *keys, size_t count,
+                            struct arena *arena, struct diag *diag, struct kv_value *ret_values)
+{
+    const struct ask ask = {.mode = STORAGE_READ_EXCLUSIVE,
+                            .req = {.mode = KV_LOCK_INSERT, .wait = KV_SKIP_LOCKED}};
+    TRY(lock_all(t, keys, count, &ask, arena, diag, ret_values));
+    for (size_t i = 0; i < count; i++) {
+        struct wb_entry *e;
+        TRY(ctxn_find(t, keys[i], diag, &e));
+        if (e != NULL && !ret_values[i].skipped) {
+            e->may_insert = true;
+        }
     }
     return ERR_OK;
 }

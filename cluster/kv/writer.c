@@ -144,35 +144,74 @@ db_err cluster_del(struct storage_txn *base, struct slice key, unsigned flags, s
     return wb_delete(&t->wb, e);
 }
 
+/* The keys for which `wanted` says so, ascending and each once. */
+static db_err choose(struct ctxn *t, const struct slice *keys, size_t count,
+                     bool (*wanted)(const struct wb_entry *e, uint8_t lock), uint8_t lock,
+                     struct arena *a, struct diag *diag, struct slice **ret_keys, size_t *ret_count)
+{
+    uint32_t *order;
+    size_t n = 0;
+    TRY(ctxn_make_room(t, diag));
+    TRY(sort_keys(keys, count, a, &order));
+    struct slice *chosen = arena_alloc(a, count * sizeof(*chosen));
+    if (chosen == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        struct slice key = keys[order[i]];
+        struct wb_entry *e;
+        TRY(ctxn_find(t, key, diag, &e));
+        if ((e == NULL || wanted(e, lock)) && (n == 0 || !slice_eq(chosen[n - 1], key))) {
+            chosen[n++] = key;
+        }
+    }
+    *ret_keys = chosen;
+    *ret_count = n;
+    return ERR_OK;
+}
+
+static bool has_less(const struct wb_entry *e, uint8_t lock)
+{
+    return e->lock < lock;
+}
+
 db_err cluster_lock(struct storage_txn *base, const struct slice *keys, size_t count,
                     enum storage_read_mode mode, enum storage_wait wait, struct diag *diag)
 {
     struct ctxn *t = ctxn_of(base);
     struct arena a;
-    uint32_t *order;
+    struct slice *ask;
+    size_t n = 0;
+    uint8_t want = mode == STORAGE_READ_EXCLUSIVE ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = choose(t, keys, count, has_less, want, &a, diag, &ask, &n);
+    struct kv_value *values = ARENA_ARRAY(&a, struct kv_value, n);
+    if (err == ERR_OK && n != 0) {
+        err =
+            values == NULL ? ERR_NOMEM : lock_keys(t, ask, n, mode, wait, false, &a, diag, values);
+    }
+    arena_fini(&a);
+    return err;
+}
+
+/* Would the put of it ask for the lock? See lock_for_write. */
+static bool asks_to_insert(const struct wb_entry *e, uint8_t lock UNUSED)
+{
+    return !wb_is_write(e) && !e->may_insert && !(e->has_version && e->exists);
+}
+
+db_err cluster_lock_new(struct storage_txn *base, const struct slice *keys, size_t count,
+                        struct diag *diag)
+{
+    struct ctxn *t = ctxn_of(base);
+    struct arena a;
+    struct slice *ask;
     size_t n = 0;
     arena_init(&a, NULL, NULL, 0);
-    db_err err = ctxn_make_room(t, diag);
-    err = err != ERR_OK ? err : sort_keys(keys, count, &a, &order);
-    struct slice *ask = arena_alloc(&a, count * sizeof(*ask));
-    struct kv_value *values = ARENA_ARRAY(&a, struct kv_value, count);
-    if (err == ERR_OK && (ask == NULL || values == NULL)) {
-        err = ERR_NOMEM;
-    }
-    uint8_t want = mode == STORAGE_READ_EXCLUSIVE ? WB_LOCK_EXCLUSIVE : WB_LOCK_SHARED;
-    for (size_t i = 0; i < count && err == ERR_OK; i++) {
-        struct slice key = keys[order[i]];
-        struct wb_entry *e;
-        err = ctxn_find(t, key, diag, &e);
-        if (err != ERR_OK) {
-            break;
-        }
-        if ((e == NULL || e->lock < want) && (n == 0 || !slice_eq(ask[n - 1], key))) {
-            ask[n++] = key;
-        }
-    }
-    if (err == ERR_OK && n != 0) {
-        err = lock_keys(t, ask, n, mode, wait, false, &a, diag, values);
+    db_err err = choose(t, keys, count, asks_to_insert, 0, &a, diag, &ask, &n);
+    struct kv_value *values = ARENA_ARRAY(&a, struct kv_value, n);
+    if (err == ERR_OK && n > 1) {
+        err = values == NULL ? ERR_NOMEM : lock_keys_for_insert(t, ask, n, &a, diag, values);
     }
     arena_fini(&a);
     return err;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/faults.h"
+#include "base/metrics.h"
 #include "base/test_main.h"
 #include "cluster/kv/kv.h"
 #include "node/mvcc/mvcc.h"
@@ -383,6 +384,53 @@ static void canceled_wait(struct world *w)
     put(w, key(w, "z"), "newer");
 }
 
+/* ---- locks of many keys that are to be inserted ---- */
+
+enum { MANY_KEYS = 600 };
+
+static struct storage_txn *begin_many(struct world *w)
+{
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ};
+    struct storage_txn *t;
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t));
+    return t;
+}
+
+/* A request for each range; the puts ask for what was refused, and no more. */
+static void together(struct world *w)
+{
+    static struct slice keys[MANY_KEYS];
+    range_id_t id;
+    CHECK_OK(range_store_split(node_ranges(w->n), RANGE_ID_FIRST, key(w, "m"), NULL, &id));
+    for (unsigned i = 0; i < MANY_KEYS; i++) { /* in no order, in both ranges */
+        char *name = arena_printf(&w->a, "%c%03u", i % 2 == 0 ? 'a' : 'z', i * 7 % MANY_KEYS);
+        CHECK(name != NULL);
+        keys[i] = key(w, name);
+    }
+    put(w, keys[9], "there");
+    struct storage_txn *other = begin_many(w);
+    CHECK_OK(storage_lock(other, &keys[7], 1, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, NULL));
+    struct storage_txn *t = begin_many(w);
+    int64_t before = metrics_get(METRIC_kv_lock_requests);
+    CHECK_OK(storage_lock_new(t, keys, MANY_KEYS, NULL)); /* does not wait */
+    int64_t asked = metrics_get(METRIC_kv_lock_requests) - before;
+    CHECK(asked >= 2 && asked <= 4);
+    storage_txn_rollback(other);
+    before = metrics_get(METRIC_kv_lock_requests);
+    for (unsigned i = 0; i < MANY_KEYS; i++) {
+        db_err err = storage_put(t, keys[i], slice_str("new"), STORAGE_W_INSERT, NULL);
+        CHECK(err == (i == 9 ? ERR_KEY_EXISTS : ERR_OK));
+    }
+    CHECK(metrics_get(METRIC_kv_lock_requests) - before == 1); /* of keys[7] */
+    /* They are locks like others. */
+    other = begin_many(w);
+    CHECK(storage_lock(other, &keys[11], 1, STORAGE_READ_SHARED, STORAGE_NOWAIT, NULL) ==
+          ERR_LOCK_NOWAIT);
+    storage_txn_rollback(other);
+    CHECK_OK(storage_txn_commit(t, NULL, NULL));
+    CHECK(reads(w, keys[7], "new") && reads(w, keys[9], "there") && reads(w, keys[11], "new"));
+}
+
 static void run_body(void *arg)
 {
     struct world *w = arg;
@@ -441,11 +489,19 @@ static void test_canceled_wait(void **state)
     in_world(canceled_wait);
 }
 
+static void test_together(void **state)
+{
+    (void)state;
+    in_world(together);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_abandoned), cmocka_unit_test(test_swept),
+        cmocka_unit_test(test_abandoned),         cmocka_unit_test(test_swept),
         cmocka_unit_test(test_lost_behind_spill), cmocka_unit_test(test_canceled),
-        cmocka_unit_test(test_canceled_wait)};
+        cmocka_unit_test(test_canceled_wait),
+
+        cmocka_unit_test(test_together)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

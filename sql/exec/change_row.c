@@ -76,8 +76,8 @@ static db_err assign(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
 
 /* An ignored duplicate, or violation of a foreign key, leaves the row as it was, also what was
  * written before it was met. */
-static db_err write_changed(struct change_row *c, struct exec_ctx *ctx, const struct value *old,
-                            const struct value *row)
+db_err change_row_write(struct change_row *c, struct exec_ctx *ctx, const struct value *old,
+                        const struct value *row)
 {
     uint64_t before = 0;
     if (c->ignore) {
@@ -116,9 +116,10 @@ static db_err joined_checks(struct change_row *c, struct exec_ctx *ctx, const st
     return ERR_OK;
 }
 
-db_err change_row_update(struct change_row *c, struct exec_ctx *ctx, const struct value *old,
-                         uint64_t number)
+db_err change_row_compute(struct change_row *c, struct exec_ctx *ctx, const struct value *old,
+                          uint64_t number, struct value **ret_row)
 {
+    *ret_row = NULL;
     size_t width = c->target->table->column_count;
     struct value *row =
         arena_alloc(c->values != NULL ? c->values : ctx->arena, width * sizeof(*row));
@@ -144,5 +145,14 @@ db_err change_row_update(struct change_row *c, struct exec_ctx *ctx, const struc
             return ERR_OK;
         }
     }
-    return row_equal(c->target->table, old, row) ? ERR_OK : write_changed(c, ctx, old, row);
+    *ret_row = row_equal(c->target->table, old, row) ? NULL : row;
+    return ERR_OK;
+}
+
+db_err change_row_update(struct change_row *c, struct exec_ctx *ctx, const struct value *old,
+                         uint64_t number)
+{
+    struct value *row;
+    TRY(change_row_compute(c, ctx, old, number, &row));
+    return row == NULL ? ERR_OK : change_row_write(c, ctx, old, row);
 }

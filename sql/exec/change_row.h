@@ -16,9 +16,17 @@ struct change_row {
     struct arena *values; /* of the new row; NULL: the statement's */
 };
 
-/* Updates the row `old` (by ordinal, read for update; its bytes outlive the call and are not those
- * of the scratch row), which the scratch row shows: counts it in ctx and writes it when it changes.
- * `number`: 1-based row of the statement. May park. */
+/* The new row; NULL when it stays as it is. Counts it as matched. The rest as below. */
+MUST_USE db_err change_row_compute(struct change_row *c, struct exec_ctx *ctx,
+                                   const struct value *old, uint64_t number,
+                                   struct value **ret_row);
+/* Writes what was computed, and counts it. */
+MUST_USE db_err change_row_write(struct change_row *c, struct exec_ctx *ctx,
+                                 const struct value *old, const struct value *row);
+
+/* Both: updates the row `old` (by ordinal, read for update; its bytes outlive the call and are not
+ * those of the scratch row), which the scratch row shows: counts it in ctx and writes it when it
+ * changes. `number`: 1-based row of the statement. May park. */
 MUST_USE db_err change_row_update(struct change_row *c, struct exec_ctx *ctx,
                                   const struct value *old, uint64_t number);
 

@@ -341,25 +341,44 @@ static db_err read_batch(struct op_change *s, struct exec_ctx *ctx, uint32_t tar
     return ERR_OK;
 }
 
-static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i,
-                         uint64_t number)
+static struct change_row change_of(struct op_change *s, uint32_t target)
+{
+    return (struct change_row){.target = &s->op.node->u.dml.targets[target],
+                               .writer = &s->writers[target],
+                               .assigns = s->assigns[target],
+                               .scratch = &s->scratch,
+                               .rules = &s->rules[target],
+                               .joined = s->joined[target],
+                               .ignore = s->op.node->u.dml.ignore,
+                               .values = &s->rows_arena};
+}
+
+static struct value *old_row(const struct op_change *s, uint32_t target, uint32_t i)
 {
     const struct plan_target *t = &s->op.node->u.dml.targets[target];
+    return &s->targets[target].rows[(size_t)i * t->table->column_count];
+}
+
+static db_err compute_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i,
+                          uint64_t number, struct value **ret_row)
+{
     struct changed_rows *c = &s->targets[target];
     const struct value *source = &c->source[(size_t)i * c->width];
+    struct change_row change = change_of(s, target);
     for (uint32_t k = 0; k < s->scratch.column_count; k++) {
         vector_reset(&s->scratch.columns[k]);
         TRY(vector_set(&s->scratch.columns[k], 0, &source[k]));
     }
-    struct change_row change = {.target = t,
-                                .writer = &s->writers[target],
-                                .assigns = s->assigns[target],
-                                .scratch = &s->scratch,
-                                .rules = &s->rules[target],
-                                .joined = s->joined[target],
-                                .ignore = s->op.node->u.dml.ignore,
-                                .values = &s->rows_arena};
-    return change_row_update(&change, ctx, &c->rows[(size_t)i * t->table->column_count], number);
+    return change_row_compute(&change, ctx, old_row(s, target, i), number, ret_row);
+}
+
+static db_err update_one(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint32_t i,
+                         uint64_t number)
+{
+    struct change_row change = change_of(s, target);
+    struct value *row;
+    TRY(compute_one(s, ctx, target, i, number, &row));
+    return row == NULL ? ERR_OK : change_row_write(&change, ctx, old_row(s, target, i), row);
 }
 
 /* An action of this statement, or a change of the same table under another name, may have changed
@@ -412,12 +431,86 @@ static void let_go(struct op_change *s, struct exec_ctx *ctx, size_t more_than)
     }
 }
 
+/* May what is computed for a row not depend on what was written for the rows before, nor on whether
+ * that failed? And is there anything to be locked? */
+static bool goes_ahead(struct op_change *s, struct exec_ctx *ctx, uint32_t target)
+{
+    const struct plan_node *n = s->op.node;
+    const struct plan_target *t = &n->u.dml.targets[target];
+    const struct fk_table *fks = fk_wanted(ctx, t->fks);
+    bool update = n->kind == PLAN_UPDATE;
+    return !n->u.dml.ignore && !t->reread && !t->again && (fks == NULL || fks->ref_count == 0) &&
+           row_locks_worth(&s->writers[target], update ? t->index_touched : NULL, false);
+}
+
+/* New rows from number `first` of the batch on, some of them; then their locks; then they are
+ * written. What cannot be computed is told of after the rows before it. */
+static db_err update_ahead(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint64_t at,
+                           uint32_t first, uint32_t count, uint32_t *ret_done)
+{
+    struct row_change rows[ROW_LOCKS_MAX];
+    struct change_row change = change_of(s, target);
+    uint32_t done = 0;
+    uint32_t changed = 0;
+    db_err failed = ERR_OK;
+    while (first + done < count && done < ROW_LOCKS_MAX &&
+           (done == 0 || s->rows_arena.used + ctx->eval.arena->used <= ROW_BYTES_KEPT)) {
+        struct value *row;
+        uint32_t i = first + done++;
+        failed = compute_one(s, ctx, target, i, at + i + 1, &row);
+        if (failed != ERR_OK) {
+            break;
+        }
+        if (row != NULL) {
+            rows[changed++] = (struct row_change){old_row(s, target, i), row};
+        }
+    }
+    if (changed > 1 && failed == ERR_OK) {
+        TRY(row_lock_keys(change.writer, rows, changed, change.target->index_touched));
+    }
+    for (uint32_t k = 0; k < changed; k++) {
+        TRY(change_row_write(&change, ctx, rows[k].old, rows[k].new_row));
+        TRY(fiber_checkpoint());
+    }
+    *ret_done = done;
+    return failed;
+}
+
+static db_err update_batch_ahead(struct op_change *s, struct exec_ctx *ctx, uint32_t target,
+                                 uint64_t at, uint32_t count)
+{
+    uint32_t done;
+    for (uint32_t i = 0; i < count; i += done) {
+        TRY(update_ahead(s, ctx, target, at, i, count, &done));
+        let_go(s, ctx, ROW_BYTES_KEPT);
+        TRY(fiber_checkpoint());
+    }
+    return ERR_OK;
+}
+
+static db_err lock_deleted(struct op_change *s, uint32_t target, uint32_t first, uint32_t count)
+{
+    struct row_change rows[ROW_LOCKS_MAX];
+    uint32_t n = count - first < ROW_LOCKS_MAX ? count - first : ROW_LOCKS_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        rows[i] = (struct row_change){.old = old_row(s, target, first + i)};
+    }
+    return n > 1 ? row_lock_keys(&s->writers[target], rows, n, NULL) : ERR_OK;
+}
+
 static db_err change_batch(struct op_change *s, struct exec_ctx *ctx, uint32_t target, uint64_t at,
                            uint32_t count)
 {
     const struct plan_node *n = s->op.node;
+    bool ahead = count > 1 && goes_ahead(s, ctx, target);
+    if (ahead && n->kind == PLAN_UPDATE) {
+        return update_batch_ahead(s, ctx, target, at, count);
+    }
     for (uint32_t i = 0; i < count; i++) {
         bool found = true;
+        if (ahead && i % ROW_LOCKS_MAX == 0) {
+            TRY(lock_deleted(s, target, i, count));
+        }
         if (n->u.dml.targets[target].reread || n->u.dml.targets[target].again) {
             TRY(reread(s, ctx, target, i, &found));
         }

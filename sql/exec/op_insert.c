@@ -238,13 +238,19 @@ static uint32_t last_unique(const struct table_def *t)
     return last;
 }
 
+/* Does it look for conflicts of each row? */
+static bool looks(const struct op_insert *s)
+{
+    const struct plan_node *n = s->op.node;
+    return n->u.insert.replace || n->u.insert.ignore || n->u.insert.update_count != 0;
+}
+
 static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value *row,
                         const bool *known)
 {
     const struct plan_node *n = s->op.node;
     const struct fk_table *fks = wanted(s, ctx);
-    bool look = !s->writer.bulk &&
-                (n->u.insert.replace || n->u.insert.ignore || n->u.insert.update_count != 0);
+    bool look = !s->writer.bulk && looks(s);
     db_err checked = fk_check_row(ctx, fks, NULL, row, known);
     if (ignored(ctx, checked)) {
         return ERR_OK;
@@ -315,8 +321,12 @@ db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct valu
     s->writer.bulk = bulk;
     ctx->in_bulk = ctx->in_bulk || bulk;
     s->written += n;
+    bool ahead = !bulk && !looks(s) && row_locks_worth(&s->writer, NULL, true);
     for (uint32_t i = 0; i < n; i++) {
         s->at = i;
+        if (ahead && i % ROW_LOCKS_MAX == 0) {
+            TRY(row_lock_new(&s->writer, &rows[(size_t)i * s->table->column_count], n - i));
+        }
         TRY(write_row(s, ctx, &rows[(size_t)i * s->table->column_count],
                       known == NULL ? NULL : &known[(size_t)i * fks->check_count]));
         TRY(fiber_checkpoint());

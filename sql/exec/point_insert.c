@@ -28,8 +28,12 @@ static db_err write_all(struct exec_ctx *ctx, const struct table_def *t)
     db_err err = ERR_OK;
     row_writer_init(&w, ctx, t, ctx->plan->root->u.insert.target->virtuals);
     w.defer = ctx->defer_checks;
+    bool ahead = !w.defer && row_locks_worth(&w, NULL, true);
     for (uint32_t i = 0; i < ctx->insert_row_count && err == ERR_OK; i++) {
         const struct value *row = &ctx->insert_rows[(size_t)i * t->column_count];
+        if (ahead && i % ROW_LOCKS_MAX == 0) {
+            TRY_GOTO(row_lock_new(&w, row, ctx->insert_row_count - i), out);
+        }
         if (fks != NULL) {
             err = fk_check_row(ctx, fks, NULL, row, &known[(size_t)i * fks->check_count]);
             if (w.defer && i != 0 && fk_is_violation(ctx, err)) {
@@ -41,6 +45,7 @@ static db_err write_all(struct exec_ctx *ctx, const struct table_def *t)
             err = fiber_checkpoint();
         }
     }
+out:
     row_writer_fini(&w);
     TRY(err);
     ctx->records = ctx->affected_rows = ctx->insert_row_count;

@@ -31,6 +31,22 @@ MUST_USE db_err row_delete(struct row_writer *w, const struct value *row);
 /* Replaces `old` (read for update) by `new`; touched[i]: index i may have changed, NULL: any. */
 MUST_USE db_err row_update(struct row_writer *w, const struct value *old,
                            const struct value *new_row, const bool *touched);
+/* What will be done to a row: the two are not both NULL. */
+struct row_change {
+    const struct value *old;     /* NULL: it is inserted */
+    const struct value *new_row; /* NULL: it is deleted */
+};
+enum { ROW_LOCKS_MAX = 256 }; /* rows that are enough at a time */
+/* row_locks.c: asks for the locks of unique keys that row_insert, row_delete and row_update of
+ * these rows would ask for one by one. Waits for nobody; leaves all else to them. touched as for
+ * row_update. Parks. */
+MUST_USE db_err row_lock_keys(struct row_writer *w, const struct row_change *rows, uint32_t n,
+                              const bool *touched);
+/* The same for up to ROW_LOCKS_MAX of n rows, one behind the other, that row_insert will insert. */
+MUST_USE db_err row_lock_new(struct row_writer *w, const struct value *rows, uint32_t n);
+/* Is there anything that rows which are inserted, deleted (touched NULL) or updated would ask for?
+ */
+bool row_locks_worth(const struct row_writer *w, const bool *touched, bool inserts);
 /* The first unique key of `row` that another row has: reads that row for update into ret_old
  * (strings in `arena`). *ret_index: index ordinal, -1 when there is no conflict. */
 MUST_USE db_err row_find_conflict(struct row_writer *w, const struct value *row,

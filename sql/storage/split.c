@@ -284,6 +284,14 @@ static db_err split_lock(struct storage_txn *t, const struct slice *keys, size_t
     return storage_lock(side(p, keys[0]), keys, count, mode, wait, diag);
 }
 
+static db_err split_lock_new(struct storage_txn *t, const struct slice *keys, size_t count,
+                             struct diag *diag)
+{
+    struct split_txn *p = txn_of(t);
+    ASSERT(is_own(p, keys[0]) == is_own(p, keys[count - 1]));
+    return storage_lock_new(side(p, keys[0]), keys, count, diag);
+}
+
 /* ---- outside of transactions ---- */
 
 static struct storage *store(struct storage *s, struct slice key)
@@ -343,6 +351,7 @@ static const struct storage_ops split_ops = {
     .put = split_put,
     .del = split_del,
     .lock = split_lock,
+    .lock_new = split_lock_new,
     .sequence_next = split_sequence_next,
     .sequence_raise = split_sequence_raise,
     .sequence_peek = split_sequence_peek,

@@ -229,6 +229,16 @@ db_err storage_lock(struct storage_txn *t, const struct slice *keys, size_t coun
     return t->ops->lock == NULL ? ERR_OK : t->ops->lock(t, keys, count, mode, wait, diag);
 }
 
+db_err storage_lock_new(struct storage_txn *t, const struct slice *keys, size_t count,
+                        struct diag *diag)
+{
+    if (count == 0 || t->ops->lock_new == NULL) {
+        return ERR_OK;
+    }
+    TRY(check_keys(keys, count, diag));
+    return t->ops->lock_new(t, keys, count, diag);
+}
+
 db_err storage_sequence_next(struct storage *s, struct slice key, uint64_t floor, uint64_t count,
                              uint64_t step, uint64_t offset, struct diag *diag, uint64_t *ret_first)
 {

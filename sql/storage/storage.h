@@ -221,6 +221,12 @@ struct storage_ops {
     db_err (*lock)(struct storage_txn *t, const struct slice *keys, size_t count,
                    enum storage_read_mode mode, enum storage_wait wait, struct diag *diag);
 
+    /* The keys, in any order, are about to be put with INSERT: asks in one go for the locks that
+     * each of them would ask for, and waits for none; what is not given is asked for again by the
+     * put. NULL: there is nothing to be gained. */
+    db_err (*lock_new)(struct storage_txn *t, const struct slice *keys, size_t count,
+                       struct diag *diag);
+
     /* Outside any transaction: reserves `count` numbers of a sequence named by a key, each strictly
      * greater than all given before and than `floor`; never given twice, even over crashes.
      * step/offset: every step-th number that is offset modulo step
@@ -314,6 +320,8 @@ MUST_USE db_err storage_del(struct storage_txn *t, struct slice key, unsigned fl
 MUST_USE db_err storage_lock(struct storage_txn *t, const struct slice *keys, size_t count,
                              enum storage_read_mode mode, enum storage_wait wait,
                              struct diag *diag);
+MUST_USE db_err storage_lock_new(struct storage_txn *t, const struct slice *keys, size_t count,
+                                 struct diag *diag);
 MUST_USE db_err storage_sequence_next(struct storage *s, struct slice key, uint64_t floor,
                                       uint64_t count, uint64_t step, uint64_t offset,
                                       struct diag *diag, uint64_t *ret_first);

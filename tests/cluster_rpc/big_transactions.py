@@ -7,7 +7,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from basic import DATABASE, Basic, error_of, expect, main, run  # noqa: E402
+from basic import DATABASE, Basic, error_of, expect, main, metric, run  # noqa: E402
 from keys import FIRST_TABLE, key_of  # noqa: E402
 
 ROWS = 30000
@@ -143,11 +143,19 @@ class BigTransactions(Basic):
         for i in range(2):
             run(a, "INSERT INTO locked SELECT n * 2 + %d, (n * 7919 %% %d) * 2 + %d, 0 FROM numbers" % (i, ROWS, i))
         run(a, "BEGIN")
+        asked = metric(self.nodes[0], "skein_kv_lock_requests_total")
         run(a, "UPDATE locked SET u = u + 1000000, k = id")
+        asked = metric(self.nodes[0], "skein_kv_lock_requests_total") - asked
+        expect(True, asked < count // 8, "locks are asked for by the hundred: %d requests" % asked)
         run(b, "SET innodb_lock_wait_timeout = 1")
         for sql in ("SELECT * FROM locked WHERE id = 77 FOR UPDATE", "SELECT * FROM locked WHERE u = 800 FOR SHARE",
                     "DELETE FROM locked WHERE id = %d" % (count - 1), "INSERT INTO locked VALUES (-1, 1000800, 0)"):
             expect(1205, error_of(b, sql), sql)
+        # They are all shown, most of them by the stretch: '2 .. 40000 (19995 rows)'.
+        got = run(b, "SELECT SUM(IF(LOCK_DATA LIKE '%% .. %% rows)', SUBSTRING_INDEX(SUBSTRING_INDEX(LOCK_DATA, '(', -1), ' ', 1), 1)), "
+                     "SUM(LOCK_DATA LIKE '%% rows)') FROM performance_schema.data_locks WHERE OBJECT_NAME = 'locked' AND "
+                     "INDEX_NAME = 'PRIMARY' AND LOCK_TYPE = 'RECORD' AND LOCK_STATUS = 'GRANTED'".replace("%%", "%"))[0]
+        expect(True, int(got[0]) >= count and int(got[1]) > 0, "locks that are shown: %s" % (got,))
         run(a, "DELETE FROM locked WHERE id % 2 = 1")
         run(a, "COMMIT")
         for index in ("PRIMARY", "u"):
