@@ -269,6 +269,24 @@ static void test_same_key_again(void **state)
     t_run(3, same_key_again);
 }
 
+/* A range of one member is on no lane, and answers, too. */
+static void one_member(struct tcluster *c)
+{
+    t_start_all(c);
+    keys_from_to(c, 0, 2 * AT, 0);
+    range_id_t right = split_at(c, AT);
+    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    CHECK(is_answered(c, right));
+    CHECK(!is_answered(c, right + 1));
+    t_stop_all(c);
+}
+
+static void test_one_member(void **state)
+{
+    (void)state;
+    t_run(3, one_member);
+}
+
 static bool is_frozen(struct tcluster *c, range_id_t id, uint64_t *ret_version)
 {
     char kb[32];
@@ -336,6 +354,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_left_is_gone),   cmocka_unit_test(test_merged_and_gone),
         cmocka_unit_test(test_lease_comes),    cmocka_unit_test(test_left_is_split),
         cmocka_unit_test(test_same_key_again), cmocka_unit_test(test_late_answer),
+        cmocka_unit_test(test_one_member),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -328,8 +328,12 @@ static void yield(struct range_loop *l, struct replica *r, uint64_t to)
 void replica_message(struct range_loop *l, struct replica *r, struct raft_in *in)
 {
     const struct raft_msg *m = &in->m;
-    if (!replica_runs(r) || !atomic_load(&r->on_lane) || !entries_carry_blobs(m) ||
-        m->type == RAFT_MSG_SNAPSHOT) {
+    if (!replica_runs(r) || !entries_carry_blobs(m) || m->type == RAFT_MSG_SNAPSHOT) {
+        return;
+    }
+    /* A range of one member is on no lane. All that others have to say to it is about a merge. */
+    bool merges = m->type == REPLICA_MSG_MERGE_ASK || m->type == REPLICA_MSG_MERGE_VOID;
+    if (!atomic_load(&r->on_lane) && !(merges && m->to == r->replica_id)) {
         return;
     }
     /* Also when it has an earlier replica of this node in mind. */
