@@ -20,6 +20,7 @@ static db_err binder_init(struct binder *b, struct arena *arena, const struct bi
                                      .connection_collation = opts->connection_collation,
                                      .div_precision_increment = opts->div_precision_increment,
                                      .max_allowed_packet = opts->max_allowed_packet,
+                                     .view = opts->defines_view,
                                      .group_concat_max_len = opts->group_concat_max_len,
                                      .version_chars = opts->version_chars,
                                      .warn = warn_of_func,

@@ -361,7 +361,9 @@ db_err bind_view_query(struct arena *arena, const struct bind_opts *opts, struct
                        struct diag *diag, struct bound_stmt **ret_bound)
 {
     struct ast_select_stmt select = {.stmt.kind = AST_STMT_SELECT, .query = query};
-    struct bind_opts completing = *opts;
+    struct bind_opts completed = *opts;
+    completed.defines_view = true;
+    struct bind_opts completing = completed;
     struct bound_stmt *st;
     completing.complete_tree = true;
     completing.select_limit = 0;
@@ -369,7 +371,7 @@ db_err bind_view_query(struct arena *arena, const struct bind_opts *opts, struct
     if (st->uses_variables || st->param_count != 0) {
         return my_error(diag, ER_VIEW_SELECT_VARIABLE);
     }
-    TRY(bind_completed(arena, opts, &select.stmt, diag, &st));
+    TRY(bind_completed(arena, &completed, &select.stmt, diag, &st));
     st->updatable = bind__view_could_change(st->root);
     TRY(opts->names_may_repeat ? ERR_OK : check_names(st, arena, diag));
     *ret_bound = st;

@@ -190,7 +190,7 @@ static db_err check_convertible(struct func_bind_ctx *ctx, const struct func_arg
                                 const struct collation *from, const struct collation *to)
 {
     const struct value *v = a->constant;
-    if (v == NULL || v->is_null || v->phys != PHYS_STR || a->is_placeholder) {
+    if (v == NULL || v->is_null || v->phys != PHYS_STR || a->is_placeholder || ctx->view) {
         return ERR_OK;
     }
     struct slice text;

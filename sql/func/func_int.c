@@ -175,7 +175,7 @@ static db_err join_subject(struct func_bind_ctx *ctx, struct func_arg *a,
         if (v != NULL && !v->is_null && v->phys == PHYS_STR) {
             TRY(charset_convert_arena(from->cs, v->str, to->cs, ctx->arena, &made, &lost));
         }
-        if (lost != 0) {
+        if (lost != 0 && !ctx->view) {
             return func__cannot_convert(ctx, v->str, from, to);
         }
     }
