@@ -180,17 +180,29 @@ void *arena_calloc(struct arena *a, size_t count, size_t size)
     return p;
 }
 
-db_err arena_copy(struct arena *a, struct slice s, struct slice *ret_copy)
+/* With so many zero bytes behind it. */
+static db_err copy_and(struct arena *a, struct slice s, size_t zeros, struct slice *ret_copy)
 {
-    uint8_t *p = arena_alloc(a, s.len);
+    uint8_t *p = arena_alloc(a, s.len + zeros);
     if (p == NULL) {
         return arena_refusal(a);
     }
     if (s.len != 0) {
         memcpy(p, s.ptr, s.len);
     }
-    *ret_copy = (struct slice){p, s.len};
+    memset(p + s.len, 0, zeros);
+    *ret_copy = (struct slice){p, s.len + zeros};
     return ERR_OK;
+}
+
+db_err arena_copy(struct arena *a, struct slice s, struct slice *ret_copy)
+{
+    return copy_and(a, s, 0, ret_copy);
+}
+
+db_err arena_copy_next(struct arena *a, struct slice s, struct slice *ret_next)
+{
+    return copy_and(a, s, 1, ret_next);
 }
 
 char *arena_strdup(struct arena *a, struct slice s)

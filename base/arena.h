@@ -77,6 +77,8 @@ static inline db_err arena_refusal(const struct arena *a)
 }
 /* A copy owned by the arena; ret has ptr NULL and len 0 only for failure of a non-empty slice. */
 MUST_USE db_err arena_copy(struct arena *a, struct slice s, struct slice *ret_copy);
+/* The next key: the least string of bytes above s. */
+MUST_USE db_err arena_copy_next(struct arena *a, struct slice s, struct slice *ret_next);
 char *arena_strdup(struct arena *a, struct slice s); /* NUL-terminated; NULL on failure */
 char *arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3); /* NULL on failure */
 /* Calls fn(arg) at the next reset or fini. ERR_NOMEM/ERR_LIMIT: fn was not registered and not

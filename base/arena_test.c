@@ -132,6 +132,10 @@ static void test_text(void **state UNUSED)
     assert_true(slice_eq(copy, SLICE_LIT("abc")));
     assert_int_equal(arena_copy(&a, SLICE_EMPTY, &copy), ERR_OK);
     assert_int_equal(copy.len, 0);
+    assert_int_equal(arena_copy_next(&a, SLICE_LIT("ab"), &copy), ERR_OK);
+    assert_true(slice_eq(copy, SLICE_LIT("ab\0")));
+    assert_int_equal(arena_copy_next(&a, SLICE_EMPTY, &copy), ERR_OK);
+    assert_true(slice_eq(copy, slice_of("", 1)));
     arena_fini(&a);
 }
 

@@ -35,13 +35,9 @@ struct ask {
 
 static db_err note_gap_of_key(struct ctxn *t, uint64_t lock_term, struct slice key)
 {
-    uint8_t *end = arena_alloc(lock_arena(t), key.len + 1);
-    if (end == NULL) {
-        return ERR_NOMEM;
-    }
-    memcpy(end, key.ptr, key.len);
-    end[key.len] = 0;
-    return ctxn_note_gap(t, lock_term, key, slice_of(end, key.len + 1));
+    struct slice end;
+    TRY(arena_copy_next(lock_arena(t), key, &end));
+    return ctxn_note_gap(t, lock_term, key, end);
 }
 
 static db_err note_all(struct ctxn *t, struct lock_span *span, const struct kv_lock_req *req,

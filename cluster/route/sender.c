@@ -76,12 +76,16 @@ static db_err wait_for_news(struct attempt *a, db_err err, struct diag *diag)
     return attempt_wait(a, diag);
 }
 
-db_err route_find(struct attempt *a, struct slice key, struct arena *arena, struct diag *diag,
-                  struct route *ret_route)
+/* find: in the cache. ask: a key of the range that meta is asked for, when it is not there. */
+static db_err find_way(struct attempt *a,
+                       db_err (*find)(struct range_cache *c, struct slice key, struct arena *arena,
+                                      struct range_location *ret_loc),
+                       struct slice key, struct slice ask, struct arena *arena, struct diag *diag,
+                       struct route *ret_route)
 {
     struct route route;
     for (;;) {
-        db_err err = range_cache_find(a->router->ranges, key, arena, &route.loc);
+        db_err err = find(a->router->ranges, key, arena, &route.loc);
         if (LIKELY(err == ERR_OK)) {
             err = set_service(a, &route);
             if (LIKELY(err == ERR_OK)) {
@@ -95,12 +99,18 @@ db_err route_find(struct attempt *a, struct slice key, struct arena *arena, stru
         }
         bool any = false;
         if (err == ERR_OK) {
-            err = ask_meta(a, key, SLICE_EMPTY, diag, &any);
+            err = ask_meta(a, ask, SLICE_EMPTY, diag, &any);
         }
-        if (!any || range_cache_find(a->router->ranges, key, NULL, &route.loc) != ERR_OK) {
+        if (!any || find(a->router->ranges, key, NULL, &route.loc) != ERR_OK) {
             TRY(wait_for_news(a, err, diag));
         }
     }
+}
+
+db_err route_find(struct attempt *a, struct slice key, struct arena *arena, struct diag *diag,
+                  struct route *ret_route)
+{
+    return find_way(a, range_cache_find, key, key, arena, diag, ret_route);
 }
 
 /* Some key before `key`, close to it. */
@@ -123,30 +133,9 @@ static struct slice some_key_before(struct slice key, uint8_t *buf, size_t cap)
 db_err route_find_before(struct attempt *a, struct slice key, struct arena *arena,
                          struct diag *diag, struct route *ret_route)
 {
-    struct route route;
     uint8_t buf[256];
-    for (;;) {
-        db_err err = range_cache_find_before(a->router->ranges, key, arena, &route.loc);
-        if (LIKELY(err == ERR_OK)) {
-            err = set_service(a, &route);
-            if (LIKELY(err == ERR_OK)) {
-                *ret_route = route;
-                return ERR_OK;
-            }
-        } else if (err == ERR_NOT_FOUND) {
-            err = ERR_OK; /* meta knows */
-        } else {
-            return err;
-        }
-        bool any = false;
-        if (err == ERR_OK) {
-            struct slice start = some_key_before(key, buf, sizeof(buf));
-            err = ask_meta(a, start, SLICE_EMPTY, diag, &any);
-        }
-        if (!any || range_cache_find_before(a->router->ranges, key, NULL, &route.loc) != ERR_OK) {
-            TRY(wait_for_news(a, err, diag));
-        }
-    }
+    struct slice ask = some_key_before(key, buf, sizeof(buf));
+    return find_way(a, range_cache_find_before, key, ask, arena, diag, ret_route);
 }
 
 /* The node does not answer, or not for the range. What is known of the range may be as old as the

@@ -53,13 +53,9 @@ static int decommission(const char *address, const char *target)
 
 int ctl_node(int argc, char **argv)
 {
-    const char *address = CTL_ADMIN_DEFAULT;
     char target[TARGET_MAX];
-    int at = 1;
-    if (at + 1 < argc && strcmp(argv[at], "--admin") == 0) {
-        address = argv[at + 1];
-        at += 2;
-    }
+    int at;
+    const char *address = ctl_admin_address(argc, argv, &at);
     const char *verb = at < argc ? argv[at] : "";
     if (strcmp(verb, "ls") == 0 && at + 1 == argc) {
         return ctl_ask("node", address, "GET", "/nodes?key=table");

@@ -1,10 +1,9 @@
 /* skeindb range ls|split|merge|move|lease: through the admin port of any running node. */
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-#include "base/scope.h"
 #include "node/ctl/ctl.h"
-#include "node/ctl/http.h"
 
 enum { TARGET_MAX = 512 };
 
@@ -17,21 +16,6 @@ static int usage(void)
                     "       skeindb range [--admin HOST:PORT] lease RANGE NODE\n"
                     "ls shows the ranges of the node that is asked; the others any node does.\n");
     return 2;
-}
-
-int ctl_ask(const char *command, const char *address, const char *method, const char *target)
-{
-    SCOPE_BUF(reply, CTL_REPLY_MAX);
-    struct diag diag = {0};
-    unsigned status;
-    db_err err = http_request(address, method, target, &diag, &reply, &status);
-    if (err != ERR_OK) {
-        fprintf(stderr, "skeindb %s: %s\n", command,
-                diag.text[0] != '\0' ? diag.text : err_text(err));
-        return 1;
-    }
-    fwrite(reply.ptr, 1, reply.len, status == CTL_STATUS_OK ? stdout : stderr);
-    return status == CTL_STATUS_OK ? 0 : 1;
 }
 
 static bool all_of(const char *text, const char *digits)
@@ -54,13 +38,9 @@ static bool numbers(char *target, const char *verb, char **argv, int count)
 
 int ctl_range(int argc, char **argv)
 {
-    const char *address = CTL_ADMIN_DEFAULT;
     char target[TARGET_MAX];
-    int at = 1;
-    if (at + 1 < argc && strcmp(argv[at], "--admin") == 0) {
-        address = argv[at + 1];
-        at += 2;
-    }
+    int at;
+    const char *address = ctl_admin_address(argc, argv, &at);
     const char *verb = at < argc ? argv[at] : "";
     char **rest = argv + at + 1;
     int count = argc - at - 1;

@@ -10,6 +10,9 @@ enum { CTL_REPLY_MAX = 64 << 20, CTL_STATUS_OK = 200 };
 /* One request; the answer goes to stdout, a refusal to stderr. The exit status. */
 int ctl_ask(const char *command, const char *address, const char *method, const char *target);
 
+/* What --admin says, if it is the first argument. *ret_next: the argument behind it. */
+const char *ctl_admin_address(int argc, char **argv, int *ret_next);
+
 int ctl_range(int argc, char **argv);
 int ctl_sql(int argc, char **argv);
 int ctl_node(int argc, char **argv);

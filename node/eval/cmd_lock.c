@@ -52,18 +52,6 @@ static db_err read_locked(struct eval_range *r, const struct kv_lock_req *req,
     return ERR_OK;
 }
 
-static db_err key_span(struct arena *arena, struct slice key, struct slice *ret_end)
-{
-    uint8_t *p = arena_alloc(arena, key.len + 1);
-    if (p == NULL) {
-        return ERR_NOMEM;
-    }
-    memcpy(p, key.ptr, key.len);
-    p[key.len] = 0;
-    *ret_end = slice_of(p, key.len + 1);
-    return ERR_OK;
-}
-
 static db_err let_go_absent(struct eval_range *r, const struct kv_lock_req *req,
                             const struct kv_value *values, struct diag *diag,
                             struct kv_reply *reply)
@@ -76,7 +64,7 @@ static db_err let_go_absent(struct eval_range *r, const struct kv_lock_req *req,
         if (req->absent == KV_ABSENT_SPAN) {
             struct slice end;
             uint64_t id;
-            TRY(key_span(req->r.arena, key, &end));
+            TRY(arena_copy_next(req->r.arena, key, &end));
             TRY(lock_error(span_lock(r->locks, key, end, req->own_ts, req->r.owner, &id), key, diag,
                            reply));
         }

@@ -4,7 +4,7 @@
 
 #include "node/eval/eval_int.h"
 
-/* a: for one key at a time. */
+/* eval_keys_fn. */
 static db_err run(struct eval_write *w, const struct kv_txn_keys_req *req, const struct slice *keys,
                   size_t count, struct arena *a, struct diag *diag, struct kv_reply *reply)
 {
@@ -37,15 +37,5 @@ static db_err run(struct eval_write *w, const struct kv_txn_keys_req *req, const
 db_err eval_rollback(struct eval_range *r, const struct kv_txn_keys_req *req, struct diag *diag,
                      struct kv_reply *reply)
 {
-    struct eval_write w;
-    struct slice *keys;
-    size_t count;
-    struct arena a;
-    TRY(eval__sorted_keys(&req->r, req->keys, req->count, &keys, &count));
-    TRY(eval__write_begin(&w, r, &req->r, keys, count, diag, reply));
-    arena_init(&a, NULL, NULL, 0);
-    db_err err = run(&w, req, keys, count, &a, diag, reply);
-    arena_fini(&a);
-    eval__write_end(&w);
-    return err;
+    return eval__write_keys(r, req, run, diag, reply);
 }

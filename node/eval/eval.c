@@ -451,3 +451,19 @@ db_err eval__sorted_keys(const struct kv_request *req, const struct slice *keys,
     *ret_count = n;
     return ERR_OK;
 }
+
+db_err eval__write_keys(struct eval_range *r, const struct kv_txn_keys_req *req, eval_keys_fn run,
+                        struct diag *diag, struct kv_reply *reply)
+{
+    struct eval_write w;
+    struct slice *keys;
+    size_t count;
+    struct arena a;
+    TRY(eval__sorted_keys(&req->r, req->keys, req->count, &keys, &count));
+    TRY(eval__write_begin(&w, r, &req->r, keys, count, diag, reply));
+    arena_init(&a, NULL, NULL, 0);
+    db_err err = run(&w, req, keys, count, &a, diag, reply);
+    arena_fini(&a);
+    eval__write_end(&w);
+    return err;
+}

@@ -110,6 +110,12 @@ static inline size_t eval__end_size(struct slice key, const struct mvcc_intent *
 MUST_USE db_err eval__write_step(struct eval_write *w, size_t more, struct diag *diag,
                                  struct kv_reply *reply);
 void eval__write_end(struct eval_write *w);
+/* What ends intents: with the keys latched, ascending, each once. a: for one key at a time. */
+typedef db_err (*eval_keys_fn)(struct eval_write *w, const struct kv_txn_keys_req *req,
+                               const struct slice *keys, size_t count, struct arena *a,
+                               struct diag *diag, struct kv_reply *reply);
+MUST_USE db_err eval__write_keys(struct eval_range *r, const struct kv_txn_keys_req *req,
+                                 eval_keys_fn run, struct diag *diag, struct kv_reply *reply);
 
 /* May there be a record of the transaction, made when nothing else was known of it? Asked under the
  * latch of its primary. */

@@ -2,31 +2,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "base/fiber.h"
-#include "base/loop.h"
 #include "base/rand.h"
-#include "base/test_main.h"
-#include "node/lock/lock_table.h"
-
-struct fixture {
-    struct lock_graph *g;
-    struct lock_table *t;
-    struct lock_table_opts opts;
-};
-
-static void open_fixture(struct fixture *f, size_t memory_max, size_t pack_from)
-{
-    f->opts = (struct lock_table_opts){.memory_max = memory_max, .pack_from = pack_from};
-    CHECK_OK(lock_graph_new(&f->g));
-    CHECK_OK(lock_table_new(f->g, &f->opts, &f->t));
-}
-
-static void close_fixture(struct fixture *f)
-{
-    CHECK(row_lock_count(f->t) == 0);
-    lock_table_free(f->t);
-    lock_graph_free(f->g);
-}
+#include "node/lock/testing.h"
 
 struct name {
     char text[24];
@@ -38,35 +15,14 @@ static struct slice key_of(struct name *n, const char *table, unsigned i)
     return slice_str(n->text);
 }
 
-static db_err now(struct lock_table *t, struct slice key, ts_t ts, enum kv_lock_mode mode)
+static void start_on(struct attempt *a, struct lock_table *t, unsigned i, ts_t ts,
+                     enum kv_lock_mode mode)
 {
-    return row_lock(t, key, ts, 0, mode, KV_NOWAIT, 0, DEADLINE_NONE);
-}
-
-struct attempt {
-    struct lock_table *t;
     struct name key;
-    ts_t ts;
-    enum kv_lock_mode mode;
-    bool done;
-    db_err err;
-};
-
-static void attempt_fiber(void *arg)
-{
-    struct attempt *a = arg;
-    a->err =
-        row_lock(a->t, slice_str(a->key.text), a->ts, 0, a->mode, KV_WAIT, 5000, DEADLINE_NONE);
-    a->done = true;
-}
-
-static void start(struct attempt *a, struct lock_table *t, unsigned i, ts_t ts,
-                  enum kv_lock_mode mode)
-{
     *a = (struct attempt){.t = t, .ts = ts, .mode = mode};
-    (void)key_of(&a->key, "t", i);
-    CHECK_OK(fiber_spawn(loop_current(), attempt_fiber, a));
-    CHECK_OK(fiber_sleep(NS_PER_MS));
+    (void)key_of(&key, "t", i);
+    memcpy(a->key, key.text, sizeof(a->key));
+    start(a);
 }
 
 /* ---- many ---- */
@@ -87,7 +43,7 @@ static void many_fiber(void *arg)
     struct fixture f;
     struct name key;
     /* a record each would take 15 MB */
-    open_fixture(&f, 3 << 20, 0);
+    open_table(&f, 3 << 20, 0);
     lock_many(f.t, 1, mode, MANY);
     lock_many(f.t, 1, mode, MANY); /* again */
     CHECK(row_lock_count(f.t) < 6000);
@@ -109,7 +65,7 @@ static void many_fiber(void *arg)
     CHECK(row_lock_count(f.t) == 0);
     lock_many(f.t, 4, mode, MANY); /* all memory has come back */
     CHECK_OK(row_unlock_all(f.t, 4));
-    close_fixture(&f);
+    close_table(&f);
 }
 
 static void test_many(void **state UNUSED)
@@ -126,12 +82,12 @@ static void waits_fiber(void *arg UNUSED)
     struct fixture f;
     struct name key;
     struct attempt a, b;
-    open_fixture(&f, 0, 8);
+    open_table(&f, 0, 8);
     lock_many(f.t, 1, KV_LOCK_EXCLUSIVE, 1000);
     CHECK(row_lock_count(f.t) < 300);
     /* those who wait for a packed lock are served in their order */
-    start(&a, f.t, 3, 2, KV_LOCK_EXCLUSIVE);
-    start(&b, f.t, 3, 3, KV_LOCK_SHARED);
+    start_on(&a, f.t, 3, 2, KV_LOCK_EXCLUSIVE);
+    start_on(&b, f.t, 3, 3, KV_LOCK_SHARED);
     CHECK(!a.done && !b.done);
     CHECK_OK(row_unlock_all(f.t, 1));
     CHECK_OK(fiber_sleep(NS_PER_MS));
@@ -143,7 +99,7 @@ static void waits_fiber(void *arg UNUSED)
     /* a cycle through a packed lock */
     lock_many(f.t, 1, KV_LOCK_EXCLUSIVE, 1000);
     CHECK_OK(now(f.t, SLICE_LIT("mine"), 2, KV_LOCK_EXCLUSIVE));
-    start(&a, f.t, 500, 2, KV_LOCK_EXCLUSIVE);
+    start_on(&a, f.t, 500, 2, KV_LOCK_EXCLUSIVE);
     CHECK(!a.done);
     CHECK(row_lock(f.t, SLICE_LIT("mine"), 1, 0, KV_LOCK_SHARED, KV_WAIT, 5000, DEADLINE_NONE) ==
           ERR_DEADLOCK);
@@ -154,8 +110,8 @@ static void waits_fiber(void *arg UNUSED)
     /* shared ones: for all who want them; who wants more waits for all, with an upgrade first */
     lock_many(f.t, 1, KV_LOCK_SHARED, 1000);
     lock_many(f.t, 2, KV_LOCK_SHARED, 1000);
-    start(&a, f.t, 3, 3, KV_LOCK_EXCLUSIVE);
-    start(&b, f.t, 3, 1, KV_LOCK_EXCLUSIVE);
+    start_on(&a, f.t, 3, 3, KV_LOCK_EXCLUSIVE);
+    start_on(&b, f.t, 3, 1, KV_LOCK_EXCLUSIVE);
     CHECK(!a.done && !b.done);
     CHECK_OK(row_unlock_all(f.t, 2));
     CHECK_OK(fiber_sleep(NS_PER_MS));
@@ -166,7 +122,7 @@ static void waits_fiber(void *arg UNUSED)
     CHECK_OK(fiber_sleep(NS_PER_MS));
     CHECK(a.done && a.err == ERR_OK);
     CHECK_OK(row_unlock_all(f.t, 3));
-    close_fixture(&f);
+    close_table(&f);
 }
 
 static void test_waits(void **state UNUSED)
@@ -182,7 +138,7 @@ static void latches_fiber(void *arg UNUSED)
     struct name names[3];
     struct slice keys[3];
     struct latch_guard g;
-    open_fixture(&f, 0, 8);
+    open_table(&f, 0, 8);
     lock_many(f.t, 1, KV_LOCK_EXCLUSIVE, 1000);
     keys[0] = SLICE_LIT("a");
     keys[1] = key_of(&names[1], "t", 7);
@@ -192,7 +148,7 @@ static void latches_fiber(void *arg UNUSED)
     CHECK(row_lock_conflict(&g, 2) == 1);
     latch_release(&g);
     CHECK_OK(row_unlock_all(f.t, 1));
-    close_fixture(&f);
+    close_table(&f);
 }
 
 static void test_latches(void **state UNUSED)
@@ -220,7 +176,7 @@ static void inserts_fiber(void *arg UNUSED)
     struct fixture f;
     struct slice k;
     struct name key;
-    open_fixture(&f, 0, 8);
+    open_table(&f, 0, 8);
     /* two indexes, one of them out of order */
     for (unsigned i = 0; i < 2000; i++) {
         CHECK_OK(now(f.t, key_of(&key, "p", 5000 + i), 1, KV_LOCK_INSERT));
@@ -245,7 +201,7 @@ static void inserts_fiber(void *arg UNUSED)
         CHECK(next(f.t, key.text, end.text, 2, &k));
     }
     CHECK_OK(row_unlock_all(f.t, 1));
-    close_fixture(&f);
+    close_table(&f);
 }
 
 static void test_inserts(void **state UNUSED)
@@ -314,7 +270,7 @@ static void test_shown(void **state UNUSED)
 
 /* ---- moves ---- */
 
-static db_err no_fence(void *arg UNUSED, uint64_t node UNUSED, ts_t start_ts UNUSED)
+static db_err any_fence(void *arg UNUSED, uint64_t node UNUSED, ts_t start_ts UNUSED)
 {
     return ERR_OK;
 }
@@ -348,12 +304,12 @@ static void moves_fiber(void *arg UNUSED)
     struct slice k;
     struct name key;
     size_t told = 0;
-    open_fixture(&f, 0, 8);
+    open_table(&f, 0, 8);
     lock_many(f.t, 1, KV_LOCK_EXCLUSIVE, 1000);
     for (unsigned i = 0; i < 1000; i++) {
         CHECK_OK(now(f.t, key_of(&key, "w", i), 1, KV_LOCK_INSERT));
     }
-    CHECK(lock_table_seal(f.t, no_fence, count_lock, &told) == ERR_LIMIT); /* cannot be told of */
+    CHECK(lock_table_seal(f.t, any_fence, count_lock, &told) == ERR_LIMIT); /* cannot be told of */
     CHECK_OK(lock_table_new(f.g, &f.opts, &right));
     CHECK_OK(latch_acquire_all(f.t, DEADLINE_NONE, &g));
     CHECK_OK(latch_acquire_all(right, DEADLINE_NONE, &h));
@@ -386,7 +342,7 @@ static void moves_fiber(void *arg UNUSED)
     lock_table_close(f.t); /* and with the lease */
     lock_table_open(f.t, true);
     CHECK(row_lock_count(f.t) == 0);
-    close_fixture(&f);
+    close_table(&f);
 }
 
 static void test_moves(void **state UNUSED)
@@ -458,7 +414,7 @@ static void test_race(void **state UNUSED)
     struct fixture f;
     struct loop_group *g;
     uint64_t sum = 0;
-    open_fixture(&f, 0, 2);
+    open_table(&f, 0, 2);
     g_race.t = f.t;
     g_race.left = FIBERS;
     for (unsigned i = 0; i < CELLS; i++) {
@@ -476,7 +432,7 @@ static void test_race(void **state UNUSED)
         sum += g_race.cells[i];
     }
     CHECK(sum == CELLS * 1000 && g_race.waits > 0);
-    close_fixture(&f);
+    close_table(&f);
 }
 
 int main(void)

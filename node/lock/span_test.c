@@ -4,67 +4,12 @@
 
 #include <unistd.h>
 
-#include "base/fiber.h"
-#include "base/loop.h"
 #include "base/rand.h"
-#include "base/test_main.h"
-
-struct fixture {
-    struct lock_graph *g;
-    struct lock_table *t;
-    struct arena arena;
-};
-
-static void open_packing(struct fixture *f, size_t pack_from)
-{
-    CHECK_OK(lock_graph_new(&f->g));
-    CHECK_OK(lock_table_new(f->g, &(struct lock_table_opts){.pack_from = pack_from}, &f->t));
-    arena_init(&f->arena, NULL, NULL, 0);
-}
-
-static void open_fixture(struct fixture *f)
-{
-    open_packing(f, 0);
-}
-
-static void close_fixture(struct fixture *f)
-{
-    CHECK(row_lock_count(f->t) == 0 && span_lock_count(f->t) == 0);
-    lock_table_free(f->t);
-    lock_graph_free(f->g);
-    arena_fini(&f->arena);
-}
-
-struct attempt {
-    struct lock_table *t;
-    const char *key;
-    ts_t ts;
-    enum kv_lock_mode mode;
-    bool done;
-    db_err err;
-};
-
-static void attempt_fiber(void *arg)
-{
-    struct attempt *a = arg;
-    a->err = row_lock(a->t, slice_str(a->key), a->ts, 0, a->mode, KV_WAIT, 60000, DEADLINE_NONE);
-    a->done = true;
-}
-
-static void start(struct attempt *a)
-{
-    CHECK_OK(fiber_spawn(loop_current(), attempt_fiber, a));
-    CHECK_OK(fiber_sleep(NS_PER_MS));
-}
+#include "node/lock/testing.h"
 
 static void pause_ms(void)
 {
     CHECK_OK(fiber_sleep(NS_PER_MS));
-}
-
-static db_err now(struct lock_table *t, const char *key, ts_t ts, enum kv_lock_mode mode)
-{
-    return row_lock(t, slice_str(key), ts, 0, mode, KV_NOWAIT, 0, DEADLINE_NONE);
 }
 
 static uint64_t span(struct lock_table *t, const char *a, const char *z, ts_t ts)
@@ -78,14 +23,18 @@ static bool next_is(struct fixture *f, const char *a, const char *z, ts_t ts, co
 {
     bool found;
     struct slice key;
-    CHECK_OK(insert_next(f->t, slice_str(a), slice_str(z), ts, &f->arena, &found, &key));
-    return want == NULL ? !found : found && slice_eq(key, slice_str(want));
+    struct arena arena;
+    arena_init(&arena, NULL, NULL, 0);
+    CHECK_OK(insert_next(f->t, slice_str(a), slice_str(z), ts, &arena, &found, &key));
+    bool as_wanted = want == NULL ? !found : found && slice_eq(key, slice_str(want));
+    arena_fini(&arena);
+    return as_wanted;
 }
 
 static void conflicts_fiber(void *arg UNUSED)
 {
     struct fixture f;
-    open_fixture(&f);
+    open_table(&f, 0, 0);
     CHECK(span(f.t, "b", "d", 1) != 0 && span(f.t, "c", "z", 2) != 0);
     CHECK(span(f.t, "bb", "c", 1) == 0); /* has it */
     CHECK(span_lock_conflict(f.t, SLICE_LIT("b"), 3) &&
@@ -93,17 +42,17 @@ static void conflicts_fiber(void *arg UNUSED)
     CHECK(!span_lock_conflict(f.t, SLICE_LIT("a"), 3) &&
           span_lock_conflict(f.t, SLICE_LIT("y"), 1));
     /* rows that are there are not concerned, inserts are */
-    CHECK_OK(now(f.t, "ba", 3, KV_LOCK_EXCLUSIVE));
-    CHECK(now(f.t, "bc", 3, KV_LOCK_INSERT) == ERR_LOCK_NOWAIT);
-    CHECK_OK(now(f.t, "z", 3, KV_LOCK_INSERT));
-    CHECK_OK(now(f.t, "bc", 1, KV_LOCK_INSERT)); /* one's own */
+    CHECK_OK(now(f.t, SLICE_LIT("ba"), 3, KV_LOCK_EXCLUSIVE));
+    CHECK(now(f.t, SLICE_LIT("bc"), 3, KV_LOCK_INSERT) == ERR_LOCK_NOWAIT);
+    CHECK_OK(now(f.t, SLICE_LIT("z"), 3, KV_LOCK_INSERT));
+    CHECK_OK(now(f.t, SLICE_LIT("bc"), 1, KV_LOCK_INSERT)); /* one's own */
     CHECK(next_is(&f, "a", "zz", 9, "bc") && next_is(&f, "c", "zz", 9, "z"));
     CHECK(next_is(&f, "a", "zz", 1, "z") && next_is(&f, "c", "z", 9, NULL));
     CHECK_OK(row_unlock_all(f.t, 3));
     /* an exclusive lock becomes one for an insert, and waits for the span locks then */
-    CHECK_OK(now(f.t, "cc", 2, KV_LOCK_SHARED));
+    CHECK_OK(now(f.t, SLICE_LIT("cc"), 2, KV_LOCK_SHARED));
     CHECK_OK(row_unlock(f.t, SLICE_LIT("cc"), 2));
-    CHECK_OK(now(f.t, "cc", 4, KV_LOCK_EXCLUSIVE));
+    CHECK_OK(now(f.t, SLICE_LIT("cc"), 4, KV_LOCK_EXCLUSIVE));
     struct attempt up = {f.t, "cc", 4, KV_LOCK_INSERT, false, ERR_OK};
     start(&up);
     CHECK(!up.done);
@@ -115,23 +64,23 @@ static void conflicts_fiber(void *arg UNUSED)
     CHECK(up.done && up.err == ERR_OK);
     CHECK(row_lock_held(f.t, SLICE_LIT("cc"), 4) == KV_LOCK_INSERT);
     CHECK_OK(row_unlock_all(f.t, 4));
-    close_fixture(&f);
+    close_table(&f);
 }
 
 /* Who waits for span locks only is in nobody's way, least of all in the way of their holder. */
 static void queue_fiber(void *arg UNUSED)
 {
     struct fixture f;
-    open_fixture(&f);
+    open_table(&f, 0, 0);
     CHECK(span(f.t, "a", "m", 1) != 0);
     struct attempt a = {f.t, "k", 2, KV_LOCK_INSERT, false, ERR_OK};
     struct attempt b = {f.t, "k", 3, KV_LOCK_INSERT, false, ERR_OK};
     start(&a);
     start(&b);
     CHECK(!a.done && !b.done);
-    CHECK_OK(now(f.t, "k", 4, KV_LOCK_SHARED));
+    CHECK_OK(now(f.t, SLICE_LIT("k"), 4, KV_LOCK_SHARED));
     CHECK_OK(row_unlock_all(f.t, 4));
-    CHECK_OK(now(f.t, "k", 1, KV_LOCK_INSERT));
+    CHECK_OK(now(f.t, SLICE_LIT("k"), 1, KV_LOCK_INSERT));
     CHECK_OK(row_unlock_all(f.t, 1));
     pause_ms();
     CHECK(a.done && a.err == ERR_OK && !b.done); /* first come first served */
@@ -156,13 +105,13 @@ static void queue_fiber(void *arg UNUSED)
     uint64_t id;
     CHECK(a.done && a.err == ERR_NOT_LEADER);
     CHECK(span_lock(f.t, SLICE_LIT("a"), SLICE_EMPTY, 1, 0, &id) == ERR_NOT_LEADER);
-    close_fixture(&f);
+    close_table(&f);
 }
 
 static void deadlock_fiber(void *arg UNUSED)
 {
     struct fixture f;
-    open_fixture(&f);
+    open_table(&f, 0, 0);
     /* two readers of a gap that both insert into it */
     CHECK(span(f.t, "a", "m", 1) != 0 && span(f.t, "a", "m", 2) != 0);
     struct attempt a = {f.t, "c", 1, KV_LOCK_INSERT, false, ERR_OK};
@@ -175,7 +124,7 @@ static void deadlock_fiber(void *arg UNUSED)
     CHECK_OK(row_unlock_all(f.t, 1));
     /* a span lock and a row lock */
     CHECK(span(f.t, "a", "m", 1) != 0);
-    CHECK_OK(now(f.t, "x", 2, KV_LOCK_EXCLUSIVE));
+    CHECK_OK(now(f.t, SLICE_LIT("x"), 2, KV_LOCK_EXCLUSIVE));
     a = (struct attempt){f.t, "c", 2, KV_LOCK_INSERT, false, ERR_OK};
     start(&a);
     CHECK(row_lock(f.t, SLICE_LIT("x"), 1, 0, KV_LOCK_SHARED, KV_WAIT, 60000, DEADLINE_NONE) ==
@@ -184,14 +133,14 @@ static void deadlock_fiber(void *arg UNUSED)
     pause_ms();
     CHECK(a.done && a.err == ERR_OK);
     CHECK_OK(row_unlock_all(f.t, 2));
-    close_fixture(&f);
+    close_table(&f);
 }
 
 /* What a scan leaves: the page, joined with the one before. */
 static void keep_fiber(void *arg UNUSED)
 {
     struct fixture f;
-    open_fixture(&f);
+    open_table(&f, 0, 0);
     uint64_t id = span(f.t, "a", "z", 1);
     struct attempt a = {f.t, "p", 2, KV_LOCK_INSERT, false, ERR_OK};
     start(&a);
@@ -219,7 +168,7 @@ static void keep_fiber(void *arg UNUSED)
     CHECK(span_lock_conflict(f.t, SLICE_LIT("zzz"), 2) &&
           !span_lock_conflict(f.t, SLICE_LIT("l"), 2));
     CHECK_OK(row_unlock_all(f.t, 1));
-    close_fixture(&f);
+    close_table(&f);
 }
 
 struct exported {
@@ -234,12 +183,6 @@ static db_err import_one(void *arg, const struct lock_export *l)
     return lock_table_import(x->to, l);
 }
 
-static db_err no_fence(void *arg UNUSED, uint64_t node UNUSED, ts_t start_ts UNUSED)
-{
-    CHECK(false);
-    return ERR_OK;
-}
-
 static bool node_two(void *ctx UNUSED, lock_owner_t owner)
 {
     return lock_owner_node(owner) == 2;
@@ -252,7 +195,7 @@ static void move_fiber(void *arg UNUSED)
     struct lock_table *next;
     struct latch_guard g;
     uint64_t id;
-    open_fixture(&f);
+    open_table(&f, 0, 0);
     CHECK_OK(lock_table_new(f.g, NULL, &right));
     CHECK_OK(lock_table_new(f.g, NULL, &next));
     CHECK(span(f.t, "a", "t", 1) != 0 && span(f.t, "a", "c", 2) != 0 &&
@@ -278,7 +221,7 @@ static void move_fiber(void *arg UNUSED)
     CHECK(span_lock(right, SLICE_LIT("m"), SLICE_LIT("n"), 8, 0, &id) == ERR_BUSY);
     CHECK(x.spans == 2 && span_lock_conflict(next, SLICE_LIT("q"), 9));
     CHECK(row_lock_held(next, SLICE_LIT("n"), 9) == KV_LOCK_INSERT);
-    CHECK(now(next, "q", 8, KV_LOCK_INSERT) == ERR_LOCK_NOWAIT);
+    CHECK(now(next, SLICE_LIT("q"), 8, KV_LOCK_INSERT) == ERR_LOCK_NOWAIT);
     lock_table_unseal(right);
     CHECK_OK(lock_table_merge(f.t, right));
     CHECK(span_lock_count(f.t) == 4 && span_lock_count(right) == 0);
@@ -302,7 +245,7 @@ static void move_fiber(void *arg UNUSED)
     CHECK_OK(row_unlock_all(f.t, 9));
     lock_table_free(next);
     lock_table_free(right);
-    close_fixture(&f);
+    close_table(&f);
 }
 
 /* An insert without a lock of its own: announced latches are waited for, later ones are not. */
@@ -311,7 +254,7 @@ static void announce_fiber(void *arg UNUSED)
     struct fixture f;
     struct latch_guard g;
     struct slice key = SLICE_LIT("k");
-    open_fixture(&f);
+    open_table(&f, 0, 0);
     CHECK_OK(latch_acquire(f.t, &key, 1, DEADLINE_NONE, &g));
     CHECK_OK(latch_wait_announced(f.t, SLICE_LIT("a"), SLICE_LIT("z"), DEADLINE_NONE));
     latch_announce(&g);
@@ -324,7 +267,7 @@ static void announce_fiber(void *arg UNUSED)
     latch_release(&g);
     CHECK_OK(latch_wait_announced(f.t, SLICE_LIT("a"), SLICE_EMPTY, DEADLINE_NONE));
     CHECK_OK(pending_wait_range(f.t, SLICE_LIT("a"), SLICE_LIT("z"), 10, DEADLINE_NONE));
-    close_fixture(&f);
+    close_table(&f);
 }
 
 /* ---- the race ----
@@ -444,7 +387,7 @@ static void race(size_t pack_from)
 {
     struct fixture f;
     struct loop_group *g;
-    open_packing(&f, pack_from);
+    open_table(&f, 0, pack_from);
     g_race.t = f.t;
     g_race.left = FIBERS;
     CHECK_OK(loop_group_start(&(struct loop_group_opts){.count = 4}, &g));
@@ -456,7 +399,7 @@ static void race(size_t pack_from)
     }
     loop_group_stop(g);
     CHECK(g_race.seen > 0 && g_race.deadlocks == 0);
-    close_fixture(&f);
+    close_table(&f);
 }
 
 static void test_race(void **state UNUSED)

@@ -155,6 +155,21 @@ static uint64_t shifted_wall(void *ctx)
     return (uint64_t)((int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000 + g_wall_shift_us);
 }
 
+/* What runs between the two has a calendar that is g_wall_shift_us off. */
+static void shift_begin(struct world *w)
+{
+    static const struct clock_ops shifted = {"shifted", shifted_mono, shifted_wall, NULL};
+    make_dir(w);
+    g_wall_shift_us = 0;
+    clock_set(&shifted);
+}
+
+static void shift_end(struct world *w)
+{
+    clock_set(NULL);
+    remove_dir(w);
+}
+
 static void tso_body(struct world *w)
 {
     for (uint32_t i = 0; i < 2000; i++) {
@@ -180,17 +195,14 @@ static void test_tso(void **state)
 {
     (void)state;
     struct world w = {0};
-    static const struct clock_ops shifted = {"shifted", shifted_mono, shifted_wall, NULL};
-    make_dir(&w);
     g_last_ts = 0;
-    clock_set(&shifted);
+    shift_begin(&w);
     for (int round = 0; round < 6; round++) {
         /* the calendar jumps: forward by an hour, back by two, ... */
         g_wall_shift_us = round % 2 == 0 ? 0 : (round == 1 ? 3600ll : -7200ll) * 1000000;
         life(&w, round % 3 == 0, tso_body);
     }
-    clock_set(NULL);
-    remove_dir(&w);
+    shift_end(&w);
 }
 
 /* Its time is over before the limit is written: it gives up, and lets go of the loop, which the
@@ -210,13 +222,9 @@ static void test_tso_late(void **state)
 {
     (void)state;
     struct world w = {0};
-    static const struct clock_ops shifted = {"shifted", shifted_mono, shifted_wall, NULL};
-    make_dir(&w);
-    g_wall_shift_us = 0;
-    clock_set(&shifted);
+    shift_begin(&w);
     life(&w, true, late_body);
-    clock_set(NULL);
-    remove_dir(&w);
+    shift_end(&w);
 }
 
 /* The calendar is set back: the oracle's time goes on, slower. */
@@ -239,13 +247,9 @@ static void test_tso_set_back(void **state)
 {
     (void)state;
     struct world w = {0};
-    static const struct clock_ops shifted = {"shifted", shifted_mono, shifted_wall, NULL};
-    make_dir(&w);
-    g_wall_shift_us = 0;
-    clock_set(&shifted);
+    shift_begin(&w);
     life(&w, true, back_body);
-    clock_set(NULL);
-    remove_dir(&w);
+    shift_end(&w);
 }
 
 struct tso_worker {

@@ -130,18 +130,6 @@ static db_err to_visible(struct scan_run *r, struct slice key)
     return seek_to(r, key, r->s->read_ts);
 }
 
-static db_err after_key(struct scan_run *r, struct slice key, struct slice *ret_next)
-{
-    uint8_t *p = arena_alloc(r->arena, key.len + 1);
-    if (p == NULL) {
-        return ERR_NOMEM;
-    }
-    memcpy(p, key.ptr, key.len);
-    p[key.len] = 0;
-    *ret_next = slice_of(p, key.len + 1);
-    return ERR_OK;
-}
-
 static db_err scan_forward(struct scan_run *r)
 {
     struct buf current; /* the key when no row was emitted for it */
@@ -171,7 +159,7 @@ static db_err scan_forward(struct scan_run *r)
             TRY_GOTO(emit(r, key, value, ts, &key), out);
             if (full(r)) {
                 r->rows.more = true;
-                err = after_key(r, key, &r->rows.resume);
+                err = arena_copy_next(r->arena, key, &r->rows.resume);
                 goto out;
             }
         } else if (key.ptr != current.ptr) {

@@ -1,9 +1,7 @@
-#include <malloc.h>
-
 #include "base/disk_sim.h"
 #include "base/test_apart.h"
+#include "base/test_counting.h"
 #include "node/range/merge_testing.h"
-
 #include "node/range/range_int.h"
 
 /* Replicas that stand for nothing leave the memory, and only when nobody uses them any more; what
@@ -33,37 +31,6 @@ static void wait_objects(struct tcluster *c, node_id_t node, uint64_t want)
 /* ---- 10,000 ranges come and go ---- */
 
 enum { CYCLES = 10000, WARM = 2000, PER_UPKEEP = 100, SLACK = 1 << 20 };
-
-static _Atomic size_t g_live;
-
-static void *count_alloc(void *ctx, size_t size)
-{
-    (void)ctx;
-    void *p = malloc(size);
-    atomic_fetch_add_explicit(&g_live, p == NULL ? 0 : malloc_usable_size(p), memory_order_relaxed);
-    return p;
-}
-
-static void *count_realloc(void *ctx, void *ptr, size_t size)
-{
-    (void)ctx;
-    size_t before = ptr == NULL ? 0 : malloc_usable_size(ptr);
-    void *p = realloc(ptr, size);
-    if (p != NULL) {
-        atomic_fetch_add_explicit(&g_live, malloc_usable_size(p) - before, memory_order_relaxed);
-    }
-    return p;
-}
-
-static void count_free(void *ctx, void *ptr)
-{
-    (void)ctx;
-    atomic_fetch_sub_explicit(&g_live, malloc_usable_size(ptr), memory_order_relaxed);
-    free(ptr);
-}
-
-static const struct mem_allocator counting = {
-    .name = "counting", .alloc = count_alloc, .realloc = count_realloc, .free = count_free};
 
 static void one_cycle(struct tcluster *c, unsigned n)
 {
@@ -103,14 +70,14 @@ static void come_and_go(struct tcluster *c)
         }
         if (n == WARM) {
             wait_objects(c, 1, 2);
-            warm = atomic_load(&g_live);
+            warm = atomic_load(&counting_live);
         }
     }
     wait_objects(c, 1, 2);
     range_store_get_stats(rs, &st);
     CHECK(st.merges == CYCLES && st.ranges == 2 && st.gone == CYCLES);
     CHECK(most <= 4 * PER_UPKEEP);
-    size_t end = atomic_load(&g_live);
+    size_t end = atomic_load(&counting_live);
     size_t grown = end > warm ? end - warm : 0;
     printf("  %u ranges: at most %llu objects, %zu bytes more than at %u\n", (unsigned)CYCLES,
            (unsigned long long)most, grown, (unsigned)WARM);
@@ -123,7 +90,7 @@ static void come_and_go(struct tcluster *c)
 static void test_come_and_go(void **state)
 {
     (void)state;
-    mem_set_allocator(&counting);
+    mem_set_allocator(&counting_allocator);
     t_run(1, come_and_go);
     mem_set_allocator(NULL);
 }

@@ -6,7 +6,7 @@ import re
 import subprocess
 import sys
 
-CALL = re.compile(r"\b(my_error|my_error_at|diag_area_note|diag_area_warn)\s*\(")
+CALL = re.compile(r"\b(my_error|my_error_at|diag_area_note|diag_area_warn|bind__warn|func__warn|func__bind_warn)\s*\(")
 ROW = re.compile(r'MYERR\w*\((ER_\w+|WARN_\w+),\s*\d+,\s*"\w+"(?:,\s*((?:"(?:\\.|[^"\\])*"\s*)+))?\)', re.S)
 
 

@@ -25,12 +25,10 @@ void bind__warn_text(struct binder *b, enum my_errno number, const char *text)
 void bind__warn(struct binder *b, enum my_errno number, ...)
 {
     struct diag d;
-    diag_reset(&d);
     va_list args;
     va_start(args, number);
-    my_verror(&d, number, args);
+    bind__warn_text(b, number, my_vtext(&d, number, args));
     va_end(args);
-    bind__warn_text(b, number, d.text);
 }
 
 void bind__inherit(struct bexpr *e)

@@ -107,6 +107,13 @@ db_err my_verror(struct diag *diag, enum my_errno number, va_list args)
     return my_verror_as(diag, number, number, args);
 }
 
+const char *my_vtext(struct diag *room, enum my_errno number, va_list args)
+{
+    diag_reset(room);
+    my_verror(room, number, args);
+    return room->text;
+}
+
 db_err my_error_as(struct diag *diag, enum my_errno number, enum my_errno format_of, ...)
 {
     va_list args;

@@ -22,6 +22,9 @@ db_err my_error(struct diag *diag, enum my_errno number, ...);
 db_err my_verror(struct diag *diag, enum my_errno number, va_list args);
 db_err my_verror_as(struct diag *diag, enum my_errno number, enum my_errno format_of, va_list args);
 
+/* The text, in *room, for what is told as a warning. */
+const char *my_vtext(struct diag *room, enum my_errno number, va_list args);
+
 /* `number` with the format of another error: MySQL says 1292 with four different texts. */
 db_err my_error_as(struct diag *diag, enum my_errno number, enum my_errno format_of, ...);
 

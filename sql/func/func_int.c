@@ -447,15 +447,11 @@ void func__warn(struct eval_ctx *ctx, enum my_errno number, ...)
         return;
     }
     struct diag d;
-    diag_reset(&d);
     va_list args;
     va_start(args, number);
-    my_verror(&d, number, args);
+    const char *text = my_vtext(&d, number, args);
     va_end(args);
-    if (cast_refuse(ctx->cast, CAST_WARNING, (uint16_t)number, d.sqlstate, d.text)) {
-        return;
-    }
-    ctx->cast->warn(ctx->cast->warn_arg, CAST_WARNING, (uint16_t)number, d.text);
+    cast_tell(ctx->cast, CAST_WARNING, (uint16_t)number, d.sqlstate, text);
 }
 
 void func__bind_warn(const struct func_bind_ctx *ctx, enum my_errno number, ...)
@@ -464,12 +460,10 @@ void func__bind_warn(const struct func_bind_ctx *ctx, enum my_errno number, ...)
         return;
     }
     struct diag d;
-    diag_reset(&d);
     va_list args;
     va_start(args, number);
-    my_verror(&d, number, args);
+    ctx->warn(ctx->warn_arg, CAST_WARNING, (uint16_t)number, my_vtext(&d, number, args));
     va_end(args);
-    ctx->warn(ctx->warn_arg, CAST_WARNING, (uint16_t)number, d.text);
 }
 
 db_err func__div_zero(struct eval_ctx *ctx, struct vector *out, uint32_t row)

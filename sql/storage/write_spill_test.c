@@ -180,10 +180,7 @@ static void check_scan(struct both *b)
         if (more && span.reverse) {
             span.end = entries[count - 1]->key;
         } else if (more) {
-            uint8_t *next = arena_alloc(&a, entries[count - 1]->key.len + 1);
-            memcpy(next, entries[count - 1]->key.ptr, entries[count - 1]->key.len);
-            next[entries[count - 1]->key.len] = 0;
-            span.start = slice_of(next, entries[count - 1]->key.len + 1);
+            CHECK_OK(arena_copy_next(&a, entries[count - 1]->key, &span.start));
         }
     }
     while (m != NULL && !wb_is_write(m)) {

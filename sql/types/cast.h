@@ -32,7 +32,7 @@ struct cast_ctx {
     uint64_t sql_mode; /* SQL_MODE_* */
     bool strict; /* conditions of type_store are errors: a data change under strict mode without
                     IGNORE */
-    /* A strict data change has met what is a warning elsewhere (cast_refuse): the error is in diag,
+    /* A strict data change has met what is a warning elsewhere (cast_tell): the error is in diag,
      * and whoever evaluates returns it. */
     bool refused;
     const char *refused_type; /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
@@ -58,14 +58,14 @@ void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag)
 /* Number with printf arguments to ctx->warn; the text is the message of that number
  * (sql/types/cast_messages.def). */
 void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...);
+/* The same with the text. ctx->warn is not NULL. MYSQL: strict mode turns some warnings into errors
+ * anywhere in a data change: then ctx->diag has it, and whoever evaluates finds `refused`. */
+void cast_tell(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
+               const char *text);
 /* Warnings 4095 and 4096 about a delimiter in text, when what datetime_parse() or time_parse()
  * answered says so. */
 void cast_warn_delimiter(struct cast_ctx *ctx, unsigned cond, const struct temporal_note *note,
                          unsigned collation, struct slice text);
-/* MYSQL: strict mode turns some warnings into errors anywhere in a data change: is it one? Then
- * ctx->diag has it, and whoever evaluates finds `refused`. */
-bool cast_refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
-                 const char *text);
 /* Bytes as messages show them: what is no printable ASCII as \xNN. With a NUL. */
 enum { CAST_BYTES_TEXT_MAX = 128 };
 void cast_bytes_text(struct slice s, char *out);

@@ -42,8 +42,9 @@ void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag)
     };
 }
 
-bool cast_refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
-                 const char *text)
+/* An error of strict mode? */
+static bool refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number,
+                   const char *sqlstate, const char *text)
 {
     /* out of range; no such number or date; too long; no value for a function; overflows; logarithm
      */
@@ -59,6 +60,14 @@ bool cast_refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number, c
     return is;
 }
 
+void cast_tell(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
+               const char *text)
+{
+    if (!refuse(ctx, level, number, sqlstate, text)) {
+        ctx->warn(ctx->warn_arg, level, number, text);
+    }
+}
+
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
 
@@ -72,10 +81,7 @@ void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...
     va_start(args, number);
     vsnprintf(text, sizeof(text), find_message(number)->format, args);
     va_end(args);
-    if (cast_refuse(ctx, level, (uint16_t)number, find_message(number)->sqlstate, text)) {
-        return;
-    }
-    ctx->warn(ctx->warn_arg, level, (uint16_t)number, text);
+    cast_tell(ctx, level, (uint16_t)number, find_message(number)->sqlstate, text);
 }
 
 db_err cast_error(struct cast_ctx *ctx, unsigned number, ...)

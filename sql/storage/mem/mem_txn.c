@@ -263,13 +263,9 @@ static db_err let_go_absent(struct mem_txn *t, struct slice key, enum storage_re
     }
     if (mem_txn_locks_gaps(t, mode)) {
         bool added;
-        uint8_t *end = arena_alloc(&t->wb.arena, key.len + 1);
-        if (end == NULL) {
-            return ERR_NOMEM;
-        }
-        memcpy(end, key.ptr, key.len);
-        end[key.len] = 0;
-        TRY(mem_span_lock(&t->storage->locks, t, key, slice_of(end, key.len + 1), &added));
+        struct slice end;
+        TRY(arena_copy_next(&t->wb.arena, key, &end));
+        TRY(mem_span_lock(&t->storage->locks, t, key, end, &added));
     }
     mem_lock_release_last(&t->storage->locks, t);
     e->lock = WB_UNLOCKED;
