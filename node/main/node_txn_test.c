@@ -7,6 +7,7 @@
 #include "base/metrics.h"
 #include "base/test_main.h"
 #include "cluster/kv/kv.h"
+#include "cluster/txn/txn.h"
 #include "node/mvcc/mvcc.h"
 #include "base/fiber.h"
 #include "node/eval/eval.h"
@@ -20,6 +21,7 @@ struct world {
     struct storage *s;
     struct arena a;
     uint32_t ttl_ms; /* of intents */
+    bool has_read;
     void (*body)(struct world *w);
 };
 
@@ -431,6 +433,78 @@ static void together(struct world *w)
     CHECK(reads(w, keys[7], "new") && reads(w, keys[9], "there") && reads(w, keys[11], "new"));
 }
 
+static void lock_row(struct world *w, struct storage_txn *t, const char *name)
+{
+    bool found;
+    struct slice v;
+    CHECK_OK(storage_get(t, key(w, name), STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, &w->a, NULL, &found,
+                         &v));
+}
+
+/* A transaction that locks rows of many ranges by turns remembers each range once. */
+static void many_ranges(struct world *w)
+{
+    enum { RANGES = 12, ROUNDS = 5 };
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ};
+    struct storage_txn *t;
+    char name[16];
+    range_id_t last = RANGE_ID_FIRST;
+    for (int i = 1; i < RANGES; i++) {
+        db_err err;
+        snprintf(name, sizeof(name), "r%02d", i);
+        while ((err = range_store_split(node_ranges(w->n), last, key(w, name), NULL, &last)) !=
+               ERR_OK) { /* its lease begins soon */
+            CHECK(err == ERR_NOT_LEADER || err == ERR_BUSY || err == ERR_UNAVAILABLE);
+            CHECK_OK(fiber_sleep(NS_PER_MS));
+        }
+    }
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t));
+    for (int i = 0; i < RANGES * ROUNDS; i++) {
+        snprintf(name, sizeof(name), "r%02d.%d", i % RANGES, i / RANGES);
+        lock_row(w, t, name);
+    }
+    CHECK(ctxn_of(t)->span_count == RANGES);
+    storage_txn_rollback(t);
+}
+
+static void reading_fiber(void *arg)
+{
+    struct world *w = arg;
+    (void)reads(w, key(w, "a"), "new");
+    w->has_read = true;
+}
+
+/* A commit of few keys that has written one and waits for a lock on the other lives: who meets the
+ * first one's intent and finds no end of that does not take it for abandoned. */
+static void waits_and_lives(struct world *w)
+{
+    enum { HELD_MS = 4500 }; /* longer than an intent lives without more */
+    struct storage_txn_opts opts = {.isolation = STORAGE_REPEATABLE_READ};
+    struct storage_txn *holder;
+    struct committing c = {0};
+    range_id_t id;
+    CHECK_OK(range_store_split(node_ranges(w->n), RANGE_ID_FIRST, key(w, "m"), NULL, &id));
+    put(w, key(w, "a"), "old");
+    put(w, key(w, "z"), "old");
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &holder));
+    lock_row(w, holder, "z");
+    CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &c.t));
+    CHECK_OK(storage_put(c.t, key(w, "a"), SLICE_LIT("new"), STORAGE_W_BLIND, NULL));
+    CHECK_OK(storage_put(c.t, key(w, "z"), SLICE_LIT("new"), STORAGE_W_BLIND, NULL));
+    CHECK_OK(fiber_spawn(loop_current(), committing_fiber, &c));
+    CHECK_OK(fiber_sleep(100 * NS_PER_MS));
+    CHECK(intents(w) == 1);
+    CHECK_OK(fiber_spawn(loop_current(), reading_fiber, w));
+    CHECK_OK(fiber_sleep(HELD_MS * NS_PER_MS));
+    CHECK(!c.done);
+    storage_txn_rollback(holder);
+    while (!c.done || !w->has_read) {
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+    }
+    CHECK(c.err == ERR_OK);
+    CHECK(reads(w, key(w, "a"), "new") && reads(w, key(w, "z"), "new"));
+}
+
 static void run_body(void *arg)
 {
     struct world *w = arg;
@@ -495,6 +569,18 @@ static void test_together(void **state)
     in_world(together);
 }
 
+static void test_many_ranges(void **state)
+{
+    (void)state;
+    in_world(many_ranges);
+}
+
+static void test_waits_and_lives(void **state)
+{
+    (void)state;
+    in_world(waits_and_lives);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -502,6 +588,7 @@ int main(void)
         cmocka_unit_test(test_lost_behind_spill), cmocka_unit_test(test_canceled),
         cmocka_unit_test(test_canceled_wait),
 
-        cmocka_unit_test(test_together)};
+        cmocka_unit_test(test_together),          cmocka_unit_test(test_many_ranges),
+        cmocka_unit_test(test_waits_and_lives)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

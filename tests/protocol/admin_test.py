@@ -9,6 +9,8 @@ import time
 
 import pymysql
 
+from raw import OTHERS_PASSWORDS
+
 HOST, PORT, USER, PASSWORD = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 LOCAL = HOST in ("127.0.0.1", "localhost", "::1")
 PLAIN = "protocol_plain"
@@ -155,6 +157,8 @@ def general_log(root):
             ask(c, "SELECT 'seen'")
             ask(c, "ALTER USER %s IDENTIFIED BY 'hidden word'" % PLAIN)
             ask(c, "ALTER USER %s IDENTIFIED BY 'p'" % PLAIN)
+            for sql in OTHERS_PASSWORDS:
+                number_of(ask, c, sql)
             ask(c, "SET sql_log_off = 1")
             ask(c, "SELECT 'not seen'")
             ask(c, "SET sql_log_off = 0")

@@ -11,6 +11,17 @@ USUAL = ("LONG_PASSWORD", "LONG_FLAG", "PROTOCOL_41", "TRANSACTIONS", "SECURE", 
          "PLUGIN_AUTH", "SESSION_TRACK", "DEPRECATE_EOF")
 PAYLOAD_MAX = 0xFFFFFF
 
+# Statements that hold a password and are not of accounts. Nothing is left of them.
+OTHERS_PASSWORDS = (
+    "CHANGE REPLICATION SOURCE TO SOURCE_PASSWORD = 'hidden word', SOURCE_AUTO_POSITION = 1, SOURCE_LOG_POS = 4",
+    "START REPLICA USER = 'u' PASSWORD = 'hidden word' FOR CHANNEL 'no such'",
+    "START GROUP_REPLICATION USER = 'u', PASSWORD = 'hidden word'",
+    "CREATE SERVER protocol_s FOREIGN DATA WRAPPER mysql OPTIONS (HOST 'h', PASSWORD 'hidden word')",
+    "ALTER SERVER protocol_s OPTIONS (PASSWORD 'hidden word')",
+    "DROP SERVER IF EXISTS protocol_s",
+    "CLONE INSTANCE FROM u@h:1 IDENTIFIED BY 'hidden word'",
+)
+
 
 class Closed(Exception):
     pass

@@ -3,7 +3,7 @@
 import struct
 import sys
 
-from raw import Closed, Raw, USUAL, error, lenenc, put_lenenc
+from raw import OTHERS_PASSWORDS, Closed, Raw, USUAL, error, lenenc, put_lenenc
 
 HOST, PORT, USER, PASSWORD = sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4]
 TESTS = []
@@ -219,6 +219,8 @@ def secrets():
     c.command(0x16, b"ALTER USER protocol_secret IDENTIFIED BY 'hidden word'")
     number, = struct.unpack("<I", c.read()[1:5])
     assert c.ask(0x17, struct.pack("<IBI", number, 0, 1))[0] == 0
+    for sql in OTHERS_PASSWORDS:
+        c.result(sql)  # done or refused
     seen = "LIKE CONCAT('%hidden ', 'word%')"
     for table, column in ("events_statements_history", "SQL_TEXT"), ("events_statements_summary_by_digest", "QUERY_SAMPLE_TEXT"):
         rows = c.result("SELECT COUNT(*) FROM performance_schema.%s WHERE %s %s" % (table, column, seen))
