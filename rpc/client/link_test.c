@@ -327,12 +327,17 @@ static void test_silent_peer(void **state UNUSED)
 
 /* --- hostile bytes --- */
 
-static int connect_raw(uint16_t port)
+static void connect_to(int fd, uint16_t port)
 {
-    int fd = socket(AF_INET, SOCK_STREAM, 0);
     struct sockaddr_in sa = {
         .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     assert_int_equal(connect(fd, (struct sockaddr *)&sa, sizeof(sa)), 0);
+}
+
+static int connect_raw(uint16_t port)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    connect_to(fd, port);
     return fd;
 }
 
@@ -447,6 +452,41 @@ static void test_hostile_bytes(void **state UNUSED)
             rpc_frame_encode(&head, bytes);
             send(fd, bytes, head.size, MSG_NOSIGNAL);
         }
+        close(fd);
+    }
+    assert_int_equal(call_now(&p, p.peer, RPC_M_echo).err, ERR_OK);
+    pair_stop(&p);
+}
+
+/* A member that asks and does not read costs no more memory than the queue may have: pongs, and
+ * answers that nothing serves what it asks for. */
+static void test_asks_and_reads_not(void **state UNUSED)
+{
+    enum { FRAMES = 1000, BYTES_MAX = 32 << 20 };
+    static uint8_t frames[FRAMES * RPC_FRAME_HEAD];
+    static const struct rpc_frame_head heads[] = {
+        {.size = RPC_FRAME_HEAD, .type = RPC_FRAME_PING},
+        {.size = RPC_FRAME_HEAD, .type = RPC_FRAME_REQUEST, .method = 999}};
+    struct pair p;
+    start(&p);
+    p.so.queue_max = p.so.frame_max = 64 << 10;
+    pair_start(&p);
+    for (size_t i = 0; i < ARRAY_COUNT(heads); i++) {
+        int small = 4096;
+        int fd = socket(AF_INET, SOCK_STREAM, 0);
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof(small));
+        connect_to(fd, p.port);
+        send_hello_raw(fd);
+        for (size_t k = 0; k < FRAMES; k++) {
+            rpc_frame_encode(&heads[i], frames + k * RPC_FRAME_HEAD);
+        }
+        size_t sent = 0;
+        ssize_t n = 0;
+        while (n >= 0 && sent < BYTES_MAX) {
+            n = send(fd, frames, sizeof(frames), MSG_NOSIGNAL);
+            sent += n > 0 ? (size_t)n : 0;
+        }
+        assert_true(n < 0);
         close(fd);
     }
     assert_int_equal(call_now(&p, p.peer, RPC_M_echo).err, ERR_OK);
@@ -689,6 +729,7 @@ int main(void)
         cmocka_unit_test(test_stop_with_calls),
         cmocka_unit_test(test_silent_peer),
         cmocka_unit_test(test_hostile_bytes),
+        cmocka_unit_test(test_asks_and_reads_not),
         cmocka_unit_test(test_unknown_bounded),
         cmocka_unit_test(test_busy),
         cmocka_unit_test(test_tls),

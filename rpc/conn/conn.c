@@ -138,14 +138,21 @@ static void finish_close(struct rpc_conn *c)
     rpc_conn_unref(c);
 }
 
-void rpc_conn_close(struct rpc_conn *c, db_err err, const char *text)
+/* With the lock held; gives it back. Returns err. */
+static db_err close_locked(struct rpc_conn *c, db_err err, const char *text)
 {
-    pthread_mutex_lock(&c->lock);
     bool first = begin_close(c, err, text);
     pthread_mutex_unlock(&c->lock);
     if (first) {
         finish_close(c);
     }
+    return err;
+}
+
+void rpc_conn_close(struct rpc_conn *c, db_err err, const char *text)
+{
+    pthread_mutex_lock(&c->lock);
+    (void)close_locked(c, err, text);
 }
 
 db_err rpc_conn_wait_space(struct rpc_conn *c, uint64_t deadline_ns)
@@ -401,7 +408,8 @@ db_err rpc_conn_queue2(struct rpc_conn *c, const struct rpc_frame_head *head, st
     for (unsigned i = 0; i < part_count; i++) {
         size += parts[i].bytes.len;
     }
-    if (size > atomic_load_explicit(&c->frame_max, memory_order_relaxed)) {
+    size_t frame_max = atomic_load_explicit(&c->frame_max, memory_order_relaxed);
+    if (size > frame_max) {
         return ERR_LIMIT;
     }
     struct rpc_frame_head h = *head;
@@ -413,14 +421,12 @@ db_err rpc_conn_queue2(struct rpc_conn *c, const struct rpc_frame_head *head, st
         pthread_mutex_unlock(&c->lock);
         return err;
     }
+    if (c->queued >= c->queue_max + frame_max + c->queue_max) {
+        return close_locked(c, ERR_CLOSED, "the other side asks and does not read");
+    }
     if (out_frame(c, &h, header, header2, parts, part_count) != ERR_OK) {
         /* What was queued before may be lost with it, and its senders learn that by the close. */
-        bool first = begin_close(c, ERR_NOMEM, "out of memory");
-        pthread_mutex_unlock(&c->lock);
-        if (first) {
-            finish_close(c);
-        }
-        return ERR_NOMEM;
+        return close_locked(c, ERR_NOMEM, "out of memory");
     }
     c->queued += size;
     c->end_offset += size;
