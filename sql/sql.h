@@ -210,6 +210,12 @@ struct sql_attribute;
 void sql_session_set_attributes(struct sql_session *session, const struct sql_attribute *list,
                                 uint32_t count);
 
+/* Memory that the protocol keeps for the session between commands (values that come in pieces) is
+ * counted with what the session keeps. ERR_SQL: it may not have so much more; nothing is counted.
+ * In the session's fiber. */
+MUST_USE db_err sql_session_keep(struct sql_session *session, size_t bytes, struct diag *diag);
+void sql_session_give_back(struct sql_session *session, size_t bytes);
+
 /* COM_SET_OPTION: multi_statements on or off. */
 void sql_session_set_multi_statements(struct sql_session *session, bool on);
 

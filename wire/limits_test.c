@@ -2,12 +2,11 @@
 #include "wire/wire.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "base/alloc.h"
 #include "base/rand.h"
+#include "base/test_counting.h"
 #include "wire/net/protocol.h"
 #include "wire/testing/harness.h"
 
@@ -208,6 +207,53 @@ static void test_kill(void **state)
     harness_stop(&h);
 }
 
+/* KILL QUERY ends the command that runs, and none of those that the client has sent behind it. */
+static void test_kill_pipelined(void **state)
+{
+    (void)state;
+    enum { BEHIND = 3 };
+    struct harness h;
+    struct client_conn c;
+    pthread_t thread;
+    static const char first[] = "\x0b\0\0\0\x03sleep 9000";
+    static const char next[] = "\x0a\0\0\0\x03sleep 100";
+    harness_start(&h, harness_limits(), 2, 0);
+    harness_login(&h, &c);
+    struct killer k = {h.engine, c.id, false};
+    assert_true(client_write_raw(&c, first, sizeof(first) - 1));
+    for (int i = 0; i < BEHIND; i++) {
+        assert_true(client_write_raw(&c, next, sizeof(next) - 1));
+    }
+    uint64_t start = now_ms();
+    assert_int_equal(pthread_create(&thread, NULL, kill_later, &k), 0);
+    c.seq = 1;
+    assert_true(client_read(&c));
+    assert_int_equal(client_error(&c), 1317);
+    assert_true(now_ms() - start < 3000);
+    for (int i = 0; i < BEHIND; i++) {
+        c.seq = 1;
+        assert_true(client_read(&c));
+        assert_int_equal(client_error(&c), 0);
+    }
+    pthread_join(thread, NULL);
+    assert_true(now_ms() - start >= 100 + BEHIND * 100);
+    /* One that comes when the command does not look any more: it waits for its reader. */
+    static const char many[] = "\x0c\0\0\0\x03rows 500000";
+    assert_true(client_write_raw(&c, many, sizeof(many) - 1));
+    assert_true(client_write_raw(&c, next, sizeof(next) - 1));
+    usleep(300000);
+    assert_true(fake_engine_kill(h.engine, c.id, false));
+    usleep(100000);
+    c.seq = 1;
+    assert_true(client_read(&c));
+    harness_drain_result(&c);
+    c.seq = 1;
+    assert_true(client_read(&c));
+    assert_int_equal(client_error(&c), 0);
+    client_close(&c);
+    harness_stop(&h);
+}
+
 /* A client that does not read stalls itself alone, and is dropped in the end. */
 static void test_slow_reader(void **state)
 {
@@ -293,6 +339,52 @@ static void test_kill_slow_reader(void **state)
     harness_stop(&h);
 }
 
+static void send_long_data(struct client_conn *c, uint8_t param, size_t size)
+{
+    static uint8_t packet[7 + (64 << 10)] = {0x18, 1};
+    assert_true(size <= sizeof(packet) - 7);
+    packet[5] = param;
+    memset(packet + 7, 'x', size);
+    c->seq = 0;
+    assert_true(client_write(c, slice_of(packet, 7 + size)));
+}
+
+/* Values that come in pieces are memory of the session, however many parameters there are. */
+static void test_long_data_is_counted(void **state)
+{
+    (void)state;
+    static const uint8_t body[] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0xfd, 0, 0xfd, 0, 0xfd, 0};
+    struct harness h;
+    struct fake_limits limits = harness_limits();
+    struct client_conn c;
+    limits.kept_max = 1 << 20;
+    harness_start(&h, limits, 1, 0);
+    harness_login(&h, &c);
+    assert_true(client_command(&c, 0x16, SLICE_LIT("? ? ?")));
+    for (int i = 0; i < 6; i++) {
+        assert_true(client_read(&c));
+    }
+    for (int round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < 48; i++) {
+            send_long_data(&c, (uint8_t)(i % 3), 64 << 10);
+        }
+        assert_true(client_command(&c, 0x17, slice_of(body, sizeof(body))));
+        assert_int_equal(client_error(&c), 20003);
+    }
+    for (int round = 0; round < 30; round++) { /* what is over is not counted */
+        for (uint8_t i = 0; i < 3; i++) {
+            send_long_data(&c, i, 64 << 10);
+        }
+        assert_true(client_command(&c, 0x17, slice_of(body, sizeof(body))));
+        assert_int_equal(client_error(&c), 0);
+        for (int i = 0; i < 5; i++) {
+            assert_true(client_read(&c));
+        }
+    }
+    client_close(&c);
+    harness_stop(&h);
+}
+
 static void *sleep_query(void *arg)
 {
     struct client_conn *c = arg;
@@ -326,51 +418,27 @@ static void test_drain(void **state)
 
 /* --- what a command costs --- */
 
-static atomic_ullong g_allocations;
-
-static void *counting_alloc(void *ctx, size_t size)
-{
-    (void)ctx;
-    atomic_fetch_add(&g_allocations, 1);
-    return (malloc)(size);
-}
-
-static void *counting_realloc(void *ctx, void *ptr, size_t size)
-{
-    (void)ctx;
-    atomic_fetch_add(&g_allocations, 1);
-    return (realloc)(ptr, size);
-}
-
-static void counting_free(void *ctx, void *ptr)
-{
-    (void)ctx;
-    (free)(ptr);
-}
-
 static void test_no_allocation_per_command(void **state)
 {
     (void)state;
-    static const struct mem_allocator counting = {"counting", counting_alloc, counting_realloc,
-                                                  counting_free, NULL};
     struct harness h;
     struct client_conn c;
     harness_start(&h, harness_limits(), 1, 0);
     harness_login(&h, &c);
-    mem_set_allocator(&counting);
+    mem_set_allocator(&counting_allocator);
     buf_fini(&c.packet);
     for (int i = 0; i < 10; i++) {
         assert_true(client_query(&c, "one"));
         harness_drain_result(&c);
     }
-    unsigned long long before = atomic_load(&g_allocations);
+    uint64_t before = atomic_load(&counting_calls);
     enum { COMMANDS = 500 };
     for (int i = 0; i < COMMANDS; i++) {
         assert_true(client_query(&c, "one"));
         harness_drain_result(&c);
     }
     /* the client's own: one buffer for each command that it sends */
-    assert_int_equal(atomic_load(&g_allocations) - before, COMMANDS);
+    assert_int_equal(atomic_load(&counting_calls) - before, COMMANDS);
     client_close(&c);
     harness_stop(&h);
     mem_set_allocator(NULL);
@@ -464,12 +532,20 @@ static void test_random_commands(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_max_connections), cmocka_unit_test(test_large_before_login),
-        cmocka_unit_test(test_connect_timeout), cmocka_unit_test(test_idle_preauth),
-        cmocka_unit_test(test_wait_timeout),    cmocka_unit_test(test_kill),
-        cmocka_unit_test(test_slow_reader),     cmocka_unit_test(test_kill_slow_reader),
-        cmocka_unit_test(test_drain),           cmocka_unit_test(test_no_allocation_per_command),
-        cmocka_unit_test(test_random_login),    cmocka_unit_test(test_random_commands),
+        cmocka_unit_test(test_max_connections),
+        cmocka_unit_test(test_large_before_login),
+        cmocka_unit_test(test_connect_timeout),
+        cmocka_unit_test(test_idle_preauth),
+        cmocka_unit_test(test_wait_timeout),
+        cmocka_unit_test(test_kill),
+        cmocka_unit_test(test_kill_pipelined),
+        cmocka_unit_test(test_slow_reader),
+        cmocka_unit_test(test_kill_slow_reader),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_long_data_is_counted),
+        cmocka_unit_test(test_no_allocation_per_command),
+        cmocka_unit_test(test_random_login),
+        cmocka_unit_test(test_random_commands),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -466,6 +466,22 @@ void sql_session_kill(struct sql_session *session, bool connection)
     }
 }
 
+db_err sql_session_keep(struct sql_session *session, size_t bytes, struct diag *diag)
+{
+    db_err err = mem_tracker_charge(&session->kept, bytes);
+    if (err != ERR_OK) {
+        diag_reset(&session->diag);
+        err = session__fail(session, err);
+        *diag = session->diag;
+    }
+    return err;
+}
+
+void sql_session_give_back(struct sql_session *session, size_t bytes)
+{
+    mem_tracker_release(&session->kept, bytes);
+}
+
 bool sql_session_killed(const struct sql_session *session)
 {
     return atomic_load_explicit(&session->killed, memory_order_acquire) == 2;

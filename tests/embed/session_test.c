@@ -1,14 +1,11 @@
 /* What a session keeps, and what it must not: by the library's interface, on the in-memory storage,
  * with little memory for statements. */
-#include <malloc.h>
-#include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/alloc.h"
 #include "base/buf.h"
 #include "base/loop.h"
+#include "base/test_counting.h"
 #include "base/test_main.h"
 #include "sql/sql.h"
 #include "sql/storage/mem/mem.h"
@@ -227,6 +224,25 @@ static void variables_have_a_limit(struct fixture *f)
 }
 
 /* A text whose tree is larger than a statement may be. */
+/* What the protocol keeps for a session is of the same memory. */
+static void what_others_keep_counts(struct fixture *f)
+{
+    enum { PART = 64 << 10, LIMIT = 20003 };
+    struct diag diag;
+    diag_reset(&diag);
+    size_t kept = 0;
+    db_err err;
+    while ((err = sql_session_keep(f->session, PART, &diag)) == ERR_OK) {
+        kept += PART;
+        CHECK(kept <= STATEMENT_MEMORY);
+    }
+    CHECK(err == ERR_SQL && diag.number == LIMIT && kept >= PART);
+    struct seen seen = run(f->session, "SET @a = REPEAT('x', 200000)");
+    CHECK(seen.error == LIMIT);
+    sql_session_give_back(f->session, kept);
+    run_ok(f->session, "SET @a = REPEAT('x', 200000)");
+}
+
 static void prepared_statements_have_a_limit(struct fixture *f)
 {
     enum { ITEMS = 500000, LIMIT = 20003 };
@@ -247,32 +263,6 @@ static void prepared_statements_have_a_limit(struct fixture *f)
     run_ok(f->session, "SELECT 1");
 }
 
-static _Atomic size_t g_live;
-
-static void *counting_alloc(void *ctx, size_t size)
-{
-    (void)ctx;
-    void *p = (malloc)(size);
-    atomic_fetch_add(&g_live, malloc_usable_size(p));
-    return p;
-}
-
-static void *counting_realloc(void *ctx, void *ptr, size_t size)
-{
-    (void)ctx;
-    atomic_fetch_sub(&g_live, malloc_usable_size(ptr));
-    void *p = (realloc)(ptr, size);
-    atomic_fetch_add(&g_live, malloc_usable_size(p));
-    return p;
-}
-
-static void counting_free(void *ctx, void *ptr)
-{
-    (void)ctx;
-    atomic_fetch_sub(&g_live, malloc_usable_size(ptr));
-    (free)(ptr);
-}
-
 static void use_and_reset(struct fixture *f, int times)
 {
     struct sql_session_opts again = root(1);
@@ -290,9 +280,9 @@ static void resets_keep_nothing(struct fixture *f)
 {
     enum { FIRST = 50, MORE = 1000, GROWTH_MAX = 16 << 10 };
     use_and_reset(f, FIRST);
-    size_t before = atomic_load(&g_live);
+    size_t before = atomic_load(&counting_live);
     use_and_reset(f, MORE);
-    size_t after = atomic_load(&g_live);
+    size_t after = atomic_load(&counting_live);
     if (after > before + GROWTH_MAX) {
         fprintf(stderr, "%zu bytes more after %d resets\n", after - before, MORE);
     }
@@ -361,6 +351,7 @@ TEST(fetch_much)
 TEST(cursor_of_show)
 TEST(kill_of_an_idle_session)
 TEST(variables_have_a_limit)
+TEST(what_others_keep_counts)
 TEST(prepared_statements_have_a_limit)
 TEST(reset_forgets)
 TEST(set_of_what_is_read)
@@ -369,9 +360,7 @@ TEST(memory_is_given_back)
 static void test_resets_keep_nothing(void **state)
 {
     (void)state;
-    static const struct mem_allocator counting = {"counting", counting_alloc, counting_realloc,
-                                                  counting_free, NULL};
-    mem_set_allocator(&counting);
+    mem_set_allocator(&counting_allocator);
     run_body(resets_keep_nothing);
     mem_set_allocator(NULL);
 }
@@ -383,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_cursor_of_show),
         cmocka_unit_test(test_kill_of_an_idle_session),
         cmocka_unit_test(test_variables_have_a_limit),
+        cmocka_unit_test(test_what_others_keep_counts),
         cmocka_unit_test(test_prepared_statements_have_a_limit),
         cmocka_unit_test(test_reset_forgets),
         cmocka_unit_test(test_set_of_what_is_read),

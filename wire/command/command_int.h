@@ -31,6 +31,8 @@ struct client {
 
 /* Takes timeouts and limits over from the session, which a statement may have changed. */
 void command__refresh(struct client *cl);
+/* With a NUL; what does not fit is cut off. */
+void command__copy_text(char *to, size_t size, struct slice from);
 /* 1835. */
 MUST_USE db_err command__malformed(struct client *cl);
 /* Authenticates and answers an error itself: ret_accepted false then. user is copied by the caller.

@@ -21,7 +21,7 @@ struct login_copy {
     size_t user_len;
 };
 
-static void copy_text(char *to, size_t size, struct slice from)
+void command__copy_text(char *to, size_t size, struct slice from)
 {
     size_t n = from.len < size - 1 ? from.len : size - 1;
     if (n > 0) {
@@ -235,9 +235,9 @@ static db_err login(struct conn *c, struct slice packet)
     bool accepted;
     bool last;
     TRY(read_login(c, packet, &l));
-    copy_text(copy.user, sizeof(copy.user), l.user);
-    copy_text(copy.schema, sizeof(copy.schema), l.schema);
-    copy_text(copy.plugin, sizeof(copy.plugin), l.plugin);
+    command__copy_text(copy.user, sizeof(copy.user), l.user);
+    command__copy_text(copy.schema, sizeof(copy.schema), l.schema);
+    command__copy_text(copy.plugin, sizeof(copy.plugin), l.plugin);
     copy.attributes_len =
         l.attributes.len < sizeof(copy.attributes) ? l.attributes.len : sizeof(copy.attributes);
     memcpy(copy.attributes, l.attributes.len == 0 ? "" : (const char *)l.attributes.ptr,

@@ -94,15 +94,6 @@ db_err command__reset_connection(struct client *cl, struct slice body UNUSED)
     return result_plain_ok(cl->conn, cl->session);
 }
 
-static void copy_text(char *to, size_t size, struct slice from)
-{
-    size_t n = from.len < size - 1 ? from.len : size - 1;
-    if (n > 0) {
-        memcpy(to, from.ptr, n);
-    }
-    to[n] = '\0';
-}
-
 db_err command__change_user(struct client *cl, struct slice body)
 {
     struct conn *c = cl->conn;
@@ -119,8 +110,8 @@ db_err command__change_user(struct client *cl, struct slice body)
         TRY(conn_put_error(c, 1047, "08S01", SLICE_LIT("Unknown command")));
         return ERR_INVALID;
     }
-    copy_text(user, sizeof(user), l.user);
-    copy_text(schema, sizeof(schema), l.schema);
+    command__copy_text(user, sizeof(user), l.user);
+    command__copy_text(schema, sizeof(schema), l.schema);
     size_t attributes_len =
         l.attributes.len < sizeof(attributes) ? l.attributes.len : sizeof(attributes);
     memcpy(attributes, l.attributes.len == 0 ? "" : (const char *)l.attributes.ptr, attributes_len);

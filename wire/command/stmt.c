@@ -7,7 +7,7 @@ enum { CURSOR_READ_ONLY = 1, PARAM_COUNT_GIVEN = 8 };
 
 /* --- life --- */
 
-static void forget_long_data(struct stmt *s)
+static void free_pieces(struct client *cl, struct stmt *s)
 {
     if (s->has_long_data) {
         for (uint32_t i = 0; i < s->param_count; i++) {
@@ -16,13 +16,22 @@ static void forget_long_data(struct stmt *s)
         }
     }
     s->has_long_data = false;
-    s->bad_long_data = false;
-    s->long_data_too_large = false;
+    sql_session_give_back(cl->session, s->long_data_counted);
+    s->long_data_counted = 0;
 }
 
-static void stmt_free(struct stmt *s)
+static void forget_long_data(struct client *cl, struct stmt *s)
 {
-    forget_long_data(s);
+    free_pieces(cl, s);
+    s->bad_long_data = false;
+    s->long_data_too_large = false;
+    mem_free(s->long_data_why);
+    s->long_data_why = NULL;
+}
+
+static void stmt_free(struct client *cl, struct stmt *s)
+{
+    forget_long_data(cl, s);
     sql_stmt_close(s->sql);
     mem_free(s->params);
     mem_free(s->types);
@@ -34,7 +43,7 @@ void command__free_stmts(struct client *cl)
 {
     for (uint32_t i = 0; i < cl->stmts.capacity; i++) {
         if (cl->stmts.slots[i] != NULL) {
-            stmt_free(cl->stmts.slots[i]);
+            stmt_free(cl, cl->stmts.slots[i]);
         }
     }
     stmt_table_fini(&cl->stmts);
@@ -93,7 +102,7 @@ static db_err stmt_new(struct client *cl, struct sql_stmt *sql, struct stmt **re
         s->params = mem_calloc(s->param_count, sizeof(*s->params));
         s->types = mem_calloc(s->param_count, sizeof(*s->types));
         if (s->params == NULL || s->types == NULL) {
-            stmt_free(s);
+            stmt_free(cl, s);
             return ERR_NOMEM;
         }
     }
@@ -101,7 +110,7 @@ static db_err stmt_new(struct client *cl, struct sql_stmt *sql, struct stmt **re
         s->id = cl->next_stmt_id++;
     } while (s->id == 0 || stmt_table_find(&cl->stmts, s->id) != NULL);
     if (stmt_table_add(&cl->stmts, s) != ERR_OK) {
-        stmt_free(s);
+        stmt_free(cl, s);
         return ERR_NOMEM;
     }
     *ret_stmt = s;
@@ -236,8 +245,13 @@ db_err command__stmt_execute(struct client *cl, struct slice body)
     if (s->bad_long_data) {
         return wrong_arguments(cl, "mysql_stmt_precheck");
     }
+    if (s->long_data_why != NULL) {
+        db_err err = result_error(cl->conn, s->long_data_why);
+        forget_long_data(cl, s);
+        return err;
+    }
     if (s->long_data_too_large) {
-        forget_long_data(s);
+        forget_long_data(cl, s);
         return conn_put_error(cl->conn, 1105, "HY000",
                               SLICE_LIT("Parameter of prepared statement which is set through "
                                         "mysql_send_long_data() is longer than "
@@ -258,7 +272,7 @@ db_err command__stmt_execute(struct client *cl, struct slice body)
                                   (flags & CURSOR_READ_ONLY) != 0, &sink.sink);
     result_sink_fini(&sink);
     command__forget_attributes(cl, attributes);
-    forget_long_data(s);
+    forget_long_data(cl, s);
     TRY(err);
     command__refresh(cl);
     return ERR_OK;
@@ -300,7 +314,7 @@ db_err command__stmt_close(struct client *cl, struct slice body)
     struct stmt *s = stmt_table_find(&cl->stmts, id);
     if (s != NULL) {
         stmt_table_remove(&cl->stmts, s);
-        stmt_free(s);
+        stmt_free(cl, s);
     }
     return ERR_OK; /* no answer */
 }
@@ -316,7 +330,7 @@ db_err command__stmt_reset(struct client *cl, struct slice body)
     if (s == NULL) {
         return unknown_stmt(cl, id);
     }
-    forget_long_data(s);
+    forget_long_data(cl, s);
     sql_stmt_reset(s->sql);
     return result_plain_ok(cl->conn, cl->session);
 }
@@ -338,6 +352,24 @@ static db_err first_piece(struct client *cl, struct stmt *s)
     return ERR_OK;
 }
 
+/* Counts the memory. ERR_LIMIT: the session may not have it, and all that came for the statement is
+ * forgotten; what comes on until it is executed is not taken. */
+static db_err count_long_data(struct client *cl, struct stmt *s, size_t bytes)
+{
+    struct diag diag = {0};
+    if (bytes == 0 || sql_session_keep(cl->session, bytes, &diag) == ERR_OK) {
+        s->long_data_counted += bytes;
+        return ERR_OK;
+    }
+    free_pieces(cl, s);
+    s->long_data_why = mem_alloc(sizeof(diag));
+    if (s->long_data_why == NULL) {
+        return ERR_NOMEM;
+    }
+    *s->long_data_why = diag;
+    return ERR_LIMIT;
+}
+
 /* Never answered: what is wrong is told by the execution. */
 db_err command__stmt_send_long_data(struct client *cl, struct slice body)
 {
@@ -348,7 +380,7 @@ db_err command__stmt_send_long_data(struct client *cl, struct slice body)
         return command__malformed(cl);
     }
     struct stmt *s = stmt_table_find(&cl->stmts, id);
-    if (s == NULL) {
+    if (s == NULL || s->long_data_why != NULL) {
         return ERR_OK;
     }
     if (index >= s->param_count) {
@@ -358,8 +390,10 @@ db_err command__stmt_send_long_data(struct client *cl, struct slice body)
     TRY(first_piece(cl, s));
     struct long_data *piece = &s->pieces[index];
     piece->given = true;
+    size_t before = piece->bytes.cap;
     if (buf_append_slice(&piece->bytes, read_rest(&r)) != ERR_OK) {
         s->long_data_too_large = true;
     }
-    return ERR_OK;
+    db_err err = count_long_data(cl, s, piece->bytes.cap - before);
+    return err == ERR_LIMIT ? ERR_OK : err;
 }

@@ -23,9 +23,11 @@ struct stmt {
     bool has_long_data;
     bool bad_long_data; /* for a parameter that is not there: told by the next execution */
     bool long_data_too_large;
-    struct sql_param *params; /* param_count */
-    uint16_t *types;          /* as bound last: type, 0x8000 = unsigned */
-    struct long_data *pieces; /* param_count, made by the first piece */
+    size_t long_data_counted;   /* bytes: sql_session_keep */
+    struct diag *long_data_why; /* the session may not have so much: likewise; NULL: it may */
+    struct sql_param *params;   /* param_count */
+    uint16_t *types;            /* as bound last: type, 0x8000 = unsigned */
+    struct long_data *pieces;   /* param_count, made by the first piece */
 };
 
 struct stmt_table {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "base/assert.h"
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "wire/net/protocol.h"
@@ -27,6 +28,7 @@ struct sql_session {
     char host[64];
     bool multi_statements;
     uint32_t wait_timeout_s;
+    size_t kept;
     _Atomic bool kill_query;
     _Atomic bool kill_connection;
     void (*wake)(void *ctx, bool connection);
@@ -143,6 +145,7 @@ void sql_session_close(struct sql_session *session)
         return;
     }
     struct sql_engine *e = session->engine;
+    ASSERT(session->kept == 0);
     pthread_mutex_lock(&e->lock);
     for (unsigned i = 0; i < e->count; i++) {
         if (e->sessions[i] == session) {
@@ -198,6 +201,22 @@ void sql_session_kill(struct sql_session *session, bool connection)
     }
     atomic_store(&session->kill_query, true);
     session->wake(session->wake_ctx, connection);
+}
+
+db_err sql_session_keep(struct sql_session *session, size_t bytes, struct diag *diag)
+{
+    size_t max = session->engine->limits.kept_max;
+    if (max != 0 && session->kept + bytes > max) {
+        return diag_set_sql(diag, 20003, "HY000", "more than it may keep");
+    }
+    session->kept += bytes;
+    return ERR_OK;
+}
+
+void sql_session_give_back(struct sql_session *session, size_t bytes)
+{
+    ASSERT(bytes <= session->kept);
+    session->kept -= bytes;
 }
 
 bool sql_session_killed(const struct sql_session *session)

@@ -27,6 +27,7 @@ struct fake_limits {
     uint32_t connect_timeout_s;
     uint32_t max_allowed_packet;
     uint32_t net_write_timeout_s;
+    size_t kept_max; /* of sql_session_keep; 0: any */
 };
 
 struct sql_engine *fake_engine_new(const struct fake_limits *limits);

@@ -18,7 +18,8 @@ static const char *arg(int argc, char **argv, int i, const char *otherwise)
 
 int main(int argc, char **argv)
 {
-    struct fake_limits limits = {strtoull(arg(argc, argv, 5, "1000"), NULL, 10), 10, 64 << 20, 60};
+    struct fake_limits limits = {strtoull(arg(argc, argv, 5, "1000"), NULL, 10), 10, 64 << 20, 60,
+                                 0};
     struct loop_group_opts group_opts = {.count =
                                              (unsigned)strtoul(arg(argc, argv, 2, "2"), NULL, 10)};
     struct loop_group *group;

@@ -26,7 +26,7 @@ struct harness {
 
 static inline struct fake_limits harness_limits(void)
 {
-    return (struct fake_limits){1000, 10, 64 << 20, 60};
+    return (struct fake_limits){1000, 10, 64 << 20, 60, 0};
 }
 
 static inline void harness_start(struct harness *h, struct fake_limits limits, unsigned loops,
