@@ -17,6 +17,7 @@ run python3 scripts/lint/sizes.py
 run python3 scripts/lint/guards.py
 run python3 scripts/lint/errors.py
 run python3 scripts/lint/text.py
+run python3 scripts/lint/docs.py
 run python3 tests/sql/functions.py --check
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]

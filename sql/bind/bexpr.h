@@ -1,7 +1,7 @@
 /* Bound expressions: names resolved, types, collations and casts settled.
  *
  * They are immutable once bound and live in the plan's arena; evaluation state is elsewhere
- * (sql/exec/eval.h). Columns are named by col_id, unique within a statement, until the physical
+ * (sql/func/func.h). Columns are named by col_id, unique within a statement, until the physical
  * planner has given each a slot of the operator's input (`slot`). */
 #ifndef SKEIN_SQL_BIND_BEXPR_H
 #define SKEIN_SQL_BIND_BEXPR_H
