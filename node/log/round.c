@@ -9,7 +9,7 @@
  * matter whose rounds they were. That is also how a thread that needs the log at rest gets it there
  * (log__settle): it syncs, and nothing is on its way any more.
  *
- * All of this runs with the turn (writer_int.h); only the syncs of writers.c run beside each other.
+ * All of this runs with the turn (writer_int.h); only the syncs of writer.c run beside each other.
  *
  * Rolling. A round never spans segments, and a segment is wholly synced before the next one is
  * written to. Recovery relies on it: only the newest segment can have a torn tail. What it can miss
