@@ -18,7 +18,8 @@ enum {
     LOG_GUEST_QUIET_MAX = 64,     /* more are not remembered */
     LOG_GUEST_HARM = 16,          /* what one that did not costs */
     LOG_GUEST_SYNC_MAX_US = 1000, /* a loop does not wait longer than this, as far as is known, */
-    LOG_GUEST_SLOW_US = 3000,     /* and after this not again soon */
+    LOG_GUEST_SLOW_US = 3000,     /* and when it has waited longer than this, */
+    LOG_GUEST_REST = 32,          /* none does for so many times what was too long */
     LOG_GUEST_BYTES_MAX = 64 << 10, /* more is a writer's */
     LOG_SLOW_SYNC_MIN_US = 200,     /* nothing shorter is slow */
     LOG_FLIGHT_MAX = 8,             /* rounds written and not completed: at least one per writer */

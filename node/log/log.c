@@ -187,6 +187,7 @@ void raft_log_close(struct raft_log *log)
         return;
     }
     stop_threads(log);
+    log__guests_leave(log);
     /* Manual mode, or what was submitted while the threads ended. */
     while (log__writer_round(log) || atomic_load(&log->queue) != NULL) {
     }
@@ -221,6 +222,7 @@ void raft_log_pump_ahead(struct raft_log *log)
 {
     ASSERT(log->opts.manual);
     log__turn_take(log, 0);
+    log__round_prepare(log);
     (void)log__round_write(log);
     log__turn_give(log);
 }

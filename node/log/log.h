@@ -49,9 +49,9 @@ struct raft_log_opts {
     void (*on_submit)(void *arg);
     void *on_submit_arg;
     /* The log cannot go on (a failed sync or write; never for a full disk). Called once, on the
-     * writer's thread (manual: from pump). Every batch since then completes with ERR_IO. The node
-     * must stop: what was not acknowledged is of unknown durability, and asking the kernel again
-     * would not tell the truth. May be NULL. */
+     * thread that met it (a writer's, a loop's, manual: from pump). Every batch since then
+     * completes with ERR_IO. The node must stop: what was not acknowledged is of unknown
+     * durability, and asking the kernel again would not tell the truth. May be NULL. */
     void (*on_fatal)(void *arg, const struct diag *diag);
     void *on_fatal_arg;
 };

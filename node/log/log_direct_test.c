@@ -1,28 +1,18 @@
 /* Writes past the kernel's memory, and the other way beside them. */
 #include "node/log/log.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "base/alloc.h"
-#include "base/disk.h"
-#include "base/disk_sim.h"
 #include "base/rand.h"
-#include "base/test_main.h"
+#include "node/log/testing.h"
 #include "node/log/writer_int.h"
 
 enum { ENTRIES = 400, SIZE_MAX_HERE = 400 << 10 };
 
 struct fixture {
-    struct disk *disk;
-    struct raft_log *log;
-    struct raft_log_opts opts;
+    struct t_log t;
     uint32_t sizes[ENTRIES + 1]; /* by index */
     uint64_t last;
 };
 
-static const struct disk_ops *plain;
-static struct disk_ops special;
 static struct {
     bool refuse_open;
     bool refuse_write;
@@ -45,12 +35,12 @@ static db_err watched_open(struct disk *disk, const char *path, unsigned flags,
                            struct disk_file **ret_file)
 {
     if ((flags & DISK_DIRECT) == 0) {
-        return plain->open(disk, path, flags, ret_file);
+        return t_plain(disk)->open(disk, path, flags, ret_file);
     }
     if (watch.refuse_open) {
         return ERR_INVALID;
     }
-    TRY(plain->open(disk, path, flags, ret_file));
+    TRY(t_plain(disk)->open(disk, path, flags, ret_file));
     CHECK(watch.count < ARRAY_COUNT(watch.files));
     watch.files[watch.count++] = *ret_file;
     return ERR_OK;
@@ -63,7 +53,7 @@ static void watched_close(struct disk_file *file)
             watch.files[i] = watch.files[--watch.count];
         }
     }
-    plain->close(file);
+    t_plain(file->disk)->close(file);
 }
 
 static db_err watched_write(struct disk_file *file, const struct slice *parts, size_t count,
@@ -78,33 +68,19 @@ static db_err watched_write(struct disk_file *file, const struct slice *parts, s
     } else if (offset >= LOG_DATA_START && parts[0].len != LOG_ZERO_CHUNK) {
         watch.other++;
     }
-    return plain->pwritev(file, parts, count, offset);
-}
-
-static void open_log(struct fixture *f)
-{
-    struct diag diag;
-    diag_reset(&diag);
-    if (raft_log_open("/log", &f->opts, &diag, &f->log) != ERR_OK) {
-        fail_msg("open: %s", diag.text);
-    }
+    return t_plain(file->disk)->pwritev(file, parts, count, offset);
 }
 
 static void setup(struct fixture *f)
 {
     memset(f, 0, sizeof(*f));
-    assert_int_equal(disk_sim_new(0, &f->disk), ERR_OK);
-    plain = f->disk->ops;
-    special = *plain;
-    special.open = watched_open;
-    special.close = watched_close;
-    special.pwritev = watched_write;
-    f->disk->ops = &special;
     memset(&watch, 0, sizeof(watch));
-    assert_int_equal(disk_mkdir(f->disk, "/log"), ERR_OK);
-    assert_int_equal(disk_sync_dir(f->disk, "/"), ERR_OK);
-    f->opts = (struct raft_log_opts){
-        .disk = f->disk, .segment_size = 2 << 20, .log_id = 3, .manual = true, .cache_size = 1};
+    t_log_init(&f->t, 0, 2 << 20);
+    f->t.special.open = watched_open;
+    f->t.special.close = watched_close;
+    f->t.special.pwritev = watched_write;
+    f->t.opts.manual = true;
+    f->t.opts.cache_size = 1;
 }
 
 static void on_done(void *arg, db_err err)
@@ -116,22 +92,17 @@ static void on_done(void *arg, db_err err)
 /* Rounds of one to three batches, of one entry each. */
 static void append(struct fixture *f, struct rand *r, uint32_t size_max)
 {
-    static uint8_t data[SIZE_MAX_HERE];
     unsigned batches = 1 + (unsigned)rand_below(r, 3);
     unsigned done = 0;
     for (unsigned i = 0; i < batches; i++) {
-        struct raft_log_batch *b = NULL;
+        struct raft_log_batch *b = t_batch_new(&f->t);
         uint64_t index = ++f->last;
         assert_true(index <= ENTRIES);
         f->sizes[index] = 1 + (uint32_t)rand_below(r, size_max);
-        memset(data, (int)index, f->sizes[index]);
-        const struct raft_log_entry e = {index, 1, 1, slice_of(data, f->sizes[index])};
-        assert_int_equal(raft_log_batch_new(f->log, 0, &b), ERR_OK);
-        assert_int_equal(raft_log_batch_append(b, 1, &e, 1), ERR_OK);
-        raft_log_submit(f->log, b, on_done, &done);
+        t_batch_add(b, 1, index, 1, f->sizes[index]);
+        raft_log_submit(f->t.log, b, on_done, &done);
     }
-    while (raft_log_pump(f->log)) {
-    }
+    t_log_pump(&f->t);
     assert_int_equal(done, batches);
 }
 
@@ -140,14 +111,14 @@ static void check_all(struct fixture *f)
     struct raft_log_group g;
     struct arena a;
     struct diag d;
-    assert_int_equal(raft_log_group_get(f->log, 1, &g), ERR_OK);
+    assert_int_equal(raft_log_group_get(f->t.log, 1, &g), ERR_OK);
     assert_int_equal(g.last_index, f->last);
     arena_init(&a, NULL, NULL, 0);
     for (uint64_t i = 1; i <= f->last;) {
         struct raft_log_page p;
         diag_reset(&d);
         assert_int_equal(
-            raft_log_entries(f->log, 1, i, f->last + 1, 1 << 20, RAFT_LOG_READ_ANY, &a, &d, &p),
+            raft_log_entries(f->t.log, 1, i, f->last + 1, 1 << 20, RAFT_LOG_READ_ANY, &a, &d, &p),
             ERR_OK);
         for (size_t k = 0; k < p.count; k++, i++) {
             assert_int_equal(p.entries[k].index, i);
@@ -167,7 +138,7 @@ static void there_and_back(struct fixture *f, uint64_t seed)
 {
     struct rand r;
     rand_seed(&r, seed);
-    open_log(f);
+    t_log_open(&f->t);
     for (unsigned life = 0; life < 9; life++) {
         for (unsigned i = 0; i < 10; i++) {
             bool large = rand_below(&r, 4) == 0;
@@ -175,18 +146,18 @@ static void there_and_back(struct fixture *f, uint64_t seed)
         }
         check_all(f);
         if (life % 3 == 0) {
-            raft_log_close(f->log);
+            raft_log_close(f->t.log);
         } else if (life % 3 == 1) {
-            disk_sim_crash(f->disk, seed * 10 + life);
-            raft_log_kill(f->log);
+            disk_sim_crash(f->t.disk, seed * 10 + life);
+            raft_log_kill(f->t.log);
         } else {
-            disk_sim_kill_process(f->disk);
-            raft_log_kill(f->log);
+            disk_sim_kill_process(f->t.disk);
+            raft_log_kill(f->t.log);
         }
-        open_log(f);
+        t_log_open(&f->t);
         check_all(f);
     }
-    raft_log_close(f->log);
+    raft_log_close(f->t.log);
 }
 
 static void both_ways(void **state)
@@ -199,7 +170,7 @@ static void both_ways(void **state)
         assert_true(watch.direct > 30);
         assert_true(watch.other > 10);
         assert_int_equal(watch.count, 0);
-        disk_sim_free(f.disk);
+        disk_sim_free(f.t.disk);
     }
 }
 
@@ -211,15 +182,15 @@ static void small_ones_directly(void **state)
     struct rand r;
     setup(&f);
     rand_seed(&r, 1);
-    open_log(&f);
+    t_log_open(&f.t);
     for (unsigned i = 0; i < 100; i++) {
         append(&f, &r, 300);
     }
     assert_int_equal(watch.direct, 100);
     assert_int_equal(watch.other, 0);
     check_all(&f);
-    raft_log_close(f.log);
-    disk_sim_free(f.disk);
+    raft_log_close(f.t.log);
+    disk_sim_free(f.t.disk);
 }
 
 /* Where the file system does not know such writes. */
@@ -234,7 +205,7 @@ static void not_everywhere(void **state)
         there_and_back(&f, 3);
         assert_int_equal(watch.direct, 0);
         assert_true(watch.other > 90);
-        disk_sim_free(f.disk);
+        disk_sim_free(f.t.disk);
     }
 }
 

@@ -26,9 +26,10 @@ struct log_chunk {
 struct raft_log_batch {
     struct loop_task task; /* the first batch of a loop and round carries the loop's wake-up */
     struct raft_log_batch *next;
-    struct raft_log *log;
+    struct raft_log *log; /* until it is submitted; when it completes the log may be gone */
     struct log_chunk *chunk;
     struct loop *loop;
+    struct log_guest *guest; /* counts it; NULL: nobody does */
     raft_log_done_fn done;
     void *arg;
     uint64_t seen_failure; /* newest failure delivered on the submitting thread */
@@ -151,16 +152,17 @@ struct log_writer {
     uint8_t pad[64];           /* submitters look at `sleeping` */
 };
 
-/* What guest.c knows of a loop; only that loop's thread uses it. */
+/* What guest.c knows of a loop; only that loop's thread uses it, but for the first three. */
 struct log_guest {
-    struct loop *_Atomic loop;
-    struct raft_log *log;
+    _Atomic unsigned refs; /* the log, each batch of the loop that is not completed, the task */
+    pthread_mutex_t lock;  /* held by a visit */
+    struct raft_log *log;  /* NULL: closed. Guarded by lock */
+    struct loop *loop;
     struct loop_task task;
     bool armed;
     int quiet;     /* how much it has been alone of late */
     unsigned out;  /* batches submitted and not completed */
     uint64_t turn; /* of the loop, in which the newest was submitted */
-    uint8_t pad[64];
 };
 
 enum log_ready_state { LOG_READY_OK, LOG_READY_FULL, LOG_READY_FAILED };
@@ -179,12 +181,15 @@ struct raft_log {
     _Atomic uint64_t usual_sync_ns; /* about the shortest of late; 0: none yet */
     struct log_writer writers[LOG_WRITERS_MAX];
     _Atomic bool attention; /* there is something for the first writer that it may have missed */
-    struct log_guest guests[LOG_GUESTS_MAX]; /* by the loop's index */
+    struct log_guest *_Atomic guests[LOG_GUESTS_MAX]; /* by the loop's index; NULL: not yet */
+    _Atomic uint64_t guests_rest_until_ns;
+    _Atomic uint64_t guest_covers; /* a guest's sync covers the rounds up to this one, and they are
+                                      not completed; 0: none */
+    _Atomic bool guest_busy;       /* a guest syncs; set by who has the turn */
 
     /* the writer's: of who has the turn */
     pthread_mutex_t turn;
     unsigned turn_of;                    /* the handle of who has it */
-    bool guest_busy;                     /* a guest syncs */
     struct log_writer guest_writer;      /* without a thread: the handle of guests */
     struct round flight[LOG_FLIGHT_MAX]; /* a ring: written, not known to be durable */
     unsigned flight_head, flight_count;

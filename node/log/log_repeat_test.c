@@ -1,69 +1,44 @@
 /* Groups whose entries are written once more: where they lie, and what they give back. */
 #include "node/log/log.h"
 
-#include <string.h>
-
-#include "base/disk.h"
-#include "base/disk_sim.h"
-#include "base/test_main.h"
+#include "node/log/testing.h"
 
 enum { IDLE = 5, BUSY = 6, PLACES = 300 };
 
 struct fixture {
-    struct disk *disk;
-    struct raft_log *log;
+    struct t_log t;
     uint64_t last; /* of BUSY */
 };
 
 static void setup(struct fixture *f)
 {
-    struct diag diag;
-    memset(f, 0, sizeof(*f));
-    diag_reset(&diag);
-    assert_int_equal(disk_sim_new(0, &f->disk), ERR_OK);
-    assert_int_equal(disk_mkdir(f->disk, "/log"), ERR_OK);
-    assert_int_equal(disk_sync_dir(f->disk, "/"), ERR_OK);
-    const struct raft_log_opts opts = {
-        .disk = f->disk, .segment_size = 64 << 10, .cache_size = 1, .log_id = 3, .manual = true};
-    assert_int_equal(raft_log_open("/log", &opts, &diag, &f->log), ERR_OK);
-}
-
-static void teardown(struct fixture *f)
-{
-    raft_log_close(f->log);
-    disk_sim_free(f->disk);
-}
-
-static void pump(struct fixture *f)
-{
-    while (raft_log_pump(f->log)) {
-    }
+    f->last = 0;
+    t_log_init(&f->t, 0, 64 << 10);
+    f->t.opts.manual = true;
+    f->t.opts.cache_size = 1;
+    t_log_open(&f->t);
 }
 
 static void append(struct fixture *f, uint64_t group, uint64_t index, size_t size)
 {
-    static uint8_t data[32 << 10];
-    struct raft_log_batch *b = NULL;
-    memset(data, (int)index, size);
-    const struct raft_log_entry e = {index, 1, 1, slice_of(data, size)};
-    assert_int_equal(raft_log_batch_new(f->log, 0, &b), ERR_OK);
-    assert_int_equal(raft_log_batch_append(b, group, &e, 1), ERR_OK);
-    raft_log_submit(f->log, b, NULL, NULL);
-    pump(f);
+    struct raft_log_batch *b = t_batch_new(&f->t);
+    t_batch_add(b, group, index, 1, size);
+    raft_log_submit(f->t.log, b, NULL, NULL);
+    t_log_pump(&f->t);
 }
 
 /* More than one reference of the index takes. */
 static void move_on(struct fixture *f)
 {
     append(f, BUSY, ++f->last, 20 << 10);
-    assert_int_equal(raft_log_compact(f->log, BUSY, f->last, 1), ERR_OK);
-    pump(f);
+    assert_int_equal(raft_log_compact(f->t.log, BUSY, f->last, 1), ERR_OK);
+    t_log_pump(&f->t);
 }
 
 static uint64_t oldest_segment(struct fixture *f)
 {
     struct raft_log_stats st;
-    raft_log_stats(f->log, &st);
+    raft_log_stats(f->t.log, &st);
     return st.oldest_segment;
 }
 
@@ -81,7 +56,7 @@ static void expect_entries(struct fixture *f)
         struct raft_log_page p = {0};
         arena_init(&a, NULL, NULL, 0);
         assert_int_equal(
-            raft_log_entries(f->log, IDLE, i, i + 1, 1000, RAFT_LOG_READ_ANY, &a, &diag, &p),
+            raft_log_entries(f->t.log, IDLE, i, i + 1, 1000, RAFT_LOG_READ_ANY, &a, &diag, &p),
             ERR_OK);
         assert_int_equal(p.entries[0].index, i);
         assert_int_equal(p.entries[0].data.len, 100);
@@ -104,9 +79,9 @@ static void many_places(void **state)
         move_on(&f);
     }
     assert_int_equal(oldest_segment(&f), 1);
-    assert_int_equal(raft_log_repeat(f.log, IDLE, 200 * PLACES, on_repeated, &repeated, &diag),
+    assert_int_equal(raft_log_repeat(f.t.log, IDLE, 200 * PLACES, on_repeated, &repeated, &diag),
                      ERR_OK);
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(repeated, ERR_OK);
     expect_entries(&f);
     for (int i = 0; i < 10; i++) {
@@ -114,8 +89,8 @@ static void many_places(void **state)
     }
     assert_true(oldest_segment(&f) > PLACES / 4);
     expect_entries(&f);
-    assert_int_equal(raft_log_repeat(f.log, IDLE, 50 * PLACES, NULL, NULL, &diag), ERR_LIMIT);
-    teardown(&f);
+    assert_int_equal(raft_log_repeat(f.t.log, IDLE, 50 * PLACES, NULL, NULL, &diag), ERR_LIMIT);
+    t_log_fini(&f.t);
 }
 
 /* A group that was set to the very beginning and never went on keeps no segment either. */
@@ -123,19 +98,18 @@ static void reset_to_the_beginning(void **state)
 {
     (void)state;
     struct fixture f;
-    struct raft_log_batch *b = NULL;
     struct raft_log_group g;
     setup(&f);
-    assert_int_equal(raft_log_batch_new(f.log, 0, &b), ERR_OK);
+    struct raft_log_batch *b = t_batch_new(&f.t);
     assert_int_equal(raft_log_batch_reset(b, IDLE, 0, 0), ERR_OK);
-    raft_log_submit(f.log, b, NULL, NULL);
+    raft_log_submit(f.t.log, b, NULL, NULL);
     for (int i = 0; i < 30; i++) {
         move_on(&f);
     }
     assert_true(oldest_segment(&f) > 1);
-    assert_int_equal(raft_log_group_get(f.log, IDLE, &g), ERR_OK);
+    assert_int_equal(raft_log_group_get(f.t.log, IDLE, &g), ERR_OK);
     assert_int_equal(g.last_index, 0);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 int main(void)

@@ -1,74 +1,36 @@
 #include "node/log/log.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/test_scarce.h"
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "base/loop.h"
-#include "base/test_main.h"
+#include "base/test_scarce.h"
 #include "node/log/format.h"
 #include "node/log/log_model.h"
+#include "node/log/testing.h"
 
 struct fixture {
-    struct disk *disk;
-    struct raft_log *log;
-    struct raft_log_opts opts;
+    struct t_log t;
     struct diag diag;
     _Atomic unsigned done_ok;
     _Atomic unsigned done_full;
     _Atomic unsigned done_invalid;
     _Atomic unsigned done_io;
     _Atomic unsigned done_nomem;
-    _Atomic unsigned fatal;
     uint64_t moved; /* by move_on */
     db_err repeated;
 };
 
-static void on_fatal(void *arg, const struct diag *diag)
-{
-    struct fixture *f = arg;
-    CHECK(diag->text[0] != '\0');
-    f->fatal++;
-}
-
-static void open_again(struct fixture *f)
-{
-    db_err err = raft_log_open("/log", &f->opts, &f->diag, &f->log);
-    if (err != ERR_OK) {
-        fail_msg("open: %s %s", err_name(err), f->diag.text);
-    }
-}
-
-static void reopen(struct fixture *f)
-{
-    raft_log_close(f->log);
-    open_again(f);
-}
-
 static void setup(struct fixture *f, bool manual, uint64_t space)
 {
     memset(f, 0, sizeof(*f));
-    assert_int_equal(disk_sim_new(space, &f->disk), ERR_OK);
-    assert_int_equal(disk_mkdir(f->disk, "/log"), ERR_OK);
-    assert_int_equal(disk_sync_dir(f->disk, "/"), ERR_OK);
-    f->opts = (struct raft_log_opts){.disk = f->disk,
-                                     .segment_size = 64 << 10,
-                                     .log_id = 3,
-                                     .manual = manual,
-                                     .on_fatal = on_fatal,
-                                     .on_fatal_arg = f};
-    open_again(f);
-}
-
-static void teardown(struct fixture *f)
-{
-    raft_log_close(f->log);
-    disk_sim_free(f->disk);
+    t_log_init(&f->t, space, 64 << 10);
+    f->t.opts.manual = manual;
+    t_log_open(&f->t);
 }
 
 static void count_done(void *arg, db_err err)
@@ -89,22 +51,9 @@ static void on_repeat(void *arg, db_err err)
     ((struct fixture *)arg)->repeated = err;
 }
 
-static struct raft_log_batch *batch_new(struct fixture *f)
-{
-    struct raft_log_batch *b = NULL;
-    assert_int_equal(raft_log_batch_new(f->log, 0, &b), ERR_OK);
-    return b;
-}
-
 static void submit(struct fixture *f, struct raft_log_batch *b)
 {
-    raft_log_submit(f->log, b, count_done, f);
-}
-
-static void pump(struct fixture *f)
-{
-    while (raft_log_pump(f->log)) {
-    }
+    raft_log_submit(f->t.log, b, count_done, f);
 }
 
 /* n entries of `size` bytes; the data tells index and term. */
@@ -126,20 +75,20 @@ static db_err add_entries(struct raft_log_batch *b, uint64_t group, uint64_t fir
 static void append(struct fixture *f, uint64_t group, uint64_t first, size_t n, uint64_t term,
                    size_t size)
 {
-    struct raft_log_batch *b = batch_new(f);
+    struct raft_log_batch *b = t_batch_new(&f->t);
     assert_int_equal(add_entries(b, group, first, n, term, size), ERR_OK);
     submit(f, b);
-    if (f->opts.manual) {
-        pump(f);
+    if (f->t.opts.manual) {
+        t_log_pump(&f->t);
     }
 }
 
 static void compact(struct fixture *f, uint64_t group, uint64_t index, uint64_t term)
 {
-    struct raft_log_batch *b = batch_new(f);
+    struct raft_log_batch *b = t_batch_new(&f->t);
     assert_int_equal(raft_log_batch_compact(b, group, index, term), ERR_OK);
     submit(f, b);
-    pump(f);
+    t_log_pump(&f->t);
 }
 
 static size_t read_all(struct fixture *f, uint64_t group, uint64_t lo, uint64_t hi,
@@ -150,8 +99,8 @@ static size_t read_all(struct fixture *f, uint64_t group, uint64_t lo, uint64_t 
     size_t pages = 0;
     while (lo < hi) {
         struct raft_log_page p;
-        db_err err =
-            raft_log_entries(f->log, group, lo, hi, max_bytes, RAFT_LOG_READ_ANY, &a, &f->diag, &p);
+        db_err err = raft_log_entries(f->t.log, group, lo, hi, max_bytes, RAFT_LOG_READ_ANY, &a,
+                                      &f->diag, &p);
         assert_int_equal(err, ERR_OK);
         assert_true(p.count > 0);
         assert_true(p.count == 1 || p.bytes <= max_bytes);
@@ -172,7 +121,7 @@ static size_t read_all(struct fixture *f, uint64_t group, uint64_t lo, uint64_t 
 static struct raft_log_group info_of(struct fixture *f, uint64_t group)
 {
     struct raft_log_group info = {0};
-    assert_int_equal(raft_log_group_get(f->log, group, &info), ERR_OK);
+    assert_int_equal(raft_log_group_get(f->t.log, group, &info), ERR_OK);
     return info;
 }
 
@@ -197,15 +146,15 @@ static void append_overwrite_and_read(void **state)
         read_all(&f, 7, 101, 121, 1 << 20, 2);
         read_all(&f, 7, 121, 126, 1 << 20, 3);
         uint64_t term = 0;
-        assert_int_equal(raft_log_term(f.log, 7, 0, &term), ERR_OK);
+        assert_int_equal(raft_log_term(f.t.log, 7, 0, &term), ERR_OK);
         assert_int_equal(term, 0);
-        assert_int_equal(raft_log_term(f.log, 7, 120, &term), ERR_OK);
+        assert_int_equal(raft_log_term(f.t.log, 7, 120, &term), ERR_OK);
         assert_int_equal(term, 2);
-        assert_int_equal(raft_log_term(f.log, 7, 126, &term), ERR_NOT_FOUND);
-        assert_int_equal(raft_log_term(f.log, 8, 1, &term), ERR_NOT_FOUND);
-        reopen(&f);
+        assert_int_equal(raft_log_term(f.t.log, 7, 126, &term), ERR_NOT_FOUND);
+        assert_int_equal(raft_log_term(f.t.log, 8, 1, &term), ERR_NOT_FOUND);
+        t_log_reopen(&f.t);
     }
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 static void hard_state_reset_compact_remove(void **state)
@@ -213,7 +162,7 @@ static void hard_state_reset_compact_remove(void **state)
     (void)state;
     struct fixture f;
     setup(&f, true, 0);
-    struct raft_log_batch *b = batch_new(&f);
+    struct raft_log_batch *b = t_batch_new(&f.t);
     assert_int_equal(raft_log_batch_hard_state(b, 1, (struct raft_log_hard_state){4, 2, 9}),
                      ERR_OK);
     assert_int_equal(raft_log_batch_reset(b, 1, 500, 4), ERR_OK);
@@ -222,7 +171,7 @@ static void hard_state_reset_compact_remove(void **state)
     assert_int_equal(add_entries(b, 2, 1, 10, 4, 20), ERR_OK);
     assert_int_equal(raft_log_batch_remove(b, 2), ERR_OK);
     submit(&f, b);
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(f.done_ok, 1);
     for (int life = 0; life < 2; life++) {
         struct raft_log_group g = info_of(&f, 1);
@@ -232,9 +181,9 @@ static void hard_state_reset_compact_remove(void **state)
         assert_int_equal(g.hard_state.term, 4);
         assert_int_equal(g.hard_state.vote, 2);
         assert_int_equal(g.hard_state.commit, 9);
-        assert_int_equal(raft_log_group_get(f.log, 2, &g), ERR_NOT_FOUND);
+        assert_int_equal(raft_log_group_get(f.t.log, 2, &g), ERR_NOT_FOUND);
         read_all(&f, 1, 506, 511, 100, 4);
-        reopen(&f);
+        t_log_reopen(&f.t);
     }
     append(&f, 2, 1, 3, 9, 20); /* the id lives again */
     assert_int_equal(info_of(&f, 2).last_index, 3);
@@ -242,9 +191,9 @@ static void hard_state_reset_compact_remove(void **state)
     assert_int_equal(info_of(&f, 1).last_index, 510);
     assert_int_equal(info_of(&f, 1).first_index, 511);
     struct raft_log_stats st;
-    raft_log_stats(f.log, &st);
+    raft_log_stats(f.t.log, &st);
     assert_int_equal(st.groups, 2);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 static void contradictions_are_refused_whole(void **state)
@@ -254,11 +203,11 @@ static void contradictions_are_refused_whole(void **state)
     setup(&f, true, 0);
     append(&f, 1, 1, 10, 1, 32);
     compact(&f, 1, 4, 1);
-    struct raft_log_batch *good = batch_new(&f);
-    struct raft_log_batch *gap = batch_new(&f);
-    struct raft_log_batch *low = batch_new(&f);
-    struct raft_log_batch *past = batch_new(&f);
-    struct raft_log_batch *more = batch_new(&f);
+    struct raft_log_batch *good = t_batch_new(&f.t);
+    struct raft_log_batch *gap = t_batch_new(&f.t);
+    struct raft_log_batch *low = t_batch_new(&f.t);
+    struct raft_log_batch *past = t_batch_new(&f.t);
+    struct raft_log_batch *more = t_batch_new(&f.t);
     assert_int_equal(add_entries(good, 1, 11, 1, 1, 32), ERR_OK);
     assert_int_equal(add_entries(gap, 9, 1, 5, 1, 32), ERR_OK); /* undone with the rest */
     assert_int_equal(add_entries(gap, 1, 13, 1, 1, 32), ERR_OK);
@@ -269,22 +218,22 @@ static void contradictions_are_refused_whole(void **state)
     for (size_t i = 0; i < ARRAY_COUNT(all); i++) {
         submit(&f, all[i]);
     }
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(f.done_ok, 4);
     assert_int_equal(f.done_invalid, 3);
     assert_int_equal(info_of(&f, 1).last_index, 12);
     struct raft_log_group g;
-    assert_int_equal(raft_log_group_get(f.log, 9, &g), ERR_NOT_FOUND);
+    assert_int_equal(raft_log_group_get(f.t.log, 9, &g), ERR_NOT_FOUND);
     struct raft_log_entry bad[2] = {{1, 1, 0, SLICE_EMPTY}, {3, 1, 0, SLICE_EMPTY}};
-    struct raft_log_batch *b = batch_new(&f);
+    struct raft_log_batch *b = t_batch_new(&f.t);
     assert_int_equal(raft_log_batch_append(b, 1, bad, 2), ERR_INVALID);
     assert_int_equal(raft_log_batch_append(b, 0, bad, 1), ERR_INVALID);
     assert_int_equal(raft_log_batch_append(b, 1, bad, 0), ERR_INVALID);
     assert_true(raft_log_batch_empty(b));
     submit(&f, b); /* an empty batch completes */
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(f.done_ok, 5);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 static void empty_and_large_entries(void **state)
@@ -292,10 +241,10 @@ static void empty_and_large_entries(void **state)
     (void)state;
     struct fixture f;
     memset(&f, 0, sizeof(f));
-    assert_int_equal(disk_sim_new(0, &f.disk), ERR_OK);
-    assert_int_equal(disk_mkdir(f.disk, "/log"), ERR_OK);
-    f.opts = (struct raft_log_opts){.disk = f.disk, .segment_size = 16 << 20, .manual = true};
-    open_again(&f);
+    assert_int_equal(disk_sim_new(0, &f.t.disk), ERR_OK);
+    assert_int_equal(disk_mkdir(f.t.disk, "/log"), ERR_OK);
+    f.t.opts = (struct raft_log_opts){.disk = f.t.disk, .segment_size = 16 << 20, .manual = true};
+    t_log_open(&f.t);
     size_t big = 5 << 20;
     uint8_t *data = test_malloc(big);
     memset(data, 7, big);
@@ -303,7 +252,7 @@ static void empty_and_large_entries(void **state)
                                  {2, 1, 1, slice_of(data, big)},
                                  {3, 1, 2, slice_of(data, 10)},
                                  {4, 2, 3, slice_of(data, 2 << 20)}};
-    struct raft_log_batch *b = batch_new(&f);
+    struct raft_log_batch *b = t_batch_new(&f.t);
     assert_int_equal(raft_log_batch_append(b, 1, e, 4), ERR_OK);
     size_t size = raft_log_batch_size(b);
     e[0].index = 5;
@@ -314,30 +263,31 @@ static void empty_and_large_entries(void **state)
     assert_int_equal(raft_log_batch_append(b, 1, e, 2), ERR_LIMIT); /* more than a segment */
     assert_int_equal(raft_log_batch_size(b), size);
     submit(&f, b);
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(f.done_ok, 1);
     for (int life = 0; life < 2; life++) {
         struct arena a;
         struct raft_log_page p;
         arena_init(&a, NULL, NULL, 0);
-        assert_int_equal(raft_log_entries(f.log, 1, 1, 5, 1000, RAFT_LOG_READ_ANY, &a, &f.diag, &p),
-                         ERR_OK);
+        assert_int_equal(
+            raft_log_entries(f.t.log, 1, 1, 5, 1000, RAFT_LOG_READ_ANY, &a, &f.diag, &p), ERR_OK);
         assert_int_equal(p.count, 1);
         assert_int_equal(p.entries[0].data.len, 0);
-        assert_int_equal(raft_log_entries(f.log, 1, 2, 5, 1000, RAFT_LOG_READ_ANY, &a, &f.diag, &p),
-                         ERR_OK);
+        assert_int_equal(
+            raft_log_entries(f.t.log, 1, 2, 5, 1000, RAFT_LOG_READ_ANY, &a, &f.diag, &p), ERR_OK);
         assert_int_equal(p.count, 1);
         assert_int_equal(p.entries[0].data.len, big);
         assert_memory_equal(p.entries[0].data.ptr, data, big);
         assert_int_equal(
-            raft_log_entries(f.log, 1, 3, 5, SIZE_MAX, RAFT_LOG_READ_ANY, &a, &f.diag, &p), ERR_OK);
+            raft_log_entries(f.t.log, 1, 3, 5, SIZE_MAX, RAFT_LOG_READ_ANY, &a, &f.diag, &p),
+            ERR_OK);
         assert_true(p.count >= 1);
         assert_int_equal(p.entries[0].data.len, 10);
         arena_fini(&a);
-        reopen(&f);
+        t_log_reopen(&f.t);
     }
     test_free(data);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 static void cache_and_disk(void **state)
@@ -347,23 +297,26 @@ static void cache_and_disk(void **state)
     struct arena a;
     struct raft_log_page p;
     setup(&f, true, 0);
-    f.opts.cache_size = 20000;
-    reopen(&f);
+    f.t.opts.cache_size = 20000;
+    t_log_reopen(&f.t);
     for (uint64_t i = 0; i < 40; i++) {
         append(&f, 1, i * 10 + 1, 10, 1, 128);
     }
     arena_init(&a, NULL, NULL, 0);
-    assert_int_equal(raft_log_entries(f.log, 1, 1, 5, 1000, RAFT_LOG_READ_CACHED, &a, &f.diag, &p),
-                     ERR_WOULD_BLOCK);
     assert_int_equal(
-        raft_log_entries(f.log, 1, 395, 500, 9000, RAFT_LOG_READ_CACHED, &a, &f.diag, &p), ERR_OK);
+        raft_log_entries(f.t.log, 1, 1, 5, 1000, RAFT_LOG_READ_CACHED, &a, &f.diag, &p),
+        ERR_WOULD_BLOCK);
+    assert_int_equal(
+        raft_log_entries(f.t.log, 1, 395, 500, 9000, RAFT_LOG_READ_CACHED, &a, &f.diag, &p),
+        ERR_OK);
     assert_int_equal(p.count, 6);
     assert_int_equal(
-        raft_log_entries(f.log, 1, 401, 500, 9000, RAFT_LOG_READ_CACHED, &a, &f.diag, &p),
+        raft_log_entries(f.t.log, 1, 401, 500, 9000, RAFT_LOG_READ_CACHED, &a, &f.diag, &p),
         ERR_NOT_FOUND);
     /* Borrowed bytes outlive their place in the cache. */
     assert_int_equal(
-        raft_log_entries(f.log, 1, 395, 401, 9000, RAFT_LOG_READ_CACHED, &a, &f.diag, &p), ERR_OK);
+        raft_log_entries(f.t.log, 1, 395, 401, 9000, RAFT_LOG_READ_CACHED, &a, &f.diag, &p),
+        ERR_OK);
     for (uint64_t i = 40; i < 100; i++) {
         append(&f, 1, i * 10 + 1, 10, 1, 128);
     }
@@ -371,14 +324,14 @@ static void cache_and_disk(void **state)
     memcpy(&head, p.entries[0].data.ptr, sizeof(head));
     assert_int_equal(head, 395);
     struct raft_log_stats st;
-    raft_log_stats(f.log, &st);
+    raft_log_stats(f.t.log, &st);
     assert_true(st.cache_bytes <= 20000);
     assert_true(st.disk_reads == 0);
     read_all(&f, 1, 1, 1001, 5000, 1);
-    raft_log_stats(f.log, &st);
+    raft_log_stats(f.t.log, &st);
     assert_true(st.disk_reads > 0);
     arena_fini(&a);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 /* ---- space */
@@ -388,11 +341,11 @@ static void segments_go_round(void **state)
     (void)state;
     struct fixture f;
     setup(&f, true, 0);
-    struct raft_log_batch *b = batch_new(&f);
+    struct raft_log_batch *b = t_batch_new(&f.t);
     assert_int_equal(raft_log_batch_hard_state(b, 9, (struct raft_log_hard_state){1, 2, 3}),
                      ERR_OK);
     submit(&f, b);
-    pump(&f);
+    t_log_pump(&f.t);
     uint64_t next = 1;
     for (int i = 0; i < 400; i++, next += 10) {
         append(&f, 1, next, 10, 1, 200);
@@ -401,16 +354,16 @@ static void segments_go_round(void **state)
         }
     }
     struct raft_log_stats st;
-    raft_log_stats(f.log, &st);
+    raft_log_stats(f.t.log, &st);
     assert_true(st.segments_used <= 3);
     assert_true(st.disk_bytes <= 7 * (64u << 10));
     assert_true(st.newest_segment > 10);
     assert_int_equal(info_of(&f, 9).hard_state.commit, 3); /* carried all the way */
-    reopen(&f);
+    t_log_reopen(&f.t);
     assert_int_equal(info_of(&f, 9).hard_state.commit, 3);
     assert_int_equal(info_of(&f, 1).last_index, next - 1);
     read_all(&f, 1, info_of(&f, 1).first_index, next, 3000, 1);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 static void an_idle_group_is_named(void **state)
@@ -421,25 +374,25 @@ static void an_idle_group_is_named(void **state)
     size_t n = 0;
     setup(&f, true, 0);
     append(&f, 5, 1, 3, 1, 100);
-    raft_log_oldest(f.log, h, 4, &n);
+    raft_log_oldest(f.t.log, h, 4, &n);
     assert_int_equal(n, 0); /* one segment: nothing is held back */
     for (uint64_t i = 0; i < 100; i++) {
         append(&f, 6, i * 10 + 1, 10, 1, 200);
         compact(&f, 6, i * 10 + 10, 1);
     }
-    raft_log_oldest(f.log, h, 4, &n);
+    raft_log_oldest(f.t.log, h, 4, &n);
     assert_int_equal(n, 1);
     assert_int_equal(h[0].group, 5);
     assert_int_equal(h[0].need_index, 3);
     assert_true(h[0].behind_bytes > 100000);
     struct raft_log_stats before;
     struct raft_log_stats after;
-    raft_log_stats(f.log, &before);
+    raft_log_stats(f.t.log, &before);
     compact(&f, 5, 3, 1);
-    raft_log_stats(f.log, &after);
+    raft_log_stats(f.t.log, &after);
     assert_true(after.segments_used < before.segments_used);
     assert_true(after.oldest_segment > before.oldest_segment);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 static void move_on(struct fixture *f, uint64_t group, uint64_t rounds)
@@ -455,13 +408,13 @@ static void move_on(struct fixture *f, uint64_t group, uint64_t rounds)
 static uint64_t oldest_segment(struct fixture *f)
 {
     struct raft_log_stats st;
-    raft_log_stats(f->log, &st);
+    raft_log_stats(f->t.log, &st);
     return st.oldest_segment;
 }
 
 static db_err repeat(struct fixture *f, uint64_t group)
 {
-    return raft_log_repeat(f->log, group, 1 << 20, on_repeat, f, &f->diag);
+    return raft_log_repeat(f->t.log, group, 1 << 20, on_repeat, f, &f->diag);
 }
 
 /* A group that holds an old segment does not once it is repeated: its entries, of several terms, a
@@ -476,22 +429,22 @@ static void an_idle_group_is_repeated(void **state)
         append(&f, 5, 1 + t * 4, 4, 1 + 1000 * t, 100);
         move_on(&f, 6, 40);
     }
-    struct raft_log_batch *b = batch_new(&f);
+    struct raft_log_batch *b = t_batch_new(&f.t);
     assert_int_equal(raft_log_batch_hard_state(b, 5, (struct raft_log_hard_state){2001, 7, 9}),
                      ERR_OK);
     submit(&f, b);
     compact(&f, 5, 6, 1001); /* in the midst of a record */
     for (int round = 0; round < 4; round++) {
         uint64_t before = oldest_segment(&f);
-        f.opts.cache_size = round % 2 == 0 ? 1 : 0;
+        f.t.opts.cache_size = round % 2 == 0 ? 1 : 0;
         assert_int_equal(repeat(&f, 5), ERR_OK);
-        pump(&f);
+        t_log_pump(&f.t);
         assert_int_equal(f.repeated, ERR_OK);
         move_on(&f, 6, 40);
         assert_true(oldest_segment(&f) > before);
         (void)read_all(&f, 5, 7, 9, 1 << 20, 1001);
         (void)read_all(&f, 5, 9, 13, 1 << 20, 2001);
-        reopen(&f);
+        t_log_reopen(&f.t);
         struct raft_log_group info = info_of(&f, 5);
         assert_int_equal(info.compacted_index, 6);
         assert_int_equal(info.compacted_term, 1001);
@@ -512,7 +465,7 @@ static void an_idle_group_is_repeated(void **state)
     append(&f, 8, 1, 1, 1, 100);
     append(&f, 8, 2, 1, 1 + (1 << 24), 100);
     assert_int_equal(repeat(&f, 8), ERR_LIMIT);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 /* What others have submitted before is not undone; what they submit behind it finds its place. */
@@ -522,47 +475,47 @@ static void a_repeat_comes_between(void **state)
     struct fixture f;
     setup(&f, true, 0);
     append(&f, 5, 1, 4, 1, 100);
-    struct raft_log_batch *b = batch_new(&f);
+    struct raft_log_batch *b = t_batch_new(&f.t);
     assert_int_equal(add_entries(b, 5, 5, 2, 1, 100), ERR_OK);
     submit(&f, b);
     assert_int_equal(repeat(&f, 5), ERR_OK); /* read before, written behind */
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(f.repeated, ERR_BUSY);
     assert_int_equal(info_of(&f, 5).last_index, 6);
-    b = batch_new(&f); /* the last index stays, the entry does not */
+    b = t_batch_new(&f.t); /* the last index stays, the entry does not */
     assert_int_equal(add_entries(b, 5, 6, 1, 2, 100), ERR_OK);
     submit(&f, b);
     assert_int_equal(repeat(&f, 5), ERR_OK);
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(f.repeated, ERR_BUSY);
     (void)read_all(&f, 5, 6, 7, 1 << 20, 2);
     assert_int_equal(repeat(&f, 5), ERR_OK);
-    b = batch_new(&f);
+    b = t_batch_new(&f.t);
     assert_int_equal(add_entries(b, 5, 7, 2, 2, 100), ERR_OK);
     submit(&f, b);
-    b = batch_new(&f);
+    b = t_batch_new(&f.t);
     assert_int_equal(raft_log_batch_compact(b, 5, 1, 1), ERR_OK);
     submit(&f, b);
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(f.repeated, ERR_OK);
     assert_int_equal(info_of(&f, 5).last_index, 8);
     /* gone, and made anew as it was by its numbers */
     append(&f, 9, 1, 1, 1, 100);
-    b = batch_new(&f);
+    b = t_batch_new(&f.t);
     assert_int_equal(raft_log_batch_remove(b, 9), ERR_OK);
     submit(&f, b);
-    b = batch_new(&f);
+    b = t_batch_new(&f.t);
     assert_int_equal(add_entries(b, 9, 1, 1, 2, 100), ERR_OK);
     submit(&f, b);
     assert_int_equal(repeat(&f, 9), ERR_OK);
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(f.repeated, ERR_BUSY);
     (void)read_all(&f, 9, 1, 2, 1 << 20, 2);
-    reopen(&f);
+    t_log_reopen(&f.t);
     (void)read_all(&f, 5, 2, 6, 1 << 20, 1);
     (void)read_all(&f, 5, 6, 9, 1 << 20, 2);
     (void)read_all(&f, 9, 1, 2, 1 << 20, 2);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 /* A full disk: entries are refused, what frees space is not, and it goes on by itself. */
@@ -578,11 +531,11 @@ static void a_full_disk(void **state)
         assert_true(next < 10000);
     }
     assert_int_equal(info_of(&f, 1).last_index, next - 1);
-    struct raft_log_batch *b = batch_new(&f);
+    struct raft_log_batch *b = t_batch_new(&f.t);
     assert_int_equal(raft_log_batch_hard_state(b, 1, (struct raft_log_hard_state){7, 7, 7}),
                      ERR_OK);
     submit(&f, b);
-    pump(&f);
+    t_log_pump(&f.t);
     assert_int_equal(info_of(&f, 1).hard_state.term, 7);
     unsigned full = f.done_full;
     append(&f, 1, next, 10, 1, 200);
@@ -591,14 +544,14 @@ static void a_full_disk(void **state)
         assert_int_equal(info_of(&f, 1).last_index, next - 1);
         read_all(&f, 1, 1, next, 3000, 1);
         if (life == 0) {
-            assert_int_equal(f.fatal, 0);
-            disk_sim_kill_process(f.disk);
-            reopen(&f);
+            assert_int_equal(f.t.fatal, 0);
+            disk_sim_kill_process(f.t.disk);
+            t_log_reopen(&f.t);
         }
     }
     /* Compaction alone brings the space back. */
     compact(&f, 1, next - 11, 1);
-    pump(&f);
+    t_log_pump(&f.t);
     unsigned ok = f.done_ok;
     append(&f, 1, next, 10, 1, 200);
     assert_int_equal(f.done_ok, ok + 1);
@@ -608,9 +561,9 @@ static void a_full_disk(void **state)
         compact(&f, 1, next + 5, 1);
     }
     assert_int_equal(f.done_ok, ok + 401);
-    reopen(&f);
+    t_log_reopen(&f.t);
     read_all(&f, 1, info_of(&f, 1).first_index, next, 3000, 1);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 /* The write itself meets a full disk (a file system that does not overwrite in place). */
@@ -621,33 +574,33 @@ static void a_write_without_space(void **state)
         struct fixture f;
         setup(&f, true, 0);
         append(&f, 1, 1, 10, 1, 200);
-        disk_sim_fail(f.disk, DISK_SIM_WRITE, 0, 1, ERR_DISK_FULL);
-        struct raft_log_batch *a = batch_new(&f);
-        struct raft_log_batch *b = batch_new(&f);
+        disk_sim_fail(f.t.disk, DISK_SIM_WRITE, 0, 1, ERR_DISK_FULL);
+        struct raft_log_batch *a = t_batch_new(&f.t);
+        struct raft_log_batch *b = t_batch_new(&f.t);
         assert_int_equal(add_entries(a, 1, 11, 10, 1, 200), ERR_OK);
         assert_int_equal(add_entries(b, 2, 1, 10, 1, 200), ERR_OK);
         submit(&f, a);
         submit(&f, b);
-        (void)raft_log_pump(f.log);
+        (void)raft_log_pump(f.t.log);
         assert_int_equal(f.done_full, 2);
-        assert_int_equal(f.fatal, 0);
+        assert_int_equal(f.t.fatal, 0);
         assert_int_equal(info_of(&f, 1).last_index, 10);
         if (skip == 1) {
-            disk_sim_crash(f.disk, 5);
-            raft_log_close(f.log);
-            open_again(&f);
+            disk_sim_crash(f.t.disk, 5);
+            raft_log_close(f.t.log);
+            t_log_open(&f.t);
         }
         if (skip != 2) {
             append(&f, 1, 11, 10, 2, 190);
             assert_int_equal(f.done_ok, 2);
         }
-        disk_sim_crash(f.disk, skip);
-        raft_log_close(f.log);
-        open_again(&f);
+        disk_sim_crash(f.t.disk, skip);
+        raft_log_close(f.t.log);
+        t_log_open(&f.t);
         assert_int_equal(info_of(&f, 1).last_index, skip == 2 ? 10 : 20);
         struct raft_log_group g;
-        assert_int_equal(raft_log_group_get(f.log, 2, &g), ERR_NOT_FOUND);
-        teardown(&f);
+        assert_int_equal(raft_log_group_get(f.t.log, 2, &g), ERR_NOT_FOUND);
+        t_log_fini(&f.t);
     }
 }
 
@@ -657,19 +610,19 @@ static void a_failed_sync_is_fatal(void **state)
     struct fixture f;
     setup(&f, true, 0);
     append(&f, 1, 1, 10, 1, 200);
-    disk_sim_fail(f.disk, DISK_SIM_SYNC, 0, 1, ERR_IO);
+    disk_sim_fail(f.t.disk, DISK_SIM_SYNC, 0, 1, ERR_IO);
     append(&f, 1, 11, 10, 1, 200);
     append(&f, 1, 21, 10, 1, 200); /* the disk is fine again: it must not matter */
     assert_int_equal(f.done_ok, 1);
     assert_int_equal(f.done_io, 2);
-    assert_int_equal(f.fatal, 1);
+    assert_int_equal(f.t.fatal, 1);
     read_all(&f, 1, 1, 11, 1000, 1);
-    disk_sim_crash(f.disk, 3);
-    raft_log_close(f.log);
-    open_again(&f);
+    disk_sim_crash(f.t.disk, 3);
+    raft_log_close(f.t.log);
+    t_log_open(&f.t);
     assert_true(info_of(&f, 1).last_index >= 10);
     assert_true(info_of(&f, 1).last_index <= 20);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 static db_err unlink_in(void *ctx, const char *name)
@@ -687,28 +640,28 @@ static void memory_runs_out(void **state)
     assert_non_null(mkdtemp(dir));
     struct fixture f = {0};
     mem_set_allocator(&scarce_allocator);
-    f.opts = (struct raft_log_opts){.segment_size = 64 << 10, .manual = true};
-    assert_int_equal(raft_log_open(dir, &f.opts, &f.diag, &f.log), ERR_OK);
+    f.t.opts = (struct raft_log_opts){.segment_size = 64 << 10, .manual = true};
+    assert_int_equal(raft_log_open(dir, &f.t.opts, &f.diag, &f.t.log), ERR_OK);
     uint64_t last[3] = {0};
     for (unsigned budget = 0; budget < 60; budget++) {
         uint64_t group = 1 + budget / 20;
-        struct raft_log_batch *b = batch_new(&f);
+        struct raft_log_batch *b = t_batch_new(&f.t);
         assert_int_equal(add_entries(b, group, last[group - 1] + 1, 10, budget + 1, 100), ERR_OK);
         unsigned ok = f.done_ok;
         submit(&f, b);
         scarce_left = budget % 20;
-        pump(&f);
+        t_log_pump(&f.t);
         scarce_left = SCARCE_NEVER;
         last[group - 1] += f.done_ok > ok ? 10 : 0;
         struct raft_log_group g = {0};
-        db_err err = raft_log_group_get(f.log, group, &g);
+        db_err err = raft_log_group_get(f.t.log, group, &g);
         assert_int_equal(g.last_index, last[group - 1]);
         assert_true(err == ERR_OK || last[group - 1] == 0);
     }
     assert_true(f.done_nomem > 3);
     assert_true(f.done_ok > 20);
-    assert_int_equal(f.fatal, 0);
-    raft_log_close(f.log);
+    assert_int_equal(f.t.fatal, 0);
+    raft_log_close(f.t.log);
     mem_set_allocator(NULL);
     assert_int_equal(disk_list(disk_real(), dir, unlink_in, dir), ERR_OK);
     assert_int_equal(disk_rmdir(disk_real(), dir), ERR_OK);
@@ -734,14 +687,14 @@ static void the_segment_size_may_change(void **state)
     struct fixture f;
     setup(&f, true, 0);
     append(&f, 1, 1, 100, 1, 300);
-    f.opts.segment_size = 128 << 10;
-    reopen(&f);
+    f.t.opts.segment_size = 128 << 10;
+    t_log_reopen(&f.t);
     append(&f, 1, 101, 200, 1, 300);
-    f.opts.segment_size = 64 << 10;
-    reopen(&f);
+    f.t.opts.segment_size = 64 << 10;
+    t_log_reopen(&f.t);
     append(&f, 1, 301, 100, 1, 300);
     read_all(&f, 1, 1, 401, 5000, 1);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 /* ---- threads and loops */
@@ -763,18 +716,18 @@ static void an_idle_log_proves_its_end(void **state)
     append(&f, 1, 1, 10, 1, 100);
     wait_for(&f.done_ok, 1);
     (void)usleep(500 * 1000);
-    disk_sim_kill_process(f.disk);
-    raft_log_close(f.log);
+    disk_sim_kill_process(f.t.disk);
+    raft_log_close(f.t.log);
     char path[] = "/log/0000000000000001.seg";
     uint64_t off = LOG_DATA_START + 40;
-    assert_int_equal(disk_sim_flip_bit(f.disk, path, off, 1), ERR_OK);
+    assert_int_equal(disk_sim_flip_bit(f.t.disk, path, off, 1), ERR_OK);
     struct diag d;
-    assert_int_equal(raft_log_open("/log", &f.opts, &d, &f.log), ERR_CORRUPT);
+    assert_int_equal(raft_log_open("/log", &f.t.opts, &d, &f.t.log), ERR_CORRUPT);
     assert_non_null(strstr(d.text, "offset 4096"));
-    assert_int_equal(disk_sim_flip_bit(f.disk, path, off, 1), ERR_OK);
-    open_again(&f);
+    assert_int_equal(disk_sim_flip_bit(f.t.disk, path, off, 1), ERR_OK);
+    t_log_open(&f.t);
     read_all(&f, 1, 1, 11, 1000, 1);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 struct producer {
@@ -798,10 +751,10 @@ static void produce(struct producer *p)
 {
     for (unsigned i = 0; i < p->rounds; i++) {
         struct raft_log_batch *b = NULL;
-        CHECK_OK(raft_log_batch_new(p->f->log, 0, &b));
+        CHECK_OK(raft_log_batch_new(p->f->t.log, 0, &b));
         CHECK_OK(add_entries(b, p->group, i * 5 + 1, 5, 1, 100));
         CHECK_OK(raft_log_batch_hard_state(b, p->group, (struct raft_log_hard_state){1, 1, i}));
-        raft_log_submit(p->f->log, b, produced, p);
+        raft_log_submit(p->f->t.log, b, produced, p);
         if (i % 50 == 49) { /* keep the group from running far ahead, as a window does */
             while (p->done + 60 < i) {
                 if (fiber_self() != NULL) {
@@ -812,11 +765,11 @@ static void produce(struct producer *p)
             }
             struct raft_log_group g = {0};
             bool known = p->done != 0;
-            db_err err = raft_log_group_get(p->f->log, p->group, &g);
+            db_err err = raft_log_group_get(p->f->t.log, p->group, &g);
             CHECK(err == ERR_OK || !known);
             /* nobody is told of its end: rounds that follow it are, so the last makes none */
             if (g.last_index > 100 + g.compacted_index && i + 1 < p->rounds) {
-                CHECK_OK(raft_log_compact(p->f->log, p->group, g.last_index - 100, 1));
+                CHECK_OK(raft_log_compact(p->f->t.log, p->group, g.last_index - 100, 1));
             }
         }
     }
@@ -853,12 +806,12 @@ static void *read_thread(void *arg)
         struct raft_log_group g;
         struct raft_log_page p;
         uint64_t group = 1 + n % 4;
-        if (raft_log_group_get(f->log, group, &g) != ERR_OK || g.first_index > g.last_index) {
+        if (raft_log_group_get(f->t.log, group, &g) != ERR_OK || g.first_index > g.last_index) {
             continue;
         }
         uint64_t lo = g.first_index + n % (g.last_index - g.first_index + 1);
-        db_err err = raft_log_entries(f->log, group, lo, g.last_index + 1, 2000, RAFT_LOG_READ_ANY,
-                                      &a, &d, &p);
+        db_err err = raft_log_entries(f->t.log, group, lo, g.last_index + 1, 2000,
+                                      RAFT_LOG_READ_ANY, &a, &d, &p);
         CHECK(err == ERR_OK || err == ERR_NOT_FOUND); /* compacted in between */
         for (size_t i = 0; err == ERR_OK && i < p.count; i++) {
             uint64_t head = 0;
@@ -868,9 +821,9 @@ static void *read_thread(void *arg)
         struct raft_log_holder h[2];
         struct raft_log_stats st;
         size_t count = 0;
-        raft_log_oldest(f->log, h, 2, &count);
-        raft_log_stats(f->log, &st);
-        err = n % 8 == 0 ? raft_log_repeat(f->log, group, 1 << 20, NULL, NULL, &d) : ERR_OK;
+        raft_log_oldest(f->t.log, h, 2, &count);
+        raft_log_stats(f->t.log, &st);
+        err = n % 8 == 0 ? raft_log_repeat(f->t.log, group, 1 << 20, NULL, NULL, &d) : ERR_OK;
         CHECK(err == ERR_OK || err == ERR_NOT_FOUND || err == ERR_LIMIT);
         arena_reset(&a);
     }
@@ -886,9 +839,9 @@ static void producers_and_readers(unsigned writers, unsigned rounds)
     pthread_t reader;
     struct loop_group *loops = NULL;
     setup(&f, false, 0);
-    f.opts.cache_size = 30000;
-    f.opts.writers = writers;
-    reopen(&f);
+    f.t.opts.cache_size = 30000;
+    f.t.opts.writers = writers;
+    t_log_reopen(&f.t);
     const struct loop_group_opts lo = {.count = 2};
     assert_int_equal(loop_group_start(&lo, &loops), ERR_OK);
     reader_stop = false;
@@ -923,14 +876,14 @@ static void producers_and_readers(unsigned writers, unsigned rounds)
             assert_int_equal(info.hard_state.commit, rounds - 1);
             read_all(&f, g, info.first_index, rounds * 5 + 1, 3000, 1);
         }
-        reopen(&f);
+        t_log_reopen(&f.t);
     }
     loop_group_stop(
         loops); /* the log that posted to them is closed: nobody touches them any more */
     struct raft_log_stats st;
-    raft_log_stats(f.log, &st);
+    raft_log_stats(f.t.log, &st);
     assert_true(st.oldest_segment > 1);
-    teardown(&f);
+    t_log_fini(&f.t);
 }
 
 static void two_writers(void **state)

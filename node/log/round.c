@@ -151,6 +151,7 @@ db_err log__settle(struct raft_log *log)
 static db_err make_room(struct raft_log *log, const struct raft_log_batch *b)
 {
     while (log__segment_room(log->active) < b->chunk->len) {
+        ASSERT(log->turn_of != log->guest_writer.no); /* it may take long */
         TRY(log__settle(log));
         db_err err = log__segment_roll(log, b->has_append);
         if (err == ERR_IO) {
@@ -387,17 +388,25 @@ static void prepend_trim(struct raft_log *log)
     log->pending = trim;
 }
 
-uint64_t log__round_write(struct raft_log *log)
+void log__round_prepare(struct raft_log *log)
 {
-    struct round r = {.tail = &r.head};
-    db_err err = ERR_OK;
+    uint64_t covers = atomic_exchange(&log->guest_covers, 0);
+    if (covers != 0) {
+        log__round_synced(log, covers);
+    }
     if (log->flight_count == LOG_FLIGHT_MAX) {
-        err = log__settle(log);
+        db_err err = log__settle(log);
+        (void)err; /* the round that follows meets it */
     }
     log__take_queue(log);
     prepend_trim(log);
+}
+
+uint64_t log__round_write(struct raft_log *log)
+{
+    struct round r = {.tail = &r.head};
     gather(log, &r);
-    err = atomic_load(&log->failed) ? ERR_IO : ERR_OK;
+    db_err err = atomic_load(&log->failed) ? ERR_IO : ERR_OK;
     if (r.batches != 0 && err == ERR_OK) {
         stamp(log, &r);
         err = round_to_disk(log, &r);

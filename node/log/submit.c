@@ -119,7 +119,8 @@ static void complete_chain(struct raft_log_batch *b)
 {
     while (b != NULL) {
         struct raft_log_batch *next = b->next;
-        if (b->failure > failure_seen) {
+        /* A batch from elsewhere that completes here says nothing of those of this loop. */
+        if (b->failure > failure_seen && b->loop == loop_current()) {
             failure_seen = b->failure;
         }
         if (b->done != NULL) {
@@ -133,11 +134,15 @@ static void complete_chain(struct raft_log_batch *b)
 static void complete_task(struct loop_task *task)
 {
     struct raft_log_batch *head = CONTAINER_OF(task, struct raft_log_batch, task);
+    struct log_guest *guest = NULL; /* of the loop: the same for all that have one */
     unsigned batches = 0;
     for (const struct raft_log_batch *b = head; b != NULL; b = b->next) {
-        batches++;
+        guest = b->guest != NULL ? b->guest : guest;
+        batches += b->guest != NULL;
     }
-    log__guest_completed(head->log, head->loop, batches);
+    if (guest != NULL) {
+        log__guest_completed(guest, batches);
+    }
     complete_chain(head);
 }
 

@@ -94,6 +94,7 @@ void log__writer_mark(struct raft_log *log, bool clean)
 bool log__writer_round(struct raft_log *log)
 {
     log__turn_take(log, 0);
+    log__round_prepare(log);
     (void)log__round_write(log);
     db_err err = log__settle(log);
     (void)err; /* what it was about has been told */
@@ -164,7 +165,8 @@ static enum idle_for idle_plan(struct log_writer *w)
     if (w->no == 0) { /* it looks at everything now */
         atomic_store(&log->attention, false);
     }
-    if (log->pending != NULL || (!failed && log__trim_due(log))) {
+    if (log->pending != NULL || atomic_load(&log->guest_covers) != 0 ||
+        (!failed && log__trim_due(log))) {
         plan = IDLE_NOT;
     } else if (!log->marked) {
         plan = IDLE_MARK;
@@ -214,7 +216,9 @@ void log__writer_round_sync(struct log_writer *w)
     bool marked = log->marked;
     if (seg != NULL) {
         atomic_fetch_add_explicit(&seg->refs, 1, memory_order_relaxed);
-        log->guest_busy = log->guest_busy || guest;
+    }
+    if (seg != NULL && guest) {
+        atomic_store(&log->guest_busy, true);
     }
     log__turn_give(log);
     if (guest) {
@@ -230,16 +234,16 @@ void log__writer_round_sync(struct log_writer *w)
     atomic_store_explicit(&log->begun_ns, t0, memory_order_relaxed);
     db_err err = disk_sync(seg->files[w->no]);
     sync_took(log, clock_mono_ns() - t0);
-    if (guest) {
-        log__guest_synced(log);
-    }
-    log__turn_take(log, w->no);
-    log->guest_busy = log->guest_busy && !guest;
-    if (err != ERR_OK) {
+    if (err != ERR_OK) { /* at once: nobody else's sync may speak for what this one could not */
         log__fail(log, err, "sync", seg->no);
     }
-    log__round_synced(log, covers);
-    log__turn_give(log);
+    if (guest) {
+        log__guest_synced(log, covers);
+    } else {
+        log__turn_take(log, w->no);
+        log__round_synced(log, covers);
+        log__turn_give(log);
+    }
     log__segment_unref(seg);
 }
 
@@ -247,6 +251,7 @@ void log__writer_round_sync(struct log_writer *w)
 static void work(struct log_writer *w)
 {
     log__turn_take(w->log, w->no);
+    log__round_prepare(w->log);
     log__writer_round_sync(w);
 }
 

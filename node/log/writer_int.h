@@ -44,8 +44,11 @@ static inline void stat_add(_Atomic uint64_t *s, uint64_t n)
          h = (const void *)((const uint8_t *)h + h->size))
 
 /* ---- round.c */
-/* Takes what waits and writes as much of it as one round holds; what is refused completes. Returns
- * the round's number: a sync that begins now covers the rounds up to it. 0: nothing was written. */
+/* What waits is pending: what was submitted, behind what the log itself has to write. Rounds that a
+ * guest's sync has covered are complete. May sync, if too much is on its way. */
+void log__round_prepare(struct raft_log *log);
+/* Writes as much of what is pending as one round holds; what is refused completes. Returns the
+ * round's number: a sync that begins now covers the rounds up to it. 0: nothing was written. */
 uint64_t log__round_write(struct raft_log *log);
 /* A sync of the active segment has ended that covers the rounds up to this one: those of them that
  * are still on their way take effect and complete (if the log has failed: with ERR_IO). */
@@ -80,17 +83,21 @@ void log__lose_batch(struct raft_log *log, struct raft_log_batch *b);
 uint64_t log__failure_next(void);
 
 /* ---- writer.c */
-/* With the turn, which it has given back at the end, and while it syncs: a round of what waits. */
+/* With the turn, which it has given back at the end, and while it syncs: a round of what is
+ * pending. */
 void log__writer_round_sync(struct log_writer *w);
 
-/* ---- guest.c: all on a loop's thread */
+/* ---- guest.c: all but the last on a loop's thread */
 /* A batch was submitted. True: its loop sees to it that it is written. */
 bool log__guest_takes(struct raft_log *log, struct raft_log_batch *b);
-/* The guest's sync has ended, nothing is completed yet. */
-void log__guest_synced(struct raft_log *log);
+/* The guest's sync has ended, its outcome is known to all: completes the rounds up to this one, or
+ * has a writer do it. Without the turn. */
+void log__guest_synced(struct raft_log *log, uint64_t covers);
 /* The turn was given back. pending: batches are left; marked: the last record is a mark. */
 void log__guest_left(struct raft_log *log, bool pending, bool marked);
-/* So many batches of the loop are about to complete. */
-void log__guest_completed(struct raft_log *log, struct loop *loop, unsigned batches);
+/* So many batches of the loop are about to complete. The log may be gone. */
+void log__guest_completed(struct log_guest *g, unsigned batches);
+/* The log is about to be closed: waits for the guest that is in, there are no others any more. */
+void log__guests_leave(struct raft_log *log);
 
 #endif
