@@ -243,7 +243,7 @@ static void shown_fiber(void *arg UNUSED)
 {
     struct fixture f;
     struct name key;
-    open_fixture(&f, 0, 8);
+    open_table(&f, 0, 8);
     lock_many(f.t, 1, KV_LOCK_EXCLUSIVE, 1000);
     for (unsigned i = 0; i < 1000; i++) {
         CHECK_OK(now(f.t, key_of(&key, "i", i * 7919u % 1000), 1, KV_LOCK_INSERT));
@@ -260,7 +260,7 @@ static void shown_fiber(void *arg UNUSED)
     s = (struct shown){0};
     CHECK_OK(lock_table_look(f.t, show, &s));
     CHECK(s.records == 0 && s.stretches == 0);
-    close_fixture(&f);
+    close_table(&f);
 }
 
 static void test_shown(void **state UNUSED)
