@@ -199,8 +199,9 @@ def check_groups(server, g):
     group, kind = g.pick([(n, k) for n, k in scope if k in EXACT])
     value = g.column(scope, INT)
     where = g.where(scope)
-    head = "SELECT %s AS g0, COUNT(*) AS n0, MAX(%s) AS m0 FROM %s%s GROUP BY g0" % (group, value, source, where)
-    p = g.condition([("g0", kind), ("n0", INT), ("m0", INT)], 1)
+    # No name of a column: without ONLY_FULL_GROUP_BY rows would be grouped by that, and which of their values is shown is open.
+    head = "SELECT %s AS grp, COUNT(*) AS n0, MAX(%s) AS m0 FROM %s%s GROUP BY grp" % (group, value, source, where)
+    p = g.condition([("grp", kind), ("n0", INT), ("m0", INT)], 1)
     whole = server.ask(head)
     parts = [server.ask("%s HAVING %s" % (head, c)) for c in thirds(p)]
     of_parts("%s HAVING [NOT] (%s) [IS NULL]" % (head, p), parts, whole)
