@@ -195,7 +195,7 @@ static db_err set_number(struct insert_rows *s, struct exec_ctx *ctx, uint32_t c
         int64_t min;
         uint64_t max;
         type_int_range(ct, &min, &max);
-        if (number == UINT64_MAX || (number > max && ctx->first_insert_id != 0)) {
+        if (number == UINT64_MAX || (number > max && s->numbered)) {
             return my_error(ctx->diag, ER_AUTOINC_READ_FAILED);
         }
         number = number > max ? max : number;
@@ -234,6 +234,19 @@ static db_err next_numbers(struct exec_ctx *ctx, struct slice name, uint64_t flo
     return my_error(ctx->diag, ER_AUTOINC_READ_FAILED);
 }
 
+static db_err make_room(struct insert_rows *s, struct exec_ctx *ctx, uint32_t n)
+{
+    if (s->made_room < n) {
+        s->made = ARENA_ARRAY(s->kept != NULL ? s->kept : ctx->arena, bool, n);
+        if (s->made == NULL) {
+            return ERR_LIMIT;
+        }
+        s->made_room = n;
+    }
+    memset(s->made, 0, n * sizeof(*s->made));
+    return ERR_OK;
+}
+
 /* MYSQL: numbers given in the rows count from there on: a row without one gets more than each row
  * before it has. In a column that takes NULLs, NULL uses up a number, but stays. The numbers of all
  * rows are taken at once; those that an explicit one has passed are lost. */
@@ -252,6 +265,7 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
     bool takes_null = (s->table->columns[col].type.flags & TYPE_F_NOT_NULL) == 0;
     uint8_t key[16];
     struct slice name = sequence_key(s->table, false, key);
+    TRY(make_room(s, ctx, n));
     for (uint32_t i = 0; i < n; i++) {
         struct value *v = &rows[(size_t)i * width + col];
         if (!wants_number(ctx, v)) {
@@ -283,8 +297,12 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
         }
         if (!v->is_null || !takes_null) {
             TRY(set_number(s, ctx, col, next, &rows[(size_t)i * width]));
+            s->made[i] = true;
         }
-        ctx->first_insert_id = ctx->first_insert_id == 0 ? next : ctx->first_insert_id;
+        s->numbered = true;
+        if (ctx->first_insert_id == 0 && !insert_rows_looks(s->node)) {
+            ctx->first_insert_id = next;
+        }
         next += step;
         left--;
     }

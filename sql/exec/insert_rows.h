@@ -16,9 +16,17 @@ struct insert_rows {
         *pending; /* by ordinal: the row's default is computed from its other columns; NULL: none */
     struct arena *kept; /* where the state of rules goes when ctx->arena is reset between rows;
                          * NULL: it is not (then rules.values says where the rows' text goes) */
+    bool *made;         /* of the rows numbered last: AUTO_INCREMENT made the row's number */
+    uint32_t made_room;
+    bool numbered; /* a row of the statement had its number made */
     bool skip; /* a check is violated and the statement has IGNORE: the row is not to be written */
 };
 
+/* Does the statement look for a conflict of each row, so that a row may not become a new one? */
+static inline bool insert_rows_looks(const struct plan_node *node)
+{
+    return node->u.insert.replace || node->u.insert.ignore || node->u.insert.update_count != 0;
+}
 /* Everything in ctx->arena. */
 MUST_USE db_err insert_rows_init(struct insert_rows *s, struct exec_ctx *ctx,
                                  const struct plan_node *node);
@@ -46,7 +54,8 @@ MUST_USE db_err insert_rows_null(struct insert_rows *s, struct exec_ctx *ctx, ui
 MUST_USE db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx,
                                     struct bexpr *const *exprs, struct value *row, bool many);
 /* AUTO_INCREMENT numbers and hidden row ids of n completed rows, row-major: one reservation, so
- * that the numbers are consecutive. May park. */
+ * that the numbers are consecutive. ctx->first_insert_id is set if all rows will be new ones, else
+ * it is for who writes them. May park. */
 MUST_USE db_err insert_rows_number(struct insert_rows *s, struct exec_ctx *ctx, struct value *rows,
                                    uint32_t n);
 /* An update has written `row` for `old`: the numbers that are given go on from its own. May park.

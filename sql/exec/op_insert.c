@@ -141,7 +141,7 @@ static db_err write_update(struct op_insert *s, struct exec_ctx *ctx, const stru
     }
     TRY(err);
     ctx->affected_rows += 2;
-    ctx->duplicates++;
+    ctx->duplicates += ctx->ignore ? 0 : 1; /* MYSQL: then it tells of rows that had no effect */
     return ERR_OK;
 }
 
@@ -238,11 +238,18 @@ static uint32_t last_unique(const struct table_def *t)
     return last;
 }
 
-/* Does it look for conflicts of each row? */
 static bool looks(const struct op_insert *s)
 {
-    const struct plan_node *n = s->op.node;
-    return n->u.insert.replace || n->u.insert.ignore || n->u.insert.update_count != 0;
+    return insert_rows_looks(s->op.node);
+}
+
+/* MYSQL: a row whose number was made replaces none that has this number: all numbers are used up.
+ */
+static bool used_up(const struct op_insert *s, uint32_t index)
+{
+    const struct index_def *ix = &s->table->indexes[index];
+    return s->table->auto_increment >= 0 && s->rows.made[s->at] && ix->part_count != 0 &&
+           ix->parts[0].column == (uint32_t)s->table->auto_increment;
 }
 
 static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value *row,
@@ -282,6 +289,9 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
             ctx->duplicates++;
             return err == ERR_SQL ? ERR_OK : err;
         }
+        if (used_up(s, (uint32_t)index)) {
+            return row_duplicate_error(&s->writer, (uint32_t)index, row);
+        }
         /* MYSQL: a row that replaces its equal, found by the last unique key, changes nothing,
          * unless a foreign key refers to the table. */
         const struct fk_table *any = n->u.insert.target->fks;
@@ -295,7 +305,67 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
         ctx->duplicates++;
     }
     TRY(row_insert(&s->writer, row));
+    s->inserted = true;
     ctx->affected_rows++;
+    return ERR_OK;
+}
+
+/* The numbers that were made for the rows, in their order. */
+struct made_numbers {
+    uint64_t *items; /* NULL: they are not given anew */
+    uint32_t count, next;
+};
+
+static db_err list_numbers(struct op_insert *s, struct exec_ctx *ctx, const struct value *rows,
+                           uint32_t n, struct made_numbers *ret)
+{
+    int32_t column = s->table->auto_increment;
+    *ret = (struct made_numbers){0};
+    if (column < 0 || !looks(s) || !type_is_integer(&s->table->columns[column].type)) {
+        return ERR_OK;
+    }
+    ret->items = ARENA_ARRAY(ctx->arena, uint64_t, n);
+    for (uint32_t i = 0; i < n && ret->items != NULL; i++) {
+        if (s->rows.made[i]) {
+            ret->items[ret->count++] = rows[(size_t)i * s->table->column_count + (size_t)column].u;
+        }
+    }
+    return ret->items == NULL ? ERR_LIMIT : ERR_OK;
+}
+
+/* MYSQL: the number of a row that did not become a new one goes to the next row that wants one,
+ * unless a row between them has a higher one of its own. */
+static void give_number(const struct op_insert *s, struct made_numbers *m, struct value *number)
+{
+    if (m->items == NULL || number->is_null) {
+        return;
+    }
+    if (s->rows.made[s->at]) {
+        number->u = m->items[m->next];
+    }
+    while (!s->rows.made[s->at] && m->next < m->count && m->items[m->next] <= number->u &&
+           (number->is_unsigned || number->i > 0)) {
+        m->next++;
+    }
+}
+
+static db_err write_numbered(struct op_insert *s, struct exec_ctx *ctx, struct made_numbers *m,
+                             struct value *row, const bool *known)
+{
+    int32_t column = s->table->auto_increment;
+    s->inserted = false;
+    if (column >= 0) {
+        give_number(s, m, &row[column]);
+    }
+    TRY(write_row(s, ctx, row, known));
+    if (column < 0 || !s->inserted || !s->rows.made[s->at]) {
+        return ERR_OK;
+    }
+    m->next++;
+    if (ctx->first_insert_id == 0) {
+        const struct value *v = &row[column];
+        ctx->first_insert_id = v->phys == PHYS_INT ? v->u : v->d > 0 ? (uint64_t)v->d : 0;
+    }
     return ERR_OK;
 }
 
@@ -321,14 +391,16 @@ db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct valu
     s->writer.bulk = bulk;
     ctx->in_bulk = ctx->in_bulk || bulk;
     s->written += n;
+    struct made_numbers made;
+    TRY(list_numbers(s, ctx, rows, n, &made));
     bool ahead = !bulk && !looks(s) && row_locks_worth(&s->writer, NULL, true);
     for (uint32_t i = 0; i < n; i++) {
         s->at = i;
         if (ahead && i % ROW_LOCKS_MAX == 0) {
             TRY(row_lock_new(&s->writer, &rows[(size_t)i * s->table->column_count], n - i));
         }
-        TRY(write_row(s, ctx, &rows[(size_t)i * s->table->column_count],
-                      known == NULL ? NULL : &known[(size_t)i * fks->check_count]));
+        TRY(write_numbered(s, ctx, &made, &rows[(size_t)i * s->table->column_count],
+                           known == NULL ? NULL : &known[(size_t)i * fks->check_count]));
         TRY(fiber_checkpoint());
     }
     return ERR_OK;

@@ -15,6 +15,7 @@ struct op_insert {
     struct chunk scratch;        /* one row: old ++ new ++ what the updates read of the source */
     const struct value *sources; /* of all rows, row-major: the source's part; or NULL */
     uint32_t at;                 /* the row being written */
+    bool inserted;               /* it has become a new one */
     bool *known;                 /* of rows on their way: by row, then foreign key (fk.h) */
     uint32_t known_max;
     uint64_t written;            /* rows so far */
