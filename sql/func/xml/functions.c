@@ -32,7 +32,6 @@ static db_err parse_row(struct eval_ctx *ctx, struct slice text, struct vector *
 
 db_err xml_extract(EVAL_ARGS)
 {
-    (void)call;
     EACH_ROW(row)
     {
         struct xpath_expr *query;
@@ -42,7 +41,7 @@ db_err xml_extract(EVAL_ARGS)
         TRY(xpath_parse(ctx->arena, vec_str(args[1], row), ctx->diag, &query));
         TRY(parse_row(ctx, vec_str(args[0], row), out, row, &doc, &good));
         if (good) {
-            TRY(xpath_text(ctx->arena, query, &doc, &text));
+            TRY(xpath_text(ctx->arena, query, &doc, collation_by_id(call->collation), &text));
             TRY(vec_set_str(out, row, text));
         }
     }
@@ -61,8 +60,11 @@ static db_err replace_one(struct eval_ctx *ctx, const struct xml_doc *doc, const
             count++;
         }
     }
-    if (count != 1 || found == 0) {
+    if (count != 1) {
         return vec_set_str(out, row, text);
+    }
+    if (found == 0) {
+        return vec_set_str(out, row, by);
     }
     struct slice old = doc->nodes[found].outer;
     size_t before = (size_t)(old.ptr - text.ptr);
@@ -78,7 +80,6 @@ static db_err replace_one(struct eval_ctx *ctx, const struct xml_doc *doc, const
 
 db_err xml_update(EVAL_ARGS)
 {
-    (void)call;
     EACH_ROW(row)
     {
         struct xpath_expr *query;
@@ -91,7 +92,7 @@ db_err xml_update(EVAL_ARGS)
         if (!good) {
             continue;
         }
-        TRY(xpath_nodes(ctx->arena, query, &doc, &marks));
+        TRY(xpath_nodes(ctx->arena, query, &doc, collation_by_id(call->collation), &marks));
         if (marks == NULL) {
             vec_set_null(out, row);
             continue;

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/diag.h"
 #include "base/slice.h"
+#include "sql/charset/charset.h"
 
 enum xml_kind { XML_ROOT, XML_TAG, XML_ATTRIBUTE, XML_TEXT };
 
@@ -34,11 +35,14 @@ struct xpath_expr;
 MUST_USE db_err xpath_parse(struct arena *arena, struct slice query, struct diag *diag,
                             struct xpath_expr **ret);
 
-/* The value as text: of nodes, the texts right below them, parted by blanks. */
+/* Texts are compared by the collation. The value as text: of nodes, the texts right below them,
+ * parted by blanks. */
 MUST_USE db_err xpath_text(struct arena *arena, const struct xpath_expr *e,
-                           const struct xml_doc *doc, struct slice *ret);
+                           const struct xml_doc *doc, const struct collation *collation,
+                           struct slice *ret);
 /* The nodes, marked by index; false when the query does not give nodes. */
 MUST_USE db_err xpath_nodes(struct arena *arena, const struct xpath_expr *e,
-                            const struct xml_doc *doc, bool **ret_marks);
+                            const struct xml_doc *doc, const struct collation *collation,
+                            bool **ret_marks);
 
 #endif

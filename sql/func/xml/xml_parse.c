@@ -304,6 +304,10 @@ static bool one(struct parser *p)
     }
     if (starts_with(p, "<![CDATA[")) {
         p->at += strlen("<![CDATA[");
+        if (memmem(p->at, (size_t)(p->end - p->at), "]]>", 3) == NULL) {
+            p->at = p->end;
+            return fail(p, "unexpected END-OF-INPUT");
+        }
         return skip_past(p, "]]>", &inside) && add_text(p, inside);
     }
     scan(p);

@@ -16,6 +16,7 @@ struct xv {
 
 struct xcontext {
     struct arena *arena;
+    const struct collation *collation; /* texts are compared by it */
     const struct xml_doc *doc;
     uint32_t node, position, size;
 };
@@ -261,7 +262,7 @@ static db_err compare_two(const struct xcontext *c, enum xpath_op op, const stru
     struct slice y;
     TRY(to_text(c, a, &x));
     TRY(to_text(c, b, &y));
-    *ret = holds(op, slice_cmp(x, y));
+    *ret = holds(op, collation_compare(c->collation, x, y));
     return ERR_OK;
 }
 
@@ -395,20 +396,34 @@ static db_err call_text(const struct xcontext *c, const struct xpath_expr *e, co
 {
     struct slice text[XPATH_ARGS_MAX] = {SLICE_EMPTY};
     size_t bytes;
-    for (uint32_t i = 0; i < e->arg_count; i++) {
+    for (uint32_t i = 0; i < e->arg_count || i == 0; i++) {
         TRY(to_text(c, &args[i], &text[i]));
     }
     switch (e->op) {
     case XP_CONCAT: return concat(c, text, e->arg_count, ret);
     case XP_CONTAINS:
-        *ret = yes(text[1].len == 0 ||
-                   memmem(text[0].ptr, text[0].len, text[1].ptr, text[1].len) != NULL);
+        *ret = yes(collation_locate(c->collation, text[0], text[1], 0) != SIZE_MAX);
         return ERR_OK;
     case XP_STRING_LENGTH:
         *ret = number((double)characters(text[0], SIZE_MAX, &bytes));
         return ERR_OK;
     default: return substring(c, text[0], args, e->arg_count, ret);
     }
+}
+
+static db_err one_node(const struct xcontext *c, uint32_t node, struct xv *ret)
+{
+    *ret = (struct xv){.kind = XV_NODES};
+    TRY(new_marks(c, &ret->marks));
+    ret->marks[node] = true;
+    return ERR_OK;
+}
+
+/* `.`, or `./.` */
+static bool is_context(const struct xpath_expr *e)
+{
+    return e->kind == XP_CONTEXT || (e->kind == XP_STEP && e->op == XP_SELF && e->any_node &&
+                                     e->arg_count == 1 && is_context(e->args[0]));
 }
 
 static db_err eval_call(const struct xcontext *c, const struct xpath_expr *e, struct xv *ret)
@@ -418,11 +433,19 @@ static db_err eval_call(const struct xcontext *c, const struct xpath_expr *e, st
     for (uint32_t i = 0; i < e->arg_count; i++) {
         TRY(eval(c, e->args[i], &args[i]));
     }
+    if (e->arg_count == 0) { /* what may have no argument takes the context node */
+        TRY(one_node(c, c->node, &args[0]));
+    }
     if (e->op >= XP_ROUND) {
         TRY(to_number(c, &args[0], &d));
     }
     switch (e->op) {
-    case XP_COUNT: return count_or_sum(c, &args[0], false, ret);
+    case XP_COUNT:
+        if (is_context(e->args[0])) { /* MYSQL: all nodes that the predicate is asked of */
+            *ret = number(c->size);
+            return ERR_OK;
+        }
+        return count_or_sum(c, &args[0], false, ret);
     case XP_SUM: return count_or_sum(c, &args[0], true, ret);
     case XP_LAST: *ret = number(c->size); return ERR_OK;
     case XP_POSITION: *ret = number(c->position); return ERR_OK;
@@ -430,6 +453,7 @@ static db_err eval_call(const struct xcontext *c, const struct xpath_expr *e, st
     case XP_FALSE: *ret = yes(false); return ERR_OK;
     case XP_NOT: *ret = yes(!truth(c, &args[0])); return ERR_OK;
     case XP_BOOLEAN: *ret = yes(truth(c, &args[0])); return ERR_OK;
+    case XP_TO_NUMBER: *ret = number(d); return ERR_OK;
     case XP_ROUND: *ret = number(round(d)); return ERR_OK;
     case XP_FLOOR: *ret = number(floor(d)); return ERR_OK;
     case XP_CEILING: *ret = number(ceil(d)); return ERR_OK;
@@ -452,30 +476,28 @@ static db_err eval(const struct xcontext *c, const struct xpath_expr *e, struct 
         return ERR_OK;
     }
     case XP_CALL: return eval_call(c, e, ret);
-    case XP_ROOT:
-    case XP_CONTEXT:
-        *ret = (struct xv){.kind = XV_NODES};
-        TRY(new_marks(c, &ret->marks));
-        ret->marks[e->kind == XP_ROOT ? 0 : c->node] = true;
-        return ERR_OK;
+    case XP_ROOT: return one_node(c, 0, ret);
+    case XP_CONTEXT: return one_node(c, c->node, ret);
     case XP_STEP: return eval_step(c, e, ret);
     }
     return ERR_INVALID;
 }
 
 db_err xpath_text(struct arena *arena, const struct xpath_expr *e, const struct xml_doc *doc,
-                  struct slice *ret)
+                  const struct collation *collation, struct slice *ret)
 {
-    struct xcontext c = {.arena = arena, .doc = doc, .position = 1, .size = 1};
+    struct xcontext c = {
+        .arena = arena, .doc = doc, .collation = collation, .position = 1, .size = 1};
     struct xv v;
     TRY(eval(&c, e, &v));
     return to_text(&c, &v, ret);
 }
 
 db_err xpath_nodes(struct arena *arena, const struct xpath_expr *e, const struct xml_doc *doc,
-                   bool **ret_marks)
+                   const struct collation *collation, bool **ret_marks)
 {
-    struct xcontext c = {.arena = arena, .doc = doc, .position = 1, .size = 1};
+    struct xcontext c = {
+        .arena = arena, .doc = doc, .collation = collation, .position = 1, .size = 1};
     struct xv v;
     TRY(eval(&c, e, &v));
     *ret_marks = v.kind == XV_NODES ? v.marks : NULL;

@@ -56,7 +56,8 @@ enum xpath_function {
     XP_STRING_LENGTH,
     XP_SUBSTRING,
     XP_SUM,
-    XP_ROUND,
+    XP_ROUND, /* this and those behind it take a number */
+    XP_TO_NUMBER,
     XP_FLOOR,
     XP_CEILING,
 };
@@ -69,7 +70,7 @@ struct xpath_expr {
     double number;
     struct slice text; /* of a literal; the name that a step asks for */
     bool any_name;     /* `*` */
-    bool any_node;     /* node(), text(): the step's input itself, as MySQL has it */
+    bool any_node;     /* `.`, node(), text(): the step's input itself, as MySQL has it */
     uint32_t arg_count;
     struct xpath_expr *args[XPATH_ARGS_MAX]; /* STEP: args[0] is the input, then predicates */
 };

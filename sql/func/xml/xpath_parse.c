@@ -9,6 +9,7 @@ struct xparser {
     struct diag *diag;
     const char *at, *end;
     uint32_t depth;
+    uint32_t inside; /* how many predicates */
 };
 
 static void skip_blanks(struct xparser *p)
@@ -109,7 +110,9 @@ static db_err predicates(struct xparser *p, struct xpath_expr *step)
         if (step->arg_count == XPATH_ARGS_MAX) {
             return syntax(p);
         }
+        p->inside++;
         TRY(parse_level(p, 0, &step->args[step->arg_count]));
+        p->inside--;
         step->arg_count++;
         if (!accept(p, "]")) {
             return syntax(p);
@@ -134,7 +137,7 @@ static db_err parse_step(struct xparser *p, struct xpath_expr *input, struct xpa
     }
     if (accept(p, ".")) {
         e->op = XP_SELF;
-        e->any_name = true;
+        e->any_name = e->any_node = true;
         return predicates(p, e);
     }
     if (accept(p, "@")) {
@@ -207,8 +210,8 @@ static db_err parse_path(struct xparser *p, struct xpath_expr **ret)
     const char *from = p->at;
     if (accept(p, "/")) {
         skip_blanks(p);
-        if (p->at == p->end) { /* the document itself */
-            *ret = e;
+        if (p->at == p->end || (!in_word(*p->at) && strchr("/@*.", *p->at) == NULL)) {
+            *ret = e; /* the document itself */
             return ERR_OK;
         }
         p->at = from;
@@ -230,7 +233,7 @@ static const struct {
     {"contains", XP_CONTAINS, 2, 2},   {"string-length", XP_STRING_LENGTH, 0, 1},
     {"substring", XP_SUBSTRING, 2, 3}, {"sum", XP_SUM, 1, 1},
     {"round", XP_ROUND, 1, 1},         {"floor", XP_FLOOR, 1, 1},
-    {"ceiling", XP_CEILING, 1, 1},
+    {"ceiling", XP_CEILING, 1, 1},     {"number", XP_TO_NUMBER, 0, 1},
 };
 
 static db_err parse_call(struct xparser *p, size_t which, struct xpath_expr **ret)
@@ -252,6 +255,10 @@ static db_err parse_call(struct xparser *p, size_t which, struct xpath_expr **re
         }
     }
     if (e->arg_count < g_functions[which].min || e->arg_count > g_functions[which].max) {
+        return syntax(p);
+    }
+    bool placed = e->op == XP_LAST || e->op == XP_POSITION || e->op == XP_STRING_LENGTH;
+    if (placed && e->arg_count == 0 && p->inside == 0) { /* MYSQL: there is no context node */
         return syntax(p);
     }
     *ret = e;
