@@ -372,7 +372,7 @@ db_err value_cast(struct cast_ctx *ctx, const struct sql_type *from, const struc
         struct json_view view = json_view_of(v->str);
         return json_to_value(ctx, &view, to, ret);
     }
-    if (type_is_numeric(to) && cast__bytes_number(from, v, &number)) {
+    if (type_is_numeric(to) && cast__bytes_number(ctx, from, v, &number)) {
         v = &number;
     }
     switch ((enum type_id)to->id) {

@@ -39,9 +39,11 @@ MUST_USE db_err cast__to_time(struct cast_ctx *ctx, const struct sql_type *from,
 bool cast__split_number(const struct value *v, int64_t *ret_whole, uint32_t *ret_nanos,
                         bool *ret_neg);
 
-/* A literal such as x'41' where a number is wanted: *ret is the BIGINT UNSIGNED of its bytes (the
- * last eight). False: v is anything else. */
-bool cast__bytes_number(const struct sql_type *from, const struct value *v, struct value *ret);
+/* A literal such as x'41' where a number is wanted: *ret is the BIGINT UNSIGNED of its bytes, or 0,
+ * with a warning, if they are too many. False: v is anything else. */
+bool cast__bytes_number(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                        struct value *ret);
+uint64_t cast__last_bytes(struct slice s); /* the number of the last eight bytes */
 
 /* The member's text of an ENUM value; of a SET joined by commas. */
 struct slice cast__enum_text(const struct sql_type *t, uint64_t index);

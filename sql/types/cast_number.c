@@ -115,16 +115,44 @@ static void decimal_to_int_value(struct cast_ctx *ctx, const struct value *v, bo
     }
 }
 
-bool cast__bytes_number(const struct sql_type *from, const struct value *v, struct value *ret)
+uint64_t cast__last_bytes(struct slice s)
+{
+    uint64_t n = 0;
+    for (size_t i = 0; i < s.len; i++) {
+        n = n << 8 | s.ptr[i];
+    }
+    return n;
+}
+
+/* The message shows the literal, or its beginning. */
+static void warn_bytes(struct cast_ctx *ctx, struct slice s)
+{
+    enum { SHOWN_MAX = 128 };
+    char text[SHOWN_MAX + 3] = "x'";
+    size_t n = 2;
+    for (size_t i = 0; i < s.len && n < SHOWN_MAX; i++) {
+        n += (size_t)snprintf(text + n, 3, "%02x", s.ptr[i]);
+    }
+    text[n++] = '\'';
+    cast__warn_truncated(ctx, "BINARY", COLL_BINARY, slice_of(text, n > SHOWN_MAX ? SHOWN_MAX : n));
+}
+
+/* MYSQL: more bytes than a number has, zero ones in front aside, are no number. */
+bool cast__bytes_number(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                        struct value *ret)
 {
     if ((from->flags & TYPE_F_BYTES_NUMBER) == 0 || v->phys != PHYS_STR) {
         return false;
     }
-    uint64_t n = 0;
-    for (size_t i = 0; i < v->str.len; i++) {
-        n = n << 8 | v->str.ptr[i];
+    struct slice s = v->str;
+    while (s.len > sizeof(uint64_t) && s.ptr[0] == 0) {
+        s = slice_of(s.ptr + 1, s.len - 1);
     }
-    *ret = value_uint(n);
+    bool fits = s.len <= sizeof(uint64_t);
+    if (!fits) {
+        warn_bytes(ctx, v->str);
+    }
+    *ret = value_uint(fits ? cast__last_bytes(s) : 0);
     return true;
 }
 
@@ -137,7 +165,7 @@ db_err value_to_int(struct cast_ctx *ctx, const struct sql_type *from, const str
     if (from->id == TYPE_JSON) {
         TRY(from_json(ctx, v, type_int(TYPE_BIGINT, false), &number));
         v = &number;
-    } else if (cast__bytes_number(from, v, &number)) {
+    } else if (cast__bytes_number(ctx, from, v, &number)) {
         v = &number;
     }
     *ret_unsigned = false;
@@ -202,7 +230,7 @@ db_err value_to_double(struct cast_ctx *ctx, const struct sql_type *from, const 
     if (from->id == TYPE_JSON) {
         TRY(from_json(ctx, v, type_double(), &number));
         v = &number;
-    } else if (cast__bytes_number(from, v, &number)) {
+    } else if (cast__bytes_number(ctx, from, v, &number)) {
         v = &number;
     }
     switch ((enum phys_kind)v->phys) {
@@ -251,7 +279,7 @@ db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const
         TRY(from_json(ctx, v, type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false),
                       &number));
         v = &number;
-    } else if (cast__bytes_number(from, v, &number)) {
+    } else if (cast__bytes_number(ctx, from, v, &number)) {
         v = &number;
     }
     switch ((enum phys_kind)v->phys) {

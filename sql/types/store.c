@@ -56,6 +56,38 @@ static bool fits_as_is(const struct sql_type *to, const struct value *v)
     }
 }
 
+static bool holds(const struct value *v, uint64_t n)
+{
+    uint64_t u = 0;
+    switch (v->phys) {
+    case PHYS_INT: return v->u == n;
+    case PHYS_DOUBLE: return v->type == TYPE_FLOAT ? v->d == (float)n : v->d == (double)n;
+    case PHYS_DECIMAL: return decimal_to_uint(&v->dec, &u) == 0 && u == n;
+    default: return false;
+    }
+}
+
+/* x'10' is a number where a number is wanted. MYSQL: more than eight bytes are the greatest number
+ * of 64 bits, as are eight where that has a sign and they have none; which is said, if the column
+ * did not say it. */
+static db_err store_bytes(struct cast_ctx *ctx, const struct sql_type *to,
+                          const struct store_target *target, const struct sql_type *from,
+                          const struct value *v, struct value *ret)
+{
+    static const struct sql_type number = {
+        .id = TYPE_BIGINT, .flags = TYPE_F_UNSIGNED, .length = 20};
+    bool without_sign = type_is_unsigned(to) || to->id == TYPE_BIT;
+    uint64_t n = cast__last_bytes(v->str);
+    bool over = v->str.len > sizeof(n) || (!without_sign && n > INT64_MAX);
+    if (over) {
+        n = without_sign ? UINT64_MAX : INT64_MAX;
+    }
+    struct value x = value_uint(n);
+    TRY(type_store(ctx, to, target, &number, &x, ret));
+    const struct store s = {ctx, to, target, from, v};
+    return over && holds(ret, n) ? store__condition(&s, 1264) : ERR_OK;
+}
+
 db_err type_store(struct cast_ctx *ctx, const struct sql_type *to,
                   const struct store_target *target, const struct sql_type *from,
                   const struct value *v, struct value *ret)
@@ -72,12 +104,8 @@ db_err type_store(struct cast_ctx *ctx, const struct sql_type *to,
         return ERR_OK;
     }
     ctx->row = target->row;
-    /* x'10' is a number where a number is wanted. */
-    struct value number;
-    if (type_is_numeric(to) && cast__bytes_number(from, v, &number)) {
-        static const struct sql_type bytes_type = {
-            .id = TYPE_BIGINT, .flags = TYPE_F_UNSIGNED, .length = 20};
-        return type_store(ctx, to, target, &bytes_type, &number, ret);
+    if (type_is_numeric(to) && (from->flags & TYPE_F_BYTES_NUMBER) != 0 && v->phys == PHYS_STR) {
+        return store_bytes(ctx, to, target, from, v, ret);
     }
     const struct store s = {ctx, to, target, from, v};
     if (from->id != to->id && (from->id == TYPE_GEOMETRY || to->id == TYPE_GEOMETRY)) {
