@@ -103,7 +103,7 @@ static db_err bind_apart(struct binder *b, const struct table_def *def, struct s
     }
     *opts = *b->opts;
     opts->current_schema = def->schema_name;
-    opts->charset_client = def->view.charset_client;
+    opts->charset_client = def->view.utf8_text ? COLL_UTF8MB4_0900_AI_CI : def->view.charset_client;
     opts->connection_collation = def->view.collation_connection;
     opts->complete_tree = false;
     b->opts = opts;
@@ -276,6 +276,9 @@ static db_err own_name(struct binder *b, const struct ast_select_item *a, struct
             return ERR_NOMEM;
         }
         *ret = slice_str(text);
+        if (charset_char_count(utf8, *ret) > NAME_CHARS_MAX) {
+            ret->len = utf8->ops->char_offset(utf8, *ret, NAME_CHARS_MAX);
+        }
     }
     return ERR_OK;
 }

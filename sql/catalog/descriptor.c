@@ -239,6 +239,8 @@ static pb_view *view_to(struct arena *a, const struct view_def *v)
     p->has_column_list = v->has_column_list;
     p->has_updatable = true;
     p->updatable = v->updatable;
+    p->has_utf8_text = true;
+    p->utf8_text = v->utf8_text;
     return p;
 }
 
@@ -515,6 +517,7 @@ static db_err view_from(struct arena *a, const pb_view *p, struct view_def *v)
     v->collation_connection = (uint16_t)p->collation_connection;
     v->has_column_list = p->has_column_list != 0;
     v->updatable = p->updatable != 0;
+    v->utf8_text = p->utf8_text != 0;
     TRY(take(a, p->definer_user, &v->definer_user));
     return take(a, p->definer_host, &v->definer_host);
 }

@@ -140,6 +140,7 @@ struct view_def {
     bool invoker; /* SQL SECURITY INVOKER */
     bool has_column_list;
     bool updatable; /* by MySQL's rules; shown */
+    bool utf8_text; /* what the client wrote in a charset of its own is UTF-8 in view_text */
     enum view_check_option check_option;
     uint16_t charset_client, collation_connection; /* collations of the session that made it */
 };

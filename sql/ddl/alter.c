@@ -268,10 +268,10 @@ static bool computes_rows(const struct alter *a, const struct draft_column *c)
 }
 
 /* MYSQL: affected rows are told where values are converted or computed, checks or new foreign keys
- * look at rows, or the primary key goes. */
+ * look at rows, rows are ordered, the primary key goes, or ALGORITHM=COPY is written. */
 static bool counts_rows(const struct alter *a)
 {
-    if (ddl__checks_rows(&a->draft) || checks_parents(a)) {
+    if (a->draft.copy || ddl__checks_rows(&a->draft) || checks_parents(a) || a->order_by != NULL) {
         return true;
     }
     if (a->old->has_primary && ddl__primary(&a->draft) == NULL) {
@@ -306,6 +306,7 @@ static db_err alter_temporary(struct alter *a)
     if (ddl__has_new_fk(&a->draft)) {
         return my_error(ctx->diag, ER_CANNOT_ADD_FOREIGN);
     }
+    a->tells_copy = true;
     TRY(own->new_id(own, ctx, &id));
     TRY(ddl__finish(&a->draft, false, &def));
     def.id = id;
@@ -425,12 +426,13 @@ static db_err run_locked(struct ddl_ctx *ctx, const struct ddl_target *t,
     if (table_is_temporary(t->def)) {
         return alter_temporary(&a);
     }
-    if (word_is(modifiers->algorithm, "COPY")) {
+    if (a.draft.copy) {
         way = ALTER_COPY;
     }
+    a.tells_copy = counts_rows(&a);
     TRY(way == ALTER_COPY ? alter_by_copy(&a) : alter_in_place(&a));
-    ctx->affected_rows = counts_rows(&a) ? a.copied : 0;
-    ctx->tells_rows = !a.only_rename;
+    ctx->affected_rows = a.tells_copy ? a.copied : 0;
+    ctx->tells_rows = !a.only_rename || a.draft.copy;
     return ERR_OK;
 }
 

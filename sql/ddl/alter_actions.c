@@ -74,6 +74,47 @@ static void drop_parts(struct draft *d, const struct draft_column *c)
     }
 }
 
+static bool adds_column(const struct alter *a, struct slice name)
+{
+    for (uint32_t i = 0; i < a->actions->count; i++) {
+        const struct ast_alter_action *x = a->actions->items[i];
+        bool add = x->kind == AST_ALTER_ADD_COLUMN || x->kind == AST_ALTER_ADD_ELEMENTS;
+        if (add && x->columns.count == 0 && x->column != NULL &&
+            slice_eq_nocase(x->column->name, name)) {
+            return true;
+        }
+        for (uint32_t k = 0; add && k < x->columns.count; k++) {
+            if (slice_eq_nocase(x->columns.items[k]->name, name)) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+/* MYSQL: a new column with the name of one that is dropped takes its place in the keys, which have
+ * of it as many bytes as they had. */
+static void stand_in(struct draft *d, struct draft_column *c)
+{
+    const struct sql_type *t = &c->def.type;
+    for (uint32_t i = 0; i < d->index_count; i++) {
+        for (uint32_t k = 0; k < d->indexes[i]->part_count; k++) {
+            struct draft_part *p = &d->indexes[i]->parts[k];
+            if (p->column == NULL || !p->column->dropped ||
+                !slice_eq_nocase(p->column->def.name, c->def.name)) {
+                continue;
+            }
+            const struct sql_type *was = &p->column->def.type;
+            bool text = type_is_string(was) || type_is_string(t);
+            if (p->prefix == 0 && (text || ddl__row_bytes(was) != ddl__row_bytes(t))) {
+                p->prefix =
+                    type_is_string(was) ? (uint32_t)was->length : (uint32_t)ddl__row_bytes(was);
+            }
+            p->column = c;
+        }
+    }
+}
+
 static db_err drop_column(struct alter *a, struct slice name)
 {
     struct draft *d = &a->draft;
@@ -87,7 +128,10 @@ static db_err drop_column(struct alter *a, struct slice name)
         return cannot_drop(a, name);
     }
     uint32_t at = ddl__column_at(d, c);
-    drop_parts(d, c);
+    c->dropped = adds_column(a, name);
+    if (!c->dropped) {
+        drop_parts(d, c);
+    }
     memmove(d->columns + at, d->columns + at + 1, (d->column_count - at - 1) * sizeof(*d->columns));
     d->column_count--;
     return ERR_OK;
@@ -326,6 +370,7 @@ static db_err add_column(struct alter *a, const struct ast_column_def *ast,
     TRY(ddl__column(&a->draft, ast, &c));
     TRY(place_of(a, x, &at));
     TRY(ddl__add_column(&a->draft, c, at));
+    stand_in(&a->draft, c);
     if (ast->primary) {
         TRY(ddl__column_key(&a->draft, ast->name, true));
     }
@@ -393,7 +438,6 @@ static db_err convert_charset(struct alter *a, const struct ast_alter_action *x)
 static const char *refused(enum ast_alter_kind kind)
 {
     switch ((int)kind) {
-    case AST_ALTER_ORDER_BY: return "ALTER TABLE ... ORDER BY";
     case AST_ALTER_DISCARD_TABLESPACE:
     case AST_ALTER_IMPORT_TABLESPACE: return "DISCARD and IMPORT TABLESPACE";
     case AST_ALTER_SECONDARY_LOAD:
@@ -416,6 +460,7 @@ static db_err run_options(struct alter *a, const struct ast_alter_action *x)
         return ddl__options(&a->draft, &x->options);
     case AST_ALTER_CONVERT_CHARSET: return convert_charset(a, x);
     case AST_ALTER_FORCE: a->force = true; return ERR_OK;
+    case AST_ALTER_ORDER_BY: a->order_by = &x->order_by; return ERR_OK;
     case AST_ALTER_RENAME_TABLE:
         TRY(ddl__schema_of(a->ctx, &x->table, &a->new_schema));
         a->new_name = x->table.name;
@@ -444,6 +489,7 @@ db_err ddl__apply_actions(struct alter *a, const struct ast_alter_action_list *a
     static db_err (*const phases[])(struct alter *, const struct ast_alter_action *) = {
         run_options, run_drop, run_change, run_add, run_add_index,
     };
+    a->actions = actions;
     a->only_rename = actions->count == 0 ||
                      (actions->count == 1 && actions->items[0]->kind == AST_ALTER_RENAME_TABLE);
     for (size_t p = 0; p < ARRAY_COUNT(phases); p++) {

@@ -4,17 +4,22 @@
 
 #include "sql/catalog/table_format.h"
 #include "sql/ddl/ddl_int.h"
+#include "sql/exec/row_rules.h"
+#include "sql/exec/sorter.h"
 
 struct alter {
     struct ddl_ctx *ctx;
     const struct table_def *old;
     const struct catalog_snapshot *snapshot; /* under the locks */
     struct draft draft;
+    const struct ast_alter_action_list *actions;
     struct slice new_schema, new_name; /* of RENAME; ptr NULL: none */
     bool only_rename;                  /* no action, or RENAME alone: MySQL tells nothing of rows */
     bool force;                        /* FORCE: copy whatever may be */
     bool set_number;                   /* AUTO_INCREMENT = n */
-    uint64_t copied;                   /* rows of a copy whose columns changed their type */
+    bool tells_copy;                   /* MySQL copies the rows, and tells how many */
+    const struct ast_order_list *order_by; /* of the rows; NULL: as they lie */
+    uint64_t copied;                       /* rows of a copy whose columns changed their type */
 };
 
 /* alter_actions.c: the actions onto the draft. */
@@ -58,6 +63,26 @@ void ddl__scan_close(struct row_scan *s);
 /* backfill.c: reads all rows. ret_counts[i]: entries that they should have in index i (but 0). */
 MUST_USE db_err ddl__count_entries(struct ddl_ctx *ctx, const struct table_def *def,
                                    struct row_scan *scan, uint64_t *ret_rows, uint64_t *ret_counts);
+
+/* alter_order.c */
+struct row_order { /* zeroed: nothing is ordered */
+    struct sort_key *keys;
+    uint32_t key_count;      /* 0: nothing is ordered */
+    struct vector **vectors; /* of `in` */
+    struct chunk in, out;    /* a row of the old table, rows in order */
+    struct row_rules virtuals;
+    struct sorter sorter;
+    uint32_t at; /* in `out` */
+};
+/* If the statement has ORDER BY and the new table can have an order: reads all rows of `scan` and
+ * sorts them. Warns if it cannot. May park; exec->eval.arena: scratch, emptied. Errors: 1054. */
+MUST_USE db_err ddl__order_rows(struct alter *a, const struct table_def *def, struct exec_ctx *exec,
+                                struct row_scan *scan, struct row_order *o);
+/* The next row, by ordinal of the old table; text borrows until the next call. *ret_row false: the
+ * end. May park. */
+MUST_USE db_err ddl__order_next(struct row_order *o, struct exec_ctx *exec,
+                                struct value *ret_values, bool *ret_row);
+void ddl__order_fini(struct row_order *o);
 
 /* Writing many rows: transactions of bounded size. */
 struct bulk_write {

@@ -213,7 +213,8 @@ static db_err absent_value(struct alter *a, struct draft_column *dc, bool *io_in
 db_err ddl__plan_alter(struct alter *a, enum alter_way *ret_way)
 {
     struct draft *d = &a->draft;
-    bool in_place = !a->force && columns_stay(a) && indexes_stay(a) && !ddl__checks_rows(d);
+    bool in_place = !a->force && a->order_by == NULL && columns_stay(a) && indexes_stay(a) &&
+                    !ddl__checks_rows(d);
     for (uint32_t i = 0; i < d->column_count; i++) {
         struct draft_column *c = d->columns[i];
         if (c->source < 0 && !c->def.auto_increment) {

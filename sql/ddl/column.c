@@ -293,7 +293,7 @@ static db_err check_auto_increment(struct draft *d)
 }
 
 /* Bytes in MySQL's in-memory row, which its limit of 65,535 speaks of. */
-static uint64_t row_bytes(const struct sql_type *t)
+uint64_t ddl__row_bytes(const struct sql_type *t)
 {
     const struct collation *coll = collation_by_id(t->collation);
     uint64_t maxlen = coll == NULL ? 1 : coll->cs->maxlen;
@@ -343,7 +343,7 @@ static db_err check_row_size(struct draft *d)
         if (c->hidden) {
             continue;
         }
-        total += row_bytes(&c->type);
+        total += ddl__row_bytes(&c->type);
         null_bits += (c->type.flags & TYPE_F_NOT_NULL) == 0 ? 1 : 0;
         visible = visible || !c->invisible;
     }

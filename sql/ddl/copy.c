@@ -14,12 +14,13 @@ struct copier {
     struct alter *a;
     const struct table_def *def;
     struct row_scan scan;
+    struct row_order order;
     struct bulk_write bulk;
     struct exec_ctx exec;
     struct cast_ctx cast;
     struct row_writer writer;
     struct arena row_arena; /* values of the current row */
-    const int32_t *source;  /* by new ordinal: the old one, -1: a new column */
+    int32_t *source;        /* by new ordinal: the old one, -1: a new column */
     struct row_rules rules;
     bool *pending; /* by new ordinal: a new column whose default is an expression */
     struct value *row;
@@ -106,7 +107,24 @@ static db_err next_number(struct copier *c, bool row_id, uint64_t *ret)
     if (!row_id && c->numbers_max > floor) {
         floor = c->numbers_max; /* more than each row before it has */
     }
-    return storage_sequence_next(c->a->ctx->storage, name, floor, 1, 1, 1, c->a->ctx->diag, ret);
+    const struct ddl_ctx *ctx = c->a->ctx;
+    return storage_sequence_next(ctx->storage, name, floor, 1, row_id ? 1 : ctx->auto_inc_step,
+                                 row_id ? 1 : ctx->auto_inc_offset, ctx->diag, ret);
+}
+
+/* MYSQL: of a column that is added in place the first number is not that of the offset but the one
+ * after it, or after the AUTO_INCREMENT of the statement, as far as the step goes. */
+static void skip_first_numbers(struct copier *c)
+{
+    uint64_t step = c->a->ctx->auto_inc_step;
+    uint64_t offset = c->a->ctx->auto_inc_offset;
+    uint64_t start = c->def->auto_increment_start == 0 ? 1 : c->def->auto_increment_start;
+    int32_t column = c->def->auto_increment;
+    if (column < 0 || c->source[column] >= 0 || c->a->tells_copy || (step <= 1 && offset <= 1)) {
+        return;
+    }
+    uint64_t apart = start > offset ? start - offset : offset - start;
+    c->numbers_max = (apart / step + 1) * step + offset - 1;
 }
 
 /* MYSQL: a column that becomes AUTO_INCREMENT is numbered where it has NULL or 0, as rows that are
@@ -207,16 +225,42 @@ static db_err copy_row(struct copier *c)
     return ddl__bulk_full(&c->bulk) ? ddl__bulk_commit(c->a->ctx, &c->bulk) : ERR_OK;
 }
 
+/* Rows in another order are numbered anew. */
+static void forget_row_ids(struct copier *c)
+{
+    for (uint32_t i = 0; i < c->def->column_count; i++) {
+        if (column_is_row_id(&c->def->columns[i])) {
+            c->source[i] = -1;
+        }
+    }
+}
+
 static db_err copy_all(struct copier *c)
 {
     bool row;
+    TRY(ddl__order_rows(c->a, c->def, &c->exec, &c->scan, &c->order));
+    if (c->order.key_count != 0) {
+        forget_row_ids(c);
+    }
     for (;;) {
-        TRY(ddl__scan_next(c->a->ctx, &c->scan, &row));
+        TRY(c->order.key_count != 0 ? ddl__order_next(&c->order, &c->exec, c->scan.values, &row)
+                                    : ddl__scan_next(c->a->ctx, &c->scan, &row));
         if (!row) {
             return ddl__bulk_commit(c->a->ctx, &c->bulk);
         }
         TRY(copy_row(c));
     }
+}
+
+/* Is the old table's AUTO_INCREMENT column still there? */
+static bool keeps_number(const struct copier *c)
+{
+    for (uint32_t i = 0; i < c->def->column_count; i++) {
+        if (c->source[i] >= 0 && c->source[i] == c->a->old->auto_increment) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* Numbers go on where the old table's would have. */
@@ -227,7 +271,7 @@ static db_err carry_sequences(struct copier *c)
     uint64_t next = 0;
     if (c->def->auto_increment >= 0) {
         uint64_t highest = c->numbers_max;
-        bool had = c->a->old->auto_increment >= 0;
+        bool had = keeps_number(c);
         if (had &&
             storage_sequence_peek(ctx->storage, sequence_key(c->a->old, false, key), NULL, &next) ==
                 ERR_OK &&
@@ -268,6 +312,7 @@ db_err ddl__copy_rows(struct alter *a, const struct table_def *def)
 {
     struct copier c = {.a = a, .def = def};
     TRY(map_columns(&c));
+    skip_first_numbers(&c);
     arena_init(&c.row_arena, NULL, NULL, 0);
     cast_ctx_init(&c.cast, &c.row_arena, a->ctx->diag);
     c.cast.sql_mode = a->ctx->bind->sql_mode;
@@ -281,6 +326,9 @@ db_err ddl__copy_rows(struct alter *a, const struct table_def *def)
     c.exec = (struct exec_ctx){.storage = a->ctx->storage,
                                .arena = a->ctx->arena,
                                .diag = a->ctx->diag,
+                               .mem = a->ctx->mem,
+                               .temp_dir = a->ctx->temp_dir,
+                               .spill_budget = a->ctx->spill_budget,
                                .sql_mode = a->ctx->bind->sql_mode};
     c.exec.eval = (struct eval_ctx){
         .arena = &c.row_arena, .statement = a->ctx->arena, .cast = &c.cast, .diag = a->ctx->diag};
@@ -291,6 +339,7 @@ db_err ddl__copy_rows(struct alter *a, const struct table_def *def)
     }
     if (err == ERR_OK) {
         err = copy_all(&c);
+        ddl__order_fini(&c.order);
         ddl__scan_close(&c.scan);
     }
     if (err == ERR_OK) {

@@ -52,6 +52,11 @@ struct ddl_ctx {
     struct sql_coord *coord;                 /* the other nodes; NULL: there are none */
     struct sql_coord_lock *coord_lock;       /* ddl_execute's own */
     struct slice default_engine, default_temporary_engine; /* ptr NULL: InnoDB */
+    const struct parse_charset *client;      /* the statement's charset; NULL: UTF-8 */
+    uint32_t auto_inc_step, auto_inc_offset; /* @@auto_increment_increment and _offset */
+    struct mem_tracker *mem;                 /* what a sort of rows may take; may be NULL */
+    const char *temp_dir;                    /* where it goes on; NULL: it does not */
+    size_t spill_budget;                     /* as exec_ctx has it */
     bool locked;                         /* LOCK TABLES has all tables that the statement changes */
     struct sql_coord_lock *outer_lock;   /* and this is its lock on the nodes; may be NULL */
     struct ddl_temporaries *temporaries; /* NULL: there can be none (1235) */
@@ -114,9 +119,11 @@ MUST_USE db_err ddl_default_text(struct arena *arena, const struct column_def *c
 struct slice ddl_table_option(const struct table_def *def, const char *name);
 /* Appends an expression in the form in which MySQL keeps and shows it: names in backquotes, calls
  * in small letters, every operation in parentheses. It reads back under any sql_mode.
- * ERR_UNSUPPORTED for what cannot stand in a column's default (subqueries, aggregates, variables).
- */
-MUST_USE db_err ddl_print_expr(const struct ast_expr *expr, struct buf *out);
+ * opts: of the statement that the expression stands in, for the charsets of its texts; NULL: it was
+ * read from a text that this function made. ERR_UNSUPPORTED for what cannot stand in a column's
+ * default (subqueries, aggregates, variables). */
+MUST_USE db_err ddl_print_expr(const struct ast_expr *expr, const struct bind_opts *opts,
+                               struct buf *out);
 /* SHOW CREATE VIEW. short_names: the view's schema is the current one and not named. arena:
  * scratch.
  */

@@ -29,6 +29,7 @@ struct draft_column {
     bool has_default;      /* DEFAULT was written */
     bool renamed, redefined,
         redefaulted;  /* by ALTER TABLE: a second time there is no such column */
+    bool dropped;     /* by ALTER TABLE, which adds one of the same name: keys still point at it */
     bool row_default; /* a new column whose default differs from row to row */
     /* Of a generated column or of DEFAULT (expr): as written. NULL: what def has as text. */
     const struct ast_expr *expr;
@@ -87,6 +88,8 @@ MUST_USE db_err ddl__set_default(struct draft *d, struct draft_column *c,
                                  enum ast_default_kind kind, const struct ast_expr *expr);
 /* What NOT NULL, keys and AUTO_INCREMENT demand of the columns, once all are known. */
 MUST_USE db_err ddl__check_columns(struct draft *d);
+/* Bytes of the column in MySQL's rows; of text with its length. */
+uint64_t ddl__row_bytes(const struct sql_type *t);
 /* After NULL/NOT NULL of a column is settled: DEFAULT NULL or none. */
 void ddl__settle_default(struct draft_column *c);
 

@@ -57,11 +57,16 @@ static db_err reads_of_text(struct draft *d, const struct table_def *t, struct s
     return read_text(d, t, text, ret_reads, &ast);
 }
 
-static db_err print_text(struct draft *d, const struct ast_expr *ast, const char *what,
-                         struct slice *ret)
+/* MYSQL: texts in key parts are made UTF-8, others keep the charset of the connection. */
+static db_err print_text(struct draft *d, const struct ast_expr *ast, bool key_part,
+                         const char *what, struct slice *ret)
 {
     SCOPE_BUF(out, EXPR_TEXT_MAX);
-    db_err err = ddl_print_expr(ast, &out);
+    struct bind_opts opts = *d->ctx->bind;
+    if (key_part) {
+        opts.connection_collation = COLL_UTF8MB4_0900_AI_CI;
+    }
+    db_err err = ddl_print_expr(ast, &opts, &out);
     if (err == ERR_UNSUPPORTED) {
         return ddl__unsupported(d->ctx, what);
     }
@@ -73,7 +78,7 @@ static db_err print_text(struct draft *d, const struct ast_expr *ast, const char
 static db_err reprint_text(struct draft *d, const struct ast_expr *ast, struct slice *io)
 {
     SCOPE_BUF(out, EXPR_TEXT_MAX);
-    db_err err = ddl_print_expr(ast, &out);
+    db_err err = ddl_print_expr(ast, NULL, &out);
     if (err == ERR_UNSUPPORTED) {
         return ERR_OK;
     }
@@ -272,7 +277,7 @@ static db_err one_column(struct draft *d, const struct table_def *t, uint32_t at
     } else {
         TRY(bind_on(d, t, c->expr, generated ? BIND_USE_GENERATED : BIND_USE_DEFAULT, c->def.name,
                     &e, &reads));
-        TRY(print_text(d, c->expr,
+        TRY(print_text(d, c->expr, false,
                        generated ? "this expression of a generated column"
                                  : "this expression as a default",
                        generated ? &c->def.generated_expr : &c->def.default_expr));
@@ -363,7 +368,7 @@ db_err ddl__functional_part(struct draft *d, const struct draft_index *ix, uint3
         c->def.type = e->type;
         bind_stored_type(&c->def.type);
     }
-    TRY(print_text(d, ast, "this expression as a key part", &c->def.generated_expr));
+    TRY(print_text(d, ast, true, "this expression as a key part", &c->def.generated_expr));
     c->def.name = slice_str(name);
     c->def.type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
     c->def.generated = GENERATED_VIRTUAL;
@@ -562,7 +567,7 @@ static db_err one_check(struct draft *d, const struct table_def *t, struct draft
             return my_error(d->ctx->diag, ER_COLUMN_CHECK_CONSTRAINT_REFERENCES_OTHER_COLUMN, name);
         }
     }
-    return print_text(d, c->ast, "this expression of a CHECK constraint", &c->def.expr);
+    return print_text(d, c->ast, false, "this expression of a CHECK constraint", &c->def.expr);
 }
 
 /* By name: so they are shown and run. */

@@ -1,57 +1,94 @@
 /* An expression as text that means the same under any sql_mode: what is kept of DEFAULT (expr),
  * generated columns and checks, and the WHERE of SHOW statements. The form is MySQL's own. Columns
  * are those of one table: its name, which may change, is left out. */
+#include "sql/bind/bind.h"
+#include "sql/charset/charset.h"
 #include "sql/ddl/ddl_int.h"
 #include "sql/parser/ast_expr.h"
 
-static db_err print(const struct ast_expr *e, struct buf *out);
+struct expr_text {
+    struct buf *buf;
+    const struct bind_opts *opts; /* whose charsets the text is in; NULL: a text that was kept */
+};
 
-static db_err put(struct buf *out, const char *text)
+static db_err print(const struct ast_expr *e, struct expr_text *out);
+
+static db_err put(struct expr_text *out, const char *text)
 {
-    return buf_append(out, text, strlen(text));
+    return buf_append(out->buf, text, strlen(text));
 }
 
-static db_err put_lower(struct buf *out, struct slice name)
+static db_err put_lower(struct expr_text *out, struct slice name)
 {
     for (size_t i = 0; i < name.len; i++) {
         uint8_t c = name.ptr[i];
-        TRY(buf_append_u8(out, c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c));
+        TRY(buf_append_u8(out->buf, c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c));
     }
     return ERR_OK;
 }
 
-static db_err put_hex(struct buf *out, struct slice bytes)
+static db_err put_hex(struct expr_text *out, struct slice bytes)
 {
     TRY(put(out, bytes.len == 0 ? "x''" : "0x"));
     for (size_t i = 0; i < bytes.len; i++) {
-        TRY(buf_printf(out, "%02X", bytes.ptr[i]));
+        TRY(buf_printf(out->buf, "%02x", bytes.ptr[i]));
     }
     return ERR_OK;
 }
 
-/* Text that needs an escape is given in hex: backslashes mean different things in different modes.
- */
-static db_err put_text(struct buf *out, struct slice charset, struct slice text)
+/* Can the text stand in quotes? What needs an escape cannot, because backslashes mean different
+ * things in different modes, and what is not ASCII only in UTF-8, as all that is kept. */
+static bool is_quotable(const struct charset *cs, struct slice text)
 {
-    bool plain = true;
     for (size_t i = 0; i < text.len; i++) {
-        plain = plain && text.ptr[i] >= ' ' && text.ptr[i] != '\\';
+        if (text.ptr[i] < ' ' || text.ptr[i] == '\\') {
+            return false;
+        }
     }
-    struct slice cs = charset.ptr == NULL ? SLICE_LIT("utf8mb4") : charset;
-    TRY(buf_printf(out, "_%.*s", SLICE_FMT(cs)));
-    if (!plain) {
+    if (utf8_is_ascii(text)) {
+        return cs->ascii_superset;
+    }
+    return strncmp(cs->name, "utf8mb", 6) == 0 && cs->ops->valid_prefix(cs, text) == text.len;
+}
+
+static db_err put_text(struct expr_text *out, const struct charset *cs, struct slice text)
+{
+    TRY(buf_printf(out->buf, "_%s", cs->name));
+    if (!is_quotable(cs, text)) {
         TRY(put(out, " "));
         return put_hex(out, text);
     }
     TRY(put(out, "'"));
     for (size_t i = 0; i < text.len; i++) {
         TRY(put(out, text.ptr[i] == '\'' ? "'" : ""));
-        TRY(buf_append_u8(out, text.ptr[i]));
+        TRY(buf_append_u8(out->buf, text.ptr[i]));
     }
     return put(out, "'");
 }
 
-static db_err print_literal(const struct ast_literal *l, struct buf *out)
+/* Text of no charset of its own is in the client's, and means what it is in the connection's. */
+static db_err print_string(const struct ast_literal *l, struct expr_text *out)
+{
+    const struct charset *cs;
+    if (l->charset.ptr != NULL) {
+        TRY(charset_require(l->charset, NULL, &cs));
+        return put_text(out, cs, l->text);
+    }
+    if (out->opts == NULL) {
+        return put_text(out, collation_by_id(COLL_UTF8MB4_BIN)->cs, l->text);
+    }
+    cs = collation_by_id(out->opts->connection_collation)->cs;
+    uint16_t client = out->opts->charset_client;
+    const struct charset *from = client == 0 ? cs : collation_by_id(client)->cs;
+    if (from == cs || (cs->ascii_superset && utf8_is_ascii(l->text))) {
+        return put_text(out, cs, l->text);
+    }
+    SCOPE_BUF(converted, SIZE_MAX / 2);
+    TRY(charset_convert(from, l->text, cs, &converted, NULL));
+    return put_text(out, cs, buf_slice(&converted));
+}
+
+static db_err print_literal(const struct ast_literal *l, struct expr_text *out)
 {
     switch (l->kind) {
     case AST_LIT_NULL: return put(out, "NULL");
@@ -59,27 +96,23 @@ static db_err print_literal(const struct ast_literal *l, struct buf *out)
     case AST_LIT_FALSE: return put(out, "false");
     case AST_LIT_INT:
     case AST_LIT_DECIMAL:
-    case AST_LIT_FLOAT: return buf_append_slice(out, l->text);
-    case AST_LIT_STRING: return put_text(out, l->charset, l->text);
+    case AST_LIT_FLOAT: return buf_append_slice(out->buf, l->text);
+    case AST_LIT_STRING: return print_string(l, out);
     case AST_LIT_HEX:
-    case AST_LIT_BIT:
-        if (l->charset.ptr != NULL) {
-            TRY(buf_printf(out, "_%.*s ", SLICE_FMT(l->charset)));
-        }
-        return put_hex(out, l->text);
+    case AST_LIT_BIT: return l->charset.ptr != NULL ? print_string(l, out) : put_hex(out, l->text);
     case AST_LIT_DATE: TRY(put(out, "DATE")); break;
     case AST_LIT_TIME: TRY(put(out, "TIME")); break;
     case AST_LIT_TIMESTAMP: TRY(put(out, "TIMESTAMP")); break;
     }
-    return buf_printf(out, "'%.*s'", SLICE_FMT(l->text));
+    return buf_printf(out->buf, "'%.*s'", SLICE_FMT(l->text));
 }
 
-static db_err print_column(const struct ast_column *c, struct buf *out)
+static db_err print_column(const struct ast_column *c, struct expr_text *out)
 {
-    return buf_append_quoted(out, c->name, '`');
+    return buf_append_quoted(out->buf, c->name, '`');
 }
 
-static db_err print_unary(const struct ast_unary *u, struct buf *out)
+static db_err print_unary(const struct ast_unary *u, struct expr_text *out)
 {
     switch ((int)u->op) {
     case AST_OP_PLUS: return print(u->arg, out);
@@ -112,7 +145,7 @@ static db_err print_unary(const struct ast_unary *u, struct buf *out)
 }
 
 /* MYSQL: what stands as a condition and is none is kept as (0 <> x). */
-static db_err print_condition(const struct ast_expr *e, struct buf *out)
+static db_err print_condition(const struct ast_expr *e, struct expr_text *out)
 {
     bool plain = e->kind == AST_EXPR_COLUMN || e->kind == AST_EXPR_LITERAL;
     TRY(put(out, plain ? "(0 <> " : ""));
@@ -121,7 +154,7 @@ static db_err print_condition(const struct ast_expr *e, struct buf *out)
 }
 
 /* MYSQL: rows that are equal or not are kept as what is said of their members. */
-static db_err print_rows(const struct ast_binary *b, struct buf *out)
+static db_err print_rows(const struct ast_binary *b, struct expr_text *out)
 {
     const struct ast_row *left = (const struct ast_row *)b->left;
     const struct ast_row *right = (const struct ast_row *)b->right;
@@ -143,7 +176,7 @@ static db_err print_rows(const struct ast_binary *b, struct buf *out)
 }
 
 /* MYSQL: a AND b AND c is one condition of three. */
-static db_err print_chain(const struct ast_expr *e, enum ast_op op, struct buf *out)
+static db_err print_chain(const struct ast_expr *e, enum ast_op op, struct expr_text *out)
 {
     const struct ast_binary *b = (const struct ast_binary *)e;
     if (e->kind != AST_EXPR_BINARY || b->op != op) {
@@ -154,7 +187,7 @@ static db_err print_chain(const struct ast_expr *e, enum ast_op op, struct buf *
     return print_chain(b->right, op, out);
 }
 
-static db_err print_binary(const struct ast_binary *b, struct buf *out)
+static db_err print_binary(const struct ast_binary *b, struct expr_text *out)
 {
     if (b->op == AST_OP_AND || b->op == AST_OP_OR) {
         TRY(put(out, "("));
@@ -207,13 +240,13 @@ static db_err print_binary(const struct ast_binary *b, struct buf *out)
     if (call != NULL) {
         TRY(put(out, ","));
     } else {
-        TRY(buf_printf(out, " %s ", words[b->op]));
+        TRY(buf_printf(out->buf, " %s ", words[b->op]));
     }
     TRY(print(b->right, out));
     return put(out, b->op == AST_OP_JSON_UNQUOTE ? "))" : ")");
 }
 
-static db_err print_list(const struct ast_expr_list *list, struct buf *out)
+static db_err print_list(const struct ast_expr_list *list, struct expr_text *out)
 {
     for (uint32_t i = 0; i < list->count; i++) {
         TRY(put(out, i == 0 ? "" : ","));
@@ -222,7 +255,7 @@ static db_err print_list(const struct ast_expr_list *list, struct buf *out)
     return ERR_OK;
 }
 
-static db_err print_regexp(const struct ast_like *l, struct buf *out)
+static db_err print_regexp(const struct ast_like *l, struct expr_text *out)
 {
     TRY(put(out, l->negated ? "(not(regexp_like(" : "regexp_like("));
     TRY(print(l->arg, out));
@@ -231,7 +264,7 @@ static db_err print_regexp(const struct ast_like *l, struct buf *out)
     return put(out, l->negated ? ")))" : ")");
 }
 
-static db_err print_tests(const struct ast_expr *e, struct buf *out)
+static db_err print_tests(const struct ast_expr *e, struct expr_text *out)
 {
     static const char *const is_words[] = {"null", "true", "false", "null"};
     const struct ast_is *is = (const struct ast_is *)e;
@@ -245,7 +278,7 @@ static db_err print_tests(const struct ast_expr *e, struct buf *out)
     switch ((int)e->kind) {
     case AST_EXPR_IS:
         TRY(print(is->arg, out));
-        return buf_printf(out, " is %s%s)", is->negated ? "not " : "", is_words[is->test]);
+        return buf_printf(out->buf, " is %s%s)", is->negated ? "not " : "", is_words[is->test]);
     case AST_EXPR_BETWEEN:
         TRY(print(b->arg, out));
         TRY(put(out, b->negated ? " not between " : " between "));
@@ -274,7 +307,7 @@ static db_err print_tests(const struct ast_expr *e, struct buf *out)
     }
 }
 
-static db_err print_case(const struct ast_case *c, struct buf *out)
+static db_err print_case(const struct ast_case *c, struct expr_text *out)
 {
     TRY(put(out, "(case "));
     if (c->value != NULL) {
@@ -298,7 +331,7 @@ static db_err print_case(const struct ast_case *c, struct buf *out)
 
 /* ---- casts, intervals, calls ---- */
 
-static db_err print_cast_type(const struct ast_type *t, struct buf *out)
+static db_err print_cast_type(const struct ast_type *t, struct expr_text *out)
 {
     switch ((int)t->kind) {
     case AST_TYPE_SIGNED: return put(out, "signed");
@@ -310,7 +343,7 @@ static db_err print_cast_type(const struct ast_type *t, struct buf *out)
     case AST_TYPE_REAL: return put(out, "double");
     case AST_TYPE_FLOAT: return put(out, "float");
     case AST_TYPE_DECIMAL:
-        return buf_printf(out, "decimal(%llu,%llu)",
+        return buf_printf(out->buf, "decimal(%llu,%llu)",
                           (t->flags & AST_TYPE_F_LENGTH) != 0 ? (unsigned long long)t->length : 10,
                           (t->flags & AST_TYPE_F_DEC) != 0 ? (unsigned long long)t->dec : 0);
     case AST_TYPE_TIME: TRY(put(out, "time")); break;
@@ -320,31 +353,33 @@ static db_err print_cast_type(const struct ast_type *t, struct buf *out)
     default: return ERR_UNSUPPORTED;
     }
     if ((t->flags & AST_TYPE_F_LENGTH) != 0) {
-        TRY(buf_printf(out, "(%llu)", (unsigned long long)t->length));
+        TRY(buf_printf(out->buf, "(%llu)", (unsigned long long)t->length));
     }
     if (t->kind == AST_TYPE_BINARY) {
         return put(out, " charset binary");
     }
     if (t->kind == AST_TYPE_CHAR) {
         struct slice cs = t->charset.ptr == NULL ? SLICE_LIT("utf8mb4") : t->charset;
-        return buf_printf(out, " charset %.*s", SLICE_FMT(cs));
+        return buf_printf(out->buf, " charset %.*s", SLICE_FMT(cs));
     }
     return ERR_OK;
 }
 
 /* MYSQL: of arrays the types are shown as those of columns. */
-static db_err print_element_type(const struct ast_type *t, struct buf *out)
+static db_err print_element_type(const struct ast_type *t, struct expr_text *out)
 {
     unsigned long long length = t->length;
     bool bytes = t->kind == AST_TYPE_BINARY || t->charset.ptr != NULL;
     switch ((int)t->kind) {
     case AST_TYPE_DECIMAL:
-        TRY(buf_printf(out, "decimal(%llu, %llu)",
+        TRY(buf_printf(out->buf, "decimal(%llu, %llu)",
                        (t->flags & AST_TYPE_F_LENGTH) != 0 ? length : 10ULL,
                        (t->flags & AST_TYPE_F_DEC) != 0 ? (unsigned long long)t->dec : 0ULL));
         break;
     case AST_TYPE_BINARY:
-    case AST_TYPE_CHAR: TRY(buf_printf(out, "%s(%llu)", bytes ? "binary" : "char", length)); break;
+    case AST_TYPE_CHAR:
+        TRY(buf_printf(out->buf, "%s(%llu)", bytes ? "binary" : "char", length));
+        break;
     default: TRY(print_cast_type(t, out)); break;
     }
     return put(out, " array");
@@ -370,17 +405,17 @@ static struct slice call_name(struct slice name)
     return name;
 }
 
-static db_err print_special_call(const struct ast_func *f, struct buf *out, bool *ret_done)
+static db_err print_special_call(const struct ast_func *f, struct expr_text *out, bool *ret_done)
 {
     *ret_done = true;
     if (slice_eq_nocase(f->name, SLICE_LIT("EXTRACT")) && f->unit != AST_UNIT_NONE) {
-        TRY(buf_printf(out, "extract(%s from ", ast_unit_word(f->unit)));
+        TRY(buf_printf(out->buf, "extract(%s from ", ast_unit_word(f->unit)));
         TRY(print(f->args.items[0], out));
         return put(out, ")");
     }
     if (f->mode >= AST_FUNC_TRIM_BOTH && f->mode <= AST_FUNC_TRIM_TRAILING) {
         static const char *const words[] = {"both ", "leading ", "trailing "};
-        TRY(buf_printf(out, "trim(%s", words[f->mode - AST_FUNC_TRIM_BOTH]));
+        TRY(buf_printf(out->buf, "trim(%s", words[f->mode - AST_FUNC_TRIM_BOTH]));
         if (f->args.count > 1) {
             TRY(print(f->args.items[1], out));
             TRY(put(out, " "));
@@ -399,7 +434,7 @@ static db_err print_special_call(const struct ast_func *f, struct buf *out, bool
         TRY(print(f->args.items[1], out));
         TRY(put(out, " + interval "));
         TRY(print(f->args.items[0], out));
-        return buf_printf(out, " %s)", ast_unit_word(f->unit));
+        return buf_printf(out->buf, " %s)", ast_unit_word(f->unit));
     }
     if (slice_eq_nocase(f->name, SLICE_LIT("YEARWEEK")) && f->args.count == 1) {
         TRY(put(out, "yearweek("));
@@ -408,21 +443,22 @@ static db_err print_special_call(const struct ast_func *f, struct buf *out, bool
     }
     if (f->mode >= AST_FUNC_FORMAT_DATE && f->mode <= AST_FUNC_FORMAT_DATETIME) {
         static const char *const words[] = {"DATE", "TIME", "DATETIME"};
-        TRY(buf_printf(out, "get_format(%s, ", words[f->mode - AST_FUNC_FORMAT_DATE]));
+        TRY(buf_printf(out->buf, "get_format(%s, ", words[f->mode - AST_FUNC_FORMAT_DATE]));
         TRY(print_list(&f->args, out));
         return put(out, ")");
     }
     if (f->mode == AST_FUNC_WEIGHT_CHAR || f->mode == AST_FUNC_WEIGHT_BINARY) {
         TRY(put(out, "weight_string("));
         TRY(print_list(&f->args, out));
-        return buf_printf(out, " as %s(%llu))", f->mode == AST_FUNC_WEIGHT_CHAR ? "char" : "binary",
+        return buf_printf(out->buf, " as %s(%llu))",
+                          f->mode == AST_FUNC_WEIGHT_CHAR ? "char" : "binary",
                           (unsigned long long)f->length);
     }
     *ret_done = false;
     return ERR_OK;
 }
 
-static db_err print_call(const struct ast_func *f, struct buf *out)
+static db_err print_call(const struct ast_func *f, struct expr_text *out)
 {
     bool done;
     TRY(print_special_call(f, out, &done));
@@ -435,16 +471,16 @@ static db_err print_call(const struct ast_func *f, struct buf *out)
     TRY(put_lower(out, call_name(f->name)));
     TRY(put(out, "("));
     if (f->unit != AST_UNIT_NONE) {
-        TRY(buf_printf(out, "%s,", ast_unit_word(f->unit)));
+        TRY(buf_printf(out->buf, "%s,", ast_unit_word(f->unit)));
     }
     TRY(print_list(&f->args, out));
     if (f->charset.ptr != NULL) {
-        TRY(buf_printf(out, " using %.*s", SLICE_FMT(f->charset)));
+        TRY(buf_printf(out->buf, " using %.*s", SLICE_FMT(f->charset)));
     }
     return put(out, ")");
 }
 
-static db_err print_json_on(const struct ast_json_on *on, const char *when, struct buf *out)
+static db_err print_json_on(const struct ast_json_on *on, const char *when, struct expr_text *out)
 {
     static const char *const words[] = {[AST_JSON_ON_NULL] = " null",
                                         [AST_JSON_ON_ERROR] = " error",
@@ -463,7 +499,7 @@ static db_err print_json_on(const struct ast_json_on *on, const char *when, stru
     return put(out, when);
 }
 
-static db_err print_json_value(const struct ast_json_value *j, struct buf *out)
+static db_err print_json_value(const struct ast_json_value *j, struct expr_text *out)
 {
     TRY(put(out, "json_value("));
     TRY(print(j->doc, out));
@@ -476,9 +512,9 @@ static db_err print_json_value(const struct ast_json_value *j, struct buf *out)
     } else {
         enum { CHARS_MAX = 1073741823 }; /* MYSQL: without a length */
         bool given = (t->flags & AST_TYPE_F_LENGTH) != 0;
-        TRY(buf_printf(out, "char(%llu)", given ? (unsigned long long)t->length : CHARS_MAX));
+        TRY(buf_printf(out->buf, "char(%llu)", given ? (unsigned long long)t->length : CHARS_MAX));
         if (t->charset.ptr != NULL) {
-            TRY(buf_printf(out, " character set %.*s", SLICE_FMT(t->charset)));
+            TRY(buf_printf(out->buf, " character set %.*s", SLICE_FMT(t->charset)));
         }
     }
     TRY(print_json_on(&j->on_empty, " on empty", out));
@@ -486,7 +522,7 @@ static db_err print_json_value(const struct ast_json_value *j, struct buf *out)
     return put(out, ")");
 }
 
-static db_err print(const struct ast_expr *e, struct buf *out)
+static db_err print(const struct ast_expr *e, struct expr_text *out)
 {
     const struct ast_cast *cast = (const struct ast_cast *)e;
     const struct ast_collate *collate = (const struct ast_collate *)e;
@@ -504,32 +540,31 @@ static db_err print(const struct ast_expr *e, struct buf *out)
     case AST_EXPR_FUNC: return print_call((const struct ast_func *)e, out);
     case AST_EXPR_JSON_VALUE: return print_json_value((const struct ast_json_value *)e, out);
     case AST_EXPR_CAST:
-        if (cast->time_zone != NULL) {
-            return ERR_UNSUPPORTED;
-        }
         TRY(put(out, "cast("));
         TRY(print(cast->arg, out));
-        TRY(put(out, " as "));
+        /* MYSQL: no other zone can be named. */
+        TRY(put(out, cast->time_zone != NULL ? " AT TIME ZONE '+00:00' as " : " as "));
         TRY((cast->type->flags & AST_TYPE_F_ARRAY) != 0 ? print_element_type(cast->type, out)
                                                         : print_cast_type(cast->type, out));
         return put(out, ")");
     case AST_EXPR_CONVERT_USING:
         TRY(put(out, "convert("));
         TRY(print(collate->arg, out));
-        return buf_printf(out, " using %.*s)", SLICE_FMT(collate->name));
+        return buf_printf(out->buf, " using %.*s)", SLICE_FMT(collate->name));
     case AST_EXPR_COLLATE:
         TRY(put(out, "("));
         TRY(print(collate->arg, out));
-        return buf_printf(out, " collate %.*s)", SLICE_FMT(collate->name));
+        return buf_printf(out->buf, " collate %.*s)", SLICE_FMT(collate->name));
     case AST_EXPR_INTERVAL:
         TRY(put(out, "interval "));
         TRY(print(interval->amount, out));
-        return buf_printf(out, " %s", ast_unit_word(interval->unit));
+        return buf_printf(out->buf, " %s", ast_unit_word(interval->unit));
     default: return ERR_UNSUPPORTED;
     }
 }
 
-db_err ddl_print_expr(const struct ast_expr *expr, struct buf *out)
+db_err ddl_print_expr(const struct ast_expr *expr, const struct bind_opts *opts, struct buf *out)
 {
-    return print(expr, out);
+    struct expr_text text = {.buf = out, .opts = opts};
+    return print(expr, &text);
 }

@@ -157,7 +157,8 @@ static db_err define(struct ddl_ctx *ctx, const struct ast_create_view *s,
     TRY(check_recursion(ctx, st, def));
     TRY(columns_of(ctx, s, st, def));
     TRY(attributes_of(ctx, s, st->updatable, def));
-    TRY(ast_print_view(&text, s->query, SLICE_EMPTY));
+    TRY(ast_print_view(&text, s->query, SLICE_EMPTY, ctx->client, ctx->arena));
+    def->view.utf8_text = ctx->client != NULL;
     return arena_copy(ctx->arena, buf_slice(&text), &def->view_text);
 }
 
@@ -324,7 +325,8 @@ static db_err put_query(struct arena *arena, const struct table_def *def, struct
     TRY(parser_parse(arena, def->view_text, &o, diag, &stmt, &consumed));
     return stmt->kind != AST_STMT_SELECT
                ? ERR_CORRUPT
-               : ast_print_view(out, ((const struct ast_select_stmt *)stmt)->query, hide);
+               : ast_print_view(out, ((const struct ast_select_stmt *)stmt)->query, hide, NULL,
+                                arena);
 }
 
 db_err ddl_show_create_view(struct arena *arena, const struct table_def *def, bool short_names,

@@ -80,6 +80,9 @@ void print__name(struct printer *p, struct slice name)
 
 void print__string(struct printer *p, struct slice text)
 {
+    if (p->client != NULL && p->err == ERR_OK) {
+        p->err = p->client->to_utf8(p->client->arg, p->arena, text, &text);
+    }
     quoted(p, text, '\'', true);
 }
 
@@ -148,7 +151,13 @@ static void print_literal(struct printer *p, const struct ast_literal *l)
     case AST_LIT_INT: print__u64(p, l->u64); break;
     case AST_LIT_DECIMAL:
     case AST_LIT_FLOAT: print__slice(p, l->text); break;
-    case AST_LIT_STRING: print__string(p, l->text); break;
+    case AST_LIT_STRING:
+        if (l->charset.ptr != NULL) { /* bytes of that charset */
+            quoted(p, l->text, '\'', true);
+        } else {
+            print__string(p, l->text);
+        }
+        break;
     case AST_LIT_HEX: print_bytes(p, l->text, true); break;
     case AST_LIT_BIT: print_bytes(p, l->text, false); break;
     case AST_LIT_DATE:

@@ -3,6 +3,7 @@
 #define SKEIN_SQL_PARSER_AST_PRINT_INT_H
 
 #include "sql/parser/ast_print.h"
+#include "sql/parser/parser.h"
 
 struct printer {
     struct buf *buf;
@@ -12,6 +13,9 @@ struct printer {
     bool count_selects; /* of a view: each SELECT says its number */
     unsigned selects;
     struct slice hide; /* this schema is not printed; ptr NULL: all are */
+    const struct parse_charset
+        *client;         /* texts are in it, and printed in UTF-8; NULL: as they are */
+    struct arena *arena; /* for that */
 };
 
 void print__text(struct printer *p, const char *text);

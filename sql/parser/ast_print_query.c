@@ -481,9 +481,10 @@ db_err ast_print_query(struct buf *buf, const struct ast_query *query)
     return p.err;
 }
 
-db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct slice hide)
+db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct slice hide,
+                      const struct parse_charset *client, struct arena *arena)
 {
-    struct printer p = {.buf = buf, .view = true, .hide = hide};
+    struct printer p = {.buf = buf, .view = true, .hide = hide, .client = client, .arena = arena};
     print__query(&p, query);
     return p.err;
 }
