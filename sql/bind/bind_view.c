@@ -189,7 +189,9 @@ db_err bind__view(struct binder *b, const struct table_def *def, struct slice al
 bool bind__view_could_change(const struct lnode *n)
 {
     while (n->kind == LNODE_PROJECT || n->kind == LNODE_FILTER || n->kind == LNODE_SORT) {
-        if (n->child_count == 0) {
+        bool own_rows = n->kind == LNODE_PROJECT && n->u.project.view != NULL &&
+                        n->u.project.view->view.algorithm == VIEW_TEMPTABLE;
+        if (n->child_count == 0 || own_rows) {
             return false;
         }
         n = n->children[0];

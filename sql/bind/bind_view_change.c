@@ -79,12 +79,17 @@ db_err bind__carry(struct binder *b, struct lnode *n, const struct lcolumn *c)
     return ERR_OK;
 }
 
-/* MYSQL: inner joins of base tables, with conditions; views of such. */
+/* MYSQL: inner joins of base tables, with conditions, in any order; views of such. */
 bool bind__view_merges(const struct lnode *n)
 {
+    if (n->kind == LNODE_PROJECT && n->u.project.view != NULL &&
+        n->u.project.view->view.algorithm == VIEW_TEMPTABLE) {
+        return false;
+    }
     switch ((int)n->kind) {
     case LNODE_TABLE: return n->u.table.def->kind == TABLE_BASE;
     case LNODE_FILTER:
+    case LNODE_SORT:
     case LNODE_PROJECT: return n->child_count != 0 && bind__view_merges(n->children[0]);
     case LNODE_JOIN:
         return (n->u.join.kind == JOIN_INNER || n->u.join.kind == JOIN_CROSS) &&
@@ -174,6 +179,14 @@ static db_err of_view(struct binder *b, enum my_errno number, const struct lnode
                : my_error(b->diag, ER_VIEW_DELETE_MERGE_VIEW, schema, name);
 }
 
+static bool is_ordered(const struct lnode *n)
+{
+    while (n->kind == LNODE_PROJECT || n->kind == LNODE_FILTER) {
+        n = n->children[0];
+    }
+    return n->kind == LNODE_SORT;
+}
+
 db_err bind__view_column(struct binder *b, struct lnode *from, const struct lcolumn *named,
                          struct lnode **ret_table, uint32_t *ret_ordinal)
 {
@@ -181,6 +194,9 @@ db_err bind__view_column(struct binder *b, struct lnode *from, const struct lcol
     *ret_table = NULL;
     if (view == NULL || view->u.project.view == NULL || !bind__view_merges(view)) {
         return ERR_OK;
+    }
+    if (is_ordered(view) && bind__is_join_view(view)) {
+        return my_error(b->diag, ER_WRONG_USAGE, "UPDATE", "ORDER BY");
     }
     struct lnode *table = bind__trace(view, named->id, ret_ordinal);
     if (table == NULL) {

@@ -11,12 +11,14 @@
 
 struct flat {
     struct lnode *table;
-    struct lproj *shown; /* by column id of the level above: the table's column */
+    /* By column id of the level above: the table's column; expr NULL: computed for ORDER BY. */
+    struct lproj *shown;
     uint32_t shown_count;
     struct bexpr **conjuncts;
     uint32_t count;
     struct view_rules rules;
     const struct table_def *top; /* the view that the statement names */
+    bool under_sort;             /* the node to come stands right below ORDER BY */
     bool insert;                 /* conditions are of no use but as checks */
     col_id_t *ids;               /* as in struct rule_check, for all levels so far */
     uint32_t id_count;
@@ -31,7 +33,7 @@ static col_id_t table_id(const struct flat *f, col_id_t id)
 {
     for (uint32_t i = 0; i < f->shown_count; i++) {
         if (f->shown[i].out == id) {
-            return f->shown[i].expr->u.column.id;
+            return f->shown[i].expr == NULL ? 0 : f->shown[i].expr->u.column.id;
         }
     }
     return f->shown_count == 0 ? id : 0;
@@ -103,6 +105,9 @@ static db_err add_ids(struct binder *b, struct flat *f)
         grown[i] = f->table->columns[i].id;
     }
     for (uint32_t i = 0; i < f->shown_count; i++) {
+        if (f->shown[i].expr == NULL) {
+            continue;
+        }
         grown[f->id_count + f->shown[i].expr->u.column.id - f->table->columns[0].id] =
             f->shown[i].out;
     }
@@ -152,7 +157,8 @@ static db_err add_checks(struct binder *b, struct flat *f, uint32_t first)
     return ERR_OK;
 }
 
-static db_err add_project(struct binder *b, struct flat *f, const struct lnode *n, bool *ret_is)
+static db_err add_project(struct binder *b, struct flat *f, const struct lnode *n, bool under_sort,
+                          bool *ret_is)
 {
     uint32_t count = n->u.project.count;
     struct lproj *shown = BIND_ARRAY(b, struct lproj, count + 1);
@@ -161,12 +167,16 @@ static db_err add_project(struct binder *b, struct flat *f, const struct lnode *
     }
     for (uint32_t i = 0; i < count && *ret_is; i++) {
         shown[i] = n->u.project.exprs[i];
+        if (under_sort && !is_column(shown[i].expr)) {
+            shown[i].expr = NULL;
+            continue;
+        }
         *ret_is = is_column(shown[i].expr);
         if (*ret_is) {
             shown[i].expr = bexpr_clone(b->arena, shown[i].expr);
             *ret_is = shown[i].expr != NULL && to_table(f, shown[i].expr);
         }
-        for (uint32_t k = 0; k < i && *ret_is; k++) {
+        for (uint32_t k = 0; k < i && *ret_is && !under_sort; k++) {
             *ret_is = shown[k].expr->u.column.id != shown[i].expr->u.column.id;
         }
     }
@@ -194,8 +204,17 @@ db_err bind__add_view_need(struct binder *b, struct view_rules *rules, uint32_t 
 static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool cascaded,
                       bool checked, bool *ret_is)
 {
+    bool under_sort = f->under_sort;
+    f->under_sort = n->kind == LNODE_SORT;
+    if (n->kind == LNODE_SORT) { /* the rows are changed in whatever order */
+        return flatten(b, f, n->children[0], cascaded, checked, ret_is);
+    }
     if (n->kind == LNODE_PROJECT && n->u.project.view != NULL) {
         const struct table_def *view = n->u.project.view;
+        if (view->view.algorithm == VIEW_TEMPTABLE) {
+            *ret_is = false;
+            return ERR_OK;
+        }
         f->top = f->top == NULL ? view : f->top;
         cascaded = cascaded || view->view.check_option == VIEW_CHECK_CASCADED;
         checked = cascaded || view->view.check_option == VIEW_CHECK_LOCAL;
@@ -215,7 +234,7 @@ static db_err flatten(struct binder *b, struct flat *f, struct lnode *n, bool ca
         return ERR_OK;
     }
     if (n->kind == LNODE_PROJECT) {
-        return add_project(b, f, n, ret_is);
+        return add_project(b, f, n, under_sort, ret_is);
     }
     if (checked && !f->insert && any_subquery(n)) {
         *ret_is = false; /* it is needed twice: bind_view_check.c */

@@ -156,7 +156,7 @@ static db_err define(struct ddl_ctx *ctx, const struct ast_create_view *s,
     TRY(bind_view_query(ctx->arena, &opts, s->query, ctx->diag, &st));
     TRY(check_recursion(ctx, st, def));
     TRY(columns_of(ctx, s, st, def));
-    TRY(attributes_of(ctx, s, st->updatable, def));
+    TRY(attributes_of(ctx, s, st->updatable && s->algorithm != AST_VIEW_TEMPTABLE, def));
     TRY(ast_print_view(&text, s->query, SLICE_EMPTY, ctx->client, ctx->arena));
     def->view.utf8_text = ctx->client != NULL;
     return arena_copy(ctx->arena, buf_slice(&text), &def->view_text);
