@@ -416,6 +416,57 @@ static bool converts(const struct sql_type *t)
            t->collation != COLL_BINARY;
 }
 
+/* Members are kept in the column's charset. */
+static db_err convert_members(struct alter *a, struct sql_type *io, const struct charset *from,
+                              const struct charset *to)
+{
+    struct type_names *names = ARENA_NEW(a->ctx->arena, struct type_names);
+    struct slice *list = ARENA_ARRAY(a->ctx->arena, struct slice, io->names->count);
+    if (names == NULL || list == NULL) {
+        return ERR_NOMEM;
+    }
+    *names = *io->names;
+    names->names = list;
+    for (uint32_t i = 0; i < names->count; i++) {
+        TRY(charset_convert_arena(from, io->names->names[i], to, a->ctx->arena, &list[i], NULL));
+    }
+    io->names = names;
+    return ERR_OK;
+}
+
+/* MYSQL: TEXT becomes the next longer type where characters may take more bytes than they did. */
+static db_err convert_column(struct alter *a, struct column_def *c, uint16_t collation)
+{
+    struct sql_type *t = &c->type;
+    const struct charset *from = collation_by_id(t->collation)->cs;
+    const struct charset *to = collation_by_id(collation)->cs;
+    bool text = t->id >= TYPE_TINYTEXT && t->id <= TYPE_LONGTEXT;
+    t->collation = collation;
+    if (from == to || to->default_collation == COLL_BINARY) {
+        c->default_value.collation =
+            c->default_kind == DEFAULT_CONST ? collation : c->default_value.collation;
+        return ERR_OK;
+    }
+    if (text && t->id != TYPE_LONGTEXT && to->maxlen > from->maxlen) {
+        struct sql_type longer = type_blob((enum type_id)(t->id + 1), collation);
+        longer.flags = t->flags;
+        *t = longer;
+    }
+    if (t->id == TYPE_VARCHAR && t->length > VARCHAR_BYTES_MAX / to->maxlen) {
+        return my_error(a->ctx->diag, ER_TOO_BIG_FIELDLENGTH, ddl__text(a->ctx, c->name),
+                        (unsigned long)(VARCHAR_BYTES_MAX / to->maxlen));
+    }
+    if (t->names != NULL) {
+        TRY(convert_members(a, t, from, to));
+    }
+    struct value *v = &c->default_value;
+    if (c->default_kind == DEFAULT_CONST && !v->is_null && v->phys == PHYS_STR) {
+        v->collation = collation;
+        return charset_convert_arena(from, v->str, to, a->ctx->arena, &v->str, NULL);
+    }
+    return ERR_OK;
+}
+
 static db_err convert_charset(struct alter *a, const struct ast_alter_action *x)
 {
     struct draft *d = &a->draft;
@@ -425,11 +476,7 @@ static db_err convert_charset(struct alter *a, const struct ast_alter_action *x)
     for (uint32_t i = 0; i < d->column_count; i++) {
         struct column_def *c = &d->columns[i]->def;
         if (converts(&c->type)) {
-            c->type.collation = d->def.collation;
-            c->explicit_collation = false;
-            if (c->default_kind == DEFAULT_CONST) {
-                c->default_value.collation = d->def.collation;
-            }
+            TRY(convert_column(a, c, d->def.collation));
         }
     }
     return ERR_OK;
