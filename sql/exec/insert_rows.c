@@ -237,7 +237,7 @@ static db_err next_numbers(struct exec_ctx *ctx, struct slice name, uint64_t flo
 static db_err make_room(struct insert_rows *s, struct exec_ctx *ctx, uint32_t n)
 {
     if (s->made_room < n) {
-        s->made = ARENA_ARRAY(s->kept != NULL ? s->kept : ctx->arena, bool, n);
+        s->made = ARENA_ARRAY(s->kept != NULL ? s->kept : ctx->arena, uint64_t, n);
         if (s->made == NULL) {
             return ERR_LIMIT;
         }
@@ -295,9 +295,10 @@ static db_err auto_increment(struct insert_rows *s, struct exec_ctx *ctx, struct
                 TRY(storage_sequence_raise(ctx->storage, name, next + left * step - 1, ctx->diag));
             }
         }
+        s->made[i] = next;
         if (!v->is_null || !takes_null) {
             TRY(set_number(s, ctx, col, next, &rows[(size_t)i * width]));
-            s->made[i] = true;
+            s->made[i] = v->phys == PHYS_INT ? v->u : next;
         }
         s->numbered = true;
         if (ctx->first_insert_id == 0 && !insert_rows_looks(s->node)) {

@@ -16,9 +16,10 @@ struct insert_rows {
         *pending; /* by ordinal: the row's default is computed from its other columns; NULL: none */
     struct arena *kept; /* where the state of rules goes when ctx->arena is reset between rows;
                          * NULL: it is not (then rules.values says where the rows' text goes) */
-    bool *made;         /* of the rows numbered last: AUTO_INCREMENT made the row's number */
+    uint64_t
+        *made; /* of the rows numbered last: what AUTO_INCREMENT made for the row, 0: nothing */
     uint32_t made_room;
-    bool numbered; /* a row of the statement had its number made */
+    bool numbered; /* a number was made for a row of the statement */
     bool skip; /* a check is violated and the statement has IGNORE: the row is not to be written */
 };
 

@@ -217,8 +217,9 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
     if (!pass) {
         return ERR_OK;
     }
-    if (s->table->auto_increment >= 0 && !changed[s->table->auto_increment].is_null) {
-        ctx->last_insert_id = changed[s->table->auto_increment].u;
+    if (s->table->auto_increment >= 0) {
+        s->has_updated = true;
+        s->updated_number = changed[s->table->auto_increment];
     }
     if (row_equal(s->table, old, changed)) {
         ctx->affected_rows += ctx->found_rows_flag ? 1 : 0;
@@ -226,6 +227,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
         return ERR_OK;
     }
     TRY(write_update(s, ctx, old, changed));
+    s->effects++;
     return insert_rows_number_set(ctx, s->table, old, changed);
 }
 
@@ -248,7 +250,7 @@ static bool looks(const struct op_insert *s)
 static bool used_up(const struct op_insert *s, uint32_t index)
 {
     const struct index_def *ix = &s->table->indexes[index];
-    return s->table->auto_increment >= 0 && s->rows.made[s->at] && ix->part_count != 0 &&
+    return s->table->auto_increment >= 0 && s->rows.made[s->at] != 0 && ix->part_count != 0 &&
            ix->parts[0].column == (uint32_t)s->table->auto_increment;
 }
 
@@ -298,6 +300,7 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
         if ((uint32_t)index == last_unique(s->table) && (any == NULL || any->ref_count == 0) &&
             row_equal(s->table, old, row)) {
             ctx->affected_rows++;
+            s->effects++;
             return ERR_OK;
         }
         TRY(fk_replace_row(ctx, fks, &s->writer, old, row));
@@ -316,8 +319,8 @@ struct made_numbers {
     uint32_t count, next;
 };
 
-static db_err list_numbers(struct op_insert *s, struct exec_ctx *ctx, const struct value *rows,
-                           uint32_t n, struct made_numbers *ret)
+static db_err list_numbers(struct op_insert *s, struct exec_ctx *ctx, uint32_t n,
+                           struct made_numbers *ret)
 {
     int32_t column = s->table->auto_increment;
     *ret = (struct made_numbers){0};
@@ -326,8 +329,8 @@ static db_err list_numbers(struct op_insert *s, struct exec_ctx *ctx, const stru
     }
     ret->items = ARENA_ARRAY(ctx->arena, uint64_t, n);
     for (uint32_t i = 0; i < n && ret->items != NULL; i++) {
-        if (s->rows.made[i]) {
-            ret->items[ret->count++] = rows[(size_t)i * s->table->column_count + (size_t)column].u;
+        if (s->rows.made[i] != 0) {
+            ret->items[ret->count++] = s->rows.made[i];
         }
     }
     return ret->items == NULL ? ERR_LIMIT : ERR_OK;
@@ -335,18 +338,34 @@ static db_err list_numbers(struct op_insert *s, struct exec_ctx *ctx, const stru
 
 /* MYSQL: the number of a row that did not become a new one goes to the next row that wants one,
  * unless a row between them has a higher one of its own. */
-static void give_number(const struct op_insert *s, struct made_numbers *m, struct value *number)
+static void give_number(const struct op_insert *s, struct made_numbers *m, struct value *own)
 {
-    if (m->items == NULL || number->is_null) {
+    uint64_t *made = &s->rows.made[s->at];
+    if (*made != 0) {
+        *made = m->items[m->next];
+        if (!own->is_null) {
+            own->u = *made;
+        }
         return;
     }
-    if (s->rows.made[s->at]) {
-        number->u = m->items[m->next];
-    }
-    while (!s->rows.made[s->at] && m->next < m->count && m->items[m->next] <= number->u &&
-           (number->is_unsigned || number->i > 0)) {
+    bool given = !own->is_null && (own->is_unsigned || own->i > 0);
+    while (given && m->next < m->count && m->items[m->next] <= own->u) {
         m->next++;
     }
+}
+
+/* MYSQL: what is told of is the number of the last row, when any row had an effect; of the rows of
+ * a SELECT only when none of them is to change another one. */
+static void tell_number(const struct op_insert *s, struct exec_ctx *ctx, const struct value *own)
+{
+    const struct plan_node *n = s->op.node;
+    bool of_select = n->children[0]->kind != PLAN_VALUES;
+    if (s->has_updated) {
+        own = &s->updated_number;
+    }
+    bool told = s->effects != 0 && !own->is_null && own->phys == PHYS_INT &&
+                !(of_select && n->u.insert.update_count != 0);
+    ctx->last_insert_id = told ? own->u : 0;
 }
 
 static db_err write_numbered(struct op_insert *s, struct exec_ctx *ctx, struct made_numbers *m,
@@ -354,17 +373,22 @@ static db_err write_numbered(struct op_insert *s, struct exec_ctx *ctx, struct m
 {
     int32_t column = s->table->auto_increment;
     s->inserted = false;
-    if (column >= 0) {
+    s->has_updated = false;
+    if (column >= 0 && m->items != NULL) {
         give_number(s, m, &row[column]);
     }
     TRY(write_row(s, ctx, row, known));
-    if (column < 0 || !s->inserted || !s->rows.made[s->at]) {
+    s->effects += s->inserted ? 1 : 0;
+    if (column < 0) {
         return ERR_OK;
     }
-    m->next++;
-    if (ctx->first_insert_id == 0) {
-        const struct value *v = &row[column];
-        ctx->first_insert_id = v->phys == PHYS_INT ? v->u : v->d > 0 ? (uint64_t)v->d : 0;
+    uint64_t made = s->rows.made[s->at];
+    if (s->inserted && made != 0) {
+        m->next++;
+        ctx->first_insert_id = ctx->first_insert_id == 0 ? made : ctx->first_insert_id;
+    }
+    if (looks(s)) {
+        tell_number(s, ctx, &row[column]);
     }
     return ERR_OK;
 }
@@ -392,7 +416,7 @@ db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct valu
     ctx->in_bulk = ctx->in_bulk || bulk;
     s->written += n;
     struct made_numbers made;
-    TRY(list_numbers(s, ctx, rows, n, &made));
+    TRY(list_numbers(s, ctx, n, &made));
     bool ahead = !bulk && !looks(s) && row_locks_worth(&s->writer, NULL, true);
     for (uint32_t i = 0; i < n; i++) {
         s->at = i;

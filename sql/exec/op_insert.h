@@ -16,7 +16,10 @@ struct op_insert {
     const struct value *sources; /* of all rows, row-major: the source's part; or NULL */
     uint32_t at;                 /* the row being written */
     bool inserted;               /* it has become a new one */
-    bool *known;                 /* of rows on their way: by row, then foreign key (fk.h) */
+    bool has_updated;            /* it met another one, whose number is then updated_number */
+    struct value updated_number;
+    uint64_t effects; /* rows that became new ones or changed another one */
+    bool *known;      /* of rows on their way: by row, then foreign key (fk.h) */
     uint32_t known_max;
     uint64_t written;            /* rows so far */
     struct packed_format format; /* of `store` */
