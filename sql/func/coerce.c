@@ -5,8 +5,8 @@
  * collation beats another of the same charset; otherwise it is an illegal mix, unless both are
  * literals of which one is pure ASCII. What only gives the text on (CONCAT, COALESCE) does not mind
  * two collations of one charset: its text is in the charset's _bin collation and loses to all
- * other. A side that loses is converted when its charset differs,
- * which is allowed when it is a constant or the winner is Unicode. */
+ * other, among its own operands to the next column or COLLATE. A side that loses is converted when
+ * its charset differs, which is allowed when it is a constant or the winner is Unicode. */
 #include "sql/func/func.h"
 
 #include "sql/func/func_int.h"
@@ -199,41 +199,79 @@ static db_err check_convertible(struct func_bind_ctx *ctx, const struct func_arg
     return lossy == 0 ? ERR_OK : func__cannot_convert(ctx, v->str, from, to);
 }
 
-db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
-                            uint32_t count, uint16_t *ret_collation, uint8_t *ret_coercibility)
+/* Two operands of one charset that do not agree, and an operation that takes it so. MYSQL: two
+ * collations by code points do not agree on a third one. */
+static bool is_mix(const char *operation, const struct func_arg *best, const struct func_arg *rival)
 {
-    struct func_arg *best = NULL;
-    struct func_arg *rival = NULL;
-    struct func_arg *clash = NULL; /* charsets of which none takes the other in */
-    struct func_arg *clash_with = NULL;
+    return rival != NULL && own_coercibility(best) != 0 && keeps_mix(operation) &&
+           own_collation(best)->cs == own_collation(rival)->cs &&
+           !(ends_bin(own_collation(best)) && ends_bin(own_collation(rival)));
+}
+
+/* MYSQL: what two operands did not agree on gives way to the next column's collation, of whatever
+ * charset; not to literals and the like, and not to the collation that it has taken itself. */
+static bool ends_mix(const struct func_arg *best, const struct func_arg *next)
+{
+    const struct collation *c = own_collation(next);
+    return own_coercibility(next) <= 2 && c != charset_bin_collation(own_collation(best)->cs);
+}
+
+/* What operands agree on: `best` wins. */
+struct agreement {
+    struct func_arg *best;  /* NULL: no operand has a collation */
+    struct func_arg *rival; /* as strong, and of another collation; or NULL */
+    struct func_arg *clash; /* charsets of which none takes the other in; or NULL */
+    struct func_arg *clash_with;
+};
+
+static void agree(const char *operation, struct func_arg *args, uint32_t count,
+                  struct agreement *ret)
+{
+    *ret = (struct agreement){0};
     for (uint32_t i = 0; i < count; i++) {
         struct func_arg *a = &args[i];
         if (!has_collation(&a->type)) {
             continue;
         }
-        if (best == NULL) {
-            best = a;
+        if (ret->best == NULL) {
+            ret->best = a;
             continue;
         }
-        int w = winner(best, a);
-        if (w == 0 && clash == NULL && own_collation(best)->cs != own_collation(a)->cs) {
-            clash = best;
-            clash_with = a;
+        if (is_mix(operation, ret->best, ret->rival)) {
+            if (ends_mix(ret->best, a)) {
+                ret->best = a;
+                ret->rival = NULL;
+            }
+            continue;
+        }
+        int w = winner(ret->best, a);
+        if (w == 0 && ret->clash == NULL && own_collation(ret->best)->cs != own_collation(a)->cs) {
+            ret->clash = ret->best;
+            ret->clash_with = a;
         }
         if (w > 0) {
-            best = a;
-            rival = NULL;
+            ret->best = a;
+            ret->rival = NULL;
         } else if (w == 0) {
-            rival = a;
+            ret->rival = a;
         }
     }
+}
+
+db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
+                            uint32_t count, uint16_t *ret_collation, uint8_t *ret_coercibility)
+{
+    struct agreement found;
+    agree(operation, args, count, &found);
+    struct func_arg *best = found.best;
+    struct func_arg *rival = found.rival;
     if (best == NULL) {
         *ret_collation = ctx->connection_collation != 0 ? ctx->connection_collation : COLL_BINARY;
         *ret_coercibility = 4;
         return ERR_OK;
     }
-    if (clash != NULL && own_coercibility(best) != 0) { /* MYSQL: a third one does not help */
-        return illegal_mix(ctx, operation, args, count, clash, clash_with);
+    if (found.clash != NULL && own_coercibility(best) != 0) { /* MYSQL: a third does not help */
+        return illegal_mix(ctx, operation, args, count, found.clash, found.clash_with);
     }
     const struct func_arg *loose = uncertain(args, count, best);
     if (loose != NULL && !keeps_mix(operation)) {
@@ -241,10 +279,7 @@ db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation, st
         return illegal_mix(ctx, operation, args, count, loose < other ? loose : other,
                            loose < other ? other : loose);
     }
-    /* MYSQL: two collations by code points do not agree on a third one. */
-    bool mix = rival != NULL && own_coercibility(best) != 0 && keeps_mix(operation) &&
-               own_collation(best)->cs == own_collation(rival)->cs &&
-               !(ends_bin(own_collation(best)) && ends_bin(own_collation(rival)));
+    bool mix = is_mix(operation, best, rival);
     if (rival != NULL && !mix) {
         return illegal_mix(ctx, operation, args, count, best < rival ? best : rival,
                            best < rival ? rival : best);
