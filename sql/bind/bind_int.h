@@ -95,6 +95,7 @@ struct scope {
     bool in_window_call;
     struct bsubquery *sub;          /* the subquery this block belongs to, NULL at the top */
     const struct left_tables *left; /* while FROM is bound */
+    bool document; /* of JSON_TABLE, whose columns are the parent's; subqueries see neither */
     /* ON DUPLICATE KEY UPDATE: VALUES(col) */
     const struct bound_target *insert_target;
     col_id_t *insert_new;

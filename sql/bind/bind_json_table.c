@@ -227,7 +227,7 @@ static db_err bind_document(struct binder *b, struct scope *scope, const struct 
     struct bsubquery *sub;
     TRY(bind__lateral(b, scope, &outer, &sub));
     /* The document stands one level below the tables it reads. */
-    struct scope inner = {.parent = outer, .place = PLACE_TABLE_FUNC, .sub = sub};
+    struct scope inner = {.parent = outer, .place = PLACE_TABLE_FUNC, .sub = sub, .document = true};
     outer->place = PLACE_TABLE_FUNC;
     db_err err = bind__expr(b, &inner, doc, ret);
     const struct ast_column *c = (const struct ast_column *)doc;

@@ -313,9 +313,22 @@ static db_err find_item(struct binder *b, const struct scope *s, const struct as
     return ERR_OK;
 }
 
+/* The next block outwards that a name of `from` may be of; NULL: none. MYSQL: a subquery in the
+ * document of JSON_TABLE sees no names around it. */
+static struct scope *outwards(const struct scope *from, const struct scope *s)
+{
+    return s != from && s->document ? NULL : s->parent;
+}
+
+/* Is there no table at all that the name could be of? */
+static bool without_tables(const struct scope *scope)
+{
+    return scope->count == 0 && (scope->parent == NULL || scope->parent->document);
+}
+
 static db_err not_found(struct binder *b, const struct scope *scope, const struct ast_column *c)
 {
-    if (c->table.ptr != NULL && scope->count == 0 && scope->parent == NULL) {
+    if (c->table.ptr != NULL && without_tables(scope)) {
         return my_error(b->diag, ER_UNKNOWN_TABLE, arena_strdup(b->arena, c->table),
                         bind__place_name(scope->place));
     }
@@ -339,7 +352,7 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
                     struct bexpr **ret)
 {
     uint32_t depth = 0;
-    for (struct scope *s = scope; s != NULL; s = s->parent, depth++) {
+    for (struct scope *s = scope; s != NULL; s = outwards(scope, s), depth++) {
         const struct select_item *item;
         const struct lcolumn *found;
         TRY(find_item(b, s, c, depth, &found, &item));
