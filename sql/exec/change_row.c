@@ -5,13 +5,15 @@
 #include "sql/exec/fk.h"
 #include "sql/exec/insert_rows.h"
 
-static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k, struct value *ret)
+static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
+                        const struct value *row, struct value *ret)
 {
     const struct plan_target *t = c->target;
     const struct plan_assign *a = &t->assigns[k];
     struct vector *v;
     if (a->expr->kind == BEXPR_DEFAULT) {
-        return exec__missing_default(ctx, &t->table->columns[a->column], true, ret);
+        return exec__missing_default(ctx, &t->table->columns[a->column], true, &row[a->column],
+                                     ret);
     }
     if (c->assigns[k] == NULL) {
         return expr_eval_scalar(ctx, a->expr, ret);
@@ -67,7 +69,8 @@ static db_err assign(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
     if (t->assigns[k].implicit && row_equal(t->table, old, row)) {
         return ERR_OK;
     }
-    TRY(new_value(c, ctx, k, &x)); /* what an expression keeps lives as long as the statement */
+    TRY(new_value(c, ctx, k, row,
+                  &x)); /* what an expression keeps lives as long as the statement */
     ctx->arena = c->values != NULL ? c->values : statement;
     db_err err = set_value(c, ctx, k, &x, row, number);
     ctx->arena = statement;

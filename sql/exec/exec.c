@@ -24,19 +24,20 @@ db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, 
 }
 
 db_err exec__missing_default(struct exec_ctx *ctx, const struct column_def *c, bool tell,
-                             struct value *ret)
+                             const struct value *before, struct value *ret)
 {
-    if (c->type.id == TYPE_ENUM) {
-        value_tag(ret, &c->type);
-        ret->u = 1;
-        return ERR_OK;
-    }
-    if (ctx->eval.cast->strict && !ctx->ignore) {
+    bool is_enum = c->type.id == TYPE_ENUM;
+    bool nullable = (c->type.flags & TYPE_F_NOT_NULL) == 0;
+    if (!is_enum && ctx->eval.cast->strict && !ctx->ignore) {
         return my_error(ctx->diag, ER_NO_DEFAULT_FOR_FIELD, arena_strdup(ctx->arena, c->name));
     }
-    if (tell) {
+    if (tell && !is_enum) {
         cast_warn(ctx->eval.cast, CAST_WARNING, ER_NO_DEFAULT_FOR_FIELD,
                   arena_strdup(ctx->arena, c->name));
+    }
+    if (nullable && (is_enum || before == NULL || before->is_null)) {
+        value_set_null(ret, &c->type);
+        return ERR_OK;
     }
     return exec__implicit_default(ctx, c, ret);
 }

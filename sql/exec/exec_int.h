@@ -142,10 +142,11 @@ static inline void exec__leave_kept(struct exec_ctx *ctx, struct arena *saved)
 /* What a NOT NULL column without a default gets when the mode lets it: 0, '', the zero date, the
  * first member. */
 db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, struct value *ret);
-/* DEFAULT of a column that has none. MYSQL: strict: 1364; otherwise the type's implicit default
- * and, with `tell`, a warning. An ENUM's is its first member, silently. */
+/* DEFAULT of a column that has none. MYSQL: strict: 1364, but for an ENUM; otherwise, with `tell`,
+ * a warning, and NULL where the column may be NULL and is, is an ENUM, or the row is new (`before`
+ * is NULL), else the type's implicit default. */
 db_err exec__missing_default(struct exec_ctx *ctx, const struct column_def *c, bool tell,
-                             struct value *ret);
+                             const struct value *before, struct value *ret);
 void exec__warn_text(struct exec_ctx *ctx, enum cast_level level, uint16_t number,
                      const char *text);
 

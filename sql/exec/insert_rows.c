@@ -39,7 +39,7 @@ static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_
     const struct bexpr *e = s->node->u.insert.defaults[ordinal];
     struct value v;
     if (e == NULL) {
-        return exec__missing_default(ctx, c, named || s->number == 1, &row[ordinal]);
+        return exec__missing_default(ctx, c, named || s->number == 1, NULL, &row[ordinal]);
     }
     if (s->pending != NULL && bexpr_reads_columns(e)) {
         s->pending[ordinal] = true;

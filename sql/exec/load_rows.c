@@ -251,7 +251,7 @@ static db_err eval_set(struct loader *l, uint32_t i, struct value *ret)
     const struct plan_assign *a = &l->node->u.load.sets[i];
     struct vector *v;
     if (a->expr->kind == BEXPR_DEFAULT) {
-        return exec__missing_default(l->ctx, &l->table->columns[a->column], true, ret);
+        return exec__missing_default(l->ctx, &l->table->columns[a->column], true, NULL, ret);
     }
     l->ctx->arena = l->statement;
     db_err err = expr_eval(l->ctx, l->sets[i], &l->row, &v);

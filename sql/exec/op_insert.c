@@ -162,11 +162,12 @@ static db_err refuse_null(struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
 }
 
 static db_err updated_value(struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
-                            struct value *ret)
+                            const struct value *row, struct value *ret)
 {
     const struct plan_assign *a = &s->op.node->u.insert.updates[i];
     if (a->expr->kind == BEXPR_DEFAULT) {
-        return exec__missing_default(ctx, &s->table->columns[a->column], true, ret);
+        return exec__missing_default(ctx, &s->table->columns[a->column], true, &row[a->column],
+                                     ret);
     }
     struct vector *v;
     struct arena *batch = exec__enter_kept(ctx);
@@ -198,7 +199,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
                 continue;
             }
         }
-        TRY(updated_value(s, ctx, i, &x));
+        TRY(updated_value(s, ctx, i, changed, &x));
         TRY(row_reassign(ctx, s->table, a->column, &a->expr->type, &x, s->rows.number, changed));
         TRY(refuse_null(s, ctx, a->column, changed));
         TRY(row_own(ctx, &changed[a->column])); /* it may lie in a slot of scratch */
