@@ -272,6 +272,15 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
     return ERR_OK;
 }
 
+/* MYSQL: a table of results of variables is made, and its column has all digits of its type. */
+static db_err in_own_column(struct binder *b, struct bexpr **io)
+{
+    struct sql_type t = (*io)->type;
+    bool digits =
+        b->stmt->uses_variables && t.id == TYPE_DECIMAL && t.decimals == DECIMAL_SCALE_MAX;
+    return digits ? bind__cast(b, *io, &t, false, io) : ERR_OK;
+}
+
 /* A node of its own on top, so that renaming touches no shared column list. */
 db_err bind__wrap(struct binder *b, struct lnode *root, uint32_t visible, struct lnode **ret)
 {
@@ -286,6 +295,7 @@ db_err bind__wrap(struct binder *b, struct lnode *root, uint32_t visible, struct
         if (exprs[i].expr == NULL) {
             return ERR_NOMEM;
         }
+        TRY(in_own_column(b, &exprs[i].expr));
         exprs[i].out = bind__new_col(b);
         cols[i] = root->columns[i];
         cols[i].id = exprs[i].out;

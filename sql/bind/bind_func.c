@@ -546,6 +546,7 @@ db_err bind__cast_target(struct binder *b, const struct ast_type *type, const st
     if (t.id == TYPE_DOUBLE || t.id == TYPE_FLOAT) {
         t.length = 23;
     }
+    t.wire |= t.id == TYPE_DATETIME ? TYPE_W_ZERO_NULL : 0u;
     *ret = t;
     return ERR_OK;
 }

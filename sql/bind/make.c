@@ -237,6 +237,7 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
     if (type_is_string(to)) {
         TRY(bind__own_decimals(b, e));
     }
+    c->type.wire &= is_explicit ? UINT16_MAX : (uint16_t)~TYPE_W_ZERO_NULL;
     c->args[0] = e;
     c->position = e->position;
     c->u.cast.explicit_cast = is_explicit;

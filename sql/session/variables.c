@@ -655,6 +655,9 @@ db_err vars__user_set(struct sql_session *s, struct slice name, const struct val
         TRY(new_var(s, name, &u));
     }
     struct value copy = *v;
+    if (!v->is_null && v->phys == PHYS_DECIMAL) {
+        copy.dec = *decimal_own(&v->dec, &copy.dec);
+    }
     if (!v->is_null && v->phys == PHYS_STR) {
         struct buf fresh; /* v may lie in u->bytes */
         TRY(charge_var(s, u, v->str.len));

@@ -61,6 +61,7 @@ static db_err to_decimal(struct cast_ctx *ctx, const struct sql_type *from, cons
 {
     struct decimal d;
     TRY(value_to_decimal(ctx, from, v, &d));
+    d.filled = 0;
     if (type_is_unsigned(to) && d.neg) {
         decimal_zero(&d);
         d.scale = to->decimals;
@@ -451,9 +452,25 @@ static void copy_nulls(const struct vector *src, const uint16_t *sel, uint32_t c
     }
 }
 
+/* A DATE that sql_mode refuses is NULL where the target says so. MYSQL: nothing is told of it. */
+static void dates_to_datetimes(const struct cast_ctx *ctx, const struct vector *src,
+                               const uint16_t *sel, uint32_t count, struct vector *dst)
+{
+    bool check = (dst->type->wire & TYPE_W_ZERO_NULL) != 0;
+    unsigned flags = temporal_flags(ctx->sql_mode);
+    FOR_ROWS(row)
+    {
+        int64_t v = vec_i64(src, row);
+        vec_set_i64(dst, row, v);
+        if (check && !vec_is_null(src, row) && (datetime_check(v, flags) & TEMPORAL_INVALID) != 0) {
+            vec_set_null(dst, row);
+        }
+    }
+}
+
 /* True when the pair has a loop here and it was run. */
-static bool cast_fast(const struct vector *src, const uint16_t *sel, uint32_t count,
-                      struct vector *dst)
+static bool cast_fast(const struct cast_ctx *ctx, const struct vector *src, const uint16_t *sel,
+                      uint32_t count, struct vector *dst)
 {
     const struct sql_type *from = src->type;
     const struct sql_type *to = dst->type;
@@ -483,10 +500,7 @@ static bool cast_fast(const struct vector *src, const uint16_t *sel, uint32_t co
                            vec_is_null(src, row) ? 0 : decimal_to_double(vec_decimal(src, row)));
         }
     } else if (from->id == TYPE_DATE && to->id == TYPE_DATETIME) {
-        FOR_ROWS(row)
-        {
-            vec_set_i64(dst, row, vec_i64(src, row));
-        }
+        dates_to_datetimes(ctx, src, sel, count, dst);
     } else if (plain_int && to->id == TYPE_DECIMAL && to->decimals == 0 &&
                to->length >= type_int_digits(from) &&
                (!type_is_unsigned(to) || type_is_unsigned(from))) {
@@ -518,7 +532,7 @@ db_err vector_cast(struct cast_ctx *ctx, const struct vector *src, const uint16_
         dst->index_mask = 0;
         return ERR_OK;
     }
-    if (cast_fast(src, sel, count, dst)) {
+    if (cast_fast(ctx, src, sel, count, dst)) {
         return ERR_OK;
     }
     uint64_t first_row = ctx->row;

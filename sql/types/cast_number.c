@@ -218,6 +218,7 @@ static void temporal_to_decimal(const struct cast_ctx *ctx, const struct value *
     ret->used = ret->limb[1] != 0 ? 2 : ret->limb[0] != 0 ? 1 : 0;
     ret->neg = neg && ret->used != 0;
     ret->scale = 6;
+    ret->filled = 0;
     (void)decimal_round(ret, v->decimals > 6 ? 6 : v->decimals, DECIMAL_TRUNCATE, ret);
 }
 

@@ -255,7 +255,10 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
         TRY(shown_text(ctx, from, v, shown));
         return cast_error(ctx, 1525, ctx->refused_type, shown);
     }
-    if ((r.cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) != 0 && ctx->warn != NULL) {
+    /* MYSQL: nothing is told of a date's zeros where it was a date before. */
+    bool known =
+        v->phys == PHYS_TIME && (r.cond & (TEMPORAL_ZERO_DATE | TEMPORAL_ZERO_IN_DATE)) != 0;
+    if ((r.cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) != 0 && ctx->warn != NULL && !known) {
         TRY(shown_text(ctx, from, v, shown));
         if (is_null && !overflow && for_date && !whole_number_text(ctx, v, shown)) {
             cast_warn(ctx, CAST_WARNING, 1292, "Truncated incorrect", "date", shown, "");

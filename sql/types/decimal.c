@@ -123,6 +123,7 @@ static void store_nines(unsigned digits, bool neg, unsigned scale, struct decima
     memcpy(ret->limb, w.l, w.n * sizeof(ret->limb[0]));
     ret->used = (uint8_t)w.n;
     ret->scale = (uint8_t)scale;
+    ret->filled = 0;
     ret->neg = neg;
 }
 
@@ -155,6 +156,7 @@ unsigned decimal__store(struct wide *w, bool neg, unsigned scale, unsigned int_d
     }
     ret->used = (uint8_t)w->n;
     ret->scale = (uint8_t)scale;
+    ret->filled = 0;
     ret->neg = neg && w->n != 0;
     return cond;
 }
@@ -170,6 +172,7 @@ void decimal_from_scaled(int64_t v, unsigned scale, struct decimal *ret)
     ret->limb[0] = v < 0 ? -(uint64_t)v : (uint64_t)v;
     ret->used = v != 0;
     ret->scale = (uint8_t)scale;
+    ret->filled = 0;
 }
 
 void decimal_from_int(int64_t v, struct decimal *ret)
@@ -183,6 +186,7 @@ void decimal_from_uint(uint64_t v, struct decimal *ret)
     ret->limb[0] = v;
     ret->used = v != 0;
     ret->scale = 0;
+    ret->filled = 0;
 }
 
 unsigned decimal_to_uint(const struct decimal *d, uint64_t *ret)
@@ -253,6 +257,15 @@ unsigned decimal_int_digits(const struct decimal *d)
 void decimal_neg(struct decimal *d)
 {
     d->neg = !d->neg && d->used != 0;
+}
+
+const struct decimal *decimal_own(const struct decimal *d, struct decimal *ret)
+{
+    if (d->filled == 0) {
+        return d;
+    }
+    (void)decimal_round(d, (int)decimal_own_scale(d), DECIMAL_TRUNCATE, ret);
+    return ret;
 }
 
 static bool rounds_away(enum decimal_round_mode mode, bool neg, unsigned digit, bool sticky)
@@ -400,5 +413,6 @@ void decimal_from_fixed(const uint8_t *in, unsigned precision, unsigned scale, s
     memcpy(ret->limb, words, used * sizeof(words[0]));
     ret->used = (uint8_t)used;
     ret->scale = (uint8_t)scale;
+    ret->filled = 0;
     ret->neg = neg && used != 0;
 }

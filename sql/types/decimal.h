@@ -20,7 +20,10 @@ struct decimal {
     uint8_t used;                 /* significant limbs; 0 = zero */
     uint8_t scale;                /* digits after the point, kept as written: 1.50 has 2 */
     bool neg;
-    uint8_t pad[5];
+    uint8_t filled; /* of these, zeros at the end that only fill up an expression's type: a quotient
+                       has no more digits for them. 0 in what other functions than
+                       decimal_set_filled() make. */
+    uint8_t pad[4];
 };
 
 /* Conditions, or-ed; 0 = exact. */
@@ -72,6 +75,18 @@ unsigned decimal_div(const struct decimal *a, const struct decimal *b, unsigned 
 /* Sign of a; scale max(a, b). */
 unsigned decimal_mod(const struct decimal *a, const struct decimal *b, struct decimal *ret);
 void decimal_neg(struct decimal *d);
+/* Notes that a value of `own` digits after the point was filled up to the ones it has. */
+static inline void decimal_set_filled(struct decimal *d, unsigned own)
+{
+    d->filled = (uint8_t)(own < d->scale ? d->scale - own : 0);
+}
+/* Digits after the point without those. */
+static inline unsigned decimal_own_scale(const struct decimal *d)
+{
+    return (unsigned)d->scale - d->filled;
+}
+/* d when nothing was filled up, else what it was before, in *ret. */
+const struct decimal *decimal_own(const struct decimal *d, struct decimal *ret);
 /* To `scale` fraction digits; negative: tens, hundreds... The result's scale is max(scale, 0):
  * digits are added too. */
 unsigned decimal_round(const struct decimal *d, int scale, enum decimal_round_mode mode,

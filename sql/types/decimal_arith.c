@@ -78,12 +78,14 @@ static unsigned add_signed(const struct decimal *a, const struct decimal *b, boo
             ret->limb[0] = sum;
             ret->used = 2;
             ret->scale = scale;
+            ret->filled = 0;
             ret->neg = neg;
             return DECIMAL_OK;
         }
         ret->limb[0] = sum;
         ret->used = sum != 0;
         ret->scale = scale;
+        ret->filled = 0;
         ret->neg = neg && sum != 0;
         return DECIMAL_OK;
     }
@@ -183,6 +185,7 @@ unsigned decimal_mul(const struct decimal *a, const struct decimal *b, struct de
         ret->limb[1] = (uint64_t)(p >> 64);
         ret->used = ret->limb[1] != 0 ? 2 : 1;
         ret->scale = (uint8_t)scale;
+        ret->filled = 0;
         ret->neg = neg;
         return DECIMAL_OK;
     }

@@ -123,7 +123,7 @@ db_err json_from_value(struct cast_ctx *ctx, const struct sql_type *from, const 
         if (n->u.dec == NULL) {
             return ERR_LIMIT;
         }
-        *n->u.dec = v->dec;
+        *n->u.dec = *decimal_own(&v->dec, n->u.dec);
         break;
     case PHYS_TIME: time_node(ctx, v, n); break;
     case PHYS_STR:
@@ -204,6 +204,19 @@ static int64_t leading_int(struct slice s, bool *ret_unsigned, bool *ret_whole, 
     return used == 0 ? 0 : i;
 }
 
+/* MYSQL: what is not below 0 becomes an unsigned integer, and its bits are the signed one's. */
+static int64_t decimal_bits(struct cast_ctx *ctx, const struct decimal *d)
+{
+    int64_t i = 0;
+    uint64_t u = 0;
+    unsigned cond = d->neg ? decimal_to_int(d, &i) : decimal_to_uint(d, &u);
+    if ((cond & DECIMAL_OVERFLOW) != 0 && ctx->warn != NULL) {
+        char text[DECIMAL_TEXT_MAX];
+        cast__warn_truncated(ctx, "DECIMAL", COLL_BINARY, slice_of(text, decimal_to_text(d, text)));
+    }
+    return d->neg ? i : (int64_t)u;
+}
+
 static db_err to_integer(struct cast_ctx *ctx, const struct json_view *v, const struct sql_type *to,
                          struct value *ret)
 {
@@ -229,15 +242,10 @@ static db_err to_integer(struct cast_ctx *ctx, const struct json_view *v, const 
                      : (int64_t)r;
         break;
     }
-    case JSON_DECIMAL: {
-        uint64_t u = 0;
+    case JSON_DECIMAL:
         json_decimal(v, &d);
-        bool wide = type_is_unsigned(to) && !d.neg;
-        overflow =
-            ((wide ? decimal_to_uint(&d, &u) : decimal_to_int(&d, &i)) & DECIMAL_OVERFLOW) != 0;
-        i = wide ? (int64_t)u : i;
+        i = decimal_bits(ctx, &d);
         break;
-    }
     default: break;
     }
     if (!to_number(v) || !whole) {
@@ -421,10 +429,10 @@ static db_err coerce_number(struct cast_ctx *ctx, const struct json_view *v,
         *ret_fits = fabs(r.d) <= (double)FLT_MAX;
         r.d = *ret_fits ? (double)(float)r.d : r.d;
     } else if (type_is_integer(to)) {
-        bool positive = v->type == JSON_UINT || (v->type == JSON_DOUBLE && json_double(v) > 0) ||
-                        v->type == JSON_DECIMAL;
+        bool above = v->type == JSON_UINT || (v->type == JSON_DECIMAL && json_number(v) >= 0);
+        bool positive = above || (v->type == JSON_DOUBLE && json_double(v) > 0);
         *ret_fits = int_fits(to, r.i, r.i < 0 && positive && type_is_unsigned(to)) &&
-                    !(v->type == JSON_UINT && r.i < 0 && !type_is_unsigned(to));
+                    !(above && r.i < 0 && !type_is_unsigned(to));
     }
     if (*ret_fits) {
         value_tag(&r, to);
@@ -451,8 +459,9 @@ db_err json_coerce(struct cast_ctx *ctx, const struct json_view *v, const struct
     struct diag scratch;
     struct cast_ctx strict = *ctx;
     diag_reset(&scratch);
-    strict.strict = true;
-    strict.warn = NULL;
+    bool bits = v->type == JSON_DECIMAL && type_is_integer(to); /* fits or not, and is told of */
+    strict.strict = !bits;
+    strict.warn = bits ? ctx->warn : NULL;
     strict.diag = &scratch;
     strict.sql_mode |= SQL_MODE_TIME_TRUNCATE_FRACTIONAL; /* MYSQL: a time is cut, not rounded */
     db_err err;
@@ -511,9 +520,27 @@ static db_err coerce_natural(struct cast_ctx *ctx, const struct json_view *v,
     return ERR_OK;
 }
 
+/* MYSQL: in a column only the bits of a decimal number as an integer count, not its sign. */
+static void coerce_decimal(struct cast_ctx *ctx, const struct json_view *v,
+                           const struct sql_type *to, struct value *ret, bool *ret_fits)
+{
+    struct cast_ctx quiet = *ctx;
+    struct decimal d;
+    quiet.warn = NULL;
+    json_decimal(v, &d);
+    int64_t i = decimal_bits(&quiet, &d);
+    *ret_fits = int_fits(to, i, i < 0 && type_is_unsigned(to));
+    value_tag(ret, to);
+    ret->i = i;
+}
+
 db_err json_coerce_column(struct cast_ctx *ctx, const struct json_view *v,
                           const struct sql_type *to, struct value *ret, bool *ret_fits)
 {
+    if (v->type == JSON_DECIMAL && type_is_integer(to)) {
+        coerce_decimal(ctx, v, to, ret, ret_fits);
+        return ERR_OK;
+    }
     /* MYSQL: bytes are a column's text as they are, unlike in JSON_VALUE */
     if ((type_is_temporal(to) && v->type != JSON_NULL) ||
         (type_is_string(to) && v->type == JSON_OPAQUE)) {

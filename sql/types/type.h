@@ -87,6 +87,8 @@ enum {
     TYPE_W_SHORT_YEAR = 16,    /* of a cast's target: 1..99 are years of two digits */
     TYPE_W_LENIENT_DATE = 8,   /* of a cast's target: a zero month or day is let through, as parts
                                   of dates (MONTH) see them, whatever sql_mode says */
+    TYPE_W_ZERO_NULL = 8192,   /* of a cast's target: a date that sql_mode refuses is NULL also when
+                                  it   comes of a date */
     TYPE_W_VARYING = 4096,     /* a BINARY that is announced as VARBINARY: of CAST */
     TYPE_W_LONG_PRECISION = 4, /* a DECIMAL whose digits were cut to 65: its length counts 66 */
 };

@@ -166,7 +166,8 @@ db_err agg_update_sum(struct eval_ctx *ctx, const struct agg_call *call, struct 
         } else if (call->variant == NUM_DOUBLE) {
             s->real += vec_double(v, row);
         } else {
-            TRY(add_exact(ctx, s, vec_decimal(v, row)));
+            struct decimal own;
+            TRY(add_exact(ctx, s, decimal_own(vec_decimal(v, row), &own)));
         }
     }
     return ERR_OK;
@@ -232,9 +233,11 @@ db_err agg_result_sum(struct eval_ctx *ctx, const struct agg_call *call, const v
     }
     struct decimal d;
     agg__sum_total(s, &d);
+    unsigned own = d.scale;
     if ((decimal_round(&d, call->type.decimals, DECIMAL_HALF_UP, &d) & DECIMAL_OVERFLOW) != 0) {
         return my_error(ctx->diag, ER_DATA_OUT_OF_RANGE, "DECIMAL", "sum");
     }
+    decimal_set_filled(&d, own);
     vec_set_decimal(out, row, &d);
     return ERR_OK;
 }

@@ -98,19 +98,26 @@ static db_err int_mul(EVAL_ARGS)
 
 typedef unsigned (*decimal_fn)(const struct decimal *, const struct decimal *, struct decimal *);
 
+/* MYSQL: a value has the digits that come of its operands' (a user variable's are those of what was
+ * assigned to it) and is shown with those of its type. */
 static db_err decimal_loop(decimal_fn fn, EVAL_ARGS)
 {
     unsigned scale = call->type.decimals;
     EACH_ROW(row)
     {
         struct decimal r;
-        unsigned cond = fn(vec_decimal(args[0], row), vec_decimal(args[1], row), &r);
+        const struct decimal *a = vec_decimal(args[0], row);
+        const struct decimal *b = vec_decimal(args[1], row);
+        unsigned own_a = decimal_own_scale(a);
+        unsigned own_b = decimal_own_scale(b);
+        unsigned cond = fn(a, b, &r);
         if ((cond & DECIMAL_OVERFLOW) != 0) {
             return func__out_of_range(ctx, call, "DECIMAL");
         }
         if (r.scale != scale) {
             (void)decimal_round(&r, (int)scale, DECIMAL_HALF_UP, &r);
         }
+        decimal_set_filled(&r, fn == decimal_mul ? own_a + own_b : own_a > own_b ? own_a : own_b);
         vec_set_decimal(out, row, &r);
     }
     return ERR_OK;
@@ -186,8 +193,10 @@ db_err arith_div(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct decimal r;
-        unsigned cond =
-            decimal_div(vec_decimal(args[0], row), vec_decimal(args[1], row), increment, &r);
+        struct decimal a;
+        struct decimal b;
+        unsigned cond = decimal_div(decimal_own(vec_decimal(args[0], row), &a),
+                                    decimal_own(vec_decimal(args[1], row), &b), increment, &r);
         if ((cond & DECIMAL_DIV_ZERO) != 0) {
             TRY(func__div_zero(ctx, out, row));
             continue;
@@ -195,7 +204,9 @@ db_err arith_div(EVAL_ARGS)
         if ((cond & DECIMAL_OVERFLOW) != 0) {
             return func__out_of_range(ctx, call, "DECIMAL");
         }
+        unsigned own = r.scale;
         (void)decimal_round(&r, (int)scale, DECIMAL_HALF_UP, &r);
+        decimal_set_filled(&r, own);
         vec_set_decimal(out, row, &r);
     }
     return ERR_OK;
@@ -285,11 +296,16 @@ db_err arith_mod(EVAL_ARGS)
             continue;
         }
         struct decimal r;
-        unsigned cond = decimal_mod(vec_decimal(args[0], row), vec_decimal(args[1], row), &r);
+        const struct decimal *a = vec_decimal(args[0], row);
+        const struct decimal *b = vec_decimal(args[1], row);
+        unsigned own_a = decimal_own_scale(a);
+        unsigned own_b = decimal_own_scale(b);
+        unsigned cond = decimal_mod(a, b, &r);
         if ((cond & DECIMAL_DIV_ZERO) != 0) {
             TRY(func__div_zero(ctx, out, row));
             continue;
         }
+        decimal_set_filled(&r, own_a > own_b ? own_a : own_b);
         vec_set_decimal(out, row, &r);
     }
     return ERR_OK;

@@ -197,13 +197,23 @@ db_err temporal_bind_date(BIND_ARGS)
     return ERR_OK;
 }
 
+/* MYSQL: DATE and TIMESTAMP are NULL, without a word, for what sql_mode refuses as a date. */
+static bool is_refused(const struct eval_ctx *ctx, int64_t v)
+{
+    return (datetime_check(v, temporal_flags(ctx->cast->sql_mode)) & TEMPORAL_INVALID) != 0;
+}
+
 db_err temporal_date(EVAL_ARGS)
 {
-    (void)ctx;
     (void)call;
     EACH_ROW(row)
     {
-        vec_set_i64(out, row, datetime_date(vec_i64(args[0], row)));
+        int64_t v = vec_i64(args[0], row);
+        if (is_refused(ctx, v)) {
+            vec_set_null(out, row);
+            continue;
+        }
+        vec_set_i64(out, row, datetime_date(v));
     }
     return ERR_OK;
 }
@@ -269,7 +279,9 @@ db_err temporal_timestamp(EVAL_ARGS)
         int64_t v = vec_i64(args[0], row);
         struct time_parts p;
         datetime_unpack(v, &p);
-        if (call->arg_count == 2 && !date_is_real(&p)) { /* MYSQL: nothing is added to a month 0 */
+        /* MYSQL: nothing is added to a month 0 */
+        bool no_date = call->arg_count == 2 ? !date_is_real(&p) : is_refused(ctx, v);
+        if (no_date) {
             vec_set_null(out, row);
             continue;
         }
