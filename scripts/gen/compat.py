@@ -127,8 +127,10 @@ know).
   in generated columns and keys, and CHAR() there and in views, whose USING is lost; `TIME_FORMAT(x, '%T')` cut short in a temporary table;
   a time with a fraction that an index of whole seconds finds rounded; `CAST(... AS SIGNED)` of a sum of times (`235860`);
   text in ucs2, utf16 or utf32 that becomes JSON byte by byte; EXISTS with `LIMIT 0` in a view; equal rows that DISTINCT over a join keeps;
-  IN of a subquery with EXCEPT that reads the outer row; numbers below 100 that are years beside YEAR by a key or in
+  IN of a subquery with EXCEPT or INTERSECT that reads the outer row; numbers below 100 that are years beside YEAR by a key or in
   one block, and numbers in another; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);
+  conditions (`<>`, `<`) that compare casts of one value to two lengths of a type (`CAST(x AS DECIMAL(10,1)) <> CAST(x AS DECIMAL(10,5))`),
+  which it takes for the same; frames of `RANGE ... INTERVAL` where a zero date is among the rows;
   `VALUES ROW(...) ORDER BY`, which orders nothing. `MD5`, `SHA` and `SHA1`, which 9.7 has no more, are there.
 - A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element
   `"6"` is not 6, true is not 1, a scalar does not contain `[]`), and rows with an empty array are found by the parts before. MySQL, when it reads such a key, takes

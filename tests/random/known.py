@@ -218,7 +218,34 @@ def of_distinct(server, oracle, sql, ordered, folded):
     return False
 
 
-EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets)
+CAST = re.compile(r"CAST\(")
+CAST_TYPE = re.compile(r"(.*) AS ((?:DECIMAL|TIME|DATETIME|FLOAT|DOUBLE)\b.*)", re.DOTALL)
+
+
+def casts_apart(text):
+    """The text with each cast as the value of an IF with a number of its own; None when it casts nothing to two types of one kind."""
+    bare, types = QUOTED.sub(lambda m: "'" + "." * (len(m.group(0)) - 2) + "'", text), collections.defaultdict(set)
+    for n, m in enumerate(reversed(list(CAST.finditer(bare)))):     # inner ones before those that they stand in
+        depth, end = 1, m.end()
+        while depth and end < len(bare):
+            depth += {"(": 1, ")": -1}.get(bare[end], 0)
+            end += 1
+        cast = CAST_TYPE.fullmatch(text[m.end():end - 1])
+        if depth or cast is None:
+            continue
+        types[cast.group(1)].add(cast.group(2))
+        text, bare = (t[:m.start()] + "IF(%d, " % (n + 1) + t[m.start():end] + ", NULL)" + t[end:] for t in (text, bare))
+    return text if any(len(t) > 1 for t in types.values()) else None
+
+
+def same_casts(server, oracle, sql, ordered, folded):
+    """The reference takes casts of one value to two lengths of a type for the same; it answers as the server does when they differ in more."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    text = None if text is None else casts_apart(text)
+    return text is not None and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, text, ordered, folded))
+
+
+EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):

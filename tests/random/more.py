@@ -168,13 +168,15 @@ class More(Wide):
         kind = self.pick((INT, DEC, DATE, DTM, TIME))
         name = "%s %s" % (table.name, alias)
         outside = self.column(scope, kind)
-        where = self.condition(inner + (scope if self.chance(0.4) else []), 0)
+        correlated = self.chance(0.4)
+        where = self.condition(inner + (scope if correlated else []), 0)
+        sets = ("UNION", "UNION ALL", "UNION" if correlated else "INTERSECT")   # MySQL 9.7 keeps rows of the outer row before
         text = self.pick((
             lambda: "%s %s %s (SELECT %s FROM %s WHERE %s)" % (outside, self.pick(("<", ">=", "=", "<>", ">")), self.pick(("ALL", "ANY", "SOME")), self.expr(inner, kind, 1), name, where),
             lambda: "%s %s (SELECT %s(%s) FROM %s WHERE %s GROUP BY %s HAVING COUNT(*) > %d)" % (
                 outside, self.pick(("IN", "NOT IN", "= ANY", "> ALL")), self.pick(("MIN", "MAX")), self.column(inner, kind), name, where, self.column(inner, INT) + " + 0", self.r.randint(0, 1)),
             lambda: "%s %sIN (SELECT %s FROM %s WHERE %s %s SELECT %s FROM %s)" % (
-                outside, self.pick(("", "NOT ")), self.column(inner, kind), name, where, self.pick(("UNION", "UNION ALL", "INTERSECT")), self.column(inner, kind), name),
+                outside, self.pick(("", "NOT ")), self.column(inner, kind), name, where, self.pick(sets), self.column(inner, kind), name),
             lambda: "%s %s (SELECT %s FROM %s WHERE %s ORDER BY %s.id%s LIMIT 1)" % (
                 outside, self.pick(("<=>", "=", "<", ">=")), self.expr(inner, kind, 1), name, where, alias, self.pick(("", " DESC"))) if table in self.tables else "TRUE",
             lambda: "EXISTS (SELECT 1 FROM %s WHERE %s GROUP BY %s HAVING MAX(%s) > %s)" % (name, where, self.column(inner, INT) + " + 0", self.column(inner, INT), self.literal(INT)),
