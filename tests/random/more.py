@@ -405,7 +405,8 @@ class More(Wide):
         first = self.pick(("SET @v = (SELECT %s(%s) FROM %s a WHERE %s)" % (self.pick(("MIN", "MAX")), self.column(scope, kind), table.name, self.condition(scope, 0)),
                            "SELECT %s FROM %s a ORDER BY a.id LIMIT 1 INTO @v" % (self.column(scope, kind), table.name)))
         more = scope + [("@v", kind)] * 3
-        return ["SET @v = NULL", first, "SELECT a.id, @v, %s FROM %s a%s" % (self.expr(more, kind, 1), table.name, self.where(more))], False, False
+        # NULL has the character set of the value before, which is of the session: with three nodes each has seen other statements
+        return ["SET @v = ''", "SET @v = NULL", first, "SELECT a.id, @v, %s FROM %s a%s" % (self.expr(more, kind, 1), table.name, self.where(more))], False, False
 
     def as_prepared(self, text, values):
         # MySQL reads the text of PREPARE in utf8mb3
