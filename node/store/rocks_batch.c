@@ -325,8 +325,16 @@ static db_err delete_few(struct rocks_engine *r, rocksdb_writebatch_t *wb,
     return err;
 }
 
+static void announce(struct rocks_engine *r, bool *io_announced)
+{
+    if (!*io_announced) {
+        *io_announced = true;
+        rocks__range_deletion_begin(r);
+    }
+}
+
 static db_err delete_one(struct rocks_engine *r, rocksdb_writebatch_t *wb,
-                         const struct noted_range *n, struct buf *space)
+                         const struct noted_range *n, struct buf *space, bool *io_announced)
 {
     bool few;
     struct slice end = n->end;
@@ -339,7 +347,7 @@ static db_err delete_one(struct rocks_engine *r, rocksdb_writebatch_t *wb,
         TRY(end_of_family(r, n->cf, space));
         end = buf_slice(space);
     }
-    rocks__range_deletion(r); /* before it is written */
+    announce(r, io_announced);
     put_range(r, wb, n->cf, n->start, end);
     return ERR_OK;
 }
@@ -352,15 +360,16 @@ static db_err write_out(struct rocks_engine *r, rocksdb_writebatch_t *wb, bool m
     return text == NULL ? ERR_OK : rocks__err(text, diag);
 }
 
-static db_err delete_noted(struct rocks_wbatch *b, struct diag *diag)
+static db_err delete_noted(struct rocks_wbatch *b, struct diag *diag, bool *io_announced)
 {
     rocksdb_writebatch_t *wb = rocksdb_writebatch_create();
     struct buf space;
     db_err err = ERR_OK;
     buf_init(&space, SIZE_MAX);
     for (const struct noted_range *n = b->noted; n != NULL && err == ERR_OK; n = n->next) {
-        err = delete_one(b->engine, wb, n, &space);
+        err = delete_one(b->engine, wb, n, &space, io_announced);
     }
+    FAULT(store_before_delete_range);
     if (err == ERR_OK && rocksdb_writebatch_count(wb) != 0) {
         err = write_out(b->engine, wb, true, diag);
     }
@@ -374,16 +383,20 @@ db_err rocks__apply(struct engine *e, struct engine_wbatch *base, bool may_block
     struct rocks_engine *r = rocks_of(e);
     struct rocks_wbatch *b = batch_of(base);
     struct rocks_change change;
+    bool announced = false;
     if (UNLIKELY(b->noted != NULL) && !may_block) {
         return ERR_WOULD_BLOCK;
     }
     rocks__change_begin(r, &change);
     tell_buckets(r, b, &change);
-    db_err err = UNLIKELY(b->noted != NULL) ? delete_noted(b, diag) : ERR_OK;
+    db_err err = UNLIKELY(b->noted != NULL) ? delete_noted(b, diag, &announced) : ERR_OK;
     if (UNLIKELY(b->deletes_range)) {
-        rocks__range_deletion(r);
+        announce(r, &announced);
     }
     err = err == ERR_OK ? write_out(r, b->wb, may_block, diag) : err;
+    if (UNLIKELY(announced)) {
+        rocks__range_deletion_end(r);
+    }
     FAULT(store_batch_visible);
     rocks__change_end(r, &change);
     if (UNLIKELY(err != ERR_OK)) {

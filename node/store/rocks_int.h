@@ -90,7 +90,8 @@ struct rocks_engine {
 
     /* Deleted ranges (rocks_sweep.c). */
     _Atomic bool ranges_deleted; /* some may be in memtables or files; written under sweep_mutex */
-    uint64_t range_deletions;    /* counts them; guarded by sweep_mutex */
+    unsigned ranges_coming;      /* announced, and not yet written; guarded by sweep_mutex */
+    uint64_t range_deletions;    /* counts those that are; guarded by sweep_mutex */
     pthread_t sweeper;
     pthread_mutex_t sweep_mutex;
     pthread_cond_t sweep_cond;
@@ -179,8 +180,9 @@ MUST_USE db_err rocks__points_copy(struct rocks_engine *r, const char *dir);
 MUST_USE db_err rocks__points_load(struct rocks_engine *r, struct diag *diag);
 
 /* rocks_sweep.c */
-/* Before a batch is written that deletes a range. */
-void rocks__range_deletion(struct rocks_engine *r);
+/* Before a batch is written that deletes a range, and behind it, whether it was written or not. */
+void rocks__range_deletion_begin(struct rocks_engine *r);
+void rocks__range_deletion_end(struct rocks_engine *r);
 MUST_USE db_err rocks__sweep_start(struct rocks_engine *r);
 void rocks__sweep_stop(struct rocks_engine *r);
 

@@ -13,13 +13,15 @@
  * block. Few deletions come here: of small ranges each key is deleted (rocks_batch.c). And they go
  * soon: a thread flushes and compacts the files that hold them, all the way down, where nothing is
  * left for them to hide. It waits for a moment without new ones, and longer when a pass has left
- * some over (a snapshot holds them).
+ * some over (a snapshot holds them). One that is announced may take its time until it is written,
+ * while RocksDB stalls writes: a pass that finds none says nothing about it.
  *
  * The other tier may block, and fails only when the disk does. */
 #include "node/store/rocks_int.h"
 
 #include <time.h>
 
+#include "base/assert.h"
 #include "base/clock.h"
 
 enum { QUIET_MS = 100, PAUSE_MS_MAX = 60000, POSTPONED_MAX = 20 };
@@ -33,11 +35,20 @@ static uint64_t count(struct rocks_engine *r, bool compact)
     return n;
 }
 
-void rocks__range_deletion(struct rocks_engine *r)
+void rocks__range_deletion_begin(struct rocks_engine *r)
 {
     pthread_mutex_lock(&r->sweep_mutex);
-    r->range_deletions++;
+    r->ranges_coming++;
     atomic_store_explicit(&r->ranges_deleted, true, memory_order_release);
+    pthread_mutex_unlock(&r->sweep_mutex);
+}
+
+void rocks__range_deletion_end(struct rocks_engine *r)
+{
+    pthread_mutex_lock(&r->sweep_mutex);
+    ASSERT(r->ranges_coming > 0);
+    r->ranges_coming--;
+    r->range_deletions++;
     pthread_cond_signal(&r->sweep_cond);
     pthread_mutex_unlock(&r->sweep_mutex);
 }
@@ -76,7 +87,7 @@ static void *sweep_main(void *arg)
         db_err err = engine_flush_wait(&r->base);
         uint64_t left = err == ERR_OK && count(r, true) == 0 ? 0 : count(r, false);
         pthread_mutex_lock(&r->sweep_mutex);
-        if (err == ERR_OK && left == 0 && seen == r->range_deletions) {
+        if (err == ERR_OK && left == 0 && seen == r->range_deletions && r->ranges_coming == 0) {
             atomic_store_explicit(&r->ranges_deleted, false, memory_order_release);
         }
         pause = err == ERR_OK && left == 0 ? QUIET_MS : pause * 2;

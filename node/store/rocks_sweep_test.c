@@ -1,10 +1,13 @@
 /* Deleted ranges: what is there is never missed (see rocks_sweep.c), and what is deleted is all
  * that was there (see rocks_batch.c). */
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/test_main.h"
 #include "base/clock.h"
+#include "base/faults.h"
 #include "base/rand.h"
 #include "node/store/engine.h"
 #include "node/store/keyspace.h"
@@ -279,6 +282,60 @@ static void test_many_keys(void **state)
     remove_all();
 }
 
+static void delete_many(struct engine *e, struct engine_wbatch *b, struct arena *a, char first)
+{
+    enum { MANY = 5000 };
+    char name[16];
+    for (unsigned i = 0; i < MANY; i++) {
+        (void)snprintf(name, sizeof(name), "%c%06u", first, i);
+        CHECK_OK(engine_wbatch_put(b, ENGINE_DATA, data_key(a, name, 10), SLICE_LIT("P")));
+    }
+    apply(e, b);
+    (void)snprintf(name, sizeof(name), "%c", first);
+    struct slice start = data_key(a, name, UINT64_MAX);
+    (void)snprintf(name, sizeof(name), "%c", first + 1);
+    CHECK_OK(engine_wbatch_delete_range(b, ENGINE_DATA, start, data_key(a, name, UINT64_MAX)));
+    apply(e, b);
+}
+
+static void *delete_late(void *arg)
+{
+    struct engine *e = arg;
+    struct arena a;
+    struct engine_wbatch *b;
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(engine_wbatch_new(e, &b));
+    delete_many(e, b, &a, 'e');
+    delete_many(e, b, &a, 'm');
+    engine_wbatch_free(b);
+    arena_fini(&a);
+    return NULL;
+}
+
+/* RocksDB lets a write wait while it is behind with its work. The thread that sweeps another range
+ * out comes by meanwhile, and finds nothing more. */
+static void test_late_deletion(void **state)
+{
+    pthread_t thread;
+    bool found = false;
+    (void)state;
+    CHECK_OK(faults_set("store_before_delete_range", "delay=3000:after=1:count=1"));
+    remove_all();
+    struct engine *e = open_engine(false);
+    assert_int_equal(pthread_create(&thread, NULL, delete_late, e), 0);
+    (void)usleep(2000000);
+    assert_int_equal(look(e, ENGINE_ANY, "m000100", &found), ERR_OK); /* into the cache */
+    assert_true(found);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    faults_reset();
+    db_err err = look(e, ENGINE_CACHED, "m000100", &found);
+    assert_true(err == ERR_WOULD_BLOCK || (err == ERR_OK && !found));
+    assert_int_equal(look(e, ENGINE_ANY, "m000100", &found), ERR_OK);
+    assert_false(found);
+    engine_close(e, false);
+    remove_all();
+}
+
 static void ingest(struct engine *e, const char *user)
 {
     struct engine_sst *s;
@@ -328,6 +385,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_swept),
         cmocka_unit_test(test_few_keys),          cmocka_unit_test(test_order),
-        cmocka_unit_test(test_many_keys),         cmocka_unit_test(test_next_file)};
+        cmocka_unit_test(test_many_keys),         cmocka_unit_test(test_late_deletion),
+        cmocka_unit_test(test_next_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
