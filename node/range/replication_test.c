@@ -38,6 +38,36 @@ static void test_replicate(void **state)
     t_run(3, replicate);
 }
 
+/* ---- a new member knows what its snapshot lacks ---- */
+
+static void points_follow(struct tcluster *c)
+{
+    const uint64_t listed[] = {7};
+    struct engine *old = NULL;
+    t_start_all(c);
+    old = c->nodes[1].engine;
+    for (unsigned i = 0; i < 100; i++) {
+        put_ok(c, i, i);
+    }
+    CHECK_OK(t_add(c, 2, 2));
+    CHECK(engine_safe_point(c->nodes[2].engine) == 0);
+    engine_set_safe_point(old, 20, listed, 1);
+    CHECK_OK(engine_flush_wait(old));
+    engine_set_safe_point(old, 30, listed, 1); /* nothing has gone by these */
+    CHECK_OK(t_add(c, 2, 3));
+    struct engine *e = c->nodes[3].engine;
+    CHECK(engine_safe_point(e) == 20 && engine_may_read(e, 7) && engine_may_read(e, 25));
+    CHECK(!engine_may_read(e, 6) && !engine_may_read(e, 19));
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    t_stop_all(c);
+}
+
+static void test_points_follow(void **state)
+{
+    (void)state;
+    t_run(3, points_follow);
+}
+
 /* ---- an idle group is silent ---- */
 
 static void sleep_and_wake(struct tcluster *c)
@@ -325,11 +355,11 @@ static void test_burst(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_replicate),   cmocka_unit_test(test_sleep),
-        cmocka_unit_test(test_leader_dies), cmocka_unit_test(test_partition),
-        cmocka_unit_test(test_lossy),       cmocka_unit_test(test_transfer),
-        cmocka_unit_test(test_disk_full),   cmocka_unit_test(test_all_die),
-        cmocka_unit_test(test_burst),
+        cmocka_unit_test(test_replicate), cmocka_unit_test(test_points_follow),
+        cmocka_unit_test(test_sleep),     cmocka_unit_test(test_leader_dies),
+        cmocka_unit_test(test_partition), cmocka_unit_test(test_lossy),
+        cmocka_unit_test(test_transfer),  cmocka_unit_test(test_disk_full),
+        cmocka_unit_test(test_all_die),   cmocka_unit_test(test_burst),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -56,16 +56,61 @@ db_err snapshot_head_decode(struct slice bytes, struct arena *arena, struct snap
     return ERR_OK;
 }
 
-db_err snapshot_record_put(struct buf *b, enum engine_cf cf, struct slice key, struct slice value)
+static db_err put_record(struct buf *b, uint8_t family, struct slice key, struct slice value)
 {
     uint8_t bytes[1 + 2 * VARINT_MAX];
     size_t n = 0;
-    bytes[n++] = (uint8_t)cf;
+    bytes[n++] = family;
     n += varint_put(bytes + n, key.len);
     n += varint_put(bytes + n, value.len);
     TRY(buf_append(b, bytes, n));
     TRY(buf_append_slice(b, key));
     return buf_append_slice(b, value);
+}
+
+db_err snapshot_record_put(struct buf *b, enum engine_cf cf, struct slice key, struct slice value)
+{
+    return put_record(b, (uint8_t)cf, key, value);
+}
+
+db_err snapshot_points_put(struct buf *b, const struct engine_points *points)
+{
+    uint8_t safe_point[8];
+    struct buf list;
+    db_err err = ERR_OK;
+    put_be64(safe_point, points->safe_point);
+    buf_init(&list, VALUE_MAX);
+    for (size_t i = 0; i < points->count && err == ERR_OK; i++) {
+        uint8_t ts[8];
+        put_be64(ts, points->snapshots[i]);
+        err = buf_append(&list, ts, sizeof(ts));
+    }
+    if (err == ERR_OK) {
+        err = put_record(b, SNAPSHOT_POINTS, slice_of(safe_point, 8), buf_slice(&list));
+    }
+    buf_fini(&list);
+    return err;
+}
+
+db_err snapshot_points_get(const struct snapshot_record *record, struct arena *arena,
+                           struct engine_points *ret_points)
+{
+    if (record->key.len != 8 || record->value.len % 8 != 0) {
+        return ERR_CORRUPT;
+    }
+    size_t count = record->value.len / 8;
+    uint64_t *list = ARENA_ARRAY(arena, uint64_t, count);
+    if (list == NULL) {
+        return ERR_NOMEM;
+    }
+    for (size_t i = 0; i < count; i++) {
+        list[i] = get_be64(record->value.ptr + 8 * i);
+        if (i != 0 && list[i - 1] > list[i]) {
+            return ERR_CORRUPT;
+        }
+    }
+    *ret_points = (struct engine_points){get_be64(record->key.ptr), list, count};
+    return ERR_OK;
 }
 
 db_err snapshot_end_put(struct buf *b, uint64_t records, uint32_t crc)
@@ -115,7 +160,7 @@ db_err snapshot_record_get(struct slice bytes, struct snapshot_record *ret_recor
     if (family == SNAPSHOT_END) {
         return end_get(pos, end, ret_record, ret_size);
     }
-    if (family >= ENGINE_CF_COUNT) {
+    if (family >= ENGINE_CF_COUNT && family != SNAPSHOT_POINTS) {
         return ERR_CORRUPT;
     }
     if (!varint_get(&pos, end, &key_len) || !varint_get(&pos, end, &value_len)) {
@@ -127,7 +172,8 @@ db_err snapshot_record_get(struct slice bytes, struct snapshot_record *ret_recor
     if (key_len + value_len > (uint64_t)(end - pos)) {
         return ERR_OK;
     }
-    *ret_record = (struct snapshot_record){.cf = (enum engine_cf)family,
+    *ret_record = (struct snapshot_record){.points = family == SNAPSHOT_POINTS,
+                                           .cf = (enum engine_cf)family,
                                            .key = slice_of(pos, key_len),
                                            .value = slice_of(pos + key_len, value_len)};
     *ret_size = (size_t)(pos - bytes.ptr) + key_len + value_len;

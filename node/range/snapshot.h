@@ -17,7 +17,9 @@ struct snapshot_head {
     struct range_desc desc;
 };
 
-enum { SNAPSHOT_END = 0xff }; /* in the place of a record's family */
+/* In the place of a record's family. POINTS: by which versions were dropped (engine.h), the key is
+ * the safe point, the value the snapshots; before the end, if there are any. */
+enum { SNAPSHOT_POINTS = 0xfe, SNAPSHOT_END = 0xff };
 
 MUST_USE db_err snapshot_head_encode(struct buf *b, const struct snapshot_head *head);
 /* The descriptor's keys are in the arena. ERR_CORRUPT, ERR_NOMEM. */
@@ -26,10 +28,12 @@ MUST_USE db_err snapshot_head_decode(struct slice bytes, struct arena *arena,
 /* At the end of b. */
 MUST_USE db_err snapshot_record_put(struct buf *b, enum engine_cf cf, struct slice key,
                                     struct slice value);
+MUST_USE db_err snapshot_points_put(struct buf *b, const struct engine_points *points);
 MUST_USE db_err snapshot_end_put(struct buf *b, uint64_t records, uint32_t crc);
 
 struct snapshot_record {
     bool end;
+    bool points; /* key and value are these */
     enum engine_cf cf;
     struct slice key;
     struct slice value;
@@ -39,5 +43,8 @@ struct snapshot_record {
 /* The record at the beginning of bytes. *ret_size 0: it is not complete yet. ERR_CORRUPT. */
 MUST_USE db_err snapshot_record_get(struct slice bytes, struct snapshot_record *ret_record,
                                     size_t *ret_size);
+/* Takes those apart. Memory from the arena. ERR_CORRUPT, ERR_NOMEM. */
+MUST_USE db_err snapshot_points_get(const struct snapshot_record *record, struct arena *arena,
+                                    struct engine_points *ret_points);
 
 #endif

@@ -18,6 +18,9 @@
  * is a member without a core then installs at once and opens; who has a core asks it first (it may
  * have caught up meanwhile, or know a later term).
  *
+ * Before it installs, the engine is told by which points versions were dropped where they come
+ * from: a reader that would miss them is refused here, too.
+ *
  * Installing has three durable steps, so that a crash leaves the replica as it was, empty, or
  * whole:
  *   1. one batch deletes the old state and what stands for the replica, and leaves a record of it
@@ -59,6 +62,7 @@ struct receiving {
     struct sst_file *files; /* newest first */
     unsigned file_count;
     struct buf acc; /* what has come in of a record */
+    struct engine_points points;
     struct slice chunk;
     uint64_t records;
     uint32_t crc;
@@ -117,6 +121,9 @@ static db_err take_record(struct receiving *s, const struct snapshot_record *rec
         s->ended = true;
         return whole ? close_file(s)
                      : diag_set(s->diag, ERR_CORRUPT, "the snapshot's checksum does not match");
+    }
+    if (rec->points) {
+        return snapshot_points_get(rec, &s->arena, &s->points);
     }
     if (s->sst == NULL || s->cf != rec->cf || s->sst_bytes > FILE_BYTES_MAX) {
         TRY(next_file(s, rec->cf));
@@ -220,7 +227,9 @@ static void clear_job(void *arg)
 {
     struct receiving *s = arg;
     struct engine_wbatch *wb;
-    s->err = engine_wbatch_new(s->rs->opts.engine, &wb);
+    s->err =
+        s->points.safe_point == 0 ? ERR_OK : engine_join_points(s->rs->opts.engine, &s->points);
+    s->err = s->err == ERR_OK ? engine_wbatch_new(s->rs->opts.engine, &wb) : s->err;
     if (s->err == ERR_OK) {
         s->err = clear_old(s, wb);
         engine_wbatch_free(wb);

@@ -11,7 +11,9 @@
  * The core offers; a fiber takes a snapshot of the engine, reads from it where the range stands
  * (descriptor, configuration and applied position are written by the same batches as the data, so
  * they fit), and streams it in chunks that are read on the blocking pool. While it runs the log
- * keeps what follows the snapshot.
+ * keeps what follows the snapshot. What garbage collection has dropped is not sent, so it is told
+ * by which points that was; those that are known behind the last row, as a snapshot of the engine
+ * does not keep versions from being dropped, but an iterator does.
  *
  * Where nobody leads. A member without a state does not vote, so when too many have none nobody is
  * elected who could give them theirs: of the members of a split, say, only one has applied it, and
@@ -150,6 +152,13 @@ static bool inside(const struct sending *s, bool *ret_skip)
                                 : slice_cmp(s->it->key, s->last) < 0;
 }
 
+static db_err put_points(struct sending *s)
+{
+    struct engine_points points;
+    TRY(engine_gone_points(s->r->rs->opts.engine, &s->arena, &points));
+    return points.safe_point == 0 ? ERR_OK : snapshot_points_put(&s->chunk, &points);
+}
+
 static db_err fill(struct sending *s)
 {
     while (s->chunk.len < FILL_BYTES && s->cf != ENGINE_CF_COUNT) {
@@ -168,6 +177,9 @@ static db_err fill(struct sending *s)
             s->records++;
         }
         TRY(engine_iter_next(s->it));
+    }
+    if (s->cf == ENGINE_CF_COUNT) {
+        TRY(put_points(s));
     }
     s->crc = crc32c(s->crc, s->chunk.ptr, s->chunk.len);
     if (s->cf == ENGINE_CF_COUNT) {

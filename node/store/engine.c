@@ -354,6 +354,19 @@ void engine_set_safe_point(struct engine *e, uint64_t ts, const uint64_t *snapsh
     e->ops->set_safe_point(e, ts, snapshots, count);
 }
 
+db_err engine_gone_points(struct engine *e, struct arena *arena, struct engine_points *ret_points)
+{
+    return e->ops->gone_points(e, arena, ret_points);
+}
+
+db_err engine_join_points(struct engine *e, const struct engine_points *points)
+{
+    for (size_t i = 0; i < points->count; i++) {
+        ASSERT(i == 0 || points->snapshots[i - 1] <= points->snapshots[i]);
+    }
+    return e->ops->join_points(e, points);
+}
+
 bool engine_may_read_slow(struct engine *e, uint64_t ts)
 {
     return e->ops->may_read(e, ts);

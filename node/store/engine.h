@@ -205,6 +205,18 @@ MUST_USE db_err engine_ingest(struct engine *e, enum engine_cf cf, const char *c
  * engine that is opened again knows what versions were dropped by before. */
 void engine_set_safe_point(struct engine *e, uint64_t ts, const uint64_t *snapshots, size_t count);
 uint64_t engine_safe_point(const struct engine *e);
+/* By which points versions were dropped, for somebody who gets a copy of what is here. Asked when
+ * all iterators that the copy is made with are open. Memory from the arena. */
+struct engine_points {
+    uint64_t safe_point; /* 0: none was */
+    const uint64_t *snapshots;
+    size_t count;
+};
+MUST_USE db_err engine_gone_points(struct engine *e, struct arena *arena,
+                                   struct engine_points *ret_points);
+/* Before such a copy joins what is here: from now on, and after a restart, only those may be read
+ * that may be read here and there. Blocks. ERR_DISK_FULL. */
+MUST_USE db_err engine_join_points(struct engine *e, const struct engine_points *points);
 /* Asked *after* reading at ts: was everything there that belongs to that moment? */
 bool engine_may_read_slow(struct engine *e, uint64_t ts);
 static inline bool engine_may_read(struct engine *e, uint64_t ts)
@@ -262,6 +274,8 @@ struct engine_ops {
                        struct engine_sst **ret_sst);
     db_err (*ingest)(struct engine *e, enum engine_cf cf, const char *const *paths, size_t count,
                      struct diag *diag);
+    db_err (*gone_points)(struct engine *e, struct arena *arena, struct engine_points *ret_points);
+    db_err (*join_points)(struct engine *e, const struct engine_points *points);
     void (*set_safe_point)(struct engine *e, uint64_t ts, const uint64_t *snapshots, size_t count);
     uint64_t (*safe_point)(const struct engine *e);
     bool (*may_read)(struct engine *e, uint64_t ts);

@@ -320,6 +320,45 @@ static void test_not_kept(void **state UNUSED)
     close_world(&w);
 }
 
+/* A copy from elsewhere: readable is what is in both, also for the next process, and as long as
+ * that cannot be written down there is no copy. */
+static void test_join(void **state UNUSED)
+{
+    static struct world w;
+    char path[128];
+    struct arena a;
+    struct engine_points p;
+    const uint64_t own[] = {15, 25}, other[] = {15, 25, 52, 57}, low[] = {15, 45};
+    arena_init(&a, NULL, NULL, 0);
+    open_world(&w, "join");
+    put_versions(&w, 10, 50);
+    CHECK_OK(engine_gone_points(w.e, &a, &p));
+    CHECK(p.safe_point == 0 && p.count == 0);
+    engine_set_safe_point(w.e, 45, own, 2);
+    CHECK_OK(engine_flush_wait(w.e));
+    engine_set_safe_point(w.e, 50, own, 1); /* nothing has gone by these */
+    CHECK_OK(engine_gone_points(w.e, &a, &p));
+    CHECK(p.safe_point == 45 && p.count == 2 && p.snapshots[1] == 25);
+    (void)snprintf(path, sizeof(path), "%s/GC_POINTS.new", w.dir);
+    CHECK(mkdir(path, 0700) == 0);
+    assert_int_not_equal(engine_join_points(w.e, &(struct engine_points){60, other, 4}), ERR_OK);
+    CHECK(rmdir(path) == 0);
+    CHECK_OK(engine_join_points(w.e, &(struct engine_points){60, other, 4}));
+    for (int again = 0; again < 2; again++) {
+        assert_int_equal(engine_safe_point(w.e), 60);
+        CHECK(engine_may_read(w.e, 15) && engine_may_read(w.e, 52) && engine_may_read(w.e, 57));
+        CHECK(!engine_may_read(w.e, 25) && !engine_may_read(w.e, 45) && !engine_may_read(w.e, 59));
+        open_again(&w);
+    }
+    CHECK_OK(engine_join_points(w.e, &(struct engine_points){50, low, 2}));
+    assert_int_equal(engine_safe_point(w.e), 60);
+    CHECK(engine_may_read(w.e, 15) && engine_may_read(w.e, 57) && !engine_may_read(w.e, 45));
+    CHECK_OK(engine_join_points(w.e, &(struct engine_points){55, NULL, 0}));
+    CHECK(!engine_may_read(w.e, 15) && !engine_may_read(w.e, 52) && engine_may_read(w.e, 57));
+    arena_fini(&a);
+    close_world(&w);
+}
+
 /* Damage is not taken for "nothing was dropped". */
 static void test_damaged(void **state UNUSED)
 {
@@ -352,6 +391,6 @@ int main(void)
         cmocka_unit_test(test_model),   cmocka_unit_test(test_flush),
         cmocka_unit_test(test_stepped), cmocka_unit_test(test_stepped_beside_much),
         cmocka_unit_test(test_restart), cmocka_unit_test(test_not_kept),
-        cmocka_unit_test(test_damaged)};
+        cmocka_unit_test(test_join),    cmocka_unit_test(test_damaged)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,7 +167,8 @@ static void *gc_open(void *state, bool flush)
 {
     struct rocks_engine *r = state;
     pthread_mutex_lock(&r->kept_mutex);
-    rocks__points_keep(r);
+    db_err ignored = rocks__points_keep(r); /* then by those of before */
+    (void)ignored;
     uint64_t safe_point = r->kept_safe_point;
     size_t size = r->kept_count * sizeof(r->kept_points[0]);
     struct gc_filter *f = safe_point == 0 ? NULL : mem_calloc(1, sizeof(*f) + size);
@@ -251,11 +252,16 @@ void rocks__set_safe_point(struct engine *e, uint64_t ts, const uint64_t *snapsh
     mem_free(copy);
 }
 
+bool rocks__may_read_locked(const struct rocks_engine *r, uint64_t ts)
+{
+    return ts >= atomic_load_explicit(&r->safe_point, memory_order_relaxed) || listed(r, ts);
+}
+
 bool rocks__may_read(struct engine *e, uint64_t ts)
 {
     struct rocks_engine *r = rocks_of(e);
     pthread_mutex_lock(&r->gc_mutex);
-    bool may = ts >= atomic_load_explicit(&r->safe_point, memory_order_relaxed) || listed(r, ts);
+    bool may = rocks__may_read_locked(r, ts);
     pthread_mutex_unlock(&r->gc_mutex);
     return may;
 }

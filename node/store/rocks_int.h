@@ -152,6 +152,8 @@ void rocks__change_end(struct rocks_engine *r, struct rocks_change *c);
 extern const struct rocks_filter_ops rocks__gc_ops; /* state: the engine */
 void rocks__set_safe_point(struct engine *e, uint64_t ts, const uint64_t *snapshots, size_t count);
 bool rocks__may_read(struct engine *e, uint64_t ts);
+/* Under gc_mutex. */
+bool rocks__may_read_locked(const struct rocks_engine *r, uint64_t ts);
 
 /* rocks_engine.c */
 uint64_t rocks__property(struct rocks_engine *r, rocksdb_column_family_handle_t *cf,
@@ -173,7 +175,10 @@ void rocks__hurry(struct engine *e);
 /* rocks_points.c */
 /* The points in force are written down, if that can be done: the kept ones. Under kept_mutex;
  * blocks. */
-void rocks__points_keep(struct rocks_engine *r);
+MUST_USE db_err rocks__points_keep(struct rocks_engine *r);
+MUST_USE db_err rocks__gone_points(struct engine *e, struct arena *arena,
+                                   struct engine_points *ret_points);
+MUST_USE db_err rocks__join_points(struct engine *e, const struct engine_points *points);
 /* The same points for a copy of the database. Blocks. */
 MUST_USE db_err rocks__points_copy(struct rocks_engine *r, const char *dir);
 /* Begins with what is found. ERR_CORRUPT. Before the database is opened. */

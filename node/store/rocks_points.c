@@ -10,6 +10,9 @@
  * goes on with the points of the last time. They keep more, and never what they should not: a
  * reader that is allowed now was allowed then, or is above the safe point of then.
  *
+ * Whoever gets a copy of a range from another engine does not have, either, what was dropped there:
+ * it goes by both from then on.
+ *
  * The file is replaced as a whole, by rename: a name, the safe point, the number of snapshots and
  * the snapshots (8 bytes each, big-endian), and the checksum of all that (crc32c, 4 bytes). */
 #include "node/store/rocks_int.h"
@@ -77,7 +80,7 @@ static db_err save(const char *dir, uint64_t safe_point, const uint64_t *points,
     return err;
 }
 
-void rocks__points_keep(struct rocks_engine *r)
+db_err rocks__points_keep(struct rocks_engine *r)
 {
     pthread_mutex_lock(&r->gc_mutex);
     uint64_t safe_point = atomic_load_explicit(&r->safe_point, memory_order_relaxed);
@@ -90,14 +93,83 @@ void rocks__points_keep(struct rocks_engine *r)
         memcpy(copy, r->gc_points, size);
     }
     pthread_mutex_unlock(&r->gc_mutex);
-    if (same || (count != 0 && copy == NULL) || save(r->path, safe_point, copy, count) != ERR_OK) {
+    db_err err = same || count == 0 || copy != NULL ? ERR_OK : ERR_NOMEM;
+    err = err == ERR_OK && !same ? save(r->path, safe_point, copy, count) : err;
+    if (same || err != ERR_OK) {
         mem_free(copy);
-        return;
+        return err;
     }
     mem_free(r->kept_points);
     r->kept_points = copy;
     r->kept_count = count;
     r->kept_safe_point = safe_point;
+    return ERR_OK;
+}
+
+db_err rocks__gone_points(struct engine *e, struct arena *arena, struct engine_points *ret_points)
+{
+    struct rocks_engine *r = rocks_of(e);
+    pthread_mutex_lock(&r->kept_mutex);
+    uint64_t *copy = ARENA_ARRAY(arena, uint64_t, r->kept_count);
+    if (copy != NULL && r->kept_count != 0) {
+        memcpy(copy, r->kept_points, r->kept_count * sizeof(*copy));
+    }
+    *ret_points = (struct engine_points){r->kept_safe_point, copy, r->kept_count};
+    pthread_mutex_unlock(&r->kept_mutex);
+    return copy == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+/* ---- of two engines ---- */
+
+/* Under gc_mutex: which of the listed snapshots may be read in both. Ascending, each once. */
+static size_t common(const struct rocks_engine *r, const struct engine_points *p, uint64_t *out)
+{
+    size_t own = 0, other = 0, n = 0;
+    while (own < r->gc_point_count || other < p->count) {
+        bool take_own = other == p->count ||
+                        (own < r->gc_point_count && r->gc_points[own] <= p->snapshots[other]);
+        bool both = take_own && other < p->count && r->gc_points[own] == p->snapshots[other];
+        uint64_t ts = take_own ? r->gc_points[own++] : p->snapshots[other++];
+        bool there = both || !take_own || ts >= p->safe_point;
+        bool again = n != 0 && out[n - 1] == ts;
+        if (there && !again && rocks__may_read_locked(r, ts)) {
+            out[n++] = ts;
+        }
+    }
+    return n;
+}
+
+/* Under gc_mutex. What a listed snapshot at or above the new safe point is, need not be listed. */
+static void join(struct rocks_engine *r, const struct engine_points *p, uint64_t *points)
+{
+    uint64_t safe_point = atomic_load_explicit(&r->safe_point, memory_order_relaxed);
+    size_t n = common(r, p, points);
+    safe_point = safe_point > p->safe_point ? safe_point : p->safe_point;
+    while (n != 0 && points[n - 1] >= safe_point) {
+        n--;
+    }
+    mem_free(r->gc_points);
+    r->gc_points = points;
+    r->gc_point_count = n;
+    atomic_store_explicit(&r->safe_point, safe_point, memory_order_release);
+}
+
+db_err rocks__join_points(struct engine *e, const struct engine_points *points)
+{
+    struct rocks_engine *r = rocks_of(e);
+    db_err err = ERR_NOMEM;
+    pthread_mutex_lock(&r->kept_mutex);
+    pthread_mutex_lock(&r->gc_mutex);
+    uint64_t *both = mem_alloc((r->gc_point_count + points->count + 1) * sizeof(*both));
+    if (both != NULL) {
+        join(r, points, both);
+    }
+    pthread_mutex_unlock(&r->gc_mutex);
+    if (both != NULL) {
+        err = rocks__points_keep(r);
+    }
+    pthread_mutex_unlock(&r->kept_mutex);
+    return err;
 }
 
 db_err rocks__points_copy(struct rocks_engine *r, const char *dir)
