@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "base/rand.h"
 
 enum { KEYS = 4000, ROUNDS = 400, ASK_MAX = 300 };
@@ -84,8 +85,50 @@ static void random_keys(void **state)
     assert_int_equal(system(remove), 0);
 }
 
+/* A table behind the keys of which only deletions are left. */
+static void deleted_behind(void **state)
+{
+    enum { GONE = 200000, BATCH = 2000, ASK = 16, CALLS = 20 };
+    (void)state;
+    char dir[] = "mvcc_absent_XXXXXX";
+    char remove[64];
+    struct engine *e;
+    struct engine_wbatch *wb;
+    struct arena a;
+    struct slice keys[ASK];
+    assert_non_null(mkdtemp(dir));
+    arena_init(&a, NULL, NULL, 0);
+    assert_int_equal(engine_open_rocks(&(struct engine_opts){.path = dir}, NULL, &e), ERR_OK);
+    assert_int_equal(engine_wbatch_new(e, &wb), ERR_OK);
+    for (uint64_t i = 0; i < GONE; i++) {
+        struct slice k;
+        assert_int_equal(data_key_make(&a, key_of(&a, 1000 + i), 10, &k), ERR_OK);
+        assert_int_equal(engine_wbatch_delete(wb, ENGINE_DATA, k), ERR_OK);
+        if (i % BATCH == BATCH - 1) {
+            assert_int_equal(engine_apply(e, wb, NULL), ERR_OK);
+            arena_reset(&a);
+        }
+    }
+    for (uint64_t i = 0; i < ASK; i++) {
+        keys[i] = key_of(&a, i);
+    }
+    uint64_t began = clock_mono_ns();
+    for (int i = 0; i < CALLS; i++) {
+        size_t count = 0;
+        assert_int_equal(mvcc_absent(e, keys, ASK, &count), ERR_OK);
+        assert_int_equal(count, ASK);
+    }
+    assert_in_range(clock_mono_ns() - began, 0, 100 * NS_PER_MS);
+    engine_wbatch_free(wb);
+    arena_fini(&a);
+    engine_close(e, false);
+    snprintf(remove, sizeof(remove), "rm -rf %s", dir);
+    assert_int_equal(system(remove), 0);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(random_keys)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(random_keys),
+                                       cmocka_unit_test(deleted_behind)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
