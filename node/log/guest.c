@@ -124,7 +124,7 @@ static bool fits(struct raft_log *log)
     return is_small(log->pending);
 }
 
-static bool write_and_sync(struct raft_log *log)
+static bool write_and_sync(struct raft_log *log, struct log_guest *g)
 {
     if (!log__turn_try(log, log->guest_writer.no)) {
         return false;
@@ -134,6 +134,7 @@ static bool write_and_sync(struct raft_log *log)
         return false;
     }
     stat_add(&log->st_guest_rounds, 1);
+    log->guest_in = g; /* the log may be about to forget it */
     log__writer_round_sync(&log->guest_writer);
     return true;
 }
@@ -147,7 +148,7 @@ static void visit(struct raft_log *log, struct log_guest *g)
     }
     g->turn = loop_turn_number(g->loop); /* until now it has been alone */
     uint64_t t0 = clock_mono_ns();
-    if (!write_and_sync(log)) {
+    if (!write_and_sync(log, g)) {
         leave_word(log, true);
         return;
     }
@@ -205,9 +206,9 @@ bool log__guest_takes(struct raft_log *log, struct raft_log_batch *b)
 
 void log__guest_synced(struct raft_log *log, uint64_t covers)
 {
-    struct loop *loop = loop_current();
-    if (loop_is_wanted(loop)) { /* asked before what is completed makes it so */
-        harm(guest_of(log, loop), LOG_GUEST_HARM);
+    struct log_guest *g = log->guest_in;
+    if (loop_is_wanted(g->loop)) { /* asked before what is completed makes it so */
+        harm(g, LOG_GUEST_HARM);
     }
     if (log__turn_try(log, log->guest_writer.no)) {
         log__round_synced(log, covers);

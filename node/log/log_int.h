@@ -186,6 +186,7 @@ struct raft_log {
     _Atomic uint64_t guest_covers; /* a guest's sync covers the rounds up to this one, and they are
                                       not completed; 0: none */
     _Atomic bool guest_busy;       /* a guest syncs; set by who has the turn */
+    struct log_guest *guest_in;    /* it; its own to look at */
 
     /* the writer's: of who has the turn */
     pthread_mutex_t turn;
