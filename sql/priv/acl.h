@@ -105,6 +105,9 @@ MUST_USE db_err accounts_open(struct storage *storage, struct diag *diag, struct
 void accounts_close(struct accounts *a); /* NULL is fine */
 /* Another node has changed accounts: reads all again. May park. */
 MUST_USE db_err accounts_reload(struct accounts *a, struct diag *diag);
+/* A change of the version alone. Whatever change was under way, here or on another node, is either
+ * in the storage now, and known here, or can never be committed any more. May park. */
+MUST_USE db_err accounts_fence(struct accounts *a, struct diag *diag);
 /* The generation in force, with a reference for the caller. Cheap; any thread. */
 const struct acl *accounts_acquire(struct accounts *a);
 void acl_release(const struct acl *acl); /* NULL is fine */

@@ -579,6 +579,16 @@ static db_err write_all(struct acl_change *c, struct diag *diag)
     return storage_put(c->txn, version_key(key), slice_of(version, 8), STORAGE_W_LOCKED, diag);
 }
 
+/* It has waited for the lock of the version that every change holds to its end. One that has lost
+ * that lock, with a leader or because its node is silent, is refused for the version it has seen.
+ */
+db_err accounts_fence(struct accounts *a, struct diag *diag)
+{
+    struct acl_change *c;
+    TRY(acl_change_begin(a, diag, &c));
+    return acl_change_commit(c, diag);
+}
+
 db_err acl_change_commit(struct acl_change *c, struct diag *diag)
 {
     db_err err = write_all(c, diag);

@@ -5,7 +5,6 @@
 #include <inttypes.h>
 
 #include "base/clock.h"
-#include "base/faults.h"
 #include "base/scope.h"
 #include "base/sha_crypt.h"
 #include "sql/charset/charset.h"
@@ -33,39 +32,6 @@ db_err account__name(struct sql_session *s, const struct ast_user *u, struct acl
                         "host name", ACCOUNT_HOST_MAX);
     }
     return ERR_OK;
-}
-
-db_err session__publish_accounts(struct sql_session *s)
-{
-    struct sql_coord *c = s->engine->opts.coord;
-    return c == NULL ? ERR_OK : c->ops->publish_accounts(c, &s->diag);
-}
-
-/* The change may be in force, and nobody here knows: all look. */
-static void look_again(struct sql_session *s)
-{
-    struct diag told = s->diag;
-    struct sql_coord *c = s->engine->opts.coord;
-    if (c != NULL) { /* what is read here now may be too early */
-        c->ops->lose_schema(c, NULL);
-    }
-    db_err err = session__publish_accounts(s);
-    (void)err;
-    s->diag = told;
-}
-
-db_err account__commit(struct sql_session *s, struct acl_change *c)
-{
-    db_err err = acl_change_commit(c, &s->diag);
-    if (err == ERR_OK && FAULT_DROP(acl_commit_reply)) {
-        err = diag_set(&s->diag, ERR_COMMIT_UNKNOWN, "%s", err_text(ERR_COMMIT_UNKNOWN));
-    }
-    if (UNLIKELY(err == ERR_COMMIT_UNKNOWN)) {
-        look_again(s);
-    }
-    TRY(err);
-    TRY(session__publish_accounts(s));
-    return priv_refresh(&s->priv);
 }
 
 db_err account__may_change(struct sql_session *s, const struct acl *acl,
@@ -693,7 +659,9 @@ db_err account__run(struct statement *st, const struct ast_stmt *ast, bool *ret_
     case AST_STMT_SET_PASSWORD: {
         TRY(txn__implicit_commit(s));
         TRY(global_lock__change_definitions(s));
-        db_err err = change_accounts(st, ast);
+        db_err err = global_lock__accounts(s);
+        err = err == ERR_OK ? change_accounts(st, ast) : err;
+        global_lock__accounts_end(s);
         mdl_release_all(s->engine->mdl, &s->mdl);
         return err;
     }

@@ -11,7 +11,9 @@
 #include "base/clock.h"
 #include "sql/session/session_int.h"
 
-enum { ALL_DEFINITIONS = 0 }; /* no table has this id */
+/* No table has these ids. */
+enum { ALL_DEFINITIONS = 0 };
+#define ALL_ACCOUNTS ((uint64_t)1 << 59)
 
 static db_err take(struct sql_session *s, struct global_lock *l, const uint64_t *ids, uint32_t n,
                    uint64_t deadline_ns)
@@ -32,6 +34,18 @@ static void give_back(struct sql_session *s, struct global_lock *l)
         l->everywhere = NULL;
     }
     mdl_release_all(s->engine->mdl, &l->owner);
+}
+
+db_err global_lock__accounts(struct sql_session *s)
+{
+    const uint64_t id = ALL_ACCOUNTS;
+    uint64_t deadline = clock_mono_ns() + s->vars.ddl_lock_wait_timeout_s * NS_PER_S;
+    return take(s, &s->global_locks.accounts, &id, 1, deadline);
+}
+
+void global_lock__accounts_end(struct sql_session *s)
+{
+    give_back(s, &s->global_locks.accounts);
 }
 
 static db_err take_definitions(struct sql_session *s, struct global_lock *l, uint64_t deadline_ns)

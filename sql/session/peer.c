@@ -64,7 +64,8 @@ static db_err peer_refresh_schema(struct sql_peer *p, uint64_t version, struct d
 static db_err peer_fence_schema(struct sql_peer *p, struct diag *diag)
 {
     uint64_t version;
-    return catalog_fence(engine_of(p)->catalog, diag, &version);
+    TRY(catalog_fence(engine_of(p)->catalog, diag, &version));
+    return accounts_fence(engine_of(p)->accounts, diag);
 }
 
 static db_err peer_refresh_accounts(struct sql_peer *p, struct diag *diag)

@@ -233,22 +233,29 @@ static db_err set_default_each(struct sql_session *s, const struct ast_set_role 
     return ERR_OK;
 }
 
-db_err account__set_role(struct statement *st, const struct ast_set_role *r)
+static db_err set_default(struct sql_session *s, const struct ast_set_role *r)
 {
-    struct sql_session *s = st->session;
     struct acl_change *c;
-    if (!r->set_default) {
-        return set_role(st, r);
-    }
-    TRY(txn__implicit_commit(s));
     TRY(acl_change_begin(s->engine->accounts, &s->diag, &c));
     db_err err = set_default_each(s, r, c);
     if (err != ERR_OK) {
         acl_change_abort(c);
         return err;
     }
-    TRY(account__commit(s, c));
-    return session__ok(st, 0, SLICE_EMPTY);
+    return account__commit(s, c);
+}
+
+db_err account__set_role(struct statement *st, const struct ast_set_role *r)
+{
+    struct sql_session *s = st->session;
+    if (!r->set_default) {
+        return set_role(st, r);
+    }
+    TRY(txn__implicit_commit(s));
+    db_err err = global_lock__accounts(s);
+    err = err == ERR_OK ? set_default(s, r) : err;
+    global_lock__accounts_end(s);
+    return err == ERR_OK ? session__ok(st, 0, SLICE_EMPTY) : err;
 }
 
 /* ---- SHOW GRANTS, SHOW CREATE USER ---- */

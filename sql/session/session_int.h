@@ -199,8 +199,9 @@ struct global_lock {
 };
 struct session_global_locks {
     struct global_lock definitions, rows, backup;
-    bool read;     /* FLUSH TABLES WITH READ LOCK is in force: definitions and rows */
-    bool instance; /* LOCK INSTANCE: backup */
+    struct global_lock accounts; /* of the statement that runs: account_commit.c */
+    bool read;                   /* FLUSH TABLES WITH READ LOCK is in force: definitions and rows */
+    bool instance;               /* LOCK INSTANCE: backup */
 };
 
 struct profile;
@@ -535,6 +536,9 @@ db_err global_lock__read(struct statement *st);
 void global_lock__unlock_read(struct sql_session *s);
 db_err global_lock__instance(struct statement *st, bool lock);
 void global_lock__release(struct sql_session *s); /* both; at the session's end */
+/* For a statement that changes accounts, which others are kept from on all nodes, and its end. */
+db_err global_lock__accounts(struct sql_session *s);
+void global_lock__accounts_end(struct sql_session *s);
 /* Before the schema or accounts are changed: waits for those locks of others, and keeps them out to
  * the end of s->mdl. 1223: the session's own. */
 db_err global_lock__change_definitions(struct sql_session *s);

@@ -25,6 +25,7 @@ void waits__name_owners(struct sql_session *s)
         &s->global_locks.definitions.owner,
         &s->global_locks.rows.owner,
         &s->global_locks.backup.owner,
+        &s->global_locks.accounts.owner,
         &s->bulk_rows.owner,
     };
     for (size_t i = 0; i < ARRAY_COUNT(owners); i++) {

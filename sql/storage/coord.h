@@ -152,8 +152,9 @@ struct sql_peer_ops {
     void (*unlock_tables)(struct sql_peer *p, struct sql_peer_lock *lock);
     /* Reads the catalog again unless it is at the version or later. */
     db_err (*refresh_schema)(struct sql_peer *p, uint64_t version, struct diag *diag);
-    /* A change whose coordinator is not heard of any more: it is in the catalog, which is read, or
-     * it can never be committed. Errors as of a schema change; to be tried again. */
+    /* A change, of the schema or of accounts, whose coordinator is not heard of any more: it is in
+     * the storage, and known here, or it can never be committed. Errors as of a schema change; to
+     * be tried again. */
     db_err (*fence_schema)(struct sql_peer *p, struct diag *diag);
     db_err (*refresh_accounts)(struct sql_peer *p, struct diag *diag);
     db_err (*refresh_globals)(struct sql_peer *p, struct diag *diag);
