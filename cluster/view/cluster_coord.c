@@ -42,32 +42,102 @@ static db_err read_again(struct cluster_coord *c, struct diag *diag)
     return c->peer->ops->refresh_globals(c->peer, diag);
 }
 
+/* With the mutex. */
+static bool is_up_to_date(struct cluster_coord *c)
+{
+    return atomic_load(&c->licence_number) != 0 && c->fences == c->heard_fences &&
+           !atomic_load(&c->schema_lost);
+}
+
+/* With the mutex. */
+static void extend(struct cluster_coord *c)
+{
+    uint64_t until = c->heard_ns + COORD_LICENCE_NS;
+    if (until > atomic_load(&c->licence_until_ns)) {
+        atomic_store_explicit(&c->licence_until_ns, until, memory_order_release);
+    }
+}
+
+/* With the mutex, given back while it reads: all that was known when it began to. */
+static db_err read_once(struct cluster_coord *c)
+{
+    struct diag diag;
+    uint32_t fences = c->heard_fences;
+    bool lost = atomic_exchange(&c->schema_lost, false);
+    diag_reset(&diag);
+    fiber_mutex_unlock(&c->renewing);
+    db_err err = read_again(c, &diag);
+    fiber_mutex_lock(&c->renewing);
+    if (err == ERR_OK) {
+        c->fences = fences;
+        atomic_fetch_add(&c->licence_number, 1);
+        return ERR_OK;
+    }
+    if (lost) {
+        atomic_store(&c->schema_lost, true);
+    }
+    LOG_WARN("coord.renew", F_ERR(err), F_STR("reason", diag.text));
+    return err;
+}
+
+/* It may take long, for a large schema, or while nobody leads a range: heartbeats go on meanwhile,
+ * or this node would be fenced once more and never be done. After an error the next one that is
+ * answered begins anew. */
+static void read_fiber(void *arg)
+{
+    struct cluster_coord *c = arg;
+    db_err err = ERR_OK;
+    fiber_mutex_lock(&c->renewing);
+    c->reader = fiber_self();
+    while (c->attached && err == ERR_OK && !is_up_to_date(c)) {
+        err = read_once(c);
+    }
+    if (c->attached && is_up_to_date(c)) {
+        extend(c);
+    }
+    c->reader = NULL;
+    c->reading = false;
+    fiber_cond_broadcast(&c->read);
+    fiber_mutex_unlock(&c->renewing);
+}
+
 /* A licence that had run out without a fence is as good as before: nobody has changed a thing
  * without this node's locks. */
 void cluster_coord_renew(struct cluster_coord *c, uint64_t sent_ns, uint32_t fences)
 {
-    uint64_t until = sent_ns + COORD_LICENCE_NS;
-    db_err err = ERR_OK;
     fiber_mutex_lock(&c->renewing);
-    if (atomic_load(&c->licence_number) == 0 || c->fences != fences ||
-        atomic_load(&c->schema_lost)) {
-        struct diag diag;
-        diag_reset(&diag);
-        atomic_store(&c->licence_until_ns, 0);
-        bool lost = atomic_exchange(&c->schema_lost, false);
-        err = read_again(c, &diag);
-        if (err == ERR_OK) {
-            c->fences = fences;
-            atomic_fetch_add(&c->licence_number, 1);
-        } else {
-            if (lost) {
-                atomic_store(&c->schema_lost, true);
-            }
-            LOG_WARN("coord.renew", F_ERR(err), F_STR("reason", diag.text));
-        }
+    if (sent_ns >= c->heard_ns) { /* several ask at a time */
+        c->heard_ns = sent_ns;
+        c->heard_fences = fences;
     }
-    if (err == ERR_OK && until > atomic_load(&c->licence_until_ns)) {
-        atomic_store_explicit(&c->licence_until_ns, until, memory_order_release);
+    if (c->attached && !c->reading && is_up_to_date(c)) {
+        extend(c);
+    } else if (c->attached && !c->reading) {
+        atomic_store(&c->licence_until_ns, 0);
+        c->reading = fiber_spawn(loop_current(), read_fiber, c) == ERR_OK;
+    }
+    fiber_mutex_unlock(&c->renewing);
+}
+
+void cluster_coord_attach(struct cluster_coord *c, struct sql_peer *peer)
+{
+    fiber_mutex_lock(&c->renewing);
+    c->peer = peer;
+    c->attached = true;
+    fiber_mutex_unlock(&c->renewing);
+}
+
+void cluster_coord_detach(struct cluster_coord *c)
+{
+    fiber_mutex_lock(&c->renewing);
+    c->attached = false;
+    atomic_store(&c->licence_until_ns, 0);
+    while (c->reading) {
+        if (c->reader != NULL) {
+            fiber_cancel(c->reader);
+        }
+        db_err err = fiber_cond_wait(&c->read, &c->renewing, clock_mono_ns() + RETRY_NS);
+        (void)err;
     }
     fiber_mutex_unlock(&c->renewing);
 }
@@ -559,9 +629,9 @@ static const struct sql_coord_ops coord_ops = {
 };
 
 void cluster_coord_init(struct cluster_coord *c, node_id_t self, struct rpc_client *rpc,
-                        struct sql_peer *peer, const struct coord_env *env)
+                        const struct coord_env *env)
 {
-    *c = (struct cluster_coord){
-        .base = {&coord_ops}, .self = self, .rpc = rpc, .peer = peer, .env = *env};
+    *c = (struct cluster_coord){.base = {&coord_ops}, .self = self, .rpc = rpc, .env = *env};
     fiber_mutex_init(&c->renewing);
+    fiber_cond_init(&c->read);
 }

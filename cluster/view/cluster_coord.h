@@ -66,16 +66,26 @@ struct cluster_coord {
     _Atomic uint64_t licence_until_ns;
     _Atomic uint64_t licence_number;
     _Atomic bool schema_lost;    /* no licence before it was read again */
-    struct fiber_mutex renewing; /* guards fences */
-    uint32_t fences;             /* of this node, as of the licence */
+    struct fiber_mutex renewing; /* guards the rest */
+    struct fiber_cond read;      /* a reader has ended */
+    bool attached;
+    struct fiber *reader;  /* reads the schema again; NULL: none does */
+    bool reading;          /* there is one, or will be */
+    uint32_t fences;       /* of this node, as of the licence */
+    uint64_t heard_ns;     /* when the newest answer was asked for, */
+    uint32_t heard_fences; /* and what it said */
 };
 
-/* rpc, peer and env outlive it. Nothing to free. */
+/* rpc and env outlive it. Nothing to free. */
 void cluster_coord_init(struct cluster_coord *c, node_id_t self, struct rpc_client *rpc,
-                        struct sql_peer *peer, const struct coord_env *env);
+                        const struct coord_env *env);
+/* This node's engine, which has read all that it is told to read by `renew`. */
+void cluster_coord_attach(struct cluster_coord *c, struct sql_peer *peer);
+/* It is about to go: nothing is asked of it any more. Sessions have ended. Parks. */
+void cluster_coord_detach(struct cluster_coord *c);
 /* A heartbeat that was sent then has been answered, with the number of this node's fences. When
- * others have gone on without this node the schema is read again, and the licence gets another
- * number. Parks. */
+ * others have gone on without this node the schema is read again, by a fiber of its own, and the
+ * licence gets another number. From a fiber. */
 void cluster_coord_renew(struct cluster_coord *c, uint64_t sent_ns, uint32_t fences);
 
 #endif

@@ -343,23 +343,29 @@ static db_err wait_for_licence(struct membership *m, struct diag *diag)
     }
 }
 
+static db_err use_engine(struct membership *m, struct sql_peer *peer, struct diag *diag)
+{
+    rpc_services_attach(&m->services, peer);
+    TRY(peer->ops->refresh_schema(peer, UINT64_MAX, diag));
+    TRY(peer->ops->refresh_accounts(peer, diag));
+    TRY(peer->ops->refresh_globals(peer, diag));
+    cluster_coord_attach(&m->coord, peer);
+    atomic_store(&m->has_sql, true);
+    return wait_for_licence(m, diag);
+}
+
 db_err membership_attach_sql(struct membership *m, struct sql_peer *peer, struct diag *diag)
 {
     if (m->client == NULL) {
         return ERR_OK;
     }
-    if (peer == NULL) {
+    db_err err = peer == NULL ? ERR_CANCELED : use_engine(m, peer, diag);
+    if (err != ERR_OK) { /* it is about to be closed */
         atomic_store(&m->has_sql, false);
-        atomic_store(&m->services.sql, NULL);
-        return ERR_OK;
+        rpc_services_detach(&m->services);
+        cluster_coord_detach(&m->coord);
     }
-    m->coord.peer = peer;
-    atomic_store(&m->services.sql, peer);
-    TRY(peer->ops->refresh_schema(peer, UINT64_MAX, diag));
-    TRY(peer->ops->refresh_accounts(peer, diag));
-    TRY(peer->ops->refresh_globals(peer, diag));
-    atomic_store(&m->has_sql, true);
-    return wait_for_licence(m, diag);
+    return peer == NULL ? ERR_OK : err;
 }
 
 /* ---- RPC's questions ---- */
@@ -601,11 +607,12 @@ db_err membership_listen(struct membership *m, const struct store_ident *ident,
                                         .drain = m->opts.drain,
                                         .drain_ctx = m->opts.operator_ctx};
     const struct coord_env env = {m, coord_members, coord_fence};
+    rpc_services_init(&m->services);
     if (m->opts.rpc_address == NULL) {
         return ERR_OK;
     }
     TRY(start_rpc(m, diag));
-    cluster_coord_init(&m->coord, ident->node_id, m->client, NULL, &env);
+    cluster_coord_init(&m->coord, ident->node_id, m->client, &env);
     use_members(m);
     keep_file(m); /* one that has just joined: it knows nobody else by the next start */
     if (m->meta_client.count != 0) {
@@ -680,7 +687,6 @@ void membership_stop(struct membership *m)
         return;
     }
     membership_announced(m);
-    atomic_store(&m->services.stopping, true);
     rpc_server_stop(m->server);
     m->server = NULL;
     rpc_replica_transport_use(&m->replicas, NULL);

@@ -22,7 +22,68 @@ enum coord_method {
 #define FOR_BIT ((uint64_t)1 << 63)
 enum { CALL_SIZE = 10, LIST_MAX = 32 << 20, KILL_ANY = 1, KILL_SYSTEM = 2 };
 
-#define FENCE_PAUSE_NS (200 * NS_PER_MS)
+#define FENCE_PAUSE_NS  (200 * NS_PER_MS)
+#define DETACH_PAUSE_NS (100 * NS_PER_MS)
+
+/* ---- who uses the engine ---- */
+
+struct sql_use {
+    struct list link;
+    struct fiber *fiber;
+    struct sql_peer *peer; /* NULL: there is none */
+};
+
+static struct sql_peer *use_sql(struct rpc_services *s, struct sql_use *u)
+{
+    fiber_mutex_lock(&s->sql_lock);
+    *u = (struct sql_use){.fiber = fiber_self(), .peer = s->sql};
+    if (u->peer != NULL) {
+        list_push_back(&s->sql_users, &u->link);
+    }
+    fiber_mutex_unlock(&s->sql_lock);
+    return u->peer;
+}
+
+static void done_with_sql(struct rpc_services *s, struct sql_use *u)
+{
+    if (u->peer != NULL) {
+        fiber_mutex_lock(&s->sql_lock);
+        list_remove(&u->link);
+        fiber_cond_broadcast(&s->sql_left);
+        fiber_mutex_unlock(&s->sql_lock);
+    }
+}
+
+void rpc_services_init(struct rpc_services *s)
+{
+    fiber_mutex_init(&s->sql_lock);
+    fiber_cond_init(&s->sql_left);
+    list_init(&s->sql_users);
+}
+
+void rpc_services_attach(struct rpc_services *s, struct sql_peer *sql)
+{
+    fiber_mutex_lock(&s->sql_lock);
+    s->sql = sql;
+    fiber_mutex_unlock(&s->sql_lock);
+}
+
+void rpc_services_detach(struct rpc_services *s)
+{
+    fiber_mutex_lock(&s->sql_lock);
+    s->sql = NULL;
+    atomic_store(&s->sql_leaves, true);
+    while (!list_empty(&s->sql_users)) {
+        LIST_FOREACH (it, &s->sql_users) { /* again and again: one may have put it aside */
+            fiber_cancel(CONTAINER_OF(it, struct sql_use, link)->fiber);
+        }
+        db_err err = fiber_cond_wait(&s->sql_left, &s->sql_lock, clock_mono_ns() + DETACH_PAUSE_NS);
+        (void)err;
+    }
+    fiber_mutex_unlock(&s->sql_lock);
+}
+
+/* ---- calls ---- */
 
 static uint64_t be64(const uint8_t *p)
 {
@@ -99,10 +160,8 @@ static db_err kill_connection(struct sql_peer *p, uint64_t id, bool connection, 
     return p->ops->kill(p, id, connection, &killer, diag);
 }
 
-static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *diag)
+static db_err answer(struct sql_peer *p, struct rpc_request *req, struct diag *diag)
 {
-    struct rpc_services *s = ctx;
-    struct sql_peer *p = atomic_load(&s->sql);
     struct slice h = rpc_request_msg(req)->header;
     if (h.len != CALL_SIZE) {
         return diag_set(diag, ERR_CORRUPT, "a malformed call");
@@ -128,6 +187,15 @@ static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *dia
     default: return diag_set(diag, ERR_UNSUPPORTED, "no coord method %u", h.ptr[0]);
     }
     return rpc_respond(req, SLICE_EMPTY, NULL, 0);
+}
+
+static db_err coord_handler(void *ctx, struct rpc_request *req, struct diag *diag)
+{
+    struct rpc_services *s = ctx;
+    struct sql_use use;
+    db_err err = answer(use_sql(s, &use), req, diag);
+    done_with_sql(s, &use);
+    return err;
 }
 
 /* ---- locks ---- */
@@ -183,12 +251,12 @@ static void outlive(struct rpc_services *s, struct sql_peer *p)
 {
     db_err err = ERR_UNAVAILABLE;
     fiber_set_deadline(DEADLINE_NONE);
-    while (err != ERR_OK && !atomic_load(&s->stopping)) {
+    while (err != ERR_OK && !atomic_load(&s->sql_leaves)) {
         struct diag diag;
         diag_reset(&diag);
         fiber_clear_cancel();
         err = p->ops->fence_schema(p, &diag);
-        if (err != ERR_OK && !atomic_load(&s->stopping)) {
+        if (err != ERR_OK && !atomic_load(&s->sql_leaves)) {
             LOG_INFO("coord.fence", F_ERR(err), F_STR("reason", diag.text));
             fiber_clear_cancel();
             db_err slept = fiber_sleep(FENCE_PAUSE_NS);
@@ -201,22 +269,22 @@ static db_err lock_handler(void *ctx, const struct rpc_peer_info *from, struct s
                            struct rpc_stream *stream, struct diag *diag)
 {
     struct rpc_services *s = ctx;
-    struct sql_peer *p = atomic_load(&s->sql);
+    struct sql_use use;
     struct sql_peer_lock *lock = NULL;
     (void)from;
     /* Who asks has perhaps fenced another node: from here on this one knows of it, and refuses what
      * transactions of that node may still want to write. */
     meta_heartbeat_round(s->meta);
-    if (p != NULL) {
-        TRY(take(p, header, diag, &lock));
-    }
-    if (!serve(stream) && p != NULL) {
+    struct sql_peer *p = use_sql(s, &use);
+    db_err err = p == NULL ? ERR_OK : take(p, header, diag, &lock);
+    if (err == ERR_OK && !serve(stream) && p != NULL) {
         outlive(s, p);
     }
-    if (p != NULL) {
+    if (err == ERR_OK && p != NULL) {
         p->ops->unlock_tables(p, lock);
     }
-    return ERR_OK;
+    done_with_sql(s, &use);
+    return err;
 }
 
 void rpc_coord_register(struct rpc_services *s, struct rpc_server *server)

@@ -2,6 +2,7 @@
 #ifndef SKEIN_NODE_SERVICE_RPC_SERVICES_H
 #define SKEIN_NODE_SERVICE_RPC_SERVICES_H
 
+#include "base/fiber.h"
 #include "node/meta/meta.h"
 #include "node/range/range.h"
 #include "proto/kv_api.h"
@@ -16,13 +17,23 @@ struct rpc_services {
     /* For nodes that join: asks the leader of the meta range, wherever it is. */
     struct meta_service *meta_anywhere;
     struct range_store *ranges;
-    struct sql_peer *_Atomic sql; /* NULL until there is an engine */
-    _Atomic bool stopping;        /* handlers that wait for nothing else end soon */
+    struct fiber_mutex sql_lock; /* guards the next three */
+    struct fiber_cond sql_left;
+    struct sql_peer *sql;    /* NULL until there is an engine */
+    struct list sql_users;   /* struct sql_use (coord_rpc.c) */
+    _Atomic bool sql_leaves; /* handlers that use it end soon */
     /* The node takes no leases and no new clients, or does again. May park. ERR_BUSY: it starts. */
     db_err (*drain)(void *ctx, bool on, struct diag *diag);
     void *drain_ctx;
 };
 
+/* What needs no filling. Before the handlers are registered. */
+void rpc_services_init(struct rpc_services *s);
+/* Handlers use this node's engine from now on. */
+void rpc_services_attach(struct rpc_services *s, struct sql_peer *sql);
+/* The engine is about to be closed: returns when no handler uses it any more. Those that hold
+ * locks for a change of another node give them back, and it hears of that. Parks. */
+void rpc_services_detach(struct rpc_services *s);
 /* Registers all handlers. Before rpc_server_listen. */
 void rpc_services_register(struct rpc_services *s, struct rpc_server *server);
 

@@ -15,6 +15,14 @@ from basic import DATABASE, error_of, expect, run
 from cluster import free_port
 
 
+def error_of_login(node, user, password):
+    try:
+        node.connect(user=user, password=password).close()
+        return 0
+    except pymysql.Error as e:
+        return e.args[0]
+
+
 class Stuck(basic.Basic):
     OPTIONS = ("--stuck-after", "6")
 
@@ -97,6 +105,53 @@ class Stuck(basic.Basic):
             n.connect(user="doubt", password="pw").close()
         run(a, "DROP USER doubt")
 
+    def account_of_a_dead_node(self):
+        """A change of accounts of which nobody hears, as its node dies when it is committed, is in force on the others; so are those
+        that come after it."""
+        led = self.cluster.leases()
+        dies = min(led, key=led.get)
+        others = [n for n in self.nodes if n is not dies]
+        a, b = dies.connect(), others[0].connect()
+        run(b, "CREATE USER gone IDENTIFIED BY 'pw'")
+        if dies.http("/faults", b"acl_commit_reply=crash:count=1")[0] == 501:
+            return # a build without faults
+        error_of(a, "ALTER USER gone IDENTIFIED BY 'new'")
+        dies._reap(10)
+        try:
+            for n in others:
+                end = time.monotonic() + 20
+                while error_of_login(n, "gone", "new") != 0:
+                    expect(True, time.monotonic() < end, "%s knows the new password" % n)
+                    time.sleep(0.1)
+                expect(1045, error_of_login(n, "gone", "pw"), "the old password")
+            began = time.monotonic()
+            run(b, "DROP USER gone")
+            print("    the next change took %.1f s" % (time.monotonic() - began))
+        finally:
+            dies.start()
+            self.cluster.wait_replicated()
+
+    def stop_of_a_node_with_locks(self):
+        """A node that is stopped while it holds a table for a change of another one, which waits for a third, ends as it should."""
+        a, c = self.nodes[0].connect(database=DATABASE), self.nodes[2].connect(database=DATABASE)
+        stops = self.nodes[1]
+        run(a, "CREATE TABLE sl (id INT PRIMARY KEY)")
+        c.autocommit(False)
+        run(c, "SELECT * FROM sl")
+        errors = []
+        change = threading.Thread(target=lambda: errors.append(error_of(a, "ALTER TABLE sl ADD COLUMN v INT")), daemon=True)
+        change.start()
+        time.sleep(1)
+        began = time.monotonic()
+        expect(0, stops.stop(), "the exit status of a node that holds a table for another")
+        print("    it stopped in %.1f s" % (time.monotonic() - began))
+        stops.start()
+        c.commit()
+        change.join(30)
+        expect(False, change.is_alive(), "ALTER TABLE comes to an end")
+        self.cluster.wait_replicated()
+        expect(True, error_of(a, "ALTER TABLE sl ADD COLUMN w INT") == 0, "the next change")
+
     def change_of_a_silent_node(self):
         """A node that stands still between finding that it holds a table everywhere and committing its change: the others do not wait
         for it for ever, and what they have done meanwhile is right, whatever becomes of the change."""
@@ -174,7 +229,8 @@ class Stuck(basic.Basic):
         expect(True, lists(), "the new address of a member is in the file")
 
 
-TESTS = ["kill_while_others_are_told", "kill_gives_locks_back", "change_in_doubt", "change_of_a_silent_node", "list_of_members", "loop_that_stands_still"]
+TESTS = ["kill_while_others_are_told", "kill_gives_locks_back", "change_in_doubt", "account_of_a_dead_node", "stop_of_a_node_with_locks",
+         "change_of_a_silent_node", "list_of_members", "loop_that_stands_still"]
 
 if __name__ == "__main__":
     sys.exit(basic.main(Stuck, TESTS, "stuck"))
