@@ -51,6 +51,7 @@ db_err sql_engine_open(const struct sql_engine_opts *opts, struct diag *diag,
     }
     arena_init(&e->arena, NULL, NULL, 0);
     mem_tracker_init(&e->mem, NULL, opts->memory_limit);
+    mem_tracker_init(&e->packets, NULL, opts->memory_limit / 3 * 2);
     statement_room_init(&e->room);
     e->opts = *opts;
     e->peer.ops = &sql_engine_peer_ops;

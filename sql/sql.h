@@ -215,6 +215,11 @@ void sql_session_set_attributes(struct sql_session *session, const struct sql_at
  * In the session's fiber. */
 MUST_USE db_err sql_session_keep(struct sql_session *session, size_t bytes, struct diag *diag);
 void sql_session_give_back(struct sql_session *session, size_t bytes);
+/* The same for a command while it comes in, and until it has run. What it may be at most is known
+ * (max_allowed_packet): it is counted with those of all sessions, which may have two thirds of what
+ * statements may. On the session's loop. */
+MUST_USE db_err sql_session_receive(struct sql_session *session, size_t bytes, struct diag *diag);
+void sql_session_received(struct sql_session *session, size_t bytes);
 
 /* COM_SET_OPTION: multi_statements on or off. */
 void sql_session_set_multi_statements(struct sql_session *session, bool on);

@@ -385,6 +385,46 @@ static void test_long_data_is_counted(void **state)
     harness_stop(&h);
 }
 
+/* A ping that has a body. */
+static bool large_ping(struct client_conn *c, struct buf *b, size_t size)
+{
+    buf_reset(b);
+    assert_int_equal(buf_reserve(b, size), ERR_OK);
+    memset(b->ptr, 0x0e, size);
+    b->len = size;
+    c->seq = 0;
+    return client_write(c, buf_slice(b));
+}
+
+/* What comes in is memory of the session, before it is whole. */
+static void test_packets_are_counted(void **state)
+{
+    (void)state;
+    struct harness h;
+    struct fake_limits limits = harness_limits();
+    struct client_conn c;
+    struct buf b;
+    limits.kept_max = 1 << 20;
+    buf_init(&b, 16 << 20);
+    harness_start(&h, limits, 1, 0);
+    harness_login(&h, &c);
+    for (int round = 0; round < 20; round++) { /* what is over is not counted */
+        assert_true(large_ping(&c, &b, 600 << 10) && client_read(&c));
+        assert_int_equal(c.packet.ptr[0], 0);
+    }
+    assert_true(large_ping(&c, &b, 3 << 20) && client_read(&c));
+    assert_int_equal(client_error(&c), 20003);
+    assert_true(client_at_end(&c));
+    client_close(&c);
+    harness_login(&h, &c); /* one that goes away half-way */
+    assert_true(client_write_raw(&c, "\0\0\x10\0", 4));
+    assert_true(client_write_raw(&c, b.ptr, 600 << 10));
+    usleep(100000);
+    client_close(&c);
+    buf_fini(&b);
+    harness_stop(&h);
+}
+
 static void *sleep_query(void *arg)
 {
     struct client_conn *c = arg;
@@ -543,6 +583,7 @@ int main(void)
         cmocka_unit_test(test_kill_slow_reader),
         cmocka_unit_test(test_drain),
         cmocka_unit_test(test_long_data_is_counted),
+        cmocka_unit_test(test_packets_are_counted),
         cmocka_unit_test(test_no_allocation_per_command),
         cmocka_unit_test(test_random_login),
         cmocka_unit_test(test_random_commands),

@@ -482,6 +482,26 @@ void sql_session_give_back(struct sql_session *session, size_t bytes)
     mem_tracker_release(&session->kept, bytes);
 }
 
+db_err sql_session_receive(struct sql_session *session, size_t bytes, struct diag *diag)
+{
+    struct mem_tracker *packets = &session->engine->packets;
+    db_err err = mem_tracker_charge(packets, bytes);
+    if (err != ERR_OK) {
+        diag_reset(&session->diag);
+        err = diag_set(&session->diag, err,
+                       "the commands that come in need more than their %zu MiB of memory",
+                       packets->limit >> 20);
+        err = session__fail(session, err);
+        *diag = session->diag;
+    }
+    return err;
+}
+
+void sql_session_received(struct sql_session *session, size_t bytes)
+{
+    mem_tracker_release(&session->engine->packets, bytes);
+}
+
 bool sql_session_killed(const struct sql_session *session)
 {
     return atomic_load_explicit(&session->killed, memory_order_acquire) == 2;

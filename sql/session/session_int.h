@@ -81,6 +81,7 @@ struct sql_engine {
     struct infoschema *infoschema;
     struct mdl *mdl;
     struct mem_tracker mem;
+    struct mem_tracker packets; /* commands that come in, while they or their statements wait */
     struct statement_room room;
     struct plan_cache *plans;
     /* system variables */

@@ -20,6 +20,8 @@ struct client {
     struct sql_session *session;
     struct stmt_table stmts;
     uint32_t next_stmt_id;
+    struct packet_count count;        /* of what comes in: the node's memory */
+    struct diag refused;              /* why that could not be had */
     struct sql_attribute *attributes; /* of the command that runs */
     uint32_t attribute_cap;
 };

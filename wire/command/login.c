@@ -191,6 +191,28 @@ static db_err too_many(struct conn *c)
     return ERR_BUSY;
 }
 
+/* ---- memory of packets that come in ---- */
+
+static bool keep(struct packet_count *count, size_t bytes)
+{
+    struct client *cl = CONTAINER_OF(count, struct client, count);
+    cl->refused = (struct diag){0};
+    db_err err = sql_session_receive(cl->session, bytes, &cl->refused);
+    cl->refused.err = err;
+    return err == ERR_OK;
+}
+
+static void give_back(struct packet_count *count, size_t bytes)
+{
+    sql_session_received(CONTAINER_OF(count, struct client, count)->session, bytes);
+}
+
+static db_err tell(struct packet_count *count)
+{
+    struct client *cl = CONTAINER_OF(count, struct client, count);
+    return result_error(cl->conn, &cl->refused);
+}
+
 /* last: of the place that is kept for administrators. */
 static db_err open_session(struct conn *c, const struct login_copy *copy, uint16_t charset,
                            const struct auth_outcome *outcome, bool last)
@@ -205,6 +227,7 @@ static db_err open_session(struct conn *c, const struct login_copy *copy, uint16
     cl->conn = c;
     cl->server = server;
     cl->next_stmt_id = 1;
+    cl->count = (struct packet_count){keep, give_back, tell};
     c->user = cl;
     command__session_opts(c, slice_of(copy->user, copy->user_len), charset, outcome, &opts);
     opts.connect_attributes = slice_of(copy->attributes, copy->attributes_len);
@@ -224,6 +247,7 @@ static db_err open_session(struct conn *c, const struct login_copy *copy, uint16
     }
     sql_session_log(cl->session, SQL_LOGGED_CONNECT);
     command__refresh(cl);
+    packet_in_count(&c->in, &cl->count);
     return command__ok_schema(cl, slice_str(copy->schema));
 }
 
@@ -308,6 +332,7 @@ static void end(struct conn *c)
     struct client *cl = c->user;
     if (cl != NULL) {
         command__free_stmts(cl);
+        packet_in_count(&c->in, NULL);
         sql_session_close(cl->session);
         mem_free(cl->attributes);
         mem_free(cl);

@@ -80,14 +80,11 @@ static db_err fill_from(struct conn *c, enum io_result r, size_t got, size_t roo
     return ERR_OK;
 }
 
-db_err conn__fill(struct conn *c, bool *ret_drained)
+static db_err receive(struct conn *c, bool *ret_drained)
 {
     uint8_t *ptr;
     size_t room;
     size_t got = 0;
-    if (c->eof) {
-        return ERR_CLOSED;
-    }
     if (LIKELY(c->packed == NULL)) {
         TRY(packet_in_room(&c->in, &c->loop->pool, &ptr, &room));
         enum io_result r = io_recv(c, ptr, room, &got);
@@ -105,6 +102,27 @@ db_err conn__fill(struct conn *c, bool *ret_drained)
     return ERR_OK;
 }
 
+/* An error packet as the last word, while the client may be in the midst of sending. */
+static void end_with_error(struct conn *c)
+{
+    c->doom = DOOM_ERROR;
+    c->lingers = true;
+}
+
+db_err conn__fill(struct conn *c, bool *ret_drained)
+{
+    if (c->eof) {
+        return ERR_CLOSED;
+    }
+    db_err err = receive(c, ret_drained);
+    if (UNLIKELY(err == ERR_LIMIT && c->in.count != NULL)) {
+        end_with_error(c);
+        TRY(c->in.count->tell(c->in.count));
+        return ERR_INVALID;
+    }
+    return err;
+}
+
 db_err conn__next(struct conn *c, bool *ret_ready, struct slice *ret_packet)
 {
     enum packet_result r = packet_in_next(&c->in, &c->out.seq, c->max_packet, ret_packet);
@@ -112,8 +130,7 @@ db_err conn__next(struct conn *c, bool *ret_ready, struct slice *ret_packet)
     if (LIKELY(r == PACKET_READY || r == PACKET_MORE)) {
         return ERR_OK;
     }
-    c->doom = DOOM_ERROR;
-    c->lingers = true;
+    end_with_error(c);
     c->caps |= CAP_PROTOCOL_41; /* errors before login have the SQLSTATE, too */
     if (r == PACKET_OUT_OF_ORDER) {
         TRY(conn_put_error(c, 1156, "08S01", SLICE_LIT("Got packets out of order")));
@@ -190,7 +207,7 @@ db_err conn_keep_packet(struct conn *c, struct packet_in *ret_kept)
 {
     struct packet_in *in = &c->in;
     struct packet_in kept = *in;
-    struct packet_in fresh = {0};
+    struct packet_in fresh = {.count = in->count};
     packet_in_consume(in);
     size_t rest = packet_in_left(in);
     if (rest != 0) { /* of the next packet */

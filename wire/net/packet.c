@@ -128,8 +128,21 @@ static size_t packet_in_missing(const struct packet_in *in)
     return whole > have ? whole - have : 0;
 }
 
+static void give_back(struct packet_in *in)
+{
+    if (in->counted != 0) {
+        in->count->give_back(in->count, in->counted);
+        in->counted = 0;
+    }
+}
+
 static db_err in_grow(struct packet_in *in, struct io_pool *pool, size_t cap)
 {
+    size_t more = cap - in->cap;
+    if (in->count != NULL && !in->count->keep(in->count, more)) {
+        return ERR_LIMIT;
+    }
+    in->counted += in->count != NULL ? more : 0;
     uint8_t *ptr = mem_realloc(in->ptr, cap);
     if (ptr == NULL) {
         return ERR_NOMEM;
@@ -181,7 +194,14 @@ db_err packet_in_room(struct packet_in *in, struct io_pool *pool, uint8_t **ret_
 void packet_in_release(struct packet_in *in, struct io_pool *pool)
 {
     pool_put(pool, pool->in, &pool->in_count, IN_BUFFER_SIZE, in->ptr, in->cap);
-    *in = (struct packet_in){0};
+    give_back(in);
+    *in = (struct packet_in){.count = in->count};
+}
+
+void packet_in_count(struct packet_in *in, struct packet_count *count)
+{
+    give_back(in);
+    in->count = count;
 }
 
 /* --- output --- */

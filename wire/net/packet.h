@@ -36,13 +36,23 @@ struct io_pool {
 };
 void io_pool_fini(struct io_pool *pool);
 
+/* Who answers for the memory that large packets take. */
+struct packet_count {
+    bool (*keep)(struct packet_count *count, size_t bytes); /* false: it may not be had */
+    void (*give_back)(struct packet_count *count, size_t bytes);
+    /* What was refused last is told to the client: writes an error packet. */
+    db_err (*tell)(struct packet_count *count);
+};
+
 struct packet_in {
     uint8_t *ptr; /* NULL while nothing is buffered */
     size_t cap;
-    size_t start;  /* of the packet at hand: its first header */
-    size_t end;    /* of what was received */
-    size_t joined; /* payload bytes of frames that are complete */
-    size_t frame;  /* length of the frame being received, when in_frame */
+    struct packet_count *count; /* NULL: nobody does */
+    size_t counted;             /* bytes beyond IN_BUFFER_SIZE */
+    size_t start;               /* of the packet at hand: its first header */
+    size_t end;                 /* of what was received */
+    size_t joined;              /* payload bytes of frames that are complete */
+    size_t frame;               /* length of the frame being received, when in_frame */
     bool in_frame;
     bool taken; /* the packet at hand was handed out */
 };
@@ -56,7 +66,7 @@ enum packet_result packet_in_next(struct packet_in *in, uint8_t *seq, size_t max
 /* Gives the packet that was handed out back. */
 void packet_in_consume(struct packet_in *in);
 /* Room to receive into: grows with what has really arrived, never with what a header promises.
- * Moves bytes, so no payload may be handed out. ERR_NOMEM. */
+ * Moves bytes, so no payload may be handed out. ERR_NOMEM, ERR_LIMIT (struct packet_count). */
 MUST_USE db_err packet_in_room(struct packet_in *in, struct io_pool *pool, uint8_t **ret_ptr,
                                size_t *ret_size);
 /* The same for a known number of bytes. */
@@ -65,6 +75,8 @@ static inline size_t packet_in_left(const struct packet_in *in)
 {
     return in->end - in->start;
 }
+/* From now on this one does, or nobody; what there is, is not counted any more. */
+void packet_in_count(struct packet_in *in, struct packet_count *count);
 /* Gives the memory back; what was buffered is lost. */
 void packet_in_release(struct packet_in *in, struct io_pool *pool);
 

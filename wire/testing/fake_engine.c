@@ -219,6 +219,16 @@ void sql_session_give_back(struct sql_session *session, size_t bytes)
     session->kept -= bytes;
 }
 
+db_err sql_session_receive(struct sql_session *session, size_t bytes, struct diag *diag)
+{
+    return sql_session_keep(session, bytes, diag);
+}
+
+void sql_session_received(struct sql_session *session, size_t bytes)
+{
+    sql_session_give_back(session, bytes);
+}
+
 bool sql_session_killed(const struct sql_session *session)
 {
     return atomic_load(&session->kill_connection);
