@@ -158,6 +158,9 @@ static void merge_two(const struct sorter *s, const struct sort_ref *a, size_t n
 static db_err sort_refs(struct sorter *s)
 {
     size_t n = s->count;
+    if (n == 0) { /* and no memory */
+        return ERR_OK;
+    }
     struct sort_ref *from = s->refs;
     struct sort_ref *to = s->refs + s->cap;
     for (size_t i = 0; i < n; i += RUN_ROWS) {

@@ -501,8 +501,8 @@ static db_err cursor_error(struct sql_sink *sink, const struct diag *diag)
 static const struct sql_sink_ops g_cursor_ops = {cursor_columns, cursor_rows,  cursor_end,
                                                  cursor_ok,      cursor_error, NULL};
 
-db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, uint32_t param_count,
-                        bool cursor, struct sql_sink *sink)
+static db_err run_execute(struct sql_stmt *stmt, const struct sql_param *params,
+                          uint32_t param_count, bool cursor, struct sql_sink *sink)
 {
     struct sql_session *s = stmt->session;
     struct cursor_sink keep = {.sink = {&g_cursor_ops}, .client = sink, .stmt = stmt};
@@ -535,6 +535,15 @@ db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, u
     db_err told = session__finish(&st, err);
     session__end_command(s, stmt->text, perf__end(&st, err));
     return told;
+}
+
+db_err sql_stmt_execute(struct sql_stmt *stmt, const struct sql_param *params, uint32_t param_count,
+                        bool cursor, struct sql_sink *sink)
+{
+    size_t granted = statement_room_take_params(stmt->session, params, param_count);
+    db_err err = run_execute(stmt, params, param_count, cursor, sink);
+    statement_room_give(stmt->session, granted);
+    return err;
 }
 
 static db_err fetch(struct sql_stmt *p, uint32_t rows_max, struct sql_sink *sink)

@@ -1,9 +1,9 @@
-/* Statements that have megabytes of text take ten times as much memory while they run. If so many
- * come at a time that all together pass the node's limit, each alone being modest, most of them
- * would fail with an error that none deserves. So they are granted memory before they begin, in the
- * order in which they came, and wait while there is none. Who waits holds nothing but the packet
- * and, within a transaction, its locks. For these a statement that has been granted memory may be
- * waiting in turn: that is why nobody waits for long.
+/* Statements that have megabytes of text, or of parameters, take ten times as much memory while
+ * they run. If so many come at a time that all together pass the node's limit, each alone being
+ * modest, most of them would fail with an error that none deserves. So they are granted memory
+ * before they begin, in the order in which they came, and wait while there is none. Who waits holds
+ * nothing but the packet and, within a transaction, its locks. For these a statement that has been
+ * granted memory may be waiting in turn: that is why nobody waits for long.
  *
  * A grant is an estimate, no bound: the limits of memory are what they are for everybody. */
 #include "sql/session/statement_room.h"
@@ -61,14 +61,28 @@ static bool wait_for_room(struct sql_session *s, struct statement_room *a, size_
 
 size_t statement_room_take(struct sql_session *s, struct slice text)
 {
-    struct statement_room *a = &s->engine->room;
-    size_t limit = s->engine->mem.limit;
-    if (LIKELY(text.len < SMALL / (BYTES_PER_BYTE + BYTES_PER_VALUE)) || limit == 0 ||
-        fiber_self() == NULL) {
+    if (LIKELY(text.len < SMALL / (BYTES_PER_BYTE + BYTES_PER_VALUE))) {
         return 0;
     }
-    size_t need = statement_room_estimate(text);
-    if (need < SMALL) {
+    return statement_room_take_bytes(s, statement_room_estimate(text));
+}
+
+size_t statement_room_take_params(struct sql_session *s, const struct sql_param *params,
+                                  uint32_t count)
+{
+    size_t need = (size_t)count * BYTES_PER_VALUE;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct sql_cell *c = &params[i].cell;
+        need += c->kind == SQL_CELL_TEXT ? c->v.text.len * BYTES_PER_BYTE : 0;
+    }
+    return statement_room_take_bytes(s, need);
+}
+
+size_t statement_room_take_bytes(struct sql_session *s, size_t need)
+{
+    struct statement_room *a = &s->engine->room;
+    size_t limit = s->engine->mem.limit;
+    if (LIKELY(need < SMALL) || limit == 0 || fiber_self() == NULL) {
         return 0;
     }
     fiber_mutex_lock(&a->mutex);

@@ -9,6 +9,7 @@
 #include "base/slice.h"
 
 struct sql_session;
+struct sql_param;
 
 /* Of an engine. */
 struct statement_room {
@@ -26,6 +27,10 @@ void statement_room_init(struct statement_room *a);
  * was killed, and goes on with what memory there is. Parks. */
 enum { STATEMENT_ROOM_WAIT_S = 10 };
 size_t statement_room_take(struct sql_session *s, struct slice text);
+/* The same for a prepared statement, of what its parameters tell, and for who knows its need. */
+size_t statement_room_take_params(struct sql_session *s, const struct sql_param *params,
+                                  uint32_t count);
+size_t statement_room_take_bytes(struct sql_session *s, size_t need);
 void statement_room_give(struct sql_session *s, size_t granted);
 
 /* What a statement of this text is expected to take, in bytes. */
