@@ -163,11 +163,6 @@ void raft_log_batch_here(struct raft_log_batch *batch);
 void raft_log_submit(struct raft_log *log, struct raft_log_batch *batch, raft_log_done_fn done,
                      void *arg);
 
-/* Shorthand: a batch of one compaction (see raft_log_batch_compact), with nobody told of its end.
- */
-MUST_USE db_err raft_log_compact(struct raft_log *log, uint64_t group, uint64_t index,
-                                 uint64_t term);
-
 /* Manual mode only: one round (write, sync, complete) and the housekeeping due. True if more waits.
  * Blocks. */
 bool raft_log_pump(struct raft_log *log);

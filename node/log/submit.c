@@ -84,19 +84,6 @@ void raft_log_submit(struct raft_log *log, struct raft_log_batch *batch, raft_lo
     }
 }
 
-db_err raft_log_compact(struct raft_log *log, uint64_t group, uint64_t index, uint64_t term)
-{
-    struct raft_log_batch *b = NULL;
-    TRY(raft_log_batch_new(log, 0, &b));
-    db_err err = raft_log_batch_compact(b, group, index, term);
-    if (err != ERR_OK) {
-        raft_log_batch_free(b);
-        return err;
-    }
-    raft_log_submit(log, b, NULL, NULL);
-    return ERR_OK;
-}
-
 /* The queue, turned into the order of submission, joins the pending batches. */
 void log__take_queue(struct raft_log *log)
 {

@@ -21,6 +21,15 @@ struct t_log {
     _Atomic unsigned fatal;
 };
 
+/* A batch of one compaction. */
+static inline void t_compact(struct raft_log *log, uint64_t group, uint64_t index, uint64_t term)
+{
+    struct raft_log_batch *b = NULL;
+    CHECK_OK(raft_log_batch_new(log, 0, &b));
+    CHECK_OK(raft_log_batch_compact(b, group, index, term));
+    raft_log_submit(log, b, NULL, NULL);
+}
+
 static inline void t_on_fatal(void *arg, const struct diag *diag)
 {
     CHECK(diag->text[0] != '\0');
