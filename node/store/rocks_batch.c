@@ -5,12 +5,12 @@
  * are is this engine's own matter: replicas of a range agree on what can be read and not on what
  * garbage collection has left of it, so nobody else can name the keys. And it is known only when
  * all that came before has been written. So a batch notes ranges, and when it is applied looks for
- * their keys and deletes them in a batch of its own, in front. Where the batch itself has written
- * to the range before, the deletion has its place between other writes, and RocksDB deletes the
- * range.
+ * their keys; their deletions and then the rest are written as one. Where the batch itself has
+ * written to the range before, the deletion has its place between other writes, and RocksDB deletes
+ * the range.
  *
- * Between the two writes a crash finds the ranges deleted and the rest not applied: what is
- * replayed deletes them once more. */
+ * As one, since not all of it comes from a log that would be replayed: a replica whose state was
+ * deleted and that is not said to be empty would go on without it. */
 #include "node/store/rocks_int.h"
 
 #include "base/alloc.h"
@@ -360,7 +360,8 @@ static db_err write_out(struct rocks_engine *r, rocksdb_writebatch_t *wb, bool m
     return text == NULL ? ERR_OK : rocks__err(text, diag);
 }
 
-static db_err delete_noted(struct rocks_wbatch *b, struct diag *diag, bool *io_announced)
+/* With the rest of the batch behind it. */
+static db_err write_noted(struct rocks_wbatch *b, struct diag *diag, bool *io_announced)
 {
     rocksdb_writebatch_t *wb = rocksdb_writebatch_create();
     struct buf space;
@@ -370,7 +371,8 @@ static db_err delete_noted(struct rocks_wbatch *b, struct diag *diag, bool *io_a
         err = delete_one(b->engine, wb, n, &space, io_announced);
     }
     FAULT(store_before_delete_range);
-    if (err == ERR_OK && rocksdb_writebatch_count(wb) != 0) {
+    if (err == ERR_OK) {
+        rocks_shim_batch_append(wb, b->wb, b->engine->cf, ENGINE_CF_COUNT);
         err = write_out(b->engine, wb, true, diag);
     }
     buf_fini(&space);
@@ -389,11 +391,11 @@ db_err rocks__apply(struct engine *e, struct engine_wbatch *base, bool may_block
     }
     rocks__change_begin(r, &change);
     tell_buckets(r, b, &change);
-    db_err err = UNLIKELY(b->noted != NULL) ? delete_noted(b, diag, &announced) : ERR_OK;
     if (UNLIKELY(b->deletes_range)) {
         announce(r, &announced);
     }
-    err = err == ERR_OK ? write_out(r, b->wb, may_block, diag) : err;
+    db_err err = UNLIKELY(b->noted != NULL) ? write_noted(b, diag, &announced)
+                                            : write_out(r, b->wb, may_block, diag);
     if (UNLIKELY(announced)) {
         rocks__range_deletion_end(r);
     }

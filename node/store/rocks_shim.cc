@@ -244,7 +244,48 @@ class Keys : public rocksdb::WriteBatch::Handler {
     void *arg_;
 };
 
+class Append : public rocksdb::WriteBatch::Handler {
+  public:
+    using Status = rocksdb::Status;
+
+    Append(rocksdb::WriteBatch *to, rocksdb_column_family_handle_t *const *families, size_t count)
+        : to_(to), families_(families), count_(count) {}
+
+    Status PutCF(uint32_t cf, const Slice &key, const Slice &value) override {
+        return to_->Put(family(cf), key, value);
+    }
+    Status DeleteCF(uint32_t cf, const Slice &key) override {
+        return to_->Delete(family(cf), key);
+    }
+    Status SingleDeleteCF(uint32_t cf, const Slice &key) override {
+        return to_->SingleDelete(family(cf), key);
+    }
+    Status DeleteRangeCF(uint32_t cf, const Slice &first, const Slice &end) override {
+        return to_->DeleteRange(family(cf), first, end);
+    }
+
+  private:
+    rocksdb::ColumnFamilyHandle *family(uint32_t cf) const {
+        size_t i = 0;
+        while (i + 1 < count_ && families_[i]->rep->GetID() != cf) {
+            i++;
+        }
+        return families_[i]->rep;
+    }
+
+    rocksdb::WriteBatch *to_;
+    rocksdb_column_family_handle_t *const *families_;
+    size_t count_;
+};
+
 } // namespace
+
+void rocks_shim_batch_append(rocksdb_writebatch_t *to, rocksdb_writebatch_t *from,
+                             rocksdb_column_family_handle_t *const *families, size_t count) {
+    Append append(&to->rep, families, count);
+    rocksdb::Status ignored = from->rep.Iterate(&append);
+    ignored.PermitUncheckedError(); // there is no bound that it could meet
+}
 
 void rocks_shim_batch_keys(rocksdb_writebatch_t *batch, rocksdb_column_family_handle_t *cf,
                            void (*fn)(void *arg, const uint8_t *key, size_t len), void *arg) {

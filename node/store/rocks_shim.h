@@ -1,8 +1,8 @@
 /* What the C API of RocksDB 7.8 cannot do: a compaction filter that also runs when a memtable is
  * flushed, and that drops a stretch of entries without leaving tombstones; to ask which files hold
- * deleted ranges, and a batch what is in it; to keep what is flushed in the cache; a file system of
- * one's own. And the order of data keys, which the C API would ask for by two calls more each time.
- * Implemented in C++ (rocks_shim.cc, rocks_disk.cc), thin adapters. */
+ * deleted ranges, a batch what is in it, and two to become one; to keep what is flushed in the
+ * cache; a file system of one's own. And the order of data keys, which the C API would ask for by
+ * two calls more each time. Implemented in C++ (rocks_shim.cc, rocks_disk.cc), thin adapters. */
 #ifndef SKEIN_NODE_STORE_ROCKS_SHIM_H
 #define SKEIN_NODE_STORE_ROCKS_SHIM_H
 
@@ -45,6 +45,10 @@ uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_
  * both bounds of each deleted range. */
 void rocks_shim_batch_keys(rocksdb_writebatch_t *batch, rocksdb_column_family_handle_t *cf,
                            void (*fn)(void *arg, const uint8_t *key, size_t len), void *arg);
+
+/* Adds what is in `from` to the end of `to`; all of it is of these families. */
+void rocks_shim_batch_append(rocksdb_writebatch_t *to, rocksdb_writebatch_t *from,
+                             rocksdb_column_family_handle_t *const *families, size_t count);
 
 /* A file system on which flushes do not meet a full disk but wait for space (rocks_disk.cc). */
 struct rocks_disk;

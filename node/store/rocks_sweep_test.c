@@ -1,6 +1,7 @@
 /* Deleted ranges: what is there is never missed (see rocks_sweep.c), and what is deleted is all
  * that was there (see rocks_batch.c). */
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -336,6 +337,77 @@ static void test_late_deletion(void **state)
     remove_all();
 }
 
+/* ---- the deletion of a range and what goes with it are seen, and lost, together ---- */
+
+struct torn {
+    struct engine *e;
+    _Atomic bool stop;
+    _Atomic unsigned torn;
+    unsigned looks;
+};
+
+static bool get_number(struct engine *e, enum engine_cf cf, const char *key, unsigned *ret)
+{
+    struct arena a;
+    struct slice value;
+    bool found;
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(engine_get_tier(e, cf, slice_str(key), ENGINE_ANY, &a, &found, &value));
+    *ret = 0;
+    if (found && value.len == sizeof(*ret)) {
+        memcpy(ret, value.ptr, sizeof(*ret));
+    }
+    arena_fini(&a);
+    return found;
+}
+
+/* As long as the number is the same, so is what it says of the range. */
+static void *look_for_torn(void *arg)
+{
+    struct torn *t = arg;
+    while (!atomic_load(&t->stop)) {
+        unsigned before, after, ignored;
+        bool said = get_number(t->e, ENGINE_LOCAL, "full", &before);
+        bool there = get_number(t->e, ENGINE_LOCK, "k05", &ignored);
+        if (said && get_number(t->e, ENGINE_LOCAL, "full", &after) && before == after && !there) {
+            atomic_fetch_add(&t->torn, 1);
+        }
+        t->looks++;
+    }
+    return NULL;
+}
+
+static void test_together(void **state)
+{
+    enum { ROUNDS = 20000 };
+    struct torn t = {.e = NULL};
+    struct engine_wbatch *b;
+    pthread_t thread;
+    char key[16];
+    (void)state;
+    remove_all();
+    t.e = open_engine(true);
+    CHECK_OK(engine_wbatch_new(t.e, &b));
+    assert_int_equal(pthread_create(&thread, NULL, look_for_torn, &t), 0);
+    for (unsigned n = 1; n <= ROUNDS; n++) {
+        for (unsigned i = 0; i < 10; i++) {
+            CHECK_OK(engine_wbatch_put(b, ENGINE_LOCK, numbered(key, i), SLICE_LIT("1")));
+        }
+        CHECK_OK(engine_wbatch_put(b, ENGINE_LOCAL, SLICE_LIT("full"), slice_of(&n, sizeof(n))));
+        apply(t.e, b);
+        CHECK_OK(engine_wbatch_delete_range(b, ENGINE_LOCK, SLICE_LIT("k"), SLICE_LIT("l")));
+        CHECK_OK(engine_wbatch_delete(b, ENGINE_LOCAL, SLICE_LIT("full")));
+        apply(t.e, b);
+    }
+    atomic_store(&t.stop, true);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(t.looks > 100);
+    assert_int_equal(atomic_load(&t.torn), 0);
+    engine_wbatch_free(b);
+    engine_close(t.e, false);
+    remove_all();
+}
+
 static void ingest(struct engine *e, const char *user)
 {
     struct engine_sst *s;
@@ -386,6 +458,6 @@ int main(void)
         cmocka_unit_test(test_nothing_is_missed), cmocka_unit_test(test_swept),
         cmocka_unit_test(test_few_keys),          cmocka_unit_test(test_order),
         cmocka_unit_test(test_many_keys),         cmocka_unit_test(test_late_deletion),
-        cmocka_unit_test(test_next_file)};
+        cmocka_unit_test(test_together),          cmocka_unit_test(test_next_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
