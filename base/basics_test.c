@@ -268,6 +268,27 @@ static void test_scope(void **state UNUSED)
     }
 }
 
+/* The caller's memory first, then the heap's, and back. */
+static void test_buf_in(void **state UNUSED)
+{
+    uint8_t space[8];
+    struct buf b;
+    for (unsigned i = 0; i < 2; i++) {
+        buf_init_in(&b, space, sizeof(space), 100);
+        assert_int_equal(buf_append_slice(&b, SLICE_LIT("12345678")), ERR_OK);
+        assert_ptr_equal(b.ptr, space);
+        assert_int_equal(i == 0 ? ERR_OK : buf_append_slice(&b, SLICE_LIT("9abc")), ERR_OK);
+        assert_true(
+            slice_eq(buf_slice(&b), i == 0 ? SLICE_LIT("12345678") : SLICE_LIT("123456789abc")));
+        assert_true((b.ptr == space) == (i == 0));
+        assert_int_equal(buf_reserve(&b, 93), ERR_LIMIT);
+        buf_fini(&b);
+        assert_int_equal(buf_append_u8(&b, 'q'), ERR_OK);
+        assert_ptr_not_equal(b.ptr, space);
+        buf_fini(&b);
+    }
+}
+
 static void test_buf_quoted(void **state)
 {
     static const struct {
@@ -290,11 +311,12 @@ static void test_buf_quoted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_slice),      cmocka_unit_test(test_buf),
-        cmocka_unit_test(test_diag),       cmocka_unit_test(test_err),
-        cmocka_unit_test(test_list),       cmocka_unit_test(test_heap),
-        cmocka_unit_test(test_rand),       cmocka_unit_test(test_clock),
-        cmocka_unit_test(test_buf_quoted), cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_slice),  cmocka_unit_test(test_buf),
+        cmocka_unit_test(test_buf_in), cmocka_unit_test(test_diag),
+        cmocka_unit_test(test_err),    cmocka_unit_test(test_list),
+        cmocka_unit_test(test_heap),   cmocka_unit_test(test_rand),
+        cmocka_unit_test(test_clock),  cmocka_unit_test(test_buf_quoted),
+        cmocka_unit_test(test_scope),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -13,9 +13,16 @@ void buf_init(struct buf *b, size_t max)
     *b = (struct buf){.max = max};
 }
 
+void buf_init_in(struct buf *b, uint8_t *space, size_t size, size_t max)
+{
+    *b = (struct buf){.ptr = space, .cap = size, .max = max, .borrowed = true};
+}
+
 void buf_fini(struct buf *b)
 {
-    mem_free(b->ptr);
+    if (!b->borrowed) {
+        mem_free(b->ptr);
+    }
     *b = (struct buf){.max = b->max};
 }
 
@@ -33,9 +40,13 @@ db_err buf_reserve_slow(struct buf *b, size_t extra)
     if (cap > b->max) {
         cap = b->max;
     }
-    uint8_t *ptr = mem_realloc(b->ptr, cap);
+    uint8_t *ptr = b->borrowed ? mem_alloc(cap) : mem_realloc(b->ptr, cap);
     if (ptr == NULL) {
         return ERR_NOMEM;
+    }
+    if (b->borrowed) {
+        memcpy(ptr, b->ptr, b->len);
+        b->borrowed = false;
     }
     b->ptr = ptr;
     b->cap = cap;

@@ -13,9 +13,12 @@ struct buf {
     size_t len;
     size_t cap;
     size_t max;
+    bool borrowed; /* the memory is the caller's */
 };
 
 void buf_init(struct buf *b, size_t max);
+/* The first `size` bytes go to memory of the caller's, which stays where it is until buf_fini. */
+void buf_init_in(struct buf *b, uint8_t *space, size_t size, size_t max);
 void buf_fini(struct buf *b);
 
 /* Forgets the content, keeps the memory. */

@@ -1,6 +1,7 @@
 #include "proto/codec_int.h"
 
 #include "base/assert.h"
+#include "proto/flat.h"
 
 db_err take_slices(struct reader *r, size_t count, struct arena *arena,
                    const struct slice **ret_slices)
@@ -21,6 +22,10 @@ db_err take_slices(struct reader *r, size_t count, struct arena *arena,
 
 db_err message_put(const ProtobufCMessage *m, struct buf *b)
 {
+    db_err err = flat_put(m, b);
+    if (LIKELY(err != ERR_UNSUPPORTED)) {
+        return err;
+    }
     size_t size = protobuf_c_message_get_packed_size(m);
     TRY(buf_reserve(b, size));
     b->len += protobuf_c_message_pack(m, b->ptr + b->len);
@@ -41,6 +46,11 @@ static void release(void *data, void *pointer)
 ProtobufCMessage *message_take(const ProtobufCMessageDescriptor *d, struct slice bytes,
                                struct arena *arena)
 {
+    ProtobufCMessage *m = NULL;
+    db_err err = flat_take(d, bytes, arena, &m);
+    if (LIKELY(err != ERR_UNSUPPORTED)) {
+        return m;
+    }
     ProtobufCAllocator in_arena = {allocate, release, arena};
     return protobuf_c_message_unpack(d, &in_arena, bytes.len, bytes.ptr);
 }

@@ -32,8 +32,8 @@ enum { MUTATION_BYTES_MIN = 1 + 1 + 8 + 4 + 4 };
 
 void kv_wire_init(struct kv_wire *w)
 {
-    buf_init(&w->header, KV_WIRE_HEADER_MAX);
-    buf_init(&w->payload, KV_WIRE_PAYLOAD_MAX);
+    buf_init_in(&w->header, w->header_space, sizeof(w->header_space), KV_WIRE_HEADER_MAX);
+    buf_init_in(&w->payload, w->payload_space, sizeof(w->payload_space), KV_WIRE_PAYLOAD_MAX);
 }
 
 void kv_wire_fini(struct kv_wire *w)

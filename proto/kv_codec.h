@@ -66,11 +66,16 @@ union kv_any_resp {
     struct kv_fragment_resp fragment;
 };
 
+enum { KV_WIRE_HEADER_MAX = 4 << 20, KV_WIRE_PAYLOAD_MAX = 56 << 20 };
+/* A key's request, and its reply with a row of common size, need no memory of the heap; so it stays
+ * where it is. */
+enum { KV_WIRE_HEADER_SPACE = 128, KV_WIRE_PAYLOAD_SPACE = 512 };
 struct kv_wire {
     struct buf header;
     struct buf payload;
+    uint8_t header_space[KV_WIRE_HEADER_SPACE];
+    uint8_t payload_space[KV_WIRE_PAYLOAD_SPACE];
 };
-enum { KV_WIRE_HEADER_MAX = 4 << 20, KV_WIRE_PAYLOAD_MAX = 56 << 20 };
 void kv_wire_init(struct kv_wire *w);
 void kv_wire_fini(struct kv_wire *w);
 

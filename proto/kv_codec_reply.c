@@ -228,7 +228,9 @@ static db_err take_resp(enum kv_method method, const Skein__Kv__Reply *m, struct
 static db_err take_routing(const Skein__Kv__Reply *m, struct arena *arena, struct kv_reply *reply)
 {
     struct range_desc *descs = NULL;
-    TRY(proto_ranges_take(m->ranges, m->n_ranges, arena, &descs));
+    if (m->n_ranges != 0) {
+        TRY(proto_ranges_take(m->ranges, m->n_ranges, arena, &descs));
+    }
     reply->leader = m->leader;
     reply->descs = descs;
     reply->desc_count = (unsigned)m->n_ranges;

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/rand.h"
 
@@ -193,6 +194,52 @@ static void replies_come_back(void **state)
     arena_fini(&a);
 }
 
+static unsigned g_allocations;
+
+static void *count_alloc(void *ctx, size_t size)
+{
+    (void)ctx;
+    g_allocations++;
+    return malloc(size);
+}
+
+static void *count_realloc(void *ctx, void *ptr, size_t size)
+{
+    (void)ctx;
+    g_allocations++;
+    return realloc(ptr, size);
+}
+
+static void count_free(void *ctx, void *ptr)
+{
+    (void)ctx;
+    free(ptr);
+}
+
+/* A read of one key is asked and answered without memory of the heap. */
+static void a_row_fits(void **state)
+{
+    static const struct mem_allocator counting = {"counting", count_alloc, count_realloc,
+                                                  count_free, NULL};
+    static uint8_t row[300];
+    struct kv_wire w;
+    struct kv_reply none = {0};
+    union kv_any_req q = {.get = {head(), KEY("some bytes of a key"), TS_MAX, UINT64_MAX}};
+    union kv_any_resp resp = {.value = {.found = true, .value = {row, sizeof(row)}}};
+    (void)state;
+    mem_set_allocator(&counting);
+    kv_wire_init(&w);
+    db_err asked = kv_request_encode(KV_METHOD_GET, &q, &w);
+    kv_wire_fini(&w);
+    kv_wire_init(&w);
+    db_err told = kv_reply_encode(KV_METHOD_GET, ERR_OK, NULL, &none, &resp, 0, &w);
+    kv_wire_fini(&w);
+    mem_set_allocator(NULL);
+    assert_int_equal(asked, ERR_OK);
+    assert_int_equal(told, ERR_OK);
+    assert_int_equal(g_allocations, 0);
+}
+
 static void meta_comes_back(void **state)
 {
     struct buf b;
@@ -261,6 +308,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(requests_come_back),
         cmocka_unit_test(replies_come_back),
+        cmocka_unit_test(a_row_fits),
         cmocka_unit_test(meta_comes_back),
         cmocka_unit_test(damage_is_refused_or_read_safely),
     };

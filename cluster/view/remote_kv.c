@@ -108,12 +108,15 @@ static bool lose(enum kv_method m, struct rpc_peer *peer, struct kv_wire *w)
     if (l == NULL) {
         return false;
     }
-    *l = (struct late_call){.peer = peer, .w = *w};
-    if (fiber_spawn(loop_current(), late_main, l) != ERR_OK) {
+    l->peer = peer;
+    kv_wire_init(&l->w);
+    if (buf_append_slice(&l->w.header, buf_slice(&w->header)) != ERR_OK ||
+        buf_append_slice(&l->w.payload, buf_slice(&w->payload)) != ERR_OK ||
+        fiber_spawn(loop_current(), late_main, l) != ERR_OK) {
+        kv_wire_fini(&l->w);
         mem_free(l);
         return false;
     }
-    kv_wire_init(w);
     return true;
 }
 

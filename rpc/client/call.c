@@ -181,10 +181,7 @@ bool link__on_frames(void *ctx, struct rpc_conn *c, struct rpc_blob *blob,
     struct link *l = ctx;
     for (unsigned i = 0; i < count; i++) {
         const struct rpc_frame *f = &frames[i];
-        pthread_mutex_lock(&l->lock);
-        bool hello = sm_state(&l->sm) == LINK_HELLO;
-        pthread_mutex_unlock(&l->lock);
-        if (hello) {
+        if (!rpc_conn_is_open(c)) {
             link__on_welcome(l, c, f);
             continue;
         }

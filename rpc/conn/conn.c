@@ -99,6 +99,11 @@ void rpc_conn_open(struct rpc_conn *c, size_t frame_max)
     atomic_store(&c->open, true);
 }
 
+bool rpc_conn_is_open(const struct rpc_conn *c)
+{
+    return atomic_load_explicit(&c->open, memory_order_relaxed);
+}
+
 struct space_waiter {
     struct list link;
     struct waiter waiter;
@@ -119,7 +124,7 @@ static bool begin_close(struct rpc_conn *c, db_err err, const char *text)
     if (c->closing) {
         return false;
     }
-    c->closing = true;
+    atomic_store_explicit(&c->closing, true, memory_order_release);
     c->close_err = err;
     snprintf(c->close_text, sizeof(c->close_text), "%s", text);
     c->end_reader = c->read_parked;

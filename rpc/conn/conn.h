@@ -34,6 +34,7 @@ void rpc_conn_unref(struct rpc_conn *c);           /* NULL is fine */
 
 /* The first frames have been exchanged: frames of this size are welcome now. */
 void rpc_conn_open(struct rpc_conn *c, size_t frame_max);
+bool rpc_conn_is_open(const struct rpc_conn *c);
 /* Ends it; the first reason counts. Any thread; `closed` may be called from within. */
 void rpc_conn_close(struct rpc_conn *c, db_err err, const char *text);
 /* After `frames` has returned false. */

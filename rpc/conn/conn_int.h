@@ -38,9 +38,9 @@ struct rpc_conn {
     unsigned gathered;      /* frames since the last write began */
     uint64_t wrote_ns;      /* when the last write began */
     bool writing;
-    bool flush_posted; /* flush_task is on its way */
-    bool closing;
-    bool end_reader; /* the closer found the reader parked */
+    bool flush_posted;    /* flush_task is on its way */
+    _Atomic bool closing; /* set under the lock; the reader looks without it */
+    bool end_reader;      /* the closer found the reader parked */
     db_err close_err;
     char close_text[RPC_ADDRESS_MAX + 160];
     struct list space_waiters;

@@ -56,12 +56,9 @@ static bool take_own(struct rpc_conn *c, const struct rpc_frame_head *head)
     return head->type == RPC_FRAME_PONG;
 }
 
-static bool is_closing(struct rpc_conn *c)
+static bool is_closing(const struct rpc_conn *c)
 {
-    pthread_mutex_lock(&c->lock);
-    bool closing = c->closing;
-    pthread_mutex_unlock(&c->lock);
-    return closing;
+    return atomic_load_explicit(&c->closing, memory_order_acquire);
 }
 
 /* Hands on all frames that are complete. *ret_want: bytes the frame at the front needs (0:
@@ -94,13 +91,13 @@ static bool parse(struct rpc_conn *c, size_t *ret_want, bool *ret_more)
             struct slice header = slice_of(p + RPC_FRAME_HEAD, head.header_size);
             struct slice rest = slice_of(p + RPC_FRAME_HEAD, head.size - (size_t)RPC_FRAME_HEAD);
             c->in_start += head.size;
-            if (atomic_load_explicit(&c->open, memory_order_relaxed) && take_own(c, &head)) {
+            if (rpc_conn_is_open(c) && take_own(c, &head)) {
                 own++;
             } else {
                 frames[count++] =
                     (struct rpc_frame){head, header, slice_from(rest, head.header_size)};
             }
-            if (!atomic_load_explicit(&c->open, memory_order_relaxed)) {
+            if (!rpc_conn_is_open(c)) {
                 break; /* how the next bytes are judged depends on this frame */
             }
         }
