@@ -39,9 +39,12 @@ void *mem_realloc(void *ptr, size_t size)
 
 void mem_free(void *ptr)
 {
+    if (ptr == NULL) {
+        return;
+    }
     if (g_allocator == NULL) {
         free(ptr);
-    } else if (ptr != NULL) {
+    } else {
         g_allocator->free(g_allocator->ctx, ptr);
     }
 }

@@ -40,6 +40,15 @@ struct column_form {
     uint8_t size; /* 0 for FORM_VAR */
 };
 
+/* Where a column is in rows of one bitmap. */
+struct place {
+    uint32_t offset;   /* fixed: from the fixed part's begin; variable: which one it is */
+    uint32_t null_bit; /* UINT32_MAX: not in the row */
+    uint8_t form;
+    uint8_t size;
+    bool is_unsigned;
+};
+
 struct row_layout {
     uint32_t count;
     struct row_column *columns; /* by position */
@@ -49,7 +58,8 @@ struct row_layout {
     uint8_t *header; /* version .. bitmap, flags 0 */
     uint32_t header_size;
     uint32_t live_count;
-    uint32_t *live; /* positions of columns that are not dropped, in order of id */
+    uint32_t *live;       /* positions of columns that are not dropped, in order of id */
+    struct place *places; /* by position */
     uint32_t null_bytes;
     uint32_t fixed_size;
     uint32_t var_count;
@@ -144,6 +154,30 @@ out:
     return err;
 }
 
+static struct place place_at(const struct row_layout *l, uint32_t position, uint32_t null_bit,
+                             uint32_t fixed, uint32_t var)
+{
+    struct column_form f = l->forms[position];
+    return (struct place){.offset = f.form == FORM_VAR ? var : fixed,
+                          .null_bit = null_bit,
+                          .form = f.form,
+                          .size = f.size,
+                          .is_unsigned = type_is_unsigned(&l->columns[position].type)};
+}
+
+/* The next one in order of id. */
+static void add_place(struct row_layout *l, uint32_t position)
+{
+    if (l->columns[position].dropped) {
+        l->places[position] = (struct place){.null_bit = UINT32_MAX};
+        return;
+    }
+    l->places[position] = place_at(l, position, l->live_count, l->fixed_size, l->var_count);
+    l->live[l->live_count++] = position;
+    l->fixed_size += l->forms[position].size;
+    l->var_count += l->forms[position].form == FORM_VAR;
+}
+
 db_err row_layout_new(struct arena *arena, const struct row_column *columns, uint32_t count,
                       const struct row_layout **ret_layout)
 {
@@ -159,7 +193,9 @@ db_err row_layout_new(struct arena *arena, const struct row_column *columns, uin
     l->forms = ARENA_ARRAY(arena, struct column_form, count + 1);
     l->by_id = ARENA_ARRAY(arena, uint32_t, count + 1);
     l->live = ARENA_ARRAY(arena, uint32_t, count + 1);
-    if (l->columns == NULL || l->forms == NULL || l->by_id == NULL || l->live == NULL) {
+    l->places = ARENA_ARRAY(arena, struct place, count + 1);
+    if (l->columns == NULL || l->forms == NULL || l->by_id == NULL || l->live == NULL ||
+        l->places == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
@@ -173,12 +209,7 @@ db_err row_layout_new(struct arena *arena, const struct row_column *columns, uin
         if (id == 0 || id > ROW_COLUMN_ID_MAX || (i > 0 && l->columns[l->by_id[i - 1]].id == id)) {
             return ERR_INVALID;
         }
-        if (!l->columns[l->by_id[i]].dropped) {
-            const struct column_form *f = &l->forms[l->by_id[i]];
-            l->live[l->live_count++] = l->by_id[i];
-            l->fixed_size += f->size;
-            l->var_count += f->form == FORM_VAR;
-        }
+        add_place(l, l->by_id[i]);
     }
     l->null_bytes = (l->live_count + 7) / 8;
     TRY(make_header(l, arena));
@@ -343,19 +374,10 @@ db_err row_encode_vectors(const struct row_layout *l, const struct vector *const
 
 /* ---- read ---- */
 
-/* Where a wanted column is in rows of one bitmap. */
-struct place {
-    uint32_t offset;   /* fixed: from the fixed part's begin; variable: which one it is */
-    uint32_t null_bit; /* UINT32_MAX: not in the row */
-    uint8_t form;
-    uint8_t size;
-    bool is_unsigned;
-};
-
 struct plan {
     uint8_t *header; /* flags byte 0; header_size 0: no plan yet */
     uint32_t header_size;
-    uint32_t header_capacity;
+    uint32_t header_capacity; /* 0: the layout's */
     uint32_t null_bytes;
     uint32_t fixed_size;
     uint32_t var_count;
@@ -367,7 +389,7 @@ struct row_reader {
     const struct row_layout *layout;
     uint32_t count;
     const uint32_t *positions;
-    struct plan current;
+    struct plan current; /* of rows as they are written now; made from the layout's */
     struct plan other;
 };
 
@@ -393,6 +415,12 @@ static db_err make_plan(struct row_reader *r, struct slice header, const uint8_t
 {
     const struct row_layout *l = r->layout;
     plan->header_size = 0;
+    if (plan->places == NULL) {
+        plan->places = ARENA_ARRAY(r->arena, struct place, r->count + 1);
+        if (plan->places == NULL) {
+            return ERR_NOMEM;
+        }
+    }
     for (uint32_t k = 0; k < r->count; k++) {
         plan->places[k] = (struct place){.null_bit = UINT32_MAX};
     }
@@ -404,18 +432,10 @@ static db_err make_plan(struct row_reader *r, struct slice header, const uint8_t
         if (!bit_is_set(bits, bitmap_size, l->columns[position].id - 1)) {
             continue;
         }
-        struct column_form f = l->forms[position];
-        place_column(r, plan, position,
-                     (struct place){
-                         .offset = f.form == FORM_VAR ? var : fixed,
-                         .null_bit = present,
-                         .form = f.form,
-                         .size = f.size,
-                         .is_unsigned = type_is_unsigned(&l->columns[position].type),
-                     });
+        place_column(r, plan, position, place_at(l, position, present, fixed, var));
         present++;
-        fixed += f.size;
-        var += f.form == FORM_VAR;
+        fixed += l->forms[position].size;
+        var += l->forms[position].form == FORM_VAR;
     }
     uint32_t named = 0;
     for (size_t i = 0; i < bitmap_size; i++) {
@@ -444,28 +464,26 @@ db_err row_reader_new(struct arena *arena, const struct row_layout *l, const uin
                       uint32_t count, struct row_reader **ret_reader)
 {
     struct row_reader *r = ARENA_NEW(arena, struct row_reader);
-    uint32_t *copy = ARENA_ARRAY(arena, uint32_t, count + 1);
-    if (r == NULL || copy == NULL) {
+    uint32_t *copy = arena_alloc(arena, (count + 1) * sizeof(*copy));
+    struct place *places = arena_alloc(arena, (count + 1) * sizeof(*places));
+    if (r == NULL || copy == NULL || places == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t k = 0; k < count; k++) {
         ASSERT(positions[k] < l->count);
         copy[k] = positions[k];
+        places[k] = l->places[positions[k]];
     }
     r->arena = arena;
     r->layout = l;
     r->count = count;
     r->positions = copy;
-    r->current.places = ARENA_ARRAY(arena, struct place, count + 1);
-    r->other.places = ARENA_ARRAY(arena, struct place, count + 1);
-    if (r->current.places == NULL || r->other.places == NULL) {
-        return ERR_NOMEM;
-    }
-    struct slice header = {l->header, l->header_size};
-    struct slice rest = slice_from(header, HEADER_FIXED);
-    uint64_t bitmap_size;
-    TRY(key_take_varint(&rest, &bitmap_size));
-    TRY(make_plan(r, header, rest.ptr, rest.len, &r->current));
+    r->current = (struct plan){.header = l->header,
+                               .header_size = l->header_size,
+                               .null_bytes = l->null_bytes,
+                               .fixed_size = l->fixed_size,
+                               .var_count = l->var_count,
+                               .places = places};
     *ret_reader = r;
     return ERR_OK;
 }

@@ -83,7 +83,7 @@ static db_err set_now(struct loader *l, uint32_t column, struct value *row)
     struct sql_type t = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
     struct value now;
     value_tag(&now, &t);
-    now.t = l->ctx->eval.cast->now_local;
+    now.t = cast_now_local(l->ctx->eval.cast);
     return row_assign(l->ctx, l->table, column, &t, &now, l->insert->rows.number, row);
 }
 

@@ -284,12 +284,12 @@ static db_err put_node(struct encoder *x, const struct plan_node *n, pb_node **r
 static void fill_env(const struct exec_ctx *ctx, pb_env *p)
 {
     const struct eval_env *env = ctx->eval.env;
-    const struct cast_ctx *cast = ctx->eval.cast;
+    struct cast_ctx *cast = ctx->eval.cast;
     p->sql_mode = cast->sql_mode;
     p->time_zone = bytes_of(slice_str(timezone_name(cast->tz)));
     p->div_precision_increment = cast->div_precision_increment;
     p->cast_collation = cast->collation;
-    p->now_local = cast->now_local;
+    p->now_local = cast_now_local(cast);
     if (env != NULL) {
         p->default_week_format = env->default_week_format;
         p->block_encryption_mode = env->block_encryption_mode;

@@ -36,8 +36,7 @@ void query__cast_ctx(struct sql_session *s, struct cast_ctx *ret, bool strict)
     ret->div_precision_increment = (uint8_t)v->div_precision_increment;
     ret->collation = v->collation_connection;
     ret->tz = v->tz;
-    timezone_from_unix(v->tz, (int64_t)(s->env.now_us / 1000000u),
-                       (uint32_t)(s->env.now_us % 1000000u), &ret->now_local);
+    ret->now_us = s->env.now_us;
     ret->warn = warn;
     ret->warn_arg = s;
 }

@@ -41,9 +41,11 @@ struct cast_ctx {
     uint8_t div_precision_increment; /* 4 by default */
     uint16_t collation;              /* of text made from numbers and times: collation_connection */
     const struct timezone *tz;       /* @@time_zone */
-    int64_t
-        now_local;  /* packed DATETIME of the statement's start: TIME -> DATETIME takes its date */
-    bool asked_now; /* set when now_local was looked at: the value is of this statement only */
+    /* The statement's start, for those who ask (cast_now_local): TIME -> DATETIME takes its date.
+     * Few do, and it takes a calendar. */
+    uint64_t now_us;         /* UTC; 0: now_local is made of it already */
+    int64_t now_local;       /* packed DATETIME in tz */
+    bool asked_now;          /* the value is of this statement only */
     const char *expr;        /* text of the cast for messages; may be NULL */
     const char *json_source; /* where a JSON value comes from, for messages; may be NULL */
     uint64_t row;            /* number of the row for messages; 1 at first */
@@ -54,6 +56,7 @@ struct cast_ctx {
     void *warn_arg;
 };
 void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag);
+int64_t cast_now_local(struct cast_ctx *ctx);
 
 /* Number with printf arguments to ctx->warn; the text is the message of that number
  * (sql/types/cast_messages.def). */

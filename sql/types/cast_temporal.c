@@ -64,7 +64,7 @@ static void number_to_datetime(const struct value *v, unsigned decimals, unsigne
 static bool time_on_today(struct cast_ctx *ctx, int64_t time, int64_t *ret)
 {
     ctx->asked_now = true;
-    return datetime_from_micros(datetime_to_micros(datetime_date(ctx->now_local)) + time, ret);
+    return datetime_from_micros(datetime_to_micros(datetime_date(cast_now_local(ctx))) + time, ret);
 }
 
 db_err cast__to_datetime(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
@@ -237,7 +237,7 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
     struct value from_now;
     if (for_date && v->phys == PHYS_TIME && v->type == TYPE_TIME && v->t < 0) {
         from_now = *v; /* MYSQL: a negative TIME counts from now, a positive one from midnight */
-        from_now.t += datetime_time(ctx->now_local);
+        from_now.t += datetime_time(cast_now_local(ctx));
         ctx->asked_now = true;
         v = &from_now;
     }

@@ -42,6 +42,16 @@ void cast_ctx_init(struct cast_ctx *ctx, struct arena *arena, struct diag *diag)
     };
 }
 
+int64_t cast_now_local(struct cast_ctx *ctx)
+{
+    if (ctx->now_us != 0) {
+        timezone_from_unix(ctx->tz, (int64_t)(ctx->now_us / 1000000u),
+                           (uint32_t)(ctx->now_us % 1000000u), &ctx->now_local);
+        ctx->now_us = 0;
+    }
+    return ctx->now_local;
+}
+
 /* An error of strict mode? */
 static bool refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number,
                    const char *sqlstate, const char *text)

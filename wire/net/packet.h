@@ -119,7 +119,8 @@ MUST_USE db_err put_lenenc(struct packet_out *o, uint64_t v);
 MUST_USE db_err put_lenenc_bytes(struct packet_out *o, struct slice s);
 MUST_USE db_err put_cstr(struct packet_out *o, struct slice s);
 
-/* Unchecked, for callers that made room: 9 bytes at most; returns the end. */
+enum { LENENC_SIZE_MAX = 9 };
+/* Unchecked, for callers that made room: LENENC_SIZE_MAX at most; returns the end. */
 static inline uint8_t *lenenc_write(uint8_t *p, uint64_t v)
 {
     if (LIKELY(v < 251)) {

@@ -72,10 +72,16 @@ db_err result_plain_ok(struct conn *c, const struct sql_session *session)
 
 static db_err put_eof(struct conn *c, uint16_t server_status, uint16_t warnings)
 {
+    enum { EOF_SIZE = 5 };
     TRY(conn_begin(c));
-    TRY(put_u8(&c->out, 0xfe));
-    TRY(put_uint(&c->out, warnings, 2));
-    TRY(put_uint(&c->out, server_status, 2));
+    uint8_t *p = packet_out_room(&c->out, EOF_SIZE);
+    if (UNLIKELY(p == NULL)) {
+        return ERR_NOMEM;
+    }
+    p[0] = 0xfe;
+    memcpy(p + 1, &warnings, 2);
+    memcpy(p + 3, &server_status, 2);
+    c->out.len += EOF_SIZE;
     return conn_finish(c);
 }
 
