@@ -127,12 +127,42 @@ static void test_locate(void **state UNUSED)
     assert_true(collation_locate(c, SLICE_LIT("ABC"), SLICE_LIT("a"), 0) == SIZE_MAX);
 }
 
+/* Equal text has one hash, wherever in it a character has no weight, or is no ASCII. */
+static void test_hash(void **state UNUSED)
+{
+    static const char text[] = "The quick brown fox jumps";
+    static const struct {
+        const char *in;
+        bool same;
+    } inserted[] = {
+        {"", true}, {"\x01", true}, {"\xcc\x81", true}, {"x", false}, {"\xc3\xa9", false}};
+    const struct collation *c = collation_by_id(COLL_UTF8MB4_0900_AI_CI);
+    for (size_t len = 0; len < sizeof(text); len++) {
+        struct slice plain = slice_of(text, len);
+        uint64_t hash = collation_hash(c, plain, 7);
+        for (size_t at = 0; at <= len; at++) {
+            for (size_t i = 0; i < ARRAY_COUNT(inserted); i++) {
+                char other[64];
+                int n = snprintf(other, sizeof(other), "%.*s%s%.*s", (int)at, text, inserted[i].in,
+                                 (int)(len - at), text + at);
+                for (size_t k = 0; k < at; k++) {
+                    other[k] =
+                        (char)(other[k] >= 'a' && other[k] <= 'z' ? other[k] - 32 : other[k]);
+                }
+                struct slice s = slice_of(other, (size_t)n);
+                assert_true((collation_compare(c, plain, s) == 0) == inserted[i].same);
+                assert_true((collation_hash(c, s, 7) == hash) == inserted[i].same);
+            }
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registry),   cmocka_unit_test(test_require),
         cmocka_unit_test(test_characters), cmocka_unit_test(test_convert),
-        cmocka_unit_test(test_locate),
+        cmocka_unit_test(test_locate),     cmocka_unit_test(test_hash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -252,6 +252,36 @@ bool collation__uca_begins(const struct collation *c, struct slice s, struct sli
     return true;
 }
 
+/* The weights of four ASCII characters, the first one's highest. 0: they do not all have one. */
+static inline uint64_t ascii_weights(const struct uca_table *t, const uint8_t *p)
+{
+    uint32_t four;
+    memcpy(&four, p, sizeof(four));
+    if ((four & 0x80808080u) != 0) {
+        return 0;
+    }
+    uint64_t w = (uint64_t)t->ascii[p[0]] << 48 | (uint64_t)t->ascii[p[1]] << 32 |
+                 (uint64_t)t->ascii[p[2]] << 16 | t->ascii[p[3]];
+    bool has_zero = ((w - 0x0001000100010001u) & ~w & 0x8000800080008000u) != 0;
+    return has_zero ? 0 : w;
+}
+
+/* Whole blocks of ASCII characters; how far it has come. */
+static inline const uint8_t *hash_ascii(const struct uca_table *t, const uint8_t *p,
+                                        const uint8_t *end, uint64_t *inout_h)
+{
+    uint64_t h = *inout_h;
+    for (; end - p >= 4; p += 4) {
+        uint64_t block = ascii_weights(t, p);
+        if (block == 0) {
+            break;
+        }
+        h = hash_mix(h, block);
+    }
+    *inout_h = h;
+    return p;
+}
+
 static uint64_t uca_hash(const struct collation *c, struct slice s, uint64_t seed)
 {
     const struct uca_table *t = c->data;
@@ -264,6 +294,9 @@ static uint64_t uca_hash(const struct collation *c, struct slice s, uint64_t see
         struct uca_iter it;
         for (;;) {
             uint16_t w;
+            if (level == 0 && n == 0 && p != NULL) {
+                p = hash_ascii(t, p, end, &h);
+            }
             if (level == 0 && p != NULL && p < end && *p < 0x80 && t->ascii[*p] != 0) {
                 w = t->ascii[*p++];
             } else {
