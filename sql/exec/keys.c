@@ -8,6 +8,7 @@
  * order of keys reversed, NULLs included. */
 #include "sql/exec/keys.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "base/buf.h"
@@ -16,7 +17,9 @@
 
 enum {
     SEARCH_CHARS_MAX = 64 * 1024, /* many times what a key can have: the rest decides nothing */
-    KEY_BUF_MAX = 16 * 1024 * 1024
+    KEY_BUF_MAX = 16 * 1024 * 1024,
+    YEAR_MIN = 1901,
+    YEAR_MAX = 2155
 };
 
 struct bound {
@@ -44,6 +47,23 @@ static void stored_integer(const struct sql_type *column, const struct value *v,
     }
 }
 
+/* Years are compared as the numbers that they are; those between 0 and YEAR_MIN are none. */
+static db_err stored_year(struct cast_ctx *quiet, const struct sql_type *column,
+                          const struct sql_type *type, const struct value *v, struct value *ret,
+                          int *ret_order)
+{
+    double number;
+    TRY(value_to_double(quiet, type, v, &number));
+    double year = number <= 0         ? 0
+                  : number < YEAR_MIN ? YEAR_MIN
+                  : number > YEAR_MAX ? YEAR_MAX
+                                      : floor(number);
+    value_tag(ret, column);
+    ret->u = (uint64_t)year;
+    *ret_order = (year > number) - (year < number);
+    return ERR_OK;
+}
+
 static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
                           const struct sql_type *type, const struct value *v, struct value *ret,
                           int *ret_order)
@@ -55,7 +75,8 @@ static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
         *ret = *v;
         return ERR_OK;
     }
-    if (type_is_integer(column) && v->phys == PHYS_INT) {
+    bool named = type->id == TYPE_ENUM || type->id == TYPE_SET;
+    if (v->phys == PHYS_INT && (type_is_integer(column) || (column->id == TYPE_BIT && !named))) {
         stored_integer(column, v, ret, ret_order);
         return ERR_OK;
     }
@@ -65,6 +86,9 @@ static db_err stored_form(struct exec_ctx *ctx, const struct sql_type *column,
     quiet.warn = NULL;
     quiet.diag = &scratch;
     quiet.arena = ctx->arena;
+    if (column->id == TYPE_YEAR && v->phys != PHYS_TIME && type->id != TYPE_JSON) {
+        return stored_year(&quiet, column, type, v, ret, ret_order);
+    }
     struct value number;
     struct sql_type real = type_double();
     if (type_is_integer(column) && v->phys == PHYS_STR) {

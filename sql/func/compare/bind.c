@@ -97,7 +97,8 @@ static bool short_year(const struct func_arg *a, struct func_arg *b)
     if (a->type.id != TYPE_YEAR || !column || !b->is_const || !number) {
         return false;
     }
-    func__want(b, type_int(TYPE_BIGINT, false));
+    bool large = type_is_integer(&b->type) && type_is_unsigned(&b->type);
+    func__want(b, type_int(TYPE_BIGINT, large));
     b->want.wire = TYPE_W_SHORT_YEAR;
     return true;
 }
