@@ -62,6 +62,7 @@ static db_err plan_types(struct sql_stmt *p, const struct sql_type *types, bool 
 {
     struct sql_session *s = p->session;
     p->vars.arena = &p->arena;
+    p->vars.unset = false;
     s->var_types = &p->vars;
     db_err err = query__plan(s, p->ast, types, types == NULL ? 0 : p->param_count, prepare, ret);
     s->var_types = NULL;
@@ -327,7 +328,7 @@ static bool same_types(const struct sql_type *a, const struct sql_type *b, uint3
 static bool current(const struct sql_stmt *p, const struct sql_type *types)
 {
     const struct sql_session *s = p->session;
-    return p->plan != NULL && !table_locks__active(s) &&
+    return p->plan != NULL && !p->vars.unset && !table_locks__active(s) &&
            p->key.catalog_version == catalog_version(s->engine->catalog) &&
            p->plan->temporary_version == s->temporaries.version &&
            p->key.sql_mode == s->vars.sql_mode && p->key.select_limit == s->vars.sql_select_limit &&

@@ -143,9 +143,11 @@ struct user_var {
     uint16_t collation;   /* of its text, of the last value that was not NULL */
 };
 
-/* The types of a prepared statement's user variables: those that they had when it was prepared. */
+/* The types of a prepared statement's user variables: those that they had when it was prepared, or
+ * when it was executed for the first time with a value in them. */
 struct var_types {
     struct arena *arena; /* of the statement */
+    bool unset;          /* one had never been set when the statement was planned */
     struct var_type {
         const struct var_type *next;
         struct slice name;

@@ -744,7 +744,9 @@ bool vars__bind_user(void *env, struct slice name, struct sql_type *ret_type)
         }
     }
     type_now(s, name, ret_type);
-    if (types != NULL) {
+    if (types != NULL && vars__user_get(s, name) == NULL) {
+        types->unset = true;
+    } else if (types != NULL) {
         keep_type(types, name, ret_type);
     }
     return true;
