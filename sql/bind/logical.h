@@ -36,6 +36,7 @@ enum column_made {
     MADE_LITERAL,
     MADE_IFNULL, /* its integers keep their type */
     MADE_CONCAT, /* GROUP_CONCAT */
+    MADE_SUM,    /* another aggregate: its doubles keep their length */
     MADE_WINDOW,
     MADE_VARIABLE, /* a user variable */
     MADE_SUBQUERY, /* a scalar one */

@@ -89,8 +89,7 @@ static void created_type(const struct draft *d, const struct lcolumn *from, stru
         uint32_t max = is_short ? LITERAL_LENGTH : INT_LENGTH;
         bool is_unsigned = type_is_unsigned(io) || io->id == TYPE_BIT;
         *io = type_int(io->length <= max ? TYPE_INT : TYPE_BIGINT, is_unsigned);
-    } else if (io->id == TYPE_DOUBLE && io->decimals != DECIMALS_NOT_FIXED &&
-               made != MADE_LITERAL) {
+    } else if (io->id == TYPE_DOUBLE && io->decimals != DECIMALS_NOT_FIXED && made == MADE_CALL) {
         io->length = DOUBLE_LENGTH;
     } else if (type_is_string(io)) {
         widen_text(d, made, io);

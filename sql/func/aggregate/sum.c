@@ -69,6 +69,19 @@ db_err agg_result_count(struct eval_ctx *ctx, const struct agg_call *call, const
 
 /* ---- SUM, AVG ---- */
 
+/* MYSQL: it has the decimals of FLOAT(M,D), as far as there may be so many. */
+static struct sql_type sum_of_doubles(const struct sql_type *t, unsigned more_scale)
+{
+    enum { DIGITS = 17 };
+    struct sql_type sum = func__double();
+    bool real = t->id == TYPE_FLOAT || t->id == TYPE_DOUBLE;
+    if (real && t->decimals + more_scale < DECIMALS_NOT_FIXED) {
+        sum.decimals = (uint8_t)(t->decimals + more_scale);
+        sum.length = DIGITS + sum.decimals;
+    }
+    return sum;
+}
+
 static db_err bind_sum(struct func_bind_ctx *ctx, struct agg_call *call, struct func_arg *args,
                        unsigned more_digits, unsigned more_scale)
 {
@@ -80,8 +93,8 @@ static db_err bind_sum(struct func_bind_ctx *ctx, struct agg_call *call, struct 
     call->variant = (int)kind;
     call->coercibility = 5;
     if (kind == NUM_DOUBLE) {
+        call->type = expr(sum_of_doubles(t, more_scale), false);
         func__want_double(&args[0]);
-        call->type = expr(func__double(), false);
         return ERR_OK;
     }
     unsigned scale = (t->id == TYPE_DECIMAL || type_is_temporal(t) ? t->decimals : 0u) + more_scale;
