@@ -113,9 +113,9 @@ static const struct bexpr *branch(const struct bexpr *e)
     }
 }
 
-bool bexpr_equal(const struct bexpr *a, const struct bexpr *b)
+static bool equal(const struct bexpr *a, const struct bexpr *b, bool volatile_too)
 {
-    if (a->is_volatile || b->is_volatile) {
+    if ((a->is_volatile || b->is_volatile) && !volatile_too) {
         return a->item != 0 && a->item == b->item;
     }
     if (a == b) {
@@ -130,11 +130,21 @@ bool bexpr_equal(const struct bexpr *a, const struct bexpr *b)
     for (uint32_t i = 0; i < a->arg_count; i++) {
         const struct bexpr *x = a->args[i];
         const struct bexpr *y = b->args[i];
-        if (branches ? !bexpr_equal(branch(x), branch(y)) : !bexpr_equal(x, y)) {
+        if (!equal(branches ? branch(x) : x, branches ? branch(y) : y, volatile_too)) {
             return false;
         }
     }
     return true;
+}
+
+bool bexpr_equal(const struct bexpr *a, const struct bexpr *b)
+{
+    return equal(a, b, false);
+}
+
+bool bexpr_same_form(const struct bexpr *a, const struct bexpr *b)
+{
+    return equal(a, b, true);
 }
 
 struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e)
@@ -158,6 +168,17 @@ struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e)
         }
     }
     return c;
+}
+
+static bool assigns_nothing(const struct bexpr *e, void *arg)
+{
+    (void)arg;
+    return e->kind != BEXPR_USER_VAR_SET;
+}
+
+bool bexpr_assigns(const struct bexpr *e)
+{
+    return e->is_volatile && !bexpr_walk(e, assigns_nothing, NULL);
 }
 
 bool bexpr_reads_columns(const struct bexpr *e)

@@ -52,6 +52,7 @@ struct bsubquery {
     struct lnode *root;      /* logical plan */
     const struct plan *plan; /* physical, once planned */
     bool correlated;         /* uses BEXPR_OUTER columns of ours or of those around us */
+    bool repeats;            /* its value differs from row to row though it is not correlated */
     bool is_row;             /* several columns are read of its one row */
     bool unnested;           /* it became a join: nothing asks for it any more */
     struct bexpr **equal;    /* IN: by column, left side = column of `compared` */
@@ -139,9 +140,13 @@ struct bexpr {
 bool bexpr_walk(const struct bexpr *e, bool (*fn)(const struct bexpr *e, void *ctx), void *ctx);
 /* Is there a column of the current row in it? */
 bool bexpr_reads_columns(const struct bexpr *e);
+/* Does it assign a variable? */
+bool bexpr_assigns(const struct bexpr *e);
 /* Same meaning: kinds, types, constants, columns equal. A volatile expression is equal to nothing,
  * or, when it is a select item, to its copies. */
 bool bexpr_equal(const struct bexpr *a, const struct bexpr *b);
+/* The same also of volatile expressions: they are written alike. */
+bool bexpr_same_form(const struct bexpr *a, const struct bexpr *b);
 /* The expression as MySQL shows it in messages: (`db`.`t`.`c` + 1). What does not fit is left out.
  */
 void bexpr_print(const struct bexpr *e, struct buf *out);

@@ -25,6 +25,19 @@ struct split {
     const struct block_window *window; /* whose definition is being rewritten */
 };
 
+db_err bind__selected(struct binder *b, const struct select_item *items, uint32_t count,
+                      struct bexpr **io)
+{
+    const struct bexpr *e = *io;
+    for (uint32_t i = 0; e->is_volatile && e->item == 0 && i < count; i++) {
+        if (bexpr_same_form(items[i].expr, e)) {
+            *io = bexpr_clone(b->arena, items[i].expr);
+            return *io == NULL ? ERR_NOMEM : ERR_OK;
+        }
+    }
+    return ERR_OK;
+}
+
 static db_err bind_groups(struct split *s)
 {
     struct binder *b = s->b;
@@ -58,6 +71,7 @@ static db_err bind_groups(struct split *s)
             }
         } else {
             TRY(bind__expr(b, scope, a, &e));
+            TRY(bind__selected(b, s->in->items, s->in->item_count, &e));
         }
         if (e->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);

@@ -160,7 +160,10 @@ struct binder {
     const struct view_use *views;       /* innermost first */
     struct open_temporary *temporaries; /* used so far */
     uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
-    bool operand;           /* the body that is bound next is an operand of a set operation */
+    /* Calls of random functions, and uses of variables that the statement assigns, so far; not
+     * those of derived tables that are complete. */
+    uint32_t random_count;
+    bool operand; /* the body that is bound next is an operand of a set operation */
     /* bind_access.c */
     struct priv_need *needs;
     uint32_t need_count, need_cap;
@@ -383,6 +386,10 @@ struct bind_agg_input {
     struct block_windows *windows; /* their definitions are rewritten as well */
 };
 db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lnode **io_root);
+/* MYSQL: what GROUP BY and ORDER BY write as the select list does is its item, with the same value
+ * of RAND(). */
+db_err bind__selected(struct binder *b, const struct select_item *items, uint32_t count,
+                      struct bexpr **io);
 /* Makes the names of a WITH clause known until the caller restores b->ctes. */
 db_err bind__push_ctes(struct binder *b, struct scope *parent, struct bsubquery *sub,
                        const struct ast_with *with);

@@ -179,7 +179,9 @@ static void note_made(const struct block *k, const struct bexpr *e, struct lcolu
         io->made = MADE_VARIABLE;
     } else if (e->kind == BEXPR_AGG) {
         const char *name = e->u.agg.call->def->name;
-        io->made = strcmp(name, "group_concat") == 0 ? MADE_CONCAT : MADE_CALL;
+        io->made = strcmp(name, "group_concat") == 0 ? MADE_CONCAT
+                   : strcmp(name, "any_value") == 0  ? MADE_CALL
+                                                     : MADE_SUM;
         bool copies = strcmp(name, "min") == 0 || strcmp(name, "max") == 0;
         const struct bexpr *of = e->arg_count == 1 ? e->args[0] : NULL;
         if (of != NULL && of->kind == BEXPR_CAST && !of->u.cast.explicit_cast) {
@@ -319,6 +321,7 @@ static db_err bind_order(struct binder *b, struct block *k, const struct ast_ord
         TRY(by_position(b, k->items, k->count, order->items[i]->expr, PLACE_ORDER, &e));
         if (e == NULL) {
             TRY(bind__expr(b, &k->scope, order->items[i]->expr, &e));
+            TRY(bind__selected(b, k->items, k->count, &e));
         }
         if (e->is_const || e->kind == BEXPR_CONST) {
             continue; /* a constant orders nothing */
@@ -433,6 +436,43 @@ static db_err sort_node(struct binder *b, struct block *k)
         if (k->order[i].expr == NULL) {
             return ERR_NOMEM;
         }
+    }
+    s->u.sort.keys = k->order;
+    s->u.sort.count = k->order_count;
+    k->root = s;
+    return ERR_OK;
+}
+
+/* MYSQL: SELECT @n := @n + 1 ... ORDER BY x LIMIT 3 counts the rows that are shown, in their order,
+ * unless rows are kept between: in groups, windows, or because the order asks for the value. */
+static bool assigns_last(const struct block *k, const struct ast_query *outer, bool distinct)
+{
+    bool kept =
+        distinct || k->ast->group_by.count != 0 || k->scope.has_agg || k->windows->count != 0;
+    if (kept || outer == NULL || (k->order_count == 0 && outer->limit == NULL)) {
+        return false;
+    }
+    for (uint32_t i = 0; i < k->order_count; i++) {
+        if (k->order[i].expr->is_volatile || k->order[i].expr->has_subquery) {
+            return false;
+        }
+    }
+    for (uint32_t i = 0; i < k->count; i++) {
+        if (bexpr_assigns(k->items[i].expr)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static db_err sort_input(struct binder *b, struct block *k)
+{
+    if (k->order_count == 0) {
+        return ERR_OK;
+    }
+    struct lnode *s = bind__node(b, LNODE_SORT, k->root);
+    if (s == NULL) {
+        return ERR_NOMEM;
     }
     s->u.sort.keys = k->order;
     s->u.sort.count = k->order_count;
@@ -738,7 +778,8 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     if (windows.count != 0) {
         TRY(window_block(b, &k));
     }
-    TRY(order_columns(b, &k, distinct));
+    bool last = assigns_last(&k, outer, distinct);
+    TRY(last ? sort_input(b, &k) : order_columns(b, &k, distinct));
     bool at_top = outer != NULL && parent == NULL && sub == NULL && b->derived_depth == 0;
     if (at_top && !distinct && windows.count == 0 && s->group_by.count == 0) {
         for (uint32_t i = 0; i < visible; i++) {
@@ -748,7 +789,15 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     if (sub != NULL ? s->from != NULL : b->derived_depth > 0) {
         numbers_of_truth(&k, visible);
     }
+    const struct ast_limit *limit = outer != NULL ? outer->limit : NULL;
+    bool calc = at_top && (s->options & AST_SELECT_SQL_CALC_FOUND_ROWS) != 0;
+    TRY(last ? bind__limit(b, limit, calc, &k.root) : ERR_OK);
     TRY(bind__project(b, k.items, k.count, &k.root));
+    *ret_visible = visible;
+    if (last) {
+        *ret_root = k.root;
+        return ERR_OK;
+    }
     if (distinct) {
         k.root = bind__node(b, LNODE_DISTINCT, k.root);
         if (k.root == NULL) {
@@ -757,9 +806,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         k.root->u.distinct.keys = visible; /* what ORDER BY reads makes no more rows distinct */
     }
     TRY(sort_node(b, &k));
-    bool calc = at_top && (s->options & AST_SELECT_SQL_CALC_FOUND_ROWS) != 0;
-    TRY(bind__limit(b, outer != NULL ? outer->limit : NULL, calc, &k.root));
+    TRY(bind__limit(b, limit, calc, &k.root));
     *ret_root = k.root;
-    *ret_visible = visible;
     return ERR_OK;
 }

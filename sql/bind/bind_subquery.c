@@ -94,8 +94,16 @@ static db_err column_of_row(struct binder *b, struct bsubquery *sub, uint32_t co
     }
     e->coercibility = c->coercibility;
     e->u.subquery.column = column;
+    e->is_volatile = sub->repeats;
     *ret = e;
     return ERR_OK;
+}
+
+/* MYSQL: RAND() and the like, and variables that the statement assigns, make a subquery that reads
+ * a table give another value for each row. */
+static bool repeats(const struct ast_query *q)
+{
+    return q->body->kind != AST_BODY_SELECT || ((const struct ast_select *)q->body)->from != NULL;
 }
 
 /* A subquery of several columns is a row of as many scalars, which share its one run. */
@@ -108,8 +116,11 @@ db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct
     }
     struct bsubquery *sub;
     uint32_t visible;
+    uint32_t random = b->random_count;
     TRY(new_subquery(b, scope, s->query, &sub, &visible));
     if (visible == 1) {
+        sub->repeats = !sub->correlated && b->random_count != random && repeats(s->query);
+        sub->correlated = sub->correlated || sub->repeats;
         return column_of_row(b, sub, 0, ret);
     }
     struct sql_type none = type_null();

@@ -52,8 +52,10 @@ db_err expr_prepare(struct exec_ctx *ctx, const struct bexpr *e, struct expr_sta
         }
         for (uint32_t i = 0; i < e->arg_count; i++) {
             TRY(expr_prepare(ctx, e->args[i], &s->args[i]));
+            s->assigns = s->assigns || s->args[i]->assigns;
         }
     }
+    s->assigns = s->assigns || e->kind == BEXPR_USER_VAR_SET;
     s->fixed = is_fixed(s);
     *ret_state = s;
     return ERR_OK;
@@ -481,10 +483,9 @@ db_err exec__truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row, b
     return value_is_true(ctx->eval.cast, v->type, &x, ret);
 }
 
-db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint32_t count,
-                   const struct chunk *in, uint16_t *sel_out, uint32_t *ret_count)
+static db_err filter_rows(struct exec_ctx *ctx, struct expr_state *const *states, uint32_t count,
+                          struct eval_rows rows, uint16_t *sel_out, uint32_t *ret_count)
 {
-    struct eval_rows rows = {.in = in, .sel = in->sel, .n = in->count};
     for (uint32_t c = 0; c < count && rows.n != 0; c++) {
         struct vector *v;
         uint32_t n = 0;
@@ -517,6 +518,35 @@ db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint3
         }
     }
     *ret_count = rows.n;
+    return ERR_OK;
+}
+
+static bool any_assigns(struct expr_state *const *states, uint32_t count)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < count; i++) {
+        any = any || states[i]->assigns;
+    }
+    return any;
+}
+
+db_err expr_filter(struct exec_ctx *ctx, struct expr_state *const *states, uint32_t count,
+                   const struct chunk *in, uint16_t *sel_out, uint32_t *ret_count)
+{
+    uint32_t n = 0;
+    if (LIKELY(!any_assigns(states, count))) {
+        struct eval_rows all = {.in = in, .sel = in->sel, .n = in->count};
+        return filter_rows(ctx, states, count, all, sel_out, ret_count);
+    }
+    /* MYSQL: WHERE (@n := @n + 1) < 3: a row after the other */
+    for (uint32_t i = 0; i < in->count; i++) {
+        uint32_t kept;
+        uint16_t row = (uint16_t)chunk_row(in, i);
+        struct eval_rows one = {.in = in, .sel = &row, .n = 1};
+        TRY(filter_rows(ctx, states, count, one, sel_out + n, &kept));
+        n += kept;
+    }
+    *ret_count = n;
     return ERR_OK;
 }
 

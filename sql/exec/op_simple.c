@@ -231,12 +231,6 @@ struct op_project {
     struct vector *rows; /* by_row: the output */
 };
 
-static bool assigns_nothing(const struct bexpr *e, void *arg)
-{
-    (void)arg;
-    return e->kind != BEXPR_USER_VAR_SET;
-}
-
 static db_err project_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_project *p = (struct op_project *)op;
@@ -244,7 +238,7 @@ static db_err project_open(struct op *op, struct exec_ctx *ctx)
     p->chunk.columns = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);
     p->chunk.column_count = op->node->column_count;
     for (uint32_t i = 0; i < op->node->column_count && !p->by_row; i++) {
-        p->by_row = !bexpr_walk(op->node->u.project.exprs[i], assigns_nothing, NULL);
+        p->by_row = bexpr_assigns(op->node->u.project.exprs[i]);
     }
     if (p->by_row) {
         p->rows = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);

@@ -3,7 +3,7 @@
  * An uncorrelated subquery runs once per statement, when its value is first asked for; the result
  * is kept: a value, a truth, for IN its rows, for ANY and ALL the least and the greatest of them,
  * which decide whatever is asked. A correlated one runs again for every row, with the row's columns
- * in an outer frame. */
+ * in an outer frame; so does one with random values, as if it were correlated. */
 #include "sql/exec/exec_int.h"
 
 #include "base/fiber.h"

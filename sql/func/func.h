@@ -106,6 +106,7 @@ enum func_flags {
     FUNC_NOT_DEFINED = 8192, /* no definition of a table may hold it, not even a DEFAULT */
     FUNC_TAKES_VECTORS = 16384, /* VECTOR arguments come as they are; most refuse them (1210) */
     FUNC_VECTOR_BYTES = 32768,  /* they come as binary strings */
+    FUNC_RANDOM = 65536,        /* MYSQL: a subquery that calls it is run anew for each row */
 };
 
 enum { FUNC_ARGS_MAX = 255 };
@@ -183,7 +184,7 @@ typedef db_err (*func_vec_fn)(struct eval_ctx *ctx, const struct func_call *call
 struct func_def {
     const char *name; /* lower case */
     uint8_t args_min, args_max;
-    uint16_t flags;
+    uint32_t flags;
     func_bind_fn bind;
     func_vec_fn eval;
     int variant; /* copied to func_call.variant before bind */

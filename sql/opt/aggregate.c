@@ -36,22 +36,35 @@ static db_err read_by_aggregate(struct optimizer *o, const struct lnode *n, stru
     return ERR_OK;
 }
 
-/* Sorting and dividing into groups must see the same values: groups that are volatile are computed
- * once a row, below both. */
-static db_err compute_groups(struct optimizer *o, struct lnode *n)
+/* What is computed for each row below the aggregation: `used` of the child's columns, and more. */
+struct computed {
+    struct lnode *project;
+    struct lproj *exprs;
+};
+
+/* Adds e, whose values are `id` then; the result is that column. NULL: out of memory. */
+static struct bexpr *add_computed(struct optimizer *o, struct computed *p, struct bexpr *e,
+                                  col_id_t id)
 {
-    uint32_t count = n->u.aggregate.group_count;
+    struct lcolumn c = {.id = id, .type = e->type, .coercibility = e->coercibility};
+    p->exprs[p->project->column_count] = (struct lproj){e, id};
+    p->project->columns[p->project->column_count++] = c;
+    return column_of(o, &c);
+}
+
+static db_err begin_computed(struct optimizer *o, struct lnode *n, uint32_t more,
+                             struct computed *ret)
+{
     struct lnode *child = n->children[0];
     struct lnode *p = OPT_NEW(o, struct lnode);
-    struct lproj *exprs = OPT_ARRAY(o, struct lproj, child->column_count + count);
-    struct lproj *groups = OPT_ARRAY(o, struct lproj, count);
+    struct lproj *exprs = OPT_ARRAY(o, struct lproj, child->column_count + more);
     struct col_set used;
-    if (p == NULL || exprs == NULL || groups == NULL) {
+    if (p == NULL || exprs == NULL) {
         return ERR_NOMEM;
     }
     *p = (struct lnode){.kind = LNODE_PROJECT, .rows = -1, .child_count = 1};
     p->children[0] = child;
-    p->columns = OPT_ARRAY(o, struct lcolumn, child->column_count + count);
+    p->columns = OPT_ARRAY(o, struct lcolumn, child->column_count + more);
     if (p->columns == NULL) {
         return ERR_NOMEM;
     }
@@ -60,44 +73,82 @@ static db_err compute_groups(struct optimizer *o, struct lnode *n)
         const struct lcolumn *c = &child->columns[i];
         if (opt__set_has(&used, c->id)) {
             exprs[p->column_count] = (struct lproj){column_of(o, c), c->id};
+            if (exprs[p->column_count].expr == NULL) {
+                return ERR_NOMEM;
+            }
             p->columns[p->column_count++] = *c;
         }
     }
+    *ret = (struct computed){p, exprs};
+    return ERR_OK;
+}
+
+/* Sorting and dividing into groups must see the same values: groups that are volatile are computed
+ * once a row, below both. Variables are assigned for one row after the other, as projections do it.
+ */
+static db_err compute_below(struct optimizer *o, struct lnode *n)
+{
+    uint32_t count = n->u.aggregate.group_count;
+    uint32_t more = count;
+    struct lproj *groups = OPT_ARRAY(o, struct lproj, count);
+    struct computed p;
+    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+        more += n->u.aggregate.aggs[i].call->arg_count;
+    }
+    if (groups == NULL) {
+        return ERR_NOMEM;
+    }
+    TRY(begin_computed(o, n, more, &p));
     for (uint32_t i = 0; i < count; i++) {
         groups[i] = n->u.aggregate.groups[i];
-        if (!groups[i].expr->is_volatile) {
-            continue;
-        }
-        struct lcolumn c = {.id = groups[i].out,
-                            .type = groups[i].expr->type,
-                            .coercibility = groups[i].expr->coercibility};
-        exprs[p->column_count] = groups[i];
-        p->columns[p->column_count++] = c;
-        groups[i].expr = column_of(o, &c);
-        if (groups[i].expr == NULL) {
-            return ERR_NOMEM;
+        if (groups[i].expr->is_volatile) {
+            groups[i].expr = add_computed(o, &p, groups[i].expr, groups[i].out);
+            if (groups[i].expr == NULL) {
+                return ERR_NOMEM;
+            }
         }
     }
-    for (uint32_t i = 0; i < p->column_count; i++) {
-        if (exprs[i].expr == NULL) {
-            return ERR_NOMEM;
+    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+        struct lagg *a = &n->u.aggregate.aggs[i];
+        for (uint32_t k = 0; k < a->call->arg_count; k++) {
+            if (bexpr_assigns(a->args[k])) {
+                a->args[k] = add_computed(o, &p, a->args[k], ++o->stmt->next_col);
+            }
+            if (a->args[k] == NULL) {
+                return ERR_NOMEM;
+            }
         }
     }
-    p->u.project.exprs = exprs;
-    p->u.project.count = p->column_count;
+    p.project->u.project.exprs = p.exprs;
+    p.project->u.project.count = p.project->column_count;
     n->u.aggregate.groups = groups;
-    n->children[0] = p;
+    n->children[0] = p.project;
     return ERR_OK;
+}
+
+static bool any_assigns(const struct lnode *n)
+{
+    bool any = false;
+    for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
+        any = any || bexpr_assigns(n->u.aggregate.groups[i].expr);
+    }
+    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+        const struct lagg *a = &n->u.aggregate.aggs[i];
+        for (uint32_t k = 0; k < a->call->arg_count; k++) {
+            any = any || bexpr_assigns(a->args[k]);
+        }
+    }
+    return any;
 }
 
 /* The child of an aggregation with rollup. */
 static db_err sorted_by_groups(struct optimizer *o, struct lnode *n, struct phys *ret)
 {
-    bool is_volatile = false;
+    bool is_volatile = any_assigns(n);
     for (uint32_t i = 0; i < n->u.aggregate.group_count; i++) {
         is_volatile = is_volatile || n->u.aggregate.groups[i].expr->is_volatile;
     }
-    TRY(is_volatile ? compute_groups(o, n) : ERR_OK);
+    TRY(is_volatile ? compute_below(o, n) : ERR_OK);
     struct lnode *sort = OPT_NEW(o, struct lnode);
     struct lsort_key *keys = OPT_ARRAY(o, struct lsort_key, n->u.aggregate.group_count);
     if (sort == NULL || keys == NULL) {
@@ -186,6 +237,7 @@ static db_err phys_input(struct optimizer *o, struct lnode *n, struct phys *ret)
     if (n->u.aggregate.rollup) {
         return sorted_by_groups(o, n, ret);
     }
+    TRY(any_assigns(n) ? compute_below(o, n) : ERR_OK);
     if (is_extreme(n, &greatest)) {
         TRY(extreme_row(o, n, greatest, ret, &done));
     }

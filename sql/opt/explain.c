@@ -507,7 +507,9 @@ db_err explain__tree(const struct plan *plan, const struct explain_opts *opts, s
         }
         struct xnode *x = add(&t, top->first,
                               arena_printf(arena, "Select #%u (subquery; %s)", id++,
-                                           s->correlated ? "dependent" : "run only once"));
+                                           s->repeats      ? "uncacheable"
+                                           : s->correlated ? "dependent"
+                                                           : "run only once"));
         if (x == NULL) {
             return ERR_NOMEM;
         }

@@ -546,12 +546,14 @@ static db_err subqueries(struct rows *r)
         if (s->unnested) {
             continue;
         }
-        struct explain_block *b = new_block(r, s->correlated ? "DEPENDENT SUBQUERY" : "SUBQUERY");
+        struct explain_block *b = new_block(r, s->repeats      ? "UNCACHEABLE SUBQUERY"
+                                               : s->correlated ? "DEPENDENT SUBQUERY"
+                                                               : "SUBQUERY");
         if (b == NULL) {
             return ERR_NOMEM;
         }
         b->subquery = true;
-        b->dependent = s->correlated;
+        b->dependent = s->correlated && !s->repeats;
         TRY(later(r, b, s->plan->root));
     }
     return ERR_OK;
