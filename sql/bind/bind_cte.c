@@ -273,7 +273,7 @@ static db_err bind_query(struct binder *b, struct cte_def *c, struct lnode **ret
     c->in_progress = c->recursive;
     c->is_union = is_union(without_parens(c->ast->query->body));
     b->ctes = c->recursive ? c : c->outer;
-    uint32_t random = b->random_count;
+    struct unsteady before = b->unsteady;
     b->derived_depth++;
     c->derived_depth = b->derived_depth;
     c->null_side = b->null_side;
@@ -281,7 +281,7 @@ static db_err bind_query(struct binder *b, struct cte_def *c, struct lnode **ret
                      ? bind_blocks(b, c, ret, &visible)
                      : bind__query(b, &c->inner, &c->reads, c->ast->query, ret, &visible);
     b->derived_depth--;
-    b->random_count = random;
+    b->unsteady = before;
     b->ctes = saved;
     c->in_progress = false;
     return err == ERR_OK ? bind__trim(b, ret, visible) : err;

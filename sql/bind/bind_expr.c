@@ -345,7 +345,7 @@ static db_err bind_user_var(struct binder *b, struct scope *scope, const struct 
     e->coercibility = 2;
     /* MYSQL: what nothing in the statement assigns is a constant of its execution. */
     e->is_volatile = v->assigned || loaded;
-    b->random_count += e->is_volatile;
+    b->unsteady.assigned += e->is_volatile;
     e->is_const = false;
     *ret = e;
     return ERR_OK;

@@ -324,11 +324,11 @@ static db_err bind_derived(struct binder *b, struct scope *scope, const struct a
     }
     struct lnode *root;
     uint32_t visible;
-    uint32_t random = b->random_count;
+    struct unsteady before = b->unsteady;
     b->derived_depth++;
     TRY(bind__query(b, outer, sub, d->query, &root, &visible));
     b->derived_depth--;
-    b->random_count = random;
+    b->unsteady = before;
     TRY(bind__wrap(b, root, visible, ret));
     return bind__derived_columns(b, d->alias, &d->columns, *ret, visible);
 }

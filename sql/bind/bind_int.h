@@ -162,7 +162,9 @@ struct binder {
     uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
     /* Calls of random functions, and uses of variables that the statement assigns, so far; not
      * those of derived tables that are complete. */
-    uint32_t random_count;
+    struct unsteady {
+        uint32_t random, assigned;
+    } unsteady;
     bool operand; /* the body that is bound next is an operand of a set operation */
     /* bind_access.c */
     struct priv_need *needs;

@@ -99,11 +99,14 @@ static db_err column_of_row(struct binder *b, struct bsubquery *sub, uint32_t co
     return ERR_OK;
 }
 
-/* MYSQL: RAND() and the like, and variables that the statement assigns, make a subquery that reads
- * a table give another value for each row. */
-static bool repeats(const struct ast_query *q)
+/* MYSQL: variables that the statement assigns, and RAND() and the like where a table is read, make
+ * a subquery give another value for each row. */
+static bool repeats(const struct binder *b, struct unsteady before, const struct ast_query *q)
 {
-    return q->body->kind != AST_BODY_SELECT || ((const struct ast_select *)q->body)->from != NULL;
+    bool reads =
+        q->body->kind != AST_BODY_SELECT || ((const struct ast_select *)q->body)->from != NULL;
+    return b->unsteady.assigned != before.assigned ||
+           (reads && b->unsteady.random != before.random);
 }
 
 /* A subquery of several columns is a row of as many scalars, which share its one run. */
@@ -116,10 +119,10 @@ db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct
     }
     struct bsubquery *sub;
     uint32_t visible;
-    uint32_t random = b->random_count;
+    struct unsteady before = b->unsteady;
     TRY(new_subquery(b, scope, s->query, &sub, &visible));
     if (visible == 1) {
-        sub->repeats = !sub->correlated && b->random_count != random && repeats(s->query);
+        sub->repeats = !sub->correlated && repeats(b, before, s->query);
         sub->correlated = sub->correlated || sub->repeats;
         return column_of_row(b, sub, 0, ret);
     }

@@ -123,7 +123,7 @@ static db_err bind_apart(struct binder *b, const struct table_def *def, struct s
     b->views = saved.views;
     b->ctes = saved.ctes;
     b->derived_depth = saved.derived_depth;
-    b->random_count = saved.random_count;
+    b->unsteady = saved.unsteady;
     return err;
 }
 

@@ -467,7 +467,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     if ((def->flags & FUNC_VOLATILE) != 0 && !call->steady) {
         e->is_volatile = true;
         e->is_const = false;
-        b->random_count += (def->flags & FUNC_RANDOM) != 0;
+        b->unsteady.random += (def->flags & FUNC_RANDOM) != 0;
     }
     return bind__fold(b, e, ret);
 }
