@@ -338,8 +338,8 @@ static db_err list_numbers(struct op_insert *s, struct exec_ctx *ctx, uint32_t n
 }
 
 /* MYSQL: the number of a row that did not become a new one goes to the next row that wants one,
- * unless a row between them has a higher one of its own. */
-static void give_number(const struct op_insert *s, struct made_numbers *m, struct value *own)
+ * unless a row between them became one with a higher number of its own. */
+static void give_number(const struct op_insert *s, const struct made_numbers *m, struct value *own)
 {
     uint64_t *made = &s->rows.made[s->at];
     if (*made != 0) {
@@ -347,8 +347,11 @@ static void give_number(const struct op_insert *s, struct made_numbers *m, struc
         if (!own->is_null) {
             own->u = *made;
         }
-        return;
     }
+}
+
+static void pass_numbers(struct made_numbers *m, const struct value *own)
+{
     bool given = !own->is_null && (own->is_unsigned || own->i > 0);
     while (given && m->next < m->count && m->items[m->next] <= own->u) {
         m->next++;
@@ -384,7 +387,9 @@ static db_err write_numbered(struct op_insert *s, struct exec_ctx *ctx, struct m
         return ERR_OK;
     }
     uint64_t made = s->rows.made[s->at];
-    if (s->inserted && made != 0) {
+    if (s->inserted && made == 0 && m->items != NULL) {
+        pass_numbers(m, &row[column]);
+    } else if (s->inserted && made != 0) {
         m->next++;
         ctx->first_insert_id = ctx->first_insert_id == 0 ? made : ctx->first_insert_id;
     }
