@@ -109,13 +109,15 @@ know).
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about text that is no date name the value, not the column and row.
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
-  shorter, LEAST of JSON as a blob, NULL of a derived table as NULL.
+  shorter, LEAST of JSON as a blob, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by, that
+  NULLIF gives, or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either.
 - A group's expression within another expression (`SELECT f(x) + 1 ... GROUP BY f(x)`) is not refused under ONLY_FULL_GROUP_BY.
-- Collations: a set operation in parentheses with a LIMIT or an order of its own agrees by itself, and so do the first queries of a recursive
-  table; `IN` and MAX of text of no certain collation is not refused. A parameter's type is its value's, not what the place where it stands suggests.
+- Collations: `IN` of a subquery that MySQL makes a join of, and drops because the condition is never true, is refused all the same (1267);
+  text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A parameter's type is its
+  value's, not what the place where it stands suggests: INSERT and UPDATE answer 1366 for text that the column's character set does not
+  have (MySQL: 3988).
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
-  not in its order, nor is `SET` of UPDATE. Of BETWEEN the upper bound is not computed where the lower one decides. `REGEXP` refuses bytes
-  that come of a parameter or variable, too.
+  not in its order. Of BETWEEN the upper bound is not computed where the lower one decides.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
   `MAKE_SET`, `QUOTE` or `CONCAT_WS` that NULL passes; `FIND_IN_SET` of columns of two character sets, which compares bytes; `IN` of a subquery
   whose table of results is narrower than the text that is looked up; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;
@@ -139,9 +141,8 @@ know).
   wider one; the column of a recursive common table expression keeps its first query's integer type. Vectors: `LAG`, `LEAD` and
   `NTH_VALUE` name their arguments in another order of conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
-- `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. NULLIF has the collation of its
-  first operand. A generated column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752.
-  JSON and text of `utf8mb4_0900_bin` compare. A prepared statement's parameter beside `%` has its own number of decimals.
+- `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. A generated
+  column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752. A prepared statement's parameter beside `%` has its own number of decimals.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.
 - Locks of rows of a transaction that has more than 16,384 in a range take some 8 bytes each, up to the memory of a range's lock table (a

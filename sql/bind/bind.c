@@ -169,8 +169,7 @@ static db_err bind_any(struct binder *b, const struct ast_stmt *stmt)
 
 /* A condition of a query block is wrong: which error is told of first? */
 static db_err bind_again(struct arena *arena, const struct bind_opts *opts,
-                         const struct ast_stmt *stmt, const struct ast_select *block,
-                         struct diag *diag)
+                         const struct ast_stmt *stmt, const void *block, struct diag *diag)
 {
     struct binder b;
     struct diag first = *diag;

@@ -169,11 +169,8 @@ static bool is_text(const struct bexpr *e)
     return type_is_string(&e->type) || e->type.id == TYPE_ENUM || e->type.id == TYPE_SET;
 }
 
-/* Text that is compared with several texts meets all of them in one collation. numbers: that may
- * stand among them.
- * MYSQL: beside text a date or time is text, too, of latin1. */
-static db_err agree_texts(struct binder *b, const char *operation, bool numbers,
-                          struct bexpr **args, uint32_t count)
+db_err bind__agree_texts(struct binder *b, const char *operation, bool numbers, struct bexpr **args,
+                         uint32_t count)
 {
     struct func_arg *fa = BIND_ARRAY(b, struct func_arg, count);
     const struct sql_type number_text = type_char(TYPE_VARCHAR, 0, COLL_LATIN1_SWEDISH_CI);
@@ -196,17 +193,29 @@ static db_err agree_texts(struct binder *b, const char *operation, bool numbers,
             fa[i].coercibility = 5;
         }
     }
-    TRY(func_agree_collation(&b->func, operation, fa, count, &collation, &coercibility));
+    TRY(func_agree_compared(&b->func, operation, fa, count, &collation, &coercibility));
+    /* Two of them have nothing to disagree on any more. */
+    uint8_t settled = coercibility == COERCIBILITY_MIX ? 2 : coercibility;
     for (uint32_t i = 0; i < count; i++) {
         struct sql_type t = args[i]->type;
-        if (t.collation != collation && is_text(args[i])) {
+        if (!is_text(args[i])) {
+            continue;
+        }
+        if (t.collation != collation) {
             if (!type_is_string(&t)) {
                 t = type_char(TYPE_VARCHAR, t.length, collation);
             }
             t.collation = collation;
-            t.wire |= TYPE_W_REFUSE_LOSS;
+            t.wire |= (uint16_t)(TYPE_W_REFUSE_LOSS | (args[i]->placeholder ? TYPE_W_OF_PARAM : 0));
             TRY(bind__cast(b, args[i], &t, false, &args[i]));
-            args[i]->coercibility = coercibility;
+            args[i]->coercibility = settled;
+        } else if (args[i]->coercibility == COERCIBILITY_MIX) {
+            struct bexpr *e = bexpr_clone(b->arena, args[i]);
+            if (e == NULL) {
+                return ERR_NOMEM;
+            }
+            e->coercibility = settled;
+            args[i] = e;
         }
     }
     return ERR_OK;
@@ -240,7 +249,7 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     }
     TRY(bind__json_between(b, &args[0], &args[1], &args[2]));
     TRY(bounds_fit(b, args[0], args[1], args[2]));
-    TRY(agree_texts(b, "between", false, args, ARRAY_COUNT(args)));
+    TRY(bind__agree_texts(b, "between", false, args, ARRAY_COUNT(args)));
     TRY(between_kinds(b, &args[0], args[1], args[2]));
     struct bexpr *x = args[0];
     struct bexpr *held;
@@ -373,6 +382,23 @@ static db_err numbers_as_moments(struct binder *b, struct bexpr **args, uint32_t
     return ERR_OK;
 }
 
+/* MYSQL: rows that are compared with several rows are so in the collations of the left side. */
+static db_err rows_as_left(struct binder *b, const struct bexpr *x, struct bexpr *row)
+{
+    for (uint32_t i = 0; i < x->arg_count; i++) {
+        const struct bexpr *l = x->args[i];
+        struct sql_type t = row->args[i]->type;
+        if (!type_is_string(&l->type) || !type_is_string(&t) || t.collation == l->type.collation ||
+            collation_by_id(t.collation)->cs != collation_by_id(l->type.collation)->cs) {
+            continue;
+        }
+        t.collation = l->type.collation;
+        TRY(bind__cast(b, row->args[i], &t, false, &row->args[i]));
+        row->args[i]->coercibility = l->coercibility;
+    }
+    return ERR_OK;
+}
+
 /* x IN (list) as x = a OR x = b ...; args: x and the n of the list. */
 static db_err in_parts(struct binder *b, struct bexpr **args, uint32_t n, bool negated,
                        struct bexpr **ret)
@@ -423,7 +449,10 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
     }
     TRY(fit_list(b, args, n + 1));
     if (n > 1) {
-        TRY(agree_texts(b, " IN ", true, args, n + 1));
+        TRY(bind__agree_texts(b, " IN ", true, args, n + 1));
+    }
+    for (uint32_t i = 1; i <= n && n > 1 && x->kind == BEXPR_ROW; i++) {
+        TRY(rows_as_left(b, x, args[i]));
     }
     if (x->kind == BEXPR_ROW || n == 1 || !uniform(args, n + 1)) {
         b->func.by_value = by_value;
@@ -440,7 +469,7 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
     }
     uint16_t collation;
     uint8_t coercibility;
-    TRY(func_agree_collation(&b->func, " IN ", fa, n + 1, &collation, &coercibility));
+    TRY(func_agree_compared(&b->func, " IN ", fa, n + 1, &collation, &coercibility));
     struct sql_type t = type_int(TYPE_BIGINT, false);
     t.length = 1;
     t.flags |= TYPE_F_BOOL | TYPE_F_EXPR;

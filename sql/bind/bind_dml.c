@@ -563,15 +563,42 @@ static bool change_in_place(struct bexpr *e, col_id_t column)
                               e->args[0]->kind == BEXPR_FUNC ? e->args[0]->u.func : NULL);
 }
 
+/* MYSQL: what is wrong in WHERE comes before what is in ON or SET. Notes that, for a second run. */
+static db_err unless_where(struct binder *b, const struct scope *scope, const void *stmt,
+                           const struct ast_expr *where, bool of_set, db_err err)
+{
+    if (err == ERR_SQL && where != NULL && (of_set || scope->place == PLACE_ON)) {
+        b->condition_of = stmt;
+    }
+    return err;
+}
+
+/* The second run. */
+static db_err tell_where_first(struct binder *b, const struct ast_table *table,
+                               const struct ast_expr *where)
+{
+    struct scope scope = {.place = PLACE_FIELDS, .skip_on = true};
+    struct lnode *from;
+    TRY(bind__from(b, &scope, table, &from));
+    scope.columns = from->columns;
+    scope.count = from->column_count;
+    TRY(bind__filter(b, &scope, where, &from));
+    *b->diag = *b->condition_err;
+    return ERR_SQL;
+}
+
 db_err bind__update(struct binder *b, const struct ast_update *s)
 {
     struct bound_stmt *st = b->stmt;
     struct scope scope = {.place = PLACE_FIELDS};
     struct lnode *from;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
+    if (b->condition_of == s) {
+        return tell_where_first(b, s->table, s->where);
+    }
     b->dml_target = true;
     b->target_access = s->table->kind == AST_TABLE_BASE ? PRIV_UPDATE : 0;
-    TRY(bind__from(b, &scope, s->table, &from));
+    TRY(unless_where(b, &scope, s, s->where, false, bind__from(b, &scope, s->table, &from)));
     b->dml_target = false;
     scope.columns = from->columns;
     scope.count = from->column_count;
@@ -592,7 +619,8 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         struct bexpr *column;
         struct bound_assign *a = &st->assigns[st->assign_count++];
         b->column_use = PRIV_NEED_UPDATE;
-        TRY(bind__column(b, &scope, s->set.items[i]->column, &column));
+        db_err err = bind__column(b, &scope, s->set.items[i]->column, &column);
+        TRY(unless_where(b, &scope, s, s->where, true, err));
         b->column_use = PRIV_NEED_READ;
         struct lnode *table =
             column->kind == BEXPR_COLUMN ? table_of_column(from, column->u.column.id) : NULL;
@@ -621,7 +649,8 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         if (written) {
             TRY(bind__need_written(b, table, a->column, PRIV_NEED_UPDATE));
         }
-        TRY(bind__expr(b, &scope, s->set.items[i]->value, &a->expr));
+        err = bind__expr(b, &scope, s->set.items[i]->value, &a->expr);
+        TRY(unless_where(b, &scope, s, s->where, true, err));
         if (a->expr->kind == BEXPR_ROW) {
             return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
         }
@@ -649,9 +678,12 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     struct lnode *from;
     uint32_t index;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
+    if (b->condition_of == s) {
+        return tell_where_first(b, s->table, s->where);
+    }
     b->dml_target = true;
     b->target_access = s->multi ? 0 : PRIV_DELETE;
-    TRY(bind__from(b, &scope, s->table, &from));
+    TRY(unless_where(b, &scope, s, s->where, false, bind__from(b, &scope, s->table, &from)));
     b->dml_target = false;
     scope.columns = from->columns;
     scope.count = from->column_count;

@@ -190,6 +190,36 @@ static db_err bind_like(struct binder *b, struct scope *scope, const struct ast_
     return bind__op(b, "op_not", one, 1, ret);
 }
 
+/* CASE value WHEN when: each becomes its comparison; args: the n whens, and what they lead to.
+ * MYSQL: texts agree on one collation for all comparisons. */
+static db_err compare_whens(struct binder *b, struct bexpr **value, struct bexpr **args, uint32_t n,
+                            struct bexpr **ret_held)
+{
+    struct bexpr **all = BIND_ARRAY(b, struct bexpr *, n + 1);
+    if (all == NULL) {
+        return ERR_NOMEM;
+    }
+    all[0] = *value;
+    for (uint32_t i = 0; i < n; i++) {
+        all[i + 1] = args[2 * i];
+    }
+    TRY(bind__agree_texts(b, "case", true, all, n + 1));
+    *value = all[0];
+    TRY(bind__hold(b, value, ret_held));
+    for (uint32_t i = 0; i < n; i++) {
+        struct bexpr *v = i == 0 ? *value : bexpr_clone(b->arena, *value);
+        if (v == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(bind__json_when(b, &v, &all[i + 1]));
+        b->func.by_value = true;
+        db_err err = bind__comparison_among(b, AST_OP_EQ, v, all[i + 1], &args[2 * i]);
+        b->func.by_value = false;
+        TRY(err);
+    }
+    return ERR_OK;
+}
+
 static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_case *c,
                         struct bexpr **ret)
 {
@@ -204,21 +234,10 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
     struct bexpr *held = NULL;
     if (c->value != NULL) {
         TRY(bind__expr(b, scope, c->value, &value));
-        TRY(bind__hold(b, &value, &held));
     }
     for (uint32_t i = 0; i < n; i++) {
         TRY(bind__expr(b, scope, c->whens.items[i]->when, &args[2 * i]));
-        if (value != NULL) {
-            struct bexpr *v = i == 0 ? value : bexpr_clone(b->arena, value);
-            if (v == NULL) {
-                return ERR_NOMEM;
-            }
-            TRY(bind__json_when(b, &v, &args[2 * i]));
-            b->func.by_value = true;
-            db_err err = bind__comparison_among(b, AST_OP_EQ, v, args[2 * i], &args[2 * i]);
-            b->func.by_value = false;
-            TRY(err);
-        } else {
+        if (value == NULL) {
             TRY(bind__json_condition(b, &args[2 * i]));
         }
         TRY(bind__expr(b, scope, c->whens.items[i]->then, &results[i]));
@@ -229,6 +248,9 @@ static db_err bind_case(struct binder *b, struct scope *scope, const struct ast_
         struct value null = value_null();
         struct sql_type t = type_null();
         TRY(bind__const(b, &null, &t, 6, &results[n]));
+    }
+    if (value != NULL) {
+        TRY(compare_whens(b, &value, args, n, &held));
     }
     struct sql_type type;
     uint8_t coercibility;

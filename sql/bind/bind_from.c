@@ -230,6 +230,28 @@ void bind__column_as_stored(struct lcolumn *c)
     c->copied = NULL;
 }
 
+/* MYSQL: the extreme of a column lies in one like it, with its zeros. */
+static db_err keep_zeros(struct binder *b, struct lnode *n, const struct column_def *of,
+                         struct lcolumn *io)
+{
+    if (of == NULL || (of->type.flags & TYPE_F_ZEROFILL) == 0 || of->type.id != io->type.id) {
+        return ERR_OK;
+    }
+    while (n->kind == LNODE_SORT || n->kind == LNODE_LIMIT || n->kind == LNODE_DISTINCT ||
+           n->kind == LNODE_FILTER) {
+        n = n->children[0];
+    }
+    for (uint32_t i = 0; n->kind == LNODE_PROJECT && i < n->u.project.count; i++) {
+        if (n->u.project.exprs[i].out == io->id) {
+            io->type.flags |= TYPE_F_ZEROFILL;
+            io->type.length = of->type.length;
+            return bind__cast(b, n->u.project.exprs[i].expr, &io->type, false,
+                              &n->u.project.exprs[i].expr);
+        }
+    }
+    return ERR_OK;
+}
+
 /* Gives a bound query's visible columns a table name (and names) of their own. */
 db_err bind__derived_columns(struct binder *b, struct slice alias,
                              const struct ast_ident_list *names, struct lnode *root,
@@ -249,7 +271,9 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
     for (uint32_t i = 0; i < root->column_count; i++) {
         struct lcolumn *c = &cols[i];
         if (stored) {
+            const struct column_def *copied = c->copied;
             bind__column_as_stored(c);
+            TRY(keep_zeros(b, root, copied, c));
         }
         c->type.flags &= (uint8_t)~TYPE_F_BOOL; /* MYSQL: a number in JSON */
         c->own_name = !stored && reads_table(root);

@@ -83,6 +83,29 @@ db_err bind__coalesce(struct binder *b, const char *name, struct bexpr **args, u
     return ERR_OK;
 }
 
+/* MYSQL: a constant becomes text of the charset that it is compared in, a literal of the collation.
+ */
+static db_err literal_as_compared(struct binder *b, const struct bexpr *eq, struct bexpr **io)
+{
+    const struct bexpr *e = *io;
+    const struct bexpr *call = eq->kind == BEXPR_CONST ? eq->folded : eq;
+    bool given = e->kind == BEXPR_CONST || (e->kind == BEXPR_PARAM && !e->placeholder);
+    if (!given || call == NULL || call->kind != BEXPR_FUNC || call->u.func->collation == 0 ||
+        !type_is_string(&e->type) || e->type.collation == COLL_BINARY ||
+        !type_is_string(&call->args[1]->type)) {
+        return ERR_OK;
+    }
+    const struct collation *from = collation_by_id(e->type.collation);
+    const struct collation *to = collation_by_id(call->u.func->collation);
+    bool unset = to->id == COLL_BINARY && call->args[1]->kind == BEXPR_USER_VAR;
+    if (from == to || unset || (e->folded != NULL && from->cs == to->cs)) {
+        return ERR_OK;
+    }
+    struct sql_type t = e->type;
+    t.collation = to->id;
+    return bind__cast(b, *io, &t, false, io);
+}
+
 /* NULLIF(a, b) is CASE WHEN a = b THEN NULL ELSE a END, with a's type. */
 static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **ret)
 {
@@ -96,8 +119,13 @@ static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **
     t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
     struct value null;
     value_set_null(&null, &t);
-    TRY((vector ? bind__comparison_among : bind__comparison)(b, AST_OP_EQ, args[0], args[1],
-                                                             &parts[0]));
+    b->func.operation = "nullif";
+    db_err err = (vector ? bind__comparison_among : bind__comparison)(b, AST_OP_EQ, args[0],
+                                                                      args[1], &parts[0]);
+    b->func.operation = NULL;
+    TRY(err);
+    TRY(literal_as_compared(b, parts[0], &again));
+    t.collation = type_is_string(&t) ? again->type.collation : t.collation;
     TRY(bind__const(b, &null, &t, 6, &parts[1]));
     parts[2] = again;
     struct bexpr *e = bind__new(b, BEXPR_CASE, &t, 0);

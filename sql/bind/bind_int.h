@@ -175,7 +175,7 @@ struct binder {
     int column_use;          /* PRIV_NEED_* of the columns that are bound */
     /* An ON or WHERE of this block is wrong. MYSQL: what is wrong in the select list is told first,
      * which a second run (`condition_err` has the first one's error) finds out. */
-    const struct ast_select *condition_of;
+    const void *condition_of; /* the block's struct ast_select, ast_update or ast_delete */
     const struct diag *condition_err;
 };
 
@@ -236,6 +236,17 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
 /* Text of a charset that does not have it is error 3854: a constant's now, a parameter's when the
  * statement begins. Other expressions: nothing. */
 db_err bind__must_fit(struct binder *b, struct bexpr *text, const struct sql_type *to);
+/* The same of text whose charset is another one than the collation's. */
+db_err bind__text_fits(struct binder *b, struct bexpr *text, unsigned collation);
+/* The constant or parameter that a column of a query is, through derived tables that are merged;
+ * NULL: it is none. */
+struct bexpr *bind__constant_of(const struct lnode *n, col_id_t id);
+/* Text that is compared with several texts (IN, BETWEEN, CASE) meets all of them in one collation,
+ * to which they are cast. numbers: that may stand among them. With anything else among them nothing
+ * is done. ERR_SQL 1267, 1270, 1271.
+ * MYSQL: beside text a date or time is text, too, of latin1. */
+db_err bind__agree_texts(struct binder *b, const char *operation, bool numbers, struct bexpr **args,
+                         uint32_t count);
 /* Calls a function row: arity, argument casts, folding. args is kept. */
 db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **args, uint32_t count,
                   struct bexpr **ret);

@@ -28,6 +28,17 @@ db_err bind__trim(struct binder *b, struct lnode **io, uint32_t visible)
     return bind__project(b, items, visible, io);
 }
 
+/* MYSQL: numbers that become text in a set operation do so without the zeros of their column. */
+static db_err without_zeros(struct binder *b, struct bexpr **io)
+{
+    struct sql_type t = (*io)->type;
+    if ((t.flags & TYPE_F_ZEROFILL) == 0 || t.id == TYPE_YEAR) {
+        return ERR_OK;
+    }
+    t.flags &= (uint8_t)~TYPE_F_ZEROFILL;
+    return bind__cast(b, *io, &t, false, io);
+}
+
 /* One side's columns, cast to the common types. */
 static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolumn *common,
                         uint32_t n)
@@ -50,6 +61,7 @@ static db_err cast_side(struct binder *b, struct lnode **io, const struct lcolum
                        c->type.decimals != t.decimals || c->type.collation != t.collation ||
                        type_is_unsigned(&c->type) != type_is_unsigned(&t);
         if (differs) {
+            TRY(type_is_string(&t) ? without_zeros(b, &items[i].expr) : ERR_OK);
             t.wire |= type_is_string(&t) ? TYPE_W_REFUSE_LOSS : 0u;
             TRY(bind__cast(b, items[i].expr, &t, false, &items[i].expr));
             any = true;
@@ -85,6 +97,64 @@ static void widen_blob(struct sql_type *io)
                   : (is_long ? TYPE_LONGBLOB : TYPE_MEDIUMBLOB);
 }
 
+static bool has_column(const struct lnode *n, col_id_t id)
+{
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        if (n->columns[i].id == id) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* What a projection gives as the column. */
+static struct bexpr *projected(const struct lnode *n, col_id_t id)
+{
+    for (uint32_t i = 0; i < n->u.project.count; i++) {
+        if (n->u.project.exprs[i].out == id) {
+            return n->u.project.exprs[i].expr;
+        }
+    }
+    return NULL;
+}
+
+/* The side of a join that has the column and that the join does not fill with NULLs. */
+static const struct lnode *whole_side(const struct lnode *n, col_id_t id)
+{
+    enum join_kind kind = n->u.join.kind;
+    if (kind != JOIN_RIGHT && kind != JOIN_FULL && has_column(n->children[0], id)) {
+        return n->children[0];
+    }
+    bool right = kind == JOIN_INNER || kind == JOIN_CROSS || kind == JOIN_RIGHT;
+    return right && has_column(n->children[1], id) ? n->children[1] : NULL;
+}
+
+struct bexpr *bind__constant_of(const struct lnode *n, col_id_t id)
+{
+    bool below = false; /* in a table of the query, of which only those that are merged are seen */
+    while (n != NULL) {
+        switch ((int)n->kind) {
+        case LNODE_PROJECT: {
+            struct bexpr *e = projected(n, id);
+            if (e == NULL || e->kind != BEXPR_COLUMN) {
+                return e != NULL && (e->kind == BEXPR_CONST || e->kind == BEXPR_PARAM) ? e : NULL;
+            }
+            id = e->u.column.id;
+            below = true;
+            n = n->children[0];
+            break;
+        }
+        case LNODE_FILTER: n = n->children[0]; break;
+        case LNODE_DISTINCT:
+        case LNODE_SORT:
+        case LNODE_LIMIT: n = below ? NULL : n->children[0]; break;
+        case LNODE_JOIN: n = whole_side(n, id); break;
+        default: return NULL;
+        }
+    }
+    return NULL;
+}
+
 /* MYSQL: each column of all operands of a set operation is agreed on at once. No certain collation
  * is an error, but in what is an operand itself. */
 static db_err common_columns(struct binder *b, struct lnode *const *operands, uint32_t count,
@@ -93,19 +163,30 @@ static db_err common_columns(struct binder *b, struct lnode *const *operands, ui
     uint32_t width = operands[0]->column_count;
     struct lcolumn *columns = BIND_ARRAY(b, struct lcolumn, width + 1);
     struct func_arg *args = BIND_ARRAY(b, struct func_arg, count);
-    if (columns == NULL || args == NULL) {
+    struct bexpr **made = BIND_ARRAY(b, struct bexpr *, count);
+    if (columns == NULL || args == NULL || made == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < width; i++) {
         for (uint32_t n = 0; n < count; n++) {
             const struct lcolumn *from = &operands[n]->columns[i];
             args[n] = (struct func_arg){.type = from->type, .coercibility = from->coercibility};
+            made[n] = bind__constant_of(operands[n], from->id);
+            if (made[n] != NULL && made[n]->kind == BEXPR_CONST) {
+                struct func_arg of = bind__arg(made[n]);
+                args[n].constant = of.constant;
+                args[n].recoded = of.recoded;
+            }
         }
         struct lcolumn *c = &columns[i];
         *c = operands[0]->columns[i];
         TRY(func_agree_type(&b->func, "UNION", args, count, &c->type, &c->coercibility));
         if (c->coercibility == COERCIBILITY_MIX && !operand) {
             return my_error(b->diag, ER_CANT_AGGREGATE_NCOLLATIONS, "UNION");
+        }
+        for (uint32_t n = 0; n < count && type_is_string(&c->type); n++) {
+            bool later = made[n] != NULL && made[n]->kind == BEXPR_PARAM;
+            TRY(later ? bind__text_fits(b, made[n], c->type.collation) : ERR_OK);
         }
         c->table = c->org_table = c->schema = SLICE_EMPTY;
         c->org_name = c->name;
@@ -314,7 +395,7 @@ static db_err bind_values(struct binder *b, struct scope *parent, struct bsubque
         for (uint32_t i = 0; i < rows; i++) {
             column[i] = n->u.values.rows[i][c];
         }
-        TRY(bind__agree(b, "VALUES", column, 0, 1, rows, &lc->type, &lc->coercibility));
+        TRY(bind__agree(b, "UNION", column, 0, 1, rows, &lc->type, &lc->coercibility));
         for (uint32_t i = 0; i < rows; i++) {
             n->u.values.rows[i][c] = column[i];
         }

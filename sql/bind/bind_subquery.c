@@ -86,7 +86,9 @@ static db_err column_of_row(struct binder *b, struct bsubquery *sub, uint32_t co
                             struct bexpr **ret)
 {
     const struct lcolumn *c = &sub->root->columns[column];
-    struct sql_type t = bind__result_type(c->type);
+    struct sql_type t = c->type;
+    t.flags &= (uint8_t) ~(t.id == TYPE_YEAR ? 0 : TYPE_F_ZEROFILL);
+    t = bind__result_type(t);
     t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_SCALAR, &t, sub, 0);
     if (e == NULL) {
@@ -170,10 +172,23 @@ static db_err in_one_collation(struct binder *b, struct bexpr *eq)
     return ERR_OK;
 }
 
+/* A constant in the subquery's select list, which is text in the comparison `eq`, must be text of
+ * the charset that it is compared in. */
+static db_err constant_fits(struct binder *b, const struct lnode *query, uint32_t column,
+                            const struct bexpr *eq)
+{
+    struct bexpr *made = bind__constant_of(query, query->columns[column].id);
+    if (made == NULL || eq->u.func->collation == 0 || !type_is_string(&eq->args[0]->type) ||
+        !type_is_string(&eq->args[1]->type)) {
+        return ERR_OK;
+    }
+    return bind__text_fits(b, made, eq->u.func->collation);
+}
+
 /* Casts the left side and the subquery's columns to types in which they compare as MySQL compares
  * them. */
 static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexpr **left,
-                            uint32_t n)
+                            uint32_t n, const char *sign)
 {
     struct select_item *items = BIND_ARRAY(b, struct select_item, sub->root->column_count + 1);
     bool any = false;
@@ -192,11 +207,15 @@ static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexp
     for (uint32_t i = 0; i < n; i++) {
         struct bexpr *eq;
         struct bexpr *column = items[i].expr;
-        TRY(bind__comparison(b, AST_OP_EQ, left[i], column, &eq));
+        b->func.operation = sign;
+        db_err err = bind__comparison(b, AST_OP_EQ, left[i], column, &eq);
+        b->func.operation = NULL;
+        TRY(err);
         sub->equal[i] = eq;
         if (eq->kind != BEXPR_FUNC || eq->arg_count != 2) {
             continue; /* folded: nothing to cast */
         }
+        TRY(constant_fits(b, sub->compared, i, eq));
         TRY(in_one_collation(b, eq));
         left[i] = eq->args[0];
         any = any || eq->args[1] != column;
@@ -239,7 +258,7 @@ db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *le
     TRY(no_limit(b, q));
     TRY(new_subquery(b, scope, q, &sub, &visible));
     TRY(left_side(b, left, visible, &args, &n));
-    TRY(match_columns(b, sub, args, n));
+    TRY(match_columns(b, sub, args, n, "="));
     struct sql_type t = truth(false);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_IN, &t, sub, 0);
     if (e == NULL) {
@@ -276,7 +295,9 @@ db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_
         return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
     }
     TRY(bind__refuse_vector_order(b, q->op, &args[0]->type, &sub->root->columns[0].type));
-    TRY(match_columns(b, sub, args, n));
+    static const char *const signs[] = {"=", "<=>", "<>", "<", "<=", ">", ">="};
+    static const char *const opposite[] = {"<>", "<>", "=", ">=", ">", "<=", "<"};
+    TRY(match_columns(b, sub, args, n, (q->all ? opposite : signs)[q->op - AST_OP_EQ]));
     static const uint8_t ops[] = {CMP_EQ, CMP_NULL_EQ, CMP_NE, CMP_LT, CMP_LE, CMP_GT, CMP_GE};
     struct sql_type t = truth(false);
     struct bexpr *e = subquery_node(b, BEXPR_SUBQUERY_QUANTIFIED, &t, sub, 0);

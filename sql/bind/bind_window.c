@@ -385,6 +385,7 @@ static db_err bind_arguments(struct binder *b, struct scope *scope, const struct
 static void row_value_type(struct bexpr *e, const struct sql_type *t)
 {
     e->type = *t;
+    e->type.flags &= (uint8_t) ~(t->id == TYPE_YEAR ? 0 : TYPE_F_ZEROFILL);
     if (type_is_integer(t)) {
         e->type = type_int(TYPE_BIGINT, type_is_unsigned(t));
         e->type.length = type_int_chars(t);

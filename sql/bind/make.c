@@ -90,6 +90,33 @@ struct sql_type bind__result_type(struct sql_type t)
     return t;
 }
 
+/* Has CONVERT or CAST made text of a charset of it? A COLLATE clause has not. */
+static bool is_recoded(const struct bexpr *e)
+{
+    if (e->kind == BEXPR_CONST) {
+        return e->folded != NULL && is_recoded(e->folded);
+    }
+    bool text = e->kind == BEXPR_CAST || e->kind == BEXPR_FUNC;
+    if (!text || !type_is_string(&e->type)) {
+        return false;
+    }
+    if (e->kind == BEXPR_CAST && e->u.cast.explicit_cast && e->coercibility != 0) {
+        return true;
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        if (is_recoded(e->args[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool no_variable(const struct bexpr *e, void *ctx)
+{
+    (void)ctx;
+    return e->kind != BEXPR_USER_VAR && !e->placeholder;
+}
+
 struct func_arg bind__arg(const struct bexpr *e)
 {
     struct func_arg a = {.type = e->type, .coercibility = e->coercibility};
@@ -99,6 +126,9 @@ struct func_arg bind__arg(const struct bexpr *e)
                  (!e->is_volatile && (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR));
     a.is_column = e->kind == BEXPR_COLUMN;
     a.is_placeholder = e->placeholder;
+    a.recoded = is_recoded(e);
+    a.of_param = type_is_string(&e->type) && e->type.collation == COLL_BINARY &&
+                 !bexpr_walk(e, no_variable, NULL);
     a.decimals = e->kind == BEXPR_PARAM && !e->placeholder ? e->lifted_decimals : e->type.decimals;
     return a;
 }
@@ -227,6 +257,17 @@ db_err bind__must_fit(struct binder *b, struct bexpr *text, const struct sql_typ
     return text->kind == BEXPR_PARAM ? bind__cast(b, text, &t, false, &ignored) : ERR_OK;
 }
 
+db_err bind__text_fits(struct binder *b, struct bexpr *text, unsigned collation)
+{
+    const struct sql_type *t = &text->type;
+    if (!type_is_string(t) || t->collation == COLL_BINARY || collation == COLL_BINARY ||
+        collation_by_id(t->collation)->cs == collation_by_id(collation)->cs) {
+        return ERR_OK;
+    }
+    struct sql_type to = type_char(TYPE_VARCHAR, t->length, collation);
+    return bind__must_fit(b, text, &to);
+}
+
 db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
                   struct bexpr **ret)
 {
@@ -243,13 +284,14 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
     c->u.cast.explicit_cast = is_explicit;
     c->coercibility = is_explicit ? 2 : e->coercibility;
     if (type_is_string(to) && !is_explicit && !type_is_string(&e->type)) {
-        c->coercibility = 4;
+        c->coercibility = e->type.id == TYPE_JSON ? 2 : 4;
     }
     c->type.flags =
         (uint8_t)((c->type.flags & ~TYPE_F_NOT_NULL) | (e->type.flags & TYPE_F_NOT_NULL));
     bind__inherit(c);
-    bool early = (to->wire & TYPE_W_REFUSE_LOSS) != 0 && e->kind == BEXPR_PARAM && !b->scalar &&
-                 type_is_string(&e->type);
+    bool known = !e->placeholder || (to->wire & TYPE_W_OF_PARAM) != 0;
+    bool early = (to->wire & TYPE_W_REFUSE_LOSS) != 0 && e->kind == BEXPR_PARAM && known &&
+                 !b->scalar && type_is_string(&e->type);
     if (early && note_early(b, c) == NULL) {
         return ERR_NOMEM;
     }

@@ -107,7 +107,13 @@ static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struc
         quiet.warn = NULL;
         cast = &quiet;
     }
-    TRY(value_cast(cast, &from->type, v, &e->type, ret));
+    db_err err = value_cast(cast, &from->type, v, &e->type, ret);
+    if (err == ERR_SQL && (e->type.wire & TYPE_W_OF_PARAM) != 0) {
+        return my_error(ctx->eval.diag, ER_IMPOSSIBLE_STRING_CONVERSION,
+                        collation_by_id(v->collation)->name,
+                        collation_by_id(e->type.collation)->name, "parameter");
+    }
+    TRY(err);
     bool refused = ctx->eval.cast->refused;
     ctx->eval.cast->refused = false;
     return refused ? ERR_SQL : ERR_OK;

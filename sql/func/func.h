@@ -150,6 +150,7 @@ struct func_bind_ctx {
     bool by_value; /* with that: a constant number is not made of the column's type (CASE, rows) */
     bool view; /* a view is defined: whether constant text can be converted is seen when it is used
                 */
+    const char *operation;  /* as which a comparison is shown in messages; NULL: as its sign */
     uint32_t version_chars; /* of VERSION(); 0: not known */
 };
 
@@ -165,6 +166,9 @@ struct func_arg {
     bool is_given; /* that, or a variable that keeps its value while the statement is executed */
     bool is_column;
     bool is_placeholder; /* a `?`: its type may be anything */
+    bool of_param;       /* bytes in which a parameter or variable has a part */
+    bool recoded;        /* a constant that CONVERT or CAST has made text of a charset: it does not
+                            count as ASCII, whatever is in it */
     uint8_t decimals;    /* the type's; of a lifted literal as many as are written */
     bool want_cast;
     bool reads_number; /* text of which the call makes a number itself, with no word where it is
@@ -226,15 +230,19 @@ enum func_number func_number_of(const struct sql_type *t);
  * is shared. */
 bool func_json_in_place(struct func_call *call, const struct func_call *inner);
 
-/* ---- how operands meet (coerce.c) ---- */
+/* ---- how operands meet (collate.c, coerce.c) ---- */
 
 /* One collation for the text among the arguments, by coercibility (MYSQL: collation coercibility in
- * expressions). An argument in another charset gets want_cast to the agreed collation. No text:
- * COLL_BINARY, coercibility 5. ERR_SQL 1267, 1270, 1271 (illegal mix); `operation` is the name
- * shown in it. */
+ * expressions). An argument in another charset gets want_cast to the agreed collation. No text: the
+ * connection's, coercibility 4. ERR_SQL 1267, 1270, 1271 (illegal mix); `operation` is the name
+ * shown in it, and says by which rules they meet. */
 MUST_USE db_err func_agree_collation(struct func_bind_ctx *ctx, const char *operation,
                                      struct func_arg *args, uint32_t count, uint16_t *ret_collation,
                                      uint8_t *ret_coercibility);
+/* The same of what one text is compared with, one of several (IN, BETWEEN, CASE). */
+MUST_USE db_err func_agree_compared(struct func_bind_ctx *ctx, const char *operation,
+                                    struct func_arg *args, uint32_t count, uint16_t *ret_collation,
+                                    uint8_t *ret_coercibility);
 /* MYSQL: beside a column of dates or times a constant number is what the column would store of it:
  * true, and it wants to be that. One that is no date, and any number beside an expression, is
  * compared as a number. */

@@ -45,6 +45,9 @@ MUST_USE db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *c
                                   struct func_arg *args, uint32_t first, uint32_t count,
                                   uint64_t chars);
 
+/* May text be compared with JSON: do their collations agree? ERR_SQL 1267... */
+MUST_USE db_err func__may_meet(struct func_bind_ctx *ctx, const char *operation,
+                               const struct func_arg *args, uint32_t count);
 /* Error 3854, which shows the text's first bytes. */
 MUST_USE db_err func__cannot_convert(struct func_bind_ctx *ctx, struct slice text,
                                      const struct collation *from, const struct collation *to);

@@ -83,6 +83,8 @@ enum {
     TYPE_W_NAME_DATE = 1024,   /* of a cast to DATETIME: its messages are those of a DATE */
     TYPE_W_REFUSE_LOSS = 2048, /* of a cast's target: characters that its charset does not have,
                                   and bytes that are no text of it, are error 3854 */
+    TYPE_W_OF_PARAM = 16384,   /* with that, of a parameter that takes its type from its place: they
+                                  are error 3988, when the statement begins */
     TYPE_W_WHOLE_DATE = 256,   /* with TYPE_W_LENIENT_DATE: numbers below 101 but 0 are no dates */
     TYPE_W_SHORT_YEAR = 16,    /* of a cast's target: 1..99 are years of two digits */
     TYPE_W_LENIENT_DATE = 8,   /* of a cast's target: a zero month or day is let through, as parts

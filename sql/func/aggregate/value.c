@@ -19,14 +19,11 @@ static db_err bind_value(struct func_bind_ctx *ctx, struct agg_call *call, struc
         uint64_t bytes = (uint64_t)t.length * collation_by_id(t.collation)->cs->maxlen;
         t.length = bytes > UINT32_MAX ? UINT32_MAX : (uint32_t)bytes;
     }
-    if (t.id == TYPE_YEAR) {
-        t.flags &= (uint8_t)~TYPE_F_ZEROFILL;
-    }
-    if (type_is_integer(&t) && (t.flags & TYPE_F_ZEROFILL) == 0) {
+    if (type_is_integer(&t)) {
         t.length = type_int_chars(&t);
     }
     t.wire = 0;
-    t.flags = (uint8_t)((t.flags & (TYPE_F_UNSIGNED | TYPE_F_ZEROFILL)) | TYPE_F_EXPR);
+    t.flags = (uint8_t)((t.flags & TYPE_F_UNSIGNED) | TYPE_F_EXPR);
     if (t.id == TYPE_DOUBLE && t.decimals == DECIMALS_NOT_FIXED) {
         t.length = 23;
     }

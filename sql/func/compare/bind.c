@@ -228,6 +228,9 @@ static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struc
     }
     if (kind == COMPARE_JSON) {
         p->collation = &json_collation;
+        bool texts = args[0].type.id == TYPE_JSON ? func__is_text(&args[1].type)
+                                                  : func__is_text(&args[0].type);
+        TRY(texts && !ctx->among ? func__may_meet(ctx, sign, args, 2) : ERR_OK);
     }
     if (kind == COMPARE_STRING) {
         uint16_t collation;
@@ -327,7 +330,9 @@ static double tolerance_of(const struct func_arg *args)
 db_err compare_bind(BIND_ARGS)
 {
     static const char *const signs[] = {"=", "<>", "<", "<=", ">", ">="};
-    const char *sign = (call->def->flags & FUNC_NULL_IF_ANY) == 0 ? "<=>" : signs[call->variant];
+    const char *sign = ctx->operation != NULL                       ? ctx->operation
+                       : (call->def->flags & FUNC_NULL_IF_ANY) == 0 ? "<=>"
+                                                                    : signs[call->variant];
     uint8_t text_arg;
     enum compare_kind kind = choose(ctx, &args[0], &args[1], &text_arg);
     /* MYSQL: a constant is made of the type of the column that it is compared with. */
@@ -434,7 +439,7 @@ db_err compare_bind_extreme(BIND_ARGS)
     }
     if (t.id == TYPE_JSON) { /* MYSQL: they compare as text */
         func__want_texts(ctx, args, call->arg_count);
-        t = args[0].want;
+        t = func__text(UINT32_MAX, COLL_UTF8MB4_BIN);
         coercibility = 2;
     }
     func__result(call, args, t);

@@ -4,6 +4,45 @@
 
 #include "sql/func/regexp/regexp_int.h"
 
+static bool is_bytes(const struct func_arg *a)
+{
+    return type_is_string(&a->type) && a->type.collation == COLL_BINARY;
+}
+
+/* MYSQL: text and bytes do not meet. Bytes of a parameter or variable are taken for text. */
+static db_err refuse_bytes(struct func_bind_ctx *ctx, struct func_arg *args, uint32_t texts,
+                           const char *operation)
+{
+    const struct func_arg *bytes = NULL;
+    const struct func_arg *text = NULL;
+    for (uint32_t i = 0; i < texts; i++) {
+        struct func_arg *a = &args[i];
+        if (is_bytes(a) && !a->of_param && bytes == NULL) {
+            bytes = a;
+        } else if (func__is_text(&a->type) && !is_bytes(a) && text == NULL) {
+            text = a;
+        }
+    }
+    if (text == NULL) {
+        return ERR_OK;
+    }
+    const char *name = collation_by_id(text->type.collation)->name;
+    if (bytes != NULL) {
+        return diag_set_sql(ctx->diag, ER_CHARACTER_SET_MISMATCH, "HY000",
+                            "Character set '%s' cannot be used in conjunction with '%s' in call to "
+                            "%s.",
+                            bytes < text ? "binary" : name, bytes < text ? name : "binary",
+                            operation);
+    }
+    for (uint32_t i = 0; i < texts; i++) {
+        if (is_bytes(&args[i])) {
+            func__want_valid(&args[i], text->type.collation);
+            args[i].type.collation = text->type.collation;
+        }
+    }
+    return ERR_OK;
+}
+
 /* Text and pattern agree on one collation, which a replacement becomes text of as far as it can;
  * numbers stand between them and match_type. */
 static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
@@ -11,29 +50,16 @@ static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
     uint8_t coercibility;
     const struct collation *c;
     uint32_t mode_arg = (uint32_t)call->variant;
+    TRY(refuse_bytes(ctx, args, texts, operation));
     func__want_texts(ctx, args, texts);
     TRY(func_agree_collation(ctx, operation, args, 2, &call->collation, &coercibility));
-    if (texts == 3 && type_is_string(&args[2].type) && call->collation != COLL_BINARY &&
-        args[2].type.collation != COLL_BINARY) {
-        args[2].want_cast = args[2].want_cast || args[2].type.collation != call->collation;
-        args[2].want = args[2].type;
-        args[2].want.collation = call->collation;
-    }
-    bool mixed = texts == 3 && type_is_string(&args[2].type) &&
-                 args[2].type.collation == COLL_BINARY && call->collation != COLL_BINARY;
     for (uint32_t i = 0; i < texts; i++) {
-        mixed = mixed || (func__is_text(&args[i].type) && call->collation == COLL_BINARY &&
-                          args[i].type.collation != COLL_BINARY);
-    }
-    if (mixed) {
-        const struct sql_type *t = &args[0].type;
-        bool binary_first = type_is_string(t) && t->collation == COLL_BINARY;
-        const char *text = collation_by_id(ctx->connection_collation)->name;
-        return diag_set_sql(ctx->diag, ER_CHARACTER_SET_MISMATCH, "HY000",
-                            "Character set '%s' cannot be used in conjunction with '%s' in call to "
-                            "%s.",
-                            binary_first ? "binary" : text, binary_first ? text : "binary",
-                            operation);
+        bool text = type_is_string(&args[i].type) && call->collation != COLL_BINARY;
+        if (text && (args[i].want_cast || (i == 2 && args[i].type.collation != call->collation))) {
+            args[i].want = args[i].want_cast ? args[i].want : args[i].type;
+            args[i].want_cast = true;
+            args[i].want.collation = call->collation;
+        }
     }
     TRY(collation_require_id(call->collation, ctx->diag, &c));
     call->coercibility = coercibility;

@@ -293,6 +293,9 @@ db_err string_bind_field(BIND_ARGS)
         }
         TRY(func__subject_text(ctx, call, &args[0], others, call->arg_count - 1));
     }
+    for (uint32_t i = 1; i < call->arg_count && text; i++) {
+        args[i].want.wire |= args[i].is_placeholder ? TYPE_W_OF_PARAM : 0u;
+    }
     /* Among doubles each row converts only as many as it looks at: the others do not warn. */
     for (uint32_t i = 0; i < call->arg_count && exact && !text; i++) {
         func__want_int(&args[i]);
