@@ -150,6 +150,7 @@ know).
   UPDATE and DELETE with autocommit, of one table, that meet this bound begin again with one lock of all the table's rows, which waits for
   transactions that have changed rows of it and keeps others from that. Not those of several tables, with IGNORE, subqueries, foreign keys,
   a change of a unique key, or in SERIALIZABLE.
+- Texts in defaults, generated columns and checks that are neither ASCII nor UTF-8 are shown in hex, as `_latin1 0xe4` (MySQL: '?').
 - A stored row whose VIRTUAL column does not fit its type is read cut to size also by a strict UPDATE (MySQL: 1264). ALTER TABLE may drop
   any VIRTUAL column without a copy.
 - Gap locks (REPEATABLE READ, SERIALIZABLE) lock exactly the keys that were looked through: the bounds of the condition on the index that our
