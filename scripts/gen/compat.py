@@ -129,7 +129,7 @@ know).
   in generated columns and keys, and CHAR() there and in views, whose USING is lost; `TIME_FORMAT(x, '%T')` cut short in a temporary table;
   a time with a fraction that an index of whole seconds, or IN of a subquery, finds rounded; `CAST(... AS SIGNED)` of a sum of times (`235860`);
   text in ucs2, utf16 or utf32 that becomes JSON byte by byte; EXISTS with `LIMIT 0` in a view; equal rows that DISTINCT over a join keeps;
-  IN of a subquery with EXCEPT or INTERSECT that reads the outer row; numbers below 100 that are years beside YEAR by a key or in
+  IN of a subquery with EXCEPT or INTERSECT that reads the outer row, or that is asked for NULL; numbers below 100 that are years beside YEAR by a key or in
   one block, and numbers in another; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);
   conditions (`<>`, `<`) that compare casts of one value to two lengths of a type (`CAST(x AS DECIMAL(10,1)) <> CAST(x AS DECIMAL(10,5))`),
   which it takes for the same; frames of `RANGE ... INTERVAL` where a zero date is among the rows;
