@@ -64,10 +64,11 @@ static inline size_t prefix_end(uint8_t *bytes, size_t len)
     return len;
 }
 
-/* The rest after `n` bytes; n may not pass the length. */
+/* The rest after `n` bytes; n may not pass the length. C has no sum of NULL, which an empty slice
+ * may have, and 0. */
 static inline struct slice slice_from(struct slice s, size_t n)
 {
-    return (struct slice){s.ptr + n, s.len - n};
+    return (struct slice){n == 0 ? s.ptr : s.ptr + n, s.len - n};
 }
 
 #endif
