@@ -134,13 +134,63 @@ void exec__copy_rows(struct vector *dst, const struct vector *src, const uint16_
     }
 }
 
+/* Is the argument converted, and are characters that its new charset does not have an error? */
+static bool may_refuse(const struct bexpr *func, const struct bexpr *e)
+{
+    return (func->u.func->def->flags & FUNC_NULL_IF_ANY) != 0 && e->kind == BEXPR_CAST &&
+           !e->u.cast.explicit_cast && (e->type.wire & TYPE_W_REFUSE_LOSS) != 0;
+}
+
+/* MYSQL: text is not converted to the charset of another text that is NULL in the row. */
+static db_err eval_converted(struct exec_ctx *ctx, struct expr_state *s,
+                             const struct eval_rows *rows, uint32_t i)
+{
+    const struct sql_type *to = &s->args[i]->e->type;
+    struct eval_rows some = *rows;
+    for (uint32_t k = 0; k < s->arg_count; k++) {
+        const struct bexpr *e = s->args[k]->e;
+        if (may_refuse(s->e, e) || !type_is_string(&e->type) ||
+            e->type.collation != to->collation || !s->many[k]->has_nulls) {
+            continue;
+        }
+        uint16_t *sel = exec__scratch(ctx, s);
+        if (sel == NULL) {
+            return ERR_LIMIT;
+        }
+        uint32_t n = 0;
+        for (uint32_t r = 0; r < some.n; r++) {
+            uint32_t row = eval_row(&some, r);
+            if (!vec_is_null(s->many[k], row)) {
+                sel[n++] = (uint16_t)row;
+            }
+        }
+        some.sel = sel;
+        some.n = n;
+        if (n == 0) { /* there is a NULL in each row */
+            s->many[i] = s->many[k];
+            return ERR_OK;
+        }
+    }
+    return exec__eval(ctx, s->args[i], &some, &s->many[i]);
+}
+
 static db_err eval_args(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                         bool *ret_all_const, bool *ret_any_nulls)
 {
     bool all_const = true;
     bool nulls = false;
+    bool later = false;
     for (uint32_t i = 0; i < s->arg_count; i++) {
-        TRY(exec__eval(ctx, s->args[i], rows, &s->many[i]));
+        if (may_refuse(s->e, s->args[i]->e)) {
+            later = true;
+        } else {
+            TRY(exec__eval(ctx, s->args[i], rows, &s->many[i]));
+        }
+    }
+    for (uint32_t i = 0; i < s->arg_count; i++) {
+        if (later && may_refuse(s->e, s->args[i]->e)) {
+            TRY(eval_converted(ctx, s, rows, i));
+        }
         all_const = all_const && vec_is_const(s->many[i]);
         nulls = nulls || s->many[i]->has_nulls;
     }
