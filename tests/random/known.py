@@ -13,6 +13,7 @@ OPEN_ERRORS = {1292, 1365, 1525, 1690, 1264, 1366, 1411, 3140, 3141, 3144, 3037,
 # errors that a value of a row makes: whether a row is looked at, and which of its conditions first, is the plan's
 EVALUATED = {1292, 1365, 1411, 1441, 1525, 1690, 3020, 3140, 3141, 3144, 3854, 6527}
 TIMEOUT = 3024
+FUNCTIONAL_KEY = 3751     # one of its values is met before another error of the row
 LIMITED_MEMORY = 20003    # a join of many rows of one key ends with an error when they do not fit into memory
 
 # of which of several tables rows go first, and thus whether a foreign key is met, is the plan's
@@ -40,7 +41,7 @@ def open_kind(got, wanted, text):
     words = str(text)
     if 1451 in errors and MANY_TARGETS.match(words):
         return "order of tables"
-    if errors & OPEN_ERRORS:
+    if errors & OPEN_ERRORS or (got[0] == wanted[0] and FUNCTIONAL_KEY in errors):
         side = "both" if got[0] == wanted[0] else "ours" if got[0] == "error" else "theirs"
         return "error %s of %s" % ("/".join(str(e) for e in sorted(errors)), side)
     return None
@@ -257,17 +258,16 @@ def same_casts(server, oracle, sql, ordered, folded):
     return text is not None and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, text, ordered, folded))
 
 
-FINE_TIME = re.compile(r"\bTIME(?:STAMP)?'[^']*\.[^']*'")
+TIMES = (re.compile(r"\b(?:DATE|TIME|TIMESTAMP)'[^']*'"), re.compile(r"\bTIME(?:STAMP)?'[^']*\.[^']*'"))
 
 
-def rounded_times(server, oracle, sql, ordered, folded):
-    """A fraction that a key, or IN of a subquery, takes with the decimals of a column: the reference answers as the server does when the
-    time is no constant."""
-    text = sql if isinstance(sql, str) else literal_form(sql)
-    if text is None or not FINE_TIME.search(text):
-        return False
-    return equal_rows(loosely(server, sql, ordered, folded),
-                      loosely(oracle, FINE_TIME.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), text), ordered, folded))
+def constant_times(server, oracle, sql, ordered, folded):
+    """A fraction that a key, or IN of a subquery, takes with the decimals of a column, and a time that CONCAT with a variable writes over:
+    the reference answers as the server does when times are no constants."""
+    text = sql[-1] if isinstance(sql, list) else sql if isinstance(sql, str) else literal_form(sql)
+    changed = {t.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), text or "") for t in TIMES} - {text or ""}
+    before = sql[:-1] if isinstance(sql, list) else []
+    return any(equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [t], ordered, folded)) for t in sorted(changed))
 
 
 IN_QUERY = re.compile(r"\bIN (?=\(SELECT )")
@@ -304,7 +304,7 @@ def in_sets(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
-EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, rounded_times, in_sets)
+EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, constant_times, in_sets)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
