@@ -105,13 +105,12 @@ know).
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
 - Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list, as text and in `JSON_ARRAY` (there also of
   `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate. As text a sum of times has the decimals of its type (MySQL
-  none or six). BIT beside other types stays a number of bits. A YEAR column is compared with a date as a date.
+  none or six). BIT beside other types stays a number of bits.
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about text that is no date name the value, not the column and row.
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
-  shorter, LEAST of JSON as a blob, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by, that
+  shorter, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by, that
   NULLIF gives, or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either.
-- A group's expression within another expression (`SELECT f(x) + 1 ... GROUP BY f(x)`) is not refused under ONLY_FULL_GROUP_BY.
 - Collations: `IN` of a subquery that MySQL makes a join of, and drops because the condition is never true, is refused all the same (1267);
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A parameter's type is its
   value's, not what the place where it stands suggests: INSERT and UPDATE answer 1366 for text that the column's character set does not
@@ -137,12 +136,11 @@ know).
 - A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element
   `"6"` is not 6, true is not 1, a scalar does not contain `[]`), and rows with an empty array are found by the parts before. MySQL, when it reads such a key, takes
   the elements as values of the key's type and misses rows without any; its REPLACE fails when two rows have values of the new one.
-- A set operation or VALUES shows a DECIMAL with the decimals of the column, not of the row; BIT beside BIT in `IF` has the width of the
-  wider one; the column of a recursive common table expression keeps its first query's integer type. Vectors: `LAG`, `LEAD` and
-  `NTH_VALUE` name their arguments in another order of conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
+- BIT beside BIT in `IF` has the width of the wider one. Vectors: `LAG`, `LEAD` and `NTH_VALUE` name their arguments in another order of
+  conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. A generated
-  column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752. A prepared statement's parameter beside `%` has its own number of decimals.
+  column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.
 - Locks of rows of a transaction that has more than 16,384 in a range take some 8 bytes each, up to the memory of a range's lock table (a

@@ -59,6 +59,7 @@ struct bsubquery {
     struct lnode *compared;  /* IN: the query before its columns are cast for the comparison */
     uint32_t id;             /* per statement: index of the run state that caches its result */
     col_id_t *outer_columns; /* columns of the enclosing query that it reads */
+    bool *outer_named;       /* of these: only as part of select items, by their alias */
     uint32_t outer_count;
 };
 
@@ -79,6 +80,7 @@ struct bexpr {
     uint8_t coercibility; /* 0 explicit .. 6 ignorable, MySQL's */
     bool is_const;        /* no columns, no parameters, pure: may be folded */
     bool placeholder;     /* PARAM: a `?`, no lifted literal */
+    bool by_name;         /* a select item, where it is named by its alias */
     /* PARAM, a lifted number: its decimals as written. The type of all such numbers is one. */
     uint8_t lifted_decimals;
     bool has_param, has_subquery, has_agg, has_window, is_volatile;

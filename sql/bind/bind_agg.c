@@ -184,18 +184,7 @@ static db_err depends_on_groups(struct split *s, col_id_t id, bool *ret)
 static db_err not_grouped(const struct split *s, const struct bexpr *e)
 {
     struct binder *b = s->b;
-    const struct scope *scope = s->in->scope;
-    const char *name = "?";
-    for (uint32_t i = 0; i < scope->count; i++) {
-        const struct lcolumn *c = &scope->columns[i];
-        if (c->id == e->u.column.id) {
-            name =
-                c->schema.len != 0
-                    ? arena_printf(b->arena, "%.*s.%.*s.%.*s", SLICE_FMT(c->schema),
-                                   SLICE_FMT(c->table), SLICE_FMT(c->name))
-                    : arena_printf(b->arena, "%.*s.%.*s", SLICE_FMT(c->table), SLICE_FMT(c->name));
-        }
-    }
+    const char *name = bind__column_name(b, s->in->scope, e->u.column.id);
     uint32_t items = s->in->item_count;
     bool having = s->at >= items && s->at < items + s->in->having_count;
     bool order = s->at >= items + s->in->having_count;
@@ -210,6 +199,12 @@ static db_err not_grouped(const struct split *s, const struct bexpr *e)
         return my_error(b->diag, ER_MIX_OF_GROUP_FUNC_AND_FIELDS, number + 1, clause, name);
     }
     return my_error(b->diag, ER_WRONG_FIELD_WITH_GROUP, number + 1, clause, name);
+}
+
+bool bind__is_any_value(const struct bexpr *e)
+{
+    return e->kind == BEXPR_FUNC && e->arg_count == 1 &&
+           strcmp(e->u.func->def->name, "any_value") == 0;
 }
 
 static db_err any_value(struct split *s, struct bexpr *column, struct bexpr **ret)
@@ -293,15 +288,22 @@ static db_err grouping(struct split *s, const struct bexpr *e, struct bexpr **re
     return ERR_OK;
 }
 
-/* A column of the groups' rows: of one of them. */
-static db_err of_one_row(struct split *s, struct bexpr *e, struct bexpr **ret)
+/* May this column of the groups' rows be read of any one of them? */
+static db_err check_dependent(struct split *s, const struct bexpr *e)
 {
     bool dependent = (s->b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) == 0;
     if (!dependent &&
         !s->node->u.aggregate.rollup) { /* MYSQL: of sums over groups nothing depends */
         TRY(depends_on_groups(s, e->u.column.id, &dependent));
     }
-    return dependent ? any_value(s, e, ret) : not_grouped(s, e);
+    return dependent ? ERR_OK : not_grouped(s, e);
+}
+
+/* A column of the groups' rows: of one of them. */
+static db_err of_one_row(struct split *s, struct bexpr *e, struct bexpr **ret)
+{
+    TRY(check_dependent(s, e));
+    return any_value(s, e, ret);
 }
 
 static bool is_group(const struct split *s, col_id_t id)
@@ -314,23 +316,53 @@ static bool is_group(const struct split *s, col_id_t id)
     return false;
 }
 
-/* What a subquery reads of the block has to come out of the aggregation under its id. */
+/* What a subquery reads of the block has to come out of the aggregation under its id. An item that
+ * it names has been looked at by itself, but sums over groups have no such row. */
 static db_err subquery_columns(struct split *s, const struct bsubquery *sub)
 {
     const struct scope *scope = s->in->scope;
     for (uint32_t i = 0; i < sub->outer_count; i++) {
         for (uint32_t k = 0; k < scope->count && !is_group(s, sub->outer_columns[i]); k++) {
             if (scope->columns[k].id == sub->outer_columns[i]) {
+                bool named = sub->outer_named[i] && !s->node->u.aggregate.rollup;
                 struct bexpr *e = bind__column_expr(s->b, &scope->columns[k]);
-                TRY(e == NULL ? ERR_NOMEM : of_one_row(s, e, &e));
+                TRY(e == NULL ? ERR_NOMEM : named ? ERR_OK : check_dependent(s, e));
+                TRY(any_value(s, e, &e));
             }
         }
     }
     return ERR_OK;
 }
 
-static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
+/* MYSQL: within another expression one that is a group is looked through: each column that it reads
+ * must be a group, or depend on the groups. */
+static db_err check_part(struct split *s, const struct bexpr *e)
 {
+    if (e->kind == BEXPR_COLUMN) {
+        return is_group(s, e->u.column.id) ? ERR_OK : check_dependent(s, e);
+    }
+    if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
+        const struct bsubquery *sub = e->u.subquery.sub;
+        const struct scope *scope = s->in->scope;
+        for (uint32_t i = 0; i < sub->outer_count; i++) {
+            for (uint32_t k = 0; k < scope->count; k++) {
+                if (scope->columns[k].id == sub->outer_columns[i] && !sub->outer_named[i]) {
+                    struct bexpr *column = bind__column_expr(s->b, &scope->columns[k]);
+                    TRY(column == NULL ? ERR_NOMEM : check_part(s, column));
+                }
+            }
+        }
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(check_part(s, e->args[i]));
+    }
+    return ERR_OK;
+}
+
+/* whole: an expression of the list that is rewritten, or a select item by its name. */
+static db_err rewrite(struct split *s, struct bexpr *e, bool whole, struct bexpr **ret)
+{
+    whole = whole || e->by_name;
     if (e->kind == BEXPR_GROUPING) {
         return grouping(s, e, ret);
     }
@@ -340,6 +372,7 @@ static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
     for (uint32_t i = 0; i < s->node->u.aggregate.group_count; i++) {
         const struct lproj *g = &s->node->u.aggregate.groups[i];
         if (bexpr_equal(g->expr, e)) {
+            TRY(whole ? ERR_OK : check_part(s, e));
             struct lcolumn c = {.id = g->out,
                                 .type = group_type(s, g->expr),
                                 .coercibility = g->expr->coercibility};
@@ -351,15 +384,14 @@ static db_err rewrite(struct split *s, struct bexpr *e, struct bexpr **ret)
     if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
         TRY(subquery_columns(s, e->u.subquery.sub));
     }
-    if (e->kind == BEXPR_FUNC && strcmp(e->u.func->def->name, "any_value") == 0 &&
-        e->arg_count == 1) {
+    if (bind__is_any_value(e)) {
         return any_value(s, e->args[0], ret);
     }
     if (e->kind == BEXPR_COLUMN) {
         return of_one_row(s, e, ret);
     }
     for (uint32_t i = 0; i < e->arg_count; i++) {
-        TRY(rewrite(s, e->args[i], &e->args[i]));
+        TRY(rewrite(s, e->args[i], false, &e->args[i]));
     }
     *ret = e;
     return ERR_OK;
@@ -371,10 +403,10 @@ static db_err rewrite_windows(struct split *s)
         struct block_window *w = s->in->windows->list[i];
         s->window = w;
         for (s->at = 0; s->at < w->partition_count; s->at++) {
-            TRY(rewrite(s, w->partition[s->at], &w->partition[s->at]));
+            TRY(rewrite(s, w->partition[s->at], true, &w->partition[s->at]));
         }
         for (uint32_t k = 0; k < w->order_count; k++, s->at++) {
-            TRY(rewrite(s, w->order[k].expr, &w->order[k].expr));
+            TRY(rewrite(s, w->order[k].expr, true, &w->order[k].expr));
         }
     }
     s->window = NULL;
@@ -426,7 +458,7 @@ db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lno
         if (copy == NULL) {
             return ERR_NOMEM;
         }
-        TRY(rewrite(&s, copy, &in->exprs[s.at]));
+        TRY(rewrite(&s, copy, true, &in->exprs[s.at]));
     }
     TRY(rewrite_windows(&s));
     for (const struct outer_agg *a = in->scope->outer_aggs; a != NULL; a = a->next) {

@@ -148,8 +148,13 @@ static db_err set_columns(struct binder *b, struct cte_def *c, const struct bloc
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < k->seed_width; i++) {
-        cols[i].type.flags = (uint8_t)(cols[i].type.flags & ~(TYPE_F_NOT_NULL | TYPE_F_EXPR));
-        cols[i].made = MADE_STORED;
+        struct lcolumn *col = &cols[i];
+        if (type_is_integer(&col->type)) { /* MYSQL: without a width of its own */
+            col->type = type_int((enum type_id)col->type.id, type_is_unsigned(&col->type));
+        }
+        col->type.flags = (uint8_t)(col->type.flags & ~(TYPE_F_NOT_NULL | TYPE_F_EXPR));
+        col->made = MADE_STORED;
+        col->def = col->base = col->keyed = NULL;
     }
     c->columns = cols;
     c->column_count = k->seed_width;

@@ -443,7 +443,9 @@ db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const str
     TRY(bind__refuse_agg_vectors(b, def, e->args, e->arg_count));
     TRY(def->bind_agg(&b->func, call, fa));
     for (uint32_t i = 0; i < e->arg_count; i++) {
-        if (fa[i].want_cast) {
+        if (fa[i].want_cast && a->func == AST_AGG_GROUP_CONCAT) {
+            TRY(bind__cast_stored(b, e->args[i], &fa[i].want, false, &e->args[i]));
+        } else if (fa[i].want_cast) {
             TRY(bind__cast(b, e->args[i], &fa[i].want, false, &e->args[i]));
         } else if (call->type.id == TYPE_JSON) {
             TRY(bind__json_decimals(b, e->args[i]));

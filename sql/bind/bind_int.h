@@ -217,6 +217,8 @@ col_id_t bind__new_col(struct binder *b);
 /* Is the name one column of this very block's FROM? */
 bool bind__is_here(const struct scope *scope, const struct ast_column *c);
 struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c);
+/* A column of the block as messages name it; \"?\" if it is none. */
+const char *bind__column_name(struct binder *b, const struct scope *scope, col_id_t id);
 
 /* bind_expr.c */
 db_err bind__expr(struct binder *b, struct scope *scope, const struct ast_expr *e,
@@ -233,6 +235,10 @@ db_err bind__const(struct binder *b, const struct value *v, const struct sql_typ
                    uint8_t coercibility, struct bexpr **ret);
 db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
                   struct bexpr **ret);
+/* The same of a value that a table has kept: DECIMAL with the decimals of its type
+ * (bind__own_decimals). */
+db_err bind__cast_stored(struct binder *b, struct bexpr *e, const struct sql_type *to,
+                         bool is_explicit, struct bexpr **ret);
 /* Text of a charset that does not have it is error 3854: a constant's now, a parameter's when the
  * statement begins. Other expressions: nothing. */
 db_err bind__must_fit(struct binder *b, struct bexpr *text, const struct sql_type *to);
@@ -268,6 +274,8 @@ struct sql_type bind__result_type(struct sql_type t);
 /* MYSQL: IF and CASE of DECIMAL, where their value becomes text at once, show each value with the
  * decimals that it has itself and not with those of the common type. */
 MUST_USE db_err bind__own_decimals(struct binder *b, struct bexpr *e);
+/* One of the values that were cast to a common DECIMAL: as it was. */
+MUST_USE db_err bind__branch_decimals(struct binder *b, struct bexpr **io);
 /* The same where the value becomes a number of a document, of IFNULL and COALESCE too. */
 MUST_USE db_err bind__json_decimals(struct binder *b, struct bexpr *e);
 db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret);
@@ -403,6 +411,8 @@ db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lno
  * of RAND(). */
 db_err bind__selected(struct binder *b, const struct select_item *items, uint32_t count,
                       struct bexpr **io);
+/* ANY_VALUE(x): reads one of the group's rows, whatever the mode. */
+bool bind__is_any_value(const struct bexpr *e);
 /* Makes the names of a WITH clause known until the caller restores b->ctes. */
 db_err bind__push_ctes(struct binder *b, struct scope *parent, struct bsubquery *sub,
                        const struct ast_with *with);
@@ -410,6 +420,17 @@ db_err bind__limit(struct binder *b, const struct ast_limit *limit, bool calc_fo
                    struct lnode **io_root);
 db_err bind__project(struct binder *b, struct select_item *items, uint32_t count,
                      struct lnode **io_root);
+
+/* bind_distinct.c: may a query block with DISTINCT be ordered so? */
+struct bind_distinct_input {
+    const struct scope *scope;
+    struct bexpr *const *items; /* as they were bound, before the aggregation is split off */
+    uint32_t item_count;
+    struct bexpr *const *order;
+    uint32_t order_count;
+    const struct lnode *aggregate; /* or NULL */
+};
+db_err bind__distinct_order(struct binder *b, const struct bind_distinct_input *in);
 
 /* bind_depend.c: *ret_known[id] for every column made so far. */
 db_err bind__dependent_columns(struct binder *b, const struct lnode *input,

@@ -358,8 +358,11 @@ static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquer
     return combine(b, s, &o, common, ret);
 }
 
+/* alone: nothing reads the rows but the client, or who takes a whole query's.
+ * MYSQL: a DECIMAL is shown then as each row has it, as no table keeps it before. */
 static db_err bind_values(struct binder *b, struct scope *parent, struct bsubquery *sub,
-                          const struct ast_values *v, struct lnode **ret, uint32_t *ret_visible)
+                          const struct ast_values *v, bool alone, struct lnode **ret,
+                          uint32_t *ret_visible)
 {
     struct lnode *n = bind__node(b, LNODE_VALUES, NULL);
     uint32_t rows = v->rows.count;
@@ -397,6 +400,7 @@ static db_err bind_values(struct binder *b, struct scope *parent, struct bsubque
         }
         TRY(bind__agree(b, "UNION", column, 0, 1, rows, &lc->type, &lc->coercibility));
         for (uint32_t i = 0; i < rows; i++) {
+            TRY(alone ? bind__branch_decimals(b, &column[i]) : ERR_OK);
             n->u.values.rows[i][c] = column[i];
         }
         lc->id = bind__new_col(b);
@@ -461,7 +465,9 @@ static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery
         return bind_setop(b, parent, sub, (const struct ast_setop *)body, operand, ret,
                           ret_visible);
     case AST_BODY_VALUES:
-        return bind_values(b, parent, sub, (const struct ast_values *)body, ret, ret_visible);
+        return bind_values(b, parent, sub, (const struct ast_values *)body,
+                           parent == NULL && sub == NULL && b->derived_depth == 0 && !operand, ret,
+                           ret_visible);
     case AST_BODY_TABLE:
         return bind_table(b, (const struct ast_body_table *)body, ret, ret_visible);
     case AST_BODY_QUERY:

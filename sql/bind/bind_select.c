@@ -371,33 +371,8 @@ db_err bind__project(struct binder *b, struct select_item *items, uint32_t count
     return ERR_OK;
 }
 
-/* MYSQL: with DISTINCT and ONLY_FULL_GROUP_BY, ORDER BY reads nothing that the select list does not
- * show. Without the mode the first row of each kind gives the value. */
-static db_err only_selected(struct binder *b, const struct block *k, const struct bexpr *e,
-                            uint32_t number)
-{
-    for (uint32_t i = 0; i < k->count; i++) {
-        if (bexpr_equal(k->items[i].expr, e)) {
-            return ERR_OK;
-        }
-    }
-    if (e->kind == BEXPR_COLUMN) {
-        const struct lcolumn *c = column_by_id(&k->scope, e->u.column.id);
-        const char *name = c == NULL
-                               ? "?"
-                               : arena_printf(b->arena, "%.*s.%.*s.%.*s", SLICE_FMT(c->schema),
-                                              SLICE_FMT(c->table), SLICE_FMT(c->name));
-        return my_error(b->diag, ER_FIELD_IN_ORDER_NOT_SELECT, (unsigned)(number + 1), name,
-                        "DISTINCT");
-    }
-    for (uint32_t i = 0; i < e->arg_count; i++) {
-        TRY(only_selected(b, k, e->args[i], number));
-    }
-    return ERR_OK;
-}
-
 /* Which projected column an ORDER BY expression is; added as a hidden one when it is none. */
-static db_err order_columns(struct binder *b, struct block *k, bool distinct)
+static db_err order_columns(struct binder *b, struct block *k)
 {
     for (uint32_t i = 0; i < k->order_count; i++) {
         uint32_t at = 0;
@@ -405,9 +380,6 @@ static db_err order_columns(struct binder *b, struct block *k, bool distinct)
             at++;
         }
         if (at == k->count) {
-            if (distinct && (b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) != 0) {
-                TRY(only_selected(b, k, k->order[i].expr, i));
-            }
             struct select_item extra = {.expr = k->order[i].expr};
             extra.column.type = extra.expr->type;
             extra.column.hidden = true;
@@ -629,6 +601,35 @@ static db_err aggregate_block(struct binder *b, struct block *k)
     return ERR_OK;
 }
 
+/* Splits off the aggregation; under ONLY_FULL_GROUP_BY, what it refuses comes before what DISTINCT
+ * does. */
+static db_err group_block(struct binder *b, struct block *k, bool distinct)
+{
+    bool grouped = k->ast->group_by.count != 0 || k->scope.has_agg;
+    struct bind_distinct_input in = {&k->scope, NULL, k->count, NULL, k->order_count, NULL};
+    bool check =
+        distinct && k->order_count != 0 && (b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) != 0;
+    if (check) {
+        struct bexpr **asked = BIND_ARRAY(b, struct bexpr *, k->count + k->order_count);
+        if (asked == NULL) {
+            return ERR_NOMEM;
+        }
+        for (uint32_t i = 0; i < k->count; i++) {
+            asked[i] = k->items[i].expr;
+        }
+        for (uint32_t i = 0; i < k->order_count; i++) {
+            asked[k->count + i] = k->order[i].expr;
+        }
+        in.items = asked;
+        in.order = asked + k->count;
+    }
+    if (grouped) {
+        TRY(aggregate_block(b, k));
+        in.aggregate = k->root;
+    }
+    return check ? bind__distinct_order(b, &in) : ERR_OK;
+}
+
 /* Window functions stand in the select list and in ORDER BY. */
 static db_err window_block(struct binder *b, struct block *k)
 {
@@ -767,9 +768,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
                         "'SQL_NO_CACHE' is deprecated and will be removed in a future release.");
     }
-    if (s->group_by.count != 0 || k.scope.has_agg) {
-        TRY(aggregate_block(b, &k));
-    }
+    TRY(group_block(b, &k, distinct));
     if (&s->body == b->source_body && s->group_by.count == 0 && !k.scope.has_agg) {
         b->source_columns = k.scope.columns;
         b->source_column_count = k.scope.count;
@@ -779,7 +778,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
         TRY(window_block(b, &k));
     }
     bool last = assigns_last(&k, outer, distinct);
-    TRY(last ? sort_input(b, &k) : order_columns(b, &k, distinct));
+    TRY(last ? sort_input(b, &k) : order_columns(b, &k));
     bool at_top = outer != NULL && parent == NULL && sub == NULL && b->derived_depth == 0;
     if (at_top && !distinct && windows.count == 0 && s->group_by.count == 0) {
         for (uint32_t i = 0; i < visible; i++) {

@@ -268,15 +268,12 @@ db_err bind__text_fits(struct binder *b, struct bexpr *text, unsigned collation)
     return bind__must_fit(b, text, &to);
 }
 
-db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
-                  struct bexpr **ret)
+db_err bind__cast_stored(struct binder *b, struct bexpr *e, const struct sql_type *to,
+                         bool is_explicit, struct bexpr **ret)
 {
     struct bexpr *c = bind__new(b, BEXPR_CAST, to, 1);
     if (c == NULL) {
         return ERR_NOMEM;
-    }
-    if (type_is_string(to)) {
-        TRY(bind__own_decimals(b, e));
     }
     c->type.wire &= is_explicit ? UINT16_MAX : (uint16_t)~TYPE_W_ZERO_NULL;
     c->args[0] = e;
@@ -296,6 +293,15 @@ db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, 
         return ERR_NOMEM;
     }
     return bind__fold(b, c, ret);
+}
+
+db_err bind__cast(struct binder *b, struct bexpr *e, const struct sql_type *to, bool is_explicit,
+                  struct bexpr **ret)
+{
+    if (type_is_string(to)) {
+        TRY(bind__own_decimals(b, e));
+    }
+    return bind__cast_stored(b, e, to, is_explicit, ret);
 }
 
 static db_err own_decimals(struct binder *b, struct bexpr *e, bool coalesce);
@@ -339,6 +345,11 @@ static db_err own_decimals(struct binder *b, struct bexpr *e, bool coalesce)
     }
     return e->arg_count % 2 == 0 ? ERR_OK
                                  : branch_decimals(b, &e->args[e->arg_count - 1], coalesce);
+}
+
+db_err bind__branch_decimals(struct binder *b, struct bexpr **io)
+{
+    return branch_decimals(b, io, true);
 }
 
 db_err bind__own_decimals(struct binder *b, struct bexpr *e)
@@ -441,7 +452,7 @@ static db_err note_param_numbers(struct binder *b, const struct func_def *def,
                                  const struct func_arg *fa, struct bexpr *const *args,
                                  uint32_t count)
 {
-    static const char *const ops[] = {"op_add", "op_sub", "op_mul", "op_div", "op_mod"};
+    static const char *const ops[] = {"op_add", "op_sub", "op_mul", "op_div", "op_mod", "mod"};
     enum { PARAMS_MAX = 65536 };
     bool arithmetic = false;
     for (size_t i = 0; i < ARRAY_COUNT(ops) && b->opts->prepare; i++) {

@@ -60,6 +60,22 @@ struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c)
     return e;
 }
 
+const char *bind__column_name(struct binder *b, const struct scope *scope, col_id_t id)
+{
+    const char *name = "?";
+    for (uint32_t i = 0; i < scope->count; i++) {
+        const struct lcolumn *c = &scope->columns[i];
+        if (c->id == id) {
+            name =
+                c->schema.len != 0
+                    ? arena_printf(b->arena, "%.*s.%.*s.%.*s", SLICE_FMT(c->schema),
+                                   SLICE_FMT(c->table), SLICE_FMT(c->name))
+                    : arena_printf(b->arena, "%.*s.%.*s", SLICE_FMT(c->table), SLICE_FMT(c->name));
+        }
+    }
+    return name;
+}
+
 static bool fits(const struct lcolumn *c, const struct ast_column *n)
 {
     if (n->table.ptr != NULL && !slice_eq(c->table, n->table)) {
@@ -141,33 +157,48 @@ static db_err find_alias(struct binder *b, const struct scope *scope, const stru
     return ERR_OK;
 }
 
-/* Notes that every block between the column's and ours reads an outer column. */
-db_err bind__note_outer(struct binder *b, struct scope *from, const struct scope *owner,
-                        col_id_t id)
+static db_err add_outer(struct binder *b, struct bsubquery *sub, col_id_t id, bool named)
+{
+    for (uint32_t i = 0; i < sub->outer_count; i++) {
+        if (sub->outer_columns[i] == id) {
+            sub->outer_named[i] = sub->outer_named[i] && named;
+            return ERR_OK;
+        }
+    }
+    col_id_t *columns = BIND_ARRAY(b, col_id_t, sub->outer_count + 1);
+    bool *names = BIND_ARRAY(b, bool, sub->outer_count + 1);
+    if (columns == NULL || names == NULL) {
+        return ERR_NOMEM;
+    }
+    if (sub->outer_count != 0) {
+        memcpy(columns, sub->outer_columns, sub->outer_count * sizeof(*columns));
+        memcpy(names, sub->outer_named, sub->outer_count * sizeof(*names));
+    }
+    columns[sub->outer_count] = id;
+    names[sub->outer_count++] = named;
+    sub->outer_columns = columns;
+    sub->outer_named = names;
+    return ERR_OK;
+}
+
+/* Notes that every block between the column's and ours reads an outer column. named: as part of a
+ * select item, by its alias. */
+static db_err note_outer(struct binder *b, struct scope *from, const struct scope *owner,
+                         col_id_t id, bool named)
 {
     for (struct scope *s = from; s != owner; s = s->parent) {
-        struct bsubquery *sub = s->sub;
-        if (sub == NULL) {
-            continue;
-        }
-        sub->correlated = true;
-        bool known = false;
-        for (uint32_t i = 0; i < sub->outer_count; i++) {
-            known = known || sub->outer_columns[i] == id;
-        }
-        if (!known) {
-            col_id_t *grown = BIND_ARRAY(b, col_id_t, sub->outer_count + 1);
-            if (grown == NULL) {
-                return ERR_NOMEM;
-            }
-            if (sub->outer_count != 0) {
-                memcpy(grown, sub->outer_columns, sub->outer_count * sizeof(*grown));
-            }
-            grown[sub->outer_count++] = id;
-            sub->outer_columns = grown;
+        if (s->sub != NULL) {
+            s->sub->correlated = true;
+            TRY(add_outer(b, s->sub, id, named));
         }
     }
     return ERR_OK;
+}
+
+db_err bind__note_outer(struct binder *b, struct scope *from, const struct scope *owner,
+                        col_id_t id)
+{
+    return note_outer(b, from, owner, id, false);
 }
 
 static db_err column_node(struct binder *b, struct scope *scope, struct scope *owner,
@@ -217,12 +248,12 @@ static db_err seen_from_within(struct binder *b, struct scope *scope, const stru
     if (e->kind == BEXPR_COLUMN || e->kind == BEXPR_OUTER) {
         e->u.column.depth = depth + (e->kind == BEXPR_OUTER ? e->u.column.depth : 0);
         e->kind = BEXPR_OUTER;
-        TRY(bind__note_outer(b, scope, owner, e->u.column.id));
+        TRY(note_outer(b, scope, owner, e->u.column.id, true));
     }
     if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
         const struct bsubquery *sub = e->u.subquery.sub;
         for (uint32_t i = 0; i < sub->outer_count; i++) {
-            TRY(bind__note_outer(b, scope, owner, sub->outer_columns[i]));
+            TRY(note_outer(b, scope, owner, sub->outer_columns[i], true));
         }
     }
     for (uint32_t i = 0; i < e->arg_count; i++) {
@@ -287,7 +318,11 @@ static db_err item_node(struct binder *b, struct scope *scope, const struct scop
         return item_from_within(b, scope, owner, depth, c, item, ret);
     }
     *ret = bexpr_clone(b->arena, item->expr);
-    return *ret == NULL ? ERR_NOMEM : ERR_OK;
+    if (*ret == NULL) {
+        return ERR_NOMEM;
+    }
+    (*ret)->by_name = true;
+    return ERR_OK;
 }
 
 /* MYSQL: HAVING and ORDER BY know the select list's names; in GROUP BY a column comes before an

@@ -68,7 +68,8 @@ static void widen_text(const struct draft *d, enum column_made made, struct sql_
         binary = false;
     }
     if (io->length > TEXT_CHARS) {
-        *io = type_blob(binary ? TYPE_BLOB : TYPE_TEXT, io->collation);
+        bool is_long = io->length > VARCHAR_BYTES_MAX; /* of no certain length */
+        *io = type_blob(binary ? TYPE_BLOB : is_long ? TYPE_LONGTEXT : TYPE_TEXT, io->collation);
         return;
     }
     io->id = binary ? TYPE_VARBINARY : TYPE_VARCHAR;

@@ -284,6 +284,7 @@ db_err arith_mod(EVAL_ARGS)
     if (call->variant == NUM_INT) {
         return int_mod(ctx, call, args, sel, n, out);
     }
+    unsigned scale = call->type.decimals;
     EACH_ROW(row)
     {
         if (call->variant == NUM_DOUBLE) {
@@ -304,6 +305,9 @@ db_err arith_mod(EVAL_ARGS)
         if ((cond & DECIMAL_DIV_ZERO) != 0) {
             TRY(func__div_zero(ctx, out, row));
             continue;
+        }
+        if (r.scale != scale) {
+            (void)decimal_round(&r, (int)scale, DECIMAL_HALF_UP, &r);
         }
         decimal_set_filled(&r, own_a > own_b ? own_a : own_b);
         vec_set_decimal(out, row, &r);
