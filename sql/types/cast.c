@@ -103,9 +103,11 @@ static db_err to_double(struct cast_ctx *ctx, const struct sql_type *from, const
 static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                           const struct sql_type *to, struct value *ret)
 {
-    bool is_null;
+    bool is_null = false;
     int64_t t = 0;
-    if (to->id == TYPE_TIME) {
+    if (from->id == TYPE_YEAR && (to->wire & TYPE_W_SHORT_YEAR) != 0) {
+        t = datetime_make((unsigned)v->u, 0, 0, 0, 0, 0, 0);
+    } else if (to->id == TYPE_TIME) {
         TRY(value_to_time(ctx, from, v, to->decimals, &t, &is_null));
     } else {
         /* A fraction does not round a DATE up, but for what lies below the microsecond. */
@@ -332,16 +334,26 @@ static db_err unsupported(struct cast_ctx *ctx, const struct sql_type *from,
 /* MYSQL: what a YEAR is compared with: 70 is 1970, 24 is 2024, the text '0' is 2000. */
 static void widen_short_year(const struct value *v, struct value *io)
 {
-    bool short_zero = io->i == 0 && v->phys == PHYS_STR && v->str.len > 0 && v->str.len < 4;
+    bool short_zero = io->i == 0 && v->phys == PHYS_STR && v->str.len < 4;
     if (short_zero || (io->i >= 1 && io->i <= 99)) {
         io->i += io->i < 70 ? 2000 : 1900;
     }
 }
 
-/* MYSQL: of text it is the number that it begins with, without a warning when there is one. */
+/* MYSQL: of text it is the number that it begins with, without a warning when there is one; of a
+ * moment its year. */
 static db_err short_year(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                          const struct sql_type *to, struct value *ret)
 {
+    if (v->phys == PHYS_TIME) {
+        struct temporal_result r = {0};
+        struct time_parts t;
+        TRY(cast__to_datetime(ctx, from, v, TIME_DECIMALS_MAX, 0, &r));
+        datetime_unpack(r.v, &t);
+        value_tag(ret, to);
+        ret->i = t.year;
+        return ERR_OK;
+    }
     if (v->phys == PHYS_STR) {
         struct slice s;
         size_t used;
@@ -349,10 +361,13 @@ static db_err short_year(struct cast_ctx *ctx, const struct sql_type *from, cons
         TRY(cast__ascii(ctx, v, &s));
         struct value number = value_double(text_to_double(s, &used, &overflow));
         struct sql_type t = type_double();
-        if (used == 0) {
-            cast__warn_truncated(ctx, "DOUBLE", v->collation, v->str);
-        }
         TRY(to_integer(ctx, &t, &number, to, ret));
+        if (used == 0) { /* no number, and no year either: 0 */
+            if (s.len != 0) {
+                cast__warn_truncated(ctx, "DOUBLE", v->collation, v->str);
+            }
+            return ERR_OK;
+        }
     } else {
         TRY(to_integer(ctx, from, v, to, ret));
     }

@@ -87,11 +87,24 @@ static bool later_text(const struct func_bind_ctx *ctx, const struct func_arg *c
            (ctx->again || (column->is_column && text->constant == NULL));
 }
 
+/* Text that begins with a whole number, or may. */
+static bool whole_year_text(const struct func_arg *text)
+{
+    const struct value *v = text->constant;
+    if (!type_is_string(&text->type) || v == NULL || v->is_null || v->phys != PHYS_STR) {
+        return type_is_string(&text->type);
+    }
+    size_t used;
+    bool overflow;
+    double d = text_to_double(v->str, &used, &overflow);
+    return !overflow && d == trunc(d);
+}
+
 /* MYSQL: y = 24 and y = 24.0 are y = 2024, of a column, but not among the values of IN and CASE. */
 static bool short_year(const struct func_arg *a, struct func_arg *b)
 {
     bool fraction = type_is_numeric(&b->type) && !type_is_integer(&b->type);
-    bool number = type_is_integer(&b->type) || type_is_string(&b->type) ||
+    bool number = type_is_integer(&b->type) || whole_year_text(b) ||
                   (fraction && (b->constant == NULL || whole_constant(b)));
     bool column = a->is_column && (a->type.flags & TYPE_F_EXPR) == 0;
     if (a->type.id != TYPE_YEAR || !column || !b->is_const || !number) {
@@ -100,6 +113,31 @@ static bool short_year(const struct func_arg *a, struct func_arg *b)
     bool large = type_is_integer(&b->type) && type_is_unsigned(&b->type);
     func__want(b, type_int(TYPE_BIGINT, large));
     b->want.wire = TYPE_W_SHORT_YEAR;
+    return true;
+}
+
+/* MYSQL: beside a YEAR column a moment that is known is its year. */
+static bool year_of_moment(const struct func_arg *column, struct func_arg *moment)
+{
+    bool bare = column->is_column && (column->type.flags & TYPE_F_EXPR) == 0;
+    const struct value *v = moment->constant;
+    if (column->type.id != TYPE_YEAR || !bare || !type_is_temporal(&moment->type) ||
+        (v == NULL ? !moment->is_placeholder : v->is_null)) {
+        return false;
+    }
+    func__want(moment, type_int(TYPE_BIGINT, false));
+    moment->want.wire = TYPE_W_SHORT_YEAR;
+    return true;
+}
+
+/* MYSQL: a year beside other dates begins with a day before its first one. */
+static bool year_beside_date(struct func_arg *year, const struct func_arg *date)
+{
+    if (year->type.id != TYPE_YEAR || !type_has_date(&date->type)) {
+        return false;
+    }
+    func__want(year, type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX));
+    year->want.wire = TYPE_W_SHORT_YEAR;
     return true;
 }
 
@@ -135,13 +173,19 @@ bool func_moment_of_number(const struct func_bind_ctx *ctx, const struct func_ar
     return true;
 }
 
-/* *ret_text_arg: struct compare_plan's. */
+/* listed: one of the values of IN or CASE. *ret_text_arg: struct compare_plan's. */
 static enum compare_kind choose(const struct func_bind_ctx *ctx, struct func_arg *a,
-                                struct func_arg *b, uint8_t *ret_text_arg)
+                                struct func_arg *b, bool listed, uint8_t *ret_text_arg)
 {
     *ret_text_arg = 0;
     if (!ctx->among && (short_year(a, b) || short_year(b, a))) {
         return COMPARE_INT;
+    }
+    if (!listed && (year_of_moment(a, b) || year_of_moment(b, a))) {
+        return COMPARE_INT;
+    }
+    if (!ctx->among && (year_beside_date(a, b) || year_beside_date(b, a))) {
+        return COMPARE_DATETIME;
     }
     if (int_column(a) && !later_text(ctx, a, b) && whole_constant(b)) {
         func__want(b, type_int(TYPE_BIGINT, false));
@@ -334,7 +378,8 @@ db_err compare_bind(BIND_ARGS)
                        : (call->def->flags & FUNC_NULL_IF_ANY) == 0 ? "<=>"
                                                                     : signs[call->variant];
     uint8_t text_arg;
-    enum compare_kind kind = choose(ctx, &args[0], &args[1], &text_arg);
+    bool listed = ctx->among && call->variant == 0;
+    enum compare_kind kind = choose(ctx, &args[0], &args[1], listed, &text_arg);
     /* MYSQL: a constant is made of the type of the column that it is compared with. */
     for (int i = 0; i < 2; i++) {
         if (args[i].is_column && args[i].type.id == TYPE_TIME && args[1 - i].constant != NULL &&
@@ -439,7 +484,7 @@ db_err compare_bind_extreme(BIND_ARGS)
     }
     if (t.id == TYPE_JSON) { /* MYSQL: they compare as text */
         func__want_texts(ctx, args, call->arg_count);
-        t = func__text(UINT32_MAX, COLL_UTF8MB4_BIN);
+        t = type_char(TYPE_VARCHAR, UINT32_MAX / 4, COLL_UTF8MB4_BIN);
         coercibility = 2;
     }
     func__result(call, args, t);
