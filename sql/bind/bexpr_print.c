@@ -120,10 +120,13 @@ static void print_list(const struct style *st, const struct bexpr *e, const char
 /* Tests that stand behind their operand. */
 static const char *test_of(const char *name)
 {
-    static const char *const tests[][2] = {
-        {"op_is_null", " is null)"},   {"op_is_not_null", " is not null)"},
-        {"op_is_true", " is true)"},   {"op_is_not_true", " is not true)"},
-        {"op_is_false", " is false)"}, {"op_is_not_false", " is not false)"}};
+    static const char *const tests[][2] = {{"op_is_null", " is null)"},
+                                           {"op_is_not_null", " is not null)"},
+                                           {"isnull", " is null)"},
+                                           {"op_is_true", " is true)"},
+                                           {"op_is_not_true", " is not true)"},
+                                           {"op_is_false", " is false)"},
+                                           {"op_is_not_false", " is not false)"}};
     for (size_t i = 0; i < ARRAY_COUNT(tests); i++) {
         if (strcmp(tests[i][0], name) == 0) {
             return tests[i][1];

@@ -373,6 +373,7 @@ db_err bind_view_query(struct arena *arena, const struct bind_opts *opts, struct
     struct bound_stmt *st;
     completing.complete_tree = true;
     completing.select_limit = 0;
+    completing.warn = NULL; /* the tree is bound once more */
     TRY(bind_statement(arena, &completing, &select.stmt, diag, &st));
     if (st->uses_variables || st->param_count != 0) {
         return my_error(diag, ER_VIEW_SELECT_VARIABLE);

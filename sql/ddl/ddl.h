@@ -129,6 +129,10 @@ MUST_USE db_err ddl_print_expr(const struct ast_expr *expr, const struct bind_op
  */
 MUST_USE db_err ddl_show_create_view(struct arena *arena, const struct table_def *def,
                                      bool short_names, struct diag *diag, struct buf *out);
+/* A view's query as it is shown; names of the schema `hide` (ptr NULL: none) go without it. arena:
+ * scratch. */
+MUST_USE db_err ddl_show_view_query(struct arena *arena, const struct table_def *def,
+                                    struct slice hide, struct diag *diag, struct buf *out);
 /* SHOW CREATE DATABASE. */
 MUST_USE db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists, bool bare,
                                        struct buf *out);

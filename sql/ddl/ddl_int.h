@@ -194,4 +194,15 @@ MUST_USE db_err ddl__drop_view(struct ddl_ctx *ctx, const struct ast_drop_table 
 /* 1681 for what is deprecated about a type that no clause spells: that of a query's column. */
 void ddl__warn_type(struct ddl_ctx *ctx, const struct sql_type *t);
 
+/* The text of an expression, as it grows. */
+struct expr_text {
+    struct buf *buf;
+    const struct bind_opts *opts; /* whose charsets the text is in; NULL: a text that was kept */
+};
+/* print_condition.c: e, or NOT e, where a condition stands. */
+MUST_USE db_err ddl__print_condition(const struct ast_expr *e, bool negated, struct expr_text *out);
+/* print_expr.c: any expression; and what is no condition, TRUE, FALSE and calls as they are. */
+MUST_USE db_err ddl__print_part(const struct ast_expr *e, struct expr_text *out);
+MUST_USE db_err ddl__print_plain(const struct ast_expr *e, struct expr_text *out);
+
 #endif

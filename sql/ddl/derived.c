@@ -6,7 +6,7 @@
  * text that ddl_print_expr makes of them. */
 #include "sql/bind/table_rules.h"
 #include "sql/ddl/ddl_int.h"
-#include "sql/parser/ast_expr.h"
+#include "sql/parser/ast_condition.h"
 #include "sql/parser/parser.h"
 
 enum { EXPR_TEXT_MAX = 64 * 1024 };
@@ -511,42 +511,6 @@ static db_err unique_names(struct draft *d)
     return ERR_OK;
 }
 
-static bool is_boolean_call(const struct ast_func *f)
-{
-    static const char *const names[] = {"isnull",        "json_valid",       "json_contains",
-                                        "json_overlaps", "regexp_like",      "json_contains_path",
-                                        "is_uuid",       "json_schema_valid"};
-    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
-        if (slice_eq_nocase(f->name, slice_str(names[i]))) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool is_boolean(const struct ast_expr *e)
-{
-    switch ((int)e->kind) {
-    case AST_EXPR_LITERAL: {
-        const struct ast_literal *l = (const struct ast_literal *)e;
-        return l->kind == AST_LIT_TRUE || l->kind == AST_LIT_FALSE;
-    }
-    case AST_EXPR_UNARY: return ((const struct ast_unary *)e)->op == AST_OP_NOT;
-    case AST_EXPR_BINARY: {
-        enum ast_op op = ((const struct ast_binary *)e)->op;
-        return op == AST_OP_AND || op == AST_OP_OR || op == AST_OP_XOR || op == AST_OP_EQ ||
-               op == AST_OP_NULL_SAFE_EQ || op == AST_OP_NE || op == AST_OP_LT || op == AST_OP_LE ||
-               op == AST_OP_GT || op == AST_OP_GE || op == AST_OP_SOUNDS_LIKE;
-    }
-    case AST_EXPR_IS:
-    case AST_EXPR_BETWEEN:
-    case AST_EXPR_IN:
-    case AST_EXPR_LIKE: return true;
-    case AST_EXPR_FUNC: return is_boolean_call((const struct ast_func *)e);
-    default: return false;
-    }
-}
-
 static db_err one_check(struct draft *d, const struct table_def *t, struct draft_check *c)
 {
     const char *name = ddl__text(d->ctx, c->def.name);
@@ -556,7 +520,7 @@ static db_err one_check(struct draft *d, const struct table_def *t, struct draft
         return ERR_OK;
     }
     TRY(bind_on(d, t, c->ast, BIND_USE_CHECK, c->def.name, &e, &reads));
-    if (!is_boolean(c->ast)) {
+    if (!ast_is_condition(c->ast)) {
         return my_error(d->ctx->diag, ER_NON_BOOLEAN_EXPR_FOR_CHECK_CONSTRAINT, name);
     }
     for (uint32_t i = 0; i < t->column_count; i++) {

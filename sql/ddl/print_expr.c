@@ -4,12 +4,7 @@
 #include "sql/bind/bind.h"
 #include "sql/charset/charset.h"
 #include "sql/ddl/ddl_int.h"
-#include "sql/parser/ast_expr.h"
-
-struct expr_text {
-    struct buf *buf;
-    const struct bind_opts *opts; /* whose charsets the text is in; NULL: a text that was kept */
-};
+#include "sql/parser/ast_condition.h"
 
 static db_err print(const struct ast_expr *e, struct expr_text *out);
 
@@ -118,22 +113,6 @@ static db_err print_unary(const struct ast_unary *u, struct expr_text *out)
     case AST_OP_PLUS: return print(u->arg, out);
     case AST_OP_NEG: TRY(put(out, "-")); break;
     case AST_OP_BIT_NOT: TRY(put(out, "~")); break;
-    case AST_OP_NOT:
-        /* MYSQL: NOT x of something that is no condition becomes (0 = x). */
-        if (u->arg->kind == AST_EXPR_COLUMN) {
-            TRY(put(out, "(0 = "));
-            TRY(print(u->arg, out));
-            return put(out, ")");
-        }
-        if (u->arg->kind == AST_EXPR_IS) {
-            struct ast_is is = *(const struct ast_is *)u->arg;
-            is.negated = !is.negated;
-            return print(&is.expr, out);
-        }
-        TRY(put(out, "(not "));
-        TRY(put(out, "("));
-        TRY(print(u->arg, out));
-        return put(out, "))");
     default:
         TRY(put(out, "cast("));
         TRY(print(u->arg, out));
@@ -144,88 +123,12 @@ static db_err print_unary(const struct ast_unary *u, struct expr_text *out)
     return put(out, ")");
 }
 
-/* MYSQL: what stands as a condition and is none is kept as (0 <> x). */
-static db_err print_condition(const struct ast_expr *e, struct expr_text *out)
-{
-    bool plain = e->kind == AST_EXPR_COLUMN || e->kind == AST_EXPR_LITERAL;
-    TRY(put(out, plain ? "(0 <> " : ""));
-    TRY(print(e, out));
-    return put(out, plain ? ")" : "");
-}
-
-/* MYSQL: rows that are equal or not are kept as what is said of their members. */
-static db_err print_rows(const struct ast_binary *b, struct expr_text *out)
-{
-    const struct ast_row *left = (const struct ast_row *)b->left;
-    const struct ast_row *right = (const struct ast_row *)b->right;
-    bool differ = b->op == AST_OP_NE;
-    if (b->right->kind != AST_EXPR_ROW || left->items.count != right->items.count ||
-        (b->op != AST_OP_EQ && b->op != AST_OP_NULL_SAFE_EQ && !differ)) {
-        return ERR_UNSUPPORTED;
-    }
-    TRY(put(out, "("));
-    for (uint32_t i = 0; i < left->items.count; i++) {
-        const struct ast_binary one = {.expr = {.kind = AST_EXPR_BINARY},
-                                       .op = b->op,
-                                       .left = left->items.items[i],
-                                       .right = right->items.items[i]};
-        TRY(put(out, i == 0 ? "" : differ ? " or " : " and "));
-        TRY(print(&one.expr, out));
-    }
-    return put(out, ")");
-}
-
-/* MYSQL: a AND b AND c is one condition of three. */
-static db_err print_chain(const struct ast_expr *e, enum ast_op op, struct expr_text *out)
-{
-    const struct ast_binary *b = (const struct ast_binary *)e;
-    if (e->kind != AST_EXPR_BINARY || b->op != op) {
-        return print(e, out);
-    }
-    TRY(print_chain(b->left, op, out));
-    TRY(put(out, op == AST_OP_AND ? " and " : " or "));
-    return print_chain(b->right, op, out);
-}
-
 static db_err print_binary(const struct ast_binary *b, struct expr_text *out)
 {
-    if (b->op == AST_OP_AND || b->op == AST_OP_OR) {
-        TRY(put(out, "("));
-        TRY(print_chain(&b->expr, b->op, out));
-        return put(out, ")");
-    }
-    if (b->left->kind == AST_EXPR_ROW) {
-        return print_rows(b, out);
-    }
-    if (b->op == AST_OP_XOR) {
-        TRY(put(out, "("));
-        TRY(print_condition(b->left, out));
-        TRY(put(out, " xor "));
-        TRY(print_condition(b->right, out));
-        return put(out, ")");
-    }
-    if (b->op == AST_OP_SOUNDS_LIKE) {
-        TRY(put(out, "(soundex("));
-        TRY(print(b->left, out));
-        TRY(put(out, ") = soundex("));
-        TRY(print(b->right, out));
-        return put(out, "))");
-    }
-    if (b->op == AST_OP_MEMBER_OF) {
-        TRY(print(b->left, out));
-        TRY(put(out, " member of ("));
-        TRY(print(b->right, out));
-        return put(out, ")");
-    }
     static const char *const words[AST_OP__COUNT] = {
-        [AST_OP_EQ] = "=",          [AST_OP_NULL_SAFE_EQ] = "<=>",
-        [AST_OP_NE] = "<>",         [AST_OP_LT] = "<",
-        [AST_OP_LE] = "<=",         [AST_OP_GT] = ">",
-        [AST_OP_GE] = ">=",         [AST_OP_ADD] = "+",
-        [AST_OP_SUB] = "-",         [AST_OP_MUL] = "*",
-        [AST_OP_DIV] = "/",         [AST_OP_INT_DIV] = "DIV",
-        [AST_OP_MOD] = "%",         [AST_OP_BIT_AND] = "&",
-        [AST_OP_BIT_OR] = "|",      [AST_OP_BIT_XOR] = "^",
+        [AST_OP_ADD] = "+",         [AST_OP_SUB] = "-",          [AST_OP_MUL] = "*",
+        [AST_OP_DIV] = "/",         [AST_OP_INT_DIV] = "DIV",    [AST_OP_MOD] = "%",
+        [AST_OP_BIT_AND] = "&",     [AST_OP_BIT_OR] = "|",       [AST_OP_BIT_XOR] = "^",
         [AST_OP_SHIFT_LEFT] = "<<", [AST_OP_SHIFT_RIGHT] = ">>",
     };
     const char *call = b->op == AST_OP_CONCAT         ? "concat("
@@ -253,58 +156,6 @@ static db_err print_list(const struct ast_expr_list *list, struct expr_text *out
         TRY(print(list->items[i], out));
     }
     return ERR_OK;
-}
-
-static db_err print_regexp(const struct ast_like *l, struct expr_text *out)
-{
-    TRY(put(out, l->negated ? "(not(regexp_like(" : "regexp_like("));
-    TRY(print(l->arg, out));
-    TRY(put(out, ","));
-    TRY(print(l->pattern, out));
-    return put(out, l->negated ? ")))" : ")");
-}
-
-static db_err print_tests(const struct ast_expr *e, struct expr_text *out)
-{
-    static const char *const is_words[] = {"null", "true", "false", "null"};
-    const struct ast_is *is = (const struct ast_is *)e;
-    const struct ast_between *b = (const struct ast_between *)e;
-    const struct ast_in *in = (const struct ast_in *)e;
-    const struct ast_like *l = (const struct ast_like *)e;
-    if (e->kind == AST_EXPR_LIKE && l->regexp) {
-        return print_regexp(l, out);
-    }
-    TRY(put(out, "("));
-    switch ((int)e->kind) {
-    case AST_EXPR_IS:
-        TRY(print(is->arg, out));
-        return buf_printf(out->buf, " is %s%s)", is->negated ? "not " : "", is_words[is->test]);
-    case AST_EXPR_BETWEEN:
-        TRY(print(b->arg, out));
-        TRY(put(out, b->negated ? " not between " : " between "));
-        TRY(print(b->low, out));
-        TRY(put(out, " and "));
-        TRY(print(b->high, out));
-        return put(out, ")");
-    case AST_EXPR_IN:
-        if (in->query != NULL) {
-            return ERR_UNSUPPORTED;
-        }
-        TRY(print(in->arg, out));
-        TRY(put(out, in->negated ? " not in (" : " in ("));
-        TRY(print_list(&in->list, out));
-        return put(out, "))");
-    default:
-        TRY(print(l->arg, out));
-        TRY(put(out, l->negated ? " not" : ""));
-        TRY(put(out, " like "));
-        TRY(print(l->pattern, out));
-        if (l->escape != NULL) {
-            TRY(put(out, " escape "));
-            TRY(print(l->escape, out));
-        }
-        return put(out, ")");
-    }
 }
 
 static db_err print_case(const struct ast_case *c, struct expr_text *out)
@@ -524,6 +375,16 @@ static db_err print_json_value(const struct ast_json_value *j, struct expr_text 
 
 static db_err print(const struct ast_expr *e, struct expr_text *out)
 {
+    return ast_is_condition(e) ? ddl__print_condition(e, false, out) : ddl__print_plain(e, out);
+}
+
+db_err ddl__print_part(const struct ast_expr *e, struct expr_text *out)
+{
+    return print(e, out);
+}
+
+db_err ddl__print_plain(const struct ast_expr *e, struct expr_text *out)
+{
     const struct ast_cast *cast = (const struct ast_cast *)e;
     const struct ast_collate *collate = (const struct ast_collate *)e;
     const struct ast_interval *interval = (const struct ast_interval *)e;
@@ -532,10 +393,6 @@ static db_err print(const struct ast_expr *e, struct expr_text *out)
     case AST_EXPR_COLUMN: return print_column((const struct ast_column *)e, out);
     case AST_EXPR_UNARY: return print_unary((const struct ast_unary *)e, out);
     case AST_EXPR_BINARY: return print_binary((const struct ast_binary *)e, out);
-    case AST_EXPR_IS:
-    case AST_EXPR_BETWEEN:
-    case AST_EXPR_IN:
-    case AST_EXPR_LIKE: return print_tests(e, out);
     case AST_EXPR_CASE: return print_case((const struct ast_case *)e, out);
     case AST_EXPR_FUNC: return print_call((const struct ast_func *)e, out);
     case AST_EXPR_JSON_VALUE: return print_json_value((const struct ast_json_value *)e, out);

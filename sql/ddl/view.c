@@ -157,7 +157,7 @@ static db_err define(struct ddl_ctx *ctx, const struct ast_create_view *s,
     TRY(check_recursion(ctx, st, def));
     TRY(columns_of(ctx, s, st, def));
     TRY(attributes_of(ctx, s, st->updatable && s->algorithm != AST_VIEW_TEMPTABLE, def));
-    TRY(ast_print_view(&text, s->query, SLICE_EMPTY, ctx->client, ctx->arena));
+    TRY(ast_print_view(&text, s->query, ctx->client, ctx->arena));
     def->view.utf8_text = ctx->client != NULL;
     return arena_copy(ctx->arena, buf_slice(&text), &def->view_text);
 }
@@ -316,8 +316,8 @@ static db_err put(struct buf *out, const char *text)
     return buf_append(out, text, strlen(text));
 }
 
-static db_err put_query(struct arena *arena, const struct table_def *def, struct slice hide,
-                        struct diag *diag, struct buf *out)
+db_err ddl_show_view_query(struct arena *arena, const struct table_def *def, struct slice hide,
+                           struct diag *diag, struct buf *out)
 {
     struct parse_options o = {0};
     struct ast_stmt *stmt;
@@ -325,8 +325,7 @@ static db_err put_query(struct arena *arena, const struct table_def *def, struct
     TRY(parser_parse(arena, def->view_text, &o, diag, &stmt, &consumed));
     return stmt->kind != AST_STMT_SELECT
                ? ERR_CORRUPT
-               : ast_print_view(out, ((const struct ast_select_stmt *)stmt)->query, hide, NULL,
-                                arena);
+               : ast_print_shown(out, ((const struct ast_select_stmt *)stmt)->query, hide);
 }
 
 db_err ddl_show_create_view(struct arena *arena, const struct table_def *def, bool short_names,
@@ -351,6 +350,6 @@ db_err ddl_show_create_view(struct arena *arena, const struct table_def *def, bo
         TRY(buf_append_quoted(out, def->columns[i].name, '`'));
     }
     TRY(put(out, v->has_column_list ? ") AS " : " AS "));
-    TRY(put_query(arena, def, short_names ? def->schema_name : SLICE_EMPTY, diag, out));
+    TRY(ddl_show_view_query(arena, def, short_names ? def->schema_name : SLICE_EMPTY, diag, out));
     return put(out, checks[v->check_option]);
 }

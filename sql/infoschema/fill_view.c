@@ -1,6 +1,22 @@
 /* VIEWS. */
 #include "sql/charset/charset.h"
+#include "sql/ddl/ddl.h"
 #include "sql/infoschema/fill.h"
+
+/* What the text is warned of was said when the view was made. */
+static db_err definition(struct is_rows *r, const struct table_def *t, struct slice *ret)
+{
+    enum { SHOWN_MAX = 4 << 20 };
+    SCOPE_BUF(text, SHOWN_MAX);
+    struct diag quiet;
+    diag_reset(&quiet);
+    db_err err = ddl_show_view_query(r->arena, t, SLICE_EMPTY, &quiet, &text);
+    if (err != ERR_OK) {
+        *ret = t->view_text;
+        return err == ERR_NOMEM ? err : ERR_OK;
+    }
+    return arena_copy(r->arena, buf_slice(&text), ret);
+}
 
 static db_err one_view(struct is_rows *r, const struct schema_def *s, const struct table_def *t)
 {
@@ -12,6 +28,7 @@ static db_err one_view(struct is_rows *r, const struct schema_def *s, const stru
     const struct view_def *v = &t->view;
     const struct collation *client = collation_by_id(v->charset_client);
     const struct collation *connection = collation_by_id(v->collation_connection);
+    struct slice query = SLICE_LIT("");
     const char *definer =
         arena_printf(r->arena, "%.*s@%.*s", SLICE_FMT(v->definer_user), SLICE_FMT(v->definer_host));
     if (definer == NULL) {
@@ -23,7 +40,8 @@ static db_err one_view(struct is_rows *r, const struct schema_def *s, const stru
     priv_t have = r->env.priv->accounts == NULL
                       ? PRIV_SHOW_VIEW
                       : priv_on_table(&r->env.priv->subject, t->schema_name, t->name, NULL);
-    is__text(r, (have & PRIV_SHOW_VIEW) != 0 ? t->view_text : SLICE_LIT(""));
+    TRY((have & PRIV_SHOW_VIEW) != 0 ? definition(r, t, &query) : ERR_OK);
+    is__text(r, query);
     is__str(r, checks[v->check_option]);
     is__str(r, v->updatable ? "YES" : "NO");
     is__str(r, definer);

@@ -1,5 +1,6 @@
 #include "sql/parser/ast_print.h"
 
+#include "sql/parser/ast_condition.h"
 #include "sql/parser/ast_print_int.h"
 
 void print__slice(struct printer *p, struct slice s)
@@ -211,6 +212,11 @@ static const char *const op_text[AST_OP__COUNT] = {
     [AST_OP_SOUNDS_LIKE] = " SOUNDS LIKE ",
 };
 
+void print__operator(struct printer *p, enum ast_op op)
+{
+    print__text(p, op_text[op]);
+}
+
 static void print_binary(struct printer *p, const struct ast_binary *b)
 {
     bool member = b->op == AST_OP_MEMBER_OF;
@@ -330,7 +336,11 @@ static void print_cast(struct printer *p, const struct ast_cast *c)
         print__text(p, " AT TIME ZONE ");
         print__expr(p, c->time_zone);
     }
-    print__text(p, c->is_convert ? ", " : " AS ");
+    if (p->view && !c->is_convert) {
+        print__slice(p, SLICE_LIT(" as "));
+    } else {
+        print__text(p, c->is_convert ? ", " : " AS ");
+    }
     print__type(p, c->type);
     print__text(p, ")");
 }
@@ -375,6 +385,12 @@ static void print_unary(struct printer *p, const struct ast_unary *e)
         print__text(p, "(");
         print__expr(p, e->arg);
         print__text(p, ")");
+        return;
+    }
+    if (p->view && e->op == AST_OP_BINARY) { /* the operator is warned of when it is written */
+        print__slice(p, SLICE_LIT("cast("));
+        print__expr(p, e->arg);
+        print__slice(p, SLICE_LIT(" as char charset binary)"));
         return;
     }
     print__text(p, "(");
@@ -436,7 +452,19 @@ static void print_interval(struct printer *p, const struct ast_interval *i)
 
 void print__expr(struct printer *p, const struct ast_expr *e)
 {
+    if (p->shown && ast_is_condition(e)) {
+        print__condition(p, e, false);
+    } else {
+        print__plain(p, e);
+    }
+}
+
+void print__plain(struct printer *p, const struct ast_expr *e)
+{
     const void *n = e;
+    if (p->shown && print__shown(p, e)) {
+        return;
+    }
     switch (e->kind) {
     case AST_EXPR_LITERAL: print_literal(p, n); break;
     case AST_EXPR_PARAM: {

@@ -14,14 +14,20 @@
 MUST_USE db_err ast_print_expr(struct buf *buf, const struct ast_expr *expr);
 MUST_USE db_err ast_print_query(struct buf *buf, const struct ast_query *query);
 MUST_USE db_err ast_print_type(struct buf *buf, const struct ast_type *type);
-/* A view's query in the form in which MySQL shows it: keywords in small letters, no blanks behind
- * commas. Names of the schema `hide` (ptr NULL: none) go without it. It reads back in mode 0, with
- * texts in UTF-8: client is the charset they are in now (NULL: UTF-8); arena: scratch. */
+/* A view's query as it is kept: keywords in small letters, no blanks behind commas. It reads back
+ * in mode 0, with texts in UTF-8: client is the charset they are in now (NULL: UTF-8); arena:
+ * scratch. */
 struct arena;
 struct parse_charset;
-MUST_USE db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct slice hide,
+MUST_USE db_err ast_print_view(struct buf *buf, const struct ast_query *query,
                                const struct parse_charset *client, struct arena *arena);
-/* The same with the number of each SELECT in a comment: the note of EXPLAIN. */
+/* What is kept in the form in which MySQL shows it (ast_print_shown.c, ast_print_condition.c).
+ * Names of the schema `hide` (ptr NULL: none) go without it. It reads back in mode 0 as a query
+ * that means the same. */
+MUST_USE db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hide);
+/* The name that MySQL shows of a function that has several; other names are given back. */
+struct slice ast_function_shown(struct slice name);
+/* As it is kept, with the number of each SELECT in a comment: the note of EXPLAIN. */
 MUST_USE db_err ast_print_explained(struct buf *buf, const struct ast_query *query);
 /* SELECT, INSERT, REPLACE, UPDATE, DELETE, DO, CALL; ERR_UNSUPPORTED for another statement. */
 MUST_USE db_err ast_print_stmt(struct buf *buf, const struct ast_stmt *stmt);

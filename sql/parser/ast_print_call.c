@@ -177,6 +177,11 @@ static const char *const agg_names[] = {
     [AST_WIN_NTH_VALUE] = "NTH_VALUE",
 };
 
+const char *print__aggregate_name(enum ast_agg_func func)
+{
+    return agg_names[func];
+}
+
 static void print_bound(struct printer *p, const struct ast_frame_bound *b)
 {
     switch (b->kind) {
@@ -211,6 +216,10 @@ static void print_frame(struct printer *p, const struct ast_window *w)
 
 void print__window(struct printer *p, const struct ast_window *w)
 {
+    if (p->shown) {
+        print__shown_window(p, w);
+        return;
+    }
     if (w->reference_only) {
         print__name(p, w->parent);
         return;

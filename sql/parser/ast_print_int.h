@@ -9,7 +9,8 @@ struct printer {
     struct buf *buf;
     db_err err;
     bool number_lifted; /* a lifted literal is printed as $index@offset */
-    bool view;          /* the form in which MySQL shows views */
+    bool view;          /* in small letters, as MySQL keeps views */
+    bool shown;         /* of a view: in the form in which MySQL shows it */
     bool count_selects; /* of a view: each SELECT says its number */
     unsigned selects;
     struct slice hide; /* this schema is not printed; ptr NULL: all are */
@@ -29,8 +30,17 @@ void print__table_name(struct printer *p, const struct ast_name *name);
 void print__names(struct printer *p, const struct ast_ident_list *names); /* without parentheses */
 void print__exprs(struct printer *p, const struct ast_expr_list *exprs);  /* without parentheses */
 void print__order(struct printer *p,
-                  const struct ast_order_list *order); /* " ORDER BY ..", or nothing */
+                  const struct ast_order_list *order);   /* " ORDER BY ..", or nothing */
+void print__operator(struct printer *p, enum ast_op op); /* with blanks */
 void print__expr(struct printer *p, const struct ast_expr *e);
+/* The same, but e itself is not printed as a condition. */
+void print__plain(struct printer *p, const struct ast_expr *e);
+/* ast_print_shown.c: what is shown otherwise than it was written; false: nothing was printed. */
+bool print__shown(struct printer *p, const struct ast_expr *e);
+void print__shown_window(struct printer *p, const struct ast_window *w);
+const char *print__aggregate_name(enum ast_agg_func func);
+/* ast_print_condition.c: e, or NOT e, where a condition stands, in the form shown. */
+void print__condition(struct printer *p, const struct ast_expr *e, bool negated);
 void print__call(struct printer *p,
                  const struct ast_expr *e); /* FUNC, AGGREGATE, WINDOW, JSON_VALUE */
 void print__window(struct printer *p, const struct ast_window *w); /* (..) or a name */

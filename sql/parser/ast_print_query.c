@@ -80,6 +80,16 @@ static const char *join_words(const struct ast_table_join *j, bool view)
     return " JOIN ";
 }
 
+/* What stands as a condition. */
+static void print_where(struct printer *p, const struct ast_expr *e)
+{
+    if (p->shown) {
+        print__condition(p, e, false);
+    } else {
+        print__expr(p, e);
+    }
+}
+
 static void print_join(struct printer *p, const struct ast_table_join *j)
 {
     print__text(p, "(");
@@ -88,7 +98,7 @@ static void print_join(struct printer *p, const struct ast_table_join *j)
     print__table(p, j->right);
     if (j->on != NULL) {
         print__text(p, p->view ? " on(" : " ON ");
-        print__expr(p, j->on);
+        print_where(p, j->on);
         print__text(p, p->view ? ")" : "");
     }
     if (j->using_.count > 0) {
@@ -242,6 +252,14 @@ static void print_clause(struct printer *p, const char *word, const struct ast_e
     }
 }
 
+static void print_condition_clause(struct printer *p, const char *word, const struct ast_expr *e)
+{
+    if (e != NULL) {
+        print__text(p, word);
+        print_where(p, e);
+    }
+}
+
 static void print_items(struct printer *p, const struct ast_select_list *items)
 {
     for (uint32_t i = 0; i < items->count; i++) {
@@ -270,9 +288,9 @@ static void print_select(struct printer *p, const struct ast_select *s)
     } else if (s->from_dual) {
         print__text(p, " FROM DUAL");
     }
-    print_clause(p, " WHERE ", s->where);
+    print_condition_clause(p, " WHERE ", s->where);
     print_group(p, s);
-    print_clause(p, " HAVING ", s->having);
+    print_condition_clause(p, " HAVING ", s->having);
     for (uint32_t i = 0; i < s->windows.count; i++) {
         print__text(p, i > 0 ? ", " : " WINDOW ");
         print__name(p, s->windows.items[i]->name);
@@ -349,11 +367,18 @@ void print__with(struct printer *p, const struct ast_with *w)
 
 void print__limit(struct printer *p, const struct ast_limit *l)
 {
-    if (l != NULL) {
-        print__text(p, " LIMIT ");
-        print__expr(p, l->count);
-        print_clause(p, " OFFSET ", l->offset);
+    if (l == NULL) {
+        return;
     }
+    print__text(p, " LIMIT ");
+    if (p->shown && l->offset != NULL) {
+        print__expr(p, l->offset);
+        print__text(p, ", ");
+        print__expr(p, l->count);
+        return;
+    }
+    print__expr(p, l->count);
+    print_clause(p, " OFFSET ", l->offset);
 }
 
 static void print_locking(struct printer *p, const struct ast_locking *l)
@@ -481,10 +506,17 @@ db_err ast_print_query(struct buf *buf, const struct ast_query *query)
     return p.err;
 }
 
-db_err ast_print_view(struct buf *buf, const struct ast_query *query, struct slice hide,
+db_err ast_print_view(struct buf *buf, const struct ast_query *query,
                       const struct parse_charset *client, struct arena *arena)
 {
-    struct printer p = {.buf = buf, .view = true, .hide = hide, .client = client, .arena = arena};
+    struct printer p = {.buf = buf, .view = true, .client = client, .arena = arena};
+    print__query(&p, query);
+    return p.err;
+}
+
+db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hide)
+{
+    struct printer p = {.buf = buf, .view = true, .shown = true, .hide = hide};
     print__query(&p, query);
     return p.err;
 }
