@@ -149,7 +149,8 @@ static db_err set_columns(struct binder *b, struct cte_def *c, const struct bloc
     }
     for (uint32_t i = 0; i < k->seed_width; i++) {
         struct lcolumn *col = &cols[i];
-        if (type_is_integer(&col->type)) { /* MYSQL: without a width of its own */
+        bool column = col->def != NULL || col->base != NULL;
+        if (column && type_is_integer(&col->type)) { /* MYSQL: without a width of its own */
             col->type = type_int((enum type_id)col->type.id, type_is_unsigned(&col->type));
         }
         col->type.flags = (uint8_t)(col->type.flags & ~(TYPE_F_NOT_NULL | TYPE_F_EXPR));
