@@ -15,17 +15,21 @@ from node import Node
 
 TOKEN = "the-token-of-this-test"
 PORTS = (15000, 32000)
+given = set()
 
 
 def free_port():
+    """One that nobody listens on, and that nobody here was given before: who was may listen on it a moment later, or again."""
     for _ in range(1000):
         port = random.SystemRandom().randrange(*PORTS)
         with socket.socket() as s:
             try:
                 s.bind(("127.0.0.1", port))
-                return port
             except OSError:
                 continue
+        if port not in given:
+            given.add(port)
+            return port
     raise RuntimeError("no free port")
 
 
