@@ -179,6 +179,7 @@ struct range_admin_call {
     unsigned change_count;
     node_id_t node;
     struct slice key;
+    bool may_lose_locks; /* of a lease */
 };
 MUST_USE db_err range_admin_encode(const struct range_admin_call *call, struct buf *header);
 MUST_USE db_err range_admin_decode(struct slice header, struct arena *arena,

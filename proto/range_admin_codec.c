@@ -20,6 +20,7 @@ db_err range_admin_encode(const struct range_admin_call *call, struct buf *heade
     m.changes = list;
     m.node = call->node;
     m.key = proto_bytes(call->key);
+    m.may_lose_locks = call->may_lose_locks;
     return message_put(&m.base, header);
 }
 
@@ -36,7 +37,8 @@ db_err range_admin_decode(struct slice header, struct arena *arena,
                                     .range = m->range,
                                     .change_count = (unsigned)m->n_changes,
                                     .node = m->node,
-                                    .key = proto_slice(m->key)};
+                                    .key = proto_slice(m->key),
+                                    .may_lose_locks = m->may_lose_locks != 0};
     for (unsigned i = 0; i < call.change_count; i++) {
         call.changes[i] = (struct range_admin_change){m->changes[i]->op != 0, m->changes[i]->node};
     }

@@ -286,11 +286,12 @@ static db_err do_change_replicas(void *ctx, node_id_t leader, range_id_t range,
 }
 
 static db_err do_transfer_lease(void *ctx, node_id_t leader, range_id_t range, node_id_t to,
-                                struct diag *diag)
+                                enum lease_locks locks, struct diag *diag)
 {
     struct membership *m = ctx;
-    return leader == m->ident.node_id ? range_store_transfer_lease(m->ranges, range, to, diag)
-                                      : rpc_transfer_lease(m->client, leader, range, to, diag);
+    return leader == m->ident.node_id
+               ? range_store_transfer_lease(m->ranges, range, to, locks, diag)
+               : rpc_transfer_lease(m->client, leader, range, to, locks, diag);
 }
 
 static db_err do_weigh(void *ctx, node_id_t leader, range_id_t range, struct diag *diag,

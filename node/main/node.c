@@ -416,7 +416,8 @@ static void hand_over(struct node *n, range_id_t id)
         const struct range_member_status *s = &st.members[i];
         diag_reset(&diag);
         if (s->node != self && s->kind == REPLICA_VOTER && s->live && s->caught_up &&
-            range_store_transfer_lease(n->ranges, id, s->node, &diag) == ERR_OK) {
+            range_store_transfer_lease(n->ranges, id, s->node, LEASE_MAY_LOSE_LOCKS, &diag) ==
+                ERR_OK) {
             return;
         }
     }

@@ -202,7 +202,7 @@ static db_err op_lease(void *ctx, range_id_t range, node_id_t to, struct diag *d
     arena_init(&a, NULL, NULL, 0);
     db_err err = find_range(s, range, SLICE_EMPTY, &a, diag, &d);
     if (err == ERR_OK && d.leader_hint != to) {
-        err = act->transfer_lease(act->ctx, d.leader_hint, range, to, diag);
+        err = act->transfer_lease(act->ctx, d.leader_hint, range, to, LEASE_WITH_LOCKS, diag);
     }
     arena_fini(&a);
     return err;
@@ -286,13 +286,13 @@ static db_err try_move(struct server *s, range_id_t range, node_id_t from, node_
     for (unsigned i = 0; d.leader_hint == from && i < d.replica_count; i++) {
         const struct replica_desc *r = &d.replicas[i];
         if (r->node != from && r->kind == REPLICA_VOTER &&
-            act->transfer_lease(act->ctx, from, range, r->node, diag) == ERR_OK) {
+            act->transfer_lease(act->ctx, from, range, r->node, LEASE_WITH_LOCKS, diag) == ERR_OK) {
             d.leader_hint = r->node;
         }
     }
     if (d.leader_hint == from && d.replica_count == 1) { /* the only one: two for a moment */
         TRY(act->change_replicas(act->ctx, from, range, changes, 1, diag));
-        TRY(act->transfer_lease(act->ctx, from, range, to, diag));
+        TRY(act->transfer_lease(act->ctx, from, range, to, LEASE_WITH_LOCKS, diag));
         return act->change_replicas(act->ctx, to, range, changes + 1, 1, diag);
     }
     return d.leader_hint == from

@@ -55,7 +55,8 @@ static db_err move(const struct meta_actions *act, const struct range_desc *left
     if (has(left, right->leader_hint) == 0) {
         node_id_t stays = pick(left, right, true, 0);
         if (stays != 0) {
-            return act->transfer_lease(act->ctx, right->leader_hint, right->id, stays, diag);
+            return act->transfer_lease(act->ctx, right->leader_hint, right->id, stays,
+                                       LEASE_WITH_LOCKS, diag);
         }
         node_id_t goes = pick(right, left, false, right->leader_hint);
         ch[n++] = (struct replica_change){REPLICA_ADD, self};
@@ -101,7 +102,8 @@ static db_err step(struct meta *m, const struct range_desc *left, uint64_t bytes
         return move(act, left, &right, m->self, diag);
     }
     if (right.leader_hint != m->self) {
-        TRY(act->transfer_lease(act->ctx, right.leader_hint, right.id, m->self, diag));
+        TRY(act->transfer_lease(act->ctx, right.leader_hint, right.id, m->self, LEASE_WITH_LOCKS,
+                                diag));
     }
     *ret_done = true;
     return ERR_OK;

@@ -29,7 +29,7 @@ struct meta_actions {
                               const struct replica_change *changes, size_t count,
                               struct diag *diag);
     db_err (*transfer_lease)(void *ctx, node_id_t leader, range_id_t range, node_id_t to,
-                             struct diag *diag);
+                             enum lease_locks locks, struct diag *diag);
     /* range_store_weigh where the range is led. NULL: ranges are not brought together. */
     db_err (*weigh)(void *ctx, node_id_t leader, range_id_t range, struct diag *diag,
                     uint64_t *ret_bytes);

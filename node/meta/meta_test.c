@@ -457,7 +457,7 @@ static db_err no_replicas(void *ctx UNUSED, node_id_t leader UNUSED, range_id_t 
 }
 
 static db_err no_lease(void *ctx UNUSED, node_id_t leader UNUSED, range_id_t range UNUSED,
-                       node_id_t to UNUSED, struct diag *diag UNUSED)
+                       node_id_t to UNUSED, enum lease_locks locks UNUSED, struct diag *diag UNUSED)
 {
     return ERR_UNAVAILABLE;
 }
@@ -676,10 +676,10 @@ static struct range_desc led_by_two(void)
 }
 
 static db_err taken_back(void *ctx UNUSED, node_id_t leader UNUSED, range_id_t range, node_id_t to,
-                         struct diag *diag UNUSED)
+                         enum lease_locks locks, struct diag *diag UNUSED)
 {
     struct range_desc d = led_by_two();
-    CHECK(range == d.id && to == 1);
+    CHECK(range == d.id && to == 1 && locks == LEASE_WITH_LOCKS);
     CHECK_OK(meta_ranges_changed(g_taken_back_in->m, to, &d, 1, NULL));
     g_moves++;
     return ERR_OK;

@@ -128,10 +128,12 @@ static void job_fiber(void *arg)
     struct diag diag;
     diag_reset(&diag);
     fiber_set_deadline(clock_mono_ns() + CHANGE_TIME_MAX_NS);
-    db_err err = j->step.kind == PLACEMENT_LEASE
-                     ? a->transfer_lease(a->ctx, j->leader, j->range, j->step.lease_to, &diag)
-                     : a->change_replicas(a->ctx, j->leader, j->range, j->step.changes,
-                                          j->step.count, &diag);
+    enum lease_locks locks = j->step.idle ? LEASE_WITH_LOCKS : LEASE_MAY_LOSE_LOCKS;
+    db_err err =
+        j->step.kind == PLACEMENT_LEASE
+            ? a->transfer_lease(a->ctx, j->leader, j->range, j->step.lease_to, locks, &diag)
+            : a->change_replicas(a->ctx, j->leader, j->range, j->step.changes, j->step.count,
+                                 &diag);
     fiber_set_deadline(DEADLINE_NONE);
     if (err == ERR_OK) {
         LOG_INFO("meta.placement", F_U64("range", j->range), F_STR("step", j->step.why));

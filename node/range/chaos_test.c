@@ -72,7 +72,7 @@ static void move_lease(struct tcluster *c, struct rand *r, struct ranges *rs)
     node_id_t from = t_leader(c, d->id);
     struct tnode *n = from == 0 ? NULL : t_use(c, from);
     if (n != NULL) {
-        db_err err = range_store_transfer_lease(n->rs, d->id, to, &diag);
+        db_err err = range_store_transfer_lease(n->rs, d->id, to, LEASE_WITH_LOCKS, &diag);
         (void)err;
         t_done(n);
     }
@@ -115,7 +115,7 @@ static void merge_fiber(void *arg)
     node_id_t from = t_leader(p->c, p->right);
     struct tnode *n = to == 0 || from == 0 || from == to ? NULL : t_use(p->c, from);
     if (n != NULL) {
-        db_err err = range_store_transfer_lease(n->rs, p->right, to, &diag);
+        db_err err = range_store_transfer_lease(n->rs, p->right, to, LEASE_WITH_LOCKS, &diag);
         (void)err;
         t_done(n);
         CHECK_OK(fiber_sleep(20 * NS_PER_MS));

@@ -20,8 +20,9 @@
  * in memory.
  *
  * Waiters are not handed over: their waits end with ERR_NOT_LEADER, and their statements ask the
- * new leader, who makes them wait again; the order among them may change. Locks that do not fit one
- * entry are not handed over either: what was written is validated at the commit, as after a death.
+ * new leader, who makes them wait again; the order among them may change. With locks that do not
+ * fit one entry the lease stays, unless it has to leave: then they are lost, and what was written
+ * is validated at the commit, as after a death.
  *
  * Payload: nothing (void), or varint number of the table, then items: 1, varint node, varint
  * start_ts (a fence); 2, varint owner, varint start_ts, one byte mode, varint length, key; 3,
@@ -200,9 +201,9 @@ struct sealed {
     bool announced; /* in the log */
 };
 
-/* Frozen. ERR_OK although locks are not handed over, because they do not fit or there is no space:
- * the transfer goes on without them. */
-static db_err seal(struct replica *r, struct sealed *s)
+/* Frozen. Locks that are not handed over, because they do not fit or there is no space: ERR_BUSY,
+ * or if they may be lost ERR_OK, and the transfer goes on without them. */
+static db_err seal(struct replica *r, enum lease_locks locks, struct sealed *s, struct diag *diag)
 {
     struct buf b;
     struct exported x = {.b = &b};
@@ -229,7 +230,12 @@ static db_err seal(struct replica *r, struct sealed *s)
         s->sealed = false;
         lock_table_unseal(r->eval.locks);
     }
-    return ERR_OK;
+    return locks == LEASE_MAY_LOSE_LOCKS
+               ? ERR_OK
+               : diag_set(diag, ERR_BUSY,
+                          "range %llu keeps its lease until the large transaction that has its row "
+                          "locks has ended: they cannot go along (%s)",
+                          (unsigned long long)r->id, err_text(err));
 }
 
 /* The lease stays: what was announced is made void before any lock is given again. */
@@ -251,12 +257,13 @@ static void unseal(struct replica *r, const struct sealed *s)
     undisturbed_end(&u);
 }
 
-static db_err transfer(struct replica *r, uint64_t to, node_id_t node)
+static db_err transfer(struct replica *r, uint64_t to, node_id_t node, enum lease_locks locks,
+                       struct diag *diag)
 {
     struct sealed s = {0};
     uint64_t until = clock_mono_ns() + RANGE_ELECTION_NS;
     TRY(eval_range_freeze(&r->eval, until));
-    db_err err = seal(r, &s);
+    db_err err = seal(r, locks, &s, diag);
     if (err == ERR_OK) {
         err = replica_call(r, step_transfer, &to);
     }
@@ -270,7 +277,8 @@ static db_err transfer(struct replica *r, uint64_t to, node_id_t node)
     return err;
 }
 
-static db_err reserve_and_transfer(struct replica *r, node_id_t node, struct diag *diag)
+static db_err reserve_and_transfer(struct replica *r, node_id_t node, enum lease_locks locks,
+                                   struct diag *diag)
 {
     struct range_store *rs = r->rs;
     range_id_t range = r->id;
@@ -293,30 +301,31 @@ static db_err reserve_and_transfer(struct replica *r, node_id_t node, struct dia
     }
     const struct range_hooks *h = rs->opts.hooks;
     bool tell = h != NULL && h->handing_over != NULL;
+    diag_reset(diag);
     db_err err = wait_for_successor(r, node);
     if (err == ERR_OK) {
         if (tell) {
             h->handing_over(h->ctx, range, true);
         }
-        err = transfer(r, to, node);
+        err = transfer(r, to, node, locks, diag);
         if (tell) {
             h->handing_over(h->ctx, range, false);
         }
     }
     atomic_store(&r->reshaping, false);
-    return err == ERR_OK
-               ? ERR_OK
+    return err == ERR_OK || diag->text[0] != '\0'
+               ? err
                : diag_set(diag, err, "range %llu: node %llu does not take the lease: %s",
                           (unsigned long long)range, (unsigned long long)node, err_text(err));
 }
 
 db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node_id_t node,
-                                  struct diag *diag)
+                                  enum lease_locks locks, struct diag *diag)
 {
     struct replica *r;
     TRY(replica_find_led(rs, range, diag, &r));
     atomic_fetch_add(&rs->proposers, 1);
-    db_err err = node == rs->ident.node_id ? ERR_OK : reserve_and_transfer(r, node, diag);
+    db_err err = node == rs->ident.node_id ? ERR_OK : reserve_and_transfer(r, node, locks, diag);
     replica_let_go(r);
     atomic_fetch_sub(&rs->proposers, 1);
     return err;

@@ -20,14 +20,12 @@ static struct eval_range *range_on(struct tcluster *c, node_id_t node, range_id_
     return r;
 }
 
-static db_err lock_on(struct tcluster *c, node_id_t node, range_id_t id, unsigned key,
-                      struct holder *h, enum kv_wait wait)
+static db_err lock_keys(struct tcluster *c, node_id_t node, range_id_t id, const struct slice *keys,
+                        size_t count, struct holder *h, enum kv_wait wait)
 {
-    char kb[32];
     struct arena a;
-    struct slice k = key_of(kb, key);
-    struct t_find f = {.key = k, .arena = &a};
     arena_init(&a, NULL, NULL, 0);
+    struct t_find f = {.key = keys[0], .arena = &a};
     CHECK_OK(range_store_each(c->nodes[node].rs, t_find_desc, &f));
     if (!f.found) {
         arena_fini(&a);
@@ -38,8 +36,8 @@ static db_err lock_on(struct tcluster *c, node_id_t node, range_id_t id, unsigne
                                     .deadline_ns = DEADLINE_NONE,
                                     .arena = &a,
                                     .owner = h->owner},
-                              .keys = &k,
-                              .count = 1,
+                              .keys = keys,
+                              .count = count,
                               .own_ts = h->start_ts,
                               .mode = KV_LOCK_EXCLUSIVE,
                               .wait = wait,
@@ -56,11 +54,36 @@ static db_err lock_on(struct tcluster *c, node_id_t node, range_id_t id, unsigne
     return err;
 }
 
+static db_err lock_on(struct tcluster *c, node_id_t node, range_id_t id, unsigned key,
+                      struct holder *h, enum kv_wait wait)
+{
+    char kb[32];
+    struct slice k = key_of(kb, key);
+    return lock_keys(c, node, id, &k, 1, h, wait);
+}
+
 static bool held_on(struct tcluster *c, node_id_t node, range_id_t id, unsigned key, ts_t start_ts)
 {
     char kb[32];
     return row_lock_held(range_on(c, node, id)->locks, key_of(kb, key), start_ts) ==
            KV_LOCK_EXCLUSIVE;
+}
+
+enum { MANY_LOCKS = 40, KEYS_AT_ONCE = 200, LONG_KEY = 200 };
+
+/* More of them than an entry of the log takes along. */
+static void lock_many(struct tcluster *c, node_id_t node, struct holder *h)
+{
+    static char bytes[KEYS_AT_ONCE][LONG_KEY + 1];
+    struct slice keys[KEYS_AT_ONCE];
+    for (unsigned i = 0; i < MANY_LOCKS; i++) {
+        for (unsigned k = 0; k < KEYS_AT_ONCE; k++) {
+            int n = snprintf(bytes[k], sizeof(bytes[k]), "many%0*u", LONG_KEY - 4,
+                             i * KEYS_AT_ONCE + k);
+            keys[k] = slice_of(bytes[k], (size_t)n);
+        }
+        CHECK_OK(lock_keys(c, node, 2, keys, KEYS_AT_ONCE, h, KV_NOWAIT));
+    }
 }
 
 struct waiting {
@@ -83,7 +106,7 @@ static node_id_t hand_over(struct tcluster *c, node_id_t from)
     struct diag diag;
     node_id_t to = from % 3 + 1;
     diag_reset(&diag);
-    CHECK_OK(range_store_transfer_lease(c->nodes[from].rs, 2, to, &diag));
+    CHECK_OK(range_store_transfer_lease(c->nodes[from].rs, 2, to, LEASE_WITH_LOCKS, &diag));
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == to);
     return to;
 }
@@ -135,6 +158,38 @@ static void test_handed_over(void **state UNUSED)
     t_run(3, handed_over);
 }
 
+/* Locks that do not fit the message: the lease stays, unless it may lose them. */
+static void too_many(struct tcluster *c)
+{
+    struct holder h = {.start_ts = 100};
+    struct holder other = {.start_ts = 200};
+    struct diag diag;
+    three_members(c);
+    node_id_t at = t_wait_leader(c, 2, 5 * NS_PER_S);
+    node_id_t to = at % 3 + 1;
+    CHECK_OK(lock_on(c, at, 2, 1, &h, KV_NOWAIT));
+    lock_many(c, at, &h);
+    size_t count = row_lock_count(range_on(c, at, 2)->locks);
+    diag_reset(&diag);
+    CHECK(range_store_transfer_lease(c->nodes[at].rs, 2, to, LEASE_WITH_LOCKS, &diag) == ERR_BUSY);
+    CHECK(strstr(diag.text, "keeps its lease") != NULL);
+    CHECK(t_leader(c, 2) == at && row_lock_count(range_on(c, at, 2)->locks) == count);
+    CHECK(lock_on(c, at, 2, 1, &other, KV_NOWAIT) == ERR_LOCK_NOWAIT);
+    CHECK_OK(lock_on(c, at, 2, 2, &other, KV_NOWAIT)); /* it is not sealed any more */
+    diag_reset(&diag);
+    CHECK_OK(range_store_transfer_lease(c->nodes[at].rs, 2, to, LEASE_MAY_LOSE_LOCKS, &diag));
+    CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == to);
+    uint64_t number = h.number;
+    CHECK_OK(lock_on(c, to, 2, 1, &other, KV_NOWAIT));
+    CHECK(other.number != number);
+    t_stop_all(c);
+}
+
+static void test_too_many(void **state UNUSED)
+{
+    t_run(3, too_many);
+}
+
 /* The successor does not come: the old leader goes on, with its locks; and what it had announced is
  * void when another leads in the end. */
 static void given_up(struct tcluster *c)
@@ -148,7 +203,7 @@ static void given_up(struct tcluster *c)
     CHECK_OK(lock_on(c, at, 2, 1, &h, KV_NOWAIT));
     t_isolate(c, to, true);
     diag_reset(&diag);
-    CHECK(range_store_transfer_lease(c->nodes[at].rs, 2, to, &diag) != ERR_OK);
+    CHECK(range_store_transfer_lease(c->nodes[at].rs, 2, to, LEASE_WITH_LOCKS, &diag) != ERR_OK);
     if (t_leader(c, 2) == at) {
         CHECK(held_on(c, at, 2, 1, 100));
         CHECK_OK(row_unlock_all(range_on(c, at, 2)->locks, 100));
@@ -253,7 +308,7 @@ static void new_leader_looks(struct tcluster *c)
     range_store_get_stats(c->nodes[2].rs, &st);
     CHECK(st.splits == 0);
     diag_reset(&diag);
-    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, &diag));
+    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, LEASE_WITH_LOCKS, &diag));
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
     for (int i = 0; i < 400 && st.splits == 0; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
@@ -271,11 +326,9 @@ static void test_new_leader_looks(void **state UNUSED)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handed_over),
-        cmocka_unit_test(test_given_up),
-        cmocka_unit_test(test_split),
-        cmocka_unit_test(test_owner_dies),
-        cmocka_unit_test(test_new_leader_looks),
+        cmocka_unit_test(test_handed_over), cmocka_unit_test(test_too_many),
+        cmocka_unit_test(test_given_up),    cmocka_unit_test(test_split),
+        cmocka_unit_test(test_owner_dies),  cmocka_unit_test(test_new_leader_looks),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

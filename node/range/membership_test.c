@@ -206,7 +206,7 @@ static void dead_node(struct tcluster *c)
     CHECK(range_store_change_replicas(c->nodes[1].rs, 2, &add, 1, &diag) == ERR_TIMEOUT);
     fiber_set_deadline(DEADLINE_NONE);
     uint64_t id = replica_on(c, 1, 2, 3).replica_id;
-    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, &diag));
+    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, LEASE_WITH_LOCKS, &diag));
     t_start(c, 3);
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
     CHECK_OK(t_change(c, 2, &add, 1));

@@ -150,8 +150,9 @@ static db_err pass_on(struct replica *r, node_id_t to)
         }
         ebr_leave(&rs->ebr, slot);
     }
-    return to == 0 || to == rs->ident.node_id ? ERR_UNAVAILABLE
-                                              : range_store_transfer_lease(rs, r->id, to, &diag);
+    return to == 0 || to == rs->ident.node_id
+               ? ERR_UNAVAILABLE
+               : range_store_transfer_lease(rs, r->id, to, LEASE_MAY_LOSE_LOCKS, &diag);
 }
 
 static db_err send_yield(struct range_loop *l, struct replica *left, void *arg)

@@ -35,7 +35,7 @@ static void give_lease(struct tcluster *c, range_id_t range, node_id_t to)
         struct tnode *n = on == 0 ? NULL : t_use(c, on);
         diag_reset(&diag);
         if (n != NULL) {
-            err = range_store_transfer_lease(n->rs, range, to, &diag);
+            err = range_store_transfer_lease(n->rs, range, to, LEASE_WITH_LOCKS, &diag);
             t_done(n);
         }
         CHECK_OK(fiber_sleep(5 * NS_PER_MS));

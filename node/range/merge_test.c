@@ -397,7 +397,7 @@ static void locks_move(struct tcluster *c)
     wait_settled(c, id);
     struct diag diag;
     diag_reset(&diag);
-    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, id, 2, &diag));
+    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, id, 2, LEASE_WITH_LOCKS, &diag));
     CHECK(t_wait_leader(c, id, 5 * NS_PER_S) == 2);
     CHECK_OK(lock_key(c, 30, 800, KV_WAIT, &right));
     merge_ok(c, 2, id);

@@ -90,7 +90,7 @@ static inline void merge_ok(struct tcluster *c, range_id_t left, range_id_t righ
         node_id_t from = t_wait_leader(c, right, NS_PER_S);
         struct tnode *n = from == 0 || from == on ? NULL : t_use(c, from);
         if (n != NULL) {
-            err = range_store_transfer_lease(n->rs, right, on, &diag);
+            err = range_store_transfer_lease(n->rs, right, on, LEASE_WITH_LOCKS, &diag);
             t_done(n);
             t_wait_leader(c, right, NS_PER_S);
         }

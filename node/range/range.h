@@ -181,12 +181,18 @@ struct replica_change {
 MUST_USE db_err range_store_change_replicas(struct range_store *rs, range_id_t range,
                                             const struct replica_change *changes, size_t count,
                                             struct diag *diag);
+/* What becomes of row locks that do not fit the one entry of the log that takes them along: is the
+ * lease not handed over, or are they lost, as with a node that dies (their transactions are refused
+ * at the commit, unless nobody came between)? Only who has no choice may lose them. */
+enum lease_locks { LEASE_WITH_LOCKS, LEASE_MAY_LOSE_LOCKS };
+
 /* Hands the lease to the voter on that node: writes wait, none of them fails for it. Parks until it
  * has it. To this node itself: nothing to do if it holds it. ERR_NOT_LEADER, ERR_RANGE_NOT_FOUND,
- * ERR_INVALID (no voter there), ERR_BUSY, ERR_UNAVAILABLE (it does not answer, or is behind),
- * ERR_TIMEOUT (it did not take it: this node goes on). */
+ * ERR_INVALID (no voter there), ERR_BUSY (being split or changed; row locks that cannot go along:
+ * later), ERR_UNAVAILABLE (it does not answer, or is behind), ERR_TIMEOUT (it did not take it: this
+ * node goes on). */
 MUST_USE db_err range_store_transfer_lease(struct range_store *rs, range_id_t range, node_id_t node,
-                                           struct diag *diag);
+                                           enum lease_locks locks, struct diag *diag);
 /* The term of this node's lease of the range if it holds it at this moment, else 0. A few loads;
  * any thread. What was read from the range's state between two calls that return the same term was
  * true all the time in between. */

@@ -222,7 +222,7 @@ static void transfer(struct tcluster *c)
         node_id_t from = t_wait_leader(c, 2, 5 * NS_PER_S);
         node_id_t to = from % 3 + 1;
         diag_reset(&diag);
-        db_err err = range_store_transfer_lease(c->nodes[from].rs, 2, to, &diag);
+        db_err err = range_store_transfer_lease(c->nodes[from].rs, 2, to, LEASE_WITH_LOCKS, &diag);
         if (err != ERR_OK) {
             fprintf(stderr, "transfer: %s %s\n", err_name(err), diag.text);
         }

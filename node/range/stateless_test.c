@@ -32,9 +32,9 @@ static void half_forgotten(struct tcluster *c)
     range_store_upkeep(c->nodes[1].rs, true);
     range_store_upkeep(c->nodes[2].rs, true);
     /* there and back: the leader does not know any more how far the other's log went */
-    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, &diag));
+    CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, LEASE_WITH_LOCKS, &diag));
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
-    CHECK_OK(range_store_transfer_lease(c->nodes[2].rs, 2, 1, &diag));
+    CHECK_OK(range_store_transfer_lease(c->nodes[2].rs, 2, 1, LEASE_WITH_LOCKS, &diag));
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 1);
     CHECK(t_wait_leader(c, id, NS_PER_S) == 1);
     uint64_t began = clock_mono_ns();

@@ -123,7 +123,9 @@ static db_err range_admin_handler(void *ctx, struct rpc_request *req, struct dia
     switch ((int)c.op) {
     case RANGE_ADMIN_CHANGE_REPLICAS: TRY(change_replicas(s->ranges, &c, diag)); break;
     case RANGE_ADMIN_TRANSFER_LEASE:
-        TRY(range_store_transfer_lease(s->ranges, c.range, c.node, diag));
+        TRY(range_store_transfer_lease(s->ranges, c.range, c.node,
+                                       c.may_lose_locks ? LEASE_MAY_LOSE_LOCKS : LEASE_WITH_LOCKS,
+                                       diag));
         break;
     case RANGE_ADMIN_MERGE: TRY(range_store_merge(s->ranges, c.range, diag, &new_id)); break;
     case RANGE_ADMIN_WEIGH: TRY(range_store_weigh(s->ranges, c.range, diag, &new_id)); break;
@@ -221,9 +223,12 @@ db_err rpc_change_replicas(struct rpc_client *client, node_id_t leader, range_id
 }
 
 db_err rpc_transfer_lease(struct rpc_client *client, node_id_t leader, range_id_t range,
-                          node_id_t to, struct diag *diag)
+                          node_id_t to, enum lease_locks locks, struct diag *diag)
 {
-    struct range_admin_call c = {.op = RANGE_ADMIN_TRANSFER_LEASE, .range = range, .node = to};
+    struct range_admin_call c = {.op = RANGE_ADMIN_TRANSFER_LEASE,
+                                 .range = range,
+                                 .node = to,
+                                 .may_lose_locks = locks == LEASE_MAY_LOSE_LOCKS};
     range_id_t none;
     return ask(client, leader, &c, diag, &none);
 }

@@ -58,7 +58,7 @@ MUST_USE db_err rpc_change_replicas(struct rpc_client *client, node_id_t leader,
                                     const struct replica_change *changes, size_t count,
                                     struct diag *diag);
 MUST_USE db_err rpc_transfer_lease(struct rpc_client *client, node_id_t leader, range_id_t range,
-                                   node_id_t to, struct diag *diag);
+                                   node_id_t to, enum lease_locks locks, struct diag *diag);
 MUST_USE db_err rpc_split(struct rpc_client *client, node_id_t leader, range_id_t range,
                           struct slice at, struct diag *diag, range_id_t *ret_new_id);
 MUST_USE db_err rpc_merge(struct rpc_client *client, node_id_t leader, range_id_t left,

@@ -135,7 +135,7 @@ static void order_fiber(void *arg)
         w->totals.merges += err == ERR_OK;
         break;
     case TRANSFER:
-        err = range_store_transfer_lease(rs, o->range, o->to, &diag);
+        err = range_store_transfer_lease(rs, o->range, o->to, LEASE_WITH_LOCKS, &diag);
         w->totals.transfers += err == ERR_OK;
         break;
     case CHANGE:
