@@ -4,7 +4,9 @@
  * WHERE or an inner join's ON equates with a constant or with a known column; all columns of a
  * table of which a unique key without NULLs is known; generated columns of known columns, but where
  * an outer join may make up the row; through an outer join from the outer side to the inner one;
- * the results of an aggregation whose groups are known; expressions of known columns. */
+ * the results of an aggregation whose groups are known; expressions of known columns. Of a derived
+ * table that is kept apart, and not made part of the query, nothing is learnt before one of its
+ * columns is known, and nothing where an outer join may make up its rows. */
 #include "sql/bind/bind_int.h"
 
 #include "sql/bind/table_rules.h"
@@ -163,13 +165,108 @@ static void of_aggregate(struct depend *d, const struct lnode *n)
     }
 }
 
+/* ---- derived tables ---- */
+
+static bool check_own(const struct bexpr *e, void *arg)
+{
+    bool *own = arg;
+    bool subquery = e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED;
+    *own = e->kind == BEXPR_COLUMN || e->is_volatile ||
+           (subquery && (e->u.subquery.sub->outer_count != 0 || e->u.subquery.sub->repeats));
+    return !*own;
+}
+
+/* MYSQL: a derived table is kept apart also for a select item with a subquery that is not the same
+ * for all its rows. */
+static bool items_repeat(const struct lnode *n)
+{
+    for (; n != NULL; n = n->child_count == 1 ? n->children[0] : NULL) {
+        for (uint32_t i = 0; n->kind == LNODE_PROJECT && i < n->u.project.count; i++) {
+            bool own = false;
+            const struct bexpr *e = n->u.project.exprs[i].expr;
+            if (e->has_subquery && !bexpr_walk(e, check_own, &own)) {
+                return true;
+            }
+        }
+        if (n->kind != LNODE_SORT && !(n->kind == LNODE_PROJECT && n->u.project.derived)) {
+            return false;
+        }
+    }
+    return false;
+}
+
+static bool is_kept(const struct binder *b, const struct lnode *query)
+{
+    const struct table_def *view = query->kind == LNODE_PROJECT ? query->u.project.view : NULL;
+    return (view != NULL && view->view.algorithm == VIEW_TEMPTABLE) || bind__is_stored(b, query) ||
+           items_repeat(query);
+}
+
+/* Is nothing to be learnt of what lies in a derived table that is kept apart? */
+static bool shut(const struct depend *d, const struct lnode *n, const struct lnode *query,
+                 bool inner)
+{
+    if (!is_kept(d->b, query)) {
+        return false;
+    }
+    bool any = false;
+    for (uint32_t i = 0; i < n->column_count && !any; i++) {
+        any = d->known[n->columns[i].id];
+    }
+    return inner || !any;
+}
+
+static db_err spread(struct depend *d, const struct lnode *n, bool inner);
+
+static db_err spread_all(struct depend *d, const struct lnode *n, bool inner)
+{
+    do {
+        d->changed = false;
+        TRY(spread(d, n, inner));
+    } while (d->changed);
+    return ERR_OK;
+}
+
+/* Each reference to a common table expression stands for rows of its own. */
+static db_err of_reference(struct depend *d, const struct lnode *n, bool inner)
+{
+    if (n->u.cte_ref.working) {
+        return ERR_OK;
+    }
+    const struct lnode *query = d->b->stmt->ctes[n->u.cte_ref.cte];
+    if (shut(d, n, query, inner)) {
+        return ERR_OK;
+    }
+    struct depend own = {
+        .b = d->b, .known = BIND_ARRAY(d->b, bool, d->b->next_col + 1), .reads = d->reads};
+    if (own.known == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        own.known[query->columns[i].id] = d->known[n->columns[i].id];
+    }
+    TRY(spread_all(&own, query, inner));
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        if (own.known[query->columns[i].id]) {
+            learn(d, n->columns[i].id);
+        }
+    }
+    return ERR_OK;
+}
+
 /* inner: the rows may be those that an outer join makes up. */
 static db_err spread(struct depend *d, const struct lnode *n, bool inner)
 {
     switch ((int)n->kind) {
     case LNODE_TABLE: of_table(d, n); return inner ? ERR_OK : generated_columns(d, n);
     case LNODE_FILTER: equalities(d, n->u.filter.conjuncts, n->u.filter.count, NULL, !inner); break;
-    case LNODE_PROJECT: of_project(d, n); break;
+    case LNODE_CTE_REF: return of_reference(d, n, inner);
+    case LNODE_PROJECT:
+        if (n->u.project.derived && shut(d, n, n, inner)) {
+            return ERR_OK;
+        }
+        of_project(d, n);
+        break;
     case LNODE_AGGREGATE: of_aggregate(d, n); return ERR_OK;
     case LNODE_JOIN: {
         enum join_kind k = n->u.join.kind;
@@ -206,10 +303,7 @@ db_err bind__dependent_columns(struct binder *b, const struct lnode *input,
             d.known[groups[i].expr->u.column.id] = true;
         }
     }
-    do {
-        d.changed = false;
-        TRY(spread(&d, input, false));
-    } while (d.changed);
+    TRY(spread_all(&d, input, false));
     *ret_known = d.known;
     return ERR_OK;
 }

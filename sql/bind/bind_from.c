@@ -170,14 +170,16 @@ static db_err bind_hints(struct binder *b, const struct ast_table_base *t, struc
     return ERR_OK;
 }
 
-/* MYSQL: a derived table that does more than filter and join, or reads no table, is kept in a table
- * of its own. */
-static bool is_stored(const struct binder *b, const struct lnode *n)
+bool bind__is_stored(const struct binder *b, const struct lnode *n)
 {
     if (n->kind == LNODE_CTE_REF) {
-        return n->u.cte_ref.working || is_stored(b, b->stmt->ctes[n->u.cte_ref.cte]);
+        return n->u.cte_ref.working || bind__is_stored(b, b->stmt->ctes[n->u.cte_ref.cte]);
     }
-    for (; n != NULL; n = n->child_count == 1 ? n->children[0] : NULL) {
+    for (const struct lnode *top = n; n != NULL; n = n->child_count == 1 ? n->children[0] : NULL) {
+        bool table = n != top && n->kind == LNODE_PROJECT && n->u.project.derived;
+        if (table) {
+            return false;
+        }
         switch ((int)n->kind) {
         case LNODE_AGGREGATE:
         case LNODE_WINDOW:
@@ -266,8 +268,11 @@ db_err bind__derived_columns(struct binder *b, struct slice alias,
         return ERR_NOMEM;
     }
     TRY(arena_copy(b->arena, alias, &table));
-    bool stored = is_stored(b, root);
+    bool stored = bind__is_stored(b, root);
     bool view = root->kind == LNODE_PROJECT && root->u.project.view != NULL;
+    if (root->kind == LNODE_PROJECT) {
+        root->u.project.derived = true;
+    }
     for (uint32_t i = 0; i < root->column_count; i++) {
         struct lcolumn *c = &cols[i];
         if (stored) {

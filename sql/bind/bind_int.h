@@ -466,6 +466,9 @@ db_err bind__order_limit(struct binder *b, struct scope *parent, struct bsubquer
 db_err bind__note_outer(struct binder *b, struct scope *from, const struct scope *owner,
                         col_id_t id);
 /* bind_from.c */
+/* MYSQL: a derived table that does more than filter and join, or reads no table, is kept in a table
+ * of its own. */
+bool bind__is_stored(const struct binder *b, const struct lnode *n);
 db_err bind__wrap(struct binder *b, struct lnode *root, uint32_t visible, struct lnode **ret);
 db_err bind__derived_columns(struct binder *b, struct slice alias,
                              const struct ast_ident_list *names, struct lnode *root,

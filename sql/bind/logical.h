@@ -185,6 +185,7 @@ struct lnode {
             uint32_t count;
             const struct table_def *view; /* the topmost node of a view's query; or NULL */
             uint32_t view_need;           /* the view's reference */
+            bool derived;                 /* the topmost node of a derived table or view */
         } project;
         struct {
             enum join_kind kind;
