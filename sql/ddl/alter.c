@@ -267,6 +267,14 @@ static bool computes_rows(const struct alter *a, const struct draft_column *c)
     return c->def.generated == GENERATED_STORED || c->row_default;
 }
 
+/* MYSQL: NULLs can become values, which is a copy, when the mode is not strict. */
+static bool loses_null(const struct alter *a, const struct sql_type *from,
+                       const struct sql_type *to)
+{
+    return (a->ctx->bind->sql_mode & SQL_MODE_STRICT) == 0 &&
+           (from->flags & TYPE_F_NOT_NULL) == 0 && (to->flags & TYPE_F_NOT_NULL) != 0;
+}
+
 /* MYSQL: affected rows are told where values are converted or computed, checks or new foreign keys
  * look at rows, rows are ordered, the primary key goes, or ALGORITHM=COPY is written. */
 static bool counts_rows(const struct alter *a)
@@ -287,6 +295,9 @@ static bool counts_rows(const struct alter *a)
         }
         struct sql_type from = a->old->columns[c->source].type;
         struct sql_type to = c->def.type;
+        if (a->old->columns[c->source].generated == GENERATED_NO && loses_null(a, &from, &to)) {
+            return true;
+        }
         from.flags &= (uint8_t)~TYPE_F_NOT_NULL;
         to.flags &= (uint8_t)~TYPE_F_NOT_NULL;
         if (!ddl__same_stored_form(&from, &to, false)) {

@@ -7,7 +7,6 @@
 #include "base/clock.h"
 #include "sql/codec/table_keys.h"
 #include "sql/ddl/alter_int.h"
-#include "sql/exec/exec_int.h"
 #include "sql/parser/parser.h"
 #include "sql/storage/storage.h"
 #include "sql/types/timezone.h"
@@ -204,7 +203,8 @@ static db_err absent_value(struct alter *a, struct draft_column *dc, bool *io_in
     case DEFAULT_NONE: break;
     }
     if ((c->type.flags & TYPE_F_NOT_NULL) != 0) {
-        return exec__implicit_default(NULL, c, &c->absent);
+        value_set_zero(&c->absent, &c->type);
+        return ERR_OK;
     }
     value_set_null(&c->absent, &c->type);
     return ERR_OK;

@@ -1,7 +1,6 @@
 /* CREATE TABLE ... SELECT: the columns that the query gives, as MySQL makes columns of them. A
  * column that is also defined in the statement is as defined there. */
 #include "sql/ddl/ddl_int.h"
-#include "sql/exec/exec_int.h"
 
 static bool numeric_default(const struct sql_type *t)
 {
@@ -22,9 +21,8 @@ static void implied_default(struct draft_column *c)
     if (!text && !numeric_default(&def->type) && def->type.id != TYPE_TIME) {
         return;
     }
-    if (exec__implicit_default(NULL, def, &def->default_value) == ERR_OK) {
-        def->default_kind = DEFAULT_CONST;
-    }
+    value_set_zero(&def->default_value, &def->type);
+    def->default_kind = DEFAULT_CONST;
 }
 
 static void of_base_column(struct draft_column *c, const struct column_def *from)

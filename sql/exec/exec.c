@@ -20,6 +20,9 @@ db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, 
 {
     (void)ctx;
     value_set_zero(ret, &c->type);
+    if (c->type.id == TYPE_ENUM) {
+        ret->i = 0; /* MYSQL: the empty name, not the first member */
+    }
     return ERR_OK;
 }
 
@@ -39,7 +42,8 @@ db_err exec__missing_default(struct exec_ctx *ctx, const struct column_def *c, b
         value_set_null(ret, &c->type);
         return ERR_OK;
     }
-    return exec__implicit_default(ctx, c, ret);
+    value_set_zero(ret, &c->type);
+    return ERR_OK;
 }
 
 static db_err drain(struct exec_ctx *ctx, struct op *root, exec_rows_fn rows, void *arg)
