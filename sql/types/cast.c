@@ -236,14 +236,18 @@ static db_err to_text(struct cast_ctx *ctx, const struct sql_type *from, const s
             if (refuse) {
                 return cannot_convert(ctx, s, source, target);
             }
-            struct slice bad = slice_from(s, target->cs->ops->valid_prefix(target->cs, s));
+            size_t good = target->cs->ops->valid_prefix(target->cs, s);
+            struct slice bad = slice_from(s, good);
             char shown[7] = "";
             for (size_t i = 0; i < 3 && i < bad.len; i++) {
                 snprintf(shown + 2 * i, 3, "%02X", bad.ptr[i]);
             }
             cast_warn(ctx, CAST_WARNING, 1300, target->cs->name, shown);
-            value_set_null(ret, to);
-            return ERR_OK;
+            if ((ctx->sql_mode & SQL_MODE_STRICT) != 0) {
+                value_set_null(ret, to);
+                return ERR_OK;
+            }
+            s.len = good; /* MYSQL: what comes before stays when the mode is not strict */
         }
     }
     TRY(fit_text(ctx, to, s, &s));
