@@ -210,6 +210,12 @@ static db_err match_columns(struct binder *b, struct bsubquery *sub, struct bexp
         b->func.operation = sign;
         db_err err = bind__comparison(b, AST_OP_EQ, left[i], column, &eq);
         b->func.operation = NULL;
+        if (err == ERR_SQL && b->opts->defines_view) { /* MYSQL: compared when the view is used */
+            struct value known = value_int(1);
+            struct sql_type t = truth(false);
+            diag_reset(b->diag);
+            err = bind__const(b, &known, &t, 1, &eq);
+        }
         TRY(err);
         sub->equal[i] = eq;
         if (eq->kind != BEXPR_FUNC || eq->arg_count != 2) {
