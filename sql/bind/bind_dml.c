@@ -563,11 +563,12 @@ static bool change_in_place(struct bexpr *e, col_id_t column)
                               e->args[0]->kind == BEXPR_FUNC ? e->args[0]->u.func : NULL);
 }
 
-/* MYSQL: what is wrong in WHERE comes before what is in ON or SET. Notes that, for a second run. */
+/* MYSQL: what is wrong in WHERE comes before what is in ON, that before SET. Notes that, for a
+ * second run. */
 static db_err unless_where(struct binder *b, const struct scope *scope, const void *stmt,
                            const struct ast_expr *where, bool of_set, db_err err)
 {
-    if (err == ERR_SQL && where != NULL && (of_set || scope->place == PLACE_ON)) {
+    if (err == ERR_SQL && ((where != NULL && of_set) || scope->place == PLACE_ON)) {
         b->condition_of = stmt;
     }
     return err;
@@ -583,6 +584,7 @@ static db_err tell_where_first(struct binder *b, const struct ast_table *table,
     scope.columns = from->columns;
     scope.count = from->column_count;
     TRY(bind__filter(b, &scope, where, &from));
+    TRY(bind__joins_later(b, &scope));
     *b->diag = *b->condition_err;
     return ERR_SQL;
 }

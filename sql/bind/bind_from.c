@@ -611,6 +611,46 @@ static db_err bind_right_side(struct binder *b, struct scope *scope, const struc
     return err;
 }
 
+/* MYSQL: a join's conditions come after those within the table that it has added, which is the
+ * right one, the left one of a RIGHT JOIN; those of the other table come last. */
+static db_err join_later(struct binder *b, struct scope *scope, const struct ast_table_join *j,
+                         const struct lnode *join, struct on_later *left)
+{
+    struct on_later *right = scope->on_later;
+    bool swapped = j->kind == AST_JOIN_RIGHT;
+    struct on_later *parts[] = {swapped ? left : right, NULL, swapped ? right : left};
+    if (j->on != NULL) {
+        parts[1] = BIND_NEW(b, struct on_later);
+        if (parts[1] == NULL) {
+            return ERR_NOMEM;
+        }
+        *parts[1] = (struct on_later){NULL, j->on, join->columns, join->column_count};
+    }
+    struct on_later **end = &scope->on_later;
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        *end = parts[i];
+        while (*end != NULL) {
+            end = &(*end)->next;
+        }
+    }
+    return ERR_OK;
+}
+
+db_err bind__joins_later(struct binder *b, const struct scope *scope)
+{
+    for (const struct on_later *l = scope->on_later; l != NULL; l = l->next) {
+        struct scope on = *scope;
+        struct bexpr **conjuncts;
+        uint32_t count;
+        on.columns = l->columns;
+        on.count = l->count;
+        on.place = PLACE_ON;
+        on.aggs_allowed = false;
+        TRY(bind__conjuncts(b, &on, l->on, &conjuncts, &count));
+    }
+    return ERR_OK;
+}
+
 static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_table_join *j,
                         struct lnode **ret)
 {
@@ -623,6 +663,8 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
     struct lnode *r;
     b->null_side += j->kind == AST_JOIN_RIGHT || j->kind == AST_JOIN_FULL;
     TRY(bind__from(b, scope, j->left, &l));
+    struct on_later *left_on = scope->on_later;
+    scope->on_later = NULL;
     b->null_side -= j->kind == AST_JOIN_RIGHT || j->kind == AST_JOIN_FULL;
     TRY(bind_right_side(b, scope, j, l, &r, &mark));
     TRY(check_alias_twice(b, l, r));
@@ -648,7 +690,9 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
     if (j->natural || j->using_.count != 0) {
         TRY(merge_columns(b, j, &join, l->column_count));
     }
-    if (j->on != NULL && !scope->skip_on) {
+    if (scope->skip_on) {
+        TRY(join_later(b, scope, j, join, left_on));
+    } else if (j->on != NULL) {
         struct scope on = *scope;
         on.columns = join->columns;
         on.count = join->column_count;

@@ -65,7 +65,14 @@ struct block_windows {
     uint32_t count, named, cap;
 };
 
-/* One query block's names. */
+/* A join's condition that is not bound yet, and what it sees. */
+struct on_later {
+    struct on_later *next;
+    const struct ast_expr *on;
+    struct lcolumn *columns;
+    uint32_t count;
+};
+
 /* An aggregate function that stands in a subquery and reads columns of this block only. */
 struct outer_agg {
     struct outer_agg *next;
@@ -73,6 +80,7 @@ struct outer_agg {
     col_id_t out;
 };
 
+/* One query block's names. */
 struct scope {
     struct scope *parent;
     struct lcolumn *columns;
@@ -89,6 +97,7 @@ struct scope {
     const struct ast_expr_list *group_by; /* HAVING knows its columns */
     uint32_t in_agg;                      /* nesting of aggregate calls being bound */
     bool skip_on;                         /* while FROM is bound: conditions of joins are not */
+    struct on_later *on_later;            /* with skip_on: they, in MySQL's order */
     struct block_windows *windows;        /* NULL: window functions are not allowed here */
     const char *in_window_spec;           /* name of the window whose definition is being bound */
     bool window_err; /* what was wrong first is of a window, not of the values that it is over */
@@ -386,6 +395,9 @@ db_err bind__lateral(struct binder *b, struct scope *scope, struct scope **ret_o
  * what it passes. */
 db_err bind__lateral_join(struct binder *b, const struct lateral_use *mark, struct lnode *join);
 struct lnode *bind__node(struct binder *b, enum lnode_kind kind, struct lnode *child);
+/* Looks at the conditions of joins that bind__from has passed over. Errors: of the first wrong one.
+ */
+db_err bind__joins_later(struct binder *b, const struct scope *scope);
 db_err bind__filter(struct binder *b, struct scope *scope, const struct ast_expr *where,
                     struct lnode **io_root);
 

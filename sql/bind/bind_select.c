@@ -686,8 +686,8 @@ static db_err input_of(struct binder *b, struct block *k)
     return err;
 }
 
-/* The second run: what is wrong in the select list comes before it, then in WHERE. MYSQL: windows
- * come later. */
+/* The second run: what is wrong in the select list comes before it, then in WHERE, then in the
+ * joins' conditions. MYSQL: windows come later. */
 static db_err tell_first(struct binder *b, struct block *k)
 {
     k->scope.skip_on = true;
@@ -696,6 +696,7 @@ static db_err tell_first(struct binder *b, struct block *k)
     db_err err = bind_items(b, k);
     if (err == ERR_OK) {
         err = bind__filter(b, &of_where, k->ast->where, &k->root);
+        err = err == ERR_OK ? bind__joins_later(b, &of_where) : err;
     } else if (err == ERR_SQL && k->scope.window_err) {
         err = ERR_OK;
     }
