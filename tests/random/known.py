@@ -304,7 +304,31 @@ def in_sets(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
-EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, constant_times, in_sets)
+GROUP_CONCAT_ORDER = re.compile(r"(GROUP_CONCAT\([^()]* ORDER BY )((?:\w+\.\w+(?:, )?)+)(?= SEPARATOR)")
+
+
+def null_in_order(server, oracle, sql, ordered, folded):
+    """GROUP_CONCAT's order takes NULL for 0: the reference answers as the server does when NULL has a key of its own there."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    apart = lambda m: m.group(1) + ", ".join("%s IS NOT NULL, %s" % (k, k) for k in m.group(2).split(", "))
+    changed = GROUP_CONCAT_ORDER.sub(apart, text or "")
+    return changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
+
+
+def wide_set(server, oracle, sql, ordered, folded):
+    """MAKE_SET adds up widths in 32 bits: the reference answers as the server does when a CAST says how wide its text is."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    out, at = "", 0
+    for found in re.finditer(r"\bMAKE_SET\(", text or ""):
+        if found.start() >= at:
+            end = reach(text, found.end()) + 1
+            out += "%sCAST(%s AS CHAR(1000))" % (text[at:found.start()], text[found.start():end])
+            at = end
+    return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
+
+
+EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
+                wide_set)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
