@@ -75,6 +75,20 @@ void fiber_yield(void);
 /* Yields if the fiber has run longer than its time slice (1 ms). Cheap: call it at every chunk or
  * batch. Returns ERR_CANCELED or ERR_TIMEOUT when the fiber should stop. */
 MUST_USE db_err fiber_checkpoint(void);
+/* The same for loops of many small steps: counts the work that was done, in units of some
+ * nanoseconds, and comes to a checkpoint when that is a part of a time slice. *io_work begins with
+ * 0. */
+enum { FIBER_WORK_MAX = 1 << 14 };
+MUST_USE static inline db_err fiber_work(uint32_t *io_work, size_t units)
+{
+    size_t room = FIBER_WORK_MAX - *io_work;
+    if (LIKELY(units < room)) {
+        *io_work += (uint32_t)units;
+        return ERR_OK;
+    }
+    *io_work = 0;
+    return fiber_checkpoint();
+}
 /* Bytes of stack left, for depth checks of recursive code. A large number outside fibers. */
 size_t fiber_stack_left(void);
 /* A slot for the layer that spawned the fiber (the statement's context). */

@@ -81,7 +81,6 @@ struct collation_ops {
     int (*compare)(const struct collation *c, struct slice a, struct slice b);
     uint64_t (*hash)(const struct collation *c, struct slice s, uint64_t seed);
     db_err (*sort_key)(const struct collation *c, struct slice s, struct buf *out);
-    bool (*like)(const struct collation *c, struct slice s, struct slice pattern, uint32_t escape);
     /* Weights of one character for LIKE and LOCATE: 0 when a and b are the same character under the
      * collation. */
     int (*compare_char)(const struct collation *c, uint32_t a, uint32_t b);
@@ -148,17 +147,15 @@ MUST_USE static inline db_err collation_sort_key(const struct collation *c, stru
  * Errors: as collation_sort_key. */
 MUST_USE db_err collation_weight_string(const struct collation *c, struct slice s, struct buf *out);
 /* LIKE: % any run, _ any character, `escape` a code point (0: no escape). Matches character by
- * character. */
-static inline bool collation_like(const struct collation *c, struct slice s, struct slice pattern,
-                                  uint32_t escape)
-{
-    return c->ops->like(c, s, pattern, escape);
-}
+ * character. As the work grows with the product of the lengths, others have their turn meanwhile.
+ * Errors: those of fiber_checkpoint. */
+MUST_USE db_err collation_like(const struct collation *c, struct slice s, struct slice pattern,
+                               uint32_t escape, bool *ret_match);
 /* Byte offset of the first character at or after byte `from` at which s begins with `needle` under
  * the collation, SIZE_MAX when there is none. As LOCATE and INSTR. An empty needle matches at
- * `from`. */
-size_t collation_locate(const struct collation *c, struct slice s, struct slice needle,
-                        size_t from);
+ * `from`. Others have their turn, as with collation_like. */
+MUST_USE db_err collation_locate(const struct collation *c, struct slice s, struct slice needle,
+                                 size_t from, size_t *ret_at);
 /* True when two different byte strings can never be equal under it (binary and 0900_bin): keys are
  * reversible. */
 bool collation_is_bytewise(const struct collation *c);

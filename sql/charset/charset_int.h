@@ -122,10 +122,6 @@ db_err collation__uca_weights(const struct collation *c, struct slice s, struct 
 db_err multi_byte_case(const struct charset *cs, struct slice s, bool upper, struct buf *out);
 uint32_t case_map(const struct case_table *t, uint32_t cp, bool upper);
 
-/* LIKE over decoded characters with ops->compare_char. */
-bool collation__like_chars(const struct collation *c, struct slice s, struct slice pattern,
-                           uint32_t escape);
-
 /* Bytes of the common prefix of a and b, cut back to the beginning of a UTF-8 character. */
 static inline size_t utf8_common_prefix(struct slice a, struct slice b)
 {

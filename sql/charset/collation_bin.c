@@ -23,12 +23,6 @@ static int bytes_compare_char(const struct collation *c UNUSED, uint32_t a, uint
     return (a > b) - (a < b);
 }
 
-static bool bytes_like(const struct collation *c, struct slice s, struct slice pattern,
-                       uint32_t escape)
-{
-    return collation__like_chars(c, s, pattern, escape);
-}
-
 static int bin_compare(const struct collation *c UNUSED, struct slice a, struct slice b)
 {
     size_t n = a.len < b.len ? a.len : b.len;
@@ -58,8 +52,8 @@ static db_err bin_sort_key(const struct collation *c UNUSED, struct slice s, str
 }
 
 const struct collation_ops collation_bytes_ops = {
-    "bytes", bytes_compare, bytes_hash, bytes_sort_key, bytes_like, bytes_compare_char,
+    "bytes", bytes_compare, bytes_hash, bytes_sort_key, bytes_compare_char,
 };
 const struct collation_ops collation_bin_ops = {
-    "bin", bin_compare, bin_hash, bin_sort_key, bytes_like, bytes_compare_char,
+    "bin", bin_compare, bin_hash, bin_sort_key, bytes_compare_char,
 };

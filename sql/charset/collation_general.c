@@ -99,13 +99,6 @@ static int general_compare_char(const struct collation *c UNUSED, uint32_t a, ui
     return (int)general_ci_weight(a) - (int)general_ci_weight(b);
 }
 
-static bool general_like(const struct collation *c, struct slice s, struct slice pattern,
-                         uint32_t escape)
-{
-    return collation__like_chars(c, s, pattern, escape);
-}
-
 const struct collation_ops collation_general_ops = {
-    "general_ci",     general_compare, general_hash,
-    general_sort_key, general_like,    general_compare_char,
+    "general_ci", general_compare, general_hash, general_sort_key, general_compare_char,
 };

@@ -249,12 +249,6 @@ static int pass_compare_char(const struct collation *c, uint32_t a, uint32_t b)
     return memcmp(t->weights[x], t->weights[y], PASSES);
 }
 
-static bool pass_like(const struct collation *c, struct slice s, struct slice pattern,
-                      uint32_t escape)
-{
-    return collation__like_chars(c, s, pattern, escape);
-}
-
 const struct collation_ops collation_pass_ops = {
-    "passes", pass_compare, pass_hash, pass_sort_key, pass_like, pass_compare_char,
+    "passes", pass_compare, pass_hash, pass_sort_key, pass_compare_char,
 };

@@ -123,12 +123,6 @@ static int thai_compare_char(const struct collation *c UNUSED, uint32_t a, uint3
     return (a > b) - (a < b);
 }
 
-static bool thai_like(const struct collation *c, struct slice s, struct slice pattern,
-                      uint32_t escape)
-{
-    return collation__like_chars(c, s, pattern, escape);
-}
-
 const struct collation_ops collation_thai_ops = {
-    "thai", thai_compare, thai_hash, thai_sort_key, thai_like, thai_compare_char,
+    "thai", thai_compare, thai_hash, thai_sort_key, thai_compare_char,
 };

@@ -372,14 +372,8 @@ static int uca_compare_char(const struct collation *c, uint32_t a, uint32_t b)
     return 0;
 }
 
-static bool uca_like(const struct collation *c, struct slice s, struct slice pattern,
-                     uint32_t escape)
-{
-    return collation__like_chars(c, s, pattern, escape);
-}
-
 const struct collation_ops collation_uca_ops = {
-    "uca900", uca_compare, uca_hash, uca_sort_key, uca_like, uca_compare_char,
+    "uca900", uca_compare, uca_hash, uca_sort_key, uca_compare_char,
 };
 
 /* ---- PAD SPACE, one level ---- */
@@ -456,5 +450,5 @@ static db_err pad_sort_key(const struct collation *c, struct slice s, struct buf
 }
 
 const struct collation_ops collation_uca_pad_ops = {
-    "uca", pad_compare, pad_hash, pad_sort_key, uca_like, uca_compare_char,
+    "uca", pad_compare, pad_hash, pad_sort_key, uca_compare_char,
 };

@@ -4,6 +4,8 @@
  * enough, and the worst case is the product of the lengths. */
 #include "sql/charset/charset_int.h"
 
+#include "base/fiber.h"
+
 /* One character at *p (a stray byte is a character of its own); *p < end. */
 static inline uint32_t take_char(const struct collation *c, const uint8_t **p, const uint8_t *end)
 {
@@ -31,9 +33,10 @@ static inline bool same_char(const struct collation *c, uint32_t a, uint32_t b)
     return c->ops->compare_char(c, a, b) == 0;
 }
 
-bool collation__like_chars(const struct collation *c, struct slice s, struct slice pattern,
-                           uint32_t escape)
+db_err collation_like(const struct collation *c, struct slice s, struct slice pattern,
+                      uint32_t escape, bool *ret_match)
 {
+    uint32_t work = 0;
     const uint8_t *sp = s.ptr;
     const uint8_t *se = s.ptr + s.len;
     const uint8_t *pp = pattern.ptr;
@@ -42,6 +45,7 @@ bool collation__like_chars(const struct collation *c, struct slice s, struct sli
         NULL; /* where the last '%' began to match, and the pattern behind it */
     const uint8_t *retry_p = NULL;
     for (;;) {
+        TRY(fiber_work(&work, 1));
         bool matched = false;
         if (pp < pe) {
             const uint8_t *next = pp;
@@ -53,7 +57,8 @@ bool collation__like_chars(const struct collation *c, struct slice s, struct sli
             }
             if (!literal && pc == '%') {
                 if (next == pe) {
-                    return true;
+                    *ret_match = true;
+                    return ERR_OK;
                 }
                 pp = next;
                 retry_p = pp;
@@ -70,13 +75,15 @@ bool collation__like_chars(const struct collation *c, struct slice s, struct sli
                 }
             }
         } else if (sp == se) {
-            return true;
+            *ret_match = true;
+            return ERR_OK;
         }
         if (matched) {
             continue;
         }
         if (retry_p == NULL || retry_s >= se) {
-            return false;
+            *ret_match = false;
+            return ERR_OK;
         }
         (void)take_char(c, &retry_s, se);
         sp = retry_s;
@@ -110,25 +117,25 @@ static bool begins_with(const struct collation *c, struct slice s, struct slice 
     return begins_chars(c, s, with);
 }
 
-size_t collation_locate(const struct collation *c, struct slice s, struct slice needle, size_t from)
+db_err collation_locate(const struct collation *c, struct slice s, struct slice needle, size_t from,
+                        size_t *ret_at)
 {
-    if (from > s.len) {
-        return SIZE_MAX;
-    }
-    if (needle.len == 0) {
-        return from;
-    }
-    if (c->ops == &collation_bytes_ops && c->cs->maxlen == 1) {
-        const uint8_t *at = memmem(s.ptr + from, s.len - from, needle.ptr, needle.len);
-        return at == NULL ? SIZE_MAX : (size_t)(at - s.ptr);
+    const uint8_t *end = s.ptr + s.len;
+    uint32_t work = 0;
+    if (from > s.len || needle.len == 0) {
+        *ret_at = from > s.len ? SIZE_MAX : from;
+        return ERR_OK;
     }
     const uint8_t *p = s.ptr + from;
-    const uint8_t *end = s.ptr + s.len;
-    while (p < end) {
-        if (begins_with(c, slice_of(p, (size_t)(end - p)), needle)) {
-            return (size_t)(p - s.ptr);
-        }
-        (void)take_char(c, &p, end);
+    if (c->ops == &collation_bytes_ops && c->cs->maxlen == 1) {
+        const uint8_t *at = memmem(p, s.len - from, needle.ptr, needle.len);
+        *ret_at = at == NULL ? SIZE_MAX : (size_t)(at - s.ptr);
+        return ERR_OK;
     }
-    return SIZE_MAX;
+    while (p < end && !begins_with(c, slice_of(p, (size_t)(end - p)), needle)) {
+        (void)take_char(c, &p, end);
+        TRY(fiber_work(&work, needle.len)); /* as much may have been compared */
+    }
+    *ret_at = p < end ? (size_t)(p - s.ptr) : SIZE_MAX;
+    return ERR_OK;
 }

@@ -375,12 +375,6 @@ static int mb_compare_char(const struct collation *c, uint32_t a, uint32_t b)
     return (wa > wb) - (wa < wb);
 }
 
-static bool mb_like(const struct collation *c, struct slice s, struct slice pattern,
-                    uint32_t escape)
-{
-    return collation__like_chars(c, s, pattern, escape);
-}
-
 const struct collation_ops collation_multi_ops = {
-    "multi byte", mb_compare, mb_hash, mb_sort_key, mb_like, mb_compare_char,
+    "multi byte", mb_compare, mb_hash, mb_sort_key, mb_compare_char,
 };

@@ -164,12 +164,6 @@ static int single_compare_char(const struct collation *c, uint32_t a, uint32_t b
     return (int)w[a & 0xff] - (int)w[b & 0xff];
 }
 
-static bool single_like(const struct collation *c, struct slice s, struct slice pattern,
-                        uint32_t escape)
-{
-    return collation__like_chars(c, s, pattern, escape);
-}
-
 const struct collation_ops collation_single_ops = {
-    "single byte", single_compare, single_hash, single_sort_key, single_like, single_compare_char,
+    "single byte", single_compare, single_hash, single_sort_key, single_compare_char,
 };

@@ -164,7 +164,8 @@ static void test_compare(void **state UNUSED)
         struct slice b = unhex(hex[1], bytes[1]);
         int got = collation_compare(c, a, b);
         got = (got > 0) - (got < 0);
-        bool got_like = collation_like(c, a, b, '\\');
+        bool got_like;
+        assert_int_equal(collation_like(c, a, b, '\\', &got_like), ERR_OK);
         if (got != order || got_like != like) {
             fprintf(stderr, "compare %d like %d: %s", got, got_like, line);
         }

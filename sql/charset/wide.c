@@ -258,15 +258,9 @@ static int cp_compare_char(const struct collation *c, uint32_t a, uint32_t b)
     return (wa > wb) - (wa < wb);
 }
 
-static bool cp_like(const struct collation *c, struct slice s, struct slice pattern,
-                    uint32_t escape)
-{
-    return collation__like_chars(c, s, pattern, escape);
-}
-
 const struct collation_ops collation_cp_general_ops = {
-    "general_ci by code point", cp_compare, cp_hash, cp_sort_key, cp_like, cp_compare_char,
+    "general_ci by code point", cp_compare, cp_hash, cp_sort_key, cp_compare_char,
 };
 const struct collation_ops collation_cp_bin_ops = {
-    "bin by code point", cp_compare, cp_hash, cp_sort_key, cp_like, cp_compare_char,
+    "bin by code point", cp_compare, cp_hash, cp_sort_key, cp_compare_char,
 };

@@ -8,6 +8,7 @@
  * selection themselves (eval_logic.c). */
 #include "sql/exec/exec_int.h"
 
+#include "base/clock.h"
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 
@@ -207,6 +208,9 @@ static db_err eval_repeated(struct exec_ctx *ctx, struct expr_state *s,
     struct arena *outer = ctx->eval.arena;
     struct arena scratch;
     db_err err = ERR_OK;
+    struct pace pace = {0};
+    uint32_t done = 0;
+    uint64_t began = clock_mono_ns();
     arena_init(&scratch, outer, outer->tracker, 0);
     TRY(exec__eval(ctx, s->args[0], rows, &s->many[0]));
     for (uint32_t i = 0; i < rows->n && err == ERR_OK; i++) {
@@ -216,9 +220,12 @@ static db_err eval_repeated(struct exec_ctx *ctx, struct expr_state *s,
         ctx->eval.arena = &scratch;
         for (int64_t k = 0; k < count && err == ERR_OK; k++) {
             err = exec__eval(ctx, s->args[1], &one, &s->many[1]);
-            if ((k & (CHUNK_ROWS - 1)) == 0 && err == ERR_OK) {
+            if (++done == pace_next(&pace) && err == ERR_OK) {
+                pace_took(&pace, done, clock_mono_ns() - began);
                 arena_reset(&scratch);
                 err = fiber_checkpoint();
+                began = clock_mono_ns();
+                done = 0;
             }
         }
         ctx->eval.arena = outer;
@@ -246,6 +253,30 @@ static uint32_t without_nulls(struct expr_state *s, const struct eval_rows *rows
         }
     }
     return n;
+}
+
+/* What is done to some rows of a chunk. */
+struct piece {
+    struct exec_ctx *ctx;
+    struct expr_state *s;
+    const struct vector *from; /* of a cast */
+    struct vector *out;
+};
+
+static db_err call_some(void *arg, const uint16_t *sel, uint32_t n)
+{
+    const struct piece *p = arg;
+    const struct func_call *call = p->s->e->u.func;
+    return call->def->eval(&p->ctx->eval, call, p->s->many, sel, n, p->out);
+}
+
+static db_err cast_some(void *arg, const uint16_t *sel, uint32_t n)
+{
+    const struct piece *p = arg;
+    struct cast_ctx *cast = p->ctx->eval.cast;
+    TRY(vector_cast(cast, p->from, sel, n, p->out));
+    cast->row += n; /* of the first of the next ones */
+    return ERR_OK;
 }
 
 static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *all,
@@ -278,7 +309,8 @@ static db_err eval_func(struct exec_ctx *ctx, struct expr_state *s, const struct
         sel = scratch;
     }
     if (n != 0) {
-        TRY(call->def->eval(&ctx->eval, call, s->many, sel, n, out));
+        struct piece piece = {.ctx = ctx, .s = s, .out = out};
+        TRY(pace_rows(&s->pace, sel, n, call_some, &piece));
     }
     if (once) {
         out->index_mask = 0;
@@ -326,10 +358,13 @@ static db_err eval_cast(struct exec_ctx *ctx, struct expr_state *s, const struct
     TRY(exec__result(ctx, s, &rows, &out));
     struct cast_ctx *cast = ctx->eval.cast;
     const char *expr = cast->expr;
+    uint64_t first_row = cast->row;
     cast->expr = s->e->u.cast.name != NULL ? s->e->u.cast.name : expr;
     cast->json_source = s->e->args[0]->json_source;
-    db_err err = vector_cast(cast, from, rows.sel, rows.n, out);
+    struct piece piece = {.ctx = ctx, .s = s, .from = from, .out = out};
+    db_err err = pace_rows(&s->pace, rows.sel, rows.n, cast_some, &piece);
     cast->expr = expr;
+    cast->row = first_row;
     cast->json_source = NULL;
     TRY(err);
     if (once) {

@@ -4,6 +4,7 @@
 
 #include "sql/charset/charset.h"
 #include "sql/exec/op.h"
+#include "sql/exec/pace.h"
 #include "sql/types/cast.h"
 #include "sql/types/compare.h"
 
@@ -33,6 +34,7 @@ struct expr_state {
     struct vector out;
     uint32_t cap;  /* rows that out.data has room for; 0 = not made yet */
     uint16_t *sel; /* scratch selection of CHUNK_ROWS, made when needed */
+    struct pace pace;
     bool fixed;    /* the same for all rows of the execution */
     bool assigns;  /* variables: it is evaluated for one row after the other */
     bool known;    /* expr_filter: a fixed condition that has been looked at, and */

@@ -24,7 +24,11 @@ static db_err send_fields(struct statement *st, const struct table_def *t, struc
     }
     for (uint32_t i = 0; i < t->column_count; i++) {
         const struct column_def *c = &t->columns[i];
-        if (c->hidden || (wild.len != 0 && !collation_like(ci, c->name, wild, '\\'))) {
+        bool asked = true;
+        if (wild.len != 0) {
+            TRY(collation_like(ci, c->name, wild, '\\', &asked));
+        }
+        if (c->hidden || !asked) {
             continue;
         }
         cols[n++] = (struct lcolumn){.id = i + 1,

@@ -180,11 +180,11 @@ int json_compare(const struct json_view *a, const struct json_view *b);
 /* What a condition makes of a document: it is not the number 0. */
 bool json_truth(struct slice document);
 uint64_t json_hash(const struct json_view *v, uint64_t seed);
-/* JSON_CONTAINS, JSON_OVERLAPS. */
-bool json_contains(const struct json_view *doc, const struct json_view *part);
-bool json_overlaps(const struct json_view *a, const struct json_view *b);
-/* a MEMBER OF(b). */
-bool json_member_of(const struct json_view *a, const struct json_view *b);
+/* JSON_CONTAINS, JSON_OVERLAPS and a MEMBER OF(b). As the work may grow with the product of the
+ * sizes, others have their turn meanwhile. Errors: those of fiber_checkpoint. */
+MUST_USE db_err json_contains(const struct json_view *doc, const struct json_view *part, bool *ret);
+MUST_USE db_err json_overlaps(const struct json_view *a, const struct json_view *b, bool *ret);
+MUST_USE db_err json_member_of(const struct json_view *a, const struct json_view *b, bool *ret);
 /* JSON as a collation over the binary form, for code that compares and hashes bytes under one:
  * equality of `json_collation` is that of the values. `json_order_collation` is ORDER BY's order:
  * arrays and objects by their length first. */
@@ -226,7 +226,8 @@ enum {
     JSON_SEEK_ONE = 1,  /* stop at the first */
     JSON_SEEK_WRAP = 2, /* what is no array counts as an array of itself */
 };
-/* Adds what the path finds, in document order. ERR_LIMIT. */
+/* Adds what the path finds, in document order. As `**` may go the same ways again and again, others
+ * have their turn meanwhile. Errors: ERR_LIMIT, those of fiber_checkpoint. */
 MUST_USE db_err json_seek(const struct json_view *doc, const struct json_path *path, unsigned flags,
                           struct json_hits *hits);
 /* The position that an index leg means in an array of `count`; false when it is outside (*ret_at is

@@ -8,6 +8,7 @@
 
 #include <math.h>
 
+#include "base/fiber.h"
 #include "sql/charset/charset.h"
 #include "sql/charset/hash.h"
 #include "sql/types/compare.h"
@@ -197,89 +198,116 @@ uint64_t json_hash(const struct json_view *v, uint64_t seed)
 
 /* ---- containment ---- */
 
-static bool found_in(const struct json_view *array, const struct json_view *part)
+enum { COMPARE_WORK = 4 };
+
+static db_err same(uint32_t *io_work, const struct json_view *a, const struct json_view *b,
+                   bool *ret)
+{
+    *ret = json_compare(a, b) == 0;
+    bool large = json_is_container(a) && json_is_container(b);
+    uint32_t len = a->len < b->len ? a->len : b->len;
+    return fiber_work(io_work, COMPARE_WORK + (large ? len / 8 : 0));
+}
+
+static db_err contains(uint32_t *io_work, const struct json_view *doc, const struct json_view *part,
+                       bool *ret);
+
+static db_err found_in(uint32_t *io_work, const struct json_view *array,
+                       const struct json_view *part, bool *ret)
 {
     uint32_t count = json_count(array);
-    for (uint32_t i = 0; i < count; i++) {
+    *ret = false;
+    for (uint32_t i = 0; i < count && !*ret; i++) {
         struct json_view element = json_at(array, i);
-        if (json_contains(&element, part)) {
-            return true;
-        }
+        TRY(contains(io_work, &element, part, ret));
     }
-    return false;
+    return ERR_OK;
 }
 
-bool json_contains(const struct json_view *doc, const struct json_view *part)
+static db_err contains_members(uint32_t *io_work, const struct json_view *doc,
+                               const struct json_view *part, bool *ret)
+{
+    *ret = part->type == JSON_OBJECT && json_count(part) <= json_count(doc);
+    for (uint32_t i = 0; *ret && i < json_count(part); i++) {
+        struct json_view mine;
+        struct json_view other = json_at(part, i);
+        *ret = json_member(doc, json_key_at(part, i), &mine);
+        if (*ret) {
+            TRY(contains(io_work, &mine, &other, ret));
+        }
+    }
+    return ERR_OK;
+}
+
+static db_err contains(uint32_t *io_work, const struct json_view *doc, const struct json_view *part,
+                       bool *ret)
 {
     if (doc->type == JSON_OBJECT) {
-        if (part->type != JSON_OBJECT || json_count(part) > json_count(doc)) {
-            return false;
-        }
-        for (uint32_t i = 0; i < json_count(part); i++) {
-            struct json_view mine;
-            struct json_view other = json_at(part, i);
-            if (!json_member(doc, json_key_at(part, i), &mine) || !json_contains(&mine, &other)) {
-                return false;
-            }
-        }
-        return true;
+        return contains_members(io_work, doc, part, ret);
     }
     if (doc->type != JSON_ARRAY) {
-        return json_compare(doc, part) == 0;
+        return same(io_work, doc, part, ret);
     }
     if (part->type != JSON_ARRAY) {
-        return found_in(doc, part);
+        return found_in(io_work, doc, part, ret);
     }
-    for (uint32_t i = 0; i < json_count(part); i++) {
+    *ret = true;
+    for (uint32_t i = 0; *ret && i < json_count(part); i++) {
         struct json_view element = json_at(part, i);
-        if (!found_in(doc, &element)) {
-            return false;
-        }
+        TRY(found_in(io_work, doc, &element, ret));
     }
-    return true;
+    return ERR_OK;
 }
 
-bool json_member_of(const struct json_view *a, const struct json_view *b)
+db_err json_contains(const struct json_view *doc, const struct json_view *part, bool *ret)
+{
+    uint32_t work = 0;
+    return contains(&work, doc, part, ret);
+}
+
+static db_err member_of(uint32_t *io_work, const struct json_view *a, const struct json_view *b,
+                        bool *ret)
 {
     if (b->type != JSON_ARRAY) {
-        return json_compare(a, b) == 0;
+        return same(io_work, a, b, ret);
     }
-    for (uint32_t i = 0; i < json_count(b); i++) {
+    *ret = false;
+    for (uint32_t i = 0; !*ret && i < json_count(b); i++) {
         struct json_view element = json_at(b, i);
-        if (json_compare(a, &element) == 0) {
-            return true;
-        }
+        TRY(same(io_work, a, &element, ret));
     }
-    return false;
+    return ERR_OK;
 }
 
-bool json_overlaps(const struct json_view *a, const struct json_view *b)
+db_err json_member_of(const struct json_view *a, const struct json_view *b, bool *ret)
 {
+    uint32_t work = 0;
+    return member_of(&work, a, b, ret);
+}
+
+db_err json_overlaps(const struct json_view *a, const struct json_view *b, bool *ret)
+{
+    uint32_t work = 0;
     if (a->type != JSON_ARRAY && b->type == JSON_ARRAY) {
         const struct json_view *swap = a;
         a = b;
         b = swap;
     }
-    if (a->type == JSON_ARRAY && b->type == JSON_ARRAY) {
-        for (uint32_t i = 0; i < json_count(b); i++) {
-            struct json_view element = json_at(b, i);
-            if (json_member_of(&element, a)) {
-                return true;
-            }
-        }
-        return false;
+    bool arrays = a->type == JSON_ARRAY && b->type == JSON_ARRAY;
+    if (!arrays && (a->type != JSON_OBJECT || b->type != JSON_OBJECT)) {
+        return member_of(&work, b, a, ret);
     }
-    if (a->type == JSON_OBJECT && b->type == JSON_OBJECT) {
-        for (uint32_t i = 0; i < json_count(b); i++) {
-            struct json_view mine;
-            struct json_view other = json_at(b, i);
-            if (json_member(a, json_key_at(b, i), &mine) && json_compare(&mine, &other) == 0) {
-                return true;
-            }
+    *ret = false;
+    for (uint32_t i = 0; !*ret && i < json_count(b); i++) {
+        struct json_view mine;
+        struct json_view other = json_at(b, i);
+        if (arrays) {
+            TRY(member_of(&work, &other, a, ret));
+        } else if (json_member(a, json_key_at(b, i), &mine)) {
+            TRY(same(&work, &mine, &other, ret));
         }
-        return false;
     }
-    return json_member_of(b, a);
+    return ERR_OK;
 }
 
 /* ---- as collations ---- */

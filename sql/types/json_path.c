@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/fiber.h"
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 
@@ -291,10 +292,13 @@ static db_err add_hit(struct json_hits *h, const struct json_view *v, bool uniqu
     return ERR_OK;
 }
 
+enum { SEEK_WORK = 8 };
+
 struct seek {
     const struct json_path *path;
     bool one, wrap;
     struct json_hits *hits;
+    uint32_t work; /* of fiber_work */
 };
 
 static db_err seek(struct seek *s, const struct json_view *v, uint32_t leg_index);
@@ -314,7 +318,9 @@ static db_err seek(struct seek *s, const struct json_view *v, uint32_t leg_index
     struct json_view child;
     uint32_t from;
     uint32_t to;
+    TRY(fiber_work(&s->work, SEEK_WORK));
     if (leg_index == s->path->count) {
+        TRY(fiber_work(&s->work, s->path->ellipsis ? s->hits->count : 0));
         return s->one && s->hits->count != 0 ? ERR_OK : add_hit(s->hits, v, s->path->ellipsis);
     }
     const struct json_leg *leg = &s->path->legs[leg_index];
@@ -349,7 +355,10 @@ db_err json_seek(const struct json_view *doc, const struct json_path *path, unsi
                  struct json_hits *hits)
 {
     struct json_hits own = {.arena = hits->arena};
-    struct seek s = {path, (flags & JSON_SEEK_ONE) != 0, (flags & JSON_SEEK_WRAP) != 0, &own};
+    struct seek s = {.path = path,
+                     .one = (flags & JSON_SEEK_ONE) != 0,
+                     .wrap = (flags & JSON_SEEK_WRAP) != 0,
+                     .hits = &own};
     TRY(seek(&s, doc, 0));
     if (hits->count == 0) {
         *hits = own;

@@ -152,6 +152,38 @@ class Stuck(basic.Basic):
         self.cluster.wait_replicated()
         expect(True, error_of(a, "ALTER TABLE sl ADD COLUMN w INT") == 0, "the next change")
 
+    def long_expressions(self):
+        """One expression that takes very long: others have their turn, the node does not count as stuck, and KILL QUERY ends it."""
+        a, b = self.nodes[0].connect(), self.nodes[0].connect()
+        run(b, "CREATE TABLE {0}.le (id INT PRIMARY KEY)".format(DATABASE))
+        run(b, "INSERT INTO {0}.le VALUES {1}".format(DATABASE, ",".join("(%d)" % i for i in range(1000))))
+        run(a, "SET @s = REPEAT('aaaaaaaaa\u00e9', 50000), @j = CONCAT('[', REPEAT('1,', 50000), '1]')")
+        for sql in ("SELECT LOCATE(CONCAT(REPEAT('a', 200000), 'b'), REPEAT('a', 2000000))",
+                    "SELECT SUBSTRING_INDEX(%s, %s, -1) = ''" % tuple("CONVERT(%s USING latin1)" % s for s in (
+                        "REPEAT('a', 9000000)", "CONCAT(REPEAT('a', 1000000), 'b')")),
+                    "SELECT REPEAT('a', 2000000) LIKE CONCAT('%', REPEAT('a_', 100000), 'b%')",
+                    "SELECT JSON_OVERLAPS(@j, REPLACE(@j, '1', '2'))",
+                    "SELECT JSON_CONTAINS(JSON_ARRAY_APPEND(@j, '$', 2), REPLACE(@j, '1', '2'))",
+                    "SELECT JSON_EXTRACT(CONCAT(REPEAT('{\"a\":', 90), '1', REPEAT('}', 90)), '$**.a**.a**.a**.a**.a**.a**.a')",
+                    "SELECT JSON_SEARCH(REPLACE(@j, '1', '\"a\"'), 'all', 'a', NULL, '$**[0]', '$**[*]', '$[*]', '$**[*]') IS NULL",
+                    "SELECT COUNT(*) FROM %s.le WHERE REGEXP_LIKE(REPEAT(@s, 2), CONCAT('[x-z].*', id))" % DATABASE,
+                    "SELECT BENCHMARK(1000000, SHA2(CONCAT(@s, @s, @s, @s, RAND()), 512))"):
+            worst, stop = [0.0], threading.Event()
+
+            def look():
+                while not stop.wait(0.01):
+                    began = time.monotonic()
+                    run(b, "SELECT 1")
+                    worst[0] = max(worst[0], time.monotonic() - began)
+            looks = threading.Thread(target=look, daemon=True)
+            looks.start()
+            try:
+                expect(1317, self.killed(a, sql, 1.0), sql)
+            finally:
+                stop.set()
+                looks.join(10)
+            expect(True, worst[0] < 1, "another statement took %.1f s during %s" % (worst[0], sql))
+
     def change_of_a_silent_node(self):
         """A node that stands still between finding that it holds a table everywhere and committing its change: the others do not wait
         for it for ever, and what they have done meanwhile is right, whatever becomes of the change."""
@@ -229,7 +261,7 @@ class Stuck(basic.Basic):
         expect(True, lists(), "the new address of a member is in the file")
 
 
-TESTS = ["kill_while_others_are_told", "kill_gives_locks_back", "change_in_doubt", "account_of_a_dead_node", "stop_of_a_node_with_locks",
+TESTS = ["kill_while_others_are_told", "kill_gives_locks_back", "change_in_doubt", "account_of_a_dead_node", "stop_of_a_node_with_locks", "long_expressions",
          "change_of_a_silent_node", "list_of_members", "loop_that_stands_still"]
 
 if __name__ == "__main__":

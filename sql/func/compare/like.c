@@ -79,15 +79,15 @@ db_err compare_bind_like(BIND_ARGS)
     return ERR_OK;
 }
 
-static bool matches(const struct like_plan *p, struct slice s, struct slice pattern,
-                    uint32_t escape)
+static db_err matches(const struct like_plan *p, struct slice s, struct slice pattern,
+                      uint32_t escape, bool *ret)
 {
     switch (p->form) {
-    case LIKE_EXACT: return slice_eq(s, p->literal);
-    case LIKE_PREFIX: return slice_starts_with(s, p->literal);
+    case LIKE_EXACT: *ret = slice_eq(s, p->literal); return ERR_OK;
+    case LIKE_PREFIX: *ret = slice_starts_with(s, p->literal); return ERR_OK;
     case LIKE_GENERAL: break;
     }
-    return collation_like(p->collation, s, pattern, escape);
+    return collation_like(p->collation, s, pattern, escape, ret);
 }
 
 /* NULL only when the text or the pattern is; a NULL escape is the default one. */
@@ -105,7 +105,9 @@ db_err compare_like(EVAL_ARGS)
             const struct charset *cs = func__charset(&call->arg_types[2]);
             TRY(escape_char(ctx, ctx->diag, cs, vec_str(args[2], row), &escape));
         }
-        vec_set_i64(out, row, matches(p, vec_str(args[0], row), vec_str(args[1], row), escape));
+        bool match;
+        TRY(matches(p, vec_str(args[0], row), vec_str(args[1], row), escape, &match));
+        vec_set_i64(out, row, match);
     }
     return ERR_OK;
 }

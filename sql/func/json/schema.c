@@ -17,7 +17,7 @@ enum {
     POINTER_MAX = 1 << 20,
     DEPTH_MAX = 1000,
     STACK_RESERVE = 48 * 1024,
-    TURN = 256,           /* schemas, references or elements that are looked at in one go */
+    LOOK_WORK = 64,       /* of a schema, a reference or an element: units of fiber_work */
     PATTERN_STEPS = 1000, /* of ICU, 10,000 attempts each: less than a second, then 3699 */
 };
 
@@ -53,12 +53,7 @@ static db_err check(struct check *c, const struct schema *s, const struct json_v
  * others have their turn meanwhile, and the statement can be ended. */
 static db_err take_turns(struct check *c, uint32_t work)
 {
-    c->work += work;
-    if (LIKELY(c->work < TURN)) {
-        return ERR_OK;
-    }
-    c->work = 0;
-    return fiber_checkpoint();
+    return fiber_work(&c->work, (size_t)work * LOOK_WORK);
 }
 
 /* ---- places ---- */
@@ -198,7 +193,7 @@ static db_err matches(struct check *c, struct slice pattern, struct slice text, 
     const struct charset *utf8 = charset_by_name(SLICE_LIT("utf8mb4"));
     UErrorCode status = U_ZERO_ERROR;
     static const UChar none[1] = {0};
-    TRY(take_turns(c, TURN));
+    TRY(take_turns(c, FIBER_WORK_MAX));
     TRY(regexp__utf16(pattern, utf8, &p));
     TRY(regexp__utf16(text, utf8, &t));
     *ret = false;
@@ -533,9 +528,12 @@ static db_err check_combined(struct check *c, const struct schema *s, const stru
 {
     static const char *const names[] = {"allOf", "anyOf", "oneOf"};
     struct json_view list;
-    if (keyword(s, "enum", JSON_ARRAY, &list) && json_count(&list) != 0 &&
-        !json_member_of(v, &list)) {
-        return fail(c, "enum", s->at, doc, ret_valid);
+    if (keyword(s, "enum", JSON_ARRAY, &list) && json_count(&list) != 0) {
+        bool listed;
+        TRY(json_member_of(v, &list, &listed));
+        if (!listed) {
+            return fail(c, "enum", s->at, doc, ret_valid);
+        }
     }
     for (uint32_t i = 0; i < ARRAY_COUNT(names); i++) {
         bool has;

@@ -1,6 +1,8 @@
 /* JSON_CONTAINS, JSON_CONTAINS_PATH, JSON_SEARCH, JSON_OVERLAPS, MEMBER OF. */
 #include "sql/func/families.h"
 
+#include "base/fiber.h"
+
 db_err json_bind_contains(BIND_ARGS)
 {
     if (call->arg_count == 3) {
@@ -54,7 +56,9 @@ static db_err contains_row(struct eval_ctx *ctx, const struct func_call *call,
     if (null) {
         vec_set_null(out, row);
     } else {
-        vec_set_i64(out, row, json_contains(&doc, &part));
+        bool found;
+        TRY(json_contains(&doc, &part, &found));
+        vec_set_i64(out, row, found);
     }
     return ERR_OK;
 }
@@ -124,7 +128,9 @@ db_err json_overlap(EVAL_ARGS)
         if (null) {
             vec_set_null(out, row);
         } else {
-            vec_set_i64(out, row, json_overlaps(&a, &b));
+            bool found;
+            TRY(json_overlaps(&a, &b, &found));
+            vec_set_i64(out, row, found);
         }
     }
     return ERR_OK;
@@ -148,14 +154,16 @@ db_err json_is_member(EVAL_ARGS)
         TRY(json__value(ctx, call, args, 0, row, &x));
         TRY(json_write_arena(x, ctx->arena, ctx->diag, &doc));
         struct json_view a = json_view_of(doc);
-        vec_set_i64(out, row, json_member_of(&a, &b));
+        bool found;
+        TRY(json_member_of(&a, &b, &found));
+        vec_set_i64(out, row, found);
     }
     return ERR_OK;
 }
 
 /* ---- JSON_SEARCH ---- */
 
-enum { SEARCH_PATH_MAX = 1 << 20 };
+enum { SEARCH_PATH_MAX = 1 << 20, VALUE_WORK = 8 };
 
 struct search {
     struct eval_ctx *ctx;
@@ -166,11 +174,13 @@ struct search {
     bool done;
     struct buf path;         /* of the value looked at */
     struct json_node *found; /* array of paths */
+    uint32_t work;           /* of fiber_work */
 };
 
 static db_err add_found(struct search *s)
 {
     struct slice path;
+    TRY(fiber_work(&s->work, s->found->u.array.count));
     for (uint32_t i = 0; i < s->found->u.array.count; i++) {
         if (slice_eq(s->found->u.array.items[i]->u.str, buf_slice(&s->path))) {
             return ERR_OK;
@@ -187,9 +197,11 @@ static db_err add_found(struct search *s)
 
 static db_err search_below(struct search *s, const struct json_view *v)
 {
+    TRY(fiber_work(&s->work, VALUE_WORK));
     if (v->type == JSON_STRING) {
-        return collation_like(s->collation, json_str(v), s->pattern, s->escape) ? add_found(s)
-                                                                                : ERR_OK;
+        bool match;
+        TRY(collation_like(s->collation, json_str(v), s->pattern, s->escape, &match));
+        return match ? add_found(s) : ERR_OK;
     }
     size_t len = s->path.len;
     for (uint32_t i = 0; json_is_container(v) && i < json_count(v) && !s->done; i++) {
@@ -220,6 +232,7 @@ static db_err print_step(struct search *s, const struct json_view *v, const stru
 static db_err search_path(struct search *s, const struct json_view *v, const struct json_path *path,
                           uint32_t leg_index)
 {
+    TRY(fiber_work(&s->work, VALUE_WORK));
     if (leg_index == path->count) {
         return search_below(s, v);
     }

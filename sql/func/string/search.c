@@ -2,6 +2,7 @@
  * and SUBSTRING_INDEX by bytes, as in MySQL. */
 #include "sql/func/families.h"
 
+#include "base/fiber.h"
 #include "sql/types/compare.h"
 
 /* variant: 0 LOCATE(needle, s [, from]), 1 INSTR(s, needle). */
@@ -11,6 +12,7 @@ db_err string_locate(EVAL_ARGS)
     const struct collation *c = collation_by_id(call->collation);
     EACH_ROW(row)
     {
+        size_t at;
         struct slice needle = vec_str(args[call->variant], row);
         struct slice s = vec_str(args[1 - call->variant], row);
         int64_t from = call->arg_count == 3 ? vec_i64(args[2], row) : 1;
@@ -22,7 +24,7 @@ db_err string_locate(EVAL_ARGS)
         if (from > 1 && start == s.len && charset_char_count(c->cs, s) < (uint64_t)from - 1) {
             continue;
         }
-        size_t at = collation_locate(c, s, needle, start);
+        TRY(collation_locate(c, s, needle, start, &at));
         if (at != SIZE_MAX) {
             vec_set_i64(out, row, (int64_t)charset_char_count(c->cs, slice_of(s.ptr, at)) + 1);
         }
@@ -109,19 +111,23 @@ static struct slice after_counted(struct slice s, struct slice delimiter, int64_
 
 /* The same where they are found from the right: MYSQL does so in charsets of one byte only, and
  * "aa" in "aaa" is another one then. */
-static struct slice after(struct slice s, struct slice delimiter, int64_t count)
+static db_err after(struct slice s, struct slice delimiter, int64_t count, struct slice *ret)
 {
+    uint32_t work = 0;
     for (size_t end = s.len; end >= delimiter.len;) {
         if (memcmp(s.ptr + end - delimiter.len, delimiter.ptr, delimiter.len) != 0) {
             end--;
+            TRY(fiber_work(&work, delimiter.len));
             continue;
         }
         if (--count == 0) {
-            return slice_from(s, end);
+            *ret = slice_from(s, end);
+            return ERR_OK;
         }
         end -= delimiter.len;
     }
-    return s;
+    *ret = s;
+    return ERR_OK;
 }
 
 db_err string_substring_index(EVAL_ARGS)
@@ -139,7 +145,11 @@ db_err string_substring_index(EVAL_ARGS)
         } else if (count > 0) {
             s = before(s, delimiter, count);
         } else if (!huge && count != INT64_MIN) {
-            s = wide ? after_counted(s, delimiter, -count) : after(s, delimiter, -count);
+            if (wide) {
+                s = after_counted(s, delimiter, -count);
+            } else {
+                TRY(after(s, delimiter, -count, &s));
+            }
         }
         vec_set_str_ref(out, row, s);
     }

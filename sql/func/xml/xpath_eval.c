@@ -396,13 +396,15 @@ static db_err call_text(const struct xcontext *c, const struct xpath_expr *e, co
 {
     struct slice text[XPATH_ARGS_MAX] = {SLICE_EMPTY};
     size_t bytes;
+    size_t at;
     for (uint32_t i = 0; i < e->arg_count || i == 0; i++) {
         TRY(to_text(c, &args[i], &text[i]));
     }
     switch (e->op) {
     case XP_CONCAT: return concat(c, text, e->arg_count, ret);
     case XP_CONTAINS:
-        *ret = yes(collation_locate(c->collation, text[0], text[1], 0) != SIZE_MAX);
+        TRY(collation_locate(c->collation, text[0], text[1], 0, &at));
+        *ret = yes(at != SIZE_MAX);
         return ERR_OK;
     case XP_STRING_LENGTH:
         *ret = number((double)characters(text[0], SIZE_MAX, &bytes));
