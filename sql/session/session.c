@@ -122,11 +122,12 @@ static db_err check_offline(struct sql_session *s)
     return my_error(&s->diag, ER_SERVER_OFFLINE_MODE);
 }
 
-/* max_user_connections, for accounts without a limit of their own; counted on this node. */
-static db_err check_user_connections(struct sql_session *s, const struct account *a)
+/* max_user_connections, for accounts without a limit of their own; counted on this node. `again`:
+ * the session has been the account's before. */
+static db_err check_user_connections(struct sql_session *s, const struct account *a, bool again)
 {
     uint64_t max = (uint64_t)s->globals->values[VAR_max_user_connections].i;
-    uint64_t count = 0;
+    uint64_t count = again ? 1 : 0;
     if (max == 0 || a->max_user_connections != 0) {
         return ERR_OK;
     }
@@ -142,11 +143,15 @@ static db_err check_user_connections(struct sql_session *s, const struct account
     return count < max ? ERR_OK : my_error(&s->diag, ER_TOO_MANY_USER_CONNECTIONS, a->user);
 }
 
-/* A connection that becomes this account's, new or of another, counts against its limits. */
-static db_err enter_account(struct sql_session *s, const struct account *a)
+/* A connection that becomes this account's, new or of another, counts against its limits. MYSQL:
+ * the place that it leaves is free after that, even if both are the same account's. */
+static db_err enter_account(struct sql_session *s, const struct account *a, bool again)
 {
-    TRY(account_use_connect(s->engine->uses, a, &s->diag, &s->use));
-    return check_user_connections(s, a);
+    struct account_use *left = s->use;
+    s->use = NULL;
+    db_err err = a == NULL ? ERR_OK : account_use_connect(s->engine->uses, a, &s->diag, &s->use);
+    account_use_disconnect(left);
+    return err != ERR_OK || a == NULL ? err : check_user_connections(s, a, again);
 }
 
 /* The account's privileges with the roles that a log-in makes active. */
@@ -207,6 +212,8 @@ static db_err set_accounts(struct sql_session *s, const struct sql_session_opts 
     }
     struct arena old = s->arena;
     s->arena = fresh;
+    bool again =
+        !list_empty(&s->node) && slice_eq(s->user, name) && slice_eq(s->account_host, pattern);
     spin_lock(&s->info_lock);
     s->user = name;
     s->host = host;
@@ -219,7 +226,7 @@ static db_err set_accounts(struct sql_session *s, const struct sql_session_opts 
     TRY(login(s, account_user, account_host));
     s->priv.used_password = opts->used_password;
     const struct acl_user *self = priv_self(&s->priv);
-    return self == NULL ? ERR_OK : enter_account(s, &self->account);
+    return enter_account(s, self == NULL ? NULL : &self->account, again);
 }
 
 /* The character set of the handshake is character_set_client, _connection and _results. */
@@ -382,8 +389,6 @@ db_err sql_session_reset(struct sql_session *session, struct diag *diag)
 static db_err change_user(struct sql_session *session, const struct sql_session_opts *opts)
 {
     TRY(reset(session));
-    account_use_disconnect(session->use);
-    session->use = NULL;
     session->opts = *opts;
     session__leave_schema(session);
     TRY(set_accounts(session, opts));

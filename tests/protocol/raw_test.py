@@ -337,7 +337,7 @@ def change_user_and_reset():
 
 @test
 def change_user_of_limited_accounts():
-    """The connections of an account count those that changed to it, and only those."""
+    """The connections of an account count those that changed to it, and only those; who changes to the same one counts twice."""
     def change(c, user):
         c.command(0x11, user + b"\0\0\0\xff\0caching_sha2_password\0")
         return c.finish_login("")
@@ -348,14 +348,16 @@ def change_user_of_limited_accounts():
     try:
         for user, number, limit in ((b"raw_one", 1226, "ALTER USER raw_one WITH MAX_USER_CONNECTIONS 1"),
                                     (b"raw_any", 1203, "SET GLOBAL max_user_connections = 1")):
-            held, late = connect(), connect()
+            held, late, later = connect(), connect(), connect()
             admin.result(limit)
             assert change(held, user)[0] == 0
-            assert change(held, user)[0] == 0  # MySQL refuses this: it counts the place that is left, too
             assert error(change(late, user)) == number
             assert late.at_end()
             assert held.ask(0x1F)[0] == 0
-            held.close()
+            assert error(change(held, user)) == number
+            assert held.at_end()
+            assert change(later, user)[0] == 0
+            later.close()
     finally:
         admin.result("SET GLOBAL max_user_connections = 0")
         for user in (b"raw_one", b"raw_any"):
