@@ -35,10 +35,10 @@ struct expr_state {
     uint32_t cap;  /* rows that out.data has room for; 0 = not made yet */
     uint16_t *sel; /* scratch selection of CHUNK_ROWS, made when needed */
     struct pace pace;
-    bool fixed;    /* the same for all rows of the execution */
-    bool assigns;  /* variables: it is evaluated for one row after the other */
-    bool known;    /* expr_filter: a fixed condition that has been looked at, and */
-    bool truth;    /* what it says */
+    bool fixed;   /* the same for all rows of the execution */
+    bool assigns; /* variables: it is evaluated for one row after the other */
+    bool known;   /* expr_filter: a fixed condition that has been looked at, and */
+    bool truth;   /* what it says */
     struct in_list *in_list;
     void *subquery;
 };
