@@ -107,7 +107,8 @@ know).
   `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate. As text a sum of times has the decimals of its type (MySQL
   none or six). BIT beside other types stays a number of bits.
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
-  equals no other such text in `IN`. Warnings about text that is no date name the value, not the column and row.
+  equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
+  each row, in BETWEEN and CASE; a variable with such text is no error (1525).
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
   shorter, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by, that
   NULLIF gives, or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either.

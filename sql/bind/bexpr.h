@@ -63,14 +63,15 @@ struct bsubquery {
     uint32_t outer_count;
 };
 
-/* MYSQL: constant text beside a column of numbers is made a number, and constant text beside text
- * of another charset is converted, once, when the statement begins, and that is when it warns or
- * fails: also when no row is read. */
+/* MYSQL: constant text beside a column of numbers is made a number, beside a date a date, and
+ * beside text of another charset is converted, once, when the statement begins, and that is when it
+ * warns or fails: also when no row is read. */
 struct early_cast {
     const struct early_cast *next; /* of the statement */
     const struct bexpr *cast;      /* of a constant or parameter */
     uint32_t index;                /* among the statement's, in the order they are written */
     bool decimal;                  /* the column is DECIMAL: so the warning says */
+    bool lenient;      /* what is said of it is no error, though the statement be a strict change */
     bool unless_whole; /* the comparison reads the text itself: only what is wrong with one that is
                           no whole number is said */
 };
@@ -83,6 +84,8 @@ struct bexpr {
     bool by_name;         /* a select item, where it is named by its alias */
     /* PARAM, a lifted number: its decimals as written. The type of all such numbers is one. */
     uint8_t lifted_decimals;
+    const struct value *lifted; /* PARAM, a lifted literal: its value in the text that is bound.
+                                   What is bound by it serves that text alone (session_bound) */
     bool has_param, has_subquery, has_agg, has_window, is_volatile;
     const struct bexpr *folded; /* CONST: the expression that it was, for messages; or NULL */
     uint32_t position;          /* byte offset in the statement + 1; 0 = none */

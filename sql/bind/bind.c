@@ -6,8 +6,7 @@
 
 static void warn_of_func(void *arg, int level, uint16_t number, const char *text)
 {
-    (void)level;
-    bind__warn_text(arg, (enum my_errno)number, text);
+    bind__tell(arg, level, (enum my_errno)number, text);
 }
 
 static db_err binder_init(struct binder *b, struct arena *arena, const struct bind_opts *opts,

@@ -261,8 +261,13 @@ db_err bind__between(struct binder *b, struct scope *scope, const struct ast_bet
     if (parts == NULL || again == NULL) {
         return ERR_NOMEM;
     }
-    TRY(bind__comparison_among(b, AST_OP_GE, x, low, &parts[0]));
-    TRY(bind__comparison_among(b, AST_OP_LE, again, high, &parts[1]));
+    b->func.between = true;
+    db_err err = bind__comparison_among(b, AST_OP_GE, x, low, &parts[0]);
+    if (err == ERR_OK) {
+        err = bind__comparison_among(b, AST_OP_LE, again, high, &parts[1]);
+    }
+    b->func.between = false;
+    TRY(err);
     struct bexpr *both;
     TRY(bind__logic(b, BEXPR_AND, parts, 2, &both));
     TRY(negate(b, e->negated, both, ret));
@@ -379,6 +384,7 @@ static db_err numbers_as_moments(struct binder *b, struct bexpr **args, uint32_t
             TRY(bind__cast(b, args[i], &number.want, false, &args[i]));
         }
     }
+    bind__take_by_text(b);
     return ERR_OK;
 }
 

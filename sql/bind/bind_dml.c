@@ -358,6 +358,7 @@ db_err bind__insert(struct binder *b, const struct ast_insert *s)
     TRY(bind__insert_target(b, &s->table, &table, &ids, &view_count));
     st->replace = s->replace;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
+    b->func.strict = !st->ignore && !s->fills && (b->opts->sql_mode & SQL_MODE_STRICT) != 0;
     TRY(bind__need_target(b, table, s->replace ? PRIV_DELETE : 0u,
                           s->on_duplicate.count != 0 ? PRIV_UPDATE : 0u));
     TRY(insert_column_list(b, s, table, ids, view_count));
@@ -606,6 +607,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     scope.count = from->column_count;
     st->kind = BOUND_UPDATE;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
+    b->func.strict = !st->ignore && (b->opts->sql_mode & SQL_MODE_STRICT) != 0;
     bool multi =
         bind__target_table(from) == NULL &&
         (from->kind != LNODE_PROJECT || (from->u.project.view != NULL && bind__is_join_view(from)));
@@ -691,6 +693,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     scope.count = from->column_count;
     st->kind = BOUND_DELETE;
     st->ignore = (s->flags & AST_DML_IGNORE) != 0;
+    b->func.strict = !st->ignore && (b->opts->sql_mode & SQL_MODE_STRICT) != 0;
     for (uint32_t i = 0; s->multi && i < s->targets.count; i++) {
         const struct ast_name *n = s->targets.items[i];
         struct lnode *t = find_table(from, n->schema, n->name);

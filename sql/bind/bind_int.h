@@ -238,6 +238,11 @@ db_err bind__conjuncts(struct binder *b, struct scope *scope, const struct ast_e
 /* A warning of the statement as it is written; its plan is then not shared. */
 void bind__warn(struct binder *b, enum my_errno number, ...);
 void bind__warn_text(struct binder *b, enum my_errno number, const char *text);
+/* What func has bound goes by a literal of this text (func_bind_ctx.by_text): the plan is not
+ * shared. */
+void bind__take_by_text(struct binder *b);
+/* As bind__warn_text, of any enum cast_level. */
+void bind__tell(struct binder *b, int level, enum my_errno number, const char *text);
 struct bexpr *bind__new(struct binder *b, enum bexpr_kind kind, const struct sql_type *type,
                         uint32_t arg_count);
 db_err bind__const(struct binder *b, const struct value *v, const struct sql_type *type,

@@ -142,6 +142,23 @@ static void warn_delimiter(void *arg, enum cast_level level, uint16_t number, co
     }
 }
 
+/* MYSQL: it is wholly what it says: a date has no time, a timestamp has one. */
+static bool is_wholly(const struct binder *b, enum type_id id, struct slice text)
+{
+    int64_t packed;
+    int64_t datetime = 0;
+    int32_t offset;
+    unsigned flags = temporal_flags(b->opts->sql_mode);
+    if (id == TYPE_TIME) {
+        return (time_parse(text, TIME_DECIMALS_MAX, flags, &packed, &datetime, &offset, NULL) &
+                (TEMPORAL_INVALID | TEMPORAL_TRUNCATED | TEMPORAL_IS_DATETIME |
+                 TEMPORAL_OUT_OF_RANGE)) == 0;
+    }
+    unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, flags, &packed, &offset, NULL);
+    bool is_date = (cond & TEMPORAL_NO_TIME) != 0;
+    return (cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) == 0 && is_date == (id == TYPE_DATE);
+}
+
 static db_err temporal_literal(struct binder *b, const struct ast_literal *l, struct bexpr **ret)
 {
     enum type_id id = l->kind == AST_LIT_DATE   ? TYPE_DATE
@@ -177,8 +194,11 @@ static db_err temporal_literal(struct binder *b, const struct ast_literal *l, st
         cast.tz = b->opts->tz;
     }
     struct value v;
+    if (l->braces && !is_wholly(b, id, l->text)) {
+        return text_literal(b, l, ret);
+    }
     TRY(value_cast(&cast, &from, &text, &t, &v));
-    if (v.is_null) {
+    if (v.is_null || !is_wholly(b, id, l->text)) {
         static const char *const names[] = {"DATE", "TIME", "DATETIME"};
         return my_error(b->diag, ER_WRONG_VALUE,
                         names[id == TYPE_DATE   ? 0
@@ -221,12 +241,13 @@ db_err bind__literal(struct binder *b, const struct ast_literal *l, struct bexpr
 /* A lifted literal's plan serves all literals of its kind: the type must hold any of them. */
 /* *ret_decimals: as many as are written. */
 static db_err lifted_type(struct binder *b, const struct ast_literal *l, struct sql_type *ret,
-                          uint8_t *ret_decimals)
+                          uint8_t *ret_decimals, const struct value **ret_value)
 {
     struct bexpr *e = NULL;
     TRY(bind__literal(b, l, &e));
     *ret = e->type;
     *ret_decimals = ret->decimals;
+    *ret_value = &e->u.constant;
     switch ((int)ret->id) {
     case TYPE_DECIMAL: *ret = type_decimal(DECIMAL_PRECISION_MAX, DECIMAL_SCALE_MAX, false); break;
     case TYPE_DOUBLE: *ret = type_double(); break;
@@ -256,10 +277,11 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
 {
     struct sql_type t = type_null();
     uint8_t decimals = 0;
+    const struct value *lifted = NULL;
     if (p->index < b->opts->param_count) {
         t = b->opts->param_types[p->index];
     } else if (p->literal != NULL) {
-        TRY(lifted_type(b, p->literal, &t, &decimals));
+        TRY(lifted_type(b, p->literal, &t, &decimals, &lifted));
     }
     if (t.id == TYPE_NULL && b->opts->prepare) {
         t = type_char(TYPE_VARCHAR, VARCHAR_BYTES_MAX / 4, b->opts->connection_collation);
@@ -286,6 +308,7 @@ db_err bind__param(struct binder *b, const struct ast_param *p, struct bexpr **r
     e->u.param = p->index;
     e->placeholder = p->literal == NULL;
     e->lifted_decimals = decimals;
+    e->lifted = lifted;
     e->has_param = true;
     e->position = p->expr.pos.offset + 1;
     *ret = e;

@@ -12,14 +12,19 @@ db_err bind__too_deep(struct binder *b)
     return my_error(b->diag, ER_STACK_OVERRUN_NEED_MORE, 0L, 0L, 0L);
 }
 
-void bind__warn_text(struct binder *b, enum my_errno number, const char *text)
+void bind__tell(struct binder *b, int level, enum my_errno number, const char *text)
 {
     if (b->opts->warn != NULL) {
-        b->opts->warn(b->opts->env, CAST_WARNING, (uint16_t)number, text);
+        b->opts->warn(b->opts->env, level, (uint16_t)number, text);
     }
     if (b->stmt != NULL) {
         b->stmt->session_bound = true;
     }
+}
+
+void bind__warn_text(struct binder *b, enum my_errno number, const char *text)
+{
+    bind__tell(b, CAST_WARNING, number, text);
 }
 
 void bind__warn(struct binder *b, enum my_errno number, ...)
@@ -29,6 +34,14 @@ void bind__warn(struct binder *b, enum my_errno number, ...)
     va_start(args, number);
     bind__warn_text(b, number, my_vtext(&d, number, args));
     va_end(args);
+}
+
+void bind__take_by_text(struct binder *b)
+{
+    if (b->func.by_text && b->stmt != NULL) {
+        b->stmt->session_bound = true;
+    }
+    b->func.by_text = false;
 }
 
 void bind__inherit(struct bexpr *e)
@@ -125,6 +138,10 @@ struct func_arg bind__arg(const struct bexpr *e)
     a.is_given = a.is_const ||
                  (!e->is_volatile && (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR));
     a.is_column = e->kind == BEXPR_COLUMN;
+    a.lifted = e->kind == BEXPR_PARAM ? e->lifted : NULL;
+    if (a.is_column && e->u.column.origin != NULL) {
+        a.name = e->u.column.origin->name;
+    }
     a.is_placeholder = e->placeholder;
     a.recoded = is_recoded(e);
     a.of_param = type_is_string(&e->type) && e->type.collation == COLL_BINARY &&
@@ -412,6 +429,16 @@ static bool is_early_cast(const struct func_arg *column, const struct func_arg *
            type_is_string(&from->type) && type_phys(&cast->type) != PHYS_STR;
 }
 
+/* The comparison's cast of constant text beside a date. */
+static bool is_early_date(const struct func_arg *text, const struct bexpr *cast)
+{
+    return text->want_cast && (text->want.wire & TYPE_W_COMPARED) != 0 &&
+           cast->kind == BEXPR_CAST && cast->args[0]->kind != BEXPR_FUNC &&
+           type_is_string(&cast->args[0]->type) &&
+           (cast->args[0]->kind == BEXPR_CONST ||
+            (cast->args[0]->kind == BEXPR_PARAM && !cast->args[0]->placeholder));
+}
+
 /* A cast to DOUBLE that stands in no expression. */
 static db_err number_of(struct binder *b, struct bexpr *text, struct bexpr **ret)
 {
@@ -433,7 +460,7 @@ static db_err note_early_casts(struct binder *b, const struct func_def *def,
         struct bexpr *cast = args[i];
         if (fa[i].reads_number) {
             TRY(number_of(b, args[i], &cast));
-        } else if (!is_early_cast(&fa[1 - i], &fa[i], args[i])) {
+        } else if (!is_early_cast(&fa[1 - i], &fa[i], args[i]) && !is_early_date(&fa[i], args[i])) {
             continue;
         }
         struct early_cast *c = note_early(b, cast);
@@ -441,6 +468,7 @@ static db_err note_early_casts(struct binder *b, const struct func_def *def,
             return ERR_NOMEM;
         }
         c->unless_whole = fa[i].reads_number;
+        c->lenient = type_has_date(&cast->type) && !b->func.strict;
         c->decimal = fa[1 - i].type.id == TYPE_DECIMAL;
     }
     return ERR_OK;
@@ -476,6 +504,14 @@ static db_err note_param_numbers(struct binder *b, const struct func_def *def,
     return ERR_OK;
 }
 
+static void name_compared(struct binder *b, struct bexpr *cast, struct slice column)
+{
+    if (cast->kind == BEXPR_CAST && (cast->type.wire & TYPE_W_COMPARED) != 0 &&
+        column.ptr != NULL) {
+        cast->u.cast.name = arena_strdup(b->arena, column);
+    }
+}
+
 db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **args, uint32_t count,
                   struct bexpr **ret)
 {
@@ -500,10 +536,12 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     TRY(call_arguments(b, call, fa, e));
     TRY(note_param_numbers(b, def, fa, args, count));
     TRY(def->bind(&b->func, call, fa));
+    bind__take_by_text(b);
     const struct value **consts = (const struct value **)(uintptr_t)call->arg_consts;
     for (uint32_t i = 0; i < count; i++) {
         if (fa[i].want_cast) {
             TRY(bind__cast(b, args[i], &fa[i].want, false, &args[i]));
+            name_compared(b, args[i], count == 2 ? fa[1 - i].name : SLICE_EMPTY);
         } else if (call->type.id == TYPE_JSON) {
             TRY(bind__json_decimals(b, args[i]));
         }

@@ -124,6 +124,32 @@ static uint32_t keepers(const struct plan_node *node)
     return n;
 }
 
+static db_err open_inputs(struct agg_run *r, struct exec_ctx *ctx)
+{
+    uint32_t total = 0;
+    for (uint32_t i = 0; i < r->count; i++) {
+        total += r->aggs[i].arg_count + r->aggs[i].order_count;
+    }
+    struct eval_list *l = ARENA_NEW(ctx->arena, struct eval_list);
+    if (l == NULL) {
+        return ERR_LIMIT;
+    }
+    l->states = ARENA_ARRAY(ctx->arena, struct expr_state *, total + 1);
+    l->results = ARENA_ARRAY(ctx->arena, struct vector **, total + 1);
+    if (l->states == NULL || l->results == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < r->count; i++) {
+        struct agg_one *a = &r->aggs[i];
+        for (uint32_t k = 0; k < a->arg_count + a->order_count; k++) {
+            l->states[l->count] = k < a->arg_count ? a->args[k] : a->order[k - a->arg_count];
+            l->results[l->count++] = &a->input_vectors[1 + k];
+        }
+    }
+    r->inputs = l;
+    return ERR_OK;
+}
+
 db_err agg_run_open(struct agg_run *r, struct exec_ctx *ctx, const struct plan_node *node)
 {
     *r = (struct agg_run){.node = node, .count = node->u.agg.agg_count};
@@ -143,7 +169,7 @@ db_err agg_run_open(struct agg_run *r, struct exec_ctx *ctx, const struct plan_n
         a->offset = r->state_size;
         r->state_size += (a->call->def->state_size + 15) & ~(size_t)15;
     }
-    return ERR_OK;
+    return open_inputs(r, ctx);
 }
 
 void *agg_run_new_state(struct agg_run *r)
@@ -157,16 +183,7 @@ void *agg_run_new_state(struct agg_run *r)
 
 db_err agg_run_eval(struct agg_run *r, struct exec_ctx *ctx, const struct chunk *in)
 {
-    for (uint32_t i = 0; i < r->count; i++) {
-        struct agg_one *a = &r->aggs[i];
-        for (uint32_t k = 0; k < a->arg_count; k++) {
-            TRY(expr_eval(ctx, a->args[k], in, &a->vectors[1 + k]));
-        }
-        for (uint32_t k = 0; k < a->order_count; k++) {
-            TRY(expr_eval(ctx, a->order[k], in, &a->vectors[1 + a->arg_count + k]));
-        }
-    }
-    return ERR_OK;
+    return exec__eval_list(r->inputs, ctx, in);
 }
 
 static db_err call_update(struct agg_run *r, struct exec_ctx *ctx, struct agg_one *a,

@@ -18,7 +18,8 @@ struct agg_run {
     size_t state_size; /* of all aggregates of a group */
     struct arena states;
     struct arena scratch;
-    void **offsets; /* states of one aggregate, by row */
+    void **offsets;           /* states of one aggregate, by row */
+    struct eval_list *inputs; /* of all aggregates */
     bool initialised;
 };
 

@@ -135,6 +135,31 @@ void exec__copy_rows(struct vector *dst, const struct vector *src, const uint16_
     }
 }
 
+/* Of the rows those where v is not NULL, in the state's scratch. */
+static db_err drop_nulls(struct exec_ctx *ctx, struct expr_state *s, const struct vector *v,
+                         struct eval_rows *io_rows)
+{
+    uint16_t *sel = exec__scratch(ctx, s);
+    uint32_t n = 0;
+    if (sel == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < io_rows->n; i++) {
+        uint32_t row = eval_row(io_rows, i);
+        sel[n] = (uint16_t)row;
+        n += !vec_is_null(v, row);
+    }
+    io_rows->sel = sel;
+    io_rows->n = n;
+    return ERR_OK;
+}
+
+/* Does it take more than to look at it? */
+static bool is_computed(const struct bexpr *e)
+{
+    return e->arg_count != 0 || e->has_subquery;
+}
+
 /* Is the argument converted, and are characters that its new charset does not have an error? */
 static bool may_refuse(const struct bexpr *func, const struct bexpr *e)
 {
@@ -142,37 +167,66 @@ static bool may_refuse(const struct bexpr *func, const struct bexpr *e)
            !e->u.cast.explicit_cast && (e->type.wire & TYPE_W_REFUSE_LOSS) != 0;
 }
 
-/* MYSQL: text is not converted to the charset of another text that is NULL in the row. */
-static db_err eval_converted(struct exec_ctx *ctx, struct expr_state *s,
-                             const struct eval_rows *rows, uint32_t i)
+/* The index of the argument that is evaluated as the k-th. */
+static uint32_t arg_at(const struct expr_state *s, uint32_t k)
 {
+    return (s->e->u.func->def->flags & FUNC_FROM_LAST) != 0 ? s->arg_count - 1 - k : k;
+}
+
+/* The k-th argument, one that may_refuse, when all others have been evaluated.
+ * MYSQL: text is not converted behind an argument that is NULL in the row, nor to the charset of
+ * another text that is NULL. */
+static db_err eval_converted(struct exec_ctx *ctx, struct expr_state *s,
+                             const struct eval_rows *rows, uint32_t k)
+{
+    uint32_t i = arg_at(s, k);
     const struct sql_type *to = &s->args[i]->e->type;
     struct eval_rows some = *rows;
-    for (uint32_t k = 0; k < s->arg_count; k++) {
-        const struct bexpr *e = s->args[k]->e;
-        if (may_refuse(s->e, e) || !type_is_string(&e->type) ||
-            e->type.collation != to->collation || !s->many[k]->has_nulls) {
+    for (uint32_t other = 0; other < s->arg_count; other++) {
+        uint32_t x = arg_at(s, other);
+        const struct bexpr *e = s->args[x]->e;
+        bool same = type_is_string(&e->type) && e->type.collation == to->collation;
+        if (may_refuse(s->e, e) || !(other < k || same) || !s->many[x]->has_nulls) {
             continue;
         }
-        uint16_t *sel = exec__scratch(ctx, s);
-        if (sel == NULL) {
-            return ERR_LIMIT;
-        }
-        uint32_t n = 0;
-        for (uint32_t r = 0; r < some.n; r++) {
-            uint32_t row = eval_row(&some, r);
-            if (!vec_is_null(s->many[k], row)) {
-                sel[n++] = (uint16_t)row;
-            }
-        }
-        some.sel = sel;
-        some.n = n;
-        if (n == 0) { /* there is a NULL in each row */
-            s->many[i] = s->many[k];
+        TRY(drop_nulls(ctx, s, s->many[x], &some));
+        if (some.n == 0) { /* there is a NULL in each row */
+            s->many[i] = s->many[x];
             return ERR_OK;
         }
     }
     return exec__eval(ctx, s->args[i], &some, &s->many[i]);
+}
+
+/* The arguments but those that may_refuse. *ret_later: there are such. */
+static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
+                              const struct eval_rows *rows, bool *ret_later)
+{
+    unsigned flags = s->e->u.func->def->flags;
+    bool stops = (flags & FUNC_NULL_IF_ANY) != 0 && (flags & FUNC_SEES_ALL) == 0;
+    struct eval_rows left = *rows;
+    struct vector *null = NULL; /* one of those whose NULLs have been dropped */
+    uint32_t seen = 0;          /* arguments that have been looked at for NULLs */
+    for (uint32_t k = 0; k < s->arg_count; k++) {
+        uint32_t i = arg_at(s, k);
+        if (may_refuse(s->e, s->args[i]->e)) {
+            *ret_later = true;
+            continue;
+        }
+        for (; stops && seen < k && is_computed(s->args[i]->e); seen++) {
+            uint32_t x = arg_at(s, seen);
+            if (!may_refuse(s->e, s->args[x]->e) && s->many[x]->has_nulls) {
+                null = s->many[x];
+                TRY(drop_nulls(ctx, s, null, &left));
+            }
+        }
+        if (left.n == 0 && null != NULL) {
+            s->many[i] = null; /* some argument is NULL in each row */
+        } else {
+            TRY(exec__eval(ctx, s->args[i], &left, &s->many[i]));
+        }
+    }
+    return ERR_OK;
 }
 
 static db_err eval_args(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
@@ -181,16 +235,11 @@ static db_err eval_args(struct exec_ctx *ctx, struct expr_state *s, const struct
     bool all_const = true;
     bool nulls = false;
     bool later = false;
-    for (uint32_t i = 0; i < s->arg_count; i++) {
-        if (may_refuse(s->e, s->args[i]->e)) {
-            later = true;
-        } else {
-            TRY(exec__eval(ctx, s->args[i], rows, &s->many[i]));
-        }
-    }
-    for (uint32_t i = 0; i < s->arg_count; i++) {
+    TRY(eval_plain_args(ctx, s, rows, &later));
+    for (uint32_t k = 0; k < s->arg_count; k++) {
+        uint32_t i = arg_at(s, k);
         if (later && may_refuse(s->e, s->args[i]->e)) {
-            TRY(eval_converted(ctx, s, rows, i));
+            TRY(eval_converted(ctx, s, rows, k));
         }
         all_const = all_const && vec_is_const(s->many[i]);
         nulls = nulls || s->many[i]->has_nulls;
@@ -235,16 +284,18 @@ static db_err eval_repeated(struct exec_ctx *ctx, struct expr_state *s,
     return err;
 }
 
-/* The rows where no argument is NULL; the others become NULL in out. */
+/* The rows where no argument is NULL; the others become NULL in out. Arguments are looked at in the
+ * order in which they were evaluated: behind one that is NULL there may be nothing. */
 static uint32_t without_nulls(struct expr_state *s, const struct eval_rows *rows,
                               struct vector *out, uint16_t *sel)
 {
+    bool back = (s->e->u.func->def->flags & FUNC_FROM_LAST) != 0;
     uint32_t n = 0;
     for (uint32_t i = 0; i < rows->n; i++) {
         uint32_t row = eval_row(rows, i);
         bool null = false;
         for (uint32_t k = 0; k < s->arg_count && !null; k++) {
-            null = vec_is_null(s->many[k], row);
+            null = vec_is_null(s->many[back ? s->arg_count - 1 - k : k], row);
         }
         if (null) {
             vec_set_null(out, row);

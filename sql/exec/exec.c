@@ -104,6 +104,11 @@ static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struc
         value_set_null(ret, &e->type);
         return ERR_OK;
     }
+    if (c->lenient) {
+        quiet = *cast;
+        quiet.strict = false;
+        cast = &quiet;
+    }
     if (c->decimal) {
         struct decimal seen;
         TRY(value_to_decimal(cast, &from->type, v, &seen));
@@ -111,7 +116,9 @@ static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struc
         quiet.warn = NULL;
         cast = &quiet;
     }
+    cast->expr = e->u.cast.name;
     db_err err = value_cast(cast, &from->type, v, &e->type, ret);
+    cast->expr = NULL;
     if (err == ERR_SQL && (e->type.wire & TYPE_W_OF_PARAM) != 0) {
         return my_error(ctx->eval.diag, ER_IMPOSSIBLE_STRING_CONVERSION,
                         collation_by_id(v->collation)->name,

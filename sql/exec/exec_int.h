@@ -109,6 +109,36 @@ static inline db_err op_child_next(struct op *op, struct exec_ctx *ctx, uint32_t
 }
 db_err exec__prepare_list(struct exec_ctx *ctx, struct bexpr *const *list, uint32_t count,
                           struct expr_state ***ret);
+/* eval_list.c: what is said meanwhile, to be told later. The caller fills arena, and row as it goes
+ * on; the arena outlives what is heard. Where nobody listens, or somebody else does so already,
+ * nothing is heard. */
+struct listener {
+    struct arena *arena;
+    uint64_t row; /* of what is said now */
+    uint32_t count;
+    struct heard *first, *last;
+    void (*warn)(void *arg, enum cast_level level, uint16_t number, const char *text);
+    void *warn_arg;
+};
+void exec__listen(struct exec_ctx *ctx, struct listener *l);
+void exec__listen_end(struct exec_ctx *ctx, struct listener *l);
+/* Tells what was said of the rows up to this one, and forgets it. Not while it listens. */
+void exec__listen_tell(struct listener *l, uint64_t last_row);
+
+/* eval_list.c: several expressions of the same rows. What they say comes in the order of the rows,
+ * and so does the first error. The caller fills the first three; results[i] gets what expr_eval
+ * gives. */
+struct eval_list {
+    struct expr_state **states;
+    struct vector ***results;
+    uint32_t count;
+    bool known, ordered;
+    uint32_t said;
+};
+db_err exec__eval_list(struct eval_list *l, struct exec_ctx *ctx, const struct chunk *in);
+/* Rows that a scan has met before the chunk that it has given last: its row 0 is the one after
+ * them, and what its filters dropped is counted, too. */
+uint64_t exec__scan_met(const struct op *scan);
 /* LIMIT and OFFSET values. MYSQL: they are non-negative integers; a NULL parameter is 0. */
 db_err exec__limit_value(struct exec_ctx *ctx, const struct bexpr *e, uint64_t none, uint64_t *ret);
 

@@ -12,6 +12,7 @@
  * meets its own writes, and each is changed as it comes; the writes go to disk. That is for
  * statements on one table whose rows each appear once, and whose writes never meet on a key: no
  * change of a unique key, no action of a foreign key. */
+#include "base/assert.h"
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
 #include "sql/exec/change_row.h"
@@ -21,6 +22,7 @@
 #include "sql/exec/row_store.h"
 
 enum { BATCH_ROWS = 512, ROW_BYTES_KEPT = 256 << 10 };
+enum { NUMBERS_MAX = 65536 }; /* rows: more warnings than DIAG_AREA_MAX_LIMIT are never shown */
 
 /* The rows of one table that are to be changed. Of each is kept what its change needs: UPDATE, the
  * child's columns; DELETE, the table's. */
@@ -42,6 +44,8 @@ struct changed_rows {
     struct value *source; /* what is kept */
     struct value *rows;   /* the table's columns by ordinal */
     bool *none;           /* DELETE: of these rows, fk_find_childless; NULL: not asked for */
+    /* What messages call the first rows that are kept; NULL: as they are kept, from 1 on. */
+    uint32_t *numbers, number_count;
 };
 
 struct op_change {
@@ -54,6 +58,7 @@ struct op_change {
     struct chunk scratch;         /* one row of the child's columns */
     struct arena rows_arena;      /* what rows are made of */
     bool has_rows_arena;
+    const struct op *scan; /* counted_scan */
     uint32_t opened;
     bool done;
 };
@@ -141,6 +146,30 @@ static db_err keep_init(struct op_change *s, struct exec_ctx *ctx, uint32_t targ
     return c->view.columns == NULL || (t->outer_joined && c->sel == NULL) ? ERR_LIMIT : ERR_OK;
 }
 
+/* MYSQL: an UPDATE counts the rows that it looks at, also those that its condition drops, as it
+ * comes to them. Where it collects its rows first, because they are ordered or what changes is part
+ * of the key that they are found by, it counts those alone. NULL: so it is. */
+static const struct op *counted_scan(const struct op *op)
+{
+    const struct plan_node *n = op->node;
+    const struct plan_target *t = &n->u.dml.targets[0];
+    if (n->kind != PLAN_UPDATE || n->u.dml.target_count != 1 || n->u.dml.ordered) {
+        return NULL;
+    }
+    const struct op *from = op->children[0];
+    while (from->node->kind == PLAN_FILTER || from->node->kind == PLAN_PROJECT ||
+           from->node->kind == PLAN_LIMIT) {
+        from = from->children[0];
+    }
+    if (from->ops != op_scan_kind.ops || from->node->u.scan.index == NULL ||
+        from->node->u.scan.table != t->table) {
+        return NULL;
+    }
+    size_t index = (size_t)(from->node->u.scan.index - t->table->indexes);
+    ASSERT(index < t->table->index_count);
+    return t->index_touched == NULL || t->index_touched[index] ? NULL : from;
+}
+
 static db_err change_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_change *s = (struct op_change *)op;
@@ -182,6 +211,7 @@ static db_err change_open(struct op *op, struct exec_ctx *ctx)
         }
     }
     TRY(scratch_row(ctx, n->children[0], &s->rows_arena, &s->scratch));
+    s->scan = counted_scan(op);
     return op_open(op->children[0], ctx);
 }
 
@@ -195,6 +225,41 @@ static db_err keep_chunk(struct changed_rows *c, struct exec_ctx *ctx, const str
     }
     for (uint32_t i = 0; i < in->count; i++) {
         TRY(row_store_put(&c->store, ctx, c->vectors, chunk_row(in, i)));
+    }
+    return ERR_OK;
+}
+
+static uint64_t number_of(const struct changed_rows *c, uint64_t at)
+{
+    if (c->number_count == 0) {
+        return at + 1;
+    }
+    return at < c->number_count ? c->numbers[at]
+                                : c->numbers[c->number_count - 1] + (at + 1 - c->number_count);
+}
+
+/* Takes the numbers of a chunk's rows; `kept`: rows that were there before them. */
+static db_err keep_numbers(struct changed_rows *c, struct exec_ctx *ctx, const struct chunk *in,
+                           uint64_t met, uint64_t kept)
+{
+    for (uint32_t i = 0; i < in->count && kept + i < NUMBERS_MAX; i++) {
+        uint64_t number = met + chunk_row(in, i) + 1;
+        if (number == kept + i + 1 && c->number_count == 0) {
+            continue;
+        }
+        if (number > UINT32_MAX) {
+            return ERR_OK;
+        }
+        if (c->numbers == NULL) {
+            c->numbers = ARENA_ARRAY(ctx->arena, uint32_t, NUMBERS_MAX);
+            if (c->numbers == NULL) {
+                return ERR_LIMIT;
+            }
+        }
+        for (; c->number_count < kept + i; c->number_count++) {
+            c->numbers[c->number_count] = c->number_count + 1;
+        }
+        c->numbers[c->number_count++] = (uint32_t)number;
     }
     return ERR_OK;
 }
@@ -263,6 +328,10 @@ static db_err collect(struct op_change *s, struct exec_ctx *ctx)
         TRY(op_child_next(&s->op, ctx, 0, &in));
         if (in == NULL) {
             break;
+        }
+        if (s->scan != NULL) {
+            TRY(keep_numbers(&s->targets[0], ctx, in, exec__scan_met(s->scan),
+                             s->targets[0].store.count));
         }
         for (uint32_t t = 0; t < count; t++) {
             TRY(collect_chunk(s, ctx, t, in));
@@ -457,7 +526,7 @@ static db_err update_ahead(struct op_change *s, struct exec_ctx *ctx, uint32_t t
            (done == 0 || s->rows_arena.used + ctx->eval.arena->used <= ROW_BYTES_KEPT)) {
         struct value *row;
         uint32_t i = first + done++;
-        failed = compute_one(s, ctx, target, i, at + i + 1, &row);
+        failed = compute_one(s, ctx, target, i, number_of(&s->targets[target], at + i), &row);
         if (failed != ERR_OK) {
             break;
         }
@@ -515,8 +584,9 @@ static db_err change_batch(struct op_change *s, struct exec_ctx *ctx, uint32_t t
             TRY(reread(s, ctx, target, i, &found));
         }
         if (found) {
-            TRY(n->kind == PLAN_UPDATE ? update_one(s, ctx, target, i, at + i + 1)
-                                       : delete_one(s, ctx, target, i));
+            TRY(n->kind == PLAN_UPDATE
+                    ? update_one(s, ctx, target, i, number_of(&s->targets[target], at + i))
+                    : delete_one(s, ctx, target, i));
         }
         let_go(s, ctx, ROW_BYTES_KEPT);
         TRY(fiber_checkpoint());
@@ -547,7 +617,8 @@ static db_err change_chunk(struct op_change *s, struct exec_ctx *ctx, const stru
             vector_get(&in->columns[c->slots[k]], chunk_row(in, i), &c->source[k]);
         }
         row_of_source(s, 0, 0);
-        ++*io_number;
+        *io_number =
+            s->scan == NULL ? *io_number + 1 : exec__scan_met(s->scan) + chunk_row(in, i) + 1;
         TRY(s->op.node->kind == PLAN_UPDATE ? update_one(s, ctx, 0, 0, *io_number)
                                             : delete_one(s, ctx, 0, 0));
     }

@@ -424,8 +424,13 @@ db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct valu
     struct made_numbers made;
     TRY(list_numbers(s, ctx, n, &made));
     bool ahead = !bulk && !looks(s) && row_locks_worth(&s->writer, NULL, true);
+    uint64_t number = s->rows.number;
     for (uint32_t i = 0; i < n; i++) {
         s->at = i;
+        if (s->row_numbers != NULL) {
+            s->rows.number = s->row_numbers[i];
+            exec__listen_tell(&s->heard, s->row_numbers[i]);
+        }
         if (ahead && i % ROW_LOCKS_MAX == 0) {
             TRY(row_lock_new(&s->writer, &rows[(size_t)i * s->table->column_count], n - i));
         }
@@ -433,7 +438,34 @@ db_err exec__insert_write(struct op_insert *s, struct exec_ctx *ctx, struct valu
                            known == NULL ? NULL : &known[(size_t)i * fks->check_count]));
         TRY(fiber_checkpoint());
     }
+    s->rows.number = number;
+    exec__listen_tell(&s->heard, UINT64_MAX);
     return ERR_OK;
+}
+
+/* Rows that are completed one after the other come to be written: MYSQL says of each first what its
+ * values are, then what becomes of it. */
+static db_err begin_rows(struct op_insert *s, struct exec_ctx *ctx, uint32_t n)
+{
+    s->heard = (struct listener){.arena = ctx->arena};
+    s->row_numbers = looks(s) ? ARENA_ARRAY(ctx->arena, uint64_t, n + 1) : NULL;
+    return looks(s) && s->row_numbers == NULL ? ERR_LIMIT : ERR_OK;
+}
+
+/* As row `at` of them. */
+static void begin_row(struct op_insert *s, struct exec_ctx *ctx, uint32_t at)
+{
+    if (s->row_numbers != NULL) {
+        s->row_numbers[at] = s->heard.row = s->rows.number + 1;
+        exec__listen(ctx, &s->heard);
+    }
+}
+
+static void end_row(struct op_insert *s, struct exec_ctx *ctx)
+{
+    if (s->row_numbers != NULL) {
+        exec__listen_end(ctx, &s->heard);
+    }
 }
 
 /* A row is wrong. MYSQL: what is wrong with the rows before it, which are written by then, is told
@@ -442,6 +474,7 @@ static db_err earlier_first(struct op_insert *s, struct exec_ctx *ctx, struct va
                             uint32_t n, db_err err)
 {
     if (err != ERR_SQL || n == 0) {
+        exec__listen_tell(&s->heard, UINT64_MAX);
         return err;
     }
     struct diag later = *ctx->diag;
@@ -481,14 +514,18 @@ static db_err insert_literals(struct op_insert *s, struct exec_ctx *ctx)
         return ERR_LIMIT;
     }
     uint32_t kept = 0;
+    TRY(begin_rows(s, ctx, n));
     for (uint32_t i = 0; i < n; i++) {
+        begin_row(s, ctx, kept);
         db_err err = insert_rows_literal(&s->rows, ctx, values->u.values.rows[i],
                                          &rows[(size_t)kept * s->table->column_count], n > 1);
+        end_row(s, ctx);
         if (err != ERR_OK) {
             return earlier_first(s, ctx, rows, kept, err);
         }
         kept += s->rows.skip ? 0 : 1;
     }
+    exec__listen_tell(&s->heard, kept == 0 ? UINT64_MAX : 0);
     return kept == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, kept);
 }
 
@@ -515,8 +552,11 @@ static db_err write_chunk(struct op_insert *s, struct exec_ctx *ctx, const struc
         return ERR_LIMIT;
     }
     s->sources = sources;
+    TRY(begin_rows(s, ctx, in->count));
     for (uint32_t i = 0; i < in->count; i++) {
+        begin_row(s, ctx, n);
         db_err err = complete_row(s, ctx, in, chunk_row(in, i), &rows[n * width], true);
+        end_row(s, ctx);
         if (err != ERR_OK) {
             return earlier_first(s, ctx, rows, n, err);
         }
@@ -525,6 +565,7 @@ static db_err write_chunk(struct op_insert *s, struct exec_ctx *ctx, const struc
             n++;
         }
     }
+    exec__listen_tell(&s->heard, n == 0 ? UINT64_MAX : 0);
     return n == 0 ? ERR_OK : exec__insert_write(s, ctx, rows, n);
 }
 

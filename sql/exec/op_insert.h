@@ -2,6 +2,7 @@
 #ifndef SKEIN_SQL_EXEC_OP_INSERT_H
 #define SKEIN_SQL_EXEC_OP_INSERT_H
 
+#include "sql/exec/exec_int.h"
 #include "sql/exec/insert_rows.h"
 #include "sql/exec/row_store.h"
 
@@ -18,8 +19,10 @@ struct op_insert {
     bool inserted;               /* it has become a new one */
     bool has_updated;            /* it met another one, whose number is then updated_number */
     struct value updated_number;
-    uint64_t effects; /* rows that became new ones or changed another one */
-    bool *known;      /* of rows on their way: by row, then foreign key (fk.h) */
+    uint64_t effects;      /* rows that became new ones or changed another one */
+    bool *known;           /* of rows on their way: by row, then foreign key (fk.h) */
+    uint64_t *row_numbers; /* of the rows on their way, as messages call them; or NULL */
+    struct listener heard; /* of these rows, where each is looked at before it is written */
     uint32_t known_max;
     uint64_t written;            /* rows so far */
     struct packed_format format; /* of `store` */

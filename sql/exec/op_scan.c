@@ -33,6 +33,7 @@ struct op_scan {
     bool repeats;
     struct key_set given;
     struct storage_kv *fresh;
+    uint64_t met, met_last; /* exec__scan_met; rows of the last chunk before they were filtered */
 };
 
 static const struct scan_spec *spec_of(const struct op_scan *s)
@@ -218,6 +219,8 @@ static db_err take_batch(struct op_scan *s, struct exec_ctx *ctx, const struct s
     }
     TRY(fill(s, ctx, kv, n));
     TRY(exec__source_compute(ctx, &s->source, &s->chunk));
+    s->met += s->met_last;
+    s->met_last = s->chunk.count;
     if (spec->filter_count != 0 && s->chunk.count != 0) {
         TRY(expr_filter(ctx, s->filters, spec->filter_count, &s->chunk, s->sel, &s->chunk.count));
         s->chunk.sel = s->sel;
@@ -258,6 +261,12 @@ static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
         }
         TRY(fiber_checkpoint());
     }
+}
+
+uint64_t exec__scan_met(const struct op *scan)
+{
+    ASSERT(scan->ops == op_scan_kind.ops);
+    return ((const struct op_scan *)scan)->met;
 }
 
 static db_err scan_rescan(struct op *op, struct exec_ctx *ctx)

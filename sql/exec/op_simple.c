@@ -229,6 +229,8 @@ struct op_project {
     struct chunk chunk;
     bool by_row;         /* an expression assigns a variable that others, or later rows, read */
     struct vector *rows; /* by_row: the output */
+    struct vector **vectors;
+    struct eval_list list; /* else */
 };
 
 static db_err project_open(struct op *op, struct exec_ctx *ctx)
@@ -239,6 +241,16 @@ static db_err project_open(struct op *op, struct exec_ctx *ctx)
     p->chunk.column_count = op->node->column_count;
     for (uint32_t i = 0; i < op->node->column_count && !p->by_row; i++) {
         p->by_row = bexpr_assigns(op->node->u.project.exprs[i]);
+    }
+    uint32_t count = op->node->column_count;
+    p->list = (struct eval_list){.states = p->exprs, .count = count};
+    p->list.results = ARENA_ARRAY(ctx->arena, struct vector **, count + 1);
+    p->vectors = ARENA_ARRAY(ctx->arena, struct vector *, count + 1);
+    if (p->list.results == NULL || p->vectors == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        p->list.results[i] = &p->vectors[i];
     }
     if (p->by_row) {
         p->rows = ARENA_ARRAY(ctx->arena, struct vector, op->node->column_count + 1);
@@ -281,15 +293,9 @@ static db_err project_next(struct op *op, struct exec_ctx *ctx, struct chunk **r
         *ret = NULL;
         return ERR_OK;
     }
-    if (p->by_row) {
-        TRY(project_rows(p, ctx, in));
-    }
+    TRY(p->by_row ? project_rows(p, ctx, in) : exec__eval_list(&p->list, ctx, in));
     for (uint32_t i = 0; i < p->chunk.column_count; i++) {
-        struct vector *v = p->by_row ? &p->rows[i] : NULL;
-        if (!p->by_row) {
-            TRY(expr_eval(ctx, p->exprs[i], in, &v));
-        }
-        vector_ref(&p->chunk.columns[i], v);
+        vector_ref(&p->chunk.columns[i], p->by_row ? &p->rows[i] : p->vectors[i]);
         p->chunk.columns[i].type = op->node->types[i];
     }
     p->chunk.count = in->count;

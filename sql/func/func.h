@@ -107,6 +107,10 @@ enum func_flags {
     FUNC_TAKES_VECTORS = 16384, /* VECTOR arguments come as they are; most refuse them (1210) */
     FUNC_VECTOR_BYTES = 32768,  /* they come as binary strings */
     FUNC_RANDOM = 65536,        /* MYSQL: a subquery that calls it is run anew for each row */
+    /* With FUNC_NULL_IF_ANY. MYSQL: arguments are evaluated one after the other up to one that is
+     * NULL; but these evaluate all of them, or begin with the last. */
+    FUNC_SEES_ALL = 131072,
+    FUNC_FROM_LAST = 262144,
 };
 
 enum { FUNC_ARGS_MAX = 255 };
@@ -147,11 +151,14 @@ struct func_bind_ctx {
     bool again;    /* func_rebind: the casts asked for before have been made */
     bool among;    /* a comparison is one of those of IN, BETWEEN or CASE: constant text that is no
                       date is no error there, and a TIME meets all text as a time */
+    bool between;  /* with that: of BETWEEN */
     bool by_value; /* with that: a constant number is not made of the column's type (CASE, rows) */
     bool view; /* a view is defined: whether constant text can be converted is seen when it is used
                 */
     const char *operation;  /* as which a comparison is shown in messages; NULL: as its sign */
     uint32_t version_chars; /* of VERSION(); 0: not known */
+    bool strict;            /* a change of data whose warnings about values are errors */
+    bool by_text; /* set by bind: another literal in the same place may be bound otherwise */
 };
 
 /* Coercibility of text that two collations have gone into: of no certain one. */
@@ -162,6 +169,9 @@ struct func_arg {
     struct sql_type type; /* as found */
     uint8_t coercibility;
     const struct value *constant; /* or NULL */
+    const struct value *lifted;   /* of a lifted literal, in the text that is bound: who goes by it
+                                     sets func_bind_ctx.by_text; or NULL */
+    struct slice name;            /* of a column; ptr NULL: it has none */
     bool is_const; /* no columns: a constant, or a parameter whose value comes later */
     bool is_given; /* that, or a variable that keeps its value while the statement is executed */
     bool is_column;
@@ -246,7 +256,7 @@ MUST_USE db_err func_agree_compared(struct func_bind_ctx *ctx, const char *opera
 /* MYSQL: beside a column of dates or times a constant number is what the column would store of it:
  * true, and it wants to be that. One that is no date, and any number beside an expression, is
  * compared as a number. */
-bool func_moment_of_number(const struct func_bind_ctx *ctx, const struct func_arg *column,
+bool func_moment_of_number(struct func_bind_ctx *ctx, const struct func_arg *column,
                            struct func_arg *number);
 /* The type that CASE, COALESCE, IF, UNION, GREATEST give for values of these types, and casts to it
  * where an argument differs in physical kind, charset or scale. ret_type's TYPE_F_NOT_NULL is set

@@ -493,6 +493,8 @@ static db_err plan_change(struct optimizer *o, enum plan_kind kind)
     struct bound_stmt *s = o->stmt;
     struct want nothing = {.limit = -1};
     struct phys rows;
+    const struct lnode *top = s->root->kind == LNODE_LIMIT ? s->root->children[0] : s->root;
+    bool ordered = top->kind == LNODE_SORT;
     TRY(opt__rewrite(o, &s->root));
     TRY(opt__physical(o, s->root, &nothing, &rows));
     struct plan_node *p = opt__node(o, kind, 0);
@@ -508,6 +510,7 @@ static db_err plan_change(struct optimizer *o, enum plan_kind kind)
     }
     p->u.dml.target_count = s->target_count;
     p->u.dml.ignore = s->ignore;
+    p->u.dml.ordered = ordered;
     struct fk_graph graph;
     graph_init(o, &graph);
     for (uint32_t i = 0; i < s->target_count; i++) {

@@ -277,6 +277,7 @@ struct plan_node {
             struct plan_target *targets;
             uint32_t target_count;
             bool ignore;
+            bool ordered;        /* ORDER BY was said */
             struct bexpr *limit; /* single table; NULL = none */
         } dml;                   /* UPDATE, DELETE */
     } u;

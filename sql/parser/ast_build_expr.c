@@ -244,6 +244,7 @@ void *ast_odbc(struct parse_ctx *ctx, struct sql_loc loc, struct slice word, voi
     }
     if (l->kind != AST_LIT_STRING) {
         l->expr.pos = ast_pos_of(loc);
+        l->braces = true;
     }
     (void)ctx;
     return expr;

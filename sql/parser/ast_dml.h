@@ -33,6 +33,7 @@ struct ast_insert {
     uint32_t flags; /* enum ast_dml_flags */
     struct slice hints;
     struct ast_name table;
+    bool fills; /* CREATE TABLE .. SELECT: constants of the query are looked at as a SELECT does */
     struct ast_ident_list partitions;
     bool has_columns;             /* a list was written, maybe an empty one: () */
     struct ast_expr_list columns; /* AST_EXPR_COLUMN, maybe qualified */

@@ -77,6 +77,7 @@ struct ast_literal {
     uint64_t u64;
     struct slice text;
     struct slice charset; /* introducer without '_', or ptr NULL */
+    bool braces;          /* {d .. }, {t .. }, {ts .. }: one that is no such literal is a text */
 };
 
 /* A `?`, or a literal lifted out of the text (PARSE_LIFT_LITERALS). The two kinds are numbered

@@ -47,6 +47,7 @@ static db_err fill(struct statement *st, const struct ast_create_table *c,
                                 .replace = c->duplicates == AST_DUP_REPLACE,
                                 .flags = c->duplicates == AST_DUP_IGNORE ? AST_DML_IGNORE : 0,
                                 .table = c->name,
+                                .fills = true,
                                 .has_columns = true,
                                 .source = AST_INSERT_QUERY,
                                 .query = c->query};

@@ -113,6 +113,7 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, con
         /* A fraction does not round a DATE up, but for what lies below the microsecond. */
         ctx->lenient_date = (to->wire & TYPE_W_LENIENT_DATE) != 0;
         ctx->whole_date = (to->wire & TYPE_W_WHOLE_DATE) != 0;
+        ctx->compared = (to->wire & TYPE_W_COMPARED) != 0;
         ctx->refused_type = (to->wire & TYPE_W_REFUSE_DATE) == 0        ? NULL
                             : (to->wire & TYPE_W_REFUSE_DATETIME) != 0  ? "DATETIME"
                             : (to->wire & TYPE_W_REFUSE_TIMESTAMP) != 0 ? "TIMESTAMP"
@@ -120,7 +121,7 @@ static db_err to_temporal(struct cast_ctx *ctx, const struct sql_type *from, con
         db_err err =
             cast__datetime(ctx, from, v, to->id == TYPE_DATE ? 6 : to->decimals,
                            to->id == TYPE_DATE || (to->wire & TYPE_W_NAME_DATE) != 0, &t, &is_null);
-        ctx->lenient_date = false;
+        ctx->lenient_date = ctx->compared = false;
         ctx->refused_type = NULL;
         TRY(err);
     }

@@ -37,6 +37,7 @@ struct cast_ctx {
     bool refused;
     const char *refused_type; /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
     bool whole_date;          /* likewise, TYPE_W_WHOLE_DATE */
+    bool compared;            /* likewise, TYPE_W_COMPARED: expr is the column, or NULL */
     bool lenient_date;        /* set while a value is cast to a TYPE_W_LENIENT_DATE */
     uint8_t div_precision_increment; /* 4 by default */
     uint16_t collation;              /* of text made from numbers and times: collation_connection */

@@ -196,6 +196,17 @@ static db_err shown_text(struct cast_ctx *ctx, const struct sql_type *from, cons
     return ERR_OK;
 }
 
+/* Of constant text that is compared with a date, or with a column of dates. */
+static void warn_compared(struct cast_ctx *ctx, bool for_date, const char *shown)
+{
+    char where[256] = "";
+    if (ctx->expr != NULL) {
+        snprintf(where, sizeof(where), " for column '%s' at row 1", ctx->expr);
+    }
+    cast_warn(ctx, CAST_WARNING, 1292, ctx->expr != NULL ? "Incorrect" : "Truncated incorrect",
+              for_date ? "date" : "datetime", shown, where);
+}
+
 /* 4095 and 4096, behind what else is said about the value. */
 static void warn_notes(struct cast_ctx *ctx, const struct value *v, const struct temporal_result *r)
 {
@@ -253,14 +264,25 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
     }
     if (is_null && ctx->refused_type != NULL && v->phys == PHYS_STR) {
         TRY(shown_text(ctx, from, v, shown));
-        return cast_error(ctx, 1525, ctx->refused_type, shown);
+        if (ctx->compared) {
+            warn_compared(ctx, for_date, shown);
+        }
+        *ret_null = true;
+        return ctx->compared && ctx->refused ? ERR_OK
+                                             : cast_error(ctx, 1525, ctx->refused_type, shown);
+    }
+    bool compared = ctx->compared && v->phys == PHYS_STR;
+    if (compared && !is_null) {
+        warn_notes(ctx, v, &r);
     }
     /* MYSQL: nothing is told of a date's zeros where it was a date before. */
     bool known =
         v->phys == PHYS_TIME && (r.cond & (TEMPORAL_ZERO_DATE | TEMPORAL_ZERO_IN_DATE)) != 0;
     if ((r.cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) != 0 && ctx->warn != NULL && !known) {
         TRY(shown_text(ctx, from, v, shown));
-        if (is_null && !overflow && for_date && !whole_number_text(ctx, v, shown)) {
+        if (compared && !overflow) {
+            warn_compared(ctx, for_date, shown);
+        } else if (is_null && !overflow && for_date && !whole_number_text(ctx, v, shown)) {
             cast_warn(ctx, CAST_WARNING, 1292, "Truncated incorrect", "date", shown, "");
         } else if (is_null && !overflow) {
             cast_warn(ctx, CAST_WARNING, 1292, "Incorrect", "datetime", shown, "");
@@ -271,7 +293,9 @@ db_err cast__datetime(struct cast_ctx *ctx, const struct sql_type *from, const s
         }
     }
     if (!is_null) {
-        warn_notes(ctx, v, &r);
+        if (!compared) {
+            warn_notes(ctx, v, &r);
+        }
         *ret = r.v;
     }
     *ret_null = is_null;

@@ -54,14 +54,14 @@ static void skip_spaces(struct scan *s)
     }
 }
 
-static void check_rest(struct scan *s)
+static void check_rest(struct scan *s, bool tells)
 {
     const uint8_t *spaces = s->p;
     skip_spaces(s);
     if (s->p < s->end) {
         s->cond |= TEMPORAL_TRUNCATED;
     }
-    if (s->p > spaces) {
+    if (tells && s->p > spaces) {
         note(s, TEMPORAL_SUPERFLUOUS, spaces, 0);
     }
 }
@@ -111,6 +111,7 @@ static bool skip_delimiters(struct scan *s, unsigned i)
     const uint8_t *first = s->p;
     if (i == 2 && s->p < s->end && *s->p == 'T') {
         s->p++;
+        s->cond |= s->p == s->end ? TEMPORAL_TRUNCATED : 0u;
         return true;
     }
     while (s->p < s->end && (is_punct(*s->p) || is_space(*s->p))) {
@@ -126,11 +127,13 @@ static bool skip_delimiters(struct scan *s, unsigned i)
         }
         s->p++;
     }
-    if (s->p < s->end && is_digit(*s->p)) {
+    if (s->p > first && (i == 2 || (s->p < s->end && is_digit(*s->p)))) {
         if ((char)*first != preferred[i]) {
             note(s, TEMPORAL_DEPRECATED, first, preferred[i]);
         } else if (s->p > first + 1) {
             note(s, TEMPORAL_SUPERFLUOUS, first + 1, 0);
+        } else if (s->p == s->end) {
+            note(s, TEMPORAL_SUPERFLUOUS, first, 0);
         }
     }
     return true;
@@ -304,7 +307,7 @@ unsigned datetime_parse(struct slice text, unsigned decimals, unsigned flags, in
         *ret = 0;
         return TEMPORAL_INVALID | (f.all_zero ? 0 : TEMPORAL_TRUNCATED);
     }
-    check_rest(&s);
+    check_rest(&s, f.count != 3); /* of a date alone skip_delimiters has told */
     if (ret_note != NULL) {
         *ret_note = s.note;
     }
@@ -364,7 +367,7 @@ static bool time_from_datetime_text(struct slice text, unsigned decimals, unsign
         *ret_cond = TEMPORAL_INVALID | TEMPORAL_TRUNCATED;
         return true;
     }
-    check_rest(&s);
+    check_rest(&s, f.count != 3);
     if (ret_note != NULL) {
         *ret_note = s.note;
     }
@@ -490,7 +493,7 @@ unsigned time_parse(struct slice text, unsigned decimals, unsigned flags, int64_
         return s.cond | bad;
     }
     unsigned before = s.cond;
-    check_rest(&s);
+    check_rest(&s, true);
     if ((s.cond & TEMPORAL_TRUNCATED) != 0) {
         s.cond = before | TEMPORAL_TRUNCATED; /* no word about spaces before what is cut */
     } else if (ret_note != NULL) {

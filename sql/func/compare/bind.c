@@ -10,6 +10,7 @@
 
 #include <math.h>
 
+#include "sql/func/compare/compare_int.h"
 #include "sql/types/compare.h"
 #include "sql/types/json.h"
 
@@ -141,41 +142,9 @@ static bool year_beside_date(struct func_arg *year, const struct func_arg *date)
     return true;
 }
 
-/* Is this number a date, or a time, as the column would take it? */
-static bool is_moment(const struct func_bind_ctx *ctx, const struct sql_type *column,
-                      const struct func_arg *number)
-{
-    struct cast_ctx cast = {.sql_mode = ctx->sql_mode};
-    int64_t packed;
-    bool null = true;
-    db_err err = column->id == TYPE_TIME ? value_to_time(&cast, &number->type, number->constant,
-                                                         column->decimals, &packed, &null)
-                                         : value_to_datetime(&cast, &number->type, number->constant,
-                                                             column->decimals, &packed, &null);
-    return err == ERR_OK && !null;
-}
-
-bool func_moment_of_number(const struct func_bind_ctx *ctx, const struct func_arg *column,
-                           struct func_arg *number)
-{
-    const struct sql_type *t = &column->type;
-    bool bare = column->is_column && (t->flags & TYPE_F_EXPR) == 0;
-    if (ctx->by_value || !bare || !type_is_temporal(t) || !number->is_const ||
-        !type_is_numeric(&number->type) || number->type.id == TYPE_BIT) {
-        return false;
-    }
-    const struct value *v = number->constant;
-    if (v != NULL && (v->is_null || !is_moment(ctx, t, number))) {
-        return false;
-    }
-    enum type_id id = t->id == TYPE_TIMESTAMP ? TYPE_DATETIME : (enum type_id)t->id;
-    func__want(number, type_temporal(id, t->decimals));
-    return true;
-}
-
 /* listed: one of the values of IN or CASE. *ret_text_arg: struct compare_plan's. */
-static enum compare_kind choose(const struct func_bind_ctx *ctx, struct func_arg *a,
-                                struct func_arg *b, bool listed, uint8_t *ret_text_arg)
+static enum compare_kind choose(struct func_bind_ctx *ctx, struct func_arg *a, struct func_arg *b,
+                                bool listed, uint8_t *ret_text_arg)
 {
     *ret_text_arg = 0;
     if (!ctx->among && (short_year(a, b) || short_year(b, a))) {
@@ -291,77 +260,6 @@ static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struc
     return ERR_OK;
 }
 
-/* MYSQL: a date compared with constant text that is no date is an error, not a NULL. */
-static db_err check_date_text(struct func_bind_ctx *ctx, const struct func_arg *date,
-                              const struct func_arg *text)
-{
-    static const char *const names[] = {"DATE", "DATETIME", "TIMESTAMP"};
-    const struct value *v = text->constant;
-    int64_t packed;
-    int32_t offset;
-    if (!type_has_date(&date->type) || v == NULL || v->is_null || v->phys != PHYS_STR ||
-        !func__charset(&text->type)->ascii_superset) {
-        return ERR_OK;
-    }
-    unsigned cond = datetime_parse(v->str, TIME_DECIMALS_MAX, temporal_flags(ctx->sql_mode),
-                                   &packed, &offset, NULL);
-    if ((cond & TEMPORAL_INVALID) == 0) {
-        return ERR_OK;
-    }
-    unsigned name = date->type.id == TYPE_DATE ? 0 : date->type.id == TYPE_DATETIME ? 1 : 2;
-    return my_error(ctx->diag, ER_WRONG_VALUE, names[name], arena_strdup(ctx->arena, v->str));
-}
-
-/* The same for text whose value comes later. */
-static void refuse_later(const struct func_arg *date, struct func_arg *text)
-{
-    if (type_has_date(&date->type) && text->is_const && text->constant == NULL &&
-        type_is_string(&text->type) && text->want_cast && type_has_date(&text->want)) {
-        text->want.wire |= (uint16_t)(TYPE_W_REFUSE_DATE |
-                                      (date->type.id == TYPE_DATETIME    ? TYPE_W_REFUSE_DATETIME
-                                       : date->type.id == TYPE_TIMESTAMP ? TYPE_W_REFUSE_TIMESTAMP
-                                                                         : 0));
-    }
-}
-
-static bool is_time_text(struct func_bind_ctx *ctx, const struct value *v)
-{
-    int64_t packed;
-    int64_t datetime = 0;
-    int32_t offset;
-    return v->phys != PHYS_STR ||
-           (time_parse(v->str, TIME_DECIMALS_MAX, temporal_flags(ctx->sql_mode), &packed, &datetime,
-                       &offset, NULL) &
-            TEMPORAL_INVALID) == 0;
-}
-
-/* MYSQL: only a column meets text as a time, and only constant text that is one. */
-static bool times_as_text(struct func_bind_ctx *ctx, const struct func_arg *time,
-                          const struct func_arg *text)
-{
-    if (time->type.id != TYPE_TIME || type_is_temporal(&text->type) ||
-        !func__is_text(&text->type)) {
-        return false;
-    }
-    if (text->is_const && text->constant == NULL) { /* a parameter takes the other's type */
-        return false;
-    }
-    bool known = text->constant != NULL && !text->constant->is_null;
-    return !time->is_column || !text->is_const || (known && !is_time_text(ctx, text->constant));
-}
-
-/* MYSQL: what is no date is below every date; constant text (above) is refused first. */
-static void lowest_if_none(const struct func_arg *date, struct func_arg *other)
-{
-    if (type_has_date(&date->type) && !type_is_temporal(&other->type) && other->want_cast &&
-        type_has_date(&other->want)) {
-        other->want.wire |=
-            (uint16_t)(TYPE_W_LOW_DATE | (date->type.id == TYPE_DATE && type_is_string(&other->type)
-                                              ? TYPE_W_NAME_DATE
-                                              : 0));
-    }
-}
-
 static double tolerance_of(const struct func_arg *args)
 {
     struct sql_type a = args[0].type;
@@ -380,33 +278,46 @@ db_err compare_bind(BIND_ARGS)
     uint8_t text_arg;
     bool listed = ctx->among && call->variant == 0;
     enum compare_kind kind = choose(ctx, &args[0], &args[1], listed, &text_arg);
+    bool as_text = false;
     /* MYSQL: a constant is made of the type of the column that it is compared with. */
     for (int i = 0; i < 2; i++) {
         if (args[i].is_column && args[i].type.id == TYPE_TIME && args[1 - i].constant != NULL &&
             type_has_date(&args[1 - i].type) && !ctx->among) {
+            func__want(&args[1 - i], type_temporal(TYPE_TIME, args[i].type.decimals));
             kind = COMPARE_TIME;
         }
     }
-    if (kind == COMPARE_TIME && !ctx->among &&
-        (times_as_text(ctx, &args[0], &args[1]) || times_as_text(ctx, &args[1], &args[0]))) {
-        kind = COMPARE_STRING;
+    for (int i = 0; i < 2 && (!ctx->among || ctx->between); i++) {
+        TRY(compare__tell_of_number(ctx, &args[i], &args[1 - i]));
+        if (ctx->among) {
+            if (kind == COMPARE_TIME) {
+                TRY(compare__time_bound(ctx, &args[i], &args[1 - i]));
+            }
+            continue;
+        }
+        if (kind == COMPARE_TIME) {
+            TRY(compare__time_text(ctx, &args[i], &args[1 - i], &as_text));
+        } else if (kind == COMPARE_DATETIME) {
+            TRY(compare__date_text(ctx, &args[i], &args[1 - i]));
+        }
     }
-    if (kind == COMPARE_DATETIME && !ctx->among) {
-        TRY(check_date_text(ctx, &args[0], &args[1]));
-        TRY(check_date_text(ctx, &args[1], &args[0]));
-    }
+    kind = as_text ? COMPARE_STRING : kind;
     double tolerance = kind == COMPARE_DOUBLE && !ctx->among ? tolerance_of(args) : 0;
     want_kind(ctx, args, kind, tolerance != 0);
     if (kind == COMPARE_DATETIME) {
-        lowest_if_none(&args[0], &args[1]);
-        lowest_if_none(&args[1], &args[0]);
+        compare__lowest_if_none(&args[0], &args[1]);
+        compare__lowest_if_none(&args[1], &args[0]);
     } else if (kind == COMPARE_TIME && ctx->among) {
         args[0].want.wire |= TYPE_W_LOW_DATE;
         args[1].want.wire |= TYPE_W_LOW_DATE;
     }
+    if (kind == COMPARE_DATETIME) {
+        compare__name_text(&args[0], &args[1]);
+        compare__name_text(&args[1], &args[0]);
+    }
     if (kind == COMPARE_DATETIME && !ctx->among) {
-        refuse_later(&args[0], &args[1]);
-        refuse_later(&args[1], &args[0]);
+        compare__refuse_later(&args[0], &args[1]);
+        compare__refuse_later(&args[1], &args[0]);
     }
     TRY(make_plan(ctx, call, args, kind, sign, text_arg, tolerance));
     call->variant |= tolerance != 0 ? COMPARE_NEAR : 0;

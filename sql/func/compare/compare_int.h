@@ -5,6 +5,7 @@
 #define SKEIN_SQL_FUNC_COMPARE_INT_H
 
 #include "sql/charset/charset.h"
+#include "sql/func/func.h"
 #include "sql/types/compare.h"
 
 enum compare_op { COMPARE_EQ, COMPARE_NE, COMPARE_LT, COMPARE_LE, COMPARE_GT, COMPARE_GE };
@@ -25,5 +26,28 @@ struct compare_plan {
     bool json; /* GREATEST, LEAST with JSON among the arguments */
     uint8_t decimals;
 };
+
+/* ---- moment.c: constants beside dates and times; each looks at its two arguments in this order
+ * ---- */
+
+/* Says what a column of dates or times does not take of a constant number. ERR_SQL where a change
+ * is strict. */
+MUST_USE db_err compare__tell_of_number(struct func_bind_ctx *ctx, const struct func_arg *column,
+                                        const struct func_arg *number);
+/* Text beside TIME: *io_as_text is set where both are compared as text. */
+MUST_USE db_err compare__time_text(struct func_bind_ctx *ctx, const struct func_arg *time,
+                                   struct func_arg *text, bool *io_as_text);
+/* The same of a bound of BETWEEN, which is a time whatever it says. */
+MUST_USE db_err compare__time_bound(struct func_bind_ctx *ctx, const struct func_arg *time,
+                                    struct func_arg *text);
+/* Constant text that is no date: ERR_SQL (1525, or 1292 where a change is strict). */
+MUST_USE db_err compare__date_text(struct func_bind_ctx *ctx, const struct func_arg *date,
+                                   const struct func_arg *text);
+/* What an execution says of constant text names the column. */
+void compare__name_text(const struct func_arg *date, struct func_arg *text);
+/* Text whose value comes later: the execution finds what is no date. */
+void compare__refuse_later(const struct func_arg *date, struct func_arg *text);
+/* MYSQL: what is no date is below every date; constant text (above) is refused first. */
+void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other);
 
 #endif
