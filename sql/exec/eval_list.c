@@ -78,7 +78,8 @@ static void hush(void *arg, enum cast_level level, uint16_t number, const char *
 static bool may_repeat(const struct eval_list *l)
 {
     for (uint32_t i = 0; i < l->count; i++) {
-        if (l->states[i]->e->is_volatile || l->states[i]->e->has_subquery) {
+        const struct expr_state *e = l->states[i];
+        if (e->e->is_volatile || e->e->has_subquery || e->assigns) {
             return false;
         }
     }
