@@ -590,6 +590,72 @@ static db_err tell_where_first(struct binder *b, const struct ast_table *table,
     return ERR_SQL;
 }
 
+/* A column that SET assigns to, as *a, and its table. */
+static db_err assigned_column(struct binder *b, struct scope *scope, const struct ast_update *s,
+                              const struct ast_column *target, struct lnode *from,
+                              struct bound_assign *a, struct lnode **ret_table)
+{
+    struct bexpr *column;
+    b->column_use = PRIV_NEED_UPDATE;
+    TRY(unless_where(b, scope, s, s->where, true, bind__column(b, scope, target, &column)));
+    b->column_use = PRIV_NEED_READ;
+    struct lnode *table =
+        column->kind == BEXPR_COLUMN ? table_of_column(from, column->u.column.id) : NULL;
+    const struct lcolumn *named =
+        table == NULL && column->kind == BEXPR_COLUMN ? column_by_id(scope, column) : NULL;
+    a->column = table == NULL ? 0 : column->u.column.id - table->columns[0].id;
+    bool written = table != NULL;
+    if (named != NULL) {
+        TRY(bind__view_column(b, from, named, &table, &a->column));
+    }
+    if (table == NULL && from->kind == LNODE_PROJECT) {
+        return refuse_target(b, from, "UPDATE");
+    }
+    if (table == NULL) {
+        return my_error(
+            b->diag, ER_NON_UPDATABLE_TABLE,
+            arena_strdup(b->arena, target->table.ptr != NULL ? target->table : target->name),
+            "UPDATE");
+    }
+    TRY(target_index(b, table, &a->table));
+    struct lnode *view = named == NULL ? NULL : bind__view_of(from, named->id);
+    if (view != NULL && bind__has_check(view)) {
+        TRY(bind__joined_checks(b, from, view, &b->stmt->targets[a->table]));
+    }
+    if (written) {
+        TRY(bind__need_written(b, table, a->column, PRIV_NEED_UPDATE));
+    }
+    *ret_table = table;
+    return ERR_OK;
+}
+
+/* MYSQL: all columns first, then the values. */
+static db_err update_set(struct binder *b, struct scope *scope, const struct ast_update *s,
+                         struct lnode *from)
+{
+    struct bound_stmt *st = b->stmt;
+    const struct ast_assignment_list *set = &s->set;
+    struct lnode **tables = BIND_ARRAY(b, struct lnode *, set->count + 1);
+    st->assigns = BIND_ARRAY(b, struct bound_assign, set->count + 1);
+    if (st->assigns == NULL || tables == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < set->count; i++) {
+        TRY(assigned_column(b, scope, s, set->items[i]->column, from,
+                            &st->assigns[st->assign_count++], &tables[i]));
+    }
+    for (uint32_t i = 0; i < set->count; i++) {
+        struct bound_assign *a = &st->assigns[i];
+        db_err err = bind__expr(b, scope, set->items[i]->value, &a->expr);
+        TRY(unless_where(b, scope, s, s->where, true, err));
+        if (a->expr->kind == BEXPR_ROW) {
+            return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
+        }
+        TRY(bind__check_generated(b, tables[i]->u.table.def, a->column, a->expr));
+    }
+    return ERR_OK;
+}
+
 db_err bind__update(struct binder *b, const struct ast_update *s)
 {
     struct bound_stmt *st = b->stmt;
@@ -615,51 +681,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
         return my_error(b->diag, ER_WRONG_USAGE, "UPDATE",
                         s->order_by.count != 0 ? "ORDER BY" : "LIMIT");
     }
-    st->assigns = BIND_ARRAY(b, struct bound_assign, s->set.count + 1);
-    if (st->assigns == NULL) {
-        return ERR_NOMEM;
-    }
-    for (uint32_t i = 0; i < s->set.count; i++) {
-        struct bexpr *column;
-        struct bound_assign *a = &st->assigns[st->assign_count++];
-        b->column_use = PRIV_NEED_UPDATE;
-        db_err err = bind__column(b, &scope, s->set.items[i]->column, &column);
-        TRY(unless_where(b, &scope, s, s->where, true, err));
-        b->column_use = PRIV_NEED_READ;
-        struct lnode *table =
-            column->kind == BEXPR_COLUMN ? table_of_column(from, column->u.column.id) : NULL;
-        const struct lcolumn *named =
-            table == NULL && column->kind == BEXPR_COLUMN ? column_by_id(&scope, column) : NULL;
-        a->column = table == NULL ? 0 : column->u.column.id - table->columns[0].id;
-        bool written = table != NULL;
-        if (named != NULL) {
-            TRY(bind__view_column(b, from, named, &table, &a->column));
-        }
-        if (table == NULL && from->kind == LNODE_PROJECT) {
-            return refuse_target(b, from, "UPDATE");
-        }
-        if (table == NULL) {
-            return my_error(b->diag, ER_NON_UPDATABLE_TABLE,
-                            arena_strdup(b->arena, s->set.items[i]->column->table.ptr != NULL
-                                                       ? s->set.items[i]->column->table
-                                                       : s->set.items[i]->column->name),
-                            "UPDATE");
-        }
-        TRY(target_index(b, table, &a->table));
-        struct lnode *view = named == NULL ? NULL : bind__view_of(from, named->id);
-        if (view != NULL && bind__has_check(view)) {
-            TRY(bind__joined_checks(b, from, view, &st->targets[a->table]));
-        }
-        if (written) {
-            TRY(bind__need_written(b, table, a->column, PRIV_NEED_UPDATE));
-        }
-        err = bind__expr(b, &scope, s->set.items[i]->value, &a->expr);
-        TRY(unless_where(b, &scope, s, s->where, true, err));
-        if (a->expr->kind == BEXPR_ROW) {
-            return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
-        }
-        TRY(bind__check_generated(b, table->u.table.def, a->column, a->expr));
-    }
+    TRY(update_set(b, &scope, s, from));
     TRY(check_same_table(b));
     /* MYSQL: of several tables only the first is written as it is read */
     for (uint32_t i = 0; i < st->assign_count && st->target_count == 1; i++) {
