@@ -382,10 +382,32 @@ static db_err take_position(struct binder *b, const struct ast_aggregate *a,
                     arena_printf(b->arena, "%lld", (long long)at->u.constant.i), "order clause");
 }
 
+/* MYSQL: GROUP_CONCAT(DISTINCT ...) gives its values in their own order, if no other one is asked
+ * for. That of documents does not follow from their values. */
+static db_err own_order(struct binder *b, struct bexpr *e)
+{
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        const struct bexpr *arg = e->args[i];
+        if (arg->type.id == TYPE_JSON || arg->has_subquery || arg->is_volatile) {
+            return ERR_OK;
+        }
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        struct bexpr *key = bexpr_clone(b->arena, e->args[i]);
+        if (key == NULL) {
+            return ERR_NOMEM;
+        }
+        e->u.agg.order_by[e->u.agg.order_count] = key;
+        e->u.agg.order_desc[e->u.agg.order_count++] = false;
+    }
+    return ERR_OK;
+}
+
 static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
                         struct bexpr *e)
 {
-    uint32_t n = a->order_by.count;
+    bool own = a->func == AST_AGG_GROUP_CONCAT && a->distinct && a->order_by.count == 0;
+    uint32_t n = own ? e->arg_count : a->order_by.count;
     if (n == 0) {
         return ERR_OK;
     }
@@ -393,6 +415,9 @@ static db_err agg_order(struct binder *b, struct scope *scope, const struct ast_
     e->u.agg.order_desc = BIND_ARRAY(b, bool, n);
     if (e->u.agg.order_by == NULL || e->u.agg.order_desc == NULL) {
         return ERR_NOMEM;
+    }
+    if (own) {
+        return own_order(b, e);
     }
     for (uint32_t i = 0; i < n; i++) {
         struct bexpr *key;
