@@ -93,12 +93,6 @@ static bool in_network(struct slice pattern, size_t slash, struct slice host)
     return true;
 }
 
-static bool is_loopback(struct slice host)
-{
-    return slice_eq_nocase(host, SLICE_LIT("localhost")) ||
-           slice_starts_with(host, SLICE_LIT("127.")) || slice_eq(host, SLICE_LIT("::1"));
-}
-
 bool acl_host_fits(const char *pattern, struct slice host)
 {
     struct slice p = slice_str(pattern);
@@ -106,7 +100,7 @@ bool acl_host_fits(const char *pattern, struct slice host)
     if (slash != NULL && in_network(p, (size_t)(slash - pattern), host)) {
         return true;
     }
-    return (is_loopback(host) && is_loopback(p)) || host_like(pattern, host);
+    return host_like(pattern, host);
 }
 
 /* MYSQL: what has no wildcard comes first, then by the length of what stands before it. */

@@ -88,7 +88,13 @@ static size_t literal_prefix(const char *pattern)
     return strcspn(pattern, "%_");
 }
 
-/* A loopback client is known by name and by address: the account with the more exact host wins. */
+static bool is_exact(const struct sql_account *account)
+{
+    return account->exists && strpbrk(account->host_pattern, "%_") == NULL;
+}
+
+/* MYSQL: a loopback client is known by name and by address. Its address, or a network of it, comes
+ * before its name, and that before patterns, of which the longer one wins. */
 static db_err find_account(struct auth_server *auth, const struct conn *c, struct slice user,
                            struct diag *diag, struct sql_account *ret_account)
 {
@@ -103,12 +109,10 @@ static db_err find_account(struct auth_server *auth, const struct conn *c, struc
     }
     db_err err = sql_engine_find_account(auth->engine, user, slice_str(c->peer), diag, other);
     if (err == ERR_OK && other->exists &&
-        (!ret_account->exists ||
-         literal_prefix(other->host_pattern) > literal_prefix(ret_account->host_pattern))) {
-        bool exact = ret_account->exists && strpbrk(ret_account->host_pattern, "%_") == NULL;
-        if (!exact) {
-            *ret_account = *other;
-        }
+        (!ret_account->exists || is_exact(other) ||
+         (!is_exact(ret_account) &&
+          literal_prefix(other->host_pattern) > literal_prefix(ret_account->host_pattern)))) {
+        *ret_account = *other;
     }
     mem_free(other);
     return err;
