@@ -128,14 +128,14 @@ MUST_USE db_err ddl_print_expr(const struct ast_expr *expr, const struct bind_op
  * scratch.
  */
 MUST_USE db_err ddl_show_create_view(struct arena *arena, const struct table_def *def,
-                                     bool short_names, struct diag *diag, struct buf *out);
-/* A view's query as it is shown; names of the schema `hide` (ptr NULL: none) go without it. arena:
- * scratch. */
+                                     bool short_names, const struct ddl_show_opts *opts,
+                                     struct diag *diag, struct buf *out);
+/* A view's query as VIEWS shows it. arena: scratch. */
 MUST_USE db_err ddl_show_view_query(struct arena *arena, const struct table_def *def,
-                                    struct slice hide, struct diag *diag, struct buf *out);
+                                    struct diag *diag, struct buf *out);
 /* SHOW CREATE DATABASE. */
-MUST_USE db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists, bool bare,
-                                       struct buf *out);
+MUST_USE db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists,
+                                       const struct ddl_show_opts *opts, struct buf *out);
 
 /* ANALYZE TABLE: distinct[i] is that of index i. The caller shares the table's metadata lock.
  * ERR_SCHEMA_CHANGED: the table is not `t` any more. */

@@ -9,6 +9,7 @@
 #include "sql/ddl/mdl.h"
 #include "sql/diag/diag_area.h"
 #include "sql/diag/my_error.h"
+#include "sql/parser/ast_print.h"
 
 enum {
     DDL_NAME_CHARS_MAX = 64,
@@ -192,6 +193,8 @@ MUST_USE db_err ddl__create_view(struct ddl_ctx *ctx, const struct ast_create_vi
 MUST_USE db_err ddl__drop_view(struct ddl_ctx *ctx, const struct ast_drop_table *s);
 
 /* 1681 for what is deprecated about a type that no clause spells: that of a query's column. */
+/* How the options want names to be written. */
+struct ast_name_style ddl__name_style(const struct ddl_show_opts *opts);
 void ddl__warn_type(struct ddl_ctx *ctx, const struct sql_type *t);
 
 /* The text of an expression, as it grows. */

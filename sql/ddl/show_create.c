@@ -2,7 +2,6 @@
  * the letter as MySQL prints it. */
 #include "sql/charset/charset.h"
 #include "sql/ddl/ddl_int.h"
-#include "sql/parser/parser.h"
 #include "sql/types/cast.h"
 #include "sql/types/sql_mode.h"
 
@@ -20,30 +19,22 @@ static db_err put(struct printer *p, const char *text)
     return buf_append(p->out, text, strlen(text));
 }
 
-/* MYSQL: letters, digits, _, $ and what is not ASCII; not only digits, and no keyword. */
-static bool needs_quotes(struct slice name)
+struct ast_name_style ddl__name_style(const struct ddl_show_opts *opts)
 {
-    bool digits = true;
-    for (size_t i = 0; i < name.len; i++) {
-        uint8_t c = name.ptr[i];
-        bool digit = c >= '0' && c <= '9';
-        bool plain = digit || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-                     (c == '$' && i != 0) || c >= 0x80;
-        if (!plain) {
-            return true;
-        }
-        digits = digits && digit;
-    }
-    return digits || parser_is_keyword(name);
+    return (struct ast_name_style){.double_quotes = (opts->sql_mode & SQL_MODE_ANSI_QUOTES) != 0,
+                                   .bare = opts->bare};
+}
+
+/* MYSQL: sql_mode ANSI leaves out what other databases do not know. */
+static bool for_others(const struct printer *p)
+{
+    return (p->opts->sql_mode & SQL_MODE_ANSI) != 0;
 }
 
 static db_err put_name(struct printer *p, struct slice name)
 {
-    if (p->opts->bare && !needs_quotes(name)) {
-        return buf_append_slice(p->out, name);
-    }
-    char quote = (p->opts->sql_mode & SQL_MODE_ANSI_QUOTES) != 0 ? '"' : '`';
-    return buf_append_quoted(p->out, name, quote);
+    struct ast_name_style style = ddl__name_style(p->opts);
+    return ast_print_name(p->out, name, &style);
 }
 
 /* A literal with the escapes that MySQL itself prints. */
@@ -261,6 +252,9 @@ static db_err put_key(struct printer *p, const struct index_def *ix)
         }
         TRY(put(p, part->descending ? " DESC" : ""));
     }
+    if (for_others(p)) {
+        return put(p, ")");
+    }
     TRY(put(p, ix->using_btree ? ") USING BTREE" : ")"));
     if (ix->comment.len != 0) {
         TRY(put(p, " COMMENT "));
@@ -325,6 +319,9 @@ static db_err put_tail(struct printer *p)
 {
     const struct table_def *t = p->t;
     const struct collation *coll = collation_by_id(t->collation);
+    if (for_others(p)) {
+        return put(p, "\n)");
+    }
     uint64_t next =
         p->opts->next_auto_increment != 0 ? p->opts->next_auto_increment : t->auto_increment_start;
     TRY(buf_printf(p->out, "\n) ENGINE=%.*s", SLICE_FMT(t->engine)));
@@ -384,11 +381,10 @@ db_err ddl_show_create_table(struct arena *arena, const struct table_def *def, s
     return ddl_show_create_table_opts(arena, def, &opts, out);
 }
 
-db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists, bool bare,
-                              struct buf *out)
+db_err ddl_show_create_schema(const struct schema_def *def, bool if_not_exists,
+                              const struct ddl_show_opts *opts, struct buf *out)
 {
-    struct ddl_show_opts opts = {.bare = bare};
-    struct printer p = {.opts = &opts, .out = out};
+    struct printer p = {.opts = opts, .out = out};
     const struct collation *coll = collation_by_id(def->collation);
     TRY(put(&p, "CREATE DATABASE "));
     TRY(put(&p, if_not_exists ? "/*!32312 IF NOT EXISTS*/ " : ""));

@@ -4,8 +4,8 @@
  * its columns are the descriptor. A view owns no key ranges: making and dropping one is a catalog
  * change and nothing else. */
 #include "sql/ddl/ddl_int.h"
-#include "sql/parser/ast_print.h"
 #include "sql/parser/parser.h"
+#include "sql/types/sql_mode.h"
 
 enum { VIEW_TEXT_MAX = 4 * 1024 * 1024 };
 
@@ -316,8 +316,8 @@ static db_err put(struct buf *out, const char *text)
     return buf_append(out, text, strlen(text));
 }
 
-db_err ddl_show_view_query(struct arena *arena, const struct table_def *def, struct slice hide,
-                           struct diag *diag, struct buf *out)
+static db_err show_query(struct arena *arena, const struct table_def *def, struct slice hide,
+                         const struct ast_name_style *style, struct diag *diag, struct buf *out)
 {
     struct parse_options o = {0};
     struct ast_stmt *stmt;
@@ -325,31 +325,42 @@ db_err ddl_show_view_query(struct arena *arena, const struct table_def *def, str
     TRY(parser_parse(arena, def->view_text, &o, diag, &stmt, &consumed));
     return stmt->kind != AST_STMT_SELECT
                ? ERR_CORRUPT
-               : ast_print_shown(out, ((const struct ast_select_stmt *)stmt)->query, hide);
+               : ast_print_shown(out, ((const struct ast_select_stmt *)stmt)->query, hide, style);
+}
+
+db_err ddl_show_view_query(struct arena *arena, const struct table_def *def, struct diag *diag,
+                           struct buf *out)
+{
+    return show_query(arena, def, SLICE_EMPTY, NULL, diag, out);
 }
 
 db_err ddl_show_create_view(struct arena *arena, const struct table_def *def, bool short_names,
-                            struct diag *diag, struct buf *out)
+                            const struct ddl_show_opts *opts, struct diag *diag, struct buf *out)
 {
     static const char *const algorithms[] = {"UNDEFINED", "MERGE", "TEMPTABLE"};
     static const char *const checks[] = {"", " WITH LOCAL CHECK OPTION",
                                          " WITH CASCADED CHECK OPTION"};
+    const struct ast_name_style style = ddl__name_style(opts);
     const struct view_def *v = &def->view;
-    TRY(buf_printf(out, "CREATE ALGORITHM=%s DEFINER=", algorithms[v->algorithm]));
-    TRY(buf_append_quoted(out, v->definer_user, '`'));
-    TRY(put(out, "@"));
-    TRY(buf_append_quoted(out, v->definer_host, '`'));
-    TRY(buf_printf(out, " SQL SECURITY %s VIEW ", v->invoker ? "INVOKER" : "DEFINER"));
+    TRY(put(out, "CREATE "));
+    if ((opts->sql_mode & SQL_MODE_ANSI) == 0) { /* MYSQL: what other databases do not know */
+        TRY(buf_printf(out, "ALGORITHM=%s DEFINER=", algorithms[v->algorithm]));
+        TRY(ast_print_name(out, v->definer_user, &style));
+        TRY(put(out, "@"));
+        TRY(ast_print_name(out, v->definer_host, &style));
+        TRY(buf_printf(out, " SQL SECURITY %s ", v->invoker ? "INVOKER" : "DEFINER"));
+    }
+    TRY(put(out, "VIEW "));
     if (!short_names) {
-        TRY(buf_append_quoted(out, def->schema_name, '`'));
+        TRY(ast_print_name(out, def->schema_name, &style));
         TRY(put(out, "."));
     }
-    TRY(buf_append_quoted(out, def->name, '`'));
+    TRY(ast_print_name(out, def->name, &style));
     for (uint32_t i = 0; v->has_column_list && i < def->column_count; i++) {
         TRY(put(out, i == 0 ? " (" : ","));
-        TRY(buf_append_quoted(out, def->columns[i].name, '`'));
+        TRY(ast_print_name(out, def->columns[i].name, &style));
     }
     TRY(put(out, v->has_column_list ? ") AS " : " AS "));
-    TRY(ddl_show_view_query(arena, def, short_names ? def->schema_name : SLICE_EMPTY, diag, out));
+    TRY(show_query(arena, def, short_names ? def->schema_name : SLICE_EMPTY, &style, diag, out));
     return put(out, checks[v->check_option]);
 }

@@ -10,7 +10,7 @@ static db_err definition(struct is_rows *r, const struct table_def *t, struct sl
     SCOPE_BUF(text, SHOWN_MAX);
     struct diag quiet;
     diag_reset(&quiet);
-    db_err err = ddl_show_view_query(r->arena, t, SLICE_EMPTY, &quiet, &text);
+    db_err err = ddl_show_view_query(r->arena, t, &quiet, &text);
     if (err != ERR_OK) {
         *ret = t->view_text;
         return err == ERR_NOMEM ? err : ERR_OK;

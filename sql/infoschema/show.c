@@ -544,11 +544,11 @@ db_err show_check(struct arena *arena, const struct catalog_snapshot *snapshot,
 /* ---- SHOW CREATE ---- */
 
 static db_err create_table_row(struct arena *arena, const struct table_def *t,
-                               struct storage *storage, const struct show_form *form,
+                               struct storage *storage, const struct ddl_show_opts *form,
                                struct show_row *row)
 {
     SCOPE_BUF(out, SHOW_TEXT_MAX * 16);
-    struct ddl_show_opts opts = {.bare = form->bare, .verbose = form->verbose};
+    struct ddl_show_opts opts = *form;
     uint8_t key[16];
     if (storage != NULL && t->auto_increment >= 0 &&
         storage_sequence_peek(storage, sequence_key(t, false, key), NULL,
@@ -572,13 +572,14 @@ static db_err create_table_row(struct arena *arena, const struct table_def *t,
 
 /* MYSQL: names go without the schema when it is the current one. */
 static db_err create_view_row(struct arena *arena, const struct table_def *t,
-                              struct slice current_schema, struct diag *diag, struct show_row *row)
+                              struct slice current_schema, const struct ddl_show_opts *form,
+                              struct diag *diag, struct show_row *row)
 {
     SCOPE_BUF(out, SHOW_TEXT_MAX * 16);
     bool here = current_schema.ptr != NULL && slice_eq(current_schema, t->schema_name);
     const struct collation *client = collation_by_id(t->view.charset_client);
     const struct collation *connection = collation_by_id(t->view.collation_connection);
-    TRY(ddl_show_create_view(arena, t, here, diag, &out));
+    TRY(ddl_show_create_view(arena, t, here, form, diag, &out));
     *row = (struct show_row){
         .count = 4,
         .names = {"View", "Create View", "character_set_client", "collation_connection"},
@@ -591,12 +592,13 @@ static db_err create_view_row(struct arena *arena, const struct table_def *t,
 
 /* MYSQL: tables of INFORMATION_SCHEMA are shown as temporary ones. */
 static db_err create_virtual_row(struct arena *arena, struct slice schema,
-                                 const struct table_def *t, struct show_row *row)
+                                 const struct table_def *t, const struct ddl_show_opts *form,
+                                 struct show_row *row)
 {
     SCOPE_BUF(out, SHOW_TEXT_MAX * 16);
     bool info = slice_eq_nocase(schema, SLICE_LIT("information_schema"));
     bool performance = slice_eq_nocase(schema, SLICE_LIT("performance_schema"));
-    struct ddl_show_opts opts = {.temporary = info};
+    struct ddl_show_opts opts = {.sql_mode = form->sql_mode, .bare = form->bare, .temporary = info};
     struct table_def shown = *t;
     shown.engine = slice_str(info ? "MEMORY" : performance ? "PERFORMANCE_SCHEMA" : "InnoDB");
     TRY(ddl_show_create_table_opts(arena, &shown, &opts, &out));
@@ -606,10 +608,10 @@ static db_err create_virtual_row(struct arena *arena, struct slice schema,
 }
 
 static db_err create_schema_row(struct arena *arena, const struct schema_def *s, bool if_not_exists,
-                                bool bare, struct show_row *row)
+                                const struct ddl_show_opts *form, struct show_row *row)
 {
     SCOPE_BUF(out, SHOW_TEXT_MAX);
-    TRY(ddl_show_create_schema(s, if_not_exists, bare, &out));
+    TRY(ddl_show_create_schema(s, if_not_exists, form, &out));
     *row = (struct show_row){
         .count = 2, .names = {"Database", "Create Database"}, .lengths = {64, 1024}};
     row->cells[0] = s->name;
@@ -618,8 +620,8 @@ static db_err create_schema_row(struct arena *arena, const struct schema_def *s,
 
 db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snapshot,
                        struct storage *storage, const struct ast_show *show,
-                       struct slice current_schema, const struct show_form *form, struct diag *diag,
-                       struct show_row *ret_row)
+                       struct slice current_schema, const struct ddl_show_opts *form,
+                       struct diag *diag, struct show_row *ret_row)
 {
     struct show_row row;
     bool database = show->what == AST_SHOW_CREATE_DATABASE;
@@ -637,7 +639,7 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snaps
         return name == NULL ? ERR_NOMEM : my_error(diag, ER_BAD_DB_ERROR, name);
     }
     if (database) {
-        TRY(create_schema_row(arena, s, show->if_not_exists, form->bare, &row));
+        TRY(create_schema_row(arena, s, show->if_not_exists, form, &row));
     } else {
         const struct table_def *t = snapshot_table(snapshot, schema, show->name.name);
         if (t == NULL) {
@@ -648,12 +650,12 @@ db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snaps
             return my_error(diag, ER_WRONG_OBJECT, arena_strdup(arena, schema), name, "VIEW");
         }
         if (t->kind == TABLE_VIEW) {
-            TRY(create_view_row(arena, t, current_schema, diag, &row));
+            TRY(create_view_row(arena, t, current_schema, form, diag, &row));
             *ret_row = row;
             return ERR_OK;
         }
         TRY(t->kind == TABLE_BASE ? create_table_row(arena, t, storage, form, &row)
-                                  : create_virtual_row(arena, schema, t, &row));
+                                  : create_virtual_row(arena, schema, t, form, &row));
     }
     *ret_row = row;
     return ERR_OK;

@@ -5,6 +5,7 @@
 #include "base/arena.h"
 #include "base/diag.h"
 #include "sql/catalog/catalog.h"
+#include "sql/ddl/ddl.h"
 #include "sql/parser/ast_admin.h"
 
 struct storage;
@@ -30,16 +31,12 @@ struct show_row {
     uint32_t lengths[SHOW_COLUMNS_MAX]; /* characters, for the result's metadata */
     struct slice cells[SHOW_COLUMNS_MAX];
 };
-/* What variables say of the form. */
-struct show_form {
-    bool bare;    /* sql_quote_show_create is off */
-    bool verbose; /* show_create_table_verbosity */
-};
-/* SHOW CREATE TABLE and SHOW CREATE DATABASE: the only row. storage (may be NULL) is asked for the
- * next AUTO_INCREMENT value. Cells are in the arena. Errors: 1046, 1049, 1146, 1235. */
+/* SHOW CREATE TABLE and SHOW CREATE DATABASE: the only row. form: as variables say. storage (may be
+ * NULL) is asked for the next AUTO_INCREMENT value. Cells are in the arena. Errors: 1046, 1049,
+ * 1146, 1235. */
 MUST_USE db_err show_create_row(struct arena *arena, const struct catalog_snapshot *snapshot,
                                 struct storage *storage, const struct ast_show *show,
-                                struct slice current_schema, const struct show_form *form,
+                                struct slice current_schema, const struct ddl_show_opts *form,
                                 struct diag *diag, struct show_row *ret_row);
 
 #endif

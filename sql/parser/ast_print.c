@@ -74,9 +74,38 @@ static void quoted(struct printer *p, struct slice text, char quote, bool backsl
     print__slice(p, slice_of(&q, 1));
 }
 
+/* MYSQL: letters, digits, _, $ and what is not ASCII; not only digits, and no keyword. */
+static bool needs_quotes(struct slice name)
+{
+    bool digits = true;
+    for (size_t i = 0; i < name.len; i++) {
+        uint8_t c = name.ptr[i];
+        bool digit = c >= '0' && c <= '9';
+        bool plain = digit || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+                     (c == '$' && i != 0) || c >= 0x80;
+        if (!plain) {
+            return true;
+        }
+        digits = digits && digit;
+    }
+    return digits || parser_is_keyword(name);
+}
+
+db_err ast_print_name(struct buf *buf, struct slice name, const struct ast_name_style *style)
+{
+    if (style->bare && !needs_quotes(name)) {
+        return buf_append_slice(buf, name);
+    }
+    return buf_append_quoted(buf, name, style->double_quotes ? '"' : '`');
+}
+
 void print__name(struct printer *p, struct slice name)
 {
-    quoted(p, name, '`', false);
+    if (p->style == NULL) {
+        quoted(p, name, '`', false);
+    } else if (p->err == ERR_OK) {
+        p->err = ast_print_name(p->buf, name, p->style);
+    }
 }
 
 void print__string(struct printer *p, struct slice text)

@@ -21,10 +21,18 @@ struct arena;
 struct parse_charset;
 MUST_USE db_err ast_print_view(struct buf *buf, const struct ast_query *query,
                                const struct parse_charset *client, struct arena *arena);
+/* How SHOW writes names: sql_mode and sql_quote_show_create say so. */
+struct ast_name_style {
+    bool double_quotes; /* ANSI_QUOTES */
+    bool bare;          /* no quotes where a name needs none */
+};
+MUST_USE db_err ast_print_name(struct buf *buf, struct slice name,
+                               const struct ast_name_style *style);
 /* What is kept in the form in which MySQL shows it (ast_print_shown.c, ast_print_condition.c).
- * Names of the schema `hide` (ptr NULL: none) go without it. It reads back in mode 0 as a query
- * that means the same. */
-MUST_USE db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hide);
+ * Names of the schema `hide` (ptr NULL: none) go without it. With names in backquotes (style NULL)
+ * it reads back in mode 0 as a query that means the same. */
+MUST_USE db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hide,
+                                const struct ast_name_style *style);
 /* The name that MySQL shows of a function that has several; other names are given back. */
 struct slice ast_function_shown(struct slice name);
 /* As it is kept, with the number of each SELECT in a comment: the note of EXPLAIN. */

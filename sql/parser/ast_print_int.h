@@ -13,7 +13,8 @@ struct printer {
     bool shown;         /* of a view: in the form in which MySQL shows it */
     bool count_selects; /* of a view: each SELECT says its number */
     unsigned selects;
-    struct slice hide; /* this schema is not printed; ptr NULL: all are */
+    struct slice hide;                  /* this schema is not printed; ptr NULL: all are */
+    const struct ast_name_style *style; /* of names; NULL: in backquotes */
     const struct parse_charset
         *client;         /* texts are in it, and printed in UTF-8; NULL: as they are */
     struct arena *arena; /* for that */

@@ -514,9 +514,10 @@ db_err ast_print_view(struct buf *buf, const struct ast_query *query,
     return p.err;
 }
 
-db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hide)
+db_err ast_print_shown(struct buf *buf, const struct ast_query *query, struct slice hide,
+                       const struct ast_name_style *style)
 {
-    struct printer p = {.buf = buf, .view = true, .shown = true, .hide = hide};
+    struct printer p = {.buf = buf, .view = true, .shown = true, .hide = hide, .style = style};
     print__query(&p, query);
     return p.err;
 }

@@ -92,9 +92,11 @@ static db_err show_create(struct statement *st, const struct ast_show *show)
             return allowed;
         }
     }
-    const struct show_form form = {.bare = vars__get(s, VAR_sql_quote_show_create)->i == 0,
-                                   .verbose =
-                                       vars__get(s, VAR_show_create_table_verbosity)->i != 0};
+    const struct ddl_show_opts form = {.sql_mode = s->vars.sql_mode,
+                                       .tz = s->vars.tz,
+                                       .bare = vars__get(s, VAR_sql_quote_show_create)->i == 0,
+                                       .verbose =
+                                           vars__get(s, VAR_show_create_table_verbosity)->i != 0};
     db_err err = show_create_row(&s->stmt_arena, snap, session__storage(s), show,
                                  s->has_schema ? s->schema : SLICE_EMPTY, &form, &s->diag, &row);
     catalog_release(snap);
