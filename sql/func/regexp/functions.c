@@ -9,6 +9,14 @@ static bool is_bytes(const struct func_arg *a)
     return type_is_string(&a->type) && a->type.collation == COLL_BINARY;
 }
 
+/* MYSQL: a column of bytes of a fixed length, and those of a BLOB, meet text: both are read as they
+ * are. Not in REGEXP_REPLACE. */
+static bool meets_text(const struct func_arg *a, uint32_t texts)
+{
+    return texts == 2 && is_bytes(a) &&
+           (type_is_blob(&a->type) || (a->type.id == TYPE_BINARY && a->is_column));
+}
+
 /* MYSQL: text and bytes do not meet. Bytes of a parameter or variable are taken for text. */
 static db_err refuse_bytes(struct func_bind_ctx *ctx, struct func_arg *args, uint32_t texts,
                            const char *operation)
@@ -17,6 +25,9 @@ static db_err refuse_bytes(struct func_bind_ctx *ctx, struct func_arg *args, uin
     const struct func_arg *text = NULL;
     for (uint32_t i = 0; i < texts; i++) {
         struct func_arg *a = &args[i];
+        if (!a->of_param && meets_text(a, texts)) {
+            return ERR_OK;
+        }
         if (is_bytes(a) && !a->of_param && bytes == NULL) {
             bytes = a;
         } else if (func__is_text(&a->type) && !is_bytes(a) && text == NULL) {
@@ -43,6 +54,13 @@ static db_err refuse_bytes(struct func_bind_ctx *ctx, struct func_arg *args, uin
     return ERR_OK;
 }
 
+/* MYSQL: a literal beside bytes is bytes, other text stays text. */
+static bool text_as_bytes(const struct func_call *call, const struct func_arg *a)
+{
+    return call->collation == COLL_BINARY && a->constant != NULL && func__is_text(&a->type) &&
+           !is_bytes(a);
+}
+
 /* Text and pattern agree on one collation, which a replacement becomes text of as far as it can;
  * numbers stand between them and match_type. */
 static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
@@ -59,6 +77,9 @@ static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
             args[i].want = args[i].want_cast ? args[i].want : args[i].type;
             args[i].want_cast = true;
             args[i].want.collation = call->collation;
+        } else if (text_as_bytes(call, &args[i])) {
+            args[i].want = type_blob(TYPE_LONGBLOB, COLL_BINARY);
+            args[i].want_cast = true;
         }
     }
     TRY(collation_require_id(call->collation, ctx->diag, &c));
@@ -303,7 +324,7 @@ static db_err replace_row(struct eval_ctx *ctx, struct regexp *r, int64_t from, 
 db_err regexp_replace(EVAL_ARGS)
 {
     struct regexp *r;
-    const struct charset *cs = collation_by_id(call->collation)->cs;
+    const struct charset *cs = regexp__charset(args[2]->type);
     TRY(regexp__open(ctx, call, &r));
     EACH_ROW(row)
     {

@@ -7,6 +7,13 @@ enum { TIME_LIMIT_STEPS = 32, STACK_BYTES = 8000000 };
 
 /* ---- UTF-16 ---- */
 
+const struct charset *regexp__charset(const struct sql_type *t)
+{
+    const struct charset *cs = func__charset(t);
+    return cs != collation_by_id(COLL_BINARY)->cs ? cs
+                                                  : collation_by_id(COLL_LATIN1_SWEDISH_CI)->cs;
+}
+
 db_err regexp__utf16(struct slice s, const struct charset *cs, struct buf *out)
 {
     TRY(buf_reserve(out, (s.len + 1) * 2 * sizeof(UChar)));
@@ -62,7 +69,7 @@ int64_t regexp__chars(const struct regexp *r, int32_t unit)
 db_err regexp__set(struct eval_ctx *ctx, struct vector *out, uint32_t row, const UChar *text,
                    int32_t len)
 {
-    const struct charset *cs = func__charset(out->type);
+    const struct charset *cs = regexp__charset(out->type);
     uint8_t *p;
     size_t at = 0;
     TRY(func__bytes(ctx, (size_t)len * 4 + 1, &p));
@@ -208,16 +215,15 @@ static db_err compile(struct eval_ctx *ctx, struct regexp *r, struct slice patte
 db_err regexp__start(struct eval_ctx *ctx, const struct func_call *call, struct regexp *r,
                      struct vector *const *args, uint32_t row, uint32_t mode_arg)
 {
-    const struct charset *cs = collation_by_id(call->collation)->cs;
     struct slice mode = SLICE_EMPTY;
     uint32_t flags = 0;
     if (mode_arg < call->arg_count) {
         mode = vec_str(args[mode_arg], row);
     }
     TRY(mode_flags(ctx, call, mode, &flags));
-    TRY(compile(ctx, r, vec_str(args[1], row), cs, flags));
+    TRY(compile(ctx, r, vec_str(args[1], row), regexp__charset(args[1]->type), flags));
     buf_reset(&r->subject);
-    TRY(regexp__utf16(vec_str(args[0], row), cs, &r->subject));
+    TRY(regexp__utf16(vec_str(args[0], row), regexp__charset(args[0]->type), &r->subject));
     UErrorCode status = U_ZERO_ERROR;
     uregex_setText(r->re, subject(r), subject_units(r), &status);
     return U_FAILURE(status) ? regexp__error(ctx, status, NULL) : ERR_OK;

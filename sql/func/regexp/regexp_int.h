@@ -37,6 +37,8 @@ MUST_USE db_err regexp__set(struct eval_ctx *ctx, struct vector *out, uint32_t r
                             const UChar *text, int32_t len);
 /* MySQL's error for ICU's. */
 db_err regexp__error(struct eval_ctx *ctx, UErrorCode status, const UParseError *where);
+/* Of which texts of the type are read and written. MYSQL: bytes are characters of latin1. */
+const struct charset *regexp__charset(const struct sql_type *t);
 /* Appends the text as UTF-16. */
 MUST_USE db_err regexp__utf16(struct slice s, const struct charset *cs, struct buf *out);
 
