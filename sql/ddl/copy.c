@@ -44,15 +44,45 @@ static bool is_strict(const struct copier *c)
     return (c->a->ctx->bind->sql_mode & SQL_MODE_STRICT) != 0;
 }
 
+static bool is_key_part(const struct table_def *t, const struct column_def *c)
+{
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        for (uint32_t k = 0; k < t->indexes[i].part_count; k++) {
+            if (&t->columns[t->indexes[i].parts[k].column] == c) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+enum { SHORT_BYTES_MAX = 255 };
+
+/* MYSQL: in place all the same: another collation of the charset where no key is of the column, and
+ * longer text whose length takes as many bytes. */
+static bool loses_null_only(const struct copier *c, const struct column_def *to,
+                            const struct sql_type *from)
+{
+    struct sql_type was = *from;
+    const struct collation *old = collation_by_id(from->collation);
+    const struct collation *now = collation_by_id(to->type.collation);
+    was.flags |= TYPE_F_NOT_NULL;
+    if (old != NULL && now != NULL && old->cs == now->cs && !is_key_part(c->def, to)) {
+        was.collation = to->type.collation;
+    }
+    bool grows = from->id == TYPE_VARCHAR || from->id == TYPE_VARBINARY;
+    return ddl__same_stored_form(&was, &to->type, false) &&
+           (!grows || (type_max_bytes(&was) > SHORT_BYTES_MAX) ==
+                          (type_max_bytes(&to->type) > SHORT_BYTES_MAX));
+}
+
 /* MYSQL: NULL in a column that becomes NOT NULL: 1138, or 1265 like any loss when the type changes
  * too; the implicit default when the mode is loose. */
 static db_err null_lost(struct copier *c, const struct column_def *to,
                         const struct column_def *from, struct value *ret)
 {
     const char *name = ddl__text(c->a->ctx, to->name);
-    struct sql_type was = from->type;
-    was.flags |= TYPE_F_NOT_NULL;
-    if (is_strict(c) && ddl__same_stored_form(&was, &to->type, false)) {
+    if (is_strict(c) && loses_null_only(c, to, &from->type)) {
         return my_error(c->a->ctx->diag, ER_INVALID_USE_OF_NULL);
     }
     if (is_strict(c)) {
@@ -65,7 +95,6 @@ static db_err null_lost(struct copier *c, const struct column_def *to,
 /* MYSQL: text of one form is cut, which is a loss like others; else it is too long. */
 static bool is_cut(const struct sql_type *from, const struct sql_type *to)
 {
-    enum { SHORT_BYTES_MAX = 255 };
     return from->id == to->id && from->collation == to->collation && type_is_string(to) &&
            !type_is_blob(to) &&
            (type_max_bytes(from) > SHORT_BYTES_MAX) == (type_max_bytes(to) > SHORT_BYTES_MAX);
