@@ -307,6 +307,38 @@ static db_err bind_operands(struct binder *b, struct scope *parent, struct bsubq
     return ERR_OK;
 }
 
+/* MYSQL: an operation of the same kind whose values come out before keeps its types, but text in it
+ * compares as it does around it: on the left, and on both sides of INTERSECT. */
+static bool compares_alike(const struct ast_setop *s, const struct ast_body *side)
+{
+    const struct ast_setop *in = set_within(side);
+    return in != NULL && in->op == s->op && (side == s->left || s->op == AST_SETOP_INTERSECT);
+}
+
+static db_err compare_as(struct binder *b, struct lnode *n, const struct lcolumn *common)
+{
+    bool any = false;
+    if (n->kind != LNODE_SETOP) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        struct sql_type *t = &n->columns[i].type;
+        if (type_is_string(t) && type_is_string(&common[i].type) &&
+            t->collation != common[i].type.collation) {
+            t->collation = common[i].type.collation;
+            any = true;
+        }
+    }
+    for (uint32_t k = 0; k < n->child_count && any; k++) {
+        struct lnode *child = n->children[k];
+        if (child->kind == LNODE_SETOP && child->u.setop.op == n->u.setop.op) {
+            TRY(compare_as(b, child, n->columns));
+        }
+        TRY(cast_side(b, &n->children[k], n->columns, n->column_count));
+    }
+    return ERR_OK;
+}
+
 static db_err combine(struct binder *b, const struct ast_setop *s, struct operands *io,
                       const struct lcolumn *common, struct lnode **ret)
 {
@@ -318,6 +350,7 @@ static db_err combine(struct binder *b, const struct ast_setop *s, struct operan
             TRY(combine(b, in, io, common, &made[i]));
         } else {
             made[i] = io->items[io->next++];
+            TRY(compares_alike(s, sides[i]) ? compare_as(b, made[i], common) : ERR_OK);
             TRY(cast_side(b, &made[i], common, io->width));
         }
     }
