@@ -170,20 +170,28 @@ static db_err bind_any(struct binder *b, const struct ast_stmt *stmt)
 static db_err bind_again(struct arena *arena, const struct bind_opts *opts,
                          const struct ast_stmt *stmt, const void *block, struct diag *diag)
 {
-    struct binder b;
+    enum { RUNS_MAX = 8 };
+    const void *told[RUNS_MAX] = {block};
     struct diag first = *diag;
     struct bind_opts quiet = *opts;
     quiet.warn = NULL;
-    diag_reset(diag);
-    TRY(binder_init(&b, arena, &quiet, diag));
-    b.condition_of = block;
-    b.condition_err = &first;
-    db_err err = bind_any(&b, stmt);
-    if (err != ERR_OK) {
-        return err;
+    for (uint32_t n = 1;; n++) {
+        struct binder b;
+        diag_reset(diag);
+        TRY(binder_init(&b, arena, &quiet, diag));
+        b.told = told;
+        b.told_count = n;
+        b.condition_err = &first;
+        db_err err = bind_any(&b, stmt);
+        if (err == ERR_OK) {
+            *diag = first;
+            return ERR_SQL;
+        }
+        if (err != ERR_SQL || b.condition_of == NULL || n == RUNS_MAX) {
+            return err;
+        }
+        told[n] = b.condition_of;
     }
-    *diag = first;
-    return ERR_SQL;
 }
 
 db_err bind_statement(struct arena *arena, const struct bind_opts *opts,

@@ -570,7 +570,7 @@ static db_err unless_where(struct binder *b, const struct scope *scope, const vo
                            const struct ast_expr *where, bool of_set, db_err err)
 {
     if (err == ERR_SQL && ((where != NULL && of_set) || scope->place == PLACE_ON)) {
-        b->condition_of = stmt;
+        b->condition_of = bind__is_told(b, stmt) ? b->condition_of : stmt;
     }
     return err;
 }
@@ -662,7 +662,7 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     struct scope scope = {.place = PLACE_FIELDS};
     struct lnode *from;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
-    if (b->condition_of == s) {
+    if (bind__is_told(b, s)) {
         return tell_where_first(b, s->table, s->where);
     }
     b->dml_target = true;
@@ -704,7 +704,7 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     struct lnode *from;
     uint32_t index;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
-    if (b->condition_of == s) {
+    if (bind__is_told(b, s)) {
         return tell_where_first(b, s->table, s->where);
     }
     b->dml_target = true;

@@ -183,10 +183,23 @@ struct binder {
     priv_t target_access;    /* the same of the tables of UPDATE and DELETE */
     int column_use;          /* PRIV_NEED_* of the columns that are bound */
     /* An ON or WHERE of this block is wrong. MYSQL: what is wrong in the select list is told first,
-     * which a second run (`condition_err` has the first one's error) finds out. */
+     * which another run (`condition_err` has the first one's error) finds out; and one more when
+     * that is a block within it. */
     const void *condition_of; /* the block's struct ast_select, ast_update or ast_delete */
+    const void *const *told;  /* the blocks of which that is known */
+    uint32_t told_count;
     const struct diag *condition_err;
 };
+
+static inline bool bind__is_told(const struct binder *b, const void *block)
+{
+    for (uint32_t i = 0; i < b->told_count; i++) {
+        if (b->told[i] == block) {
+            return true;
+        }
+    }
+    return false;
+}
 
 /* bind_access.c: each answers 1142, 1143, 1356, 1449 when the privilege is missing. */
 /* A reference to a table or view; `any` is needed of it or of one of its columns. */

@@ -680,7 +680,8 @@ static db_err input_of(struct binder *b, struct block *k)
 {
     db_err err = bind_input(b, k);
     bool of_condition = k->scope.place == PLACE_WHERE || k->scope.place == PLACE_ON;
-    if (err == ERR_SQL && of_condition) { /* a block around it comes first */
+    if (err == ERR_SQL && of_condition && !bind__is_told(b, k->ast)) {
+        /* a block around it comes first */
         b->condition_of = k->ast;
     }
     return err;
@@ -744,7 +745,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     if (s->into != NULL && s != b->into_select) {
         return my_error(b->diag, ER_MISPLACED_INTO);
     }
-    if (s == b->condition_of) {
+    if (bind__is_told(b, s)) {
         return tell_first(b, &k);
     }
     TRY(input_of(b, &k));
