@@ -366,6 +366,23 @@ void undisturbed_end(const struct undisturbed *u)
     }
 }
 
+db_err undisturbed_try(uint64_t time_ns, uint64_t pause_ns, db_err (*fn)(void *arg), void *arg)
+{
+    struct undisturbed u;
+    uint64_t end = clock_mono_ns() + time_ns;
+    undisturbed_begin(&u, end);
+    db_err err = fn(arg);
+    while (err != ERR_OK && clock_mono_ns() < end) {
+        undisturbed_go_on(&u);
+        db_err slept = fiber_sleep(pause_ns);
+        (void)slept; /* cut short by one more cancellation */
+        undisturbed_go_on(&u);
+        err = fn(arg);
+    }
+    undisturbed_end(&u);
+    return err;
+}
+
 void wait_init(struct waiter *w)
 {
     w->fiber = fiber_self();

@@ -50,6 +50,10 @@ struct undisturbed {
 void undisturbed_begin(struct undisturbed *u, uint64_t deadline_ns);
 void undisturbed_go_on(struct undisturbed *u);
 void undisturbed_end(const struct undisturbed *u);
+/* Calls fn again and again, undisturbed and with pauses, until it succeeds or the time is over.
+ * Returns what it said last. Parks. */
+MUST_USE db_err undisturbed_try(uint64_t time_ns, uint64_t pause_ns, db_err (*fn)(void *arg),
+                                void *arg);
 
 /* One-shot wait: the waiter owns the memory; exactly one signal is expected. The signal may come
  * before, during or after wait_block is entered, from any thread. When wait_block returns

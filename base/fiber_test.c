@@ -373,6 +373,43 @@ static void test_mutex(void **state UNUSED)
     assert_int_equal(g_sync.left, MUTEX_FIBERS);
 }
 
+/* --- undisturbed --- */
+
+static unsigned g_tries;
+
+static db_err succeed_at_third(void *arg UNUSED)
+{
+    CHECK(!fiber_canceled());
+    fiber_cancel(fiber_self()); /* whoever cancels does not end it */
+    return ++g_tries == 3 ? ERR_OK : ERR_UNAVAILABLE;
+}
+
+static db_err never_succeed(void *arg UNUSED)
+{
+    g_tries++;
+    return ERR_UNAVAILABLE;
+}
+
+static void undisturbed_main(void *arg UNUSED)
+{
+    uint64_t deadline = clock_mono_ns() + NS_PER_S;
+    fiber_set_deadline(deadline);
+    fiber_cancel(fiber_self());
+    CHECK(undisturbed_try(NS_PER_S, NS_PER_MS, succeed_at_third, NULL) == ERR_OK);
+    CHECK(g_tries == 3);
+    CHECK(fiber_canceled());
+    CHECK(fiber_deadline() == deadline);
+    fiber_clear_cancel();
+    CHECK(undisturbed_try(10 * NS_PER_MS, NS_PER_MS, never_succeed, NULL) == ERR_UNAVAILABLE);
+    CHECK(g_tries > 4);
+    CHECK(!fiber_canceled());
+}
+
+static void test_undisturbed(void **state UNUSED)
+{
+    assert_int_equal(loop_run_main(undisturbed_main, NULL), ERR_OK);
+}
+
 /* --- time slice --- */
 
 static bool g_stop_spinning;
@@ -429,11 +466,12 @@ static void test_stack(void **state UNUSED)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_spawn_many), cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_spawn_now),  cmocka_unit_test(test_ping_pong),
-        cmocka_unit_test(test_deadline),   cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_storm),      cmocka_unit_test(test_mutex),
-        cmocka_unit_test(test_time_slice), cmocka_unit_test(test_stack),
+        cmocka_unit_test(test_spawn_many),  cmocka_unit_test(test_limit),
+        cmocka_unit_test(test_spawn_now),   cmocka_unit_test(test_ping_pong),
+        cmocka_unit_test(test_deadline),    cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_storm),       cmocka_unit_test(test_mutex),
+        cmocka_unit_test(test_time_slice),  cmocka_unit_test(test_stack),
+        cmocka_unit_test(test_undisturbed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

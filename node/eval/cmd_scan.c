@@ -23,18 +23,6 @@
 #include "base/sim_break.h"
 #include "node/eval/eval_int.h"
 
-static db_err next_key(struct arena *arena, struct slice key, struct slice *ret)
-{
-    uint8_t *p = arena_alloc(arena, key.len + 1);
-    if (p == NULL) {
-        return ERR_NOMEM;
-    }
-    memcpy(p, key.ptr, key.len);
-    p[key.len] = 0;
-    *ret = slice_of(p, key.len + 1);
-    return ERR_OK;
-}
-
 /* Intents that are looked at before rows are read: at first, and at most. */
 enum { WALK_FIRST = 64, WALK_MAX = 4096 };
 
@@ -61,7 +49,7 @@ static db_err cut_at_intent(struct eval_range *r, const struct kv_scan_req *req,
         io_part->end = ret_at->key;
         return ERR_OK;
     }
-    return next_key(req->r.arena, ret_at->key, &io_part->start);
+    return arena_copy_next(req->r.arena, ret_at->key, &io_part->start);
 }
 
 static bool is_empty(const struct mvcc_scan *scan)
@@ -115,7 +103,7 @@ static db_err end_behind(const struct kv_scan_req *req, struct mvcc_rows *rows, 
 {
     rows->more = true;
     rows->resume = key;
-    return req->reverse ? ERR_OK : next_key(req->r.arena, key, &rows->resume);
+    return req->reverse ? ERR_OK : arena_copy_next(req->r.arena, key, &rows->resume);
 }
 
 /* Reads the rows that are locked (ascending keys), some at a time: they were found by their keys,

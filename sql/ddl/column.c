@@ -298,27 +298,17 @@ uint64_t ddl__row_bytes(const struct sql_type *t)
     const struct collation *coll = collation_by_id(t->collation);
     uint64_t maxlen = coll == NULL ? 1 : coll->cs->maxlen;
     uint64_t bytes;
+    uint32_t fixed = type_row_bytes(t);
+    if (fixed != 0) {
+        return fixed;
+    }
     switch ((int)t->id) {
-    case TYPE_TINYINT:
-    case TYPE_YEAR: return 1;
-    case TYPE_SMALLINT: return 2;
-    case TYPE_MEDIUMINT:
-    case TYPE_DATE: return 3;
-    case TYPE_INT:
-    case TYPE_FLOAT: return 4;
-    case TYPE_DECIMAL: return t->length / 2 + 1;
-    case TYPE_BIT: return (t->length + 7) / 8;
-    case TYPE_TIME: return 3 + (t->decimals + 1u) / 2;
-    case TYPE_TIMESTAMP: return 4 + (t->decimals + 1u) / 2;
-    case TYPE_DATETIME: return 5 + (t->decimals + 1u) / 2;
     case TYPE_CHAR: return t->length * maxlen;
     case TYPE_BINARY: return t->length;
     case TYPE_VARCHAR:
     case TYPE_VARBINARY:
         bytes = t->id == TYPE_VARCHAR ? t->length * maxlen : t->length;
         return bytes + (bytes > 255 ? 2 : 1);
-    case TYPE_ENUM: return t->names->count > 255 ? 2 : 1;
-    case TYPE_SET: bytes = (t->names->count + 7) / 8; return bytes > 4 ? 8 : bytes == 3 ? 4 : bytes;
     case TYPE_TINYTEXT:
     case TYPE_TINYBLOB: return 9;
     case TYPE_TEXT:

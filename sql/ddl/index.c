@@ -153,18 +153,8 @@ static uint32_t part_bytes(const struct draft_part *p)
     if (type_is_string(t)) {
         return t->id == TYPE_CHAR || t->id == TYPE_VARCHAR ? t->length * char_bytes(t) : t->length;
     }
-    switch ((int)t->id) {
-    case TYPE_TINYINT:
-    case TYPE_YEAR: return 1;
-    case TYPE_SMALLINT: return 2;
-    case TYPE_MEDIUMINT:
-    case TYPE_DATE: return 3;
-    case TYPE_INT:
-    case TYPE_FLOAT: return 4;
-    case TYPE_DECIMAL: return t->length / 2 + 1;
-    case TYPE_BIT: return (t->length + 7) / 8;
-    default: return 8;
-    }
+    uint32_t fixed = type_row_bytes(t);
+    return fixed == 0 ? 8 : fixed;
 }
 
 static db_err check_prefix(struct draft *d, struct draft_part *p)

@@ -174,8 +174,9 @@ void ddl__unlock_targets(struct ddl_ctx *ctx, uint32_t mark)
 #define DOUBT_TIME_NS  (30 * NS_PER_S)
 #define DOUBT_PAUSE_NS (200 * NS_PER_MS)
 
-static db_err fence(struct ddl_ctx *ctx)
+static db_err fence(void *arg)
 {
+    struct ddl_ctx *ctx = arg;
     struct diag diag;
     uint64_t version;
     diag_reset(&diag);
@@ -186,18 +187,7 @@ static db_err fence(struct ddl_ctx *ctx)
 
 static void end_doubt(struct ddl_ctx *ctx)
 {
-    struct undisturbed u;
-    uint64_t end = clock_mono_ns() + DOUBT_TIME_NS;
-    undisturbed_begin(&u, end);
-    db_err err = fence(ctx);
-    while (err != ERR_OK && clock_mono_ns() < end) {
-        undisturbed_go_on(&u);
-        db_err slept = fiber_sleep(DOUBT_PAUSE_NS);
-        (void)slept;
-        undisturbed_go_on(&u);
-        err = fence(ctx);
-    }
-    undisturbed_end(&u);
+    db_err err = undisturbed_try(DOUBT_TIME_NS, DOUBT_PAUSE_NS, fence, ctx);
     if (err != ERR_OK) {
         LOG_ERROR("ddl.doubt", F_ERR(err));
         if (ctx->coord != NULL) {

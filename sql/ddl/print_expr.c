@@ -5,6 +5,7 @@
 #include "sql/charset/charset.h"
 #include "sql/ddl/ddl_int.h"
 #include "sql/parser/ast_condition.h"
+#include "sql/parser/ast_print.h"
 
 static db_err print(const struct ast_expr *e, struct expr_text *out);
 
@@ -236,26 +237,6 @@ static db_err print_element_type(const struct ast_type *t, struct expr_text *out
     return put(out, " array");
 }
 
-/* MYSQL: the functions that have several names are kept under one. */
-static struct slice call_name(struct slice name)
-{
-    static const struct {
-        const char *word, *kept;
-    } others[] = {
-        {"current_timestamp", "now"}, {"localtime", "now"},
-        {"localtimestamp", "now"},    {"current_date", "curdate"},
-        {"current_time", "curtime"},  {"ucase", "upper"},
-        {"lcase", "lower"},           {"character_length", "char_length"},
-        {"substring", "substr"},      {"mid", "substr"},
-    };
-    for (size_t i = 0; i < ARRAY_COUNT(others); i++) {
-        if (slice_eq_nocase(name, slice_str(others[i].word))) {
-            return slice_str(others[i].kept);
-        }
-    }
-    return name;
-}
-
 static db_err print_special_call(const struct ast_func *f, struct expr_text *out, bool *ret_done)
 {
     *ret_done = true;
@@ -319,7 +300,7 @@ static db_err print_call(const struct ast_func *f, struct expr_text *out)
     if (f->schema.ptr != NULL || f->arg_names.count != 0 || f->mode > AST_FUNC_NO_PARENS) {
         return ERR_UNSUPPORTED;
     }
-    TRY(put_lower(out, call_name(f->name)));
+    TRY(put_lower(out, ast_function_shown(f->name)));
     TRY(put(out, "("));
     if (f->unit != AST_UNIT_NONE) {
         TRY(buf_printf(out->buf, "%s,", ast_unit_word(f->unit)));

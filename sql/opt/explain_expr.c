@@ -236,38 +236,11 @@ uint32_t explain__used_parts(const struct scan_spec *s)
     return r->eq_count + (more ? 1 : 0);
 }
 
-/* Bytes of a DECIMAL in MySQL's form: 4 for 9 digits, fewer for the rest, of each side. */
-static uint32_t decimal_bytes(const struct sql_type *t)
-{
-    static const uint8_t rest[] = {0, 1, 1, 2, 2, 3, 3, 4, 4, 4};
-    uint32_t whole = t->length - t->decimals;
-    return whole / 9 * 4 + rest[whole % 9] + t->decimals / 9u * 4 + rest[t->decimals % 9];
-}
-
 static uint32_t part_bytes(const struct sql_type *t, uint32_t prefix)
 {
-    uint32_t fraction = (t->decimals + 1u) / 2;
-    switch ((int)t->id) {
-    case TYPE_TINYINT:
-    case TYPE_YEAR: return 1;
-    case TYPE_SMALLINT: return 2;
-    case TYPE_MEDIUMINT:
-    case TYPE_DATE: return 3;
-    case TYPE_INT:
-    case TYPE_FLOAT: return 4;
-    case TYPE_BIGINT:
-    case TYPE_DOUBLE: return 8;
-    case TYPE_DECIMAL: return decimal_bytes(t);
-    case TYPE_BIT: return (t->length + 7) / 8;
-    case TYPE_TIME: return 3 + fraction;
-    case TYPE_DATETIME: return 5 + fraction;
-    case TYPE_TIMESTAMP: return 4 + fraction;
-    case TYPE_ENUM: return t->names != NULL && t->names->count > 255 ? 2 : 1;
-    case TYPE_SET: {
-        uint32_t bytes = t->names == NULL ? 1 : (t->names->count + 7) / 8;
-        return bytes > 4 ? 8 : bytes;
-    }
-    default: break;
+    uint32_t fixed = type_row_bytes(t);
+    if (fixed != 0) {
+        return fixed;
     }
     uint32_t wide = type_is_string(t) ? collation_by_id(t->collation)->cs->maxlen : 1;
     uint32_t bytes = prefix != 0                                   ? prefix * wide

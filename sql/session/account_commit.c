@@ -5,7 +5,6 @@
  * be silent, the others notice by their part of the lock. They fence the accounts then
  * (accounts_fence) and go on with what is in the storage (sql_peer_ops.fence_schema). Without it
  * nobody would hear of a change that was committed by a node which died before it could tell. */
-#include "base/clock.h"
 #include "base/faults.h"
 #include "base/fiber.h"
 #include "base/log.h"
@@ -20,8 +19,9 @@ db_err session__publish_accounts(struct sql_session *s)
     return c == NULL ? ERR_OK : c->ops->publish_accounts(c, &s->diag);
 }
 
-static db_err fence(struct sql_session *s)
+static db_err fence(void *arg)
 {
+    struct sql_session *s = arg;
     struct sql_coord *c = s->engine->opts.coord;
     struct diag diag;
     diag_reset(&diag);
@@ -34,18 +34,7 @@ static db_err fence(struct sql_session *s)
 static void end_doubt(struct sql_session *s)
 {
     struct sql_coord *c = s->engine->opts.coord;
-    struct undisturbed u;
-    uint64_t end = clock_mono_ns() + DOUBT_TIME_NS;
-    undisturbed_begin(&u, end);
-    db_err err = fence(s);
-    while (err != ERR_OK && clock_mono_ns() < end) {
-        undisturbed_go_on(&u);
-        db_err slept = fiber_sleep(DOUBT_PAUSE_NS);
-        (void)slept;
-        undisturbed_go_on(&u);
-        err = fence(s);
-    }
-    undisturbed_end(&u);
+    db_err err = undisturbed_try(DOUBT_TIME_NS, DOUBT_PAUSE_NS, fence, s);
     if (err != ERR_OK) {
         LOG_ERROR("accounts.doubt", F_ERR(err));
         if (c != NULL) {

@@ -439,3 +439,36 @@ void type_wire_column(const struct sql_type *t, unsigned results_collation, stru
     flags |= t->id == TYPE_SET && !is_expr ? WIRE_FLAG_SET : 0;
     ret->flags = (uint16_t)flags;
 }
+
+/* 4 for 9 digits, fewer for the rest, of each side. */
+static uint32_t decimal_row_bytes(const struct sql_type *t)
+{
+    static const uint8_t rest[] = {0, 1, 1, 2, 2, 3, 3, 4, 4};
+    uint32_t whole = t->length - t->decimals;
+    return whole / 9 * 4 + rest[whole % 9] + t->decimals / 9u * 4 + rest[t->decimals % 9];
+}
+
+uint32_t type_row_bytes(const struct sql_type *t)
+{
+    uint32_t fraction = (t->decimals + 1u) / 2;
+    uint32_t names = t->names == NULL ? 0 : t->names->count;
+    switch ((int)t->id) {
+    case TYPE_TINYINT:
+    case TYPE_YEAR: return 1;
+    case TYPE_SMALLINT: return 2;
+    case TYPE_MEDIUMINT:
+    case TYPE_DATE: return 3;
+    case TYPE_INT:
+    case TYPE_FLOAT: return 4;
+    case TYPE_BIGINT:
+    case TYPE_DOUBLE: return 8;
+    case TYPE_DECIMAL: return decimal_row_bytes(t);
+    case TYPE_BIT: return (t->length + 7) / 8;
+    case TYPE_TIME: return 3 + fraction;
+    case TYPE_TIMESTAMP: return 4 + fraction;
+    case TYPE_DATETIME: return 5 + fraction;
+    case TYPE_ENUM: return names > 255 ? 2 : 1;
+    case TYPE_SET: return names > 32 ? 8 : names == 0 ? 1 : (names + 7) / 8;
+    default: return 0;
+    }
+}

@@ -209,6 +209,9 @@ static inline bool type_is_blob(const struct sql_type *t)
 }
 /* Most bytes a value may have; 0 for what is not PHYS_STR. */
 uint64_t type_max_bytes(const struct sql_type *t);
+/* Bytes of a value in MySQL's rows and keys, which its limits and EXPLAIN speak of; 0: as many as
+ * the value has (strings, documents, vectors). */
+uint32_t type_row_bytes(const struct sql_type *t);
 /* Decimal digits before the point and in all that any value of the type can need (numeric types).
  */
 unsigned type_int_digits(const struct sql_type *t);

@@ -16,16 +16,6 @@ db_err crypto_bind_compress(BIND_ARGS)
     return ERR_OK;
 }
 
-db_err crypto_bind_uncompress(BIND_ARGS)
-{
-    func__want_text(ctx, &args[0]);
-    struct sql_type t = type_blob(TYPE_LONGBLOB, COLL_BINARY);
-    t.length = 1 << 24;
-    func__result_null(call, t);
-    call->coercibility = 4;
-    return ERR_OK;
-}
-
 db_err crypto_bind_length(BIND_ARGS)
 {
     func__want_text(ctx, &args[0]);

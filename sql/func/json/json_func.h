@@ -14,6 +14,14 @@ enum json_change {
     JSON_CHANGE_ARRAY_INSERT,
 };
 enum json_text_form { JSON_TEXT_TYPE, JSON_TEXT_QUOTE, JSON_TEXT_UNQUOTE, JSON_TEXT_PRETTY };
+/* What JSON_DEPTH and others say of a document. */
+enum json_number_kind {
+    JSON_NUMBER_DEPTH,
+    JSON_NUMBER_LENGTH,
+    JSON_NUMBER_UNUSED,
+    JSON_NUMBER_VALID,
+    JSON_NUMBER_SIZE,
+};
 
 /* Bits of JSON_VALUE's last argument. */
 enum { JSON_VALUE_FAIL_EMPTY = 1, JSON_VALUE_FAIL_ERROR = 2 };

@@ -113,15 +113,15 @@ db_err json_keys(EVAL_ARGS)
 /* variant 1: the second argument is a path; 2: NULL only for NULL; 3: a truth value. */
 db_err json_bind_number(BIND_ARGS)
 {
-    if (call->variant == 1 && call->arg_count == 2) {
+    if (call->variant == JSON_NUMBER_LENGTH && call->arg_count == 2) {
         func__want_text(ctx, &args[1]);
     }
-    if (call->variant == 2) {
+    if (call->variant == JSON_NUMBER_UNUSED) {
         func__result(call, args, func__bigint(21));
     } else {
         func__result_null(call, func__bigint(21));
     }
-    call->type.flags |= call->variant == 3 ? TYPE_F_BOOL : 0;
+    call->type.flags |= call->variant == JSON_NUMBER_VALID ? TYPE_F_BOOL : 0;
     return ERR_OK;
 }
 
@@ -147,8 +147,13 @@ db_err json_length(EVAL_ARGS)
     return ERR_OK;
 }
 
-db_err json_depth_of(EVAL_ARGS)
+db_err json_number_of(EVAL_ARGS)
 {
+    static uint32_t (*const numbers[])(const struct json_view *) = {
+        [JSON_NUMBER_DEPTH] = json_depth,
+        [JSON_NUMBER_SIZE] = json_size,
+        [JSON_NUMBER_UNUSED] = json_unused,
+    };
     EACH_ROW(row)
     {
         struct json_view doc;
@@ -157,39 +162,7 @@ db_err json_depth_of(EVAL_ARGS)
         if (null) {
             vec_set_null(out, row);
         } else {
-            vec_set_i64(out, row, json_depth(&doc));
-        }
-    }
-    return ERR_OK;
-}
-
-db_err json_storage_size(EVAL_ARGS)
-{
-    EACH_ROW(row)
-    {
-        struct json_view doc;
-        bool null;
-        TRY(json__doc(ctx, call, args, 0, row, &doc, &null));
-        if (null) {
-            vec_set_null(out, row);
-        } else {
-            vec_set_i64(out, row, json_size(&doc));
-        }
-    }
-    return ERR_OK;
-}
-
-db_err json_storage_free(EVAL_ARGS)
-{
-    EACH_ROW(row)
-    {
-        struct json_view doc;
-        bool null;
-        TRY(json__doc(ctx, call, args, 0, row, &doc, &null));
-        if (null) {
-            vec_set_null(out, row);
-        } else {
-            vec_set_i64(out, row, json_unused(&doc));
+            vec_set_i64(out, row, numbers[call->variant](&doc));
         }
     }
     return ERR_OK;

@@ -423,7 +423,8 @@ db_err string_bind_coercibility(BIND_ARGS)
     return ERR_OK;
 }
 
-db_err string_bind_load_file(BIND_ARGS)
+/* Bytes of any length, made of one text. */
+db_err string_bind_long_bytes(BIND_ARGS)
 {
     func__want_text(ctx, &args[0]);
     struct sql_type t = type_blob(TYPE_LONGBLOB, COLL_BINARY);
