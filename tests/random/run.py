@@ -63,6 +63,7 @@ class Server:
         self.address = (host, int(port))
         self.settings = settings
         self.reference = reference
+        self.said = {}      # the texts of errors since the schema was made, by statement
         self.connect()
         self.schema = schema
 
@@ -89,6 +90,7 @@ class Server:
 
     def fresh(self, statements):
         """An empty schema with what the statements make; their outcomes."""
+        self.said = {}
         with self.c.cursor() as cur:
             cur.execute("SET sql_mode = DEFAULT")
             cur.execute("DROP DATABASE IF EXISTS %s" % self.schema)
@@ -123,7 +125,17 @@ class Server:
                 if "timed out" in str(e):
                     return ("error", TIMEOUT)
                 raise Failure("%s: %r\n  %s" % (self.address, e, sql))
+            self.said[str(sql)] = str(e.args[1])
             return ("error", e.args[0])
+
+    def definition(self, view):
+        """Of a view that is there."""
+        with self.c.cursor() as cur:
+            try:
+                cur.execute("SHOW CREATE VIEW " + view)
+                return cur.fetchone()[1]
+            except pymysql.MySQLError:
+                return ""
 
     def change(self, sql):
         if isinstance(sql, list):
@@ -142,6 +154,7 @@ class Server:
                 if self.reference:
                     raise self.gone(sql)
                 raise Failure("%s: %r\n  %s" % (self.address, e, sql))
+            self.said[str(sql)] = str(e.args[1])
             return ("error", e.args[0])
 
     def gone(self, sql):
@@ -247,9 +260,10 @@ def check_change(servers, oracle, n, sql):
     got, wanted = servers[n].change(sql), oracle.change(sql)
     several = got[0] == "several"
     for one, a, b in zip(sql, got[1], wanted[1]) if several else [(sql, got, wanted)]:
-        if a == b or (a[0] == b[0] == "changed" and OPEN_COUNTS.match(str(one))) or (a[0] == b[0] == "error" and open_error(a, b, one)):
+        if a == b or (a[0] == b[0] == "changed" and OPEN_COUNTS.match(str(one))) or (
+                a[0] == b[0] == "error" and open_error(a, b, one, servers[n], oracle)):
             continue
-        if open_error(a, b, text=one) or little_memory(servers[n], a, b) or of_semijoin(oracle, one, a, b):
+        if open_error(a, b, one, servers[n], oracle) or little_memory(servers[n], a, b) or of_semijoin(oracle, one, a, b):
             servers[n].change("ROLLBACK")
             oracle.change("ROLLBACK")
             return False
@@ -273,7 +287,7 @@ def check_oracle(servers, oracle, g, log):
             count += 1
             if got == wanted:
                 as_shown(sql, got, wanted)
-            elif not open_error(got, wanted, text=sql) and not of_semijoin(oracle, sql, got, wanted):
+            elif not open_error(got, wanted, sql, servers[(count - 1) % len(servers)], oracle) and not of_semijoin(oracle, sql, got, wanted):
                 server = servers[(count - 1) % len(servers)]
                 if not is_known(server, oracle, sql, ordered, folded, got, wanted):
                     differ("another answer than the reference (asked with %s)" % (server.settings,), [sql], got, wanted)
@@ -356,7 +370,7 @@ def one_seed(kind, seed, server, oracle, others=(), plans=False):
         if oracle is not None:
             for one, a, b in zip(statements, done, oracle.fresh(statements)):
                 if a != b:
-                    if open_error(a, b, text=one):
+                    if open_error(a, b, one, server, oracle):
                         return 0
                     differ("another outcome than the reference", [one], a, b)
         for one, a in zip(statements, done):

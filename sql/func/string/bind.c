@@ -410,7 +410,7 @@ db_err string_bind_name(BIND_ARGS)
     (void)ctx;
     func__result_null(call, func__text(NAME_CHARS, COLL_UTF8MB3_GENERAL_CI));
     call->collation = COLL_UTF8MB3_GENERAL_CI;
-    call->coercibility = 3;
+    call->coercibility = 4;
     return ERR_OK;
 }
 
