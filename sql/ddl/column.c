@@ -197,11 +197,9 @@ static db_err set_attributes(struct draft *d, const struct ast_column_def *ast,
     struct ddl_ctx *ctx = d->ctx;
     const char *name = ddl__text(ctx, c->def.name);
     bool serial = ast->type->kind == AST_TYPE_SERIAL || ast->serial_default;
-    if (ast->has_comment && ddl__too_long(ast->comment, DDL_COLUMN_COMMENT_MAX)) {
-        return my_error(ctx->diag, ER_TOO_LONG_FIELD_COMMENT, name,
-                        (unsigned long)DDL_COLUMN_COMMENT_MAX);
-    }
     c->def.comment = ast->comment;
+    TRY(ddl__fit_comment(ctx, &c->def.comment, DDL_COLUMN_COMMENT_MAX, ER_TOO_LONG_FIELD_COMMENT,
+                         c->def.name));
     c->def.invisible = ast->visible == AST_NO;
     c->def.column_format = (uint8_t)ast->format;
     c->def.storage_media = (uint8_t)ast->storage;

@@ -148,6 +148,10 @@ MUST_USE db_err ddl__check_table_name(struct ddl_ctx *ctx, struct slice name);
 MUST_USE db_err ddl__check_column_name(struct ddl_ctx *ctx, struct slice name);
 /* 1470-like checks of comments: `limit` characters. */
 bool ddl__too_long(struct slice text, size_t limit);
+/* MYSQL: a comment of more than `limit` characters is an error, or cut with a warning when the mode
+ * is not strict. number: 1628, 1629 or 1688; name: what the comment is of. */
+MUST_USE db_err ddl__fit_comment(struct ddl_ctx *ctx, struct slice *io_text, size_t limit,
+                                 enum my_errno number, struct slice name);
 /* The schema a name speaks of: 1046 when there is none. */
 MUST_USE db_err ddl__schema_of(struct ddl_ctx *ctx, const struct ast_name *name,
                                struct slice *ret_schema);

@@ -93,10 +93,6 @@ db_err ddl__index(struct draft *d, const struct ast_index_def *ast)
     if (ast->engine_attribute.ptr != NULL) {
         return ddl__unsupported(ctx, "ENGINE_ATTRIBUTE");
     }
-    if (ast->has_comment && ddl__too_long(ast->comment, DDL_INDEX_COMMENT_MAX)) {
-        return my_error(ctx->diag, ER_TOO_LONG_INDEX_COMMENT, ddl__text(ctx, ast->name),
-                        (unsigned long)DDL_INDEX_COMMENT_MAX);
-    }
     struct slice name = ast->name.ptr != NULL ? ast->name : ast->constraint;
     TRY(check_key_name(d, ast, name));
     if (ix->def.kind == INDEX_PRIMARY) {
@@ -356,6 +352,8 @@ db_err ddl__check_indexes(struct draft *d)
         if (ix->part_count == 0 || ix->parts[0].expr == NULL) {
             TRY(check_names(d, i));
         }
+        TRY(ddl__fit_comment(d->ctx, &ix->def.comment, DDL_INDEX_COMMENT_MAX,
+                             ER_TOO_LONG_INDEX_COMMENT, ix->def.name));
         TRY(check_length(d, ix));
         if (ix->source < 0 && ix->def.kind != INDEX_PRIMARY) {
             note_duplicate(d, i);

@@ -7,6 +7,7 @@
 #include "sql/charset/charset.h"
 #include "sql/ddl/ddl_int.h"
 #include "sql/storage/coord.h"
+#include "sql/types/sql_mode.h"
 
 const char *ddl__text(struct ddl_ctx *ctx, struct slice s)
 {
@@ -23,6 +24,20 @@ bool ddl__too_long(struct slice text, size_t limit)
 {
     return text.len > limit &&
            charset_char_count(collation_by_id(COLL_UTF8MB4_BIN)->cs, text) > limit;
+}
+
+db_err ddl__fit_comment(struct ddl_ctx *ctx, struct slice *io_text, size_t limit,
+                        enum my_errno number, struct slice name)
+{
+    if (!ddl__too_long(*io_text, limit)) {
+        return ERR_OK;
+    }
+    if ((ctx->bind->sql_mode & SQL_MODE_STRICT) != 0) {
+        return my_error(ctx->diag, number, ddl__text(ctx, name), (unsigned long)limit);
+    }
+    diag_area_warn(ctx->warnings, number, ddl__text(ctx, name), (unsigned long)limit);
+    *io_text = charset_substring(collation_by_id(COLL_UTF8MB4_BIN)->cs, *io_text, 0, limit);
+    return ERR_OK;
 }
 
 static bool bad_name(struct slice name)

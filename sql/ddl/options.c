@@ -204,12 +204,9 @@ static db_err one_option(struct draft *d, const struct ast_table_option *o, stru
     case AST_TOPT_CHARSET: *charset = o->text; return ERR_OK;
     case AST_TOPT_COLLATE: *collation = o->text; return ERR_OK;
     case AST_TOPT_COMMENT:
-        if (ddl__too_long(o->text, DDL_TABLE_COMMENT_MAX)) {
-            return my_error(ctx->diag, ER_TOO_LONG_TABLE_COMMENT, ddl__text(ctx, d->def.name),
-                            (unsigned long)DDL_TABLE_COMMENT_MAX);
-        }
         d->def.comment = o->text;
-        return ERR_OK;
+        return ddl__fit_comment(ctx, &d->def.comment, DDL_TABLE_COMMENT_MAX,
+                                ER_TOO_LONG_TABLE_COMMENT, d->def.name);
     case AST_TOPT_AVG_ROW_LENGTH:
     case AST_TOPT_CHECKSUM:
     case AST_TOPT_TABLE_CHECKSUM:

@@ -78,7 +78,7 @@ static bool print_literal(struct printer *p, const struct ast_literal *l)
     } else if (bytes) {
         raw(p, "0x");
         for (size_t i = 0; i < l->text.len && p->err == ERR_OK; i++) {
-            p->err = buf_printf(p->buf, "%02X", l->text.ptr[i]);
+            p->err = buf_printf(p->buf, "%02x", l->text.ptr[i]);
         }
     } else {
         return false;

@@ -68,7 +68,8 @@ static db_err converted(const struct store *s, const struct collation *target, s
     if (source->id == COLL_BINARY) { /* bytes must be text of the column's charset */
         TRY(charset_whole_units(target->cs, text, s->ctx->arena, &text));
         size_t good = target->cs->ops->valid_prefix(target->cs, text);
-        if (good < text.len) {
+        bool named = s->to->id == TYPE_ENUM || s->to->id == TYPE_SET;
+        if (good < text.len && !named) { /* MYSQL: names are looked up by their bytes */
             TRY(incorrect_string(s, slice_from(text, good)));
             text.len = good;
         }

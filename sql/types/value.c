@@ -2,6 +2,13 @@
 
 #include "sql/charset/charset.h"
 
+/* BINARY(n) is never shorter than n. */
+static struct slice zero_bytes(uint32_t count)
+{
+    static const uint8_t zeros[CHAR_LENGTH_MAX];
+    return slice_of(zeros, count < sizeof(zeros) ? count : sizeof(zeros));
+}
+
 void value_set_zero(struct value *v, const struct sql_type *t)
 {
     value_tag(v, t);
@@ -14,7 +21,7 @@ void value_set_zero(struct value *v, const struct sql_type *t)
         v->dec.scale = t->decimals;
         break;
     case PHYS_TIME: v->t = 0; break;
-    case PHYS_STR: v->str = SLICE_LIT(""); break;
+    case PHYS_STR: v->str = t->id == TYPE_BINARY ? zero_bytes(t->length) : SLICE_LIT(""); break;
     case PHYS__COUNT: break;
     }
 }
