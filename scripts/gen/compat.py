@@ -111,7 +111,9 @@ know).
   each row, in BETWEEN and CASE; a variable with such text is no error (1525).
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
   shorter, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by, that
-  NULLIF gives, or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either.
+  NULLIF gives, or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either. Columns of
+  INFORMATION_SCHEMA, and of SHOW where it reads from there, have the types of the tables as they are described, and those tables as their
+  origin; in MySQL they are expressions of views.
 - Collations: `IN` of a subquery that MySQL makes a join of, and drops because the condition is never true, is refused all the same (1267);
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A parameter's type is its
   value's, not what the place where it stands suggests: INSERT and UPDATE answer 1366 for text that the column's character set does not

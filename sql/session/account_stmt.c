@@ -230,12 +230,18 @@ struct new_password {
 static db_err answer(struct statement *st, const struct new_password *random, uint32_t count)
 {
     static const char *const names[] = {"user", "host", "generated password", "auth_factor"};
-    static const uint32_t lengths[] = {32, 255, 64, 10};
+    struct sql_type types[] = {type_char(TYPE_VARCHAR, 32, COLL_UTF8MB3_GENERAL_CI),
+                               type_char(TYPE_VARCHAR, 255, COLL_UTF8MB3_GENERAL_CI),
+                               type_char(TYPE_VARCHAR, 64, COLL_UTF8MB3_GENERAL_CI),
+                               type_int(TYPE_BIGINT, true)};
     struct text_result r;
     if (count == 0) {
         return session__ok(st, 0, SLICE_EMPTY);
     }
-    TRY(text_result_begin(st, &r, names, lengths, 4));
+    for (uint32_t i = 0; i < ARRAY_COUNT(types); i++) {
+        types[i].flags |= TYPE_F_NOT_NULL;
+    }
+    TRY(text_result_begin_typed(st, &r, names, types, ARRAY_COUNT(types)));
     for (uint32_t i = 0; i < count; i++) {
         struct slice cells[] = {random[i].name.user, random[i].name.host, random[i].password,
                                 SLICE_LIT("1")};

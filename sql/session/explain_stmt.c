@@ -157,11 +157,11 @@ static db_err send_rows(struct explain *x)
             type_char(TYPE_VARCHAR, lengths[i] == 0 ? 1 : lengths[i], COLL_UTF8MB4_0900_AI_CI);
     }
     types[0] = type_int(TYPE_BIGINT, true);
-    types[0].length = 3;
+    types[0].length = 4;
     types[0].flags |= TYPE_F_NOT_NULL;
     types[1].flags |= TYPE_F_NOT_NULL;
     types[9] = type_int(TYPE_BIGINT, true);
-    types[9].length = 10;
+    types[9].length = 11;
     types[10] =
         (struct sql_type){.id = TYPE_DOUBLE, .decimals = 2, .length = 4, .collation = COLL_BINARY};
     TRY(plan_explain_rows(x->plan, &x->st->session->stmt_arena, &first));

@@ -256,6 +256,7 @@ db_err text_result_begin_typed(struct statement *st, struct text_result *r,
     }
     for (uint32_t i = 0; i < count; i++) {
         r->cols[i] = (struct lcolumn){.id = i + 1, .name = slice_str(names[i]), .type = types[i]};
+        r->cols[i].type.flags |= TYPE_F_EXPR; /* of no table */
         of[i] = &r->cols[i].type;
     }
     TRY(chunk_init(&r->chunk, of, count, &s->stmt_arena));
@@ -273,6 +274,7 @@ db_err text_result_begin(struct statement *st, struct text_result *r, const char
     for (uint32_t i = 0; i < count; i++) {
         types[i] =
             type_char(TYPE_VARCHAR, lengths == NULL ? 256 : lengths[i], COLL_UTF8MB3_GENERAL_CI);
+        types[i].flags |= TYPE_F_NOT_NULL;
     }
     return text_result_begin_typed(st, r, names, types, count);
 }

@@ -472,7 +472,8 @@ struct text_result {
 };
 db_err text_result_begin(struct statement *st, struct text_result *r, const char *const *names,
                          const uint32_t *lengths, uint32_t count);
-/* The same with types; cells of integers and doubles are given as text, too. */
+/* The same with types (without them: texts that are not NULL); cells of integers and doubles are
+ * given as text, too. */
 db_err text_result_begin_typed(struct statement *st, struct text_result *r,
                                const char *const *names, const struct sql_type *types,
                                uint32_t count);

@@ -48,9 +48,9 @@ static db_err limit_of(struct sql_session *s, const struct ast_limit *l, uint64_
 static db_err show_conditions(struct statement *st, const struct ast_show *show, bool errors)
 {
     static const char *const names[] = {"Level", "Code", "Message"};
-    const struct sql_type types[] = {type_char(TYPE_VARCHAR, 7, COLL_UTF8MB3_GENERAL_CI),
-                                     type_int(TYPE_INT, true),
-                                     type_char(TYPE_VARCHAR, 512, COLL_UTF8MB3_GENERAL_CI)};
+    struct sql_type types[] = {type_char(TYPE_VARCHAR, 7, COLL_UTF8MB3_GENERAL_CI),
+                               type_int(TYPE_INT, true),
+                               type_char(TYPE_VARCHAR, 512, COLL_UTF8MB3_GENERAL_CI)};
     struct sql_session *s = st->session;
     uint64_t skip;
     uint64_t count;
@@ -59,7 +59,11 @@ static db_err show_conditions(struct statement *st, const struct ast_show *show,
         return show_count(st, errors);
     }
     TRY(limit_of(s, show->limit, &skip, &count));
-    TRY(text_result_begin_typed(st, &r, names, types, 3));
+    types[1].length = 5;
+    for (uint32_t i = 0; i < ARRAY_COUNT(types); i++) {
+        types[i].flags |= TYPE_F_NOT_NULL;
+    }
+    TRY(text_result_begin_typed(st, &r, names, types, ARRAY_COUNT(types)));
     for (uint32_t i = 0; i < s->conditions.count && count != 0; i++) {
         const struct diag_condition *c = &s->conditions.conditions[i];
         if (errors && c->level != DIAG_ERROR) {

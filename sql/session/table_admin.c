@@ -293,7 +293,7 @@ static db_err checksum(struct statement *st, const struct ast_table_admin *a)
     if (cells == NULL) {
         return ERR_LIMIT;
     }
-    types[1].length = 21;
+    types[1].length = 22;
     for (uint32_t i = 0; i < a->tables.count; i++) {
         TRY(checksum_one(st, a, a->tables.items[i], &cells[i * 2]));
     }
@@ -308,7 +308,8 @@ db_err table_admin__run(struct statement *st, const struct ast_table_admin *a)
 {
     static const char *const ops[] = {"analyze", "check", "checksum", "optimize", "repair"};
     static const char *const names[] = {"Table", "Op", "Msg_type", "Msg_text"};
-    static const uint32_t lengths[] = {128, 10, 10, 131072};
+    static const uint32_t lengths[] = {128, 10, 10, 393216};
+    struct sql_type types[ADMIN_COLUMNS];
     struct sql_session *s = st->session;
     struct admin_run r = {.st = st, .ast = a, .op = ops[a->op]};
     struct text_result out;
@@ -324,7 +325,11 @@ db_err table_admin__run(struct statement *st, const struct ast_table_admin *a)
     for (uint32_t i = 0; i < a->tables.count; i++) {
         TRY(run_one(&r, a->tables.items[i]));
     }
-    TRY(text_result_begin(st, &out, names, lengths, ADMIN_COLUMNS));
+    for (uint32_t i = 0; i < ADMIN_COLUMNS; i++) {
+        types[i] = type_char(TYPE_VARCHAR, lengths[i], COLL_UTF8MB3_GENERAL_CI);
+    }
+    types[ADMIN_COLUMNS - 1].id = TYPE_MEDIUMTEXT; /* MYSQL: a text of this length */
+    TRY(text_result_begin_typed(st, &out, names, types, ADMIN_COLUMNS));
     for (const struct admin_row *row = r.first; row != NULL; row = row->next) {
         TRY(text_result_row(&out, row->cells));
     }
