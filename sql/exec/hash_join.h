@@ -17,7 +17,10 @@ struct op_hash_join {
     uint64_t right_rows;
     bool right_null;        /* a right key has a NULL */
     struct row_node anyone; /* stands for "some right row" */
-    struct join_run run;
+    /* Of rows as they come, and of parts, whose left rows have numbers: what one has made it keeps,
+     * as the join may be run again and again. */
+    struct join_run runs[2];
+    struct join_run *run;
     struct arena left_arena, right_arena, scratch;
     struct row_node *rest; /* FULL */
     bool opened, built, ended;
@@ -47,8 +50,7 @@ struct op_hash_join {
 /* op_hash_join.c: gives the left side's next chunk with its keys and hashes; NULL at the end. */
 MUST_USE db_err hash_join_next_left(struct op_hash_join *s, struct exec_ctx *ctx,
                                     struct chunk **ret);
-MUST_USE db_err hash_join_start_run(struct op_hash_join *s, struct exec_ctx *ctx,
-                                    const struct sql_type *carry_type);
+MUST_USE db_err hash_join_use_run(struct op_hash_join *s, struct exec_ctx *ctx, bool numbered);
 
 /* hash_join_parts.c: the table's rows, and one more, to the parts of a temporary file; the table is
  * empty after the first. */

@@ -167,14 +167,14 @@ static db_err block_ready(struct op_hash_join *s)
     spill_reader_init(&s->reader, &s->part->runs[PROBE_SIDE]);
     s->rest = s->table.first;
     s->left_at = 0;
-    s->run.partial = s->waiting != NULL;
+    s->run->partial = s->waiting != NULL;
     return ERR_OK;
 }
 
 static db_err begin_blocks(struct op_hash_join *s)
 {
     enum { WORD_BITS = 64 };
-    enum join_kind k = s->run.kind;
+    enum join_kind k = s->run->kind;
     if (k == JOIN_INNER || k == JOIN_CROSS) {
         return ERR_OK;
     }
@@ -252,7 +252,7 @@ static void marks_to_run(struct op_hash_join *s, uint32_t n)
 {
     for (uint32_t i = 0; s->matched != NULL && i < n; i++) {
         uint64_t at = s->left_at + i;
-        s->run.matched[i >> 6] |= (s->matched[at >> 6] >> (at & 63) & 1) << (i & 63);
+        s->run->matched[i >> 6] |= (s->matched[at >> 6] >> (at & 63) & 1) << (i & 63);
     }
 }
 
@@ -260,7 +260,7 @@ static void marks_from_run(struct op_hash_join *s, uint32_t n)
 {
     for (uint32_t i = 0; s->matched != NULL && i < n; i++) {
         uint64_t at = s->left_at + i;
-        s->matched[at >> 6] |= (s->run.matched[i >> 6] >> (i & 63) & 1) << (at & 63);
+        s->matched[at >> 6] |= (s->run->matched[i >> 6] >> (i & 63) & 1) << (at & 63);
     }
     s->left_at += n;
 }
@@ -275,18 +275,18 @@ static db_err join_block(struct op_hash_join *s, struct exec_ctx *ctx)
             break;
         }
         uint32_t n = c->count;
-        join_run_left(&s->run, c);
+        join_run_left(s->run, c);
         marks_to_run(s, n);
         do {
-            TRY(join_run_next(&s->run, ctx, &c));
+            TRY(join_run_next(s->run, ctx, &c));
             if (c != NULL) {
                 TRY(keep_result(s, ctx, c));
             }
-        } while (c != NULL || !join_run_idle(&s->run));
+        } while (c != NULL || !join_run_idle(s->run));
         marks_from_run(s, n);
     }
-    while (s->run.kind == JOIN_FULL && s->rest != NULL) {
-        TRY(join_run_rest(&s->run, &s->rest, &c));
+    while (s->run->kind == JOIN_FULL && s->rest != NULL) {
+        TRY(join_run_rest(s->run, &s->rest, &c));
         if (c != NULL) {
             TRY(keep_result(s, ctx, c));
         }
@@ -314,8 +314,7 @@ db_err hash_join_parts(struct op_hash_join *s, struct exec_ctx *ctx)
     TRY(spill_parts_finish(&s->parts, ctx, BUILD_SIDE));
     TRY(spill_left(s, ctx));
     spill_parts_seal(&s->parts);
-    join_run_fini(&s->run);
-    TRY(hash_join_start_run(s, ctx, &s->number_type));
+    TRY(hash_join_use_run(s, ctx, true));
     s->by_number = (struct sort_key){.column = s->out_width};
     TRY(sorter_init(&s->sorter, ctx, s->out_types, s->out_width + 1, &s->by_number, 1, UINT64_MAX));
     s->sorted = true;

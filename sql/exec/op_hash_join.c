@@ -30,7 +30,7 @@ static struct row_node *first_partner(void *arg, uint32_t i, uint32_t row)
 {
     struct op_hash_join *s = arg;
     bool null = has_null_key(s, s->probe, row);
-    if (s->run.null_is_match && s->right_rows != 0 && (null || s->right_null)) {
+    if (s->run->null_is_match && s->right_rows != 0 && (null || s->right_null)) {
         return &s->anyone;
     }
     if (s->key_count == 0) {
@@ -68,13 +68,17 @@ static db_err prepare(struct op_hash_join *s, struct exec_ctx *ctx)
     return packed_format_init(&s->format, types, width, ctx->arena);
 }
 
-db_err hash_join_start_run(struct op_hash_join *s, struct exec_ctx *ctx,
-                           const struct sql_type *carry_type)
+db_err hash_join_use_run(struct op_hash_join *s, struct exec_ctx *ctx, bool numbered)
 {
     const struct plan_node *r = s->op.node->children[1];
-    TRY(join_run_init(&s->run, ctx, s->op.node, r->types, r->column_count, &s->format, s->key_count,
-                      carry_type));
-    s->run.cursor = (struct join_cursor){first_partner, next_partner, s};
+    s->run = &s->runs[numbered];
+    if (!s->run->initialised) {
+        TRY(join_run_init(s->run, ctx, s->op.node, r->types, r->column_count, &s->format,
+                          s->key_count, numbered ? &s->number_type : NULL));
+        s->run->cursor = (struct join_cursor){first_partner, next_partner, s};
+    }
+    s->run->left = NULL;
+    s->run->n = 0;
     return ERR_OK;
 }
 
@@ -96,7 +100,7 @@ static db_err hash_join_open(struct op *op, struct exec_ctx *ctx)
     row_table_init(&s->table, &s->format, s->key_count, ctx->mem, spill_budget(ctx));
     s->opened = true;
     TRY(prepare(s, ctx));
-    TRY(hash_join_start_run(s, ctx, NULL));
+    TRY(hash_join_use_run(s, ctx, false));
     TRY(op_open(op->children[0], ctx));
     return op_open(op->children[1], ctx);
 }
@@ -131,7 +135,7 @@ static db_err build_chunk(struct op_hash_join *s, struct exec_ctx *ctx, const st
         uint32_t row = chunk_row(in, i);
         if (has_null_key(s, s->build, row)) {
             s->right_null = true;
-            if (s->run.kind != JOIN_FULL) {
+            if (s->run->kind != JOIN_FULL) {
                 continue; /* no left row will ask for it */
             }
         }
@@ -208,7 +212,7 @@ static db_err next_sorted(struct op_hash_join *s, struct exec_ctx *ctx, struct c
 /* Nothing on the right: some kinds need not read the left side. */
 static bool is_empty(const struct op_hash_join *s)
 {
-    enum join_kind k = s->run.kind;
+    enum join_kind k = s->run->kind;
     return s->right_rows == 0 && (k == JOIN_INNER || k == JOIN_CROSS || k == JOIN_SEMI);
 }
 
@@ -224,18 +228,18 @@ static db_err hash_join_next(struct op *op, struct exec_ctx *ctx, struct chunk *
     }
     s->ended = s->ended || is_empty(s);
     while (*ret == NULL && !s->ended) {
-        if (join_run_idle(&s->run)) {
+        if (join_run_idle(s->run)) {
             struct chunk *left;
             TRY(hash_join_next_left(s, ctx, &left));
             s->ended = left == NULL;
             if (left != NULL) {
-                join_run_left(&s->run, left);
+                join_run_left(s->run, left);
             }
         }
-        TRY(join_run_next(&s->run, ctx, ret));
+        TRY(join_run_next(s->run, ctx, ret));
     }
-    while (*ret == NULL && s->run.kind == JOIN_FULL && s->rest != NULL) {
-        TRY(join_run_rest(&s->run, &s->rest, ret));
+    while (*ret == NULL && s->run->kind == JOIN_FULL && s->rest != NULL) {
+        TRY(join_run_rest(s->run, &s->rest, ret));
     }
     return ERR_OK;
 }
@@ -248,13 +252,8 @@ static db_err hash_join_rescan(struct op *op, struct exec_ctx *ctx)
     row_table_clear(&s->table);
     s->built = s->ended = s->spilled = s->right_null = false;
     s->right_rows = s->next_number = 0;
-    if (s->sorted) {
-        join_run_fini(&s->run);
-        TRY(hash_join_start_run(s, ctx, NULL));
-        s->sorted = false;
-    }
-    s->run.left = NULL;
-    s->run.n = 0;
+    s->sorted = false;
+    TRY(hash_join_use_run(s, ctx, false));
     TRY(op_rescan(op->children[0], ctx));
     return op_rescan(op->children[1], ctx);
 }
@@ -263,7 +262,8 @@ static void hash_join_close(struct op *op, struct exec_ctx *ctx)
 {
     (void)ctx;
     struct op_hash_join *s = (struct op_hash_join *)op;
-    join_run_fini(&s->run);
+    join_run_fini(&s->runs[0]);
+    join_run_fini(&s->runs[1]);
     if (s->opened) {
         hash_join_drop_parts(s);
         row_table_fini(&s->table);
