@@ -348,6 +348,7 @@ void mdl_free(struct mdl *mdl)
         return;
     }
     ASSERT(list_empty(&mdl->queue));
+    ASSERT(mdl->granted_count == 0); /* shared locks are only counted, and by slots */
     for (uint32_t i = 0; i < MDL_SLOTS; i++) {
         mem_free(mdl->slots[i].entries);
     }
