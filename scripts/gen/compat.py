@@ -131,7 +131,7 @@ know).
   of a view or a common table expression that an outer join has no row of, or that ROLLUP sums up; rows that a comparison of `utf8mb4_bin` misses by an index of
   a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; members of rows in IN that are integers beyond
   64 bits or decimals beside integers; MAX and COUNT of a frame without rows where a key has found one row; patterns of regular expressions
-  in generated columns and keys, and CHAR() there and in views, whose USING is lost; `TIME_FORMAT(x, '%T')` cut short in a temporary table;
+  in generated columns and keys, and CHAR() there and in views, whose USING is lost; `TIME_FORMAT(x, '%T')`, and one with a sign, cut short in a temporary table;
   a time with a fraction that an index of whole seconds, or IN of a subquery, finds rounded; a constant time that CONCAT with a variable writes over; `CAST(... AS SIGNED)` of a sum of times (`235860`);
   text in ucs2, utf16 or utf32 that becomes JSON byte by byte; EXISTS with `LIMIT 0` in a view; equal rows that DISTINCT over a join keeps;
   IN of a subquery with EXCEPT or INTERSECT that reads the outer row, or that is asked for NULL; numbers below 100 that are years beside YEAR by a key or in
