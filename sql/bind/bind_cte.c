@@ -218,7 +218,7 @@ static db_err recursive_node(struct binder *b, struct cte_def *c, struct blocks 
     TRY(bind__trim(b, &k->seed, k->seed_width));
     TRY(bind__trim(b, &k->rest, k->rest_width));
     for (uint32_t i = 0; i < k->rest_width; i++) {
-        struct bexpr *made = bind__constant_of(k->rest, k->rest->columns[i].id);
+        struct bexpr *made = bind__constant_of(b, k->rest, k->rest->columns[i].id);
         const struct sql_type *t = &c->columns[i].type;
         TRY(made != NULL && type_is_string(t) ? bind__text_fits(b, made, t->collation) : ERR_OK);
     }

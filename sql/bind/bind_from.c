@@ -611,6 +611,32 @@ static db_err bind_right_side(struct binder *b, struct scope *scope, const struc
     return err;
 }
 
+/* MYSQL: a constant that a merged table shows is converted to the text that it is compared with
+ * whether there are rows or not. */
+static db_err constants_fit(struct binder *b, const struct lnode *n, const struct bexpr *e)
+{
+    bool text = e->kind == BEXPR_CAST && (e->type.wire & TYPE_W_REFUSE_LOSS) != 0 &&
+                type_is_string(&e->type) && e->args[0]->kind == BEXPR_COLUMN;
+    struct bexpr *made = text ? bind__constant_of(b, n, e->args[0]->u.column.id) : NULL;
+    if (made != NULL && !b->opts->defines_view) {
+        return bind__text_fits(b, made, e->type.collation);
+    }
+    for (uint32_t i = 0; i < e->arg_count; i++) {
+        TRY(constants_fit(b, n, e->args[i]));
+    }
+    return ERR_OK;
+}
+
+static db_err bind_conditions(struct binder *b, struct scope *scope, const struct ast_expr *e,
+                              const struct lnode *input, struct bexpr ***ret, uint32_t *ret_count)
+{
+    TRY(bind__conjuncts(b, scope, e, ret, ret_count));
+    for (uint32_t i = 0; i < *ret_count; i++) {
+        TRY(constants_fit(b, input, (*ret)[i]));
+    }
+    return ERR_OK;
+}
+
 /* MYSQL: a join's conditions come after those within the table that it has added, which is the
  * right one, the left one of a RIGHT JOIN; those of the other table come last. */
 static db_err join_later(struct binder *b, struct scope *scope, const struct ast_table_join *j,
@@ -698,7 +724,7 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
         on.count = join->column_count;
         on.place = PLACE_ON;
         on.aggs_allowed = false;
-        db_err err = bind__conjuncts(b, &on, j->on, &join->u.join.on, &join->u.join.on_count);
+        db_err err = bind_conditions(b, &on, j->on, join, &join->u.join.on, &join->u.join.on_count);
         scope->place = err == ERR_OK ? scope->place : PLACE_ON;
         TRY(err);
     }
@@ -775,7 +801,7 @@ db_err bind__filter(struct binder *b, struct scope *scope, const struct ast_expr
         return ERR_NOMEM;
     }
     scope->place = PLACE_WHERE;
-    TRY(bind__conjuncts(b, scope, where, &f->u.filter.conjuncts, &f->u.filter.count));
+    TRY(bind_conditions(b, scope, where, f, &f->u.filter.conjuncts, &f->u.filter.count));
     for (uint32_t i = 0; i < f->u.filter.count; i++) {
         TRY(zero_date(b, scope, &f->u.filter.conjuncts[i]));
     }

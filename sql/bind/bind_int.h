@@ -273,7 +273,7 @@ db_err bind__must_fit(struct binder *b, struct bexpr *text, const struct sql_typ
 db_err bind__text_fits(struct binder *b, struct bexpr *text, unsigned collation);
 /* The constant or parameter that a column of a query is, through derived tables that are merged;
  * NULL: it is none. */
-struct bexpr *bind__constant_of(const struct lnode *n, col_id_t id);
+struct bexpr *bind__constant_of(const struct binder *b, const struct lnode *n, col_id_t id);
 /* Text that is compared with several texts (IN, BETWEEN, CASE) meets all of them in one collation,
  * to which they are cast. numbers: that may stand among them. With anything else among them nothing
  * is done. ERR_SQL 1267, 1270, 1271.

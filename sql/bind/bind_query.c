@@ -129,7 +129,18 @@ static const struct lnode *whole_side(const struct lnode *n, col_id_t id)
     return right && has_column(n->children[1], id) ? n->children[1] : NULL;
 }
 
-struct bexpr *bind__constant_of(const struct lnode *n, col_id_t id)
+/* The column of a common table expression's query that a reference shows as `id`. */
+static col_id_t behind(const struct lnode *reference, const struct lnode *query, col_id_t id)
+{
+    for (uint32_t i = 0; i < reference->column_count; i++) {
+        if (reference->columns[i].id == id) {
+            return query->columns[i].id;
+        }
+    }
+    return id;
+}
+
+struct bexpr *bind__constant_of(const struct binder *b, const struct lnode *n, col_id_t id)
 {
     bool below = false; /* in a table of the query, of which only those that are merged are seen */
     while (n != NULL) {
@@ -149,6 +160,14 @@ struct bexpr *bind__constant_of(const struct lnode *n, col_id_t id)
         case LNODE_SORT:
         case LNODE_LIMIT: n = below ? NULL : n->children[0]; break;
         case LNODE_JOIN: n = whole_side(n, id); break;
+        case LNODE_CTE_REF: {
+            const struct lnode *query =
+                n->u.cte_ref.working ? NULL : b->stmt->ctes[n->u.cte_ref.cte];
+            id = query == NULL ? id : behind(n, query, id);
+            below = true;
+            n = query;
+            break;
+        }
         default: return NULL;
         }
     }
@@ -171,7 +190,7 @@ static db_err common_columns(struct binder *b, struct lnode *const *operands, ui
         for (uint32_t n = 0; n < count; n++) {
             const struct lcolumn *from = &operands[n]->columns[i];
             args[n] = (struct func_arg){.type = from->type, .coercibility = from->coercibility};
-            made[n] = bind__constant_of(operands[n], from->id);
+            made[n] = bind__constant_of(b, operands[n], from->id);
             if (made[n] != NULL && made[n]->kind == BEXPR_CONST) {
                 struct func_arg of = bind__arg(made[n]);
                 args[n].constant = of.constant;

@@ -177,7 +177,7 @@ static db_err in_one_collation(struct binder *b, struct bexpr *eq)
 static db_err constant_fits(struct binder *b, const struct lnode *query, uint32_t column,
                             const struct bexpr *eq)
 {
-    struct bexpr *made = bind__constant_of(query, query->columns[column].id);
+    struct bexpr *made = bind__constant_of(b, query, query->columns[column].id);
     if (made == NULL || eq->u.func->collation == 0 || !type_is_string(&eq->args[0]->type) ||
         !type_is_string(&eq->args[1]->type)) {
         return ERR_OK;
