@@ -87,19 +87,22 @@ static db_err converted(const struct store *s, const struct collation *target, s
 }
 
 /* A double that is too wide for the column gives up digits without a word: 99.995 is "100" in
- * CHAR(5), 9.3e18 "9e18". When one digit is left and the text fills the column (1.79e308: "2e308"),
- * *ret_known is false. */
+ * CHAR(5), 9.3e18 "9e18"; a fraction that is not below a thousandth may give up all of them and
+ * be "0". When one digit is left and the text fills the column (1.79e308: "2e308"), *ret_known
+ * is false. */
 static struct slice shorter_double(double d, uint32_t width, char out[NUMBER_TEXT_MAX],
                                    bool *ret_known)
 {
     double magnitude = d < 0 ? -d : d;
-    int first = magnitude < 1e15 && magnitude >= 1e-5 && width >= 3 ? (int)width - 3 : 16;
+    double one = 0; /* the magnitude with one digit */
+    int first = magnitude < 1e15 && magnitude >= 1e-5 && width != 0 ? (int)width - 1 : 16;
     for (int precision = first > 16 ? 16 : first; precision >= 0; precision--) {
         char sci[40];
         bool overflow;
         size_t used;
         snprintf(sci, sizeof(sci), "%.*e", precision, d);
         double back = text_to_double(slice_str(sci), &used, &overflow);
+        one = back < 0 ? -back : back;
         unsigned len = double_to_text(back, DECIMALS_NOT_FIXED, out);
         if (overflow || len > width) { /* with an exponent, without the zeros before it */
             char *e = strchr(sci, 'e');
@@ -118,8 +121,9 @@ static struct slice shorter_double(double d, uint32_t width, char out[NUMBER_TEX
             return slice_of(out, len);
         }
     }
-    *ret_known = false;
-    return slice_of(out, width);
+    bool fraction = one < 1 && one >= 1e-3 && width != 0;
+    *ret_known = fraction && width >= (d < 0 ? 3 : 2);
+    return fraction ? SLICE_LIT("0") : slice_of(out, width);
 }
 
 static db_err cut(const struct store *s, struct slice text, struct slice fit, struct value *ret)
