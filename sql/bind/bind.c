@@ -122,38 +122,6 @@ const struct ast_select *bind__last_select(const struct ast_body *body)
     return body->kind == AST_BODY_SELECT ? (const struct ast_select *)body : NULL;
 }
 
-/* named: only as this; NULL: as anything. */
-static bool reads_directly(const struct lnode *n, const struct table_def *def,
-                           const struct slice *named)
-{
-    if (n->kind == LNODE_TABLE && n->u.table.def->id == def->id && !n->u.table.in_derived &&
-        (named == NULL || slice_eq(n->u.table.alias, *named))) {
-        return true;
-    }
-    for (uint32_t i = 0; i < n->child_count; i++) {
-        if (reads_directly(n->children[i], def, named)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-/* MYSQL: a subquery may read a table whose rows the statement changes only through a derived table,
- * which is complete before the first change; that of a value list also under another name. */
-static db_err check_targets(struct binder *b)
-{
-    bool insert = b->stmt->kind == BOUND_INSERT;
-    for (uint32_t t = 0; t < b->stmt->target_count; t++) {
-        const struct table_def *def = b->stmt->targets[t].def;
-        for (uint32_t i = 0; i < b->stmt->subquery_count; i++) {
-            if (reads_directly(b->subqueries[i]->root, def, insert ? &def->name : NULL)) {
-                return my_error(b->diag, ER_UPDATE_TABLE_USED, arena_strdup(b->arena, def->name));
-            }
-        }
-    }
-    return ERR_OK;
-}
-
 static db_err bind_any(struct binder *b, const struct ast_stmt *stmt)
 {
     switch ((int)stmt->kind) {
@@ -206,7 +174,7 @@ db_err bind_statement(struct arena *arena, const struct bind_opts *opts,
     TRY(err);
     if (b.stmt->kind == BOUND_UPDATE || b.stmt->kind == BOUND_DELETE ||
         (b.stmt->kind == BOUND_INSERT && b.stmt->root->kind == LNODE_VALUES)) {
-        TRY(check_targets(&b));
+        TRY(bind__check_reads(&b));
     }
     b.stmt->subqueries = b.subqueries;
     b.stmt->next_col = b.next_col;

@@ -285,6 +285,7 @@ static db_err bind_query(struct binder *b, struct cte_def *c, struct lnode **ret
     c->is_union = is_union(without_parens(c->ast->query->body));
     b->ctes = c->recursive ? c : c->outer;
     struct unsteady before = b->unsteady;
+    const struct view_read *reads = b->view_reads;
     b->derived_depth++;
     c->derived_depth = b->derived_depth;
     c->null_side = b->null_side;
@@ -295,7 +296,9 @@ static db_err bind_query(struct binder *b, struct cte_def *c, struct lnode **ret
     b->unsteady = before;
     b->ctes = saved;
     c->in_progress = false;
-    return err == ERR_OK ? bind__trim(b, ret, visible) : err;
+    TRY(err);
+    b->view_reads = bind__rows_merge(*ret) ? b->view_reads : reads;
+    return bind__trim(b, ret, visible);
 }
 
 db_err bind__cte(struct binder *b, struct scope *scope, struct cte_def *c, struct slice alias,

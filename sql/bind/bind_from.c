@@ -134,6 +134,7 @@ db_err bind__base_table(struct binder *b, const struct ast_name *name, struct sl
     n->u.table.def = def;
     n->u.table.alias = shown;
     n->u.table.in_derived = b->derived_depth > 0;
+    TRY(bind__note_view_read(b, n));
     b->stmt->uses_tables = true;
     TRY(table_columns(b, def, shown, n));
     *ret = n;
@@ -354,10 +355,12 @@ static db_err bind_derived(struct binder *b, struct scope *scope, const struct a
     struct lnode *root;
     uint32_t visible;
     struct unsteady before = b->unsteady;
+    const struct view_read *reads = b->view_reads;
     b->derived_depth++;
     TRY(bind__query(b, outer, sub, d->query, &root, &visible));
     b->derived_depth--;
     b->unsteady = before;
+    b->view_reads = bind__rows_merge(root) ? b->view_reads : reads;
     TRY(bind__wrap(b, root, visible, ret));
     return bind__derived_columns(b, d->alias, &d->columns, *ret, visible);
 }
@@ -400,7 +403,9 @@ static db_err bind_base(struct binder *b, struct scope *scope, const struct ast_
     }
     bool target = b->dml_target && scope->parent == NULL && b->derived_depth == 0;
     b->access = target ? b->target_access : PRIV_SELECT;
+    b->of_subquery = scope->parent != NULL && b->derived_depth == 0;
     TRY(bind__base_table(b, &t->name, t->alias, ret));
+    b->of_subquery = false;
     if (t->partitions.count != 0) {
         return my_error(b->diag, ER_PARTITION_CLAUSE_ON_NONPARTITIONED);
     }

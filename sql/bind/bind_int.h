@@ -136,6 +136,14 @@ struct cte_def {
 struct view_use {
     const struct view_use *outer;
     const struct table_def *def;
+    struct slice alias;
+    bool of_subquery; /* it is read by a subquery, through no derived table */
+};
+
+/* A table that a subquery reads through a view, none of whose rows are complete before. */
+struct view_read {
+    const struct view_read *next;
+    const struct lnode *table;
 };
 
 struct open_temporary {
@@ -167,6 +175,8 @@ struct binder {
     const struct ast_insert *insert;    /* that is being bound; NULL: none */
     bool dml_target;                    /* the FROM clause of UPDATE and DELETE is being bound */
     const struct view_use *views;       /* innermost first */
+    const struct view_read *view_reads; /* newest first */
+    bool of_subquery;                   /* the same of a view that is bound next (view_use) */
     struct open_temporary *temporaries; /* used so far */
     uint32_t derived_depth; /* > 0 inside a derived table or a common table expression */
     /* Calls of random functions, and uses of variables that the statement assigns, so far; not
@@ -583,6 +593,13 @@ db_err bind__view_rows(struct binder *b, struct lnode *from, struct lnode *view,
 bool bind__is_join_view(struct lnode *view);
 /* A view of inner joins of base tables, or of one. */
 bool bind__view_merges(const struct lnode *view);
+/* bind_reads.c: a table that a view's text names has been bound. */
+MUST_USE db_err bind__note_view_read(struct binder *b, struct lnode *table);
+/* MYSQL: are the rows of this query, of a derived table or view, read as the query around it goes,
+ * and not made before? */
+bool bind__rows_merge(const struct lnode *n);
+/* A subquery of a change of rows that reads the table changed: ERR_SQL (1093, 1443). */
+MUST_USE db_err bind__check_reads(struct binder *b);
 /* The view among the tables of `from` that shows the column; NULL: none. */
 struct lnode *bind__view_of(struct lnode *from, col_id_t id);
 bool bind__has_check(const struct lnode *view);

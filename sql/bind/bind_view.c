@@ -95,7 +95,12 @@ static db_err bind_text(struct binder *b, const struct table_def *def, struct sl
 static db_err bind_apart(struct binder *b, const struct table_def *def, struct slice alias,
                          struct lnode **ret)
 {
-    struct view_use use = {.outer = b->views, .def = def};
+    struct view_use use = {.outer = b->views, .def = def, .of_subquery = b->of_subquery};
+    const struct view_read *reads = b->view_reads;
+    TRY(arena_copy(b->arena, alias.ptr != NULL ? alias : def->name, &use.alias));
+    if (use.outer != NULL) {
+        use.of_subquery = use.outer->of_subquery;
+    }
     struct binder saved = *b;
     struct bind_opts *opts = BIND_NEW(b, struct bind_opts);
     if (opts == NULL) {
@@ -116,6 +121,10 @@ static db_err bind_apart(struct binder *b, const struct table_def *def, struct s
         b->definer = (struct acl_name){def->view.definer_user, def->view.definer_host};
     }
     db_err err = bind_text(b, def, alias, ret);
+    if (err == ERR_OK &&
+        (def->view.algorithm == VIEW_TEMPTABLE || !bind__rows_merge((*ret)->children[0]))) {
+        b->view_reads = reads;
+    }
     b->definer = saved.definer;
     b->column_use = saved.column_use;
     b->opts = saved.opts;

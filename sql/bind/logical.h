@@ -157,6 +157,8 @@ struct lnode {
             struct slice alias;
             bool *used;      /* by ordinal: columns that anything above needs (set by a rule) */
             bool in_derived; /* read through a derived table or a common table expression */
+            const struct table_def *view; /* the outermost one that it is read through; or NULL */
+            struct slice view_alias;      /* what the statement calls that */
             enum row_lock lock;
             enum row_lock_wait wait;
             uint32_t hint_count;
