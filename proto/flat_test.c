@@ -62,6 +62,16 @@ static void assert_same(const ProtobufCMessage *a, const ProtobufCMessage *b)
     assert_memory_equal(of_a, of_b, n);
 }
 
+/* A message of that kind, whatever is in it; its bytes, as the library writes them. */
+static size_t some_message(const ProtobufCMessageDescriptor *d, struct rand *r, struct arena *arena,
+                           uint8_t *ret_bytes, ProtobufCMessage **ret)
+{
+    *ret = arena_alloc(arena, d->sizeof_message);
+    assert_non_null(*ret);
+    fill(d, r, arena, *ret);
+    return protobuf_c_message_pack(*ret, ret_bytes);
+}
+
 static void bytes_are_the_librarys(void **state)
 {
     struct rand r;
@@ -74,11 +84,9 @@ static void bytes_are_the_librarys(void **state)
     for (unsigned i = 0; i < ROUNDS; i++) {
         const ProtobufCMessageDescriptor *d = descriptors[i % DESCRIPTORS];
         uint8_t wanted[SPACE];
-        ProtobufCMessage *m = arena_alloc(&arena, d->sizeof_message);
+        ProtobufCMessage *m;
         ProtobufCMessage *back;
-        assert_non_null(m);
-        fill(d, &r, &arena, m);
-        size_t n = protobuf_c_message_pack(m, wanted);
+        size_t n = some_message(d, &r, &arena, wanted, &m);
         buf_reset(&b);
         assert_int_equal(buf_append_u8(&b, 7), ERR_OK); /* what is there stays */
         assert_int_equal(flat_put(m, &b), ERR_OK);
@@ -104,11 +112,9 @@ static void damage_is_read_alike(void **state)
     for (unsigned i = 0; i < 4 * ROUNDS; i++) {
         const ProtobufCMessageDescriptor *d = descriptors[i % DESCRIPTORS];
         uint8_t bytes[SPACE];
-        ProtobufCMessage *m = arena_alloc(&arena, d->sizeof_message);
+        ProtobufCMessage *m;
         ProtobufCMessage *back;
-        assert_non_null(m);
-        fill(d, &r, &arena, m);
-        size_t n = protobuf_c_message_pack(m, bytes);
+        size_t n = some_message(d, &r, &arena, bytes, &m);
         for (uint64_t k = rand_u64(&r) % 3; k > 0 && n != 0; k--) {
             bytes[rand_u64(&r) % n] = (uint8_t)rand_u64(&r);
         }
