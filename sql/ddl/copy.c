@@ -58,8 +58,8 @@ static bool is_key_part(const struct table_def *t, const struct column_def *c)
 
 enum { SHORT_BYTES_MAX = 255 };
 
-/* MYSQL: in place all the same: another collation of the charset where no key is of the column, and
- * longer text whose length takes as many bytes. */
+/* MYSQL: in place all the same: another collation of the charset, or of utf8mb4 for utf8mb3, where
+ * no key is of the column, and longer text whose length takes as many bytes. */
 static bool loses_null_only(const struct copier *c, const struct column_def *to,
                             const struct sql_type *from)
 {
@@ -67,7 +67,10 @@ static bool loses_null_only(const struct copier *c, const struct column_def *to,
     const struct collation *old = collation_by_id(from->collation);
     const struct collation *now = collation_by_id(to->type.collation);
     was.flags |= TYPE_F_NOT_NULL;
-    if (old != NULL && now != NULL && old->cs == now->cs && !is_key_part(c->def, to)) {
+    bool wider = old != NULL && now != NULL &&
+                 old->cs == collation_by_id(COLL_UTF8MB3_GENERAL_CI)->cs &&
+                 now->cs == collation_by_id(COLL_UTF8MB4_BIN)->cs;
+    if (old != NULL && now != NULL && (old->cs == now->cs || wider) && !is_key_part(c->def, to)) {
         was.collation = to->type.collation;
     }
     bool grows = from->id == TYPE_VARCHAR || from->id == TYPE_VARBINARY;

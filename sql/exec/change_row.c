@@ -23,11 +23,12 @@ static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
     return ERR_OK;
 }
 
-/* MYSQL: NULL of a function that makes documents is told of in another way. */
-static bool is_document(const struct bexpr *e)
+/* MYSQL: NULL of a function that makes documents, or chooses one, is told of in another way. */
+static bool is_document(const struct bexpr *e, const struct column_def *into)
 {
     e = e->kind == BEXPR_CONST && e->folded != NULL ? e->folded : e;
-    return e->kind == BEXPR_FUNC && e->type.id == TYPE_JSON;
+    bool call = e->kind == BEXPR_FUNC || e->kind == BEXPR_CASE || e->kind == BEXPR_COALESCE;
+    return call && e->type.id == TYPE_JSON && into->type.id == TYPE_JSON;
 }
 
 /* ctx->arena: the new row's. */
@@ -44,11 +45,15 @@ static db_err set_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
     if (row[a->column].is_null && (column->type.flags & TYPE_F_NOT_NULL) != 0) {
         char *name = arena_strdup(ctx->arena, column->name);
         if (ctx->eval.cast->strict && !ctx->ignore) {
-            return is_document(a->expr)
+            return is_document(a->expr, column)
                        ? my_error(ctx->diag, WARN_DATA_TRUNCATED, name, (long)number)
                        : my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
         }
-        cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
+        if (is_document(a->expr, column)) {
+            cast_warn(ctx->eval.cast, CAST_WARNING, WARN_DATA_TRUNCATED, name, (long)number);
+        } else {
+            cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
+        }
         TRY(exec__implicit_default(ctx, column, &row[a->column]));
     }
     if (c->scratch == NULL) {
