@@ -92,7 +92,8 @@ static db_err null_lost(struct copier *c, const struct column_def *to,
         return my_error(c->a->ctx->diag, WARN_DATA_TRUNCATED, name, (long)c->number);
     }
     diag_area_warn(c->a->ctx->warnings, WARN_DATA_TRUNCATED, name, (long)c->number);
-    return exec__implicit_default(&c->exec, to, ret);
+    exec__null_default(to, ret);
+    return ERR_OK;
 }
 
 /* MYSQL: text of one form is cut, which is a loss like others; else it is too long. */

@@ -54,7 +54,7 @@ static db_err set_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
         } else {
             cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
         }
-        TRY(exec__implicit_default(ctx, column, &row[a->column]));
+        exec__null_default(column, &row[a->column]);
     }
     if (c->scratch == NULL) {
         return ERR_OK;

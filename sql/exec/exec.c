@@ -26,6 +26,14 @@ db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, 
     return ERR_OK;
 }
 
+void exec__null_default(const struct column_def *c, struct value *ret)
+{
+    value_set_zero(ret, &c->type);
+    if (c->type.id == TYPE_ENUM) {
+        ret->i = 0;
+    }
+}
+
 db_err exec__missing_default(struct exec_ctx *ctx, const struct column_def *c, bool tell,
                              const struct value *before, struct value *ret)
 {

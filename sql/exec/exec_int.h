@@ -175,6 +175,8 @@ static inline void exec__leave_kept(struct exec_ctx *ctx, struct arena *saved)
 /* What a NOT NULL column gets for NULL when the mode lets it: 0, '', the zero date, and of an ENUM
  * the number 0. */
 db_err exec__implicit_default(struct exec_ctx *ctx, const struct column_def *c, struct value *ret);
+/* What it gets for NULL when the mode lets it: the same, but of an ENUM the empty one. */
+void exec__null_default(const struct column_def *c, struct value *ret);
 /* DEFAULT of a column that has none. MYSQL: strict: 1364, but for an ENUM; otherwise, with `tell`,
  * a warning, and NULL where the column may be NULL and is, is an ENUM, or the row is new (`before`
  * is NULL), else 0, '', the zero date, the first member. */

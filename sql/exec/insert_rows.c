@@ -62,7 +62,8 @@ db_err insert_rows_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i,
         cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
         s->told[i] = true;
     }
-    return exec__implicit_default(ctx, c, &row[i]);
+    exec__null_default(c, &row[i]);
+    return ERR_OK;
 }
 
 static db_err check_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i, struct value *row,

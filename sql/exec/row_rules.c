@@ -141,7 +141,7 @@ static db_err generate(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, ui
         return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
     }
     cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
-    TRY(exec__implicit_default(ctx, c, &row[g->column]));
+    exec__null_default(c, &row[g->column]);
     return r->rules->reads[g->column] ? show_value(r, g->column, &row[g->column]) : ERR_OK;
 }
 
