@@ -343,8 +343,8 @@ def views_of(oracle, text, change):
 IN_QUERY = re.compile(r"\bIN (?=\(SELECT )")
 
 
-def reach(text, start):
-    """Where the parenthesis is that closes around what begins at start."""
+def reach(text, start, ends=")"):
+    """Where the parenthesis is that closes around what begins at start, or another end of it."""
     depth = 0
     at = start
     while at < len(text):
@@ -352,7 +352,7 @@ def reach(text, start):
         if quoted:
             at = quoted.end()
             continue
-        if depth == 0 and text[at] == ")":
+        if depth == 0 and text[at] in ends:
             return at
         depth += {"(": 1, ")": -1}.get(text[at], 0)
         at += 1
@@ -457,8 +457,21 @@ def passed_over(server, sql, before, got, wanted):
     return known
 
 
+def of_nullif(server, oracle, sql, ordered, folded):
+    """NULLIF gives a constant as the type of the column that it has compared it with: the reference answers as the server does when it is no
+    constant."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    out, at = "", 0
+    for found in re.finditer(r"\bNULLIF\(", text or ""):
+        end = reach(text, found.end(), ",)")
+        if found.start() >= at and text[end:end + 1] == ",":
+            out += "%sIF(RAND() < 2, %s, NULL)" % (text[at:found.end()], text[found.end():end])
+            at = end
+    return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
+
+
 EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, row_of_none, padded_text)
+                cut_text, row_of_none, padded_text, of_nullif)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
