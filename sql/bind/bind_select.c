@@ -391,7 +391,7 @@ static db_err order_columns(struct binder *b, struct block *k)
     return ERR_OK;
 }
 
-static db_err sort_node(struct binder *b, struct block *k)
+static db_err sort_input(struct binder *b, struct block *k)
 {
     if (k->order_count == 0) {
         return ERR_OK;
@@ -400,6 +400,14 @@ static db_err sort_node(struct binder *b, struct block *k)
     if (s == NULL) {
         return ERR_NOMEM;
     }
+    s->u.sort.keys = k->order;
+    s->u.sort.count = k->order_count;
+    k->root = s;
+    return ERR_OK;
+}
+
+static db_err sort_node(struct binder *b, struct block *k)
+{
     for (uint32_t i = 0; i < k->order_count; i++) {
         uint32_t at = (uint32_t)((uintptr_t)k->order[i].expr - 1);
         struct lcolumn c = k->items[at].column;
@@ -409,10 +417,7 @@ static db_err sort_node(struct binder *b, struct block *k)
             return ERR_NOMEM;
         }
     }
-    s->u.sort.keys = k->order;
-    s->u.sort.count = k->order_count;
-    k->root = s;
-    return ERR_OK;
+    return sort_input(b, k);
 }
 
 /* MYSQL: SELECT @n := @n + 1 ... ORDER BY x LIMIT 3 counts the rows that are shown, in their order,
@@ -435,21 +440,6 @@ static bool assigns_last(const struct block *k, const struct ast_query *outer, b
         }
     }
     return false;
-}
-
-static db_err sort_input(struct binder *b, struct block *k)
-{
-    if (k->order_count == 0) {
-        return ERR_OK;
-    }
-    struct lnode *s = bind__node(b, LNODE_SORT, k->root);
-    if (s == NULL) {
-        return ERR_NOMEM;
-    }
-    s->u.sort.keys = k->order;
-    s->u.sort.count = k->order_count;
-    k->root = s;
-    return ERR_OK;
 }
 
 static bool has_base_table(const struct lnode *n, struct slice alias)
