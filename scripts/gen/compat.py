@@ -124,9 +124,10 @@ know).
   have (MySQL: 3988).
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
   not in its order. Of BETWEEN the upper bound is not computed where the lower one decides. Whether a value that is out of range (1690), or
-  text that a character set does not have (3854), is met in a row that another condition drops, is the plan's, as in MySQL. A constant of a view or a
-  common table expression is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
-  answers 1366 for what MySQL's plan may call 3854.
+  text that a character set does not have (3854), is met in a row that another condition drops, is the plan's, as in MySQL. A constant that
+  IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
+  answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter is a part meet text in regular expressions (MySQL: 3995 when
+  other bytes are part of them too).
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
   `MAKE_SET`, `QUOTE` or `CONCAT_WS` that NULL passes; `FIND_IN_SET` of columns of two character sets, which compares bytes; `IN` of a subquery
   whose table of results is narrower than the text that is looked up; EXISTS in an outer join's condition; parameters in aggregates over a temporary table;

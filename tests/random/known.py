@@ -13,6 +13,7 @@ OPEN_ERRORS = {1292, 1365, 1525, 1264, 1366, 1411, 3140, 3141, 3144, 3037, 1441,
 # the same of one of them only in what is told of below
 OUT_OF_RANGE = 1690
 NOT_CONVERTED = 3854
+BYTES_OF_PATTERNS = 3995
 # errors that a value of a row makes: whether a row is looked at, and which of its conditions first, is the plan's
 EVALUATED = {1292, 1365, 1411, 1441, 1525, 1690, 3020, 3140, 3141, 3144, 3854, 6527}
 TIMEOUT = 3024
@@ -56,6 +57,10 @@ DERIVED_TOLD = re.compile(r"`\w+`\.`\w+`")
 COMPUTED_TEXT = re.compile(r"\bv\d\b|\bWITH\b|\(SELECT|\b[A-Z_0-9]+\(|\bCASE\b|\bBINARY\b|@|\?")
 
 
+# bytes of which a parameter is a part are no bytes for regular expressions
+PARAMETER_SEARCHED = re.compile(r"(?:\bREG.*\?|\?.*\bREG)", re.DOTALL)
+
+
 def out_of_range(told, other, text):
     """Does the other server find the expression, of which an error is told, out of range in some rows of its tables? Not asked of columns
     of a table that the plan has made."""
@@ -81,6 +86,8 @@ def open_alone(got, wanted, text, server, oracle):
         # what the other one's change has read is not there any more
         changed = "changed" in (got[0], wanted[0])
         return any(out_of_range(told, s, str(text)) for s in ((other, mine) if changed else (other,)))
+    if error[1] == BYTES_OF_PATTERNS:
+        return error is wanted and PARAMETER_SEARCHED.search(str(text)) is not None
     return error[1] == NOT_CONVERTED and COMPUTED_TEXT.search(str(text)) is not None
 
 
