@@ -671,8 +671,8 @@ db_err bind__joins_later(struct binder *b, const struct scope *scope)
 {
     for (const struct on_later *l = scope->on_later; l != NULL; l = l->next) {
         struct scope on = *scope;
-        struct bexpr **conjuncts;
-        uint32_t count;
+        struct bexpr **conjuncts = NULL;
+        uint32_t count = 0;
         on.columns = l->columns;
         on.count = l->count;
         on.place = PLACE_ON;
