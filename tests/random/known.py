@@ -261,9 +261,9 @@ def of_views(server, oracle, sql, ordered, folded):
 
 
 def set_of_sets(server, oracle, sql, ordered, folded):
-    """EXCEPT with another set operation at its side: the reference answers as the server does when its sides are tables."""
+    """EXCEPT or INTERSECT with another set operation at its side: the reference answers as the server does when its sides are tables."""
     again = getattr(sql, "again", None)
-    if again is None or "EXCEPT" not in sql:
+    if again is None or not ("EXCEPT" in sql or "INTERSECT" in sql):
         return False
     got = server.ask(sql, ordered, folded)
     return any(equal_rows(got, in_tables(oracle, again, ordered, folded, c)) for c in (None,) + OPERAND_COLLATIONS)
