@@ -534,7 +534,18 @@ def of_nullif(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
-EXPLANATIONS = (by_value, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
+JSON_BLOB = re.compile(r"base64:type25[0-2]:")
+
+
+def json_blobs(server, oracle, sql, ordered, folded):
+    """Which kind of BLOB the bytes of a parameter are in JSON."""
+    if literal_form(sql) is None or "JSON" not in str(sql):
+        return False
+    fix = lambda v: JSON_BLOB.sub("base64:type252:", v) if isinstance(v, str) else v
+    return equal_rows(*(s.ask(sql, ordered, folded, loose=True, fix=fix) for s in (server, oracle)))
+
+
+EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
                 cut_text, row_of_none, padded_text, of_nullif, cast_sums)
 
 
