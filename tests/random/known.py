@@ -521,6 +521,36 @@ def passed_over(server, sql, before, got, wanted):
     return known
 
 
+def words_at_top(text, words, start=0):
+    """Where each of some words, with spaces around it, stands outside of parentheses and quotes: {word: where it first does}."""
+    found, at = {}, reach(text, start, " ")
+    while at < len(text):
+        for w in words:
+            if text.startswith(" %s " % w, at):
+                found.setdefault(w, at)
+        at = reach(text, at + 1, " ")
+    return found
+
+
+OF_A_JOIN = re.compile(r"(?:DELETE t\d(?:, t\d)? FROM|UPDATE) (?=t\d (?:LEFT )?JOIN t\d ON )")
+JOINED = re.compile(r"(t\d) (?:LEFT )?JOIN (t\d) ")
+
+
+def drops_true(server, oracle, sql):
+    """Does the reference keep other rows by the WHERE of a change of a join than those of which its select list says that the condition is true,
+    which the server keeps? Where an equality of one collation holds, it takes one of its columns for the other in comparisons of another."""
+    head = OF_A_JOIN.match(sql) if isinstance(sql, str) else None
+    at = words_at_top(sql, ("SET", "WHERE"), head.end()) if head is not None else {}
+    if "WHERE" not in at:
+        return False
+    source, where = sql[head.end():at.get("SET", at["WHERE"])], sql[at["WHERE"] + len(" WHERE "):]
+    ids = "SELECT %s.id x0, %s.id x1" % JOINED.match(source).groups()
+    kept = "%s FROM %s WHERE %s" % (ids, source, where)
+    listed = "SELECT x0, x1 FROM (%s, (%s) x2 FROM %s LIMIT 1000000) d WHERE x2" % (ids, where, source)
+    dropped, said = oracle.ask(kept), oracle.ask(listed)
+    return dropped[0] == said[0] == "rows" and dropped != said and equal_rows(said, server.ask(kept))
+
+
 def of_nullif(server, oracle, sql, ordered, folded):
     """NULLIF gives a constant as the type of the column that it has compared it with: the reference answers as the server does when it is no
     constant."""
