@@ -355,7 +355,8 @@ static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
                 t = type_int(TYPE_BIGINT, true);
             } else if (count > 2 && type_is_temporal(&t)) {
                 t.decimals = TIME_DECIMALS_MAX;
-                t.wire |= TYPE_W_LOW_DATE | (date ? TYPE_W_NAME_DATE : 0u);
+                bool null = e->placeholder && type_has_date(&t) && !date;
+                t.wire |= (null ? 0u : TYPE_W_LOW_DATE) | (date ? TYPE_W_NAME_DATE : 0u);
             } else if (count == 2) { /* as = takes it */
                 continue;
             }

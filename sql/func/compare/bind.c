@@ -305,8 +305,9 @@ db_err compare_bind(BIND_ARGS)
     double tolerance = kind == COMPARE_DOUBLE && !ctx->among ? tolerance_of(args) : 0;
     want_kind(ctx, args, kind, tolerance != 0);
     if (kind == COMPARE_DATETIME) {
-        compare__lowest_if_none(&args[0], &args[1]);
-        compare__lowest_if_none(&args[1], &args[0]);
+        bool null_safe = (call->def->flags & FUNC_NULL_IF_ANY) == 0;
+        compare__lowest_if_none(&args[0], &args[1], null_safe);
+        compare__lowest_if_none(&args[1], &args[0], null_safe);
     } else if (kind == COMPARE_TIME && ctx->among) {
         args[0].want.wire |= TYPE_W_LOW_DATE;
         args[1].want.wire |= TYPE_W_LOW_DATE;
@@ -325,8 +326,10 @@ db_err compare_bind(BIND_ARGS)
         func__result_not_null(call, func__bool());
     } else {
         func__result(call, args, func__bool());
-        if (kind == COMPARE_TIME) {
-            call->type.flags &= (uint8_t)~TYPE_F_NOT_NULL; /* text that is no time is NULL */
+        bool given = args[0].is_placeholder || args[1].is_placeholder;
+        if (kind == COMPARE_TIME || (kind == COMPARE_DATETIME && given)) {
+            /* text that is no time, and a parameter that is no date, is NULL */
+            call->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
         }
     }
     return ERR_OK;

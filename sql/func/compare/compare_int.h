@@ -45,9 +45,10 @@ MUST_USE db_err compare__date_text(struct func_bind_ctx *ctx, const struct func_
                                    const struct func_arg *text);
 /* What an execution says of constant text names the column. */
 void compare__name_text(const struct func_arg *date, struct func_arg *text);
-/* Text whose value comes later: the execution finds what is no date. */
+/* Text whose value comes later, but for a parameter's: the execution finds what is no date. */
 void compare__refuse_later(const struct func_arg *date, struct func_arg *text);
-/* MYSQL: what is no date is below every date; constant text (above) is refused first. */
-void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other);
+/* MYSQL: what is no date is below every date; constant text (above) is refused first. A parameter
+ * that is none is NULL, which null_safe (<=>) does not find equal to NULL. */
+void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool null_safe);
 
 #endif

@@ -243,18 +243,19 @@ void compare__refuse_later(const struct func_arg *date, struct func_arg *text)
     static const unsigned flags[] = {TYPE_W_REFUSE_DATE,
                                      TYPE_W_REFUSE_DATE | TYPE_W_REFUSE_DATETIME,
                                      TYPE_W_REFUSE_DATE | TYPE_W_REFUSE_TIMESTAMP};
-    if (is_date_text(date, text) && text->constant == NULL) {
+    if (is_date_text(date, text) && text->constant == NULL && !text->is_placeholder) {
         text->want.wire |= (uint16_t)flags[name_of(date)];
     }
 }
 
-void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other)
+void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool null_safe)
 {
+    bool text = type_is_string(&other->type);
+    /* MYSQL: small numbers are days without a month beside a DATE */
+    bool null = other->is_placeholder && !null_safe && (text || date->type.id != TYPE_DATE);
     if (type_has_date(&date->type) && !type_is_temporal(&other->type) && other->want_cast &&
         type_has_date(&other->want)) {
-        other->want.wire |=
-            (uint16_t)(TYPE_W_LOW_DATE | (date->type.id == TYPE_DATE && type_is_string(&other->type)
-                                              ? TYPE_W_NAME_DATE
-                                              : 0));
+        other->want.wire |= (uint16_t)((null ? 0 : TYPE_W_LOW_DATE) |
+                                       (date->type.id == TYPE_DATE && text ? TYPE_W_NAME_DATE : 0));
     }
 }
