@@ -176,8 +176,13 @@ db_err bind__agree_texts(struct binder *b, const char *operation, bool numbers, 
     const struct sql_type number_text = type_char(TYPE_VARCHAR, 0, COLL_LATIN1_SWEDISH_CI);
     uint16_t collation;
     uint8_t coercibility;
+    uint32_t texts = 0;
     if (fa == NULL) {
         return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        bool null = args[i]->type.id == TYPE_NULL; /* MYSQL: CASE takes it for text */
+        texts += is_text(args[i]) || (null && strcmp(operation, "case") == 0);
     }
     for (uint32_t i = 0; i < count; i++) {
         const struct sql_type *t = &args[i]->type;
@@ -188,6 +193,7 @@ db_err bind__agree_texts(struct binder *b, const char *operation, bool numbers, 
             return ERR_OK;
         }
         fa[i] = bind__arg(args[i]);
+        fa[i].is_variable = fa[i].is_variable && texts > 1; /* it is compared as a number */
         if (time) {
             fa[i].type = number_text;
             fa[i].coercibility = 5;

@@ -138,6 +138,7 @@ struct func_arg bind__arg(const struct bexpr *e)
     a.is_given = a.is_const ||
                  (!e->is_volatile && (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR));
     a.is_column = e->kind == BEXPR_COLUMN;
+    a.is_variable = e->kind == BEXPR_USER_VAR;
     a.lifted = e->kind == BEXPR_PARAM ? e->lifted : NULL;
     if (a.is_column && e->u.column.origin != NULL) {
         a.name = e->u.column.origin->name;

@@ -57,6 +57,11 @@ static const struct collation *own_collation(const struct func_arg *a)
                                                     : a->type.collation);
 }
 
+bool func__is_variable_number(const struct func_arg *a)
+{
+    return a->is_variable && !has_collation(&a->type) && a->type.id != TYPE_NULL;
+}
+
 static uint8_t own_coercibility(const struct func_arg *a)
 {
     return a->type.id == TYPE_JSON || a->type.id == TYPE_BIT ? IMPLICIT : a->coercibility;
@@ -138,10 +143,21 @@ static bool only_ascii(const struct func_arg *a)
            cs->minlen == 1 && utf8_is_ascii(v->str);
 }
 
-/* False: the operand has no part in the agreement.
- * MYSQL: numbers and times are text of latin1. */
-static bool side_of(const struct func_arg *a, struct side *ret)
+static uint16_t connection_of(const struct func_bind_ctx *ctx)
 {
+    return ctx->connection_collation != 0 ? ctx->connection_collation : (uint16_t)COLL_BINARY;
+}
+
+/* False: the operand has no part in the agreement.
+ * MYSQL: numbers and times are text of latin1; those of a variable of the connection's collation,
+ * as strong as a column. */
+static bool side_of(const struct func_bind_ctx *ctx, const struct func_arg *a, struct side *ret)
+{
+    if (func__is_variable_number(a)) {
+        *ret = (struct side){
+            .c = collation_by_id(connection_of(ctx)), .coercibility = IMPLICIT, .ascii = true};
+        return true;
+    }
     if (has_collation(&a->type)) {
         *ret = (struct side){.c = own_collation(a),
                              .coercibility = own_coercibility(a),
@@ -169,7 +185,7 @@ static db_err illegal_mix(struct func_bind_ctx *ctx, const char *operation,
     struct side s[3];
     const char *how[3] = {"", "", ""};
     for (uint32_t i = 0; i < count && i < ARRAY_COUNT(s); i++) {
-        side_of(&args[i], &s[i]);
+        side_of(ctx, &args[i], &s[i]);
         how[i] = shown_coercibility(&args[i], &s[i]);
     }
     if (count > 3) {
@@ -258,14 +274,15 @@ static enum outcome meet(const struct side *a, const struct side *b, enum meetin
 }
 
 /* MYSQL: operands that do not agree are no error when a stronger one comes later. */
-static bool agree(const struct func_arg *args, uint32_t count, enum meeting how, struct side *ret)
+static bool agree(const struct func_bind_ctx *ctx, const struct func_arg *args, uint32_t count,
+                  enum meeting how, struct side *ret)
 {
     enum { NO_CLASH = UINT8_MAX };
     struct side s = {NULL, 0, false, false, false};
     uint8_t clash = NO_CLASH; /* the strongest of those that do not agree */
     for (uint32_t i = 0; i < count; i++) {
         struct side next;
-        if (!side_of(&args[i], &next)) {
+        if (!side_of(ctx, &args[i], &next)) {
             continue;
         }
         if (s.c == NULL) {
@@ -343,11 +360,10 @@ static db_err agree_on(struct func_bind_ctx *ctx, const char *operation, enum me
                        struct func_arg *args, uint32_t count, uint16_t *ret_collation,
                        uint8_t *ret_coercibility)
 {
-    uint16_t connection =
-        ctx->connection_collation != 0 ? ctx->connection_collation : (uint16_t)COLL_BINARY;
+    uint16_t connection = connection_of(ctx);
     bool any = false;
     for (uint32_t i = 0; i < count; i++) {
-        any = any || has_collation(&args[i].type);
+        any = any || has_collation(&args[i].type) || func__is_variable_number(&args[i]);
     }
     if (!any) {
         *ret_collation = connection;
@@ -355,7 +371,7 @@ static db_err agree_on(struct func_bind_ctx *ctx, const char *operation, enum me
         return ERR_OK;
     }
     struct side s;
-    if (!agree(args, count, how, &s)) {
+    if (!agree(ctx, args, count, how, &s)) {
         return illegal_mix(ctx, operation, args, count);
     }
     if (s.coercibility == NUMERIC) { /* beside text of no certain collation */
@@ -390,6 +406,6 @@ db_err func__may_meet(struct func_bind_ctx *ctx, const char *operation, const st
                       uint32_t count)
 {
     struct side s;
-    return agree(args, count, COMPARES_SOME, &s) ? ERR_OK
-                                                 : illegal_mix(ctx, operation, args, count);
+    return agree(ctx, args, count, COMPARES_SOME, &s) ? ERR_OK
+                                                      : illegal_mix(ctx, operation, args, count);
 }

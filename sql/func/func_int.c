@@ -188,7 +188,8 @@ db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *call,
 {
     func__want_text(ctx, subject);
     const struct sql_type *t = subject->want_cast ? &subject->want : &subject->type;
-    bool number = subject->want_cast && !func__is_text(&subject->type);
+    bool number =
+        subject->want_cast && !func__is_text(&subject->type) && !func__is_variable_number(subject);
     call->collation = t->collation;
     call->coercibility = subject->type.id == TYPE_NULL ? 6
                          : number && subject->type.id != TYPE_JSON && t->collation != COLL_BINARY
