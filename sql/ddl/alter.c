@@ -300,6 +300,9 @@ static bool counts_rows(const struct alter *a)
         }
         from.flags &= (uint8_t)~TYPE_F_NOT_NULL;
         to.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+        if (ddl__recollates_in_place(&from, &to) && !ddl__is_key_part(&a->draft, c)) {
+            from.collation = to.collation;
+        }
         if (!ddl__same_stored_form(&from, &to, false)) {
             return true;
         }

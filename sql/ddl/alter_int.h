@@ -33,11 +33,15 @@ enum alter_way {
 /* Decides; gives new columns what old rows read there. Generated columns, and defaults that differ
  * from row to row, are computed by the copy. */
 MUST_USE db_err ddl__plan_alter(struct alter *a, enum alter_way *ret_way);
-/* Are rows to be looked at: for checks that they need not have met so far? */
 /* fk_rows.c: have all rows of the table as it is now (its rows are there, its descriptor is not yet
  * in force) the parents that its foreign keys ask for? 1452. */
 MUST_USE db_err ddl__check_fk_rows(struct alter *a, const struct table_def *def);
+/* Are rows to be looked at: for checks that they need not have met so far? */
 bool ddl__checks_rows(const struct draft *d);
+/* MYSQL: another collation that needs no copy where no key is of the column: of the same charset,
+ * or of utf8mb4 for utf8mb3. */
+bool ddl__recollates_in_place(const struct sql_type *from, const struct sql_type *to);
+bool ddl__is_key_part(const struct draft *d, const struct draft_column *c);
 bool ddl__same_stored_form(const struct sql_type *from, const struct sql_type *to, bool in_key);
 
 /* copy.c: rows of `old` into the key range of `def` (an id of its own, no descriptor yet). */

@@ -51,7 +51,18 @@ bool ddl__same_stored_form(const struct sql_type *from, const struct sql_type *t
     }
 }
 
-static bool is_key_part(const struct draft *d, const struct draft_column *c)
+bool ddl__recollates_in_place(const struct sql_type *from, const struct sql_type *to)
+{
+    const struct collation *old = collation_by_id(from->collation);
+    const struct collation *now = collation_by_id(to->collation);
+    if (old == NULL || now == NULL) {
+        return false;
+    }
+    return old->cs == now->cs || (old->cs == collation_by_id(COLL_UTF8MB3_GENERAL_CI)->cs &&
+                                  now->cs == collation_by_id(COLL_UTF8MB4_BIN)->cs);
+}
+
+bool ddl__is_key_part(const struct draft *d, const struct draft_column *c)
 {
     for (uint32_t i = 0; i < d->index_count; i++) {
         for (uint32_t p = 0; p < d->indexes[i]->part_count; p++) {
@@ -92,7 +103,7 @@ static bool columns_stay(const struct alter *a)
             !slice_eq(c->def.generated_expr, old->generated_expr)) {
             return false;
         }
-        if (!ddl__same_stored_form(&old->type, &c->def.type, is_key_part(d, c)) ||
+        if (!ddl__same_stored_form(&old->type, &c->def.type, ddl__is_key_part(d, c)) ||
             (c->def.auto_increment && !old->auto_increment)) {
             return false;
         }

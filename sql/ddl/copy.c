@@ -58,19 +58,14 @@ static bool is_key_part(const struct table_def *t, const struct column_def *c)
 
 enum { SHORT_BYTES_MAX = 255 };
 
-/* MYSQL: in place all the same: another collation of the charset, or of utf8mb4 for utf8mb3, where
- * no key is of the column, and longer text whose length takes as many bytes. */
+/* MYSQL: in place all the same: another collation where no key is of the column, and longer text
+ * whose length takes as many bytes. */
 static bool loses_null_only(const struct copier *c, const struct column_def *to,
                             const struct sql_type *from)
 {
     struct sql_type was = *from;
-    const struct collation *old = collation_by_id(from->collation);
-    const struct collation *now = collation_by_id(to->type.collation);
     was.flags |= TYPE_F_NOT_NULL;
-    bool wider = old != NULL && now != NULL &&
-                 old->cs == collation_by_id(COLL_UTF8MB3_GENERAL_CI)->cs &&
-                 now->cs == collation_by_id(COLL_UTF8MB4_BIN)->cs;
-    if (old != NULL && now != NULL && (old->cs == now->cs || wider) && !is_key_part(c->def, to)) {
+    if (ddl__recollates_in_place(from, &to->type) && !is_key_part(c->def, to)) {
         was.collation = to->type.collation;
     }
     bool grows = from->id == TYPE_VARCHAR || from->id == TYPE_VARBINARY;
@@ -80,12 +75,12 @@ static bool loses_null_only(const struct copier *c, const struct column_def *to,
 }
 
 /* MYSQL: NULL in a column that becomes NOT NULL: 1138, or 1265 like any loss when the type changes
- * too; the implicit default when the mode is loose. */
+ * too or the table is copied for another reason; the implicit default when the mode is loose. */
 static db_err null_lost(struct copier *c, const struct column_def *to,
                         const struct column_def *from, struct value *ret)
 {
     const char *name = ddl__text(c->a->ctx, to->name);
-    if (is_strict(c) && loses_null_only(c, to, &from->type)) {
+    if (is_strict(c) && !c->a->tells_copy && loses_null_only(c, to, &from->type)) {
         return my_error(c->a->ctx->diag, ER_INVALID_USE_OF_NULL);
     }
     if (is_strict(c)) {

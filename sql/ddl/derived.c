@@ -146,6 +146,40 @@ static void remove_check(struct draft *d, uint32_t at)
     d->check_count--;
 }
 
+/* MYSQL: types for which a new definition of any column counts as a change, and has the rows
+ * checked. */
+static bool seems_changed(const struct sql_type *t)
+{
+    switch ((int)t->id) {
+    case TYPE_ENUM:
+    case TYPE_SET:
+    case TYPE_DATE:
+    case TYPE_TIME:
+    case TYPE_DATETIME:
+    case TYPE_TIMESTAMP:
+    case TYPE_TINYTEXT:
+    case TYPE_MEDIUMTEXT:
+    case TYPE_LONGTEXT:
+    case TYPE_TINYBLOB:
+    case TYPE_MEDIUMBLOB:
+    case TYPE_LONGBLOB: return true;
+    default: return false;
+    }
+}
+
+static bool is_checked_again(const struct draft *d, const struct draft_check *c, const bool *reads)
+{
+    bool redefines = false;
+    bool seems = false;
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        redefines = redefines || d->columns[i]->redefined;
+    }
+    for (uint32_t i = 0; i < d->old->column_count; i++) {
+        seems = seems || (reads[i] && seems_changed(&d->old->columns[i].type));
+    }
+    return c->def.enforced && redefines && seems;
+}
+
 static db_err old_checks_keep(struct draft *d)
 {
     for (uint32_t i = 0; i < d->check_count;) {
@@ -160,6 +194,7 @@ static db_err old_checks_keep(struct draft *d)
         TRY(read_text(d, d->old, c->def.expr, &reads, &ast));
         if (!first_lost(d, reads, &lost)) {
             TRY(reprint_text(d, ast, &c->def.expr));
+            c->enforce = c->enforce || is_checked_again(d, c, reads);
             i++;
             continue;
         }
