@@ -564,6 +564,26 @@ def of_nullif(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
+ROWS_LISTED = re.compile(r"\bIN \((?=\()")
+USER_VARIABLE = re.compile(r"@\w+")
+
+
+def null_in_rows(server, oracle, sql, ordered, folded):
+    """A variable that is NULL in a list of rows: for the reference it makes IN unknown whatever stands beside it in its row, and answers as
+    the server does when the variable is no constant."""
+    text, before = sql if isinstance(sql, str) else literal_form(sql), []
+    if text is None and isinstance(sql, list):
+        text, before = sql[-1], sql[:-1]
+    out, at = "", 0
+    for found in ROWS_LISTED.finditer(text or ""):
+        end = reach(text, found.end())
+        if found.start() >= at and not text.startswith("(SELECT", found.end()):
+            out += text[at:found.end()] + USER_VARIABLE.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), text[found.end():end])
+            at = end
+    out += (text or "")[at:]
+    return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [out], ordered, folded))
+
+
 JSON_BLOB = re.compile(r"base64:type25[0-2]:")
 
 
@@ -576,7 +596,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, row_of_none, padded_text, of_nullif, cast_sums)
+                cut_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
