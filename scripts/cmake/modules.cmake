@@ -53,7 +53,11 @@ function(db_test_program module file extra)
   set_property(SOURCE ${file} APPEND PROPERTY COMPILE_DEFINITIONS SKEIN_ALLOW_HEAP=1)
   target_link_libraries(${target} PRIVATE ${module} ${extra} PkgConfig::cmocka)
   add_test(NAME ${target} COMMAND ${target} WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
-  set_tests_properties(${target} PROPERTIES TIMEOUT 300)
+  set(limit_s 300)
+  if(SKEIN_SANITIZE STREQUAL "thread") # takes ten times as long
+    set(limit_s 900)
+  endif()
+  set_tests_properties(${target} PROPERTIES TIMEOUT ${limit_s})
 endfunction()
 
 # Adds each sub-folder of the named top-level folders that has a CMakeLists.txt (and the folder itself if it has one).
