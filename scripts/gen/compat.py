@@ -121,7 +121,8 @@ know).
 - Collations: `IN` of a subquery that MySQL makes a join of, and drops because the condition is never true, is refused all the same (1267);
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A parameter's type is its
   value's, not what the place where it stands suggests: INSERT and UPDATE answer 1366 for text that the column's character set does not
-  have (MySQL: 3988).
+  have (MySQL: 3988); an integer with a time of day loses it beside a DATE, and one that is no date is below every DATE; text that is no
+  date is told of once.
 - Which of several errors of a query is told: the select list's before those of WHERE and ON, as in MySQL; GROUP BY, HAVING and windows are
   not in its order. Of BETWEEN the upper bound is not computed where the lower one decides. Whether a value that is out of range (1690), or
   text that a character set does not have (3854), is met in a row that another condition drops, is the plan's, as in MySQL. A constant that
@@ -134,11 +135,13 @@ know).
   `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; NULL
   that EXCEPT takes for a value when another set operation is at its side; constants
   of a view or a common table expression that an outer join has no row of, or that ROLLUP sums up; rows that a comparison of `utf8mb4_bin` misses by an index of
-  a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; members of rows in IN that are integers beyond
+  a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; a variable that is NULL in IN's list of rows; members of rows in IN that are integers beyond
   64 bits or decimals beside integers; MAX and COUNT of a frame without rows where a key has found one row; patterns of regular expressions
   in generated columns and keys, and CHAR() there and in views, whose USING is lost; `TIME_FORMAT(x, '%T')`, and one with a sign, cut short in a temporary table;
   a time with a fraction that an index of whole seconds, or IN of a subquery, finds rounded; a constant time that CONCAT with a variable writes over; `CAST(... AS SIGNED)` of a sum of times (`235860`);
-  text in ucs2, utf16 or utf32 that becomes JSON byte by byte; EXISTS with `LIMIT 0` in a view; equal rows that DISTINCT over a join keeps;
+  text in ucs2, utf16 or utf32 that becomes JSON byte by byte; EXISTS with `LIMIT 0` in a view; equal rows that DISTINCT over a join keeps; CHAR that is told
+  apart by its spaces in groups of JSON or long text too;
+  a column that takes the place of one that it equals, where a comparison of another collation tells them apart;
   IN of a subquery with EXCEPT or INTERSECT that reads the outer row, or that is asked for NULL; numbers below 100 that are years beside YEAR by a key or in
   one block, and numbers in another; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);
   conditions (`<>`, `<`) that compare casts of one value to two lengths of a type (`CAST(x AS DECIMAL(10,1)) <> CAST(x AS DECIMAL(10,5))`),

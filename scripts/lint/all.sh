@@ -19,5 +19,6 @@ run python3 scripts/lint/errors.py
 run python3 scripts/lint/text.py
 run python3 scripts/lint/docs.py
 run python3 tests/sql/functions.py --check
+run python3 scripts/gen/compat.py --check
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ]
