@@ -106,6 +106,8 @@ know).
 - Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list, as text and in `JSON_ARRAY` (there also of
   `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate. As text a sum of times has the decimals of its type (MySQL
   none or six). BIT beside other types stays a number of bits.
+  `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in `+ INTERVAL`, `UNIX_TIMESTAMP`,
+  `GREATEST` and `LEAST`.
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
   each row, in BETWEEN and CASE; a variable with such text is no error (1525) and below every date, `USER()` with it is an error wherever

@@ -720,7 +720,7 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
     }
     TRY(bind__cast_target(b, c->type, &e->type, cast_name(c), &t));
     t.flags = (uint8_t)((t.flags & ~TYPE_F_ZEROFILL) | TYPE_F_EXPR);
-    TRY(bind__cast(b, e, &t, true, ret));
+    TRY(bind__cast_moment(b, e, &t, true, ret));
     /* MYSQL: what CAST can refuse may be NULL, and so may strings in strict mode. */
     bool string = type_is_string(&t) && (b->opts->sql_mode & SQL_MODE_STRICT) == 0;
     if (!string && !type_is_integer(&t) && t.id != TYPE_DECIMAL && t.id != TYPE_DOUBLE &&

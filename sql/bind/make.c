@@ -541,7 +541,9 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     const struct value **consts = (const struct value **)(uintptr_t)call->arg_consts;
     for (uint32_t i = 0; i < count; i++) {
         if (fa[i].want_cast) {
-            TRY(bind__cast(b, args[i], &fa[i].want, false, &args[i]));
+            bool compared = (def->flags & FUNC_COMPARISON) != 0;
+            TRY((compared ? bind__cast : bind__cast_moment)(b, args[i], &fa[i].want, false,
+                                                            &args[i]));
             name_compared(b, args[i], count == 2 ? fa[1 - i].name : SLICE_EMPTY);
         } else if (call->type.id == TYPE_JSON) {
             TRY(bind__json_decimals(b, args[i]));

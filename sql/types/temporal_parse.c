@@ -1,11 +1,12 @@
 /* Text and numbers to dates and times: MySQL's lenient grammar.
  *
- * DATETIME text is either compact (only digits, perhaps a 'T' and a fraction: the length decides
- * whether the year has two or four digits) or delimited (fields of any length, any punctuation
- * between them, a space only between date and time). Three fields at least; what follows the last
- * field and is not a space is reported as truncated. TIME text of 12 or more characters that reads
- * as a DATETIME with a time is one; else it is [days ]hours:minutes[:seconds], or a number of the
- * form HHMMSS. */
+ * DATETIME text is either compact (digits up to its end or its first point, perhaps with a 'T':
+ * their number decides whether the year has two or four digits, the other fields have two;
+ * punctuation may stand between them all the same, so that the hour may come behind a point) or
+ * delimited (fields of any length, any punctuation between them, a space only between date and
+ * time). Three fields at least; what follows the last field and is not a space is reported as
+ * truncated. TIME text of 12 or more characters that reads as a DATETIME with a time is one; else
+ * it is [days ]hours:minutes[:seconds], or a number of the form HHMMSS. */
 #include "sql/types/temporal.h"
 
 #include <string.h>
@@ -103,9 +104,8 @@ static bool take_offset(struct scan *s, int32_t *ret_offset_s)
     return true;
 }
 
-/* After field i of delimited text: steps over what separates it from the next. False: text that
- * cannot go on. */
-static bool skip_delimiters(struct scan *s, unsigned i)
+/* After field i: steps over what separates it from the next. False: text that cannot go on. */
+static bool skip_delimiters(struct scan *s, unsigned i, bool compact)
 {
     static const char preferred[FIELDS] = {'-', '-', ' ', ':', ':', '.', 0};
     const uint8_t *first = s->p;
@@ -128,11 +128,12 @@ static bool skip_delimiters(struct scan *s, unsigned i)
         s->p++;
     }
     if (s->p > first && (i == 2 || (s->p < s->end && is_digit(*s->p)))) {
-        if ((char)*first != preferred[i]) {
+        bool point = compact && i == 2 && *first == '.';
+        if ((char)*first != preferred[i] && !point) {
             note(s, TEMPORAL_DEPRECATED, first, preferred[i]);
         } else if (s->p > first + 1) {
             note(s, TEMPORAL_SUPERFLUOUS, first + 1, 0);
-        } else if (s->p == s->end) {
+        } else if (s->p == s->end && !point) {
             note(s, TEMPORAL_SUPERFLUOUS, first, 0);
         }
     }
@@ -144,6 +145,7 @@ struct datetime_fields {
     uint32_t nanos;
     unsigned count;     /* fields found */
     bool is_time_found; /* a space or compact form, with an hour */
+    bool is_delimited;  /* something stands between fields */
     bool all_zero;      /* there were digits, all of them 0 */
     int32_t offset_s;
 };
@@ -187,17 +189,15 @@ static bool next_field(struct scan *s, unsigned i, bool compact, bool narrow,
         }
         return false;
     }
-    if (compact) {
-        if (i == 2 && *s->p == 'T') {
-            s->p++;
-        }
+    if (compact && i == 2 && *s->p == 'T') {
+        s->p++;
         return s->p < s->end && is_digit(*s->p);
     }
     const uint8_t *before = s->p;
     if (narrow && is_digit(*s->p)) {
         return true;
     }
-    if (!skip_delimiters(s, i)) {
+    if (!skip_delimiters(s, i, compact)) {
         *ret_ok = false;
         return false;
     }
@@ -205,6 +205,7 @@ static bool next_field(struct scan *s, unsigned i, bool compact, bool narrow,
         s->p = s->p >= s->end ? s->p : before;
         return false;
     }
+    f->is_delimited = true;
     for (const uint8_t *q = before; i == 2 && q < s->p; q++) {
         f->is_time_found |= is_space(*q);
     }
@@ -258,13 +259,7 @@ static bool scan_datetime(struct scan *s, struct datetime_fields *f)
     if (!ok) {
         return false;
     }
-    if (compact && f->count == 3 && s->p < s->end && *s->p == '.') {
-        s->p++; /* 240131.5: the fraction belongs to nothing */
-        uint32_t micro;
-        uint32_t nanos;
-        take_fraction(s, &micro, &nanos);
-    }
-    f->is_time_found |= compact && f->count > 3;
+    f->is_time_found |= compact && f->count > 3 && !f->is_delimited;
     if (short_year) {
         year_digits = 2;
         s->cond &= ~(unsigned)(TEMPORAL_DEPRECATED | TEMPORAL_SUPERFLUOUS);
