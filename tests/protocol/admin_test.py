@@ -211,10 +211,12 @@ def explain_for_connection(root):
     other = connect(database="protocol_admin")
     number = other.thread_id()
     explain = "EXPLAIN FORMAT=TRADITIONAL FOR CONNECTION %d" % number
+    wait_for(lambda: number_of(ask, root, explain) == 0)  # a statement of the connecting driver may still be ending
     assert not ask(root, explain)  # it does nothing
     runs = threading.Thread(target=ask, args=(other, "SELECT COUNT(*) FROM t WHERE n > 0 AND SLEEP(0.5) = 0"))
     runs.start()
     wait_for(lambda: "SLEEP" in (ask(root, "SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = %d" % number)[0][0] or ""))
+    wait_for(lambda: number_of(ask, root, explain) != 3012)  # so it is until there is a plan, as in the reference
     rows = ask(root, explain)
     assert len(rows) == 1 and rows[0][1] == "SIMPLE" and rows[0][2] == "t", rows
     assert number_of(ask, root, "EXPLAIN FOR CONNECTION 999999") == 1094
