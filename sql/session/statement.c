@@ -416,11 +416,12 @@ void session__forget_kill(struct sql_session *s)
 
 static void begin_command(struct sql_session *s, struct slice text)
 {
+    session__forget_kill(
+        s); /* before others see the statement: from then on a KILL is of this one */
     session__set_info(s, "Query", text);
     s->sent_rows = s->examined_rows = 0;
     s->hides_profile = !s->vars.profiling;
     s->secret_text = false;
-    session__forget_kill(s);
 }
 
 void session__begin_statement(struct sql_session *s)

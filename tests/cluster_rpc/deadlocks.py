@@ -10,7 +10,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from basic import DATABASE, Basic, error_of, expect, main, run  # noqa: E402
+from basic import DATABASE, Basic, error_of, expect, main, run, within  # noqa: E402
 from keys import FIRST_TABLE, key_of  # noqa: E402
 
 TABLES = ("da", "dg", "rl")
@@ -166,6 +166,7 @@ class Deadlocks(Basic):
         run(self.nodes[0].connect(database=DATABASE), "REPLACE INTO da VALUES (1,0),(101,0),(201,0)")
         holder = self.nodes[0].connect(database=DATABASE, autocommit=False)
         waiter = self.nodes[1].connect(database=DATABASE, autocommit=False)
+        waiter_seen = self.nodes[2].connect()
         for at in (1, 101, 201):
             run(holder, "UPDATE da SET v = v + 1 WHERE id = %d" % at)
         run(holder, "SELECT * FROM dg WHERE id = 1 FOR SHARE")
@@ -173,7 +174,8 @@ class Deadlocks(Basic):
         ids = [run(c, "SELECT CONNECTION_ID()")[0][0] for c in (holder, waiter)]
         t = threading.Thread(target=lambda: run(waiter, "UPDATE da SET v = v + 1 WHERE id = 201"))
         t.start()
-        time.sleep(0.5)
+        within(30, 1, lambda: run(waiter_seen, "SELECT COUNT(*) FROM performance_schema.data_locks WHERE LOCK_STATUS = 'WAITING'")[0][0],
+               "an UPDATE waits for a lock")
         for n in self.nodes:
             c = n.connect(database=DATABASE)
             got = run(c, "SELECT THREAD_ID, OBJECT_NAME, LOCK_TYPE, LOCK_MODE, LOCK_STATUS, LOCK_DATA FROM performance_schema.data_locks "
@@ -200,10 +202,9 @@ class Deadlocks(Basic):
         run(holder, "SELECT * FROM dg")
         t = threading.Thread(target=lambda: run(waiter, "ALTER TABLE dg ADD shown INT"))
         t.start()
-        time.sleep(0.5)
-        got = run(self.nodes[2].connect(), "SELECT OWNER_THREAD_ID, LOCK_TYPE, LOCK_STATUS FROM performance_schema.metadata_locks "
-                                           "WHERE OBJECT_NAME = 'dg' ORDER BY 1")
-        expect(((ids[0], "SHARED_READ", "GRANTED"), (ids[1], "EXCLUSIVE", "PENDING")), got, "a schema change that waits")
+        within(30, ((ids[0], "SHARED_READ", "GRANTED"), (ids[1], "EXCLUSIVE", "PENDING")),
+               lambda: run(waiter_seen, "SELECT OWNER_THREAD_ID, LOCK_TYPE, LOCK_STATUS FROM performance_schema.metadata_locks "
+                                        "WHERE OBJECT_NAME = 'dg' ORDER BY 1"), "a schema change that waits")
         holder.commit()
         t.join(30)
         run(waiter, "ALTER TABLE dg DROP shown")

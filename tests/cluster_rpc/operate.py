@@ -59,7 +59,7 @@ class Run:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
         return done.returncode, (done.stdout + done.stderr).strip()
 
-    def wait(self, what, good, seconds=30):
+    def wait(self, what, good, seconds=30, more=""):
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             try:
@@ -69,7 +69,7 @@ class Run:
             except OSError:
                 pass
             time.sleep(0.1)
-        self.check(False, what, "not within %d s" % seconds)
+        self.check(False, what, "not within %d s%s" % (seconds, ": %s" % (more,) if more else ""))
 
     def row(self, at, node):
         return next(r for r in at.json("/nodes") if r["id"] == node.node_id)
@@ -78,7 +78,7 @@ class Run:
         status, text = self.ctl(at, "range", "split", "4000")
         self.check(status == 0, "a range is split from any node", text)
         new = json.loads(text)["new"] if status == 0 else 0
-        time.sleep(1)
+        self.wait("its new half has a leader", lambda: new in c.ranges())
         c.wait_replicated()
         leader = c.ranges()[new]["leader"]
         to = next(n for n in c.nodes if n.node_id != leader)
@@ -180,9 +180,12 @@ class Run:
             with first.cursor() as cursor:
                 cursor.execute("CREATE DATABASE op")
                 cursor.execute("CREATE TABLE op.log (id BIGINT PRIMARY KEY)")
-            time.sleep(1)  # until all have told where they are
-            status, text = self.ctl(c.nodes[1], "node", "ls")
-            self.check(status == 0 and text.count("active") == 3 and text.count("alive") == 3, "node ls", text)
+            listed = []
+
+            def all_listed():  # once all have told where they are
+                listed[:] = self.ctl(c.nodes[1], "node", "ls")
+                return listed[0] == 0 and listed[1].count("active") == 3 and listed[1].count("alive") == 3
+            self.wait("node ls", all_listed, more=listed)
             load = Load(c.nodes[1])
             new = self.ranges(c, c.nodes[1])
             for node in (c.nodes[0], c.nodes[2]):
@@ -210,7 +213,7 @@ def main():
     run = Run(args)
     try:
         run.run()
-    except (pymysql.Error, OSError, RuntimeError, TimeoutError) as e:
+    except (pymysql.Error, OSError, RuntimeError, TimeoutError, subprocess.TimeoutExpired) as e:
         run.check(False, "the run broke", "%s: %s" % (type(e).__name__, e))
     print("%d passed, %d failed" % (run.passed, run.failed))
     return 1 if run.failed else 0

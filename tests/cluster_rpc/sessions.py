@@ -8,19 +8,16 @@ import threading
 import time
 
 import basic
-from basic import Cluster, DATABASE, error_of, expect, run
+from basic import Cluster, DATABASE, error_of, expect, run, under_way, within
 
 PERSISTED = "SELECT VARIABLE_NAME, VARIABLE_VALUE FROM performance_schema.persisted_variables ORDER BY 1"
 
 
-def within(seconds, wanted, ask, what):
-    """What is to become true soon."""
-    end = time.monotonic() + seconds
-    got = ask()
-    while got != wanted and time.monotonic() < end:
-        time.sleep(0.05)
-        got = ask()
-    expect(wanted, got, what)
+def waits_for_name(by, of):
+    """Waits until the connection `of` waits for a named lock, at the node that gives it out."""
+    shown = "SELECT COUNT(*) FROM performance_schema.metadata_locks WHERE OBJECT_TYPE = 'USER LEVEL LOCK' AND LOCK_STATUS = 'PENDING' " \
+            "AND OWNER_THREAD_ID = %d" % of.thread_id()
+    within(30, ((1,),), lambda: run(by, shown), "connection %d waits for a named lock" % of.thread_id())
 
 
 class Sessions(basic.Basic):
@@ -111,7 +108,7 @@ class Sessions(basic.Basic):
         paused.pause()
         run(self.nodes[0].connect(), "SET GLOBAL auto_increment_offset = 30")
         paused.resume()
-        within(5, ((30,),), lambda: run(c, "SELECT @@GLOBAL.auto_increment_offset"), "on a node that was stopped for a while")
+        within(20, ((30,),), lambda: run(c, "SELECT @@GLOBAL.auto_increment_offset"), "on a node that was stopped for a while")
         self.restart_all()
         expect(4, self.of_all("SELECT @@GLOBAL.div_precision_increment"), "SET GLOBAL, after all were down")
         expect(1, self.of_all("SELECT @@GLOBAL.auto_increment_offset"), "SET GLOBAL, after all were down")
@@ -152,12 +149,12 @@ class Sessions(basic.Basic):
         t.start()
         shown = "SELECT COMMAND, STATE, INFO FROM performance_schema.processlist WHERE ID = %d" % waiter.thread_id()
         for n in self.nodes:
-            within(5, (("Query", "User sleep", "SELECT SLEEP(60), 'process list'"),), lambda: run(n.connect(), shown), "node %d" % n.number)
+            within(20, (("Query", "User sleep", "SELECT SLEEP(60), 'process list'"),), lambda: run(n.connect(), shown), "node %d" % n.number)
         run(other, "KILL QUERY %d" % waiter.thread_id())
-        t.join(5)
+        t.join(20)
         expect(False, t.is_alive(), "a killed statement ends")
         for n in self.nodes:
-            within(5, (("Sleep", "", None),), lambda: run(n.connect(), shown), "idle, on node %d" % n.number)
+            within(20, (("Sleep", "", None),), lambda: run(n.connect(), shown), "idle, on node %d" % n.number)
         run(other, "CREATE TABLE pl (a INT)")
         run(other, "LOCK TABLES pl WRITE")
         waiter = self.nodes[2].connect(database=DATABASE)
@@ -165,9 +162,9 @@ class Sessions(basic.Basic):
         t.start()
         shown = "SELECT STATE FROM information_schema.processlist WHERE ID = %d" % waiter.thread_id()
         for n in self.nodes:
-            within(5, (("Waiting for table metadata lock",),), lambda: run(n.connect(), shown), "a table lock, node %d" % n.number)
+            within(20, (("Waiting for table metadata lock",),), lambda: run(n.connect(), shown), "a table lock, node %d" % n.number)
         run(other, "UNLOCK TABLES")
-        t.join(5)
+        t.join(20)
 
 
     def user_locks(self):
@@ -182,37 +179,51 @@ class Sessions(basic.Basic):
         expect(((None,),), run(b, "SELECT RELEASE_LOCK('nobody')"), "RELEASE_LOCK of nobody's")
         began = time.monotonic()
         expect(((0,),), run(b, get % ("one", 0.5)), "a wait that ends")
-        if not 0.4 < time.monotonic() - began < 2:
+        if not 0.4 < time.monotonic() - began < 10:
             raise AssertionError("a wait of 0.5 s took %.1f s" % (time.monotonic() - began))
         order, threads = [], []
 
         def wait(connection, name):
-            order.append((name, error_of(connection, get % ("one", 20)), time.monotonic()))
+            order.append((name, error_of(connection, get % ("one", 60))))
 
         for name, connection in (("b", b), ("c", c)):
             threads.append(threading.Thread(target=wait, args=(connection, name)))
             threads[-1].start()
-            time.sleep(0.5)
-        began = time.monotonic()
+            waits_for_name(a, connection)
         expect(((1,),), run(a, "SELECT RELEASE_LOCK('one')"), "RELEASE_LOCK")
-        threads[0].join(10)
-        waited = time.monotonic() - began
+        threads[0].join(30)
         expect(((0, b.thread_id()),), run(a, free % ("one", "one")), "the first that has waited has it")
         b.close()
-        threads[1].join(10)
+        threads[1].join(30)
         expect(["b", "c"], [o[0] for o in order], "the order of waiting")
         expect(((0, c.thread_id()),), run(a, free % ("one", "one")), "the end of a connection gives it on")
-        print("    a lock went to a waiter of another node in %.0f ms" % (1000 * waited))
-        if waited > 0.9:
-            raise AssertionError("nobody has told the waiter")
         t = threading.Thread(target=error_of, args=(a, get % ("one", 60)))
         t.start()
-        time.sleep(0.3)
+        under_way(c, a, get % ("one", 60), "User lock")
         run(self.nodes[1].connect(), "KILL QUERY %d" % a.thread_id())
-        t.join(5)
+        t.join(20)
         expect(False, t.is_alive(), "a wait that is killed ends")
         expect(((1,),), run(c, "SELECT RELEASE_ALL_LOCKS()"), "RELEASE_ALL_LOCKS")
         expect(((1, None),), run(a, free % ("one", "one")), "who was killed does not get it")
+
+    def user_lock_is_told(self):
+        """Who waits is told that the lock is free. One who had to look would learn of it half a second later, on the average."""
+        a, b = self.connections()[:2]
+        took = []
+        for _ in range(9):
+            run(a, "SELECT GET_LOCK('told', 0)")
+            t = threading.Thread(target=run, args=(b, "SELECT GET_LOCK('told', 60)"))
+            t.start()
+            waits_for_name(a, b)
+            began = time.monotonic()
+            run(a, "SELECT RELEASE_LOCK('told')")
+            t.join(60)
+            took.append(time.monotonic() - began)
+            expect(((1,),), run(b, "SELECT RELEASE_LOCK('told')"), "the waiter has the lock")
+        took.sort()
+        print("    a lock went to a waiter of another node in %.0f ms, at most %.0f" % (1000 * took[4], 1000 * took[-1]))
+        if took[4] > 0.3:
+            raise AssertionError("nobody has told the waiter: %r" % took)
 
     def user_lock_deadlock(self):
         """Connections of three nodes that wait for each other: the last one to wait learns of it at once."""
@@ -221,20 +232,24 @@ class Sessions(basic.Basic):
             expect(((1,),), run(c, "SELECT GET_LOCK('circle %d', 0)" % i), "a free lock")
         results = [None] * 3
 
+        looks = self.nodes[0].connect()
+        waits = ["SELECT GET_LOCK('circle %d', 60)" % ((i + 1) % 3) for i in range(3)]
+
         def wait(i):
-            results[i] = error_of(all_[i], "SELECT GET_LOCK('circle %d', 30)" % ((i + 1) % 3))
+            results[i] = error_of(all_[i], waits[i])
 
         threads = [threading.Thread(target=wait, args=(i,)) for i in range(3)]
-        for t in threads:
+        for i, t in enumerate(threads):
             t.start()
-            time.sleep(0.4)
-        threads[2].join(3)
+            if i != 2:
+                waits_for_name(looks, all_[i])
+        threads[2].join(15)
         expect(3058, results[2], "the last one")
         expect([None, None], results[:2], "the others wait on")
         for c in reversed(all_[1:]):
-            threads[all_.index(c)].join(10)
+            threads[all_.index(c)].join(30)
             run(c, "SELECT RELEASE_ALL_LOCKS()")
-        threads[0].join(10)
+        threads[0].join(30)
         expect([0, 0, 3058], results, "in the end")
         run(all_[0], "DO RELEASE_ALL_LOCKS()")
 
@@ -259,7 +274,7 @@ class Sessions(basic.Basic):
         finally:
             dies.resume()
         paused = time.monotonic() - began
-        within(10, ((0,),), lambda: run(b, "SELECT GET_LOCK('paused', 0)"), "a lock that was lost")
+        within(20, ((0,),), lambda: run(b, "SELECT GET_LOCK('paused', 0)"), "a lock that was lost")
         expect(((0,),), run(b, "SELECT RELEASE_LOCK('paused')"), "a lock that was lost")
         expect(((a.thread_id(),),), run(b, "SELECT IS_USED_LOCK('paused')"), "a lock that was lost")
         print("    locks of a node that was killed after %.1f s, of one that was stopped after %.1f s" % (killed, paused))
@@ -277,7 +292,7 @@ class Sessions(basic.Basic):
             b = small.add().connect()
             expect(((0, a.thread_id()),), run(b, "SELECT GET_LOCK('alone', 0), IS_USED_LOCK('alone too')"), "on a node that joins")
             expect(((2,),), run(a, "SELECT RELEASE_ALL_LOCKS()"), "RELEASE_ALL_LOCKS")
-            t.join(5)
+            t.join(20)
             expect([((1,),)], got, "who has waited since before")
             expect(((waits.thread_id(), 1),), run(b, "SELECT IS_USED_LOCK('alone'), GET_LOCK('alone too', 0)"), "on a node that joins")
 
@@ -337,17 +352,18 @@ class Sessions(basic.Basic):
         worked = self.cpu(here) - before - 2 * idle
         began = time.monotonic()
         end(c)
-        t.join(10)
+        t.join(30)
         ended = time.monotonic() - began
-        time.sleep(0.3)
-        before = self.cpu(here)
-        time.sleep(1)
-        after = self.cpu(here) - before - 2 * idle
-        print("    %s: others had worked %.2f s; the statement ended after %.2f s; in the second after it they worked %.2f s"
-              % (what, worked, ended, after))
         if not results or results[0] not in numbers:
             raise AssertionError("%s: error %r" % (what, results))
-        if ended > 2 or after > 0.3:
+        after = 1
+        while after > 0.3 and time.monotonic() - began < 15:  # it would work for minutes
+            before = self.cpu(here)
+            time.sleep(1)
+            after = self.cpu(here) - before - 2 * idle
+        print("    %s: others had worked %.2f s; the statement ended after %.2f s, their work %.1f s later; then they worked %.2f s in a second"
+              % (what, worked, ended, time.monotonic() - began - ended - 1, after))
+        if ended > 10 or after > 0.3:
             raise AssertionError("%s: what runs elsewhere goes on" % what)
         return worked > 0.1
 
@@ -370,7 +386,7 @@ class Sessions(basic.Basic):
                 raise AssertionError("%s: nothing was done on other nodes" % what)
 
 
-TESTS = ["ended_elsewhere", "kill_of_others", "process_list", "user_locks", "user_lock_deadlock", "user_locks_at_once", "user_locks_of_a_dead_node", "user_locks_taken_alone",
+TESTS = ["ended_elsewhere", "kill_of_others", "process_list", "user_locks", "user_lock_is_told", "user_lock_deadlock", "user_locks_at_once", "user_locks_of_a_dead_node", "user_locks_taken_alone",
          "global_variables", "global_variables_at_once", "global_variables_of_a_run"]
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 """What an administrator does to others' connections and sees of them. usage: admin_test.py HOST PORT USER PASSWORD
 The server's logs are read as files: it has to run on this machine (its log steps are skipped when it does not)."""
 import os
+import re
 import sys
 import tempfile
 import threading
@@ -69,6 +70,11 @@ class Set:
             c.execute("SET GLOBAL " + name + " = %s", (value,))
 
 
+def statement_of(root, connection):
+    """What the process list shows of it; "" when it does nothing."""
+    return ask(root, "SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = %d" % connection.thread_id())[0][0] or ""
+
+
 def abandon(sql):
     """A client that asks and goes away without waiting for the answer; its id."""
     c = connect()
@@ -134,13 +140,16 @@ def slow_log(root):
             c = connect()
             ask(c, "SET long_query_time = 0")
             assert number_of(ask, c, "ALTER USER %s IDENTIFIED BY 'secret word' nonsense" % PLAIN) == 1064
-            ask(c, "SET long_query_time = 0.05")
+            ask(c, "SET long_query_time = 100")  # a busy machine is slow, too
             ask(c, "SELECT 'quick'")
+            ask(c, "SET long_query_time = 0.05")
             ask(c, "SELECT SLEEP(0.1), 'slow'")
             wait_for(lambda: "'slow'" in read(path))
         text = read(path)
         assert "'quick'" not in text and "secret word" not in text, text
-        assert "# User@Host: %s[%s] @" % (USER, USER) in text and "# Query_time: 0.1" in text, text
+        assert "# User@Host: %s[%s] @" % (USER, USER) in text, text
+        times = re.findall("^# Query_time: ([0-9.]+) ", text[:text.index("'slow'")], re.M)
+        assert 0.1 <= float(times[-1]) < 60, text
         assert "Rows_sent: 1 " in text and "SELECT SLEEP(0.1), 'slow';" in text, text
     return None
 
@@ -192,12 +201,12 @@ def endless_schema(root):
     sql = "SELECT JSON_SCHEMA_VALID('{\"$ref\": \"#/s0\", %s, \"s50\": {}}', '1')" % twice
     runs = threading.Thread(target=lambda: got.append(number_of(ask, other, sql)), daemon=True)
     runs.start()
-    wait_for(lambda: ask(root, "SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = %d" % other.thread_id())[0][0])
+    wait_for(lambda: "JSON_SCHEMA" in statement_of(root, other))
     for _ in range(8):
         connect().close()
     assert not got, got
     ask(root, "KILL QUERY %d" % other.thread_id())
-    runs.join(10)
+    runs.join(30)
     assert got == [1317], got
     text = '"%s"' % ("a" * 60)
     assert number_of(ask, root, "SELECT JSON_SCHEMA_VALID('{\"pattern\": \"^(a|a)*(a|a)*b\"}', '%s')" % text) == 3699
@@ -213,15 +222,17 @@ def explain_for_connection(root):
     explain = "EXPLAIN FORMAT=TRADITIONAL FOR CONNECTION %d" % number
     wait_for(lambda: number_of(ask, root, explain) == 0)  # a statement of the connecting driver may still be ending
     assert not ask(root, explain)  # it does nothing
-    runs = threading.Thread(target=ask, args=(other, "SELECT COUNT(*) FROM t WHERE n > 0 AND SLEEP(0.5) = 0"))
+    runs = threading.Thread(target=number_of, args=(ask, other, "SELECT COUNT(*) FROM t WHERE n > 0 AND SLEEP(100) = 0"), daemon=True)
     runs.start()
-    wait_for(lambda: "SLEEP" in (ask(root, "SELECT INFO FROM information_schema.PROCESSLIST WHERE ID = %d" % number)[0][0] or ""))
+    wait_for(lambda: "SLEEP" in statement_of(root, other))
     wait_for(lambda: number_of(ask, root, explain) != 3012)  # so it is until there is a plan, as in the reference
     rows = ask(root, explain)
     assert len(rows) == 1 and rows[0][1] == "SIMPLE" and rows[0][2] == "t", rows
     assert number_of(ask, root, "EXPLAIN FOR CONNECTION 999999") == 1094
     assert number_of(ask, connect(PLAIN, "p"), explain) == 1045
-    runs.join()
+    ask(root, "KILL %d" % number)
+    runs.join(30)
+    assert not runs.is_alive()
 
 
 def main():

@@ -90,7 +90,11 @@ def killed():
     result = []
     thread = threading.Thread(target=lambda: result.append(fails(victim, load("SET b = concat(sleep(0.001), b)"))))
     thread.start()
-    time.sleep(0.3)
+    shown = "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE ID = %d AND INFO LIKE 'LOAD DATA%%'" % victim.thread_id()
+    until = time.monotonic() + 20
+    while rows(c, shown) != ((1,),):
+        assert time.monotonic() < until, "LOAD DATA does not begin"
+    time.sleep(0.1)  # it is reading rows by now, or not: a KILL ends it in any case
     rows(c, "KILL QUERY %d" % victim.thread_id())
     thread.join()
     assert result == [1317], result
