@@ -105,7 +105,9 @@ know).
 - CHECKSUM TABLE gives MySQL's number, but for tables with functional key parts.
 - Values: a DECIMAL of `IF` and `CASE` keeps a branch's own decimals in the outermost select list, as text and in `JSON_ARRAY` (there also of
   `IFNULL` and `COALESCE`), not through a merged derived table or an aggregate. As text a sum of times has the decimals of its type (MySQL
-  none or six). BIT beside other types stays a number of bits.
+  none or six). A BIT out of `IF`, `CASE` or a function is what MySQL sends a client in the outermost select list (bytes of the chosen
+  branch as characters of latin1; of `COALESCE`, `GREATEST` and others the digits); within text functions, JSON, a merged derived table
+  and a scalar subquery it stays a BIT of the common width, or the common DECIMAL.
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in `+ INTERVAL`, `UNIX_TIMESTAMP`,
   `GREATEST` and `LEAST`.
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
@@ -153,7 +155,7 @@ know).
 - A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element
   `"6"` is not 6, true is not 1, a scalar does not contain `[]`), and rows with an empty array are found by the parts before. MySQL, when it reads such a key, takes
   the elements as values of the key's type and misses rows without any; its REPLACE fails when two rows have values of the new one.
-- BIT beside BIT in `IF` has the width of the wider one. Vectors: `LAG`, `LEAD` and `NTH_VALUE` name their arguments in another order of
+- Vectors: `LAG`, `LEAD` and `NTH_VALUE` name their arguments in another order of
   conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. A generated

@@ -121,6 +121,7 @@ struct bexpr {
             enum cmp_op op;  /* QUANTIFIED */
         } subquery;
         bool negated;  /* IN_LIST */
+        bool nullif;   /* CASE: of NULLIF */
         bool left_out; /* DEFAULT: of a row without values, where nothing is named */
         col_id_t held; /* HOLD, HELD: what makes them a pair */
         struct {

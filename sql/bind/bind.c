@@ -95,6 +95,9 @@ static db_err bind_select_stmt(struct binder *b, const struct ast_select_stmt *s
     st->kind = BOUND_SELECT;
     st->read_only = true;
     b->into_select = bind__last_select(s->query->body);
+    bool into_any =
+        s->query->into != NULL || (b->into_select != NULL && b->into_select->into != NULL);
+    b->sent = b->opts->sent && !into_any ? s->query->body : NULL;
     TRY(bind__query(b, NULL, NULL, s->query, &st->root, &visible));
     if (b->opts->select_limit != 0 && b->opts->select_limit != UINT64_MAX &&
         s->query->limit == NULL) {

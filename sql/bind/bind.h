@@ -45,6 +45,7 @@ struct bind_opts {
     /* With complete_tree: temporary tables of this snapshot must not be named (1352); NULL: none */
     const struct catalog_snapshot *temporaries;
     const struct priv_session *priv; /* whose privileges are checked; NULL: nobody's */
+    bool sent;                       /* a SELECT's rows, if there are any, go to a client */
     bool explain;                    /* views are shown from within: 1345 without SHOW VIEW */
     /* Type of @name and of @@name as they are now. NULL members: user variables are text, system
      * variables unknown. */

@@ -132,6 +132,7 @@ static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **
     if (e == NULL) {
         return ERR_NOMEM;
     }
+    e->u.nullif = true;
     e->args = parts;
     e->arg_count = 3;
     e->coercibility = again->coercibility;

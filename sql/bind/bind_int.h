@@ -159,6 +159,7 @@ struct binder {
     struct func_bind_ctx func;
     struct bound_stmt *stmt;
     const struct ast_select *into_select; /* the query block that INTO may stand in; or NULL */
+    const struct ast_body *sent;          /* whose rows go to a client; NULL: not one SELECT's */
     /* INSERT ... SELECT ... ON DUPLICATE KEY UPDATE may read the tables of this block, or of TABLE
      * t: their columns, once they are bound and the block does not group. */
     const struct ast_body *source_body;
@@ -318,6 +319,9 @@ MUST_USE db_err bind__own_decimals(struct binder *b, struct bexpr *e);
 MUST_USE db_err bind__branch_decimals(struct binder *b, struct bexpr **io);
 /* The same where the value becomes a number of a document, of IFNULL and COALESCE too. */
 MUST_USE db_err bind__json_decimals(struct binder *b, struct bexpr *e);
+/* case_bits.c: the text that a client is sent for e, a BIT or DECIMAL of the outermost query, when
+ * it is not that of the value; else NULL. */
+MUST_USE db_err bind__sent_bits(struct binder *b, struct bexpr *e, struct bexpr **ret);
 db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret);
 void bind__inherit(struct bexpr *e);
 db_err bind__too_deep(struct binder *b);

@@ -720,6 +720,45 @@ static void numbers_of_truth(struct block *k, uint32_t visible)
     }
 }
 
+/* In the order of rows an item is still the value: that is selected once more. */
+static db_err order_by_value(struct binder *b, struct block *k, uint32_t at)
+{
+    uint32_t value_at = k->count;
+    for (uint32_t i = 0; i < k->order_count; i++) {
+        if ((uintptr_t)k->order[i].expr != at + 1) {
+            continue;
+        }
+        if (value_at == k->count) {
+            struct select_item value = {.expr = k->items[at].expr};
+            value.column.type = value.expr->type;
+            value.column.hidden = true;
+            TRY(add_item(b, k, &value));
+        }
+        k->order[i].expr = (struct bexpr *)(uintptr_t)(value_at + 1);
+    }
+    return ERR_OK;
+}
+
+static db_err sent_bits(struct binder *b, struct block *k, uint32_t visible, bool sorted)
+{
+    for (uint32_t i = 0; i < visible; i++) {
+        struct bexpr *text;
+        TRY(bind__sent_bits(b, k->items[i].expr, &text));
+        if (text == NULL) {
+            continue;
+        }
+        struct sql_type *type = BIND_NEW(b, struct sql_type);
+        if (type == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(sorted ? ERR_OK : order_by_value(b, k, i));
+        *type = k->items[i].expr->type;
+        k->items[i].column.announced = type;
+        k->items[i].expr = text;
+    }
+    return ERR_OK;
+}
+
 db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *sub,
                     const struct ast_select *s, const struct ast_query *outer,
                     struct lnode **ret_root, uint32_t *ret_visible)
@@ -772,7 +811,11 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     bool last = assigns_last(&k, outer, distinct);
     TRY(last ? sort_input(b, &k) : order_columns(b, &k));
     bool at_top = outer != NULL && parent == NULL && sub == NULL && b->derived_depth == 0;
-    if (at_top && !distinct && windows.count == 0 && s->group_by.count == 0) {
+    bool kept = distinct || windows.count != 0 || s->group_by.count != 0;
+    if (&s->body == b->sent && !kept) {
+        TRY(sent_bits(b, &k, visible, last));
+    }
+    if (at_top && !kept) {
         for (uint32_t i = 0; i < visible; i++) {
             TRY(bind__own_decimals(b, k.items[i].expr));
         }

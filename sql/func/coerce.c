@@ -124,6 +124,18 @@ static struct sql_type wider_decimal(const struct sql_type *a, const struct sql_
                         type_is_unsigned(a) && type_is_unsigned(b));
 }
 
+/* MYSQL: a DECIMAL, so that neither a bit nor a sign is lost. */
+static struct sql_type bits_and_int(const struct sql_type *a, const struct sql_type *b)
+{
+    const struct sql_type *number = a->id == TYPE_BIT ? b : a;
+    if (!type_is_unsigned(number) && number->id != TYPE_YEAR) {
+        return wider_decimal(a, b);
+    }
+    struct sql_type t = type_int(TYPE_BIGINT, true);
+    t.length = a->length > b->length ? a->length : b->length;
+    return t;
+}
+
 static struct sql_type wider_temporal(const struct sql_type *a, const struct sql_type *b)
 {
     unsigned decimals = a->decimals > b->decimals ? a->decimals : b->decimals;
@@ -198,7 +210,7 @@ static struct sql_type merge(const struct sql_type *a, const struct sql_type *b,
                 return a->length > b->length ? *a : *b;
             }
             if (a->id == TYPE_BIT || b->id == TYPE_BIT) {
-                return wider_decimal(a, b); /* MYSQL: so that no bit is lost */
+                return bits_and_int(a, b);
             }
             return wider_int(a, b);
         case FAM_DECIMAL: return wider_decimal(a, b);

@@ -95,6 +95,7 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
     bind.param_count = count;
     bind.prepare = prepare;
     bind.explain = explain;
+    bind.sent = !explain;
     struct opt_opts opt = {.bind = &bind, .env = s, .table_rows = table_rows};
     db_err err = bind_statement(&p->arena, &bind, ast, &s->diag, &bound);
     if (err == ERR_OK) {

@@ -92,7 +92,8 @@ db_err result__columns(struct sql_session *s, const struct plan *plan, const str
         if (results != NULL && !utf8_is_ascii(name)) {
             TRY(charset_convert_arena(utf8, name, results, arena, &name, NULL));
         }
-        type_wire_column(&c->type, s->vars.charset_results, &w);
+        type_wire_column(c->announced != NULL ? c->announced : &c->type, s->vars.charset_results,
+                         &w);
         out[i] = (struct sql_column){
             .schema = c->schema,
             .table = c->table,
