@@ -2,7 +2,8 @@
  *
  * When a block is bound (and aggregated), the calls of each window become columns of one window
  * node above a sort by the window's partition and order; windows with equal partition and order
- * stand on top of one another, so that the later ones find their input sorted. */
+ * stand on top of one another, so that the later ones find their input sorted. Those whose results
+ * are as long as their frames (JSON_ARRAYAGG) come last: the others' sorts do not carry them. */
 #include "sql/bind/bind_window.h"
 
 #include "sql/diag/my_error.h"
@@ -310,14 +311,39 @@ static db_err window_node(struct compute *c, uint32_t window, struct lnode **io)
     return ERR_OK;
 }
 
-static bool is_used(const struct compute *c, uint32_t window)
+/* Is a window called at all, and by something whose results are each as long as a frame? */
+static bool is_used(const struct compute *c, uint32_t window, bool *ret_long)
 {
+    bool used = false;
+    *ret_long = false;
     for (uint32_t i = 0; i < c->count; i++) {
-        if (c->calls[i]->u.agg.window == window) {
-            return true;
+        const struct bexpr *e = c->calls[i];
+        if (e->u.agg.window == window) {
+            used = true;
+            *ret_long =
+                *ret_long || (e->u.agg.window_func == WINDOW_AGG && e->type.id == TYPE_JSON);
         }
     }
-    return false;
+    return used;
+}
+
+/* The nodes of the windows with long results, or of the others; windows with the same keys beside
+ * one another. done: by window, those that have a node or need none. */
+static db_err compute_some(struct compute *c, bool are_long, bool *done, struct lnode **io_root)
+{
+    const struct block_windows *all = c->windows;
+    for (uint32_t i = 0; i < all->count; i++) {
+        bool begun = false;
+        for (uint32_t k = i; k < all->count; k++) {
+            bool is_long;
+            bool fits = !done[k] && is_used(c, k, &is_long) && is_long == are_long;
+            if (fits && (k == i || (begun && same_keys(all->list[i], all->list[k])))) {
+                TRY(window_node(c, k, io_root));
+                begun = done[k] = true;
+            }
+        }
+    }
+    return ERR_OK;
 }
 
 db_err bind__compute_windows(struct binder *b, const struct block_windows *windows,
@@ -332,15 +358,6 @@ db_err bind__compute_windows(struct binder *b, const struct block_windows *windo
     if (done == NULL) {
         return ERR_NOMEM;
     }
-    for (uint32_t i = 0; i < windows->count; i++) {
-        for (uint32_t k = i; k < windows->count; k++) {
-            bool beside = k == i || same_keys(windows->list[i], windows->list[k]);
-            if (!done[k] && !done[i] && beside && is_used(&c, k)) {
-                TRY(window_node(&c, k, io_root));
-                done[k] = k != i;
-            }
-        }
-        done[i] = true;
-    }
-    return ERR_OK;
+    TRY(compute_some(&c, false, done, io_root));
+    return compute_some(&c, true, done, io_root);
 }

@@ -281,6 +281,10 @@ static const char *const g_steady[] = {
     "SELECT COUNT(*) FROM other WHERE id >= ALL (SELECT id FROM big)",
     "SELECT COUNT(*) FROM other WHERE CONCAT(s, s) < ANY (SELECT CONCAT(s, s, s) FROM big)",
     "SELECT 1 IN (SELECT id + 24000 FROM big WHERE CONCAT(s, s, id) <> 'none' AND id % 8 = 0)",
+    /* the long results are made last: no sort and no other window carries them */
+    "SELECT SUM(JSON_LENGTH(x)), SUM(y), SUM(z) FROM (SELECT JSON_ARRAYAGG(id) OVER (ORDER BY id) "
+    "AS x, LAG(v) OVER (ORDER BY d, id) AS y, COUNT(*) OVER (PARTITION BY k) AS z FROM big WHERE "
+    "id < 500) t",
 };
 
 static void run_steady(const char *sql, struct world *rich, struct world *stuck)
