@@ -414,10 +414,10 @@ void session__forget_kill(struct sql_session *s)
     }
 }
 
+/* From the moment others see the statement a KILL is of this one. */
 static void begin_command(struct sql_session *s, struct slice text)
 {
-    session__forget_kill(
-        s); /* before others see the statement: from then on a KILL is of this one */
+    session__forget_kill(s);
     session__set_info(s, "Query", text);
     s->sent_rows = s->examined_rows = 0;
     s->hides_profile = !s->vars.profiling;
