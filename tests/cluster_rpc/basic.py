@@ -407,10 +407,15 @@ class Basic:
         threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)] + [threading.Thread(target=kill)]
         for t in threads:
             t.start()
-        end, moves = time.monotonic() + 4, 0
-        while time.monotonic() < end:
+        began, moves = time.monotonic(), 0
+
+        def more():
+            """For four seconds, or until everything has been tried."""
+            passed = time.monotonic() - began
+            return passed < 4 or passed < 60 and (min(asked) == 0 or killed[0] == 0 or moves == 0)
+        while more():
             for table in range(FIRST_TABLE, FIRST_TABLE + 90):
-                if time.monotonic() < end:
+                if more():
                     self.cluster.split(key_of(table, 1000 + 37 * moves), 1)
                     ranges = [r for r in self.cluster.ranges() if r != 1]
                     moves += self.cluster.move_lease(ranges[table % len(ranges)], self.nodes[table % 3])[0]
@@ -434,7 +439,12 @@ class Basic:
             expect(((2,),), run(c, "SELECT COUNT(*) FROM cp2"), "what is older than the table is not used")
         writer = self.nodes[1].connect(database=DATABASE)
         written = []  # (moment of the answer, value)
-        for value in range(1, 26):
+
+        def used():
+            return sum(metric(n, "skein_kv_copy_reads_total") for n in self.nodes) - sum(before)
+        start, value = time.monotonic(), 0
+        while value < 25 or used() < 50 and time.monotonic() - start < 60:
+            value += 1
             run(writer, "BEGIN")
             run(writer, "UPDATE cp SET v = %d WHERE id = 1" % value)
             run(writer, "UPDATE cp SET v = %d WHERE id = 2" % -value)
@@ -450,14 +460,13 @@ class Basic:
             time.sleep(0.1)
         for c in all_:
             run(c, "SET skein_read_staleness = 0")
-            expect(((25,),), run(c, "SELECT v FROM cp WHERE id = 1"), "of now")
+            expect(((value,),), run(c, "SELECT v FROM cp WHERE id = 1"), "of now")
             run(c, "SET skein_read_staleness = 1000")
             run(c, "BEGIN")
-            expect(((25,),), run(c, "SELECT v FROM cp WHERE id = 1"), "of now, in a transaction")
+            expect(((value,),), run(c, "SELECT v FROM cp WHERE id = 1"), "of now, in a transaction")
             run(c, "COMMIT")
-        used = sum(metric(n, "skein_kv_copy_reads_total") for n in self.nodes) - sum(before)
-        if used < 50:
-            raise AssertionError("copies answered %d reads" % used)
+        if used() < 50:
+            raise AssertionError("copies answered %d reads" % used())
 
     def snapshots(self):
         """A transaction that reads more than a little is answered by its node's copy: in one snapshot, of all that was acknowledged before
@@ -482,8 +491,14 @@ class Basic:
         t = threading.Thread(target=transfer, args=(self.nodes[0].connect(database=DATABASE),))
         t.start()
         before = [metric(n, "skein_kv_copy_reads_total") for n in self.nodes]
+
+        def used():
+            return sorted(metric(n, "skein_kv_copy_reads_total") - b for n, b in zip(self.nodes, before))
+        began, at = time.monotonic(), 0
         try:
-            for at in range(1, 31):
+            # copies are a little behind while somebody writes: they answer some 1,000 on each of the two nodes that do not lead
+            while at < 30 or used()[1] < 100 and time.monotonic() - began < 120:
+                at += 1
                 run(all_[at % 3], "UPDATE sn SET v = %d WHERE id = 1000" % at)
                 for c in all_:
                     run(c, "BEGIN")
@@ -499,9 +514,8 @@ class Basic:
             stop.set()
             t.join(30)
         expect([], failures, "transfers")
-        used = sorted(metric(n, "skein_kv_copy_reads_total") - b for n, b in zip(self.nodes, before))
-        if used[1] < 100:  # of some 1,000 each on the two nodes that do not lead; copies are a little behind while somebody writes
-            raise AssertionError("copies answered %r reads" % used)
+        if used()[1] < 100:
+            raise AssertionError("copies answered %r reads" % used())
 
     def lease_moves(self):
         """Leases move to and fro under writes: none fails."""
@@ -571,12 +585,18 @@ class Basic:
             except Exception as e:
                 failed.append(e)
 
+        def starts():
+            """How often it has begun to start: from then on signals are heard."""
+            with open(first.log_path, encoding="utf-8", errors="replace") as f:
+                return f.read().count("server.start version")
+        before = starts()
         alone = threading.Thread(target=start, args=(first,))
         alone.start()
+        within(30, before + 1, starts, "a start")
         time.sleep(1)
         waits = first.process
         waits.terminate()
-        expect(0, waits.wait(10), "status of a start that was told to stop")
+        expect(0, waits.wait(30), "status of a start that was told to stop")
         alone.join()
         expect(1, len(failed), "starts that came to nothing")
         failed.clear()
