@@ -153,7 +153,7 @@ static db_err between_kinds(struct binder *b, struct bexpr **x, struct bexpr *lo
     if ((names || type_is_string(&(*x)->type)) &&
         (type_is_numeric(&low->type) != type_is_numeric(&high->type))) {
         struct sql_type number = type_double();
-        return bind__cast(b, *x, &number, false, x);
+        return bind__cast_asked(b, *x, &number, BIND_ASKED_BY_COMPARISON, x);
     }
     struct sql_type t = type_temporal(TYPE_DATETIME, TIME_DECIMALS_MAX);
     if (!type_is_string(&(*x)->type) ||

@@ -471,8 +471,10 @@ db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const str
     for (uint32_t i = 0; i < e->arg_count; i++) {
         if (fa[i].want_cast && a->func == AST_AGG_GROUP_CONCAT) {
             TRY(bind__cast_stored(b, e->args[i], &fa[i].want, false, &e->args[i]));
-        } else if (fa[i].want_cast) {
+        } else if (fa[i].want_cast && a->over != NULL) { /* MYSQL: of a row that is kept */
             TRY(bind__cast(b, e->args[i], &fa[i].want, false, &e->args[i]));
+        } else if (fa[i].want_cast) {
+            TRY(bind__cast_asked(b, e->args[i], &fa[i].want, BIND_ASKED, &e->args[i]));
         } else if (call->type.id == TYPE_JSON) {
             TRY(bind__json_decimals(b, e->args[i]));
         }
@@ -721,7 +723,7 @@ db_err bind__cast_expr(struct binder *b, struct scope *scope, const struct ast_c
     }
     TRY(bind__cast_target(b, c->type, &e->type, cast_name(c), &t));
     t.flags = (uint8_t)((t.flags & ~TYPE_F_ZEROFILL) | TYPE_F_EXPR);
-    TRY(bind__cast_moment(b, e, &t, true, ret));
+    TRY(bind__cast_asked(b, e, &t, BIND_ASKED_BY_CAST, ret));
     /* MYSQL: what CAST can refuse may be NULL, and so may strings in strict mode. */
     bool string = type_is_string(&t) && (b->opts->sql_mode & SQL_MODE_STRICT) == 0;
     if (!string && !type_is_integer(&t) && t.id != TYPE_DECIMAL && t.id != TYPE_DOUBLE &&

@@ -309,9 +309,10 @@ struct func_arg bind__arg(const struct bexpr *e);
 /* The type of an expression whose values are those of type t, a column's perhaps: MYSQL: it forgets
  * how long a vector may be and how wide an integer is shown. */
 struct sql_type bind__result_type(struct sql_type t);
-/* bind__cast of what is asked for a date or time, and not compared or stored (case_moment.c). */
-MUST_USE db_err bind__cast_moment(struct binder *b, struct bexpr *e, const struct sql_type *to,
-                                  bool is_explicit, struct bexpr **ret);
+/* bind__cast of what is asked for a value, and not stored (case_value.c). */
+enum bind_asker { BIND_ASKED, BIND_ASKED_BY_CAST, BIND_ASKED_BY_COMPARISON };
+MUST_USE db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type *to,
+                                 enum bind_asker asker, struct bexpr **ret);
 /* MYSQL: IF and CASE of DECIMAL, where their value becomes text at once, show each value with the
  * decimals that it has itself and not with those of the common type. */
 MUST_USE db_err bind__own_decimals(struct binder *b, struct bexpr *e);

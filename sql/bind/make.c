@@ -542,8 +542,8 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     for (uint32_t i = 0; i < count; i++) {
         if (fa[i].want_cast) {
             bool compared = (def->flags & FUNC_COMPARISON) != 0;
-            TRY((compared ? bind__cast : bind__cast_moment)(b, args[i], &fa[i].want, false,
-                                                            &args[i]));
+            TRY(bind__cast_asked(b, args[i], &fa[i].want,
+                                 compared ? BIND_ASKED_BY_COMPARISON : BIND_ASKED, &args[i]));
             name_compared(b, args[i], count == 2 ? fa[1 - i].name : SLICE_EMPTY);
         } else if (call->type.id == TYPE_JSON) {
             TRY(bind__json_decimals(b, args[i]));

@@ -1,0 +1,75 @@
+/* IF and CASE as a date, a time or a number.
+ *
+ * MYSQL: asked for one of these they ask the branch that is chosen. A number is then a date in
+ * digits, a TIME a time of today, a date its digits, a name of ENUM its place and BIT its number,
+ * although the value of all branches is text, and that text would be read as something else, or as
+ * nothing. COALESCE does not, nor does CAST to an integer, nor what is stored; what is compared is
+ * asked for numbers only.
+ */
+#include "sql/bind/bind_int.h"
+
+static bool is_asked_for(const struct sql_type *to, enum bind_asker asker)
+{
+    if (type_is_temporal(to) && to->id != TYPE_YEAR) {
+        return asker != BIND_ASKED_BY_COMPARISON;
+    }
+    return to->id == TYPE_DOUBLE || to->id == TYPE_FLOAT || to->id == TYPE_DECIMAL ||
+           (type_is_integer(to) && asker != BIND_ASKED_BY_CAST);
+}
+
+/* The IF or CASE, also where it is a constant by now; NULL: there is nothing to ask. */
+static const struct bexpr *choice(const struct bexpr *e)
+{
+    const struct bexpr *c = e->kind == BEXPR_CONST ? e->folded : e;
+    return c != NULL && c->kind == BEXPR_CASE && type_is_string(&c->type) ? c : NULL;
+}
+
+static bool is_branch(const struct bexpr *c, uint32_t i)
+{
+    return i % 2 != 0 || i + 1 == c->arg_count;
+}
+
+/* The branch before it was converted to the text of all. */
+static struct bexpr *own_value(struct bexpr *branch)
+{
+    const struct bexpr *cast = branch->kind == BEXPR_CONST ? branch->folded : branch;
+    bool converted = cast != NULL && cast->kind == BEXPR_CAST && !cast->u.cast.explicit_cast &&
+                     type_is_string(&cast->type) && !type_is_string(&cast->args[0]->type);
+    return converted ? cast->args[0] : branch;
+}
+
+/* Is there a branch that is more than its text? */
+static bool differs(const struct bexpr *c)
+{
+    for (uint32_t i = 0; i < c->arg_count; i++) {
+        if (is_branch(c, i)) {
+            const struct bexpr *inner = choice(c->args[i]);
+            if (own_value(c->args[i]) != c->args[i] || (inner != NULL && differs(inner))) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type *to,
+                        enum bind_asker asker, struct bexpr **ret)
+{
+    const struct bexpr *from = is_asked_for(to, asker) ? choice(e) : NULL;
+    if (from == NULL || !differs(from)) {
+        return bind__cast(b, e, to, asker == BIND_ASKED_BY_CAST, ret);
+    }
+    struct bexpr *c = bexpr_clone(b->arena, from);
+    if (c == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < c->arg_count; i++) {
+        if (is_branch(c, i)) {
+            TRY(bind__cast_asked(b, own_value(c->args[i]), to, asker, &c->args[i]));
+        }
+    }
+    c->type = *to;
+    c->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
+    bind__inherit(c);
+    return bind__fold(b, c, ret);
+}
