@@ -401,6 +401,7 @@ static db_err type_lead(struct binder *b, const struct ast_aggregate *a, struct 
         TRY(bind__agree(b, bind__agg_name(a->func), e->args, 0, 1, 2, &t, &e->coercibility));
         not_null = (t.flags & TYPE_F_NOT_NULL) != 0;
     }
+    func_agreed_sign(&t);
     row_value_type(e, &t);
     e->type.flags =
         (uint8_t)((e->type.flags & ~TYPE_F_NOT_NULL) | (not_null ? TYPE_F_NOT_NULL : 0));

@@ -312,6 +312,13 @@ static struct sql_type operand_type(const struct sql_type *t)
     return own;
 }
 
+void func_agreed_sign(struct sql_type *io)
+{
+    if (io->id == TYPE_DECIMAL || io->id == TYPE_FLOAT || io->id == TYPE_DOUBLE) {
+        io->flags &= (uint8_t)~TYPE_F_UNSIGNED;
+    }
+}
+
 db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct func_arg *args,
                        uint32_t count, struct sql_type *ret_type, uint8_t *ret_coercibility)
 {
@@ -342,6 +349,7 @@ db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation, struct 
     if (type_is_string(&t)) {
         t.collation = collation;
     }
+    func_agreed_sign(&t);
     t.flags = (uint8_t)(t.flags &
                         ~(TYPE_F_NOT_NULL | TYPE_F_ZEROFILL | TYPE_F_BOOL | TYPE_F_BYTES_NUMBER));
     t.flags |= (uint8_t)((not_null ? TYPE_F_NOT_NULL : 0) | TYPE_F_EXPR);

@@ -265,6 +265,8 @@ bool func_moment_of_number(struct func_bind_ctx *ctx, const struct func_arg *col
 MUST_USE db_err func_agree_type(struct func_bind_ctx *ctx, const char *operation,
                                 struct func_arg *args, uint32_t count, struct sql_type *ret_type,
                                 uint8_t *ret_coercibility);
+/* MYSQL: of numbers that stand in for one another only integers stay UNSIGNED. */
+void func_agreed_sign(struct sql_type *io);
 
 /* ---- aggregate functions ---- */
 

@@ -114,6 +114,9 @@ static db_err decimal_loop(decimal_fn fn, EVAL_ARGS)
         if ((cond & DECIMAL_OVERFLOW) != 0) {
             return func__out_of_range(ctx, call, "DECIMAL");
         }
+        if (r.neg && !decimal_is_zero(&r) && type_is_unsigned(&call->type)) {
+            return func__out_of_range(ctx, call, "DECIMAL UNSIGNED");
+        }
         if (r.scale != scale) {
             (void)decimal_round(&r, (int)scale, DECIMAL_HALF_UP, &r);
         }

@@ -100,10 +100,10 @@ db_err arith_bind_additive(BIND_ARGS)
     enum func_number kind = wider(args, 2);
     const struct sql_type *a = &args[0].type;
     const struct sql_type *b = &args[1].type;
-    bool uns = is_unsigned(a) || is_unsigned(b);
-    if (subtract && (ctx->sql_mode & SQL_MODE_NO_UNSIGNED_SUBTRACTION) != 0) {
-        uns = false;
-    }
+    bool uns =
+        kind == NUM_INT ? is_unsigned(a) || is_unsigned(b) : is_unsigned(a) && is_unsigned(b);
+    bool forget = uns && subtract && (ctx->sql_mode & SQL_MODE_NO_UNSIGNED_SUBTRACTION) != 0;
+    uns = uns && !forget;
     if (kind == NUM_DOUBLE) {
         func__result(call, args, double_result(args, 2));
     } else {
@@ -112,11 +112,10 @@ db_err arith_bind_additive(BIND_ARGS)
         unsigned scale = sa > sb ? sa : sb;
         unsigned ia = func__precision(a) - sa;
         unsigned ib = func__precision(b) - sb;
-        unsigned precision = (ia > ib ? ia : ib) + 1 + scale;
-        struct sql_type t = kind == NUM_INT
-                                ? int_result(precision, uns)
-                                : type_decimal(cap(precision), scale,
-                                               !subtract && is_unsigned(a) && is_unsigned(b));
+        /* MYSQL: the place of the sign that is forgotten is a digit's */
+        unsigned precision = (ia > ib ? ia : ib) + !forget + scale;
+        struct sql_type t =
+            kind == NUM_INT ? int_result(precision, uns) : type_decimal(cap(precision), scale, uns);
         func__result(call, args, t);
         if (kind == NUM_DECIMAL && precision > DECIMAL_PRECISION_MAX) {
             call->type.wire |= TYPE_W_LONG_PRECISION;
@@ -200,14 +199,17 @@ db_err arith_bind_mod(BIND_ARGS)
     unsigned pb = func__precision(b);
     unsigned precision = pa > pb ? pa : pb;
     if (kind == NUM_DOUBLE) {
-        func__result_null(call, double_result(args, 2));
+        struct sql_type t = double_result(args, 2);
+        t.flags |= (uint8_t)(a->flags & TYPE_F_UNSIGNED);
+        func__result_null(call, t);
     } else if (kind == NUM_INT) {
         uint32_t length = precision + 1;
         func__result_null(call, is_unsigned(a) ? func__ubigint(length) : func__bigint(length));
     } else {
         unsigned sa = scale_of(a);
         unsigned sb = scale_of(b);
-        func__result_null(call, type_decimal(cap(precision), sa > sb ? sa : sb, is_unsigned(a)));
+        bool uns = is_unsigned(a); /* MYSQL: the place of a sign is a digit's */
+        func__result_null(call, type_decimal(cap(precision + uns), sa > sb ? sa : sb, uns));
     }
     want_kind(args, 2, kind);
     call->variant = (int)kind;

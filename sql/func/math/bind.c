@@ -48,6 +48,7 @@ db_err math_bind_abs(BIND_ARGS)
     if (call->variant == NUM_DOUBLE) {
         struct sql_type d = double_like(t);
         d.length = d.decimals < DECIMALS_NOT_FIXED ? 17u + d.decimals : d.length;
+        d.flags |= (uint8_t)(t->flags & TYPE_F_UNSIGNED);
         func__result(call, args, d);
     } else if (call->variant == NUM_DECIMAL) {
         func__result(call, args, type_decimal(func__precision(t), scale_of(t), is_unsigned(t)));
@@ -67,7 +68,8 @@ db_err math_bind_sign(BIND_ARGS)
     return ERR_OK;
 }
 
-/* variant of math_whole: rounding mode * 4 + kind. A DECIMAL with few digits becomes BIGINT. */
+/* variant of math_whole: rounding mode * 4 + kind. A DECIMAL with few digits becomes BIGINT.
+ * MYSQL: only integers stay UNSIGNED. */
 db_err math_bind_whole(BIND_ARGS)
 {
     (void)ctx;
@@ -81,10 +83,10 @@ db_err math_bind_whole(BIND_ARGS)
     } else {
         unsigned digits = func__precision(t) - scale_of(t);
         if (digits <= BIGINT_DIGITS) {
-            func__result(call, args, is_unsigned(t) ? func__ubigint(21) : func__bigint(21));
+            func__result(call, args, func__bigint(21));
         } else {
             unsigned p = digits + 1 > DECIMAL_PRECISION_MAX ? DECIMAL_PRECISION_MAX : digits + 1;
-            func__result(call, args, type_decimal(p, 0, is_unsigned(t)));
+            func__result(call, args, type_decimal(p, 0, false));
         }
     }
     call->variant = call->variant * 4 + (int)kind;
@@ -115,7 +117,7 @@ db_err math_bind_round(BIND_ARGS)
         bool carry = known && digits < (int64_t)scale && !truncate;
         unsigned p = whole + to + carry;
         p = p == 0 ? 1 : p > DECIMAL_PRECISION_MAX ? DECIMAL_PRECISION_MAX : p;
-        func__result(call, args, type_decimal(p, to, is_unsigned(t)));
+        func__result(call, args, type_decimal(p, to, false));
     }
     call->variant = call->variant * 4 + (int)kind;
     return ERR_OK;
