@@ -93,8 +93,10 @@ static void warn_containers(struct op_sort *s, struct exec_ctx *ctx, const struc
         const struct vector *v = s->vectors[s->keys[k].column];
         for (uint32_t i = 0; v->type->id == TYPE_JSON && i < in->count && !s->warned; i++) {
             uint32_t row = chunk_row(in, i);
-            struct json_view doc = json_view_of(vec_str(v, row));
-            s->warned = !vec_is_null(v, row) && json_is_container(&doc);
+            if (!vec_is_null(v, row)) { /* there is no document to look at where it is */
+                struct json_view doc = json_view_of(vec_str(v, row));
+                s->warned = json_is_container(&doc);
+            }
         }
     }
     if (s->warned) {
