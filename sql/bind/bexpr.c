@@ -170,6 +170,14 @@ struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e)
     return c;
 }
 
+bool bexpr_makes_document(const struct bexpr *e)
+{
+    e = e->kind == BEXPR_CONST && e->folded != NULL ? e->folded : e;
+    bool made = e->kind == BEXPR_FUNC || e->kind == BEXPR_CASE || e->kind == BEXPR_COALESCE ||
+                e->kind == BEXPR_SUBQUERY_SCALAR;
+    return made && e->type.id == TYPE_JSON;
+}
+
 static bool assigns_nothing(const struct bexpr *e, void *arg)
 {
     (void)arg;

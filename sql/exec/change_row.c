@@ -23,12 +23,9 @@ static db_err new_value(struct change_row *c, struct exec_ctx *ctx, uint32_t k,
     return ERR_OK;
 }
 
-/* MYSQL: NULL of a function that makes documents, or chooses one, is told of in another way. */
 static bool is_document(const struct bexpr *e, const struct column_def *into)
 {
-    e = e->kind == BEXPR_CONST && e->folded != NULL ? e->folded : e;
-    bool call = e->kind == BEXPR_FUNC || e->kind == BEXPR_CASE || e->kind == BEXPR_COALESCE;
-    return call && e->type.id == TYPE_JSON && into->type.id == TYPE_JSON;
+    return into->type.id == TYPE_JSON && bexpr_makes_document(e);
 }
 
 /* ctx->arena: the new row's. */

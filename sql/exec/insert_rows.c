@@ -16,6 +16,16 @@ db_err insert_rows_init(struct insert_rows *s, struct exec_ctx *ctx, const struc
         given[node->u.insert.columns[i]] = true;
     }
     s->given = given;
+    const struct plan_document *documents = node->u.insert.documents;
+    if (documents != NULL || node->children[0]->kind == PLAN_VALUES) {
+        s->documents = ARENA_ARRAY(ctx->arena, bool, s->table->column_count);
+        if (s->documents == NULL) {
+            return ERR_LIMIT;
+        }
+    }
+    for (uint32_t i = 0; documents != NULL && i < node->u.insert.column_count; i++) {
+        s->documents[node->u.insert.columns[i]] = documents[i].computed;
+    }
     const struct table_rules *rules = node->u.insert.target->rules;
     if (rules != NULL && rules->default_count != 0) {
         s->pending = ARENA_ARRAY(ctx->arena, bool, s->table->column_count);
@@ -51,14 +61,18 @@ static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_
 }
 
 db_err insert_rows_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i, bool many,
-                        struct value *row)
+                        bool document, struct value *row)
 {
     const struct column_def *c = &s->table->columns[i];
     char *name = arena_strdup(ctx->arena, column_name(s, i));
+    document = document && many && c->type.id == TYPE_JSON;
     if (!ctx->ignore && (ctx->eval.cast->strict || !many)) {
-        return my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
+        return document ? my_error(ctx->diag, WARN_DATA_TRUNCATED, name, (long)s->number)
+                        : my_error(ctx->diag, ER_BAD_NULL_ERROR, name);
     }
-    if (!s->told[i]) { /* MYSQL: once for each column */
+    if (document) {
+        cast_warn(ctx->eval.cast, CAST_WARNING, WARN_DATA_TRUNCATED, name, (long)s->number);
+    } else if (!s->told[i]) { /* MYSQL: once for each column */
         cast_warn(ctx->eval.cast, CAST_WARNING, ER_BAD_NULL_ERROR, name);
         s->told[i] = true;
     }
@@ -74,7 +88,8 @@ static db_err check_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i
         c->hidden) {
         return ERR_OK;
     }
-    return insert_rows_null(s, ctx, i, many, row);
+    bool document = s->documents != NULL && s->documents[i];
+    return insert_rows_null(s, ctx, i, many, document, row);
 }
 
 db_err insert_rows_assign(struct insert_rows *s, struct exec_ctx *ctx, uint32_t position,
@@ -168,6 +183,7 @@ db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx, struct b
             continue;
         }
         TRY(expr_eval_scalar(ctx, exprs[i], &v));
+        s->documents[s->node->u.insert.columns[i]] = bexpr_makes_document(exprs[i]);
         ctx->eval.cast->json_source = exprs[i]->json_source;
         db_err err = insert_rows_assign(s, ctx, i, &exprs[i]->type, &v, row);
         ctx->eval.cast->json_source = NULL;

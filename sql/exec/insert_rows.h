@@ -19,7 +19,8 @@ struct insert_rows {
     uint64_t
         *made; /* of the rows numbered last: what AUTO_INCREMENT made for the row, 0: nothing */
     uint32_t made_room;
-    bool numbered; /* a number was made for a row of the statement */
+    bool numbered;   /* a number was made for a row of the statement */
+    bool *documents; /* by ordinal: the row's value is a document that was computed; NULL: none */
     bool skip; /* a check is violated and the statement has IGNORE: the row is not to be written */
 };
 
@@ -48,9 +49,9 @@ static inline void insert_rows_begin(struct insert_rows *s)
 MUST_USE db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct value *row,
                                      bool many);
 /* Column i is NOT NULL, and NULL is what it was given: an error, or under IGNORE, and in loose mode
- * for many rows, a warning and the implicit default. */
+ * for many rows, a warning and the implicit default. document: bexpr_makes_document. */
 MUST_USE db_err insert_rows_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i, bool many,
-                                 struct value *row);
+                                 bool document, struct value *row);
 /* A row of VALUES: each value keeps its own type. */
 MUST_USE db_err insert_rows_literal(struct insert_rows *s, struct exec_ctx *ctx,
                                     struct bexpr *const *exprs, struct value *row, bool many);

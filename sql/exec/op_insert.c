@@ -54,12 +54,16 @@ static db_err insert_open(struct op *op, struct exec_ctx *ctx)
 static db_err complete_row(struct op_insert *s, struct exec_ctx *ctx, const struct chunk *in,
                            uint32_t at, struct value *row, bool many)
 {
+    const struct plan_document *documents = s->op.node->u.insert.documents;
     insert_rows_begin(&s->rows);
     for (uint32_t i = 0; i < s->op.node->u.insert.column_count; i++) {
         struct value v;
         const struct vector *vec = &in->columns[i];
         vector_get(vec, at, &v);
-        TRY(insert_rows_assign(&s->rows, ctx, i, vec->type, &v, row));
+        ctx->eval.cast->json_source = documents == NULL ? NULL : documents[i].source;
+        db_err err = insert_rows_assign(&s->rows, ctx, i, vec->type, &v, row);
+        ctx->eval.cast->json_source = NULL;
+        TRY(err);
     }
     return insert_rows_complete(&s->rows, ctx, row, many);
 }
@@ -146,9 +150,10 @@ static db_err write_update(struct op_insert *s, struct exec_ctx *ctx, const stru
 }
 
 /* MYSQL: of AUTO_INCREMENT it is 0; the rows of a SELECT do not count as many. */
-static db_err refuse_null(struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
+static db_err refuse_null(struct op_insert *s, struct exec_ctx *ctx, const struct plan_assign *a,
                           struct value *changed)
 {
+    uint32_t i = a->column;
     const struct column_def *c = &s->table->columns[i];
     const struct plan_node *from = s->op.node->children[0];
     if (!changed[i].is_null || (c->type.flags & TYPE_F_NOT_NULL) == 0) {
@@ -158,7 +163,7 @@ static db_err refuse_null(struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
         return exec__implicit_default(ctx, c, &changed[i]);
     }
     bool many = from->kind == PLAN_VALUES && from->u.values.row_count > 1;
-    return insert_rows_null(&s->rows, ctx, i, many, changed);
+    return insert_rows_null(&s->rows, ctx, i, many, bexpr_makes_document(a->expr), changed);
 }
 
 static db_err updated_value(struct op_insert *s, struct exec_ctx *ctx, uint32_t i,
@@ -201,7 +206,7 @@ static db_err update_existing(struct op_insert *s, struct exec_ctx *ctx, const s
         }
         TRY(updated_value(s, ctx, i, changed, &x));
         TRY(row_reassign(ctx, s->table, a->column, &a->expr->type, &x, s->rows.number, changed));
-        TRY(refuse_null(s, ctx, a->column, changed));
+        TRY(refuse_null(s, ctx, a, changed));
         TRY(row_own(ctx, &changed[a->column])); /* it may lie in a slot of scratch */
         vector_reset(&s->scratch.columns[a->column]);
         TRY(vector_set(&s->scratch.columns[a->column], 0, &changed[a->column]));

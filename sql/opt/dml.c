@@ -354,6 +354,43 @@ static bool statement_reads(const struct bound_stmt *s, const struct table_def *
     return reads;
 }
 
+/* What the query's rows are made by. MYSQL: not what a table of its own has kept before. */
+static db_err insert_documents(struct optimizer *o, const struct plan_node *rows,
+                               struct plan_node *insert)
+{
+    uint32_t count = insert->u.insert.column_count;
+    const struct plan_node *n = rows;
+    while (n->kind == PLAN_SORT || n->kind == PLAN_TOPN || n->kind == PLAN_LIMIT) {
+        n = n->children[0];
+    }
+    if (n->kind != PLAN_PROJECT) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct plan_node *from = n->children[0];
+        const struct bexpr *e = n->u.project.exprs[i];
+        while (from->kind == PLAN_PROJECT && e->kind == BEXPR_COLUMN) { /* a merged table */
+            e = from->u.project.exprs[e->u.column.slot];
+            from = from->children[0];
+        }
+        bool groups = from->kind == PLAN_HASH_AGG || from->kind == PLAN_STREAM_AGG;
+        bool total = groups && from->u.agg.group_count == 0;
+        if (e->type.id != TYPE_JSON) {
+            continue;
+        }
+        if (insert->u.insert.documents == NULL) {
+            insert->u.insert.documents = OPT_ARRAY(o, struct plan_document, count);
+        }
+        if (insert->u.insert.documents == NULL) {
+            return ERR_NOMEM;
+        }
+        bool computed = (total && e->kind == BEXPR_COLUMN) || bexpr_makes_document(e);
+        insert->u.insert.documents[i] =
+            (struct plan_document){computed && (total || !groups), e->json_source};
+    }
+    return ERR_OK;
+}
+
 static db_err plan_insert(struct optimizer *o)
 {
     struct bound_stmt *s = o->stmt;
@@ -393,6 +430,7 @@ static db_err plan_insert(struct optimizer *o)
     TRY(add_view_checks(o, &s->targets[0], &p->u.insert.target->rules));
     p->u.insert.columns = s->insert_columns;
     p->u.insert.column_count = s->insert_column_count;
+    TRY(insert_documents(o, rows.node, p));
     p->u.insert.replace = s->replace;
     p->u.insert.reads_target = reads_target;
     p->u.insert.ignore = s->ignore;

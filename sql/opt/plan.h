@@ -259,6 +259,12 @@ struct plan_node {
             uint32_t column_count;
             bool replace, ignore;
             bool reads_target; /* the source may read the table that is written */
+            /* By position, of a query whose rows are inserted: where a column's documents come
+             * from, for messages; NULL: there are none */
+            struct plan_document {
+                bool computed; /* bexpr_makes_document */
+                const char *source;
+            } * documents;
             /* ON DUPLICATE KEY UPDATE: expressions on old row ++ new row, both by ordinal, ++
              * those columns of the child */
             uint32_t *sources;
