@@ -112,8 +112,7 @@ know).
   `GREATEST` and `LEAST`.
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
-  each row, in BETWEEN and CASE; a variable with such text is no error (1525) and below every date, `USER()` with it is an error wherever
-  it stands. As text `SUM` and `AVG` of FLOAT(M,D) and DOUBLE(M,D) have those decimals (MySQL all digits). What CREATE ... SELECT makes of
+  each row, in BETWEEN and CASE; so do those about text that only the execution knows, a variable's. As text `SUM` and `AVG` of FLOAT(M,D) and DOUBLE(M,D) have those decimals (MySQL all digits). What CREATE ... SELECT makes of
   `IFNULL` of BIT values, or of an extreme of them over a window, is an integer.
 - A VARCHAR or VARBINARY that is too long for one is an error in every sql_mode (MySQL makes it a TEXT or BLOB, note 1246, where it is not
   strict). PAD_CHAR_TO_FULL_LENGTH pads nothing. SHOW INDEX says of every functional key part that it may be NULL.

@@ -68,7 +68,7 @@ struct bsubquery {
  * warns or fails: also when no row is read. */
 struct early_cast {
     const struct early_cast *next; /* of the statement */
-    const struct bexpr *cast;      /* of a constant or parameter */
+    const struct bexpr *cast;      /* of what has its value then, without reading a table */
     uint32_t index;                /* among the statement's, in the order they are written */
     bool decimal;                  /* the column is DECIMAL: so the warning says */
     bool lenient;      /* what is said of it is no error, though the statement be a strict change */

@@ -639,7 +639,7 @@ static db_err bind_conditions(struct binder *b, struct scope *scope, const struc
     for (uint32_t i = 0; i < *ret_count; i++) {
         TRY(constants_fit(b, input, (*ret)[i]));
     }
-    return ERR_OK;
+    return bind__refuse_dates(b, *ret, *ret_count);
 }
 
 /* MYSQL: a join's conditions come after those within the table that it has added, which is the

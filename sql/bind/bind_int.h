@@ -313,6 +313,14 @@ struct sql_type bind__result_type(struct sql_type t);
 enum bind_asker { BIND_ASKED, BIND_ASKED_BY_CAST, BIND_ASKED_BY_COMPARISON };
 MUST_USE db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type *to,
                                  enum bind_asker asker, struct bexpr **ret);
+/* Text that is compared with a date and has no value before the execution (late_date.c): what the
+ * comparison's cast of it says and refuses. source: the text's expression. */
+void bind__late_date(const struct binder *b, const struct func_arg *date, struct func_arg *text,
+                     const struct bexpr *source);
+/* The conditions of WHERE or ON, bound: which of their equalities refuse such text. */
+MUST_USE db_err bind__refuse_dates(struct binder *b, struct bexpr **conjuncts, uint32_t count);
+/* The cast is done once, when the statement begins. */
+MUST_USE db_err bind__early(struct binder *b, struct bexpr *cast);
 /* MYSQL: IF and CASE of DECIMAL, where their value becomes text at once, show each value with the
  * decimals that it has itself and not with those of the common type. */
 MUST_USE db_err bind__own_decimals(struct binder *b, struct bexpr *e);

@@ -257,6 +257,16 @@ static struct early_cast *note_early(struct binder *b, struct bexpr *cast)
     return c;
 }
 
+db_err bind__early(struct binder *b, struct bexpr *cast)
+{
+    struct early_cast *c = note_early(b, cast);
+    if (c == NULL) {
+        return ERR_NOMEM;
+    }
+    c->lenient = !b->func.strict;
+    return ERR_OK;
+}
+
 db_err bind__must_fit(struct binder *b, struct bexpr *text, const struct sql_type *to)
 {
     struct sql_type t = type_char(TYPE_VARCHAR, text->type.length, to->collation);
@@ -542,6 +552,9 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     for (uint32_t i = 0; i < count; i++) {
         if (fa[i].want_cast) {
             bool compared = (def->flags & FUNC_COMPARISON) != 0;
+            if (compared && count == 2) {
+                bind__late_date(b, &fa[1 - i], &fa[i], args[i]);
+            }
             TRY(bind__cast_asked(b, args[i], &fa[i].want,
                                  compared ? BIND_ASKED_BY_COMPARISON : BIND_ASKED, &args[i]));
             name_compared(b, args[i], count == 2 ? fa[1 - i].name : SLICE_EMPTY);

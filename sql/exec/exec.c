@@ -101,8 +101,9 @@ static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struc
     const struct bexpr *from = e->args[0];
     struct cast_ctx *cast = ctx->eval.cast;
     struct cast_ctx quiet;
-    const struct value *v =
-        from->kind == BEXPR_PARAM ? &ctx->params[from->u.param] : &from->u.constant;
+    struct value known;
+    TRY(expr_eval_scalar(ctx, from, &known));
+    const struct value *v = &known;
     if (v->is_null) {
         value_set_null(ret, &e->type);
         return ERR_OK;

@@ -111,6 +111,8 @@ enum func_flags {
      * NULL; but these evaluate all of them, or begin with the last. */
     FUNC_SEES_ALL = 131072,
     FUNC_FROM_LAST = 262144,
+    /* MYSQL: a constant when the statement is executed, but none when its text is looked at. */
+    FUNC_EXECUTION = 524288,
 };
 
 enum { FUNC_ARGS_MAX = 255 };
@@ -259,6 +261,8 @@ MUST_USE db_err func_agree_compared(struct func_bind_ctx *ctx, const char *opera
  * compared as a number. */
 bool func_moment_of_number(struct func_bind_ctx *ctx, const struct func_arg *column,
                            struct func_arg *number);
+/* TYPE_W_REFUSE_* of a cast of text beside a date of this type. */
+unsigned func_refuse_date(const struct sql_type *date);
 /* The type that CASE, COALESCE, IF, UNION, GREATEST give for values of these types, and casts to it
  * where an argument differs in physical kind, charset or scale. ret_type's TYPE_F_NOT_NULL is set
  * only when all arguments have it. */

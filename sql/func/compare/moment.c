@@ -187,9 +187,17 @@ db_err compare__time_bound(struct func_bind_ctx *ctx, const struct func_arg *tim
 }
 
 /* How 1525 names the type of dates. */
-static unsigned name_of(const struct func_arg *date)
+static unsigned name_of(const struct sql_type *date)
 {
-    return date->type.id == TYPE_DATE ? 0 : date->type.id == TYPE_DATETIME ? 1 : 2;
+    return date->id == TYPE_DATE ? 0 : date->id == TYPE_DATETIME ? 1 : 2;
+}
+
+unsigned func_refuse_date(const struct sql_type *date)
+{
+    static const unsigned flags[] = {TYPE_W_REFUSE_DATE,
+                                     TYPE_W_REFUSE_DATE | TYPE_W_REFUSE_DATETIME,
+                                     TYPE_W_REFUSE_DATE | TYPE_W_REFUSE_TIMESTAMP};
+    return flags[name_of(date)];
 }
 
 db_err compare__date_text(struct func_bind_ctx *ctx, const struct func_arg *date,
@@ -222,7 +230,7 @@ db_err compare__date_text(struct func_bind_ctx *ctx, const struct func_arg *date
                  (const char *)date->name.ptr);
     }
     TRY(tell(ctx, CAST_WARNING, ER_TRUNCATED_WRONG_VALUE, said));
-    return my_error(ctx->diag, ER_WRONG_VALUE, names[name_of(date)], shown);
+    return my_error(ctx->diag, ER_WRONG_VALUE, names[name_of(&date->type)], shown);
 }
 
 static bool is_date_text(const struct func_arg *date, const struct func_arg *text)
@@ -240,11 +248,8 @@ void compare__name_text(const struct func_arg *date, struct func_arg *text)
 
 void compare__refuse_later(const struct func_arg *date, struct func_arg *text)
 {
-    static const unsigned flags[] = {TYPE_W_REFUSE_DATE,
-                                     TYPE_W_REFUSE_DATE | TYPE_W_REFUSE_DATETIME,
-                                     TYPE_W_REFUSE_DATE | TYPE_W_REFUSE_TIMESTAMP};
     if (is_date_text(date, text) && text->constant == NULL && !text->is_placeholder) {
-        text->want.wire |= (uint16_t)flags[name_of(date)];
+        text->want.wire |= (uint16_t)func_refuse_date(&date->type);
     }
 }
 
