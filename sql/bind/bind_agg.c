@@ -440,6 +440,20 @@ static db_err output_columns(struct split *s)
     return ERR_OK;
 }
 
+/* MYSQL: rows are sorted by the groups when an aggregate cannot be kept in a temporary table's row,
+ * and so the groups come in that order, which statements without an ORDER BY show. */
+static bool sorts_groups(const struct lnode *n)
+{
+    for (uint32_t i = 0; i < n->u.aggregate.agg_count; i++) {
+        const struct agg_call *c = n->u.aggregate.aggs[i].call;
+        bool distinct = c->distinct && (c->def->flags & AGG_NO_DISTINCT_EFFECT) == 0;
+        if (distinct || (c->def->flags & AGG_SORTS_GROUPS) != 0) {
+            return n->u.aggregate.group_count != 0;
+        }
+    }
+    return false;
+}
+
 db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lnode **io_root)
 {
     struct split s = {
@@ -464,6 +478,7 @@ db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lno
     for (const struct outer_agg *a = in->scope->outer_aggs; a != NULL; a = a->next) {
         TRY(add_agg(&s, a->call, a->out));
     }
+    s.node->u.aggregate.sorted = !s.node->u.aggregate.rollup && sorts_groups(s.node);
     TRY(output_columns(&s));
     *io_root = s.node;
     return ERR_OK;

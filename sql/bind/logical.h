@@ -206,6 +206,7 @@ struct lnode {
             struct lagg *aggs;
             uint32_t agg_count;
             bool rollup;
+            bool sorted;        /* groups come in the order of their keys */
             col_id_t rolled_up; /* rollup: bit i of this column is set when group i is summed up */
         } aggregate;
         struct {

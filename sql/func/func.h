@@ -307,7 +307,11 @@ struct agg_def {
                      struct vector *out, uint32_t row);
     int variant;
 };
-enum { AGG_ORDERED = 1 /* takes ORDER BY */, AGG_NO_DISTINCT_EFFECT = 2 /* MIN, MAX */ };
+enum {
+    AGG_ORDERED = 1,            /* takes ORDER BY */
+    AGG_NO_DISTINCT_EFFECT = 2, /* MIN, MAX */
+    AGG_SORTS_GROUPS = 4, /* MYSQL: groups come in the order of their keys; with DISTINCT any */
+};
 
 /* An aggregate in two steps: the parts are computed for pieces of the rows, the join takes their
  * results, in the order of the pieces, as its arguments, and gives what the call would have given

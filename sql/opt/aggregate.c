@@ -1,7 +1,7 @@
 /* Aggregations: what they read, and in which order.
  *
- * ROLLUP takes its input sorted by the groups. The least or the greatest value of a column is the
- * first row of an index that has all conditions. */
+ * ROLLUP takes its input sorted by the groups; some aggregates give the groups sorted. The least or
+ * the greatest value of a column is the first row of an index that has all conditions. */
 #include "sql/opt/opt_int.h"
 
 static const struct want g_want_nothing = {.limit = -1};
@@ -244,6 +244,33 @@ static db_err phys_input(struct optimizer *o, struct lnode *n, struct phys *ret)
     return done ? ERR_OK : opt__physical(o, n->children[0], &g_want_nothing, ret);
 }
 
+/* The groups, which come in any order, by their keys. */
+static db_err sort_groups(struct optimizer *o, const struct lnode *n, struct phys *ret)
+{
+    uint32_t count = n->u.aggregate.group_count;
+    struct plan_node *p = opt__above(o, PLAN_SORT, ret);
+    if (p == NULL) {
+        return ERR_NOMEM;
+    }
+    p->u.sort.keys = OPT_ARRAY(o, struct plan_sort_key, count);
+    ret->order = OPT_ARRAY(o, struct order_key, count);
+    if (p->u.sort.keys == NULL || ret->order == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        struct bexpr *key = column_of(o, &n->columns[i]);
+        if (key == NULL) {
+            return ERR_NOMEM;
+        }
+        TRY(opt__resolve(o, key, ret->cols, p->column_count, &p->u.sort.keys[i].expr));
+        ret->order[i] = (struct order_key){n->columns[i].id, false};
+    }
+    p->u.sort.count = count;
+    ret->order_count = count;
+    ret->node = p;
+    return ERR_OK;
+}
+
 db_err opt__aggregate(struct optimizer *o, struct lnode *n, struct phys *ret)
 {
     uint32_t groups = n->u.aggregate.group_count;
@@ -294,5 +321,5 @@ db_err opt__aggregate(struct optimizer *o, struct lnode *n, struct phys *ret)
     p->child_count = 1;
     p->rows = opt__estimate(o, n);
     *ret = (struct phys){.node = p, .cols = cols, .one_row = groups == 0};
-    return ERR_OK;
+    return n->u.aggregate.sorted ? sort_groups(o, n, ret) : ERR_OK;
 }

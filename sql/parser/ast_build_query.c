@@ -121,17 +121,6 @@ void *ast_group_exprs(struct parse_ctx *ctx, struct ast_list *exprs, enum ast_gr
     return ast_copy(ctx, &(struct group){exprs, mode}, sizeof(struct group));
 }
 
-/* GROUP BY a ASC was taken out of MySQL 8.0: the list is one of ORDER BY only so that the grammar
- * can say so. */
-void *ast_group(struct parse_ctx *ctx, struct ast_list *order, enum ast_group_mode mode)
-{
-    struct ast_list *exprs = NULL;
-    for (uint32_t i = 0; order != NULL && i < order->count; i++) {
-        exprs = LISTADD(exprs, ((struct ast_order_item *)order->items[i])->expr);
-    }
-    return ast_group_exprs(ctx, exprs, mode);
-}
-
 static uint16_t select_depth(const struct ast_select *s, const struct ast_list *windows)
 {
     uint16_t depth = ast_deeper(ast_depth(s->where), ast_depth(s->having));
