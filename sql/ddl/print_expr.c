@@ -281,9 +281,10 @@ static db_err print_special_call(const struct ast_func *f, struct expr_text *out
     }
     if (f->mode == AST_FUNC_WEIGHT_CHAR || f->mode == AST_FUNC_WEIGHT_BINARY) {
         TRY(put(out, "weight_string("));
+        bool chars = f->mode == AST_FUNC_WEIGHT_CHAR;
+        TRY(chars ? ERR_OK : put(out, "cast("));
         TRY(print_list(&f->args, out));
-        return buf_printf(out->buf, " as %s(%llu))",
-                          f->mode == AST_FUNC_WEIGHT_CHAR ? "char" : "binary",
+        return buf_printf(out->buf, chars ? " as char(%llu))" : " as char(%llu) charset binary))",
                           (unsigned long long)f->length);
     }
     *ret_done = false;

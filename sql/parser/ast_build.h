@@ -274,7 +274,7 @@ void *ast_func_unit(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc na
 void *ast_trim(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc name,
                enum ast_func_mode mode, void *text, void *remove);
 void *ast_weight_string(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc name,
-                        enum ast_func_mode mode, void *arg, uint64_t length);
+                        struct sql_loc number, enum ast_func_mode mode, void *arg, uint64_t length);
 /* WEIGHT_STRING(text, bytes of the result, characters of the text, flags). */
 void *ast_weight_levels(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc name, void *arg,
                         uint64_t bytes, uint64_t chars, uint64_t flags);
@@ -328,7 +328,6 @@ void *ast_select(struct parse_ctx *ctx, struct sql_loc loc, struct slice hints, 
                  void *having, struct ast_list *windows, void *qualify);
 void *ast_select_item(struct parse_ctx *ctx, struct sql_loc loc, void *expr, struct slice alias);
 void *ast_dual(struct parse_ctx *ctx);
-void *ast_group(struct parse_ctx *ctx, struct ast_list *order, enum ast_group_mode mode);
 void *ast_group_exprs(struct parse_ctx *ctx, struct ast_list *exprs, enum ast_group_mode mode);
 void *ast_into_file(struct parse_ctx *ctx, struct sql_loc loc, enum ast_into_kind kind,
                     struct slice file, void *format);

@@ -82,8 +82,11 @@ void *ast_trim(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc name,
 }
 
 void *ast_weight_string(struct parse_ctx *ctx, struct sql_loc loc, struct sql_loc name,
-                        enum ast_func_mode mode, void *arg, uint64_t length)
+                        struct sql_loc number, enum ast_func_mode mode, void *arg, uint64_t length)
 {
+    if (length == 0) {
+        parse__syntax_error(ctx, number.offset);
+    }
     struct ast_func *e = ast_func_mode(ctx, loc, parse__text_at(ctx, name), mode, LIST1(arg));
     e->length = length;
     return e;

@@ -93,10 +93,12 @@ static void print_args(struct printer *p, const struct ast_func *f)
 
 static void print_weight(struct printer *p, const struct ast_func *f, const char *type)
 {
+    bool cast = p->view && f->mode == AST_FUNC_WEIGHT_BINARY; /* MYSQL: shown as what it does */
+    print__text(p, cast ? "CAST(" : "");
     print_args(p, f);
-    print__text(p, type);
+    print__text(p, cast ? " AS CHAR(" : type);
     print__u64(p, f->length);
-    print__text(p, ")");
+    print__text(p, cast ? ") CHARSET BINARY)" : ")");
 }
 
 static void print_format_type(struct printer *p, const struct ast_func *f, const char *type)
