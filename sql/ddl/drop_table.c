@@ -231,6 +231,23 @@ static db_err rename_steps(struct ddl_ctx *ctx, const struct ast_rename_table *s
     return ERR_OK;
 }
 
+/* MYSQL: of a table that is not there, what is wrong with the rest comes first. */
+static db_err no_such_source(struct ddl_ctx *ctx, const struct catalog_snapshot *view,
+                             const struct rename_step *r)
+{
+    if (snapshot_table(view, r->to.schema, r->to.name) != NULL) {
+        return my_error(ctx->diag, ER_TABLE_EXISTS_ERROR, ddl__text(ctx, r->to.name));
+    }
+    if (snapshot_schema(view, r->from.schema) == NULL) {
+        return my_error(ctx->diag, ER_BAD_DB_ERROR, ddl__text(ctx, r->from.schema));
+    }
+    if (snapshot_schema(view, r->to.schema) == NULL) {
+        return my_error(ctx->diag, ER_BAD_DB_ERROR, ddl__text(ctx, r->to.schema));
+    }
+    return my_error(ctx->diag, ER_NO_SUCH_TABLE, ddl__text(ctx, r->from.schema),
+                    ddl__text(ctx, r->from.name));
+}
+
 /* Step after step on the view, so that RENAME a TO x, b TO a works. */
 static db_err edit_renames(struct ddl_ctx *ctx, struct catalog_change *change,
                            const struct rename_step *steps, uint32_t count)
@@ -240,8 +257,7 @@ static db_err edit_renames(struct ddl_ctx *ctx, struct catalog_change *change,
         const struct table_def *t =
             snapshot_table(catalog_change_view(change), r->from.schema, r->from.name);
         if (t == NULL || t->kind == TABLE_VIRTUAL) {
-            return my_error(ctx->diag, ER_NO_SUCH_TABLE, ddl__text(ctx, r->from.schema),
-                            ddl__text(ctx, r->from.name));
+            return no_such_source(ctx, catalog_change_view(change), r);
         }
         if (ctx->mdl != NULL && !ctx->locked && !mdl_holds(ctx->mdl_owner, t->id, true)) {
             return ERR_SCHEMA_CHANGED; /* another table has that name by now */
