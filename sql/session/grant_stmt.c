@@ -357,8 +357,9 @@ static db_err apply_db(struct sql_session *s, const struct request *r, struct ac
         return acl_user_set_db(u, schema, old | (r->privs & ~back));
     }
     priv_t taken = partial ? r->privs & u->global & ~(priv_t)PRIV_GRANT : 0;
-    if ((old & r->privs) == 0 && taken == 0) {
-        return nonexisting(s, r, u);
+    priv_t held = (old & r->privs) | taken;
+    if (held == 0 || (!r->ast->all && held != r->privs)) { /* MYSQL: of a database all or nothing */
+        TRY(nonexisting(s, r, u));
     }
     TRY(acl_user_set_restriction(u, schema, cut | taken));
     return acl_user_set_db(u, schema, old & ~r->privs);
@@ -390,6 +391,22 @@ static db_err take_from_columns(const struct request *r, struct acl_user *u)
     return ERR_OK;
 }
 
+/* MYSQL: with a column that lacks the privilege nothing is taken. */
+static db_err columns_have(struct sql_session *s, const struct request *r, const struct acl_user *u)
+{
+    for (uint32_t i = 0; i < r->ast->privileges.count; i++) {
+        const struct ast_privilege *p = r->ast->privileges.items[i];
+        bool usage;
+        priv_t bit = priv_by_words(p->name, &usage);
+        for (uint32_t k = 0; k < p->columns.count; k++) {
+            if ((column_privs(u, r, p->columns.items[k]->name) & bit) == 0) {
+                TRY(nonexisting(s, r, u));
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 static db_err apply_columns(const struct request *r, struct acl_user *u)
 {
     for (uint32_t i = 0; i < r->ast->privileges.count; i++) {
@@ -414,6 +431,7 @@ static db_err apply_table(struct sql_session *s, const struct request *r, struct
         if (t == NULL || ((r->privs & (old | columns)) == 0 && (r->columns & columns) == 0)) {
             return nonexisting(s, r, u);
         }
+        TRY(columns_have(s, r, u));
         TRY(take_from_columns(r, u));
         TRY(apply_columns(r, u));
         return acl_user_set_table(u, &r->object, old & ~r->privs);
