@@ -99,10 +99,11 @@ static void length_facts(struct is_rows *r, const struct sql_type *t)
     }
     const struct collation *c = collation_by_id(t->collation);
     uint64_t maxlen = c == NULL ? 1 : c->cs->maxlen;
+    uint64_t minlen = c == NULL ? 1 : c->cs->minlen;
     bool chars =
         t->id == TYPE_CHAR || t->id == TYPE_VARCHAR || t->id == TYPE_ENUM || t->id == TYPE_SET;
     uint64_t blob = t->id == TYPE_LONGTEXT || t->id == TYPE_LONGBLOB ? UINT32_MAX : t->length;
-    is__uint(r, type_is_blob(t) ? blob : t->length);
+    is__uint(r, type_is_blob(t) ? blob / minlen : t->length);
     is__uint(r, type_is_blob(t) ? blob : chars ? t->length * maxlen : t->length);
 }
 

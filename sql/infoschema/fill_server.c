@@ -134,7 +134,9 @@ static db_err add_process(struct infoschema_process_sink *base, const struct inf
 db_err is__fill_processlist(struct is_rows *r)
 {
     struct process_sink sink = {{add_process}, r};
-    return r->ops->processes == NULL ? ERR_OK : r->ops->processes(r->session, &sink.base);
+    bool deprecated = !slice_eq_nocase(r->table->schema_name, SLICE_LIT("performance_schema"));
+    return r->ops->processes == NULL ? ERR_OK
+                                     : r->ops->processes(r->session, deprecated, &sink.base);
 }
 
 /* ---- performance_schema: variables and status ---- */

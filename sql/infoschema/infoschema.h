@@ -87,8 +87,9 @@ struct infoschema_row_sink {
  * lock. */
 struct infoschema_ops {
     db_err (*env)(void *session, struct infoschema_env *ret_env);
-    /* All connections; NULL: PROCESSLIST is empty. */
-    db_err (*processes)(void *session, struct infoschema_process_sink *sink);
+    /* All connections; NULL: PROCESSLIST is empty. `deprecated`: by the table whose reading warns.
+     */
+    db_err (*processes)(void *session, bool deprecated, struct infoschema_process_sink *sink);
     /* System and status variables, in order of name; values live until the call returns. NULL: no
      * rows. */
     db_err (*variables)(void *session, bool global, struct infoschema_name_sink *sink);

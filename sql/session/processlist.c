@@ -99,10 +99,23 @@ static db_err processes_elsewhere(struct sql_session *s, struct infoschema_proce
     return err;
 }
 
-static db_err processes(void *session, struct infoschema_process_sink *sink)
+static void warn_deprecated_list(struct sql_session *s)
+{
+    struct diag d;
+    diag_reset(&d);
+    diag_set_sql(&d, ER_WARN_DEPRECATED_SYNTAX, my_error_sqlstate(ER_WARN_DEPRECATED_SYNTAX),
+                 "'INFORMATION_SCHEMA.PROCESSLIST' is deprecated and will be removed in a future "
+                 "release. Please use performance_schema.processlist instead");
+    diag_area_add(&s->conditions, DIAG_WARNING, &d);
+}
+
+static db_err processes(void *session, bool deprecated, struct infoschema_process_sink *sink)
 {
     struct sql_session *s = session;
     struct sql_engine *e = s->engine;
+    if (deprecated) {
+        warn_deprecated_list(s);
+    }
     uint32_t room = atomic_load(&e->session_count) + 16;
     uint32_t n = 0;
     db_err err = ERR_OK;
