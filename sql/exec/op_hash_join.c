@@ -6,6 +6,9 @@
  * A key with NULL has no partner unless the comparison is <=>. NOT IN (null-aware ANTI): with any
  * right row at all, a NULL on either side makes the answer unknown, and the row goes.
  *
+ * Run again, a join whose right side gives the same rows (sql/opt/steady.c) keeps what it has
+ * built, unless that is in a file.
+ *
  * A nested loop whose right side does not depend on the left row is a hash join without keys: every
  * right row is a candidate of every left row. */
 #include "sql/exec/hash_join.h"
@@ -247,6 +250,11 @@ static db_err hash_join_next(struct op *op, struct exec_ctx *ctx, struct chunk *
 static db_err hash_join_rescan(struct op *op, struct exec_ctx *ctx)
 {
     struct op_hash_join *s = (struct op_hash_join *)op;
+    if (op->node->u.join.keeps_right && s->built && !s->spilled) {
+        s->ended = false;
+        TRY(hash_join_use_run(s, ctx, false));
+        return op_rescan(op->children[0], ctx);
+    }
     hash_join_drop_parts(s);
     spill_parts_init(&s->parts);
     row_table_clear(&s->table);

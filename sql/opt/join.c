@@ -259,5 +259,6 @@ db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, 
     TRY(opt__resolve_list(o, k.rest.list, k.rest.count, both,
                           l.node->column_count + r.node->column_count, &p->u.join.filters));
     p->u.join.filter_count = k.rest.count;
+    p->u.join.keeps_right = opt__keeps_right(o, p);
     return ERR_OK;
 }

@@ -127,6 +127,8 @@ bool opt__covers(const struct table_def *t, const struct index_def *ix, const bo
 
 /* join.c */
 db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
+/* Does the join's right side give the same rows when the join is run again (steady.c)? */
+bool opt__keeps_right(const struct optimizer *o, const struct plan_node *join);
 
 /* cte.c */
 /* Puts expressions where they are used when that is once; plans the others. */
