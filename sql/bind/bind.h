@@ -86,6 +86,14 @@ MUST_USE db_err bind_scalar(struct arena *arena, const struct bind_opts *opts,
                             const struct ast_expr *expr, const struct table_def *table,
                             struct diag *diag, struct bexpr **ret_expr);
 
+/* Refuses what MySQL's parser refuses of an expression though it is no error of syntax: names of
+ * charsets and collations, counts of arguments. */
+MUST_USE db_err bind_definition_parses(struct arena *arena, const struct bind_opts *opts,
+                                       const struct ast_expr *expr, struct diag *diag);
+/* That, and what the definition opts->use may not hold (3102, 3763, 3772, 3814 ...), without
+ * looking at the columns that it names. */
+MUST_USE db_err bind_definition_allows(struct arena *arena, const struct bind_opts *opts,
+                                       const struct ast_expr *expr, struct diag *diag);
 /* NULL, unless the expression is CAST(e AS type ARRAY), of which only an index can be made. */
 const struct ast_cast *bind_array_cast(const struct ast_expr *expr);
 /* The e of such a cast as a JSON document, bound as by bind_scalar, and the type of the values that

@@ -1,6 +1,7 @@
 /* What may not stand in the expressions of a definition: subqueries, variables, functions whose
  * result is not that of their arguments. Each kind of definition has numbers of its own. */
 #include "sql/bind/bind_int.h"
+#include "sql/parser/ast_walk.h"
 
 struct refusals {
     enum my_errno function, named, variable, row;
@@ -81,6 +82,10 @@ static const char *shown_name(const char *name)
 static db_err check_function(struct binder *b, const struct ast_func *f)
 {
     const struct func_def *def = func_find(f->name);
+    if (f->schema.ptr != NULL) {
+        return bind__definition_function(
+            b, arena_printf(b->arena, "`%.*s`.`%.*s`", SLICE_FMT(f->schema), SLICE_FMT(f->name)));
+    }
     if (def == NULL) {
         return ERR_OK;
     }
@@ -114,4 +119,59 @@ db_err bind__definition_allows(struct binder *b, const struct ast_expr *e)
     case AST_EXPR_FUNC: return check_function(b, (const struct ast_func *)e);
     default: return ERR_OK;
     }
+}
+
+static db_err allows_parts(const struct ast_expr *e, void *arg)
+{
+    struct binder *b = arg;
+    const struct ast_func *f = (const struct ast_func *)e;
+    TRY(bind__definition_allows(b, e));
+    if (e->kind == AST_EXPR_FUNC && !bind__is_known_call(f)) {
+        return bind__definition_function(b, arena_printf(b->arena, "`%.*s`", SLICE_FMT(f->name)));
+    }
+    if (e->kind == AST_EXPR_AGGREGATE && ((const struct ast_aggregate *)e)->over == NULL) {
+        return my_error(b->diag, ER_INVALID_GROUP_FUNC_USE);
+    }
+    return e->kind == AST_EXPR_AGGREGATE || e->kind == AST_EXPR_WINDOW
+               ? my_error(b->diag, ER_WINDOW_INVALID_WINDOW_FUNC_USE,
+                          bind__agg_name(((const struct ast_aggregate *)e)->func))
+               : ast_each_part(e, allows_parts, b);
+}
+
+/* What MySQL's parser refuses, before any of this. */
+static db_err parses(const struct ast_expr *e, void *arg)
+{
+    struct binder *b = arg;
+    const struct ast_collate *c = (const struct ast_collate *)e;
+    const struct ast_func *f = (const struct ast_func *)e;
+    const struct collation *collation;
+    const struct charset *cs;
+    struct slice charset = SLICE_EMPTY;
+    if (e->kind == AST_EXPR_CAST) {
+        charset = ((const struct ast_cast *)e)->type->charset;
+    } else if (e->kind == AST_EXPR_CONVERT_USING) {
+        charset = c->name;
+    }
+    TRY(charset.ptr == NULL ? ERR_OK : charset_require(charset, b->diag, &cs));
+    TRY(e->kind != AST_EXPR_COLLATE ? ERR_OK : collation_require(c->name, b->diag, &collation));
+    if (e->kind == AST_EXPR_FUNC && bind__is_miscounted(f)) {
+        return my_error(b->diag, ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT,
+                        arena_strdup(b->arena, f->name));
+    }
+    return ast_each_part(e, parses, b);
+}
+
+db_err bind_definition_parses(struct arena *arena, const struct bind_opts *opts,
+                              const struct ast_expr *expr, struct diag *diag)
+{
+    struct binder b = {.arena = arena, .opts = opts, .diag = diag};
+    return parses(expr, &b);
+}
+
+db_err bind_definition_allows(struct arena *arena, const struct bind_opts *opts,
+                              const struct ast_expr *expr, struct diag *diag)
+{
+    struct binder b = {.arena = arena, .opts = opts, .diag = diag};
+    TRY(parses(expr, &b));
+    return allows_parts(expr, &b);
 }

@@ -270,6 +270,36 @@ static bool is_literal(const struct ast_expr *e)
            k != AST_LIT_FALSE;
 }
 
+static bool count_fits(const struct lazy_form *lazy, const struct func_def *def, uint32_t n)
+{
+    uint32_t min = lazy != NULL ? lazy->min : def->args_min;
+    uint32_t max = lazy != NULL ? lazy->max : def->args_max;
+    bool uneven = def != NULL && (((def->flags & FUNC_ARGS_EVEN) != 0 && n % 2 != 0) ||
+                                  ((def->flags & FUNC_ARGS_ODD) != 0 && n % 2 == 0));
+    return n >= min && n <= max && !uneven;
+}
+
+bool bind__is_miscounted(const struct ast_func *f)
+{
+    bool ignored;
+    const struct lazy_form *lazy = find_lazy(f->name);
+    const struct func_def *def = lazy != NULL ? NULL : func_find(f->name);
+    bool words = f->mode != AST_FUNC_PLAIN || f->unit != AST_UNIT_NONE || f->charset.ptr != NULL;
+    bool known = (lazy != NULL || def != NULL) && f->schema.ptr == NULL;
+    return known && !words && !is_date_arith(f, &ignored) &&
+           !slice_eq_nocase(f->name, SLICE_LIT("trim")) &&
+           !slice_eq_nocase(f->name, SLICE_LIT("grouping")) &&
+           !count_fits(lazy, def, f->args.count);
+}
+
+bool bind__is_known_call(const struct ast_func *f)
+{
+    bool ignored;
+    return find_lazy(f->name) != NULL || func_is_known(f->name) || is_date_arith(f, &ignored) ||
+           slice_eq_nocase(f->name, SLICE_LIT("grouping")) ||
+           slice_eq_nocase(f->name, SLICE_LIT("json_duality_object"));
+}
+
 db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *f,
                   struct bexpr **ret)
 {
@@ -338,11 +368,7 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
                         arena_printf(b->arena, "%.*s.%s", SLICE_FMT(db), name));
     }
     TRY(word_argument(b, f, args, &n));
-    uint32_t min = lazy != NULL ? lazy->min : def->args_min;
-    uint32_t max = lazy != NULL ? lazy->max : def->args_max;
-    bool uneven = def != NULL && (((def->flags & FUNC_ARGS_EVEN) != 0 && n % 2 != 0) ||
-                                  ((def->flags & FUNC_ARGS_ODD) != 0 && n % 2 == 0));
-    if (n < min || n > max || uneven) {
+    if (!count_fits(lazy, def, n)) {
         return my_error(b->diag, ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT, name);
     }
     TRY(lazy != NULL ? call_lazy(b, lazy, args, n, ret) : bind__call(b, def, args, n, ret));

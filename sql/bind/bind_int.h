@@ -504,6 +504,10 @@ db_err bind__compute_windows(struct binder *b, const struct block_windows *windo
 db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const struct agg_def *def,
                       struct bexpr *e);
 const char *bind__agg_name(enum ast_agg_func f);
+/* Has a call without words among its arguments too few or too many (1582)? */
+bool bind__is_miscounted(const struct ast_func *f);
+/* Is there a function of this name, built or not? */
+bool bind__is_known_call(const struct ast_func *f);
 
 /* bind_cte.c */
 /* A reference to a common table expression. */

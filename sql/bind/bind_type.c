@@ -64,6 +64,9 @@ static db_err bind_char(const struct type_ctx *c, struct sql_type *ret)
         return my_error(c->diag, ER_TOO_BIG_FIELDLENGTH, c->column, (unsigned long)CHAR_LENGTH_MAX);
     }
     unsigned maxlen = collation_by_id(collation)->cs->maxlen;
+    if (length > UINT32_MAX) {
+        return my_error(c->diag, ER_TOO_BIG_DISPLAYWIDTH, c->column, (unsigned long)UINT32_MAX);
+    }
     if (!fixed && length > VARCHAR_BYTES_MAX / maxlen) {
         return my_error(c->diag, ER_TOO_BIG_FIELDLENGTH, c->column,
                         (unsigned long)(VARCHAR_BYTES_MAX / maxlen));

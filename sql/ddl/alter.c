@@ -483,6 +483,7 @@ static db_err apply_alter(struct alter *a, const void *arg)
 
 db_err ddl__alter_table(struct ddl_ctx *ctx, const struct ast_alter_table *s)
 {
+    TRY(ddl__actions_allowed(ctx, &s->actions));
     return run(ctx, &s->name, &s->actions, &s->modifiers, apply_alter, &s->actions);
 }
 

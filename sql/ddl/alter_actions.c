@@ -545,6 +545,7 @@ db_err ddl__apply_actions(struct alter *a, const struct ast_alter_action_list *a
         }
     }
     TRY(check_names(a));
+    TRY(ddl__checks_allowed(&a->draft));
     TRY(ddl__check_indexes(&a->draft));
     return ddl__check_columns(&a->draft);
 }

@@ -17,14 +17,45 @@ void ddl__warn_type(struct ddl_ctx *ctx, const struct sql_type *t)
 
 /* ---- type ---- */
 
+static db_err bind_column_type(struct draft *d, const struct ast_type *type, struct draft_column *c)
+{
+    return bind_type(d->ctx->arena, type, d->def.collation, d->ctx->bind->sql_mode, c->def.name,
+                     d->ctx->diag, &c->def.type);
+}
+
+/* MYSQL: where sql_mode is loose, text without a constant default that is too long for a VARCHAR
+ * becomes a TEXT. */
+static bool may_widen(const struct draft *d, const struct ast_column_def *ast)
+{
+    bool text = ast->type->kind == AST_TYPE_VARCHAR || ast->type->kind == AST_TYPE_VARBINARY;
+    const struct ast_literal *value = (const struct ast_literal *)ast->default_value;
+    bool null = ast->default_kind == AST_DEFAULT_LITERAL && value->expr.kind == AST_EXPR_LITERAL &&
+                value->kind == AST_LIT_NULL;
+    return text && d->ctx->diag->number == ER_TOO_BIG_FIELDLENGTH &&
+           (d->ctx->bind->sql_mode & SQL_MODE_STRICT) == 0 &&
+           (ast->default_kind != AST_DEFAULT_LITERAL || null);
+}
+
+static db_err widen(struct draft *d, const struct ast_type *written, struct draft_column *c)
+{
+    struct ast_type type = *written;
+    type.kind = written->kind == AST_TYPE_VARCHAR ? AST_TYPE_TEXT : AST_TYPE_BLOB;
+    diag_reset(d->ctx->diag);
+    TRY(bind_column_type(d, &type, c));
+    bool text = c->def.type.collation != COLL_BINARY;
+    diag_area_note(d->ctx->warnings, ER_AUTO_CONVERT, ddl__text(d->ctx, c->def.name),
+                   text ? "VARCHAR" : "VARBINARY", text ? "TEXT" : "BLOB");
+    return ERR_OK;
+}
+
 static db_err set_type(struct draft *d, const struct ast_column_def *ast, struct draft_column *c)
 {
     struct ast_type type = *ast->type;
     if (ast->collation.ptr != NULL) {
         type.collation = ast->collation;
     }
-    TRY(bind_type(d->ctx->arena, &type, d->def.collation, d->ctx->bind->sql_mode, c->def.name,
-                  d->ctx->diag, &c->def.type));
+    db_err err = bind_column_type(d, &type, c);
+    TRY(err == ERR_SQL && may_widen(d, ast) ? widen(d, &type, c) : err);
     c->def.explicit_collation = (type_is_string(&c->def.type) || c->def.type.id == TYPE_ENUM ||
                                  c->def.type.id == TYPE_SET) &&
                                 c->def.type.collation != COLL_BINARY &&

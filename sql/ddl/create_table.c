@@ -101,6 +101,7 @@ static db_err add_checks(struct draft *d, const struct ast_create_table *s)
 
 static db_err fill(struct draft *d, const struct ast_create_table *s)
 {
+    TRY(ddl__columns_allowed(d->ctx, &s->columns));
     TRY(ddl__options(d, &s->options));
     for (uint32_t i = 0; i < s->columns.count; i++) {
         struct draft_column *c;
@@ -110,6 +111,7 @@ static db_err fill(struct draft *d, const struct ast_create_table *s)
     TRY(ddl__select_columns(d));
     TRY(add_keys(d, s));
     TRY(add_checks(d, s));
+    TRY(ddl__checks_allowed(d));
     if (d->column_count == 0) {
         return my_error(d->ctx->diag, ER_TABLE_MUST_HAVE_A_VISIBLE_COLUMN);
     }

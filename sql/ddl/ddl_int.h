@@ -94,11 +94,21 @@ uint64_t ddl__row_bytes(const struct sql_type *t);
 /* After NULL/NOT NULL of a column is settled: DEFAULT NULL or none. */
 void ddl__settle_default(struct draft_column *c);
 
+/* allowed.c: what definitions may not hold is told of before all else. */
+MUST_USE db_err ddl__columns_allowed(struct ddl_ctx *ctx,
+                                     const struct ast_column_def_list *columns);
+MUST_USE db_err ddl__actions_allowed(struct ddl_ctx *ctx,
+                                     const struct ast_alter_action_list *actions);
+/* The checks, before keys are looked at. */
+MUST_USE db_err ddl__checks_allowed(struct draft *d);
+
 /* derived.c */
 /* Generated columns, defaults and checks, once columns and keys are settled. */
 MUST_USE db_err ddl__check_derived(struct draft *d);
 MUST_USE db_err ddl__add_check(struct draft *d, const struct ast_check *ast,
                                struct draft_column *column);
+/* The name that it has or will be given; NULL: out of memory. */
+const char *ddl__check_name(const struct draft *d, uint32_t at);
 struct draft_check *ddl__find_check(const struct draft *d, struct slice name); /* NULL: none */
 void ddl__drop_check(struct draft *d, const struct draft_check *c);
 /* CREATE TABLE ... LIKE: all checks get made names. */

@@ -6,7 +6,6 @@
  * text that ddl_print_expr makes of them. */
 #include "sql/bind/table_rules.h"
 #include "sql/ddl/ddl_int.h"
-#include "sql/parser/ast_condition.h"
 #include "sql/parser/parser.h"
 
 enum { EXPR_TEXT_MAX = 64 * 1024 };
@@ -30,6 +29,9 @@ static db_err bind_on(struct draft *d, const struct table_def *t, const struct a
     /* MYSQL: they are kept with the columns' own names; a check is as it was written, until the
      * table is altered for the first time */
     opts.complete_tree = use != BIND_USE_CHECK;
+    if (use == BIND_USE_INDEX) {
+        TRY(bind_definition_allows(d->ctx->arena, &opts, ast, d->ctx->diag));
+    }
     if (use == BIND_USE_ANY) {
         opts.warn = NULL;
     }
@@ -493,23 +495,32 @@ void ddl__drop_check(struct draft *d, const struct draft_check *c)
 }
 
 /* MYSQL: TABLE_chk_N, N above that of all names of this form. */
-static db_err name_checks(struct draft *d)
+const char *ddl__check_name(const struct draft *d, uint32_t at)
 {
     uint64_t last = 0;
+    if (d->checks[at]->def.name.ptr != NULL) {
+        return ddl__text(d->ctx, d->checks[at]->def.name);
+    }
     for (uint32_t i = 0; i < d->check_count; i++) {
         uint64_t n =
             d->checks[i]->ast == NULL ? check_name_number(d->checks[i]->def.name, d->def.name) : 0;
         last = n > last ? n : last;
     }
-    for (uint32_t i = 0; i < d->check_count; i++) {
-        if (d->checks[i]->def.name.ptr == NULL) {
-            const char *name = arena_printf(d->ctx->arena, "%.*s_chk_%llu", SLICE_FMT(d->def.name),
-                                            (unsigned long long)++last);
-            if (name == NULL) {
-                return ERR_NOMEM;
-            }
-            d->checks[i]->def.name = slice_str(name);
+    for (uint32_t i = 0; i <= at; i++) {
+        last += d->checks[i]->def.name.ptr == NULL;
+    }
+    return arena_printf(d->ctx->arena, "%.*s_chk_%llu", SLICE_FMT(d->def.name),
+                        (unsigned long long)last);
+}
+
+static db_err name_checks(struct draft *d)
+{
+    for (uint32_t i = d->check_count; i-- > 0;) { /* those before it have no name yet */
+        const char *name = ddl__check_name(d, i);
+        if (name == NULL) {
+            return ERR_NOMEM;
         }
+        d->checks[i]->def.name = slice_str(name);
     }
     return ERR_OK;
 }
@@ -555,15 +566,9 @@ static db_err one_check(struct draft *d, const struct table_def *t, struct draft
         return ERR_OK;
     }
     TRY(bind_on(d, t, c->ast, BIND_USE_CHECK, c->def.name, &e, &reads));
-    if (!ast_is_condition(c->ast)) {
-        return my_error(d->ctx->diag, ER_NON_BOOLEAN_EXPR_FOR_CHECK_CONSTRAINT, name);
-    }
     for (uint32_t i = 0; i < t->column_count; i++) {
         if (reads[i] && t->columns[i].auto_increment) {
             return my_error(d->ctx->diag, ER_CHECK_CONSTRAINT_REFERS_AUTO_INCREMENT_COLUMN, name);
-        }
-        if (reads[i] && c->column != NULL && d->columns[i] != c->column) {
-            return my_error(d->ctx->diag, ER_COLUMN_CHECK_CONSTRAINT_REFERENCES_OTHER_COLUMN, name);
         }
     }
     return print_text(d, c->ast, false, "this expression of a CHECK constraint", &c->def.expr);
@@ -601,10 +606,10 @@ db_err ddl__check_derived(struct draft *d)
         TRY(one_column(d, &t, i));
     }
     TRY(name_checks(d));
-    TRY(unique_names(d));
     for (uint32_t i = 0; i < d->check_count; i++) {
         TRY(one_check(d, &t, d->checks[i]));
     }
+    TRY(unique_names(d));
     return finish_checks(d);
 }
 
