@@ -99,6 +99,12 @@ static bool is_cut(const struct sql_type *from, const struct sql_type *to)
            (type_max_bytes(from) > SHORT_BYTES_MAX) == (type_max_bytes(to) > SHORT_BYTES_MAX);
 }
 
+/* MYSQL: where it copies the table, dates are stored anew, under the mode of now. */
+static bool is_looked_at(const struct copier *c, const struct sql_type *t)
+{
+    return c->a->tells_copy && type_has_date(t);
+}
+
 static db_err convert(struct copier *c, const struct column_def *to, const struct column_def *from,
                       const struct value *v, struct value *ret)
 {
@@ -108,7 +114,7 @@ static db_err convert(struct copier *c, const struct column_def *to, const struc
         bool numbered = to->auto_increment && !from->auto_increment;
         return not_null && !numbered ? null_lost(c, to, from, ret) : ERR_OK;
     }
-    if (ddl__same_stored_form(&from->type, &to->type, false)) {
+    if (ddl__same_stored_form(&from->type, &to->type, false) && !is_looked_at(c, &to->type)) {
         *ret = *v;
         value_tag(ret, &to->type);
         return ERR_OK;

@@ -41,6 +41,15 @@ static struct slice column_name(const struct insert_rows *s, uint32_t i)
     return s->table->columns[i].name;
 }
 
+/* MYSQL: that a column has no default is told of when generated columns have been computed. */
+static bool waits_for_generated(const struct insert_rows *s, const struct exec_ctx *ctx,
+                                const struct column_def *c)
+{
+    const struct table_rules *rules = s->rules.rules;
+    return rules != NULL && rules->generated_count != 0 && c->type.id != TYPE_ENUM &&
+           ctx->eval.cast->strict && !ctx->ignore;
+}
+
 /* `named`: by DEFAULT in the row. MYSQL: a column that the statement leaves out is told of once. */
 static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_t ordinal,
                             bool named, struct value *row)
@@ -48,6 +57,15 @@ static db_err default_value(struct insert_rows *s, struct exec_ctx *ctx, uint32_
     const struct column_def *c = &s->table->columns[ordinal];
     const struct bexpr *e = s->node->u.insert.defaults[ordinal];
     struct value v;
+    if (e == NULL && !named && waits_for_generated(s, ctx, c)) {
+        s->lacks_default = s->lacks_default == NULL ? c : s->lacks_default;
+        if ((c->type.flags & TYPE_F_NOT_NULL) == 0) {
+            value_set_null(&row[ordinal], &c->type);
+        } else {
+            exec__null_default(c, &row[ordinal]);
+        }
+        return ERR_OK;
+    }
     if (e == NULL) {
         return exec__missing_default(ctx, c, named || s->number == 1, NULL, &row[ordinal]);
     }
@@ -117,10 +135,13 @@ static db_err apply_rules(struct insert_rows *s, struct exec_ctx *ctx, struct va
     struct arena *arena = ctx->arena;
     bool pass = true;
     ctx->arena = s->kept != NULL ? s->kept : arena;
-    db_err err = row_rules_apply(&s->rules, ctx, s->number, row, &pass);
+    db_err err = s->lacks_default != NULL ? row_rules_generate(&s->rules, ctx, s->number, row)
+                                          : row_rules_apply(&s->rules, ctx, s->number, row, &pass);
     ctx->arena = arena;
     s->skip = !pass;
-    return err;
+    return err == ERR_OK && s->lacks_default != NULL
+               ? exec__missing_default(ctx, s->lacks_default, false, NULL, row)
+               : err;
 }
 
 db_err insert_rows_complete(struct insert_rows *s, struct exec_ctx *ctx, struct value *row,

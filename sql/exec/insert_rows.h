@@ -16,6 +16,7 @@ struct insert_rows {
         *pending; /* by ordinal: the row's default is computed from its other columns; NULL: none */
     struct arena *kept; /* where the state of rules goes when ctx->arena is reset between rows;
                          * NULL: it is not (then rules.values says where the rows' text goes) */
+    const struct column_def *lacks_default; /* the row's first one, which is told of; or NULL */
     uint64_t
         *made; /* of the rows numbered last: what AUTO_INCREMENT made for the row, 0: nothing */
     uint32_t made_room;

@@ -290,15 +290,22 @@ static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool 
     return row_rules_judge(ctx, &r->rules->checks[i], v, ret_pass);
 }
 
+db_err row_rules_generate(struct row_rules *r, struct exec_ctx *ctx, uint64_t number,
+                          struct value *row)
+{
+    TRY(show_row(r, row));
+    for (uint32_t i = 0; i < r->rules->generated_count; i++) {
+        TRY(generate(r, ctx, i, number, row));
+    }
+    return ERR_OK;
+}
+
 db_err row_rules_apply(struct row_rules *r, struct exec_ctx *ctx, uint64_t number,
                        struct value *row, bool *ret_pass)
 {
     bool pass = true;
     if (r->rules != NULL) {
-        TRY(show_row(r, row));
-        for (uint32_t i = 0; i < r->rules->generated_count; i++) {
-            TRY(generate(r, ctx, i, number, row));
-        }
+        TRY(row_rules_generate(r, ctx, number, row));
         for (uint32_t i = 0; i < r->rules->check_count && pass; i++) {
             TRY(check(r, ctx, i, &pass));
         }

@@ -27,10 +27,13 @@ MUST_USE db_err row_rules_default_of(struct row_rules *r, struct exec_ctx *ctx, 
  */
 MUST_USE db_err row_rules_judge(struct exec_ctx *ctx, const struct rule_check *rule,
                                 const struct vector *v, bool *ret_pass);
-/* Computes the generated columns of the row (values by ordinal; text in r->values) and then the
- * checks. *ret_pass false: a check is violated and the statement has IGNORE: it has been warned of,
- * and the row is not to be written. `number`: 1-based row of the statement, for messages.
- * Errors: ERR_SQL 3819, 1048, and those of evaluating and storing. */
+/* Computes the generated columns of the row (values by ordinal; text in r->values). There are
+ * rules. Errors: those of evaluating and storing, 1048. */
+MUST_USE db_err row_rules_generate(struct row_rules *r, struct exec_ctx *ctx, uint64_t number,
+                                   struct value *row);
+/* The same, and then the checks. *ret_pass false: a check is violated and the statement has IGNORE:
+ * it has been warned of, and the row is not to be written. `number`: 1-based row of the statement,
+ * for messages. Errors: ERR_SQL 3819, 1048, and those of evaluating and storing. */
 MUST_USE db_err row_rules_apply(struct row_rules *r, struct exec_ctx *ctx, uint64_t number,
                                 struct value *row, bool *ret_pass);
 
