@@ -265,9 +265,10 @@ def check_change(servers, oracle, n, sql):
             known.count("drops_true", one)
             return False
         a, b = servers[n].change(one), oracle.change(one)
+        whole = sql if several and one.startswith("EXECUTE") else one
         goes_on = (a == b or (a[0] == b[0] == "changed" and OPEN_COUNTS.match(str(one))) or
-                   (a[0] == b[0] == "error" and open_error(a, b, one, servers[n], oracle)) or counts_unchanged(servers[n], oracle, one, a, b))
-        if not goes_on and not (open_error(a, b, one, servers[n], oracle) or little_memory(servers[n], a, b) or of_semijoin(oracle, one, a, b)):
+                   (a[0] == b[0] == "error" and open_error(a, b, one, servers[n], oracle, whole)) or counts_unchanged(servers[n], oracle, one, a, b))
+        if not goes_on and not (open_error(a, b, one, servers[n], oracle, whole) or little_memory(servers[n], a, b) or of_semijoin(oracle, one, a, b)):
             differ("another outcome than the reference", [sql, one], a, b)
         if not goes_on or (before is not None and passed_over(servers[n], one, before, servers[n].ask(CHILD), oracle.ask(CHILD))):
             servers[n].change("ROLLBACK")
