@@ -109,7 +109,8 @@ know).
   branch as characters of latin1; of `COALESCE`, `GREATEST` and others the digits); within text functions, JSON, a merged derived table
   and a scalar subquery it stays a BIT of the common width, or the common DECIMAL.
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in `+ INTERVAL`, `UNIX_TIMESTAMP`,
-  `GREATEST` and `LEAST`.
+  `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
+  `CAST(... AS DECIMAL)` of a column's text without a digit tells 1292 only (MySQL first 1366 of a column '' in row -1).
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
   each row, in BETWEEN and CASE; so do those about text that only the execution knows, a variable's. As text `SUM` and `AVG` of FLOAT(M,D) and DOUBLE(M,D) have those decimals (MySQL all digits). What CREATE ... SELECT makes of
@@ -148,7 +149,8 @@ know).
   one block, and numbers in another; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);
   conditions (`<>`, `<`) that compare casts of one value to two lengths of a type (`CAST(x AS DECIMAL(10,1)) <> CAST(x AS DECIMAL(10,5))`),
   which it takes for the same; frames of `RANGE ... INTERVAL` where a zero date is among the rows;
-  `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; a constant that NULLIF gives as the type of the column beside it; constants that a row keeps when `<=>` compares with a query of no rows; a text of `MAKE_SET` cut short in a
+  `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
+  `REPLACE` or `INSERT` put into a number, which it takes for latin1; constants that a row keeps when `<=>` compares with a query of no rows; a text of `MAKE_SET` cut short in a
   temporary table when the widths of its arguments do not fit into 32 bits. `MD5`, `SHA` and `SHA1`, which 9.7 has no more, are there.
 - A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element
   `"6"` is not 6, true is not 1, a scalar does not contain `[]`), and rows with an empty array are found by the parts before. MySQL, when it reads such a key, takes
@@ -156,8 +158,8 @@ know).
 - Vectors: `LAG`, `LEAD` and `NTH_VALUE` name their arguments in another order of
   conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
-- `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. A generated
-  column whose key part is out of range answers the number of the value (1264, 1292), not 3751 and 3752.
+- `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. A row
+  whose functional key part does not fit, which IGNORE has kept, can be changed and deleted (MySQL: 3751, 3752).
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.
 - Locks of rows of a transaction that has more than 16,384 in a range take some 8 bytes each, up to the memory of a range's lock table (a

@@ -84,8 +84,9 @@ static db_err store(struct row_rules *r, struct exec_ctx *ctx, const struct rule
     return err;
 }
 
-static db_err compute(struct row_rules *r, struct exec_ctx *ctx, const struct rule_column *rule,
-                      struct expr_state *state, uint64_t number, struct value *row)
+static db_err compute_value(struct row_rules *r, struct exec_ctx *ctx,
+                            const struct rule_column *rule, struct expr_state *state,
+                            uint64_t number, struct value *row)
 {
     struct vector *v;
     struct value x;
@@ -96,6 +97,73 @@ static db_err compute(struct row_rules *r, struct exec_ctx *ctx, const struct ru
         TRY(multi_check(ctx, r->table, rule->column, &row[rule->column], number));
     }
     return r->rules->reads[rule->column] ? show_value(r, rule->column, &row[rule->column]) : ERR_OK;
+}
+
+/* A functional key part that is computed for a row. */
+struct of_key {
+    const char *key;
+    uint64_t number;
+    void (*warn)(void *arg, enum cast_level level, uint16_t number, const char *text);
+    void *warn_arg;
+};
+
+/* MYSQL: a value that is cut, or out of range, is told of as one of the key. 0: as what it is. */
+static enum my_errno problem_of_key(uint16_t number)
+{
+    switch (number) {
+    case WARN_DATA_TRUNCATED:
+    case ER_TRUNCATED_WRONG_VALUE: return ER_WARN_DATA_TRUNCATED_FUNCTIONAL_INDEX;
+    case ER_WARN_DATA_OUT_OF_RANGE: return ER_WARN_DATA_OUT_OF_RANGE_FUNCTIONAL_INDEX;
+    default: return (enum my_errno)0;
+    }
+}
+
+static void warn_of_key(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    const struct of_key *k = arg;
+    enum my_errno problem = problem_of_key(number);
+    struct diag d;
+    if (problem != 0) {
+        diag_reset(&d);
+        (void)my_error(&d, problem, k->key, (long)k->number);
+    }
+    k->warn(k->warn_arg, level, problem == 0 ? number : (uint16_t)problem,
+            problem == 0 ? text : d.text);
+}
+
+static const char *key_of(const struct row_rules *r, struct exec_ctx *ctx, uint32_t ordinal)
+{
+    for (uint32_t i = 0; i < r->table->index_count; i++) {
+        const struct index_def *ix = &r->table->indexes[i];
+        for (uint32_t p = 0; p < ix->part_count; p++) {
+            if (ix->parts[p].column == ordinal) {
+                return arena_strdup(ctx->arena, ix->name);
+            }
+        }
+    }
+    return "";
+}
+
+static db_err compute(struct row_rules *r, struct exec_ctx *ctx, const struct rule_column *rule,
+                      struct expr_state *state, uint64_t number, struct value *row)
+{
+    const struct column_def *c = &r->table->columns[rule->column];
+    struct cast_ctx *cast = ctx->eval.cast;
+    struct of_key k = {.number = number, .warn = cast->warn, .warn_arg = cast->warn_arg};
+    if (!c->hidden || c->generated == GENERATED_NO) {
+        return compute_value(r, ctx, rule, state, number, row);
+    }
+    k.key = key_of(r, ctx, rule->column);
+    if (k.warn != NULL) {
+        cast->warn = warn_of_key;
+        cast->warn_arg = &k;
+    }
+    db_err err = compute_value(r, ctx, rule, state, number, row);
+    cast->warn = k.warn;
+    cast->warn_arg = k.warn_arg;
+    enum my_errno problem =
+        err == ERR_SQL && ctx->diag != NULL ? problem_of_key(ctx->diag->number) : (enum my_errno)0;
+    return problem == 0 ? err : my_error(ctx->diag, problem, k.key, (long)number);
 }
 
 db_err row_rules_default(struct row_rules *r, struct exec_ctx *ctx, const bool *pending,
