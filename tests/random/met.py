@@ -153,9 +153,9 @@ def keep_rows(mine, other, tables, change):
                 cur.execute("CREATE TABLE next_%s AS SELECT * FROM was_%s" % (t, t))
             except pymysql.MySQLError:
                 continue
-    # what a row becomes is beside what it was
-    changed = re.sub(r"^(INSERT|UPDATE) (?:IGNORE )?", r"\1 IGNORE ", TABLE.sub(lambda m: ("next_" if m.group(0) in kept else "") + m.group(0), change))
-    found = conditions(other, changed)
+    # what a row becomes is beside what it was; nothing but the copies is changed
+    changed = re.sub(r"^(INSERT|UPDATE) (?:IGNORE )?", r"\1 IGNORE ", TABLE.sub(lambda m: "next_" + m.group(0), change))
+    found = conditions(other, changed) if set(TABLE.findall(change)) <= set(kept) and not VIEW.search(change) else set()
     for t in kept:
         conditions(other, "INSERT INTO was_%s SELECT * FROM next_%s" % (t, t))
         conditions(other, "DROP TABLE IF EXISTS next_" + t)
