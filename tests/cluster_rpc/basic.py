@@ -132,11 +132,13 @@ class Basic:
         threads = [threading.Thread(target=error_of, args=(c, "INSERT INTO wn VALUES (%d,%d)" % (10 + i, i))) for i, c in enumerate(others)]
         for t in threads:
             t.start()
-        began = time.monotonic()
-        run(a, "CREATE INDEX k ON wn (v)")
-        waited = time.monotonic() - began
-        run(a, "INSERT INTO wn VALUES (2,2)")
-        away.resume()
+        try:
+            began = time.monotonic()
+            run(a, "CREATE INDEX k ON wn (v)")
+            waited = time.monotonic() - began
+            run(a, "INSERT INTO wn VALUES (2,2)")
+        finally:
+            away.resume()
         for t in threads:
             t.join(20)
         number = error_of(b, "COMMIT")
@@ -147,10 +149,12 @@ class Basic:
         expect(rows, run(a, "SELECT COUNT(*) FROM wn FORCE INDEX (k) WHERE v>=0"), "rows by the new index")
         expect(0, run(a, "SELECT COUNT(*) FROM wn WHERE id=1")[0][0], "what was begun under the old schema")
         away.kill()
-        began = time.monotonic()
-        run(a, "CREATE INDEX l ON wn (v, id)")
-        killed = time.monotonic() - began
-        away.start()
+        try:
+            began = time.monotonic()
+            run(a, "CREATE INDEX l ON wn (v, id)")
+            killed = time.monotonic() - began
+        finally:
+            away.start()
         self.cluster.wait_replicated()
         print("    a schema change took %.1f s with a node stopped, %.1f s with one killed" % (waited, killed))
         if max(waited, killed) > 5:
