@@ -43,7 +43,7 @@ static void open_oracle(struct oracle *o, uint64_t call_ns)
 struct asker {
     struct oracle *o;
     unsigned times;
-    uint64_t time_ns; /* that it has; 0: any */
+    uint64_t deadline_ns; /* 0: none */
     struct fiber *fiber;
     db_err err;
     ts_t last;
@@ -57,7 +57,7 @@ static void asker_main(void *arg)
     struct asker *a = arg;
     uint64_t began = clock_mono_ns();
     a->fiber = fiber_self();
-    fiber_set_deadline(a->time_ns == 0 ? DEADLINE_NONE : began + a->time_ns);
+    fiber_set_deadline(a->deadline_ns == 0 ? DEADLINE_NONE : a->deadline_ns);
     for (unsigned i = 0; i < a->times && a->err == ERR_OK; i++) {
         ts_t ts = 0;
         ts_t before = a->o->next;
@@ -112,7 +112,8 @@ static void patience_main(void *arg)
     (void)arg;
     open_oracle(&o, 2 * NS_PER_S);
     for (unsigned i = 0; i < 4; i++) {
-        a[i] = (struct asker){.o = &o, .times = 1, .time_ns = i == 1 ? 20 * NS_PER_MS : 0};
+        a[i] = (struct asker){
+            .o = &o, .times = 1, .deadline_ns = i == 1 ? clock_mono_ns() + 20 * NS_PER_MS : 0};
         start(&a[i], &done[i]);
     }
     fiber_cancel(a[2].fiber);
@@ -133,9 +134,11 @@ static void maker_main(void *arg)
     struct asker a[4];
     struct waiter done[4];
     (void)arg;
-    open_oracle(&o, 400 * NS_PER_MS);
+    open_oracle(&o, 100 * NS_PER_MS);
+    uint64_t begin = clock_mono_ns(); /* the second call ends later than 200 ms from here */
     for (unsigned i = 0; i < 4; i++) {
-        a[i] = (struct asker){.o = &o, .times = 1, .time_ns = i == 1 ? 600 * NS_PER_MS : 0};
+        a[i] = (struct asker){
+            .o = &o, .times = 1, .deadline_ns = i == 1 ? begin + 150 * NS_PER_MS : 0};
         start(&a[i], &done[i]);
     }
     for (unsigned i = 0; i < 4; i++) {
