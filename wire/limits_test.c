@@ -56,7 +56,7 @@ static void test_max_connections(void **state)
     client_close(&c[2]);
     client_close(&early[0]);
     client_close(&c[0]);
-    for (int i = 0; counters(&h).connections_now > 1 && i < 1000; i++) {
+    for (int i = 0; counters(&h).connections_now > 1 && i < 20000; i++) {
         usleep(1000);
     }
     harness_login(&h, &c[0]);
@@ -103,7 +103,7 @@ static void test_connect_timeout(void **state)
         assert_true(client_at_end(&c[i]));
         client_close(&c[i]);
     }
-    assert_in_range(now_ms() - start, 900, 3000);
+    assert_in_range(now_ms() - start, 900, 8000); /* of the usual 10 s or more */
     harness_stop(&h);
 }
 
@@ -154,7 +154,7 @@ static void test_wait_timeout(void **state)
     assert_true(client_read(&c));
     assert_int_equal(client_error(&c), 4031);
     assert_true(client_at_end(&c));
-    assert_in_range(now_ms() - start, 900, 3000);
+    assert_in_range(now_ms() - start, 900, 8000); /* of the usual 10 s or more */
     client_close(&c);
     harness_stop(&h);
 }
@@ -168,7 +168,7 @@ struct killer {
 static void *kill_later(void *arg)
 {
     struct killer *k = arg;
-    usleep(100000);
+    usleep(400000); /* the command runs by now, on a busy machine, too */
     fake_engine_kill(k->engine, k->id, k->connection);
     return NULL;
 }
@@ -187,7 +187,7 @@ static void test_kill(void **state)
     assert_true(client_query(&c, "sleep 9000"));
     pthread_join(thread, NULL);
     assert_int_equal(client_error(&c), 1317);
-    assert_true(now_ms() - start < 3000);
+    assert_true(now_ms() - start < 8000);
     fake_engine_kill(h.engine, c.id, false); /* nothing runs: no effect */
     assert_true(client_query(&c, "one"));
     harness_drain_result(&c);
@@ -229,14 +229,14 @@ static void test_kill_pipelined(void **state)
     c.seq = 1;
     assert_true(client_read(&c));
     assert_int_equal(client_error(&c), 1317);
-    assert_true(now_ms() - start < 3000);
+    assert_true(now_ms() - start < 8000);
     for (int i = 0; i < BEHIND; i++) {
         c.seq = 1;
         assert_true(client_read(&c));
         assert_int_equal(client_error(&c), 0);
     }
     pthread_join(thread, NULL);
-    assert_true(now_ms() - start >= 100 + BEHIND * 100);
+    assert_true(now_ms() - start >= 400 + BEHIND * 100);
     /* One that comes when the command does not look any more: it waits for its reader. */
     static const char many[] = "\x0c\0\0\0\x03rows 500000";
     assert_true(client_write_raw(&c, many, sizeof(many) - 1));
@@ -262,7 +262,7 @@ static void test_slow_reader(void **state)
     struct fake_limits limits = harness_limits();
     struct client_conn slow;
     struct client_conn other;
-    limits.net_write_timeout_s = 1;
+    limits.net_write_timeout_s = 5;
     harness_start(&h, limits, 1, 0);
     harness_login(&h, &slow);
     harness_login(&h, &other);
@@ -273,9 +273,9 @@ static void test_slow_reader(void **state)
         assert_true(client_query(&other, "one"));
         harness_drain_result(&other);
     }
-    assert_true(now_ms() - start < 2000);
+    assert_true(now_ms() - start < 4000);
     assert_true(counters(&h).buffer_bytes < 1 << 20);
-    for (int i = 0; fake_engine_sessions(h.engine) > 1 && i < 5000; i++) {
+    for (int i = 0; fake_engine_sessions(h.engine) > 1 && i < 30000; i++) {
         usleep(1000);
     }
     assert_int_equal(fake_engine_sessions(h.engine), 1);
@@ -428,7 +428,7 @@ static void test_packets_are_counted(void **state)
 static void *sleep_query(void *arg)
 {
     struct client_conn *c = arg;
-    return (void *)(uintptr_t)(client_query(c, "sleep 300") && client_error(c) == 0);
+    return (void *)(uintptr_t)(client_query(c, "sleep 1500") && client_error(c) == 0);
 }
 
 static void test_drain(void **state)
@@ -445,7 +445,7 @@ static void test_drain(void **state)
     harness_login(&h, &idle);
     assert_true(client_connect(&fresh, h.port, NULL));
     assert_int_equal(pthread_create(&thread, NULL, sleep_query, &busy), 0);
-    usleep(100000);
+    usleep(500000);
     wire_server_drain(h.server, clock_mono_ns() + 5 * NS_PER_S);
     assert_int_equal(pthread_join(thread, &result), 0);
     assert_non_null(result); /* it was let end */

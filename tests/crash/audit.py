@@ -156,6 +156,9 @@ def run_load(node, ledger, seed, seconds, connections, splits):
     for w in workers:
         w.start()
     time.sleep(seconds)
+    until = time.monotonic() + 30
+    while not any(w.done for w in workers) and node.alive() and time.monotonic() < until:
+        time.sleep(0.01)  # nothing yet, on a busy machine
     died = not node.alive()
     node.kill()
     stop.set()
