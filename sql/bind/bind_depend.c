@@ -35,8 +35,17 @@ static bool gives(const struct lnode *n, col_id_t id)
     return false;
 }
 
-/* column = column, column = constant. `into`: only columns of this side are learnt, from columns
- * (an outer join's condition); NULL: of both. */
+/* What stands in a comparison, without what has been put around it to compare it. */
+static const struct bexpr *compared(const struct bexpr *e)
+{
+    while (e->kind == BEXPR_CAST && !e->u.cast.explicit_cast) {
+        e = e->args[0];
+    }
+    return e;
+}
+
+/* column = column, column = constant, of whatever types. `into`: only columns of this side are
+ * learnt, from columns (an outer join's condition); NULL: of both. */
 static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
                        const struct lnode *into, bool constants)
 {
@@ -47,13 +56,13 @@ static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
             continue;
         }
         for (int k = 0; k < 2; k++) {
-            const struct bexpr *x = c->args[k];
-            const struct bexpr *y = c->args[1 - k];
+            const struct bexpr *x = compared(c->args[k]);
+            const struct bexpr *y = compared(c->args[1 - k]);
             if (x->kind != BEXPR_COLUMN || (into != NULL && !gives(into, x->u.column.id))) {
                 continue;
             }
-            bool fixed = constants && (y->is_const || y->kind == BEXPR_PARAM ||
-                                       y->kind == BEXPR_CONST || y->kind == BEXPR_OUTER);
+            bool fixed = constants && (y->kind == BEXPR_PARAM || y->kind == BEXPR_OUTER ||
+                                       bind__is_known_early(y));
             if (fixed || (y->kind == BEXPR_COLUMN && d->known[y->u.column.id])) {
                 learn(d, x->u.column.id);
             }
@@ -124,28 +133,59 @@ static db_err generated_columns(struct depend *d, const struct lnode *t)
 struct all_known {
     const struct depend *d;
     bool yes;
+    bool reads; /* some column */
 };
+
+static bool is_subquery(const struct bexpr *e)
+{
+    return e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED;
+}
 
 static bool check_known(const struct bexpr *e, void *arg)
 {
     struct all_known *a = arg;
-    bool ok =
-        e->kind == BEXPR_COLUMN ? a->d->known[e->u.column.id] : !e->has_subquery && !e->is_volatile;
-    a->yes = a->yes && ok;
+    if (e->kind == BEXPR_COLUMN) {
+        a->yes = a->yes && a->d->known[e->u.column.id];
+        a->reads = true;
+    } else if (is_subquery(e)) {
+        const struct bsubquery *sub = e->u.subquery.sub;
+        a->yes = a->yes && !sub->repeats;
+        for (uint32_t i = 0; i < sub->outer_count; i++) {
+            a->yes = a->yes && a->d->known[sub->outer_columns[i]];
+            a->reads = true;
+        }
+    }
     return a->yes;
 }
 
-static void of_project(struct depend *d, const struct lnode *n)
+/* kept: a derived table that is kept apart. MYSQL: in others what reads no column has one value,
+ * though it be RAND(). */
+static void of_project(struct depend *d, const struct lnode *n, bool kept)
 {
     for (uint32_t i = 0; i < n->u.project.count; i++) {
         const struct lproj *p = &n->u.project.exprs[i];
-        struct all_known a = {d, true};
+        struct all_known a = {d, true, false};
         bexpr_walk(p->expr, check_known, &a);
-        if (a.yes) {
+        if (a.yes && !(p->expr->is_volatile && (kept || a.reads))) {
             learn(d, p->out);
         }
         if (p->expr->kind == BEXPR_COLUMN && d->known[p->out]) {
             learn(d, p->expr->u.column.id);
+        }
+    }
+}
+
+/* MYSQL: by the arguments alone. */
+static void of_windows(struct depend *d, const struct lnode *n)
+{
+    for (uint32_t i = 0; i < n->u.window.call_count; i++) {
+        const struct lwindow_call *c = &n->u.window.calls[i];
+        struct all_known a = {d, true, false};
+        for (uint32_t k = 0; k < c->arg_count; k++) {
+            bexpr_walk(c->args[k], check_known, &a);
+        }
+        if (a.yes) {
+            learn(d, c->out);
         }
     }
 }
@@ -170,7 +210,7 @@ static void of_aggregate(struct depend *d, const struct lnode *n)
 static bool check_own(const struct bexpr *e, void *arg)
 {
     bool *own = arg;
-    bool subquery = e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED;
+    bool subquery = is_subquery(e);
     *own = e->kind == BEXPR_COLUMN || e->is_volatile ||
            (subquery && (e->u.subquery.sub->outer_count != 0 || e->u.subquery.sub->repeats));
     return !*own;
@@ -265,7 +305,7 @@ static db_err spread(struct depend *d, const struct lnode *n, bool inner)
         if (n->u.project.derived && shut(d, n, n, inner)) {
             return ERR_OK;
         }
-        of_project(d, n);
+        of_project(d, n, n->u.project.derived && is_kept(d->b, n));
         break;
     case LNODE_AGGREGATE: of_aggregate(d, n); return ERR_OK;
     case LNODE_JOIN: {
@@ -282,8 +322,8 @@ static db_err spread(struct depend *d, const struct lnode *n, bool inner)
     }
     case LNODE_SORT:
     case LNODE_DISTINCT:
-    case LNODE_LIMIT:
-    case LNODE_WINDOW: break;
+    case LNODE_LIMIT: break;
+    case LNODE_WINDOW: of_windows(d, n); break;
     default: return ERR_OK;
     }
     return spread(d, n->children[0], inner);

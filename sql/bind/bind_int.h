@@ -317,6 +317,8 @@ MUST_USE db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct
  * comparison's cast of it says and refuses. source: the text's expression. */
 void bind__late_date(const struct binder *b, const struct func_arg *date, struct func_arg *text,
                      const struct bexpr *source);
+/* Is it a constant without the execution: of no column, variable, `?`, nor NOW() or USER()? */
+bool bind__is_known_early(const struct bexpr *e);
 /* The conditions of WHERE or ON, bound: which of their equalities refuse such text. */
 MUST_USE db_err bind__refuse_dates(struct binder *b, struct bexpr **conjuncts, uint32_t count);
 /* The cast is done once, when the statement begins. */

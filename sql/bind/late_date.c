@@ -60,6 +60,11 @@ static enum source source_of(const struct bexpr *e)
     return found;
 }
 
+bool bind__is_known_early(const struct bexpr *e)
+{
+    return source_of(e) == SOURCE_EARLY;
+}
+
 /* A comparison's cast of text that makes a date of it. */
 static bool is_date_cast(const struct bexpr *e)
 {

@@ -114,17 +114,6 @@ def one_met(error, told, words, mine, other):
     return (error == OUT_OF_RANGE and out_of_range(told, other, words)) or met(error, told, words, mine, other, change)
 
 
-KEY_OF_COLUMN = re.compile(r", KEY kf \(\(\w+\)\)")
-
-
-def two_errors(got, wanted, text, server, oracle):
-    """A key on an expression that is a column, and a function that no generated column may have: without that key both tell of the other."""
-    if got != ("error", 3762) or wanted != ("error", 3763) or not KEY_OF_COLUMN.search(text):
-        return False
-    text = KEY_OF_COLUMN.sub("", text)
-    return server.change(text) == oracle.change(text) == wanted
-
-
 def open_kind(got, wanted, text, server, oracle, whole):
     """What leaves the difference of two answers open, one of which is an error; or None."""
     if wanted == ("error", TIMEOUT):
@@ -133,8 +122,6 @@ def open_kind(got, wanted, text, server, oracle, whole):
     words = str(text)
     if 1451 in errors and MANY_TARGETS.match(words):
         return "order of tables"
-    if two_errors(got, wanted, words, server, oracle):
-        return "which of two errors of CREATE TABLE"
     if of_characters(got, wanted, text, server, oracle) or of_values(got, wanted, text, server, oracle, whole) or (wanted == ("error", BYTES_OF_PATTERNS) and PARAMETER_SEARCHED.search(words)):
         side = "both" if got[0] == wanted[0] else "ours" if got[0] == "error" else "theirs"
         return "error %s of %s" % ("/".join(str(e) for e in sorted(errors)), side)
