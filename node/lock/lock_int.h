@@ -148,6 +148,13 @@ struct packed_gone {
     struct list hulls; /* struct packed_hulls */
 };
 
+/* All locks of transactions, taken out of a table. */
+struct locks_gone {
+    struct list recs;  /* struct row_rec, detached */
+    struct list spans; /* struct span_rec */
+    struct packed_gone packed;
+};
+
 struct lock_txn {
     struct lock_txn *next;
     ts_t start_ts;
@@ -273,9 +280,11 @@ void lock__txn_drop_if_empty(struct txn_shard *s, ts_t start_ts);
 void lock__txn_forget_one(struct txn_shard *s, ts_t start_ts);
 /* What a record is charged. */
 size_t lock__rec_cost(const struct row_rec *rec);
-/* Takes all records of the transaction off it, marked as detached. Under the shard's mutex. */
-void lock__txn_detach(struct lock_txn *x, struct list *out);
-void lock__release_list(struct list *recs, db_err reason);
+void lock__gone_init(struct locks_gone *g);
+/* Takes all locks of the transaction off it. Under its shard's mutex. Then, without it: ends them
+ * and who waits for them, for the reason. */
+void lock__txn_detach(struct lock_table *t, struct lock_txn *x, struct locks_gone *out);
+void lock__gone_release(struct lock_table *t, struct locks_gone *g, db_err reason);
 
 /* A record that is in no list yet. */
 MUST_USE db_err lock__rec_make(struct lock_table *t, struct lock_shard *s, ts_t start_ts,

@@ -72,8 +72,8 @@ void lock__fences_clear(struct lock_table *t)
 
 /* Under the shard's mutex. */
 static size_t detach_dead(struct lock_table *t, struct lock_txn **bucket,
-                          bool (*dead)(void *ctx, lock_owner_t owner), void *ctx, struct list *out,
-                          struct list *spans, struct packed_gone *packed)
+                          bool (*dead)(void *ctx, lock_owner_t owner), void *ctx,
+                          struct locks_gone *out)
 {
     size_t n = 0;
     while (*bucket != NULL) {
@@ -83,9 +83,7 @@ static size_t detach_dead(struct lock_table *t, struct lock_txn **bucket,
             continue;
         }
         lock__fence(t, lock_owner_node(x->owner), x->start_ts);
-        lock__txn_detach(x, out);
-        lock__spans_detach(t, x, spans);
-        lock__packed_detach(t, x, packed);
+        lock__txn_detach(t, x, out);
         *bucket = x->next;
         mem_free(x);
         n++;
@@ -101,20 +99,14 @@ size_t lock_table_reap(struct lock_table *t, bool (*dead)(void *ctx, lock_owner_
     }
     for (size_t i = 0; i < TXN_SHARDS; i++) {
         struct txn_shard *s = &t->txns[i];
-        struct list recs;
-        struct list spans;
-        struct packed_gone packed;
-        list_init(&recs);
-        list_init(&spans);
-        lock__packed_gone_init(&packed);
+        struct locks_gone gone;
+        lock__gone_init(&gone);
         pthread_mutex_lock(&s->mutex);
         for (size_t b = 0; b < TXN_BUCKETS && !t->sealed; b++) {
-            n += detach_dead(t, &s->buckets[b], dead, ctx, &recs, &spans, &packed);
+            n += detach_dead(t, &s->buckets[b], dead, ctx, &gone);
         }
         pthread_mutex_unlock(&s->mutex);
-        lock__release_list(&recs, ERR_LOCK_LOST);
-        lock__spans_free(t, &spans);
-        lock__packed_free(t, &packed);
+        lock__gone_release(t, &gone, ERR_LOCK_LOST);
     }
     return n;
 }

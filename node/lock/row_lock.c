@@ -618,49 +618,52 @@ static void release_detached(struct row_rec *rec, db_err reason)
     }
 }
 
-void lock__txn_detach(struct lock_txn *x, struct list *out)
+void lock__gone_init(struct locks_gone *g)
+{
+    list_init(&g->recs);
+    list_init(&g->spans);
+    lock__packed_gone_init(&g->packed);
+}
+
+void lock__txn_detach(struct lock_table *t, struct lock_txn *x, struct locks_gone *out)
 {
     struct list *l;
     while ((l = list_pop_front(&x->recs)) != NULL) {
         CONTAINER_OF(l, struct row_rec, txn_link)->detached = true;
-        list_push_back(out, l);
+        list_push_back(&out->recs, l);
     }
     x->count = 0;
+    lock__spans_detach(t, x, &out->spans);
+    lock__packed_detach(t, x, &out->packed);
 }
 
-void lock__release_list(struct list *recs, db_err reason)
+void lock__gone_release(struct lock_table *t, struct locks_gone *g, db_err reason)
 {
     struct list *l;
-    while ((l = list_pop_front(recs)) != NULL) {
+    while ((l = list_pop_front(&g->recs)) != NULL) {
         release_detached(CONTAINER_OF(l, struct row_rec, txn_link), reason);
     }
+    lock__spans_free(t, &g->spans);
+    lock__packed_free(t, &g->packed);
 }
 
 db_err row_unlock_all(struct lock_table *t, ts_t start_ts)
 {
-    struct list recs;
-    struct list spans;
-    struct packed_gone packed;
+    struct locks_gone gone;
     if (atomic_load_explicit(&t->rows, memory_order_acquire) == 0) {
         return ERR_OK;
     }
     struct txn_shard *ts = lock__txn_shard(t, start_ts);
-    list_init(&recs);
-    list_init(&spans);
-    lock__packed_gone_init(&packed);
+    lock__gone_init(&gone);
     pthread_mutex_lock(&ts->mutex);
     struct lock_txn *x = lock__txn_find(ts, start_ts, false);
     bool refuse = x != NULL && t->sealed;
     if (x != NULL && !refuse) {
-        lock__txn_detach(x, &recs);
-        lock__spans_detach(t, x, &spans);
-        lock__packed_detach(t, x, &packed);
+        lock__txn_detach(t, x, &gone);
         lock__txn_drop_if_empty(ts, start_ts);
     }
     pthread_mutex_unlock(&ts->mutex);
-    lock__release_list(&recs, ERR_CANCELED);
-    lock__spans_free(t, &spans);
-    lock__packed_free(t, &packed);
+    lock__gone_release(t, &gone, ERR_CANCELED);
     return refuse ? ERR_BUSY : ERR_OK;
 }
 
@@ -668,27 +671,19 @@ void lock__cancel_all_rows(struct lock_table *t)
 {
     for (size_t i = 0; i < TXN_SHARDS; i++) {
         struct txn_shard *ts = &t->txns[i];
-        struct list recs;
-        struct list spans;
-        struct packed_gone packed;
-        list_init(&recs);
-        list_init(&spans);
-        lock__packed_gone_init(&packed);
+        struct locks_gone gone;
+        lock__gone_init(&gone);
         pthread_mutex_lock(&ts->mutex);
         for (size_t b = 0; b < TXN_BUCKETS; b++) {
             while (ts->buckets[b] != NULL) {
                 struct lock_txn *x = ts->buckets[b];
-                lock__txn_detach(x, &recs);
-                lock__spans_detach(t, x, &spans);
-                lock__packed_detach(t, x, &packed);
+                lock__txn_detach(t, x, &gone);
                 ts->buckets[b] = x->next;
                 mem_free(x);
             }
         }
         pthread_mutex_unlock(&ts->mutex);
-        lock__release_list(&recs, ERR_NOT_LEADER);
-        lock__spans_free(t, &spans);
-        lock__packed_free(t, &packed);
+        lock__gone_release(t, &gone, ERR_NOT_LEADER);
     }
 }
 
