@@ -170,18 +170,38 @@ static void choose_missing(const struct placement_view *v, const struct range_de
     }
 }
 
-static void choose_lease(const struct placement_view *v, const struct range_desc *d, bool evenness,
-                         struct placement_step *s)
+static bool fewer_leases(const struct node_info *a, const struct node_info *b)
 {
-    const struct node_info *from = node_of(v, d->leader_hint);
+    return a->leases < b->leases;
+}
+
+static bool less_load(const struct node_info *a, const struct node_info *b)
+{
+    return a->load < b->load;
+}
+
+/* The first in the order of the members that may take the lease over; NULL: there is none. */
+static const struct node_info *next_leader(const struct placement_view *v,
+                                           const struct range_desc *d,
+                                           bool (*before)(const struct node_info *a,
+                                                          const struct node_info *b))
+{
     const struct node_info *best = NULL;
     for (unsigned i = 0; i < v->count; i++) {
         const struct node_info *n = &v->nodes[i];
         if (n->id != d->leader_hint && may_lead(n) && is_voter(d, n->id) &&
-            (best == NULL || n->leases < best->leases)) {
+            (best == NULL || before(n, best))) {
             best = n;
         }
     }
+    return best;
+}
+
+static void choose_lease(const struct placement_view *v, const struct range_desc *d, bool evenness,
+                         struct placement_step *s)
+{
+    const struct node_info *from = node_of(v, d->leader_hint);
+    const struct node_info *best = next_leader(v, d, fewer_leases);
     if (best == NULL || from == NULL || (evenness && from->leases < best->leases + LEASE_SPREAD)) {
         return;
     }
@@ -207,14 +227,7 @@ static void choose_lease_for_load(const struct placement_view *v, const struct r
                                   struct placement_step *s)
 {
     const struct node_info *from = node_of(v, d->leader_hint);
-    const struct node_info *best = NULL;
-    for (unsigned i = 0; i < v->count; i++) {
-        const struct node_info *n = &v->nodes[i];
-        if (n->id != d->leader_hint && may_lead(n) && is_voter(d, n->id) &&
-            (best == NULL || n->load < best->load)) {
-            best = n;
-        }
-    }
+    const struct node_info *best = next_leader(v, d, less_load);
     uint64_t moved = (uint64_t)d->load + d->load / LOAD_MARGIN_PART;
     if (v->load_may_move && best != NULL && from != NULL && best->load + moved <= from->load) {
         s->kind = PLACEMENT_LEASE;

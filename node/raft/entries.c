@@ -53,16 +53,23 @@ db_err raft__entries_reserve(struct raft *r, size_t extra)
     return ERR_OK;
 }
 
+/* How many entries at the front are of one blob. */
+static size_t blob_run(const struct raft_entry *entries, size_t count)
+{
+    size_t run = 1;
+    while (run < count && entries[run].blob == entries[0].blob) {
+        run++;
+    }
+    return run;
+}
+
 /* Takes or drops one reference per entry, one atomic operation per run of entries of one blob. */
 static void blobs_ref(const struct raft_entry *entries, size_t count)
 {
     ASSERT(entries != NULL || count == 0);
     for (size_t i = 0; i < count;) {
         struct raft_blob *blob = entries[i].blob;
-        size_t run = 1;
-        while (i + run < count && entries[i + run].blob == blob) {
-            run++;
-        }
+        size_t run = blob_run(&entries[i], count - i);
         if (blob != NULL) {
             atomic_fetch_add_explicit(&blob->refs, (uint32_t)run, memory_order_relaxed);
         }
@@ -75,10 +82,7 @@ static void blobs_unref(const struct raft_entry *entries, size_t count)
     ASSERT(entries != NULL || count == 0);
     for (size_t i = 0; i < count;) {
         struct raft_blob *blob = entries[i].blob;
-        size_t run = 1;
-        while (i + run < count && entries[i + run].blob == blob) {
-            run++;
-        }
+        size_t run = blob_run(&entries[i], count - i);
         if (blob != NULL) {
             if (run > 1) {
                 /* Not the last reference: this run still holds one. */

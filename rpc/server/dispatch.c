@@ -192,6 +192,17 @@ static void request_take_out(struct rpc_request *req)
     req->fiber = NULL;
 }
 
+static void request_end(struct rpc_request *req, db_err err, struct diag *diag)
+{
+    request_take_out(req);
+    if (req->stream != NULL) {
+        rpc_stream_done(req->stream, err, diag);
+    } else {
+        answer(req, err, diag);
+    }
+    request_free(req);
+}
+
 static db_err run_handler(struct rpc_request *req, struct diag *diag)
 {
     const struct handler *h = &req->sc->server->handlers[req->method];
@@ -221,13 +232,7 @@ static void request_main(void *arg)
     if (err != ERR_OK && diag.err == ERR_OK) {
         diag_set(&diag, err, "%s", err_text(err));
     }
-    request_take_out(req);
-    if (req->stream != NULL) {
-        rpc_stream_done(req->stream, err, &diag);
-    } else {
-        answer(req, err, &diag);
-    }
-    request_free(req);
+    request_end(req, err, &diag);
 }
 
 static void request_begin(struct loop_task *task)
@@ -240,13 +245,7 @@ static void request_begin(struct loop_task *task)
     }
     struct diag diag;
     diag_set(&diag, err, "no fiber for the request: %s", err_text(err));
-    request_take_out(req);
-    if (req->stream != NULL) {
-        rpc_stream_done(req->stream, err, &diag);
-    } else {
-        answer(req, err, &diag);
-    }
-    request_free(req);
+    request_end(req, err, &diag);
 }
 
 static db_err request_allowed(struct server_conn *sc, const struct rpc_frame *f, struct diag *diag)

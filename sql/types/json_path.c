@@ -36,6 +36,19 @@ static bool take(struct path_parser *s, char c)
     return s->p < s->end && *s->p++ == (uint8_t)c;
 }
 
+/* Behind the leg's first byte: is there more, and is it a star, which is taken? */
+static db_err take_star(struct path_parser *s, bool *ret_star)
+{
+    s->p++;
+    purge_space(s);
+    if (s->p == s->end) {
+        return ERR_INVALID;
+    }
+    *ret_star = *s->p == '*';
+    s->p += *ret_star;
+    return ERR_OK;
+}
+
 static db_err add_leg(struct path_parser *s, const struct json_leg *leg)
 {
     struct json_path *path = s->path;
@@ -89,13 +102,9 @@ static bool parse_index(struct path_parser *s, uint32_t *ret, bool *ret_from_end
 static db_err parse_cell(struct path_parser *s)
 {
     struct json_leg leg = {.kind = JSON_LEG_INDEX};
-    s->p++;
-    purge_space(s);
-    if (s->p == s->end) {
-        return ERR_INVALID;
-    }
-    if (*s->p == '*') {
-        s->p++;
+    bool star;
+    TRY(take_star(s, &star));
+    if (star) {
         leg.kind = JSON_LEG_ANY_INDEX;
     } else {
         if (!parse_index(s, &leg.from, &leg.from_end)) {
@@ -174,13 +183,9 @@ static db_err quoted_name(struct path_parser *s, struct slice *ret)
 static db_err parse_member(struct path_parser *s)
 {
     struct json_leg leg = {.kind = JSON_LEG_KEY};
-    s->p++;
-    purge_space(s);
-    if (s->p == s->end) {
-        return ERR_INVALID;
-    }
-    if (*s->p == '*') {
-        s->p++;
+    bool star;
+    TRY(take_star(s, &star));
+    if (star) {
         leg.kind = JSON_LEG_ANY_KEY;
     } else if (*s->p == '"') {
         TRY(quoted_name(s, &leg.key));

@@ -214,6 +214,23 @@ db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t, const s
     return ERR_OK;
 }
 
+db_err temporal__get_parts(struct eval_ctx *ctx, const struct sql_type *t, const struct vector *v,
+                           uint32_t row, enum temporal_role role, struct time_parts *ret,
+                           bool *ret_is_datetime, bool *ret_null)
+{
+    int64_t n;
+    TRY(temporal__get_any(ctx, t, v, row, role, &n, ret_is_datetime, ret_null));
+    if (*ret_null) {
+        return ERR_OK;
+    }
+    if (*ret_is_datetime) {
+        datetime_unpack(n, ret);
+    } else {
+        time_unpack(n, ret);
+    }
+    return ERR_OK;
+}
+
 void temporal__want_seconds(struct func_arg *arg)
 {
     if (arg->type.id != TYPE_DOUBLE && arg->type.id != TYPE_FLOAT && !type_is_string(&arg->type)) {

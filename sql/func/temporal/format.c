@@ -20,25 +20,15 @@ db_err temporal_date_format(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct time_parts p;
-        bool is_datetime = call->variant == 0;
+        bool is_datetime;
+        bool null = false;
         if (call->variant == 1) {
-            int64_t v;
-            bool null;
-            TRY(temporal__get_any(ctx, &call->arg_types[0], args[0], row, TEMPORAL_SHOWN, &v,
-                                  &is_datetime, &null));
-            if (null) {
-                vec_set_null(out, row);
-                continue;
-            }
-            if (is_datetime) {
-                datetime_unpack(v, &p);
-            } else {
-                time_unpack(v, &p);
-            }
+            TRY(temporal__get_parts(ctx, &call->arg_types[0], args[0], row, TEMPORAL_SHOWN, &p,
+                                    &is_datetime, &null));
         } else {
             datetime_unpack(vec_i64(args[0], row), &p);
         }
-        struct slice pattern = vec_str(args[1], row);
+        struct slice pattern = null ? SLICE_EMPTY : vec_str(args[1], row);
         if (pattern.len == 0) {
             vec_set_null(out, row);
             continue;

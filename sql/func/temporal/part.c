@@ -167,19 +167,13 @@ db_err temporal_extract_unit(EVAL_ARGS)
     EACH_ROW(row)
     {
         struct time_parts p;
-        int64_t v = 0;
         bool is_datetime;
         bool null;
-        TRY(temporal__get_any(ctx, &call->arg_types[1], args[1], row, TEMPORAL_EXTRACTED, &v,
-                              &is_datetime, &null));
+        TRY(temporal__get_parts(ctx, &call->arg_types[1], args[1], row, TEMPORAL_EXTRACTED, &p,
+                                &is_datetime, &null));
         if (null) {
             vec_set_null(out, row);
             continue;
-        }
-        if (is_datetime) {
-            datetime_unpack(v, &p);
-        } else {
-            time_unpack(v, &p);
         }
         vec_set_i64(out, row, temporal_extract(&p, !is_datetime, unit));
     }

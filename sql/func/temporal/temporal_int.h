@@ -62,6 +62,10 @@ void temporal__want_any(struct func_bind_ctx *ctx, struct func_arg *arg);
 MUST_USE db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t,
                                   const struct vector *v, uint32_t row, enum temporal_role role,
                                   int64_t *ret, bool *ret_is_datetime, bool *ret_null);
+/* The same, taken apart. */
+MUST_USE db_err temporal__get_parts(struct eval_ctx *ctx, const struct sql_type *t,
+                                    const struct vector *v, uint32_t row, enum temporal_role role,
+                                    struct time_parts *ret, bool *ret_is_datetime, bool *ret_null);
 /* A number of seconds: exact numbers become DECIMAL, text and doubles stay what they are, so that
  * more digits of them are seen than a column of DECIMAL has. */
 void temporal__want_seconds(struct func_arg *arg);
