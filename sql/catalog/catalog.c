@@ -14,24 +14,19 @@
 #include "sql/charset/charset.h"
 #include "sql/diag/my_error.h"
 
-enum {
-    SYSTEM_TAG = CATALOG_SYSTEM_TAG,
-    DESCRIPTOR_SIZE_MAX = 16 * 1024 * 1024,
-    FIRST_USER_ID = 1000
-};
+enum { DESCRIPTOR_SIZE_MAX = 16 * 1024 * 1024, FIRST_USER_ID = 1000 };
 
 struct cat_key {
     uint8_t bytes[10];
 };
 
-static struct slice make_key(struct cat_key *k, char kind, uint64_t id)
+static struct slice make_key(struct cat_key *k, enum system_record kind, uint64_t id)
 {
-    k->bytes[0] = SYSTEM_TAG;
-    k->bytes[1] = (uint8_t)kind;
+    system_key_head(k->bytes, kind);
     for (int i = 0; i < 8; i++) {
         k->bytes[2 + i] = (uint8_t)(id >> (56 - 8 * i));
     }
-    return slice_of(k->bytes, kind == 'V' ? 2 : sizeof(k->bytes));
+    return slice_of(k->bytes, kind == SYSTEM_CATALOG_VERSION ? SYSTEM_KEY_HEAD : sizeof(k->bytes));
 }
 
 /* ---- the current snapshot ---- */
@@ -77,28 +72,15 @@ static void publish(struct catalog *c, struct catalog_snapshot *s)
 
 /* ---- opening ---- */
 
-static db_err load_one(struct catalog_snapshot *s, const struct storage_kv *kv)
+struct loading {
+    struct catalog_snapshot *snapshot;
+    struct diag *diag;
+};
+
+static db_err load_table(struct catalog_snapshot *s, struct slice record)
 {
-    if (kv->key.ptr[1] == 'S') {
-        struct schema_entry *e;
-        TRY(schema__decode(kv->value, &e));
-        return snapshot__add_schema(s, e);
-    }
-    if (kv->key.ptr[1] == 'V') {
-        s->version = 0;
-        for (size_t i = 0; i < kv->value.len && i < 8; i++) {
-            s->version = s->version << 8 | kv->value.ptr[i];
-        }
-        return ERR_OK;
-    }
-    if (kv->key.ptr[1] == 'U') {
-        return ERR_OK; /* accounts lie between (sql/priv) */
-    }
-    if (kv->key.ptr[1] != 'T') {
-        return ERR_OK; /* accounts and the like, kept by others under the same tag */
-    }
     struct table_entry *e;
-    TRY(table__decode(kv->value, SLICE_EMPTY, &e));
+    TRY(table__decode(record, SLICE_EMPTY, &e));
     const struct schema_def *schema = snapshot__schema_by_id(s, e->def->schema_id);
     if (schema == NULL) {
         entry__unref(e);
@@ -113,34 +95,42 @@ static db_err load_one(struct catalog_snapshot *s, const struct storage_kv *kv)
     return snapshot__add_table(s, e);
 }
 
+static db_err load_record(struct catalog_snapshot *s, const struct storage_kv *kv)
+{
+    switch (kv->key.ptr[1]) {
+    case SYSTEM_SCHEMA: {
+        struct schema_entry *e;
+        TRY(schema__decode(kv->value, &e));
+        return snapshot__add_schema(s, e);
+    }
+    case SYSTEM_TABLE: return load_table(s, kv->value);
+    case SYSTEM_CATALOG_VERSION:
+        s->version = 0;
+        for (size_t i = 0; i < kv->value.len && i < 8; i++) {
+            s->version = s->version << 8 | kv->value.ptr[i];
+        }
+        return ERR_OK;
+    default: return ERR_OK; /* accounts lie between */
+    }
+}
+
+static db_err load_one(void *arg, const struct storage_kv *kv)
+{
+    const struct loading *l = arg;
+    db_err err = load_record(l->snapshot, kv);
+    return err != ERR_CORRUPT
+               ? err
+               : diag_set(l->diag, err, "a descriptor of the catalog cannot be read (kind '%c')",
+                          kv->key.ptr[1]);
+}
+
 static db_err load(struct catalog_snapshot *s, struct storage_txn *txn, struct diag *diag)
 {
-    static const uint8_t first[] = {SYSTEM_TAG, 'S'};
-    static const uint8_t last[] = {SYSTEM_TAG, 'W'};
-    struct storage_scan_opts opts = {.start = slice_of(first, 2), .end = slice_of(last, 2)};
-    struct storage_scan *scan;
-    TRY(storage_scan_open(txn, &opts, diag, &scan));
-    db_err err = ERR_OK;
-    for (;;) {
-        const struct storage_kv *kv;
-        size_t n;
-        err = storage_scan_next(scan, diag, &kv, &n);
-        if (err != ERR_OK || n == 0) {
-            break;
-        }
-        for (size_t i = 0; i < n && err == ERR_OK; i++) {
-            err = load_one(s, &kv[i]);
-            if (err == ERR_CORRUPT) {
-                err = diag_set(diag, err, "a descriptor of the catalog cannot be read (kind '%c')",
-                               kv[i].key.ptr[1]);
-            }
-        }
-        if (err != ERR_OK) {
-            break;
-        }
-    }
-    storage_scan_close(scan);
-    return err;
+    struct system_range of;
+    system_range(&of, SYSTEM_SCHEMA, SYSTEM_CATALOG_VERSION);
+    struct storage_scan_opts opts = {.start = of.start, .end = of.end};
+    struct loading l = {s, diag};
+    return storage_scan_each(txn, &opts, load_one, &l, diag);
 }
 
 static db_err create_system_schemas(struct catalog *c, struct diag *diag)
@@ -302,8 +292,8 @@ static db_err lock_version(struct catalog_change *ch, struct diag *diag)
     bool found;
     uint64_t version = 0;
     arena_init(&arena, NULL, NULL, 0);
-    db_err err = storage_get(ch->txn, make_key(&k, 'V', 0), STORAGE_READ_EXCLUSIVE, STORAGE_WAIT,
-                             &arena, diag, &found, &value);
+    db_err err = storage_get(ch->txn, make_key(&k, SYSTEM_CATALOG_VERSION, 0),
+                             STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, &arena, diag, &found, &value);
     for (size_t i = 0; err == ERR_OK && found && i < value.len && i < 8; i++) {
         version = version << 8 | value.ptr[i];
     }
@@ -362,8 +352,8 @@ db_err catalog_change_commit(struct catalog_change *change, struct diag *diag)
     for (int i = 0; i < 8; i++) {
         version[i] = (uint8_t)(change->view->version >> (56 - 8 * i));
     }
-    db_err err = storage_put(change->txn, make_key(&k, 'V', 0), slice_of(version, 8),
-                             STORAGE_W_LOCKED, diag);
+    db_err err = storage_put(change->txn, make_key(&k, SYSTEM_CATALOG_VERSION, 0),
+                             slice_of(version, 8), STORAGE_W_LOCKED, diag);
     if (err != ERR_OK) {
         catalog_change_abort(change);
         return err;
@@ -434,7 +424,7 @@ static db_err store_schema(struct catalog_change *c, const struct schema_def *de
     buf_init(&b, DESCRIPTOR_SIZE_MAX);
     db_err err = schema__encode(def, &b);
     if (err == ERR_OK) {
-        err = put_descriptor(c, 'S', def->id, &b, diag);
+        err = put_descriptor(c, SYSTEM_SCHEMA, def->id, &b, diag);
     }
     buf_fini(&b);
     if (err != ERR_OK) {
@@ -477,7 +467,7 @@ db_err catalog_drop_table(struct catalog_change *c, table_id_t id, struct diag *
     if (t == NULL) {
         return diag_set(diag, ERR_NOT_FOUND, "no table %llu", (unsigned long long)id);
     }
-    TRY(storage_del(c->txn, make_key(&k, 'T', id), 0, diag));
+    TRY(storage_del(c->txn, make_key(&k, SYSTEM_TABLE, id), 0, diag));
     snapshot__remove_table(c->view, t);
     return ERR_OK;
 }
@@ -493,7 +483,7 @@ db_err catalog_drop_schema(struct catalog_change *c, struct slice name, struct d
     while (snapshot_table_count(c->view, def) != 0) {
         TRY(catalog_drop_table(c, snapshot_table_at(c->view, def, 0)->id, diag));
     }
-    TRY(storage_del(c->txn, make_key(&k, 'S', def->id), 0, diag));
+    TRY(storage_del(c->txn, make_key(&k, SYSTEM_SCHEMA, def->id), 0, diag));
     snapshot__remove_schema(c->view, name);
     return ERR_OK;
 }
@@ -509,7 +499,7 @@ db_err catalog__store_table(struct catalog_change *c, const struct table_def *de
         err = table__decode(buf_slice(&b), def->schema_name, &e);
     }
     if (err == ERR_OK) {
-        err = put_descriptor(c, 'T', def->id, &b, diag);
+        err = put_descriptor(c, SYSTEM_TABLE, def->id, &b, diag);
     }
     buf_fini(&b);
     if (err != ERR_OK) {

@@ -7,6 +7,7 @@
 #include "base/fiber.h"
 #include "base/spin.h"
 #include "sql/catalog/catalog.h"
+#include "sql/codec/system_keys.h"
 #include "sql/storage/storage.h"
 
 /* A descriptor with its memory, shared by the snapshots that hold it. */
@@ -57,7 +58,7 @@ struct catalog_change {
     struct catalog_snapshot *view; /* owned: a copy that is edited */
 };
 
-enum { CATALOG_SYSTEM_TAG = 0x01, CATALOG_NAME_CHARS_MAX = 64 };
+enum { CATALOG_NAME_CHARS_MAX = 64 };
 
 /* snapshot.c */
 struct catalog_snapshot *snapshot__copy(const struct catalog_snapshot *from);

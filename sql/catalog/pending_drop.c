@@ -6,8 +6,7 @@ enum { DROP_KEY_SIZE = 14, OWNER_SIZE = 8 };
 
 static struct slice drop_key(const struct pending_drop *d, uint8_t out[DROP_KEY_SIZE])
 {
-    out[0] = CATALOG_SYSTEM_TAG;
-    out[1] = 'D';
+    system_key_head(out, SYSTEM_PENDING_DROP);
     for (int i = 0; i < 8; i++) {
         out[2 + i] = (uint8_t)(d->table_id >> (56 - 8 * i));
     }
@@ -57,19 +56,21 @@ db_err catalog_put_drop(struct catalog *catalog, const struct pending_drop *drop
 }
 
 struct drop_list {
+    struct arena *arena;
     struct pending_drop *items;
     uint32_t count, cap;
 };
 
-static db_err list_add(struct arena *arena, struct drop_list *l, const struct storage_kv *kv)
+static db_err list_add(void *arg, const struct storage_kv *kv)
 {
+    struct drop_list *l = arg;
     struct slice key = kv->key;
     if (key.len != DROP_KEY_SIZE) {
         return ERR_CORRUPT;
     }
     if (l->count == l->cap) {
         uint32_t cap = l->cap == 0 ? 16 : l->cap * 2;
-        struct pending_drop *items = ARENA_ARRAY(arena, struct pending_drop, cap);
+        struct pending_drop *items = ARENA_ARRAY(l->arena, struct pending_drop, cap);
         if (items == NULL) {
             return ERR_NOMEM;
         }
@@ -96,28 +97,11 @@ static db_err list_add(struct arena *arena, struct drop_list *l, const struct st
 static db_err read_records(struct storage_txn *txn, struct arena *arena, struct diag *diag,
                            struct drop_list *l)
 {
-    static const uint8_t first[] = {CATALOG_SYSTEM_TAG, 'D'};
-    static const uint8_t last[] = {CATALOG_SYSTEM_TAG, 'D' + 1};
-    struct storage_scan_opts opts = {.start = slice_of(first, 2), .end = slice_of(last, 2)};
-    struct storage_scan *scan;
-    TRY(storage_scan_open(txn, &opts, diag, &scan));
-    db_err err;
-    for (;;) {
-        const struct storage_kv *kv;
-        size_t n;
-        err = storage_scan_next(scan, diag, &kv, &n);
-        if (err != ERR_OK || n == 0) {
-            break;
-        }
-        for (size_t i = 0; i < n && err == ERR_OK; i++) {
-            err = list_add(arena, l, &kv[i]);
-        }
-        if (err != ERR_OK) {
-            break;
-        }
-    }
-    storage_scan_close(scan);
-    return err;
+    struct system_range of;
+    system_range(&of, SYSTEM_PENDING_DROP, SYSTEM_PENDING_DROP);
+    struct storage_scan_opts opts = {.start = of.start, .end = of.end};
+    l->arena = arena;
+    return storage_scan_each(txn, &opts, list_add, l, diag);
 }
 
 db_err catalog_pending_drops(struct catalog *catalog, struct arena *arena, struct diag *diag,

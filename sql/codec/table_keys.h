@@ -13,10 +13,7 @@
 #include "base/err.h"
 #include "base/slice.h"
 
-enum {
-    KEYSPACE_SYSTEM_MAX = 0x01, /* tags up to this belong to the system */
-    KEYSPACE_TABLE = 0x02,
-};
+enum { KEYSPACE_TABLE = 0x02 }; /* below: the system's (system_keys.h) */
 enum { INDEX_ID_ROWS = 1 };
 
 /* Appends an ordered, prefix-free varint: 1 to 9 bytes. */

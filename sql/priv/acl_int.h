@@ -3,7 +3,9 @@
 #define SKEIN_SQL_PRIV_ACL_INT_H
 
 #include "base/buf.h"
+#include "sql/codec/system_keys.h"
 #include "sql/priv/acl.h"
+#include "sql/storage/storage.h"
 
 struct acl_user *user__new(const struct account *account); /* refs 1; NULL: no memory */
 struct acl_user *user__copy(const struct acl_user *from);  /* likewise */
@@ -18,13 +20,9 @@ bool name__eq(const struct acl_name *a, const struct acl_name *b);
 int name__cmp(struct slice user, struct slice host, struct slice user2, struct slice host2);
 
 struct storage *accounts__storage(struct accounts *a);
-/* Calls fn with each record of the kind ('U': an account, 'F': what has failed of one), to the end
- * or to an error, which is returned. */
-struct storage_txn;
-struct storage_kv;
-typedef db_err (*record_fn)(void *arg, const struct storage_kv *kv);
-MUST_USE db_err accounts__each_record(struct storage_txn *txn, uint8_t kind, record_fn fn,
-                                      void *arg, struct diag *diag);
+/* storage_scan_each of the records of the kind. */
+MUST_USE db_err accounts__each_record(struct storage_txn *txn, enum system_record kind,
+                                      storage_row_fn fn, void *arg, struct diag *diag);
 
 /* acl_record.c */
 MUST_USE db_err record__key(const struct acl_user *u, struct buf *key);

@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 enum {
-    SYSTEM_TAG = 0x01,
     VERSION_PLAIN = 1,
     VERSION = 2,
     FLAG_LOCKED = 1,
@@ -21,8 +20,8 @@ enum {
 
 db_err record__key(const struct acl_user *u, struct buf *key)
 {
-    TRY(buf_append_u8(key, SYSTEM_TAG));
-    TRY(buf_append_u8(key, 'U'));
+    TRY(buf_append_u8(key, KEYSPACE_SYSTEM));
+    TRY(buf_append_u8(key, SYSTEM_ACCOUNT));
     TRY(buf_append(key, u->account.user, strlen(u->account.user) + 1));
     return buf_append(key, u->account.host, strlen(u->account.host) + 1);
 }

@@ -13,7 +13,7 @@
 #include "sql/priv/acl_int.h"
 #include "sql/storage/storage.h"
 
-enum { SYSTEM_TAG = 0x01, RECORD_MAX = 64 * 1024 * 1024, KEY_MAX = 1024 };
+enum { RECORD_MAX = 64 * 1024 * 1024, KEY_MAX = 1024 };
 
 struct accounts {
     struct storage *storage;
@@ -132,9 +132,8 @@ static void publish(struct accounts *a, struct acl *acl)
 
 static struct slice version_key(uint8_t bytes[2])
 {
-    bytes[0] = SYSTEM_TAG;
-    bytes[1] = 'A';
-    return slice_of(bytes, 2);
+    system_key_head(bytes, SYSTEM_ACCOUNTS_VERSION);
+    return slice_of(bytes, SYSTEM_KEY_HEAD);
 }
 
 static db_err read_version(struct storage_txn *txn, enum storage_read_mode mode, struct diag *diag,
@@ -157,28 +156,13 @@ static db_err read_version(struct storage_txn *txn, enum storage_read_mode mode,
     return err;
 }
 
-db_err accounts__each_record(struct storage_txn *txn, uint8_t kind, record_fn fn, void *arg,
-                             struct diag *diag)
+db_err accounts__each_record(struct storage_txn *txn, enum system_record kind, storage_row_fn fn,
+                             void *arg, struct diag *diag)
 {
-    const uint8_t first[] = {SYSTEM_TAG, kind};
-    const uint8_t last[] = {SYSTEM_TAG, (uint8_t)(kind + 1)};
-    struct storage_scan_opts o = {.start = slice_of(first, 2), .end = slice_of(last, 2)};
-    struct storage_scan *scan;
-    TRY(storage_scan_open(txn, &o, diag, &scan));
-    db_err err = ERR_OK;
-    while (err == ERR_OK) {
-        const struct storage_kv *kv;
-        size_t n;
-        err = storage_scan_next(scan, diag, &kv, &n);
-        if (err != ERR_OK || n == 0) {
-            break;
-        }
-        for (size_t i = 0; i < n && err == ERR_OK; i++) {
-            err = fn(arg, &kv[i]);
-        }
-    }
-    storage_scan_close(scan);
-    return err;
+    struct system_range of;
+    system_range(&of, kind, kind);
+    struct storage_scan_opts o = {.start = of.start, .end = of.end};
+    return storage_scan_each(txn, &o, fn, arg, diag);
 }
 
 struct loading {
@@ -205,7 +189,8 @@ static db_err load(struct storage_txn *txn, struct diag *diag, struct acl **ret)
     }
     db_err err = read_version(txn, STORAGE_READ_PLAIN, diag, &acl->version);
     struct loading loading = {acl, diag};
-    err = err == ERR_OK ? accounts__each_record(txn, 'U', load_user, &loading, diag) : err;
+    err =
+        err == ERR_OK ? accounts__each_record(txn, SYSTEM_ACCOUNT, load_user, &loading, diag) : err;
     if (err != ERR_OK) {
         acl_release(acl);
         return err;

@@ -9,7 +9,7 @@
 #include "sql/priv/acl_int.h"
 #include "sql/storage/storage.h"
 
-enum { SYSTEM_TAG = 0x01, KEY_MAX = 1024, RECORD_SIZE = 16 };
+enum { KEY_MAX = 1024, RECORD_SIZE = 16 };
 static const uint64_t DAY_US = 86400ull * 1000000u;
 
 struct failures {
@@ -20,8 +20,8 @@ struct failures {
 
 static db_err make_key(const char *user, const char *host, struct buf *key)
 {
-    TRY(buf_append_u8(key, SYSTEM_TAG));
-    TRY(buf_append_u8(key, 'F'));
+    TRY(buf_append_u8(key, KEYSPACE_SYSTEM));
+    TRY(buf_append_u8(key, SYSTEM_FAILED_LOGINS));
     TRY(buf_append(key, user, strlen(user) + 1));
     return buf_append(key, host, strlen(host) + 1);
 }
@@ -214,7 +214,7 @@ db_err accounts_forget_failures(struct accounts *a, struct diag *diag)
     struct storage_txn *txn;
     TRY(storage_txn_begin(accounts__storage(a), &o, diag, &txn));
     struct forgetting f = {txn, diag};
-    db_err err = accounts__each_record(txn, 'F', forget, &f, diag);
+    db_err err = accounts__each_record(txn, SYSTEM_FAILED_LOGINS, forget, &f, diag);
     if (err != ERR_OK) {
         storage_txn_rollback(txn);
         return err;

@@ -29,10 +29,10 @@
 
 #include "base/clock.h"
 #include "base/rand.h"
+#include "sql/codec/system_keys.h"
 #include "sql/session/session_int.h"
 
 enum {
-    SYSTEM_TAG = 0x01,
     RECORD_HEAD = 16,
     ENTRY_HEAD = 8,
     RECORD_MAX = 1 << 20,
@@ -42,7 +42,7 @@ enum {
 };
 #define OPEN_PAUSE_NS (200 * NS_PER_MS)
 
-static const uint8_t g_key[] = {SYSTEM_TAG, 'G'};
+static const uint8_t g_key[] = {KEYSPACE_SYSTEM, SYSTEM_GLOBALS};
 
 struct entry {
     uint8_t kind;

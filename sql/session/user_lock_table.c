@@ -8,8 +8,9 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "sql/codec/system_keys.h"
 
-enum { SYSTEM_TAG = 0x01, KIND = 'L', OWNER_SIZE = 24, RECORD_MAX = 1 << 20, KEY_MAX = 1024 };
+enum { OWNER_SIZE = 24, RECORD_MAX = 1 << 20, KEY_MAX = 1024 };
 
 struct local_lock {
     struct hash_node by_name;
@@ -111,8 +112,7 @@ static db_err decode(struct slice name, struct slice value, struct arena *a, str
 static struct slice key_of(struct slice name, uint8_t out[KEY_MAX])
 {
     size_t n = name.len < KEY_MAX - 2 ? name.len : KEY_MAX - 2;
-    out[0] = SYSTEM_TAG;
-    out[1] = KIND;
+    system_key_head(out, SYSTEM_USER_LOCK);
     memcpy(out + 2, name.ptr, n);
     return slice_of(out, n + 2);
 }
@@ -371,50 +371,41 @@ static db_err all_locals(struct user_locks *u, struct arena *a, struct lock_reco
     return err;
 }
 
-static db_err scan_all(struct storage_scan *scan, struct arena *a, struct diag *diag,
-                       struct lock_record **ret_records, uint32_t *ret_count)
+struct listing {
+    struct arena *arena;
+    struct diag *diag;
+    struct lock_record *records;
+    uint32_t count, room;
+};
+
+static db_err list_record(void *arg, const struct storage_kv *kv)
 {
-    struct lock_record *list = NULL;
-    uint32_t n = 0;
-    uint32_t room = 0;
-    for (;;) {
-        const struct storage_kv *kv;
-        size_t got;
-        TRY(storage_scan_next(scan, diag, &kv, &got));
-        if (got == 0) {
-            break;
+    struct listing *l = arg;
+    struct slice name;
+    if (l->count == l->room) {
+        l->room = l->room == 0 ? 16 : 2 * l->room;
+        struct lock_record *grown = ARENA_ARRAY(l->arena, struct lock_record, l->room);
+        if (grown == NULL) {
+            return ERR_NOMEM;
         }
-        if (n + got > room) {
-            room = 2 * (n + (uint32_t)got);
-            struct lock_record *grown = ARENA_ARRAY(a, struct lock_record, room);
-            if (grown == NULL) {
-                return ERR_NOMEM;
-            }
-            if (n != 0) {
-                memcpy(grown, list, n * sizeof(*grown));
-            }
-            list = grown;
+        if (l->count != 0) {
+            memcpy(grown, l->records, l->count * sizeof(*grown));
         }
-        for (size_t i = 0; i < got; i++) {
-            struct slice name;
-            TRY(arena_copy(a, slice_from(kv[i].key, 2), &name));
-            TRY(decode(name, kv[i].value, a, diag, &list[n++]));
-        }
+        l->records = grown;
     }
-    *ret_records = list;
-    *ret_count = n;
-    return ERR_OK;
+    TRY(arena_copy(l->arena, slice_from(kv->key, SYSTEM_KEY_HEAD), &name));
+    return decode(name, kv->value, l->arena, l->diag, &l->records[l->count++]);
 }
 
 db_err lock__all(struct user_locks *u, struct arena *a, struct diag *diag,
                  struct lock_record **ret_records, uint32_t *ret_count)
 {
-    static const uint8_t first[] = {SYSTEM_TAG, KIND};
-    static const uint8_t last[] = {SYSTEM_TAG, KIND + 1};
+    struct system_range of;
+    system_range(&of, SYSTEM_USER_LOCK, SYSTEM_USER_LOCK);
     const struct storage_txn_opts o = {.isolation = STORAGE_READ_COMMITTED, .read_only = true};
-    const struct storage_scan_opts range = {.start = slice_of(first, 2), .end = slice_of(last, 2)};
+    const struct storage_scan_opts range = {.start = of.start, .end = of.end};
+    struct listing l = {.arena = a, .diag = diag};
     struct storage_txn *txn;
-    struct storage_scan *scan;
     bool alone;
     TRY(enter(u, diag, &alone));
     if (alone) {
@@ -423,12 +414,10 @@ db_err lock__all(struct user_locks *u, struct arena *a, struct diag *diag,
         return err;
     }
     TRY(storage_txn_begin(u->storage, &o, diag, &txn));
-    db_err err = storage_scan_open(txn, &range, diag, &scan);
-    if (err == ERR_OK) {
-        err = scan_all(scan, a, diag, ret_records, ret_count);
-        storage_scan_close(scan);
-    }
+    db_err err = storage_scan_each(txn, &range, list_record, &l, diag);
     storage_txn_rollback(txn);
+    *ret_records = l.records;
+    *ret_count = l.count;
     return err;
 }
 

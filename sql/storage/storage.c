@@ -186,6 +186,24 @@ void storage_scan_close(struct storage_scan *scan)
     }
 }
 
+db_err storage_scan_each(struct storage_txn *t, const struct storage_scan_opts *opts,
+                         storage_row_fn fn, void *arg, struct diag *diag)
+{
+    struct storage_scan *scan;
+    const struct storage_kv *rows;
+    size_t n = 0;
+    TRY(storage_scan_open(t, opts, diag, &scan));
+    db_err err;
+    do {
+        err = storage_scan_next(scan, diag, &rows, &n);
+        for (size_t i = 0; i < n && err == ERR_OK; i++) {
+            err = fn(arg, &rows[i]);
+        }
+    } while (err == ERR_OK && n != 0);
+    storage_scan_close(scan);
+    return err;
+}
+
 static void assert_flags(unsigned flags)
 {
     const unsigned known = STORAGE_W_INSERT | STORAGE_W_DEFER | STORAGE_W_LOCKED | STORAGE_W_BLIND |

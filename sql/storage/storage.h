@@ -305,6 +305,10 @@ MUST_USE db_err storage_scan_open(struct storage_txn *t, const struct storage_sc
 MUST_USE db_err storage_scan_next(struct storage_scan *scan, struct diag *diag,
                                   const struct storage_kv **ret_rows, size_t *ret_count);
 void storage_scan_close(struct storage_scan *scan);
+/* Calls fn for each row of the scan, to the end or the first error, which is returned. */
+typedef db_err (*storage_row_fn)(void *arg, const struct storage_kv *kv);
+MUST_USE db_err storage_scan_each(struct storage_txn *t, const struct storage_scan_opts *opts,
+                                  storage_row_fn fn, void *arg, struct diag *diag);
 MUST_USE db_err storage_fragment_open(struct storage_txn *t,
                                       const struct storage_fragment *fragment,
                                       const struct storage_span *spans, size_t count, bool always,
