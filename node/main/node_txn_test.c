@@ -13,7 +13,7 @@
 #include "node/eval/eval.h"
 #include "node/main/node.h"
 
-enum { TTL_MS = 80, LONG_TTL_MS = 4000 };
+enum { TTL_MS = 80, LATER_TTL_MS = 1000, LONG_TTL_MS = 20000 };
 
 struct world {
     struct loop_group *loops;
@@ -148,11 +148,11 @@ static void body(struct world *w)
     CHECK(reads(w, z, "t6") && reads(w, a, "t6"));
     CHECK(clock_mono_ns() - start < LONG_TTL_MS / 2 * NS_PER_MS);
     ts_t t7 = now_ts(w);
-    w->ttl_ms = LONG_TTL_MS / 4;
+    w->ttl_ms = LATER_TTL_MS;
     start = clock_mono_ns();
     prewrite(w, t7, a, "t7", a, &z, 1, true);
     CHECK(reads(w, a, "t6") && reads(w, z, "t6"));
-    CHECK(clock_mono_ns() - start >= (LONG_TTL_MS / 4 - 20) * NS_PER_MS);
+    CHECK(clock_mono_ns() - start >= (LATER_TTL_MS - 20) * NS_PER_MS);
     w->ttl_ms = TTL_MS;
 
     /* async, one is missing: rolled back, and it can never be written any more */

@@ -67,7 +67,7 @@ static range_id_t left_frozen(struct tcluster *c)
     CHECK_OK(faults_set("range_merge_frozen", "delay=10:count=1"));
     CHECK_OK(faults_set("range_merge_thaw", "error=UNAVAILABLE:count=1"));
     atomic_store(&c->uninformed, 2);
-    start_merge(c, &m);
+    start_merge_until(c, &m, "range_merge_begin");
     wait_hit("range_merge_begin");
     t_isolate(c, 3, true);
     wait_hit("range_merge_frozen");

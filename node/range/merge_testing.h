@@ -132,6 +132,7 @@ static inline void expect_all(struct tcluster *c, unsigned from, unsigned to, un
 struct merging_fiber {
     struct tcluster *c;
     range_id_t left;
+    const char *point; /* tried until it comes to this; NULL: once */
     db_err err;
     struct waiter done;
 };
@@ -139,15 +140,28 @@ struct merging_fiber {
 static inline void merge_in_fiber(void *arg)
 {
     struct merging_fiber *m = arg;
-    m->err = merge_once(m->c, m->left);
+    uint64_t hits = 1;
+    uint64_t acted;
+    do {
+        m->err = merge_once(m->c, m->left);
+        if (m->point != NULL) { /* a lease that is not there for the moment is waited for */
+            CHECK_OK(faults_hits(m->point, &hits, &acted));
+            CHECK_OK(fiber_sleep(5 * NS_PER_MS));
+        }
+    } while (m->err != ERR_OK && hits == 0);
     wait_signal(&m->done, 0);
+}
+
+static inline void start_merge_until(struct tcluster *c, struct merging_fiber *m, const char *point)
+{
+    *m = (struct merging_fiber){.c = c, .left = 2, .point = point};
+    wait_init(&m->done);
+    CHECK_OK(fiber_spawn(loop_group_get(c->loops, 1), merge_in_fiber, m));
 }
 
 static inline void start_merge(struct tcluster *c, struct merging_fiber *m)
 {
-    *m = (struct merging_fiber){.c = c, .left = 2};
-    wait_init(&m->done);
-    CHECK_OK(fiber_spawn(loop_group_get(c->loops, 1), merge_in_fiber, m));
+    start_merge_until(c, m, NULL);
 }
 
 /* The merge has come to the point that was armed before, where it is delayed. */
