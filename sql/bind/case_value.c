@@ -17,9 +17,13 @@ static bool is_asked_for(const struct sql_type *to, enum bind_asker asker)
            (type_is_integer(to) && asker != BIND_ASKED_BY_CAST);
 }
 
-/* The IF or CASE, also where it is a constant by now; NULL: there is nothing to ask. */
+/* The IF or CASE, also where it is a constant by now; NULL: there is nothing to ask. By its alias
+ * it may be a group, and then it is read from the groups' rows. */
 static const struct bexpr *choice(const struct bexpr *e)
 {
+    if (e->by_name) {
+        return NULL;
+    }
     const struct bexpr *c = e->kind == BEXPR_CONST ? e->folded : e;
     return c != NULL && c->kind == BEXPR_CASE && type_is_string(&c->type) ? c : NULL;
 }
