@@ -308,6 +308,11 @@ static db_err in_own_column(struct binder *b, struct bexpr **io)
     struct sql_type t = (*io)->type;
     bool digits =
         b->stmt->uses_variables && t.id == TYPE_DECIMAL && t.decimals == DECIMAL_SCALE_MAX;
+    if (t.id == TYPE_DECIMAL &&
+        (t.decimals > DECIMAL_SCALE_MAX || t.length > DECIMAL_PRECISION_MAX)) {
+        bind_stored_type(&t);
+        digits = true;
+    }
     return digits ? bind__cast(b, *io, &t, false, io) : ERR_OK;
 }
 

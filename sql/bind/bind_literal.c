@@ -66,25 +66,24 @@ static db_err decimal_literal(struct binder *b, const struct ast_literal *l, str
     struct decimal d;
     unsigned cond = decimal_from_text(l->text, &d);
     unsigned digits = decimal_int_digits(&d) + d.scale;
-    if ((cond & DECIMAL_OVERFLOW) != 0 || digits > DECIMAL_PRECISION_MAX ||
-        d.scale > DECIMAL_SCALE_MAX) {
-        if (decimal_int_digits(&d) + (cond & DECIMAL_OVERFLOW) > DECIMAL_PRECISION_MAX) {
-            char shown[DECIMAL_TEXT_MAX];
-            struct slice text = l->text;
-            if ((cond & DECIMAL_OVERFLOW) != 0) { /* MYSQL: then the largest number is shown */
-                text = slice_of(shown, decimal_to_text(&d, shown));
-            }
-            bind__warn(b, ER_TRUNCATED_WRONG_VALUE, "DECIMAL", arena_strdup(b->arena, text));
-        }
-        decimal_fit(&d, DECIMAL_PRECISION_MAX,
-                    d.scale > DECIMAL_SCALE_MAX ? DECIMAL_SCALE_MAX : d.scale, &d);
+    if ((cond & DECIMAL_OVERFLOW) != 0) { /* MYSQL: the largest number is told of */
+        char shown[DECIMAL_TEXT_MAX];
+        struct slice text = slice_of(shown, decimal_to_text(&d, shown));
+        bind__warn(b, ER_TRUNCATED_WRONG_VALUE, "DECIMAL", arena_strdup(b->arena, text));
+        decimal_fit(&d, DECIMAL_PRECISION_MAX, 0, &d);
         digits = DECIMAL_PRECISION_MAX;
     }
-    struct value v = value_decimal(&d);
-    /* MYSQL: the digits as written count, but for leading zeros beyond the first. */
+    /* MYSQL: the digits as written count, but for leading zeros beyond the first, which takes room
+     * of the others. */
+    enum { BEHIND_ZERO_MAX = 72 };
     const uint8_t *point = memchr(l->text.ptr, '.', l->text.len);
     bool zero_point = point != NULL && point != l->text.ptr && digits == d.scale;
-    if (zero_point && digits < DECIMAL_PRECISION_MAX) {
+    if (zero_point && d.scale > BEHIND_ZERO_MAX) {
+        (void)decimal_round(&d, BEHIND_ZERO_MAX, DECIMAL_TRUNCATE, &d);
+        digits = BEHIND_ZERO_MAX;
+    }
+    struct value v = value_decimal(&d);
+    if (zero_point) {
         digits++;
     }
     struct sql_type t = type_decimal(digits == 0 ? 1 : digits, d.scale, false);

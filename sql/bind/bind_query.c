@@ -78,6 +78,13 @@ void bind_stored_type(struct sql_type *io)
     if (io->id == TYPE_NULL) {
         *io = type_char(TYPE_VARBINARY, 0, COLL_BINARY);
     }
+    if (io->id == TYPE_DECIMAL) { /* a literal may have more digits than a column */
+        unsigned decimals = io->decimals;
+        unsigned more = decimals > DECIMAL_SCALE_MAX ? decimals - DECIMAL_SCALE_MAX : 0u;
+        unsigned precision = io->length - more;
+        io->decimals = (uint8_t)(decimals - more);
+        io->length = precision > DECIMAL_PRECISION_MAX ? DECIMAL_PRECISION_MAX : precision;
+    }
     io->flags &= (uint8_t) ~(TYPE_F_EXPR | TYPE_F_BOOL | TYPE_F_BYTES_NUMBER);
     io->flags |= (uint8_t)(not_null | (io->id == TYPE_YEAR ? TYPE_F_ZEROFILL : 0));
     io->wire = 0;

@@ -208,7 +208,7 @@ db_err digest_compute(struct arena *arena, struct slice text, const struct parse
         }
         lexer_next(&lx, &t[cur ^ 1]);
         bool in_list = lift.list_depth != 0;
-        bool lifted = lift_token(&lift, t[cur].kind, t[cur ^ 1].kind);
+        bool lifted = lift_token(&lift, t[cur].kind, t[cur].end - t[cur].offset, t[cur ^ 1].kind);
         if (!lift.on) { /* it may hold a program with ';' in it: only the parser knows where it ends
                          */
             put_text(&h, 0, text);

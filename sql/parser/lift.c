@@ -204,8 +204,9 @@ static bool lifts(const struct lift *l, const struct lift_frame *f, int kind, in
     return l->prev == KW_BETWEEN || (l->prev == KW_AND && f->between);
 }
 
-bool lift_token(struct lift *l, int kind, int next)
+bool lift_token(struct lift *l, int kind, uint32_t size, int next)
 {
+    enum { NUMBER_MAX = 31 }; /* a point and 30 digits, which may all be behind it */
     if (!l->started) {
         start(l, kind);
     }
@@ -220,7 +221,8 @@ bool lift_token(struct lift *l, int kind, int next)
     } else if (l->depth <= PARSER_LIFT_NEST_MAX) {
         struct lift_frame *f = &l->frames[l->depth];
         if (is_literal(kind)) {
-            lifted = lifts(l, f, kind, next);
+            bool fits = (kind != NUM && kind != DECIMAL_NUM) || size <= NUMBER_MAX;
+            lifted = fits && lifts(l, f, kind, next);
             l->count += lifted;
         } else if (f->kind == FRAME_STATEMENT || f->kind == FRAME_QUERY) {
             clause(l, f, kind);

@@ -42,7 +42,8 @@ struct lift {
 
 void lift_init(struct lift *l);
 /* Takes the next token and the kind of the one after it. True: the token is a literal and is
- * lifted, as number l->count - 1. */
-bool lift_token(struct lift *l, int kind, int next_kind);
+ * lifted, as number l->count - 1. `size`: bytes of its text; numbers longer than the type of lifted
+ * ones holds stay where they are. */
+bool lift_token(struct lift *l, int kind, uint32_t size, int next_kind);
 
 #endif

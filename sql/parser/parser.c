@@ -248,7 +248,8 @@ int parse__next_token(struct parse_ctx *ctx, union sql_value *value, struct sql_
     read_token(ctx, &t);
     bool lifted = false;
     if ((ctx->opts.flags & PARSE_LIFT_LITERALS) != 0) {
-        lifted = lift_token(&ctx->lift, t.kind, t.kind == 0 ? 0 : peek_token(ctx)->kind);
+        int next = t.kind == 0 ? 0 : peek_token(ctx)->kind;
+        lifted = lift_token(&ctx->lift, t.kind, t.end - t.offset, next);
     }
     int kind = t.kind;
     if (kind > WORDS_BEGIN) {

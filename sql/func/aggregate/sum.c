@@ -106,7 +106,8 @@ static db_err bind_sum(struct func_bind_ctx *ctx, struct agg_call *call, struct 
     }
     call->type =
         expr(type_decimal(precision > DECIMAL_PRECISION_MAX ? DECIMAL_PRECISION_MAX : precision,
-                          scale > DECIMAL_SCALE_MAX ? DECIMAL_SCALE_MAX : scale, false),
+                          more_scale != 0 && scale > DECIMAL_SCALE_MAX ? DECIMAL_SCALE_MAX : scale,
+                          false),
              false);
     return ERR_OK;
 }

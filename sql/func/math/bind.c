@@ -114,6 +114,7 @@ db_err math_bind_round(BIND_ARGS)
         unsigned to = !known || digits >= (int64_t)scale ? scale
                       : digits < 0                       ? 0
                                                          : (unsigned)digits;
+        to = to > DECIMAL_SCALE_MAX ? DECIMAL_SCALE_MAX : to;
         bool carry = known && digits < (int64_t)scale && !truncate;
         unsigned p = whole + to + carry;
         p = p == 0 ? 1 : p > DECIMAL_PRECISION_MAX ? DECIMAL_PRECISION_MAX : p;
