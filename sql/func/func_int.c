@@ -391,8 +391,8 @@ static void relay_warning(void *arg, enum cast_level level, uint16_t number, con
     ctx->warn(ctx->warn_arg, level, number, text);
 }
 
-static bool text_const_int(const struct func_bind_ctx *ctx, const struct sql_type *type,
-                           const struct value *v, int64_t *ret)
+static bool warned_const_int(const struct func_bind_ctx *ctx, const struct sql_type *type,
+                             const struct value *v, int64_t *ret)
 {
     struct diag unseen;
     struct cast_ctx cast;
@@ -428,14 +428,19 @@ bool func__const_int(const struct func_bind_ctx *ctx, const struct func_arg *arg
     }
     switch ((int)v->phys) {
     case PHYS_INT: *ret = v->is_unsigned && v->i < 0 ? INT64_MAX : v->i; return true;
-    case PHYS_DECIMAL: return decimal_to_int(&v->dec, ret) == DECIMAL_OK;
+    case PHYS_DECIMAL: {
+        unsigned cond = decimal_to_int(&v->dec, ret);
+        bool beyond = (cond & DECIMAL_OVERFLOW) != 0; /* warned of, as text is */
+        return beyond ? warned_const_int(ctx, v == &plain ? &t : &arg->type, v, ret)
+                      : cond == DECIMAL_OK;
+    }
     case PHYS_DOUBLE:
         if (v->d > -9e18 && v->d < 9e18) {
             *ret = (int64_t)(v->d < 0 ? v->d - 0.5 : v->d + 0.5);
             return true;
         }
         return false;
-    case PHYS_STR: return text_const_int(ctx, v == &plain ? &t : &arg->type, v, ret);
+    case PHYS_STR: return warned_const_int(ctx, v == &plain ? &t : &arg->type, v, ret);
     default: return false;
     }
 }
