@@ -5,6 +5,7 @@
 
 #include "base/fiber.h"
 #include "sql/diag/my_error.h"
+#include "sql/exec/kept_rows.h"
 #include "sql/exec/key_set.h"
 #include "sql/exec/keys.h"
 
@@ -34,6 +35,7 @@ struct op_scan {
     struct key_set given;
     struct storage_kv *fresh;
     uint64_t met, met_last; /* exec__scan_met; rows of the last chunk before they were filtered */
+    struct kept_rows kept;
 };
 
 static const struct scan_spec *spec_of(const struct op_scan *s)
@@ -209,16 +211,10 @@ static db_err next_held(struct op_scan *s, struct exec_ctx *ctx, const struct st
     return ERR_OK;
 }
 
-/* The rows of a batch that pass, to the chunk. */
-static db_err take_batch(struct op_scan *s, struct exec_ctx *ctx, const struct storage_kv *kv,
-                         size_t n)
+/* Leaves the chunk's rows that pass. */
+static db_err filter_chunk(struct op_scan *s, struct exec_ctx *ctx)
 {
     const struct scan_spec *spec = spec_of(s);
-    if (s->repeats) {
-        TRY(skip_given(s, ctx, &kv, &n));
-    }
-    TRY(fill(s, ctx, kv, n));
-    TRY(exec__source_compute(ctx, &s->source, &s->chunk));
     s->met += s->met_last;
     s->met_last = s->chunk.count;
     if (spec->filter_count != 0 && s->chunk.count != 0) {
@@ -228,15 +224,64 @@ static db_err take_batch(struct op_scan *s, struct exec_ctx *ctx, const struct s
     return ERR_OK;
 }
 
+/* The rows of a batch that pass, to the chunk. */
+static db_err take_batch(struct op_scan *s, struct exec_ctx *ctx, const struct storage_kv *kv,
+                         size_t n)
+{
+    if (s->repeats) {
+        TRY(skip_given(s, ctx, &kv, &n));
+    }
+    TRY(fill(s, ctx, kv, n));
+    TRY(exec__source_compute(ctx, &s->source, &s->chunk));
+    if (s->kept.state == KEPT_ADDED) {
+        kept_rows_add(&s->kept, ctx, &s->chunk);
+    }
+    return filter_chunk(s, ctx);
+}
+
+static db_err take_kept(struct op_scan *s, struct exec_ctx *ctx, uint32_t n)
+{
+    TRY(make_room(s, ctx, n));
+    TRY(kept_rows_read(&s->kept, ctx, &s->chunk, n));
+    return filter_chunk(s, ctx);
+}
+
+static db_err next_kept(struct op_scan *s, struct exec_ctx *ctx, struct chunk **ret)
+{
+    for (;;) {
+        uint32_t n = kept_rows_left(&s->kept);
+        *ret = NULL;
+        if (n == 0) {
+            return ERR_OK;
+        }
+        arena_reset(&s->eval);
+        struct saved_arenas saved = exec__enter_arena(ctx, &s->eval);
+        db_err err = take_kept(s, ctx, n);
+        exec__leave_arena(ctx, saved);
+        TRY(err);
+        if (s->chunk.count != 0) {
+            *ret = &s->chunk;
+            return ERR_OK;
+        }
+        TRY(fiber_checkpoint());
+    }
+}
+
 /* Batches that give nothing may be many: what is made of each goes with it. */
 static db_err scan_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_scan *s = (struct op_scan *)op;
     const struct storage_kv *kv;
     size_t n;
+    if (s->kept.state == KEPT_WHOLE) {
+        return next_kept(s, ctx, ret);
+    }
     for (;;) {
         if (s->scan == NULL) {
             if (s->at == s->range_count) {
+                if (s->kept.state == KEPT_ADDED) {
+                    kept_rows_end(&s->kept);
+                }
                 *ret = NULL;
                 return ERR_OK;
             }
@@ -275,6 +320,10 @@ static db_err scan_rescan(struct op *op, struct exec_ctx *ctx)
     close_current(s);
     s->at = 0;
     key_set_clear(&s->given);
+    TRY(kept_rows_again(&s->kept, ctx, op->node));
+    if (s->kept.state == KEPT_WHOLE) {
+        return ERR_OK;
+    }
     return find_ranges(s, ctx); /* bounds may be outer columns */
 }
 
@@ -288,6 +337,7 @@ static void scan_close(struct op *op, struct exec_ctx *ctx)
         arena_fini(&s->eval);
         arena_fini(&s->bounds);
         key_set_fini(&s->given);
+        kept_rows_fini(&s->kept);
         s->opened = false;
     }
 }

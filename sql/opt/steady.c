@@ -5,6 +5,8 @@
  * enclosing query, no rows of a recursion's last round, and compute nothing that differs from time
  * to time; it takes no locks, and the statement changes nothing. Of other nodes than those below
  * it is said that they may differ. */
+#include "sql/opt/steady.h"
+
 #include "sql/opt/opt_int.h"
 
 static bool node_is_steady(const struct bexpr *e, void *arg)
@@ -34,7 +36,7 @@ static bool all_are_steady(struct bexpr *const *list, uint32_t count)
     return true;
 }
 
-static bool scan_is_steady(const struct scan_spec *s)
+bool plan_scan_is_steady(const struct scan_spec *s)
 {
     for (uint32_t i = 0; i < s->range_count; i++) {
         const struct scan_range *r = &s->ranges[i];
@@ -48,7 +50,12 @@ static bool scan_is_steady(const struct scan_spec *s)
             return false;
         }
     }
-    return s->lock == ROW_LOCK_NONE && all_are_steady(s->filters, s->filter_count);
+    return s->lock == ROW_LOCK_NONE && s->table->kind == TABLE_BASE;
+}
+
+static bool scan_gives_the_same(const struct scan_spec *s)
+{
+    return plan_scan_is_steady(s) && all_are_steady(s->filters, s->filter_count);
 }
 
 static bool keys_are_steady(const struct plan_sort_key *keys, uint32_t count)
@@ -79,7 +86,7 @@ static bool join_is_steady(const struct plan_node *n)
     return !n->u.join.apply && all_are_steady(n->u.join.left_keys, n->u.join.key_count) &&
            all_are_steady(n->u.join.right_keys, n->u.join.key_count) &&
            all_are_steady(n->u.join.filters, n->u.join.filter_count) &&
-           (!lookup || scan_is_steady(&n->u.join.lookup));
+           (!lookup || scan_gives_the_same(&n->u.join.lookup));
 }
 
 static bool itself_is_steady(const struct plan_node *n)
@@ -89,7 +96,7 @@ static bool itself_is_steady(const struct plan_node *n)
     case PLAN_DISTINCT: return true;
     case PLAN_TABLE_SCAN:
     case PLAN_INDEX_SCAN:
-    case PLAN_POINT_GET: return n->u.scan.table->kind == TABLE_BASE && scan_is_steady(&n->u.scan);
+    case PLAN_POINT_GET: return scan_gives_the_same(&n->u.scan);
     case PLAN_FILTER: return all_are_steady(n->u.filter.conjuncts, n->u.filter.count);
     case PLAN_PROJECT: return all_are_steady(n->u.project.exprs, n->column_count);
     case PLAN_SORT:
