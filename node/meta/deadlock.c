@@ -10,7 +10,9 @@
  *
  * Waits for metadata locks and named locks are told together with those for rows
  * (sql/session/waits.c): a cycle may go through all of them. They are looked up anew for each
- * report, and may last for hours, so the pauses get longer while there is nothing else.
+ * report, and may last for hours, so the pauses get longer when there has been nothing else for a
+ * while. Not at once: a leader decides nothing before it has two reports of each node, and one that
+ * leads for less than two pauses finds no cycle.
  *
  * While the meta range has no leader, deadlocks over nodes wait for it, at most until their
  * time-out. */
@@ -25,6 +27,7 @@
 #define PAUSE_NS            (20 * NS_PER_MS)
 #define PAUSE_MAX_NS        (100 * NS_PER_MS)
 #define OTHERS_PAUSE_MAX_NS (400 * NS_PER_MS)
+#define OTHERS_SOON_NS      (20 * NS_PER_S)
 #define ASK_TIME_NS         (1 * NS_PER_S)
 
 /* ---- at the leader ---- */
@@ -199,6 +202,7 @@ static void watch_fiber(void *arg)
     struct meta *m = arg;
     struct lock_graph *g = range_store_lock_graph(m->rs);
     uint64_t pause = PAUSE_NS;
+    uint64_t news_ns = clock_mono_ns(); /* when there was something new */
     uint64_t newest[KINDS] = {0};
     while (atomic_load(&m->started)) {
         db_err err = fiber_sleep(pause);
@@ -214,8 +218,10 @@ static void watch_fiber(void *arg)
                 LOG_DEBUG("meta.waits", F_ERR(err));
             }
         }
-        uint64_t longest =
-            lock_graph_waits(g) > lock_graph_other_waits(g) ? PAUSE_MAX_NS : OTHERS_PAUSE_MAX_NS;
+        news_ns = news ? clock_mono_ns() : news_ns;
+        bool soon = lock_graph_waits(g) > lock_graph_other_waits(g) ||
+                    clock_mono_ns() - news_ns < OTHERS_SOON_NS;
+        uint64_t longest = soon ? PAUSE_MAX_NS : OTHERS_PAUSE_MAX_NS;
         pause = news ? PAUSE_NS : 2 * pause < longest ? 2 * pause : longest;
     }
     meta_fiber_ends(m);

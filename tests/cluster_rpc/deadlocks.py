@@ -144,6 +144,40 @@ class Deadlocks(Basic):
                     c.close()
         print("  mixed deadlocks ended after %.2f s in the middle, %.2f s at most" % (sorted(took)[len(took) // 2], max(took)))
 
+    def meta_moves(self):
+        """The leader of the meta range, who finds deadlocks over nodes, is another one three times a second. Each begins with nothing."""
+        setup = self.nodes[0].connect(database=DATABASE)
+        run(setup, "DROP TABLE IF EXISTS mx")
+        run(setup, "CREATE TABLE mx (a INT PRIMARY KEY, b INT)")
+        stop, moves = threading.Event(), [0]
+
+        def move():
+            while not stop.wait(0.3):
+                moves[0] += self.cluster.move_lease(1, self.nodes[moves[0] % 3])[0]
+        mover = threading.Thread(target=move)
+        mover.start()
+        try:
+            for _ in range(3):
+                a, b = (n.connect(database=DATABASE) for n in self.nodes[1:])
+                run(a, "SELECT GET_LOCK('mx', 1)")
+                run(b, "LOCK TABLES mx READ")
+                got = []
+                t = threading.Thread(target=lambda: got.append(error_of(a, "LOCK TABLES mx WRITE")))
+                t.start()
+                time.sleep(2)  # its node has nothing new to tell, and tells it less often
+                began = time.monotonic()
+                number = error_of(b, "SELECT GET_LOCK('mx', 30)")
+                took = time.monotonic() - began
+                run(b, "UNLOCK TABLES")
+                t.join(30)
+                expect((3058, [0]), (number, got), "a deadlock while leases of the meta range move")
+                print("    %.2f s, %d moves so far" % (took, moves[0]))
+                for c in (a, b):
+                    c.close()
+        finally:
+            stop.set()
+            mover.join()
+
     def no_deadlock(self):
         """Waits that look like a circle and are none: the lock is given back in time."""
         c, d = self.nodes[1].connect(database=DATABASE, autocommit=False), self.nodes[2].connect(database=DATABASE, autocommit=False)
@@ -251,4 +285,4 @@ class Deadlocks(Basic):
 
 
 if __name__ == "__main__":
-    sys.exit(main(Deadlocks, ["apart", "rows", "gaps", "mixed", "no_deadlock", "shown", "random_rows"], "deadlocks"))
+    sys.exit(main(Deadlocks, ["apart", "rows", "gaps", "mixed", "meta_moves", "no_deadlock", "shown", "random_rows"], "deadlocks"))
