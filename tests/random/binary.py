@@ -89,4 +89,5 @@ def run(connection, text, literals):
             nulls = packet.read((len(fields) + 9) // 8)
             rows.append(tuple(None if nulls[(i + 2) // 8] >> (i + 2) % 8 & 1 else value(packet, f) for i, f in enumerate(fields)))
     finally:
-        connection._execute_command(CLOSE, struct.pack("<I", number))
+        if connection.open:     # a time-out has closed it, and is what is told
+            connection._execute_command(CLOSE, struct.pack("<I", number))
