@@ -110,10 +110,17 @@ static db_err check_null(struct insert_rows *s, struct exec_ctx *ctx, uint32_t i
     return insert_rows_null(s, ctx, i, many, document, row);
 }
 
+/* MYSQL: where NULL is an error, it is one before those of the columns behind it. */
 db_err insert_rows_assign(struct insert_rows *s, struct exec_ctx *ctx, uint32_t position,
                           const struct sql_type *type, const struct value *v, struct value *row)
 {
-    return row_assign(ctx, s->table, s->node->u.insert.columns[position], type, v, s->number, row);
+    uint32_t i = s->node->u.insert.columns[position];
+    TRY(row_assign(ctx, s->table, i, type, v, s->number, row));
+    bool document = s->documents != NULL && s->documents[i]; /* of one row it is told otherwise */
+    bool refused = ctx->eval.cast->strict && !ctx->ignore && !document;
+    return refused && s->table->columns[i].generated == GENERATED_NO
+               ? check_null(s, ctx, i, row, true)
+               : ERR_OK;
 }
 
 static bool is_pending(const struct insert_rows *s, uint32_t i)
