@@ -86,7 +86,7 @@ db_err temporal_bind_add(BIND_ARGS)
     if (!type_is_temporal(&date->type)) {
         if (year) {
             func__want_datetime(date);
-        } else {
+        } else if (!temporal__is_number(&date->type)) {
             func__want_text(ctx, date);
         }
         func__result_ascii(ctx, call, TEXT_CHARS);
@@ -162,6 +162,28 @@ static db_err add_to_text(struct eval_ctx *ctx, const struct add_plan *p, struct
     return set_text(ctx, out, row, v, date_only);
 }
 
+static db_err add_to_number(struct eval_ctx *ctx, const struct func_call *call,
+                            const struct vector *date, const struct interval *iv,
+                            struct vector *out, uint32_t row)
+{
+    const struct add_plan *p = call->data;
+    struct time_parts parts;
+    int64_t v;
+    bool date_only;
+    bool null;
+    TRY(temporal__number_moment(ctx, &call->arg_types[p->date], date, row, ctx->cast->sql_mode, &v,
+                                &date_only, &null));
+    if (null || !real_date(v, &parts)) {
+        vec_set_null(out, row);
+        return ERR_OK;
+    }
+    if (!datetime_add_interval(v, iv, p->subtract, p->unit, &v)) {
+        overflow(ctx, out, row);
+        return ERR_OK;
+    }
+    return set_text(ctx, out, row, v, date_only && !interval_has_time(p->unit));
+}
+
 db_err temporal_add(EVAL_ARGS)
 {
     const struct add_plan *p = call->data;
@@ -181,6 +203,10 @@ db_err temporal_add(EVAL_ARGS)
         }
         if (args[p->date]->phys == PHYS_STR) {
             TRY(add_to_text(ctx, p, vec_str(args[p->date], row), &iv, out, row));
+            continue;
+        }
+        if (temporal__is_number(&call->arg_types[p->date])) {
+            TRY(add_to_number(ctx, call, args[p->date], &iv, out, row));
             continue;
         }
         int64_t v = vec_i64(args[p->date], row);

@@ -1,6 +1,8 @@
 /* Facts shared by the functions of dates and times. */
 #include "sql/func/families.h"
 
+#include <math.h>
+
 #include "sql/types/sql_mode.h"
 
 /* In the order of the parser's numbers, from 1. */
@@ -227,6 +229,33 @@ db_err temporal__get_parts(struct eval_ctx *ctx, const struct sql_type *t, const
         datetime_unpack(n, ret);
     } else {
         time_unpack(n, ret);
+    }
+    return ERR_OK;
+}
+
+bool temporal__is_number(const struct sql_type *t)
+{
+    return type_is_numeric(t) && t->id != TYPE_BIT && t->id != TYPE_YEAR;
+}
+
+db_err temporal__number_moment(struct eval_ctx *ctx, const struct sql_type *t,
+                               const struct vector *numbers, uint32_t row, uint64_t sql_mode,
+                               int64_t *ret, bool *ret_date_only, bool *ret_null)
+{
+    enum { DATE_MAX = 99991231 };
+    struct cast_ctx cast = *ctx->cast;
+    struct value number;
+    struct slice text;
+    double size;
+    cast.sql_mode = sql_mode;
+    vector_get(numbers, row, &number);
+    TRY(value_to_datetime(&cast, t, &number, TIME_DECIMALS_MAX, ret, ret_null));
+    TRY(value_to_double(&cast, t, &number, &size));
+    *ret_date_only = size < DATE_MAX + 1.0;
+    if (!*ret_null && *ret_date_only && size != floor(size)) {
+        TRY(value_to_text(&cast, t, &number, &text));
+        cast_warn(ctx->cast, CAST_WARNING, ER_TRUNCATED_WRONG_VALUE, "Truncated incorrect", "date",
+                  arena_strdup(ctx->arena, text), "");
     }
     return ERR_OK;
 }

@@ -66,6 +66,14 @@ MUST_USE db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t
 MUST_USE db_err temporal__get_parts(struct eval_ctx *ctx, const struct sql_type *t,
                                     const struct vector *v, uint32_t row, enum temporal_role role,
                                     struct time_parts *ret, bool *ret_is_datetime, bool *ret_null);
+/* Is it a number that is a date in digits where one is asked for? Not of bytes, nor a year. */
+bool temporal__is_number(const struct sql_type *t);
+/* Such a number's date; its time, too, when it has more digits than a date, else what stands behind
+ * the point is told of. sql_mode: which zeros may be in it. */
+MUST_USE db_err temporal__number_moment(struct eval_ctx *ctx, const struct sql_type *t,
+                                        const struct vector *numbers, uint32_t row,
+                                        uint64_t sql_mode, int64_t *ret, bool *ret_date_only,
+                                        bool *ret_null);
 /* A number of seconds: exact numbers become DECIMAL, text and doubles stay what they are, so that
  * more digits of them are seen than a column of DECIMAL has. */
 void temporal__want_seconds(struct func_arg *arg);

@@ -1,6 +1,8 @@
 /* Moments: UNIX_TIMESTAMP, FROM_UNIXTIME, CONVERT_TZ. */
 #include "sql/func/families.h"
 
+#include "sql/types/sql_mode.h"
+
 /* MYSQL: the last moment these functions know, 3001-01-18 23:59:59 UTC. */
 #define UNIX_SECONDS_MAX 32536771199ll
 
@@ -10,8 +12,11 @@ db_err temporal_bind_unix(BIND_ARGS)
     unsigned decimals = 0;
     if (call->arg_count == 1) {
         decimals = temporal__date_decimals(&args[0]);
-        if (!type_is_temporal(&args[0].type)) {
-            func__want_text(ctx, &args[0]); /* what is no date is 0, not NULL */
+        bool year = args[0].type.id == TYPE_YEAR && (args[0].type.flags & TYPE_F_EXPR) == 0;
+        if (!type_is_temporal(&args[0].type) && !year) {
+            if (!temporal__is_number(&args[0].type)) {
+                func__want_text(ctx, &args[0]); /* what is no date is 0, not NULL */
+            }
         } else if (args[0].type.id != TYPE_TIMESTAMP) {
             func__want_datetime(&args[0]);
         }
@@ -37,6 +42,9 @@ static void set_seconds(const struct func_call *call, struct vector *out, uint32
 
 db_err temporal_unix(EVAL_ARGS)
 {
+    /* MYSQL: a number may have zeros in its date, of which nothing is told */
+    const uint64_t zeros =
+        ctx->cast->sql_mode & ~(uint64_t)(SQL_MODE_NO_ZERO_DATE | SQL_MODE_NO_ZERO_IN_DATE);
     EACH_ROW(row)
     {
         if (call->arg_count == 0) {
@@ -49,7 +57,11 @@ db_err temporal_unix(EVAL_ARGS)
         uint32_t micro = 0;
         int64_t local = 0;
         bool bad = false;
-        if (args[0]->phys == PHYS_STR) {
+        if (temporal__is_number(&call->arg_types[0])) {
+            bool date_only;
+            TRY(temporal__number_moment(ctx, &call->arg_types[0], args[0], row, zeros, &local,
+                                        &date_only, &bad));
+        } else if (args[0]->phys == PHYS_STR) {
             struct value v;
             vector_get(args[0], row, &v);
             TRY(value_to_datetime(ctx->cast, &call->arg_types[0], &v, TIME_DECIMALS_MAX, &local,
