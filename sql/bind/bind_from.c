@@ -438,8 +438,8 @@ static struct lcolumn *visible_named(struct lcolumn *cols, uint32_t n, struct sl
     return found;
 }
 
-static db_err merge_column(struct binder *b, struct lnode *join, uint32_t left_count,
-                           struct slice name)
+static db_err merge_column(struct binder *b, const struct ast_table_join *j, struct lnode *join,
+                           uint32_t left_count, struct slice name)
 {
     uint32_t found_left;
     uint32_t found_right;
@@ -465,7 +465,7 @@ static db_err merge_column(struct binder *b, struct lnode *join, uint32_t left_c
     join->u.join.on = on;
     join->u.join.on_count++;
     (join->u.join.kind == JOIN_RIGHT ? l : r)->hidden = true;
-    return ERR_OK;
+    return bind__complete_merged(b, j, l, r);
 }
 
 /* MYSQL: SELECT * of USING and NATURAL shows the merged columns first, in the order of the table
@@ -499,8 +499,8 @@ static void merged_first(struct lnode *join, uint32_t left_count, struct slice c
 }
 
 /* The merged columns of a FULL JOIN are neither side's: of each row that one has which is there. */
-static db_err merge_full(struct binder *b, struct lnode **io_join, uint32_t left_count,
-                         struct slice const *names, uint32_t n)
+static db_err merge_full(struct binder *b, const struct ast_table_join *j, struct lnode **io_join,
+                         uint32_t left_count, struct slice const *names, uint32_t n)
 {
     struct lnode *join = *io_join;
     uint32_t total = join->column_count;
@@ -526,7 +526,7 @@ static db_err merge_full(struct binder *b, struct lnode **io_join, uint32_t left
         }
         TRY(bind__coalesce(b, "coalesce", args, 2, &items[i].expr));
         items[i].column = (struct lcolumn){.name = l->name};
-        TRY(merge_column(b, join, left_count, names[i]));
+        TRY(merge_column(b, j, join, left_count, names[i]));
         l->hidden = true;
     }
     for (uint32_t i = 0; i < total; i++) {
@@ -565,11 +565,12 @@ static db_err merge_columns(struct binder *b, const struct ast_table_join *j,
         }
     }
     if (join->u.join.kind == JOIN_FULL) {
-        return merge_full(b, io_join, left_count, names, n);
+        return merge_full(b, j, io_join, left_count, names, n);
     }
     for (uint32_t i = 0; i < n; i++) {
-        TRY(merge_column(b, join, left_count, names[i]));
+        TRY(merge_column(b, j, join, left_count, names[i]));
     }
+    bind__complete_join(b, j);
     merged_first(join, left_count, names, n, scratch);
     return ERR_OK;
 }
@@ -723,18 +724,20 @@ static db_err bind_join(struct binder *b, struct scope *scope, const struct ast_
         }
     }
     TRY(bind__lateral_join(b, mark, join));
+    const struct ast_expr *written = j->on; /* before a view's tree is completed */
     if (j->natural || j->using_.count != 0) {
         TRY(merge_columns(b, j, &join, l->column_count));
     }
     if (scope->skip_on) {
         TRY(join_later(b, scope, j, join, left_on));
-    } else if (j->on != NULL) {
+    } else if (written != NULL) {
         struct scope on = *scope;
         on.columns = join->columns;
         on.count = join->column_count;
         on.place = PLACE_ON;
         on.aggs_allowed = false;
-        db_err err = bind_conditions(b, &on, j->on, join, &join->u.join.on, &join->u.join.on_count);
+        db_err err =
+            bind_conditions(b, &on, written, join, &join->u.join.on, &join->u.join.on_count);
         scope->place = err == ERR_OK ? scope->place : PLACE_ON;
         TRY(err);
     }

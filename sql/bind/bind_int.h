@@ -554,6 +554,11 @@ void bind__complete_items(struct binder *b, const struct ast_select *s,
                           const struct ast_select_list *items);
 void bind__complete_column(struct binder *b, const struct ast_column *c,
                            const struct lcolumn *found);
+/* The two columns that USING or NATURAL merges become a condition of ON, as MySQL keeps them; then,
+ * once all are merged, the join has these conditions only. */
+MUST_USE db_err bind__complete_merged(struct binder *b, const struct ast_table_join *j,
+                                      const struct lcolumn *left, const struct lcolumn *right);
+void bind__complete_join(struct binder *b, const struct ast_table_join *j);
 void bind__complete_table(struct binder *b, const struct ast_name *name,
                           const struct table_def *def);
 

@@ -329,6 +329,56 @@ void bind__complete_column(struct binder *b, const struct ast_column *c,
     }
 }
 
+static struct ast_expr *column_of(struct binder *b, const struct lcolumn *c)
+{
+    struct ast_column *column = BIND_NEW(b, struct ast_column);
+    if (column == NULL) {
+        return NULL;
+    }
+    column->expr.kind = AST_EXPR_COLUMN;
+    column->expr.depth = 1;
+    name_column(column, c);
+    return &column->expr;
+}
+
+static struct ast_expr *both_of(struct binder *b, enum ast_op op, struct ast_expr *x,
+                                struct ast_expr *y)
+{
+    struct ast_binary *e = BIND_NEW(b, struct ast_binary);
+    if (e == NULL || x == NULL || y == NULL) {
+        return NULL;
+    }
+    e->expr.kind = AST_EXPR_BINARY;
+    e->expr.depth = (uint16_t)((x->depth > y->depth ? x->depth : y->depth) + 1);
+    e->op = op;
+    e->left = x;
+    e->right = y;
+    return &e->expr;
+}
+
+db_err bind__complete_merged(struct binder *b, const struct ast_table_join *j,
+                             const struct lcolumn *left, const struct lcolumn *right)
+{
+    struct ast_table_join *mine = (struct ast_table_join *)(uintptr_t)j;
+    bool swapped = j->kind == AST_JOIN_RIGHT;
+    if (!b->opts->complete_tree || j->kind == AST_JOIN_FULL) {
+        return ERR_OK;
+    }
+    struct ast_expr *e = both_of(b, AST_OP_EQ, column_of(b, swapped ? right : left),
+                                 column_of(b, swapped ? left : right));
+    mine->on = mine->on == NULL ? e : both_of(b, AST_OP_AND, mine->on, e);
+    return mine->on == NULL ? ERR_NOMEM : ERR_OK;
+}
+
+void bind__complete_join(struct binder *b, const struct ast_table_join *j)
+{
+    if (b->opts->complete_tree) {
+        struct ast_table_join *mine = (struct ast_table_join *)(uintptr_t)j;
+        mine->natural = false;
+        mine->using_.count = 0;
+    }
+}
+
 void bind__complete_table(struct binder *b, const struct ast_name *name,
                           const struct table_def *def)
 {

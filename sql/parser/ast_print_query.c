@@ -92,10 +92,11 @@ static void print_where(struct printer *p, const struct ast_expr *e)
 
 static void print_join(struct printer *p, const struct ast_table_join *j)
 {
+    bool swapped = p->view && j->kind == AST_JOIN_RIGHT && !j->natural && j->using_.count == 0;
     print__text(p, "(");
-    print__table(p, j->left);
-    print__text(p, join_words(j, p->view));
-    print__table(p, j->right);
+    print__table(p, swapped ? j->right : j->left);
+    print__text(p, swapped ? " LEFT JOIN " : join_words(j, p->view));
+    print__table(p, swapped ? j->left : j->right);
     if (j->on != NULL) {
         print__text(p, p->view ? " on(" : " ON ");
         print_where(p, j->on);
