@@ -139,7 +139,8 @@ know).
   `GROUPING` of the row of no rows; the count of INTERSECT ALL after a UNION, and the rows of INTERSECT over set operations; NULL
   that EXCEPT takes for a value when another set operation is at its side; constants
   of a view or a common table expression that an outer join has no row of, or that ROLLUP sums up; rows that a comparison of `utf8mb4_bin` misses by an index of
-  a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; a variable that is NULL in IN's list of rows; members of rows in IN that are integers beyond
+  a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; a variable that is NULL in IN's list of rows; -1 in a list of IN that is not all
+  constants, which it takes for 18446744073709551615 beside unsigned integers; members of rows in IN that are integers beyond
   64 bits or decimals beside integers; MAX and COUNT of a frame without rows where a key has found one row; patterns of regular expressions
   in generated columns and keys, and CHAR() there and in views, whose USING is lost; `TIME_FORMAT(x, '%T')`, and one with a sign, cut short in a temporary table;
   a time with a fraction that an index of whole seconds, or IN of a subquery, finds rounded; a constant time that CONCAT with a variable writes over; `CAST(... AS SIGNED)` of a sum of times (`235860`);

@@ -607,6 +607,27 @@ def null_in_rows(server, oracle, sql, ordered, folded):
     return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [out], ordered, folded))
 
 
+LISTED = re.compile(r"\bIN \((?!\(|SELECT)")
+
+
+def in_signs(server, oracle, sql, ordered, folded):
+    """An integer IN a list of other integers: when the list is not all constants, the reference takes -1 and 18446744073709551615 for the
+    same, which `=` does not; it answers as the server does when what is listed are decimals."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    ours = None
+    for found in LISTED.finditer(text or ""):
+        listed, at = [], found.end()
+        while text[at - 1:at] != ")" and at < len(text):
+            end = reach(text, at, ",)")
+            listed.append("(%s) + 0.0" % text[at:end])
+            at = end + 1
+        ours = loosely(server, sql, ordered, folded) if ours is None else ours
+        changed = text[:found.end()] + ", ".join(listed) + text[at - 1:]
+        if equal_rows(ours, loosely(oracle, changed, ordered, folded)):
+            return True
+    return False
+
+
 JSON_BLOB = re.compile(r"base64:type25[0-2]:")
 
 
@@ -619,7 +640,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows)
+                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
