@@ -356,7 +356,8 @@ static db_err apply_db(struct sql_session *s, const struct request *r, struct ac
         priv_t back = cut & r->privs & u->global; /* given again by lifting the restriction */
         return acl_user_set_db(u, schema, old | (r->privs & ~back));
     }
-    priv_t taken = partial ? r->privs & u->global & ~(priv_t)PRIV_GRANT : 0;
+    /* MYSQL: what the database's own grant gives goes first. */
+    priv_t taken = partial ? r->privs & u->global & ~(priv_t)PRIV_GRANT & ~old : 0;
     priv_t held = (old & r->privs) | taken;
     if (held == 0 || (!r->ast->all && held != r->privs)) { /* MYSQL: of a database all or nothing */
         TRY(nonexisting(s, r, u));
