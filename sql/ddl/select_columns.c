@@ -5,7 +5,7 @@
 static bool numeric_default(const struct sql_type *t)
 {
     return type_is_integer(t) || t->id == TYPE_DECIMAL || t->id == TYPE_FLOAT ||
-           t->id == TYPE_DOUBLE;
+           t->id == TYPE_DOUBLE || t->id == TYPE_BIT;
 }
 
 /* MYSQL: an expression that cannot be NULL has a default of its kind; dates have none. */
@@ -83,7 +83,8 @@ static void created_type(const struct draft *d, const struct lcolumn *from, stru
     if (made == MADE_STORED) {
         return;
     }
-    if ((type_is_integer(io) && made != MADE_IFNULL) || io->id == TYPE_BIT) {
+    bool kept = made == MADE_WINDOW || made == MADE_SUBQUERY; /* of BIT */
+    if (made != MADE_IFNULL && (type_is_integer(io) || (io->id == TYPE_BIT && !kept))) {
         bool is_short = made == MADE_LITERAL || made == MADE_WINDOW || made == MADE_SUBQUERY;
         uint32_t max = is_short ? LITERAL_LENGTH : INT_LENGTH;
         bool is_unsigned = type_is_unsigned(io) || io->id == TYPE_BIT;

@@ -160,10 +160,24 @@ static db_err put_privs(struct buf *out, priv_t privs, priv_t all, bool abbrevia
     return ERR_OK;
 }
 
-static db_err put_to(struct buf *out, const struct acl_user *u, bool grant)
+static db_err put_object(struct buf *out, const struct grants_sink *sink, struct slice name)
+{
+    return sink->style.name(out, name, sink->style.arg);
+}
+
+static db_err put_account(struct buf *out, const struct grants_sink *sink, struct slice user,
+                          struct slice host)
+{
+    TRY(buf_append_quoted(out, user, sink->style.quote));
+    TRY(put(out, "@"));
+    return buf_append_quoted(out, host, sink->style.quote);
+}
+
+static db_err put_to(struct buf *out, const struct grants_sink *sink, const struct acl_user *u,
+                     bool grant)
 {
     TRY(put(out, " TO "));
-    TRY(grants_put_name(out, u->user, u->host));
+    TRY(put_account(out, sink, u->user, u->host));
     return put(out, grant ? " WITH GRANT OPTION" : "");
 }
 
@@ -172,7 +186,7 @@ static db_err global_lines(const struct acl_user *u, struct buf *line, struct gr
     TRY(put(line, "GRANT "));
     TRY(put_privs(line, u->global, 0, false));
     TRY(put(line, " ON *.*"));
-    TRY(put_to(line, u, (u->global & PRIV_GRANT) != 0));
+    TRY(put_to(line, sink, u, (u->global & PRIV_GRANT) != 0));
     TRY(emit(sink, line));
     for (int with_grant = 0; with_grant < 2; with_grant++) {
         priv_dyn_t mask = with_grant ? u->dynamic_grant : u->dynamic & ~u->dynamic_grant;
@@ -186,7 +200,7 @@ static db_err global_lines(const struct acl_user *u, struct buf *line, struct gr
         }
         if (!first) {
             TRY(put(line, " ON *.*"));
-            TRY(put_to(line, u, with_grant != 0));
+            TRY(put_to(line, sink, u, with_grant != 0));
             TRY(emit(sink, line));
         }
     }
@@ -214,37 +228,39 @@ static db_err db_lines(const struct acl_user *u, struct buf *line, struct grants
         TRY(put(line, "GRANT "));
         TRY(put_privs(line, d->privs, all, true));
         TRY(put(line, " ON "));
-        TRY(buf_append_quoted(line, d->pattern, '`'));
+        TRY(put_object(line, sink, d->pattern));
         TRY(put(line, ".*"));
-        TRY(put_to(line, u, (d->privs & PRIV_GRANT) != 0));
+        TRY(put_to(line, sink, u, (d->privs & PRIV_GRANT) != 0));
         TRY(emit(sink, line));
     }
     for (uint32_t i = 0; i < u->restriction_count; i++) {
         TRY(put(line, "REVOKE "));
         TRY(put_privs(line, u->restrictions[i].privs, all, false));
         TRY(put(line, " ON "));
-        TRY(buf_append_quoted(line, u->restrictions[i].schema, '`'));
+        TRY(put_object(line, sink, u->restrictions[i].schema));
         TRY(put(line, ".* FROM "));
-        TRY(grants_put_name(line, u->user, u->host));
+        TRY(put_account(line, sink, u->user, u->host));
         TRY(emit(sink, line));
     }
     return ERR_OK;
 }
 
-static db_err put_column_list(struct buf *out, const struct acl_table *t, priv_t bit, bool *ret_any)
+static db_err put_column_list(struct buf *out, const struct grants_sink *sink,
+                              const struct acl_table *t, priv_t bit, bool *ret_any)
 {
     *ret_any = false;
     for (uint32_t i = 0; i < t->column_count; i++) {
         if ((t->columns[i].privs & bit) != 0) {
             TRY(put(out, *ret_any ? ", " : " ("));
-            TRY(buf_append_quoted(out, t->columns[i].name, '`'));
+            TRY(put_object(out, sink, t->columns[i].name));
             *ret_any = true;
         }
     }
     return put(out, *ret_any ? ")" : "");
 }
 
-static db_err put_table_privs(struct buf *out, const struct acl_table *t)
+static db_err put_table_privs(struct buf *out, const struct grants_sink *sink,
+                              const struct acl_table *t)
 {
     priv_t columns = acl_table_columns(t);
     priv_t all = priv_all(PRIV_LEVEL_TABLE, false);
@@ -266,7 +282,7 @@ static db_err put_table_privs(struct buf *out, const struct acl_table *t)
         if ((columns & bit) != 0) {
             TRY(put(out, first ? "" : ", "));
             TRY(put(out, priv_defs[i].words));
-            TRY(put_column_list(out, t, bit, &any));
+            TRY(put_column_list(out, sink, t, bit, &any));
             first = false;
         }
     }
@@ -284,24 +300,37 @@ static int cmp_ended(struct slice a, struct slice b)
     return a.len < b.len ? '`' - b.ptr[n] : a.ptr[n] - '`';
 }
 
+struct table_key {
+    struct slice text; /* as it is written */
+    const struct acl_table *table;
+};
+
 static int cmp_tables(const void *a, const void *b)
 {
-    const struct acl_table *x = a;
-    const struct acl_table *y = b;
-    int c = cmp_ended(x->schema, y->schema);
-    return c != 0 ? c : cmp_ended(x->name, y->name);
+    return slice_cmp(((const struct table_key *)a)->text, ((const struct table_key *)b)->text);
+}
+
+static db_err table_key(struct arena *arena, const struct grants_sink *sink,
+                        const struct acl_table *t, struct table_key *ret)
+{
+    SCOPE_BUF(text, LINE_MAX_BYTES);
+    TRY(put_object(&text, sink, t->schema));
+    TRY(put(&text, "."));
+    TRY(put_object(&text, sink, t->name));
+    ret->table = t;
+    return arena_copy(arena, buf_slice(&text), &ret->text);
 }
 
 static db_err table_line(const struct acl_user *u, const struct acl_table *t, struct buf *line,
                          struct grants_sink *sink)
 {
     TRY(put(line, "GRANT "));
-    TRY(put_table_privs(line, t));
+    TRY(put_table_privs(line, sink, t));
     TRY(put(line, " ON "));
-    TRY(buf_append_quoted(line, t->schema, '`'));
+    TRY(put_object(line, sink, t->schema));
     TRY(put(line, "."));
-    TRY(buf_append_quoted(line, t->name, '`'));
-    TRY(put_to(line, u, (t->privs & PRIV_GRANT) != 0));
+    TRY(put_object(line, sink, t->name));
+    TRY(put_to(line, sink, u, (t->privs & PRIV_GRANT) != 0));
     return emit(sink, line);
 }
 
@@ -310,15 +339,16 @@ static db_err table_lines(const struct acl_user *u, struct buf *line, struct gra
     struct arena arena;
     db_err err = ERR_OK;
     arena_init(&arena, NULL, NULL, 0);
-    struct acl_table *tables = ARENA_ARRAY(&arena, struct acl_table, u->table_count);
-    if (tables == NULL) {
-        err = ERR_NOMEM;
-    } else if (u->table_count != 0) {
-        memcpy(tables, u->tables, u->table_count * sizeof(*tables));
-        qsort(tables, u->table_count, sizeof(*tables), cmp_tables);
+    struct table_key *keys = ARENA_ARRAY(&arena, struct table_key, u->table_count + 1u);
+    err = keys == NULL ? ERR_NOMEM : ERR_OK;
+    for (uint32_t i = 0; i < u->table_count && err == ERR_OK; i++) {
+        err = table_key(&arena, sink, &u->tables[i], &keys[i]);
+    }
+    if (err == ERR_OK && u->table_count != 0) {
+        qsort(keys, u->table_count, sizeof(*keys), cmp_tables);
     }
     for (uint32_t i = 0; i < u->table_count && err == ERR_OK; i++) {
-        err = table_line(u, &tables[i], line, sink);
+        err = table_line(u, keys[i].table, line, sink);
     }
     arena_fini(&arena);
     return err;
@@ -333,17 +363,17 @@ static db_err object_lines(const struct acl_user *u, struct buf *line, struct gr
         TRY(put(line, "GRANT "));
         TRY(put_privs(line, r->privs, 0, false));
         TRY(buf_printf(line, " ON %s ", kinds[r->kind]));
-        TRY(buf_append_quoted(line, r->schema, '`'));
+        TRY(put_object(line, sink, r->schema));
         TRY(put(line, "."));
-        TRY(buf_append_quoted(line, r->name, '`'));
-        TRY(put_to(line, u, (r->privs & PRIV_GRANT) != 0));
+        TRY(put_object(line, sink, r->name));
+        TRY(put_to(line, sink, u, (r->privs & PRIV_GRANT) != 0));
         TRY(emit(sink, line));
     }
     for (uint32_t i = 0; i < u->proxy_count; i++) {
         const struct acl_proxy *p = &u->proxies[i];
         TRY(put(line, "GRANT PROXY ON "));
-        TRY(grants_put_name(line, p->proxied.user, p->proxied.host));
-        TRY(put_to(line, u, p->with_grant));
+        TRY(put_account(line, sink, p->proxied.user, p->proxied.host));
+        TRY(put_to(line, sink, u, p->with_grant));
         TRY(emit(sink, line));
     }
     return ERR_OK;
@@ -385,7 +415,7 @@ static db_err role_line(const struct acl_user *u, const struct acl_name *mandato
         err = err == ERR_OK ? grants_put_name(line, names[i].user, names[i].host) : err;
     }
     if (n != 0 && err == ERR_OK) {
-        err = put_to(line, u, false);
+        err = put_to(line, sink, u, false);
         err = err == ERR_OK ? put(line, admin ? " WITH ADMIN OPTION" : "") : err;
         err = err == ERR_OK ? emit(sink, line) : err;
     }
@@ -487,11 +517,14 @@ static db_err put_lock(struct buf *out, const struct account *a)
                              : buf_printf(out, " PASSWORD_LOCK_TIME %d", (int)a->lock_days);
 }
 
-db_err grants_create_user(const struct acl_user *u, struct buf *out)
+db_err grants_create_user(const struct acl_user *u, const struct grants_style *style,
+                          struct buf *out)
 {
     const struct account *a = &u->account;
     TRY(put(out, "CREATE USER "));
-    TRY(grants_put_name(out, u->user, u->host));
+    TRY(style->name(out, u->user, style->arg));
+    TRY(put(out, "@"));
+    TRY(style->name(out, u->host, style->arg));
     TRY(buf_printf(out, " IDENTIFIED WITH '%s'", a->plugin));
     if (a->auth_len != 0) {
         TRY(put(out, " AS "));

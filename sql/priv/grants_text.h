@@ -16,13 +16,22 @@ MUST_USE db_err grants_merge(struct arena *arena, const struct acl *acl, const s
                              const struct acl_name *roles, uint32_t count,
                              const struct acl_user **ret);
 
+/* How names are written: those of objects by `name`, of the account within quotes. Roles stand in
+ * backquotes. */
+struct grants_style {
+    db_err (*name)(struct buf *out, struct slice name, const void *arg);
+    const void *arg;
+    char quote;
+};
 struct grants_sink {
     db_err (*line)(struct grants_sink *sink, struct slice text);
+    struct grants_style style;
 };
 /* SHOW GRANTS: a line each. `mandatory` roles are shown as granted. */
 MUST_USE db_err grants_lines(const struct acl_user *u, const struct acl_name *mandatory,
                              uint32_t mandatory_count, struct grants_sink *sink);
-/* SHOW CREATE USER. */
-MUST_USE db_err grants_create_user(const struct acl_user *u, struct buf *out);
+/* SHOW CREATE USER: the account's name is written by style->name. */
+MUST_USE db_err grants_create_user(const struct acl_user *u, const struct grants_style *style,
+                                   struct buf *out);
 
 #endif

@@ -1,5 +1,6 @@
 /* SET ROLE, SET DEFAULT ROLE, SHOW GRANTS, SHOW CREATE USER, and @@mandatory_roles. */
 #include "base/scope.h"
+#include "sql/parser/ast_print.h"
 #include "sql/priv/grants_text.h"
 #include "sql/session/session_int.h"
 
@@ -306,13 +307,30 @@ static db_err using_roles(struct sql_session *s, const struct ast_show *show,
     return ERR_OK;
 }
 
+static db_err put_styled(struct buf *out, struct slice name, const void *arg)
+{
+    return ast_print_name(out, name, arg);
+}
+
+static struct ast_name_style name_style(const struct sql_session *s)
+{
+    return (struct ast_name_style){.double_quotes = (s->vars.sql_mode & SQL_MODE_ANSI_QUOTES) != 0,
+                                   .bare = vars__get(s, VAR_sql_quote_show_create)->i == 0};
+}
+
+static struct grants_style grants_style_of(const struct ast_name_style *names)
+{
+    return (struct grants_style){put_styled, names, names->double_quotes ? '"' : '`'};
+}
+
 static db_err show_lines(struct statement *st, const struct acl_name *n, const struct acl_user *u)
 {
     struct sql_session *s = st->session;
     const char *name = arena_printf(&s->stmt_arena, "Grants for %.*s@%.*s", SLICE_FMT(n->user),
                                     SLICE_FMT(n->host));
     static const uint32_t length = 1024;
-    struct line_target t = {.sink = {add_line}, .arena = &s->stmt_arena};
+    const struct ast_name_style names = name_style(s);
+    struct line_target t = {.sink = {add_line, grants_style_of(&names)}, .arena = &s->stmt_arena};
     if (name == NULL) {
         return ERR_LIMIT;
     }
@@ -361,7 +379,9 @@ db_err account__show_create(struct statement *st, const struct ast_show *show)
                         arena_printf(&s->stmt_arena, "'%.*s'@'%.*s' (User account does not exist)",
                                      SLICE_FMT(n.user), SLICE_FMT(n.host)));
     }
-    TRY(grants_create_user(u, &text));
+    const struct ast_name_style names = name_style(s);
+    const struct grants_style style = grants_style_of(&names);
+    TRY(grants_create_user(u, &style, &text));
     const char *name = arena_printf(&s->stmt_arena, "CREATE USER for %.*s@%.*s", SLICE_FMT(n.user),
                                     SLICE_FMT(n.host));
     struct slice cell;
