@@ -70,6 +70,13 @@ static db_err names_missing(const struct ast_expr *e, void *arg)
     const struct named_columns *n = arg;
     const struct ast_column *c = (const struct ast_column *)e;
     if (e->kind == AST_EXPR_COLUMN && ddl__find_column(n->d, c->name) == NULL) {
+        if (n->d->def.id != 0) { /* MYSQL: ALTER looks it up as a query's */
+            const char *where =
+                arena_printf(n->d->ctx->arena, "check constraint %s expression", n->name);
+            return where == NULL ? ERR_NOMEM
+                                 : my_error(n->d->ctx->diag, ER_BAD_FIELD_ERROR,
+                                            ddl__text(n->d->ctx, c->name), where);
+        }
         return my_error(n->d->ctx->diag, ER_CHECK_CONSTRAINT_REFERS_UNKNOWN_COLUMN, n->name,
                         ddl__text(n->d->ctx, c->name));
     }
@@ -95,6 +102,8 @@ db_err ddl__checks_allowed(struct draft *d)
         struct named_columns named = {d, c, name};
         TRY(c->column == NULL ? ERR_OK : names_other(c->ast, &named));
     }
+    bool alters = d->def.id != 0; /* MYSQL: names come first then, with CREATE after the columns */
+    TRY(alters ? ddl__new_check_names(d) : ERR_OK);
     for (uint32_t i = 0; i < d->check_count; i++) {
         struct named_columns named = {d, d->checks[i], ddl__check_name(d, i)};
         TRY(named.check->ast == NULL ? ERR_OK : names_missing(named.check->ast, &named));

@@ -101,6 +101,8 @@ MUST_USE db_err ddl__actions_allowed(struct ddl_ctx *ctx,
                                      const struct ast_alter_action_list *actions);
 /* The checks, before keys are looked at. */
 MUST_USE db_err ddl__checks_allowed(struct draft *d);
+/* Has a check that ALTER adds the name of one that is there? 3822. */
+MUST_USE db_err ddl__new_check_names(struct draft *d);
 
 /* derived.c */
 /* Generated columns, defaults and checks, once columns and keys are settled. */

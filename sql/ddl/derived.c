@@ -541,6 +541,26 @@ static bool name_in_schema(const struct draft *d, struct slice name)
     return false;
 }
 
+db_err ddl__new_check_names(struct draft *d)
+{
+    for (uint32_t i = 0; i < d->check_count; i++) {
+        const char *name = ddl__check_name(d, i);
+        if (name == NULL) {
+            return ERR_NOMEM;
+        }
+        bool is_new = d->checks[i]->ast != NULL;
+        bool taken = is_new && name_in_schema(d, slice_str(name));
+        for (uint32_t k = 0; k < d->check_count && is_new && !taken; k++) {
+            const struct draft_check *other = d->checks[k];
+            taken = other->ast == NULL && slice_eq_nocase(other->def.name, slice_str(name));
+        }
+        if (taken) {
+            return my_error(d->ctx->diag, ER_CHECK_CONSTRAINT_DUP_NAME, name);
+        }
+    }
+    return ERR_OK;
+}
+
 static db_err unique_names(struct draft *d)
 {
     for (uint32_t i = 0; i < d->check_count; i++) {
