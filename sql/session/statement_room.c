@@ -3,7 +3,8 @@
  * modest, most of them would fail with an error that none deserves. So they are granted memory
  * before they begin, in the order in which they came, and wait while there is none. Who waits holds
  * nothing but the packet and, within a transaction, its locks. For these a statement that has been
- * granted memory may be waiting in turn: that is why nobody waits for long.
+ * granted memory may be waiting in turn: that is why nobody waits for long when none gives its
+ * memory back. As long as they do, one after the other, the line moves on, however slowly.
  *
  * A grant is an estimate, no bound: the limits of memory are what they are for everybody. */
 #include "sql/session/statement_room.h"
@@ -22,6 +23,7 @@ void statement_room_init(struct statement_room *a)
     fiber_mutex_init(&a->mutex);
     fiber_cond_init(&a->changed);
     a->granted = 0;
+    a->given_ns = 0;
     list_init(&a->waiting);
 }
 
@@ -46,12 +48,14 @@ static bool wait_for_room(struct sql_session *s, struct statement_room *a, size_
                           size_t need)
 {
     struct waiting me;
-    uint64_t deadline = clock_mono_ns() + STATEMENT_ROOM_WAIT_S * NS_PER_S;
+    uint64_t since = clock_mono_ns();
     db_err err = ERR_OK;
     list_push_back(&a->waiting, &me.link);
     atomic_store_explicit(&s->state, "Waiting for memory", memory_order_release);
     while (err == ERR_OK && (a->waiting.next != &me.link || !fits(a, limit, need))) {
-        err = fiber_cond_wait(&a->changed, &a->mutex, deadline);
+        since = a->given_ns > since ? a->given_ns : since;
+        err = fiber_cond_wait(&a->changed, &a->mutex, since + STATEMENT_ROOM_WAIT_S * NS_PER_S);
+        err = err == ERR_TIMEOUT && a->given_ns > since ? ERR_OK : err;
     }
     atomic_store_explicit(&s->state, NULL, memory_order_release);
     list_remove(&me.link);
@@ -103,6 +107,7 @@ void statement_room_give(struct sql_session *s, size_t granted)
     }
     fiber_mutex_lock(&a->mutex);
     a->granted -= granted;
+    a->given_ns = clock_mono_ns();
     fiber_cond_broadcast(&a->changed);
     fiber_mutex_unlock(&a->mutex);
 }

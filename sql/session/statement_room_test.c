@@ -110,6 +110,26 @@ static void patience_main(void *arg)
     CHECK(g_engine.room.granted == 0 && list_empty(&g_engine.room.waiting));
 }
 
+/* As long as others give back what they had, the line moves, and is waited in. */
+static void slow_main(void *arg)
+{
+    static struct taker t[3];
+    (void)arg;
+    open_engine();
+    for (unsigned i = 0; i < 3; i++) {
+        begin(&t[i], 30 * MIB);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK_OK(fiber_sleep((STATEMENT_ROOM_WAIT_S / 2 + 1) * NS_PER_S));
+        CHECK(t[i].in && t[i].granted == 30 * MIB && !t[i + 1].in);
+        end(&t[i]);
+    }
+    CHECK(t[2].in && t[2].granted == 30 * MIB);
+    CHECK(t[2].waited_ns > STATEMENT_ROOM_WAIT_S * NS_PER_S);
+    end(&t[2]);
+    CHECK(g_engine.room.granted == 0 && list_empty(&g_engine.room.waiting));
+}
+
 static void params_main(void *arg)
 {
     static uint8_t text[MIB];
@@ -139,6 +159,12 @@ static void test_patience(void **state)
     assert_int_equal(loop_run_main(patience_main, NULL), ERR_OK);
 }
 
+static void test_slow(void **state)
+{
+    (void)state;
+    assert_int_equal(loop_run_main(slow_main, NULL), ERR_OK);
+}
+
 static void test_params(void **state)
 {
     (void)state;
@@ -148,7 +174,7 @@ static void test_params(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_order),
-                                       cmocka_unit_test(test_patience),
+                                       cmocka_unit_test(test_patience), cmocka_unit_test(test_slow),
                                        cmocka_unit_test(test_params)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
