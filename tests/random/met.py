@@ -181,17 +181,28 @@ def definitions(server, text):
     return out
 
 
+# what a character set does not have: a change tells of it as of what is stored or, by another plan, of what is compared
+BYTES_TOLD = re.compile(r"string (?:value: )?'((?:\\x[0-9A-F]{2}|[^'\\])+)'")
+
+
+def bytes_of(text):
+    found = BYTES_TOLD.search(text)
+    return {("text", found.group(1))} if found else set()
+
+
 def conditions(server, statement):
-    """The conditions of a statement: {(number, text without its row)}; of an error, which one value makes, without the value."""
+    """The conditions of a statement: {(number, text without its row)}; of an error, which one value makes, without the value; and the bytes that
+    they tell of."""
     with server.c.cursor() as cur:
         try:
             cur.execute(statement)
             cur.fetchall()
         except pymysql.MySQLError as e:
-            return {(e.args[0], shape(e.args[1]))} if len(e.args) > 1 else set()
+            return {(e.args[0], shape(e.args[1]))} | bytes_of(e.args[1]) if len(e.args) > 1 else set()
         cur.execute("SHOW WARNINGS")
         told = [(int(code), text) for _, code, text in cur.fetchall()]
-        return {(code, AT_ROW.sub("", text)) for code, text in told} | {(code, shape(text)) for code, text in told if text.startswith(NO_DIGIT_TOLD)}
+    return set().union({(code, AT_ROW.sub("", text)) for code, text in told}, {(code, shape(text)) for code, text in told if text.startswith(NO_DIGIT_TOLD)},
+                       *(bytes_of(text) for _, text in told))
 
 
 def shape(text):
@@ -203,8 +214,10 @@ NO_DIGIT_TOLD = "Truncated incorrect DECIMAL value: "
 NO_DIGIT = "Incorrect DECIMAL value: '0' for column ''"
 
 
-def as_told(error, told):
+def as_told(error, told, change):
     """The conditions by which another server may tell of the same value: {(number, text)}."""
+    if change and bytes_of(told):
+        return {(error, AT_ROW.sub("", told))} | bytes_of(told)
     if AT_ROW.sub("", told) == NO_DIGIT:
         return {(error, NO_DIGIT), (1292, NO_DIGIT_TOLD + "'?'")}
     return {(error, AT_ROW.sub("", told)), (error, shape(told))}
@@ -212,7 +225,7 @@ def as_told(error, told):
 
 def met(error, told, text, mine, other, change=False):
     """Does the other server find a value that makes this error, of which the first one has told, in some part of the statement?"""
-    wanted = as_told(error, told or "")
+    wanted = as_told(error, told or "", change)
     column = FOR_COLUMN.search(told or "")
     defined = definitions(mine, text)
     tables = sorted(set(TABLE.findall(text + " ".join(d for d, _ in defined))))
