@@ -142,7 +142,7 @@ know).
   a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; a variable that is NULL in IN's list of rows; -1 in a list of IN that is not all
   constants, which it takes for 18446744073709551615 beside unsigned integers; members of rows in IN that are integers beyond
   64 bits or decimals beside integers; MAX and COUNT of a frame without rows where a key has found one row; patterns of regular expressions
-  in generated columns and keys, and CHAR() there and in views, whose USING is lost; `TIME_FORMAT(x, '%T')`, and one with a sign, cut short in a temporary table;
+  in generated columns and keys, and CHAR() there and in views, whose USING is lost; text beyond ASCII beside binary strings in a view, which it keeps in latin1; `TIME_FORMAT(x, '%T')`, and one with a sign, cut short in a temporary table;
   a time with a fraction that an index of whole seconds, or IN of a subquery, finds rounded; a constant time that CONCAT with a variable writes over; `CAST(... AS SIGNED)` of a sum of times (`235860`);
   text in ucs2, utf16 or utf32 that becomes JSON byte by byte; EXISTS with `LIMIT 0` in a view; equal rows that DISTINCT over a join keeps; CHAR that is told
   apart by its spaces in groups of JSON or long text too;

@@ -381,6 +381,21 @@ def views_of(oracle, text, change):
     return made
 
 
+VIEW_NAMED = re.compile(r"\b(v\d) (\w+)\b")
+SHOWN_VIEW = re.compile(r"VIEW `\w+` (\([^()]*\)) AS (.*)", re.DOTALL)
+
+
+def as_written(server, oracle, sql, ordered, folded):
+    """Text beside binary strings in a view, which the reference keeps in another character set: it answers as the server does when the views'
+    queries, as the server shows them, stand in their places."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    bodies = {n: SHOWN_VIEW.search(server.definition(n)) for n in sorted(set(VIEW.findall(text or "")))}
+    if not bodies or None in bodies.values() or all(b.group(2).isascii() for b in bodies.values()):
+        return False
+    derived = VIEW_NAMED.sub(lambda m: "(%s) %s %s" % (bodies[m.group(1)].group(2), m.group(2), bodies[m.group(1)].group(1)), text)
+    return equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, derived, ordered, folded))
+
+
 IN_QUERY = re.compile(r"\bIN (?=\(SELECT )")
 
 
@@ -638,7 +653,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
     return equal_rows(*(s.ask(sql, ordered, folded, loose=True, fix=fix) for s in (server, oracle)))
 
 
-EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
+EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
                 cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs)
 
 
