@@ -130,6 +130,25 @@ static bool no_variable(const struct bexpr *e, void *ctx)
     return e->kind != BEXPR_USER_VAR && !e->placeholder;
 }
 
+/* MYSQL: what hands a variable's value on counts as the variable: NULLIF, an extreme, a subquery.
+ */
+static bool is_variable(const struct bexpr *e)
+{
+    for (;;) {
+        if (e->kind == BEXPR_CASE && e->u.nullif) {
+            e = e->args[2];
+        } else if (e->kind == BEXPR_AGG && (strcmp(e->u.agg.call->def->name, "max") == 0 ||
+                                            strcmp(e->u.agg.call->def->name, "min") == 0)) {
+            e = e->args[0];
+        } else if (e->kind == BEXPR_SUBQUERY_SCALAR &&
+                   e->u.subquery.sub->root->kind == LNODE_PROJECT) {
+            e = e->u.subquery.sub->root->u.project.exprs[e->u.subquery.column].expr;
+        } else {
+            return e->kind == BEXPR_USER_VAR;
+        }
+    }
+}
+
 struct func_arg bind__arg(const struct bexpr *e)
 {
     struct func_arg a = {.type = e->type, .coercibility = e->coercibility};
@@ -138,7 +157,7 @@ struct func_arg bind__arg(const struct bexpr *e)
     a.is_given = a.is_const ||
                  (!e->is_volatile && (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR));
     a.is_column = e->kind == BEXPR_COLUMN;
-    a.is_variable = e->kind == BEXPR_USER_VAR;
+    a.is_variable = is_variable(e);
     a.lifted = e->kind == BEXPR_PARAM ? e->lifted : NULL;
     if (a.is_column && e->u.column.origin != NULL) {
         a.name = e->u.column.origin->name;
