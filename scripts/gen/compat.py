@@ -151,7 +151,8 @@ know).
   one block, and numbers in another; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);
   conditions (`<>`, `<`) that compare casts of one value to two lengths of a type (`CAST(x AS DECIMAL(10,1)) <> CAST(x AS DECIMAL(10,5))`),
   which it takes for the same; frames of `RANGE ... INTERVAL` where a zero date is among the rows;
-  `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
+  `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;
+  a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
   `REPLACE` or `INSERT` put into a number, which it takes for latin1; constants that a row keeps when `<=>` compares with a query of no rows; a text of `MAKE_SET` cut short in a
   temporary table when the widths of its arguments do not fit into 32 bits. `MD5`, `SHA` and `SHA1`, which 9.7 has no more, are there.
 - A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element

@@ -441,17 +441,27 @@ def null_in_order(server, oracle, sql, ordered, folded):
     return changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
 
 
-def cut_text(server, oracle, sql, ordered, folded):
-    """MAKE_SET adds up widths in 32 bits, and TIME_FORMAT has none for a sign, so a table cuts their texts: the reference answers as the
-    server does when a CAST says how wide they are."""
-    text = sql if isinstance(sql, str) else literal_form(sql)
+def widened(text):
+    """MAKE_SET and TIME_FORMAT in a CAST that says how wide they are."""
     out, at = "", 0
-    for found in re.finditer(r"\b(?:MAKE_SET|TIME_FORMAT)\(", text or ""):
+    for found in re.finditer(r"\b(?:MAKE_SET|TIME_FORMAT)\(", text, re.IGNORECASE):
         if found.start() >= at:
             end = reach(text, found.end()) + 1
             out += "%sCAST(%s AS CHAR(1000))" % (text[at:found.start()], text[found.start():end])
             at = end
-    return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
+    return out + text[at:]
+
+
+def cut_text(server, oracle, sql, ordered, folded):
+    """MAKE_SET adds up widths in 32 bits, and TIME_FORMAT has none for a sign, so a table cuts their texts: the reference answers as the
+    server does when a CAST says how wide they are, in views, too."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    with_views = views_of(oracle, text or "", widened)
+    changed = VIEW.sub(lambda m: with_views.get(m.group(0), m.group(0)), widened(text or ""))
+    equal = changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
+    for v in with_views.values():
+        oracle.change("DROP VIEW " + v)
+    return equal
 
 
 def numbers_in_text(server, oracle, sql, ordered, folded):
@@ -588,17 +598,28 @@ def drops_true(server, oracle, sql):
     return dropped[0] == said[0] == "rows" and dropped != said and equal_rows(said, server.ask(kept))
 
 
-def of_nullif(server, oracle, sql, ordered, folded):
-    """NULLIF gives a constant as the type of the column that it has compared it with: the reference answers as the server does when it is no
-    constant."""
+def first_as_value(server, oracle, sql, ordered, folded, function):
+    """Does the reference answer as the server does when the first argument of a function is the value of an IF?"""
     text = sql if isinstance(sql, str) else literal_form(sql)
     out, at = "", 0
-    for found in re.finditer(r"\bNULLIF\(", text or ""):
+    for found in re.finditer(r"\b%s\(" % function, text or ""):
         end = reach(text, found.end(), ",)")
         if found.start() >= at and text[end:end + 1] == ",":
             out += "%sIF(RAND() < 2, %s, NULL)" % (text[at:found.end()], text[found.end():end])
             at = end
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
+
+
+def of_nullif(server, oracle, sql, ordered, folded):
+    """NULLIF gives a constant as the type of the column that it has compared it with: the reference answers as the server does when it is no
+    constant."""
+    return first_as_value(server, oracle, sql, ordered, folded, "NULLIF")
+
+
+def of_hash(server, oracle, sql, ordered, folded):
+    """SHA2 makes the collation of its argument a binary one, by which LEAST then compares: the reference answers as the server does when the
+    argument is an IF, which compares nothing."""
+    return first_as_value(server, oracle, sql, ordered, folded, "SHA2")
 
 
 ROWS_LISTED = re.compile(r"\bIN \((?=\()")
@@ -654,7 +675,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs)
+                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, of_hash)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
