@@ -402,8 +402,9 @@ class More(Wide):
         self.outer = False
         scope = self.scope_of(table, "a")
         kind = self.pick((INT, DEC, STR))
-        first = self.pick(("SET @v = (SELECT %s(%s) FROM %s a WHERE %s)" % (self.pick(("MIN", "MAX")), self.column(scope, kind), table.name, self.condition(scope, 0)),
-                           "SELECT %s FROM %s a ORDER BY a.id LIMIT 1 INTO @v" % (self.column(scope, kind), table.name)))
+        forms = ("SET @v = (SELECT %s(%s) FROM %s a WHERE %s)" % (self.pick(("MIN", "MAX")), self.column(scope, kind), table.name, self.condition(scope, 0)),
+                 "SELECT %s FROM %s a ORDER BY a.id LIMIT 1 INTO @v" % (self.column(scope, kind), table.name))
+        first = self.pick(forms) if kind != STR else forms[1]      # which of two equal texts an extreme is, is open
         more = scope + [("@v", kind)] * 3
         # NULL has the character set of the value before, which is of the session: with three nodes each has seen other statements
         return ["SET @v = ''", "SET @v = NULL", first, "SELECT a.id, @v, %s FROM %s a%s" % (self.expr(more, kind, 1), table.name, self.where(more))], False, False
