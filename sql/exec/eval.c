@@ -204,6 +204,7 @@ static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
 {
     unsigned flags = s->e->u.func->def->flags;
     bool stops = (flags & FUNC_NULL_IF_ANY) != 0 && (flags & FUNC_SEES_ALL) == 0;
+    uint32_t end = (flags & FUNC_NULL_FIRST) != 0 ? 1 : stops ? s->arg_count : 0;
     struct eval_rows left = *rows;
     struct vector *null = NULL; /* one of those whose NULLs have been dropped */
     uint32_t seen = 0;          /* arguments that have been looked at for NULLs */
@@ -213,7 +214,7 @@ static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
             *ret_later = true;
             continue;
         }
-        for (; stops && seen < k && is_computed(s->args[i]->e); seen++) {
+        for (; seen < end && seen < k && is_computed(s->args[i]->e); seen++) {
             uint32_t x = arg_at(s, seen);
             if (!may_refuse(s->e, s->args[x]->e) && s->many[x]->has_nulls) {
                 null = s->many[x];

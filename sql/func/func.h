@@ -113,6 +113,8 @@ enum func_flags {
     FUNC_FROM_LAST = 262144,
     /* MYSQL: a constant when the statement is executed, but none when its text is looked at. */
     FUNC_EXECUTION = 524288,
+    /* MYSQL: in a row where the first argument is NULL the others are not evaluated. */
+    FUNC_NULL_FIRST = 1048576,
 };
 
 enum { FUNC_ARGS_MAX = 255 };
