@@ -157,6 +157,7 @@ struct lnode {
             const struct table_def *def;
             struct slice alias;
             bool *used;      /* by ordinal: columns that anything above needs (set by a rule) */
+            bool *idle;      /* of these: VIRTUAL ones that are not computed; NULL: none */
             bool in_derived; /* read through a derived table or a common table expression */
             const struct table_def *view; /* the outermost one that it is read through; or NULL */
             struct slice view_alias;      /* what the statement calls that */

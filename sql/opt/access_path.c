@@ -371,6 +371,25 @@ static db_err add_virtuals(struct optimizer *o, const struct table_rules *rules,
     return ERR_OK;
 }
 
+/* By ordinal; NULL: all. */
+static db_err computed_columns(struct optimizer *o, const struct lnode *n, const bool **ret)
+{
+    const bool *used = n->u.table.used;
+    *ret = used;
+    if (n->u.table.idle == NULL) {
+        return ERR_OK;
+    }
+    bool *computed = OPT_ARRAY(o, bool, n->u.table.def->column_count);
+    if (computed == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->u.table.def->column_count; i++) {
+        computed[i] = used[i] && !n->u.table.idle[i];
+    }
+    *ret = computed;
+    return ERR_OK;
+}
+
 db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, bool from_entries,
                          struct plan_node *p, struct phys *ret)
 {
@@ -380,7 +399,9 @@ db_err opt__scan_columns(struct optimizer *o, const struct lnode *n, bool from_e
     struct table_rules *rules = NULL;
     uint32_t *at = OPT_ARRAY(o, uint32_t, t->column_count); /* by ordinal: where it is given */
     if (!from_entries) {
-        TRY(bind_virtual_columns(o->arena, o->opts->bind, t, used, o->diag, &rules));
+        const bool *computed;
+        TRY(computed_columns(o, n, &computed));
+        TRY(bind_virtual_columns(o->arena, o->opts->bind, t, computed, o->diag, &rules));
     }
     s->columns = OPT_ARRAY(o, uint32_t, t->column_count);
     p->types = OPT_ARRAY(o, const struct sql_type *, t->column_count);

@@ -11,6 +11,7 @@ struct optimizer {
     const struct opt_opts *opts;
     struct diag *diag;
     uint32_t node_count;
+    const struct col_set *idle; /* rule_prune_columns: VIRTUAL columns that a change leaves NULL */
 };
 
 #define OPT_NEW(o, type)      ARENA_NEW((o)->arena, type)
@@ -129,6 +130,13 @@ bool opt__covers(const struct table_def *t, const struct index_def *ix, const bo
 db_err opt__join(struct optimizer *o, struct lnode *n, const struct want *want, struct phys *ret);
 /* Does the join's right side give the same rows when the join is run again (steady.c)? */
 bool opt__keeps_right(const struct optimizer *o, const struct plan_node *join);
+
+/* change_wants.c */
+/* Is it an UPDATE or DELETE of which opt__change_wants can tell what it wants? */
+bool opt__change_is_plain(const struct optimizer *o);
+/* The columns that it wants of its rows; apart from them those that need to be there, but not to be
+ * computed, unless a condition reads them. */
+db_err opt__change_wants(struct optimizer *o, struct col_set *wanted, struct col_set *idle);
 
 /* cte.c */
 /* Puts expressions where they are used when that is once; plans the others. */

@@ -13,6 +13,20 @@ static db_err want_list(struct optimizer *o, struct bexpr *const *list, uint32_t
     return ERR_OK;
 }
 
+static db_err note_idle(struct optimizer *o, struct lnode *n)
+{
+    n->u.table.idle = OPT_ARRAY(o, bool, n->u.table.def->column_count);
+    if (n->u.table.idle == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = 0; i < n->column_count; i++) {
+        if (!n->u.table.used[i] && opt__set_has(o->idle, n->columns[i].id)) {
+            n->u.table.used[i] = n->u.table.idle[i] = true;
+        }
+    }
+    return ERR_OK;
+}
+
 static db_err prune_table(struct optimizer *o, struct lnode *n, struct col_set *wanted)
 {
     n->u.table.used = OPT_ARRAY(o, bool, n->u.table.def->column_count);
@@ -23,7 +37,7 @@ static db_err prune_table(struct optimizer *o, struct lnode *n, struct col_set *
     for (uint32_t i = 0; i < n->column_count; i++) {
         n->u.table.used[i] = opt__set_has(wanted, n->columns[i].id);
     }
-    return ERR_OK;
+    return o->idle == NULL ? ERR_OK : note_idle(o, n);
 }
 
 static db_err prune_project(struct optimizer *o, struct lnode *n, struct col_set *wanted)
@@ -192,7 +206,16 @@ static db_err prune(struct optimizer *o, struct lnode *n, struct col_set *wanted
 db_err rule_prune_columns(struct optimizer *o, struct lnode **io_root)
 {
     struct col_set wanted;
+    struct col_set idle;
     TRY(opt__set_init(o, &wanted));
-    TRY(want_all(o, *io_root, &wanted));
-    return prune(o, *io_root, &wanted);
+    if (io_root != &o->stmt->root || !opt__change_is_plain(o)) {
+        TRY(want_all(o, *io_root, &wanted));
+        return prune(o, *io_root, &wanted);
+    }
+    TRY(opt__set_init(o, &idle));
+    TRY(opt__change_wants(o, &wanted, &idle));
+    o->idle = &idle;
+    db_err err = prune(o, *io_root, &wanted);
+    o->idle = NULL;
+    return err;
 }
