@@ -81,6 +81,25 @@ static int64_t week_of_year_minus_one(bool monday_first, bool by_majority)
     return january - DAYS - weekday + (same ? 0 : 7);
 }
 
+/* Does the year's first day lie in its week 1? */
+static bool begins_week(unsigned year, bool monday_first, bool by_majority)
+{
+    return first_week(year, monday_first, by_majority) <= date_to_days(year, 1, 1);
+}
+
+/* MYSQL: in unsigned numbers, that have no days before the year: what is before it comes after all
+ * of its weeks. */
+static unsigned week_without_month(unsigned year, uint32_t days, bool own_year, bool next_begins,
+                                   unsigned *ret_year)
+{
+    if (own_year && days >= 52u * 7 && next_begins) {
+        *ret_year = year + 1;
+        return 1;
+    }
+    *ret_year = year;
+    return days / 7 + 1;
+}
+
 unsigned date_week(const struct time_parts *p, unsigned mode, unsigned *ret_year)
 {
     bool monday_first = (mode & 1) != 0;
@@ -90,9 +109,12 @@ unsigned date_week(const struct time_parts *p, unsigned mode, unsigned *ret_year
     int64_t today = date_to_days(p->year, p->month, p->day);
     unsigned year = p->year;
     int64_t start = first_week(year, monday_first, by_majority);
-    if (p->month == 0) { /* MYSQL: in unsigned numbers, that have no days before the year */
-        *ret_year = year;
-        return (uint32_t)(today - start) / 7 + 1;
+    if (p->month == 0) {
+        return week_without_month(year, (uint32_t)(today - start), own_year,
+                                  begins_week(year + 1, monday_first, by_majority), ret_year);
+    }
+    if (p->day == 0 && begins_week(year, monday_first, by_majority)) {
+        own_year = own_year || p->month == 1; /* MYSQL: not so when the year begins with week 0 */
     }
     if (today < start) {
         if (!own_year) {
@@ -101,7 +123,7 @@ unsigned date_week(const struct time_parts *p, unsigned mode, unsigned *ret_year
         }
         start = year == 0 ? week_of_year_minus_one(monday_first, by_majority)
                           : first_week(year - 1, monday_first, by_majority);
-        year = year == 0 ? 0 : year - 1;
+        year--; /* MYSQL: UINT_MAX before year 0 */
     } else if (own_year && today >= first_week(year + 1, monday_first, by_majority)) {
         *ret_year = year + 1;
         return 1;

@@ -56,7 +56,7 @@ static int64_t date_part(const struct eval_ctx *ctx, const struct func_call *cal
         bool own_year = call->arg_count == 1 || vec_i64(args[1], row) >= 0;
         unsigned mode = (unsigned)week_mode(ctx, call, args, row) | (own_year ? 2u : 0u);
         unsigned week = date_week(p, mode, &year);
-        return year * 100ll + week;
+        return (int32_t)(year * 100u + week); /* MYSQL: -48 in the last week before year 0 */
     }
     default: return date_week(p, (unsigned)week_mode(ctx, call, args, row), &year);
     }
