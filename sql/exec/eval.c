@@ -154,12 +154,6 @@ static db_err drop_nulls(struct exec_ctx *ctx, struct expr_state *s, const struc
     return ERR_OK;
 }
 
-/* Does it take more than to look at it? */
-static bool is_computed(const struct bexpr *e)
-{
-    return e->arg_count != 0 || e->has_subquery;
-}
-
 /* Is the argument converted, and are characters that its new charset does not have an error? */
 static bool may_refuse(const struct bexpr *func, const struct bexpr *e)
 {
@@ -204,7 +198,6 @@ static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
 {
     unsigned flags = s->e->u.func->def->flags;
     bool stops = (flags & FUNC_NULL_IF_ANY) != 0 && (flags & FUNC_SEES_ALL) == 0;
-    uint32_t end = (flags & FUNC_NULL_FIRST) != 0 ? 1 : stops ? s->arg_count : 0;
     struct eval_rows left = *rows;
     struct vector *null = NULL; /* one of those whose NULLs have been dropped */
     uint32_t seen = 0;          /* arguments that have been looked at for NULLs */
@@ -214,7 +207,7 @@ static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
             *ret_later = true;
             continue;
         }
-        for (; seen < end && seen < k && is_computed(s->args[i]->e); seen++) {
+        for (; stops && seen < k && exec__is_computed(s->args[i]->e); seen++) {
             uint32_t x = arg_at(s, seen);
             if (!may_refuse(s->e, s->args[x]->e) && s->many[x]->has_nulls) {
                 null = s->many[x];
@@ -543,7 +536,9 @@ db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_
         return ERR_OK;
     case BEXPR_CONST: return eval_const(ctx, s, &e->u.constant, ret);
     case BEXPR_PARAM: return eval_const(ctx, s, &ctx->params[e->u.param], ret);
-    case BEXPR_FUNC: return eval_func(ctx, s, rows, ret);
+    case BEXPR_FUNC:
+        return exec__stops_at_equal(s) ? exec__eval_first_equal(ctx, s, rows, ret)
+                                       : eval_func(ctx, s, rows, ret);
     case BEXPR_CAST: return eval_cast(ctx, s, rows, ret);
     case BEXPR_AND:
     case BEXPR_OR: return exec__eval_and_or(ctx, s, rows, ret);

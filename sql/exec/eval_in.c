@@ -1,6 +1,7 @@
 /* x IN (list). The list's constants are collected at the first evaluation: sorted out of NULLs and
  * kept in a hash set, so that a list of thousands costs one probe a row. Members that are not
- * constant are compared one by one. */
+ * constant are compared one by one, up to the one that is equal. MYSQL: those behind it are not
+ * evaluated; so is it with FIELD. */
 #include "sql/exec/exec_int.h"
 
 struct in_list {
@@ -92,6 +93,58 @@ static void put(struct vector *out, uint32_t row, bool found, bool null, bool ne
     }
 }
 
+/* Rows in which nothing has been found yet. */
+struct undecided {
+    uint16_t *sel;
+    uint32_t n;
+    bool null[CHUNK_ROWS]; /* by row: there has been one */
+};
+
+/* Leaves those where x and y are not equal. */
+static void leave_unequal(const struct in_list *l, const struct vector *x, const struct vector *y,
+                          bool negated, struct undecided *u, struct vector *out)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < u->n; i++) {
+        uint32_t row = u->sel[i];
+        if (vec_is_null(x, row) || vec_is_null(y, row)) {
+            u->null[row] = true;
+        } else {
+            struct value v;
+            struct value w;
+            vector_get(x, row, &v);
+            vector_get(y, row, &w);
+            if (value_compare_same(&v, &w, l->collation) == 0) {
+                put(out, row, true, false, negated);
+                continue;
+            }
+        }
+        u->sel[left++] = (uint16_t)row;
+    }
+    u->n = left;
+}
+
+/* Compares with the constants. MYSQL: where x is NULL the others are evaluated all the same. */
+static void find_constants(const struct in_list *l, const struct vector *x,
+                           const struct eval_rows *rows, bool negated, struct undecided *u,
+                           struct vector *out)
+{
+    u->n = 0;
+    for (uint32_t i = 0; i < rows->n; i++) {
+        uint32_t row = eval_row(rows, i);
+        struct value v;
+        u->null[row] = l->has_null || vec_is_null(x, row);
+        if (!vec_is_null(x, row)) {
+            vector_get(x, row, &v);
+            if (find(l, &v)) {
+                put(out, row, true, false, negated);
+                continue;
+            }
+        }
+        u->sel[u->n++] = (uint16_t)row;
+    }
+}
+
 db_err exec__eval_in_list(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                           struct vector **ret)
 {
@@ -101,32 +154,85 @@ db_err exec__eval_in_list(struct exec_ctx *ctx, struct expr_state *s, const stru
         TRY(build(ctx, s));
     }
     const struct in_list *l = s->in_list;
-    TRY(exec__eval(ctx, s->args[0], rows, &x));
-    for (uint32_t i = 0; i < l->varying_count; i++) {
-        TRY(exec__eval(ctx, s->args[l->varying[i]], rows, &s->many[l->varying[i]]));
+    bool negated = s->e->u.negated;
+    struct undecided u;
+    u.sel = exec__scratch(ctx, s);
+    if (u.sel == NULL) {
+        return ERR_LIMIT;
     }
+    TRY(exec__eval(ctx, s->args[0], rows, &x));
+    TRY(exec__result(ctx, s, rows, &out));
+    find_constants(l, x, rows, negated, &u, out);
+    for (uint32_t k = 0; k < l->varying_count && u.n != 0; k++) {
+        struct eval_rows left = {rows->in, u.sel, u.n};
+        struct vector *y;
+        TRY(exec__eval(ctx, s->args[l->varying[k]], &left, &y));
+        leave_unequal(l, x, y, negated, &u, out);
+    }
+    for (uint32_t i = 0; i < u.n; i++) {
+        put(out, u.sel[i], false, u.null[u.sel[i]], negated);
+    }
+    *ret = out;
+    return ERR_OK;
+}
+
+/* ---- FIELD ---- */
+
+bool exec__stops_at_equal(const struct expr_state *s)
+{
+    bool computed = false;
+    if ((s->e->u.func->def->flags & FUNC_FIRST_EQUAL) == 0) {
+        return false;
+    }
+    for (uint32_t i = 1; i < s->arg_count; i++) {
+        computed = computed || exec__is_computed(s->args[i]->e);
+    }
+    return computed;
+}
+
+/* out of the rows says where they are equal; the rows where they are not. */
+static uint32_t take_equal(struct vector *out, uint16_t *sel, uint32_t n, uint32_t argument)
+{
+    uint32_t left = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        if (vec_i64(out, sel[i]) != 0) {
+            vec_set_i64(out, sel[i], argument);
+        } else {
+            sel[left++] = sel[i];
+        }
+    }
+    return left;
+}
+
+db_err exec__eval_first_equal(struct exec_ctx *ctx, struct expr_state *s,
+                              const struct eval_rows *rows, struct vector **ret)
+{
+    const struct func_call *call = s->e->u.func;
+    struct sql_type types[2] = {call->arg_types[0], call->arg_types[0]};
+    struct func_call pair = *call;
+    struct eval_rows left = {.in = rows->in};
+    struct vector *both[2];
+    struct vector *out;
+    uint16_t *sel = exec__scratch(ctx, s);
+    if (sel == NULL) {
+        return ERR_LIMIT;
+    }
+    pair.arg_count = 2;
+    pair.arg_types = types;
+    left.sel = sel;
+    TRY(exec__eval(ctx, s->args[0], rows, &both[0]));
     TRY(exec__result(ctx, s, rows, &out));
     for (uint32_t i = 0; i < rows->n; i++) {
         uint32_t row = eval_row(rows, i);
-        if (vec_is_null(x, row)) {
-            vec_set_null(out, row);
-            continue;
-        }
-        struct value v;
-        vector_get(x, row, &v);
-        bool found = find(l, &v);
-        bool null = l->has_null;
-        for (uint32_t k = 0; k < l->varying_count && !found; k++) {
-            const struct vector *y = s->many[l->varying[k]];
-            if (vec_is_null(y, row)) {
-                null = true;
-                continue;
-            }
-            struct value w;
-            vector_get(y, row, &w);
-            found = value_compare_same(&v, &w, l->collation) == 0;
-        }
-        put(out, row, found, null, s->e->u.negated);
+        vec_set_i64(out, row, 0);
+        sel[left.n] = (uint16_t)row;
+        left.n += !vec_is_null(both[0], row);
+    }
+    for (uint32_t i = 1; i < s->arg_count && left.n != 0; i++) {
+        types[1] = call->arg_types[i];
+        TRY(exec__eval(ctx, s->args[i], &left, &both[1]));
+        TRY(call->def->eval(&ctx->eval, &pair, both, sel, left.n, out));
+        left.n = take_equal(out, sel, left.n, i);
     }
     *ret = out;
     return ERR_OK;

@@ -80,6 +80,15 @@ db_err exec__eval_case(struct exec_ctx *ctx, struct expr_state *s, const struct 
                        struct vector **ret);
 db_err exec__eval_coalesce(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                            struct vector **ret);
+/* Does it take more than to look at it? */
+static inline bool exec__is_computed(const struct bexpr *e)
+{
+    return e->arg_count != 0 || e->has_subquery;
+}
+/* FUNC_FIRST_EQUAL: is there an argument that is better not evaluated in vain? Then by this. */
+bool exec__stops_at_equal(const struct expr_state *s);
+db_err exec__eval_first_equal(struct exec_ctx *ctx, struct expr_state *s,
+                              const struct eval_rows *rows, struct vector **ret);
 db_err exec__eval_in_list(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                           struct vector **ret);
 db_err exec__eval_subquery(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,

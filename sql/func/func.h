@@ -113,8 +113,9 @@ enum func_flags {
     FUNC_FROM_LAST = 262144,
     /* MYSQL: a constant when the statement is executed, but none when its text is looked at. */
     FUNC_EXECUTION = 524288,
-    /* MYSQL: in a row where the first argument is NULL the others are not evaluated. */
-    FUNC_NULL_FIRST = 1048576,
+    /* MYSQL: which argument is the first one's equal, 0: none. They are evaluated one after the
+     * other up to it, and not at all where the first one is NULL. */
+    FUNC_FIRST_EQUAL = 1048576,
 };
 
 enum { FUNC_ARGS_MAX = 255 };
