@@ -35,6 +35,7 @@ struct time_parts {
 /* Below every date: what a cast to TYPE_W_LOW_DATE makes of what is no date. */
 #define TEMPORAL_LOWEST INT64_MIN
 #define US_PER_SECOND   1000000ll
+#define US_PER_HOUR     (3600ll * US_PER_SECOND)
 #define US_PER_DAY      (86400ll * US_PER_SECOND)
 
 static inline int64_t datetime_make(unsigned year, unsigned month, unsigned day, unsigned hour,

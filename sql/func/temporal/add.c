@@ -400,15 +400,19 @@ db_err temporal_bind_timediff(BIND_ARGS)
 }
 
 /* MYSQL: unlike a sum, a difference ends at the range's end. */
-static int64_t clipped(struct eval_ctx *ctx, int64_t v)
+static int64_t clipped(struct eval_ctx *ctx, int64_t v, unsigned decimals)
 {
+    char text[TEMPORAL_TEXT_MAX];
     if (v <= TIME_MICROS_MAX && v >= -TIME_MICROS_MAX) {
         return v;
     }
-    long long seconds = (v < 0 ? -v : v) / US_PER_SECOND;
+    /* the hours, which are more than a TIME has, and what is behind them */
+    unsigned long long us = v < 0 ? -(uint64_t)v : (uint64_t)v;
+    unsigned len = time_to_text((int64_t)(us % US_PER_HOUR), decimals, text);
+    struct slice rest = slice_from(slice_of(text, len), 2);
     func__warn(ctx, ER_TRUNCATED_WRONG_VALUE, "time",
-               arena_printf(ctx->arena, "%s%02lld:%02lld:%02lld", v < 0 ? "-" : "", seconds / 3600,
-                            seconds / 60 % 60, seconds % 60));
+               arena_printf(ctx->arena, "%s%02llu%.*s", v < 0 ? "-" : "", us / US_PER_HOUR,
+                            SLICE_FMT(rest)));
     return v < 0 ? -TIME_MICROS_MAX : TIME_MICROS_MAX;
 }
 
@@ -429,7 +433,7 @@ db_err temporal_timediff(EVAL_ARGS)
             v[0] = datetime_to_micros(v[0]);
             v[1] = datetime_to_micros(v[1]);
         }
-        vec_set_i64(out, row, clipped(ctx, v[0] - v[1]));
+        vec_set_i64(out, row, clipped(ctx, v[0] - v[1], call->type.decimals));
     }
     return ERR_OK;
 }
