@@ -99,14 +99,6 @@ static db_err compute_value(struct row_rules *r, struct exec_ctx *ctx,
     return r->rules->reads[rule->column] ? show_value(r, rule->column, &row[rule->column]) : ERR_OK;
 }
 
-/* A functional key part that is computed for a row. */
-struct of_key {
-    const char *key;
-    uint64_t number;
-    void (*warn)(void *arg, enum cast_level level, uint16_t number, const char *text);
-    void *warn_arg;
-};
-
 /* MYSQL: a value that is cut, or out of range, is told of as one of the key. 0: as what it is. */
 static enum my_errno problem_of_key(uint16_t number)
 {
@@ -120,7 +112,7 @@ static enum my_errno problem_of_key(uint16_t number)
 
 static void warn_of_key(void *arg, enum cast_level level, uint16_t number, const char *text)
 {
-    const struct of_key *k = arg;
+    const struct key_part *k = arg;
     enum my_errno problem = problem_of_key(number);
     struct diag d;
     if (problem != 0) {
@@ -131,10 +123,10 @@ static void warn_of_key(void *arg, enum cast_level level, uint16_t number, const
             problem == 0 ? text : d.text);
 }
 
-static const char *key_of(const struct row_rules *r, struct exec_ctx *ctx, uint32_t ordinal)
+static const char *key_of(const struct table_def *t, struct exec_ctx *ctx, uint32_t ordinal)
 {
-    for (uint32_t i = 0; i < r->table->index_count; i++) {
-        const struct index_def *ix = &r->table->indexes[i];
+    for (uint32_t i = 0; i < t->index_count; i++) {
+        const struct index_def *ix = &t->indexes[i];
         for (uint32_t p = 0; p < ix->part_count; p++) {
             if (ix->parts[p].column == ordinal) {
                 return arena_strdup(ctx->arena, ix->name);
@@ -144,26 +136,38 @@ static const char *key_of(const struct row_rules *r, struct exec_ctx *ctx, uint3
     return "";
 }
 
+void key_part_begin(struct key_part *k, struct exec_ctx *ctx, const struct table_def *t,
+                    uint32_t ordinal, uint64_t number)
+{
+    const struct column_def *c = &t->columns[ordinal];
+    struct cast_ctx *cast = ctx->eval.cast;
+    *k = (struct key_part){.number = number, .warn = cast->warn, .warn_arg = cast->warn_arg};
+    if (!c->hidden || c->generated == GENERATED_NO) {
+        return;
+    }
+    k->key = key_of(t, ctx, ordinal);
+    if (k->warn != NULL) {
+        cast->warn = warn_of_key;
+        cast->warn_arg = k;
+    }
+}
+
+db_err key_part_end(const struct key_part *k, struct exec_ctx *ctx, db_err err)
+{
+    ctx->eval.cast->warn = k->warn;
+    ctx->eval.cast->warn_arg = k->warn_arg;
+    enum my_errno problem = k->key != NULL && err == ERR_SQL && ctx->diag != NULL
+                                ? problem_of_key(ctx->diag->number)
+                                : (enum my_errno)0;
+    return problem == 0 ? err : my_error(ctx->diag, problem, k->key, (long)k->number);
+}
+
 static db_err compute(struct row_rules *r, struct exec_ctx *ctx, const struct rule_column *rule,
                       struct expr_state *state, uint64_t number, struct value *row)
 {
-    const struct column_def *c = &r->table->columns[rule->column];
-    struct cast_ctx *cast = ctx->eval.cast;
-    struct of_key k = {.number = number, .warn = cast->warn, .warn_arg = cast->warn_arg};
-    if (!c->hidden || c->generated == GENERATED_NO) {
-        return compute_value(r, ctx, rule, state, number, row);
-    }
-    k.key = key_of(r, ctx, rule->column);
-    if (k.warn != NULL) {
-        cast->warn = warn_of_key;
-        cast->warn_arg = &k;
-    }
-    db_err err = compute_value(r, ctx, rule, state, number, row);
-    cast->warn = k.warn;
-    cast->warn_arg = k.warn_arg;
-    enum my_errno problem =
-        err == ERR_SQL && ctx->diag != NULL ? problem_of_key(ctx->diag->number) : (enum my_errno)0;
-    return problem == 0 ? err : my_error(ctx->diag, problem, k.key, (long)number);
+    struct key_part k;
+    key_part_begin(&k, ctx, r->table, rule->column, number);
+    return key_part_end(&k, ctx, compute_value(r, ctx, rule, state, number, row));
 }
 
 db_err row_rules_default(struct row_rules *r, struct exec_ctx *ctx, const bool *pending,

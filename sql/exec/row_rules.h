@@ -56,6 +56,19 @@ struct whole_row {
     struct row_reader *reader; /* NULL: not used yet */
     struct row_rules rules;
 };
+/* A column is computed for a row: when it is a functional key part, what is told of its value is
+ * told of the key (3751, 3752). Between the two nothing else is computed; `number`: the row's. */
+struct key_part {
+    const char *key; /* NULL: it is none */
+    uint64_t number;
+    void (*warn)(void *arg, enum cast_level level, uint16_t number, const char *text);
+    void *warn_arg;
+};
+void key_part_begin(struct key_part *k, struct exec_ctx *ctx, const struct table_def *t,
+                    uint32_t ordinal, uint64_t number);
+/* err: of the computation. */
+MUST_USE db_err key_part_end(const struct key_part *k, struct exec_ctx *ctx, db_err err);
+
 /* virtuals: all of the table's, NULL: it has none (or they are not needed, and read as NULL). */
 void whole_row_init(struct whole_row *w, struct mem_tracker *mem, const struct table_def *table,
                     const struct table_rules *virtuals);

@@ -62,7 +62,9 @@ static db_err compute(struct exec_ctx *ctx, struct row_source *s, uint32_t i,
     struct vector *to = s->vectors[virt->out];
     uint32_t ordinal = s->spec->columns[virt->out];
     struct vector *from;
-    TRY(expr_eval(ctx, s->virtuals[i], chunk, &from));
+    struct key_part part;
+    key_part_begin(&part, ctx, s->spec->table, ordinal, 1);
+    TRY(key_part_end(&part, ctx, expr_eval(ctx, s->virtuals[i], chunk, &from)));
     vector_reset(to);
     to->arena = ctx->eval.arena;
     for (uint32_t row = 0; row < chunk->count; row++) {
