@@ -13,6 +13,7 @@ struct in_list {
     bool has_null;
     uint32_t *varying; /* argument numbers */
     uint32_t varying_count;
+    bool known; /* MYSQL: none differs from row to row: all are evaluated before any is compared */
 };
 
 static bool fixed(const struct bexpr *e)
@@ -72,12 +73,14 @@ static db_err build(struct exec_ctx *ctx, struct expr_state *s)
     if (l->slots == NULL || l->values == NULL || l->varying == NULL) {
         return ERR_LIMIT;
     }
+    l->known = true;
     for (uint32_t i = 1; i <= n; i++) {
         if (fixed(e->args[i])) {
             const struct bexpr *a = e->args[i];
             add(l, a->kind == BEXPR_CONST ? &a->u.constant : &ctx->params[a->u.param]);
         } else {
             l->varying[l->varying_count++] = i;
+            l->known = l->known && e->args[i]->is_const;
         }
     }
     s->in_list = l;
@@ -162,12 +165,16 @@ db_err exec__eval_in_list(struct exec_ctx *ctx, struct expr_state *s, const stru
     }
     TRY(exec__eval(ctx, s->args[0], rows, &x));
     TRY(exec__result(ctx, s, rows, &out));
+    for (uint32_t k = 0; k < l->varying_count && l->known; k++) {
+        TRY(exec__eval(ctx, s->args[l->varying[k]], rows, &s->many[k]));
+    }
     find_constants(l, x, rows, negated, &u, out);
     for (uint32_t k = 0; k < l->varying_count && u.n != 0; k++) {
         struct eval_rows left = {rows->in, u.sel, u.n};
-        struct vector *y;
-        TRY(exec__eval(ctx, s->args[l->varying[k]], &left, &y));
-        leave_unequal(l, x, y, negated, &u, out);
+        if (!l->known) {
+            TRY(exec__eval(ctx, s->args[l->varying[k]], &left, &s->many[k]));
+        }
+        leave_unequal(l, x, s->many[k], negated, &u, out);
     }
     for (uint32_t i = 0; i < u.n; i++) {
         put(out, u.sel[i], false, u.null[u.sel[i]], negated);
