@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/rand.h"
+#include "rpc/client/client_int.h"
 #include "rpc/conn/frame.h"
 #include "rpc/transport/tls.h"
 
@@ -228,6 +229,16 @@ static void test_redial(void **state UNUSED)
     pair_stop(&p);
 }
 
+/* How many calls have begun: none may when the client is stopped. */
+static unsigned begun(const struct pair *p, const struct one_call *calls, unsigned count)
+{
+    unsigned n = atomic_load(&p->client->calls) - 1; /* one is the client's own */
+    for (unsigned i = 0; i < count; i++) {
+        n += atomic_load(&calls[i].done);
+    }
+    return n;
+}
+
 /* Calls that wait, for a reply or for a connection, return before the client is gone. */
 static void test_stop_with_calls(void **state UNUSED)
 {
@@ -245,7 +256,7 @@ static void test_stop_with_calls(void **state UNUSED)
         calls[i].header = "sleep";
         CHECK_OK(fiber_spawn(p.loops[i / 2 % 2], one_call_main, &calls[i]));
     }
-    WAIT_FOR(atomic_load(&g_sleeping) == CALLS / 2);
+    WAIT_FOR(atomic_load(&g_sleeping) == CALLS / 2 && begun(&p, calls, CALLS) >= CALLS);
     rpc_client_stop(p.client);
     p.client = NULL;
     for (int i = 0; i < CALLS; i++) {
