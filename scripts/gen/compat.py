@@ -140,7 +140,7 @@ know).
   that EXCEPT takes for a value when another set operation is at its side; constants
   of a view or a common table expression that an outer join has no row of, or that ROLLUP sums up; rows that a comparison of `utf8mb4_bin` misses by an index of
   a collation without padding; `REPEAT(x, n) > CAST(REPEAT(x, n) AS BINARY(m))` of a view; a variable that is NULL in IN's list of rows; -1 in a list of IN that is not all
-  constants, which it takes for 18446744073709551615 beside unsigned integers; members of rows in IN that are integers beyond
+  constants, or in CASE, which it takes for 18446744073709551615 beside unsigned integers; members of rows in IN that are integers beyond
   64 bits or decimals beside integers; MAX and COUNT of a frame without rows where a key has found one row; patterns of regular expressions
   in generated columns and keys, and CHAR() there and in views, whose USING is lost; text beyond ASCII beside binary strings in a view, which it keeps in latin1; `TIME_FORMAT(x, '%T')`, and one with a sign, cut short in a temporary table;
   a time with a fraction that an index of whole seconds, or IN of a subquery, finds rounded; a constant time that CONCAT with a variable writes over; `CAST(... AS SIGNED)` of a sum of times (`235860`);
@@ -151,6 +151,7 @@ know).
   one block, and numbers in another; a text of PREPARE read in utf8mb3 (`?` for what has four bytes);
   conditions (`<>`, `<`) that compare casts of one value to two lengths of a type (`CAST(x AS DECIMAL(10,1)) <> CAST(x AS DECIMAL(10,5))`),
   which it takes for the same; frames of `RANGE ... INTERVAL` where a zero date is among the rows;
+  an UPDATE of several tables that writes to one while it reads it, and compares what it has just written (a generated column);
   `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;
   a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
   `REPLACE` or `INSERT` put into a number, which it takes for latin1; constants that a row keeps when `<=>` compares with a query of no rows; a text of `MAKE_SET` cut short in a
@@ -162,7 +163,9 @@ know).
   conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. A row
-  whose functional key part does not fit, which IGNORE has kept, can be changed and deleted (MySQL: 3751, 3752).
+  whose functional key part does not fit, which IGNORE has kept, can be changed, and deleted by its key, and so can one of which another
+  indexed VIRTUAL column is an error (MySQL: 3751, 3752, 1365); REPLACE and ON DUPLICATE KEY UPDATE do not compute what the old row's were.
+- CREATE TABLE ... SELECT in a strict mode refuses a constant in a list of IN that is cut (1292); MySQL warns when all of the list are constants.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.
 - Locks of rows of a transaction that has more than 16,384 in a range take some 8 bytes each, up to the memory of a range's lock table (a
