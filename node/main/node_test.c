@@ -132,11 +132,15 @@ static db_err find_range(struct node *n, struct slice key, range_id_t *ret_id)
     return err;
 }
 
+/* How long a range is waited for: a disk may stand still for seconds. */
+#define RANGE_TIME_NS (60 * NS_PER_S)
+
 /* A range that was merged needs a moment until the index has it. */
 static db_err find_range_soon(struct node *n, struct slice key, range_id_t *ret_id)
 {
+    uint64_t until = clock_mono_ns() + RANGE_TIME_NS;
     db_err err = find_range(n, key, ret_id);
-    for (int tries = 0; tries < 1000 && err != ERR_OK; tries++) {
+    while (err != ERR_OK && clock_mono_ns() < until) {
         CHECK_OK(fiber_sleep(NS_PER_MS));
         err = find_range(n, key, ret_id);
     }
@@ -151,16 +155,20 @@ static void run_splits(void *arg)
         range_id_t new_id;
         struct diag diag;
         db_err err;
-        diag_reset(&diag);
-        for (int tries = 0;; tries++) { /* a range that was split needs a moment until it serves */
+        uint64_t until = clock_mono_ns() + RANGE_TIME_NS;
+        for (;;) { /* a range that was split needs a moment until it serves */
+            diag_reset(&diag);
             err = find_range(j->n, j->keys[i], &id);
             if (err == ERR_OK) {
                 err = range_store_split(node_ranges(j->n), id, j->keys[i], &diag, &new_id);
             }
-            if (err == ERR_OK || tries == 1000) {
+            if (err == ERR_OK || clock_mono_ns() >= until) {
                 break;
             }
             CHECK_OK(fiber_sleep(NS_PER_MS));
+        }
+        if (err != ERR_OK) {
+            fprintf(stderr, "split: %s (%s)\n", err_name(err), diag.text);
         }
         j->err = err;
     }
@@ -312,7 +320,8 @@ static void reshaper(void *arg)
         CHECK_OK(sj.err);
         CHECK_OK(fiber_sleep(2 * NS_PER_MS));
         db_err err = ERR_BUSY;
-        for (int tries = 0; tries < 1000 && err != ERR_OK; tries++) {
+        uint64_t until = clock_mono_ns() + RANGE_TIME_NS;
+        while (err != ERR_OK && clock_mono_ns() < until) {
             diag_reset(&diag);
             err = range_store_merge(node_ranges(j->n), left, &diag, &right);
             CHECK_OK(fiber_sleep(NS_PER_MS));
