@@ -310,7 +310,7 @@ static void new_leader_looks(struct tcluster *c)
     diag_reset(&diag);
     CHECK_OK(range_store_transfer_lease(c->nodes[1].rs, 2, 2, LEASE_WITH_LOCKS, &diag));
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
-    for (int i = 0; i < 400 && st.splits == 0; i++) {
+    for (int i = 0; i < 3000 && st.splits == 0; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
         range_store_get_stats(c->nodes[2].rs, &st);
     }

@@ -233,7 +233,7 @@ static void split_at(struct tcluster *c, unsigned k, range_id_t *ret_id)
     struct slice at = key_of(kb, k);
     db_err err = ERR_TIMEOUT;
     diag_reset(&diag);
-    for (int tries = 0; tries < 200 && err != ERR_OK; tries++) {
+    for (int tries = 0; tries < 6000 && err != ERR_OK; tries++) {
         for (node_id_t id = 1; id <= c->count && err != ERR_OK; id++) {
             struct arena a;
             arena_init(&a, NULL, NULL, 0);
@@ -274,7 +274,7 @@ static void splits(struct tcluster *c)
     for (unsigned i = 0; i < WRITERS - 1; i++) {
         for (node_id_t n = 2; n <= 3; n++) {
             uint64_t want = replica_on(c, 1, 2, 3).replica_id;
-            for (int k = 0; k < 500 && replica_on(c, n, ids[i], 3).replica_id != want; k++) {
+            for (int k = 0; k < 3000 && replica_on(c, n, ids[i], 3).replica_id != want; k++) {
                 CHECK_OK(fiber_sleep(10 * NS_PER_MS));
             }
             CHECK(want != 0 && replica_on(c, n, ids[i], 3).replica_id == want);
@@ -321,7 +321,7 @@ static void split_while_away(struct tcluster *c, bool snapshot)
     put_ok(c, 99, 5);
     t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
     struct range_status st = {0};
-    for (int i = 0; i < 500 && st.leader_node != 1; i++) {
+    for (int i = 0; i < 3000 && st.leader_node != 1; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
         st.leader_node = 0;
         (void)(range_store_status(c->nodes[3].rs, id, &st) == ERR_OK);
@@ -376,7 +376,7 @@ static void half_leaves(struct tcluster *c)
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }
     CHECK(range_store_status(c->nodes[3].rs, id, &st) == ERR_RANGE_NOT_FOUND);
-    for (int i = 0; i < 500 && t_checksum(c, 3, key_of(kb, 50), SLICE_EMPTY).count != 0; i++) {
+    for (int i = 0; i < 3000 && t_checksum(c, 3, key_of(kb, 50), SLICE_EMPTY).count != 0; i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS)); /* its rows go a moment after it */
     }
     CHECK(t_checksum(c, 3, key_of(kb, 50), SLICE_EMPTY).count == 0);

@@ -30,7 +30,7 @@ static void give_lease(struct tcluster *c, range_id_t range, node_id_t to)
 {
     struct diag diag;
     db_err err = ERR_BUSY;
-    for (int i = 0; i < 400 && err != ERR_OK; i++) {
+    for (int i = 0; i < 6000 && err != ERR_OK; i++) {
         node_id_t on = t_wait_leader(c, range, 5 * NS_PER_S);
         struct tnode *n = on == 0 ? NULL : t_use(c, on);
         diag_reset(&diag);
@@ -294,7 +294,7 @@ static bool is_frozen(struct tcluster *c, range_id_t id, uint64_t *ret_version)
     struct range_desc d;
     arena_init(&a, NULL, NULL, 0);
     bool led = false;
-    for (int i = 0; i < 500 && !led; i++) {
+    for (int i = 0; i < 3000 && !led; i++) {
         led = t_led(c, key_of(kb, AT), &a, &d);
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }

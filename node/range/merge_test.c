@@ -249,7 +249,7 @@ static void leader_gone(struct tcluster *c, const char *point)
     char kb[32];
     arena_init(&a, NULL, NULL, 0);
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) != 0);
-    for (int i = 0; i < 500 && !t_led(c, key_of(kb, 30), &a, &d); i++) {
+    for (int i = 0; i < 3000 && !t_led(c, key_of(kb, 30), &a, &d); i++) {
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }
     printf("  %s: %s\n", point, d.id == 2 ? "merged" : "given up");

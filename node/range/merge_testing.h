@@ -31,7 +31,7 @@ static inline range_id_t split_at(struct tcluster *c, unsigned k)
     db_err err = ERR_TIMEOUT;
     diag_reset(&diag);
     arena_init(&a, NULL, NULL, 0);
-    for (int tries = 0; tries < 400 && err != ERR_OK; tries++) {
+    for (int tries = 0; tries < 6000 && err != ERR_OK; tries++) {
         struct range_desc d;
         node_id_t on = t_led(c, at, &a, &d) ? t_leader(c, d.id) : 0;
         struct tnode *n = on == 0 ? NULL : t_use(c, on);
@@ -85,7 +85,7 @@ static inline void merge_ok(struct tcluster *c, range_id_t left, range_id_t righ
     struct diag diag;
     db_err err = ERR_TIMEOUT;
     diag_reset(&diag);
-    for (int tries = 0; tries < 400 && err != ERR_OK; tries++) {
+    for (int tries = 0; tries < 6000 && err != ERR_OK; tries++) {
         node_id_t on = t_wait_leader(c, left, 5 * NS_PER_S);
         node_id_t from = t_wait_leader(c, right, NS_PER_S);
         struct tnode *n = from == 0 || from == on ? NULL : t_use(c, from);

@@ -75,7 +75,7 @@ static void sleep_and_wake(struct tcluster *c)
     three_members(c);
     put_ok(c, 1, 1);
     struct range_status st = {0};
-    for (int i = 0; i < 200 && !st.quiescent; i++) {
+    for (int i = 0; i < 2000 && !st.quiescent; i++) {
         CHECK_OK(fiber_sleep(20 * NS_PER_MS));
         CHECK_OK(range_store_status(c->nodes[1].rs, 2, &st));
     }

@@ -17,7 +17,7 @@ static uint64_t objects_on(struct tcluster *c, node_id_t node)
 /* Upkeep until so many are left. */
 static void wait_objects(struct tcluster *c, node_id_t node, uint64_t want)
 {
-    for (int i = 0; i < 500 && objects_on(c, node) != want; i++) {
+    for (int i = 0; i < 3000 && objects_on(c, node) != want; i++) {
         range_store_upkeep(c->nodes[node].rs, true);
         CHECK_OK(fiber_sleep(10 * NS_PER_MS));
     }

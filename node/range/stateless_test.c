@@ -36,7 +36,7 @@ static void half_forgotten(struct tcluster *c)
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 2);
     CHECK_OK(range_store_transfer_lease(c->nodes[2].rs, 2, 1, LEASE_WITH_LOCKS, &diag));
     CHECK(t_wait_leader(c, 2, 5 * NS_PER_S) == 1);
-    CHECK(t_wait_leader(c, id, NS_PER_S) == 1);
+    CHECK(t_wait_leader(c, id, 10 * NS_PER_S) == 1);
     uint64_t began = clock_mono_ns();
     t_start(c, 3);
     CHECK(range_store_status(c->nodes[3].rs, id, &st) == ERR_RANGE_NOT_FOUND);

@@ -167,7 +167,7 @@ static void test_same_id_twice(void **state UNUSED)
     /* The first goes; the second gets in. */
     rpc_client_stop(p.client);
     p.client = NULL;
-    for (int i = 0; i < 200 && c.err != ERR_OK; i++) {
+    for (int i = 0; i < 3000 && c.err != ERR_OK; i++) {
         usleep(10000);
         c = call_now(&p, peer, RPC_M_echo);
     }

@@ -244,7 +244,7 @@ static uint32_t wait_for_waits(unsigned node, struct user_lock_edge *out, uint32
                                uint32_t want)
 {
     uint32_t n = waits(node, out, max);
-    for (int i = 0; i < 2000 && n != want; i++) {
+    for (int i = 0; i < 15000 && n != want; i++) {
         CHECK_OK(fiber_sleep(2 * NS_PER_MS));
         n = waits(node, out, max);
     }
