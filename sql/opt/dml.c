@@ -110,6 +110,9 @@ static db_err make_target(struct optimizer *o, const struct bound_target *bt,
     }
     for (uint32_t i = 0; rows != NULL && i < t->column_count; i++) {
         ret->slots[i] = opt__slot(rows->cols, rows->node->column_count, bt->columns[i]);
+        if (ret->slots[i] == UINT32_MAX) {
+            return diag_set(o->diag, ERR_INVALID, "column %u of a changed table was pruned", i);
+        }
     }
     return bind_virtual_columns(o->arena, o->opts->bind, t, NULL, o->diag, &ret->virtuals);
 }

@@ -11,7 +11,7 @@ struct optimizer {
     const struct opt_opts *opts;
     struct diag *diag;
     uint32_t node_count;
-    const struct col_set *idle; /* rule_prune_columns: VIRTUAL columns that a change leaves NULL */
+    struct col_set *idle; /* rule_prune_columns: VIRTUAL columns that a change leaves NULL */
 };
 
 #define OPT_NEW(o, type)      ARENA_NEW((o)->arena, type)

@@ -50,10 +50,15 @@ static db_err prune_project(struct optimizer *o, struct lnode *n, struct col_set
     }
     for (uint32_t i = 0; i < n->u.project.count; i++) {
         const struct lproj *p = &n->u.project.exprs[i];
-        if (!opt__set_has(wanted, p->out) && !p->expr->is_volatile) {
+        if (opt__set_has(wanted, p->out) || p->expr->is_volatile) {
+            TRY(opt__set_add_expr(o, wanted, p->expr));
+        } else if (o->idle == NULL || !opt__set_has(o->idle, p->out)) {
             continue;
+        } else if (p->expr->kind == BEXPR_COLUMN) { /* a table's, seen through a view */
+            TRY(opt__set_add(o, o->idle, p->expr->u.column.id));
+        } else {
+            TRY(opt__set_add_expr(o, wanted, p->expr));
         }
-        TRY(opt__set_add_expr(o, wanted, p->expr));
         exprs[k] = *p;
         cols[k++] = n->columns[i];
     }
