@@ -172,11 +172,21 @@ static clock_t cost_of_wrong(const char *user)
 static void test_wrong_password_time(void **state)
 {
     (void)state;
-    clock_t one = cost_of_wrong("sha");
-    clock_t two = cost_of_wrong("two");
-    clock_t none = cost_of_wrong("nobody");
-    assert_true(two < one * 3 / 2 && one < two * 3 / 2);
-    assert_true(none < one * 3 / 2 && one < none * 3 / 2);
+    static const char *const users[] = {"sha", "two", "nobody"};
+    clock_t least[ARRAY_COUNT(users)] = {0}; /* what a busy machine adds is not the server's */
+    bool alike = false;
+    for (unsigned round = 0; round < 20 && !alike; round++) {
+        for (size_t i = 0; i < ARRAY_COUNT(users); i++) {
+            clock_t cost = cost_of_wrong(users[i]);
+            least[i] = round == 0 || cost < least[i] ? cost : least[i];
+        }
+        clock_t one = least[0];
+        alike = true;
+        for (size_t i = 1; i < ARRAY_COUNT(users); i++) {
+            alike = alike && least[i] < one * 3 / 2 && one < least[i] * 3 / 2;
+        }
+    }
+    assert_true(alike);
 }
 
 static void test_commands(void **state)
