@@ -165,7 +165,6 @@ know).
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. A row
   whose functional key part does not fit, which IGNORE has kept, can be changed, and deleted by its key, and so can one of which another
   indexed VIRTUAL column is an error (MySQL: 3751, 3752, 1365); REPLACE and ON DUPLICATE KEY UPDATE do not compute what the old row's were.
-- CREATE TABLE ... SELECT in a strict mode refuses a constant in a list of IN that is cut (1292); MySQL warns when all of the list are constants.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.
 - Locks of rows of a transaction that has more than 16,384 in a range take some 8 bytes each, up to the memory of a range's lock table (a

@@ -208,10 +208,7 @@ db_err bind__agree_texts(struct binder *b, const char *operation, bool numbers, 
             continue;
         }
         if (t.collation != collation) {
-            if (!type_is_string(&t)) {
-                t = type_char(TYPE_VARCHAR, t.length, collation);
-            }
-            t.collation = collation;
+            t = bind__text_in(&t, collation);
             t.wire |= (uint16_t)(TYPE_W_REFUSE_LOSS | (args[i]->placeholder ? TYPE_W_OF_PARAM : 0));
             TRY(bind__cast(b, args[i], &t, false, &args[i]));
             args[i]->coercibility = settled;
@@ -302,14 +299,23 @@ static bool uniform(struct bexpr *const *args, uint32_t count)
     return true;
 }
 
-/* MYSQL: a constant integer among constant texts makes integers of all of them. */
+static bool is_table_column(const struct bexpr *e)
+{
+    return (e->kind == BEXPR_COLUMN || e->kind == BEXPR_OUTER) &&
+           (e->type.flags & TYPE_F_EXPR) == 0;
+}
+
+/* MYSQL: a BIGINT that is no column, among constant texts, makes integers of all of them. */
 static bool is_whole_among_texts(struct bexpr *const *args, uint32_t count)
 {
-    bool is = count > 2 && is_given(args[0]) && type_is_integer(&args[0]->type);
+    bool is = count > 2 && args[0]->type.id == TYPE_BIGINT && !is_table_column(args[0]);
     bool any = false;
     for (uint32_t i = 1; i < count && is; i++) {
-        any = any || type_is_string(&args[i]->type);
-        is = is_given(args[i]) && (type_is_string(&args[i]->type) || args[i]->type.id == TYPE_NULL);
+        const struct bexpr *e = args[i];
+        bool text = type_is_string(&e->type);
+        any = any || text;
+        is = (e->is_const || (e->kind == BEXPR_PARAM && !e->placeholder)) &&
+             (text || e->type.id == TYPE_NULL);
     }
     return is && any;
 }
@@ -412,8 +418,8 @@ static db_err rows_as_left(struct binder *b, const struct bexpr *x, struct bexpr
     return ERR_OK;
 }
 
-/* x IN (list) as x = a OR x = b ...; args: x and the n of the list. */
-static db_err in_parts(struct binder *b, struct bexpr **args, uint32_t n, bool negated,
+/* x IN (list) as x = a OR x = b ...; args: x and the n of the list. early: see list_early.c. */
+static db_err in_parts(struct binder *b, struct bexpr **args, uint32_t n, bool negated, bool early,
                        struct bexpr **ret)
 {
     struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, n);
@@ -430,6 +436,7 @@ static db_err in_parts(struct binder *b, struct bexpr **args, uint32_t n, bool n
         }
         TRY(n == 1 ? bind__comparison(b, AST_OP_EQ, left, args[i + 1], &parts[i])
                    : bind__comparison_among(b, AST_OP_EQ, left, args[i + 1], &parts[i]));
+        TRY(early ? bind__list_part_early(b, parts[i]) : ERR_OK);
     }
     struct bexpr *any;
     TRY(bind__logic(b, BEXPR_OR, parts, n, &any));
@@ -457,6 +464,7 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
         }
     }
     bool by_value = x->kind == BEXPR_ROW || !all_const(args + 1, n);
+    bool early = bind__list_is_early(b, args, n + 1);
     if (!by_value && n > 1) {
         TRY(numbers_as_moments(b, args, n + 1));
     }
@@ -469,8 +477,10 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
     }
     if (x->kind == BEXPR_ROW || n == 1 || !uniform(args, n + 1)) {
         b->func.by_value = by_value;
-        db_err err = in_parts(b, args, n, in->negated, ret);
+        b->func.ahead = early;
+        db_err err = in_parts(b, args, n, in->negated, early, ret);
         b->func.by_value = false;
+        b->func.ahead = false;
         return err;
     }
     struct func_arg *fa = BIND_ARRAY(b, struct func_arg, n + 1);
@@ -478,6 +488,7 @@ db_err bind__in(struct binder *b, struct scope *scope, const struct ast_in *in, 
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i <= n; i++) {
+        TRY(early && i != 0 ? bind__list_member_early(b, &args[i]) : ERR_OK);
         fa[i] = bind__arg(args[i]);
     }
     uint16_t collation;

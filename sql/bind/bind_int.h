@@ -313,6 +313,9 @@ struct sql_type bind__result_type(struct sql_type t);
 enum bind_asker { BIND_ASKED, BIND_ASKED_BY_CAST, BIND_ASKED_BY_COMPARISON };
 MUST_USE db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type *to,
                                  enum bind_asker asker, struct bexpr **ret);
+/* Text, or a name of ENUM or SET, of a type as text of a collation: of BINARY as many bytes as its
+ * characters may have. */
+struct sql_type bind__text_in(const struct sql_type *from, uint16_t collation);
 /* Text that is compared with a date and has no value before the execution (late_date.c): what the
  * comparison's cast of it says and refuses. source: the text's expression. */
 void bind__late_date(const struct binder *b, const struct func_arg *date, struct func_arg *text,
@@ -323,6 +326,11 @@ bool bind__is_known_early(const struct bexpr *e);
 MUST_USE db_err bind__refuse_dates(struct binder *b, struct bexpr **conjuncts, uint32_t count);
 /* The cast is done once, when the statement begins. */
 MUST_USE db_err bind__early(struct binder *b, struct bexpr *cast);
+/* list_early.c. args: what IN looks up and its list, as bound: is the list computed before a row is
+ * read? If so: a member of it, and a comparison with one. */
+bool bind__list_is_early(const struct binder *b, struct bexpr *const *args, uint32_t count);
+MUST_USE db_err bind__list_member_early(struct binder *b, struct bexpr **io);
+MUST_USE db_err bind__list_part_early(struct binder *b, struct bexpr *part);
 /* MYSQL: IF and CASE of DECIMAL, where their value becomes text at once, show each value with the
  * decimals that it has itself and not with those of the common type. */
 MUST_USE db_err bind__own_decimals(struct binder *b, struct bexpr *e);

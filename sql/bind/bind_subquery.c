@@ -163,7 +163,7 @@ static db_err in_one_collation(struct binder *b, struct bexpr *eq)
         if (type_is_string(&t) && type_is_string(&eq->args[1 - k]->type) && collation != 0 &&
             t.collation != collation) {
             uint8_t coercibility = eq->args[k]->coercibility;
-            t.collation = collation;
+            t = bind__text_in(&t, collation);
             t.wire |= TYPE_W_REFUSE_LOSS;
             TRY(bind__cast(b, eq->args[k], &t, false, &eq->args[k]));
             eq->args[k]->coercibility = coercibility;

@@ -263,6 +263,21 @@ db_err bind__fold(struct binder *b, struct bexpr *e, struct bexpr **ret)
     return ERR_OK;
 }
 
+struct sql_type bind__text_in(const struct sql_type *from, uint16_t collation)
+{
+    struct sql_type t = *from;
+    bool counted = t.id == TYPE_CHAR || t.id == TYPE_VARCHAR || !type_is_string(&t);
+    const struct collation *own = collation_by_id(t.collation);
+    if (collation == COLL_BINARY && counted && own != NULL) {
+        t = type_char(TYPE_VARCHAR, t.length * own->cs->maxlen, collation);
+    } else if (!type_is_string(&t)) {
+        t = type_char(TYPE_VARCHAR, t.length, collation);
+    }
+    t.wire = from->wire;
+    t.collation = collation;
+    return t;
+}
+
 static struct early_cast *note_early(struct binder *b, struct bexpr *cast)
 {
     struct early_cast *c = BIND_NEW(b, struct early_cast);
@@ -485,8 +500,9 @@ static db_err number_of(struct binder *b, struct bexpr *text, struct bexpr **ret
 static db_err note_early_casts(struct binder *b, const struct func_def *def,
                                const struct func_arg *fa, struct bexpr *const *args, uint32_t count)
 {
-    bool compares = (def->flags & FUNC_COMPARISON) != 0 && count == 2 && !b->func.among;
-    for (uint32_t i = 0; i < count && compares && !b->scalar; i++) {
+    bool listed = b->func.among && b->func.ahead;
+    bool compares = (def->flags & FUNC_COMPARISON) != 0 && count == 2 && (!b->func.among || listed);
+    for (uint32_t i = listed; i < count && compares && !b->scalar; i++) {
         struct bexpr *cast = args[i];
         if (fa[i].reads_number) {
             TRY(number_of(b, args[i], &cast));
@@ -498,8 +514,8 @@ static db_err note_early_casts(struct binder *b, const struct func_def *def,
             return ERR_NOMEM;
         }
         c->unless_whole = fa[i].reads_number;
-        c->lenient = type_has_date(&cast->type) && !b->func.strict;
-        c->decimal = fa[1 - i].type.id == TYPE_DECIMAL;
+        c->lenient = (listed || type_has_date(&cast->type)) && !b->func.strict;
+        c->decimal = fa[1 - i].type.id == TYPE_DECIMAL && !listed;
     }
     return ERR_OK;
 }

@@ -95,7 +95,7 @@ static db_err run_short(struct exec_ctx *ctx, exec_rows_fn rows, void *arg, bool
     return ERR_OK;
 }
 
-static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struct value *ret)
+static db_err cast_early(struct exec_ctx *ctx, const struct early_cast *c, struct value *ret)
 {
     const struct bexpr *e = c->cast;
     const struct bexpr *from = e->args[0];
@@ -112,11 +112,6 @@ static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struc
     if (c->unless_whole && text_whole_number(v->str, &whole)) {
         value_set_null(ret, &e->type);
         return ERR_OK;
-    }
-    if (c->lenient) {
-        quiet = *cast;
-        quiet.strict = false;
-        cast = &quiet;
     }
     if (c->decimal) {
         struct decimal seen;
@@ -137,6 +132,16 @@ static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struc
     bool refused = ctx->eval.cast->refused;
     ctx->eval.cast->refused = false;
     return refused ? ERR_SQL : ERR_OK;
+}
+
+static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struct value *ret)
+{
+    struct cast_ctx *cast = ctx->eval.cast;
+    bool strict = cast->strict;
+    cast->strict = strict && !c->lenient;
+    db_err err = cast_early(ctx, c, ret);
+    cast->strict = strict;
+    return err;
 }
 
 static db_err early_casts(struct exec_ctx *ctx)

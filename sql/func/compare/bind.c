@@ -236,7 +236,7 @@ static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struc
     p->warns = ctx->among;
     if (text_arg != 0) {
         struct func_arg *text = &args[text_arg - 1];
-        text->reads_number = !ctx->among && text->is_const;
+        text->reads_number = (!ctx->among || ctx->ahead) && text->is_const;
         p->warns = !text->reads_number; /* MYSQL: of a variable when a row meets it */
     }
     if (kind == COMPARE_JSON) {
