@@ -795,6 +795,7 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
     struct sql_type t =
         func_text_type(binary ? cast_bytes(&e->type) : func_text_chars(&e->type), coll->id);
     t.flags |= TYPE_F_EXPR;
+    t.wire |= TYPE_W_WHOLE_TEXT; /* some functions give more than their types say */
     TRY(bind__cast(b, e, &t, true, ret));
     (*ret)->type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
     (*ret)->coercibility = is_using ? 2 : 0;

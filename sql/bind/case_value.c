@@ -5,6 +5,9 @@
  * although the value of all branches is text, and that text would be read as something else, or as
  * nothing. COALESCE does not, nor does CAST to an integer, nor what is stored; what is compared is
  * asked for numbers only.
+ *
+ * MYSQL: UNIX_TIMESTAMP asked for an integer leaves its fraction out, where other decimals are
+ * rounded; not by CAST to UNSIGNED, which asks for the decimals, nor where it is stored.
  */
 #include "sql/bind/bind_int.h"
 
@@ -56,9 +59,60 @@ static bool differs(const struct bexpr *c)
     return false;
 }
 
+static bool is_seconds(const struct bexpr *e)
+{
+    return e->kind == BEXPR_FUNC && e->type.id == TYPE_DECIMAL &&
+           strcmp(e->u.func->def->name, "unix_timestamp") == 0;
+}
+
+/* Seconds without their fraction, also those of branches of IF and CASE: *io is changed, no node
+ * below it is. */
+static db_err whole_seconds(struct binder *b, struct bexpr **io)
+{
+    struct bexpr *e = *io;
+    bool cast = e->kind == BEXPR_CAST && !e->u.cast.explicit_cast && e->type.id == TYPE_DECIMAL;
+    if (is_seconds(e)) {
+        struct value zero = value_int(0);
+        struct sql_type t = type_int(TYPE_BIGINT, false);
+        struct bexpr *digits;
+        TRY(bind__const(b, &zero, &t, 5, &digits));
+        return bind__op2(b, "truncate", e, digits, io);
+    }
+    if (cast) {
+        struct bexpr *own = e->args[0];
+        TRY(whole_seconds(b, &own));
+        return own == e->args[0] ? ERR_OK : bind__cast(b, own, &e->type, false, io);
+    }
+    for (uint32_t i = 0; i < e->arg_count && e->kind == BEXPR_CASE; i++) {
+        struct bexpr *own = e->args[i];
+        TRY(is_branch(e, i) ? whole_seconds(b, &own) : ERR_OK);
+        if (own == e->args[i]) {
+            continue;
+        }
+        if (e == *io) {
+            *io = bexpr_clone(b->arena, e);
+            if (*io == NULL) {
+                return ERR_NOMEM;
+            }
+        }
+        (*io)->args[i] = own;
+    }
+    return ERR_OK;
+}
+
+static bool asks_integer(const struct sql_type *to, enum bind_asker asker)
+{
+    bool by_cast = asker == BIND_ASKED_BY_CAST;
+    return asker != BIND_ASKED_BY_COMPARISON &&
+           (to->id == TYPE_YEAR || (type_is_integer(to) && !(by_cast && type_is_unsigned(to))));
+}
+
 db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type *to,
                         enum bind_asker asker, struct bexpr **ret)
 {
+    if (asks_integer(to, asker)) {
+        TRY(whole_seconds(b, &e));
+    }
     const struct bexpr *from = is_asked_for(to, asker) ? choice(e) : NULL;
     if (from == NULL || !differs(from)) {
         return bind__cast(b, e, to, asker == BIND_ASKED_BY_CAST, ret);

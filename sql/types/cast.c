@@ -153,7 +153,7 @@ static db_err fit_text(struct cast_ctx *ctx, const struct sql_type *to, struct s
     bool limited = to->id == TYPE_CHAR || to->id == TYPE_VARCHAR || to->id == TYPE_BINARY ||
                    to->id == TYPE_VARBINARY;
     struct slice fit = s;
-    if (limited && s.len > to->length) {
+    if (limited && s.len > to->length && (to->wire & TYPE_W_WHOLE_TEXT) == 0) {
         fit = charset_substring(c->cs, s, 0, to->length);
     }
     if (fit.len < s.len && ctx->warn != NULL) {

@@ -86,6 +86,7 @@ enum {
     TYPE_W_OF_PARAM = 16384,   /* with that, of a parameter that takes its type from its place: they
                                   are error 3988, when the statement begins */
     TYPE_W_WHOLE_DATE = 256,   /* with TYPE_W_LENIENT_DATE: numbers below 101 but 0 are no dates */
+    TYPE_W_WHOLE_TEXT = 256,   /* of a cast to text: what is longer than the type says stays so */
     TYPE_W_SHORT_YEAR = 16,    /* of a cast's target: 1..99 are short years, a date is its year */
     TYPE_W_LENIENT_DATE = 8,   /* of a cast's target: a zero month or day is let through, as parts
                                   of dates (MONTH) see them, whatever sql_mode says */

@@ -4,7 +4,7 @@ import collections
 import re
 import time
 
-from met import QUOTED, VIEW, bytes_of, met
+from met import QUOTED, TOKEN, VIEW, bytes_of, met
 from wide import Binary
 
 VERBOSE = False
@@ -161,13 +161,28 @@ def literal_form(sql):
         return None if sql.text.count("?") != len(sql.literals) else re.sub(r"\?", lambda _: next(values), sql.text)
     if not isinstance(sql, list) or not sql[0].startswith("PREPARE s FROM '"):
         return None
-    text = sql[0][len("PREPARE s FROM '"):-1].replace("''", "'").replace("\\\\", "\\")
+    text = prepared_text(sql[0])
     values = [s.split(" = ", 1)[1] for s in last_values(sql)]
     bare = QUOTED.sub(lambda m: m.group(0).replace("?", "\0"), text)
     if bare.count("?") != len(values):
         return None
     values = iter(values)
     return re.sub(r"\?", lambda _: next(values), bare).replace("\0", "?")
+
+
+def prepared_text(sql):
+    """The statement that PREPARE prepares, or None."""
+    return sql[len("PREPARE s FROM '"):-1].replace("''", "'").replace("\\\\", "\\") if isinstance(sql, str) and sql.startswith("PREPARE s FROM '") else None
+
+
+def changed_by_value(oracle, sql, got, wanted):
+    """A parameter has its value's type, in a change, which the reference refuses: with the value in its place it makes the server's. It is
+    counted."""
+    text = literal_form(sql)
+    if text is None or got[0] != "changed" or wanted[0] != "error" or oracle.change(text) != got:
+        return False
+    count("changed_by_value", text, got, wanted)
+    return True
 
 
 def last_values(sql):
@@ -663,6 +678,42 @@ def in_signs(server, oracle, sql, ordered, folded):
     return False
 
 
+def case_signs(server, oracle, sql, ordered, folded):
+    """The same of what stands behind WHEN in a CASE of integers."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    changed = when_decimals(text or "")
+    return changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
+
+
+def when_decimals(text):
+    """The text with what a CASE compares, behind each of its WHEN, as a sum with a decimal."""
+    out, at, cases = "", 0, []      # of each CASE around: does it compare, and where its WHEN has begun
+    for m in TOKEN.finditer(text):
+        word = m.group(0)
+        if word == "CASE":
+            cases.append([not text.startswith(" WHEN ", m.end()), None])
+        elif word == "END" and cases:
+            cases.pop()
+        elif word == "WHEN" and cases:
+            cases[-1][1] = m.end() + 1
+        elif word == "THEN" and cases and cases[-1][0] and cases[-1][1] >= at:
+            start = cases[-1][1]
+            out += "%s(%s) + 0.0 " % (text[at:start], text[start:m.start() - 1])
+            at = m.start()
+    return out + text[at:]
+
+
+EQUAL_COLUMNS = re.compile(r"(?:(?<= ON )|(?<= AND )|(?<= WHERE ))(\w+\.\w+ = \w+\.\w+)(?=[ )]|$)")
+
+
+def of_equals(server, oracle, sql, ordered, folded):
+    """A column that takes the place of one that it equals, where another comparison tells them apart: the reference answers as the server does
+    when that they are equal is what IS TRUE says."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    changed = EQUAL_COLUMNS.sub(r"(\1) IS TRUE", text or "")
+    return changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
+
+
 JSON_BLOB = re.compile(r"base64:type25[0-2]:")
 
 
@@ -675,7 +726,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, of_hash)
+                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):

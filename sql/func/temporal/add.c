@@ -54,7 +54,7 @@ static void want_amount(struct func_bind_ctx *ctx, struct func_arg *arg, enum in
     bool composite = unit >= INTERVAL_YEAR_MONTH;
     bool exact = func__number(&arg->type) == NUM_INT;
     if (composite || (unit == INTERVAL_SECOND && !exact)) {
-        func__want_text(ctx, arg);
+        temporal__want_ascii(ctx, arg);
     } else {
         func__want_int(arg);
     }
@@ -87,7 +87,7 @@ db_err temporal_bind_add(BIND_ARGS)
         if (year) {
             func__want_datetime(date);
         } else if (!temporal__is_number(&date->type)) {
-            func__want_text(ctx, date);
+            temporal__want_ascii(ctx, date);
         }
         func__result_ascii(ctx, call, TEXT_CHARS);
         call->type.id = TYPE_CHAR;

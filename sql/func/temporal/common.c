@@ -167,6 +167,14 @@ bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_
     return true;
 }
 
+void temporal__want_ascii(struct func_bind_ctx *ctx, struct func_arg *arg)
+{
+    func__want_text(ctx, arg);
+    if (!func__charset(arg->want_cast ? &arg->want : &arg->type)->ascii_superset) {
+        func__want(arg, func__text(func__chars(&arg->type), COLL_UTF8MB4_0900_AI_CI));
+    }
+}
+
 void temporal__want_any(struct func_bind_ctx *ctx, struct func_arg *arg)
 {
     if (arg->type.id == TYPE_TIMESTAMP) {
@@ -174,7 +182,7 @@ void temporal__want_any(struct func_bind_ctx *ctx, struct func_arg *arg)
     } else if (type_is_temporal(&arg->type)) {
         return;
     } else if (func__is_text(&arg->type)) {
-        func__want_text(ctx, arg);
+        temporal__want_ascii(ctx, arg);
     } else {
         func__want_decimal(arg);
     }
@@ -337,7 +345,7 @@ static bool is_utf8(const struct sql_type *t)
 void temporal__want_pattern(struct func_bind_ctx *ctx, struct func_arg *arg)
 {
     func__want_text(ctx, arg);
-    if (!arg->want_cast && !is_utf8(&arg->type)) {
+    if (!is_utf8(arg->want_cast ? &arg->want : &arg->type)) {
         func__want(arg, func__text(func__chars(&arg->type), COLL_UTF8MB4_0900_AI_CI));
     }
 }

@@ -101,7 +101,7 @@ db_err temporal_bind_get_format(BIND_ARGS)
     int64_t kind = 0;
     (void)func__const_int(ctx, &args[0], &kind);
     call->variant = (int)(kind < 0 || kind > 2 ? 0 : kind);
-    func__want_text(ctx, &args[1]);
+    temporal__want_ascii(ctx, &args[1]);
     func__result_ascii(ctx, call, FORMAT_CHARS);
     return ERR_OK;
 }

@@ -57,6 +57,8 @@ enum temporal_role {
 /* Text that is a time, or a date with or without one. False: it is neither, a warning says so. */
 bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_role role,
                          int64_t *ret, bool *ret_is_datetime);
+/* Text in a character set whose bytes below 0x80 are ASCII. */
+void temporal__want_ascii(struct func_bind_ctx *ctx, struct func_arg *arg);
 /* Temporal values as they are, text, or a number as DECIMAL. */
 void temporal__want_any(struct func_bind_ctx *ctx, struct func_arg *arg);
 MUST_USE db_err temporal__get_any(struct eval_ctx *ctx, const struct sql_type *t,

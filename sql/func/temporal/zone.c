@@ -137,8 +137,8 @@ db_err temporal_bind_convert_tz(BIND_ARGS)
 {
     unsigned decimals = temporal__date_decimals(&args[0]);
     func__want_datetime(&args[0]);
-    func__want_text(ctx, &args[1]);
-    func__want_text(ctx, &args[2]);
+    temporal__want_ascii(ctx, &args[1]);
+    temporal__want_ascii(ctx, &args[2]);
     func__result_null(call, type_temporal(TYPE_DATETIME, decimals));
     return ERR_OK;
 }
