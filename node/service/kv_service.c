@@ -63,60 +63,100 @@ static db_err find(struct kv_service *s, const struct kv_request *req, struct di
 
 /* ---- estimate ---- */
 
-enum { SAMPLE_ROWS = 128, SAMPLE_BYTES = 256 * 1024 };
+/* SAMPLE_ROWS give the size of a row. COUNTED_ROWS are counted one by one where memtables may hold
+ * some of them: what those say of few rows is too rough for a plan. */
+enum { SAMPLE_ROWS = 128, COUNTED_ROWS = 1024, SAMPLE_BYTES = 256 * 1024 };
 
 struct size_job {
     struct engine *engine;
-    struct slice start;
-    struct slice end;
+    struct slice low, high; /* data keys */
     uint64_t size;
     db_err err;
 };
 
-static void range_size(void *arg)
+static void size_in_files(void *arg)
 {
     struct size_job *j = arg;
-    struct arena a;
-    struct slice lo;
-    struct slice hi = SLICE_EMPTY;
-    arena_init(&a, NULL, NULL, 0);
-    j->err = data_key_make(&a, j->start, UINT64_MAX, &lo);
-    if (j->err == ERR_OK && j->end.len != 0) {
-        j->err = data_key_make(&a, j->end, UINT64_MAX, &hi);
-    }
-    if (j->err == ERR_OK) {
-        j->err = engine_approximate_size(j->engine, ENGINE_DATA, lo, hi, &j->size);
-    }
-    arena_fini(&a);
+    j->err = engine_approximate_size(j->engine, ENGINE_DATA, j->low, j->high, &j->size);
 }
 
-/* A sample of the first rows; what the engine says of the bytes of all, for the rest. The sample
- * reads what is applied and waits for no write on its way: an estimate need not be exact, and must
- * not stand still with a full disk. */
-static db_err estimate(struct engine *engine, const struct kv_estimate_req *req, struct diag *diag,
-                       struct kv_estimate_resp *ret_resp)
+struct sampled {
+    struct mvcc_rows rows;
+    uint64_t in_files;       /* bytes */
+    uint64_t entries, bytes; /* in memtables */
+};
+
+static uint64_t sampled_row_size(const struct sampled *s)
 {
-    struct mvcc_rows page = {0};
+    return s->rows.count == 0 ? 100 : s->rows.bytes / s->rows.count + 24;
+}
+
+/* Of [from, end). What memtables say depends on where their levels meet the bounds, and may by
+ * chance be nothing at all: it is asked for from several keys, and the most is believed, with the
+ * rows that are known to lie before. */
+static db_err ask_memtables(struct engine *engine, struct slice from, struct slice high,
+                            struct arena *arena, struct sampled *s)
+{
+    struct slice low;
+    uint64_t entries;
+    uint64_t bytes;
+    TRY(data_key_make(arena, from, UINT64_MAX, &low));
+    engine_in_memory(engine, ENGINE_DATA, low, high, &entries, &bytes);
+    if (entries != 0 && entries + s->rows.count > s->entries) {
+        s->entries = entries + s->rows.count;
+        s->bytes = bytes + s->rows.bytes;
+    }
+    return ERR_OK;
+}
+
+static db_err sample(struct engine *engine, const struct kv_estimate_req *req, struct sampled *s)
+{
+    struct arena *a = req->r.arena;
     struct mvcc_scan scan = {.start = req->start,
                              .end = req->end,
                              .rows_max = SAMPLE_ROWS,
                              .bytes_max = SAMPLE_BYTES,
                              .read_ts = TS_MAX};
-    db_err err = mvcc_scan(engine, &scan, req->r.arena, &page);
+    struct size_job j = {.engine = engine};
+    TRY(mvcc_scan(engine, &scan, a, &s->rows));
+    if (!s->rows.more) {
+        return ERR_OK;
+    }
+    TRY(data_key_make(a, req->start, UINT64_MAX, &j.low));
+    if (req->end.len != 0) {
+        TRY(data_key_make(a, req->end, UINT64_MAX, &j.high));
+    }
+    blocking_run(size_in_files, &j);
+    TRY(j.err);
+    s->in_files = j.size;
+    TRY(ask_memtables(engine, s->rows.resume, j.high, a, s));
+    if (s->entries != 0 || s->in_files / sampled_row_size(s) < COUNTED_ROWS) {
+        scan.start = s->rows.resume;
+        scan.rows_max = COUNTED_ROWS;
+        s->rows.more = false;
+        TRY(mvcc_scan(engine, &scan, a, &s->rows));
+    }
+    return s->rows.more ? ask_memtables(engine, s->rows.resume, j.high, a, s) : ERR_OK;
+}
+
+/* The first rows are counted; for the rest the engine says what its files hold, by the size of a
+ * row, and its memtables, an entry a row (also where it is a version or a deletion, as in files).
+ * The count reads what is applied and waits for no write on its way: an estimate need not be exact,
+ * and must not stand still with a full disk. */
+static db_err estimate(struct engine *engine, const struct kv_estimate_req *req, struct diag *diag,
+                       struct kv_estimate_resp *ret_resp)
+{
+    struct sampled s = {0};
+    db_err err = sample(engine, req, &s);
     if (err != ERR_OK) {
         return diag_set(diag, err, "the sample of an estimate");
     }
-    struct kv_estimate_resp resp = {.rows = page.count};
-    for (size_t i = 0; i < page.count; i++) {
-        resp.bytes += page.pairs[i].key.len + page.pairs[i].value.len;
-    }
-    if (page.more) {
-        struct size_job j = {.engine = engine, .start = req->start, .end = req->end};
-        uint64_t row = page.count == 0 ? 100 : resp.bytes / page.count + 24;
-        blocking_run(range_size, &j);
-        TRY(j.err);
-        resp.bytes = j.size > resp.bytes ? j.size : resp.bytes;
-        resp.rows = resp.bytes / row > resp.rows ? resp.bytes / row : resp.rows;
+    struct kv_estimate_resp resp = {.rows = s.rows.count, .bytes = s.rows.bytes};
+    if (s.rows.more) {
+        uint64_t rows = s.in_files / sampled_row_size(&s) + s.entries;
+        uint64_t bytes = s.in_files + s.bytes;
+        resp.bytes = bytes > resp.bytes ? bytes : resp.bytes;
+        resp.rows = rows > resp.rows ? rows : resp.rows;
     }
     *ret_resp = resp;
     return ERR_OK;

@@ -1,4 +1,4 @@
-/* Conformance of the engine, its crash behaviour, GC and a full disk. */
+/* Conformance of the engine, what it says of sizes, its crash behaviour, GC and a full disk. */
 #include "node/store/engine.h"
 
 #include <stdio.h>
@@ -239,6 +239,63 @@ static void test_get_snapshot_ingest(void **state UNUSED)
     assert_true(st.sst_count >= 1);
     engine_close(e, false);
     remove_tree(copy);
+    remove_tree(dir);
+    arena_fini(&a);
+}
+
+/* Two tables side by side: what is said of one. */
+static void in_table(struct engine *e, struct arena *a, const char *table, uint64_t *ret_entries,
+                     uint64_t *ret_bytes, uint64_t *ret_size)
+{
+    char name[2][8];
+    struct slice bounds[2];
+    for (int i = 0; i < 2; i++) {
+        (void)snprintf(name[i], sizeof(name[i]), "%c", table[0] + i);
+        CHECK_OK(data_key_make(a, slice_str(name[i]), UINT64_MAX, &bounds[i]));
+    }
+    engine_in_memory(e, ENGINE_DATA, bounds[0], bounds[1], ret_entries, ret_bytes);
+    CHECK_OK(engine_approximate_size(e, ENGINE_DATA, bounds[0], bounds[1], ret_size));
+}
+
+/* What has just been written counts, though no file has it; once it is flushed, it is in files. */
+static void test_sizes_in_memory(void **state UNUSED)
+{
+    enum { ROWS = 10000, VALUE = 50 };
+    const char *dir = fresh_dir("sizes");
+    struct engine *e = open_at(dir);
+    struct engine_wbatch *b;
+    struct arena a;
+    uint64_t entries;
+    uint64_t bytes;
+    uint64_t size;
+    char value[VALUE + 1];
+    memset(value, 'v', VALUE);
+    value[VALUE] = '\0';
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(engine_wbatch_new(e, &b));
+    for (unsigned i = 0; i < ROWS; i++) {
+        char user[16];
+        (void)snprintf(user, sizeof(user), "a%06u", i);
+        put(b, &a, user, 5, value);
+        user[0] = 'b';
+        put(b, &a, user, 5, value);
+    }
+    CHECK_OK(engine_apply(e, b, NULL));
+    for (int t = 0; t < 2; t++) {
+        in_table(e, &a, t == 0 ? "a" : "b", &entries, &bytes, &size);
+        assert_in_range(entries, ROWS / 20, 2 * ROWS);
+        assert_in_range(bytes, entries * VALUE, entries * 2 * VALUE);
+        assert_int_equal(size, 0);
+    }
+    in_table(e, &a, "c", &entries, &bytes, &size);
+    assert_true(entries == 0 && bytes == 0 && size == 0);
+    engine_in_memory(e, ENGINE_DATA, SLICE_LIT("a\0\0\0\0\0\0\0\0"), SLICE_EMPTY, &entries, &bytes);
+    assert_in_range(entries, ROWS / 10, 2 * ROWS); /* to the end: never more than there are */
+    CHECK_OK(engine_flush_wait(e));
+    in_table(e, &a, "a", &entries, &bytes, &size);
+    assert_true(entries == 0 && bytes == 0 && size != 0);
+    engine_wbatch_free(b);
+    engine_close(e, false);
     remove_tree(dir);
     arena_fini(&a);
 }
@@ -534,6 +591,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_batch_encoding),
         cmocka_unit_test(test_order_and_iter),
         cmocka_unit_test(test_get_snapshot_ingest),
+        cmocka_unit_test(test_sizes_in_memory),
         cmocka_unit_test(test_crash),
         cmocka_unit_test(test_gc),
         cmocka_unit_test(test_disk_full),

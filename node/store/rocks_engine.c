@@ -168,16 +168,20 @@ static void rocks_snapshot_close(struct engine *e, struct engine_snapshot *snaps
     rocksdb_release_snapshot(rocks_of(e)->db, (const rocksdb_snapshot_t *)(const void *)snapshot);
 }
 
+/* No end is said by a key behind all others. */
+static struct slice upper_bound(struct slice end)
+{
+    static const uint8_t last[64] = {[0 ... 63] = 0xff};
+    return end.len == 0 ? slice_of(last, sizeof(last)) : end;
+}
+
 static db_err rocks_approximate_size(struct engine *e, enum engine_cf cf, struct slice start,
                                      struct slice end, uint64_t *ret_size)
 {
-    static const uint8_t last[64] = {[0 ... 63] = 0xff};
     struct rocks_engine *r = rocks_of(e);
     char *text = NULL;
     uint64_t size = 0;
-    if (end.len == 0) {
-        end = slice_of(last, sizeof(last));
-    }
+    end = upper_bound(end);
     const char *starts[1] = {(const char *)start.ptr};
     const char *ends[1] = {(const char *)end.ptr};
     rocksdb_approximate_sizes_cf(r->db, r->cf[cf], 1, starts, &start.len, ends, &end.len, &size,
@@ -187,6 +191,15 @@ static db_err rocks_approximate_size(struct engine *e, enum engine_cf cf, struct
     }
     *ret_size = size;
     return ERR_OK;
+}
+
+static void rocks_in_memory(struct engine *e, enum engine_cf cf, struct slice start,
+                            struct slice end, uint64_t *ret_entries, uint64_t *ret_bytes)
+{
+    struct rocks_engine *r = rocks_of(e);
+    end = upper_bound(end);
+    rocks_shim_in_memory(r->db, r->cf[cf], start.ptr, start.len, end.ptr, end.len, ret_entries,
+                         ret_bytes);
 }
 
 static uint64_t rocks_safe_point(const struct engine *e)
@@ -302,6 +315,7 @@ static const struct engine_ops rocks_ops = {
     .snapshot_open = rocks_snapshot_open,
     .snapshot_close = rocks_snapshot_close,
     .approximate_size = rocks_approximate_size,
+    .in_memory = rocks_in_memory,
     .wbatch_new = rocks__wbatch_new,
     .apply = rocks__apply,
     .flush_async = rocks__flush_async,

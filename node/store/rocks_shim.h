@@ -1,8 +1,9 @@
 /* What the C API of RocksDB 7.8 cannot do: a compaction filter that also runs when a memtable is
  * flushed, and that drops a stretch of entries without leaving tombstones; to ask which files hold
- * deleted ranges, a batch what is in it, and two to become one; to keep what is flushed in the
- * cache; a file system of one's own. And the order of data keys, which the C API would ask for by
- * two calls more each time. Implemented in C++ (rocks_shim.cc, rocks_disk.cc), thin adapters. */
+ * deleted ranges, memtables what they hold of a range, a batch what is in it, and two to become
+ * one; to keep what is flushed in the cache; a file system of one's own. And the order of data
+ * keys, which the C API would ask for by two calls more each time. Implemented in C++
+ * (rocks_shim.cc, rocks_disk.cc), thin adapters. */
 #ifndef SKEIN_NODE_STORE_ROCKS_SHIM_H
 #define SKEIN_NODE_STORE_ROCKS_SHIM_H
 
@@ -40,6 +41,12 @@ struct rocks_filter_ops {
  * the way down, which takes its time. Thread-safe. */
 uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_t *cf,
                                     bool compact);
+
+/* About how many entries of [start, end) the family's memtables hold, and their bytes, from a few
+ * steps in each: of few among many it may be several times too much. Thread-safe. */
+void rocks_shim_in_memory(rocksdb_t *db, rocksdb_column_family_handle_t *cf, const uint8_t *start,
+                          size_t start_len, const uint8_t *end, size_t end_len,
+                          uint64_t *ret_entries, uint64_t *ret_bytes);
 
 /* Calls fn with the key of each put and deletion of the family in the batch, in order, and with
  * both bounds of each deleted range. */

@@ -333,6 +333,10 @@ struct plan {
      * several; 0: not known yet; and the class of statements. */
     _Atomic uint32_t digests[2];
     uint16_t event_class;
+    /* Of PLAN_SHAPE_TREE, by position in `tables`: the numbers of rows it was made for, and when
+     * they were last looked at (sql/session/estimate.c). NULL: it does not depend on them. */
+    double *table_rows;
+    _Atomic uint64_t rows_looked_ns, rows_epoch;
     struct arena arena;
     _Atomic uint32_t refs;
 };

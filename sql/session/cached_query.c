@@ -84,15 +84,20 @@ static db_err find_plan(struct statement *st, struct slice text, const struct pa
     struct plan_cache_key key;
     make_key(s, d, &key);
     key.kinds = hash_combine(key.kinds, kinds);
-    *ret = plan_cache_get(s->engine->plans, &key);
-    if (*ret != NULL) {
-        TRY(priv_refresh(&s->priv));
-        if (LIKELY(priv_check_needs(&s->priv, &(*ret)->needs, &s->diag) == ERR_OK)) {
+    struct plan *kept = plan_cache_get(s->engine->plans, &key);
+    if (kept != NULL && !estimate_outgrown(s, kept)) {
+        db_err err = priv_refresh(&s->priv);
+        if (UNLIKELY(err != ERR_OK)) {
+            plan_unref(kept);
+            return err;
+        }
+        if (LIKELY(priv_check_needs(&s->priv, &kept->needs, &s->diag) == ERR_OK)) {
+            *ret = kept;
             return ERR_OK;
         }
         diag_reset(&s->diag); /* binding it says what is missing as MySQL says it */
-        plan_unref(*ret);
     }
+    plan_unref(kept);
     return plan_anew(st, text, o, &key, ret);
 }
 

@@ -2,13 +2,25 @@
  * planning a short query.
  *
  * A direct-mapped table of slots; two tables that fall into one slot only cost each other a fresh
- * look. A slot is read and written under its own lock of a few instructions. */
+ * look. A slot is read and written under its own lock of a few instructions.
+ *
+ * A table that a statement fills is looked at again at once, and not when the time is up: a
+ * statement that has changed many rows adds them to the slot, and half as many as there were empty
+ * it. In an open transaction this happens before the commit: who plans between the two learns of
+ * the rows when the time is up, as who plans on another node does, and who meets a table that was
+ * filled row by row.
+ *
+ * Plans that are kept know the counts that they were made for. Every few seconds, or when a slot
+ * was emptied, they are compared with those of now; a plan for a table that has become several
+ * times as large or small is made anew. Plans for one key do not depend on counts. */
 #include "base/clock.h"
 #include "sql/catalog/table_format.h"
 #include "sql/codec/table_keys.h"
 #include "sql/session/session_int.h"
 
-enum { FRESH_S = 5, ROWS_UNKNOWN = 1000 };
+/* CHANGED_MIN: fewer rows of one statement are not worth the slot's lock. SMALL_TABLE: what grows
+ * below it makes no other plan. */
+enum { FRESH_S = 5, ROWS_UNKNOWN = 1000, CHANGED_MIN = 64, OUTGROWN = 4, SMALL_TABLE = 100 };
 
 static uint64_t ask(struct storage *storage, const struct table_def *t)
 {
@@ -54,6 +66,91 @@ double estimate_table_rows(struct sql_engine *e, struct storage *storage, const 
     slot->table = t->id;
     slot->rows = rows;
     slot->asked_ns = now;
+    slot->changed = 0;
     spin_unlock(&slot->lock);
     return (double)rows;
+}
+
+static void add_changed(struct sql_engine *e, const struct table_def *t, uint64_t rows)
+{
+    struct estimate_slot *slot = &e->estimates[t->id % ESTIMATE_SLOTS];
+    spin_lock(&slot->lock);
+    bool mine = slot->table == t->id;
+    slot->changed += mine ? rows : 0;
+    bool old = mine && slot->changed >= slot->rows / 2;
+    slot->table = old ? 0 : slot->table;
+    spin_unlock(&slot->lock);
+    if (old) {
+        atomic_fetch_add_explicit(&e->estimate_epoch, 1, memory_order_relaxed);
+    }
+}
+
+void estimate_changed(struct sql_engine *e, const struct plan *plan, uint64_t rows)
+{
+    const struct plan_node *n = plan->root;
+    if (LIKELY(rows < CHANGED_MIN)) {
+        return;
+    }
+    if (plan->kind == BOUND_INSERT) {
+        add_changed(e, n->u.insert.target->table, rows);
+    } else if (plan->kind == BOUND_DELETE) {
+        for (uint32_t i = 0; i < n->u.dml.target_count; i++) {
+            add_changed(e, n->u.dml.targets[i].table, rows);
+        }
+    }
+}
+
+/* ---- plans that are kept ---- */
+
+static double rows_of(struct sql_session *s, const struct plan *plan, uint32_t table)
+{
+    return estimate_table_rows(s->engine, session__storage(s), plan->tables[table]);
+}
+
+static void looked(struct sql_engine *e, struct plan *plan, uint64_t now)
+{
+    atomic_store_explicit(&plan->rows_looked_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&plan->rows_epoch,
+                          atomic_load_explicit(&e->estimate_epoch, memory_order_relaxed),
+                          memory_order_relaxed);
+}
+
+db_err estimate_keep(struct sql_session *s, struct plan *plan)
+{
+    if (plan->shape != PLAN_SHAPE_TREE || plan->table_count == 0) {
+        return ERR_OK;
+    }
+    double *rows = ARENA_ARRAY(&plan->arena, double, plan->table_count);
+    if (rows == NULL) {
+        return ERR_LIMIT;
+    }
+    looked(s->engine, plan, clock_mono_ns());
+    for (uint32_t i = 0; i < plan->table_count; i++) {
+        rows[i] = rows_of(s, plan, i);
+    }
+    plan->table_rows = rows;
+    return ERR_OK;
+}
+
+bool estimate_outgrown(struct sql_session *s, struct plan *plan)
+{
+    if (plan->table_rows == NULL) {
+        return false;
+    }
+    uint64_t now = clock_mono_ns();
+    uint64_t at = atomic_load_explicit(&plan->rows_looked_ns, memory_order_relaxed);
+    uint64_t epoch = atomic_load_explicit(&s->engine->estimate_epoch, memory_order_relaxed);
+    if (LIKELY(now < at + FRESH_S * NS_PER_S &&
+               epoch == atomic_load_explicit(&plan->rows_epoch, memory_order_relaxed))) {
+        return false;
+    }
+    looked(s->engine, plan, now); /* others go on with it while this one asks */
+    for (uint32_t i = 0; i < plan->table_count; i++) {
+        double is = rows_of(s, plan, i) + SMALL_TABLE;
+        double was = plan->table_rows[i] + SMALL_TABLE;
+        if (is > was * OUTGROWN || was > is * OUTGROWN) {
+            return true;
+        }
+    }
+    return false;
 }

@@ -336,7 +336,7 @@ static bool current(const struct sql_stmt *p, const struct sql_type *types)
            p->key.collation == s->vars.collation_connection &&
            p->key.charset == s->vars.charset_client &&
            slice_eq(buf_slice(&p->key.schema), s->schema) &&
-           same_types(p->types, types, p->param_count);
+           same_types(p->types, types, p->param_count) && !estimate_outgrown(p->session, p->plan);
 }
 
 static db_err make_plan(struct sql_stmt *p, const struct sql_type *types)

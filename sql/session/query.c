@@ -102,6 +102,7 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
         p->needs = bound->needs;
         err = optimize(p, bound, &opt, &s->diag);
     }
+    err = err != ERR_OK ? err : estimate_keep(s, p);
     if (err != ERR_OK) {
         plan_unref(p);
         return err;
@@ -670,6 +671,9 @@ static db_err execute_once(struct statement *st, struct plan *plan, struct value
         }
     } else if (s->txn_mode == TXN_NONE) {
         mdl_release_to(s->engine->mdl, &s->mdl, mark);
+    }
+    if (err == ERR_OK && plan->kind != BOUND_SELECT) {
+        estimate_changed(s->engine, plan, ctx.affected_rows);
     }
     if (err == ERR_OK && keep == NULL && st->counters == NULL) {
         err = plan->kind == BOUND_SELECT ? answer_select(st, &ctx, plan, &target)

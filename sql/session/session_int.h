@@ -49,6 +49,7 @@ enum { ESTIMATE_SLOTS = 256 };
 struct estimate_slot { /* estimate.c */
     struct spin lock;
     uint64_t table, rows, asked_ns;
+    uint64_t changed; /* rows that have come or gone since */
 };
 
 /* What SHOW STATUS counts. Every statement does: each loop in a stripe of its own. */
@@ -100,6 +101,7 @@ struct sql_engine {
     struct user_locks *user_locks;
     struct statement_stats *stats;
     struct estimate_slot estimates[ESTIMATE_SLOTS];
+    _Atomic uint64_t estimate_epoch;             /* how often one was given up as out of date */
     _Atomic bool read_only, super_read_only;     /* super_read_only: then read_only, too */
     _Atomic bool offline, slow_log, general_log; /* global variables that every statement asks */
     _Atomic uint32_t prepared_count;             /* statements, of all sessions */
@@ -611,9 +613,17 @@ db_err load__run(struct statement *st, const struct ast_load_data *l);
 db_err prepared__sql(struct statement *st, const struct ast_stmt *ast);
 void prepared__drop_all(struct sql_session *s);
 
-/* Rows of a base table, roughly; asks the storage every few seconds. May park. */
+/* Rows of a base table, roughly; asks the storage every few seconds, or when many have come or
+ * gone. May park. */
 double estimate_table_rows(struct sql_engine *e, struct storage *storage,
                            const struct table_def *t);
+/* The statement has inserted or deleted that many rows. Costs nothing while they are few. */
+void estimate_changed(struct sql_engine *e, const struct plan *plan, uint64_t rows);
+/* Keeps in a new plan what it was made for; ERR_LIMIT. May park. */
+MUST_USE db_err estimate_keep(struct sql_session *s, struct plan *plan);
+/* One of its tables has grown or shrunk so much since that the plan is to be made anew. May park,
+ * every few seconds. */
+bool estimate_outgrown(struct sql_session *s, struct plan *plan);
 
 /* access.c: what statements of all kinds need. */
 db_err access__check(struct statement *st, const struct ast_stmt *ast);
