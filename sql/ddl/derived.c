@@ -407,9 +407,12 @@ db_err ddl__functional_part(struct draft *d, const struct draft_index *ix, uint3
     }
     TRY(print_text(d, ast, true, "this expression as a key part", &c->def.generated_expr));
     c->def.name = slice_str(name);
+    /* A value that IGNORE keeps although it does not fit is NULL here whatever the expression says;
+     * what it says is shown. */
+    bool never_null = c->def.element == NULL && (c->def.type.flags & TYPE_F_NOT_NULL) != 0;
     c->def.type.flags &= (uint8_t)~TYPE_F_NOT_NULL;
     c->def.generated = GENERATED_VIRTUAL;
-    c->def.default_kind = DEFAULT_NULL;
+    c->def.default_kind = never_null ? DEFAULT_NONE : DEFAULT_NULL;
     c->def.hidden = true;
     c->def.invisible = true;
     c->source = -1;

@@ -28,6 +28,14 @@ static db_err row_estimate(struct is_rows *r, const struct table_def *t, uint64_
                             &bytes);
 }
 
+/* NULL is among the values. A functional key part has no default when its expression has no NULL.
+ */
+static bool may_be_null(const struct column_def *c)
+{
+    return (c->type.flags & TYPE_F_NOT_NULL) == 0 &&
+           !(c->hidden && c->default_kind == DEFAULT_NONE);
+}
+
 static db_err index_part(struct is_rows *r, const struct table_def *t, const struct index_def *ix,
                          uint32_t at, uint64_t rows)
 {
@@ -53,7 +61,7 @@ static db_err index_part(struct is_rows *r, const struct table_def *t, const str
         is__uint(r, p->prefix_len);
     }
     is__null(r);
-    is__str(r, (c->type.flags & TYPE_F_NOT_NULL) != 0 ? "" : "YES");
+    is__str(r, may_be_null(c) ? "YES" : "");
     is__str(r, "BTREE");
     is__str(r, "");
     is__text(r, ix->comment.len == 0 ? SLICE_LIT("") : ix->comment);

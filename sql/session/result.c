@@ -72,6 +72,17 @@ static uint16_t column_flags(struct sql_session *s, const struct lcolumn *c,
     return flags;
 }
 
+/* What a client is told. MYSQL: columns that the views of INFORMATION_SCHEMA have NULL for are
+ * NULL, however they are described. */
+static struct sql_type told_type(struct sql_session *s, const struct lcolumn *c,
+                                 const struct plan *plan)
+{
+    struct sql_type t = c->announced != NULL ? *c->announced : c->type;
+    bool empty = c->def != NULL && t.id == TYPE_VARBINARY && t.length == 0;
+    const struct table_def *table = empty ? table_of(s, c, c->def, plan) : NULL;
+    return table != NULL && table->kind == TABLE_VIRTUAL ? type_null() : t;
+}
+
 db_err result__columns(struct sql_session *s, const struct plan *plan, const struct lcolumn *cols,
                        uint32_t count, struct arena *arena, struct sql_column **ret)
 {
@@ -92,8 +103,8 @@ db_err result__columns(struct sql_session *s, const struct plan *plan, const str
         if (results != NULL && !utf8_is_ascii(name)) {
             TRY(charset_convert_arena(utf8, name, results, arena, &name, NULL));
         }
-        type_wire_column(c->announced != NULL ? c->announced : &c->type, s->vars.charset_results,
-                         &w);
+        struct sql_type told = told_type(s, c, plan);
+        type_wire_column(&told, s->vars.charset_results, &w);
         out[i] = (struct sql_column){
             .schema = c->schema,
             .table = c->table,

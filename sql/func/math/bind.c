@@ -100,7 +100,9 @@ db_err math_bind_round(BIND_ARGS)
     enum func_number kind = number(&args[0]);
     bool truncate = call->variant == DECIMAL_TRUNCATE;
     int64_t digits = 0;
-    bool known = call->arg_count == 1 || func__const_int(ctx, &args[1], &digits);
+    /* Only a DECIMAL's type depends on it: looking warns of what is no number of digits. */
+    bool known =
+        kind == NUM_DECIMAL && (call->arg_count == 1 || func__const_int(ctx, &args[1], &digits));
     if (call->arg_count == 2) {
         func__want_int(&args[1]);
     }
