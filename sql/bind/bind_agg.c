@@ -70,7 +70,10 @@ static db_err bind_groups(struct split *s)
                                 arena_strdup(b->arena, s->in->items[n - 1].name));
             }
         } else {
-            TRY(bind__expr(b, scope, a, &e));
+            if (a->kind == AST_EXPR_COLUMN) {
+                TRY(bind__grouped_item(b, scope, (const struct ast_column *)a, &e));
+            }
+            TRY(e != NULL ? ERR_OK : bind__expr(b, scope, a, &e));
             TRY(bind__selected(b, s->in->items, s->in->item_count, &e));
         }
         if (e->kind == BEXPR_ROW) {

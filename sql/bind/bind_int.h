@@ -232,6 +232,13 @@ db_err bind__need_written(struct binder *b, const struct lnode *table, uint32_t 
 /* scope.c */
 struct lcolumn *bind__add_columns(struct binder *b, const struct lcolumn *left, uint32_t left_count,
                                   const struct lcolumn *right, uint32_t right_count);
+/* MYSQL: names in GROUP BY that are a column and, of the select list, something else: a warning, or
+ * 1052 for what is two columns there. */
+db_err bind__grouped_names(struct binder *b, struct scope *scope);
+/* MYSQL: a name in GROUP BY that is a column of two tables is the select list's. NULL: it is not.
+ */
+db_err bind__grouped_item(struct binder *b, struct scope *scope, const struct ast_column *c,
+                          struct bexpr **ret);
 db_err bind__column(struct binder *b, struct scope *scope, const struct ast_column *c,
                     struct bexpr **ret);
 const char *bind__place_name(enum bind_place place);

@@ -141,19 +141,25 @@ static void warn_delimiter(void *arg, enum cast_level level, uint16_t number, co
     }
 }
 
-/* MYSQL: it is wholly what it says: a date has no time, a timestamp has one. */
-static bool is_wholly(const struct binder *b, enum type_id id, struct slice text)
+/* MYSQL: it is wholly what it says: a date has no time, a timestamp has one. *ret_decimals: digits
+ * of the second's fraction. */
+static bool is_wholly(const struct binder *b, enum type_id id, struct slice text,
+                      uint8_t *ret_decimals)
 {
     int64_t packed;
     int64_t datetime = 0;
     int32_t offset;
+    struct temporal_note note = {0};
     unsigned flags = temporal_flags(b->opts->sql_mode);
+    unsigned cond =
+        id == TYPE_TIME
+            ? time_parse(text, TIME_DECIMALS_MAX, flags, &packed, &datetime, &offset, &note)
+            : datetime_parse(text, TIME_DECIMALS_MAX, flags, &packed, &offset, &note);
+    *ret_decimals = note.fraction > TIME_DECIMALS_MAX ? TIME_DECIMALS_MAX : note.fraction;
     if (id == TYPE_TIME) {
-        return (time_parse(text, TIME_DECIMALS_MAX, flags, &packed, &datetime, &offset, NULL) &
-                (TEMPORAL_INVALID | TEMPORAL_TRUNCATED | TEMPORAL_IS_DATETIME |
-                 TEMPORAL_OUT_OF_RANGE)) == 0;
+        return (cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED | TEMPORAL_IS_DATETIME |
+                        TEMPORAL_OUT_OF_RANGE)) == 0;
     }
-    unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, flags, &packed, &offset, NULL);
     bool is_date = (cond & TEMPORAL_NO_TIME) != 0;
     return (cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) == 0 && is_date == (id == TYPE_DATE);
 }
@@ -163,20 +169,9 @@ static db_err temporal_literal(struct binder *b, const struct ast_literal *l, st
     enum type_id id = l->kind == AST_LIT_DATE   ? TYPE_DATE
                       : l->kind == AST_LIT_TIME ? TYPE_TIME
                                                 : TYPE_DATETIME;
-    unsigned decimals = 0;
-    if (id != TYPE_DATE) {
-        for (size_t i = 0; i < l->text.len; i++) {
-            if (l->text.ptr[i] == '.') { /* an offset from UTC may follow the digits */
-                size_t n = i + 1;
-                while (n < l->text.len && l->text.ptr[n] >= '0' && l->text.ptr[n] <= '9') {
-                    n++;
-                }
-                n -= i + 1;
-                decimals = n > 6 ? 6 : (unsigned)n;
-            }
-        }
-    }
-    struct sql_type t = type_temporal(id, decimals);
+    uint8_t decimals = 0;
+    bool wholly = is_wholly(b, id, l->text, &decimals);
+    struct sql_type t = type_temporal(id, id == TYPE_DATE ? 0 : decimals);
     t.flags |= TYPE_F_NOT_NULL | TYPE_F_EXPR;
     struct value text = value_str(l->text, COLL_UTF8MB4_0900_AI_CI);
     struct sql_type from = type_char(TYPE_VARCHAR, (uint32_t)l->text.len, COLL_UTF8MB4_0900_AI_CI);
@@ -193,11 +188,11 @@ static db_err temporal_literal(struct binder *b, const struct ast_literal *l, st
         cast.tz = b->opts->tz;
     }
     struct value v;
-    if (l->braces && !is_wholly(b, id, l->text)) {
+    if (l->braces && !wholly) {
         return text_literal(b, l, ret);
     }
     TRY(value_cast(&cast, &from, &text, &t, &v));
-    if (v.is_null || !is_wholly(b, id, l->text)) {
+    if (v.is_null || !wholly) {
         static const char *const names[] = {"DATE", "TIME", "DATETIME"};
         return my_error(b->diag, ER_WRONG_VALUE,
                         names[id == TYPE_DATE   ? 0

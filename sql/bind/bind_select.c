@@ -786,6 +786,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     k.scope.items = k.items;
     k.scope.item_count = k.count;
     k.scope.items_known = true;
+    TRY(bind__grouped_names(b, &k.scope));
     uint32_t visible = k.count;
     TRY(bind_having(b, &k));
     if (outer != NULL) {

@@ -325,6 +325,95 @@ static db_err item_node(struct binder *b, struct scope *scope, const struct scop
     return ERR_OK;
 }
 
+static bool is_column(const struct select_item *item, const struct lcolumn *c)
+{
+    return item->expr->kind == BEXPR_COLUMN && item->expr->u.column.id == c->id;
+}
+
+/* The only column of the tables that has an unqualified name; *ret_count: how many have it. MYSQL:
+ * what USING makes one are two here. */
+static const struct lcolumn *column_named(const struct scope *s, struct slice name,
+                                          uint32_t *ret_count)
+{
+    const struct lcolumn *found = NULL;
+    *ret_count = 0;
+    for (uint32_t i = 0; i < s->count; i++) {
+        const struct lcolumn *c = &s->columns[i];
+        if ((c->def == NULL || !c->def->hidden) && slice_eq_nocase(c->name, name)) {
+            found = c;
+            ++*ret_count;
+        }
+    }
+    return *ret_count == 1 ? found : NULL;
+}
+
+/* The select item that an unqualified name in GROUP BY or HAVING means: two different columns are
+ * ambiguous. MYSQL: an expression comes before a column. NULL: none. */
+static db_err find_named(struct binder *b, const struct scope *s, const struct ast_column *c,
+                         const struct select_item **ret)
+{
+    *ret = NULL;
+    for (uint32_t i = 0; c->table.ptr == NULL && i < s->item_count; i++) {
+        const struct select_item *it = &s->items[i];
+        if (it->expr == NULL || !slice_eq_nocase(it->name, c->name)) {
+            continue;
+        }
+        if (it->expr->kind == BEXPR_COLUMN && *ret != NULL &&
+            !bexpr_equal((*ret)->expr, it->expr)) {
+            return my_error(b->diag, ER_NON_UNIQ_ERROR, full_name(b, c),
+                            bind__place_name(s->place));
+        }
+        *ret = it;
+        if (it->expr->kind != BEXPR_COLUMN) {
+            break;
+        }
+    }
+    return ERR_OK;
+}
+
+/* MYSQL: a column that is grouped by comes before an alias of HAVING; that both are there is told
+ * of. NULL: there is none. */
+static const struct lcolumn *grouped_column(struct binder *b, const struct scope *s,
+                                            const struct ast_column *c,
+                                            const struct select_item *item)
+{
+    uint32_t count;
+    for (uint32_t i = 0; s->group_by != NULL && i < s->group_by->count; i++) {
+        const struct ast_column *g = (const struct ast_column *)s->group_by->items[i];
+        if (g->expr.kind != AST_EXPR_COLUMN || !slice_eq_nocase(g->name, c->name)) {
+            continue;
+        }
+        const struct lcolumn *column = column_named(s, g->name, &count);
+        if (column != NULL && !is_column(item, column)) {
+            bind__warn(b, ER_NON_UNIQ_ERROR, full_name(b, c), bind__place_name(s->place));
+            return column;
+        }
+    }
+    return NULL;
+}
+
+db_err bind__grouped_names(struct binder *b, struct scope *scope)
+{
+    enum bind_place place = scope->place;
+    db_err err = ERR_OK;
+    scope->place = PLACE_GROUP;
+    for (uint32_t i = 0; err == ERR_OK && i < scope->group_by->count; i++) {
+        const struct ast_column *c = (const struct ast_column *)scope->group_by->items[i];
+        const struct select_item *item = NULL;
+        uint32_t count;
+        if (c->expr.kind != AST_EXPR_COLUMN) {
+            continue;
+        }
+        err = find_named(b, scope, c, &item);
+        const struct lcolumn *column = item == NULL ? NULL : column_named(scope, c->name, &count);
+        if (err == ERR_OK && column != NULL && !is_column(item, column)) {
+            bind__warn(b, ER_NON_UNIQ_ERROR, full_name(b, c), bind__place_name(scope->place));
+        }
+    }
+    scope->place = place;
+    return err;
+}
+
 /* MYSQL: HAVING and ORDER BY know the select list's names; in GROUP BY a column comes before an
  * alias; a subquery of the select list knows the items before it. */
 static db_err find_item(struct binder *b, const struct scope *s, const struct ast_column *c,
@@ -335,9 +424,14 @@ static db_err find_item(struct binder *b, const struct scope *s, const struct as
     *ret_item = NULL;
     *ret_column = NULL;
     if (alias_first) {
-        TRY(find_alias(b, s, c, s->place == PLACE_HAVING, ret_item));
+        TRY(s->place == PLACE_HAVING ? find_named(b, s, c, ret_item)
+                                     : find_alias(b, s, c, false, ret_item));
     }
-    if (*ret_item != NULL) {
+    if (*ret_item != NULL && s->place == PLACE_HAVING) {
+        *ret_column = grouped_column(b, s, c, *ret_item);
+        *ret_item = *ret_column != NULL ? NULL : *ret_item;
+    }
+    if (*ret_item != NULL || *ret_column != NULL) {
         return ERR_OK;
     }
     TRY(find_here(b, s, c, ret_column));
@@ -406,4 +500,17 @@ db_err bind__column(struct binder *b, struct scope *scope, const struct ast_colu
         }
     }
     return not_found(b, scope, c);
+}
+
+db_err bind__grouped_item(struct binder *b, struct scope *scope, const struct ast_column *c,
+                          struct bexpr **ret)
+{
+    const struct select_item *item;
+    uint32_t count;
+    *ret = NULL;
+    TRY(find_named(b, scope, c, &item));
+    if (item == NULL || column_named(scope, c->name, &count) != NULL || count == 0) {
+        return ERR_OK;
+    }
+    return item_node(b, scope, scope, 0, c, item, ret);
 }

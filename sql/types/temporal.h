@@ -106,11 +106,12 @@ enum temporal_cond {
     TEMPORAL_EMPTY =
         1024, /* time_parse: nothing there, or a number with an exponent; INVALID is set too */
 };
-/* Where a delimiter is deprecated. */
+/* Where a delimiter is deprecated, and how many digits the fraction of the second has. */
 struct temporal_note {
     uint32_t position;
     char delimiter;
     char preferred; /* 0 for a superfluous one */
+    uint8_t fraction;
 };
 /* What is acceptable; derived from sql_mode with temporal_flags(). */
 enum temporal_flag {

@@ -45,7 +45,9 @@ static void note(struct scan *s, unsigned cond, const uint8_t *at, char preferre
         return;
     }
     s->cond |= cond;
-    s->note = (struct temporal_note){(uint32_t)(at - s->begin), (char)*at, preferred};
+    s->note.position = (uint32_t)(at - s->begin);
+    s->note.delimiter = (char)*at;
+    s->note.preferred = preferred;
 }
 
 static void skip_spaces(struct scan *s)
@@ -78,6 +80,7 @@ static void take_fraction(struct scan *s, uint32_t *ret_micro, uint32_t *ret_nan
             n++;
         }
     }
+    s->note.fraction = (uint8_t)n;
     for (; n < 9; n++) {
         value *= 10;
     }
@@ -262,6 +265,8 @@ static bool scan_datetime(struct scan *s, struct datetime_fields *f)
     f->is_time_found |= compact && f->count > 3 && !f->is_delimited;
     if (short_year) {
         year_digits = 2;
+    }
+    if (short_year && run == 1) { /* MYSQL: nothing is said of 1.5.5 */
         s->cond &= ~(unsigned)(TEMPORAL_DEPRECATED | TEMPORAL_SUPERFLUOUS);
     }
     if (year_digits == 2 && (field[0] | field[1] | field[2]) != 0) {
@@ -493,6 +498,9 @@ unsigned time_parse(struct slice text, unsigned decimals, unsigned flags, int64_
         s.cond = before | TEMPORAL_TRUNCATED; /* no word about spaces before what is cut */
     } else if (ret_note != NULL) {
         *ret_note = s.note;
+    }
+    if (ret_note != NULL) {
+        ret_note->fraction = s.note.fraction;
     }
     uint64_t hours = f.days > 1000 ? 100000 : f.days * 24 + (f.hours > 100000 ? 100000 : f.hours);
     int64_t us = (int64_t)((hours * 60 + f.minutes) * 60 + f.seconds) * US_PER_SECOND + f.micro;

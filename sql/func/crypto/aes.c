@@ -135,7 +135,7 @@ static db_err make_key(struct eval_ctx *ctx, const struct func_call *call,
 {
     struct slice key = vec_str(args[1], row);
     if (call->arg_count <= AES_KDF_ARG) {
-        if (key.len > m->key_len) {
+        if (key.len > m->key_len && call->variant == 1) { /* MYSQL: AES_DECRYPT keeps quiet */
             func__warn(ctx, WARN_AES_KEY_SIZE, (int)m->key_len);
         }
         fold_key(key, ret, m->key_len);
@@ -186,6 +186,10 @@ static db_err aes_row(struct eval_ctx *ctx, const struct func_call *call,
         vec_set_null(out, row);
         return ERR_OK;
     }
+    bool unread = given && !m->has_iv;
+    if (unread && (vec_is_null(args[AES_IV_ARG], row) || call->arg_count <= AES_KDF_ARG)) {
+        func__warn(ctx, WARN_OPTION_IGNORED, "IV");
+    }
     TRY(make_key(ctx, call, args, row, m, key));
     if (m->has_iv) {
         if (!given) {
@@ -195,8 +199,6 @@ static db_err aes_row(struct eval_ctx *ctx, const struct func_call *call,
             return my_error(ctx->diag, ER_AES_INVALID_IV, call->def->name, AES_BLOCK);
         }
         iv = vec_str(args[AES_IV_ARG], row).ptr;
-    } else if (given && (vec_is_null(args[AES_IV_ARG], row) || call->arg_count <= AES_KDF_ARG)) {
-        func__warn(ctx, WARN_OPTION_IGNORED, "IV");
     }
     struct slice text = vec_str(args[0], row);
     TRY(func__bytes(ctx, text.len + 2 * AES_BLOCK, &p));

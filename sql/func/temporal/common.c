@@ -305,18 +305,25 @@ bool temporal__seconds_fit(struct eval_ctx *ctx, const struct decimal *seconds)
     return false;
 }
 
+static unsigned fraction_digits(const struct temporal_note *note)
+{
+    return note->fraction > TIME_DECIMALS_MAX ? TIME_DECIMALS_MAX : note->fraction;
+}
+
 unsigned temporal__date_decimals(const struct func_arg *arg)
 {
     const struct value *v = arg->constant;
     int64_t packed;
     int32_t offset;
-    if (v != NULL && !v->is_null && v->phys == PHYS_STR &&
-        (datetime_parse(v->str, TIME_DECIMALS_MAX, temporal_flags(SQL_MODE_ALLOW_INVALID_DATES),
-                        &packed, &offset, NULL) &
-         TEMPORAL_INVALID) != 0) {
-        return TIME_DECIMALS_MAX; /* MYSQL: what it is not known to have */
+    struct temporal_note note = {0};
+    if (v == NULL || v->is_null || v->phys != PHYS_STR || type_is_temporal(&arg->type)) {
+        return temporal__decimals(arg);
     }
-    return temporal__decimals(arg);
+    unsigned cond =
+        datetime_parse(v->str, TIME_DECIMALS_MAX, temporal_flags(SQL_MODE_ALLOW_INVALID_DATES),
+                       &packed, &offset, &note);
+    /* MYSQL: what it is not known to have */
+    return (cond & TEMPORAL_INVALID) != 0 ? TIME_DECIMALS_MAX : fraction_digits(&note);
 }
 
 unsigned temporal__time_decimals(const struct func_arg *arg)
@@ -325,12 +332,13 @@ unsigned temporal__time_decimals(const struct func_arg *arg)
     int64_t packed;
     int64_t datetime;
     int32_t offset;
-    if (v != NULL && !v->is_null && v->phys == PHYS_STR && !looks_like_date(v->str) &&
-        (time_parse(v->str, TIME_DECIMALS_MAX, 0, &packed, &datetime, &offset, NULL) &
-         TEMPORAL_INVALID) != 0) {
-        return TIME_DECIMALS_MAX;
+    struct temporal_note note = {0};
+    if (v == NULL || v->is_null || v->phys != PHYS_STR || type_is_temporal(&arg->type) ||
+        looks_like_date(v->str)) {
+        return temporal__decimals(arg);
     }
-    return temporal__decimals(arg);
+    unsigned cond = time_parse(v->str, TIME_DECIMALS_MAX, 0, &packed, &datetime, &offset, &note);
+    return (cond & TEMPORAL_INVALID) != 0 ? TIME_DECIMALS_MAX : fraction_digits(&note);
 }
 
 /* ---- patterns ---- */

@@ -361,6 +361,23 @@ static const struct operator_row *take_operator(struct xparser *p, unsigned leve
     return NULL;
 }
 
+static bool is_nodes(const struct xpath_expr *e)
+{
+    return e->kind == XP_ROOT || e->kind == XP_CONTEXT || e->kind == XP_STEP ||
+           (e->kind == XP_BINARY && e->op == XP_UNION);
+}
+
+/* MYSQL: nodes do not compare with nodes. `from`: the operator's sign. */
+static db_err check_sides(struct xparser *p, const struct xpath_expr *e, const char *from)
+{
+    if (e->op < XP_EQ || e->op > XP_GE || !is_nodes(e->args[0]) || !is_nodes(e->args[1])) {
+        return ERR_OK;
+    }
+    return diag_set_sql(p->diag, 1105, "HY000",
+                        "XPATH error: comparison of two nodesets is not supported: '%.*s'",
+                        (int)(p->end - from), from);
+}
+
 static db_err parse_operators(struct xparser *p, unsigned level, struct xpath_expr **ret)
 {
     if (level == LEVEL_PRIMARY) {
@@ -382,9 +399,11 @@ static db_err parse_operators(struct xparser *p, unsigned level, struct xpath_ex
         if (e == NULL) {
             return ERR_LIMIT;
         }
+        const char *sign = p->at - strlen(o->sign);
         e->args[0] = *ret;
         e->arg_count = 2;
         TRY(parse_level(p, level + 1, &e->args[1]));
+        TRY(check_sides(p, e, sign));
         *ret = e;
     }
     return ERR_OK;
