@@ -162,9 +162,7 @@ know).
 - Vectors: `LAG`, `LEAD` and `NTH_VALUE` name their arguments in another order of
   conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
 - A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
-- `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed. A row
-  whose functional key part does not fit, which IGNORE has kept, can be changed, and deleted by its key, and so can one of which another
-  indexed VIRTUAL column is an error (MySQL: 3751, 3752, 1365); REPLACE and ON DUPLICATE KEY UPDATE do not compute what the old row's were.
+- `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.
 - Locks of rows of a transaction that has more than 16,384 in a range take some 8 bytes each, up to the memory of a range's lock table (a
@@ -173,8 +171,8 @@ know).
   transactions that have changed rows of it and keeps others from that. Not those of several tables, with IGNORE, subqueries, foreign keys,
   a change of a unique key, or in SERIALIZABLE.
 - Texts in defaults, generated columns and checks that are neither ASCII nor UTF-8 are shown in hex, as `_latin1 0xe4` (MySQL: '?').
-- A stored row whose VIRTUAL column does not fit its type is read cut to size also by a strict UPDATE (MySQL: 1264). ALTER TABLE may drop
-  any VIRTUAL column without a copy.
+- A stored row whose VIRTUAL column does not fit its type is an error of a strict statement that writes, as in MySQL; otherwise it is read
+  cut to size without a warning (MySQL warns where it writes). ALTER TABLE may drop any VIRTUAL column without a copy.
 - Gap locks (REPEATABLE READ, SERIALIZABLE) lock exactly the keys that were looked through: the bounds of the condition on the index that our
   plan uses, or the one key that was not found. MySQL locks up to the neighbouring rows, or to the end of the index, because its locks hang on
   rows: more inserts wait there, none that could change what was read. A scan locks a page of rows at a time, also under a LIMIT (32 rows first).

@@ -127,7 +127,7 @@ static db_err take_rows(struct alter *a, struct exec_ctx *exec, struct row_order
         }
         if (o->virtuals.rules != NULL) {
             arena_reset(o->virtuals.values);
-            TRY(row_rules_read(&o->virtuals, exec, scan->values));
+            TRY(row_rules_read(&o->virtuals, exec, false, scan->values));
         }
         TRY(show_row(o, scan->values));
         TRY(sorter_add(&o->sorter, exec, o->vectors, NULL, 1));

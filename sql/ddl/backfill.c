@@ -177,7 +177,7 @@ db_err ddl__fill_indexes(struct alter *a, const struct table_def *def, const boo
 static db_err count_row(struct filler *f, uint64_t *counts)
 {
     arena_reset(&f->row);
-    TRY(row_rules_read(&f->rules, &f->exec, f->scan.values));
+    TRY(row_rules_read(&f->rules, &f->exec, false, f->scan.values));
     for (uint32_t i = 1; i < f->def->index_count; i++) {
         struct multi_entries e;
         if (!f->is_new[i]) {

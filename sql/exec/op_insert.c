@@ -278,7 +278,8 @@ static db_err write_row(struct op_insert *s, struct exec_ctx *ctx, struct value 
         if (old == NULL) {
             return ERR_LIMIT;
         }
-        TRY(row_find_conflict(&s->writer, row, ctx->arena, old, &index));
+        bool wanted = n->u.insert.update_count != 0 || n->u.insert.replace;
+        TRY(row_find_conflict(&s->writer, row, ctx->arena, wanted ? old : NULL, &index));
         if (index < 0) {
             break;
         }

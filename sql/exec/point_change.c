@@ -33,19 +33,6 @@ static bool is_simple(const struct plan *plan, struct point_change *p)
            !(n->u.dml.ignore && n->kind == PLAN_DELETE && p->target->fks != NULL);
 }
 
-/* The row is copied: what storage_get gives may be gone with the next write. */
-static db_err decode(struct exec_ctx *ctx, struct point_change *p, struct row_writer *w,
-                     struct slice stored)
-{
-    struct slice copy;
-    p->old = arena_alloc(ctx->arena, p->target->table->column_count * sizeof(*p->old));
-    if (p->old == NULL) {
-        return ERR_LIMIT;
-    }
-    TRY(arena_copy(ctx->arena, stored, &copy));
-    return whole_row_read(&w->rows, ctx, copy, ctx->arena, p->old);
-}
-
 static db_err show_row(struct exec_ctx *ctx, struct point_change *p)
 {
     const struct scan_spec *spec = &p->get->u.scan;
@@ -66,6 +53,44 @@ static db_err show_row(struct exec_ctx *ctx, struct point_change *p)
     return ERR_OK;
 }
 
+/* The VIRTUAL columns that the plan reads: others are left NULL, as the operator leaves them. */
+static db_err compute_virtuals(struct exec_ctx *ctx, struct point_change *p)
+{
+    struct scan_spec spec = p->get->u.scan;
+    struct row_source source;
+    spec.covering = false;
+    if (spec.virtual_count == 0) {
+        return ERR_OK;
+    }
+    TRY(show_row(ctx, p));
+    TRY(exec__source_init(ctx, &spec, &p->row, &source));
+    TRY(exec__source_compute(ctx, &source, &p->row));
+    for (uint32_t i = 0; i < spec.virtual_count; i++) {
+        struct value v;
+        vector_get(&p->row.columns[spec.virtuals[i].out], 0, &v);
+        TRY(value_copy(&v, ctx->arena, &p->old[spec.columns[spec.virtuals[i].out]]));
+    }
+    return ERR_OK;
+}
+
+/* The row is copied: what storage_get gives may be gone with the next write. */
+static db_err decode(struct exec_ctx *ctx, struct point_change *p, struct slice stored)
+{
+    struct whole_row reader;
+    struct slice copy;
+    p->old = arena_alloc(ctx->arena, p->target->table->column_count * sizeof(*p->old));
+    if (p->old == NULL) {
+        return ERR_LIMIT;
+    }
+    TRY(arena_copy(ctx->arena, stored, &copy));
+    whole_row_init(&reader, ctx->mem, p->target->table, NULL);
+    reader.arena = ctx->arena;
+    db_err err = whole_row_read(&reader, ctx, copy, ctx->arena, p->old);
+    whole_row_fini(&reader);
+    TRY(err);
+    return compute_virtuals(ctx, p);
+}
+
 static db_err passes(struct exec_ctx *ctx, struct point_change *p, bool *ret_pass)
 {
     const struct scan_spec *spec = &p->get->u.scan;
@@ -73,7 +98,7 @@ static db_err passes(struct exec_ctx *ctx, struct point_change *p, bool *ret_pas
     uint16_t sel[1];
     uint32_t n = 1;
     if (spec->filter_count != 0) {
-        TRY(show_row(ctx, p));
+        TRY(p->has_row ? ERR_OK : show_row(ctx, p));
         TRY(exec__prepare_list(ctx, spec->filters, spec->filter_count, &filters));
         TRY(expr_filter(ctx, filters, spec->filter_count, &p->row, sel, &n));
     }
@@ -107,7 +132,7 @@ static db_err change(struct exec_ctx *ctx, struct point_change *p, struct row_wr
                      struct slice stored)
 {
     bool pass;
-    TRY(decode(ctx, p, w, stored));
+    TRY(decode(ctx, p, stored));
     TRY(passes(ctx, p, &pass));
     if (!pass) {
         return ERR_OK;

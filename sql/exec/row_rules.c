@@ -1,5 +1,7 @@
 #include "sql/exec/row_rules.h"
 
+#include <stdio.h>
+
 #include "sql/diag/my_error.h"
 #include "sql/exec/multi_value.h"
 #include "sql/exec/row_writer.h"
@@ -219,7 +221,55 @@ static db_err generate(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, ui
 
 /* ---- rows that are read ---- */
 
-/* MYSQL: reading computes under the mode of the session, but what does not fit is no error. */
+/* MYSQL: whatever a statement that writes rows reads is computed as strictly as what it writes;
+ * of DELETE, and where nothing is strict, what does not fit is cut without a word. */
+static bool reads_strictly(const struct exec_ctx *ctx)
+{
+    return ctx->eval.cast->strict && !ctx->ignore && ctx->plan != NULL &&
+           ctx->plan->root->kind != PLAN_DELETE;
+}
+
+static void say_nothing(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    (void)arg;
+    (void)level;
+    (void)number;
+    (void)text;
+}
+
+struct refusal {
+    struct diag *diag;
+    bool heard;
+};
+
+static void refuse(void *arg, enum cast_level level, uint16_t number, const char *text)
+{
+    struct refusal *r = arg;
+    if (level == CAST_WARNING && !r->heard) {
+        (void)diag_set_sql(r->diag, number, my_error_sqlstate((enum my_errno)number), "%s", text);
+        r->heard = true;
+    }
+}
+
+/* What is an error is what would be warned of. */
+static db_err store_strictly(struct exec_ctx *ctx, const struct column_def *c,
+                             const struct bexpr *e, const struct value *v, struct arena *arena,
+                             struct value *ret)
+{
+    char name[4 * 64 + 1];
+    struct cast_ctx cast = *ctx->eval.cast;
+    struct store_target target = {.column = name, .table = "", .row = 1};
+    struct refusal refusal = {.diag = ctx->diag};
+    snprintf(name, sizeof(name), "%.*s", SLICE_FMT(c->name));
+    cast.arena = arena;
+    cast.strict = false;
+    cast.warn = refuse;
+    cast.warn_arg = &refusal;
+    cast.json_source = e->json_source;
+    TRY(type_store(&cast, &c->type, &target, &e->type, v, ret));
+    return refusal.heard ? ERR_SQL : ERR_OK;
+}
+
 db_err row_virtual_value(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
                          const struct bexpr *e, const struct value *v, struct arena *arena,
                          struct value *ret)
@@ -232,6 +282,9 @@ db_err row_virtual_value(struct exec_ctx *ctx, const struct table_def *t, uint32
         value_set_null(ret, &c->type);
         return (c->type.flags & TYPE_F_NOT_NULL) == 0 ? ERR_OK
                                                       : exec__implicit_default(ctx, c, ret);
+    }
+    if (reads_strictly(ctx)) {
+        return store_strictly(ctx, c, e, v, arena, ret);
     }
     diag_reset(&ignored);
     cast.arena = arena;
@@ -247,33 +300,36 @@ db_err row_virtual_value(struct exec_ctx *ctx, const struct table_def *t, uint32
     return err;
 }
 
-db_err row_rules_read(struct row_rules *r, struct exec_ctx *ctx, struct value *row)
+static db_err read_virtual(struct row_rules *r, struct exec_ctx *ctx, uint32_t i,
+                           struct arena *arena, struct value *to)
+{
+    const struct rule_column *g = &r->rules->generated[i];
+    struct vector *v;
+    struct value x;
+    TRY(expr_eval(ctx, r->generated[i], &r->row, &v));
+    vector_get(v, 0, &x);
+    TRY(row_virtual_value(ctx, r->table, g->column, g->expr, &x, arena, to));
+    TRY(value_copy(to, arena, to));
+    return r->rules->reads[g->column] ? show_value(r, g->column, to) : ERR_OK;
+}
+
+db_err row_rules_read(struct row_rules *r, struct exec_ctx *ctx, bool strict, struct value *row)
 {
     struct arena *arena = r->values != NULL ? r->values : ctx->arena;
     struct cast_ctx *cast = ctx->eval.cast;
     void (*warn)(void *, enum cast_level, uint16_t, const char *) = cast->warn;
-    bool strict = cast->strict;
+    bool statement = cast->strict;
     db_err err = show_row(r, row);
-    cast->warn = NULL;
-    cast->strict = false;
+    cast->strict = strict && cast->strict && !ctx->ignore;
+    cast->warn = cast->strict ? say_nothing : NULL;
     for (uint32_t i = 0; i < r->rules->generated_count && err == ERR_OK; i++) {
-        const struct rule_column *g = &r->rules->generated[i];
-        struct value *to = &row[g->column];
-        struct vector *v;
-        struct value x;
-        err = expr_eval(ctx, r->generated[i], &r->row, &v);
-        if (err != ERR_OK) {
-            break;
-        }
-        vector_get(v, 0, &x);
-        err = row_virtual_value(ctx, r->table, g->column, g->expr, &x, arena, to);
-        err = err != ERR_OK ? err : value_copy(to, arena, to);
-        if (err == ERR_OK && r->rules->reads[g->column]) {
-            err = show_value(r, g->column, to);
-        }
+        uint32_t column = r->rules->generated[i].column;
+        struct key_part k;
+        key_part_begin(&k, ctx, r->table, column, 1);
+        err = key_part_end(&k, ctx, read_virtual(r, ctx, i, arena, &row[column]));
     }
     cast->warn = warn;
-    cast->strict = strict;
+    cast->strict = statement;
     return err;
 }
 
@@ -317,7 +373,7 @@ db_err whole_row_read(struct whole_row *w, struct exec_ctx *ctx, struct slice st
     err = err != ERR_OK ? err : row_read_values(w->reader, stored, ret_row);
     if (err == ERR_OK && w->virtuals != NULL) {
         w->rules.values = arena;
-        err = row_rules_read(&w->rules, ctx, ret_row);
+        err = row_rules_read(&w->rules, ctx, w->strict, ret_row);
     }
     ctx->arena = statement;
     return err;

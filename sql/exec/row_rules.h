@@ -38,10 +38,13 @@ MUST_USE db_err row_rules_apply(struct row_rules *r, struct exec_ctx *ctx, uint6
                                 struct value *row, bool *ret_pass);
 
 /* What a row that is read has in its VIRTUAL columns (rules of bind_virtual_columns; text in
- * r->values). Values that do not fit are cut without a word. */
-MUST_USE db_err row_rules_read(struct row_rules *r, struct exec_ctx *ctx, struct value *row);
+ * r->values). strict: as strictly as the statement is, errors are those of evaluating and storing;
+ * else values that do not fit are cut without a word. */
+MUST_USE db_err row_rules_read(struct row_rules *r, struct exec_ctx *ctx, bool strict,
+                               struct value *row);
 /* v, of the type of `e`, as column `ordinal` shows it when it is computed from a row; text in the
- * arena or where it was. */
+ * arena or where it was. Errors: ERR_SQL, what does not fit when a statement that writes is strict.
+ */
 MUST_USE db_err row_virtual_value(struct exec_ctx *ctx, const struct table_def *t, uint32_t ordinal,
                                   const struct bexpr *e, const struct value *v, struct arena *arena,
                                   struct value *ret);
@@ -53,6 +56,7 @@ struct whole_row {
     struct arena *arena; /* of the state: set by a caller whose statement's arena is not reset
                             between rows; NULL: */
     struct arena state;
+    bool strict;               /* as in row_rules_read */
     struct row_reader *reader; /* NULL: not used yet */
     struct row_rules rules;
 };

@@ -64,17 +64,17 @@ static db_err compute(struct exec_ctx *ctx, struct row_source *s, uint32_t i,
     struct vector *from;
     struct key_part part;
     key_part_begin(&part, ctx, s->spec->table, ordinal, 1);
-    TRY(key_part_end(&part, ctx, expr_eval(ctx, s->virtuals[i], chunk, &from)));
+    db_err err = expr_eval(ctx, s->virtuals[i], chunk, &from);
     vector_reset(to);
     to->arena = ctx->eval.arena;
-    for (uint32_t row = 0; row < chunk->count; row++) {
+    for (uint32_t row = 0; row < chunk->count && err == ERR_OK; row++) {
         struct value x;
         struct value v;
         vector_get(from, row, &x);
-        TRY(row_virtual_value(ctx, s->spec->table, ordinal, virt->expr, &x, ctx->eval.arena, &v));
-        TRY(vector_set(to, row, &v));
+        err = row_virtual_value(ctx, s->spec->table, ordinal, virt->expr, &x, ctx->eval.arena, &v);
+        err = err != ERR_OK ? err : vector_set(to, row, &v);
     }
-    return ERR_OK;
+    return key_part_end(&part, ctx, err);
 }
 
 db_err exec__source_compute(struct exec_ctx *ctx, struct row_source *s, const struct chunk *chunk)

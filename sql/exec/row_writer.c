@@ -439,10 +439,13 @@ static db_err read_row(struct row_writer *w, struct slice key, struct arena *are
     struct slice stored;
     TRY(storage_get(w->ctx->txn, key, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, arena, w->ctx->diag,
                     ret_found, &stored));
-    if (!*ret_found) {
+    if (!*ret_found || ret_old == NULL) {
         return ERR_OK;
     }
-    return decode_row(w, stored, arena, ret_old);
+    w->rows.strict = true; /* MYSQL: it is read for the statement, all of it */
+    db_err err = decode_row(w, stored, arena, ret_old);
+    w->rows.strict = false;
+    return err;
 }
 
 /* The row that has a unique key, read for update; w->key becomes its key. */

@@ -48,7 +48,8 @@ MUST_USE db_err row_lock_new(struct row_writer *w, const struct value *rows, uin
  */
 bool row_locks_worth(const struct row_writer *w, const bool *touched, bool inserts);
 /* The first unique key of `row` that another row has: reads that row for update into ret_old
- * (strings in `arena`). *ret_index: index ordinal, -1 when there is no conflict. */
+ * (strings in `arena`), as strictly as the statement is; NULL: it is only looked for. *ret_index:
+ * index ordinal, -1 when there is no conflict. */
 MUST_USE db_err row_find_conflict(struct row_writer *w, const struct value *row,
                                   struct arena *arena, struct value *ret_old, int *ret_index);
 /* Appends a value as messages about keys show it. */

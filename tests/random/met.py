@@ -23,6 +23,8 @@ BETWEEN = frozenset("SELECT DISTINCT FROM WHERE AND OR XOR NOT ON HAVING BY WHEN
 # these begin something else
 CLAUSES = frozenset("SELECT DISTINCT FROM WHERE ON HAVING BY SET AS VALUES ROW KEY LIMIT ORDER GROUP DUPLICATE UPDATE USING UNION EXCEPT INTERSECT STORED VIRTUAL".split())
 NOT_THERE = {1054, 1146}
+# of many values IGNORE tells of each, but not in the words in which a statement that stores is refused
+STORING = ("INSERT IGNORE INTO %s ", "INSERT INTO %s ")
 PARTS_MAX = 1500
 ROWS_MAX = 40000
 
@@ -243,7 +245,7 @@ def met(error, told, text, mine, other, change=False):
             for part in parts(one):
                 for source in sources.of(part) if table is None else ["", " FROM %s %s" % (kept.get(table, table), table)]:
                     query = "%sSELECT (%s)%s LIMIT %d" % (sources.with_, part, source, ROWS_MAX)
-                    if any(wanted & conditions(other, ask + query) for ask in [""] + ["INSERT IGNORE INTO %s " % s for s in stores]):
+                    if any(wanted & conditions(other, ask + query) for ask in [""] + [how % s for s in stores for how in STORING]):
                         return True
     finally:
         for one in ["SET max_error_count = DEFAULT", "SET max_execution_time = 30000"] + ["DROP TABLE IF EXISTS " + n for n in list(kept.values()) + list(stores)]:
