@@ -316,12 +316,17 @@ class Generator(Expressions):
         self.depth -= 2
         return out
 
+    def unread(self, table, condition):
+        """Columns to write but those of which a generated column is made that a condition reads: MySQL compares what it has just written."""
+        read = [g for g in table.columns if g.generated and re.search(r"\b%s\.%s\b" % (table.name, g.name), condition)]
+        return [c for c in table.written()[1:] if not any(re.search(r"\b%s\b" % c.name, g.sql) for g in read)]
+
     def update_joined(self):
         first, second, _, on, where = self.joined()
-        c = self.pick(first.written()[1:])
+        c = self.pick(self.unread(first, on + " " + where) or first.written()[:1])
         sets = "%s.%s = %s" % (first.name, c.name, self.pick(self.pool_of(c)))
         if self.chance(0.4):
-            d = self.pick(second.written()[1:])
+            d = self.pick(self.unread(second, on + " " + where) or second.written()[:1])
             sets += ", %s.%s = %s" % (second.name, d.name, self.pick(self.pool_of(d)))
         return "UPDATE %s %s %s ON %s SET %s WHERE %s" % (first.name, self.pick(("JOIN", "LEFT JOIN")), second.name, on, sets, where)
 

@@ -395,7 +395,9 @@ class Wide(Generator):
         c = self.pick(table.written()[1:])
         scope, inner = self.scope_of(table, table.name), self.scope_of(other, "b")
         self.depth += 2
-        value = "(SELECT %s(%s) FROM %s b WHERE %s)" % (self.pick(("MAX", "MIN")), self.column(inner, c.kind) if c.kind not in (JSON, MULTI) else "b.id", other.name, self.condition(scope + inner, 0))
+        of = self.column(inner, c.kind) if c.kind not in (JSON, MULTI) else "b.id"
+        of = "CAST(%s AS BINARY)" % of if c.kind == STR else of      # which of two equal texts an extreme is, is open
+        value = "(SELECT %s(%s) FROM %s b WHERE %s)" % (self.pick(("MAX", "MIN")), of, other.name, self.condition(scope + inner, 0))
         where = self.pick((self.condition(scope, 1), "%s.id IN (SELECT b.id FROM %s b WHERE %s)" % (table.name, other.name, self.condition(inner, 0))))
         self.depth -= 2
         return "UPDATE %s SET %s = %s WHERE %s" % (table.name, c.name, value if not c.literals_only else "NULL", where)
