@@ -613,6 +613,25 @@ def drops_true(server, oracle, sql):
     return dropped[0] == said[0] == "rows" and dropped != said and equal_rows(said, server.ask(kept))
 
 
+OF_ONE_TABLE = re.compile(r"(?:UPDATE|DELETE FROM) (t\d)(?= SET | WHERE )")
+
+
+def rounds_times(server, oracle, sql):
+    """Does the reference keep other rows by the WHERE of a change of one table than it keeps, as the server does, when the times in it are no
+    constants?"""
+    head = OF_ONE_TABLE.match(sql) if isinstance(sql, str) else None
+    at = words_at_top(sql, ("WHERE",), head.end()) if head is not None else {}
+    if "WHERE" not in at:
+        return False
+    kept = "SELECT id FROM %s%s" % (head.group(1), sql[at["WHERE"]:])
+    for t in TIMES:
+        changed = t.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), kept)
+        rows, free = (oracle.ask(kept), oracle.ask(changed)) if changed != kept else (None, None)
+        if changed != kept and rows[0] == free[0] == "rows" and rows != free and equal_rows(free, server.ask(kept)):
+            return True
+    return False
+
+
 def first_as_value(server, oracle, sql, ordered, folded, function):
     """Does the reference answer as the server does when the first argument of a function is the value of an IF?"""
     text = sql if isinstance(sql, str) else literal_form(sql)
