@@ -45,28 +45,22 @@ using rocksdb::Slice;
 
 class Filter : public CompactionFilter {
   public:
-    Filter(const rocks_filter_ops *ops, void *filter) : ops_(ops), filter_(filter)
-    {
-    }
+    Filter(const rocks_filter_ops *ops, void *filter) : ops_(ops), filter_(filter) {}
     Filter(const Filter &) = delete;
     Filter &operator=(const Filter &) = delete;
-    ~Filter() override
-    {
-        ops_->close(filter_);
-    }
+    ~Filter() override { ops_->close(filter_); }
 
     Decision FilterV2(int, const Slice &key, ValueType type, const Slice &value, std::string *,
-                      std::string *skip_until) const override
-    {
+                      std::string *skip_until) const override {
         if (type != ValueType::kValue || key.size() > ROCKS_UNTIL_MAX) {
             return Decision::kKeep;
         }
         skip_until->resize(key.size());
         size_t until_len = 0;
-        rocks_verdict v =
-            ops_->one(filter_, reinterpret_cast<const uint8_t *>(key.data()), key.size(),
-                      reinterpret_cast<const uint8_t *>(value.data()), value.size(),
-                      reinterpret_cast<uint8_t *>(&(*skip_until)[0]), &until_len);
+        rocks_verdict v = ops_->one(filter_, reinterpret_cast<const uint8_t *>(key.data()),
+                                    key.size(), reinterpret_cast<const uint8_t *>(value.data()),
+                                    value.size(), reinterpret_cast<uint8_t *>(&(*skip_until)[0]),
+                                    &until_len);
         if (v == ROCKS_SKIP_UNTIL) {
             skip_until->resize(until_len);
             return Decision::kRemoveAndSkipUntil;
@@ -74,10 +68,7 @@ class Filter : public CompactionFilter {
         return v == ROCKS_REMOVE ? Decision::kRemove : Decision::kKeep;
     }
 
-    const char *Name() const override
-    {
-        return ops_->name;
-    }
+    const char *Name() const override { return ops_->name; }
 
   private:
     const rocks_filter_ops *ops_;
@@ -86,19 +77,15 @@ class Filter : public CompactionFilter {
 
 class Factory : public CompactionFilterFactory {
   public:
-    Factory(const rocks_filter_ops *ops, void *state) : ops_(ops), state_(state)
-    {
-    }
+    Factory(const rocks_filter_ops *ops, void *state) : ops_(ops), state_(state) {}
 
-    bool ShouldFilterTableFileCreation(rocksdb::TableFileCreationReason reason) const override
-    {
+    bool ShouldFilterTableFileCreation(rocksdb::TableFileCreationReason reason) const override {
         return reason == rocksdb::TableFileCreationReason::kCompaction ||
                reason == rocksdb::TableFileCreationReason::kFlush;
     }
 
-    std::unique_ptr<CompactionFilter> CreateCompactionFilter(
-        const CompactionFilter::Context &context) override
-    {
+    std::unique_ptr<CompactionFilter>
+    CreateCompactionFilter(const CompactionFilter::Context &context) override {
         void *filter =
             ops_->open(state_, context.reason == rocksdb::TableFileCreationReason::kFlush);
         if (filter == nullptr) {
@@ -107,10 +94,7 @@ class Factory : public CompactionFilterFactory {
         return std::unique_ptr<CompactionFilter>(new Filter(ops_, filter));
     }
 
-    const char *Name() const override
-    {
-        return ops_->name;
-    }
+    const char *Name() const override { return ops_->name; }
 
   private:
     const rocks_filter_ops *ops_;
@@ -119,52 +103,39 @@ class Factory : public CompactionFilterFactory {
 
 class DataOrder : public rocksdb::Comparator {
   public:
-    const char *Name() const override
-    {
+    const char *Name() const override {
         return "skein.data.1"; // stored in the database: never change it
     }
 
-    int Compare(const Slice &a, const Slice &b) const override
-    {
+    int Compare(const Slice &a, const Slice &b) const override {
         return data_key_order(a.data(), a.size(), b.data(), b.size());
     }
 
-    bool Equal(const Slice &a, const Slice &b) const override
-    {
-        return a == b;
-    }
+    bool Equal(const Slice &a, const Slice &b) const override { return a == b; }
 
     // Keys of index blocks stay whole: one that is cut short has no timestamp at its end.
-    void FindShortestSeparator(std::string *, const Slice &) const override
-    {
-    }
-    void FindShortSuccessor(std::string *) const override
-    {
-    }
+    void FindShortestSeparator(std::string *, const Slice &) const override {}
+    void FindShortSuccessor(std::string *) const override {}
 };
 
-// What a memtable compares: the length of the rest as a varint, the key, and 8 bytes of the
-// sequence number and a type (a format that RocksDB promises to keep), newest first of one key. Its
-// own comparator does the same by three more calls and two counters, and RocksDB's skip list asks
-// for it some hundred times per statement (Debian's build checks with assertions what it has
-// found).
+// What a memtable compares: the length of the rest as a varint, the key, and 8 bytes of the sequence
+// number and a type (a format that RocksDB promises to keep), newest first of one key. Its own
+// comparator does the same by three more calls and two counters, and RocksDB's skip list asks for it
+// some hundred times per statement (Debian's build checks with assertions what it has found).
 template <int (*order)(const void *, size_t, const void *, size_t)>
 class MemtableOrder : public rocksdb::MemTableRep::KeyComparator {
   public:
-    int operator()(const char *a, const char *b) const override
-    {
+    int operator()(const char *a, const char *b) const override {
         return compare(internal_key(a), internal_key(b));
     }
-    int operator()(const char *a, const Slice &b) const override
-    {
+    int operator()(const char *a, const Slice &b) const override {
         return compare(internal_key(a), b);
     }
 
   private:
     static constexpr size_t FOOTER = 8;
 
-    static Slice internal_key(const char *p)
-    {
+    static Slice internal_key(const char *p) {
         uint32_t len = static_cast<uint8_t>(*p++);
         if (__builtin_expect(len > 0x7f, 0)) {
             len &= 0x7f;
@@ -179,15 +150,13 @@ class MemtableOrder : public rocksdb::MemTableRep::KeyComparator {
         return Slice(p, len);
     }
 
-    static uint64_t sequence(const Slice &key)
-    {
+    static uint64_t sequence(const Slice &key) {
         uint64_t footer;
         memcpy(&footer, key.data() + key.size() - FOOTER, FOOTER);
         return le64toh(footer) >> 8;
     }
 
-    static int compare(const Slice &a, const Slice &b)
-    {
+    static int compare(const Slice &a, const Slice &b) {
         int c = order(a.data(), a.size() - FOOTER, b.data(), b.size() - FOOTER);
         if (c != 0) {
             return c;
@@ -200,16 +169,13 @@ class MemtableOrder : public rocksdb::MemTableRep::KeyComparator {
 // RocksDB's skip list over such an order, of which there is one for all.
 class OrderedSkipList : public rocksdb::SkipListFactory {
   public:
-    explicit OrderedSkipList(const rocksdb::MemTableRep::KeyComparator &order) : order_(order)
-    {
-    }
+    explicit OrderedSkipList(const rocksdb::MemTableRep::KeyComparator &order) : order_(order) {}
 
     using MemTableRepFactory::CreateMemTableRep;
     rocksdb::MemTableRep *CreateMemTableRep(const rocksdb::MemTableRep::KeyComparator &,
                                             rocksdb::Allocator *allocator,
                                             const rocksdb::SliceTransform *transform,
-                                            rocksdb::Logger *logger) override
-    {
+                                            rocksdb::Logger *logger) override {
         return SkipListFactory::CreateMemTableRep(order_, allocator, transform, logger);
     }
 
@@ -218,28 +184,18 @@ class OrderedSkipList : public rocksdb::SkipListFactory {
 };
 
 template <int (*order)(const void *, size_t, const void *, size_t)>
-void set_memtable(rocksdb_options_t *options)
-{
+void set_memtable(rocksdb_options_t *options) {
     static const auto *const compare = new MemtableOrder<order>; // outlives every database
     options->rep.memtable_factory = std::make_shared<OrderedSkipList>(*compare);
 }
 
 class Overwritten : public rocksdb::SliceTransform {
   public:
-    Overwritten(uint8_t first, size_t len) : first_(first), len_(len)
-    {
-    }
+    Overwritten(uint8_t first, size_t len) : first_(first), len_(len) {}
 
-    const char *Name() const override
-    {
-        return "skein.overwritten";
-    }
-    Slice Transform(const Slice &key) const override
-    {
-        return key;
-    }
-    bool InDomain(const Slice &key) const override
-    {
+    const char *Name() const override { return "skein.overwritten"; }
+    Slice Transform(const Slice &key) const override { return key; }
+    bool InDomain(const Slice &key) const override {
         return key.size() == len_ && static_cast<uint8_t>(key[0]) == first_;
     }
 
@@ -249,8 +205,7 @@ class Overwritten : public rocksdb::SliceTransform {
 };
 
 void compact_file(rocksdb::DB *db, rocksdb::ColumnFamilyHandle *cf,
-                  const rocksdb::SstFileMetaData &file)
-{
+                  const rocksdb::SstFileMetaData &file) {
     rocksdb::CompactRangeOptions options;
     options.exclusive_manual_compaction = false;
     options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
@@ -262,31 +217,22 @@ void compact_file(rocksdb::DB *db, rocksdb::ColumnFamilyHandle *cf,
 class Keys : public rocksdb::WriteBatch::Handler {
   public:
     Keys(uint32_t cf, void (*fn)(void *, const uint8_t *, size_t), void *arg)
-        : cf_(cf), fn_(fn), arg_(arg)
-    {
-    }
+        : cf_(cf), fn_(fn), arg_(arg) {}
 
-    rocksdb::Status PutCF(uint32_t cf, const Slice &key, const Slice &) override
-    {
+    rocksdb::Status PutCF(uint32_t cf, const Slice &key, const Slice &) override {
         return tell(cf, key);
     }
-    rocksdb::Status DeleteCF(uint32_t cf, const Slice &key) override
-    {
+    rocksdb::Status DeleteCF(uint32_t cf, const Slice &key) override { return tell(cf, key); }
+    rocksdb::Status SingleDeleteCF(uint32_t cf, const Slice &key) override {
         return tell(cf, key);
     }
-    rocksdb::Status SingleDeleteCF(uint32_t cf, const Slice &key) override
-    {
-        return tell(cf, key);
-    }
-    rocksdb::Status DeleteRangeCF(uint32_t cf, const Slice &first, const Slice &end) override
-    {
+    rocksdb::Status DeleteRangeCF(uint32_t cf, const Slice &first, const Slice &end) override {
         tell(cf, first).PermitUncheckedError();
         return tell(cf, end);
     }
 
   private:
-    rocksdb::Status tell(uint32_t cf, const Slice &key)
-    {
+    rocksdb::Status tell(uint32_t cf, const Slice &key) {
         if (cf == cf_) {
             fn_(arg_, reinterpret_cast<const uint8_t *>(key.data()), key.size());
         }
@@ -303,30 +249,23 @@ class Append : public rocksdb::WriteBatch::Handler {
     using Status = rocksdb::Status;
 
     Append(rocksdb::WriteBatch *to, rocksdb_column_family_handle_t *const *families, size_t count)
-        : to_(to), families_(families), count_(count)
-    {
-    }
+        : to_(to), families_(families), count_(count) {}
 
-    Status PutCF(uint32_t cf, const Slice &key, const Slice &value) override
-    {
+    Status PutCF(uint32_t cf, const Slice &key, const Slice &value) override {
         return to_->Put(family(cf), key, value);
     }
-    Status DeleteCF(uint32_t cf, const Slice &key) override
-    {
+    Status DeleteCF(uint32_t cf, const Slice &key) override {
         return to_->Delete(family(cf), key);
     }
-    Status SingleDeleteCF(uint32_t cf, const Slice &key) override
-    {
+    Status SingleDeleteCF(uint32_t cf, const Slice &key) override {
         return to_->SingleDelete(family(cf), key);
     }
-    Status DeleteRangeCF(uint32_t cf, const Slice &first, const Slice &end) override
-    {
+    Status DeleteRangeCF(uint32_t cf, const Slice &first, const Slice &end) override {
         return to_->DeleteRange(family(cf), first, end);
     }
 
   private:
-    rocksdb::ColumnFamilyHandle *family(uint32_t cf) const
-    {
+    rocksdb::ColumnFamilyHandle *family(uint32_t cf) const {
         size_t i = 0;
         while (i + 1 < count_ && families_[i]->rep->GetID() != cf) {
             i++;
@@ -342,23 +281,21 @@ class Append : public rocksdb::WriteBatch::Handler {
 } // namespace
 
 void rocks_shim_batch_append(rocksdb_writebatch_t *to, rocksdb_writebatch_t *from,
-                             rocksdb_column_family_handle_t *const *families, size_t count)
-{
+                             rocksdb_column_family_handle_t *const *families, size_t count) {
     Append append(&to->rep, families, count);
     rocksdb::Status ignored = from->rep.Iterate(&append);
     ignored.PermitUncheckedError(); // there is no bound that it could meet
 }
 
 void rocks_shim_batch_keys(rocksdb_writebatch_t *batch, rocksdb_column_family_handle_t *cf,
-                           void (*fn)(void *arg, const uint8_t *key, size_t len), void *arg)
-{
+                           void (*fn)(void *arg, const uint8_t *key, size_t len), void *arg) {
     Keys keys(cf->rep->GetID(), fn, arg);
     rocksdb::Status ignored = batch->rep.Iterate(&keys);
     ignored.PermitUncheckedError(); // it holds nothing else
 }
 
-uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_t *cf, bool compact)
-{
+uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_t *cf,
+                                    bool compact) {
     rocksdb::TablePropertiesCollection properties;
     rocksdb::ColumnFamilyMetaData family;
     uint64_t count = 0;
@@ -383,15 +320,13 @@ uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_
 
 void rocks_shim_in_memory(rocksdb_t *db, rocksdb_column_family_handle_t *cf, const uint8_t *start,
                           size_t start_len, const uint8_t *end, size_t end_len,
-                          uint64_t *ret_entries, uint64_t *ret_bytes)
-{
+                          uint64_t *ret_entries, uint64_t *ret_bytes) {
     rocksdb::Range range(Slice(reinterpret_cast<const char *>(start), start_len),
                          Slice(reinterpret_cast<const char *>(end), end_len));
     db->rep->GetApproximateMemTableStats(cf->rep, range, ret_entries, ret_bytes);
 }
 
-void rocks_shim_cache_flushed(rocksdb_options_t *options)
-{
+void rocks_shim_cache_flushed(rocksdb_options_t *options) {
     using Table = rocksdb::BlockBasedTableOptions;
     Table *table = options->rep.table_factory->GetOptions<Table>();
     if (table != nullptr) {
@@ -399,26 +334,22 @@ void rocks_shim_cache_flushed(rocksdb_options_t *options)
     }
 }
 
-void rocks_shim_set_data_order(rocksdb_options_t *options)
-{
+void rocks_shim_set_data_order(rocksdb_options_t *options) {
     static const DataOrder *const order = new DataOrder; // outlives every database
     options->rep.comparator = order;
     set_memtable<data_key_order>(options);
 }
 
-void rocks_shim_set_plain_order(rocksdb_options_t *options)
-{
+void rocks_shim_set_plain_order(rocksdb_options_t *options) {
     set_memtable<plain_key_order>(options);
 }
 
-void rocks_shim_set_overwritten(rocksdb_options_t *options, uint8_t first, size_t len)
-{
+void rocks_shim_set_overwritten(rocksdb_options_t *options, uint8_t first, size_t len) {
     options->rep.memtable_insert_with_hint_prefix_extractor =
         std::make_shared<Overwritten>(first, len);
 }
 
-void rocks_shim_set_filter(rocksdb_options_t *options, const rocks_filter_ops *ops, void *state)
-{
+void rocks_shim_set_filter(rocksdb_options_t *options, const rocks_filter_ops *ops, void *state) {
     CompactionFilterFactory *factory = new Factory(ops, state);
     rocksdb_options_set_compaction_filter_factory(
         options, reinterpret_cast<rocksdb_compactionfilterfactory_t *>(factory));
