@@ -133,8 +133,8 @@ void engine_snapshot_close(struct engine *e, struct engine_snapshot *snapshot);
 MUST_USE db_err engine_approximate_size(struct engine *e, enum engine_cf cf, struct slice start,
                                         struct slice end, uint64_t *ret_size);
 /* What engine_approximate_size leaves out: entries of the memtables (each version and deletion is
- * one) and their bytes. Rough: of a small range beside much else it may be several times too much.
- * 0 of what is in files only. Never parks, reads memory only. */
+ * one) and their bytes. Rough: of a small range beside much else it may be several times too much,
+ * or nothing. 0 of what is in files only. Never parks, reads memory only. */
 void engine_in_memory(struct engine *e, enum engine_cf cf, struct slice start, struct slice end,
                       uint64_t *ret_entries, uint64_t *ret_bytes);
 

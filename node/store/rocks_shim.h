@@ -43,7 +43,7 @@ uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_
                                     bool compact);
 
 /* About how many entries of [start, end) the family's memtables hold, and their bytes, from a few
- * steps in each: of few among many it may be several times too much. Thread-safe. */
+ * steps in each: of few among many it may be several times too much, or nothing. Thread-safe. */
 void rocks_shim_in_memory(rocksdb_t *db, rocksdb_column_family_handle_t *cf, const uint8_t *start,
                           size_t start_len, const uint8_t *end, size_t end_len,
                           uint64_t *ret_entries, uint64_t *ret_bytes);

@@ -290,6 +290,12 @@ struct plan_node {
     } u;
 };
 
+struct plan_size {
+    struct plan_size *next;
+    const struct table_def *table;
+    double rows;
+};
+
 enum plan_shape {
     PLAN_SHAPE_TREE,
     PLAN_SHAPE_POINT_SELECT, /* root is [PROJECT] POINT_GET of one key */
@@ -333,10 +339,10 @@ struct plan {
      * several; 0: not known yet; and the class of statements. */
     _Atomic uint32_t digests[2];
     uint16_t event_class;
-    /* Of PLAN_SHAPE_TREE, by position in `tables`: the numbers of rows it was made for, and when
-     * they were last looked at (sql/session/estimate.c). NULL: it does not depend on them. */
-    double *table_rows;
-    _Atomic uint64_t rows_looked_ns, rows_epoch;
+    /* The sizes of tables that the optimizer asked for, and when they were last looked at
+     * (sql/session/estimate.c). */
+    struct plan_size *sizes;
+    _Atomic uint64_t sizes_looked_ns, sizes_epoch;
     struct arena arena;
     _Atomic uint32_t refs;
 };

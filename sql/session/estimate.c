@@ -102,52 +102,45 @@ void estimate_changed(struct sql_engine *e, const struct plan *plan, uint64_t ro
 
 /* ---- plans that are kept ---- */
 
-static double rows_of(struct sql_session *s, const struct plan *plan, uint32_t table)
+double estimate_for_plan(void *env, const struct table_def *t)
 {
-    return estimate_table_rows(s->engine, session__storage(s), plan->tables[table]);
-}
-
-static void looked(struct sql_engine *e, struct plan *plan, uint64_t now)
-{
-    atomic_store_explicit(&plan->rows_looked_ns, now, memory_order_relaxed);
-    atomic_store_explicit(&plan->rows_epoch,
-                          atomic_load_explicit(&e->estimate_epoch, memory_order_relaxed),
-                          memory_order_relaxed);
-}
-
-db_err estimate_keep(struct sql_session *s, struct plan *plan)
-{
-    if (plan->shape != PLAN_SHAPE_TREE || plan->table_count == 0) {
-        return ERR_OK;
+    const struct estimate_env *to = env;
+    struct sql_session *s = to->session;
+    struct plan_size *size = to->plan->sizes;
+    while (size != NULL && size->table != t) {
+        size = size->next;
     }
-    double *rows = ARENA_ARRAY(&plan->arena, double, plan->table_count);
-    if (rows == NULL) {
-        return ERR_LIMIT;
+    if (size != NULL) {
+        return size->rows; /* one plan, one size */
     }
-    looked(s->engine, plan, clock_mono_ns());
-    for (uint32_t i = 0; i < plan->table_count; i++) {
-        rows[i] = rows_of(s, plan, i);
+    double rows = estimate_table_rows(s->engine, session__storage(s), t);
+    size = arena_alloc(&to->plan->arena, sizeof(*size));
+    if (size != NULL) { /* else the plan fails at what it needs next */
+        *size = (struct plan_size){to->plan->sizes, t, rows};
+        to->plan->sizes = size;
     }
-    plan->table_rows = rows;
-    return ERR_OK;
+    return rows;
 }
 
 bool estimate_outgrown(struct sql_session *s, struct plan *plan)
 {
-    if (plan->table_rows == NULL) {
+    if (plan->shape != PLAN_SHAPE_TREE || plan->sizes == NULL) {
         return false;
     }
     uint64_t now = clock_mono_ns();
-    uint64_t at = atomic_load_explicit(&plan->rows_looked_ns, memory_order_relaxed);
+    uint64_t at = atomic_load_explicit(&plan->sizes_looked_ns, memory_order_relaxed);
     uint64_t epoch = atomic_load_explicit(&s->engine->estimate_epoch, memory_order_relaxed);
     if (LIKELY(now < at + FRESH_S * NS_PER_S &&
-               epoch == atomic_load_explicit(&plan->rows_epoch, memory_order_relaxed))) {
+               epoch == atomic_load_explicit(&plan->sizes_epoch, memory_order_relaxed))) {
         return false;
     }
-    looked(s->engine, plan, now); /* others go on with it while this one asks */
-    for (uint32_t i = 0; i < plan->table_count; i++) {
-        double is = rows_of(s, plan, i) + SMALL_TABLE;
-        double was = plan->table_rows[i] + SMALL_TABLE;
+    /* others go on with it while this one asks */
+    atomic_store_explicit(&plan->sizes_looked_ns, now, memory_order_relaxed);
+    atomic_store_explicit(&plan->sizes_epoch, epoch, memory_order_relaxed);
+    for (const struct plan_size *size = plan->sizes; size != NULL; size = size->next) {
+        double is = estimate_table_rows(s->engine, session__storage(s), size->table);
+        double was = size->rows + SMALL_TABLE;
+        is += SMALL_TABLE;
         if (is > was * OUTGROWN || was > is * OUTGROWN) {
             return true;
         }

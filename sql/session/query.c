@@ -67,12 +67,6 @@ void query__bind_opts(struct sql_session *s, const struct catalog_snapshot *snap
                               .system_var = vars__bind_system};
 }
 
-static double table_rows(void *env, const struct table_def *t)
-{
-    struct sql_session *s = env;
-    return estimate_table_rows(s->engine, session__storage(s), t);
-}
-
 static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
                         const struct sql_type *types, uint32_t count, bool prepare, bool explain,
                         struct plan **ret)
@@ -96,13 +90,13 @@ static db_err make_plan(struct sql_session *s, const struct ast_stmt *ast,
     bind.prepare = prepare;
     bind.explain = explain;
     bind.sent = !explain;
-    struct opt_opts opt = {.bind = &bind, .env = s, .table_rows = table_rows};
+    struct estimate_env sizes = {s, p};
+    struct opt_opts opt = {.bind = &bind, .env = &sizes, .table_rows = estimate_for_plan};
     db_err err = bind_statement(&p->arena, &bind, ast, &s->diag, &bound);
     if (err == ERR_OK) {
         p->needs = bound->needs;
         err = optimize(p, bound, &opt, &s->diag);
     }
-    err = err != ERR_OK ? err : estimate_keep(s, p);
     if (err != ERR_OK) {
         plan_unref(p);
         return err;

@@ -619,8 +619,12 @@ double estimate_table_rows(struct sql_engine *e, struct storage *storage,
                            const struct table_def *t);
 /* The statement has inserted or deleted that many rows. Costs nothing while they are few. */
 void estimate_changed(struct sql_engine *e, const struct plan *plan, uint64_t rows);
-/* Keeps in a new plan what it was made for; ERR_LIMIT. May park. */
-MUST_USE db_err estimate_keep(struct sql_session *s, struct plan *plan);
+/* As opt_opts.table_rows: the same for a new plan, which keeps what it was told. */
+struct estimate_env {
+    struct sql_session *session;
+    struct plan *plan;
+};
+double estimate_for_plan(void *env, const struct table_def *t);
 /* One of its tables has grown or shrunk so much since that the plan is to be made anew. May park,
  * every few seconds. */
 bool estimate_outgrown(struct sql_session *s, struct plan *plan);
