@@ -8,63 +8,20 @@
 #include "base/clock.h"
 #include "base/fiber.h"
 #include "base/loop.h"
-#include "sql/sql.h"
 #include "sql/storage/mem/mem.h"
 #include "sql/storage/storage.h"
+#include "sql/test_sink.h"
 
 enum { ROWS = 10000, BATCH = 200 };
 
-static uint64_t g_rows;
 static uint64_t g_bytes;
-static unsigned g_errors;
-static uint32_t g_columns;
 
-static db_err on_columns(struct sql_sink *s, const struct sql_column *c, uint32_t n)
+static void read_row(struct test_sink *t, const struct sql_rows *rows, uint32_t row)
 {
-    (void)s;
-    (void)c;
-    g_columns = n;
-    return ERR_OK;
-}
-
-static db_err on_rows(struct sql_sink *s, const struct sql_rows *rows)
-{
-    (void)s;
-    for (uint32_t r = 0; r < sql_rows_count(rows); r++) {
-        for (uint32_t i = 0; i < g_columns; i++) {
-            struct sql_cell c;
-            sql_rows_cell(rows, r, i, &c);
-            g_bytes += c.kind == SQL_CELL_TEXT ? c.v.text.len : 8;
-        }
-        g_rows++;
-    }
-    return ERR_OK;
-}
-
-static db_err on_end(struct sql_sink *s, const struct sql_status *st, bool more)
-{
-    (void)s;
-    (void)st;
-    (void)more;
-    return ERR_OK;
-}
-
-static db_err on_error(struct sql_sink *s, const struct diag *d)
-{
-    (void)s;
-    if (g_errors++ == 0) {
-        fprintf(stderr, "error %u: %s\n", d->number, d->text);
-    }
-    return ERR_OK;
-}
-
-static const struct sql_sink_ops g_ops = {on_columns, on_rows, on_end, on_end, on_error, NULL};
-static struct sql_sink g_sink = {&g_ops};
-
-static void query(struct sql_session *s, const char *sql)
-{
-    if (sql_session_query(s, slice_str(sql), &g_sink) != ERR_OK) {
-        abort();
+    for (uint32_t i = 0; i < t->columns; i++) {
+        struct sql_cell c;
+        sql_rows_cell(rows, row, i, &c);
+        g_bytes += c.kind == SQL_CELL_TEXT ? c.v.text.len : 8;
     }
 }
 
@@ -88,7 +45,7 @@ static void fill(struct sql_session *s)
         if (!ok || buf_append_u8(&b, 0) != ERR_OK) {
             abort();
         }
-        query(s, (const char *)b.ptr);
+        test_sink_must(s, (const char *)b.ptr);
     }
     buf_fini(&b);
 }
@@ -118,7 +75,8 @@ static uint32_t next_id(const struct bench_case *c, uint64_t i)
     return c->insert ? (uint32_t)(ROWS + 1 + i) : (uint32_t)((i * 7919) % (ROWS - 100) + 1);
 }
 
-static uint64_t run_prepared(struct sql_session *s, const struct bench_case *c, uint64_t until)
+static uint64_t run_prepared(struct sql_session *s, const struct bench_case *c, uint64_t until,
+                             struct test_sink *sink)
 {
     struct sql_stmt *stmt;
     struct diag d;
@@ -132,7 +90,7 @@ static uint64_t run_prepared(struct sql_session *s, const struct bench_case *c, 
         uint32_t id = next_id(c, n);
         struct sql_param p[2] = {{.type = 8, .cell = {.kind = SQL_CELL_INT, .v.i64 = id}},
                                  {.type = 8, .cell = {.kind = SQL_CELL_INT, .v.i64 = id + 99}}};
-        if (sql_stmt_execute(stmt, p, (uint32_t)c->params, false, &g_sink) != ERR_OK) {
+        if (sql_stmt_execute(stmt, p, (uint32_t)c->params, false, &sink->sink) != ERR_OK) {
             abort();
         }
     }
@@ -140,7 +98,8 @@ static uint64_t run_prepared(struct sql_session *s, const struct bench_case *c, 
     return n;
 }
 
-static uint64_t run_text(struct sql_session *s, const struct bench_case *c, uint64_t until)
+static uint64_t run_text(struct sql_session *s, const struct bench_case *c, uint64_t until,
+                         struct test_sink *sink)
 {
     uint64_t n = 0;
     for (; (n & 63) != 0 || clock_mono_ns() < until; n++) {
@@ -156,9 +115,7 @@ static uint64_t run_text(struct sql_session *s, const struct bench_case *c, uint
                 sql[len++] = *p;
             }
         }
-        if (sql_session_query(s, slice_of(sql, (size_t)len), &g_sink) != ERR_OK) {
-            abort();
-        }
+        test_sink_query(sink, s, slice_of(sql, (size_t)len));
     }
     return n;
 }
@@ -172,25 +129,18 @@ static void run(void *arg)
 {
     const struct args *a = arg;
     struct storage *storage;
-    struct sql_engine *engine;
-    struct sql_session *s;
-    struct diag d;
-    diag_reset(&d);
-    struct sql_session_opts o = {.connection_id = 1,
-                                 .user = SLICE_LIT("root"),
-                                 .host = SLICE_LIT("localhost"),
-                                 .charset = 255};
-    if (mem_storage_new(NULL, &storage) != ERR_OK ||
-        sql_engine_open(&(struct sql_engine_opts){.storage = storage}, &d, &engine) != ERR_OK ||
-        sql_session_open(engine, &o, &d, &s) != ERR_OK) {
-        fprintf(stderr, "no engine: %s\n", d.text);
-        return;
+    struct test_engine e;
+    if (mem_storage_new(NULL, &storage) != ERR_OK) {
+        abort();
     }
-    query(s, "CREATE DATABASE sbtest");
-    query(s, "USE sbtest");
-    query(s, "CREATE TABLE sbtest1 (id INT NOT NULL AUTO_INCREMENT, k INT NOT NULL DEFAULT 0, "
-             "c CHAR(120) NOT NULL DEFAULT '', pad CHAR(60) NOT NULL DEFAULT '', PRIMARY KEY (id), "
-             "KEY k_1 (k))");
+    test_engine_open(&e, &(struct sql_engine_opts){.storage = storage});
+    struct sql_session *s = e.session;
+    test_sink_must(s, "CREATE DATABASE sbtest");
+    test_sink_must(s, "USE sbtest");
+    test_sink_must(
+        s, "CREATE TABLE sbtest1 (id INT NOT NULL AUTO_INCREMENT, k INT NOT NULL DEFAULT 0, "
+           "c CHAR(120) NOT NULL DEFAULT '', pad CHAR(60) NOT NULL DEFAULT '', PRIMARY KEY (id), "
+           "KEY k_1 (k))");
     fill(s);
     for (size_t i = 0; i < sizeof(g_cases) / sizeof(g_cases[0]); i++) {
         const struct bench_case *c = &g_cases[i];
@@ -200,17 +150,18 @@ static void run(void *arg)
         for (int text = 0; text < 2; text++) {
             uint64_t start = clock_mono_ns();
             uint64_t until = start + (uint64_t)(a->seconds * 1e9);
-            g_rows = 0;
-            uint64_t n = text ? run_text(s, c, until) : run_prepared(s, c, until);
+            struct test_sink sink = {.sink = {&test_sink_ops}, .on_row = read_row};
+            uint64_t n = text ? run_text(s, c, until, &sink) : run_prepared(s, c, until, &sink);
             double us = (double)(clock_mono_ns() - start) / 1e3 / (double)(n == 0 ? 1 : n);
             printf("%-18s %-8s %8.2f us  %9" PRIu64 " statements, %.1f rows each, %u errors\n",
-                   c->name, text ? "text" : "prepared", us, n, (double)g_rows / (double)(n + !n),
-                   g_errors);
-            g_errors = 0;
+                   c->name, text ? "text" : "prepared", us, n, (double)sink.rows / (double)(n + !n),
+                   sink.errors);
+            if (sink.errors != 0) {
+                fprintf(stderr, "error %u: %s\n", sink.error, sink.error_text);
+            }
         }
     }
-    sql_session_close(s);
-    sql_engine_close(engine);
+    test_engine_close(&e);
     storage_close(storage);
 }
 

@@ -4,71 +4,35 @@
 #include <string.h>
 
 #include "base/loop.h"
-#include "sql/sql.h"
 #include "sql/storage/mem/mem.h"
+#include "sql/test_sink.h"
 
 #include "base/test_main.h"
 
-/* ---- a sink that keeps one text ---- */
-
-struct told {
-    struct sql_sink sink;
-    unsigned error;
-    char text[8192];
+struct told { /* the first column of the first row */
+    struct test_sink t;
+    struct buf text;
 };
 
-static db_err on_columns(struct sql_sink *s, const struct sql_column *c, uint32_t n)
+static void keep_first(struct test_sink *t, const struct sql_rows *rows, uint32_t row)
 {
-    (void)s;
-    (void)c;
-    (void)n;
-    return ERR_OK;
-}
-
-static db_err on_rows(struct sql_sink *s, const struct sql_rows *rows)
-{
-    struct told *t = CONTAINER_OF(s, struct told, sink);
-    struct sql_cell cell;
-    if (sql_rows_count(rows) == 0) {
-        return ERR_OK;
+    if (t->rows == 0 && row == 0) {
+        test_sink_cell(&CONTAINER_OF(t, struct told, t)->text, rows, 0, 0);
     }
-    sql_rows_cell(rows, 0, 0, &cell);
-    if (cell.kind == SQL_CELL_TEXT) {
-        snprintf(t->text, sizeof(t->text), "%.*s", SLICE_FMT(cell.v.text));
-    } else {
-        CHECK(cell.kind == SQL_CELL_INT || cell.kind == SQL_CELL_UINT);
-        snprintf(t->text, sizeof(t->text), "%llu", (unsigned long long)cell.v.u64);
+}
+
+/* ret is released with buf_fini. */
+static void query(struct sql_session *session, const char *sql, struct buf *ret)
+{
+    struct told told = {.t = {.on_row = keep_first}};
+    buf_init(&told.text, 1 << 16);
+    test_sink_query(&told.t, session, slice_str(sql));
+    if (told.t.errors != 0) {
+        fprintf(stderr, "%s: %u %s\n", sql, told.t.error, told.t.error_text);
     }
-    return ERR_OK;
-}
-
-static db_err on_end(struct sql_sink *s, const struct sql_status *st, bool more)
-{
-    (void)s;
-    (void)st;
-    (void)more;
-    return ERR_OK;
-}
-
-static db_err on_error(struct sql_sink *s, const struct diag *d)
-{
-    struct told *t = CONTAINER_OF(s, struct told, sink);
-    t->error = d->number;
-    snprintf(t->text, sizeof(t->text), "%s", d->text);
-    return ERR_OK;
-}
-
-static const struct sql_sink_ops g_ops = {on_columns, on_rows, on_end, on_end, on_error, NULL};
-
-static struct told query(struct sql_session *session, const char *sql)
-{
-    struct told t = {.sink = {&g_ops}};
-    CHECK_OK(sql_session_query(session, slice_str(sql), &t.sink));
-    if (t.error != 0) {
-        fprintf(stderr, "%s: %u %s\n", sql, t.error, t.text);
-    }
-    CHECK(t.error == 0);
-    return t;
+    CHECK(told.t.errors == 0);
+    CHECK_OK(buf_append_u8(&told.text, 0));
+    *ret = told.text;
 }
 
 struct rescan_case {
@@ -107,14 +71,17 @@ static void run_case(struct sql_session *session, const struct rescan_case *c)
 {
     char sql[512];
     snprintf(sql, sizeof(sql), "EXPLAIN ANALYZE %s", c->sql);
-    struct told t = query(session, sql);
-    const char *line = strstr(t.text, c->reads);
+    struct buf told;
+    query(session, sql, &told);
+    const char *text = (const char *)told.ptr;
+    const char *line = strstr(text, c->reads);
     size_t len = line == NULL ? 0 : strcspn(line, "\n");
     const char *loops = line == NULL ? NULL : strstr(line, c->loops);
     if (loops == NULL || loops > line + len) {
-        fprintf(stderr, "%s\nwant %s\n%s\n", c->sql, c->loops, t.text);
+        fprintf(stderr, "%s\nwant %s\n%s\n", c->sql, c->loops, text);
         CHECK(false);
     }
+    buf_fini(&told);
 }
 
 struct kept_case {
@@ -134,49 +101,46 @@ static const struct kept_case g_kept[] = {
 
 static void run_kept(struct sql_session *session, const struct kept_case *c)
 {
-    query(session, c->sql);
-    struct told t = query(session, "SELECT ROWS_EXAMINED FROM "
-                                   "performance_schema.events_statements_history ORDER BY EVENT_ID "
-                                   "DESC LIMIT 1");
-    if (strcmp(t.text, c->examined) != 0) {
-        fprintf(stderr, "%s\nwant %s rows, got %s\n", c->sql, c->examined, t.text);
+    struct buf told;
+    test_sink_must(session, c->sql);
+    query(
+        session,
+        "SELECT ROWS_EXAMINED FROM performance_schema.events_statements_history ORDER BY EVENT_ID "
+        "DESC LIMIT 1",
+        &told);
+    if (strcmp((const char *)told.ptr, c->examined) != 0) {
+        fprintf(stderr, "%s\nwant %s rows, got %s\n", c->sql, c->examined, (const char *)told.ptr);
         CHECK(false);
     }
+    buf_fini(&told);
 }
 
 static void run(void *arg)
 {
     (void)arg;
     struct storage *storage;
-    struct sql_engine *engine;
-    struct sql_session *session;
-    struct diag d;
-    diag_reset(&d);
+    struct test_engine e;
     CHECK_OK(mem_storage_new(NULL, &storage));
-    struct sql_engine_opts eo = {.storage = storage, .temp_dir = "/tmp", .version = "9.7.4"};
-    CHECK_OK(sql_engine_open(&eo, &d, &engine));
-    struct sql_session_opts so = {.connection_id = 1,
-                                  .user = SLICE_LIT("root"),
-                                  .host = SLICE_LIT("localhost"),
-                                  .charset = 255};
-    CHECK_OK(sql_session_open(engine, &so, &d, &session));
-    query(session, "CREATE DATABASE again");
-    query(session, "USE again");
-    query(session, "CREATE TABLE a (id INT PRIMARY KEY, k INT)");
-    query(session, "INSERT INTO a WITH RECURSIVE w (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM w "
+    test_engine_open(
+        &e, &(struct sql_engine_opts){.storage = storage, .temp_dir = "/tmp", .version = "9.7.4"});
+    struct sql_session *session = e.session;
+    test_sink_must(session, "CREATE DATABASE again");
+    test_sink_must(session, "USE again");
+    test_sink_must(session, "CREATE TABLE a (id INT PRIMARY KEY, k INT)");
+    test_sink_must(session,
+                   "INSERT INTO a WITH RECURSIVE w (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM w "
                    "WHERE n < 40) SELECT n, n - 1 FROM w");
-    query(session, "CREATE TABLE b LIKE a");
-    query(session, "INSERT INTO b SELECT * FROM a");
-    query(session, "CREATE TABLE c LIKE a");
-    query(session, "INSERT INTO c SELECT * FROM a");
+    test_sink_must(session, "CREATE TABLE b LIKE a");
+    test_sink_must(session, "INSERT INTO b SELECT * FROM a");
+    test_sink_must(session, "CREATE TABLE c LIKE a");
+    test_sink_must(session, "INSERT INTO c SELECT * FROM a");
     for (size_t i = 0; i < ARRAY_COUNT(g_cases); i++) {
         run_case(session, &g_cases[i]);
     }
     for (size_t i = 0; i < ARRAY_COUNT(g_kept); i++) {
         run_kept(session, &g_kept[i]);
     }
-    sql_session_close(session);
-    sql_engine_close(engine);
+    test_engine_close(&e);
     storage_close(storage);
 }
 

@@ -7,32 +7,21 @@
 
 #include "base/hash.h"
 #include "base/loop.h"
-#include "sql/sql.h"
 #include "sql/storage/mem/mem.h"
 #include "sql/storage/storage.h"
+#include "sql/test_sink.h"
 
 #include "base/test_main.h"
 
 enum { ROWS = 24000, BATCH = 400, TINY = 2 * 1024 * 1024, SMALL = 2 * TINY };
 
-/* ---- a sink that keeps what identifies a result ---- */
+/* ---- what identifies a result ---- */
 
 struct result {
-    struct sql_sink sink;
-    uint32_t columns;
-    uint64_t rows;
+    struct test_sink t;
     uint64_t ordered; /* hash of the rows in their order */
     uint64_t loose;   /* in any order */
-    unsigned error;
-    char text[200];
 };
-
-static db_err on_columns(struct sql_sink *s, const struct sql_column *c, uint32_t n)
-{
-    (void)c;
-    CONTAINER_OF(s, struct result, sink)->columns = n;
-    return ERR_OK;
-}
 
 static uint64_t cell_hash(const struct sql_cell *c, uint64_t seed)
 {
@@ -51,55 +40,24 @@ static uint64_t cell_hash(const struct sql_cell *c, uint64_t seed)
     return 0;
 }
 
-static db_err on_rows(struct sql_sink *s, const struct sql_rows *rows)
+static void hash_row(struct test_sink *t, const struct sql_rows *rows, uint32_t row)
 {
-    struct result *r = CONTAINER_OF(s, struct result, sink);
-    for (uint32_t i = 0; i < sql_rows_count(rows); i++) {
-        uint64_t h = 1;
-        for (uint32_t c = 0; c < r->columns; c++) {
-            struct sql_cell cell;
-            sql_rows_cell(rows, i, c, &cell);
-            h = cell_hash(&cell, h);
-        }
-        r->rows++;
-        r->ordered = hash_combine(r->ordered, h);
-        r->loose += hash_u64(h);
+    struct result *r = CONTAINER_OF(t, struct result, t);
+    uint64_t h = 1;
+    for (uint32_t c = 0; c < t->columns; c++) {
+        struct sql_cell cell;
+        sql_rows_cell(rows, row, c, &cell);
+        h = cell_hash(&cell, h);
     }
-    return ERR_OK;
+    r->ordered = hash_combine(r->ordered, h);
+    r->loose += hash_u64(h);
 }
-
-static db_err on_end(struct sql_sink *s, const struct sql_status *st, bool more)
-{
-    (void)s;
-    (void)st;
-    (void)more;
-    return ERR_OK;
-}
-
-static db_err on_error(struct sql_sink *s, const struct diag *d)
-{
-    struct result *r = CONTAINER_OF(s, struct result, sink);
-    r->error = d->number;
-    snprintf(r->text, sizeof(r->text), "%s", d->text);
-    return ERR_OK;
-}
-
-static const struct sql_sink_ops g_ops = {on_columns, on_rows, on_end, on_end, on_error, NULL};
 
 static struct result query(struct sql_session *session, const char *sql)
 {
-    struct result r = {.sink = {&g_ops}};
-    CHECK_OK(sql_session_query(session, slice_str(sql), &r.sink));
+    struct result r = {.t = {.on_row = hash_row}};
+    test_sink_query(&r.t, session, slice_str(sql));
     return r;
-}
-
-static void must(struct sql_session *session, const char *sql)
-{
-    struct result r = query(session, sql);
-    if (r.error != 0) {
-        fprintf(stderr, "%.80s: %u %s\n", sql, r.error, r.text);
-    }
-    CHECK(r.error == 0);
 }
 
 /* ---- data ---- */
@@ -118,37 +76,32 @@ static void fill(struct sql_session *session, const char *table, unsigned salt)
                                 x % 3 == 0 ? "Key" : "key", x % 12000, x % 700, x % 100));
         }
         CHECK_OK(buf_append_u8(&sql, 0));
-        must(session, (const char *)sql.ptr);
+        test_sink_must(session, (const char *)sql.ptr);
     }
     buf_fini(&sql);
 }
 
 struct world {
     struct storage *storage;
-    struct sql_engine *engine;
+    struct test_engine e;
     struct sql_session *session;
 };
 
 static struct world open_world(size_t memory, const char *temp_dir)
 {
     struct world w;
-    struct diag d;
-    diag_reset(&d);
     CHECK_OK(mem_storage_new(NULL, &w.storage));
-    struct sql_engine_opts o = {
-        .storage = w.storage, .statement_memory = memory, .temp_dir = temp_dir, .version = "9.7.4"};
-    CHECK_OK(sql_engine_open(&o, &d, &w.engine));
-    struct sql_session_opts so = {.connection_id = 1,
-                                  .user = SLICE_LIT("root"),
-                                  .host = SLICE_LIT("localhost"),
-                                  .charset = 255};
-    CHECK_OK(sql_session_open(w.engine, &so, &d, &w.session));
-    must(w.session, "CREATE DATABASE spill");
-    must(w.session, "USE spill");
-    must(w.session, "CREATE TABLE big (id INT PRIMARY KEY, k INT, v INT, s VARCHAR(60), "
-                    "d DECIMAL(12,2))");
-    must(w.session, "CREATE TABLE other LIKE big");
-    must(w.session, "SET group_concat_max_len = 1000000");
+    test_engine_open(&w.e, &(struct sql_engine_opts){.storage = w.storage,
+                                                     .statement_memory = memory,
+                                                     .temp_dir = temp_dir,
+                                                     .version = "9.7.4"});
+    w.session = w.e.session;
+    test_sink_must(w.session, "CREATE DATABASE spill");
+    test_sink_must(w.session, "USE spill");
+    test_sink_must(w.session, "CREATE TABLE big (id INT PRIMARY KEY, k INT, v INT, s VARCHAR(60), "
+                              "d DECIMAL(12,2))");
+    test_sink_must(w.session, "CREATE TABLE other LIKE big");
+    test_sink_must(w.session, "SET group_concat_max_len = 1000000");
     fill(w.session, "big", 0x5bd1e995u);
     fill(w.session, "other", 0x12345678u);
     return w;
@@ -156,8 +109,7 @@ static struct world open_world(size_t memory, const char *temp_dir)
 
 static void close_world(struct world *w)
 {
-    sql_session_close(w->session);
-    sql_engine_close(w->engine);
+    test_engine_close(&w->e);
     storage_close(w->storage);
 }
 
@@ -248,11 +200,13 @@ static void run_case(const struct spill_case *c, struct world *rich, struct worl
     struct result want = query(rich->session, c->sql);
     struct result got = query(poor->session, c->sql);
     struct result none = query(stuck->session, c->sql);
-    if (want.error != 0 || got.error != 0 || want.rows != got.rows || want.loose != got.loose ||
-        (c->ordered && want.ordered != got.ordered) || none.error == 0) {
+    if (want.t.error != 0 || got.t.error != 0 || want.t.rows != got.t.rows ||
+        want.loose != got.loose || (c->ordered && want.ordered != got.ordered) ||
+        none.t.error == 0) {
         fprintf(stderr, "%s\n  want %" PRIu64 " rows (%u %s)\n  got %" PRIu64 " rows (%u %s)\n",
-                c->sql, want.rows, want.error, want.text, got.rows, got.error, got.text);
-        fprintf(stderr, "  without files: %u %s\n", none.error, none.text);
+                c->sql, want.t.rows, want.t.error, want.t.error_text, got.t.rows, got.t.error,
+                got.t.error_text);
+        fprintf(stderr, "  without files: %u %s\n", none.t.error, none.t.error_text);
         CHECK(false);
     }
 }
@@ -291,9 +245,11 @@ static void run_steady(const char *sql, struct world *rich, struct world *stuck)
 {
     struct result want = query(rich->session, sql);
     struct result got = query(stuck->session, sql);
-    if (want.error != 0 || got.error != 0 || want.rows != got.rows || want.ordered != got.ordered) {
+    if (want.t.error != 0 || got.t.error != 0 || want.t.rows != got.t.rows ||
+        want.ordered != got.ordered) {
         fprintf(stderr, "%s\n  want %" PRIu64 " rows (%u %s)\n  got %" PRIu64 " rows (%u %s)\n",
-                sql, want.rows, want.error, want.text, got.rows, got.error, got.text);
+                sql, want.t.rows, want.t.error, want.t.error_text, got.t.rows, got.t.error,
+                got.t.error_text);
         CHECK(false);
     }
 }
@@ -324,15 +280,15 @@ static void run_change(const char *sql, struct world *rich, struct world *poor, 
     struct result want = query(rich->session, sql);
     struct result got = query(poor->session, sql);
     struct result none = query(stuck->session, sql);
-    if (want.error != 0 || got.error != 0 || none.error == 0) {
-        fprintf(stderr, "%s\n  %u %s\n  %u %s\n  without files: %u %s\n", sql, want.error,
-                want.text, got.error, got.text, none.error, none.text);
+    if (want.t.error != 0 || got.t.error != 0 || none.t.error == 0) {
+        fprintf(stderr, "%s\n  %u %s\n  %u %s\n  without files: %u %s\n", sql, want.t.error,
+                want.t.error_text, got.t.error, got.t.error_text, none.t.error, none.t.error_text);
         CHECK(false);
     }
     for (int i = 0; i < 2; i++) {
         want = state_of(rich, i == 0 ? "big" : "other");
         got = state_of(poor, i == 0 ? "big" : "other");
-        CHECK(want.rows == got.rows && want.loose == got.loose);
+        CHECK(want.t.rows == got.t.rows && want.loose == got.loose);
     }
 }
 

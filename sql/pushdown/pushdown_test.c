@@ -10,8 +10,8 @@
 #include "base/loop.h"
 #include "base/rand.h"
 #include "sql/pushdown/pushdown.h"
-#include "sql/sql.h"
 #include "sql/storage/mem/mem.h"
+#include "sql/test_sink.h"
 
 enum { ROWS = 700, ROUNDS = 6, CUT_ROWS_MAX = 90 };
 
@@ -286,72 +286,24 @@ static const struct storage_ops g_ops = {
 /* ---- the client ---- */
 
 static struct buf g_text;
-static uint32_t g_columns;
 
-static void put(const char *text)
+static void put_row(struct test_sink *t, const struct sql_rows *rows, uint32_t row)
 {
-    CHECK_OK(buf_append(&g_text, text, strlen(text)));
-}
-
-static db_err on_columns(struct sql_sink *s, const struct sql_column *c, uint32_t n)
-{
-    (void)s, (void)c;
-    g_columns = n;
-    return ERR_OK;
-}
-
-static db_err on_rows(struct sql_sink *s, const struct sql_rows *rows)
-{
-    (void)s;
-    for (uint32_t r = 0; r < sql_rows_count(rows); r++) {
-        for (uint32_t i = 0; i < g_columns; i++) {
-            struct sql_cell c;
-            char text[64] = "NULL";
-            sql_rows_cell(rows, r, i, &c);
-            if (c.kind == SQL_CELL_TEXT) {
-                CHECK_OK(buf_append_slice(&g_text, c.v.text));
-                text[0] = '\0';
-            } else if (c.kind == SQL_CELL_DOUBLE || c.kind == SQL_CELL_FLOAT) {
-                snprintf(text, sizeof(text), "%.17g", c.v.f64);
-            } else if (c.kind == SQL_CELL_INT || c.kind == SQL_CELL_UINT) {
-                snprintf(text, sizeof(text), "%lld", (long long)c.v.i64);
-            } else if (c.kind != SQL_CELL_NULL) {
-                snprintf(text, sizeof(text), "%u-%u-%u %u:%u:%u.%u", c.v.time.year, c.v.time.month,
-                         c.v.time.day, c.v.time.hour, c.v.time.minute, c.v.time.second,
-                         c.v.time.microsecond);
-            }
-            put(text);
-            put(i + 1 < g_columns ? "," : "\n");
-        }
+    for (uint32_t i = 0; i < t->columns; i++) {
+        test_sink_cell(&g_text, rows, row, i);
+        CHECK_OK(buf_append_u8(&g_text, i + 1 < t->columns ? ',' : '\n'));
     }
-    return ERR_OK;
 }
-
-static db_err on_end(struct sql_sink *s, const struct sql_status *st, bool more)
-{
-    char text[32];
-    (void)s, (void)more;
-    snprintf(text, sizeof(text), "warnings %u\n", st->warnings);
-    put(text);
-    return ERR_OK;
-}
-
-static db_err on_error(struct sql_sink *s, const struct diag *d)
-{
-    char text[700];
-    (void)s;
-    snprintf(text, sizeof(text), "ERROR %u: %s\n", d->number, d->text);
-    put(text);
-    return ERR_OK;
-}
-
-static const struct sql_sink_ops g_sink = {on_columns, on_rows, on_end, on_end, on_error, NULL};
 
 static void query(struct sql_session *s, const char *sql)
 {
-    struct sql_sink sink = {&g_sink};
-    db_err err = sql_session_query(s, slice_str(sql), &sink);
-    (void)err; /* in the text */
+    struct test_sink t = {.on_row = put_row};
+    test_sink_query(&t, s, slice_str(sql));
+    if (t.errors != 0) {
+        CHECK_OK(buf_printf(&g_text, "ERROR %u: %s\n", t.error, t.error_text));
+    } else {
+        CHECK_OK(buf_printf(&g_text, "warnings %u\n", t.warnings));
+    }
 }
 
 /* ---- the data and the questions ---- */
@@ -466,20 +418,14 @@ static void compare(struct sql_session *s, const char *sql)
 
 static void body(void *arg)
 {
-    struct sql_engine *engine;
-    struct sql_session *session;
-    struct sql_session_opts so = {.connection_id = 1,
-                                  .user = SLICE_LIT("root"),
-                                  .host = SLICE_LIT("localhost"),
-                                  .charset = 255};
+    struct test_engine e;
     (void)arg;
     rand_seed(&g_rand, 7);
     buf_init(&g_text, 1 << 24);
     CHECK_OK(mem_storage_new(NULL, &g_mem));
     g_storage.ops = &g_ops;
-    struct sql_engine_opts eo = {.storage = &g_storage};
-    CHECK_OK(sql_engine_open(&eo, NULL, &engine));
-    CHECK_OK(sql_session_open(engine, &so, NULL, &session));
+    test_engine_open(&e, &(struct sql_engine_opts){.storage = &g_storage});
+    struct sql_session *session = e.session;
     make_table(session);
     query(session, "set time_zone = '+05:30', @w = 4");
     for (unsigned round = 0; round < ROUNDS; round++) {
@@ -495,8 +441,7 @@ static void body(void *arg)
     query(session, "rollback");
     CHECK(g_pages == pages);
     CHECK(g_pages > 500 && g_here > 100 && g_refused > 10);
-    sql_session_close(session);
-    sql_engine_close(engine);
+    test_engine_close(&e);
     storage_close(g_mem);
     buf_fini(&g_text);
 }

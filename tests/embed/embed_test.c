@@ -6,84 +6,41 @@
 
 #include "base/test_main.h"
 #include "base/loop.h"
-#include "sql/sql.h"
 #include "sql/storage/mem/mem.h"
+#include "sql/test_sink.h"
 #include "tests/embed/csv_storage.h"
 
 static char g_result[4096]; /* rows as text, or "ERROR number" */
-static uint32_t g_columns;
 
-static void add(const char *text)
-{
-    size_t n = strlen(g_result);
-    snprintf(g_result + n, sizeof(g_result) - n, "%s", text);
-}
+struct answer {
+    struct test_sink t;
+    struct buf text;
+};
 
-static db_err on_columns(struct sql_sink *s, const struct sql_column *c, uint32_t n)
+static void put_row(struct test_sink *t, const struct sql_rows *rows, uint32_t row)
 {
-    (void)s, (void)c;
-    g_columns = n;
-    return ERR_OK;
-}
-
-static db_err on_rows(struct sql_sink *s, const struct sql_rows *rows)
-{
-    (void)s;
-    for (uint32_t r = 0; r < sql_rows_count(rows); r++) {
-        for (uint32_t i = 0; i < g_columns; i++) {
-            struct sql_cell c;
-            char text[64];
-            sql_rows_cell(rows, r, i, &c);
-            if (c.kind == SQL_CELL_TEXT) {
-                snprintf(text, sizeof(text), "%.*s", SLICE_FMT(c.v.text));
-            } else if (c.kind == SQL_CELL_NULL) {
-                snprintf(text, sizeof(text), "NULL");
-            } else {
-                snprintf(text, sizeof(text), "%lld", (long long)c.v.i64);
-            }
-            add(text);
-            add(i + 1 < g_columns ? "," : ";");
-        }
+    struct buf *text = &CONTAINER_OF(t, struct answer, t)->text;
+    for (uint32_t i = 0; i < t->columns; i++) {
+        test_sink_cell(text, rows, row, i);
+        CHECK_OK(buf_append_u8(text, i + 1 < t->columns ? ',' : ';'));
     }
-    return ERR_OK;
 }
-
-static db_err on_end(struct sql_sink *s, const struct sql_status *st, bool more)
-{
-    (void)s, (void)st, (void)more;
-    return ERR_OK;
-}
-
-static db_err on_error(struct sql_sink *s, const struct diag *d)
-{
-    char text[600];
-    (void)s;
-    snprintf(text, sizeof(text), "ERROR %u: %s", d->number, d->text);
-    add(text);
-    return ERR_OK;
-}
-
-static const struct sql_sink_ops g_ops = {on_columns, on_rows, on_end, on_end, on_error, NULL};
 
 /* The result of the statements, on an engine of their own. */
 static const char *query(struct storage *storage, const char *sql)
 {
-    struct sql_engine *engine;
-    struct sql_session *session;
-    struct sql_sink sink = {&g_ops};
-    struct sql_engine_opts eo = {.storage = storage};
-    struct sql_session_opts so = {.connection_id = 1,
-                                  .user = SLICE_LIT("root"),
-                                  .host = SLICE_LIT("localhost"),
-                                  .charset = 255,
-                                  .multi_statements = true};
-    CHECK_OK(sql_engine_open(&eo, NULL, &engine));
-    CHECK_OK(sql_session_open(engine, &so, NULL, &session));
-    g_result[0] = '\0';
-    db_err err = sql_session_query(session, slice_str(sql), &sink);
-    (void)err; /* an error of the statement is in the result */
-    sql_session_close(session);
-    sql_engine_close(engine);
+    struct test_engine e;
+    struct answer a = {.t = {.on_row = put_row}};
+    buf_init(&a.text, sizeof(g_result) / 2);
+    test_engine_open(&e, &(struct sql_engine_opts){.storage = storage});
+    test_sink_query(&a.t, e.session, slice_str(sql));
+    test_engine_close(&e);
+    int n = snprintf(g_result, sizeof(g_result), "%.*s", SLICE_FMT(buf_slice(&a.text)));
+    if (a.t.errors != 0) {
+        snprintf(g_result + n, sizeof(g_result) - (size_t)n, "ERROR %u: %s", a.t.error,
+                 a.t.error_text);
+    }
+    buf_fini(&a.text);
     return g_result;
 }
 
