@@ -247,13 +247,6 @@ static db_err left_side(struct binder *b, struct bexpr *left, uint32_t visible, 
     return ERR_OK;
 }
 
-static db_err no_limit(struct binder *b, const struct ast_query *q)
-{
-    return q->limit == NULL
-               ? ERR_OK
-               : my_error(b->diag, ER_NOT_SUPPORTED_YET, "LIMIT & IN/ALL/ANY/SOME subquery");
-}
-
 db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *left,
                          const struct ast_query *q, bool negated, struct bexpr **ret)
 {
@@ -261,7 +254,6 @@ db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *le
     uint32_t visible;
     struct bexpr **args;
     uint32_t n;
-    TRY(no_limit(b, q));
     TRY(new_subquery(b, scope, q, &sub, &visible));
     TRY(left_side(b, left, visible, &args, &n));
     TRY(match_columns(b, sub, args, n, "="));
@@ -294,7 +286,6 @@ db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_
     uint32_t visible;
     struct bexpr **args;
     uint32_t n;
-    TRY(no_limit(b, q->query));
     TRY(new_subquery(b, scope, q->query, &sub, &visible));
     TRY(left_side(b, left, visible, &args, &n));
     if (n != 1) {

@@ -107,6 +107,28 @@ static uint16_t query_depth(const void *query)
     return ((const struct ast_query *)query)->depth;
 }
 
+static bool limits(const struct ast_query *q);
+
+static bool body_limits(const struct ast_body *body)
+{
+    if (body->kind == AST_BODY_SETOP) {
+        const struct ast_setop *s = (const struct ast_setop *)body;
+        return body_limits(s->left) || body_limits(s->right);
+    }
+    return body->kind == AST_BODY_QUERY && limits(((const struct ast_body_query *)body)->query);
+}
+
+/* Has the query, or one of which it is made, a LIMIT? */
+static bool limits(const struct ast_query *q)
+{
+    return q->limit != NULL || body_limits(q->body);
+}
+
+static void look_for_limit(struct parse_ctx *ctx, const void *query)
+{
+    ctx->limited = ctx->limited || (ctx->err == ERR_OK && limits(query));
+}
+
 void *ast_quantified(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, bool all, void *arg,
                      void *query)
 {
@@ -119,6 +141,7 @@ void *ast_quantified(struct parse_ctx *ctx, struct sql_loc loc, enum ast_op op, 
     e->all = all;
     e->arg = arg;
     e->query = query;
+    look_for_limit(ctx, query);
     return e;
 }
 
@@ -131,6 +154,9 @@ void *ast_in(struct parse_ctx *ctx, struct sql_loc loc, void *arg, struct ast_li
     e->arg = arg;
     e->list = LIST(ast_expr_list, list);
     e->query = query;
+    if (query != NULL) {
+        look_for_limit(ctx, query);
+    }
     return e;
 }
 

@@ -319,6 +319,7 @@ static void ctx_init(struct parse_ctx *ctx, struct arena *arena, struct slice te
     ctx->warned = false;
     ctx->params = 0;
     ctx->vars = ctx->assigns = NULL;
+    ctx->limited = false;
     ctx->paren_depth = 0;
     ctx->query_count = 0;
     ctx->stmt = NULL;
@@ -351,6 +352,15 @@ static db_err check_rest(struct parse_ctx *ctx)
     return ctx->err;
 }
 
+/* MYSQL: what the grammar takes and nothing runs is told when all of it is read, and before any
+ * name in it is looked for. */
+static db_err refuse_limit(const struct parse_ctx *ctx)
+{
+    return ctx->limited
+               ? my_error(ctx->diag, ER_NOT_SUPPORTED_YET, "LIMIT & IN/ALL/ANY/SOME subquery")
+               : ERR_OK;
+}
+
 db_err parser_parse(struct arena *arena, struct slice text, const struct parse_options *opts,
                     struct diag *diag, struct ast_stmt **ret_stmt, size_t *ret_consumed)
 {
@@ -367,6 +377,7 @@ db_err parser_parse(struct arena *arena, struct slice text, const struct parse_o
     }
     TRY(err);
     TRY(check_rest(&ctx));
+    TRY(refuse_limit(&ctx));
     *ret_stmt = ctx.stmt;
     if (ret_consumed != NULL) {
         *ret_consumed = ctx.consumed == trimmed.len ? text.len : ctx.consumed;
@@ -383,6 +394,7 @@ db_err parser_parse_expr(struct arena *arena, struct slice text, const struct pa
     struct parse_ctx ctx;
     ctx_init(&ctx, arena, text, opts, diag, MARK_EXPR);
     TRY(run(&ctx));
+    TRY(refuse_limit(&ctx));
     mark_assigned(&ctx);
     *ret_expr = ctx.expr;
     return ERR_OK;

@@ -51,6 +51,7 @@ struct parse_ctx {
     uint32_t params; /* `?` seen */
     struct ast_user_var *vars,
         *assigns; /* AST_EXPR_USER_VAR and AST_EXPR_USER_ASSIGN, last first */
+    bool limited; /* what IN, ALL or ANY looks through has a LIMIT */
     uint32_t paren_depth;
     uint32_t query_count; /* open parentheses that hold queries */
     uint32_t query_parens[PARSER_QUERY_DEPTH_MAX];
