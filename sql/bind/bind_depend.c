@@ -3,10 +3,11 @@
  * Beginning with the grouping columns, what is known spreads until nothing is new: columns that
  * WHERE or an inner join's ON equates with a constant or with a known column; all columns of a
  * table of which a unique key without NULLs is known; generated columns of known columns, but where
- * an outer join may make up the row; through an outer join from the outer side to the inner one;
- * the results of an aggregation whose groups are known; expressions of known columns. Of a derived
- * table that is kept apart, and not made part of the query, nothing is learnt before one of its
- * columns is known, and nothing where an outer join may make up its rows. */
+ * an outer join may make up the row (none whose NULLs a condition above refuses); through an outer
+ * join from the outer side to the inner one; the results of an aggregation whose groups are known;
+ * expressions of known columns. Of a derived table that is kept apart, and not made part of the
+ * query, nothing is learnt before one of its columns is known, and nothing where an outer join may
+ * make up its rows. */
 #include "sql/bind/bind_int.h"
 
 #include "sql/bind/table_rules.h"
@@ -14,8 +15,9 @@
 
 struct depend {
     struct binder *b;
-    bool *known;        /* by col_id */
-    const bool **reads; /* by col_id: of a generated column, by ordinal; NULL: not looked at yet */
+    bool *known;         /* by col_id */
+    const bool **reads;  /* by col_id: of a generated column, by ordinal; NULL: not looked at yet */
+    struct bexpr **made; /* by col_id: what a merged derived table shows as the column, or NULL */
     bool changed;
 };
 
@@ -23,16 +25,6 @@ static void learn(struct depend *d, col_id_t id)
 {
     d->changed = d->changed || !d->known[id];
     d->known[id] = true;
-}
-
-static bool gives(const struct lnode *n, col_id_t id)
-{
-    for (uint32_t i = 0; i < n->column_count; i++) {
-        if (n->columns[i].id == id) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* What stands in a comparison, without what has been put around it to compare it. */
@@ -58,7 +50,7 @@ static void equalities(struct depend *d, struct bexpr *const *list, uint32_t n,
         for (int k = 0; k < 2; k++) {
             const struct bexpr *x = compared(c->args[k]);
             const struct bexpr *y = compared(c->args[1 - k]);
-            if (x->kind != BEXPR_COLUMN || (into != NULL && !gives(into, x->u.column.id))) {
+            if (x->kind != BEXPR_COLUMN || (into != NULL && !lnode_gives(into, x->u.column.id))) {
                 continue;
             }
             bool fixed = constants && (y->kind == BEXPR_PARAM || y->kind == BEXPR_OUTER ||
@@ -256,13 +248,21 @@ static bool shut(const struct depend *d, const struct lnode *n, const struct lno
     return inner || !any;
 }
 
-static db_err spread(struct depend *d, const struct lnode *n, bool inner);
+/* The conditions above a node. */
+struct above {
+    const struct above *next;
+    struct bexpr *const *conjuncts;
+    uint32_t count;
+};
+
+static db_err spread(struct depend *d, const struct lnode *n, const struct above *above,
+                     bool inner);
 
 static db_err spread_all(struct depend *d, const struct lnode *n, bool inner)
 {
     do {
         d->changed = false;
-        TRY(spread(d, n, inner));
+        TRY(spread(d, n, NULL, inner));
     } while (d->changed);
     return ERR_OK;
 }
@@ -277,8 +277,10 @@ static db_err of_reference(struct depend *d, const struct lnode *n, bool inner)
     if (shut(d, n, query, inner)) {
         return ERR_OK;
     }
-    struct depend own = {
-        .b = d->b, .known = BIND_ARRAY(d->b, bool, d->b->next_col + 1), .reads = d->reads};
+    struct depend own = {.b = d->b,
+                         .known = BIND_ARRAY(d->b, bool, d->b->next_col + 1),
+                         .reads = d->reads,
+                         .made = d->made};
     if (own.known == NULL) {
         return ERR_NOMEM;
     }
@@ -294,39 +296,70 @@ static db_err of_reference(struct depend *d, const struct lnode *n, bool inner)
     return ERR_OK;
 }
 
-/* inner: the rows may be those that an outer join makes up. */
-static db_err spread(struct depend *d, const struct lnode *n, bool inner)
+static bool nulls_refused(const struct depend *d, const struct above *a, const struct lnode *n)
 {
+    for (; a != NULL; a = a->next) {
+        for (uint32_t i = 0; i < a->count; i++) {
+            if (lnode_nulls_refused(n, d->made, a->conjuncts[i])) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
+static db_err of_join(struct depend *d, const struct lnode *n, const struct above *above,
+                      bool inner)
+{
+    const struct lnode *l = n->children[0], *r = n->children[1];
+    const struct above on = {above, n->u.join.on, n->u.join.on_count};
+    const struct above only_on = {NULL, n->u.join.on, n->u.join.on_count};
+    enum join_kind k =
+        join_without_nulls(n->u.join.kind, nulls_refused(d, above, l), nulls_refused(d, above, r));
+    if (k == JOIN_INNER || k == JOIN_CROSS) {
+        equalities(d, n->u.join.on, n->u.join.on_count, NULL, !inner);
+        TRY(spread(d, l, &on, inner));
+        return spread(d, r, &on, inner);
+    }
+    if (k != JOIN_FULL) {
+        equalities(d, n->u.join.on, n->u.join.on_count, k == JOIN_LEFT ? r : l, false);
+    }
+    const struct above *made_up = k == JOIN_FULL ? NULL : &only_on;
+    TRY(spread(d, l, k == JOIN_LEFT ? above : made_up, inner || k != JOIN_LEFT));
+    return spread(d, r, k == JOIN_RIGHT ? above : made_up, inner || k != JOIN_RIGHT);
+}
+
+/* inner: the rows may be those that an outer join makes up. */
+static db_err spread(struct depend *d, const struct lnode *n, const struct above *above, bool inner)
+{
+    bool kept;
     switch ((int)n->kind) {
     case LNODE_TABLE: of_table(d, n); return inner ? ERR_OK : generated_columns(d, n);
-    case LNODE_FILTER: equalities(d, n->u.filter.conjuncts, n->u.filter.count, NULL, !inner); break;
+    case LNODE_FILTER: {
+        const struct above where = {above, n->u.filter.conjuncts, n->u.filter.count};
+        equalities(d, n->u.filter.conjuncts, n->u.filter.count, NULL, !inner);
+        return spread(d, n->children[0], &where, inner);
+    }
     case LNODE_CTE_REF: return of_reference(d, n, inner);
     case LNODE_PROJECT:
         if (n->u.project.derived && shut(d, n, n, inner)) {
             return ERR_OK;
         }
-        of_project(d, n, n->u.project.derived && is_kept(d->b, n));
-        break;
-    case LNODE_AGGREGATE: of_aggregate(d, n); return ERR_OK;
-    case LNODE_JOIN: {
-        enum join_kind k = n->u.join.kind;
-        bool plain = k == JOIN_INNER || k == JOIN_CROSS;
-        if (plain) {
-            equalities(d, n->u.join.on, n->u.join.on_count, NULL, !inner);
-        } else if (k == JOIN_LEFT || k == JOIN_RIGHT) {
-            equalities(d, n->u.join.on, n->u.join.on_count, n->children[k == JOIN_LEFT ? 1 : 0],
-                       false);
+        kept = n->u.project.derived && is_kept(d->b, n);
+        of_project(d, n, kept);
+        for (uint32_t i = 0; i < n->u.project.count && !kept; i++) {
+            d->made[n->u.project.exprs[i].out] = n->u.project.exprs[i].expr;
         }
-        TRY(spread(d, n->children[0], inner || k == JOIN_RIGHT || k == JOIN_FULL));
-        return spread(d, n->children[1], inner || k == JOIN_LEFT || k == JOIN_FULL);
-    }
+        return spread(d, n->children[0], kept ? NULL : above, inner);
+    case LNODE_AGGREGATE: of_aggregate(d, n); return ERR_OK;
+    case LNODE_JOIN: return of_join(d, n, above, inner);
     case LNODE_SORT:
     case LNODE_DISTINCT:
     case LNODE_LIMIT: break;
     case LNODE_WINDOW: of_windows(d, n); break;
     default: return ERR_OK;
     }
-    return spread(d, n->children[0], inner);
+    return spread(d, n->children[0], NULL, inner);
 }
 
 db_err bind__dependent_columns(struct binder *b, const struct lnode *input,
@@ -334,8 +367,9 @@ db_err bind__dependent_columns(struct binder *b, const struct lnode *input,
 {
     struct depend d = {.b = b,
                        .known = BIND_ARRAY(b, bool, b->next_col + 1),
-                       .reads = BIND_ARRAY(b, const bool *, b->next_col + 1)};
-    if (d.known == NULL || d.reads == NULL) {
+                       .reads = BIND_ARRAY(b, const bool *, b->next_col + 1),
+                       .made = BIND_ARRAY(b, struct bexpr *, b->next_col + 1)};
+    if (d.known == NULL || d.reads == NULL || d.made == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {

@@ -104,16 +104,6 @@ static void widen_blob(struct sql_type *io)
                   : (is_long ? TYPE_LONGBLOB : TYPE_MEDIUMBLOB);
 }
 
-static bool has_column(const struct lnode *n, col_id_t id)
-{
-    for (uint32_t i = 0; i < n->column_count; i++) {
-        if (n->columns[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* What a projection gives as the column. */
 static struct bexpr *projected(const struct lnode *n, col_id_t id)
 {
@@ -129,11 +119,11 @@ static struct bexpr *projected(const struct lnode *n, col_id_t id)
 static const struct lnode *whole_side(const struct lnode *n, col_id_t id)
 {
     enum join_kind kind = n->u.join.kind;
-    if (kind != JOIN_RIGHT && kind != JOIN_FULL && has_column(n->children[0], id)) {
+    if (kind != JOIN_RIGHT && kind != JOIN_FULL && lnode_gives(n->children[0], id)) {
         return n->children[0];
     }
     bool right = kind == JOIN_INNER || kind == JOIN_CROSS || kind == JOIN_RIGHT;
-    return right && has_column(n->children[1], id) ? n->children[1] : NULL;
+    return right && lnode_gives(n->children[1], id) ? n->children[1] : NULL;
 }
 
 /* The column of a common table expression's query that a reference shows as `id`. */
@@ -183,9 +173,13 @@ struct bexpr *bind__constant_of(const struct binder *b, const struct lnode *n, c
 
 /* MYSQL: each column of all operands of a set operation is agreed on at once. No certain collation
  * is an error, but in what is an operand itself. */
-static db_err common_columns(struct binder *b, struct lnode *const *operands, uint32_t count,
-                             bool operand, struct lcolumn **ret)
+static db_err common_columns(struct binder *b, enum ast_setop_kind op,
+                             struct lnode *const *operands, uint32_t count, bool operand,
+                             struct lcolumn **ret)
 {
+    static const char *const names[] = {[AST_SETOP_UNION] = "UNION",
+                                        [AST_SETOP_INTERSECT] = "INTERSECT",
+                                        [AST_SETOP_EXCEPT] = "EXCEPT"};
     uint32_t width = operands[0]->column_count;
     struct lcolumn *columns = BIND_ARRAY(b, struct lcolumn, width + 1);
     struct func_arg *args = BIND_ARRAY(b, struct func_arg, count);
@@ -206,7 +200,7 @@ static db_err common_columns(struct binder *b, struct lnode *const *operands, ui
         }
         struct lcolumn *c = &columns[i];
         *c = operands[0]->columns[i];
-        TRY(func_agree_type(&b->func, "UNION", args, count, &c->type, &c->coercibility));
+        TRY(func_agree_type(&b->func, names[op], args, count, &c->type, &c->coercibility));
         if (c->coercibility == COERCIBILITY_MIX && !operand) {
             return my_error(b->diag, ER_CANT_AGGREGATE_NCOLLATIONS, "UNION");
         }
@@ -263,7 +257,7 @@ db_err bind__setop(struct binder *b, enum ast_setop_kind op, bool all, struct ln
     struct lcolumn *common;
     TRY(bind__trim(b, &sides[0], vl));
     TRY(bind__trim(b, &sides[1], vr));
-    TRY(common_columns(b, sides, 2, false, &common));
+    TRY(common_columns(b, op, sides, 2, false, &common));
     TRY(cast_side(b, &sides[0], common, vl));
     TRY(cast_side(b, &sides[1], common, vr));
     return set_node(b, op, all, sides[0], sides[1], common, ret);
@@ -285,12 +279,20 @@ static const struct ast_setop *set_within(const struct ast_body *body)
 }
 
 /* MYSQL: one operation of many operands is made of several of the same kind: a side that is one
- * itself, or NULL. What ALL keeps is not part of what is DISTINCT before it. */
+ * itself, or NULL. A UNION that is DISTINCT is no part of one that keeps ALL, INTERSECT ALL none of
+ * another; what EXCEPT takes away stays one set. */
 static const struct ast_setop *same_set(const struct ast_setop *s, const struct ast_body *side)
 {
     const struct ast_setop *in = set_within(side);
-    bool ordered = s->op == AST_SETOP_EXCEPT && side == s->right;
-    return in != NULL && in->op == s->op && (in->all || !s->all) && !ordered ? in : NULL;
+    bool part = false;
+    if (in != NULL && in->op == s->op) {
+        switch (s->op) {
+        case AST_SETOP_UNION: part = in->all || !s->all; break;
+        case AST_SETOP_INTERSECT: part = !in->all || !s->all; break;
+        case AST_SETOP_EXCEPT: part = side == s->left; break;
+        }
+    }
+    return part ? in : NULL;
 }
 
 /* What a set operation of many operands is made of, from left to right. */
@@ -412,7 +414,7 @@ static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquer
     TRY(push_first_ctes(b, parent, sub, s->left));
     TRY(bind_operands(b, parent, sub, s, &o));
     b->ctes = saved;
-    TRY(common_columns(b, o.items, o.count, operand, &common));
+    TRY(common_columns(b, s->op, o.items, o.count, operand, &common));
     *ret_visible = o.width;
     return combine(b, s, &o, common, ret);
 }

@@ -9,20 +9,10 @@
 #include "sql/bind/table_rules.h"
 #include "sql/types/cast.h"
 
-static bool has_column(const struct lnode *n, col_id_t id)
-{
-    for (uint32_t i = 0; i < n->column_count; i++) {
-        if (n->columns[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Somewhere in the tree is a node that gives it. */
 static bool holds(const struct lnode *n, col_id_t id)
 {
-    if (has_column(n, id)) {
+    if (lnode_gives(n, id)) {
         return true;
     }
     for (uint32_t i = 0; i < n->child_count; i++) {
@@ -50,7 +40,7 @@ static db_err project_too(struct binder *b, struct lnode *n, const struct lcolum
 
 db_err bind__carry(struct binder *b, struct lnode *n, const struct lcolumn *c)
 {
-    if (has_column(n, c->id)) {
+    if (lnode_gives(n, c->id)) {
         return ERR_OK;
     }
     switch ((int)n->kind) {
@@ -117,7 +107,7 @@ struct lnode *bind__trace(struct lnode *n, col_id_t id, uint32_t *ret_ordinal)
 {
     if (n->kind == LNODE_TABLE) {
         *ret_ordinal = id - n->columns[0].id;
-        return has_column(n, id) ? n : NULL;
+        return lnode_gives(n, id) ? n : NULL;
     }
     for (uint32_t i = 0; n->kind == LNODE_PROJECT && i < n->u.project.count; i++) {
         const struct lproj *p = &n->u.project.exprs[i];
@@ -140,7 +130,7 @@ struct lnode *bind__trace(struct lnode *n, col_id_t id, uint32_t *ret_ordinal)
 struct lnode *bind__view_of(struct lnode *n, col_id_t id)
 {
     if (n->kind == LNODE_PROJECT) {
-        return has_column(n, id) ? n : NULL;
+        return lnode_gives(n, id) ? n : NULL;
     }
     for (uint32_t i = 0; i < n->child_count && (n->kind == LNODE_JOIN || n->kind == LNODE_FILTER);
          i++) {

@@ -326,4 +326,16 @@ struct bound_stmt {
     struct priv_needs needs;
 };
 
+/* ---- logical.c; pure ---- */
+
+/* Is it one of the node's columns? */
+bool lnode_gives(const struct lnode *n, col_id_t id);
+/* True when a conjunct cannot hold for a row whose columns of n are all NULL. made: by col_id, what
+ * stands behind columns of projections between n and the conjunct; or NULL. */
+bool lnode_nulls_refused(const struct lnode *n, struct bexpr *const *made,
+                         const struct bexpr *conjunct);
+/* What an outer join is when rows that it would make up, with NULLs for its left or its right side,
+ * are refused above it. */
+enum join_kind join_without_nulls(enum join_kind kind, bool left_refused, bool right_refused);
+
 #endif

@@ -99,8 +99,9 @@ static const char *coercibility_name(uint8_t c)
 static enum meeting meeting_of(const char *operation, uint32_t count)
 {
     static const char *const giving[] = {
-        "coalesce", "case",  "if",         "ifnull",       "concat", "concat_ws", "elt", "make_set",
-        "greatest", "least", "export_set", "group_concat", "UNION",  "lag",       "lead"};
+        "coalesce", "case",      "if",       "ifnull", "concat",     "concat_ws",
+        "elt",      "make_set",  "greatest", "least",  "export_set", "group_concat",
+        "UNION",    "INTERSECT", "EXCEPT",   "lag",    "lead"};
     static const char *const comparing[] = {"=",  "<>",  "<",      "<=",    ">",
                                             ">=", "<=>", "strcmp", "nullif"};
     for (size_t i = 0; i < ARRAY_COUNT(giving); i++) {

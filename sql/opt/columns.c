@@ -64,16 +64,6 @@ db_err opt__set_add_expr(struct optimizer *o, struct col_set *s, const struct be
     return ERR_OK;
 }
 
-bool opt__has_column(const struct lnode *n, col_id_t id)
-{
-    for (uint32_t i = 0; i < n->column_count; i++) {
-        if (n->columns[i].id == id) {
-            return true;
-        }
-    }
-    return false;
-}
-
 struct reads {
     const struct lnode *node;
     bool inside, outside;
@@ -81,7 +71,7 @@ struct reads {
 
 static void note_read(struct reads *r, col_id_t id)
 {
-    if (opt__has_column(r->node, id)) {
+    if (lnode_gives(r->node, id)) {
         r->inside = true;
     } else {
         r->outside = true;

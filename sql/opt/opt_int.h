@@ -39,7 +39,6 @@ db_err opt__set_add_expr(struct optimizer *o, struct col_set *s, const struct be
 /* All columns e reads are among the node's. */
 bool opt__reads_only(const struct bexpr *e, const struct lnode *n);
 bool opt__reads_any(const struct bexpr *e, const struct lnode *n);
-bool opt__has_column(const struct lnode *n, col_id_t id);
 /* No column of this query block, nothing that differs from row to row: constants, parameters,
  * variables, outer columns, subqueries that depend on nothing. */
 bool opt__is_free(const struct bexpr *e);
@@ -66,8 +65,6 @@ db_err rule_generated_columns(struct optimizer *o, struct lnode **io_root);
 db_err rule_push_filters(struct optimizer *o, struct lnode **io_root);
 db_err rule_prune_columns(struct optimizer *o, struct lnode **io_root);
 db_err rule_order_joins(struct optimizer *o, struct lnode **io_root);
-/* True when a conjunct cannot hold for a row whose columns of n are all NULL. */
-bool opt__rejects_nulls(const struct bexpr *e, const struct lnode *n);
 
 /* ---- estimates (cost.c) ---- */
 

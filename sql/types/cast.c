@@ -16,7 +16,7 @@
 
 static const char *expr_text(const struct cast_ctx *ctx)
 {
-    return ctx->expr == NULL ? "?" : ctx->expr;
+    return ctx->expr == NULL ? "(null)" : ctx->expr; /* MYSQL: so is who has no name */
 }
 
 static db_err to_integer(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,

@@ -158,6 +158,8 @@ int64_t time_to_number(int64_t v);
 
 /* ---- INTERVAL ---- */
 
+struct decimal;
+
 enum interval_unit {
     INTERVAL_YEAR,
     INTERVAL_QUARTER,
@@ -195,6 +197,8 @@ struct interval {
  * as in MySQL), or text ("1:30", "-2 10:00:00.5"). False: no such interval. */
 bool interval_from_int(int64_t v, enum interval_unit unit, struct interval *ret);
 bool interval_from_text(struct slice text, enum interval_unit unit, struct interval *ret);
+/* SECOND: with a fraction, of which six digits count. At most 18 digits stand before it. */
+bool interval_from_seconds(const struct decimal *seconds, struct interval *ret);
 /* Has the unit a part below the day / below the second? (decides the type of DATE + INTERVAL) */
 bool interval_has_time(enum interval_unit unit);
 bool interval_has_micro(enum interval_unit unit);

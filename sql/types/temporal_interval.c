@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "sql/types/decimal.h"
 
 /* Which parts text of a compound unit fills, largest first. */
 struct unit_info {
@@ -101,10 +102,6 @@ bool interval_from_text(struct slice text, enum interval_unit unit, struct inter
     uint64_t values[PART_MICRO + 1] = {0};
     unsigned digits = 0; /* of the last number */
     unsigned want = units[unit].count;
-    bool seconds_with_fraction = unit == INTERVAL_SECOND;
-    if (seconds_with_fraction) {
-        want = 2;
-    }
     struct interval iv = {0};
     while (p < end && (*p == ' ' || (*p >= '\t' && *p <= '\r'))) {
         p++;
@@ -125,35 +122,19 @@ bool interval_from_text(struct slice text, enum interval_unit unit, struct inter
                 __builtin_add_overflow(v, (uint64_t)(*p - '0'), &v)) {
                 return false;
             }
-            if (seconds_with_fraction && found == 1 && digits == 5) {
-                p++;
-                digits++;
-                break;
-            }
         }
         values[found++] = v;
-        if (seconds_with_fraction && found == 1 && (p >= end || *p != '.')) {
-            break;
-        }
         while (p < end && !is_digit(*p)) {
             p++;
         }
     }
-    if (!seconds_with_fraction && want > 1 && p < end) {
+    if (want > 1 && p < end) {
         return false; /* more numbers than the unit has parts */
     }
-    bool micro_last =
-        seconds_with_fraction ? found == 2 : interval_has_micro(unit) && want > 1 && found > 0;
-    if (micro_last) {
+    if (interval_has_micro(unit) && want > 1 && found > 0) {
         for (; digits < 6; digits++) { /* "1.5": a fraction, not five microseconds */
             values[found - 1] *= 10;
         }
-    }
-    if (seconds_with_fraction) {
-        iv.second = values[0];
-        iv.micro = found == 2 ? values[1] : 0;
-        *ret = iv;
-        return true;
     }
     /* Fewer numbers than parts: they are the last ones. */
     for (unsigned i = 0; i < found; i++) {
@@ -163,6 +144,25 @@ bool interval_from_text(struct slice text, enum interval_unit unit, struct inter
         return false;
     }
     *ret = iv;
+    return true;
+}
+
+bool interval_from_seconds(const struct decimal *seconds, struct interval *ret)
+{
+    struct decimal million, cut, whole, rest;
+    int64_t second, micro;
+    decimal_from_int(US_PER_SECOND, &million);
+    (void)decimal_round(seconds, 0, DECIMAL_TRUNCATE, &whole);
+    (void)decimal_sub(seconds, &whole, &rest);
+    (void)decimal_round(&rest, TIME_DECIMALS_MAX, DECIMAL_TRUNCATE, &cut);
+    (void)decimal_mul(&cut, &million, &rest);
+    if (decimal_to_int(&whole, &second) != DECIMAL_OK ||
+        decimal_to_int(&rest, &micro) != DECIMAL_OK) {
+        return false;
+    }
+    *ret = (struct interval){.second = second < 0 ? -(uint64_t)second : (uint64_t)second,
+                             .micro = (uint64_t)(micro < 0 ? -micro : micro),
+                             .neg = second < 0 || micro < 0};
     return true;
 }
 

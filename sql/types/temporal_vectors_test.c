@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
+#include "sql/types/decimal.h"
 #include "sql/types/timezone.h"
 
 enum { FIELDS_MAX = 10 };
@@ -104,7 +105,10 @@ static unsigned check_interval(char **field, char *out, size_t size)
     enum interval_unit unit = unit_of(field[2]);
     struct interval iv;
     char both[2][64];
-    bool ok = interval_from_text(slice_str(field[1]), unit, &iv);
+    struct decimal seconds;
+    bool ok = unit == INTERVAL_SECOND ? (decimal_from_text(slice_str(field[1]), &seconds),
+                                         interval_from_seconds(&seconds, &iv))
+                                      : interval_from_text(slice_str(field[1]), unit, &iv);
     for (int i = 0; i < 2; i++) {
         int64_t v = 0;
         bool done = ok && datetime_add_interval(stamp(field[0]), &iv, i == 1, unit, &v);

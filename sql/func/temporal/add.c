@@ -13,7 +13,7 @@ struct add_plan {
     uint8_t date; /* argument numbers */
     uint8_t amount;
     bool subtract;
-    bool to_datetime; /* a TIME to which a day is added */
+    bool fraction; /* seconds that are no whole number */
 };
 
 static bool unit_of_time(enum interval_unit unit)
@@ -48,13 +48,18 @@ static db_err make_plan(struct func_bind_ctx *ctx, struct func_call *call, struc
     }
 }
 
-/* A whole number where the unit has one part, text where it has several or a fraction counts. */
-static void want_amount(struct func_bind_ctx *ctx, struct func_arg *arg, enum interval_unit unit)
+/* A whole number where the unit has one part, a DECIMAL of seconds that may have a fraction, text
+ * where the unit has several parts. */
+static void want_amount(struct func_bind_ctx *ctx, struct func_arg *arg, struct add_plan *p)
 {
-    bool composite = unit >= INTERVAL_YEAR_MONTH;
-    bool exact = func__number(&arg->type) == NUM_INT;
-    if (composite || (unit == INTERVAL_SECOND && !exact)) {
+    const struct sql_type *t = &arg->type;
+    bool told = t->id == TYPE_DECIMAL || type_is_temporal(t); /* whether there is a fraction */
+    p->fraction = p->unit == INTERVAL_SECOND && func__number(t) != NUM_INT && t->id != TYPE_NULL &&
+                  !(told && t->decimals == 0);
+    if (p->unit >= INTERVAL_YEAR_MONTH) {
         temporal__want_ascii(ctx, arg);
+    } else if (p->fraction) {
+        temporal__want_seconds(arg);
     } else {
         func__want_int(arg);
     }
@@ -81,7 +86,7 @@ db_err temporal_bind_add(BIND_ARGS)
     struct func_arg *date = &args[p->date];
     struct func_arg *amount = &args[p->amount];
     call->data = p;
-    want_amount(ctx, amount, p->unit);
+    want_amount(ctx, amount, p);
     bool year = date->type.id == TYPE_YEAR && (date->type.flags & TYPE_F_EXPR) == 0;
     if (!type_is_temporal(&date->type)) {
         if (year) {
@@ -130,107 +135,119 @@ static db_err set_text(struct eval_ctx *ctx, struct vector *out, uint32_t row, i
     return func__set_ascii(ctx, out, row, slice_of(text, len));
 }
 
-static db_err add_to_text(struct eval_ctx *ctx, const struct add_plan *p, struct slice text,
-                          const struct interval *iv, struct vector *out, uint32_t row)
-{
+/* A moment that something is added to. */
+struct moment {
     int64_t v;
+    bool known;
+    bool date_only;
+};
+
+static db_err moment_of_text(struct eval_ctx *ctx, struct slice text, struct moment *ret)
+{
     int32_t offset;
     struct temporal_note note = {0};
-    unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode), &v,
-                                   &offset, &note);
+    unsigned cond = datetime_parse(text, TIME_DECIMALS_MAX, temporal_flags(ctx->cast->sql_mode),
+                                   &ret->v, &offset, &note);
     if ((cond & (TEMPORAL_INVALID | TEMPORAL_TRUNCATED)) != 0) {
         cast_warn(ctx->cast, CAST_WARNING, 1292,
                   (cond & TEMPORAL_INVALID) != 0 ? "Incorrect" : "Truncated incorrect", "datetime",
                   arena_strdup(ctx->arena, text), "");
     }
     struct time_parts parts;
-    if ((cond & TEMPORAL_INVALID) == 0 && !real_date(v, &parts)) {
+    if ((cond & TEMPORAL_INVALID) == 0 && !real_date(ret->v, &parts)) {
         cast_warn(ctx->cast, CAST_WARNING, 1292, "Incorrect", "datetime",
                   arena_strdup(ctx->arena, text), "");
         cond |= TEMPORAL_INVALID;
     }
-    if ((cond & TEMPORAL_INVALID) != 0) {
-        vec_set_null(out, row);
-        return ERR_OK;
+    ret->known = (cond & TEMPORAL_INVALID) == 0;
+    ret->date_only = (cond & TEMPORAL_NO_TIME) != 0;
+    if (ret->known) {
+        cast_warn_delimiter(ctx->cast, cond, &note, COLL_UTF8MB4_BIN, text);
     }
-    cast_warn_delimiter(ctx->cast, cond, &note, COLL_UTF8MB4_BIN, text);
-    if (!datetime_add_interval(v, iv, p->subtract, p->unit, &v)) {
-        overflow(ctx, out, row);
-        return ERR_OK;
-    }
-    bool date_only = (cond & TEMPORAL_NO_TIME) != 0 && !interval_has_time(p->unit);
-    return set_text(ctx, out, row, v, date_only);
+    return ERR_OK;
 }
 
-static db_err add_to_number(struct eval_ctx *ctx, const struct func_call *call,
-                            const struct vector *date, const struct interval *iv,
-                            struct vector *out, uint32_t row)
+static db_err moment_of(struct eval_ctx *ctx, const struct func_call *call,
+                        const struct vector *date, uint32_t row, struct moment *ret)
 {
     const struct add_plan *p = call->data;
     struct time_parts parts;
-    int64_t v;
-    bool date_only;
-    bool null;
-    TRY(temporal__number_moment(ctx, &call->arg_types[p->date], date, row, ctx->cast->sql_mode, &v,
-                                &date_only, &null));
-    if (null || !real_date(v, &parts)) {
+    *ret = (struct moment){0};
+    if (date->phys == PHYS_STR) {
+        return moment_of_text(ctx, vec_str(date, row), ret);
+    }
+    if (temporal__is_number(&call->arg_types[p->date])) {
+        bool null;
+        TRY(temporal__number_moment(ctx, &call->arg_types[p->date], date, row, ctx->cast->sql_mode,
+                                    &ret->v, &ret->date_only, &null));
+        ret->known = !null && real_date(ret->v, &parts);
+        return ERR_OK;
+    }
+    ret->v = vec_i64(date, row);
+    /* MYSQL: nothing is added to a month 0 */
+    ret->known = call->type.id == TYPE_TIME || real_date(ret->v, &parts);
+    return ERR_OK;
+}
+
+static db_err interval_of(struct eval_ctx *ctx, const struct func_call *call,
+                          const struct vector *amount, uint32_t row, struct interval *ret,
+                          bool *ret_fits)
+{
+    const struct add_plan *p = call->data;
+    struct decimal seconds;
+    if (p->fraction) {
+        TRY(temporal__get_seconds(ctx, &call->arg_types[p->amount], amount, row, &seconds));
+        *ret_fits = temporal__seconds_fit(ctx, &seconds) && interval_from_seconds(&seconds, ret);
+    } else if (amount->phys == PHYS_STR) {
+        *ret_fits = interval_from_text(vec_str(amount, row), p->unit, ret);
+    } else {
+        *ret_fits = interval_from_int(vec_i64(amount, row), p->unit, ret);
+    }
+    return ERR_OK;
+}
+
+/* MYSQL: the interval of a moment that is none is not looked at. */
+static db_err add_row(struct eval_ctx *ctx, const struct func_call *call,
+                      struct vector *const *args, struct vector *out, uint32_t row)
+{
+    const struct add_plan *p = call->data;
+    struct moment m;
+    struct interval iv;
+    bool fits;
+    TRY(moment_of(ctx, call, args[p->date], row, &m));
+    if (!m.known) {
         vec_set_null(out, row);
         return ERR_OK;
     }
-    if (!datetime_add_interval(v, iv, p->subtract, p->unit, &v)) {
-        overflow(ctx, out, row);
+    TRY(interval_of(ctx, call, args[p->amount], row, &iv, &fits));
+    bool is_time = call->type.id == TYPE_TIME;
+    bool named = is_time || call->type.id == TYPE_DATE;
+    if (!fits) { /* MYSQL: nothing is told of where the result is a DATE or a TIME */
+        vec_set_null(out, row);
+        if (!named) {
+            func__warn_overflow(ctx, call, "DATETIME");
+        }
         return ERR_OK;
     }
-    return set_text(ctx, out, row, v, date_only && !interval_has_time(p->unit));
+    fits = is_time ? time_add_interval(m.v, &iv, p->subtract, &m.v)
+                   : datetime_add_interval(m.v, &iv, p->subtract, p->unit, &m.v);
+    if (!fits && named) {
+        func__temporal_overflow(ctx, call, is_time ? "TIME" : "DATE", out, row);
+    } else if (!fits) {
+        overflow(ctx, out, row);
+    } else if (out->phys == PHYS_STR) {
+        return set_text(ctx, out, row, m.v, m.date_only && !interval_has_time(p->unit));
+    } else {
+        vec_set_i64(out, row, m.v);
+    }
+    return ERR_OK;
 }
 
 db_err temporal_add(EVAL_ARGS)
 {
-    const struct add_plan *p = call->data;
-    const struct vector *amount = args[p->amount];
     EACH_ROW(row)
     {
-        struct interval iv;
-        bool fits = amount->phys == PHYS_STR
-                        ? interval_from_text(vec_str(amount, row), p->unit, &iv)
-                        : interval_from_int(vec_i64(amount, row), p->unit, &iv);
-        if (!fits) { /* MYSQL: nothing is told of where the result is a DATE or a TIME */
-            vec_set_null(out, row);
-            if (call->type.id != TYPE_DATE && call->type.id != TYPE_TIME) {
-                func__warn_overflow(ctx, call, "DATETIME");
-            }
-            continue;
-        }
-        if (args[p->date]->phys == PHYS_STR) {
-            TRY(add_to_text(ctx, p, vec_str(args[p->date], row), &iv, out, row));
-            continue;
-        }
-        if (temporal__is_number(&call->arg_types[p->date])) {
-            TRY(add_to_number(ctx, call, args[p->date], &iv, out, row));
-            continue;
-        }
-        int64_t v = vec_i64(args[p->date], row);
-        bool is_time = call->type.id == TYPE_TIME;
-        struct time_parts parts;
-        if (!is_time && !real_date(v, &parts)) { /* MYSQL: nothing is added to a month 0 */
-            vec_set_null(out, row);
-            continue;
-        }
-        fits = is_time ? time_add_interval(v, &iv, p->subtract, &v)
-                       : datetime_add_interval(v, &iv, p->subtract, p->unit, &v);
-        if (!fits && (is_time || call->type.id == TYPE_DATE)) {
-            func__temporal_overflow(ctx, call, is_time ? "TIME" : "DATE", out, row);
-            continue;
-        }
-        if (!fits) {
-            overflow(ctx, out, row);
-            continue;
-        }
-        if (out->phys == PHYS_STR) { /* of a YEAR */
-            TRY(set_text(ctx, out, row, v, false));
-            continue;
-        }
-        vec_set_i64(out, row, v);
+        TRY(add_row(ctx, call, args, out, row));
     }
     return ERR_OK;
 }

@@ -4,63 +4,10 @@
  * filter, join, sort nor limit-free. */
 #include "sql/opt/opt_int.h"
 
-/* Comparisons, LIKE, IN and the like are not true of a NULL argument. */
-static bool null_gives_null(const struct bexpr *e, const struct lnode *n);
-
-static bool any_arg_null(const struct bexpr *e, const struct lnode *n)
-{
-    for (uint32_t i = 0; i < e->arg_count; i++) {
-        if (null_gives_null(e->args[i], n)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-static bool null_gives_null(const struct bexpr *e, const struct lnode *n)
-{
-    switch ((int)e->kind) {
-    case BEXPR_COLUMN: return opt__has_column(n, e->u.column.id);
-    case BEXPR_FUNC: return (e->u.func->def->flags & FUNC_NULL_IF_ANY) != 0 && any_arg_null(e, n);
-    case BEXPR_CAST: return null_gives_null(e->args[0], n);
-    case BEXPR_IN_LIST: return null_gives_null(e->args[0], n);
-    default: return false;
-    }
-}
-
-bool opt__rejects_nulls(const struct bexpr *e, const struct lnode *n)
-{
-    if (e->kind == BEXPR_AND) {
-        for (uint32_t i = 0; i < e->arg_count; i++) {
-            if (opt__rejects_nulls(e->args[i], n)) {
-                return true;
-            }
-        }
-        return false;
-    }
-    if (e->kind == BEXPR_OR) {
-        for (uint32_t i = 0; i < e->arg_count; i++) {
-            if (!opt__rejects_nulls(e->args[i], n)) {
-                return false;
-            }
-        }
-        return true;
-    }
-    if (e->kind == BEXPR_FUNC) {
-        const char *name = e->u.func->def->name;
-        bool not_null = strcmp(name, "op_is_not_null") == 0 || strcmp(name, "op_is_true") == 0 ||
-                        strcmp(name, "op_is_false") == 0;
-        if (not_null) {
-            return null_gives_null(e->args[0], n);
-        }
-    }
-    return null_gives_null(e, n);
-}
-
 static bool some_rejects(const struct conjuncts *c, const struct lnode *n)
 {
     for (uint32_t i = 0; i < c->count; i++) {
-        if (opt__rejects_nulls(c->list[i], n)) {
+        if (lnode_nulls_refused(n, NULL, c->list[i])) {
             return true;
         }
     }
@@ -91,19 +38,10 @@ static db_err simplify(struct optimizer *o, struct lnode *n, struct conjuncts *a
         }
         return ERR_OK;
     }
-    if (n->u.join.kind == JOIN_FULL) {
-        bool no_left_nulls = some_rejects(above, n->children[0]);
-        bool no_right_nulls = some_rejects(above, n->children[1]);
-        n->u.join.kind = no_left_nulls && no_right_nulls ? JOIN_INNER
-                         : no_left_nulls                 ? JOIN_LEFT
-                         : no_right_nulls                ? JOIN_RIGHT
-                                                         : JOIN_FULL;
-    }
+    n->u.join.kind = join_without_nulls(n->u.join.kind, some_rejects(above, n->children[0]),
+                                        some_rejects(above, n->children[1]));
     if (n->u.join.kind == JOIN_RIGHT) {
         to_left(n);
-    }
-    if (n->u.join.kind == JOIN_LEFT && some_rejects(above, n->children[1])) {
-        n->u.join.kind = JOIN_INNER;
     }
     /* An inner join's own conditions refuse NULLs for the joins below it as well. */
     uint32_t before = above->count;

@@ -20,13 +20,13 @@ struct unnest {
 
 bool opt__reads_outer(const struct bexpr *e, const struct lnode *outer)
 {
-    if (e->kind == BEXPR_OUTER && opt__has_column(outer, e->u.column.id)) {
+    if (e->kind == BEXPR_OUTER && lnode_gives(outer, e->u.column.id)) {
         return true;
     }
     if (e->kind >= BEXPR_SUBQUERY_SCALAR && e->kind <= BEXPR_SUBQUERY_QUANTIFIED) {
         const struct bsubquery *s = e->u.subquery.sub;
         for (uint32_t i = 0; i < s->outer_count; i++) {
-            if (opt__has_column(outer, s->outer_columns[i])) {
+            if (lnode_gives(outer, s->outer_columns[i])) {
                 return true;
             }
         }
@@ -114,7 +114,7 @@ struct bexpr *opt__from_within(struct optimizer *o, const struct bexpr *e,
     if (c == NULL) {
         return NULL;
     }
-    if (c->kind == BEXPR_OUTER && opt__has_column(outer, c->u.column.id)) {
+    if (c->kind == BEXPR_OUTER && lnode_gives(outer, c->u.column.id)) {
         c->kind = BEXPR_COLUMN;
     }
     for (uint32_t i = 0; i < c->arg_count; i++) {
