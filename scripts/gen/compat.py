@@ -111,12 +111,12 @@ know).
   Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable.
   `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in `+ INTERVAL`, `UNIX_TIMESTAMP`,
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
-  `CAST(... AS DECIMAL)` of a column's text without a digit tells 1292 only (MySQL first 1366 of a column '' in row -1).
+  `SEC_TO_TIME`, `MAKETIME` and `FROM_UNIXTIME` of a column's text without a digit tell 1292 only (MySQL first 1366 of a column '' in row -1).
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date
   equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
   each row, in BETWEEN and CASE; so do those about text that only the execution knows, a variable's. As text
   `SUM` and `AVG` of FLOAT(M,D) and DOUBLE(M,D) have those decimals (MySQL all digits).
-- PAD_CHAR_TO_FULL_LENGTH pads nothing. SHOW INDEX says of every functional key part that it may be NULL.
+- PAD_CHAR_TO_FULL_LENGTH pads nothing.
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
   shorter, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by, that
   NULLIF gives, or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either. Columns of

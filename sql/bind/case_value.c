@@ -107,6 +107,26 @@ static bool asks_integer(const struct sql_type *to, enum bind_asker asker)
            (to->id == TYPE_YEAR || (type_is_integer(to) && !(by_cast && type_is_unsigned(to))));
 }
 
+/* MYSQL: a literal or parameter that is no number, as DECIMAL, is told of as cut; a column's text
+ * without a digit as a wrong value before that; text that is computed, and that of TEXT, as a wrong
+ * value only, and what stands behind its digits not at all. */
+static unsigned text_source(const struct bexpr *e)
+{
+    if (!type_is_string(&e->type) || e->type.id == TYPE_JSON) {
+        return 0;
+    }
+    if (e->kind == BEXPR_COLUMN || e->kind == BEXPR_OUTER) {
+        return type_is_blob(&e->type) ? TYPE_W_MADE_TEXT : TYPE_W_COLUMN_TEXT;
+    }
+    if (e->kind == BEXPR_CAST && !e->u.cast.explicit_cast) {
+        return text_source(e->args[0]); /* what all branches agree on */
+    }
+    if (e->kind == BEXPR_CONST) {
+        return e->folded == NULL ? 0 : text_source(e->folded);
+    }
+    return e->kind == BEXPR_PARAM ? 0 : TYPE_W_MADE_TEXT;
+}
+
 db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type *to,
                         enum bind_asker asker, struct bexpr **ret)
 {
@@ -114,8 +134,14 @@ db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type
         TRY(whole_seconds(b, &e));
     }
     const struct bexpr *from = is_asked_for(to, asker) ? choice(e) : NULL;
-    if (from == NULL || !differs(from)) {
-        return bind__cast(b, e, to, asker == BIND_ASKED_BY_CAST, ret);
+    bool decimal = to->id == TYPE_DECIMAL && asker != BIND_ASKED_BY_COMPARISON;
+    if (from == NULL || (!differs(from) && !decimal)) {
+        struct sql_type t = *to;
+        if (decimal) {
+            t.wire &= (uint16_t) ~(TYPE_W_COLUMN_TEXT | TYPE_W_MADE_TEXT);
+            t.wire |= (uint16_t)text_source(e);
+        }
+        return bind__cast(b, e, &t, asker == BIND_ASKED_BY_CAST, ret);
     }
     struct bexpr *c = bexpr_clone(b->arena, from);
     if (c == NULL) {

@@ -60,7 +60,7 @@ static db_err to_decimal(struct cast_ctx *ctx, const struct sql_type *from, cons
                          const struct sql_type *to, struct value *ret)
 {
     struct decimal d;
-    TRY(value_to_decimal(ctx, from, v, &d));
+    TRY(cast__decimal(ctx, from, v, to->wire, &d));
     d.filled = 0;
     if (type_is_unsigned(to) && d.neg) {
         decimal_zero(&d);

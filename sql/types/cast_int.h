@@ -14,6 +14,13 @@ void cast__printable(unsigned collation, struct slice s, char out[MESSAGE_VALUE_
 void cast__warn_truncated(struct cast_ctx *ctx, const char *what, unsigned collation,
                           struct slice text);
 
+/* Text without a digit that becomes a DECIMAL (1366). */
+void cast__warn_no_digit(struct cast_ctx *ctx);
+
+/* value_to_decimal. wire: of the cast's target, TYPE_W_COLUMN_TEXT and TYPE_W_MADE_TEXT. */
+MUST_USE db_err cast__decimal(struct cast_ctx *ctx, const struct sql_type *from,
+                              const struct value *v, unsigned wire, struct decimal *ret);
+
 /* A PHYS_STR value as ASCII-compatible bytes (text of wide charsets is converted). */
 MUST_USE db_err cast__ascii(struct cast_ctx *ctx, const struct value *v, struct slice *ret);
 

@@ -270,8 +270,34 @@ static void warn_mantissa(struct cast_ctx *ctx, struct slice text)
     }
 }
 
+static db_err text_to_decimal(struct cast_ctx *ctx, const struct value *v, unsigned wire,
+                              struct decimal *ret)
+{
+    enum { NOT_ALL = DECIMAL_OVERFLOW | DECIMAL_BAD_NUM | DECIMAL_TRAILING | DECIMAL_TRUNCATED };
+    struct slice s;
+    TRY(cast__ascii(ctx, v, &s));
+    unsigned cond = decimal_from_text(s, ret);
+    if ((cond & DECIMAL_OVERFLOW) != 0) {
+        warn_mantissa(ctx, s);
+        decimal_max_value(DECIMAL_PRECISION_MAX, 0, ret->neg, ret);
+    }
+    if ((cond & DECIMAL_BAD_NUM) != 0 && (wire & (TYPE_W_COLUMN_TEXT | TYPE_W_MADE_TEXT)) != 0) {
+        cast__warn_no_digit(ctx);
+    }
+    if ((cond & NOT_ALL) != 0 && (wire & TYPE_W_MADE_TEXT) == 0) {
+        cast__warn_truncated(ctx, "DECIMAL", v->collation, v->str);
+    }
+    return ERR_OK;
+}
+
 db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
                         struct decimal *ret)
+{
+    return cast__decimal(ctx, from, v, 0, ret);
+}
+
+db_err cast__decimal(struct cast_ctx *ctx, const struct sql_type *from, const struct value *v,
+                     unsigned wire, struct decimal *ret)
 {
     ASSERT_SLOW(!v->is_null);
     TRY(not_yet(ctx, from));
@@ -300,20 +326,7 @@ db_err value_to_decimal(struct cast_ctx *ctx, const struct sql_type *from, const
         break;
     case PHYS_DECIMAL: *ret = v->dec; break;
     case PHYS_TIME: temporal_to_decimal(ctx, v, ret); break;
-    case PHYS_STR: {
-        struct slice s;
-        TRY(cast__ascii(ctx, v, &s));
-        unsigned cond = decimal_from_text(s, ret);
-        if ((cond & DECIMAL_OVERFLOW) != 0) {
-            warn_mantissa(ctx, s);
-            decimal_max_value(DECIMAL_PRECISION_MAX, 0, ret->neg, ret);
-        }
-        if ((cond & (DECIMAL_OVERFLOW | DECIMAL_BAD_NUM | DECIMAL_TRAILING | DECIMAL_TRUNCATED)) !=
-            0) {
-            cast__warn_truncated(ctx, "DECIMAL", v->collation, v->str);
-        }
-        break;
-    }
+    case PHYS_STR: return text_to_decimal(ctx, v, wire, ret);
     case PHYS__COUNT: break;
     }
     return ERR_OK;

@@ -70,6 +70,22 @@ static bool refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number,
     return is;
 }
 
+void cast__warn_no_digit(struct cast_ctx *ctx)
+{
+    static const char text[] = "Incorrect DECIMAL value: '0' for column '' at row -1";
+    if (ctx->warn == NULL) {
+        return;
+    }
+    if (!ctx->strict) {
+        ctx->warn(ctx->warn_arg, CAST_WARNING, 1366, text);
+        return;
+    }
+    if (!ctx->refused) {
+        diag_set_sql(ctx->diag, 1366, "HY000", "%s", text);
+    }
+    ctx->refused = true;
+}
+
 void cast_tell(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
                const char *text)
 {
