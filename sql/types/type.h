@@ -87,18 +87,18 @@ enum {
                                   are error 3988, when the statement begins */
     TYPE_W_WHOLE_DATE = 256,   /* with TYPE_W_LENIENT_DATE: numbers below 101 but 0 are no dates */
     TYPE_W_WHOLE_TEXT = 256,   /* of a cast to text: what is longer than the type says stays so */
-    TYPE_W_COLUMN_TEXT = 16,   /* of a cast to DECIMAL: of a column's text; without a digit it is told
-                                  of as 1366 first */
-    TYPE_W_MADE_TEXT = 32,     /* of a cast to DECIMAL: of text that is computed; that is told of only
-                                  when it has no digit */
-    TYPE_W_SHORT_YEAR = 16,    /* of a cast's target: 1..99 are short years, a date is its year */
-    TYPE_W_LENIENT_DATE = 8,   /* of a cast's target: a zero month or day is let through, as parts
-                                  of dates (MONTH) see them, whatever sql_mode says */
-    TYPE_W_ZERO_NULL = 8192,   /* of a cast's target: a date that sql_mode refuses is NULL also when
-                                  it   comes of a date */
-    TYPE_W_VARYING = 4096,     /* a BINARY that is announced as VARBINARY: of CAST */
-    TYPE_W_COMPARED = 32768,   /* of a cast's target: of constant text beside a date; messages name
-                                 the   column that it is compared with */
+    TYPE_W_COLUMN_TEXT = 16, /* of a cast to DECIMAL: of a column's text; without a digit it is told
+                                of as 1366 first */
+    TYPE_W_MADE_TEXT = 32,   /* of a cast to DECIMAL: of text that is computed; that is told of only
+                                when it has no digit */
+    TYPE_W_SHORT_YEAR = 16,  /* of a cast's target: 1..99 are short years, a date is its year */
+    TYPE_W_LENIENT_DATE = 8, /* of a cast's target: a zero month or day is let through, as parts
+                                of dates (MONTH) see them, whatever sql_mode says */
+    TYPE_W_ZERO_NULL = 8192, /* of a cast's target: a date that sql_mode refuses is NULL also when
+                                it   comes of a date */
+    TYPE_W_VARYING = 4096,   /* a BINARY that is announced as VARBINARY: of CAST */
+    TYPE_W_COMPARED = 32768, /* of a cast's target: of constant text beside a date; messages name
+                               the   column that it is compared with */
     TYPE_W_LONG_PRECISION = 4, /* a DECIMAL whose digits were cut to 65: its length counts 66 */
 };
 
