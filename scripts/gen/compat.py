@@ -116,12 +116,12 @@ know).
   equals no other such text in `IN`. Warnings about constant text that is no date name no column in `IN` and HAVING, and come once, not with
   each row, in BETWEEN and CASE; so do those about text that only the execution knows, a variable's. As text
   `SUM` and `AVG` of FLOAT(M,D) and DOUBLE(M,D) have those decimals (MySQL all digits).
-- PAD_CHAR_TO_FULL_LENGTH pads nothing.
 - Result metadata: `(SELECT expression)` of more than a column or a literal is described as an expression, a sum of 65 digits as one
   shorter, NULL of a derived table as NULL. A number of a column with ZEROFILL that WITH ROLLUP groups by, that
   NULLIF gives, or ANY_VALUE of a derived table, keeps its zeros; an extreme has none in HAVING either. Columns of
-  INFORMATION_SCHEMA, and of SHOW where it reads from there, have the types of the tables as they are described, and those tables as their
-  origin; in MySQL they are expressions of views.
+  INFORMATION_SCHEMA, and of SHOW where it reads from there, have the types of the tables as they are described (NULL where MySQL's views
+  have NULL), and those tables as their origin; in MySQL they are expressions of views. That a name in GROUP BY or HAVING is a column and
+  something else (warning 1052) is not told of by CREATE VIEW, and once of a common table expression that is read twice.
 - Collations: `IN` of a subquery that MySQL makes a join of, and drops because the condition is never true, is refused all the same (1267);
   text of no certain collation is not refused in ORDER BY of a window's RANK() and in a subquery after ANY and ALL. A parameter's type is its
   value's, not what the place where it stands suggests: INSERT and UPDATE answer 1366 for text that the column's character set does not
@@ -161,7 +161,7 @@ know).
   the elements as values of the key's type and misses rows without any; its REPLACE fails when two rows have values of the new one.
 - Vectors: `LAG`, `LEAD` and `NTH_VALUE` name their arguments in another order of
   conditions, and REGEXP_REPLACE takes a vector for its pattern as binary text only.
-- A pattern of JSON Schema that takes ten million attempts ends with 3699. `ROLES_GRAPHML` is not built.
+- A pattern of JSON Schema that takes ten million attempts ends with 3699.
 - `PAD_CHAR_TO_FULL_LENGTH` changes nothing. A view whose condition reads its own table can be changed.
 - INSERT of many rows (LOAD DATA, INSERT ... SELECT, CREATE TABLE ... SELECT) with autocommit keeps its rows on disk until the commit. From
   row 4,096 on a duplicate is found there: the one with the lowest key is told of.

@@ -84,6 +84,8 @@ struct eval_env_ops {
     /* Of the command that runs; ptr NULL: not given, or NULL. */
     db_err (*query_attribute)(struct eval_env *env, struct slice name, struct arena *arena,
                               struct slice *ret);
+    /* ROLES_GRAPHML: in the arena. */
+    db_err (*role_graph)(struct eval_env *env, struct arena *arena, struct slice *ret);
 };
 
 /* ---- scalar functions ---- */

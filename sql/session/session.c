@@ -655,4 +655,5 @@ const struct eval_env_ops session_env_ops = {.name = "session",
                                              .release_all_locks = env_release_all,
                                              .digest = session__digest,
                                              .thread_id = session__thread_id,
-                                             .query_attribute = session__query_attribute};
+                                             .query_attribute = session__query_attribute,
+                                             .role_graph = session__role_graph};

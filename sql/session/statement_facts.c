@@ -3,6 +3,7 @@
 
 #include "sql/parser/lexer.h"
 #include "sql/parser/statement_digest.h"
+#include "sql/priv/role_graph.h"
 #include "sql/session/session_int.h"
 
 enum { TOKENS_MAX = 1 << 20, TEXT_MAX = 8 << 20 };
@@ -124,4 +125,22 @@ db_err session__query_attribute(struct eval_env *env, struct slice name, struct 
         }
     }
     return ERR_OK;
+}
+
+/* MYSQL: who may not grant any role is told nothing. */
+db_err session__role_graph(struct eval_env *env, struct arena *arena, struct slice *ret)
+{
+    struct sql_session *s = of_env(env);
+    bool may =
+        s->priv.accounts != NULL && priv_has(&s->priv.subject, PRIV_SUPER, DYN_BIT(ROLE_ADMIN));
+    const struct acl *acl = may ? accounts_acquire(s->priv.accounts) : NULL;
+    struct buf text;
+    buf_init(&text, SIZE_MAX);
+    db_err err = role_graph_put(&text, acl);
+    const char *copy = err == ERR_OK ? arena_strdup(arena, buf_slice(&text)) : NULL;
+    size_t len = buf_slice(&text).len;
+    buf_fini(&text);
+    acl_release(acl);
+    *ret = copy == NULL ? SLICE_EMPTY : slice_of(copy, len);
+    return err == ERR_OK && copy == NULL ? ERR_NOMEM : err;
 }

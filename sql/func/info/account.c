@@ -76,9 +76,17 @@ static bool listed(const struct account_name *a, struct slice list)
     return false;
 }
 
+/* Names of accounts are utf8mb3: what it does not have is refused. */
 db_err info_bind_account_in(BIND_ARGS)
 {
-    func__want_text(ctx, &args[0]);
+    struct func_arg *a = &args[0];
+    func__want_text(ctx, a);
+    if (type_is_string(&a->type) && a->type.collation == COLL_BINARY) {
+        func__want_valid(a, COLL_UTF8MB3_GENERAL_CI);
+    } else if (type_is_string(&a->type)) {
+        func__want(a, func__text(func__chars(&a->type), COLL_UTF8MB3_GENERAL_CI));
+        a->want.wire |= TYPE_W_REFUSE_LOSS;
+    }
     func__result(call, args, func__bool());
     return ERR_OK;
 }

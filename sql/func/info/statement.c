@@ -102,3 +102,29 @@ db_err info_attribute(EVAL_ARGS)
     }
     return ERR_OK;
 }
+
+db_err info_bind_role_graph(BIND_ARGS)
+{
+    enum { GRAPH_CHARS = 50331648 }; /* MYSQL */
+    (void)ctx;
+    (void)args;
+    struct sql_type t = func__text(GRAPH_CHARS, COLL_UTF8MB3_GENERAL_CI);
+    func__result_null(call, t);
+    call->collation = COLL_UTF8MB3_GENERAL_CI;
+    call->coercibility = 3;
+    return ERR_OK;
+}
+
+db_err info_role_graph(EVAL_ARGS)
+{
+    (void)call;
+    (void)args;
+    struct slice text;
+    TRY(need_env(ctx));
+    TRY(ctx->env->ops->role_graph(ctx->env, ctx->arena, &text));
+    EACH_ROW(row)
+    {
+        vec_set_str_ref(out, row, text);
+    }
+    return ERR_OK;
+}

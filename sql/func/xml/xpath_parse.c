@@ -1,6 +1,7 @@
 /* XPath: precedence climbing over a hand-written scanner. Only what MySQL knows of XPath 1.0. */
 #include <stdlib.h>
 
+#include "sql/diag/my_error.h"
 #include "sql/func/xml/xpath_int.h"
 #include "sql/types/cast.h"
 
@@ -313,8 +314,7 @@ static db_err parse_primary(struct xparser *p, struct xpath_expr **ret)
         return parse_number(p, ret);
     }
     if (*p->at == '$') {
-        return diag_set_sql(p->diag, 1235, "42000",
-                            "This version of MySQL doesn't yet support 'variables in XPath'");
+        return my_error(p->diag, ER_NOT_SUPPORTED_YET, "variables in XPath");
     }
     if (accept(p, "(")) {
         TRY(parse_level(p, 0, ret));
