@@ -1,7 +1,8 @@
 /* UNION, INTERSECT and EXCEPT, DISTINCT and ALL.
  *
  * UNION gives the left side, then the right one, without duplicates if asked. The others put the
- * right side into a table, each row once with its number of occurrences, and let the left rows ask:
+ * right side into a table, each row once with its number of occurrences, and let the left rows ask
+ * (when there is none, the right side is not read at all):
  *
  *     INTERSECT ALL   a left row uses up one occurrence and passes
  *     EXCEPT ALL      a left row that uses up an occurrence goes, others pass
@@ -20,9 +21,9 @@ enum { PART_ROWS = 256, TABLE_SIDE = 0, ASKING_SIDE = 1 };
 
 struct op_setop {
     struct op op;
-    struct arena input;
-    struct dedup dedup; /* UNION */
-    uint32_t child;     /* UNION: being read */
+    struct arena inputs[2]; /* of each child's chunk */
+    struct dedup dedup;     /* UNION */
+    uint32_t child;         /* UNION: being read */
     struct packed_format format;
     struct row_table table; /* row.mark: occurrences that are left */
     struct vector **vectors;
@@ -41,7 +42,8 @@ static db_err setop_open(struct op *op, struct exec_ctx *ctx)
 {
     struct op_setop *s = (struct op_setop *)op;
     const struct plan_node *n = op->node;
-    arena_init(&s->input, NULL, ctx->mem, 0);
+    arena_init(&s->inputs[0], NULL, ctx->mem, 0);
+    arena_init(&s->inputs[1], NULL, ctx->mem, 0);
     arena_init(&s->scratch, NULL, ctx->mem, 0);
     spill_parts_init(&s->parts);
     row_table_init(&s->table, &s->format, n->column_count, ctx->mem, spill_budget(ctx));
@@ -61,11 +63,12 @@ static db_err setop_open(struct op *op, struct exec_ctx *ctx)
     return op_open(op->children[1], ctx);
 }
 
-/* The child's chunk, its strings in s->input; its columns have the result's types by now. */
+/* The child's chunk, its strings in an arena of that child; its columns have the result's types by
+ * now. */
 static db_err take(struct op_setop *s, struct exec_ctx *ctx, uint32_t child, struct chunk **ret)
 {
-    arena_reset(&s->input);
-    struct saved_arenas saved = exec__enter_arena(ctx, &s->input);
+    arena_reset(&s->inputs[child]);
+    struct saved_arenas saved = exec__enter_arena(ctx, &s->inputs[child]);
     db_err err = op_child_next(&s->op, ctx, child, ret);
     exec__leave_arena(ctx, saved);
     return err;
@@ -324,6 +327,16 @@ static db_err next_of_parts(struct op_setop *s, struct exec_ctx *ctx, struct chu
     return ERR_OK;
 }
 
+/* The left side's next chunk with rows; NULL: it has ended. */
+static db_err take_left(struct op_setop *s, struct exec_ctx *ctx, struct chunk **ret)
+{
+    do {
+        TRY(take(s, ctx, 0, ret));
+    } while (*ret != NULL && (*ret)->count == 0);
+    s->left_ended = *ret == NULL;
+    return ERR_OK;
+}
+
 static db_err setop_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret)
 {
     struct op_setop *s = (struct op_setop *)op;
@@ -331,15 +344,14 @@ static db_err setop_next(struct op *op, struct exec_ctx *ctx, struct chunk **ret
     if (op->node->u.setop.op == SETOP_UNION) {
         return next_union(s, ctx, ret);
     }
-    if (!s->built) {
-        TRY(build(s, ctx));
-    }
     while (!s->left_ended) {
         struct chunk *in;
-        TRY(take(s, ctx, 0, &in));
+        TRY(take_left(s, ctx, &in));
         if (in == NULL) {
-            s->left_ended = true;
             break;
+        }
+        if (!s->built) {
+            TRY(build(s, ctx));
         }
         TRY(ask_rows(s, ctx, in, ret));
         if (*ret != NULL) {
@@ -380,7 +392,8 @@ static void setop_close(struct op *op, struct exec_ctx *ctx)
     if (s->opened) {
         drop_parts(s);
         row_table_fini(&s->table);
-        arena_fini(&s->input);
+        arena_fini(&s->inputs[0]);
+        arena_fini(&s->inputs[1]);
         arena_fini(&s->scratch);
         s->opened = false;
     }
