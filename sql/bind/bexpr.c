@@ -170,6 +170,29 @@ struct bexpr *bexpr_clone(struct arena *arena, const struct bexpr *e)
     return c;
 }
 
+bool bexpr_is_fixed(const struct bexpr *e)
+{
+    bool same = false;
+    switch ((int)e->kind) {
+    case BEXPR_CONST:
+    case BEXPR_PARAM: return true;
+    case BEXPR_USER_VAR:
+    case BEXPR_SYSTEM_VAR: return !e->is_volatile;
+    case BEXPR_FUNC:
+    case BEXPR_CAST:
+    case BEXPR_AND:
+    case BEXPR_OR:
+    case BEXPR_CASE:
+    case BEXPR_COALESCE:
+    case BEXPR_IN_LIST: same = !e->is_volatile; break;
+    default: break;
+    }
+    for (uint32_t i = 0; i < e->arg_count && same; i++) {
+        same = bexpr_is_fixed(e->args[i]);
+    }
+    return same;
+}
+
 bool bexpr_makes_document(const struct bexpr *e)
 {
     e = e->kind == BEXPR_CONST && e->folded != NULL ? e->folded : e;

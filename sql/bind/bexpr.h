@@ -148,6 +148,9 @@ bool bexpr_walk(const struct bexpr *e, bool (*fn)(const struct bexpr *e, void *c
 bool bexpr_reads_columns(const struct bexpr *e);
 /* Does it assign a variable? */
 bool bexpr_assigns(const struct bexpr *e);
+/* Made of constants, parameters and variables only: the same for all rows, those of enclosing
+ * queries, too? */
+bool bexpr_is_fixed(const struct bexpr *e);
 /* A document that is computed, not read from a column. MYSQL: NULL of one is told of in another way
  * where a JSON column may not be NULL (1265). */
 bool bexpr_makes_document(const struct bexpr *e);

@@ -566,8 +566,7 @@ db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_
                     (int)e->kind);
 }
 
-/* A value of the rows just evaluated is an error in a strict data change. */
-static db_err refused(struct exec_ctx *ctx)
+db_err exec__refused(struct exec_ctx *ctx)
 {
     bool is = ctx->eval.cast->refused;
     ctx->eval.cast->refused = false;
@@ -580,7 +579,7 @@ db_err expr_eval(struct exec_ctx *ctx, struct expr_state *state, const struct ch
     struct eval_rows rows = {
         .in = in, .sel = in == NULL ? NULL : in->sel, .n = in == NULL ? 1 : in->count};
     TRY(exec__eval(ctx, state, &rows, ret));
-    return refused(ctx);
+    return exec__refused(ctx);
 }
 
 db_err expr_eval_scalar(struct exec_ctx *ctx, const struct bexpr *e, struct value *ret)
@@ -626,7 +625,7 @@ static db_err filter_rows(struct exec_ctx *ctx, struct expr_state *const *states
             continue;
         }
         TRY(exec__eval(ctx, states[c], &rows, &v));
-        TRY(refused(ctx));
+        TRY(exec__refused(ctx));
         bool once = vec_is_const(v); /* the same for all rows of the chunk */
         bool keep = false;
         for (uint32_t i = 0; i < rows.n; i++) {
@@ -638,7 +637,7 @@ static db_err filter_rows(struct exec_ctx *ctx, struct expr_state *const *states
             sel_out[n] = (uint16_t)row;
             n += keep;
         }
-        TRY(refused(ctx));
+        TRY(exec__refused(ctx));
         states[c]->known = states[c]->fixed && once;
         states[c]->truth = keep;
         rows.sel = sel_out;

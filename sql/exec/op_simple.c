@@ -115,37 +115,13 @@ static uint16_t *new_selection(struct exec_ctx *ctx)
     return arena_alloc(ctx->arena, CHUNK_ROWS * sizeof(uint16_t));
 }
 
-/* Is it the same for all rows, and for all rows of an enclosing query? */
-static bool same_throughout(const struct bexpr *e)
-{
-    bool same = false;
-    switch ((int)e->kind) {
-    case BEXPR_CONST:
-    case BEXPR_PARAM: return true;
-    case BEXPR_USER_VAR:
-    case BEXPR_SYSTEM_VAR: return !e->is_volatile;
-    case BEXPR_FUNC:
-    case BEXPR_CAST:
-    case BEXPR_AND:
-    case BEXPR_OR:
-    case BEXPR_CASE:
-    case BEXPR_COALESCE:
-    case BEXPR_IN_LIST: same = !e->is_volatile; break;
-    default: break;
-    }
-    for (uint32_t i = 0; i < e->arg_count && same; i++) {
-        same = same_throughout(e->args[i]);
-    }
-    return same;
-}
-
 static db_err ask_once(struct op_filter *f, struct exec_ctx *ctx)
 {
     const struct plan_node *n = f->op.node;
     f->count = 0;
     f->never = false;
     for (uint32_t i = 0; i < n->u.filter.count && !f->never; i++) {
-        if (!same_throughout(n->u.filter.conjuncts[i])) {
+        if (!bexpr_is_fixed(n->u.filter.conjuncts[i])) {
             f->conds[f->count++] = f->conds[i];
             continue;
         }
@@ -153,6 +129,7 @@ static db_err ask_once(struct op_filter *f, struct exec_ctx *ctx)
         bool is_true = false;
         TRY(expr_eval(ctx, f->conds[i], NULL, &v));
         TRY(vec_is_null(v, 0) ? ERR_OK : exec__truth(ctx, v, 0, &is_true));
+        TRY(exec__refused(ctx));
         f->never = !is_true;
     }
     return ERR_OK;

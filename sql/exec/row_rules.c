@@ -381,21 +381,8 @@ db_err whole_row_read(struct whole_row *w, struct exec_ctx *ctx, struct slice st
 
 /* ---- checks ---- */
 
-/* MYSQL: only FALSE violates; the checks run in the order of their names. */
-db_err row_rules_judge(struct exec_ctx *ctx, const struct rule_check *rule, const struct vector *v,
-                       bool *ret_pass)
+static db_err violated(struct exec_ctx *ctx, const struct rule_check *rule, bool *ret_pass)
 {
-    bool holds;
-    if (vec_is_null(v, 0) && !rule->of_view) {
-        return ERR_OK;
-    }
-    holds = false;
-    if (!vec_is_null(v, 0)) {
-        TRY(exec__truth(ctx, v, 0, &holds));
-    }
-    if (holds) {
-        return ERR_OK;
-    }
     struct diag d = {0};
     bool warns = ctx->ignore;
     struct diag *diag = warns ? &d : ctx->diag;
@@ -411,11 +398,34 @@ db_err row_rules_judge(struct exec_ctx *ctx, const struct rule_check *rule, cons
     return ERR_OK;
 }
 
+/* MYSQL: only FALSE violates; the checks run in the order of their names. */
+db_err row_rules_judge(struct exec_ctx *ctx, const struct rule_check *rule, const struct vector *v,
+                       bool *ret_pass)
+{
+    bool holds = false;
+    if (vec_is_null(v, 0) && !rule->of_view) {
+        return ERR_OK;
+    }
+    if (!vec_is_null(v, 0)) {
+        TRY(exec__truth(ctx, v, 0, &holds));
+    }
+    return holds ? ERR_OK : violated(ctx, rule, ret_pass);
+}
+
+/* MYSQL: what cannot be computed violates, too: its error is among the warnings. */
 static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool *ret_pass)
 {
+    const struct rule_check *rule = &r->rules->checks[i];
     struct vector *v;
-    TRY(expr_eval(ctx, r->checks[i], &r->row, &v));
-    return row_rules_judge(ctx, &r->rules->checks[i], v, ret_pass);
+    db_err err = expr_eval(ctx, r->checks[i], &r->row, &v);
+    if (err != ERR_SQL || rule->of_view) {
+        TRY(err);
+        return row_rules_judge(ctx, rule, v, ret_pass);
+    }
+    ctx->eval.cast->refused = false;
+    exec__warn_text(ctx, CAST_ERROR, ctx->diag->number, ctx->diag->text);
+    diag_reset(ctx->diag);
+    return violated(ctx, rule, ret_pass);
 }
 
 db_err row_rules_generate(struct row_rules *r, struct exec_ctx *ctx, uint64_t number,

@@ -3,7 +3,8 @@
  * join that they read, into the table's own filter list.
  *
  * A conjunct with a volatile function, and one with a subquery that could fail on rows that another
- * conjunct takes away, stays where it stood. LIMIT stops everything. */
+ * conjunct takes away, stays where it stood; so does one that is the same for all rows: asked once
+ * there, it spares what is below (op_simple.c). LIMIT stops everything. */
 #include "sql/opt/opt_int.h"
 
 static db_err push(struct optimizer *o, struct lnode **io, struct conjuncts *c);
@@ -48,6 +49,7 @@ static db_err through_project(struct optimizer *o, struct lnode **io, struct con
 {
     struct lnode *n = *io;
     struct conjuncts down = {0};
+    struct conjuncts fixed = {0};
     struct conjuncts stay = {0};
     bool blocked = false;
     for (uint32_t i = 0; i < n->u.project.count; i++) {
@@ -65,10 +67,11 @@ static db_err through_project(struct optimizer *o, struct lnode **io, struct con
         if (e->has_subquery) { /* it is computed here, and once */
             TRY(opt__add_conjunct(o, &stay, c->list[i]));
         } else {
-            TRY(opt__add_conjunct(o, &down, e));
+            TRY(opt__add_conjunct(o, bexpr_is_fixed(e) ? &fixed : &down, e));
         }
     }
     TRY(push(o, &n->children[0], &down));
+    TRY(keep_here(o, &n->children[0], &fixed));
     return keep_here(o, io, &stay);
 }
 
@@ -219,10 +222,49 @@ static enum side side_of(const struct lnode *n, const struct bexpr *e, bool for_
     return inner || for_on ? SIDE_ON : SIDE_ABOVE;
 }
 
+/* The conditions of a filter that is the right side of an outer join go their way with those of ON:
+ * nothing stands between the join and its table. */
+static db_err of_right(struct optimizer *o, struct lnode *n, struct conjuncts *right)
+{
+    while (n->children[1]->kind == LNODE_FILTER) {
+        const struct lnode *f = n->children[1];
+        for (uint32_t i = 0; i < f->u.filter.count; i++) {
+            TRY(opt__add_conjunct(o, right, f->u.filter.conjuncts[i]));
+        }
+        n->children[1] = f->children[0];
+    }
+    return ERR_OK;
+}
+
+/* What has stayed above a side, as it is the same for all rows, is so above the join. */
+static db_err lift_fixed(struct optimizer *o, struct lnode *n, uint32_t side,
+                         struct conjuncts *above)
+{
+    const struct lnode *f = n->children[side];
+    enum join_kind k = n->u.join.kind;
+    bool inner = k == JOIN_INNER || k == JOIN_CROSS;
+    bool left = side == 0 && (k == JOIN_LEFT || k == JOIN_SEMI || k == JOIN_ANTI);
+    if (f->kind != LNODE_FILTER || !(inner || left)) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 0; i < f->u.filter.count; i++) {
+        if (!bexpr_is_fixed(f->u.filter.conjuncts[i])) {
+            return ERR_OK;
+        }
+    }
+    for (uint32_t i = 0; i < f->u.filter.count; i++) {
+        TRY(opt__add_conjunct(o, above, f->u.filter.conjuncts[i]));
+    }
+    n->children[side] = f->children[0];
+    return ERR_OK;
+}
+
 static db_err through_join(struct optimizer *o, struct lnode **io, struct conjuncts *c)
 {
     struct lnode *n = *io;
     struct conjuncts to[4] = {{0}, {0}, {0}, {0}};
+    bool inner = n->u.join.kind == JOIN_INNER || n->u.join.kind == JOIN_CROSS;
+    TRY(inner ? ERR_OK : of_right(o, n, &to[SIDE_RIGHT]));
     for (uint32_t i = 0; i < n->u.join.on_count; i++) {
         TRY(opt__add_conjunct(o, &to[side_of(n, n->u.join.on[i], true)], n->u.join.on[i]));
     }
@@ -236,7 +278,26 @@ static db_err through_join(struct optimizer *o, struct lnode **io, struct conjun
     }
     TRY(push(o, &n->children[0], &to[SIDE_LEFT]));
     TRY(push(o, &n->children[1], &to[SIDE_RIGHT]));
+    TRY(lift_fixed(o, n, 0, &to[SIDE_ABOVE]));
+    TRY(lift_fixed(o, n, 1, &to[SIDE_ABOVE]));
     return keep_here(o, io, &to[SIDE_ABOVE]);
+}
+
+static db_err through_filter(struct optimizer *o, struct lnode **io, struct conjuncts *c)
+{
+    struct lnode *n = *io;
+    struct conjuncts fixed = {0};
+    struct conjuncts others = {0};
+    for (uint32_t i = 0; i < n->u.filter.count; i++) {
+        struct bexpr *e = n->u.filter.conjuncts[i];
+        TRY(opt__add_conjunct(o, bexpr_is_fixed(e) ? &fixed : &others, e));
+    }
+    for (uint32_t i = 0; i < c->count; i++) {
+        TRY(opt__add_conjunct(o, bexpr_is_fixed(c->list[i]) ? &fixed : &others, c->list[i]));
+    }
+    *io = n->children[0];
+    TRY(push(o, io, &others));
+    return keep_here(o, io, &fixed);
 }
 
 static db_err push(struct optimizer *o, struct lnode **io, struct conjuncts *c)
@@ -244,17 +305,7 @@ static db_err push(struct optimizer *o, struct lnode **io, struct conjuncts *c)
     struct lnode *n = *io;
     struct conjuncts none = {0};
     switch ((int)n->kind) {
-    case LNODE_FILTER: {
-        struct conjuncts all = {0};
-        for (uint32_t i = 0; i < n->u.filter.count; i++) {
-            TRY(opt__add_conjunct(o, &all, n->u.filter.conjuncts[i]));
-        }
-        for (uint32_t i = 0; i < c->count; i++) {
-            TRY(opt__add_conjunct(o, &all, c->list[i]));
-        }
-        *io = n->children[0];
-        return push(o, io, &all);
-    }
+    case LNODE_FILTER: return through_filter(o, io, c);
     case LNODE_TABLE: return into_table(o, io, c);
     case LNODE_PROJECT: return through_project(o, io, c);
     case LNODE_AGGREGATE: return through_aggregate(o, io, c);
