@@ -92,19 +92,19 @@ static void warn_any(struct eval_ctx *ctx, const char *how, const char *what, st
     cast_warn(ctx->cast, CAST_WARNING, 1292, how, what, arena_strdup(ctx->arena, text), "");
 }
 
-/* MYSQL: TIME_FORMAT takes any day of a month, and none. */
+/* MYSQL: TIME_FORMAT, and of an amount the time, take any day of a month, and none. */
 static unsigned role_flags(const struct eval_ctx *ctx, enum temporal_role role)
 {
-    return temporal_flags(role == TEMPORAL_SHOWN ? SQL_MODE_ALLOW_INVALID_DATES
-                                                 : ctx->cast->sql_mode);
+    return temporal_flags(role == TEMPORAL_SHOWN || role == TEMPORAL_AMOUNT
+                              ? SQL_MODE_ALLOW_INVALID_DATES
+                              : ctx->cast->sql_mode);
 }
 
-/* A wrong date: NULL with a warning, NULL, or, as an amount of time, the number it begins with. */
+/* A wrong date: NULL with a warning, or NULL. */
 static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_role role,
                        int64_t *ret, bool *ret_is_datetime)
 {
     int32_t offset;
-    int64_t datetime = 0;
     struct temporal_note note = {0};
     unsigned cond =
         datetime_parse(text, TIME_DECIMALS_MAX, role_flags(ctx, role), ret, &offset, &note);
@@ -115,16 +115,6 @@ static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_ro
         }
         cast_warn_delimiter(ctx->cast, cond, &note, COLL_UTF8MB4_BIN, text);
         return true;
-    }
-    if (role == TEMPORAL_AMOUNT) {
-        size_t digits = 0;
-        while (digits < text.len && text.ptr[digits] >= '0' && text.ptr[digits] <= '9') {
-            digits++;
-        }
-        cond = time_parse(slice_of(text.ptr, digits), 0, 0, ret, &datetime, &offset, NULL);
-        *ret_is_datetime = false;
-        warn_any(ctx, "Truncated incorrect", "time", text);
-        return (cond & TEMPORAL_INVALID) == 0;
     }
     if (role == TEMPORAL_EXTRACTED || role == TEMPORAL_SHOWN) {
         warn_any(ctx, "Incorrect", "datetime", text);
@@ -138,7 +128,7 @@ static bool parse_date(struct eval_ctx *ctx, struct slice text, enum temporal_ro
 bool temporal__parse_any(struct eval_ctx *ctx, struct slice text, enum temporal_role role,
                          int64_t *ret, bool *ret_is_datetime)
 {
-    if (looks_like_date(text)) {
+    if (role != TEMPORAL_AMOUNT && looks_like_date(text)) { /* MYSQL: no amount is a date */
         return parse_date(ctx, text, role, ret, ret_is_datetime);
     }
     int64_t datetime = 0;
@@ -333,10 +323,10 @@ unsigned temporal__time_decimals(const struct func_arg *arg)
     int64_t datetime;
     int32_t offset;
     struct temporal_note note = {0};
-    if (v == NULL || v->is_null || v->phys != PHYS_STR || type_is_temporal(&arg->type) ||
-        looks_like_date(v->str)) {
+    if (v == NULL || v->is_null || v->phys != PHYS_STR || type_is_temporal(&arg->type)) {
         return temporal__decimals(arg);
     }
+    /* MYSQL: also of text that is a date: 1999-12-31 is no time, 2000-01-01 is 20 minutes */
     unsigned cond = time_parse(v->str, TIME_DECIMALS_MAX, 0, &packed, &datetime, &offset, &note);
     return (cond & TEMPORAL_INVALID) != 0 ? TIME_DECIMALS_MAX : fraction_digits(&note);
 }

@@ -50,7 +50,7 @@ unsigned temporal__decimals(const struct func_arg *arg);
 enum temporal_role {
     TEMPORAL_OPERAND,   /* NULL */
     TEMPORAL_SUMMAND,   /* NULL with a warning about the date */
-    TEMPORAL_AMOUNT,    /* a wrong date is read as a time */
+    TEMPORAL_AMOUNT,    /* a date is read as a time */
     TEMPORAL_EXTRACTED, /* NULL with a warning about the datetime */
     TEMPORAL_SHOWN,     /* the same; any day of a month will do, and none */
 };
