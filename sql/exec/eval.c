@@ -566,20 +566,12 @@ db_err exec__eval(struct exec_ctx *ctx, struct expr_state *s, const struct eval_
                     (int)e->kind);
 }
 
-db_err exec__refused(struct exec_ctx *ctx)
-{
-    bool is = ctx->eval.cast->refused;
-    ctx->eval.cast->refused = false;
-    return UNLIKELY(is) ? ERR_SQL : ERR_OK;
-}
-
 db_err expr_eval(struct exec_ctx *ctx, struct expr_state *state, const struct chunk *in,
                  struct vector **ret)
 {
     struct eval_rows rows = {
         .in = in, .sel = in == NULL ? NULL : in->sel, .n = in == NULL ? 1 : in->count};
-    TRY(exec__eval(ctx, state, &rows, ret));
-    return exec__refused(ctx);
+    return cast_refusal(ctx->eval.cast, exec__eval(ctx, state, &rows, ret));
 }
 
 db_err expr_eval_scalar(struct exec_ctx *ctx, const struct bexpr *e, struct value *ret)
@@ -624,8 +616,7 @@ static db_err filter_rows(struct exec_ctx *ctx, struct expr_state *const *states
             rows.n = states[c]->truth ? rows.n : 0;
             continue;
         }
-        TRY(exec__eval(ctx, states[c], &rows, &v));
-        TRY(exec__refused(ctx));
+        TRY(cast_refusal(ctx->eval.cast, exec__eval(ctx, states[c], &rows, &v)));
         bool once = vec_is_const(v); /* the same for all rows of the chunk */
         bool keep = false;
         for (uint32_t i = 0; i < rows.n; i++) {
@@ -637,7 +628,7 @@ static db_err filter_rows(struct exec_ctx *ctx, struct expr_state *const *states
             sel_out[n] = (uint16_t)row;
             n += keep;
         }
-        TRY(exec__refused(ctx));
+        TRY(cast_refusal(ctx->eval.cast, ERR_OK));
         states[c]->known = states[c]->fixed && once;
         states[c]->truth = keep;
         rows.sel = sel_out;

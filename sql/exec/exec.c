@@ -128,10 +128,7 @@ static db_err cast_early(struct exec_ctx *ctx, const struct early_cast *c, struc
                         collation_by_id(v->collation)->name,
                         collation_by_id(e->type.collation)->name, "parameter");
     }
-    TRY(err);
-    bool refused = ctx->eval.cast->refused;
-    ctx->eval.cast->refused = false;
-    return refused ? ERR_SQL : ERR_OK;
+    return cast_refusal(ctx->eval.cast, err);
 }
 
 static db_err early_cast(struct exec_ctx *ctx, const struct early_cast *c, struct value *ret)

@@ -73,8 +73,6 @@ void exec__copy_rows(struct vector *dst, const struct vector *src, const uint16_
 /* A number's or text's truth as WHERE sees it: PHYS_INT and PHYS_DOUBLE at once, others through a
  * cast. */
 db_err exec__truth(struct exec_ctx *ctx, const struct vector *v, uint32_t row, bool *ret);
-/* Was a value of the rows just evaluated an error of a strict data change? ctx->diag has it. */
-db_err exec__refused(struct exec_ctx *ctx);
 
 db_err exec__eval_and_or(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
                          struct vector **ret);

@@ -129,7 +129,7 @@ static db_err ask_once(struct op_filter *f, struct exec_ctx *ctx)
         bool is_true = false;
         TRY(expr_eval(ctx, f->conds[i], NULL, &v));
         TRY(vec_is_null(v, 0) ? ERR_OK : exec__truth(ctx, v, 0, &is_true));
-        TRY(exec__refused(ctx));
+        TRY(cast_refusal(ctx->eval.cast, ERR_OK));
         f->never = !is_true;
     }
     return ERR_OK;

@@ -33,12 +33,13 @@ struct cast_ctx {
     bool strict; /* conditions of type_store are errors: a data change under strict mode without
                     IGNORE */
     /* A strict data change has met what is a warning elsewhere (cast_tell): the error is in diag,
-     * and whoever evaluates returns it. */
+     * and whoever evaluates returns it (cast_refusal). */
     bool refused;
-    const char *refused_type; /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
-    bool whole_date;          /* likewise, TYPE_W_WHOLE_DATE */
-    bool compared;            /* likewise, TYPE_W_COMPARED: expr is the column, or NULL */
-    bool lenient_date;        /* set while a value is cast to a TYPE_W_LENIENT_DATE */
+    const struct diag *refusal; /* that error, whatever diag says by then; in the arena; or NULL */
+    const char *refused_type;   /* set while a value is cast to a TYPE_W_REFUSE_DATE: its name */
+    bool whole_date;            /* likewise, TYPE_W_WHOLE_DATE */
+    bool compared;              /* likewise, TYPE_W_COMPARED: expr is the column, or NULL */
+    bool lenient_date;          /* set while a value is cast to a TYPE_W_LENIENT_DATE */
     uint8_t div_precision_increment; /* 4 by default */
     uint16_t collation;              /* of text made from numbers and times: collation_connection */
     const struct timezone *tz;       /* @@time_zone */
@@ -66,6 +67,9 @@ void cast_warn(struct cast_ctx *ctx, enum cast_level level, unsigned number, ...
  * anywhere in a data change: then ctx->diag has it, and whoever evaluates finds `refused`. */
 void cast_tell(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
                const char *text);
+/* An evaluation has ended with err: ERR_SQL and diag when a value was refused in it, which goes
+ * before an error that was met later. Forgets that one was. */
+db_err cast_refusal(struct cast_ctx *ctx, db_err err);
 /* Warnings 4095 and 4096 about a delimiter in text, when what datetime_parse() or time_parse()
  * answered says so. */
 void cast_warn_delimiter(struct cast_ctx *ctx, unsigned cond, const struct temporal_note *note,

@@ -52,6 +52,21 @@ int64_t cast_now_local(struct cast_ctx *ctx)
     return ctx->now_local;
 }
 
+static void set_refused(struct cast_ctx *ctx, uint16_t number, const char *sqlstate,
+                        const char *text)
+{
+    if (ctx->refused) {
+        return;
+    }
+    diag_set_sql(ctx->diag, number, sqlstate, "%s", text);
+    struct diag *kept = ctx->arena == NULL ? NULL : ARENA_NEW(ctx->arena, struct diag);
+    if (kept != NULL) {
+        *kept = *ctx->diag;
+    }
+    ctx->refused = true;
+    ctx->refusal = kept;
+}
+
 /* An error of strict mode? */
 static bool refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number,
                    const char *sqlstate, const char *text)
@@ -63,10 +78,9 @@ static bool refuse(struct cast_ctx *ctx, enum cast_level level, uint16_t number,
     for (size_t i = 0; ctx->strict && level == CAST_WARNING && i < ARRAY_COUNT(refused); i++) {
         is = is || number == refused[i];
     }
-    if (is && !ctx->refused) {
-        diag_set_sql(ctx->diag, number, sqlstate, "%s", text);
+    if (is) {
+        set_refused(ctx, number, sqlstate, text);
     }
-    ctx->refused = ctx->refused || is;
     return is;
 }
 
@@ -80,10 +94,22 @@ void cast__warn_no_digit(struct cast_ctx *ctx)
         ctx->warn(ctx->warn_arg, CAST_WARNING, 1366, text);
         return;
     }
-    if (!ctx->refused) {
-        diag_set_sql(ctx->diag, 1366, "HY000", "%s", text);
+    set_refused(ctx, 1366, "HY000", text);
+}
+
+db_err cast_refusal(struct cast_ctx *ctx, db_err err)
+{
+    if (LIKELY(!ctx->refused)) {
+        return err;
     }
-    ctx->refused = true;
+    ctx->refused = false;
+    if (err != ERR_OK && err != ERR_SQL) {
+        return err;
+    }
+    if (ctx->refusal != NULL) {
+        *ctx->diag = *ctx->refusal;
+    }
+    return ERR_SQL;
 }
 
 void cast_tell(struct cast_ctx *ctx, enum cast_level level, uint16_t number, const char *sqlstate,
