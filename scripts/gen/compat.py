@@ -109,7 +109,7 @@ know).
   branch as characters of latin1; of `COALESCE`, `GREATEST` and others the digits); within text functions, JSON, a merged derived table
   and a scalar subquery it stays a BIT of the common width, or the common DECIMAL.
   Decimals beyond 30 of a long literal survive DISTINCT, a recursive table and a user variable.
-  `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in `+ INTERVAL`, `UNIX_TIMESTAMP`,
+  `IF` and `CASE` of text and numbers or times as a date are the chosen branch's date, but their text in
   `GREATEST` and `LEAST`; as a number they are the branch's, but their text in `FIELD`, and of a derived table also where MySQL merges it.
   `SEC_TO_TIME`, `MAKETIME` and `FROM_UNIXTIME` of a column's text without a digit tell 1292 only (MySQL first 1366 of a column '' in row -1).
   `GREATEST` and `LEAST` of a date and of what is none compare as text (MySQL shows dates such as `16383-15-31`), text that is no date

@@ -316,6 +316,8 @@ struct func_arg bind__arg(const struct bexpr *e);
 /* The type of an expression whose values are those of type t, a column's perhaps: MYSQL: it forgets
  * how long a vector may be and how wide an integer is shown. */
 struct sql_type bind__result_type(struct sql_type t);
+/* IF or CASE as text that is read as a date: *io has that of the chosen branch (case_value.c). */
+MUST_USE db_err bind__moment_choice(struct binder *b, struct bexpr **io);
 /* bind__cast of what is asked for a value, and not stored (case_value.c). */
 enum bind_asker { BIND_ASKED, BIND_ASKED_BY_CAST, BIND_ASKED_BY_COMPARISON };
 MUST_USE db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type *to,

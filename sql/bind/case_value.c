@@ -157,3 +157,46 @@ db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type
     bind__inherit(c);
     return bind__fold(b, c, ret);
 }
+
+/* The moment that a value is, as text; *io stays as it is when the value's own text says it. */
+static db_err moment_text(struct binder *b, const struct sql_type *text, struct bexpr **io)
+{
+    struct bexpr *own = own_value(*io);
+    bool temporal = type_is_temporal(&own->type); /* YEAR, too */
+    if (temporal) {
+        unsigned decimals = own->type.id == TYPE_YEAR ? 0 : own->type.decimals;
+        struct sql_type t = type_temporal(TYPE_DATETIME, decimals);
+        TRY(bind__cast(b, own, &t, false, &own));
+    } else if (type_is_numeric(&own->type) && own->type.id != TYPE_BIT) {
+        struct value zero = value_int(0);
+        struct sql_type t = type_int(TYPE_BIGINT, false);
+        struct bexpr *days;
+        TRY(bind__const(b, &zero, &t, 5, &days));
+        TRY(bind__op2(b, "adddate", own, days, &own)); /* a date, or one with its time */
+    } else {
+        return bind__moment_choice(b, io);
+    }
+    return bind__cast(b, own, text, false, io);
+}
+
+db_err bind__moment_choice(struct binder *b, struct bexpr **io)
+{
+    enum { MOMENT_CHARS = 29 };
+    const struct bexpr *from = choice(*io);
+    if (from == NULL || !differs(from)) {
+        return ERR_OK;
+    }
+    struct bexpr *c = bexpr_clone(b->arena, from);
+    if (c == NULL) {
+        return ERR_NOMEM;
+    }
+    struct sql_type text = type_char(TYPE_VARCHAR, MOMENT_CHARS, c->type.collation);
+    for (uint32_t i = 0; i < c->arg_count; i++) {
+        TRY(is_branch(c, i) ? moment_text(b, &text, &c->args[i]) : ERR_OK);
+    }
+    if (!type_is_blob(&c->type) && c->type.length < MOMENT_CHARS) {
+        c->type.length = MOMENT_CHARS;
+    }
+    bind__inherit(c);
+    return bind__fold(b, c, io);
+}

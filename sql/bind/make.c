@@ -585,6 +585,7 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     bind__take_by_text(b);
     const struct value **consts = (const struct value **)(uintptr_t)call->arg_consts;
     for (uint32_t i = 0; i < count; i++) {
+        TRY(fa[i].asks_moment ? bind__moment_choice(b, &args[i]) : ERR_OK);
         if (fa[i].want_cast) {
             bool compared = (def->flags & FUNC_COMPARISON) != 0;
             if (compared && count == 2) {

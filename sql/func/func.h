@@ -190,6 +190,7 @@ struct func_arg {
                             count as ASCII, whatever is in it */
     uint8_t decimals;    /* the type's; of a lifted literal as many as are written */
     bool want_cast;
+    bool asks_moment;  /* text that is read as a date: of IF and CASE the chosen branch is asked */
     bool reads_number; /* text of which the call makes a number itself, with no word where it is
                           none */
     struct sql_type want;

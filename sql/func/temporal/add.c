@@ -93,6 +93,7 @@ db_err temporal_bind_add(BIND_ARGS)
             func__want_datetime(date);
         } else if (!temporal__is_number(&date->type)) {
             temporal__want_ascii(ctx, date);
+            date->asks_moment = true;
         }
         func__result_ascii(ctx, call, TEXT_CHARS);
         call->type.id = TYPE_CHAR;

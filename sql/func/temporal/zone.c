@@ -16,6 +16,7 @@ db_err temporal_bind_unix(BIND_ARGS)
         if (!type_is_temporal(&args[0].type) && !year) {
             if (!temporal__is_number(&args[0].type)) {
                 func__want_text(ctx, &args[0]); /* what is no date is 0, not NULL */
+                args[0].asks_moment = true;
             }
         } else if (args[0].type.id != TYPE_TIMESTAMP) {
             func__want_datetime(&args[0]);
