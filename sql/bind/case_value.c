@@ -162,10 +162,8 @@ db_err bind__cast_asked(struct binder *b, struct bexpr *e, const struct sql_type
 static db_err moment_text(struct binder *b, const struct sql_type *text, struct bexpr **io)
 {
     struct bexpr *own = own_value(*io);
-    bool temporal = type_is_temporal(&own->type); /* YEAR, too */
-    if (temporal) {
-        unsigned decimals = own->type.id == TYPE_YEAR ? 0 : own->type.decimals;
-        struct sql_type t = type_temporal(TYPE_DATETIME, decimals);
+    if (type_is_temporal(&own->type)) {
+        struct sql_type t = type_temporal(TYPE_DATETIME, own->type.decimals);
         TRY(bind__cast(b, own, &t, false, &own));
     } else if (type_is_numeric(&own->type) && own->type.id != TYPE_BIT) {
         struct value zero = value_int(0);
