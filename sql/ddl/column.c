@@ -23,17 +23,19 @@ static db_err bind_column_type(struct draft *d, const struct ast_type *type, str
                      d->ctx->diag, &c->def.type);
 }
 
-/* MYSQL: where sql_mode is loose, text without a constant default that is too long for a VARCHAR
- * becomes a TEXT. */
-static bool may_widen(const struct draft *d, const struct ast_column_def *ast)
+/* Is it text that is too long for a VARCHAR? */
+static bool is_too_long(const struct draft *d, const struct ast_column_def *ast)
 {
     bool text = ast->type->kind == AST_TYPE_VARCHAR || ast->type->kind == AST_TYPE_VARBINARY;
+    return text && d->ctx->diag->number == ER_TOO_BIG_FIELDLENGTH;
+}
+
+static bool has_constant_default(const struct ast_column_def *ast)
+{
     const struct ast_literal *value = (const struct ast_literal *)ast->default_value;
     bool null = ast->default_kind == AST_DEFAULT_LITERAL && value->expr.kind == AST_EXPR_LITERAL &&
                 value->kind == AST_LIT_NULL;
-    return text && d->ctx->diag->number == ER_TOO_BIG_FIELDLENGTH &&
-           (d->ctx->bind->sql_mode & SQL_MODE_STRICT) == 0 &&
-           (ast->default_kind != AST_DEFAULT_LITERAL || null);
+    return ast->default_kind == AST_DEFAULT_LITERAL && !null;
 }
 
 static db_err widen(struct draft *d, const struct ast_type *written, struct draft_column *c)
@@ -48,6 +50,21 @@ static db_err widen(struct draft *d, const struct ast_type *written, struct draf
     return ERR_OK;
 }
 
+/* MYSQL: where sql_mode is loose, such text becomes a TEXT, unless it has a constant default: with
+ * one, what is too long whatever its character set is told of with the length in bytes. */
+static db_err too_long(struct draft *d, const struct ast_column_def *ast,
+                       const struct ast_type *type, struct draft_column *c)
+{
+    bool constant = has_constant_default(ast);
+    if (!constant && (d->ctx->bind->sql_mode & SQL_MODE_STRICT) == 0) {
+        return widen(d, type, c);
+    }
+    unsigned long max = VARCHAR_BYTES_MAX;
+    return constant && type->length > max
+               ? my_error(d->ctx->diag, ER_TOO_BIG_FIELDLENGTH, ddl__text(d->ctx, c->def.name), max)
+               : ERR_SQL;
+}
+
 static db_err set_type(struct draft *d, const struct ast_column_def *ast, struct draft_column *c)
 {
     struct ast_type type = *ast->type;
@@ -55,7 +72,7 @@ static db_err set_type(struct draft *d, const struct ast_column_def *ast, struct
         type.collation = ast->collation;
     }
     db_err err = bind_column_type(d, &type, c);
-    TRY(err == ERR_SQL && may_widen(d, ast) ? widen(d, &type, c) : err);
+    TRY(err == ERR_SQL && is_too_long(d, ast) ? too_long(d, ast, &type, c) : err);
     c->def.explicit_collation = (type_is_string(&c->def.type) || c->def.type.id == TYPE_ENUM ||
                                  c->def.type.id == TYPE_SET) &&
                                 c->def.type.collation != COLL_BINARY &&
