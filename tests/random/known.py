@@ -108,6 +108,17 @@ def of_characters(got, wanted, text, server, oracle):
     return bool(mine) and mine == theirs
 
 
+def of_two(got, wanted, text, server, oracle, whole):
+    """Both refuse the statement, each for another reason that an expression makes: in which order expressions are looked at is open. Each finds
+    the other's reason, too, when it is asked for that expression alone."""
+    sides = ((got, server, oracle), (wanted, oracle, server))
+    errors = {a[1] for a, _, _ in sides if a[0] == "error"}
+    if len(errors) != 2 or not errors <= OF_VALUES | OF_COLLATIONS:
+        return False
+    words = whole if isinstance(whole, str) else literal_form(whole) or (whole[-1] if isinstance(whole, list) else str(whole))
+    return all(mine.said.get(str(text)) and one_met(a[1], mine.said[str(text)], words, mine, other) for a, mine, other in sides)
+
+
 def one_met(error, told, words, mine, other):
     change = not words.lstrip("(").startswith(READS) or (words.startswith("WITH") and " UPDATE " in words)
     return (error == OUT_OF_RANGE and out_of_range(told, other, words)) or met(error, told, words, mine, other, change)
@@ -121,7 +132,7 @@ def open_kind(got, wanted, text, server, oracle, whole):
     words = str(text)
     if 1451 in errors and MANY_TARGETS.match(words):
         return "order of tables"
-    if of_characters(got, wanted, text, server, oracle) or of_values(got, wanted, text, server, oracle, whole) or (wanted == ("error", BYTES_OF_PATTERNS) and PARAMETER_SEARCHED.search(words)):
+    if of_characters(got, wanted, text, server, oracle) or of_values(got, wanted, text, server, oracle, whole) or of_two(got, wanted, text, server, oracle, whole) or (wanted == ("error", BYTES_OF_PATTERNS) and PARAMETER_SEARCHED.search(words)):
         side = "both" if got[0] == wanted[0] else "ours" if got[0] == "error" else "theirs"
         return "error %s of %s" % ("/".join(str(e) for e in sorted(errors)), side)
     return None
