@@ -49,6 +49,9 @@ class Table:
     def written(self):
         return [c for c in self.columns if not c.generated]
 
+    def refers_to(self, other):
+        return any("FOREIGN KEY" in k and " REFERENCES %s " % other.name in k for k in self.keys)
+
     def create(self):
         parts = ["%s %s" % (c.name, c.sql) for c in self.columns] + self.keys
         return "CREATE TABLE %s (%s)" % (self.name, ", ".join(parts))
