@@ -320,6 +320,43 @@ static bool is_whole_among_texts(struct bexpr *const *args, uint32_t count)
     return is && any;
 }
 
+/* Is it the text of a YEAR? Then it equals the year as a number, too. */
+static bool is_year_text(const struct value *v)
+{
+    int64_t year = 0;
+    bool digits = !v->is_null && v->phys == PHYS_STR && v->str.len == 4;
+    for (size_t i = 0; i < 4 && digits; i++) {
+        digits = v->str.ptr[i] >= '0' && v->str.ptr[i] <= '9';
+        year = year * 10 + (v->str.ptr[i] - '0');
+    }
+    return digits && (year == 0 || (year > 1900 && year < 2156));
+}
+
+/* MYSQL: a YEAR among constant texts is text of four digits. Where all of them are such years it
+ * stays a number, which an index knows. */
+static db_err year_as_text(struct binder *b, struct bexpr **args, uint32_t count)
+{
+    bool years = true;
+    if (count < 3 || args[0]->type.id != TYPE_YEAR) {
+        return ERR_OK;
+    }
+    for (uint32_t i = 1; i < count; i++) {
+        const struct bexpr *e = args[i];
+        const struct value *v = e->kind == BEXPR_CONST ? &e->u.constant : e->lifted;
+        if (e->type.id == TYPE_NULL) {
+            continue;
+        }
+        if (!type_is_string(&e->type) || v == NULL) {
+            return ERR_OK;
+        }
+        years = years && is_year_text(v);
+        b->func.by_text = b->func.by_text || e->lifted != NULL;
+    }
+    bind__take_by_text(b);
+    struct sql_type t = type_char(TYPE_VARCHAR, 4, b->opts->connection_collation);
+    return years ? ERR_OK : bind__cast(b, args[0], &t, false, &args[0]);
+}
+
 /* Texts beside a date have a time of day, too. */
 static db_err date_as_datetime(struct binder *b, struct bexpr **args, uint32_t count)
 {
@@ -345,6 +382,7 @@ static db_err fit_list(struct binder *b, struct bexpr **args, uint32_t count)
 {
     bool date = args[0]->type.id == TYPE_DATE;
     TRY(date_as_datetime(b, args, count));
+    TRY(year_as_text(b, args, count));
     const struct bexpr *x = args[0];
     if (is_whole_among_texts(args, count)) {
         struct sql_type t = type_int(TYPE_BIGINT, type_is_unsigned(&x->type));
