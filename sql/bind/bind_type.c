@@ -170,11 +170,36 @@ static db_err member_text(const struct type_ctx *c, const struct charset *cs, st
                           struct slice *ret)
 {
     const struct charset *utf8 = collation_by_id(COLL_UTF8MB4_BIN)->cs;
-    struct slice s = charset_trim_space(text);
+    struct slice s = text;
+    if (strcmp(cs->name, "binary") != 0) {
+        s = charset_trim_space(text);
+    }
     if (cs->ops != NULL && strcmp(cs->name, "binary") != 0) {
         TRY(charset_convert_arena(utf8, s, cs, c->arena, &s, NULL));
     }
     return arena_copy(c->arena, s, ret);
+}
+
+/* MYSQL: bytes are what the charset's text begins with; zeros before them fill its first character
+ * up. */
+static db_err member_bytes(const struct type_ctx *c, const struct charset *cs, struct slice bytes,
+                           struct slice *ret)
+{
+    if (cs->ops == NULL || strcmp(cs->name, "binary") == 0) {
+        return arena_copy(c->arena, bytes, ret);
+    }
+    size_t zeros = (cs->minlen - bytes.len % cs->minlen) % cs->minlen;
+    uint8_t *text = arena_calloc(c->arena, zeros + bytes.len, 1);
+    if (text == NULL) {
+        return ERR_NOMEM;
+    }
+    if (bytes.len != 0) {
+        memcpy(text + zeros, bytes.ptr, bytes.len);
+    }
+    struct slice s = slice_of(text, zeros + bytes.len);
+    s.len = cs->ops->valid_prefix(cs, s);
+    *ret = charset_trim_pad(cs, s);
+    return ERR_OK;
 }
 
 static db_err bind_names(const struct type_ctx *c, struct sql_type *ret)
@@ -195,7 +220,9 @@ static db_err bind_names(const struct type_ctx *c, struct sql_type *ret)
     }
     const struct collation *coll = collation_by_id(collation);
     for (uint32_t i = 0; i < a->values.count; i++) {
-        TRY(member_text(c, coll->cs, a->values.items[i]->text, &list[i]));
+        const struct ast_text *member = a->values.items[i];
+        TRY(member->is_bytes ? member_bytes(c, coll->cs, member->text, &list[i])
+                             : member_text(c, coll->cs, member->text, &list[i]));
         if (coll->cs->ops != NULL && charset_char_count(coll->cs, list[i]) > MEMBER_CHARS_MAX) {
             return my_error(c->diag, ER_TOO_LONG_SET_ENUM_VALUE, c->column);
         }

@@ -195,6 +195,9 @@ static inline struct slice charset_substring(const struct charset *cs, struct sl
 struct slice charset_trim_space(struct slice s);
 /* The same in any charset: U+0020 as cs writes it. */
 struct slice charset_trim_pad(const struct charset *cs, struct slice s);
+/* The first `mark`, an ASCII character that is part of no other one (a comma), which has cs->minlen
+ * bytes; NULL: there is none. */
+const uint8_t *charset_find_mark(const struct charset *cs, struct slice s, char mark);
 /* What a space weighs in a sort key: bytes of one weight (the unit of PAD SPACE). */
 unsigned collation_pad_weight(const struct collation *c, uint8_t out[4]);
 /* Levels of a NO PAD weight string, each ended by a zero weight but the last. */

@@ -142,6 +142,21 @@ struct slice charset_trim_pad(const struct charset *cs, struct slice s)
     return s;
 }
 
+const uint8_t *charset_find_mark(const struct charset *cs, struct slice s, char mark)
+{
+    if (cs->minlen == 1) {
+        return s.len == 0 ? NULL : memchr(s.ptr, mark, s.len);
+    }
+    uint8_t bytes[8];
+    unsigned n = charset_encode(cs, (uint8_t)mark, bytes);
+    for (size_t i = 0; i + n <= s.len; i += n) {
+        if (memcmp(s.ptr + i, bytes, n) == 0) {
+            return s.ptr + i;
+        }
+    }
+    return NULL;
+}
+
 unsigned collation_pad_weight(const struct collation *c, uint8_t out[4])
 {
     uint32_t w = ' ';

@@ -107,7 +107,8 @@ static db_err constant_text(struct printer *p, const struct column_def *c, struc
     }
     TRY(value_to_text(&cast, &c->type, &c->default_value, ret));
     const struct collation *coll = collation_by_id(c->type.collation);
-    if (coll != NULL && c->default_value.phys == PHYS_STR && coll->id != COLL_BINARY) {
+    bool names = c->type.id == TYPE_ENUM || c->type.id == TYPE_SET;
+    if (coll != NULL && (names || c->default_value.phys == PHYS_STR) && coll->id != COLL_BINARY) {
         const struct charset *to = collation_by_id(COLL_UTF8MB4_BIN)->cs;
         return charset_convert_arena(coll->cs, *ret, to, p->arena, ret, NULL);
     }

@@ -51,6 +51,7 @@ struct ast_name {
 struct ast_text {
     struct slice text;
     struct ast_pos pos;
+    bool is_bytes; /* x'..' or b'..': of no charset yet */
 };
 
 AST_LIST_OF(ast_list, void *); /* the layout that all lists share */

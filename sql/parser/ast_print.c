@@ -152,7 +152,7 @@ void print__order(struct printer *p, const struct ast_order_list *order)
 
 /* ---- literals ---- */
 
-static void print_bytes(struct printer *p, struct slice bytes, bool hex)
+void print__bytes(struct printer *p, struct slice bytes, bool hex)
 {
     print__text(p, hex ? "x'" : "b'");
     for (size_t i = 0; i < bytes.len && p->err == ERR_OK; i++) {
@@ -188,8 +188,8 @@ static void print_literal(struct printer *p, const struct ast_literal *l)
             print__string(p, l->text);
         }
         break;
-    case AST_LIT_HEX: print_bytes(p, l->text, true); break;
-    case AST_LIT_BIT: print_bytes(p, l->text, false); break;
+    case AST_LIT_HEX: print__bytes(p, l->text, true); break;
+    case AST_LIT_BIT: print__bytes(p, l->text, false); break;
     case AST_LIT_DATE:
         print__text(p, "DATE ");
         print__string(p, l->text);

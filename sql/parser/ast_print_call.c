@@ -372,7 +372,12 @@ static void print_type_size(struct printer *p, const struct ast_type *t)
     }
     for (uint32_t i = 0; i < t->values.count; i++) {
         print__text(p, i > 0 ? ", " : "(");
-        print__string(p, t->values.items[i]->text);
+        const struct ast_text *value = t->values.items[i];
+        if (value->is_bytes) {
+            print__bytes(p, value->text, true);
+        } else {
+            print__string(p, value->text);
+        }
     }
     print__text(p, t->values.count > 0 ? ")" : "");
 }

@@ -28,6 +28,7 @@ void print__u64(struct printer *p, uint64_t v);
 void print__name(struct printer *p, struct slice name);   /* `name` */
 void print__string(struct printer *p, struct slice text); /* 'text' */
 void print__table_name(struct printer *p, const struct ast_name *name);
+void print__bytes(struct printer *p, struct slice bytes, bool hex);       /* x'..' or b'..' */
 void print__names(struct printer *p, const struct ast_ident_list *names); /* without parentheses */
 void print__exprs(struct printer *p, const struct ast_expr_list *exprs);  /* without parentheses */
 void print__order(struct printer *p,

@@ -129,6 +129,27 @@ uint32_t sql_rows_count(const struct sql_rows *rows)
     return rows->chunk->count;
 }
 
+/* Text of the type's charset in that of the results. */
+static struct slice in_results(const struct sql_rows *r, const struct sql_type *t, struct slice s)
+{
+    uint16_t results = r->session->vars.charset_results;
+    if (results == 0 || t->collation == COLL_BINARY || t->collation == 0) {
+        return s;
+    }
+    const struct collation *from = collation_by_id(t->collation);
+    const struct collation *to = collation_by_id(results);
+    bool plain = from->cs->ascii_superset && to->cs->ascii_superset;
+    if (from->cs == to->cs || (plain && utf8_is_ascii(s))) {
+        return s;
+    }
+    struct slice converted;
+    db_err err = charset_convert_arena(from->cs, s, to->cs, r->arena, &converted, NULL);
+    if (err != ERR_OK && err != ERR_UNSUPPORTED && r->lost != NULL) {
+        *r->lost = true;
+    }
+    return err == ERR_OK ? converted : s;
+}
+
 static void text_cell(const struct sql_rows *r, const struct vector *v, uint32_t row,
                       const struct sql_type *t, struct sql_cell *ret)
 {
@@ -153,21 +174,7 @@ static void text_cell(const struct sql_rows *r, const struct vector *v, uint32_t
             }
         }
     }
-    if (results != 0 && t->collation != COLL_BINARY && t->collation != 0 && type_is_string(t)) {
-        const struct collation *from = collation_by_id(t->collation);
-        const struct collation *to = collation_by_id(results);
-        bool plain = from->cs->ascii_superset && to->cs->ascii_superset;
-        if (from->cs != to->cs && !(plain && utf8_is_ascii(s))) {
-            struct slice converted;
-            db_err err = charset_convert_arena(from->cs, s, to->cs, r->arena, &converted, NULL);
-            if (err == ERR_OK) {
-                s = converted;
-            } else if (err != ERR_UNSUPPORTED && r->lost != NULL) {
-                *r->lost = true;
-            }
-        }
-    }
-    ret->v.text = s;
+    ret->v.text = type_is_string(t) ? in_results(r, t, s) : s;
 }
 
 static void time_cell(const struct sql_rows *r, const struct sql_type *t, int64_t packed,
@@ -210,7 +217,8 @@ static void int_cell(const struct sql_rows *r, const struct sql_type *t, int64_t
         if (err != ERR_OK && r->lost != NULL) {
             *r->lost = true;
         }
-        ret->v.text = err == ERR_OK ? text : SLICE_LIT("");
+        bool names = t->id != TYPE_BIT;
+        ret->v.text = err != ERR_OK ? SLICE_LIT("") : names ? in_results(r, t, text) : text;
         return;
     }
     ret->kind = type_is_unsigned(t) || t->id == TYPE_YEAR ? SQL_CELL_UINT : SQL_CELL_INT;

@@ -17,9 +17,13 @@ struct slice cast__enum_text(const struct sql_type *t, uint64_t index)
 db_err cast__set_text(struct cast_ctx *ctx, const struct sql_type *t, uint64_t bits,
                       struct slice *ret)
 {
+    const struct collation *coll = collation_by_id(t->collation);
+    uint8_t comma[8] = {','};
+    unsigned width =
+        coll == NULL || coll->cs->minlen == 1 ? 1 : charset_encode(coll->cs, ',', comma);
     size_t size = 0;
     for (uint32_t i = 0; i < t->names->count && i < SET_MEMBERS_MAX; i++) {
-        size += (bits >> i & 1) != 0 ? t->names->names[i].len + 1 : 0;
+        size += (bits >> i & 1) != 0 ? t->names->names[i].len + width : 0;
     }
     uint8_t *out = arena_alloc(ctx->arena, size);
     if (out == NULL) {
@@ -30,7 +34,8 @@ db_err cast__set_text(struct cast_ctx *ctx, const struct sql_type *t, uint64_t b
         if ((bits >> i & 1) != 0) {
             struct slice name = t->names->names[i];
             if (n != 0) {
-                out[n++] = ',';
+                memcpy(out + n, comma, width);
+                n += width;
             }
             if (name.len != 0) {
                 memcpy(out + n, name.ptr, name.len);

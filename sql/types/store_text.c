@@ -276,7 +276,7 @@ static bool set_bits(const struct sql_type *to, const struct collation *c, struc
     bool more = text.len > 0;
     *ret = 0;
     while (more) { /* what follows the last comma is a member too, the empty one perhaps */
-        const uint8_t *comma = memchr(text.ptr, ',', text.len);
+        const uint8_t *comma = charset_find_mark(c->cs, text, ',');
         size_t len = comma == NULL ? text.len : (size_t)(comma - text.ptr);
         uint32_t member = find_member(to, c, slice_of(text.ptr, len));
         if (member == 0) {
@@ -285,7 +285,7 @@ static bool set_bits(const struct sql_type *to, const struct collation *c, struc
             *ret |= 1ull << (member - 1);
         }
         more = comma != NULL;
-        text = slice_from(text, more ? len + 1 : len);
+        text = slice_from(text, more ? len + c->cs->minlen : len);
     }
     return known;
 }

@@ -210,18 +210,18 @@ db_err string_find_in_set(EVAL_ARGS)
         struct slice needle = vec_str(args[0], row);
         struct slice set = vec_str(args[1], row);
         int64_t at = 0;
-        size_t start = 0;
+        bool more = set.len != 0;
         vec_set_i64(out, row, 0);
-        for (size_t i = 0; i <= set.len && set.len != 0; i++) {
-            if (i < set.len && set.ptr[i] != ',') {
-                continue;
-            }
+        while (more) {
+            const uint8_t *comma = charset_find_mark(c->cs, set, ',');
+            size_t len = comma == NULL ? set.len : (size_t)(comma - set.ptr);
             at++;
-            if (is_member(c, needle, slice_of(set.ptr + start, i - start))) {
+            if (is_member(c, needle, slice_of(set.ptr, len))) {
                 vec_set_i64(out, row, at);
                 break;
             }
-            start = i + 1;
+            more = comma != NULL;
+            set = slice_from(set, more ? len + c->cs->minlen : len);
         }
     }
     return ERR_OK;
