@@ -273,12 +273,15 @@ def of_semijoin(oracle, sql, got, wanted):
 LOOSE = ("SET @mode = @@sql_mode", "SET sql_mode = REPLACE(REPLACE(@@sql_mode, 'STRICT_TRANS_TABLES', ''), 'STRICT_ALL_TABLES', '')")
 
 
-def as_tables(oracle, made):
-    """Makes tables, [(name, queries of which the first that can be is taken)]; a division by zero is no error of theirs."""
+def as_tables(oracle, made, changes=()):
+    """Makes tables, [(name, queries of which the first that can be is taken)], and changes them; a division by zero, or a date that is none,
+    is no error of theirs."""
     for one in LOOSE:
         oracle.change(one)
     for name, queries in made:
         any(oracle.change("CREATE TABLE %s AS %s" % (name, q))[0] == "changed" for q in queries)
+    for one in changes:
+        oracle.change(one)
     oracle.change("SET sql_mode = @mode")
 
 
@@ -539,9 +542,9 @@ def varying(oracle, name):
                          "table_schema = DATABASE() AND table_name = '%s' AND data_type = 'char'" % name, True)
     if columns[0] != "rows" or len(columns[1]) == 0:
         return False
-    as_tables(oracle, [("var_" + name, ["SELECT * FROM " + name])])
-    for column, kind, charset, collation in columns[1].forms[0]:
-        oracle.change("ALTER TABLE var_%s MODIFY %s var%s CHARACTER SET %s COLLATE %s" % (name, column, kind, charset, collation))
+    as_tables(oracle, [("var_" + name, ["SELECT * FROM " + name])],
+              ["ALTER TABLE var_%s MODIFY %s var%s CHARACTER SET %s COLLATE %s" % (name, column, kind, charset, collation)
+               for column, kind, charset, collation in columns[1].forms[0]])
     return True
 
 
