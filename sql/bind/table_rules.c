@@ -79,6 +79,22 @@ static db_err bind_columns(struct rule_binder *b, enum rules_defaults defaults)
     return ERR_OK;
 }
 
+/* MYSQL: a check that is JSON_SCHEMA_VALID, and nothing more, says what is not valid. */
+static db_err bind_report(struct rule_binder *b, struct slice text, struct bexpr **ret)
+{
+    struct parse_options options = {0};
+    struct ast_expr *ast;
+    TRY(parser_parse_expr(b->arena, text, &options, b->diag, &ast));
+    const struct ast_func *f = (const struct ast_func *)ast;
+    if (ast->kind != AST_EXPR_FUNC || f->schema.ptr != NULL ||
+        !slice_eq_nocase(f->name, SLICE_LIT("json_schema_valid"))) {
+        return ERR_OK;
+    }
+    struct ast_func report = *f;
+    report.name = SLICE_LIT("json_schema_validation_report");
+    return bind_scalar(b->arena, b->opts, &report.expr, b->table, b->diag, ret);
+}
+
 static db_err bind_checks(struct rule_binder *b)
 {
     struct table_rules *r = b->rules;
@@ -88,6 +104,7 @@ static db_err bind_checks(struct rule_binder *b)
             struct rule_check *out = &r->checks[r->check_count++];
             out->name = c->name;
             TRY(bind_text(b, c->expr, &out->expr));
+            TRY(bind_report(b, c->expr, &out->report));
             bexpr_note_columns(out->expr, r->reads);
         }
     }

@@ -14,7 +14,8 @@ struct rule_column {
 struct rule_check {
     struct slice name;
     struct bexpr *expr;
-    bool of_view; /* WITH CHECK OPTION: must be TRUE, tells of the view schema.name */
+    struct bexpr *report; /* of JSON_SCHEMA_VALID, the document that says why not; else NULL */
+    bool of_view;         /* WITH CHECK OPTION: must be TRUE, tells of the view schema.name */
     struct slice schema;
     /* A view's with a subquery, before it is planned: the ids under which it names the table's
      * columns, by ordinal, once for each view (0: not named so). NULL: the slots are ordinals. */

@@ -36,7 +36,7 @@ static void on_warning(void *arg, enum cast_level level, uint16_t number, const 
     struct diag d;
     diag_reset(&d);
     diag_set_sql(&d, number, my_error_sqlstate((enum my_errno)number), "%s", text);
-    diag_area_add(c->a->ctx->warnings, level == CAST_NOTE ? DIAG_NOTE : DIAG_WARNING, &d);
+    diag_area_add(c->a->ctx->warnings, ddl__level(level), &d);
 }
 
 static bool is_strict(const struct copier *c)

@@ -10,6 +10,7 @@
 #include "sql/diag/diag_area.h"
 #include "sql/diag/my_error.h"
 #include "sql/parser/ast_print.h"
+#include "sql/types/cast.h"
 
 enum {
     DDL_NAME_CHARS_MAX = 64,
@@ -223,5 +224,11 @@ MUST_USE db_err ddl__print_condition(const struct ast_expr *e, bool negated, str
 /* print_expr.c: any expression; and what is no condition, TRUE, FALSE and calls as they are. */
 MUST_USE db_err ddl__print_part(const struct ast_expr *e, struct expr_text *out);
 MUST_USE db_err ddl__print_plain(const struct ast_expr *e, struct expr_text *out);
+
+/* A condition of a row that is rewritten, as it is listed. */
+static inline enum diag_level ddl__level(enum cast_level level)
+{
+    return level == CAST_NOTE ? DIAG_NOTE : level == CAST_WARNING ? DIAG_WARNING : DIAG_ERROR;
+}
 
 #endif

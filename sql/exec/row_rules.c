@@ -5,6 +5,7 @@
 #include "sql/diag/my_error.h"
 #include "sql/exec/multi_value.h"
 #include "sql/exec/row_writer.h"
+#include "sql/types/json.h"
 
 static db_err prepare_columns(struct exec_ctx *ctx, const struct rule_column *list, uint32_t n,
                               struct expr_state ***ret)
@@ -30,7 +31,8 @@ db_err row_rules_init(struct row_rules *r, struct exec_ctx *ctx, const struct ta
     const struct sql_type **types =
         arena_alloc(ctx->arena, (table->column_count + 1) * sizeof(*types));
     r->checks = ARENA_ARRAY(ctx->arena, struct expr_state *, rules->check_count + 1);
-    if (types == NULL || r->checks == NULL) {
+    r->reports = ARENA_ARRAY(ctx->arena, struct expr_state *, rules->check_count + 1);
+    if (types == NULL || r->checks == NULL || r->reports == NULL) {
         return ERR_LIMIT;
     }
     for (uint32_t i = 0; i < table->column_count; i++) {
@@ -41,7 +43,9 @@ db_err row_rules_init(struct row_rules *r, struct exec_ctx *ctx, const struct ta
     TRY(prepare_columns(ctx, rules->defaults, rules->default_count, &r->defaults));
     TRY(prepare_columns(ctx, rules->generated, rules->generated_count, &r->generated));
     for (uint32_t i = 0; i < rules->check_count; i++) {
-        TRY(expr_prepare(ctx, rules->checks[i].expr, &r->checks[i]));
+        const struct rule_check *c = &rules->checks[i];
+        TRY(expr_prepare(ctx, c->expr, &r->checks[i]));
+        TRY(c->report != NULL ? expr_prepare(ctx, c->report, &r->reports[i]) : ERR_OK);
     }
     return ERR_OK;
 }
@@ -412,6 +416,29 @@ db_err row_rules_judge(struct exec_ctx *ctx, const struct rule_check *rule, cons
     return holds ? ERR_OK : violated(ctx, rule, ret_pass);
 }
 
+/* What is not valid in a document is told of before that the check is violated. */
+static db_err report(struct row_rules *r, struct exec_ctx *ctx, uint32_t i)
+{
+    struct vector *v;
+    struct json_view at, keyword, schema_at;
+    struct diag d = {0};
+    TRY(expr_eval(ctx, r->reports[i], &r->row, &v));
+    if (vec_is_null(v, 0)) {
+        return ERR_OK;
+    }
+    struct json_view doc = json_view_of(vec_str(v, 0));
+    if (json_member(&doc, SLICE_LIT("document-location"), &at) &&
+        json_member(&doc, SLICE_LIT("schema-failed-keyword"), &keyword) &&
+        json_member(&doc, SLICE_LIT("schema-location"), &schema_at)) {
+        (void)my_error(&d, ER_JSON_SCHEMA_VALIDATION_ERROR_WITH_DETAILED_REPORT,
+                       arena_strdup(ctx->arena, json_str(&at)),
+                       arena_strdup(ctx->arena, json_str(&keyword)),
+                       arena_strdup(ctx->arena, json_str(&schema_at)));
+        exec__warn_text(ctx, CAST_ERROR, d.number, d.text);
+    }
+    return ERR_OK;
+}
+
 /* MYSQL: what cannot be computed violates, too: its error is among the warnings. */
 static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool *ret_pass)
 {
@@ -419,7 +446,12 @@ static db_err check(struct row_rules *r, struct exec_ctx *ctx, uint32_t i, bool 
     struct vector *v;
     db_err err = expr_eval(ctx, r->checks[i], &r->row, &v);
     if (err != ERR_SQL || rule->of_view) {
+        bool holds = true;
         TRY(err);
+        if (r->reports[i] != NULL && !vec_is_null(v, 0)) {
+            TRY(exec__truth(ctx, v, 0, &holds));
+            TRY(holds ? ERR_OK : report(r, ctx, i));
+        }
         return row_rules_judge(ctx, rule, v, ret_pass);
     }
     ctx->eval.cast->refused = false;

@@ -8,7 +8,7 @@
 struct row_rules {
     const struct table_def *table;
     const struct table_rules *rules; /* NULL: none */
-    struct expr_state **defaults, **generated, **checks;
+    struct expr_state **defaults, **generated, **checks, **reports;
     struct arena *values; /* of the row's text; NULL: ctx->arena */
     struct chunk row;     /* one row, by ordinal: what the expressions read is kept up to date */
 };
