@@ -17,6 +17,7 @@ struct test_sink {
     uint32_t columns;
     uint64_t rows;
     uint32_t warnings;
+    uint16_t server_status;
     unsigned errors; /* statements that failed */
     unsigned error;  /* of the last of them, with its text */
     char error_text[600];
@@ -43,7 +44,9 @@ static inline db_err test_sink_rows(struct sql_sink *s, const struct sql_rows *r
 static inline db_err test_sink_end(struct sql_sink *s, const struct sql_status *st, bool more)
 {
     (void)more;
-    CONTAINER_OF(s, struct test_sink, sink)->warnings = st->warnings;
+    struct test_sink *t = CONTAINER_OF(s, struct test_sink, sink);
+    t->warnings = st->warnings;
+    t->server_status = st->server_status;
     return ERR_OK;
 }
 

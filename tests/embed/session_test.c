@@ -3,12 +3,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/buf.h"
 #include "base/loop.h"
 #include "base/test_counting.h"
 #include "base/test_main.h"
-#include "sql/sql.h"
 #include "sql/storage/mem/mem.h"
+#include "sql/test_sink.h"
 
 enum { STATEMENT_MEMORY = 4 << 20, SQL_MAX = 512 };
 
@@ -18,99 +17,45 @@ struct fixture {
     struct sql_session *session;
 };
 
-/* ---- a sink that keeps the last row and the error ---- */
+/* ---- what was seen of a result: its last row ---- */
 
 struct seen {
-    struct sql_sink sink;
-    uint32_t columns;
-    uint64_t rows, wrong;
-    uint16_t status;
+    struct test_sink t;
+    uint64_t wrong;
     char row[256];
-    unsigned error;
 };
 
-static db_err on_columns(struct sql_sink *s, const struct sql_column *c, uint32_t n)
+static void keep_row(struct test_sink *t, const struct sql_rows *rows, uint32_t row)
 {
-    (void)c;
-    ((struct seen *)s)->columns = n;
-    return ERR_OK;
-}
-
-static void put_row(struct seen *seen, const struct sql_rows *rows, uint32_t row)
-{
-    size_t n = 0;
-    for (uint32_t i = 0; i < seen->columns && n < sizeof(seen->row); i++) {
-        struct sql_cell c;
-        char text[128] = "NULL";
-        sql_rows_cell(rows, row, i, &c);
-        if (c.kind == SQL_CELL_TEXT) {
-            snprintf(text, sizeof(text), "%.*s", SLICE_FMT(c.v.text));
-        } else if (c.kind != SQL_CELL_NULL) {
-            snprintf(text, sizeof(text), "%lld", (long long)c.v.i64);
-        }
-        n +=
-            (size_t)snprintf(seen->row + n, sizeof(seen->row) - n, "%s%s", i == 0 ? "" : ",", text);
+    struct seen *seen = CONTAINER_OF(t, struct seen, t);
+    struct buf text;
+    buf_init(&text, sizeof(seen->row) - 1);
+    for (uint32_t i = 0; i < t->columns; i++) {
+        CHECK_OK(buf_append_slice(&text, slice_str(i == 0 ? "" : ",")));
+        test_sink_cell(&text, rows, row, i);
     }
+    snprintf(seen->row, sizeof(seen->row), "%.*s", SLICE_FMT(buf_slice(&text)));
+    buf_fini(&text);
 }
 
 /* Of a result of one column of DECIMAL(30,4) that counts. */
-static db_err on_counted(struct sql_sink *s, const struct sql_rows *rows)
+static void count_row(struct test_sink *t, const struct sql_rows *rows, uint32_t row)
 {
-    struct seen *seen = (struct seen *)s;
-    for (uint32_t r = 0; r < sql_rows_count(rows); r++) {
-        char want[32];
-        struct sql_cell c;
-        sql_rows_cell(rows, r, 0, &c);
-        snprintf(want, sizeof(want), "%llu.0000", (unsigned long long)++seen->rows);
-        seen->wrong += !slice_eq(c.v.text, slice_str(want));
-    }
-    return ERR_OK;
+    char want[32];
+    struct sql_cell c;
+    sql_rows_cell(rows, row, 0, &c);
+    snprintf(want, sizeof(want), "%llu.0000", (unsigned long long)t->rows + row + 1);
+    CONTAINER_OF(t, struct seen, t)->wrong += !slice_eq(c.v.text, slice_str(want));
 }
-
-static db_err on_rows(struct sql_sink *s, const struct sql_rows *rows)
-{
-    struct seen *seen = (struct seen *)s;
-    uint32_t n = sql_rows_count(rows);
-    seen->rows += n;
-    if (n != 0) {
-        put_row(seen, rows, n - 1);
-    }
-    return ERR_OK;
-}
-
-static db_err on_end(struct sql_sink *s, const struct sql_status *st, bool more)
-{
-    (void)more;
-    ((struct seen *)s)->status = st->server_status;
-    return ERR_OK;
-}
-
-static db_err on_error(struct sql_sink *s, const struct diag *d)
-{
-    ((struct seen *)s)->error = d->number;
-    print_message("%u: %s\n", d->number, d->text);
-    return ERR_OK;
-}
-
-static const struct sql_sink_ops g_ops = {on_columns, on_rows, on_end, on_end, on_error, NULL};
-static const struct sql_sink_ops g_counting = {on_columns, on_counted, on_end,
-                                               on_end,     on_error,   NULL};
 
 static struct seen run(struct sql_session *s, const char *sql)
 {
-    struct seen seen = {.sink = {&g_ops}};
-    db_err err = sql_session_query(s, slice_str(sql), &seen.sink);
-    CHECK(err == ERR_OK);
-    return seen;
-}
-
-static void run_ok(struct sql_session *s, const char *sql)
-{
-    struct seen seen = run(s, sql);
-    if (seen.error != 0) {
-        fprintf(stderr, "%s: error %u\n", sql, seen.error);
+    struct seen seen = {.t = {.on_row = keep_row}};
+    test_sink_query(&seen.t, s, slice_str(sql));
+    if (seen.t.error != 0) {
+        print_message("%u: %s\n", seen.t.error, seen.t.error_text);
     }
-    CHECK(seen.error == 0);
+    return seen;
 }
 
 static struct sql_session_opts root(uint64_t id)
@@ -157,19 +102,19 @@ static void fetch_much(struct fixture *f)
 {
     enum { ROWS = 35000 };
     char sql[SQL_MAX];
-    struct seen seen = {.sink = {&g_counting}};
-    run_ok(f->session, "SET cte_max_recursion_depth = 1000000");
+    struct seen seen = {.t = {.sink = {&test_sink_ops}, .on_row = count_row}};
+    test_sink_must(f->session, "SET cte_max_recursion_depth = 1000000");
     snprintf(sql, sizeof(sql),
              "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < %d) "
              "SELECT CAST(i AS DECIMAL(30,4)) FROM n",
              ROWS);
     struct sql_stmt *stmt = prepare(f->session, sql);
-    CHECK_OK(sql_stmt_execute(stmt, NULL, 0, true, &seen.sink));
-    CHECK(seen.error == 0);
-    CHECK(seen.rows == 0);
-    CHECK_OK(sql_stmt_fetch(stmt, UINT32_MAX, &seen.sink));
-    CHECK(seen.error == 0);
-    CHECK(seen.rows == ROWS);
+    CHECK_OK(sql_stmt_execute(stmt, NULL, 0, true, &seen.t.sink));
+    CHECK(seen.t.error == 0);
+    CHECK(seen.t.rows == 0);
+    CHECK_OK(sql_stmt_fetch(stmt, UINT32_MAX, &seen.t.sink));
+    CHECK(seen.t.error == 0);
+    CHECK(seen.t.rows == ROWS);
     CHECK(seen.wrong == 0);
     sql_stmt_close(stmt);
 }
@@ -178,10 +123,10 @@ static void fetch_much(struct fixture *f)
 static void cursor_of_show(struct fixture *f)
 {
     enum { CURSOR_EXISTS = 64 };
-    struct seen seen = {.sink = {&g_ops}};
+    struct seen seen = {.t = {.sink = {&test_sink_ops}, .on_row = keep_row}};
     struct sql_stmt *stmt = prepare(f->session, "SHOW VARIABLES LIKE 'version_comment'");
-    CHECK_OK(sql_stmt_execute(stmt, NULL, 0, true, &seen.sink));
-    CHECK(seen.error == 0 && seen.rows == 1 && (seen.status & CURSOR_EXISTS) == 0);
+    CHECK_OK(sql_stmt_execute(stmt, NULL, 0, true, &seen.t.sink));
+    CHECK(seen.t.error == 0 && seen.t.rows == 1 && (seen.t.server_status & CURSOR_EXISTS) == 0);
     sql_stmt_close(stmt);
 }
 
@@ -192,14 +137,15 @@ static void cursor_of_show(struct fixture *f)
 static void kill_of_an_idle_session(struct fixture *f)
 {
     enum { QUERY_TIMEOUT = 3024 };
-    struct seen seen = {.sink = {&g_ops}};
-    run_ok(f->session, "SET cte_max_recursion_depth = 4294967295, max_execution_time = 100");
+    struct seen seen = {.t = {.sink = {&test_sink_ops}, .on_row = keep_row}};
+    test_sink_must(f->session,
+                   "SET cte_max_recursion_depth = 4294967295, max_execution_time = 100");
     struct sql_stmt *stmt =
         prepare(f->session, "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
                             "WHERE i < 1000000000) SELECT COUNT(*) FROM n");
     sql_session_kill(f->session, false);
-    CHECK_OK(sql_stmt_execute(stmt, NULL, 0, false, &seen.sink));
-    CHECK(seen.error == QUERY_TIMEOUT);
+    CHECK_OK(sql_stmt_execute(stmt, NULL, 0, false, &seen.t.sink));
+    CHECK(seen.t.error == QUERY_TIMEOUT);
     sql_stmt_close(stmt);
 }
 
@@ -213,13 +159,13 @@ static void variables_have_a_limit(struct fixture *f)
     int set = 0;
     for (; set < MANY && error == 0; set++) {
         snprintf(sql, sizeof(sql), "SET @v%d = REPEAT('x', 200000)", set);
-        error = run(f->session, sql).error;
+        error = run(f->session, sql).t.error;
     }
     CHECK(error == LIMIT && set > 10);
-    run_ok(f->session, "SET @v0 = 'short'");
-    run_ok(f->session, "SET @w = REPEAT('x', 100000)"); /* in its place */
+    test_sink_must(f->session, "SET @v0 = 'short'");
+    test_sink_must(f->session, "SET @w = REPEAT('x', 100000)"); /* in its place */
     CHECK_OK(sql_session_reset(f->session, NULL));
-    run_ok(f->session, "SET @v0 = REPEAT('x', 200000)");
+    test_sink_must(f->session, "SET @v0 = REPEAT('x', 200000)");
     CHECK(strcmp(run(f->session, "SELECT @v1 IS NULL, LENGTH(@v0)").row, "1,200000") == 0);
 }
 
@@ -238,9 +184,9 @@ static void what_others_keep_counts(struct fixture *f)
     }
     CHECK(err == ERR_SQL && diag.number == LIMIT && kept >= PART);
     struct seen seen = run(f->session, "SET @a = REPEAT('x', 200000)");
-    CHECK(seen.error == LIMIT);
+    CHECK(seen.t.error == LIMIT);
     sql_session_give_back(f->session, kept);
-    run_ok(f->session, "SET @a = REPEAT('x', 200000)");
+    test_sink_must(f->session, "SET @a = REPEAT('x', 200000)");
 }
 
 static void prepared_statements_have_a_limit(struct fixture *f)
@@ -260,16 +206,16 @@ static void prepared_statements_have_a_limit(struct fixture *f)
     print_message("%u: %s\n", diag.number, diag.text);
     CHECK(diag.number == LIMIT);
     buf_fini(&sql);
-    run_ok(f->session, "SELECT 1");
+    test_sink_must(f->session, "SELECT 1");
 }
 
 static void use_and_reset(struct fixture *f, int times)
 {
     struct sql_session_opts again = root(1);
     for (int i = 0; i < times; i++) {
-        run_ok(f->session, "SET NAMES latin1");
-        run_ok(f->session, "SET time_zone = '+01:00', lc_time_names = 'de_DE'");
-        run_ok(f->session, "SET NAMES utf8mb4");
+        test_sink_must(f->session, "SET NAMES latin1");
+        test_sink_must(f->session, "SET time_zone = '+01:00', lc_time_names = 'de_DE'");
+        test_sink_must(f->session, "SET NAMES utf8mb4");
         CHECK_OK(sql_session_reset(f->session, NULL));
         CHECK_OK(sql_session_change_user(f->session, &again, NULL));
     }
@@ -293,7 +239,7 @@ static void resets_keep_nothing(struct fixture *f)
 
 static void reset_forgets(struct fixture *f)
 {
-    run_ok(f->session, "SELECT LAST_INSERT_ID(7)");
+    test_sink_must(f->session, "SELECT LAST_INSERT_ID(7)");
     CHECK(strcmp(run(f->session, "SELECT LAST_INSERT_ID()").row, "7") == 0);
     CHECK_OK(sql_session_reset(f->session, NULL));
     CHECK(strcmp(run(f->session, "SELECT LAST_INSERT_ID()").row, "0") == 0);
@@ -302,8 +248,8 @@ static void reset_forgets(struct fixture *f)
 /* A variable may change in the statement that reads it. */
 static void set_of_what_is_read(struct fixture *f)
 {
-    run_ok(f->session, "SET time_zone = '+01:00'");
-    run_ok(f->session, "SET time_zone = '+02:00', @a = @@time_zone, time_zone = '+03:00'");
+    test_sink_must(f->session, "SET time_zone = '+01:00'");
+    test_sink_must(f->session, "SET time_zone = '+02:00', @a = @@time_zone, time_zone = '+03:00'");
     struct seen seen = run(f->session, "SELECT CONCAT(@a, @@time_zone)");
     CHECK(strcmp(seen.row, "+02:00+03:00") == 0 || strcmp(seen.row, "+01:00+03:00") == 0);
 }
@@ -319,7 +265,7 @@ static void memory_is_given_back(struct fixture *f)
         CHECK_OK(buf_append_slice(&sql, SLICE_LIT(", 3")));
     }
     CHECK_OK(buf_append_slice(&sql, SLICE_LIT(")\0")));
-    run_ok(f->session, (const char *)sql.ptr);
+    test_sink_must(f->session, (const char *)sql.ptr);
     buf_fini(&sql);
     CHECK(sql_engine_memory(f->engine) < IDLE_MAX);
 }
