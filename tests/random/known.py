@@ -692,6 +692,17 @@ def null_in_rows(server, oracle, sql, ordered, folded):
     return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [out], ordered, folded))
 
 
+def bytes_of_variables(server, oracle, sql, ordered, folded):
+    """REGEXP_REPLACE of a variable that is bytes, with a literal: the reference answers as the server does when the variable is made text."""
+    text, before = sql if isinstance(sql, str) else literal_form(sql), []
+    if text is None and isinstance(sql, list):
+        text, before = sql[-1], sql[:-1]
+    if "REGEXP_REPLACE" not in (text or ""):
+        return False
+    changed = USER_VARIABLE.sub(lambda m: "CONVERT(%s USING utf8mb4)" % m.group(0), text)
+    return changed != text and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [changed], ordered, folded))
+
+
 LISTED = re.compile(r"\bIN \((?!\(|SELECT)")
 
 
@@ -761,7 +772,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash)
+                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):

@@ -189,6 +189,10 @@ def definitions(server, text):
 BYTES_TOLD = re.compile(r"string (?:value: )?'((?:\\x[0-9A-F]{2}|[^'\\])+)'")
 
 
+# MySQL, of bytes below an outer join, takes them for what they are to become
+ITSELF = re.compile(r" from (\w+) to \1\b")
+
+
 def bytes_of(text):
     found = BYTES_TOLD.search(text)
     return {("text", found.group(1))} if found else set()
@@ -222,7 +226,7 @@ def as_told(error, told, change):
     """The conditions by which another server may tell of the same value: {(number, text)}."""
     if error in OF_COLLATIONS:
         return {(error, told)}
-    if change and bytes_of(told):
+    if bytes_of(told) and (change or ITSELF.search(told)):
         return {(error, AT_ROW.sub("", told))} | bytes_of(told)
     if AT_ROW.sub("", told) == NO_DIGIT:
         return {(error, NO_DIGIT), (1292, NO_DIGIT_TOLD + "'?'")}
