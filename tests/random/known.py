@@ -4,7 +4,7 @@ import collections
 import re
 import time
 
-from met import QUOTED, TOKEN, VIEW, bytes_of, met
+from met import OF_COLLATIONS, QUOTED, TOKEN, VIEW, bytes_of, met
 from wide import Binary
 
 VERBOSE = False
