@@ -55,6 +55,19 @@ static db_err leave_assigned(struct optimizer *o, uint32_t target, bool *io_idle
     return ERR_OK;
 }
 
+/* Is a DEFAULT assigned that reads what the row has? */
+static bool computes_default(const struct bound_stmt *s, uint32_t target)
+{
+    const struct table_def *t = s->targets[target].def;
+    for (uint32_t i = 0; i < s->assign_count; i++) {
+        if (s->assigns[i].table == target && s->assigns[i].expr->kind == BEXPR_DEFAULT &&
+            t->columns[s->assigns[i].column].default_kind == DEFAULT_EXPR) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static db_err target_wants(struct optimizer *o, uint32_t target, struct col_set *wanted,
                            struct col_set *idle)
 {
@@ -62,14 +75,13 @@ static db_err target_wants(struct optimizer *o, uint32_t target, struct col_set 
     const struct table_def *t = bt->def;
     bool *idles = OPT_ARRAY(o, bool, t->column_count);
     bool any = false;
-    bool computes = false; /* a DEFAULT that reads what the row has */
+    bool computes = computes_default(o->stmt, target);
     if (idles == NULL) {
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < t->column_count; i++) {
         idles[i] = may_idle(t, i);
         any = any || idles[i];
-        computes = computes || t->columns[i].default_kind == DEFAULT_EXPR;
     }
     if (any && !computes && o->stmt->kind == BOUND_UPDATE) {
         TRY(leave_assigned(o, target, idles));
