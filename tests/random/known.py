@@ -692,6 +692,13 @@ def null_in_rows(server, oracle, sql, ordered, folded):
     return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [out], ordered, folded))
 
 
+def zero_date_is_null(server, oracle, sql, ordered, folded):
+    """A zero date of a derived table IS NULL for the reference as one of a table is: it answers as the server does when `<=> NULL` asks."""
+    text = sql if isinstance(sql, str) else literal_form(sql)
+    changed = (text or "").replace(" IS NULL", " <=> NULL")
+    return changed != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, changed, ordered, folded))
+
+
 def bytes_of_variables(server, oracle, sql, ordered, folded):
     """REGEXP_REPLACE of a variable that is bytes, with a literal: the reference answers as the server does when the variable is made text."""
     text, before = sql if isinstance(sql, str) else literal_form(sql), []
@@ -772,7 +779,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables)
+                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
