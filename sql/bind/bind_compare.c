@@ -225,15 +225,16 @@ db_err bind__agree_texts(struct binder *b, const char *operation, bool numbers, 
 }
 
 /* MYSQL: bounds of a number or a time that are constant texts, both, must be text of latin1, in
- * which numbers are written. */
+ * which numbers are written; but of a BIGINT column they become integers. */
 static db_err bounds_fit(struct binder *b, const struct bexpr *x, struct bexpr *low,
                          struct bexpr *high)
 {
     const struct sql_type number_text = type_char(TYPE_VARCHAR, 0, COLL_LATIN1_SWEDISH_CI);
     bool number =
         (type_is_numeric(&x->type) && x->type.id != TYPE_BIT) || type_is_temporal(&x->type);
-    if (!number || !is_given(low) || !is_given(high) || type_is_numeric(&low->type) ||
-        type_is_numeric(&high->type)) {
+    bool column = x->kind == BEXPR_COLUMN || x->kind == BEXPR_OUTER;
+    if (!number || (column && x->type.id == TYPE_BIGINT) || !is_given(low) || !is_given(high) ||
+        type_is_numeric(&low->type) || type_is_numeric(&high->type)) {
         return ERR_OK;
     }
     TRY(type_is_string(&low->type) ? bind__must_fit(b, low, &number_text) : ERR_OK);
