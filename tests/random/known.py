@@ -548,7 +548,7 @@ def varying(oracle, name):
     return True
 
 
-TO_INTEGER = re.compile(r"(.*(?:TIMESTAMPADD|ADDTIME|SUBTIME|ADDDATE|SUBDATE|INTERVAL)\b.*) AS ((?:UN)?SIGNED)", re.DOTALL)
+TO_INTEGER = re.compile(r"(.*(?:TIMESTAMP(?=\()|TIMESTAMPADD|ADDTIME|SUBTIME|ADDDATE|SUBDATE|INTERVAL)\b.*) AS ((?:UN)?SIGNED)", re.DOTALL)
 
 
 def cast_sums(server, oracle, sql, ordered, folded):
@@ -692,6 +692,22 @@ def null_in_rows(server, oracle, sql, ordered, folded):
     return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [out], ordered, folded))
 
 
+QUANTIFIED = re.compile(r"([\w.]+) ([<>=]+) (?:(ANY|SOME)|ALL) \((?=SELECT)")
+
+
+def of_extremes(server, oracle, sql, ordered, folded):
+    """A column of text compared with ANY or ALL of a query: the reference takes the greatest or least of them by their own collation, and
+    answers as the server does when EXISTS asks."""
+    text, out, at = sql if isinstance(sql, str) else literal_form(sql), "", 0
+    for found in QUANTIFIED.finditer(text or ""):
+        end, test = reach(text, found.end()), "%s %s z.q" % found.group(1, 2)
+        if found.start() >= at:
+            out += "%s%s (SELECT 1 FROM (%s) z (q) WHERE (%s) IS %s" % (
+                text[at:found.start()], "EXISTS" if found.group(3) else "NOT EXISTS", text[found.end():end], test, "TRUE" if found.group(3) else "NOT TRUE")
+            at = end
+    return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
+
+
 def zero_date_is_null(server, oracle, sql, ordered, folded):
     """A zero date of a derived table IS NULL for the reference as one of a table is: it answers as the server does when `<=> NULL` asks."""
     text = sql if isinstance(sql, str) else literal_form(sql)
@@ -779,7 +795,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null)
+                cut_text, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
