@@ -135,6 +135,8 @@ know).
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
   answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter is a part meet text in regular expressions (MySQL: 3995 when
   other bytes are part of them too, and of a variable that is bytes beside a literal in REGEXP_REPLACE).
+- What `FIELD`, `LOCATE`, `INSTR`, `REGEXP_LIKE` and `REGEXP_INSTR` give is a number beside text, of coercibility 5; for MySQL it has the
+  collation of what was compared.
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is
   that of a derived table or view that is kept apart.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,
