@@ -133,7 +133,7 @@ know).
   ONLY_FULL_GROUP_BY takes an outer join whose NULLs a condition refuses for an inner one, as MySQL does; not where EXISTS is that condition. Of BETWEEN the upper bound is not computed where the lower one decides. Whether a value that is out of range (1690), or
   text that a character set does not have (3854), is met in a row that another condition drops, is the plan's, as in MySQL. A constant that
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
-  answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter is a part meet text in regular expressions (MySQL: 3995 when
+  answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter or variable is a part meet text in regular expressions (MySQL: 3995 when
   other bytes are part of them too, and of a variable that is bytes beside a literal in REGEXP_REPLACE).
 - What `FIELD`, `LOCATE`, `INSTR`, `REGEXP_LIKE` and `REGEXP_INSTR` give is a number beside text, of coercibility 5; for MySQL it has the
   collation of what was compared.
