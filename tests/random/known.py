@@ -349,8 +349,8 @@ def of_distinct(server, oracle, sql, ordered, folded):
     return False
 
 
-CAST = re.compile(r"CAST\(")
-CAST_TYPE = re.compile(r"(.*) AS ((?:DECIMAL|TIME|DATETIME|FLOAT|DOUBLE)\b.*)", re.DOTALL)
+CAST = re.compile(r"CAST\(", re.IGNORECASE)
+CAST_TYPE = re.compile(r"(.*) AS ((?:DECIMAL|TIME|DATETIME|FLOAT|DOUBLE)\b.*)", re.DOTALL | re.IGNORECASE)
 
 
 def casts_apart(text):
@@ -370,10 +370,17 @@ def casts_apart(text):
 
 
 def same_casts(server, oracle, sql, ordered, folded):
-    """The reference takes casts of one value to two lengths of a type for the same; it answers as the server does when they differ in more."""
+    """The reference takes casts of one value to two lengths of a type for the same, also in its views; it answers as the server does when
+    they differ in more."""
     text = sql if isinstance(sql, str) else literal_form(sql)
-    text = None if text is None else casts_apart(text)
-    return text is not None and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, text, ordered, folded))
+    if text is None:
+        return False
+    made = views_of(oracle, text, lambda query: casts_apart(query) or query)
+    apart = VIEW.sub(lambda m: made.get(m.group(0), m.group(0)), casts_apart(text) or text)
+    known = apart != text and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, apart, ordered, folded))
+    for n in made.values():
+        oracle.change("DROP VIEW IF EXISTS " + n)
+    return known
 
 
 TIMES = (re.compile(r"\b(?:DATE|TIME|TIMESTAMP)'[^']*'"), re.compile(r"\bTIME(?:STAMP)?'[^']*\.[^']*'"))
