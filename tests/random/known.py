@@ -4,7 +4,7 @@ import collections
 import re
 import time
 
-from met import OF_COLLATIONS, QUOTED, TOKEN, VIEW, bytes_of, met
+from met import OF_EXPRESSIONS, QUOTED, TOKEN, VIEW, bytes_of, met
 from wide import Binary
 
 VERBOSE = False
@@ -113,7 +113,7 @@ def of_two(got, wanted, text, server, oracle, whole):
     the other's reason, too, when it is asked for that expression alone."""
     sides = ((got, server, oracle), (wanted, oracle, server))
     errors = {a[1] for a, _, _ in sides if a[0] == "error"}
-    if len(errors) != 2 or not errors <= OF_VALUES | OF_COLLATIONS:
+    if len(errors) != 2 or not errors <= OF_VALUES | OF_EXPRESSIONS:
         return False
     words = whole if isinstance(whole, str) else literal_form(whole) or (whole[-1] if isinstance(whole, list) else str(whole))
     return all(mine.said.get(str(text)) and one_met(a[1], mine.said[str(text)], words, mine, other) for a, mine, other in sides)
@@ -415,6 +415,14 @@ def views_of(oracle, text, change):
         if change(query) != query and oracle.change("CREATE VIEW " + change(query).replace("`%s`" % n, "`other_%s`" % n, 1))[0] == "changed":
             made[n] = "other_" + n
     return made
+
+
+def times_within(server, oracle, sql):
+    """constant_times() of a query within a transaction, which nothing may commit. It is counted."""
+    if not str(sql).startswith("SELECT") or VIEW.search(str(sql)) or not constant_times(server, oracle, str(sql), False, False):
+        return False
+    count("constant_times", sql)
+    return True
 
 
 VIEW_NAMED = re.compile(r"\b(v\d) (\w+)\b")

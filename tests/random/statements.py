@@ -124,7 +124,8 @@ class Generator(Expressions):
     def rollup(self):
         # without HAVING, GROUPING of the row of no rows depends on MySQL's plan
         source, scope, _ = self.source()
-        group = self.r.sample([n for n, k in scope if k in ORDERED], 1 if self.chance(0.5) or len(scope) < 4 else 2)
+        able = [n for n, k in scope if k in ORDERED]
+        group = self.r.sample(able, 1 if self.chance(0.5) or len(scope) < 4 else min(2, len(able)))
         return "SELECT %s, GROUPING(%s), %s FROM %s%s GROUP BY %s WITH ROLLUP HAVING COUNT(*) > 0" % (
             ", ".join(group), group[0], ", ".join(self.aggregates(scope)), source, self.where(scope), ", ".join(group)), False, True
 
