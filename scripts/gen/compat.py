@@ -135,6 +135,7 @@ know).
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
   answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter or variable is a part meet text in regular expressions (MySQL: 3995 when
   other bytes are part of them too, and of a variable that is bytes beside a literal in REGEXP_REPLACE).
+- MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused.
 - What `FIELD`, `LOCATE`, `INSTR`, `REGEXP_LIKE` and `REGEXP_INSTR` give is a number beside text, of coercibility 5; for MySQL it has the
   collation of what was compared.
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is

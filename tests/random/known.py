@@ -663,6 +663,19 @@ def rounds_times(server, oracle, sql):
     return False
 
 
+def reads_no_row(oracle, sql, got, wanted):
+    """A change that the server refuses for a row that it reads: the reference reads none, as it sees that the condition is never true, and
+    refuses as the server does when it does not see it. It is counted."""
+    at = words_at_top(sql, ("WHERE", "ORDER", "LIMIT")) if isinstance(sql, str) and got[0] == "error" and got[1] in OF_ROWS and wanted == ("changed", 0) else {}
+    if "WHERE" not in at:
+        return False
+    start, end = at["WHERE"] + len(" WHERE "), min([at[w] for w in ("ORDER", "LIMIT") if w in at] + [len(sql)])
+    if oracle.change("%sIF(RAND() < 2, %s, NULL)%s" % (sql[:start], sql[start:end], sql[end:])) != got:
+        return False
+    count("reads_no_row", sql)
+    return True
+
+
 def first_as_value(server, oracle, sql, ordered, folded, function):
     """Does the reference answer as the server does when the first argument of a function is the value of an IF?"""
     text = sql if isinstance(sql, str) else literal_form(sql)
