@@ -19,7 +19,7 @@ ALIAS = re.compile(r"\b([a-z]+\d*)\.[a-z]")
 TOKEN = re.compile(r"'(?:[^'\\]|\\.|'')*'|[A-Za-z_@][A-Za-z_0-9@.]*|[0-9.]+(?:e-?[0-9]+)?|<=>|<>|<=|>=|&&|\|\||.", re.DOTALL)
 # between these stand the parts
 BETWEEN = frozenset("SELECT DISTINCT FROM WHERE AND OR XOR NOT ON HAVING BY WHEN THEN ELSE CASE END SET AS BETWEEN IN LIKE REGEXP RETURNING DESC ASC VALUES "
-                    "ROW KEY LIMIT ORDER GROUP DUPLICATE UPDATE USING UNION EXCEPT INTERSECT ALL ANY STORED VIRTUAL IS MEMBER OF , = < > <= >= <> <=> && || + - * / % DIV MOD".split())
+                    "ROW KEY LIMIT ORDER GROUP DUPLICATE UPDATE USING UNION EXCEPT INTERSECT ALL ANY STORED VIRTUAL IS MEMBER OF JOIN STRAIGHT_JOIN LEFT RIGHT INNER CROSS NATURAL WINDOW , = < > <= >= <> <=> && || + - * / % DIV MOD".split())
 # these begin something else
 CLAUSES = frozenset("SELECT DISTINCT FROM WHERE ON HAVING BY SET AS VALUES ROW KEY LIMIT ORDER GROUP DUPLICATE UPDATE USING UNION EXCEPT INTERSECT STORED VIRTUAL".split())
 NOT_THERE = {1054, 1146}
@@ -203,8 +203,8 @@ def definitions(server, text):
 BYTES_TOLD = re.compile(r"string (?:value: )?'((?:\\x[0-9A-F]{2}|[^'\\])+)'")
 
 
-# MySQL, of bytes below an outer join, takes them for what they are to become
-ITSELF = re.compile(r" from (\w+) to \1\b")
+# of which character set text is that another does not have depends on what has been made of it before: it is told by its bytes
+NOT_CONVERTED = 3854
 
 
 def bytes_of(text):
@@ -240,7 +240,7 @@ def as_told(error, told, change):
     """The conditions by which another server may tell of the same value: {(number, text)}."""
     if error in OF_EXPRESSIONS:
         return {(error, told)}
-    if bytes_of(told) and (change or ITSELF.search(told)):
+    if bytes_of(told) and (change or error == NOT_CONVERTED):
         return {(error, AT_ROW.sub("", told))} | bytes_of(told)
     if AT_ROW.sub("", told) == NO_DIGIT:
         return {(error, NO_DIGIT), (1292, NO_DIGIT_TOLD + "'?'")}
