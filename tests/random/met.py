@@ -23,8 +23,8 @@ BETWEEN = frozenset("SELECT DISTINCT FROM WHERE AND OR XOR NOT ON HAVING BY WHEN
 # these begin something else
 CLAUSES = frozenset("SELECT DISTINCT FROM WHERE ON HAVING BY SET AS VALUES ROW KEY LIMIT ORDER GROUP DUPLICATE UPDATE USING UNION EXCEPT INTERSECT STORED VIRTUAL".split())
 NOT_THERE = {1054, 1146}
-# of collations that do not agree, and of a frame: of an expression as it is written, whatever rows there are
-OF_EXPRESSIONS = {1253, 1267, 1270, 1271, 3586}
+# of collations that do not agree, of bytes beside text, and of a frame: of an expression as it is written, whatever rows there are
+OF_EXPRESSIONS = {1253, 1267, 1270, 1271, 3586, 3995}
 # of many values IGNORE tells of each, but not in the words in which a statement that stores is refused
 STORING = ("INSERT IGNORE INTO %s ", "INSERT INTO %s ")
 PARTS_MAX = 1500
