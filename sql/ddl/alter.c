@@ -257,6 +257,14 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
 
 /* ---- the statements ---- */
 
+/* MYSQL: NULLs can become values, which is a copy, when the mode is not strict. */
+static bool loses_null(const struct alter *a, const struct sql_type *from,
+                       const struct sql_type *to)
+{
+    return (a->ctx->bind->sql_mode & SQL_MODE_STRICT) == 0 &&
+           (from->flags & TYPE_F_NOT_NULL) == 0 && (to->flags & TYPE_F_NOT_NULL) != 0;
+}
+
 static bool computes_rows(const struct alter *a, const struct draft_column *c)
 {
     if (c->source >= 0) {
@@ -265,14 +273,6 @@ static bool computes_rows(const struct alter *a, const struct draft_column *c)
                !slice_eq(old->generated_expr, c->def.generated_expr);
     }
     return c->def.generated == GENERATED_STORED || c->row_default;
-}
-
-/* MYSQL: NULLs can become values, which is a copy, when the mode is not strict. */
-static bool loses_null(const struct alter *a, const struct sql_type *from,
-                       const struct sql_type *to)
-{
-    return (a->ctx->bind->sql_mode & SQL_MODE_STRICT) == 0 &&
-           (from->flags & TYPE_F_NOT_NULL) == 0 && (to->flags & TYPE_F_NOT_NULL) != 0;
 }
 
 /* MYSQL: affected rows are told where values are converted or computed, checks or new foreign keys
@@ -390,6 +390,30 @@ static db_err list_targets(struct ddl_ctx *ctx, const struct ddl_target *table,
     return ERR_OK;
 }
 
+/* MYSQL: the NULLs of a foreign key do not become values, which no row of the parent need have. */
+static db_err keep_nulls(const struct alter *a)
+{
+    for (uint32_t i = 0; a->ctx->foreign_key_checks && i < a->draft.column_count; i++) {
+        const struct draft_column *c = a->draft.columns[i];
+        const struct column_def *old = c->source < 0 ? NULL : &a->old->columns[c->source];
+        if (old == NULL || !loses_null(a, &old->type, &c->def.type)) {
+            continue;
+        }
+        for (uint32_t f = 0; f < a->old->foreign_key_count; f++) {
+            const struct foreign_key_def *fk = &a->old->foreign_keys[f];
+            for (uint32_t k = 0; k < fk->column_count; k++) {
+                if (slice_eq_nocase(fk->columns[k], old->name)) {
+                    return diag_set_sql(a->ctx->diag, ER_FK_COLUMN_CANNOT_CHANGE, "HY000",
+                                        "Cannot change column '%.*s': used in a foreign key "
+                                        "constraint '%.*s'",
+                                        SLICE_FMT(old->name), SLICE_FMT(fk->name));
+                }
+            }
+        }
+    }
+    return ERR_OK;
+}
+
 /* Before anything is done with rows. */
 static db_err check_foreign_keys(struct alter *a)
 {
@@ -406,7 +430,8 @@ static db_err check_foreign_keys(struct alter *a)
         return my_error(a->ctx->diag, ER_FK_CANNOT_CHANGE_ENGINE);
     }
     TRY(ddl__finish(&a->draft, true, &def));
-    return ddl__check_fks(&a->draft, &def, a->snapshot);
+    TRY(ddl__check_fks(&a->draft, &def, a->snapshot));
+    return keep_nulls(a);
 }
 
 typedef db_err (*apply_fn)(struct alter *a, const void *arg);
