@@ -664,17 +664,19 @@ def rounds_times(server, oracle, sql):
     return False
 
 
-def sees_condition(oracle, sql, got, wanted):
-    """A change that the reference alone refuses, for what it makes of its condition for a key, or that the server alone refuses, for a row that
-    the reference does not read as it sees that the condition is never true: it answers as the server does when it does not see the condition.
+def sees_condition(server, oracle, sql, got, wanted):
+    """A change that the reference alone refuses, for what it makes of its condition for a key, or that one of both refuses, for a row that the
+    other does not read as it sees that the condition is never true: it answers as the other does when it does not see the condition.
     It is counted."""
     ours = got[0] == "error" and got[1] in OF_ROWS and wanted == ("changed", 0)
-    theirs = got[0] == "changed" and wanted[0] == "error" and wanted[1] in OF_VALUES
+    unread = got == ("changed", 0) and wanted[0] == "error" and wanted[1] in OF_ROWS
+    theirs = unread or (got[0] == "changed" and wanted[0] == "error" and wanted[1] in OF_VALUES)
     at = words_at_top(sql, ("WHERE", "ORDER", "LIMIT")) if isinstance(sql, str) and (ours or theirs) else {}
     if "WHERE" not in at:
         return False
     start, end = at["WHERE"] + len(" WHERE "), min([at[w] for w in ("ORDER", "LIMIT") if w in at] + [len(sql)])
-    if oracle.change("%sIF(RAND() < 2, %s, NULL)%s" % (sql[:start], sql[start:end], sql[end:])) != got:
+    unseen = "%sIF(RAND() < 2, %s, NULL)%s" % (sql[:start], sql[start:end], sql[end:])
+    if not (unread and server.change(unseen) == wanted) and oracle.change(unseen) != got:
         return False
     count("sees_condition", sql)
     return True
