@@ -9,9 +9,39 @@
 
 static db_err push(struct optimizer *o, struct lnode **io, struct conjuncts *c);
 
-static db_err keep_here(struct optimizer *o, struct lnode **io, const struct conjuncts *stay)
+static db_err append(struct optimizer *o, struct conjuncts *to, struct bexpr *const *list,
+                     uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        TRY(opt__add_conjunct(o, to, list[i]));
+    }
+    return ERR_OK;
+}
+
+static bool all_fixed(struct bexpr *const *list, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (!bexpr_is_fixed(list[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Behind the conditions that stand there already, when all are asked once. */
+static db_err keep_here(struct optimizer *o, struct lnode **io, struct conjuncts *stay)
 {
     if (stay->count == 0) {
+        return ERR_OK;
+    }
+    struct lnode *below = *io;
+    if (below->kind == LNODE_FILTER && all_fixed(stay->list, stay->count) &&
+        all_fixed(below->u.filter.conjuncts, below->u.filter.count)) {
+        struct conjuncts all = {0};
+        TRY(append(o, &all, below->u.filter.conjuncts, below->u.filter.count));
+        TRY(append(o, &all, stay->list, stay->count));
+        below->u.filter.conjuncts = all.list;
+        below->u.filter.count = all.count;
         return ERR_OK;
     }
     struct lnode *f = OPT_NEW(o, struct lnode);
@@ -34,12 +64,8 @@ static db_err into_table(struct optimizer *o, struct lnode **io, struct conjunct
 {
     struct lnode *n = *io;
     struct conjuncts all = {0};
-    for (uint32_t i = 0; i < n->u.table.filter_count; i++) {
-        TRY(opt__add_conjunct(o, &all, n->u.table.filters[i]));
-    }
-    for (uint32_t i = 0; i < c->count; i++) {
-        TRY(opt__add_conjunct(o, &all, c->list[i]));
-    }
+    TRY(append(o, &all, n->u.table.filters, n->u.table.filter_count));
+    TRY(append(o, &all, c->list, c->count));
     n->u.table.filters = all.list;
     n->u.table.filter_count = all.count;
     return ERR_OK;
@@ -208,6 +234,9 @@ static enum side side_of(const struct lnode *n, const struct bexpr *e, bool for_
     bool left = opt__reads_any(e, n->children[0]);
     bool right = opt__reads_any(e, n->children[1]);
     bool inner = k == JOIN_INNER || k == JOIN_CROSS;
+    if (inner && bexpr_is_fixed(e)) {
+        return SIDE_ABOVE;
+    }
     bool left_ok = inner || (k == JOIN_LEFT && !for_on) ||
                    ((k == JOIN_SEMI || k == JOIN_ANTI) && !for_on) || (k == JOIN_SEMI && for_on);
     bool right_ok =
@@ -228,9 +257,7 @@ static db_err of_right(struct optimizer *o, struct lnode *n, struct conjuncts *r
 {
     while (n->children[1]->kind == LNODE_FILTER) {
         const struct lnode *f = n->children[1];
-        for (uint32_t i = 0; i < f->u.filter.count; i++) {
-            TRY(opt__add_conjunct(o, right, f->u.filter.conjuncts[i]));
-        }
+        TRY(append(o, right, f->u.filter.conjuncts, f->u.filter.count));
         n->children[1] = f->children[0];
     }
     return ERR_OK;
@@ -247,14 +274,10 @@ static db_err lift_fixed(struct optimizer *o, struct lnode *n, uint32_t side,
     if (f->kind != LNODE_FILTER || !(inner || left)) {
         return ERR_OK;
     }
-    for (uint32_t i = 0; i < f->u.filter.count; i++) {
-        if (!bexpr_is_fixed(f->u.filter.conjuncts[i])) {
-            return ERR_OK;
-        }
+    if (!all_fixed(f->u.filter.conjuncts, f->u.filter.count)) {
+        return ERR_OK;
     }
-    for (uint32_t i = 0; i < f->u.filter.count; i++) {
-        TRY(opt__add_conjunct(o, above, f->u.filter.conjuncts[i]));
-    }
+    TRY(append(o, above, f->u.filter.conjuncts, f->u.filter.count));
     n->children[side] = f->children[0];
     return ERR_OK;
 }
@@ -278,9 +301,11 @@ static db_err through_join(struct optimizer *o, struct lnode **io, struct conjun
     }
     TRY(push(o, &n->children[0], &to[SIDE_LEFT]));
     TRY(push(o, &n->children[1], &to[SIDE_RIGHT]));
-    TRY(lift_fixed(o, n, 0, &to[SIDE_ABOVE]));
-    TRY(lift_fixed(o, n, 1, &to[SIDE_ABOVE]));
-    return keep_here(o, io, &to[SIDE_ABOVE]);
+    struct conjuncts above = {0}; /* what a side has asked before goes first */
+    TRY(lift_fixed(o, n, 0, &above));
+    TRY(lift_fixed(o, n, 1, &above));
+    TRY(append(o, &above, to[SIDE_ABOVE].list, to[SIDE_ABOVE].count));
+    return keep_here(o, io, &above);
 }
 
 static db_err through_filter(struct optimizer *o, struct lnode **io, struct conjuncts *c)
