@@ -135,7 +135,8 @@ know).
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
   answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter or variable is a part meet text in regular expressions (MySQL: 3995 when
   other bytes are part of them too, and of a variable that is bytes beside a literal in REGEXP_REPLACE).
-- MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused.
+- MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
+  in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.
 - What `FIELD`, `LOCATE`, `INSTR`, `REGEXP_LIKE` and `REGEXP_INSTR` give is a number beside text, of coercibility 5; for MySQL it has the
   collation of what was compared.
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is
@@ -161,7 +162,7 @@ know).
   which it takes for the same; frames of `RANGE ... INTERVAL` where a zero date is among the rows;
   an UPDATE of several tables that writes to one while it reads it, and compares what it has just written (a generated column);
   `VALUES ROW(...) ORDER BY`, which orders nothing; NULL that GROUP_CONCAT's ORDER BY takes for 0 or ''; `SHA2(LEAST(x, y), n)`, which takes the least of the bytes;
-  a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
+  `WEIGHT_STRING(x AS CHAR(n))` of long text, which is empty in a temporary table; a constant that NULLIF gives as the type of the column beside it; the bytes of text that `LPAD`, `RPAD`,
   `REPLACE` or `INSERT` put into a number, which it takes for latin1; constants that a row keeps when `<=>` compares with a query of no rows; a text of `MAKE_SET` cut short in a
   temporary table when the widths of its arguments do not fit into 32 bits. `MD5`, `SHA` and `SHA1`, which 9.7 has no more, are there.
 - A key with several values a row (`CAST(.. AS type ARRAY)`) changes no answer: elements are what they are in the document (an element
