@@ -23,9 +23,8 @@ SLOW = 8        # seconds
 LIMITED_MEMORY = 20003    # a join of many rows of one key ends with an error when they do not fit into memory
 
 # of which of several tables rows go first, and thus whether a foreign key is met, is the plan's
-# which rows a cascade has reached before they are deleted themselves, and whether ALTER copies the table, is open
-OPEN_COUNTS = re.compile(r"ALTER|DELETE \w+, ")
 MANY_TARGETS = re.compile(r"DELETE \w+, \w+ FROM|UPDATE \w+ .*JOIN")
+
 
 def no_time_unmerged(oracle, sql, ordered, folded, got):
     """The server's time is up; that of the reference is, too, when derived tables are not made part of the query, and so does not see the
@@ -184,16 +183,6 @@ def literal_form(sql):
 def prepared_text(sql):
     """The statement that PREPARE prepares, or None."""
     return sql[len("PREPARE s FROM '"):-1].replace("''", "'").replace("\\\\", "\\") if isinstance(sql, str) and sql.startswith("PREPARE s FROM '") else None
-
-
-def changed_by_value(oracle, sql, got, wanted):
-    """A parameter has its value's type, in a change, which the reference refuses: with the value in its place it makes the server's. It is
-    counted."""
-    text = literal_form(sql)
-    if text is None or got[0] != "changed" or wanted[0] != "error" or oracle.change(text) != got:
-        return False
-    count("changed_by_value", text, got, wanted)
-    return True
 
 
 def last_values(sql):
@@ -418,14 +407,6 @@ def views_of(oracle, text, change):
     return made
 
 
-def times_within(server, oracle, sql):
-    """constant_times() of a query within a transaction, which nothing may commit. It is counted."""
-    if not str(sql).startswith("SELECT") or VIEW.search(str(sql)) or not constant_times(server, oracle, str(sql), False, False):
-        return False
-    count("constant_times", sql)
-    return True
-
-
 VIEW_NAMED = re.compile(r"\b(v\d) (\w+)\b")
 SHOWN_VIEW = re.compile(r"VIEW `\w+` (\([^()]*\)) AS (.*)", re.DOTALL)
 
@@ -595,119 +576,6 @@ def cast_sums(server, oracle, sql, ordered, folded):
         if at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded)):
             return True
     return False
-
-
-def counts_unchanged(server, oracle, sql, got, wanted):
-    """A row with NULL that ON DUPLICATE KEY UPDATE leaves as it is counts as one, now and then: both are asked again, when all rows are
-    there, and the reference counts rows that it leaves as they are, no fewer than it has counted too many. It is counted."""
-    if got[0] != "changed" or wanted[0] != "changed" or not isinstance(sql, str) or " ON DUPLICATE KEY UPDATE " not in sql:
-        return False
-    look = "SELECT * FROM " + TABLE.search(sql).group(0)
-    before = oracle.ask(look)
-    again = server.change(sql), oracle.change(sql)
-    if again[0] != ("changed", 0) or again[1][0] != "changed" or not 0 < wanted[1] - got[1] <= again[1][1] or oracle.ask(look) != before:
-        return False
-    count("counts_unchanged", sql, got, wanted)
-    return True
-
-
-IGNORES = re.compile(r"(?:INSERT|UPDATE|DELETE) IGNORE ")
-
-
-def passed_over(server, sql, before, got, wanted):
-    """Rows of t3, which refers to t0 by its second column, that an IGNORE changed or deleted with a row of t0 that it then passed over: that
-    one is still there. before: t3's rows before the statement. It is counted."""
-    if not before[0] == got[0] == wanted[0] == "rows" or got == wanted:
-        return False
-    ours, theirs = (a[1].forms[0] - b[1].forms[0] for a, b in ((got, wanted), (wanted, got)))
-    parents = server.ask("SELECT id FROM t0")
-    known = (parents[0] == "rows" and bool(ours) and all((row[1],) in parents[1].forms[0] and row in before[1].forms[0] for row in ours) and
-             {row[0] for row in theirs} <= {row[0] for row in ours})
-    if known:
-        count("passed_over", sql, sorted(ours, key=str), sorted(theirs, key=str))
-    return known
-
-
-def words_at_top(text, words, start=0):
-    """Where each of some words, with spaces around it, stands outside of parentheses and quotes: {word: where it first does}."""
-    found, at = {}, reach(text, start, " ")
-    while at < len(text):
-        for w in words:
-            if text.startswith(" %s " % w, at):
-                found.setdefault(w, at)
-        at = reach(text, at + 1, " ")
-    return found
-
-
-OF_A_JOIN = re.compile(r"(?:DELETE t\d(?:, t\d)? FROM|UPDATE) (?=t\d (?:LEFT )?JOIN t\d ON )")
-JOINED = re.compile(r"(t\d) (?:LEFT )?JOIN (t\d) ")
-
-
-def drops_true(server, oracle, sql):
-    """Does the reference keep other rows by the WHERE of a change of a join than those of which its select list says that the condition is true,
-    which the server keeps? Where an equality of one collation holds, it takes one of its columns for the other in comparisons of another."""
-    head = OF_A_JOIN.match(sql) if isinstance(sql, str) else None
-    at = words_at_top(sql, ("SET", "WHERE"), head.end()) if head is not None else {}
-    if "WHERE" not in at:
-        return False
-    source, where = sql[head.end():at.get("SET", at["WHERE"])], sql[at["WHERE"] + len(" WHERE "):]
-    ids = "SELECT %s.id x0, %s.id x1" % JOINED.match(source).groups()
-    kept = "%s FROM %s WHERE %s" % (ids, source, where)
-    listed = "SELECT x0, x1 FROM (%s, (%s) x2 FROM %s LIMIT 1000000) d WHERE x2" % (ids, where, source)
-    dropped, said = oracle.ask(kept), oracle.ask(listed)
-    return dropped[0] == said[0] == "rows" and dropped != said and equal_rows(said, server.ask(kept))
-
-
-OF_ONE_TABLE = re.compile(r"(?:UPDATE|DELETE FROM) (t\d)(?= SET | WHERE )")
-
-
-def rounds_times(server, oracle, sql):
-    """Does the reference keep other rows by the WHERE of a change of one table than it keeps, as the server does, when the times in it are no
-    constants?"""
-    head = OF_ONE_TABLE.match(sql) if isinstance(sql, str) else None
-    at = words_at_top(sql, ("WHERE",), head.end()) if head is not None else {}
-    if "WHERE" not in at:
-        return False
-    kept = "SELECT id FROM %s%s" % (head.group(1), sql[at["WHERE"]:])
-    for t in TIMES:
-        changed = t.sub(lambda m: "IF(RAND() < 2, %s, NULL)" % m.group(0), kept)
-        rows, free = (oracle.ask(kept), oracle.ask(changed)) if changed != kept else (None, None)
-        if changed != kept and rows[0] == free[0] == "rows" and rows != free and equal_rows(free, server.ask(kept)):
-            return True
-    return False
-
-
-def sees_condition(server, oracle, sql, got, wanted):
-    """A change that the reference alone refuses, for what it makes of its condition for a key, or that one of both refuses, for a row that the
-    other does not read as it sees that the condition is never true: it answers as the other does when it does not see the condition.
-    It is counted."""
-    ours = got[0] == "error" and got[1] in OF_ROWS and wanted == ("changed", 0)
-    unread = got == ("changed", 0) and wanted[0] == "error" and wanted[1] in OF_ROWS
-    theirs = unread or (got[0] == "changed" and wanted[0] == "error" and wanted[1] in OF_VALUES)
-    at = words_at_top(sql, ("WHERE", "ORDER", "LIMIT")) if isinstance(sql, str) and (ours or theirs) else {}
-    if "WHERE" not in at:
-        return False
-    start, end = at["WHERE"] + len(" WHERE "), min([at[w] for w in ("ORDER", "LIMIT") if w in at] + [len(sql)])
-    unseen = "%sIF(RAND() < 2, %s, NULL)%s" % (sql[:start], sql[start:end], sql[end:])
-    if not (unread and server.change(unseen) == wanted) and oracle.change(unseen) != got:
-        return False
-    count("sees_condition", sql)
-    return True
-
-
-def joins_nothing(server, oracle, sql, got, wanted):
-    """A change of a join that has no row, as both say of its FROM and WHERE, which the reference refuses for a row of one of its tables. It is
-    counted."""
-    head = OF_A_JOIN.match(sql) if isinstance(sql, str) and got == ("changed", 0) and wanted[0] == "error" and wanted[1] in OF_ROWS else None
-    if head is None:
-        return False
-    at = words_at_top(sql, ("SET", "WHERE"), head.end())
-    source, where = sql[head.end():at.get("SET", at.get("WHERE"))], sql[at["WHERE"]:] if "WHERE" in at else ""
-    answers = [s.ask("SELECT 1 FROM %s%s LIMIT 1" % (source, where)) for s in (server, oracle)]
-    if not all(a[0] == "rows" and len(a[1]) == 0 for a in answers):
-        return False
-    count("joins_nothing", sql)
-    return True
 
 
 def first_as_value(server, oracle, sql, ordered, folded, function):
