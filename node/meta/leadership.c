@@ -1,6 +1,7 @@
 #include "node/meta/meta_int.h"
 
 #include "base/assert.h"
+#include "base/faults.h"
 #include "base/log.h"
 
 /* Meta's state follows the lease of the meta range.
@@ -43,6 +44,7 @@ static bool take_over(struct meta *m)
         LOG_ERROR("meta.take_over", F_U64("term", term), F_ERR(err));
         return false;
     }
+    FAULT(meta_taking_over);
     if (range_store_lease_term(m->rs, RANGE_ID_META) != term) {
         return false;
     }

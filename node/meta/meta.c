@@ -40,7 +40,11 @@ static void hook_changed(void *ctx, const struct range_desc *desc)
     if (!atomic_load(&m->started)) {
         return; /* all are told of at the start */
     }
-    if (atomic_load(&m->running)) {
+    /* Also while the state is being taken over: who took a look at the ranges led here does not
+     * look again, and a node without others reports to nobody. The term is there before the index
+     * is cleared and that look is taken, a lease and a descriptor before we are called: one of the
+     * two sees the other. */
+    if (atomic_load(&m->term) != 0) {
         db_err err = range_index_changed(m, desc, m->self);
         (void)err; /* it is reported too */
     }

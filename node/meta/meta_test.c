@@ -6,6 +6,7 @@
 #include "base/test_main.h"
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/faults.h"
 #include "base/fiber.h"
 #include "node/meta/meta_int.h"
 
@@ -595,6 +596,48 @@ static void late_lease_body(struct world *w)
     meta_lease_changed(w->m, true);
 }
 
+/* A range changes after the new leader has looked at those that are led here, and before it
+ * answers. */
+static void change_while_taking_over_body(struct world *w)
+{
+    const struct range_hooks *h = meta_hooks(w->m);
+    struct range_desc *d;
+    struct arena a;
+    unsigned n;
+    uint64_t hits = 0;
+    uint64_t acted;
+    arena_init(&a, NULL, NULL, 0);
+    leads_first(w, &a, &d);
+    struct range_desc now = *d;
+    now.epoch.version++;
+    CHECK_OK(faults_set("meta_taking_over", "delay=300:count=1"));
+    meta_lease_changed(w->m, true);
+    while (hits == 0) {
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+        CHECK_OK(faults_hits("meta_taking_over", &hits, &acted));
+    }
+    CHECK(!meta_leads(w->m));
+    h->changed(h->ctx, &now);
+    uint64_t end = clock_mono_ns() + 10 * NS_PER_S;
+    while (!meta_leads(w->m)) {
+        CHECK(clock_mono_ns() < end);
+        CHECK_OK(fiber_sleep(NS_PER_MS));
+    }
+    faults_reset();
+    CHECK_OK(meta_lookup(w->m, SLICE_LIT("\2"), SLICE_EMPTY, 1, &a, NULL, &d, &n));
+    CHECK(n == 1 && d->epoch.version == now.epoch.version);
+    arena_fini(&a);
+}
+
+static void test_change_while_taking_over(void **state)
+{
+    (void)state;
+    struct world w = {0};
+    make_dir(&w);
+    life(&w, true, change_while_taking_over_body);
+    remove_dir(&w);
+}
+
 static void test_lease(void **state)
 {
     (void)state;
@@ -841,13 +884,21 @@ static void test_desc_codec(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tso),         cmocka_unit_test(test_tso_race),
-        cmocka_unit_test(test_tso_late),    cmocka_unit_test(test_tso_set_back),
-        cmocka_unit_test(test_sequences),   cmocka_unit_test(test_index),
-        cmocka_unit_test(test_whole_pages), cmocka_unit_test(test_late_report),
-        cmocka_unit_test(test_safe_point),  cmocka_unit_test(test_lease),
-        cmocka_unit_test(test_taken_back),  cmocka_unit_test(test_crowd),
-        cmocka_unit_test(test_two_decide),  cmocka_unit_test(test_desc_codec),
+        cmocka_unit_test(test_tso),
+        cmocka_unit_test(test_tso_race),
+        cmocka_unit_test(test_tso_late),
+        cmocka_unit_test(test_tso_set_back),
+        cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_index),
+        cmocka_unit_test(test_whole_pages),
+        cmocka_unit_test(test_late_report),
+        cmocka_unit_test(test_safe_point),
+        cmocka_unit_test(test_lease),
+        cmocka_unit_test(test_taken_back),
+        cmocka_unit_test(test_crowd),
+        cmocka_unit_test(test_two_decide),
+        cmocka_unit_test(test_desc_codec),
+        cmocka_unit_test(test_change_while_taking_over),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
