@@ -99,10 +99,11 @@ db_err eval_lock(struct eval_range *r, const struct kv_lock_req *req, struct dia
             TRY(let_go_absent(r, req, values, diag, reply));
         }
     }
+    uint64_t lock_term = eval__lock_term(r, &req->r, req->own_ts); /* before: the lease's */
     if (req->count != 0) {
         TRY(eval__check_again(r, &req->r, req->keys[0], none, term, diag, reply));
     }
     ret_resp->values = values;
-    ret_resp->lock_term = eval__lock_term(r, &req->r, req->own_ts);
+    ret_resp->lock_term = lock_term;
     return ERR_OK;
 }

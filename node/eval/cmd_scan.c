@@ -342,16 +342,16 @@ db_err eval_scan(struct eval_range *r, const struct kv_scan_req *req, struct dia
     if (locks && rows.count != 0) {
         TRY(lock_rows(r, req, &rows, diag, reply));
     }
+    uint64_t lock_term = locks ? eval__lock_term(r, &req->r, req->own_ts) : 0;
     TRY(eval__check_again(r, &req->r, req->start, req->end, term, diag, reply));
     if (r->ops->note_load != NULL) {
         r->ops->note_load(r, req->start, 1 + (unsigned)(rows.count / SCANNED_ROWS_PER_UNIT));
     }
-    *ret_resp =
-        (struct kv_scan_resp){.pairs = rows.pairs,
-                              .versions = locks ? rows.versions : NULL,
-                              .count = rows.count,
-                              .more = rows.more,
-                              .resume = rows.resume,
-                              .lock_term = locks ? eval__lock_term(r, &req->r, req->own_ts) : 0};
+    *ret_resp = (struct kv_scan_resp){.pairs = rows.pairs,
+                                      .versions = locks ? rows.versions : NULL,
+                                      .count = rows.count,
+                                      .more = rows.more,
+                                      .resume = rows.resume,
+                                      .lock_term = lock_term};
     return ERR_OK;
 }

@@ -53,7 +53,8 @@ static inline bool eval__may_have_intents(struct eval_range *r)
 void eval__intents_gone(struct eval_range *r, const struct kv_request *req);
 
 /* What a transaction may note as lock_term of locks that it has been given in this call: 0 when it
- * cannot be sure of others that it holds here. Asked after the last one was given. */
+ * cannot be sure of others that it holds here. Asked after the last one was given, and before the
+ * lease is looked at for the last time: the number is not that of a later lease then. */
 static inline uint64_t eval__lock_term(struct eval_range *r, const struct kv_request *req,
                                        ts_t start_ts)
 {

@@ -618,6 +618,45 @@ static void test_owners(void **state UNUSED)
     assert_int_equal(loop_run_main(owners_fiber, NULL), ERR_OK);
 }
 
+/* The lease is lost, and with it the locks, when all has been looked at and nothing was answered:
+ * the answer does not say that they are of the lease that comes then. */
+static void late_loss_fiber(void *arg UNUSED)
+{
+    struct fake_range f;
+    struct arena a;
+    ts_t ts;
+    fake_open(&f, "late");
+    arena_init(&a, NULL, NULL, 0);
+    CHECK_OK(eval_range_lease_begin(&f.r, SLICE_EMPTY, SLICE_EMPTY, f.term, NULL));
+    CHECK_OK(put_1pc(&f, &a, "a", KV_CHECK_NONE, 0, 0, now_ts(&f), &ts));
+    struct holder mine = {.f = &f, .a = &a, .start_ts = now_ts(&f)};
+    f.lose_after_checks = 2;
+    CHECK_OK(hold(&mine, lock_owner_make(2, 1), "a", KV_LOCK_SHARED));
+    CHECK(f.lose_after_checks == 0 && row_lock_count(f.r.locks) == 0);
+    CHECK(mine.lock_term != atomic_load(&f.r.lock_number));
+    struct kv_scan_req scan = {.r = request(&a),
+                               .start = SLICE_LIT("a"),
+                               .end = SLICE_LIT("b"),
+                               .rows_max = 10,
+                               .bytes_max = 1000,
+                               .own_ts = mine.start_ts,
+                               .lock = KV_LOCK_SHARED,
+                               .lock_wait_ms = 10};
+    struct kv_scan_resp rows;
+    struct kv_reply reply = {0};
+    f.lose_after_checks = 2;
+    CHECK_OK(eval_scan(&f.r, &scan, NULL, &reply, &rows));
+    CHECK(f.lose_after_checks == 0 && row_lock_count(f.r.locks) == 0 && rows.count == 1);
+    CHECK(rows.lock_term != atomic_load(&f.r.lock_number));
+    arena_fini(&a);
+    fake_close(&f);
+}
+
+static void test_late_loss(void **state UNUSED)
+{
+    assert_int_equal(loop_run_main(late_loss_fiber, NULL), ERR_OK);
+}
+
 /* ---- transfers on several loops ---- */
 
 enum { ACCOUNTS = 12, WORKERS = 24, TRANSFERS = 60, START_MONEY = 1000 };
@@ -902,6 +941,7 @@ int main(void)
 
         cmocka_unit_test(test_repeated_prewrite),
         cmocka_unit_test(test_owners),
+        cmocka_unit_test(test_late_loss),
         cmocka_unit_test(test_bank),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

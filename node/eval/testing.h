@@ -22,6 +22,8 @@ struct fake_range {
     bool lose_lease;
     db_err outcome;
     bool lose_at_now; /* once: the lease is lost while a timestamp is asked for */
+    /* Not 0: right after so many looks at the lease it is lost and comes back. */
+    unsigned lose_after_checks;
     size_t batch_max; /* not 0: longer ones are refused */
     struct lock_graph *graph;
     char dir[64];
@@ -41,6 +43,10 @@ static db_err fake_check(struct eval_range *r, const struct kv_request *req UNUS
         return ERR_NOT_LEADER;
     }
     *ret_term = fake_of(r)->term;
+    if (fake_of(r)->lose_after_checks != 0 && --fake_of(r)->lose_after_checks == 0) {
+        eval_range_lease_end(r);
+        TRY(eval_range_lease_begin(r, SLICE_EMPTY, SLICE_EMPTY, ++fake_of(r)->term, NULL));
+    }
     return ERR_OK;
 }
 
