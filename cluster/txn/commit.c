@@ -13,9 +13,9 @@
  *
  * Shared locks on keys that are not written, and locks of gaps, must be held until after the commit
  * timestamp was given. They go with a lease. 1PC in the one range that has them all names the term;
- * else it is 2PC, which asks for them before it decides. A SERIALIZABLE transaction that has
- * written nothing asks too: what it read by and by under locks that were lost is no state of any
- * moment.
+ * else it is 2PC, which asks for them before it decides. A transaction that has written nothing
+ * asks too, whatever kind its locks are of: what it read by and by under locks that were lost is no
+ * state of any moment, and its client may have relied on keeping others out.
  *
  * When a prewrite fails, or the statement is cancelled before the decision, the intents are taken
  * back, the primary's first: whoever meets another one then need not wait. With 2PC nothing was
@@ -254,8 +254,7 @@ db_err ctxn_commit(struct ctxn *t, struct diag *diag, ts_t *ret_ts)
         err = diag_set(diag, ERR_TXN_ABORTED, "%s", err_text(ERR_TXN_ABORTED));
     } else if (ctxn_has_writes(t)) {
         err = commit_writes(t, diag, &ts);
-    } else if (t->opts.isolation == STORAGE_SERIALIZABLE && t->spans != NULL &&
-               !t->opts.autocommit) {
+    } else if (t->spans != NULL && !t->opts.autocommit) {
         err = commit_reads(t, diag);
     }
     ASSERT(err != ERR_OK || !ctxn_has_writes(t) || ts > t->start_ts);

@@ -293,6 +293,59 @@ static void lost_behind_spill(struct world *w)
     }
 }
 
+/* ---- locks that are lost, of transactions that write nothing ---- */
+
+enum lose { LOSE_NOTHING, LOSE_OWNER, LOSE_LEASE, LOSE__COUNT };
+
+/* LOSE_OWNER: as one that was not heard of for too long; LOSE_LEASE: as one whose range's leader
+ * was elected again. */
+static void lose_locks(struct world *w, struct eval_range *er, enum lose how)
+{
+    if (how == LOSE_OWNER) {
+        CHECK(lock_table_reap(er->locks, everybody, NULL) != 0);
+    } else if (how == LOSE_LEASE) {
+        struct slice start, end;
+        uint64_t number = atomic_load(&er->lock_number);
+        CHECK_OK(er->ops->bounds(er, &w->a, &start, &end));
+        eval_range_lease_end(er);
+        CHECK_OK(eval_range_lease_begin(er, start, end, number + 1, NULL));
+    }
+}
+
+/* Another one writes what the transaction believes to have locked: whoever relied on that hears of
+ * it at the commit, though he has written nothing. Nobody else does. */
+static void lost_by_reader(struct world *w)
+{
+    static const enum storage_isolation levels[] = {STORAGE_REPEATABLE_READ, STORAGE_READ_COMMITTED,
+                                                    STORAGE_SERIALIZABLE};
+    static const enum storage_read_mode modes[] = {STORAGE_READ_EXCLUSIVE, STORAGE_READ_SHARED};
+    struct slice row = key(w, "row");
+    struct kv_request r;
+    put(w, row, "10");
+    struct eval_range *er = range_of(w, row, &r);
+    for (unsigned i = 0; i < ARRAY_COUNT(levels) * ARRAY_COUNT(modes) * LOSE__COUNT; i++) {
+        struct storage_txn_opts opts = {.isolation = levels[i % ARRAY_COUNT(levels)],
+                                        .lock_wait_timeout_ms = 20};
+        enum storage_read_mode mode = modes[i / ARRAY_COUNT(levels) % ARRAY_COUNT(modes)];
+        enum lose how = i / ARRAY_COUNT(levels) / ARRAY_COUNT(modes);
+        struct storage_txn *t;
+        bool found;
+        struct slice v;
+        CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t));
+        CHECK_OK(storage_get(t, row, mode, STORAGE_WAIT, &w->a, NULL, &found, &v));
+        lose_locks(w, er, how);
+        opts.autocommit = true;
+        struct storage_txn *other;
+        CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &other));
+        db_err err = storage_put(other, row, SLICE_LIT("20"), 0, NULL);
+        err = err != ERR_OK ? (storage_txn_rollback(other), err)
+                            : storage_txn_commit(other, NULL, NULL);
+        CHECK(err == (how == LOSE_NOTHING ? ERR_LOCK_WAIT_TIMEOUT : ERR_OK));
+        CHECK(storage_txn_commit(t, NULL, NULL) == (how == LOSE_NOTHING ? ERR_OK : ERR_LOCK_LOST));
+    }
+    CHECK(row_lock_count(er->locks) == 0);
+}
+
 struct committing {
     struct storage_txn *t;
     struct fiber *fiber;
@@ -553,6 +606,12 @@ static void test_lost_behind_spill(void **state)
     in_world(lost_behind_spill);
 }
 
+static void test_lost_by_reader(void **state)
+{
+    (void)state;
+    in_world(lost_by_reader);
+}
+
 static void test_canceled(void **state)
 {
     (void)state;
@@ -587,9 +646,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_abandoned),         cmocka_unit_test(test_swept),
-        cmocka_unit_test(test_lost_behind_spill), cmocka_unit_test(test_canceled),
-        cmocka_unit_test(test_canceled_wait),
-
+        cmocka_unit_test(test_lost_behind_spill), cmocka_unit_test(test_lost_by_reader),
+        cmocka_unit_test(test_canceled),          cmocka_unit_test(test_canceled_wait),
         cmocka_unit_test(test_together),          cmocka_unit_test(test_many_ranges),
         cmocka_unit_test(test_waits_and_lives)};
     return cmocka_run_group_tests(tests, NULL, NULL);
