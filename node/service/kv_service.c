@@ -63,8 +63,8 @@ static db_err find(struct kv_service *s, const struct kv_request *req, struct di
 
 /* ---- estimate ---- */
 
-/* SAMPLE_ROWS give the size of a row. COUNTED_ROWS are counted one by one where memtables may hold
- * some of them: what those say of few rows is too rough for a plan. */
+/* SAMPLE_ROWS give the size of a row. COUNTED_ROWS are counted one by one where memtables hold some
+ * of them, or files hold few: what is said of few is too rough for a plan. */
 enum { SAMPLE_ROWS = 128, COUNTED_ROWS = 1024, SAMPLE_BYTES = 256 * 1024 };
 
 struct size_job {
@@ -91,24 +91,6 @@ static uint64_t sampled_row_size(const struct sampled *s)
     return s->rows.count == 0 ? 100 : s->rows.bytes / s->rows.count + 24;
 }
 
-/* Of [from, end). What memtables say depends on where their levels meet the bounds, and may by
- * chance be nothing at all: it is asked for from several keys, and the most is believed, with the
- * rows that are known to lie before. */
-static db_err ask_memtables(struct engine *engine, struct slice from, struct slice high,
-                            struct arena *arena, struct sampled *s)
-{
-    struct slice low;
-    uint64_t entries;
-    uint64_t bytes;
-    TRY(data_key_make(arena, from, UINT64_MAX, &low));
-    engine_in_memory(engine, ENGINE_DATA, low, high, &entries, &bytes);
-    if (entries != 0 && entries + s->rows.count > s->entries) {
-        s->entries = entries + s->rows.count;
-        s->bytes = bytes + s->rows.bytes;
-    }
-    return ERR_OK;
-}
-
 static db_err sample(struct engine *engine, const struct kv_estimate_req *req, struct sampled *s)
 {
     struct arena *a = req->r.arena;
@@ -129,14 +111,14 @@ static db_err sample(struct engine *engine, const struct kv_estimate_req *req, s
     blocking_run(size_in_files, &j);
     TRY(j.err);
     s->in_files = j.size;
-    TRY(ask_memtables(engine, s->rows.resume, j.high, a, s));
-    if (s->entries != 0 || s->in_files / sampled_row_size(s) < COUNTED_ROWS) {
-        scan.start = s->rows.resume;
-        scan.rows_max = COUNTED_ROWS;
-        s->rows.more = false;
-        TRY(mvcc_scan(engine, &scan, a, &s->rows));
+    engine_in_memory(engine, j.low, j.high, &s->entries, &s->bytes);
+    if (s->entries == 0 && s->in_files / sampled_row_size(s) >= COUNTED_ROWS) {
+        return ERR_OK;
     }
-    return s->rows.more ? ask_memtables(engine, s->rows.resume, j.high, a, s) : ERR_OK;
+    scan.start = s->rows.resume;
+    scan.rows_max = COUNTED_ROWS;
+    s->rows.more = false;
+    return mvcc_scan(engine, &scan, a, &s->rows);
 }
 
 /* The first rows are counted; for the rest the engine says what its files hold, by the size of a

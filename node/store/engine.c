@@ -95,10 +95,10 @@ db_err engine_approximate_size(struct engine *e, enum engine_cf cf, struct slice
     return e->ops->approximate_size(e, cf, start, end, ret_size);
 }
 
-void engine_in_memory(struct engine *e, enum engine_cf cf, struct slice start, struct slice end,
-                      uint64_t *ret_entries, uint64_t *ret_bytes)
+void engine_in_memory(struct engine *e, struct slice start, struct slice end, uint64_t *ret_entries,
+                      uint64_t *ret_bytes)
 {
-    e->ops->in_memory(e, cf, start, end, ret_entries, ret_bytes);
+    e->ops->in_memory(e, start, end, ret_entries, ret_bytes);
 }
 
 /* ---- writes ---- */

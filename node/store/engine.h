@@ -132,11 +132,11 @@ void engine_snapshot_close(struct engine *e, struct engine_snapshot *snapshot);
 /* Bytes in files of [start, end) (end empty: to the end), an estimate; memtables do not count. */
 MUST_USE db_err engine_approximate_size(struct engine *e, enum engine_cf cf, struct slice start,
                                         struct slice end, uint64_t *ret_size);
-/* What engine_approximate_size leaves out: entries of the memtables (each version and deletion is
- * one) and their bytes. Rough: of a small range beside much else it may be several times too much,
- * or nothing. 0 of what is in files only. Never parks, reads memory only. */
-void engine_in_memory(struct engine *e, enum engine_cf cf, struct slice start, struct slice end,
-                      uint64_t *ret_entries, uint64_t *ret_bytes);
+/* What engine_approximate_size leaves out of ENGINE_DATA: entries of the memtables (each version
+ * and deletion is one) and their bytes, from a sample: of n entries about the root of 32 n too many
+ * or too few. Never parks, reads memory only. */
+void engine_in_memory(struct engine *e, struct slice start, struct slice end, uint64_t *ret_entries,
+                      uint64_t *ret_bytes);
 
 /* ---- writes ------------------------------------------------------------------------------ */
 
@@ -272,8 +272,8 @@ struct engine_ops {
     void (*snapshot_close)(struct engine *e, struct engine_snapshot *snapshot);
     db_err (*approximate_size)(struct engine *e, enum engine_cf cf, struct slice start,
                                struct slice end, uint64_t *ret_size);
-    void (*in_memory)(struct engine *e, enum engine_cf cf, struct slice start, struct slice end,
-                      uint64_t *ret_entries, uint64_t *ret_bytes);
+    void (*in_memory)(struct engine *e, struct slice start, struct slice end, uint64_t *ret_entries,
+                      uint64_t *ret_bytes);
     db_err (*wbatch_new)(struct engine *e, struct engine_wbatch **ret_batch);
     db_err (*apply)(struct engine *e, struct engine_wbatch *b, bool may_block, struct diag *diag);
     void (*flush_async)(struct engine *e, struct engine_flush *f);

@@ -30,18 +30,23 @@ static const char *fresh_dir(const char *name)
     return path;
 }
 
-static struct engine *open_at(const char *path)
+static struct engine *open_with(const char *path, size_t memory_size)
 {
     struct engine *e;
     struct diag d;
     diag_reset(&d);
-    struct engine_opts opts = {.path = path, .memory_size = 32 << 20};
+    struct engine_opts opts = {.path = path, .memory_size = memory_size};
     db_err err = engine_open_rocks(&opts, &d, &e);
     if (err != ERR_OK) {
         (void)fprintf(stderr, "open: %s %s\n", err_name(err), d.text);
     }
     CHECK_OK(err);
     return e;
+}
+
+static struct engine *open_at(const char *path)
+{
+    return open_with(path, 32 << 20);
 }
 
 static void put(struct engine_wbatch *b, struct arena *a, const char *user, uint64_t ts,
@@ -250,57 +255,74 @@ static struct slice key_of_user(struct arena *a, const char *user)
     return key;
 }
 
-/* What is said of one of two tables side by side. */
-static void in_table(struct engine *e, struct arena *a, char table, uint64_t *ret_entries,
-                     uint64_t *ret_bytes, uint64_t *ret_size)
+enum { TABLE_ROWS = 10000, TABLE_VALUE = 50, FILLS = 30 };
+
+/* Rows of two tables that take turns, as those of a table and of an index do. */
+static void fill_tables(struct engine *e, struct arena *a, uint64_t ts)
 {
+    struct engine_wbatch *b;
+    char value[TABLE_VALUE + 1];
+    memset(value, 'v', TABLE_VALUE);
+    value[TABLE_VALUE] = '\0';
+    CHECK_OK(engine_wbatch_new(e, &b));
+    for (unsigned i = 0; i < TABLE_ROWS; i++) {
+        char user[16];
+        (void)snprintf(user, sizeof(user), "a%06u", i);
+        put(b, a, user, ts, value);
+        user[0] = 'b';
+        put(b, a, user, ts, value);
+    }
+    CHECK_OK(engine_apply(e, b, NULL));
+    engine_wbatch_free(b);
+}
+
+/* What is said of a table in memory and in files. */
+static void check_table(struct engine *e, struct arena *a, char table, uint64_t entries_is,
+                        bool in_files)
+{
+    uint64_t entries;
+    uint64_t bytes;
+    uint64_t size;
     char low[2] = {table, '\0'};
     char high[2] = {(char)(table + 1), '\0'};
     struct slice from = key_of_user(a, low);
     struct slice to = key_of_user(a, high);
-    engine_in_memory(e, ENGINE_DATA, from, to, ret_entries, ret_bytes);
-    CHECK_OK(engine_approximate_size(e, ENGINE_DATA, from, to, ret_size));
+    engine_in_memory(e, from, to, &entries, &bytes);
+    CHECK_OK(engine_approximate_size(e, ENGINE_DATA, from, to, &size));
+    assert_in_range(entries, entries_is * 2 / 3,
+                    entries_is * 4 / 3); /* of a sample, at six sigma */
+    assert_in_range(bytes, entries * TABLE_VALUE, entries * 2 * TABLE_VALUE);
+    assert_true((size != 0) == in_files);
 }
 
 /* What has just been written counts, though no file has it; once it is flushed, it is in files. */
 static void test_sizes_in_memory(void **state UNUSED)
 {
-    enum { ROWS = 10000, VALUE = 50 };
     const char *dir = fresh_dir("sizes");
-    struct engine *e = open_at(dir);
-    struct engine_wbatch *b;
+    struct engine *e = open_with(dir, (size_t)1 << 30);
     struct arena a;
     uint64_t entries;
     uint64_t bytes;
-    uint64_t size;
-    char value[VALUE + 1];
-    memset(value, 'v', VALUE);
-    value[VALUE] = '\0';
     arena_init(&a, NULL, NULL, 0);
-    CHECK_OK(engine_wbatch_new(e, &b));
-    for (unsigned i = 0; i < ROWS; i++) {
-        char user[16];
-        (void)snprintf(user, sizeof(user), "a%06u", i);
-        put(b, &a, user, 5, value);
-        user[0] = 'b';
-        put(b, &a, user, 5, value);
-    }
-    CHECK_OK(engine_apply(e, b, NULL));
-    for (int t = 0; t < 2; t++) {
-        in_table(e, &a, t == 0 ? 'a' : 'b', &entries, &bytes, &size);
-        /* never more than there are; nothing, by chance, only where entries stand before */
-        assert_in_range(entries, t == 0 ? 1 : 0, 2 * ROWS);
-        assert_in_range(bytes, entries * VALUE, entries * 2 * VALUE);
-        assert_int_equal(size, 0);
-    }
-    in_table(e, &a, 'c', &entries, &bytes, &size);
-    assert_true(entries == 0 && bytes == 0 && size == 0);
-    engine_in_memory(e, ENGINE_DATA, SLICE_LIT("a\0\0\0\0\0\0\0\0"), SLICE_EMPTY, &entries, &bytes);
-    assert_in_range(entries, 1, 2 * ROWS); /* to the end */
+    fill_tables(e, &a, 5);
+    check_table(e, &a, 'a', TABLE_ROWS, false);
+    check_table(e, &a, 'b', TABLE_ROWS, false);
+    check_table(e, &a, 'c', 0, false);
+    engine_in_memory(e, key_of_user(&a, "a"), SLICE_EMPTY, &entries, &bytes); /* to the end */
+    assert_in_range(entries, TABLE_ROWS * 3 / 2, TABLE_ROWS * 5 / 2);
+    engine_in_memory(e, key_of_user(&a, "a001000"), key_of_user(&a, "a004000"), &entries, &bytes);
+    assert_in_range(entries, 3000 / 3, 3000 * 5 / 3);
     CHECK_OK(engine_flush_wait(e));
-    in_table(e, &a, 'a', &entries, &bytes, &size);
-    assert_true(entries == 0 && bytes == 0 && size != 0);
-    engine_wbatch_free(b);
+    check_table(e, &a, 'a', 0, true);
+    fill_tables(e, &a, 6);
+    check_table(e, &a, 'a', TABLE_ROWS, true);
+    for (uint64_t ts = 7; ts < 6 + FILLS; ts++) { /* more than the sample has room for */
+        fill_tables(e, &a, ts);
+        arena_reset(&a);
+    }
+    check_table(e, &a, 'b', (uint64_t)FILLS * TABLE_ROWS, true);
+    CHECK_OK(engine_flush_wait(e));
+    check_table(e, &a, 'b', 0, true);
     engine_close(e, false);
     remove_tree(dir);
     arena_fini(&a);

@@ -32,6 +32,7 @@ struct rocks_wbatch {
     size_t bucket_count;
     size_t bucket_cap;
     size_t size;
+    struct rocks_picked picked;
     bool all_changed; /* a range was deleted, or the bucket list could not grow */
     bool deletes_range;
     struct noted_range *noted;
@@ -48,9 +49,15 @@ static struct rocks_wbatch *batch_of(const struct engine_wbatch *b)
     return (struct rocks_wbatch *)(void *)(uintptr_t)b;
 }
 
-static void note_key(struct rocks_wbatch *b, enum engine_cf cf, struct slice key)
+static void note_key(struct rocks_wbatch *b, enum engine_cf cf, struct slice key, size_t size)
 {
-    if (cf != ENGINE_DATA || b->all_changed) {
+    if (cf != ENGINE_DATA) {
+        return;
+    }
+    if (UNLIKELY(b->picked.left-- == 0)) {
+        rocks__pick(&b->engine->sample, &b->picked, key, size);
+    }
+    if (b->all_changed) {
         return;
     }
     if (b->bucket_count == b->bucket_cap) {
@@ -74,7 +81,7 @@ static void batch_put(struct engine_wbatch *base, enum engine_cf cf, struct slic
     rocksdb_writebatch_put_cf(b->wb, b->engine->cf[cf], (const char *)key.ptr, key.len,
                               (const char *)value.ptr, value.len);
     b->size += key.len + value.len + 16;
-    note_key(b, cf, key);
+    note_key(b, cf, key, key.len + value.len);
 }
 
 static void batch_del(struct engine_wbatch *base, enum engine_cf cf, struct slice key, bool single)
@@ -87,7 +94,7 @@ static void batch_del(struct engine_wbatch *base, enum engine_cf cf, struct slic
         rocksdb_writebatch_delete_cf(b->wb, b->engine->cf[cf], (const char *)key.ptr, key.len);
     }
     b->size += key.len + 16;
-    note_key(b, cf, key);
+    note_key(b, cf, key, key.len);
 }
 
 static int cmp_keys(enum engine_cf cf, struct slice a, struct slice b)
@@ -213,6 +220,7 @@ static void batch_reset(struct engine_wbatch *base)
     b->all_changed = false;
     b->deletes_range = false;
     b->noted = NULL;
+    rocks__picked_reset(&b->picked);
     arena_reset(&b->noted_arena);
 }
 
@@ -220,6 +228,7 @@ static void batch_free(struct engine_wbatch *base)
 {
     struct rocks_wbatch *b = batch_of(base);
     rocksdb_writebatch_destroy(b->wb);
+    rocks__picked_reset(&b->picked);
     arena_fini(&b->noted_arena);
     mem_free(b->buckets);
     mem_free(b);
@@ -243,6 +252,7 @@ db_err rocks__wbatch_new(struct engine *e, struct engine_wbatch **ret_batch)
     b->base.ops = &batch_ops;
     b->engine = rocks_of(e);
     b->wb = rocksdb_writebatch_create();
+    rocks__picked_init(&b->engine->sample, &b->picked);
     arena_init(&b->noted_arena, NULL, NULL, 0);
     *ret_batch = &b->base;
     return ERR_OK;
@@ -409,6 +419,9 @@ db_err rocks__apply(struct engine *e, struct engine_wbatch *base, bool may_block
     }
     if (UNLIKELY(atomic_load_explicit(&r->background_err, memory_order_relaxed) != ERR_OK)) {
         atomic_store_explicit(&r->background_err, ERR_OK, memory_order_relaxed);
+    }
+    if (UNLIKELY(b->picked.first != NULL)) {
+        rocks__sample_written(&r->sample, &b->picked);
     }
     batch_reset(base);
     return ERR_OK;

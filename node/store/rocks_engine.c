@@ -168,20 +168,16 @@ static void rocks_snapshot_close(struct engine *e, struct engine_snapshot *snaps
     rocksdb_release_snapshot(rocks_of(e)->db, (const rocksdb_snapshot_t *)(const void *)snapshot);
 }
 
-/* No end is said by a key behind all others. */
-static struct slice upper_bound(struct slice end)
-{
-    static const uint8_t last[64] = {[0 ... 63] = 0xff};
-    return end.len == 0 ? slice_of(last, sizeof(last)) : end;
-}
-
 static db_err rocks_approximate_size(struct engine *e, enum engine_cf cf, struct slice start,
                                      struct slice end, uint64_t *ret_size)
 {
+    static const uint8_t last[64] = {[0 ... 63] = 0xff};
     struct rocks_engine *r = rocks_of(e);
     char *text = NULL;
     uint64_t size = 0;
-    end = upper_bound(end);
+    if (end.len == 0) {
+        end = slice_of(last, sizeof(last));
+    }
     const char *starts[1] = {(const char *)start.ptr};
     const char *ends[1] = {(const char *)end.ptr};
     rocksdb_approximate_sizes_cf(r->db, r->cf[cf], 1, starts, &start.len, ends, &end.len, &size,
@@ -193,13 +189,10 @@ static db_err rocks_approximate_size(struct engine *e, enum engine_cf cf, struct
     return ERR_OK;
 }
 
-static void rocks_in_memory(struct engine *e, enum engine_cf cf, struct slice start,
-                            struct slice end, uint64_t *ret_entries, uint64_t *ret_bytes)
+static void rocks_in_memory(struct engine *e, struct slice start, struct slice end,
+                            uint64_t *ret_entries, uint64_t *ret_bytes)
 {
-    struct rocks_engine *r = rocks_of(e);
-    end = upper_bound(end);
-    rocks_shim_in_memory(r->db, r->cf[cf], start.ptr, start.len, end.ptr, end.len, ret_entries,
-                         ret_bytes);
+    rocks__sample_ask(&rocks_of(e)->sample, start, end, ret_entries, ret_bytes);
 }
 
 static uint64_t rocks_safe_point(const struct engine *e)
@@ -278,6 +271,7 @@ static void destroy(struct rocks_engine *r)
         rocksdb_close(r->db);
     }
     rocks__options_free(r);
+    rocks__sample_fini(&r->sample);
     pthread_cond_destroy(&r->cond);
     pthread_cond_destroy(&r->sweep_cond);
     pthread_mutex_destroy(&r->sweep_mutex);
@@ -336,7 +330,8 @@ static const struct engine_ops rocks_ops = {
 
 static db_err open_db(struct rocks_engine *r, struct diag *diag)
 {
-    static const char *const names[ENGINE_CF_COUNT + 1] = {"default", "data", "lock", "local"};
+    static const char *const names[ENGINE_CF_COUNT + 1] = {"default", ROCKS_DATA_FAMILY, "lock",
+                                                           "local"};
     rocksdb_column_family_handle_t *handles[ENGINE_CF_COUNT + 1] = {NULL};
     char *text = NULL;
     r->db =
@@ -368,6 +363,7 @@ db_err engine_open_rocks(const struct engine_opts *opts, struct diag *diag,
     pthread_mutex_init(&r->gc_mutex, NULL);
     pthread_mutex_init(&r->kept_mutex, NULL);
     pthread_mutex_init(&r->change_mutex, NULL);
+    rocks__sample_init(&r->sample);
     list_init(&r->changes);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/list.h"
+#include "base/rand.h"
 #include "node/store/engine.h"
 #include "node/store/keyspace.h"
 #include "node/store/rocks_shim.h"
@@ -18,6 +19,8 @@ enum {
     CHANGE_BUCKETS = 1 << 14,    /* 128 KiB: see rocks_iter.c */
     ITER_IDLE_NS_MAX = 1000000000,
 };
+
+#define ROCKS_DATA_FAMILY "data"
 
 /* The ways an iterator reads; each has one immutable set of read options. */
 struct rocks_read_options {
@@ -43,6 +46,26 @@ struct rocks_iter {
 struct rocks_change {
     struct list link;
     uint64_t number;
+};
+
+/* Keys of what memtables hold, picked by chance (rocks_sample.c). */
+struct rocks_sample_key;
+struct rocks_sample {
+    pthread_mutex_t mutex; /* guards all but the atomics; nothing is locked under it */
+    struct rocks_sample_key **keys;
+    size_t count, cap, size; /* size: bytes of keys */
+    uint64_t memtable;       /* the active one, counted */
+    uint64_t flushing;       /* the first that the flush which runs does not take */
+    _Atomic uint32_t gap;    /* one key of about so many is picked */
+    _Atomic uint64_t batches;
+};
+
+/* Those of a batch that is not written yet. */
+struct rocks_picked {
+    struct rocks_sample_key *first;
+    struct rand rand;
+    uint64_t left; /* keys until the next one that is picked */
+    uint32_t gap;
 };
 
 struct rocks_engine {
@@ -98,6 +121,8 @@ struct rocks_engine {
     bool sweep_stop; /* guarded by sweep_mutex */
     bool sweeper_started;
 
+    struct rocks_sample sample;
+
     _Atomic uint64_t reads_cached;
     _Atomic uint64_t reads_blocked;
     _Atomic int background_err;
@@ -147,6 +172,21 @@ MUST_USE db_err rocks__apply(struct engine *e, struct engine_wbatch *b, bool may
 void rocks__change_begin(struct rocks_engine *r, struct rocks_change *c);
 void rocks__change_all(struct rocks_engine *r, const struct rocks_change *c); /* any key */
 void rocks__change_end(struct rocks_engine *r, struct rocks_change *c);
+
+/* rocks_sample.c */
+void rocks__sample_init(struct rocks_sample *s);
+void rocks__sample_fini(struct rocks_sample *s);
+void rocks__picked_init(struct rocks_sample *s, struct rocks_picked *p);
+void rocks__picked_reset(struct rocks_picked *p); /* the batch is empty again */
+/* Adds a key of the batch to what is picked, an entry of `size` bytes. */
+void rocks__pick(struct rocks_sample *s, struct rocks_picked *p, struct slice key, size_t size);
+/* The batch can be read. */
+void rocks__sample_written(struct rocks_sample *s, struct rocks_picked *p);
+/* state: the sample. */
+void rocks__sample_told(void *state, enum rocks_memtable_event event);
+/* Of [start, end), data keys; end empty: to the end. */
+void rocks__sample_ask(struct rocks_sample *s, struct slice start, struct slice end,
+                       uint64_t *ret_entries, uint64_t *ret_bytes);
 
 /* rocks_gc.c */
 extern const struct rocks_filter_ops rocks__gc_ops; /* state: the engine */

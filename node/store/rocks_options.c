@@ -196,6 +196,7 @@ db_err rocks__options_make(struct rocks_engine *r, const struct engine_opts *opt
         set_family(r, r->options[i], i == 1 + ENGINE_DATA, memtable);
         rocks_disk_use(r->disk, r->options[i]);
     }
+    rocks_shim_watch_memtables(r->options[0], ROCKS_DATA_FAMILY, rocks__sample_told, &r->sample);
     /* With every batch goes the applied index of its range. */
     rocks_shim_set_overwritten(r->options[1 + ENGINE_LOCAL], LOCAL_RANGE, LOCAL_RANGE_KEY_SIZE);
     make_read_options(&r->read);

@@ -10,6 +10,7 @@
 #include <rocksdb/compaction_filter.h>
 #include <rocksdb/comparator.h>
 #include <rocksdb/db.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/memtablerep.h>
 #include <rocksdb/metadata.h>
 #include <rocksdb/options.h>
@@ -189,6 +190,33 @@ void set_memtable(rocksdb_options_t *options) {
     options->rep.memtable_factory = std::make_shared<OrderedSkipList>(*compare);
 }
 
+class Memtables : public rocksdb::EventListener {
+  public:
+    Memtables(const char *family, rocks_memtable_tell tell, void *state)
+        : family_(family), tell_(tell), state_(state) {}
+
+    void OnMemTableSealed(const rocksdb::MemTableInfo &info) override {
+        pass_on(info.cf_name, ROCKS_MEMTABLE_SEALED);
+    }
+    void OnFlushBegin(rocksdb::DB *, const rocksdb::FlushJobInfo &info) override {
+        pass_on(info.cf_name, ROCKS_FLUSH_BEGUN);
+    }
+    void OnFlushCompleted(rocksdb::DB *, const rocksdb::FlushJobInfo &info) override {
+        pass_on(info.cf_name, ROCKS_FLUSH_ENDED);
+    }
+
+  private:
+    void pass_on(const std::string &family, rocks_memtable_event event) const {
+        if (family == family_) {
+            tell_(state_, event);
+        }
+    }
+
+    const std::string family_;
+    const rocks_memtable_tell tell_;
+    void *const state_;
+};
+
 class Overwritten : public rocksdb::SliceTransform {
   public:
     Overwritten(uint8_t first, size_t len) : first_(first), len_(len) {}
@@ -318,12 +346,9 @@ uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_
     return count;
 }
 
-void rocks_shim_in_memory(rocksdb_t *db, rocksdb_column_family_handle_t *cf, const uint8_t *start,
-                          size_t start_len, const uint8_t *end, size_t end_len,
-                          uint64_t *ret_entries, uint64_t *ret_bytes) {
-    rocksdb::Range range(Slice(reinterpret_cast<const char *>(start), start_len),
-                         Slice(reinterpret_cast<const char *>(end), end_len));
-    db->rep->GetApproximateMemTableStats(cf->rep, range, ret_entries, ret_bytes);
+void rocks_shim_watch_memtables(rocksdb_options_t *options, const char *family,
+                                rocks_memtable_tell tell, void *state) {
+    options->rep.listeners.push_back(std::make_shared<Memtables>(family, tell, state));
 }
 
 void rocks_shim_cache_flushed(rocksdb_options_t *options) {

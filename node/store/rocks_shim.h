@@ -1,8 +1,8 @@
 /* What the C API of RocksDB 7.8 cannot do: a compaction filter that also runs when a memtable is
  * flushed, and that drops a stretch of entries without leaving tombstones; to ask which files hold
- * deleted ranges, memtables what they hold of a range, a batch what is in it, and two to become
- * one; to keep what is flushed in the cache; a file system of one's own. And the order of data
- * keys, which the C API would ask for by two calls more each time. Implemented in C++
+ * deleted ranges, a batch what is in it, and two to become one; to be told what becomes of
+ * memtables; to keep what is flushed in the cache; a file system of one's own. And the order of
+ * data keys, which the C API would ask for by two calls more each time. Implemented in C++
  * (rocks_shim.cc, rocks_disk.cc), thin adapters. */
 #ifndef SKEIN_NODE_STORE_ROCKS_SHIM_H
 #define SKEIN_NODE_STORE_ROCKS_SHIM_H
@@ -42,11 +42,13 @@ struct rocks_filter_ops {
 uint64_t rocks_shim_range_deletions(rocksdb_t *db, rocksdb_column_family_handle_t *cf,
                                     bool compact);
 
-/* About how many entries of [start, end) the family's memtables hold, and their bytes, from a few
- * steps in each: of few among many it may be several times too much, or nothing. Thread-safe. */
-void rocks_shim_in_memory(rocksdb_t *db, rocksdb_column_family_handle_t *cf, const uint8_t *start,
-                          size_t start_len, const uint8_t *end, size_t end_len,
-                          uint64_t *ret_entries, uint64_t *ret_bytes);
+/* What becomes of the memtables of a family: the active one has been sealed, a new one is active; a
+ * flush of all that are sealed begins; it has ended. */
+enum rocks_memtable_event { ROCKS_MEMTABLE_SEALED, ROCKS_FLUSH_BEGUN, ROCKS_FLUSH_ENDED };
+typedef void (*rocks_memtable_tell)(void *state, enum rocks_memtable_event event);
+/* options: the database's. Told by any thread, one of RocksDB's own included. */
+void rocks_shim_watch_memtables(rocksdb_options_t *options, const char *family,
+                                rocks_memtable_tell tell, void *state);
 
 /* Calls fn with the key of each put and deletion of the family in the batch, in order, and with
  * both bounds of each deleted range. */
