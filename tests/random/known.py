@@ -558,6 +558,22 @@ def cut_weights(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
+CONVERTED = re.compile(r" AS CHAR\b| USING ", re.IGNORECASE)
+
+
+def converted_twice(server, oracle, sql, ordered, folded):
+    """MIN and MAX of text that is converted, of groups in a temporary table: the reference takes the first text of a group for one of the character
+    set that it had before; it answers as the server does when LPAD, which adds nothing, has the text in a place of its own."""
+    text, out, at = sql if isinstance(sql, str) else literal_form(sql), "", 0
+    for found in re.finditer(r"\b(?:MIN|MAX)\((?!DISTINCT )", text or ""):
+        end = reach(text, found.end())
+        inner = text[found.end():end]
+        if found.start() >= at and CONVERTED.search(inner):
+            out += "%sLPAD(%s, CHAR_LENGTH(%s), '')" % (text[at:found.end()], inner, inner)
+            at = end
+    return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
+
+
 TO_INTEGER = re.compile(r"(.*(?:TIMESTAMP(?=\()|TIMESTAMPADD|ADDTIME|SUBTIME|ADDDATE|SUBDATE|INTERVAL)\b.*) AS ((?:UN)?SIGNED)", re.DOTALL)
 
 
@@ -744,7 +760,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes, of_places)
+                cut_text, cut_weights, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes, of_places)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
