@@ -486,3 +486,10 @@ db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lno
     *io_root = s.node;
     return ERR_OK;
 }
+
+db_err bind__idle_groups(struct binder *b, struct bind_agg_input *in)
+{
+    struct lnode unused = {.kind = LNODE_AGGREGATE};
+    struct split s = {.b = b, .in = in, .node = &unused};
+    return bind_groups(&s);
+}

@@ -186,6 +186,9 @@ struct binder {
         uint32_t random, assigned;
     } unsteady;
     bool operand; /* the body that is bound next is an operand of a set operation */
+    /* What is asked of its rows: whether there are more of the same, and their order, means
+     * nothing to EXISTS, IN, ANY and ALL, the order nothing to a query that is a value. */
+    enum rows_asked { ROWS_EACH, ROWS_UNORDERED, ROWS_AS_SET } rows_asked;
     /* bind_access.c */
     struct priv_need *needs;
     uint32_t need_count, need_cap;
@@ -482,6 +485,8 @@ struct bind_agg_input {
     struct block_windows *windows; /* their definitions are rewritten as well */
 };
 db_err bind__aggregation(struct binder *b, struct bind_agg_input *in, struct lnode **io_root);
+/* The GROUP BY of a block that does not group: its names must be there all the same. */
+db_err bind__idle_groups(struct binder *b, struct bind_agg_input *in);
 /* MYSQL: what GROUP BY and ORDER BY write as the select list does is its item, with the same value
  * of RAND(). */
 db_err bind__selected(struct binder *b, const struct select_item *items, uint32_t count,

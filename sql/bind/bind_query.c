@@ -315,8 +315,10 @@ static db_err bind_operands(struct binder *b, struct scope *parent, struct bsubq
         return my_error(b->diag, ER_MISPLACED_INTO);
     }
     const struct ast_body *const sides[2] = {s->left, s->right};
+    bool as_set = b->rows_asked == ROWS_AS_SET && !(s->op == AST_SETOP_EXCEPT && s->all);
     for (int i = 0; i < 2; i++) {
         const struct ast_setop *in = same_set(s, sides[i]);
+        b->rows_asked = as_set ? ROWS_AS_SET : ROWS_EACH;
         if (in != NULL) {
             TRY(bind_operands(b, parent, sub, in, io));
             continue;
@@ -411,7 +413,10 @@ static db_err bind_setop(struct binder *b, struct scope *parent, struct bsubquer
     if (o.items == NULL) {
         return ERR_NOMEM;
     }
+    enum rows_asked asked = b->rows_asked;
+    b->rows_asked = ROWS_EACH;
     TRY(push_first_ctes(b, parent, sub, s->left));
+    b->rows_asked = asked;
     TRY(bind_operands(b, parent, sub, s, &o));
     b->ctes = saved;
     TRY(common_columns(b, s->op, o.items, o.count, operand, &common));
@@ -518,6 +523,9 @@ static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery
 {
     bool operand = b->operand;
     b->operand = false;
+    if (body->kind == AST_BODY_VALUES || body->kind == AST_BODY_TABLE) {
+        b->rows_asked = ROWS_EACH;
+    }
     switch (body->kind) {
     case AST_BODY_SELECT:
         return bind__select(b, parent, sub, (const struct ast_select *)body, outer, ret,
@@ -611,6 +619,15 @@ db_err bind__order_limit(struct binder *b, struct scope *parent, struct bsubquer
     return bind__limit(b, q->limit, top && counts_rows(q->body), io_root);
 }
 
+/* A LIMIT counts rows, and takes the first of them; whether there is any row at all stays the same
+ * unless it passes over some. */
+static enum rows_asked asked_within(const struct binder *b, const struct ast_query *q)
+{
+    bool any = b->rows_asked == ROWS_AS_SET && !b->operand;
+    bool counts = q->limit != NULL && (!any || q->limit->offset != NULL);
+    return counts ? ROWS_EACH : b->rows_asked;
+}
+
 db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub,
                    const struct ast_query *q, struct lnode **ret_root, uint32_t *ret_visible)
 {
@@ -619,9 +636,12 @@ db_err bind__query(struct binder *b, struct scope *parent, struct bsubquery *sub
     }
     struct cte_def *saved = b->ctes;
     bool operand = b->operand;
+    enum rows_asked asked = asked_within(b, q);
     b->operand = false;
+    b->rows_asked = ROWS_EACH;
     TRY(bind__push_ctes(b, parent, sub, q->with));
     b->operand = operand;
+    b->rows_asked = asked;
     struct lnode *root;
     uint32_t visible;
     if (q->body->kind == AST_BODY_SELECT) {

@@ -21,6 +21,7 @@ struct block {
     struct lsort_key *order;
     uint32_t order_count;
     struct block_windows *windows;
+    bool grouped; /* by GROUP BY */
 };
 
 static db_err add_item(struct binder *b, struct block *k, const struct select_item *item)
@@ -424,8 +425,7 @@ static db_err sort_node(struct binder *b, struct block *k)
  * unless rows are kept between: in groups, windows, or because the order asks for the value. */
 static bool assigns_last(const struct block *k, const struct ast_query *outer, bool distinct)
 {
-    bool kept =
-        distinct || k->ast->group_by.count != 0 || k->scope.has_agg || k->windows->count != 0;
+    bool kept = distinct || k->grouped || k->scope.has_agg || k->windows->count != 0;
     if (kept || outer == NULL || (k->order_count == 0 && outer->limit == NULL)) {
         return false;
     }
@@ -549,6 +549,18 @@ static db_err having_filter(struct binder *b, struct block *k)
     return ERR_OK;
 }
 
+/* MYSQL: where a block's rows are asked for as a set, its groups are not made when nothing is
+ * computed of them; so any column may be selected, and each row has its own. */
+static bool is_grouped(const struct block *k, enum rows_asked asked)
+{
+    bool computed = k->scope.has_agg || k->ast->having != NULL || k->windows->count != 0 ||
+                    k->ast->group_mode == AST_GROUP_ROLLUP;
+    for (uint32_t i = 0; i < k->count; i++) {
+        computed = computed || k->items[i].expr->has_agg; /* GROUPING() */
+    }
+    return k->ast->group_by.count != 0 && (computed || asked != ROWS_AS_SET);
+}
+
 /* All expressions of the block above its input, in one list for the aggregation to rewrite in
  * place. */
 static db_err aggregate_block(struct binder *b, struct block *k)
@@ -595,7 +607,7 @@ static db_err aggregate_block(struct binder *b, struct block *k)
  * does. */
 static db_err group_block(struct binder *b, struct block *k, bool distinct)
 {
-    bool grouped = k->ast->group_by.count != 0 || k->scope.has_agg;
+    bool grouped = k->grouped || k->scope.has_agg;
     struct bind_distinct_input in = {&k->scope, NULL, k->count, NULL, k->order_count, NULL};
     bool check =
         distinct && k->order_count != 0 && (b->opts->sql_mode & SQL_MODE_ONLY_FULL_GROUP_BY) != 0;
@@ -616,6 +628,10 @@ static db_err group_block(struct binder *b, struct block *k, bool distinct)
     if (grouped) {
         TRY(aggregate_block(b, k));
         in.aggregate = k->root;
+    } else if (k->ast->group_by.count != 0) {
+        struct bind_agg_input idle = {
+            .scope = &k->scope, .ast = k->ast, .item_count = k->count, .items = k->items};
+        TRY(bind__idle_groups(b, &idle));
     }
     return check ? bind__distinct_order(b, &in) : ERR_OK;
 }
@@ -770,6 +786,8 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
                                 .group_by = &s->group_by},
                       .ast = s,
                       .windows = &windows};
+    enum rows_asked asked = b->rows_asked;
+    b->rows_asked = ROWS_EACH;
     TRY(refuse_later(b, s));
     if (s->into != NULL && s != b->into_select) {
         return my_error(b->diag, ER_MISPLACED_INTO);
@@ -792,10 +810,12 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     if (outer != NULL) {
         TRY(bind_order(b, &k, &outer->order_by));
     }
-    if (s->group_by.count == 0 && k.scope.has_agg && windows.count == 0) {
+    bool one_row = s->group_by.count == 0 && k.scope.has_agg && windows.count == 0;
+    if (one_row || asked != ROWS_EACH) {
         k.order_count = 0; /* MYSQL: one row needs no order, whatever it names */
     }
-    bool distinct = (s->options & AST_SELECT_DISTINCT) != 0;
+    k.grouped = is_grouped(&k, asked);
+    bool distinct = (s->options & AST_SELECT_DISTINCT) != 0 && asked != ROWS_AS_SET;
     if ((s->options & AST_SELECT_SQL_NO_CACHE) != 0) {
         bind__warn_text(b, ER_WARN_DEPRECATED_SYNTAX_NO_REPLACEMENT,
                         "'SQL_NO_CACHE' is deprecated and will be removed in a future release.");
@@ -812,7 +832,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     bool last = assigns_last(&k, outer, distinct);
     TRY(last ? sort_input(b, &k) : order_columns(b, &k));
     bool at_top = outer != NULL && parent == NULL && sub == NULL && b->derived_depth == 0;
-    bool kept = distinct || windows.count != 0 || s->group_by.count != 0;
+    bool kept = distinct || windows.count != 0 || k.grouped;
     if (&s->body == b->sent && !kept) {
         TRY(sent_bits(b, &k, visible, last));
     }

@@ -5,7 +5,7 @@
 #include "sql/diag/my_error.h"
 
 static db_err new_subquery(struct binder *b, struct scope *scope, const struct ast_query *q,
-                           struct bsubquery **ret, uint32_t *ret_visible)
+                           enum rows_asked asked, struct bsubquery **ret, uint32_t *ret_visible)
 {
     struct bsubquery *sub = BIND_NEW(b, struct bsubquery);
     if (sub == NULL) {
@@ -15,6 +15,7 @@ static db_err new_subquery(struct binder *b, struct scope *scope, const struct a
         return my_error(b->diag, ER_MISPLACED_INTO);
     }
     sub->id = b->stmt->subquery_count++;
+    b->rows_asked = asked;
     TRY(bind__query(b, scope, sub, q, &sub->root, ret_visible));
     struct bsubquery **grown = BIND_ARRAY(b, struct bsubquery *, b->stmt->subquery_count);
     if (grown == NULL) {
@@ -122,7 +123,7 @@ db_err bind__scalar_subquery(struct binder *b, struct scope *scope, const struct
     struct bsubquery *sub;
     uint32_t visible;
     struct unsteady before = b->unsteady;
-    TRY(new_subquery(b, scope, s->query, &sub, &visible));
+    TRY(new_subquery(b, scope, s->query, ROWS_UNORDERED, &sub, &visible));
     if (visible == 1) {
         sub->repeats = !sub->correlated && repeats(b, before, s->query);
         sub->correlated = sub->correlated || sub->repeats;
@@ -147,7 +148,7 @@ db_err bind__exists(struct binder *b, struct scope *scope, const struct ast_subq
 {
     struct bsubquery *sub;
     uint32_t visible;
-    TRY(new_subquery(b, scope, s->query, &sub, &visible));
+    TRY(new_subquery(b, scope, s->query, ROWS_AS_SET, &sub, &visible));
     struct sql_type t = truth(true);
     *ret = subquery_node(b, BEXPR_SUBQUERY_EXISTS, &t, sub, 0);
     return *ret == NULL ? ERR_NOMEM : ERR_OK;
@@ -254,7 +255,7 @@ db_err bind__in_subquery(struct binder *b, struct scope *scope, struct bexpr *le
     uint32_t visible;
     struct bexpr **args;
     uint32_t n;
-    TRY(new_subquery(b, scope, q, &sub, &visible));
+    TRY(new_subquery(b, scope, q, ROWS_AS_SET, &sub, &visible));
     TRY(left_side(b, left, visible, &args, &n));
     TRY(match_columns(b, sub, args, n, "="));
     struct sql_type t = truth(false);
@@ -286,7 +287,7 @@ db_err bind__quantified(struct binder *b, struct scope *scope, const struct ast_
     uint32_t visible;
     struct bexpr **args;
     uint32_t n;
-    TRY(new_subquery(b, scope, q->query, &sub, &visible));
+    TRY(new_subquery(b, scope, q->query, ROWS_AS_SET, &sub, &visible));
     TRY(left_side(b, left, visible, &args, &n));
     if (n != 1) {
         return my_error(b->diag, ER_OPERAND_COLUMNS, 1);
