@@ -29,9 +29,9 @@
  * commit_ts of the version that was seen under the lock (version_ts), and the request the term
  * under which locks were given (lock_term). If the term is still the same the locks held all the
  * time; otherwise every mutation is validated against version_ts: ERR_LOCK_LOST when something
- * newer has been committed. Shared and span locks have no such versions: a commit proves that they
- * were held until its timestamp was given (shared_term, or a lock request of mode NONE after it),
- * else it fails with ERR_LOCK_LOST.
+ * newer has been committed (version_ts 0: when anything has been). Shared and span locks have no
+ * such versions: a commit proves that they were held until its timestamp was given (shared_term, or
+ * a lock request of mode NONE after it), else it fails with ERR_LOCK_LOST.
  *
  * A 1PC whose reply is lost is asked about: the version of its primary has its start_ts, which the
  * next leaseholder finds. A repeated 1PC leaves a record when it commits, and check_txn one when it

@@ -346,6 +346,47 @@ static void lost_by_reader(struct world *w)
     CHECK(row_lock_count(er->locks) == 0);
 }
 
+/* Both lock a row before they change something else, in the same range and in another: to keep each
+ * other out. The first one does not commit when the other has come between, although the row is as
+ * it was. A row that it has written need only be as it was. */
+static void lost_mutex(struct world *w)
+{
+    struct slice row = key(w, "mutex");
+    struct kv_request r;
+    range_id_t id;
+    put(w, row, "10");
+    CHECK_OK(range_store_split(node_ranges(w->n), RANGE_ID_FIRST, key(w, "o"), NULL, &id));
+    for (unsigned i = 0; i < 4 * LOSE__COUNT; i++) {
+        struct storage_txn_opts opts = {.isolation = STORAGE_READ_COMMITTED,
+                                        .lock_wait_timeout_ms = 20};
+        enum lose how = i / 4;
+        bool written = i % 2 != 0;
+        struct storage_txn *t[2];
+        db_err err = ERR_OK;
+        for (int k = 0; k < 2; k++) {
+            bool found;
+            struct slice v;
+            struct slice to = key(w, arena_printf(&w->a, "%c%d", i % 4 < 2 ? 'a' : 'z', k));
+            CHECK_OK(storage_txn_begin(w->s, &opts, NULL, &t[k]));
+            err = storage_get(t[k], row, STORAGE_READ_EXCLUSIVE, STORAGE_WAIT, &w->a, NULL, &found,
+                              &v);
+            if (err == ERR_OK) {
+                CHECK_OK(storage_put(t[k], to, SLICE_LIT("x"), 0, NULL));
+                lose_locks(w, range_of(w, row, &r), k == 0 ? how : LOSE_NOTHING);
+            }
+        }
+        CHECK(err == (how == LOSE_NOTHING ? ERR_LOCK_WAIT_TIMEOUT : ERR_OK));
+        if (written) {
+            CHECK_OK(storage_put(t[0], row, SLICE_LIT("10"), 0, NULL));
+        }
+        err = err == ERR_OK ? storage_txn_commit(t[1], NULL, NULL)
+                            : (storage_txn_rollback(t[1]), ERR_OK);
+        CHECK_OK(err);
+        CHECK(storage_txn_commit(t[0], NULL, NULL) ==
+              (how == LOSE_NOTHING || written ? ERR_OK : ERR_LOCK_LOST));
+    }
+}
+
 struct committing {
     struct storage_txn *t;
     struct fiber *fiber;
@@ -612,6 +653,12 @@ static void test_lost_by_reader(void **state)
     in_world(lost_by_reader);
 }
 
+static void test_lost_mutex(void **state)
+{
+    (void)state;
+    in_world(lost_mutex);
+}
+
 static void test_canceled(void **state)
 {
     (void)state;
@@ -647,8 +694,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_abandoned),         cmocka_unit_test(test_swept),
         cmocka_unit_test(test_lost_behind_spill), cmocka_unit_test(test_lost_by_reader),
-        cmocka_unit_test(test_canceled),          cmocka_unit_test(test_canceled_wait),
-        cmocka_unit_test(test_together),          cmocka_unit_test(test_many_ranges),
-        cmocka_unit_test(test_waits_and_lives)};
+        cmocka_unit_test(test_lost_mutex),        cmocka_unit_test(test_canceled),
+        cmocka_unit_test(test_canceled_wait),     cmocka_unit_test(test_together),
+        cmocka_unit_test(test_many_ranges),       cmocka_unit_test(test_waits_and_lives)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -660,6 +660,36 @@ class Basic:
         self.cluster.wait_replicated()
         expect(((1, 101), (2, 11), (3, 101), (4, 1)), run(a, "SELECT * FROM pl"), "what is there")
 
+    def locks_of_a_dead_leader(self):
+        """Row locks go with the leader that has given them: others write what was locked, and a COMMIT that relied on it says so, also one that
+        has changed nothing."""
+        dies = self.nodes[2]
+        a, other = self.nodes[0].connect(database=DATABASE), self.nodes[1].connect(database=DATABASE)
+        run(a, "CREATE TABLE dl (id INT PRIMARY KEY, v INT)")
+        run(a, "INSERT INTO dl VALUES (1,1),(2,1),(3,1),(4,1),(5,1)")
+        for r in self.cluster.ranges():
+            self.cluster.move_lease(r, dies)
+        read, mutex, kept, held = [self.nodes[0].connect(database=DATABASE, autocommit=False) for _ in range(4)]
+        run(read, "SELECT v FROM dl WHERE id=1 FOR UPDATE")
+        run(mutex, "SELECT v FROM dl WHERE id=2 FOR UPDATE")
+        run(mutex, "UPDATE dl SET v=v+10 WHERE id=4")
+        run(kept, "UPDATE dl SET v=v+10 WHERE id=3")
+        expect(1205, self.impatient(other, "UPDATE dl SET v=v+100 WHERE id=1", 1), "a row that is locked")
+        dies.kill()
+        run(held, "SELECT v FROM dl WHERE id=5 FOR UPDATE")
+        expect(0, self.impatient(other, "UPDATE dl SET v=v+100 WHERE id=1", 10), "a row whose lock is lost")
+        expect(0, self.impatient(other, "SELECT v FROM dl WHERE id=2 FOR UPDATE", 10), "another one")
+        errors = [error_of(c, "COMMIT") for c in (read, mutex, kept, held)]
+        expect([1213, 1213, 0, 0], errors, "COMMIT of who had locked them")
+        dies.start()
+        self.cluster.wait_replicated()
+        expect(((1, 101), (2, 1), (3, 11), (4, 1), (5, 1)), run(other, "SELECT * FROM dl"), "what is there")
+
+    @staticmethod
+    def impatient(connection, sql, seconds):
+        run(connection, "SET innodb_lock_wait_timeout=%d" % seconds)
+        return error_of(connection, sql)
+
     def one_after_another(self):
         """Every node is stopped (as for an upgrade) and started again; the others work on meanwhile."""
         for n in self.nodes:
@@ -679,7 +709,7 @@ class Basic:
 
 TESTS = ["answers", "schema", "schema_waits_for_transactions", "schema_without_a_node", "auto_increment", "accounts", "privileges", "sessions", "locks",
          "table_locks", "deadlock",
-         "locks_of_a_dead_node", "locks_of_a_paused_node", "ranges",
+         "locks_of_a_dead_node", "locks_of_a_paused_node", "locks_of_a_dead_leader", "ranges",
          "copies", "snapshots", "lease_moves", "fragments", "restart_elsewhere", "all_restart",
          "one_waits_for_the_others", "one_after_another"]
 
