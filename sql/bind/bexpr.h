@@ -54,6 +54,7 @@ struct bsubquery {
     bool correlated;         /* uses BEXPR_OUTER columns of ours or of those around us */
     bool repeats;            /* its value differs from row to row though it is not correlated */
     bool is_row;             /* several columns are read of its one row */
+    bool exists;             /* EXISTS: what its rows hold is not looked at */
     bool unnested;           /* it became a join: nothing asks for it any more */
     struct bexpr **equal;    /* IN: by column, left side = column of `compared` */
     struct lnode *compared;  /* IN: the query before its columns are cast for the comparison */

@@ -150,6 +150,7 @@ db_err bind__exists(struct binder *b, struct scope *scope, const struct ast_subq
     uint32_t visible;
     TRY(new_subquery(b, scope, s->query, ROWS_AS_SET, &sub, &visible));
     struct sql_type t = truth(true);
+    sub->exists = true;
     *ret = subquery_node(b, BEXPR_SUBQUERY_EXISTS, &t, sub, 0);
     return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }

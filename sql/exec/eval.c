@@ -192,6 +192,29 @@ static db_err eval_converted(struct exec_ctx *ctx, struct expr_state *s,
     return exec__eval(ctx, s->args[i], &some, &s->many[i]);
 }
 
+/* The i-th argument in the rows that need it. */
+static db_err eval_needed(struct exec_ctx *ctx, struct expr_state *s, const struct eval_rows *rows,
+                          uint32_t i)
+{
+    const struct func_call *call = s->e->u.func;
+    uint16_t *sel = exec__scratch(ctx, s);
+    uint32_t n = 0;
+    if (sel == NULL) {
+        return ERR_LIMIT;
+    }
+    for (uint32_t k = 0; k < rows->n; k++) {
+        uint32_t row = eval_row(rows, k);
+        sel[n] = (uint16_t)row;
+        n += call->needs(call, s->many, i, row);
+    }
+    if (n == 0) {
+        s->many[i] = s->many[0]; /* nobody looks at it */
+        return ERR_OK;
+    }
+    struct eval_rows some = {.in = rows->in, .sel = sel, .n = n};
+    return exec__eval(ctx, s->args[i], &some, &s->many[i]);
+}
+
 /* The arguments but those that may_refuse. *ret_later: there are such. */
 static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
                               const struct eval_rows *rows, bool *ret_later)
@@ -216,6 +239,8 @@ static db_err eval_plain_args(struct exec_ctx *ctx, struct expr_state *s,
         }
         if (left.n == 0 && null != NULL) {
             s->many[i] = null; /* some argument is NULL in each row */
+        } else if (i != 0 && s->e->u.func->needs != NULL && exec__is_computed(s->args[i]->e)) {
+            TRY(eval_needed(ctx, s, &left, i));
         } else {
             TRY(exec__eval(ctx, s->args[i], &left, &s->many[i]));
         }

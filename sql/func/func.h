@@ -137,6 +137,10 @@ struct func_call {
     const void *data; /* of bind: compiled regex, parsed format, ...; in the plan's arena */
     int variant;      /* of bind: lets one implementation serve several rows */
     bool steady; /* of bind: FUNC_VOLATILE, but as it is called here constant during a statement */
+    /* Of bind: does the row need argument k (not 0)? Those before it are there, where they were
+     * needed. MYSQL: what is not needed is not evaluated. NULL: all are needed in all rows. */
+    bool (*needs)(const struct func_call *call, struct vector *const *args, uint32_t k,
+                  uint32_t row);
     /* The call as messages show it (1690): the binder's expression and how it prints. NULL in tests
      * of functions alone. */
     const void *source;

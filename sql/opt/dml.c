@@ -357,13 +357,18 @@ static bool statement_reads(const struct bound_stmt *s, const struct table_def *
     return reads;
 }
 
+static bool limits(const struct plan_node *n)
+{
+    return n->kind == PLAN_LIMIT || n->kind == PLAN_TOPN;
+}
+
 /* What the query's rows are made by. MYSQL: not what a table of its own has kept before. */
 static db_err insert_documents(struct optimizer *o, const struct plan_node *rows,
                                struct plan_node *insert)
 {
     uint32_t count = insert->u.insert.column_count;
     const struct plan_node *n = rows;
-    while (n->kind == PLAN_SORT || n->kind == PLAN_TOPN || n->kind == PLAN_LIMIT) {
+    while (n->kind == PLAN_SORT || limits(n)) {
         n = n->children[0];
     }
     if (n->kind != PLAN_PROJECT) {
@@ -372,7 +377,8 @@ static db_err insert_documents(struct optimizer *o, const struct plan_node *rows
     for (uint32_t i = 0; i < count; i++) {
         const struct plan_node *from = n->children[0];
         const struct bexpr *e = n->u.project.exprs[i];
-        while (from->kind == PLAN_PROJECT && e->kind == BEXPR_COLUMN) { /* a merged table */
+        while (from->kind == PLAN_PROJECT && e->kind == BEXPR_COLUMN &&
+               !limits(from->children[0])) { /* a merged table */
             e = from->u.project.exprs[e->u.column.slot];
             from = from->children[0];
         }

@@ -63,6 +63,7 @@ struct bexpr *opt__from_within(struct optimizer *o, const struct bexpr *e,
 db_err rule_simplify_outer_joins(struct optimizer *o, struct lnode **io_root);
 db_err rule_generated_columns(struct optimizer *o, struct lnode **io_root);
 db_err rule_push_filters(struct optimizer *o, struct lnode **io_root);
+db_err rule_late_project(struct optimizer *o, struct lnode **io_root);
 db_err rule_prune_columns(struct optimizer *o, struct lnode **io_root);
 db_err rule_order_joins(struct optimizer *o, struct lnode **io_root);
 

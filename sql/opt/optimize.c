@@ -102,6 +102,21 @@ static db_err collect_tables(struct optimizer *o)
     return ERR_OK;
 }
 
+/* MYSQL: EXISTS evaluates nothing of the select list: its rows get no columns. */
+static db_err show_nothing(struct optimizer *o, struct lnode **io_root)
+{
+    struct lnode *n = OPT_NEW(o, struct lnode);
+    if (n == NULL) {
+        return ERR_NOMEM;
+    }
+    n->kind = LNODE_PROJECT;
+    n->rows = -1;
+    n->children[0] = *io_root;
+    n->child_count = 1;
+    *io_root = n;
+    return ERR_OK;
+}
+
 static db_err plan_subqueries(struct optimizer *o)
 {
     struct bound_stmt *s = o->stmt;
@@ -119,6 +134,7 @@ static db_err plan_subqueries(struct optimizer *o)
             continue;
         }
         TRY(opt__unnest(o, &sub->root, sub->correlated)); /* what it holds has a higher number */
+        TRY(sub->exists ? show_nothing(o, &sub->root) : ERR_OK);
         TRY(opt__rewrite(o, &sub->root));
         TRY(opt__physical(o, sub->root, &nothing, &root));
         if (!sub->correlated) {

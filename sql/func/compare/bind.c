@@ -445,6 +445,7 @@ db_err compare_bind_interval(BIND_ARGS)
         }
     }
     call->variant = exact ? NUM_INT : NUM_DOUBLE;
+    call->needs = compare_interval_needs;
     func__result_not_null(call, func__bigint(2));
     return ERR_OK;
 }

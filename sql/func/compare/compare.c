@@ -419,30 +419,45 @@ db_err compare_extreme(EVAL_ARGS)
     return ERR_OK;
 }
 
-/* How many of the (ascending) numbers are not above the first argument; -1 for NULL. */
+/* Is the i-th number there, and above the first argument? */
+static bool is_above(const struct func_call *call, struct vector *const *args, uint32_t i,
+                     uint32_t row)
+{
+    if (vec_is_null(args[i], row)) {
+        return false;
+    }
+    return (call->variant == NUM_INT
+                ? compare_ints(vec_i64(args[i], row), unsigned_arg(call, i), vec_i64(args[0], row),
+                               unsigned_arg(call, 0))
+                : compare_doubles(vec_double(args[i], row), vec_double(args[0], row))) > 0;
+}
+
+/* How many of the (ascending) numbers before the k-th are not above the first argument. */
+static uint32_t not_above(const struct func_call *call, struct vector *const *args, uint32_t k,
+                          uint32_t row)
+{
+    uint32_t i = 1;
+    while (i < k && !is_above(call, args, i, row)) {
+        i++;
+    }
+    return i - 1;
+}
+
+bool compare_interval_needs(const struct func_call *call, struct vector *const *args, uint32_t k,
+                            uint32_t row)
+{
+    return !vec_is_null(args[0], row) && not_above(call, args, k, row) == k - 1;
+}
+
+/* -1 for NULL. */
 db_err compare_interval(EVAL_ARGS)
 {
     (void)ctx;
     EACH_ROW(row)
     {
-        if (vec_is_null(args[0], row)) {
-            vec_set_i64(out, row, -1);
-            continue;
-        }
-        uint32_t i = 1;
-        for (; i < call->arg_count; i++) {
-            if (vec_is_null(args[i], row)) {
-                continue;
-            }
-            int c = call->variant == NUM_INT
-                        ? compare_ints(vec_i64(args[i], row), unsigned_arg(call, i),
-                                       vec_i64(args[0], row), unsigned_arg(call, 0))
-                        : compare_doubles(vec_double(args[i], row), vec_double(args[0], row));
-            if (c > 0) {
-                break;
-            }
-        }
-        vec_set_i64(out, row, i - 1);
+        vec_set_i64(
+            out, row,
+            vec_is_null(args[0], row) ? -1 : (int64_t)not_above(call, args, call->arg_count, row));
     }
     return ERR_OK;
 }

@@ -51,4 +51,8 @@ void compare__refuse_later(const struct func_arg *date, struct func_arg *text);
  * that is none is NULL, which null_safe (<=>) does not find equal to NULL. */
 void compare__lowest_if_none(const struct func_arg *date, struct func_arg *other, bool null_safe);
 
+/* func_call.needs of INTERVAL. */
+bool compare_interval_needs(const struct func_call *call, struct vector *const *args, uint32_t k,
+                            uint32_t row);
+
 #endif

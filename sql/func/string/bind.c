@@ -23,6 +23,14 @@ static void set_chars(struct func_call *call, uint64_t chars)
     func__result_null(call, func__text(chars, call->collation));
 }
 
+static bool has_separator(const struct func_call *call, struct vector *const *args, uint32_t k,
+                          uint32_t row)
+{
+    (void)call;
+    (void)k;
+    return !vec_is_null(args[0], row);
+}
+
 db_err string_bind_concat(BIND_ARGS)
 {
     TRY(func__result_text(ctx, call, args, 0, call->arg_count, 0));
@@ -31,6 +39,7 @@ db_err string_bind_concat(BIND_ARGS)
         chars += chars_in(&args[i].type, call->collation);
     }
     if (call->variant == 1) {
+        call->needs = has_separator;
         chars += chars_in(&args[0].type, call->collation) * (call->arg_count - 2);
     }
     set_chars(call, chars);
@@ -240,8 +249,19 @@ db_err string_bind_char(BIND_ARGS)
 }
 
 /* ELT(n, s...) and MAKE_SET(bits, s...): variant 1. */
+static bool chooses(const struct func_call *call, struct vector *const *args, uint32_t k,
+                    uint32_t row)
+{
+    if (vec_is_null(args[0], row)) {
+        return false;
+    }
+    return call->variant == 1 ? k <= 64 && (vec_u64(args[0], row) >> (k - 1) & 1) != 0
+                              : vec_i64(args[0], row) == k;
+}
+
 db_err string_bind_elt(BIND_ARGS)
 {
+    call->needs = chooses;
     func__want_int(&args[0]);
     TRY(func__result_text(ctx, call, args, 1, call->arg_count - 1, 0));
     uint64_t chars = call->variant == 1 ? call->arg_count - 2 : 0;

@@ -288,11 +288,12 @@ static db_err through_join(struct optimizer *o, struct lnode **io, struct conjun
     struct conjuncts to[4] = {{0}, {0}, {0}, {0}};
     bool inner = n->u.join.kind == JOIN_INNER || n->u.join.kind == JOIN_CROSS;
     TRY(inner ? ERR_OK : of_right(o, n, &to[SIDE_RIGHT]));
-    for (uint32_t i = 0; i < n->u.join.on_count; i++) {
-        TRY(opt__add_conjunct(o, &to[side_of(n, n->u.join.on[i], true)], n->u.join.on[i]));
-    }
+    /* MYSQL: what WHERE says is looked at before what an inner join says. */
     for (uint32_t i = 0; i < c->count; i++) {
         TRY(opt__add_conjunct(o, &to[side_of(n, c->list[i], false)], c->list[i]));
+    }
+    for (uint32_t i = 0; i < n->u.join.on_count; i++) {
+        TRY(opt__add_conjunct(o, &to[side_of(n, n->u.join.on[i], true)], n->u.join.on[i]));
     }
     n->u.join.on = to[SIDE_ON].list;
     n->u.join.on_count = to[SIDE_ON].count;
