@@ -553,10 +553,20 @@ db_err bind__body(struct binder *b, struct scope *parent, struct bsubquery *sub,
     return bind_body(b, parent, sub, body, NULL, ret, ret_visible);
 }
 
+/* Is it a set operation, also in parentheses? */
+static bool is_set(const struct ast_body *body)
+{
+    while (body->kind == AST_BODY_QUERY) {
+        body = ((const struct ast_body_query *)body)->query->body;
+    }
+    return body->kind == AST_BODY_SETOP;
+}
+
 /* ORDER BY after a set operation (or VALUES, TABLE): positions and output names only. */
 static db_err order_output(struct binder *b, struct scope *parent, struct bsubquery *sub,
-                           const struct ast_order_list *order, struct lnode **io, uint32_t visible)
+                           const struct ast_query *q, struct lnode **io, uint32_t visible)
 {
+    const struct ast_order_list *order = &q->order_by;
     if (order->count == 0) {
         return ERR_OK;
     }
@@ -568,7 +578,11 @@ static db_err order_output(struct binder *b, struct scope *parent, struct bsubqu
                           .sub = sub,
                           .columns = (*io)->columns,
                           .count = visible,
+                          .aggs_allowed = q->body->kind != AST_BODY_VALUES,
                           .place = PLACE_ORDER};
+    struct block_windows windows = {0};
+    bool set = is_set(q->body);
+    scope.windows = set ? &windows : NULL;
     s->u.sort.keys = BIND_ARRAY(b, struct lsort_key, order->count);
     if (s->u.sort.keys == NULL) {
         return ERR_NOMEM;
@@ -589,6 +603,11 @@ static db_err order_output(struct binder *b, struct scope *parent, struct bsubqu
             }
         } else {
             TRY(bind__expr(b, &scope, e, &key));
+        }
+        if (scope.has_agg || key->has_window) {
+            return my_error(b->diag,
+                            set ? ER_AGGREGATE_ORDER_FOR_UNION : ER_AGGREGATE_ORDER_NON_AGG_QUERY,
+                            (unsigned)(i + 1));
         }
         s->u.sort.keys[s->u.sort.count++] = (struct lsort_key){key, order->items[i]->desc};
     }
@@ -614,7 +633,7 @@ static bool counts_rows(const struct ast_body *body)
 db_err bind__order_limit(struct binder *b, struct scope *parent, struct bsubquery *sub,
                          const struct ast_query *q, struct lnode **io_root, uint32_t visible)
 {
-    TRY(order_output(b, parent, sub, &q->order_by, io_root, visible));
+    TRY(order_output(b, parent, sub, q, io_root, visible));
     bool top = parent == NULL && sub == NULL && b->derived_depth == 0;
     return bind__limit(b, q->limit, top && counts_rows(q->body), io_root);
 }

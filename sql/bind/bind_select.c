@@ -317,12 +317,16 @@ static db_err bind_order(struct binder *b, struct block *k, const struct ast_ord
     if (k->order == NULL) {
         return ERR_NOMEM;
     }
+    bool aggregated = k->scope.grouped || k->scope.has_agg;
     for (uint32_t i = 0; i < order->count; i++) {
         struct bexpr *e;
         TRY(by_position(b, k->items, k->count, order->items[i]->expr, PLACE_ORDER, &e));
         if (e == NULL) {
             TRY(bind__expr(b, &k->scope, order->items[i]->expr, &e));
             TRY(bind__selected(b, k->items, k->count, &e));
+        }
+        if (k->scope.has_agg && !aggregated && (e->has_agg || !e->has_window)) {
+            return my_error(b->diag, ER_AGGREGATE_ORDER_NON_AGG_QUERY, (unsigned)(i + 1));
         }
         if (e->is_const || e->kind == BEXPR_CONST) {
             continue; /* a constant orders nothing */
