@@ -269,11 +269,11 @@ static bool scan_datetime(struct scan *s, struct datetime_fields *f)
     if (short_year && run == 1) { /* MYSQL: nothing is said of 1.5.5 */
         s->cond &= ~(unsigned)(TEMPORAL_DEPRECATED | TEMPORAL_SUPERFLUOUS);
     }
-    if (year_digits == 2 && (field[0] | field[1] | field[2]) != 0) {
+    uint32_t fields = field[0] | field[1] | field[2] | field[3] | field[4] | field[5];
+    f->all_zero = s->p == s->end && fields == 0;
+    if (year_digits == 2 && (fields | f->parts.micro) != 0) { /* MYSQL: of 00-00-00 06:00, too */
         field[0] += field[0] < 70 ? 2000 : 1900;
     }
-    f->all_zero =
-        s->p == s->end && (field[0] | field[1] | field[2] | field[3] | field[4] | field[5]) == 0;
     f->parts.year = field[0];
     f->parts.month = field[1];
     f->parts.day = field[2];

@@ -574,6 +574,21 @@ def converted_twice(server, oracle, sql, ordered, folded):
     return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
 
 
+LONG_NUMBER = re.compile(r"\d{20}")
+
+
+def wide_decimals(server, oracle, sql, ordered, folded):
+    """Sums and extremes of numbers with more digits than their DECIMAL, which the reference's temporary tables cut: it answers as the server does
+    when they are DOUBLE."""
+    text, out, at = sql if isinstance(sql, str) else literal_form(sql), "", 0
+    for found in re.finditer(r"\b(?:AVG|SUM|MIN|MAX)\((?:DISTINCT )?", text or ""):
+        end = reach(text, found.end())
+        if found.start() >= at and LONG_NUMBER.search(text, found.end(), end):
+            out += "%s1e0 * (%s)" % (text[at:found.end()], text[found.end():end])
+            at = end
+    return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
+
+
 TO_INTEGER = re.compile(r"(.*(?:TIMESTAMP(?=\()|TIMESTAMPADD|ADDTIME|SUBTIME|ADDDATE|SUBDATE|INTERVAL)\b.*) AS ((?:UN)?SIGNED)", re.DOTALL)
 
 
@@ -760,7 +775,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes, of_places)
+                cut_text, cut_weights, wide_decimals, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes, of_places)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):
