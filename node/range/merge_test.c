@@ -413,12 +413,60 @@ static void test_locks_move(void **state)
     t_run(3, locks_move);
 }
 
+/* ---- all nodes fall, and one of them knows of the merge already ---- */
+
+/* Those that come to it again need their right replicas for it. They are told that the range is no
+ * more before they have come so far: that is no news to go by, right after a start either. */
+static void told_first(struct tcluster *c)
+{
+    struct range_store_stats st;
+    three_members(c);
+    keys_from_to(c, 0, 40, 0);
+    range_id_t right = split_at(c, 20);
+    CHECK(t_wait_leader(c, right, 5 * NS_PER_S) == 1);
+    wait_settled(c, 2);
+    wait_settled(c, right);
+    for (node_id_t id = 1; id <= 3; id++) {
+        range_store_upkeep(c->nodes[id].rs, true);
+    }
+    merge_ok(c, 2, right);
+    range_store_upkeep(c->nodes[1].rs, true);
+    for (node_id_t id = 1; id <= 3; id++) {
+        t_isolate(c, id, true);
+    }
+    for (node_id_t id = 1; id <= 3; id++) {
+        t_stop(c, id, true);
+    }
+    atomic_store(&c->mute, 2);
+    for (node_id_t id = 1; id <= 3; id++) {
+        t_start(c, id);
+    }
+    CHECK_OK(fiber_sleep(4 * NS_PER_S)); /* the right replicas stand for election, and are told */
+    atomic_store(&c->mute, 0);
+    CHECK(t_wait_leader(c, 2, 20 * NS_PER_S) != 0);
+    expect_all(c, 0, 40, 0);
+    t_wait_same(c, three, 3, SLICE_LIT("\1"), SLICE_EMPTY);
+    for (node_id_t id = 1; id <= 3; id++) {
+        wait_no_range(c, id, right);
+        range_store_get_stats(c->nodes[id].rs, &st);
+        CHECK(st.ranges == (id == 1 ? 2 : 1) && st.replicas_removed == 0);
+    }
+    t_stop_all(c);
+}
+
+static void test_told_first(void **state)
+{
+    (void)state;
+    t_run(3, told_first);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_locks_move),   cmocka_unit_test(test_alone),
         cmocka_unit_test(test_under_load),   cmocka_unit_test(test_member_away),
         cmocka_unit_test(test_misses_merge), cmocka_unit_test(test_leader_gone),
+        cmocka_unit_test(test_told_first),
     };
     return tests_run_apart(tests, ARRAY_COUNT(tests), argc, argv);
 }

@@ -288,7 +288,9 @@ bool replica_was_removed(const struct range_desc *d, uint64_t replica_id)
 }
 
 /* The others have merged the range. The left neighbour's replica of this node will come to that
- * too, and needs this one: it is given time, after which it gets all by a snapshot. */
+ * too, and needs this one: it is given time, after which it gets all by a snapshot. After a start
+ * the time begins anew: where all have fallen at once, most members may have the merge before them
+ * still, and would have no right replica for it, then no state, and the range no majority. */
 static bool left_neighbour_takes(const struct replica *r)
 {
     struct range_store *rs = r->rs;
@@ -302,7 +304,9 @@ static bool left_neighbour_takes(const struct replica *r)
             ebr_leave(&rs->ebr, slot);
         }
     }
-    return there && clock_mono_ns() - atomic_load(&r->heard_ns) < MERGE_PATIENCE_NS;
+    uint64_t heard = atomic_load(&r->heard_ns);
+    uint64_t since = heard > rs->opened_ns ? heard : rs->opened_ns;
+    return there && clock_mono_ns() - since < MERGE_PATIENCE_NS;
 }
 
 static bool entries_carry_blobs(const struct raft_msg *m)
