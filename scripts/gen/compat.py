@@ -137,8 +137,6 @@ know).
   other bytes are part of them too, and of a variable that is bytes beside a literal in REGEXP_REPLACE).
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.
-- What `FIELD`, `LOCATE`, `INSTR`, `REGEXP_LIKE` and `REGEXP_INSTR` give is a number beside text, of coercibility 5; for MySQL it has the
-  collation of what was compared.
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is
   that of a derived table or view that is kept apart.
 - Where MySQL 9.7 goes wrong we do not follow: an outer join below a condition on a comparison of rows, `FIELD`, `INTERVAL`, `ELT`,

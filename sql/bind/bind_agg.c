@@ -156,9 +156,12 @@ static db_err agg_column(struct split *s, struct bexpr *e, struct bexpr **ret)
     if (i == s->node->u.aggregate.agg_count) {
         TRY(add_agg(s, e, agg_id(s, e)));
     }
-    struct lcolumn c = {
-        .id = s->node->u.aggregate.aggs[i].out, .type = e->type, .coercibility = e->coercibility};
-    *ret = bind__column_expr(s->b, &c);
+    struct func_arg own = bind__arg(e);
+    struct lcolumn c = {.id = s->node->u.aggregate.aggs[i].out,
+                        .type = e->type,
+                        .coercibility = own.coercibility,
+                        .text_collation = own.text_collation};
+    *ret = bind__made_column(s->b, &c);
     return *ret == NULL ? ERR_NOMEM : ERR_OK;
 }
 
@@ -253,7 +256,7 @@ static db_err grouping_bit(struct split *s, uint32_t group, uint32_t shift, stru
                         .coercibility = 5};
     struct bexpr *n;
     c.type.flags |= TYPE_F_NOT_NULL;
-    *ret = bind__column_expr(b, &c);
+    *ret = bind__made_column(b, &c);
     if (*ret == NULL) {
         return ERR_NOMEM;
     }
@@ -379,7 +382,7 @@ static db_err rewrite(struct split *s, struct bexpr *e, bool whole, struct bexpr
             struct lcolumn c = {.id = g->out,
                                 .type = group_type(s, g->expr),
                                 .coercibility = g->expr->coercibility};
-            *ret = bind__column_expr(s->b, &c);
+            *ret = bind__made_column(s->b, &c);
             return *ret == NULL ? ERR_NOMEM : ERR_OK;
         }
     }

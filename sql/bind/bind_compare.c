@@ -193,7 +193,10 @@ db_err bind__agree_texts(struct binder *b, const char *operation, bool numbers, 
             return ERR_OK;
         }
         fa[i] = bind__arg(args[i]);
-        fa[i].is_variable = fa[i].is_variable && texts > 1; /* it is compared as a number */
+        if (texts == 1) { /* it is compared as a number */
+            fa[i].is_variable = false;
+            fa[i].text_collation = 0;
+        }
         if (time) {
             fa[i].type = number_text;
             fa[i].coercibility = 5;

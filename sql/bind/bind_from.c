@@ -230,6 +230,7 @@ void bind__column_as_stored(struct lcolumn *c)
     }
     c->org_name = c->name;
     c->made = MADE_STORED;
+    c->text_collation = 0;
     c->copied = NULL;
 }
 

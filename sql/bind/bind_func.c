@@ -782,8 +782,9 @@ db_err bind__collate(struct binder *b, struct scope *scope, const struct ast_col
     }
     /* what type a parameter has is not known yet */
     bool known = e->type.collation != COLL_BINARY || e->kind != BEXPR_PARAM;
-    if (!is_using && text && known) {
-        const struct collation *from = collation_by_id(e->type.collation);
+    unsigned own = text ? e->type.collation : bind__arg(e).text_collation;
+    if (!is_using && own != 0 && known) {
+        const struct collation *from = collation_by_id(own);
         if (from->cs != coll->cs) {
             return my_error(b->diag, ER_COLLATION_CHARSET_MISMATCH, coll->name, from->cs->name);
         }

@@ -259,7 +259,10 @@ db_err bind__outer_agg(struct binder *b, struct scope *scope, struct scope *owne
 col_id_t bind__new_col(struct binder *b);
 /* Is the name one column of this very block's FROM? */
 bool bind__is_here(const struct scope *scope, const struct ast_column *c);
+/* NULL: no memory. c lives as long as the expression. */
 struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c);
+/* The same of a column whose description is the caller's: it is copied. */
+struct bexpr *bind__made_column(struct binder *b, const struct lcolumn *c);
 /* A column of the block as messages name it; \"?\" if it is none. */
 const char *bind__column_name(struct binder *b, const struct scope *scope, col_id_t id);
 

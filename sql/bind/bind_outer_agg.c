@@ -118,7 +118,7 @@ db_err bind__outer_agg(struct binder *b, struct scope *scope, struct scope *owne
     *a = (struct outer_agg){owner->outer_aggs, call, bind__new_col(b)};
     owner->outer_aggs = a;
     struct lcolumn c = {.id = a->out, .type = call->type, .coercibility = call->coercibility};
-    *ret = bind__column_expr(b, &c);
+    *ret = bind__made_column(b, &c);
     if (*ret == NULL) {
         return ERR_NOMEM;
     }

@@ -190,7 +190,9 @@ static db_err common_columns(struct binder *b, enum ast_setop_kind op,
     for (uint32_t i = 0; i < width; i++) {
         for (uint32_t n = 0; n < count; n++) {
             const struct lcolumn *from = &operands[n]->columns[i];
-            args[n] = (struct func_arg){.type = from->type, .coercibility = from->coercibility};
+            args[n] = (struct func_arg){.type = from->type,
+                                        .coercibility = from->coercibility,
+                                        .text_collation = from->text_collation};
             made[n] = bind__constant_of(b, operands[n], from->id);
             if (made[n] != NULL && made[n]->kind == BEXPR_CONST) {
                 struct func_arg of = bind__arg(made[n]);
@@ -213,6 +215,7 @@ static db_err common_columns(struct binder *b, enum ast_setop_kind op,
         bind_stored_type(&c->type);
         widen_blob(&c->type);
         c->made = MADE_STORED;
+        c->text_collation = 0;
         c->copied = NULL;
         c->def = c->base = c->keyed = NULL;
         c->hidden = false;

@@ -206,7 +206,10 @@ static db_err name_item(struct binder *b, struct block *k, const struct ast_sele
         e = ((const struct ast_unary *)e)->arg; /* MYSQL: a sign that does nothing is not there */
     }
     bool inner = e != a->expr || (e->flags & AST_EXPR_PARENS) != 0;
-    it->column = (struct lcolumn){.type = it->expr->type, .coercibility = it->expr->coercibility};
+    struct func_arg own = bind__arg(it->expr);
+    it->column = (struct lcolumn){.type = it->expr->type,
+                                  .coercibility = own.coercibility,
+                                  .text_collation = own.text_collation};
     note_made(k, it->expr, &it->column);
     if (it->expr->kind == BEXPR_COLUMN) {
         const struct lcolumn *c = column_by_id(&k->scope, it->expr->u.column.id);
@@ -417,7 +420,7 @@ static db_err sort_node(struct binder *b, struct block *k)
         uint32_t at = (uint32_t)((uintptr_t)k->order[i].expr - 1);
         struct lcolumn c = k->items[at].column;
         c.type = k->items[at].expr->type;
-        k->order[i].expr = bind__column_expr(b, &c);
+        k->order[i].expr = bind__made_column(b, &c);
         if (k->order[i].expr == NULL) {
             return ERR_NOMEM;
         }

@@ -114,7 +114,7 @@ static db_err replace(struct compute *c, struct bexpr *e, struct bexpr **ret)
     if (e->kind == BEXPR_WINDOW) {
         struct lcolumn column = {.type = e->type, .coercibility = e->coercibility};
         TRY(add_call(c, e, &column.id));
-        *ret = bind__column_expr(c->b, &column);
+        *ret = bind__made_column(c->b, &column);
         return *ret == NULL ? ERR_NOMEM : ERR_OK;
     }
     struct bexpr *copy = BIND_NEW(c->b, struct bexpr);

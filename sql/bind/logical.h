@@ -46,6 +46,7 @@ struct lcolumn {
     col_id_t id;
     struct sql_type type;
     uint8_t coercibility;
+    uint16_t text_collation; /* of a number that has one beside text; 0: it has none */
     /* for result metadata and name resolution; empty for expressions */
     struct slice name, org_name, table, org_table, schema;
     const struct column_def *def;   /* base column or NULL */

@@ -130,12 +130,13 @@ static bool no_variable(const struct bexpr *e, void *ctx)
     return e->kind != BEXPR_USER_VAR && !e->placeholder;
 }
 
-/* MYSQL: what hands a variable's value on counts as the variable: NULLIF, an extreme, a subquery.
- */
-static bool is_variable(const struct bexpr *e)
+/* MYSQL: what hands a value on counts as what it hands on: NULLIF, an extreme, a subquery. */
+static const struct bexpr *handed_on(const struct bexpr *e)
 {
     for (;;) {
-        if (e->kind == BEXPR_CASE && e->u.nullif) {
+        if (e->kind == BEXPR_CONST && e->folded != NULL) {
+            e = e->folded;
+        } else if (e->kind == BEXPR_CASE && e->u.nullif) {
             e = e->args[2];
         } else if (e->kind == BEXPR_AGG && (strcmp(e->u.agg.call->def->name, "max") == 0 ||
                                             strcmp(e->u.agg.call->def->name, "min") == 0)) {
@@ -144,8 +145,28 @@ static bool is_variable(const struct bexpr *e)
                    e->u.subquery.sub->root->kind == LNODE_PROJECT) {
             e = e->u.subquery.sub->root->u.project.exprs[e->u.subquery.column].expr;
         } else {
-            return e->kind == BEXPR_USER_VAR;
+            return e;
         }
+    }
+}
+
+/* The collation that a number has beside text, and how strong it is. */
+static void note_text_collation(const struct bexpr *number, struct func_arg *io)
+{
+    bool column = number->kind == BEXPR_COLUMN || number->kind == BEXPR_OUTER;
+    if (!type_is_integer(&number->type)) {
+        return;
+    }
+    if (column && number->u.column.origin != NULL) {
+        io->text_collation = number->u.column.origin->text_collation;
+    } else if (number->kind == BEXPR_SUBQUERY_SCALAR) {
+        const struct bsubquery *sub = number->u.subquery.sub;
+        io->text_collation = sub->root->columns[number->u.subquery.column].text_collation;
+    } else if (number->kind == BEXPR_FUNC && number->coercibility != 5) {
+        io->text_collation = number->u.func->collation;
+    }
+    if (io->text_collation != 0) {
+        io->coercibility = number->coercibility;
     }
 }
 
@@ -157,7 +178,9 @@ struct func_arg bind__arg(const struct bexpr *e)
     a.is_given = a.is_const ||
                  (!e->is_volatile && (e->kind == BEXPR_USER_VAR || e->kind == BEXPR_SYSTEM_VAR));
     a.is_column = e->kind == BEXPR_COLUMN;
-    a.is_variable = is_variable(e);
+    const struct bexpr *source = handed_on(e);
+    a.is_variable = source->kind == BEXPR_USER_VAR;
+    note_text_collation(source, &a);
     a.lifted = e->kind == BEXPR_PARAM ? e->lifted : NULL;
     if (a.is_column && e->u.column.origin != NULL) {
         a.name = e->u.column.origin->name;

@@ -60,6 +60,16 @@ struct bexpr *bind__column_expr(struct binder *b, const struct lcolumn *c)
     return e;
 }
 
+struct bexpr *bind__made_column(struct binder *b, const struct lcolumn *c)
+{
+    struct lcolumn *kept = BIND_NEW(b, struct lcolumn);
+    if (kept == NULL) {
+        return NULL;
+    }
+    *kept = *c;
+    return bind__column_expr(b, kept);
+}
+
 const char *bind__column_name(struct binder *b, const struct scope *scope, col_id_t id)
 {
     const char *name = "?";

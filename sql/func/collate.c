@@ -57,9 +57,14 @@ static const struct collation *own_collation(const struct func_arg *a)
                                                     : a->type.collation);
 }
 
-bool func__is_variable_number(const struct func_arg *a)
+static bool is_variable_number(const struct func_arg *a)
 {
     return a->is_variable && !has_collation(&a->type) && a->type.id != TYPE_NULL;
+}
+
+bool func__meets_as_text(const struct func_arg *a)
+{
+    return a->text_collation != 0 || is_variable_number(a);
 }
 
 static uint8_t own_coercibility(const struct func_arg *a)
@@ -151,10 +156,16 @@ static uint16_t connection_of(const struct func_bind_ctx *ctx)
 
 /* False: the operand has no part in the agreement.
  * MYSQL: numbers and times are text of latin1; those of a variable of the connection's collation,
- * as strong as a column. */
+ * as strong as a column; what tells of a place in text is text of its collation. */
 static bool side_of(const struct func_bind_ctx *ctx, const struct func_arg *a, struct side *ret)
 {
-    if (func__is_variable_number(a)) {
+    if (a->text_collation != 0) {
+        *ret = (struct side){.c = collation_by_id(a->text_collation),
+                             .coercibility = a->coercibility,
+                             .is_const = a->is_const};
+        return true;
+    }
+    if (is_variable_number(a)) {
         *ret = (struct side){
             .c = collation_by_id(connection_of(ctx)), .coercibility = IMPLICIT, .ascii = true};
         return true;
@@ -334,6 +345,10 @@ static db_err want_charset(struct func_bind_ctx *ctx, struct func_arg *a,
                            const struct collation *to)
 {
     const struct collation *c = has_collation(&a->type) ? own_collation(a) : NULL;
+    if (a->text_collation != 0 && a->want_cast && to->id != COLL_BINARY) {
+        a->want.collation = to->id;
+        return ERR_OK;
+    }
     if (c == NULL || to->id == COLL_BINARY || c->cs == to->cs || a->type.id == TYPE_JSON) {
         return ERR_OK;
     }
@@ -364,7 +379,7 @@ static db_err agree_on(struct func_bind_ctx *ctx, const char *operation, enum me
     uint16_t connection = connection_of(ctx);
     bool any = false;
     for (uint32_t i = 0; i < count; i++) {
-        any = any || has_collation(&args[i].type) || func__is_variable_number(&args[i]);
+        any = any || has_collation(&args[i].type) || func__meets_as_text(&args[i]);
     }
     if (!any) {
         *ret_collation = connection;

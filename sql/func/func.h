@@ -129,8 +129,10 @@ struct func_def;
 struct func_call {
     const struct func_def *def;
     struct sql_type type; /* result */
-    uint8_t coercibility; /* of the result, 0..7 */
-    uint16_t collation;   /* for comparisons: the collation agreed on */
+    /* Of the result, 0..7. MYSQL: a number that is not 5 has `collation` beside text: a place in
+     * text, or whether it is matched. */
+    uint8_t coercibility;
+    uint16_t collation; /* for comparisons: the collation agreed on */
     uint32_t arg_count;
     struct sql_type *arg_types;            /* after the casts asked for */
     const struct value *const *arg_consts; /* value when the argument is a constant, else NULL */
@@ -180,6 +182,7 @@ enum { COERCIBILITY_MIX = 7 };
 struct func_arg {
     struct sql_type type; /* as found */
     uint8_t coercibility;
+    uint16_t text_collation;      /* of a number that has one beside text; 0: it has none */
     const struct value *constant; /* or NULL */
     const struct value *lifted;   /* of a lifted literal, in the text that is bound: who goes by it
                                      sets func_bind_ctx.by_text; or NULL */

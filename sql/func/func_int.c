@@ -111,7 +111,7 @@ db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *call, stru
     TRY(func_agree_collation(ctx, call->def->name, args + first, count, &collation, &coercibility));
     bool text = false;
     for (uint32_t i = first; i < first + count; i++) {
-        text = text || func__is_text(&args[i].type);
+        text = text || func__is_text(&args[i].type) || args[i].text_collation != 0;
     }
     bool nothing = count != 0;
     for (uint32_t i = first; i < first + count; i++) {
@@ -189,7 +189,7 @@ db_err func__subject_text(struct func_bind_ctx *ctx, struct func_call *call,
     func__want_text(ctx, subject);
     const struct sql_type *t = subject->want_cast ? &subject->want : &subject->type;
     bool number =
-        subject->want_cast && !func__is_text(&subject->type) && !func__is_variable_number(subject);
+        subject->want_cast && !func__is_text(&subject->type) && !func__meets_as_text(subject);
     call->collation = t->collation;
     call->coercibility = subject->type.id == TYPE_NULL ? 6
                          : number && subject->type.id != TYPE_JSON && t->collation != COLL_BINARY
@@ -253,6 +253,9 @@ void func__want_text(struct func_bind_ctx *ctx, struct func_arg *arg)
         ctx->connection_collation != 0 ? ctx->connection_collation : COLL_UTF8MB4_0900_AI_CI;
     if (arg->type.id == TYPE_ENUM || arg->type.id == TYPE_SET) {
         collation = arg->type.collation;
+    }
+    if (arg->text_collation != 0) {
+        collation = arg->text_collation;
     }
     if (arg->type.id == TYPE_JSON) {
         collation = COLL_UTF8MB4_BIN;

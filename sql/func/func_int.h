@@ -45,9 +45,9 @@ MUST_USE db_err func__result_text(struct func_bind_ctx *ctx, struct func_call *c
                                   struct func_arg *args, uint32_t first, uint32_t count,
                                   uint64_t chars);
 
-/* A number that a user variable holds: it meets text as a column of the connection's collation
- * does. */
-bool func__is_variable_number(const struct func_arg *a);
+/* A number that meets text as text does: one that a user variable holds, as a column of the
+ * connection's collation, or that has a collation. */
+bool func__meets_as_text(const struct func_arg *a);
 /* May text be compared with JSON: do their collations agree? ERR_SQL 1267... */
 MUST_USE db_err func__may_meet(struct func_bind_ctx *ctx, const char *operation,
                                const struct func_arg *args, uint32_t count);

@@ -653,21 +653,6 @@ def null_in_rows(server, oracle, sql, ordered, folded):
     return out != (text or "") and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, before + [out], ordered, folded))
 
 
-PLACES = re.compile(r"\b(?:FIELD|LOCATE|INSTR|POSITION|REGEXP_LIKE|REGEXP_INSTR)\(")
-
-
-def of_places(server, oracle, sql, ordered, folded):
-    """Numbers that tell where a text is have, for the reference, the collation of what was compared when they stand beside text: it answers as
-    the server does when they are sums."""
-    text, out, at = sql if isinstance(sql, str) else literal_form(sql), "", 0
-    for found in PLACES.finditer(text or ""):
-        end = reach(text, found.end()) + 1
-        if found.start() >= at:
-            out += "%s(0 + %s)" % (text[at:found.start()], text[found.start():end])
-            at = end
-    return at != 0 and equal_rows(loosely(server, sql, ordered, folded), loosely(oracle, out + text[at:], ordered, folded))
-
-
 QUANTIFIED = re.compile(r"([\w.]+) ([<>=]+) (?:(ANY|SOME)|ALL) \((?=SELECT)")
 
 
@@ -775,7 +760,7 @@ def json_blobs(server, oracle, sql, ordered, folded):
 
 
 EXPLANATIONS = (by_value, json_blobs, json_numbers, time_decimals, of_itself, of_views, as_written, of_distinct, set_of_sets, same_casts, constant_times, in_sets, null_in_order,
-                cut_text, cut_weights, wide_decimals, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes, of_places)
+                cut_text, cut_weights, wide_decimals, converted_twice, numbers_in_text, row_of_none, padded_text, of_nullif, cast_sums, null_in_rows, in_signs, case_signs, of_equals, of_hash, bytes_of_variables, zero_date_is_null, of_extremes)
 
 
 def is_known(server, oracle, sql, ordered, folded, got, wanted):

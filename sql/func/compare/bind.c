@@ -375,7 +375,10 @@ db_err compare_bind_logic(BIND_ARGS)
 
 db_err compare_bind_strcmp(BIND_ARGS)
 {
-    args[0].is_variable = args[1].is_variable = false; /* MYSQL: only texts meet */
+    for (uint32_t i = 0; i < 2; i++) { /* MYSQL: only texts meet */
+        args[i].is_variable = false;
+        args[i].text_collation = 0;
+    }
     func__want_texts(ctx, args, 2);
     TRY(make_plan(ctx, call, args, COMPARE_STRING, "strcmp", 0, 0));
     func__result(call, args, func__bigint(2));

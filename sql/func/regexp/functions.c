@@ -94,16 +94,30 @@ static db_err bind_common(BIND_ARGS, uint32_t texts, const char *operation)
     return ERR_OK;
 }
 
+/* A place, or a truth: of numbers alone it has no collation. */
+static db_err bind_number(BIND_ARGS, const char *operation)
+{
+    bool text = false;
+    bool nothing = args[0].type.id == TYPE_NULL && args[1].type.id == TYPE_NULL;
+    for (uint32_t i = 0; i < 2; i++) {
+        text = text || func__is_text(&args[i].type) || args[i].type.id == TYPE_JSON ||
+               func__meets_as_text(&args[i]);
+    }
+    TRY(bind_common(ctx, call, args, 2, operation));
+    call->coercibility = text ? call->coercibility : nothing ? 6 : 5;
+    return ERR_OK;
+}
+
 db_err regexp_bind_test(BIND_ARGS)
 {
-    TRY(bind_common(ctx, call, args, 2, "regexp_like"));
+    TRY(bind_number(ctx, call, args, "regexp_like"));
     func__result(call, args, func__bool());
     return ERR_OK;
 }
 
 db_err regexp_bind_instr(BIND_ARGS)
 {
-    TRY(bind_common(ctx, call, args, 2, call->def->name));
+    TRY(bind_number(ctx, call, args, call->def->name));
     func__result(call, args, func__bigint(21));
     return ERR_OK;
 }
