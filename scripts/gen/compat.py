@@ -135,6 +135,9 @@ know).
   IF or NULLIF makes of others is converted where rows are compared (MySQL: also where there are none); UPDATE of several tables
   answers 1366 for what MySQL's plan may call 3854. Bytes of which a parameter or variable is a part meet text in regular expressions (MySQL: 3995 when
   other bytes are part of them too, and of a variable that is bytes beside a literal in REGEXP_REPLACE).
+- Of a strict change that is refused SHOW WARNINGS lists the first error of what it computes. In MySQL some functions (`FIELD`, `INTERVAL`, `INSERT`,
+  `DIV`, `MAKEDATE`, `&`, `~`) compute their other arguments after one that has failed, and those errors are listed too; most, as `+`, `=`, `ROUND`, do not.
+  `DATE_ADD` of text tells of the number of days before the date.
 - MySQL sees in more forms that a condition is never true (`a < a`), and then reads no row, of which a functional key part might be refused;
   in a change of a join it reads rows of one table, and refuses one of them, before it finds that the other has none.
 - `d IS NULL` is true of the zero date of a DATE or DATETIME column that may not be NULL when the column is a table's, in MySQL also when it is

@@ -661,6 +661,8 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     struct bound_stmt *st = b->stmt;
     struct scope scope = {.place = PLACE_FIELDS};
     struct lnode *from;
+    st->ignore = (s->flags & AST_DML_IGNORE) != 0;
+    b->func.strict = !st->ignore && (b->opts->sql_mode & SQL_MODE_STRICT) != 0;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
     if (bind__is_told(b, s)) {
         return tell_where_first(b, s->table, s->where);
@@ -672,8 +674,6 @@ db_err bind__update(struct binder *b, const struct ast_update *s)
     scope.columns = from->columns;
     scope.count = from->column_count;
     st->kind = BOUND_UPDATE;
-    st->ignore = (s->flags & AST_DML_IGNORE) != 0;
-    b->func.strict = !st->ignore && (b->opts->sql_mode & SQL_MODE_STRICT) != 0;
     bool multi =
         bind__target_table(from) == NULL &&
         (from->kind != LNODE_PROJECT || (from->u.project.view != NULL && bind__is_join_view(from)));
@@ -703,6 +703,8 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     struct scope scope = {.place = PLACE_FIELDS};
     struct lnode *from;
     uint32_t index;
+    st->ignore = (s->flags & AST_DML_IGNORE) != 0;
+    b->func.strict = !st->ignore && (b->opts->sql_mode & SQL_MODE_STRICT) != 0;
     TRY(bind__push_ctes(b, NULL, NULL, s->with));
     if (bind__is_told(b, s)) {
         return tell_where_first(b, s->table, s->where);
@@ -714,8 +716,6 @@ db_err bind__delete(struct binder *b, const struct ast_delete *s)
     scope.columns = from->columns;
     scope.count = from->column_count;
     st->kind = BOUND_DELETE;
-    st->ignore = (s->flags & AST_DML_IGNORE) != 0;
-    b->func.strict = !st->ignore && (b->opts->sql_mode & SQL_MODE_STRICT) != 0;
     for (uint32_t i = 0; s->multi && i < s->targets.count; i++) {
         const struct ast_name *n = s->targets.items[i];
         struct lnode *t = find_table(from, n->schema, n->name);

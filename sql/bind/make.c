@@ -605,6 +605,10 @@ db_err bind__call(struct binder *b, const struct func_def *def, struct bexpr **a
     TRY(call_arguments(b, call, fa, e));
     TRY(note_param_numbers(b, def, fa, args, count));
     TRY(def->bind(&b->func, call, fa));
+    if (b->func.refused) {
+        b->func.refused = false;
+        return ERR_SQL;
+    }
     bind__take_by_text(b);
     const struct value **consts = (const struct value **)(uintptr_t)call->arg_consts;
     for (uint32_t i = 0; i < count; i++) {

@@ -172,6 +172,7 @@ struct func_bind_ctx {
     const char *operation;  /* as which a comparison is shown in messages; NULL: as its sign */
     uint32_t version_chars; /* of VERSION(); 0: not known */
     bool strict;            /* a change of data whose warnings about values are errors */
+    bool refused;           /* set by bind, with strict: it has met such a value; diag says which */
     bool by_text; /* set by bind: another literal in the same place may be bound otherwise */
 };
 

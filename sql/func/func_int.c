@@ -394,7 +394,7 @@ static void relay_warning(void *arg, enum cast_level level, uint16_t number, con
     ctx->warn(ctx->warn_arg, level, number, text);
 }
 
-static bool warned_const_int(const struct func_bind_ctx *ctx, const struct sql_type *type,
+static bool warned_const_int(struct func_bind_ctx *ctx, const struct sql_type *type,
                              const struct value *v, int64_t *ret)
 {
     struct diag unseen;
@@ -405,16 +405,21 @@ static bool warned_const_int(const struct func_bind_ctx *ctx, const struct sql_t
     cast_ctx_init(&cast, ctx->arena, &unseen);
     if (ctx->warn != NULL) {
         cast.warn = relay_warning;
-        cast.warn_arg = (void *)(uintptr_t)ctx;
+        cast.warn_arg = ctx;
+        cast.strict = ctx->strict;
     }
     if (value_to_int(&cast, type, v, &i, &is_unsigned) != ERR_OK) {
         return false;
+    }
+    if (cast.refused && !ctx->refused) {
+        ctx->refused = true;
+        *ctx->diag = unseen;
     }
     *ret = is_unsigned && i < 0 ? INT64_MAX : i;
     return true;
 }
 
-bool func__const_int(const struct func_bind_ctx *ctx, const struct func_arg *arg, int64_t *ret)
+bool func__const_int(struct func_bind_ctx *ctx, const struct func_arg *arg, int64_t *ret)
 {
     if (arg->constant == NULL || arg->constant->is_null) {
         return false;

@@ -96,7 +96,7 @@ enum func_number func__number(const struct sql_type *t);
 
 /* A constant argument as an integer. False: it is no constant, or NULL. MYSQL: text that is no
  * whole number warns while the statement is bound, and again when the call is evaluated. */
-bool func__const_int(const struct func_bind_ctx *ctx, const struct func_arg *arg, int64_t *ret);
+bool func__const_int(struct func_bind_ctx *ctx, const struct func_arg *arg, int64_t *ret);
 
 /* ---- conditions ---- */
 
