@@ -242,7 +242,7 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
     }
     if (word_is(m->algorithm, "COPY") && ddl__renames_fk_columns(&a->draft, a->snapshot)) {
         return my_error(a->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=COPY",
-                        "Columns participating in a foreign key are renamed", "ALGORITHM=INPLACE");
+                        ddl_fk_renamed, "ALGORITHM=INPLACE");
     }
     bool fills = false;
     for (uint32_t i = 0; i < a->draft.index_count; i++) {
@@ -256,14 +256,6 @@ static db_err check_algorithm(struct alter *a, const struct ast_alter_modifiers 
 }
 
 /* ---- the statements ---- */
-
-/* MYSQL: NULLs can become values, which is a copy, when the mode is not strict. */
-static bool loses_null(const struct alter *a, const struct sql_type *from,
-                       const struct sql_type *to)
-{
-    return (a->ctx->bind->sql_mode & SQL_MODE_STRICT) == 0 &&
-           (from->flags & TYPE_F_NOT_NULL) == 0 && (to->flags & TYPE_F_NOT_NULL) != 0;
-}
 
 static bool computes_rows(const struct alter *a, const struct draft_column *c)
 {
@@ -295,7 +287,8 @@ static bool counts_rows(const struct alter *a)
         }
         struct sql_type from = a->old->columns[c->source].type;
         struct sql_type to = c->def.type;
-        if (a->old->columns[c->source].generated == GENERATED_NO && loses_null(a, &from, &to)) {
+        if (a->old->columns[c->source].generated == GENERATED_NO &&
+            ddl__loses_null(a->ctx, &from, &to)) {
             return true;
         }
         from.flags &= (uint8_t)~TYPE_F_NOT_NULL;
@@ -390,30 +383,6 @@ static db_err list_targets(struct ddl_ctx *ctx, const struct ddl_target *table,
     return ERR_OK;
 }
 
-/* MYSQL: the NULLs of a foreign key do not become values, which no row of the parent need have. */
-static db_err keep_nulls(const struct alter *a)
-{
-    for (uint32_t i = 0; a->ctx->foreign_key_checks && i < a->draft.column_count; i++) {
-        const struct draft_column *c = a->draft.columns[i];
-        const struct column_def *old = c->source < 0 ? NULL : &a->old->columns[c->source];
-        if (old == NULL || !loses_null(a, &old->type, &c->def.type)) {
-            continue;
-        }
-        for (uint32_t f = 0; f < a->old->foreign_key_count; f++) {
-            const struct foreign_key_def *fk = &a->old->foreign_keys[f];
-            for (uint32_t k = 0; k < fk->column_count; k++) {
-                if (slice_eq_nocase(fk->columns[k], old->name)) {
-                    return diag_set_sql(a->ctx->diag, ER_FK_COLUMN_CANNOT_CHANGE, "HY000",
-                                        "Cannot change column '%.*s': used in a foreign key "
-                                        "constraint '%.*s'",
-                                        SLICE_FMT(old->name), SLICE_FMT(fk->name));
-                }
-            }
-        }
-    }
-    return ERR_OK;
-}
-
 /* Before anything is done with rows. */
 static db_err check_foreign_keys(struct alter *a)
 {
@@ -431,7 +400,7 @@ static db_err check_foreign_keys(struct alter *a)
     }
     TRY(ddl__finish(&a->draft, true, &def));
     TRY(ddl__check_fks(&a->draft, &def, a->snapshot));
-    return keep_nulls(a);
+    return ddl__keep_nulls(&a->draft, a->snapshot);
 }
 
 typedef db_err (*apply_fn)(struct alter *a, const void *arg);

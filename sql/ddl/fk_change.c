@@ -50,6 +50,8 @@ db_err ddl__check_truncate(struct ddl_ctx *ctx, const struct catalog_snapshot *s
 
 /* ---- renamed columns ---- */
 
+const char ddl_fk_renamed[] = "Columns participating in a foreign key are renamed";
+
 static struct slice new_name(const struct draft *d, struct slice name)
 {
     for (uint32_t i = 0; i < d->column_count; i++) {
@@ -89,6 +91,69 @@ bool ddl__renames_fk_columns(const struct draft *d, const struct catalog_snapsho
         }
     }
     return false;
+}
+
+/* ---- NULLs that become values ---- */
+
+bool ddl__loses_null(const struct ddl_ctx *ctx, const struct sql_type *from,
+                     const struct sql_type *to)
+{
+    return (ctx->bind->sql_mode & SQL_MODE_STRICT) == 0 && (from->flags & TYPE_F_NOT_NULL) == 0 &&
+           (to->flags & TYPE_F_NOT_NULL) != 0;
+}
+
+static bool loses_null(const struct draft *d, struct slice name)
+{
+    for (uint32_t i = 0; i < d->column_count; i++) {
+        const struct draft_column *c = d->columns[i];
+        const struct column_def *old = c->source < 0 ? NULL : &d->old->columns[c->source];
+        if (old != NULL && slice_eq_nocase(old->name, name)) {
+            return ddl__loses_null(d->ctx, &old->type, &c->def.type);
+        }
+    }
+    return false;
+}
+
+/* names: the key's columns in the table that is altered; child: whose key it is, NULL: its own. */
+static db_err keep_nulls_of(const struct draft *d, const struct foreign_key_def *f,
+                            const struct slice *names, const struct table_def *child)
+{
+    for (uint32_t i = 0; i < f->column_count; i++) {
+        if (!loses_null(d, names[i])) {
+            continue;
+        }
+        if (!slice_eq_nocase(new_name(d, names[i]), names[i])) {
+            return my_error(d->ctx->diag, ER_ALTER_OPERATION_NOT_SUPPORTED_REASON, "ALGORITHM=COPY",
+                            ddl_fk_renamed, "ALGORITHM=INPLACE");
+        }
+        if (child == NULL) {
+            return diag_set_sql(d->ctx->diag, ER_FK_COLUMN_CANNOT_CHANGE, "HY000",
+                                "Cannot change column '%.*s': used in a foreign key constraint "
+                                "'%.*s'",
+                                SLICE_FMT(names[i]), SLICE_FMT(f->name));
+        }
+        return diag_set_sql(d->ctx->diag, ER_FK_COLUMN_CANNOT_CHANGE_CHILD, "HY000",
+                            "Cannot change column '%.*s': used in a foreign key constraint '%.*s' "
+                            "of table '%.*s.%.*s'",
+                            SLICE_FMT(names[i]), SLICE_FMT(f->name), SLICE_FMT(child->schema_name),
+                            SLICE_FMT(child->name));
+    }
+    return ERR_OK;
+}
+
+db_err ddl__keep_nulls(const struct draft *d, const struct catalog_snapshot *snap)
+{
+    uint32_t n;
+    const struct fk_edge *edges = snapshot_children(snap, d->old->schema_name, d->old->name, &n);
+    for (uint32_t i = 0; d->ctx->foreign_key_checks && i < n; i++) {
+        const struct foreign_key_def *f = fk_of_edge(&edges[i]);
+        TRY(keep_nulls_of(d, f, f->ref_columns, edges[i].child));
+    }
+    for (uint32_t i = 0; d->ctx->foreign_key_checks && i < d->old->foreign_key_count; i++) {
+        const struct foreign_key_def *f = &d->old->foreign_keys[i];
+        TRY(keep_nulls_of(d, f, f->columns, NULL));
+    }
+    return ERR_OK;
 }
 
 static db_err rename_in(struct draft *d, struct catalog_change *change,
