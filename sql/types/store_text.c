@@ -126,6 +126,16 @@ static struct slice shorter_double(double d, uint32_t width, char out[NUMBER_TEX
     return fraction ? SLICE_LIT("0") : slice_of(out, width);
 }
 
+/* MYSQL: the value of a column whose texts have the same form, with as many bytes for their length,
+ * is copied. What does not fit is then cut (1265) and not too long. */
+static bool is_copied(const struct store *s)
+{
+    return (s->to->id == TYPE_VARCHAR || s->to->id == TYPE_VARBINARY) && s->from->id == s->to->id &&
+           s->from->collation == s->to->collation && (s->from->flags & TYPE_F_EXPR) == 0 &&
+
+           (type_max_bytes(s->from) > UINT8_MAX) == (type_max_bytes(s->to) > UINT8_MAX);
+}
+
 static db_err cut(const struct store *s, struct slice text, struct slice fit, struct value *ret)
 {
     ret->str = fit;
@@ -146,7 +156,7 @@ static db_err cut(const struct store *s, struct slice text, struct slice fit, st
         }
         return arena_copy(s->ctx->arena, shorter, &ret->str);
     }
-    return store__condition(s, 1406);
+    return store__condition(s, is_copied(s) ? 1265 : 1406);
 }
 
 static db_err pad_binary(const struct store *s, struct value *ret)
