@@ -174,12 +174,22 @@ static bool wants_number(const struct copier *c, uint32_t i)
     return !c->a->old->columns[c->source[i]].auto_increment && (v->is_null || zero);
 }
 
+/* MYSQL: what is done in place computes nothing anew that is stored. */
+static bool keeps_computed(const struct copier *c, uint32_t i)
+{
+    const struct column_def *to = &c->def->columns[i];
+    const struct column_def *from = &c->a->old->columns[c->source[i]];
+    return !c->a->tells_copy && to->generated == GENERATED_STORED &&
+           from->generated == GENERATED_STORED &&
+           slice_eq(from->generated_expr, to->generated_expr);
+}
+
 static db_err fill_column(struct copier *c, uint32_t i)
 {
     const struct column_def *to = &c->def->columns[i];
     struct value *v = &c->row[i];
     uint64_t n;
-    if (c->source[i] >= 0 && to->generated == GENERATED_NO) {
+    if (c->source[i] >= 0 && (to->generated == GENERATED_NO || keeps_computed(c, i))) {
         const struct column_def *from = &c->a->old->columns[c->source[i]];
         TRY(convert(c, to, from, &c->scan.values[c->source[i]], v));
     } else if (to->hidden || to->auto_increment || to->generated != GENERATED_NO) {
@@ -223,7 +233,32 @@ static db_err derive(struct copier *c)
         return ERR_OK;
     }
     TRY(row_rules_default(&c->rules, &c->exec, c->pending, c->number, c->row));
-    return row_rules_apply(&c->rules, &c->exec, c->number, c->row, &pass);
+    return c->a->tells_copy ? row_rules_apply(&c->rules, &c->exec, c->number, c->row, &pass)
+                            : row_rules_read(&c->rules, &c->exec, false, c->row);
+}
+
+/* MYSQL: what is done in place looks at no check, and computes of VIRTUAL columns only those of
+ * which there are indexes, as who reads them: one that cannot be computed is in nobody's way. */
+static db_err leave_in_place(struct copier *c, struct table_rules *rules)
+{
+    uint32_t kept = rules->generated_count;
+    bool *needed = ARENA_ARRAY(c->a->ctx->arena, bool, c->def->column_count);
+    if (needed == NULL) {
+        return ERR_NOMEM;
+    }
+    for (uint32_t i = rules->generated_count; i-- > 0;) { /* each reads only those before it */
+        struct rule_column g = rules->generated[i];
+        bool stays = c->source[g.column] >= 0 && keeps_computed(c, g.column);
+        needed[g.column] = needed[g.column] || is_key_part(c->def, &c->def->columns[g.column]);
+        if (needed[g.column] && !stays) {
+            bexpr_note_columns(g.expr, needed);
+            rules->generated[--kept] = g;
+        }
+    }
+    rules->generated += kept;
+    rules->generated_count -= kept;
+    rules->check_count = 0;
+    return ERR_OK;
 }
 
 static db_err init_rules(struct copier *c)
@@ -238,6 +273,7 @@ static db_err init_rules(struct copier *c)
     for (uint32_t i = 0; i < c->def->column_count; i++) {
         c->pending[i] = c->source[i] < 0 && c->def->columns[i].default_kind == DEFAULT_EXPR;
     }
+    TRY(rules == NULL || c->a->tells_copy ? ERR_OK : leave_in_place(c, rules));
     TRY(row_rules_init(&c->rules, &c->exec, c->def, rules));
     c->rules.values = &c->row_arena;
     return ERR_OK;
