@@ -522,6 +522,9 @@ db_err bind__dependent_columns(struct binder *b, const struct lnode *input,
 /* bind_window.c */
 db_err bind__window(struct binder *b, struct scope *scope, const struct ast_aggregate *a,
                     struct bexpr **ret);
+/* MYSQL: a call that is an item of a select list lies in a table, where integers are INT or BIGINT
+ * by their digits; within an expression it is of its own type. */
+void bind__window_item(struct bexpr *e);
 /* The windows of the WINDOW clause, into scope->windows. */
 db_err bind__windows(struct binder *b, struct scope *scope, const struct ast_window_list *defs);
 /* Computes the window functions in exprs[0..count) above *io_root; each becomes a column there. */

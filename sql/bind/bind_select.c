@@ -651,6 +651,9 @@ static db_err window_block(struct binder *b, struct block *k)
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < k->count; i++) {
+        if (k->scope.count != 0) {
+            bind__window_item(k->items[i].expr);
+        }
         all[i] = k->items[i].expr;
     }
     for (uint32_t i = 0; i < k->order_count; i++) {

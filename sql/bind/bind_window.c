@@ -381,15 +381,11 @@ static db_err bind_arguments(struct binder *b, struct scope *scope, const struct
     return ERR_OK;
 }
 
-/* A value of another row: integers come as BIGINT. */
+/* A value of another row is of its argument's type. */
 static void row_value_type(struct bexpr *e, const struct sql_type *t)
 {
     e->type = *t;
     e->type.flags &= (uint8_t) ~(t->id == TYPE_YEAR ? 0 : TYPE_F_ZEROFILL);
-    if (type_is_integer(t)) {
-        e->type = type_int(TYPE_BIGINT, type_is_unsigned(t));
-        e->type.length = type_int_chars(t);
-    }
 }
 
 static db_err type_lead(struct binder *b, const struct ast_aggregate *a, struct bexpr *e)
@@ -484,12 +480,9 @@ db_err bind__window(struct binder *b, struct scope *scope, const struct ast_aggr
     TRY(err);
     TRY(names_as_text(b, e));
     TRY(type_call(b, a, e));
-    if (scope->count != 0) { /* MYSQL: they are columns of a table */
-        e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_EXPR);
-        if (e->u.agg.window_func == WINDOW_AGG) {
-            struct sql_type own = e->type;
-            row_value_type(e, &own);
-            e->type.flags = own.flags;
+    if (scope->count != 0) {              /* MYSQL: they are columns of a table */
+        if (!type_is_integer(&e->type)) { /* see bind__window_item() */
+            e->type.flags = (uint8_t)(e->type.flags & ~TYPE_F_EXPR);
         }
         if (e->type.id == TYPE_CHAR || e->type.id == TYPE_BINARY) {
             e->type.id = e->type.id == TYPE_CHAR ? TYPE_VARCHAR : TYPE_VARBINARY;
@@ -502,4 +495,17 @@ db_err bind__window(struct binder *b, struct scope *scope, const struct ast_aggr
     e->is_const = false;
     *ret = e;
     return ERR_OK;
+}
+
+void bind__window_item(struct bexpr *e)
+{
+    enum { INT_CHARS_MAX = 9 };
+    if (e->kind == BEXPR_WINDOW && type_is_integer(&e->type)) {
+        uint8_t flags = (uint8_t)(e->type.flags & ~(TYPE_F_EXPR | TYPE_F_ZEROFILL));
+        uint32_t chars = type_int_chars(&e->type);
+        e->type =
+            type_int(chars > INT_CHARS_MAX ? TYPE_BIGINT : TYPE_INT, type_is_unsigned(&e->type));
+        e->type.length = chars;
+        e->type.flags = flags;
+    }
 }
