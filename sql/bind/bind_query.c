@@ -525,7 +525,7 @@ static db_err bind_body(struct binder *b, struct scope *parent, struct bsubquery
                         struct lnode **ret, uint32_t *ret_visible)
 {
     bool operand = b->operand;
-    b->operand = false;
+    b->operand = operand && body->kind == AST_BODY_SELECT;
     if (body->kind == AST_BODY_VALUES || body->kind == AST_BODY_TABLE) {
         b->rows_asked = ROWS_EACH;
     }

@@ -798,6 +798,8 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
                       .windows = &windows};
     enum rows_asked asked = b->rows_asked;
     b->rows_asked = ROWS_EACH;
+    bool operand = b->operand;
+    b->operand = false;
     TRY(refuse_later(b, s));
     if (s->into != NULL && s != b->into_select) {
         return my_error(b->diag, ER_MISPLACED_INTO);
@@ -846,7 +848,7 @@ db_err bind__select(struct binder *b, struct scope *parent, struct bsubquery *su
     if (&s->body == b->sent && !kept) {
         TRY(sent_bits(b, &k, visible, last));
     }
-    if (at_top && !kept) {
+    if (at_top && !operand && !kept) {
         for (uint32_t i = 0; i < visible; i++) {
             TRY(bind__own_decimals(b, k.items[i].expr));
         }
