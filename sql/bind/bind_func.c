@@ -106,7 +106,8 @@ static db_err literal_as_compared(struct binder *b, const struct bexpr *eq, stru
     return bind__cast(b, *io, &t, false, io);
 }
 
-/* NULLIF(a, b) is CASE WHEN a = b THEN NULL ELSE a END, with a's type. */
+/* NULLIF(a, b) is CASE WHEN a = b THEN NULL ELSE a END, with a's type; what is true or false is a
+ * number then. */
 static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **ret)
 {
     struct bexpr **parts = BIND_ARRAY(b, struct bexpr *, 3);
@@ -116,7 +117,7 @@ static db_err bind_nullif(struct binder *b, struct bexpr **args, struct bexpr **
     }
     struct sql_type t = bind__result_type(args[0]->type);
     bool vector = t.id == TYPE_VECTOR || args[1]->type.id == TYPE_VECTOR;
-    t.flags = (uint8_t)((t.flags & ~TYPE_F_NOT_NULL) | TYPE_F_EXPR);
+    t.flags = (uint8_t)((t.flags & ~(TYPE_F_NOT_NULL | TYPE_F_BOOL)) | TYPE_F_EXPR);
     struct value null;
     value_set_null(&null, &t);
     b->func.operation = "nullif";

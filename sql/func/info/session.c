@@ -184,6 +184,7 @@ db_err info_bind_same(BIND_ARGS)
 {
     (void)ctx;
     call->type = args[0].type;
+    call->type.flags &= (uint8_t)~TYPE_F_BOOL;
     func_agreed_sign(&call->type);
     if (call->type.id == TYPE_VECTOR) { /* MYSQL: of no certain length */
         call->type.length = UINT32_MAX;
