@@ -194,8 +194,9 @@ know).
 - INSERT ... SELECT and CREATE TABLE ... SELECT read their source in the snapshot, without locks, below SERIALIZABLE.
 - Entries of indexes that are not unique wait for gap locks in their statement for the first 1,024 of a transaction, then in the commit, which
   may answer 1205 or 1213 for them.
-- Locks of gaps are in the memory of a range's leader, like row locks. When it dies the commit of a transaction that relied on them fails (1213). A merge of
-  two ranges can have that effect for locks that came to be under different leaders.
+- Locks of gaps are in the memory of a range's leader, like row locks. When it dies the commit of a transaction that relied on them fails (1213), and
+  so does that of one that has locked rows FOR UPDATE or FOR SHARE and not changed them (`docs/operations.md`). A merge of two ranges can have that effect
+  for locks that came to be under different leaders.
 - `performance_schema.data_locks`, `data_lock_waits` and `metadata_locks` show the locks of all nodes, in MySQL's words where ours mean the
   same: rows `X,REC_NOT_GAP` and `S,REC_NOT_GAP` (never the next-key `X` and `S`), rows and index entries that were inserted too (MySQL's have no
   lock until somebody waits), and what was looked through as one `X,GAP`, whose LOCK_DATA is where it ends, also of a reader FOR SHARE. An
