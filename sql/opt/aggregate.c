@@ -6,18 +6,6 @@
 
 static const struct want g_want_nothing = {.limit = -1};
 
-static struct bexpr *column_of(struct optimizer *o, const struct lcolumn *c)
-{
-    struct bexpr *e = OPT_NEW(o, struct bexpr);
-    if (e != NULL) {
-        e->kind = BEXPR_COLUMN;
-        e->type = c->type;
-        e->coercibility = c->coercibility;
-        e->u.column.id = c->id;
-    }
-    return e;
-}
-
 static db_err read_by_aggregate(struct optimizer *o, const struct lnode *n, struct col_set *ret)
 {
     TRY(opt__set_init(o, ret));
@@ -49,7 +37,7 @@ static struct bexpr *add_computed(struct optimizer *o, struct computed *p, struc
     struct lcolumn c = {.id = id, .type = e->type, .coercibility = e->coercibility};
     p->exprs[p->project->column_count] = (struct lproj){e, id};
     p->project->columns[p->project->column_count++] = c;
-    return column_of(o, &c);
+    return opt__column(o, &c);
 }
 
 static db_err begin_computed(struct optimizer *o, struct lnode *n, uint32_t more,
@@ -72,7 +60,7 @@ static db_err begin_computed(struct optimizer *o, struct lnode *n, uint32_t more
     for (uint32_t i = 0; i < child->column_count; i++) {
         const struct lcolumn *c = &child->columns[i];
         if (opt__set_has(&used, c->id)) {
-            exprs[p->column_count] = (struct lproj){column_of(o, c), c->id};
+            exprs[p->column_count] = (struct lproj){opt__column(o, c), c->id};
             if (exprs[p->column_count].expr == NULL) {
                 return ERR_NOMEM;
             }
@@ -258,7 +246,7 @@ static db_err sort_groups(struct optimizer *o, const struct lnode *n, struct phy
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < count; i++) {
-        struct bexpr *key = column_of(o, &n->columns[i]);
+        struct bexpr *key = opt__column(o, &n->columns[i]);
         if (key == NULL) {
             return ERR_NOMEM;
         }

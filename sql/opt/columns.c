@@ -118,6 +118,18 @@ bool opt__is_free(const struct bexpr *e)
     return !e->is_volatile && bexpr_walk(e, visit_free, NULL);
 }
 
+struct bexpr *opt__column(struct optimizer *o, const struct lcolumn *c)
+{
+    struct bexpr *e = OPT_NEW(o, struct bexpr);
+    if (e != NULL) {
+        e->kind = BEXPR_COLUMN;
+        e->type = c->type;
+        e->coercibility = c->coercibility;
+        e->u.column.id = c->id;
+    }
+    return e;
+}
+
 struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,
                               uint32_t count)
 {

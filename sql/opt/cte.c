@@ -31,14 +31,10 @@ static db_err put_in_place(struct optimizer *o, struct lnode *n)
         return ERR_NOMEM;
     }
     for (uint32_t i = 0; i < n->column_count; i++) {
-        struct bexpr *e = OPT_NEW(o, struct bexpr);
+        struct bexpr *e = opt__column(o, &root->columns[i]);
         if (e == NULL) {
             return ERR_NOMEM;
         }
-        e->kind = BEXPR_COLUMN;
-        e->type = root->columns[i].type;
-        e->coercibility = root->columns[i].coercibility;
-        e->u.column.id = root->columns[i].id;
         exprs[i] = (struct lproj){e, n->columns[i].id};
     }
     o->stmt->ctes[n->u.cte_ref.cte] = NULL;

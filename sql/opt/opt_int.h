@@ -42,6 +42,8 @@ bool opt__reads_any(const struct bexpr *e, const struct lnode *n);
 /* No column of this query block, nothing that differs from row to row: constants, parameters,
  * variables, outer columns, subqueries that depend on nothing. */
 bool opt__is_free(const struct bexpr *e);
+/* An expression that reads the column. NULL: out of memory. */
+struct bexpr *opt__column(struct optimizer *o, const struct lcolumn *c);
 /* e with columns replaced: by[i] for column ids[i]; the rest as it is. NULL: out of memory. */
 struct bexpr *opt__substitute(struct optimizer *o, const struct bexpr *e, const struct lproj *by,
                               uint32_t count);

@@ -55,18 +55,6 @@ static void hand_on(struct late *l, struct bexpr *e, const struct lcolumn *colum
     l->below[l->below_count++] = (struct lproj){e, column->id};
 }
 
-static struct bexpr *column_of(struct optimizer *o, const struct lcolumn *c)
-{
-    struct bexpr *e = OPT_NEW(o, struct bexpr);
-    if (e != NULL) {
-        e->kind = BEXPR_COLUMN;
-        e->type = c->type;
-        e->coercibility = c->coercibility;
-        e->u.column.id = c->id;
-    }
-    return e;
-}
-
 /* What stays below gets a column of its own, which is shown in its place. */
 static db_err keep_computed(struct late *l)
 {
@@ -81,7 +69,7 @@ static db_err keep_computed(struct late *l)
         own.id = ++l->o->stmt->next_col;
         own.type = e->type;
         hand_on(l, e, &own);
-        l->shown[i].expr = column_of(l->o, &own);
+        l->shown[i].expr = opt__column(l->o, &own);
         if (l->shown[i].expr == NULL) {
             return ERR_NOMEM;
         }
@@ -100,7 +88,7 @@ static db_err hand_on_columns(struct late *l)
     }
     for (uint32_t i = 0; i < input->column_count; i++) {
         if (opt__set_has(&read, input->columns[i].id)) {
-            struct bexpr *e = column_of(l->o, &input->columns[i]);
+            struct bexpr *e = opt__column(l->o, &input->columns[i]);
             if (e == NULL) {
                 return ERR_NOMEM;
             }

@@ -192,14 +192,10 @@ static db_err through_setop(struct optimizer *o, struct lnode **io, struct conju
             return ERR_NOMEM;
         }
         for (uint32_t i = 0; i < n->column_count; i++) {
-            struct bexpr *col = OPT_NEW(o, struct bexpr);
+            struct bexpr *col = opt__column(o, &n->children[s]->columns[i]);
             if (col == NULL) {
                 return ERR_NOMEM;
             }
-            col->kind = BEXPR_COLUMN;
-            col->type = n->children[s]->columns[i].type;
-            col->coercibility = n->children[s]->columns[i].coercibility;
-            col->u.column.id = n->children[s]->columns[i].id;
             by[i] = (struct lproj){col, n->columns[i].id};
         }
         for (uint32_t i = 0; i < c->count; i++) {
