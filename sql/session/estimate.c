@@ -4,15 +4,15 @@
  * A direct-mapped table of slots; two tables that fall into one slot only cost each other a fresh
  * look. A slot is read and written under its own lock of a few instructions.
  *
- * A table that a statement fills is looked at again at once, and not when the time is up: a
- * statement that has changed many rows adds them to the slot, and half as many as there were empty
- * it. In an open transaction this happens before the commit: who plans between the two learns of
- * the rows when the time is up, as who plans on another node does, and who meets a table that was
- * filled row by row.
+ * What a statement fills or empties is known at once, and not when the time is up: it adds its rows
+ * to the slot, or takes them off. The storage says less for a while: what a transaction has written
+ * does not count before the commit, nor where its locks have not been resolved yet. So the next
+ * answer is not believed to be less than what has come since the last one. Who plans on another
+ * node, or meets a table that was filled row by row, learns of the rows when the time is up.
  *
  * Plans that are kept know the counts that they were made for. Every few seconds, or when a slot
- * was emptied, they are compared with those of now; a plan for a table that has become several
- * times as large or small is made anew. Plans for one key do not depend on counts. */
+ * has changed by half, they are compared with those of now; a plan for a table that has become
+ * several times as large or small is made anew. Plans for one key do not depend on counts. */
 #include "base/clock.h"
 #include "sql/catalog/table_format.h"
 #include "sql/codec/table_keys.h"
@@ -63,24 +63,43 @@ double estimate_table_rows(struct sql_engine *e, struct storage *storage, const 
     }
     rows = ask(storage, t);
     spin_lock(&slot->lock);
+    if (slot->table == t->id && rows < slot->come) {
+        rows = slot->come;
+    }
     slot->table = t->id;
     slot->rows = rows;
+    slot->come = 0;
     slot->asked_ns = now;
     slot->changed = 0;
     spin_unlock(&slot->lock);
     return (double)rows;
 }
 
-static void add_changed(struct sql_engine *e, const struct table_def *t, uint64_t rows)
+/* What a statement has done to a table. */
+struct change {
+    uint64_t rows;       /* that it has touched */
+    uint64_t come, gone; /* of these; neither: who knows */
+};
+
+static void add_change(struct sql_engine *e, const struct table_def *t, struct change c)
 {
     struct estimate_slot *slot = &e->estimates[t->id % ESTIMATE_SLOTS];
+    bool tell = false;
     spin_lock(&slot->lock);
-    bool mine = slot->table == t->id;
-    slot->changed += mine ? rows : 0;
-    bool old = mine && slot->changed >= slot->rows / 2;
-    slot->table = old ? 0 : slot->table;
+    if (slot->table == t->id) {
+        slot->changed += c.rows;
+        tell = slot->changed >= slot->rows / 2;
+        slot->changed = tell ? 0 : slot->changed;
+        slot->rows = slot->rows + c.come - (c.gone < slot->rows ? c.gone : slot->rows);
+        slot->come = slot->come + c.come - (c.gone < slot->come ? c.gone : slot->come);
+        slot->table = tell && c.come + c.gone == 0 ? 0 : slot->table;
+    } else if (c.come != 0) { /* how many there were is asked for when somebody wants to know */
+        slot->table = t->id;
+        slot->come = c.come;
+        slot->asked_ns = slot->rows = slot->changed = 0;
+    }
     spin_unlock(&slot->lock);
-    if (old) {
+    if (tell) {
         atomic_fetch_add_explicit(&e->estimate_epoch, 1, memory_order_relaxed);
     }
 }
@@ -92,10 +111,13 @@ void estimate_changed(struct sql_engine *e, const struct plan *plan, uint64_t ro
         return;
     }
     if (plan->kind == BOUND_INSERT) {
-        add_changed(e, n->u.insert.target->table, rows);
+        bool all_new = n->u.insert.update_count == 0 && !n->u.insert.replace;
+        add_change(e, n->u.insert.target->table,
+                   (struct change){.rows = rows, .come = all_new ? rows : 0});
     } else if (plan->kind == BOUND_DELETE) {
+        uint64_t each = rows / n->u.dml.target_count;
         for (uint32_t i = 0; i < n->u.dml.target_count; i++) {
-            add_changed(e, n->u.dml.targets[i].table, rows);
+            add_change(e, n->u.dml.targets[i].table, (struct change){.rows = each, .gone = each});
         }
     }
 }

@@ -49,7 +49,8 @@ enum { ESTIMATE_SLOTS = 256 };
 struct estimate_slot { /* estimate.c */
     struct spin lock;
     uint64_t table, rows, asked_ns;
-    uint64_t changed; /* rows that have come or gone since */
+    uint64_t come;    /* rows that statements here have inserted since */
+    uint64_t changed; /* and with those that have gone, since plans were told */
 };
 
 /* What SHOW STATUS counts. Every statement does: each loop in a stripe of its own. */
