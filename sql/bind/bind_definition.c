@@ -154,10 +154,7 @@ static db_err parses(const struct ast_expr *e, void *arg)
     }
     TRY(charset.ptr == NULL ? ERR_OK : charset_require(charset, b->diag, &cs));
     TRY(e->kind != AST_EXPR_COLLATE ? ERR_OK : collation_require(c->name, b->diag, &collation));
-    if (e->kind == AST_EXPR_FUNC && bind__is_miscounted(f)) {
-        return my_error(b->diag, ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT,
-                        arena_strdup(b->arena, f->name));
-    }
+    TRY(e->kind != AST_EXPR_FUNC ? ERR_OK : bind__call_parses(b, f));
     return ast_each_part(e, parses, b);
 }
 

@@ -280,7 +280,7 @@ static bool count_fits(const struct lazy_form *lazy, const struct func_def *def,
     return n >= min && n <= max && !uneven;
 }
 
-bool bind__is_miscounted(const struct ast_func *f)
+static bool is_miscounted(const struct ast_func *f)
 {
     bool ignored;
     const struct lazy_form *lazy = find_lazy(f->name);
@@ -301,6 +301,28 @@ bool bind__is_known_call(const struct ast_func *f)
            slice_eq_nocase(f->name, SLICE_LIT("json_duality_object"));
 }
 
+db_err bind__call_parses(struct binder *b, const struct ast_func *f)
+{
+    char *name = arena_strdup(b->arena, f->name);
+    if (name == NULL) {
+        return ERR_NOMEM;
+    }
+    if (is_miscounted(f)) {
+        return my_error(b->diag, ER_WRONG_PARAMCOUNT_TO_NATIVE_FCT, name);
+    }
+    if (f->arg_names.count == 0 || slice_eq_nocase(f->name, SLICE_LIT("json_duality_object"))) {
+        return ERR_OK;
+    }
+    if (bind__is_known_call(f)) {
+        for (char *p = name; *p != '\0'; p++) { /* MYSQL: as the function is registered */
+            *p = *p >= 'A' && *p <= 'Z' ? (char)(*p + 32) : *p;
+        }
+        return my_error(b->diag, ER_WRONG_PARAMETERS_TO_NATIVE_FCT, name);
+    }
+    return my_error(b->diag, ER_WRONG_PARAMETERS_TO_STORED_FCT,
+                    arena_printf(b->arena, "`%s`", name));
+}
+
 db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *f,
                   struct bexpr **ret)
 {
@@ -313,6 +335,7 @@ db_err bind__func(struct binder *b, struct scope *scope, const struct ast_func *
         return my_error(b->diag, ER_SP_DOES_NOT_EXIST, "FUNCTION",
                         arena_printf(b->arena, "%.*s.%s", SLICE_FMT(f->schema), name));
     }
+    TRY(bind__call_parses(b, f));
     if (is_date_arith(f, &subtract)) {
         return bind__interval(b, scope, f->args.items[0],
                               (const struct ast_interval *)f->args.items[1], subtract, ret);

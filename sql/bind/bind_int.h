@@ -534,8 +534,11 @@ db_err bind__compute_windows(struct binder *b, const struct block_windows *windo
 db_err bind__agg_call(struct binder *b, const struct ast_aggregate *a, const struct agg_def *def,
                       struct bexpr *e);
 const char *bind__agg_name(enum ast_agg_func f);
-/* Has a call without words among its arguments too few or too many (1582)? */
-bool bind__is_miscounted(const struct ast_func *f);
+/* What MySQL's parser refuses: a call without words among its arguments that has too few or too
+ * many (1582), and arguments with names (`CONCAT(a b)`), which only loadable functions have (1583,
+ * 1584).
+ */
+db_err bind__call_parses(struct binder *b, const struct ast_func *f);
 /* Is there a function of this name, built or not? */
 bool bind__is_known_call(const struct ast_func *f);
 

@@ -386,6 +386,14 @@ def check_plans(server, others, g, log):
     return count
 
 
+def roll_back(servers):
+    for s in servers:
+        try:
+            s.change("ROLLBACK")
+        except (Failure, TimeUp):
+            pass        # its connection was lost, and with it the transaction
+
+
 def one_seed(kind, seed, server, oracle, others=(), plans=False):
     g = kind(seed)
     statements = g.make_tables()
@@ -418,10 +426,11 @@ def one_seed(kind, seed, server, oracle, others=(), plans=False):
             server.change(log[-1])
         return count
     except TimeUp:
-        for s in [server] + list(others):
-            s.change("ROLLBACK")
+        roll_back([server] + list(others))
         return 0
     except Failure as f:
+        # a transaction that is left open would hold up who makes the next tables
+        roll_back([server] + list(others) + ([oracle] if oracle is not None else []))
         changes = [x for c in log for x in (c if isinstance(c, list) else [c])]
         raise Failure("seed %d: %s\n  tables:\n    %s\n  changes:\n    %s" % (
             seed, f, "\n    ".join(s[:4000] for s in statements), "\n    ".join(map(str, changes))))
