@@ -98,10 +98,10 @@ static void print_column(const struct style *st, const struct bexpr *e)
         put(out, "?");
         return;
     }
-    if (c->schema.len != 0) {
+    if (c->schema.len != 0 && c->told == TOLD_WHOLE) {
         put_slice(out, "`", c->schema, "`.");
     }
-    if (c->table.len != 0) {
+    if (c->table.len != 0 && c->told != TOLD_BARE) {
         put_slice(out, "`", c->table, "`.");
     }
     put_slice(out, "`", c->name, "`");

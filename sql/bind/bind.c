@@ -201,6 +201,7 @@ static db_err table_scope(struct binder *b, const struct table_def *table, struc
                                    .org_name = c->name,
                                    .table = table->name,
                                    .schema = table->schema_name,
+                                   .told = b->opts->tells_table ? TOLD_OF_TABLE : TOLD_BARE,
                                    .def = c};
     }
     scope->columns = cols;

@@ -58,6 +58,7 @@ struct bind_opts {
      * uses. */
     db_err (*may_use)(void *env, struct slice schema, struct slice name, struct slice alias,
                       struct diag *diag);
+    bool tells_table; /* bind_scalar: messages show a column with its table (CHECK) */
     /* bind_scalar for a definition: of the column, constraint or index `owner` (3102, 3763 ...). */
     enum bind_use use;
     const char *owner;

@@ -42,6 +42,13 @@ enum column_made {
     MADE_SUBQUERY, /* a scalar one */
 };
 
+/* MYSQL: how a message shows a column of a table: of a definition by less than its whole name. */
+enum column_told {
+    TOLD_WHOLE,
+    TOLD_OF_TABLE, /* without the schema */
+    TOLD_BARE,
+};
+
 struct lcolumn {
     col_id_t id;
     struct sql_type type;
@@ -53,6 +60,7 @@ struct lcolumn {
     const struct column_def *base;  /* of a derived table: the base column that it shows, or NULL */
     const struct column_def *keyed; /* of a merged derived table: the base column whose keys a
                                        result shows, or NULL */
+    uint8_t told;                   /* enum column_told */
     bool hidden;                    /* not in SELECT *: USING duplicates, row ids */
     bool own_name; /* a result shows `name`, however the reference to it is written */
     uint8_t made;  /* enum column_made */

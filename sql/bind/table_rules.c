@@ -151,6 +151,7 @@ db_err bind_table_rules(struct arena *arena, const struct bind_opts *opts,
         return ERR_NOMEM;
     }
     TRY(bind_columns(&b, defaults));
+    quiet.tells_table = defaults != RULES_ALL_DEFAULTS; /* MYSQL: not where the table is copied */
     TRY(bind_checks(&b));
     bool any = r->default_count != 0 || r->generated_count != 0 || r->check_count != 0;
     *ret_rules = any ? r : NULL;

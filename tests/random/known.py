@@ -4,7 +4,7 @@ import collections
 import re
 import time
 
-from met import OF_EXPRESSIONS, QUOTED, TOKEN, VIEW, bytes_of, met
+from met import OF_EXPRESSIONS, QUOTED, TABLE, TOKEN, VIEW, bytes_of, met
 from wide import Binary
 
 VERBOSE = False
@@ -62,6 +62,7 @@ def count(what, sql, got=None, wanted=None):
 RANGE_TOLD = re.compile(r"value is out of range in '(.*)'$", re.DOTALL)
 COLUMN_TOLD = re.compile(r"`\w+`\.(`(\w+)`\.`\w+`)")
 DERIVED_TOLD = re.compile(r"`\w+`\.`\w+`")
+DEFINED_TOLD = re.compile(r"(?<!\.)`\w+`(?!\.)")
 
 
 # bytes of which a parameter is a part are no bytes for regular expressions
@@ -81,6 +82,8 @@ def out_of_range(told, other, text):
     for alias in sorted({m.group(2) for m in COLUMN_TOLD.finditer(found.group(1))}):
         named = set(re.findall(r"\b([a-z]+\d*)`? (?:AS )?`?%s\b" % alias, defined)) | ({alias} if re.fullmatch(r"t\d|big\d|kept|made", alias) else set())
         sources = [s + ["%s %s" % (t, alias)] for s in sources for t in sorted(named)]
+    if DEFINED_TOLD.search(COLUMN_TOLD.sub("", found.group(1))):     # of a generated column, or a default
+        sources = [s + [t] for s in sources for t in sorted(set(TABLE.findall(defined)))]
     expression = COLUMN_TOLD.sub(r"\1", found.group(1))
     return any(other.ask("SELECT %s%s" % (expression, " FROM " + ", ".join(s) if s else "")) == ("error", OUT_OF_RANGE) for s in sources)
 
